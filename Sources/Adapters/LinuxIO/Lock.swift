@@ -1,0 +1,71 @@
+internal import CLinux
+internal import Glibc
+public import Model
+
+/// A value that one thread at a time may touch, over a pthread mutex and a condition variable.
+///
+/// Not `Synchronization.Mutex`: the thread sanitizer of Swift 6.3 reports false races on it.
+public final class Lock<Value>: Sendable {
+  // Proof: both are heap memory of this object, initialised once in init, destroyed in deinit; pthread makes
+  // every access to `value` exclusive.
+  private nonisolated(unsafe) let mutex: UnsafeMutablePointer<pthread_mutex_t>
+  private nonisolated(unsafe) let condition: UnsafeMutablePointer<pthread_cond_t>
+  private nonisolated(unsafe) var value: Value
+
+  /// A lock around `value`.
+  public init(_ value: sending Value) {
+    self.value = value
+    mutex = .allocate(capacity: 1)
+    mutex.initialize(to: pthread_mutex_t())
+    condition = .allocate(capacity: 1)
+    condition.initialize(to: pthread_cond_t())
+    let (first, second) = (pthread_mutex_init(mutex, nil), kt_cond_init_monotonic(condition))
+    precondition(first == 0 && second == 0, "a mutex could not be made")
+  }
+
+  deinit {
+    pthread_cond_destroy(condition)
+    pthread_mutex_destroy(mutex)
+    condition.deallocate()
+    mutex.deallocate()
+  }
+
+  /// Runs `body` with the value. May block while another thread has it; `body` must be short.
+  public func withLock<Result, Failure: Error>(
+    _ body: (inout Value) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    return try body(&value)
+  }
+
+  /// Changes the value and wakes every thread that waits in ``wait(until:_:)``.
+  public func update<Result>(_ body: (inout Value) -> Result) -> Result {
+    pthread_mutex_lock(mutex)
+    defer {
+      pthread_cond_broadcast(condition)
+      pthread_mutex_unlock(mutex)
+    }
+    return body(&value)
+  }
+
+  /// Blocks until `body` returns a result, asking it again after each ``update(_:)``, or until the deadline (nil).
+  public func wait<Result>(
+    until deadline: Instant?, _ body: (inout Value) -> Result?
+  ) -> Result? {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    while true {
+      if let result = body(&value) { return result }
+      if let deadline {
+        let left = deadline.nanoseconds - kt_boottime_nanoseconds()
+        if left <= 0 { return nil }
+        let wake = kt_monotonic_nanoseconds() + left
+        var time = timespec(tv_sec: Int(wake / 1_000_000_000), tv_nsec: Int(wake % 1_000_000_000))
+        pthread_cond_timedwait(condition, mutex, &time)
+      } else {
+        pthread_cond_wait(condition, mutex)
+      }
+    }
+  }
+}

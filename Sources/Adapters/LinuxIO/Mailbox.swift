@@ -1,0 +1,36 @@
+public import Model
+
+/// A bounded queue between threads.
+public final class Mailbox<Element: Sendable>: Sendable {
+  private struct State {
+    var elements: [Element] = []
+    var closed = false
+  }
+  private let state = Lock(State())
+  private let capacity: Int
+
+  /// A queue of at most `capacity` elements.
+  public init(capacity: Int) { self.capacity = capacity }
+
+  /// Appends; false if the queue is full or closed. Never blocks for long.
+  @discardableResult
+  public func post(_ element: Element) -> Bool {
+    state.update { state in
+      if state.closed || state.elements.count >= capacity { return false }
+      state.elements.append(element)
+      return true
+    }
+  }
+
+  /// Ends the queue: what is in it can still be taken, nothing more is accepted.
+  public func close() { state.update { $0.closed = true } }
+
+  /// Blocks until there is an element, the queue is closed and empty (nil), or the deadline has come (nil).
+  public func take(until deadline: Instant? = nil) -> Element? {
+    let taken: Element?? = state.wait(until: deadline) { state in
+      if !state.elements.isEmpty { return .some(state.elements.removeFirst()) }
+      return state.closed ? .some(nil) : nil
+    }
+    return taken ?? nil
+  }
+}

@@ -1,0 +1,7 @@
+// What of libsystemd Swift cannot import by itself (macros, variadic functions) goes here as
+// static inline functions with the prefix kt_.
+#pragma once
+#include <systemd/sd-bus.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-id128.h>
+#include <systemd/sd-journal.h>

@@ -1,0 +1,72 @@
+/// How bad a ``Finding`` is.
+public enum Severity: String, Sendable, Codable, Hashable, Comparable, CaseIterable {
+  /// Worth knowing; nothing to do.
+  case note
+  /// Probably a mistake; does not stop anything.
+  case warning
+  /// A mistake; what was asked is refused.
+  case error
+
+  /// note < warning < error.
+  public static func < (a: Severity, b: Severity) -> Bool { a.rank < b.rank }
+  private var rank: Int {
+    switch self {
+    case .note: 0
+    case .warning: 1
+    case .error: 2
+    }
+  }
+}
+
+/// One thing that a check found: in an environment file, in the settings, in a unit or on a link.
+///
+/// The message says what is wrong with what, the remedy what to do. Neither holds a secret.
+public struct Finding: Sendable, Codable, Hashable {
+  /// How bad it is.
+  public var severity: Severity
+  /// A stable kebab-case name of the rule, for example `kms-endpoint-port`.
+  public var rule: String
+  /// What refusal an error of this rule is; decides the exit code.
+  public var refusal: RefusalCode
+  /// The environment variable that it is about, if it is about one.
+  public var variable: String?
+  /// The file that it is about, if it is about one.
+  public var file: String?
+  /// 1-based line in the file.
+  public var line: Int?
+  /// 1-based column (in bytes) in the line.
+  public var column: Int?
+  /// What is wrong, one sentence, no secret in it.
+  public var message: String
+  /// What to do next, one sentence.
+  public var remedy: String?
+
+  /// A finding; see the properties.
+  public init(
+    _ severity: Severity, rule: String, refusal: RefusalCode = .validation,
+    variable: String? = nil, file: String? = nil, line: Int? = nil, column: Int? = nil,
+    message: String, remedy: String? = nil
+  ) {
+    self.severity = severity
+    self.rule = rule
+    self.refusal = refusal
+    self.variable = variable
+    self.file = file
+    self.line = line
+    self.column = column
+    self.message = message
+    self.remedy = remedy
+  }
+
+  /// `error: MINIO_KMS_SERVER, line 4: ...; remedy` on one line, for people.
+  public var text: String {
+    var place: [String] = []
+    if let file { place.append(file) }
+    if let variable { place.append(variable) }
+    if let line { place.append(column.map { "line \(line):\($0)" } ?? "line \(line)") }
+    let head =
+      place.isEmpty
+      ? "\(severity.rawValue)" : "\(severity.rawValue): \(place.joined(separator: ", "))"
+    return "\(head): \(message)" + (remedy.map { " — \($0)" } ?? "")
+  }
+}

@@ -1,0 +1,58 @@
+/// A host (name, IPv4 or IPv6 address) and a port.
+public struct HostPort: Sendable, Hashable, Codable {
+  /// The name or address; an IPv6 address without its brackets.
+  public var host: String
+  /// The port.
+  public var port: UInt16
+
+  /// A host and a port.
+  public init(host: String, port: UInt16) {
+    self.host = host
+    self.port = port
+  }
+
+  /// Parses `host`, `host:port`, `[v6]` or `[v6]:port`; nil if it is none of them or there is no port.
+  public init?(_ text: String, defaultPort: UInt16? = nil) {
+    var host = Substring(text)
+    var port: Substring?
+    if text.hasPrefix("[") {
+      guard let close = text.firstIndex(of: "]") else { return nil }
+      host = text[text.index(after: text.startIndex)..<close]
+      let rest = text[text.index(after: close)...]
+      if !rest.isEmpty {
+        guard rest.first == ":" else { return nil }
+        port = rest.dropFirst()
+      }
+      guard host.utf8.allSatisfy({ Self.isHex($0) || $0 == 0x3A || $0 == 0x2E || $0 == 0x25 })
+      else { return nil }
+    } else {
+      if let colon = text.lastIndex(of: ":") {
+        host = text[..<colon]
+        port = text[text.index(after: colon)...]
+      }
+      guard
+        host.utf8.allSatisfy({
+          Self.isHex($0) || (0x67...0x7A).contains($0) || (0x47...0x5A).contains($0) || $0 == 0x2D
+            || $0 == 0x2E || $0 == 0x5F
+        })
+      else { return nil }
+    }
+    guard !host.isEmpty, host.utf8.count <= 253 else { return nil }
+    if let port {
+      guard let number = UInt16(port), number > 0,
+        port.utf8.allSatisfy({ (0x30...0x39).contains($0) })
+      else { return nil }
+      self.init(host: String(host), port: number)
+    } else {
+      guard let defaultPort else { return nil }
+      self.init(host: String(host), port: defaultPort)
+    }
+  }
+
+  /// `host:port`, an IPv6 address in brackets.
+  public var text: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+
+  private static func isHex(_ byte: UInt8) -> Bool {
+    (0x30...0x39).contains(byte) || (0x41...0x46).contains(byte) || (0x61...0x66).contains(byte)
+  }
+}

@@ -1,0 +1,37 @@
+/// A point in time on one host's CLOCK_BOOTTIME, in nanoseconds since that host booted.
+///
+/// Two instants may be compared only when they were read on the same boot of the same host
+/// (`BootID`); the rollout protocol translates between hosts with ``ClockSample``.
+public struct Instant: Sendable, Hashable, Comparable, Codable {
+  /// Nanoseconds since the host booted.
+  public var nanoseconds: Int64
+
+  /// An instant `nanoseconds` after boot.
+  public init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
+
+  /// Earlier first.
+  public static func < (a: Instant, b: Instant) -> Bool { a.nanoseconds < b.nanoseconds }
+
+  /// The instant `milliseconds` later (earlier if negative).
+  public func advanced(byMilliseconds milliseconds: Int) -> Instant {
+    Instant(nanoseconds: nanoseconds + Int64(milliseconds) * 1_000_000)
+  }
+
+  /// How much later `self` is than `earlier`, in nanoseconds; negative if it is earlier.
+  public func nanoseconds(since earlier: Instant) -> Int64 { nanoseconds - earlier.nanoseconds }
+
+  /// How much later `self` is than `earlier`, in whole milliseconds rounded down.
+  public func milliseconds(since earlier: Instant) -> Int {
+    Int((nanoseconds - earlier.nanoseconds) / 1_000_000)
+  }
+
+  /// Encoded as the bare number of nanoseconds.
+  public init(from decoder: any Decoder) throws {
+    nanoseconds = try decoder.singleValueContainer().decode(Int64.self)
+  }
+  /// Encoded as the bare number of nanoseconds.
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    try container.encode(nanoseconds)
+  }
+}

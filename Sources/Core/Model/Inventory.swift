@@ -1,0 +1,188 @@
+/// The cluster as its operator describes it: one file, the same on every host.
+///
+/// An agent finds itself in it by the name in its certificate.
+public struct Inventory: Sendable, Codable, Hashable {
+  /// One AIStor node.
+  public struct Node: Sendable, Codable, Hashable {
+    /// Its name; the one in its certificate.
+    public var name: String
+    /// `host:port` of its agent; the port is 7377 if it is left out.
+    public var address: String
+
+    /// A node; see the properties.
+    public init(name: String, address: String) {
+      self.name = name
+      self.address = address
+    }
+  }
+
+  /// One Key Manager host.
+  public struct KeyManagerHost: Sendable, Codable, Hashable {
+    /// Its name.
+    public var name: String
+    /// `host:port` of the Key Manager; the port is 7373 if it is left out.
+    public var address: String
+
+    /// A Key Manager host; see the properties.
+    public init(name: String, address: String) {
+      self.name = name
+      self.address = address
+    }
+  }
+
+  /// How long each part of a rollout may take.
+  public struct Timeouts: Sendable, Codable, Hashable {
+    /// Preflight and vote of one member, seconds.
+    public var prepareSeconds: Int
+    /// Stop of the unit after the instant, seconds.
+    public var stopSeconds: Int
+    /// Start of the unit until it is confirmed, seconds.
+    public var startSeconds: Int
+    /// One probe of one Key Manager endpoint, seconds.
+    public var probeSeconds: Int
+
+    /// The defaults: 30, 90, 300 and 5 seconds.
+    public init(
+      prepareSeconds: Int = 30, stopSeconds: Int = 90, startSeconds: Int = 300,
+      probeSeconds: Int = 5
+    ) {
+      self.prepareSeconds = prepareSeconds
+      self.stopSeconds = stopSeconds
+      self.startSeconds = startSeconds
+      self.probeSeconds = probeSeconds
+    }
+
+    private enum Key: String, CodingKey {
+      case prepareSeconds, stopSeconds, startSeconds, probeSeconds
+    }
+
+    /// Every field may be left out.
+    public init(from decoder: any Decoder) throws {
+      let fields = try decoder.container(keyedBy: Key.self)
+      self.init()
+      prepareSeconds =
+        try fields.decodeIfPresent(Int.self, forKey: .prepareSeconds) ?? prepareSeconds
+      stopSeconds = try fields.decodeIfPresent(Int.self, forKey: .stopSeconds) ?? stopSeconds
+      startSeconds = try fields.decodeIfPresent(Int.self, forKey: .startSeconds) ?? startSeconds
+      probeSeconds = try fields.decodeIfPresent(Int.self, forKey: .probeSeconds) ?? probeSeconds
+    }
+  }
+
+  /// The cluster's name; the one in every certificate.
+  public var cluster: String
+  /// The AIStor nodes.
+  public var nodes: [Node]
+  /// The Key Manager hosts.
+  public var keyManagers: [KeyManagerHost]
+  /// The systemd unit of the server.
+  public var unit: String
+  /// The environment file that Keyturn writes, absolute.
+  public var environmentFile: String
+  /// How long each part of a rollout may take.
+  public var timeouts: Timeouts
+  /// The largest error of the clock estimate with which an instant is agreed, milliseconds.
+  public var clockBoundMilliseconds: Int
+
+  /// The port of an agent where the inventory names none.
+  public static let defaultAgentPort: UInt16 = 7377
+  /// The port of a Key Manager where the inventory names none (facts, section 0).
+  public static let defaultKeyManagerPort: UInt16 = 7373
+
+  /// An inventory; see the properties.
+  public init(
+    cluster: String, nodes: [Node], keyManagers: [KeyManagerHost] = [],
+    unit: String = "minio.service", environmentFile: String = "/etc/default/minio",
+    timeouts: Timeouts = Timeouts(), clockBoundMilliseconds: Int = 50
+  ) {
+    self.cluster = cluster
+    self.nodes = nodes
+    self.keyManagers = keyManagers
+    self.unit = unit
+    self.environmentFile = environmentFile
+    self.timeouts = timeouts
+    self.clockBoundMilliseconds = clockBoundMilliseconds
+  }
+
+  private enum Key: String, CodingKey {
+    case cluster, nodes, keyManagers, unit, environmentFile, timeouts, clockBoundMilliseconds
+  }
+
+  /// `cluster` and `nodes` must be there, the rest has defaults.
+  public init(from decoder: any Decoder) throws {
+    let fields = try decoder.container(keyedBy: Key.self)
+    self.init(
+      cluster: try fields.decode(String.self, forKey: .cluster),
+      nodes: try fields.decode([Node].self, forKey: .nodes))
+    keyManagers =
+      try fields.decodeIfPresent([KeyManagerHost].self, forKey: .keyManagers) ?? keyManagers
+    unit = try fields.decodeIfPresent(String.self, forKey: .unit) ?? unit
+    environmentFile =
+      try fields.decodeIfPresent(String.self, forKey: .environmentFile) ?? environmentFile
+    timeouts = try fields.decodeIfPresent(Timeouts.self, forKey: .timeouts) ?? timeouts
+    clockBoundMilliseconds =
+      try fields.decodeIfPresent(Int.self, forKey: .clockBoundMilliseconds)
+      ?? clockBoundMilliseconds
+  }
+
+  /// The members of a rollout: the nodes' names, sorted.
+  public var memberNames: [String] { nodes.map(\.name).sorted() }
+
+  /// The node of that name.
+  public func node(named name: String) -> Node? { nodes.first { $0.name == name } }
+
+  /// Everything that is wrong with it; empty if nothing is.
+  public func problems() -> [String] {
+    var problems: [String] = []
+    if let problem = Name.problem(in: cluster) {
+      problems.append("cluster \"\(cluster)\": \(problem)")
+    }
+    if nodes.isEmpty { problems.append("nodes: there is none") }
+    if nodes.count > Limits.inventoryNodes {
+      problems.append("nodes: \(nodes.count), \(Limits.inventoryNodes) are allowed")
+    }
+    if keyManagers.count > Limits.inventoryKeyManagers {
+      problems.append(
+        "keyManagers: \(keyManagers.count), \(Limits.inventoryKeyManagers) are allowed")
+    }
+    let hosts =
+      nodes.map { (kind: "node", name: $0.name, address: $0.address, port: Self.defaultAgentPort) }
+      + keyManagers.map {
+        (kind: "Key Manager", name: $0.name, address: $0.address, port: Self.defaultKeyManagerPort)
+      }
+    var names: Set<String> = []
+    var addresses: Set<String> = []
+    for host in hosts {
+      if let problem = Name.problem(in: host.name) {
+        problems.append("\(host.kind) \"\(host.name)\": \(problem)")
+      }
+      if !names.insert(host.name).inserted {
+        problems.append("\(host.kind) \"\(host.name)\": the name is given twice")
+      }
+      guard let address = HostPort(host.address, defaultPort: host.port) else {
+        problems.append(
+          "\(host.kind) \"\(host.name)\": address \"\(host.address)\" is not host or host:port")
+        continue
+      }
+      if !addresses.insert(address.text).inserted {
+        problems.append("\(host.kind) \"\(host.name)\": address \(address.text) is given twice")
+      }
+    }
+    if !unit.hasSuffix(".service") || unit.contains("/") {
+      problems.append("unit \"\(unit)\": it must be the name of a .service")
+    }
+    if !environmentFile.hasPrefix("/") || environmentFile.hasSuffix("/") {
+      problems.append(
+        "environmentFile \"\(environmentFile)\": it must be an absolute path of a file")
+    }
+    for (name, seconds) in [
+      ("prepareSeconds", timeouts.prepareSeconds), ("stopSeconds", timeouts.stopSeconds),
+      ("startSeconds", timeouts.startSeconds), ("probeSeconds", timeouts.probeSeconds),
+    ] where !(1...86_400).contains(seconds) {
+      problems.append("timeouts.\(name): \(seconds) is not in 1...86400")
+    }
+    if !(1...10_000).contains(clockBoundMilliseconds) {
+      problems.append("clockBoundMilliseconds: \(clockBoundMilliseconds) is not in 1...10000")
+    }
+    return problems
+  }
+}

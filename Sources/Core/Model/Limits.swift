@@ -1,0 +1,51 @@
+/// Every limit on what comes from outside, in one place, each with its unit in its name.
+///
+/// Each is tested at the limit and one past it, where it is enforced.
+public enum Limits {
+  /// An environment or settings file, bytes.
+  public static let environmentFileBytes = 1 << 20
+  /// An inventory file, bytes.
+  public static let inventoryFileBytes = 1 << 20
+  /// A durable record of the agent, bytes.
+  public static let recordFileBytes = 1 << 20
+  /// One line of an HTTP request or response head, bytes.
+  public static let httpLineBytes = 8 << 10
+  /// Header fields in one HTTP message.
+  public static let httpHeaderCount = 64
+  /// The whole head of an HTTP message, bytes.
+  public static let httpHeadBytes = 32 << 10
+  /// The body of an HTTP message between Keyturn's own programs, bytes.
+  public static let httpBodyBytes = 4 << 20
+  /// The body of an answer of a MinIO or Key Manager host, bytes.
+  public static let probeBodyBytes = 64 << 10
+  /// Connections that an agent serves at once.
+  public static let agentConnections = 64
+  /// How long an agent waits for the next request on an idle connection, milliseconds.
+  public static let agentIdleMilliseconds = 120_000
+  /// How long a client may take to send one whole request, or to take one whole answer, milliseconds.
+  public static let agentTransferMilliseconds = 10_000
+  /// How long a TLS handshake may take, milliseconds.
+  public static let handshakeMilliseconds = 5_000
+  /// Nodes in an inventory.
+  public static let inventoryNodes = 4096
+  /// Key Manager hosts in an inventory.
+  public static let inventoryKeyManagers = 64
+  /// A node's, cluster's or host's name, characters.
+  public static let nameCharacters = 64
+  /// Settings in one change.
+  public static let settingsInChange = 256
+  /// The longest wait of one long poll, milliseconds.
+  public static let longPollMilliseconds = 25_000
+  /// Journal lines in one answer.
+  public static let journalLinesInAnswer = 2_000
+  /// One journal line, bytes; longer ones are cut.
+  public static let journalLineBytes = 16 << 10
+  /// Events that an agent keeps of one rollout.
+  public static let rolloutEvents = 4_096
+  /// Generations that an agent keeps.
+  public static let generations = 20
+  /// Endpoints in MINIO_KMS_SERVER after expansion of `{1...3}`.
+  public static let keyManagerEndpoints = 64
+  /// The frame payload of a Key Manager answer, bytes.
+  public static let frameBytes = 64 << 10
+}

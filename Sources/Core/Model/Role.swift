@@ -1,0 +1,45 @@
+/// What a certificate of the cluster's CA entitles its holder to.
+public enum Role: String, Sendable, Codable, Hashable, CaseIterable {
+  /// The agent on an AIStor node.
+  case node
+  /// The agent on a Key Manager host.
+  case witness
+  /// A person or pipeline that may plan and roll out.
+  case `operator`
+  /// A person or program that may only look.
+  case observer
+}
+
+/// Who is at the other end of a connection, as its certificate says: the URI name
+/// `keyturn://CLUSTER/ROLE/NAME` in the subject alternative names.
+public struct Principal: Sendable, Codable, Hashable {
+  /// The cluster that the certificate is for.
+  public var cluster: String
+  /// What it entitles to.
+  public var role: Role
+  /// The holder's name; for a node its name in the inventory.
+  public var name: String
+
+  /// A principal; see the properties.
+  public init(cluster: String, role: Role, name: String) {
+    self.cluster = cluster
+    self.role = role
+    self.name = name
+  }
+
+  /// `keyturn://CLUSTER/ROLE/NAME`.
+  public var uri: String { "keyturn://\(cluster)/\(role.rawValue)/\(name)" }
+
+  /// The principal in such a URI; nil if it is not exactly of that form.
+  public init?(uri: String) {
+    let scheme = "keyturn://"
+    guard uri.hasPrefix(scheme) else { return nil }
+    let parts = uri.dropFirst(scheme.count).split(
+      separator: "/", omittingEmptySubsequences: false
+    ).map(String.init)
+    guard parts.count == 3, let role = Role(rawValue: parts[1]),
+      Name.problem(in: parts[0]) == nil, Name.problem(in: parts[2]) == nil
+    else { return nil }
+    self.init(cluster: parts[0], role: role, name: parts[2])
+  }
+}
