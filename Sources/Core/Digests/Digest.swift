@@ -31,8 +31,9 @@ public struct Digest: Sendable, Hashable, Comparable, Codable, CustomStringConve
     return output
   }
 
-  /// SHA-256 over the fields, each preceded by its length in 8 bytes big-endian, so that no two lists of fields
-  /// have the same input. What is compared or voted on is such a digest, never JSON text.
+  /// SHA-256 over the fields, each preceded by its length in 8 bytes big-endian, so that no two
+  /// lists of fields have the same input. What is compared or voted on is such a digest, never JSON
+  /// text.
   public static func ofFields(_ fields: [[UInt8]]) -> Digest {
     var bytes: [UInt8] = []
     for field in fields {

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "CLinuxSockets.h"
+
 /// A condition variable that waits on CLOCK_MONOTONIC, so that a step of the wall clock cannot wake or stall it.
 /// 0 or an error number.
 int kt_cond_init_monotonic(pthread_cond_t *cond);

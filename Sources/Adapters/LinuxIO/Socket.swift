@@ -1,0 +1,127 @@
+internal import CLinux
+internal import Glibc
+public import Model
+
+/// A connected TCP socket: non-blocking inside, blocking with a deadline outside.
+///
+/// Any thread may call ``interruptReading()`` and ``interrupt()``; one thread at a time reads, one writes. It is closed
+/// when the last reference goes. No call raises SIGPIPE.
+public final class Socket: Sendable {
+  /// Who is at the other end.
+  public let peer: SocketAddress
+  private let descriptor: FileDescriptor
+
+  init(_ descriptor: consuming FileDescriptor, peer: SocketAddress) {
+    self.descriptor = descriptor
+    self.peer = peer
+  }
+
+  /// Blocks until `address` accepts a connection, refuses it, or the deadline comes.
+  public static func connect(
+    to address: SocketAddress, until deadline: Instant
+  ) throws(SocketFailure) -> Socket {
+    let attempt = "connect to \(address)"
+    let raw: Int32
+    do throws(Errno) {
+      raw = try retrying(attempt) { kt_stream_socket(address.family) }
+    } catch { throw SocketFailure(error.code, attempt) }
+    let descriptor = FileDescriptor(owning: raw)
+    _ = kt_tune_stream(raw)
+    let (result, code) = address.withSockaddr { (Glibc.connect(raw, $0, $1), errno) }
+    if result == -1 {
+      // After EINTR, too, the attempt goes on by itself (connect(2)).
+      guard code == EINPROGRESS || code == EINTR else { throw SocketFailure(code, attempt) }
+      try waitFor(raw, Int16(POLLOUT), until: deadline, attempt)
+      var outcome: Int32 = 0
+      var size = socklen_t(MemoryLayout<Int32>.size)
+      getsockopt(raw, SOL_SOCKET, SO_ERROR, &outcome, &size)
+      if outcome != 0 { throw SocketFailure(outcome, attempt) }
+    }
+    return Socket(descriptor, peer: address)
+  }
+
+  /// Blocks until something has come, at most `count` bytes of it, or the deadline; empty at the end of the stream.
+  ///
+  /// Nothing is allocated before there is something to read.
+  public func read(
+    upTo count: Int, until deadline: Instant
+  ) throws(SocketFailure) -> [UInt8] {
+    while true {
+      try waitFor(descriptor.raw, Int16(POLLIN), until: deadline, "read from \(peer)")
+      var code: Int32 = 0
+      let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+        let (result, number) = (recv(descriptor.raw, buffer.baseAddress, count, 0), errno)
+        filled = max(0, result)
+        if result == -1 { code = number }
+      }
+      if code == 0 { return bytes }
+      if code != EAGAIN && code != EINTR { throw SocketFailure(code, "read from \(peer)") }
+    }
+  }
+
+  /// Blocks until the kernel has taken all of `bytes`, or the deadline.
+  public func write(
+    _ bytes: UnsafeRawBufferPointer, until deadline: Instant
+  ) throws(SocketFailure) {
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      let part = UnsafeRawBufferPointer(rebasing: rest)
+      let (sent, code) = (
+        send(descriptor.raw, part.baseAddress, part.count, Int32(MSG_NOSIGNAL)), errno
+      )
+      if sent >= 0 {
+        rest = rest.dropFirst(sent)
+      } else if code == EAGAIN {
+        try waitFor(descriptor.raw, Int16(POLLOUT), until: deadline, "write to \(peer)")
+      } else if code != EINTR {
+        throw SocketFailure(code, "write to \(peer)")
+      }
+    }
+  }
+
+  /// Blocks until the kernel has taken all of `bytes`, or the deadline.
+  public func write(_ bytes: [UInt8], until deadline: Instant) throws(SocketFailure) {
+    try bytes.withUnsafeBufferPointer { buffer throws(SocketFailure) in
+      try write(UnsafeRawBufferPointer(buffer), until: deadline)
+    }
+  }
+
+  /// Whether there is something to read, be it the end of the stream. Does not block.
+  public var isReadable: Bool {
+    var entry = pollfd(fd: descriptor.raw, events: Int16(POLLIN), revents: 0)
+    return poll(&entry, 1, 0) > 0
+  }
+
+  /// Makes this and every later read come to its end; what is being written still goes out. Does not block.
+  public func interruptReading() { _ = shutdown(descriptor.raw, Int32(SHUT_RD)) }
+
+  /// Makes this and every later call come to its end. Does not block.
+  public func interrupt() { _ = shutdown(descriptor.raw, Int32(SHUT_RDWR)) }
+
+  /// Blocks until the other side has closed too, or sent much more, or the deadline: closes without a reset.
+  ///
+  /// A socket closed with unread bytes sends a reset, which can take away the last answer from the other side before it
+  /// has read it (RFC 9112, 9.6). So: say that nothing more will come, then read and drop.
+  public func finish(until deadline: Instant) {
+    _ = shutdown(descriptor.raw, Int32(SHUT_WR))
+    var left = 64
+    while left > 0, let bytes = try? read(upTo: 16 << 10, until: deadline), !bytes.isEmpty {
+      left -= 1
+    }
+  }
+}
+
+/// Blocks until one of `events` (or an error) is there on a descriptor, or throws at the deadline.
+private func waitFor(
+  _ descriptor: Int32, _ events: Int16, until deadline: Instant,
+  _ attempt: @autoclosure () -> String
+) throws(SocketFailure) {
+  var entry = pollfd(fd: descriptor, events: events, revents: 0)
+  while true {
+    let milliseconds = deadline.remainingMilliseconds()
+    let (ready, code) = (poll(&entry, 1, milliseconds), errno)
+    if ready > 0 { return }
+    if ready == 0 && milliseconds == 0 { throw .timedOut(attempt()) }
+    if ready == -1 && code != EINTR { throw SocketFailure(code, attempt()) }
+  }
+}

@@ -1,0 +1,69 @@
+internal import Glibc
+internal import Model
+
+/// An IPv4 or IPv6 address and a port, as the kernel writes them.
+public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
+  /// A sockaddr_in or a sockaddr_in6.
+  private let bytes: [UInt8]
+
+  /// Copies a socket address; nil if it is neither IPv4 nor IPv6.
+  init?(_ bytes: UnsafeRawBufferPointer) {
+    guard bytes.count >= MemoryLayout<sa_family_t>.size else { return nil }
+    let size: Int
+    switch Int32(bytes.loadUnaligned(as: sa_family_t.self)) {
+    case AF_INET: size = MemoryLayout<sockaddr_in>.size
+    case AF_INET6: size = MemoryLayout<sockaddr_in6>.size
+    default: return nil
+    }
+    guard bytes.count >= size else { return nil }
+    self.bytes = Array(bytes[..<size])
+  }
+
+  /// Has the kernel write an address (accept, getsockname) by `fill`; nil if it wrote none that we know.
+  init?(filledBy fill: (UnsafeMutableRawPointer, UnsafeMutablePointer<UInt32>) -> Bool) {
+    var storage = sockaddr_storage()
+    var length = UInt32(MemoryLayout<sockaddr_storage>.size)
+    let address: SocketAddress? = withUnsafeMutableBytes(of: &storage) { storage in
+      guard let base = storage.baseAddress, fill(base, &length) else { return nil }
+      return SocketAddress(
+        UnsafeRawBufferPointer(rebasing: storage[..<min(Int(length), storage.count)]))
+    }
+    guard let address else { return nil }
+    self = address
+  }
+
+  /// AF_INET or AF_INET6.
+  var family: Int32 { Int32(bytes.withUnsafeBytes { $0.loadUnaligned(as: sa_family_t.self) }) }
+
+  /// The port; it stands at the same place in both families.
+  public var port: UInt16 { UInt16(bytes[2]) << 8 | UInt16(bytes[3]) }
+
+  /// The address in figures, for example `10.0.0.1` or `fe80::1%eth0`.
+  public var host: String {
+    withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(NI_MAXHOST)) { host in
+      let code = withSockaddr { address, length in
+        getnameinfo(
+          address, length, host.baseAddress, socklen_t(host.count), nil, 0, NI_NUMERICHOST)
+      }
+      guard code == 0, let base = host.baseAddress else { return "?" }
+      return String(cString: base)
+    }
+  }
+
+  /// `10.0.0.1:7377`, `[fd00::1]:7377`.
+  public var text: String { HostPort(host: host, port: port).text }
+
+  /// The text.
+  public var description: String { text }
+
+  /// Lends the address to a system call.
+  func withSockaddr<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
+    bytes.withUnsafeBytes { raw in
+      let address = raw.assumingMemoryBound(to: sockaddr.self)
+      guard let base = address.baseAddress else {
+        preconditionFailure("a socket address is never empty")
+      }
+      return body(base, socklen_t(raw.count))
+    }
+  }
+}

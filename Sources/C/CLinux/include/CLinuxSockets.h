@@ -1,0 +1,24 @@
+// Sockets, pipes and descriptors to wait on, all close-on-exec from the start. Each returns a descriptor, or 0, or -1
+// with errno set.
+#pragma once
+
+/// A stream socket of an address family, non-blocking.
+int kt_stream_socket(int family);
+
+/// Accepts a connection as a non-blocking socket; writes the peer's address.
+int kt_accept(int socket, void *address, unsigned *length);
+
+/// TCP_NODELAY, and SO_KEEPALIVE with a first probe after a minute, so that a vanished peer is noticed.
+int kt_tune_stream(int socket);
+
+/// An eventfd that is not signalled.
+int kt_eventfd(void);
+
+/// Signals an eventfd: everyone who polls it wakes, now and from now on.
+int kt_eventfd_signal(int eventfd);
+
+/// A pipe: [0] to read, [1] to write.
+int kt_pipe(int ends[2]);
+
+/// A descriptor that becomes readable when the process ends.
+int kt_pidfd_open(int pid);

@@ -1,0 +1,63 @@
+internal import Model
+
+/// The server's `{1...3}` patterns, expanded as it does (minio/pkg, ellipses): decimal numbers,
+/// zero padded to the width of the second when either begins with a zero, several to a text, the
+/// first changing fastest.
+enum Ellipses {
+  /// What is wrong with a pattern, a clause that follows "the pattern".
+  struct Problem: Error, Equatable { var message: String }
+
+  /// Whether the server takes `text` for a pattern.
+  static func occur(in text: String) -> Bool {
+    text.contains("...") || (text.contains("{") && text.contains("}"))
+  }
+
+  /// The texts that a pattern stands for, at most `limit`.
+  static func expand(_ text: String, limit: Int) throws(Problem) -> [String] {
+    var texts = [""]
+    var rest = text[...]
+    while let open = rest.firstIndex(of: "{") {
+      let literal = rest[..<open]
+      guard let close = rest[open...].firstIndex(of: "}") else {
+        throw Problem(message: "has a { without its }")
+      }
+      let numbers = try range(rest[rest.index(after: open)..<close])
+      guard texts.count * numbers.count <= limit else {
+        throw Problem(message: "stands for more than \(limit) endpoints")
+      }
+      try checkLiteral(literal)
+      texts = numbers.flatMap { number in texts.map { $0 + literal + number } }
+      rest = rest[rest.index(after: close)...]
+    }
+    try checkLiteral(rest)
+    return texts.map { $0 + rest }
+  }
+
+  private static func checkLiteral(_ literal: Substring) throws(Problem) {
+    if literal.contains("}") { throw Problem(message: "has a } without its {") }
+    if literal.contains("...") { throw Problem(message: "has ... outside of { and }") }
+  }
+
+  private static func range(_ text: Substring) throws(Problem) -> [String] {
+    let bad = Problem(message: "must have the form {FIRST...LAST} with two decimal numbers")
+    guard let dots = text.utf8.firstIndex(of: 0x2E), text[dots...].hasPrefix("...") else {
+      throw bad
+    }
+    let first = text[..<dots]
+    let last = text[dots...].dropFirst(3)
+    // Nine digits are enough for every port and host number, and cannot overflow.
+    guard [first, last].allSatisfy({ $0.utf8.allSatisfy { (0x30...0x39).contains($0) } }),
+      first.utf8.count <= 9, last.utf8.count <= 9, let from = Int(first), let to = Int(last)
+    else { throw bad }
+    guard from <= to else { throw Problem(message: "counts down from \(from) to \(to)") }
+    guard to - from < Limits.keyManagerEndpoints else {
+      throw Problem(message: "stands for more than \(Limits.keyManagerEndpoints) endpoints")
+    }
+    let padded = (first.hasPrefix("0") && first.utf8.count > 1) || last.hasPrefix("0")
+    return (from...to).map { number in
+      let digits = String(number)
+      let missing = padded ? max(0, last.utf8.count - digits.utf8.count) : 0
+      return String(repeating: "0", count: missing) + digits
+    }
+  }
+}

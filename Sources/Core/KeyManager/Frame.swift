@@ -1,0 +1,72 @@
+internal import Model
+
+/// What a frame asks for (facts, section B.3); only what Keyturn or a stand-in sends.
+public enum Command: UInt16, Sendable, Hashable, CaseIterable {
+  /// KEY:CREATE. Keyturn never sends it.
+  case keyCreate = 201
+  /// KEY:STATUS.
+  case keyStatus = 204
+  /// KEY:GENERATE: a new data key, encrypted with a key of the enclave.
+  case keyGenerate = 207
+  /// IDENTITY:STATUS.
+  case identityStatus = 403
+
+  /// The name that policies and people use.
+  public var name: String {
+    switch self {
+    case .keyCreate: "KEY:CREATE"
+    case .keyStatus: "KEY:STATUS"
+    case .keyGenerate: "KEY:GENERATE"
+    case .identityStatus: "IDENTITY:STATUS"
+    }
+  }
+}
+
+/// One command with its message, in a request or an answer (facts, section B.2): u16 command, u32
+/// length, both big-endian, then the message.
+public struct Frame: Sendable, Hashable {
+  /// What is asked, the same in the answer.
+  public var command: Command
+  /// The message, protobuf.
+  public var payload: [UInt8]
+
+  /// A frame; see the properties.
+  public init(_ command: Command, payload: [UInt8]) {
+    self.command = command
+    self.payload = payload
+  }
+
+  /// A frame with a message.
+  public init(_ command: Command, _ message: some KeyManagerMessage) {
+    self.init(command, payload: message.encoded())
+  }
+
+  /// Its bytes on the wire.
+  public func encoded() -> [UInt8] {
+    let length = UInt32(payload.count)
+    return [
+      UInt8(command.rawValue >> 8), UInt8(command.rawValue & 0xFF), UInt8(length >> 24),
+      UInt8(length >> 16 & 0xFF), UInt8(length >> 8 & 0xFF), UInt8(length & 0xFF),
+    ] + payload
+  }
+
+  /// All frames in `bytes`, which must end with the last one. A payload may have
+  /// ``Limits/frameBytes`` at most.
+  public static func decodeAll(_ bytes: [UInt8]) throws(CodecError) -> [Frame] {
+    var frames: [Frame] = []
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      guard rest.count >= 6 else { throw .truncated }
+      let head = rest.prefix(6).map { Int($0) }
+      let number = UInt16(head[0] << 8 | head[1])
+      let length = head[2] << 24 | head[3] << 16 | head[4] << 8 | head[5]
+      guard length <= Limits.frameBytes else { throw .oversized(length) }
+      guard let command = Command(rawValue: number) else { throw .unknownCommand(number) }
+      rest = rest.dropFirst(6)
+      guard rest.count >= length else { throw .truncated }
+      frames.append(Frame(command, payload: Array(rest.prefix(length))))
+      rest = rest.dropFirst(length)
+    }
+    return frames
+  }
+}

@@ -1,0 +1,70 @@
+/// IDENTITY:STATUS: what is known of an identity.
+public struct IdentityRequest: KeyManagerMessage {
+  /// The identity, empty for the caller's own.
+  public var identity = ""
+
+  /// A request; see the property.
+  public init(identity: String = "") { self.identity = identity }
+
+  /// The message in `bytes`.
+  public init(decoding bytes: [UInt8]) throws(CodecError) {
+    var reader = ProtobufReader(bytes)
+    while let field = try reader.next() {
+      if case (1, .bytes(let bytes)) = field { identity = try ProtobufReader.text(bytes) }
+    }
+  }
+
+  /// Its bytes.
+  public func encoded() -> [UInt8] {
+    var writer = ProtobufWriter()
+    writer.field(1, identity)
+    return writer.bytes
+  }
+}
+
+/// The answer to IDENTITY:STATUS. Service accounts and tags are passed over.
+public struct IdentityResponse: KeyManagerMessage {
+  /// The identity.
+  public var identity = ""
+  /// 1 SysAdmin, 2 Admin, 3 User.
+  public var privilege: UInt32 = 0
+  /// The name of its policy; without one a user may do nothing.
+  public var policy = ""
+  /// When it was added; nil if the Key Manager does not say.
+  public var createdAt: Timestamp?
+  /// The identity that added it.
+  public var createdBy = ""
+  /// Whether it is a service account of another.
+  public var isServiceAccount = false
+
+  /// An answer with that identity and nothing else.
+  public init(identity: String) { self.identity = identity }
+
+  /// The message in `bytes`.
+  public init(decoding bytes: [UInt8]) throws(CodecError) {
+    var reader = ProtobufReader(bytes)
+    while let field = try reader.next() {
+      switch field {
+      case (1, .bytes(let bytes)): identity = try ProtobufReader.text(bytes)
+      case (2, .varint(let value)): privilege = UInt32(truncatingIfNeeded: value)
+      case (3, .bytes(let bytes)): policy = try ProtobufReader.text(bytes)
+      case (4, .bytes(let bytes)): createdAt = try Timestamp(decoding: bytes)
+      case (5, .bytes(let bytes)): createdBy = try ProtobufReader.text(bytes)
+      case (6, .varint(let value)): isServiceAccount = value != 0
+      default: break
+      }
+    }
+  }
+
+  /// Its bytes.
+  public func encoded() -> [UInt8] {
+    var writer = ProtobufWriter()
+    writer.field(1, identity)
+    writer.field(2, UInt64(privilege))
+    writer.field(3, policy)
+    if let createdAt { writer.element(4, createdAt.encoded()) }
+    writer.field(5, createdBy)
+    writer.field(6, isServiceAccount)
+    return writer.bytes
+  }
+}

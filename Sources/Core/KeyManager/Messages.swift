@@ -1,0 +1,137 @@
+/// A message of the Key Manager's protocol (facts, section B.4): package minio.kms, proto3. Fields
+/// that are not known are passed over when one is read; of a field given twice the last counts.
+public protocol KeyManagerMessage: Sendable, Hashable {
+  /// The message in `bytes`.
+  init(decoding bytes: [UInt8]) throws(CodecError)
+  /// Its bytes.
+  func encoded() -> [UInt8]
+}
+
+/// Why a request failed; the body of every answer that is not 200.
+public struct ErrorResponse: KeyManagerMessage, Codable {
+  /// The text; together with the HTTP status it is a ``KeyManagerError``.
+  public var message = ""
+
+  /// An error with its text.
+  public init(message: String) { self.message = message }
+
+  /// The message in `bytes`.
+  public init(decoding bytes: [UInt8]) throws(CodecError) {
+    var reader = ProtobufReader(bytes)
+    while let field = try reader.next() {
+      if case (1, .bytes(let bytes)) = field { message = try ProtobufReader.text(bytes) }
+    }
+  }
+
+  /// Its bytes.
+  public func encoded() -> [UInt8] {
+    var writer = ProtobufWriter()
+    writer.field(1, message)
+    return writer.bytes
+  }
+}
+
+/// The answer to `GET /version`.
+public struct VersionResponse: KeyManagerMessage {
+  /// The release, such as `2025-08-18T19-50-54Z`.
+  public var version = ""
+  /// The commit that it was built from.
+  public var commit = ""
+  /// The protocol's version, `v1`.
+  public var apiVersion = ""
+  /// The host's own name for itself.
+  public var host = ""
+  /// Whether it runs in FIPS 140 mode.
+  public var fips140 = false
+
+  /// An empty answer.
+  public init() {}
+
+  /// The message in `bytes`.
+  public init(decoding bytes: [UInt8]) throws(CodecError) {
+    var reader = ProtobufReader(bytes)
+    while let field = try reader.next() {
+      switch field {
+      case (1, .bytes(let bytes)): version = try ProtobufReader.text(bytes)
+      case (2, .bytes(let bytes)): commit = try ProtobufReader.text(bytes)
+      case (3, .bytes(let bytes)): apiVersion = try ProtobufReader.text(bytes)
+      case (4, .bytes(let bytes)): host = try ProtobufReader.text(bytes)
+      case (5, .varint(let value)): fips140 = value != 0
+      default: break
+      }
+    }
+  }
+
+  /// Its bytes.
+  public func encoded() -> [UInt8] {
+    var writer = ProtobufWriter()
+    writer.field(1, version)
+    writer.field(2, commit)
+    writer.field(3, apiVersion)
+    writer.field(4, host)
+    writer.field(5, fips140)
+    return writer.bytes
+  }
+}
+
+extension VersionResponse: Codable {
+  private enum Key: String, CodingKey {
+    case version, commit, host, fips140
+    case apiVersion = "api_version"
+  }
+
+  /// The answer of a Key Manager that speaks JSON; protojson leaves out what has its default.
+  public init(from decoder: any Decoder) throws {
+    let fields = try decoder.container(keyedBy: Key.self)
+    version = try fields.decodeIfPresent(String.self, forKey: .version) ?? ""
+    commit = try fields.decodeIfPresent(String.self, forKey: .commit) ?? ""
+    apiVersion = try fields.decodeIfPresent(String.self, forKey: .apiVersion) ?? ""
+    host = try fields.decodeIfPresent(String.self, forKey: .host) ?? ""
+    fips140 = try fields.decodeIfPresent(Bool.self, forKey: .fips140) ?? false
+  }
+
+  /// As protojson, with the defaults written out.
+  public func encode(to encoder: any Encoder) throws {
+    var fields = encoder.container(keyedBy: Key.self)
+    try fields.encode(version, forKey: .version)
+    try fields.encode(commit, forKey: .commit)
+    try fields.encode(apiVersion, forKey: .apiVersion)
+    try fields.encode(host, forKey: .host)
+    try fields.encode(fips140, forKey: .fips140)
+  }
+}
+
+/// A point in time, google.protobuf.Timestamp.
+public struct Timestamp: KeyManagerMessage {
+  /// Seconds since 1970-01-01 UTC.
+  public var seconds: Int64
+  /// Nanoseconds within the second.
+  public var nanoseconds: Int32
+
+  /// A point in time; see the properties.
+  public init(seconds: Int64, nanoseconds: Int32 = 0) {
+    self.seconds = seconds
+    self.nanoseconds = nanoseconds
+  }
+
+  /// The message in `bytes`.
+  public init(decoding bytes: [UInt8]) throws(CodecError) {
+    self.init(seconds: 0)
+    var reader = ProtobufReader(bytes)
+    while let field = try reader.next() {
+      switch field {
+      case (1, .varint(let value)): seconds = Int64(bitPattern: value)
+      case (2, .varint(let value)): nanoseconds = Int32(truncatingIfNeeded: value)
+      default: break
+      }
+    }
+  }
+
+  /// Its bytes.
+  public func encoded() -> [UInt8] {
+    var writer = ProtobufWriter()
+    writer.field(1, UInt64(bitPattern: seconds))
+    writer.field(2, UInt64(bitPattern: Int64(nanoseconds)))
+    return writer.bytes
+  }
+}

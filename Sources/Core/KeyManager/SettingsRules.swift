@@ -1,0 +1,208 @@
+public import Model
+
+/// Every rule on the four Key Manager settings and their neighbours that can be checked before a
+/// start (facts, sections A.1 to A.5). What the server would refuse, misread or silently ignore is
+/// an error, what is probably a slip a warning.
+public enum SettingsRules {
+  /// What is wrong with `environment`: the merged variables as the server would get them. Of a name
+  /// given twice the last counts. `file` is for the messages. In the order of the variables, those
+  /// about a missing one last.
+  public static func findings(_ environment: [EnvironmentVariable], file: String?) -> [Finding] {
+    var check = Check(environment, file: file)
+    check.run()
+    return check.findings
+  }
+}
+
+private struct Check {
+  private let variables: [EnvironmentVariable]
+  private let file: String?
+  private(set) var findings: [Finding] = []
+
+  init(_ environment: [EnvironmentVariable], file: String?) {
+    var seen: Set<String> = []
+    variables = environment.reversed().filter { seen.insert($0.name).inserted }.reversed()
+    self.file = file
+  }
+
+  mutating func run() {
+    for variable in variables {
+      switch variable.name {
+      case "MINIO_KMS_SERVER": if isReadable(variable) { checkServer(variable) }
+      case "MINIO_KMS_ENCLAVE":
+        if isReadable(variable) { checkName(variable, rule: "kms-enclave-name") }
+      case "MINIO_KMS_SSE_KEY":
+        if isReadable(variable) { checkName(variable, rule: "kms-sse-key-name") }
+      case "MINIO_KMS_API_KEY": if isReadable(variable) { checkAPIKey(variable) }
+      default: checkNeighbour(variable)
+      }
+    }
+    checkComplete()
+  }
+
+  private mutating func add(
+    _ severity: Severity, _ rule: String, _ variable: EnvironmentVariable, _ message: String,
+    _ remedy: String
+  ) {
+    findings.append(
+      Finding(
+        severity, rule: rule, variable: variable.name, file: file, line: variable.line,
+        message: message, remedy: remedy))
+  }
+
+  // MARK: the four
+
+  /// Whether the server gets the value that is written; adds what it does to it otherwise.
+  private mutating func isReadable(_ variable: EnvironmentVariable) -> Bool {
+    let value = variable.value.trimmed
+    if value.isEmpty {
+      add(
+        .error, "kms-value-empty", variable,
+        "it is empty, but still counts as present for the server", "Give it its value, or remove it"
+      )
+      return false
+    }
+    if value.hasPrefix("env") {
+      add(
+        .error, "kms-env-prefix", variable,
+        "its value begins with \"env\": the server takes such a value for a remote reference and "
+          + "would start with an empty one",
+        variable.name == "MINIO_KMS_ENCLAVE" || variable.name == "MINIO_KMS_SSE_KEY"
+          ? "Use a name that begins otherwise" : "Write the value itself")
+      return false
+    }
+    if value != variable.value {
+      add(
+        .warning, "kms-value-blanks", variable,
+        "its value has blanks around it, which the server takes away", "Take them away here too")
+    }
+    return true
+  }
+
+  private mutating func checkServer(_ variable: EnvironmentVariable) {
+    for problem in EndpointList(variable.value.trimmed).problems {
+      add(problem.severity, problem.rule, variable, problem.message, problem.remedy)
+    }
+  }
+
+  private mutating func checkAPIKey(_ variable: EnvironmentVariable) {
+    do throws(APIKey.Problem) {
+      _ = try APIKey(checking: Secret(variable.value.trimmed))
+    } catch {
+      add(.error, error.rule, variable, error.message, error.remedy)
+    }
+  }
+
+  /// The closest published rule, that of KES (facts, section A.5).
+  private mutating func checkName(_ variable: EnvironmentVariable, rule: String) {
+    let value = variable.value.trimmed
+    let bytes = Array(value.utf8)
+    let problem: String? =
+      if bytes.count > 80 {
+        "its name has \(bytes.count) bytes, 80 are allowed"
+      } else if !bytes.allSatisfy(Self.isNameByte) {
+        "its name holds something other than letters, digits, - and _"
+      } else if value.hasPrefix("-") || value.hasSuffix("-") {
+        "its name begins or ends with -"
+      } else if value == "_" {
+        "its name is a lone _"
+      } else {
+        nil
+      }
+    guard let problem else { return }
+    add(
+      .error, rule, variable, problem,
+      "Use the name as the Key Manager has it: 1 to 80 letters, digits, - and _")
+  }
+
+  private static func isNameByte(_ byte: UInt8) -> Bool {
+    switch byte {
+    case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x5F: true
+    default: false
+    }
+  }
+
+  private var present: [EnvironmentVariable] {
+    variables.filter { KeyManagerSettings.variables.contains($0.name) }
+  }
+
+  private mutating func checkComplete() {
+    guard !present.isEmpty else { return }
+    let names = present.map(\.name)
+    for missing in KeyManagerSettings.variables where !names.contains(missing) {
+      findings.append(
+        Finding(
+          .error, rule: "kms-incomplete", variable: missing, file: file,
+          message: "it is missing, while \(names.joined(separator: ", ")) "
+            + (names.count == 1 ? "is" : "are") + " there; the server starts with all four or none",
+          remedy: "Set \(missing), or remove all four"))
+    }
+  }
+
+  // MARK: their neighbours
+
+  private mutating func checkNeighbour(_ variable: EnvironmentVariable) {
+    let name = variable.name
+    switch name {
+    case _ where KnownVariables.keyEncryptionService.contains(name):
+      if !present.isEmpty {
+        add(
+          .error, "kms-beside-kes", variable,
+          "it configures KES beside the Key Manager (present counts, even if empty); the server "
+            + "refuses to start with both", "Remove it, or remove the four MINIO_KMS_* settings")
+      }
+    case _ where KnownVariables.staticKey.contains(name):
+      if !present.isEmpty {
+        add(
+          .error, "kms-beside-static-key", variable,
+          "it configures a static key beside the Key Manager (present counts, even if empty); the "
+            + "server refuses to start with both",
+          "Remove it, or remove the four MINIO_KMS_* settings")
+      } else if variables.contains(where: {
+        KnownVariables.keyEncryptionService.contains($0.name)
+      }) {
+        add(
+          .error, "kes-beside-static-key", variable,
+          "it configures a static key beside KES; the server refuses to start with both",
+          "Remove one of the two")
+      }
+    case "MINIO_KMS_AUTO_ENCRYPTION": checkAutoEncryption(variable)
+    case "MINIO_KMS_REPLICATE_KEYID": break
+    case _ where KnownVariables.ignored.contains(name):
+      add(
+        .warning, "kms-ignored-variable", variable, "the server does not know it and ignores it",
+        "Remove it: the client certificate comes from MINIO_KMS_API_KEY, trusted CAs from the "
+          + "CAs folder of the server's certificates")
+    case "HTTPS_PROXY", "https_proxy":
+      if !present.isEmpty, !variable.value.trimmed.isEmpty {
+        add(
+          .warning, "kms-proxy", variable,
+          "the server will reach the Key Manager through this proxy; Keyturn's probes do not",
+          "List the Key Manager hosts in NO_PROXY, or remove it")
+      }
+    case _ where name.hasPrefix("MINIO_KMS_"):
+      add(
+        .error, "kms-unknown-variable", variable, "the server knows no variable of this name",
+        KnownVariables.nearest(to: name).map { "Did you mean \($0)?" } ?? "Remove it")
+    default:
+      // A slip in front of or within the prefix, such as MINO_KMS_SERVER or minio_kms_server.
+      if let meant = KnownVariables.nearest(to: name, within: 2) {
+        add(
+          .error, "kms-unknown-variable", variable,
+          "the server knows no variable of this name, which is almost \(meant)",
+          "Did you mean \(meant)?")
+      }
+    }
+  }
+
+  private mutating func checkAutoEncryption(_ variable: EnvironmentVariable) {
+    guard !["", "off", "false", "0"].contains(variable.value.trimmed.lowercased()) else { return }
+    let other = KnownVariables.keyEncryptionService + KnownVariables.staticKey
+    if present.isEmpty, !variables.contains(where: { other.contains($0.name) }) {
+      add(
+        .error, "kms-auto-encryption", variable,
+        "it is on, but no KMS is configured; the server refuses to start",
+        "Set the four MINIO_KMS_* settings, or remove it")
+    }
+  }
+}

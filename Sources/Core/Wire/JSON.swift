@@ -1,0 +1,83 @@
+internal import FoundationEssentials
+
+/// Why JSON could not be understood, with the place in it.
+public struct JSONFailure: Error, Sendable, Hashable, CustomStringConvertible {
+  /// For example `nodes[2].address: is missing`. It holds no value of the text.
+  public var description: String
+
+  /// A failure with its words.
+  public init(_ description: String) { self.description = description }
+}
+
+/// JSON in and out, for messages between Keyturn's programs and for its files.
+///
+/// Nothing is ever compared, voted on or signed as JSON text: that is what `Digest.ofFields` is for.
+public enum JSON {
+  /// The value as JSON: keys sorted, so that it is the same in every process, slashes not escaped.
+  public static func encode(_ value: some Encodable, pretty: Bool = false) -> [UInt8] {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    if pretty { encoder.outputFormatting.insert(.prettyPrinted) }
+    do {
+      return Array(try encoder.encode(value))
+    } catch {
+      // Only a NaN, an infinity or an error thrown by a type's own encode(to:) can bring us here.
+      preconditionFailure("a value cannot be written as JSON: \(type(of: value))")
+    }
+  }
+
+  /// The value as one line of text.
+  public static func line(_ value: some Encodable) -> String {
+    String(decoding: encode(value), as: UTF8.self)
+  }
+
+  /// A value of a type from JSON. Unknown keys are ignored, as newer programs may send more.
+  public static func decode<Value: Decodable>(
+    _ type: Value.Type, from bytes: [UInt8]
+  ) throws(JSONFailure) -> Value {
+    do {
+      return try JSONDecoder().decode(type, from: Data(bytes))
+    } catch let error as DecodingError {
+      throw JSONFailure(words(for: error))
+    } catch {
+      throw JSONFailure("not valid: \(error)")
+    }
+  }
+
+  private static func words(for error: DecodingError) -> String {
+    switch error {
+    case .keyNotFound(let key, let context):
+      return "\(place(context.codingPath + [key])): is missing"
+    case .valueNotFound(_, let context):
+      return "\(place(context.codingPath)): is null"
+    case .typeMismatch(let type, let context):
+      return "\(place(context.codingPath)): is not \(noun(type))"
+    case .dataCorrupted(let context):
+      if context.codingPath.isEmpty { return "not JSON: \(context.debugDescription)" }
+      return "\(place(context.codingPath)): \(context.debugDescription)"
+    @unknown default: return "not valid"
+    }
+  }
+
+  private static func place(_ path: [any CodingKey]) -> String {
+    var text = ""
+    for key in path {
+      if let index = key.intValue {
+        text += "[\(index)]"
+      } else {
+        text += (text.isEmpty ? "" : ".") + key.stringValue
+      }
+    }
+    return text.isEmpty ? "the whole" : text
+  }
+
+  private static func noun(_ type: any Any.Type) -> String {
+    switch type {
+    case is String.Type: "a text"
+    case is Bool.Type: "true or false"
+    case is any FixedWidthInteger.Type: "a whole number"
+    case is any BinaryFloatingPoint.Type: "a number"
+    default: String(describing: type).hasPrefix("Array") ? "a list" : "an object"
+    }
+  }
+}
