@@ -58,7 +58,7 @@ let package = Package(
     core("StartWatch", ["Model"]),
     core("Wire", ["Model", "Digests", "Rollout"]),
 
-    adapter("LinuxIO", ["Model", "CLinux"]),
+    adapter("LinuxIO", ["Model", "Digests", "CLinux"]),
     adapter("Systemd", ["Model", "LinuxIO", "StartWatch", "CLinux", "CSystemd"]),
     adapter("TLS", ["Model", "LinuxIO", "COpenSSL"]),
     adapter("HTTPS", ["Model", "Wire", "LinuxIO", "TLS"]),
@@ -106,7 +106,7 @@ let package = Package(
     tests("Rollout", ["Rollout", "Digests", "Model"]),
     tests("StartWatch", ["StartWatch", "Model"]),
     tests("Wire", ["Wire", "Rollout", "Digests", "Model"]),
-    tests("LinuxIO", ["LinuxIO", "Model", "CLinux", "TestSupport"]),
+    tests("LinuxIO", ["LinuxIO", "Model", "Digests", "CLinux", "TestSupport"]),
     tests("Systemd", ["Systemd", "StartWatch", "LinuxIO", "Model", "TestSupport"]),
     tests("TLS", ["TLS", "LinuxIO", "Model", "TestSupport"]),
     tests("HTTPS", ["HTTPS", "TLS", "Wire", "LinuxIO", "Model", "TestSupport"]),

@@ -4,6 +4,12 @@
 #include "CLinux.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -32,3 +38,59 @@ int64_t kt_monotonic_nanoseconds(void) { return now(CLOCK_MONOTONIC); }
 int64_t kt_realtime_nanoseconds(void) { return now(CLOCK_REALTIME); }
 
 int kt_set_thread_name(const char *name) { return pthread_setname_np(pthread_self(), name); }
+
+int kt_stat_file(int directory, const char *name, struct kt_file_facts *facts) {
+  struct statx found;
+  if (statx(directory, name, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT, STATX_BASIC_STATS,
+            &found) != 0)
+    return -1;
+  *facts = (struct kt_file_facts){
+      .mode = found.stx_mode,
+      .links = found.stx_nlink,
+      .user = found.stx_uid,
+      .group = found.stx_gid,
+      .bytes = found.stx_size,
+      .device = (uint64_t)found.stx_dev_major << 32 | found.stx_dev_minor,
+      .inode = found.stx_ino,
+      .modified_nanoseconds = (int64_t)found.stx_mtime.tv_sec * 1000000000 + found.stx_mtime.tv_nsec,
+      .immutable = (found.stx_attributes & STATX_ATTR_IMMUTABLE) != 0,
+      .append_only = (found.stx_attributes & STATX_ATTR_APPEND) != 0,
+      .mount_point = (found.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0,
+  };
+  return 0;
+}
+
+int kt_xattr_list(int file, char *names, size_t size) { return (int)flistxattr(file, names, size); }
+int kt_xattr_get(int file, const char *name, void *value, size_t size) {
+  return (int)fgetxattr(file, name, value, size);
+}
+int kt_xattr_set(int file, const char *name, const void *value, size_t size) {
+  return fsetxattr(file, name, value, size, 0);
+}
+int kt_xattr_remove(int file, const char *name) { return fremovexattr(file, name); }
+
+int kt_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
+
+static sigset_t termination_signals(void) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGHUP);
+  return set;
+}
+
+int kt_signals_prepare(void) {
+  struct sigaction ignore;
+  memset(&ignore, 0, sizeof ignore);
+  ignore.sa_handler = SIG_IGN;
+  if (sigaction(SIGPIPE, &ignore, NULL) != 0) return errno;
+  sigset_t set = termination_signals();
+  return pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+int kt_signals_wait(int64_t nanoseconds) {
+  struct timespec time = {nanoseconds / 1000000000, nanoseconds % 1000000000};
+  sigset_t set = termination_signals();
+  return sigtimedwait(&set, NULL, nanoseconds < 0 ? NULL : &time);
+}

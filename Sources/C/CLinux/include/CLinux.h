@@ -22,3 +22,39 @@ int64_t kt_realtime_nanoseconds(void);
 
 /// Names the calling thread (at most 15 characters); 0 or an error number.
 int kt_set_thread_name(const char *name);
+
+/// What statx(2) says of a file, and what its file system or mount forbids.
+struct kt_file_facts {
+  uint32_t mode; // with the type, as st_mode
+  uint32_t links;
+  uint32_t user;
+  uint32_t group;
+  uint64_t bytes;
+  uint64_t device;
+  uint64_t inode;
+  int64_t modified_nanoseconds; // since 1970
+  uint32_t immutable;           // 0 or 1, like the next two; 0 also where the file system cannot tell
+  uint32_t append_only;
+  uint32_t mount_point; // something is mounted on it (Linux 5.8; before that always 0)
+};
+
+/// The facts of `name` in `directory` without following a link, or of `directory` itself if `name` is empty;
+/// 0, or -1 and errno.
+int kt_stat_file(int directory, const char *name, struct kt_file_facts *facts);
+
+/// flistxattr(2), fgetxattr(2), fsetxattr(2) and fremovexattr(2): sizes are bytes, -1 and errno on failure.
+int kt_xattr_list(int file, char *names, size_t size);
+int kt_xattr_get(int file, const char *name, void *value, size_t size);
+int kt_xattr_set(int file, const char *name, const void *value, size_t size);
+int kt_xattr_remove(int file, const char *name);
+
+/// A new eventfd(2), non-blocking, close-on-exec; -1 and errno on failure.
+int kt_eventfd(void);
+
+/// Ignores SIGPIPE and blocks SIGTERM, SIGINT and SIGHUP in the calling thread and those it will start;
+/// 0 or an error number.
+int kt_signals_prepare(void);
+
+/// Waits for one of SIGTERM, SIGINT and SIGHUP, at most `nanoseconds` (negative: without end): its number, or -1 and
+/// errno (EAGAIN: the time is over).
+int kt_signals_wait(int64_t nanoseconds);

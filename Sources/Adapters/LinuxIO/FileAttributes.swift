@@ -1,0 +1,103 @@
+internal import CLinux
+internal import Glibc
+
+/// What of a file besides its content must survive a replacement.
+enum FileAttributes {
+  static let accessList = "system.posix_acl_access"
+
+  /// The kernel keeps these two itself, and they are digests of the content: copied, they would be
+  /// wrong.
+  private static let measured: Set<String> = ["security.ima", "security.evm"]
+
+  /// Gives `new` the owner, the extended attributes (access list and security label among them) and
+  /// the mode of `old`; true if it did not have them yet. At no moment can anyone do more with
+  /// `new` than with `old`.
+  static func carryOver(
+    from old: borrowing FileDescriptor, to new: borrowing FileDescriptor, path: String
+  ) throws(FileFailure) -> Bool {
+    let raw = new.raw
+    let want = try FileFacts(of: old, path: path)
+    let have = try FileFacts(of: new, path: path)
+    var changed = false
+    if have.mode & ~want.mode != 0 {
+      changed = true
+      _ = try fileCall("narrow the mode of", path) { fchmod(raw, have.mode & want.mode) }
+    }
+    if (have.userID, have.groupID) != (want.userID, want.groupID) {
+      changed = true
+      _ = try fileCall("give owner \(want.userID):\(want.groupID) to", path) {
+        fchown(raw, want.userID, want.groupID)
+      }
+    }
+    let attributes = try names(of: old, path: path)
+    for name in attributes where !measured.contains(name) {
+      guard let value = try value(of: name, of: old, path: path) else { continue }
+      if try self.value(of: name, of: new, path: path) == value { continue }
+      changed = true
+      _ = try fileCall("set the extended attribute \(name) of", path) {
+        kt_xattr_set(raw, name, value, value.count)
+      }
+    }
+    if !attributes.contains(accessList) {
+      if try removeAccessList(of: new, path: path) { changed = true }
+    }
+    // Last: a new owner clears, and an access list sets, some of these bits.
+    if try FileFacts(of: new, path: path).mode != want.mode {
+      changed = true
+      _ = try fileCall("set mode \(String(want.mode, radix: 8)) of", path) {
+        fchmod(raw, want.mode)
+      }
+    }
+    return changed
+  }
+
+  /// Sets the mode of a file that replaces none, and takes an access list from it that it got from
+  /// its directory.
+  static func set(mode: UInt32, of file: borrowing FileDescriptor, path: String) throws(FileFailure)
+  {
+    let raw = file.raw
+    _ = try removeAccessList(of: file, path: path)
+    _ = try fileCall("set mode \(String(mode, radix: 8)) of", path) { fchmod(raw, mode) }
+  }
+
+  /// True if there was one.
+  private static func removeAccessList(
+    of file: borrowing FileDescriptor, path: String
+  ) throws(FileFailure) -> Bool {
+    guard try names(of: file, path: path).contains(accessList) else { return false }
+    let raw = file.raw
+    _ = try fileCall("remove the inherited access list of", path) {
+      kt_xattr_remove(raw, accessList)
+    }
+    return true
+  }
+
+  private static func names(
+    of file: borrowing FileDescriptor, path: String
+  ) throws(FileFailure) -> [String] {
+    let raw = file.raw
+    // XATTR_LIST_MAX: the kernel has no longer list.
+    var buffer = [CChar](repeating: 0, count: 64 << 10)
+    let (count, code) = (kt_xattr_list(raw, &buffer, buffer.count), errno)
+    if count < 0 {
+      if code == ENOTSUP { return [] }
+      throw FileFailure("list the extended attributes of", path, code: code)
+    }
+    return buffer[..<Int(count)].split(separator: 0).map { name in
+      String(decoding: name.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+  }
+
+  /// Nil if there is none, or if it must not be read.
+  private static func value(
+    of name: String, of file: borrowing FileDescriptor, path: String
+  ) throws(FileFailure) -> [UInt8]? {
+    let raw = file.raw
+    // XATTR_SIZE_MAX: the kernel has no longer value.
+    var buffer = [UInt8](repeating: 0, count: 64 << 10)
+    let (count, code) = (kt_xattr_get(raw, name, &buffer, buffer.count), errno)
+    if count >= 0 { return Array(buffer[..<Int(count)]) }
+    if code == ENODATA || code == ENOTSUP || code == EACCES || code == EPERM { return nil }
+    throw FileFailure("read the extended attribute \(name) of", path, code: code)
+  }
+}

@@ -1,0 +1,119 @@
+internal import CLinux
+public import Digests
+internal import Glibc
+
+/// What the kernel says of a file.
+public struct FileFacts: Sendable, Hashable {
+  /// The permission bits, 0 to 0o7777.
+  public var mode: UInt32
+  /// Its owner.
+  public var userID: UInt32
+  /// Its group.
+  public var groupID: UInt32
+  /// Its size, bytes; 0 for the files of /proc.
+  public var sizeBytes: UInt64
+  /// When its content last changed, nanoseconds since 1970.
+  public var modifiedNanoseconds: Int64
+  /// Its device and inode: the same file has the same pair.
+  public var device: UInt64
+  /// See ``device``.
+  public var inode: UInt64
+  let isRegular: Bool
+  let isSymbolicLink: Bool
+  let links: UInt32
+  let isImmutable: Bool
+  let isMountPoint: Bool
+
+  /// The facts of an open file. Does not block on a local file system.
+  init(of file: borrowing FileDescriptor, path: String) throws(FileFailure) {
+    let raw = file.raw
+    var found = kt_file_facts()
+    _ = try fileCall("stat", path) { kt_stat_file(raw, "", &found) }
+    mode = found.mode & 0o7777
+    userID = found.user
+    groupID = found.group
+    sizeBytes = found.bytes
+    modifiedNanoseconds = found.modified_nanoseconds
+    device = found.device
+    inode = found.inode
+    isRegular = found.mode & S_IFMT == S_IFREG
+    isSymbolicLink = found.mode & S_IFMT == S_IFLNK
+    links = found.links
+    isImmutable = found.immutable != 0 || found.append_only != 0
+    isMountPoint = found.mount_point != 0
+  }
+}
+
+/// The bytes of a file and what the kernel says of it, read through one descriptor.
+public struct FileContent: Sendable {
+  /// All of its bytes.
+  public var bytes: [UInt8]
+  /// What the kernel says of it.
+  public var facts: FileFacts
+
+  /// SHA-256 of the bytes.
+  public var digest: Digest { Digest.sha256(bytes) }
+}
+
+/// Reads whole files of a bounded size.
+public enum FileReading {
+  /// Whether a symbolic link as the last part of the path is followed.
+  public enum Links: Sendable {
+    /// It is followed.
+    case follow
+    /// It is refused.
+    case refuse
+  }
+
+  /// Reads a regular file. May block on the disk.
+  ///
+  /// Throws `absent`, `symbolicLink` (only with ``Links/refuse``), `notRegular`, `tooLarge`,
+  /// `notPermitted` or `system`.
+  public static func read(
+    _ path: String, limitBytes: Int, links: Links = .follow
+  ) throws(FileFailure) -> FileContent {
+    let flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | (links == .refuse ? O_NOFOLLOW : 0)
+    let file = FileDescriptor(owning: try fileCall("open", path) { open(path, flags) })
+    return try content(of: file, path: path, limitBytes: limitBytes)
+  }
+
+  /// The same, nil if there is no such file. May block on the disk.
+  public static func readIfPresent(
+    _ path: String, limitBytes: Int, links: Links = .follow
+  ) throws(FileFailure) -> FileContent? {
+    do throws(FileFailure) {
+      return try read(path, limitBytes: limitBytes, links: links)
+    } catch {
+      if error.kind == .absent { return nil }
+      throw error
+    }
+  }
+
+  /// All bytes of an open regular file from its offset on.
+  static func content(
+    of file: borrowing FileDescriptor, path: String, limitBytes: Int
+  ) throws(FileFailure) -> FileContent {
+    let facts = try FileFacts(of: file, path: path)
+    guard facts.isRegular else {
+      throw FileFailure(.notRegular, path, "read \(path): it is not a regular file; name one.")
+    }
+    return FileContent(bytes: try bytes(of: file, path: path, limitBytes: limitBytes), facts: facts)
+  }
+
+  private static func bytes(
+    of file: borrowing FileDescriptor, path: String, limitBytes: Int
+  ) throws(FileFailure) -> [UInt8] {
+    let raw = file.raw
+    var bytes: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 16 << 10)
+    while true {
+      let count = try fileCall("read", path) { Glibc.read(raw, &chunk, chunk.count) }
+      if count == 0 { return bytes }
+      if bytes.count + count > limitBytes {
+        throw FileFailure(
+          .tooLarge, path, "read \(path): it is larger than \(limitBytes) bytes, the limit for it.")
+      }
+      bytes += chunk[..<count]
+    }
+  }
+}

@@ -1,0 +1,226 @@
+public import Digests
+internal import Glibc
+internal import Model
+
+/// A new version of a file: beside it, durable, with the old one's owner, mode, extended attributes
+/// and access list, not yet visible under its name.
+///
+/// ```
+/// absent --stage--> staged --install--> installed --syncDirectory--> durable
+///                   staged --discard--> absent
+/// ```
+///
+/// It holds no descriptor: after a crash it is the same again from its target, tag and two digests,
+/// and each operation may be repeated. It refuses, with the old file intact and nothing left beside
+/// it, whatever a rename would not really replace (symbolic link, hard links, mount point,
+/// immutable file) or what is not the version it was planned from. It does not lock: one process at
+/// a time may write to a target.
+public struct StagedFile: Sendable, Hashable {
+  /// The file that is to be replaced, absolute.
+  public var target: String { place.path }
+  /// Tells the stagings of different rollouts apart: ``Name`` characters.
+  public let tag: String
+  /// What the target must be when this is installed; nil: it must not exist.
+  public let old: Digest?
+  /// What the target will be.
+  public let new: Digest
+
+  private let place: FilePlace
+  private let name: String
+
+  /// Where the new version is, `.NAME.keyturn-TAG` in the target's directory.
+  public var path: String {
+    place.directory == "/" ? "/\(name)" : "\(place.directory)/\(name)"
+  }
+
+  /// The staged file that ``stage(_:beside:tag:expecting:)`` made before a crash. Touches nothing.
+  public init(target: String, tag: String, old: Digest?, new: Digest) throws(FileFailure) {
+    if let problem = Name.problem(in: tag) {
+      throw FileFailure(.invalid, target, "stage \(target): tag \"\(tag)\": \(problem).")
+    }
+    place = try FilePlace(target)
+    name = StagedFile.prefix(of: place) + tag
+    self.tag = tag
+    self.old = old
+    self.new = new
+  }
+
+  /// Writes a new version of `target`, durable, with the old one's attributes. May block on the
+  /// disk.
+  ///
+  /// `old` is the digest of the version that the new one was made from, nil if there was none: then
+  /// the new file is 0600 and belongs to the calling process's user. What an earlier attempt with
+  /// this tag left is replaced. Throws `changed` if the target is not `old`.
+  public static func stage(
+    _ bytes: [UInt8], beside target: String, tag: String, expecting old: Digest?
+  ) throws(FileFailure) -> StagedFile {
+    let staged = try StagedFile(target: target, tag: tag, old: old, new: Digest.sha256(bytes))
+    if bytes.count > Limits.environmentFileBytes {
+      throw FileFailure(
+        .tooLarge, target,
+        "stage \(target): the new version has \(bytes.count) bytes, "
+          + "\(Limits.environmentFileBytes) are allowed."
+      )
+    }
+    let directory = try Directory(staged.place.directory)
+    let current = try directory.open(staged.place.name)
+    try staged.expect(old, in: try staged.inspect(current))
+    try directory.remove(staged.name)
+    try directory.create(staged.name, bytes) { (file) throws(FileFailure) in
+      try staged.carryOver(from: current, to: file)
+    }
+    do throws(FileFailure) {
+      try directory.sync()
+    } catch {
+      _ = try? directory.remove(staged.name)
+      throw error
+    }
+    return staged
+  }
+
+  /// Puts the new version in the place of the old one, in one step that everyone sees at once. May
+  /// block on the disk.
+  ///
+  /// A compare-and-swap: throws `changed` if the target is no longer the version that this was
+  /// staged against, and `damaged` if the staged file is not what was written. Owner and mode are
+  /// compared again too, since they may have been narrowed meanwhile. Does nothing if the target is
+  /// the new version already. The rename is durable only after ``syncDirectory()``.
+  public func install() throws(FileFailure) {
+    let directory = try Directory(place.directory)
+    let current = try directory.open(place.name)
+    let found = try inspect(current)
+    if found == new {
+      try directory.remove(name)
+      return
+    }
+    try expect(old, in: found)
+    guard let staged = try directory.open(name) else {
+      throw FileFailure(
+        .damaged, target,
+        "replace \(target): the staged file \(path) is gone; nothing was changed, apply again.")
+    }
+    let content = try FileReading.content(
+      of: staged, path: path, limitBytes: Limits.environmentFileBytes)
+    if content.digest != new || content.facts.links != 1 {
+      throw FileFailure(
+        .damaged, target,
+        "replace \(target): the staged file \(path) was altered; nothing was changed, apply again.")
+    }
+    if try carryOver(from: current, to: staged) { try Directory.sync(staged, path: path) }
+    try directory.rename(name, to: place.name)
+  }
+
+  /// Makes an installed file's rename durable. May block on the disk.
+  ///
+  /// A call of its own, because the protocol issues the restart in between.
+  public func syncDirectory() throws(FileFailure) { try Directory(place.directory).sync() }
+
+  /// Removes the staged file, if it is there. May block on the disk. An installed file is not
+  /// touched.
+  public func discard() throws(FileFailure) {
+    let directory = try Directory(place.directory)
+    if try directory.remove(name) { try directory.sync() }
+  }
+
+  /// The tags of all staged files beside `target`, sorted: after a crash, those that no rollout
+  /// knows are orphans. May block on the disk. None if the directory does not exist.
+  public static func tags(beside target: String) throws(FileFailure) -> [String] {
+    let place = try FilePlace(target)
+    let prefix = prefix(of: place)
+    do throws(FileFailure) {
+      return try Directory(place.directory).names()
+        .filter { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }
+        .filter { Name.problem(in: $0) == nil }
+    } catch {
+      if error.kind == .absent { return [] }
+      throw error
+    }
+  }
+
+  /// Removes the staged files beside `target` whose tag is not in `known`, and returns their tags.
+  /// May block on the disk.
+  @discardableResult
+  public static func removeOrphans(
+    beside target: String, except known: [String]
+  ) throws(FileFailure) -> [String] {
+    let orphans = try tags(beside: target).filter { !known.contains($0) }
+    if orphans.isEmpty { return [] }
+    let place = try FilePlace(target)
+    let directory = try Directory(place.directory)
+    for tag in orphans { try directory.remove(prefix(of: place) + tag) }
+    try directory.sync()
+    return orphans
+  }
+
+  /// Whether `target` could be replaced: throws the refusal that ``stage(_:beside:tag:expecting:)``
+  /// would throw for the kind of file that it is, and gives its content, nil if there is none. May
+  /// block on the disk.
+  public static func inspect(_ target: String) throws(FileFailure) -> FileContent? {
+    let place = try FilePlace(target)
+    let directory = try Directory(place.directory)
+    guard let file = try directory.open(place.name) else { return nil }
+    return try replaceable(file, path: target)
+  }
+
+  private static func prefix(of place: FilePlace) -> String { ".\(place.name).keyturn-" }
+
+  /// The digest of the open target; nil if there is none.
+  private func inspect(_ current: borrowing FileDescriptor?) throws(FileFailure) -> Digest? {
+    switch current {
+    case .some(let file): try StagedFile.replaceable(file, path: target).digest
+    case .none: nil
+    }
+  }
+
+  private func expect(_ expected: Digest?, in found: Digest?) throws(FileFailure) {
+    if found == expected { return }
+    let what =
+      switch (expected, found) {
+      case (nil, _): "there is one now, and there was none when the change was planned"
+      case (_, nil): "it is gone since the change was planned"
+      case (let expected?, let found?):
+        "it was changed since the change was planned (then \(expected), now \(found))"
+      }
+    throw FileFailure(.changed, target, "replace \(target): \(what); look at it and plan again.")
+  }
+
+  /// True if the new file had not had the attributes before.
+  @discardableResult
+  private func carryOver(
+    from current: borrowing FileDescriptor?, to file: borrowing FileDescriptor
+  ) throws(FileFailure) -> Bool {
+    switch current {
+    case .some(let old): return try FileAttributes.carryOver(from: old, to: file, path: path)
+    case .none:
+      try FileAttributes.set(mode: 0o600, of: file, path: path)
+      return false
+    }
+  }
+
+  private static func replaceable(
+    _ file: borrowing FileDescriptor, path: String
+  ) throws(FileFailure) -> FileContent {
+    let content = try FileReading.content(
+      of: file, path: path, limitBytes: Limits.environmentFileBytes)
+    let facts = content.facts
+    if facts.isMountPoint {
+      throw FileFailure(
+        .mountPoint, path,
+        "replace \(path): something is mounted on it, so that it cannot be replaced in one step; "
+          + "mount its directory instead, or unmount it.")
+    }
+    if facts.links != 1 {
+      throw FileFailure(
+        .hardLinks, path,
+        "replace \(path): it has \(facts.links) names (hard links), and the others would keep the "
+          + "old content; remove them (find / -xdev -samefile \(path)).")
+    }
+    if facts.isImmutable {
+      throw FileFailure(
+        .immutable, path,
+        "replace \(path): it is immutable or append-only; if that is not meant, chattr -i -a \(path)."
+      )
+    }
+    return content
+  }
+}
