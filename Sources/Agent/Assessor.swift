@@ -1,10 +1,10 @@
 internal import Digests
 internal import EnvironmentFile
-public import KeyManager
-public import Model
-public import Rollout
-public import StartWatch
-public import Wire
+internal import KeyManager
+internal import Model
+internal import Rollout
+internal import StartWatch
+internal import Wire
 
 /// What an assessment came to: the answer for the operator, and what a vote needs of it.
 struct Assessment {

@@ -1,6 +1,6 @@
 internal import EnvironmentFile
-public import KeyManager
-public import Model
+internal import KeyManager
+internal import Model
 
 /// What the server's process will get of the environment file, and of the file that MINIO_CONFIG_ENV_FILE names.
 ///

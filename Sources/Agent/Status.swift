@@ -67,7 +67,7 @@ extension Agent {
     let look = lookAtServer(&findings)
     return Redactor(
       environment: (look.environment + (look.running ?? [])).map { (name: $0.name, value: $0.value) },
-      label: Assessor.describe)
+      label: { Assessor.describe($0, $1.reveal()) })
   }
 
   struct Look {
