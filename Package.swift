@@ -68,6 +68,7 @@ let package = Package(
       name: "Agent",
       dependencies: [
         "Model", "Digests", "EnvironmentFile", "KeyManager", "Rollout", "StartWatch", "Wire",
+        "LinuxIO",
       ], path: "Sources/Agent", swiftSettings: strict),
     .target(
       name: "Operator",

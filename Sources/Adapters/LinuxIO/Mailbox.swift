@@ -22,15 +22,38 @@ public final class Mailbox<Element: Sendable>: Sendable {
     }
   }
 
+  /// Appends; blocks while the queue is full, until the deadline (nil: as long as it takes). False if it is closed or
+  /// the deadline has come.
+  @discardableResult
+  public func post(_ element: Element, until deadline: Instant?) -> Bool {
+    let posted: Bool? = state.wait(until: deadline) { state in
+      if state.closed { return false }
+      if state.elements.count >= capacity { return nil }
+      state.elements.append(element)
+      return true
+    }
+    // Wakes those who wait for an element; the wait above holds no other thread up.
+    state.update { _ in }
+    return posted ?? false
+  }
+
+  /// Whether the queue has been closed.
+  public var isClosed: Bool { state.withLock { $0.closed } }
+
   /// Ends the queue: what is in it can still be taken, nothing more is accepted.
   public func close() { state.update { $0.closed = true } }
 
   /// Blocks until there is an element, the queue is closed and empty (nil), or the deadline has come (nil).
   public func take(until deadline: Instant? = nil) -> Element? {
+    var wasFull = false
     let taken: Element?? = state.wait(until: deadline) { state in
-      if !state.elements.isEmpty { return .some(state.elements.removeFirst()) }
+      if !state.elements.isEmpty {
+        wasFull = state.elements.count >= capacity
+        return .some(state.elements.removeFirst())
+      }
       return state.closed ? .some(nil) : nil
     }
+    if wasFull { state.update { _ in } }
     return taken ?? nil
   }
 }

@@ -1,0 +1,242 @@
+internal import LinuxIO
+public import Model
+internal import Rollout
+internal import StartWatch
+public import Wire
+
+extension Agent {
+  /// Answers one request of a caller whose certificate says who it is. Blocks as long as a vote or a long poll takes.
+  ///
+  /// Whatever is not in the table of Wire's API is refused; so is every caller of another cluster.
+  public func answer(_ request: HTTPRequest, from principal: Principal) -> HTTPResponse {
+    let received = Clock.now()
+    guard principal.cluster == inventory.cluster else {
+      return refuse(
+        403, .notPermitted,
+        "the certificate of \(principal.name) is for cluster \(principal.cluster), this is \(inventory.cluster)"
+      )
+    }
+    let parts = request.path.split(separator: "/", omittingEmptySubsequences: false).dropFirst()
+      .map(String.init)
+    do throws(Refusal) {
+      switch (request.method, parts.count, parts.first, parts.dropFirst().first) {
+      case ("GET", 2, "v1", "status"):
+        try permit(principal, [.observer, .operator, .node])
+        return .json(200, status())
+      case ("GET", 2, "v1", "clock"):
+        try permit(principal, [.operator, .node])
+        return .json(
+          200,
+          ClockReading(
+            received: received, sent: Clock.now(), bootID: ports.process.bootID(),
+            realtimeMicroseconds: Clock.realtimeMicroseconds()))
+      case ("POST", 2, "v1", "plan"):
+        try permit(principal, [.operator])
+        return .json(200, try plan(decode(request)))
+      case ("POST", 2, "v1", "check"):
+        try permit(principal, [.observer, .operator])
+        return .json(200, check())
+      case ("GET", 2, "v1", "logs"):
+        try permit(principal, [.observer, .operator])
+        return .json(200, try logs(request))
+      case ("POST", 2, "v1", "rollouts"):
+        try permit(principal, [.operator])
+        return .json(200, try vote(decode(request), by: principal))
+      case ("GET", 3, "v1", "rollouts"):
+        try permit(principal, [.observer, .operator, .node])
+        return .json(200, try view(parts[2], request))
+      case ("POST", 4, "v1", "rollouts") where parts[3] == "accept":
+        try permit(principal, [.operator])
+        return .json(200, try reply(.accept(id: parts[2], decode(request))))
+      case ("POST", 4, "v1", "rollouts") where parts[3] == "decision":
+        try permit(principal, [.operator])
+        let told: DecisionRequest = try decode(request)
+        return .json(
+          200,
+          try reply(
+            .decided(
+              id: parts[2], told.decision, instant: told.instant, bootID: told.bootID,
+              reason: told.reason)))
+      default:
+        return refuse(
+          404, .validation, "there is no \(request.method) \(request.path) in this agent's API")
+      }
+    } catch {
+      let status: Int =
+        switch error.code {
+        case .notPermitted: 403
+        case .validation: 400
+        case .busy: 409
+        default: 500
+        }
+      return refuse(status, error.code, error.message)
+    }
+  }
+
+  private func permit(_ principal: Principal, _ roles: [Role]) throws(Refusal) {
+    if roles.contains(principal.role) { return }
+    throw Refusal(
+      .notPermitted,
+      "the certificate of \(principal.name) has role \(principal.role.rawValue), this needs \(roles.map(\.rawValue).joined(separator: " or "))"
+    )
+  }
+
+  private func refuse(_ status: Int, _ kind: RefusalCode, _ message: String) -> HTTPResponse {
+    .json(status, ErrorAnswer(kind: kind, message: message))
+  }
+
+  private func decode<Value: Decodable>(_ request: HTTPRequest) throws(Refusal) -> Value {
+    do throws(JSONFailure) { return try JSON.decode(Value.self, from: request.body) } catch {
+      throw Refusal(.validation, "the body of \(request.method) \(request.path): \(error)")
+    }
+  }
+
+  private func integer(_ request: HTTPRequest, _ name: String) throws(Refusal) -> Int? {
+    guard let text = request.query(name) else { return nil }
+    guard let value = Int(text), value >= 0 else {
+      throw Refusal(.validation, "\(name)=\(text.prefix(32)) is not a whole number from 0 on")
+    }
+    return value
+  }
+
+  // MARK: plan and vote
+
+  private func plan(_ request: PlanRequest) throws(Refusal) -> PlanAnswer {
+    try validate(request.changes)
+    let (seal, record, damaged) = state.withLock {
+      ($0.seal, $0.participant.record, $0.damaged)
+    }
+    if let damaged { throw damaged }
+    return assessor.assess(
+      kind: request.kind, changes: request.changes.map(\.change), createKey: request.createKey,
+      seal: seal, record: record
+    ).answer
+  }
+
+  private func vote(
+    _ request: PrepareRequest, by principal: Principal
+  ) throws(Refusal) -> VoteAnswer {
+    try validate(request.changes)
+    let rollout = request.rollout
+    if let problem = problem(with: rollout, by: principal) {
+      return VoteAnswer(rollout: rollout.digest, refusal: problem, environmentDigest: nil)
+    }
+    state.update { state in
+      let busy = state.participant.record.active != nil || state.participant.assessing != nil
+      if busy { return }
+      state.request = request
+      state.vote = nil
+      state.timeline = Timeline(id: rollout.id)
+    }
+    note(rollout.id, "preparing", "")
+    if case .failure(let refusal)? = perform(.prepare(rollout)) {
+      return VoteAnswer(rollout: rollout.digest, refusal: refusal, environmentDigest: nil)
+    }
+    let deadline = Instant.inMilliseconds(rollout.prepareMilliseconds)
+    let vote = state.wait(until: deadline) { state in
+      state.vote.flatMap { $0.id == rollout.id ? $0.vote : nil }
+    }
+    let digest = state.withLock { $0.environmentDigest }
+    switch vote {
+    case .yes:
+      return VoteAnswer(rollout: rollout.digest, refusal: nil, environmentDigest: digest)
+    case .no(let refusal):
+      return VoteAnswer(rollout: rollout.digest, refusal: refusal, environmentDigest: nil)
+    case nil:
+      perform(
+        .decided(
+          id: rollout.id, .abort, instant: nil, bootID: "", reason: "no vote within the deadline"))
+      return VoteAnswer(
+        rollout: rollout.digest,
+        refusal: Refusal(
+          .vote,
+          "\(node): the checks did not end within \(rollout.prepareMilliseconds / 1000) s (prepareSeconds in the inventory)"
+        ), environmentDigest: nil)
+    }
+  }
+
+  private func validate(_ changes: [WireChange]) throws(Refusal) {
+    if changes.count > Limits.settingsInChange {
+      throw Refusal(
+        .validation, "\(changes.count) settings in one change, \(Limits.settingsInChange) are allowed")
+    }
+    for change in changes where !change.name.hasPrefix("MINIO_") {
+      throw Refusal(.validation, "\(change.name.prefix(64)) is not a MINIO_* variable")
+    }
+  }
+
+  private func problem(with rollout: Rollout, by principal: Principal) -> Refusal? {
+    if let damaged = state.withLock({ $0.damaged }) { return damaged }
+    if rollout.cluster != inventory.cluster {
+      return Refusal(.vote, "the rollout is for cluster \(rollout.cluster), this is \(inventory.cluster)")
+    }
+    if rollout.createdBy != principal.name {
+      return Refusal(.notPermitted, "the rollout says it is by \(rollout.createdBy), the certificate \(principal.name)")
+    }
+    if rollout.members != inventory.memberNames {
+      return Refusal(
+        .vote,
+        "the inventory of \(node) has other nodes than the rollout; make the inventories the same on every host"
+      )
+    }
+    let hex = rollout.id.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
+    if rollout.id.utf8.count != 16 || !hex {
+      return Refusal(.vote, "the rollout's id is not 16 lower-case hexadecimal digits")
+    }
+    for milliseconds in [
+      rollout.prepareMilliseconds, rollout.stopMilliseconds, rollout.startMilliseconds,
+    ] where !(1...86_400_000).contains(milliseconds) {
+      return Refusal(.vote, "a deadline of \(milliseconds) ms is not in 1...86400000")
+    }
+    return nil
+  }
+
+  private func reply(_ input: ParticipantInput) throws(Refusal) -> ReplyAnswer {
+    switch perform(input) {
+    case .success(.accepted): return ReplyAnswer(reply: .accepted)
+    case .success(.acknowledged): return ReplyAnswer(reply: .acknowledged)
+    case .success(.outranked): return ReplyAnswer(reply: .outranked)
+    case .success(.ended(let outcome)): return ReplyAnswer(reply: .ended, outcome: outcome)
+    case .success(.unknownRollout), .success(.promised), nil:
+      return ReplyAnswer(reply: .unknownRollout)
+    case .failure(let refusal): throw refusal
+    }
+  }
+
+  // MARK: long polls
+
+  private func view(_ id: String, _ request: HTTPRequest) throws(Refusal) -> RolloutView {
+    let after = try integer(request, "after") ?? 0
+    let wait = min(try integer(request, "wait") ?? 0, Limits.longPollMilliseconds)
+    let view: RolloutView?? = state.wait(until: .inMilliseconds(wait)) { state in
+      guard let timeline = state.timeline, timeline.id == id else { return .some(nil) }
+      let view = timeline.view(after: after)
+      return view.events.isEmpty && view.outcome == nil ? nil : view
+    }
+    if let view, let view { return view }
+    if let view = state.withLock({ $0.timeline?.id == id ? $0.timeline?.view(after: after) : nil }) {
+      return view
+    }
+    throw Refusal(.validation, "\(node) knows no rollout \(id.prefix(16))")
+  }
+
+  private func logs(_ request: HTTPRequest) throws(Refusal) -> LogsAnswer {
+    let wait = min(try integer(request, "wait") ?? 0, Limits.longPollMilliseconds)
+    let limit = min(try integer(request, "limit") ?? 1_000, Limits.journalLinesInAnswer)
+    let entries = try ports.journal.entries(
+      JournalRequest(
+        after: request.query("after"),
+        sinceMicroseconds: try integer(request, "since").map(Int64.init), limit: limit,
+        deadline: .inMilliseconds(wait)))
+    let redactor = redactor()
+    let lines = entries.map { entry in
+      LogLine(
+        realtimeMicroseconds: entry.realtimeMicroseconds, priority: entry.priority,
+        identifier: entry.identifier ?? "", pid: entry.pid ?? 0,
+        message: redactor.redact(entry.message))
+    }
+    return LogsAnswer(
+      lines: lines, cursor: entries.last?.cursor ?? request.query("after"),
+      more: entries.count >= limit)
+  }
+}

@@ -1,0 +1,270 @@
+internal import Digests
+internal import EnvironmentFile
+internal import KeyManager
+internal import LinuxIO
+public import Model
+internal import Rollout
+internal import StartWatch
+internal import Wire
+
+// The shell around the Participant machine of one node: it carries out the machine's effects in their order, and
+// feeds it with what the host does. All decisions are the machine's; all contact with the host goes through Ports.
+//
+// Threads: requests come on the connections' threads; the checks of a vote run on the thread that asked for it; the
+// instant and the watch of a start have a thread each. `turn` lets one input at a time through the machine.
+
+/// The agent of one AIStor node.
+public final class Agent: Sendable {
+  struct State {
+    var participant: Participant
+    var timeline: Timeline?
+    /// What was asked with prepare, until the checks have ended. Holds the settings' values.
+    var request: PrepareRequest?
+    /// The digest of the environment that was voted on.
+    var environmentDigest: Digest?
+    /// The vote on the rollout that was asked for last.
+    var vote: (id: String, vote: Vote)?
+    var seal: Seal?
+    var generation: Generation?
+    /// Why no rollout may be voted on: a damaged record.
+    var damaged: Refusal?
+  }
+
+  /// The node's name.
+  public let node: String
+  /// The agent's version.
+  public let version: String
+  let inventory: Inventory
+  let ports: Ports
+  let records: Records
+  let state: Lock<State>
+  private let turn = Lock(())
+
+  /// An agent with what its records say. A damaged record does not stop it: it refuses to vote, and says so.
+  public init(node: String, inventory: Inventory, version: String, ports: Ports) {
+    self.node = node
+    self.inventory = inventory
+    self.version = version
+    self.ports = ports
+    records = Records(port: ports.records)
+    var state = State(participant: Participant(member: node, record: ParticipantRecord()))
+    do throws(Refusal) {
+      let record = try records.loadParticipant()
+      state.participant = Participant(member: node, record: record)
+      state.timeline = Timeline(record, at: Clock.realtimeMicroseconds())
+      state.seal = try records.loadSeal()
+      state.generation = try records.loadGeneration()
+    } catch {
+      state.damaged = error
+    }
+    self.state = Lock(state)
+    if let damaged = self.state.withLock({ $0.damaged }) { ports.log(3, damaged.message) }
+  }
+
+  /// Finishes or abandons what the agent was in before it was stopped. Blocks until a restart that was due has been
+  /// issued, at most until the deadline; then the daemon says READY, so that after a reboot the server starts with the
+  /// right file.
+  public func start(deadline: Instant) {
+    removeOrphans()
+    perform(.started)
+    _ = state.wait(until: deadline) { state in
+      if case .committed(let instant, _)? = state.participant.record.active?.stage,
+        instant <= Clock.now()
+      {
+        return nil as Bool?
+      }
+      return true
+    }
+  }
+
+  var assessor: Assessor {
+    Assessor(node: node, inventory: inventory, ports: ports, now: { Clock.now() })
+  }
+
+  // MARK: the machine
+
+  /// Takes one input through the machine and carries out its effects. What may take long is done after the turn.
+  ///
+  /// - Returns: the answer to the proposer, if the machine gave one; a refusal if a promise could not be made durable.
+  @discardableResult
+  func perform(_ input: ParticipantInput) -> Result<ParticipantReply, Refusal>? {
+    var later: [@Sendable () -> Void] = []
+    let result: Result<ParticipantReply, Refusal>? = turn.withLock { _ in
+      let before = state.withLock { $0.participant }
+      let effects = state.update { $0.participant.handle(input) }
+      var reply: ParticipantReply?
+      for effect in effects {
+        do throws(Refusal) {
+          try carryOut(effect, reply: &reply, later: &later)
+        } catch {
+          ports.log(3, "\(error.message)")
+          if !input.isPromise { continue }  // what has happened has happened; the record is behind, the truth is not
+          state.update { $0.participant = before }
+          if case .assessed(let rollout, _) = input {
+            state.update { $0.vote = (rollout.id, .no(error)) }
+            discardStaged()
+          }
+          return .failure(error)
+        }
+      }
+      return reply.map { .success($0) }
+    }
+    for work in later { work() }
+    return result
+  }
+
+  private func carryOut(
+    _ effect: ParticipantEffect, reply: inout ParticipantReply?,
+    later: inout [@Sendable () -> Void]
+  ) throws(Refusal) {
+    switch effect {
+    case .persist(let record): try records.save(record)
+    case .assess(let rollout): later.append { self.assess(rollout) }
+    case .vote(let id, let vote):
+      state.update { $0.vote = (id, vote) }
+      switch vote {
+      case .yes: note(id, "prepared", "")
+      case .no(let refusal): note(id, "refused", refusal.message)
+      }
+    case .reply(let answer):
+      reply = answer
+    case .discard: discardStaged()
+    case .arm(let active, let instant, let bootID):
+      note(active.rollout.id, "armed", "")
+      try startThread("instant") { self.fire(active, instant, bootID: bootID) }
+    case .watch(let active, let report):
+      state.update { $0.timeline?.report = report }
+      note(active.rollout.id, "restarting", "")
+      try startThread("watch") { self.watch(active, report) }
+    case .conclude(let finished): try conclude(finished)
+    }
+  }
+
+  private func startThread(
+    _ name: String, _ body: @escaping @Sendable () -> Void
+  ) throws(Refusal) {
+    do throws(Errno) { try Thread.start(name, body) } catch {
+      throw Refusal(.failed, "\(node): \(error)")
+    }
+  }
+
+  /// Adds a step to the timeline and wakes those who wait for one.
+  func note(_ id: String, _ phase: String, _ detail: String) {
+    let now = Clock.realtimeMicroseconds()
+    state.update { state in
+      if state.timeline?.id == id { state.timeline?.append(phase, detail, at: now) }
+    }
+  }
+
+  // MARK: the vote
+
+  private func assess(_ rollout: Rollout) {
+    guard let request = state.withLock({ $0.request }), request.rollout == rollout else {
+      perform(
+        .assessed(rollout, .failure(Refusal(.failed, "\(node): the request was replaced; try again"))))
+      return
+    }
+    let result: Result<PreparedFacts, Refusal>
+    do throws(Refusal) { result = .success(try check(rollout, request)) } catch {
+      result = .failure(error)
+    }
+    state.update { $0.request = nil }
+    perform(.assessed(rollout, result))
+  }
+
+  private func check(
+    _ rollout: Rollout, _ request: PrepareRequest
+  ) throws(Refusal) -> PreparedFacts {
+    let (seal, record) = state.withLock { ($0.seal, $0.participant.record) }
+    let assessment = assessor.assess(
+      kind: rollout.kind, changes: request.changes.map(\.change), createKey: request.createKey,
+      seal: seal, record: record)
+    if let refusal = assessment.answer.refusal { throw refusal }
+    guard let content = rollout.content(of: node) else {
+      throw Refusal(.vote, "\(node) is not in the rollout's list of members")
+    }
+    if assessment.answer.before != content.before {
+      throw Refusal(
+        .vote,
+        "\(inventory.environmentFile) on \(node) has changed since the plan was made; plan again")
+    }
+    if assessment.answer.after != content.after {
+      throw Refusal(
+        .vote,
+        "\(inventory.environmentFile) on \(node) would become another file than the plan says; plan again"
+      )
+    }
+    let cursor = try ports.journal.cursor()
+    if let bytes = assessment.newBytes {
+      try ports.file.stage(bytes, tag: rollout.id, before: content.before)
+    }
+    state.update { $0.environmentDigest = assessment.answer.environmentDigest }
+    return PreparedFacts(
+      invocation: assessment.unit?.invocationID ?? "", journalCursor: cursor,
+      staged: assessment.newBytes != nil)
+  }
+
+  /// Removes what is staged, unless the rollout that is active has staged it.
+  private func discardStaged() {
+    let active = state.withLock { $0.participant.record.active?.rollout.id }
+    do throws(Refusal) { try ports.file.discard(allExcept: active) } catch {
+      ports.log(4, error.message)
+    }
+  }
+
+  /// A file staged by an agent that died before it had voted belongs to nobody.
+  private func removeOrphans() {
+    if state.withLock({ $0.damaged == nil }) { discardStaged() }
+  }
+
+  // MARK: the end
+
+  private func conclude(_ finished: FinishedRollout) throws(Refusal) {
+    let id = finished.rollout.id
+    if finished.outcome.kind == .confirmed { try sealAndKeep(finished) }
+    state.update { $0.timeline?.outcome = finished.outcome }
+    note(id, finished.outcome.kind.rawValue, finished.outcome.reason)
+    ports.log(
+      finished.outcome.kind == .confirmed || finished.outcome.kind == .aborted ? 6 : 3,
+      "rollout \(id): \(finished.outcome.kind.rawValue) \(finished.outcome.reason)")
+  }
+
+  /// The start is confirmed: the file is a generation now, and the key that it started with is sealed.
+  private func sealAndKeep(_ finished: FinishedRollout) throws(Refusal) {
+    guard let bytes = try ports.file.read() else { return }
+    let now = Clock.realtimeMicroseconds()
+    let (seal, generation) = state.withLock { ($0.seal, $0.generation) }
+    let server = try ServerEnvironment(
+      EnvironmentDocument(bytes), path: inventory.environmentFile
+    ) { path throws(Refusal) in try ports.file.read(other: path) }
+    let variables = server.variables
+    if seal == nil, let key = variables.first(where: { $0.name == "MINIO_KMS_SSE_KEY" })?.value,
+      !key.isEmpty
+    {
+      let new = Seal(
+        cluster: inventory.cluster, keyName: key,
+        enclave: variables.first { $0.name == "MINIO_KMS_ENCLAVE" }?.value ?? "",
+        rollout: finished.rollout.id, sealedAtMicroseconds: now)
+      try records.save(new)
+      state.update { $0.seal = new }
+      ports.log(6, "MINIO_KMS_SSE_KEY \"\(key)\" is sealed by rollout \(finished.rollout.id)")
+    }
+    let digest = Digest.sha256(bytes)
+    if generation?.digest == digest { return }
+    let next = Generation(
+      number: (generation?.number ?? 0) + 1, digest: digest, rollout: finished.rollout.id,
+      createdBy: finished.rollout.createdBy, confirmedAtMicroseconds: now)
+    try records.save(next, bytes: bytes)
+    state.update { $0.generation = next }
+  }
+}
+
+extension ParticipantInput {
+  /// Whether the answer to this input promises something, so that it must not be given if it cannot be made durable.
+  fileprivate var isPromise: Bool {
+    switch self {
+    case .prepare, .assessed, .promise, .accept, .decided: true
+    case .started, .restarted, .fireFailed, .watched: false
+    }
+  }
+}

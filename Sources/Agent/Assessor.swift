@@ -1,0 +1,214 @@
+internal import Digests
+internal import EnvironmentFile
+public import KeyManager
+public import Model
+public import Rollout
+public import StartWatch
+public import Wire
+
+/// What an assessment came to: the answer for the operator, and what a vote needs of it.
+struct Assessment {
+  var answer: PlanAnswer
+  /// The file as it would be; nil if it would not change.
+  var newBytes: [UInt8]?
+  /// The unit's state when it was looked at.
+  var unit: UnitState?
+}
+
+/// Every validation and preflight of one node, in the order of the protocol. Changes nothing.
+///
+/// `plan` shows what it says; a vote is a yes only if it finds no reason for a no.
+struct Assessor: Sendable {
+  let node: String
+  let inventory: Inventory
+  let ports: Ports
+  let now: @Sendable () -> Instant
+
+  /// Blocks while the unit is read and the Key Managers are probed, up to the inventory's probe timeout.
+  func assess(
+    kind: RolloutKind, changes: [SettingChange], createKey: Bool, seal: Seal?,
+    record: ParticipantRecord
+  ) -> Assessment {
+    var refusals: [Refusal] = []
+    var findings: [Finding] = []
+    let path = inventory.environmentFile
+
+    var currentBytes: [UInt8]?
+    do throws(Refusal) { currentBytes = try ports.file.read() } catch { refusals.append(error) }
+    let current = EnvironmentDocument(currentBytes ?? [])
+    var proposed = current
+    if kind == .apply && refusals.isEmpty {
+      do throws(Refusal) { proposed = try current.applying(changes) } catch {
+        refusals.append(error)
+      }
+    }
+    let readOther: (String) throws(Refusal) -> [UInt8]? = { other throws(Refusal) in
+      try ports.file.read(other: other)
+    }
+    var environment: [EnvironmentVariable] = []
+    var merged: ServerEnvironment?
+    do throws(Refusal) {
+      let server = try ServerEnvironment(proposed, path: path, read: readOther)
+      merged = server
+      environment = server.variables
+      if let failure = proposed.systemd.failure {
+        findings.append(
+          Finding(
+            .error, rule: "unloadable", file: path,
+            message: "systemd cannot load the file: \(failure)",
+            remedy: "keyturn lint \(path) shows the place"))
+      }
+      findings += server.shadowed(changes)
+    } catch { refusals.append(error) }
+
+    let unit = unitState(&findings)
+    let running = runningEnvironment(of: unit, &findings)
+
+    let holder = KeyGuard.Holder(seal: seal, running: running, unit: unit)
+    if let merged {
+      if let refusal = KeyGuard.refusal(
+        holder: holder, keys: merged.definitions(of: "MINIO_KMS_SSE_KEY"),
+        enclaves: merged.definitions(of: "MINIO_KMS_ENCLAVE"))
+      {
+        refusals.insert(refusal, at: 0)
+      }
+    }
+
+    findings += SettingsRules.findings(environment, file: path)
+    if refusals.isEmpty && !findings.contains(where: { $0.severity == .error }) {
+      findings += preflight(
+        environment, unit: unit, firstEnablement: holder == nil, createKey: createKey)
+    }
+    findings.sort { $0.severity > $1.severity }
+    if let worst = findings.first, worst.severity == .error {
+      refusals.append(Refusal(worst.refusal, worst.text))
+    }
+
+    let agreed = EnvironmentAgreement.map(of: environment).map {
+      VariableDigest(name: $0.name, digest: $0.digest)
+    }
+    let reason = restartReason(merged?.fromFile ?? [], running: running, unit: unit)
+    let changed = proposed.bytes != current.bytes
+    let before = currentBytes.map(Digest.sha256)
+    let answer = PlanAnswer(
+      node: node, before: before, after: changed ? Digest.sha256(proposed.bytes) : before,
+      difference: EnvironmentDiff.lines(from: current, to: proposed, describe: Self.describe),
+      restartNeeded: changed || !reason.isEmpty, restartReason: changed ? "the file changes" : reason,
+      findings: findings, refusal: refusals.first, environment: agreed,
+      environmentDigest: EnvironmentAgreement.digest(of: environment), epoch: record.highestEpoch,
+      activeRollout: record.active?.rollout.id, sealedKey: seal?.keyName)
+    return Assessment(answer: answer, newBytes: changed ? proposed.bytes : nil, unit: unit)
+  }
+
+  /// The value of a secret variable as people may see it: an API key as its identity, anything else not at all.
+  static func describe(_ name: String, _ value: String) -> String {
+    guard SecretVariables.contains(name) else { return value }
+    guard name == "MINIO_KMS_API_KEY", let identity = try? APIKey(Secret(value)).identity else {
+      return "<redacted>"
+    }
+    return identity.text
+  }
+
+  private func unitState(_ findings: inout [Finding]) -> UnitState? {
+    let state: UnitState
+    do throws(Refusal) {
+      state = try ports.unit.state(deadline: now().advanced(byMilliseconds: 5_000))
+    } catch {
+      findings.append(
+        Finding(
+          .error, rule: "unit-unreadable", refusal: .unit, message: error.message,
+          remedy: "look at systemctl status \(inventory.unit)"))
+      return nil
+    }
+    findings += UnitRules.findings(state, inventory: inventory)
+    return state
+  }
+
+  private func runningEnvironment(
+    of unit: UnitState?, _ findings: inout [Finding]
+  ) -> [EnvironmentVariable]? {
+    guard let unit, unit.mainPID > 0 else { return nil }
+    do throws(Refusal) { return try ports.process.environment(of: unit.mainPID) } catch {
+      findings.append(
+        Finding(
+          .warning, rule: "process-unreadable", refusal: .unit, message: error.message,
+          remedy: "the comparison with the running server is left out"))
+      return nil
+    }
+  }
+
+  private func preflight(
+    _ environment: [EnvironmentVariable], unit: UnitState?, firstEnablement: Bool, createKey: Bool
+  ) -> [Finding] {
+    do throws(Refusal) {
+      guard let settings = try KeyManagerSettings.parse(environment) else { return [] }
+      let reports = ports.probe.keyManagers(
+        settings,
+        certificateAuthorities: arguments(unit, environment).certificateAuthorities,
+        deadline: now().advanced(byMilliseconds: inventory.timeouts.probeSeconds * 1000))
+      return KeyManagerJudgement.findings(
+        reports, settings: settings, firstEnablement: firstEnablement, createKey: createKey)
+    } catch {
+      return [Finding(.error, rule: "kms-settings", refusal: error.code, message: error.message)]
+    }
+  }
+
+  /// The arguments that the server would be started with, its certificates' directory filled in.
+  func arguments(_ unit: UnitState?, _ environment: [EnvironmentVariable]) -> ServerArguments {
+    let values = Dictionary(environment.map { ($0.name, $0.value) }, uniquingKeysWith: { $1 })
+    var arguments = ServerArguments(execStart: unit?.execStart ?? [], environment: values)
+    if arguments.certificatesDirectory == nil {
+      let user = unit.map(\.user).flatMap { $0.isEmpty ? nil : $0 } ?? "root"
+      arguments.certificatesDirectory = arguments.certificatesDirectory(
+        home: ports.process.home(of: user))
+    }
+    return arguments
+  }
+
+  private func restartReason(
+    _ environment: [EnvironmentVariable], running: [EnvironmentVariable]?, unit: UnitState?
+  ) -> String {
+    guard let unit, unit.mainPID > 0, unit.activeState == "active", let running else {
+      return "the server is not running"
+    }
+    let names = RunningEnvironment.differences(file: environment, process: running)
+    if names.isEmpty { return "" }
+    return "the running server has other values of \(names.joined(separator: ", "))"
+  }
+}
+
+extension KeyGuard.Holder {
+  /// The seal, or else the key of a server that is running and READY: encrypted before Keyturn came.
+  init?(seal: Seal?, running: [EnvironmentVariable]?, unit: UnitState?) {
+    if let seal {
+      self = .seal(seal)
+      return
+    }
+    guard let unit, unit.activeState == "active", let running,
+      let key = running.first(where: { $0.name == "MINIO_KMS_SSE_KEY" })?.value, !key.isEmpty
+    else { return nil }
+    let enclave = running.first { $0.name == "MINIO_KMS_ENCLAVE" }?.value ?? ""
+    self = .running(keyName: key, enclave: enclave)
+  }
+}
+
+/// The running process' environment beside the file's.
+enum RunningEnvironment {
+  /// Names of MINIO_* variables whose values differ, sorted. What the server sets for itself is not compared.
+  static func differences(
+    file: [EnvironmentVariable], process: [EnvironmentVariable]
+  ) -> [String] {
+    func map(_ variables: [EnvironmentVariable]) -> [String: String] {
+      Dictionary(
+        variables.filter { $0.name.hasPrefix("MINIO_") }.map { ($0.name, $0.value) },
+        uniquingKeysWith: { $1 })
+    }
+    let (wanted, actual) = (map(file), map(process))
+    return Set(wanted.keys).union(actual.keys).sorted().filter { wanted[$0] != actual[$0] }
+  }
+}
+
+extension ServerArguments {
+  /// Where the server looks for further certificate authorities.
+  var certificateAuthorities: String? { certificatesDirectory.map { "\($0)/CAs" } }
+}

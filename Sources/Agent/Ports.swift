@@ -1,0 +1,142 @@
+public import Digests
+public import KeyManager
+public import Model
+public import StartWatch
+
+// What the agent needs of the host that it runs on. Adapters implement these; tests give fakes. Everything here may
+// block up to its deadline, and runs on threads of our own.
+
+/// The environment file of the server and its staged successor.
+public protocol EnvironmentFilePort: Sendable {
+  /// The file's bytes; nil if there is none.
+  func read() throws(Refusal) -> [UInt8]?
+  /// Another file that the server reads, such as the one that MINIO_CONFIG_ENV_FILE names; nil if there is none.
+  func read(other path: String) throws(Refusal) -> [UInt8]?
+  /// Puts a new version beside the file, durable, with the old one's owner, mode and labels.
+  func stage(_ bytes: [UInt8], tag: String, before: Digest?) throws(Refusal)
+  /// Renames the staged version over the file if the file is still `before`; does nothing if it is `after` already.
+  func install(tag: String, before: Digest?, after: Digest) throws(Refusal)
+  /// Makes the rename durable.
+  func syncDirectory() throws(Refusal)
+  /// Removes every staged version but one; nil for all of them. None there is no error.
+  func discard(allExcept tag: String?) throws(Refusal)
+}
+
+/// systemd, for the one unit of the server.
+public protocol UnitPort: Sendable {
+  /// The unit's properties now.
+  func state(deadline: Instant) throws(Refusal) -> UnitState
+  /// Queues a restart; returns as soon as systemd has taken it.
+  func restart(deadline: Instant) throws(Refusal)
+  /// Forgets failed starts, so that the start limit does not refuse the next.
+  func resetFailed(deadline: Instant) throws(Refusal)
+  /// Blocks until a property differs from `state`, or the deadline (nil).
+  func change(after state: UnitState, deadline: Instant) throws(Refusal) -> UnitState?
+}
+
+/// The journal of the server's unit.
+public protocol JournalPort: Sendable {
+  /// The cursor of the last entry; nil if the journal is empty.
+  func cursor() throws(Refusal) -> String?
+  /// Delivers every entry after the cursor, on a thread of the adapter's, until the token is stopped.
+  func follow(
+    after cursor: String?, deliver: @escaping @Sendable (JournalEntry) -> Void
+  ) throws(Refusal) -> any JournalSubscription
+  /// Entries after a cursor, or since a time; waits for the first until the deadline.
+  func entries(_ request: JournalRequest) throws(Refusal) -> [JournalEntry]
+}
+
+/// A running delivery of journal entries.
+public protocol JournalSubscription: Sendable {
+  /// Ends the delivery; nothing is delivered after it returns.
+  func stop()
+}
+
+/// Which entries of the journal are wanted.
+public struct JournalRequest: Sendable, Hashable {
+  /// Entries after this one; takes precedence.
+  public var after: String?
+  /// Entries since then, microseconds since 1970-01-01 UTC; nil for the last `limit` ones.
+  public var sinceMicroseconds: Int64?
+  /// At most so many.
+  public var limit: Int
+  /// How long to wait for the first.
+  public var deadline: Instant
+
+  /// A request; see the properties.
+  public init(after: String?, sinceMicroseconds: Int64?, limit: Int, deadline: Instant) {
+    self.after = after
+    self.sinceMicroseconds = sinceMicroseconds
+    self.limit = limit
+    self.deadline = deadline
+  }
+}
+
+/// The kernel, for what it knows of processes.
+public protocol ProcessPort: Sendable {
+  /// The environment that a process was started with.
+  func environment(of pid: Int32) throws(Refusal) -> [EnvironmentVariable]
+  /// The home directory of a user; nil if there is no such user.
+  func home(of user: String) -> String?
+  /// The boot that CLOCK_BOOTTIME belongs to.
+  func bootID() -> String
+}
+
+/// Probes of what the server depends on, and of the server itself.
+public protocol ProbePort: Sendable {
+  /// Every endpoint of the settings, asked as the server would ask at its start.
+  func keyManagers(
+    _ settings: KeyManagerSettings, certificateAuthorities: String?, deadline: Instant
+  ) -> [EndpointReport]
+  /// Key Manager hosts without any settings: resolution, TCP, TLS, version and readiness.
+  func keyManagers(
+    at hosts: [HostPort], certificateAuthorities: String?, deadline: Instant
+  ) -> [EndpointReport]
+  /// The server's own health endpoints.
+  func health(_ server: ServerArguments, deadline: Instant) -> HealthAnswers
+}
+
+/// The agent's durable records, each replaced atomically and checked when read.
+public protocol RecordPort: Sendable {
+  /// A record; nil if it was never written. A damaged one is an error that names it.
+  func load(_ name: String) throws(Refusal) -> [UInt8]?
+  /// Replaces a record, durable when it returns.
+  func save(_ name: String, _ bytes: [UInt8]) throws(Refusal)
+  /// Removes a record.
+  func remove(_ name: String) throws(Refusal)
+  /// The names of all records in a folder.
+  func list(_ folder: String) throws(Refusal) -> [String]
+}
+
+/// Everything that the agent needs of the host.
+public struct Ports: Sendable {
+  /// The environment file.
+  public var file: any EnvironmentFilePort
+  /// The unit.
+  public var unit: any UnitPort
+  /// The journal.
+  public var journal: any JournalPort
+  /// Processes.
+  public var process: any ProcessPort
+  /// Probes.
+  public var probe: any ProbePort
+  /// Records.
+  public var records: any RecordPort
+  /// One line for the agent's own log; priority as in syslog, 3 error, 4 warning, 6 information.
+  public var log: @Sendable (_ priority: Int, _ message: String) -> Void
+
+  /// The ports; see the properties.
+  public init(
+    file: any EnvironmentFilePort, unit: any UnitPort, journal: any JournalPort,
+    process: any ProcessPort, probe: any ProbePort, records: any RecordPort,
+    log: @escaping @Sendable (_ priority: Int, _ message: String) -> Void
+  ) {
+    self.file = file
+    self.unit = unit
+    self.journal = journal
+    self.process = process
+    self.probe = probe
+    self.records = records
+    self.log = log
+  }
+}

@@ -1,0 +1,52 @@
+internal import Digests
+internal import Model
+internal import Rollout
+internal import Wire
+
+/// The agent's durable records by name and type. A damaged one is an error that names it, never a fresh start.
+struct Records: Sendable {
+  private static let participant = "rollout"
+  private static let seal = "seal"
+  private static let generation = "generation"
+  private static let history = "generations"
+
+  let port: any RecordPort
+
+  func loadParticipant() throws(Refusal) -> ParticipantRecord {
+    try load(ParticipantRecord.self, Self.participant) ?? ParticipantRecord()
+  }
+  func save(_ record: ParticipantRecord) throws(Refusal) {
+    try port.save(Self.participant, JSON.encode(record))
+  }
+
+  func loadSeal() throws(Refusal) -> Seal? { try load(Seal.self, Self.seal) }
+  func save(_ seal: Seal) throws(Refusal) { try port.save(Self.seal, JSON.encode(seal)) }
+
+  func loadGeneration() throws(Refusal) -> Generation? { try load(Generation.self, Self.generation) }
+
+  /// Keeps the bytes of a confirmed generation (they hold the API key: records are 0600), then makes it the last one.
+  /// The oldest ones beyond the limit are removed.
+  func save(_ generation: Generation, bytes: [UInt8]) throws(Refusal) {
+    try port.save("\(Self.history)/\(Self.name(generation.number))", bytes)
+    try port.save(Self.generation, JSON.encode(generation))
+    let kept = try port.list(Self.history).sorted()
+    for name in kept.dropLast(Limits.generations) { try port.remove("\(Self.history)/\(name)") }
+  }
+
+  private func load<Value: Decodable>(
+    _ type: Value.Type, _ name: String
+  ) throws(Refusal) -> Value? {
+    guard let bytes = try port.load(name) else { return nil }
+    do { return try JSON.decode(type, from: bytes) } catch {
+      throw Refusal(
+        .configuration,
+        "the agent's record \"\(name)\" cannot be read: \(error); it is not repaired by guessing, see docs/operations.md, \"A damaged record\""
+      )
+    }
+  }
+
+  private static func name(_ number: Int) -> String {
+    let digits = String(number)
+    return String(repeating: "0", count: max(0, 8 - digits.count)) + digits
+  }
+}

@@ -1,0 +1,126 @@
+internal import Digests
+internal import EnvironmentFile
+internal import KeyManager
+internal import LinuxIO
+internal import Model
+internal import Rollout
+internal import StartWatch
+internal import Wire
+
+extension Agent {
+  /// The node at a glance. Blocks while the unit is read, at most 5 s.
+  func status() -> NodeStatus {
+    let (record, seal, generation, damaged) = state.withLock {
+      ($0.participant.record, $0.seal, $0.generation, $0.damaged)
+    }
+    var findings: [Finding] = []
+    if let damaged {
+      findings.append(
+        Finding(
+          .error, rule: "damaged-record", refusal: damaged.code, message: damaged.message))
+    }
+    let look = lookAtServer(&findings)
+    return NodeStatus(
+      node: node, version: version, activeState: look.unit?.activeState ?? "unknown",
+      subState: look.unit?.subState ?? "unknown", mainPID: look.unit?.mainPID ?? 0,
+      invocation: look.unit?.invocationID ?? "",
+      runningKey: look.running?.first { $0.name == "MINIO_KMS_SSE_KEY" }?.value, seal: seal,
+      generation: generation, drift: look.drift, activeRollout: record.active?.rollout.id,
+      activeStage: record.active?.stage.name, lastRollout: record.last?.rollout.id,
+      lastOutcome: record.last?.outcome, epoch: record.highestEpoch, findings: findings)
+  }
+
+  /// Reachability of the Key Managers from here, drift, and what the unit and the file look like. Blocks up to the
+  /// inventory's probe timeout and 5 s more.
+  func check() -> CheckAnswer {
+    var findings: [Finding] = []
+    let look = lookAtServer(&findings)
+    let deadline = Instant.inMilliseconds(inventory.timeouts.probeSeconds * 1000)
+    let arguments = assessor.arguments(look.unit, look.environment)
+    var reports: [EndpointReport] = []
+    findings += SettingsRules.findings(look.environment, file: inventory.environmentFile)
+    do throws(Refusal) {
+      if let settings = try KeyManagerSettings.parse(look.environment) {
+        reports = ports.probe.keyManagers(
+          settings, certificateAuthorities: arguments.certificateAuthorities, deadline: deadline)
+        findings += KeyManagerJudgement.findings(
+          reports, settings: settings, firstEnablement: false, createKey: false)
+      } else {
+        let hosts = inventory.keyManagers.compactMap {
+          HostPort($0.address, defaultPort: Inventory.defaultKeyManagerPort)
+        }
+        reports = ports.probe.keyManagers(
+          at: hosts, certificateAuthorities: arguments.certificateAuthorities, deadline: deadline)
+      }
+    } catch {
+      findings.append(
+        Finding(.error, rule: "kms-settings", refusal: error.code, message: error.message))
+    }
+    return CheckAnswer(
+      node: node, endpoints: reports.map(ProbeAnswer.init), drift: look.drift,
+      findings: findings.sorted { $0.severity > $1.severity })
+  }
+
+  /// A redactor that knows every secret of the file and of the running process.
+  func redactor() -> Redactor {
+    var findings: [Finding] = []
+    let look = lookAtServer(&findings)
+    return Redactor(
+      environment: (look.environment + (look.running ?? [])).map { (name: $0.name, value: $0.value) },
+      label: Assessor.describe)
+  }
+
+  struct Look {
+    var unit: UnitState?
+    var running: [EnvironmentVariable]?
+    var environment: [EnvironmentVariable] = []
+    var drift = Drift()
+  }
+
+  func lookAtServer(_ findings: inout [Finding]) -> Look {
+    var look = Look()
+    func attempt(_ rule: String, _ body: () throws(Refusal) -> Void) {
+      do throws(Refusal) { try body() } catch {
+        findings.append(
+          Finding(.warning, rule: rule, refusal: error.code, message: error.message))
+      }
+    }
+    attempt("unit-unreadable") { () throws(Refusal) in
+      let unit = try ports.unit.state(deadline: .inMilliseconds(5_000))
+      findings += UnitRules.findings(unit, inventory: inventory)
+      look.unit = unit
+    }
+    if let pid = look.unit?.mainPID, pid > 0 {
+      attempt("process-unreadable") { () throws(Refusal) in
+        look.running = try ports.process.environment(of: pid)
+      }
+    }
+    attempt("file-unreadable") { () throws(Refusal) in
+      let bytes = try ports.file.read()
+      let server = try ServerEnvironment(
+        EnvironmentDocument(bytes ?? []), path: inventory.environmentFile
+      ) { path throws(Refusal) in try ports.file.read(other: path) }
+      look.environment = server.variables
+      if let running = look.running {
+        look.drift.processDiffers = RunningEnvironment.differences(
+          file: server.fromFile, process: running)
+      }
+      if let generation = state.withLock({ $0.generation }) {
+        look.drift.fileChanged = bytes.map(Digest.sha256) != generation.digest
+      }
+    }
+    return look
+  }
+}
+
+extension ProbeAnswer {
+  init(_ report: EndpointReport) {
+    self.init(
+      endpoint: report.endpoint,
+      stages: report.stages.map {
+        ProbeStageAnswer(
+          stage: $0.stage.rawValue, verdict: $0.verdict.rawValue, milliseconds: $0.milliseconds,
+          detail: $0.detail)
+      })
+  }
+}

@@ -1,0 +1,126 @@
+internal import KeyManager
+internal import LinuxIO
+internal import Model
+internal import Rollout
+internal import StartWatch
+
+extension Agent {
+  /// Watches one start to its outcome: the shell around StartMachine. Blocks; runs on a thread of its own, with one
+  /// thread more for the unit's changes, the journal's for its lines, and one for each question about health.
+  func watch(_ active: ActiveRollout, _ report: RestartReport) {
+    let id = active.rollout.id
+    let outcome: Outcome
+    do throws(Refusal) { outcome = try watchToTheEnd(active, report) } catch {
+      outcome = Outcome(.failed, "the start could not be watched: \(error.message)")
+    }
+    perform(.watched(id: id, outcome))
+  }
+
+  private func watchToTheEnd(
+    _ active: ActiveRollout, _ report: RestartReport
+  ) throws(Refusal) -> Outcome {
+    let rollout = active.rollout
+    let unit = try ports.unit.state(deadline: .inMilliseconds(5_000))
+    let arguments = serverArguments(unit)
+    let redactor = redactor()
+    let inputs = Mailbox<StartInput>(capacity: 4_096)
+    defer { inputs.close() }
+    let subscription = try ports.journal.follow(after: active.facts.journalCursor) { entry in
+      var entry = entry
+      entry.message = redactor.redact(entry.message)
+      // The journal keeps what we have not taken yet, so its thread may wait for us.
+      inputs.post(.entry(entry), until: nil)
+    }
+    defer { subscription.stop() }
+    try follow(unit, into: inputs)
+
+    // After a reboot the instants of the report mean nothing.
+    let issued = min(report.issued, Clock.now())
+    let stop = issued.advanced(byMilliseconds: rollout.stopMilliseconds)
+    let deadlines = StartDeadlines(
+      stop: stop, start: stop.advanced(byMilliseconds: rollout.startMilliseconds))
+    var machine = StartMachine(arguments: arguments)
+    var timers: [StartTimer: Instant] = [:]
+    var input: StartInput? = .restartIssued(
+      previousInvocation: report.previousInvocation, deadlines: deadlines)
+    while true {
+      if let next = input {
+        for effect in machine.handle(next, at: Clock.now()) {
+          switch effect {
+          case .arm(let timer, let instant): timers[timer] = instant
+          case .phase(let phase, let detail):
+            // Terminal phases are told with their reason when the rollout is concluded.
+            if phase != .confirmed && phase != .failed { note(rollout.id, phase.rawValue, detail) }
+          case .askHealth: try askHealth(arguments, into: inputs)
+          case .finished(let outcome): return outcome.outcome
+          }
+        }
+      }
+      let next = timers.min { ($0.value, $0.key.rawValue) < ($1.value, $1.key.rawValue) }
+      input = inputs.take(until: next?.value)
+      if input == nil, let next {
+        timers[next.key] = nil
+        input = .fired(next.key)
+      }
+    }
+  }
+
+  private func follow(_ unit: UnitState, into inputs: Mailbox<StartInput>) throws(Refusal) {
+    let (port, log) = (ports.unit, ports.log)
+    do throws(Errno) {
+      try Thread.start("unit") {
+        var state = unit
+        var complained = false
+        inputs.post(.unit(state), until: nil)
+        while !inputs.isClosed {
+          do throws(Refusal) {
+            guard let next = try port.change(after: state, deadline: .inMilliseconds(1_000)) else {
+              continue
+            }
+            state = next
+            if !inputs.post(.unit(state), until: nil) { return }
+          } catch {
+            if !complained { log(4, error.message) }
+            complained = true
+            Clock.sleep(until: .inMilliseconds(500))  // systemd or the bus is away: not to be asked in a loop
+          }
+        }
+      }
+    } catch { throw Refusal(.failed, "\(error)") }
+  }
+
+  private func askHealth(
+    _ arguments: ServerArguments, into inputs: Mailbox<StartInput>
+  ) throws(Refusal) {
+    let (probe, home) = (ports.probe, arguments)
+    do throws(Errno) {
+      try Thread.start("health") {
+        inputs.post(.health(probe.health(home, deadline: .inMilliseconds(5_000))), until: nil)
+      }
+    } catch { throw Refusal(.failed, "\(error)") }
+  }
+
+  /// The arguments that the server is started with by the file as it is now.
+  private func serverArguments(_ unit: UnitState) -> ServerArguments {
+    var findings: [Finding] = []
+    return assessor.arguments(unit, lookAtServer(&findings).environment)
+  }
+}
+
+extension StartOutcome {
+  /// In the protocol's words.
+  fileprivate var outcome: Outcome {
+    switch self {
+    case .confirmed(let evidence):
+      let marks = evidence.marks.map(\.rawValue).joined(separator: ", ")
+      let seen = evidence.logElsewhere.map { "its log goes to \($0)" } ?? "seen: \(marks)"
+      return Outcome(.confirmed, "new invocation, READY, \(seen), health ready and cluster good")
+    case .failed(let failure):
+      switch failure.kind {
+      case .stopDeadline, .startDeadline: return Outcome(.timedOut, failure.description)
+      case .fatalLine, .brokenButServing, .exited, .startLimit, .unit:
+        return Outcome(.failed, failure.description)
+      }
+    }
+  }
+}

@@ -1,0 +1,112 @@
+internal import Model
+
+/// The MINIO_* variables that the server is known to read, and what a mistyped one was probably meant to be.
+///
+/// AIStor is closed and has more of them than the open source, so a name that is not here and near to none is no
+/// error, except in the MINIO_KMS_ group, which is complete (facts, A.1).
+enum KnownVariables {
+  /// Single variables.
+  static let names: [String] = [
+    "MINIO_KMS_SERVER", "MINIO_KMS_ENCLAVE", "MINIO_KMS_SSE_KEY", "MINIO_KMS_API_KEY",
+    "MINIO_KMS_KES_ENDPOINT", "MINIO_KMS_KES_KEY_NAME", "MINIO_KMS_KES_API_KEY",
+    "MINIO_KMS_KES_KEY_FILE", "MINIO_KMS_KES_CERT_FILE", "MINIO_KMS_KES_KEY_PASSWORD",
+    "MINIO_KMS_KES_CAPATH", "MINIO_KMS_SECRET_KEY", "MINIO_KMS_SECRET_KEY_FILE",
+    "MINIO_KMS_REPLICATE_KEYID", "MINIO_KMS_AUTO_ENCRYPTION",
+    "MINIO_VOLUMES", "MINIO_OPTS", "MINIO_CONFIG_ENV_FILE", "MINIO_LICENSE", "MINIO_SERVER_URL",
+    "MINIO_BROWSER", "MINIO_BROWSER_REDIRECT", "MINIO_BROWSER_REDIRECT_URL",
+    "MINIO_BROWSER_SESSION_DURATION", "MINIO_BROWSER_LOGIN_ANIMATION", "MINIO_DOMAIN",
+    "MINIO_PUBLIC_IPS", "MINIO_FS_OSYNC", "MINIO_UPDATE", "MINIO_WORM", "MINIO_ADDRESS",
+    "MINIO_CONSOLE_ADDRESS", "MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD", "MINIO_ROOT_USER_FILE",
+    "MINIO_ROOT_PASSWORD_FILE", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY", "MINIO_ACCESS_KEY_FILE",
+    "MINIO_SECRET_KEY_FILE", "MINIO_ACCESS_KEY_OLD", "MINIO_SECRET_KEY_OLD", "MINIO_CERT_PASSWD",
+    "MINIO_SERVER_DEBUG", "MINIO_DSYNC_TRACE", "MINIO_OPERATOR_VERSION",
+    "MINIO_VSPHERE_PLUGIN_VERSION", "MINIO_CI_CD", "MINIO_SITE_NAME", "MINIO_SITE_REGION",
+    "MINIO_REGION", "MINIO_REGION_NAME", "MINIO_ERASURE_SET_DRIVE_COUNT",
+    "MINIO_SHARED_DRIVE_ROOT_LIMIT",
+    "MINIO_ROOTDRIVE_THRESHOLD_SIZE", "MINIO_PROMETHEUS_AUTH_TYPE", "MINIO_PROMETHEUS_URL",
+    "MINIO_PROMETHEUS_JOB_ID", "MINIO_PROMETHEUS_EXTRA_LABELS", "MINIO_PROMETHEUS_AUTH_TOKEN",
+    "MINIO_ETCD_ENDPOINTS", "MINIO_ETCD_PATH_PREFIX", "MINIO_ETCD_COREDNS_PATH",
+    "MINIO_ETCD_CLIENT_CERT", "MINIO_ETCD_CLIENT_CERT_KEY", "MINIO_LOG_DIR", "MINIO_LOG_QUERY_URL",
+    "MINIO_LOG_QUERY_AUTH_TOKEN", "MINIO_NODE_NAME", "MINIO_STS_AUTH_PLUGIN",
+  ]
+
+  /// Beginnings of variables that carry a subsystem's key or a target's name behind it.
+  static let families: [String] = [
+    "MINIO_API_", "MINIO_AUDIT_", "MINIO_BATCH_", "MINIO_CACHE_", "MINIO_COMPRESSION_",
+    "MINIO_CRAWLER_", "MINIO_DRIVE_", "MINIO_HEAL_", "MINIO_IDENTITY_", "MINIO_ILM_",
+    "MINIO_LAMBDA_", "MINIO_LOGGER_", "MINIO_NOTIFY_", "MINIO_POLICY_", "MINIO_REPLICATION_",
+    "MINIO_SCANNER_", "MINIO_STORAGE_CLASS_", "MINIO_SUBNET_", "MINIO_CALLHOME_",
+  ]
+
+  private static let known = Set(names)
+
+  /// What is to be thought of the name of a variable.
+  enum Verdict: Equatable {
+    case known
+    /// Not known, and so near to this one that it is probably meant.
+    case near(String)
+    /// Of the MINIO_KMS_ group, which is complete, and none of it.
+    case unknownKeyManager
+    case unknown
+  }
+
+  /// What is to be thought of `name`.
+  static func verdict(_ name: String) -> Verdict {
+    if known.contains(name) || families.contains(where: name.hasPrefix) { return .known }
+    if let nearest = nearest(to: name) { return .near(nearest) }
+    return name.uppercased().hasPrefix("MINIO_KMS_") ? .unknownKeyManager : .unknown
+  }
+
+  /// The known name that `name` was probably meant to be: at most two letters apart, or only one if it is short.
+  static func nearest(to name: String) -> String? {
+    let wanted = Array(name.uppercased().utf8)
+    var best: (name: String, distance: Int)?
+    for candidate in names {
+      let limit = min(candidate.utf8.count >= 14 ? 2 : 1, (best?.distance ?? 3) - 1)
+      if limit < 0 || abs(candidate.utf8.count - wanted.count) > limit { continue }
+      if let distance = distance(wanted, Array(candidate.utf8), atMost: limit) {
+        best = (candidate, distance)
+      }
+    }
+    return best?.name
+  }
+
+  /// The number of letters to insert, delete, replace or swap with their neighbour; nil if more than `limit`.
+  private static func distance(_ a: [UInt8], _ b: [UInt8], atMost limit: Int) -> Int? {
+    var previous: [Int] = []
+    var row = Array(0...b.count)
+    for i in a.indices {
+      var next = [i + 1]
+      next.reserveCapacity(row.count)
+      for j in b.indices {
+        var cost = min(row[j + 1] + 1, next[j] + 1, row[j] + (a[i] == b[j] ? 0 : 1))
+        if i > 0, j > 0, a[i] == b[j - 1], a[i - 1] == b[j] {
+          cost = min(cost, previous[j - 1] + 1)
+        }
+        next.append(cost)
+      }
+      if next.allSatisfy({ $0 > limit }) { return nil }
+      (previous, row) = (row, next)
+    }
+    return row[b.count] <= limit ? row[b.count] : nil
+  }
+}
+
+extension KnownVariables {
+  /// What is wrong with `name` and what to do; nil if it is known.
+  static func complaint(about name: String) -> (Severity, message: String, remedy: String)? {
+    switch verdict(name) {
+    case .known: nil
+    case .near(let nearest):
+      (.error, "MinIO knows no variable of this name", "did you mean \(nearest)?")
+    case .unknownKeyManager:
+      (
+        .error, "MinIO knows no variable of this name and ignores it",
+        "remove it; the Key Manager's are MINIO_KMS_SERVER, MINIO_KMS_ENCLAVE, MINIO_KMS_SSE_KEY and "
+          + "MINIO_KMS_API_KEY"
+      )
+    case .unknown:
+      (.warning, "no variable of this name is known", "check its spelling")
+    }
+  }
+}

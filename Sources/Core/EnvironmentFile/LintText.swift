@@ -1,0 +1,172 @@
+internal import Model
+
+// The rules on bytes, lines and comments.
+extension Lint {
+  mutating func checkSize() {
+    if bytes.count > Limits.environmentFileBytes {
+      add(
+        .error, .fileTooLarge, at: 0,
+        "the file has \(bytes.count) bytes, \(Limits.environmentFileBytes) are allowed",
+        remedy: "keep only variables in it")
+    }
+  }
+
+  mutating func checkBytes() {
+    if bytes.starts(with: [0xEF, 0xBB, 0xBF]) {
+      add(
+        .error, .byteOrderMark, at: 0,
+        "a byte order mark stands at the beginning: both readers take it for part of the first name",
+        remedy: "save the file as UTF-8 without a byte order mark")
+    }
+    checkCarriageReturns()
+    MinIOScan.forEachLine(of: bytes) { checkText($0.range) }
+    for line in document.own.tooLong {
+      add(
+        .error, .lineTooLong, at: line.range.lowerBound,
+        "the line has \(line.range.count) bytes, MinIO's own reader refuses a file with a line of more than "
+          + "\(MinIOScan.lineBytes - 1)", remedy: "shorten the line")
+    }
+  }
+
+  private mutating func checkCarriageReturns() {
+    var firstPair: Int?
+    for offset in bytes.indices where bytes[offset] == Byte.carriageReturn {
+      if offset + 1 < bytes.count, bytes[offset + 1] == Byte.lineFeed {
+        firstPair = firstPair ?? offset
+      } else {
+        add(
+          .error, .loneCarriageReturn, at: offset,
+          "a carriage return without a line feed ends a line for systemd, not for MinIO's own reader",
+          remedy: "end every line with a line feed")
+      }
+    }
+    if let firstPair {
+      add(
+        .warning, .carriageReturns, at: firstPair,
+        "lines end in CR LF: systemd and MinIO take it, a shell makes CR part of the value",
+        remedy: "end every line with a line feed only")
+    }
+  }
+
+  /// One finding of each kind for a line. In comments nothing is refused.
+  private mutating func checkText(_ line: Range<Int>) {
+    let first = bytes[line].first { !Byte.isWhitespace($0) }
+    let isComment =
+      (first == Byte.hash || first == Byte.semicolon) && !isWithinValue(line.lowerBound)
+    let severity: Severity = isComment ? .warning : .error
+    if let nul = bytes[line].firstIndex(of: 0) {
+      add(
+        .error, .nulByte, at: nul, "a NUL byte: systemd refuses the whole file",
+        remedy: "remove it; the file may be damaged or in UTF-16")
+    }
+    if let control = firstControl(line) {
+      add(
+        severity, .controlCharacter, at: control,
+        "the control character \(CanonicalForm.hexadecimal(bytes[control]))", remedy: "remove it")
+    }
+    if let found = UTF8Text.problem(in: bytes, range: line) {
+      let effect = isComment ? "here in a comment" : "systemd refuses the whole file"
+      switch found.problem {
+      case .malformed:
+        add(
+          severity, .invalidUTF8, at: found.offset, "bytes that are no UTF-8: \(effect)",
+          remedy: "save the file as UTF-8")
+      case .noncharacter:
+        add(
+          severity, .noncharacter, at: found.offset, "a Unicode noncharacter: \(effect)",
+          remedy: "remove it")
+      }
+    }
+  }
+
+  private func firstControl(_ line: Range<Int>) -> Int? {
+    line.first { offset in
+      let byte = bytes[offset]
+      if byte == 0 || byte == Byte.tab || byte == Byte.carriageReturn { return false }
+      if Byte.isControl(byte) { return true }
+      return (0x80...0x9F).contains(byte) && offset > line.lowerBound && bytes[offset - 1] == 0xC2
+    }
+  }
+
+  mutating func checkLines() {
+    for line in document.own.malformed where !isWithinValue(line.range.lowerBound) {
+      let text = MinIOScan.trimmed(bytes, line.range)
+      if bytes[text.lowerBound] == Byte.semicolon {
+        add(
+          .error, .semicolonComment, at: text.lowerBound,
+          "only systemd takes ';' for a comment, MinIO's own reader refuses the whole file",
+          remedy: "begin the comment with '#'")
+      } else if !bytes.starts(with: [0xEF, 0xBB, 0xBF]) || line.number > 1 {
+        add(
+          .error, .noEquals, at: text.lowerBound,
+          "a line without '=': systemd ignores it, MinIO's own reader refuses the whole file",
+          remedy: "write NAME=\"value\", or begin the line with '#' if it is a comment")
+      }
+    }
+    for variable in document.minio.definitions where !isWithinValue(variable.range.lowerBound) {
+      checkLine(of: variable)
+    }
+  }
+
+  private mutating func checkLine(of variable: Variable) {
+    let text = MinIOScan.trimmed(bytes, variable.range)
+    if bytes[text.lowerBound] == Byte.semicolon {
+      add(
+        .error, .semicolonComment, at: text.lowerBound,
+        "only systemd takes ';' for a comment, MinIO's own reader defines a variable here",
+        remedy: "begin the comment with '#'")
+      return
+    }
+    if bytes[text].starts(with: "export".utf8) {
+      let isWord = bytes[text].dropFirst(6).first.map(Byte.isBlank) ?? false
+      add(
+        .error, .export, at: text.lowerBound, variable: variable.name,
+        isWord
+          ? "'export' is only for shells: systemd ignores the line"
+          : "MinIO's own reader takes 'export' away from the beginning of the name, systemd does not",
+        remedy: isWord ? "write the line without 'export'" : "give the variable another name")
+    }
+    guard let equals = bytes[text].firstIndex(of: Byte.equals) else { return }
+    let hasBefore = equals > text.lowerBound && Byte.isBlank(bytes[equals - 1])
+    let hasAfter = equals + 1 < text.upperBound && Byte.isBlank(bytes[equals + 1])
+    let name = bytes[text.lowerBound..<equals].prefix { !Byte.isBlank($0) }
+    if hasBefore {
+      add(
+        .error, .blanksAroundEquals, at: equals - 1,
+        variable: String(decoding: name, as: UTF8.self),
+        "a blank before '=': MinIO's own reader makes it part of the name",
+        remedy: "write NAME=\"value\" without blanks around '='")
+    } else if hasAfter {
+      add(
+        .warning, .blanksAroundEquals, at: equals + 1, variable: variable.name,
+        "a blank after '=': MinIO's own reader makes it part of the value",
+        remedy: "write NAME=\"value\" without blanks around '='")
+    }
+  }
+
+  mutating func checkComments() {
+    for offset in document.current.escapedComments {
+      let next = lineStarts.firstIndexAfter(offset).map { lineStarts[$0] } ?? bytes.count
+      let end = bytes[next...].firstIndex(of: Byte.lineFeed) ?? bytes.count
+      let first = bytes[next..<end].first { !Byte.isWhitespace($0) }
+      let swallows = first != nil && first != Byte.hash && first != Byte.semicolon
+      add(
+        swallows ? .error : .warning, .commentBackslash, at: offset,
+        "a comment ends in a backslash: before v254 systemd takes the next line for a part of it"
+          + (swallows ? ", and that line is no comment" : ""),
+        remedy: "remove the backslash")
+    }
+  }
+}
+
+extension [Int] {
+  /// The index of the first element greater than `value`; the elements ascend.
+  fileprivate func firstIndexAfter(_ value: Int) -> Int? {
+    var (low, high) = (0, count)
+    while low < high {
+      let middle = (low + high) / 2
+      if self[middle] <= value { low = middle + 1 } else { high = middle }
+    }
+    return low < count ? low : nil
+  }
+}

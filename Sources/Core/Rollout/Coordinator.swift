@@ -1,0 +1,449 @@
+public import Digests
+public import Model
+
+// The coordinator's side of the rollout protocol (docs/protocol.md), hosted by the command line.
+//
+//   idle --start--> preparing --all yes--> accepting --majority--> following --all ended--> finished
+//                       | a no, silence, clock        | outranked            (commit told to all)
+//                       +--> aborting --all told--> finished
+//
+// It refuses to: propose commit unless every member voted yes, take a member that does not answer for a yes, choose an
+// instant with a clock estimate whose bound is too wide, abort after it has proposed commit.
+
+/// What the coordinator learns.
+public enum CoordinatorInput: Sendable {
+  /// Begin.
+  case start
+  /// A member voted. `environment` is the digest of the MINIO_* variables that it will run with.
+  case vote(member: String, Vote, environment: Digest?)
+  /// Four timestamps of an exchange with a member.
+  case clock(member: String, ClockSample)
+  /// A member accepted the proposal.
+  case accepted(member: String)
+  /// A member promised to a higher ballot: a recovery is under way.
+  case outranked(member: String)
+  /// A member knows the decision.
+  case acknowledged(member: String)
+  /// A member could not be reached, or did not answer in time; the text says what was tried.
+  case silent(member: String, reason: String)
+  /// A member's rollout moved on.
+  case progress(member: String, phase: String, detail: String)
+  /// A member restarted its unit.
+  case restarted(member: String, RestartReport)
+  /// A member's rollout ended.
+  case ended(member: String, Outcome)
+  /// A timer that was armed came.
+  case fired(CoordinatorTimer)
+  /// The operator wants out. After the proposal it only ends the watching.
+  case cancel
+}
+
+/// The coordinator's timers.
+public enum CoordinatorTimer: Sendable, Hashable {
+  /// Votes must be in.
+  case prepare
+  /// Acceptances must be in.
+  case accept
+  /// Members must have been told.
+  case decide
+  /// Outcomes must be in.
+  case follow
+}
+
+/// What the coordinator does, in the order given.
+public enum CoordinatorEffect: Sendable, Hashable {
+  /// Ask a member for its vote.
+  case prepare(member: String)
+  /// Ask a member to accept commit at an instant of its own clock.
+  case accept(member: String, Proposal)
+  /// Tell a member the decision, again and again until it acknowledges or the timer comes.
+  case decide(member: String, Decision, instant: Instant?, bootID: String, reason: String)
+  /// Follow a member's progress to its outcome.
+  case follow(member: String)
+  /// Wake up at this instant.
+  case arm(CoordinatorTimer, Instant)
+  /// The decision is commit; the instant in the coordinator's clock.
+  case committed(instant: Instant)
+  /// A member's outcome or vote is known, for those who watch.
+  case report(member: String, phase: String, detail: String)
+  /// The end.
+  case finished(RolloutResult)
+}
+
+/// How a rollout ended on one member.
+public struct MemberOutcome: Sendable, Codable, Hashable {
+  /// The member's name.
+  public var member: String
+  /// How it ended there.
+  public var outcome: Outcome
+
+  /// A member and its outcome.
+  public init(member: String, outcome: Outcome) {
+    self.member = member
+    self.outcome = outcome
+  }
+}
+
+/// What a rollout came to, for the operator.
+public struct RolloutResult: Sendable, Hashable {
+  /// What the command exits with.
+  public var exitCode: ExitCode
+  /// The decision; nil when it is not known.
+  public var decision: Decision?
+  /// One sentence.
+  public var summary: String
+  /// One entry for every member, sorted by name.
+  public var outcomes: [MemberOutcome]
+  /// First to last call of RestartUnit, coordinator's clock, nanoseconds; nil if fewer than all are known.
+  public var skewNanoseconds: Int64?
+}
+
+/// How long the coordinator waits, and how exact a clock must be.
+public struct CoordinatorLimits: Sendable, Hashable {
+  /// Votes, beyond the members' own prepare deadline, milliseconds.
+  public var voteGraceMilliseconds = 3_000
+  /// Acceptances, milliseconds.
+  public var acceptMilliseconds = 5_000
+  /// Telling an abort, milliseconds.
+  public var decideMilliseconds = 5_000
+  /// Outcomes, beyond the members' own stop and start deadlines, milliseconds.
+  public var outcomeGraceMilliseconds = 5_000
+  /// From the proposal to the instant at the least, milliseconds.
+  public var leastLeadMilliseconds = 250
+  /// The widest clock bound, nanoseconds.
+  public var clockBoundNanoseconds: Int64 = 50_000_000
+
+  /// The defaults.
+  public init() {}
+}
+
+/// The coordinator's side of the protocol: pure, never throws, waits or reads a clock.
+public struct Coordinator: Sendable {
+  private enum State: Sendable {
+    case idle
+    case preparing
+    case accepting(Instant)
+    case aborting(Refusal)
+    case following(Instant)
+    case finished
+  }
+
+  private struct Member: Sendable {
+    var vote: Vote?
+    var environment: Digest?
+    var clock: ClockEstimate?
+    var accepted = false
+    var told = false
+    var report: RestartReport?
+    var outcome: Outcome?
+  }
+
+  /// The rollout.
+  public let rollout: Rollout
+  private let limits: CoordinatorLimits
+  private var state = State.idle
+  private var members: [Member]
+  private let names: [String]
+
+  /// A coordinator of a rollout that no member has heard of yet.
+  public init(rollout: Rollout, limits: CoordinatorLimits = CoordinatorLimits()) {
+    self.rollout = rollout
+    self.limits = limits
+    names = rollout.members
+    members = names.map { _ in Member() }
+  }
+
+  /// Takes one input; returns what to do, in order.
+  public mutating func handle(_ input: CoordinatorInput, at now: Instant) -> [CoordinatorEffect] {
+    switch input {
+    case .start: return start(now)
+    case .vote(let name, let vote, let environment): return voted(name, vote, environment, now)
+    case .clock(let name, let sample):
+      update(name) { member in
+        if member.clock == nil {
+          member.clock = ClockEstimate(sample)
+        } else {
+          member.clock?.add(sample)
+        }
+      }
+      return []
+    case .accepted(let name): return accepted(name, now)
+    case .outranked(let name), .acknowledged(let name): return told(name, now)
+    case .silent(let name, let reason): return silent(name, reason, now)
+    case .progress(let name, let phase, let detail):
+      return [.report(member: name, phase: phase, detail: detail)]
+    case .restarted(let name, let report):
+      update(name) { $0.report = report }
+      return []
+    case .ended(let name, let outcome): return ended(name, outcome, now)
+    case .fired(let timer): return fired(timer, now)
+    case .cancel: return cancel(now)
+    }
+  }
+
+  private mutating func start(_ now: Instant) -> [CoordinatorEffect] {
+    guard case .idle = state else { return [] }
+    state = .preparing
+    let deadline = now.advanced(
+      byMilliseconds: rollout.prepareMilliseconds + limits.voteGraceMilliseconds)
+    return names.map { .prepare(member: $0) } + [.arm(.prepare, deadline)]
+  }
+
+  private mutating func voted(
+    _ name: String, _ vote: Vote, _ environment: Digest?, _ now: Instant
+  ) -> [CoordinatorEffect] {
+    guard case .preparing = state else { return [] }
+    update(name) { member in
+      member.vote = vote
+      member.environment = environment
+    }
+    switch vote {
+    case .no(let refusal):
+      return [.report(member: name, phase: "refused", detail: refusal.message)]
+        + abort(Refusal(refusal.code, "\(name): \(refusal.message)"), now)
+    case .yes:
+      var effects: [CoordinatorEffect] = [.report(member: name, phase: "prepared", detail: "")]
+      if members.allSatisfy({ $0.vote == .yes }) { effects += propose(now) }
+      return effects
+    }
+  }
+
+  private mutating func propose(_ now: Instant) -> [CoordinatorEffect] {
+    let environments = members.map(\.environment)
+    if let other = environments.firstIndex(where: { $0 != environments[0] }) {
+      return abort(
+        Refusal(
+          .vote,
+          "\(names[other]) would run with other MINIO_* variables than \(names[0]), and AIStor nodes wait for one another until they are identical; make the files agree (keyturn plan names the variables)"
+        ), now)
+    }
+    var clocks: [ClockEstimate] = []
+    for (name, member) in zip(names, members) {
+      guard let clock = member.clock else {
+        return abort(Refusal(.clock, "\(name): its clock was not measured; try again"), now)
+      }
+      if clock.boundNanoseconds > limits.clockBoundNanoseconds {
+        return abort(
+          Refusal(
+            .clock,
+            "\(name): its clock is known to \(clock.boundNanoseconds / 1_000_000) ms only, \(limits.clockBoundNanoseconds / 1_000_000) ms are allowed (clockBoundMilliseconds in the inventory); the network is slow or the host is busy"
+          ), now)
+      }
+      clocks.append(clock)
+    }
+    let worst = clocks.map(\.best.roundTripNanoseconds).max() ?? 0
+    let lead = max(4 * worst, Int64(limits.leastLeadMilliseconds) * 1_000_000)
+    let instant = Instant(nanoseconds: now.nanoseconds + lead)
+    state = .accepting(instant)
+    var effects: [CoordinatorEffect] = []
+    for (name, clock) in zip(names, clocks) {
+      effects.append(
+        .accept(
+          member: name,
+          Proposal(
+            ballot: .coordinator, decision: .commit, instant: clock.translate(instant),
+            bootID: clock.best.bootID)))
+    }
+    return effects + [.arm(.accept, now.advanced(byMilliseconds: limits.acceptMilliseconds))]
+  }
+
+  private mutating func accepted(_ name: String, _ now: Instant) -> [CoordinatorEffect] {
+    guard case .accepting(let instant) = state else { return [] }
+    update(name) { $0.accepted = true }
+    guard members.count(where: \.accepted) >= rollout.majority else { return [] }
+    state = .following(instant)
+    var effects: [CoordinatorEffect] = [.committed(instant: instant)]
+    for (name, member) in zip(names, members) {
+      guard let clock = member.clock else { continue }
+      effects.append(
+        .decide(
+          member: name, .commit, instant: clock.translate(instant), bootID: clock.best.bootID,
+          reason: ""))
+    }
+    effects += names.map { .follow(member: $0) }
+    let end = instant.advanced(
+      byMilliseconds: rollout.stopMilliseconds + rollout.startMilliseconds
+        + limits.outcomeGraceMilliseconds)
+    return effects + [.arm(.follow, end)]
+  }
+
+  private mutating func told(_ name: String, _ now: Instant) -> [CoordinatorEffect] {
+    update(name) { $0.told = true }
+    guard case .aborting(let refusal) = state else { return [] }
+    return members.allSatisfy(\.told) ? finishAborted(refusal) : []
+  }
+
+  private mutating func silent(
+    _ name: String, _ reason: String, _ now: Instant
+  ) -> [CoordinatorEffect] {
+    switch state {
+    case .idle, .finished, .accepting: return []
+    case .preparing:
+      let refusal = Refusal(.unreachable, reason)
+      update(name) { member in
+        member.vote = .no(refusal)
+        member.told = true
+      }
+      return [.report(member: name, phase: "unreachable", detail: reason)]
+        + abort(Refusal(.unreachable, "\(name): \(reason)"), now)
+    case .aborting(let refusal):
+      update(name) { $0.told = true }
+      return members.allSatisfy(\.told) ? finishAborted(refusal) : []
+    case .following:
+      return ended(name, Outcome(.unknown, reason), now)
+    }
+  }
+
+  private mutating func ended(
+    _ name: String, _ outcome: Outcome, _ now: Instant
+  ) -> [CoordinatorEffect] {
+    var effects: [CoordinatorEffect] = []
+    switch state {
+    case .following:
+      guard let index = names.firstIndex(of: name), members[index].outcome == nil else { return [] }
+      members[index].outcome = outcome
+      effects.append(
+        .report(member: name, phase: outcome.kind.rawValue, detail: outcome.reason))
+      if members.allSatisfy({ $0.outcome != nil }) { effects += finishCommitted() }
+    case .aborting(let refusal):
+      update(name) { $0.told = true }
+      if members.allSatisfy(\.told) { effects += finishAborted(refusal) }
+    case .idle, .preparing, .accepting, .finished: break
+    }
+    return effects
+  }
+
+  private mutating func fired(_ timer: CoordinatorTimer, _ now: Instant) -> [CoordinatorEffect] {
+    switch (timer, state) {
+    case (.prepare, .preparing):
+      let late = zip(names, members).filter { $0.1.vote == nil }.map(\.0)
+      return abort(
+        Refusal(
+          .unreachable,
+          "\(late.joined(separator: ", ")): no vote within \(rollout.prepareMilliseconds / 1000) s"),
+        now)
+    case (.accept, .accepting):
+      // Commit was proposed and may have been chosen: only a recovery can tell now.
+      state = .finished
+      return unknown(
+        "commit was proposed, and no majority of the members accepted it in time",
+        summary:
+          "the decision is not known: no majority of the members answered; keyturn status shows what each of them knows"
+      )
+    case (.decide, .aborting(let refusal)): return finishAborted(refusal)
+    case (.follow, .following):
+      for index in members.indices where members[index].outcome == nil {
+        members[index].outcome = Outcome(.unknown, "no outcome by the deadline")
+      }
+      return finishCommitted()
+    case (.prepare, _), (.accept, _), (.decide, _), (.follow, _): return []
+    }
+  }
+
+  private mutating func cancel(_ now: Instant) -> [CoordinatorEffect] {
+    switch state {
+    case .idle, .preparing:
+      return abort(Refusal(.failed, "interrupted before the proposal"), now)
+    case .accepting:
+      return unknown(
+        "interrupted after commit was proposed",
+        summary: "interrupted after commit was proposed; keyturn status shows what came of it")
+    case .following:
+      for index in members.indices where members[index].outcome == nil {
+        members[index].outcome = Outcome(
+          .unknown, "interrupted; the agents go on by themselves, keyturn status shows how it ends")
+      }
+      return finishCommitted()
+    case .aborting, .finished: return []
+    }
+  }
+
+  private mutating func unknown(_ reason: String, summary: String) -> [CoordinatorEffect] {
+    state = .finished
+    let outcomes = names.map { MemberOutcome(member: $0, outcome: Outcome(.unknown, reason)) }
+    return [
+      .finished(
+        RolloutResult(
+          exitCode: .unknown, decision: nil, summary: summary, outcomes: outcomes,
+          skewNanoseconds: nil))
+    ]
+  }
+
+  private mutating func abort(_ refusal: Refusal, _ now: Instant) -> [CoordinatorEffect] {
+    state = .aborting(refusal)
+    for index in members.indices {
+      // Who voted no or is not there has nothing to be told.
+      if case .no = members[index].vote { members[index].told = true }
+    }
+    if members.allSatisfy(\.told) { return finishAborted(refusal) }
+    var effects: [CoordinatorEffect] = []
+    for (name, member) in zip(names, members) where !member.told {
+      effects.append(
+        .decide(member: name, .abort, instant: nil, bootID: "", reason: refusal.message))
+    }
+    return effects + [.arm(.decide, now.advanced(byMilliseconds: limits.decideMilliseconds))]
+  }
+
+  private mutating func finishAborted(_ refusal: Refusal) -> [CoordinatorEffect] {
+    state = .finished
+    let outcomes = zip(names, members).map { name, member in
+      var reason = "not touched"
+      if case .no(let own) = member.vote { reason = own.message }
+      return MemberOutcome(member: name, outcome: Outcome(.aborted, reason))
+    }
+    let told = members.allSatisfy(\.told)
+    let summary =
+      "nothing was touched: \(refusal.message)"
+      + (told ? "" : "; some members could not be told yet and hold their vote until they are")
+    return [
+      .finished(
+        RolloutResult(
+          exitCode: refusal.code.exitCode, decision: .abort, summary: summary, outcomes: outcomes,
+          skewNanoseconds: nil))
+    ]
+  }
+
+  private mutating func finishCommitted() -> [CoordinatorEffect] {
+    state = .finished
+    let outcomes = zip(names, members).map { name, member in
+      MemberOutcome(member: name, outcome: member.outcome ?? Outcome(.unknown, "no outcome"))
+    }
+    let kinds = outcomes.map(\.outcome.kind)
+    let confirmed = kinds.count { $0 == .confirmed }
+    let exitCode: ExitCode
+    if confirmed == kinds.count {
+      exitCode = .done
+    } else if kinds.contains(where: { $0 == .failed || $0 == .timedOut || $0 == .aborted }) {
+      exitCode = .notConfirmed
+    } else {
+      exitCode = .unknown
+    }
+    let unknown = kinds.count { $0 == .unknown }
+    var summary = "\(confirmed) of \(kinds.count) starts confirmed"
+    if kinds.count - confirmed - unknown > 0 {
+      summary += ", \(kinds.count - confirmed - unknown) not confirmed"
+    }
+    if unknown > 0 { summary += ", \(unknown) unknown" }
+    return [
+      .finished(
+        RolloutResult(
+          exitCode: exitCode, decision: .commit, summary: summary, outcomes: outcomes,
+          skewNanoseconds: skew()))
+    ]
+  }
+
+  private func skew() -> Int64? {
+    var instants: [Int64] = []
+    for member in members {
+      guard let report = member.report, let clock = member.clock else { return nil }
+      instants.append(clock.translateBack(report.issued).nanoseconds)
+    }
+    guard let first = instants.min(), let last = instants.max() else { return nil }
+    return last - first
+  }
+
+  private mutating func update(_ name: String, _ change: (inout Member) -> Void) {
+    guard let index = names.firstIndex(of: name) else { return }
+    change(&members[index])
+  }
+}

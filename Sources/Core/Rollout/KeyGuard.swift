@@ -1,0 +1,93 @@
+public import Model
+
+/// The key that a node's data is encrypted with, fixed when the first start with it was confirmed.
+public struct Seal: Sendable, Codable, Hashable {
+  /// The cluster.
+  public var cluster: String
+  /// The value of MINIO_KMS_SSE_KEY.
+  public var keyName: String
+  /// The value of MINIO_KMS_ENCLAVE: the same name in another enclave is another key.
+  public var enclave: String
+  /// The rollout whose start was confirmed.
+  public var rollout: String
+  /// When, microseconds since 1970-01-01 UTC.
+  public var sealedAtMicroseconds: Int64
+
+  /// A seal; see the properties.
+  public init(
+    cluster: String, keyName: String, enclave: String, rollout: String, sealedAtMicroseconds: Int64
+  ) {
+    self.cluster = cluster
+    self.keyName = keyName
+    self.enclave = enclave
+    self.rollout = rollout
+    self.sealedAtMicroseconds = sealedAtMicroseconds
+  }
+}
+
+/// The guard of MINIO_KMS_SSE_KEY. Pure; every path that would write a file or restart a server asks it.
+///
+/// There is no argument, flag or state that makes it allow another key.
+public enum KeyGuard {
+  /// Where the key in force is known from.
+  public enum Holder: Sendable, Hashable {
+    /// Sealed by a confirmed start.
+    case seal(Seal)
+    /// In the environment of the running server; encrypted before Keyturn came.
+    case running(keyName: String, enclave: String)
+
+    var keyName: String {
+      switch self {
+      case .seal(let seal): seal.keyName
+      case .running(let keyName, _): keyName
+      }
+    }
+    var enclave: String {
+      switch self {
+      case .seal(let seal): seal.enclave
+      case .running(_, let enclave): enclave
+      }
+    }
+    var reason: String {
+      switch self {
+      case .seal(let seal):
+        "sealed since rollout \(seal.rollout) confirmed a start with it"
+      case .running:
+        "in force in the running server"
+      }
+    }
+  }
+
+  /// Whether a file may be put in force.
+  ///
+  /// - Parameters:
+  ///   - holder: the key in force; nil where none was ever confirmed, then everything is allowed.
+  ///   - keys: every definition of MINIO_KMS_SSE_KEY that any reader would see in the new environment, in order.
+  ///   - enclaves: every definition of MINIO_KMS_ENCLAVE likewise.
+  /// - Returns: the refusal, or nil if the new environment has exactly the key in force.
+  public static func refusal(holder: Holder?, keys: [String], enclaves: [String]) -> Refusal? {
+    guard let holder else { return nil }
+    let sealed = "MINIO_KMS_SSE_KEY \"\(holder.keyName)\" is \(holder.reason)"
+    let advice = "data written with it cannot be read without it; leave the setting as it is"
+    if keys.isEmpty {
+      return Refusal(.guarded, "\(sealed) and would be removed: \(advice)")
+    }
+    if keys.count > 1 {
+      return Refusal(
+        .guarded, "\(sealed) and would be defined \(keys.count) times: \(advice), once")
+    }
+    if keys[0].isEmpty { return Refusal(.guarded, "\(sealed) and would be emptied: \(advice)") }
+    if keys[0] != holder.keyName {
+      return Refusal(.guarded, "\(sealed) and would become \"\(keys[0])\": \(advice)")
+    }
+    if enclaves != [holder.enclave] {
+      let now =
+        enclaves.isEmpty ? "removed" : enclaves.map { "\"\($0)\"" }.joined(separator: " and ")
+      return Refusal(
+        .guarded,
+        "MINIO_KMS_ENCLAVE \"\(holder.enclave)\" holds the key \"\(holder.keyName)\", which is \(holder.reason), and would become \(now): the same name in another enclave is another key; leave the setting as it is"
+      )
+    }
+    return nil
+  }
+}

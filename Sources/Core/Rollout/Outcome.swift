@@ -1,0 +1,54 @@
+public import Model
+
+/// How a rollout ended on one member.
+public enum OutcomeKind: String, Sendable, Codable, Hashable {
+  /// Aborted before anything was touched.
+  case aborted
+  /// Restarted, the start was confirmed.
+  case confirmed
+  /// Restarted, the start failed; the reason says why.
+  case failed
+  /// Restarted, neither confirmed nor failed by the deadline.
+  case timedOut
+  /// The coordinator could not find out.
+  case unknown
+}
+
+/// How a rollout ended on one member, with the reason.
+public struct Outcome: Sendable, Codable, Hashable {
+  /// How it ended.
+  public var kind: OutcomeKind
+  /// Why, for a person: the journal line, the deadline, the refusal. Redacted.
+  public var reason: String
+
+  /// How it ended and why.
+  public init(_ kind: OutcomeKind, _ reason: String) {
+    self.kind = kind
+    self.reason = reason
+  }
+}
+
+/// What happened on a member at the instant, in its own CLOCK_BOOTTIME.
+public struct RestartReport: Sendable, Codable, Hashable {
+  /// The instant that was agreed.
+  public var planned: Instant
+  /// When RestartUnit was called.
+  public var issued: Instant
+  /// The unit's invocation before the restart; empty if it was not running.
+  public var previousInvocation: String
+
+  /// A report; see the properties.
+  public init(planned: Instant, issued: Instant, previousInvocation: String) {
+    self.planned = planned
+    self.issued = issued
+    self.previousInvocation = previousInvocation
+  }
+}
+
+/// A member's answer to prepare.
+public enum Vote: Sendable, Hashable {
+  /// Everything is checked and staged, durable.
+  case yes
+  /// Not possible here, and why. Nothing is left behind.
+  case no(Refusal)
+}

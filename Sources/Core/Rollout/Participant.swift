@@ -1,0 +1,373 @@
+public import Model
+
+// A member's side of the rollout protocol (docs/protocol.md).
+//
+//   idle --prepare--> assessing --yes--> prepared --accept--> accepted --commit--> committed --restarted--> watching
+//    ^                    | no               | abort             | abort                                       |
+//    +--------------------+------------------+-------------------+------------------------ outcome -----------+
+//
+// It refuses to: vote on a stale epoch or while another rollout is active, act on a decision of a rollout that it has
+// not voted yes on, install or restart before it knows commit, restart twice for one rollout.
+//
+// What it promised is in its record, and the record is persisted before the answer that promises it.
+
+/// What a member knows of its own when it votes yes; part of its durable record.
+public struct PreparedFacts: Sendable, Codable, Hashable {
+  /// The unit's invocation when the member voted; empty if it was not running.
+  public var invocation: String
+  /// The journal's cursor when the member voted; nil if the journal was empty.
+  public var journalCursor: String?
+  /// Whether a file is staged; false where only the process is to be restarted.
+  public var staged: Bool
+
+  /// Facts; see the properties.
+  public init(invocation: String, journalCursor: String?, staged: Bool) {
+    self.invocation = invocation
+    self.journalCursor = journalCursor
+    self.staged = staged
+  }
+}
+
+/// A proposal that a member has accepted.
+public struct Proposal: Sendable, Codable, Hashable {
+  /// Its rank.
+  public var ballot: Ballot
+  /// What is proposed.
+  public var decision: Decision
+  /// When to act, in this member's CLOCK_BOOTTIME; nil for abort.
+  public var instant: Instant?
+  /// The boot of this member that the instant belongs to.
+  public var bootID: String
+
+  /// A proposal; see the properties.
+  public init(ballot: Ballot, decision: Decision, instant: Instant?, bootID: String) {
+    self.ballot = ballot
+    self.decision = decision
+    self.instant = instant
+    self.bootID = bootID
+  }
+}
+
+/// Where a member is in the rollout that it is in.
+public enum ParticipantStage: Sendable, Codable, Hashable {
+  /// Voted yes; waits for a proposal.
+  case prepared
+  /// Accepted a proposal; waits for the decision.
+  case accepted(Proposal)
+  /// Knows commit; acts at the instant.
+  case committed(instant: Instant, bootID: String)
+  /// Restarted; the start is being watched.
+  case watching(RestartReport)
+}
+
+/// The rollout that a member is in.
+public struct ActiveRollout: Sendable, Codable, Hashable {
+  /// The rollout.
+  public var rollout: Rollout
+  /// What the member knew when it voted.
+  public var facts: PreparedFacts
+  /// The highest ballot that it has promised to.
+  public var promised: Ballot
+  /// Where it is.
+  public var stage: ParticipantStage
+}
+
+/// The rollout that a member was in last.
+public struct FinishedRollout: Sendable, Codable, Hashable {
+  /// The rollout.
+  public var rollout: Rollout
+  /// How it ended here.
+  public var outcome: Outcome
+  /// What happened at the instant; nil if nothing did.
+  public var report: RestartReport?
+}
+
+/// What a member must not forget: one durable record, replaced as a whole.
+public struct ParticipantRecord: Sendable, Codable, Hashable {
+  /// The highest epoch that the member has seen.
+  public var highestEpoch: UInt64
+  /// The rollout that it is in.
+  public var active: ActiveRollout?
+  /// The rollout that it was in last.
+  public var last: FinishedRollout?
+
+  /// The record of a member that has never been in a rollout.
+  public init() { highestEpoch = 0 }
+}
+
+/// What comes to a member.
+public enum ParticipantInput: Sendable, Hashable {
+  /// The agent has started; `record` was what it was made from.
+  case started
+  /// A coordinator asks for a vote.
+  case prepare(Rollout)
+  /// The checks and the staging that ``ParticipantEffect/assess(_:)`` asked for have ended.
+  case assessed(Rollout, Result<PreparedFacts, Refusal>)
+  /// A proposer asks for a promise not to accept a lower ballot.
+  case promise(id: String, Ballot)
+  /// A proposer asks to accept.
+  case accept(id: String, Proposal)
+  /// Somebody tells the decision.
+  case decided(id: String, Decision, instant: Instant?, bootID: String, reason: String)
+  /// The instant has come and the restart was issued.
+  case restarted(id: String, RestartReport)
+  /// The instant has come and nothing could be done.
+  case fireFailed(id: String, Refusal)
+  /// The start has come to an end.
+  case watched(id: String, Outcome)
+}
+
+/// The answer to a proposer.
+public enum ParticipantReply: Sendable, Hashable {
+  /// Promised; with the proposal accepted before, if any.
+  case promised(Proposal?)
+  /// Accepted.
+  case accepted
+  /// The decision is known here now.
+  case acknowledged
+  /// A higher ballot was promised.
+  case outranked(Ballot)
+  /// The rollout has ended here.
+  case ended(Outcome)
+  /// No such rollout was voted on here.
+  case unknownRollout
+}
+
+/// What a member does, in the order given.
+public enum ParticipantEffect: Sendable, Hashable {
+  /// Make this durable before the next effect is carried out.
+  case persist(ParticipantRecord)
+  /// Run all checks and stage the file; ends in ``ParticipantInput/assessed(_:_:)``.
+  case assess(Rollout)
+  /// Answer the one who asked for the vote.
+  case vote(id: String, Vote)
+  /// Answer the proposer whose message this was.
+  case reply(ParticipantReply)
+  /// Remove the staged file.
+  case discard(Rollout)
+  /// Act at this instant: put the staged file in place and restart the unit, each unless already done.
+  case arm(ActiveRollout, Instant, bootID: String)
+  /// Watch the start; ends in ``ParticipantInput/watched(id:_:)``.
+  case watch(ActiveRollout, RestartReport)
+  /// The rollout has ended here: make generation and seal of it if the start was confirmed.
+  case conclude(FinishedRollout)
+}
+
+/// A member's side of the protocol: pure, never throws, waits or reads a clock.
+public struct Participant: Sendable {
+  /// The member's own name.
+  public let member: String
+  /// What is durable.
+  public private(set) var record: ParticipantRecord
+  /// The rollout whose checks are running; not durable, a crash forgets it and nothing was promised.
+  public private(set) var assessing: Rollout?
+
+  /// A member with what was durable when it stopped.
+  public init(member: String, record: ParticipantRecord) {
+    self.member = member
+    self.record = record
+  }
+
+  /// Takes one input; returns what to do, in order.
+  public mutating func handle(_ input: ParticipantInput) -> [ParticipantEffect] {
+    switch input {
+    case .started: return started()
+    case .prepare(let rollout): return prepare(rollout)
+    case .assessed(let rollout, let result): return assessed(rollout, result)
+    case .promise(let id, let ballot): return promise(id, ballot)
+    case .accept(let id, let proposal): return accept(id, proposal)
+    case .decided(let id, let decision, let instant, let bootID, let reason):
+      return decided(id, decision, instant, bootID, reason)
+    case .restarted(let id, let report): return restarted(id, report)
+    case .fireFailed(let id, let refusal):
+      return conclude(id, Outcome(.failed, refusal.message), report: nil)
+    case .watched(let id, let outcome): return watched(id, outcome)
+    }
+  }
+
+  private mutating func started() -> [ParticipantEffect] {
+    guard let active = record.active else { return [] }
+    switch active.stage {
+    case .prepared, .accepted: return []  // in doubt: changes nothing until the decision is known
+    case .committed(let instant, let bootID): return [.arm(active, instant, bootID: bootID)]
+    case .watching(let report): return [.watch(active, report)]
+    }
+  }
+
+  private mutating func prepare(_ rollout: Rollout) -> [ParticipantEffect] {
+    if let active = record.active {
+      if active.rollout == rollout { return [.vote(id: rollout.id, .yes)] }
+      return [
+        .vote(
+          id: rollout.id,
+          .no(
+            Refusal(
+              .busy,
+              "\(member) is in rollout \(active.rollout.id) by \(active.rollout.createdBy); wait for it to end (keyturn status shows it)"
+            )))
+      ]
+    }
+    if let assessing {
+      if assessing == rollout { return [] }
+      return [
+        .vote(
+          id: rollout.id,
+          .no(
+            Refusal(
+              .busy,
+              "\(member) is voting on rollout \(assessing.id) by \(assessing.createdBy); try again in a moment"
+            )))
+      ]
+    }
+    if rollout.epoch <= record.highestEpoch {
+      return [
+        .vote(
+          id: rollout.id,
+          .no(
+            Refusal(
+              .vote,
+              "\(member) has seen epoch \(record.highestEpoch), the rollout has \(rollout.epoch): another rollout came in between; plan again"
+            )))
+      ]
+    }
+    if rollout.content(of: member) == nil {
+      return [
+        .vote(
+          id: rollout.id,
+          .no(
+            Refusal(
+              .vote,
+              "\(member) is not in the rollout's list of members; the inventories differ, make them the same"
+            )))
+      ]
+    }
+    record.highestEpoch = rollout.epoch
+    assessing = rollout
+    return [.persist(record), .assess(rollout)]
+  }
+
+  private mutating func assessed(
+    _ rollout: Rollout, _ result: Result<PreparedFacts, Refusal>
+  ) -> [ParticipantEffect] {
+    let id = rollout.id
+    guard assessing == rollout else {
+      // Aborted while the checks ran, or repeated: what they staged belongs to nobody, unless it was voted on.
+      return record.active?.rollout == rollout ? [] : [.discard(rollout)]
+    }
+    assessing = nil
+    switch result {
+    case .success(let facts):
+      record.active = ActiveRollout(
+        rollout: rollout, facts: facts, promised: .coordinator, stage: .prepared)
+      return [.persist(record), .vote(id: id, .yes)]
+    case .failure(let refusal):
+      return [.discard(rollout), .vote(id: id, .no(refusal))]
+    }
+  }
+
+  private mutating func promise(_ id: String, _ ballot: Ballot) -> [ParticipantEffect] {
+    guard var active = record.active, active.rollout.id == id else { return [.reply(answer(id))] }
+    switch active.stage {
+    case .committed, .watching:
+      return [.reply(.promised(decidedProposal(active)))]
+    case .prepared, .accepted:
+      if ballot <= active.promised { return [.reply(.outranked(active.promised))] }
+      active.promised = ballot
+      record.active = active
+      var proposal: Proposal?
+      if case .accepted(let accepted) = active.stage { proposal = accepted }
+      return [.persist(record), .reply(.promised(proposal))]
+    }
+  }
+
+  /// A member that knows the decision answers as one that accepted it at a ballot above all others.
+  private func decidedProposal(_ active: ActiveRollout) -> Proposal? {
+    let ballot = Ballot(round: .max, proposer: member)
+    switch active.stage {
+    case .committed(let instant, let bootID):
+      return Proposal(ballot: ballot, decision: .commit, instant: instant, bootID: bootID)
+    case .watching(let report):
+      return Proposal(ballot: ballot, decision: .commit, instant: report.planned, bootID: "")
+    case .prepared: return nil
+    case .accepted(let proposal): return proposal
+    }
+  }
+
+  private mutating func accept(_ id: String, _ proposal: Proposal) -> [ParticipantEffect] {
+    guard var active = record.active, active.rollout.id == id else { return [.reply(answer(id))] }
+    switch active.stage {
+    case .committed, .watching: return [.reply(.acknowledged)]
+    case .prepared, .accepted:
+      if proposal.ballot < active.promised { return [.reply(.outranked(active.promised))] }
+      active.promised = proposal.ballot
+      active.stage = .accepted(proposal)
+      record.active = active
+      return [.persist(record), .reply(.accepted)]
+    }
+  }
+
+  private mutating func decided(
+    _ id: String, _ decision: Decision, _ instant: Instant?, _ bootID: String, _ reason: String
+  ) -> [ParticipantEffect] {
+    if let rollout = assessing, rollout.id == id, decision == .abort {
+      // The checks are still running; what they stage is discarded when they end.
+      assessing = nil
+      return [.vote(id: id, .no(Refusal(.vote, reason))), .reply(.acknowledged)]
+    }
+    guard var active = record.active, active.rollout.id == id else { return [.reply(answer(id))] }
+    switch active.stage {
+    case .committed, .watching: return [.reply(.acknowledged)]
+    case .prepared, .accepted:
+      switch decision {
+      case .commit:
+        let instant = instant ?? Instant(nanoseconds: 0)
+        active.stage = .committed(instant: instant, bootID: bootID)
+        record.active = active
+        return [.persist(record), .arm(active, instant, bootID: bootID), .reply(.acknowledged)]
+      case .abort:
+        let finished = FinishedRollout(
+          rollout: active.rollout, outcome: Outcome(.aborted, reason), report: nil)
+        record.active = nil
+        record.last = finished
+        return [
+          .discard(active.rollout), .persist(record), .conclude(finished), .reply(.acknowledged),
+        ]
+      }
+    }
+  }
+
+  private mutating func restarted(_ id: String, _ report: RestartReport) -> [ParticipantEffect] {
+    guard var active = record.active, active.rollout.id == id else { return [] }
+    switch active.stage {
+    case .prepared, .accepted, .watching: return []
+    case .committed:
+      active.stage = .watching(report)
+      record.active = active
+      return [.persist(record), .watch(active, report)]
+    }
+  }
+
+  private mutating func watched(_ id: String, _ outcome: Outcome) -> [ParticipantEffect] {
+    guard let active = record.active, active.rollout.id == id else { return [] }
+    switch active.stage {
+    case .prepared, .accepted, .committed: return []
+    case .watching(let report): return conclude(id, outcome, report: report)
+    }
+  }
+
+  private mutating func conclude(
+    _ id: String, _ outcome: Outcome, report: RestartReport?
+  ) -> [ParticipantEffect] {
+    guard let active = record.active, active.rollout.id == id else { return [] }
+    let finished = FinishedRollout(rollout: active.rollout, outcome: outcome, report: report)
+    record.active = nil
+    record.last = finished
+    // The seal and the generation come first: a crash between the two repeats the watch, not the loss of a seal.
+    return [.conclude(finished), .persist(record)]
+  }
+
+  private func answer(_ id: String) -> ParticipantReply {
+    if let last = record.last, last.rollout.id == id { return .ended(last.outcome) }
+    return .unknownRollout
+  }
+}

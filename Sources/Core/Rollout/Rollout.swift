@@ -1,0 +1,117 @@
+public import Digests
+
+/// What a rollout does to each member.
+public enum RolloutKind: String, Sendable, Codable, Hashable {
+  /// Installs a new environment file and restarts.
+  case apply
+  /// Restarts with the file as it is.
+  case restart
+}
+
+/// What one member holds before and shall hold after the commit.
+public struct MemberContent: Sendable, Codable, Hashable {
+  /// The member's name.
+  public var member: String
+  /// Digest of the file from which the plan was made; nil where there was none.
+  public var before: Digest?
+  /// Digest of the file after the commit; equal to ``before`` where only the process is restarted.
+  public var after: Digest?
+
+  /// A member's content; see the properties.
+  public init(member: String, before: Digest?, after: Digest?) {
+    self.member = member
+    self.before = before
+    self.after = after
+  }
+}
+
+/// One rollout: everything the members vote on. Values of settings are not in it, only digests.
+public struct Rollout: Sendable, Codable, Hashable {
+  /// 16 lower-case hexadecimal digits, chosen at random by the coordinator.
+  public var id: String
+  /// The fence: 1 + the highest epoch that any member has seen.
+  public var epoch: UInt64
+  /// What it does.
+  public var kind: RolloutKind
+  /// The cluster's name.
+  public var cluster: String
+  /// What each member holds before and after, sorted by the member's name.
+  public var contents: [MemberContent]
+  /// The name in the certificate of whoever created it.
+  public var createdBy: String
+  /// How long a member may take to check and vote, milliseconds.
+  public var prepareMilliseconds: Int
+  /// How long the unit may take to stop, milliseconds.
+  public var stopMilliseconds: Int
+  /// How long the start may take until it is confirmed, milliseconds.
+  public var startMilliseconds: Int
+
+  /// A rollout; see the properties.
+  public init(
+    id: String, epoch: UInt64, kind: RolloutKind, cluster: String, contents: [MemberContent],
+    createdBy: String, prepareMilliseconds: Int, stopMilliseconds: Int, startMilliseconds: Int
+  ) {
+    self.id = id
+    self.epoch = epoch
+    self.kind = kind
+    self.cluster = cluster
+    self.contents = contents.sorted { $0.member < $1.member }
+    self.createdBy = createdBy
+    self.prepareMilliseconds = prepareMilliseconds
+    self.stopMilliseconds = stopMilliseconds
+    self.startMilliseconds = startMilliseconds
+  }
+
+  /// The members' names, sorted.
+  public var members: [String] { contents.map(\.member) }
+
+  /// What `member` holds before and after; nil if it is not a member.
+  public func content(of member: String) -> MemberContent? {
+    contents.first { $0.member == member }
+  }
+
+  /// How many members are a majority.
+  public var majority: Int { contents.count / 2 + 1 }
+
+  /// What a yes is a yes to: a digest over all fields, length-prefixed.
+  public var digest: Digest {
+    var fields = [
+      "keyturn rollout 1", id, String(epoch), kind.rawValue, cluster, createdBy,
+      String(prepareMilliseconds), String(stopMilliseconds), String(startMilliseconds),
+    ]
+    for content in contents {
+      fields += [content.member, content.before?.hex ?? "", content.after?.hex ?? ""]
+    }
+    return .ofFields(fields)
+  }
+}
+
+/// Commit or abort: one value per rollout, never changed once chosen.
+public enum Decision: String, Sendable, Codable, Hashable {
+  /// Every member voted yes: install and restart at the instant.
+  case commit
+  /// Nothing is touched anywhere.
+  case abort
+}
+
+/// A proposal's rank. Round 0 belongs to the coordinator alone (Gray and Lamport, 2006).
+public struct Ballot: Sendable, Codable, Hashable, Comparable {
+  /// 0 for the coordinator's own proposal, higher for recovery.
+  public var round: UInt32
+  /// Who proposes; breaks ties.
+  public var proposer: String
+
+  /// A rank; see the properties.
+  public init(round: UInt32, proposer: String) {
+    self.round = round
+    self.proposer = proposer
+  }
+
+  /// The coordinator's own ballot.
+  public static let coordinator = Ballot(round: 0, proposer: "")
+
+  /// By round, then by proposer.
+  public static func < (a: Ballot, b: Ballot) -> Bool {
+    (a.round, a.proposer) < (b.round, b.proposer)
+  }
+}

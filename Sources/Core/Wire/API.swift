@@ -1,0 +1,274 @@
+// The API between `keyturn` and `keyturnd`: HTTPS (TLS 1.3, mutual), HTTP/1.1, JSON. docs/api.md describes it.
+//
+//   GET  /v1/status                       observer, operator, node    -> NodeStatus
+//   GET  /v1/clock                        operator, node              -> ClockReading
+//   POST /v1/plan                         operator   PlanRequest      -> PlanAnswer
+//   POST /v1/rollouts                     operator   PrepareRequest   -> VoteAnswer (when the checks have ended)
+//   POST /v1/rollouts/ID/accept           operator   Proposal         -> ReplyAnswer
+//   POST /v1/rollouts/ID/decision         operator   DecisionRequest  -> ReplyAnswer
+//   GET  /v1/rollouts/ID?after=N&wait=MS  observer, operator, node    -> RolloutView (a long poll)
+//   POST /v1/check                        observer, operator          -> CheckAnswer
+//   GET  /v1/logs?...                     observer, operator          -> LogsAnswer (a long poll)
+//
+// Anything else that is wrong is answered with an HTTP status from 400 on and an ErrorAnswer.
+
+public import Digests
+public import Model
+public import Rollout
+
+/// What goes wrong between programs: bounded kinds, a message for people.
+public struct ErrorAnswer: Sendable, Codable, Hashable {
+  /// What kind of no it is.
+  public var kind: RefusalCode
+  /// What was attempted, what happened, what to do.
+  public var message: String
+
+  /// An error; see the properties.
+  public init(kind: RefusalCode, message: String) {
+    self.kind = kind
+    self.message = message
+  }
+}
+
+/// A wish on the wire. The only place where a value of a setting is encoded.
+public struct WireChange: Sendable, Codable {
+  /// The variable's name.
+  public var name: String
+  private var value: String?
+
+  /// The wish on the wire.
+  public init(_ change: SettingChange) {
+    name = change.name
+    value = change.value?.reveal()
+  }
+
+  /// The wish itself.
+  public var change: SettingChange { SettingChange(name: name, value: value.map(Secret.init)) }
+}
+
+/// What is asked of a node: validated and checked against its file, its unit and its Key Managers.
+public struct PlanRequest: Sendable, Codable {
+  /// Apply or restart.
+  public var kind: RolloutKind
+  /// The wishes; empty for a restart.
+  public var changes: [WireChange]
+  /// Whether the server may create the SSE key at its first start.
+  public var createKey: Bool
+
+  /// A request; see the properties.
+  public init(kind: RolloutKind, changes: [WireChange], createKey: Bool) {
+    self.kind = kind
+    self.changes = changes
+    self.createKey = createKey
+  }
+}
+
+/// One variable of the environment and the digest of its value.
+public struct VariableDigest: Sendable, Codable, Hashable {
+  /// The variable's name.
+  public var name: String
+  /// Digest of its value as the server reads it.
+  public var digest: Digest
+
+  /// A variable and its digest.
+  public init(name: String, digest: Digest) {
+    self.name = name
+    self.digest = digest
+  }
+}
+
+/// What a node makes of a plan. Nothing was changed.
+public struct PlanAnswer: Sendable, Codable, Hashable {
+  /// The node's name.
+  public var node: String
+  /// Digest of the file as it is; nil if there is none.
+  public var before: Digest?
+  /// Digest of the file as it would be; equal to ``before`` if nothing in it would change.
+  public var after: Digest?
+  /// The change, one line each, `-NAME=value` and `+NAME=value`, secrets as identities.
+  public var difference: [String]
+  /// Whether the running server would have another environment, or is not running.
+  public var restartNeeded: Bool
+  /// Why it is needed, for people; empty if it is not.
+  public var restartReason: String
+  /// What the checks found, worst first.
+  public var findings: [Finding]
+  /// The no, if the node would vote no.
+  public var refusal: Refusal?
+  /// The MINIO_* variables that all nodes must have alike, as AIStor compares them, sorted by name.
+  public var environment: [VariableDigest]
+  /// Digest over ``environment``.
+  public var environmentDigest: Digest
+  /// The highest epoch that the node has seen.
+  public var epoch: UInt64
+  /// The rollout that the node is in.
+  public var activeRollout: String?
+  /// The name of the sealed SSE key.
+  public var sealedKey: String?
+
+  /// An answer; see the properties.
+  public init(
+    node: String, before: Digest?, after: Digest?, difference: [String], restartNeeded: Bool,
+    restartReason: String, findings: [Finding], refusal: Refusal?,
+    environment: [VariableDigest], environmentDigest: Digest, epoch: UInt64,
+    activeRollout: String?, sealedKey: String?
+  ) {
+    self.node = node
+    self.before = before
+    self.after = after
+    self.difference = difference
+    self.restartNeeded = restartNeeded
+    self.restartReason = restartReason
+    self.findings = findings
+    self.refusal = refusal
+    self.environment = environment
+    self.environmentDigest = environmentDigest
+    self.epoch = epoch
+    self.activeRollout = activeRollout
+    self.sealedKey = sealedKey
+  }
+}
+
+/// A node's clock at an exchange.
+public struct ClockReading: Sendable, Codable, Hashable {
+  /// When the request was read, the node's CLOCK_BOOTTIME.
+  public var received: Instant
+  /// When the answer was written, the node's CLOCK_BOOTTIME.
+  public var sent: Instant
+  /// The boot that both belong to.
+  public var bootID: String
+  /// CLOCK_REALTIME at ``sent``, microseconds since 1970-01-01 UTC; only for merging logs.
+  public var realtimeMicroseconds: Int64
+
+  /// A reading; see the properties.
+  public init(received: Instant, sent: Instant, bootID: String, realtimeMicroseconds: Int64) {
+    self.received = received
+    self.sent = sent
+    self.bootID = bootID
+    self.realtimeMicroseconds = realtimeMicroseconds
+  }
+}
+
+/// A request for a vote.
+public struct PrepareRequest: Sendable, Codable {
+  /// The rollout.
+  public var rollout: Rollout
+  /// The wishes, the same for every node.
+  public var changes: [WireChange]
+  /// Whether the server may create the SSE key at its first start.
+  public var createKey: Bool
+
+  /// A request; see the properties.
+  public init(rollout: Rollout, changes: [WireChange], createKey: Bool) {
+    self.rollout = rollout
+    self.changes = changes
+    self.createKey = createKey
+  }
+}
+
+/// A vote.
+public struct VoteAnswer: Sendable, Codable, Hashable {
+  /// The digest of the rollout that was voted on.
+  public var rollout: Digest
+  /// The no; nil for yes.
+  public var refusal: Refusal?
+  /// Digest of the MINIO_* variables that the node will run with; nil for no.
+  public var environmentDigest: Digest?
+
+  /// A vote; see the properties.
+  public init(rollout: Digest, refusal: Refusal?, environmentDigest: Digest?) {
+    self.rollout = rollout
+    self.refusal = refusal
+    self.environmentDigest = environmentDigest
+  }
+}
+
+/// A decision told to a member.
+public struct DecisionRequest: Sendable, Codable, Hashable {
+  /// What was decided.
+  public var decision: Decision
+  /// When to act, the member's CLOCK_BOOTTIME; nil for abort.
+  public var instant: Instant?
+  /// The boot of the member that the instant belongs to.
+  public var bootID: String
+  /// Why it was aborted; empty for commit.
+  public var reason: String
+
+  /// A decision; see the properties.
+  public init(decision: Decision, instant: Instant?, bootID: String, reason: String) {
+    self.decision = decision
+    self.instant = instant
+    self.bootID = bootID
+    self.reason = reason
+  }
+}
+
+/// A member's answer to accept and decision.
+public enum ReplyKind: String, Sendable, Codable, Hashable {
+  /// Accepted.
+  case accepted
+  /// The decision is known here.
+  case acknowledged
+  /// A higher ballot was promised.
+  case outranked
+  /// The rollout has ended here.
+  case ended
+  /// No such rollout was voted on here.
+  case unknownRollout
+}
+
+/// A member's answer to accept and decision.
+public struct ReplyAnswer: Sendable, Codable, Hashable {
+  /// What the answer is.
+  public var reply: ReplyKind
+  /// How the rollout ended here, if it has.
+  public var outcome: Outcome?
+
+  /// An answer; see the properties.
+  public init(reply: ReplyKind, outcome: Outcome? = nil) {
+    self.reply = reply
+    self.outcome = outcome
+  }
+}
+
+/// One step of a rollout on one member.
+public struct RolloutEvent: Sendable, Codable, Hashable {
+  /// 1 for the first; grows by one.
+  public var sequence: Int
+  /// When, microseconds since 1970-01-01 UTC of the node.
+  public var realtimeMicroseconds: Int64
+  /// `preparing`, `prepared`, `refused`, `accepted`, `armed`, `installed`, `restarting`, `stopping`, `starting`,
+  /// `waitingForPeers`, `waitingForDrives`, `waitingForQuorum`, `initialising`, `ready`, `serving`, `confirmed`,
+  /// `failed`, `timedOut`, `aborted`.
+  public var phase: String
+  /// What it waits for, or why; for people, redacted.
+  public var detail: String
+
+  /// A step; see the properties.
+  public init(sequence: Int, realtimeMicroseconds: Int64, phase: String, detail: String) {
+    self.sequence = sequence
+    self.realtimeMicroseconds = realtimeMicroseconds
+    self.phase = phase
+    self.detail = detail
+  }
+}
+
+/// A rollout as one member sees it.
+public struct RolloutView: Sendable, Codable, Hashable {
+  /// The rollout's id.
+  public var id: String
+  /// Steps after the one that was asked for.
+  public var events: [RolloutEvent]
+  /// What happened at the instant, once it has.
+  public var report: RestartReport?
+  /// How it ended here, once it has.
+  public var outcome: Outcome?
+
+  /// A view; see the properties.
+  public init(id: String, events: [RolloutEvent], report: RestartReport?, outcome: Outcome?) {
+    self.id = id
+    self.events = events
+    self.report = report
+    self.outcome = outcome
+  }
+}

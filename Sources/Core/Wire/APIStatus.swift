@@ -1,0 +1,202 @@
+public import Digests
+public import Model
+public import Rollout
+
+/// What differs between the file, the running process and the last confirmed generation.
+public struct Drift: Sendable, Codable, Hashable {
+  /// The file is not the last confirmed generation.
+  public var fileChanged: Bool
+  /// MINIO_* variables that differ between the file and the running process, names only.
+  public var processDiffers: [String]
+
+  /// No drift unless said otherwise.
+  public init(fileChanged: Bool = false, processDiffers: [String] = []) {
+    self.fileChanged = fileChanged
+    self.processDiffers = processDiffers
+  }
+
+  /// Whether there is any.
+  public var isEmpty: Bool { !fileChanged && processDiffers.isEmpty }
+}
+
+/// The last confirmed generation of a node.
+public struct Generation: Sendable, Codable, Hashable {
+  /// 1 for the first; grows by one with each confirmed change.
+  public var number: Int
+  /// Digest of the file.
+  public var digest: Digest
+  /// The rollout that confirmed it.
+  public var rollout: String
+  /// Who created that rollout.
+  public var createdBy: String
+  /// When it was confirmed, microseconds since 1970-01-01 UTC.
+  public var confirmedAtMicroseconds: Int64
+
+  /// A generation; see the properties.
+  public init(
+    number: Int, digest: Digest, rollout: String, createdBy: String, confirmedAtMicroseconds: Int64
+  ) {
+    self.number = number
+    self.digest = digest
+    self.rollout = rollout
+    self.createdBy = createdBy
+    self.confirmedAtMicroseconds = confirmedAtMicroseconds
+  }
+}
+
+/// One node at a glance.
+public struct NodeStatus: Sendable, Codable, Hashable {
+  /// The node's name.
+  public var node: String
+  /// The agent's version.
+  public var version: String
+  /// ActiveState of the unit (systemd), for example `active`.
+  public var activeState: String
+  /// SubState of the unit, for example `running`.
+  public var subState: String
+  /// The unit's main process; 0 if there is none.
+  public var mainPID: Int32
+  /// The unit's invocation.
+  public var invocation: String
+  /// `MINIO_KMS_SSE_KEY` of the running process; nil if it has none.
+  public var runningKey: String?
+  /// The seal; nil if no start with a key was ever confirmed.
+  public var seal: Seal?
+  /// The last confirmed generation.
+  public var generation: Generation?
+  /// What differs.
+  public var drift: Drift
+  /// The rollout that the node is in, and where: `prepared`, `accepted`, `committed`, `watching`.
+  public var activeRollout: String?
+  /// Where it is in it.
+  public var activeStage: String?
+  /// The rollout that the node was in last.
+  public var lastRollout: String?
+  /// How that ended here.
+  public var lastOutcome: Outcome?
+  /// The highest epoch that the node has seen.
+  public var epoch: UInt64
+  /// Anything that a person should look at: a damaged record, a unit that needs daemon-reload, an orphaned file.
+  public var findings: [Finding]
+
+  /// A status; see the properties.
+  public init(
+    node: String, version: String, activeState: String, subState: String, mainPID: Int32,
+    invocation: String, runningKey: String?, seal: Seal?, generation: Generation?, drift: Drift,
+    activeRollout: String?, activeStage: String?, lastRollout: String?, lastOutcome: Outcome?,
+    epoch: UInt64, findings: [Finding]
+  ) {
+    self.node = node
+    self.version = version
+    self.activeState = activeState
+    self.subState = subState
+    self.mainPID = mainPID
+    self.invocation = invocation
+    self.runningKey = runningKey
+    self.seal = seal
+    self.generation = generation
+    self.drift = drift
+    self.activeRollout = activeRollout
+    self.activeStage = activeStage
+    self.lastRollout = lastRollout
+    self.lastOutcome = lastOutcome
+    self.epoch = epoch
+    self.findings = findings
+  }
+}
+
+/// One stage of a probe of one Key Manager endpoint.
+public struct ProbeStageAnswer: Sendable, Codable, Hashable {
+  /// `dns`, `tcp`, `tls`, `version`, `ready`, `identity`, `enclave`, `key`.
+  public var stage: String
+  /// `fine`, `degraded`, `failed`, `notChecked`.
+  public var verdict: String
+  /// How long it took, milliseconds.
+  public var milliseconds: Int
+  /// What was seen, for people.
+  public var detail: String
+
+  /// A stage; see the properties.
+  public init(stage: String, verdict: String, milliseconds: Int, detail: String) {
+    self.stage = stage
+    self.verdict = verdict
+    self.milliseconds = milliseconds
+    self.detail = detail
+  }
+}
+
+/// A probe of one Key Manager endpoint from one node.
+public struct ProbeAnswer: Sendable, Codable, Hashable {
+  /// `host:port`.
+  public var endpoint: String
+  /// The stages, in order.
+  public var stages: [ProbeStageAnswer]
+
+  /// A probe; see the properties.
+  public init(endpoint: String, stages: [ProbeStageAnswer]) {
+    self.endpoint = endpoint
+    self.stages = stages
+  }
+}
+
+/// What a node's check came to.
+public struct CheckAnswer: Sendable, Codable, Hashable {
+  /// The node's name.
+  public var node: String
+  /// Every Key Manager endpoint.
+  public var endpoints: [ProbeAnswer]
+  /// What differs.
+  public var drift: Drift
+  /// What the checks of file, unit and Key Managers found.
+  public var findings: [Finding]
+
+  /// An answer; see the properties.
+  public init(node: String, endpoints: [ProbeAnswer], drift: Drift, findings: [Finding]) {
+    self.node = node
+    self.endpoints = endpoints
+    self.drift = drift
+    self.findings = findings
+  }
+}
+
+/// One line of a unit's journal, redacted.
+public struct LogLine: Sendable, Codable, Hashable {
+  /// When, microseconds since 1970-01-01 UTC of the node.
+  public var realtimeMicroseconds: Int64
+  /// syslog's priority, 0 to 7.
+  public var priority: Int
+  /// SYSLOG_IDENTIFIER.
+  public var identifier: String
+  /// The process; 0 if it is not known.
+  public var pid: Int32
+  /// The message.
+  public var message: String
+
+  /// A line; see the properties.
+  public init(
+    realtimeMicroseconds: Int64, priority: Int, identifier: String, pid: Int32, message: String
+  ) {
+    self.realtimeMicroseconds = realtimeMicroseconds
+    self.priority = priority
+    self.identifier = identifier
+    self.pid = pid
+    self.message = message
+  }
+}
+
+/// Lines of a unit's journal. Asked for by `?since=MICROSECONDS` or `?after=CURSOR`, and `limit=N`, `wait=MS`.
+public struct LogsAnswer: Sendable, Codable, Hashable {
+  /// The lines, oldest first.
+  public var lines: [LogLine]
+  /// Where to go on.
+  public var cursor: String?
+  /// Whether there is more already.
+  public var more: Bool
+
+  /// Lines; see the properties.
+  public init(lines: [LogLine], cursor: String?, more: Bool) {
+    self.lines = lines
+    self.cursor = cursor
+    self.more = more
+  }
+}
