@@ -1,5 +1,6 @@
 import LinuxIO
 import Model
+import Wire
 
 /// What every node must have in common (facts, section C), and the wait until enough peers have it.
 struct SystemConfiguration: Sendable, Equatable {

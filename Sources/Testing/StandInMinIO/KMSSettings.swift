@@ -6,10 +6,18 @@ enum KMSSettings {
   case none
   case keyManager(hosts: [String], enclave: String, keyName: String, apiKey: APIKey)
 
-  /// Why there can be no KMS: the settings contradict one another, or cannot be used.
-  enum Problem: Error {
-    case invalid(String)
-    case unusable(String)
+  /// Why there can be no KMS, as the server says it.
+  struct Problem: Error {
+    var text: String
+
+    /// The settings are not complete or contradict one another.
+    static func invalid(_ text: String) -> Problem {
+      Problem(text: "Invalid KMS configuration specified: \(text)")
+    }
+    /// A value cannot be used.
+    static func unusable(_ text: String) -> Problem {
+      Problem(text: "Failed to connect to KMS: \(text)")
+    }
   }
 
   init(_ given: ServerEnvironment) throws(Problem) {
@@ -30,27 +38,27 @@ enum KMSSettings {
     let hasKES = kes.contains(where: environment.exists)
     let hasFixed = fixed.contains(where: environment.exists)
     if hasKeyManager && hasKES {
-      throw .invalid("kms: configuration for MinIO KMS and MinIO KES is present")
+      throw Problem.invalid("kms: configuration for MinIO KMS and MinIO KES is present")
     }
     if hasKeyManager && hasFixed {
-      throw .invalid("kms: configuration for MinIO KMS and static KMS key is present")
+      throw Problem.invalid("kms: configuration for MinIO KMS and static KMS key is present")
     }
     if hasKES && hasFixed {
-      throw .invalid("kms: configuration for MinIO KES and static KMS key is present")
+      throw Problem.invalid("kms: configuration for MinIO KES and static KMS key is present")
     }
     guard hasKeyManager else {
       if hasKES || hasFixed {
-        throw .unusable("kms: this stand-in speaks with the MinIO Key Manager only")
+        throw Problem.unusable("kms: this stand-in speaks with the MinIO Key Manager only")
       }
       self = .none
       return
     }
     if let missing = required.first(where: { !environment.exists($0) }) {
-      throw .invalid("kms: incomplete configuration for MinIO KMS: missing '\(missing)'")
+      throw Problem.invalid("kms: incomplete configuration for MinIO KMS: missing '\(missing)'")
     }
 
     let server = environment.get("MINIO_KMS_SERVER")
-    if server.isEmpty { throw .unusable("kms: no KMS server endpoint provided") }
+    if server.isEmpty { throw Problem.unusable("kms: no KMS server endpoint provided") }
     var hosts: [String] = []
     for part in server.split(separator: ",").map(trimmed) where !part.isEmpty {
       hosts += try Self.expand(part)
@@ -77,14 +85,14 @@ enum KMSSettings {
       let dots = inside.firstRange(of: "..."), let from = Int(inside[..<dots.lowerBound]),
       let to = Int(inside[dots.upperBound...]), from <= to, to - from < 1024
     else {
-      throw .unusable("kms: invalid endpoint '\(endpoint)': Invalid ellipsis format")
+      throw Problem.unusable("kms: invalid endpoint '\(endpoint)': Invalid ellipsis format")
     }
     return (from...to).map { endpoint[..<open] + "\($0)" + endpoint[endpoint.index(after: close)...] }
   }
 
   private static func apiKey(_ text: String) throws(Problem) -> APIKey {
     let isSeed = text.hasPrefix("k1:")
-    guard isSeed || text.hasPrefix("k2:") else { throw .unusable("mtls: invalid private key") }
+    guard isSeed || text.hasPrefix("k2:") else { throw Problem.unusable("mtls: invalid private key") }
     let digits = Array(text.dropFirst(3).utf8)
     let bad = digits.firstIndex { byte in
       switch byte {
@@ -92,13 +100,13 @@ enum KMSSettings {
       default: true
       }
     }
-    if let bad { throw .unusable("illegal base64 data at input byte \(bad)") }
+    if let bad { throw Problem.unusable("illegal base64 data at input byte \(bad)") }
     let count = digits.count * 3 / 4
     if !(isSeed ? [32] : [32, 48, 66]).contains(count) {
-      throw .unusable("mtls: invalid \(isSeed ? "EdDSA" : "ECDSA") private key length \(count)")
+      throw Problem.unusable("mtls: invalid \(isSeed ? "EdDSA" : "ECDSA") private key length \(count)")
     }
     do throws(Refusal) {
       return try APIKey(Secret(text))
-    } catch { throw .unusable("mtls: invalid private key") }
+    } catch { throw Problem.unusable("mtls: invalid private key") }
   }
 }

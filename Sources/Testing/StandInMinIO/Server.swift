@@ -71,17 +71,15 @@ struct Server {
   private func keyManager() -> KeyManagerClient? {
     let client: KeyManagerClient
     do throws(KMSSettings.Problem) {
-      guard case .keyManager(let hosts, let enclave, let keyName, let apiKey) = try KMSSettings(environment)
-      else { return nil }
+      let settings = try KMSSettings(environment)
+      guard case .keyManager(let hosts, let enclave, let keyName, let apiKey) = settings else {
+        return nil
+      }
       client = KeyManagerClient(
         hosts: hosts, enclave: enclave, keyName: keyName,
         transport: try KeyManagerTransport(
           apiKey: apiKey, authoritiesDirectory: "\(arguments.certificatesDirectory)/CAs"))
-    } catch .invalid(let text) {
-      console.fatal("Invalid KMS configuration specified: \(text)")
-    } catch .unusable(let text) {
-      console.fatal("Failed to connect to KMS: \(text)")
-    }
+    } catch { console.fatal(error.text) }
 
     var failure: KeyManagerClient.Failure?
     do throws(KeyManagerClient.Failure) {
