@@ -7,7 +7,7 @@ public final class Wakeup: Sendable {
 
   /// A wake-up that has not been given yet.
   public init() throws(Errno) {
-    event = FileDescriptor(owning: try retrying("eventfd") { kt_eventfd() })
+    event = FileDescriptor(owning: try retrying("eventfd") { kt_wakeup_eventfd() })
   }
 
   /// To be polled for POLLIN; readable from ``signal()`` to ``clear()``.

@@ -69,7 +69,7 @@ int kt_xattr_set(int file, const char *name, const void *value, size_t size) {
 }
 int kt_xattr_remove(int file, const char *name) { return fremovexattr(file, name); }
 
-int kt_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
+int kt_wakeup_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
 
 static sigset_t termination_signals(void) {
   sigset_t set;

@@ -11,9 +11,6 @@ int kt_accept(int socket, void *address, unsigned *length);
 /// TCP_NODELAY, and SO_KEEPALIVE with a first probe after a minute, so that a vanished peer is noticed.
 int kt_tune_stream(int socket);
 
-/// An eventfd that is not signalled.
-int kt_eventfd(void);
-
 /// Signals an eventfd: everyone who polls it wakes, now and from now on.
 int kt_eventfd_signal(int eventfd);
 

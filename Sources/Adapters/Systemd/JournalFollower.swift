@@ -1,0 +1,86 @@
+internal import CSystemd
+public import LinuxIO
+internal import Model
+public import StartWatch
+
+/// Follows the journal of one unit on a thread of its own and hands every entry over as it comes.
+public final class JournalFollower: Sendable {
+  /// journald tells of new entries up to 250 ms late, but they can be read at once: so look this
+  /// often.
+  static let lookMilliseconds = 50
+  /// How long after a failure the journal is opened again.
+  private static let reopenMilliseconds = 1_000
+
+  private struct State {
+    var stopped = false
+    var failure: Errno?
+  }
+  private final class Shared: Sendable {
+    let wakeup: Wakeup
+    let state = Lock(State())
+    init() throws(Errno) { wakeup = try Wakeup() }
+  }
+  private let shared: Shared
+
+  /// The cursor of the last entry in the journal, nil if it is empty: taken before a restart,
+  /// everything that the restart makes the unit say comes after it. May block on the disk.
+  public static func currentCursor() throws(Errno) -> String? { try JournalSession.tailCursor() }
+
+  /// Starts the thread. `deliver` is called on it, in the journal's order, once for each entry of
+  /// the unit's processes and for each that the service manager logged about the unit. Does not
+  /// block.
+  public init(
+    unit: String, from start: JournalStart, deliver: @escaping @Sendable (JournalEntry) -> Void
+  ) throws(Errno) {
+    let shared = try Shared()
+    self.shared = shared
+    try Thread.start("journal") {
+      JournalFollower.run(shared, unit: unit, from: start, deliver: deliver)
+    }
+  }
+
+  deinit { stop() }
+
+  /// Ends the thread soon; an entry that is being delivered is the last one. Does not block.
+  public func stop() {
+    shared.state.withLock { $0.stopped = true }
+    shared.wakeup.signal()
+  }
+
+  /// Why the journal cannot be read at the moment; it is tried again every second. Nil if it can.
+  public var failure: Errno? { shared.state.withLock { $0.failure } }
+
+  private static func run(
+    _ shared: Shared, unit: String, from start: JournalStart, deliver: (JournalEntry) -> Void
+  ) {
+    var start = start
+    while !shared.state.withLock({ $0.stopped }) {
+      do throws(Errno) {
+        try follow(shared, unit: unit, from: &start, deliver: deliver)
+      } catch {
+        shared.state.withLock { $0.failure = error }
+        let again = Instant.inMilliseconds(reopenMilliseconds)
+        while Clock.now() < again, !shared.state.withLock({ $0.stopped }) {
+          Clock.sleep(until: min(again, .inMilliseconds(lookMilliseconds)))
+        }
+      }
+    }
+  }
+
+  private static func follow(
+    _ shared: Shared, unit: String, from start: inout JournalStart,
+    deliver: (JournalEntry) -> Void
+  ) throws(Errno) {
+    var session = try JournalSession.open(unit: unit, start: start)
+    shared.state.withLock { $0.failure = nil }
+    while true {
+      while let entry = try session.next() {
+        if shared.state.withLock({ $0.stopped }) { return }
+        start = .after(cursor: entry.cursor)
+        deliver(entry)
+      }
+      if shared.state.withLock({ $0.stopped }) { return }
+      try session.wait(shared.wakeup, until: .inMilliseconds(lookMilliseconds))
+    }
+  }
+}

@@ -1,0 +1,180 @@
+internal import CSystemd
+internal import Glibc
+internal import LinuxIO
+internal import Model
+internal import StartWatch
+
+/// Where in the journal to begin.
+public enum JournalStart: Sendable, Hashable {
+  /// With its first entry.
+  case head
+  /// With the first entry after the one that has this cursor.
+  case after(cursor: String)
+  /// With the first entry at or after this time, microseconds since 1970.
+  case since(realtimeMicroseconds: UInt64)
+  /// With the last so many of the entries that are asked for.
+  case last(Int)
+}
+
+/// The journal of this host, open for the entries of one unit.
+///
+/// libsystemd wants such a handle to be used by one thread only, for all its life: make it, use it
+/// and drop it in one function.
+struct JournalSession: ~Copyable {
+  private let journal: OpaquePointer
+  private var start: JournalStart
+  /// The entry that a seek may land on, and that was delivered already.
+  private var delivered: String?
+
+  private init(owning journal: OpaquePointer, start: JournalStart) {
+    self.journal = journal
+    self.start = start
+  }
+
+  /// Opens the journal; of a unit its processes' entries and what the service manager says about
+  /// it. May block on the disk.
+  static func open(unit: String?, start: JournalStart) throws(Errno) -> JournalSession {
+    var opened: OpaquePointer?
+    // Not only the system's journal: with a persistent journal the lines of a service whose User=
+    // is an ordinary one (1000 or more) are in that user's.
+    _ = try journalCall("open the journal") {
+      sd_journal_open(&opened, Int32(SD_JOURNAL_LOCAL_ONLY))
+    }
+    guard let opened else { throw Errno(EIO, "open the journal") }
+    var session = JournalSession(owning: opened, start: start)
+    // At once: libsystemd learns of files that come and go only from here on.
+    _ = try journalCall("watch the journal") { sd_journal_get_fd(opened) }
+    // A field is its name, `=` and its value.
+    sd_journal_set_data_threshold(opened, Limits.journalLineBytes + 64)
+    if let unit {
+      try session.match("_SYSTEMD_UNIT=\(unit)")
+      _ = try journalCall("filter the journal") { sd_journal_add_disjunction(opened) }
+      try session.match("UNIT=\(unit)")
+      try session.match("_PID=1")
+    }
+    try session.seek()
+    return session
+  }
+
+  deinit { sd_journal_close(journal) }
+
+  private func match(_ text: String) throws(Errno) {
+    _ = try journalCall("filter the journal") { sd_journal_add_match(journal, text, 0) }
+  }
+
+  private mutating func seek() throws(Errno) {
+    let attempt = "seek in the journal"
+    delivered = nil
+    switch start {
+    case .head: _ = try journalCall(attempt) { sd_journal_seek_head(journal) }
+    case .after(let cursor):
+      delivered = cursor
+      _ = try journalCall(attempt) { sd_journal_seek_cursor(journal, cursor) }
+    case .since(let microseconds):
+      _ = try journalCall(attempt) { sd_journal_seek_realtime_usec(journal, microseconds) }
+    case .last(let count):
+      _ = try journalCall(attempt) { sd_journal_seek_tail(journal) }
+      // One more than wanted, since the next step forward comes before the first entry is read.
+      let back = try journalCall(attempt) {
+        sd_journal_previous_skip(journal, UInt64(max(0, count)) + 1)
+      }
+      if back <= count { _ = try journalCall(attempt) { sd_journal_seek_head(journal) } }
+    }
+  }
+
+  /// The next entry, nil if there is none yet. May block on the disk.
+  mutating func next() throws(Errno) -> JournalEntry? {
+    while true {
+      if try journalCall("read the journal", { sd_journal_next(journal) }) == 0 { return nil }
+      if let delivered {
+        self.delivered = nil
+        if sd_journal_test_cursor(journal, delivered) > 0 { continue }
+      }
+      // An entry that is damaged, or that was rotated away this moment, is passed over.
+      guard let entry = entry() else { continue }
+      start = .after(cursor: entry.cursor)
+      return entry
+    }
+  }
+
+  /// Blocks until there may be more, `wakeup` was signalled, or `deadline` has come.
+  mutating func wait(_ wakeup: Wakeup?, until deadline: Instant) throws(Errno) {
+    let attempt = "wait for the journal"
+    let descriptor = try journalCall(attempt) { sd_journal_get_fd(journal) }
+    let events = try journalCall(attempt) { sd_journal_get_events(journal) }
+    var until: UInt64 = .max
+    _ = try journalCall(attempt) { sd_journal_get_timeout(journal, &until) }
+    var entries = [pollfd(fd: descriptor, events: Int16(truncatingIfNeeded: events), revents: 0)]
+    if let wakeup {
+      entries.append(pollfd(fd: wakeup.descriptor, events: Int16(POLLIN), revents: 0))
+    }
+    let own = Monotonic.milliseconds(until: until)
+    let left = deadline.remainingMilliseconds()
+    _ = poll(&entries, nfds_t(entries.count), own < 0 ? left : min(own, left))
+    let change = try journalCall(attempt) { sd_journal_process(journal) }
+    // Files came or went: where the next entry is may be elsewhere now.
+    if change == Int32(SD_JOURNAL_INVALIDATE) { try seek() }
+  }
+
+  private func entry() -> JournalEntry? {
+    var cursor: UnsafeMutablePointer<CChar>?
+    var (realtime, monotonic) = (UInt64(0), UInt64(0))
+    var boot = sd_id128_t()
+    guard sd_journal_get_cursor(journal, &cursor) >= 0, let cursor else { return nil }
+    defer { free(cursor) }
+    guard sd_journal_get_realtime_usec(journal, &realtime) >= 0,
+      sd_journal_get_monotonic_usec(journal, &monotonic, &boot) >= 0
+    else { return nil }
+    let fromManager = field("_PID") == "1"
+    return JournalEntry(
+      cursor: String(cString: cursor), realtimeMicroseconds: Int64(clamping: realtime),
+      monotonicMicroseconds: monotonic, bootID: JournalSession.hex(boot),
+      invocationID: field(fromManager ? "INVOCATION_ID" : "_SYSTEMD_INVOCATION_ID"),
+      pid: field("_PID").flatMap { Int32($0) },
+      priority: field("PRIORITY").flatMap { Int($0) } ?? 6,
+      identifier: field("SYSLOG_IDENTIFIER"), message: field("MESSAGE") ?? "")
+  }
+
+  /// The value of a field of the current entry, cut at the limit; nil if it has none.
+  private func field(_ name: String) -> String? {
+    var data: UnsafeRawPointer?
+    var count = 0
+    guard sd_journal_get_data(journal, name, &data, &count) >= 0, let data else { return nil }
+    let bytes = UnsafeRawBufferPointer(start: data, count: count)
+      .dropFirst(name.utf8.count + 1).prefix(Limits.journalLineBytes)
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  private static func hex(_ id: sd_id128_t) -> String {
+    withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(SD_ID128_STRING_MAX)) { buffer in
+      guard let base = buffer.baseAddress, let text = sd_id128_to_string(id, base) else {
+        return ""
+      }
+      return String(cString: text)
+    }
+  }
+
+  /// The cursor of the last entry of all, nil if there is none. May block on the disk.
+  static func tailCursor() throws(Errno) -> String? {
+    let session = try JournalSession.open(unit: nil, start: .head)
+    return try session.seekToLast()
+  }
+
+  private func seekToLast() throws(Errno) -> String? {
+    let attempt = "find the end of the journal"
+    _ = try journalCall(attempt) { sd_journal_seek_tail(journal) }
+    if try journalCall(attempt, { sd_journal_previous(journal) }) == 0 { return nil }
+    var cursor: UnsafeMutablePointer<CChar>?
+    _ = try journalCall(attempt) { sd_journal_get_cursor(journal, &cursor) }
+    guard let cursor else { return nil }
+    defer { free(cursor) }
+    return String(cString: cursor)
+  }
+}
+
+/// What libsystemd returned, unless it is a negative error number.
+private func journalCall(_ attempt: String, _ call: () -> Int32) throws(Errno) -> Int32 {
+  let code = call()
+  if code < 0 { throw Errno(-code, attempt) }
+  return code
+}

@@ -1,0 +1,189 @@
+internal import CSystemd
+internal import Glibc
+public import LinuxIO
+public import Model
+public import StartWatch
+
+/// That a restart was asked for and queued.
+public struct RestartTicket: Sendable, Hashable, Codable {
+  /// The unit.
+  public var unit: String
+  /// The number of the service manager's job.
+  public var job: UInt32
+  /// When it was asked for.
+  public var requested: Instant
+  /// When the service manager had answered that the job is queued.
+  public var queued: Instant
+}
+
+/// How a job of the service manager ended (systemd.service's `JobRemoved`).
+public enum JobResult: String, Sendable, Hashable, Codable, CaseIterable {
+  /// It was carried out.
+  case done
+  /// It failed: the unit did not start.
+  case failed
+  /// Somebody cancelled or replaced it.
+  case canceled
+  /// The job's own time was over.
+  case timeout
+  /// A unit that this one needs failed.
+  case dependency
+  /// It did not apply in the unit's state.
+  case skipped
+  /// It made no sense for the unit.
+  case invalid
+  /// An assertion of the unit does not hold.
+  case assert
+  /// The unit cannot do it on this host.
+  case unsupported
+  /// The unit was unloaded.
+  case collected
+  /// The unit starts only once.
+  case once
+  /// It is over, and how was not heard, because the connection to the bus was lost: look at the
+  /// unit's state.
+  case unknown
+}
+
+/// The service manager of this host, over the system bus.
+///
+/// Its methods may be called from any thread and block until there is an answer or their deadline
+/// has come. One thread of its own holds the connection; it is opened at once, and, when it was
+/// lost, again by the next call. The reference is org.freedesktop.systemd1(5).
+public final class SystemBus: Sendable {
+  /// How long a signal may have been missed before the state is asked for again: the connection, or
+  /// the subscription with it, may have been lost.
+  private static let recheckMilliseconds = 1_000
+
+  private let shared: BusShared
+
+  /// Starts the thread. Does not block; that there is no bus is told by the first call.
+  public init() throws(Errno) {
+    let shared = try BusShared()
+    self.shared = shared
+    try Thread.start("system-bus") { BusLoop(shared).run() }
+  }
+
+  deinit {
+    shared.heard.withLock { $0.stopped = true }
+    shared.wakeup.signal()
+  }
+
+  /// The state of a unit; one that does not exist has the load state `not-found`. Blocks until the
+  /// deadline at most.
+  public func unit(_ name: String, deadline: Instant) throws(BusFailure) -> UnitState {
+    let attempt = "read the state of \(name)"
+    let path = try SystemBus.path(ofUnit: name, attempt: attempt)
+    // No interface: the properties of all the object's interfaces in one answer.
+    return try call(
+      attempt, path, "org.freedesktop.DBus.Properties", "GetAll", [""], deadline
+    ) { (reader) throws(BusFailure) in try UnitState(reading: reader) }
+  }
+
+  /// Asks for a restart; returns as soon as the job is queued. Blocks until the deadline at most.
+  ///
+  /// After `timedOut` or `disconnected` the unit may have been restarted: its invocation id tells.
+  public func restart(_ name: String, deadline: Instant) throws(BusFailure) -> RestartTicket {
+    let requested = Clock.now()
+    let path = try call(
+      "restart \(name)", BusLoop.managerPath, BusLoop.managerInterface, "RestartUnit",
+      [name, "replace"], deadline
+    ) { (reader) throws(BusFailure) in try reader.objectPath() }
+    guard let slash = path.lastIndex(of: "/"), let job = UInt32(path[path.index(after: slash)...])
+    else { throw BusFailure(.malformed, "restart \(name): \(path) is not a job's path.") }
+    return RestartTicket(unit: name, job: job, requested: requested, queued: Clock.now())
+  }
+
+  /// How the restart's job ended; nil if it is still under way at the deadline. Blocks until then
+  /// at most.
+  ///
+  /// The job of a unit of type notify ends with its READY=1. Only the last 256 jobs are remembered.
+  public func result(
+    of ticket: RestartTicket, deadline: Instant
+  ) throws(BusFailure) -> JobResult? {
+    while true {
+      let recheck = min(deadline, .inMilliseconds(SystemBus.recheckMilliseconds))
+      if let result = result(of: ticket, until: recheck) { return result }
+      if Clock.now() >= deadline { return nil }
+      let state: UnitState
+      do throws(BusFailure) {
+        state = try unit(ticket.unit, deadline: deadline)
+      } catch {
+        if error.kind == .disconnected || error.kind == .timedOut { continue }
+        throw error
+      }
+      // The signal comes before the answer, if it comes at all.
+      if state.job?.id != ticket.job { return result(of: ticket, until: Clock.now()) ?? .unknown }
+    }
+  }
+
+  private func result(of ticket: RestartTicket, until: Instant) -> JobResult? {
+    shared.heard.wait(until: until) { $0.results[ticket.job] }
+      .map { JobResult(rawValue: $0) ?? .unknown }
+  }
+
+  /// Forgets that a unit failed and how often it was started, so that it may be started again.
+  /// Blocks until the deadline at most.
+  public func resetFailed(_ name: String, deadline: Instant) throws(BusFailure) {
+    try call(
+      "reset the failed state of \(name)", BusLoop.managerPath, BusLoop.managerInterface,
+      "ResetFailedUnit", [name], deadline
+    ) { _ in }
+  }
+
+  /// The state of a unit as soon as it is not `state`; nil if it still is at the deadline. Blocks
+  /// until then at most.
+  ///
+  /// States that last less than the time of one question and answer may be passed over.
+  public func change(
+    of name: String, from state: UnitState, deadline: Instant
+  ) throws(BusFailure) -> UnitState? {
+    // Signals come from the unit's own path, whatever alias it was asked by.
+    let path = try SystemBus.path(ofUnit: state.id, attempt: "watch \(name)")
+    _ = shared.post(.watch(path: path))
+    while true {
+      let before = shared.heard.withLock { $0.changes[path] ?? 0 }
+      let now = try unit(name, deadline: deadline)
+      if now != state { return now }
+      let recheck = min(deadline, .inMilliseconds(SystemBus.recheckMilliseconds))
+      _ = shared.heard.wait(until: recheck) { $0.changes[path] ?? 0 != before ? true : nil }
+      if Clock.now() >= deadline { return nil }
+    }
+  }
+
+  @discardableResult
+  private func call<Reply: Sendable>(
+    _ attempt: String, _ path: String, _ interface: String, _ member: String,
+    _ arguments: [String], _ deadline: Instant,
+    read: @escaping @Sendable (BusReader) throws(BusFailure) -> Reply
+  ) throws(BusFailure) -> Reply {
+    let answer = Lock<Result<Reply, BusFailure>?>(nil)
+    let call = BusCall(
+      attempt: attempt, path: path, interface: interface, member: member, arguments: arguments,
+      deadline: deadline
+    ) { outcome in
+      let result: Result<Reply, BusFailure>
+      do throws(BusFailure) {
+        result = .success(try read(try outcome.get()))
+      } catch {
+        result = .failure(error)
+      }
+      answer.update { $0 = result }
+    }
+    guard shared.post(.call(call)) else {
+      throw BusFailure(.busy, "\(attempt): too many requests wait already; try again.")
+    }
+    guard let result = answer.wait(until: deadline, { $0 }) else {
+      throw BusFailure(attempt, code: -ETIMEDOUT)
+    }
+    return try result.get()
+  }
+
+  static func path(ofUnit name: String, attempt: String) throws(BusFailure) -> String {
+    var path: UnsafeMutablePointer<CChar>?
+    let code = sd_bus_path_encode("/org/freedesktop/systemd1/unit", name, &path)
+    guard code >= 0, let path else { throw BusFailure(attempt, code: code) }
+    defer { free(path) }
+    return String(cString: path)
+  }
+}

@@ -1,0 +1,113 @@
+internal import StartWatch
+
+extension UnitState {
+  /// The answer to `GetAll("")` of a unit's object: a dictionary from names to variants.
+  init(reading reader: BusReader) throws(BusFailure) {
+    var state = UnitState(id: "", activeState: "", subState: "")
+    try reader.properties { (name) throws(BusFailure) in
+      if try state.readText(name, reader) { return }
+      if try state.readNumber(name, reader) { return }
+      if try state.readList(name, reader) { return }
+      try reader.skip("v")
+    }
+    self = state
+  }
+
+  private mutating func readText(_ name: String, _ reader: BusReader) throws(BusFailure) -> Bool {
+    let property: WritableKeyPath<UnitState, String>
+    switch name {
+    case "Id": property = \.id
+    case "LoadState": property = \.loadState
+    case "ActiveState": property = \.activeState
+    case "SubState": property = \.subState
+    case "Type": property = \.type
+    case "Result": property = \.result
+    case "User": property = \.user
+    case "Group": property = \.group
+    case "Restart": property = \.restart
+    case "FragmentPath": property = \.fragmentPath
+    case "NotifyAccess": property = \.notifyAccess
+    default: return false
+    }
+    self[keyPath: property] = try reader.variant("s") { () throws(BusFailure) in
+      try reader.string()
+    }
+    return true
+  }
+
+  private mutating func readNumber(_ name: String, _ reader: BusReader) throws(BusFailure) -> Bool {
+    func uint32() throws(BusFailure) -> UInt32 {
+      try reader.variant("u") { () throws(BusFailure) in try reader.uint32() }
+    }
+    func int32() throws(BusFailure) -> Int32 {
+      try reader.variant("i") { () throws(BusFailure) in try reader.int32() }
+    }
+    func uint64() throws(BusFailure) -> UInt64 {
+      try reader.variant("t") { () throws(BusFailure) in try reader.uint64() }
+    }
+    switch name {
+    case "MainPID": mainPID = Int32(truncatingIfNeeded: try uint32())
+    case "NRestarts": nRestarts = Int(try uint32())
+    case "ExecMainStartTimestampMonotonic": execMainStartMonotonicMicroseconds = try uint64()
+    case "ExecMainCode": execMainCode = try int32()
+    case "ExecMainStatus": execMainStatus = try int32()
+    case "StartLimitBurst": startLimitBurst = Int(try uint32())
+    case "StartLimitIntervalUSec": startLimitIntervalMicroseconds = try uint64()
+    case "TimeoutStartUSec": timeoutStartMicroseconds = try uint64()
+    case "TimeoutStopUSec": timeoutStopMicroseconds = try uint64()
+    case "NeedDaemonReload":
+      needDaemonReload = try reader.variant("b") { () throws(BusFailure) in try reader.bool() }
+    default: return false
+    }
+    return true
+  }
+
+  private mutating func readList(_ name: String, _ reader: BusReader) throws(BusFailure) -> Bool {
+    switch name {
+    case "InvocationID":
+      let bytes = try reader.variant("ay") { () throws(BusFailure) in try reader.bytes() }
+      invocationID = UnitState.hex(bytes)
+    case "Environment":
+      environment = try reader.variant("as") { () throws(BusFailure) in try reader.strings() }
+    case "DropInPaths":
+      dropIns = try reader.variant("as") { () throws(BusFailure) in try reader.strings() }
+    case "EnvironmentFiles":
+      environmentFiles = try reader.variant("a(sb)") { () throws(BusFailure) in
+        try reader.array("(sb)") { () throws(BusFailure) in
+          try reader.structure("sb") { () throws(BusFailure) in
+            EnvironmentFile(path: try reader.string(), isOptional: try reader.bool())
+          }
+        }
+      }
+    case "ExecStart":
+      // Path, arguments, whether failure is ignored, four times of the last run, its PID, code,
+      // status.
+      let commands = try reader.variant("a(sasbttttuii)") { () throws(BusFailure) in
+        try reader.array("(sasbttttuii)") { () throws(BusFailure) in
+          try reader.structure("sasbttttuii") { () throws(BusFailure) in
+            try reader.skip("s")
+            let words = try reader.strings()
+            try reader.skip("bttttuii")
+            return words
+          }
+        }
+      }
+      execStart = commands.first ?? []
+    case "Job":
+      let (id, path) = try reader.variant("(uo)") { () throws(BusFailure) in
+        try reader.structure("uo") { () throws(BusFailure) in
+          (try reader.uint32(), try reader.objectPath())
+        }
+      }
+      job = id == 0 ? nil : Job(id: id, path: path)
+    default: return false
+    }
+    return true
+  }
+
+  private static func hex(_ bytes: [UInt8]) -> String {
+    let digits = Array("0123456789abcdef".utf8)
+    return String(
+      decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+  }
+}

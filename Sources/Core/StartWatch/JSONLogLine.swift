@@ -1,0 +1,175 @@
+/// A line of a server that runs with `--json`: its level, its message and where it is from.
+///
+/// `{"level":"FATAL","message":"..."}`, or for errors `{"level":"ERROR","api":{"name":"SYSTEM.iam"},
+/// "error":{"message":"..."}}`. Reads those four strings and checks no more of the grammar than it
+/// needs to find them. Facts D.3.
+struct JSONLogLine: Sendable, Hashable {
+  /// From `level`.
+  var level = LineLevel.plain
+  /// `message`, or else `error.message`.
+  var text = ""
+  /// `api.name`, if it is one of the server's own parts.
+  var subsystem: String?
+
+  /// Objects within objects that are followed; a deeper line is taken as plain text.
+  private static let depthLimit = 16
+
+  /// Nil if it is no JSON object, or one without a level.
+  init?(_ line: String) {
+    var reader = Reader(bytes: Array(line.utf8))
+    guard reader.readValue(path: [], depthLimit: Self.depthLimit), let level = reader.level
+    else { return nil }
+    switch level.uppercased() {
+    case "FATAL": self.level = .fatal
+    case "ERROR": self.level = .error
+    case "WARNING", "WARN": self.level = .warning
+    case "INFO": self.level = .info
+    default: self.level = .plain
+    }
+    text = reader.message ?? reader.errorMessage ?? line
+    if let name = reader.name, name.hasPrefix("SYSTEM") || name.hasPrefix("INTERNAL") {
+      subsystem = name
+    }
+  }
+
+  /// Walks once over the bytes and keeps the strings at four paths.
+  private struct Reader {
+    let bytes: [UInt8]
+    var position = 0
+    var level: String?
+    var message: String?
+    var errorMessage: String?
+    var name: String?
+
+    init(bytes: [UInt8]) { self.bytes = bytes }
+
+    private var next: UInt8? { position < bytes.count ? bytes[position] : nil }
+
+    private mutating func skipBlanks() {
+      while let byte = next, byte == 0x20 || byte == 0x09 || byte == 0x0A || byte == 0x0D {
+        position += 1
+      }
+    }
+
+    private mutating func take(_ byte: UInt8) -> Bool {
+      skipBlanks()
+      guard next == byte else { return false }
+      position += 1
+      return true
+    }
+
+    /// Reads one value; false if there is none.
+    mutating func readValue(path: [String], depthLimit: Int) -> Bool {
+      skipBlanks()
+      switch next {
+      case UInt8(ascii: "{"):
+        return readList(end: UInt8(ascii: "}"), depthLimit: depthLimit) { reader in
+          guard let key = reader.readString(), reader.take(UInt8(ascii: ":")) else { return false }
+          return reader.readValue(path: path + [key], depthLimit: depthLimit - 1)
+        }
+      case UInt8(ascii: "["):
+        return readList(end: UInt8(ascii: "]"), depthLimit: depthLimit) { reader in
+          reader.readValue(path: path + ["[]"], depthLimit: depthLimit - 1)
+        }
+      case UInt8(ascii: "\""):
+        guard let text = readString() else { return false }
+        switch path {
+        case ["level"]: level = text
+        case ["message"]: message = text
+        case ["error", "message"]: errorMessage = text
+        case ["api", "name"]: name = text
+        default: break
+        }
+        return true
+      default:
+        let start = position
+        while let byte = next, byte > 0x20, byte != UInt8(ascii: ","), byte != UInt8(ascii: "]"),
+          byte != UInt8(ascii: "}")
+        { position += 1 }
+        return position > start
+      }
+    }
+
+    private mutating func readList(
+      end: UInt8, depthLimit: Int, element: (inout Reader) -> Bool
+    ) -> Bool {
+      guard depthLimit > 0 else { return false }
+      position += 1
+      if take(end) { return true }
+      while true {
+        skipBlanks()
+        guard element(&self) else { return false }
+        if take(end) { return true }
+        guard take(UInt8(ascii: ",")) else { return false }
+      }
+    }
+
+    private mutating func readString() -> String? {
+      guard take(UInt8(ascii: "\"")) else { return nil }
+      var text: [UInt8] = []
+      while let byte = next {
+        position += 1
+        switch byte {
+        case UInt8(ascii: "\""): return String(decoding: text, as: UTF8.self)
+        case UInt8(ascii: "\\"):
+          guard let escape = BackslashEscape(bytes, at: position) else { return nil }
+          text += escape.decoded
+          position += escape.length
+        default: text.append(byte)
+        }
+      }
+      return nil
+    }
+  }
+}
+
+/// What follows a backslash in a JSON string (RFC 8259, section 7).
+struct BackslashEscape {
+  /// The bytes that it stands for.
+  let decoded: [UInt8]
+  /// How many bytes it has, without the backslash.
+  let length: Int
+
+  /// Nil if there is none at `position`.
+  init?(_ bytes: [UInt8], at position: Int) {
+    guard position < bytes.count else { return nil }
+    switch bytes[position] {
+    case UInt8(ascii: "n"): (decoded, length) = ([0x0A], 1)
+    case UInt8(ascii: "t"): (decoded, length) = ([0x09], 1)
+    case UInt8(ascii: "r"): (decoded, length) = ([0x0D], 1)
+    case UInt8(ascii: "b"): (decoded, length) = ([0x08], 1)
+    case UInt8(ascii: "f"): (decoded, length) = ([0x0C], 1)
+    case UInt8(ascii: "u"):
+      guard let high = Self.unit(bytes, at: position + 1) else { return nil }
+      if UTF16.isLeadSurrogate(high), position + 6 < bytes.count,
+        bytes[position + 5] == UInt8(ascii: "\\"), bytes[position + 6] == UInt8(ascii: "u"),
+        let low = Self.unit(bytes, at: position + 7)
+      {
+        (decoded, length) = (Array(String(decoding: [high, low], as: UTF16.self).utf8), 11)
+      } else {
+        (decoded, length) = (Array(String(decoding: [high], as: UTF16.self).utf8), 5)
+      }
+    case let other: (decoded, length) = ([other], 1)
+    }
+  }
+
+  private static func unit(_ bytes: [UInt8], at position: Int) -> UInt16? {
+    guard position + 4 <= bytes.count else { return nil }
+    var unit: UInt16 = 0
+    for byte in bytes[position..<position + 4] {
+      guard let digit = hexDigit(byte) else { return nil }
+      unit = unit << 4 | UInt16(digit)
+    }
+    return unit
+  }
+}
+
+/// The value of a hexadecimal digit.
+func hexDigit(_ byte: UInt8) -> UInt8? {
+  switch byte {
+  case 0x30...0x39: byte - 0x30
+  case 0x41...0x46: byte - 0x41 + 10
+  case 0x61...0x66: byte - 0x61 + 10
+  default: nil
+  }
+}

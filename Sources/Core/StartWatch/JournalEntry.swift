@@ -1,0 +1,38 @@
+/// One line of the journal of a unit.
+public struct JournalEntry: Sendable, Hashable, Codable {
+  /// Where it is in the journal (sd_journal_get_cursor(3)).
+  public var cursor: String
+  /// When it was logged, microseconds since 1970.
+  public var realtimeMicroseconds: Int64
+  /// When it was logged, microseconds of CLOCK_MONOTONIC on the boot `bootID`.
+  public var monotonicMicroseconds: UInt64
+  /// The boot that it was logged on.
+  public var bootID: String
+  /// The unit's start that it belongs to: `_SYSTEMD_INVOCATION_ID`, or, in a line that the service
+  /// manager logs about the unit, `INVOCATION_ID`.
+  public var invocationID: String?
+  /// The process that logged it; 1 is the service manager.
+  public var pid: Int32?
+  /// 0 (emergency) to 7 (debug).
+  public var priority: Int
+  /// `SYSLOG_IDENTIFIER`.
+  public var identifier: String?
+  /// The line.
+  public var message: String
+
+  /// An entry; see the properties.
+  public init(
+    cursor: String, realtimeMicroseconds: Int64, monotonicMicroseconds: UInt64, bootID: String,
+    invocationID: String?, pid: Int32?, priority: Int, identifier: String?, message: String
+  ) {
+    self.cursor = cursor
+    self.realtimeMicroseconds = realtimeMicroseconds
+    self.monotonicMicroseconds = monotonicMicroseconds
+    self.bootID = bootID
+    self.invocationID = invocationID
+    self.pid = pid
+    self.priority = priority
+    self.identifier = identifier
+    self.message = message
+  }
+}

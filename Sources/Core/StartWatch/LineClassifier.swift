@@ -1,0 +1,136 @@
+/// A line and what it means.
+public struct ClassifiedLine: Sendable, Hashable {
+  /// Who wrote it.
+  public var source: LineSource
+  /// How grave it calls itself.
+  public var level: LineLevel
+  /// The line word for word; of a JSON line its message.
+  public var text: String
+  /// The text without its level.
+  public var statement: String
+  /// What it means for the start.
+  public var kind: LineKind
+  /// The row of the table that it is of, if it is of one.
+  public var pattern: LinePattern?
+  /// For an error in a block: the part of the server that it is from (`SYSTEM.iam`).
+  public var subsystem: String?
+}
+
+/// Tells what the lines of one unit mean, one after the other.
+///
+/// Gives exactly one line for each that it takes, at once: nothing waits here for a line that may never come.
+/// A fatal message goes on over lines that begin with six spaces; an error is a block from `API: SYSTEM.x`
+/// over `Time:` and `Error: ...` to its numbered source lines. The line that says what happened is given as
+/// that, the others as ``LineKind/continuation``. Facts D.3.
+public struct LineClassifier: Sendable {
+  private enum Block: Sendable, Hashable {
+    case none
+    case fatal(pid: Int32?)
+    case error(pid: Int32?, subsystem: String)
+  }
+
+  private var block = Block.none
+
+  /// A classifier that has seen nothing.
+  public init() {}
+
+  /// What `entry` means.
+  public mutating func take(_ entry: JournalEntry) -> ClassifiedLine {
+    let message = entry.message
+    if entry.pid == 1 || entry.identifier == "systemd" {
+      return Self.classified(source: .manager, level: .plain, text: message, whole: message)
+    }
+    if message.utf8.first == UInt8(ascii: "{"), let json = JSONLogLine(message) {
+      block = .none
+      return Self.classified(
+        source: .server, level: json.level, text: json.text, whole: json.text,
+        subsystem: json.subsystem)
+    }
+    if isContinuation(message, pid: entry.pid) {
+      return ClassifiedLine(
+        source: .server, level: .plain, text: message, statement: message, kind: .continuation,
+        subsystem: subsystem)
+    }
+    if let subsystem = Self.errorHeader(message) {
+      block = .error(pid: entry.pid, subsystem: subsystem)
+      return ClassifiedLine(
+        source: .server, level: .plain, text: message, statement: message, kind: .continuation,
+        subsystem: subsystem)
+    }
+    let (level, text) = Self.level(of: message)
+    let inside = level == .error ? subsystem : nil
+    if level == .fatal {
+      block = .fatal(pid: entry.pid)
+    } else if inside == nil {
+      block = .none
+    }
+    return Self.classified(
+      source: .server, level: level, text: text, whole: message, subsystem: inside)
+  }
+
+  private var subsystem: String? {
+    if case .error(_, let subsystem) = block { subsystem } else { nil }
+  }
+
+  private func isContinuation(_ message: String, pid: Int32?) -> Bool {
+    switch block {
+    case .none: return false
+    case .fatal(let writer): return writer == pid && message.hasPrefix("      ")
+    case .error(let writer, _): return writer == pid && Self.isErrorDetail(message)
+    }
+  }
+
+  /// A line of an error's block that does not say what happened: `Time: ...`, `DeploymentID: ...`,
+  /// `peerAddress="..."`, or a source line like `       6: internal/logger/logger.go:268:...`.
+  private static func isErrorDetail(_ message: String) -> Bool {
+    let text = message.drop { $0 == " " }
+    let word = text.prefix { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_") }
+    guard !word.isEmpty else { return false }
+    switch text.dropFirst(word.count).first {
+    case "=": return true
+    case ":":
+      return word.utf8.allSatisfy { (0x30...0x39).contains($0) }
+        || ["Time", "DeploymentID", "RequestID", "RemoteHost", "Host", "UserAgent"].contains(word)
+    default: return false
+    }
+  }
+
+  /// The subsystem in the head of an error's block. `API: http...` is the banner.
+  private static func errorHeader(_ message: String) -> String? {
+    for prefix in ["API: SYSTEM", "API: INTERNAL"] where message.hasPrefix(prefix) {
+      return String(message.dropFirst("API: ".count).prefix { $0 != "(" && $0 != " " })
+    }
+    return nil
+  }
+
+  private static func level(of message: String) -> (LineLevel, String) {
+    for (prefix, level) in [
+      ("FATAL ", LineLevel.fatal), ("ERROR ", .fatal), ("INFO: ", .info), ("WARN: ", .warning),
+      ("WARNING: ", .warning), ("ERRO: ", .error), ("Error: ", .error),
+    ] where message.hasPrefix(prefix) {
+      return (level, String(message.dropFirst(prefix.count).drop { $0 == " " }))
+    }
+    return (.plain, message)
+  }
+
+  private static func classified(
+    source: LineSource, level: LineLevel, text: String, whole: String, subsystem: String? = nil
+  ) -> ClassifiedLine {
+    let pattern = LinePattern.table.first {
+      $0.matches(source: source, level: level, text: text)
+    }
+    let kind: LineKind =
+      if let pattern {
+        pattern.kind
+      } else {
+        switch level {
+        case .fatal: .fatal(.fatalLine)
+        case .error: .error
+        case .warning, .info, .plain: .ordinary
+        }
+      }
+    return ClassifiedLine(
+      source: source, level: level, text: whole, statement: text, kind: kind, pattern: pattern,
+      subsystem: subsystem)
+  }
+}

@@ -1,0 +1,99 @@
+/// Who wrote a line.
+public enum LineSource: String, Sendable, Codable, Hashable {
+  /// The MinIO server.
+  case server
+  /// systemd, about the unit.
+  case manager
+}
+
+/// How grave a line calls itself: its prefix, or the `level` of a JSON line.
+public enum LineLevel: String, Sendable, Codable, Hashable {
+  /// `FATAL `; before 2024-07-12 `ERROR `.
+  case fatal
+  /// `ERRO: `, `Error: `.
+  case error
+  /// `WARN: `.
+  case warning
+  /// `INFO: `.
+  case info
+  /// No prefix: the banner, lines of old versions, and everything of the service manager.
+  case plain
+}
+
+/// A line that only a start which got that far prints. The banner alone is no proof of health.
+public enum SuccessMark: String, Sendable, Codable, Hashable {
+  /// `MinIO Object Storage Server`, `MinIO AIStor Server`, or `API: http...`.
+  case banner
+  /// `All MinIO sub-systems initialized successfully`; only in a distributed server.
+  case subsystems
+  /// `IAM load(startup) finished`.
+  case iam
+}
+
+/// What a line means for the start.
+public enum LineKind: Sendable, Hashable {
+  /// The start is in that phase.
+  case progress(WatchPhase)
+  /// The start got that far.
+  case success(SuccessMark)
+  /// The server runs and answers, but not all of it works. The start has failed.
+  case brokenButServing
+  /// The start has failed.
+  case fatal(StartFailure.Kind)
+  /// An error that the table does not know. Shown as it is; decides nothing.
+  case error
+  /// Something to look at that does not stop the start.
+  case warning
+  /// Belongs to the line before it: more of a fatal message, or of an error's block.
+  case continuation
+  /// Anything else.
+  case ordinary
+}
+
+/// One row of the table of lines: how to know it, what it means, what to do.
+public struct LinePattern: Sendable, Hashable {
+  /// Its stable kebab-case name.
+  public var id: String
+  /// Who writes it.
+  public var source: LineSource
+  /// The level that it has, or nil if it may have any.
+  public var level: LineLevel?
+  /// What the text begins with, after its level; empty if with anything.
+  public var prefix: String
+  /// Of these the text contains at least one, if there are any.
+  public var contains: [String]
+  /// What it means for the start.
+  public var kind: LineKind
+  /// What it says, for a person.
+  public var meaning: String
+  /// What is mostly behind it.
+  public var cause: String?
+  /// What to do.
+  public var remedy: String?
+  /// A whole line that is of this row, and of no row above it.
+  public var example: String
+
+  /// Whether a line of `source` and `level` with `text` after its level is of this row.
+  func matches(source: LineSource, level: LineLevel, text: String) -> Bool {
+    guard self.source == source, self.level == nil || self.level == level,
+      text.hasPrefix(prefix)
+    else { return false }
+    return contains.isEmpty || contains.contains { text.holds($0) }
+  }
+}
+
+extension String {
+  /// Whether `part` stands anywhere in it, byte for byte.
+  func holds(_ part: String) -> Bool {
+    let text = utf8
+    let part = part.utf8
+    guard let first = part.first else { return true }
+    var rest = text[...]
+    while let start = rest.firstIndex(of: first) {
+      rest = rest[start...]
+      if rest.starts(with: part) { return true }
+      rest = rest.dropFirst()
+    }
+    return false
+  }
+}

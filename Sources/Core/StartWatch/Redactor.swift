@@ -1,0 +1,180 @@
+public import Model
+
+/// Takes secrets out of text, whatever printed it.
+///
+/// Three things go: every known secret value, as it is, URL-encoded or escaped as in JSON; everything
+/// that looks like an API key (`k1:` or `k2:` and 43 characters or more), known or not; and the value in
+/// `NAME=value` where ``SecretVariables`` has the name. The last may take more than the value, where it cannot
+/// be known how far that goes. Time is linear in the text.
+public struct Redactor: Sendable {
+  /// What stands in place of a secret.
+  public static let placeholder = "<redacted>"
+  /// Shorter values are not looked for: they would be found in everything. UTF-8 bytes.
+  public static let minimumBytes = 6
+
+  private var needles: [(needle: ByteNeedle, label: String)] = []
+
+  /// Looks for no value, but for what looks like a key and for assignments.
+  public init() {}
+
+  /// Looks for the secret values of an environment. `label` may give what is to stand in place of a
+  /// secret, for an API key its identity; nil gives ``placeholder``.
+  public init(
+    environment: [(name: String, value: String)],
+    label: (_ name: String, _ value: Secret) -> String? = { _, _ in nil }
+  ) {
+    for (name, value) in environment where SecretVariables.contains(name) {
+      add(Secret(value), label: label(name, Secret(value)))
+    }
+  }
+
+  /// Looks for this value too, for its lines if it has several, and for what follows its last `:` if
+  /// that is long enough to be a key of its own.
+  public mutating func add(_ secret: Secret, label: String? = nil) {
+    let whole = Array(secret.reveal().utf8)
+    var values = [whole]
+    if let first = whole.first, whole.count > 2, first == whole.last, first == 0x22 || first == 0x27
+    {
+      values.append(Array(whole[1..<(whole.count - 1)]))
+    }
+    values += whole.split { $0 == 0x0A || $0 == 0x0D }.map(Array.init)
+    if let colon = whole.lastIndex(of: UInt8(ascii: ":")), whole.count - colon > 20 {
+      values.append(Array(whole[(colon + 1)...]))
+    }
+    for value in values
+    where value.count >= Self.minimumBytes && !needles.contains(where: { $0.needle.bytes == value })
+    {
+      needles.append((ByteNeedle(value), label ?? Self.placeholder))
+    }
+  }
+
+  /// `text` without the secrets.
+  public func redact(_ text: String) -> String {
+    let bytes = Array(text.utf8)
+    var spans: [Span] = Self.assignments(in: bytes)
+    for view in View.all(of: bytes) {
+      for (needle, label) in needles {
+        for range in needle.ranges(in: view.bytes) {
+          spans.append(Span(range: view.origin(of: range), label: label))
+        }
+      }
+      for range in Self.keys(in: view.bytes) {
+        spans.append(Span(range: view.origin(of: range), label: Self.placeholder))
+      }
+    }
+    guard !spans.isEmpty else { return text }
+    // Of spans that overlap one remains, over all of them, with the label of a known secret if any has one.
+    spans.sort {
+      ($0.range.lowerBound, $1.range.upperBound) < ($1.range.lowerBound, $0.range.upperBound)
+    }
+    var merged: [Span] = []
+    for span in spans {
+      guard let last = merged.last, span.range.lowerBound < last.range.upperBound else {
+        merged.append(span)
+        continue
+      }
+      let end = max(last.range.upperBound, span.range.upperBound)
+      let label = last.label == Self.placeholder ? span.label : last.label
+      merged[merged.count - 1] = Span(range: last.range.lowerBound..<end, label: label)
+    }
+    var result: [UInt8] = []
+    result.reserveCapacity(bytes.count)
+    var position = 0
+    for span in merged {
+      result += bytes[position..<span.range.lowerBound]
+      result += Array(span.label.utf8)
+      position = span.range.upperBound
+    }
+    result += bytes[position...]
+    return String(decoding: result, as: UTF8.self)
+  }
+
+  private struct Span {
+    var range: Range<Int>
+    var label: String
+  }
+
+  // MARK: - What looks like a secret
+
+  /// `k1:` or `k2:` and at least 43 characters of base64url.
+  private static func keys(in bytes: [UInt8]) -> [Range<Int>] {
+    var ranges: [Range<Int>] = []
+    var position = 0
+    while position + 46 <= bytes.count {
+      guard bytes[position] == UInt8(ascii: "k"),
+        bytes[position + 1] == UInt8(ascii: "1") || bytes[position + 1] == UInt8(ascii: "2"),
+        bytes[position + 2] == UInt8(ascii: ":")
+      else {
+        position += 1
+        continue
+      }
+      var end = position + 3
+      while end < bytes.count, isWord(bytes[end]) || bytes[end] == UInt8(ascii: "-") { end += 1 }
+      if end - position >= 46 { ranges.append(position..<end) }
+      position = end
+    }
+    return ranges
+  }
+
+  /// The values of `NAME=value` where NAME is a secret's. In quotes that open before the name
+  /// a value goes to the last such quote. Elsewhere the value of a name in capitals, as in an environment,
+  /// goes to the next such assignment, and any other, as in a URL, to the next blank, `&` or quote.
+  private static func assignments(in bytes: [UInt8]) -> [Span] {
+    var spans: [Span] = []
+    var pending: Int?  // where the value of a name in capitals began
+    for equals in bytes.indices where bytes[equals] == UInt8(ascii: "=") {
+      var start = equals
+      while start > 0, isWord(bytes[start - 1]) { start -= 1 }
+      guard start < equals else { continue }
+      let name = bytes[start..<equals]
+      let isCapital = !name.contains { (0x61...0x7A).contains($0) }
+      if let value = pending, isCapital, start > value, bytes[start - 1] <= 0x20 {
+        spans.append(Span(range: value..<(start - 1), label: placeholder))
+        pending = nil
+      }
+      guard pending == nil, SecretVariables.contains(String(decoding: name, as: UTF8.self)) else {
+        continue
+      }
+      let value = equals + 1
+      if isCapital {
+        pending = value
+        continue
+      }
+      var end = value
+      while end < bytes.count, bytes[end] > 0x20, bytes[end] != UInt8(ascii: "&"),
+        bytes[end] != 0x22, bytes[end] != 0x27
+      { end += 1 }
+      spans.append(Span(range: value..<end, label: placeholder))
+    }
+    if let value = pending { spans.append(Span(range: value..<bytes.count, label: placeholder)) }
+    return spans.compactMap { span in
+      // systemd: Ignoring invalid environment assignment 'NAME=value': /etc/default/minio
+      var end = span.range.upperBound
+      if let quote = openQuote(before: span.range.lowerBound, in: bytes),
+        let close = bytes[span.range].lastIndex(of: quote)
+      {
+        end = close
+      }
+      return span.range.lowerBound < end
+        ? Span(range: span.range.lowerBound..<end, label: span.label) : nil
+    }
+  }
+
+  /// The quote right before the name of the assignment whose value begins at `value`.
+  private static func openQuote(before value: Int, in bytes: [UInt8]) -> UInt8? {
+    var position = value - 2
+    while position >= 0, isWord(bytes[position]) { position -= 1 }
+    // `'export NAME=value'`: the name that systemd did not like may have more words.
+    while position >= 0,
+      isWord(bytes[position]) || bytes[position] == 0x20
+        || bytes[position] == UInt8(ascii: "-") || bytes[position] == UInt8(ascii: ".")
+    { position -= 1 }
+    guard position >= 0, bytes[position] == 0x22 || bytes[position] == 0x27 else { return nil }
+    return bytes[position]
+  }
+
+  private static func isWord(_ byte: UInt8) -> Bool {
+    (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
+      || byte == UInt8(ascii: "_")
+  }
+}

@@ -1,0 +1,41 @@
+import Model
+import Testing
+
+@testable import Rollout
+
+@Suite("Key guard")
+struct KeyGuardTests {
+  static let seal = Seal(
+    cluster: "prod", keyName: "key-1", enclave: "store", rollout: "00000000000000aa",
+    sealedAtMicroseconds: 1)
+
+  @Test("an unsealed node allows everything", arguments: [[], ["a"], ["a", "b"], [""]])
+  func unsealed(keys: [String]) {
+    #expect(KeyGuard.refusal(holder: nil, keys: keys, enclaves: []) == nil)
+  }
+
+  @Test("the sealed key, once, in its enclave, is allowed")
+  func same() {
+    #expect(
+      KeyGuard.refusal(holder: .seal(Self.seal), keys: ["key-1"], enclaves: ["store"]) == nil)
+    #expect(
+      KeyGuard.refusal(
+        holder: .running(keyName: "key-1", enclave: "store"), keys: ["key-1"], enclaves: ["store"])
+        == nil)
+  }
+
+  @Test(
+    "changed, removed, emptied, given twice, or in another enclave is refused",
+    arguments: [
+      (["key-2"], ["store"]), ([], ["store"]), ([""], ["store"]), (["key-1", "key-1"], ["store"]),
+      (["key-1", "key-2"], ["store"]), (["KEY-1"], ["store"]), (["key-1 "], ["store"]),
+      (["key-1"], ["other"]), (["key-1"], []), (["key-1"], ["store", "store"]),
+    ] as [([String], [String])])
+  func refused(keys: [String], enclaves: [String]) {
+    for holder in [KeyGuard.Holder.seal(Self.seal), .running(keyName: "key-1", enclave: "store")] {
+      let refusal = KeyGuard.refusal(holder: holder, keys: keys, enclaves: enclaves)
+      #expect(refusal?.code == .guarded)
+      #expect(refusal?.message.contains("key-1") == true)
+    }
+  }
+}

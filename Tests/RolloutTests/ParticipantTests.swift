@@ -1,0 +1,275 @@
+import Digests
+import Model
+import Testing
+
+@testable import Rollout
+
+/// A rollout of three members, as the tests use it.
+func exampleRollout(id: String = "00000000000000aa", epoch: UInt64 = 1) -> Rollout {
+  let before = Digest.sha256([1])
+  let after = Digest.sha256([2])
+  return Rollout(
+    id: id, epoch: epoch, kind: .apply, cluster: "prod",
+    contents: ["a", "b", "c"].map { MemberContent(member: $0, before: before, after: after) },
+    createdBy: "alice", prepareMilliseconds: 1_000, stopMilliseconds: 2_000,
+    startMilliseconds: 3_000)
+}
+
+private let facts = PreparedFacts(invocation: "old", journalCursor: "s=1", staged: true)
+private let instant = Instant(nanoseconds: 5_000)
+private let proposal = Proposal(
+  ballot: .coordinator, decision: .commit, instant: instant, bootID: "boot")
+private let report = RestartReport(
+  planned: instant, issued: Instant(nanoseconds: 5_100), previousInvocation: "old")
+
+/// A member after the given inputs.
+private func member(after inputs: [ParticipantInput]) -> Participant {
+  var participant = Participant(member: "a", record: ParticipantRecord())
+  for input in inputs { _ = participant.handle(input) }
+  return participant
+}
+
+private func prepared(_ rollout: Rollout) -> [ParticipantInput] {
+  [.prepare(rollout), .assessed(rollout, .success(facts))]
+}
+private func committed(_ rollout: Rollout) -> [ParticipantInput] {
+  prepared(rollout) + [
+    .accept(id: rollout.id, proposal),
+    .decided(id: rollout.id, .commit, instant: instant, bootID: "boot", reason: ""),
+  ]
+}
+
+@Suite("Participant")
+struct ParticipantTests {
+  let rollout = exampleRollout()
+
+  @Test("the fault-free path persists each promise before the answer that makes it")
+  func faultFreePath() {
+    var participant = Participant(member: "a", record: ParticipantRecord())
+    let first = participant.handle(.prepare(rollout))
+    #expect(first == [.persist(participant.record), .assess(rollout)])
+    let second = participant.handle(.assessed(rollout, .success(facts)))
+    #expect(second == [.persist(participant.record), .vote(id: rollout.id, .yes)])
+    let third = participant.handle(.accept(id: rollout.id, proposal))
+    #expect(third == [.persist(participant.record), .reply(.accepted)])
+    let fourth = participant.handle(
+      .decided(id: rollout.id, .commit, instant: instant, bootID: "boot", reason: ""))
+    guard let active = participant.record.active else {
+      Issue.record("there is no active rollout")
+      return
+    }
+    #expect(
+      fourth == [
+        .persist(participant.record), .arm(active, instant, bootID: "boot"), .reply(.acknowledged),
+      ])
+    let fifth = participant.handle(.restarted(id: rollout.id, report))
+    guard let watching = participant.record.active else {
+      Issue.record("there is no active rollout")
+      return
+    }
+    #expect(fifth == [.persist(participant.record), .watch(watching, report)])
+    let sixth = participant.handle(.watched(id: rollout.id, Outcome(.confirmed, "")))
+    let finished = FinishedRollout(
+      rollout: rollout, outcome: Outcome(.confirmed, ""), report: report)
+    #expect(sixth == [.conclude(finished), .persist(participant.record)])
+    #expect(participant.record.active == nil)
+    #expect(participant.record.last == finished)
+  }
+
+  @Test("a stale epoch is refused and leaves the state unchanged", arguments: [0, 1] as [UInt64])
+  func staleEpoch(epoch: UInt64) {
+    var participant = member(
+      after: prepared(rollout) + [
+        .decided(id: rollout.id, .abort, instant: nil, bootID: "", reason: "no")
+      ])
+    let before = participant.record
+    let effects = participant.handle(.prepare(exampleRollout(id: "00000000000000bb", epoch: epoch)))
+    guard case .vote(_, .no(let refusal))? = effects.first else {
+      Issue.record("it did not vote no: \(effects)")
+      return
+    }
+    #expect(refusal.code == .vote)
+    #expect(effects.count == 1)
+    #expect(participant.record == before)
+  }
+
+  @Test("a second rollout is refused as busy, naming the one that is active")
+  func secondRollout() {
+    for inputs in [[.prepare(rollout)], prepared(rollout), committed(rollout)] {
+      var participant = member(after: inputs)
+      let before = participant.record
+      let other = exampleRollout(id: "00000000000000bb", epoch: 9)
+      let effects = participant.handle(.prepare(other))
+      guard case .vote(other.id, .no(let refusal))? = effects.first, effects.count == 1 else {
+        Issue.record("it did not vote no: \(effects)")
+        return
+      }
+      #expect(refusal.code == .busy)
+      #expect(refusal.message.contains(rollout.id))
+      #expect(participant.record == before)
+    }
+  }
+
+  @Test("a rollout without this member is refused")
+  func notAMember() {
+    var participant = Participant(member: "z", record: ParticipantRecord())
+    let effects = participant.handle(.prepare(rollout))
+    guard case .vote(_, .no(let refusal))? = effects.first else {
+      Issue.record("it did not vote no: \(effects)")
+      return
+    }
+    #expect(refusal.code == .vote)
+    #expect(participant.record == ParticipantRecord())
+  }
+
+  @Test("prepare repeated is answered yes again without a second check")
+  func repeatedPrepare() {
+    var participant = member(after: prepared(rollout))
+    #expect(participant.handle(.prepare(rollout)) == [.vote(id: rollout.id, .yes)])
+    var assessing = member(after: [.prepare(rollout)])
+    #expect(assessing.handle(.prepare(rollout)) == [])
+  }
+
+  @Test("a failed check removes what was staged and votes no")
+  func failedCheck() {
+    var participant = member(after: [.prepare(rollout)])
+    let refusal = Refusal(.keyManager, "kms-1: refused")
+    #expect(
+      participant.handle(.assessed(rollout, .failure(refusal))) == [
+        .discard(rollout), .vote(id: rollout.id, .no(refusal)),
+      ])
+    #expect(participant.record.active == nil)
+  }
+
+  @Test("a check that ends after the abort leaves nothing staged and promises nothing")
+  func lateCheck() {
+    var participant = member(after: [
+      .prepare(rollout), .decided(id: rollout.id, .abort, instant: nil, bootID: "", reason: "late"),
+    ])
+    #expect(participant.handle(.assessed(rollout, .success(facts))) == [.discard(rollout)])
+    #expect(participant.record.active == nil)
+  }
+
+  @Test("abort after the vote removes the staged file and is remembered")
+  func abort() {
+    for inputs in [prepared(rollout), prepared(rollout) + [.accept(id: rollout.id, proposal)]] {
+      var participant = member(after: inputs)
+      let effects = participant.handle(
+        .decided(id: rollout.id, .abort, instant: nil, bootID: "", reason: "b said no"))
+      let finished = FinishedRollout(
+        rollout: rollout, outcome: Outcome(.aborted, "b said no"), report: nil)
+      #expect(
+        effects == [
+          .discard(rollout), .persist(participant.record), .conclude(finished),
+          .reply(.acknowledged),
+        ])
+      #expect(
+        participant.handle(.accept(id: rollout.id, proposal))
+          == [.reply(.ended(Outcome(.aborted, "b said no")))])
+    }
+  }
+
+  @Test("an abort that comes after commit is known changes nothing")
+  func abortAfterCommit() {
+    var participant = member(after: committed(rollout))
+    let before = participant.record
+    let effects = participant.handle(
+      .decided(id: rollout.id, .abort, instant: nil, bootID: "", reason: ""))
+    #expect(effects == [.reply(.acknowledged)])
+    #expect(participant.record == before)
+  }
+
+  @Test("a decision of a rollout that was never voted on is not acted on")
+  func unknownDecision() {
+    var participant = Participant(member: "a", record: ParticipantRecord())
+    let effects = participant.handle(
+      .decided(id: rollout.id, .commit, instant: instant, bootID: "boot", reason: ""))
+    #expect(effects == [.reply(.unknownRollout)])
+    var assessing = member(after: [.prepare(rollout)])
+    #expect(
+      assessing.handle(
+        .decided(id: rollout.id, .commit, instant: instant, bootID: "boot", reason: ""))
+        == [.reply(.unknownRollout)])
+  }
+
+  @Test("commit repeated arms once; restarted repeated watches once")
+  func repeated() {
+    var participant = member(after: committed(rollout))
+    #expect(
+      participant.handle(
+        .decided(id: rollout.id, .commit, instant: instant, bootID: "boot", reason: ""))
+        == [.reply(.acknowledged)])
+    _ = participant.handle(.restarted(id: rollout.id, report))
+    #expect(participant.handle(.restarted(id: rollout.id, report)) == [])
+  }
+
+  @Test("a promise to a higher ballot outranks the coordinator's proposal")
+  func promise() {
+    var participant = member(after: prepared(rollout))
+    let higher = Ballot(round: 1, proposer: "b")
+    let effects = participant.handle(.promise(id: rollout.id, higher))
+    #expect(effects == [.persist(participant.record), .reply(.promised(nil))])
+    #expect(
+      participant.handle(.accept(id: rollout.id, proposal)) == [.reply(.outranked(higher))])
+  }
+
+  @Test("a promise gives the proposal that was accepted before")
+  func promiseAfterAccept() {
+    var participant = member(after: prepared(rollout) + [.accept(id: rollout.id, proposal)])
+    let effects = participant.handle(.promise(id: rollout.id, Ballot(round: 1, proposer: "b")))
+    #expect(effects.last == .reply(.promised(proposal)))
+  }
+
+  @Test("after a restart of the agent a committed rollout is armed and a watched one watched again")
+  func restartOfTheAgent() {
+    let one = member(after: committed(rollout))
+    var again = Participant(member: "a", record: one.record)
+    guard let active = one.record.active else {
+      Issue.record("there is no active rollout")
+      return
+    }
+    #expect(again.handle(.started) == [.arm(active, instant, bootID: "boot")])
+    let two = member(after: committed(rollout) + [.restarted(id: rollout.id, report)])
+    var watching = Participant(member: "a", record: two.record)
+    guard let watched = two.record.active else {
+      Issue.record("there is no active rollout")
+      return
+    }
+    #expect(watching.handle(.started) == [.watch(watched, report)])
+  }
+
+  @Test("after a restart of the agent a rollout in doubt is neither acted on nor forgotten")
+  func inDoubt() {
+    for inputs in [prepared(rollout), prepared(rollout) + [.accept(id: rollout.id, proposal)]] {
+      let before = member(after: inputs)
+      var again = Participant(member: "a", record: before.record)
+      #expect(again.handle(.started) == [])
+      #expect(again.record.active?.rollout == rollout)
+    }
+  }
+
+  @Test("nothing but commit leads to an instant, in any order of inputs")
+  func noRestartWithoutCommit() {
+    // Every sequence of four inputs without a commit: none may arm or watch.
+    let inputs: [ParticipantInput] = [
+      .started, .prepare(rollout), .assessed(rollout, .success(facts)),
+      .assessed(rollout, .failure(Refusal(.validation, ""))), .accept(id: rollout.id, proposal),
+      .promise(id: rollout.id, Ballot(round: 2, proposer: "b")),
+      .decided(id: rollout.id, .abort, instant: nil, bootID: "", reason: ""),
+      .restarted(id: rollout.id, report), .watched(id: rollout.id, Outcome(.confirmed, "")),
+    ]
+    for code in 0..<(inputs.count * inputs.count * inputs.count * inputs.count) {
+      var participant = Participant(member: "a", record: ParticipantRecord())
+      var rest = code
+      for _ in 0..<4 {
+        for effect in participant.handle(inputs[rest % inputs.count]) {
+          switch effect {
+          case .arm, .watch: Issue.record("it acted without commit in sequence \(code)")
+          default: break
+          }
+        }
+        rest /= inputs.count
+      }
+    }
+  }
+}
