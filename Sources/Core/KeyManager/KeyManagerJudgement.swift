@@ -44,29 +44,24 @@ public enum KeyManagerJudgement {
   private static func judge(
     _ report: EndpointReport, _ settings: KeyManagerSettings
   ) -> [Finding] {
-    var findings: [Finding] = []
-    for stage in ProbeStage.allCases where stage != .write {
-      guard let result = report[stage], result.verdict != .notChecked else {
-        // An endpoint is right only if every stage says so.
-        findings.append(
-          finding(
-            .error, "kms-probe-\(stage.rawValue)", "MINIO_KMS_SERVER",
-            "\(report.endpoint): \(stage.title) was not checked"
-              + (report[stage].map { ": \($0.detail)" } ?? ""), "Try again"))
-        return findings
-      }
-      switch result.verdict {
-      case .fine, .notChecked: break
-      case .degraded:
-        findings.append(
-          finding(
-            .warning, "kms-probe-\(stage.rawValue)", "MINIO_KMS_SERVER",
-            "\(report.endpoint): \(stage.title): \(result.detail)", stage.remedy))
-      case .failed where result.reason == .keyMissing: return findings
-      case .failed:
-        findings.append(failure(report, result, settings))
-        return findings
-      }
+    let needed = ProbeStage.allCases.filter { $0 != .write }
+    var findings = needed.compactMap { stage -> Finding? in
+      guard let result = report[stage], result.verdict == .degraded else { return nil }
+      return finding(
+        .warning, "kms-probe-\(stage.rawValue)", "MINIO_KMS_SERVER",
+        "\(report.endpoint): \(stage.title): \(result.detail)", stage.remedy)
+    }
+    if let failed = needed.lazy.compactMap({ report[$0] }).first(where: { $0.verdict == .failed }) {
+      if failed.reason != .keyMissing { findings.append(failure(report, failed, settings)) }
+    } else if let stage = needed.first(where: {
+      (report[$0]?.verdict ?? .notChecked) == .notChecked
+    }) {
+      // An endpoint is right only if every stage says so.
+      findings.append(
+        finding(
+          .error, "kms-probe-\(stage.rawValue)", "MINIO_KMS_SERVER",
+          "\(report.endpoint): \(stage.title) was not checked"
+            + (report[stage].map { ": \($0.detail)" } ?? ""), "Try again"))
     }
     return findings
   }

@@ -20,7 +20,7 @@ public struct Instant: Sendable, Hashable, Comparable, Codable {
   /// How much later `self` is than `earlier`, in nanoseconds; negative if it is earlier.
   public func nanoseconds(since earlier: Instant) -> Int64 { nanoseconds - earlier.nanoseconds }
 
-  /// How much later `self` is than `earlier`, in whole milliseconds rounded down.
+  /// How much later `self` is than `earlier`, in whole milliseconds, rounded toward zero.
   public func milliseconds(since earlier: Instant) -> Int {
     Int((nanoseconds - earlier.nanoseconds) / 1_000_000)
   }

@@ -1,1 +1,29 @@
-@main enum Main { static func main() {} }
+import Glibc
+import LinuxIO
+import Model
+import Systemd
+
+/// The bare program of the benchmark: what remains of a coordinated restart when everything else is taken away.
+///
+/// `instant-restart --unit UNIT --at NANOSECONDS` opens the bus, sleeps until that instant of CLOCK_BOOTTIME,
+/// asks for the restart, and prints when it really asked and when the job was queued.
+@main enum Main {
+  static func main() {
+    Signals.prepare()
+    let words = CommandLine.arguments
+    guard words.count == 5, words[1] == "--unit", words[3] == "--at", let at = Int64(words[4]) else {
+      fputs("usage: instant-restart --unit UNIT --at NANOSECONDS\n", stderr)
+      exit(64)
+    }
+    do {
+      let bus = try SystemBus()
+      _ = try bus.unit(words[2], deadline: .inMilliseconds(5_000))
+      Clock.sleep(until: Instant(nanoseconds: at))
+      let ticket = try bus.restart(words[2], deadline: .inMilliseconds(60_000))
+      print("\(ticket.requested.nanoseconds) \(ticket.queued.nanoseconds)")
+    } catch {
+      fputs("instant-restart: \(error)\n", stderr)
+      exit(1)
+    }
+  }
+}

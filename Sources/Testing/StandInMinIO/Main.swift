@@ -1,1 +1,40 @@
-@main enum Main { static func main() {} }
+import Glibc
+import LinuxIO
+import Model
+
+/// A stand-in for the AIStor server, written from what is public about it: enough of its start, its messages
+/// and its health endpoints for the lab. It stores no objects.
+@main enum Main {
+  static func main() {
+    Signals.prepare()
+    var values: [String: String] = [:]
+    for variable in (try? ProcessEnvironment.read(pid: getpid())) ?? [] {
+      values[variable.name] = variable.value.reveal()
+    }
+    let words = Array(CommandLine.arguments.dropFirst())
+    if words == ["--version"] {
+      print("minio version RELEASE.2026-01-01T00-00-00Z (stand-in)\nLicense: MinIO AIStor License")
+      return
+    }
+    do throws(ServerArguments.Problem) {
+      let arguments = try ServerArguments(words, home: values["HOME"] ?? "/")
+      if arguments.pools.isEmpty { throw ServerArguments.Problem(text: "no drive is named") }
+      let environment = ServerEnvironment(values)
+      let console = Console(
+        json: arguments.json, quiet: arguments.quiet, logDirectory: arguments.logDirectory)
+      let thread = try? Thread.start("server") {
+        var server = Server(arguments, environment)
+        server.start()
+      }
+      if thread == nil { console.fatal("Unable to start the server: no thread") }
+      while Signals.wait(until: nil) != .stop {}
+      console.info("Exiting on signal: TERMINATED")
+      Notify.stopping()
+      exit(0)
+    } catch {
+      let usage = "Incorrect Usage: \(error.text)\n\nUSAGE:\n  minio server [FLAGS] DIR...\n"
+      _ = write(2, usage, usage.utf8.count)
+      exit(1)
+    }
+  }
+}

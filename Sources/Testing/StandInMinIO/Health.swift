@@ -1,0 +1,80 @@
+import LinuxIO
+import Model
+import Wire
+
+/// The health endpoints (facts, section D.6) and what they need to know.
+final class Health: Sendable {
+  /// How far the start has come.
+  struct Progress {
+    /// The object layer is there.
+    var initialised = false
+    /// Identities and policies could be read.
+    var identitiesOnline = false
+  }
+
+  let progress = Lock(Progress())
+  private let peers: [Peer]
+  private let client: KeyManagerClient?
+  private let writeQuorum: Int
+
+  /// `drives` are all of the deployment's, one to a node.
+  init(peers: [Peer], drives: Int, client: KeyManagerClient?) {
+    self.peers = peers
+    self.client = client
+    let parity =
+      switch drives {
+      case ...1: 0
+      case 2...3: 1
+      case 4...5: 2
+      case 6...7: 3
+      default: 4
+      }
+    let data = drives - parity
+    writeQuorum = data == parity ? data + 1 : data
+  }
+
+  /// The answer to a request. Blocks while the Key Manager or the peers are asked.
+  func answer(_ request: HTTPRequest) -> HTTPResponse? {
+    guard ["GET", "HEAD"].contains(request.method) else { return nil }
+    let now = progress.withLock { $0 }
+    let offline: HTTPHeaders =
+      now.initialised ? [:] : ["x-minio-server-status": "offline"]
+    switch request.path {
+    case "/minio/health/live": return HTTPResponse(200, headers: offline)
+    case "/minio/health/ready":
+      if let status = client?.healthStatus() { return HTTPResponse(status, headers: offline) }
+      return HTTPResponse(200, headers: offline)
+    case "/minio/health/cluster", "/minio/health/cluster/read":
+      if !now.initialised { return HTTPResponse(503, headers: offline) }
+      if !now.identitiesOnline {
+        return HTTPResponse(503, headers: ["x-minio-server-status": "iam-offline"])
+      }
+      let online = 1 + livePeers()
+      let read = request.path.hasSuffix("/read")
+      let quorum = read ? max(1, (peers.count + 1) / 2) : writeQuorum
+      let headers: HTTPHeaders = [read ? "x-minio-read-quorum" : "x-minio-write-quorum": "\(quorum)"]
+      if online < quorum { return HTTPResponse(503, headers: headers) }
+      let last = request.query("maintenance") == "true" && online - 1 < quorum
+      return HTTPResponse(last ? 412 : 200, headers: headers)
+    default: return nil
+    }
+  }
+
+  /// How many peers are up. Blocks for at most a second.
+  private func livePeers() -> Int {
+    let deadline = Instant.inMilliseconds(1_000)
+    let state = Lock((live: 0, left: peers.count))
+    for peer in peers {
+      let thread = try? Thread.start("live") {
+        let live = peer.get("/minio/health/live", until: deadline)?.status == 200
+        state.update {
+          $0.left -= 1
+          if live { $0.live += 1 }
+        }
+      }
+      if thread == nil { state.update { $0.left -= 1 } }
+    }
+    let counted = state.wait(until: deadline) { $0.left == 0 ? $0.live : nil }
+    return counted ?? state.withLock { $0.live }
+  }
+}

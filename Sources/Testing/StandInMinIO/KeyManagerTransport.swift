@@ -1,0 +1,110 @@
+import Glibc
+import KeyManager
+import LinuxIO
+import Model
+import TLS
+import Wire
+
+/// HTTPS to one Key Manager host, as the server's client speaks it (facts, sections A.3, A.4): mutual TLS with
+/// the API key, the system's roots and those in the certificates directory.
+struct KeyManagerTransport: Sendable {
+  /// Why there was no answer.
+  struct Problem: Error { var text: String }
+
+  private let context: ProbeTLSContext
+
+  /// Blocks on the disk. Roots that cannot be read are passed over, as the server does.
+  init(apiKey: APIKey, authoritiesDirectory: String) throws(KMSSettings.Problem) {
+    let roots = ((try? Self.files(in: authoritiesDirectory)) ?? []).compactMap { path in
+      (try? FileReading.read(path, limitBytes: 1 << 20)).map {
+        String(decoding: $0.bytes, as: UTF8.self)
+      }
+    }
+    do throws(CertificateFailure) {
+      let client = try apiKey.withPrivateKeyInfo { info throws(CertificateFailure) in
+        // The bare key is what a PKCS#8 without a public half ends with.
+        let bare = Array(info.suffix(apiKey.kind.byteCount))
+        return try ClientCertificate.selfSigned(
+          apiKey.kind == .ed25519 ? .ed25519(seed: bare) : .ecdsa(scalar: bare),
+          commonName: apiKey.identity.text)
+      }
+      let readable = roots.filter { (try? CertificateInfo(pem: $0)) != nil }
+      context = try .verifying(extraRootsPEM: readable, client: client)
+    } catch { throw .unusable(error.description) }
+  }
+
+  /// Sends a request and takes the answer. Blocks for at most 30 s to connect and 60 s in all.
+  func post(
+    to host: String, path: String, body: [UInt8]
+  ) throws(Problem) -> (status: Int, body: [UInt8]) {
+    // What follows a slash in the endpoint is part of the URL.
+    let authority = host.prefix { $0 != "/" }
+    guard let place = HostPort(String(authority), defaultPort: 443) else {
+      throw Problem(text: "dial tcp: lookup \(authority): no such host")
+    }
+    do {
+      let dial = Instant.inMilliseconds(30_000)
+      var reached: Result<Socket, SocketFailure> = .failure(.noSuchHost("look up \(place.host)"))
+      for address in try Resolver.resolve(place.host, port: place.port, until: dial) {
+        reached = Result { () throws(SocketFailure) in try Socket.connect(to: address, until: dial) }
+        if case .success = reached { break }
+      }
+      let socket = try reached.get()
+      let deadline = Instant.inMilliseconds(60_000)
+      let session = try context.connect(
+        over: socket, host: place.host, until: .inMilliseconds(10_000))
+      let request = HTTPRequest(
+        "POST", path,
+        headers: ["content-type": "application/octet-stream", "accept": "application/*"], body: body)
+      try session.write(request.bytes(host: String(authority), closes: true), until: deadline)
+      var parser = HTTPResponseParser(bodyLimit: 1 << 20)
+      while true {
+        if let answer = try parser.next() {
+          session.close(until: deadline)
+          return (answer.status, answer.body)
+        }
+        parser.feed(try session.read(upTo: 16 << 10, until: deadline))
+      }
+    } catch let failure as SocketFailure {
+      throw Problem(text: Self.text(failure, place))
+    } catch let failure as TLSFailure {
+      throw Problem(text: Self.text(failure))
+    } catch { throw Problem(text: "\(error)") }
+  }
+
+  private static func text(_ failure: SocketFailure, _ place: HostPort) -> String {
+    switch failure {
+    case .noSuchHost: "dial tcp: lookup \(place.host): no such host"
+    case .refused: "dial tcp \(place.text): connect: connection refused"
+    case .timedOut: "dial tcp \(place.text): i/o timeout"
+    case .unreachable: "dial tcp \(place.text): connect: no route to host"
+    default: "dial tcp \(place.text): \(failure)"
+    }
+  }
+
+  private static func text(_ failure: TLSFailure) -> String {
+    switch failure.kind {
+    case .unknownAuthority:
+      "tls: failed to verify certificate: x509: certificate signed by unknown authority"
+    case .nameMismatch: "tls: failed to verify certificate: x509: certificate is not valid for host"
+    case .certificateExpired:
+      "tls: failed to verify certificate: x509: certificate has expired or is not yet valid"
+    case .closed: "EOF"
+    case .timedOut: "net/http: TLS handshake timeout"
+    default: failure.description
+    }
+  }
+
+  private static func files(in directory: String) throws(Errno) -> [String] {
+    guard let stream = opendir(directory) else { throw Errno(errno, "open \(directory)") }
+    defer { closedir(stream) }
+    var paths: [String] = []
+    while let entry = readdir(stream) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+        pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      if !name.hasPrefix(".") { paths.append("\(directory)/\(name)") }
+    }
+    return paths.sorted()
+  }
+}

@@ -1,0 +1,28 @@
+import LinuxIO
+import Model
+import Wire
+
+/// Another node of the deployment.
+struct Peer: Sendable {
+  let place: HostPort
+
+  /// Asks it over HTTP; nil unless it answers in time. Blocks until then.
+  func get(_ path: String, until deadline: Instant) -> HTTPResponse? {
+    do {
+      let addresses = try Resolver.resolve(place.host, port: place.port, until: deadline)
+      guard let address = addresses.first else { return nil }
+      let socket = try Socket.connect(to: address, until: deadline)
+      try socket.write(
+        HTTPRequest("GET", path).bytes(host: place.text, closes: true), until: deadline)
+      var parser = HTTPResponseParser(bodyLimit: 256 << 10)
+      while true {
+        if let response = try parser.next() { return response }
+        let bytes = try socket.read(upTo: 16 << 10, until: deadline)
+        if bytes.isEmpty { return try parser.end() }
+        parser.feed(bytes)
+      }
+    } catch {
+      return nil
+    }
+  }
+}

@@ -1,0 +1,192 @@
+import Digests
+import Glibc
+import LinuxIO
+import Model
+import Wire
+
+/// One start of the server, in the real one's order (facts, sections A.6 and D.4).
+struct Server {
+  private let arguments: ServerArguments
+  private let console: Console
+  private var environment: ServerEnvironment
+
+  init(_ arguments: ServerArguments, _ environment: ServerEnvironment) {
+    self.arguments = arguments
+    self.environment = environment
+    console = Console(
+      json: arguments.json, quiet: arguments.quiet, logDirectory: arguments.logDirectory)
+  }
+
+  /// Blocks until the server serves; ends the process when it cannot.
+  mutating func start() {
+    do throws(ServerEnvironment.Problem) {
+      try environment.loadConfigurationFile()
+    } catch { console.fatal("Unable to read the config environment file: \(error.text)") }
+    let drives: [Drive]
+    do throws(ServerArguments.Problem) {
+      drives = try arguments.endpoints()
+    } catch { console.fatal("Invalid command line arguments: \(error.text)") }
+
+    let client = keyManager()
+    checkCredentials()
+
+    let hosts = drives.compactMap(\.host)
+    let distributed = !hosts.isEmpty
+    guard let own = drives.first(where: { $0.host.map(Self.isThisHost) ?? true }) else {
+      console.fatal("Unable to prepare the list of endpoints: no drive is on this host")
+    }
+    let peers = hosts.filter { $0 != own.host }.map(Peer.init)
+    let configuration = SystemConfiguration(
+      checksum: Self.checksum(), endpointCount: drives.count,
+      commandLine: arguments.pools.joined(separator: " "),
+      environment: environment.fingerprints { Digest.ofFields([$0]).hex })
+    let health = Health(peers: peers, drives: drives.count, client: client)
+    listen(health, configuration)
+
+    do throws(Errno) {
+      try Bootstrap(configuration: configuration, peers: peers, console: console).wait()
+    } catch { console.fatal("Unable to start the server: \(error)") }
+
+    let backend: Backend
+    do throws(Errno) {
+      backend = try Backend(drive: own.path)
+    } catch { console.fatal("Unable to initialize backend: \(error)") }
+    health.progress.update { $0.initialised = true }
+    let began = Clock.now()
+    if distributed { console.info("Waiting for all MinIO sub-systems to be initialize...") }
+    let online = readConfiguration(backend, client)
+    health.progress.update { $0.identitiesOnline = online }
+    let elapsed = "\(Clock.now().milliseconds(since: began))ms"
+    if distributed {
+      console.info("All MinIO sub-systems initialized successfully in \(elapsed)")
+    }
+    Notify.ready(status: "serving")
+    if distributed && online {
+      console.info("IAM load(startup) finished. (duration: \(elapsed))")
+    }
+    banner(distributed, own.host?.host ?? "127.0.0.1")
+  }
+
+  /// A client of the Key Manager, after a first data key; nil without a KMS (facts, section A.6).
+  private func keyManager() -> KeyManagerClient? {
+    let client: KeyManagerClient
+    do throws(KMSSettings.Problem) {
+      let settings = try KMSSettings(environment)
+      guard case .keyManager(let hosts, let enclave, let keyName, let apiKey) = settings else {
+        return nil
+      }
+      client = KeyManagerClient(
+        hosts: hosts, enclave: enclave, keyName: keyName,
+        transport: try KeyManagerTransport(
+          apiKey: apiKey, authoritiesDirectory: "\(arguments.certificatesDirectory)/CAs"))
+    } catch { console.fatal(error.text) }
+
+    var failure: KeyManagerClient.Failure?
+    do throws(KeyManagerClient.Failure) {
+      _ = try client.generate(associatedData: "{}")
+    } catch { failure = error }
+    if failure?.isKeyNotFound == true {
+      failure = nil
+      do throws(KeyManagerClient.Failure) {
+        try client.create()
+      } catch { failure = error.isKeyExists ? nil : error }
+    }
+    if let failure, !failure.isPermission {
+      console.fatal(
+        "Failed to connect to KMS: failed to generate data key with KMS key: \(failure.text)")
+    }
+    return client
+  }
+
+  private func checkCredentials() {
+    let user = environment.get("MINIO_ROOT_USER")
+    let password = environment.get("MINIO_ROOT_PASSWORD")
+    if user.isEmpty && password.isEmpty { return }
+    if user.utf8.count < 3 || password.utf8.count < 8 {
+      console.fatal(
+        "Unable to validate credentials inherited from the shell environment: Invalid credentials")
+    }
+  }
+
+  private func listen(_ health: Health, _ configuration: SystemConfiguration) {
+    let common = Array(configuration.text.utf8)
+    do {
+      let server = try WebServer(on: arguments.address) { request in
+        if request.path == SystemConfiguration.path { return HTTPResponse(200, body: common) }
+        return health.answer(request) ?? HTTPResponse(403)
+      }
+      try server.start()
+    } catch let failure as SocketFailure {
+      if case .system(let errno) = failure, errno.code == EADDRINUSE {
+        console.fatal("Unable to start the server: Specified port is already in use")
+      }
+      console.fatal("Unable to start the server: \(failure)")
+    } catch { console.fatal("Unable to start the server: \(error)") }
+  }
+
+  /// Reads what is encrypted on the drive, and encrypts it for a new key. False, with the server's lines about
+  /// it, if not all of it can be read (facts, section A.7).
+  private func readConfiguration(_ backend: Backend, _ client: KeyManagerClient?) -> Bool {
+    let data = String(decoding: Backend.associatedData, as: UTF8.self)
+    do {
+      let sealed = try backend.sealed()
+      guard let client else {
+        if sealed.isEmpty { return true }
+        return cannotRead("decryption failed: ciphertext is not authentic (*errors.errorString)")
+      }
+      for part in sealed {
+        try client.decrypt(part.ciphertext, keyName: part.keyName, associatedData: data)
+      }
+      if !sealed.contains(where: { $0.keyName == client.keyName }) {
+        let ciphertext = try client.generate(associatedData: data)
+        try backend.append(.init(keyName: client.keyName, ciphertext: ciphertext))
+      }
+      return true
+    } catch let failure as KeyManagerClient.Failure {
+      return cannotRead("failed to decrypt ciphertext with KMS key: \(failure.text) (kms.Error)")
+    } catch {
+      return cannotRead("\(error)")
+    }
+  }
+
+  private func cannotRead(_ text: String) -> Bool {
+    console.error(
+      "config", "Unable to initialize config, some features may be missing: \(text)")
+    console.error(
+      "iam", "Unable to initialize IAM sub-system, some users may not be available: \(text)")
+    return false
+  }
+
+  private func banner(_ distributed: Bool, _ host: String) {
+    let dashes = String(repeating: "-", count: 27)
+    let port = arguments.address.port
+    if distributed { console.startup(dashes) }
+    for line in [
+      "MinIO AIStor Server", "Copyright: 2015-2026 MinIO, Inc.", "License: MinIO AIStor License",
+      "Version: RELEASE.2026-01-01T00-00-00Z (stand-in)",
+      "API: http://\(host):\(port)  http://127.0.0.1:\(port) ",
+      "WebUI: http://\(host):\(port + 1)  http://127.0.0.1:\(port + 1) ", "",
+      "Docs: https://docs.min.io",
+    ] { console.startup(line) }
+    if distributed { console.startup(dashes) }
+  }
+
+  /// Of the running program: enough of it to tell two builds apart, without reading megabytes at each start.
+  private static func checksum() -> String {
+    let file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC)
+    defer { close(file) }
+    var facts = stat()
+    fstat(file, &facts)
+    var bytes = [UInt8](repeating: 0, count: 64 << 10)
+    let count = pread(file, &bytes, bytes.count, 0)
+    return Digest.sha256(Array("\(facts.st_size) ".utf8) + bytes.prefix(max(0, count))).hex
+  }
+
+  private static func isThisHost(_ place: HostPort) -> Bool {
+    var name = [CChar](repeating: 0, count: 256)
+    gethostname(&name, name.count - 1)
+    let own = String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    return place.host == own || place.host.hasPrefix("\(own).") || place.host == "localhost"
+      || place.host == "127.0.0.1"
+  }
+}

@@ -1,0 +1,40 @@
+import Model
+import Testing
+
+@Suite struct SecretTests {
+  @Test("a secret shows itself in no way but reveal()")
+  func neverShown() {
+    let secret = Secret("hunter2")
+    let change = SettingChange(name: "MINIO_KMS_API_KEY", value: secret)
+    var dumped = ""
+    dump(secret, to: &dumped)
+    dump(change, to: &dumped)
+    dump([secret], to: &dumped)
+    let shown = [
+      "\(secret)", secret.description, secret.debugDescription, String(describing: secret),
+      String(reflecting: secret), "\([secret])", "\(Optional(secret) as Any)", "\(change)",
+      String(reflecting: change), dumped,
+    ]
+    for text in shown { #expect(!text.contains("hunter2")) }
+    #expect("\(secret)" == "<redacted>")
+    #expect(Mirror(reflecting: secret).children.isEmpty)
+    #expect(secret.reveal() == "hunter2")
+  }
+
+  @Test(
+    "variables that hold a secret are known by their names",
+    arguments: [
+      ("MINIO_KMS_API_KEY", true), ("MINIO_KMS_KES_API_KEY", true), ("MINIO_ROOT_PASSWORD", true),
+      ("MINIO_SECRET_KEY", true), ("MINIO_ACCESS_KEY", true), ("MINIO_KMS_SECRET_KEY", true),
+      ("MINIO_LICENSE", true), ("MINIO_CERT_PASSWD", true), ("MINIO_PROMETHEUS_AUTH_TOKEN", true),
+      ("MINIO_IDENTITY_OPENID_CLIENT_SECRET", true), ("MINIO_KMS_KES_KEY_PASSWORD", true),
+      ("minio_kms_api_key", true),
+      ("MINIO_KMS_SSE_KEY", false), ("MINIO_KMS_SERVER", false), ("MINIO_KMS_ENCLAVE", false),
+      ("MINIO_KMS_KES_KEY_NAME", false), ("MINIO_KMS_KES_KEY_FILE", false),
+      ("MINIO_VOLUMES", false),
+      ("MINIO_OPTS", false), ("MINIO_SERVER_URL", false),
+    ])
+  func variables(name: String, isSecret: Bool) {
+    #expect(SecretVariables.contains(name) == isSecret)
+  }
+}
