@@ -48,7 +48,7 @@ public protocol JournalPort: Sendable {
 
 /// A running delivery of journal entries.
 public protocol JournalSubscription: Sendable {
-  /// Ends the delivery; nothing is delivered after it returns.
+  /// Ends the delivery; an entry that is being delivered is the last. Does not block.
   func stop()
 }
 

@@ -17,7 +17,8 @@ public final class Listener: Sendable {
     self.address = address
   }
 
-  /// Listens on the first address of `place`; port 0 takes any free one. Blocks only to look up a name.
+  /// Listens on the first address of `place`; port 0 takes any free one. Blocks only to look up a
+  /// name.
   ///
   /// `::` accepts IPv4 too, unless the host's net.ipv6.bindv6only says otherwise.
   public static func bind(
@@ -44,7 +45,8 @@ public final class Listener: Sendable {
 
   /// Blocks until a connection comes (a socket) or ``shutdown()`` was called (nil).
   ///
-  /// Throws what is no fault of a single connection, such as EMFILE: the caller should wait before it comes again.
+  /// Throws what is no fault of a single connection, such as EMFILE: the caller should wait before
+  /// it comes again.
   public func accept() throws(Errno) -> Socket? {
     let attempt = "accept on \(address)"
     var entries = [
@@ -73,9 +75,11 @@ public final class Listener: Sendable {
     }
   }
 
-  /// Wakes ``accept()``, for good. From any thread; does not block. The port is free when the listener is released.
+  /// Wakes ``accept()``, for good. From any thread; does not block. The port is free when the
+  /// listener is released.
   public func shutdown() {
-    // In this order: accept(2) fails on a socket that is shut down, which must not look like an error.
+    // In this order: accept(2) fails on a socket that is shut down, which must not look like an
+    // error.
     _ = kt_eventfd_signal(wake.raw)
     _ = Glibc.shutdown(descriptor.raw, Int32(SHUT_RDWR))
   }

@@ -4,8 +4,8 @@ public import Model
 
 /// A connected TCP socket: non-blocking inside, blocking with a deadline outside.
 ///
-/// Any thread may call ``interruptReading()`` and ``interrupt()``; one thread at a time reads, one writes. It is closed
-/// when the last reference goes. No call raises SIGPIPE.
+/// Any thread may call ``interruptReading()`` and ``interrupt()``; one thread at a time reads, one
+/// writes. It is closed when the last reference goes. No call raises SIGPIPE.
 public final class Socket: Sendable {
   /// Who is at the other end.
   public let peer: SocketAddress
@@ -40,7 +40,8 @@ public final class Socket: Sendable {
     return Socket(descriptor, peer: address)
   }
 
-  /// Blocks until something has come, at most `count` bytes of it, or the deadline; empty at the end of the stream.
+  /// Blocks until something has come, at most `count` bytes of it, or the deadline; empty at the
+  /// end of the stream.
   ///
   /// Nothing is allocated before there is something to read.
   public func read(
@@ -92,22 +93,21 @@ public final class Socket: Sendable {
     return poll(&entry, 1, 0) > 0
   }
 
-  /// Makes this and every later read come to its end; what is being written still goes out. Does not block.
+  /// Makes this and every later read come to its end; what is being written still goes out. Does
+  /// not block.
   public func interruptReading() { _ = shutdown(descriptor.raw, Int32(SHUT_RD)) }
 
   /// Makes this and every later call come to its end. Does not block.
   public func interrupt() { _ = shutdown(descriptor.raw, Int32(SHUT_RDWR)) }
 
-  /// Blocks until the other side has closed too, or sent much more, or the deadline: closes without a reset.
+  /// Blocks until the other side has closed too, or the deadline: an end without a reset.
   ///
-  /// A socket closed with unread bytes sends a reset, which can take away the last answer from the other side before it
-  /// has read it (RFC 9112, 9.6). So: say that nothing more will come, then read and drop.
+  /// A socket closed with unread bytes sends a reset, which can take away the last answer from the
+  /// other side before it has read it (RFC 9112, 9.6). So: say that nothing more will come, then
+  /// read and drop.
   public func finish(until deadline: Instant) {
     _ = shutdown(descriptor.raw, Int32(SHUT_WR))
-    var left = 64
-    while left > 0, let bytes = try? read(upTo: 16 << 10, until: deadline), !bytes.isEmpty {
-      left -= 1
-    }
+    while let bytes = try? read(upTo: 16 << 10, until: deadline), !bytes.isEmpty {}
   }
 }
 
@@ -119,9 +119,10 @@ private func waitFor(
   var entry = pollfd(fd: descriptor, events: events, revents: 0)
   while true {
     let milliseconds = deadline.remainingMilliseconds()
+    // Before poll: a peer that never stops sending must not outrun the deadline.
+    if milliseconds == 0 { throw .timedOut(attempt()) }
     let (ready, code) = (poll(&entry, 1, milliseconds), errno)
     if ready > 0 { return }
-    if ready == 0 && milliseconds == 0 { throw .timedOut(attempt()) }
     if ready == -1 && code != EINTR { throw SocketFailure(code, attempt()) }
   }
 }

@@ -19,7 +19,8 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
     self.bytes = Array(bytes[..<size])
   }
 
-  /// Has the kernel write an address (accept, getsockname) by `fill`; nil if it wrote none that we know.
+  /// Has the kernel write an address (accept, getsockname) by `fill`; nil if it wrote none that we
+  /// know.
   init?(filledBy fill: (UnsafeMutableRawPointer, UnsafeMutablePointer<UInt32>) -> Bool) {
     var storage = sockaddr_storage()
     var length = UInt32(MemoryLayout<sockaddr_storage>.size)

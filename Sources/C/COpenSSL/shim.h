@@ -18,3 +18,46 @@
 #if OPENSSL_VERSION_NUMBER < 0x30000000L
 #error "Keyturn needs OpenSSL 3.0 or later"
 #endif
+
+static inline void kt_ctx_options(SSL_CTX *context, int minimum_version) {
+  SSL_CTX_set_min_proto_version(context, minimum_version);
+  SSL_CTX_set_options(context, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+  SSL_CTX_set_num_tickets(context, 0);
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+  // An idle connection keeps no record buffers.
+  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+}
+
+static inline int kt_ctx_add_chain(SSL_CTX *context, X509 *certificate) {
+  return (int)SSL_CTX_add1_chain_cert(context, certificate);
+}
+
+static inline int kt_ssl_set_server_name(SSL *session, const char *name) {
+  return (int)SSL_set_tlsext_host_name(session, name);
+}
+
+/// What is in a memory BIO, not copied; valid until the BIO changes.
+static inline long kt_bio_data(BIO *bio, const char **bytes) {
+  return BIO_get_mem_data(bio, (char **)bytes);
+}
+static inline void kt_bio_reset(BIO *bio) { (void)BIO_reset(bio); }
+
+static inline EVP_PKEY *kt_generate_p256(void) { return EVP_EC_gen("P-256"); }
+
+static inline int kt_error_reason(unsigned long code) { return ERR_GET_REASON(code); }
+static inline int kt_error_library(unsigned long code) { return ERR_GET_LIB(code); }
+
+static inline int kt_general_name_count(const GENERAL_NAMES *names) {
+  return sk_GENERAL_NAME_num(names);
+}
+/// The text of the name at `index` if it is a URI (`want` GEN_URI) or a DNS name (GEN_DNS), else NULL.
+static inline const ASN1_STRING *kt_general_name_text(const GENERAL_NAMES *names, int index,
+                                                      int want) {
+  const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, index);
+  if (!name || name->type != want) return NULL;
+  return want == GEN_URI ? name->d.uniformResourceIdentifier : name->d.dNSName;
+}
+
+static inline void kt_print_name(BIO *bio, const X509_NAME *name) {
+  X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253);
+}

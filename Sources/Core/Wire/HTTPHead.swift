@@ -23,8 +23,8 @@ struct HTTPHead {
 
   /// The length of the body by its Content-Length fields; nil if there is none.
   ///
-  /// RFC 9112, 6.3: a list or several fields might be read differently by two programs on the way, so only one
-  /// field with one number counts, even though equal ones could be merged.
+  /// RFC 9112, 6.3: a list or several fields might be read differently by two programs on the way,
+  /// so only one field with one number counts, even though equal ones could be merged.
   func contentLength(status: Int) throws(HTTPViolation) -> Int? {
     let values = headers.all("content-length")
     if values.isEmpty { return nil }
@@ -59,8 +59,8 @@ struct HTTPHeadReader {
         try checkLine(scanned - lineStart - 1)
         continue
       }
-      // RFC 9112, 2.2: a recipient MAY take a bare LF as the end of a line; one that does can be made to see another
-      // message than a stricter one, so it is refused.
+      // RFC 9112, 2.2: a recipient MAY take a bare LF as the end of a line; one that does can be
+      // made to see another message than a stricter one, so it is refused.
       guard scanned - 2 >= lineStart, buffer[scanned - 2] == 0x0D else {
         throw HTTPViolation(status, "a line of the head does not end with CR LF")
       }
@@ -105,16 +105,19 @@ struct HTTPHeadReader {
     var head = HTTPHead(startLine: Array(buffer[lines[0]]))
     for line in lines.dropFirst() {
       let bytes = buffer[line]
-      // RFC 9112, 5.2: a line that begins with white space continues the one before; obsolete, refused.
+      // RFC 9112, 5.2: a line that begins with white space continues the one before; obsolete,
+      // refused.
       if bytes.first == 0x20 || bytes.first == 0x09 {
         throw HTTPViolation(status, "a header field is folded")
       }
-      // RFC 9112, 5.1: no white space is allowed between the name and the colon; isToken sees to that.
+      // RFC 9112, 5.1: no white space is allowed between the name and the colon; isToken sees to
+      // that.
       guard let colon = bytes.firstIndex(of: 0x3A), colon > bytes.startIndex,
         bytes[..<colon].allSatisfy(HTTPSyntax.isToken)
       else { throw HTTPViolation(status, "a header field's name is not a token") }
       let value = HTTPSyntax.trimmed(bytes[(colon + 1)...])
-      // RFC 9110, 5.5: CR, LF and NUL in a value are dangerous and refused, other control characters with them.
+      // RFC 9110, 5.5: CR, LF and NUL in a value are dangerous and refused, other control
+      // characters with them.
       guard value.allSatisfy(HTTPSyntax.isFieldValue) else {
         throw HTTPViolation(status, "a header field's value holds a control character")
       }

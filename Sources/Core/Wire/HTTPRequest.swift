@@ -4,9 +4,11 @@ public struct HTTPRequest: Sendable {
   public var method: String
   /// The path, percent-decoded; begins with a slash.
   public var path: String
-  /// The query's names and values, percent-decoded, in their order. A name without `=` has an empty value.
+  /// The query's names and values, percent-decoded, in their order. A name without `=` has an empty
+  /// value.
   public var query: [(name: String, value: String)]
-  /// The header fields. To be sent: without Host, Content-Length and Connection, which the serialiser writes.
+  /// The header fields. To be sent: without Host, Content-Length and Connection, which the
+  /// serialiser writes.
   public var headers: HTTPHeaders
   /// The body; empty if there is none.
   public var body: [UInt8]
@@ -29,7 +31,8 @@ public struct HTTPRequest: Sendable {
   /// Whether the sender wants the connection to end after the answer (RFC 9112, 9.3).
   public var closes: Bool { headers.lists("connection", "close") }
 
-  /// The bytes to send to `host` (the Host field: a name, with `:port` unless it is the scheme's own).
+  /// The bytes to send to `host` (the Host field: a name, with `:port` unless it is the scheme's
+  /// own).
   public func bytes(host: String, closes: Bool = false) -> [UInt8] {
     var target = HTTPSyntax.percentEncoded(path, also: "/:@!$&'()*+,;=")
     for (index, pair) in query.enumerated() {

@@ -1,10 +1,11 @@
 public import Model
 
-/// Bytes of a connection to HTTP/1.1 requests, for a server. No IO: feed what has come, take what is complete.
+/// Bytes of a connection to HTTP/1.1 requests, for a server. No IO: feed what has come, take what
+/// is complete.
 ///
-/// It is stricter than RFC 9112 where leniency would let two programs see different messages in the same bytes: no bare
-/// LF, no folded fields, one Content-Length, no Transfer-Encoding, origin-form targets only. After a violation the
-/// parser must not be used any more.
+/// It is stricter than RFC 9112 where leniency would let two programs see different messages in the
+/// same bytes: no bare LF, no folded fields, one Content-Length, no Transfer-Encoding, origin-form
+/// targets only. After a violation the parser must not be used any more.
 public struct HTTPRequestParser: Sendable {
   private enum State {
     case head
@@ -69,12 +70,13 @@ public struct HTTPRequestParser: Sendable {
     guard hosts.count == 1, HostPort(hosts[0], defaultPort: 443) != nil else {
       throw HTTPViolation(400, "there must be one valid Host field")
     }
-    // RFC 9112, 6.1: 501 for a transfer coding that is not understood. None is needed here, and a length
-    // that two fields tell in two ways is how requests are smuggled.
+    // RFC 9112, 6.1: 501 for a transfer coding that is not understood. None is needed here, and a
+    // length that two fields tell in two ways is how requests are smuggled.
     if head.headers["transfer-encoding"] != nil {
       throw HTTPViolation(501, "Transfer-Encoding is not supported, use Content-Length")
     }
-    // RFC 9110, 10.1.1: a final status is a valid answer to an expectation; 417 makes clients send without it.
+    // RFC 9110, 10.1.1: a final status is a valid answer to an expectation; 417 makes clients send
+    // without it.
     if head.headers["expect"] != nil {
       throw HTTPViolation(417, "Expect is not supported")
     }
@@ -95,7 +97,8 @@ public struct HTTPRequestParser: Sendable {
     throw HTTPViolation(505, "only HTTP/1.1 is supported")
   }
 
-  /// RFC 9112, 3.2.1: the origin form, `/path?query`. The other forms are for proxies, CONNECT and OPTIONS.
+  /// RFC 9112, 3.2.1: the origin form, `/path?query`. The other forms are for proxies, CONNECT and
+  /// OPTIONS.
   private static func target(
     _ bytes: ArraySlice<UInt8>
   ) throws(HTTPViolation) -> (path: String, query: [(name: String, value: String)]) {

@@ -2,7 +2,8 @@
 public struct HTTPResponse: Sendable, Hashable {
   /// The status code.
   public var status: Int
-  /// The header fields. To be sent: without Content-Length and Connection, which the serialiser writes.
+  /// The header fields. To be sent: without Content-Length and Connection, which the serialiser
+  /// writes.
   public var headers: HTTPHeaders
   /// The body; empty if there is none.
   public var body: [UInt8]

@@ -1,9 +1,10 @@
 public import Model
 
-/// Bytes of a connection to HTTP/1.1 responses, for a client. No IO: feed what has come, take what is complete.
+/// Bytes of a connection to HTTP/1.1 responses, for a client. No IO: feed what has come, take what
+/// is complete.
 ///
-/// Interim responses (1xx) are dropped. Not for HEAD and CONNECT, whose responses are framed differently. After a
-/// violation the parser must not be used any more.
+/// Interim responses (1xx) are dropped. Not for HEAD and CONNECT, whose responses are framed
+/// differently. After a violation the parser must not be used any more.
 public struct HTTPResponseParser: Sendable {
   private enum State {
     case head
@@ -24,7 +25,8 @@ public struct HTTPResponseParser: Sendable {
   private var reader = HTTPHeadReader(status: 502)
   private var sawHTTP10 = false
 
-  /// A parser at the beginning of a connection; a body of more than `bodyLimit` bytes is a violation.
+  /// A parser at the beginning of a connection; a body of more than `bodyLimit` bytes is a
+  /// violation.
   public init(bodyLimit: Int = Limits.httpBodyBytes) { self.bodyLimit = bodyLimit }
 
   /// Whether nothing of a next response has come yet.
@@ -96,7 +98,8 @@ public struct HTTPResponseParser: Sendable {
     }
   }
 
-  /// RFC 9112, 4: HTTP-version SP 3DIGIT SP [reason]. The last space is missing from some servers' lines.
+  /// RFC 9112, 4: HTTP-version SP 3DIGIT SP [reason]. The last space is missing from some servers'
+  /// lines.
   private mutating func start(_ head: HTTPHead) throws(HTTPViolation) -> HTTPResponse {
     let line = String(decoding: head.startLine, as: UTF8.self)
     let parts = line.split(separator: " ", maxSplits: 2, omittingEmptySubsequences: false)

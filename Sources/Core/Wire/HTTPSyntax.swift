@@ -45,8 +45,8 @@ enum HTTPSyntax {
     }
   }
 
-  /// Undoes percent-encoding; nil if a `%` has no two digits after it, or what comes out is not UTF-8 or holds
-  /// control characters.
+  /// Undoes percent-encoding; nil if a `%` has no two digits after it, or what comes out is not
+  /// UTF-8 or holds control characters.
   static func percentDecoded(_ bytes: some Collection<UInt8>) -> String? {
     var decoded: [UInt8] = []
     decoded.reserveCapacity(bytes.count)

@@ -1,6 +1,8 @@
-/// What is wrong with an HTTP message. After one the bytes that follow mean nothing: the connection is over.
+/// What is wrong with an HTTP message. After one the bytes that follow mean nothing: the connection
+/// is over.
 public struct HTTPViolation: Error, Sendable, Hashable, CustomStringConvertible {
-  /// The status with which a server answers: 400, 413, 414, 417, 431, 501 or 505; 502 for a bad response.
+  /// The status with which a server answers: 400, 413, 414, 417, 431, 501 or 505; 502 for a bad
+  /// response.
   public var status: Int
   /// What is wrong, without any of the message's own text.
   public var reason: String

@@ -11,7 +11,8 @@ public struct JSONFailure: Error, Sendable, Hashable, CustomStringConvertible {
 
 /// JSON in and out, for messages between Keyturn's programs and for its files.
 ///
-/// Nothing is ever compared, voted on or signed as JSON text: that is what `Digest.ofFields` is for.
+/// Nothing is ever compared, voted on or signed as JSON text: that is what `Digest.ofFields` is
+/// for.
 public enum JSON {
   /// The value as JSON: keys sorted, so that it is the same in every process, slashes not escaped.
   public static func encode(_ value: some Encodable, pretty: Bool = false) -> [UInt8] {

@@ -1,0 +1,68 @@
+public import Model
+public import TLS
+public import Wire
+
+/// Requests to one agent over Keyturn's own TLS, on one connection that is kept and made anew as
+/// needed.
+///
+/// It belongs to one thread.
+public final class HTTPSClient {
+  /// Where the agent listens.
+  public let address: HostPort
+  /// Who must answer there.
+  public let expected: Principal
+  private let context: TLSContext
+  private var connection: HTTPConnection?
+
+  /// A client without a connection yet. Does not block.
+  public init(_ address: HostPort, context: TLSContext, expecting expected: Principal) {
+    self.address = address
+    self.expected = expected
+    self.context = context
+  }
+  deinit { connection?.close() }
+
+  /// What the agent's certificate says; nil without a connection.
+  public var peerCertificate: CertificateInfo? { connection?.peerCertificate }
+
+  /// Sends a request and blocks until the whole answer is there, or the deadline.
+  ///
+  /// A kept connection that the agent has closed in the meantime is made anew. Whether the agent
+  /// has seen the request can be unknown then; so a request that was already sent is sent once more
+  /// only if it is `repeatable` (a GET unless said otherwise) and nothing of an answer had come.
+  public func request(
+    _ request: HTTPRequest, repeatable: Bool? = nil, until deadline: Instant
+  ) throws(HTTPSFailure) -> HTTPResponse {
+    if let kept = connection, kept.isReusable, !kept.isDisturbed {
+      do throws(HTTPSFailure) {
+        return try exchange(request, on: kept, until: deadline)
+      } catch {
+        let mayRepeat = repeatable ?? (request.method == "GET")
+        guard mayRepeat, error.isClosed, !kept.hasAnswered else { throw error }
+      }
+    }
+    close()
+    let socket = try HTTPConnection.connect(address, until: deadline)
+    let session: TLSSession
+    do throws(TLSFailure) {
+      session = try context.connect(over: socket, expecting: expected, until: deadline)
+    } catch { throw .tls(error) }
+    let fresh = HTTPConnection(
+      .tls(session), hostField: address.text, bodyLimit: Limits.httpBodyBytes)
+    connection = fresh
+    return try exchange(request, on: fresh, until: deadline)
+  }
+
+  private func exchange(
+    _ request: HTTPRequest, on connection: HTTPConnection, until deadline: Instant
+  ) throws(HTTPSFailure) -> HTTPResponse {
+    defer { if !connection.isReusable { close() } }
+    return try connection.exchange(request, until: deadline)
+  }
+
+  /// Ends the connection, if there is one, in order; the next request makes another.
+  public func close() {
+    connection?.close()
+    connection = nil
+  }
+}

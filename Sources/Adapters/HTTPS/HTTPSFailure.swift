@@ -1,0 +1,45 @@
+public import LinuxIO
+public import TLS
+public import Wire
+
+/// Why a request got no answer, by the stage that it came to.
+public enum HTTPSFailure: Error, Sendable, Hashable, CustomStringConvertible {
+  /// The host's name gave no address.
+  case lookup(SocketFailure)
+  /// No address accepted a connection; the last one's failure.
+  case connect(SocketFailure)
+  /// The handshake failed, or TLS failed later: with TLS 1.3 a server refuses our certificate only
+  /// then.
+  case tls(TLSFailure)
+  /// A connection without TLS failed after it was made.
+  case transfer(SocketFailure)
+  /// What came is not HTTP; with where it came from.
+  case malformed(HTTPViolation, from: String)
+
+  /// The whole message.
+  public var description: String {
+    switch self {
+    case .lookup(let failure), .connect(let failure), .transfer(let failure): failure.description
+    case .tls(let failure): failure.description
+    case .malformed(let violation, let place): "the answer of \(place): \(violation)"
+    }
+  }
+
+  /// Whether the deadline came first, at whatever stage.
+  public var isTimeout: Bool {
+    switch self {
+    case .lookup(.timedOut), .connect(.timedOut), .transfer(.timedOut): true
+    case .tls(let failure): failure.kind == .timedOut
+    default: false
+    }
+  }
+
+  /// Whether the other side ended the connection after it was made.
+  var isClosed: Bool {
+    switch self {
+    case .transfer(.closed): true
+    case .tls(let failure): failure.kind == .closed
+    default: false
+    }
+  }
+}

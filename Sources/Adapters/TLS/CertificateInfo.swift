@@ -1,0 +1,86 @@
+internal import COpenSSL
+internal import Glibc
+public import Model
+
+/// What a certificate says, for reports and for authorisation.
+public struct CertificateInfo: Sendable, Hashable {
+  /// The subject, for example `CN=minio-1,OU=node,O=prod`.
+  public var subject: String
+  /// The issuer, in the same form.
+  public var issuer: String
+  /// Valid from, seconds since 1970-01-01 UTC.
+  public var notBefore: Int64
+  /// Valid until, seconds since 1970-01-01 UTC.
+  public var notAfter: Int64
+  /// Who its holder is: from the one subject alternative name of the form
+  /// `keyturn://CLUSTER/ROLE/NAME`; nil if there is none, or more than one.
+  public var principal: Principal?
+  /// The DNS names among the subject alternative names.
+  public var dnsNames: [String]
+  /// SHA-256 of the DER of its SubjectPublicKeyInfo, 32 bytes: what a Key Manager knows a client
+  /// by.
+  public var publicKeyDigest: [UInt8]
+
+  /// Reads the first certificate of a PEM text.
+  public init(pem: String) throws(CertificateFailure) {
+    self.init(try Certificate.all(inPEM: pem, "the certificate")[0])
+  }
+
+  init(_ certificate: Certificate) { self.init(borrowing: certificate.pointer) }
+
+  init(borrowing x509: OpaquePointer) {
+    subject = Self.text(X509_get_subject_name(x509))
+    issuer = Self.text(X509_get_issuer_name(x509))
+    notBefore = Self.seconds(X509_get0_notBefore(x509))
+    notAfter = Self.seconds(X509_get0_notAfter(x509))
+    let uris = Self.names(x509, GEN_URI).filter { $0.hasPrefix("keyturn://") }
+    principal = uris.count == 1 ? Principal(uri: uris[0]) : nil
+    dnsNames = Self.names(x509, GEN_DNS)
+    publicKeyDigest = Self.digest(x509)
+  }
+
+  /// Until when it is valid, for people: `2027-02-28T12:00:00Z`.
+  public var notAfterText: String {
+    var time = time_t(notAfter)
+    var parts = tm()
+    gmtime_r(&time, &parts)
+    func two(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }
+    return "\(parts.tm_year + 1900)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday))"
+      + "T\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec))Z"
+  }
+
+  private static func text(_ name: OpaquePointer?) -> String {
+    guard let name, let bio = try? MemoryBIO() else { return "" }
+    // Control characters and quotes come out escaped.
+    kt_print_name(bio.pointer, name)
+    return bio.text
+  }
+
+  private static func seconds(_ time: UnsafePointer<ASN1_TIME>?) -> Int64 {
+    var parts = tm()
+    guard ASN1_TIME_to_tm(time, &parts) == 1 else { return 0 }
+    return Int64(timegm(&parts))
+  }
+
+  private static func names(_ x509: OpaquePointer, _ type: Int32) -> [String] {
+    guard let raw = X509_get_ext_d2i(x509, NID_subject_alt_name, nil, nil) else { return [] }
+    let names = OpaquePointer(raw)
+    defer { GENERAL_NAMES_free(names) }
+    return (0..<kt_general_name_count(names)).compactMap { index in
+      guard let text = kt_general_name_text(names, index, type) else { return nil }
+      let bytes = UnsafeBufferPointer(
+        start: ASN1_STRING_get0_data(text), count: Int(ASN1_STRING_length(text)))
+      return String(validating: bytes, as: UTF8.self)
+    }
+  }
+
+  private static func digest(_ x509: OpaquePointer) -> [UInt8] {
+    var der: UnsafeMutablePointer<UInt8>?
+    let count = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(x509), &der)
+    defer { CRYPTO_free(der, nil, 0) }
+    var digest = [UInt8](repeating: 0, count: 32)
+    let result = EVP_Digest(der, Int(max(0, count)), &digest, nil, EVP_sha256(), nil)
+    precondition(count > 0 && result == 1, "a parsed certificate has a public key")
+    return digest
+  }
+}

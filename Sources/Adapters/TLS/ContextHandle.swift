@@ -1,0 +1,56 @@
+internal import COpenSSL
+internal import Model
+
+/// The owner of an SSL_CTX. It is set up by one thread, then never changed.
+final class ContextHandle: Sendable {
+  // Proof: after the set-up only SSL_new uses it, which is safe from any thread
+  // (openssl-threads(7)).
+  nonisolated(unsafe) let pointer: OpaquePointer
+
+  init(minimumVersion: Int32) throws(CertificateFailure) {
+    ERR_clear_error()
+    guard let pointer = SSL_CTX_new(TLS_method()) else {
+      throw CertificateFailure("set up TLS: \(OpenSSLError.drainText())")
+    }
+    kt_ctx_options(pointer, minimumVersion)
+    self.pointer = pointer
+  }
+  deinit { SSL_CTX_free(pointer) }
+
+  /// Shows this certificate, and the rest of its chain if the text holds one.
+  func use(certificatePEM: String, keyPEM: Secret) throws(CertificateFailure) {
+    let chain = try Certificate.all(inPEM: certificatePEM, "the own certificate")
+    let key = try PrivateKey(pem: keyPEM, "the own key")
+    ERR_clear_error()
+    guard SSL_CTX_use_certificate(pointer, chain[0].pointer) == 1 else {
+      throw CertificateFailure("use the own certificate: \(OpenSSLError.drainText())")
+    }
+    guard SSL_CTX_use_PrivateKey(pointer, key.pointer) == 1 else {
+      throw CertificateFailure(
+        "the own key does not belong to the own certificate (\(OpenSSLError.drainText())); "
+          + "give the pair that was issued together")
+    }
+    for certificate in chain.dropFirst() {
+      guard kt_ctx_add_chain(pointer, certificate.pointer) == 1 else {
+        throw CertificateFailure("use the own chain: \(OpenSSLError.drainText())")
+      }
+    }
+  }
+
+  /// Trusts every certificate of a PEM text as a root.
+  func trust(_ pem: String, _ what: String) throws(CertificateFailure) {
+    for certificate in try Certificate.all(inPEM: pem, what) {
+      guard X509_STORE_add_cert(SSL_CTX_get_cert_store(pointer), certificate.pointer) == 1 else {
+        throw CertificateFailure("trust \(what): \(OpenSSLError.drainText())")
+      }
+    }
+  }
+
+  /// Verifies the peer's chain, and remembers the certificate that did not pass for the message.
+  func verifyPeer(_ mode: Int32) {
+    SSL_CTX_set_verify(pointer, mode) { accepted, store in
+      if accepted == 0 { TLSSession.noteRejected(store) }
+      return accepted
+    }
+  }
+}

@@ -1,0 +1,32 @@
+internal import COpenSSL
+public import LinuxIO
+public import Model
+
+/// The server side of the TESTING stand-in for a Key Manager: it asks for a client certificate,
+/// accepts any and none, and leaves it to the caller to know the client by
+/// ``TLSSession/peerPublicKeyDigest`` (facts, section A.4).
+///
+/// For the stand-ins and tests only. It authenticates nobody: no program of the product may use it.
+public final class StandInTLSContext: Sendable {
+  private let handle: ContextHandle
+
+  private init(_ handle: ContextHandle) { self.handle = handle }
+
+  /// A context with the server's certificate (chain) and key.
+  public static func acceptingAnyClient(
+    certificatePEM: String, keyPEM: Secret
+  ) throws(CertificateFailure) -> StandInTLSContext {
+    let handle = try ContextHandle(minimumVersion: TLS1_2_VERSION)
+    try handle.use(certificatePEM: certificatePEM, keyPEM: keyPEM)
+    SSL_CTX_set_verify(handle.pointer, SSL_VERIFY_PEER) { _, _ in 1 }
+    return StandInTLSContext(handle)
+  }
+
+  /// Blocks until the handshake is done, or the deadline.
+  public func accept(over socket: Socket, until deadline: Instant) throws(TLSFailure) -> TLSSession
+  {
+    let session = try TLSSession(handle, over: socket, .server)
+    try session.handshake(until: deadline)
+    return session
+  }
+}

@@ -1,0 +1,79 @@
+internal import COpenSSL
+public import LinuxIO
+public import Model
+
+/// The TLS of Keyturn's own links, for both sides: TLS 1.3 only, both show a certificate of the
+/// cluster's CA, nothing of the system's roots counts, and there is no option that skips any of it.
+///
+/// Purposes are checked too: only a certificate for serverAuth may accept, only one for clientAuth
+/// may connect.
+public final class TLSContext: Sendable {
+  /// What the own certificate says.
+  public let own: CertificateInfo
+  /// Who the own certificate says we are.
+  public let principal: Principal
+  private let handle: ContextHandle
+
+  private init(_ handle: ContextHandle, own: CertificateInfo, principal: Principal) {
+    self.handle = handle
+    self.own = own
+    self.principal = principal
+  }
+
+  /// A context from a certificate (others of its chain may follow it), its key and the cluster's CA
+  /// (during a change of CA, both). Reads no files.
+  public static func mutual(
+    certificatePEM: String, keyPEM: Secret, caPEM: String
+  ) throws(CertificateFailure) -> TLSContext {
+    let handle = try ContextHandle(minimumVersion: TLS1_3_VERSION)
+    try handle.use(certificatePEM: certificatePEM, keyPEM: keyPEM)
+    try handle.trust(caPEM, "the cluster's CA")
+    handle.verifyPeer(SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT)
+    let own = try CertificateInfo(pem: certificatePEM)
+    guard let principal = own.principal else {
+      throw CertificateFailure(
+        "the own certificate (\(own.subject)) names no keyturn://CLUSTER/ROLE/NAME; "
+          + "issue one with `keyturn pki issue`")
+    }
+    return TLSContext(handle, own: own, principal: principal)
+  }
+
+  /// Blocks until the server at the other end of `socket` has proved to be `expected`, or the
+  /// deadline.
+  ///
+  /// The server judges our certificate only after that: its refusal comes out of the first read.
+  public func connect(
+    over socket: Socket, expecting expected: Principal, until deadline: Instant
+  ) throws(TLSFailure) -> TLSSession {
+    let session = try TLSSession(handle, over: socket, .client)
+    try session.handshake(until: deadline)
+    guard session.peer == expected else {
+      let actual = session.peer.map { Self.text($0, beside: expected) }
+      session.close(until: deadline)
+      throw TLSFailure(
+        .unexpectedPeer,
+        "TLS with \(socket.peer): reached \(actual ?? "a certificate without a Keyturn name") "
+          + "instead of \(Self.text(expected, beside: session.peer)); "
+          + "check the address in the inventory and the certificate on that host")
+    }
+    return session
+  }
+
+  /// Blocks until the client at the other end of `socket` has shown a certificate of the CA, or the
+  /// deadline.
+  ///
+  /// Any cluster, role and name of that CA comes in; ``TLSSession/peer`` is for the caller to
+  /// judge.
+  public func accept(over socket: Socket, until deadline: Instant) throws(TLSFailure) -> TLSSession
+  {
+    let session = try TLSSession(handle, over: socket, .server)
+    try session.handshake(until: deadline)
+    return session
+  }
+
+  /// The bare name where only the names differ, else all of it.
+  private static func text(_ one: Principal, beside other: Principal?) -> String {
+    guard let other, one.cluster == other.cluster, one.role == other.role else { return one.uri }
+    return one.name
+  }
+}

@@ -1,0 +1,76 @@
+import Agent
+import Digests
+import LinuxIO
+import Model
+
+/// The environment file on this host's disk.
+struct HostEnvironmentFile: EnvironmentFilePort {
+  let path: String
+
+  func read() throws(Refusal) -> [UInt8]? {
+    try refusing { () throws(FileFailure) in try StagedFile.inspect(path)?.bytes }
+  }
+
+  func read(other path: String) throws(Refusal) -> [UInt8]? {
+    try refusing { () throws(FileFailure) in
+      try FileReading.readIfPresent(path, limitBytes: Limits.environmentFileBytes)?.bytes
+    }
+  }
+
+  func stage(_ bytes: [UInt8], tag: String, before: Digest?) throws(Refusal) {
+    try refusing { () throws(FileFailure) in
+      _ = try StagedFile.stage(bytes, beside: path, tag: tag, expecting: before)
+    }
+  }
+
+  func install(tag: String, before: Digest?, after: Digest) throws(Refusal) {
+    try refusing { () throws(FileFailure) in
+      try StagedFile(target: path, tag: tag, old: before, new: after).install()
+    }
+  }
+
+  func syncDirectory() throws(Refusal) {
+    try refusing { () throws(FileFailure) in
+      // Only the directory counts here, so the digests may be any.
+      try StagedFile(target: path, tag: "sync", old: nil, new: Digest.sha256([])).syncDirectory()
+    }
+  }
+
+  func discard(allExcept tag: String?) throws(Refusal) {
+    try refusing { () throws(FileFailure) in
+      try StagedFile.removeOrphans(beside: path, except: tag.map { [$0] } ?? [])
+    }
+  }
+}
+
+/// The agent's records in its state directory.
+struct HostRecords: RecordPort {
+  let directory: String
+
+  /// Makes the directory and its folders, 0700.
+  init(directory: String) throws(FileFailure) {
+    self.directory = directory
+    try DurableRecord.makeDirectory(directory)
+    try DurableRecord.makeDirectory("\(directory)/generations")
+  }
+
+  func load(_ name: String) throws(Refusal) -> [UInt8]? {
+    try refusing { () throws(FileFailure) in try DurableRecord.read("\(directory)/\(name)") }
+  }
+  func save(_ name: String, _ bytes: [UInt8]) throws(Refusal) {
+    try refusing { () throws(FileFailure) in try DurableRecord.write("\(directory)/\(name)", bytes) }
+  }
+  func remove(_ name: String) throws(Refusal) {
+    try refusing { () throws(FileFailure) in try DurableRecord.remove("\(directory)/\(name)") }
+  }
+  func list(_ folder: String) throws(Refusal) -> [String] {
+    try refusing { () throws(FileFailure) in try DurableRecord.list("\(directory)/\(folder)") }
+  }
+}
+
+/// Turns a failed file operation into the refusal that it means for a rollout.
+private func refusing<Result>(
+  _ body: () throws(FileFailure) -> Result
+) throws(Refusal) -> Result {
+  do throws(FileFailure) { return try body() } catch { throw error.refusal }
+}

@@ -1,0 +1,114 @@
+import Agent
+import Glibc
+import KeyManager
+import LinuxIO
+import Model
+import StartWatch
+import Systemd
+
+/// The server's unit over the system bus.
+struct HostUnit: UnitPort {
+  let bus: SystemBus
+  let name: String
+
+  func state(deadline: Instant) throws(Refusal) -> UnitState {
+    do throws(BusFailure) { return try bus.unit(name, deadline: deadline) } catch {
+      throw error.refusal
+    }
+  }
+  func restart(deadline: Instant) throws(Refusal) {
+    do throws(BusFailure) { _ = try bus.restart(name, deadline: deadline) } catch {
+      throw error.refusal
+    }
+  }
+  func resetFailed(deadline: Instant) throws(Refusal) {
+    do throws(BusFailure) { try bus.resetFailed(name, deadline: deadline) } catch {
+      throw error.refusal
+    }
+  }
+  func change(after state: UnitState, deadline: Instant) throws(Refusal) -> UnitState? {
+    do throws(BusFailure) {
+      return try bus.change(of: name, from: state, deadline: deadline)
+    } catch { throw error.refusal }
+  }
+}
+
+/// The server's journal.
+struct HostJournal: JournalPort {
+  let unit: String
+
+  func cursor() throws(Refusal) -> String? {
+    try refusing("read the journal") { () throws(Errno) in try JournalFollower.currentCursor() }
+  }
+
+  func follow(
+    after cursor: String?, deliver: @escaping @Sendable (JournalEntry) -> Void
+  ) throws(Refusal) -> any JournalSubscription {
+    let start = cursor.map { JournalStart.after(cursor: $0) } ?? .head
+    return try refusing("follow the journal") { () throws(Errno) in
+      Subscription(
+        follower: try JournalFollower(unit: unit, from: start, deliver: deliver))
+    }
+  }
+
+  func entries(_ request: JournalRequest) throws(Refusal) -> [JournalEntry] {
+    let start: JournalStart
+    if let cursor = request.after {
+      start = .after(cursor: cursor)
+    } else if let since = request.sinceMicroseconds {
+      start = .since(realtimeMicroseconds: UInt64(max(0, since)))
+    } else {
+      start = .last(request.limit)
+    }
+    return try refusing("read the journal of \(unit)") { () throws(Errno) in
+      try JournalReader.page(
+        unit: unit, from: start, limit: request.limit, deadline: request.deadline
+      ).entries
+    }
+  }
+
+  private struct Subscription: JournalSubscription {
+    let follower: JournalFollower
+    func stop() { follower.stop() }
+  }
+
+  private func refusing<Result>(
+    _ attempt: String, _ body: () throws(Errno) -> Result
+  ) throws(Refusal) -> Result {
+    do throws(Errno) { return try body() } catch {
+      throw Refusal(
+        error.code == EINVAL ? .validation : .failed,
+        "\(attempt): \(error); look at systemctl status systemd-journald")
+    }
+  }
+}
+
+/// What the kernel and the user database say.
+struct HostProcess: ProcessPort {
+  private let boot: String
+
+  /// Reads the boot id once: it cannot change under a running process.
+  init() throws(FileFailure) { boot = try BootID.read() }
+
+  func environment(of pid: Int32) throws(Refusal) -> [EnvironmentVariable] {
+    do throws(FileFailure) {
+      return try ProcessEnvironment.read(pid: pid).map {
+        EnvironmentVariable(name: $0.name, value: $0.value.reveal())
+      }
+    } catch { throw error.refusal }
+  }
+
+  func home(of user: String) -> String? {
+    var entry = passwd()
+    var found: UnsafeMutablePointer<passwd>?
+    return withUnsafeTemporaryAllocation(of: CChar.self, capacity: 16 << 10) { buffer in
+      guard let base = buffer.baseAddress,
+        getpwnam_r(user, &entry, base, buffer.count, &found) == 0, let found,
+        let directory = found.pointee.pw_dir
+      else { return nil }
+      return String(cString: directory)
+    }
+  }
+
+  func bootID() -> String { boot }
+}
