@@ -11,9 +11,9 @@ import Systemd
   static func main() {
     Signals.prepare()
     let words = CommandLine.arguments
-    guard words.count == 5, words[1] == "--unit", words[3] == "--at", let at = Int64(words[4]) else {
-      fputs("usage: instant-restart --unit UNIT --at NANOSECONDS\n", stderr)
-      exit(64)
+    guard words.count == 5, words[1] == "--unit", words[3] == "--at", let at = Int64(words[4])
+    else {
+      fail(64, "usage: instant-restart --unit UNIT --at NANOSECONDS")
     }
     do {
       let bus = try SystemBus()
@@ -22,8 +22,13 @@ import Systemd
       let ticket = try bus.restart(words[2], deadline: .inMilliseconds(60_000))
       print("\(ticket.requested.nanoseconds) \(ticket.queued.nanoseconds)")
     } catch {
-      fputs("instant-restart: \(error)\n", stderr)
-      exit(1)
+      fail(1, "instant-restart: \(error)")
     }
+  }
+
+  private static func fail(_ code: Int32, _ text: String) -> Never {
+    let line = Array("\(text)\n".utf8)
+    _ = write(2, line, line.count)
+    exit(code)
   }
 }

@@ -30,7 +30,8 @@ struct Backend {
   /// Everything that is encrypted, oldest first. Blocks on the disk.
   func sealed() throws(FileFailure) -> [Sealed] {
     guard let content = try FileReading.readIfPresent(path, limitBytes: 1 << 20) else { return [] }
-    return String(decoding: content.bytes, as: UTF8.self).split(separator: "\n").compactMap { line in
+    return String(decoding: content.bytes, as: UTF8.self).split(separator: "\n").compactMap {
+      line in
       let words = line.split(separator: " ")
       guard words.count == 2 else { return nil }
       return Sealed(keyName: String(words[0]), ciphertext: Self.bytes(words[1]))

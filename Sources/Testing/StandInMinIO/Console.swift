@@ -12,7 +12,8 @@ struct Console: Sendable {
   init(json: Bool, quiet: Bool, logDirectory: String?) {
     self.quiet = quiet
     if let logDirectory {
-      descriptor = open("\(logDirectory)/minio.log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o640)
+      descriptor = open(
+        "\(logDirectory)/minio.log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o640)
       self.json = true
     } else {
       descriptor = 2

@@ -15,7 +15,7 @@ final class Health: Sendable {
   let progress = Lock(Progress())
   private let peers: [Peer]
   private let client: KeyManagerClient?
-  private let writeQuorum: Int
+  private let (readQuorum, writeQuorum): (Int, Int)
 
   /// `drives` are all of the deployment's, one to a node.
   init(peers: [Peer], drives: Int, client: KeyManagerClient?) {
@@ -30,6 +30,7 @@ final class Health: Sendable {
       default: 4
       }
     let data = drives - parity
+    readQuorum = data
     writeQuorum = data == parity ? data + 1 : data
   }
 
@@ -51,8 +52,10 @@ final class Health: Sendable {
       }
       let online = 1 + livePeers()
       let read = request.path.hasSuffix("/read")
-      let quorum = read ? max(1, (peers.count + 1) / 2) : writeQuorum
-      let headers: HTTPHeaders = [read ? "x-minio-read-quorum" : "x-minio-write-quorum": "\(quorum)"]
+      let quorum = read ? readQuorum : writeQuorum
+      let headers: HTTPHeaders = [
+        read ? "x-minio-read-quorum" : "x-minio-write-quorum": "\(quorum)"
+      ]
       if online < quorum { return HTTPResponse(503, headers: headers) }
       let last = request.query("maintenance") == "true" && online - 1 < quorum
       return HTTPResponse(last ? 412 : 200, headers: headers)

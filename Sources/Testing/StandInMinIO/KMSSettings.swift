@@ -80,19 +80,24 @@ enum KMSSettings {
 
   private static func expand(_ endpoint: String) throws(Problem) -> [String] {
     guard endpoint.contains("{"), endpoint.contains("}") else { return [endpoint] }
-    guard let open = endpoint.firstIndex(of: "{"), let close = endpoint[open...].firstIndex(of: "}"),
+    guard let open = endpoint.firstIndex(of: "{"),
+      let close = endpoint[open...].firstIndex(of: "}"),
       case let inside = endpoint[endpoint.index(after: open)..<close],
       let dots = inside.firstRange(of: "..."), let from = Int(inside[..<dots.lowerBound]),
       let to = Int(inside[dots.upperBound...]), from <= to, to - from < 1024
     else {
       throw Problem.unusable("kms: invalid endpoint '\(endpoint)': Invalid ellipsis format")
     }
-    return (from...to).map { endpoint[..<open] + "\($0)" + endpoint[endpoint.index(after: close)...] }
+    return (from...to).map {
+      endpoint[..<open] + "\($0)" + endpoint[endpoint.index(after: close)...]
+    }
   }
 
   private static func apiKey(_ text: String) throws(Problem) -> APIKey {
     let isSeed = text.hasPrefix("k1:")
-    guard isSeed || text.hasPrefix("k2:") else { throw Problem.unusable("mtls: invalid private key") }
+    guard isSeed || text.hasPrefix("k2:") else {
+      throw Problem.unusable("mtls: invalid private key")
+    }
     let digits = Array(text.dropFirst(3).utf8)
     let bad = digits.firstIndex { byte in
       switch byte {
@@ -103,7 +108,8 @@ enum KMSSettings {
     if let bad { throw Problem.unusable("illegal base64 data at input byte \(bad)") }
     let count = digits.count * 3 / 4
     if !(isSeed ? [32] : [32, 48, 66]).contains(count) {
-      throw Problem.unusable("mtls: invalid \(isSeed ? "EdDSA" : "ECDSA") private key length \(count)")
+      throw Problem.unusable(
+        "mtls: invalid \(isSeed ? "EdDSA" : "ECDSA") private key length \(count)")
     }
     do throws(Refusal) {
       return try APIKey(Secret(text))

@@ -44,18 +44,14 @@ struct KeyManagerTransport: Sendable {
     }
     do {
       let dial = Instant.inMilliseconds(30_000)
-      var reached: Result<Socket, SocketFailure> = .failure(.noSuchHost("look up \(place.host)"))
-      for address in try Resolver.resolve(place.host, port: place.port, until: dial) {
-        reached = Result { () throws(SocketFailure) in try Socket.connect(to: address, until: dial) }
-        if case .success = reached { break }
-      }
-      let socket = try reached.get()
+      let socket = try Self.connect(to: place, until: dial)
       let deadline = Instant.inMilliseconds(60_000)
       let session = try context.connect(
         over: socket, host: place.host, until: .inMilliseconds(10_000))
       let request = HTTPRequest(
         "POST", path,
-        headers: ["content-type": "application/octet-stream", "accept": "application/*"], body: body)
+        headers: ["content-type": "application/octet-stream", "accept": "application/*"], body: body
+      )
       try session.write(request.bytes(host: String(authority), closes: true), until: deadline)
       var parser = HTTPResponseParser(bodyLimit: 1 << 20)
       while true {
@@ -65,20 +61,35 @@ struct KeyManagerTransport: Sendable {
         }
         parser.feed(try session.read(upTo: 16 << 10, until: deadline))
       }
-    } catch let failure as SocketFailure {
-      throw Problem(text: Self.text(failure, place))
+    } catch let problem as Problem {
+      throw problem
     } catch let failure as TLSFailure {
       throw Problem(text: Self.text(failure))
     } catch { throw Problem(text: "\(error)") }
   }
 
-  private static func text(_ failure: SocketFailure, _ place: HostPort) -> String {
+  private static func connect(
+    to place: HostPort, until deadline: Instant
+  ) throws(Problem) -> Socket {
+    let addresses: [SocketAddress]
+    do throws(SocketFailure) {
+      addresses = try Resolver.resolve(place.host, port: place.port, until: deadline)
+    } catch { throw Problem(text: "dial tcp: lookup \(place.host): no such host") }
+    var problem = Problem(text: "dial tcp: lookup \(place.host): no such host")
+    for address in addresses {
+      do throws(SocketFailure) {
+        return try Socket.connect(to: address, until: deadline)
+      } catch { problem = Problem(text: "dial tcp \(address.text): \(text(error))") }
+    }
+    throw problem
+  }
+
+  private static func text(_ failure: SocketFailure) -> String {
     switch failure {
-    case .noSuchHost: "dial tcp: lookup \(place.host): no such host"
-    case .refused: "dial tcp \(place.text): connect: connection refused"
-    case .timedOut: "dial tcp \(place.text): i/o timeout"
-    case .unreachable: "dial tcp \(place.text): connect: no route to host"
-    default: "dial tcp \(place.text): \(failure)"
+    case .refused: "connect: connection refused"
+    case .timedOut: "i/o timeout"
+    case .unreachable: "connect: no route to host"
+    default: failure.description
     }
   }
 

@@ -1,6 +1,7 @@
 import Glibc
 import LinuxIO
 import Model
+import Systemd
 
 /// A stand-in for the AIStor server, written from what is public about it: enough of its start, its messages
 /// and its health endpoints for the lab. It stores no objects.

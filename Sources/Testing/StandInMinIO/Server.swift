@@ -2,6 +2,7 @@ import Digests
 import Glibc
 import LinuxIO
 import Model
+import Systemd
 import Wire
 
 /// One start of the server, in the real one's order (facts, sections A.6 and D.4).
