@@ -208,14 +208,14 @@ extension Agent {
   private func view(_ id: String, _ request: HTTPRequest) throws(Refusal) -> RolloutView {
     let after = try integer(request, "after") ?? 0
     let wait = min(try integer(request, "wait") ?? 0, Limits.longPollMilliseconds)
-    let view: RolloutView?? = state.wait(until: .inMilliseconds(wait)) { state in
-      guard let timeline = state.timeline, timeline.id == id else { return .some(nil) }
+    // Wakes for a step, for the end, and when another rollout takes this one's place.
+    _ = state.wait(until: .inMilliseconds(wait)) { state -> Bool? in
+      guard let timeline = state.timeline, timeline.id == id else { return true }
       let view = timeline.view(after: after)
-      return view.events.isEmpty && view.outcome == nil ? nil : view
+      return view.events.isEmpty && view.outcome == nil ? nil : true
     }
-    if let view, let view { return view }
-    if let view = state.withLock({ $0.timeline?.id == id ? $0.timeline?.view(after: after) : nil }) {
-      return view
+    if let timeline = state.withLock({ $0.timeline }), timeline.id == id {
+      return timeline.view(after: after)
     }
     throw Refusal(.validation, "\(node) knows no rollout \(id.prefix(16))")
   }

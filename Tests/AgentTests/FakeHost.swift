@@ -173,7 +173,7 @@ final class FakeHost: Sendable {
       EndpointReport(
         endpoint: endpoint, address: "127.0.0.1",
         stages: ProbeStage.allCases.map {
-          StageResult(stage: $0, verdict: .fine, milliseconds: 1, detail: "")
+          StageResult($0, .fine, milliseconds: 1, detail: "")
         })
     }
   }
