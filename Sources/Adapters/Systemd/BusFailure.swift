@@ -43,16 +43,14 @@ public struct BusFailure: Error, Sendable, Hashable, CustomStringConvertible {
 
   /// What a libsystemd function returned: a negative error number.
   init(_ attempt: String, code: Int32) {
-    let kind: Kind =
+    let (kind, advice): (Kind, String) =
       switch -code {
-      case ETIMEDOUT: .timedOut
-      case EPERM, EACCES: .notPermitted
-      case ENXIO, EBADMSG, EINVAL: .malformed
-      default: .disconnected
+      case ETIMEDOUT: (.timedOut, "check that systemd answers (systemctl status)")
+      case EPERM, EACCES: (.notPermitted, "Keyturn's agent must run as root")
+      case ENXIO, EBADMSG, EINVAL: (.malformed, "this systemd may be too old or too new")
+      default: (.disconnected, "check that the system bus and systemd run (busctl list)")
       }
-    self.init(
-      kind,
-      "\(attempt): \(Errno.text(-code)); check that the system bus and systemd run (busctl list).")
+    self.init(kind, "\(attempt): \(Errno.text(-code)); \(advice).")
   }
 
   /// An error that came as the answer.
@@ -72,6 +70,8 @@ public struct BusFailure: Error, Sendable, Hashable, CustomStringConvertible {
         (.disconnected, "check that the system bus and systemd run (busctl list)")
       default: (.refused, "ask systemctl status for the unit's state")
       }
-    self.init(kind, "\(attempt): \(text.isEmpty ? name : text); \(advice).")
+    var reason = text.isEmpty ? name : text
+    if reason.hasSuffix(".") { reason.removeLast() }
+    self.init(kind, "\(attempt): \(reason); \(advice).")
   }
 }

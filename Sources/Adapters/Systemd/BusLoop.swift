@@ -91,7 +91,7 @@ final class BusLoop {
   func run() {
     // So that it is open when the first call comes; that call reports what is wrong, if anything
     // is.
-    try? open()
+    _ = try? open(for: "begin")
     while !shared.heard.withLock({ $0.stopped }) {
       shared.wakeup.clear()
       while let job = shared.jobs.take(until: Clock.now()) {
@@ -106,9 +106,9 @@ final class BusLoop {
     close("the program ends")
   }
 
-  private func open() throws(BusFailure) {
-    if bus != nil { return }
-    let attempt = "connect to the system bus"
+  private func open(for purpose: String) throws(BusFailure) -> OpaquePointer {
+    if let bus { return bus }
+    let attempt = "\(purpose): connect to the system bus"
     var opened: OpaquePointer?
     let code = sd_bus_open_system(&opened)
     guard code >= 0, let opened else { throw BusFailure(attempt, code: code) }
@@ -124,6 +124,7 @@ final class BusLoop {
         "type='signal',sender='\(BusLoop.manager)',path='\(BusLoop.managerPath)',"
           + "interface='\(BusLoop.managerInterface)',member='JobRemoved'", on: opened)
       for path in watched { try match(BusLoop.changesRule(path), on: opened) }
+      return opened
     } catch {
       close(error.message)
       throw error
@@ -152,9 +153,8 @@ final class BusLoop {
     // A connection may have ended unseen: what could not even be sent is tried on a new one.
     for isLast in [false, true] {
       do throws(BusFailure) {
-        try open()
-        guard let bus else { return }
-        return try send(call, on: bus)
+        try send(call, on: try open(for: call.attempt))
+        return
       } catch {
         if error.kind == .disconnected { close(error.message) }
         if isLast || error.kind != .disconnected { return call.complete(.failure(error)) }
