@@ -1,5 +1,36 @@
 /// What systemd says of a unit at one moment (`systemctl show`; org.freedesktop.systemd1).
+///
+/// `environment` and `execStart` may hold secrets that somebody wrote into the unit: they are never
+/// shown as they are.
 public struct UnitState: Sendable, Hashable, Codable {
+  /// One `EnvironmentFile=` line.
+  public struct EnvironmentFile: Sendable, Hashable, Codable {
+    /// Its path or pattern (glob(7)), absolute.
+    public var path: String
+    /// Written with a leading `-`: it may be missing.
+    public var isOptional: Bool
+
+    /// A line; see the properties.
+    public init(path: String, isOptional: Bool = false) {
+      self.path = path
+      self.isOptional = isOptional
+    }
+  }
+
+  /// A job that is queued or running for the unit.
+  public struct Job: Sendable, Hashable, Codable {
+    /// Its number.
+    public var id: UInt32
+    /// Its object path.
+    public var path: String
+
+    /// A job; see the properties.
+    public init(id: UInt32, path: String) {
+      self.id = id
+      self.path = path
+    }
+  }
+
   /// The unit's name, for example `minio.service`.
   public var id: String
   /// `loaded`, `not-found`, `masked`, `bad-setting`, `error`.
@@ -28,12 +59,33 @@ public struct UnitState: Sendable, Hashable, Codable {
   public var user: String
   /// The group that it runs as; empty for the user's own.
   public var group: String
-  /// The environment files, each with its leading `-` if it may be missing.
-  public var environmentFiles: [String]
+  /// The `EnvironmentFile=` lines, in their order.
+  public var environmentFiles: [EnvironmentFile]
   /// `Environment=`, each `NAME=value`.
   public var environment: [String]
   /// The words of `ExecStart=`, variables not expanded.
   public var execStart: [String]
+  /// `Restart=`: `no`, `always`, `on-failure`, ...
+  public var restart: String
+  /// `StartLimitBurst=`: so many starts in `startLimitIntervalMicroseconds`, then none; 0 for no
+  /// limit.
+  public var startLimitBurst: Int
+  /// `StartLimitIntervalSec=`, microseconds.
+  public var startLimitIntervalMicroseconds: UInt64
+  /// `TimeoutStartSec=`, microseconds; UInt64.max for infinity.
+  public var timeoutStartMicroseconds: UInt64
+  /// `TimeoutStopSec=`, microseconds; UInt64.max for infinity.
+  public var timeoutStopMicroseconds: UInt64
+  /// Whether the unit's files are newer than what the service manager has read.
+  public var needDaemonReload: Bool
+  /// The unit's file; empty if there is none.
+  public var fragmentPath: String
+  /// Its drop-in files.
+  public var dropIns: [String]
+  /// `NotifyAccess=`: `none`, `main`, `exec`, `all`.
+  public var notifyAccess: String
+  /// The job that is queued or running for it.
+  public var job: Job?
 
   /// A state; see the properties.
   public init(
@@ -41,7 +93,12 @@ public struct UnitState: Sendable, Hashable, Codable {
     type: String = "notify", mainPID: Int32 = 0, invocationID: String = "", nRestarts: Int = 0,
     result: String = "success", execMainStartMonotonicMicroseconds: UInt64 = 0,
     execMainCode: Int32 = 0, execMainStatus: Int32 = 0, user: String = "", group: String = "",
-    environmentFiles: [String] = [], environment: [String] = [], execStart: [String] = []
+    environmentFiles: [EnvironmentFile] = [], environment: [String] = [],
+    execStart: [String] = [], restart: String = "no", startLimitBurst: Int = 0,
+    startLimitIntervalMicroseconds: UInt64 = 0, timeoutStartMicroseconds: UInt64 = .max,
+    timeoutStopMicroseconds: UInt64 = .max, needDaemonReload: Bool = false,
+    fragmentPath: String = "", dropIns: [String] = [], notifyAccess: String = "main",
+    job: Job? = nil
   ) {
     self.id = id
     self.loadState = loadState
@@ -60,5 +117,15 @@ public struct UnitState: Sendable, Hashable, Codable {
     self.environmentFiles = environmentFiles
     self.environment = environment
     self.execStart = execStart
+    self.restart = restart
+    self.startLimitBurst = startLimitBurst
+    self.startLimitIntervalMicroseconds = startLimitIntervalMicroseconds
+    self.timeoutStartMicroseconds = timeoutStartMicroseconds
+    self.timeoutStopMicroseconds = timeoutStopMicroseconds
+    self.needDaemonReload = needDaemonReload
+    self.fragmentPath = fragmentPath
+    self.dropIns = dropIns
+    self.notifyAccess = notifyAccess
+    self.job = job
   }
 }
