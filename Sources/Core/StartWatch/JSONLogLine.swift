@@ -1,8 +1,8 @@
 /// A line of a server that runs with `--json`: its level, its message and where it is from.
 ///
-/// `{"level":"FATAL","message":"..."}`, or for errors `{"level":"ERROR","api":{"name":"SYSTEM.iam"},
-/// "error":{"message":"..."}}`. Reads those four strings and checks no more of the grammar than it
-/// needs to find them. Facts D.3.
+/// `{"level":"FATAL","message":"..."}`, or for errors
+/// `{"level":"ERROR","api":{"name":"SYSTEM.iam"},"error":{"message":"..."}}`. Reads those four
+/// strings and checks no more of the grammar than it needs to find them. Facts D.3.
 struct JSONLogLine: Sendable, Hashable {
   /// From `level`.
   var level = LineLevel.plain

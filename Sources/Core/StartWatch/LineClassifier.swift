@@ -18,10 +18,11 @@ public struct ClassifiedLine: Sendable, Hashable {
 
 /// Tells what the lines of one unit mean, one after the other.
 ///
-/// Gives exactly one line for each that it takes, at once: nothing waits here for a line that may never come.
-/// A fatal message goes on over lines that begin with six spaces; an error is a block from `API: SYSTEM.x`
-/// over `Time:` and `Error: ...` to its numbered source lines. The line that says what happened is given as
-/// that, the others as ``LineKind/continuation``. Facts D.3.
+/// Gives exactly one line for each that it takes, at once: nothing waits here for a line that may
+/// never come.
+/// A fatal message goes on over lines that begin with six spaces; an error is a block from
+/// `API: SYSTEM.x` over `Time:` and `Error: ...` to its numbered source lines. The line that says
+/// what happened is given as that, the others as ``LineKind/continuation``. Facts D.3.
 public struct LineClassifier: Sendable {
   private enum Block: Sendable, Hashable {
     case none
@@ -105,8 +106,9 @@ public struct LineClassifier: Sendable {
 
   private static func level(of message: String) -> (LineLevel, String) {
     for (prefix, level) in [
-      ("FATAL ", LineLevel.fatal), ("ERROR ", .fatal), ("INFO: ", .info), ("WARN: ", .warning),
-      ("WARNING: ", .warning), ("ERRO: ", .error), ("Error: ", .error),
+      ("FATAL ", LineLevel.fatal), ("ERROR ", .fatal), ("FATAL: ", .fatal), ("ERROR: ", .error),
+      ("ERRO: ", .error), ("Error: ", .error), ("WARN: ", .warning), ("WARNING: ", .warning),
+      ("INFO: ", .info),
     ] where message.hasPrefix(prefix) {
       return (level, String(message.dropFirst(prefix.count).drop { $0 == " " }))
     }
@@ -120,14 +122,11 @@ public struct LineClassifier: Sendable {
       $0.matches(source: source, level: level, text: text)
     }
     let kind: LineKind =
-      if let pattern {
-        pattern.kind
-      } else {
-        switch level {
-        case .fatal: .fatal(.fatalLine)
-        case .error: .error
-        case .warning, .info, .plain: .ordinary
-        }
+      switch (level, pattern?.kind) {
+      case (.fatal, _): .fatal(.fatalLine)
+      case (_, let kind?): kind
+      case (.error, nil): .error
+      case (.warning, nil), (.info, nil), (.plain, nil): .ordinary
       }
     return ClassifiedLine(
       source: source, level: level, text: whole, statement: text, kind: kind, pattern: pattern,

@@ -1,6 +1,6 @@
 // The table of lines that mean something for a start. Data only: to add a row needs no code, but
-// a whole line as its example, which the tests classify. Within a source the first row that matches counts, so
-// the particular stands above the general. Facts A.6, C, D.3 to D.5, E.1 and G.
+// a whole line as its example, which the tests classify. The first row that matches counts, so the
+// particular stands above the general. Facts A.6, C, D.3 to D.5, E.1 and G.
 
 extension LinePattern {
   /// systemd's word that it will not start the unit again. It may bear the previous invocation.
@@ -8,7 +8,7 @@ extension LinePattern {
 
   /// All rows.
   public static let table: [LinePattern] =
-    broken + keyManager + configuration + server + drives + good + warnings + manager
+    keyManager + configuration + server + broken + drives + good + warnings + manager
 
   private static func row(
     _ id: String, _ source: LineSource = .server, _ level: LineLevel? = nil, _ prefix: String = "",
@@ -43,7 +43,7 @@ extension LinePattern {
       "ciphertext-not-authentic", contains: ["ciphertext is not authentic"], is: .brokenButServing,
       "Stored configuration or IAM cannot be decrypted.",
       cause: "the Key Manager does not hold the key that the data was encrypted with: another "
-        + "MINIO_KMS_SSE_KEY, another enclave, a key made anew under the old name, or no KMS at all",
+        + "MINIO_KMS_SSE_KEY or enclave, a key made anew under the old name, or no KMS at all",
       remedy: "put back the settings that the data was encrypted with, on all nodes",
       example: "Error: Unable to initialize IAM sub-system: decryption failed: "
         + "ciphertext is not authentic"),
@@ -87,7 +87,7 @@ extension LinePattern {
       "kms-refused", connect, contains: ["connection refused"],
       "No Key Manager listens at the endpoint.",
       cause:
-        "the Key Manager is down, or the port is wrong (it listens on 7373, a missing port means 443)",
+        "the Key Manager is down, or the port is wrong: it listens on 7373, none means 443",
       remedy: "start the Key Manager, or correct MINIO_KMS_SERVER",
       example: "FATAL Failed to connect to KMS: failed to generate data key with KMS key: "
         + "\"kms-1:7373\": Post \"https://kms-1:7373/v1/kms/e\": dial tcp 10.0.0.5:7373: "
@@ -112,7 +112,7 @@ extension LinePattern {
       "kms-unknown-authority", connect, contains: ["signed by unknown authority"],
       "The Key Manager's certificate is of an authority that this node does not trust.",
       cause:
-        "its CA is not in the server's certs directory under CAs, or the service user cannot read it",
+        "its CA is not in CAs of the certs directory, or the service user cannot read it",
       remedy: "put the CA's certificate there, readable for the service user",
       example: "FATAL Failed to connect to KMS: failed to generate data key with KMS key: "
         + "\"kms-1:7373\": tls: failed to verify certificate: x509: certificate signed by "
@@ -121,7 +121,7 @@ extension LinePattern {
       "kms-certificate", connect, contains: ["x509: ", "tls: "],
       "TLS with the Key Manager failed.",
       cause:
-        "its certificate has expired or is for another name, or it refuses the API key's certificate",
+        "its certificate expired or is for another name, or it refuses that of the API key",
       remedy: "see the end of the line; renew the certificate, or use the name that it is for",
       example: "FATAL Failed to connect to KMS: failed to generate data key with KMS key: "
         + "\"kms-1:7373\": x509: certificate is valid for kms-2, not kms-1"),
@@ -302,7 +302,8 @@ extension LinePattern {
     row(
       "drives-other-servers", .server, nil, "Waiting for all other servers to be online to format",
       is: .progress(.waitingForDrives), "The drives are formatted when all servers are there.",
-      example: "INFO: Waiting for all other servers to be online to format the drives (elapses 3s)"),
+      example: "INFO: Waiting for all other servers to be online to format the drives "
+        + "(elapses 3s)"),
     row(
       "quorum", .server, nil, "Waiting for quorum READ", is: .progress(.waitingForQuorum),
       "Too few drives of an erasure set answer to read from it.",

@@ -2,10 +2,10 @@ public import Model
 
 /// Takes secrets out of text, whatever printed it.
 ///
-/// Three things go: every known secret value, as it is, URL-encoded or escaped as in JSON; everything
-/// that looks like an API key (`k1:` or `k2:` and 43 characters or more), known or not; and the value in
-/// `NAME=value` where ``SecretVariables`` has the name. The last may take more than the value, where it cannot
-/// be known how far that goes. Time is linear in the text.
+/// Three things go: every known secret value, as it is, URL-encoded or escaped as in JSON;
+/// everything that looks like an API key (`k1:` or `k2:` and 43 characters or more), known or not;
+/// and the value in `NAME=value` where ``SecretVariables`` has the name. The last may take more
+/// than the value, where it cannot be known how far that goes. Time is linear in the text.
 public struct Redactor: Sendable {
   /// What stands in place of a secret.
   public static let placeholder = "<redacted>"
@@ -28,8 +28,8 @@ public struct Redactor: Sendable {
     }
   }
 
-  /// Looks for this value too, for its lines if it has several, and for what follows its last `:` if
-  /// that is long enough to be a key of its own.
+  /// Looks for this value too, for its lines if it has several, and for what follows its last `:`
+  /// if that is long enough to be a key of its own.
   public mutating func add(_ secret: Secret, label: String? = nil) {
     let whole = Array(secret.reveal().utf8)
     var values = [whole]
@@ -63,7 +63,7 @@ public struct Redactor: Sendable {
       }
     }
     guard !spans.isEmpty else { return text }
-    // Of spans that overlap one remains, over all of them, with the label of a known secret if any has one.
+    // Of spans that overlap one remains, over all, with a known secret's label if one has it.
     spans.sort {
       ($0.range.lowerBound, $1.range.upperBound) < ($1.range.lowerBound, $0.range.upperBound)
     }
@@ -110,67 +110,89 @@ public struct Redactor: Sendable {
       }
       var end = position + 3
       while end < bytes.count, isWord(bytes[end]) || bytes[end] == UInt8(ascii: "-") { end += 1 }
-      if end - position >= 46 { ranges.append(position..<end) }
+      guard end - position >= 46 else {
+        position += 3
+        continue
+      }
+      ranges.append(position..<end)
       position = end
     }
     return ranges
   }
 
-  /// The values of `NAME=value` where NAME is a secret's. In quotes that open before the name
-  /// a value goes to the last such quote. Elsewhere the value of a name in capitals, as in an environment,
-  /// goes to the next such assignment, and any other, as in a URL, to the next blank, `&` or quote.
+  /// The values of `NAME=value` where NAME is a secret's. How far a value goes depends on where it
+  /// is: in a JSON line to the end of its string; in quotes that open before the name to the last
+  /// such quote; after a name in capitals, as in an environment, to the next such assignment; after
+  /// any other, as in a URL, to the next blank, `&` or quote.
   private static func assignments(in bytes: [UInt8]) -> [Span] {
+    let isJSON = bytes.first == UInt8(ascii: "{")
     var spans: [Span] = []
-    var pending: Int?  // where the value of a name in capitals began
-    for equals in bytes.indices where bytes[equals] == UInt8(ascii: "=") {
-      var start = equals
-      while start > 0, isWord(bytes[start - 1]) { start -= 1 }
-      guard start < equals else { continue }
-      let name = bytes[start..<equals]
-      let isCapital = !name.contains { (0x61...0x7A).contains($0) }
-      if let value = pending, isCapital, start > value, bytes[start - 1] <= 0x20 {
-        spans.append(Span(range: value..<(start - 1), label: placeholder))
-        pending = nil
-      }
-      guard pending == nil, SecretVariables.contains(String(decoding: name, as: UTF8.self)) else {
-        continue
-      }
-      let value = equals + 1
-      if isCapital {
-        pending = value
-        continue
-      }
-      var end = value
-      while end < bytes.count, bytes[end] > 0x20, bytes[end] != UInt8(ascii: "&"),
-        bytes[end] != 0x22, bytes[end] != 0x27
-      { end += 1 }
-      spans.append(Span(range: value..<end, label: placeholder))
-    }
-    if let value = pending { spans.append(Span(range: value..<bytes.count, label: placeholder)) }
-    return spans.compactMap { span in
-      // systemd: Ignoring invalid environment assignment 'NAME=value': /etc/default/minio
-      var end = span.range.upperBound
-      if let quote = openQuote(before: span.range.lowerBound, in: bytes),
-        let close = bytes[span.range].lastIndex(of: quote)
+    var position = 0
+    while let equals = bytes[position...].firstIndex(of: UInt8(ascii: "=")) {
+      position = equals + 1
+      let name = word(before: equals, in: bytes)
+      guard SecretVariables.contains(String(decoding: bytes[name], as: UTF8.self)) else { continue }
+      let end: Int
+      if isJSON {
+        end = endOfJSONString(from: position, in: bytes)
+      } else if let quote = quote(before: name.lowerBound, in: bytes),
+        let close = bytes[position...].lastIndex(of: quote)
       {
         end = close
+      } else if isCapital(bytes[name]) {
+        end = nextAssignment(from: position, in: bytes)
+      } else {
+        end =
+          bytes[position...].firstIndex {
+            $0 <= 0x20 || $0 == UInt8(ascii: "&") || $0 == 0x22 || $0 == 0x27
+          } ?? bytes.count
       }
-      return span.range.lowerBound < end
-        ? Span(range: span.range.lowerBound..<end, label: span.label) : nil
+      if position < end {
+        spans.append(Span(range: position..<end, label: placeholder))
+        position = end
+      }
     }
+    return spans
   }
 
-  /// The quote right before the name of the assignment whose value begins at `value`.
-  private static func openQuote(before value: Int, in bytes: [UInt8]) -> UInt8? {
-    var position = value - 2
-    while position >= 0, isWord(bytes[position]) { position -= 1 }
-    // `'export NAME=value'`: the name that systemd did not like may have more words.
-    while position >= 0,
-      isWord(bytes[position]) || bytes[position] == 0x20
-        || bytes[position] == UInt8(ascii: "-") || bytes[position] == UInt8(ascii: ".")
-    { position -= 1 }
-    guard position >= 0, bytes[position] == 0x22 || bytes[position] == 0x27 else { return nil }
-    return bytes[position]
+  private static func word(before end: Int, in bytes: [UInt8]) -> Range<Int> {
+    var start = end
+    while start > 0, isWord(bytes[start - 1]) { start -= 1 }
+    return start..<end
+  }
+
+  private static func isCapital(_ name: ArraySlice<UInt8>) -> Bool {
+    !name.isEmpty && !name.contains { (0x61...0x7A).contains($0) }
+  }
+
+  /// The quote that opens before the name at `start`. Between them may be more words, as in
+  /// systemd's `Ignoring invalid environment assignment 'export NAME=value': /etc/default/minio`.
+  private static func quote(before start: Int, in bytes: [UInt8]) -> UInt8? {
+    let before = bytes[..<start].last {
+      !isWord($0) && $0 != 0x20 && $0 != UInt8(ascii: "-") && $0 != UInt8(ascii: ".")
+    }
+    return before == 0x22 || before == 0x27 ? before : nil
+  }
+
+  private static func endOfJSONString(from start: Int, in bytes: [UInt8]) -> Int {
+    var position = start
+    while position < bytes.count, bytes[position] != 0x22 {
+      position += bytes[position] == UInt8(ascii: "\\") ? 2 : 1
+    }
+    return min(position, bytes.count)
+  }
+
+  /// The blank before the next `NAME=` in capitals, or the end.
+  private static func nextAssignment(from start: Int, in bytes: [UInt8]) -> Int {
+    var position = start
+    while let equals = bytes[position...].firstIndex(of: UInt8(ascii: "=")) {
+      let name = word(before: equals, in: bytes)
+      if isCapital(bytes[name]), name.lowerBound > start, bytes[name.lowerBound - 1] <= 0x20 {
+        return name.lowerBound - 1
+      }
+      position = equals + 1
+    }
+    return bytes.count
   }
 
   private static func isWord(_ byte: UInt8) -> Bool {

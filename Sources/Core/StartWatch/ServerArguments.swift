@@ -54,7 +54,8 @@ public struct ServerArguments: Sendable, Hashable {
   }
 
   /// Where the health endpoints of this host's server answer: the address it listens on, or
-  /// 127.0.0.1 if that is every address; port 9000 if none is given. Nil if `--address` cannot be read.
+  /// 127.0.0.1 if that is every address; port 9000 if none is given. Nil if `--address` cannot be
+  /// read.
   public var healthAddress: HostPort? {
     guard var text = address, !text.isEmpty else { return HostPort(host: "127.0.0.1", port: 9000) }
     if text.hasPrefix(":") { text = "127.0.0.1" + text }
@@ -73,8 +74,8 @@ public struct ServerArguments: Sendable, Hashable {
   /// Whether the lines of a good start come to the journal.
   var startIsLogged: Bool { logDirectory == nil && !quiet }
 
-  /// The words of a command line with variables put in, as systemd does it: `$NAME` as a word of its
-  /// own becomes the words of its value, `${NAME}` is put in as it is (systemd.service(5)).
+  /// The words of a command line with variables put in, as systemd does it: `$NAME` as a word of
+  /// its own becomes the words of its value, `${NAME}` is put in as it is (systemd.service(5)).
   public static func expand(_ words: [String], with environment: [String: String]) -> [String] {
     words.flatMap { word in
       if word.hasPrefix("$"), !word.hasPrefix("${"), !word.hasPrefix("$$") {

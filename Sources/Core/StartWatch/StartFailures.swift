@@ -69,7 +69,8 @@ extension WatchPhase {
     case .stopping: "see what the old process hangs on"
     case .starting: "see the unit's Type= and its journal: `systemctl status`, `keyturn logs`"
     case .waitingForPeers:
-      "the peers that it names are down, or run with other MINIO_* values: compare them with `keyturn check`"
+      "the peers that it names are down, or run with other MINIO_* values: "
+        + "compare them with `keyturn check`"
     case .waitingForDrives: "see the drives that it names, and that their hosts are up"
     case .waitingForQuorum: "see which erasure sets have too few drives: `mc admin info`"
     case .initialising:

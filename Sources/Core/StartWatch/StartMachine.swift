@@ -2,8 +2,8 @@ public import Model
 
 /// What one node's start is told.
 public enum StartInput: Sendable, Hashable {
-  /// systemd has taken the order to restart. `previousInvocation` is the unit's InvocationID just before
-  /// the order, empty if it had none.
+  /// systemd has taken the order to restart. `previousInvocation` is the unit's InvocationID just
+  /// before the order, empty if it had none.
   case restartIssued(previousInvocation: String, deadlines: StartDeadlines)
   /// The unit, on every change of it.
   case unit(UnitState)
@@ -56,15 +56,18 @@ public struct StartDeadlines: Sendable, Hashable, Codable {
 
 /// Watches one restart of the server on one node, and says how it ended.
 ///
-/// Confirmed means all of: an invocation that is not the previous one; the unit active, which is READY=1 for
-/// Type=notify; the banner or the sub-systems line of that invocation in the journal, unless the log goes
-/// elsewhere; `/minio/health/ready` 200 and no `x-minio-server-status`; `/minio/health/cluster` 200.
-/// Neither of them is enough alone (facts D.4, D.6, G).
+/// Confirmed means all of: an invocation that is not the previous one; the unit active, which is
+/// READY=1 for Type=notify; the banner or the sub-systems line of that invocation in the journal,
+/// unless the log goes elsewhere; `/minio/health/ready` 200 and no `x-minio-server-status`;
+/// `/minio/health/cluster` 200. None of them is enough alone (facts D.4, D.6, G).
 ///
-/// Failed at once on a fatal line, on a line of a server that serves broken, and when the new process ends or
-/// the unit fails; otherwise when a deadline passes. systemd and the server are heard over two ways, in any
-/// order: after word of the unit the machine gives the server's own line 200 ms to come, since that one
-/// says why. Lines of other invocations decide nothing.
+/// Failed at once on a fatal line, on a line of a server that serves broken, and when the new
+/// process ends or the unit fails; otherwise when a deadline passes. systemd and the server are
+/// heard over two ways, in any order: after word of the unit the machine gives the server's own
+/// line 200 ms to come, since that one says why. Lines of the previous invocation decide nothing.
+///
+/// States: idle until the restart is issued; then the phases of ``WatchPhase``, drawn anew from
+/// what is known after each input; over once there is an outcome, and deaf from then on.
 ///
 /// Give it redacted lines: what a fatal line says is kept word for word.
 public struct StartMachine: Sendable {
@@ -97,7 +100,7 @@ public struct StartMachine: Sendable {
   private var warnings: [String] = []
   private var health: HealthAnswers?
   private var healthIsAsked = false
-  private var failure: PendingFailure?
+  private var pending: PendingFailure?
 
   /// A failure that waits for the lines that belong to it.
   private struct PendingFailure {
@@ -112,7 +115,7 @@ public struct StartMachine: Sendable {
     var text: String
   }
 
-  /// A watch of a server that runs with these arguments: those of its command line, variables put in.
+  /// A watch of a server with this command line, variables put in.
   public init(serverArguments: [String]) {
     self.init(arguments: ServerArguments(arguments: serverArguments))
   }
@@ -143,7 +146,7 @@ public struct StartMachine: Sendable {
     case .fired(.stopDeadline): stopDeadlinePassed(&effects)
     case .fired(.startDeadline): startDeadlinePassed(&effects)
     case .fired(.lateLines):
-      if let failure { finish(.failed(failure.failure), &effects) }
+      if let pending { finish(.failed(pending.failure), &effects) }
     case .fired(.health):
       if isActive, !healthIsAsked {
         healthIsAsked = true
@@ -194,7 +197,7 @@ public struct StartMachine: Sendable {
     guard invocation == nil else { return }
     invocation = newInvocation
     oldProcessGone = true
-    failure = nil
+    pending = nil
   }
 
   private var isActive: Bool {
@@ -212,21 +215,23 @@ public struct StartMachine: Sendable {
   ) {
     guard isOfThisStart(entry) else { return }
     let line = classifier.take(entry)
-    if line.kind != .continuation, line.source == .server, let failure, failure.isServersWord {
-      finish(.failed(failure.failure), &effects)
+    if line.kind != .continuation, line.source == .server, let pending, pending.isServersWord {
+      finish(.failed(pending.failure), &effects)
       return
     }
     switch line.kind {
     case .progress(let phase): note(line, phase)
     case .success(let mark):
       if !marks.contains(mark) { marks.append(mark) }
-    case .brokenButServing: fail(line, .brokenButServing, at: now, &effects)
-    case .fatal(let kind): fail(line, kind, at: now, &effects)
+      progress = (.initialising, [])
+    case .brokenButServing: finish(.failed(failure(line, .brokenButServing)), &effects)
+    case .fatal(let kind):
+      fail(failure(line, kind), isServersWord: line.source == .server, at: now, &effects)
     case .error, .warning: warn(line.text)
     case .continuation:
-      if failure?.isServersWord == true, (failure?.lineCount ?? 0) < Self.reasonLineLimit {
-        failure?.failure.reason += "\n" + entry.message
-        failure?.lineCount += 1
+      if pending?.isServersWord == true, (pending?.lineCount ?? 0) < Self.reasonLineLimit {
+        pending?.failure.reason += "\n" + entry.message
+        pending?.lineCount += 1
       }
     case .ordinary: break
     }
@@ -271,23 +276,19 @@ public struct StartMachine: Sendable {
   /// Holds a failure until the lines that belong to it have come. The server's own word replaces
   /// systemd's, and the first of the server's stays.
   private mutating func fail(
-    _ reason: StartFailure, isServersWord: Bool = false, at now: Instant,
+    _ failure: StartFailure, isServersWord: Bool = false, at now: Instant,
     _ effects: inout [StartEffect]
   ) {
-    if let failure, failure.isServersWord || !isServersWord { return }
-    failure = PendingFailure(failure: reason, isServersWord: isServersWord)
+    if let pending, pending.isServersWord || !isServersWord { return }
+    pending = PendingFailure(failure: failure, isServersWord: isServersWord)
     let wait = isServersWord ? Self.continuationMilliseconds : Self.lateLinesMilliseconds
     effects.append(.arm(.lateLines, now.advanced(byMilliseconds: wait)))
   }
 
-  private mutating func fail(
-    _ line: ClassifiedLine, _ kind: StartFailure.Kind, at now: Instant,
-    _ effects: inout [StartEffect]
-  ) {
-    let failure = StartFailure(
+  private func failure(_ line: ClassifiedLine, _ kind: StartFailure.Kind) -> StartFailure {
+    StartFailure(
       kind: kind, phase: phase, reason: line.text, cause: line.pattern?.cause,
       remedy: line.pattern?.remedy, patternID: line.pattern?.id)
-    fail(failure, isServersWord: line.source == .server, at: now, &effects)
   }
 
   private mutating func finish(_ outcome: StartOutcome, _ effects: inout [StartEffect]) {
@@ -305,7 +306,7 @@ public struct StartMachine: Sendable {
     let state = unit.map { "; the unit is \($0.activeState) (\($0.subState))" } ?? ""
     finish(
       .failed(
-        failure?.failure
+        pending?.failure
           ?? StartFailure(
             kind: .stopDeadline, phase: phase,
             reason: "the old process\(process) did not end before the stop deadline\(state)",
@@ -320,7 +321,7 @@ public struct StartMachine: Sendable {
     let hints = warnings.isEmpty ? nil : "logged on the way: " + warnings.joined(separator: "; ")
     finish(
       .failed(
-        failure?.failure
+        pending?.failure
           ?? StartFailure(
             kind: .startDeadline, phase: phase,
             reason:
@@ -342,8 +343,8 @@ public struct StartMachine: Sendable {
 
   /// Draws the conclusions from what is known.
   private mutating func advance(_ effects: inout [StartEffect]) {
-    if let failure {
-      if failure.isServersWord { show(.failed, failure.failure.reason, &effects) }
+    if let pending {
+      if pending.isServersWord { show(.failed, pending.failure.reason, &effects) }
       return
     }
     guard let invocation else {

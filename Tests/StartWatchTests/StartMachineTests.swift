@@ -1,0 +1,117 @@
+import Model
+import StartWatch
+import Testing
+
+@Suite struct StartMachineTests {
+  private static let zero = Instant(nanoseconds: 0)
+  private static let restart = StartInput.restartIssued(
+    previousInvocation: "old",
+    deadlines: StartDeadlines(
+      stop: zero.advanced(byMilliseconds: 10_000), start: zero.advanced(byMilliseconds: 60_000)))
+  private static let active = StartInput.unit(
+    UnitState(
+      id: "minio.service", activeState: "active", subState: "running", mainPID: 200,
+      invocationID: "new"))
+  private static let good = StartInput.health(
+    HealthAnswers(
+      ready: .answered(status: 200, serverStatus: nil),
+      cluster: .answered(status: 200, serverStatus: nil)))
+
+  @Test(
+    "before the restart nothing is judged; then both deadlines are armed and the phase is shown")
+  func begin() {
+    var machine = StartMachine(serverArguments: [])
+    #expect(machine.handle(Self.active, at: Self.zero) == [])
+    #expect(machine.handle(.fired(.startDeadline), at: Self.zero) == [])
+    #expect(
+      machine.handle(Self.restart, at: Self.zero) == [
+        .arm(.stopDeadline, Instant(nanoseconds: 10_000_000_000)),
+        .arm(.startDeadline, Instant(nanoseconds: 60_000_000_000)), .phase(.stopping, detail: ""),
+      ])
+    #expect(machine.handle(Self.restart, at: Self.zero) == [])
+  }
+
+  @Test("after the end every input is taken and none has an effect")
+  func deaf() {
+    var machine = StartMachine(serverArguments: ["--quiet"])
+    _ = machine.handle(Self.restart, at: Self.zero)
+    #expect(machine.handle(Self.active, at: Self.zero) == [.askHealth, .phase(.ready, detail: "")])
+    let end = machine.handle(Self.good, at: Self.zero)
+    guard case .finished(.confirmed) = end.last else {
+      Issue.record("not confirmed: \(end)")
+      return
+    }
+    #expect(machine.phase == .confirmed)
+    for input in [Self.restart, Self.active, Self.good] + StartTimer.allCases.map(StartInput.fired)
+    {
+      #expect(machine.handle(input, at: Self.zero) == [])
+    }
+  }
+
+  @Test("the same word of the unit twice is shown and asked about once")
+  func duplicates() {
+    var machine = StartMachine(serverArguments: [])
+    _ = machine.handle(Self.restart, at: Self.zero)
+    _ = machine.handle(Self.active, at: Self.zero)
+    #expect(machine.handle(Self.active, at: Self.zero) == [])
+  }
+
+  @Test(
+    "health that is good is not enough: neither alone, nor with an offline header, nor half",
+    arguments: [
+      HealthAnswers(ready: .answered(status: 200, serverStatus: "offline"), cluster: .failed("x")),
+      HealthAnswers(
+        ready: .answered(status: 200, serverStatus: "offline"),
+        cluster: .answered(status: 200, serverStatus: nil)),
+      HealthAnswers(
+        ready: .answered(status: 200, serverStatus: nil),
+        cluster: .answered(status: 200, serverStatus: "iam-offline")),
+      HealthAnswers(
+        ready: .answered(status: 200, serverStatus: nil),
+        cluster: .answered(status: 412, serverStatus: nil)),
+      HealthAnswers(
+        ready: .failed("refused"), cluster: .answered(status: 200, serverStatus: nil)),
+    ])
+  func half(_ answers: HealthAnswers) {
+    var machine = StartMachine(serverArguments: ["--quiet"])
+    _ = machine.handle(Self.restart, at: Self.zero)
+    _ = machine.handle(Self.active, at: Self.zero)
+    _ = machine.handle(.health(answers), at: Self.zero)
+    #expect(machine.outcome == nil)
+  }
+
+  @Test("a unit that was active and is not any more is not confirmed by health of before")
+  func reloading() {
+    var machine = StartMachine(serverArguments: ["--quiet"])
+    _ = machine.handle(Self.restart, at: Self.zero)
+    _ = machine.handle(Self.active, at: Self.zero)
+    let reloading = UnitState(
+      id: "minio.service", activeState: "reloading", subState: "reload", mainPID: 200,
+      invocationID: "new")
+    _ = machine.handle(.unit(reloading), at: Self.zero)
+    _ = machine.handle(Self.good, at: Self.zero)
+    #expect(machine.outcome == nil)
+  }
+
+  @Test("warnings and the lines of a fatal message are kept up to their limits")
+  func limits() {
+    var machine = StartMachine(serverArguments: [])
+    _ = machine.handle(Self.restart, at: Self.zero)
+    func say(_ message: String) -> [StartEffect] {
+      machine.handle(
+        .entry(
+          JournalEntry(
+            cursor: "", realtimeMicroseconds: 0, monotonicMicroseconds: 0, bootID: "",
+            invocationID: "new", pid: 200, priority: 6, identifier: "minio", message: message)),
+        at: Self.zero)
+    }
+    for number in 0...StartMachine.warningLimit { _ = say("Error: number \(number)") }
+    _ = say("FATAL x")
+    for _ in 0..<100 { _ = say("      more") }
+    guard case .finished(.failed(let failure)) = say("INFO: end").last else {
+      Issue.record("no failure")
+      return
+    }
+    #expect(failure.reason.split(separator: "\n").count == 40)
+  }
+}

@@ -1,0 +1,56 @@
+import Model
+import StartWatch
+import Testing
+
+@Suite struct TranscriptTests {
+  @Test("the corpus is there")
+  func corpus() { #expect(Transcript.all.count >= 40) }
+
+  @Test(
+    "each recorded start gets the verdict, cause, phases and time that it must",
+    arguments: Transcript.all)
+  func verdict(_ transcript: Transcript) throws {
+    let run = transcript.run()
+    let outcome = try #require(run.outcome, "no outcome after the deadlines")
+    let headers = transcript.headers
+    let words = (headers["expect"] ?? "").split(separator: " ").map(String.init)
+    switch outcome {
+    case .confirmed(let evidence):
+      #expect(words == ["confirmed"])
+      #expect(evidence.marks.map(\.rawValue).joined(separator: " ") == headers["marks"] ?? "")
+      #expect(evidence.logElsewhere == headers["log"])
+      #expect(evidence.warnings.joined(separator: "|") == headers["warnings"] ?? "")
+    case .failed(let failure):
+      #expect(words.first == "failed")
+      #expect(words.dropFirst().first == failure.kind.rawValue)
+      #expect(words.dropFirst(2).first == failure.patternID)
+      if let reason = headers["reason"] {
+        #expect(failure.reason == reason.split(separator: "|").joined(separator: "\n"))
+      }
+      if failure.patternID != nil {
+        #expect(failure.cause != nil && failure.remedy != nil)
+      }
+    }
+    #expect(run.endedAt.map(String.init) == headers["at"])
+    if let phases = headers["phases"] {
+      #expect(run.phaseNames.joined(separator: " ") == phases)
+    }
+    if let detail = headers["detail"] {
+      #expect(run.phases.contains { $0.detail == detail }, "\(run.phases.map(\.detail))")
+    }
+  }
+
+  @Test("a fatal line is shown at the instant at which it is heard")
+  func shownAtOnce() throws {
+    let run = Transcript(file: "fatal-kms-refused.txt").run()
+    let shown = try #require(run.phases.first { $0.phase == .failed })
+    #expect(shown.milliseconds == 300)
+    #expect(shown.detail.hasPrefix("FATAL Failed to connect to KMS: "))
+  }
+
+  @Test("health is asked for every 250 ms from the moment the unit is active, and not before")
+  func healthRhythm() {
+    let run = Transcript(file: "good-waits-for-health.txt").run()
+    #expect(run.healthAskedAt == [500, 751, 1002, 1253])
+  }
+}
