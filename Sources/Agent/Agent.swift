@@ -77,6 +77,9 @@ public final class Agent: Sendable {
     }
   }
 
+  /// Whether the agent's state can be had; false only if a thread holds it for good. The watchdog asks.
+  public var isResponsive: Bool { state.withLock { _ in true } }
+
   var assessor: Assessor {
     Assessor(node: node, inventory: inventory, ports: ports, now: { Clock.now() })
   }

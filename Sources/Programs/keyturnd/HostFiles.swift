@@ -38,7 +38,7 @@ struct HostEnvironmentFile: EnvironmentFilePort {
 
   func discard(allExcept tag: String?) throws(Refusal) {
     try refusing { () throws(FileFailure) in
-      try StagedFile.removeOrphans(beside: path, except: tag.map { [$0] } ?? [])
+      _ = try StagedFile.removeOrphans(beside: path, except: tag.map { [$0] } ?? [])
     }
   }
 }

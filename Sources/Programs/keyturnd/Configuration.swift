@@ -1,0 +1,100 @@
+import LinuxIO
+import Model
+import TLS
+import Wire
+
+/// What the daemon is started with.
+struct Configuration {
+  static let version = "0.1.0"
+  static let help = """
+    keyturnd: the agent of one AIStor node (systemd starts it: systemctl status keyturnd)
+
+    usage: keyturnd [--inventory FILE] [--credentials DIR] [--state DIR] [--listen HOST:PORT]
+
+      --inventory FILE    the cluster's inventory       (/etc/keyturn/inventory.json)
+      --credentials DIR   ca.pem, cert.pem, key.pem     (/etc/keyturn/credentials)
+      --state DIR         durable records, 0700         ($STATE_DIRECTORY, else /var/lib/keyturn)
+      --listen HOST:PORT  where to serve                (every address, the port in the inventory)
+      --version, --help
+
+    The agent finds itself in the inventory by the name in its certificate (role node).
+    exit codes: 0 ended by SIGTERM, 64 usage, 78 its configuration is bad
+
+    """
+
+  var inventoryPath = "/etc/keyturn/inventory.json"
+  var credentials = "/etc/keyturn/credentials"
+  var state = "/var/lib/keyturn"
+  var listen: HostPort?
+
+  /// What the arguments ask for.
+  enum Request {
+    case run(Configuration)
+    case print(String)
+    case usage(String)
+  }
+
+  static func parse(_ arguments: [String], environment: [String: String]) -> Request {
+    var configuration = Configuration()
+    // systemd may name several directories, separated by colons; ours is the first.
+    if let directory = environment["STATE_DIRECTORY"]?.split(separator: ":").first {
+      configuration.state = String(directory)
+    }
+    var rest = arguments[...]
+    while let option = rest.popFirst() {
+      switch option {
+      case "--help", "-h": return .print(help)
+      case "--version": return .print("keyturnd \(version)\n")
+      case "--inventory", "--credentials", "--state", "--listen":
+        guard let value = rest.popFirst() else { return .usage("\(option) needs a value") }
+        switch option {
+        case "--inventory": configuration.inventoryPath = value
+        case "--credentials": configuration.credentials = value
+        case "--state": configuration.state = value
+        default:
+          guard let listen = HostPort(value, defaultPort: Inventory.defaultAgentPort) else {
+            return .usage("--listen \(value) is not HOST:PORT")
+          }
+          configuration.listen = listen
+        }
+      default: return .usage("unknown argument \(option)")
+      }
+    }
+    return .run(configuration)
+  }
+
+  func inventory() throws(Refusal) -> Inventory {
+    do throws(FileFailure) {
+      let file = try FileReading.read(inventoryPath, limitBytes: Limits.inventoryFileBytes)
+      let inventory: Inventory
+      do throws(JSONFailure) { inventory = try JSON.decode(Inventory.self, from: file.bytes) } catch {
+        throw FileFailure(.invalid, inventoryPath, "read \(inventoryPath): \(error)")
+      }
+      if let problem = inventory.problems().first {
+        throw FileFailure(.invalid, inventoryPath, "read \(inventoryPath): \(problem)")
+      }
+      return inventory
+    } catch { throw Refusal(.configuration, error.message) }
+  }
+
+  func context() throws(Refusal) -> TLSContext {
+    func read(_ name: String, secret: Bool) throws(FileFailure) -> String {
+      let path = "\(credentials)/\(name)"
+      let file = try FileReading.read(path, limitBytes: 64 << 10)
+      if secret && file.facts.mode & 0o077 != 0 {
+        throw FileFailure(
+          .notPermitted, path, "read \(path): others than its owner can read it; chmod 600 \(path)")
+      }
+      return String(decoding: file.bytes, as: UTF8.self)
+    }
+    do {
+      return try TLSContext.mutual(
+        certificatePEM: read("cert.pem", secret: false),
+        keyPEM: Secret(read("key.pem", secret: true)), caPEM: read("ca.pem", secret: false))
+    } catch {
+      throw Refusal(
+        .configuration,
+        "the credentials in \(credentials): \(error); `keyturn pki issue` makes a set")
+    }
+  }
+}

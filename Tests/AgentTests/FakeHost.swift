@@ -1,0 +1,200 @@
+import Agent
+import Digests
+import KeyManager
+import LinuxIO
+import Model
+import Rollout
+import StartWatch
+import Wire
+
+/// A host in memory: it stands behind the agent's ports, and does what a good host does unless told otherwise.
+final class FakeHost: Sendable {
+  struct State {
+    var file: [UInt8]?
+    var staged: [String: [UInt8]] = [:]
+    var records: [String: [UInt8]] = [:]
+    var unit = UnitState(
+      id: "minio.service", activeState: "active", subState: "running", mainPID: 100,
+      invocationID: "old", user: "minio-user",
+      environmentFiles: [.init(path: "/etc/default/minio", isOptional: true)],
+      execStart: ["/usr/local/bin/minio", "server", "$MINIO_OPTS", "$MINIO_VOLUMES"])
+    var process: [EnvironmentVariable] = []
+    var restarts = 0
+    var boot = "boot-1"
+    /// What the journal delivers after a restart, of the new invocation.
+    var startLines = [
+      "INFO: All MinIO sub-systems initialized successfully in 1s", "MinIO AIStor Server",
+    ]
+    var deliver: [@Sendable (JournalEntry) -> Void] = []
+    var reports: [EndpointReport] = []
+    var health = HealthAnswers(
+      ready: .answered(status: 200, serverStatus: nil),
+      cluster: .answered(status: 200, serverStatus: nil))
+    /// Refuse to save this record.
+    var failingRecord: String?
+    var stageFailure: Refusal?
+    var lines: [String] = []
+  }
+
+  let state: Lock<State>
+
+  init(file: String) {
+    var state = State()
+    state.file = Array(file.utf8)
+    state.process = FakeHost.variables(file)
+    self.state = Lock(state)
+  }
+
+  /// What systemd makes of these simple files.
+  static func variables(_ file: String) -> [EnvironmentVariable] {
+    file.split(separator: "\n").filter { !$0.hasPrefix("#") }.compactMap { line in
+      guard let equals = line.firstIndex(of: "=") else { return nil }
+      let value = line[line.index(after: equals)...].filter { $0 != "\"" }
+      return EnvironmentVariable(name: String(line[..<equals]), value: String(value))
+    }
+  }
+
+  var ports: Ports {
+    Ports(
+      file: File(host: self), unit: Unit(host: self), journal: Journal(host: self),
+      process: Process(host: self), probe: Probe(host: self), records: Records(host: self),
+      log: { [self] _, line in state.update { $0.lines.append(line) } })
+  }
+
+  struct File: EnvironmentFilePort {
+    let host: FakeHost
+    func read() throws(Refusal) -> [UInt8]? { host.state.withLock { $0.file } }
+    func read(other path: String) throws(Refusal) -> [UInt8]? { nil }
+    func stage(_ bytes: [UInt8], tag: String, before: Digest?) throws(Refusal) {
+      if let failure = host.state.withLock({ $0.stageFailure }) { throw failure }
+      host.state.update { $0.staged[tag] = bytes }
+    }
+    func install(tag: String, before: Digest?, after: Digest) throws(Refusal) {
+      let isDone = host.state.withLock { state in
+        if state.file.map(Digest.sha256) == after { return true }
+        guard state.file.map(Digest.sha256) == before, let bytes = state.staged[tag] else {
+          return false
+        }
+        state.file = bytes
+        state.staged[tag] = nil
+        return true
+      }
+      if !isDone { throw Refusal(.vote, "the file has changed") }
+    }
+    func syncDirectory() throws(Refusal) {}
+    func discard(allExcept tag: String?) throws(Refusal) {
+      host.state.update { $0.staged = $0.staged.filter { $0.key == tag } }
+    }
+  }
+
+  struct Unit: UnitPort {
+    let host: FakeHost
+    func state(deadline: Instant) throws(Refusal) -> UnitState { host.state.withLock { $0.unit } }
+    func restart(deadline: Instant) throws(Refusal) {
+      let (deliver, entries) = host.state.update { state in
+        state.restarts += 1
+        state.unit.invocationID = "new-\(state.restarts)"
+        state.unit.mainPID += 1
+        state.process = FakeHost.variables(String(decoding: state.file ?? [], as: UTF8.self))
+        let entries = state.startLines.enumerated().map { index, line in
+          JournalEntry(
+            cursor: "new-\(index)", realtimeMicroseconds: 1, monotonicMicroseconds: 1,
+            bootID: state.boot, invocationID: state.unit.invocationID, pid: state.unit.mainPID,
+            priority: 6, identifier: "minio", message: line)
+        }
+        return (state.deliver, entries)
+      }
+      for entry in entries { for body in deliver { body(entry) } }
+    }
+    func resetFailed(deadline: Instant) throws(Refusal) {}
+    func change(after state: UnitState, deadline: Instant) throws(Refusal) -> UnitState? {
+      host.state.wait(until: deadline) { $0.unit == state ? nil : $0.unit }
+    }
+  }
+
+  struct Journal: JournalPort, JournalSubscription {
+    let host: FakeHost
+    func cursor() throws(Refusal) -> String? { "cursor" }
+    func follow(
+      after cursor: String?, deliver: @escaping @Sendable (JournalEntry) -> Void
+    ) throws(Refusal) -> any JournalSubscription {
+      // A follower that comes late reads what has been written meanwhile.
+      let entries = host.state.update { state in
+        state.deliver.append(deliver)
+        return state.restarts == 0
+          ? []
+          : state.startLines.enumerated().map { index, line in
+            JournalEntry(
+              cursor: "new-\(index)", realtimeMicroseconds: 1, monotonicMicroseconds: 1,
+              bootID: state.boot, invocationID: state.unit.invocationID, pid: state.unit.mainPID,
+              priority: 6, identifier: "minio", message: line)
+          }
+      }
+      for entry in entries { deliver(entry) }
+      return self
+    }
+    func stop() {}
+    func entries(_ request: JournalRequest) throws(Refusal) -> [JournalEntry] {
+      host.state.withLock { state in
+        state.startLines.map { line in
+          JournalEntry(
+            cursor: "c", realtimeMicroseconds: 1, monotonicMicroseconds: 1, bootID: state.boot,
+            invocationID: "old", pid: 100, priority: 6, identifier: "minio", message: line)
+        }
+      }
+    }
+  }
+
+  struct Process: ProcessPort {
+    let host: FakeHost
+    func environment(of pid: Int32) throws(Refusal) -> [EnvironmentVariable] {
+      host.state.withLock { $0.process }
+    }
+    func home(of user: String) -> String? { "/home/\(user)" }
+    func bootID() -> String { host.state.withLock { $0.boot } }
+  }
+
+  struct Probe: ProbePort {
+    let host: FakeHost
+    func keyManagers(
+      _ settings: KeyManagerSettings, certificateAuthorities: String?, deadline: Instant
+    ) -> [EndpointReport] {
+      let given = host.state.withLock { $0.reports }
+      if !given.isEmpty { return given }
+      return settings.endpoints.map { Probe.fine($0.text) }
+    }
+    func keyManagers(
+      at hosts: [HostPort], certificateAuthorities: String?, deadline: Instant
+    ) -> [EndpointReport] { hosts.map { Probe.fine($0.text) } }
+    func health(_ server: ServerArguments, deadline: Instant) -> HealthAnswers {
+      host.state.withLock { $0.health }
+    }
+    static func fine(_ endpoint: String) -> EndpointReport {
+      EndpointReport(
+        endpoint: endpoint, address: "127.0.0.1",
+        stages: ProbeStage.allCases.map {
+          StageResult(stage: $0, verdict: .fine, milliseconds: 1, detail: "")
+        })
+    }
+  }
+
+  struct Records: RecordPort {
+    let host: FakeHost
+    func load(_ name: String) throws(Refusal) -> [UInt8]? {
+      host.state.withLock { $0.records[name] }
+    }
+    func save(_ name: String, _ bytes: [UInt8]) throws(Refusal) {
+      if host.state.withLock({ $0.failingRecord }) == name {
+        throw Refusal(.file, "write \(name): No space left on device")
+      }
+      host.state.update { $0.records[name] = bytes }
+    }
+    func remove(_ name: String) throws(Refusal) { host.state.update { $0.records[name] = nil } }
+    func list(_ folder: String) throws(Refusal) -> [String] {
+      host.state.withLock { state in
+        state.records.keys.filter { $0.hasPrefix("\(folder)/") }
+          .map { String($0.dropFirst(folder.utf8.count + 1)) }
+      }
+    }
+  }
+}
