@@ -62,7 +62,9 @@ let package = Package(
     adapter("Systemd", ["Model", "LinuxIO", "StartWatch", "CLinux", "CSystemd"]),
     adapter("TLS", ["Model", "LinuxIO", "COpenSSL"]),
     adapter("HTTPS", ["Model", "Wire", "LinuxIO", "TLS"]),
-    adapter("Probes", ["Model", "Wire", "KeyManager", "LinuxIO", "TLS", "HTTPS"]),
+    adapter(
+      "Probes",
+      ["Model", "Digests", "Wire", "KeyManager", "StartWatch", "LinuxIO", "TLS", "HTTPS"]),
 
     .target(
       name: "Agent",
@@ -112,7 +114,11 @@ let package = Package(
     tests("TLS", ["TLS", "LinuxIO", "Model", "TestSupport"]),
     tests("HTTPS", ["HTTPS", "TLS", "Wire", "LinuxIO", "Model", "TestSupport"]),
     tests(
-      "Probes", ["Probes", "KeyManager", "HTTPS", "TLS", "Wire", "LinuxIO", "Model", "TestSupport"]),
+      "Probes",
+      [
+        "Probes", "KeyManager", "StartWatch", "HTTPS", "TLS", "Wire", "LinuxIO", "Model",
+        "TestSupport",
+      ]),
     tests(
       "Agent",
       [

@@ -44,18 +44,28 @@ public struct APIKey: Sendable, Hashable {
     }
   }
 
-  /// Calls `body` with the private key as DER PKCS#8, and wipes it afterwards. The key leaves its
-  /// type here: `body` must keep no copy.
-  public func withPrivateKeyInfo<Result, Failure: Error>(
+  /// Calls `body` with the private key, an Ed25519 seed or a big-endian scalar of
+  /// ``Kind/byteCount`` bytes, and wipes it afterwards. The key leaves its type here: `body` must
+  /// keep no copy.
+  public func withPrivateKey<Result, Failure: Error>(
     _ body: ([UInt8]) throws(Failure) -> Result
   ) throws(Failure) -> Result {
     // The init has decoded the same text.
     var bytes = (try? Base64URL.decode(text.reveal().dropFirst(3).utf8)) ?? []
     precondition(bytes.count == kind.byteCount, "an API key has changed")
-    var info = Self.privateKeyInfo(kind, bytes)
-    bytes.wipe()
-    defer { info.wipe() }
-    return try body(info)
+    defer { bytes.wipe() }
+    return try body(bytes)
+  }
+
+  /// ``withPrivateKey(_:)`` with the key as DER PKCS#8.
+  public func withPrivateKeyInfo<Result, Failure: Error>(
+    _ body: ([UInt8]) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    try withPrivateKey { bytes throws(Failure) in
+      var info = Self.privateKeyInfo(kind, bytes)
+      defer { info.wipe() }
+      return try body(info)
+    }
   }
 
   /// What is wrong with a text as an API key; never holds any of it.

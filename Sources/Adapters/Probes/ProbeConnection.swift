@@ -1,0 +1,110 @@
+internal import LinuxIO
+internal import Model
+internal import TLS
+internal import Wire
+
+/// Why a host that is probed gave no answer.
+struct ProbeFailure: Error {
+  /// Whether the deadline came first.
+  var isTimeout: Bool
+  /// With whom, what happened; no secret in it.
+  var text: String
+
+  init(_ failure: SocketFailure) {
+    if case .timedOut = failure { isTimeout = true } else { isTimeout = false }
+    text = failure.description
+  }
+
+  init(_ failure: TLSFailure) {
+    isTimeout = failure.kind == .timedOut
+    text = failure.description
+  }
+
+  init(_ violation: HTTPViolation) {
+    isTimeout = false
+    text = "the answer is not valid HTTP: \(violation.reason)"
+  }
+
+  init(_ text: String) {
+    isTimeout = false
+    self.text = text
+  }
+}
+
+/// One HTTP/1.1 connection to a host that is probed. It belongs to one thread.
+final class ProbeConnection {
+  private enum Transport {
+    case plain(Socket)
+    case tls(TLSSession)
+  }
+
+  private let transport: Transport
+  private let host: String
+  private var parser = HTTPResponseParser(bodyLimit: Limits.probeBodyBytes)
+  /// Whether it can carry another request.
+  private(set) var staysOpen = true
+
+  /// Over TLS; `host` is for the Host field.
+  init(_ session: TLSSession, host: String) {
+    transport = .tls(session)
+    self.host = host
+  }
+
+  /// Without TLS.
+  init(_ socket: Socket, host: String) {
+    transport = .plain(socket)
+    self.host = host
+  }
+
+  /// Blocks until the answer is complete, or the deadline. After a failure the connection is over.
+  func ask(_ request: HTTPRequest, until deadline: Instant) throws(ProbeFailure) -> HTTPResponse {
+    staysOpen = false
+    try write(request.bytes(host: host), until: deadline)
+    while true {
+      if let response = try parse({ parser throws(HTTPViolation) in try parser.next() }) {
+        staysOpen = parser.staysOpen
+        return response
+      }
+      let bytes = try read(until: deadline)
+      if bytes.isEmpty { return try parse { parser throws(HTTPViolation) in try parser.end() } }
+      parser.feed(bytes)
+    }
+  }
+
+  private func parse<Result>(
+    _ body: (inout HTTPResponseParser) throws(HTTPViolation) -> Result
+  ) throws(ProbeFailure) -> Result {
+    do throws(HTTPViolation) { return try body(&parser) } catch { throw ProbeFailure(error) }
+  }
+
+  /// Ends it in order, as far as that works until the deadline.
+  func close(until deadline: Instant) {
+    if case .tls(let session) = transport { session.close(until: deadline) }
+  }
+
+  private func write(_ bytes: [UInt8], until deadline: Instant) throws(ProbeFailure) {
+    switch transport {
+    case .plain(let socket):
+      do throws(SocketFailure) { try socket.write(bytes, until: deadline) } catch {
+        throw ProbeFailure(error)
+      }
+    case .tls(let session):
+      do throws(TLSFailure) { try session.write(bytes, until: deadline) } catch {
+        throw ProbeFailure(error)
+      }
+    }
+  }
+
+  private func read(until deadline: Instant) throws(ProbeFailure) -> [UInt8] {
+    switch transport {
+    case .plain(let socket):
+      do throws(SocketFailure) { return try socket.read(upTo: 16 << 10, until: deadline) } catch {
+        throw ProbeFailure(error)
+      }
+    case .tls(let session):
+      do throws(TLSFailure) { return try session.read(upTo: 16 << 10, until: deadline) } catch {
+        throw ProbeFailure(error)
+      }
+    }
+  }
+}
