@@ -1,9 +1,26 @@
 import Agent
 import KeyManager
 import Model
+import Probes
 import StartWatch
+
+/// Probes from this host.
 struct HostProbe: ProbePort {
-  func keyManagers(_ settings: KeyManagerSettings, certificateAuthorities: String?, deadline: Instant) -> [EndpointReport] { [] }
-  func keyManagers(at hosts: [HostPort], certificateAuthorities: String?, deadline: Instant) -> [EndpointReport] { [] }
-  func health(_ server: ServerArguments, deadline: Instant) -> HealthAnswers { HealthAnswers(ready: .failed(""), cluster: .failed("")) }
+  func keyManagers(
+    _ settings: KeyManagerSettings, certificateAuthorities: String?, deadline: Instant
+  ) -> [EndpointReport] {
+    KeyManagerProbe.run(
+      settings: settings, certificateAuthorities: certificateAuthorities, deadline: deadline)
+  }
+
+  func keyManagers(
+    at hosts: [HostPort], certificateAuthorities: String?, deadline: Instant
+  ) -> [EndpointReport] {
+    KeyManagerProbe.run(
+      hosts: hosts, certificateAuthorities: certificateAuthorities, deadline: deadline)
+  }
+
+  func health(_ server: ServerArguments, deadline: Instant) -> HealthAnswers {
+    ServerHealth.ask(server, deadline: deadline)
+  }
 }
