@@ -1,4 +1,4 @@
-import Foundation
+import FoundationEssentials
 import Model
 import StartWatch
 import Testing
@@ -90,8 +90,8 @@ struct Transcript: Sendable, CustomTestStringConvertible {
     }
   }
 
-  /// Runs the machine over the events in virtual time: timers fire when they are due, health is what
-  /// was last given, one millisecond after it was asked for.
+  /// Runs the machine over the events in virtual time: timers fire when they are due, health is
+  /// what was last given, one millisecond after it was asked for.
   func run() -> Run {
     var run = Run()
     var machine = StartMachine(
