@@ -12,6 +12,9 @@ import Testing
     UnitState(
       id: "minio.service", activeState: "active", subState: "running", mainPID: 200,
       invocationID: "new"))
+  private static let reloading = UnitState(
+    id: "minio.service", activeState: "reloading", subState: "reload", mainPID: 200,
+    invocationID: "new")
   private static let good = StartInput.health(
     HealthAnswers(
       ready: .answered(status: 200, serverStatus: nil),
@@ -85,12 +88,40 @@ import Testing
     var machine = StartMachine(serverArguments: ["--quiet"])
     _ = machine.handle(Self.restart, at: Self.zero)
     _ = machine.handle(Self.active, at: Self.zero)
-    let reloading = UnitState(
-      id: "minio.service", activeState: "reloading", subState: "reload", mainPID: 200,
-      invocationID: "new")
-    _ = machine.handle(.unit(reloading), at: Self.zero)
+    _ = machine.handle(.unit(Self.reloading), at: Self.zero)
     _ = machine.handle(Self.good, at: Self.zero)
     #expect(machine.outcome == nil)
+  }
+
+  @Test("a health timer that fires while the unit is not active asks nothing")
+  func lateHealthTimer() {
+    var machine = StartMachine(serverArguments: [])
+    _ = machine.handle(Self.restart, at: Self.zero)
+    #expect(machine.handle(.fired(.health), at: Self.zero) == [])
+  }
+
+  @Test("an answer about health arms the next question, and the unit's word does not ask before it")
+  func healthTimer() {
+    var machine = StartMachine(serverArguments: [])
+    _ = machine.handle(Self.restart, at: Self.zero)
+    _ = machine.handle(Self.active, at: Self.zero)
+    #expect(machine.handle(.fired(.health), at: Self.zero) == [])
+    let answers = HealthAnswers(ready: .failed("refused"), cluster: .failed("refused"))
+    #expect(
+      machine.handle(.health(answers), at: Self.zero) == [
+        .arm(.health, Instant(nanoseconds: 250_000_000)),
+        .phase(.ready, detail: "/minio/health/ready: refused"),
+      ])
+    #expect(machine.handle(.fired(.health), at: Self.zero) == [.askHealth])
+  }
+
+  @Test("a unit that is active again while a question is open is not asked twice")
+  func flapping() {
+    var machine = StartMachine(serverArguments: [])
+    _ = machine.handle(Self.restart, at: Self.zero)
+    _ = machine.handle(Self.active, at: Self.zero)
+    _ = machine.handle(.unit(Self.reloading), at: Self.zero)
+    #expect(!machine.handle(Self.active, at: Self.zero).contains(.askHealth))
   }
 
   @Test("warnings and the lines of a fatal message are kept up to their limits")

@@ -1,10 +1,10 @@
-import Foundation
+import FoundationEssentials
 import Model
 import StartWatch
 import Testing
 
-/// One recorded start: what was heard when, and what must be said of it. Tests/Fixtures/StartWatch/README
-/// describes the form.
+/// One recorded start: what was heard when, and what must be said of it. The README in
+/// Tests/Fixtures/StartWatch describes the form.
 struct Transcript: Sendable, CustomTestStringConvertible {
   enum Event: Sendable {
     case unit(UnitState)
@@ -90,8 +90,8 @@ struct Transcript: Sendable, CustomTestStringConvertible {
     }
   }
 
-  /// Runs the machine over the events in virtual time: timers fire when they are due, health is what was
-  /// last given, one millisecond after it was asked for.
+  /// Runs the machine over the events in virtual time: timers fire when they are due, health is
+  /// what was last given, one millisecond after it was asked for.
   func run() -> Run {
     var run = Run()
     var machine = StartMachine(

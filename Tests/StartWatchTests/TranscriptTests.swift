@@ -35,7 +35,7 @@ import Testing
     if let phases = headers["phases"] {
       #expect(run.phaseNames.joined(separator: " ") == phases)
     }
-    if let detail = headers["detail"] {
+    for detail in (headers["detail"] ?? "").split(separator: "|") {
       #expect(run.phases.contains { $0.detail == detail }, "\(run.phases.map(\.detail))")
     }
   }

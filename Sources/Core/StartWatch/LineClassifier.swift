@@ -38,7 +38,7 @@ public struct LineClassifier: Sendable {
   /// What `entry` means.
   public mutating func take(_ entry: JournalEntry) -> ClassifiedLine {
     let message = entry.message
-    if entry.pid == 1 || entry.identifier == "systemd" {
+    if Self.isOfManager(entry) {
       return Self.classified(source: .manager, level: .plain, text: message, whole: message)
     }
     if message.utf8.first == UInt8(ascii: "{"), let json = JSONLogLine(message) {
@@ -67,6 +67,12 @@ public struct LineClassifier: Sendable {
     }
     return Self.classified(
       source: .server, level: level, text: text, whole: message, subsystem: inside)
+  }
+
+  /// Whether systemd says it: its process 1, or the child in which it prepares to run the server,
+  /// which is called `(minio)` until then.
+  private static func isOfManager(_ entry: JournalEntry) -> Bool {
+    entry.pid == 1 || entry.identifier == "systemd" || entry.identifier?.hasPrefix("(") == true
   }
 
   private var subsystem: String? {

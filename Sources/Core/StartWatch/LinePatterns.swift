@@ -385,7 +385,7 @@ extension LinePattern {
         + "/etc/default/minio"),
     row(
       "exec", .manager,
-      contains: ["Failed at step ", "Failed to execute ", "Unable to locate executable"],
+      contains: ["Failed at step ", "Failed to execute ", "locate executable"],
       is: .fatal(.fatalLine), "systemd could not run the server.",
       cause: "the program, its directory or its user is missing, or may not be used",
       remedy: "see the step that the line names in the unit",

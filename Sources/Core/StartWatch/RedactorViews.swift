@@ -89,7 +89,8 @@ extension Redactor {
       self.borders = borders
     }
 
-    /// Where it is in `text`. Occurrences that overlap are all given.
+    /// Where it is in `text`. Occurrences that overlap are all given, and the beginning of one that
+    /// `text` ends in, if that is long enough to tell: long lines are cut.
     func ranges(in text: [UInt8]) -> [Range<Int>] {
       var ranges: [Range<Int>] = []
       var length = 0
@@ -101,6 +102,7 @@ extension Redactor {
           length = borders[length - 1]
         }
       }
+      if length >= Redactor.minimumBytes { ranges.append((text.count - length)..<text.count) }
       return ranges
     }
   }

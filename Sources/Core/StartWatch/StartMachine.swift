@@ -301,7 +301,7 @@ public struct StartMachine: Sendable {
   }
 
   private mutating func stopDeadlinePassed(_ effects: inout [StartEffect]) {
-    guard invocation == nil, !oldProcessGone else { return }
+    guard !oldProcessGone else { return }
     let process = unit.map { $0.mainPID > 0 ? " (PID \($0.mainPID))" : "" } ?? ""
     let state = unit.map { "; the unit is \($0.activeState) (\($0.subState))" } ?? ""
     finish(
