@@ -1,5 +1,5 @@
-internal import FoundationEssentials
 internal import Model
+internal import Wire
 
 /// The cluster and the credentials that a command works with.
 struct Configuration: Sendable {
@@ -43,10 +43,10 @@ struct Configuration: Sendable {
 
   private static func parse(_ bytes: [UInt8], _ path: String) throws(Refusal) -> Inventory {
     let inventory: Inventory
-    do {
-      inventory = try JSONDecoder().decode(Inventory.self, from: Data(bytes))
+    do throws(JSONFailure) {
+      inventory = try JSON.decode(Inventory.self, from: bytes)
     } catch {
-      throw Refusal(.configuration, "\(path) is not an inventory: \(describe(error))")
+      throw Refusal(.configuration, "\(path) is not an inventory: \(error)")
     }
     let problems = inventory.problems()
     if !problems.isEmpty {
@@ -55,27 +55,9 @@ struct Configuration: Sendable {
     return inventory
   }
 
-  private static func describe(_ error: any Error) -> String {
-    func place(_ path: [any CodingKey]) -> String {
-      let text = path.map { key in key.intValue.map { "[\($0)]" } ?? ".\(key.stringValue)" }
-        .joined()
-      return text.hasPrefix(".") ? String(text.dropFirst()) : text
-    }
-    guard let error = error as? DecodingError else { return "it is not JSON" }
-    switch error {
-    case .keyNotFound(let key, let context): return "\(place(context.codingPath + [key])) is missing"
-    case .typeMismatch(_, let context), .valueNotFound(_, let context):
-      return "\(place(context.codingPath)): \(context.debugDescription)"
-    case .dataCorrupted(let context):
-      return context.codingPath.isEmpty
-        ? "it is not JSON" : "\(place(context.codingPath)): \(context.debugDescription)"
-    @unknown default: return "it is not JSON"
-    }
-  }
-
   private static func readCredentials(
     _ invocation: Invocation, _ host: any CommandHost
-  ) throws(Refusal) -> Credentials {
+  ) throws(Refusal) -> CredentialFiles {
     let directory =
       invocation.value("credentials") ?? host.variable("KEYTURN_CREDENTIALS")
       ?? "/etc/keyturn/credentials"
@@ -93,7 +75,7 @@ struct Configuration: Sendable {
         .configuration,
         "\(directory)/key.pem can be read by others than its owner; chmod 600 it")
     }
-    return Credentials(
+    return CredentialFiles(
       authority: try read("ca.pem").bytes, certificate: try read("cert.pem").bytes, key: key.bytes)
   }
 

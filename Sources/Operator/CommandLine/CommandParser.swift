@@ -83,7 +83,8 @@ struct CommandParser: Sendable {
       throw UsageProblem(message: "\(problem); there are: \(names)")
     }
     var names = table.commands.map { $0.words[0] } + ["help"]
-    names = names.enumerated().filter { names.firstIndex(of: $0.element) == $0.offset }.map(\.element)
+    names = names.enumerated().filter { names.firstIndex(of: $0.element) == $0.offset }.map(
+      \.element)
     throw UsageProblem(
       message: "there is no command \"\(given)\"; "
         + advice(given, among: names, otherwise: "\(table.program) --help lists the commands"))

@@ -9,7 +9,8 @@ enum HelpText {
     for command in table.commands {
       lines.append("  " + padded(command.name, width) + command.summary)
     }
-    lines.append("  " + padded("help", width) + "the help of a command: \(table.program) help apply")
+    lines.append(
+      "  " + padded("help", width) + "the help of a command: \(table.program) help apply")
     lines += ["", "Options of every command:"]
     lines += options(table.commonOptions)
     lines.append("      " + padded("--version", 26) + "the version, before any command")

@@ -26,7 +26,8 @@ enum KeyturnCommands {
   ]
 
   private static let settingsOptions = [
-    OptionRule("settings", takes: .one("FILE"), help: "the settings as KEY=value lines; - is standard input"),
+    OptionRule(
+      "settings", takes: .one("FILE"), help: "the settings as KEY=value lines; - is standard input"),
     OptionRule("unset", takes: .repeated("KEY"), help: "remove a setting; may be repeated"),
     OptionRule(
       "api-key-file", takes: .one("FILE"),
@@ -104,10 +105,12 @@ enum KeyturnCommands {
       then what differs between the file, the running process and the last confirmed generation.
       """,
     operands: [],
-    options: [OptionRule("strict", help: "exit 1 on drift, and on anything degraded")] + clusterOptions,
+    options: [OptionRule("strict", help: "exit 1 on drift, and on anything degraded")]
+      + clusterOptions,
     examples: [
       .init(line: "keyturn check", purpose: "before a maintenance window"),
-      .init(line: "keyturn check --quiet --strict", purpose: "as a test in configuration management"),
+      .init(
+        line: "keyturn check --quiet --strict", purpose: "as a test in configuration management"),
     ],
     exitCodes: [
       .done, .failed, .unreachable, .validationRefused, .keyManagerRefused,
@@ -119,7 +122,9 @@ enum KeyturnCommands {
     details: "",
     operands: [],
     options: clusterOptions,
-    examples: [.init(line: "keyturn status", purpose: "unit, sealed key, generation, rollout, drift")],
+    examples: [
+      .init(line: "keyturn status", purpose: "unit, sealed key, generation, rollout, drift")
+    ],
     exitCodes: [.done, .failed, .unknown] + ownCodes)
 
   private static let logs = CommandRule(
@@ -166,11 +171,15 @@ enum KeyturnCommands {
     details: "Writes ca.pem and ca-key.pem (mode 0600). Never overwrites a file.",
     operands: [],
     options: [
-      OptionRule("cluster", takes: .one("NAME"), required: true, help: "the cluster's name, as in the inventory"),
+      OptionRule(
+        "cluster", takes: .one("NAME"), required: true,
+        help: "the cluster's name, as in the inventory"),
       OptionRule("out", takes: .one("DIR"), help: "where to; ./pki if left out"),
       days,
     ],
-    examples: [.init(line: "keyturn pki init --cluster prod", purpose: "writes ./pki/ca.pem and key")],
+    examples: [
+      .init(line: "keyturn pki init --cluster prod", purpose: "writes ./pki/ca.pem and key")
+    ],
     exitCodes: [.done, .failed])
 
   private static let pkiIssue = CommandRule(
@@ -183,10 +192,14 @@ enum KeyturnCommands {
     operands: [],
     options: [
       OptionRule("role", takes: .one("ROLE"), required: true, help: "what it entitles to"),
-      OptionRule("name", takes: .one("NAME"), required: true, help: "a node's name in the inventory, or a person's"),
-      OptionRule("address", takes: .list("ADDRESS"), help: "host names and addresses; a node needs one"),
+      OptionRule(
+        "name", takes: .one("NAME"), required: true,
+        help: "a node's name in the inventory, or a person's"),
+      OptionRule(
+        "address", takes: .list("ADDRESS"), help: "host names and addresses; a node needs one"),
       OptionRule("pki", takes: .one("DIR"), help: "where the authority is; ./pki if left out"),
-      OptionRule("out", takes: .one("DIR"), help: "where to; a directory of the name beside the authority"),
+      OptionRule(
+        "out", takes: .one("DIR"), help: "where to; a directory of the name beside the authority"),
       days,
     ],
     examples: [
@@ -204,7 +217,8 @@ enum KeyturnCommands {
     operands: ["FILE"],
     options: [],
     examples: [
-      .init(line: "keyturn pki show /etc/keyturn/credentials/cert.pem", purpose: "cluster, role, name")
+      .init(
+        line: "keyturn pki show /etc/keyturn/credentials/cert.pem", purpose: "cluster, role, name")
     ],
     exitCodes: [.done, .failed])
 }

@@ -37,7 +37,9 @@ struct Console: Sendable {
     guard format == .json else { return }
     var object = fields
     object["event"] = .string(name)
-    object["time"] = .string(Timestamp.text(microseconds: Clock.realtimeMicroseconds()))
+    if object["time"] == nil {
+      object["time"] = .string(Timestamp.text(microseconds: Clock.realtimeMicroseconds()))
+    }
     if let node { object["node"] = .string(node) }
     host.write(JSONValue.object(object).text + "\n", to: .standardOutput)
   }

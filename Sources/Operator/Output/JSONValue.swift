@@ -1,4 +1,4 @@
-internal import FoundationEssentials
+internal import Wire
 
 /// A JSON value, for the lines of `--json`.
 enum JSONValue: Sendable, Hashable, Encodable {
@@ -17,14 +17,7 @@ enum JSONValue: Sendable, Hashable, Encodable {
   init(_ number: Int?) { self = number.map { .integer(Int64($0)) } ?? .null }
 
   /// One line, keys sorted.
-  var text: String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    guard let data = try? encoder.encode(self) else {
-      preconditionFailure("a JSON number must be finite")
-    }
-    return String(decoding: data, as: UTF8.self)
-  }
+  var text: String { JSON.line(self) }
 
   func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()

@@ -17,12 +17,15 @@ enum Timestamp {
   static func microseconds(_ text: String, now: Int64) -> Int64? {
     let units: [Character: Int64] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]
     if let unit = text.last, let factor = units[unit] {
-      guard let count = number(text.dropLast()), count <= 36_500 * 86_400 / factor else { return nil }
+      guard let count = number(text.dropLast()), count <= 36_500 * 86_400 / factor else {
+        return nil
+      }
       return now - count * factor * 1_000_000
     }
     let parts = text.split(separator: "T", omittingEmptySubsequences: false)
     let date = parts[0].split(separator: "-", omittingEmptySubsequences: false)
-    guard parts.count <= 2, date.count == 3, let year = number(date[0]), (1970...9999).contains(year),
+    guard parts.count <= 2, date.count == 3, let year = number(date[0]),
+      (1970...9999).contains(year),
       let month = number(date[1]), (1...12).contains(month), let day = number(date[2]),
       (1...31).contains(day)
     else { return nil }

@@ -175,7 +175,7 @@ public protocol AgentNetwork: Sendable {
   ///
   /// - Throws: a ``Refusal`` if the credentials cannot be used.
   func open(
-    _ inventory: Inventory, _ credentials: Credentials
+    _ inventory: Inventory, _ credentials: CredentialFiles
   ) throws(Refusal) -> AgentConnections
 }
 
@@ -194,7 +194,7 @@ public struct AgentConnections: Sendable {
 }
 
 /// The three files of a certificate's holder, PEM.
-public struct Credentials: Sendable {
+public struct CredentialFiles: Sendable {
   /// The cluster's authority.
   public var authority: [UInt8]
   /// The certificate.
@@ -202,7 +202,7 @@ public struct Credentials: Sendable {
   /// Its private key.
   public var key: [UInt8]
 
-  /// Credentials; see the properties.
+  /// CredentialFiles; see the properties.
   public init(authority: [UInt8], certificate: [UInt8], key: [UInt8]) {
     self.authority = authority
     self.certificate = certificate
