@@ -125,7 +125,7 @@ struct LogsCommand: Sendable {
         case .message(let severity, let text): context.console.message(severity, text)
         case nil: break
         }
-        for line in merge.ready(at: Clock.now()) { show(line) }
+        for line in merge.ready(at: Clock.now()) where !show(line) { return }
       }
     }
   }
@@ -165,10 +165,12 @@ struct LogsCommand: Sendable {
     }
   }
 
-  private func show(_ line: LogMerge.Line) {
+  /// False when nobody reads it any more.
+  @discardableResult
+  private func show(_ line: LogMerge.Line) -> Bool {
     let entry = line.line
     let time = Timestamp.text(microseconds: entry.realtimeMicroseconds)
-    context.console.event(
+    let isRead = context.console.event(
       "log", node: line.node,
       [
         "time": .string(time), "priority": JSONValue(entry.priority),
@@ -176,6 +178,6 @@ struct LogsCommand: Sendable {
         "message": .string(entry.message),
       ])
     let process = entry.pid > 0 ? "\(entry.identifier)[\(entry.pid)]" : entry.identifier
-    context.console.line("\(time) \(line.node) \(process): \(entry.message)")
+    return context.console.line("\(time) \(line.node) \(process): \(entry.message)") && isRead
   }
 }

@@ -24,24 +24,28 @@ struct Console: Sendable {
     hasColor = isLive && !noColor && (host.variable("NO_COLOR") ?? "").isEmpty
   }
 
-  /// A line of the result, for people.
-  func line(_ text: String = "") {
-    if format == .text { host.write(Self.visible(text) + "\n", to: .standardOutput) }
+  /// A line of the result, for people; false when nobody reads it any more.
+  @discardableResult
+  func line(_ text: String) -> Bool {
+    format != .text || host.write(Self.visible(text) + "\n", to: .standardOutput)
   }
 
   /// A line on the way to the result, for people; not with `--quiet`.
   func progress(_ text: String) { if !isQuiet { line(text) } }
 
-  /// An event, for programs.
-  func event(_ name: String, node: String? = nil, _ fields: [String: JSONValue] = [:]) {
-    guard format == .json else { return }
+  /// An event, for programs; false when nobody reads it any more.
+  @discardableResult
+  func event(
+    _ name: String, node: String? = nil, _ fields: [String: JSONValue] = [:]
+  ) -> Bool {
+    guard format == .json else { return true }
     var object = fields
     object["event"] = .string(name)
     if object["time"] == nil {
       object["time"] = .string(Timestamp.text(microseconds: Clock.realtimeMicroseconds()))
     }
     if let node { object["node"] = .string(node) }
-    host.write(JSONValue.object(object).text + "\n", to: .standardOutput)
+    return host.write(JSONValue.object(object).text + "\n", to: .standardOutput)
   }
 
   /// A message. Notes are left out with `--quiet`.

@@ -39,8 +39,8 @@ public enum AgentCall: Sendable {
     }
   }
 
-  /// Path and query.
-  public var target: String {
+  /// The path of the resource.
+  public var path: String {
     switch self {
     case .status: "/v1/status"
     case .clock: "/v1/clock"
@@ -48,9 +48,19 @@ public enum AgentCall: Sendable {
     case .prepare: "/v1/rollouts"
     case .accept(let id, _): "/v1/rollouts/\(id)/accept"
     case .decide(let id, _): "/v1/rollouts/\(id)/decision"
-    case .follow(let id, let after, let wait): "/v1/rollouts/\(id)?after=\(after)&wait=\(wait)"
+    case .follow(let id, _, _): "/v1/rollouts/\(id)"
     case .check: "/v1/check"
-    case .logs(let query): "/v1/logs?\(query.text)"
+    case .logs: "/v1/logs"
+    }
+  }
+
+  /// Names and values of the query, not encoded.
+  public var query: [(name: String, value: String)] {
+    switch self {
+    case .status, .clock, .plan, .prepare, .accept, .decide, .check: []
+    case .follow(_, let after, let wait): [("after", "\(after)"), ("wait", "\(wait)")]
+    case .logs(let query):
+      [query.start.pair, ("limit", "\(query.limit)"), ("wait", "\(query.waitMilliseconds)")]
     }
   }
 
@@ -104,6 +114,13 @@ public struct LogsQuery: Sendable, Hashable {
     case since(Int64)
     /// Behind a line.
     case after(cursor: String)
+
+    fileprivate var pair: (name: String, value: String) {
+      switch self {
+      case .since(let microseconds): ("since", "\(microseconds)")
+      case .after(let cursor): ("after", cursor)
+      }
+    }
   }
 
   /// Where they begin.
@@ -112,29 +129,6 @@ public struct LogsQuery: Sendable, Hashable {
   public var limit: Int
   /// How long to wait for the first, milliseconds.
   public var waitMilliseconds: Int
-
-  /// The query of a URL.
-  public var text: String {
-    let start =
-      switch start {
-      case .since(let microseconds): "since=\(microseconds)"
-      case .after(let cursor): "after=\(Self.escaped(cursor))"
-      }
-    return "\(start)&limit=\(limit)&wait=\(waitMilliseconds)"
-  }
-
-  /// Percent-encoded but for the unreserved characters (RFC 3986, section 2.3).
-  private static func escaped(_ text: String) -> String {
-    let digits = Array("0123456789ABCDEF".utf8)
-    var bytes: [UInt8] = []
-    for byte in text.utf8 {
-      switch byte {
-      case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x2E, 0x5F, 0x7E: bytes.append(byte)
-      default: bytes += [0x25, digits[Int(byte >> 4)], digits[Int(byte & 15)]]
-      }
-    }
-    return String(decoding: bytes, as: UTF8.self)
-  }
 }
 
 /// Which of the two connections to an agent a question takes; on each, one question follows the other.
