@@ -74,8 +74,9 @@ let package = Package(
       ], path: "Sources/Agent", swiftSettings: strict),
     .target(
       name: "Operator",
-      dependencies: ["Model", "Digests", "EnvironmentFile", "KeyManager", "Rollout", "Wire"],
-      path: "Sources/Operator", swiftSettings: strict),
+      dependencies: [
+        "Model", "Digests", "EnvironmentFile", "KeyManager", "Rollout", "Wire", "LinuxIO",
+      ], path: "Sources/Operator", swiftSettings: strict),
 
     program(
       "keyturnd", "Programs/keyturnd",
@@ -127,7 +128,10 @@ let package = Package(
       ]),
     tests(
       "Operator",
-      ["Operator", "EnvironmentFile", "KeyManager", "Rollout", "Wire", "Digests", "Model"]),
+      [
+        "Operator", "EnvironmentFile", "KeyManager", "Rollout", "Wire", "LinuxIO", "Digests",
+        "Model",
+      ]),
     tests("Lab", ["TestSupport", "LinuxIO", "Model", "Wire", "TLS", "HTTPS"]),
   ],
   cLanguageStandard: .gnu11

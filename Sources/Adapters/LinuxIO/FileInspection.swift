@@ -89,6 +89,13 @@ public enum FileReading {
     }
   }
 
+  /// Reads standard input to its end, whatever it is. Blocks until whoever writes it closes it.
+  public static func readStandardInput(limitBytes: Int) throws(FileFailure) -> [UInt8] {
+    let copy = try fileCall("read", "standard input") { fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0) }
+    return try bytes(
+      of: FileDescriptor(owning: copy), path: "standard input", limitBytes: limitBytes)
+  }
+
   /// All bytes of an open regular file from its offset on.
   static func content(
     of file: borrowing FileDescriptor, path: String, limitBytes: Int

@@ -1,1 +1,35 @@
-@main enum Main { static func main() {} }
+import Glibc
+import LinuxIO
+import Model
+import Operator
+
+/// `keyturn`: wires the adapters to the command line's use cases, and exits with their code.
+@main
+enum Main {
+  static let version = "0.1.0"
+
+  static func main() {
+    Signals.prepare()
+    let interruption = Interruption()
+    listen(interruption)
+    let keyturn = Keyturn(
+      host: ProcessHost(), network: HTTPSNetwork(), workshop: FileWorkshop(),
+      interruption: interruption, version: version)
+    exit(keyturn.run(Array(CommandLine.arguments.dropFirst())).rawValue)
+  }
+
+  /// The first signal tells the command, if it listens; any other ends the process as the shell expects it.
+  private static func listen(_ interruption: Interruption) {
+    do throws(Errno) {
+      try Thread.start("signals") {
+        while true {
+          guard Signals.wait(until: nil) == .stop else { continue }
+          if !interruption.interrupt() { _exit(130) }
+        }
+      }
+    } catch {
+      ProcessHost().write("keyturn: \(error)\n", to: .standardError)
+      exit(ExitCode.failed.rawValue)
+    }
+  }
+}

@@ -1,0 +1,224 @@
+internal import Model
+
+/// The commands of `keyturn`.
+enum KeyturnCommands {
+  /// All of them.
+  static let table = CommandTable(
+    program: "keyturn",
+    summary: "one encryption setting and one instant of restart for all nodes of an AIStor cluster",
+    commands: [
+      plan, apply, restart, check, status, logs, lint, pkiInit, pkiIssue, pkiShow,
+    ],
+    commonOptions: [
+      OptionRule("json", help: "print JSON lines; the last is the result"),
+      OptionRule("quiet", short: "q", help: "print results and errors only"),
+      OptionRule("no-color", help: "no colours (also NO_COLOR, TERM=dumb, or no terminal)"),
+      OptionRule("help", short: "h", help: "this text"),
+    ])
+
+  private static let clusterOptions = [
+    OptionRule(
+      "inventory", takes: .one("FILE"),
+      help: "the cluster (else $KEYTURN_INVENTORY, ./inventory.json, /etc/keyturn/inventory.json)"),
+    OptionRule(
+      "credentials", takes: .one("DIR"),
+      help: "ca.pem, cert.pem, key.pem (else $KEYTURN_CREDENTIALS, /etc/keyturn/credentials)"),
+  ]
+
+  private static let settingsOptions = [
+    OptionRule(
+      "settings", takes: .one("FILE"), help: "the settings as KEY=value lines; - is standard input"),
+    OptionRule("unset", takes: .repeated("KEY"), help: "remove a setting; may be repeated"),
+    OptionRule(
+      "api-key-file", takes: .one("FILE"),
+      help: "the value of MINIO_KMS_API_KEY, from a file of its own; - is standard input"),
+    OptionRule(
+      "create-key", help: "allow that the first start creates the SSE key where there is none yet"),
+  ]
+
+  private static let untouchedCodes: [ExitCode] = [
+    .unreachable, .validationRefused, .guardRefused, .keyManagerRefused, .voteRefused,
+  ]
+  private static let ownCodes: [ExitCode] = [.notPermitted, .badConfiguration]
+
+  private static let plan = CommandRule(
+    name: "plan",
+    summary: "show what would change on each node, after every check; change nothing",
+    details: """
+      Every node parses its own file, applies the settings, validates the result as systemd and MinIO would
+      read it, asks the key guard and probes every Key Manager endpoint. An API key is shown as its identity.
+      """,
+    operands: [],
+    options: settingsOptions + [
+      OptionRule("detailed-exitcode", help: "exit 2 when something would change")
+    ] + clusterOptions,
+    examples: [
+      .init(line: "keyturn plan --settings kms.env", purpose: "what would these settings change?"),
+      .init(
+        line: "keyturn plan --settings kms.env --api-key-file key --detailed-exitcode",
+        purpose: "exit 0: nothing to do; 2: something would change"),
+    ],
+    exitCodes: [.done, .failed, .changesPending] + untouchedCodes + [.busy] + ownCodes)
+
+  private static let apply = CommandRule(
+    name: "apply",
+    summary: "plan, ask, then install the settings on all nodes and restart them at one instant",
+    details: """
+      Every node must vote yes before anything is touched. Each start is followed until it is confirmed, and a
+      fatal line is shown at once. SIGINT before the vote ends in nothing touched; after it the agents go on by
+      themselves and only the watching ends.
+      """,
+    operands: [],
+    options: settingsOptions + [
+      OptionRule("yes", short: "y", help: "do not ask; needed where there is no terminal")
+    ] + clusterOptions,
+    examples: [
+      .init(line: "keyturn apply --settings kms.env", purpose: "shows the plan and asks first"),
+      .init(
+        line: "keyturn apply --settings kms.env --api-key-file - --yes <key",
+        purpose: "from a pipeline, the API key from standard input"),
+      .init(
+        line: "keyturn apply --unset MINIO_KMS_REPLICATE_KEYID", purpose: "removes one setting"),
+    ],
+    exitCodes: [.done, .failed, .unknown] + untouchedCodes + [
+      .notConfirmed, .rolledBack, .rolledBackUnhealthy, .busy,
+    ] + ownCodes)
+
+  private static let restart = CommandRule(
+    name: "restart",
+    summary: "restart all nodes at one instant, the file as it is",
+    details: "The same rollout as apply, votes and checks included, without a change of the file.",
+    operands: [],
+    options: [OptionRule("yes", short: "y", help: "do not ask; needed where there is no terminal")]
+      + clusterOptions,
+    examples: [
+      .init(line: "keyturn restart", purpose: "asks first"),
+      .init(line: "keyturn restart --yes --json", purpose: "from a pipeline"),
+    ],
+    exitCodes: [.done, .failed, .unknown] + untouchedCodes + [.notConfirmed, .busy] + ownCodes)
+
+  private static let check = CommandRule(
+    name: "check",
+    summary: "reach every Key Manager from every node, and look for drift",
+    details: """
+      DNS, TCP, TLS chain and name, /version and /v1/health/ready of each Key Manager endpoint, from each node;
+      then what differs between the file, the running process and the last confirmed generation.
+      """,
+    operands: [],
+    options: [OptionRule("strict", help: "exit 1 on drift, and on anything degraded")]
+      + clusterOptions,
+    examples: [
+      .init(line: "keyturn check", purpose: "before a maintenance window"),
+      .init(
+        line: "keyturn check --quiet --strict", purpose: "as a test in configuration management"),
+    ],
+    exitCodes: [
+      .done, .failed, .unreachable, .validationRefused, .keyManagerRefused,
+    ] + ownCodes)
+
+  private static let status = CommandRule(
+    name: "status",
+    summary: "one row for each node of the inventory, reachable or not",
+    details: "",
+    operands: [],
+    options: clusterOptions,
+    examples: [
+      .init(line: "keyturn status", purpose: "unit, sealed key, generation, rollout, drift")
+    ],
+    exitCodes: [.done, .failed, .unknown] + ownCodes)
+
+  private static let logs = CommandRule(
+    name: "logs",
+    summary: "the unit's journal of all nodes, merged by time, secrets redacted",
+    details: """
+      TIME is a duration back from now (90s, 15m, 2h, 1d) or a time in UTC (2026-01-31 or
+      2026-01-31T12:00:00Z).
+      """,
+    operands: [],
+    options: [
+      OptionRule("follow", short: "f", help: "go on with new lines until interrupted"),
+      OptionRule("since", takes: .one("TIME"), help: "the first line wanted; 1h if left out"),
+      OptionRule(
+        "lines", short: "n", takes: .one("LINES"),
+        help: "at most so many of the past, the newest; 1000 if left out, 10 with --follow"),
+    ] + clusterOptions,
+    examples: [
+      .init(line: "keyturn logs -f", purpose: "follow all nodes"),
+      .init(line: "keyturn logs --since 15m -n 200", purpose: "the newest 200 lines of 15 minutes"),
+    ],
+    exitCodes: [.done, .failed, .unknown] + ownCodes)
+
+  private static let lint = CommandRule(
+    name: "lint",
+    summary: "check an environment file; needs no agent",
+    details: "Reads the file as systemd and as MinIO do, and shows where they differ.",
+    operands: ["FILE"],
+    options: [
+      OptionRule("strict", help: "exit 5 on a warning also"),
+      OptionRule("show-secrets", help: "do not redact the values of secret variables"),
+    ],
+    examples: [
+      .init(line: "keyturn lint /etc/default/minio", purpose: "check a file"),
+      .init(line: "keyturn lint --strict - <minio.env", purpose: "check standard input"),
+    ],
+    exitCodes: [.done, .failed, .validationRefused])
+
+  private static let days = OptionRule("days", takes: .one("DAYS"), help: "how long it is valid")
+
+  private static let pkiInit = CommandRule(
+    name: "pki init",
+    summary: "make the certificate authority of a cluster",
+    details: "Writes ca.pem and ca-key.pem (mode 0600). Never overwrites a file.",
+    operands: [],
+    options: [
+      OptionRule(
+        "cluster", takes: .one("NAME"), required: true,
+        help: "the cluster's name, as in the inventory"),
+      OptionRule("out", takes: .one("DIR"), help: "where to; ./pki if left out"),
+      days,
+    ],
+    examples: [
+      .init(line: "keyturn pki init --cluster prod", purpose: "writes ./pki/ca.pem and key")
+    ],
+    exitCodes: [.done, .failed])
+
+  private static let pkiIssue = CommandRule(
+    name: "pki issue",
+    summary: "issue a certificate of the cluster's authority",
+    details: """
+      Writes ca.pem, cert.pem and key.pem (mode 0600) into a directory of mode 0700. Cluster, role and name are
+      in the certificate and are what the agents authorise by. ROLE is node, witness, operator or observer.
+      """,
+    operands: [],
+    options: [
+      OptionRule("role", takes: .one("ROLE"), required: true, help: "what it entitles to"),
+      OptionRule(
+        "name", takes: .one("NAME"), required: true,
+        help: "a node's name in the inventory, or a person's"),
+      OptionRule(
+        "address", takes: .list("ADDRESS"), help: "host names and addresses; a node needs one"),
+      OptionRule("pki", takes: .one("DIR"), help: "where the authority is; ./pki if left out"),
+      OptionRule(
+        "out", takes: .one("DIR"), help: "where to; a directory of the name beside the authority"),
+      days,
+    ],
+    examples: [
+      .init(
+        line: "keyturn pki issue --role node --name minio-1 --address minio-1.example.net 10.0.0.1",
+        purpose: "for an agent: writes ./pki/minio-1/"),
+      .init(line: "keyturn pki issue --role operator --name alice", purpose: "for a person"),
+    ],
+    exitCodes: [.done, .failed])
+
+  private static let pkiShow = CommandRule(
+    name: "pki show",
+    summary: "show what a certificate entitles to, and until when",
+    details: "",
+    operands: ["FILE"],
+    options: [],
+    examples: [
+      .init(
+        line: "keyturn pki show /etc/keyturn/credentials/cert.pem", purpose: "cluster, role, name")
+    ],
+    exitCodes: [.done, .failed])
+}

@@ -1,0 +1,100 @@
+internal import Model
+
+/// What a command came to on one node.
+struct NodeResult: Sendable, Hashable {
+  var name: String
+  /// One word: `confirmed`, `failed`, `unreachable`, `untouched` and the like.
+  var outcome: String
+  /// Why; may be empty.
+  var reason = ""
+}
+
+/// What a command came to: its exit code and one entry for each node of the inventory.
+struct CommandResult: Sendable, Hashable {
+  var exitCode: ExitCode
+  /// One word; the exit code's unless there is a better one.
+  var outcome: String
+  /// Between the first and the last restart.
+  var skewNanoseconds: Int64?
+  var nodes: [NodeResult]
+
+  init(
+    _ exitCode: ExitCode, outcome: String? = nil, skewNanoseconds: Int64? = nil,
+    nodes: [NodeResult] = []
+  ) {
+    self.exitCode = exitCode
+    self.outcome = outcome ?? exitCode.word
+    self.skewNanoseconds = skewNanoseconds
+    self.nodes = nodes
+  }
+
+  /// The last event of `--json`.
+  var fields: [String: JSONValue] {
+    [
+      "outcome": .string(outcome),
+      "exitCode": .integer(Int64(exitCode.rawValue)),
+      "skewMilliseconds": skewNanoseconds.map { .number(Self.milliseconds($0)) } ?? .null,
+      "nodes": .array(
+        nodes.map {
+          .object([
+            "name": .string($0.name), "outcome": .string($0.outcome), "reason": .string($0.reason),
+          ])
+        }),
+    ]
+  }
+
+  /// Milliseconds to three decimals.
+  static func milliseconds(_ nanoseconds: Int64) -> Double {
+    Double((nanoseconds + 500) / 1000) / 1000
+  }
+}
+
+extension ExitCode {
+  /// One word for programs.
+  var word: String {
+    switch self {
+    case .done: "done"
+    case .failed: "failed"
+    case .changesPending: "changesPending"
+    case .unknown: "unknown"
+    case .unreachable: "unreachable"
+    case .validationRefused: "validationRefused"
+    case .guardRefused: "guardRefused"
+    case .keyManagerRefused: "keyManagerRefused"
+    case .voteRefused: "voteRefused"
+    case .notConfirmed: "notConfirmed"
+    case .rolledBack: "rolledBack"
+    case .rolledBackUnhealthy: "rolledBackUnhealthy"
+    case .usage: "usage"
+    case .busy: "busy"
+    case .notPermitted: "notPermitted"
+    case .badConfiguration: "badConfiguration"
+    }
+  }
+}
+
+extension RefusalCode {
+  /// When nodes say no for different reasons, the one of the lowest rank decides the exit code: first what
+  /// keeps the operator from seeing the rest, then the guard, then the rest in the order of the work.
+  var rank: Int {
+    switch self {
+    case .unreachable: 0
+    case .notPermitted: 1
+    case .configuration: 2
+    case .guarded: 3
+    case .validation: 4
+    case .file: 5
+    case .unit: 6
+    case .keyManager: 7
+    case .vote: 8
+    case .clock: 9
+    case .busy: 10
+    case .failed: 11
+    }
+  }
+}
+
+extension Sequence where Element == RefusalCode {
+  /// The one that decides the exit code; nil if there is none.
+  var deciding: RefusalCode? { self.min { $0.rank < $1.rank } }
+}

@@ -1,0 +1,66 @@
+internal import LinuxIO
+internal import Model
+internal import Wire
+
+/// What every command has: what was asked, the way out and in.
+struct CommandContext: Sendable {
+  let invocation: Invocation
+  let console: Console
+  let host: any CommandHost
+  let network: any AgentNetwork
+  let workshop: any CertificateWorkshop
+  let interruption: Interruption
+
+  /// How long a node may take to answer what it knows already.
+  static let answerMilliseconds = 5_000
+
+  /// The inventory and the way to its nodes.
+  func configuration() throws(Refusal) -> Configuration {
+    try .read(invocation, host, network)
+  }
+
+  /// The same question to all nodes at once; blocks until each has answered or is out of time.
+  func ask<Answer>(
+    _ configuration: Configuration, _ request: AgentRequest<Answer>,
+    milliseconds: Int = CommandContext.answerMilliseconds
+  ) -> [NodeAnswer<Answer>] {
+    let deadline = Instant.inMilliseconds(milliseconds)
+    let nodes = Array(zip(configuration.names, configuration.connections.links))
+    return FanOut.map(nodes) { name, link in
+      do throws(LinkFailure) {
+        return NodeAnswer(
+          name: name,
+          result: .success(try link.call(request, lane: .control, deadline: deadline)))
+      } catch {
+        return NodeAnswer(name: name, result: .failure(error))
+      }
+    }
+  }
+
+  /// The whole of a file that the command was given, or of standard input for `-`.
+  func read(_ path: String) throws(Refusal) -> ReadContent {
+    let content: ReadContent?
+    do throws(ReadFailure) {
+      content = try host.read(path, limitBytes: Limits.environmentFileBytes)
+    } catch {
+      throw Refusal(.failed, error.message)
+    }
+    guard let content else { throw Refusal(.failed, "there is no file \(path); check the path") }
+    return content
+  }
+}
+
+/// What a node said, or why it said nothing.
+struct NodeAnswer<Answer: Sendable>: Sendable {
+  let name: String
+  let result: Result<Answer, LinkFailure>
+
+  var answer: Answer? { try? result.get() }
+
+  var failure: LinkFailure? {
+    switch result {
+    case .success: nil
+    case .failure(let failure): failure
+    }
+  }
+}

@@ -1,0 +1,82 @@
+internal import Model
+
+/// `keyturn pki`: the cluster's authority and its certificates.
+struct PKICommand: Sendable {
+  let context: CommandContext
+
+  private static let defaultDirectory = "./pki"
+  private static let daysRange = 1...36_500
+
+  /// `keyturn pki init`.
+  func initialise() throws(Refusal) -> CommandResult {
+    let invocation = context.invocation
+    guard let cluster = invocation.value("cluster") else { preconditionFailure("it is required") }
+    let directory = invocation.value("out") ?? Self.defaultDirectory
+    if let problem = Name.problem(in: cluster) { return usage("--cluster \(cluster): \(problem)") }
+    guard let days = days() else { return usageOfDays() }
+    try context.workshop.makeAuthority(cluster: cluster, directory: directory, days: days.value)
+    context.console.event("authority", ["cluster": .string(cluster), "out": .string(directory)])
+    context.console.line("the authority of \(cluster) is in \(directory)/ca.pem and ca-key.pem")
+    context.console.message(
+      .note, "keep \(directory)/ca-key.pem off the nodes: whoever has it can be anyone")
+    return CommandResult(.done)
+  }
+
+  /// `keyturn pki issue`.
+  func issue() throws(Refusal) -> CommandResult {
+    let invocation = context.invocation
+    guard let roleName = invocation.value("role"), let name = invocation.value("name") else {
+      preconditionFailure("they are required")
+    }
+    guard let role = Role(rawValue: roleName) else {
+      let roles = Role.allCases.map(\.rawValue).joined(separator: ", ")
+      return usage("--role \(roleName) is none of \(roles)")
+    }
+    if let problem = Name.problem(in: name) { return usage("--name \(name): \(problem)") }
+    let addresses = invocation.values("address")
+    if addresses.isEmpty, role == .node || role == .witness {
+      return usage("a \(roleName) needs --address, the names and addresses that it is reached at")
+    }
+    guard let days = days() else { return usageOfDays() }
+    let authority = invocation.value("pki") ?? Self.defaultDirectory
+    let directory = invocation.value("out") ?? "\(authority)/\(name)"
+    let principal = try context.workshop.issue(
+      role: role, name: name, addresses: addresses, days: days.value, authority: authority,
+      directory: directory)
+    context.console.event(
+      "certificate", ["principal": .string(principal.uri), "out": .string(directory)])
+    context.console.line("\(principal.uri) is in \(directory)/ (ca.pem, cert.pem, key.pem)")
+    return CommandResult(.done)
+  }
+
+  /// `keyturn pki show`.
+  func show() throws(Refusal) -> CommandResult {
+    let facts = try context.workshop.describe(
+      try context.read(context.invocation.operands[0]).bytes)
+    let until = Timestamp.text(microseconds: facts.validUntilMicroseconds)
+    context.console.event(
+      "certificate",
+      [
+        "principal": JSONValue(facts.principal?.uri), "subject": .string(facts.subject),
+        "validUntil": .string(until),
+      ])
+    context.console.line("subject      \(facts.subject)")
+    context.console.line("entitles to  \(facts.principal?.uri ?? "nothing in Keyturn")")
+    context.console.line("valid until  \(until)")
+    return CommandResult(.done)
+  }
+
+  /// The value of `--days` (nil for the default); nil if it is none.
+  private func days() -> (value: Int?, Void)? {
+    guard let text = context.invocation.value("days") else { return (nil, ()) }
+    guard let days = Int(text), Self.daysRange.contains(days) else { return nil }
+    return (days, ())
+  }
+
+  private func usageOfDays() -> CommandResult { usage("--days is not in \(Self.daysRange)") }
+
+  private func usage(_ message: String) -> CommandResult {
+    context.console.message(.error, message)
+    return CommandResult(.usage)
+  }
+}

@@ -1,0 +1,139 @@
+internal import LinuxIO
+internal import Model
+internal import Rollout
+internal import Wire
+
+/// `keyturn plan`, and the first half of `apply` and `restart`: wishes, checks, what would change. Touches nothing.
+struct PlanCommand: Sendable {
+  let context: CommandContext
+  let kind: RolloutKind
+
+  /// How it went.
+  enum Outcome: Sendable {
+    /// Nothing differs, or something is wrong: this is the command's result.
+    case ended(CommandResult)
+    /// All nodes would take part.
+    case ready(Configuration, Wishes, ClusterPlan)
+  }
+
+  /// `keyturn plan`.
+  func run() throws(Refusal) -> CommandResult {
+    switch try prepare() {
+    case .ended(let result): return result
+    case .ready(_, _, let plan):
+      let nodes = plan.rows.map { row in
+        let changes = row.answer.map { $0.before != $0.after || $0.restartNeeded } ?? false
+        return NodeResult(name: row.name, outcome: changes ? "changes" : "unchanged")
+      }
+      context.console.line(
+        "all \(nodes.count) nodes would take part and restart at one instant; nothing was changed")
+      let isDetailed = context.invocation.has("detailed-exitcode")
+      return CommandResult(
+        isDetailed ? .changesPending : .done, outcome: "changesPending", nodes: nodes)
+    }
+  }
+
+  /// Everything before the question whether to go on.
+  func prepare() throws(Refusal) -> Outcome {
+    if kind == .apply, let problem = usageProblem() {
+      context.console.message(.error, problem)
+      return .ended(CommandResult(.usage))
+    }
+    let configuration = try context.configuration()
+    let wishes = kind == .restart ? Wishes() : try readWishes()
+    for finding in wishes.findings { context.console.message(finding.severity, finding.text) }
+    if wishes.hasErrors { return .ended(refuse(wishes, configuration)) }
+    let request = PlanRequest(
+      kind: kind, changes: wishes.changes.map(WireChange.init), createKey: wishes.createKey)
+    let timeouts = configuration.inventory.timeouts
+    let plan = ClusterPlan(
+      rows: context.ask(
+        configuration, .plan(request),
+        milliseconds: timeouts.prepareSeconds * 1000 + CommandContext.answerMilliseconds))
+    plan.show(context.console, environmentFile: configuration.inventory.environmentFile)
+    switch plan.verdict(isRestart: kind == .restart) {
+    case .ready: return .ready(configuration, wishes, plan)
+    case .nothingToDo:
+      context.console.line("nothing to do: \(plan.rows.count) nodes have and run what is wanted")
+      let nodes = configuration.names.map { NodeResult(name: $0, outcome: "unchanged") }
+      return .ended(CommandResult(.done, outcome: "nothingToDo", nodes: nodes))
+    case .refused(let refusal):
+      context.console.message(.error, "nothing was touched: \(refusal.message)")
+      let nodes = plan.refusals.map { name, refusal in
+        NodeResult(
+          name: name, outcome: refusal.map { Self.outcome($0.code) } ?? "untouched",
+          reason: refusal?.message ?? "")
+      }
+      return .ended(CommandResult(refusal.code.exitCode, nodes: nodes))
+    }
+  }
+
+  /// One word for a node that says no, or says nothing.
+  static func outcome(_ code: RefusalCode) -> String {
+    code == .unreachable ? "unreachable" : "refused"
+  }
+
+  private func usageProblem() -> String? {
+    let invocation = context.invocation
+    let files = [invocation.value("settings"), invocation.value("api-key-file")]
+    if files == ["-", "-"] {
+      return "standard input can be the settings or the API key, not both; use a file for one"
+    }
+    if files == [nil, nil], !invocation.has("unset") {
+      return
+        "there is nothing to \(invocation.command.name): give --settings FILE, --api-key-file FILE or --unset KEY"
+    }
+    return nil
+  }
+
+  private func readWishes() throws(Refusal) -> Wishes {
+    let invocation = context.invocation
+    return Wishes(
+      settings: try content("settings"), apiKey: try content("api-key-file"),
+      removals: invocation.values("unset"), createKey: invocation.has("create-key"))
+  }
+
+  /// The file that an option names, and its name for messages; nil if the option is not given.
+  private func content(
+    _ option: String
+  ) throws(Refusal) -> (bytes: [UInt8], file: String)? {
+    guard let path = context.invocation.value(option) else { return nil }
+    let content = try context.read(path)
+    if content.isShared {
+      context.console.message(
+        .warning, "\(path) can be read by group or others, and may hold the API key; chmod 600 it")
+    }
+    return (content.bytes, path == "-" ? "standard input" : path)
+  }
+
+  /// The wishes are wrong in themselves: 5, unless they also touch a key that is in force somewhere: then that is
+  /// the news.
+  private func refuse(_ wishes: Wishes, _ configuration: Configuration) -> CommandResult {
+    var nodes = configuration.names.map { NodeResult(name: $0, outcome: "untouched") }
+    var code = ExitCode.validationRefused
+    if wishes.concernsKey {
+      for (index, row) in context.ask(configuration, .status).enumerated() {
+        guard let status = row.answer, let refusal = Self.guardRefusal(status, wishes) else {
+          continue
+        }
+        nodes[index].outcome = "refused"
+        nodes[index].reason = refusal.message
+        if code != .guardRefused {
+          context.console.message(.error, "\(row.name): \(refusal.message)")
+        }
+        code = .guardRefused
+      }
+    }
+    context.console.message(.error, "nothing was touched: the settings are refused")
+    return CommandResult(code, nodes: nodes)
+  }
+
+  private static func guardRefusal(_ status: NodeStatus, _ wishes: Wishes) -> Refusal? {
+    if let seal = status.seal {
+      return wishes.refusal(by: .seal(seal), enclaveInForce: seal.enclave)
+    }
+    guard let key = status.runningKey, !key.isEmpty else { return nil }
+    // The enclave of a key that is not sealed yet is not in the status; the node itself guards that.
+    return wishes.refusal(by: .running(keyName: key, enclave: ""), enclaveInForce: "")
+  }
+}

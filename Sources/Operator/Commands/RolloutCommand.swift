@@ -1,0 +1,111 @@
+internal import LinuxIO
+internal import Model
+internal import Rollout
+internal import Wire
+
+/// `keyturn apply` and `keyturn restart`: plan, ask, then the rollout.
+struct RolloutCommand: Sendable {
+  let context: CommandContext
+  let kind: RolloutKind
+
+  /// Runs it to its end. Blocks for as long as the starts take.
+  func run() throws(Refusal) -> CommandResult {
+    switch try PlanCommand(context: context, kind: kind).prepare() {
+    case .ended(let result): return result
+    case .ready(let configuration, let wishes, let plan):
+      if let result = confirm(configuration) { return result }
+      return try roll(configuration, wishes, plan)
+    }
+  }
+
+  /// Asks, unless `--yes` was given. The result if the answer is no, or there is nobody to ask.
+  private func confirm(_ configuration: Configuration) -> CommandResult? {
+    if context.invocation.has("yes") { return nil }
+    let cluster = configuration.inventory.cluster
+    let nodes = configuration.names.map { NodeResult(name: $0, outcome: "untouched") }
+    let count = configuration.names.count
+    guard
+      let answer = context.host.ask(
+        "This restarts all \(count) nodes of \(cluster) at one instant. Type \(cluster) to go on: ")
+    else {
+      context.console.message(
+        .error, "nothing was touched: there is no terminal to ask on; give --yes to go on unasked")
+      return CommandResult(.usage, nodes: nodes)
+    }
+    if answer == cluster { return nil }
+    context.console.message(.error, "nothing was touched: the answer was not \"\(cluster)\"")
+    return CommandResult(.failed, nodes: nodes)
+  }
+
+  private func roll(
+    _ configuration: Configuration, _ wishes: Wishes, _ plan: ClusterPlan
+  ) throws(Refusal) -> CommandResult {
+    let inventory = configuration.inventory
+    let rollout = Rollout(
+      id: Self.newID(), epoch: plan.nextEpoch, kind: kind, cluster: inventory.cluster,
+      contents: plan.rows.compactMap(\.answer).map {
+        MemberContent(member: $0.node, before: $0.before, after: $0.after)
+      },
+      createdBy: configuration.connections.principal.name,
+      prepareMilliseconds: inventory.timeouts.prepareSeconds * 1000,
+      stopMilliseconds: inventory.timeouts.stopSeconds * 1000,
+      startMilliseconds: inventory.timeouts.startSeconds * 1000)
+    guard rollout.members == inventory.memberNames else {
+      throw Refusal(
+        .configuration,
+        "an agent answered by another name than the inventory has for it: \(rollout.members.joined(separator: ", ")); check the addresses in the inventory"
+      )
+    }
+    var limits = CoordinatorLimits()
+    limits.clockBoundNanoseconds = Int64(inventory.clockBoundMilliseconds) * 1_000_000
+    let links = zip(configuration.names, configuration.connections.links)
+      .sorted { $0.0 < $1.0 }.map(\.1)
+    let runner = RolloutRunner(
+      rollout: rollout, changes: wishes.changes.map(WireChange.init), createKey: wishes.createKey,
+      links: links, limits: limits)
+    let console = context.console
+    console.event(
+      "rollout", ["id": .string(rollout.id), "epoch": .integer(Int64(clamping: rollout.epoch))])
+    console.progress("rollout \(rollout.id) of \(rollout.members.count) nodes")
+    var display = RolloutDisplay(console, rollout.members)
+    let result = try runner.run(context.interruption, &display)
+    display.end()
+    return report(result)
+  }
+
+  private func report(_ result: RolloutResult) -> CommandResult {
+    let console = context.console
+    let nodes = result.outcomes.map {
+      NodeResult(name: $0.member, outcome: $0.outcome.kind.rawValue, reason: $0.outcome.reason)
+    }
+    console.message(result.exitCode == .done ? .note : .error, result.summary)
+    if console.isQuiet || console.isLive {
+      for node in nodes where node.outcome != "confirmed" && !node.reason.isEmpty {
+        console.line("\(node.name): \(node.outcome): \(node.reason)")
+      }
+    }
+    if let skew = result.skewNanoseconds { console.line("skew \(Self.tenths(skew)) ms") }
+    console.line(Self.recap(result.outcomes.map(\.outcome.kind)))
+    return CommandResult(result.exitCode, skewNanoseconds: result.skewNanoseconds, nodes: nodes)
+  }
+
+  /// `4 expected, 3 confirmed, 1 failed, 0 unknown`.
+  static func recap(_ kinds: [OutcomeKind]) -> String {
+    func count(_ wanted: OutcomeKind...) -> Int { kinds.count { wanted.contains($0) } }
+    let untouched = count(.aborted)
+    return "\(kinds.count) expected, \(count(.confirmed)) confirmed, "
+      + "\(count(.failed, .timedOut)) failed, \(count(.unknown)) unknown"
+      + (untouched > 0 ? ", \(untouched) not touched" : "")
+  }
+
+  /// Milliseconds with one decimal.
+  static func tenths(_ nanoseconds: Int64) -> String {
+    let tenths = (nanoseconds + 50_000) / 100_000
+    return "\(tenths / 10).\(tenths % 10)"
+  }
+
+  private static func newID() -> String {
+    let digits = String(UInt64.random(in: .min ... .max), radix: 16)
+    return String(repeating: "0", count: 16 - digits.count) + digits
+  }
+}

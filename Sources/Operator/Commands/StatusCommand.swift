@@ -1,0 +1,104 @@
+internal import Model
+internal import Rollout
+internal import Wire
+
+/// `keyturn status`: one row for each node of the inventory, always.
+struct StatusCommand: Sendable {
+  let context: CommandContext
+
+  /// Blocks until each node has answered or is out of time.
+  func run() throws(Refusal) -> CommandResult {
+    let configuration = try context.configuration()
+    let rows = context.ask(configuration, .status)
+    for row in rows { event(row) }
+    let cells = rows.map(Self.cells)
+    let header = ["NODE", "UNIT", "SSE KEY", "GENERATION", "ROLLOUT", "DRIFT"]
+    for line in TextTable.lines(header, cells) { context.console.line(line) }
+    for row in rows {
+      if let failure = row.failure {
+        context.console.message(.error, "\(row.name): \(failure.refusal.message)")
+      }
+      for finding in row.answer?.findings ?? [] where finding.severity > .note {
+        context.console.message(finding.severity, "\(row.name): \(finding.message)")
+      }
+    }
+    let nodes = rows.map { row in
+      NodeResult(
+        name: row.name, outcome: row.failure == nil ? "reachable" : "unknown",
+        reason: row.failure?.refusal.message ?? "")
+    }
+    let codes = rows.compactMap { $0.failure?.refusal.code }
+    if codes.contains(.notPermitted) { return CommandResult(.notPermitted, nodes: nodes) }
+    return CommandResult(codes.isEmpty ? .done : .unknown, nodes: nodes)
+  }
+
+  private static func cells(_ row: NodeAnswer<NodeStatus>) -> [String] {
+    guard let status = row.answer else {
+      return [row.name, row.failure?.refusal.code.rawValue ?? "", "", "", "", ""]
+    }
+    return [
+      row.name, "\(status.activeState) (\(status.subState))", key(status),
+      status.generation.map { "\($0.number)" } ?? "-", rollout(status), drift(status.drift),
+    ]
+  }
+
+  private static func key(_ status: NodeStatus) -> String {
+    let running = status.runningKey
+    guard let seal = status.seal else { return running.map { "\($0) (not sealed)" } ?? "-" }
+    if let running, running != seal.keyName { return "\(seal.keyName) (RUNS WITH \(running))" }
+    return "\(seal.keyName) (sealed)"
+  }
+
+  private static func rollout(_ status: NodeStatus) -> String {
+    if let active = status.activeRollout {
+      return "\(active) \(status.activeStage ?? "active")"
+    }
+    guard let last = status.lastRollout else { return "-" }
+    return "\(last) \(status.lastOutcome?.kind.rawValue ?? "ended")"
+  }
+
+  /// What differs, for people.
+  static func drift(_ drift: Drift) -> String {
+    var parts: [String] = []
+    if drift.fileChanged { parts.append("file changed") }
+    if !drift.processDiffers.isEmpty {
+      parts.append("process differs: \(drift.processDiffers.joined(separator: ", "))")
+    }
+    return parts.isEmpty ? "-" : parts.joined(separator: "; ")
+  }
+
+  private func event(_ row: NodeAnswer<NodeStatus>) {
+    guard let status = row.answer else {
+      let refusal = row.failure?.refusal
+      context.console.event(
+        "unreachable", node: row.name,
+        ["kind": JSONValue(refusal?.code.rawValue), "reason": JSONValue(refusal?.message)])
+      return
+    }
+    context.console.event(
+      "status", node: row.name,
+      [
+        "version": .string(status.version), "activeState": .string(status.activeState),
+        "subState": .string(status.subState), "mainPID": .integer(Int64(status.mainPID)),
+        "invocation": .string(status.invocation), "runningKey": JSONValue(status.runningKey),
+        "sealedKey": JSONValue(status.seal?.keyName),
+        "generation": JSONValue(status.generation?.number),
+        "activeRollout": JSONValue(status.activeRollout),
+        "activeStage": JSONValue(status.activeStage),
+        "lastRollout": JSONValue(status.lastRollout),
+        "lastOutcome": JSONValue(status.lastOutcome?.kind.rawValue),
+        "epoch": .integer(Int64(clamping: status.epoch)), "drift": JSONValue(status.drift),
+        "findings": .array(status.findings.map(JSONValue.init)),
+      ])
+  }
+}
+
+extension JSONValue {
+  /// What differs.
+  init(_ drift: Drift) {
+    self = .object([
+      "fileChanged": .bool(drift.fileChanged),
+      "processDiffers": .array(drift.processDiffers.map { .string($0) }),
+    ])
+  }
+}

@@ -1,0 +1,91 @@
+internal import Model
+internal import Wire
+
+/// The cluster and the credentials that a command works with.
+struct Configuration: Sendable {
+  let inventory: Inventory
+  let connections: AgentConnections
+
+  /// The nodes' names, in the order of the inventory.
+  var names: [String] { inventory.nodes.map(\.name) }
+
+  /// Reads inventory and credentials from where the options, the environment or the defaults say.
+  static func read(
+    _ invocation: Invocation, _ host: any CommandHost, _ network: any AgentNetwork
+  ) throws(Refusal) -> Configuration {
+    let inventory = try readInventory(invocation, host)
+    let credentials = try readCredentials(invocation, host)
+    let connections = try network.open(inventory, credentials)
+    guard connections.principal.cluster == inventory.cluster else {
+      throw Refusal(
+        .configuration,
+        "the certificate is for the cluster \"\(connections.principal.cluster)\", the inventory describes \"\(inventory.cluster)\"; use the credentials of that cluster"
+      )
+    }
+    return Configuration(inventory: inventory, connections: connections)
+  }
+
+  private static func readInventory(
+    _ invocation: Invocation, _ host: any CommandHost
+  ) throws(Refusal) -> Inventory {
+    let chosen = invocation.value("inventory") ?? host.variable("KEYTURN_INVENTORY")
+    let places = chosen.map { [$0] } ?? ["./inventory.json", "/etc/keyturn/inventory.json"]
+    for path in places {
+      if let content = try content(path, Limits.inventoryFileBytes, host) {
+        return try parse(content.bytes, path)
+      }
+    }
+    throw Refusal(
+      .configuration,
+      "there is no inventory at \(places.joined(separator: " or ")); name it with --inventory FILE or $KEYTURN_INVENTORY (inventory.example.json shows one)"
+    )
+  }
+
+  private static func parse(_ bytes: [UInt8], _ path: String) throws(Refusal) -> Inventory {
+    let inventory: Inventory
+    do throws(JSONFailure) {
+      inventory = try JSON.decode(Inventory.self, from: bytes)
+    } catch {
+      throw Refusal(.configuration, "\(path) is not an inventory: \(error)")
+    }
+    let problems = inventory.problems()
+    if !problems.isEmpty {
+      throw Refusal(.configuration, "\(path): " + problems.joined(separator: "; "))
+    }
+    return inventory
+  }
+
+  private static func readCredentials(
+    _ invocation: Invocation, _ host: any CommandHost
+  ) throws(Refusal) -> CredentialFiles {
+    let directory =
+      invocation.value("credentials") ?? host.variable("KEYTURN_CREDENTIALS")
+      ?? "/etc/keyturn/credentials"
+    func read(_ name: String) throws(Refusal) -> ReadContent {
+      let path = "\(directory)/\(name)"
+      if let content = try content(path, Limits.recordFileBytes, host) { return content }
+      throw Refusal(
+        .configuration,
+        "there is no \(path); name the directory with --credentials DIR or $KEYTURN_CREDENTIALS (keyturn pki issue --role operator makes one)"
+      )
+    }
+    let key = try read("key.pem")
+    if (key.mode ?? 0) & 0o077 != 0 {
+      throw Refusal(
+        .configuration,
+        "\(directory)/key.pem can be read by others than its owner; chmod 600 it")
+    }
+    return CredentialFiles(
+      authority: try read("ca.pem").bytes, certificate: try read("cert.pem").bytes, key: key.bytes)
+  }
+
+  private static func content(
+    _ path: String, _ limitBytes: Int, _ host: any CommandHost
+  ) throws(Refusal) -> ReadContent? {
+    do throws(ReadFailure) {
+      return try host.read(path, limitBytes: limitBytes)
+    } catch {
+      throw Refusal(.configuration, error.message)
+    }
+  }
+}

@@ -1,0 +1,77 @@
+public import Model
+internal import Rollout
+
+/// The command line `keyturn`: arguments in, exit code out.
+public struct Keyturn: Sendable {
+  private let host: any CommandHost
+  private let network: any AgentNetwork
+  private let workshop: any CertificateWorkshop
+  private let interruption: Interruption
+  private let version: String
+
+  /// The command line on its ports.
+  public init(
+    host: any CommandHost, network: any AgentNetwork, workshop: any CertificateWorkshop,
+    interruption: Interruption, version: String
+  ) {
+    self.host = host
+    self.network = network
+    self.workshop = workshop
+    self.interruption = interruption
+    self.version = version
+  }
+
+  /// Runs the command that `arguments` (without the program's name) ask for, and returns what to exit with.
+  /// Blocks until the command has ended.
+  public func run(_ arguments: [String]) -> ExitCode {
+    let table = KeyturnCommands.table
+    do throws(UsageProblem) {
+      switch try CommandParser(table: table).parse(arguments) {
+      case .version: host.write("keyturn \(version)\n", to: .standardOutput)
+      case .help(nil): host.write(HelpText.program(table), to: .standardOutput)
+      case .help(let command?):
+        host.write(HelpText.command(command, in: table), to: .standardOutput)
+      case .run(let invocation): return run(invocation)
+      }
+      return .done
+    } catch {
+      host.write("keyturn: \(Console.visible(error.message))\n", to: .standardError)
+      return .usage
+    }
+  }
+
+  private func run(_ invocation: Invocation) -> ExitCode {
+    let console = Console(
+      host, json: invocation.has("json"), quiet: invocation.has("quiet"),
+      noColor: invocation.has("no-color"))
+    let context = CommandContext(
+      invocation: invocation, console: console, host: host, network: network, workshop: workshop,
+      interruption: interruption)
+    var result: CommandResult
+    do throws(Refusal) {
+      result = try carryOut(context)
+    } catch {
+      console.message(.error, error.message)
+      result = CommandResult(error.code.exitCode)
+    }
+    // `lint --json` prints one object, nothing else.
+    if invocation.command.name != "lint" { console.event("result", result.fields) }
+    return result.exitCode
+  }
+
+  private func carryOut(_ context: CommandContext) throws(Refusal) -> CommandResult {
+    switch context.invocation.command.name {
+    case "plan": return try PlanCommand(context: context, kind: .apply).run()
+    case "apply": return try RolloutCommand(context: context, kind: .apply).run()
+    case "restart": return try RolloutCommand(context: context, kind: .restart).run()
+    case "check": return try CheckCommand(context: context).run()
+    case "status": return try StatusCommand(context: context).run()
+    case "logs": return try LogsCommand(context: context).run()
+    case "lint": return try LintCommand(context: context).run()
+    case "pki init": return try PKICommand(context: context).initialise()
+    case "pki issue": return try PKICommand(context: context).issue()
+    case "pki show": return try PKICommand(context: context).show()
+    default: preconditionFailure("every command of the table has its use case")
+    }
+  }
+}

@@ -1,0 +1,75 @@
+internal import LinuxIO
+internal import Model
+
+/// What a command says: lines for people, or JSON lines.
+///
+/// Used from one thread, the command's. Results go to standard output, messages to standard error; with `--json`
+/// everything is an event on standard output. Terminal control characters in what others wrote are replaced.
+struct Console: Sendable {
+  enum Format: Sendable { case text, json }
+
+  let host: any CommandHost
+  let format: Format
+  let isQuiet: Bool
+  /// Whether standard output may have colours and be redrawn.
+  let isLive: Bool
+  let hasColor: Bool
+
+  init(_ host: any CommandHost, json: Bool, quiet: Bool, noColor: Bool) {
+    self.host = host
+    format = json ? .json : .text
+    isQuiet = quiet
+    let dumb = host.variable("TERM") == "dumb"
+    isLive = !json && !quiet && !dumb && host.terminal(.standardOutput) != nil
+    hasColor = isLive && !noColor && (host.variable("NO_COLOR") ?? "").isEmpty
+  }
+
+  /// A line of the result, for people; false when nobody reads it any more.
+  @discardableResult
+  func line(_ text: String) -> Bool {
+    format != .text || host.write(Self.visible(text) + "\n", to: .standardOutput)
+  }
+
+  /// A line on the way to the result, for people; not with `--quiet`.
+  func progress(_ text: String) { if !isQuiet { line(text) } }
+
+  /// An event, for programs; false when nobody reads it any more.
+  @discardableResult
+  func event(
+    _ name: String, node: String? = nil, _ fields: [String: JSONValue] = [:]
+  ) -> Bool {
+    guard format == .json else { return true }
+    var object = fields
+    object["event"] = .string(name)
+    if object["time"] == nil {
+      object["time"] = .string(Timestamp.text(microseconds: Clock.realtimeMicroseconds()))
+    }
+    if let node { object["node"] = .string(node) }
+    return host.write(JSONValue.object(object).text + "\n", to: .standardOutput)
+  }
+
+  /// A message. Notes are left out with `--quiet`.
+  func message(_ severity: Severity, _ text: String) {
+    if isQuiet, severity == .note { return }
+    switch format {
+    case .json:
+      event("message", ["severity": .string(severity.rawValue), "message": .string(text)])
+    case .text:
+      let head = severity == .note ? "" : "\(severity.rawValue): "
+      host.write("keyturn: \(head)\(Self.visible(text))\n", to: .standardError)
+    }
+  }
+
+  /// `text` with every control character but the tab replaced: a journal line must not drive the terminal.
+  static func visible(_ text: String) -> String {
+    func isControl(_ scalar: Unicode.Scalar) -> Bool {
+      (scalar.value < 0x20 && scalar.value != 0x09) || (0x7F...0x9F).contains(scalar.value)
+    }
+    guard text.unicodeScalars.contains(where: isControl) else { return text }
+    var result = String.UnicodeScalarView()
+    for scalar in text.unicodeScalars {
+      result.append(isControl(scalar) ? "\u{FFFD}" : scalar)
+    }
+    return String(result)
+  }
+}

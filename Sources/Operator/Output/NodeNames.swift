@@ -1,0 +1,84 @@
+/// Lists of names as people write them: `minio-[1-3,5]`.
+enum NodeNames {
+  /// The names, those that differ only in the last number of their first label folded into one. Separated by
+  /// commas; in the order in which each group first appears, numbers ascending.
+  static func folded(_ names: [String]) -> String {
+    var groups: [(shape: Shape, numbers: [Int])] = []
+    for name in names {
+      let (shape, number) = split(name)
+      if let index = groups.firstIndex(where: { $0.shape == shape }) {
+        groups[index].numbers += number.map { [$0] } ?? []
+      } else {
+        groups.append((shape, number.map { [$0] } ?? []))
+      }
+    }
+    return groups.map { text($0.shape, $0.numbers) }.joined(separator: ", ")
+  }
+
+  /// Elements that are alike together, with the names of all that are; in the order of the first of each.
+  static func grouped<Value: Equatable>(_ rows: [(name: String, value: Value)])
+    -> [(names: [String], value: Value)]
+  {
+    var groups: [(names: [String], value: Value)] = []
+    for row in rows {
+      if let index = groups.firstIndex(where: { $0.value == row.value }) {
+        groups[index].names.append(row.name)
+      } else {
+        groups.append(([row.name], row.value))
+      }
+    }
+    return groups
+  }
+
+  /// A name without its number.
+  private struct Shape: Equatable {
+    var prefix: String
+    var suffix: String
+    /// Digits of the number where it has leading zeros, else 0.
+    var width: Int
+  }
+
+  private static func split(_ name: String) -> (Shape, Int?) {
+    let label = name.prefix { $0 != "." }
+    guard let last = label.lastIndex(where: \.isASCIIDigit) else {
+      return (Shape(prefix: name, suffix: "", width: 0), nil)
+    }
+    let end = label.index(after: last)
+    let digits = label[..<end].reversed().prefix(while: \.isASCIIDigit).reversed()
+    let start = label.index(end, offsetBy: -digits.count)
+    guard let number = Int(String(digits)) else {
+      return (Shape(prefix: name, suffix: "", width: 0), nil)
+    }
+    let width = digits.count > 1 && digits.first == "0" ? digits.count : 0
+    return (
+      Shape(prefix: String(name[..<start]), suffix: String(name[end...]), width: width), number
+    )
+  }
+
+  private static func text(_ shape: Shape, _ numbers: [Int]) -> String {
+    if numbers.isEmpty { return shape.prefix + shape.suffix }
+    var ranges: [ClosedRange<Int>] = []
+    for number in numbers.sorted() {
+      if let last = ranges.last, number <= last.upperBound + 1 {
+        ranges[ranges.count - 1] = last.lowerBound...max(last.upperBound, number)
+      } else {
+        ranges.append(number...number)
+      }
+    }
+    let parts = ranges.map { range in
+      let low = padded(range.lowerBound, shape.width)
+      return range.count == 1 ? low : "\(low)-\(padded(range.upperBound, shape.width))"
+    }
+    let single = ranges.count == 1 && ranges[0].count == 1
+    return shape.prefix + (single ? parts[0] : "[\(parts.joined(separator: ","))]") + shape.suffix
+  }
+
+  private static func padded(_ number: Int, _ width: Int) -> String {
+    let text = String(number)
+    return String(repeating: "0", count: max(0, width - text.count)) + text
+  }
+}
+
+extension Character {
+  fileprivate var isASCIIDigit: Bool { isASCII && isNumber }
+}

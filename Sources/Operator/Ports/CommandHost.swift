@@ -1,0 +1,63 @@
+/// The process around a command: its files, its standard streams, its environment.
+public protocol CommandHost: Sendable {
+  /// The content of a file of at most `limitBytes`, or of standard input for `-`; nil if there is no such file.
+  /// May block on standard input.
+  func read(_ path: String, limitBytes: Int) throws(ReadFailure) -> ReadContent?
+  /// Writes all of `text`; false when nobody reads it any more. May block on a slow reader.
+  @discardableResult
+  func write(_ text: String, to stream: OutputStream) -> Bool
+  /// The size of the terminal that a stream is; nil if it is none.
+  func terminal(_ stream: OutputStream) -> TerminalSize?
+  /// Asks a question on the terminal that standard input is, and blocks until the line is there; nil if it is none.
+  func ask(_ question: String) -> String?
+  /// A variable of the process's environment.
+  func variable(_ name: String) -> String?
+}
+
+/// Where output goes.
+public enum OutputStream: Sendable, Hashable {
+  /// Results.
+  case standardOutput
+  /// Messages.
+  case standardError
+}
+
+/// Characters across and down.
+public struct TerminalSize: Sendable, Hashable {
+  /// Characters across.
+  public var columns: Int
+  /// Lines down.
+  public var rows: Int
+
+  /// A size; see the properties.
+  public init(columns: Int, rows: Int) {
+    self.columns = columns
+    self.rows = rows
+  }
+}
+
+/// What was read.
+public struct ReadContent: Sendable {
+  /// The bytes.
+  public var bytes: [UInt8]
+  /// The file's permission bits; nil for standard input.
+  public var mode: UInt32?
+
+  /// Content; see the properties.
+  public init(bytes: [UInt8], mode: UInt32?) {
+    self.bytes = bytes
+    self.mode = mode
+  }
+
+  /// Whether group or others may read it.
+  var isShared: Bool { (mode ?? 0) & 0o044 != 0 }
+}
+
+/// Why something could not be read: what was attempted, on what, what happened, what to do.
+public struct ReadFailure: Error, Sendable, Hashable {
+  /// Whole sentences for a person.
+  public var message: String
+
+  /// A failure with its message.
+  public init(message: String) { self.message = message }
+}

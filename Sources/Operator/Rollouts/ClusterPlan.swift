@@ -1,0 +1,86 @@
+internal import Digests
+internal import Model
+internal import Wire
+
+/// What all nodes make of a plan, and what follows from it. Pure.
+struct ClusterPlan: Sendable {
+  /// One row for each node of the inventory.
+  let rows: [NodeAnswer<PlanAnswer>]
+
+  /// What follows.
+  enum Verdict: Sendable, Hashable {
+    /// Every file is as wanted, and every server runs with it.
+    case nothingToDo
+    /// All nodes would take part.
+    case ready
+    /// Nothing can be touched.
+    case refused(Refusal)
+  }
+
+  /// What each node says no with; nil where it does not.
+  var refusals: [(name: String, refusal: Refusal?)] {
+    rows.map { row in
+      switch row.result {
+      case .failure(let failure): return (row.name, failure.refusal)
+      case .success(let answer):
+        if let refusal = answer.refusal { return (row.name, refusal) }
+        if let active = answer.activeRollout {
+          return (
+            row.name,
+            Refusal(
+              .busy, "it is in rollout \(active); wait for it to end (keyturn status shows it)")
+          )
+        }
+        return (row.name, nil)
+      }
+    }
+  }
+
+  /// What follows for an `apply`; a `restart` has always something to do.
+  func verdict(isRestart: Bool) -> Verdict {
+    let refusals = refusals
+    if let code = refusals.compactMap({ $0.refusal?.code }).deciding {
+      let deciding = refusals.filter { $0.refusal?.code == code }
+      let names = NodeNames.folded(deciding.map(\.name))
+      let first = deciding.compactMap(\.refusal).first?.message ?? ""
+      return .refused(Refusal(code, "\(names): \(first)"))
+    }
+    let answers = rows.compactMap(\.answer)
+    if let difference = environmentDifference {
+      return .refused(Refusal(.vote, difference))
+    }
+    if !isRestart, answers.allSatisfy({ $0.before == $0.after && !$0.restartNeeded }) {
+      return .nothingToDo
+    }
+    return .ready
+  }
+
+  /// AIStor's nodes wait for one another until their MINIO_* variables are alike: which are not, and where. Nil
+  /// if all are.
+  var environmentDifference: String? {
+    let nodes = rows.compactMap(\.answer)
+    guard Set(nodes.map(\.environmentDigest)).count > 1 else { return nil }
+    var values: [String: [String: Digest]] = [:]
+    for node in nodes {
+      for variable in node.environment {
+        values[variable.name, default: [:]][node.node] = variable.digest
+      }
+    }
+    var parts: [String] = []
+    for name in values.keys.sorted() {
+      let groups = NodeNames.grouped(nodes.map { (name: $0.node, value: values[name]?[$0.node]) })
+      guard groups.count > 1 else { continue }
+      let texts = groups.map { group in
+        let names = NodeNames.folded(group.names)
+        return group.value == nil ? "not on \(names)" : "one value on \(names)"
+      }
+      parts.append("\(name) (\(texts.joined(separator: ", ")))")
+    }
+    let which = parts.isEmpty ? "their digests differ" : parts.joined(separator: "; ")
+    return
+      "the nodes would not run with the same MINIO_* variables and would wait for one another for ever: \(which); make the files alike first"
+  }
+
+  /// One epoch above all that any node has seen.
+  var nextEpoch: UInt64 { (rows.compactMap(\.answer).map(\.epoch).max() ?? 0) + 1 }
+}

@@ -1,0 +1,229 @@
+internal import LinuxIO
+internal import Model
+internal import Rollout
+internal import Wire
+
+/// Carries the coordinator's effects to one member, and the member's answers back as inputs.
+///
+/// Two threads, one for each lane: votes, proposals and commits on the first; aborts, which must overtake a vote
+/// that is still being made, and the long polls on the second.
+final class MemberLink: Sendable {
+  private let runner: RolloutRunner
+  private let name: String
+  private let link: any AgentLink
+  private let inputs: Mailbox<CoordinatorInput>
+  private let control = Mailbox<CoordinatorEffect>(capacity: 16)
+  private let following = Mailbox<CoordinatorEffect>(capacity: 16)
+  private let isStopped = Lock(false)
+
+  /// Exchanges for the clock before the vote, and after it.
+  private static let samples = (before: 5, after: 3)
+  private static let sampleMilliseconds = 2_000
+  private static let firstPauseMilliseconds = 50
+  private static let longestPauseMilliseconds = 2_000
+  private static let callMilliseconds = 5_000
+  private static let pollMilliseconds = 20_000
+
+  init(
+    _ runner: RolloutRunner, _ name: String, _ link: any AgentLink,
+    _ inputs: Mailbox<CoordinatorInput>
+  ) {
+    self.runner = runner
+    self.name = name
+    self.link = link
+    self.inputs = inputs
+  }
+
+  /// Starts the two threads.
+  func start() throws(Errno) {
+    do throws(Errno) {
+      for (mailbox, lane) in [(control, AgentLane.control), (following, .following)] {
+        try Thread.start("member") { [self] in
+          while let effect = mailbox.take() { carryOut(effect, lane) }
+        }
+      }
+    } catch {
+      stop()
+      throw error
+    }
+  }
+
+  /// Lets the threads end: each when the call that it is in has ended. Does not wait for them.
+  func stop() {
+    isStopped.update { $0 = true }
+    control.close()
+    following.close()
+  }
+
+  /// Takes an effect that is for this member.
+  func post(_ effect: CoordinatorEffect) {
+    switch effect {
+    case .prepare, .accept, .decide(_, .commit, _, _, _): control.post(effect)
+    case .decide(_, .abort, _, _, _), .follow: following.post(effect)
+    case .arm, .committed, .report, .finished: break
+    }
+  }
+
+  private func carryOut(_ effect: CoordinatorEffect, _ lane: AgentLane) {
+    switch effect {
+    case .prepare: prepare()
+    case .accept(_, let proposal): accept(proposal)
+    case .decide(_, let decision, let instant, let bootID, let reason):
+      decide(
+        DecisionRequest(decision: decision, instant: instant, bootID: bootID, reason: reason), lane)
+    case .follow: follow()
+    case .arm, .committed, .report, .finished: break
+    }
+  }
+
+  private func prepare() {
+    let milliseconds =
+      runner.rollout.prepareMilliseconds + runner.limits.voteGraceMilliseconds
+    let deadline = Instant.inMilliseconds(milliseconds)
+    do throws(LinkFailure) {
+      try measure(Self.samples.before)
+      let request = PrepareRequest(
+        rollout: runner.rollout, changes: runner.changes, createKey: runner.createKey)
+      let answer = try link.call(.prepare(request), lane: .control, deadline: deadline)
+      if let refusal = answer.refusal {
+        inputs.post(.vote(member: name, .no(refusal), environment: nil))
+        return
+      }
+      guard answer.rollout == runner.rollout.digest else {
+        let refusal = Refusal(
+          .vote, "it voted on another rollout than it was sent; its version may be another")
+        inputs.post(.vote(member: name, .no(refusal), environment: nil))
+        return
+      }
+      // Before the vote: the last vote makes the coordinator choose the instant.
+      try measure(Self.samples.after)
+      inputs.post(.vote(member: name, .yes, environment: answer.environmentDigest))
+    } catch {
+      switch error {
+      case .unreachable(let reason): inputs.post(.silent(member: name, reason: reason))
+      case .answered:
+        inputs.post(.vote(member: name, .no(error.refusal), environment: nil))
+      }
+    }
+  }
+
+  private func measure(_ count: Int) throws(LinkFailure) {
+    for _ in 0..<count {
+      let sent = Clock.now()
+      let reading = try link.call(
+        .clock, lane: .control, deadline: sent.advanced(byMilliseconds: Self.sampleMilliseconds))
+      let sample = ClockSample(
+        requestSent: sent, requestReceived: reading.received, answerSent: reading.sent,
+        answerReceived: Clock.now(), bootID: reading.bootID)
+      inputs.post(.clock(member: name, sample))
+    }
+  }
+
+  private func accept(_ proposal: Proposal) {
+    let deadline = Instant.inMilliseconds(runner.limits.acceptMilliseconds)
+    let request = AgentRequest.accept(id: runner.rollout.id, proposal)
+    repeatedly(until: deadline) { () throws(LinkFailure) in
+      let answer = try link.call(request, lane: .control, deadline: callDeadline(deadline))
+      switch answer.reply {
+      case .accepted: inputs.post(.accepted(member: name))
+      case .acknowledged: inputs.post(.acknowledged(member: name))
+      case .outranked: inputs.post(.outranked(member: name))
+      case .ended: inputs.post(.ended(member: name, outcome(answer)))
+      case .unknownRollout:
+        inputs.post(.silent(member: name, reason: "it does not know the rollout any more"))
+      }
+    }
+  }
+
+  private func decide(_ decision: DecisionRequest, _ lane: AgentLane) {
+    let limit =
+      switch decision.decision {
+      case .abort: runner.limits.decideMilliseconds
+      case .commit: runner.rollout.stopMilliseconds + runner.rollout.startMilliseconds
+      }
+    let deadline = Instant.inMilliseconds(limit)
+    let request = AgentRequest.decide(id: runner.rollout.id, decision)
+    let failure = repeatedly(until: deadline) { () throws(LinkFailure) in
+      let answer = try link.call(request, lane: lane, deadline: callDeadline(deadline))
+      switch (answer.reply, decision.decision) {
+      case (.acknowledged, _), (.accepted, _), (.outranked, _), (.unknownRollout, .abort):
+        inputs.post(.acknowledged(member: name))
+      case (.ended, _): inputs.post(.ended(member: name, outcome(answer)))
+      case (.unknownRollout, .commit):
+        inputs.post(.silent(member: name, reason: "it does not know the rollout any more"))
+      }
+    }
+    if let failure, decision.decision == .abort {
+      inputs.post(.silent(member: name, reason: failure.refusal.message))
+    }
+  }
+
+  /// Long polls to the outcome; a member that is away is asked again until the runner stops.
+  private func follow() {
+    var after = 0
+    var isRestarted = false
+    var pause = Self.firstPauseMilliseconds
+    while !isStopped.withLock({ $0 }) {
+      let request = AgentRequest.follow(
+        id: runner.rollout.id, after: after, waitMilliseconds: Self.pollMilliseconds)
+      do throws(LinkFailure) {
+        let view = try link.call(
+          request, lane: .following,
+          deadline: .inMilliseconds(Self.pollMilliseconds + Self.callMilliseconds))
+        pause = Self.firstPauseMilliseconds
+        for event in view.events where event.sequence > after {
+          after = event.sequence
+          if !Self.phasesBeforeCommit.contains(event.phase) {
+            inputs.post(.progress(member: name, phase: event.phase, detail: event.detail))
+          }
+        }
+        if let report = view.report, !isRestarted {
+          isRestarted = true
+          inputs.post(.restarted(member: name, report))
+        }
+        if let outcome = view.outcome {
+          inputs.post(.ended(member: name, outcome))
+          return
+        }
+      } catch {
+        wait(&pause)
+      }
+    }
+  }
+
+  /// Known from the votes already; the events begin with them.
+  private static let phasesBeforeCommit = ["preparing", "prepared", "refused", "accepted"]
+
+  /// Repeats `body` while the member is unreachable, with growing pauses. Returns the last failure, if it never
+  /// succeeded.
+  @discardableResult
+  private func repeatedly(
+    until deadline: Instant, _ body: () throws(LinkFailure) -> Void
+  ) -> LinkFailure? {
+    var pause = Self.firstPauseMilliseconds
+    while true {
+      do throws(LinkFailure) {
+        try body()
+        return nil
+      } catch {
+        let next = Instant.inMilliseconds(pause)
+        if isStopped.withLock({ $0 }) || next >= deadline { return error }
+        wait(&pause)
+      }
+    }
+  }
+
+  /// Blocks for the pause, or until the runner stops; the next one is twice as long.
+  private func wait(_ pause: inout Int) {
+    _ = isStopped.wait(until: .inMilliseconds(pause)) { $0 ? true : nil }
+    pause = min(2 * pause, Self.longestPauseMilliseconds)
+  }
+
+  private func callDeadline(_ deadline: Instant) -> Instant {
+    min(deadline, .inMilliseconds(Self.callMilliseconds))
+  }
+
+  private func outcome(_ answer: ReplyAnswer) -> Outcome {
+    answer.outcome ?? Outcome(.unknown, "the rollout has ended there, how is not known")
+  }
+}

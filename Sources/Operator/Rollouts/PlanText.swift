@@ -1,0 +1,76 @@
+internal import Digests
+internal import Model
+internal import Wire
+
+/// A plan as it is shown.
+extension ClusterPlan {
+  /// Prints it: for people nodes with the same content together, for programs one event for each node.
+  func show(_ console: Console, environmentFile: String) {
+    for row in rows { event(row, console) }
+    let refusals = refusals
+    let texts = zip(rows, refusals).map { row, refusal in
+      (name: row.name, value: lines(row, refusal.refusal, environmentFile))
+    }
+    for group in NodeNames.grouped(texts) {
+      console.progress(NodeNames.folded(group.names))
+      for line in group.value { console.progress("  " + line) }
+    }
+  }
+
+  private func lines(
+    _ row: NodeAnswer<PlanAnswer>, _ refusal: Refusal?, _ file: String
+  ) -> [String] {
+    guard let answer = row.answer else {
+      return ["\(refusal?.code.rawValue ?? "unreachable"): \(refusal?.message ?? "")"]
+    }
+    var lines = answer.findings.map(\.text)
+    if let refusal { lines.append("refused (\(refusal.code.rawValue)): \(refusal.message)") }
+    if answer.before == answer.after {
+      lines.append("\(file) stays as it is")
+    } else {
+      lines.append(answer.before == nil ? "\(file) is new" : "\(file) changes")
+      lines += answer.difference.map { "  " + $0 }
+    }
+    lines.append(
+      answer.restartNeeded
+        ? "restart needed: \(answer.restartReason)" : "the server runs with it already")
+    if let key = answer.sealedKey { lines.append("the SSE key is sealed: \(key)") }
+    return lines
+  }
+
+  private func event(_ row: NodeAnswer<PlanAnswer>, _ console: Console) {
+    guard let answer = row.answer else {
+      let refusal = row.failure?.refusal
+      console.event(
+        "unreachable", node: row.name,
+        ["kind": JSONValue(refusal?.code.rawValue), "reason": JSONValue(refusal?.message)])
+      return
+    }
+    console.event(
+      "plan", node: row.name,
+      [
+        "before": JSONValue(answer.before?.hex), "after": JSONValue(answer.after?.hex),
+        "difference": .array(answer.difference.map { .string($0) }),
+        "restartNeeded": .bool(answer.restartNeeded),
+        "restartReason": .string(answer.restartReason),
+        "findings": .array(answer.findings.map(JSONValue.init)),
+        "refusal": answer.refusal.map {
+          .object(["kind": .string($0.code.rawValue), "message": .string($0.message)])
+        } ?? .null,
+        "activeRollout": JSONValue(answer.activeRollout),
+        "sealedKey": JSONValue(answer.sealedKey), "epoch": .integer(Int64(clamping: answer.epoch)),
+      ])
+  }
+}
+
+extension JSONValue {
+  /// A finding with all its parts.
+  init(_ finding: Finding) {
+    self = .object([
+      "severity": .string(finding.severity.rawValue), "rule": .string(finding.rule),
+      "variable": JSONValue(finding.variable), "file": JSONValue(finding.file),
+      "line": JSONValue(finding.line), "column": JSONValue(finding.column),
+      "message": .string(finding.message), "remedy": JSONValue(finding.remedy),
+    ])
+  }
+}

@@ -1,0 +1,93 @@
+internal import LinuxIO
+internal import Model
+internal import Rollout
+internal import Wire
+
+/// Who watches a rollout. Called from the runner's thread only.
+protocol RolloutWatcher {
+  /// A member is in another phase.
+  mutating func changed(member: String, phase: String, detail: String)
+  /// The decision is commit; all restart in so many nanoseconds.
+  mutating func committed(inNanoseconds: Int64)
+  /// Time goes by: at least twice a second.
+  mutating func tick()
+}
+
+/// Hosts the ``Coordinator``: carries out its effects over the links to the agents, feeds back what came of them.
+///
+/// One thread per member and lane sends that member's messages in their order; the caller's thread owns the
+/// machine and the timers. Messages go out to all members at once, each on connections of its own.
+struct RolloutRunner {
+  let rollout: Rollout
+  let changes: [WireChange]
+  let createKey: Bool
+  /// The link to each member, in the order of ``Rollout/members``.
+  let links: [any AgentLink]
+  let limits: CoordinatorLimits
+
+  private static let tickMilliseconds = 500
+  /// More than all members together say in a rollout; only progress is lost beyond.
+  private static let mailboxCapacity = 1 << 20
+
+  /// Runs the rollout to its end. Blocks, at the longest for the sum of the rollout's and the limits' times.
+  ///
+  /// - Throws: a refusal if the threads that it needs cannot be started; nothing was sent then.
+  func run(
+    _ interruption: Interruption, _ watcher: inout some RolloutWatcher
+  ) throws(Refusal) -> RolloutResult {
+    precondition(links.count == rollout.members.count, "each member has its link")
+    let inputs = Mailbox<CoordinatorInput>(capacity: Self.mailboxCapacity)
+    var members: [MemberLink] = []
+    for (name, link) in zip(rollout.members, links) {
+      let member = MemberLink(self, name, link, inputs)
+      do throws(Errno) {
+        try member.start()
+      } catch {
+        for member in members { member.stop() }
+        throw Refusal(.failed, "\(error); raise the limit on threads and try again")
+      }
+      members.append(member)
+    }
+    defer { for member in members { member.stop() } }
+    var result: RolloutResult?
+    interruption.handled(by: { inputs.post(.cancel) }) {
+      result = drive(inputs, members, &watcher)
+    }
+    guard let result else { preconditionFailure("the machine ends with a result") }
+    return result
+  }
+
+  private func drive(
+    _ inputs: Mailbox<CoordinatorInput>, _ members: [MemberLink],
+    _ watcher: inout some RolloutWatcher
+  ) -> RolloutResult {
+    var machine = Coordinator(rollout: rollout, limits: limits)
+    var timers: [(timer: CoordinatorTimer, instant: Instant)] = []
+    var input: CoordinatorInput? = .start
+    while true {
+      if let input {
+        for effect in machine.handle(input, at: Clock.now()) {
+          switch effect {
+          case .arm(let timer, let instant): timers.append((timer, instant))
+          case .committed(let instant):
+            watcher.committed(inNanoseconds: instant.nanoseconds(since: Clock.now()))
+          case .report(let name, let phase, let detail):
+            watcher.changed(member: name, phase: phase, detail: detail)
+          case .finished(let result): return result
+          case .prepare(let name), .accept(let name, _), .decide(let name, _, _, _, _),
+            .follow(let name):
+            guard let index = rollout.members.firstIndex(of: name) else { continue }
+            members[index].post(effect)
+          }
+        }
+      }
+      watcher.tick()
+      if let due = timers.firstIndex(where: { $0.instant <= Clock.now() }) {
+        input = .fired(timers.remove(at: due).timer)
+      } else {
+        let tick = Instant.inMilliseconds(Self.tickMilliseconds)
+        input = inputs.take(until: timers.map(\.instant).reduce(tick, min))
+      }
+    }
+  }
+}

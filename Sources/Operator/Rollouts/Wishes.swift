@@ -1,0 +1,149 @@
+internal import EnvironmentFile
+internal import KeyManager
+internal import Model
+internal import Rollout
+
+/// What the operator wants changed: the settings file, the API key's own file and `--unset` together, checked as
+/// far as that is possible without a node.
+struct Wishes: Sendable {
+  /// The changes, each variable once.
+  let changes: [SettingChange]
+  /// Whether the first start may create the SSE key.
+  let createKey: Bool
+  /// What the checks found; with an error among it the changes must not be used.
+  let findings: [Finding]
+  /// Every value that the SSE key would be given; nil if the wishes leave it alone.
+  private let keys: [String]?
+  /// The same for the enclave.
+  private let enclaves: [String]?
+
+  static let keyVariable = "MINIO_KMS_SSE_KEY"
+  static let enclaveVariable = "MINIO_KMS_ENCLAVE"
+  static let apiKeyVariable = "MINIO_KMS_API_KEY"
+
+  /// The wishes of `restart`: none.
+  init() {
+    changes = []
+    createKey = false
+    findings = []
+    keys = nil
+    enclaves = nil
+  }
+
+  /// Wishes from the content of the files.
+  ///
+  /// - Parameters:
+  ///   - settings: the settings file and its name for messages.
+  ///   - apiKey: the content of the API key's own file and its name.
+  ///   - removals: the variables to be removed.
+  init(
+    settings: (bytes: [UInt8], file: String)?, apiKey: (bytes: [UInt8], file: String)?,
+    removals: [String], createKey: Bool
+  ) {
+    var changes: [SettingChange] = []
+    var lines: [String: Int] = [:]
+    var findings: [Finding] = []
+    var definitions: [(name: String, value: String)] = []
+    if let settings {
+      (changes, lines, findings) = SettingsFile.parse(settings.bytes, file: settings.file)
+      definitions = EnvironmentDocument(settings.bytes).systemd.definitions
+        .map { ($0.name, $0.value) }
+    }
+    func conflict(_ name: String, _ message: String) {
+      findings.append(
+        Finding(
+          .error, rule: "setting-given-twice", variable: name, message: message,
+          remedy: "say it once"))
+    }
+    if let apiKey {
+      if definitions.contains(where: { $0.name == Self.apiKeyVariable }) {
+        conflict(Self.apiKeyVariable, "it is in the settings file and in a file of its own")
+      }
+      let value = Self.line(apiKey.bytes)
+      do throws(Refusal) {
+        _ = try CanonicalForm.line(name: Self.apiKeyVariable, value: value)
+      } catch {
+        findings.append(
+          Finding(
+            .error, rule: "setting-value", variable: Self.apiKeyVariable, file: apiKey.file,
+            message: error.message, remedy: "the file holds the key and nothing else"))
+      }
+      changes.append(SettingChange(name: Self.apiKeyVariable, value: Secret(value)))
+    }
+    for (index, name) in removals.enumerated() {
+      if removals[..<index].contains(name) { continue }
+      if !Self.isSettable(name) {
+        findings.append(
+          Finding(
+            .error, rule: "setting-name", variable: name,
+            message:
+              "only variables named MINIO_ and capital letters, digits and '_' can be removed",
+            remedy: "correct the name"))
+      } else if changes.contains(where: { $0.name == name })
+        || definitions.contains(where: { $0.name == name })
+      {
+        conflict(name, "it is to be set and to be removed")
+      }
+      changes.append(SettingChange(name: name, value: nil))
+    }
+    findings += Self.rules(changes, lines, settings?.file)
+    self.changes = changes
+    self.createKey = createKey
+    self.findings = findings.sorted { $0.severity > $1.severity }
+    func wanted(_ name: String) -> [String]? {
+      if removals.contains(name) { return [] }
+      let values = definitions.filter { $0.name == name }.map(\.value)
+      return values.isEmpty ? nil : values
+    }
+    keys = wanted(Self.keyVariable)
+    enclaves = wanted(Self.enclaveVariable)
+  }
+
+  /// Whether something is wrong with them in themselves.
+  var hasErrors: Bool { findings.contains { $0.severity == .error } }
+
+  /// Whether they touch what the key guard guards.
+  var concernsKey: Bool { keys != nil || enclaves != nil }
+
+  /// What the guard of a node with that key in force says of them, whatever else is wrong with them.
+  func refusal(by holder: KeyGuard.Holder, enclaveInForce: String) -> Refusal? {
+    guard concernsKey else { return nil }
+    let key =
+      switch holder {
+      case .seal(let seal): seal.keyName
+      case .running(let keyName, _): keyName
+      }
+    return KeyGuard.refusal(
+      holder: holder, keys: keys ?? [key], enclaves: enclaves ?? [enclaveInForce])
+  }
+
+  /// KeyManager's rules look at a whole environment; the wishes are one only when all four are there. The rest
+  /// each node checks with its own file.
+  private static func rules(
+    _ changes: [SettingChange], _ lines: [String: Int], _ file: String?
+  ) -> [Finding] {
+    let environment = changes.compactMap { change in
+      change.value.map {
+        EnvironmentVariable(name: change.name, value: $0.reveal(), line: lines[change.name])
+      }
+    }
+    let names = environment.map(\.name)
+    guard KeyManagerSettings.variables.allSatisfy(names.contains) else { return [] }
+    return SettingsRules.findings(environment, file: file)
+  }
+
+  /// The text of a file without one line feed (or CR LF) at its end.
+  private static func line(_ bytes: [UInt8]) -> String {
+    var bytes = bytes[...]
+    if bytes.last == 0x0A { bytes.removeLast() }
+    if bytes.last == 0x0D { bytes.removeLast() }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  private static func isSettable(_ name: String) -> Bool {
+    name.hasPrefix("MINIO_") && name.utf8.count > 6
+      && name.utf8.allSatisfy {
+        (0x41...0x5A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x5F
+      }
+  }
+}

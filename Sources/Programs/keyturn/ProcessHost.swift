@@ -1,0 +1,60 @@
+import Glibc
+import LinuxIO
+import Operator
+
+/// The process around the command: files, standard streams, environment.
+struct ProcessHost: CommandHost {
+  func read(_ path: String, limitBytes: Int) throws(ReadFailure) -> ReadContent? {
+    do throws(FileFailure) {
+      if path == "-" {
+        return ReadContent(
+          bytes: try FileReading.readStandardInput(limitBytes: limitBytes), mode: nil)
+      }
+      guard let content = try FileReading.readIfPresent(path, limitBytes: limitBytes) else {
+        return nil
+      }
+      return ReadContent(bytes: content.bytes, mode: content.facts.mode & 0o7777)
+    } catch {
+      throw ReadFailure(message: error.message)
+    }
+  }
+
+  @discardableResult
+  func write(_ text: String, to stream: OutputStream) -> Bool {
+    var bytes = Array(text.utf8)[...]
+    while !bytes.isEmpty {
+      let written = try? retrying("write") {
+        bytes.withUnsafeBytes { Glibc.write(Self.descriptor(stream), $0.baseAddress, $0.count) }
+      }
+      // Nobody reads any more (EPIPE), or the disk behind it is full: there is nobody to tell.
+      guard let written else { return false }
+      bytes = bytes.dropFirst(written)
+    }
+    return true
+  }
+
+  func terminal(_ stream: OutputStream) -> TerminalSize? {
+    let descriptor = Self.descriptor(stream)
+    guard isatty(descriptor) == 1 else { return nil }
+    var size = winsize()
+    guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0, size.ws_row > 0 else {
+      return TerminalSize(columns: 80, rows: 24)
+    }
+    return TerminalSize(columns: Int(size.ws_col), rows: Int(size.ws_row))
+  }
+
+  func ask(_ question: String) -> String? {
+    guard isatty(STDIN_FILENO) == 1 else { return nil }
+    write(question, to: .standardError)
+    return readLine(strippingNewline: true) ?? ""
+  }
+
+  func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+
+  private static func descriptor(_ stream: OutputStream) -> Int32 {
+    switch stream {
+    case .standardOutput: STDOUT_FILENO
+    case .standardError: STDERR_FILENO
+    }
+  }
+}
