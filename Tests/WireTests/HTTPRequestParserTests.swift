@@ -50,7 +50,8 @@ private func status(_ text: String, bodyLimit: Int = 16) -> Int? {
   @Test("bytes may come one at a time, and one request behind the other")
   func piecemeal() throws {
     let text =
-      "\r\nPOST /1 HTTP/1.1\r\nhost: h\r\ncontent-length: 2\r\n\r\nabGET /2 HTTP/1.1\r\nhost: h\r\n\r\n"
+      "\r\nPOST /1 HTTP/1.1\r\nhost: h\r\ncontent-length: 2\r\n\r\nab"
+      + "GET /2 HTTP/1.1\r\nhost: h\r\n\r\n"
     var parser = HTTPRequestParser()
     var paths: [String] = []
     for byte in text.utf8 {
