@@ -34,7 +34,8 @@ public struct CertificateAuthority: Sendable {
       throw CertificateFailure("cluster \"\(cluster)\": \(problem)")
     }
     let key = try PrivateKey.generateP256()
-    let draft = try CertificateDraft(key: key, days: days)
+    let draft = try CertificateDraft(
+      key: key, validSeconds: try CertificateDraft.validSeconds(days: days))
     try draft.setSubject(commonName: "Keyturn CA", organization: cluster)
     try draft.add(NID_basic_constraints, "critical,CA:TRUE,pathlen:0")
     try draft.add(NID_key_usage, "critical,keyCertSign,cRLSign")
@@ -75,6 +76,16 @@ public struct CertificateAuthority: Sendable {
   public func issue(
     role: Role, name: String, addresses: [String] = [], days: Int = 825
   ) throws(CertificateFailure) -> Credentials {
+    try issue(
+      role: role, name: name, addresses: addresses,
+      validSeconds: try CertificateDraft.validSeconds(days: days))
+  }
+
+  /// The same for a range of seconds from now; apart from ``issue(role:name:addresses:days:)`` only
+  /// for tests of certificates that are not valid.
+  func issue(
+    role: Role, name: String, addresses: [String] = [], validSeconds: ClosedRange<Int>
+  ) throws(CertificateFailure) -> Credentials {
     if let problem = Name.problem(in: name) {
       throw CertificateFailure("name \"\(name)\": \(problem)")
     }
@@ -85,7 +96,7 @@ public struct CertificateAuthority: Sendable {
     let ca = try Certificate.all(inPEM: credentials.certificatePEM, "the CA's certificate")[0]
 
     let key = try PrivateKey.generateP256()
-    let draft = try CertificateDraft(key: key, days: days, issuer: ca)
+    let draft = try CertificateDraft(key: key, validSeconds: validSeconds, issuer: ca)
     try draft.setSubject(commonName: name, organization: cluster, unit: role.rawValue)
     try draft.add(NID_basic_constraints, "critical,CA:FALSE")
     try draft.add(NID_key_usage, "critical,digitalSignature")

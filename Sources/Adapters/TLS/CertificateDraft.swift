@@ -7,12 +7,11 @@ final class CertificateDraft {
   /// Whose certificate signs it; nil if it signs itself.
   private let issuer: Certificate?
 
-  /// A certificate for `key`, with a random serial number of 127 bits, valid from five minutes ago
-  /// (the clocks of the hosts may differ) for `days` days, but no longer than its issuer.
-  init(key: PrivateKey, days: Int, issuer: Certificate? = nil) throws(CertificateFailure) {
-    guard (1...36_500).contains(days) else {
-      throw CertificateFailure("\(days) days is not a validity: 1 to 36500 are possible")
-    }
+  /// A certificate for `key`, with a random serial number of 127 bits, valid for a range of seconds
+  /// from now, but no longer than its issuer.
+  init(
+    key: PrivateKey, validSeconds: ClosedRange<Int>, issuer: Certificate? = nil
+  ) throws(CertificateFailure) {
     ERR_clear_error()
     guard let pointer = X509_new() else { throw Self.failure("start") }
     certificate = Certificate(owning: pointer)
@@ -23,8 +22,8 @@ final class CertificateDraft {
     serial[0] = serial[0] & 0x3F | 0x40
     guard X509_set_version(pointer, 2) == 1,
       ASN1_STRING_set(X509_get_serialNumber(pointer), serial, 16) == 1,
-      X509_gmtime_adj(X509_getm_notBefore(pointer), -300) != nil,
-      X509_time_adj_ex(X509_getm_notAfter(pointer), Int32(days), 0, nil) != nil,
+      X509_gmtime_adj(X509_getm_notBefore(pointer), validSeconds.lowerBound) != nil,
+      X509_gmtime_adj(X509_getm_notAfter(pointer), validSeconds.upperBound) != nil,
       X509_set_pubkey(pointer, key.pointer) == 1
     else { throw Self.failure("fill in") }
     if let issuer {
@@ -38,6 +37,14 @@ final class CertificateDraft {
         guard X509_set1_notAfter(pointer, end) == 1 else { throw Self.failure("date") }
       }
     }
+  }
+
+  /// From five minutes ago, as the hosts' clocks may differ, for `days` days.
+  static func validSeconds(days: Int) throws(CertificateFailure) -> ClosedRange<Int> {
+    guard (1...36_500).contains(days) else {
+      throw CertificateFailure("\(days) days is not a validity: 1 to 36500 are possible")
+    }
+    return -300...(days * 86_400)
   }
 
   func setSubject(

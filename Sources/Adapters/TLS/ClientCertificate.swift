@@ -18,7 +18,8 @@ public enum ClientCertificate {
     _ key: RawKey, commonName: String, days: Int = 90
   ) throws(CertificateFailure) -> Credentials {
     let key = try PrivateKey(key)
-    let draft = try CertificateDraft(key: key, days: days)
+    let draft = try CertificateDraft(
+      key: key, validSeconds: try CertificateDraft.validSeconds(days: days))
     try draft.setSubject(commonName: commonName)
     try draft.add(NID_basic_constraints, "critical,CA:FALSE")
     try draft.add(NID_key_usage, "critical,digitalSignature")

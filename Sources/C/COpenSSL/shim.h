@@ -24,8 +24,8 @@ static inline void kt_ctx_options(SSL_CTX *context, int minimum_version) {
   SSL_CTX_set_options(context, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
   SSL_CTX_set_num_tickets(context, 0);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-  // An idle connection keeps no record buffers.
-  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+  // An idle connection keeps no record buffers; the peer, who has the CA, is not sent it.
+  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
 }
 
 static inline int kt_ctx_add_chain(SSL_CTX *context, X509 *certificate) {

@@ -1,0 +1,75 @@
+import HTTPS
+import LinuxIO
+import Model
+import TLS
+import Testing
+import Wire
+
+/// The PKI of a cluster and a stranger's with the same names, made once.
+struct Fixture {
+  let ca: CertificateAuthority
+  let otherCA: CertificateAuthority
+  let server: TLSContext
+  let client: TLSContext
+
+  static let shared = Result {
+    let ca = try CertificateAuthority.create(cluster: "prod")
+    let fixture = Fixture(
+      ca: ca, otherCA: try .create(cluster: "prod"),
+      server: try context(ca, ca, .node, "minio-1"), client: try context(ca, ca, .operator, "ann"))
+    return fixture
+  }
+
+  static func context(
+    _ ca: CertificateAuthority, _ trusted: CertificateAuthority, _ role: Role, _ name: String
+  ) throws -> TLSContext {
+    let own = try ca.issue(role: role, name: name)
+    return try .mutual(
+      certificatePEM: own.certificatePEM, keyPEM: own.keyPEM,
+      caPEM: trusted.credentials.certificatePEM)
+  }
+}
+
+/// A server on a free port of the loopback, stopped at the end of the test.
+final class Running {
+  let server: HTTPSServer
+  let log = Lock<[String]>([])
+  let fixture: Fixture
+  private let minio1 = Principal(cluster: "prod", role: .node, name: "minio-1")
+
+  init(
+    bounds: HTTPSServer.Bounds = HTTPSServer.Bounds(),
+    handler: @escaping @Sendable (HTTPRequest, Principal, SocketAddress) -> HTTPResponse
+  ) throws {
+    fixture = try Fixture.shared.get()
+    server = try HTTPSServer.start(
+      listener: .bind(HostPort(host: "127.0.0.1", port: 0)), context: fixture.server,
+      bounds: bounds, log: { [log] line in log.update { $0.append(line) } }, handler: handler)
+  }
+  deinit { server.stop(until: .inMilliseconds(5_000)) }
+
+  var place: HostPort { HostPort(host: "127.0.0.1", port: server.address.port) }
+
+  func client(_ context: TLSContext? = nil) -> HTTPSClient {
+    HTTPSClient(place, context: context ?? fixture.client, expecting: minio1)
+  }
+
+  /// A bare TLS session, to send what no client would.
+  func session() throws -> TLSSession {
+    let deadline = Instant.inMilliseconds(5_000)
+    let socket = try Socket.connect(to: server.address, until: deadline)
+    return try fixture.client.connect(over: socket, expecting: minio1, until: deadline)
+  }
+
+  /// Sends text and reads to the end of the connection.
+  func raw(_ text: String) throws -> String {
+    let session = try session()
+    try session.write(Array(text.utf8), until: .inMilliseconds(5_000))
+    var answer: [UInt8] = []
+    while true {
+      let bytes = try session.read(upTo: 4096, until: .inMilliseconds(5_000))
+      if bytes.isEmpty { return String(decoding: answer, as: UTF8.self) }
+      answer += bytes
+    }
+  }
+}
