@@ -116,12 +116,15 @@ extension EnvironmentDocument {
     public let isDropped: Bool
     /// The bytes of its line or lines, line ending included.
     let range: Range<Int>
-    /// What is odd about the way it is written.
-    let form: Form
+    /// Whether systemd reads no other line into it.
+    let isOneLine: Bool
   }
 
   /// Where a definition departs from the simple form, as offsets in the file; nil where it does not.
   struct Form: Sendable, Hashable {
+    static let simple = Form()
+    var isOneLine: Bool { unterminated == nil && lineBreak == nil && continuation == nil }
+
     /// The quote that is never closed.
     var unterminated: Int?
     /// The first backslash that systemd takes away before an ordinary character.

@@ -48,16 +48,17 @@ extension EnvironmentDocument {
   }
 
   private func refuseUnreadable() throws(Refusal) {
-    for reading in [current.reading, earlier.reading] {
-      if let failure = reading.failure {
+    for scan in [current, earlier] {
+      if let failure = scan.reading.failure {
         throw Refusal(
           .validation, "cannot change the environment file: \(failure); correct it by hand first")
       }
-      if let open = reading.definitions.last, open.form.unterminated != nil {
+      if let open = scan.oddities.last, open.form.unterminated != nil {
         throw Refusal(
           .validation,
           "cannot change the environment file: the quote opened in the value that begins on line "
-            + "\(open.line) is never closed and swallows the rest of the file; close it first")
+            + "\(open.variable.line) is never closed and swallows the rest of the file; close it first"
+        )
       }
     }
   }

@@ -42,7 +42,7 @@ struct Lint {
     self.document = document
     self.file = file
     bytes = document.bytes
-    spans = document.systemd.definitions.filter { !Self.isOneLine($0) }.map(\.range)
+    spans = document.current.oddities.filter { !$0.form.isOneLine }.map(\.variable.range)
     lineStarts = [0]
     for offset in document.bytes.indices where document.bytes[offset] == Byte.lineFeed {
       lineStarts.append(offset + 1)
@@ -99,11 +99,6 @@ struct Lint {
     lineStarts[variable.line - 1] + variable.column - 1
   }
 
-  private static func isOneLine(_ variable: Variable) -> Bool {
-    let form = variable.form
-    return form.unterminated == nil && form.continuation == nil && form.lineBreak == nil
-  }
-
   /// Whether the byte at `offset` is within a value that systemd reads over several lines, its first line apart.
   func isWithinValue(_ offset: Int) -> Bool {
     var (low, high) = (0, spans.count)
@@ -125,7 +120,7 @@ struct Lint {
   func isShowable(_ variable: Variable) -> Bool {
     let (name, value) = (variable.name, variable.value)
     return KnownVariables.names.contains(name) && !SecretVariables.contains(name)
-      && !SecretVariables.contains(value) && Self.isOneLine(variable)
+      && !SecretVariables.contains(value) && variable.isOneLine
       && value.utf8.count <= 200
       && !["k1:", "k2:", "kes:", "://"].contains { start in
         value.lowercased().contains(start) && (start != "://" || value.utf8.contains(0x40))

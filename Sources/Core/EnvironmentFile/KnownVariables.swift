@@ -59,16 +59,38 @@ enum KnownVariables {
 
   /// The known name that `name` was probably meant to be: at most two letters apart, or only one if it is short.
   static func nearest(to name: String) -> String? {
-    let wanted = Array(name.uppercased().utf8)
+    let wanted = Candidate(name.uppercased())
     var best: (name: String, distance: Int)?
-    for candidate in names {
-      let limit = min(candidate.utf8.count >= 14 ? 2 : 1, (best?.distance ?? 3) - 1)
-      if limit < 0 || abs(candidate.utf8.count - wanted.count) > limit { continue }
-      if let distance = distance(wanted, Array(candidate.utf8), atMost: limit) {
-        best = (candidate, distance)
+    for candidate in candidates {
+      let limit = min(candidate.bytes.count >= 14 ? 2 : 1, (best?.distance ?? 3) - 1)
+      if limit < 0 || !candidate.mayBeNear(wanted, atMost: limit) { continue }
+      if let distance = distance(wanted.bytes, candidate.bytes, atMost: limit) {
+        best = (candidate.name, distance)
       }
     }
     return best?.name
+  }
+
+  private static let candidates = names.map(Candidate.init)
+
+  /// A name with what tells quickly that another is not near.
+  private struct Candidate {
+    let name: String
+    let bytes: [UInt8]
+    /// One bit for each letter that the name has.
+    let letters: UInt64
+
+    init(_ name: String) {
+      self.name = name
+      bytes = Array(name.utf8)
+      letters = bytes.reduce(0) { $0 | 1 << UInt64($1 & 63) }
+    }
+
+    /// A letter inserted or deleted changes one bit at most, one replaced two.
+    func mayBeNear(_ other: Candidate, atMost limit: Int) -> Bool {
+      abs(bytes.count - other.bytes.count) <= limit
+        && (letters ^ other.letters).nonzeroBitCount <= 2 * limit
+    }
   }
 
   /// The number of letters to insert, delete, replace or swap with their neighbour; nil if more than `limit`.

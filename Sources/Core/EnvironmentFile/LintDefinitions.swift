@@ -3,14 +3,14 @@ internal import Model
 // The rules on definitions, names, and what each reader makes of them.
 extension Lint {
   mutating func checkDefinitions() {
-    for variable in document.systemd.definitions {
-      checkForm(of: variable)
-      if variable.isDropped { checkDropped(variable) }
+    for oddity in document.current.oddities { checkForm(of: oddity.variable, oddity.form) }
+    for variable in document.systemd.definitions where variable.isDropped {
+      checkDropped(variable)
     }
   }
 
-  private mutating func checkForm(of variable: Variable) {
-    let (name, form) = (variable.name, variable.form)
+  private mutating func checkForm(of variable: Variable, _ form: EnvironmentDocument.Form) {
+    let name = variable.name
     if let offset = form.unterminated {
       add(
         .error, .unterminatedQuote, at: offset, variable: name,

@@ -50,6 +50,7 @@ extension Lint {
 
   /// One finding of each kind for a line. In comments nothing is refused.
   private mutating func checkText(_ line: Range<Int>) {
+    if isPlain(line) { return }
     let first = bytes[line].first { !Byte.isWhitespace($0) }
     let isComment =
       (first == Byte.hash || first == Byte.semicolon) && !isWithinValue(line.lowerBound)
@@ -76,6 +77,13 @@ extension Lint {
           severity, .noncharacter, at: found.offset, "a Unicode noncharacter: \(effect)",
           remedy: "remove it")
       }
+    }
+  }
+
+  /// Whether `line` has nothing but printable ASCII, tabs and carriage returns, as nearly all lines have.
+  private func isPlain(_ line: Range<Int>) -> Bool {
+    bytes[line].allSatisfy {
+      (0x20...0x7E).contains($0) || $0 == Byte.tab || $0 == Byte.carriageReturn
     }
   }
 

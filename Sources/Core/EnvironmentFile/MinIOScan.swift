@@ -82,8 +82,7 @@ struct MinIOScan: Sendable, Hashable {
       value: String(decoding: bytes[value], as: UTF8.self), line: line.number,
       column: text.lowerBound - line.range.lowerBound + 1,
       isDropped: name.isEmpty || bytes[name].contains(0) || bytes[value].contains(0),
-      range: line.range.lowerBound..<min(line.range.upperBound + 1, bytes.count),
-      form: EnvironmentDocument.Form())
+      range: line.range.lowerBound..<min(line.range.upperBound + 1, bytes.count), isOneLine: true)
   }
 
   /// `range` without the white space at its ends, as Go's strings.TrimSpace has it (Unicode's White_Space).

@@ -29,11 +29,19 @@ struct SystemdScan: Sendable, Hashable {
     case commentEscape
   }
 
+  /// A definition and what is odd about the way it is written.
+  struct Oddity: Sendable, Hashable {
+    var variable: Variable
+    var form: Form
+  }
+
   /// systemd refuses to read files of this size or larger, bytes.
   static let fileBytes = 64 << 20
 
   /// What systemd makes of the file.
   let reading: EnvironmentDocument.Reading
+  /// The definitions that are not in the simple form, in the order of the file.
+  let oddities: [Oddity]
   /// The state after the last byte.
   let endState: State
   /// The offsets of the backslashes that are the last byte of a comment's line.
@@ -46,6 +54,7 @@ struct SystemdScan: Sendable, Hashable {
     reading = EnvironmentDocument.Reading(
       definitions: machine.definitions,
       failure: Self.wholeFileFailure(bytes) ?? machine.failure)
+    oddities = machine.oddities
     endState = machine.state
     escapedComments = machine.escapedComments
   }
@@ -66,6 +75,7 @@ struct SystemdScan: Sendable, Hashable {
     var state = State.beforeName
     var definitions: [Variable] = []
     var failure: String?
+    var oddities: [Oddity] = []
     var escapedComments: [Int] = []
 
     /// The line of the byte at hand and where it begins; lines are counted by line feeds.
@@ -92,12 +102,16 @@ struct SystemdScan: Sendable, Hashable {
     }
 
     mutating func run() {
-      for offset in bytes.indices {
+      var offset = 0
+      while offset < bytes.count {
         let byte = bytes[offset]
         step(byte, at: offset)
+        offset += 1
         if byte == Byte.lineFeed {
           line += 1
-          lineStart = offset + 1
+          lineStart = offset
+        } else if state == .comment {
+          offset = endOfPlainComment(from: offset)
         }
       }
       switch state {
@@ -108,6 +122,18 @@ struct SystemdScan: Sendable, Hashable {
         finish(at: bytes.count)
       case .beforeName, .name, .comment, .commentEscape:
         break
+      }
+    }
+
+    /// Most of a file is comments: the first byte from `offset` that means something in one.
+    private func endOfPlainComment(from offset: Int) -> Int {
+      bytes.withUnsafeBufferPointer { bytes in
+        var offset = offset
+        while offset < bytes.count, bytes[offset] != Byte.backslash, !Byte.isNewline(bytes[offset])
+        {
+          offset += 1
+        }
+        return offset
       }
     }
 
@@ -275,10 +301,12 @@ struct SystemdScan: Sendable, Hashable {
         end += 1
       }
       let text = String(decoding: name, as: UTF8.self)
-      definitions.append(
-        Variable(
-          name: text, value: String(decoding: value, as: UTF8.self), line: nameLine,
-          column: nameColumn, isDropped: !isVariableName(text), range: nameStart..<end, form: form))
+      let variable = Variable(
+        name: text, value: String(decoding: value, as: UTF8.self), line: nameLine,
+        column: nameColumn, isDropped: !isVariableName(text), range: nameStart..<end,
+        isOneLine: form.isOneLine)
+      definitions.append(variable)
+      if form != .simple { oddities.append(Oddity(variable: variable, form: form)) }
     }
 
     private func textFailure() -> String? {
