@@ -16,7 +16,7 @@ func connect<Server: Sendable, Client>(
   server: @escaping @Sendable (Socket, Instant) throws(TLSFailure) -> Server,
   client: (Socket, Instant) throws(TLSFailure) -> Client
 ) throws -> Ends<Server, Client> {
-  let deadline = Instant.inMilliseconds(5_000)
+  let deadline = Instant.inMilliseconds(20_000)
   let listener = try Listener.bind(HostPort(host: "127.0.0.1", port: 0))
   let outcome = Lock<Result<Server, TLSFailure>?>(nil)
   try Thread.start("test server") {
@@ -74,7 +74,7 @@ private func greeting(
 private func all(_ session: TLSSession, _ deadline: Instant) throws(TLSFailure) -> String {
   var text: [UInt8] = []
   while true {
-    let bytes = try session.read(upTo: 3, until: deadline)
+    let bytes = try session.read(upTo: 1_000, until: deadline)
     if bytes.isEmpty { return String(decoding: text, as: UTF8.self) }
     text += bytes
   }
