@@ -306,10 +306,10 @@ private func all(_ session: TLSSession, _ deadline: Instant) throws(TLSFailure) 
 
 @Suite struct ProbeTests {
   private func probe(
-    _ context: ProbeTLSContext, host: String, addresses: [String] = ["127.0.0.1", "localhost"],
-    _ fixture: Fixture
+    _ context: ProbeTLSContext, host: String, name: String = "kms-1",
+    addresses: [String] = ["127.0.0.1", "localhost"], _ fixture: Fixture
   ) throws -> Ends<[UInt8]?, CertificateInfo?> {
-    let own = try fixture.ca.issue(role: .node, name: "kms-1", addresses: addresses)
+    let own = try fixture.ca.issue(role: .node, name: name, addresses: addresses)
     let server = try StandInTLSContext.acceptingAnyClient(
       certificatePEM: own.certificatePEM, keyPEM: own.keyPEM)
     return try connect { socket, deadline throws(TLSFailure) in
@@ -331,11 +331,13 @@ private func all(_ session: TLSSession, _ deadline: Instant) throws(TLSFailure) 
       #expect(try ends.client.get()?.subject.contains("CN=kms-1") == true)
       #expect(try ends.server.get() == nil)
     }
-    // The common name counts for nothing.
     for host in ["kms-1", "127.0.0.2"] {
       let ends = try probe(context, host: host, fixture)
       #expect(ends.client.failure?.kind == .nameMismatch)
     }
+    // The common name counts for nothing.
+    let common = try probe(context, host: "localhost", name: "localhost", addresses: [], fixture)
+    #expect(common.client.failure?.kind == .nameMismatch)
   }
 
   @Test("the system's roots do not vouch for a private CA")
