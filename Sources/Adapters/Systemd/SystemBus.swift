@@ -58,8 +58,11 @@ public final class SystemBus: Sendable {
   private let shared: BusShared
 
   /// Starts the thread. Does not block; that there is no bus is told by the first call.
-  public init() throws(Errno) {
-    let shared = try BusShared()
+  public convenience init() throws(Errno) { try self.init(address: nil) }
+
+  /// The same on a bus at another address, `unix:path=...`.
+  init(address: String?) throws(Errno) {
+    let shared = try BusShared(address: address)
     self.shared = shared
     try Thread.start("system-bus") { BusLoop(shared).run() }
   }
