@@ -100,7 +100,8 @@ private func inMountNamespace(_ body: @escaping @Sendable () throws -> Void) thr
     outcome.withLock { $0 = result }
   }
   #expect(thread.join(until: .inMilliseconds(30_000)))
-  try outcome.withLock { $0 }?.get()
+  // An expectation that failed on another thread is not yet a failure of this test.
+  if case .failure(let error) = outcome.withLock({ $0 }) { Issue.record("on its thread: \(error)") }
 }
 
 private func mount(

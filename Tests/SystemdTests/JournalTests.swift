@@ -157,7 +157,10 @@ private struct Journald: Sendable {
       outcome.withLock { $0 = result }
     }
     #expect(thread.join(until: .inMilliseconds(60_000)))
-    try outcome.withLock { $0 }?.get()
+    // An expectation that failed on another thread is not yet a failure of this test.
+    if case .failure(let error) = outcome.withLock({ $0 }) {
+      Issue.record("on its thread: \(error)")
+    }
   }
 
   private init() throws {

@@ -21,14 +21,18 @@ private func failure<Value>(_ body: () throws(BusFailure) -> Value) -> BusFailur
 
 private let unitPath = "/org/freedesktop/systemd1/unit/minio_2eservice"
 
-/// Runs `body` with a fake manager and a connection to it.
+/// Runs `body` with a fake manager and a connection to it, which by default relies on signals
+/// alone.
 private func withManager(
+  recheckMilliseconds: Int = 60_000,
   answer: @escaping @Sendable (FakeManager.Request) -> FakeManager.Answer,
   _ body: (FakeManager, SystemBus) throws -> Void
 ) throws {
   let manager = try FakeManager(socketPath(), answer: answer)
   defer { manager.stop() }
-  try body(manager, try SystemBus(address: manager.address))
+  try body(
+    manager,
+    try SystemBus(address: manager.address, recheckMilliseconds: recheckMilliseconds))
 }
 
 @Suite struct SystemBusTests {
@@ -133,10 +137,13 @@ private func withManager(
 
   @Test("a job whose end was not heard is unknown, not waited for until the deadline")
   func lostResult() throws {
-    try withManager(answer: { request in
-      request.member == "GetAll"
-        ? .properties([("Job", .job(0))]) : .path("/org/freedesktop/systemd1/job/1")
-    }) { _, bus in
+    try withManager(
+      recheckMilliseconds: 10,
+      answer: { request in
+        request.member == "GetAll"
+          ? .properties([("Job", .job(0))]) : .path("/org/freedesktop/systemd1/job/1")
+      }
+    ) { _, bus in
       let ticket = try bus.restart("minio.service", deadline: soon())
       #expect(try bus.result(of: ticket, deadline: soon(60_000)) == .unknown)
     }
@@ -250,17 +257,20 @@ private func withManager(
   @Test("a change whose signal was lost is seen all the same")
   func changeWithoutSignal() throws {
     let asked = Lock(UInt32(0))
-    try withManager(answer: { _ in
-      .properties([
-        (
-          "MainPID",
-          .uint32(
-            asked.withLock {
-              $0 += 1; return $0 / 3
-            })
-        )
-      ])
-    }) { _, bus in
+    try withManager(
+      recheckMilliseconds: 10,
+      answer: { _ in
+        .properties([
+          (
+            "MainPID",
+            .uint32(
+              asked.withLock {
+                $0 += 1; return $0 / 3
+              })
+          )
+        ])
+      }
+    ) { _, bus in
       let before = try bus.unit("minio.service", deadline: soon())
       let after = try bus.change(of: "minio.service", from: before, deadline: soon(60_000))
       #expect(before.mainPID == 0 && after?.mainPID == 1)
