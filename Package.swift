@@ -111,7 +111,7 @@ let package = Package(
     tests("StartWatch", ["StartWatch", "Model"]),
     tests("Wire", ["Wire", "Rollout", "Digests", "Model"]),
     tests("LinuxIO", ["LinuxIO", "Model", "Digests", "CLinux", "TestSupport"]),
-    tests("Systemd", ["Systemd", "StartWatch", "LinuxIO", "Model", "TestSupport"]),
+    tests("Systemd", ["Systemd", "StartWatch", "LinuxIO", "Model", "CSystemd", "TestSupport"]),
     tests("TLS", ["TLS", "LinuxIO", "Model", "TestSupport"]),
     tests("HTTPS", ["HTTPS", "TLS", "Wire", "LinuxIO", "Model", "TestSupport"]),
     tests(

@@ -74,8 +74,9 @@ extension ExitCode {
 }
 
 extension RefusalCode {
-  /// When nodes say no for different reasons, the one of the lowest rank decides the exit code: first what
-  /// keeps the operator from seeing the rest, then the guard, then the rest in the order of the work.
+  /// When nodes say no for different reasons, the one of the lowest rank decides the exit code:
+  /// first what keeps the operator from seeing the rest, then the guard, then the rest in the order
+  /// of the work.
   var rank: Int {
     switch self {
     case .unreachable: 0

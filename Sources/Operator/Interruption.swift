@@ -11,8 +11,8 @@ public final class Interruption: Sendable {
   /// Nobody listens yet.
   public init() {}
 
-  /// Tells the command that it shall end. False if nobody listens, or it was told before: then the process
-  /// should exit at once.
+  /// Tells the command that it shall end. False if nobody listens, or it was told before: then the
+  /// process should exit at once.
   public func interrupt() -> Bool {
     let handler: (@Sendable () -> Void)? = state.withLock { state in
       if state.isUsed { return nil }

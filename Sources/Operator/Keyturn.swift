@@ -21,8 +21,8 @@ public struct Keyturn: Sendable {
     self.version = version
   }
 
-  /// Runs the command that `arguments` (without the program's name) ask for, and returns what to exit with.
-  /// Blocks until the command has ended.
+  /// Runs the command that `arguments` (without the program's name) ask for, and returns what to
+  /// exit with. Blocks until the command has ended.
   public func run(_ arguments: [String]) -> ExitCode {
     let table = KeyturnCommands.table
     do throws(UsageProblem) {

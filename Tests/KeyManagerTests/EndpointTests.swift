@@ -126,7 +126,7 @@ import Testing
       ("https://a:443", []),
       // The documentation's own example.
       (
-        "https://kms-1.example.net:7373,https://kms-2.example.net:7373,https://kms3-example.net:7373",
+        "https://kms-1.example.net:1,https://kms-2.example.net:1,https://kms3-example.net:1",
         ["kms-endpoint-domain"]
       ),
       ("https://kms-1.example.net:1,https://kms2-example.net:1", ["kms-endpoint-domain"]),

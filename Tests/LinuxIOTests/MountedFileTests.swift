@@ -20,8 +20,8 @@ struct MountedFileTests {
       try make("\(path)/source", [0x61])
       try mount("\(path)/source", target, nil, flags: 4096)  // MS_BIND
       let failure = failure { () throws(FileFailure) in _ = try stage([0x62], target) }
-      #expect(failure?.kind == .mountPoint)
-      #expect(try TemporaryDirectory.names(path) == ["minio", "source"])
+      try #require(failure?.kind == .mountPoint)
+      try #require(try TemporaryDirectory.names(path) == ["minio", "source"])
     }
   }
 
@@ -34,10 +34,10 @@ struct MountedFileTests {
       try make(target, [0x61])
       let staged = try stage([0x62], target)
       try mount("tmpfs", path, "tmpfs", flags: 33)  // MS_REMOUNT | MS_RDONLY
-      #expect(
+      try #require(
         failure { () throws(FileFailure) in _ = try stage([0x62], target) }?.kind == .readOnly)
-      #expect(failure { () throws(FileFailure) in try staged.install() }?.kind == .readOnly)
-      #expect(try content(target) == "a")
+      try #require(failure { () throws(FileFailure) in try staged.install() }?.kind == .readOnly)
+      try #require(try content(target) == "a")
     }
   }
 
@@ -49,14 +49,15 @@ struct MountedFileTests {
       try mount("tmpfs", path, "tmpfs", flags: 0, data: "size=64k")
       try make(target, [0x61])
       let large = [UInt8](repeating: 0x62, count: 100_000)
-      #expect(failure { () throws(FileFailure) in _ = try stage(large, target) }?.kind == .diskFull)
-      #expect(
+      try #require(
+        failure { () throws(FileFailure) in _ = try stage(large, target) }?.kind == .diskFull)
+      try #require(
         failure { () throws(FileFailure) in try DurableRecord.write("\(path)/record", large) }?.kind
           == .diskFull)
-      #expect(try TemporaryDirectory.names(path) == ["minio"])
-      #expect(try content(target) == "a")
+      try #require(try TemporaryDirectory.names(path) == ["minio"])
+      try #require(try content(target) == "a")
       try stage([0x62], target).install()
-      #expect(try content(target) == "b")
+      try #require(try content(target) == "b")
     }
   }
 
@@ -82,7 +83,8 @@ private func stage(_ bytes: [UInt8], _ target: String) throws(FileFailure) -> St
   try StagedFile.stage(bytes, beside: target, tag: "r1", expecting: Digest.sha256([0x61]))
 }
 
-/// Runs `body` on a thread that has a mount namespace of its own. It must not capture the test's
+/// Runs `body` on a thread that has a mount namespace of its own. Expectations in it must be
+/// `#require`: only what it throws belongs to the test. It must not capture the test's
 /// directory, which could not be removed on that thread.
 private func inMountNamespace(_ body: @escaping @Sendable () throws -> Void) throws {
   let outcome = Lock<Result<Void, any Error>?>(nil)
@@ -98,7 +100,8 @@ private func inMountNamespace(_ body: @escaping @Sendable () throws -> Void) thr
     outcome.withLock { $0 = result }
   }
   #expect(thread.join(until: .inMilliseconds(30_000)))
-  try outcome.withLock { $0 }?.get()
+  // An expectation that failed on another thread is not yet a failure of this test.
+  if case .failure(let error) = outcome.withLock({ $0 }) { Issue.record("on its thread: \(error)") }
 }
 
 private func mount(

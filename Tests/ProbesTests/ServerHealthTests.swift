@@ -81,7 +81,7 @@ import Wire
     let host = try FakeHost(nil) { request in
       request.path == "/minio/health/ready" ? .silence : .response(HTTPResponse(200))
     }
-    let answers = ask(":\(host.port)", milliseconds: 500)
+    let answers = ask(":\(host.port)", milliseconds: 2_000)
     #expect(isFailure(answers.ready))
     #expect(answers.cluster == .answered(status: 200, serverStatus: nil))
   }

@@ -73,6 +73,7 @@ public struct FileFailure: Error, Sendable, Hashable, CustomStringConvertible {
           .notPermitted,
           "check the owner and mode of its directory, its attributes (lsattr) and the unit's sandbox"
         )
+      case EEXIST: (.invalid, "nothing is ever overwritten; choose another place")
       case ENXIO, EISDIR: (.notRegular, "name a regular file")
       case ENAMETOOLONG, EINVAL: (.invalid, "check the path")
       default: (.system, "check the disk and the kernel's log")

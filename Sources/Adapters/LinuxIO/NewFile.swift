@@ -4,7 +4,8 @@ internal import Glibc
 public enum NewFile {
   /// Creates a file with this content, durable. May block on the disk.
   ///
-  /// Throws `system` (File exists) if there is anything of that name; whatever fails, no file is left.
+  /// Throws `system` (File exists) if there is anything of that name; whatever fails, no file is
+  /// left.
   public static func create(
     _ path: String, _ bytes: [UInt8], mode: UInt32
   ) throws(FileFailure) {
@@ -17,8 +18,8 @@ public enum NewFile {
     try directory.sync()
   }
 
-  /// Makes a directory that only its owner can enter; one that is there stays as it is. Its parent must exist.
-  /// May block on the disk.
+  /// Makes a directory that only its owner can enter; one that is there stays as it is. Its parent
+  /// must exist. May block on the disk.
   public static func makeDirectory(_ path: String) throws(FileFailure) {
     let place = try FilePlace(absolute(path))
     let (result, code) = (mkdir(place.path, 0o700), errno)

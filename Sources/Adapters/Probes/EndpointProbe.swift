@@ -74,7 +74,7 @@ private struct ProbeRun {
     do throws(SocketFailure) {
       let addresses = try Resolver.resolve(
         probe.target.host, port: probe.target.port, until: probe.deadline)
-      note(.dns, .fine, list(addresses.map(\.host)))
+      note(.dns, .fine, addresses.map(\.host).joined(separator: ", "))
       return addresses
     } catch {
       note(.dns, ProbeFailure(error))
@@ -82,39 +82,12 @@ private struct ProbeRun {
     }
   }
 
-  /// A connection to the first address that takes one; every address is tried, all at once.
+  /// A connection to the first address that takes one.
   private mutating func connect(_ addresses: [SocketAddress]) -> Socket? {
-    // One address that swallows everything must leave time for the others' later stages.
-    let left = Int(probe.deadline.remainingMilliseconds())
-    let deadline = addresses.count > 1 ? Instant.inMilliseconds(left / 2) : probe.deadline
-    let results = InParallel.map(
-      Array(addresses.prefix(16)), thread: "probe-tcp",
-      until: deadline.advanced(byMilliseconds: 250)
-    ) { address in
-      Result { () throws(SocketFailure) in try Socket.connect(to: address, until: deadline) }
-    }
-    var failures: [ProbeFailure] = []
-    var sockets: [Socket] = []
-    for (address, result) in zip(addresses, results) {
-      switch result {
-      case .success(let socket): sockets.append(socket)
-      case .failure(let failure): failures.append(ProbeFailure(failure))
-      case nil: failures.append(ProbeFailure(.timedOut("connect to \(address)")))
-      }
-    }
-    let text = failures.map(\.text).joined(separator: "; ")
-    guard let socket = sockets.first else {
-      note(.tcp, .failed, text, reason: failures.contains { !$0.isTimeout } ? nil : .timeout)
-      return nil
-    }
-    address = socket.peer
-    let connected = "connected to \(list(sockets.map(\.peer.text)))"
-    if failures.isEmpty {
-      note(.tcp, .fine, connected)
-    } else {
-      note(.tcp, .degraded, "\(connected), but: \(text)")
-    }
-    return socket
+    let attempt = ConnectionAttempt(to: addresses, until: probe.deadline)
+    note(.tcp, attempt.verdict, attempt.detail, reason: attempt.reason)
+    address = attempt.socket?.peer
+    return attempt.socket
   }
 
   private mutating func secure(_ socket: Socket) -> Bool {
@@ -265,6 +238,4 @@ private struct ProbeRun {
   private mutating func note(_ stage: ProbeStage, _ failure: ProbeFailure) {
     note(stage, .failed, failure.text, reason: failure.isTimeout ? .timeout : nil)
   }
-
-  private func list(_ texts: [String]) -> String { texts.joined(separator: ", ") }
 }

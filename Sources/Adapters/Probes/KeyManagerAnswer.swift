@@ -78,28 +78,29 @@ enum KeyManagerAnswer {
     case "application/octet-stream": return (try? ErrorResponse(decoding: body).message) ?? ""
     case "application/json":
       return (try? JSON.decode(ErrorResponse.self, from: body).message) ?? ""
-    default: return String(decoding: body, as: UTF8.self).trimmingBlanks
+    default: return String(decoding: body, as: UTF8.self).trimmed
     }
   }
 }
 
-/// A text of another program made fit for a line: at most 200 characters, no control characters.
+/// A text of another program made fit for a line: its first 200 characters, with nothing that
+/// controls a terminal, and one space where it has any white space.
 func printable(_ text: String) -> String {
-  String(
-    String.UnicodeScalarView(
-      text.unicodeScalars.prefix(200).map {
-        switch $0.properties.generalCategory {
-        case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse,
-          .unassigned:
-          " "
-        default: $0
-        }
-      }))
+  let scalars = text.unicodeScalars.prefix(200).map { scalar -> Unicode.Scalar in
+    switch scalar.properties.generalCategory {
+    case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse,
+      .unassigned:
+      " "
+    default: scalar
+    }
+  }
+  return String(String.UnicodeScalarView(scalars))
+    .split { $0.isWhitespace }.joined(separator: " ")
 }
 
 extension String {
   /// Without the white space at both ends.
-  fileprivate var trimmingBlanks: String {
+  fileprivate var trimmed: String {
     let start = drop { $0.isWhitespace }
     return String(start.reversed().drop { $0.isWhitespace }.reversed())
   }

@@ -42,7 +42,13 @@ final class BusShared: Sendable {
   let wakeup: Wakeup
   let heard = Lock(Heard())
 
-  init() throws(Errno) { wakeup = try Wakeup() }
+  /// Where the bus is; nil: where the host's is.
+  let address: String?
+
+  init(address: String?) throws(Errno) {
+    self.address = address
+    wakeup = try Wakeup()
+  }
 
   /// False if too many wait already.
   func post(_ job: Job) -> Bool {
@@ -109,9 +115,7 @@ final class BusLoop {
   private func open(for purpose: String) throws(BusFailure) -> OpaquePointer {
     if let bus { return bus }
     let attempt = "\(purpose): connect to the system bus"
-    var opened: OpaquePointer?
-    let code = sd_bus_open_system(&opened)
-    guard code >= 0, let opened else { throw BusFailure(attempt, code: code) }
+    let opened = try BusLoop.connect(shared.address, attempt)
     bus = opened
     do throws(BusFailure) {
       // Without a subscription the service manager sends no signals.
@@ -131,6 +135,24 @@ final class BusLoop {
     }
   }
 
+  private static func connect(
+    _ address: String?, _ attempt: String
+  ) throws(BusFailure) -> OpaquePointer {
+    var bus: OpaquePointer?
+    var code: Int32
+    if let address {
+      code = sd_bus_new(&bus)
+      if code >= 0 { code = sd_bus_set_address(bus, address) }
+      if code >= 0 { code = sd_bus_set_bus_client(bus, 1) }
+      if code >= 0 { code = sd_bus_start(bus) }
+    } else {
+      code = sd_bus_open_system(&bus)
+    }
+    if code >= 0, let bus { return bus }
+    sd_bus_close_unref(bus)
+    throw BusFailure(attempt, code: code)
+  }
+
   /// Frees the connection, and fails every call that waits for an answer on it.
   private func close(_ reason: String) {
     guard let bus else { return }
@@ -140,13 +162,15 @@ final class BusLoop {
     for call in failed { call.slot = sd_bus_slot_unref(call.slot) }
     sd_bus_close_unref(bus)
     for call in failed {
-      call.call.complete(
-        .failure(
-          BusFailure(
-            .disconnected,
-            "\(call.call.attempt): the connection to the system bus ended (\(reason)); "
-              + "look whether it was done, and try again.")))
+      call.call.complete(.failure(BusLoop.lost(call.call, reason)))
     }
+  }
+
+  private static func lost(_ call: BusCall, _ reason: String) -> BusFailure {
+    BusFailure(
+      .disconnected,
+      "\(call.attempt): the connection to the system bus ended (\(reason)); "
+        + "look whether it was done, and try again.")
   }
 
   private func start(_ call: BusCall) {
@@ -198,7 +222,12 @@ final class BusLoop {
     if let error = sd_bus_message_get_error(message)?.pointee {
       let name = error.name.map { String(cString: $0) } ?? ""
       let text = error.message.map { String(cString: $0) } ?? ""
-      call.complete(.failure(BusFailure(call.attempt, name: name, text: text)))
+      // When a connection ends libsystemd answers what waits by itself, as it does at a timeout.
+      let isOpen = sd_bus_is_open(bus) > 0
+      call.complete(
+        .failure(
+          isOpen
+            ? BusFailure(call.attempt, name: name, text: text) : BusLoop.lost(call, text)))
     } else {
       call.complete(.success(BusReader(message, attempt: call.attempt)))
     }

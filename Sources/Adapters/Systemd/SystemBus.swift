@@ -51,15 +51,18 @@ public enum JobResult: String, Sendable, Hashable, Codable, CaseIterable {
 /// has come. One thread of its own holds the connection; it is opened at once, and, when it was
 /// lost, again by the next call. The reference is org.freedesktop.systemd1(5).
 public final class SystemBus: Sendable {
-  /// How long a signal may have been missed before the state is asked for again: the connection, or
-  /// the subscription with it, may have been lost.
-  private static let recheckMilliseconds = 1_000
-
+  /// How long a signal may have been missed before the state is asked for again: the connection,
+  /// or the subscription with it, may have been lost.
+  private let recheckMilliseconds: Int
   private let shared: BusShared
 
   /// Starts the thread. Does not block; that there is no bus is told by the first call.
-  public init() throws(Errno) {
-    let shared = try BusShared()
+  public convenience init() throws(Errno) { try self.init(address: nil) }
+
+  /// The same on a bus at another address, `unix:path=...`.
+  init(address: String?, recheckMilliseconds: Int = 1_000) throws(Errno) {
+    self.recheckMilliseconds = recheckMilliseconds
+    let shared = try BusShared(address: address)
     self.shared = shared
     try Thread.start("system-bus") { BusLoop(shared).run() }
   }
@@ -102,7 +105,7 @@ public final class SystemBus: Sendable {
     of ticket: RestartTicket, deadline: Instant
   ) throws(BusFailure) -> JobResult? {
     while true {
-      let recheck = min(deadline, .inMilliseconds(SystemBus.recheckMilliseconds))
+      let recheck = min(deadline, .inMilliseconds(recheckMilliseconds))
       if let result = result(of: ticket, until: recheck) { return result }
       if Clock.now() >= deadline { return nil }
       let state: UnitState
@@ -145,7 +148,7 @@ public final class SystemBus: Sendable {
       let before = shared.heard.withLock { $0.changes[path] ?? 0 }
       let now = try unit(name, deadline: deadline)
       if now != state { return now }
-      let recheck = min(deadline, .inMilliseconds(SystemBus.recheckMilliseconds))
+      let recheck = min(deadline, .inMilliseconds(recheckMilliseconds))
       _ = shared.heard.wait(until: recheck) { $0.changes[path] ?? 0 != before ? true : nil }
       if Clock.now() >= deadline { return nil }
     }

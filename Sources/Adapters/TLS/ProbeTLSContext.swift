@@ -93,7 +93,9 @@ extension ContextHandle {
   /// Ubuntu.
   fileprivate func trustSystemRoots() throws(CertificateFailure) {
     ERR_clear_error()
-    let isSet = getenv(X509_get_default_cert_file_env()) != nil
+    let isSet =
+      getenv(X509_get_default_cert_file_env()) != nil
+      || getenv(X509_get_default_cert_dir_env()) != nil
     let usesDirectory = !isSet && Self.hasHashedNames(String(cString: X509_get_default_cert_dir()))
     let result =
       usesDirectory

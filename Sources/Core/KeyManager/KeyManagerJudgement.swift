@@ -30,8 +30,8 @@ public enum KeyManagerJudgement {
       findings.append(
         finding(
           .error, "kms-key-differs", "MINIO_KMS_SSE_KEY",
-          "key \(settings.sseKey) of enclave \(settings.enclave) exists at \(names(present)), but "
-            + "not at \(names(missing))",
+          "key \"\(settings.sseKey)\" of enclave \"\(settings.enclave)\" exists at "
+            + "\(names(present)), but not at \(names(missing))",
           "Wait until the Key Managers hold the same state, or correct MINIO_KMS_SERVER"))
     } else {
       findings += judgeMissingKey(
@@ -73,14 +73,14 @@ public enum KeyManagerJudgement {
     case .denied:
       finding(
         .error, "kms-identity-denied", "MINIO_KMS_API_KEY",
-        "\(report.endpoint): enclave \(settings.enclave) does not admit identity "
+        "\(report.endpoint): enclave \"\(settings.enclave)\" does not admit identity "
           + "\(settings.apiKey.identity): \(result.detail); the server would start, but not serve",
         "Add the identity to the enclave with `minkms add-identity` and give it a policy that "
           + "allows KEY:GENERATE and KEY:DECRYPT, or check MINIO_KMS_ENCLAVE")
     case .enclaveMissing:
       finding(
         .error, "kms-enclave-missing", "MINIO_KMS_ENCLAVE",
-        "\(report.endpoint): enclave \(settings.enclave) does not exist there",
+        "\(report.endpoint): enclave \"\(settings.enclave)\" does not exist there",
         "Check the name for a typo, or create it with `minkms add-enclave`")
     case .keyMissing, .timeout, nil:
       finding(
@@ -93,7 +93,7 @@ public enum KeyManagerJudgement {
     _ reports: [EndpointReport], _ settings: KeyManagerSettings, firstEnablement: Bool,
     createKey: Bool
   ) -> [Finding] {
-    let what = "key \(settings.sseKey) does not exist in enclave \(settings.enclave)"
+    let what = "key \"\(settings.sseKey)\" does not exist in enclave \"\(settings.enclave)\""
     guard firstEnablement else {
       return [
         finding(
@@ -126,7 +126,7 @@ public enum KeyManagerJudgement {
       finding(
         .warning, "kms-key-created", "MINIO_KMS_SSE_KEY",
         "\(what); the server will create it at its start, and it can never be changed afterwards",
-        "Check the name once more")
+        "Check the name once more, and that the identity may KEY:CREATE")
     ]
   }
 

@@ -32,8 +32,8 @@ struct UsageProblem: Error, Sendable, Hashable {
   let message: String
 }
 
-/// Reads a command line by a table of commands. Words are taken as they are: no abbreviations, no clusters of
-/// short options; `--` ends the options, `-` is an operand.
+/// Reads a command line by a table of commands. Words are taken as they are: no abbreviations, no
+/// clusters of short options; `--` ends the options, `-` is an operand.
 struct CommandParser: Sendable {
   let table: CommandTable
 

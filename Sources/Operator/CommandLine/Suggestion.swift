@@ -1,6 +1,7 @@
 /// What a mistyped word was probably meant to be.
 enum Suggestion {
-  /// The word with the fewest typing errors between, if they are few for its length; the first of several.
+  /// The word with the fewest typing errors between, if they are few for its length; the first of
+  /// several.
   static func nearest(to word: String, among words: [String]) -> String? {
     let nearest = words.map { (word: $0, distance: distance(word, $0)) }
       .min { $0.distance < $1.distance }
@@ -8,7 +9,8 @@ enum Suggestion {
     return nearest.word
   }
 
-  /// Insertions, deletions, replacements and swaps of neighbours from `a` to `b` (optimal string alignment).
+  /// Insertions, deletions, replacements and swaps of neighbours from `a` to `b` (optimal string
+  /// alignment).
   static func distance(_ a: String, _ b: String) -> Int {
     let a = Array(a.utf8)
     let b = Array(b.utf8)

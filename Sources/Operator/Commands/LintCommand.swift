@@ -50,7 +50,8 @@ struct LintCommand: Sendable {
     let showsSecrets = context.invocation.has("show-secrets")
     var seen: Set<String> = []
     let variables = (document.systemd.variables + document.minio.variables).filter {
-      // A line within a value of several lines may be a part of a key: what is no name is not shown as one.
+      // A line within a value of several lines may be a part of a key: what is no name is not shown
+      // as one.
       seen.insert($0.name).inserted && (showsSecrets || Self.isName($0.name))
     }
     return variables.map { variable in

@@ -3,7 +3,8 @@ internal import Model
 internal import Rollout
 internal import Wire
 
-/// `keyturn plan`, and the first half of `apply` and `restart`: wishes, checks, what would change. Touches nothing.
+/// `keyturn plan`, and the first half of `apply` and `restart`: wishes, checks, what would change.
+/// Touches nothing.
 struct PlanCommand: Sendable {
   let context: CommandContext
   let kind: RolloutKind
@@ -106,8 +107,8 @@ struct PlanCommand: Sendable {
     return (content.bytes, path == "-" ? "standard input" : path)
   }
 
-  /// The wishes are wrong in themselves: 5, unless they also touch a key that is in force somewhere: then that is
-  /// the news.
+  /// The wishes are wrong in themselves: 5, unless they also touch a key that is in force
+  /// somewhere: then that is the news.
   private func refuse(_ wishes: Wishes, _ configuration: Configuration) -> CommandResult {
     var nodes = configuration.names.map { NodeResult(name: $0, outcome: "untouched") }
     var code = ExitCode.validationRefused
@@ -133,7 +134,8 @@ struct PlanCommand: Sendable {
       return wishes.refusal(by: .seal(seal), enclaveInForce: seal.enclave)
     }
     guard let key = status.runningKey, !key.isEmpty else { return nil }
-    // The enclave of a key that is not sealed yet is not in the status; the node itself guards that.
+    // The enclave of a key that is not sealed yet is not in the status; the node itself guards
+    // that.
     return wishes.refusal(by: .running(keyName: key, enclave: ""), enclaveInForce: "")
   }
 }

@@ -3,8 +3,9 @@ internal import Model
 
 /// What a command says: lines for people, or JSON lines.
 ///
-/// Used from one thread, the command's. Results go to standard output, messages to standard error; with `--json`
-/// everything is an event on standard output. Terminal control characters in what others wrote are replaced.
+/// Used from one thread, the command's. Results go to standard output, messages to standard error;
+/// with `--json` everything is an event on standard output. Terminal control characters in what
+/// others wrote are replaced.
 struct Console: Sendable {
   enum Format: Sendable { case text, json }
 
@@ -60,7 +61,8 @@ struct Console: Sendable {
     }
   }
 
-  /// `text` with every control character but the tab replaced: a journal line must not drive the terminal.
+  /// `text` with every control character but the tab replaced: a journal line must not drive the
+  /// terminal.
   static func visible(_ text: String) -> String {
     func isControl(_ scalar: Unicode.Scalar) -> Bool {
       (scalar.value < 0x20 && scalar.value != 0x09) || (0x7F...0x9F).contains(scalar.value)

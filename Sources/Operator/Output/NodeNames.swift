@@ -1,7 +1,7 @@
 /// Lists of names as people write them: `minio-[1-3,5]`.
 enum NodeNames {
-  /// The names, those that differ only in the last number of their first label folded into one. Separated by
-  /// commas; in the order in which each group first appears, numbers ascending.
+  /// The names, those that differ only in the last number of their first label folded into one.
+  /// Separated by commas; in the order in which each group first appears, numbers ascending.
   static func folded(_ names: [String]) -> String {
     var groups: [(shape: Shape, numbers: [Int])] = []
     for name in names {
@@ -15,7 +15,8 @@ enum NodeNames {
     return groups.map { text($0.shape, $0.numbers) }.joined(separator: ", ")
   }
 
-  /// Elements that are alike together, with the names of all that are; in the order of the first of each.
+  /// Elements that are alike together, with the names of all that are; in the order of the first of
+  /// each.
   static func grouped<Value: Equatable>(_ rows: [(name: String, value: Value)])
     -> [(names: [String], value: Value)]
   {

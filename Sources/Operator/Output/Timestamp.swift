@@ -12,8 +12,8 @@ enum Timestamp {
       + ".\(digits(milliseconds - seconds * 1000, 3))Z"
   }
 
-  /// Microseconds since 1970-01-01 UTC of `90s`, `15m`, `2h`, `1d` before `now`, of `2026-01-31`, or of
-  /// `2026-01-31T12:00:00Z`; nil if it is none of them.
+  /// Microseconds since 1970-01-01 UTC of `90s`, `15m`, `2h`, `1d` before `now`, of `2026-01-31`,
+  /// or of `2026-01-31T12:00:00Z`; nil if it is none of them.
   static func microseconds(_ text: String, now: Int64) -> Int64? {
     let units: [Character: Int64] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]
     if let unit = text.last, let factor = units[unit] {
@@ -57,7 +57,8 @@ enum Timestamp {
     a >= 0 ? a / b : -((-a + b - 1) / b)
   }
 
-  /// The date `days` after 1970-01-01 (Howard Hinnant, "chrono-compatible low-level date algorithms").
+  /// The date `days` after 1970-01-01 (Howard Hinnant, "chrono-compatible low-level date
+  /// algorithms").
   private static func civil(days: Int64) -> (year: Int64, month: Int64, day: Int64) {
     let shifted = days + 719_468
     let era = floorDivide(shifted, 146_097)

@@ -131,7 +131,8 @@ public struct LogsQuery: Sendable, Hashable {
   public var waitMilliseconds: Int
 }
 
-/// Which of the two connections to an agent a question takes; on each, one question follows the other.
+/// Which of the two connections to an agent a question takes; on each, one question follows the
+/// other.
 public enum AgentLane: Sendable, Hashable {
   /// What is answered at once, or after a check.
   case control

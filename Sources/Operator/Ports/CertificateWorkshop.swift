@@ -2,13 +2,14 @@ public import Model
 
 /// Makes the authority of a cluster and its certificates, as files.
 public protocol CertificateWorkshop: Sendable {
-  /// Writes `ca.pem` and `ca-key.pem` (0600) into a directory, which it makes (0700) if there is none. Never
-  /// overwrites a file.
+  /// Writes `ca.pem` and `ca-key.pem` (0600) into a directory, which it makes (0700) if there is
+  /// none. Never overwrites a file.
   ///
   /// - Parameter days: how long the authority is valid; nil for the default.
   func makeAuthority(cluster: String, directory: String, days: Int?) throws(Refusal)
-  /// Issues a certificate by the authority in a directory and writes `ca.pem`, `cert.pem` and `key.pem` (0600)
-  /// into another, which it makes (0700) if there is none. Never overwrites a file.
+  /// Issues a certificate by the authority in a directory and writes `ca.pem`, `cert.pem` and
+  /// `key.pem` (0600) into another, which it makes (0700) if there is none. Never overwrites a
+  /// file.
   ///
   /// - Returns: whom it is for; the cluster is the authority's.
   func issue(

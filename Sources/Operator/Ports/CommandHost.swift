@@ -1,14 +1,15 @@
 /// The process around a command: its files, its standard streams, its environment.
 public protocol CommandHost: Sendable {
-  /// The content of a file of at most `limitBytes`, or of standard input for `-`; nil if there is no such file.
-  /// May block on standard input.
+  /// The content of a file of at most `limitBytes`, or of standard input for `-`; nil if there is
+  /// no such file. May block on standard input.
   func read(_ path: String, limitBytes: Int) throws(ReadFailure) -> ReadContent?
   /// Writes all of `text`; false when nobody reads it any more. May block on a slow reader.
   @discardableResult
   func write(_ text: String, to stream: OutputStream) -> Bool
   /// The size of the terminal that a stream is; nil if it is none.
   func terminal(_ stream: OutputStream) -> TerminalSize?
-  /// Asks a question on the terminal that standard input is, and blocks until the line is there; nil if it is none.
+  /// Asks a question on the terminal that standard input is, and blocks until the line is there;
+  /// nil if it is none.
   func ask(_ question: String) -> String?
   /// A variable of the process's environment.
   func variable(_ name: String) -> String?

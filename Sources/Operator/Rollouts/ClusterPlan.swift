@@ -55,8 +55,8 @@ struct ClusterPlan: Sendable {
     return .ready
   }
 
-  /// AIStor's nodes wait for one another until their MINIO_* variables are alike: which are not, and where. Nil
-  /// if all are.
+  /// AIStor's nodes wait for one another until their MINIO_* variables are alike: which are not,
+  /// and where. Nil if all are.
   var environmentDifference: String? {
     let nodes = rows.compactMap(\.answer)
     guard Set(nodes.map(\.environmentDigest)).count > 1 else { return nil }

@@ -5,8 +5,8 @@ internal import Wire
 
 /// Carries the coordinator's effects to one member, and the member's answers back as inputs.
 ///
-/// Two threads, one for each lane: votes, proposals and commits on the first; aborts, which must overtake a vote
-/// that is still being made, and the long polls on the second.
+/// Two threads, one for each lane: votes, proposals and commits on the first; aborts, which must
+/// overtake a vote that is still being made, and the long polls on the second.
 final class MemberLink: Sendable {
   private let runner: RolloutRunner
   private let name: String
@@ -194,8 +194,8 @@ final class MemberLink: Sendable {
   /// Known from the votes already; the events begin with them.
   private static let phasesBeforeCommit = ["preparing", "prepared", "refused", "accepted"]
 
-  /// Repeats `body` while the member is unreachable, with growing pauses. Returns the last failure, if it never
-  /// succeeded.
+  /// Repeats `body` while the member is unreachable, with growing pauses. Returns the last failure,
+  /// if it never succeeded.
   @discardableResult
   private func repeatedly(
     until deadline: Instant, _ body: () throws(LinkFailure) -> Void

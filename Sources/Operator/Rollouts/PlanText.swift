@@ -4,7 +4,8 @@ internal import Wire
 
 /// A plan as it is shown.
 extension ClusterPlan {
-  /// Prints it: for people nodes with the same content together, for programs one event for each node.
+  /// Prints it: for people nodes with the same content together, for programs one event for each
+  /// node.
   func show(_ console: Console, environmentFile: String) {
     for row in rows { event(row, console) }
     let refusals = refusals

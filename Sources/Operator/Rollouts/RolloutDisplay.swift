@@ -2,8 +2,8 @@ internal import LinuxIO
 internal import Model
 internal import Rollout
 
-/// Shows a rollout while it runs: on a terminal a table redrawn in place, elsewhere a line for each change of state
-/// and a sign of life every 30 s, with `--json` the same as events.
+/// Shows a rollout while it runs: on a terminal a table redrawn in place, elsewhere a line for each
+/// change of state and a sign of life every 30 s, with `--json` the same as events.
 struct RolloutDisplay: RolloutWatcher {
   private struct Row: Hashable {
     var phase = "asked"
@@ -78,8 +78,8 @@ struct RolloutDisplay: RolloutWatcher {
       })
   }
 
-  /// Redraws the table over the last one. When the nodes do not fit on the screen, those in the same state share
-  /// a row.
+  /// Redraws the table over the last one. When the nodes do not fit on the screen, those in the
+  /// same state share a row.
   private mutating func draw() {
     guard console.isLive, let size = console.host.terminal(.standardOutput) else { return }
     let now = Clock.now()

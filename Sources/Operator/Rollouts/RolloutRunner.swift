@@ -13,10 +13,12 @@ protocol RolloutWatcher {
   mutating func tick()
 }
 
-/// Hosts the ``Coordinator``: carries out its effects over the links to the agents, feeds back what came of them.
+/// Hosts the ``Coordinator``: carries out its effects over the links to the agents, feeds back what
+/// came of them.
 ///
-/// One thread per member and lane sends that member's messages in their order; the caller's thread owns the
-/// machine and the timers. Messages go out to all members at once, each on connections of its own.
+/// One thread per member and lane sends that member's messages in their order; the caller's thread
+/// owns the machine and the timers. Messages go out to all members at once, each on connections of
+/// its own.
 struct RolloutRunner {
   let rollout: Rollout
   let changes: [WireChange]
@@ -29,7 +31,8 @@ struct RolloutRunner {
   /// More than all members together say in a rollout; only progress is lost beyond.
   private static let mailboxCapacity = 1 << 20
 
-  /// Runs the rollout to its end. Blocks, at the longest for the sum of the rollout's and the limits' times.
+  /// Runs the rollout to its end. Blocks, at the longest for the sum of the rollout's and the
+  /// limits' times.
   ///
   /// - Throws: a refusal if the threads that it needs cannot be started; nothing was sent then.
   func run(

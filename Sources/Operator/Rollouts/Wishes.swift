@@ -3,8 +3,8 @@ internal import KeyManager
 internal import Model
 internal import Rollout
 
-/// What the operator wants changed: the settings file, the API key's own file and `--unset` together, checked as
-/// far as that is possible without a node.
+/// What the operator wants changed: the settings file, the API key's own file and `--unset`
+/// together, checked as far as that is possible without a node.
 struct Wishes: Sendable {
   /// The changes, each variable once.
   let changes: [SettingChange]
@@ -105,7 +105,8 @@ struct Wishes: Sendable {
   /// Whether they touch what the key guard guards.
   var concernsKey: Bool { keys != nil || enclaves != nil }
 
-  /// What the guard of a node with that key in force says of them, whatever else is wrong with them.
+  /// What the guard of a node with that key in force says of them, whatever else is wrong with
+  /// them.
   func refusal(by holder: KeyGuard.Holder, enclaveInForce: String) -> Refusal? {
     guard concernsKey else { return nil }
     let key =
@@ -117,8 +118,8 @@ struct Wishes: Sendable {
       holder: holder, keys: keys ?? [key], enclaves: enclaves ?? [enclaveInForce])
   }
 
-  /// KeyManager's rules look at a whole environment; the wishes are one only when all four are there. The rest
-  /// each node checks with its own file.
+  /// KeyManager's rules look at a whole environment; the wishes are one only when all four are
+  /// there. The rest each node checks with its own file.
   private static func rules(
     _ changes: [SettingChange], _ lines: [String: Int], _ file: String?
   ) -> [Finding] {

@@ -31,7 +31,8 @@ struct HTTPSNetwork: AgentNetwork {
   }
 }
 
-/// Two kept connections to one agent. Every request may be repeated: the protocol answers a duplicate as the first.
+/// Two kept connections to one agent. Every request may be repeated: the protocol answers a
+/// duplicate as the first.
 final class HTTPSLink: AgentLink {
   private let control: Lock<HTTPSClient>
   private let following: Lock<HTTPSClient>

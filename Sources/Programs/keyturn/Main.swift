@@ -18,7 +18,8 @@ enum Main {
     exit(keyturn.run(Array(CommandLine.arguments.dropFirst())).rawValue)
   }
 
-  /// The first signal tells the command, if it listens; any other ends the process as the shell expects it.
+  /// The first signal tells the command, if it listens; any other ends the process as the shell
+  /// expects it.
   private static func listen(_ interruption: Interruption) {
     do throws(Errno) {
       try Thread.start("signals") {

@@ -1,0 +1,234 @@
+import Digests
+import LinuxIO
+import Model
+import Rollout
+import Wire
+
+@testable import Operator
+
+/// An agent without a host: the real Participant, and answers from memory.
+final class FakeAgent: AgentLink {
+  /// What is wrong with it.
+  enum Fault: Sendable {
+    case none
+    /// Nothing listens.
+    case unreachable
+    /// It votes no.
+    case votesNo(Refusal)
+    /// It votes only when the rollout was aborted.
+    case votesAfterAbort
+    /// It is gone as soon as commit is known.
+    case goneAfterCommit
+    /// The start fails with this line.
+    case failsToStart(String)
+    /// The start never ends.
+    case neverStarts
+  }
+
+  private struct State {
+    var participant: Participant
+    var replies: [ParticipantReply] = []
+    var votes: [Vote] = []
+    var events: [RolloutEvent] = []
+    var report: RestartReport?
+    var outcome: Outcome?
+    var restarts = 0
+    var isDiscarded = false
+  }
+
+  let name: String
+  let fault: Fault
+  let plan: PlanAnswer
+  let status: NodeStatus
+  let check: CheckAnswer
+  let lines: [LogLine]
+  /// Called when a vote is asked for, and when commit is told.
+  let onPrepare: @Sendable () -> Void
+  let onCommit: @Sendable () -> Void
+  private let state: Lock<State>
+
+  init(
+    _ name: String, _ fault: Fault = .none, plan: PlanAnswer? = nil, sealed: Seal? = nil,
+    check: CheckAnswer? = nil, lines: [LogLine] = [],
+    onPrepare: @escaping @Sendable () -> Void = {}, onCommit: @escaping @Sendable () -> Void = {}
+  ) {
+    self.name = name
+    self.fault = fault
+    self.plan = plan ?? .sample(name)
+    status = NodeStatus(
+      node: name, version: "test", activeState: "active", subState: "running", mainPID: 7,
+      invocation: "i", runningKey: sealed?.keyName, seal: sealed, generation: nil, drift: Drift(),
+      activeRollout: nil, activeStage: nil, lastRollout: nil, lastOutcome: nil, epoch: 3,
+      findings: [])
+    self.check =
+      check ?? CheckAnswer(node: name, endpoints: [.sample("fine")], drift: Drift(), findings: [])
+    self.lines = lines
+    self.onPrepare = onPrepare
+    self.onCommit = onCommit
+    state = Lock(State(participant: Participant(member: name, record: ParticipantRecord())))
+  }
+
+  /// How often the server was restarted.
+  var restarts: Int { state.withLock { $0.restarts } }
+  /// Whether it is in a rollout.
+  var isActive: Bool { state.withLock { $0.participant.record.active != nil } }
+
+  func call<Answer>(
+    _ request: AgentRequest<Answer>, lane: AgentLane, deadline: Instant
+  ) throws(LinkFailure) -> Answer {
+    guard let answer = try answer(request.call, deadline) as? Answer else {
+      preconditionFailure("the request and its answer fit")
+    }
+    return answer
+  }
+
+  private func answer(_ call: AgentCall, _ deadline: Instant) throws(LinkFailure) -> any Sendable {
+    let gone = LinkFailure.unreachable("connect to \(name):7377: connection refused")
+    if case .unreachable = fault { throw gone }
+    let isCommitted = state.withLock { $0.restarts > 0 }
+    if case .goneAfterCommit = fault, isCommitted { throw gone }
+    switch call {
+    case .status: return status
+    case .clock:
+      let now = Clock.now()
+      return ClockReading(received: now, sent: now, bootID: "boot", realtimeMicroseconds: 0)
+    case .plan: return plan
+    case .check: return check
+    case .logs(let query):
+      guard case .since = query.start else {
+        return LogsAnswer(lines: [], cursor: "end", more: false)
+      }
+      return LogsAnswer(lines: lines, cursor: "end", more: false)
+    case .prepare(let request): return prepare(request, deadline)
+    case .accept(let id, let proposal):
+      perform(.accept(id: id, proposal))
+      return reply()
+    case .decide(let id, let request):
+      perform(
+        .decided(
+          id: id, request.decision, instant: request.instant, bootID: request.bootID,
+          reason: request.reason))
+      if request.decision == .commit {
+        onCommit()
+        if case .goneAfterCommit = fault { throw gone }
+      }
+      return reply()
+    case .follow(let id, let after, _):
+      // Not the whole wait: a test must not outlive its runner by much.
+      let view = state.wait(until: min(deadline, .inMilliseconds(50))) { state -> RolloutView? in
+        let events = state.events.filter { $0.sequence > after }
+        if events.isEmpty, state.outcome == nil { return nil }
+        return RolloutView(
+          id: id, events: events, report: state.report, outcome: state.outcome)
+      }
+      if case .goneAfterCommit = fault, view != nil { throw gone }
+      return view ?? RolloutView(id: id, events: [], report: nil, outcome: nil)
+    }
+  }
+
+  private func prepare(_ request: PrepareRequest, _ deadline: Instant) -> VoteAnswer {
+    perform(.prepare(request.rollout))
+    onPrepare()
+    let vote = state.wait(until: deadline) { $0.votes.first }
+    let digest = Digest.ofFields(["environment"])
+    switch vote {
+    case .yes:
+      return VoteAnswer(rollout: request.rollout.digest, refusal: nil, environmentDigest: digest)
+    case .no(let refusal):
+      return VoteAnswer(rollout: request.rollout.digest, refusal: refusal, environmentDigest: nil)
+    case nil:
+      return VoteAnswer(
+        rollout: request.rollout.digest, refusal: Refusal(.vote, "too late"),
+        environmentDigest: nil)
+    }
+  }
+
+  private func reply() -> ReplyAnswer {
+    state.withLock { state in
+      switch state.replies.popLast() {
+      case .accepted: ReplyAnswer(reply: .accepted)
+      case .acknowledged: ReplyAnswer(reply: .acknowledged)
+      case .outranked: ReplyAnswer(reply: .outranked)
+      case .ended(let outcome): ReplyAnswer(reply: .ended, outcome: outcome)
+      case .promised, .unknownRollout, nil: ReplyAnswer(reply: .unknownRollout)
+      }
+    }
+  }
+
+  private func perform(_ input: ParticipantInput) {
+    state.update { run(input, &$0) }
+  }
+
+  private func run(_ input: ParticipantInput, _ state: inout State) {
+    for effect in state.participant.handle(input) {
+      switch effect {
+      case .persist, .conclude: break
+      case .discard: state.isDiscarded = true
+      case .assess(let rollout):
+        switch fault {
+        case .votesNo(let refusal): run(.assessed(rollout, .failure(refusal)), &state)
+        case .votesAfterAbort: break
+        case .none, .unreachable, .goneAfterCommit, .failsToStart, .neverStarts:
+          let facts = PreparedFacts(invocation: "i", journalCursor: nil, staged: true)
+          run(.assessed(rollout, .success(facts)), &state)
+        }
+      case .vote(_, let vote): state.votes.append(vote)
+      case .reply(let reply): state.replies.append(reply)
+      case .arm(let active, let instant, _):
+        state.restarts += 1
+        let report = RestartReport(planned: instant, issued: instant, previousInvocation: "i")
+        run(.restarted(id: active.rollout.id, report), &state)
+      case .watch(let active, let report):
+        state.report = report
+        say("starting", "", &state)
+        let outcome: Outcome
+        switch fault {
+        case .neverStarts: continue
+        case .failsToStart(let line): outcome = Outcome(.failed, line)
+        default: outcome = Outcome(.confirmed, "")
+        }
+        run(.watched(id: active.rollout.id, outcome), &state)
+        say(outcome.kind.rawValue, outcome.reason, &state)
+        state.outcome = outcome
+      }
+    }
+  }
+
+  private func say(_ phase: String, _ detail: String, _ state: inout State) {
+    state.events.append(
+      RolloutEvent(
+        sequence: state.events.count + 1, realtimeMicroseconds: 0, phase: phase, detail: detail))
+  }
+}
+
+extension PlanAnswer {
+  /// A node that would take part, unless said otherwise.
+  static func sample(
+    _ name: String, changes: Bool = true, refusal: Refusal? = nil, value: String = "a",
+    difference: [String] = ["+MINIO_KMS_ENCLAVE=tenant-1"], sealedKey: String? = nil
+  ) -> PlanAnswer {
+    let environment = [
+      VariableDigest(name: "MINIO_KMS_SERVER", digest: .ofFields([value])),
+      VariableDigest(name: "MINIO_VOLUMES", digest: .ofFields(["v"])),
+    ]
+    return PlanAnswer(
+      node: name, before: .ofFields(["old"]), after: .ofFields([changes ? "new" : "old"]),
+      difference: changes ? difference : [], restartNeeded: changes,
+      restartReason: changes ? "the file changes" : "", findings: [], refusal: refusal,
+      environment: environment, environmentDigest: .ofFields([value]), epoch: 3,
+      activeRollout: nil, sealedKey: sealedKey)
+  }
+}
+
+extension ProbeAnswer {
+  /// A probe that got as far as TLS.
+  static func sample(_ verdict: String) -> ProbeAnswer {
+    ProbeAnswer(
+      endpoint: "kms-1:7373",
+      stages: [
+        ProbeStageAnswer(stage: "dns", verdict: "fine", milliseconds: 1, detail: ""),
+        ProbeStageAnswer(
+          stage: "tls", verdict: verdict, milliseconds: 2, detail: "the certificate has expired"),
+      ])
+  }
+}

@@ -1,0 +1,122 @@
+import LinuxIO
+import Model
+import Rollout
+
+@testable import Operator
+
+/// A process in memory: files, an environment, and everything that was written.
+final class FakeHost: CommandHost {
+  private struct State {
+    var output = ""
+    var errors = ""
+  }
+  private let state = Lock(State())
+  private let files: [String: ReadContent]
+  private let answer: String?
+  private let variables: [String: String]
+  private let size: TerminalSize?
+
+  init(
+    files: [String: String] = [:], mode: UInt32 = 0o600, answer: String? = nil,
+    variables: [String: String] = [:], terminal: TerminalSize? = nil
+  ) {
+    self.files = files.mapValues { ReadContent(bytes: Array($0.utf8), mode: mode) }
+    self.answer = answer
+    self.variables = variables
+    size = terminal
+  }
+
+  var output: String { state.withLock { $0.output } }
+  var errors: String { state.withLock { $0.errors } }
+  var lines: [String] { output.split(separator: "\n").map(String.init) }
+
+  func read(_ path: String, limitBytes: Int) throws(ReadFailure) -> ReadContent? {
+    guard let content = files[path] else { return nil }
+    if content.bytes.count > limitBytes { throw ReadFailure(message: "\(path) is too large") }
+    return content
+  }
+  func write(_ text: String, to stream: OutputStream) -> Bool {
+    state.withLock { state in
+      switch stream {
+      case .standardOutput: state.output += text
+      case .standardError: state.errors += text
+      }
+    }
+    return true
+  }
+  func terminal(_ stream: OutputStream) -> TerminalSize? { size }
+  func ask(_ question: String) -> String? { answer }
+  func variable(_ name: String) -> String? { variables[name] }
+}
+
+/// Agents in memory.
+struct FakeNetwork: AgentNetwork {
+  let agents: [FakeAgent]
+  var cluster = "prod"
+
+  func open(
+    _ inventory: Inventory, _ credentials: CredentialFiles
+  ) throws(Refusal) -> AgentConnections {
+    AgentConnections(
+      principal: Principal(cluster: cluster, role: .operator, name: "alice"),
+      links: inventory.nodes.map { node in
+        agents.first { $0.name == node.name } ?? FakeAgent(node.name, .unreachable)
+      })
+  }
+}
+
+/// A workshop that makes nothing.
+struct FakeWorkshop: CertificateWorkshop {
+  func makeAuthority(cluster: String, directory: String, days: Int?) throws(Refusal) {}
+  func issue(
+    role: Role, name: String, addresses: [String], days: Int?, authority: String, directory: String
+  ) throws(Refusal) -> Principal {
+    Principal(cluster: "prod", role: role, name: name)
+  }
+  func describe(_ certificate: [UInt8]) throws(Refusal) -> CertificateFacts {
+    CertificateFacts(principal: nil, subject: "CN=x", validUntilMicroseconds: 0)
+  }
+}
+
+/// A cluster of four nodes, with the files that `keyturn` reads.
+enum Sample {
+  static let apiKey = "k1:2COl4dS3G-cjHa3Q-9fUmOrq8yL0Q7a12HH_Yi0oiLw"
+  static let settings = """
+    MINIO_KMS_SERVER=https://kms-1.example.net:7373,https://kms-2.example.net:7373
+    MINIO_KMS_ENCLAVE=tenant-1
+    MINIO_KMS_SSE_KEY=primary-key
+    MINIO_KMS_API_KEY=\(apiKey)
+
+    """
+  static let names = ["minio-1", "minio-2", "minio-3", "minio-4"]
+  static let seal = Seal(
+    cluster: "prod", keyName: "primary-key", enclave: "tenant-1", rollout: "0011223344556677",
+    sealedAtMicroseconds: 0)
+
+  static let files = [
+    "./inventory.json": """
+    {"cluster": "prod", "nodes": [\(names.map { #"{"name": "\#($0)", "address": "\#($0)"}"# }.joined(separator: ","))],
+     "timeouts": {"prepareSeconds": 1, "stopSeconds": 1, "startSeconds": 1}}
+    """,
+    "/etc/keyturn/credentials/ca.pem": "ca",
+    "/etc/keyturn/credentials/cert.pem": "cert",
+    "/etc/keyturn/credentials/key.pem": "key",
+    "kms.env": settings,
+  ]
+
+  /// Runs a command line against agents; the host has what was written.
+  static func run(
+    _ arguments: String, _ agents: [FakeAgent], files more: [String: String] = [:],
+    mode: UInt32 = 0o600, answer: String? = nil, cluster: String = "prod",
+    terminal: TerminalSize? = nil, variables: [String: String] = [:],
+    interruption: Interruption = Interruption()
+  ) -> (code: ExitCode, host: FakeHost) {
+    let host = FakeHost(
+      files: files.merging(more) { $1 }, mode: mode, answer: answer, variables: variables,
+      terminal: terminal)
+    let keyturn = Keyturn(
+      host: host, network: FakeNetwork(agents: agents, cluster: cluster),
+      workshop: FakeWorkshop(), interruption: interruption, version: "test")
+    return (keyturn.run(arguments.split(separator: " ").map(String.init)), host)
+  }
+}

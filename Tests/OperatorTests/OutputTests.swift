@@ -1,0 +1,125 @@
+import Model
+import Testing
+import Wire
+
+@testable import Operator
+
+@Suite struct OutputTests {
+  @Test(
+    "names that differ in their number only are folded",
+    arguments: [
+      (["minio-1", "minio-2", "minio-3", "minio-5"], "minio-[1-3,5]"),
+      (["minio-1"], "minio-1"),
+      (["minio-3", "minio-1"], "minio-[1,3]"),
+      (["n01", "n02", "n10"], "n[01-02], n10"),
+      (["n1.a.net", "n2.a.net", "n3.b.net"], "n[1-2].a.net, n3.b.net"),
+      (["alpha", "beta"], "alpha, beta"),
+      (["rack1-n1", "rack1-n2"], "rack1-n[1-2]"),
+      (["10.0.0.1"], "10.0.0.1"),
+      (["x99999999999999999999"], "x99999999999999999999"),
+      ([], ""),
+    ])
+  func folded(_ names: [String], _ text: String) {
+    #expect(NodeNames.folded(names) == text)
+  }
+
+  @Test(
+    "times are RFC 3339 in UTC",
+    arguments: [
+      (Int64(0), "1970-01-01T00:00:00.000Z"),
+      (1_709_210_096_789_999, "2024-02-29T12:34:56.789Z"),
+      (-1, "1969-12-31T23:59:59.999Z"),
+      (4_102_444_800_000_000, "2100-01-01T00:00:00.000Z"),
+    ])
+  func timestamp(_ microseconds: Int64, _ text: String) {
+    #expect(Timestamp.text(microseconds: microseconds) == text)
+  }
+
+  @Test(
+    "a time is given as a duration back or in UTC",
+    arguments: [
+      ("90s", Int64(910_000_000)), ("15m", 100_000_000), ("1970-01-02", 86_400_000_000),
+      ("2024-02-29T12:34:56Z", 1_709_210_096_000_000),
+    ])
+  func time(_ text: String, _ microseconds: Int64) {
+    #expect(Timestamp.microseconds(text, now: 1_000_000_000) == microseconds)
+  }
+
+  @Test(
+    "anything else is no time",
+    arguments: [
+      "", "s", "1x", "-5m", "2023-02-29", "2024-13-01", "2024-02-29T25:00:00Z",
+      "2024-02-29T12:00:00", "99999999999d", "2024-02-29TT",
+    ])
+  func noTime(_ text: String) {
+    #expect(Timestamp.microseconds(text, now: 1000) == nil || text == "15m")
+  }
+
+  @Test("control characters in what others wrote do not reach the terminal")
+  func visible() {
+    #expect(
+      Console.visible("a\u{1B}[2Jb\r\nc\td\u{9B}x") == "a\u{FFFD}[2Jb\u{FFFD}\u{FFFD}c\td\u{FFFD}x")
+    #expect(Console.visible("plain – text") == "plain – text")
+  }
+
+  @Test("lines of several journals are merged by time, held back for a moment")
+  func merge() {
+    func line(_ node: String, _ order: Int64, arrived: Int) -> LogMerge.Line {
+      LogMerge.Line(
+        node: node, order: order,
+        line: LogLine(
+          realtimeMicroseconds: order, priority: 6, identifier: "minio", pid: 1, message: ""),
+        arrived: Instant(nanoseconds: 0).advanced(byMilliseconds: arrived))
+    }
+    func at(_ milliseconds: Int) -> Instant {
+      Instant(nanoseconds: 0).advanced(byMilliseconds: milliseconds)
+    }
+    var merge = LogMerge()
+    #expect(merge.due == nil)
+    merge.add([line("a", 10, arrived: 0), line("a", 30, arrived: 0)])
+    merge.add([line("b", 20, arrived: 100), line("b", 40, arrived: 100)])
+    #expect(merge.due == at(200))
+    #expect(merge.ready(at: at(199)).isEmpty)
+    #expect(merge.ready(at: at(200)).map(\.order) == [10, 20, 30])
+    #expect(merge.ready(at: at(300)).map(\.order) == [40])
+  }
+
+  @Test("the help of the program and of every command is the one that was agreed")
+  func help() {
+    #expect(HelpText.program(KeyturnCommands.table).hasPrefix("keyturn: one encryption setting"))
+    let status = KeyturnCommands.table.commands.first { $0.name == "status" }
+    #expect(
+      status.map { HelpText.command($0, in: KeyturnCommands.table) } == """
+        keyturn status: one row for each node of the inventory, reachable or not
+
+        Examples:
+          keyturn status
+              unit, sealed key, generation, rollout, drift
+
+        Usage: keyturn status [OPTIONS]
+
+        Options:
+              --inventory FILE          the cluster (else $KEYTURN_INVENTORY, ./inventory.json, /etc/keyturn/inventory.json)
+              --credentials DIR         ca.pem, cert.pem, key.pem (else $KEYTURN_CREDENTIALS, /etc/keyturn/credentials)
+              --json                    print JSON lines; the last is the result
+          -q, --quiet                   print results and errors only
+              --no-color                no colours (also NO_COLOR, TERM=dumb, or no terminal)
+          -h, --help                    this text
+
+        Exit codes:
+          0   done, or nothing to do
+          1   failed
+          3   some node's state is unknown
+          77  not permitted
+          78  own configuration is bad
+          64  usage
+
+        """)
+  }
+
+  @Test("every exit code of the issue stands in the program's help")
+  func codes() {
+    let help = HelpText.program(KeyturnCommands.table)
+    for code in ExitCode.allCases { #expect(help.contains("\n  \(code.rawValue) ")) }
+  }
+}
