@@ -5,7 +5,8 @@ internal import StartWatch
 public import Wire
 
 extension Agent {
-  /// Answers one request of a caller whose certificate says who it is. Blocks as long as a vote or a long poll takes.
+  /// Answers one request of a caller whose certificate says who it is. Blocks as long as a vote or
+  /// a long poll takes.
   ///
   /// Whatever is not in the table of Wire's API is refused; so is every caller of another cluster.
   public func answer(_ request: HTTPRequest, from principal: Principal) -> HTTPResponse {
@@ -158,7 +159,8 @@ extension Agent {
   private func validate(_ changes: [WireChange]) throws(Refusal) {
     if changes.count > Limits.settingsInChange {
       throw Refusal(
-        .validation, "\(changes.count) settings in one change, \(Limits.settingsInChange) are allowed")
+        .validation,
+        "\(changes.count) settings in one change, \(Limits.settingsInChange) are allowed")
     }
     for change in changes where !change.name.hasPrefix("MINIO_") {
       throw Refusal(.validation, "\(change.name.prefix(64)) is not a MINIO_* variable")
@@ -168,10 +170,13 @@ extension Agent {
   private func problem(with rollout: Rollout, by principal: Principal) -> Refusal? {
     if let damaged = state.withLock({ $0.damaged }) { return damaged }
     if rollout.cluster != inventory.cluster {
-      return Refusal(.vote, "the rollout is for cluster \(rollout.cluster), this is \(inventory.cluster)")
+      return Refusal(
+        .vote, "the rollout is for cluster \(rollout.cluster), this is \(inventory.cluster)")
     }
     if rollout.createdBy != principal.name {
-      return Refusal(.notPermitted, "the rollout says it is by \(rollout.createdBy), the certificate \(principal.name)")
+      return Refusal(
+        .notPermitted,
+        "the rollout says it is by \(rollout.createdBy), the certificate \(principal.name)")
     }
     if rollout.members != inventory.memberNames {
       return Refusal(
@@ -179,7 +184,9 @@ extension Agent {
         "the inventory of \(node) has other nodes than the rollout; make the inventories the same on every host"
       )
     }
-    let hex = rollout.id.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
+    let hex = rollout.id.utf8.allSatisfy {
+      (0x30...0x39).contains($0) || (0x61...0x66).contains($0)
+    }
     if rollout.id.utf8.count != 16 || !hex {
       return Refusal(.vote, "the rollout's id is not 16 lower-case hexadecimal digits")
     }

@@ -7,11 +7,13 @@ internal import Rollout
 internal import StartWatch
 internal import Wire
 
-// The shell around the Participant machine of one node: it carries out the machine's effects in their order, and
-// feeds it with what the host does. All decisions are the machine's; all contact with the host goes through Ports.
+// The shell around the Participant machine of one node: it carries out the machine's effects in
+// their order, and feeds it with what the host does. All decisions are the machine's; all contact
+// with the host goes through Ports.
 //
-// Threads: requests come on the connections' threads; the checks of a vote run on the thread that asked for it; the
-// instant and the watch of a start have a thread each. `turn` lets one input at a time through the machine.
+// Threads: requests come on the connections' threads; the checks of a vote run on the thread that
+// asked for it; the instant and the watch of a start have a thread each. `turn` lets one input at a
+// time through the machine.
 
 /// The agent of one AIStor node.
 public final class Agent: Sendable {
@@ -40,7 +42,8 @@ public final class Agent: Sendable {
   let state: Lock<State>
   private let turn = Lock(())
 
-  /// An agent with what its records say. A damaged record does not stop it: it refuses to vote, and says so.
+  /// An agent with what its records say. A damaged record does not stop it: it refuses to vote, and
+  /// says so.
   public init(node: String, inventory: Inventory, version: String, ports: Ports) {
     self.node = node
     self.inventory = inventory
@@ -61,9 +64,9 @@ public final class Agent: Sendable {
     if let damaged = self.state.withLock({ $0.damaged }) { ports.log(3, damaged.message) }
   }
 
-  /// Finishes or abandons what the agent was in before it was stopped. Blocks until a restart that was due has been
-  /// issued, at most until the deadline; then the daemon says READY, so that after a reboot the server starts with the
-  /// right file.
+  /// Finishes or abandons what the agent was in before it was stopped. Blocks until a restart that
+  /// was due has been issued, at most until the deadline; then the daemon says READY, so that after
+  /// a reboot the server starts with the right file.
   public func start(deadline: Instant) {
     removeOrphans()
     perform(.started)
@@ -77,7 +80,8 @@ public final class Agent: Sendable {
     }
   }
 
-  /// Whether the agent's state can be had; false only if a thread holds it for good. The watchdog asks.
+  /// Whether the agent's state can be had; false only if a thread holds it for good. The watchdog
+  /// asks.
   public var isResponsive: Bool { state.withLock { _ in true } }
 
   /// Whether the node is in no rollout.
@@ -91,9 +95,11 @@ public final class Agent: Sendable {
 
   // MARK: the machine
 
-  /// Takes one input through the machine and carries out its effects. What may take long is done after the turn.
+  /// Takes one input through the machine and carries out its effects. What may take long is done
+  /// after the turn.
   ///
-  /// - Returns: the answer to the proposer, if the machine gave one; a refusal if a promise could not be made durable.
+  /// - Returns: the answer to the proposer, if the machine gave one; a refusal if a promise could
+  /// not be made durable.
   @discardableResult
   func perform(_ input: ParticipantInput) -> Result<ParticipantReply, Refusal>? {
     var later: [@Sendable () -> Void] = []
@@ -106,7 +112,8 @@ public final class Agent: Sendable {
           try carryOut(effect, reply: &reply, later: &later)
         } catch {
           ports.log(3, "\(error.message)")
-          if !input.isPromise { continue }  // what has happened has happened; the record is behind, the truth is not
+          // What has happened has happened, also when the record of it cannot be written.
+          if !input.isPromise { continue }
           state.update { $0.participant = before }
           if case .assessed(let rollout, _) = input {
             state.update { $0.vote = (rollout.id, .no(error)) }
@@ -169,7 +176,8 @@ public final class Agent: Sendable {
   private func assess(_ rollout: Rollout) {
     guard let request = state.withLock({ $0.request }), request.rollout == rollout else {
       perform(
-        .assessed(rollout, .failure(Refusal(.failed, "\(node): the request was replaced; try again"))))
+        .assessed(
+          rollout, .failure(Refusal(.failed, "\(node): the request was replaced; try again"))))
       return
     }
     let result: Result<PreparedFacts, Refusal>
@@ -237,7 +245,8 @@ public final class Agent: Sendable {
       "rollout \(id): \(finished.outcome.kind.rawValue) \(finished.outcome.reason)")
   }
 
-  /// The start is confirmed: the file is a generation now, and the key that it started with is sealed.
+  /// The start is confirmed: the file is a generation now, and the key that it started with is
+  /// sealed.
   private func sealAndKeep(_ finished: FinishedRollout) throws(Refusal) {
     guard let bytes = try ports.file.read() else { return }
     let now = Clock.realtimeMicroseconds()
@@ -268,7 +277,8 @@ public final class Agent: Sendable {
 }
 
 extension ParticipantInput {
-  /// Whether the answer to this input promises something, so that it must not be given if it cannot be made durable.
+  /// Whether the answer to this input promises something, so that it must not be given if it cannot
+  /// be made durable.
   fileprivate var isPromise: Bool {
     switch self {
     case .prepare, .assessed, .promise, .accept, .decided: true

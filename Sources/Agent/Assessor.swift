@@ -24,7 +24,8 @@ struct Assessor: Sendable {
   let ports: Ports
   let now: @Sendable () -> Instant
 
-  /// Blocks while the unit is read and the Key Managers are probed, up to the inventory's probe timeout.
+  /// Blocks while the unit is read and the Key Managers are probed, up to the inventory's probe
+  /// timeout.
   func assess(
     kind: RolloutKind, changes: [SettingChange], createKey: Bool, seal: Seal?,
     record: ParticipantRecord
@@ -81,7 +82,7 @@ struct Assessor: Sendable {
     }
     findings.sort { $0.severity > $1.severity }
     if let worst = findings.first, worst.severity == .error {
-      refusals.append(Refusal(worst.refusal, worst.text))
+      refusals.append(Refusal(worst.refusal, worst.statement))
     }
 
     let agreed = EnvironmentAgreement.map(of: environment).map {
@@ -93,14 +94,16 @@ struct Assessor: Sendable {
     let answer = PlanAnswer(
       node: node, before: before, after: changed ? Digest.sha256(proposed.bytes) : before,
       difference: EnvironmentDiff.lines(from: current, to: proposed, describe: Self.describe),
-      restartNeeded: changed || !reason.isEmpty, restartReason: changed ? "the file changes" : reason,
+      restartNeeded: changed || !reason.isEmpty,
+      restartReason: changed ? "the file changes" : reason,
       findings: findings, refusal: refusals.first, environment: agreed,
       environmentDigest: EnvironmentAgreement.digest(of: environment), epoch: record.highestEpoch,
       activeRollout: record.active?.rollout.id, sealedKey: seal?.keyName)
     return Assessment(answer: answer, newBytes: changed ? proposed.bytes : nil, unit: unit)
   }
 
-  /// The value of a secret variable as people may see it: an API key as its identity, anything else not at all.
+  /// The value of a secret variable as people may see it: an API key as its identity, anything else
+  /// not at all.
   static func describe(_ name: String, _ value: String) -> String {
     guard SecretVariables.contains(name) else { return value }
     guard name == "MINIO_KMS_API_KEY", let identity = try? APIKey(Secret(value)).identity else {
@@ -178,7 +181,8 @@ struct Assessor: Sendable {
 }
 
 extension KeyGuard.Holder {
-  /// The seal, or else the key of a server that is running and READY: encrypted before Keyturn came.
+  /// The seal, or else the key of a server that is running and READY: encrypted before Keyturn
+  /// came.
   init?(seal: Seal?, running: [EnvironmentVariable]?, unit: UnitState?) {
     if let seal {
       self = .seal(seal)
@@ -194,7 +198,8 @@ extension KeyGuard.Holder {
 
 /// The running process' environment beside the file's.
 enum RunningEnvironment {
-  /// Names of MINIO_* variables whose values differ, sorted. What the server sets for itself is not compared.
+  /// Names of MINIO_* variables whose values differ, sorted. What the server sets for itself is not
+  /// compared.
   static func differences(
     file: [EnvironmentVariable], process: [EnvironmentVariable]
   ) -> [String] {

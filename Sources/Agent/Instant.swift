@@ -5,11 +5,12 @@ internal import Rollout
 internal import StartWatch
 
 extension Agent {
-  /// At the instant: rename the staged file over the target, ask systemd to restart the unit, then make the rename
-  /// durable. Each step is left out if it was done before a crash. Blocks; runs on a thread of its own.
+  /// At the instant: rename the staged file over the target, ask systemd to restart the unit, then
+  /// make the rename durable. Each step is left out if it was done before a crash. Blocks; runs on
+  /// a thread of its own.
   ///
-  /// The order keeps the window small in which a new file lies beside an old process: a host that crashed in it would
-  /// come up alone with the new environment and wait for its peers.
+  /// The order keeps the window small in which a new file lies beside an old process: a host that
+  /// crashed in it would come up alone with the new environment and wait for its peers.
   func fire(_ active: ActiveRollout, _ instant: Instant, bootID: String) {
     let id = active.rollout.id
     guard let content = active.rollout.content(of: node) else { return }

@@ -3,18 +3,20 @@ public import KeyManager
 public import Model
 public import StartWatch
 
-// What the agent needs of the host that it runs on. Adapters implement these; tests give fakes. Everything here may
-// block up to its deadline, and runs on threads of our own.
+// What the agent needs of the host that it runs on. Adapters implement these; tests give fakes.
+// Everything here may block up to its deadline, and runs on threads of our own.
 
 /// The environment file of the server and its staged successor.
 public protocol EnvironmentFilePort: Sendable {
   /// The file's bytes; nil if there is none.
   func read() throws(Refusal) -> [UInt8]?
-  /// Another file that the server reads, such as the one that MINIO_CONFIG_ENV_FILE names; nil if there is none.
+  /// Another file that the server reads, such as the one that MINIO_CONFIG_ENV_FILE names; nil if
+  /// there is none.
   func read(other path: String) throws(Refusal) -> [UInt8]?
   /// Puts a new version beside the file, durable, with the old one's owner, mode and labels.
   func stage(_ bytes: [UInt8], tag: String, before: Digest?) throws(Refusal)
-  /// Renames the staged version over the file if the file is still `before`; does nothing if it is `after` already.
+  /// Renames the staged version over the file if the file is still `before`; does nothing if it is
+  /// `after` already.
   func install(tag: String, before: Digest?, after: Digest) throws(Refusal)
   /// Makes the rename durable.
   func syncDirectory() throws(Refusal)
@@ -38,7 +40,8 @@ public protocol UnitPort: Sendable {
 public protocol JournalPort: Sendable {
   /// The cursor of the last entry; nil if the journal is empty.
   func cursor() throws(Refusal) -> String?
-  /// Delivers every entry after the cursor, on a thread of the adapter's, until the token is stopped.
+  /// Delivers every entry after the cursor, on a thread of the adapter's, until the token is
+  /// stopped.
   func follow(
     after cursor: String?, deliver: @escaping @Sendable (JournalEntry) -> Void
   ) throws(Refusal) -> any JournalSubscription

@@ -3,7 +3,8 @@ internal import Model
 internal import Rollout
 internal import Wire
 
-/// The agent's durable records by name and type. A damaged one is an error that names it, never a fresh start.
+/// The agent's durable records by name and type. A damaged one is an error that names it, never a
+/// fresh start.
 struct Records: Sendable {
   private static let participant = "rollout"
   private static let seal = "seal"
@@ -22,10 +23,12 @@ struct Records: Sendable {
   func loadSeal() throws(Refusal) -> Seal? { try load(Seal.self, Self.seal) }
   func save(_ seal: Seal) throws(Refusal) { try port.save(Self.seal, JSON.encode(seal)) }
 
-  func loadGeneration() throws(Refusal) -> Generation? { try load(Generation.self, Self.generation) }
+  func loadGeneration() throws(Refusal) -> Generation? {
+    try load(Generation.self, Self.generation)
+  }
 
-  /// Keeps the bytes of a confirmed generation (they hold the API key: records are 0600), then makes it the last one.
-  /// The oldest ones beyond the limit are removed.
+  /// Keeps the bytes of a confirmed generation (they hold the API key: records are 0600), then
+  /// makes it the last one. The oldest ones beyond the limit are removed.
   func save(_ generation: Generation, bytes: [UInt8]) throws(Refusal) {
     try port.save("\(Self.history)/\(Self.name(generation.number))", bytes)
     try port.save(Self.generation, JSON.encode(generation))

@@ -2,9 +2,11 @@ internal import EnvironmentFile
 internal import KeyManager
 internal import Model
 
-/// What the server's process will get of the environment file, and of the file that MINIO_CONFIG_ENV_FILE names.
+/// What the server's process will get of the environment file, and of the file that
+/// MINIO_CONFIG_ENV_FILE names.
 ///
-/// systemd reads the first; the server itself reads the second, whose values override (facts, section E).
+/// systemd reads the first; the server itself reads the second, whose values override (facts,
+/// section E).
 struct ServerEnvironment {
   /// The environment file.
   let document: EnvironmentDocument
@@ -33,7 +35,8 @@ struct ServerEnvironment {
     }
   }
 
-  /// The variables as the server gets them, each with its line in the environment file (nil if the second file gives it).
+  /// The variables as the server gets them, each with its line in the environment file (nil if the
+  /// second file gives it).
   var variables: [EnvironmentVariable] {
     var merged = fromFile
     for variable in config?.minio.variables ?? [] {
@@ -47,11 +50,13 @@ struct ServerEnvironment {
     return merged
   }
 
-  /// Every value of the variable that any reader of any of the files sees; more than one is an ambiguity.
+  /// Every value of the variable that any reader of any of the files sees; more than one is an
+  /// ambiguity.
   func definitions(of name: String) -> [String] {
     var values = document.systemd.definitions.filter { $0.name == name }.map(\.value)
     let minio = document.minio.definitions.filter { $0.name == name }.map(\.value)
-    // The same text read twice is one definition; text that only one reader sees, or sees otherwise, is another.
+    // The same text read twice is one definition; text that only one reader sees, or sees
+    // otherwise, is another.
     if minio != values {
       for value in minio where !values.contains(value) { values.append(value) }
     }

@@ -30,13 +30,16 @@ extension Agent {
       lastOutcome: record.last?.outcome, epoch: record.highestEpoch, findings: findings)
   }
 
-  /// Reachability of the Key Managers from here, drift, and what the unit and the file look like. Blocks up to the
-  /// inventory's probe timeout and 5 s more.
+  /// Reachability of the Key Managers from here, drift, and what the unit and the file look like.
+  /// Blocks up to the inventory's probe timeout and 5 s more.
   func check() -> CheckAnswer {
     var findings: [Finding] = []
     let look = lookAtServer(&findings)
     let deadline = Instant.inMilliseconds(inventory.timeouts.probeSeconds * 1000)
     let arguments = assessor.arguments(look.unit, look.environment)
+    let seal = state.withLock { $0.seal }
+    let isEncrypted =
+      KeyGuard.Holder(seal: seal, running: look.running, unit: look.unit) != nil
     var reports: [EndpointReport] = []
     findings += SettingsRules.findings(look.environment, file: inventory.environmentFile)
     do throws(Refusal) {
@@ -44,7 +47,7 @@ extension Agent {
         reports = ports.probe.keyManagers(
           settings, certificateAuthorities: arguments.certificateAuthorities, deadline: deadline)
         findings += KeyManagerJudgement.findings(
-          reports, settings: settings, firstEnablement: false, createKey: false)
+          reports, settings: settings, firstEnablement: !isEncrypted, createKey: false)
       } else {
         let hosts = inventory.keyManagers.compactMap {
           HostPort($0.address, defaultPort: Inventory.defaultKeyManagerPort)
@@ -66,7 +69,9 @@ extension Agent {
     var findings: [Finding] = []
     let look = lookAtServer(&findings)
     return Redactor(
-      environment: (look.environment + (look.running ?? [])).map { (name: $0.name, value: $0.value) },
+      environment: (look.environment + (look.running ?? [])).map {
+        (name: $0.name, value: $0.value)
+      },
       label: { Assessor.describe($0, $1.reveal()) })
   }
 

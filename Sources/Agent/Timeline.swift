@@ -2,8 +2,8 @@ internal import Model
 internal import Rollout
 internal import Wire
 
-/// The steps of the rollout that the node is in or was in last, for those who watch. Not durable: after a restart of the
-/// agent it begins anew with what the record says.
+/// The steps of the rollout that the node is in or was in last, for those who watch. Not durable:
+/// after a restart of the agent it begins anew with what the record says.
 struct Timeline {
   let id: String
   private(set) var events: [RolloutEvent] = []

@@ -5,8 +5,9 @@ internal import Rollout
 internal import StartWatch
 
 extension Agent {
-  /// Watches one start to its outcome: the shell around StartMachine. Blocks; runs on a thread of its own, with one
-  /// thread more for the unit's changes, the journal's for its lines, and one for each question about health.
+  /// Watches one start to its outcome: the shell around StartMachine. Blocks; runs on a thread of
+  /// its own, with one thread more for the unit's changes, the journal's for its lines, and one for
+  /// each question about health.
   func watch(_ active: ActiveRollout, _ report: RestartReport) {
     let id = active.rollout.id
     let outcome: Outcome
@@ -82,7 +83,8 @@ extension Agent {
           } catch {
             if !complained { log(4, error.message) }
             complained = true
-            Clock.sleep(until: .inMilliseconds(500))  // systemd or the bus is away: not to be asked in a loop
+            // systemd or the bus is away: not to be asked in a loop.
+            Clock.sleep(until: .inMilliseconds(500))
           }
         }
       }

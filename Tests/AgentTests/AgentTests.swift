@@ -220,7 +220,9 @@ struct AgentRolloutTests {
   func secondDefinition() throws {
     let node = Node()
     try node.apply(enabling)
-    node.host.state.update { $0.file?.append(contentsOf: Array("MINIO_KMS_SSE_KEY=\"key-1\"\n".utf8)) }
+    node.host.state.update {
+      $0.file?.append(contentsOf: Array("MINIO_KMS_SSE_KEY=\"key-1\"\n".utf8))
+    }
     #expect(try node.plan([], kind: .restart).refusal?.code == .guarded)
   }
 
@@ -260,9 +262,10 @@ struct AgentRolloutTests {
   func otherSettings() throws {
     let node = Node()
     let rollout = try node.rollout(enabling)
-    let other = enabling.dropLast(2) + [
-      SettingChange(name: "MINIO_KMS_SSE_KEY", value: Secret("key-3")), enabling[3],
-    ]
+    let other =
+      enabling.dropLast(2) + [
+        SettingChange(name: "MINIO_KMS_SSE_KEY", value: Secret("key-3")), enabling[3],
+      ]
     #expect(try node.prepare(rollout, Array(other)).refusal?.code == .vote)
   }
 
@@ -274,7 +277,8 @@ struct AgentRolloutTests {
     #expect(try node.prepare(rollout, enabling).refusal?.code == .file)
     #expect(node.host.state.withLock { $0.staged.isEmpty })
     node.host.state.update { $0.failingRecord = nil }
-    #expect(try node.prepare(rollout, enabling).refusal == nil, "the same rollout may be tried again")
+    #expect(
+      try node.prepare(rollout, enabling).refusal == nil, "the same rollout may be tried again")
   }
 
   @Test("a file that cannot be staged is a no")

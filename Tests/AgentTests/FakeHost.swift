@@ -7,7 +7,8 @@ import Rollout
 import StartWatch
 import Wire
 
-/// A host in memory: it stands behind the agent's ports, and does what a good host does unless told otherwise.
+/// A host in memory: it stands behind the agent's ports, and does what a good host does unless told
+/// otherwise.
 final class FakeHost: Sendable {
   struct State {
     var file: [UInt8]?

@@ -62,7 +62,8 @@ struct CoordinatorTests {
   func asks() {
     var coordinator = Coordinator(rollout: rollout)
     let effects = coordinator.handle(.start, at: start)
-    #expect(effects.prefix(3) == [.prepare(member: "a"), .prepare(member: "b"), .prepare(member: "c")])
+    #expect(
+      effects.prefix(3) == [.prepare(member: "a"), .prepare(member: "b"), .prepare(member: "c")])
   }
 
   @Test("commit is proposed only when every member has voted yes")
@@ -218,7 +219,8 @@ struct CoordinatorTests {
     let cases: [([OutcomeKind], ExitCode)] = [
       ([.confirmed, .failed, .confirmed], .notConfirmed),
       ([.confirmed, .timedOut, .confirmed], .notConfirmed),
-      ([.confirmed, .unknown, .confirmed], .unknown), ([.unknown, .failed, .confirmed], .notConfirmed),
+      ([.confirmed, .unknown, .confirmed], .unknown),
+      ([.unknown, .failed, .confirmed], .notConfirmed),
     ]
     for (kinds, exitCode) in cases {
       var coordinator = committed()

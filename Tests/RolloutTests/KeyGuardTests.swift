@@ -39,3 +39,14 @@ struct KeyGuardTests {
     }
   }
 }
+
+@Suite("Key guard: bytes")
+struct KeyGuardByteTests {
+  @Test("a name that only looks the same (another normal form) is another key")
+  func normalForms() {
+    let refusal = KeyGuard.refusal(
+      holder: .running(keyName: "caf\u{E9}", enclave: "store"), keys: ["cafe\u{301}"],
+      enclaves: ["store"])
+    #expect(refusal?.code == .guarded)
+  }
+}

@@ -7,13 +7,15 @@ public enum Clock {
   /// CLOCK_BOOTTIME now: what the protocol and every deadline is counted in.
   public static func now() -> Instant { Instant(nanoseconds: kt_boottime_nanoseconds()) }
 
-  /// CLOCK_MONOTONIC now, microseconds: what systemd's timestamps and sd_bus/sd_journal timeouts are in.
+  /// CLOCK_MONOTONIC now, microseconds: what systemd's timestamps and sd_bus/sd_journal timeouts
+  /// are in.
   public static func monotonicMicroseconds() -> UInt64 { UInt64(kt_monotonic_nanoseconds() / 1000) }
 
   /// CLOCK_REALTIME now, microseconds since 1970-01-01 UTC: only for people.
   public static func realtimeMicroseconds() -> Int64 { kt_realtime_nanoseconds() / 1000 }
 
-  /// Blocks the calling thread until `instant`, by an absolute timer. Returns at once if it is past.
+  /// Blocks the calling thread until `instant`, by an absolute timer. Returns at once if it is
+  /// past.
   public static func sleep(until instant: Instant) {
     while kt_sleep_until_boottime(instant.nanoseconds) == EINTR {}
   }
@@ -21,7 +23,8 @@ public enum Clock {
 }
 
 extension Instant {
-  /// Milliseconds left until this instant, rounded up, never negative, never above Int32.max (for poll(2)).
+  /// Milliseconds left until this instant, rounded up, never negative, never above Int32.max (for
+  /// poll(2)).
   public func remainingMilliseconds() -> Int32 {
     let left = (nanoseconds - Clock.now().nanoseconds + 999_999) / 1_000_000
     return Int32(clamping: max(0, left))

@@ -29,7 +29,6 @@ public struct Errno: Error, Sendable, Hashable, CustomStringConvertible {
 /// Repeats `call` while it is interrupted by a signal; throws its errno when it returns -1.
 ///
 /// `errno` is read in the expression that made the call, before anything else can change it.
-
 public func retrying<Result: FixedWidthInteger & SignedInteger>(
   _ attempt: @autoclosure () -> String, _ call: () -> Result
 ) throws(Errno) -> Result {

@@ -6,8 +6,8 @@ public import Model
 ///
 /// Not `Synchronization.Mutex`: the thread sanitizer of Swift 6.3 reports false races on it.
 public final class Lock<Value>: Sendable {
-  // Proof: both are heap memory of this object, initialised once in init, destroyed in deinit; pthread makes
-  // every access to `value` exclusive.
+  // Proof: both are heap memory of this object, initialised once in init, destroyed in deinit;
+  // pthread makes every access to `value` exclusive.
   private nonisolated(unsafe) let mutex: UnsafeMutablePointer<pthread_mutex_t>
   private nonisolated(unsafe) let condition: UnsafeMutablePointer<pthread_cond_t>
   private nonisolated(unsafe) var value: Value
@@ -49,7 +49,8 @@ public final class Lock<Value>: Sendable {
     return body(&value)
   }
 
-  /// Blocks until `body` returns a result, asking it again after each ``update(_:)``, or until the deadline (nil).
+  /// Blocks until `body` returns a result, asking it again after each ``update(_:)``, or until the
+  /// deadline (nil).
   public func wait<Result>(
     until deadline: Instant?, _ body: (inout Value) -> Result?
   ) -> Result? {

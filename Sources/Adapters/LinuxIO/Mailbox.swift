@@ -22,8 +22,8 @@ public final class Mailbox<Element: Sendable>: Sendable {
     }
   }
 
-  /// Appends; blocks while the queue is full, until the deadline (nil: as long as it takes). False if it is closed or
-  /// the deadline has come.
+  /// Appends; blocks while the queue is full, until the deadline (nil: as long as it takes). False
+  /// if it is closed or the deadline has come.
   @discardableResult
   public func post(_ element: Element, until deadline: Instant?) -> Bool {
     let posted: Bool? = state.wait(until: deadline) { state in
@@ -43,7 +43,8 @@ public final class Mailbox<Element: Sendable>: Sendable {
   /// Ends the queue: what is in it can still be taken, nothing more is accepted.
   public func close() { state.update { $0.closed = true } }
 
-  /// Blocks until there is an element, the queue is closed and empty (nil), or the deadline has come (nil).
+  /// Blocks until there is an element, the queue is closed and empty (nil), or the deadline has
+  /// come (nil).
   public func take(until deadline: Instant? = nil) -> Element? {
     var wasFull = false
     let taken: Element?? = state.wait(until: deadline) { state in

@@ -42,7 +42,8 @@ func isVariableName(_ name: String) -> Bool {
   return name.utf8.allSatisfy(Byte.isNamePart)
 }
 
-/// Byte for byte equal. `==` of String holds composed and decomposed characters for the same text; no reader does.
+/// Byte for byte equal. `==` of String holds composed and decomposed characters for the same text;
+/// no reader does.
 func isSameText(_ a: String?, _ b: String?) -> Bool {
   switch (a, b) {
   case (nil, nil): true

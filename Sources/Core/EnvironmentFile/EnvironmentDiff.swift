@@ -1,10 +1,12 @@
 /// What differs between two environment files, variable by variable.
 public enum EnvironmentDiff {
-  /// One `-NAME=value` and one `+NAME=value` line per variable that differs, in the order of the old file, then of
-  /// the new one.
+  /// One `-NAME=value` and one `+NAME=value` line per variable that differs, in the order of the
+  /// old file, then of the new one.
   ///
-  /// A value is shown as `describe(name, value)` gives it, which must redact secrets. The lines end in the reader's
-  /// name where systemd and MinIO's own reader do not have the same values.
+  /// A value is shown as `describe(name, value)` gives it, which must redact secrets. The lines end
+  /// in the reader's name where systemd and MinIO's own reader do not have the same values; a
+  /// reader that cannot load either file at all is left out (most files are only ever read by
+  /// systemd).
   public static func lines(
     from old: EnvironmentDocument, to new: EnvironmentDocument,
     describe: (_ name: String, _ value: String) -> String
@@ -19,7 +21,8 @@ public enum EnvironmentDiff {
     return names.flatMap { name -> [String] in
       let (a, b) = (old.systemd[name], new.systemd[name])
       let (c, d) = (old.minio[name], new.minio[name])
-      if isSameText(a, c) && isSameText(b, d) {
+      let isReadByBoth = old.minio.failure == nil && new.minio.failure == nil
+      if !isReadByBoth || (isSameText(a, c) && isSameText(b, d)) {
         return lines(name, from: a, to: b, reader: "", describe)
       }
       return lines(name, from: a, to: b, reader: " (systemd)", describe)
@@ -37,7 +40,8 @@ public enum EnvironmentDiff {
     }
   }
 
-  /// `text` with its control characters written as `\u{...}`, so that a file cannot move a terminal's cursor.
+  /// `text` with its control characters written as `\u{...}`, so that a file cannot move a
+  /// terminal's cursor.
   static func printable(_ text: String) -> String {
     text.unicodeScalars.reduce(into: "") { result, scalar in
       switch scalar.properties.generalCategory {

@@ -1,9 +1,9 @@
 /// An environment file, parsed without loss: ``bytes`` gives back exactly what was parsed.
 ///
 /// A file has two readers, and they do not agree: systemd (`EnvironmentFile=`) and MinIO itself
-/// (`MINIO_CONFIG_ENV_FILE`). The document knows what each makes of it (facts, E.1 and E.2), changes single
-/// definitions and leaves every other byte alone, and refuses what the two would not read alike. It guesses
-/// nothing and repairs nothing.
+/// (`MINIO_CONFIG_ENV_FILE`). The document knows what each makes of it (facts, E.1 and E.2),
+/// changes single definitions and leaves every other byte alone, and refuses what the two would not
+/// read alike. It guesses nothing and repairs nothing.
 public struct EnvironmentDocument: Sendable, Hashable {
   /// The file, byte for byte.
   public let bytes: [UInt8]
@@ -26,8 +26,8 @@ public struct EnvironmentDocument: Sendable, Hashable {
   /// What systemd's `EnvironmentFile=` makes of it, v254 and later.
   public var systemd: Reading { current.reading }
 
-  /// What systemd's `EnvironmentFile=` makes of it, by version: before v254 a comment ending in a backslash
-  /// swallows the next line.
+  /// What systemd's `EnvironmentFile=` makes of it, by version: before v254 a comment ending in a
+  /// backslash swallows the next line.
   public func systemd(comments: CommentGrammar) -> Reading {
     switch comments {
     case .sinceVersion254: current.reading
@@ -59,11 +59,11 @@ extension EnvironmentDocument {
   public struct Reading: Sendable, Hashable {
     /// Why this reader refuses the whole file, with the line; nil if it takes it.
     public let failure: String?
-    /// The effective variables in the order of their first definitions, each as its last definition says; none
-    /// if there is a ``failure``.
+    /// The effective variables in the order of their first definitions, each as its last definition
+    /// says; none if there is a ``failure``.
     public var variables: [Variable] { failure == nil ? effective : [] }
-    /// Every definition in the order of the file, those overridden later and those dropped included, and also
-    /// when there is a ``failure``.
+    /// Every definition in the order of the file, those overridden later and those dropped
+    /// included, and also when there is a ``failure``.
     public let definitions: [Variable]
     /// The effective variables as they would be without the failure.
     let effective: [Variable]
@@ -120,7 +120,8 @@ extension EnvironmentDocument {
     let isOneLine: Bool
   }
 
-  /// Where a definition departs from the simple form, as offsets in the file; nil where it does not.
+  /// Where a definition departs from the simple form, as offsets in the file; nil where it does
+  /// not.
   struct Form: Sendable, Hashable {
     static let simple = Form()
     var isOneLine: Bool { unterminated == nil && lineBreak == nil && continuation == nil }

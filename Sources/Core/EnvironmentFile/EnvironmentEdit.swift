@@ -3,14 +3,15 @@ public import Model
 extension EnvironmentDocument {
   /// The document after `changes`; every byte that they are not about stays as it is.
   ///
-  /// A definition's line or lines are replaced in place by the canonical form or deleted; a new variable is
-  /// appended, with the line ending of the file. A variable that both readers already have as wished is left as
-  /// it is written, whatever its form, so wishes that are fulfilled give back the same bytes.
+  /// A definition's line or lines are replaced in place by the canonical form or deleted; a new
+  /// variable is appended, with the line ending of the file. A variable that both readers already
+  /// have as wished is left as it is written, whatever its form, so wishes that are fulfilled give
+  /// back the same bytes.
   ///
-  /// Refuses (`validation`, with the line and what to do) a file that systemd does not load, an open quote, a
-  /// variable defined twice or not alike for both readers, a value that has no canonical form, and a file after
-  /// whose end nothing can be appended. At last it reads its own result; if that is not the old reading with
-  /// just those changes it refuses (`failed`).
+  /// Refuses (`validation`, with the line and what to do) a file that systemd does not load, an
+  /// open quote, a variable defined twice or not alike for both readers, a value that has no
+  /// canonical form, and a file after whose end nothing can be appended. At last it reads its own
+  /// result; if that is not the old reading with just those changes it refuses (`failed`).
   public func applying(_ changes: [SettingChange]) throws(Refusal) -> EnvironmentDocument {
     try refuseUnreadable()
     var edits: [(range: Range<Int>, line: String?)] = []
@@ -84,7 +85,8 @@ extension EnvironmentDocument {
       found[1].first?.range == definition.range
     else { throw disagreement }
     let range = definition.range
-    // Its lines must be lines for MinIO too (a lone carriage return ends one only for systemd), and nothing else.
+    // Its lines must be lines for MinIO too (a lone carriage return ends one only for systemd), and
+    // nothing else.
     let isWhole =
       (range.lowerBound == 0 || bytes[range.lowerBound - 1] == Byte.lineFeed)
       && (range.upperBound == bytes.count || bytes[range.upperBound - 1] == Byte.lineFeed)

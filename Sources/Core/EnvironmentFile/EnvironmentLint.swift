@@ -1,15 +1,16 @@
 public import Model
 
-/// Checks an environment file as text: what its two readers make of it, and what a person probably meant.
+/// Checks an environment file as text: what its two readers make of it, and what a person probably
+/// meant.
 ///
-/// It knows nothing of what a value must be for MinIO to start; that is KeyManager's. It prints a value only if
-/// the variable is known, no secret, and nothing else can have run into the value.
+/// It knows nothing of what a value must be for MinIO to start; that is KeyManager's. It prints a
+/// value only if the variable is known, no secret, and nothing else can have run into the value.
 public enum EnvironmentLint {
   /// How many findings of one rule are given; one more says how many there are.
   public static let findingsPerRule = 100
 
-  /// All findings in the order of lines and columns. An error means that a reader refuses the file or that the
-  /// two do not read it alike, or that a name is mistyped.
+  /// All findings in the order of lines and columns. An error means that a reader refuses the file
+  /// or that the two do not read it alike, or that a name is mistyped.
   public static func findings(in document: EnvironmentDocument, file: String?) -> [Finding] {
     var lint = Lint(document: document, file: file)
     lint.checkSize()
@@ -99,7 +100,8 @@ struct Lint {
     lineStarts[variable.line - 1] + variable.column - 1
   }
 
-  /// Whether the byte at `offset` is within a value that systemd reads over several lines, its first line apart.
+  /// Whether the byte at `offset` is within a value that systemd reads over several lines, its
+  /// first line apart.
   func isWithinValue(_ offset: Int) -> Bool {
     var (low, high) = (0, spans.count)
     while low < high {

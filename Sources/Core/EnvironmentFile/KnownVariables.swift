@@ -1,9 +1,10 @@
 internal import Model
 
-/// The MINIO_* variables that the server is known to read, and what a mistyped one was probably meant to be.
+/// The MINIO_* variables that the server is known to read, and what a mistyped one was probably
+/// meant to be.
 ///
-/// AIStor is closed and has more of them than the open source, so a name that is not here and near to none is no
-/// error, except in the MINIO_KMS_ group, which is complete (facts, A.1).
+/// AIStor is closed and has more of them than the open source, so a name that is not here and near
+/// to none is no error, except in the MINIO_KMS_ group, which is complete (facts, A.1).
 enum KnownVariables {
   /// Single variables.
   static let names: [String] = [
@@ -57,7 +58,8 @@ enum KnownVariables {
     return name.uppercased().hasPrefix("MINIO_KMS_") ? .unknownKeyManager : .unknown
   }
 
-  /// The known name that `name` was probably meant to be: at most two letters apart, or only one if it is short.
+  /// The known name that `name` was probably meant to be: at most two letters apart, or only one if
+  /// it is short.
   static func nearest(to name: String) -> String? {
     let wanted = Candidate(name.uppercased())
     var best: (name: String, distance: Int)?
@@ -93,7 +95,8 @@ enum KnownVariables {
     }
   }
 
-  /// The number of letters to insert, delete, replace or swap with their neighbour; nil if more than `limit`.
+  /// The number of letters to insert, delete, replace or swap with their neighbour; nil if more
+  /// than `limit`.
   private static func distance(_ a: [UInt8], _ b: [UInt8], atMost limit: Int) -> Int? {
     var previous: [Int] = []
     var row = Array(0...b.count)

@@ -118,7 +118,8 @@ extension Lint {
       )
     }
     for variable in minio.effective where systemd.wouldBe(variable.name) == nil {
-      // A line within a value of several lines may be anything, also a part of a key: its "name" is not shown.
+      // A line within a value of several lines may be anything, also a part of a key: its "name" is
+      // not shown.
       let isStray = isWithinValue(variable.range.lowerBound) && !variable.name.hasPrefix("MINIO_")
       if isStray || !isVariableName(variable.name) { continue }
       add(

@@ -80,7 +80,8 @@ extension Lint {
     }
   }
 
-  /// Whether `line` has nothing but printable ASCII, tabs and carriage returns, as nearly all lines have.
+  /// Whether `line` has nothing but printable ASCII, tabs and carriage returns, as nearly all lines
+  /// have.
   private func isPlain(_ line: Range<Int>) -> Bool {
     bytes[line].allSatisfy {
       (0x20...0x7E).contains($0) || $0 == Byte.tab || $0 == Byte.carriageReturn

@@ -2,7 +2,8 @@
 struct MinIOScan: Sendable, Hashable {
   typealias Variable = EnvironmentDocument.Variable
 
-  /// A line of this many bytes or more is refused, its line ending not counted (Go's bufio.Scanner).
+  /// A line of this many bytes or more is refused, its line ending not counted (Go's
+  /// bufio.Scanner).
   static let lineBytes = 64 << 10
 
   /// What MinIO makes of the file.
@@ -85,7 +86,8 @@ struct MinIOScan: Sendable, Hashable {
       range: line.range.lowerBound..<min(line.range.upperBound + 1, bytes.count), isOneLine: true)
   }
 
-  /// `range` without the white space at its ends, as Go's strings.TrimSpace has it (Unicode's White_Space).
+  /// `range` without the white space at its ends, as Go's strings.TrimSpace has it (Unicode's
+  /// White_Space).
   static func trimmed(_ bytes: [UInt8], _ range: Range<Int>) -> Range<Int> {
     var (start, end) = (range.lowerBound, range.upperBound)
     while start < end {

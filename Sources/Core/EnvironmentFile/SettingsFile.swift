@@ -2,8 +2,8 @@ public import Model
 
 /// The file of wishes given to `keyturn apply --settings FILE`: `KEY=value` lines.
 ///
-/// It is read as an environment file is, and held to what both readers read alike: `#` comments, empty lines and
-/// one pair of quotes around a value. Everything else is refused with its line.
+/// It is read as an environment file is, and held to what both readers read alike: `#` comments,
+/// empty lines and one pair of quotes around a value. Everything else is refused with its line.
 public enum SettingsFile {
   /// The changes in the order of the file, the line of each, and what is wrong.
   ///

@@ -1,8 +1,10 @@
 /// systemd's grammar of `EnvironmentFile=` (facts, E.1), a machine with one state per byte.
 ///
-/// * a name begins at the first byte that is neither blank nor `#` or `;` (a comment), and ends at `=`; a line
+/// * a name begins at the first byte that is neither blank nor `#` or `;` (a comment), and ends at
+/// `=`; a line
 ///   without `=` is dropped;
-/// * a value is bare, where `\` takes the next byte as it is, or in quotes, after which more may follow;
+/// * a value is bare, where `\` takes the next byte as it is, or in quotes, after which more may
+/// follow;
 /// * both CR and LF end a line.
 struct SystemdScan: Sendable, Hashable {
   typealias Variable = EnvironmentDocument.Variable
@@ -86,7 +88,8 @@ struct SystemdScan: Sendable, Hashable {
 
     private var name: [UInt8] = []
     private var value: [UInt8] = []
-    /// How much of the name or value is left when trailing blanks are taken away; nil if there are none.
+    /// How much of the name or value is left when trailing blanks are taken away; nil if there are
+    /// none.
     private var nameEnd: Int?
     private var valueEnd: Int?
     private var nameLine = 0
@@ -289,7 +292,8 @@ struct SystemdScan: Sendable, Hashable {
       recordStart = offset + 1
     }
 
-    /// Takes the definition that ends before the line ending at `offset`, or at the end of the file.
+    /// Takes the definition that ends before the line ending at `offset`, or at the end of the
+    /// file.
     private mutating func finish(at offset: Int) {
       if let nameEnd { name.removeSubrange(nameEnd...) }
       if state == .bare, let valueEnd { value.removeSubrange(valueEnd...) }

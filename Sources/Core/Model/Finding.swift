@@ -58,15 +58,16 @@ public struct Finding: Sendable, Codable, Hashable {
     self.remedy = remedy
   }
 
-  /// `error: MINIO_KMS_SERVER, line 4: ...; remedy` on one line, for people.
-  public var text: String {
+  /// `error: MINIO_KMS_SERVER, line 4: ... — remedy` on one line, for people.
+  public var text: String { "\(severity.rawValue): \(statement)" }
+
+  /// The same without the severity, where that is said already.
+  public var statement: String {
     var place: [String] = []
     if let file { place.append(file) }
     if let variable { place.append(variable) }
     if let line { place.append(column.map { "line \(line):\($0)" } ?? "line \(line)") }
-    let head =
-      place.isEmpty
-      ? "\(severity.rawValue)" : "\(severity.rawValue): \(place.joined(separator: ", "))"
-    return "\(head): \(message)" + (remedy.map { " — \($0)" } ?? "")
+    let whole = (place.isEmpty ? [] : [place.joined(separator: ", ")]) + [message]
+    return whole.joined(separator: ": ") + (remedy.map { " — \($0)" } ?? "")
   }
 }

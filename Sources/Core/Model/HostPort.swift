@@ -11,7 +11,8 @@ public struct HostPort: Sendable, Hashable, Codable {
     self.port = port
   }
 
-  /// Parses `host`, `host:port`, `[v6]` or `[v6]:port`; nil if it is none of them or there is no port.
+  /// Parses `host`, `host:port`, `[v6]` or `[v6]:port`; nil if it is none of them or there is no
+  /// port.
   public init?(_ text: String, defaultPort: UInt16? = nil) {
     var host = Substring(text)
     var port: Substring?

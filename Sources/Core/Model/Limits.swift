@@ -22,7 +22,8 @@ public enum Limits {
   public static let agentConnections = 64
   /// How long an agent waits for the next request on an idle connection, milliseconds.
   public static let agentIdleMilliseconds = 120_000
-  /// How long a client may take to send one whole request, or to take one whole answer, milliseconds.
+  /// How long a client may take to send one whole request, or to take one whole answer,
+  /// milliseconds.
   public static let agentTransferMilliseconds = 10_000
   /// How long a TLS handshake may take, milliseconds.
   public static let handshakeMilliseconds = 5_000

@@ -1,7 +1,7 @@
 /// A value that must never be shown: API keys, passwords, licenses.
 ///
-/// Its description, its mirror and string interpolation give `<redacted>`. It is not `Codable`: whoever puts one
-/// on a wire or in a file says so with ``reveal()``, which is easy to search for.
+/// Its description, its mirror and string interpolation give `<redacted>`. It is not `Codable`:
+/// whoever puts one on a wire or in a file says so with ``reveal()``, which is easy to search for.
 public struct Secret: Sendable, Hashable, CustomStringConvertible, CustomDebugStringConvertible,
   CustomReflectable
 {

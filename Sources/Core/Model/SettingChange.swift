@@ -14,7 +14,8 @@ public struct SettingChange: Sendable, Hashable {
 
 /// Variables whose value must not be shown.
 public enum SecretVariables {
-  /// Whether the value of the variable `name` is a secret: API keys, passwords, secret keys, tokens, license.
+  /// Whether the value of the variable `name` is a secret: API keys, passwords, secret keys,
+  /// tokens, license.
   public static func contains(_ name: String) -> Bool {
     let name = name.uppercased()
     if name == "MINIO_KMS_SSE_KEY" || name.hasSuffix("_KEY_NAME") || name.hasSuffix("_KEY_FILE") {

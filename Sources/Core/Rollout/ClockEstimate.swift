@@ -40,7 +40,8 @@ public struct ClockSample: Sendable, Codable, Hashable {
   }
 }
 
-/// What the coordinator knows of one member's clock: the sample with the least round trip of the current boot.
+/// What the coordinator knows of one member's clock: the sample with the least round trip of the
+/// current boot.
 public struct ClockEstimate: Sendable, Hashable {
   /// The best sample.
   public private(set) var best: ClockSample
@@ -48,7 +49,8 @@ public struct ClockEstimate: Sendable, Hashable {
   /// An estimate from a first sample.
   public init(_ sample: ClockSample) { best = sample }
 
-  /// Takes a further sample in: a shorter round trip is better, another boot replaces everything before.
+  /// Takes a further sample in: a shorter round trip is better, another boot replaces everything
+  /// before.
   public mutating func add(_ sample: ClockSample) {
     if sample.bootID != best.bootID || sample.roundTripNanoseconds < best.roundTripNanoseconds {
       best = sample

@@ -7,8 +7,9 @@ public import Model
 //                       | a no, silence, clock        | outranked            (commit told to all)
 //                       +--> aborting --all told--> finished
 //
-// It refuses to: propose commit unless every member voted yes, take a member that does not answer for a yes, choose an
-// instant with a clock estimate whose bound is too wide, abort after it has proposed commit.
+// It refuses to: propose commit unless every member voted yes, take a member that does not answer
+// for a yes, choose an instant with a clock estimate whose bound is too wide, abort after it has
+// proposed commit.
 
 /// What the coordinator learns.
 public enum CoordinatorInput: Sendable {
@@ -94,7 +95,8 @@ public struct RolloutResult: Sendable, Hashable {
   public var summary: String
   /// One entry for every member, sorted by name.
   public var outcomes: [MemberOutcome]
-  /// First to last call of RestartUnit, coordinator's clock, nanoseconds; nil if fewer than all are known.
+  /// First to last call of RestartUnit, coordinator's clock, nanoseconds; nil if fewer than all are
+  /// known.
   public var skewNanoseconds: Int64?
 }
 

@@ -25,7 +25,8 @@ public struct Seal: Sendable, Codable, Hashable {
   }
 }
 
-/// The guard of MINIO_KMS_SSE_KEY. Pure; every path that would write a file or restart a server asks it.
+/// The guard of MINIO_KMS_SSE_KEY. Pure; every path that would write a file or restart a server
+/// asks it.
 ///
 /// There is no argument, flag or state that makes it allow another key.
 public enum KeyGuard {
@@ -77,10 +78,12 @@ public enum KeyGuard {
         .guarded, "\(sealed) and would be defined \(keys.count) times: \(advice), once")
     }
     if keys[0].isEmpty { return Refusal(.guarded, "\(sealed) and would be emptied: \(advice)") }
-    if keys[0] != holder.keyName {
+    // By bytes: Swift takes canonically equivalent texts for equal, and to a Key Manager they are
+    // two keys.
+    if !keys[0].utf8.elementsEqual(holder.keyName.utf8) {
       return Refusal(.guarded, "\(sealed) and would become \"\(keys[0])\": \(advice)")
     }
-    if enclaves != [holder.enclave] {
+    if enclaves.count != 1 || !enclaves[0].utf8.elementsEqual(holder.enclave.utf8) {
       let now =
         enclaves.isEmpty ? "removed" : enclaves.map { "\"\($0)\"" }.joined(separator: " and ")
       return Refusal(

@@ -6,10 +6,12 @@ public import Model
 //    ^                    | no               | abort             | abort                                       |
 //    +--------------------+------------------+-------------------+------------------------ outcome -----------+
 //
-// It refuses to: vote on a stale epoch or while another rollout is active, act on a decision of a rollout that it has
-// not voted yes on, install or restart before it knows commit, restart twice for one rollout.
+// It refuses to: vote on a stale epoch or while another rollout is active, act on a decision of a
+// rollout that it has not voted yes on, install or restart before it knows commit, restart twice
+// for one rollout.
 //
-// What it promised is in its record, and the record is persisted before the answer that promises it.
+// What it promised is in its record, and the record is persisted before the answer that promises
+// it.
 
 /// What a member knows of its own when it votes yes; part of its durable record.
 public struct PreparedFacts: Sendable, Codable, Hashable {
@@ -145,7 +147,8 @@ public enum ParticipantEffect: Sendable, Hashable {
   case reply(ParticipantReply)
   /// Remove the staged file.
   case discard(Rollout)
-  /// Act at this instant: put the staged file in place and restart the unit, each unless already done.
+  /// Act at this instant: put the staged file in place and restart the unit, each unless already
+  /// done.
   case arm(ActiveRollout, Instant, bootID: String)
   /// Watch the start; ends in ``ParticipantInput/watched(id:_:)``.
   case watch(ActiveRollout, RestartReport)
@@ -159,7 +162,8 @@ public struct Participant: Sendable {
   public let member: String
   /// What is durable.
   public private(set) var record: ParticipantRecord
-  /// The rollout whose checks are running; not durable, a crash forgets it and nothing was promised.
+  /// The rollout whose checks are running; not durable, a crash forgets it and nothing was
+  /// promised.
   public private(set) var assessing: Rollout?
 
   /// A member with what was durable when it stopped.
@@ -251,7 +255,8 @@ public struct Participant: Sendable {
   ) -> [ParticipantEffect] {
     let id = rollout.id
     guard assessing == rollout else {
-      // Aborted while the checks ran, or repeated: what they staged belongs to nobody, unless it was voted on.
+      // Aborted while the checks ran, or repeated: what they staged belongs to nobody, unless it
+      // was voted on.
       return record.active?.rollout == rollout ? [] : [.discard(rollout)]
     }
     assessing = nil
@@ -362,7 +367,8 @@ public struct Participant: Sendable {
     let finished = FinishedRollout(rollout: active.rollout, outcome: outcome, report: report)
     record.active = nil
     record.last = finished
-    // The seal and the generation come first: a crash between the two repeats the watch, not the loss of a seal.
+    // The seal and the generation come first: a crash between the two repeats the watch, not the
+    // loss of a seal.
     return [.conclude(finished), .persist(record)]
   }
 

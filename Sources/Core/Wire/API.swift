@@ -1,4 +1,5 @@
-// The API between `keyturn` and `keyturnd`: HTTPS (TLS 1.3, mutual), HTTP/1.1, JSON. docs/api.md describes it.
+// The API between `keyturn` and `keyturnd`: HTTPS (TLS 1.3, mutual), HTTP/1.1, JSON. docs/api.md
+// describes it.
 //
 //   GET  /v1/status                       observer, operator, node    -> NodeStatus
 //   GET  /v1/clock                        operator, node              -> ClockReading
@@ -237,9 +238,9 @@ public struct RolloutEvent: Sendable, Codable, Hashable {
   public var sequence: Int
   /// When, microseconds since 1970-01-01 UTC of the node.
   public var realtimeMicroseconds: Int64
-  /// `preparing`, `prepared`, `refused`, `accepted`, `armed`, `installed`, `restarting`, `stopping`, `starting`,
-  /// `waitingForPeers`, `waitingForDrives`, `waitingForQuorum`, `initialising`, `ready`, `serving`, `confirmed`,
-  /// `failed`, `timedOut`, `aborted`.
+  /// `preparing`, `prepared`, `refused`, `accepted`, `armed`, `installed`, `restarting`,
+  /// `stopping`, `starting`, `waitingForPeers`, `waitingForDrives`, `waitingForQuorum`,
+  /// `initialising`, `ready`, `serving`, `confirmed`, `failed`, `timedOut`, `aborted`.
   public var phase: String
   /// What it waits for, or why; for people, redacted.
   public var detail: String

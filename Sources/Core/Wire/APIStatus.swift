@@ -76,7 +76,8 @@ public struct NodeStatus: Sendable, Codable, Hashable {
   public var lastOutcome: Outcome?
   /// The highest epoch that the node has seen.
   public var epoch: UInt64
-  /// Anything that a person should look at: a damaged record, a unit that needs daemon-reload, an orphaned file.
+  /// Anything that a person should look at: a damaged record, a unit that needs daemon-reload, an
+  /// orphaned file.
   public var findings: [Finding]
 
   /// A status; see the properties.
@@ -184,7 +185,8 @@ public struct LogLine: Sendable, Codable, Hashable {
   }
 }
 
-/// Lines of a unit's journal. Asked for by `?since=MICROSECONDS` or `?after=CURSOR`, and `limit=N`, `wait=MS`.
+/// Lines of a unit's journal. Asked for by `?since=MICROSECONDS` or `?after=CURSOR`, and `limit=N`,
+/// `wait=MS`.
 public struct LogsAnswer: Sendable, Codable, Hashable {
   /// The lines, oldest first.
   public var lines: [LogLine]

@@ -1,3 +1,4 @@
+internal import EnvironmentFile
 internal import LinuxIO
 internal import Model
 internal import Rollout
@@ -42,7 +43,7 @@ struct PlanCommand: Sendable {
     }
     let configuration = try context.configuration()
     let wishes = kind == .restart ? Wishes() : try readWishes()
-    for finding in wishes.findings { context.console.message(finding.severity, finding.text) }
+    for finding in wishes.findings { context.console.message(finding.severity, finding.statement) }
     if wishes.hasErrors { return .ended(refuse(wishes, configuration)) }
     let request = PlanRequest(
       kind: kind, changes: wishes.changes.map(WireChange.init), createKey: wishes.createKey)
@@ -100,11 +101,17 @@ struct PlanCommand: Sendable {
   ) throws(Refusal) -> (bytes: [UInt8], file: String)? {
     guard let path = context.invocation.value(option) else { return nil }
     let content = try context.read(path)
-    if content.isShared {
+    if content.isShared, option == "api-key-file" || Self.holdsSecret(content.bytes) {
       context.console.message(
-        .warning, "\(path) can be read by group or others, and may hold the API key; chmod 600 it")
+        .warning, "\(path) holds a secret and can be read by group or others; chmod 600 it")
     }
     return (content.bytes, path == "-" ? "standard input" : path)
+  }
+
+  private static func holdsSecret(_ settings: [UInt8]) -> Bool {
+    EnvironmentDocument(settings).systemd.definitions.contains {
+      SecretVariables.contains($0.name)
+    }
   }
 
   /// The wishes are wrong in themselves: 5, unless they also touch a key that is in force

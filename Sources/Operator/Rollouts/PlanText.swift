@@ -24,8 +24,9 @@ extension ClusterPlan {
     guard let answer = row.answer else {
       return ["\(refusal?.code.rawValue ?? "unreachable"): \(refusal?.message ?? "")"]
     }
-    var lines = answer.findings.map(\.text)
-    if let refusal { lines.append("refused (\(refusal.code.rawValue)): \(refusal.message)") }
+    // The finding that the refusal repeats is said once.
+    var lines = answer.findings.filter { $0.statement != refusal?.message }.map(\.text)
+    if let refusal { lines.insert("refused (\(refusal.code.rawValue)): \(refusal.message)", at: 0) }
     if answer.before == answer.after {
       lines.append("\(file) stays as it is")
     } else {

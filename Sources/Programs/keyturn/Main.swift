@@ -6,15 +6,13 @@ import Operator
 /// `keyturn`: wires the adapters to the command line's use cases, and exits with their code.
 @main
 enum Main {
-  static let version = "0.1.0"
-
   static func main() {
     Signals.prepare()
     let interruption = Interruption()
     listen(interruption)
     let keyturn = Keyturn(
       host: ProcessHost(), network: HTTPSNetwork(), workshop: FileWorkshop(),
-      interruption: interruption, version: version)
+      interruption: interruption, version: Version.text)
     exit(keyturn.run(Array(CommandLine.arguments.dropFirst())).rawValue)
   }
 

@@ -5,7 +5,6 @@ import Wire
 
 /// What the daemon is started with.
 struct Configuration {
-  static let version = "0.1.0"
   static let help = """
     keyturnd: the agent of one AIStor node (systemd starts it: systemctl status keyturnd)
 
@@ -44,7 +43,7 @@ struct Configuration {
     while let option = rest.popFirst() {
       switch option {
       case "--help", "-h": return .print(help)
-      case "--version": return .print("keyturnd \(version)\n")
+      case "--version": return .print("keyturnd \(Version.text)\n")
       case "--inventory", "--credentials", "--state", "--listen":
         guard let value = rest.popFirst() else { return .usage("\(option) needs a value") }
         switch option {
@@ -67,7 +66,8 @@ struct Configuration {
     do throws(FileFailure) {
       let file = try FileReading.read(inventoryPath, limitBytes: Limits.inventoryFileBytes)
       let inventory: Inventory
-      do throws(JSONFailure) { inventory = try JSON.decode(Inventory.self, from: file.bytes) } catch {
+      do throws(JSONFailure) { inventory = try JSON.decode(Inventory.self, from: file.bytes) } catch
+      {
         throw FileFailure(.invalid, inventoryPath, "read \(inventoryPath): \(error)")
       }
       if let problem = inventory.problems().first {

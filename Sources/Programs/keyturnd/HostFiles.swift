@@ -58,7 +58,8 @@ struct HostRecords: RecordPort {
     try refusing { () throws(FileFailure) in try DurableRecord.read("\(directory)/\(name)") }
   }
   func save(_ name: String, _ bytes: [UInt8]) throws(Refusal) {
-    try refusing { () throws(FileFailure) in try DurableRecord.write("\(directory)/\(name)", bytes) }
+    try refusing { () throws(FileFailure) in try DurableRecord.write("\(directory)/\(name)", bytes)
+    }
   }
   func remove(_ name: String) throws(Refusal) {
     try refusing { () throws(FileFailure) in try DurableRecord.remove("\(directory)/\(name)") }

@@ -7,7 +7,8 @@ import Probes
 import Systemd
 import TLS
 
-/// `keyturnd`: reads its configuration, wires the adapters to the agent, serves, and ends on SIGTERM.
+/// `keyturnd`: reads its configuration, wires the adapters to the agent, serves, and ends on
+/// SIGTERM.
 @main
 enum Daemon {
   static func main() {
@@ -45,7 +46,7 @@ enum Daemon {
       )
     }
     let agent = Agent(
-      node: node.name, inventory: inventory, version: Configuration.version,
+      node: node.name, inventory: inventory, version: Version.text,
       ports: try ports(configuration, inventory))
     let listener = try listen(configuration, node)
     // What was under way is finished before the server may start with the wrong file.
@@ -57,12 +58,13 @@ enum Daemon {
         handler: { request, principal, _ in agent.answer(request, from: principal) })
     } catch { throw Refusal(.failed, "start the server: \(error)") }
     Notify.ready(status: "serving \(inventory.cluster)/\(node.name) on \(server.address)")
-    log(6, "keyturnd \(Configuration.version) serves \(inventory.cluster)/\(node.name)")
+    log(6, "keyturnd \(Version.text) serves \(inventory.cluster)/\(node.name)")
     ProgramMemory.releaseAtRest()
     waitForTheEnd(agent)
     Notify.stopping()
     server.stop(until: .inMilliseconds(700))
-    // Threads that wait for the Key Manager or the journal end with the process: what matters is in the records.
+    // Threads that wait for the Key Manager or the journal end with the process: what matters is in
+    // the records.
     exit(ExitCode.done.rawValue)
   }
 
@@ -104,7 +106,10 @@ enum Daemon {
       switch Signals.wait(until: interval.map { .inMilliseconds($0) }) {
       case .stop: return
       case .reload:
-        log(5, "SIGHUP: nothing to reload; systemctl restart keyturnd reads the inventory anew and loses nothing")
+        log(
+          5,
+          "SIGHUP: nothing to reload; systemctl restart keyturnd reads the inventory anew and loses nothing"
+        )
       case nil:
         if agent.isResponsive { Notify.watchdog() }
         if agent.isAtRest { ProgramMemory.releaseAtRest() }

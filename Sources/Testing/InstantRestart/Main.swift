@@ -3,10 +3,12 @@ import LinuxIO
 import Model
 import Systemd
 
-/// The bare program of the benchmark: what remains of a coordinated restart when everything else is taken away.
+/// The bare program of the benchmark: what remains of a coordinated restart when everything else is
+/// taken away.
 ///
-/// `instant-restart --unit UNIT --at NANOSECONDS` opens the bus, sleeps until that instant of CLOCK_BOOTTIME,
-/// asks for the restart, and prints when it really asked and when the job was queued.
+/// `instant-restart --unit UNIT --at NANOSECONDS` opens the bus, sleeps until that instant of
+/// CLOCK_BOOTTIME, asks for the restart, and prints when it really asked and when the job was
+/// queued.
 @main enum Main {
   static func main() {
     Signals.prepare()

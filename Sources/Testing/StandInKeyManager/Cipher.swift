@@ -1,7 +1,8 @@
 import COpenSSL
 import Digests
 
-/// AES-256-GCM under a key of an enclave. A ciphertext is nonce (12 bytes), encrypted bytes, tag (16 bytes).
+/// AES-256-GCM under a key of an enclave. A ciphertext is nonce (12 bytes), encrypted bytes, tag
+/// (16 bytes).
 struct Cipher {
   private let key: [UInt8]
 

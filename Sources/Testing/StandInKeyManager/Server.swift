@@ -5,7 +5,8 @@ import Model
 import TLS
 import Wire
 
-/// The HTTPS server: a client certificate is asked for and may be absent; it counts by its public key alone.
+/// The HTTPS server: a client certificate is asked for and may be absent; it counts by its public
+/// key alone.
 struct Server: Sendable {
   private let listener: Listener
   private let tls: StandInTLSContext

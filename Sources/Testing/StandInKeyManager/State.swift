@@ -4,8 +4,9 @@ import LinuxIO
 
 /// What the Key Manager knows, as its state file holds it.
 ///
-/// A real cluster of Key Managers replicates its keys. Here each host has a file of its own, and the bytes of a
-/// key follow from `masterKey`, its enclave and its name: two hosts with the same master key agree on every key.
+/// A real cluster of Key Managers replicates its keys. Here each host has a file of its own, and
+/// the bytes of a key follow from `masterKey`, its enclave and its name: two hosts with the same
+/// master key agree on every key.
 struct State: Codable, Sendable {
   struct Enclave: Codable, Sendable {
     /// By `h1:...`.

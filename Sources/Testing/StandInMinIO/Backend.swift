@@ -3,11 +3,11 @@ import Glibc
 import LinuxIO
 import Model
 
-/// What the server has written to its drive that matters here: its configuration, encrypted once for each key
-/// that it was ever started with (facts, section A.7).
+/// What the server has written to its drive that matters here: its configuration, encrypted once
+/// for each key that it was ever started with (facts, section A.7).
 ///
-/// A file of lines `KEY CIPHERTEXT`, the ciphertext of a data key in hexadecimal digits. Whether the
-/// configuration can be read is whether the Key Manager still decrypts every one of them.
+/// A file of lines `KEY CIPHERTEXT`, the ciphertext of a data key in hexadecimal digits. Whether
+/// the configuration can be read is whether the Key Manager still decrypts every one of them.
 struct Backend {
   private let directory: String
   private var path: String { "\(directory)/configuration" }

@@ -10,7 +10,8 @@ struct SystemConfiguration: Sendable, Equatable {
   /// Digests of the values of the MINIO_* variables.
   var environment: [String: String]
 
-  /// Where the stand-ins tell it to one another; the real servers have a protocol of their own for it.
+  /// Where the stand-ins tell it to one another; the real servers have a protocol of their own for
+  /// it.
   static let path = "/minio/stand-in/bootstrap"
 
   var text: String {
@@ -67,7 +68,8 @@ struct SystemConfiguration: Sendable, Equatable {
   }
 }
 
-/// Waits for as many peers with the same configuration as the server does: half of them, rounded down.
+/// Waits for as many peers with the same configuration as the server does: half of them, rounded
+/// down.
 struct Bootstrap {
   private enum View: Equatable {
     case unknown, offline, same

@@ -1,8 +1,8 @@
 import Glibc
 import LinuxIO
 
-/// The server's messages: text on standard error, or JSON lines (facts, section D.3). With a log directory
-/// they go to a file there, as JSON, and standard error stays empty.
+/// The server's messages: text on standard error, or JSON lines (facts, section D.3). With a log
+/// directory they go to a file there, as JSON, and standard error stays empty.
 struct Console: Sendable {
   private let json: Bool
   private let quiet: Bool

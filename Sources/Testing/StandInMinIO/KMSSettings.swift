@@ -70,7 +70,8 @@ enum KMSSettings {
       apiKey: try Self.apiKey(environment.get("MINIO_KMS_API_KEY")))
   }
 
-  /// The client strips one `http://` and one `https://`, in lower case only, and always speaks https.
+  /// The client strips one `http://` and one `https://`, in lower case only, and always speaks
+  /// https.
   private static func withoutScheme(_ endpoint: String) -> String {
     var host = endpoint[...]
     if host.hasPrefix("http://") { host = host.dropFirst(7) }

@@ -48,7 +48,8 @@ final class KeyManagerClient: Sendable {
     _ = try send(206, message)
   }
 
-  /// What /minio/health/ready says of the Key Manager: nil, or the status of its error. Blocks likewise.
+  /// What /minio/health/ready says of the Key Manager: nil, or the status of its error. Blocks
+  /// likewise.
   func healthStatus() -> Int? {
     do throws(Failure) {
       _ = try generate(associatedData: #"{"healthcheck":""}"#)
@@ -56,8 +57,8 @@ final class KeyManagerClient: Sendable {
     } catch { return error.status ?? 500 }
   }
 
-  /// Sends a command to the hosts in turn, from a random one on: an answer of any kind is final, a host that
-  /// gives none is left out for 30 s.
+  /// Sends a command to the hosts in turn, from a random one on: an answer of any kind is final, a
+  /// host that gives none is left out for 30 s.
   private func send(_ command: UInt16, _ message: [UInt8]) throws(Failure) -> [UInt8] {
     let start = Int.random(in: 0..<hosts.count)
     let order = (hosts[start...] + hosts[..<start])

@@ -5,8 +5,8 @@ import Model
 import TLS
 import Wire
 
-/// HTTPS to one Key Manager host, as the server's client speaks it (facts, sections A.3, A.4): mutual TLS with
-/// the API key, the system's roots and those in the certificates directory.
+/// HTTPS to one Key Manager host, as the server's client speaks it (facts, sections A.3, A.4):
+/// mutual TLS with the API key, the system's roots and those in the certificates directory.
 struct KeyManagerTransport: Sendable {
   /// Why there was no answer.
   struct Problem: Error { var text: String }

@@ -3,8 +3,8 @@ import LinuxIO
 import Model
 import Systemd
 
-/// A stand-in for the AIStor server, written from what is public about it: enough of its start, its messages
-/// and its health endpoints for the lab. It stores no objects.
+/// A stand-in for the AIStor server, written from what is public about it: enough of its start, its
+/// messages and its health endpoints for the lab. It stores no objects.
 @main enum Main {
   static func main() {
     Signals.prepare()

@@ -125,8 +125,8 @@ struct Server {
     } catch { console.fatal("Unable to start the server: \(error)") }
   }
 
-  /// Reads what is encrypted on the drive, and encrypts it for a new key. False, with the server's lines about
-  /// it, if not all of it can be read (facts, section A.7).
+  /// Reads what is encrypted on the drive, and encrypts it for a new key. False, with the server's
+  /// lines about it, if not all of it can be read (facts, section A.7).
   private func readConfiguration(_ backend: Backend, _ client: KeyManagerClient?) -> Bool {
     let data = String(decoding: Backend.associatedData, as: UTF8.self)
     do {
@@ -172,7 +172,8 @@ struct Server {
     if distributed { console.startup(dashes) }
   }
 
-  /// Of the running program: enough of it to tell two builds apart, without reading megabytes at each start.
+  /// Of the running program: enough of it to tell two builds apart, without reading megabytes at
+  /// each start.
   private static func checksum() -> String {
     let file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC)
     defer { close(file) }

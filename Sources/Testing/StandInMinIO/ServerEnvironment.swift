@@ -21,14 +21,15 @@ struct ServerEnvironment: Sendable {
 
   /// The value without the white space around it, empty if there is none.
   ///
-  /// A value that begins with `env` is taken for a reference to a web service; one that is not of that form
-  /// is silently empty. There is no such service here.
+  /// A value that begins with `env` is taken for a reference to a web service; one that is not of
+  /// that form is silently empty. There is no such service here.
   func get(_ name: String) -> String {
     guard let value = values[name], !value.hasPrefix("env") else { return "" }
     return trimmed(value)
   }
 
-  /// Reads the file that MINIO_CONFIG_ENV_FILE names, by MinIO's own grammar; its values win. Blocks on the disk.
+  /// Reads the file that MINIO_CONFIG_ENV_FILE names, by MinIO's own grammar; its values win.
+  /// Blocks on the disk.
   mutating func loadConfigurationFile() throws(Problem) {
     let path = get("MINIO_CONFIG_ENV_FILE")
     if path.isEmpty { return }
@@ -55,7 +56,8 @@ struct ServerEnvironment: Sendable {
     }
   }
 
-  /// What must be the same on every node: the digest of every MINIO_* value, but for those of section C.
+  /// What must be the same on every node: the digest of every MINIO_* value, but for those of
+  /// section C.
   func fingerprints(_ digest: (String) -> String) -> [String: String] {
     let skipped: Set<String> = [
       "MINIO_OPTS", "MINIO_CERT_PASSWD", "MINIO_SERVER_DEBUG", "MINIO_DSYNC_TRACE",
