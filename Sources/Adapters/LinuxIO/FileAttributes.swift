@@ -78,10 +78,12 @@ enum FileAttributes {
     let raw = file.raw
     // XATTR_LIST_MAX: the kernel has no longer list.
     var buffer = [CChar](repeating: 0, count: 64 << 10)
-    let (count, code) = (kt_xattr_list(raw, &buffer, buffer.count), errno)
-    if count < 0 {
-      if code == ENOTSUP { return [] }
-      throw FileFailure("list the extended attributes of", path, code: code)
+    let count: Int32
+    do throws(Errno) {
+      count = try retrying("flistxattr") { kt_xattr_list(raw, &buffer, buffer.count) }
+    } catch {
+      if error.code == ENOTSUP { return [] }
+      throw FileFailure("list the extended attributes of", path, code: error.code)
     }
     return buffer[..<Int(count)].split(separator: 0).map { name in
       String(decoding: name.map { UInt8(bitPattern: $0) }, as: UTF8.self)
@@ -95,9 +97,12 @@ enum FileAttributes {
     let raw = file.raw
     // XATTR_SIZE_MAX: the kernel has no longer value.
     var buffer = [UInt8](repeating: 0, count: 64 << 10)
-    let (count, code) = (kt_xattr_get(raw, name, &buffer, buffer.count), errno)
-    if count >= 0 { return Array(buffer[..<Int(count)]) }
-    if code == ENODATA || code == ENOTSUP || code == EACCES || code == EPERM { return nil }
-    throw FileFailure("read the extended attribute \(name) of", path, code: code)
+    do throws(Errno) {
+      let count = try retrying("fgetxattr") { kt_xattr_get(raw, name, &buffer, buffer.count) }
+      return Array(buffer[..<Int(count)])
+    } catch {
+      if [ENODATA, ENOTSUP, EACCES, EPERM].contains(error.code) { return nil }
+      throw FileFailure("read the extended attribute \(name) of", path, code: error.code)
+    }
   }
 }
