@@ -80,6 +80,11 @@ public final class Agent: Sendable {
   /// Whether the agent's state can be had; false only if a thread holds it for good. The watchdog asks.
   public var isResponsive: Bool { state.withLock { _ in true } }
 
+  /// Whether the node is in no rollout.
+  public var isAtRest: Bool {
+    state.withLock { $0.participant.record.active == nil && $0.participant.assessing == nil }
+  }
+
   var assessor: Assessor {
     Assessor(node: node, inventory: inventory, ports: ports, now: { Clock.now() })
   }

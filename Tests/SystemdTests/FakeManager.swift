@@ -202,12 +202,11 @@ private final class FakeConnection {
     switch request.member {
     case "Hello": return reply(message) { append($0, ":1.7") }
     case "AddMatch", "RemoveMatch":
-      let done = reply(message) { _ in }
       manager.state.update { $0.requests.append(request) }
-      return done
+      return reply(message) { _ in }
     default:
       let answer = request.member == "Subscribe" ? .nothing : manager.answer(request)
-      defer { manager.state.update { $0.requests.append(request) } }
+      manager.state.update { $0.requests.append(request) }
       switch answer {
       case .nothing: return reply(message) { _ in }
       case .path(let path):

@@ -233,7 +233,7 @@ private func withManager(
       .properties([("Id", .string("minio.service")), ("MainPID", .uint32(pid.withLock { $0 }))])
     }) { manager, bus in
       let before = try bus.unit("minio.service", deadline: soon())
-      #expect(try bus.change(of: "minio.service", from: before, deadline: soon(20)) == nil)
+      #expect(try bus.change(of: "minio.service", from: before, deadline: soon(200)) == nil)
       #expect(
         manager.wait { requests in
           requests.contains { $0.member == "AddMatch" && $0.arguments[0].contains(unitPath) }

@@ -137,16 +137,25 @@ public final class SystemBus: Sendable {
   /// The state of a unit as soon as it is not `state`; nil if it still is at the deadline. Blocks
   /// until then at most.
   ///
-  /// States that last less than the time of one question and answer may be passed over.
+  /// States that last less than the time of one question and answer may be passed over. Throws
+  /// `timedOut` if there was not even one answer.
   public func change(
     of name: String, from state: UnitState, deadline: Instant
   ) throws(BusFailure) -> UnitState? {
     // Signals come from the unit's own path, whatever alias it was asked by.
     let path = try SystemBus.path(ofUnit: state.id, attempt: "watch \(name)")
     _ = shared.post(.watch(path: path))
+    var wasAnswered = false
     while true {
       let before = shared.heard.withLock { $0.changes[path] ?? 0 }
-      let now = try unit(name, deadline: deadline)
+      let now: UnitState
+      do throws(BusFailure) {
+        now = try unit(name, deadline: deadline)
+      } catch {
+        if wasAnswered && error.kind == .timedOut { return nil }
+        throw error
+      }
+      wasAnswered = true
       if now != state { return now }
       let recheck = min(deadline, .inMilliseconds(recheckMilliseconds))
       _ = shared.heard.wait(until: recheck) { $0.changes[path] ?? 0 != before ? true : nil }

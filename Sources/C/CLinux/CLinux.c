@@ -4,10 +4,13 @@
 #include "CLinux.h"
 
 #include <errno.h>
+#include <link.h>
+#include <malloc.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <time.h>
@@ -93,4 +96,23 @@ int kt_signals_wait(int64_t nanoseconds) {
   struct timespec time = {nanoseconds / 1000000000, nanoseconds % 1000000000};
   sigset_t set = termination_signals();
   return sigtimedwait(&set, NULL, nanoseconds < 0 ? NULL : &time);
+}
+
+static int unmap_clean(struct dl_phdr_info *object, size_t size, void *context) {
+  (void)size;
+  (void)context;
+  const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+  for (int i = 0; i < object->dlpi_phnum; i++) {
+    const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
+    if (segment->p_type != PT_LOAD || (segment->p_flags & PF_W)) continue;
+    uintptr_t begin = (object->dlpi_addr + segment->p_vaddr) & ~(page - 1);
+    uintptr_t end = (object->dlpi_addr + segment->p_vaddr + segment->p_memsz + page - 1) & ~(page - 1);
+    (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
+  }
+  return 0;
+}
+
+void kt_release_memory_at_rest(void) {
+  malloc_trim(0);
+  dl_iterate_phdr(unmap_clean, NULL);
 }

@@ -58,6 +58,7 @@ enum Daemon {
     } catch { throw Refusal(.failed, "start the server: \(error)") }
     Notify.ready(status: "serving \(inventory.cluster)/\(node.name) on \(server.address)")
     log(6, "keyturnd \(Configuration.version) serves \(inventory.cluster)/\(node.name)")
+    ProgramMemory.releaseAtRest()
     waitForTheEnd(agent)
     Notify.stopping()
     server.stop(until: .inMilliseconds(700))
@@ -106,6 +107,7 @@ enum Daemon {
         log(5, "SIGHUP: nothing to reload; systemctl restart keyturnd reads the inventory anew and loses nothing")
       case nil:
         if agent.isResponsive { Notify.watchdog() }
+        if agent.isAtRest { ProgramMemory.releaseAtRest() }
       }
     }
   }

@@ -58,3 +58,8 @@ int kt_signals_prepare(void);
 /// Waits for one of SIGTERM, SIGINT and SIGHUP, at most `nanoseconds` (negative: without end): its number, or -1 and
 /// errno (EAGAIN: the time is over).
 int kt_signals_wait(int64_t nanoseconds);
+
+/// Gives back free heap (malloc_trim(3)) and the pages of code and constants that are in memory because they were
+/// used once: they are never written, stay in the page cache, and come back one by one when they are used again
+/// (madvise(2), MADV_DONTNEED on the segments without write permission). Failures do not matter.
+void kt_release_memory_at_rest(void);
