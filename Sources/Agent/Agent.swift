@@ -254,7 +254,9 @@ public final class Agent: Sendable {
     let server = try ServerEnvironment(
       EnvironmentDocument(bytes), path: inventory.environmentFile
     ) { path throws(Refusal) in try ports.file.read(other: path) }
-    let variables = server.variables
+    // What the confirmed process was started with is the truth; the file may have been edited since.
+    var findings: [Finding] = []
+    let variables = (lookAtServer(&findings).running ?? []) + server.variables
     if seal == nil, let key = variables.first(where: { $0.name == "MINIO_KMS_SSE_KEY" })?.value,
       !key.isEmpty
     {
@@ -267,6 +269,11 @@ public final class Agent: Sendable {
       ports.log(6, "MINIO_KMS_SSE_KEY \"\(key)\" is sealed by rollout \(finished.rollout.id)")
     }
     let digest = Digest.sha256(bytes)
+    guard digest == finished.rollout.content(of: node)?.after else {
+      ports.log(
+        4, "\(inventory.environmentFile) was changed during the start; it is no generation")
+      return
+    }
     if generation?.digest == digest { return }
     let next = Generation(
       number: (generation?.number ?? 0) + 1, digest: digest, rollout: finished.rollout.id,

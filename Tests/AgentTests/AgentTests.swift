@@ -359,6 +359,22 @@ struct AgentRolloutTests {
     }
   }
 
+  @Test("a unit that crashed and came back between vote and instant is restarted all the same")
+  func crashedInBetween() throws {
+    for late in [false, true] {
+      let node = Node()
+      let rollout = try node.rollout(enabling)
+      _ = try node.prepare(rollout, enabling)
+      node.host.state.update { $0.unit.invocationID = "crashed" }
+      let instant = Clock.now().advanced(byMilliseconds: late ? -5_000 : 0)
+      let request = DecisionRequest(
+        decision: .commit, instant: instant, bootID: "boot-1", reason: "")
+      _ = node.send("POST", "/v1/rollouts/\(rollout.id)/decision", JSON.encode(request))
+      #expect(try node.outcome(rollout)?.kind == .confirmed)
+      #expect(node.host.state.withLock { $0.restarts } == 1)
+    }
+  }
+
   @Test("a file staged by an agent that died before its vote is removed at the next start")
   func orphan() {
     let host = FakeHost(file: plainFile)
