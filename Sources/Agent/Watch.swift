@@ -46,6 +46,7 @@ extension Agent {
       previousInvocation: report.previousInvocation, deadlines: deadlines)
     while true {
       if let next = input {
+        if case .unit(let state) = next { noteStart(of: state, after: report, rollout.id) }
         for effect in machine.handle(next, at: Clock.now()) {
           switch effect {
           case .arm(let timer, let instant): timers[timer] = instant
@@ -63,6 +64,20 @@ extension Agent {
         timers[next.key] = nil
         input = .fired(next.key)
       }
+    }
+  }
+
+  /// Tells when systemd started the new main process, translated to CLOCK_BOOTTIME: the skew of a
+  /// rollout is measured with it.
+  private func noteStart(of unit: UnitState, after report: RestartReport, _ id: String) {
+    guard unit.invocationID != report.previousInvocation, unit.mainPID > 0,
+      unit.execMainStartMonotonicMicroseconds > 0
+    else { return }
+    let age = Int64(Clock.monotonicMicroseconds()) - Int64(unit.execMainStartMonotonicMicroseconds)
+    let started = Instant(nanoseconds: Clock.now().nanoseconds - age * 1_000)
+    state.update { state in
+      guard state.timeline?.id == id, state.timeline?.report?.started == nil else { return }
+      state.timeline?.report?.started = started
     }
   }
 

@@ -14,17 +14,20 @@ struct CommandResult: Sendable, Hashable {
   var exitCode: ExitCode
   /// One word; the exit code's unless there is a better one.
   var outcome: String
-  /// Between the first and the last restart.
+  /// Between the first and the last start of a server.
   var skewNanoseconds: Int64?
+  /// Between the first and the last request for a restart.
+  var issueSkewNanoseconds: Int64?
   var nodes: [NodeResult]
 
   init(
     _ exitCode: ExitCode, outcome: String? = nil, skewNanoseconds: Int64? = nil,
-    nodes: [NodeResult] = []
+    issueSkewNanoseconds: Int64? = nil, nodes: [NodeResult] = []
   ) {
     self.exitCode = exitCode
     self.outcome = outcome ?? exitCode.word
     self.skewNanoseconds = skewNanoseconds
+    self.issueSkewNanoseconds = issueSkewNanoseconds
     self.nodes = nodes
   }
 
@@ -34,6 +37,7 @@ struct CommandResult: Sendable, Hashable {
       "outcome": .string(outcome),
       "exitCode": .integer(Int64(exitCode.rawValue)),
       "skewMilliseconds": skewNanoseconds.map { .number(Self.milliseconds($0)) } ?? .null,
+      "issueSkewMilliseconds": issueSkewNanoseconds.map { .number(Self.milliseconds($0)) } ?? .null,
       "nodes": .array(
         nodes.map {
           .object([

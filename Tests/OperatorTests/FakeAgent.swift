@@ -176,7 +176,9 @@ final class FakeAgent: AgentLink {
       case .reply(let reply): state.replies.append(reply)
       case .arm(let active, let instant, _):
         state.restarts += 1
-        let report = RestartReport(planned: instant, issued: instant, previousInvocation: "i")
+        let report = RestartReport(
+          planned: instant, issued: instant, previousInvocation: "i",
+          started: instant.advanced(byMilliseconds: 1))
         run(.restarted(id: active.rollout.id, report), &state)
       case .watch(let active, let report):
         state.report = report

@@ -95,9 +95,11 @@ public struct RolloutResult: Sendable, Hashable {
   public var summary: String
   /// One entry for every member, sorted by name.
   public var outcomes: [MemberOutcome]
-  /// First to last call of RestartUnit, coordinator's clock, nanoseconds; nil if fewer than all are
-  /// known.
+  /// First to last start of a new main process, coordinator's clock, nanoseconds; nil if fewer than
+  /// all are known.
   public var skewNanoseconds: Int64?
+  /// First to last call of RestartUnit, likewise.
+  public var issueSkewNanoseconds: Int64?
 }
 
 /// How long the coordinator waits, and how exact a clock must be.
@@ -430,15 +432,18 @@ public struct Coordinator: Sendable {
       .finished(
         RolloutResult(
           exitCode: exitCode, decision: .commit, summary: summary, outcomes: outcomes,
-          skewNanoseconds: skew()))
+          skewNanoseconds: skew(\.started), issueSkewNanoseconds: skew(\.issued)))
     ]
   }
 
-  private func skew() -> Int64? {
+  /// First to last of one instant of every member, all in the coordinator's clock.
+  private func skew(_ instant: (RestartReport) -> Instant?) -> Int64? {
     var instants: [Int64] = []
     for member in members {
-      guard let report = member.report, let clock = member.clock else { return nil }
-      instants.append(clock.translateBack(report.issued).nanoseconds)
+      guard let clock = member.clock, let instant = member.report.flatMap(instant) else {
+        return nil
+      }
+      instants.append(clock.translateBack(instant).nanoseconds)
     }
     guard let first = instants.min(), let last = instants.max() else { return nil }
     return last - first

@@ -37,8 +37,14 @@ public struct RestartReport: Sendable, Codable, Hashable {
   /// The unit's invocation before the restart; empty if it was not running.
   public var previousInvocation: String
 
+  /// When systemd started the new main process; nil until that is known.
+  public var started: Instant?
+
   /// A report; see the properties.
-  public init(planned: Instant, issued: Instant, previousInvocation: String) {
+  public init(
+    planned: Instant, issued: Instant, previousInvocation: String, started: Instant? = nil
+  ) {
+    self.started = started
     self.planned = planned
     self.issued = issued
     self.previousInvocation = previousInvocation

@@ -84,9 +84,16 @@ struct RolloutCommand: Sendable {
         console.line("\(node.name): \(node.outcome): \(node.reason)")
       }
     }
-    if let skew = result.skewNanoseconds { console.line("skew \(Self.tenths(skew)) ms") }
+    let issued = result.issueSkewNanoseconds.map { "restarts issued within \(Self.tenths($0)) ms" }
+    if let skew = result.skewNanoseconds {
+      console.line("skew \(Self.tenths(skew)) ms" + (issued.map { " (\($0))" } ?? ""))
+    } else if let issued {
+      console.line(issued)
+    }
     console.line(Self.recap(result.outcomes.map(\.outcome.kind)))
-    return CommandResult(result.exitCode, skewNanoseconds: result.skewNanoseconds, nodes: nodes)
+    return CommandResult(
+      result.exitCode, skewNanoseconds: result.skewNanoseconds,
+      issueSkewNanoseconds: result.issueSkewNanoseconds, nodes: nodes)
   }
 
   /// `4 expected, 3 confirmed, 1 failed, 0 unknown`.

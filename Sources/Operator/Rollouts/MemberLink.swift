@@ -161,7 +161,7 @@ final class MemberLink: Sendable {
   /// Long polls to the outcome; a member that is away is asked again until the runner stops.
   private func follow() {
     var after = 0
-    var isRestarted = false
+    var reported: RestartReport?
     var pause = Self.firstPauseMilliseconds
     while !isStopped.withLock({ $0 }) {
       let request = AgentRequest.follow(
@@ -177,8 +177,8 @@ final class MemberLink: Sendable {
             inputs.post(.progress(member: name, phase: event.phase, detail: event.detail))
           }
         }
-        if let report = view.report, !isRestarted {
-          isRestarted = true
+        if let report = view.report, report != reported {
+          reported = report
           inputs.post(.restarted(member: name, report))
         }
         if let outcome = view.outcome {
