@@ -152,6 +152,14 @@ extension LabTests {
       let outcome = try apply.outcome()
       #expect(outcome.status == 4, "\(outcome.stdout)\(outcome.stderr)")
       #expect(outcome.stdout.contains("minio-8"))
+      // Checks that the abort overtook may still be running: what they stage goes when they end.
+      try lab.onEachNode(
+        """
+        for try in $(seq 100); do
+          ls -A /etc/default | grep -q keyturn || exit 0
+          sleep 0.05
+        done
+        """)
       try lab.expectUntouched(since: before)
     }
   }
