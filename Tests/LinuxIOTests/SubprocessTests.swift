@@ -37,4 +37,15 @@ import Testing
   func missing() {
     #expect(throws: Errno.self) { try Subprocess.run("/no/such/program", until: soon) }
   }
+
+  @Test("a background process' lines come one by one while it runs, and a signal ends it")
+  func background() throws {
+    let process = try BackgroundProcess(
+      "/bin/sh", ["-c", "printf 'a\\nb'; printf 'c\\n'; sleep 60"], until: soon)
+    #expect(process.wait(until: soon) { $0.map(\.text) == ["a", "bc"] })
+    process.signal(15)
+    let outcome = try process.outcome()
+    #expect(outcome.status == 128 + 15 && !outcome.timedOut && outcome.stdout == "a\nbc\n")
+    #expect(!process.wait(until: soon) { $0.count > 2 })
+  }
 }

@@ -150,6 +150,27 @@ struct ParticipantTests {
     #expect(participant.record.active == nil)
   }
 
+  @Test("an abort that overtakes the request for the vote is remembered: the vote is no")
+  func abortBeforePrepare() {
+    let early = (0..<16).map { exampleRollout(id: "00000000000000b\(String($0, radix: 16))") }
+    let aborts = early.map {
+      ParticipantInput.decided(
+        id: $0.id, .abort, instant: nil, bootID: "", reason: "c is unreachable")
+    }
+    var participant = Participant(member: "a", record: ParticipantRecord())
+    for abort in aborts { #expect(participant.handle(abort) == [.reply(.unknownRollout)]) }
+    for rollout in early {
+      let effects = participant.handle(.prepare(rollout))
+      guard case [.vote(rollout.id, .no(let refusal))] = effects else {
+        Issue.record("\(effects)")
+        continue
+      }
+      #expect(refusal.code == .vote)
+    }
+    #expect(participant.record == ParticipantRecord())
+    #expect(participant.handle(.prepare(rollout)).last == .assess(rollout))
+  }
+
   @Test("abort after the vote removes the staged file and is remembered")
   func abort() {
     for inputs in [prepared(rollout), prepared(rollout) + [.accept(id: rollout.id, proposal)]] {

@@ -165,6 +165,11 @@ public struct Participant: Sendable {
   /// The rollout whose checks are running; not durable, a crash forgets it and nothing was
   /// promised.
   public private(set) var assessing: Rollout?
+  /// Ids of rollouts whose abort overtook the request for the vote, the latest last; not durable.
+  private var abortedUnseen: [String] = []
+
+  /// How many of them are kept: more coordinators than ever propose at once.
+  private static let abortedUnseenCount = 16
 
   /// A member with what was durable when it stopped.
   public init(member: String, record: ParticipantRecord) {
@@ -221,6 +226,15 @@ public struct Participant: Sendable {
               .busy,
               "\(member) is voting on rollout \(assessing.id) by \(assessing.createdBy); try again in a moment"
             )))
+      ]
+    }
+    if abortedUnseen.contains(rollout.id) {
+      // A yes now would never be answered: the coordinator has told its decision and is gone.
+      return [
+        .vote(
+          id: rollout.id,
+          .no(Refusal(.vote, "\(member) was told to abort the rollout before it was asked to vote"))
+        )
       ]
     }
     if rollout.epoch <= record.highestEpoch {
@@ -319,7 +333,13 @@ public struct Participant: Sendable {
       assessing = nil
       return [.vote(id: id, .no(Refusal(.vote, reason))), .reply(.acknowledged)]
     }
-    guard var active = record.active, active.rollout.id == id else { return [.reply(answer(id))] }
+    guard var active = record.active, active.rollout.id == id else {
+      let answer = answer(id)
+      if decision == .abort, answer == .unknownRollout {
+        abortedUnseen = abortedUnseen.suffix(Self.abortedUnseenCount - 1) + [id]
+      }
+      return [.reply(answer)]
+    }
     switch active.stage {
     case .committed, .watching: return [.reply(.acknowledged)]
     case .prepared, .accepted:

@@ -22,16 +22,19 @@ public enum Subprocess {
   ///
   /// No signal is blocked in it and all are at their defaults. Both outputs are read at once, so
   /// that neither can fill up; what a grandchild still writes after the child's end is not waited
-  /// for. `environment` is the whole environment; nil is a copy of the test's own.
+  /// for. `environment` is the whole environment; nil is a copy of the test's own. `started` is
+  /// given the process' number, `output` whatever comes on standard output, as it comes.
   public static func run(
     _ path: String, _ arguments: [String] = [], environment: [String: String]? = nil,
-    input: String = "", until deadline: Instant
+    input: String = "", until deadline: Instant, started: (Int32) -> Void = { _ in },
+    output deliver: (ArraySlice<UInt8>) -> Void = { _ in }
   ) throws(Errno) -> Outcome {
     let inputFile = try file(holding: input)
     let output = try Pipe()
     let error = try Pipe()
     let process = try spawn(
       [path] + arguments, environment, [inputFile.raw, output.writing.raw, error.writing.raw])
+    started(process)
     // Otherwise the pipes would never end.
     let reading0 = output.closeWriting()
     let reading1 = error.closeWriting()
@@ -58,7 +61,11 @@ public enum Subprocess {
       }
       hasEnded = entries[0].revents != 0
       // Once more after its end: what it wrote last is in the pipes by then.
-      if isOpen0 { isOpen0 = drain(reading0.raw, into: &stdout) }
+      if isOpen0 {
+        let count = stdout.count
+        isOpen0 = drain(reading0.raw, into: &stdout)
+        if stdout.count > count { deliver(stdout[count...]) }
+      }
       if isOpen1 { isOpen1 = drain(reading1.raw, into: &stderr) }
     }
     var status: Int32 = 0

@@ -1,0 +1,84 @@
+internal import Glibc
+public import LinuxIO
+public import Model
+
+/// A child process that runs beside the test: its lines can be waited for, each with the time at
+/// which it came.
+public final class BackgroundProcess: Sendable {
+  /// A line of standard output.
+  public struct Line: Sendable {
+    /// Without its end.
+    public var text: String
+    /// When its end was read.
+    public var arrived: Instant
+  }
+
+  private struct State {
+    var process: Int32?
+    var partial: [UInt8] = []
+    var lines: [Line] = []
+    var result: Result<Subprocess.Outcome, Errno>?
+
+    mutating func take(_ bytes: ArraySlice<UInt8>, at now: Instant) {
+      partial += bytes
+      while let end = partial.firstIndex(of: UInt8(ascii: "\n")) {
+        lines.append(Line(text: String(decoding: partial[..<end], as: UTF8.self), arrived: now))
+        partial.removeSubrange(...end)
+      }
+    }
+  }
+
+  private let state = Lock(State())
+
+  /// Starts it as ``Subprocess/run(_:_:environment:input:until:started:output:)`` does, on a thread
+  /// of its own; at the deadline it is killed with its group.
+  public init(
+    _ path: String, _ arguments: [String] = [], environment: [String: String]? = nil,
+    input: String = "", until deadline: Instant
+  ) throws(Errno) {
+    try Thread.start("background") { [state] in
+      let result = Result { () throws(Errno) in
+        try Subprocess.run(
+          path, arguments, environment: environment, input: input, until: deadline,
+          started: { process in state.update { $0.process = process } },
+          output: { bytes in
+            let now = Clock.now()
+            state.update { $0.take(bytes, at: now) }
+          })
+      }
+      state.update {
+        $0.result = result
+        $0.process = nil
+      }
+    }
+  }
+
+  /// What has come so far.
+  public var lines: [Line] { state.withLock { $0.lines } }
+
+  /// Blocks until `condition` holds for the lines so far (true), or the process has ended or the
+  /// deadline has come without that (false). Asked again for each line; must be short.
+  public func wait(until deadline: Instant, for condition: ([Line]) -> Bool) -> Bool {
+    state.wait(until: deadline) { state -> Bool? in
+      if condition(state.lines) { return true }
+      return state.result == nil ? nil : false
+    } ?? false
+  }
+
+  /// Blocks until the process has ended; its deadline is the one it was started with.
+  public func outcome() throws(Errno) -> Subprocess.Outcome {
+    guard let result = state.wait(until: nil, { $0.result }) else {
+      preconditionFailure("a wait without a deadline ends with a result")
+    }
+    return try result.get()
+  }
+
+  /// Sends a signal to the process and its group, if it runs.
+  public func signal(_ number: Int32) {
+    if let process = state.wait(until: nil, { $0.process ?? ($0.result == nil ? nil : 0) }),
+      process > 0
+    {
+      kill(-process, number)
+    }
+  }
+}
