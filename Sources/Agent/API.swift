@@ -46,6 +46,9 @@ extension Agent {
       case ("GET", 3, "v1", "rollouts"):
         try permit(principal, [.observer, .operator, .node])
         return .json(200, try view(parts[2], request))
+      case ("POST", 4, "v1", "rollouts") where parts[3] == "promise":
+        try permit(principal, [.operator])
+        return .json(200, try reply(.promise(id: parts[2], decode(request))))
       case ("POST", 4, "v1", "rollouts") where parts[3] == "accept":
         try permit(principal, [.operator])
         return .json(200, try reply(.accept(id: parts[2], decode(request))))
@@ -202,9 +205,12 @@ extension Agent {
     switch perform(input) {
     case .success(.accepted): return ReplyAnswer(reply: .accepted)
     case .success(.acknowledged): return ReplyAnswer(reply: .acknowledged)
-    case .success(.outranked): return ReplyAnswer(reply: .outranked)
+    case .success(.outranked(let ballot)):
+      return ReplyAnswer(reply: .outranked, ballot: ballot)
+    case .success(.promised(let proposal)):
+      return ReplyAnswer(reply: .promised, proposal: proposal)
     case .success(.ended(let outcome)): return ReplyAnswer(reply: .ended, outcome: outcome)
-    case .success(.unknownRollout), .success(.promised), nil:
+    case .success(.unknownRollout), nil:
       return ReplyAnswer(reply: .unknownRollout)
     case .failure(let refusal): throw refusal
     }

@@ -51,15 +51,20 @@ public final class Agent: Sendable {
     self.ports = ports
     records = Records(port: ports.records)
     var state = State(participant: Participant(member: node, record: ParticipantRecord()))
-    do throws(Refusal) {
-      let record = try records.loadParticipant()
+    // Each by itself: a damaged one must not hide the others.
+    func load<Value>(_ body: () throws(Refusal) -> Value) -> Value? {
+      do throws(Refusal) { return try body() } catch {
+        if state.damaged == nil { state.damaged = error }
+        return nil
+      }
+    }
+    let records = records
+    if let record = load({ () throws(Refusal) in try records.loadParticipant() }) {
       state.participant = Participant(member: node, record: record)
       state.timeline = Timeline(record, at: Clock.realtimeMicroseconds())
-      state.seal = try records.loadSeal()
-      state.generation = try records.loadGeneration()
-    } catch {
-      state.damaged = error
     }
+    state.seal = load({ () throws(Refusal) in try records.loadSeal() }) ?? nil
+    state.generation = load({ () throws(Refusal) in try records.loadGeneration() }) ?? nil
     self.state = Lock(state)
     if let damaged = self.state.withLock({ $0.damaged }) { ports.log(3, damaged.message) }
   }
@@ -70,13 +75,12 @@ public final class Agent: Sendable {
   public func start(deadline: Instant) {
     removeOrphans()
     perform(.started)
+    let boot = ports.process.bootID()
     _ = state.wait(until: deadline) { state in
-      if case .committed(let instant, _)? = state.participant.record.active?.stage,
-        instant <= Clock.now()
-      {
-        return nil as Bool?
-      }
-      return true
+      guard case .committed(let instant, let bootID)? = state.participant.record.active?.stage
+      else { return true as Bool? }
+      // An instant of another boot is past, whatever its number.
+      return bootID == boot && instant > Clock.now() ? true : nil
     }
   }
 
@@ -248,6 +252,8 @@ public final class Agent: Sendable {
   /// The start is confirmed: the file is a generation now, and the key that it started with is
   /// sealed.
   private func sealAndKeep(_ finished: FinishedRollout) throws(Refusal) {
+    // What is damaged is kept for a person to look at.
+    if let damaged = state.withLock({ $0.damaged }) { throw damaged }
     guard let bytes = try ports.file.read() else { return }
     let now = Clock.realtimeMicroseconds()
     let (seal, generation) = state.withLock { ($0.seal, $0.generation) }
@@ -276,7 +282,8 @@ public final class Agent: Sendable {
     }
     if generation?.digest == digest { return }
     let next = Generation(
-      number: (generation?.number ?? 0) + 1, digest: digest, rollout: finished.rollout.id,
+      number: try records.nextGenerationNumber(after: generation), digest: digest,
+      rollout: finished.rollout.id,
       createdBy: finished.rollout.createdBy, confirmedAtMicroseconds: now)
     try records.save(next, bytes: bytes)
     state.update { $0.generation = next }

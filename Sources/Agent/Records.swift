@@ -36,6 +36,12 @@ struct Records: Sendable {
     for name in kept.dropLast(Limits.generations) { try port.remove("\(Self.history)/\(name)") }
   }
 
+  /// One above the last generation, and above everything in the history.
+  func nextGenerationNumber(after last: Generation?) throws(Refusal) -> Int {
+    let kept = try port.list(Self.history).compactMap { Int($0) }.max() ?? 0
+    return max(last?.number ?? 0, kept) + 1
+  }
+
   private func load<Value: Decodable>(
     _ type: Value.Type, _ name: String
   ) throws(Refusal) -> Value? {

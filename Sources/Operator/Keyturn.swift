@@ -65,6 +65,7 @@ public struct Keyturn: Sendable {
     case "apply": return try RolloutCommand(context: context, kind: .apply).run()
     case "restart": return try RolloutCommand(context: context, kind: .restart).run()
     case "check": return try CheckCommand(context: context).run()
+    case "resolve": return try ResolveCommand(context: context).run()
     case "status": return try StatusCommand(context: context).run()
     case "logs": return try LogsCommand(context: context).run()
     case "lint": return try LintCommand(context: context).run()

@@ -405,7 +405,8 @@ struct AgentAuthorisationTests {
   @Test("whoever is not an operator of this cluster can change nothing")
   func changes() {
     let paths = [
-      "/v1/plan", "/v1/rollouts", "/v1/rollouts/00000000000000aa/accept",
+      "/v1/plan", "/v1/rollouts", "/v1/rollouts/00000000000000aa/promise",
+      "/v1/rollouts/00000000000000aa/accept",
       "/v1/rollouts/00000000000000aa/decision",
     ]
     for principal in [Self.observer, Self.node, Self.witness, Self.stranger] {

@@ -39,7 +39,7 @@ final class FakeAgent: AgentLink {
   let name: String
   let fault: Fault
   let plan: PlanAnswer
-  let status: NodeStatus
+  private let sealed: Seal?
   let check: CheckAnswer
   let lines: [LogLine]
   /// Called when a vote is asked for, and when commit is told.
@@ -55,11 +55,7 @@ final class FakeAgent: AgentLink {
     self.name = name
     self.fault = fault
     self.plan = plan ?? .sample(name)
-    status = NodeStatus(
-      node: name, version: "test", activeState: "active", subState: "running", mainPID: 7,
-      invocation: "i", runningKey: sealed?.keyName, seal: sealed, generation: nil, drift: Drift(),
-      activeRollout: nil, activeStage: nil, lastRollout: nil, lastOutcome: nil, epoch: 3,
-      findings: [])
+    self.sealed = sealed
     self.check =
       check ?? CheckAnswer(node: name, endpoints: [.sample("fine")], drift: Drift(), findings: [])
     self.lines = lines
@@ -67,6 +63,19 @@ final class FakeAgent: AgentLink {
     self.onCommit = onCommit
     state = Lock(State(participant: Participant(member: name, record: ParticipantRecord())))
   }
+
+  private var status: NodeStatus {
+    let record = state.withLock { $0.participant.record }
+    return NodeStatus(
+      node: name, version: "test", activeState: "active", subState: "running", mainPID: 7,
+      invocation: "i", runningKey: sealed?.keyName, seal: sealed, generation: nil, drift: Drift(),
+      activeRollout: record.active?.rollout.id, activeStage: nil,
+      lastRollout: record.last?.rollout.id, lastOutcome: record.last?.outcome, epoch: 3,
+      findings: [])
+  }
+
+  /// Takes one input as if a coordinator had sent it that is gone now.
+  func take(_ input: ParticipantInput) { perform(input) }
 
   /// How often the server was restarted.
   var restarts: Int { state.withLock { $0.restarts } }
@@ -100,6 +109,9 @@ final class FakeAgent: AgentLink {
       }
       return LogsAnswer(lines: lines, cursor: "end", more: false)
     case .prepare(let request): return prepare(request, deadline)
+    case .promise(let id, let ballot):
+      perform(.promise(id: id, ballot))
+      return reply()
     case .accept(let id, let proposal):
       perform(.accept(id: id, proposal))
       return reply()
@@ -148,9 +160,10 @@ final class FakeAgent: AgentLink {
       switch state.replies.popLast() {
       case .accepted: ReplyAnswer(reply: .accepted)
       case .acknowledged: ReplyAnswer(reply: .acknowledged)
-      case .outranked: ReplyAnswer(reply: .outranked)
+      case .outranked(let ballot): ReplyAnswer(reply: .outranked, ballot: ballot)
+      case .promised(let proposal): ReplyAnswer(reply: .promised, proposal: proposal)
       case .ended(let outcome): ReplyAnswer(reply: .ended, outcome: outcome)
-      case .promised, .unknownRollout, nil: ReplyAnswer(reply: .unknownRollout)
+      case .unknownRollout, nil: ReplyAnswer(reply: .unknownRollout)
       }
     }
   }

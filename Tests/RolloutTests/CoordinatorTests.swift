@@ -276,3 +276,58 @@ struct ClockEstimateTests {
     #expect(estimate.translateBack(estimate.translate(instant)) == instant)
   }
 }
+
+@Suite("Coordinator: interrupted after the proposal")
+struct CoordinatorCancelTests {
+  @Test("it leaves only when every member has been told, so that none stays in doubt")
+  func tellsFirst() {
+    var coordinator = proposed()
+    #expect(coordinator.handle(.cancel, at: start) == [])
+    _ = coordinator.handle(.accepted(member: "a"), at: start)
+    #expect(coordinator.handle(.accepted(member: "b"), at: start).decisions.count == 3)
+    _ = coordinator.handle(.acknowledged(member: "a"), at: start)
+    _ = coordinator.handle(.ended(member: "b", Outcome(.confirmed, "")), at: start)
+    let result = coordinator.handle(.acknowledged(member: "c"), at: start).result
+    #expect(result?.exitCode == .unknown)
+    #expect(result?.decision == .commit)
+    #expect(result?.outcomes.map(\.outcome.kind) == [.unknown, .confirmed, .unknown])
+  }
+}
+
+@Suite("Resolution")
+struct ResolutionTests {
+  private static let commit = Proposal(
+    ballot: .coordinator, decision: .commit, instant: start, bootID: "boot")
+
+  @Test(
+    "commit if anybody accepted or knows it, abort if nobody did",
+    arguments: [
+      ([.promised(nil), .promised(nil), .promised(nil)], .abort),
+      ([.promised(nil), .unknown, .promised(nil)], .abort),
+      ([.promised(nil), .ended(Outcome(.aborted, "")), .unknown], .abort),
+      ([.promised(nil), .promised(commit), .promised(nil)], .commit),
+      ([.ended(Outcome(.confirmed, "")), .promised(nil), .promised(nil)], .commit),
+      ([.ended(Outcome(.failed, "")), .unknown, .promised(nil)], .commit),
+    ] as [([Knowledge], Decision)])
+  func decisions(knowledge: [Knowledge], decision: Decision) {
+    let answers = zip(["a", "b", "c"], knowledge).map { (member: $0, knowledge: $1) }
+    #expect(Resolution.decision(answers) == .success(decision))
+  }
+
+  @Test("no decision while a member is away or another resolves")
+  func refusals() {
+    let cases: [(Knowledge, RefusalCode)] = [
+      (.unreachable("refused"), .unreachable), (.outranked(Ballot(round: 2, proposer: "b")), .busy),
+    ]
+    for (knowledge, code) in cases {
+      let answers: [(member: String, knowledge: Knowledge)] = [
+        ("a", .promised(Self.commit)), ("b", knowledge),
+      ]
+      guard case .failure(let refusal) = Resolution.decision(answers) else {
+        Issue.record("it decided")
+        continue
+      }
+      #expect(refusal.code == code)
+    }
+  }
+}

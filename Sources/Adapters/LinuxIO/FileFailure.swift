@@ -65,7 +65,12 @@ public struct FileFailure: Error, Sendable, Hashable, CustomStringConvertible {
       switch code {
       case ENOENT, ENOTDIR: (.absent, "check the path")
       case ENOSPC, EDQUOT: (.diskFull, "free some space on its file system and try again")
-      case EROFS: (.readOnly, "remount its file system read-write and try again")
+      case EROFS:
+        (
+          .readOnly,
+          "remount its file system read-write, or, where only the agent's sandbox is read-only, "
+            + "name the directory in ReadWritePaths= of keyturnd.service, and try again"
+        )
       case ELOOP: (.symbolicLink, "name the file itself instead of a symbolic link")
       case EBUSY: (.mountPoint, "something is mounted on it; unmount that and try again")
       case EACCES, EPERM:

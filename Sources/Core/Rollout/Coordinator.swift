@@ -146,6 +146,8 @@ public struct Coordinator: Sendable {
   public let rollout: Rollout
   private let limits: CoordinatorLimits
   private var state = State.idle
+  /// The operator wants out after the proposal: it ends when every member has been told.
+  private var isCancelled = false
   private var members: [Member]
   private let names: [String]
 
@@ -172,7 +174,11 @@ public struct Coordinator: Sendable {
       }
       return []
     case .accepted(let name): return accepted(name, now)
-    case .outranked(let name), .acknowledged(let name): return told(name, now)
+    case .acknowledged(let name): return told(name, now)
+    case .outranked(let name):
+      // Somebody resolves it. A proposal is waited for until its timer; an abort needs no more telling.
+      if case .aborting = state { return told(name, now) }
+      return []
     case .silent(let name, let reason): return silent(name, reason, now)
     case .progress(let name, let phase, let detail):
       return [.report(member: name, phase: phase, detail: detail)]
@@ -273,7 +279,7 @@ public struct Coordinator: Sendable {
 
   private mutating func told(_ name: String, _ now: Instant) -> [CoordinatorEffect] {
     update(name) { $0.told = true }
-    guard case .aborting(let refusal) = state else { return [] }
+    guard case .aborting(let refusal) = state else { return leaveIfAllAreTold() }
     return members.allSatisfy(\.told) ? finishAborted(refusal) : []
   }
 
@@ -332,7 +338,7 @@ public struct Coordinator: Sendable {
       return unknown(
         "commit was proposed, and no majority of the members accepted it in time",
         summary:
-          "the decision is not known: no majority of the members answered; keyturn status shows what each of them knows"
+          "the decision is not known: no majority of the members answered; keyturn resolve \(rollout.id) ends it as it must end"
       )
     case (.decide, .aborting(let refusal)): return finishAborted(refusal)
     case (.follow, .following):
@@ -348,18 +354,24 @@ public struct Coordinator: Sendable {
     switch state {
     case .idle, .preparing:
       return abort(Refusal(.failed, "interrupted before the proposal"), now)
-    case .accepting:
-      return unknown(
-        "interrupted after commit was proposed",
-        summary: "interrupted after commit was proposed; keyturn status shows what came of it")
-    case .following:
-      for index in members.indices where members[index].outcome == nil {
-        members[index].outcome = Outcome(
-          .unknown, "interrupted; the agents go on by themselves, keyturn status shows how it ends")
-      }
-      return finishCommitted()
+    case .accepting, .following:
+      // To leave now could leave a member in doubt; it takes no longer than telling them all.
+      isCancelled = true
+      return leaveIfAllAreTold()
     case .aborting, .finished: return []
     }
+  }
+
+  /// After commit the agents finish by themselves, once each of them knows the decision.
+  private mutating func leaveIfAllAreTold() -> [CoordinatorEffect] {
+    guard case .following = state, isCancelled,
+      members.allSatisfy({ $0.told || $0.outcome != nil })
+    else { return [] }
+    for index in members.indices where members[index].outcome == nil {
+      members[index].outcome = Outcome(
+        .unknown, "interrupted; the agents go on by themselves, keyturn status shows how it ends")
+    }
+    return finishCommitted()
   }
 
   private mutating func unknown(_ reason: String, summary: String) -> [CoordinatorEffect] {
@@ -398,7 +410,9 @@ public struct Coordinator: Sendable {
     let told = members.allSatisfy(\.told)
     let summary =
       "nothing was touched: \(refusal.message)"
-      + (told ? "" : "; some members could not be told yet and hold their vote until they are")
+      + (told
+        ? ""
+        : "; some members could not be told and hold their vote: keyturn resolve \(rollout.id) ends it")
     return [
       .finished(
         RolloutResult(

@@ -92,6 +92,9 @@ public struct ParticipantRecord: Sendable, Codable, Hashable {
   public var active: ActiveRollout?
   /// The rollout that it was in last.
   public var last: FinishedRollout?
+  /// The last one that was committed: later ones that were aborted must not make it forgotten while
+  /// another member is still in doubt of it.
+  public var lastCommitted: FinishedRollout?
 
   /// The record of a member that has never been in a rollout.
   public init() { highestEpoch = 0 }
@@ -189,7 +192,9 @@ public struct Participant: Sendable {
       return decided(id, decision, instant, bootID, reason)
     case .restarted(let id, let report): return restarted(id, report)
     case .fireFailed(let id, let refusal):
-      return conclude(id, Outcome(.failed, refusal.message), report: nil)
+      let effects = conclude(id, Outcome(.failed, refusal.message), report: nil)
+      // What could not be put in place must not lie beside the file.
+      return effects.isEmpty ? [] : effects + (record.last.map { [.discard($0.rollout)] } ?? [])
     case .watched(let id, let outcome): return watched(id, outcome)
     }
   }
@@ -212,7 +217,7 @@ public struct Participant: Sendable {
           .no(
             Refusal(
               .busy,
-              "\(member) is in rollout \(active.rollout.id) by \(active.rollout.createdBy); wait for it to end (keyturn status shows it)"
+              "\(member) is in rollout \(active.rollout.id) by \(active.rollout.createdBy); wait for it to end (keyturn status shows it), or, if its coordinator is gone: keyturn resolve \(active.rollout.id)"
             )))
       ]
     }
@@ -387,13 +392,16 @@ public struct Participant: Sendable {
     let finished = FinishedRollout(rollout: active.rollout, outcome: outcome, report: report)
     record.active = nil
     record.last = finished
+    record.lastCommitted = finished
     // The seal and the generation come first: a crash between the two repeats the watch, not the
     // loss of a seal.
     return [.conclude(finished), .persist(record)]
   }
 
   private func answer(_ id: String) -> ParticipantReply {
-    if let last = record.last, last.rollout.id == id { return .ended(last.outcome) }
+    for finished in [record.last, record.lastCommitted] {
+      if let finished, finished.rollout.id == id { return .ended(finished.outcome) }
+    }
     return .unknownRollout
   }
 }

@@ -274,7 +274,7 @@ extension LinePattern {
       "peers-mismatching", .server, nil, "Following servers have mismatching configuration",
       is: .progress(.waitingForPeers), "Those peers run with another configuration.",
       cause: "they still run with the old environment, or their file differs",
-      remedy: "restart all nodes at once; compare the MINIO_* values with `keyturn check`",
+      remedy: "restart all nodes at once; compare the MINIO_* values with `keyturn plan`",
       example: "INFO: Following servers have mismatching configuration "
         + "[https://minio-2:9000 has incorrect configuration: x]"),
     row(
@@ -349,7 +349,7 @@ extension LinePattern {
       "peer-configuration", contains: [" has incorrect configuration: "], is: .warning,
       "A peer runs with another configuration.",
       cause: "it still runs with the old environment, or its file differs",
-      remedy: "compare the MINIO_* values of both nodes with `keyturn check`",
+      remedy: "compare the MINIO_* values of both nodes with `keyturn plan`",
       example: "Error: https://minio-2:9000 has incorrect configuration: Expected MINIO_* "
         + "environment name and values across all servers to be same: "
         + "Mismatching environment values: [MINIO_KMS_SERVER]."),

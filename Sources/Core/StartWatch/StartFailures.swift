@@ -70,13 +70,13 @@ extension WatchPhase {
     case .starting: "see the unit's Type= and its journal: `systemctl status`, `keyturn logs`"
     case .waitingForPeers:
       "the peers that it names are down, or run with other MINIO_* values: "
-        + "compare them with `keyturn check`"
+        + "compare them with `keyturn plan`"
     case .waitingForDrives: "see the drives that it names, and that their hosts are up"
     case .waitingForQuorum: "see which erasure sets have too few drives: `mc admin info`"
     case .initialising:
       "if the banner has come but no READY=1: Type=notify needs MinIO of 2023-05-04 or later"
     case .ready: "see the Key Manager: the ready endpoint makes a round trip to it"
-    case .serving: "see IAM and write quorum: `mc admin info`, `keyturn logs --errors`"
+    case .serving: "see IAM and write quorum: `mc admin info`, `keyturn logs`"
     case .confirmed, .failed: nil
     }
   }

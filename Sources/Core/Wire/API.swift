@@ -5,13 +5,14 @@
 //   GET  /v1/clock                        operator, node              -> ClockReading
 //   POST /v1/plan                         operator   PlanRequest      -> PlanAnswer
 //   POST /v1/rollouts                     operator   PrepareRequest   -> VoteAnswer (when the checks have ended)
+//   POST /v1/rollouts/ID/promise          operator   Ballot           -> ReplyAnswer
 //   POST /v1/rollouts/ID/accept           operator   Proposal         -> ReplyAnswer
 //   POST /v1/rollouts/ID/decision         operator   DecisionRequest  -> ReplyAnswer
 //   GET  /v1/rollouts/ID?after=N&wait=MS  observer, operator, node    -> RolloutView (a long poll)
 //   POST /v1/check                        observer, operator          -> CheckAnswer
 //   GET  /v1/logs?...                     observer, operator          -> LogsAnswer (a long poll)
 //
-// Anything else that is wrong is answered with an HTTP status from 400 on and an ErrorAnswer.
+// What is refused is answered with an HTTP status from 400 on and an ErrorAnswer; what is not even HTTP, with text.
 
 public import Digests
 public import Model
@@ -33,18 +34,31 @@ public struct ErrorAnswer: Sendable, Codable, Hashable {
 
 /// A wish on the wire. The only place where a value of a setting is encoded.
 public struct WireChange: Sendable, Codable {
+  /// The wish itself.
+  public var change: SettingChange
+
   /// The variable's name.
-  public var name: String
-  private var value: String?
+  public var name: String { change.name }
+
+  private enum Key: String, CodingKey { case name, value }
 
   /// The wish on the wire.
-  public init(_ change: SettingChange) {
-    name = change.name
-    value = change.value?.reveal()
+  public init(_ change: SettingChange) { self.change = change }
+
+  /// `{"name":...,"value":...}`, without a value to remove the variable.
+  public init(from decoder: any Decoder) throws {
+    let fields = try decoder.container(keyedBy: Key.self)
+    change = SettingChange(
+      name: try fields.decode(String.self, forKey: .name),
+      value: try fields.decodeIfPresent(String.self, forKey: .value).map(Secret.init))
   }
 
-  /// The wish itself.
-  public var change: SettingChange { SettingChange(name: name, value: value.map(Secret.init)) }
+  /// `{"name":...,"value":...}`, without a value to remove the variable.
+  public func encode(to encoder: any Encoder) throws {
+    var fields = encoder.container(keyedBy: Key.self)
+    try fields.encode(change.name, forKey: .name)
+    try fields.encodeIfPresent(change.value?.reveal(), forKey: .value)
+  }
 }
 
 /// What is asked of a node: validated and checked against its file, its unit and its Key Managers.
@@ -206,6 +220,8 @@ public struct DecisionRequest: Sendable, Codable, Hashable {
 
 /// A member's answer to accept and decision.
 public enum ReplyKind: String, Sendable, Codable, Hashable {
+  /// Nothing of a lower ballot will be accepted; with what was accepted before.
+  case promised
   /// Accepted.
   case accepted
   /// The decision is known here.
@@ -224,11 +240,19 @@ public struct ReplyAnswer: Sendable, Codable, Hashable {
   public var reply: ReplyKind
   /// How the rollout ended here, if it has.
   public var outcome: Outcome?
+  /// What was accepted before, to a promise.
+  public var proposal: Proposal?
+  /// What was promised before, if it outranks.
+  public var ballot: Ballot?
 
   /// An answer; see the properties.
-  public init(reply: ReplyKind, outcome: Outcome? = nil) {
+  public init(
+    reply: ReplyKind, outcome: Outcome? = nil, proposal: Proposal? = nil, ballot: Ballot? = nil
+  ) {
     self.reply = reply
     self.outcome = outcome
+    self.proposal = proposal
+    self.ballot = ballot
   }
 }
 

@@ -7,7 +7,7 @@ enum KeyturnCommands {
     program: "keyturn",
     summary: "one encryption setting and one instant of restart for all nodes of an AIStor cluster",
     commands: [
-      plan, apply, restart, check, status, logs, lint, pkiInit, pkiIssue, pkiShow,
+      plan, apply, restart, resolve, check, status, logs, lint, pkiInit, pkiIssue, pkiShow,
     ],
     commonOptions: [
       OptionRule("json", help: "print JSON lines; the last is the result"),
@@ -115,6 +115,22 @@ enum KeyturnCommands {
     exitCodes: [
       .done, .failed, .unreachable, .validationRefused, .keyManagerRefused,
     ] + ownCodes)
+
+  private static let resolve = CommandRule(
+    name: "resolve",
+    summary: "end a rollout whose coordinator is gone, as it must end",
+    details: """
+      A rollout whose keyturn was killed between the votes and the decision leaves the nodes in
+      doubt: nothing is touched, and they refuse any other. Every node must answer. If one of them
+      knows or has accepted commit, the rollout is finished on all of them, restarts included;
+      otherwise it is aborted. Do not use it while the keyturn that started the rollout still runs.
+      """,
+    operands: ["ID"],
+    options: clusterOptions,
+    examples: [
+      .init(line: "keyturn resolve 0d07a7a0593ac303", purpose: "the id is in keyturn status")
+    ],
+    exitCodes: [.done, .failed, .unknown, .unreachable, .notConfirmed, .busy] + ownCodes)
 
   private static let status = CommandRule(
     name: "status",

@@ -29,7 +29,9 @@ struct StatusCommand: Sendable {
     }
     let codes = rows.compactMap { $0.failure?.refusal.code }
     if codes.contains(.notPermitted) { return CommandResult(.notPermitted, nodes: nodes) }
-    return CommandResult(codes.isEmpty ? .done : .unknown, nodes: nodes)
+    // A node that answers, but with a damaged record, does not know its own state.
+    let isSound = !rows.contains { $0.answer?.findings.contains { $0.severity == .error } ?? false }
+    return CommandResult(codes.isEmpty && isSound ? .done : .unknown, nodes: nodes)
   }
 
   private static func cells(_ row: NodeAnswer<NodeStatus>) -> [String] {
@@ -38,7 +40,8 @@ struct StatusCommand: Sendable {
     }
     return [
       row.name, "\(status.activeState) (\(status.subState))", key(status),
-      status.generation.map { "\($0.number)" } ?? "-", rollout(status), drift(status.drift),
+      status.generation.map { "\($0.number)" } ?? "-", rollout(status),
+      status.activeState == "unknown" ? "unknown" : drift(status.drift),
     ]
   }
 

@@ -20,6 +20,8 @@ public enum AgentCall: Sendable {
   case plan(PlanRequest)
   /// The node's vote.
   case prepare(PrepareRequest)
+  /// Promise to accept nothing of a lower ballot.
+  case promise(id: String, Ballot)
   /// Accept a proposal.
   case accept(id: String, Proposal)
   /// Know a decision.
@@ -35,7 +37,7 @@ public enum AgentCall: Sendable {
   public var method: String {
     switch self {
     case .status, .clock, .follow, .logs: "GET"
-    case .plan, .prepare, .accept, .decide, .check: "POST"
+    case .plan, .prepare, .promise, .accept, .decide, .check: "POST"
     }
   }
 
@@ -46,6 +48,7 @@ public enum AgentCall: Sendable {
     case .clock: "/v1/clock"
     case .plan: "/v1/plan"
     case .prepare: "/v1/rollouts"
+    case .promise(let id, _): "/v1/rollouts/\(id)/promise"
     case .accept(let id, _): "/v1/rollouts/\(id)/accept"
     case .decide(let id, _): "/v1/rollouts/\(id)/decision"
     case .follow(let id, _, _): "/v1/rollouts/\(id)"
@@ -57,7 +60,7 @@ public enum AgentCall: Sendable {
   /// Names and values of the query, not encoded.
   public var query: [(name: String, value: String)] {
     switch self {
-    case .status, .clock, .plan, .prepare, .accept, .decide, .check: []
+    case .status, .clock, .plan, .prepare, .promise, .accept, .decide, .check: []
     case .follow(_, let after, let wait): [("after", "\(after)"), ("wait", "\(wait)")]
     case .logs(let query):
       [query.start.pair, ("limit", "\(query.limit)"), ("wait", "\(query.waitMilliseconds)")]
@@ -70,6 +73,7 @@ public enum AgentCall: Sendable {
     case .status, .clock, .follow, .check, .logs: nil
     case .plan(let request): request
     case .prepare(let request): request
+    case .promise(_, let ballot): ballot
     case .accept(_, let proposal): proposal
     case .decide(_, let decision): decision
     }
@@ -89,6 +93,7 @@ extension AgentRequest where Answer == VoteAnswer {
   static func prepare(_ request: PrepareRequest) -> Self { Self(.prepare(request)) }
 }
 extension AgentRequest where Answer == ReplyAnswer {
+  static func promise(id: String, _ ballot: Ballot) -> Self { Self(.promise(id: id, ballot)) }
   static func accept(id: String, _ proposal: Proposal) -> Self { Self(.accept(id: id, proposal)) }
   static func decide(id: String, _ decision: DecisionRequest) -> Self {
     Self(.decide(id: id, decision))

@@ -28,7 +28,9 @@ struct ClusterPlan: Sendable {
           return (
             row.name,
             Refusal(
-              .busy, "it is in rollout \(active); wait for it to end (keyturn status shows it)")
+              .busy,
+              "it is in rollout \(active); wait for it to end (keyturn status shows it), or, if its coordinator is gone: keyturn resolve \(active)"
+            )
           )
         }
         return (row.name, nil)

@@ -129,7 +129,7 @@ final class MemberLink: Sendable {
       case .acknowledged: inputs.post(.acknowledged(member: name))
       case .outranked: inputs.post(.outranked(member: name))
       case .ended: inputs.post(.ended(member: name, outcome(answer)))
-      case .unknownRollout:
+      case .unknownRollout, .promised:
         inputs.post(.silent(member: name, reason: "it does not know the rollout any more"))
       }
     }
@@ -146,7 +146,8 @@ final class MemberLink: Sendable {
     let failure = repeatedly(until: deadline) { () throws(LinkFailure) in
       let answer = try link.call(request, lane: lane, deadline: callDeadline(deadline))
       switch (answer.reply, decision.decision) {
-      case (.acknowledged, _), (.accepted, _), (.outranked, _), (.unknownRollout, .abort):
+      case (.acknowledged, _), (.accepted, _), (.outranked, _), (.promised, _),
+        (.unknownRollout, .abort):
         inputs.post(.acknowledged(member: name))
       case (.ended, _): inputs.post(.ended(member: name, outcome(answer)))
       case (.unknownRollout, .commit):

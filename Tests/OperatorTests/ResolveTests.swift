@@ -1,0 +1,95 @@
+import Digests
+import Model
+import Rollout
+import Testing
+
+@testable import Operator
+
+@Suite("keyturn resolve", .timeLimit(.minutes(1))) struct ResolveTests {
+  private static let rollout = Rollout(
+    id: "00000000000000aa", epoch: 4, kind: .restart, cluster: "prod",
+    contents: Sample.names.map { MemberContent(member: $0, before: nil, after: nil) },
+    createdBy: "bob", prepareMilliseconds: 1_000, stopMilliseconds: 1_000,
+    startMilliseconds: 1_000)
+  private static let proposal = Proposal(
+    ballot: .coordinator, decision: .commit, instant: Instant(nanoseconds: 1), bootID: "boot")
+  private static let command = "resolve 00000000000000aa"
+
+  /// Four agents whose coordinator got as far as this before it was killed.
+  private func agents(
+    prepared: Int, accepted: Int = 0, committed: Int = 0,
+    _ make: (String) -> FakeAgent = { FakeAgent($0) }
+  ) -> [FakeAgent] {
+    let agents = Sample.names.map(make)
+    let id = Self.rollout.id
+    for agent in agents.prefix(prepared) { agent.take(.prepare(Self.rollout)) }
+    for agent in agents.prefix(accepted) { agent.take(.accept(id: id, Self.proposal)) }
+    for agent in agents.prefix(committed) {
+      agent.take(
+        .decided(id: id, .commit, instant: Self.proposal.instant, bootID: "boot", reason: ""))
+    }
+    return agents
+  }
+
+  @Test("killed before it proposed commit: aborted, nobody restarts", arguments: [1, 3, 4])
+  func abort(prepared: Int) {
+    let agents = agents(prepared: prepared)
+    #expect(Sample.run(Self.command, agents).code == .done)
+    #expect(agents.allSatisfy { $0.restarts == 0 && !$0.isActive })
+  }
+
+  @Test(
+    "killed after a member accepted or learned commit: everyone restarts, once",
+    arguments: [(1, 0), (3, 0), (4, 0), (4, 1), (4, 3)])
+  func commit(accepted: Int, committed: Int) {
+    let agents = agents(prepared: 4, accepted: accepted, committed: committed)
+    #expect(Sample.run(Self.command, agents).code == .done)
+    #expect(agents.allSatisfy { $0.restarts == 1 && !$0.isActive })
+  }
+
+  @Test("a commit that some have finished is finished by the rest, also after an aborted rollout")
+  func forgotten() {
+    let agents = agents(prepared: 4, accepted: 3, committed: 3)
+    var later = Self.rollout
+    later.id = "00000000000000bb"
+    later.epoch = 5
+    for agent in agents.prefix(3) {
+      agent.take(.prepare(later))
+      agent.take(.decided(id: later.id, .abort, instant: nil, bootID: "", reason: "busy"))
+    }
+    #expect(Sample.run(Self.command, agents).code == .done)
+    #expect(agents.map(\.restarts) == [1, 1, 1, 1])
+  }
+
+  @Test("resolved before, by somebody who was killed too: a higher round goes through")
+  func again() {
+    let agents = agents(prepared: 4)
+    for agent in agents.prefix(2) {
+      agent.take(.promise(id: Self.rollout.id, Ballot(round: 7, proposer: "carol")))
+    }
+    #expect(Sample.run(Self.command, agents).code == .done)
+    #expect(agents.allSatisfy { $0.restarts == 0 && !$0.isActive })
+  }
+
+  @Test("a node that does not answer may know the decision: nothing is done, exit 4")
+  func unreachable() {
+    let agents = agents(prepared: 4) { FakeAgent($0, $0 == "minio-3" ? .unreachable : .none) }
+    #expect(Sample.run(Self.command, agents).code == .unreachable)
+    #expect(agents.map(\.isActive) == [true, true, true, true])
+  }
+
+  @Test("a start that fails afterwards is exit 9")
+  func failed() {
+    let agents = agents(prepared: 4, accepted: 2) {
+      FakeAgent($0, $0 == "minio-2" ? .failsToStart("FATAL no") : .none)
+    }
+    let (code, host) = Sample.run(Self.command, agents)
+    #expect(code == .notConfirmed)
+    #expect(host.output.contains("FATAL no"))
+  }
+
+  @Test("a rollout that no node is in: nothing to do")
+  func nothing() {
+    #expect(Sample.run(Self.command, agents(prepared: 0)).code == .done)
+  }
+}
