@@ -94,14 +94,21 @@ struct CoordinatorTests {
     #expect(end?.outcomes[1].outcome.reason == "sealed")
   }
 
-  @Test("a member that cannot be reached is a no: exit 4")
+  @Test("a member that cannot be reached is a no, and is told too, since it may have voted: exit 4")
   func unreachable() {
-    var coordinator = started()
-    let effects = coordinator.handle(.silent(member: "c", reason: "refused"), at: start)
-    #expect(effects.decisions == [.abort, .abort])
-    for name in ["a", "b"] { _ = coordinator.handle(.acknowledged(member: name), at: start) }
-    #expect(
-      coordinator.handle(.fired(.decide), at: start) == [], "it had ended with the last answer")
+    for isBack in [false, true] {
+      var coordinator = started()
+      let effects = coordinator.handle(.silent(member: "c", reason: "refused"), at: start)
+      #expect(effects.decisions == [.abort, .abort, .abort])
+      for name in ["a", "b"] { _ = coordinator.handle(.acknowledged(member: name), at: start) }
+      let end = coordinator.handle(
+        isBack ? .acknowledged(member: "c") : .silent(member: "c", reason: "refused"), at: start
+      ).result
+      #expect(end?.exitCode == .unreachable)
+      #expect(end?.summary.contains("could not be told") == !isBack)
+      #expect(
+        coordinator.handle(.fired(.decide), at: start) == [], "it had ended with the last answer")
+    }
   }
 
   @Test("silence until the prepare deadline is a no: exit 4")

@@ -138,6 +138,8 @@ public struct Coordinator: Sendable {
     var clock: ClockEstimate?
     var accepted = false
     var told = false
+    /// It was not reached: what it voted, if it did, is not known.
+    var isLost = false
     var report: RestartReport?
     var outcome: Outcome?
   }
@@ -278,7 +280,10 @@ public struct Coordinator: Sendable {
   }
 
   private mutating func told(_ name: String, _ now: Instant) -> [CoordinatorEffect] {
-    update(name) { $0.told = true }
+    update(name) { member in
+      member.told = true
+      member.isLost = false
+    }
     guard case .aborting(let refusal) = state else { return leaveIfAllAreTold() }
     return members.allSatisfy(\.told) ? finishAborted(refusal) : []
   }
@@ -289,15 +294,18 @@ public struct Coordinator: Sendable {
     switch state {
     case .idle, .finished, .accepting: return []
     case .preparing:
-      let refusal = Refusal(.unreachable, reason)
+      // Its yes may have been given and its answer lost: it is told of the abort like the others.
       update(name) { member in
-        member.vote = .no(refusal)
-        member.told = true
+        member.vote = .no(Refusal(.unreachable, reason))
+        member.isLost = true
       }
       return [.report(member: name, phase: "unreachable", detail: reason)]
         + abort(Refusal(.unreachable, "\(name): \(reason)"), now)
     case .aborting(let refusal):
-      update(name) { $0.told = true }
+      update(name) { member in
+        member.told = true
+        member.isLost = true
+      }
       return members.allSatisfy(\.told) ? finishAborted(refusal) : []
     case .following:
       return ended(name, Outcome(.unknown, reason), now)
@@ -316,7 +324,10 @@ public struct Coordinator: Sendable {
         .report(member: name, phase: outcome.kind.rawValue, detail: outcome.reason))
       if members.allSatisfy({ $0.outcome != nil }) { effects += finishCommitted() }
     case .aborting(let refusal):
-      update(name) { $0.told = true }
+      update(name) { member in
+        member.told = true
+        member.isLost = false
+      }
       if members.allSatisfy(\.told) { effects += finishAborted(refusal) }
     case .idle, .preparing, .accepting, .finished: break
     }
@@ -388,8 +399,8 @@ public struct Coordinator: Sendable {
   private mutating func abort(_ refusal: Refusal, _ now: Instant) -> [CoordinatorEffect] {
     state = .aborting(refusal)
     for index in members.indices {
-      // Who voted no or is not there has nothing to be told.
-      if case .no = members[index].vote { members[index].told = true }
+      // Who voted no has nothing to be told.
+      if case .no = members[index].vote, !members[index].isLost { members[index].told = true }
     }
     if members.allSatisfy(\.told) { return finishAborted(refusal) }
     var effects: [CoordinatorEffect] = []
@@ -407,12 +418,12 @@ public struct Coordinator: Sendable {
       if case .no(let own) = member.vote { reason = own.message }
       return MemberOutcome(member: name, outcome: Outcome(.aborted, reason))
     }
-    let told = members.allSatisfy(\.told)
+    let told = members.allSatisfy { $0.told && !$0.isLost }
     let summary =
       "nothing was touched: \(refusal.message)"
       + (told
         ? ""
-        : "; some members could not be told and hold their vote: keyturn resolve \(rollout.id) ends it")
+        : "; some members could not be told and hold their vote if they gave one: keyturn resolve \(rollout.id) ends it")
     return [
       .finished(
         RolloutResult(
