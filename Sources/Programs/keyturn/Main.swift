@@ -13,7 +13,9 @@ enum Main {
     let keyturn = Keyturn(
       host: ProcessHost(), network: HTTPSNetwork(), workshop: FileWorkshop(),
       interruption: interruption, version: Version.text)
-    exit(keyturn.run(Array(CommandLine.arguments.dropFirst())).rawValue)
+    // Not exit(3): threads may still be in a call to an agent, and its handlers would take OpenSSL
+    // away from under them. Nothing is buffered.
+    _exit(keyturn.run(Array(CommandLine.arguments.dropFirst())).rawValue)
   }
 
   /// The first signal tells the command, if it listens; any other ends the process as the shell

@@ -64,8 +64,8 @@ enum Daemon {
     Notify.stopping()
     server.stop(until: .inMilliseconds(700))
     // Threads that wait for the Key Manager or the journal end with the process: what matters is in
-    // the records.
-    exit(ExitCode.done.rawValue)
+    // the records. Not exit(3): its handlers would take OpenSSL away from under them.
+    _exit(ExitCode.done.rawValue)
   }
 
   private static func ports(
