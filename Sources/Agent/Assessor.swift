@@ -63,7 +63,7 @@ struct Assessor: Sendable {
     } catch { refusals.append(error) }
 
     let unit = unitState(&findings)
-    let running = runningEnvironment(of: unit, &findings)
+    let running = runningEnvironment(of: unit, seal: seal, &findings)
 
     let holder = KeyGuard.Holder(seal: seal, running: running, unit: unit)
     if let merged {
@@ -105,11 +105,22 @@ struct Assessor: Sendable {
   /// The value of a secret variable as people may see it: an API key as its identity, anything else
   /// not at all.
   static func describe(_ name: String, _ value: String) -> String {
-    guard SecretVariables.contains(name) else { return value }
+    guard SecretVariables.contains(name) else { return withoutPasswords(value) }
     guard name == "MINIO_KMS_API_KEY", let identity = try? APIKey(Secret(value)).identity else {
       return "<redacted>"
     }
     return identity.text
+  }
+
+  /// What of another variable's value people may see: not an API key that got under a wrong name,
+  /// not `password=` in a connection string, and of `NAME:PASSWORD@`, in a URL or a data source's
+  /// name, nothing up to the last `@`.
+  private static func withoutPasswords(_ value: String) -> String {
+    let text = Redactor().redact(value)
+    guard let at = text.utf8.lastIndex(of: UInt8(ascii: "@")),
+      text.utf8[..<at].contains(UInt8(ascii: ":"))
+    else { return text }
+    return Redactor.placeholder + text[at...]
   }
 
   private func unitState(_ findings: inout [Finding]) -> UnitState? {
@@ -128,14 +139,19 @@ struct Assessor: Sendable {
   }
 
   private func runningEnvironment(
-    of unit: UnitState?, _ findings: inout [Finding]
+    of unit: UnitState?, seal: Seal?, _ findings: inout [Finding]
   ) -> [EnvironmentVariable]? {
     guard let unit, unit.mainPID > 0 else { return nil }
     do throws(Refusal) { return try ports.process.environment(of: unit.mainPID) } catch {
       findings.append(
         Finding(
-          .warning, rule: "process-unreadable", refusal: .unit, message: error.message,
-          remedy: "the comparison with the running server is left out"))
+          // Without a seal only the running process tells which key is in force: the guard would be
+          // blind.
+          seal == nil ? .error : .warning, rule: "process-unreadable", refusal: .unit,
+          message: error.message,
+          remedy: seal == nil
+            ? "which SSE key is in force is not known without it; try again"
+            : "the comparison with the running server is left out"))
       return nil
     }
   }
