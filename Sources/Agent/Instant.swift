@@ -17,21 +17,37 @@ extension Agent {
     guard let content = active.rollout.content(of: node) else { return }
     // An instant of another boot means nothing any more: it is past.
     let isSameBoot = bootID == ports.process.bootID()
-    let isLate = !isSameBoot || instant < Clock.now().advanced(byMilliseconds: -1_000)
+    let isLate = !isSameBoot || instant <= Clock.now()
     do throws(Refusal) {
-      // The unit may have been started anew since the vote: what counts is what runs just before the instant.
-      let unit = try? ports.unit.state(deadline: isLate ? .inMilliseconds(10_000) : instant)
+      // The unit may have been started anew since the vote: what counts is what runs just before
+      // the instant, and what the journal says from then on.
+      let unit =
+        isLate
+        ? try ports.unit.state(deadline: .inMilliseconds(10_000))
+        : try? ports.unit.state(deadline: instant)
+      let isDone =
+        isLate
+        ? try wasRestarted(unit, active, content, since: isSameBoot ? instant : nil) : false
+      var (previous, cursor) = (active.facts.invocation, String?.none)
+      if !isDone, let unit, unit.invocationID != previous {
+        previous = unit.invocationID
+        cursor = try? ports.journal.cursor()
+      }
       if !isLate { Clock.sleep(until: instant) }
       if active.facts.staged, let after = content.after {
         try ports.file.install(tag: id, before: content.before, after: after)
+      } else if !isDone, try ports.file.read().map(Digest.sha256) != content.after {
+        // The vote, the key guard's with it, was on another file.
+        throw Refusal(
+          .file,
+          "\(inventory.environmentFile) on \(node) was changed after the vote, the server was not restarted with it; look at it and plan again"
+        )
       }
-      let isDone = isLate && wasRestarted(unit, since: active.facts.invocation)
-      let previous =
-        isDone ? active.facts.invocation : unit?.invocationID ?? active.facts.invocation
       let issued = Clock.now()
       if !isDone { try ports.unit.restart(deadline: .inMilliseconds(30_000)) }
       let report = RestartReport(
-        planned: isSameBoot ? instant : issued, issued: issued, previousInvocation: previous)
+        planned: isSameBoot ? instant : issued, issued: issued, previousInvocation: previous,
+        journalCursor: cursor)
       do throws(Refusal) { try ports.file.syncDirectory() } catch { ports.log(3, error.message) }
       perform(.restarted(id: id, report))
     } catch {
@@ -39,14 +55,20 @@ extension Agent {
     }
   }
 
-  /// Whether the restart was done before a crash of this agent: the unit has another invocation than
-  /// at the vote, and its process runs with the file as it is now. A unit that only crashed in
-  /// between runs with the old one.
-  private func wasRestarted(_ unit: UnitState?, since invocation: String) -> Bool {
-    guard let unit, unit.mainPID > 0, !unit.invocationID.isEmpty, unit.invocationID != invocation
+  /// Whether the restart was done before a crash of this agent: the new file is in place, and the
+  /// unit has another invocation than at the vote, begun at the instant or later (on another boot,
+  /// where the instant is nil, at any time). A unit that only crashed in between runs with the old
+  /// file.
+  private func wasRestarted(
+    _ unit: UnitState?, _ active: ActiveRollout, _ content: MemberContent, since instant: Instant?
+  ) throws(Refusal) -> Bool {
+    guard let unit, unit.mainPID > 0, !unit.invocationID.isEmpty,
+      unit.invocationID != active.facts.invocation,
+      try ports.file.read().map(Digest.sha256) == content.after
     else { return false }
-    var findings: [Finding] = []
-    let look = lookAtServer(&findings)
-    return look.running != nil && look.drift.processDiffers.isEmpty
+    guard let instant else { return true }
+    let (now, start) = (Clock.monotonicMicroseconds(), unit.execMainStartMonotonicMicroseconds)
+    let age = now > start ? Int64(clamping: now - start) : 0
+    return Clock.now().nanoseconds - age * 1_000 >= instant.nanoseconds
   }
 }

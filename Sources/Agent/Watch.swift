@@ -26,7 +26,9 @@ extension Agent {
     let redactor = redactor()
     let inputs = Mailbox<StartInput>(capacity: 4_096)
     defer { inputs.close() }
-    let subscription = try ports.journal.follow(after: active.facts.journalCursor) { entry in
+    let subscription = try ports.journal.follow(
+      after: report.journalCursor ?? active.facts.journalCursor
+    ) { entry in
       var entry = entry
       entry.message = redactor.redact(entry.message)
       // The journal keeps what we have not taken yet, so its thread may wait for us.

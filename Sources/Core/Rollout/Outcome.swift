@@ -36,18 +36,22 @@ public struct RestartReport: Sendable, Codable, Hashable {
   public var issued: Instant
   /// The unit's invocation before the restart; empty if it was not running.
   public var previousInvocation: String
-
+  /// The journal's cursor before the restart, if the unit had another invocation by then than at the
+  /// vote: what that one said is of no account.
+  public var journalCursor: String?
   /// When systemd started the new main process; nil until that is known.
   public var started: Instant?
 
   /// A report; see the properties.
   public init(
-    planned: Instant, issued: Instant, previousInvocation: String, started: Instant? = nil
+    planned: Instant, issued: Instant, previousInvocation: String, journalCursor: String? = nil,
+    started: Instant? = nil
   ) {
     self.started = started
     self.planned = planned
     self.issued = issued
     self.previousInvocation = previousInvocation
+    self.journalCursor = journalCursor
   }
 }
 
