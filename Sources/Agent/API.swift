@@ -137,25 +137,28 @@ extension Agent {
       return VoteAnswer(rollout: rollout.digest, refusal: refusal, environmentDigest: nil)
     }
     let deadline = Instant.inMilliseconds(rollout.prepareMilliseconds)
-    let vote = state.wait(until: deadline) { state in
-      state.vote.flatMap { $0.id == rollout.id ? $0.vote : nil }
-    }
-    let digest = state.withLock { $0.environmentDigest }
-    switch vote {
-    case .yes:
-      return VoteAnswer(rollout: rollout.digest, refusal: nil, environmentDigest: digest)
-    case .no(let refusal):
-      return VoteAnswer(rollout: rollout.digest, refusal: refusal, environmentDigest: nil)
-    case nil:
-      perform(
-        .decided(
-          id: rollout.id, .abort, instant: nil, bootID: "", reason: "no vote within the deadline"))
-      return VoteAnswer(
-        rollout: rollout.digest,
-        refusal: Refusal(
+    _ = state.wait(until: deadline) { $0.participant.assessing == rollout ? nil : true }
+    // It takes its turn after the vote that may be being written: a yes counts when it is durable.
+    perform(
+      .overdue(
+        id: rollout.id,
+        Refusal(
           .vote,
           "\(node): the checks did not end within \(rollout.prepareMilliseconds / 1000) s (prepareSeconds in the inventory)"
-        ), environmentDigest: nil)
+        )))
+    return state.withLock { state in
+      if state.participant.record.active?.rollout == rollout {
+        let digest = state.environment.flatMap { $0.id == rollout.id ? $0.digest : nil }
+        return VoteAnswer(rollout: rollout.digest, refusal: nil, environmentDigest: digest)
+      }
+      var refusal = Refusal(
+        .vote,
+        "\(node) is not in the rollout any more: it was aborted, or others asked for its vote meanwhile; try again"
+      )
+      if let vote = state.vote, vote.id == rollout.id, case .no(let own) = vote.vote {
+        refusal = own
+      }
+      return VoteAnswer(rollout: rollout.digest, refusal: refusal, environmentDigest: nil)
     }
   }
 

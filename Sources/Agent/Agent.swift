@@ -22,8 +22,8 @@ public final class Agent: Sendable {
     var timeline: Timeline?
     /// What was asked with prepare, until the checks have ended. Holds the settings' values.
     var request: PrepareRequest?
-    /// The digest of the environment that was voted on.
-    var environmentDigest: Digest?
+    /// The digest of the environment that was voted on last, and in which rollout.
+    var environment: (id: String, digest: Digest)?
     /// The vote on the rollout that was asked for last.
     var vote: (id: String, vote: Vote)?
     var seal: Seal?
@@ -119,10 +119,7 @@ public final class Agent: Sendable {
           // What has happened has happened, also when the record of it cannot be written.
           if !input.isPromise { continue }
           state.update { $0.participant = before }
-          if case .assessed(let rollout, _) = input {
-            state.update { $0.vote = (rollout.id, .no(error)) }
-            discardStaged()
-          }
+          if case .assessed(let rollout, _) = input { refuse(rollout, error) }
           return .failure(error)
         }
       }
@@ -130,6 +127,19 @@ public final class Agent: Sendable {
     }
     for work in later { work() }
     return result
+  }
+
+  /// A yes that could not be kept is a no: takes it through the machine, so that the member is free
+  /// again. Within a turn.
+  private func refuse(_ rollout: Rollout, _ refusal: Refusal) {
+    var reply: ParticipantReply?
+    var later: [@Sendable () -> Void] = []
+    for effect in state.update({ $0.participant.handle(.assessed(rollout, .failure(refusal))) }) {
+      do throws(Refusal) { try carryOut(effect, reply: &reply, later: &later) } catch {
+        ports.log(3, error.message)
+      }
+    }
+    precondition(later.isEmpty && reply == nil, "a no asks for nothing more")
   }
 
   private func carryOut(
@@ -188,7 +198,8 @@ public final class Agent: Sendable {
     do throws(Refusal) { result = .success(try check(rollout, request)) } catch {
       result = .failure(error)
     }
-    state.update { $0.request = nil }
+    // Another rollout's may have come when this one was aborted meanwhile.
+    state.update { if $0.request?.rollout == rollout { $0.request = nil } }
     perform(.assessed(rollout, result))
   }
 
@@ -218,16 +229,18 @@ public final class Agent: Sendable {
     if let bytes = assessment.newBytes {
       try ports.file.stage(bytes, tag: rollout.id, before: content.before)
     }
-    state.update { $0.environmentDigest = assessment.answer.environmentDigest }
+    state.update { $0.environment = (rollout.id, assessment.answer.environmentDigest) }
     return PreparedFacts(
       invocation: assessment.unit?.invocationID ?? "", journalCursor: cursor,
       staged: assessment.newBytes != nil)
   }
 
-  /// Removes what is staged, unless the rollout that is active has staged it.
+  /// Removes what is staged, unless the rollout that is active, or is being voted on, has staged it.
   private func discardStaged() {
-    let active = state.withLock { $0.participant.record.active?.rollout.id }
-    do throws(Refusal) { try ports.file.discard(allExcept: active) } catch {
+    let known = state.withLock {
+      [$0.participant.record.active?.rollout.id, $0.participant.assessing?.id].compactMap(\.self)
+    }
+    do throws(Refusal) { try ports.file.discard(allExcept: known) } catch {
       ports.log(4, error.message)
     }
   }
@@ -252,17 +265,26 @@ public final class Agent: Sendable {
   /// The start is confirmed: the file is a generation now, and the key that it started with is
   /// sealed.
   private func sealAndKeep(_ finished: FinishedRollout) throws(Refusal) {
-    // What is damaged is kept for a person to look at.
-    if let damaged = state.withLock({ $0.damaged }) { throw damaged }
+    let (seal, generation, damaged) = state.withLock { ($0.seal, $0.generation, $0.damaged) }
+    // What could not be read is not written over.
+    if let damaged { throw damaged }
     guard let bytes = try ports.file.read() else { return }
     let now = Clock.realtimeMicroseconds()
-    let (seal, generation) = state.withLock { ($0.seal, $0.generation) }
     let server = try ServerEnvironment(
       EnvironmentDocument(bytes), path: inventory.environmentFile
     ) { path throws(Refusal) in try ports.file.read(other: path) }
     // What the confirmed process was started with is the truth; the file may have been edited since.
     var findings: [Finding] = []
-    let variables = (lookAtServer(&findings).running ?? []) + server.variables
+    let digest = Digest.sha256(bytes)
+    let isOurs = digest == finished.rollout.content(of: node)?.after
+    let running = lookAtServer(&findings).running
+    guard isOurs || running != nil else {
+      throw Refusal(
+        .failed,
+        "\(inventory.environmentFile) was changed during the start and the server's process cannot be read: which key it runs with is not known; trying again"
+      )
+    }
+    let variables = (running ?? []) + (isOurs ? server.variables : [])
     if seal == nil, let key = variables.first(where: { $0.name == "MINIO_KMS_SSE_KEY" })?.value,
       !key.isEmpty
     {
@@ -274,8 +296,7 @@ public final class Agent: Sendable {
       state.update { $0.seal = new }
       ports.log(6, "MINIO_KMS_SSE_KEY \"\(key)\" is sealed by rollout \(finished.rollout.id)")
     }
-    let digest = Digest.sha256(bytes)
-    guard digest == finished.rollout.content(of: node)?.after else {
+    guard isOurs else {
       ports.log(
         4, "\(inventory.environmentFile) was changed during the start; it is no generation")
       return
@@ -292,11 +313,11 @@ public final class Agent: Sendable {
 
 extension ParticipantInput {
   /// Whether the answer to this input promises something, so that it must not be given if it cannot
-  /// be made durable.
+  /// be made durable. A start that was confirmed promises a seal.
   fileprivate var isPromise: Bool {
     switch self {
-    case .prepare, .assessed, .promise, .accept, .decided: true
-    case .started, .restarted, .fireFailed, .watched: false
+    case .prepare, .assessed, .promise, .accept, .decided, .watched: true
+    case .started, .overdue, .restarted, .fireFailed: false
     }
   }
 }

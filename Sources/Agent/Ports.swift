@@ -20,8 +20,8 @@ public protocol EnvironmentFilePort: Sendable {
   func install(tag: String, before: Digest?, after: Digest) throws(Refusal)
   /// Makes the rename durable.
   func syncDirectory() throws(Refusal)
-  /// Removes every staged version but one; nil for all of them. None there is no error.
-  func discard(allExcept tag: String?) throws(Refusal)
+  /// Removes every staged version but these. None there is no error.
+  func discard(allExcept tags: [String]) throws(Refusal)
 }
 
 /// systemd, for the one unit of the server.

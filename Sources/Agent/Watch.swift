@@ -14,8 +14,15 @@ extension Agent {
     do throws(Refusal) { outcome = try watchToTheEnd(active, report) } catch {
       outcome = Outcome(.failed, "the start could not be watched: \(error.message)")
     }
-    perform(.watched(id: id, outcome))
+    // Until the seal is durable the rollout has not ended: no other may begin without it.
+    while case .failure(let refusal)? = perform(.watched(id: id, outcome)) {
+      note(id, "sealing", refusal.message)
+      Clock.sleep(until: .inMilliseconds(Self.sealAgainMilliseconds))
+    }
   }
+
+  /// From one attempt to write down how a start ended to the next.
+  private static let sealAgainMilliseconds = 2_000
 
   private func watchToTheEnd(
     _ active: ActiveRollout, _ report: RestartReport

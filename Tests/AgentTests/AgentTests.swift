@@ -281,6 +281,91 @@ struct AgentRolloutTests {
       try node.prepare(rollout, enabling).refusal == nil, "the same rollout may be tried again")
   }
 
+  @Test("a yes that cannot be made durable is a no, and the node is free for the next rollout")
+  func undurableYes() throws {
+    let node = Node()
+    let rollout = try node.rollout(enabling)
+    node.host.state.update { state in
+      let host = node.host
+      state.onStage = { [weak host] in host?.failRecord("rollout") }
+    }
+    #expect(try node.prepare(rollout, enabling).refusal?.code == .file)
+    #expect(node.host.state.withLock { $0.staged.isEmpty })
+    node.host.state.update { state in
+      state.failingRecord = nil
+      state.onStage = {}
+    }
+    #expect(try node.apply(enabling, id: "00000000000000bb")?.kind == .confirmed)
+  }
+
+  @Test("a start is not over before its seal is durable")
+  func undurableSeal() throws {
+    let node = Node()
+    node.host.state.update { $0.failingRecord = "seal" }
+    let rollout = try node.rollout(enabling)
+    _ = try node.prepare(rollout, enabling)
+    _ = try node.decide(rollout, .commit)
+    _ = node.host.state.wait(until: .inMilliseconds(10_000)) { state in
+      state.lines.contains { $0.contains("write seal") } ? true : nil
+    }
+    #expect(node.agent.status().activeRollout == rollout.id)
+    node.host.state.update { $0.failingRecord = nil }
+    #expect(try node.outcome(rollout)?.kind == .confirmed)
+    #expect(node.agent.status().seal?.keyName == "key-1")
+  }
+
+  @Test(
+    "a file that was changed between vote and instant is not started with, nothing stays staged")
+  func changedAfterVote() throws {
+    for kind in [RolloutKind.apply, .restart] {
+      let node = Node()
+      let changes = kind == .apply ? enabling : []
+      let rollout = try node.rollout(changes, kind: kind)
+      #expect(try node.prepare(rollout, changes).refusal == nil)
+      node.host.state.update { $0.file?.append(contentsOf: Array("# edited\n".utf8)) }
+      _ = try node.decide(rollout, .commit)
+      #expect(try node.outcome(rollout)?.kind == .failed)
+      node.host.state.withLock { state in
+        #expect(state.restarts == 0)
+        #expect(state.staged.isEmpty)
+      }
+    }
+  }
+
+  @Test("the end of a vote that was aborted meanwhile leaves alone what the next one has staged")
+  func abortedVoteEndsLate() throws {
+    let node = Node()
+    let first = try node.rollout(enabling)
+    var second = first
+    second.id = "00000000000000bb"
+    second.epoch += 1
+    let next = second
+    // 1: the first has staged; 2: the next has staged, its vote is not written; 3: the first has ended.
+    let step = Lock(0)
+    @Sendable func reach(_ number: Int) {
+      _ = step.wait(until: .inMilliseconds(10_000)) { $0 >= number ? true : nil }
+    }
+    node.host.state.update { state in
+      state.onStage = {
+        reach(
+          step.update {
+            $0 += 1; return $0
+          } + 1)
+      }
+    }
+    try Thread.start("first") { [node] in
+      _ = try? node.prepare(first, enabling)
+      step.update { $0 = 3 }
+    }
+    reach(1)
+    #expect(try node.decide(first, .abort).reply == .acknowledged)
+    #expect(try node.prepare(next, enabling).refusal == nil)
+    #expect(node.host.state.withLock { $0.staged.keys.sorted() } == [next.id])
+    node.host.state.update { $0.onStage = {} }
+    _ = try node.decide(next, .commit)
+    #expect(try node.outcome(next)?.kind == .confirmed)
+  }
+
   @Test("a file that cannot be staged is a no")
   func unstageable() throws {
     let node = Node()
@@ -392,6 +477,29 @@ struct AgentRolloutTests {
     let request = PlanRequest(kind: .restart, changes: [], createKey: false)
     #expect(node.send("POST", "/v1/plan", JSON.encode(request)).status == 500)
     #expect(host.state.withLock { $0.records["seal"] } == Array("nonsense".utf8))
+  }
+}
+
+@Suite("Agent: what a plan shows")
+struct AgentSecretTests {
+  @Test(
+    "no password or API key is shown, whatever the variable is called",
+    arguments: [
+      ("MINIO_KMS_API_KYE", apiKey), ("MINIO_NOTIFY_AMQP_URL_1", "amqp://user:hunter22@mq:5672"),
+      ("MINIO_NOTIFY_MYSQL_DSN_STRING_1", "user:hunter22@tcp(db:3306)/minio"),
+      ("MINIO_NOTIFY_POSTGRES_CONNECTION_STRING_1", "host=db user=u password=hunter22 port=5432"),
+    ])
+  func redacted(name: String, value: String) {
+    let shown = Assessor.describe(name, value)
+    #expect(!shown.contains("hunter22"))
+    #expect(!shown.contains(apiKey))
+  }
+
+  @Test("what is no secret is shown as it is")
+  func plain() {
+    for value in ["https://kms-1.example.net:7373", "key-1", "admin@example.net", "a=b"] {
+      #expect(Assessor.describe("MINIO_X", value) == value)
+    }
   }
 }
 

@@ -33,6 +33,8 @@ final class FakeHost: Sendable {
       cluster: .answered(status: 200, serverStatus: nil))
     /// Refuse to save this record.
     var failingRecord: String?
+    /// Called when a file is staged.
+    var onStage: @Sendable () -> Void = {}
     var stageFailure: Refusal?
     var lines: [String] = []
   }
@@ -45,6 +47,9 @@ final class FakeHost: Sendable {
     state.process = FakeHost.variables(file)
     self.state = Lock(state)
   }
+
+  /// From now on this record cannot be saved.
+  func failRecord(_ name: String) { state.update { $0.failingRecord = name } }
 
   /// What systemd makes of these simple files.
   static func variables(_ file: String) -> [EnvironmentVariable] {
@@ -69,6 +74,8 @@ final class FakeHost: Sendable {
     func stage(_ bytes: [UInt8], tag: String, before: Digest?) throws(Refusal) {
       if let failure = host.state.withLock({ $0.stageFailure }) { throw failure }
       host.state.update { $0.staged[tag] = bytes }
+      let onStage = host.state.withLock { $0.onStage }
+      onStage()
     }
     func install(tag: String, before: Digest?, after: Digest) throws(Refusal) {
       let isDone = host.state.withLock { state in
@@ -83,8 +90,8 @@ final class FakeHost: Sendable {
       if !isDone { throw Refusal(.vote, "the file has changed") }
     }
     func syncDirectory() throws(Refusal) {}
-    func discard(allExcept tag: String?) throws(Refusal) {
-      host.state.update { $0.staged = $0.staged.filter { $0.key == tag } }
+    func discard(allExcept tags: [String]) throws(Refusal) {
+      host.state.update { $0.staged = $0.staged.filter { tags.contains($0.key) } }
     }
   }
 
@@ -96,6 +103,7 @@ final class FakeHost: Sendable {
         state.restarts += 1
         state.unit.invocationID = "new-\(state.restarts)"
         state.unit.mainPID += 1
+        state.unit.execMainStartMonotonicMicroseconds = Clock.monotonicMicroseconds()
         state.process = FakeHost.variables(String(decoding: state.file ?? [], as: UTF8.self))
         let entries = state.startLines.enumerated().map { index, line in
           JournalEntry(

@@ -201,6 +201,30 @@ struct ParticipantTests {
     #expect(participant.record == before)
   }
 
+  @Test("checks that take too long are a no; a vote that was given is not taken back")
+  func overdue() {
+    let late = Refusal(.vote, "too late")
+    var assessing = member(after: [.prepare(rollout)])
+    #expect(
+      assessing.handle(.overdue(id: rollout.id, late)) == [.vote(id: rollout.id, .no(late))])
+    #expect(assessing.handle(.assessed(rollout, .success(facts))) == [.discard(rollout)])
+    for inputs in [prepared(rollout), prepared(rollout) + [.accept(id: rollout.id, proposal)]] {
+      var participant = member(after: inputs)
+      let before = participant.record
+      #expect(participant.handle(.overdue(id: rollout.id, late)) == [])
+      #expect(participant.record == before)
+    }
+  }
+
+  @Test("an instant at which nothing could be done leaves nothing staged")
+  func fireFailed() {
+    var participant = member(after: committed(rollout))
+    let effects = participant.handle(.fireFailed(id: rollout.id, Refusal(.file, "changed")))
+    #expect(effects.contains(.discard(rollout)))
+    #expect(participant.record.active == nil)
+    #expect(participant.record.last?.outcome == Outcome(.failed, "changed"))
+  }
+
   @Test("a decision of a rollout that was never voted on is not acted on")
   func unknownDecision() {
     var participant = Participant(member: "a", record: ParticipantRecord())

@@ -108,6 +108,8 @@ public enum ParticipantInput: Sendable, Hashable {
   case prepare(Rollout)
   /// The checks and the staging that ``ParticipantEffect/assess(_:)`` asked for have ended.
   case assessed(Rollout, Result<PreparedFacts, Refusal>)
+  /// The time for the checks is over. Takes nothing back: a vote that was given stands.
+  case overdue(id: String, Refusal)
   /// A proposer asks for a promise not to accept a lower ballot.
   case promise(id: String, Ballot)
   /// A proposer asks to accept.
@@ -186,6 +188,7 @@ public struct Participant: Sendable {
     case .started: return started()
     case .prepare(let rollout): return prepare(rollout)
     case .assessed(let rollout, let result): return assessed(rollout, result)
+    case .overdue(let id, let refusal): return overdue(id, refusal)
     case .promise(let id, let ballot): return promise(id, ballot)
     case .accept(let id, let proposal): return accept(id, proposal)
     case .decided(let id, let decision, let instant, let bootID, let reason):
@@ -287,6 +290,13 @@ public struct Participant: Sendable {
     case .failure(let refusal):
       return [.discard(rollout), .vote(id: id, .no(refusal))]
     }
+  }
+
+  private mutating func overdue(_ id: String, _ refusal: Refusal) -> [ParticipantEffect] {
+    guard let rollout = assessing, rollout.id == id else { return [] }
+    // The checks are still running; what they stage is discarded when they end.
+    assessing = nil
+    return [.vote(id: id, .no(refusal))]
   }
 
   private mutating func promise(_ id: String, _ ballot: Ballot) -> [ParticipantEffect] {

@@ -36,9 +36,9 @@ struct HostEnvironmentFile: EnvironmentFilePort {
     }
   }
 
-  func discard(allExcept tag: String?) throws(Refusal) {
+  func discard(allExcept tags: [String]) throws(Refusal) {
     try refusing { () throws(FileFailure) in
-      _ = try StagedFile.removeOrphans(beside: path, except: tag.map { [$0] } ?? [])
+      _ = try StagedFile.removeOrphans(beside: path, except: tags)
     }
   }
 }
