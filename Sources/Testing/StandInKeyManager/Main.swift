@@ -24,11 +24,11 @@ import TLS
       try Thread.start("accept") { server.run() }
     } catch {
       log("minkms: \(error)")
-      exit(1)
+      _exit(1)
     }
     log("=> Server is up and running...")
     while Signals.wait(until: nil) != .stop {}
-    exit(0)
+    _exit(0)
   }
 
   static func log(_ text: String) {

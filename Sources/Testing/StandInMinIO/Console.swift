@@ -45,7 +45,7 @@ struct Console: Sendable {
   /// Says why the server cannot start, and ends it.
   func fatal(_ text: String) -> Never {
     write("FATAL", "FATAL ", text)
-    exit(1)
+    _exit(1)
   }
 
   private func write(_ level: String, _ prefix: String, _ text: String) {

@@ -31,11 +31,11 @@ import Systemd
       while Signals.wait(until: nil) != .stop {}
       console.info("Exiting on signal: TERMINATED")
       Notify.stopping()
-      exit(0)
+      _exit(0)
     } catch {
       let usage = "Incorrect Usage: \(error.text)\n\nUSAGE:\n  minio server [FLAGS] DIR...\n"
       _ = write(2, usage, usage.utf8.count)
-      exit(1)
+      _exit(1)
     }
   }
 }
