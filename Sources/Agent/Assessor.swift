@@ -35,7 +35,11 @@ struct Assessor: Sendable {
     let path = inventory.environmentFile
 
     var currentBytes: [UInt8]?
-    do throws(Refusal) { currentBytes = try ports.file.read() } catch { refusals.append(error) }
+    var isRead = false
+    do throws(Refusal) {
+      currentBytes = try ports.file.read()
+      isRead = true
+    } catch { refusals.append(error) }
     let current = EnvironmentDocument(currentBytes ?? [])
     var proposed = current
     if kind == .apply && refusals.isEmpty {
@@ -48,19 +52,22 @@ struct Assessor: Sendable {
     }
     var environment: [EnvironmentVariable] = []
     var merged: ServerEnvironment?
-    do throws(Refusal) {
-      let server = try ServerEnvironment(proposed, path: path, read: readOther)
-      merged = server
-      environment = server.variables
-      if let failure = proposed.systemd.failure {
-        findings.append(
-          Finding(
-            .error, rule: "unloadable", file: path,
-            message: "systemd cannot load the file: \(failure)",
-            remedy: "keyturn lint \(path) shows the place"))
-      }
-      findings += server.shadowed(changes)
-    } catch { refusals.append(error) }
+    // What cannot be read is not an empty file: nothing is said of what it holds.
+    if isRead {
+      do throws(Refusal) {
+        let server = try ServerEnvironment(proposed, path: path, read: readOther)
+        merged = server
+        environment = server.variables
+        if let failure = proposed.systemd.failure {
+          findings.append(
+            Finding(
+              .error, rule: "unloadable", file: path,
+              message: "systemd cannot load the file: \(failure)",
+              remedy: "keyturn lint \(path) shows the place"))
+        }
+        findings += server.shadowed(changes)
+      } catch { refusals.append(error) }
+    }
 
     let unit = unitState(&findings)
     let running = runningEnvironment(of: unit, seal: seal, &findings)
@@ -88,7 +95,7 @@ struct Assessor: Sendable {
     let agreed = EnvironmentAgreement.map(of: environment).map {
       VariableDigest(name: $0.name, digest: $0.digest)
     }
-    let reason = restartReason(merged?.fromFile ?? [], running: running, unit: unit)
+    let reason = merged.map { restartReason($0.fromFile, running: running, unit: unit) } ?? ""
     let changed = proposed.bytes != current.bytes
     let before = currentBytes.map(Digest.sha256)
     let answer = PlanAnswer(
