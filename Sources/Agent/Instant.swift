@@ -33,6 +33,7 @@ extension Agent {
         previous = unit.invocationID
         cursor = try? ports.journal.cursor()
       }
+      if !isDone { forgetFailedStarts(until: isLate ? .inMilliseconds(10_000) : instant) }
       if !isLate { Clock.sleep(until: instant) }
       if active.facts.staged, let after = content.after {
         try ports.file.install(tag: id, before: content.before, after: after)
@@ -52,6 +53,14 @@ extension Agent {
       perform(.restarted(id: id, report))
     } catch {
       perform(.fireFailed(id: id, error))
+    }
+  }
+
+  /// The starts of before, an operator's or systemd's own after failures, must not make the start
+  /// limit refuse this one: then a node would have the new file and no server.
+  private func forgetFailedStarts(until deadline: Instant) {
+    do throws(Refusal) { try ports.unit.resetFailed(deadline: deadline) } catch {
+      ports.log(4, error.message)
     }
   }
 

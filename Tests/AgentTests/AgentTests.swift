@@ -249,6 +249,16 @@ struct AgentRolloutTests {
     }
   }
 
+  @Test("a file that cannot be read is refused for that alone, whatever key is in force")
+  func unreadable() throws {
+    let node = Node()
+    try node.apply(enabling)
+    node.host.state.update { $0.readFailure = Refusal(.validation, "it is a symbolic link") }
+    let plan = try node.plan([SettingChange(name: "MINIO_BROWSER", value: Secret("off"))])
+    #expect(plan.refusal == Refusal(.validation, "it is a symbolic link"))
+    #expect(!plan.restartNeeded && plan.difference.isEmpty)
+  }
+
   @Test("a file that was changed after the plan is a no")
   func compareAndSwap() throws {
     let node = Node()
@@ -397,6 +407,14 @@ struct AgentRolloutTests {
       #expect(state.restarts == 1)
       #expect(state.file == Array(plainFile.utf8))
     }
+  }
+
+  @Test("failed starts of before do not make the start limit refuse the rollout's")
+  func startLimit() throws {
+    let node = Node()
+    node.host.state.update { $0.isAtStartLimit = true }
+    let outcome = try node.apply([], kind: .restart)
+    #expect(outcome?.kind == .confirmed)
   }
 
   @Test("an agent that was restarted after the vote remembers it and removes no staged file")

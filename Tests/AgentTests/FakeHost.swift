@@ -21,6 +21,10 @@ final class FakeHost: Sendable {
       execStart: ["/usr/local/bin/minio", "server", "$MINIO_OPTS", "$MINIO_VOLUMES"])
     var process: [EnvironmentVariable] = []
     var restarts = 0
+    /// systemd refuses to start the unit until its failed starts are forgotten.
+    var isAtStartLimit = false
+    /// The environment file cannot be read.
+    var readFailure: Refusal?
     var boot = "boot-1"
     /// What the journal delivers after a restart, of the new invocation.
     var startLines = [
@@ -69,7 +73,10 @@ final class FakeHost: Sendable {
 
   struct File: EnvironmentFilePort {
     let host: FakeHost
-    func read() throws(Refusal) -> [UInt8]? { host.state.withLock { $0.file } }
+    func read() throws(Refusal) -> [UInt8]? {
+      if let failure = host.state.withLock({ $0.readFailure }) { throw failure }
+      return host.state.withLock { $0.file }
+    }
     func read(other path: String) throws(Refusal) -> [UInt8]? { nil }
     func stage(_ bytes: [UInt8], tag: String, before: Digest?) throws(Refusal) {
       if let failure = host.state.withLock({ $0.stageFailure }) { throw failure }
@@ -99,6 +106,7 @@ final class FakeHost: Sendable {
     let host: FakeHost
     func state(deadline: Instant) throws(Refusal) -> UnitState { host.state.withLock { $0.unit } }
     func restart(deadline: Instant) throws(Refusal) {
+      if host.state.withLock({ $0.isAtStartLimit }) { throw Refusal(.unit, "start-limit-hit") }
       let (deliver, entries) = host.state.update { state in
         state.restarts += 1
         state.unit.invocationID = "new-\(state.restarts)"
@@ -115,7 +123,9 @@ final class FakeHost: Sendable {
       }
       for entry in entries { for body in deliver { body(entry) } }
     }
-    func resetFailed(deadline: Instant) throws(Refusal) {}
+    func resetFailed(deadline: Instant) throws(Refusal) {
+      host.state.update { $0.isAtStartLimit = false }
+    }
     func change(after state: UnitState, deadline: Instant) throws(Refusal) -> UnitState? {
       host.state.wait(until: deadline) { $0.unit == state ? nil : $0.unit }
     }
