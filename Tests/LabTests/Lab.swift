@@ -22,6 +22,8 @@ final class Lab: Sendable {
   let settingsText: String
   let inventory: String
   let credentials: String
+  /// The authority of the lab's certificates.
+  var pki: String { credentials.replacing("/operator", with: "/pki") }
   /// For the operator's own files.
   let directory: TemporaryDirectory
   private let name: String
@@ -74,9 +76,12 @@ final class Lab: Sendable {
     do { try command(name, ["down"]).mustSucceed("down") } catch { Issue.record(error) }
   }
 
-  private static func command(_ name: String, _ arguments: [String]) throws -> Subprocess.Outcome {
+  private static func command(
+    _ name: String, _ arguments: [String], input: String = ""
+  ) throws -> Subprocess.Outcome {
     try Subprocess.run(
-      "/usr/bin/env", ["LAB_NAME=\(name)", script] + arguments, until: .inMilliseconds(180_000))
+      "/usr/bin/env", ["LAB_NAME=\(name)", script] + arguments, input: input,
+      until: .inMilliseconds(180_000))
   }
 
   private static func variable(_ name: String) -> String? {
@@ -121,13 +126,14 @@ final class Lab: Sendable {
   /// A shell script on the lab's network; what it printed, if it ended well.
   @discardableResult
   func run(_ script: String) throws -> String {
-    try Self.command(name, ["run", "sh", "-c", script]).mustSucceed(script)
+    try Self.command(name, ["run", "env", "PATH=\(path)", "sh", "-c", script]).mustSucceed(script)
   }
 
   /// A shell script on a host; what it printed, if it ended well.
   @discardableResult
-  func exec(_ host: String, _ script: String) throws -> String {
-    try Self.command(name, ["exec", host, "sh", "-c", script]).mustSucceed("\(host): \(script)")
+  func exec(_ host: String, _ script: String, input: String = "") throws -> String {
+    try Self.command(name, ["exec", host, "sh", "-c", script], input: input)
+      .mustSucceed("\(host): \(script)")
   }
 
   /// A shell script beside the test, on the lab's network.
@@ -248,7 +254,9 @@ final class Lab: Sendable {
   }
 
   /// Lets them start.
-  func release() throws { try onEachNode("rm -f /run/hold-minio") }
+  func release(except other: String? = nil) throws {
+    for node in nodes where node != other { try exec(node, "rm -f /run/hold-minio") }
+  }
 }
 
 /// A lab for all tests of a suite.
@@ -280,6 +288,7 @@ struct Event: Decodable {
   }
 
   var event: String
+  var time: String?
   var node: String?
   var phase: String?
   var detail: String?

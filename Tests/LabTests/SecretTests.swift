@@ -1,0 +1,79 @@
+import LinuxIO
+import Model
+import TestSupport
+import Testing
+
+extension LabTests {
+  @Suite(.serialized, .lab(nodes: 2, keyManagers: 1))
+  struct SecretTests {
+    let lab: Lab
+
+    init() throws { lab = try #require(Lab.current) }
+
+    @Test("the API key is in no output, journal, argument list or file but those that must have it")
+    func apiKey() throws {
+      let key = try lab.file("the-key", lab.apiKey + "\n")
+      // All processes of all hosts are this machine's too.
+      let sampler = try lab.start(
+        """
+        while :; do cat /proc/[0-9]*/cmdline 2>/dev/null; echo; done |
+        grep --line-buffered -aF -f \(key)
+        """)
+      defer { sampler.signal(15) }
+
+      // What each prints is looked at in keyturn(_:).
+      let other = try lab.file("other.env", "MINIO_BROWSER=off\n")
+      #expect(try lab.keyturn("plan", "--settings", lab.settings).status == 0)
+      #expect(try lab.keyturn("apply", "--yes", "--json", "--settings", lab.settings).status == 0)
+      #expect(try lab.keyturn("apply", "--yes", "--api-key-file", key).status == 0)
+      #expect(try lab.keyturn("apply", "--yes", "--settings", other).status == 0)
+      #expect(try lab.keyturn("restart", "--yes").status == 0)
+      for command in ["check", "status", "logs"] {
+        #expect(try lab.keyturn(command, "--json").status == 0)
+      }
+      #expect(try lab.keyturn("lint", lab.settings).status == 0)
+
+      #expect(sampler.lines.isEmpty, "\(sampler.lines.count) argument lists had it")
+      // It would have been seen.
+      let leak = try lab.start("sleep 60; : \(lab.apiKey)")
+      #expect(sampler.wait(until: .inMilliseconds(20_000)) { !$0.isEmpty })
+      leak.signal(9)
+
+      let generations = "/var/lib/keyturn/generations"
+      for host in lab.nodes + lab.keyManagers {
+        try lab.exec(host, "cat >/root/key", input: lab.apiKey + "\n")
+        let files = try lab.exec(
+          host,
+          """
+          grep -rlaF -f /root/key /etc /var /run /tmp /usr/local 2>/dev/null |
+          xargs -r stat -c '%a %U:%G %n' | sort
+          """)
+        let isNode = lab.nodes.contains(host)
+        let expected =
+          !isNode
+          ? []
+          : [
+            "600 root:root \(generations)/00000001", "600 root:root \(generations)/00000002",
+            "640 root:minio-user /etc/default/minio",
+          ]
+        #expect(files.split(separator: "\n").map(String.init) == expected, "\(host)")
+        let journal = try lab.exec(host, "journalctl -q -a -o export | grep -caF -f /root/key; :")
+        #expect(journal == "0\n", "\(host)")
+        let processes = try lab.exec(
+          host,
+          """
+          grep -laF -f /root/key /proc/[0-9]*/environ 2>/dev/null |
+          sed 's|/proc/\\([0-9]*\\)/.*|\\1|'
+          """)
+        let server = isNode ? try lab.exec(host, "systemctl show minio -P MainPID") : ""
+        #expect(processes == server, "\(host)")
+      }
+      let own = try lab.run(
+        """
+        grep -rlaF -f \(key) --exclude-dir=up --exclude-dir=work --exclude-dir=root \
+          $(dirname \(lab.inventory))
+        """)
+      #expect(own == lab.settings + "\n")
+    }
+  }
+}
