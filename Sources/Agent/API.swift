@@ -107,13 +107,9 @@ extension Agent {
 
   private func plan(_ request: PlanRequest) throws(Refusal) -> PlanAnswer {
     try validate(request.changes)
-    let (seal, record, damaged) = state.withLock {
-      ($0.seal, $0.participant.record, $0.damaged)
-    }
-    if let damaged { throw damaged }
-    return assessor.assess(
-      kind: request.kind, changes: request.changes.map(\.change), createKey: request.createKey,
-      seal: seal, record: record
+    if let damaged = state.withLock({ $0.damaged }) { throw damaged }
+    return assess(
+      kind: request.kind, changes: request.changes, createKey: request.createKey
     ).answer
   }
 
@@ -130,9 +126,7 @@ extension Agent {
       if busy { return }
       state.request = request
       state.vote = nil
-      state.timeline = Timeline(id: rollout.id)
     }
-    note(rollout.id, "preparing", "")
     if case .failure(let refusal)? = perform(.prepare(rollout)) {
       return VoteAnswer(rollout: rollout.digest, refusal: refusal, environmentDigest: nil)
     }
@@ -230,8 +224,14 @@ extension Agent {
       let view = timeline.view(after: after)
       return view.events.isEmpty && view.outcome == nil ? nil : true
     }
-    if let timeline = state.withLock({ $0.timeline }), timeline.id == id {
-      return timeline.view(after: after)
+    let (timeline, record) = state.withLock { ($0.timeline, $0.participant.record) }
+    if let timeline, timeline.id == id { return timeline.view(after: after) }
+    // Another rollout has come since; how this one ended is in the record.
+    for finished in [record.last, record.lastCommitted] {
+      if let finished, finished.rollout.id == id {
+        return RolloutView(
+          id: id, events: [], report: finished.report, outcome: finished.outcome)
+      }
     }
     throw Refusal(.validation, "\(node) knows no rollout \(id.prefix(16))")
   }

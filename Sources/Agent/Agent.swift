@@ -41,6 +41,8 @@ public final class Agent: Sendable {
   let records: Records
   let state: Lock<State>
   private let turn = Lock(())
+  /// One assessment at a time: each may have a thread for every address of every endpoint.
+  private let assessing = Lock(())
 
   /// An agent with what its records say. A damaged record does not stop it: it refuses to vote, and
   /// says so.
@@ -148,7 +150,10 @@ public final class Agent: Sendable {
   ) throws(Refusal) {
     switch effect {
     case .persist(let record): try records.save(record)
-    case .assess(let rollout): later.append { self.assess(rollout) }
+    case .assess(let rollout):
+      state.update { $0.timeline = Timeline(id: rollout.id) }
+      note(rollout.id, "preparing", "")
+      later.append { self.assess(rollout) }
     case .vote(let id, let vote):
       state.update { $0.vote = (id, vote) }
       switch vote {
@@ -187,6 +192,19 @@ public final class Agent: Sendable {
 
   // MARK: the vote
 
+  /// Every check of this node, one caller after the other. Blocks up to the probes' deadline for
+  /// each that came before.
+  func assess(
+    kind: RolloutKind, changes: [WireChange], createKey: Bool
+  ) -> Assessment {
+    let (seal, record) = state.withLock { ($0.seal, $0.participant.record) }
+    return assessing.withLock { _ in
+      assessor.assess(
+        kind: kind, changes: changes.map(\.change), createKey: createKey, seal: seal,
+        record: record)
+    }
+  }
+
   private func assess(_ rollout: Rollout) {
     guard let request = state.withLock({ $0.request }), request.rollout == rollout else {
       perform(
@@ -206,10 +224,8 @@ public final class Agent: Sendable {
   private func check(
     _ rollout: Rollout, _ request: PrepareRequest
   ) throws(Refusal) -> PreparedFacts {
-    let (seal, record) = state.withLock { ($0.seal, $0.participant.record) }
-    let assessment = assessor.assess(
-      kind: rollout.kind, changes: request.changes.map(\.change), createKey: request.createKey,
-      seal: seal, record: record)
+    let assessment = assess(
+      kind: rollout.kind, changes: request.changes, createKey: request.createKey)
     if let refusal = assessment.answer.refusal { throw refusal }
     guard let content = rollout.content(of: node) else {
       throw Refusal(.vote, "\(node) is not in the rollout's list of members")
@@ -270,14 +286,15 @@ public final class Agent: Sendable {
     if let damaged { throw damaged }
     guard let bytes = try ports.file.read() else { return }
     let now = Clock.realtimeMicroseconds()
-    let server = try ServerEnvironment(
-      EnvironmentDocument(bytes), path: inventory.environmentFile
-    ) { path throws(Refusal) in try ports.file.read(other: path) }
     // What the confirmed process was started with is the truth; the file may have been edited since.
     var findings: [Finding] = []
+    let look = lookAtServer(&findings)
+    let server = try ServerEnvironment(
+      EnvironmentDocument(bytes), path: inventory.environmentFile, unit: look.unit
+    ) { path throws(Refusal) in try ports.file.read(other: path) }
     let digest = Digest.sha256(bytes)
     let isOurs = digest == finished.rollout.content(of: node)?.after
-    let running = lookAtServer(&findings).running
+    let running = look.running
     guard isOurs || running != nil else {
       throw Refusal(
         .failed,
@@ -285,12 +302,13 @@ public final class Agent: Sendable {
       )
     }
     let variables = (running ?? []) + (isOurs ? server.variables : [])
-    if seal == nil, let key = variables.first(where: { $0.name == "MINIO_KMS_SSE_KEY" })?.value,
-      !key.isEmpty
-    {
+    func inForce(_ name: String) -> String? {
+      server.overriding(name) ?? variables.first { $0.name == name }?.value
+    }
+    if seal == nil, let key = inForce("MINIO_KMS_SSE_KEY"), !key.isEmpty {
       let new = Seal(
         cluster: inventory.cluster, keyName: key,
-        enclave: variables.first { $0.name == "MINIO_KMS_ENCLAVE" }?.value ?? "",
+        enclave: inForce("MINIO_KMS_ENCLAVE") ?? "",
         rollout: finished.rollout.id, sealedAtMicroseconds: now)
       try records.save(new)
       state.update { $0.seal = new }

@@ -50,12 +50,15 @@ struct Assessor: Sendable {
     let readOther: (String) throws(Refusal) -> [UInt8]? = { other throws(Refusal) in
       try ports.file.read(other: other)
     }
+    let unit = unitState(&findings)
+    let running = runningEnvironment(of: unit, seal: seal, &findings)
     var environment: [EnvironmentVariable] = []
     var merged: ServerEnvironment?
     // What cannot be read is not an empty file: nothing is said of what it holds.
     if isRead {
       do throws(Refusal) {
-        let server = try ServerEnvironment(proposed, path: path, read: readOther)
+        let server = try ServerEnvironment(
+          proposed, path: path, unit: unit, read: readOther)
         merged = server
         environment = server.variables
         if let failure = proposed.systemd.failure {
@@ -68,9 +71,6 @@ struct Assessor: Sendable {
         findings += server.shadowed(changes)
       } catch { refusals.append(error) }
     }
-
-    let unit = unitState(&findings)
-    let running = runningEnvironment(of: unit, seal: seal, &findings)
 
     let holder = KeyGuard.Holder(seal: seal, running: running, unit: unit)
     if let merged {
@@ -95,7 +95,7 @@ struct Assessor: Sendable {
     let agreed = EnvironmentAgreement.map(of: environment).map {
       VariableDigest(name: $0.name, digest: $0.digest)
     }
-    let reason = merged.map { restartReason($0.fromFile, running: running, unit: unit) } ?? ""
+    let reason = merged.map { restartReason($0.atStart, running: running, unit: unit) } ?? ""
     let changed = proposed.bytes != current.bytes
     let before = currentBytes.map(Digest.sha256)
     let answer = PlanAnswer(

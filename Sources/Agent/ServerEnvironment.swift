@@ -1,79 +1,155 @@
 internal import EnvironmentFile
 internal import KeyManager
 internal import Model
+internal import StartWatch
 
-/// What the server's process will get of the environment file, and of the file that
-/// MINIO_CONFIG_ENV_FILE names.
+/// What the server's process gets of its environment: the unit's Environment=, its environment files
+/// in their order, and then the file that MINIO_CONFIG_ENV_FILE names.
 ///
-/// systemd reads the first; the server itself reads the second, whose values override (facts,
-/// section E).
+/// systemd reads the first two, later ones override (systemd.exec(5)); the server itself reads the
+/// third, whose values override everything (facts, section E). One of the files is the one that
+/// Keyturn writes.
 struct ServerEnvironment {
-  /// The environment file.
-  let document: EnvironmentDocument
-  /// The path of the second file, if the first names one.
-  let configPath: String?
-  /// The second file, if it is there and another one.
-  let config: EnvironmentDocument?
+  private struct Source {
+    /// The path, or where else it is from.
+    let place: String
+    /// Every definition in it, also those that a later one of it overrides.
+    let definitions: [EnvironmentVariable]
+    /// Those that win in it.
+    let variables: [EnvironmentVariable]
+    /// Whether it is the file that Keyturn writes.
+    let isOurs: Bool
 
+    /// A file as one of its readers sees it.
+    init(_ place: String, _ reading: EnvironmentDocument.Reading, isOurs: Bool = false) {
+      func variable(_ entry: EnvironmentDocument.Variable) -> EnvironmentVariable {
+        EnvironmentVariable(name: entry.name, value: entry.value, line: entry.line)
+      }
+      self.place = place
+      self.isOurs = isOurs
+      definitions = reading.definitions.map(variable)
+      variables = reading.variables.map(variable)
+    }
+
+    /// `NAME=value` each, as systemd's property Environment has them.
+    init(_ place: String, assignments: [String]) {
+      self.place = place
+      isOurs = false
+      definitions = assignments.compactMap { text -> EnvironmentVariable? in
+        guard let equals = text.firstIndex(of: "=") else { return nil }
+        return EnvironmentVariable(
+          name: String(text[..<equals]), value: String(text[text.index(after: equals)...]))
+      }
+      variables = definitions
+    }
+  }
+
+  /// What systemd gives the process, in its order.
+  private let sources: [Source]
+  /// What the server reads by itself; nil if nothing.
+  private let config: Source?
+  /// The file that Keyturn writes.
+  private let document: EnvironmentDocument
+
+  /// - Parameters:
+  ///   - document: the file that Keyturn writes, as it is or would be.
+  ///   - path: its path.
+  ///   - unit: the server's unit; nil if it could not be read, then this file is all.
+  ///   - read: gives another file's bytes, nil if there is none.
+  /// - Throws: a refusal if another file cannot be read, or is named by a pattern.
   init(
-    _ document: EnvironmentDocument, path: String, read: (String) throws(Refusal) -> [UInt8]?
+    _ document: EnvironmentDocument, path: String, unit: UnitState?,
+    read: (String) throws(Refusal) -> [UInt8]?
   ) throws(Refusal) {
     self.document = document
-    let named = document.systemd["MINIO_CONFIG_ENV_FILE"]
-    configPath = named == path ? nil : named
-    if let configPath, let bytes = try read(configPath) {
-      config = EnvironmentDocument(bytes)
+    let ours = Source(path, document.systemd, isOurs: true)
+    var sources: [Source] = []
+    if let unit {
+      sources.append(Source("Environment= of \(unit.id)", assignments: unit.environment))
+      for file in unit.environmentFiles {
+        if file.path == path {
+          sources.append(ours)
+          continue
+        }
+        if file.path.contains(where: { "*?[".contains($0) }) {
+          throw Refusal(
+            .unit,
+            "\(unit.id) names its environment files by a pattern (\(file.path)), so which of them wins is not known; name each file in a line of its own"
+          )
+        }
+        guard let bytes = try read(file.path) else { continue }
+        sources.append(Source(file.path, EnvironmentDocument(bytes).systemd))
+      }
+    }
+    if !sources.contains(where: \.isOurs) { sources.append(ours) }
+    self.sources = sources
+    let named = Self.merged(sources).last { $0.name == "MINIO_CONFIG_ENV_FILE" }?.value
+    if let named, !sources.contains(where: { $0.place == named }), let bytes = try read(named) {
+      config = Source(named, EnvironmentDocument(bytes).minio)
     } else {
       config = nil
     }
   }
 
-  /// The variables of the environment file alone: what systemd gives the process.
-  var fromFile: [EnvironmentVariable] {
-    document.systemd.variables.map {
-      EnvironmentVariable(name: $0.name, value: $0.value, line: $0.line)
+  /// What systemd gives the process; a line is that in the file that Keyturn writes.
+  var atStart: [EnvironmentVariable] { Self.merged(sources) }
+
+  /// What the server runs with.
+  var variables: [EnvironmentVariable] { Self.merged(sources + (config.map { [$0] } ?? [])) }
+
+  /// The value of a variable that the server gives itself over what systemd gave it; nil if it does
+  /// not.
+  func overriding(_ name: String) -> String? {
+    config?.variables.first { $0.name == name }?.value
+  }
+
+  /// Every value of the variable that any reader of any source sees; more than one is an ambiguity.
+  func definitions(of name: String) -> [String] {
+    func values(_ source: Source) -> [String] {
+      source.definitions.filter { $0.name == name }.map(\.value)
+    }
+    return sources.flatMap { source in
+      guard source.isOurs else { return values(source) }
+      let systemd = values(source)
+      let minio = document.minio.definitions.filter { $0.name == name }.map(\.value)
+      // The same text read twice is one definition; what only one reader sees, or sees otherwise, is
+      // another.
+      return minio == systemd ? systemd : systemd + minio.filter { !systemd.contains($0) }
+    } + (config.map(values) ?? [])
+  }
+
+  /// Changes of our file that would not come through: another source overrides a value, or has one
+  /// where ours is removed.
+  func shadowed(_ changes: [SettingChange]) -> [Finding] {
+    let later = sources.drop { !$0.isOurs }.dropFirst() + (config.map { [$0] } ?? [])
+    let others = sources.filter { !$0.isOurs } + (config.map { [$0] } ?? [])
+    return changes.compactMap { change in
+      let candidates = change.value == nil ? others : Array(later)
+      for source in candidates {
+        guard let found = source.definitions.first(where: { $0.name == change.name }) else {
+          continue
+        }
+        return Finding(
+          .error, rule: "shadowed", variable: change.name, file: source.place, line: found.line,
+          message: "\(change.name) is also set there, and that value would win",
+          remedy: "remove it there, or change it there by hand")
+      }
+      return nil
     }
   }
 
-  /// The variables as the server gets them, each with its line in the environment file (nil if the
-  /// second file gives it).
-  var variables: [EnvironmentVariable] {
-    var merged = fromFile
-    for variable in config?.minio.variables ?? [] {
-      let value = EnvironmentVariable(name: variable.name, value: variable.value, line: nil)
-      if let index = merged.firstIndex(where: { $0.name == variable.name }) {
-        merged[index] = value
-      } else {
-        merged.append(value)
+  private static func merged(_ sources: [Source]) -> [EnvironmentVariable] {
+    var merged: [EnvironmentVariable] = []
+    for source in sources {
+      for var variable in source.variables {
+        if !source.isOurs { variable.line = nil }
+        if let index = merged.firstIndex(where: { $0.name == variable.name }) {
+          merged[index] = variable
+        } else {
+          merged.append(variable)
+        }
       }
     }
     return merged
-  }
-
-  /// Every value of the variable that any reader of any of the files sees; more than one is an
-  /// ambiguity.
-  func definitions(of name: String) -> [String] {
-    var values = document.systemd.definitions.filter { $0.name == name }.map(\.value)
-    let minio = document.minio.definitions.filter { $0.name == name }.map(\.value)
-    // The same text read twice is one definition; text that only one reader sees, or sees
-    // otherwise, is another.
-    if minio != values {
-      for value in minio where !values.contains(value) { values.append(value) }
-    }
-    return values + (config?.minio.definitions.filter { $0.name == name }.map(\.value) ?? [])
-  }
-
-  /// A change that the second file would shadow.
-  func shadowed(_ changes: [SettingChange]) -> [Finding] {
-    guard let config, let configPath else { return [] }
-    return changes.compactMap { change in
-      guard let variable = config.minio.definitions.first(where: { $0.name == change.name }) else {
-        return nil
-      }
-      return Finding(
-        .error, rule: "shadowed", variable: change.name, file: configPath, line: variable.line,
-        message: "\(change.name) is also set in \(configPath), whose values override",
-        remedy: "remove it there, or change it there by hand")
-    }
   }
 }

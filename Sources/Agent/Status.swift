@@ -103,12 +103,12 @@ extension Agent {
     attempt("file-unreadable") { () throws(Refusal) in
       let bytes = try ports.file.read()
       let server = try ServerEnvironment(
-        EnvironmentDocument(bytes ?? []), path: inventory.environmentFile
+        EnvironmentDocument(bytes ?? []), path: inventory.environmentFile, unit: look.unit
       ) { path throws(Refusal) in try ports.file.read(other: path) }
       look.environment = server.variables
       if let running = look.running {
         look.drift.processDiffers = RunningEnvironment.differences(
-          file: server.fromFile, process: running)
+          file: server.atStart, process: running)
       }
       if let generation = state.withLock({ $0.generation }) {
         look.drift.fileChanged = bytes.map(Digest.sha256) != generation.digest

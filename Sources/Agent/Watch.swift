@@ -28,7 +28,7 @@ extension Agent {
     _ active: ActiveRollout, _ report: RestartReport
   ) throws(Refusal) -> Outcome {
     let rollout = active.rollout
-    let unit = try ports.unit.state(deadline: .inMilliseconds(5_000))
+    let unit = try unitState(until: rollout)
     let arguments = serverArguments(unit)
     let redactor = redactor()
     let inputs = Mailbox<StartInput>(capacity: 4_096)
@@ -87,6 +87,19 @@ extension Agent {
     state.update { state in
       guard state.timeline?.id == id, state.timeline?.report?.started == nil else { return }
       state.timeline?.report?.started = started
+    }
+  }
+
+  /// The unit, asked again while systemd or the bus is away: that says nothing of the start.
+  private func unitState(until rollout: Rollout) throws(Refusal) -> UnitState {
+    let deadline = Instant.inMilliseconds(rollout.stopMilliseconds + rollout.startMilliseconds)
+    while true {
+      do throws(Refusal) {
+        return try ports.unit.state(deadline: .inMilliseconds(5_000))
+      } catch {
+        if Clock.now() >= deadline { throw error }
+        Clock.sleep(until: .inMilliseconds(500))
+      }
     }
   }
 

@@ -226,6 +226,45 @@ struct AgentRolloutTests {
     #expect(try node.plan([], kind: .restart).refusal?.code == .guarded)
   }
 
+  @Test("a second definition anywhere else in the server's environment is refused once sealed")
+  func secondSource() throws {
+    let changes: [@Sendable (inout FakeHost.State) -> Void] = [
+      { state in
+        state.others["/etc/minio/extra"] = "MINIO_KMS_SSE_KEY=key-2\n"
+        state.unit.environmentFiles.append(.init(path: "/etc/minio/extra"))
+      },
+      { state in
+        state.others["/etc/minio/before"] = "MINIO_KMS_SSE_KEY=key-1\n"
+        state.unit.environmentFiles.insert(.init(path: "/etc/minio/before"), at: 0)
+      },
+      { $0.unit.environment = ["MINIO_KMS_SSE_KEY=key-2"] },
+      { state in
+        state.others["/etc/minio/config.env"] = "MINIO_KMS_SSE_KEY=key-2\n"
+        state.file?.append(contentsOf: Array("MINIO_CONFIG_ENV_FILE=/etc/minio/config.env\n".utf8))
+      },
+    ]
+    for change in changes {
+      let node = Node()
+      try node.apply(enabling)
+      node.host.state.update { change(&$0) }
+      #expect(try node.plan([], kind: .restart).refusal?.code == .guarded)
+    }
+  }
+
+  @Test("a setting that another file overrides is refused, with the place")
+  func shadowed() throws {
+    let node = Node()
+    node.host.state.update { state in
+      state.others["/etc/minio/extra"] = "# x\nMINIO_KMS_ENCLAVE=other\n"
+      state.unit.environmentFiles.append(.init(path: "/etc/minio/extra"))
+    }
+    let refusal = try node.plan(enabling).refusal
+    #expect(refusal?.code == .validation)
+    #expect(refusal?.message.contains("/etc/minio/extra") == true)
+    node.host.state.update { $0.unit.environmentFiles[1].path = "/etc/minio/*.env" }
+    #expect(try node.plan(enabling).refusal?.code == .unit)
+  }
+
   @Test("a running server's key is guarded although nothing was sealed yet")
   func adopted() throws {
     let file =

@@ -12,6 +12,8 @@ import Wire
 final class FakeHost: Sendable {
   struct State {
     var file: [UInt8]?
+    /// Other files by their paths.
+    var others: [String: String] = [:]
     var staged: [String: [UInt8]] = [:]
     var records: [String: [UInt8]] = [:]
     var unit = UnitState(
@@ -77,7 +79,9 @@ final class FakeHost: Sendable {
       if let failure = host.state.withLock({ $0.readFailure }) { throw failure }
       return host.state.withLock { $0.file }
     }
-    func read(other path: String) throws(Refusal) -> [UInt8]? { nil }
+    func read(other path: String) throws(Refusal) -> [UInt8]? {
+      host.state.withLock { $0.others[path].map { Array($0.utf8) } }
+    }
     func stage(_ bytes: [UInt8], tag: String, before: Digest?) throws(Refusal) {
       if let failure = host.state.withLock({ $0.stageFailure }) { throw failure }
       host.state.update { $0.staged[tag] = bytes }
