@@ -117,10 +117,11 @@ public final class Agent: Sendable {
         do throws(Refusal) {
           try carryOut(effect, reply: &reply, later: &later)
         } catch {
-          ports.log(3, "\(error.message)")
           // What has happened has happened, also when the record of it cannot be written.
+          if input.isPromise { state.update { $0.participant = before } }
+          // Last: who reads of it finds the state that it left.
+          ports.log(3, error.message)
           if !input.isPromise { continue }
-          state.update { $0.participant = before }
           if case .assessed(let rollout, _) = input { refuse(rollout, error) }
           return .failure(error)
         }

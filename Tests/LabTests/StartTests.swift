@@ -85,6 +85,16 @@ extension LabTests {
       return try #require(entries.first { $0.1 > Int64(start) }, "\(node)")
     }
 
+    @Test("more restarts in a row than the unit's start limit allows are all confirmed")
+    func startLimit() throws {
+      let limit = try lab.properties(of: "minio", on: "minio-1", "StartLimitBurst")
+      let count = try #require(Int(limit["StartLimitBurst"] ?? ""))
+      for _ in 0...count {
+        let outcome = try lab.keyturn("restart", "--yes")
+        #expect(outcome.status == 0, "\(outcome.stdout)\(outcome.stderr)")
+      }
+    }
+
     @Test("an agent that is restarted while it watches a start loses nothing")
     func agentRestarted() throws {
       let restart = try restartHeld()

@@ -195,9 +195,10 @@ public struct Participant: Sendable {
       return decided(id, decision, instant, bootID, reason)
     case .restarted(let id, let report): return restarted(id, report)
     case .fireFailed(let id, let refusal):
-      let effects = conclude(id, Outcome(.failed, refusal.message), report: nil)
-      // What could not be put in place must not lie beside the file.
-      return effects.isEmpty ? [] : effects + (record.last.map { [.discard($0.rollout)] } ?? [])
+      guard let active = record.active, active.rollout.id == id else { return [] }
+      // What could not be put in place must not lie beside the file; gone before the end is told.
+      return [.discard(active.rollout)]
+        + conclude(id, Outcome(.failed, refusal.message), report: nil)
     case .watched(let id, let outcome): return watched(id, outcome)
     }
   }
