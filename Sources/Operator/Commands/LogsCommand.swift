@@ -70,7 +70,8 @@ struct LogsCommand: Sendable {
       .clock, lane: .control, deadline: .inMilliseconds(CommandContext.answerMilliseconds))
     {
       // Who may only look is not told the clock; the lines are then merged by the nodes' own times.
-      past.correction = (asked + Clock.realtimeMicroseconds()) / 2 - reading.realtimeMicroseconds
+      past.correction = correction(
+        asked: asked, answered: Clock.realtimeMicroseconds(), reading.realtimeMicroseconds)
     }
     var more = true
     while more {
@@ -89,6 +90,13 @@ struct LogsCommand: Sendable {
       }
     }
     return past
+  }
+
+  /// What to add to a node's times to have ours, microseconds. A difference within what the way
+  /// there and back took may be none: then the clocks, kept by NTP, are better than the estimate.
+  static func correction(asked: Int64, answered: Int64, _ reading: Int64) -> Int64 {
+    let difference = (asked + answered) / 2 &- reading
+    return difference.magnitude <= UInt64(max(0, answered - asked) / 2) ? 0 : difference
   }
 
   private static func arrived(
