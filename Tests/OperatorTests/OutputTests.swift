@@ -117,6 +117,17 @@ import Wire
         """)
   }
 
+  @Test(
+    "a node's times are corrected by more than the way there and back can explain, else not",
+    arguments: [
+      (reading: 1_050, correction: 0), (1_100, 0), (1_000, 0), (999, 51), (1_101, -51),
+      (0, 1_050), (.min, 1_050 &- .min),
+    ] as [(Int64, Int64)])
+  func correction(reading: Int64, correction: Int64) {
+    #expect(LogsCommand.correction(asked: 1_000, answered: 1_100, reading) == correction)
+    #expect(LogsCommand.correction(asked: 1_100, answered: 1_000, 1_050) == 0)
+  }
+
   @Test("every exit code of the issue stands in the program's help")
   func codes() {
     let help = HelpText.program(KeyturnCommands.table)

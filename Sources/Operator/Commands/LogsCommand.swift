@@ -65,7 +65,14 @@ struct LogsCommand: Sendable {
     _ name: String, _ link: any AgentLink, since: Int64, limit: Int
   ) -> Past {
     var past = Past(start: .since(since))
-    past.correction = correction(link)
+    let asked = Clock.realtimeMicroseconds()
+    if let reading = try? link.call(
+      .clock, lane: .control, deadline: .inMilliseconds(CommandContext.answerMilliseconds))
+    {
+      // Who may only look is not told the clock; the lines are then merged by the nodes' own times.
+      past.correction = correction(
+        asked: asked, answered: Clock.realtimeMicroseconds(), reading.realtimeMicroseconds)
+    }
     var more = true
     while more {
       let query = LogsQuery(
@@ -85,21 +92,11 @@ struct LogsCommand: Sendable {
     return past
   }
 
-  /// What to add to the node's times to get this host's, microseconds; 0 if the clocks differ by no
-  /// more than can be told. Who may only look is not told the clock: then 0 too.
-  private static func correction(_ link: any AgentLink) -> Int64 {
-    var correction: Int64 = 0
-    // The first exchange also opens the connection, which would count as the clock's difference.
-    for _ in 1...2 {
-      let asked = Clock.realtimeMicroseconds()
-      let reading = try? link.call(
-        .clock, lane: .control, deadline: .inMilliseconds(CommandContext.answerMilliseconds))
-      guard let reading else { return 0 }
-      let answered = Clock.realtimeMicroseconds()
-      let difference = (asked + answered) / 2 - reading.realtimeMicroseconds
-      correction = abs(difference) <= (answered - asked) / 2 ? 0 : difference
-    }
-    return correction
+  /// What to add to a node's times to have ours, microseconds. A difference within what the way
+  /// there and back took may be none: then the clocks, kept by NTP, are better than the estimate.
+  static func correction(asked: Int64, answered: Int64, _ reading: Int64) -> Int64 {
+    let difference = (asked + answered) / 2 &- reading
+    return difference.magnitude <= UInt64(max(0, answered - asked) / 2) ? 0 : difference
   }
 
   private static func arrived(
