@@ -35,13 +35,10 @@ extension LabTests {
       }
 
       let after = try lab.footprint()
-      for arguments in [[], ["--detailed-exitcode"]] {
-        let plan =
-          arguments.isEmpty
-          ? try lab.keyturn("plan", "--settings", lab.settings)
-          : try lab.keyturn("plan", "--settings", lab.settings, "--detailed-exitcode")
-        #expect(plan.status == 0 && plan.stdout.contains("nothing to do"))
-      }
+      for plan in [
+        try lab.keyturn("plan", "--settings", lab.settings),
+        try lab.keyturn("plan", "--settings", lab.settings, "--detailed-exitcode"),
+      ] { #expect(plan.status == 0 && plan.stdout.contains("nothing to do")) }
       #expect(try lab.keyturn("apply", "--yes", "--settings", lab.settings).status == 0)
       try lab.expectUntouched(since: after)
     }
@@ -126,8 +123,8 @@ extension LabTests {
       let began = Clock.now()
       let outcome = try lab.keyturn(
         "apply", "--yes", "--inventory", inventory, "--settings", other)
-      // One second for the checks and five for the way.
-      #expect(Clock.now().milliseconds(since: began) < 8_000)
+      // One second for the checks and five for the way; the rest is for a busy machine.
+      #expect(Clock.now().milliseconds(since: began) < 15_000)
       #expect(outcome.status == 4, "\(outcome.stdout)\(outcome.stderr)")
       #expect(outcome.stderr.contains("minio-8"))
       try lab.expectUntouched(since: before)

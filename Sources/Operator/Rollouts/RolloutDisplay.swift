@@ -16,7 +16,8 @@ struct RolloutDisplay: RolloutWatcher {
   private let names: [String]
   private var rows: [Row]
   private var lastSign: Instant
-  private var linesDrawn = 0
+  /// What stands on the terminal now.
+  private var drawn: [String] = []
 
   static let signMilliseconds = 30_000
 
@@ -61,7 +62,7 @@ struct RolloutDisplay: RolloutWatcher {
   /// Leaves the last state of the table standing.
   mutating func end() {
     draw()
-    linesDrawn = 0
+    drawn = []
   }
 
   /// A line for logs; on a terminal only what must not get lost goes above the table.
@@ -97,15 +98,14 @@ struct RolloutDisplay: RolloutWatcher {
       }
     }
     let lines = TextTable.lines(["NODE", "STATE", "FOR", "DETAIL"], cells)
-    var text = linesDrawn > 0 ? "\u{1B}[\(linesDrawn)A" : ""
+    if lines == drawn { return }
+    var text = drawn.isEmpty ? "" : "\u{1B}[\(drawn.count)A"
     for (index, line) in lines.enumerated() {
       let visible = String(Console.visible(line).prefix(max(20, size.columns - 1)))
       text += "\r\u{1B}[2K" + (index == 0 ? visible : colored(visible, cells[index - 1][1])) + "\n"
     }
-    if linesDrawn > lines.count {
-      text += "\u{1B}[J"
-    }
-    linesDrawn = lines.count
+    if drawn.count > lines.count { text += "\u{1B}[J" }
+    drawn = lines
     console.host.write(text, to: .standardOutput)
   }
 

@@ -1,0 +1,112 @@
+public import Digests
+public import Model
+
+/// What the coordinator learns.
+public enum CoordinatorInput: Sendable {
+  /// Begin.
+  case start
+  /// A member voted. `environment` is the digest of the MINIO_* variables that it will run with.
+  case vote(member: String, Vote, environment: Digest?)
+  /// Four timestamps of an exchange with a member.
+  case clock(member: String, ClockSample)
+  /// A member accepted the proposal.
+  case accepted(member: String)
+  /// A member promised to a higher ballot: a recovery is under way.
+  case outranked(member: String)
+  /// A member knows the decision.
+  case acknowledged(member: String)
+  /// A member could not be reached, or did not answer in time; the text says what was tried.
+  case silent(member: String, reason: String)
+  /// A member's rollout moved on.
+  case progress(member: String, phase: String, detail: String)
+  /// A member restarted its unit.
+  case restarted(member: String, RestartReport)
+  /// A member's rollout ended.
+  case ended(member: String, Outcome)
+  /// A timer that was armed came.
+  case fired(CoordinatorTimer)
+  /// The operator wants out. After the proposal it only ends the watching.
+  case cancel
+}
+
+/// The coordinator's timers.
+public enum CoordinatorTimer: Sendable, Hashable {
+  /// Votes must be in.
+  case prepare
+  /// Acceptances must be in.
+  case accept
+  /// Members must have been told.
+  case decide
+  /// Outcomes must be in.
+  case follow
+}
+
+/// What the coordinator does, in the order given.
+public enum CoordinatorEffect: Sendable, Hashable {
+  /// Ask a member for its vote.
+  case prepare(member: String)
+  /// Ask a member to accept commit at an instant of its own clock.
+  case accept(member: String, Proposal)
+  /// Tell a member the decision, again and again until it acknowledges or the timer comes.
+  case decide(member: String, Decision, instant: Instant?, bootID: String, reason: String)
+  /// Follow a member's progress to its outcome.
+  case follow(member: String)
+  /// Wake up at this instant.
+  case arm(CoordinatorTimer, Instant)
+  /// The decision is commit; the instant in the coordinator's clock.
+  case committed(instant: Instant)
+  /// A member's outcome or vote is known, for those who watch.
+  case report(member: String, phase: String, detail: String)
+  /// The end.
+  case finished(RolloutResult)
+}
+
+/// How a rollout ended on one member.
+public struct MemberOutcome: Sendable, Codable, Hashable {
+  /// The member's name.
+  public var member: String
+  /// How it ended there.
+  public var outcome: Outcome
+
+  /// A member and its outcome.
+  public init(member: String, outcome: Outcome) {
+    self.member = member
+    self.outcome = outcome
+  }
+}
+
+/// What a rollout came to, for the operator.
+public struct RolloutResult: Sendable, Hashable {
+  /// What the command exits with.
+  public var exitCode: ExitCode
+  /// The decision; nil when it is not known.
+  public var decision: Decision?
+  /// One sentence.
+  public var summary: String
+  /// One entry for every member, sorted by name.
+  public var outcomes: [MemberOutcome]
+  /// First to last start of a new main process, coordinator's clock, nanoseconds; nil if fewer than
+  /// all are known.
+  public var skewNanoseconds: Int64?
+  /// First to last call of RestartUnit, likewise.
+  public var issueSkewNanoseconds: Int64?
+}
+
+/// How long the coordinator waits, and how exact a clock must be.
+public struct CoordinatorLimits: Sendable, Hashable {
+  /// Votes, beyond the members' own prepare deadline, milliseconds.
+  public var voteGraceMilliseconds = 3_000
+  /// Acceptances, milliseconds.
+  public var acceptMilliseconds = 5_000
+  /// Telling an abort, milliseconds.
+  public var decideMilliseconds = 5_000
+  /// Outcomes, beyond the members' own stop and start deadlines, milliseconds.
+  public var outcomeGraceMilliseconds = 5_000
+  /// From the proposal to the instant at the least, milliseconds.
+  public var leastLeadMilliseconds = 250
+  /// The widest clock bound, nanoseconds.
+  public var clockBoundNanoseconds: Int64 = 50_000_000
+
+  /// The defaults.
+  public init() {}
+}

@@ -1,0 +1,88 @@
+public import Model
+
+/// What a member knows of its own when it votes yes; part of its durable record.
+public struct PreparedFacts: Sendable, Codable, Hashable {
+  /// The unit's invocation when the member voted; empty if it was not running.
+  public var invocation: String
+  /// The journal's cursor when the member voted; nil if the journal was empty.
+  public var journalCursor: String?
+  /// Whether a file is staged; false where only the process is to be restarted.
+  public var staged: Bool
+
+  /// Facts; see the properties.
+  public init(invocation: String, journalCursor: String?, staged: Bool) {
+    self.invocation = invocation
+    self.journalCursor = journalCursor
+    self.staged = staged
+  }
+}
+
+/// A proposal that a member has accepted.
+public struct Proposal: Sendable, Codable, Hashable {
+  /// Its rank.
+  public var ballot: Ballot
+  /// What is proposed.
+  public var decision: Decision
+  /// When to act, in this member's CLOCK_BOOTTIME; nil for abort.
+  public var instant: Instant?
+  /// The boot of this member that the instant belongs to.
+  public var bootID: String
+
+  /// A proposal; see the properties.
+  public init(ballot: Ballot, decision: Decision, instant: Instant?, bootID: String) {
+    self.ballot = ballot
+    self.decision = decision
+    self.instant = instant
+    self.bootID = bootID
+  }
+}
+
+/// Where a member is in the rollout that it is in.
+public enum ParticipantStage: Sendable, Codable, Hashable {
+  /// Voted yes; waits for a proposal.
+  case prepared
+  /// Accepted a proposal; waits for the decision.
+  case accepted(Proposal)
+  /// Knows commit; acts at the instant.
+  case committed(instant: Instant, bootID: String)
+  /// Restarted; the start is being watched.
+  case watching(RestartReport)
+}
+
+/// The rollout that a member is in.
+public struct ActiveRollout: Sendable, Codable, Hashable {
+  /// The rollout.
+  public var rollout: Rollout
+  /// What the member knew when it voted.
+  public var facts: PreparedFacts
+  /// The highest ballot that it has promised to.
+  public var promised: Ballot
+  /// Where it is.
+  public var stage: ParticipantStage
+}
+
+/// The rollout that a member was in last.
+public struct FinishedRollout: Sendable, Codable, Hashable {
+  /// The rollout.
+  public var rollout: Rollout
+  /// How it ended here.
+  public var outcome: Outcome
+  /// What happened at the instant; nil if nothing did.
+  public var report: RestartReport?
+}
+
+/// What a member must not forget: one durable record, replaced as a whole.
+public struct ParticipantRecord: Sendable, Codable, Hashable {
+  /// The highest epoch that the member has seen.
+  public var highestEpoch: UInt64
+  /// The rollout that it is in.
+  public var active: ActiveRollout?
+  /// The rollout that it was in last.
+  public var last: FinishedRollout?
+  /// The last one that was committed: later ones that were aborted must not make it forgotten while
+  /// another member is still in doubt of it.
+  public var lastCommitted: FinishedRollout?
+
+  /// The record of a member that has never been in a rollout.
+  public init() { highestEpoch = 0 }
+}
