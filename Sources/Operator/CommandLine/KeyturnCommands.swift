@@ -65,8 +65,8 @@ enum KeyturnCommands {
     summary: "plan, ask, then install the settings on all nodes and restart them at one instant",
     details: """
       Every node must vote yes before anything is touched. Each start is followed until it is confirmed, and a
-      fatal line is shown at once. SIGINT before the vote ends in nothing touched; after it the agents go on by
-      themselves and only the watching ends.
+      fatal line is shown at once. Ctrl-C before commit is proposed ends in nothing touched; after that it ends
+      the watching only, as soon as every node knows the decision: the agents go on by themselves.
       """,
     operands: [],
     options: settingsOptions + [
@@ -120,10 +120,10 @@ enum KeyturnCommands {
     name: "resolve",
     summary: "end a rollout whose coordinator is gone, as it must end",
     details: """
-      A rollout whose keyturn was killed between the votes and the decision leaves the nodes in
-      doubt: nothing is touched, and they refuse any other. Every node must answer. If one of them
-      knows or has accepted commit, the rollout is finished on all of them, restarts included;
-      otherwise it is aborted. Do not use it while the keyturn that started the rollout still runs.
+      A rollout whose keyturn was killed between the votes and the decision leaves nodes in doubt: they wait,
+      untouched, and refuse any other. Every node must answer. If one of them knows or has accepted commit, the
+      rollout is finished on all of them, and their servers restart at once, without a question; otherwise it is
+      aborted. Do not use it while the keyturn that started the rollout still runs.
       """,
     operands: ["ID"],
     options: clusterOptions,

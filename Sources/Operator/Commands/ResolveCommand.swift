@@ -24,6 +24,11 @@ struct ResolveCommand: Sendable {
     let id = context.invocation.operands[0]
     guard rows.contains(where: { $0.answer?.activeRollout == id }) else {
       context.console.progress("no node is in rollout \(id); there is nothing to resolve")
+      let others = Set(rows.compactMap { $0.answer?.activeRollout }).sorted()
+      if !others.isEmpty {
+        context.console.message(
+          .warning, "the nodes are in another: keyturn resolve \(others.joined(separator: ", "))")
+      }
       return report(rows, id)
     }
     let decision = try decide(id, configuration)
@@ -90,7 +95,10 @@ struct ResolveCommand: Sendable {
       }
       return NodeResult(name: row.name, outcome: outcome.kind.rawValue, reason: outcome.reason)
     }
-    for node in nodes { context.console.line("\(node.name): \(node.outcome) \(node.reason)") }
+    for node in nodes {
+      context.console.line(
+        "\(node.name): \(node.outcome)" + (node.reason.isEmpty ? "" : ": \(node.reason)"))
+    }
     let outcomes = Set(nodes.map(\.outcome))
     let exitCode: ExitCode =
       outcomes.contains("unknown")
