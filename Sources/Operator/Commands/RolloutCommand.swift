@@ -13,17 +13,28 @@ struct RolloutCommand: Sendable {
     switch try PlanCommand(context: context, kind: kind).prepare() {
     case .ended(let result): return result
     case .ready(let configuration, let wishes, let plan):
-      if let result = confirm(configuration) { return result }
+      if let result = confirm(configuration, plan) { return result }
       return try roll(configuration, wishes, plan)
     }
   }
 
   /// Asks, unless `--yes` was given. The result if the answer is no, or there is nobody to ask.
-  private func confirm(_ configuration: Configuration) -> CommandResult? {
+  private func confirm(_ configuration: Configuration, _ plan: ClusterPlan) -> CommandResult? {
     if context.invocation.has("yes") { return nil }
     let cluster = configuration.inventory.cluster
     let nodes = configuration.names.map { NodeResult(name: $0, outcome: "untouched") }
     let count = configuration.names.count
+    let answers = plan.rows.compactMap(\.answer)
+    let isNew = answers.contains { answer in
+      answer.sealedKey == nil
+        && answer.difference.contains { $0.hasPrefix("+MINIO_KMS_SSE_KEY=") }
+    }
+    if isNew {
+      context.console.message(
+        .warning,
+        "this enables encryption and cannot be undone: what is written needs this SSE key, in this enclave, for ever; a confirmed start seals its name"
+      )
+    }
     guard
       let answer = context.host.ask(
         "This restarts all \(count) nodes of \(cluster) at one instant. Type \(cluster) to go on: ")
