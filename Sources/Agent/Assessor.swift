@@ -50,7 +50,7 @@ struct Assessor: Sendable {
     let readOther: (String) throws(Refusal) -> [UInt8]? = { other throws(Refusal) in
       try ports.file.read(other: other)
     }
-    let unit = unitState(&findings)
+    let unit = unitState(&findings, isInRollout: record.active != nil)
     let running = runningEnvironment(of: unit, seal: seal, &findings)
     var environment: [EnvironmentVariable] = []
     var merged: ServerEnvironment?
@@ -130,7 +130,7 @@ struct Assessor: Sendable {
     return Redactor.placeholder + text[at...]
   }
 
-  private func unitState(_ findings: inout [Finding]) -> UnitState? {
+  private func unitState(_ findings: inout [Finding], isInRollout: Bool) -> UnitState? {
     let state: UnitState
     do throws(Refusal) {
       state = try ports.unit.state(deadline: now().advanced(byMilliseconds: 5_000))
@@ -141,7 +141,7 @@ struct Assessor: Sendable {
           remedy: "look at systemctl status \(inventory.unit)"))
       return nil
     }
-    findings += UnitRules.findings(state, inventory: inventory)
+    findings += UnitRules.findings(state, inventory: inventory, isInRollout: isInRollout)
     return state
   }
 

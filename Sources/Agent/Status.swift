@@ -92,7 +92,8 @@ extension Agent {
     }
     attempt("unit-unreadable") { () throws(Refusal) in
       let unit = try ports.unit.state(deadline: .inMilliseconds(5_000))
-      findings += UnitRules.findings(unit, inventory: inventory)
+      let isInRollout = state.withLock { $0.participant.record.active != nil }
+      findings += UnitRules.findings(unit, inventory: inventory, isInRollout: isInRollout)
       look.unit = unit
     }
     if let pid = look.unit?.mainPID, pid > 0 {

@@ -4,7 +4,11 @@ internal import StartWatch
 /// What must be true of the server's unit before a rollout makes sense.
 enum UnitRules {
   /// Findings about the unit; an error refuses a rollout with the code `unit`.
-  static func findings(_ unit: UnitState, inventory: Inventory) -> [Finding] {
+  ///
+  /// - Parameter isInRollout: whether the node is in a rollout: then a job of the unit is its own.
+  static func findings(
+    _ unit: UnitState, inventory: Inventory, isInRollout: Bool
+  ) -> [Finding] {
     func error(_ rule: String, _ message: String, _ remedy: String) -> Finding {
       Finding(.error, rule: rule, refusal: .unit, message: message, remedy: remedy)
     }
@@ -33,7 +37,7 @@ enum UnitRules {
           "add EnvironmentFile=\(inventory.environmentFile) to the unit, or name its file as \"environmentFile\" in the inventory"
         ))
     }
-    if let job = unit.job {
+    if let job = unit.job, !isInRollout {
       findings.append(
         error(
           "unit-job", "\(unit.id) is in another job (\(job.id))",

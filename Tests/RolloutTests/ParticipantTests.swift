@@ -172,6 +172,26 @@ struct ParticipantTests {
     #expect(participant.handle(.prepare(rollout)).last == .assess(rollout))
   }
 
+  @Test("who is asked for a promise before its vote says that it knows nothing, and votes no then")
+  func promiseBeforeVote() {
+    let ballot = Ballot(round: 1, proposer: "b")
+    var unheard = Participant(member: "a", record: ParticipantRecord())
+    #expect(unheard.handle(.promise(id: rollout.id, ballot)) == [.reply(.unknownRollout)])
+    guard case .vote(rollout.id, .no)? = unheard.handle(.prepare(rollout)).first else {
+      Issue.record("it did not vote no")
+      return
+    }
+    var assessing = member(after: [.prepare(rollout)])
+    let effects = assessing.handle(.promise(id: rollout.id, ballot))
+    guard case .vote(rollout.id, .no)? = effects.first else {
+      Issue.record("it did not vote no: \(effects)")
+      return
+    }
+    #expect(effects.last == .reply(.unknownRollout))
+    #expect(assessing.handle(.assessed(rollout, .success(facts))) == [.discard(rollout)])
+    #expect(assessing.record.active == nil)
+  }
+
   @Test("abort after the vote removes the staged file and is remembered")
   func abort() {
     for inputs in [prepared(rollout), prepared(rollout) + [.accept(id: rollout.id, proposal)]] {

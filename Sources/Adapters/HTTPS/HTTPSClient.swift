@@ -1,3 +1,4 @@
+internal import LinuxIO
 public import Model
 public import TLS
 public import Wire
@@ -42,10 +43,12 @@ public final class HTTPSClient {
       }
     }
     close()
-    let socket = try HTTPConnection.connect(address, until: deadline)
+    // A host that is cut off must not use up the time that the answer may take.
+    let connected = min(deadline, .inMilliseconds(Limits.handshakeMilliseconds))
+    let socket = try HTTPConnection.connect(address, until: connected)
     let session: TLSSession
     do throws(TLSFailure) {
-      session = try context.connect(over: socket, expecting: expected, until: deadline)
+      session = try context.connect(over: socket, expecting: expected, until: connected)
     } catch { throw .tls(error) }
     let fresh = HTTPConnection(
       .tls(session), hostField: address.text, bodyLimit: Limits.httpBodyBytes)

@@ -25,7 +25,7 @@ public enum Limits {
   /// How long a client may take to send one whole request, or to take one whole answer,
   /// milliseconds.
   public static let agentTransferMilliseconds = 10_000
-  /// How long a TLS handshake may take, milliseconds.
+  /// How long a TLS handshake may take, and a client's whole connecting, milliseconds.
   public static let handshakeMilliseconds = 5_000
   /// Nodes in an inventory.
   public static let inventoryNodes = 4096

@@ -153,7 +153,14 @@ public struct Participant: Sendable {
   }
 
   private mutating func promise(_ id: String, _ ballot: Ballot) -> [ParticipantEffect] {
-    guard var active = record.active, active.rollout.id == id else { return [.reply(answer(id))] }
+    guard var active = record.active, active.rollout.id == id else {
+      // Whoever asks will decide by this answer, so it must stay true: no yes to it any more.
+      let (wasAssessing, answer) = (assessing?.id == id, answer(id))
+      if wasAssessing { assessing = nil }
+      if answer == .unknownRollout { rememberAborted(id) }
+      let no = Refusal(.vote, "\(member) was asked to resolve the rollout before it had voted")
+      return (wasAssessing ? [.vote(id: id, .no(no))] : []) + [.reply(answer)]
+    }
     switch active.stage {
     case .committed, .watching:
       return [.reply(.promised(decidedProposal(active)))]
@@ -203,9 +210,7 @@ public struct Participant: Sendable {
     }
     guard var active = record.active, active.rollout.id == id else {
       let answer = answer(id)
-      if decision == .abort, answer == .unknownRollout {
-        abortedUnseen = abortedUnseen.suffix(Self.abortedUnseenCount - 1) + [id]
-      }
+      if decision == .abort, answer == .unknownRollout { rememberAborted(id) }
       return [.reply(answer)]
     }
     switch active.stage {
@@ -259,6 +264,10 @@ public struct Participant: Sendable {
     // The seal and the generation come first: a crash between the two repeats the watch, not the
     // loss of a seal.
     return [.conclude(finished), .persist(record)]
+  }
+
+  private mutating func rememberAborted(_ id: String) {
+    abortedUnseen = abortedUnseen.suffix(Self.abortedUnseenCount - 1) + [id]
   }
 
   private func answer(_ id: String) -> ParticipantReply {

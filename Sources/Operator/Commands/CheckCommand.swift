@@ -70,8 +70,9 @@ struct CheckCommand: Sendable {
       return ["\(refusal?.code.rawValue ?? ""): \(refusal?.message ?? "")"]
     }
     var lines = answer.endpoints.map { endpoint in
-      // How long it took is left out: nodes that are alike shall be one group.
-      let stages = endpoint.stages.map { stage in
+      // How long it took is left out: nodes that are alike shall be one group. So is what was not
+      // checked: a failed stage before it says why, or there was no reason to.
+      let stages = endpoint.stages.filter { $0.verdict != "notChecked" }.map { stage in
         stage.verdict == "fine" ? stage.stage : "\(stage.stage) \(stage.verdict): \(stage.detail)"
       }
       return "\(endpoint.endpoint): " + stages.joined(separator: ", ")

@@ -47,7 +47,10 @@ struct StatusCommand: Sendable {
 
   private static func key(_ status: NodeStatus) -> String {
     let running = status.runningKey
-    guard let seal = status.seal else { return running.map { "\($0) (not sealed)" } ?? "-" }
+    guard let seal = status.seal else {
+      let isDamaged = status.findings.contains { $0.rule == "damaged-record" }
+      return running.map { "\($0) (\(isDamaged ? "RECORD DAMAGED" : "not sealed"))" } ?? "-"
+    }
     if let running, running != seal.keyName { return "\(seal.keyName) (RUNS WITH \(running))" }
     return "\(seal.keyName) (sealed)"
   }
