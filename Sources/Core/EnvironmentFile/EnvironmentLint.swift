@@ -121,7 +121,7 @@ struct Lint {
 
   func isShowable(_ variable: Variable) -> Bool {
     let (name, value) = (variable.name, variable.value)
-    return KnownVariables.names.contains(name) && !SecretVariables.contains(name)
+    return KnownVariables.isSingle(name) && !SecretVariables.contains(name)
       && !SecretVariables.contains(value) && variable.isOneLine
       && value.utf8.count <= 200
       && !["k1:", "k2:", "kes:", "://"].contains { start in

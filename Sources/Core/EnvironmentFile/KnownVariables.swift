@@ -41,6 +41,9 @@ enum KnownVariables {
 
   private static let known = Set(names)
 
+  /// Whether `name` is one of ``names``.
+  static func isSingle(_ name: String) -> Bool { known.contains(name) }
+
   /// What is to be thought of the name of a variable.
   enum Verdict: Equatable {
     case known

@@ -98,6 +98,7 @@ struct SystemdScan: Sendable, Hashable {
     /// The last opening quote of the value at hand.
     private var quote: Int?
     private var form = Form()
+    private let plain = Plain.table
 
     init(bytes: [UInt8], comments: CommentGrammar) {
       self.bytes = bytes
@@ -113,8 +114,8 @@ struct SystemdScan: Sendable, Hashable {
         if byte == Byte.lineFeed {
           line += 1
           lineStart = offset
-        } else if state == .comment {
-          offset = endOfPlainComment(from: offset)
+        } else {
+          offset = takePlain(from: offset)
         }
       }
       switch state {
@@ -128,16 +129,21 @@ struct SystemdScan: Sendable, Hashable {
       }
     }
 
-    /// Most of a file is comments: the first byte from `offset` that means something in one.
-    private func endOfPlainComment(from offset: Int) -> Int {
-      bytes.withUnsafeBufferPointer { bytes in
-        var offset = offset
-        while offset < bytes.count, bytes[offset] != Byte.backslash, !Byte.isNewline(bytes[offset])
-        {
-          offset += 1
-        }
-        return offset
+    /// Takes the bytes from `offset` that mean nothing but themselves in the state at hand, all at once: nearly
+    /// all bytes of a file are such. Returns the offset of the first that does not.
+    private mutating func takePlain(from offset: Int) -> Int {
+      guard let mask = Plain.mask(state) else { return offset }
+      var end = offset
+      while end < bytes.count, plain[Int(bytes[end])] & mask != 0 { end += 1 }
+      if end == offset || state == .comment { return end }
+      if state == .name {
+        name += bytes[offset..<end]
+        nameEnd = nil
+      } else {
+        value += bytes[offset..<end]
+        valueEnd = nil
       }
+      return end
     }
 
     private mutating func step(_ byte: UInt8, at offset: Int) {
@@ -325,5 +331,32 @@ struct SystemdScan: Sendable, Hashable {
       }
       return nil
     }
+  }
+}
+
+/// For each byte, the states in which it means nothing but itself.
+private enum Plain {
+  static func mask(_ state: SystemdScan.State) -> UInt8? {
+    switch state {
+    case .name: 1
+    case .bare: 2
+    case .singleQuoted: 4
+    case .doubleQuoted: 8
+    case .comment: 16
+    case .beforeName, .beforeValue, .bareEscape, .doubleQuotedEscape, .commentEscape: nil
+    }
+  }
+
+  static let table: [UInt8] = (0...UInt8.max).map { byte in
+    if Byte.isNewline(byte) { return 0 }
+    var states: UInt8 = 0
+    let isBlank = Byte.isBlank(byte)
+    if !isBlank && byte != Byte.equals { states |= 1 }
+    let isBareSpecial = byte == Byte.backslash || byte == Byte.dollar || byte == Byte.hash
+    if !isBlank && !isBareSpecial { states |= 2 }
+    if byte != Byte.singleQuote { states |= 4 }
+    if byte != Byte.doubleQuote && byte != Byte.backslash && byte != Byte.dollar { states |= 8 }
+    if byte != Byte.backslash { states |= 16 }
+    return states
   }
 }
