@@ -74,10 +74,14 @@ struct Assessor: Sendable {
 
     let holder = KeyGuard.Holder(seal: seal, running: running, unit: unit)
     if let merged {
-      if let refusal = KeyGuard.refusal(
-        holder: holder, keys: merged.definitions(of: "MINIO_KMS_SSE_KEY"),
-        enclaves: merged.definitions(of: "MINIO_KMS_ENCLAVE"))
+      let keys = merged.definitions(of: "MINIO_KMS_SSE_KEY")
+      if var refusal = KeyGuard.refusal(
+        holder: holder, keys: keys, enclaves: merged.definitions(of: "MINIO_KMS_ENCLAVE"))
       {
+        if keys.count > 1 {
+          let places = merged.places(of: "MINIO_KMS_SSE_KEY").joined(separator: ", ")
+          refusal.message += "; it is defined in: \(places)"
+        }
         refusals.insert(refusal, at: 0)
       }
     }

@@ -118,6 +118,17 @@ struct ServerEnvironment {
     } + (config.map(values) ?? [])
   }
 
+  /// Where a variable is defined, each place with the lines in it, for people.
+  func places(of name: String) -> [String] {
+    (sources + (config.map { [$0] } ?? [])).compactMap { source in
+      let found = source.definitions.filter { $0.name == name }
+      let lines = found.compactMap(\.line).map(String.init)
+      if found.isEmpty { return nil }
+      return lines.isEmpty
+        ? source.place : "\(source.place) line \(lines.joined(separator: " and "))"
+    }
+  }
+
   /// Changes of our file that would not come through: another source overrides a value, or has one
   /// where ours is removed.
   func shadowed(_ changes: [SettingChange]) -> [Finding] {

@@ -247,7 +247,9 @@ struct AgentRolloutTests {
       let node = Node()
       try node.apply(enabling)
       node.host.state.update { change(&$0) }
-      #expect(try node.plan([], kind: .restart).refusal?.code == .guarded)
+      let refusal = try node.plan([], kind: .restart).refusal
+      #expect(refusal?.code == .guarded)
+      #expect(refusal?.message.contains("it is defined in: ") == true)
     }
   }
 
