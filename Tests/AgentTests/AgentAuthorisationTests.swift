@@ -1,0 +1,85 @@
+import Digests
+import KeyManager
+import LinuxIO
+import Model
+import Rollout
+import StartWatch
+import Testing
+import Wire
+
+@testable import Agent
+
+@Suite("Agent: who may do what")
+struct AgentAuthorisationTests {
+  private static let observer = Principal(cluster: "prod", role: .observer, name: "eve")
+  private static let node = Principal(cluster: "prod", role: .node, name: "minio-2")
+  private static let witness = Principal(cluster: "prod", role: .witness, name: "kms-1")
+  private static let stranger = Principal(cluster: "other", role: .operator, name: "alice")
+
+  @Test("whoever is not an operator of this cluster can change nothing")
+  func changes() {
+    let paths = [
+      "/v1/plan", "/v1/rollouts", "/v1/rollouts/00000000000000aa/promise",
+      "/v1/rollouts/00000000000000aa/accept",
+      "/v1/rollouts/00000000000000aa/decision",
+    ]
+    for principal in [Self.observer, Self.node, Self.witness, Self.stranger] {
+      for path in paths {
+        #expect(Node().send("POST", path, as: principal).status == 403, "\(principal.uri) \(path)")
+      }
+    }
+  }
+
+  @Test("an observer may look; a witness and a stranger may not")
+  func looks() {
+    let node = Node()
+    for path in ["/v1/status", "/v1/logs"] {
+      #expect(node.send("GET", path, as: Self.observer).status == 200)
+      #expect(node.send("GET", path, as: Self.witness).status == 403)
+      #expect(node.send("GET", path, as: Self.stranger).status == 403)
+    }
+  }
+
+  @Test("a rollout in somebody else's name is a no")
+  func name() throws {
+    let node = Node()
+    var rollout = try node.rollout(enabling)
+    rollout.createdBy = "bob"
+    #expect(try node.prepare(rollout, enabling).refusal?.code == .notPermitted)
+  }
+
+  @Test("a malformed request is answered with 4xx")
+  func malformed() throws {
+    let node = Node()
+    #expect(node.send("POST", "/v1/plan", Array("{".utf8)).status == 400)
+    #expect(node.send("POST", "/v1/plan", []).status == 400)
+    #expect(node.send("GET", "/v1/nothing").status == 404)
+    #expect(node.send("DELETE", "/v1/status").status == 404)
+    #expect(node.send("GET", "/").status == 404)
+    #expect(
+      node.send("GET", "/v1/logs", query: [(name: "limit", value: "-1")]).status == 400)
+    let change = SettingChange(name: "PATH", value: Secret("/tmp"))
+    let request = PlanRequest(kind: .apply, changes: [WireChange(change)], createKey: false)
+    #expect(node.send("POST", "/v1/plan", JSON.encode(request)).status == 400)
+  }
+
+  @Test("as many settings as the limit allows are taken, one more is not")
+  func limit() {
+    let node = Node()
+    for (count, status) in [(Limits.settingsInChange, 200), (Limits.settingsInChange + 1, 400)] {
+      let changes = (0..<count).map {
+        WireChange(SettingChange(name: "MINIO_X\($0)", value: Secret("v")))
+      }
+      let request = PlanRequest(kind: .apply, changes: changes, createKey: false)
+      #expect(node.send("POST", "/v1/plan", JSON.encode(request)).status == status)
+    }
+  }
+
+  @Test("logs are redacted")
+  func logs() {
+    let node = Node()
+    node.host.state.update { $0.startLines = ["env: MINIO_KMS_API_KEY=\(apiKey)", "x \(apiKey)"] }
+    let response = node.send("GET", "/v1/logs")
+    #expect(!String(decoding: response.body, as: UTF8.self).contains(apiKey))
+  }
+}

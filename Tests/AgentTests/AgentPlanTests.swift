@@ -1,0 +1,98 @@
+import Digests
+import KeyManager
+import LinuxIO
+import Model
+import Rollout
+import StartWatch
+import Testing
+import Wire
+
+@testable import Agent
+
+@Suite("Agent: plan")
+struct AgentPlanTests {
+  @Test("a plan shows the change with the API key as its identity and changes nothing")
+  func plan() throws {
+    let node = Node()
+    let plan = try node.plan(enabling)
+    #expect(plan.refusal == nil)
+    #expect(plan.restartNeeded)
+    #expect(plan.before == Digest.sha256(Array(plainFile.utf8)))
+    #expect(plan.before != plan.after)
+    let text = plan.difference.joined(separator: "\n")
+    #expect(text.contains(identity))
+    #expect(!JSON.line(plan).contains(apiKey))
+    node.host.state.withLock { state in
+      #expect(state.file == Array(plainFile.utf8))
+      #expect(state.staged.isEmpty)
+      #expect(state.restarts == 0)
+    }
+  }
+
+  @Test("a mistake in the settings is refused with its variable")
+  func mistake() throws {
+    let plan = try Node().plan(Array(enabling.dropLast()))
+    #expect(plan.refusal?.code == .validation)
+    #expect(plan.refusal?.message.contains("MINIO_KMS_API_KEY") == true)
+  }
+
+  @Test("a Key Manager that fails a stage is refused with endpoint and stage")
+  func keyManager() throws {
+    let node = Node()
+    var report = FakeHost.Probe.fine("kms-1.example.net:7373")
+    report.stages[1].verdict = .failed
+    report.stages[1].detail = "connection refused"
+    node.host.state.update { $0.reports = [report] }
+    let plan = try node.plan(enabling)
+    #expect(plan.refusal?.code == .keyManager)
+    #expect(plan.refusal?.message.contains("kms-1.example.net:7373") == true)
+  }
+
+  @Test("a unit that does not read the file, is masked or in a job is refused")
+  func unit() throws {
+    let changes: [@Sendable (inout UnitState) -> Void] = [
+      { $0.environmentFiles = [] }, { $0.loadState = "masked" }, { $0.loadState = "not-found" },
+      { $0.job = .init(id: 7, path: "/org/freedesktop/systemd1/job/7") },
+    ]
+    for change in changes {
+      let node = Node()
+      node.host.state.update { change(&$0.unit) }
+      #expect(try node.plan(enabling).refusal?.code == .unit)
+    }
+  }
+
+  @Test("an unchanged file with a server that runs with it needs no restart; an older server does")
+  func restartNeeded() throws {
+    let node = Node()
+    let same = [SettingChange(name: "MINIO_ROOT_USER", value: Secret("admin"))]
+    #expect(try node.plan(same).restartNeeded == false)
+    node.host.state.update { $0.process.removeAll { $0.name == "MINIO_ROOT_USER" } }
+    let plan = try node.plan(same)
+    #expect(plan.restartNeeded)
+    #expect(plan.restartReason.contains("MINIO_ROOT_USER"))
+    #expect(plan.before == plan.after)
+  }
+}
+
+@Suite("Agent: what a plan shows")
+struct AgentSecretTests {
+  @Test(
+    "no password or API key is shown, whatever the variable is called",
+    arguments: [
+      ("MINIO_KMS_API_KYE", apiKey), ("MINIO_NOTIFY_AMQP_URL_1", "amqp://user:hunter22@mq:5672"),
+      ("MINIO_NOTIFY_MYSQL_DSN_STRING_1", "user:hunter22@tcp(db:3306)/minio"),
+      ("MINIO_NOTIFY_POSTGRES_CONNECTION_STRING_1", "host=db user=u password=hunter22 port=5432"),
+    ])
+  func redacted(name: String, value: String) {
+    let shown = Assessor.describe(name, value)
+    #expect(!shown.contains("hunter22"))
+    #expect(!shown.contains(apiKey))
+  }
+
+  @Test("what is no secret is shown as it is")
+  func plain() {
+    for value in ["https://kms-1.example.net:7373", "key-1", "admin@example.net", "a=b"] {
+      #expect(Assessor.describe("MINIO_X", value) == value)
+    }
+  }
+}

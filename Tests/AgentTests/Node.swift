@@ -1,0 +1,112 @@
+import Digests
+import KeyManager
+import LinuxIO
+import Model
+import Rollout
+import StartWatch
+import Testing
+import Wire
+
+@testable import Agent
+
+let apiKey = "k1:2COl4dS3G-cjHa3Q-9fUmOrq8yL0Q7a12HH_Yi0oiLw"
+let identity = "h1:1XtC8x9-VpkRibo1WuzcIAXzrpKIxLjlMErH9zkZkQE"
+let plainFile = """
+  # our cluster
+  MINIO_VOLUMES="http://minio-{1...2}:9000/data"
+  MINIO_ROOT_USER="admin"
+
+  """
+let enabling = [
+  SettingChange(name: "MINIO_KMS_SERVER", value: Secret("https://kms-1.example.net:7373")),
+  SettingChange(name: "MINIO_KMS_ENCLAVE", value: Secret("store")),
+  SettingChange(name: "MINIO_KMS_SSE_KEY", value: Secret("key-1")),
+  SettingChange(name: "MINIO_KMS_API_KEY", value: Secret(apiKey)),
+]
+let alice = Principal(cluster: "prod", role: .operator, name: "alice")
+
+/// One node's agent over a host in memory, and what an operator would do with it.
+struct Node {
+  let host: FakeHost
+  let agent: Agent
+
+  init(_ host: FakeHost = FakeHost(file: plainFile)) {
+    self.host = host
+    agent = Agent(
+      node: "minio-1",
+      inventory: Inventory(
+        cluster: "prod", nodes: [.init(name: "minio-1", address: "minio-1")]),
+      version: "test", ports: host.ports)
+    agent.start(deadline: .inMilliseconds(5_000))
+  }
+
+  func send(
+    _ method: String, _ path: String, _ body: [UInt8] = [], as principal: Principal = alice,
+    query: [(name: String, value: String)] = []
+  ) -> HTTPResponse {
+    agent.answer(
+      HTTPRequest(method, path, query: query, body: body), from: principal)
+  }
+
+  func plan(_ changes: [SettingChange], kind: RolloutKind = .apply) throws -> PlanAnswer {
+    let request = PlanRequest(kind: kind, changes: changes.map(WireChange.init), createKey: false)
+    let response = send("POST", "/v1/plan", JSON.encode(request))
+    return try JSON.decode(PlanAnswer.self, from: response.body)
+  }
+
+  func rollout(
+    _ changes: [SettingChange], id: String = "00000000000000aa", kind: RolloutKind = .apply
+  ) throws -> Rollout {
+    let plan = try plan(changes, kind: kind)
+    return Rollout(
+      id: id, epoch: plan.epoch + 1, kind: kind, cluster: "prod",
+      contents: [MemberContent(member: "minio-1", before: plan.before, after: plan.after)],
+      createdBy: "alice", prepareMilliseconds: 5_000, stopMilliseconds: 5_000,
+      startMilliseconds: 10_000)
+  }
+
+  func prepare(_ rollout: Rollout, _ changes: [SettingChange]) throws -> VoteAnswer {
+    let request = PrepareRequest(
+      rollout: rollout, changes: changes.map(WireChange.init), createKey: false)
+    let response = send("POST", "/v1/rollouts", JSON.encode(request))
+    return try JSON.decode(VoteAnswer.self, from: response.body)
+  }
+
+  func decide(_ rollout: Rollout, _ decision: Decision) throws -> ReplyAnswer {
+    let request = DecisionRequest(
+      decision: decision, instant: Clock.now(), bootID: host.state.withLock { $0.boot },
+      reason: "another node said no")
+    let response = send(
+      "POST", "/v1/rollouts/\(rollout.id)/decision", JSON.encode(request))
+    return try JSON.decode(ReplyAnswer.self, from: response.body)
+  }
+
+  /// Follows the rollout to its end by long polls.
+  func outcome(_ rollout: Rollout) throws -> Outcome? {
+    var after = 0
+    for _ in 0..<100 {
+      let response = send(
+        "GET", "/v1/rollouts/\(rollout.id)",
+        query: [(name: "after", value: String(after)), (name: "wait", value: "5000")])
+      let view = try JSON.decode(RolloutView.self, from: response.body)
+      if let outcome = view.outcome { return outcome }
+      after = view.events.last?.sequence ?? after
+    }
+    return nil
+  }
+
+  /// The whole way: plan, vote, accept, commit, confirmed.
+  @discardableResult
+  func apply(
+    _ changes: [SettingChange], id: String = "00000000000000aa", kind: RolloutKind = .apply
+  ) throws -> Outcome? {
+    let rollout = try rollout(changes, id: id, kind: kind)
+    let vote = try prepare(rollout, changes)
+    #expect(vote.refusal == nil)
+    let proposal = Proposal(
+      ballot: .coordinator, decision: .commit, instant: Clock.now(), bootID: "boot-1")
+    _ = send("POST", "/v1/rollouts/\(rollout.id)/accept", JSON.encode(proposal))
+    _ = try decide(rollout, .commit)
+    return try outcome(rollout)
+  }
+}
