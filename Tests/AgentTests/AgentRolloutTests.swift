@@ -336,13 +336,46 @@ struct AgentRolloutTests {
     }
   }
 
+  @Test("an agent that resumes its watch after a reboot does not wait for the old boot's instant")
+  func watchOnAnotherBoot() throws {
+    let host = FakeHost(file: plainFile)
+    let first = Node(host)
+    let rollout = try first.rollout([], kind: .restart)
+    _ = try first.prepare(rollout, [])
+    let bytes = try #require(host.state.withLock { $0.records["rollout"] })
+    var participant = Participant(
+      member: "minio-1", record: try JSON.decode(ParticipantRecord.self, from: bytes))
+    // The old boot had lasted for days: its instants are far ahead of this boot's clock.
+    let instant = Clock.now().advanced(byMilliseconds: 86_400_000)
+    _ = participant.handle(
+      .decided(id: rollout.id, .commit, instant: instant, bootID: "boot-0", reason: ""))
+    _ = participant.handle(
+      .restarted(
+        id: rollout.id,
+        RestartReport(planned: instant, issued: instant, previousInvocation: "old")))
+    host.state.update { $0.records["rollout"] = JSON.encode(participant.record) }
+    try FakeHost.Unit(host: host).restart(deadline: .inMilliseconds(1))
+    #expect(try Node(host).outcome(rollout)?.kind == .confirmed)
+    #expect(host.state.withLock { $0.restarts } == 1)
+  }
+
   @Test("a unit that crashed and came back between vote and instant is restarted all the same")
   func crashedInBetween() throws {
     for late in [false, true] {
       let node = Node()
       let rollout = try node.rollout(enabling)
       _ = try node.prepare(rollout, enabling)
-      node.host.state.update { $0.unit.invocationID = "crashed" }
+      // It died with a fatal line, which stands in the journal after the vote's cursor.
+      node.host.state.update { state in
+        state.unit.invocationID = "crashed"
+        state.cursor = "later"
+        state.linesBeforeCursor = [
+          JournalEntry(
+            cursor: "last words", realtimeMicroseconds: 1, monotonicMicroseconds: 1,
+            bootID: state.boot, invocationID: "old", pid: 100, priority: 3, identifier: "minio",
+            message: "FATAL Unable to start the server: out of memory")
+        ]
+      }
       let instant = Clock.now().advanced(byMilliseconds: late ? -5_000 : 0)
       let request = DecisionRequest(
         decision: .commit, instant: instant, bootID: "boot-1", reason: "")

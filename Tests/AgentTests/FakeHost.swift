@@ -12,6 +12,10 @@ import Wire
 final class FakeHost: Sendable {
   struct State {
     var file: [UInt8]?
+    /// The journal's last cursor.
+    var cursor = "cursor"
+    /// What is in the journal before it: delivered to who follows from an earlier one.
+    var linesBeforeCursor: [JournalEntry] = []
     /// Other files by their paths.
     var others: [String: String] = [:]
     var staged: [String: [UInt8]] = [:]
@@ -137,21 +141,23 @@ final class FakeHost: Sendable {
 
   struct Journal: JournalPort, JournalSubscription {
     let host: FakeHost
-    func cursor() throws(Refusal) -> String? { "cursor" }
+    func cursor() throws(Refusal) -> String? { host.state.withLock { $0.cursor } }
     func follow(
       after cursor: String?, deliver: @escaping @Sendable (JournalEntry) -> Void
     ) throws(Refusal) -> any JournalSubscription {
       // A follower that comes late reads what has been written meanwhile.
-      let entries = host.state.update { state in
+      let entries = host.state.update { state -> [JournalEntry] in
         state.deliver.append(deliver)
-        return state.restarts == 0
-          ? []
-          : state.startLines.enumerated().map { index, line in
-            JournalEntry(
-              cursor: "new-\(index)", realtimeMicroseconds: 1, monotonicMicroseconds: 1,
-              bootID: state.boot, invocationID: state.unit.invocationID, pid: state.unit.mainPID,
-              priority: 6, identifier: "minio", message: line)
-          }
+        let before = cursor == state.cursor ? [] : state.linesBeforeCursor
+        return before
+          + (state.restarts == 0
+            ? []
+            : state.startLines.enumerated().map { index, line in
+              JournalEntry(
+                cursor: "new-\(index)", realtimeMicroseconds: 1, monotonicMicroseconds: 1,
+                bootID: state.boot, invocationID: state.unit.invocationID, pid: state.unit.mainPID,
+                priority: 6, identifier: "minio", message: line)
+            })
       }
       for entry in entries { deliver(entry) }
       return self
