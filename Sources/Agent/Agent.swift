@@ -198,11 +198,13 @@ public final class Agent: Sendable {
   func assess(
     kind: RolloutKind, changes: [WireChange], createKey: Bool
   ) -> Assessment {
-    let (seal, record) = state.withLock { ($0.seal, $0.participant.record) }
+    let (seal, generation, record) = state.withLock {
+      ($0.seal, $0.generation?.number ?? 0, $0.participant.record)
+    }
     return assessing.withLock { _ in
       assessor.assess(
         kind: kind, changes: changes.map(\.change), createKey: createKey, seal: seal,
-        record: record)
+        generation: generation, record: record)
     }
   }
 
@@ -322,7 +324,8 @@ public final class Agent: Sendable {
     }
     if generation?.digest == digest { return }
     let next = Generation(
-      number: try records.nextGenerationNumber(after: generation), digest: digest,
+      number: try records.nextGenerationNumber(after: generation),
+      path: inventory.environmentFile, digest: digest,
       rollout: finished.rollout.id,
       createdBy: finished.rollout.createdBy, confirmedAtMicroseconds: now)
     try records.save(next, bytes: bytes)

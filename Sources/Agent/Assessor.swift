@@ -27,7 +27,7 @@ struct Assessor: Sendable {
   /// Blocks while the unit is read and the Key Managers are probed, up to the inventory's probe
   /// timeout.
   func assess(
-    kind: RolloutKind, changes: [SettingChange], createKey: Bool, seal: Seal?,
+    kind: RolloutKind, changes: [SettingChange], createKey: Bool, seal: Seal?, generation: Int,
     record: ParticipantRecord
   ) -> Assessment {
     var refusals: [Refusal] = []
@@ -103,14 +103,26 @@ struct Assessor: Sendable {
     let changed = proposed.bytes != current.bytes
     let before = currentBytes.map(Digest.sha256)
     let answer = PlanAnswer(
-      node: node, before: before, after: changed ? Digest.sha256(proposed.bytes) : before,
+      node: node, path: path, before: before,
+      after: changed ? Digest.sha256(proposed.bytes) : before,
       difference: EnvironmentDiff.lines(from: current, to: proposed, describe: Self.describe),
       restartNeeded: changed || !reason.isEmpty,
       restartReason: changed ? "the file changes" : reason,
       findings: findings, refusal: refusals.first, environment: agreed,
       environmentDigest: EnvironmentAgreement.digest(of: environment), epoch: record.highestEpoch,
-      activeRollout: record.active?.rollout.id, sealedKey: seal?.keyName)
+      activeRollout: record.active?.rollout.id, generation: generation,
+      seal: seal, key: key(environment))
     return Assessment(answer: answer, newBytes: changed ? proposed.bytes : nil, unit: unit)
+  }
+
+  /// The key that a server with this environment would use.
+  private func key(_ environment: [EnvironmentVariable]) -> KeyIdentity? {
+    func value(_ name: String) -> String {
+      environment.last { $0.name == name }?.value ?? ""
+    }
+    let name = value("MINIO_KMS_SSE_KEY")
+    return name.isEmpty
+      ? nil : KeyIdentity(name: name, enclave: value("MINIO_KMS_ENCLAVE"))
   }
 
   /// The value of a secret variable as people may see it: an API key as its identity, anything else

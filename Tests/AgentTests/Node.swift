@@ -59,8 +59,11 @@ struct Node {
   ) throws -> Rollout {
     let plan = try plan(changes, kind: kind)
     return Rollout(
-      id: id, epoch: plan.epoch + 1, kind: kind, cluster: "prod",
-      contents: [MemberContent(member: "minio-1", before: plan.before, after: plan.after)],
+      id: id, epoch: plan.epoch + 1, kind: kind, cluster: "prod", generation: plan.generation + 1,
+      seal: nil,
+      contents: [
+        MemberContent(member: "minio-1", path: plan.path, before: plan.before, after: plan.after)
+      ],
       createdBy: "alice", prepareMilliseconds: 5_000, stopMilliseconds: 5_000,
       startMilliseconds: 10_000)
   }

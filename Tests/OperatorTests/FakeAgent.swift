@@ -220,18 +220,19 @@ extension PlanAnswer {
   /// A node that would take part, unless said otherwise.
   static func sample(
     _ name: String, changes: Bool = true, refusal: Refusal? = nil, value: String = "a",
-    difference: [String] = ["+MINIO_KMS_ENCLAVE=tenant-1"], sealedKey: String? = nil
+    difference: [String] = ["+MINIO_KMS_ENCLAVE=tenant-1"], seal: Seal? = nil
   ) -> PlanAnswer {
     let environment = [
       VariableDigest(name: "MINIO_KMS_SERVER", digest: .ofFields([value])),
       VariableDigest(name: "MINIO_VOLUMES", digest: .ofFields(["v"])),
     ]
     return PlanAnswer(
-      node: name, before: .ofFields(["old"]), after: .ofFields([changes ? "new" : "old"]),
+      node: name, path: "/etc/default/minio", before: .ofFields(["old"]),
+      after: .ofFields([changes ? "new" : "old"]),
       difference: changes ? difference : [], restartNeeded: changes,
       restartReason: changes ? "the file changes" : "", findings: [], refusal: refusal,
       environment: environment, environmentDigest: .ofFields([value]), epoch: 3,
-      activeRollout: nil, sealedKey: sealedKey)
+      activeRollout: nil, generation: 0, seal: seal, key: nil)
   }
 }
 

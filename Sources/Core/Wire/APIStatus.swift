@@ -23,7 +23,9 @@ public struct Drift: Sendable, Codable, Hashable {
 public struct Generation: Sendable, Codable, Hashable {
   /// 1 for the first; grows by one with each confirmed change.
   public var number: Int
-  /// Digest of the file.
+  /// The file.
+  public var path: String
+  /// Its digest.
   public var digest: Digest
   /// The rollout that confirmed it.
   public var rollout: String
@@ -34,9 +36,11 @@ public struct Generation: Sendable, Codable, Hashable {
 
   /// A generation; see the properties.
   public init(
-    number: Int, digest: Digest, rollout: String, createdBy: String, confirmedAtMicroseconds: Int64
+    number: Int, path: String, digest: Digest, rollout: String, createdBy: String,
+    confirmedAtMicroseconds: Int64
   ) {
     self.number = number
+    self.path = path
     self.digest = digest
     self.rollout = rollout
     self.createdBy = createdBy

@@ -26,7 +26,7 @@ struct RolloutCommand: Sendable {
     let count = configuration.names.count
     let answers = plan.rows.compactMap(\.answer)
     let isNew = answers.contains { answer in
-      answer.sealedKey == nil
+      answer.seal == nil
         && answer.difference.contains { $0.hasPrefix("+MINIO_KMS_SSE_KEY=") }
     }
     if isNew {
@@ -54,8 +54,9 @@ struct RolloutCommand: Sendable {
     let inventory = configuration.inventory
     let rollout = Rollout(
       id: Self.newID(), epoch: plan.nextEpoch, kind: kind, cluster: inventory.cluster,
+      generation: plan.nextGeneration(kind), seal: nil,
       contents: plan.rows.compactMap(\.answer).map {
-        MemberContent(member: $0.node, before: $0.before, after: $0.after)
+        MemberContent(member: $0.node, path: $0.path, before: $0.before, after: $0.after)
       },
       createdBy: configuration.connections.principal.name,
       prepareMilliseconds: inventory.timeouts.prepareSeconds * 1000,

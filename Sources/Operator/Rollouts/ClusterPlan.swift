@@ -1,5 +1,6 @@
 internal import Digests
 internal import Model
+internal import Rollout
 internal import Wire
 
 /// What all nodes make of a plan, and what follows from it. Pure.
@@ -81,6 +82,12 @@ struct ClusterPlan: Sendable {
     let which = parts.isEmpty ? "their digests differ" : parts.joined(separator: "; ")
     return
       "the nodes would not run with the same MINIO_* variables and would wait for one another for ever: \(which); make the files alike first"
+  }
+
+  /// One generation above all that any node has; a restart makes none.
+  func nextGeneration(_ kind: RolloutKind) -> Int {
+    let last = rows.compactMap(\.answer).map(\.generation).max() ?? 0
+    return kind == .restart ? last : last + 1
   }
 
   /// One epoch above all that any node has seen.
