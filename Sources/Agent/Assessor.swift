@@ -124,7 +124,8 @@ struct Assessor: Sendable {
       activeRollout: record.active?.rollout.id, generation: generation,
       seal: seal, key: key(environment))
     return Assessment(
-      answer: answer, currentBytes: currentBytes, newBytes: changed ? proposed.bytes : nil, unit: unit)
+      answer: answer, currentBytes: currentBytes, newBytes: changed ? proposed.bytes : nil,
+      unit: unit)
   }
 
   /// The file of a generation, if it is one that can take the present one's place.
