@@ -28,6 +28,8 @@ public struct FileFailure: Error, Sendable, Hashable, CustomStringConvertible {
     case changed
     /// Its checksum does not fit its content.
     case damaged
+    /// Another process has its lock.
+    case busy
     /// The disk or the quota is full.
     case diskFull
     /// The file system is mounted read-only.

@@ -6,6 +6,10 @@ import Model
 /// The environment file on this host's disk.
 struct HostEnvironmentFile: EnvironmentFilePort {
   let path: String
+  /// Taken when it is first needed, which is at the agent's start, and held until the process ends.
+  private let held = Lock<WriterLock?>(nil)
+
+  init(path: String) { self.path = path }
 
   func read() throws(Refusal) -> [UInt8]? {
     try refusing { () throws(FileFailure) in try StagedFile.inspect(path)?.bytes }
@@ -19,26 +23,40 @@ struct HostEnvironmentFile: EnvironmentFilePort {
 
   func stage(_ bytes: [UInt8], tag: String, before: Digest?) throws(Refusal) {
     try refusing { () throws(FileFailure) in
-      _ = try StagedFile.stage(bytes, beside: path, tag: tag, expecting: before)
+      _ = try StagedFile.stage(bytes, under: lock(), tag: tag, expecting: before)
     }
   }
 
   func install(tag: String, before: Digest?, after: Digest) throws(Refusal) {
     try refusing { () throws(FileFailure) in
-      try StagedFile(target: path, tag: tag, old: before, new: after).install()
+      try StagedFile(under: lock(), tag: tag, old: before, new: after).install()
     }
   }
 
   func syncDirectory() throws(Refusal) {
     try refusing { () throws(FileFailure) in
       // Only the directory counts here, so the digests may be any.
-      try StagedFile(target: path, tag: "sync", old: nil, new: Digest.sha256([])).syncDirectory()
+      try StagedFile(under: lock(), tag: "sync", old: nil, new: Digest.sha256([])).syncDirectory()
     }
   }
 
   func discard(allExcept tags: [String]) throws(Refusal) {
     try refusing { () throws(FileFailure) in
-      _ = try StagedFile.removeOrphans(beside: path, except: tags)
+      do throws(FileFailure) {
+        try StagedFile.removeOrphans(under: lock(), except: tags)
+      } catch {
+        // Without the directory there is nothing in it.
+        if error.kind != .absent { throw error }
+      }
+    }
+  }
+
+  private func lock() throws(FileFailure) -> WriterLock {
+    try held.withLock { (held) throws(FileFailure) in
+      if let held { return held }
+      let lock = try WriterLock(path)
+      held = lock
+      return lock
     }
   }
 }
@@ -47,11 +65,13 @@ struct HostEnvironmentFile: EnvironmentFilePort {
 struct HostRecords: RecordPort {
   let directory: String
 
-  /// Makes the directory and its folders, 0700.
+  /// Makes the directory and its folders, 0700, and removes what a crash left there.
   init(directory: String) throws(FileFailure) {
     self.directory = directory
-    try DurableRecord.makeDirectory(directory)
-    try DurableRecord.makeDirectory("\(directory)/generations")
+    for path in [directory, "\(directory)/generations"] {
+      try DurableRecord.makeDirectory(path)
+      try DurableRecord.removeOrphans(in: path)
+    }
   }
 
   func load(_ name: String) throws(Refusal) -> [UInt8]? {
