@@ -28,6 +28,8 @@ public final class Agent: Sendable {
     var vote: (id: String, vote: Vote)?
     var seal: Seal?
     var generation: Generation?
+    /// The files that something may be staged beside.
+    var targets: Set<String> = []
     /// Why no rollout may be voted on: a damaged record.
     var damaged: Refusal?
   }
@@ -67,6 +69,11 @@ public final class Agent: Sendable {
     }
     state.seal = load({ () throws(Refusal) in try records.loadSeal() }) ?? nil
     state.generation = load({ () throws(Refusal) in try records.loadGeneration() }) ?? nil
+    let record = state.participant.record
+    let rollouts = [record.active?.rollout, record.last?.rollout, record.lastCommitted?.rollout]
+    state.targets = Set(
+      [inventory.environmentFile, state.generation?.path].compactMap(\.self)
+        + rollouts.compactMap { $0?.content(of: node)?.path })
     self.state = Lock(state)
     if let damaged = self.state.withLock({ $0.damaged }) { ports.log(3, damaged.message) }
   }
@@ -233,20 +240,29 @@ public final class Agent: Sendable {
     guard let content = rollout.content(of: node) else {
       throw Refusal(.vote, "\(node) is not in the rollout's list of members")
     }
+    let path = content.path
+    if assessment.answer.path != path {
+      throw Refusal(
+        .vote,
+        "the plan is for \(path) on \(node), and now the change belongs in \(assessment.answer.path); plan again"
+      )
+    }
     if assessment.answer.before != content.before {
       throw Refusal(
         .vote,
-        "\(inventory.environmentFile) on \(node) has changed since the plan was made; plan again")
+        "\(path) on \(node) has changed since the plan was made; plan again")
     }
     if assessment.answer.after != content.after {
       throw Refusal(
         .vote,
-        "\(inventory.environmentFile) on \(node) would become another file than the plan says; plan again"
+        "\(path) on \(node) would become another file than the plan says; plan again"
       )
     }
     let cursor = try ports.journal.cursor()
     if let bytes = assessment.newBytes {
-      try ports.file.stage(bytes, tag: rollout.id, before: content.before)
+      state.update { _ = $0.targets.insert(path) }
+      try ports.file.stage(
+        bytes, at: path, tag: rollout.id, before: content.before, owner: assessment.owner)
     }
     state.update { $0.environment = (rollout.id, assessment.answer.environmentDigest) }
     return PreparedFacts(
@@ -256,11 +272,14 @@ public final class Agent: Sendable {
 
   /// Removes what is staged, unless the rollout that is active, or is being voted on, has staged it.
   private func discardStaged() {
-    let known = state.withLock {
-      [$0.participant.record.active?.rollout.id, $0.participant.assessing?.id].compactMap(\.self)
+    let (known, targets) = state.withLock { state in
+      let ids = [state.participant.record.active?.rollout.id, state.participant.assessing?.id]
+      return (ids.compactMap(\.self), state.targets.sorted())
     }
-    do throws(Refusal) { try ports.file.discard(allExcept: known) } catch {
-      ports.log(4, error.message)
+    for path in targets {
+      do throws(Refusal) { try ports.file.discard(beside: path, allExcept: known) } catch {
+        ports.log(4, error.message)
+      }
     }
   }
 
@@ -287,21 +306,23 @@ public final class Agent: Sendable {
     let (seal, generation, damaged) = state.withLock { ($0.seal, $0.generation, $0.damaged) }
     // What could not be read is not written over.
     if let damaged { throw damaged }
-    guard let bytes = try ports.file.read() else { return }
+    let content = finished.rollout.content(of: node)
+    let path = content?.path ?? inventory.environmentFile
+    guard let bytes = try ports.file.read(path) else { return }
     let now = Clock.realtimeMicroseconds()
     // What the confirmed process was started with is the truth; the file may have been edited since.
     var findings: [Finding] = []
     let look = lookAtServer(&findings)
     let server = try ServerEnvironment(
       EnvironmentDocument(bytes), path: inventory.environmentFile, unit: look.unit
-    ) { path throws(Refusal) in try ports.file.read(other: path) }
+    ) { path throws(Refusal) in try ports.file.read(path) }
     let digest = Digest.sha256(bytes)
-    let isOurs = digest == finished.rollout.content(of: node)?.after
+    let isOurs = digest == content?.after
     let running = look.running
     guard isOurs || running != nil else {
       throw Refusal(
         .failed,
-        "\(inventory.environmentFile) was changed during the start and the server's process cannot be read: which key it runs with is not known; trying again"
+        "\(path) was changed during the start and the server's process cannot be read: which key it runs with is not known; trying again"
       )
     }
     let variables = (running ?? []) + (isOurs ? server.variables : [])
@@ -319,13 +340,13 @@ public final class Agent: Sendable {
     }
     guard isOurs else {
       ports.log(
-        4, "\(inventory.environmentFile) was changed during the start; it is no generation")
+        4, "\(path) was changed during the start; it is no generation")
       return
     }
     if generation?.digest == digest { return }
     let next = Generation(
       number: try records.nextGenerationNumber(after: generation),
-      path: inventory.environmentFile, digest: digest,
+      path: path, digest: digest,
       rollout: finished.rollout.id,
       createdBy: finished.rollout.createdBy, confirmedAtMicroseconds: now)
     try records.save(next, bytes: bytes)

@@ -11,6 +11,8 @@ struct Assessment {
   var answer: PlanAnswer
   /// The file as it would be; nil if it would not change.
   var newBytes: [UInt8]?
+  /// Who gets the file if it is new; nil for root.
+  var owner: ServiceAccount?
   /// The unit's state when it was looked at.
   var unit: UnitState?
 }
@@ -37,7 +39,7 @@ struct Assessor: Sendable {
     var currentBytes: [UInt8]?
     var isRead = false
     do throws(Refusal) {
-      currentBytes = try ports.file.read()
+      currentBytes = try ports.file.read(path)
       isRead = true
     } catch { refusals.append(error) }
     let current = EnvironmentDocument(currentBytes ?? [])
@@ -48,7 +50,7 @@ struct Assessor: Sendable {
       }
     }
     let readOther: (String) throws(Refusal) -> [UInt8]? = { other throws(Refusal) in
-      try ports.file.read(other: other)
+      try ports.file.read(other)
     }
     let unit = unitState(&findings, isInRollout: record.active != nil)
     let running = runningEnvironment(of: unit, seal: seal, &findings)

@@ -102,10 +102,10 @@ extension Agent {
       }
     }
     attempt("file-unreadable") { () throws(Refusal) in
-      let bytes = try ports.file.read()
+      let bytes = try ports.file.read(inventory.environmentFile)
       let server = try ServerEnvironment(
         EnvironmentDocument(bytes ?? []), path: inventory.environmentFile, unit: look.unit
-      ) { path throws(Refusal) in try ports.file.read(other: path) }
+      ) { path throws(Refusal) in try ports.file.read(path) }
       look.environment = server.variables
       if let running = look.running {
         look.drift.processDiffers = RunningEnvironment.differences(
