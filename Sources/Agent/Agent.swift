@@ -27,7 +27,10 @@ public final class Agent: Sendable {
     /// The vote on the rollout that was asked for last.
     var vote: (id: String, vote: Vote)?
     var seal: Seal?
+    /// The last generation; nil if there is none, or if its record is damaged.
     var generation: Generation?
+    /// Its number, also if its record is damaged; 0 if there is none.
+    var lastNumber = 0
     /// The files that something may be staged beside.
     var targets: Set<String> = []
     /// Why no rollout may be voted on: a damaged record.
@@ -41,6 +44,7 @@ public final class Agent: Sendable {
   let inventory: Inventory
   let ports: Ports
   let records: Records
+  let history: History
   let state: Lock<State>
   private let turn = Lock(())
   /// One assessment at a time: each may have a thread for every address of every endpoint.
@@ -54,6 +58,7 @@ public final class Agent: Sendable {
     self.version = version
     self.ports = ports
     records = Records(port: ports.records)
+    history = History(port: ports.records)
     var state = State(participant: Participant(member: node, record: ParticipantRecord()))
     // Each by itself: a damaged one must not hide the others.
     func load<Value>(_ body: () throws(Refusal) -> Value) -> Value? {
@@ -62,13 +67,18 @@ public final class Agent: Sendable {
         return nil
       }
     }
-    let records = records
+    let (records, history) = (records, history)
     if let record = load({ () throws(Refusal) in try records.loadParticipant() }) {
       state.participant = Participant(member: node, record: record)
       state.timeline = Timeline(record, at: Clock.realtimeMicroseconds())
     }
     state.seal = load({ () throws(Refusal) in try records.loadSeal() }) ?? nil
-    state.generation = load({ () throws(Refusal) in try records.loadGeneration() }) ?? nil
+    state.lastNumber = load({ () throws(Refusal) in try history.numbers().last ?? 0 }) ?? 0
+    if state.lastNumber > 0 {
+      // It says what was; what shall be can do without it.
+      do throws(Refusal) { state.generation = try history.load(state.lastNumber)?.generation } catch
+      { ports.log(4, error.message) }
+    }
     let record = state.participant.record
     let rollouts = [record.active?.rollout, record.last?.rollout, record.lastCommitted?.rollout]
     state.targets = Set(
@@ -203,15 +213,23 @@ public final class Agent: Sendable {
   /// Every check of this node, one caller after the other. Blocks up to the probes' deadline for
   /// each that came before.
   func assess(
-    kind: RolloutKind, changes: [WireChange], createKey: Bool
+    kind: RolloutKind, generation: Int?, changes: [WireChange], createKey: Bool
   ) -> Assessment {
-    let (seal, generation, record) = state.withLock {
-      ($0.seal, $0.generation?.number ?? 0, $0.participant.record)
+    let (seal, last, number, record) = state.withLock {
+      ($0.seal, $0.generation, $0.lastNumber, $0.participant.record)
     }
     return assessing.withLock { _ in
-      assessor.assess(
-        kind: kind, changes: changes.map(\.change), createKey: createKey, seal: seal,
-        generation: generation, record: record)
+      var earlier: Result<History.Kept, Refusal>?
+      if kind == .rollback {
+        do throws(Refusal) { earlier = .success(try self.earlier(generation)) } catch {
+          earlier = .failure(error)
+        }
+      }
+      var assessment = assessor.assess(
+        kind: kind, earlier: earlier, changes: changes.map(\.change), createKey: createKey,
+        seal: seal, generation: number, record: record)
+      assessment.answer.isLastGeneration = last != nil && assessment.answer.before == last?.digest
+      return assessment
     }
   }
 
@@ -235,7 +253,8 @@ public final class Agent: Sendable {
     _ rollout: Rollout, _ request: PrepareRequest
   ) throws(Refusal) -> PreparedFacts {
     let assessment = assess(
-      kind: rollout.kind, changes: request.changes, createKey: request.createKey)
+      kind: rollout.kind, generation: request.generation, changes: request.changes,
+      createKey: request.createKey)
     if let refusal = assessment.answer.refusal { throw refusal }
     guard let content = rollout.content(of: node) else {
       throw Refusal(.vote, "\(node) is not in the rollout's list of members")
@@ -258,7 +277,9 @@ public final class Agent: Sendable {
         "\(path) on \(node) would become another file than the plan says; plan again"
       )
     }
+    try verifyNumber(of: rollout, assessment.answer)
     let cursor = try ports.journal.cursor()
+    try keepFound(assessment.currentBytes, before: rollout)
     if let bytes = assessment.newBytes {
       state.update { _ = $0.targets.insert(path) }
       try ports.file.stage(
@@ -303,7 +324,7 @@ public final class Agent: Sendable {
   /// The start is confirmed: the file is a generation now, and the key that it started with is
   /// sealed.
   private func sealAndKeep(_ finished: FinishedRollout) throws(Refusal) {
-    let (seal, generation, damaged) = state.withLock { ($0.seal, $0.generation, $0.damaged) }
+    let (seal, damaged) = state.withLock { ($0.seal, $0.damaged) }
     // What could not be read is not written over.
     if let damaged { throw damaged }
     let content = finished.rollout.content(of: node)
@@ -343,14 +364,7 @@ public final class Agent: Sendable {
         4, "\(path) was changed during the start; it is no generation")
       return
     }
-    if generation?.digest == digest { return }
-    let next = Generation(
-      number: try records.nextGenerationNumber(after: generation),
-      path: path, digest: digest,
-      rollout: finished.rollout.id,
-      createdBy: finished.rollout.createdBy, confirmedAtMicroseconds: now)
-    try records.save(next, bytes: bytes)
-    state.update { $0.generation = next }
+    try keepGeneration(bytes, of: finished, at: now)
   }
 }
 

@@ -19,6 +19,7 @@ extension Agent {
         Finding(
           .error, rule: "damaged-record", refusal: damaged.code, message: damaged.message))
     }
+    findings += damagedGeneration()
     let look = lookAtServer(&findings)
     return NodeStatus(
       node: node, version: version, activeState: look.unit?.activeState ?? "unknown",
