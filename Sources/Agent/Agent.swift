@@ -31,6 +31,8 @@ public final class Agent: Sendable {
     var generation: Generation?
     /// Its number, also if its record is damaged; 0 if there is none.
     var lastNumber = 0
+    /// The files that something may be staged beside.
+    var targets: Set<String> = []
     /// Why no rollout may be voted on: a damaged record.
     var damaged: Refusal?
   }
@@ -77,6 +79,11 @@ public final class Agent: Sendable {
       do throws(Refusal) { state.generation = try history.load(state.lastNumber)?.generation } catch
       { ports.log(4, error.message) }
     }
+    let record = state.participant.record
+    let rollouts = [record.active?.rollout, record.last?.rollout, record.lastCommitted?.rollout]
+    state.targets = Set(
+      [inventory.environmentFile, state.generation?.path].compactMap(\.self)
+        + rollouts.compactMap { $0?.content(of: node)?.path })
     self.state = Lock(state)
     if let damaged = self.state.withLock({ $0.damaged }) { ports.log(3, damaged.message) }
   }
@@ -220,7 +227,7 @@ public final class Agent: Sendable {
       }
       var assessment = assessor.assess(
         kind: kind, earlier: earlier, changes: changes.map(\.change), createKey: createKey,
-        seal: seal, generation: number, record: record)
+        seal: seal, generation: number, lastPath: last?.path, record: record)
       assessment.answer.isLastGeneration = last != nil && assessment.answer.before == last?.digest
       return assessment
     }
@@ -252,22 +259,31 @@ public final class Agent: Sendable {
     guard let content = rollout.content(of: node) else {
       throw Refusal(.vote, "\(node) is not in the rollout's list of members")
     }
+    let path = content.path
+    if assessment.answer.path != path {
+      throw Refusal(
+        .vote,
+        "the plan is for \(path) on \(node), and now the change belongs in \(assessment.answer.path); plan again"
+      )
+    }
     if assessment.answer.before != content.before {
       throw Refusal(
         .vote,
-        "\(inventory.environmentFile) on \(node) has changed since the plan was made; plan again")
+        "\(path) on \(node) has changed since the plan was made; plan again")
     }
     if assessment.answer.after != content.after {
       throw Refusal(
         .vote,
-        "\(inventory.environmentFile) on \(node) would become another file than the plan says; plan again"
+        "\(path) on \(node) would become another file than the plan says; plan again"
       )
     }
     try verifyNumber(of: rollout, assessment.answer)
     let cursor = try ports.journal.cursor()
     try keepFound(assessment.currentBytes, before: rollout)
     if let bytes = assessment.newBytes {
-      try ports.file.stage(bytes, tag: rollout.id, before: content.before)
+      state.update { _ = $0.targets.insert(path) }
+      try ports.file.stage(
+        bytes, at: path, tag: rollout.id, before: content.before, owner: assessment.owner)
     }
     state.update { $0.environment = (rollout.id, assessment.answer.environmentDigest) }
     return PreparedFacts(
@@ -277,17 +293,26 @@ public final class Agent: Sendable {
 
   /// Removes what is staged, unless the rollout that is active, or is being voted on, has staged it.
   private func discardStaged() {
-    let known = state.withLock {
-      [$0.participant.record.active?.rollout.id, $0.participant.assessing?.id].compactMap(\.self)
+    let (known, targets) = state.withLock { state in
+      let ids = [state.participant.record.active?.rollout.id, state.participant.assessing?.id]
+      return (ids.compactMap(\.self), state.targets.sorted())
     }
-    do throws(Refusal) { try ports.file.discard(allExcept: known) } catch {
-      ports.log(4, error.message)
+    for path in targets {
+      do throws(Refusal) { try ports.file.discard(beside: path, allExcept: known) } catch {
+        ports.log(4, error.message)
+      }
     }
   }
 
   /// A file staged by an agent that died before it had voted belongs to nobody.
   private func removeOrphans() {
-    if state.withLock({ $0.damaged == nil }) { discardStaged() }
+    if state.withLock({ $0.damaged != nil }) { return }
+    // Where it staged is in no record then: beside one of the files that the environment is from.
+    var findings: [Finding] = []
+    if let files = lookAtServer(&findings).server?.files {
+      state.update { $0.targets.formUnion(files) }
+    }
+    discardStaged()
   }
 
   // MARK: the end
@@ -308,21 +333,22 @@ public final class Agent: Sendable {
     let (seal, damaged) = state.withLock { ($0.seal, $0.damaged) }
     // What could not be read is not written over.
     if let damaged { throw damaged }
-    guard let bytes = try ports.file.read() else { return }
+    let content = finished.rollout.content(of: node)
+    let path = content?.path ?? inventory.environmentFile
+    guard let bytes = try ports.file.read(path) else { return }
     let now = Clock.realtimeMicroseconds()
     // What the confirmed process was started with is the truth; the file may have been edited since.
     var findings: [Finding] = []
     let look = lookAtServer(&findings)
     let server = try ServerEnvironment(
-      EnvironmentDocument(bytes), path: inventory.environmentFile, unit: look.unit
-    ) { path throws(Refusal) in try ports.file.read(other: path) }
+      unit: look.unit, fallback: path, ports: ports, deadline: .inMilliseconds(5_000))
     let digest = Digest.sha256(bytes)
-    let isOurs = digest == finished.rollout.content(of: node)?.after
+    let isOurs = digest == content?.after
     let running = look.running
     guard isOurs || running != nil else {
       throw Refusal(
         .failed,
-        "\(inventory.environmentFile) was changed during the start and the server's process cannot be read: which key it runs with is not known; trying again"
+        "\(path) was changed during the start and the server's process cannot be read: which key it runs with is not known; trying again"
       )
     }
     let variables = (running ?? []) + (isOurs ? server.variables : [])
@@ -340,7 +366,7 @@ public final class Agent: Sendable {
     }
     guard isOurs else {
       ports.log(
-        4, "\(inventory.environmentFile) was changed during the start; it is no generation")
+        4, "\(path) was changed during the start; it is no generation")
       return
     }
     try keepGeneration(bytes, of: finished, at: now)

@@ -80,6 +80,9 @@ extension Agent {
 
   // MARK: the answers
 
+  /// The file that the last generation is of; the inventory's where there is none.
+  var lastPath: String { state.withLock { $0.generation }?.path ?? inventory.environmentFile }
+
   /// Without the last generation nobody knows whether the file was changed since.
   func damagedGeneration() -> [Finding] {
     let number = state.withLock { $0.generation == nil ? $0.lastNumber : 0 }
@@ -109,7 +112,7 @@ extension Agent {
       }
     }
     var answer = HistoryAnswer(node: node, generations: entries, file: nil, fileProblem: nil)
-    do throws(Refusal) { answer.file = try ports.file.read().map(Digest.sha256) } catch {
+    do throws(Refusal) { answer.file = try ports.file.read(lastPath).map(Digest.sha256) } catch {
       answer.fileProblem = error.message
     }
     return answer
@@ -126,7 +129,7 @@ extension Agent {
     }
     let from = try bytes(old)
     let to: [UInt8]?
-    if let new { to = try bytes(new) } else { to = try ports.file.read() }
+    if let new { to = try bytes(new) } else { to = try ports.file.read(lastPath) }
     return DiffAnswer(
       node: node, from: Digest.sha256(from), to: to.map(Digest.sha256),
       difference: EnvironmentDiff.lines(
