@@ -86,7 +86,8 @@ struct Wishes: Sendable {
       }
       changes.append(SettingChange(name: name, value: nil))
     }
-    findings += Self.rules(changes, lines, settings?.file)
+    let rules = Self.rules(changes, lines, settings?.file)
+    findings = findings.withoutNames(namedBy: rules) + rules
     self.changes = changes
     self.createKey = createKey
     self.findings = findings.sorted { $0.severity > $1.severity }

@@ -101,7 +101,7 @@ public enum FuzzTarget: String, Sendable, CaseIterable {
     let value = names.last?.value ?? "v"
     var changes = [SettingChange(name: "MINIO_FUZZ", value: Secret(value))]
     for (index, variable) in names.enumerated()
-    where !changes.contains(where: { $0.name == variable.name }) {
+    where !changes.contains(where: { same($0.name, variable.name) }) {
       let wish = index == 0 ? nil : Secret(value + "x")
       changes.append(SettingChange(name: variable.name, value: wish))
     }
@@ -110,15 +110,15 @@ public enum FuzzTarget: String, Sendable, CaseIterable {
       return error.code == .failed ? "edit: refused by the last resort only" : nil
     }
     if (try? result.applying(changes)) != result { return "edit: a second time it does more" }
-    for before in [document.systemd, document.systemd(comments: .beforeVersion254), document.minio]
-    where before.failure == nil {
-      let after = before == document.minio ? result.minio : result.systemd
+    for (before, after) in zip(document.readings, result.readings) where before.failure == nil {
       for change in changes {
         guard same(after[change.name], change.value?.reveal()) else {
           return "edit: a reader does not have the change"
         }
       }
-      let others = before.variables.filter { old in !changes.contains { $0.name == old.name } }
+      let others = before.variables.filter { old in
+        !changes.contains { same($0.name, old.name) }
+      }
       if !others.allSatisfy({ same(after[$0.name], $0.value) }) {
         return "edit: another variable is not what it was"
       }
@@ -167,6 +167,13 @@ public enum FuzzTarget: String, Sendable, CaseIterable {
 /// Byte for byte, as no `==` of String is.
 private func same(_ a: String?, _ b: String?) -> Bool {
   a.map { Array($0.utf8) } == b.map { Array($0.utf8) }
+}
+
+extension EnvironmentDocument {
+  /// What each reader makes of it.
+  fileprivate var readings: [Reading] {
+    [systemd, systemd(comments: .beforeVersion254), minio]
+  }
 }
 
 extension EnvironmentDocument.Reading {
