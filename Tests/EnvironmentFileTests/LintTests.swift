@@ -87,7 +87,7 @@ import Testing
       Expected("A=x&\nB=1\n", "warning shell-differs 1:4"),
       Expected("A=\"--x y;&|<>()~\"\n"),
       Expected("A=x{1...4}*?[!a]\n"),
-      Expected("A=$(x\nB=\"y z\"\n", "note no-expansion 1:3"),
+      Expected("A=$(x\nB=\"y z\"\n", "warning shell-differs 1:3"),
       Expected("A=1\r\n\r\nB=2\r\n", "warning crlf 1:4"),
       Expected("MINIO_KMS_SSEKEY=a\n", "error unknown-variable 1:1"),
       Expected("MINIO_KMS_TLS_CA=a\n", "error unknown-variable 1:1"),

@@ -96,7 +96,7 @@ import Testing
       "{1,2}", "*", "!", "=", "\nexport ", "export A=", "\\\n", "\u{E9}", "\r", " ", "\\$", "\\\"",
     ]
     var checked = 0
-    for _ in 0..<2000 where checked < 250 {
+    for _ in 0..<4000 where checked < 250 {
       let text =
         (0..<Int.random(in: 2..<12, using: &random)).map { _ in
           pieces[Int.random(in: 0..<pieces.count, using: &random)]

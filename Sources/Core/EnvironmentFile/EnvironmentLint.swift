@@ -115,6 +115,9 @@ struct Lint {
         file: file, line: line, column: column, message: message, remedy: remedy))
   }
 
+  /// Whether a rule has more findings than are given.
+  var hasMore: Bool { counts.values.contains { $0.count > EnvironmentLint.findingsPerRule } }
+
   func sorted() -> [Finding] {
     let ordered = findings.enumerated().sorted {
       ($0.element.line ?? 0, $0.element.column ?? 0, $0.offset)

@@ -3,8 +3,10 @@ internal import Model
 // What a shell that sources the file makes of it, where nothing else is wrong.
 extension Lint {
   mutating func checkShell() {
+    // A line with another finding has to be corrected in any case, and so has a file with so many that not all
+    // are shown.
+    if hasMore { return }
     let scan = ShellScan(bytes)
-    // A line with another finding has to be corrected in any case.
     var lines = Set(findings.compactMap(\.line))
     var expanded: Set<Int> = []
     for (offset, problem) in scan.problems {

@@ -55,6 +55,8 @@ struct ShellScan {
   private mutating func takeCommand() {
     var assigned: [(name: String, value: Value)] = []
     var hasCommand = false
+    // Where `export` begins that has no operand yet.
+    var export: Int?
     var isExport = false
     while let byte {
       if byte == Byte.lineFeed {
@@ -77,20 +79,23 @@ struct ShellScan {
         let name = hasCommand && !isExport ? nil : takeName()
         let count = problems.count
         guard let value = takeWord(isValue: name != nil) else { return }
+        let word = value.bytes.map { String(decoding: $0, as: UTF8.self) } ?? ""
         if let name {
           assigned.append((name, value))
-        } else if !hasCommand, assigned.isEmpty,
-          value.bytes.map({ $0.elementsEqual("export".utf8) }) ?? false
-        {
-          (hasCommand, isExport) = (true, true)
-        } else if !hasCommand {
+          export = nil
+        } else if isExport, isVariableName(word) {
+          export = nil
+        } else if !hasCommand, assigned.isEmpty, word == "export" {
+          (hasCommand, isExport, export) = (true, true, start)
+        } else if !hasCommand || isExport {
           // Assignments before a command are for that command only.
-          hasCommand = true
+          (hasCommand, isExport, export) = (true, false, nil)
           assigned = []
           problems.insert((start, .command), at: count)
         }
       }
     }
+    if let export { problems.append((export, .command)) }
     for (name, value) in assigned { values[name] = value }
   }
 
@@ -211,13 +216,14 @@ struct ShellScan {
     } else {
       return false
     }
-    problems.append((start, .expansion))
     guard let closing else {
+      problems.append((start, .expansion))
       offset += 1
       return true
     }
     // What is nested in it is not followed: it has no value here in any case.
     guard let end = bytes[offset...].firstIndex(of: closing) else { return nil }
+    problems.append((start, .expansion))
     offset = end + 1
     return true
   }
