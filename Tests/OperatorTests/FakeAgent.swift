@@ -42,6 +42,7 @@ final class FakeAgent: AgentLink {
   private let sealed: Seal?
   let check: CheckAnswer
   let lines: [LogLine]
+  let explained: ExplainAnswer?
   /// Called when a vote is asked for, and when commit is told.
   let onPrepare: @Sendable () -> Void
   let onCommit: @Sendable () -> Void
@@ -49,7 +50,7 @@ final class FakeAgent: AgentLink {
 
   init(
     _ name: String, _ fault: Fault = .none, plan: PlanAnswer? = nil, sealed: Seal? = nil,
-    check: CheckAnswer? = nil, lines: [LogLine] = [],
+    check: CheckAnswer? = nil, lines: [LogLine] = [], explained: ExplainAnswer? = nil,
     onPrepare: @escaping @Sendable () -> Void = {}, onCommit: @escaping @Sendable () -> Void = {}
   ) {
     self.name = name
@@ -59,6 +60,7 @@ final class FakeAgent: AgentLink {
     self.check =
       check ?? CheckAnswer(node: name, endpoints: [.sample("fine")], drift: Drift(), findings: [])
     self.lines = lines
+    self.explained = explained
     self.onPrepare = onPrepare
     self.onCommit = onCommit
     state = Lock(State(participant: Participant(member: name, record: ParticipantRecord())))
@@ -103,6 +105,9 @@ final class FakeAgent: AgentLink {
       return ClockReading(received: now, sent: now, bootID: "boot", realtimeMicroseconds: 0)
     case .plan: return plan
     case .check: return check
+    case .explain(let name):
+      return explained
+        ?? ExplainAnswer(node: self.name, name: name, definitions: [], suggestion: nil)
     case .logs(let query):
       guard case .since = query.start else {
         return LogsAnswer(lines: [], cursor: "end", more: false)
