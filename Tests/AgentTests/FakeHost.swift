@@ -66,6 +66,8 @@ final class FakeHost: Sendable {
       cluster: .answered(status: 200, serverStatus: nil))
     /// Refuse to save this record.
     var failingRecord: String?
+    /// No folder of records can be listed.
+    var listFailure: Refusal?
     /// Called when a file is staged.
     var onStage: @Sendable () -> Void = {}
     var stageFailure: Refusal?
@@ -267,7 +269,8 @@ final class FakeHost: Sendable {
     }
     func remove(_ name: String) throws(Refusal) { host.state.update { $0.records[name] = nil } }
     func list(_ folder: String) throws(Refusal) -> [String] {
-      host.state.withLock { state in
+      if let failure = host.state.withLock({ $0.listFailure }) { throw failure }
+      return host.state.withLock { state in
         state.records.keys.filter { $0.hasPrefix("\(folder)/") }
           .map { String($0.dropFirst(folder.utf8.count + 1)) }
       }
