@@ -18,6 +18,11 @@ final class FakeHost: Sendable {
       get { files["/etc/default/minio"] }
       set { files["/etc/default/minio"] = newValue }
     }
+    /// A file's text, for looking at and for setting.
+    subscript(path: String) -> String? {
+      get { files[path].map { String(decoding: $0, as: UTF8.self) } }
+      set { files[path] = newValue.map { Array($0.utf8) } }
+    }
     struct Staged {
       var path: String
       var bytes: [UInt8]

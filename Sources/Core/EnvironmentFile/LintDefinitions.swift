@@ -45,10 +45,11 @@ extension Lint {
     } else if let offset = form.hash {
       addInlineComment(variable, at: offset)
     }
-    if let offset = form.dollar {
+    if let offset = form.strayQuote, form.afterQuote == nil {
       add(
-        .note, .noExpansion, at: offset, variable: name,
-        "neither systemd nor MinIO's own reader expands '$'", remedy: "write the value itself")
+        .warning, .strayQuote, at: offset, variable: name,
+        "a quote that does not begin the value is part of it for systemd and MinIO; a shell takes it away",
+        remedy: "if its counterpart was lost, put that back; else " + safeForm(variable))
     }
   }
 
@@ -118,10 +119,7 @@ extension Lint {
       )
     }
     for variable in minio.effective where systemd.wouldBe(variable.name) == nil {
-      // A line within a value of several lines may be anything, also a part of a key: its "name" is
-      // not shown.
-      let isStray = isWithinValue(variable.range.lowerBound) && !variable.name.hasPrefix("MINIO_")
-      if isStray || !isVariableName(variable.name) { continue }
+      if isStray(variable) || !isVariableName(variable.name) { continue }
       add(
         .error, .readersDiffer, at: offset(of: variable), variable: variable.name,
         "systemd has no such variable, MinIO's own reader \(shown(variable))",
