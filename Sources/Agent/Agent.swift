@@ -228,7 +228,8 @@ public final class Agent: Sendable {
       var assessment = assessor.assess(
         kind: kind, earlier: earlier, changes: changes.map(\.change), createKey: createKey,
         seal: seal, generation: number, lastPath: last?.path, record: record)
-      assessment.answer.isLastGeneration = last != nil && assessment.answer.before == last?.digest
+      assessment.answer.isLastGeneration =
+        assessment.answer.path == last?.path && assessment.answer.before == last?.digest
       return assessment
     }
   }
