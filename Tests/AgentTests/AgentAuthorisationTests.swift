@@ -31,9 +31,10 @@ struct AgentAuthorisationTests {
   }
 
   @Test("an observer may look; a witness and a stranger may not")
-  func looks() {
+  func looks() throws {
     let node = Node()
-    for path in ["/v1/status", "/v1/logs"] {
+    try node.apply(enabling)
+    for path in ["/v1/status", "/v1/logs", "/v1/generations", "/v1/generations/0/diff"] {
       #expect(node.send("GET", path, as: Self.observer).status == 200)
       #expect(node.send("GET", path, as: Self.witness).status == 403)
       #expect(node.send("GET", path, as: Self.stranger).status == 403)

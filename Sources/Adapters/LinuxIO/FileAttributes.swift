@@ -92,6 +92,16 @@ enum FileAttributes {
     return true
   }
 
+  /// Gives a file that replaces none to somebody.
+  static func set(
+    owner: UserAccount, of file: borrowing FileDescriptor, path: String
+  ) throws(FileFailure) {
+    let raw = file.raw
+    _ = try fileCall("give owner \(owner.userID):\(owner.groupID) to", path) {
+      fchown(raw, owner.userID, owner.groupID)
+    }
+  }
+
   /// True if there was one.
   private static func removeAccessList(
     of file: borrowing FileDescriptor, path: String
@@ -123,7 +133,7 @@ enum FileAttributes {
   }
 
   /// Nil if there is none.
-  private static func value(
+  static func value(
     of name: String, of file: borrowing FileDescriptor, path: String
   ) throws(FileFailure) -> [UInt8]? {
     let raw = file.raw

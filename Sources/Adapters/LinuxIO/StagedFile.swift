@@ -52,10 +52,11 @@ public struct StagedFile: Sendable {
   /// the disk.
   ///
   /// `old` is the digest of the version that the new one was made from, nil if there was none: then
-  /// the new file is 0600 and belongs to the calling process's user. What an earlier attempt with
-  /// this tag left is replaced. Throws `changed` if the target is not `old`.
+  /// the new file is 0600 and belongs to `owner`, or else to the calling process's user. What an
+  /// earlier attempt with this tag left is replaced. Throws `changed` if the target is not `old`.
   public static func stage(
-    _ bytes: [UInt8], under lock: WriterLock, tag: String, expecting old: Digest?
+    _ bytes: [UInt8], under lock: WriterLock, tag: String, expecting old: Digest?,
+    owner: UserAccount? = nil
   ) throws(FileFailure) -> StagedFile {
     let target = lock.target
     let staged = try StagedFile(under: lock, tag: tag, old: old, new: Digest.sha256(bytes))
@@ -72,6 +73,7 @@ public struct StagedFile: Sendable {
     try directory.remove(staged.name)
     try directory.create(staged.name, bytes) { (file) throws(FileFailure) in
       try staged.carryOver(from: current, to: file)
+      if old == nil, let owner { try FileAttributes.set(owner: owner, of: file, path: staged.path) }
     }
     do throws(FileFailure) {
       try directory.sync()
@@ -171,6 +173,14 @@ public struct StagedFile: Sendable {
     let directory = try Directory(place.directory)
     guard let file = try directory.open(place.name) else { return nil }
     return try replaceable(file, path: target)
+  }
+
+  /// Throws why `target` could not be replaced: the kind of file that it is, or a directory that
+  /// cannot be written. May block on the disk. Writes nothing.
+  public static func check(_ target: String) throws(FileFailure) {
+    _ = try inspect(target)
+    let directory = try FilePlace(target).directory
+    _ = try fileCall("write into", directory) { access(directory, W_OK | X_OK) }
   }
 
   private static func prefix(of place: FilePlace) -> String { ".\(place.name).keyturn-" }

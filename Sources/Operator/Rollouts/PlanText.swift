@@ -1,5 +1,6 @@
 internal import Digests
 internal import Model
+internal import Rollout
 internal import Wire
 
 /// A plan as it is shown.
@@ -36,7 +37,7 @@ extension ClusterPlan {
     lines.append(
       answer.restartNeeded
         ? "restart needed: \(answer.restartReason)" : "the server runs with it already")
-    if let key = answer.sealedKey { lines.append("the SSE key is sealed: \(key)") }
+    if let key = answer.seal?.keyName { lines.append("the SSE key is sealed: \(key)") }
     return lines
   }
 
@@ -60,7 +61,8 @@ extension ClusterPlan {
           .object(["kind": .string($0.code.rawValue), "message": .string($0.message)])
         } ?? .null,
         "activeRollout": JSONValue(answer.activeRollout),
-        "sealedKey": JSONValue(answer.sealedKey), "epoch": .integer(Int64(clamping: answer.epoch)),
+        "sealedKey": JSONValue(answer.seal?.keyName),
+        "epoch": .integer(Int64(clamping: answer.epoch)),
       ])
   }
 }
