@@ -229,7 +229,10 @@ enum KeyturnCommands {
   private static let lint = CommandRule(
     name: "lint",
     summary: "check an environment file; needs no agent",
-    details: "Reads the file as systemd and as MinIO do, and shows where they differ.",
+    details: """
+      Reads the file as systemd and as MinIO do, and shows where they differ, and what a shell that sources it
+      would make of it. - is standard input.
+      """,
     operands: ["FILE"],
     options: [
       OptionRule("strict", help: "exit 5 on a warning also"),
@@ -237,6 +240,7 @@ enum KeyturnCommands {
     ],
     examples: [
       .init(line: "keyturn lint /etc/default/minio", purpose: "check a file"),
+      .init(line: "keyturn lint --json minio.env", purpose: "variables as both read them, findings"),
       .init(line: "keyturn lint --strict - <minio.env", purpose: "check standard input"),
     ],
     exitCodes: [.done, .failed, .validationRefused])
