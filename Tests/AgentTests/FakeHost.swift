@@ -119,6 +119,7 @@ final class FakeHost: Sendable {
         state.restarts += 1
         state.unit.invocationID = "new-\(state.restarts)"
         state.unit.mainPID += 1
+        state.unit.execMainPID = state.unit.mainPID
         state.unit.execMainStartMonotonicMicroseconds = Clock.monotonicMicroseconds()
         state.process = FakeHost.variables(String(decoding: state.file ?? [], as: UTF8.self))
         let entries = state.startLines.enumerated().map { index, line in

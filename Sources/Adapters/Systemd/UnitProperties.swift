@@ -49,6 +49,7 @@ extension UnitState {
     case "MainPID": mainPID = Int32(truncatingIfNeeded: try uint32())
     case "NRestarts": nRestarts = Int(try uint32())
     case "ExecMainStartTimestampMonotonic": execMainStartMonotonicMicroseconds = try uint64()
+    case "ExecMainPID": execMainPID = Int32(truncatingIfNeeded: try uint32())
     case "ExecMainCode": execMainCode = try int32()
     case "ExecMainStatus": execMainStatus = try int32()
     case "StartLimitBurst": startLimitBurst = Int(try uint32())

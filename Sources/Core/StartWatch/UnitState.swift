@@ -51,6 +51,9 @@ public struct UnitState: Sendable, Hashable, Codable {
   public var result: String
   /// When the main process was started, microseconds of CLOCK_MONOTONIC; 0 if never.
   public var execMainStartMonotonicMicroseconds: UInt64
+  /// The main process of the latest start, which systemd still names after its end; 0 from the
+  /// start's beginning until there is one.
+  public var execMainPID: Int32
   /// How the main process ended: CLD_EXITED (1), CLD_KILLED (2), CLD_DUMPED (3); 0 while it runs.
   public var execMainCode: Int32
   /// Its exit status or the signal that ended it.
@@ -92,8 +95,8 @@ public struct UnitState: Sendable, Hashable, Codable {
     id: String, loadState: String = "loaded", activeState: String, subState: String,
     type: String = "notify", mainPID: Int32 = 0, invocationID: String = "", nRestarts: Int = 0,
     result: String = "success", execMainStartMonotonicMicroseconds: UInt64 = 0,
-    execMainCode: Int32 = 0, execMainStatus: Int32 = 0, user: String = "", group: String = "",
-    environmentFiles: [EnvironmentFile] = [], environment: [String] = [],
+    execMainPID: Int32 = 0, execMainCode: Int32 = 0, execMainStatus: Int32 = 0, user: String = "",
+    group: String = "", environmentFiles: [EnvironmentFile] = [], environment: [String] = [],
     execStart: [String] = [], restart: String = "no", startLimitBurst: Int = 0,
     startLimitIntervalMicroseconds: UInt64 = 0, timeoutStartMicroseconds: UInt64 = .max,
     timeoutStopMicroseconds: UInt64 = .max, needDaemonReload: Bool = false,
@@ -110,6 +113,7 @@ public struct UnitState: Sendable, Hashable, Codable {
     self.nRestarts = nRestarts
     self.result = result
     self.execMainStartMonotonicMicroseconds = execMainStartMonotonicMicroseconds
+    self.execMainPID = execMainPID
     self.execMainCode = execMainCode
     self.execMainStatus = execMainStatus
     self.user = user
