@@ -9,8 +9,12 @@ internal import Wire
 /// What an assessment came to: the answer for the operator, and what a vote needs of it.
 struct Assessment {
   var answer: PlanAnswer
+  /// The file as it is; nil if there is none, or if it could not be read.
+  var currentBytes: [UInt8]?
   /// The file as it would be; nil if it would not change.
   var newBytes: [UInt8]?
+  /// Who gets the file if it is new; nil for root.
+  var owner: ServiceAccount?
   /// The unit's state when it was looked at.
   var unit: UnitState?
 }
@@ -26,9 +30,11 @@ struct Assessor: Sendable {
 
   /// Blocks while the unit is read and the Key Managers are probed, up to the inventory's probe
   /// timeout.
+  ///
+  /// - Parameter earlier: for a rollback the generation to go back to, or why it cannot be had.
   func assess(
-    kind: RolloutKind, changes: [SettingChange], createKey: Bool, seal: Seal?, generation: Int,
-    record: ParticipantRecord
+    kind: RolloutKind, earlier: Result<History.Kept, Refusal>? = nil, changes: [SettingChange],
+    createKey: Bool, seal: Seal?, generation: Int, record: ParticipantRecord
   ) -> Assessment {
     var refusals: [Refusal] = []
     var findings: [Finding] = []
@@ -37,7 +43,7 @@ struct Assessor: Sendable {
     var currentBytes: [UInt8]?
     var isRead = false
     do throws(Refusal) {
-      currentBytes = try ports.file.read()
+      currentBytes = try ports.file.read(path)
       isRead = true
     } catch { refusals.append(error) }
     let current = EnvironmentDocument(currentBytes ?? [])
@@ -47,8 +53,15 @@ struct Assessor: Sendable {
         refusals.append(error)
       }
     }
+    var changes = changes
+    if let earlier, refusals.isEmpty {
+      do throws(Refusal) {
+        proposed = try document(of: earlier.get(), at: path)
+        changes = Self.changes(from: current, to: proposed)
+      } catch { refusals.append(error) }
+    }
     let readOther: (String) throws(Refusal) -> [UInt8]? = { other throws(Refusal) in
-      try ports.file.read(other: other)
+      try ports.file.read(other)
     }
     let unit = unitState(&findings, isInRollout: record.active != nil)
     let running = runningEnvironment(of: unit, seal: seal, &findings)
@@ -112,7 +125,34 @@ struct Assessor: Sendable {
       environmentDigest: EnvironmentAgreement.digest(of: environment), epoch: record.highestEpoch,
       activeRollout: record.active?.rollout.id, generation: generation,
       seal: seal, key: key(environment))
-    return Assessment(answer: answer, newBytes: changed ? proposed.bytes : nil, unit: unit)
+    return Assessment(
+      answer: answer, currentBytes: currentBytes, newBytes: changed ? proposed.bytes : nil,
+      unit: unit)
+  }
+
+  /// The file of a generation, if it is one that can take the present one's place.
+  private func document(
+    of kept: History.Kept, at path: String
+  ) throws(Refusal) -> EnvironmentDocument {
+    guard kept.generation.path == path else {
+      throw Refusal(
+        .validation,
+        "generation \(kept.generation.number) is of \(kept.generation.path), and the file that \(node) edits is now \(path); apply the settings instead (keyturn diff \(kept.generation.number) shows what differs)"
+      )
+    }
+    return EnvironmentDocument(kept.bytes)
+  }
+
+  /// What would have to be set and removed to get from one file to the other.
+  private static func changes(
+    from old: EnvironmentDocument, to new: EnvironmentDocument
+  ) -> [SettingChange] {
+    let set = new.systemd.variables.filter { variable in
+      old.systemd[variable.name].map { !$0.utf8.elementsEqual(variable.value.utf8) } ?? true
+    }
+    let removed = old.systemd.variables.filter { new.systemd[$0.name] == nil }
+    return set.map { SettingChange(name: $0.name, value: Secret($0.value)) }
+      + removed.map { SettingChange(name: $0.name, value: nil) }
   }
 
   /// The key that a server with this environment would use.

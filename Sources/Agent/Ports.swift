@@ -6,28 +6,38 @@ public import StartWatch
 // What the agent needs of the host that it runs on. Adapters implement these; tests give fakes.
 // Everything here may block up to its deadline, and runs on threads of our own.
 
-/// The environment file of the server and its staged successor.
+/// The files that the server's environment comes from, and their staged successors.
 public protocol EnvironmentFilePort: Sendable {
-  /// The file's bytes; nil if there is none.
-  func read() throws(Refusal) -> [UInt8]?
-  /// Another file that the server reads, such as the one that MINIO_CONFIG_ENV_FILE names; nil if
-  /// there is none.
-  func read(other path: String) throws(Refusal) -> [UInt8]?
+  /// A file's bytes as its readers get them; nil if there is none.
+  func read(_ path: String) throws(Refusal) -> [UInt8]?
+  /// The paths that an `EnvironmentFile=` names, in systemd's order: those of a pattern (glob(7)),
+  /// or the one. Empty if there is none.
+  func paths(matching pattern: String) throws(Refusal) -> [String]
+  /// Why the file, or a parent directory, keeps the account from reading it; nil if nothing does.
+  func obstacle(reading path: String, as account: ServiceAccount) throws(Refusal) -> String?
+  /// Throws why the file could not be replaced by a staged one.
+  func checkReplaceable(_ path: String) throws(Refusal)
   /// Puts a new version beside the file, durable, with the old one's owner, mode and labels.
-  func stage(_ bytes: [UInt8], tag: String, before: Digest?) throws(Refusal)
+  ///
+  /// - Parameter owner: who gets a file that is new, with mode 0600; nil for root.
+  func stage(
+    _ bytes: [UInt8], at path: String, tag: String, before: Digest?, owner: ServiceAccount?
+  ) throws(Refusal)
   /// Renames the staged version over the file if the file is still `before`; does nothing if it is
   /// `after` already.
-  func install(tag: String, before: Digest?, after: Digest) throws(Refusal)
-  /// Makes the rename durable.
-  func syncDirectory() throws(Refusal)
-  /// Removes every staged version but these. None there is no error.
-  func discard(allExcept tags: [String]) throws(Refusal)
+  func install(at path: String, tag: String, before: Digest?, after: Digest) throws(Refusal)
+  /// Makes the rename of a file durable.
+  func syncDirectory(of path: String) throws(Refusal)
+  /// Removes every staged version of a file but these. None there is no error.
+  func discard(beside path: String, allExcept tags: [String]) throws(Refusal)
 }
 
-/// systemd, for the one unit of the server.
+/// systemd, and in it the one unit of the server.
 public protocol UnitPort: Sendable {
   /// The unit's properties now.
   func state(deadline: Instant) throws(Refusal) -> UnitState
+  /// What systemd itself gives every service, and its version.
+  func manager(deadline: Instant) throws(Refusal) -> ManagerState
   /// Queues a restart; returns as soon as systemd has taken it.
   func restart(deadline: Instant) throws(Refusal)
   /// Forgets failed starts, so that the start limit does not refuse the next.
@@ -113,7 +123,7 @@ public protocol RecordPort: Sendable {
 
 /// Everything that the agent needs of the host.
 public struct Ports: Sendable {
-  /// The environment file.
+  /// The environment's files.
   public var file: any EnvironmentFilePort
   /// The unit.
   public var unit: any UnitPort

@@ -19,6 +19,7 @@ extension Agent {
         Finding(
           .error, rule: "damaged-record", refusal: damaged.code, message: damaged.message))
     }
+    findings += damagedGeneration()
     let look = lookAtServer(&findings)
     return NodeStatus(
       node: node, version: version, activeState: look.unit?.activeState ?? "unknown",
@@ -102,10 +103,10 @@ extension Agent {
       }
     }
     attempt("file-unreadable") { () throws(Refusal) in
-      let bytes = try ports.file.read()
+      let bytes = try ports.file.read(inventory.environmentFile)
       let server = try ServerEnvironment(
         EnvironmentDocument(bytes ?? []), path: inventory.environmentFile, unit: look.unit
-      ) { path throws(Refusal) in try ports.file.read(other: path) }
+      ) { path throws(Refusal) in try ports.file.read(path) }
       look.environment = server.variables
       if let running = look.running {
         look.drift.processDiffers = RunningEnvironment.differences(

@@ -11,14 +11,32 @@ import Wire
 /// otherwise.
 final class FakeHost: Sendable {
   struct State {
-    var file: [UInt8]?
+    /// All files by their paths.
+    var files: [String: [UInt8]] = [:]
+    /// /etc/default/minio.
+    var file: [UInt8]? {
+      get { files["/etc/default/minio"] }
+      set { files["/etc/default/minio"] = newValue }
+    }
+    struct Staged {
+      var path: String
+      var bytes: [UInt8]
+    }
     /// The journal's last cursor.
     var cursor = "cursor"
     /// What is in the journal before it: delivered to who follows from an earlier one.
     var linesBeforeCursor: [JournalEntry] = []
-    /// Other files by their paths.
-    var others: [String: String] = [:]
-    var staged: [String: [UInt8]] = [:]
+    /// What is staged, by its tag.
+    var staged: [String: Staged] = [:]
+    /// Who gets a new file.
+    var owners: [String: ServiceAccount] = [:]
+    /// Files that the server's user cannot read, and why.
+    var obstacles: [String: String] = [:]
+    /// Files that cannot be replaced, and why.
+    var replaceFailures: [String: Refusal] = [:]
+    var manager = ManagerState(version: "252.39", environment: ["LANG=C.UTF-8"])
+    /// The environment of PID 1.
+    var initial: [EnvironmentVariable] = []
     var records: [String: [UInt8]] = [:]
     var unit = UnitState(
       id: "minio.service", activeState: "active", subState: "running", mainPID: 100,
@@ -79,40 +97,63 @@ final class FakeHost: Sendable {
 
   struct File: EnvironmentFilePort {
     let host: FakeHost
-    func read() throws(Refusal) -> [UInt8]? {
+    func read(_ path: String) throws(Refusal) -> [UInt8]? {
       if let failure = host.state.withLock({ $0.readFailure }) { throw failure }
-      return host.state.withLock { $0.file }
+      return host.state.withLock { $0.files[path] }
     }
-    func read(other path: String) throws(Refusal) -> [UInt8]? {
-      host.state.withLock { $0.others[path].map { Array($0.utf8) } }
+    func paths(matching pattern: String) throws(Refusal) -> [String] {
+      host.state.withLock { state in
+        // One star at the most, which is enough here.
+        let parts = pattern.split(separator: "*", omittingEmptySubsequences: false)
+        guard parts.count == 2 else { return state.files[pattern] == nil ? [] : [pattern] }
+        return state.files.keys.filter { $0.hasPrefix(parts[0]) && $0.hasSuffix(parts[1]) }.sorted()
+      }
     }
-    func stage(_ bytes: [UInt8], tag: String, before: Digest?) throws(Refusal) {
+    func obstacle(reading path: String, as account: ServiceAccount) throws(Refusal) -> String? {
+      account.overridesPermissions ? nil : host.state.withLock { $0.obstacles[path] }
+    }
+    func checkReplaceable(_ path: String) throws(Refusal) {
+      if let failure = host.state.withLock({ $0.replaceFailures[path] }) { throw failure }
+    }
+    func stage(
+      _ bytes: [UInt8], at path: String, tag: String, before: Digest?, owner: ServiceAccount?
+    ) throws(Refusal) {
       if let failure = host.state.withLock({ $0.stageFailure }) { throw failure }
-      host.state.update { $0.staged[tag] = bytes }
+      host.state.update { state in
+        state.staged[tag] = State.Staged(path: path, bytes: bytes)
+        state.owners[path] = owner
+      }
       let onStage = host.state.withLock { $0.onStage }
       onStage()
     }
-    func install(tag: String, before: Digest?, after: Digest) throws(Refusal) {
+    func install(
+      at path: String, tag: String, before: Digest?, after: Digest
+    ) throws(Refusal) {
       let isDone = host.state.withLock { state in
-        if state.file.map(Digest.sha256) == after { return true }
-        guard state.file.map(Digest.sha256) == before, let bytes = state.staged[tag] else {
-          return false
-        }
-        state.file = bytes
+        if state.files[path].map(Digest.sha256) == after { return true }
+        guard state.files[path].map(Digest.sha256) == before, let staged = state.staged[tag],
+          staged.path == path
+        else { return false }
+        state.files[path] = staged.bytes
         state.staged[tag] = nil
         return true
       }
       if !isDone { throw Refusal(.vote, "the file has changed") }
     }
-    func syncDirectory() throws(Refusal) {}
-    func discard(allExcept tags: [String]) throws(Refusal) {
-      host.state.update { $0.staged = $0.staged.filter { tags.contains($0.key) } }
+    func syncDirectory(of path: String) throws(Refusal) {}
+    func discard(beside path: String, allExcept tags: [String]) throws(Refusal) {
+      host.state.update { state in
+        state.staged = state.staged.filter { $0.value.path != path || tags.contains($0.key) }
+      }
     }
   }
 
   struct Unit: UnitPort {
     let host: FakeHost
     func state(deadline: Instant) throws(Refusal) -> UnitState { host.state.withLock { $0.unit } }
+    func manager(deadline: Instant) throws(Refusal) -> ManagerState {
+      host.state.withLock { $0.manager }
+    }
     func restart(deadline: Instant) throws(Refusal) {
       if host.state.withLock({ $0.isAtStartLimit }) { throw Refusal(.unit, "start-limit-hit") }
       let (deliver, entries) = host.state.update { state in
@@ -178,7 +219,7 @@ final class FakeHost: Sendable {
   struct Process: ProcessPort {
     let host: FakeHost
     func environment(of pid: Int32) throws(Refusal) -> [EnvironmentVariable] {
-      host.state.withLock { $0.process }
+      host.state.withLock { pid == 1 ? $0.initial : $0.process }
     }
     func home(of user: String) -> String? { "/home/\(user)" }
     func bootID() -> String { host.state.withLock { $0.boot } }

@@ -83,6 +83,14 @@ public final class SystemBus: Sendable {
     ) { (reader) throws(BusFailure) in try UnitState(reading: reader) }
   }
 
+  /// What systemd gives every service, and its version. Blocks until the deadline at most.
+  public func manager(deadline: Instant) throws(BusFailure) -> ManagerState {
+    try call(
+      "read the state of systemd", BusLoop.managerPath, "org.freedesktop.DBus.Properties",
+      "GetAll", [BusLoop.managerInterface], deadline
+    ) { (reader) throws(BusFailure) in try ManagerState(reading: reader) }
+  }
+
   /// Asks for a restart; returns as soon as the job is queued. Blocks until the deadline at most.
   ///
   /// After `timedOut` or `disconnected` the unit may have been restarted: its invocation id tells.

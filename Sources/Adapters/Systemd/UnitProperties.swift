@@ -56,6 +56,8 @@ extension UnitState {
     case "StartLimitIntervalUSec": startLimitIntervalMicroseconds = try uint64()
     case "TimeoutStartUSec": timeoutStartMicroseconds = try uint64()
     case "TimeoutStopUSec": timeoutStopMicroseconds = try uint64()
+    case "AmbientCapabilities": ambientCapabilities = try uint64()
+    case "CapabilityBoundingSet": capabilityBoundingSet = try uint64()
     case "NeedDaemonReload":
       needDaemonReload = try reader.variant("b") { () throws(BusFailure) in try reader.bool() }
     default: return false
@@ -64,14 +66,18 @@ extension UnitState {
   }
 
   private mutating func readList(_ name: String, _ reader: BusReader) throws(BusFailure) -> Bool {
+    func strings() throws(BusFailure) -> [String] {
+      try reader.variant("as") { () throws(BusFailure) in try reader.strings() }
+    }
     switch name {
     case "InvocationID":
       let bytes = try reader.variant("ay") { () throws(BusFailure) in try reader.bytes() }
       invocationID = UnitState.hex(bytes)
-    case "Environment":
-      environment = try reader.variant("as") { () throws(BusFailure) in try reader.strings() }
-    case "DropInPaths":
-      dropIns = try reader.variant("as") { () throws(BusFailure) in try reader.strings() }
+    case "Environment": environment = try strings()
+    case "PassEnvironment": passEnvironment = try strings()
+    case "UnsetEnvironment": unsetEnvironment = try strings()
+    case "SupplementaryGroups": supplementaryGroups = try strings()
+    case "DropInPaths": dropIns = try strings()
     case "EnvironmentFiles":
       environmentFiles = try reader.variant("a(sb)") { () throws(BusFailure) in
         try reader.array("(sb)") { () throws(BusFailure) in
@@ -110,5 +116,24 @@ extension UnitState {
     let digits = Array("0123456789abcdef".utf8)
     return String(
       decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+  }
+}
+
+extension ManagerState {
+  /// The answer to `GetAll` of the manager's object.
+  init(reading reader: BusReader) throws(BusFailure) {
+    var state = ManagerState()
+    try reader.properties { (name) throws(BusFailure) in
+      switch name {
+      case "Version":
+        state.version = try reader.variant("s") { () throws(BusFailure) in try reader.string() }
+      case "Environment":
+        state.environment = try reader.variant("as") { () throws(BusFailure) in
+          try reader.strings()
+        }
+      default: try reader.skip("v")
+      }
+    }
+    self = state
   }
 }

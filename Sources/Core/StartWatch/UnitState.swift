@@ -66,6 +66,16 @@ public struct UnitState: Sendable, Hashable, Codable {
   public var environmentFiles: [EnvironmentFile]
   /// `Environment=`, each `NAME=value`.
   public var environment: [String]
+  /// `PassEnvironment=`: names of variables that it gets from the service manager's own process.
+  public var passEnvironment: [String]
+  /// `UnsetEnvironment=`: `NAME`, or `NAME=value`, that it does not get wherever they are set.
+  public var unsetEnvironment: [String]
+  /// `SupplementaryGroups=`.
+  public var supplementaryGroups: [String]
+  /// `AmbientCapabilities=`, a bit for each.
+  public var ambientCapabilities: UInt64
+  /// `CapabilityBoundingSet=`, a bit for each.
+  public var capabilityBoundingSet: UInt64
   /// The words of `ExecStart=`, variables not expanded.
   public var execStart: [String]
   /// `Restart=`: `no`, `always`, `on-failure`, ...
@@ -97,6 +107,9 @@ public struct UnitState: Sendable, Hashable, Codable {
     result: String = "success", execMainStartMonotonicMicroseconds: UInt64 = 0,
     execMainPID: Int32 = 0, execMainCode: Int32 = 0, execMainStatus: Int32 = 0, user: String = "",
     group: String = "", environmentFiles: [EnvironmentFile] = [], environment: [String] = [],
+    passEnvironment: [String] = [], unsetEnvironment: [String] = [],
+    supplementaryGroups: [String] = [], ambientCapabilities: UInt64 = 0,
+    capabilityBoundingSet: UInt64 = .max,
     execStart: [String] = [], restart: String = "no", startLimitBurst: Int = 0,
     startLimitIntervalMicroseconds: UInt64 = 0, timeoutStartMicroseconds: UInt64 = .max,
     timeoutStopMicroseconds: UInt64 = .max, needDaemonReload: Bool = false,
@@ -120,6 +133,11 @@ public struct UnitState: Sendable, Hashable, Codable {
     self.group = group
     self.environmentFiles = environmentFiles
     self.environment = environment
+    self.passEnvironment = passEnvironment
+    self.unsetEnvironment = unsetEnvironment
+    self.supplementaryGroups = supplementaryGroups
+    self.ambientCapabilities = ambientCapabilities
+    self.capabilityBoundingSet = capabilityBoundingSet
     self.execStart = execStart
     self.restart = restart
     self.startLimitBurst = startLimitBurst

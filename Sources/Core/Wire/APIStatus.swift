@@ -1,4 +1,3 @@
-public import Digests
 public import Model
 public import Rollout
 
@@ -17,35 +16,6 @@ public struct Drift: Sendable, Codable, Hashable {
 
   /// Whether there is any.
   public var isEmpty: Bool { !fileChanged && processDiffers.isEmpty }
-}
-
-/// The last confirmed generation of a node.
-public struct Generation: Sendable, Codable, Hashable {
-  /// 1 for the first; grows by one with each confirmed change.
-  public var number: Int
-  /// The file.
-  public var path: String
-  /// Its digest.
-  public var digest: Digest
-  /// The rollout that confirmed it.
-  public var rollout: String
-  /// Who created that rollout.
-  public var createdBy: String
-  /// When it was confirmed, microseconds since 1970-01-01 UTC.
-  public var confirmedAtMicroseconds: Int64
-
-  /// A generation; see the properties.
-  public init(
-    number: Int, path: String, digest: Digest, rollout: String, createdBy: String,
-    confirmedAtMicroseconds: Int64
-  ) {
-    self.number = number
-    self.path = path
-    self.digest = digest
-    self.rollout = rollout
-    self.createdBy = createdBy
-    self.confirmedAtMicroseconds = confirmedAtMicroseconds
-  }
 }
 
 /// One node at a glance.

@@ -7,8 +7,8 @@ enum KeyturnCommands {
     program: "keyturn",
     summary: "one encryption setting and one instant of restart for all nodes of an AIStor cluster",
     commands: [
-      plan, apply, restart, resolve, check, status, logs, lint, lastDoor, pkiInit, pkiIssue,
-      pkiShow,
+      plan, apply, restart, rollback, resolve, check, status, history, diff, logs, lint, lastDoor,
+      pkiInit, pkiIssue, pkiShow,
     ],
     commonOptions: [
       OptionRule("json", help: "print JSON lines; the last is the result"),
@@ -97,6 +97,49 @@ enum KeyturnCommands {
       .init(line: "keyturn restart --yes --json", purpose: "from a pipeline"),
     ],
     exitCodes: [.done, .failed, .unknown] + untouchedCodes + [.notConfirmed, .busy] + ownCodes)
+
+  private static let rollback = CommandRule(
+    name: "rollback",
+    summary: "install the files of an earlier generation on all nodes and restart them",
+    details: """
+      The same rollout as apply: plan, question, votes, key guard and Key Manager checks, one instant. Every node
+      must have the generation, from the same rollout. Without one: the newest that every node has and that is
+      not what the files are now. Once confirmed, the old files are a new generation.
+      """,
+    operands: [], optionalOperands: ["GENERATION"],
+    options: [OptionRule("yes", short: "y", help: "do not ask; needed where there is no terminal")]
+      + clusterOptions,
+    examples: [
+      .init(line: "keyturn rollback", purpose: "to the one before; shows the plan and asks first"),
+      .init(line: "keyturn rollback 12 --yes", purpose: "to this one; from a pipeline"),
+    ],
+    exitCodes: [.done, .failed, .unknown] + untouchedCodes + [.notConfirmed, .busy] + ownCodes)
+
+  private static let history = CommandRule(
+    name: "history",
+    summary: "the generations of the environment files: who, when, which rollout, on which nodes",
+    details: """
+      A generation is a file that a start was confirmed with; its number is the same on all nodes. Number 0 is
+      the file that was found before the first change. The last 20 are kept.
+      """,
+    operands: [],
+    options: clusterOptions,
+    examples: [
+      .init(line: "keyturn history", purpose: "nodes that have the same together; drift is marked")
+    ],
+    exitCodes: [.done, .failed, .unknown] + ownCodes)
+
+  private static let diff = CommandRule(
+    name: "diff",
+    summary: "what differs between two generations, on each node; secrets as identities",
+    details: "Without B: between generation A and the files as they are.",
+    operands: ["A"], optionalOperands: ["B"],
+    options: [OptionRule("exit-code", help: "exit 1 when something differs")] + clusterOptions,
+    examples: [
+      .init(line: "keyturn diff 3 4", purpose: "what did the rollout of generation 4 change?"),
+      .init(line: "keyturn diff 4 --exit-code", purpose: "was a file changed since?"),
+    ],
+    exitCodes: [.done, .failed, .unknown, .validationRefused] + ownCodes)
 
   private static let check = CommandRule(
     name: "check",

@@ -30,13 +30,17 @@ public enum AgentCall: Sendable {
   case follow(id: String, after: Int, waitMilliseconds: Int)
   /// Probe the Key Managers, look for drift.
   case check
+  /// What the node has kept of its environment file.
+  case generations
+  /// What differs between two generations, or one and the file as it is.
+  case diff(from: Int, to: Int?)
   /// Lines of the unit's journal: a long poll.
   case logs(LogsQuery)
 
   /// GET or POST.
   public var method: String {
     switch self {
-    case .status, .clock, .follow, .logs: "GET"
+    case .status, .clock, .follow, .generations, .diff, .logs: "GET"
     case .plan, .prepare, .promise, .accept, .decide, .check: "POST"
     }
   }
@@ -53,6 +57,8 @@ public enum AgentCall: Sendable {
     case .decide(let id, _): "/v1/rollouts/\(id)/decision"
     case .follow(let id, _, _): "/v1/rollouts/\(id)"
     case .check: "/v1/check"
+    case .generations: "/v1/generations"
+    case .diff(let from, _): "/v1/generations/\(from)/diff"
     case .logs: "/v1/logs"
     }
   }
@@ -60,7 +66,8 @@ public enum AgentCall: Sendable {
   /// Names and values of the query, not encoded.
   public var query: [(name: String, value: String)] {
     switch self {
-    case .status, .clock, .plan, .prepare, .promise, .accept, .decide, .check: []
+    case .status, .clock, .plan, .prepare, .promise, .accept, .decide, .check, .generations: []
+    case .diff(_, let to): to.map { [("to", "\($0)")] } ?? []
     case .follow(_, let after, let wait): [("after", "\(after)"), ("wait", "\(wait)")]
     case .logs(let query):
       [query.start.pair, ("limit", "\(query.limit)"), ("wait", "\(query.waitMilliseconds)")]
@@ -70,7 +77,7 @@ public enum AgentCall: Sendable {
   /// What is posted as JSON; nil where there is no body.
   public var body: (any Encodable & Sendable)? {
     switch self {
-    case .status, .clock, .follow, .check, .logs: nil
+    case .status, .clock, .follow, .check, .generations, .diff, .logs: nil
     case .plan(let request): request
     case .prepare(let request): request
     case .promise(_, let ballot): ballot
@@ -106,6 +113,12 @@ extension AgentRequest where Answer == RolloutView {
 }
 extension AgentRequest where Answer == CheckAnswer {
   static var check: Self { Self(.check) }
+}
+extension AgentRequest where Answer == HistoryAnswer {
+  static var generations: Self { Self(.generations) }
+}
+extension AgentRequest where Answer == DiffAnswer {
+  static func diff(from: Int, to: Int?) -> Self { Self(.diff(from: from, to: to)) }
 }
 extension AgentRequest where Answer == LogsAnswer {
   static func logs(_ query: LogsQuery) -> Self { Self(.logs(query)) }

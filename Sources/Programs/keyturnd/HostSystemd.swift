@@ -16,6 +16,11 @@ struct HostUnit: UnitPort {
       throw error.refusal
     }
   }
+  func manager(deadline: Instant) throws(Refusal) -> ManagerState {
+    do throws(BusFailure) { return try bus.manager(deadline: deadline) } catch {
+      throw error.refusal
+    }
+  }
   func restart(deadline: Instant) throws(Refusal) {
     do throws(BusFailure) { _ = try bus.restart(name, deadline: deadline) } catch {
       throw error.refusal

@@ -73,7 +73,7 @@ enum Daemon {
   ) throws(Refusal) -> Ports {
     do {
       return Ports(
-        file: HostEnvironmentFile(path: inventory.environmentFile),
+        file: HostEnvironmentFile(),
         unit: HostUnit(bus: try SystemBus(), name: inventory.unit),
         journal: HostJournal(unit: inventory.unit), process: try HostProcess(),
         probe: HostProbe(), records: try HostRecords(directory: configuration.state), log: log)
