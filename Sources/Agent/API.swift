@@ -46,6 +46,9 @@ extension Agent {
           200,
           try difference(
             from: number(parts[2], of: "generation"), to: integer(request, "to")))
+      case ("GET", 2, "v1", "explain"):
+        try permit(principal, [.observer, .operator])
+        return .json(200, try explain(request.query("name")))
       case ("GET", 2, "v1", "logs"):
         try permit(principal, [.observer, .operator])
         return .json(200, try logs(request))

@@ -227,7 +227,7 @@ public final class Agent: Sendable {
       }
       var assessment = assessor.assess(
         kind: kind, earlier: earlier, changes: changes.map(\.change), createKey: createKey,
-        seal: seal, generation: number, record: record)
+        seal: seal, generation: number, lastPath: last?.path, record: record)
       assessment.answer.isLastGeneration = last != nil && assessment.answer.before == last?.digest
       return assessment
     }
@@ -306,7 +306,13 @@ public final class Agent: Sendable {
 
   /// A file staged by an agent that died before it had voted belongs to nobody.
   private func removeOrphans() {
-    if state.withLock({ $0.damaged == nil }) { discardStaged() }
+    if state.withLock({ $0.damaged != nil }) { return }
+    // Where it staged is in no record then: beside one of the files that the environment is from.
+    var findings: [Finding] = []
+    if let files = lookAtServer(&findings).server?.files {
+      state.update { $0.targets.formUnion(files) }
+    }
+    discardStaged()
   }
 
   // MARK: the end
@@ -335,8 +341,7 @@ public final class Agent: Sendable {
     var findings: [Finding] = []
     let look = lookAtServer(&findings)
     let server = try ServerEnvironment(
-      EnvironmentDocument(bytes), path: inventory.environmentFile, unit: look.unit
-    ) { path throws(Refusal) in try ports.file.read(path) }
+      unit: look.unit, fallback: path, ports: ports, deadline: .inMilliseconds(5_000))
     let digest = Digest.sha256(bytes)
     let isOurs = digest == content?.after
     let running = look.running

@@ -25,7 +25,7 @@ extension Agent {
       node: node, version: version, activeState: look.unit?.activeState ?? "unknown",
       subState: look.unit?.subState ?? "unknown", mainPID: look.unit?.mainPID ?? 0,
       invocation: look.unit?.invocationID ?? "",
-      runningKey: look.running?.first { $0.name == "MINIO_KMS_SSE_KEY" }?.value, seal: seal,
+      runningKey: look.inForce?.first { $0.name == "MINIO_KMS_SSE_KEY" }?.value, seal: seal,
       generation: generation, drift: look.drift, activeRollout: record.active?.rollout.id,
       activeStage: record.active?.stage.name, lastRollout: record.last?.rollout.id,
       lastOutcome: record.last?.outcome, epoch: record.highestEpoch, findings: findings)
@@ -40,9 +40,9 @@ extension Agent {
     let arguments = assessor.arguments(look.unit, look.environment)
     let seal = state.withLock { $0.seal }
     let isEncrypted =
-      KeyGuard.Holder(seal: seal, running: look.running, unit: look.unit) != nil
+      KeyGuard.Holder(seal: seal, running: look.inForce, unit: look.unit) != nil
     var reports: [EndpointReport] = []
-    findings += SettingsRules.findings(look.environment, file: inventory.environmentFile)
+    findings += look.server?.settingsFindings(path: inventory.environmentFile) ?? []
     do throws(Refusal) {
       if let settings = try KeyManagerSettings.parse(look.environment) {
         reports = ports.probe.keyManagers(
@@ -78,8 +78,14 @@ extension Agent {
 
   struct Look {
     var unit: UnitState?
+    /// What its process was started with.
     var running: [EnvironmentVariable]?
-    var environment: [EnvironmentVariable] = []
+    /// What it runs with, as far as that can be known; see ``ServerEnvironment/inForce(_:)``.
+    var inForce: [EnvironmentVariable]?
+    /// Where its environment comes from; nil if that could not be read.
+    var server: ServerEnvironment?
+    /// What it would be started with.
+    var environment: [EnvironmentVariable] { server?.variables ?? [] }
     var drift = Drift()
   }
 
@@ -94,7 +100,7 @@ extension Agent {
     attempt("unit-unreadable") { () throws(Refusal) in
       let unit = try ports.unit.state(deadline: .inMilliseconds(5_000))
       let isInRollout = state.withLock { $0.participant.record.active != nil }
-      findings += UnitRules.findings(unit, inventory: inventory, isInRollout: isInRollout)
+      findings += UnitRules.findings(unit, isInRollout: isInRollout)
       look.unit = unit
     }
     if let pid = look.unit?.mainPID, pid > 0 {
@@ -102,18 +108,25 @@ extension Agent {
         look.running = try ports.process.environment(of: pid)
       }
     }
+    look.inForce = look.running
     attempt("file-unreadable") { () throws(Refusal) in
-      let bytes = try ports.file.read(inventory.environmentFile)
       let server = try ServerEnvironment(
-        EnvironmentDocument(bytes ?? []), path: inventory.environmentFile, unit: look.unit
-      ) { path throws(Refusal) in try ports.file.read(path) }
-      look.environment = server.variables
+        unit: look.unit, fallback: inventory.environmentFile, ports: ports,
+        deadline: .inMilliseconds(5_000))
+      look.server = server
       if let running = look.running {
+        look.inForce = server.inForce(running)
         look.drift.processDiffers = RunningEnvironment.differences(
           file: server.atStart, process: running)
       }
       if let generation = state.withLock({ $0.generation }) {
-        look.drift.fileChanged = bytes.map(Digest.sha256) != generation.digest
+        look.drift.fileChanged =
+          try ports.file.read(generation.path).map(Digest.sha256) != generation.digest
+      }
+      findings += try server.findings(inventoryFile: inventory.environmentFile) {
+        path throws(Refusal) in
+        guard let unit = look.unit else { return nil }
+        return try ports.file.obstacle(reading: path, as: unit.account)
       }
     }
     return look

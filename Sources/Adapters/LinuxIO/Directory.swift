@@ -91,14 +91,15 @@ struct Directory: ~Copyable {
   /// Makes what was created, renamed and removed in it durable.
   func sync() throws(FileFailure) { try Directory.sync(descriptor, path: path) }
 
-  /// The same after a rename: if it throws, the file `target` is in place all the same.
-  func syncRename(to target: String) throws(FileFailure) {
+  /// The same for a directory in which `target` was just renamed; a failure says that the file is in
+  /// place all the same.
+  static func syncRename(of target: FilePlace) throws(FileFailure) {
     do throws(FileFailure) {
-      try sync()
+      try Directory(target.directory).sync()
     } catch {
       throw FileFailure(
-        error.kind, target,
-        "replace \(target): the new version is in place, but a power failure may undo that: "
+        error.kind, target.path,
+        "replace \(target.path): the new version is in place, but a power failure may undo that: "
           + error.message)
     }
   }

@@ -57,7 +57,7 @@ public enum DurableRecord {
       _ = try? directory.remove(temporary)
       throw error
     }
-    try directory.syncRename(to: path)
+    try Directory.syncRename(of: place)
   }
 
   /// Removes what crashes left of unfinished writes in a directory; none of them was ever a record.

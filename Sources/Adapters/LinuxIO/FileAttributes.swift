@@ -41,12 +41,7 @@ enum FileAttributes {
       if try removeAccessList(of: new, path: path) { changed = true }
     }
     // Last: a new owner clears, and an access list sets, some of these bits.
-    if try FileFacts(of: new, path: path).mode != want.mode {
-      changed = true
-      _ = try fileCall("set mode \(String(want.mode, radix: 8)) of", path) {
-        fchmod(raw, want.mode)
-      }
-    }
+    if try setMode(want.mode, of: new, path: path) { changed = true }
     return changed
   }
 
@@ -70,12 +65,23 @@ enum FileAttributes {
   }
 
   /// Sets the mode of a file that replaces none, and takes an access list from it that it got from
-  /// its directory.
-  static func set(mode: UInt32, of file: borrowing FileDescriptor, path: String) throws(FileFailure)
-  {
+  /// its directory; true if either was needed.
+  @discardableResult
+  static func set(
+    mode: UInt32, of file: borrowing FileDescriptor, path: String
+  ) throws(FileFailure) -> Bool {
+    let removed = try removeAccessList(of: file, path: path)
+    return try setMode(mode, of: file, path: path) || removed
+  }
+
+  /// True if it had another.
+  private static func setMode(
+    _ mode: UInt32, of file: borrowing FileDescriptor, path: String
+  ) throws(FileFailure) -> Bool {
+    if try FileFacts(of: file, path: path).mode == mode { return false }
     let raw = file.raw
-    _ = try removeAccessList(of: file, path: path)
     _ = try fileCall("set mode \(String(mode, radix: 8)) of", path) { fchmod(raw, mode) }
+    return true
   }
 
   /// Gives a file that replaces none to somebody.

@@ -69,7 +69,7 @@ public struct StagedFile: Sendable {
     }
     let directory = try Directory(staged.place.directory)
     let current = try directory.open(staged.place.name)
-    try staged.expect(old, in: try staged.inspect(current))
+    try staged.expect(old, in: try staged.inspect(current)?.digest)
     try directory.remove(staged.name)
     try directory.create(staged.name, bytes) { (file) throws(FileFailure) in
       try staged.carryOver(from: current, to: file)
@@ -95,12 +95,11 @@ public struct StagedFile: Sendable {
     let directory = try Directory(place.directory)
     let current = try directory.open(place.name)
     let found = try inspect(current)
-    if found == new {
+    if found?.digest == new {
       try directory.remove(name)
       return
     }
-    try expect(old, in: found)
-    let facts = try facts(of: current)
+    try expect(old, in: found?.digest)
     guard let staged = try directory.open(name) else { throw damaged("is gone") }
     let content = try FileReading.content(
       of: staged, path: path, limitBytes: Limits.environmentFileBytes)
@@ -114,7 +113,7 @@ public struct StagedFile: Sendable {
     }
     // Programs that know nothing of our lock have from here to the rename, two system calls, to be
     // overwritten unseen.
-    guard try directory.facts(of: place.name) == facts else {
+    guard try directory.facts(of: place.name) == found?.facts else {
       throw FileFailure(
         .changed, target,
         "replace \(target): it was changed at this very moment; look at it and plan again.")
@@ -126,9 +125,7 @@ public struct StagedFile: Sendable {
   ///
   /// A call of its own, because the protocol issues the restart in between. If it throws, the new
   /// version is in place all the same.
-  public func syncDirectory() throws(FileFailure) {
-    try Directory(place.directory).syncRename(to: target)
-  }
+  public func syncDirectory() throws(FileFailure) { try Directory.syncRename(of: place) }
 
   /// Removes the staged file, if it is there. May block on the disk. An installed file is not
   /// touched.
@@ -188,17 +185,12 @@ public struct StagedFile: Sendable {
 
   private static func prefix(of place: FilePlace) -> String { ".\(place.name).keyturn-" }
 
-  /// The digest of the open target; nil if there is none.
-  private func inspect(_ current: borrowing FileDescriptor?) throws(FileFailure) -> Digest? {
+  /// The open target; nil if there is none.
+  private func inspect(
+    _ current: borrowing FileDescriptor?
+  ) throws(FileFailure) -> FileContent? {
     switch current {
-    case .some(let file): try StagedFile.replaceable(file, path: target).digest
-    case .none: nil
-    }
-  }
-
-  private func facts(of current: borrowing FileDescriptor?) throws(FileFailure) -> FileFacts? {
-    switch current {
-    case .some(let file): try FileFacts(of: file, path: target)
+    case .some(let file): try StagedFile.replaceable(file, path: target)
     case .none: nil
     }
   }
@@ -228,9 +220,7 @@ public struct StagedFile: Sendable {
   ) throws(FileFailure) -> Bool {
     switch current {
     case .some(let old): return try FileAttributes.carryOver(from: old, to: file, path: path)
-    case .none:
-      try FileAttributes.set(mode: 0o600, of: file, path: path)
-      return false
+    case .none: return try FileAttributes.set(mode: 0o600, of: file, path: path)
     }
   }
 
