@@ -72,10 +72,7 @@ public final class FileWatch: Sendable {
         pollfd(fd: wakeup.descriptor, events: Int16(POLLIN), revents: 0),
       ]
       let left = deadline?.remainingMilliseconds() ?? -1
-      let ready: Int32
-      do throws(Errno) {
-        ready = try retrying("poll") { poll(&entries, nfds_t(entries.count), left) }
-      }
+      let ready = try retrying("poll") { poll(&entries, nfds_t(entries.count), left) }
       if entries[1].revents != 0 {
         wakeup.clear()
         return true
@@ -179,11 +176,10 @@ public final class FileWatch: Sendable {
 
   /// Where a symbolic link leads; nil if it is none, or not there.
   private static func target(of path: String) -> String? {
-    var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
-    let count = buffer.withUnsafeMutableBytes {
-      readlink(path, $0.baseAddress?.assumingMemoryBound(to: CChar.self), $0.count)
-    }
-    return count < 0 ? nil : String(decoding: buffer[..<count], as: UTF8.self)
+    var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+    let count = readlink(path, &buffer, buffer.count)
+    if count < 0 { return nil }
+    return String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 
   /// A watch's number; nil if there is nothing to watch, or nothing that this process may read.
