@@ -70,6 +70,7 @@ public struct Keyturn: Sendable {
     case "check": return try CheckCommand(context: context).run()
     case "resolve": return try ResolveCommand(context: context).run()
     case "status": return try StatusCommand(context: context).run()
+    case "explain": return try ExplainCommand(context: context).run()
     case "logs": return try LogsCommand(context: context).run()
     case "guard": return GuardCommand(context: context).run()
     case "lint": return try LintCommand(context: context).run()

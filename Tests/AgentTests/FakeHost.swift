@@ -18,6 +18,11 @@ final class FakeHost: Sendable {
       get { files["/etc/default/minio"] }
       set { files["/etc/default/minio"] = newValue }
     }
+    /// A file's text, for looking at and for setting.
+    subscript(path: String) -> String? {
+      get { files[path].map { String(decoding: $0, as: UTF8.self) } }
+      set { files[path] = newValue.map { Array($0.utf8) } }
+    }
     struct Staged {
       var path: String
       var bytes: [UInt8]
@@ -62,6 +67,8 @@ final class FakeHost: Sendable {
       cluster: .answered(status: 200, serverStatus: nil))
     /// Refuse to save this record.
     var failingRecord: String?
+    /// No folder of records can be listed.
+    var listFailure: Refusal?
     /// Called when a file is staged.
     var onStage: @Sendable () -> Void = {}
     var stageFailure: Refusal?
@@ -296,7 +303,8 @@ final class FakeHost: Sendable {
     }
     func remove(_ name: String) throws(Refusal) { host.state.update { $0.records[name] = nil } }
     func list(_ folder: String) throws(Refusal) -> [String] {
-      host.state.withLock { state in
+      if let failure = host.state.withLock({ $0.listFailure }) { throw failure }
+      return host.state.withLock { state in
         state.records.keys.filter { $0.hasPrefix("\(folder)/") }
           .map { String($0.dropFirst(folder.utf8.count + 1)) }
       }

@@ -7,8 +7,8 @@ enum KeyturnCommands {
     program: "keyturn",
     summary: "one encryption setting and one instant of restart for all nodes of an AIStor cluster",
     commands: [
-      plan, apply, restart, rollback, resolve, check, status, history, diff, logs, lint, lastDoor,
-      pkiInit, pkiIssue, pkiShow,
+      plan, apply, restart, rollback, resolve, check, status, history, diff, explain, logs, lint,
+      lastDoor, pkiInit, pkiIssue, pkiShow,
     ],
     commonOptions: [
       OptionRule("json", help: "print JSON lines; the last is the result"),
@@ -184,6 +184,23 @@ enum KeyturnCommands {
     options: clusterOptions,
     examples: [
       .init(line: "keyturn status", purpose: "unit, sealed key, generation, rollout, drift")
+    ],
+    exitCodes: [.done, .failed, .unknown] + ownCodes)
+
+  private static let explain = CommandRule(
+    name: "explain",
+    summary: "where each value of a variable comes from on each node, and which one wins",
+    details: """
+      All places in the order in which they count: the service manager's environment, PassEnvironment=,
+      Environment=, the files of EnvironmentFile=, UnsetEnvironment=, and the file of MINIO_CONFIG_ENV_FILE, which
+      the server reads by itself. What wins is what the next start gets. Secrets are shown as identities, or not.
+      """,
+    operands: ["KEY"],
+    options: clusterOptions,
+    examples: [
+      .init(
+        line: "keyturn explain MINIO_KMS_SSE_KEY",
+        purpose: "which definition of the key counts, and what it overrides")
     ],
     exitCodes: [.done, .failed, .unknown] + ownCodes)
 
