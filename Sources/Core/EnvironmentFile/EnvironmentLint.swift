@@ -115,6 +115,15 @@ struct Lint {
         file: file, line: line, column: column, message: message, remedy: remedy))
   }
 
+  /// Whether enough findings of `rule` are there; one more is then counted, and need not be made.
+  mutating func isOnlyCounted(_ severity: Severity, _ rule: LintRule) -> Bool {
+    guard let (count, worst) = counts[rule], count >= EnvironmentLint.findingsPerRule else {
+      return false
+    }
+    counts[rule] = (count + 1, max(worst, severity))
+    return true
+  }
+
   /// Whether a rule has more findings than are given.
   var hasMore: Bool { counts.values.contains { $0.count > EnvironmentLint.findingsPerRule } }
 

@@ -28,7 +28,7 @@ extension Lint {
         "systemd joins the next line to this one, MinIO's own reader keeps the backslash",
         remedy: "write the value on one line, without the backslash")
     }
-    if let offset = form.escape {
+    if let offset = form.escape, !isOnlyCounted(.error, .escape) {
       add(
         .error, .escape, at: offset, variable: name,
         "systemd takes the backslash away, MinIO's own reader keeps it", remedy: safeForm(variable))
@@ -36,7 +36,7 @@ extension Lint {
     if let offset = form.afterQuote, form.unterminated == nil {
       if bytes[offset] == Byte.hash {
         addInlineComment(variable, at: offset)
-      } else {
+      } else if !isOnlyCounted(.error, .textAfterQuote) {
         add(
           .error, .textAfterQuote, at: offset, variable: name,
           "text behind the closing quote: systemd joins the parts, MinIO's own reader does not",
@@ -45,7 +45,7 @@ extension Lint {
     } else if let offset = form.hash {
       addInlineComment(variable, at: offset)
     }
-    if let offset = form.strayQuote, form.afterQuote == nil {
+    if let offset = form.strayQuote, form.afterQuote == nil, !isOnlyCounted(.warning, .strayQuote) {
       add(
         .warning, .strayQuote, at: offset, variable: name,
         "a quote that does not begin the value is part of it for systemd and MinIO; a shell takes it away",
@@ -82,6 +82,7 @@ extension Lint {
       }
       let isSame = isSameText(earlier.value, variable.value)
       let isGrave = !isSame || variable.name.hasPrefix("MINIO_KMS_")
+      if isOnlyCounted(isGrave ? .error : .warning, .duplicateKey) { continue }
       add(
         isGrave ? .error : .warning, .duplicateKey, at: offset(of: variable),
         variable: variable.name,
@@ -91,9 +92,10 @@ extension Lint {
   }
 
   mutating func checkNames() {
-    for variable in document.current.reading.effective where variable.name.count > 5 {
+    for variable in document.current.reading.effective {
       let name = variable.name
-      guard name.uppercased().hasPrefix("MINIO") else { continue }
+      let isMinIO = zip(name.utf8, "MINIO".utf8).allSatisfy { $0 & 0xDF == $1 }
+      guard name.utf8.count > 5, isMinIO else { continue }
       guard let (severity, message, remedy) = KnownVariables.complaint(about: name) else {
         continue
       }
@@ -110,8 +112,9 @@ extension Lint {
     for variable in systemd.effective {
       let other = minio.wouldBe(variable.name)
       if isSameText(variable.value, other?.value) { continue }
-      let theirs = other.map { isShowable(variable) ? shown($0) : "another value" } ?? "none"
       let onlyBlanks = other.map { isSameText(trimmed($0.value), trimmed(variable.value)) } ?? false
+      if isOnlyCounted(onlyBlanks ? .warning : .error, .readersDiffer) { continue }
+      let theirs = other.map { isShowable(variable) ? shown($0) : "another value" } ?? "none"
       add(
         onlyBlanks ? .warning : .error, .readersDiffer, at: offset(of: variable),
         variable: variable.name,
@@ -119,7 +122,11 @@ extension Lint {
       )
     }
     for variable in minio.effective where systemd.wouldBe(variable.name) == nil {
-      if isStray(variable) || !isVariableName(variable.name) { continue }
+      if !isVariableName(variable.name) || isStray(variable)
+        || isOnlyCounted(.error, .readersDiffer)
+      {
+        continue
+      }
       add(
         .error, .readersDiffer, at: offset(of: variable), variable: variable.name,
         "systemd has no such variable, MinIO's own reader \(shown(variable))",

@@ -28,6 +28,7 @@ extension Lint {
       {
         continue
       }
+      if isOnlyCounted(.note, .shellDiffers) { continue }
       add(
         .note, .shellDiffers, at: offset(of: variable), variable: variable.name,
         "systemd and MinIO's own reader read \(shown(variable)), a shell that sources the file does not",
@@ -36,6 +37,7 @@ extension Lint {
   }
 
   private mutating func addExpansion(at offset: Int) {
+    if isOnlyCounted(.note, .noExpansion) { return }
     add(
       .note, .noExpansion, at: offset, variable: definition(at: offset)?.name,
       "neither systemd nor MinIO's own reader expands '\(Character(Unicode.Scalar(bytes[offset])))'; a shell "
@@ -44,6 +46,7 @@ extension Lint {
   }
 
   private mutating func addProblem(_ problem: ShellScan.Problem, at offset: Int) {
+    if isOnlyCounted(.warning, .shellDiffers) { return }
     let variable = definition(at: offset)
     let character = Character(Unicode.Scalar(bytes[offset]))
     let message =

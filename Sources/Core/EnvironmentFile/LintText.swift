@@ -99,6 +99,7 @@ extension Lint {
         default: nil
         }
       guard let looks else { continue }
+      if isOnlyCounted(.warning, .lookAlike) { return }
       let code = String(scalar.value, radix: 16, uppercase: true)
       add(
         .warning, .lookAlike, at: offset,

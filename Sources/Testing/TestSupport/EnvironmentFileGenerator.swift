@@ -12,8 +12,8 @@ public struct EnvironmentFileGenerator: Sendable {
   public mutating func next() -> [UInt8] {
     var file: [UInt8] = chance(1, 40) ? [0xEF, 0xBB, 0xBF] : []
     // Bytes that make systemd refuse the whole file are rare, or they would hide everything else.
-    let isHostile = chance(1, 8)
-    for _ in 0..<Int.random(in: 0...8, using: &random) {
+    let isHostile = chance(1, 6)
+    for _ in 0..<Int.random(in: 0...14, using: &random) {
       file += line(isHostile: isHostile)
       if !chance(1, 30) { file += lineEnding() }
     }
@@ -101,7 +101,7 @@ public struct EnvironmentFileGenerator: Sendable {
       part += Array(pick(["\n", "\r", "\r\n", "\\\n", "\\\r\n", "\\\r", "\\\"", "\\'"]).utf8)
       part += text(isHostile: isHostile)
     }
-    return chance(1, 25) ? part : part + [quote]
+    return chance(1, 40) ? part : part + [quote]
   }
 
   private mutating func continuation() -> [UInt8] {
@@ -138,7 +138,7 @@ public struct EnvironmentFileGenerator: Sendable {
   private mutating func text(isHostile: Bool) -> [UInt8] {
     var text: [UInt8] = []
     for _ in 0..<Int.random(in: 0...5, using: &random) {
-      text += isHostile && chance(1, 16) ? pick(Self.hostile) : pick(Self.pieces)
+      text += isHostile && chance(1, 12) ? pick(Self.hostile) : pick(Self.pieces)
     }
     return text
   }
