@@ -26,7 +26,10 @@ public final class Agent: Sendable {
     var environment: (id: String, digest: Digest)?
     /// The vote on the rollout that was asked for last.
     var vote: (id: String, vote: Vote)?
+    /// The seal as its record was read last; nil if there is none, or none to rely on.
     var seal: Seal?
+    /// What came of the last look at the seal and at the others'.
+    var sealFacts = SealFacts()
     var generation: Generation?
     /// Why no rollout may be voted on: a damaged record.
     var damaged: Refusal?
@@ -65,7 +68,7 @@ public final class Agent: Sendable {
       state.participant = Participant(member: node, record: record)
       state.timeline = Timeline(record, at: Clock.realtimeMicroseconds())
     }
-    state.seal = load({ () throws(Refusal) in try records.loadSeal() }) ?? nil
+    state.seal = records.sealRecord(cluster: inventory.cluster).seal
     state.generation = load({ () throws(Refusal) in try records.loadGeneration() }) ?? nil
     self.state = Lock(state)
     if let damaged = self.state.withLock({ $0.damaged }) { ports.log(3, damaged.message) }
@@ -132,6 +135,14 @@ public final class Agent: Sendable {
     return result
   }
 
+  /// Runs `body` while no input is being taken through the machine, effects included: what it finds
+  /// stays true while it acts. Must not be called within a turn.
+  func betweenTurns<Value, Failure: Error>(
+    _ body: () throws(Failure) -> Value
+  ) throws(Failure) -> Value {
+    try turn.withLock { _ throws(Failure) in try body() }
+  }
+
   /// A yes that could not be kept is a no: takes it through the machine, so that the member is free
   /// again. Within a turn.
   private func refuse(_ rollout: Rollout, _ refusal: Refusal) {
@@ -193,19 +204,22 @@ public final class Agent: Sendable {
 
   // MARK: the vote
 
-  /// Every check of this node, one caller after the other. Blocks up to the probes' deadline for
-  /// each that came before.
+  /// Every check of this node, one caller after the other. Blocks while the other agents are asked,
+  /// and up to the probes' deadline for each caller that came before.
   func assess(
     kind: RolloutKind, changes: [WireChange], createKey: Bool
   ) -> Assessment {
-    let (seal, generation, record) = state.withLock {
-      ($0.seal, $0.generation?.number ?? 0, $0.participant.record)
+    let facts = keepSeal()
+    let (generation, record) = state.withLock {
+      ($0.generation?.number ?? 0, $0.participant.record)
     }
-    return assessing.withLock { _ in
+    var assessment = assessing.withLock { _ in
       assessor.assess(
-        kind: kind, changes: changes.map(\.change), createKey: createKey, seal: seal,
+        kind: kind, changes: changes.map(\.change), createKey: createKey, seal: facts.record.seal,
         generation: generation, record: record)
     }
+    facts.complete(&assessment.answer)
+    return assessment
   }
 
   private func assess(_ rollout: Rollout) {
@@ -230,6 +244,11 @@ public final class Agent: Sendable {
     let assessment = assess(
       kind: rollout.kind, changes: request.changes, createKey: request.createKey)
     if let refusal = assessment.answer.refusal { throw refusal }
+    if let refusal = SealJudgement.problem(
+      with: rollout, key: assessment.answer.key, record: sealRecord(), node: node)
+    {
+      throw refusal
+    }
     guard let content = rollout.content(of: node) else {
       throw Refusal(.vote, "\(node) is not in the rollout's list of members")
     }
@@ -281,42 +300,17 @@ public final class Agent: Sendable {
       "rollout \(id): \(finished.outcome.kind.rawValue) \(finished.outcome.reason)")
   }
 
-  /// The start is confirmed: the file is a generation now, and the key that it started with is
-  /// sealed.
+  /// The start is confirmed: the file is a generation now, and the seal that was voted on is in
+  /// force.
   private func sealAndKeep(_ finished: FinishedRollout) throws(Refusal) {
-    let (seal, generation, damaged) = state.withLock { ($0.seal, $0.generation, $0.damaged) }
+    try seal(finished)
+    let (generation, damaged) = state.withLock { ($0.generation, $0.damaged) }
     // What could not be read is not written over.
     if let damaged { throw damaged }
     guard let bytes = try ports.file.read() else { return }
     let now = Clock.realtimeMicroseconds()
-    // What the confirmed process was started with is the truth; the file may have been edited since.
-    var findings: [Finding] = []
-    let look = lookAtServer(&findings)
-    let server = try ServerEnvironment(
-      EnvironmentDocument(bytes), path: inventory.environmentFile, unit: look.unit
-    ) { path throws(Refusal) in try ports.file.read(other: path) }
     let digest = Digest.sha256(bytes)
     let isOurs = digest == finished.rollout.content(of: node)?.after
-    let running = look.running
-    guard isOurs || running != nil else {
-      throw Refusal(
-        .failed,
-        "\(inventory.environmentFile) was changed during the start and the server's process cannot be read: which key it runs with is not known; trying again"
-      )
-    }
-    let variables = (running ?? []) + (isOurs ? server.variables : [])
-    func inForce(_ name: String) -> String? {
-      server.overriding(name) ?? variables.first { $0.name == name }?.value
-    }
-    if seal == nil, let key = inForce("MINIO_KMS_SSE_KEY"), !key.isEmpty {
-      let new = Seal(
-        cluster: inventory.cluster, keyName: key,
-        enclave: inForce("MINIO_KMS_ENCLAVE") ?? "",
-        rollout: finished.rollout.id, sealedAtMicroseconds: now)
-      try records.save(new)
-      state.update { $0.seal = new }
-      ports.log(6, "MINIO_KMS_SSE_KEY \"\(key)\" is sealed by rollout \(finished.rollout.id)")
-    }
     guard isOurs else {
       ports.log(
         4, "\(inventory.environmentFile) was changed during the start; it is no generation")

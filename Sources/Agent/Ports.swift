@@ -1,6 +1,7 @@
 public import Digests
 public import KeyManager
 public import Model
+public import Rollout
 public import StartWatch
 
 // What the agent needs of the host that it runs on. Adapters implement these; tests give fakes.
@@ -111,6 +112,12 @@ public protocol RecordPort: Sendable {
   func list(_ folder: String) throws(Refusal) -> [String]
 }
 
+/// The agents of the other nodes.
+public protocol PeerPort: Sendable {
+  /// What one of them, by its name in the inventory, says of its seal. Safe from any thread.
+  func seal(of node: String, deadline: Instant) throws(Refusal) -> SealView
+}
+
 /// Everything that the agent needs of the host.
 public struct Ports: Sendable {
   /// The environment file.
@@ -125,6 +132,8 @@ public struct Ports: Sendable {
   public var probe: any ProbePort
   /// Records.
   public var records: any RecordPort
+  /// The other nodes' agents.
+  public var peers: any PeerPort
   /// One line for the agent's own log; priority as in syslog, 3 error, 4 warning, 6 information.
   public var log: @Sendable (_ priority: Int, _ message: String) -> Void
 
@@ -132,6 +141,7 @@ public struct Ports: Sendable {
   public init(
     file: any EnvironmentFilePort, unit: any UnitPort, journal: any JournalPort,
     process: any ProcessPort, probe: any ProbePort, records: any RecordPort,
+    peers: any PeerPort,
     log: @escaping @Sendable (_ priority: Int, _ message: String) -> Void
   ) {
     self.file = file
@@ -140,6 +150,7 @@ public struct Ports: Sendable {
     self.process = process
     self.probe = probe
     self.records = records
+    self.peers = peers
     self.log = log
   }
 }

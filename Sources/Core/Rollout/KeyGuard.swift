@@ -37,12 +37,13 @@ public enum KeyGuard {
   /// Whether a file may be put in force.
   ///
   /// - Parameters:
-  ///   - holder: the key in force; nil where none was ever confirmed, then everything is allowed.
+  ///   - holder: the key in force; nil where none was ever confirmed, then everything is allowed that
+  ///     could be sealed as it is: no key, or one that is defined once.
   ///   - keys: every definition of MINIO_KMS_SSE_KEY that any reader would see in the new environment, in order.
   ///   - enclaves: every definition of MINIO_KMS_ENCLAVE likewise.
   /// - Returns: the refusal, or nil if the new environment has exactly the key in force.
   public static func refusal(holder: Holder?, keys: [String], enclaves: [String]) -> Refusal? {
-    guard let holder else { return nil }
+    guard let holder else { return ambiguity(keys: keys, enclaves: enclaves) }
     let sealed = "MINIO_KMS_SSE_KEY \"\(holder.keyName)\" is \(holder.reason)"
     let advice = "data written with it cannot be read without it; leave the setting as it is"
     if keys.isEmpty {
@@ -64,6 +65,19 @@ public enum KeyGuard {
       return Refusal(
         .guarded,
         "MINIO_KMS_ENCLAVE \"\(holder.enclave)\" holds the key \"\(holder.keyName)\", which is \(holder.reason), and would become \(now): the same name in another enclave is another key; leave the setting as it is"
+      )
+    }
+    return nil
+  }
+
+  /// A first key that the next rollout would have to refuse: its start would seal it.
+  private static func ambiguity(keys: [String], enclaves: [String]) -> Refusal? {
+    if keys.allSatisfy(\.isEmpty) { return nil }
+    for (name, values) in [("MINIO_KMS_SSE_KEY", keys), ("MINIO_KMS_ENCLAVE", enclaves)]
+    where values.count > 1 {
+      return Refusal(
+        .guarded,
+        "\(name) would be defined \(values.count) times, and a confirmed start seals the key for ever: define it once"
       )
     }
     return nil

@@ -11,6 +11,8 @@
 //   GET  /v1/rollouts/ID?after=N&wait=MS  observer, operator, node    -> RolloutView (a long poll)
 //   POST /v1/check                        observer, operator          -> CheckAnswer
 //   GET  /v1/logs?...                     observer, operator          -> LogsAnswer (a long poll)
+//   GET  /v1/seal                         observer, operator, node    -> SealView
+//   POST /v1/seal/recover                 operator                    -> SealRecovery
 //
 // What is refused is answered with an HTTP status from 400 on and an ErrorAnswer; what is not even HTTP, with text.
 
@@ -132,13 +134,16 @@ public struct PlanAnswer: Sendable, Codable, Hashable {
   /// The values of MINIO_KMS_SSE_KEY and MINIO_KMS_ENCLAVE that the server would run with; nil
   /// without a key.
   public var key: KeyIdentity?
+  /// The digest of the seal that was lifted, while there is no other.
+  public var lifted: Digest?
 
   /// An answer; see the properties.
   public init(
     node: String, path: String, before: Digest?, after: Digest?, difference: [String],
     restartNeeded: Bool, restartReason: String, findings: [Finding], refusal: Refusal?,
     environment: [VariableDigest], environmentDigest: Digest, epoch: UInt64,
-    activeRollout: String?, generation: Int, seal: Seal?, key: KeyIdentity?
+    activeRollout: String?, generation: Int, seal: Seal?, key: KeyIdentity?,
+    lifted: Digest? = nil
   ) {
     self.node = node
     self.path = path
@@ -156,6 +161,7 @@ public struct PlanAnswer: Sendable, Codable, Hashable {
     self.generation = generation
     self.seal = seal
     self.key = key
+    self.lifted = lifted
   }
 }
 

@@ -32,12 +32,16 @@ public enum AgentCall: Sendable {
   case check
   /// Lines of the unit's journal: a long poll.
   case logs(LogsQuery)
+  /// The node's seal and key.
+  case seal
+  /// Take the seal from the other nodes.
+  case recoverSeal
 
   /// GET or POST.
   public var method: String {
     switch self {
-    case .status, .clock, .follow, .logs: "GET"
-    case .plan, .prepare, .promise, .accept, .decide, .check: "POST"
+    case .status, .clock, .follow, .logs, .seal: "GET"
+    case .plan, .prepare, .promise, .accept, .decide, .check, .recoverSeal: "POST"
     }
   }
 
@@ -54,13 +58,17 @@ public enum AgentCall: Sendable {
     case .follow(let id, _, _): "/v1/rollouts/\(id)"
     case .check: "/v1/check"
     case .logs: "/v1/logs"
+    case .seal: "/v1/seal"
+    case .recoverSeal: "/v1/seal/recover"
     }
   }
 
   /// Names and values of the query, not encoded.
   public var query: [(name: String, value: String)] {
     switch self {
-    case .status, .clock, .plan, .prepare, .promise, .accept, .decide, .check: []
+    case .status, .clock, .plan, .prepare, .promise, .accept, .decide, .check, .seal,
+      .recoverSeal:
+      []
     case .follow(_, let after, let wait): [("after", "\(after)"), ("wait", "\(wait)")]
     case .logs(let query):
       [query.start.pair, ("limit", "\(query.limit)"), ("wait", "\(query.waitMilliseconds)")]
@@ -70,7 +78,7 @@ public enum AgentCall: Sendable {
   /// What is posted as JSON; nil where there is no body.
   public var body: (any Encodable & Sendable)? {
     switch self {
-    case .status, .clock, .follow, .check, .logs: nil
+    case .status, .clock, .follow, .check, .logs, .seal, .recoverSeal: nil
     case .plan(let request): request
     case .prepare(let request): request
     case .promise(_, let ballot): ballot
@@ -109,6 +117,12 @@ extension AgentRequest where Answer == CheckAnswer {
 }
 extension AgentRequest where Answer == LogsAnswer {
   static func logs(_ query: LogsQuery) -> Self { Self(.logs(query)) }
+}
+extension AgentRequest where Answer == SealView {
+  static var seal: Self { Self(.seal) }
+}
+extension AgentRequest where Answer == SealRecovery {
+  static var recoverSeal: Self { Self(.recoverSeal) }
 }
 
 /// Which lines of the journal are wanted.
