@@ -95,6 +95,13 @@ struct Assessor: Sendable {
     if let worst = findings.first, worst.severity == .error {
       refusals.append(Refusal(worst.refusal, worst.statement))
     }
+    if holder == nil, let merged,
+      let refusal = KeyGuard.ambiguity(
+        keys: merged.definitions(of: "MINIO_KMS_SSE_KEY"),
+        enclaves: merged.definitions(of: "MINIO_KMS_ENCLAVE"))
+    {
+      refusals.append(refusal)
+    }
 
     let agreed = EnvironmentAgreement.map(of: environment).map {
       VariableDigest(name: $0.name, digest: $0.digest)

@@ -30,13 +30,16 @@ struct Node {
   let host: FakeHost
   let agent: Agent
 
-  init(_ host: FakeHost = FakeHost(file: plainFile)) {
+  init(
+    _ host: FakeHost = FakeHost(file: plainFile), name: String = "minio-1",
+    of names: [String] = ["minio-1"], peers: any PeerPort = FakeHost.NoPeers()
+  ) {
     self.host = host
     agent = Agent(
-      node: "minio-1",
+      node: name,
       inventory: Inventory(
-        cluster: "prod", nodes: [.init(name: "minio-1", address: "minio-1")]),
-      version: "test", ports: host.ports)
+        cluster: "prod", nodes: names.map { .init(name: $0, address: $0) }),
+      version: "test", ports: host.ports(peers: peers))
     agent.start(deadline: .inMilliseconds(5_000))
   }
 
@@ -58,9 +61,16 @@ struct Node {
     _ changes: [SettingChange], id: String = "00000000000000aa", kind: RolloutKind = .apply
   ) throws -> Rollout {
     let plan = try plan(changes, kind: kind)
+    let seal =
+      plan.seal == nil
+      ? plan.key.map {
+        Seal(
+          cluster: "prod", keyName: $0.name, enclave: $0.enclave, rollout: id,
+          sealedAtMicroseconds: 1, previous: plan.lifted)
+      } : nil
     return Rollout(
       id: id, epoch: plan.epoch + 1, kind: kind, cluster: "prod", generation: plan.generation + 1,
-      seal: nil,
+      seal: seal,
       contents: [
         MemberContent(member: "minio-1", path: plan.path, before: plan.before, after: plan.after)
       ],

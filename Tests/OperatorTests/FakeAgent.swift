@@ -40,6 +40,8 @@ final class FakeAgent: AgentLink {
   let fault: Fault
   let plan: PlanAnswer
   private let sealed: Seal?
+  /// What is wrong with its record of the seal.
+  private let problem: String?
   let check: CheckAnswer
   let lines: [LogLine]
   /// Called when a vote is asked for, and when commit is told.
@@ -49,13 +51,14 @@ final class FakeAgent: AgentLink {
 
   init(
     _ name: String, _ fault: Fault = .none, plan: PlanAnswer? = nil, sealed: Seal? = nil,
-    check: CheckAnswer? = nil, lines: [LogLine] = [],
+    problem: String? = nil, check: CheckAnswer? = nil, lines: [LogLine] = [],
     onPrepare: @escaping @Sendable () -> Void = {}, onCommit: @escaping @Sendable () -> Void = {}
   ) {
     self.name = name
     self.fault = fault
     self.plan = plan ?? .sample(name)
     self.sealed = sealed
+    self.problem = problem
     self.check =
       check ?? CheckAnswer(node: name, endpoints: [.sample("fine")], drift: Drift(), findings: [])
     self.lines = lines
@@ -72,6 +75,11 @@ final class FakeAgent: AgentLink {
       activeRollout: record.active?.rollout.id, activeStage: nil,
       lastRollout: record.last?.rollout.id, lastOutcome: record.last?.outcome, epoch: 3,
       findings: [])
+  }
+
+  private var view: SealView {
+    SealView(
+      node: name, members: .sha256([]), seal: problem == nil ? sealed : nil, problem: problem)
   }
 
   /// Takes one input as if a coordinator had sent it that is gone now.
@@ -103,6 +111,12 @@ final class FakeAgent: AgentLink {
       return ClockReading(received: now, sent: now, bootID: "boot", realtimeMicroseconds: 0)
     case .plan: return plan
     case .check: return check
+    case .seal: return view
+    case .recoverSeal:
+      guard let sealed else {
+        throw .answered(ErrorAnswer(kind: .guarded, message: "the other members' seals differ"))
+      }
+      return SealRecovery(node: name, seal: sealed, problem: view.problem)
     case .logs(let query):
       guard case .since = query.start else {
         return LogsAnswer(lines: [], cursor: "end", more: false)
@@ -220,7 +234,8 @@ extension PlanAnswer {
   /// A node that would take part, unless said otherwise.
   static func sample(
     _ name: String, changes: Bool = true, refusal: Refusal? = nil, value: String = "a",
-    difference: [String] = ["+MINIO_KMS_ENCLAVE=tenant-1"], seal: Seal? = nil
+    difference: [String] = ["+MINIO_KMS_ENCLAVE=tenant-1"], seal: Seal? = nil,
+    key: KeyIdentity? = nil, lifted: Digest? = nil
   ) -> PlanAnswer {
     let environment = [
       VariableDigest(name: "MINIO_KMS_SERVER", digest: .ofFields([value])),
@@ -232,7 +247,7 @@ extension PlanAnswer {
       difference: changes ? difference : [], restartNeeded: changes,
       restartReason: changes ? "the file changes" : "", findings: [], refusal: refusal,
       environment: environment, environmentDigest: .ofFields([value]), epoch: 3,
-      activeRollout: nil, generation: 0, seal: seal, key: nil)
+      activeRollout: nil, generation: 0, seal: seal, key: key, lifted: lifted)
   }
 }
 

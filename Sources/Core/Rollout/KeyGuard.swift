@@ -37,13 +37,12 @@ public enum KeyGuard {
   /// Whether a file may be put in force.
   ///
   /// - Parameters:
-  ///   - holder: the key in force; nil where none was ever confirmed, then everything is allowed that
-  ///     could be sealed as it is: no key, or one that is defined once.
+  ///   - holder: the key in force; nil where none was ever confirmed, then everything is allowed.
   ///   - keys: every definition of MINIO_KMS_SSE_KEY that any reader would see in the new environment, in order.
   ///   - enclaves: every definition of MINIO_KMS_ENCLAVE likewise.
   /// - Returns: the refusal, or nil if the new environment has exactly the key in force.
   public static func refusal(holder: Holder?, keys: [String], enclaves: [String]) -> Refusal? {
-    guard let holder else { return ambiguity(keys: keys, enclaves: enclaves) }
+    guard let holder else { return nil }
     let sealed = "MINIO_KMS_SSE_KEY \"\(holder.keyName)\" is \(holder.reason)"
     let advice = "data written with it cannot be read without it; leave the setting as it is"
     if keys.isEmpty {
@@ -70,13 +69,15 @@ public enum KeyGuard {
     return nil
   }
 
-  /// A first key that the next rollout would have to refuse: its start would seal it.
-  private static func ambiguity(keys: [String], enclaves: [String]) -> Refusal? {
+  /// The refusal of a first key that the next rollout would have to refuse: its confirmed start
+  /// would seal it, and a sealed key is defined once. Nil if it can be sealed as it is, or there is
+  /// none; see ``refusal(holder:keys:enclaves:)`` for the parameters.
+  public static func ambiguity(keys: [String], enclaves: [String]) -> Refusal? {
     if keys.allSatisfy(\.isEmpty) { return nil }
     for (name, values) in [("MINIO_KMS_SSE_KEY", keys), ("MINIO_KMS_ENCLAVE", enclaves)]
     where values.count > 1 {
       return Refusal(
-        .guarded,
+        .validation,
         "\(name) would be defined \(values.count) times, and a confirmed start seals the key for ever: define it once"
       )
     }
