@@ -5,15 +5,17 @@ internal import Rollout
 /// The agents of all other nodes.
 struct Peers: Sendable {
   let port: any PeerPort
-  /// Their names, sorted.
+  /// Their names, those behind the own one first: when all nodes ask all others, no agent is asked
+  /// by everybody at once.
   let names: [String]
 
   init(_ port: any PeerPort, inventory: Inventory, except node: String) {
     self.port = port
-    names = inventory.memberNames.filter { $0 != node }
+    let all = inventory.memberNames
+    names = all.filter { $0 > node } + all.filter { $0 < node }
   }
 
-  /// What each says of its seal, in the order of the names. Blocks until all have answered, at most
+  /// What each says of its seal, sorted by name. Blocks until all have answered, at most
   /// until the deadline; who has not been asked by then is silent too.
   func seals(deadline: Instant) -> [PeerSeal] {
     struct Round {
@@ -42,7 +44,7 @@ struct Peers: Sendable {
       do throws(Errno) { try Thread.start("peer", work) } catch { work() }
     }
     _ = round.wait(until: nil) { $0.missing == 0 ? true : nil }
-    return round.withLock { $0.answers.compactMap(\.self) }
+    return round.withLock { $0.answers.compactMap(\.self).sorted { $0.node < $1.node } }
   }
 
   private static func ask(_ port: any PeerPort, _ name: String, _ deadline: Instant) -> PeerSeal {

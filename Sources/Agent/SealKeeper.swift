@@ -38,8 +38,10 @@ struct SealFacts: Sendable {
 // Each look reads the records anew: what a person or a broken disk does to them counts at once, and
 // a record that was recovered needs no restart.
 extension Agent {
-  /// Between two looks at the own record, milliseconds.
-  private static let lookMilliseconds = 5_000
+  /// Between two looks where nothing is expected to come of them, milliseconds.
+  private static let restMilliseconds = 30_000
+  /// Between two looks where something is, milliseconds.
+  private static let eagerMilliseconds = 5_000
   /// Between two questions to the others while this node is sealed, milliseconds.
   private static let sealedMilliseconds = 300_000
 
@@ -50,8 +52,7 @@ extension Agent {
     do throws(Errno) {
       try Thread.start("seal") { [self] in
         while true {
-          lookAfterSeal()
-          Clock.sleep(until: .inMilliseconds(Self.lookMilliseconds))
+          Clock.sleep(until: .inMilliseconds(lookAfterSeal()))
         }
       }
     } catch { throw Refusal(.failed, "\(node): \(error)") }
@@ -59,15 +60,18 @@ extension Agent {
 
   /// One look of the background's. Asks the others only if something can come of it. Blocks while
   /// the unit is read, and then while the others are asked.
-  func lookAfterSeal() {
+  ///
+  /// - Returns: how long to wait before the next, milliseconds.
+  @discardableResult
+  func lookAfterSeal() -> Int {
     let record = sealRecord()
     let facts = state.withLock { $0.sealFacts }
     if record != facts.record || facts.asked == nil {
       keepSeal()
-      return
+      return Self.eagerMilliseconds
     }
     switch record {
-    case .missing, .damaged: return  // said already; only a person mends it
+    case .missing, .damaged: break  // said already; only a person mends it
     case .sealed(let seal):
       do throws(Refusal) {
         try betweenTurns { () throws(Refusal) in try records.completeSeal(seal) }
@@ -77,8 +81,12 @@ extension Agent {
     case .unsealed:
       let view = sealView(record)
       // Nothing to take and nothing to adopt in a cluster without encryption.
-      if view.runningKey != nil || view.pending != nil || !facts.findings.isEmpty { keepSeal() }
+      if view.runningKey != nil || view.pending != nil || !facts.findings.isEmpty {
+        keepSeal()
+        return Self.eagerMilliseconds
+      }
     }
+    return Self.restMilliseconds
   }
 
   /// Looks at the own record and asks all others, takes or makes the seal if that is what follows,
@@ -234,7 +242,7 @@ extension Agent {
       pending: record.seal == nil ? rollouts.pendingSeal : nil,
       isInRollout: rollouts.active != nil || assessing != nil)
     do throws(Refusal) {
-      let unit = try ports.unit.state(deadline: .inMilliseconds(Limits.peersMilliseconds))
+      let unit = try ports.unit.state(deadline: .inMilliseconds(Limits.peersMilliseconds / 2))
       guard unit.activeState == "active", unit.mainPID > 0 else { return view }
       view.runningKey = try key(of: ports.process.environment(of: unit.mainPID))
       view.isServing = true
@@ -276,7 +284,7 @@ extension Agent {
     for finding in facts.findings where !old.findings.contains(finding) {
       ports.log(finding.severity == .error ? 3 : 4, finding.message)
     }
-    if facts.findings.isEmpty, let was = old.findings.first {
+    if facts.findings.isEmpty, let was = old.findings.first, was.severity == .error {
       ports.log(5, "the seal is as it must be again (\(was.rule))")
     }
   }

@@ -76,8 +76,8 @@ struct Cluster {
       contents: plans.map {
         MemberContent(member: $0.node, path: $0.path, before: $0.before, after: $0.after)
       },
-      createdBy: "alice", prepareMilliseconds: 5_000, stopMilliseconds: 5_000,
-      startMilliseconds: 10_000)
+      createdBy: "alice", prepareMilliseconds: 30_000, stopMilliseconds: 30_000,
+      startMilliseconds: 30_000)
   }
 
   /// The votes on it, and if all are yes, commit to the outcomes.

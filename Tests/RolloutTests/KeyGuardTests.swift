@@ -22,9 +22,10 @@ struct KeyGuardTests {
     ] {
       #expect(KeyGuard.ambiguity(keys: keys, enclaves: enclaves)?.code == .validation)
     }
-    for (keys, enclaves) in [([], ["store", "b"]), (["", ""], []), (["a"], []), (["a"], ["store"])]
-      as [([String], [String])]
-    {
+    let allowed: [([String], [String])] = [
+      ([], ["store", "b"]), (["", ""], []), (["a"], []), (["a"], ["store"]),
+    ]
+    for (keys, enclaves) in allowed {
       #expect(KeyGuard.ambiguity(keys: keys, enclaves: enclaves) == nil)
     }
   }

@@ -27,7 +27,9 @@ public enum KeyGuard {
     var reason: String {
       switch self {
       case .seal(let seal):
-        "sealed since rollout \(seal.rollout) confirmed a start with it"
+        seal.isAdopted
+          ? "sealed, since every server ran with it"
+          : "sealed since rollout \(seal.rollout) confirmed a start with it"
       case .running:
         "in force in the running server"
       }

@@ -114,7 +114,7 @@ enum KeyturnCommands {
         line: "keyturn check --quiet --strict", purpose: "as a test in configuration management"),
     ],
     exitCodes: [
-      .done, .failed, .unreachable, .validationRefused, .keyManagerRefused,
+      .done, .failed, .unreachable, .validationRefused, .guardRefused, .keyManagerRefused,
     ] + ownCodes)
 
   private static let resolve = CommandRule(
