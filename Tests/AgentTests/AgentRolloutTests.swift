@@ -86,20 +86,6 @@ struct AgentRolloutTests {
     }
   }
 
-  @Test("a setting that another file overrides is refused, with the place")
-  func shadowed() throws {
-    let node = Node()
-    node.host.state.update { state in
-      state.files["/etc/minio/extra"] = Array("# x\nMINIO_KMS_ENCLAVE=other\n".utf8)
-      state.unit.environmentFiles.append(.init(path: "/etc/minio/extra"))
-    }
-    let refusal = try node.plan(enabling).refusal
-    #expect(refusal?.code == .validation)
-    #expect(refusal?.message.contains("/etc/minio/extra") == true)
-    node.host.state.update { $0.unit.environmentFiles[1].path = "/etc/minio/*.env" }
-    #expect(try node.plan(enabling).refusal?.code == .unit)
-  }
-
   @Test("a running server's key is guarded although nothing was sealed yet")
   func adopted() throws {
     let file =
@@ -326,7 +312,7 @@ struct AgentRolloutTests {
         // It had installed and restarted, and died before it could write so.
         let file = FakeHost.File(host: host)
         if let content = rollout.content(of: "minio-1"), let after = content.after {
-          try file.install(tag: rollout.id, before: content.before, after: after)
+          try file.install(at: content.path, tag: rollout.id, before: content.before, after: after)
         }
         try FakeHost.Unit(host: host).restart(deadline: .inMilliseconds(1))
       }

@@ -30,12 +30,15 @@ struct Node {
   let host: FakeHost
   let agent: Agent
 
-  init(_ host: FakeHost = FakeHost(file: plainFile)) {
+  init(
+    _ host: FakeHost = FakeHost(file: plainFile), environmentFile: String = "/etc/default/minio"
+  ) {
     self.host = host
     agent = Agent(
       node: "minio-1",
       inventory: Inventory(
-        cluster: "prod", nodes: [.init(name: "minio-1", address: "minio-1")]),
+        cluster: "prod", nodes: [.init(name: "minio-1", address: "minio-1")],
+        environmentFile: environmentFile),
       version: "test", ports: host.ports)
     agent.start(deadline: .inMilliseconds(5_000))
   }

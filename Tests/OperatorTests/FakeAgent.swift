@@ -45,6 +45,7 @@ final class FakeAgent: AgentLink {
   let history: HistoryAnswer
   private let diff: Result<DiffAnswer, LinkFailure>
   let lines: [LogLine]
+  let explained: ExplainAnswer?
   /// Called when a vote is asked for, and when commit is told.
   let onPrepare: @Sendable () -> Void
   let onCommit: @Sendable () -> Void
@@ -54,6 +55,7 @@ final class FakeAgent: AgentLink {
     _ name: String, _ fault: Fault = .none, plan: PlanAnswer? = nil, sealed: Seal? = nil,
     check: CheckAnswer? = nil, history: HistoryAnswer? = nil,
     diff: Result<DiffAnswer, LinkFailure>? = nil, lines: [LogLine] = [],
+    explained: ExplainAnswer? = nil,
     onPrepare: @escaping @Sendable () -> Void = {}, onCommit: @escaping @Sendable () -> Void = {}
   ) {
     self.name = name
@@ -65,6 +67,7 @@ final class FakeAgent: AgentLink {
     self.history = history ?? .sample(name)
     self.diff = diff ?? .success(.sample(name))
     self.lines = lines
+    self.explained = explained
     self.onPrepare = onPrepare
     self.onCommit = onCommit
     state = Lock(State(participant: Participant(member: name, record: ParticipantRecord())))
@@ -111,6 +114,9 @@ final class FakeAgent: AgentLink {
       return ClockReading(received: now, sent: now, bootID: "boot", realtimeMicroseconds: 0)
     case .plan: return plan
     case .check: return check
+    case .explain(let name):
+      return explained
+        ?? ExplainAnswer(node: self.name, name: name, definitions: [], suggestion: nil)
     case .generations: return history
     case .diff: return try diff.get()
     case .logs(let query):
@@ -276,7 +282,8 @@ extension DiffAnswer {
   /// A node on which one variable differs, or nothing.
   static func sample(_ name: String, same: Bool = false) -> DiffAnswer {
     DiffAnswer(
-      node: name, from: .ofFields(["a"]), to: .ofFields([same ? "a" : "b"]),
+      node: name, fromPath: "/etc/default/minio", toPath: "/etc/default/minio",
+      from: .ofFields(["a"]), to: .ofFields([same ? "a" : "b"]),
       difference: same ? [] : ["-MINIO_BROWSER=on", "+MINIO_BROWSER=off"])
   }
 }

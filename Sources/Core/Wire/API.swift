@@ -12,6 +12,7 @@
 //   GET  /v1/generations                  observer, operator          -> HistoryAnswer
 //   GET  /v1/generations/N/diff?to=M      observer, operator          -> DiffAnswer
 //   POST /v1/check                        observer, operator          -> CheckAnswer
+//   GET  /v1/explain?name=KEY             observer, operator          -> ExplainAnswer
 //   GET  /v1/logs?...                     observer, operator          -> LogsAnswer (a long poll)
 //
 // What is refused is answered with an HTTP status from 400 on and an ErrorAnswer; what is not even HTTP, with text.

@@ -62,7 +62,7 @@ struct PlanCommand: Sendable {
       rows: context.ask(
         configuration, .plan(request),
         milliseconds: timeouts.prepareSeconds * 1000 + CommandContext.answerMilliseconds))
-    plan.show(context.console, environmentFile: configuration.inventory.environmentFile)
+    plan.show(context.console)
     switch plan.verdict(isRestart: kind == .restart) {
     case .ready: return .ready(configuration, wishes, plan)
     case .nothingToDo:

@@ -34,13 +34,15 @@ public enum AgentCall: Sendable {
   case generations
   /// What differs between two generations, or one and the file as it is.
   case diff(from: Int, to: Int?)
+  /// Where the server gets a variable from.
+  case explain(name: String)
   /// Lines of the unit's journal: a long poll.
   case logs(LogsQuery)
 
   /// GET or POST.
   public var method: String {
     switch self {
-    case .status, .clock, .follow, .generations, .diff, .logs: "GET"
+    case .status, .clock, .follow, .generations, .diff, .explain, .logs: "GET"
     case .plan, .prepare, .promise, .accept, .decide, .check: "POST"
     }
   }
@@ -59,6 +61,7 @@ public enum AgentCall: Sendable {
     case .check: "/v1/check"
     case .generations: "/v1/generations"
     case .diff(let from, _): "/v1/generations/\(from)/diff"
+    case .explain: "/v1/explain"
     case .logs: "/v1/logs"
     }
   }
@@ -68,6 +71,7 @@ public enum AgentCall: Sendable {
     switch self {
     case .status, .clock, .plan, .prepare, .promise, .accept, .decide, .check, .generations: []
     case .diff(_, let to): to.map { [("to", "\($0)")] } ?? []
+    case .explain(let name): [("name", name)]
     case .follow(_, let after, let wait): [("after", "\(after)"), ("wait", "\(wait)")]
     case .logs(let query):
       [query.start.pair, ("limit", "\(query.limit)"), ("wait", "\(query.waitMilliseconds)")]
@@ -77,7 +81,7 @@ public enum AgentCall: Sendable {
   /// What is posted as JSON; nil where there is no body.
   public var body: (any Encodable & Sendable)? {
     switch self {
-    case .status, .clock, .follow, .check, .generations, .diff, .logs: nil
+    case .status, .clock, .follow, .check, .generations, .diff, .explain, .logs: nil
     case .plan(let request): request
     case .prepare(let request): request
     case .promise(_, let ballot): ballot
@@ -119,6 +123,9 @@ extension AgentRequest where Answer == HistoryAnswer {
 }
 extension AgentRequest where Answer == DiffAnswer {
   static func diff(from: Int, to: Int?) -> Self { Self(.diff(from: from, to: to)) }
+}
+extension AgentRequest where Answer == ExplainAnswer {
+  static func explain(_ name: String) -> Self { Self(.explain(name: name)) }
 }
 extension AgentRequest where Answer == LogsAnswer {
   static func logs(_ query: LogsQuery) -> Self { Self(.logs(query)) }
