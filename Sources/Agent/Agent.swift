@@ -27,7 +27,15 @@ public final class Agent: Sendable {
     /// The vote on the rollout that was asked for last.
     var vote: (id: String, vote: Vote)?
     var seal: Seal?
+    /// The last generation; nil if there is none, or if its record is damaged.
     var generation: Generation?
+    /// Its number, also if its record is damaged; 0 if there is none.
+    var lastNumber = 0
+    /// The files that something may be staged beside.
+    var targets: Set<String> = []
+    /// What the last confirmed start was made from; nil if there is none, or if it is damaged.
+    var confirmed: Confirmed?
+    var driftLog = DriftLog()
     /// Why no rollout may be voted on: a damaged record.
     var damaged: Refusal?
   }
@@ -39,6 +47,7 @@ public final class Agent: Sendable {
   let inventory: Inventory
   let ports: Ports
   let records: Records
+  let history: History
   let state: Lock<State>
   private let turn = Lock(())
   /// One assessment at a time: each may have a thread for every address of every endpoint.
@@ -52,6 +61,7 @@ public final class Agent: Sendable {
     self.version = version
     self.ports = ports
     records = Records(port: ports.records)
+    history = History(port: ports.records)
     var state = State(participant: Participant(member: node, record: ParticipantRecord()))
     // Each by itself: a damaged one must not hide the others.
     func load<Value>(_ body: () throws(Refusal) -> Value) -> Value? {
@@ -60,13 +70,31 @@ public final class Agent: Sendable {
         return nil
       }
     }
-    let records = records
+    let (records, history) = (records, history)
     if let record = load({ () throws(Refusal) in try records.loadParticipant() }) {
       state.participant = Participant(member: node, record: record)
       state.timeline = Timeline(record, at: Clock.realtimeMicroseconds())
     }
     state.seal = load({ () throws(Refusal) in try records.loadSeal() }) ?? nil
-    state.generation = load({ () throws(Refusal) in try records.loadGeneration() }) ?? nil
+    state.lastNumber = load({ () throws(Refusal) in try history.numbers().last ?? 0 }) ?? 0
+    if state.lastNumber > 0 {
+      // It says what was; what shall be can do without it.
+      do throws(Refusal) { state.generation = try history.load(state.lastNumber)?.generation } catch
+      { ports.log(4, error.message) }
+    }
+    let record = state.participant.record
+    let rollouts = [record.active?.rollout, record.last?.rollout, record.lastCommitted?.rollout]
+    state.targets = Set(
+      [inventory.environmentFile, state.generation?.path].compactMap(\.self)
+        + rollouts.compactMap { $0?.content(of: node)?.path })
+    // Only drift is measured by these: they stop no rollout, and the next confirmed start writes
+    // them anew.
+    do throws(Refusal) {
+      state.confirmed = try records.loadConfirmed()
+      state.driftLog.entries = try records.loadDrift()
+    } catch {
+      ports.log(4, "drift is measured against the last generation only: \(error.message)")
+    }
     self.state = Lock(state)
     if let damaged = self.state.withLock({ $0.damaged }) { ports.log(3, damaged.message) }
   }
@@ -175,7 +203,7 @@ public final class Agent: Sendable {
     }
   }
 
-  private func startThread(
+  func startThread(
     _ name: String, _ body: @escaping @Sendable () -> Void
   ) throws(Refusal) {
     do throws(Errno) { try Thread.start(name, body) } catch {
@@ -196,13 +224,24 @@ public final class Agent: Sendable {
   /// Every check of this node, one caller after the other. Blocks up to the probes' deadline for
   /// each that came before.
   func assess(
-    kind: RolloutKind, changes: [WireChange], createKey: Bool
+    kind: RolloutKind, generation: Int?, changes: [WireChange], createKey: Bool
   ) -> Assessment {
-    let (seal, record) = state.withLock { ($0.seal, $0.participant.record) }
+    let (seal, last, number, record) = state.withLock {
+      ($0.seal, $0.generation, $0.lastNumber, $0.participant.record)
+    }
     return assessing.withLock { _ in
-      assessor.assess(
-        kind: kind, changes: changes.map(\.change), createKey: createKey, seal: seal,
-        record: record)
+      var earlier: Result<History.Kept, Refusal>?
+      if kind == .rollback {
+        do throws(Refusal) { earlier = .success(try self.earlier(generation)) } catch {
+          earlier = .failure(error)
+        }
+      }
+      var assessment = assessor.assess(
+        kind: kind, earlier: earlier, changes: changes.map(\.change), createKey: createKey,
+        seal: seal, generation: number, lastPath: last?.path, record: record)
+      assessment.answer.isLastGeneration =
+        assessment.answer.path == last?.path && assessment.answer.before == last?.digest
+      return assessment
     }
   }
 
@@ -226,25 +265,37 @@ public final class Agent: Sendable {
     _ rollout: Rollout, _ request: PrepareRequest
   ) throws(Refusal) -> PreparedFacts {
     let assessment = assess(
-      kind: rollout.kind, changes: request.changes, createKey: request.createKey)
+      kind: rollout.kind, generation: request.generation, changes: request.changes,
+      createKey: request.createKey)
     if let refusal = assessment.answer.refusal { throw refusal }
     guard let content = rollout.content(of: node) else {
       throw Refusal(.vote, "\(node) is not in the rollout's list of members")
     }
+    let path = content.path
+    if assessment.answer.path != path {
+      throw Refusal(
+        .vote,
+        "the plan is for \(path) on \(node), and now the change belongs in \(assessment.answer.path); plan again"
+      )
+    }
     if assessment.answer.before != content.before {
       throw Refusal(
         .vote,
-        "\(inventory.environmentFile) on \(node) has changed since the plan was made; plan again")
+        "\(path) on \(node) has changed since the plan was made; plan again")
     }
     if assessment.answer.after != content.after {
       throw Refusal(
         .vote,
-        "\(inventory.environmentFile) on \(node) would become another file than the plan says; plan again"
+        "\(path) on \(node) would become another file than the plan says; plan again"
       )
     }
+    try verifyNumber(of: rollout, assessment.answer)
     let cursor = try ports.journal.cursor()
+    try keepFound(assessment.currentBytes, before: rollout)
     if let bytes = assessment.newBytes {
-      try ports.file.stage(bytes, tag: rollout.id, before: content.before)
+      state.update { _ = $0.targets.insert(path) }
+      try ports.file.stage(
+        bytes, at: path, tag: rollout.id, before: content.before, owner: assessment.owner)
     }
     state.update { $0.environment = (rollout.id, assessment.answer.environmentDigest) }
     return PreparedFacts(
@@ -254,17 +305,26 @@ public final class Agent: Sendable {
 
   /// Removes what is staged, unless the rollout that is active, or is being voted on, has staged it.
   private func discardStaged() {
-    let known = state.withLock {
-      [$0.participant.record.active?.rollout.id, $0.participant.assessing?.id].compactMap(\.self)
+    let (known, targets) = state.withLock { state in
+      let ids = [state.participant.record.active?.rollout.id, state.participant.assessing?.id]
+      return (ids.compactMap(\.self), state.targets.sorted())
     }
-    do throws(Refusal) { try ports.file.discard(allExcept: known) } catch {
-      ports.log(4, error.message)
+    for path in targets {
+      do throws(Refusal) { try ports.file.discard(beside: path, allExcept: known) } catch {
+        ports.log(4, error.message)
+      }
     }
   }
 
   /// A file staged by an agent that died before it had voted belongs to nobody.
   private func removeOrphans() {
-    if state.withLock({ $0.damaged == nil }) { discardStaged() }
+    if state.withLock({ $0.damaged != nil }) { return }
+    // Where it staged is in no record then: beside one of the files that the environment is from.
+    var findings: [Finding] = []
+    if let files = lookAtServer(&findings).server?.files {
+      state.update { $0.targets.formUnion(files) }
+    }
+    discardStaged()
   }
 
   // MARK: the end
@@ -277,29 +337,32 @@ public final class Agent: Sendable {
     ports.log(
       finished.outcome.kind == .confirmed || finished.outcome.kind == .aborted ? 6 : 3,
       "rollout \(id): \(finished.outcome.kind.rawValue) \(finished.outcome.reason)")
+    // What others did meanwhile has not been looked at.
+    ports.watch.wake()
   }
 
   /// The start is confirmed: the file is a generation now, and the key that it started with is
   /// sealed.
   private func sealAndKeep(_ finished: FinishedRollout) throws(Refusal) {
-    let (seal, generation, damaged) = state.withLock { ($0.seal, $0.generation, $0.damaged) }
+    let (seal, damaged) = state.withLock { ($0.seal, $0.damaged) }
     // What could not be read is not written over.
     if let damaged { throw damaged }
-    guard let bytes = try ports.file.read() else { return }
+    let content = finished.rollout.content(of: node)
+    let path = content?.path ?? inventory.environmentFile
+    guard let bytes = try ports.file.read(path) else { return }
     let now = Clock.realtimeMicroseconds()
     // What the confirmed process was started with is the truth; the file may have been edited since.
     var findings: [Finding] = []
     let look = lookAtServer(&findings)
     let server = try ServerEnvironment(
-      EnvironmentDocument(bytes), path: inventory.environmentFile, unit: look.unit
-    ) { path throws(Refusal) in try ports.file.read(other: path) }
+      unit: look.unit, fallback: path, ports: ports, deadline: .inMilliseconds(5_000))
     let digest = Digest.sha256(bytes)
-    let isOurs = digest == finished.rollout.content(of: node)?.after
+    let isOurs = digest == content?.after
     let running = look.running
     guard isOurs || running != nil else {
       throw Refusal(
         .failed,
-        "\(inventory.environmentFile) was changed during the start and the server's process cannot be read: which key it runs with is not known; trying again"
+        "\(path) was changed during the start and the server's process cannot be read: which key it runs with is not known; trying again"
       )
     }
     let variables = (running ?? []) + (isOurs ? server.variables : [])
@@ -317,16 +380,11 @@ public final class Agent: Sendable {
     }
     guard isOurs else {
       ports.log(
-        4, "\(inventory.environmentFile) was changed during the start; it is no generation")
+        4, "\(path) was changed during the start; it is no generation")
       return
     }
-    if generation?.digest == digest { return }
-    let next = Generation(
-      number: try records.nextGenerationNumber(after: generation), digest: digest,
-      rollout: finished.rollout.id,
-      createdBy: finished.rollout.createdBy, confirmedAtMicroseconds: now)
-    try records.save(next, bytes: bytes)
-    state.update { $0.generation = next }
+    try keepGeneration(bytes, of: finished, at: now)
+    try keepConfirmed(finished.rollout, look.unit, server)
   }
 }
 

@@ -8,8 +8,8 @@ internal import Wire
 struct Records: Sendable {
   private static let participant = "rollout"
   private static let seal = "seal"
-  private static let generation = "generation"
-  private static let history = "generations"
+  private static let confirmed = "confirmed"
+  private static let drift = "drift"
 
   let port: any RecordPort
 
@@ -23,23 +23,17 @@ struct Records: Sendable {
   func loadSeal() throws(Refusal) -> Seal? { try load(Seal.self, Self.seal) }
   func save(_ seal: Seal) throws(Refusal) { try port.save(Self.seal, JSON.encode(seal)) }
 
-  func loadGeneration() throws(Refusal) -> Generation? {
-    try load(Generation.self, Self.generation)
+  func loadConfirmed() throws(Refusal) -> Confirmed? { try load(Confirmed.self, Self.confirmed) }
+  func save(_ confirmed: Confirmed) throws(Refusal) {
+    try port.save(Self.confirmed, JSON.encode(confirmed))
   }
 
-  /// Keeps the bytes of a confirmed generation (they hold the API key: records are 0600), then
-  /// makes it the last one. The oldest ones beyond the limit are removed.
-  func save(_ generation: Generation, bytes: [UInt8]) throws(Refusal) {
-    try port.save("\(Self.history)/\(Self.name(generation.number))", bytes)
-    try port.save(Self.generation, JSON.encode(generation))
-    let kept = try port.list(Self.history).sorted()
-    for name in kept.dropLast(Limits.generations) { try port.remove("\(Self.history)/\(name)") }
+  /// What was told of drift already.
+  func loadDrift() throws(Refusal) -> [Agent.DriftLog.Entry] {
+    try load([Agent.DriftLog.Entry].self, Self.drift) ?? []
   }
-
-  /// One above the last generation, and above everything in the history.
-  func nextGenerationNumber(after last: Generation?) throws(Refusal) -> Int {
-    let kept = try port.list(Self.history).compactMap { Int($0) }.max() ?? 0
-    return max(last?.number ?? 0, kept) + 1
+  func saveDrift(_ entries: [Agent.DriftLog.Entry]) throws(Refusal) {
+    try port.save(Self.drift, JSON.encode(entries))
   }
 
   private func load<Value: Decodable>(
@@ -52,10 +46,5 @@ struct Records: Sendable {
         "the agent's record \"\(name)\" cannot be read: \(error); it is not repaired by guessing, see docs/operations.md, \"A damaged record\""
       )
     }
-  }
-
-  private static func name(_ number: Int) -> String {
-    let digits = String(number)
-    return String(repeating: "0", count: max(0, 8 - digits.count)) + digits
   }
 }

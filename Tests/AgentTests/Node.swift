@@ -30,12 +30,15 @@ struct Node {
   let host: FakeHost
   let agent: Agent
 
-  init(_ host: FakeHost = FakeHost(file: plainFile)) {
+  init(
+    _ host: FakeHost = FakeHost(file: plainFile), environmentFile: String = "/etc/default/minio"
+  ) {
     self.host = host
     agent = Agent(
       node: "minio-1",
       inventory: Inventory(
-        cluster: "prod", nodes: [.init(name: "minio-1", address: "minio-1")]),
+        cluster: "prod", nodes: [.init(name: "minio-1", address: "minio-1")],
+        environmentFile: environmentFile),
       version: "test", ports: host.ports)
     agent.start(deadline: .inMilliseconds(5_000))
   }
@@ -48,26 +51,37 @@ struct Node {
       HTTPRequest(method, path, query: query, body: body), from: principal)
   }
 
-  func plan(_ changes: [SettingChange], kind: RolloutKind = .apply) throws -> PlanAnswer {
-    let request = PlanRequest(kind: kind, changes: changes.map(WireChange.init), createKey: false)
+  func plan(
+    _ changes: [SettingChange], kind: RolloutKind = .apply, to earlier: Int? = nil
+  ) throws -> PlanAnswer {
+    let request = PlanRequest(
+      kind: kind, generation: earlier, changes: changes.map(WireChange.init), createKey: false)
     let response = send("POST", "/v1/plan", JSON.encode(request))
     return try JSON.decode(PlanAnswer.self, from: response.body)
   }
 
   func rollout(
-    _ changes: [SettingChange], id: String = "00000000000000aa", kind: RolloutKind = .apply
+    _ changes: [SettingChange], id: String = "00000000000000aa", kind: RolloutKind = .apply,
+    to earlier: Int? = nil, number: Int? = nil
   ) throws -> Rollout {
-    let plan = try plan(changes, kind: kind)
+    let plan = try plan(changes, kind: kind, to: earlier)
+    let isKept = kind == .restart && plan.isLastGeneration
     return Rollout(
       id: id, epoch: plan.epoch + 1, kind: kind, cluster: "prod",
-      contents: [MemberContent(member: "minio-1", before: plan.before, after: plan.after)],
+      generation: number ?? plan.generation + (isKept ? 0 : 1), seal: nil,
+      contents: [
+        MemberContent(member: "minio-1", path: plan.path, before: plan.before, after: plan.after)
+      ],
       createdBy: "alice", prepareMilliseconds: 5_000, stopMilliseconds: 5_000,
       startMilliseconds: 10_000)
   }
 
-  func prepare(_ rollout: Rollout, _ changes: [SettingChange]) throws -> VoteAnswer {
+  func prepare(
+    _ rollout: Rollout, _ changes: [SettingChange], to earlier: Int? = nil
+  ) throws -> VoteAnswer {
     let request = PrepareRequest(
-      rollout: rollout, changes: changes.map(WireChange.init), createKey: false)
+      rollout: rollout, generation: earlier, changes: changes.map(WireChange.init), createKey: false
+    )
     let response = send("POST", "/v1/rollouts", JSON.encode(request))
     return try JSON.decode(VoteAnswer.self, from: response.body)
   }
@@ -79,6 +93,16 @@ struct Node {
     let response = send(
       "POST", "/v1/rollouts/\(rollout.id)/decision", JSON.encode(request))
     return try JSON.decode(ReplyAnswer.self, from: response.body)
+  }
+
+  func history() throws -> HistoryAnswer {
+    try JSON.decode(HistoryAnswer.self, from: send("GET", "/v1/generations").body)
+  }
+
+  /// GET /v1/generations/N/diff; against the file as it is without `to`.
+  func diff(_ from: Int, _ to: Int? = nil) -> HTTPResponse {
+    send(
+      "GET", "/v1/generations/\(from)/diff", query: to.map { [(name: "to", value: "\($0)")] } ?? [])
   }
 
   /// Follows the rollout to its end by long polls.
@@ -98,10 +122,11 @@ struct Node {
   /// The whole way: plan, vote, accept, commit, confirmed.
   @discardableResult
   func apply(
-    _ changes: [SettingChange], id: String = "00000000000000aa", kind: RolloutKind = .apply
+    _ changes: [SettingChange], id: String = "00000000000000aa", kind: RolloutKind = .apply,
+    to earlier: Int? = nil, number: Int? = nil
   ) throws -> Outcome? {
-    let rollout = try rollout(changes, id: id, kind: kind)
-    let vote = try prepare(rollout, changes)
+    let rollout = try rollout(changes, id: id, kind: kind, to: earlier, number: number)
+    let vote = try prepare(rollout, changes, to: earlier)
     #expect(vote.refusal == nil)
     let proposal = Proposal(
       ballot: .coordinator, decision: .commit, instant: Clock.now(), bootID: "boot-1")

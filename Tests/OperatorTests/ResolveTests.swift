@@ -7,8 +7,10 @@ import Testing
 
 @Suite("keyturn resolve", .timeLimit(.minutes(1))) struct ResolveTests {
   private static let rollout = Rollout(
-    id: "00000000000000aa", epoch: 4, kind: .restart, cluster: "prod",
-    contents: Sample.names.map { MemberContent(member: $0, before: nil, after: nil) },
+    id: "00000000000000aa", epoch: 4, kind: .restart, cluster: "prod", generation: 1, seal: nil,
+    contents: Sample.names.map {
+      MemberContent(member: $0, path: "/etc/default/minio", before: nil, after: nil)
+    },
     createdBy: "bob", prepareMilliseconds: 1_000, stopMilliseconds: 1_000,
     startMilliseconds: 1_000)
   private static let proposal = Proposal(

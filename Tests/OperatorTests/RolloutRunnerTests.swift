@@ -21,8 +21,10 @@ import Wire
     _ agents: [FakeAgent], _ interruption: Interruption = Interruption()
   ) throws -> (result: RolloutResult, phases: [String]) {
     let rollout = Rollout(
-      id: "00112233445566ff", epoch: 4, kind: .apply, cluster: "prod",
-      contents: agents.map { MemberContent(member: $0.name, before: nil, after: nil) },
+      id: "00112233445566ff", epoch: 4, kind: .apply, cluster: "prod", generation: 1, seal: nil,
+      contents: agents.map {
+        MemberContent(member: $0.name, path: "/etc/default/minio", before: nil, after: nil)
+      },
       createdBy: "alice", prepareMilliseconds: 2_000, stopMilliseconds: 100,
       startMilliseconds: 300)
     var limits = CoordinatorLimits()

@@ -9,8 +9,10 @@ func exampleRollout(id: String = "00000000000000aa", epoch: UInt64 = 1) -> Rollo
   let before = Digest.sha256([1])
   let after = Digest.sha256([2])
   return Rollout(
-    id: id, epoch: epoch, kind: .apply, cluster: "prod",
-    contents: ["a", "b", "c"].map { MemberContent(member: $0, before: before, after: after) },
+    id: id, epoch: epoch, kind: .apply, cluster: "prod", generation: 1, seal: nil,
+    contents: ["a", "b", "c"].map {
+      MemberContent(member: $0, path: "/etc/default/minio", before: before, after: after)
+    },
     createdBy: "alice", prepareMilliseconds: 1_000, stopMilliseconds: 2_000,
     startMilliseconds: 3_000)
 }

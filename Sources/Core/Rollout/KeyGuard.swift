@@ -1,30 +1,5 @@
 public import Model
 
-/// The key that a node's data is encrypted with, fixed when the first start with it was confirmed.
-public struct Seal: Sendable, Codable, Hashable {
-  /// The cluster.
-  public var cluster: String
-  /// The value of MINIO_KMS_SSE_KEY.
-  public var keyName: String
-  /// The value of MINIO_KMS_ENCLAVE: the same name in another enclave is another key.
-  public var enclave: String
-  /// The rollout whose start was confirmed.
-  public var rollout: String
-  /// When, microseconds since 1970-01-01 UTC.
-  public var sealedAtMicroseconds: Int64
-
-  /// A seal; see the properties.
-  public init(
-    cluster: String, keyName: String, enclave: String, rollout: String, sealedAtMicroseconds: Int64
-  ) {
-    self.cluster = cluster
-    self.keyName = keyName
-    self.enclave = enclave
-    self.rollout = rollout
-    self.sealedAtMicroseconds = sealedAtMicroseconds
-  }
-}
-
 /// The guard of MINIO_KMS_SSE_KEY. Pure; every path that would write a file or restart a server
 /// asks it.
 ///

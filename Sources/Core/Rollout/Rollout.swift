@@ -6,20 +6,25 @@ public enum RolloutKind: String, Sendable, Codable, Hashable {
   case apply
   /// Restarts with the file as it is.
   case restart
+  /// Installs the file of an earlier generation and restarts.
+  case rollback
 }
 
 /// What one member holds before and shall hold after the commit.
 public struct MemberContent: Sendable, Codable, Hashable {
   /// The member's name.
   public var member: String
+  /// The file that the digests are of: the one that wins on this member.
+  public var path: String
   /// Digest of the file from which the plan was made; nil where there was none.
   public var before: Digest?
   /// Digest of the file after the commit; equal to ``before`` where only the process is restarted.
   public var after: Digest?
 
   /// A member's content; see the properties.
-  public init(member: String, before: Digest?, after: Digest?) {
+  public init(member: String, path: String, before: Digest?, after: Digest?) {
     self.member = member
+    self.path = path
     self.before = before
     self.after = after
   }
@@ -35,6 +40,12 @@ public struct Rollout: Sendable, Codable, Hashable {
   public var kind: RolloutKind
   /// The cluster's name.
   public var cluster: String
+  /// The number of the generation that the files become once they are confirmed, the same on all
+  /// members: 1 + the highest that any member has, or for a restart the last one.
+  public var generation: Int
+  /// What is sealed by the first start that is confirmed; nil if the members run without a key, or
+  /// have sealed one already.
+  public var seal: Seal?
   /// What each member holds before and after, sorted by the member's name.
   public var contents: [MemberContent]
   /// The name in the certificate of whoever created it.
@@ -48,13 +59,16 @@ public struct Rollout: Sendable, Codable, Hashable {
 
   /// A rollout; see the properties.
   public init(
-    id: String, epoch: UInt64, kind: RolloutKind, cluster: String, contents: [MemberContent],
-    createdBy: String, prepareMilliseconds: Int, stopMilliseconds: Int, startMilliseconds: Int
+    id: String, epoch: UInt64, kind: RolloutKind, cluster: String, generation: Int, seal: Seal?,
+    contents: [MemberContent], createdBy: String, prepareMilliseconds: Int, stopMilliseconds: Int,
+    startMilliseconds: Int
   ) {
     self.id = id
     self.epoch = epoch
     self.kind = kind
     self.cluster = cluster
+    self.generation = generation
+    self.seal = seal
     self.contents = contents.sorted { $0.member < $1.member }
     self.createdBy = createdBy
     self.prepareMilliseconds = prepareMilliseconds
@@ -76,11 +90,12 @@ public struct Rollout: Sendable, Codable, Hashable {
   /// What a yes is a yes to: a digest over all fields, length-prefixed.
   public var digest: Digest {
     var fields = [
-      "keyturn rollout 1", id, String(epoch), kind.rawValue, cluster, createdBy,
+      "keyturn rollout 2", id, String(epoch), kind.rawValue, cluster, createdBy,
       String(prepareMilliseconds), String(stopMilliseconds), String(startMilliseconds),
+      String(generation), seal?.digest.hex ?? "",
     ]
     for content in contents {
-      fields += [content.member, content.before?.hex ?? "", content.after?.hex ?? ""]
+      fields += [content.member, content.path, content.before?.hex ?? "", content.after?.hex ?? ""]
     }
     return .ofFields(fields)
   }

@@ -9,7 +9,10 @@
 //   POST /v1/rollouts/ID/accept           operator   Proposal         -> ReplyAnswer
 //   POST /v1/rollouts/ID/decision         operator   DecisionRequest  -> ReplyAnswer
 //   GET  /v1/rollouts/ID?after=N&wait=MS  observer, operator, node    -> RolloutView (a long poll)
+//   GET  /v1/generations                  observer, operator          -> HistoryAnswer
+//   GET  /v1/generations/N/diff?to=M      observer, operator          -> DiffAnswer
 //   POST /v1/check                        observer, operator          -> CheckAnswer
+//   GET  /v1/explain?name=KEY             observer, operator          -> ExplainAnswer
 //   GET  /v1/logs?...                     observer, operator          -> LogsAnswer (a long poll)
 //
 // What is refused is answered with an HTTP status from 400 on and an ErrorAnswer; what is not even HTTP, with text.
@@ -63,16 +66,21 @@ public struct WireChange: Sendable, Codable {
 
 /// What is asked of a node: validated and checked against its file, its unit and its Key Managers.
 public struct PlanRequest: Sendable, Codable {
-  /// Apply or restart.
+  /// Apply, restart or rollback.
   public var kind: RolloutKind
+  /// The generation to go back to, for a rollback; nil otherwise.
+  public var generation: Int?
   /// The wishes; empty for a restart.
   public var changes: [WireChange]
   /// Whether the server may create the SSE key at its first start.
   public var createKey: Bool
 
   /// A request; see the properties.
-  public init(kind: RolloutKind, changes: [WireChange], createKey: Bool) {
+  public init(
+    kind: RolloutKind, generation: Int? = nil, changes: [WireChange], createKey: Bool
+  ) {
     self.kind = kind
+    self.generation = generation
     self.changes = changes
     self.createKey = createKey
   }
@@ -96,6 +104,8 @@ public struct VariableDigest: Sendable, Codable, Hashable {
 public struct PlanAnswer: Sendable, Codable, Hashable {
   /// The node's name.
   public var node: String
+  /// The file that the plan edits: the one that wins on this node.
+  public var path: String
   /// Digest of the file as it is; nil if there is none.
   public var before: Digest?
   /// Digest of the file as it would be; equal to ``before`` if nothing in it would change.
@@ -118,17 +128,26 @@ public struct PlanAnswer: Sendable, Codable, Hashable {
   public var epoch: UInt64
   /// The rollout that the node is in.
   public var activeRollout: String?
-  /// The name of the sealed SSE key.
-  public var sealedKey: String?
+  /// The number of the last generation; 0 if there is none.
+  public var generation: Int
+  /// Whether the file is that generation, byte for byte.
+  public var isLastGeneration: Bool
+  /// The seal; nil if no start with a key was ever confirmed.
+  public var seal: Seal?
+  /// The values of MINIO_KMS_SSE_KEY and MINIO_KMS_ENCLAVE that the server would run with; nil
+  /// without a key.
+  public var key: KeyIdentity?
 
   /// An answer; see the properties.
   public init(
-    node: String, before: Digest?, after: Digest?, difference: [String], restartNeeded: Bool,
-    restartReason: String, findings: [Finding], refusal: Refusal?,
+    node: String, path: String, before: Digest?, after: Digest?, difference: [String],
+    restartNeeded: Bool, restartReason: String, findings: [Finding], refusal: Refusal?,
     environment: [VariableDigest], environmentDigest: Digest, epoch: UInt64,
-    activeRollout: String?, sealedKey: String?
+    activeRollout: String?, generation: Int, isLastGeneration: Bool = false, seal: Seal?,
+    key: KeyIdentity?
   ) {
     self.node = node
+    self.path = path
     self.before = before
     self.after = after
     self.difference = difference
@@ -140,7 +159,10 @@ public struct PlanAnswer: Sendable, Codable, Hashable {
     self.environmentDigest = environmentDigest
     self.epoch = epoch
     self.activeRollout = activeRollout
-    self.sealedKey = sealedKey
+    self.generation = generation
+    self.isLastGeneration = isLastGeneration
+    self.seal = seal
+    self.key = key
   }
 }
 
@@ -168,14 +190,19 @@ public struct ClockReading: Sendable, Codable, Hashable {
 public struct PrepareRequest: Sendable, Codable {
   /// The rollout.
   public var rollout: Rollout
+  /// The generation to go back to, for a rollback; nil otherwise.
+  public var generation: Int?
   /// The wishes, the same for every node.
   public var changes: [WireChange]
   /// Whether the server may create the SSE key at its first start.
   public var createKey: Bool
 
   /// A request; see the properties.
-  public init(rollout: Rollout, changes: [WireChange], createKey: Bool) {
+  public init(
+    rollout: Rollout, generation: Int? = nil, changes: [WireChange], createKey: Bool
+  ) {
     self.rollout = rollout
+    self.generation = generation
     self.changes = changes
     self.createKey = createKey
   }

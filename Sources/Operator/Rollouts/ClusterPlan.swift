@@ -1,5 +1,6 @@
 internal import Digests
 internal import Model
+internal import Rollout
 internal import Wire
 
 /// What all nodes make of a plan, and what follows from it. Pure.
@@ -38,7 +39,7 @@ struct ClusterPlan: Sendable {
     }
   }
 
-  /// What follows for an `apply`; a `restart` has always something to do.
+  /// What follows for an `apply` or a `rollback`; a `restart` has always something to do.
   func verdict(isRestart: Bool) -> Verdict {
     let refusals = refusals
     if let code = refusals.compactMap({ $0.refusal?.code }).deciding {
@@ -81,6 +82,15 @@ struct ClusterPlan: Sendable {
     let which = parts.isEmpty ? "their digests differ" : parts.joined(separator: "; ")
     return
       "the nodes would not run with the same MINIO_* variables and would wait for one another for ever: \(which); make the files alike first"
+  }
+
+  /// One generation above all that any node has. A restart makes one only where a file is not the
+  /// last one, or not all nodes have that: then what starts is new.
+  func nextGeneration(_ kind: RolloutKind) -> Int {
+    let answers = rows.compactMap(\.answer)
+    let last = answers.map(\.generation).max() ?? 0
+    let isKept = answers.allSatisfy { $0.isLastGeneration && $0.generation == last }
+    return kind == .restart && isKept ? last : last + 1
   }
 
   /// One epoch above all that any node has seen.

@@ -1,16 +1,17 @@
 internal import Digests
 internal import Model
+internal import Rollout
 internal import Wire
 
 /// A plan as it is shown.
 extension ClusterPlan {
   /// Prints it: for people nodes with the same content together, for programs one event for each
   /// node.
-  func show(_ console: Console, environmentFile: String) {
+  func show(_ console: Console) {
     for row in rows { event(row, console) }
     let refusals = refusals
     let texts = zip(rows, refusals).map { row, refusal in
-      (name: row.name, value: lines(row, refusal.refusal, environmentFile))
+      (name: row.name, value: lines(row, refusal.refusal))
     }
     for group in NodeNames.grouped(texts) {
       console.progress(NodeNames.folded(group.names))
@@ -18,9 +19,7 @@ extension ClusterPlan {
     }
   }
 
-  private func lines(
-    _ row: NodeAnswer<PlanAnswer>, _ refusal: Refusal?, _ file: String
-  ) -> [String] {
+  private func lines(_ row: NodeAnswer<PlanAnswer>, _ refusal: Refusal?) -> [String] {
     guard let answer = row.answer else {
       return ["\(refusal?.code.rawValue ?? "unreachable"): \(refusal?.message ?? "")"]
     }
@@ -28,15 +27,15 @@ extension ClusterPlan {
     var lines = answer.findings.filter { $0.statement != refusal?.message }.map(\.text)
     if let refusal { lines.insert("refused (\(refusal.code.rawValue)): \(refusal.message)", at: 0) }
     if answer.before == answer.after {
-      lines.append("\(file) stays as it is")
+      lines.append("\(answer.path) stays as it is")
     } else {
-      lines.append(answer.before == nil ? "\(file) is new" : "\(file) changes")
+      lines.append(answer.before == nil ? "\(answer.path) is new" : "\(answer.path) changes")
       lines += answer.difference.map { "  " + $0 }
     }
     lines.append(
       answer.restartNeeded
         ? "restart needed: \(answer.restartReason)" : "the server runs with it already")
-    if let key = answer.sealedKey { lines.append("the SSE key is sealed: \(key)") }
+    if let key = answer.seal?.keyName { lines.append("the SSE key is sealed: \(key)") }
     return lines
   }
 
@@ -51,7 +50,8 @@ extension ClusterPlan {
     console.event(
       "plan", node: row.name,
       [
-        "before": JSONValue(answer.before?.hex), "after": JSONValue(answer.after?.hex),
+        "file": .string(answer.path), "before": JSONValue(answer.before?.hex),
+        "after": JSONValue(answer.after?.hex),
         "difference": .array(answer.difference.map { .string($0) }),
         "restartNeeded": .bool(answer.restartNeeded),
         "restartReason": .string(answer.restartReason),
@@ -60,7 +60,8 @@ extension ClusterPlan {
           .object(["kind": .string($0.code.rawValue), "message": .string($0.message)])
         } ?? .null,
         "activeRollout": JSONValue(answer.activeRollout),
-        "sealedKey": JSONValue(answer.sealedKey), "epoch": .integer(Int64(clamping: answer.epoch)),
+        "sealedKey": JSONValue(answer.seal?.keyName),
+        "epoch": .integer(Int64(clamping: answer.epoch)),
       ])
   }
 }
