@@ -263,7 +263,8 @@ enum KeyturnCommands {
     ],
     examples: [
       .init(line: "keyturn lint /etc/default/minio", purpose: "check a file"),
-      .init(line: "keyturn lint --json minio.env", purpose: "variables as both read them, findings"),
+      .init(
+        line: "keyturn lint --json minio.env", purpose: "variables as both read them, findings"),
       .init(line: "keyturn lint --strict - <minio.env", purpose: "check standard input"),
     ],
     exitCodes: [.done, .failed, .validationRefused])
