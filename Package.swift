@@ -99,18 +99,25 @@ let package = Package(
       ["Model", "Digests", "KeyManager", "Wire", "LinuxIO", "TLS", "HTTPS", "COpenSSL"]),
     program(
       "instant-restart", "Testing/InstantRestart", ["Model", "LinuxIO", "Systemd"]),
+    program("file-writer", "Testing/FileWriter", ["Digests", "LinuxIO"]),
+    .target(
+      name: "FuzzTargets", dependencies: ["Model", "EnvironmentFile", "KeyManager"],
+      path: "Sources/Testing/FuzzTargets", swiftSettings: strict),
+    program("fuzz", "Testing/Fuzz", ["FuzzTargets"]),
     .target(
       name: "TestSupport", dependencies: ["Model", "LinuxIO", "CLinux"],
       path: "Sources/Testing/TestSupport", swiftSettings: strict),
 
     tests("Model", ["Model"]),
     tests("Digests", ["Digests", "Model"]),
-    tests("EnvironmentFile", ["EnvironmentFile", "Model"]),
+    tests(
+      "EnvironmentFile", ["EnvironmentFile", "FuzzTargets", "Model", "LinuxIO", "TestSupport"]),
     tests("KeyManager", ["KeyManager", "Digests", "Model"]),
     tests("Rollout", ["Rollout", "Digests", "Model"]),
     tests("StartWatch", ["StartWatch", "Model"]),
     tests("Wire", ["Wire", "Rollout", "Digests", "Model"]),
-    tests("LinuxIO", ["LinuxIO", "Model", "Digests", "CLinux", "TestSupport"]),
+    tests(
+      "LinuxIO", ["LinuxIO", "Model", "Digests", "CLinux", "TestSupport", "file-writer"]),
     tests("Systemd", ["Systemd", "StartWatch", "LinuxIO", "Model", "CSystemd", "TestSupport"]),
     tests("TLS", ["TLS", "LinuxIO", "Model", "TestSupport"]),
     tests("HTTPS", ["HTTPS", "TLS", "Wire", "LinuxIO", "Model", "TestSupport"]),
@@ -132,7 +139,8 @@ let package = Package(
         "Operator", "EnvironmentFile", "KeyManager", "Rollout", "Wire", "LinuxIO", "Digests",
         "Model",
       ]),
-    tests("Lab", ["TestSupport", "LinuxIO", "Model", "Wire", "TLS", "HTTPS"]),
+    tests(
+      "Lab", ["TestSupport", "EnvironmentFile", "LinuxIO", "Model", "Wire", "TLS", "HTTPS"]),
   ],
   cLanguageStandard: .gnu11
 )

@@ -30,7 +30,15 @@ public final class Agent: Sendable {
     var seal: Seal?
     /// What came of the last look at the seal and at the others'.
     var sealFacts = SealFacts()
+    /// The last generation; nil if there is none, or if its record is damaged.
     var generation: Generation?
+    /// Its number, also if its record is damaged; 0 if there is none.
+    var lastNumber = 0
+    /// The files that something may be staged beside.
+    var targets: Set<String> = []
+    /// What the last confirmed start was made from; nil if there is none, or if it is damaged.
+    var confirmed: Confirmed?
+    var driftLog = DriftLog()
     /// Why no rollout may be voted on: a damaged record.
     var damaged: Refusal?
   }
@@ -42,6 +50,7 @@ public final class Agent: Sendable {
   let inventory: Inventory
   let ports: Ports
   let records: Records
+  let history: History
   let state: Lock<State>
   private let turn = Lock(())
   /// One assessment at a time: each may have a thread for every address of every endpoint.
@@ -55,6 +64,7 @@ public final class Agent: Sendable {
     self.version = version
     self.ports = ports
     records = Records(port: ports.records)
+    history = History(port: ports.records)
     var state = State(participant: Participant(member: node, record: ParticipantRecord()))
     // Each by itself: a damaged one must not hide the others.
     func load<Value>(_ body: () throws(Refusal) -> Value) -> Value? {
@@ -63,13 +73,31 @@ public final class Agent: Sendable {
         return nil
       }
     }
-    let records = records
+    let (records, history) = (records, history)
     if let record = load({ () throws(Refusal) in try records.loadParticipant() }) {
       state.participant = Participant(member: node, record: record)
       state.timeline = Timeline(record, at: Clock.realtimeMicroseconds())
     }
     state.seal = records.sealRecord(cluster: inventory.cluster).seal
-    state.generation = load({ () throws(Refusal) in try records.loadGeneration() }) ?? nil
+    state.lastNumber = load({ () throws(Refusal) in try history.numbers().last ?? 0 }) ?? 0
+    if state.lastNumber > 0 {
+      // It says what was; what shall be can do without it.
+      do throws(Refusal) { state.generation = try history.load(state.lastNumber)?.generation } catch
+      { ports.log(4, error.message) }
+    }
+    let record = state.participant.record
+    let rollouts = [record.active?.rollout, record.last?.rollout, record.lastCommitted?.rollout]
+    state.targets = Set(
+      [inventory.environmentFile, state.generation?.path].compactMap(\.self)
+        + rollouts.compactMap { $0?.content(of: node)?.path })
+    // Only drift is measured by these: they stop no rollout, and the next confirmed start writes
+    // them anew.
+    do throws(Refusal) {
+      state.confirmed = try records.loadConfirmed()
+      state.driftLog.entries = try records.loadDrift()
+    } catch {
+      ports.log(4, "drift is measured against the last generation only: \(error.message)")
+    }
     self.state = Lock(state)
     if let damaged = self.state.withLock({ $0.damaged }) { ports.log(3, damaged.message) }
   }
@@ -186,7 +214,7 @@ public final class Agent: Sendable {
     }
   }
 
-  private func startThread(
+  func startThread(
     _ name: String, _ body: @escaping @Sendable () -> Void
   ) throws(Refusal) {
     do throws(Errno) { try Thread.start(name, body) } catch {
@@ -207,16 +235,25 @@ public final class Agent: Sendable {
   /// Every check of this node, one caller after the other. Blocks while the other agents are asked,
   /// and up to the probes' deadline for each caller that came before.
   func assess(
-    kind: RolloutKind, changes: [WireChange], createKey: Bool
+    kind: RolloutKind, generation: Int?, changes: [WireChange], createKey: Bool
   ) -> Assessment {
     let facts = keepSeal()
-    let (generation, record) = state.withLock {
-      ($0.generation?.number ?? 0, $0.participant.record)
+    let (last, number, record) = state.withLock {
+      ($0.generation, $0.lastNumber, $0.participant.record)
     }
     var assessment = assessing.withLock { _ in
-      assessor.assess(
-        kind: kind, changes: changes.map(\.change), createKey: createKey, seal: facts.record.seal,
-        generation: generation, record: record)
+      var earlier: Result<History.Kept, Refusal>?
+      if kind == .rollback {
+        do throws(Refusal) { earlier = .success(try self.earlier(generation)) } catch {
+          earlier = .failure(error)
+        }
+      }
+      var assessment = assessor.assess(
+        kind: kind, earlier: earlier, changes: changes.map(\.change), createKey: createKey,
+        seal: facts.record.seal, generation: number, lastPath: last?.path, record: record)
+      assessment.answer.isLastGeneration =
+        assessment.answer.path == last?.path && assessment.answer.before == last?.digest
+      return assessment
     }
     facts.complete(&assessment.answer)
     return assessment
@@ -242,7 +279,8 @@ public final class Agent: Sendable {
     _ rollout: Rollout, _ request: PrepareRequest
   ) throws(Refusal) -> PreparedFacts {
     let assessment = assess(
-      kind: rollout.kind, changes: request.changes, createKey: request.createKey)
+      kind: rollout.kind, generation: request.generation, changes: request.changes,
+      createKey: request.createKey)
     if let refusal = assessment.answer.refusal { throw refusal }
     if let refusal = SealJudgement.problem(
       with: rollout, key: assessment.answer.key, record: sealRecord(), node: node)
@@ -252,20 +290,31 @@ public final class Agent: Sendable {
     guard let content = rollout.content(of: node) else {
       throw Refusal(.vote, "\(node) is not in the rollout's list of members")
     }
+    let path = content.path
+    if assessment.answer.path != path {
+      throw Refusal(
+        .vote,
+        "the plan is for \(path) on \(node), and now the change belongs in \(assessment.answer.path); plan again"
+      )
+    }
     if assessment.answer.before != content.before {
       throw Refusal(
         .vote,
-        "\(inventory.environmentFile) on \(node) has changed since the plan was made; plan again")
+        "\(path) on \(node) has changed since the plan was made; plan again")
     }
     if assessment.answer.after != content.after {
       throw Refusal(
         .vote,
-        "\(inventory.environmentFile) on \(node) would become another file than the plan says; plan again"
+        "\(path) on \(node) would become another file than the plan says; plan again"
       )
     }
+    try verifyNumber(of: rollout, assessment.answer)
     let cursor = try ports.journal.cursor()
+    try keepFound(assessment.currentBytes, before: rollout)
     if let bytes = assessment.newBytes {
-      try ports.file.stage(bytes, tag: rollout.id, before: content.before)
+      state.update { _ = $0.targets.insert(path) }
+      try ports.file.stage(
+        bytes, at: path, tag: rollout.id, before: content.before, owner: assessment.owner)
     }
     state.update { $0.environment = (rollout.id, assessment.answer.environmentDigest) }
     return PreparedFacts(
@@ -275,17 +324,26 @@ public final class Agent: Sendable {
 
   /// Removes what is staged, unless the rollout that is active, or is being voted on, has staged it.
   private func discardStaged() {
-    let known = state.withLock {
-      [$0.participant.record.active?.rollout.id, $0.participant.assessing?.id].compactMap(\.self)
+    let (known, targets) = state.withLock { state in
+      let ids = [state.participant.record.active?.rollout.id, state.participant.assessing?.id]
+      return (ids.compactMap(\.self), state.targets.sorted())
     }
-    do throws(Refusal) { try ports.file.discard(allExcept: known) } catch {
-      ports.log(4, error.message)
+    for path in targets {
+      do throws(Refusal) { try ports.file.discard(beside: path, allExcept: known) } catch {
+        ports.log(4, error.message)
+      }
     }
   }
 
   /// A file staged by an agent that died before it had voted belongs to nobody.
   private func removeOrphans() {
-    if state.withLock({ $0.damaged == nil }) { discardStaged() }
+    if state.withLock({ $0.damaged != nil }) { return }
+    // Where it staged is in no record then: beside one of the files that the environment is from.
+    var findings: [Finding] = []
+    if let files = lookAtServer(&findings).server?.files {
+      state.update { $0.targets.formUnion(files) }
+    }
+    discardStaged()
   }
 
   // MARK: the end
@@ -298,32 +356,31 @@ public final class Agent: Sendable {
     ports.log(
       finished.outcome.kind == .confirmed || finished.outcome.kind == .aborted ? 6 : 3,
       "rollout \(id): \(finished.outcome.kind.rawValue) \(finished.outcome.reason)")
+    // What others did meanwhile has not been looked at.
+    ports.watch.wake()
   }
 
   /// The start is confirmed: the file is a generation now, and the seal that was voted on is in
   /// force.
   private func sealAndKeep(_ finished: FinishedRollout) throws(Refusal) {
     try seal(finished)
-    let (generation, damaged) = state.withLock { ($0.generation, $0.damaged) }
+    let damaged = state.withLock { $0.damaged }
     // What could not be read is not written over.
     if let damaged { throw damaged }
-    guard let bytes = try ports.file.read() else { return }
-    let now = Clock.realtimeMicroseconds()
-    let digest = Digest.sha256(bytes)
-    let isOurs = digest == finished.rollout.content(of: node)?.after
-    guard isOurs else {
+    let content = finished.rollout.content(of: node)
+    let path = content?.path ?? inventory.environmentFile
+    guard let bytes = try ports.file.read(path) else { return }
+    guard Digest.sha256(bytes) == content?.after else {
       ports.log(
-        4, "\(inventory.environmentFile) was changed during the start; it is no generation")
+        4, "\(path) was changed during the start; it is no generation")
       return
     }
-    if generation?.digest == digest { return }
-    let next = Generation(
-      number: try records.nextGenerationNumber(after: generation),
-      path: inventory.environmentFile, digest: digest,
-      rollout: finished.rollout.id,
-      createdBy: finished.rollout.createdBy, confirmedAtMicroseconds: now)
-    try records.save(next, bytes: bytes)
-    state.update { $0.generation = next }
+    var findings: [Finding] = []
+    let unit = lookAtServer(&findings).unit
+    let server = try ServerEnvironment(
+      unit: unit, fallback: path, ports: ports, deadline: .inMilliseconds(5_000))
+    try keepGeneration(bytes, of: finished, at: Clock.realtimeMicroseconds())
+    try keepConfirmed(finished.rollout, unit, server)
   }
 }
 

@@ -11,8 +11,8 @@ struct Records: Sendable {
   private static let sealDigest = "seal.digest"
   /// The name that a person with root gives to `seal`.
   private static let liftedSeal = "seal.lifted"
-  private static let generation = "generation"
-  private static let history = "generations"
+  private static let confirmed = "confirmed"
+  private static let drift = "drift"
 
   let port: any RecordPort
 
@@ -51,23 +51,17 @@ struct Records: Sendable {
   /// Forgets that a seal was lifted: it is in force again.
   func removeLiftedSeal() throws(Refusal) { try port.remove(Self.liftedSeal) }
 
-  func loadGeneration() throws(Refusal) -> Generation? {
-    try load(Generation.self, Self.generation)
+  func loadConfirmed() throws(Refusal) -> Confirmed? { try load(Confirmed.self, Self.confirmed) }
+  func save(_ confirmed: Confirmed) throws(Refusal) {
+    try port.save(Self.confirmed, JSON.encode(confirmed))
   }
 
-  /// Keeps the bytes of a confirmed generation (they hold the API key: records are 0600), then
-  /// makes it the last one. The oldest ones beyond the limit are removed.
-  func save(_ generation: Generation, bytes: [UInt8]) throws(Refusal) {
-    try port.save("\(Self.history)/\(Self.name(generation.number))", bytes)
-    try port.save(Self.generation, JSON.encode(generation))
-    let kept = try port.list(Self.history).sorted()
-    for name in kept.dropLast(Limits.generations) { try port.remove("\(Self.history)/\(name)") }
+  /// What was told of drift already.
+  func loadDrift() throws(Refusal) -> [Agent.DriftLog.Entry] {
+    try load([Agent.DriftLog.Entry].self, Self.drift) ?? []
   }
-
-  /// One above the last generation, and above everything in the history.
-  func nextGenerationNumber(after last: Generation?) throws(Refusal) -> Int {
-    let kept = try port.list(Self.history).compactMap { Int($0) }.max() ?? 0
-    return max(last?.number ?? 0, kept) + 1
+  func saveDrift(_ entries: [Agent.DriftLog.Entry]) throws(Refusal) {
+    try port.save(Self.drift, JSON.encode(entries))
   }
 
   private func load<Value: Decodable>(
@@ -80,10 +74,5 @@ struct Records: Sendable {
         "the agent's record \"\(name)\" cannot be read: \(error); it is not repaired by guessing, see docs/operations.md, \"A damaged record\""
       )
     }
-  }
-
-  private static func name(_ number: Int) -> String {
-    let digits = String(number)
-    return String(repeating: "0", count: max(0, 8 - digits.count)) + digits
   }
 }

@@ -260,7 +260,7 @@ extension Agent {
   private func key(of process: [EnvironmentVariable]) throws(Refusal) -> KeyIdentity? {
     var variables = process
     let config = process.last { $0.name == "MINIO_CONFIG_ENV_FILE" }?.value ?? ""
-    if !config.isEmpty, let bytes = try ports.file.read(other: config) {
+    if !config.isEmpty, let bytes = try ports.file.read(config) {
       variables += EnvironmentDocument(bytes).minio.variables.map {
         EnvironmentVariable(name: $0.name, value: $0.value)
       }

@@ -31,9 +31,12 @@ struct AgentAuthorisationTests {
   }
 
   @Test("an observer may look; a witness and a stranger may not")
-  func looks() {
+  func looks() throws {
     let node = Node()
-    for path in ["/v1/status", "/v1/logs", "/v1/seal"] {
+    try node.apply(enabling)
+    for path in [
+      "/v1/status", "/v1/logs", "/v1/generations", "/v1/generations/0/diff", "/v1/seal",
+    ] {
       #expect(node.send("GET", path, as: Self.observer).status == 200)
       #expect(node.send("GET", path, as: Self.witness).status == 403)
       #expect(node.send("GET", path, as: Self.stranger).status == 403)
@@ -61,6 +64,9 @@ struct AgentAuthorisationTests {
     #expect(node.send("GET", "/v1/nothing").status == 404)
     #expect(node.send("DELETE", "/v1/status").status == 404)
     #expect(node.send("GET", "/").status == 404)
+    let query = [(name: "name", value: "MINIO_X")]
+    #expect(node.send("GET", "/v1/explain", as: Self.observer, query: query).status == 200)
+    #expect(node.send("GET", "/v1/explain", as: Self.node, query: query).status == 403)
     #expect(
       node.send("GET", "/v1/logs", query: [(name: "limit", value: "-1")]).status == 400)
     let change = SettingChange(name: "PATH", value: Secret("/tmp"))

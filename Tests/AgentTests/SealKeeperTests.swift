@@ -342,7 +342,8 @@ struct AdoptionTests {
   func configuredByFile() {
     let cluster = Cluster([plainFile + "MINIO_CONFIG_ENV_FILE=/etc/minio/config.env\n"])
     cluster[0].host.state.update {
-      $0.others["/etc/minio/config.env"] = "MINIO_KMS_SSE_KEY=key-7\nMINIO_KMS_ENCLAVE=store\n"
+      $0.files["/etc/minio/config.env"] =
+        Array("MINIO_KMS_SSE_KEY=key-7\nMINIO_KMS_ENCLAVE=store\n".utf8)
     }
     cluster.look()
     #expect(cluster.seals()[0]?.keyName == "key-7")

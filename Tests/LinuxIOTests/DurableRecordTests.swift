@@ -82,6 +82,18 @@ import Testing
     #expect(try DurableRecord.list(directory("none")) == [])
   }
 
+  @Test("at the next start what a crash left is removed, and nothing else is")
+  func orphans() throws {
+    try DurableRecord.write(path, [1])
+    let others = [".keyturn", ".seal.keyturn-old", "a.keyturn-new"]
+    for name in others + [".seal.keyturn-new", ".00000007.keyturn-new"] {
+      try make(directory(name), "torn")
+    }
+    try DurableRecord.removeOrphans(in: directory.path)
+    #expect(try directory.names() == (others + ["seal"]).sorted())
+    #expect(try DurableRecord.read(path) == [1])
+  }
+
   @Test("a record that is a symbolic link is not read")
   func symbolicLink() throws {
     try DurableRecord.write(directory("real"), [1])

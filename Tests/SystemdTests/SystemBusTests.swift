@@ -44,7 +44,8 @@ private func withManager(
       ("SubState", .string("start")), ("Type", .string("notify")), ("MainPID", .uint32(4321)),
       ("InvocationID", .bytes(Array(0..<16))), ("NRestarts", .uint32(3)),
       ("Result", .string("exit-code")), ("ExecMainStartTimestampMonotonic", .uint64(1 << 40)),
-      ("ExecMainCode", .int32(1)), ("ExecMainStatus", .int32(203)), ("User", .string("minio-user")),
+      ("ExecMainPID", .uint32(4320)), ("ExecMainCode", .int32(1)), ("ExecMainStatus", .int32(203)),
+      ("User", .string("minio-user")),
       ("Group", .string("minio")),
       ("EnvironmentFiles", .files([("/etc/default/minio", true), ("/etc/more", false)])),
       ("Environment", .strings(["A=1", "B=two words"])),
@@ -62,7 +63,7 @@ private func withManager(
         id: "minio.service", loadState: "loaded", activeState: "activating", subState: "start",
         type: "notify", mainPID: 4321, invocationID: "000102030405060708090a0b0c0d0e0f",
         nRestarts: 3, result: "exit-code", execMainStartMonotonicMicroseconds: 1 << 40,
-        execMainCode: 1, execMainStatus: 203, user: "minio-user", group: "minio",
+        execMainPID: 4320, execMainCode: 1, execMainStatus: 203, user: "minio-user", group: "minio",
         environmentFiles: [
           .init(path: "/etc/default/minio", isOptional: true), .init(path: "/etc/more"),
         ], environment: ["A=1", "B=two words"],

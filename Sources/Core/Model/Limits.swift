@@ -6,8 +6,9 @@ public enum Limits {
   public static let environmentFileBytes = 1 << 20
   /// An inventory file, bytes.
   public static let inventoryFileBytes = 1 << 20
-  /// A durable record of the agent, bytes.
-  public static let recordFileBytes = 1 << 20
+  /// A durable record of the agent, bytes: the largest environment file with a generation's head,
+  /// and three rollouts of the largest inventory.
+  public static let recordFileBytes = 4 << 20
   /// One line of an HTTP request or response head, bytes.
   public static let httpLineBytes = 8 << 10
   /// Header fields in one HTTP message.
@@ -49,6 +50,8 @@ public enum Limits {
   public static let rolloutEvents = 4_096
   /// Generations that an agent keeps.
   public static let generations = 20
+  /// The highest number of a generation.
+  public static let generationNumber = 99_999_999
   /// Endpoints in MINIO_KMS_SERVER after expansion of `{1...3}`.
   public static let keyManagerEndpoints = 64
   /// The frame payload of a Key Manager answer, bytes.

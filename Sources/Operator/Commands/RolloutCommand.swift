@@ -3,7 +3,7 @@ internal import Model
 internal import Rollout
 internal import Wire
 
-/// `keyturn apply` and `keyturn restart`: plan, ask, then the rollout.
+/// `keyturn apply`, `keyturn restart` and `keyturn rollback`: plan, ask, then the rollout.
 struct RolloutCommand: Sendable {
   let context: CommandContext
   let kind: RolloutKind
@@ -77,11 +77,16 @@ struct RolloutCommand: Sendable {
     let links = zip(configuration.names, configuration.connections.links)
       .sorted { $0.0 < $1.0 }.map(\.1)
     let runner = RolloutRunner(
-      rollout: rollout, changes: wishes.changes.map(WireChange.init), createKey: wishes.createKey,
-      links: links, limits: limits)
+      rollout: rollout, generation: wishes.generation,
+      changes: wishes.changes.map(WireChange.init), createKey: wishes.createKey, links: links,
+      limits: limits)
     let console = context.console
     console.event(
-      "rollout", ["id": .string(rollout.id), "epoch": .integer(Int64(clamping: rollout.epoch))])
+      "rollout",
+      [
+        "id": .string(rollout.id), "epoch": .integer(Int64(clamping: rollout.epoch)),
+        "generation": JSONValue(rollout.generation),
+      ])
     console.progress("rollout \(rollout.id) of \(rollout.members.count) nodes")
     var display = RolloutDisplay(console, rollout.members)
     let result = try runner.run(context.interruption, &display)

@@ -39,7 +39,7 @@ struct ClusterPlan: Sendable {
     }
   }
 
-  /// What follows for an `apply`; a `restart` has always something to do.
+  /// What follows for an `apply` or a `rollback`; a `restart` has always something to do.
   func verdict(isRestart: Bool) -> Verdict {
     let refusals = refusals
     if let code = refusals.compactMap({ $0.refusal?.code }).deciding {
@@ -84,10 +84,13 @@ struct ClusterPlan: Sendable {
       "the nodes would not run with the same MINIO_* variables and would wait for one another for ever: \(which); make the files alike first"
   }
 
-  /// One generation above all that any node has; a restart makes none.
+  /// One generation above all that any node has. A restart makes one only where a file is not the
+  /// last one, or not all nodes have that: then what starts is new.
   func nextGeneration(_ kind: RolloutKind) -> Int {
-    let last = rows.compactMap(\.answer).map(\.generation).max() ?? 0
-    return kind == .restart ? last : last + 1
+    let answers = rows.compactMap(\.answer)
+    let last = answers.map(\.generation).max() ?? 0
+    let isKept = answers.allSatisfy { $0.isLastGeneration && $0.generation == last }
+    return kind == .restart && isKept ? last : last + 1
   }
 
   /// What the rollout's first confirmed start seals; nil if a node is sealed already, or the servers

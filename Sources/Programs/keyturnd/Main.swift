@@ -58,6 +58,7 @@ enum Daemon {
         handler: { request, principal, _ in agent.answer(request, from: principal) })
     } catch { throw Refusal(.failed, "start the server: \(error)") }
     try agent.keepSealInBackground()
+    try agent.watchDrift()
     Notify.ready(status: "serving \(inventory.cluster)/\(node.name) on \(server.address)")
     log(6, "keyturnd \(Version.text) serves \(inventory.cluster)/\(node.name)")
     ProgramMemory.releaseAtRest()
@@ -74,11 +75,12 @@ enum Daemon {
   ) throws(Refusal) -> Ports {
     do {
       return Ports(
-        file: HostEnvironmentFile(path: inventory.environmentFile),
+        file: HostEnvironmentFile(),
         unit: HostUnit(bus: try SystemBus(), name: inventory.unit),
         journal: HostJournal(unit: inventory.unit), process: try HostProcess(),
         probe: HostProbe(), records: try HostRecords(directory: configuration.state),
-        peers: HostPeers(inventory: inventory, context: context), log: log)
+        peers: HostPeers(inventory: inventory, context: context), watch: try HostFileWatch(),
+        event: tell, log: log)
     } catch {
       throw Refusal(.configuration, "\(error)")
     }
@@ -117,6 +119,13 @@ enum Daemon {
         if agent.isAtRest { ProgramMemory.releaseAtRest() }
       }
     }
+  }
+
+  /// A message with its fields to the journal, or as a line where there is none.
+  @Sendable private static func tell(_ event: AgentEvent) {
+    let isSent = JournalMessage.send(
+      id: event.id, priority: event.priority, event.message, fields: event.fields)
+    if !isSent { log(event.priority, event.message) }
   }
 
   /// One line to standard error, which journald takes with its priority.
