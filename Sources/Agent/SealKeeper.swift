@@ -77,7 +77,10 @@ extension Agent {
         try betweenTurns { () throws(Refusal) in try records.completeSeal(seal) }
       } catch { ports.log(4, error.message) }
       let age = facts.asked.map { Clock.now().milliseconds(since: $0) } ?? 0
-      if age >= Self.sealedMilliseconds { keepSeal() }
+      if !facts.findings.isEmpty || age >= Self.sealedMilliseconds {
+        keepSeal()
+        return Self.eagerMilliseconds
+      }
     case .unsealed:
       let view = sealView(record)
       // Nothing to take and nothing to adopt in a cluster without encryption.
