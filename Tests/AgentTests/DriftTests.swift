@@ -1,6 +1,8 @@
 import Digests
+import KeyManager
 import LinuxIO
 import Model
+import Rollout
 import StartWatch
 import Testing
 import Wire

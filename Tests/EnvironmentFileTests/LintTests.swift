@@ -223,9 +223,7 @@ import Testing
     "a file of 1 MiB is parsed and checked in less than 50 ms",
     arguments: [
       "MINIO_NOTIFY_WEBHOOK_ENDPOINT_1=\"https://host.example.net:443/path\" # c\n",
-      "# a comment of the kind that people write in these files\nMINIO_OPTS=1\n", "A=\\", "\"",
-      "A=$(x) y;z\n",
-      "\u{201C}=\u{E9}\n", "A", "1", "export X=1\r\n",
+      "# a comment of the kind that people write in these files\nMINIO_OPTS=1\n", "A=\\", "\"", "A",
     ])
   func speed(_ piece: String) throws {
     let bytes = Array(String(repeating: piece, count: (1 << 20) / piece.utf8.count).utf8)

@@ -40,6 +40,8 @@ extension LabTests {
       Route("GET", "/v1/rollouts/\(id)", [.observer, .node, .operator]),
       Route("GET", "/v1/generations", [.observer, .operator]),
       Route("GET", "/v1/generations/0/diff?to=1", [.observer, .operator]),
+      Route("GET", "/v1/seal", [.observer, .node, .operator]),
+      Route("POST", "/v1/seal/recover", [.operator]),
       Route("POST", "/v1/check", [.observer, .operator]),
       Route("POST", "/v1/plan", [.operator]),
       Route("POST", "/v1/rollouts", [.operator]),

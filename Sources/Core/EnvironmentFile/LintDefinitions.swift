@@ -109,8 +109,8 @@ extension Lint {
 
   mutating func checkReaders() {
     let (systemd, minio) = (document.current.reading, document.own.reading)
-    for variable in systemd.effective {
-      let other = minio.wouldBe(variable.name)
+    for (index, variable) in systemd.effective.enumerated() {
+      let other = minio.wouldBe(variable.name, at: index)
       if isSameText(variable.value, other?.value) { continue }
       let onlyBlanks = other.map { isSameText(trimmed($0.value), trimmed(variable.value)) } ?? false
       if isOnlyCounted(onlyBlanks ? .warning : .error, .readersDiffer) { continue }
@@ -121,7 +121,8 @@ extension Lint {
         "systemd reads \(shown(variable)), MinIO's own reader \(theirs)", remedy: safeForm(variable)
       )
     }
-    for variable in minio.effective where systemd.wouldBe(variable.name) == nil {
+    for (index, variable) in minio.effective.enumerated()
+    where systemd.wouldBe(variable.name, at: index) == nil {
       if !isVariableName(variable.name) || isStray(variable)
         || isOnlyCounted(.error, .readersDiffer)
       {

@@ -17,9 +17,10 @@ extension Lint {
         addProblem(problem, at: offset)
       }
     }
-    for variable in document.current.reading.effective where !lines.contains(variable.line) {
+    let (systemd, minio) = (document.current.reading, document.own.reading)
+    for (index, variable) in systemd.effective.enumerated() where !lines.contains(variable.line) {
       guard let shell = scan.values[variable.name]?.bytes,
-        isSameText(variable.value, document.own.reading.wouldBe(variable.name)?.value)
+        isSameText(variable.value, minio.wouldBe(variable.name, at: index)?.value)
       else { continue }
       let value = variable.value.utf8
       // In a file with CR LF it has a carriage return more; that is said once.

@@ -66,7 +66,9 @@ public enum FuzzTarget: String, Sendable, CaseIterable {
   }
 
   private static func isName(_ name: String) -> Bool {
-    name.wholeMatch(of: /[A-Za-z_][A-Za-z0-9_]*/.asciiOnlyWordCharacters()) != nil
+    let letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_".utf8
+    guard let first = name.utf8.first, letters.contains(first) else { return false }
+    return name.utf8.allSatisfy { letters.contains($0) || "0123456789".utf8.contains($0) }
   }
 
   // MARK: - The lint
