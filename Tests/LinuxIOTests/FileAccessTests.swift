@@ -60,6 +60,7 @@ private let nobody = UInt32.max
     let lists: [[(tag: UInt8, permissions: UInt8, id: UInt32)]] = [
       [(1, 6, nobody), (2, 4, 4321), (4, 0, nobody), (16, 4, nobody), (32, 0, nobody)],
       [(1, 6, nobody), (2, 4, 4321), (4, 0, nobody), (16, 0, nobody), (32, 4, nobody)],
+      [(1, 6, nobody), (2, 4, 4321), (4, 0, nobody), (16, 2, nobody), (32, 4, nobody)],
       [(1, 6, nobody), (2, 0, 4321), (4, 4, nobody), (16, 4, nobody), (32, 4, nobody)],
       [(1, 6, nobody), (4, 0, nobody), (8, 4, 4401), (16, 4, nobody), (32, 0, nobody)],
       [(1, 6, nobody), (4, 4, nobody), (8, 0, 4401), (16, 4, nobody), (32, 4, nobody)],
