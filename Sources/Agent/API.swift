@@ -24,6 +24,9 @@ extension Agent {
       case ("GET", 2, "v1", "status"):
         try permit(principal, [.observer, .operator, .node])
         return .json(200, status())
+      case ("GET", 1, "metrics", nil):
+        try permit(principal, [.observer, .operator])
+        return metrics()
       case ("GET", 2, "v1", "clock"):
         try permit(principal, [.operator, .node])
         return .json(

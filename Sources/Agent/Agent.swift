@@ -33,6 +33,9 @@ public final class Agent: Sendable {
     var lastNumber = 0
     /// The files that something may be staged beside.
     var targets: Set<String> = []
+    /// What the last confirmed start was made from; nil if there is none, or if it is damaged.
+    var confirmed: Confirmed?
+    var driftLog = DriftLog()
     /// Why no rollout may be voted on: a damaged record.
     var damaged: Refusal?
   }
@@ -84,6 +87,14 @@ public final class Agent: Sendable {
     state.targets = Set(
       [inventory.environmentFile, state.generation?.path].compactMap(\.self)
         + rollouts.compactMap { $0?.content(of: node)?.path })
+    // Only drift is measured by these: they stop no rollout, and the next confirmed start writes
+    // them anew.
+    do throws(Refusal) {
+      state.confirmed = try records.loadConfirmed()
+      state.driftLog.entries = try records.loadDrift()
+    } catch {
+      ports.log(4, "drift is measured against the last generation only: \(error.message)")
+    }
     self.state = Lock(state)
     if let damaged = self.state.withLock({ $0.damaged }) { ports.log(3, damaged.message) }
   }
@@ -192,7 +203,7 @@ public final class Agent: Sendable {
     }
   }
 
-  private func startThread(
+  func startThread(
     _ name: String, _ body: @escaping @Sendable () -> Void
   ) throws(Refusal) {
     do throws(Errno) { try Thread.start(name, body) } catch {
@@ -228,7 +239,8 @@ public final class Agent: Sendable {
       var assessment = assessor.assess(
         kind: kind, earlier: earlier, changes: changes.map(\.change), createKey: createKey,
         seal: seal, generation: number, lastPath: last?.path, record: record)
-      assessment.answer.isLastGeneration = last != nil && assessment.answer.before == last?.digest
+      assessment.answer.isLastGeneration =
+        assessment.answer.path == last?.path && assessment.answer.before == last?.digest
       return assessment
     }
   }
@@ -325,6 +337,8 @@ public final class Agent: Sendable {
     ports.log(
       finished.outcome.kind == .confirmed || finished.outcome.kind == .aborted ? 6 : 3,
       "rollout \(id): \(finished.outcome.kind.rawValue) \(finished.outcome.reason)")
+    // What others did meanwhile has not been looked at.
+    ports.watch.wake()
   }
 
   /// The start is confirmed: the file is a generation now, and the key that it started with is
@@ -370,6 +384,7 @@ public final class Agent: Sendable {
       return
     }
     try keepGeneration(bytes, of: finished, at: now)
+    try keepConfirmed(finished.rollout, look.unit, server)
   }
 }
 

@@ -44,6 +44,8 @@ public protocol UnitPort: Sendable {
   func resetFailed(deadline: Instant) throws(Refusal)
   /// Blocks until a property differs from `state`, or the deadline (nil).
   func change(after state: UnitState, deadline: Instant) throws(Refusal) -> UnitState?
+  /// The same for who waits without end: it costs nothing while nothing changes.
+  func rest(after state: UnitState, deadline: Instant) throws(Refusal) -> UnitState?
 }
 
 /// The journal of the server's unit.
@@ -121,6 +123,39 @@ public protocol RecordPort: Sendable {
   func list(_ folder: String) throws(Refusal) -> [String]
 }
 
+/// The kernel, for what it tells of files.
+public protocol FileWatchPort: Sendable {
+  /// From now on these files are watched, and no others: absolute paths, or patterns as in
+  /// EnvironmentFile=. None of them needs to exist.
+  func watch(_ places: [String]) throws(Refusal)
+  /// Blocks until one of them may have changed or `wake` was called (true), or the deadline (false).
+  func wait(until deadline: Instant?) throws(Refusal) -> Bool
+  /// Makes `wait` return.
+  func wake()
+  /// What a file is now, links followed.
+  func mark(of path: String) throws(Refusal) -> FileMark
+}
+
+/// A message of the agent's that the journal's catalogue explains (systemd/keyturn.catalog).
+public struct AgentEvent: Sendable {
+  /// Its MESSAGE_ID, 32 hexadecimal digits.
+  public var id: String
+  /// As in syslog.
+  public var priority: Int
+  /// One sentence, no secret in it.
+  public var message: String
+  /// Journal fields for programs, none of them a secret; those without a value count as not there.
+  public var fields: [(name: String, value: String)]
+
+  /// A message; see the properties.
+  public init(id: String, priority: Int, message: String, fields: [(name: String, value: String)]) {
+    self.id = id
+    self.priority = priority
+    self.message = message
+    self.fields = fields
+  }
+}
+
 /// Everything that the agent needs of the host.
 public struct Ports: Sendable {
   /// The environment's files.
@@ -135,6 +170,10 @@ public struct Ports: Sendable {
   public var probe: any ProbePort
   /// Records.
   public var records: any RecordPort
+  /// Changes of files.
+  public var watch: any FileWatchPort
+  /// A message of the agent's that the catalogue explains.
+  public var event: @Sendable (AgentEvent) -> Void
   /// One line for the agent's own log; priority as in syslog, 3 error, 4 warning, 6 information.
   public var log: @Sendable (_ priority: Int, _ message: String) -> Void
 
@@ -142,6 +181,7 @@ public struct Ports: Sendable {
   public init(
     file: any EnvironmentFilePort, unit: any UnitPort, journal: any JournalPort,
     process: any ProcessPort, probe: any ProbePort, records: any RecordPort,
+    watch: any FileWatchPort, event: @escaping @Sendable (AgentEvent) -> Void,
     log: @escaping @Sendable (_ priority: Int, _ message: String) -> Void
   ) {
     self.file = file
@@ -150,6 +190,8 @@ public struct Ports: Sendable {
     self.process = process
     self.probe = probe
     self.records = records
+    self.watch = watch
+    self.event = event
     self.log = log
   }
 }

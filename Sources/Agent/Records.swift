@@ -8,6 +8,8 @@ internal import Wire
 struct Records: Sendable {
   private static let participant = "rollout"
   private static let seal = "seal"
+  private static let confirmed = "confirmed"
+  private static let drift = "drift"
 
   let port: any RecordPort
 
@@ -20,6 +22,19 @@ struct Records: Sendable {
 
   func loadSeal() throws(Refusal) -> Seal? { try load(Seal.self, Self.seal) }
   func save(_ seal: Seal) throws(Refusal) { try port.save(Self.seal, JSON.encode(seal)) }
+
+  func loadConfirmed() throws(Refusal) -> Confirmed? { try load(Confirmed.self, Self.confirmed) }
+  func save(_ confirmed: Confirmed) throws(Refusal) {
+    try port.save(Self.confirmed, JSON.encode(confirmed))
+  }
+
+  /// What was told of drift already.
+  func loadDrift() throws(Refusal) -> [Agent.DriftLog.Entry] {
+    try load([Agent.DriftLog.Entry].self, Self.drift) ?? []
+  }
+  func saveDrift(_ entries: [Agent.DriftLog.Entry]) throws(Refusal) {
+    try port.save(Self.drift, JSON.encode(entries))
+  }
 
   private func load<Value: Decodable>(
     _ type: Value.Type, _ name: String

@@ -86,6 +86,9 @@ extension Agent {
     var server: ServerEnvironment?
     /// What it would be started with.
     var environment: [EnvironmentVariable] { server?.variables ?? [] }
+    /// What drift is looked for in; nil if that could not be read, and while a rollout of our own is
+    /// under way.
+    var snapshot: DriftSnapshot?
     var drift = Drift()
   }
 
@@ -101,6 +104,7 @@ extension Agent {
       let unit = try ports.unit.state(deadline: .inMilliseconds(5_000))
       let isInRollout = state.withLock { $0.participant.record.active != nil }
       findings += UnitRules.findings(unit, isInRollout: isInRollout)
+      findings += LastDoorRules.findings(unit)
       look.unit = unit
     }
     if let pid = look.unit?.mainPID, pid > 0 {
@@ -116,12 +120,11 @@ extension Agent {
       look.server = server
       if let running = look.running {
         look.inForce = server.inForce(running)
-        look.drift.processDiffers = RunningEnvironment.differences(
-          file: server.atStart, process: running)
       }
-      if let generation = state.withLock({ $0.generation }) {
-        look.drift.fileChanged =
-          try ports.file.read(generation.path).map(Digest.sha256) != generation.digest
+      look.snapshot = try driftSnapshot(look, server)
+      look.drift = look.snapshot.map { drift(of: $0) } ?? Drift()
+      findings += (look.drift.items ?? []).filter { $0.severity == .error }.map {
+        Finding(.error, rule: "last-door", refusal: .guarded, message: $0.message)
       }
       findings += try server.findings(inventoryFile: inventory.environmentFile) {
         path throws(Refusal) in

@@ -72,6 +72,7 @@ public struct Keyturn: Sendable {
     case "status": return try StatusCommand(context: context).run()
     case "explain": return try ExplainCommand(context: context).run()
     case "logs": return try LogsCommand(context: context).run()
+    case "guard": return GuardCommand(context: context).run()
     case "lint": return try LintCommand(context: context).run()
     case "pki init": return try PKICommand(context: context).initialise()
     case "pki issue": return try PKICommand(context: context).issue()

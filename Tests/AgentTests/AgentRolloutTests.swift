@@ -312,8 +312,7 @@ struct AgentRolloutTests {
         // It had installed and restarted, and died before it could write so.
         let file = FakeHost.File(host: host)
         if let content = rollout.content(of: "minio-1"), let after = content.after {
-          try file.install(
-            at: content.path, tag: rollout.id, before: content.before, after: after)
+          try file.install(at: content.path, tag: rollout.id, before: content.before, after: after)
         }
         try FakeHost.Unit(host: host).restart(deadline: .inMilliseconds(1))
       }

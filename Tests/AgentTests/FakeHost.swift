@@ -47,7 +47,8 @@ final class FakeHost: Sendable {
       id: "minio.service", activeState: "active", subState: "running", mainPID: 100,
       invocationID: "old", user: "minio-user",
       environmentFiles: [.init(path: "/etc/default/minio", isOptional: true)],
-      execStart: ["/usr/local/bin/minio", "server", "$MINIO_OPTS", "$MINIO_VOLUMES"])
+      execStart: ["/usr/local/bin/minio", "server", "$MINIO_OPTS", "$MINIO_VOLUMES"],
+      startPre: [.init(words: ["/usr/local/bin/keyturn", "guard"])])
     var process: [EnvironmentVariable] = []
     var restarts = 0
     /// systemd refuses to start the unit until its failed starts are forgotten.
@@ -72,6 +73,13 @@ final class FakeHost: Sendable {
     var onStage: @Sendable () -> Void = {}
     var stageFailure: Refusal?
     var lines: [String] = []
+    /// Mode, owner and inode of files, where they are not as usual.
+    var marks: [String: FileMark] = [:]
+    /// What is watched, and whether something has happened there.
+    var watched: [String] = []
+    var isStirred = false
+    /// Messages with an id.
+    var events: [AgentEvent] = []
   }
 
   let state: Lock<State>
@@ -99,6 +107,7 @@ final class FakeHost: Sendable {
     Ports(
       file: File(host: self), unit: Unit(host: self), journal: Journal(host: self),
       process: Process(host: self), probe: Probe(host: self), records: Records(host: self),
+      watch: Watch(host: self), event: { [self] event in state.update { $0.events.append(event) } },
       log: { [self] _, line in state.update { $0.lines.append(line) } })
   }
 
@@ -185,6 +194,31 @@ final class FakeHost: Sendable {
     }
     func change(after state: UnitState, deadline: Instant) throws(Refusal) -> UnitState? {
       host.state.wait(until: deadline) { $0.unit == state ? nil : $0.unit }
+    }
+    func rest(after state: UnitState, deadline: Instant) throws(Refusal) -> UnitState? {
+      try change(after: state, deadline: deadline)
+    }
+  }
+
+  struct Watch: FileWatchPort {
+    let host: FakeHost
+    func watch(_ places: [String]) throws(Refusal) { host.state.update { $0.watched = places } }
+    func wait(until deadline: Instant?) throws(Refusal) -> Bool {
+      let isStirred: Bool? = host.state.wait(until: deadline) { state in
+        guard state.isStirred else { return nil }
+        state.isStirred = false
+        return true
+      }
+      return isStirred ?? false
+    }
+    func wake() { host.state.update { $0.isStirred = true } }
+    func mark(of path: String) throws(Refusal) -> FileMark {
+      let digest = try File(host: host).read(path).map(Digest.sha256)
+      var mark =
+        host.state.withLock { $0.marks[path] }
+        ?? FileMark(digest: nil, mode: 0o640, userID: 0, groupID: 7300, inode: 1)
+      mark.digest = digest
+      return mark
     }
   }
 

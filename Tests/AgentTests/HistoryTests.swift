@@ -342,7 +342,7 @@ struct HistoryTests {
     try node.apply(browserOff)
     try node.apply(browserOn, id: "00000000000000bb")
     node.host.state.update { state in
-      state["/etc/minio/extra"] = "MINIO_BROWSER=on\n"
+      state.files["/etc/minio/extra"] = Array("MINIO_BROWSER=on\n".utf8)
       state.unit.environmentFiles.append(.init(path: "/etc/minio/extra"))
     }
     let refusal = try #require(try node.plan([], kind: .rollback, to: 1).refusal)

@@ -282,7 +282,8 @@ extension DiffAnswer {
   /// A node on which one variable differs, or nothing.
   static func sample(_ name: String, same: Bool = false) -> DiffAnswer {
     DiffAnswer(
-      node: name, from: .ofFields(["a"]), to: .ofFields([same ? "a" : "b"]),
+      node: name, fromPath: "/etc/default/minio", toPath: "/etc/default/minio",
+      from: .ofFields(["a"]), to: .ofFields([same ? "a" : "b"]),
       difference: same ? [] : ["-MINIO_BROWSER=on", "+MINIO_BROWSER=off"])
   }
 }

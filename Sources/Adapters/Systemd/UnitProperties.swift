@@ -86,20 +86,8 @@ extension UnitState {
           }
         }
       }
-    case "ExecStart":
-      // Path, arguments, whether failure is ignored, four times of the last run, its PID, code,
-      // status.
-      let commands = try reader.variant("a(sasbttttuii)") { () throws(BusFailure) in
-        try reader.array("(sasbttttuii)") { () throws(BusFailure) in
-          try reader.structure("sasbttttuii") { () throws(BusFailure) in
-            try reader.skip("s")
-            let words = try reader.strings()
-            try reader.skip("bttttuii")
-            return words
-          }
-        }
-      }
-      execStart = commands.first ?? []
+    case "ExecStart": execStart = try UnitState.commands(reader).first?.words ?? []
+    case "ExecStartPre": startPre = try UnitState.commands(reader)
     case "Job":
       let (id, path) = try reader.variant("(uo)") { () throws(BusFailure) in
         try reader.structure("uo") { () throws(BusFailure) in
@@ -110,6 +98,22 @@ extension UnitState {
     default: return false
     }
     return true
+  }
+
+  private static func commands(_ reader: BusReader) throws(BusFailure) -> [Command] {
+    // Path, arguments, whether failure is ignored, four times of the last run, its PID, code,
+    // status.
+    try reader.variant("a(sasbttttuii)") { () throws(BusFailure) in
+      try reader.array("(sasbttttuii)") { () throws(BusFailure) in
+        try reader.structure("sasbttttuii") { () throws(BusFailure) in
+          try reader.skip("s")
+          let words = try reader.strings()
+          try reader.skip("bttttu")
+          return Command(
+            words: words, exitCode: try reader.int32(), exitStatus: try reader.int32())
+        }
+      }
+    }
   }
 
   private static func hex(_ bytes: [UInt8]) -> String {

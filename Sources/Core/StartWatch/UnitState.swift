@@ -31,6 +31,23 @@ public struct UnitState: Sendable, Hashable, Codable {
     }
   }
 
+  /// A command of the unit, and how it ended when it was run last.
+  public struct Command: Sendable, Hashable, Codable {
+    /// Its words, variables not expanded.
+    public var words: [String]
+    /// CLD_EXITED (1), CLD_KILLED (2), CLD_DUMPED (3); 0 if it was not run yet, or runs.
+    public var exitCode: Int32
+    /// Its exit status or the signal that ended it.
+    public var exitStatus: Int32
+
+    /// A command; see the properties.
+    public init(words: [String], exitCode: Int32 = 0, exitStatus: Int32 = 0) {
+      self.words = words
+      self.exitCode = exitCode
+      self.exitStatus = exitStatus
+    }
+  }
+
   /// The unit's name, for example `minio.service`.
   public var id: String
   /// `loaded`, `not-found`, `masked`, `bad-setting`, `error`.
@@ -78,6 +95,8 @@ public struct UnitState: Sendable, Hashable, Codable {
   public var capabilityBoundingSet: UInt64
   /// The words of `ExecStart=`, variables not expanded.
   public var execStart: [String]
+  /// The commands of `ExecStartPre=`, in their order.
+  public var startPre: [Command]
   /// `Restart=`: `no`, `always`, `on-failure`, ...
   public var restart: String
   /// `StartLimitBurst=`: so many starts in `startLimitIntervalMicroseconds`, then none; 0 for no
@@ -110,7 +129,8 @@ public struct UnitState: Sendable, Hashable, Codable {
     passEnvironment: [String] = [], unsetEnvironment: [String] = [],
     supplementaryGroups: [String] = [], ambientCapabilities: UInt64 = 0,
     capabilityBoundingSet: UInt64 = .max,
-    execStart: [String] = [], restart: String = "no", startLimitBurst: Int = 0,
+    execStart: [String] = [], startPre: [Command] = [], restart: String = "no",
+    startLimitBurst: Int = 0,
     startLimitIntervalMicroseconds: UInt64 = 0, timeoutStartMicroseconds: UInt64 = .max,
     timeoutStopMicroseconds: UInt64 = .max, needDaemonReload: Bool = false,
     fragmentPath: String = "", dropIns: [String] = [], notifyAccess: String = "main",
@@ -139,6 +159,7 @@ public struct UnitState: Sendable, Hashable, Codable {
     self.ambientCapabilities = ambientCapabilities
     self.capabilityBoundingSet = capabilityBoundingSet
     self.execStart = execStart
+    self.startPre = startPre
     self.restart = restart
     self.startLimitBurst = startLimitBurst
     self.startLimitIntervalMicroseconds = startLimitIntervalMicroseconds

@@ -1,23 +1,6 @@
 public import Model
 public import Rollout
 
-/// What differs between the file, the running process and the last confirmed generation.
-public struct Drift: Sendable, Codable, Hashable {
-  /// The file is not the last confirmed generation.
-  public var fileChanged: Bool
-  /// MINIO_* variables that differ between the file and the running process, names only.
-  public var processDiffers: [String]
-
-  /// No drift unless said otherwise.
-  public init(fileChanged: Bool = false, processDiffers: [String] = []) {
-    self.fileChanged = fileChanged
-    self.processDiffers = processDiffers
-  }
-
-  /// Whether there is any.
-  public var isEmpty: Bool { !fileChanged && processDiffers.isEmpty }
-}
-
 /// One node at a glance.
 public struct NodeStatus: Sendable, Codable, Hashable {
   /// The node's name.

@@ -8,8 +8,7 @@ enum KeyturnCommands {
     summary: "one encryption setting and one instant of restart for all nodes of an AIStor cluster",
     commands: [
       plan, apply, restart, rollback, resolve, check, status, history, diff, explain, logs, lint,
-      pkiInit,
-      pkiIssue, pkiShow,
+      lastDoor, pkiInit, pkiIssue, pkiShow,
     ],
     commonOptions: [
       OptionRule("json", help: "print JSON lines; the last is the result"),
@@ -229,7 +228,10 @@ enum KeyturnCommands {
   private static let lint = CommandRule(
     name: "lint",
     summary: "check an environment file; needs no agent",
-    details: "Reads the file as systemd and as MinIO do, and shows where they differ.",
+    details: """
+      Reads the file as systemd and as MinIO do, and shows where they differ, and what a shell that sources it
+      would make of it. - is standard input.
+      """,
     operands: ["FILE"],
     options: [
       OptionRule("strict", help: "exit 5 on a warning also"),
@@ -237,9 +239,30 @@ enum KeyturnCommands {
     ],
     examples: [
       .init(line: "keyturn lint /etc/default/minio", purpose: "check a file"),
+      .init(line: "keyturn lint --json minio.env", purpose: "variables as both read them, findings"),
       .init(line: "keyturn lint --strict - <minio.env", purpose: "check standard input"),
     ],
     exitCodes: [.done, .failed, .validationRefused])
+
+  private static let lastDoor = CommandRule(
+    name: "guard",
+    summary: "the last door: refuse the start of a server with another key than the sealed one",
+    details: """
+      systemd runs it before the server (systemd/minio.service.d/10-keyturn.conf). It compares
+      MINIO_KMS_SSE_KEY and MINIO_KMS_ENCLAVE of its own environment, and of the file that
+      MINIO_CONFIG_ENV_FILE names, with the seal of this host. It needs no agent and no network, says
+      nothing when it allows the start, and allows everything where nothing is sealed.
+      """,
+    operands: [],
+    options: [
+      OptionRule(
+        "state", takes: .one("DIR"), help: "the agent's records; /var/lib/keyturn if left out")
+    ],
+    examples: [
+      .init(
+        line: "ExecStartPre=+/usr/local/bin/keyturn guard", purpose: "in the server's unit")
+    ],
+    exitCodes: [.done, .startRefused])
 
   private static let days = OptionRule("days", takes: .one("DAYS"), help: "how long it is valid")
 

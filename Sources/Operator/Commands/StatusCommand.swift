@@ -65,6 +65,9 @@ struct StatusCommand: Sendable {
 
   /// What differs, for people.
   static func drift(_ drift: Drift) -> String {
+    if let items = drift.items {
+      return items.isEmpty ? "-" : items.map(\.summary).joined(separator: "; ")
+    }
     var parts: [String] = []
     if drift.fileChanged { parts.append("file changed") }
     if !drift.processDiffers.isEmpty {
@@ -105,6 +108,30 @@ extension JSONValue {
     self = .object([
       "fileChanged": .bool(drift.fileChanged),
       "processDiffers": .array(drift.processDiffers.map { .string($0) }),
+      "items": .array(
+        (drift.items ?? []).map { item in
+          .object([
+            "kind": .string(item.kind.rawValue), "severity": .string(item.severity.rawValue),
+            "place": .string(item.place),
+            "variables": .array(item.variables.map { .string($0) }),
+            "message": .string(item.message),
+          ])
+        }),
     ])
+  }
+}
+
+extension DriftItem {
+  /// For a cell of a table.
+  fileprivate var summary: String {
+    switch kind {
+    case .edited: "file changed"
+    case .replaced: "replaced: \(place)"
+    case .attributes: "mode or owner: \(place)"
+    case .otherFile: "changed: \(place)"
+    case .process: "process differs: \(variables.joined(separator: ", "))"
+    case .unit: "unit changed"
+    case .key: "START WOULD BE REFUSED"
+    }
   }
 }

@@ -36,6 +36,12 @@ struct HostUnit: UnitPort {
       return try bus.change(of: name, from: state, deadline: deadline)
     } catch { throw error.refusal }
   }
+  func rest(after state: UnitState, deadline: Instant) throws(Refusal) -> UnitState? {
+    do throws(BusFailure) {
+      return try bus.change(
+        of: name, from: state, recheckMilliseconds: 60_000, deadline: deadline)
+    } catch { throw error.refusal }
+  }
 }
 
 /// The server's journal.

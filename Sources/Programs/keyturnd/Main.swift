@@ -57,6 +57,7 @@ enum Daemon {
         listener: listener, context: context, log: { log(4, $0) },
         handler: { request, principal, _ in agent.answer(request, from: principal) })
     } catch { throw Refusal(.failed, "start the server: \(error)") }
+    try agent.watchDrift()
     Notify.ready(status: "serving \(inventory.cluster)/\(node.name) on \(server.address)")
     log(6, "keyturnd \(Version.text) serves \(inventory.cluster)/\(node.name)")
     ProgramMemory.releaseAtRest()
@@ -76,7 +77,8 @@ enum Daemon {
         file: HostEnvironmentFile(),
         unit: HostUnit(bus: try SystemBus(), name: inventory.unit),
         journal: HostJournal(unit: inventory.unit), process: try HostProcess(),
-        probe: HostProbe(), records: try HostRecords(directory: configuration.state), log: log)
+        probe: HostProbe(), records: try HostRecords(directory: configuration.state),
+        watch: try HostFileWatch(), event: tell, log: log)
     } catch {
       throw Refusal(.configuration, "\(error)")
     }
@@ -115,6 +117,13 @@ enum Daemon {
         if agent.isAtRest { ProgramMemory.releaseAtRest() }
       }
     }
+  }
+
+  /// A message with its fields to the journal, or as a line where there is none.
+  @Sendable private static func tell(_ event: AgentEvent) {
+    let isSent = JournalMessage.send(
+      id: event.id, priority: event.priority, event.message, fields: event.fields)
+    if !isSent { log(event.priority, event.message) }
   }
 
   /// One line to standard error, which journald takes with its priority.
