@@ -37,6 +37,7 @@ extension LabTests {
       Route("GET", "/v1/status", [.observer, .node, .operator]),
       Route("GET", "/v1/clock", [.node, .operator]),
       Route("GET", "/v1/logs?limit=1", [.observer, .operator]),
+      Route("GET", "/v1/explain?name=MINIO_VOLUMES", [.observer, .operator]),
       Route("GET", "/v1/rollouts/\(id)", [.observer, .node, .operator]),
       Route("GET", "/v1/generations", [.observer, .operator]),
       Route("GET", "/v1/generations/0/diff?to=1", [.observer, .operator]),
