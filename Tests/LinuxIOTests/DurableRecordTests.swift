@@ -66,7 +66,8 @@ import Testing
     }
     #expect(write?.kind == .tooLarge)
     #expect(try DurableRecord.read(path) == largest)
-    try make(path, try FileReading.read(path, limitBytes: 2 << 20).bytes + [0x20])
+    try make(
+      path, try FileReading.read(path, limitBytes: 2 * Limits.recordFileBytes).bytes + [0x20])
     let read = failure { () throws(FileFailure) in _ = try DurableRecord.read(path) }
     #expect(read?.kind == .tooLarge)
   }
