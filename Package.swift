@@ -101,12 +101,17 @@ let package = Package(
       "instant-restart", "Testing/InstantRestart", ["Model", "LinuxIO", "Systemd"]),
     program("file-writer", "Testing/FileWriter", ["Digests", "LinuxIO"]),
     .target(
+      name: "FuzzTargets", dependencies: ["Model", "EnvironmentFile", "KeyManager"],
+      path: "Sources/Testing/FuzzTargets", swiftSettings: strict),
+    program("fuzz", "Testing/Fuzz", ["FuzzTargets"]),
+    .target(
       name: "TestSupport", dependencies: ["Model", "LinuxIO", "CLinux"],
       path: "Sources/Testing/TestSupport", swiftSettings: strict),
 
     tests("Model", ["Model"]),
     tests("Digests", ["Digests", "Model"]),
-    tests("EnvironmentFile", ["EnvironmentFile", "Model"]),
+    tests(
+      "EnvironmentFile", ["EnvironmentFile", "FuzzTargets", "Model", "LinuxIO", "TestSupport"]),
     tests("KeyManager", ["KeyManager", "Digests", "Model"]),
     tests("Rollout", ["Rollout", "Digests", "Model"]),
     tests("StartWatch", ["StartWatch", "Model"]),

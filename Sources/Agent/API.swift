@@ -55,6 +55,12 @@ extension Agent {
       case ("GET", 2, "v1", "logs"):
         try permit(principal, [.observer, .operator])
         return .json(200, try logs(request))
+      case ("GET", 2, "v1", "seal"):
+        try permit(principal, [.observer, .operator, .node])
+        return .json(200, sealView(sealRecord()))
+      case ("POST", 3, "v1", "seal") where parts[2] == "recover":
+        try permit(principal, [.operator])
+        return .json(200, try recoverSeal(by: principal.name))
       case ("POST", 2, "v1", "rollouts"):
         try permit(principal, [.operator])
         return .json(200, try vote(decode(request), by: principal))

@@ -26,7 +26,10 @@ public final class Agent: Sendable {
     var environment: (id: String, digest: Digest)?
     /// The vote on the rollout that was asked for last.
     var vote: (id: String, vote: Vote)?
+    /// The seal as its record was read last; nil if there is none, or none to rely on.
     var seal: Seal?
+    /// What came of the last look at the seal and at the others'.
+    var sealFacts = SealFacts()
     /// The last generation; nil if there is none, or if its record is damaged.
     var generation: Generation?
     /// Its number, also if its record is damaged; 0 if there is none.
@@ -75,7 +78,7 @@ public final class Agent: Sendable {
       state.participant = Participant(member: node, record: record)
       state.timeline = Timeline(record, at: Clock.realtimeMicroseconds())
     }
-    state.seal = load({ () throws(Refusal) in try records.loadSeal() }) ?? nil
+    state.seal = records.sealRecord(cluster: inventory.cluster).seal
     state.lastNumber = load({ () throws(Refusal) in try history.numbers().last ?? 0 }) ?? 0
     if state.lastNumber > 0 {
       // It says what was; what shall be can do without it.
@@ -160,6 +163,14 @@ public final class Agent: Sendable {
     return result
   }
 
+  /// Runs `body` while no input is being taken through the machine, effects included: what it finds
+  /// stays true while it acts. Must not be called within a turn.
+  func betweenTurns<Value, Failure: Error>(
+    _ body: () throws(Failure) -> Value
+  ) throws(Failure) -> Value {
+    try turn.withLock { _ throws(Failure) in try body() }
+  }
+
   /// A yes that could not be kept is a no: takes it through the machine, so that the member is free
   /// again. Within a turn.
   private func refuse(_ rollout: Rollout, _ refusal: Refusal) {
@@ -221,15 +232,16 @@ public final class Agent: Sendable {
 
   // MARK: the vote
 
-  /// Every check of this node, one caller after the other. Blocks up to the probes' deadline for
-  /// each that came before.
+  /// Every check of this node, one caller after the other. Blocks while the other agents are asked,
+  /// and up to the probes' deadline for each caller that came before.
   func assess(
     kind: RolloutKind, generation: Int?, changes: [WireChange], createKey: Bool
   ) -> Assessment {
-    let (seal, last, number, record) = state.withLock {
-      ($0.seal, $0.generation, $0.lastNumber, $0.participant.record)
+    let facts = keepSeal()
+    let (last, number, record) = state.withLock {
+      ($0.generation, $0.lastNumber, $0.participant.record)
     }
-    return assessing.withLock { _ in
+    var assessment = assessing.withLock { _ in
       var earlier: Result<History.Kept, Refusal>?
       if kind == .rollback {
         do throws(Refusal) { earlier = .success(try self.earlier(generation)) } catch {
@@ -238,10 +250,13 @@ public final class Agent: Sendable {
       }
       var assessment = assessor.assess(
         kind: kind, earlier: earlier, changes: changes.map(\.change), createKey: createKey,
-        seal: seal, generation: number, lastPath: last?.path, record: record)
-      assessment.answer.isLastGeneration = last != nil && assessment.answer.before == last?.digest
+        seal: facts.record.seal, generation: number, lastPath: last?.path, record: record)
+      assessment.answer.isLastGeneration =
+        assessment.answer.path == last?.path && assessment.answer.before == last?.digest
       return assessment
     }
+    facts.complete(&assessment.answer)
+    return assessment
   }
 
   private func assess(_ rollout: Rollout) {
@@ -267,6 +282,11 @@ public final class Agent: Sendable {
       kind: rollout.kind, generation: request.generation, changes: request.changes,
       createKey: request.createKey)
     if let refusal = assessment.answer.refusal { throw refusal }
+    if let refusal = SealJudgement.problem(
+      with: rollout, key: assessment.answer.key, record: sealRecord(), node: node)
+    {
+      throw refusal
+    }
     guard let content = rollout.content(of: node) else {
       throw Refusal(.vote, "\(node) is not in the rollout's list of members")
     }
@@ -340,50 +360,27 @@ public final class Agent: Sendable {
     ports.watch.wake()
   }
 
-  /// The start is confirmed: the file is a generation now, and the key that it started with is
-  /// sealed.
+  /// The start is confirmed: the file is a generation now, and the seal that was voted on is in
+  /// force.
   private func sealAndKeep(_ finished: FinishedRollout) throws(Refusal) {
-    let (seal, damaged) = state.withLock { ($0.seal, $0.damaged) }
+    try seal(finished)
+    let damaged = state.withLock { $0.damaged }
     // What could not be read is not written over.
     if let damaged { throw damaged }
     let content = finished.rollout.content(of: node)
     let path = content?.path ?? inventory.environmentFile
     guard let bytes = try ports.file.read(path) else { return }
-    let now = Clock.realtimeMicroseconds()
-    // What the confirmed process was started with is the truth; the file may have been edited since.
-    var findings: [Finding] = []
-    let look = lookAtServer(&findings)
-    let server = try ServerEnvironment(
-      unit: look.unit, fallback: path, ports: ports, deadline: .inMilliseconds(5_000))
-    let digest = Digest.sha256(bytes)
-    let isOurs = digest == content?.after
-    let running = look.running
-    guard isOurs || running != nil else {
-      throw Refusal(
-        .failed,
-        "\(path) was changed during the start and the server's process cannot be read: which key it runs with is not known; trying again"
-      )
-    }
-    let variables = (running ?? []) + (isOurs ? server.variables : [])
-    func inForce(_ name: String) -> String? {
-      server.overriding(name) ?? variables.first { $0.name == name }?.value
-    }
-    if seal == nil, let key = inForce("MINIO_KMS_SSE_KEY"), !key.isEmpty {
-      let new = Seal(
-        cluster: inventory.cluster, keyName: key,
-        enclave: inForce("MINIO_KMS_ENCLAVE") ?? "",
-        rollout: finished.rollout.id, sealedAtMicroseconds: now)
-      try records.save(new)
-      state.update { $0.seal = new }
-      ports.log(6, "MINIO_KMS_SSE_KEY \"\(key)\" is sealed by rollout \(finished.rollout.id)")
-    }
-    guard isOurs else {
+    guard Digest.sha256(bytes) == content?.after else {
       ports.log(
         4, "\(path) was changed during the start; it is no generation")
       return
     }
-    try keepGeneration(bytes, of: finished, at: now)
-    try keepConfirmed(finished.rollout, look.unit, server)
+    var findings: [Finding] = []
+    let unit = lookAtServer(&findings).unit
+    let server = try ServerEnvironment(
+      unit: unit, fallback: path, ports: ports, deadline: .inMilliseconds(5_000))
+    try keepGeneration(bytes, of: finished, at: Clock.realtimeMicroseconds())
+    try keepConfirmed(finished.rollout, unit, server)
   }
 }
 

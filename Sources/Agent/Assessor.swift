@@ -66,11 +66,12 @@ struct Assessor: Sendable {
     } catch { refusals.append(error) }
 
     let holder = KeyGuard.Holder(seal: seal, running: inForce, unit: unit)
+    // A definition of which nothing comes is none.
+    func definitions(_ name: String) -> [String] {
+      guard let merged, merged[name] != nil else { return [] }
+      return merged.definitions(of: name).map(\.1.value)
+    }
     if let merged {
-      // A definition of which nothing comes is none.
-      func definitions(_ name: String) -> [String] {
-        merged[name] == nil ? [] : merged.definitions(of: name).map(\.1.value)
-      }
       let keys = definitions("MINIO_KMS_SSE_KEY")
       if var refusal = KeyGuard.refusal(
         holder: holder, keys: keys, enclaves: definitions("MINIO_KMS_ENCLAVE"))
@@ -91,6 +92,12 @@ struct Assessor: Sendable {
     findings.sort { $0.severity > $1.severity }
     if let worst = findings.first, worst.severity == .error {
       refusals.append(Refusal(worst.refusal, worst.statement))
+    }
+    if holder == nil,
+      let refusal = KeyGuard.ambiguity(
+        keys: definitions("MINIO_KMS_SSE_KEY"), enclaves: definitions("MINIO_KMS_ENCLAVE"))
+    {
+      refusals.append(refusal)
     }
 
     let agreed = EnvironmentAgreement.map(of: environment).map {

@@ -118,22 +118,27 @@ extension Agent {
     return answer
   }
 
-  /// What differs between two generations, or a generation and the file as it is (nil). Blocks on
+  /// What differs between two generations, or a generation and its file as it is (nil). Blocks on
   /// the disk.
   func difference(from old: Int, to new: Int?) throws(Refusal) -> DiffAnswer {
-    func bytes(_ number: Int) throws(Refusal) -> [UInt8] {
-      guard let kept = try history.load(number) else {
-        throw Refusal(.validation, try missing(number))
-      }
-      return kept.bytes
+    func kept(_ number: Int) throws(Refusal) -> History.Kept {
+      if let kept = try history.load(number) { return kept }
+      throw Refusal(.validation, try missing(number))
     }
-    let from = try bytes(old)
-    let to: [UInt8]?
-    if let new { to = try bytes(new) } else { to = try ports.file.read(lastPath) }
+    let from = try kept(old)
+    let (path, bytes): (String, [UInt8]?)
+    if let new {
+      let to = try kept(new)
+      (path, bytes) = (to.generation.path, to.bytes)
+    } else {
+      path = from.generation.path
+      bytes = try ports.file.read(path)
+    }
     return DiffAnswer(
-      node: node, from: Digest.sha256(from), to: to.map(Digest.sha256),
+      node: node, fromPath: from.generation.path, toPath: path, from: from.generation.digest,
+      to: bytes.map(Digest.sha256),
       difference: EnvironmentDiff.lines(
-        from: EnvironmentDocument(from), to: EnvironmentDocument(to ?? []),
+        from: EnvironmentDocument(from.bytes), to: EnvironmentDocument(bytes ?? []),
         describe: Assessor.describe))
   }
 }

@@ -1,6 +1,7 @@
 public import Digests
 public import KeyManager
 public import Model
+public import Rollout
 public import StartWatch
 
 // What the agent needs of the host that it runs on. Adapters implement these; tests give fakes.
@@ -156,6 +157,12 @@ public struct AgentEvent: Sendable {
   }
 }
 
+/// The agents of the other nodes.
+public protocol PeerPort: Sendable {
+  /// What one of them, by its name in the inventory, says of its seal. Safe from any thread.
+  func seal(of node: String, deadline: Instant) throws(Refusal) -> SealView
+}
+
 /// Everything that the agent needs of the host.
 public struct Ports: Sendable {
   /// The environment's files.
@@ -174,6 +181,8 @@ public struct Ports: Sendable {
   public var watch: any FileWatchPort
   /// A message of the agent's that the catalogue explains.
   public var event: @Sendable (AgentEvent) -> Void
+  /// The other nodes' agents.
+  public var peers: any PeerPort
   /// One line for the agent's own log; priority as in syslog, 3 error, 4 warning, 6 information.
   public var log: @Sendable (_ priority: Int, _ message: String) -> Void
 
@@ -181,7 +190,8 @@ public struct Ports: Sendable {
   public init(
     file: any EnvironmentFilePort, unit: any UnitPort, journal: any JournalPort,
     process: any ProcessPort, probe: any ProbePort, records: any RecordPort,
-    watch: any FileWatchPort, event: @escaping @Sendable (AgentEvent) -> Void,
+    peers: any PeerPort, watch: any FileWatchPort,
+    event: @escaping @Sendable (AgentEvent) -> Void,
     log: @escaping @Sendable (_ priority: Int, _ message: String) -> Void
   ) {
     self.file = file
@@ -190,6 +200,7 @@ public struct Ports: Sendable {
     self.process = process
     self.probe = probe
     self.records = records
+    self.peers = peers
     self.watch = watch
     self.event = event
     self.log = log

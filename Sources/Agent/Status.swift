@@ -10,10 +10,10 @@ internal import Wire
 extension Agent {
   /// The node at a glance. Blocks while the unit is read, at most 5 s.
   func status() -> NodeStatus {
+    var findings = sealFindings()
     let (record, seal, generation, damaged) = state.withLock {
       ($0.participant.record, $0.seal, $0.generation, $0.damaged)
     }
-    var findings: [Finding] = []
     if let damaged {
       findings.append(
         Finding(
@@ -34,7 +34,7 @@ extension Agent {
   /// Reachability of the Key Managers from here, drift, and what the unit and the file look like.
   /// Blocks up to the inventory's probe timeout and 5 s more.
   func check() -> CheckAnswer {
-    var findings: [Finding] = []
+    var findings = sealFindings()
     let look = lookAtServer(&findings)
     let deadline = Instant.inMilliseconds(inventory.timeouts.probeSeconds * 1000)
     let arguments = assessor.arguments(look.unit, look.environment)

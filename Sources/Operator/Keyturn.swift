@@ -73,6 +73,8 @@ public struct Keyturn: Sendable {
     case "explain": return try ExplainCommand(context: context).run()
     case "logs": return try LogsCommand(context: context).run()
     case "guard": return GuardCommand(context: context).run()
+    case "seal show": return try SealCommand(context: context).show()
+    case "seal recover": return try SealCommand(context: context).recover()
     case "lint": return try LintCommand(context: context).run()
     case "pki init": return try PKICommand(context: context).initialise()
     case "pki issue": return try PKICommand(context: context).issue()

@@ -19,7 +19,7 @@ struct AgentAuthorisationTests {
   @Test("whoever is not an operator of this cluster can change nothing")
   func changes() {
     let paths = [
-      "/v1/plan", "/v1/rollouts", "/v1/rollouts/00000000000000aa/promise",
+      "/v1/plan", "/v1/seal/recover", "/v1/rollouts", "/v1/rollouts/00000000000000aa/promise",
       "/v1/rollouts/00000000000000aa/accept",
       "/v1/rollouts/00000000000000aa/decision",
     ]
@@ -34,11 +34,18 @@ struct AgentAuthorisationTests {
   func looks() throws {
     let node = Node()
     try node.apply(enabling)
-    for path in ["/v1/status", "/v1/logs", "/v1/generations", "/v1/generations/0/diff"] {
+    for path in [
+      "/v1/status", "/v1/logs", "/v1/generations", "/v1/generations/0/diff", "/v1/seal",
+    ] {
       #expect(node.send("GET", path, as: Self.observer).status == 200)
       #expect(node.send("GET", path, as: Self.witness).status == 403)
       #expect(node.send("GET", path, as: Self.stranger).status == 403)
     }
+  }
+
+  @Test("another node may see the seal")
+  func seal() {
+    #expect(Node().send("GET", "/v1/seal", as: Self.node).status == 200)
   }
 
   @Test("a rollout in somebody else's name is a no")

@@ -208,6 +208,7 @@ struct AgentRolloutTests {
     let first = try node.rollout(enabling)
     var second = first
     second.id = "00000000000000bb"
+    second.seal?.rollout = second.id
     second.epoch += 1
     let next = second
     // 1: the first has staged; 2: the next has staged, its vote is not written; 3: the first has ended.
@@ -312,8 +313,7 @@ struct AgentRolloutTests {
         // It had installed and restarted, and died before it could write so.
         let file = FakeHost.File(host: host)
         if let content = rollout.content(of: "minio-1"), let after = content.after {
-          try file.install(
-            at: content.path, tag: rollout.id, before: content.before, after: after)
+          try file.install(at: content.path, tag: rollout.id, before: content.before, after: after)
         }
         try FakeHost.Unit(host: host).restart(deadline: .inMilliseconds(1))
       }
@@ -385,11 +385,11 @@ struct AgentRolloutTests {
   @Test("a damaged record is reported and refuses every rollout, and is not replaced")
   func damaged() throws {
     let host = FakeHost(file: plainFile)
-    host.state.update { $0.records["seal"] = Array("nonsense".utf8) }
+    host.state.update { $0.records["rollout"] = Array("nonsense".utf8) }
     let node = Node(host)
     #expect(node.agent.status().findings.contains { $0.rule == "damaged-record" })
     let request = PlanRequest(kind: .restart, changes: [], createKey: false)
     #expect(node.send("POST", "/v1/plan", JSON.encode(request)).status == 500)
-    #expect(host.state.withLock { $0.records["seal"] } == Array("nonsense".utf8))
+    #expect(host.state.withLock { $0.records["rollout"] } == Array("nonsense".utf8))
   }
 }

@@ -103,12 +103,19 @@ final class FakeHost: Sendable {
     }
   }
 
-  var ports: Ports {
+  func ports(peers: any PeerPort = NoPeers()) -> Ports {
     Ports(
       file: File(host: self), unit: Unit(host: self), journal: Journal(host: self),
       process: Process(host: self), probe: Probe(host: self), records: Records(host: self),
-      watch: Watch(host: self), event: { [self] event in state.update { $0.events.append(event) } },
+      peers: peers, watch: Watch(host: self),
+      event: { [self] event in state.update { $0.events.append(event) } },
       log: { [self] _, line in state.update { $0.lines.append(line) } })
+  }
+
+  struct NoPeers: PeerPort {
+    func seal(of node: String, deadline: Instant) throws(Refusal) -> SealView {
+      throw Refusal(.unreachable, "connection refused")
+    }
   }
 
   struct File: EnvironmentFilePort {
@@ -293,7 +300,10 @@ final class FakeHost: Sendable {
   struct Records: RecordPort {
     let host: FakeHost
     func load(_ name: String) throws(Refusal) -> [UInt8]? {
-      host.state.withLock { $0.records[name] }
+      let bytes = host.state.withLock { $0.records[name] }
+      // What a disk that is broken left of it.
+      if bytes == [] { throw Refusal(.validation, "read \(name): its checksum is wrong") }
+      return bytes
     }
     func save(_ name: String, _ bytes: [UInt8]) throws(Refusal) {
       if host.state.withLock({ $0.failingRecord }) == name {

@@ -14,7 +14,7 @@ private let browserOn = [SettingChange(name: "MINIO_BROWSER", value: Secret("on"
 extension Node {
   /// What is kept, read back without the agent.
   fileprivate func kept(_ number: Int) throws -> History.Kept? {
-    try History(port: host.ports.records).load(number)
+    try History(port: host.ports().records).load(number)
   }
 
   fileprivate var file: [UInt8]? { host.state.withLock { $0.file } }
@@ -310,7 +310,7 @@ struct HistoryTests {
     let bytes = Array(text.replacing("\"store\"", with: "\"other\"").utf8)
     var generation = try #require(try node.kept(1)).generation
     generation.digest = Digest.sha256(bytes)
-    let history = History(port: node.host.ports.records)
+    let history = History(port: node.host.ports().records)
     try history.save(History.Kept(generation: generation, bytes: bytes))
     for earlier in [0, 1] {
       #expect(try node.plan([], kind: .rollback, to: earlier).refusal?.code == .guarded)
@@ -331,7 +331,7 @@ struct HistoryTests {
     #expect(missing.code == .vote && missing.message.contains("no generation 7"))
     var kept = try #require(try node.kept(0))
     kept.generation.path = "/etc/minio/config.env"
-    try History(port: node.host.ports.records).save(kept)
+    try History(port: node.host.ports().records).save(kept)
     let elsewhere = try #require(try node.plan([], kind: .rollback, to: 0).refusal)
     #expect(elsewhere.message.contains("/etc/minio/config.env"))
   }
@@ -342,7 +342,7 @@ struct HistoryTests {
     try node.apply(browserOff)
     try node.apply(browserOn, id: "00000000000000bb")
     node.host.state.update { state in
-      state["/etc/minio/extra"] = "MINIO_BROWSER=on\n"
+      state.files["/etc/minio/extra"] = Array("MINIO_BROWSER=on\n".utf8)
       state.unit.environmentFiles.append(.init(path: "/etc/minio/extra"))
     }
     let refusal = try #require(try node.plan([], kind: .rollback, to: 1).refusal)

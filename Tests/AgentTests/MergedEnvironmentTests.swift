@@ -14,7 +14,7 @@ private func environment(
   let host = FakeHost(file: "")
   host.state.update(change)
   return try ServerEnvironment(
-    unit: host.state.withLock { $0.unit }, fallback: "/etc/default/minio", ports: host.ports,
+    unit: host.state.withLock { $0.unit }, fallback: "/etc/default/minio", ports: host.ports(),
     deadline: .inMilliseconds(5_000))
 }
 

@@ -31,15 +31,17 @@ struct Node {
   let agent: Agent
 
   init(
-    _ host: FakeHost = FakeHost(file: plainFile), environmentFile: String = "/etc/default/minio"
+    _ host: FakeHost = FakeHost(file: plainFile), name: String = "minio-1",
+    of names: [String] = ["minio-1"], environmentFile: String = "/etc/default/minio",
+    peers: any PeerPort = FakeHost.NoPeers()
   ) {
     self.host = host
     agent = Agent(
-      node: "minio-1",
+      node: name,
       inventory: Inventory(
-        cluster: "prod", nodes: [.init(name: "minio-1", address: "minio-1")],
+        cluster: "prod", nodes: names.map { .init(name: $0, address: $0) },
         environmentFile: environmentFile),
-      version: "test", ports: host.ports)
+      version: "test", ports: host.ports(peers: peers))
     agent.start(deadline: .inMilliseconds(5_000))
   }
 
@@ -66,9 +68,16 @@ struct Node {
   ) throws -> Rollout {
     let plan = try plan(changes, kind: kind, to: earlier)
     let isKept = kind == .restart && plan.isLastGeneration
+    let seal =
+      plan.seal == nil
+      ? plan.key.map {
+        Seal(
+          cluster: "prod", keyName: $0.name, enclave: $0.enclave, rollout: id,
+          sealedAtMicroseconds: 1, previous: plan.lifted)
+      } : nil
     return Rollout(
       id: id, epoch: plan.epoch + 1, kind: kind, cluster: "prod",
-      generation: number ?? plan.generation + (isKept ? 0 : 1), seal: nil,
+      generation: number ?? plan.generation + (isKept ? 0 : 1), seal: seal,
       contents: [
         MemberContent(member: "minio-1", path: plan.path, before: plan.before, after: plan.after)
       ],

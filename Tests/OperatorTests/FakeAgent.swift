@@ -41,6 +41,8 @@ final class FakeAgent: AgentLink {
   let fault: Fault
   let plan: PlanAnswer
   private let sealed: Seal?
+  /// What is wrong with its record of the seal.
+  private let problem: String?
   let check: CheckAnswer
   let history: HistoryAnswer
   private let diff: Result<DiffAnswer, LinkFailure>
@@ -53,7 +55,7 @@ final class FakeAgent: AgentLink {
 
   init(
     _ name: String, _ fault: Fault = .none, plan: PlanAnswer? = nil, sealed: Seal? = nil,
-    check: CheckAnswer? = nil, history: HistoryAnswer? = nil,
+    problem: String? = nil, check: CheckAnswer? = nil, history: HistoryAnswer? = nil,
     diff: Result<DiffAnswer, LinkFailure>? = nil, lines: [LogLine] = [],
     explained: ExplainAnswer? = nil,
     onPrepare: @escaping @Sendable () -> Void = {}, onCommit: @escaping @Sendable () -> Void = {}
@@ -62,6 +64,7 @@ final class FakeAgent: AgentLink {
     self.fault = fault
     self.plan = plan ?? .sample(name)
     self.sealed = sealed
+    self.problem = problem
     self.check =
       check ?? CheckAnswer(node: name, endpoints: [.sample("fine")], drift: Drift(), findings: [])
     self.history = history ?? .sample(name)
@@ -81,6 +84,11 @@ final class FakeAgent: AgentLink {
       activeRollout: record.active?.rollout.id, activeStage: nil,
       lastRollout: record.last?.rollout.id, lastOutcome: record.last?.outcome, epoch: 3,
       findings: [])
+  }
+
+  private var view: SealView {
+    SealView(
+      node: name, members: .sha256([]), seal: problem == nil ? sealed : nil, problem: problem)
   }
 
   /// Takes one input as if a coordinator had sent it that is gone now.
@@ -119,6 +127,12 @@ final class FakeAgent: AgentLink {
         ?? ExplainAnswer(node: self.name, name: name, definitions: [], suggestion: nil)
     case .generations: return history
     case .diff: return try diff.get()
+    case .seal: return view
+    case .recoverSeal:
+      guard let sealed else {
+        throw .answered(ErrorAnswer(kind: .guarded, message: "the other members' seals differ"))
+      }
+      return SealRecovery(node: name, seal: sealed, problem: view.problem)
     case .logs(let query):
       guard case .since = query.start else {
         return LogsAnswer(lines: [], cursor: "end", more: false)
@@ -237,7 +251,8 @@ extension PlanAnswer {
   /// A node that would take part, unless said otherwise.
   static func sample(
     _ name: String, changes: Bool = true, refusal: Refusal? = nil, value: String = "a",
-    difference: [String] = ["+MINIO_KMS_ENCLAVE=tenant-1"], seal: Seal? = nil
+    difference: [String] = ["+MINIO_KMS_ENCLAVE=tenant-1"], seal: Seal? = nil,
+    key: KeyIdentity? = nil, lifted: Digest? = nil
   ) -> PlanAnswer {
     let environment = [
       VariableDigest(name: "MINIO_KMS_SERVER", digest: .ofFields([value])),
@@ -249,7 +264,7 @@ extension PlanAnswer {
       difference: changes ? difference : [], restartNeeded: changes,
       restartReason: changes ? "the file changes" : "", findings: [], refusal: refusal,
       environment: environment, environmentDigest: .ofFields([value]), epoch: 3,
-      activeRollout: nil, generation: 0, seal: seal, key: nil)
+      activeRollout: nil, generation: 0, seal: seal, key: key, lifted: lifted)
   }
 }
 
@@ -282,7 +297,8 @@ extension DiffAnswer {
   /// A node on which one variable differs, or nothing.
   static func sample(_ name: String, same: Bool = false) -> DiffAnswer {
     DiffAnswer(
-      node: name, from: .ofFields(["a"]), to: .ofFields([same ? "a" : "b"]),
+      node: name, fromPath: "/etc/default/minio", toPath: "/etc/default/minio",
+      from: .ofFields(["a"]), to: .ofFields([same ? "a" : "b"]),
       difference: same ? [] : ["-MINIO_BROWSER=on", "+MINIO_BROWSER=off"])
   }
 }

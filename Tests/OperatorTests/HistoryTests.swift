@@ -121,7 +121,12 @@ import Wire
     comments.difference = []
     var gone = comments
     gone.to = nil
-    for (answer, text) in [(comments, "no variable differs"), (gone, "there is no file now")] {
+    var moved = comments
+    moved.toPath = "/etc/minio/config.env"
+    for (answer, text) in [
+      (comments, "no variable differs"), (gone, "there is no file now"),
+      (moved, "no variable differs; comments, order or form do: /etc/default/minio, then "),
+    ] {
       let agents = agents(third: FakeAgent("minio-3", diff: .success(answer)))
       let (code, host) = Sample.run("diff 1 --exit-code", agents)
       #expect(code == .failed && host.output.contains("minio-3: \(text)"))

@@ -138,7 +138,7 @@ extension EnvironmentDocument {
     var afterQuote: Int?
     /// The first `#` after a blank outside quotes.
     var hash: Int?
-    /// The first `$` that a shell would expand.
-    var dollar: Int?
+    /// The first quote within a bare value, which no reader takes for one.
+    var strayQuote: Int?
   }
 }

@@ -28,6 +28,10 @@ public enum Limits {
   public static let agentTransferMilliseconds = 10_000
   /// How long a TLS handshake may take, and a client's whole connecting, milliseconds.
   public static let handshakeMilliseconds = 5_000
+  /// How long the other agents may take to tell their seals, milliseconds, all of them together.
+  public static let peersMilliseconds = 2_000
+  /// Other agents that are asked at once.
+  public static let peersAtOnce = 32
   /// Nodes in an inventory.
   public static let inventoryNodes = 4096
   /// Key Manager hosts in an inventory.

@@ -14,6 +14,8 @@
 //   POST /v1/check                        observer, operator          -> CheckAnswer
 //   GET  /v1/explain?name=KEY             observer, operator          -> ExplainAnswer
 //   GET  /v1/logs?...                     observer, operator          -> LogsAnswer (a long poll)
+//   GET  /v1/seal                         observer, operator, node    -> SealView
+//   POST /v1/seal/recover                 operator                    -> SealRecovery
 //
 // What is refused is answered with an HTTP status from 400 on and an ErrorAnswer; what is not even HTTP, with text.
 
@@ -137,6 +139,8 @@ public struct PlanAnswer: Sendable, Codable, Hashable {
   /// The values of MINIO_KMS_SSE_KEY and MINIO_KMS_ENCLAVE that the server would run with; nil
   /// without a key.
   public var key: KeyIdentity?
+  /// The digest of the seal that was lifted, while there is no other.
+  public var lifted: Digest?
 
   /// An answer; see the properties.
   public init(
@@ -144,7 +148,7 @@ public struct PlanAnswer: Sendable, Codable, Hashable {
     restartNeeded: Bool, restartReason: String, findings: [Finding], refusal: Refusal?,
     environment: [VariableDigest], environmentDigest: Digest, epoch: UInt64,
     activeRollout: String?, generation: Int, isLastGeneration: Bool = false, seal: Seal?,
-    key: KeyIdentity?
+    key: KeyIdentity?, lifted: Digest? = nil
   ) {
     self.node = node
     self.path = path
@@ -163,6 +167,7 @@ public struct PlanAnswer: Sendable, Codable, Hashable {
     self.isLastGeneration = isLastGeneration
     self.seal = seal
     self.key = key
+    self.lifted = lifted
   }
 }
 

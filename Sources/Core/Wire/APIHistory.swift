@@ -84,6 +84,10 @@ public struct HistoryAnswer: Sendable, Codable, Hashable {
 public struct DiffAnswer: Sendable, Codable, Hashable {
   /// The node's name.
   public var node: String
+  /// The file that the first is of.
+  public var fromPath: String
+  /// The file that the second is, or is of.
+  public var toPath: String
   /// Digest of the first.
   public var from: Digest
   /// Digest of the second; nil if it is the file and there is none.
@@ -93,8 +97,13 @@ public struct DiffAnswer: Sendable, Codable, Hashable {
   public var difference: [String]
 
   /// An answer; see the properties.
-  public init(node: String, from: Digest, to: Digest?, difference: [String]) {
+  public init(
+    node: String, fromPath: String, toPath: String, from: Digest, to: Digest?,
+    difference: [String]
+  ) {
     self.node = node
+    self.fromPath = fromPath
+    self.toPath = toPath
     self.from = from
     self.to = to
     self.difference = difference

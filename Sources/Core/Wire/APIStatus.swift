@@ -117,6 +117,23 @@ public struct CheckAnswer: Sendable, Codable, Hashable {
   }
 }
 
+/// What came of the request to recover a seal.
+public struct SealRecovery: Sendable, Codable, Hashable {
+  /// The node's name.
+  public var node: String
+  /// The seal that it has now.
+  public var seal: Seal
+  /// What was wrong; nil if it had this seal already.
+  public var problem: String?
+
+  /// A recovery; see the properties.
+  public init(node: String, seal: Seal, problem: String?) {
+    self.node = node
+    self.seal = seal
+    self.problem = problem
+  }
+}
+
 /// One line of a unit's journal, redacted.
 public struct LogLine: Sendable, Codable, Hashable {
   /// When, microseconds since 1970-01-01 UTC of the node.

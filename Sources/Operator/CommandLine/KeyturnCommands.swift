@@ -7,8 +7,8 @@ enum KeyturnCommands {
     program: "keyturn",
     summary: "one encryption setting and one instant of restart for all nodes of an AIStor cluster",
     commands: [
-      plan, apply, restart, rollback, resolve, check, status, history, diff, explain, logs, lint,
-      lastDoor, pkiInit, pkiIssue, pkiShow,
+      plan, apply, restart, rollback, resolve, check, status, history, diff, explain, logs,
+      sealShow, sealRecover, lint, lastDoor, pkiInit, pkiIssue, pkiShow,
     ],
     commonOptions: [
       OptionRule("json", help: "print JSON lines; the last is the result"),
@@ -157,7 +157,7 @@ enum KeyturnCommands {
         line: "keyturn check --quiet --strict", purpose: "as a test in configuration management"),
     ],
     exitCodes: [
-      .done, .failed, .unreachable, .validationRefused, .keyManagerRefused,
+      .done, .failed, .unreachable, .validationRefused, .guardRefused, .keyManagerRefused,
     ] + ownCodes)
 
   private static let resolve = CommandRule(
@@ -225,10 +225,37 @@ enum KeyturnCommands {
     ],
     exitCodes: [.done, .failed, .unknown] + ownCodes)
 
+  private static let sealShow = CommandRule(
+    name: "seal show",
+    summary:
+      "show the seal of each node: which SSE key can never be changed, and whether all agree",
+    details: "",
+    operands: [],
+    options: clusterOptions,
+    examples: [.init(line: "keyturn seal show", purpose: "key, enclave, rollout, digest")],
+    exitCodes: [.done, .failed, .unknown] + ownCodes)
+
+  private static let sealRecover = CommandRule(
+    name: "seal recover",
+    summary: "give a node whose seal is lost, damaged or another the seal of the other nodes",
+    details: """
+      The node asks the others itself. All that are sealed must have the same seal, and they must be more than half
+      of them. Find out first why the record was lost. Nothing lifts a seal: docs/operations.md, "The seal".
+      """,
+    operands: ["NODE"],
+    options: clusterOptions,
+    examples: [
+      .init(line: "keyturn seal recover minio-2", purpose: "the node is in keyturn status")
+    ],
+    exitCodes: [.done, .failed, .unreachable, .guardRefused] + ownCodes)
+
   private static let lint = CommandRule(
     name: "lint",
     summary: "check an environment file; needs no agent",
-    details: "Reads the file as systemd and as MinIO do, and shows where they differ.",
+    details: """
+      Reads the file as systemd and as MinIO do, and shows where they differ, and what a shell that sources it
+      would make of it. - is standard input.
+      """,
     operands: ["FILE"],
     options: [
       OptionRule("strict", help: "exit 5 on a warning also"),
@@ -236,6 +263,7 @@ enum KeyturnCommands {
     ],
     examples: [
       .init(line: "keyturn lint /etc/default/minio", purpose: "check a file"),
+      .init(line: "keyturn lint --json minio.env", purpose: "variables as both read them, findings"),
       .init(line: "keyturn lint --strict - <minio.env", purpose: "check standard input"),
     ],
     exitCodes: [.done, .failed, .validationRefused])

@@ -39,11 +39,13 @@ struct DiffCommand: Sendable {
   }
 
   private static func lines(_ answer: DiffAnswer) -> [String] {
-    if answer.from == answer.to { return ["no difference"] }
+    let files =
+      answer.fromPath == answer.toPath ? "" : ": \(answer.fromPath), then \(answer.toPath)"
+    if answer.from == answer.to { return ["no difference\(files)"] }
     if answer.to == nil { return ["there is no file now"] + answer.difference }
     return answer.difference.isEmpty
-      ? ["no variable differs; comments, order or form do"]
-      : ["different"] + answer.difference
+      ? ["no variable differs; comments, order or form do\(files)"]
+      : ["different\(files)"] + answer.difference
   }
 
   private func result(_ rows: [NodeAnswer<DiffAnswer>]) -> CommandResult {
@@ -77,6 +79,7 @@ struct DiffCommand: Sendable {
     context.console.event(
       "diff", node: row.name,
       [
+        "fromPath": .string(answer.fromPath), "toPath": .string(answer.toPath),
         "from": .string(answer.from.hex), "to": JSONValue(answer.to?.hex),
         "difference": .array(answer.difference.map { .string($0) }),
       ])

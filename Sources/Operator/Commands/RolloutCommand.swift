@@ -52,9 +52,13 @@ struct RolloutCommand: Sendable {
     _ configuration: Configuration, _ wishes: Wishes, _ plan: ClusterPlan
   ) throws(Refusal) -> CommandResult {
     let inventory = configuration.inventory
+    let id = Self.newID()
     let rollout = Rollout(
-      id: Self.newID(), epoch: plan.nextEpoch, kind: kind, cluster: inventory.cluster,
-      generation: plan.nextGeneration(kind), seal: nil,
+      id: id, epoch: plan.nextEpoch, kind: kind, cluster: inventory.cluster,
+      generation: plan.nextGeneration(kind),
+      seal: try plan.seal(
+        cluster: inventory.cluster, rollout: id,
+        realtimeMicroseconds: Clock.realtimeMicroseconds()),
       contents: plan.rows.compactMap(\.answer).map {
         MemberContent(member: $0.node, path: $0.path, before: $0.before, after: $0.after)
       },

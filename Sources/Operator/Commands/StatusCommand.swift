@@ -45,12 +45,20 @@ struct StatusCommand: Sendable {
     ]
   }
 
+  private static let sealRule = "seal-"
+
   private static func key(_ status: NodeStatus) -> String {
     let running = status.runningKey
-    guard let seal = status.seal else {
-      let isDamaged = status.findings.contains { $0.rule == "damaged-record" }
-      return running.map { "\($0) (\(isDamaged ? "RECORD DAMAGED" : "not sealed"))" } ?? "-"
+    // Loudly: the node takes part in nothing.
+    let problem = status.findings.first {
+      $0.severity == .error && $0.rule.hasPrefix(sealRule)
     }
+    if let problem {
+      let word = problem.rule.dropFirst(sealRule.utf8.count).uppercased()
+      return [status.seal?.keyName ?? running, "(SEAL: \(word))"].compactMap(\.self)
+        .joined(separator: " ")
+    }
+    guard let seal = status.seal else { return running.map { "\($0) (not sealed)" } ?? "-" }
     if let running, running != seal.keyName { return "\(seal.keyName) (RUNS WITH \(running))" }
     return "\(seal.keyName) (sealed)"
   }

@@ -38,12 +38,16 @@ public enum AgentCall: Sendable {
   case explain(name: String)
   /// Lines of the unit's journal: a long poll.
   case logs(LogsQuery)
+  /// The node's seal and key.
+  case seal
+  /// Take the seal from the other nodes.
+  case recoverSeal
 
   /// GET or POST.
   public var method: String {
     switch self {
-    case .status, .clock, .follow, .generations, .diff, .explain, .logs: "GET"
-    case .plan, .prepare, .promise, .accept, .decide, .check: "POST"
+    case .status, .clock, .follow, .generations, .diff, .explain, .logs, .seal: "GET"
+    case .plan, .prepare, .promise, .accept, .decide, .check, .recoverSeal: "POST"
     }
   }
 
@@ -63,13 +67,17 @@ public enum AgentCall: Sendable {
     case .diff(let from, _): "/v1/generations/\(from)/diff"
     case .explain: "/v1/explain"
     case .logs: "/v1/logs"
+    case .seal: "/v1/seal"
+    case .recoverSeal: "/v1/seal/recover"
     }
   }
 
   /// Names and values of the query, not encoded.
   public var query: [(name: String, value: String)] {
     switch self {
-    case .status, .clock, .plan, .prepare, .promise, .accept, .decide, .check, .generations: []
+    case .status, .clock, .plan, .prepare, .promise, .accept, .decide, .check, .generations,
+      .seal, .recoverSeal:
+      []
     case .diff(_, let to): to.map { [("to", "\($0)")] } ?? []
     case .explain(let name): [("name", name)]
     case .follow(_, let after, let wait): [("after", "\(after)"), ("wait", "\(wait)")]
@@ -81,7 +89,9 @@ public enum AgentCall: Sendable {
   /// What is posted as JSON; nil where there is no body.
   public var body: (any Encodable & Sendable)? {
     switch self {
-    case .status, .clock, .follow, .check, .generations, .diff, .explain, .logs: nil
+    case .status, .clock, .follow, .check, .generations, .diff, .explain, .logs, .seal,
+      .recoverSeal:
+      nil
     case .plan(let request): request
     case .prepare(let request): request
     case .promise(_, let ballot): ballot
@@ -129,6 +139,12 @@ extension AgentRequest where Answer == ExplainAnswer {
 }
 extension AgentRequest where Answer == LogsAnswer {
   static func logs(_ query: LogsQuery) -> Self { Self(.logs(query)) }
+}
+extension AgentRequest where Answer == SealView {
+  static var seal: Self { Self(.seal) }
+}
+extension AgentRequest where Answer == SealRecovery {
+  static var recoverSeal: Self { Self(.recoverSeal) }
 }
 
 /// Which lines of the journal are wanted.

@@ -93,6 +93,33 @@ struct ClusterPlan: Sendable {
     return kind == .restart && isKept ? last : last + 1
   }
 
+  /// What the rollout's first confirmed start seals; nil if a node is sealed already, or the servers
+  /// would run without a key. Every node verifies it before it votes.
+  ///
+  /// - Throws: a refusal if it cannot be the same on all.
+  func seal(
+    cluster: String, rollout: String, realtimeMicroseconds: Int64
+  ) throws(Refusal) -> Seal? {
+    let answers = rows.compactMap(\.answer)
+    guard let key = answers.first?.key, answers.allSatisfy({ $0.seal == nil }) else { return nil }
+    for answer in answers where answer.key != key {
+      throw Refusal(
+        .vote,
+        "\(answers[0].node) would run with key \(key.text), \(answer.node) with \(answer.key?.text ?? "none"); make the files alike first"
+      )
+    }
+    let lifted = answers.filter { $0.lifted != nil }
+    for answer in lifted where answer.lifted != lifted[0].lifted {
+      throw Refusal(
+        .guarded,
+        "\(lifted[0].node) and \(answer.node) were sealed with different keys before their seals were lifted; see docs/operations.md, \"The seal\""
+      )
+    }
+    return Seal(
+      cluster: cluster, keyName: key.name, enclave: key.enclave, rollout: rollout,
+      sealedAtMicroseconds: realtimeMicroseconds, previous: lifted.first?.lifted)
+  }
+
   /// One epoch above all that any node has seen.
   var nextEpoch: UInt64 { (rows.compactMap(\.answer).map(\.epoch).max() ?? 0) + 1 }
 }

@@ -89,7 +89,8 @@ struct Wishes: Sendable {
       }
       changes.append(SettingChange(name: name, value: nil))
     }
-    findings += Self.rules(changes, lines, settings?.file)
+    let rules = Self.rules(changes, lines, settings?.file)
+    findings = findings.withoutNames(namedBy: rules) + rules
     generation = nil
     self.changes = changes
     self.createKey = createKey

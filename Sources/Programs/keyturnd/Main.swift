@@ -47,7 +47,7 @@ enum Daemon {
     }
     let agent = Agent(
       node: node.name, inventory: inventory, version: Version.text,
-      ports: try ports(configuration, inventory))
+      ports: try ports(configuration, inventory, context))
     let listener = try listen(configuration, node)
     // What was under way is finished before the server may start with the wrong file.
     agent.start(deadline: .inMilliseconds(10_000))
@@ -57,6 +57,7 @@ enum Daemon {
         listener: listener, context: context, log: { log(4, $0) },
         handler: { request, principal, _ in agent.answer(request, from: principal) })
     } catch { throw Refusal(.failed, "start the server: \(error)") }
+    try agent.keepSealInBackground()
     try agent.watchDrift()
     Notify.ready(status: "serving \(inventory.cluster)/\(node.name) on \(server.address)")
     log(6, "keyturnd \(Version.text) serves \(inventory.cluster)/\(node.name)")
@@ -70,7 +71,7 @@ enum Daemon {
   }
 
   private static func ports(
-    _ configuration: Configuration, _ inventory: Inventory
+    _ configuration: Configuration, _ inventory: Inventory, _ context: TLSContext
   ) throws(Refusal) -> Ports {
     do {
       return Ports(
@@ -78,7 +79,8 @@ enum Daemon {
         unit: HostUnit(bus: try SystemBus(), name: inventory.unit),
         journal: HostJournal(unit: inventory.unit), process: try HostProcess(),
         probe: HostProbe(), records: try HostRecords(directory: configuration.state),
-        watch: try HostFileWatch(), event: tell, log: log)
+        peers: HostPeers(inventory: inventory, context: context), watch: try HostFileWatch(),
+        event: tell, log: log)
     } catch {
       throw Refusal(.configuration, "\(error)")
     }

@@ -34,8 +34,10 @@ import LinuxIO
     let lock = try WriterLock(path)
     try StagedFile.removeOrphans(under: lock, except: [])
     _ = try StagedFile.stage(bytes, under: lock, tag: "r1", expecting: old)
-    // A value of its own, as after a crash between the two.
+    // A value of its own, as after a crash between the two; the target and it do not have the same
+    // mode any more, so that installing has to do its part of the work too.
     let staged = try StagedFile(under: lock, tag: "r1", old: old, new: Digest.sha256(bytes))
+    chmod(staged.path, 0o400)
     try staged.install()
     try staged.syncDirectory()
   }
