@@ -51,7 +51,6 @@ struct Assessor: Sendable {
       edit.server = server
       inForce = running.map(server.inForce)
       try settle(&edit, in: server, kind, earlier, changes, lastPath: lastPath)
-      findings += edit.server?.shadowed(edit.changes) ?? []
     } catch { refusals.append(error) }
     let path = edit.path
     let merged = edit.server
@@ -64,6 +63,8 @@ struct Assessor: Sendable {
           return try ports.file.obstacle(reading: file, as: unit.account)
         } ?? []
     } catch { refusals.append(error) }
+    // What is not read at all is not shadowed.
+    if let merged, merged.files.contains(path) { findings += merged.shadowed(edit.changes) }
 
     let holder = KeyGuard.Holder(seal: seal, running: inForce, unit: unit)
     // A definition of which nothing comes is none.

@@ -108,8 +108,8 @@ struct DriftSnapshot {
   private func compare(
     _ path: String, isMain: Bool, digest: Digest?, before: FileMark?, now: FileMark
   ) -> [DriftItem] {
-    if let own, own.path == path, own.digest == now.digest { return [] }
     if now.digest != digest {
+      if let own, own.path == path, own.digest == now.digest { return [] }
       let what =
         now.digest == nil
         ? "is gone"

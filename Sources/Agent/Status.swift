@@ -65,12 +65,12 @@ extension Agent {
       findings: findings.sorted { $0.severity > $1.severity })
   }
 
-  /// A redactor that knows every secret of the file and of the running process.
+  /// A redactor that knows every secret of the files and of the running process.
   func redactor() -> Redactor {
     var findings: [Finding] = []
     let look = lookAtServer(&findings)
     return Redactor(
-      environment: (look.environment + (look.running ?? [])).map {
+      environment: ((look.server?.all.flatMap(\.variables) ?? []) + (look.running ?? [])).map {
         (name: $0.name, value: $0.value)
       },
       label: { Assessor.describe($0, $1.reveal()) })

@@ -310,4 +310,34 @@ func failure(_ body: () throws(FileFailure) -> Void) -> FileFailure? {
     #expect(chmod(directory.path, 0o700) == 0)
     #expect(try names() == ["minio"])
   }
+
+  @Test("a new file is given to the owner that was asked for, 0600", .enabled(if: isRoot))
+  func ownerOfNew() throws {
+    let owner = UserAccount(userID: 4321, groupID: 4400)
+    let staged = try StagedFile.stage(new, under: lock, tag: "r1", expecting: nil, owner: owner)
+    try staged.install()
+    let snapshot = try #require(try FileSnapshot(target))
+    #expect((snapshot.user, snapshot.group, snapshot.mode) == (4321, 4400, 0o600))
+    // One that is there keeps its own.
+    let again = try StagedFile.stage(
+      old, under: lock, tag: "r2", expecting: Digest.sha256(new),
+      owner: UserAccount(userID: 1, groupID: 1))
+    try again.install()
+    #expect(try FileSnapshot(target)?.user == 4321)
+  }
+
+  @Test("a check refuses what a staging would refuse, and writes nothing")
+  func check() throws {
+    try StagedFile.check(target)
+    try make(target, old)
+    try StagedFile.check(target)
+    symlink(target, directory("link"))
+    let link = failure { () throws(FileFailure) in try StagedFile.check(directory("link")) }
+    #expect(link?.kind == .symbolicLink)
+    let absent = failure { () throws(FileFailure) in
+      try StagedFile.check(directory("none/minio"))
+    }
+    #expect(absent?.kind == .absent)
+    #expect(try names() == ["link", "minio"])
+  }
 }

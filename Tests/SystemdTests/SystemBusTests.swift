@@ -49,6 +49,9 @@ private func withManager(
       ("Group", .string("minio")),
       ("EnvironmentFiles", .files([("/etc/default/minio", true), ("/etc/more", false)])),
       ("Environment", .strings(["A=1", "B=two words"])),
+      ("PassEnvironment", .strings(["C"])), ("UnsetEnvironment", .strings(["D", "E=1"])),
+      ("SupplementaryGroups", .strings(["ssl-cert"])), ("AmbientCapabilities", .uint64(1 << 10)),
+      ("CapabilityBoundingSet", .uint64(1 << 40)),
       ("ExecStart", .commands([["/usr/bin/minio", "server", "$MINIO_OPTS"], ["/second"]])),
       ("ExecStartEx", .commands([["/not/this"]])), ("Restart", .string("always")),
       ("StartLimitBurst", .uint32(5)), ("StartLimitIntervalUSec", .uint64(10_000_000)),
@@ -67,6 +70,8 @@ private func withManager(
         environmentFiles: [
           .init(path: "/etc/default/minio", isOptional: true), .init(path: "/etc/more"),
         ], environment: ["A=1", "B=two words"],
+        passEnvironment: ["C"], unsetEnvironment: ["D", "E=1"], supplementaryGroups: ["ssl-cert"],
+        ambientCapabilities: 1 << 10, capabilityBoundingSet: 1 << 40,
         execStart: ["/usr/bin/minio", "server", "$MINIO_OPTS"], restart: "always",
         startLimitBurst: 5, startLimitIntervalMicroseconds: 10_000_000,
         timeoutStartMicroseconds: .max, timeoutStopMicroseconds: 90_000_000,
@@ -75,6 +80,26 @@ private func withManager(
       #expect(state == expected)
       #expect(
         manager.requests.last == .init(path: unitPath, member: "GetAll", arguments: [""]))
+    }
+  }
+
+  @Test("the manager's own environment and version are read from the manager's object")
+  func manager() throws {
+    let properties: [(String, FakeManager.Value)] = [
+      ("Version", .string("252.39-1~deb12u2")), ("Features", .string("+PAM")),
+      ("Environment", .strings(["LANG=C.UTF-8", "MINIO_X=1"])), ("NNames", .uint32(3)),
+    ]
+    try withManager(answer: { _ in .properties(properties) }) { manager, bus in
+      let state = try bus.manager(deadline: soon())
+      #expect(
+        state
+          == ManagerState(
+            version: "252.39-1~deb12u2", environment: ["LANG=C.UTF-8", "MINIO_X=1"]))
+      #expect(
+        manager.requests.last
+          == .init(
+            path: "/org/freedesktop/systemd1", member: "GetAll",
+            arguments: ["org.freedesktop.systemd1.Manager"]))
     }
   }
 

@@ -64,7 +64,8 @@ public enum FileAccess {
     _ wanted: UInt32
   ) throws(FileFailure) -> Bool {
     if facts.userID == account.userID { return facts.mode >> 6 & wanted != 0 }
-    if let list = try accessList(of: name, in: directory), !list.isEmpty {
+    // Without any right in its mask the kernel does not look at the list (acl_permission_check).
+    if facts.mode & 0o070 != 0, let list = try accessList(of: name, in: directory) {
       return permits(list, facts, account, wanted)
     }
     let bits = account.groupIDs.contains(facts.groupID) ? facts.mode >> 3 : facts.mode

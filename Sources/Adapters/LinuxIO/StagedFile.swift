@@ -180,7 +180,16 @@ public struct StagedFile: Sendable {
   public static func check(_ target: String) throws(FileFailure) {
     _ = try inspect(target)
     let directory = try FilePlace(target).directory
-    _ = try fileCall("write into", directory) { access(directory, W_OK | X_OK) }
+    do throws(FileFailure) {
+      _ = try fileCall("write into", directory) { access(directory, W_OK | X_OK) }
+    } catch {
+      if error.kind != .readOnly { throw error }
+      throw FileFailure(
+        .readOnly, directory,
+        "write into \(directory): it is read-only for the agent; if its unit makes it so, systemctl "
+          + "edit keyturnd, add [Service] and ReadWritePaths=\(directory), then systemctl restart "
+          + "keyturnd; else remount the file system read-write.")
+    }
   }
 
   private static func prefix(of place: FilePlace) -> String { ".\(place.name).keyturn-" }
