@@ -39,12 +39,15 @@ enum KnownVariables {
     "MINIO_SCANNER_", "MINIO_STORAGE_CLASS_", "MINIO_SUBNET_", "MINIO_CALLHOME_",
   ]
 
-  private static let known = Set(names)
-
   /// Whether `name` is one of ``names`` or of a family.
-  static func isKnown(_ name: String) -> Bool {
-    known.contains(name) || families.contains(where: name.hasPrefix)
+  static func isKnown(_ name: ArraySlice<UInt8>) -> Bool {
+    known.contains(name) || familyBytes.contains { name.starts(with: $0) }
   }
+
+  static func isKnown(_ name: String) -> Bool { isKnown(Array(name.utf8)[...]) }
+
+  private static let known = Set(names.map { Array($0.utf8)[...] })
+  private static let familyBytes = families.map { Array($0.utf8) }
 
   /// What is to be thought of the name of a variable.
   enum Verdict: Equatable {
@@ -66,6 +69,7 @@ enum KnownVariables {
   /// The known name that `name` was probably meant to be: at most two letters apart, or only one if
   /// it is short.
   static func nearest(to name: String) -> String? {
+    guard name.utf8.count <= longest + 2 else { return nil }
     let wanted = Candidate(name.uppercased())
     var best: (name: String, distance: Int)?
     for candidate in candidates {
@@ -78,6 +82,7 @@ enum KnownVariables {
     return best?.name
   }
 
+  private static let longest = names.map(\.utf8.count).max() ?? 0
   private static let candidates = names.map(Candidate.init)
 
   /// A name with what tells quickly that another is not near.
