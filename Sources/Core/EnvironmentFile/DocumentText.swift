@@ -10,7 +10,9 @@ struct DocumentText: Sendable {
     private let end: UInt32
 
     /// `range` must end within 4 GiB; what reads files allows no more than 1 MiB.
-    init(_ range: Range<Int>) { (start, end) = (UInt32(range.lowerBound), UInt32(range.upperBound)) }
+    init(_ range: Range<Int>) {
+      (start, end) = (UInt32(range.lowerBound), UInt32(range.upperBound))
+    }
 
     var range: Range<Int> { Int(start)..<Int(end) }
   }
@@ -21,6 +23,8 @@ struct DocumentText: Sendable {
   let fileCount: Int
   /// The offsets at which lines begin; lines end in line feeds.
   let lineStarts: [UInt32]
+  /// Whether the file has nothing but ASCII, as nearly all have: then there is no UTF-8 to check.
+  let isASCII: Bool
 
   /// The names in the order in which they were met.
   private var names: [Slice] = []
@@ -31,10 +35,32 @@ struct DocumentText: Sendable {
     bytes = file
     fileCount = file.count
     var starts: [UInt32] = [0]
-    for offset in file.indices where file[offset] == Byte.lineFeed {
-      starts.append(UInt32(offset + 1))
+    var bits: UInt8 = 0
+    for offset in file.indices {
+      bits |= file[offset]
+      if file[offset] == Byte.lineFeed { starts.append(UInt32(offset + 1)) }
     }
     lineStarts = starts
+    isASCII = bits < 0x80
+  }
+
+  // MARK: - Lines
+
+  /// The 1-based line of the byte at `offset`. It is at hand if that is not far behind the line `near`.
+  func line(of offset: Int, near: Int = 1) -> Int {
+    var (low, high) = (0, lineStarts.count)
+    if lineStarts[near - 1] <= offset {
+      low = near - 1
+      for next in near..<min(near + 4, lineStarts.count) {
+        if lineStarts[next] > offset { return next }
+        low = next
+      }
+    }
+    while high - low > 1 {
+      let middle = (low + high) / 2
+      if lineStarts[middle] <= offset { low = middle } else { high = middle }
+    }
+    return low + 1
   }
 
   // MARK: - Slices
@@ -102,9 +128,9 @@ struct DocumentText: Sendable {
 
   /// A name that is no UTF-8 counts as it is shown.
   private mutating func repaired(_ range: Range<Int>) -> Range<Int> {
-    guard let found = UTF8Text.problem(in: bytes, range: range), found.problem == .malformed else {
-      return range
-    }
+    guard !isASCII, let found = UTF8Text.problem(in: bytes, range: range),
+      found.problem == .malformed
+    else { return range }
     let text = String(decoding: bytes[range], as: UTF8.self)
     let start = bytes.count
     bytes += text.utf8

@@ -66,12 +66,22 @@ public enum CommentGrammar: Sendable, Hashable, CaseIterable {
 
 extension EnvironmentDocument {
   /// What one reader makes of a file. Its variables are made when they are asked for: ask once.
-  public struct Reading: Sendable {
+  public struct Reading: Sendable, Hashable {
     let text: DocumentText
     /// All definitions, dropped ones and those of a file that is refused included.
     let entries: Definitions
     /// Why this reader refuses the whole file, with the line; nil if it takes it.
     public let failure: String?
+
+    /// Whether both have the same definitions, and the same failure if any.
+    public static func == (a: Reading, b: Reading) -> Bool {
+      a.failure == b.failure && a.definitions == b.definitions
+    }
+    /// Feeds the definitions and the failure.
+    public func hash(into hasher: inout Hasher) {
+      hasher.combine(failure)
+      hasher.combine(definitions)
+    }
 
     /// The effective variables in the order of their first definitions, each as its last definition
     /// says; none if there is a ``failure``.

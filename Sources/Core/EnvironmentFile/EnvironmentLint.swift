@@ -175,13 +175,8 @@ struct Lint {
   }
 
   func place(of offset: Int) -> (line: Int, column: Int) {
-    let starts = text.lineStarts
-    var (low, high) = (0, starts.count)
-    while high - low > 1 {
-      let middle = (low + high) / 2
-      if starts[middle] <= offset { low = middle } else { high = middle }
-    }
-    return (low + 1, offset - Int(starts[low]) + 1)
+    let line = text.line(of: offset)
+    return (line, offset - Int(text.lineStarts[line - 1]) + 1)
   }
 
   func isWithinValue(line: Int) -> Bool { isWithin[line - 1] }

@@ -106,21 +106,21 @@ extension Lint {
   }
 
   mutating func checkNames() {
-    let definitions = document.current.definitions
-    for number in definitions.names {
+    let systemd = document.current.definitions
+    for number in systemd.names {
       let name = text[text.name(Int(number))]
       let isMinIO = zip(name, "MINIO".utf8).allSatisfy { $0 & 0xDF == $1 }
       guard name.count > 5, isMinIO, !KnownVariables.isKnown(name),
-        let definition = definitions[number]
+        let definition = systemd[number]
       else { continue }
       if isSettled(.unknownVariable), isOnlyCounted(.error, .unknownVariable) { continue }
-      let variable = variable(definition)
-      guard let (severity, message, remedy) = KnownVariables.complaint(about: variable) else {
-        continue
-      }
+      guard
+        let (severity, message, remedy) = KnownVariables.complaint(KnownVariables.verdict(name)),
+        !isOnlyCounted(severity, .unknownVariable)
+      else { continue }
       add(
-        severity, .unknownVariable, at: Int(definition.start), variable: variable, message,
-        remedy: remedy)
+        severity, .unknownVariable, at: Int(definition.start), variable: variable(definition),
+        message, remedy: remedy)
     }
   }
 

@@ -10,8 +10,9 @@ extension Lint {
     var isFound = [Bool](repeating: false, count: text.lineStarts.count + 1)
     var isExpanded = isFound
     for finding in findings { if let line = finding.line { isFound[line] = true } }
+    var line = 1
     for (offset, problem) in scan.problems {
-      let line = place(of: offset).line
+      line = text.line(of: offset, near: line)
       if problem == .expansion {
         if !isExpanded[line] { addExpansion(at: offset) }
         isExpanded[line] = true

@@ -19,7 +19,7 @@ extension Lint {
         remedy: "save the file as UTF-8 without a byte order mark")
     }
     checkCarriageReturns()
-    MinIOScan.forEachLine(of: bytes) { checkText($0) }
+    if !isPlain(bytes[...]) { MinIOScan.forEachLine(of: bytes) { checkText($0) } }
     for line in document.own.tooLong {
       add(
         .error, .lineTooLong, at: line.range.lowerBound,
@@ -51,7 +51,7 @@ extension Lint {
   /// One finding of each kind for a line. In comments nothing is refused.
   private mutating func checkText(_ whole: MinIOScan.Line) {
     let line = whole.range
-    if isPlain(line) { return }
+    if isPlain(bytes[line]) { return }
     let first = bytes[line].first { !Byte.isWhitespace($0) }
     let isComment =
       (first == Byte.hash || first == Byte.semicolon) && !isWithinValue(line: whole.number)
@@ -121,12 +121,9 @@ extension Lint {
     }
   }
 
-  /// Whether `line` has nothing but printable ASCII, tabs and carriage returns, as nearly all lines
-  /// have.
-  private func isPlain(_ line: Range<Int>) -> Bool {
-    bytes[line].allSatisfy {
-      (0x20...0x7E).contains($0) || $0 == Byte.tab || $0 == Byte.carriageReturn
-    }
+  /// Whether there is nothing but printable ASCII, tabs and line endings, as in nearly all files.
+  private func isPlain(_ part: ArraySlice<UInt8>) -> Bool {
+    part.allSatisfy { (0x20...0x7E).contains($0) || $0 == Byte.tab || Byte.isNewline($0) }
   }
 
   private func firstControl(_ line: Range<Int>) -> Int? {

@@ -102,7 +102,11 @@ struct ShellScan {
           // Assignments before a command are for that command only.
           (hasCommand, isExport, export) = (true, false, nil)
           assigned.removeAll(keepingCapacity: true)
-          problems.insert((start, .command), at: count)
+          if count == problems.count {
+            problems.append((start, .command))
+          } else {
+            problems.insert((start, .command), at: count)
+          }
         }
       }
     }
@@ -177,7 +181,8 @@ struct ShellScan {
   }
 
   /// From the opening quote to behind the closing one; false if there is none.
-  private mutating func takeDoubleQuoted(into word: inout Range<Int>, _ isKnown: inout Bool) -> Bool {
+  private mutating func takeDoubleQuoted(into word: inout Range<Int>, _ isKnown: inout Bool) -> Bool
+  {
     offset += 1
     while let byte {
       let start = offset

@@ -301,7 +301,7 @@ struct SystemdScan: Sendable {
     /// file.
     private mutating func finish(at offset: Int) {
       if state == .bare, let valueEnd { value = value.prefix(valueEnd) }
-      if failure == nil { failure = textFailure() }
+      if failure == nil, !text.isASCII { failure = textFailure() }
       var end = min(offset + 1, bytes.count)
       if offset + 1 < bytes.count, bytes[offset] == Byte.carriageReturn,
         bytes[offset + 1] == Byte.lineFeed

@@ -13,9 +13,9 @@ enum KnownVariables {
     KeyManagerSettings.variables + keyEncryptionService + staticKey
     + ["MINIO_KMS_AUTO_ENCRYPTION", "MINIO_KMS_REPLICATE_KEYID"]
 
-  /// What all but ``proxy`` begin with.
+  static let proxies = ["HTTPS_PROXY", "https_proxy"]
+  /// What all but the proxies begin with.
   static let prefix = Array("MINIO_KMS_".utf8)
-  static let proxy = "HTTPS_PROXY"
 
   private static let candidates = all.map { (name: $0, bytes: Array($0.utf8)) }
   private static let letters = candidates.map { letters($0.bytes) }

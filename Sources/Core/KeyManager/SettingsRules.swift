@@ -10,7 +10,7 @@ public enum SettingsRules {
   /// Whether a rule can be about a variable of this name; one that it cannot be about may be left out.
   public static func mayConcern(_ name: ArraySlice<UInt8>) -> Bool {
     KnownVariables.mayBeMeant(name) || name.starts(with: KnownVariables.prefix)
-      || name.count == KnownVariables.proxy.utf8.count
+      || KnownVariables.proxies.contains { name.elementsEqual($0.utf8) }
   }
 
   /// What is wrong with `environment`: the merged variables as the server would get them. Of a name
@@ -191,7 +191,7 @@ private struct Check {
         .warning, "kms-ignored-variable", variable, "the server does not know it and ignores it",
         "Remove it: the client certificate comes from MINIO_KMS_API_KEY, trusted CAs from the "
           + "CAs folder of the server's certificates")
-    case "HTTPS_PROXY", "https_proxy":
+    case _ where KnownVariables.proxies.contains(name):
       if !present.isEmpty, !variable.value.trimmed.isEmpty {
         add(
           .warning, "kms-proxy", variable,
