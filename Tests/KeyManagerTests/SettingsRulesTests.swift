@@ -197,6 +197,38 @@ private func environment(_ name: String, _ value: String) -> [EnvironmentVariabl
     #expect(finding.remedy == "Did you mean \(meant)?")
   }
 
+  @Test("of unknown names a hundred are given, one more only says that there is one more")
+  func unknownNamesAreBounded() throws {
+    func findings(_ count: Int) -> [Finding] {
+      SettingsRules.findings(
+        (0..<count).map { EnvironmentVariable(name: "MINIO_KMS_X\($0)", value: "x") }, file: nil)
+    }
+    #expect(findings(SettingsRules.unknownNames).allSatisfy { $0.variable != nil })
+    let more = findings(SettingsRules.unknownNames + 1)
+    #expect(more.count == SettingsRules.unknownNames + 1)
+    let last = try #require(more.last)
+    #expect(last.variable == nil)
+    #expect(last.message == "1 more of this rule are not shown")
+  }
+
+  @Test("a name that a finding can be about is never left out before the rules see it")
+  func mayConcern() {
+    let names =
+      KeyManagerSettings.variables + KnownVariables.keyEncryptionService
+      + KnownVariables.staticKey + KnownVariables.ignored + KnownVariables.proxies
+      + ["MINIO_KMS_AUTO_ENCRYPTION", "MINIO_KMS_REPLICATE_KEYID"]
+    for name in names {
+      #expect(SettingsRules.mayConcern(Array(name.utf8)[...]))
+      // Each two letters replaced, left out, and put in front.
+      let slips =
+        name.indices.map { name.replacingCharacters($0, by: "#") }
+        + [String(name.dropFirst(2)), "ab" + name, name.lowercased()]
+      for slip in slips where !SettingsRules.findings(environment(slip, "x"), file: nil).isEmpty {
+        #expect(SettingsRules.mayConcern(Array(slip.utf8)[...]), "\(slip)")
+      }
+    }
+  }
+
   @Test("a name that resembles nothing is not answered with a guess")
   func noGuess() {
     #expect(KnownVariables.nearest(to: "MINIO_KMS_COMPLETELY_DIFFERENT") == nil)
@@ -249,5 +281,13 @@ private func environment(_ name: String, _ value: String) -> [EnvironmentVariabl
     var dumped = ""
     dump(environment, to: &dumped)
     #expect(!"\(environment)\(dumped)".contains("2COl4dS3G"))
+  }
+}
+
+extension String {
+  /// The text with up to two characters from `index` on replaced.
+  fileprivate func replacingCharacters(_ index: Index, by other: Character) -> String {
+    let count = min(2, distance(from: index, to: endIndex))
+    return self[..<index] + String(repeating: other, count: count) + self[index...].dropFirst(count)
   }
 }
