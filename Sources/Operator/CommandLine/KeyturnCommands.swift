@@ -276,7 +276,8 @@ enum KeyturnCommands {
       systemd runs it before the server (systemd/minio.service.d/10-keyturn.conf). It compares
       MINIO_KMS_SSE_KEY and MINIO_KMS_ENCLAVE of its own environment, and of the file that
       MINIO_CONFIG_ENV_FILE names, with the seal of this host. It needs no agent and no network, says
-      nothing when it allows the start, and allows everything where nothing is sealed.
+      nothing when it allows the start, and allows everything where nothing was sealed, or the seal
+      was lifted. A seal that was removed or damaged refuses.
       """,
     operands: [],
     options: [
