@@ -154,6 +154,7 @@ public final class Agent: Sendable {
           ports.log(3, error.message)
           if !input.isPromise { continue }
           if case .assessed(let rollout, _) = input { refuse(rollout, error) }
+          later = []
           return .failure(error)
         }
       }
@@ -210,7 +211,10 @@ public final class Agent: Sendable {
       state.update { $0.timeline?.report = report }
       note(active.rollout.id, "restarting", "")
       try startThread("watch") { self.watch(active, report) }
-    case .conclude(let finished): try conclude(finished)
+    case .conclude(let finished):
+      if finished.outcome.kind == .confirmed { try sealAndKeep(finished) }
+      // Who is told of the end may ask for the next rollout, or stop the agent.
+      later.append { self.tell(finished) }
     }
   }
 
@@ -348,10 +352,10 @@ public final class Agent: Sendable {
 
   // MARK: the end
 
-  private func conclude(_ finished: FinishedRollout) throws(Refusal) {
+  /// Tells of the end, once it is durable.
+  private func tell(_ finished: FinishedRollout) {
     let id = finished.rollout.id
-    if finished.outcome.kind == .confirmed { try sealAndKeep(finished) }
-    state.update { $0.timeline?.outcome = finished.outcome }
+    state.update { if $0.timeline?.id == id { $0.timeline?.outcome = finished.outcome } }
     note(id, finished.outcome.kind.rawValue, finished.outcome.reason)
     ports.log(
       finished.outcome.kind == .confirmed || finished.outcome.kind == .aborted ? 6 : 3,
@@ -375,12 +379,15 @@ public final class Agent: Sendable {
         4, "\(path) was changed during the start; it is no generation")
       return
     }
-    var findings: [Finding] = []
-    let unit = lookAtServer(&findings).unit
-    let server = try ServerEnvironment(
-      unit: unit, fallback: path, ports: ports, deadline: .inMilliseconds(5_000))
     try keepGeneration(bytes, of: finished, at: Clock.realtimeMicroseconds())
-    try keepConfirmed(finished.rollout, unit, server)
+    // What drift is measured against stops no rollout.
+    do throws(Refusal) {
+      var findings: [Finding] = []
+      let unit = lookAtServer(&findings).unit
+      let server = try ServerEnvironment(
+        unit: unit, fallback: path, ports: ports, deadline: .inMilliseconds(5_000))
+      try keepConfirmed(finished.rollout, unit, server)
+    } catch { ports.log(4, "drift is measured against an earlier start: \(error.message)") }
   }
 }
 

@@ -49,8 +49,10 @@ extension Agent {
       let report = RestartReport(
         planned: isSameBoot ? instant : issued, issued: issued, previousInvocation: previous,
         journalCursor: cursor)
-      do throws(Refusal) { try ports.file.syncDirectory(of: content.path) } catch {
-        ports.log(3, error.message)
+      if active.facts.staged {
+        do throws(Refusal) { try ports.file.syncDirectory(of: content.path) } catch {
+          ports.log(3, error.message)
+        }
       }
       perform(.restarted(id: id, report))
     } catch {

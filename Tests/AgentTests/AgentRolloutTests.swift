@@ -168,6 +168,30 @@ struct AgentRolloutTests {
     #expect(try node.apply(enabling, id: "00000000000000bb")?.kind == .confirmed)
   }
 
+  @Test("the end is not told before it is durable")
+  func undurableEnd() throws {
+    let node = Node()
+    let rollout = try node.rollout(enabling)
+    _ = try node.prepare(rollout, enabling)
+    node.host.state.update { state in
+      state.onSave = { [weak host = node.host] name in
+        if name == "confirmed" { host?.failRecord("rollout") }
+      }
+    }
+    _ = try node.decide(rollout, .commit)
+    _ = node.host.state.wait(until: .inMilliseconds(10_000)) { state in
+      state.lines.contains { $0.contains("write rollout") } ? true : nil
+    }
+    let response = node.send("GET", "/v1/rollouts/\(rollout.id)")
+    #expect(try JSON.decode(RolloutView.self, from: response.body).outcome == nil)
+    node.host.state.update { state in
+      state.onSave = { _ in }
+      state.failingRecord = nil
+    }
+    #expect(try node.outcome(rollout)?.kind == .confirmed)
+    #expect(node.agent.status().activeRollout == nil)
+  }
+
   @Test("a start is not over before its seal is durable")
   func undurableSeal() throws {
     let node = Node()
@@ -182,6 +206,24 @@ struct AgentRolloutTests {
     node.host.state.update { $0.failingRecord = nil }
     #expect(try node.outcome(rollout)?.kind == .confirmed)
     #expect(node.agent.status().seal?.keyName == "key-1")
+  }
+
+  @Test(
+    "a restart without a new file touches nothing beside the file: its directory may be read-only")
+  func restartOnly() throws {
+    let node = Node()
+    #expect(try node.apply([], kind: .restart)?.kind == .confirmed)
+    #expect(node.host.state.withLock { $0.synced.isEmpty })
+    #expect(try node.apply(enabling, id: "00000000000000bb")?.kind == .confirmed)
+    #expect(node.host.state.withLock { $0.synced } == ["/etc/default/minio"])
+  }
+
+  @Test("what only drift is measured against does not keep a rollout from ending")
+  func unconfirmedFiles() throws {
+    let node = Node()
+    node.host.failRecord("confirmed")
+    #expect(try node.apply(enabling)?.kind == .confirmed)
+    #expect(node.agent.status().generation?.number == 1)
   }
 
   @Test(
