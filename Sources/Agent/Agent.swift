@@ -30,6 +30,8 @@ public final class Agent: Sendable {
     var generation: Generation?
     /// Why no rollout may be voted on: a damaged record.
     var damaged: Refusal?
+    /// The record that is damaged is the one of what the member has promised: it can answer nobody.
+    var isForgetful = false
   }
 
   /// The node's name.
@@ -64,6 +66,8 @@ public final class Agent: Sendable {
     if let record = load({ () throws(Refusal) in try records.loadParticipant() }) {
       state.participant = Participant(member: node, record: record)
       state.timeline = Timeline(record, at: Clock.realtimeMicroseconds())
+    } else {
+      state.isForgetful = true
     }
     state.seal = load({ () throws(Refusal) in try records.loadSeal() }) ?? nil
     state.generation = load({ () throws(Refusal) in try records.loadGeneration() }) ?? nil
@@ -111,7 +115,7 @@ public final class Agent: Sendable {
     var later: [@Sendable () -> Void] = []
     let result: Result<ParticipantReply, Refusal>? = turn.withLock { _ in
       let before = state.withLock { $0.participant }
-      let effects = state.update { $0.participant.handle(input) }
+      let effects = state.update { $0.participant.handle(input, at: moment()) }
       var reply: ParticipantReply?
       for effect in effects {
         do throws(Refusal) {
@@ -137,12 +141,18 @@ public final class Agent: Sendable {
   private func refuse(_ rollout: Rollout, _ refusal: Refusal) {
     var reply: ParticipantReply?
     var later: [@Sendable () -> Void] = []
-    for effect in state.update({ $0.participant.handle(.assessed(rollout, .failure(refusal))) }) {
+    for effect in state.update({ $0.participant.handle(.assessed(rollout, .failure(refusal)), at: moment()) }) {
       do throws(Refusal) { try carryOut(effect, reply: &reply, later: &later) } catch {
         ports.log(3, error.message)
       }
     }
     precondition(later.isEmpty && reply == nil, "a no asks for nothing more")
+  }
+
+  private func moment() -> Moment {
+    Moment(
+      now: Clock.now(), bootID: ports.process.bootID(),
+      jitterMilliseconds: Int.random(in: 0...RecoveryTimes().jitterMilliseconds))
   }
 
   private func carryOut(
@@ -172,6 +182,8 @@ public final class Agent: Sendable {
       note(active.rollout.id, "restarting", "")
       try startThread("watch") { self.watch(active, report) }
     case .conclude(let finished): try conclude(finished)
+    // Members do not talk to one another yet: who is in doubt waits for `keyturn resolve`.
+    case .wake, .ask: break
     }
   }
 
@@ -338,8 +350,9 @@ extension ParticipantInput {
   /// be made durable. A start that was confirmed promises a seal.
   fileprivate var isPromise: Bool {
     switch self {
-    case .prepare, .assessed, .promise, .accept, .decided, .watched: true
-    case .started, .overdue, .restarted, .fireFailed: false
+    case .prepare, .assessed, .promise, .accept, .decided, .watched, .woke, .resolve, .answered:
+      true
+    case .started, .overdue, .heard, .restarted, .fireFailed: false
     }
   }
 }
