@@ -100,6 +100,10 @@ let package = Package(
     program(
       "instant-restart", "Testing/InstantRestart", ["Model", "LinuxIO", "Systemd"]),
     .target(
+      name: "Simulator", dependencies: ["Model", "Digests", "Rollout"],
+      path: "Sources/Testing/Simulator", swiftSettings: strict),
+    program("keyturn-sim", "Testing/KeyturnSim", ["Simulator"]),
+    .target(
       name: "TestSupport", dependencies: ["Model", "LinuxIO", "CLinux"],
       path: "Sources/Testing/TestSupport", swiftSettings: strict),
 
@@ -108,6 +112,7 @@ let package = Package(
     tests("EnvironmentFile", ["EnvironmentFile", "Model"]),
     tests("KeyManager", ["KeyManager", "Digests", "Model"]),
     tests("Rollout", ["Rollout", "Digests", "Model"]),
+    tests("Simulator", ["Simulator", "Rollout", "Model"]),
     tests("StartWatch", ["StartWatch", "Model"]),
     tests("Wire", ["Wire", "Rollout", "Digests", "Model"]),
     tests("LinuxIO", ["LinuxIO", "Model", "Digests", "CLinux", "TestSupport"]),

@@ -181,7 +181,9 @@ public final class Agent: Sendable {
       state.update { $0.timeline?.report = report }
       note(active.rollout.id, "restarting", "")
       try startThread("watch") { self.watch(active, report) }
-    case .conclude(let finished): try conclude(finished)
+    case .keep(let finished):
+      if finished.outcome.kind == .confirmed { try sealAndKeep(finished) }
+    case .conclude(let finished): conclude(finished)
     // Members do not talk to one another yet: who is in doubt waits for `keyturn resolve`.
     case .wake, .ask: break
     }
@@ -283,9 +285,8 @@ public final class Agent: Sendable {
 
   // MARK: the end
 
-  private func conclude(_ finished: FinishedRollout) throws(Refusal) {
+  private func conclude(_ finished: FinishedRollout) {
     let id = finished.rollout.id
-    if finished.outcome.kind == .confirmed { try sealAndKeep(finished) }
     state.update { $0.timeline?.outcome = finished.outcome }
     note(id, finished.outcome.kind.rawValue, finished.outcome.reason)
     ports.log(
@@ -342,17 +343,5 @@ public final class Agent: Sendable {
       createdBy: finished.rollout.createdBy, confirmedAtMicroseconds: now)
     try records.save(next, bytes: bytes)
     state.update { $0.generation = next }
-  }
-}
-
-extension ParticipantInput {
-  /// Whether the answer to this input promises something, so that it must not be given if it cannot
-  /// be made durable. A start that was confirmed promises a seal.
-  fileprivate var isPromise: Bool {
-    switch self {
-    case .prepare, .assessed, .promise, .accept, .decided, .watched, .woke, .resolve, .answered:
-      true
-    case .started, .overdue, .heard, .restarted, .fireFailed: false
-    }
   }
 }

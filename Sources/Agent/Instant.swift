@@ -52,7 +52,11 @@ extension Agent {
       do throws(Refusal) { try ports.file.syncDirectory() } catch { ports.log(3, error.message) }
       perform(.restarted(id: id, report))
     } catch {
-      perform(.fireFailed(id: id, error))
+      // Told to nobody until it is durable: after a crash it would be tried again.
+      while case .failure(let refusal)? = perform(.fireFailed(id: id, error)) {
+        note(id, "failing", refusal.message)
+        Clock.sleep(until: .inMilliseconds(Self.recordAgainMilliseconds))
+      }
     }
   }
 

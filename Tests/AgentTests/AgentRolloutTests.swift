@@ -115,7 +115,7 @@ struct AgentRolloutTests {
     let rollout = try node.rollout(enabling)
     #expect(try node.prepare(rollout, enabling).refusal == nil)
     #expect(node.host.state.withLock { $0.staged.count } == 1)
-    #expect(try node.decide(rollout, .abort).reply == .neverVoted)
+    #expect(try node.decide(rollout, .abort).reply == .ended)
     node.host.state.withLock { state in
       #expect(state.staged.isEmpty)
       #expect(state.file == Array(plainFile.utf8))

@@ -177,7 +177,7 @@ final class FakeAgent: AgentLink {
       input, at: Moment(now: Clock.now(), bootID: "boot", jitterMilliseconds: 0))
     {
       switch effect {
-      case .persist, .conclude, .wake, .ask: break
+      case .persist, .keep, .conclude, .wake, .ask: break
       case .discard: state.isDiscarded = true
       case .assess(let rollout):
         switch fault {

@@ -86,7 +86,7 @@ struct ParticipantTests {
     let sixth = participant.handle(.watched(id: rollout.id, Outcome(.confirmed, "")))
     let finished = FinishedRollout(
       rollout: rollout, outcome: Outcome(.confirmed, ""), report: report)
-    #expect(sixth == [.conclude(finished), .persist(participant.record)])
+    #expect(sixth == [.keep(finished), .persist(participant.record), .conclude(finished)])
     #expect(participant.record.active == nil)
     #expect(participant.record.last == finished)
   }

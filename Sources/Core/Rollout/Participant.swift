@@ -372,6 +372,6 @@ public struct Participant: Sendable, Hashable {
     record.lastCommitted = finished
     // The seal and the generation come first: a crash between the two repeats the watch, not the
     // loss of a seal.
-    return [.conclude(finished), .persist(record)]
+    return [.keep(finished), .persist(record), .conclude(finished)]
   }
 }

@@ -72,6 +72,21 @@ public enum ParticipantInput: Sendable, Hashable {
   case answered(member: String, RolloutKey, RecoveryQuestion, ParticipantReply)
 }
 
+extension ParticipantInput {
+  /// Whether what follows from this input promises something, so that the input must be undone if a
+  /// record cannot be made durable. An end that somebody was told of must not become another, and a
+  /// start that was confirmed promises a seal; these two are to be tried again. The others tell what
+  /// has happened, and it has happened also when the record of it cannot be written.
+  public var isPromise: Bool {
+    switch self {
+    case .prepare, .assessed, .promise, .accept, .decided, .fireFailed, .watched, .woke, .resolve,
+      .answered:
+      true
+    case .started, .overdue, .heard, .restarted: false
+    }
+  }
+}
+
 /// What a member in doubt asks every member, itself included.
 public enum RecoveryQuestion: Sendable, Hashable {
   /// Comes to the other as ``ParticipantInput/promise(_:_:)``.
@@ -112,8 +127,9 @@ public enum ParticipantReply: Sendable, Hashable {
 
 /// What a member does, in the order given.
 public enum ParticipantEffect: Sendable, Hashable {
-  /// Make this durable before the next effect is carried out. If it cannot be, the machine goes back
-  /// to what it was before the input, and the effects that follow are left out.
+  /// Make this durable before the next effect is carried out. If it cannot be and the
+  /// input is a promise (``ParticipantInput/isPromise``), the machine goes back to what it was before
+  /// the input, and the effects that follow are left out.
   case persist(ParticipantRecord)
   /// Run all checks and stage the file; ends in ``ParticipantInput/assessed(_:_:)``.
   case assess(Rollout)
@@ -128,7 +144,9 @@ public enum ParticipantEffect: Sendable, Hashable {
   case arm(ActiveRollout, Instant, bootID: String)
   /// Watch the start; ends in ``ParticipantInput/watched(id:_:)``.
   case watch(ActiveRollout, RestartReport)
-  /// The rollout has ended here: make generation and seal of it if the start was confirmed.
+  /// The start has come to an end: make generation and seal of it if it was confirmed.
+  case keep(FinishedRollout)
+  /// The rollout has ended here, and the record says so: tell those who follow it.
   case conclude(FinishedRollout)
   /// Send ``ParticipantInput/woke`` at this instant; takes the place of the wake before.
   case wake(Instant)
