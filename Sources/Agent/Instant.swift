@@ -49,7 +49,11 @@ extension Agent {
       let report = RestartReport(
         planned: isSameBoot ? instant : issued, issued: issued, previousInvocation: previous,
         journalCursor: cursor)
-      do throws(Refusal) { try ports.file.syncDirectory() } catch { ports.log(3, error.message) }
+      // A record that says "restarted" must not outlive the rename.
+      while let refusal = syncFailure() {
+        note(id, "syncing", refusal.message)
+        Clock.sleep(until: .inMilliseconds(Self.recordAgainMilliseconds))
+      }
       perform(.restarted(id: id, report))
     } catch {
       // Told to nobody until it is durable: after a crash it would be tried again.
@@ -58,6 +62,11 @@ extension Agent {
         Clock.sleep(until: .inMilliseconds(Self.recordAgainMilliseconds))
       }
     }
+  }
+
+  private func syncFailure() -> Refusal? {
+    do throws(Refusal) { try ports.file.syncDirectory() } catch { return error }
+    return nil
   }
 
   /// The starts of before, an operator's or systemd's own after failures, must not make the start

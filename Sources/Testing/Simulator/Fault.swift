@@ -11,6 +11,7 @@ enum Fault: Hashable {
   case flap(member: Int)
   case handEdit(member: Int)
   case keyManager(isAway: Bool)
+  case resolve(member: Int)
 }
 
 extension World {
@@ -49,6 +50,9 @@ extension World {
     for _ in 0..<options.handEdits {
       schedule(.fault(.handEdit(member: random.below(members.count))), after: at(&random))
     }
+    for _ in 0..<options.resolves {
+      schedule(.fault(.resolve(member: random.below(members.count))), after: at(&random))
+    }
     for _ in 0..<options.outages {
       let time = at(&random)
       schedule(.fault(.keyManager(isAway: true)), after: time)
@@ -84,6 +88,9 @@ extension World {
       members[m].disk.file = contents.count - 1
       members[m].disk.unsynced = nil
     case .keyManager(let isAway): isKeyManagerAway = isAway
+    case .resolve(let m):
+      guard members[m].isUp, let active = members[m].participant.record.active else { return }
+      _ = perform(m, .resolve(id: active.rollout.id))
     }
   }
 
@@ -100,53 +107,5 @@ extension World {
     isKeyManagerAway = false
     for index in cuts.indices { cuts[index] = 0 }
     rolloutsLeft = 0
-  }
-}
-
-extension World {
-  static func describe(_ record: ParticipantRecord) -> String {
-    var text = "epoch \(record.highestEpoch)"
-    if let active = record.active {
-      text += ", \(active.rollout.id.suffix(2)) \(name(active.stage))"
-      text += " promised \(active.promised.round)/\(active.promised.proposer)"
-    }
-    if let last = record.last {
-      text += ", last \(last.rollout.id.suffix(2)) \(last.outcome.kind.rawValue)"
-    }
-    return text
-  }
-
-  private static func name(_ stage: ParticipantStage) -> String {
-    switch stage {
-    case .prepared: "prepared"
-    case .accepted(let proposal):
-      "accepted \(proposal.decision.rawValue) \(proposal.ballot.round)/\(proposal.ballot.proposer)"
-    case .committed: "committed"
-    case .watching: "watching"
-    }
-  }
-
-  static func describe(_ input: ParticipantInput) -> String {
-    switch input {
-    case .promise(let key, let ballot):
-      "promise \(ballot.round)/\(ballot.proposer) for \(key.id.suffix(2))"
-    case .accept(let key, let proposal):
-      "accept \(proposal.decision.rawValue) \(proposal.ballot.round)/\(proposal.ballot.proposer) for \(key.id.suffix(2))"
-    case .decided(let key, let decision, _, _, _):
-      "decision \(decision.rawValue) of \(key.id.suffix(2))"
-    default: "\(input)"
-    }
-  }
-
-  static func describe(_ reply: ParticipantReply) -> String {
-    switch reply {
-    case .promised(let proposal):
-      proposal.map {
-        "promised, accepted \($0.decision.rawValue) \($0.ballot.round)/\($0.ballot.proposer)"
-      } ?? "promised, nothing accepted"
-    case .outranked(let ballot): "outranked by \(ballot.round)/\(ballot.proposer)"
-    case .ended(let outcome): "ended \(outcome.kind.rawValue)"
-    case .accepted, .committed, .neverVoted: "\(reply)"
-    }
   }
 }

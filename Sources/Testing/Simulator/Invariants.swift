@@ -177,6 +177,10 @@ extension World {
       if let index = effects.firstIndex(where: { if case .reply = $0 { true } else { false } }) {
         effects.insert(effects.remove(at: index), at: 0)
       }
+    case .neverVotedWithoutFence:
+      if effects.last == .reply(.neverVoted) {
+        effects.removeAll { if case .persist = $0 { true } else { false } }
+      }
     default: break
     }
   }

@@ -44,6 +44,10 @@ public struct Options: Sendable, Hashable {
   public var handEdits = 0
   /// A check takes longer than the prepare deadline.
   public var slowCheck = 0
+  /// The coordinator is cut off from some members just as it proposes commit.
+  public var cutAtProposal = 0
+  /// Somebody asks a member to end what it is in doubt of, times in the run.
+  public var resolves = 0
 
   /// No faults.
   public init() {}
@@ -78,6 +82,8 @@ public struct Options: Sendable, Hashable {
     outages = some(&random, [1, 2], of: 3)
     handEdits = some(&random, [1, 2], of: 4)
     slowCheck = some(&random, [200, 1_000], of: 4)
+    cutAtProposal = some(&random, [1_000, 5_000])
+    resolves = some(&random, [1, 4], of: 4)
   }
 
   /// One line: what is not nothing.
@@ -90,6 +96,7 @@ public struct Options: Sendable, Hashable {
       ("diskFull", diskFull), ("driftPerMillion", driftPerMillion), ("clockSteps", clockSteps),
       ("kill", kill), ("interrupt", interrupt), ("startFailure", startFailure), ("flaps", flaps),
       ("outages", outages), ("handEdits", handEdits), ("slowCheck", slowCheck),
+      ("cutAtProposal", cutAtProposal), ("resolves", resolves),
     ]
     return all.filter { $0.1 != 0 }.map { "\($0.0)=\($0.1)" }.joined(separator: " ")
   }
@@ -104,6 +111,7 @@ public struct Options: Sendable, Hashable {
     ("interrupt", { $0.interrupt = 0 }), ("startFailure", { $0.startFailure = 0 }),
     ("flaps", { $0.flaps = 0 }), ("outages", { $0.outages = 0 }),
     ("handEdits", { $0.handEdits = 0 }), ("slowCheck", { $0.slowCheck = 0 }),
+    ("cutAtProposal", { $0.cutAtProposal = 0 }), ("resolves", { $0.resolves = 0 }),
     ("operators", { $0.operators = max(1, $0.operators - 1) }),
     ("rollouts", { $0.rollouts = max(1, $0.rollouts - 1) }),
     ("members", { $0.members = max(1, $0.members - 1) }),

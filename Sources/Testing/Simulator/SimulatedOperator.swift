@@ -145,14 +145,9 @@ extension World {
     }
     let age = operators[o].undertaking
     carryOut(o, input)
-    guard let bug, operators[o].isAt(age) else { return }
-    switch (bug, input) {
-    case (.majorityOneShort, .accepted(let name)):
+    if bug == .majorityOneShort, operators[o].isAt(age), case .accepted(let name) = input {
       let other = ((Self.names.firstIndex(of: name) ?? 0) + 1) % members.count
       carryOut(o, .accepted(member: Self.names[other]))
-    case (.silenceIsYes, .silent(let name, _)):
-      _ = name
-    default: break
     }
   }
 
@@ -172,6 +167,11 @@ extension World {
     guard let effects = operators[o].coordinator?.handle(input, at: time) else { return }
     let index = operators[o].rollout
     let age = operators[o].undertaking
+    if effects.contains(where: { if case .accept = $0 { true } else { false } }),
+      chance(options.cutAtProposal)
+    {
+      cutOff(o)
+    }
     for effect in effects {
       if bug == .abortAfterAccept, case .fired(.accept) = input {
         for m in members.indices {
@@ -201,6 +201,19 @@ extension World {
       case .report: break
       case .finished(let result): finished(o, index, result)
       }
+    }
+  }
+
+  /// At the worst moment: some members get the proposal, or are heard, and others are not.
+  private mutating func cutOff(_ o: Int) {
+    let own = 1 << (members.count + o)
+    let some = random.below(1 << members.count)
+    let milliseconds = random.pick(500...8_000)
+    if random.below(2) == 0 { strike(.cut(from: own, to: some, milliseconds: milliseconds)) }
+    if random.below(2) == 0 { strike(.cut(from: some, to: own, milliseconds: milliseconds)) }
+    // And members from one another.
+    if random.below(2) == 0 {
+      strike(.cut(from: some, to: (1 << members.count) - 1 - some, milliseconds: milliseconds))
     }
   }
 

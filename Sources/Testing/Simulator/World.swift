@@ -20,65 +20,6 @@ public struct Violation: Sendable, Hashable, CustomStringConvertible {
   public var description: String { "invariant \(invariant): \(text)" }
 }
 
-/// What a request to a member asks for.
-enum Request: Hashable {
-  case plan
-  case clock(isAfterVote: Bool)
-  case measure
-  case prepare
-  case accept(Proposal)
-  case decide(Decision, instant: Instant?, bootID: String, reason: String)
-  case follow
-  case ask(RolloutKey, RecoveryQuestion)
-}
-
-/// A request on its way, until it is answered or given up.
-struct Call: Hashable {
-  var from: Int
-  var to: Int
-  /// The caller's incarnation (a member) or undertaking (an operator).
-  var age: Int
-  /// The rollout that it is about; -1 for a plan.
-  var rollout: Int
-  var request: Request
-  var attempt = 0
-  var giveUpAt: Int64 = .max
-  var sentAt: Int64 = 0
-  var isDone = false
-}
-
-/// What comes back.
-enum Answer: Hashable {
-  case plan(epoch: UInt64, file: Int)
-  case clock(Instant, boot: Int)
-  case vote(Vote, environment: Int)
-  case reply(ParticipantReply)
-  case view(RestartReport?, Outcome?)
-  /// Nobody listens, the connection broke, or no answer came in time.
-  case unreachable
-  /// The agent answers that it cannot.
-  case failed
-}
-
-/// What happens next.
-enum Event: Hashable {
-  case request(call: Int, attempt: Int)
-  case answer(call: Int, attempt: Int, Answer)
-  case timeout(call: Int, attempt: Int)
-  case send(call: Int)
-  case wake(member: Int, serial: Int)
-  case overdue(member: Int, incarnation: Int, rollout: Int)
-  case assessed(member: Int, incarnation: Int, rollout: Int)
-  case fire(member: Int, incarnation: Int)
-  case fireFailed(member: Int, incarnation: Int, rollout: Int)
-  case watched(member: Int, incarnation: Int, rollout: Int)
-  case start(member: Int)
-  case timer(operator: Int, undertaking: Int, CoordinatorTimer)
-  case begin(operator: Int)
-  case fault(Fault)
-  case heal
-}
-
 /// What a rollout is, and what became of it, as only the simulator can know.
 struct History: Hashable {
   var rollout: Rollout
@@ -212,6 +153,9 @@ public struct World: Sendable, Hashable {
     case .fire(let member, let incarnation):
       guard isAlive(member, incarnation) else { return }
       fire(member)
+    case .sync(let member, let incarnation):
+      guard isAlive(member, incarnation) else { return }
+      sync(member)
     case .fireFailed(let member, let incarnation, let rollout):
       guard isAlive(member, incarnation) else { return }
       fireFailed(member, rollout)
@@ -250,91 +194,6 @@ public struct World: Sendable, Hashable {
     isExhaustive ? range.lowerBound * 1_000_000 : random.pick(range) * 1_000_000
   }
 
-  // MARK: the network
-
-  /// Makes a call; what it comes to is `answered`.
-  mutating func call(_ call: Call) {
-    calls.append(call)
-    send(calls.count - 1)
-  }
-
-  mutating func send(_ index: Int) {
-    let call = calls[index]
-    if call.isDone || !isCaller(call) { return }
-    calls[index].attempt += 1
-    calls[index].sentAt = now
-    let attempt = calls[index].attempt
-    if isExhaustive {
-      pending.append(.request(call: index, attempt: attempt))
-      return
-    }
-    // As in MemberLink and PeerPort: a call has a deadline of its own.
-    schedule(.timeout(call: index, attempt: attempt), after: patience(call.request))
-    if isLost(call.from, call.to) { return }
-    schedule(.request(call: index, attempt: attempt), after: latency())
-    if chance(options.duplicate) {
-      schedule(.request(call: index, attempt: attempt), after: latency())
-    }
-  }
-
-  private func patience(_ request: Request) -> Int {
-    switch request {
-    case .prepare: 6_000_000_000
-    case .follow: 25_000_000_000
-    case .clock, .measure: 2_000_000_000
-    default: 5_000_000_000
-    }
-  }
-
-  mutating func answer(_ index: Int, _ attempt: Int, _ answer: Answer) {
-    let call = calls[index]
-    if isExhaustive {
-      pending.append(.answer(call: index, attempt: attempt, answer))
-      return
-    }
-    if isLost(call.to, call.from) { return }
-    schedule(.answer(call: index, attempt: attempt, answer), after: latency())
-  }
-
-  private mutating func latency() -> Int {
-    if chance(options.slow) { return random.pick(1...4_000) * 1_000_000 }
-    return random.pick(50...options.latencyMicroseconds) * 1_000
-  }
-
-  private mutating func isLost(_ from: Int, _ to: Int) -> Bool {
-    cuts[from * (members.count + operators.count) + to] > 0 || chance(options.drop)
-  }
-
-  /// Whether the caller still wants the answer.
-  func isCaller(_ call: Call) -> Bool {
-    call.from < members.count
-      ? isAlive(call.from, call.age) : operators[call.from - members.count].isAt(call.age)
-  }
-
-  private mutating func answered(_ index: Int, _ attempt: Int, _ answer: Answer) {
-    let call = calls[index]
-    // An answer to an earlier attempt is not heard: its connection was given up.
-    if call.isDone || call.attempt != attempt || !isCaller(call) { return }
-    if call.from < members.count {
-      memberAnswered(index, answer)
-    } else {
-      operatorAnswered(call.from - members.count, index, answer)
-    }
-  }
-
-  /// Sends a call again after a pause, unless its time is over.
-  ///
-  /// - Returns: whether it will be sent again.
-  mutating func repeatCall(_ index: Int) -> Bool {
-    let pause = min(50 << min(calls[index].attempt - 1, 10), 2_000) * 1_000_000
-    if isExhaustive || now + Int64(pause) >= calls[index].giveUpAt {
-      calls[index].isDone = true
-      return false
-    }
-    schedule(.send(call: index), after: pause)
-    return true
-  }
-
   // MARK: what is seen
 
   mutating func violate(_ invariant: Int, _ text: String) {
@@ -354,60 +213,5 @@ public struct World: Sendable, Hashable {
   mutating func mix(_ value: Int) {
     digest = (digest ^ UInt64(bitPattern: Int64(value))) &* 0x0000_0100_0000_01b3
     digest ^= digest >> 29
-  }
-}
-
-/// Events by their time, then by their order of coming.
-struct EventQueue: Sendable, Hashable {
-  private struct Key: Hashable {
-    var time: Int64
-    var serial: Int
-    var slot: Int
-    func isBefore(_ other: Key) -> Bool {
-      time != other.time ? time < other.time : serial < other.serial
-    }
-  }
-  private var heap: [Key] = []
-  private var slots: [Event] = []
-  private var free: [Int] = []
-  private var serial = 0
-
-  mutating func push(_ event: Event, at time: Int64) {
-    let slot: Int
-    if let last = free.popLast() {
-      slot = last
-      slots[slot] = event
-    } else {
-      slot = slots.count
-      slots.append(event)
-    }
-    serial += 1
-    heap.append(Key(time: time, serial: serial, slot: slot))
-    var child = heap.count - 1
-    while child > 0 {
-      let parent = (child - 1) / 2
-      if !heap[child].isBefore(heap[parent]) { break }
-      heap.swapAt(child, parent)
-      child = parent
-    }
-  }
-
-  mutating func pop() -> (Int64, Event)? {
-    guard let first = heap.first, let last = heap.popLast() else { return nil }
-    if !heap.isEmpty {
-      heap[0] = last
-      var parent = 0
-      while true {
-        let left = 2 * parent + 1
-        if left >= heap.count { break }
-        var least = left
-        if left + 1 < heap.count, heap[left + 1].isBefore(heap[left]) { least = left + 1 }
-        if !heap[least].isBefore(heap[parent]) { break }
-        heap.swapAt(parent, least)
-        parent = least
-      }
-    }
-    free.append(first.slot)
-    return (first.time, slots[first.slot])
   }
 }
