@@ -6,8 +6,8 @@
  * is late, repeated and out of order in every way. What a member has said is what it has on disk: a
  * crash forgets nothing that was said, and what was not said need not be modelled.
  *
- * Checked: agreement (no two learn different decisions), validity (commit only after every yes; who
- * restarts knows commit), and, with -DLIVE, that recovery ends when a majority is up.
+ * Checked: agreement (no two learn different decisions) and validity (commit only after every yes;
+ * who restarts has learned commit). That recovery ends is the simulator's to show.
  */
 #ifndef N
 #define N 3

@@ -125,7 +125,17 @@ private let usage = """
     return missed == 0
   }
 
-  private func runExhaustive(_ members: Int) -> Bool { true }
+  private func runExhaustive(_ members: Int) -> Bool {
+    let start = Self.now()
+    let result = Exhaustive.run(
+      members: members, bug: bug, depth: depth, isOver: { Self.now() - start >= seconds },
+      progress: { Self.say("depth \($0.depth): \($0.states) states, \(Self.now() - start) s") })
+    for line in result.lines { Self.say(line) }
+    Self.say(
+      "\(members) members, one fault: \(result.violation.map { "VIOLATION, \($0)" } ?? "good"); \(result.states) states to depth \(result.depth)\(result.isComplete ? ", complete" : ""), \(Self.now() - start) s"
+    )
+    return result.violation == nil
+  }
 
   private static func now() -> Int {
     var time = timespec()

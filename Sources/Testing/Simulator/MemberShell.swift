@@ -69,7 +69,7 @@ extension World {
       fire(m)
     }
     // READY was said, or never will be: systemd starts the server, if nobody has.
-    if !members[m].unit.isRunning, members[m].unit.invocation == 0 { startServer(m, for: -1) }
+    startUnlessHeld(m)
   }
 
   func isDue(_ m: Int, _ instant: Instant, _ bootID: String) -> Bool {
@@ -136,7 +136,11 @@ extension World {
       schedule(event, after: milliseconds(isSlow ? 1_900...5_000 : 1...400))
     case .vote: break
     case .reply: break
-    case .discard: discard(m)
+    case .discard(let rollout):
+      discard(m)
+      if rollout.kind == .rollback, members[m].participant.record.active == nil {
+        startServer(m, for: -1)
+      }
     case .arm(let active, let instant, let bootID):
       let isDue = isDue(m, instant, bootID) && bug != .instantOfAnotherBoot
       members[m].armed = (active, instant, bootID, isDue)
@@ -254,6 +258,10 @@ extension World {
       _ = perform(m, .assessed(rollout, .failure(Self.noVote)))
       return
     }
+    if rollout.kind == .rollback, !stopForRollback(m, history.content) {
+      _ = perform(m, .assessed(rollout, .failure(Self.noVote)))
+      return
+    }
     let stages = content.before != content.after
     if stages {
       if diskFails(m) {
@@ -267,6 +275,22 @@ extension World {
     let facts = PreparedFacts(
       invocation: String(members[m].unit.invocation), journalCursor: nil, staged: stages)
     _ = perform(m, .assessed(rollout, .success(facts)))
+  }
+
+  /// Between the vote on a rollback and the instant no server may get past the Key Manager with a key
+  /// that is to be taken away: it is stopped before the vote and not let start until the end.
+  private mutating func stopForRollback(_ m: Int, _ content: Int) -> Bool {
+    if bug == .rollbackRemovesKey { return true }
+    let key = contents[content].key
+    if members[m].encrypted & ~(1 << key) & ~1 != 0 { return false }
+    members[m].unit.isRunning = false
+    return true
+  }
+
+  /// systemd, or the agent when a rollback was aborted: starts the server if nobody has.
+  private mutating func startUnlessHeld(_ m: Int) {
+    let isHeld = members[m].disk.record.active?.rollout.kind == .rollback
+    if !members[m].unit.isRunning, !isHeld { startServer(m, for: -1) }
   }
 
   /// The key guard: the sealed key, or the one in force in the running server.
