@@ -141,7 +141,9 @@ public final class Agent: Sendable {
   private func refuse(_ rollout: Rollout, _ refusal: Refusal) {
     var reply: ParticipantReply?
     var later: [@Sendable () -> Void] = []
-    for effect in state.update({ $0.participant.handle(.assessed(rollout, .failure(refusal)), at: moment()) }) {
+    for effect in state.update({
+      $0.participant.handle(.assessed(rollout, .failure(refusal)), at: moment())
+    }) {
       do throws(Refusal) { try carryOut(effect, reply: &reply, later: &later) } catch {
         ports.log(3, error.message)
       }

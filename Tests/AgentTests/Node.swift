@@ -77,7 +77,8 @@ struct Node {
 
   func decide(_ rollout: Rollout, _ decision: Decision) throws -> ReplyAnswer {
     let request = DecisionRequest(
-      epoch: rollout.epoch, decision: decision, instant: Clock.now(), bootID: host.state.withLock { $0.boot },
+      epoch: rollout.epoch, decision: decision, instant: Clock.now(),
+      bootID: host.state.withLock { $0.boot },
       reason: "another node said no")
     let response = send(
       "POST", "/v1/rollouts/\(rollout.id)/decision", JSON.encode(request))

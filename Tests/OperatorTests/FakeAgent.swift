@@ -118,7 +118,8 @@ final class FakeAgent: AgentLink {
     case .decide(let id, let request):
       perform(
         .decided(
-          RolloutKey(id: id, epoch: request.epoch), request.decision, instant: request.instant, bootID: request.bootID,
+          RolloutKey(id: id, epoch: request.epoch), request.decision, instant: request.instant,
+          bootID: request.bootID,
           reason: request.reason))
       if request.decision == .commit {
         onCommit()

@@ -85,8 +85,10 @@ struct RollbackPolicyTests {
   @Test("a key that is new is taken back only if no server can have used it")
   func newKey() {
     let cases: [([Outcome], Bool)] = [
-      ([Self.before, Self.before, Self.before], true), ([Self.before, Self.before, confirmed], false),
-      ([Self.before, Self.after, Self.before], false), ([Self.before, Self.open, Self.before], false),
+      ([Self.before, Self.before, Self.before], true),
+      ([Self.before, Self.before, confirmed], false),
+      ([Self.before, Self.after, Self.before], false),
+      ([Self.before, Self.open, Self.before], false),
     ]
     for (list, isSafe) in cases {
       let decision = RollbackPolicy.whenSafe.decide(

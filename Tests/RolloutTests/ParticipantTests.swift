@@ -64,7 +64,8 @@ struct ParticipantTests {
     let first = participant.handle(.prepare(rollout))
     #expect(first == [.persist(participant.record), .assess(rollout)])
     let second = participant.handle(.assessed(rollout, .success(facts)))
-    #expect(second == [.persist(participant.record), .wake(impatient), .vote(id: rollout.id, .yes)])
+    #expect(
+      second == [.persist(participant.record), .wake(impatient), .vote(id: rollout.id, .yes)])
     let third = participant.handle(.accept(rollout.key, proposal))
     #expect(third == [.persist(participant.record), .wake(impatient), .reply(.accepted)])
     let fourth = participant.handle(
@@ -288,7 +289,8 @@ struct ParticipantTests {
     var participant = member(after: prepared(rollout))
     let higher = Ballot(round: 1, proposer: "b")
     let effects = participant.handle(.promise(rollout.key, higher))
-    #expect(effects == [
+    #expect(
+      effects == [
         .persist(participant.record), .wake(moment.now.advanced(byMilliseconds: 507)),
         .reply(.promised(nil)),
       ])

@@ -87,7 +87,7 @@ struct SimulatorTests {
 
   @Test("bugs that lie on every path are found in the first seeds, and by trying every order")
   func bugs() {
-    for bug: Bug in [.silenceIsYes, .restartOnAccept, .sealAfterTheEnd, .timerLostOnRestart] {
+    for bug: Simulator.Bug in [.silenceIsYes, .restartOnAccept, .sealAfterTheEnd, .timerLostOnRestart] {
       #expect(Runs.firstFailure(1...300, bug: bug) != nil)
     }
     let result = Exhaustive.run(members: 1, bug: .restartOnAccept, depth: 12, isOver: { false })

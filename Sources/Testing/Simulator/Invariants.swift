@@ -147,7 +147,8 @@ extension World {
     }
     guard violation == nil, let last = histories.lastIndex(where: { $0.decision == .commit })
     else { return }
-    let latest = histories.indices.filter { histories[$0].decision == .commit }
+    let latest =
+      histories.indices.filter { histories[$0].decision == .commit }
       .max { histories[$0].rollout.epoch < histories[$1].rollout.epoch } ?? last
     let history = histories[latest]
     for (m, member) in members.enumerated() {
@@ -185,22 +186,12 @@ extension World {
     }
   }
 
-  /// Falsifies a machine before something comes to it.
-  mutating func prepareToErr(_ m: Int, _ input: ParticipantInput, _ bug: Bug) {
-    switch (bug, input) {
-    case (.ballotNotChecked, .accept(_, let proposal)):
-      var record = members[m].participant.record
-      guard let promised = record.active?.promised, promised > proposal.ballot else { return }
-      record.active?.promised = .coordinator
-      members[m].participant = Participant(member: Self.names[m], record: record)
-    case (.epochNotChecked, .prepare):
-      guard members[m].participant.record.active == nil,
-        members[m].participant.assessing == nil
-      else { return }
-      var record = members[m].participant.record
-      record.highestEpoch = 0
-      members[m].participant = Participant(member: Self.names[m], record: record)
-    default: break
-    }
+  /// Lets a member that is in no rollout vote on any epoch.
+  mutating func forgetEpoch(_ m: Int) {
+    let participant = members[m].participant
+    guard participant.record.active == nil, participant.assessing == nil else { return }
+    var record = participant.record
+    record.highestEpoch = 0
+    members[m].participant = Participant(member: Self.names[m], record: record)
   }
 }

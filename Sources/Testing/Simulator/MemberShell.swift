@@ -210,7 +210,7 @@ extension World {
       members[m].request = rollout
     }
     let value = histories[rollout].rollout
-    if let bug { prepareToErr(m, .prepare(value), bug) }
+    if bug == .epochNotChecked { forgetEpoch(m) }
     switch perform(m, .prepare(value)) {
     case .died: return
     case .failed:
@@ -345,14 +345,18 @@ extension World {
     case .follow:
       follow(m, call.rollout, index, attempt)
       return
-    case .accept(let proposal): input = .accept(histories[call.rollout].rollout.key, proposal)
+    case .accept(var proposal):
+      let promised = member.participant.record.active?.promised
+      if bug == .ballotNotChecked, let promised, proposal.ballot < promised {
+        proposal.ballot = promised
+      }
+      input = .accept(histories[call.rollout].rollout.key, proposal)
     case .decide(let decision, let instant, let bootID, let reason):
       input = .decided(
         histories[call.rollout].rollout.key, decision, instant: instant, bootID: bootID,
         reason: reason)
     case .ask(let key, let question): input = question.input(key)
     }
-    if let bug { prepareToErr(m, input, bug) }
     let caller = nodeName(call.from)
     note("m\(m) is told by \(caller): \(Self.describe(input))")
     switch perform(m, input) {
@@ -362,8 +366,7 @@ extension World {
       guard var reply else { return }
       if bug == .promiseForgetsAccepted, case .promised = reply { reply = .promised(nil) }
       if bug == .neverVotedWithoutFence, reply == .neverVoted {
-        members[m].participant = Participant(
-          member: Self.names[m], record: member.participant.record)
+        members[m].participant = member.participant
       }
       if bug == .restartOnAccept, reply == .accepted,
         let active = members[m].participant.record.active

@@ -227,7 +227,9 @@ extension World {
   private mutating func finished(_ o: Int, _ index: Int, _ result: RolloutResult) {
     var result = result
     if bug == .unknownReportedAsAbort, result.decision == nil { result.decision = .abort }
-    note("operator \(o): r\(index) \(result.decision?.rawValue ?? "unknown"), exit \(result.exitCode.rawValue)")
+    note(
+      "operator \(o): r\(index) \(result.decision?.rawValue ?? "unknown"), exit \(result.exitCode.rawValue)"
+    )
     checkReport(index, result)
     let history = histories[index]
     if result.decision == .commit, history.previous >= 0 {
