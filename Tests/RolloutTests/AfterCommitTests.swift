@@ -27,6 +27,7 @@ struct OutcomeCollectorTests {
         for case .collected(let outcomes) in collector.handle(.woke, at: at(time)) {
           result = outcomes
         }
+        if lowerLives { _ = collector.handle(.answered(member: "a", nil), at: at(time + 1)) }
       }
       #expect((result != nil) == sumsUp)
       if let result { #expect(result.map(\.outcome.kind) == [.unknown, .confirmed, .confirmed]) }

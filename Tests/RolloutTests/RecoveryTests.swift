@@ -113,6 +113,14 @@ struct RecoveryTests {
     #expect(effects.questions.count == 2)
   }
 
+  @Test("a message that names a higher epoch than the rollout's own means the rollout all the same")
+  func higherEpoch() {
+    var participant = asking(accepted: true)
+    let higher = RolloutKey(id: rollout.id, epoch: 9)
+    let effects = participant.handle(.promise(higher, Ballot(round: 2, proposer: "b")), at: moment)
+    #expect(effects.last == .reply(.promised(commit)))
+  }
+
   @Test("outranked it gives way, and comes back with a higher round")
   func outranked() {
     var participant = asking()

@@ -71,7 +71,7 @@ public struct Participant: Sendable, Hashable {
     case .woke: return woke(moment)
     case .resolve(let id): return resolve(id, moment)
     case .answered(let name, let key, let question, let reply):
-      guard record.active?.rollout.key == key else { return [] }
+      guard record.active?.rollout.id == key.id else { return [] }
       return answered(name, question, reply, moment)
     }
   }
@@ -182,7 +182,7 @@ public struct Participant: Sendable, Hashable {
 
   /// The active rollout, if it is that one.
   private func active(_ key: RolloutKey) -> ActiveRollout? {
-    record.active?.rollout.key == key ? record.active : nil
+    record.active?.rollout.id == key.id ? record.active : nil
   }
 
   private mutating func promise(
@@ -247,14 +247,14 @@ public struct Participant: Sendable, Hashable {
   /// yes. That must stay true, so it cannot vote on it any more.
   private mutating func fence(_ key: RolloutKey) -> [ParticipantEffect] {
     for finished in [record.last, record.lastCommitted] {
-      if let finished, finished.rollout.key == key { return [.reply(.ended(finished.outcome))] }
+      if let finished, finished.rollout.id == key.id { return [.reply(.ended(finished.outcome))] }
     }
     var effects: [ParticipantEffect] = []
     if record.highestEpoch < key.epoch {
       record.highestEpoch = key.epoch
       effects.append(.persist(record))
     }
-    if assessing?.key == key {
+    if assessing?.id == key.id {
       // The checks are still running; what they stage is discarded when they end.
       assessing = nil
       let no = Refusal(.vote, "the rollout was ended before \(member) had voted")

@@ -2,8 +2,8 @@ public import Model
 
 /// What a message about a rollout names it by.
 ///
-/// The epoch is the fence of a member that has not voted on it: once it has seen the epoch it never
-/// will.
+/// The id says which rollout it is. The epoch, the rollout's own or a higher one, is the fence of a
+/// member that has not voted on it: once it has seen the epoch it never will.
 public struct RolloutKey: Sendable, Codable, Hashable {
   /// The rollout's id.
   public var id: String

@@ -139,7 +139,7 @@ extension World {
     case .discard(let rollout):
       discard(m)
       if rollout.kind == .rollback, members[m].participant.record.active == nil {
-        startServer(m, for: -1)
+        startUnlessHeld(m)
       }
     case .arm(let active, let instant, let bootID):
       let isDue = isDue(m, instant, bootID) && bug != .instantOfAnotherBoot
@@ -289,7 +289,14 @@ extension World {
 
   /// systemd, or the agent when a rollback was aborted: starts the server if nobody has.
   private mutating func startUnlessHeld(_ m: Int) {
-    let isHeld = members[m].disk.record.active?.rollout.kind == .rollback
+    let record = members[m].participant.record
+    var isHeld = record.active?.rollout.kind == .rollback
+    // A rollback that was committed and could not be put in place here: the others may have gone back.
+    if let last = record.lastCommitted?.rollout, last.kind == .rollback,
+      let content = last.content(of: Self.names[m]), digest(members[m].disk.file) == content.before
+    {
+      isHeld = true
+    }
     if !members[m].unit.isRunning, !isHeld { startServer(m, for: -1) }
   }
 
