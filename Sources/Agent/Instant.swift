@@ -32,6 +32,14 @@ extension Agent {
       if !isDone, let unit, unit.invocationID != previous {
         previous = unit.invocationID
         cursor = try? ports.journal.cursor()
+        // Durable before the file is in place: after a crash it tells the restart that is to come
+        // from a start that the old file had.
+        while case .failure(let refusal)? = perform(
+          .firing(id: id, invocation: previous, journalCursor: cursor))
+        {
+          note(id, "waiting", refusal.message)
+          Clock.sleep(until: .inMilliseconds(Self.recordAgainMilliseconds))
+        }
       }
       if !isDone { forgetFailedStarts(until: isLate ? .inMilliseconds(10_000) : instant) }
       if !isLate { Clock.sleep(until: instant) }

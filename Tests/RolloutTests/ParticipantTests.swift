@@ -358,3 +358,22 @@ struct ParticipantTests {
     }
   }
 }
+
+@Suite("Participant: at the instant")
+struct ParticipantFiringTests {
+  private let rollout = exampleRollout()
+
+  @Test("the invocation that runs before the restart takes the place of the vote's, durably, once")
+  func firing() {
+    var participant = member(after: committed(rollout))
+    let input = ParticipantInput.firing(
+      id: rollout.id, invocation: "crashed and back", journalCursor: "s=2")
+    #expect(participant.handle(input) == [.persist(participant.record)])
+    #expect(participant.record.active?.facts.invocation == "crashed and back")
+    #expect(participant.record.active?.facts.journalCursor == "s=2")
+    for inputs in [prepared(rollout), committed(rollout) + [.restarted(id: rollout.id, report)]] {
+      var other = member(after: inputs)
+      #expect(other.handle(input) == [])
+    }
+  }
+}

@@ -59,6 +59,14 @@ public struct Participant: Sendable, Hashable {
     case .accept(let key, let proposal): return accept(key, proposal, moment)
     case .decided(let key, let decision, let instant, let bootID, let reason):
       return decided(key, decision, instant, bootID, reason, moment)
+    case .firing(let id, let invocation, let cursor):
+      guard var active = record.active, active.rollout.id == id,
+        case .committed = active.stage
+      else { return [] }
+      active.facts.invocation = invocation
+      active.facts.journalCursor = cursor
+      record.active = active
+      return [.persist(record)]
     case .restarted(let id, let report): return restarted(id, report)
     case .fireFailed(let id, let refusal):
       guard let active = record.active, active.rollout.id == id,

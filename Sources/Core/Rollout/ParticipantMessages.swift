@@ -58,6 +58,9 @@ public enum ParticipantInput: Sendable, Hashable {
   case accept(RolloutKey, Proposal)
   /// Somebody tells the decision. A commit without an instant is acted on at once.
   case decided(RolloutKey, Decision, instant: Instant?, bootID: String, reason: String)
+  /// The instant comes, nothing is done yet, and the unit is another invocation than at the vote:
+  /// what is put in place from now on belongs after this one, and so do the journal's lines.
+  case firing(id: String, invocation: String, journalCursor: String?)
   /// The instant has come and the restart was issued.
   case restarted(id: String, RestartReport)
   /// The instant has come and nothing could be done.
@@ -79,7 +82,7 @@ extension ParticipantInput {
   /// has happened, and it has happened also when the record of it cannot be written.
   public var isPromise: Bool {
     switch self {
-    case .prepare, .assessed, .promise, .accept, .decided, .fireFailed, .watched, .woke, .resolve,
+    case .prepare, .assessed, .promise, .accept, .decided, .firing, .fireFailed, .watched, .woke, .resolve,
       .answered:
       true
     case .started, .overdue, .heard, .restarted: false

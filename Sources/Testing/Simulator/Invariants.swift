@@ -20,6 +20,7 @@ extension World {
   /// a crash may bring it back.
   mutating func checkRecord(_ m: Int, _ new: ParticipantRecord, isKnown: Bool) {
     mix(Int(truncatingIfNeeded: new.highestEpoch) &* 16 &+ m)
+    if !isKnown { return }
     if let active = new.active, let index = rolloutIndex(active.rollout.id) {
       switch active.stage {
       case .prepared, .accepted: break
@@ -30,7 +31,6 @@ extension World {
       let kind = last.outcome.kind
       learn(index, kind == .aborted ? .abort : .commit, "m\(m)")
     }
-    if !isKnown { return }
     let old = members[m].known
     members[m].known = new
     if new.highestEpoch < old.highestEpoch {

@@ -20,6 +20,17 @@ extension World {
     let previous = String(members[m].unit.invocation)
     note("m\(m) acts on r\(index)\(isDone ? ", which it has done before" : "")")
     if dies(m) { return }
+    if !isDone, previous != active.facts.invocation {
+      switch perform(m, .firing(id: id, invocation: previous, journalCursor: nil)) {
+      case .died: return
+      case .failed:
+        members[m].armed = (active, instant, bootID, true)
+        schedule(
+          .fire(member: m, incarnation: members[m].incarnation), after: 2_000_000_000)
+        return
+      case .done: break
+      }
+    }
     if active.facts.staged {
       if !install(m, index, content) {
         fireFailed(m, index)

@@ -275,6 +275,16 @@ extension World {
     let facts = PreparedFacts(
       invocation: String(members[m].unit.invocation), journalCursor: nil, staged: stages)
     _ = perform(m, .assessed(rollout, .success(facts)))
+    if members[m].isUp, members.count > 1, chance(options.hasty) {
+      let everybody = (1 << members.count) - 1
+      let reached = 1 << ((m + random.pick(1...members.count - 1)) % members.count)
+      strike(
+        .cut(
+          from: 1 << m, to: everybody & ~reached & ~(1 << m), milliseconds: random.pick(100...9_000)
+        )
+      )
+      _ = perform(m, .resolve(id: rollout.id))
+    }
   }
 
   /// Between the vote on a rollback and the instant no server may get past the Key Manager with a key
@@ -293,7 +303,8 @@ extension World {
     var isHeld = record.active?.rollout.kind == .rollback
     // A rollback that was committed and could not be put in place here: the others may have gone back.
     if let last = record.lastCommitted?.rollout, last.kind == .rollback,
-      let content = last.content(of: Self.names[m]), digest(members[m].disk.file) == content.before
+      let index = rolloutIndex(last.id), members[m].disk.file >= 0,
+      contents[members[m].disk.file].key != contents[histories[index].content].key
     {
       isHeld = true
     }

@@ -48,6 +48,8 @@ public struct Options: Sendable, Hashable {
   public var cutAtProposal = 0
   /// Somebody asks a member to end what it is in doubt of, times in the run.
   public var resolves = 0
+  /// A member is asked to end the rollout as soon as it has voted, and reaches one other only.
+  public var hasty = 0
 
   /// No faults.
   public init() {}
@@ -86,6 +88,14 @@ public struct Options: Sendable, Hashable {
     resolves = some(&random, [1, 4], of: 4)
   }
 
+  /// The options of a seed. What was thought of later is drawn apart, so that seeds without it keep
+  /// their history.
+  init(seed: UInt64, _ random: inout Random) {
+    self.init(&random)
+    var later = Random(seed: ~seed)
+    if later.below(4) == 0 { hasty = [300, 2_000][later.below(2)] }
+  }
+
   /// One line: what is not nothing.
   public var line: String {
     let all: [(String, Int)] = [
@@ -96,7 +106,7 @@ public struct Options: Sendable, Hashable {
       ("diskFull", diskFull), ("driftPerMillion", driftPerMillion), ("clockSteps", clockSteps),
       ("kill", kill), ("interrupt", interrupt), ("startFailure", startFailure), ("flaps", flaps),
       ("outages", outages), ("handEdits", handEdits), ("slowCheck", slowCheck),
-      ("cutAtProposal", cutAtProposal), ("resolves", resolves),
+      ("cutAtProposal", cutAtProposal), ("resolves", resolves), ("hasty", hasty),
     ]
     return all.filter { $0.1 != 0 }.map { "\($0.0)=\($0.1)" }.joined(separator: " ")
   }
@@ -112,6 +122,7 @@ public struct Options: Sendable, Hashable {
     ("flaps", { $0.flaps = 0 }), ("outages", { $0.outages = 0 }),
     ("handEdits", { $0.handEdits = 0 }), ("slowCheck", { $0.slowCheck = 0 }),
     ("cutAtProposal", { $0.cutAtProposal = 0 }), ("resolves", { $0.resolves = 0 }),
+    ("hasty", { $0.hasty = 0 }),
     ("operators", { $0.operators = max(1, $0.operators - 1) }),
     ("rollouts", { $0.rollouts = max(1, $0.rollouts - 1) }),
     ("members", { $0.members = max(1, $0.members - 1) }),

@@ -106,7 +106,7 @@ public struct World: Sendable, Hashable {
     seed: UInt64, options: Options? = nil, bug: Bug? = nil, trace: Bool = false
   ) {
     var random = Random(seed: seed)
-    let drawn = Options(&random)
+    let drawn = Options(seed: seed, &random)
     self.init(options ?? drawn, random: random, bug: bug, trace: trace)
     planFaults()
   }
@@ -114,7 +114,7 @@ public struct World: Sendable, Hashable {
   /// The options of a seed.
   public static func options(seed: UInt64) -> Options {
     var random = Random(seed: seed)
-    return Options(&random)
+    return Options(seed: seed, &random)
   }
 
   /// The options of this run.
