@@ -50,6 +50,8 @@ public struct Options: Sendable, Hashable {
   public var resolves = 0
   /// A member is asked to end the rollout as soon as it has voted, and reaches one other only.
   public var hasty = 0
+  /// The coordinator is cut off from all just as it knows that commit is decided.
+  public var cutAtCommit = 0
 
   /// No faults.
   public init() {}
@@ -94,6 +96,7 @@ public struct Options: Sendable, Hashable {
     self.init(&random)
     var later = Random(seed: ~seed)
     if later.below(4) == 0 { hasty = [300, 2_000][later.below(2)] }
+    if later.below(4) == 0 { cutAtCommit = [2_000, 6_000][later.below(2)] }
   }
 
   /// One line: what is not nothing.
@@ -107,6 +110,7 @@ public struct Options: Sendable, Hashable {
       ("kill", kill), ("interrupt", interrupt), ("startFailure", startFailure), ("flaps", flaps),
       ("outages", outages), ("handEdits", handEdits), ("slowCheck", slowCheck),
       ("cutAtProposal", cutAtProposal), ("resolves", resolves), ("hasty", hasty),
+      ("cutAtCommit", cutAtCommit),
     ]
     return all.filter { $0.1 != 0 }.map { "\($0.0)=\($0.1)" }.joined(separator: " ")
   }
@@ -122,7 +126,7 @@ public struct Options: Sendable, Hashable {
     ("flaps", { $0.flaps = 0 }), ("outages", { $0.outages = 0 }),
     ("handEdits", { $0.handEdits = 0 }), ("slowCheck", { $0.slowCheck = 0 }),
     ("cutAtProposal", { $0.cutAtProposal = 0 }), ("resolves", { $0.resolves = 0 }),
-    ("hasty", { $0.hasty = 0 }),
+    ("hasty", { $0.hasty = 0 }), ("cutAtCommit", { $0.cutAtCommit = 0 }),
     ("operators", { $0.operators = max(1, $0.operators - 1) }),
     ("rollouts", { $0.rollouts = max(1, $0.rollouts - 1) }),
     ("members", { $0.members = max(1, $0.members - 1) }),

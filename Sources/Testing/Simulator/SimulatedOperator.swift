@@ -172,6 +172,13 @@ extension World {
     {
       cutOff(o)
     }
+    if effects.contains(where: { if case .committed = $0 { true } else { false } }),
+      chance(options.cutAtCommit)
+    {
+      let everybody = (1 << members.count) - 1
+      let milliseconds = random.pick(2_000...9_000)
+      strike(.cut(from: 1 << (members.count + o), to: everybody, milliseconds: milliseconds))
+    }
     for effect in effects {
       if bug == .abortAfterAccept, case .fired(.accept) = input {
         for m in members.indices {
