@@ -24,6 +24,9 @@ extension Agent {
       case ("GET", 2, "v1", "status"):
         try permit(principal, [.observer, .operator, .node])
         return .json(200, status())
+      case ("GET", 1, "metrics", nil):
+        try permit(principal, [.observer, .operator])
+        return metrics()
       case ("GET", 2, "v1", "clock"):
         try permit(principal, [.operator, .node])
         if let id = request.query("rollout") { perform(.heard(id: id)) }
@@ -38,9 +41,27 @@ extension Agent {
       case ("POST", 2, "v1", "check"):
         try permit(principal, [.observer, .operator])
         return .json(200, check())
+      case ("GET", 2, "v1", "generations"):
+        try permit(principal, [.observer, .operator])
+        return .json(200, try historyAnswer())
+      case ("GET", 4, "v1", "generations") where parts[3] == "diff":
+        try permit(principal, [.observer, .operator])
+        return .json(
+          200,
+          try difference(
+            from: number(parts[2], of: "generation"), to: integer(request, "to")))
+      case ("GET", 2, "v1", "explain"):
+        try permit(principal, [.observer, .operator])
+        return .json(200, try explain(request.query("name")))
       case ("GET", 2, "v1", "logs"):
         try permit(principal, [.observer, .operator])
         return .json(200, try logs(request))
+      case ("GET", 2, "v1", "seal"):
+        try permit(principal, [.observer, .operator, .node])
+        return .json(200, sealView(sealRecord()))
+      case ("POST", 3, "v1", "seal") where parts[2] == "recover":
+        try permit(principal, [.operator])
+        return .json(200, try recoverSeal(by: principal.name))
       case ("POST", 2, "v1", "rollouts"):
         try permit(principal, [.operator])
         return .json(200, try vote(decode(request), by: principal))
@@ -102,6 +123,10 @@ extension Agent {
 
   private func integer(_ request: HTTPRequest, _ name: String) throws(Refusal) -> Int? {
     guard let text = request.query(name) else { return nil }
+    return try number(text, of: name)
+  }
+
+  private func number(_ text: String, of name: String) throws(Refusal) -> Int {
     guard let value = Int(text), value >= 0 else {
       throw Refusal(.validation, "\(name)=\(text.prefix(32)) is not a whole number from 0 on")
     }
@@ -114,7 +139,8 @@ extension Agent {
     try validate(request.changes)
     if let damaged = state.withLock({ $0.damaged }) { throw damaged }
     return assess(
-      kind: request.kind, changes: request.changes, createKey: request.createKey
+      kind: request.kind, generation: request.generation, changes: request.changes,
+      createKey: request.createKey
     ).answer
   }
 
@@ -194,6 +220,11 @@ extension Agent {
     }
     if rollout.id.utf8.count != 16 || !hex {
       return Refusal(.vote, "the rollout's id is not 16 lower-case hexadecimal digits")
+    }
+    if !(0...Limits.generationNumber).contains(rollout.generation) {
+      return Refusal(
+        .vote,
+        "generation \(rollout.generation) is not in 0...\(Limits.generationNumber)")
     }
     for milliseconds in [
       rollout.prepareMilliseconds, rollout.stopMilliseconds, rollout.startMilliseconds,

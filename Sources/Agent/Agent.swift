@@ -26,8 +26,19 @@ public final class Agent: Sendable {
     var environment: (id: String, digest: Digest)?
     /// The vote on the rollout that was asked for last.
     var vote: (id: String, vote: Vote)?
+    /// The seal as its record was read last; nil if there is none, or none to rely on.
     var seal: Seal?
+    /// What came of the last look at the seal and at the others'.
+    var sealFacts = SealFacts()
+    /// The last generation; nil if there is none, or if its record is damaged.
     var generation: Generation?
+    /// Its number, also if its record is damaged; 0 if there is none.
+    var lastNumber = 0
+    /// The files that something may be staged beside.
+    var targets: Set<String> = []
+    /// What the last confirmed start was made from; nil if there is none, or if it is damaged.
+    var confirmed: Confirmed?
+    var driftLog = DriftLog()
     /// Why no rollout may be voted on: a damaged record.
     var damaged: Refusal?
     /// The record that is damaged is the one of what the member has promised: it can answer nobody.
@@ -41,6 +52,7 @@ public final class Agent: Sendable {
   let inventory: Inventory
   let ports: Ports
   let records: Records
+  let history: History
   let state: Lock<State>
   private let turn = Lock(())
   /// One assessment at a time: each may have a thread for every address of every endpoint.
@@ -54,6 +66,7 @@ public final class Agent: Sendable {
     self.version = version
     self.ports = ports
     records = Records(port: ports.records)
+    history = History(port: ports.records)
     var state = State(participant: Participant(member: node, record: ParticipantRecord()))
     // Each by itself: a damaged one must not hide the others.
     func load<Value>(_ body: () throws(Refusal) -> Value) -> Value? {
@@ -62,15 +75,33 @@ public final class Agent: Sendable {
         return nil
       }
     }
-    let records = records
+    let (records, history) = (records, history)
     if let record = load({ () throws(Refusal) in try records.loadParticipant() }) {
       state.participant = Participant(member: node, record: record)
       state.timeline = Timeline(record, at: Clock.realtimeMicroseconds())
     } else {
       state.isForgetful = true
     }
-    state.seal = load({ () throws(Refusal) in try records.loadSeal() }) ?? nil
-    state.generation = load({ () throws(Refusal) in try records.loadGeneration() }) ?? nil
+    state.seal = records.sealRecord(cluster: inventory.cluster).seal
+    state.lastNumber = load({ () throws(Refusal) in try history.numbers().last ?? 0 }) ?? 0
+    if state.lastNumber > 0 {
+      // It says what was; what shall be can do without it.
+      do throws(Refusal) { state.generation = try history.load(state.lastNumber)?.generation } catch
+      { ports.log(4, error.message) }
+    }
+    let record = state.participant.record
+    let rollouts = [record.active?.rollout, record.last?.rollout, record.lastCommitted?.rollout]
+    state.targets = Set(
+      [inventory.environmentFile, state.generation?.path].compactMap(\.self)
+        + rollouts.compactMap { $0?.content(of: node)?.path })
+    // Only drift is measured by these: they stop no rollout, and the next confirmed start writes
+    // them anew.
+    do throws(Refusal) {
+      state.confirmed = try records.loadConfirmed()
+      state.driftLog.entries = try records.loadDrift()
+    } catch {
+      ports.log(4, "drift is measured against the last generation only: \(error.message)")
+    }
     self.state = Lock(state)
     if let damaged = self.state.withLock({ $0.damaged }) { ports.log(3, damaged.message) }
   }
@@ -136,6 +167,14 @@ public final class Agent: Sendable {
     return result
   }
 
+  /// Runs `body` while no input is being taken through the machine, effects included: what it finds
+  /// stays true while it acts. Must not be called within a turn.
+  func betweenTurns<Value, Failure: Error>(
+    _ body: () throws(Failure) -> Value
+  ) throws(Failure) -> Value {
+    try turn.withLock { _ throws(Failure) in try body() }
+  }
+
   /// A yes that could not be kept is a no: takes it through the machine, so that the member is free
   /// again. Within a turn.
   private func refuse(_ rollout: Rollout, _ refusal: Refusal) {
@@ -191,7 +230,7 @@ public final class Agent: Sendable {
     }
   }
 
-  private func startThread(
+  func startThread(
     _ name: String, _ body: @escaping @Sendable () -> Void
   ) throws(Refusal) {
     do throws(Errno) { try Thread.start(name, body) } catch {
@@ -209,19 +248,31 @@ public final class Agent: Sendable {
 
   // MARK: the vote
 
-  /// Every check of this node, one caller after the other. Blocks up to the probes' deadline for
-  /// each that came before.
+  /// Every check of this node, one caller after the other. Blocks while the other agents are asked,
+  /// and up to the probes' deadline for each caller that came before.
   func assess(
-    kind: RolloutKind, changes: [WireChange], createKey: Bool
+    kind: RolloutKind, generation: Int?, changes: [WireChange], createKey: Bool
   ) -> Assessment {
-    let (seal, generation, record) = state.withLock {
-      ($0.seal, $0.generation?.number ?? 0, $0.participant.record)
+    let facts = keepSeal()
+    let (last, number, record) = state.withLock {
+      ($0.generation, $0.lastNumber, $0.participant.record)
     }
-    return assessing.withLock { _ in
-      assessor.assess(
-        kind: kind, changes: changes.map(\.change), createKey: createKey, seal: seal,
-        generation: generation, record: record)
+    var assessment = assessing.withLock { _ in
+      var earlier: Result<History.Kept, Refusal>?
+      if kind == .rollback {
+        do throws(Refusal) { earlier = .success(try self.earlier(generation)) } catch {
+          earlier = .failure(error)
+        }
+      }
+      var assessment = assessor.assess(
+        kind: kind, earlier: earlier, changes: changes.map(\.change), createKey: createKey,
+        seal: facts.record.seal, generation: number, lastPath: last?.path, record: record)
+      assessment.answer.isLastGeneration =
+        assessment.answer.path == last?.path && assessment.answer.before == last?.digest
+      return assessment
     }
+    facts.complete(&assessment.answer)
+    return assessment
   }
 
   private func assess(_ rollout: Rollout) {
@@ -244,25 +295,42 @@ public final class Agent: Sendable {
     _ rollout: Rollout, _ request: PrepareRequest
   ) throws(Refusal) -> PreparedFacts {
     let assessment = assess(
-      kind: rollout.kind, changes: request.changes, createKey: request.createKey)
+      kind: rollout.kind, generation: request.generation, changes: request.changes,
+      createKey: request.createKey)
     if let refusal = assessment.answer.refusal { throw refusal }
+    if let refusal = SealJudgement.problem(
+      with: rollout, key: assessment.answer.key, record: sealRecord(), node: node)
+    {
+      throw refusal
+    }
     guard let content = rollout.content(of: node) else {
       throw Refusal(.vote, "\(node) is not in the rollout's list of members")
+    }
+    let path = content.path
+    if assessment.answer.path != path {
+      throw Refusal(
+        .vote,
+        "the plan is for \(path) on \(node), and now the change belongs in \(assessment.answer.path); plan again"
+      )
     }
     if assessment.answer.before != content.before {
       throw Refusal(
         .vote,
-        "\(inventory.environmentFile) on \(node) has changed since the plan was made; plan again")
+        "\(path) on \(node) has changed since the plan was made; plan again")
     }
     if assessment.answer.after != content.after {
       throw Refusal(
         .vote,
-        "\(inventory.environmentFile) on \(node) would become another file than the plan says; plan again"
+        "\(path) on \(node) would become another file than the plan says; plan again"
       )
     }
+    try verifyNumber(of: rollout, assessment.answer)
     let cursor = try ports.journal.cursor()
+    try keepFound(assessment.currentBytes, before: rollout)
     if let bytes = assessment.newBytes {
-      try ports.file.stage(bytes, tag: rollout.id, before: content.before)
+      state.update { _ = $0.targets.insert(path) }
+      try ports.file.stage(
+        bytes, at: path, tag: rollout.id, before: content.before, owner: assessment.owner)
     }
     state.update { $0.environment = (rollout.id, assessment.answer.environmentDigest) }
     return PreparedFacts(
@@ -272,17 +340,26 @@ public final class Agent: Sendable {
 
   /// Removes what is staged, unless the rollout that is active, or is being voted on, has staged it.
   private func discardStaged() {
-    let known = state.withLock {
-      [$0.participant.record.active?.rollout.id, $0.participant.assessing?.id].compactMap(\.self)
+    let (known, targets) = state.withLock { state in
+      let ids = [state.participant.record.active?.rollout.id, state.participant.assessing?.id]
+      return (ids.compactMap(\.self), state.targets.sorted())
     }
-    do throws(Refusal) { try ports.file.discard(allExcept: known) } catch {
-      ports.log(4, error.message)
+    for path in targets {
+      do throws(Refusal) { try ports.file.discard(beside: path, allExcept: known) } catch {
+        ports.log(4, error.message)
+      }
     }
   }
 
   /// A file staged by an agent that died before it had voted belongs to nobody.
   private func removeOrphans() {
-    if state.withLock({ $0.damaged == nil }) { discardStaged() }
+    if state.withLock({ $0.damaged != nil }) { return }
+    // Where it staged is in no record then: beside one of the files that the environment is from.
+    var findings: [Finding] = []
+    if let files = lookAtServer(&findings).server?.files {
+      state.update { $0.targets.formUnion(files) }
+    }
+    discardStaged()
   }
 
   // MARK: the end
@@ -294,56 +371,30 @@ public final class Agent: Sendable {
     ports.log(
       finished.outcome.kind == .confirmed || finished.outcome.kind == .aborted ? 6 : 3,
       "rollout \(id): \(finished.outcome.kind.rawValue) \(finished.outcome.reason)")
+    // What others did meanwhile has not been looked at.
+    ports.watch.wake()
   }
 
-  /// The start is confirmed: the file is a generation now, and the key that it started with is
-  /// sealed.
+  /// The start is confirmed: the file is a generation now, and the seal that was voted on is in
+  /// force.
   private func sealAndKeep(_ finished: FinishedRollout) throws(Refusal) {
-    let (seal, generation, damaged) = state.withLock { ($0.seal, $0.generation, $0.damaged) }
+    try seal(finished)
+    let damaged = state.withLock { $0.damaged }
     // What could not be read is not written over.
     if let damaged { throw damaged }
-    guard let bytes = try ports.file.read() else { return }
-    let now = Clock.realtimeMicroseconds()
-    // What the confirmed process was started with is the truth; the file may have been edited since.
-    var findings: [Finding] = []
-    let look = lookAtServer(&findings)
-    let server = try ServerEnvironment(
-      EnvironmentDocument(bytes), path: inventory.environmentFile, unit: look.unit
-    ) { path throws(Refusal) in try ports.file.read(other: path) }
-    let digest = Digest.sha256(bytes)
-    let isOurs = digest == finished.rollout.content(of: node)?.after
-    let running = look.running
-    guard isOurs || running != nil else {
-      throw Refusal(
-        .failed,
-        "\(inventory.environmentFile) was changed during the start and the server's process cannot be read: which key it runs with is not known; trying again"
-      )
-    }
-    let variables = (running ?? []) + (isOurs ? server.variables : [])
-    func inForce(_ name: String) -> String? {
-      server.overriding(name) ?? variables.first { $0.name == name }?.value
-    }
-    if seal == nil, let key = inForce("MINIO_KMS_SSE_KEY"), !key.isEmpty {
-      let new = Seal(
-        cluster: inventory.cluster, keyName: key,
-        enclave: inForce("MINIO_KMS_ENCLAVE") ?? "",
-        rollout: finished.rollout.id, sealedAtMicroseconds: now)
-      try records.save(new)
-      state.update { $0.seal = new }
-      ports.log(6, "MINIO_KMS_SSE_KEY \"\(key)\" is sealed by rollout \(finished.rollout.id)")
-    }
-    guard isOurs else {
+    let content = finished.rollout.content(of: node)
+    let path = content?.path ?? inventory.environmentFile
+    guard let bytes = try ports.file.read(path) else { return }
+    guard Digest.sha256(bytes) == content?.after else {
       ports.log(
-        4, "\(inventory.environmentFile) was changed during the start; it is no generation")
+        4, "\(path) was changed during the start; it is no generation")
       return
     }
-    if generation?.digest == digest { return }
-    let next = Generation(
-      number: try records.nextGenerationNumber(after: generation),
-      path: inventory.environmentFile, digest: digest,
-      rollout: finished.rollout.id,
-      createdBy: finished.rollout.createdBy, confirmedAtMicroseconds: now)
-    try records.save(next, bytes: bytes)
-    state.update { $0.generation = next }
+    var findings: [Finding] = []
+    let unit = lookAtServer(&findings).unit
+    let server = try ServerEnvironment(
+      unit: unit, fallback: path, ports: ports, deadline: .inMilliseconds(5_000))
+    try keepGeneration(bytes, of: finished, at: Clock.realtimeMicroseconds())
+    try keepConfirmed(finished.rollout, unit, server)
   }
 }

@@ -9,8 +9,12 @@ internal import Wire
 /// What an assessment came to: the answer for the operator, and what a vote needs of it.
 struct Assessment {
   var answer: PlanAnswer
+  /// The file as it is; nil if there is none, or if it could not be read.
+  var currentBytes: [UInt8]?
   /// The file as it would be; nil if it would not change.
   var newBytes: [UInt8]?
+  /// Who gets the file if it is new; nil for root.
+  var owner: ServiceAccount?
   /// The unit's state when it was looked at.
   var unit: UnitState?
 }
@@ -26,57 +30,52 @@ struct Assessor: Sendable {
 
   /// Blocks while the unit is read and the Key Managers are probed, up to the inventory's probe
   /// timeout.
+  ///
+  /// - Parameters:
+  ///   - earlier: for a rollback the generation to go back to, or why it cannot be had.
+  ///   - lastPath: the file of the last generation; nil if there is none.
   func assess(
-    kind: RolloutKind, changes: [SettingChange], createKey: Bool, seal: Seal?, generation: Int,
-    record: ParticipantRecord
+    kind: RolloutKind, earlier: Result<History.Kept, Refusal>? = nil, changes: [SettingChange],
+    createKey: Bool, seal: Seal?, generation: Int, lastPath: String?, record: ParticipantRecord
   ) -> Assessment {
     var refusals: [Refusal] = []
     var findings: [Finding] = []
-    let path = inventory.environmentFile
-
-    var currentBytes: [UInt8]?
-    var isRead = false
-    do throws(Refusal) {
-      currentBytes = try ports.file.read()
-      isRead = true
-    } catch { refusals.append(error) }
-    let current = EnvironmentDocument(currentBytes ?? [])
-    var proposed = current
-    if kind == .apply && refusals.isEmpty {
-      do throws(Refusal) { proposed = try current.applying(changes) } catch {
-        refusals.append(error)
-      }
-    }
-    let readOther: (String) throws(Refusal) -> [UInt8]? = { other throws(Refusal) in
-      try ports.file.read(other: other)
-    }
     let unit = unitState(&findings, isInRollout: record.active != nil)
     let running = runningEnvironment(of: unit, seal: seal, &findings)
-    var environment: [EnvironmentVariable] = []
-    var merged: ServerEnvironment?
+    var inForce = running
+    var edit = Edit(path: inventory.environmentFile)
     // What cannot be read is not an empty file: nothing is said of what it holds.
-    if isRead {
-      do throws(Refusal) {
-        let server = try ServerEnvironment(
-          proposed, path: path, unit: unit, read: readOther)
-        merged = server
-        environment = server.variables
-        if let failure = proposed.systemd.failure {
-          findings.append(
-            Finding(
-              .error, rule: "unloadable", file: path,
-              message: "systemd cannot load the file: \(failure)",
-              remedy: "keyturn lint \(path) shows the place"))
-        }
-        findings += server.shadowed(changes)
-      } catch { refusals.append(error) }
-    }
+    do throws(Refusal) {
+      let server = try ServerEnvironment(
+        unit: unit, fallback: inventory.environmentFile, ports: ports, deadline: unitDeadline)
+      edit.server = server
+      inForce = running.map(server.inForce)
+      try settle(&edit, in: server, kind, earlier, changes, lastPath: lastPath)
+    } catch { refusals.append(error) }
+    let path = edit.path
+    let merged = edit.server
+    let (current, proposed) = (edit.current ?? EnvironmentDocument([]), edit.proposed)
+    let environment = merged?.variables ?? []
+    do throws(Refusal) {
+      findings +=
+        try merged?.findings(inventoryFile: inventory.environmentFile) { file throws(Refusal) in
+          guard let unit else { return nil }
+          return try ports.file.obstacle(reading: file, as: unit.account)
+        } ?? []
+    } catch { refusals.append(error) }
+    // What is not read at all is not shadowed.
+    if let merged, merged.files.contains(path) { findings += merged.shadowed(edit.changes) }
 
-    let holder = KeyGuard.Holder(seal: seal, running: running, unit: unit)
+    let holder = KeyGuard.Holder(seal: seal, running: inForce, unit: unit)
+    // A definition of which nothing comes is none.
+    func definitions(_ name: String) -> [String] {
+      guard let merged, merged[name] != nil else { return [] }
+      return merged.definitions(of: name).map(\.1.value)
+    }
     if let merged {
-      let keys = merged.definitions(of: "MINIO_KMS_SSE_KEY")
+      let keys = definitions("MINIO_KMS_SSE_KEY")
       if var refusal = KeyGuard.refusal(
-        holder: holder, keys: keys, enclaves: merged.definitions(of: "MINIO_KMS_ENCLAVE"))
+        holder: holder, keys: keys, enclaves: definitions("MINIO_KMS_ENCLAVE"))
       {
         if keys.count > 1 {
           let places = merged.places(of: "MINIO_KMS_SSE_KEY").joined(separator: ", ")
@@ -86,7 +85,7 @@ struct Assessor: Sendable {
       }
     }
 
-    findings += SettingsRules.findings(environment, file: path)
+    findings += merged?.settingsFindings(path: path) ?? []
     if refusals.isEmpty && !findings.contains(where: { $0.severity == .error }) {
       findings += preflight(
         environment, unit: unit, firstEnablement: holder == nil, createKey: createKey)
@@ -95,13 +94,19 @@ struct Assessor: Sendable {
     if let worst = findings.first, worst.severity == .error {
       refusals.append(Refusal(worst.refusal, worst.statement))
     }
+    if holder == nil,
+      let refusal = KeyGuard.ambiguity(
+        keys: definitions("MINIO_KMS_SSE_KEY"), enclaves: definitions("MINIO_KMS_ENCLAVE"))
+    {
+      refusals.append(refusal)
+    }
 
     let agreed = EnvironmentAgreement.map(of: environment).map {
       VariableDigest(name: $0.name, digest: $0.digest)
     }
     let reason = merged.map { restartReason($0.atStart, running: running, unit: unit) } ?? ""
     let changed = proposed.bytes != current.bytes
-    let before = currentBytes.map(Digest.sha256)
+    let before = edit.current.map { Digest.sha256($0.bytes) }
     let answer = PlanAnswer(
       node: node, path: path, before: before,
       after: changed ? Digest.sha256(proposed.bytes) : before,
@@ -112,7 +117,87 @@ struct Assessor: Sendable {
       environmentDigest: EnvironmentAgreement.digest(of: environment), epoch: record.highestEpoch,
       activeRollout: record.active?.rollout.id, generation: generation,
       seal: seal, key: key(environment))
-    return Assessment(answer: answer, newBytes: changed ? proposed.bytes : nil, unit: unit)
+    return Assessment(
+      answer: answer, currentBytes: edit.current?.bytes,
+      newBytes: changed ? proposed.bytes : nil,
+      owner: merged?.config?.path == path ? unit?.account : nil, unit: unit)
+  }
+
+  private var unitDeadline: Instant { now().advanced(byMilliseconds: 5_000) }
+
+  /// What becomes of the one file.
+  private struct Edit {
+    var path: String
+    /// The file as it is; nil if there is none, or if it could not be read.
+    var current: EnvironmentDocument?
+    /// The file as it would be.
+    var proposed = EnvironmentDocument([])
+    /// What is set and removed in it.
+    var changes: [SettingChange] = []
+    /// What the server would get; nil if that is not known.
+    var server: ServerEnvironment?
+
+    init(path: String) { self.path = path }
+  }
+
+  /// Finds the file, and what it would be.
+  private func settle(
+    _ edit: inout Edit, in server: ServerEnvironment, _ kind: RolloutKind,
+    _ earlier: Result<History.Kept, Refusal>?, _ wishes: [SettingChange], lastPath: String?
+  ) throws(Refusal) {
+    func take(_ path: String) {
+      edit.path = path
+      edit.current = server.document(at: path)
+      edit.proposed = edit.current ?? EnvironmentDocument([])
+    }
+    take(inventory.environmentFile)
+    if let earlier {
+      let kept = try earlier.get()
+      let target = try server.target(
+        of: [], inventoryFile: inventory.environmentFile, preferred: kept.generation.path)
+      take(target.path)
+      let old = edit.proposed
+      edit.proposed = try document(of: kept, at: target.path)
+      let isOwn = server.config?.path == target.path
+      edit.changes = Self.changes(
+        from: isOwn ? old.minio : old.systemd,
+        to: isOwn ? edit.proposed.minio : edit.proposed.systemd)
+    } else {
+      let target = try server.target(
+        of: kind == .apply ? wishes : [], inventoryFile: inventory.environmentFile,
+        preferred: lastPath)
+      take(target.path)
+      edit.changes = target.changes
+      edit.proposed = try edit.proposed.applying(target.changes)
+    }
+    guard edit.proposed.bytes != (edit.current?.bytes ?? []) else { return }
+    edit.server = try server.replacing(edit.path, by: edit.proposed, ports: ports)
+    try ports.file.checkReplaceable(edit.path)
+  }
+
+  /// The file of a generation, if it is one that can take the present one's place.
+  private func document(
+    of kept: History.Kept, at path: String
+  ) throws(Refusal) -> EnvironmentDocument {
+    guard kept.generation.path == path else {
+      throw Refusal(
+        .validation,
+        "generation \(kept.generation.number) is of \(kept.generation.path), and the file that \(node) edits is now \(path); apply the settings instead (keyturn diff \(kept.generation.number) shows what differs)"
+      )
+    }
+    return EnvironmentDocument(kept.bytes)
+  }
+
+  /// What would have to be set and removed to get from one file to the other.
+  private static func changes(
+    from old: EnvironmentDocument.Reading, to new: EnvironmentDocument.Reading
+  ) -> [SettingChange] {
+    let set = new.variables.filter { variable in
+      old[variable.name].map { !$0.utf8.elementsEqual(variable.value.utf8) } ?? true
+    }
+    let removed = old.variables.filter { new[$0.name] == nil }
+    return set.map { SettingChange(name: $0.name, value: Secret($0.value)) }
+      + removed.map { SettingChange(name: $0.name, value: nil) }
   }
 
   /// The key that a server with this environment would use.
@@ -149,7 +234,7 @@ struct Assessor: Sendable {
   private func unitState(_ findings: inout [Finding], isInRollout: Bool) -> UnitState? {
     let state: UnitState
     do throws(Refusal) {
-      state = try ports.unit.state(deadline: now().advanced(byMilliseconds: 5_000))
+      state = try ports.unit.state(deadline: unitDeadline)
     } catch {
       findings.append(
         Finding(
@@ -157,7 +242,7 @@ struct Assessor: Sendable {
           remedy: "look at systemctl status \(inventory.unit)"))
       return nil
     }
-    findings += UnitRules.findings(state, inventory: inventory, isInRollout: isInRollout)
+    findings += UnitRules.findings(state, isInRollout: isInRollout)
     return state
   }
 

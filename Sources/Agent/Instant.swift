@@ -44,12 +44,12 @@ extension Agent {
       if !isDone { forgetFailedStarts(until: isLate ? .inMilliseconds(10_000) : instant) }
       if !isLate { Clock.sleep(until: instant) }
       if active.facts.staged, let after = content.after {
-        try ports.file.install(tag: id, before: content.before, after: after)
-      } else if !isDone, try ports.file.read().map(Digest.sha256) != content.after {
+        try ports.file.install(at: content.path, tag: id, before: content.before, after: after)
+      } else if !isDone, try ports.file.read(content.path).map(Digest.sha256) != content.after {
         // The vote, the key guard's with it, was on another file.
         throw Refusal(
           .file,
-          "\(inventory.environmentFile) on \(node) was changed after the vote, the server was not restarted with it; look at it and plan again"
+          "\(content.path) on \(node) was changed after the vote, the server was not restarted with it; look at it and plan again"
         )
       }
       let issued = Clock.now()
@@ -58,7 +58,7 @@ extension Agent {
         planned: isSameBoot ? instant : issued, issued: issued, previousInvocation: previous,
         journalCursor: cursor)
       // A record that says "restarted" must not outlive the rename.
-      while let refusal = syncFailure() {
+      while let refusal = syncFailure(content.path) {
         note(id, "syncing", refusal.message)
         Clock.sleep(until: .inMilliseconds(Self.recordAgainMilliseconds))
       }
@@ -72,8 +72,8 @@ extension Agent {
     }
   }
 
-  private func syncFailure() -> Refusal? {
-    do throws(Refusal) { try ports.file.syncDirectory() } catch { return error }
+  private func syncFailure(_ path: String) -> Refusal? {
+    do throws(Refusal) { try ports.file.syncDirectory(of: path) } catch { return error }
     return nil
   }
 
@@ -94,7 +94,7 @@ extension Agent {
   ) throws(Refusal) -> Bool {
     guard let unit, unit.mainPID > 0, !unit.invocationID.isEmpty,
       unit.invocationID != active.facts.invocation,
-      try ports.file.read().map(Digest.sha256) == content.after
+      try ports.file.read(content.path).map(Digest.sha256) == content.after
     else { return false }
     guard let instant else { return true }
     let (now, start) = (Clock.monotonicMicroseconds(), unit.execMainStartMonotonicMicroseconds)

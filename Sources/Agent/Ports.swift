@@ -1,39 +1,52 @@
 public import Digests
 public import KeyManager
 public import Model
+public import Rollout
 public import StartWatch
 
 // What the agent needs of the host that it runs on. Adapters implement these; tests give fakes.
 // Everything here may block up to its deadline, and runs on threads of our own.
 
-/// The environment file of the server and its staged successor.
+/// The files that the server's environment comes from, and their staged successors.
 public protocol EnvironmentFilePort: Sendable {
-  /// The file's bytes; nil if there is none.
-  func read() throws(Refusal) -> [UInt8]?
-  /// Another file that the server reads, such as the one that MINIO_CONFIG_ENV_FILE names; nil if
-  /// there is none.
-  func read(other path: String) throws(Refusal) -> [UInt8]?
+  /// A file's bytes as its readers get them; nil if there is none.
+  func read(_ path: String) throws(Refusal) -> [UInt8]?
+  /// The paths that an `EnvironmentFile=` names, in systemd's order: those of a pattern (glob(7)),
+  /// or the one. Empty if there is none.
+  func paths(matching pattern: String) throws(Refusal) -> [String]
+  /// Why the file, or a parent directory, keeps the account from reading it; nil if nothing does.
+  func obstacle(reading path: String, as account: ServiceAccount) throws(Refusal) -> String?
+  /// Throws why the file could not be replaced by a staged one.
+  func checkReplaceable(_ path: String) throws(Refusal)
   /// Puts a new version beside the file, durable, with the old one's owner, mode and labels.
-  func stage(_ bytes: [UInt8], tag: String, before: Digest?) throws(Refusal)
+  ///
+  /// - Parameter owner: who gets a file that is new, with mode 0600; nil for root.
+  func stage(
+    _ bytes: [UInt8], at path: String, tag: String, before: Digest?, owner: ServiceAccount?
+  ) throws(Refusal)
   /// Renames the staged version over the file if the file is still `before`; does nothing if it is
   /// `after` already.
-  func install(tag: String, before: Digest?, after: Digest) throws(Refusal)
-  /// Makes the rename durable.
-  func syncDirectory() throws(Refusal)
-  /// Removes every staged version but these. None there is no error.
-  func discard(allExcept tags: [String]) throws(Refusal)
+  func install(at path: String, tag: String, before: Digest?, after: Digest) throws(Refusal)
+  /// Makes the rename of a file durable.
+  func syncDirectory(of path: String) throws(Refusal)
+  /// Removes every staged version of a file but these. None there is no error.
+  func discard(beside path: String, allExcept tags: [String]) throws(Refusal)
 }
 
-/// systemd, for the one unit of the server.
+/// systemd, and in it the one unit of the server.
 public protocol UnitPort: Sendable {
   /// The unit's properties now.
   func state(deadline: Instant) throws(Refusal) -> UnitState
+  /// What systemd itself gives every service, and its version.
+  func manager(deadline: Instant) throws(Refusal) -> ManagerState
   /// Queues a restart; returns as soon as systemd has taken it.
   func restart(deadline: Instant) throws(Refusal)
   /// Forgets failed starts, so that the start limit does not refuse the next.
   func resetFailed(deadline: Instant) throws(Refusal)
   /// Blocks until a property differs from `state`, or the deadline (nil).
   func change(after state: UnitState, deadline: Instant) throws(Refusal) -> UnitState?
+  /// The same for who waits without end: it costs nothing while nothing changes.
+  func rest(after state: UnitState, deadline: Instant) throws(Refusal) -> UnitState?
 }
 
 /// The journal of the server's unit.
@@ -111,9 +124,48 @@ public protocol RecordPort: Sendable {
   func list(_ folder: String) throws(Refusal) -> [String]
 }
 
+/// The kernel, for what it tells of files.
+public protocol FileWatchPort: Sendable {
+  /// From now on these files are watched, and no others: absolute paths, or patterns as in
+  /// EnvironmentFile=. None of them needs to exist.
+  func watch(_ places: [String]) throws(Refusal)
+  /// Blocks until one of them may have changed or `wake` was called (true), or the deadline (false).
+  func wait(until deadline: Instant?) throws(Refusal) -> Bool
+  /// Makes `wait` return.
+  func wake()
+  /// What a file is now, links followed.
+  func mark(of path: String) throws(Refusal) -> FileMark
+}
+
+/// A message of the agent's that the journal's catalogue explains (systemd/keyturn.catalog).
+public struct AgentEvent: Sendable {
+  /// Its MESSAGE_ID, 32 hexadecimal digits.
+  public var id: String
+  /// As in syslog.
+  public var priority: Int
+  /// One sentence, no secret in it.
+  public var message: String
+  /// Journal fields for programs, none of them a secret; those without a value count as not there.
+  public var fields: [(name: String, value: String)]
+
+  /// A message; see the properties.
+  public init(id: String, priority: Int, message: String, fields: [(name: String, value: String)]) {
+    self.id = id
+    self.priority = priority
+    self.message = message
+    self.fields = fields
+  }
+}
+
+/// The agents of the other nodes.
+public protocol PeerPort: Sendable {
+  /// What one of them, by its name in the inventory, says of its seal. Safe from any thread.
+  func seal(of node: String, deadline: Instant) throws(Refusal) -> SealView
+}
+
 /// Everything that the agent needs of the host.
 public struct Ports: Sendable {
-  /// The environment file.
+  /// The environment's files.
   public var file: any EnvironmentFilePort
   /// The unit.
   public var unit: any UnitPort
@@ -125,6 +177,12 @@ public struct Ports: Sendable {
   public var probe: any ProbePort
   /// Records.
   public var records: any RecordPort
+  /// Changes of files.
+  public var watch: any FileWatchPort
+  /// A message of the agent's that the catalogue explains.
+  public var event: @Sendable (AgentEvent) -> Void
+  /// The other nodes' agents.
+  public var peers: any PeerPort
   /// One line for the agent's own log; priority as in syslog, 3 error, 4 warning, 6 information.
   public var log: @Sendable (_ priority: Int, _ message: String) -> Void
 
@@ -132,6 +190,8 @@ public struct Ports: Sendable {
   public init(
     file: any EnvironmentFilePort, unit: any UnitPort, journal: any JournalPort,
     process: any ProcessPort, probe: any ProbePort, records: any RecordPort,
+    peers: any PeerPort, watch: any FileWatchPort,
+    event: @escaping @Sendable (AgentEvent) -> Void,
     log: @escaping @Sendable (_ priority: Int, _ message: String) -> Void
   ) {
     self.file = file
@@ -140,6 +200,9 @@ public struct Ports: Sendable {
     self.process = process
     self.probe = probe
     self.records = records
+    self.peers = peers
+    self.watch = watch
+    self.event = event
     self.log = log
   }
 }

@@ -8,8 +8,11 @@ internal import Wire
 struct Records: Sendable {
   private static let participant = "rollout"
   private static let seal = "seal"
-  private static let generation = "generation"
-  private static let history = "generations"
+  private static let sealDigest = "seal.digest"
+  /// The name that a person with root gives to `seal`.
+  private static let liftedSeal = "seal.lifted"
+  private static let confirmed = "confirmed"
+  private static let drift = "drift"
 
   let port: any RecordPort
 
@@ -20,26 +23,45 @@ struct Records: Sendable {
     try port.save(Self.participant, JSON.encode(record))
   }
 
-  func loadSeal() throws(Refusal) -> Seal? { try load(Seal.self, Self.seal) }
-  func save(_ seal: Seal) throws(Refusal) { try port.save(Self.seal, JSON.encode(seal)) }
-
-  func loadGeneration() throws(Refusal) -> Generation? {
-    try load(Generation.self, Self.generation)
+  /// What the three records of the seal say together. A damaged one is said, not thrown: the agent
+  /// lives on with it.
+  func sealRecord(cluster: String) -> SealRecord {
+    do throws(Refusal) {
+      return SealRecord(
+        seal: try load(Seal.self, Self.seal), written: try load(Digest.self, Self.sealDigest),
+        lifted: try load(Seal.self, Self.liftedSeal)?.digest, cluster: cluster)
+    } catch {
+      return .damaged(error.message)
+    }
   }
 
-  /// Keeps the bytes of a confirmed generation (they hold the API key: records are 0600), then
-  /// makes it the last one. The oldest ones beyond the limit are removed.
-  func save(_ generation: Generation, bytes: [UInt8]) throws(Refusal) {
-    try port.save("\(Self.history)/\(Self.name(generation.number))", bytes)
-    try port.save(Self.generation, JSON.encode(generation))
-    let kept = try port.list(Self.history).sorted()
-    for name in kept.dropLast(Limits.generations) { try port.remove("\(Self.history)/\(name)") }
+  /// Writes the seal, and then its digest, by which its loss is noticed. A crash between the two is
+  /// mended by ``completeSeal(_:)``.
+  func save(_ seal: Seal) throws(Refusal) {
+    try port.save(Self.seal, JSON.encode(seal))
+    try port.save(Self.sealDigest, JSON.encode(seal.digest))
   }
 
-  /// One above the last generation, and above everything in the history.
-  func nextGenerationNumber(after last: Generation?) throws(Refusal) -> Int {
-    let kept = try port.list(Self.history).compactMap { Int($0) }.max() ?? 0
-    return max(last?.number ?? 0, kept) + 1
+  /// Writes the digest of a seal that can be relied on, if a crash left it unwritten.
+  func completeSeal(_ seal: Seal) throws(Refusal) {
+    if try load(Digest.self, Self.sealDigest) == seal.digest { return }
+    try port.save(Self.sealDigest, JSON.encode(seal.digest))
+  }
+
+  /// Forgets that a seal was lifted: it is in force again.
+  func removeLiftedSeal() throws(Refusal) { try port.remove(Self.liftedSeal) }
+
+  func loadConfirmed() throws(Refusal) -> Confirmed? { try load(Confirmed.self, Self.confirmed) }
+  func save(_ confirmed: Confirmed) throws(Refusal) {
+    try port.save(Self.confirmed, JSON.encode(confirmed))
+  }
+
+  /// What was told of drift already.
+  func loadDrift() throws(Refusal) -> [Agent.DriftLog.Entry] {
+    try load([Agent.DriftLog.Entry].self, Self.drift) ?? []
+  }
+  func saveDrift(_ entries: [Agent.DriftLog.Entry]) throws(Refusal) {
+    try port.save(Self.drift, JSON.encode(entries))
   }
 
   private func load<Value: Decodable>(
@@ -52,10 +74,5 @@ struct Records: Sendable {
         "the agent's record \"\(name)\" cannot be read: \(error); it is not repaired by guessing, see docs/operations.md, \"A damaged record\""
       )
     }
-  }
-
-  private static func name(_ number: Int) -> String {
-    let digits = String(number)
-    return String(repeating: "0", count: max(0, 8 - digits.count)) + digits
   }
 }

@@ -3,99 +3,146 @@ internal import KeyManager
 internal import Model
 internal import StartWatch
 
-/// What the server's process gets of its environment: the unit's Environment=, its environment files
-/// in their order, and then the file that MINIO_CONFIG_ENV_FILE names.
+/// What the server's process gets of its environment, and from where.
 ///
-/// systemd reads the first two, later ones override (systemd.exec(5)); the server itself reads the
-/// third, whose values override everything (facts, section E). One of the files is the one that
-/// Keyturn writes.
+/// systemd puts it together in this order, the later overriding (`exec_child` of systemd 252,
+/// systemd.exec(5)): the service manager's own environment, PassEnvironment=, Environment=, the
+/// files of EnvironmentFile= in their order; at last UnsetEnvironment= takes away. What systemd
+/// itself sets (USER, INVOCATION_ID and their like) is left out. Then the server reads the file that
+/// MINIO_CONFIG_ENV_FILE names, whose values override everything (facts, E.2).
 struct ServerEnvironment {
-  private struct Source {
-    /// The path, or where else it is from.
-    let place: String
-    /// Every definition in it, also those that a later one of it overrides.
-    let definitions: [EnvironmentVariable]
-    /// Those that win in it.
-    let variables: [EnvironmentVariable]
-    /// Whether it is the file that Keyturn writes.
-    let isOurs: Bool
-
-    /// A file as one of its readers sees it.
-    init(_ place: String, _ reading: EnvironmentDocument.Reading, isOurs: Bool = false) {
-      func variable(_ entry: EnvironmentDocument.Variable) -> EnvironmentVariable {
-        EnvironmentVariable(name: entry.name, value: entry.value, line: entry.line)
-      }
-      self.place = place
-      self.isOurs = isOurs
-      definitions = reading.definitions.map(variable)
-      variables = reading.variables.map(variable)
-    }
-
-    /// `NAME=value` each, as systemd's property Environment has them.
-    init(_ place: String, assignments: [String]) {
-      self.place = place
-      isOurs = false
-      definitions = assignments.compactMap { text -> EnvironmentVariable? in
-        guard let equals = text.firstIndex(of: "=") else { return nil }
-        return EnvironmentVariable(
-          name: String(text[..<equals]), value: String(text[text.index(after: equals)...]))
-      }
-      variables = definitions
-    }
-  }
-
   /// What systemd gives the process, in its order.
-  private let sources: [Source]
+  private(set) var sources: [EnvironmentSource]
+  /// `UnsetEnvironment=`: `NAME`, or `NAME=value`.
+  let unset: [String]
   /// What the server reads by itself; nil if nothing.
-  private let config: Source?
-  /// The file that Keyturn writes.
-  private let document: EnvironmentDocument
+  private(set) var config: EnvironmentSource?
+  /// The unit's name.
+  let unit: String
+  /// How this host's systemd reads a comment.
+  private let comments: CommentGrammar
+  /// Variables that are passed if PID 1 has them, and of which it is not known whether it has.
+  private let unknownPassed: [String]
 
+  /// Puts together what would be given to a process that was started now.
+  ///
   /// - Parameters:
-  ///   - document: the file that Keyturn writes, as it is or would be.
-  ///   - path: its path.
-  ///   - unit: the server's unit; nil if it could not be read, then this file is all.
-  ///   - read: gives another file's bytes, nil if there is none.
-  /// - Throws: a refusal if another file cannot be read, or is named by a pattern.
+  ///   - unit: the server's unit; nil if it could not be read, then `fallback` is all.
+  ///   - fallback: the file that counts without a unit.
+  ///   - deadline: until when systemd may take to answer.
+  /// - Throws: a refusal if one of the places cannot be read.
   init(
-    _ document: EnvironmentDocument, path: String, unit: UnitState?,
-    read: (String) throws(Refusal) -> [UInt8]?
+    unit: UnitState?, fallback: String, ports: Ports, deadline: Instant
   ) throws(Refusal) {
-    self.document = document
-    let ours = Source(path, document.systemd, isOurs: true)
-    var sources: [Source] = []
-    if let unit {
-      sources.append(Source("Environment= of \(unit.id)", assignments: unit.environment))
-      for file in unit.environmentFiles {
-        if file.path == path {
-          sources.append(ours)
-          continue
-        }
-        if file.path.contains(where: { "*?[".contains($0) }) {
-          throw Refusal(
-            .unit,
-            "\(unit.id) names its environment files by a pattern (\(file.path)), so which of them wins is not known; name each file in a line of its own"
-          )
-        }
-        guard let bytes = try read(file.path) else { continue }
-        sources.append(Source(file.path, EnvironmentDocument(bytes).systemd))
-      }
+    guard let unit else {
+      self.unit = ""
+      (unset, comments, unknownPassed) = ([], .sinceVersion254, [])
+      let document = try ports.file.read(fallback).map(EnvironmentDocument.init)
+      sources = [
+        EnvironmentSource(
+          .file(isOptional: true), path: fallback, document, comments: .sinceVersion254)
+      ]
+      return
     }
-    if !sources.contains(where: \.isOurs) { sources.append(ours) }
-    self.sources = sources
-    let named = Self.merged(sources).last { $0.name == "MINIO_CONFIG_ENV_FILE" }?.value
-    if let named, !sources.contains(where: { $0.place == named }), let bytes = try read(named) {
-      config = Source(named, EnvironmentDocument(bytes).minio)
+    let manager = try ports.unit.manager(deadline: deadline)
+    self.unit = unit.id
+    unset = unit.unsetEnvironment
+    comments = manager.majorVersion.map { $0 < 254 } == true ? .beforeVersion254 : .sinceVersion254
+    sources = [
+      EnvironmentSource(
+        .manager, "the service manager's environment",
+        assignments: Self.assignments(manager.environment))
+    ]
+    if unit.passEnvironment.isEmpty {
+      unknownPassed = []
     } else {
-      config = nil
+      let initial = try ports.process.environment(of: 1)
+      let passed = unit.passEnvironment.compactMap { name in
+        initial.first { $0.name == name }.map { (name: name, value: $0.value) }
+      }
+      unknownPassed = unit.passEnvironment.filter { name in !passed.contains { $0.name == name } }
+      sources.append(
+        EnvironmentSource(.passed, "PassEnvironment= of \(unit.id)", assignments: passed))
+    }
+    sources.append(
+      EnvironmentSource(
+        .unit, "Environment= of \(unit.id)", assignments: Self.assignments(unit.environment)))
+    for file in unit.environmentFiles {
+      let kind = EnvironmentSource.Kind.file(isOptional: file.isOptional)
+      let paths = try ports.file.paths(matching: file.path)
+      for path in paths {
+        let document = try ports.file.read(path).map(EnvironmentDocument.init)
+        sources.append(EnvironmentSource(kind, path: path, document, comments: comments))
+      }
+      if !paths.isEmpty { continue }
+      // A path that is none yet may still be written.
+      sources.append(
+        file.path.contains(where: { "*?[\\".contains($0) })
+          ? EnvironmentSource(kind, pattern: file.path)
+          : EnvironmentSource(kind, path: file.path, nil, comments: comments))
+    }
+    try readConfig(ports)
+  }
+
+  /// The same with another content of one of the files. Reads the file that MINIO_CONFIG_ENV_FILE
+  /// names if it is another one then.
+  func replacing(
+    _ path: String, by document: EnvironmentDocument, ports: Ports
+  ) throws(Refusal) -> ServerEnvironment {
+    var result = self
+    result.sources = sources.map {
+      $0.path == path ? $0.replaced(by: document, comments: comments) : $0
+    }
+    if config?.path == path { result.config = config?.replaced(by: document, comments: comments) }
+    if result.configPath != config?.path { try result.readConfig(ports) }
+    return result
+  }
+
+  private mutating func readConfig(_ ports: Ports) throws(Refusal) {
+    config = nil
+    guard let path = configPath else { return }
+    let document: EnvironmentDocument?
+    if let source = sources.first(where: { $0.path == path }) {
+      document = source.document
+    } else {
+      document = try ports.file.read(path).map(EnvironmentDocument.init)
+    }
+    config = EnvironmentSource(.config, path: path, document, comments: comments)
+  }
+
+  /// What MINIO_CONFIG_ENV_FILE says, as the server takes it (it trims); nil if it says nothing, or
+  /// no absolute path.
+  private var configPath: String? {
+    configValue.flatMap { $0.hasPrefix("/") ? $0 : nil }
+  }
+
+  private var configValue: String? {
+    atStart.last { $0.name == "MINIO_CONFIG_ENV_FILE" }
+      .map { String($0.value.drop(while: \.isWhitespace).trimmedAtEnd) }
+      .flatMap { $0.isEmpty ? nil : $0 }
+  }
+
+  private static func assignments(_ texts: [String]) -> [(name: String, value: String)] {
+    texts.compactMap { text in
+      guard let equals = text.firstIndex(of: "=") else { return nil }
+      return (String(text[..<equals]), String(text[text.index(after: equals)...]))
     }
   }
 
-  /// What systemd gives the process; a line is that in the file that Keyturn writes.
-  var atStart: [EnvironmentVariable] { Self.merged(sources) }
+  // MARK: what the process gets
+
+  /// What systemd gives the process.
+  var atStart: [EnvironmentVariable] {
+    Self.merged(sources).filter { !isUnset($0.name, $0.value) }
+  }
 
   /// What the server runs with.
-  var variables: [EnvironmentVariable] { Self.merged(sources + (config.map { [$0] } ?? [])) }
+  var variables: [EnvironmentVariable] {
+    Self.merged([atStart] + (config.map { [$0.variables] } ?? []))
+  }
+
+  /// The value that the server runs with; nil if it has none.
+  subscript(_ name: String) -> String? { variables.last { $0.name == name }?.value }
 
   /// The value of a variable that the server gives itself over what systemd gave it; nil if it does
   /// not.
@@ -103,64 +150,199 @@ struct ServerEnvironment {
     config?.variables.first { $0.name == name }?.value
   }
 
-  /// Every value of the variable that any reader of any source sees; more than one is an ambiguity.
-  func definitions(of name: String) -> [String] {
-    func values(_ source: Source) -> [String] {
-      source.definitions.filter { $0.name == name }.map(\.value)
+  /// What a process runs with that was started with `process`, as far as that can be known: what it
+  /// read by itself shows nowhere, so the file's present values stand for it.
+  func inForce(_ process: [EnvironmentVariable]) -> [EnvironmentVariable] {
+    Self.merged([process] + (config.map { [$0.variables] } ?? []))
+  }
+
+  /// Every place, the server's own file last.
+  var all: [EnvironmentSource] { sources + (config.map { [$0] } ?? []) }
+
+  /// Every file that it comes from or would come from, each once, in order.
+  var files: [String] {
+    var seen: Set<String> = []
+    return all.compactMap(\.path).filter { seen.insert($0).inserted }
+  }
+
+  /// A file of it as it is; nil if there is none.
+  func document(at path: String) -> EnvironmentDocument? {
+    all.first { $0.path == path }?.document
+  }
+
+  /// Whether UnsetEnvironment= takes it away (`strv_env_delete` of systemd).
+  func isUnset(_ name: String, _ value: String) -> Bool {
+    unset.contains { $0 == name || $0.utf8.elementsEqual("\(name)=\(value)".utf8) }
+  }
+
+  /// Every definition of the variable that any reader of any source sees; the same text of a file
+  /// that both read alike is one. More than one is an ambiguity.
+  func definitions(of name: String) -> [(source: EnvironmentSource, EnvironmentSource.Definition)] {
+    var found = all.flatMap { source in
+      (source.definitions + source.misreadings).filter { $0.name == name }.map { (source, $0) }
     }
-    return sources.flatMap { source in
-      guard source.isOurs else { return values(source) }
-      let systemd = values(source)
-      let minio = document.minio.definitions.filter { $0.name == name }.map(\.value)
-      // The same text read twice is one definition; what only one reader sees, or sees otherwise, is
-      // another.
-      return minio == systemd ? systemd : systemd + minio.filter { !systemd.contains($0) }
-    } + (config.map(values) ?? [])
+    // The last of each counts: that of the file's own reader, where both read the file.
+    var seen: Set<[UInt8]> = []
+    for isOtherReaders in [false, true] {
+      for index in found.indices.reversed() where found[index].1.isOtherReaders == isOtherReaders {
+        let (source, definition) = found[index]
+        let mark = "\(source.place)\n\(definition.line ?? 0)\n\(definition.value)"
+        if !seen.insert(Array(mark.utf8)).inserted { found.remove(at: index) }
+      }
+    }
+    return found
   }
 
   /// Where a variable is defined, each place with the lines in it, for people.
   func places(of name: String) -> [String] {
-    (sources + (config.map { [$0] } ?? [])).compactMap { source in
-      let found = source.definitions.filter { $0.name == name }
-      let lines = found.compactMap(\.line).map(String.init)
-      if found.isEmpty { return nil }
-      return lines.isEmpty
-        ? source.place : "\(source.place) line \(lines.joined(separator: " and "))"
-    }
-  }
-
-  /// Changes of our file that would not come through: another source overrides a value, or has one
-  /// where ours is removed.
-  func shadowed(_ changes: [SettingChange]) -> [Finding] {
-    let later = sources.drop { !$0.isOurs }.dropFirst() + (config.map { [$0] } ?? [])
-    let others = sources.filter { !$0.isOurs } + (config.map { [$0] } ?? [])
-    return changes.compactMap { change in
-      let candidates = change.value == nil ? others : Array(later)
-      for source in candidates {
-        guard let found = source.definitions.first(where: { $0.name == change.name }) else {
-          continue
-        }
-        return Finding(
-          .error, rule: "shadowed", variable: change.name, file: source.place, line: found.line,
-          message: "\(change.name) is also set there, and that value would win",
-          remedy: "remove it there, or change it there by hand")
+    var places: [(place: String, lines: [Int])] = []
+    for (source, definition) in definitions(of: name) {
+      let index = places.firstIndex { $0.place == source.place } ?? places.count
+      if index == places.count { places.append((source.place, [])) }
+      if let line = definition.line, !places[index].lines.contains(line) {
+        places[index].lines.append(line)
       }
-      return nil
+    }
+    return places.map { place, lines in
+      lines.isEmpty
+        ? place : "\(place) line \(lines.sorted().map(String.init).joined(separator: " and "))"
     }
   }
 
-  private static func merged(_ sources: [Source]) -> [EnvironmentVariable] {
+  /// Where the value that the server runs with is defined; nil if it has none.
+  func winner(of name: String) -> (source: EnvironmentSource, variable: EnvironmentVariable)? {
+    if let config, let own = config.variables.first(where: { $0.name == name }) {
+      return (config, own)
+    }
+    for source in sources.reversed() {
+      guard let found = source.variables.last(where: { $0.name == name }) else { continue }
+      return isUnset(name, found.value) ? nil : (source, found)
+    }
+    return nil
+  }
+
+  private static func merged(_ sources: [EnvironmentSource]) -> [EnvironmentVariable] {
+    merged(sources.map(\.variables))
+  }
+
+  private static func merged(_ groups: [[EnvironmentVariable]]) -> [EnvironmentVariable] {
     var merged: [EnvironmentVariable] = []
-    for source in sources {
-      for var variable in source.variables {
-        if !source.isOurs { variable.line = nil }
-        if let index = merged.firstIndex(where: { $0.name == variable.name }) {
-          merged[index] = variable
-        } else {
-          merged.append(variable)
-        }
+    var places: [[UInt8]: Int] = [:]
+    for variable in groups.joined() {
+      let key = Array(variable.name.utf8)
+      if let place = places[key] {
+        merged[place] = variable
+      } else {
+        places[key] = merged.count
+        merged.append(variable)
       }
     }
     return merged
+  }
+
+  // MARK: what is wrong with it
+
+  /// The rules on the settings, each finding with the place of its variable; `path` is for those
+  /// about a missing one.
+  func settingsFindings(path: String) -> [Finding] {
+    SettingsRules.findings(variables, file: nil).map { finding in
+      var finding = finding
+      let winner = finding.variable.flatMap { self.winner(of: $0) }
+      finding.file = winner?.source.place ?? path
+      finding.line = winner?.variable.line
+      return finding
+    }
+  }
+
+  /// What keeps the process from getting it, or from getting it all.
+  ///
+  /// - Parameters:
+  ///   - inventoryFile: the file that the inventory names.
+  ///   - obstacle: why the server's user cannot read a file; nil if nothing keeps it from that.
+  func findings(
+    inventoryFile: String, obstacle: (String) throws(Refusal) -> String?
+  ) throws(Refusal) -> [Finding] {
+    var findings = sources.flatMap { problems(with: $0) }
+    if !unit.isEmpty && !files.contains(inventoryFile) {
+      findings.append(
+        Finding(
+          .error, rule: "unit-environment-file", refusal: .unit,
+          message:
+            "\(unit) does not read \(inventoryFile) (it reads \(files.isEmpty ? "no file" : files.joined(separator: ", ")))",
+          remedy:
+            "add EnvironmentFile=\(inventoryFile) to the unit, or name its file as \"environmentFile\" in the inventory"
+        ))
+    }
+    for name in unknownPassed where name.hasPrefix("MINIO_") {
+      findings.append(
+        Finding(
+          .warning, rule: "passed-unknown", refusal: .unit, variable: name,
+          message:
+            "PassEnvironment= of \(unit) names it, and systemd was not started with it; a value that ManagerEnvironment= gave it since is not known here",
+          remedy: "set it in an environment file, and remove it from PassEnvironment="))
+    }
+    if let value = configValue, configPath == nil {
+      findings.append(
+        Finding(
+          .error, rule: "config-file-path", variable: "MINIO_CONFIG_ENV_FILE",
+          message: "\"\(value)\" is no absolute path, so which file the server reads is not known",
+          remedy: "give it an absolute path"))
+    }
+    guard let config, let path = config.path else { return findings }
+    if let failure = config.failure {
+      findings.append(
+        Finding(
+          .error, rule: "config-unloadable", file: path,
+          message: "the server would not start with the file of MINIO_CONFIG_ENV_FILE: \(failure)",
+          remedy: "keyturn lint \(path) shows the place"))
+    }
+    if let obstacle = try obstacle(path) {
+      findings.append(
+        Finding(
+          .error, rule: "config-unreadable", refusal: .file, file: path,
+          message: "the server reads it as its own user and would not start: \(obstacle)",
+          remedy: "give the file to the User= of \(unit) (chown, chmod 600), and let it search the "
+            + "directories on the way"))
+    } else if config.document == nil {
+      findings.append(
+        Finding(
+          .warning, rule: "config-missing", file: path,
+          message:
+            "MINIO_CONFIG_ENV_FILE names it, and there is no such file; the server ignores that",
+          remedy: "create it, or remove MINIO_CONFIG_ENV_FILE"))
+    }
+    return findings
+  }
+
+  private func problems(with source: EnvironmentSource) -> [Finding] {
+    guard case .file(let isOptional) = source.kind else { return [] }
+    if source.document == nil {
+      if isOptional { return [] }
+      return [
+        Finding(
+          .error, rule: "environment-file-missing", refusal: .unit, file: source.place,
+          message: source.path == nil
+            ? "EnvironmentFile= of \(unit) names this pattern, and no file matches it: systemd would not start the server (resources)"
+            : "EnvironmentFile= of \(unit) names it, and there is no such file: systemd would not start the server (resources)",
+          remedy: "create it, or begin the path in the unit with - if it may be missing")
+      ]
+    }
+    guard let failure = source.failure else { return [] }
+    return [
+      Finding(
+        .error, rule: "unloadable", file: source.place,
+        message: "systemd cannot load the file, and would "
+          + (isOptional ? "start the server without all of it" : "not start the server")
+          + ": \(failure)",
+        remedy: "keyturn lint \(source.place) shows the place")
+    ]
+  }
+}
+
+extension Substring {
+  fileprivate var trimmedAtEnd: Substring {
+    var text = self
+    while text.last?.isWhitespace == true { text.removeLast() }
+    return text
   }
 }

@@ -10,21 +10,22 @@ internal import Wire
 extension Agent {
   /// The node at a glance. Blocks while the unit is read, at most 5 s.
   func status() -> NodeStatus {
+    var findings = sealFindings()
     let (record, seal, generation, damaged) = state.withLock {
       ($0.participant.record, $0.seal, $0.generation, $0.damaged)
     }
-    var findings: [Finding] = []
     if let damaged {
       findings.append(
         Finding(
           .error, rule: "damaged-record", refusal: damaged.code, message: damaged.message))
     }
+    findings += damagedGeneration()
     let look = lookAtServer(&findings)
     return NodeStatus(
       node: node, version: version, activeState: look.unit?.activeState ?? "unknown",
       subState: look.unit?.subState ?? "unknown", mainPID: look.unit?.mainPID ?? 0,
       invocation: look.unit?.invocationID ?? "",
-      runningKey: look.running?.first { $0.name == "MINIO_KMS_SSE_KEY" }?.value, seal: seal,
+      runningKey: look.inForce?.first { $0.name == "MINIO_KMS_SSE_KEY" }?.value, seal: seal,
       generation: generation, drift: look.drift, activeRollout: record.active?.rollout.id,
       activeStage: record.active?.stage.name, lastRollout: record.last?.rollout.id,
       lastOutcome: record.last?.outcome, epoch: record.highestEpoch, findings: findings)
@@ -33,15 +34,15 @@ extension Agent {
   /// Reachability of the Key Managers from here, drift, and what the unit and the file look like.
   /// Blocks up to the inventory's probe timeout and 5 s more.
   func check() -> CheckAnswer {
-    var findings: [Finding] = []
+    var findings = sealFindings()
     let look = lookAtServer(&findings)
     let deadline = Instant.inMilliseconds(inventory.timeouts.probeSeconds * 1000)
     let arguments = assessor.arguments(look.unit, look.environment)
     let seal = state.withLock { $0.seal }
     let isEncrypted =
-      KeyGuard.Holder(seal: seal, running: look.running, unit: look.unit) != nil
+      KeyGuard.Holder(seal: seal, running: look.inForce, unit: look.unit) != nil
     var reports: [EndpointReport] = []
-    findings += SettingsRules.findings(look.environment, file: inventory.environmentFile)
+    findings += look.server?.settingsFindings(path: inventory.environmentFile) ?? []
     do throws(Refusal) {
       if let settings = try KeyManagerSettings.parse(look.environment) {
         reports = ports.probe.keyManagers(
@@ -64,12 +65,12 @@ extension Agent {
       findings: findings.sorted { $0.severity > $1.severity })
   }
 
-  /// A redactor that knows every secret of the file and of the running process.
+  /// A redactor that knows every secret of the files and of the running process.
   func redactor() -> Redactor {
     var findings: [Finding] = []
     let look = lookAtServer(&findings)
     return Redactor(
-      environment: (look.environment + (look.running ?? [])).map {
+      environment: ((look.server?.all.flatMap(\.variables) ?? []) + (look.running ?? [])).map {
         (name: $0.name, value: $0.value)
       },
       label: { Assessor.describe($0, $1.reveal()) })
@@ -77,8 +78,17 @@ extension Agent {
 
   struct Look {
     var unit: UnitState?
+    /// What its process was started with.
     var running: [EnvironmentVariable]?
-    var environment: [EnvironmentVariable] = []
+    /// What it runs with, as far as that can be known; see ``ServerEnvironment/inForce(_:)``.
+    var inForce: [EnvironmentVariable]?
+    /// Where its environment comes from; nil if that could not be read.
+    var server: ServerEnvironment?
+    /// What it would be started with.
+    var environment: [EnvironmentVariable] { server?.variables ?? [] }
+    /// What drift is looked for in; nil if that could not be read, and while a rollout of our own is
+    /// under way.
+    var snapshot: DriftSnapshot?
     var drift = Drift()
   }
 
@@ -93,7 +103,8 @@ extension Agent {
     attempt("unit-unreadable") { () throws(Refusal) in
       let unit = try ports.unit.state(deadline: .inMilliseconds(5_000))
       let isInRollout = state.withLock { $0.participant.record.active != nil }
-      findings += UnitRules.findings(unit, inventory: inventory, isInRollout: isInRollout)
+      findings += UnitRules.findings(unit, isInRollout: isInRollout)
+      findings += LastDoorRules.findings(unit)
       look.unit = unit
     }
     if let pid = look.unit?.mainPID, pid > 0 {
@@ -101,18 +112,24 @@ extension Agent {
         look.running = try ports.process.environment(of: pid)
       }
     }
+    look.inForce = look.running
     attempt("file-unreadable") { () throws(Refusal) in
-      let bytes = try ports.file.read()
       let server = try ServerEnvironment(
-        EnvironmentDocument(bytes ?? []), path: inventory.environmentFile, unit: look.unit
-      ) { path throws(Refusal) in try ports.file.read(other: path) }
-      look.environment = server.variables
+        unit: look.unit, fallback: inventory.environmentFile, ports: ports,
+        deadline: .inMilliseconds(5_000))
+      look.server = server
       if let running = look.running {
-        look.drift.processDiffers = RunningEnvironment.differences(
-          file: server.atStart, process: running)
+        look.inForce = server.inForce(running)
       }
-      if let generation = state.withLock({ $0.generation }) {
-        look.drift.fileChanged = bytes.map(Digest.sha256) != generation.digest
+      look.snapshot = try driftSnapshot(look, server)
+      look.drift = look.snapshot.map { drift(of: $0) } ?? Drift()
+      findings += (look.drift.items ?? []).filter { $0.severity == .error }.map {
+        Finding(.error, rule: "last-door", refusal: .guarded, message: $0.message)
+      }
+      findings += try server.findings(inventoryFile: inventory.environmentFile) {
+        path throws(Refusal) in
+        guard let unit = look.unit else { return nil }
+        return try ports.file.obstacle(reading: path, as: unit.account)
       }
     }
     return look

@@ -7,7 +7,7 @@ enum UnitRules {
   ///
   /// - Parameter isInRollout: whether the node is in a rollout: then a job of the unit is its own.
   static func findings(
-    _ unit: UnitState, inventory: Inventory, isInRollout: Bool
+    _ unit: UnitState, isInRollout: Bool
   ) -> [Finding] {
     func error(_ rule: String, _ message: String, _ remedy: String) -> Finding {
       Finding(.error, rule: rule, refusal: .unit, message: message, remedy: remedy)
@@ -28,15 +28,6 @@ enum UnitRules {
       ]
     }
     var findings: [Finding] = []
-    if !unit.environmentFiles.contains(where: { $0.path == inventory.environmentFile }) {
-      let read = unit.environmentFiles.map(\.path).joined(separator: ", ")
-      findings.append(
-        error(
-          "unit-environment-file",
-          "\(unit.id) does not read \(inventory.environmentFile) (it reads \(read.isEmpty ? "no file" : read))",
-          "add EnvironmentFile=\(inventory.environmentFile) to the unit, or name its file as \"environmentFile\" in the inventory"
-        ))
-    }
     if let job = unit.job, !isInRollout {
       findings.append(
         error(

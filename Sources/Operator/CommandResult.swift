@@ -69,6 +69,7 @@ extension ExitCode {
     case .notConfirmed: "notConfirmed"
     case .rolledBack: "rolledBack"
     case .rolledBackUnhealthy: "rolledBackUnhealthy"
+    case .startRefused: "startRefused"
     case .usage: "usage"
     case .busy: "busy"
     case .notPermitted: "notPermitted"

@@ -19,7 +19,7 @@ struct AgentAuthorisationTests {
   @Test("whoever is not an operator of this cluster can change nothing")
   func changes() {
     let paths = [
-      "/v1/plan", "/v1/rollouts", "/v1/rollouts/00000000000000aa/promise",
+      "/v1/plan", "/v1/seal/recover", "/v1/rollouts", "/v1/rollouts/00000000000000aa/promise",
       "/v1/rollouts/00000000000000aa/accept",
       "/v1/rollouts/00000000000000aa/decision",
     ]
@@ -31,13 +31,21 @@ struct AgentAuthorisationTests {
   }
 
   @Test("an observer may look; a witness and a stranger may not")
-  func looks() {
+  func looks() throws {
     let node = Node()
-    for path in ["/v1/status", "/v1/logs"] {
+    try node.apply(enabling)
+    for path in [
+      "/v1/status", "/v1/logs", "/v1/generations", "/v1/generations/0/diff", "/v1/seal",
+    ] {
       #expect(node.send("GET", path, as: Self.observer).status == 200)
       #expect(node.send("GET", path, as: Self.witness).status == 403)
       #expect(node.send("GET", path, as: Self.stranger).status == 403)
     }
+  }
+
+  @Test("another node may see the seal")
+  func seal() {
+    #expect(Node().send("GET", "/v1/seal", as: Self.node).status == 200)
   }
 
   @Test("a rollout in somebody else's name is a no")
@@ -56,6 +64,9 @@ struct AgentAuthorisationTests {
     #expect(node.send("GET", "/v1/nothing").status == 404)
     #expect(node.send("DELETE", "/v1/status").status == 404)
     #expect(node.send("GET", "/").status == 404)
+    let query = [(name: "name", value: "MINIO_X")]
+    #expect(node.send("GET", "/v1/explain", as: Self.observer, query: query).status == 200)
+    #expect(node.send("GET", "/v1/explain", as: Self.node, query: query).status == 403)
     #expect(
       node.send("GET", "/v1/logs", query: [(name: "limit", value: "-1")]).status == 400)
     let change = SettingChange(name: "PATH", value: Secret("/tmp"))

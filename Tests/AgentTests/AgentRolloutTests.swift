@@ -63,16 +63,16 @@ struct AgentRolloutTests {
   func secondSource() throws {
     let changes: [@Sendable (inout FakeHost.State) -> Void] = [
       { state in
-        state.others["/etc/minio/extra"] = "MINIO_KMS_SSE_KEY=key-2\n"
+        state.files["/etc/minio/extra"] = Array("MINIO_KMS_SSE_KEY=key-2\n".utf8)
         state.unit.environmentFiles.append(.init(path: "/etc/minio/extra"))
       },
       { state in
-        state.others["/etc/minio/before"] = "MINIO_KMS_SSE_KEY=key-1\n"
+        state.files["/etc/minio/before"] = Array("MINIO_KMS_SSE_KEY=key-1\n".utf8)
         state.unit.environmentFiles.insert(.init(path: "/etc/minio/before"), at: 0)
       },
       { $0.unit.environment = ["MINIO_KMS_SSE_KEY=key-2"] },
       { state in
-        state.others["/etc/minio/config.env"] = "MINIO_KMS_SSE_KEY=key-2\n"
+        state.files["/etc/minio/config.env"] = Array("MINIO_KMS_SSE_KEY=key-2\n".utf8)
         state.file?.append(contentsOf: Array("MINIO_CONFIG_ENV_FILE=/etc/minio/config.env\n".utf8))
       },
     ]
@@ -84,20 +84,6 @@ struct AgentRolloutTests {
       #expect(refusal?.code == .guarded)
       #expect(refusal?.message.contains("it is defined in: ") == true)
     }
-  }
-
-  @Test("a setting that another file overrides is refused, with the place")
-  func shadowed() throws {
-    let node = Node()
-    node.host.state.update { state in
-      state.others["/etc/minio/extra"] = "# x\nMINIO_KMS_ENCLAVE=other\n"
-      state.unit.environmentFiles.append(.init(path: "/etc/minio/extra"))
-    }
-    let refusal = try node.plan(enabling).refusal
-    #expect(refusal?.code == .validation)
-    #expect(refusal?.message.contains("/etc/minio/extra") == true)
-    node.host.state.update { $0.unit.environmentFiles[1].path = "/etc/minio/*.env" }
-    #expect(try node.plan(enabling).refusal?.code == .unit)
   }
 
   @Test("a running server's key is guarded although nothing was sealed yet")
@@ -222,6 +208,7 @@ struct AgentRolloutTests {
     let first = try node.rollout(enabling)
     var second = first
     second.id = "00000000000000bb"
+    second.seal?.rollout = second.id
     second.epoch += 1
     let next = second
     // 1: the first has staged; 2: the next has staged, its vote is not written; 3: the first has ended.
@@ -327,7 +314,7 @@ struct AgentRolloutTests {
         // It had installed and restarted, and died before it could write so.
         let file = FakeHost.File(host: host)
         if let content = rollout.content(of: "minio-1"), let after = content.after {
-          try file.install(tag: rollout.id, before: content.before, after: after)
+          try file.install(at: content.path, tag: rollout.id, before: content.before, after: after)
         }
         try FakeHost.Unit(host: host).restart(deadline: .inMilliseconds(1))
       }
@@ -390,7 +377,9 @@ struct AgentRolloutTests {
   @Test("a file staged by an agent that died before its vote is removed at the next start")
   func orphan() {
     let host = FakeHost(file: plainFile)
-    host.state.update { $0.staged["00000000000000ee"] = [1] }
+    host.state.update {
+      $0.staged["00000000000000ee"] = .init(path: "/etc/default/minio", bytes: [1])
+    }
     _ = Node(host)
     #expect(host.state.withLock { $0.staged.isEmpty })
   }
@@ -398,11 +387,11 @@ struct AgentRolloutTests {
   @Test("a damaged record is reported and refuses every rollout, and is not replaced")
   func damaged() throws {
     let host = FakeHost(file: plainFile)
-    host.state.update { $0.records["seal"] = Array("nonsense".utf8) }
+    host.state.update { $0.records["rollout"] = Array("nonsense".utf8) }
     let node = Node(host)
     #expect(node.agent.status().findings.contains { $0.rule == "damaged-record" })
     let request = PlanRequest(kind: .restart, changes: [], createKey: false)
     #expect(node.send("POST", "/v1/plan", JSON.encode(request)).status == 500)
-    #expect(host.state.withLock { $0.records["seal"] } == Array("nonsense".utf8))
+    #expect(host.state.withLock { $0.records["rollout"] } == Array("nonsense".utf8))
   }
 }

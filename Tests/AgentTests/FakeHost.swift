@@ -11,20 +11,44 @@ import Wire
 /// otherwise.
 final class FakeHost: Sendable {
   struct State {
-    var file: [UInt8]?
+    /// All files by their paths.
+    var files: [String: [UInt8]] = [:]
+    /// /etc/default/minio.
+    var file: [UInt8]? {
+      get { files["/etc/default/minio"] }
+      set { files["/etc/default/minio"] = newValue }
+    }
+    /// A file's text, for looking at and for setting.
+    subscript(path: String) -> String? {
+      get { files[path].map { String(decoding: $0, as: UTF8.self) } }
+      set { files[path] = newValue.map { Array($0.utf8) } }
+    }
+    struct Staged {
+      var path: String
+      var bytes: [UInt8]
+    }
     /// The journal's last cursor.
     var cursor = "cursor"
     /// What is in the journal before it: delivered to who follows from an earlier one.
     var linesBeforeCursor: [JournalEntry] = []
-    /// Other files by their paths.
-    var others: [String: String] = [:]
-    var staged: [String: [UInt8]] = [:]
+    /// What is staged, by its tag.
+    var staged: [String: Staged] = [:]
+    /// Who gets a new file.
+    var owners: [String: ServiceAccount] = [:]
+    /// Files that the server's user cannot read, and why.
+    var obstacles: [String: String] = [:]
+    /// Files that cannot be replaced, and why.
+    var replaceFailures: [String: Refusal] = [:]
+    var manager = ManagerState(version: "252.39", environment: ["LANG=C.UTF-8"])
+    /// The environment of PID 1.
+    var initial: [EnvironmentVariable] = []
     var records: [String: [UInt8]] = [:]
     var unit = UnitState(
       id: "minio.service", activeState: "active", subState: "running", mainPID: 100,
       invocationID: "old", user: "minio-user",
       environmentFiles: [.init(path: "/etc/default/minio", isOptional: true)],
-      execStart: ["/usr/local/bin/minio", "server", "$MINIO_OPTS", "$MINIO_VOLUMES"])
+      execStart: ["/usr/local/bin/minio", "server", "$MINIO_OPTS", "$MINIO_VOLUMES"],
+      startPre: [.init(words: ["/usr/local/bin/keyturn", "guard"])])
     var process: [EnvironmentVariable] = []
     var restarts = 0
     /// systemd refuses to start the unit until its failed starts are forgotten.
@@ -43,10 +67,19 @@ final class FakeHost: Sendable {
       cluster: .answered(status: 200, serverStatus: nil))
     /// Refuse to save this record.
     var failingRecord: String?
+    /// No folder of records can be listed.
+    var listFailure: Refusal?
     /// Called when a file is staged.
     var onStage: @Sendable () -> Void = {}
     var stageFailure: Refusal?
     var lines: [String] = []
+    /// Mode, owner and inode of files, where they are not as usual.
+    var marks: [String: FileMark] = [:]
+    /// What is watched, and whether something has happened there.
+    var watched: [String] = []
+    var isStirred = false
+    /// Messages with an id.
+    var events: [AgentEvent] = []
   }
 
   let state: Lock<State>
@@ -70,55 +103,87 @@ final class FakeHost: Sendable {
     }
   }
 
-  var ports: Ports {
+  func ports(peers: any PeerPort = NoPeers()) -> Ports {
     Ports(
       file: File(host: self), unit: Unit(host: self), journal: Journal(host: self),
       process: Process(host: self), probe: Probe(host: self), records: Records(host: self),
+      peers: peers, watch: Watch(host: self),
+      event: { [self] event in state.update { $0.events.append(event) } },
       log: { [self] _, line in state.update { $0.lines.append(line) } })
+  }
+
+  struct NoPeers: PeerPort {
+    func seal(of node: String, deadline: Instant) throws(Refusal) -> SealView {
+      throw Refusal(.unreachable, "connection refused")
+    }
   }
 
   struct File: EnvironmentFilePort {
     let host: FakeHost
-    func read() throws(Refusal) -> [UInt8]? {
+    func read(_ path: String) throws(Refusal) -> [UInt8]? {
       if let failure = host.state.withLock({ $0.readFailure }) { throw failure }
-      return host.state.withLock { $0.file }
+      return host.state.withLock { $0.files[path] }
     }
-    func read(other path: String) throws(Refusal) -> [UInt8]? {
-      host.state.withLock { $0.others[path].map { Array($0.utf8) } }
+    func paths(matching pattern: String) throws(Refusal) -> [String] {
+      host.state.withLock { state in
+        // One star at the most, which is enough here.
+        let parts = pattern.split(separator: "*", omittingEmptySubsequences: false)
+        guard parts.count == 2 else { return state.files[pattern] == nil ? [] : [pattern] }
+        return state.files.keys.filter { $0.hasPrefix(parts[0]) && $0.hasSuffix(parts[1]) }.sorted()
+      }
     }
-    func stage(_ bytes: [UInt8], tag: String, before: Digest?) throws(Refusal) {
+    func obstacle(reading path: String, as account: ServiceAccount) throws(Refusal) -> String? {
+      account.overridesPermissions ? nil : host.state.withLock { $0.obstacles[path] }
+    }
+    func checkReplaceable(_ path: String) throws(Refusal) {
+      if let failure = host.state.withLock({ $0.replaceFailures[path] }) { throw failure }
+    }
+    func stage(
+      _ bytes: [UInt8], at path: String, tag: String, before: Digest?, owner: ServiceAccount?
+    ) throws(Refusal) {
       if let failure = host.state.withLock({ $0.stageFailure }) { throw failure }
-      host.state.update { $0.staged[tag] = bytes }
+      host.state.update { state in
+        state.staged[tag] = State.Staged(path: path, bytes: bytes)
+        state.owners[path] = owner
+      }
       let onStage = host.state.withLock { $0.onStage }
       onStage()
     }
-    func install(tag: String, before: Digest?, after: Digest) throws(Refusal) {
+    func install(
+      at path: String, tag: String, before: Digest?, after: Digest
+    ) throws(Refusal) {
       let isDone = host.state.withLock { state in
-        if state.file.map(Digest.sha256) == after { return true }
-        guard state.file.map(Digest.sha256) == before, let bytes = state.staged[tag] else {
-          return false
-        }
-        state.file = bytes
+        if state.files[path].map(Digest.sha256) == after { return true }
+        guard state.files[path].map(Digest.sha256) == before, let staged = state.staged[tag],
+          staged.path == path
+        else { return false }
+        state.files[path] = staged.bytes
         state.staged[tag] = nil
         return true
       }
       if !isDone { throw Refusal(.vote, "the file has changed") }
     }
-    func syncDirectory() throws(Refusal) {}
-    func discard(allExcept tags: [String]) throws(Refusal) {
-      host.state.update { $0.staged = $0.staged.filter { tags.contains($0.key) } }
+    func syncDirectory(of path: String) throws(Refusal) {}
+    func discard(beside path: String, allExcept tags: [String]) throws(Refusal) {
+      host.state.update { state in
+        state.staged = state.staged.filter { $0.value.path != path || tags.contains($0.key) }
+      }
     }
   }
 
   struct Unit: UnitPort {
     let host: FakeHost
     func state(deadline: Instant) throws(Refusal) -> UnitState { host.state.withLock { $0.unit } }
+    func manager(deadline: Instant) throws(Refusal) -> ManagerState {
+      host.state.withLock { $0.manager }
+    }
     func restart(deadline: Instant) throws(Refusal) {
       if host.state.withLock({ $0.isAtStartLimit }) { throw Refusal(.unit, "start-limit-hit") }
       let (deliver, entries) = host.state.update { state in
         state.restarts += 1
         state.unit.invocationID = "new-\(state.restarts)"
         state.unit.mainPID += 1
+        state.unit.execMainPID = state.unit.mainPID
         state.unit.execMainStartMonotonicMicroseconds = Clock.monotonicMicroseconds()
         state.process = FakeHost.variables(String(decoding: state.file ?? [], as: UTF8.self))
         let entries = state.startLines.enumerated().map { index, line in
@@ -136,6 +201,31 @@ final class FakeHost: Sendable {
     }
     func change(after state: UnitState, deadline: Instant) throws(Refusal) -> UnitState? {
       host.state.wait(until: deadline) { $0.unit == state ? nil : $0.unit }
+    }
+    func rest(after state: UnitState, deadline: Instant) throws(Refusal) -> UnitState? {
+      try change(after: state, deadline: deadline)
+    }
+  }
+
+  struct Watch: FileWatchPort {
+    let host: FakeHost
+    func watch(_ places: [String]) throws(Refusal) { host.state.update { $0.watched = places } }
+    func wait(until deadline: Instant?) throws(Refusal) -> Bool {
+      let isStirred: Bool? = host.state.wait(until: deadline) { state in
+        guard state.isStirred else { return nil }
+        state.isStirred = false
+        return true
+      }
+      return isStirred ?? false
+    }
+    func wake() { host.state.update { $0.isStirred = true } }
+    func mark(of path: String) throws(Refusal) -> FileMark {
+      let digest = try File(host: host).read(path).map(Digest.sha256)
+      var mark =
+        host.state.withLock { $0.marks[path] }
+        ?? FileMark(digest: nil, mode: 0o640, userID: 0, groupID: 7300, inode: 1)
+      mark.digest = digest
+      return mark
     }
   }
 
@@ -177,7 +267,7 @@ final class FakeHost: Sendable {
   struct Process: ProcessPort {
     let host: FakeHost
     func environment(of pid: Int32) throws(Refusal) -> [EnvironmentVariable] {
-      host.state.withLock { $0.process }
+      host.state.withLock { pid == 1 ? $0.initial : $0.process }
     }
     func home(of user: String) -> String? { "/home/\(user)" }
     func bootID() -> String { host.state.withLock { $0.boot } }
@@ -210,7 +300,10 @@ final class FakeHost: Sendable {
   struct Records: RecordPort {
     let host: FakeHost
     func load(_ name: String) throws(Refusal) -> [UInt8]? {
-      host.state.withLock { $0.records[name] }
+      let bytes = host.state.withLock { $0.records[name] }
+      // What a disk that is broken left of it.
+      if bytes == [] { throw Refusal(.validation, "read \(name): its checksum is wrong") }
+      return bytes
     }
     func save(_ name: String, _ bytes: [UInt8]) throws(Refusal) {
       if host.state.withLock({ $0.failingRecord }) == name {
@@ -220,7 +313,8 @@ final class FakeHost: Sendable {
     }
     func remove(_ name: String) throws(Refusal) { host.state.update { $0.records[name] = nil } }
     func list(_ folder: String) throws(Refusal) -> [String] {
-      host.state.withLock { state in
+      if let failure = host.state.withLock({ $0.listFailure }) { throw failure }
+      return host.state.withLock { state in
         state.records.keys.filter { $0.hasPrefix("\(folder)/") }
           .map { String($0.dropFirst(folder.utf8.count + 1)) }
       }

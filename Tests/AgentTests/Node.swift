@@ -30,13 +30,18 @@ struct Node {
   let host: FakeHost
   let agent: Agent
 
-  init(_ host: FakeHost = FakeHost(file: plainFile)) {
+  init(
+    _ host: FakeHost = FakeHost(file: plainFile), name: String = "minio-1",
+    of names: [String] = ["minio-1"], environmentFile: String = "/etc/default/minio",
+    peers: any PeerPort = FakeHost.NoPeers()
+  ) {
     self.host = host
     agent = Agent(
-      node: "minio-1",
+      node: name,
       inventory: Inventory(
-        cluster: "prod", nodes: [.init(name: "minio-1", address: "minio-1")]),
-      version: "test", ports: host.ports)
+        cluster: "prod", nodes: names.map { .init(name: $0, address: $0) },
+        environmentFile: environmentFile),
+      version: "test", ports: host.ports(peers: peers))
     agent.start(deadline: .inMilliseconds(5_000))
   }
 
@@ -48,19 +53,31 @@ struct Node {
       HTTPRequest(method, path, query: query, body: body), from: principal)
   }
 
-  func plan(_ changes: [SettingChange], kind: RolloutKind = .apply) throws -> PlanAnswer {
-    let request = PlanRequest(kind: kind, changes: changes.map(WireChange.init), createKey: false)
+  func plan(
+    _ changes: [SettingChange], kind: RolloutKind = .apply, to earlier: Int? = nil
+  ) throws -> PlanAnswer {
+    let request = PlanRequest(
+      kind: kind, generation: earlier, changes: changes.map(WireChange.init), createKey: false)
     let response = send("POST", "/v1/plan", JSON.encode(request))
     return try JSON.decode(PlanAnswer.self, from: response.body)
   }
 
   func rollout(
-    _ changes: [SettingChange], id: String = "00000000000000aa", kind: RolloutKind = .apply
+    _ changes: [SettingChange], id: String = "00000000000000aa", kind: RolloutKind = .apply,
+    to earlier: Int? = nil, number: Int? = nil
   ) throws -> Rollout {
-    let plan = try plan(changes, kind: kind)
+    let plan = try plan(changes, kind: kind, to: earlier)
+    let isKept = kind == .restart && plan.isLastGeneration
+    let seal =
+      plan.seal == nil
+      ? plan.key.map {
+        Seal(
+          cluster: "prod", keyName: $0.name, enclave: $0.enclave, rollout: id,
+          sealedAtMicroseconds: 1, previous: plan.lifted)
+      } : nil
     return Rollout(
-      id: id, epoch: plan.epoch + 1, kind: kind, cluster: "prod", generation: plan.generation + 1,
-      seal: nil,
+      id: id, epoch: plan.epoch + 1, kind: kind, cluster: "prod",
+      generation: number ?? plan.generation + (isKept ? 0 : 1), seal: seal,
       contents: [
         MemberContent(member: "minio-1", path: plan.path, before: plan.before, after: plan.after)
       ],
@@ -68,9 +85,12 @@ struct Node {
       startMilliseconds: 10_000)
   }
 
-  func prepare(_ rollout: Rollout, _ changes: [SettingChange]) throws -> VoteAnswer {
+  func prepare(
+    _ rollout: Rollout, _ changes: [SettingChange], to earlier: Int? = nil
+  ) throws -> VoteAnswer {
     let request = PrepareRequest(
-      rollout: rollout, changes: changes.map(WireChange.init), createKey: false)
+      rollout: rollout, generation: earlier, changes: changes.map(WireChange.init), createKey: false
+    )
     let response = send("POST", "/v1/rollouts", JSON.encode(request))
     return try JSON.decode(VoteAnswer.self, from: response.body)
   }
@@ -83,6 +103,16 @@ struct Node {
     let response = send(
       "POST", "/v1/rollouts/\(rollout.id)/decision", JSON.encode(request))
     return try JSON.decode(ReplyAnswer.self, from: response.body)
+  }
+
+  func history() throws -> HistoryAnswer {
+    try JSON.decode(HistoryAnswer.self, from: send("GET", "/v1/generations").body)
+  }
+
+  /// GET /v1/generations/N/diff; against the file as it is without `to`.
+  func diff(_ from: Int, _ to: Int? = nil) -> HTTPResponse {
+    send(
+      "GET", "/v1/generations/\(from)/diff", query: to.map { [(name: "to", value: "\($0)")] } ?? [])
   }
 
   /// Follows the rollout to its end by long polls.
@@ -102,10 +132,11 @@ struct Node {
   /// The whole way: plan, vote, accept, commit, confirmed.
   @discardableResult
   func apply(
-    _ changes: [SettingChange], id: String = "00000000000000aa", kind: RolloutKind = .apply
+    _ changes: [SettingChange], id: String = "00000000000000aa", kind: RolloutKind = .apply,
+    to earlier: Int? = nil, number: Int? = nil
   ) throws -> Outcome? {
-    let rollout = try rollout(changes, id: id, kind: kind)
-    let vote = try prepare(rollout, changes)
+    let rollout = try rollout(changes, id: id, kind: kind, to: earlier, number: number)
+    let vote = try prepare(rollout, changes, to: earlier)
     #expect(vote.refusal == nil)
     let request = AcceptRequest(
       epoch: rollout.epoch,

@@ -98,6 +98,21 @@ import Testing
     #expect(result.text == "; c\nA=\"2\"\n")
   }
 
+  @Test(
+    "in a file that only MinIO reads, what systemd would not read alike stays as it is",
+    arguments: [
+      ("export A=1\nB=2\n", "export A=1\nB=\"9\"\nC=\"3\"\n"),
+      ("A =1\nB=2\n", "A =1\nB=\"9\"\nC=\"3\"\n"),
+      ("A=a\\b\nB=2", "A=a\\b\nB=\"9\"\nC=\"3\"\n"),
+      ("A='x' # c\nB=2\n", "A='x' # c\nB=\"9\"\nC=\"3\"\n"),
+    ])
+  func readByMinIO(_ before: String, _ after: String) throws {
+    let result = try document(before).applying([set("B", "9"), set("C", "3")])
+    #expect(result.text == after)
+    #expect(result.minio["A"] == document(before).minio["A"])
+    #expect(result.minio["B"] == "9" && result.minio["C"] == "3")
+  }
+
   struct Refused: Sendable {
     var text: String
     var change: SettingChange

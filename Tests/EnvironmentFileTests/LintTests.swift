@@ -70,6 +70,25 @@ import Testing
       Expected("A=$X\n", "note no-expansion 1:3"),
       Expected("A=\"${X}\"\n", "note no-expansion 1:4"),
       Expected("A='$X' \nB=5$\n"),
+      Expected("A=`x`\n", "note no-expansion 1:3"),
+      Expected("A=~/x:~\nB=a~\n", "note no-expansion 1:3"),
+      Expected("A=$1$2\n", "note no-expansion 1:3"),
+      Expected("A=x\"\n", "warning stray-quote 1:4"),
+      Expected("A=x'y'z\n", "warning stray-quote 1:4"),
+      Expected("A=it\\'s\n", "error readers-differ 1:1", "error escape 1:5"),
+      Expected("A=\"it's\"\n"),
+      Expected("A=\u{201C}x\u{201D}\n", "warning look-alike 1:3"),
+      Expected("A=x\u{2013}y\n", "warning look-alike 1:4"),
+      Expected(
+        "A=x\u{A0}\n", "warning readers-differ 1:1", "warning look-alike 1:4"),
+      Expected("# \u{201C}x\u{201D}\nA=\u{E9}\n"),
+      Expected("A=--x y\n", "warning shell-differs 1:7"),
+      Expected("A=x;y\n", "warning shell-differs 1:4"),
+      Expected("A=x&\nB=1\n", "warning shell-differs 1:4"),
+      Expected("A=\"--x y;&|<>()~\"\n"),
+      Expected("A=x{1...4}*?[!a]\n"),
+      Expected("A=$(x\nB=\"y z\"\n", "warning shell-differs 1:3"),
+      Expected("A=1\r\n\r\nB=2\r\n", "warning crlf 1:4"),
       Expected("MINIO_KMS_SSEKEY=a\n", "error unknown-variable 1:1"),
       Expected("MINIO_KMS_TLS_CA=a\n", "error unknown-variable 1:1"),
       Expected("Minio_Opts=a\n", "error unknown-variable 1:1"),
@@ -143,7 +162,9 @@ import Testing
       "MINIO_OPTS=a\rMINIO_LICENSE=SECRET\n", "MINIO_OPTS='a' MINIO_LICENSE=SECRET\n",
       "MINIO_LICENSE='-----\nSECRET==\n'\n", "MINIO_KMS_APIKEY = k1:SECRET\n",
       "MINIO_SERVER_URL= 'https://user:SECRET@host'\n", "1SECRET=x\n", "MINIO_OPTS='x' k1:SECRET\n",
-      "SOMETHING = SECRET\n", "; SECRET\n", "MINIO_LICENSE=SECRET\nMINIO_LICENSE=SECRET2\n",
+      "MINIO_ROOT_PASWORD = SECRET\n", "; SECRET\n", "MINIO_OPTS=x password=SECRET \\\n",
+      "MINIO_NOTIFY_MYSQL_DSN_STRING_1='a' SECRET\n", "MINIO_LICENSE=a SECRET\n",
+      "MINIO_LICENSE=SECRET\nMINIO_LICENSE=SECRET2\n",
     ])
   func secrets(_ text: String) {
     let findings = EnvironmentLint.findings(in: document(text), file: nil)
@@ -163,12 +184,46 @@ import Testing
     #expect(last.severity == .error && last.rule == "no-equals")
   }
 
+  @Test("a secret is shown when that is asked for")
+  func showsSecrets() throws {
+    let file = document("MINIO_ROOT_PASSWORD='a' b\n")
+    let hidden = try #require(EnvironmentLint.findings(in: file, file: nil).first)
+    #expect(hidden.message == "systemd reads <redacted>, MinIO's own reader another value")
+    let shown = try #require(
+      EnvironmentLint.findings(in: file, file: nil, showsSecrets: true).first)
+    #expect(shown.message == "systemd reads 'ab', MinIO's own reader ''a' b'")
+    #expect(shown.remedy == "write it as MINIO_ROOT_PASSWORD=\"ab\"")
+  }
+
+  @Test("both values of every variable are there, null where a reader has none, secrets redacted")
+  func comparison() {
+    func shown(_ text: String, showsSecrets: Bool = false) -> [String] {
+      EnvironmentLint.variables(in: document(text), showsSecrets: showsSecrets).map {
+        "\($0.line) \($0.name)= \($0.systemd ?? "null") \($0.minio ?? "null")"
+      }
+    }
+    #expect(
+      shown("export A=1\nB='x' y\nMINIO_ROOT_PASSWORD=p\nC =2\nB=z\nMINIO_X=http://u:p@h\n") == [
+        "1 A= null 1", "3 MINIO_ROOT_PASSWORD= <redacted> <redacted>", "4 C= 2 null",
+        "4 C = null 2", "5 B= z z", "6 MINIO_X= <redacted> <redacted>",
+      ])
+    #expect(
+      shown("MINIO_ROOT_PASSWORD=p\n", showsSecrets: true) == ["1 MINIO_ROOT_PASSWORD= p p"])
+  }
+
+  @Test("a line of a license that looks like a definition is no variable's name")
+  func strayNames() {
+    let file = document("MINIO_LICENSE='-----\nSECRET=\nSECRET2==\n'\n")
+    let found = EnvironmentLint.variables(in: file, showsSecrets: false)
+    #expect(found.map(\.name) == ["MINIO_LICENSE"])
+  }
+
   #if !DEBUG
   @Test(
     "a file of 1 MiB is parsed and checked in less than 50 ms",
     arguments: [
       "MINIO_NOTIFY_WEBHOOK_ENDPOINT_1=\"https://host.example.net:443/path\" # c\n",
-      "# a comment of the kind that people write in these files\nMINIO_OPTS=1\n", "A=\\", "\"",
+      "# a comment of the kind that people write in these files\nMINIO_OPTS=1\n", "A=\\", "\"", "A",
     ])
   func speed(_ piece: String) throws {
     let bytes = Array(String(repeating: piece, count: (1 << 20) / piece.utf8.count).utf8)

@@ -35,9 +35,15 @@ extension LabTests {
     private static let id = "0123456789abcdef"
     private static let routes = [
       Route("GET", "/v1/status", [.observer, .node, .operator]),
+      Route("GET", "/metrics", [.observer, .operator]),
       Route("GET", "/v1/clock", [.node, .operator]),
       Route("GET", "/v1/logs?limit=1", [.observer, .operator]),
+      Route("GET", "/v1/explain?name=MINIO_VOLUMES", [.observer, .operator]),
       Route("GET", "/v1/rollouts/\(id)", [.observer, .node, .operator]),
+      Route("GET", "/v1/generations", [.observer, .operator]),
+      Route("GET", "/v1/generations/0/diff?to=1", [.observer, .operator]),
+      Route("GET", "/v1/seal", [.observer, .node, .operator]),
+      Route("POST", "/v1/seal/recover", [.operator]),
       Route("POST", "/v1/check", [.observer, .operator]),
       Route("POST", "/v1/plan", [.operator]),
       Route("POST", "/v1/rollouts", [.operator]),

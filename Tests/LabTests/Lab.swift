@@ -51,7 +51,7 @@ final class Lab: Sendable {
   fileprivate init(_ name: String, _ nodes: Int, _ keyManagers: Int) throws {
     self.name = name
     self.nodes = (1...nodes).map { "minio-\($0)" }
-    self.keyManagers = (1...keyManagers).map { "kms-\($0)" }
+    self.keyManagers = (0..<keyManagers).map { "kms-\($0 + 1)" }
     directory = try TemporaryDirectory()
     try Self.command(name, ["up", "\(nodes)", "\(keyManagers)"]).mustSucceed("up")
     let printed = try Subprocess.run(
@@ -154,6 +154,14 @@ final class Lab: Sendable {
   /// `cut`, `heal`, `crash` or `boot` of a host.
   func perform(_ action: String, _ host: String) throws {
     try Self.command(name, [action, host]).mustSucceed("\(action) \(host)")
+  }
+
+  /// Where the files of a host that runs can be reached from outside: no absolute link may be on the
+  /// way.
+  func root(of host: String) throws -> String {
+    let path = inventory.replacing("/inventory.json", with: "/hosts.d/\(host)/pid")
+    let process = try FileReading.read(path, limitBytes: 100).bytes
+    return "/proc/\(String(decoding: process, as: UTF8.self).filter(\.isNumber))/root"
   }
 
   // MARK: files of the operator

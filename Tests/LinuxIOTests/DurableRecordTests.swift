@@ -66,7 +66,8 @@ import Testing
     }
     #expect(write?.kind == .tooLarge)
     #expect(try DurableRecord.read(path) == largest)
-    try make(path, try FileReading.read(path, limitBytes: 2 << 20).bytes + [0x20])
+    try make(
+      path, try FileReading.read(path, limitBytes: 2 * Limits.recordFileBytes).bytes + [0x20])
     let read = failure { () throws(FileFailure) in _ = try DurableRecord.read(path) }
     #expect(read?.kind == .tooLarge)
   }
@@ -80,6 +81,18 @@ import Testing
     #expect(try DurableRecord.list(directory.path) == ["a", "seal"])
     #expect(try directory.names() == ["a", "seal"])
     #expect(try DurableRecord.list(directory("none")) == [])
+  }
+
+  @Test("at the next start what a crash left is removed, and nothing else is")
+  func orphans() throws {
+    try DurableRecord.write(path, [1])
+    let others = [".keyturn", ".seal.keyturn-old", "a.keyturn-new"]
+    for name in others + [".seal.keyturn-new", ".00000007.keyturn-new"] {
+      try make(directory(name), "torn")
+    }
+    try DurableRecord.removeOrphans(in: directory.path)
+    #expect(try directory.names() == (others + ["seal"]).sorted())
+    #expect(try DurableRecord.read(path) == [1])
   }
 
   @Test("a record that is a symbolic link is not read")

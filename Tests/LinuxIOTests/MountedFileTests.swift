@@ -19,9 +19,10 @@ struct MountedFileTests {
       try make(target, [0x61])
       try make("\(path)/source", [0x61])
       try mount("\(path)/source", target, nil, flags: 4096)  // MS_BIND
-      let failure = failure { () throws(FileFailure) in _ = try stage([0x62], target) }
+      let failure = failure { () throws(FileFailure) in _ = try stage([0x62], WriterLock(target)) }
       try #require(failure?.kind == .mountPoint)
-      try #require(try TemporaryDirectory.names(path) == ["minio", "source"])
+      try #require(
+        try TemporaryDirectory.names(path) == [".minio.keyturn.lock", "minio", "source"])
     }
   }
 
@@ -32,10 +33,11 @@ struct MountedFileTests {
       let target = "\(path)/minio"
       try mount("tmpfs", path, "tmpfs", flags: 0)
       try make(target, [0x61])
-      let staged = try stage([0x62], target)
+      let lock = try WriterLock(target)
+      let staged = try stage([0x62], lock)
       try mount("tmpfs", path, "tmpfs", flags: 33)  // MS_REMOUNT | MS_RDONLY
       try #require(
-        failure { () throws(FileFailure) in _ = try stage([0x62], target) }?.kind == .readOnly)
+        failure { () throws(FileFailure) in _ = try stage([0x62], lock) }?.kind == .readOnly)
       try #require(failure { () throws(FileFailure) in try staged.install() }?.kind == .readOnly)
       try #require(try content(target) == "a")
     }
@@ -50,13 +52,14 @@ struct MountedFileTests {
       try make(target, [0x61])
       let large = [UInt8](repeating: 0x62, count: 100_000)
       try #require(
-        failure { () throws(FileFailure) in _ = try stage(large, target) }?.kind == .diskFull)
+        failure { () throws(FileFailure) in _ = try stage(large, WriterLock(target)) }?.kind
+          == .diskFull)
       try #require(
         failure { () throws(FileFailure) in try DurableRecord.write("\(path)/record", large) }?.kind
           == .diskFull)
-      try #require(try TemporaryDirectory.names(path) == ["minio"])
+      try #require(try TemporaryDirectory.names(path) == [".minio.keyturn.lock", "minio"])
       try #require(try content(target) == "a")
-      try stage([0x62], target).install()
+      try stage([0x62], WriterLock(target)).install()
       try #require(try content(target) == "b")
     }
   }
@@ -72,15 +75,15 @@ struct MountedFileTests {
     }
     var changed = flags | flag
     #expect(ioctl(file.raw, 0x4008_6602, &changed) == 0)  // FS_IOC_SETFLAGS
-    let failure = failure { () throws(FileFailure) in _ = try stage([0x62], target) }
+    let failure = failure { () throws(FileFailure) in _ = try stage([0x62], WriterLock(target)) }
     #expect(ioctl(file.raw, 0x4008_6602, &flags) == 0)
     #expect(failure?.kind == .immutable)
-    #expect(try directory.names() == ["minio"])
+    #expect(try directory.names() == [".minio.keyturn.lock", "minio"])
   }
 }
 
-private func stage(_ bytes: [UInt8], _ target: String) throws(FileFailure) -> StagedFile {
-  try StagedFile.stage(bytes, beside: target, tag: "r1", expecting: Digest.sha256([0x61]))
+private func stage(_ bytes: [UInt8], _ lock: WriterLock) throws(FileFailure) -> StagedFile {
+  try StagedFile.stage(bytes, under: lock, tag: "r1", expecting: Digest.sha256([0x61]))
 }
 
 /// Runs `body` on a thread that has a mount namespace of its own. Expectations in it must be

@@ -8,13 +8,6 @@ import Testing
 private let old = Array("MINIO_VOLUMES=/data\n".utf8)
 private let new = Array("MINIO_VOLUMES=/data\nMINIO_KMS_SERVER=https://kms:7373\n".utf8)
 
-private func stage(
-  _ target: String, tag: String = "r1", _ bytes: [UInt8] = new, expecting: [UInt8]? = old
-) throws(FileFailure) -> StagedFile {
-  try StagedFile.stage(
-    bytes, beside: target, tag: tag, expecting: expecting.map { Digest.sha256($0) })
-}
-
 /// What `body` fails with; nil if it does not.
 func failure(_ body: () throws(FileFailure) -> Void) -> FileFailure? {
   do throws(FileFailure) {
@@ -26,22 +19,36 @@ func failure(_ body: () throws(FileFailure) -> Void) -> FileFailure? {
 @Suite struct StagedFileTests {
   let directory: TemporaryDirectory
   let target: String
+  let lock: WriterLock
 
   init() throws {
     directory = try TemporaryDirectory()
     target = directory("minio")
+    lock = try WriterLock(target)
+  }
+
+  private func stage(
+    tag: String = "r1", _ bytes: [UInt8] = new, expecting: [UInt8]? = old
+  ) throws(FileFailure) -> StagedFile {
+    try StagedFile.stage(
+      bytes, under: lock, tag: tag, expecting: expecting.map { Digest.sha256($0) })
+  }
+
+  /// What is in the directory besides the lock.
+  private func names() throws -> [String] {
+    try directory.names().filter { $0 != ".minio.keyturn.lock" }
   }
 
   @Test("a staged file changes nothing under the target's name until it is installed")
   func staged() throws {
     try make(target, old, mode: 0o640)
-    let staged = try stage(target)
-    #expect(try directory.names() == [".minio.keyturn-r1", "minio"])
+    let staged = try stage()
+    #expect(try names() == [".minio.keyturn-r1", "minio"])
     #expect(staged.path == directory(".minio.keyturn-r1"))
     #expect(try FileReading.read(target, limitBytes: 1000).bytes == old)
     try staged.install()
     try staged.syncDirectory()
-    #expect(try directory.names() == ["minio"])
+    #expect(try names() == ["minio"])
     #expect(try FileReading.read(target, limitBytes: 1000).bytes == new)
   }
 
@@ -50,7 +57,7 @@ func failure(_ body: () throws(FileFailure) -> Void) -> FileFailure? {
     arguments: [0o400, 0o440, 0o600, 0o640, 0o644, 0o755, 0o4755, 0o1600] as [UInt32])
   func mode(_ mode: UInt32) throws {
     try make(target, old, mode: mode)
-    let staged = try stage(target)
+    let staged = try stage()
     #expect(try FileReading.read(staged.path, limitBytes: 1000).facts.mode == mode)
     try staged.install()
     #expect(try FileReading.read(target, limitBytes: 1000).facts.mode == mode)
@@ -60,7 +67,7 @@ func failure(_ body: () throws(FileFailure) -> Void) -> FileFailure? {
   func owner() throws {
     try make(target, old, mode: 0o640)
     #expect(chown(target, 1234, 5678) == 0)
-    try stage(target).install()
+    try stage().install()
     let facts = try FileReading.read(target, limitBytes: 1000).facts
     #expect((facts.userID, facts.groupID, facts.mode) == (1234, 5678, 0o640))
   }
@@ -73,7 +80,7 @@ func failure(_ body: () throws(FileFailure) -> Void) -> FileFailure? {
     let list = kt_xattr_set(file.raw, accessListName, accessList, accessList.count)
     guard set == 0, list == 0 else { try Test.cancel("this file system has no such attributes") }
     let mode = try FileReading.read(target, limitBytes: 1000).facts.mode
-    try stage(target).install()
+    try stage().install()
     let installed = FileDescriptor(owning: open(target, O_RDONLY | O_CLOEXEC))
     #expect(attribute("user.note", of: installed) == Array("kept".utf8))
     #expect(attribute(accessListName, of: installed) == accessList)
@@ -85,7 +92,7 @@ func failure(_ body: () throws(FileFailure) -> Void) -> FileFailure? {
     let opened = FileDescriptor(owning: open(directory.path, O_RDONLY | O_CLOEXEC))
     let set = kt_xattr_set(opened.raw, "system.posix_acl_default", accessList, accessList.count)
     guard set == 0 else { try Test.cancel("this file system has no access lists") }
-    try stage(target, expecting: nil).install()
+    try stage(expecting: nil).install()
     let installed = FileDescriptor(owning: open(target, O_RDONLY | O_CLOEXEC))
     #expect(attribute(accessListName, of: installed) == nil)
     #expect(try FileReading.read(target, limitBytes: 1000).facts.mode == 0o600)
@@ -93,7 +100,7 @@ func failure(_ body: () throws(FileFailure) -> Void) -> FileFailure? {
 
   @Test("a file that did not exist is made 0600 and belongs to the process's user")
   func absent() throws {
-    try stage(target, expecting: nil).install()
+    try stage(expecting: nil).install()
     let file = try FileReading.read(target, limitBytes: 1000)
     #expect((file.bytes, file.facts.mode, file.facts.userID) == (new, 0o600, geteuid()))
   }
@@ -101,31 +108,31 @@ func failure(_ body: () throws(FileFailure) -> Void) -> FileFailure? {
   @Test("install, discard and stage may be repeated, also by a value made again after a crash")
   func repeated() throws {
     try make(target, old)
-    _ = try stage(target)
+    _ = try stage()
     try make(directory(".minio.keyturn-r1"), "torn by a crash")
-    _ = try stage(target)
+    _ = try stage()
     let again = try StagedFile(
-      target: target, tag: "r1", old: Digest.sha256(old), new: Digest.sha256(new))
+      under: lock, tag: "r1", old: Digest.sha256(old), new: Digest.sha256(new))
     try again.install()
     try again.install()
     try again.discard()
     try again.discard()
-    #expect(try directory.names() == ["minio"])
+    #expect(try names() == ["minio"])
     #expect(try FileReading.read(target, limitBytes: 1000).bytes == new)
   }
 
   @Test("a discarded file leaves the target as it was")
   func discarded() throws {
     try make(target, old)
-    try stage(target).discard()
-    #expect(try directory.names() == ["minio"])
+    try stage().discard()
+    #expect(try names() == ["minio"])
     #expect(try FileReading.read(target, limitBytes: 1000).bytes == old)
   }
 
   @Test("an installed file that somebody edited by hand is not discarded")
   func editedAfterwards() throws {
     try make(target, old)
-    let staged = try stage(target)
+    let staged = try stage()
     try staged.install()
     try make(target, "edited\n")
     try staged.discard()
@@ -172,13 +179,13 @@ func failure(_ body: () throws(FileFailure) -> Void) -> FileFailure? {
       expecting = nil
       kind = .changed
     }
-    let before = try directory.names()
-    let failure = failure { () throws(FileFailure) in _ = try stage(target, expecting: expecting) }
+    let before = try names()
+    let failure = failure { () throws(FileFailure) in _ = try stage(expecting: expecting) }
     #expect(failure?.kind == kind)
     #expect(failure?.path == target)
     #expect(failure?.message.contains(target) == true)
     #expect(failure?.message.contains("MINIO_KMS") == false)
-    #expect(try directory.names() == before)
+    #expect(try names() == before)
   }
 
   @Test("a change that was planned from another version is a vote, the rest is about the file")
@@ -191,21 +198,21 @@ func failure(_ body: () throws(FileFailure) -> Void) -> FileFailure? {
   func limit() throws {
     try make(target, old)
     let largest = [UInt8](repeating: 0x23, count: Limits.environmentFileBytes)
-    try stage(target, largest).discard()
-    let failure = failure { () throws(FileFailure) in _ = try stage(target, largest + [0x23]) }
+    try stage(largest).discard()
+    let failure = failure { () throws(FileFailure) in _ = try stage(largest + [0x23]) }
     #expect(failure?.kind == .tooLarge)
-    #expect(try directory.names() == ["minio"])
+    #expect(try names() == ["minio"])
   }
 
   @Test("a path that is not absolute or names no file, and a tag that is no name, are refused")
-  func names() {
+  func unusableNames() {
     for path in ["minio", "", "/", "/etc/", "/etc/..", "/etc/."] {
       #expect(
-        failure { () throws(FileFailure) in _ = try stage(path, expecting: nil) }?.kind == .invalid)
+        failure { () throws(FileFailure) in _ = try WriterLock(path) }?.kind == .invalid)
     }
     for tag in ["", "../x", "a/b", ".", "a b", String(repeating: "a", count: 65)] {
       #expect(
-        failure { () throws(FileFailure) in _ = try stage(target, tag: tag, expecting: nil) }?.kind
+        failure { () throws(FileFailure) in _ = try stage(tag: tag, expecting: nil) }?.kind
           == .invalid)
     }
   }
@@ -213,21 +220,21 @@ func failure(_ body: () throws(FileFailure) -> Void) -> FileFailure? {
   @Test("a target that was changed after the staging is not overwritten")
   func changedBeforeInstall() throws {
     try make(target, old)
-    let staged = try stage(target)
+    let staged = try stage()
     try make(target, "edited by hand\n")
     #expect(failure { () throws(FileFailure) in try staged.install() }?.kind == .changed)
     #expect(try content(target) == "edited by hand\n")
-    #expect(try directory.names() == [".minio.keyturn-r1", "minio"])
+    #expect(try names() == [".minio.keyturn-r1", "minio"])
   }
 
   @Test("a target that appeared or disappeared after the staging is not written")
   func appearedBeforeInstall() throws {
-    let staged = try stage(target, expecting: nil)
+    let staged = try stage(expecting: nil)
     try make(target, "made by hand\n")
     #expect(failure { () throws(FileFailure) in try staged.install() }?.kind == .changed)
     #expect(try content(target) == "made by hand\n")
     try make(target, old)
-    let second = try stage(target, tag: "r2")
+    let second = try stage(tag: "r2")
     unlink(target)
     #expect(failure { () throws(FileFailure) in try second.install() }?.kind == .changed)
     #expect(try content(target) == nil)
@@ -236,7 +243,7 @@ func failure(_ body: () throws(FileFailure) -> Void) -> FileFailure? {
   @Test("a staged file that was altered, cut, linked or removed is not installed")
   func alteredStaged() throws {
     try make(target, old)
-    let staged = try stage(target)
+    let staged = try stage()
     let alterations: [() throws -> Void] = [
       { try make(staged.path, new + [0x0A]) },
       { try make(staged.path, Array(new.dropLast())) },
@@ -253,7 +260,7 @@ func failure(_ body: () throws(FileFailure) -> Void) -> FileFailure? {
   @Test("a mode that was narrowed between staging and installing stays narrow")
   func narrowedMeanwhile() throws {
     try make(target, old, mode: 0o644)
-    let staged = try stage(target)
+    let staged = try stage()
     #expect(chmod(target, 0o600) == 0)
     try staged.install()
     let file = try FileReading.read(target, limitBytes: 1000)
@@ -263,13 +270,23 @@ func failure(_ body: () throws(FileFailure) -> Void) -> FileFailure? {
   @Test("staged files of unknown rollouts are found and removed, and nothing else is")
   func orphans() throws {
     try make(target, old)
-    for tag in ["r1", "r2", "r3"] { _ = try stage(target, tag: tag) }
+    for tag in ["r1", "r2", "r3"] { _ = try stage(tag: tag) }
     let others = [".minio.keyturn-", ".minio.keyturn-a b", ".other.keyturn-r1", "minio.bak"]
     for name in others { try make(directory(name), "") }
     #expect(try StagedFile.tags(beside: target) == ["r1", "r2", "r3"])
-    #expect(try StagedFile.removeOrphans(beside: target, except: ["r2"]) == ["r1", "r3"])
-    #expect(try directory.names() == ([".minio.keyturn-r2", "minio"] + others).sorted())
+    #expect(try StagedFile.removeOrphans(under: lock, except: ["r2"]) == ["r1", "r3"])
+    #expect(try names() == ([".minio.keyturn-r2", "minio"] + others).sorted())
     #expect(try StagedFile.tags(beside: directory("no/such/file")) == [])
+  }
+
+  @Test("a staged file that a killed agent left is removed at the start, and is no generation")
+  func orphanOfACrash() throws {
+    try make(target, old)
+    _ = try stage(tag: "r1")
+    try make(directory(".minio.keyturn-r2"), "torn")
+    #expect(try StagedFile.removeOrphans(under: lock, except: []) == ["r1", "r2"])
+    #expect(try names() == ["minio"])
+    #expect(try FileReading.read(target, limitBytes: 1000).bytes == old)
   }
 
   @Test("the inspection refuses what the staging would, and gives the content otherwise")
@@ -289,31 +306,38 @@ func failure(_ body: () throws(FileFailure) -> Void) -> FileFailure? {
     try make(target, old)
     #expect(chmod(directory.path, 0o500) == 0)
     #expect(
-      failure { () throws(FileFailure) in _ = try stage(target) }?.kind == .notPermitted)
+      failure { () throws(FileFailure) in _ = try stage() }?.kind == .notPermitted)
     #expect(chmod(directory.path, 0o700) == 0)
-    #expect(try directory.names() == ["minio"])
+    #expect(try names() == ["minio"])
   }
-}
 
-private let accessListName = "system.posix_acl_access"
-/// acl(5) as the kernel stores it: user::rw-, user:4321:r--, group::r--, mask::r--, other::---.
-private let accessList: [UInt8] = {
-  var bytes: [UInt8] = [2, 0, 0, 0]
-  let nobody = UInt32.max
-  let entries: [(tag: UInt8, rights: UInt8, id: UInt32)] = [
-    (1, 6, nobody), (2, 4, 4321), (4, 4, nobody), (16, 4, nobody), (32, 0, nobody),
-  ]
-  for entry in entries {
-    bytes += [entry.tag, 0, entry.rights, 0]
-    for shift: UInt32 in [0, 8, 16, 24] {
-      bytes.append(UInt8(truncatingIfNeeded: entry.id >> shift))
+  @Test("a new file is given to the owner that was asked for, 0600", .enabled(if: isRoot))
+  func ownerOfNew() throws {
+    let owner = UserAccount(userID: 4321, groupID: 4400)
+    let staged = try StagedFile.stage(new, under: lock, tag: "r1", expecting: nil, owner: owner)
+    try staged.install()
+    let snapshot = try #require(try FileSnapshot(target))
+    #expect((snapshot.user, snapshot.group, snapshot.mode) == (4321, 4400, 0o600))
+    // One that is there keeps its own.
+    let again = try StagedFile.stage(
+      old, under: lock, tag: "r2", expecting: Digest.sha256(new),
+      owner: UserAccount(userID: 1, groupID: 1))
+    try again.install()
+    #expect(try FileSnapshot(target)?.user == 4321)
+  }
+
+  @Test("a check refuses what a staging would refuse, and writes nothing")
+  func check() throws {
+    try StagedFile.check(target)
+    try make(target, old)
+    try StagedFile.check(target)
+    symlink(target, directory("link"))
+    let link = failure { () throws(FileFailure) in try StagedFile.check(directory("link")) }
+    #expect(link?.kind == .symbolicLink)
+    let absent = failure { () throws(FileFailure) in
+      try StagedFile.check(directory("none/minio"))
     }
+    #expect(absent?.kind == .absent)
+    #expect(try names() == ["link", "minio"])
   }
-  return bytes
-}()
-
-private func attribute(_ name: String, of file: borrowing FileDescriptor) -> [UInt8]? {
-  var buffer = [UInt8](repeating: 0, count: 256)
-  let count = kt_xattr_get(file.raw, name, &buffer, buffer.count)
-  return count < 0 ? nil : Array(buffer[..<Int(count)])
 }

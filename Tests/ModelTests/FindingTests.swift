@@ -32,7 +32,9 @@ import Testing
     ]
     for (refusal, code) in codes { #expect(expected[refusal] == code) }
     #expect(
-      ExitCode.allCases.map(\.rawValue) == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 64, 75, 77, 78])
+      ExitCode.allCases.map(\.rawValue) == [
+        0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 64, 75, 77, 78,
+      ])
     #expect(Set(ExitCode.allCases.map(\.meaning)).count == ExitCode.allCases.count)
   }
 }

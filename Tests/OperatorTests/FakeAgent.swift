@@ -34,14 +34,20 @@ final class FakeAgent: AgentLink {
     var outcome: Outcome?
     var restarts = 0
     var isDiscarded = false
+    var request: PrepareRequest?
   }
 
   let name: String
   let fault: Fault
   let plan: PlanAnswer
   private let sealed: Seal?
+  /// What is wrong with its record of the seal.
+  private let problem: String?
   let check: CheckAnswer
+  let history: HistoryAnswer
+  private let diff: Result<DiffAnswer, LinkFailure>
   let lines: [LogLine]
+  let explained: ExplainAnswer?
   /// Called when a vote is asked for, and when commit is told.
   let onPrepare: @Sendable () -> Void
   let onCommit: @Sendable () -> Void
@@ -49,16 +55,22 @@ final class FakeAgent: AgentLink {
 
   init(
     _ name: String, _ fault: Fault = .none, plan: PlanAnswer? = nil, sealed: Seal? = nil,
-    check: CheckAnswer? = nil, lines: [LogLine] = [],
+    problem: String? = nil, check: CheckAnswer? = nil, history: HistoryAnswer? = nil,
+    diff: Result<DiffAnswer, LinkFailure>? = nil, lines: [LogLine] = [],
+    explained: ExplainAnswer? = nil,
     onPrepare: @escaping @Sendable () -> Void = {}, onCommit: @escaping @Sendable () -> Void = {}
   ) {
     self.name = name
     self.fault = fault
     self.plan = plan ?? .sample(name)
     self.sealed = sealed
+    self.problem = problem
     self.check =
       check ?? CheckAnswer(node: name, endpoints: [.sample("fine")], drift: Drift(), findings: [])
+    self.history = history ?? .sample(name)
+    self.diff = diff ?? .success(.sample(name))
     self.lines = lines
+    self.explained = explained
     self.onPrepare = onPrepare
     self.onCommit = onCommit
     state = Lock(State(participant: Participant(member: name, record: ParticipantRecord())))
@@ -74,11 +86,18 @@ final class FakeAgent: AgentLink {
       findings: [])
   }
 
+  private var view: SealView {
+    SealView(
+      node: name, members: .sha256([]), seal: problem == nil ? sealed : nil, problem: problem)
+  }
+
   /// Takes one input as if a coordinator had sent it that is gone now.
   func take(_ input: ParticipantInput) { perform(input) }
 
   /// How often the server was restarted.
   var restarts: Int { state.withLock { $0.restarts } }
+  /// What it was asked to vote on last.
+  var request: PrepareRequest? { state.withLock { $0.request } }
   /// Whether it is in a rollout.
   var isActive: Bool { state.withLock { $0.participant.record.active != nil } }
 
@@ -103,6 +122,17 @@ final class FakeAgent: AgentLink {
       return ClockReading(received: now, sent: now, bootID: "boot", realtimeMicroseconds: 0)
     case .plan: return plan
     case .check: return check
+    case .explain(let name):
+      return explained
+        ?? ExplainAnswer(node: self.name, name: name, definitions: [], suggestion: nil)
+    case .generations: return history
+    case .diff: return try diff.get()
+    case .seal: return view
+    case .recoverSeal:
+      guard let sealed else {
+        throw .answered(ErrorAnswer(kind: .guarded, message: "the other members' seals differ"))
+      }
+      return SealRecovery(node: name, seal: sealed, problem: view.problem)
     case .logs(let query):
       guard case .since = query.start else {
         return LogsAnswer(lines: [], cursor: "end", more: false)
@@ -140,6 +170,7 @@ final class FakeAgent: AgentLink {
   }
 
   private func prepare(_ request: PrepareRequest, _ deadline: Instant) -> VoteAnswer {
+    state.update { $0.request = request }
     perform(.prepare(request.rollout))
     onPrepare()
     let vote = state.wait(until: deadline) { $0.votes.first }
@@ -223,7 +254,8 @@ extension PlanAnswer {
   /// A node that would take part, unless said otherwise.
   static func sample(
     _ name: String, changes: Bool = true, refusal: Refusal? = nil, value: String = "a",
-    difference: [String] = ["+MINIO_KMS_ENCLAVE=tenant-1"], seal: Seal? = nil
+    difference: [String] = ["+MINIO_KMS_ENCLAVE=tenant-1"], seal: Seal? = nil,
+    key: KeyIdentity? = nil, lifted: Digest? = nil
   ) -> PlanAnswer {
     let environment = [
       VariableDigest(name: "MINIO_KMS_SERVER", digest: .ofFields([value])),
@@ -235,7 +267,42 @@ extension PlanAnswer {
       difference: changes ? difference : [], restartNeeded: changes,
       restartReason: changes ? "the file changes" : "", findings: [], refusal: refusal,
       environment: environment, environmentDigest: .ofFields([value]), epoch: 3,
-      activeRollout: nil, generation: 0, seal: seal, key: nil)
+      activeRollout: nil, generation: 0, seal: seal, key: key, lifted: lifted)
+  }
+}
+
+extension HistoryAnswer {
+  /// A node with these generations, each with its content; the file is the last one's unless said
+  /// otherwise.
+  static func sample(
+    _ name: String, _ contents: [(number: Int, text: String)] = [(0, "found"), (1, "a"), (2, "b")],
+    file: String? = nil, rollout: String = "00000000000000a", problem: Int? = nil
+  ) -> HistoryAnswer {
+    HistoryAnswer(
+      node: name,
+      generations: contents.map { number, text in
+        number == problem
+          ? HistoryEntry(number: number, generation: nil, problem: "its checksum is wrong")
+          : HistoryEntry(
+            number: number,
+            generation: Generation(
+              number: number, path: "/etc/default/minio", digest: .ofFields([text]),
+              rollout: "\(rollout)\(max(number, 1))", kind: number == 0 ? nil : .apply,
+              createdBy: "alice",
+              confirmedAtMicroseconds: 1_700_000_000_000_000 + Int64(number) * 60_000_000),
+            problem: nil)
+      },
+      file: (file ?? contents.last?.text).map { .ofFields([$0]) }, fileProblem: nil)
+  }
+}
+
+extension DiffAnswer {
+  /// A node on which one variable differs, or nothing.
+  static func sample(_ name: String, same: Bool = false) -> DiffAnswer {
+    DiffAnswer(
+      node: name, fromPath: "/etc/default/minio", toPath: "/etc/default/minio",
+      from: .ofFields(["a"]), to: .ofFields([same ? "a" : "b"]),
+      difference: same ? [] : ["-MINIO_BROWSER=on", "+MINIO_BROWSER=off"])
   }
 }
 

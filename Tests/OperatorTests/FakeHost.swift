@@ -35,6 +35,13 @@ final class FakeHost: CommandHost {
     if content.bytes.count > limitBytes { throw ReadFailure(message: "\(path) is too large") }
     return content
   }
+  func record(_ path: String) throws(ReadFailure) -> [UInt8]? {
+    guard let content = files[path] else { return nil }
+    if content.bytes.starts(with: "DAMAGED".utf8) {
+      throw ReadFailure(message: "read \(path): its checksum is wrong.")
+    }
+    return content.bytes
+  }
   func write(_ text: String, to stream: OutputStream) -> Bool {
     state.withLock { state in
       switch stream {

@@ -14,6 +14,22 @@ struct KeyGuardTests {
     #expect(KeyGuard.refusal(holder: nil, keys: keys, enclaves: []) == nil)
   }
 
+  @Test("a first key that is defined twice would be sealed so, and is refused")
+  func ambiguous() {
+    for (keys, enclaves) in [
+      (["a", "b"], ["store"]), (["a", "a"], ["store"]), (["", "a"], ["store"]),
+      (["a"], ["store", "store"]),
+    ] {
+      #expect(KeyGuard.ambiguity(keys: keys, enclaves: enclaves)?.code == .validation)
+    }
+    let allowed: [([String], [String])] = [
+      ([], ["store", "b"]), (["", ""], []), (["a"], []), (["a"], ["store"]),
+    ]
+    for (keys, enclaves) in allowed {
+      #expect(KeyGuard.ambiguity(keys: keys, enclaves: enclaves) == nil)
+    }
+  }
+
   @Test("the sealed key, once, in its enclave, is allowed")
   func same() {
     #expect(

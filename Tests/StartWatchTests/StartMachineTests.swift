@@ -145,4 +145,31 @@ import Testing
     }
     #expect(failure.reason.split(separator: "\n").count == 40)
   }
+
+  @Test(
+    "of the lines that are nobody's yet the last ones are kept until the unit says whose they are",
+    arguments: [(63, true), (64, false)])
+  func unclaimed(later: Int, isKept: Bool) {
+    var machine = StartMachine(serverArguments: [])
+    _ = machine.handle(Self.restart, at: Self.zero)
+    func say(_ pid: Int32, _ message: String) {
+      let effects = machine.handle(
+        .entry(
+          JournalEntry(
+            cursor: "", realtimeMicroseconds: 0, monotonicMicroseconds: 0, bootID: "",
+            invocationID: nil, pid: pid, priority: 6, identifier: "minio", message: message)),
+        at: Self.zero)
+      #expect(effects == [])
+    }
+    say(200, "FATAL x")
+    for number in 0..<later { say(300, "FATAL number \(number)") }
+    let ended = UnitState(
+      id: "minio.service", activeState: "failed", subState: "failed", invocationID: "new",
+      execMainPID: 200)
+    let wait =
+      isKept ? StartMachine.continuationMilliseconds : StartMachine.lateLinesMilliseconds
+    let effects = machine.handle(.unit(ended), at: Self.zero)
+    #expect(effects.contains(.arm(.lateLines, Self.zero.advanced(byMilliseconds: wait))))
+    #expect(effects.contains(.phase(.failed, detail: "FATAL x")) == isKept)
+  }
 }

@@ -58,7 +58,11 @@ struct Transcript: Sendable, CustomTestStringConvertible {
       var state = UnitState(id: "minio.service", activeState: states[0], subState: states[1])
       state.type = type
       state.invocationID = words[1]
-      state.mainPID = words[1] == "old" ? 100 : 200
+      let process: Int32 = words[1] == "old" ? 100 : 200
+      // systemd has forgotten the last main process when a start begins, and not before.
+      state.execMainPID = states[1] == "start-pre" ? 0 : process
+      let isAlive = !["start-pre", "auto-restart", "dead", "failed"].contains(states[1])
+      state.mainPID = isAlive ? process : 0
       for word in words.dropFirst(2) {
         let pair = word.split(separator: "=").map(String.init)
         switch pair[0] {
@@ -81,11 +85,12 @@ struct Transcript: Sendable, CustomTestStringConvertible {
     default:
       let isManager = kind.hasSuffix("!")
       let invocation = String(kind.dropLast())
+      let process = invocation.hasPrefix("-") ? Int32(invocation.dropFirst()) : nil
       return .entry(
         JournalEntry(
           cursor: "", realtimeMicroseconds: 0, monotonicMicroseconds: 0, bootID: "",
-          invocationID: invocation == "-" ? nil : invocation,
-          pid: isManager ? 1 : (invocation == "old" ? 100 : 200), priority: 6,
+          invocationID: invocation.hasPrefix("-") ? nil : invocation,
+          pid: isManager ? 1 : process ?? (invocation == "old" ? 100 : 200), priority: 6,
           identifier: isManager ? "systemd" : "minio", message: rest))
     }
   }

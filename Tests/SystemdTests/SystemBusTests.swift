@@ -44,10 +44,14 @@ private func withManager(
       ("SubState", .string("start")), ("Type", .string("notify")), ("MainPID", .uint32(4321)),
       ("InvocationID", .bytes(Array(0..<16))), ("NRestarts", .uint32(3)),
       ("Result", .string("exit-code")), ("ExecMainStartTimestampMonotonic", .uint64(1 << 40)),
-      ("ExecMainCode", .int32(1)), ("ExecMainStatus", .int32(203)), ("User", .string("minio-user")),
+      ("ExecMainPID", .uint32(4320)), ("ExecMainCode", .int32(1)), ("ExecMainStatus", .int32(203)),
+      ("User", .string("minio-user")),
       ("Group", .string("minio")),
       ("EnvironmentFiles", .files([("/etc/default/minio", true), ("/etc/more", false)])),
       ("Environment", .strings(["A=1", "B=two words"])),
+      ("PassEnvironment", .strings(["C"])), ("UnsetEnvironment", .strings(["D", "E=1"])),
+      ("SupplementaryGroups", .strings(["ssl-cert"])), ("AmbientCapabilities", .uint64(1 << 10)),
+      ("CapabilityBoundingSet", .uint64(1 << 40)),
       ("ExecStart", .commands([["/usr/bin/minio", "server", "$MINIO_OPTS"], ["/second"]])),
       ("ExecStartEx", .commands([["/not/this"]])), ("Restart", .string("always")),
       ("StartLimitBurst", .uint32(5)), ("StartLimitIntervalUSec", .uint64(10_000_000)),
@@ -62,10 +66,12 @@ private func withManager(
         id: "minio.service", loadState: "loaded", activeState: "activating", subState: "start",
         type: "notify", mainPID: 4321, invocationID: "000102030405060708090a0b0c0d0e0f",
         nRestarts: 3, result: "exit-code", execMainStartMonotonicMicroseconds: 1 << 40,
-        execMainCode: 1, execMainStatus: 203, user: "minio-user", group: "minio",
+        execMainPID: 4320, execMainCode: 1, execMainStatus: 203, user: "minio-user", group: "minio",
         environmentFiles: [
           .init(path: "/etc/default/minio", isOptional: true), .init(path: "/etc/more"),
         ], environment: ["A=1", "B=two words"],
+        passEnvironment: ["C"], unsetEnvironment: ["D", "E=1"], supplementaryGroups: ["ssl-cert"],
+        ambientCapabilities: 1 << 10, capabilityBoundingSet: 1 << 40,
         execStart: ["/usr/bin/minio", "server", "$MINIO_OPTS"], restart: "always",
         startLimitBurst: 5, startLimitIntervalMicroseconds: 10_000_000,
         timeoutStartMicroseconds: .max, timeoutStopMicroseconds: 90_000_000,
@@ -74,6 +80,26 @@ private func withManager(
       #expect(state == expected)
       #expect(
         manager.requests.last == .init(path: unitPath, member: "GetAll", arguments: [""]))
+    }
+  }
+
+  @Test("the manager's own environment and version are read from the manager's object")
+  func manager() throws {
+    let properties: [(String, FakeManager.Value)] = [
+      ("Version", .string("252.39-1~deb12u2")), ("Features", .string("+PAM")),
+      ("Environment", .strings(["LANG=C.UTF-8", "MINIO_X=1"])), ("NNames", .uint32(3)),
+    ]
+    try withManager(answer: { _ in .properties(properties) }) { manager, bus in
+      let state = try bus.manager(deadline: soon())
+      #expect(
+        state
+          == ManagerState(
+            version: "252.39-1~deb12u2", environment: ["LANG=C.UTF-8", "MINIO_X=1"]))
+      #expect(
+        manager.requests.last
+          == .init(
+            path: "/org/freedesktop/systemd1", member: "GetAll",
+            arguments: ["org.freedesktop.systemd1.Manager"]))
     }
   }
 

@@ -33,8 +33,11 @@ struct Directory: ~Copyable {
     }
   }
 
-  /// Creates a file that must not exist yet, 0600 from the first byte, lets `prepare` give it its
-  /// final owner and mode, and makes its content durable. Whatever fails, the file is gone again.
+  /// Creates a file that must not exist yet, 0600, lets `prepare` give it its final owner, labels
+  /// and mode, and makes it durable. Whatever fails, the file is gone again.
+  ///
+  /// `prepare` has its turn before the first byte, so that no byte is ever less protected than it
+  /// will be, and after the last, because a write takes set-id bits and capabilities away.
   ///
   /// An error of fsync gives the file up: the kernel marks the pages clean after it, so that a
   /// second fsync would report a success that is none.
@@ -49,6 +52,7 @@ struct Directory: ~Copyable {
         openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
       })
     do throws(FileFailure) {
+      try prepare(file)
       try Directory.write(bytes, to: file, path: path)
       try prepare(file)
       try Directory.sync(file, path: path)
@@ -86,6 +90,48 @@ struct Directory: ~Copyable {
 
   /// Makes what was created, renamed and removed in it durable.
   func sync() throws(FileFailure) { try Directory.sync(descriptor, path: path) }
+
+  /// The same for a directory in which `target` was just renamed; a failure says that the file is in
+  /// place all the same.
+  static func syncRename(of target: FilePlace) throws(FileFailure) {
+    do throws(FileFailure) {
+      try Directory(target.directory).sync()
+    } catch {
+      throw FileFailure(
+        error.kind, target.path,
+        "replace \(target.path): the new version is in place, but a power failure may undo that: "
+          + error.message)
+    }
+  }
+
+  /// Opens a file, makes it first if need be, and locks it until it is closed, which the end of the
+  /// process does too; nil if someone else has the lock. Does not wait.
+  func lock(_ name: String) throws(FileFailure) -> FileDescriptor? {
+    let directory = descriptor.raw
+    let path = path(of: name)
+    let file = FileDescriptor(
+      owning: try fileCall("create", path) {
+        openat(directory, name, O_RDONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0o600)
+      })
+    let raw = file.raw
+    do throws(Errno) {
+      _ = try retrying("flock") { flock(raw, LOCK_EX | LOCK_NB) }
+    } catch {
+      if error.code == EWOULDBLOCK { return nil }
+      throw FileFailure("lock", path, code: error.code)
+    }
+    return file
+  }
+
+  /// The facts of a file in it, or of the symbolic link of that name; nil if there is none.
+  func facts(of name: String) throws(FileFailure) -> FileFacts? {
+    do throws(FileFailure) {
+      return try FileFacts(of: descriptor, name, path: path(of: name))
+    } catch {
+      if error.kind == .absent { return nil }
+      throw error
+    }
+  }
 
   /// The names in it without `.` and `..`, sorted.
   func names() throws(FileFailure) -> [String] {

@@ -10,6 +10,7 @@ internal import Model
 /// thread at a time may write a record.
 public enum DurableRecord {
   private static let magic = "keyturn-record 1 sha256:"
+  private static let unfinished = ".keyturn-new"
   private static let headerBytes = magic.utf8.count + 64 + 1
 
   /// The content of a record, nil if there is none. May block on the disk.
@@ -32,8 +33,8 @@ public enum DurableRecord {
   /// Replaces the record, or makes it; when this returns, it survives a crash. May block on the
   /// disk.
   ///
-  /// If it throws, the record is the old one or, only when the last step failed (`fsync` of the
-  /// directory), possibly the new one.
+  /// If it throws, the record is the old one, unless only the last step failed (`fsync` of the
+  /// directory), which the message then says: it is the new one, and a power failure may undo that.
   public static func write(
     _ path: String, _ bytes: [UInt8], mode: UInt32 = 0o600
   ) throws(FileFailure) {
@@ -45,7 +46,7 @@ public enum DurableRecord {
     }
     let place = try FilePlace(path)
     let directory = try Directory(place.directory)
-    let temporary = ".\(place.name).keyturn-new"
+    let temporary = ".\(place.name)\(unfinished)"
     try directory.remove(temporary)
     try directory.create(temporary, header(of: bytes) + bytes) { (file) throws(FileFailure) in
       try FileAttributes.set(mode: mode, of: file, path: path)
@@ -56,6 +57,18 @@ public enum DurableRecord {
       _ = try? directory.remove(temporary)
       throw error
     }
+    try Directory.syncRename(of: place)
+  }
+
+  /// Removes what crashes left of unfinished writes in a directory; none of them was ever a record.
+  /// May block on the disk.
+  ///
+  /// For the start of the one process that writes there.
+  public static func removeOrphans(in path: String) throws(FileFailure) {
+    let directory = try Directory(path)
+    let orphans = try directory.names().filter { $0.hasPrefix(".") && $0.hasSuffix(unfinished) }
+    if orphans.isEmpty { return }
+    for name in orphans { try directory.remove(name) }
     try directory.sync()
   }
 

@@ -28,6 +28,8 @@ public struct FileFailure: Error, Sendable, Hashable, CustomStringConvertible {
     case changed
     /// Its checksum does not fit its content.
     case damaged
+    /// Another process has its lock.
+    case busy
     /// The disk or the quota is full.
     case diskFull
     /// The file system is mounted read-only.
@@ -69,7 +71,8 @@ public struct FileFailure: Error, Sendable, Hashable, CustomStringConvertible {
         (
           .readOnly,
           "remount its file system read-write, or, where only the agent's sandbox is read-only, "
-            + "name the directory in ReadWritePaths= of keyturnd.service, and try again"
+            + "add the directory: systemctl edit keyturnd, [Service] ReadWritePaths=DIRECTORY, then "
+            + "systemctl restart keyturnd, and try again"
         )
       case ELOOP: (.symbolicLink, "name the file itself instead of a symbolic link")
       case EBUSY: (.mountPoint, "something is mounted on it; unmount that and try again")

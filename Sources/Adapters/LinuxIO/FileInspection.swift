@@ -24,11 +24,14 @@ public struct FileFacts: Sendable, Hashable {
   let isImmutable: Bool
   let isMountPoint: Bool
 
-  /// The facts of an open file. Does not block on a local file system.
-  init(of file: borrowing FileDescriptor, path: String) throws(FileFailure) {
+  /// The facts of an open file, or of `name` in an open directory. Does not block on a local file
+  /// system.
+  init(
+    of file: borrowing FileDescriptor, _ name: String = "", path: String
+  ) throws(FileFailure) {
     let raw = file.raw
     var found = kt_file_facts()
-    _ = try fileCall("stat", path) { kt_stat_file(raw, "", &found) }
+    _ = try fileCall("stat", path) { kt_stat_file(raw, name, &found) }
     mode = found.mode & 0o7777
     userID = found.user
     groupID = found.group

@@ -10,14 +10,13 @@ internal import Model
 ///                   staged --discard--> absent
 /// ```
 ///
-/// It holds no descriptor: after a crash it is the same again from its target, tag and two digests,
-/// and each operation may be repeated. It refuses, with the old file intact and nothing left beside
-/// it, whatever a rename would not really replace (symbolic link, hard links, mount point,
-/// immutable file) or what is not the version it was planned from. It does not lock: one process at
-/// a time may write to a target.
-public struct StagedFile: Sendable, Hashable {
+/// It holds nothing but the target's ``WriterLock``: after a crash it is the same again from its
+/// target, tag and two digests, and each operation may be repeated. It refuses, with the old file
+/// intact and nothing left beside it, whatever a rename would not really replace (symbolic link,
+/// hard links, mount point, immutable file) or what is not the version it was planned from.
+public struct StagedFile: Sendable {
   /// The file that is to be replaced, absolute.
-  public var target: String { place.path }
+  public var target: String { lock.target }
   /// Tells the stagings of different rollouts apart: ``Name`` characters.
   public let tag: String
   /// What the target must be when this is installed; nil: it must not exist.
@@ -25,36 +24,42 @@ public struct StagedFile: Sendable, Hashable {
   /// What the target will be.
   public let new: Digest
 
-  private let place: FilePlace
+  private let lock: WriterLock
   private let name: String
+  private var place: FilePlace { lock.place }
 
   /// Where the new version is, `.NAME.keyturn-TAG` in the target's directory.
   public var path: String {
     place.directory == "/" ? "/\(name)" : "\(place.directory)/\(name)"
   }
 
-  /// The staged file that ``stage(_:beside:tag:expecting:)`` made before a crash. Touches nothing.
-  public init(target: String, tag: String, old: Digest?, new: Digest) throws(FileFailure) {
+  /// The staged file that ``stage(_:under:tag:expecting:)`` made before a crash. Touches nothing.
+  public init(
+    under lock: WriterLock, tag: String, old: Digest?, new: Digest
+  ) throws(FileFailure) {
     if let problem = Name.problem(in: tag) {
+      let target = lock.target
       throw FileFailure(.invalid, target, "stage \(target): tag \"\(tag)\": \(problem).")
     }
-    place = try FilePlace(target)
-    name = StagedFile.prefix(of: place) + tag
+    self.lock = lock
+    name = StagedFile.prefix(of: lock.place) + tag
     self.tag = tag
     self.old = old
     self.new = new
   }
 
-  /// Writes a new version of `target`, durable, with the old one's attributes. May block on the
-  /// disk.
+  /// Writes a new version of the lock's target, durable, with the old one's attributes. May block on
+  /// the disk.
   ///
   /// `old` is the digest of the version that the new one was made from, nil if there was none: then
-  /// the new file is 0600 and belongs to the calling process's user. What an earlier attempt with
-  /// this tag left is replaced. Throws `changed` if the target is not `old`.
+  /// the new file is 0600 and belongs to `owner`, or else to the calling process's user. What an
+  /// earlier attempt with this tag left is replaced. Throws `changed` if the target is not `old`.
   public static func stage(
-    _ bytes: [UInt8], beside target: String, tag: String, expecting old: Digest?
+    _ bytes: [UInt8], under lock: WriterLock, tag: String, expecting old: Digest?,
+    owner: UserAccount? = nil
   ) throws(FileFailure) -> StagedFile {
-    let staged = try StagedFile(target: target, tag: tag, old: old, new: Digest.sha256(bytes))
+    let target = lock.target
+    let staged = try StagedFile(under: lock, tag: tag, old: old, new: Digest.sha256(bytes))
     if bytes.count > Limits.environmentFileBytes {
       throw FileFailure(
         .tooLarge, target,
@@ -64,10 +69,11 @@ public struct StagedFile: Sendable, Hashable {
     }
     let directory = try Directory(staged.place.directory)
     let current = try directory.open(staged.place.name)
-    try staged.expect(old, in: try staged.inspect(current))
+    try staged.expect(old, in: try staged.inspect(current)?.digest)
     try directory.remove(staged.name)
     try directory.create(staged.name, bytes) { (file) throws(FileFailure) in
       try staged.carryOver(from: current, to: file)
+      if old == nil, let owner { try FileAttributes.set(owner: owner, of: file, path: staged.path) }
     }
     do throws(FileFailure) {
       try directory.sync()
@@ -89,31 +95,37 @@ public struct StagedFile: Sendable, Hashable {
     let directory = try Directory(place.directory)
     let current = try directory.open(place.name)
     let found = try inspect(current)
-    if found == new {
+    if found?.digest == new {
       try directory.remove(name)
       return
     }
-    try expect(old, in: found)
-    guard let staged = try directory.open(name) else {
-      throw FileFailure(
-        .damaged, target,
-        "replace \(target): the staged file \(path) is gone; nothing was changed, apply again.")
-    }
+    try expect(old, in: found?.digest)
+    guard let staged = try directory.open(name) else { throw damaged("is gone") }
     let content = try FileReading.content(
       of: staged, path: path, limitBytes: Limits.environmentFileBytes)
-    if content.digest != new || content.facts.links != 1 {
-      throw FileFailure(
-        .damaged, target,
-        "replace \(target): the staged file \(path) was altered; nothing was changed, apply again.")
+    if content.digest != new || content.facts.links != 1 { throw damaged("was altered") }
+    do throws(FileFailure) {
+      if try carryOver(from: current, to: staged) { try Directory.sync(staged, path: path) }
+    } catch {
+      // After a failed fsync a second one would succeed without having done anything.
+      _ = try? directory.remove(name)
+      throw error
     }
-    if try carryOver(from: current, to: staged) { try Directory.sync(staged, path: path) }
+    // Programs that know nothing of our lock have from here to the rename, two system calls, to be
+    // overwritten unseen.
+    guard try directory.facts(of: place.name) == found?.facts else {
+      throw FileFailure(
+        .changed, target,
+        "replace \(target): it was changed at this very moment; look at it and plan again.")
+    }
     try directory.rename(name, to: place.name)
   }
 
   /// Makes an installed file's rename durable. May block on the disk.
   ///
-  /// A call of its own, because the protocol issues the restart in between.
-  public func syncDirectory() throws(FileFailure) { try Directory(place.directory).sync() }
+  /// A call of its own, because the protocol issues the restart in between. If it throws, the new
+  /// version is in place all the same.
+  public func syncDirectory() throws(FileFailure) { try Directory.syncRename(of: place) }
 
   /// Removes the staged file, if it is there. May block on the disk. An installed file is not
   /// touched.
@@ -137,22 +149,23 @@ public struct StagedFile: Sendable, Hashable {
     }
   }
 
-  /// Removes the staged files beside `target` whose tag is not in `known`, and returns their tags.
-  /// May block on the disk.
+  /// Removes the staged files beside the lock's target whose tag is not in `known`, and returns
+  /// their tags. May block on the disk.
+  ///
+  /// Under the lock they can only be those of a process that is gone.
   @discardableResult
   public static func removeOrphans(
-    beside target: String, except known: [String]
+    under lock: WriterLock, except known: [String]
   ) throws(FileFailure) -> [String] {
-    let orphans = try tags(beside: target).filter { !known.contains($0) }
+    let orphans = try tags(beside: lock.target).filter { !known.contains($0) }
     if orphans.isEmpty { return [] }
-    let place = try FilePlace(target)
-    let directory = try Directory(place.directory)
-    for tag in orphans { try directory.remove(prefix(of: place) + tag) }
+    let directory = try Directory(lock.place.directory)
+    for tag in orphans { try directory.remove(prefix(of: lock.place) + tag) }
     try directory.sync()
     return orphans
   }
 
-  /// Whether `target` could be replaced: throws the refusal that ``stage(_:beside:tag:expecting:)``
+  /// Whether `target` could be replaced: throws the refusal that ``stage(_:under:tag:expecting:)``
   /// would throw for the kind of file that it is, and gives its content, nil if there is none. May
   /// block on the disk.
   public static func inspect(_ target: String) throws(FileFailure) -> FileContent? {
@@ -162,14 +175,39 @@ public struct StagedFile: Sendable, Hashable {
     return try replaceable(file, path: target)
   }
 
+  /// Throws why `target` could not be replaced: the kind of file that it is, or a directory that
+  /// cannot be written. May block on the disk. Writes nothing.
+  public static func check(_ target: String) throws(FileFailure) {
+    _ = try inspect(target)
+    let directory = try FilePlace(target).directory
+    do throws(FileFailure) {
+      _ = try fileCall("write into", directory) { access(directory, W_OK | X_OK) }
+    } catch {
+      if error.kind != .readOnly { throw error }
+      throw FileFailure(
+        .readOnly, directory,
+        "write into \(directory): it is read-only for the agent; if its unit makes it so, systemctl "
+          + "edit keyturnd, add [Service] and ReadWritePaths=\(directory), then systemctl restart "
+          + "keyturnd; else remount the file system read-write.")
+    }
+  }
+
   private static func prefix(of place: FilePlace) -> String { ".\(place.name).keyturn-" }
 
-  /// The digest of the open target; nil if there is none.
-  private func inspect(_ current: borrowing FileDescriptor?) throws(FileFailure) -> Digest? {
+  /// The open target; nil if there is none.
+  private func inspect(
+    _ current: borrowing FileDescriptor?
+  ) throws(FileFailure) -> FileContent? {
     switch current {
-    case .some(let file): try StagedFile.replaceable(file, path: target).digest
+    case .some(let file): try StagedFile.replaceable(file, path: target)
     case .none: nil
     }
+  }
+
+  private func damaged(_ what: String) -> FileFailure {
+    FileFailure(
+      .damaged, target,
+      "replace \(target): the staged file \(path) \(what); nothing was changed, apply again.")
   }
 
   private func expect(_ expected: Digest?, in found: Digest?) throws(FileFailure) {
@@ -191,9 +229,7 @@ public struct StagedFile: Sendable, Hashable {
   ) throws(FileFailure) -> Bool {
     switch current {
     case .some(let old): return try FileAttributes.carryOver(from: old, to: file, path: path)
-    case .none:
-      try FileAttributes.set(mode: 0o600, of: file, path: path)
-      return false
+    case .none: return try FileAttributes.set(mode: 0o600, of: file, path: path)
     }
   }
 

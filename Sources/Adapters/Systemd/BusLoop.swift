@@ -32,6 +32,12 @@ final class BusShared: Sendable {
     var changes: [String: UInt64] = [:]
     var stopped = false
 
+    /// How often a unit may have changed: by a change of its own, or by a daemon-reload, after which
+    /// systemd says nothing of single units.
+    func changes(of path: String) -> UInt64 {
+      (changes[path] ?? 0) &+ (changes[BusLoop.managerPath] ?? 0)
+    }
+
     mutating func finished(_ job: UInt32, _ result: String) {
       if results.updateValue(result, forKey: job) == nil { order.append(job) }
       if order.count > 256 { results[order.removeFirst()] = nil }
@@ -127,6 +133,9 @@ final class BusLoop {
       try match(
         "type='signal',sender='\(BusLoop.manager)',path='\(BusLoop.managerPath)',"
           + "interface='\(BusLoop.managerInterface)',member='JobRemoved'", on: opened)
+      try match(
+        "type='signal',sender='\(BusLoop.manager)',path='\(BusLoop.managerPath)',"
+          + "interface='\(BusLoop.managerInterface)',member='Reloading'", on: opened)
       for path in watched { try match(BusLoop.changesRule(path), on: opened) }
       return opened
     } catch {

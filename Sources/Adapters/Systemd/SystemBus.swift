@@ -83,6 +83,14 @@ public final class SystemBus: Sendable {
     ) { (reader) throws(BusFailure) in try UnitState(reading: reader) }
   }
 
+  /// What systemd gives every service, and its version. Blocks until the deadline at most.
+  public func manager(deadline: Instant) throws(BusFailure) -> ManagerState {
+    try call(
+      "read the state of systemd", BusLoop.managerPath, "org.freedesktop.DBus.Properties",
+      "GetAll", [BusLoop.managerInterface], deadline
+    ) { (reader) throws(BusFailure) in try ManagerState(reading: reader) }
+  }
+
   /// Asks for a restart; returns as soon as the job is queued. Blocks until the deadline at most.
   ///
   /// After `timedOut` or `disconnected` the unit may have been restarted: its invocation id tells.
@@ -139,15 +147,18 @@ public final class SystemBus: Sendable {
   ///
   /// States that last less than the time of one question and answer may be passed over. Throws
   /// `timedOut` if there was not even one answer.
+  ///
+  /// - Parameter recheckMilliseconds: how often to look also without a signal, since a lost
+  ///   connection is noticed only when it is used; nil for every second.
   public func change(
-    of name: String, from state: UnitState, deadline: Instant
+    of name: String, from state: UnitState, recheckMilliseconds: Int? = nil, deadline: Instant
   ) throws(BusFailure) -> UnitState? {
     // Signals come from the unit's own path, whatever alias it was asked by.
     let path = try SystemBus.path(ofUnit: state.id, attempt: "watch \(name)")
     _ = shared.post(.watch(path: path))
     var wasAnswered = false
     while true {
-      let before = shared.heard.withLock { $0.changes[path] ?? 0 }
+      let before = shared.heard.withLock { $0.changes(of: path) }
       let now: UnitState
       do throws(BusFailure) {
         now = try unit(name, deadline: deadline)
@@ -157,8 +168,8 @@ public final class SystemBus: Sendable {
       }
       wasAnswered = true
       if now != state { return now }
-      let recheck = min(deadline, .inMilliseconds(recheckMilliseconds))
-      _ = shared.heard.wait(until: recheck) { $0.changes[path] ?? 0 != before ? true : nil }
+      let recheck = min(deadline, .inMilliseconds(recheckMilliseconds ?? self.recheckMilliseconds))
+      _ = shared.heard.wait(until: recheck) { $0.changes(of: path) != before ? true : nil }
       if Clock.now() >= deadline { return nil }
     }
   }

@@ -49,12 +49,15 @@ extension UnitState {
     case "MainPID": mainPID = Int32(truncatingIfNeeded: try uint32())
     case "NRestarts": nRestarts = Int(try uint32())
     case "ExecMainStartTimestampMonotonic": execMainStartMonotonicMicroseconds = try uint64()
+    case "ExecMainPID": execMainPID = Int32(truncatingIfNeeded: try uint32())
     case "ExecMainCode": execMainCode = try int32()
     case "ExecMainStatus": execMainStatus = try int32()
     case "StartLimitBurst": startLimitBurst = Int(try uint32())
     case "StartLimitIntervalUSec": startLimitIntervalMicroseconds = try uint64()
     case "TimeoutStartUSec": timeoutStartMicroseconds = try uint64()
     case "TimeoutStopUSec": timeoutStopMicroseconds = try uint64()
+    case "AmbientCapabilities": ambientCapabilities = try uint64()
+    case "CapabilityBoundingSet": capabilityBoundingSet = try uint64()
     case "NeedDaemonReload":
       needDaemonReload = try reader.variant("b") { () throws(BusFailure) in try reader.bool() }
     default: return false
@@ -63,14 +66,18 @@ extension UnitState {
   }
 
   private mutating func readList(_ name: String, _ reader: BusReader) throws(BusFailure) -> Bool {
+    func strings() throws(BusFailure) -> [String] {
+      try reader.variant("as") { () throws(BusFailure) in try reader.strings() }
+    }
     switch name {
     case "InvocationID":
       let bytes = try reader.variant("ay") { () throws(BusFailure) in try reader.bytes() }
       invocationID = UnitState.hex(bytes)
-    case "Environment":
-      environment = try reader.variant("as") { () throws(BusFailure) in try reader.strings() }
-    case "DropInPaths":
-      dropIns = try reader.variant("as") { () throws(BusFailure) in try reader.strings() }
+    case "Environment": environment = try strings()
+    case "PassEnvironment": passEnvironment = try strings()
+    case "UnsetEnvironment": unsetEnvironment = try strings()
+    case "SupplementaryGroups": supplementaryGroups = try strings()
+    case "DropInPaths": dropIns = try strings()
     case "EnvironmentFiles":
       environmentFiles = try reader.variant("a(sb)") { () throws(BusFailure) in
         try reader.array("(sb)") { () throws(BusFailure) in
@@ -79,20 +86,8 @@ extension UnitState {
           }
         }
       }
-    case "ExecStart":
-      // Path, arguments, whether failure is ignored, four times of the last run, its PID, code,
-      // status.
-      let commands = try reader.variant("a(sasbttttuii)") { () throws(BusFailure) in
-        try reader.array("(sasbttttuii)") { () throws(BusFailure) in
-          try reader.structure("sasbttttuii") { () throws(BusFailure) in
-            try reader.skip("s")
-            let words = try reader.strings()
-            try reader.skip("bttttuii")
-            return words
-          }
-        }
-      }
-      execStart = commands.first ?? []
+    case "ExecStart": execStart = try UnitState.commands(reader).first?.words ?? []
+    case "ExecStartPre": startPre = try UnitState.commands(reader)
     case "Job":
       let (id, path) = try reader.variant("(uo)") { () throws(BusFailure) in
         try reader.structure("uo") { () throws(BusFailure) in
@@ -105,9 +100,44 @@ extension UnitState {
     return true
   }
 
+  private static func commands(_ reader: BusReader) throws(BusFailure) -> [Command] {
+    // Path, arguments, whether failure is ignored, four times of the last run, its PID, code,
+    // status.
+    try reader.variant("a(sasbttttuii)") { () throws(BusFailure) in
+      try reader.array("(sasbttttuii)") { () throws(BusFailure) in
+        try reader.structure("sasbttttuii") { () throws(BusFailure) in
+          try reader.skip("s")
+          let words = try reader.strings()
+          try reader.skip("bttttu")
+          return Command(
+            words: words, exitCode: try reader.int32(), exitStatus: try reader.int32())
+        }
+      }
+    }
+  }
+
   private static func hex(_ bytes: [UInt8]) -> String {
     let digits = Array("0123456789abcdef".utf8)
     return String(
       decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+  }
+}
+
+extension ManagerState {
+  /// The answer to `GetAll` of the manager's object.
+  init(reading reader: BusReader) throws(BusFailure) {
+    var state = ManagerState()
+    try reader.properties { (name) throws(BusFailure) in
+      switch name {
+      case "Version":
+        state.version = try reader.variant("s") { () throws(BusFailure) in try reader.string() }
+      case "Environment":
+        state.environment = try reader.variant("as") { () throws(BusFailure) in
+          try reader.strings()
+        }
+      default: try reader.skip("v")
+      }
+    }
+    self = state
   }
 }

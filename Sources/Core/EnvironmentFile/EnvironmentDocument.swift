@@ -95,6 +95,14 @@ extension EnvironmentDocument {
     /// The effective variable `name` as it would be without the failure.
     func wouldBe(_ name: String) -> Variable? { places[Self.key(name)].map { effective[$0] } }
 
+    /// The same, found at once if it is the effective variable at `index`, as in most files it is.
+    func wouldBe(_ name: String, at index: Int) -> Variable? {
+      if index < effective.count, isSameText(effective[index].name, name) {
+        return effective[index]
+      }
+      return wouldBe(name)
+    }
+
     /// Names are bytes: two that String holds for equal must not fall together.
     private static func key(_ name: String) -> String {
       if name.utf8.allSatisfy({ $0 < 0x80 }) { return name }
@@ -138,7 +146,7 @@ extension EnvironmentDocument {
     var afterQuote: Int?
     /// The first `#` after a blank outside quotes.
     var hash: Int?
-    /// The first `$` that a shell would expand.
-    var dollar: Int?
+    /// The first quote within a bare value, which no reader takes for one.
+    var strayQuote: Int?
   }
 }

@@ -91,7 +91,7 @@ extension EnvironmentDocument {
       (range.lowerBound == 0 || bytes[range.lowerBound - 1] == Byte.lineFeed)
       && (range.upperBound == bytes.count || bytes[range.upperBound - 1] == Byte.lineFeed)
     let isAlone = own.reading.definitions.allSatisfy {
-      $0.name == name || !range.contains($0.range.lowerBound)
+      isSameText($0.name, name) || !range.contains($0.range.lowerBound)
     }
     guard isWhole && isAlone else { throw disagreement }
     return definition
@@ -154,10 +154,14 @@ extension EnvironmentDocument {
   private func verify(
     against old: EnvironmentDocument, _ changes: [SettingChange]
   ) throws(Refusal) {
-    let changed = Set(changes.map(\.name))
+    // The names of changes are ASCII, and only the same bytes are the same name.
+    let names = Set(changes.map(\.name))
+    func isChanged(_ name: String) -> Bool {
+      name.utf8.allSatisfy { $0 < 0x80 } && names.contains(name)
+    }
     for (before, after) in zip(old.readings, readings) {
-      let kept = before.definitions.filter { !changed.contains($0.name) }
-      let found = after.definitions.filter { !changed.contains($0.name) }
+      let kept = before.definitions.filter { !isChanged($0.name) }
+      let found = after.definitions.filter { !isChanged($0.name) }
       let othersStay = kept.elementsEqual(found) {
         isSameText($0.name, $1.name) && isSameText($0.value, $1.value)
       }

@@ -3,16 +3,19 @@ public import Model
 /// Checks an environment file as text: what its two readers make of it, and what a person probably
 /// meant.
 ///
-/// It knows nothing of what a value must be for MinIO to start; that is KeyManager's. It prints a
-/// value only if the variable is known, no secret, and nothing else can have run into the value.
+/// It knows nothing of what a value must be for MinIO to start; that is KeyManager's. Unless asked
+/// to, it prints no value that is or may be a secret, and none that something else can have run
+/// into.
 public enum EnvironmentLint {
   /// How many findings of one rule are given; one more says how many there are.
   public static let findingsPerRule = 100
 
   /// All findings in the order of lines and columns. An error means that a reader refuses the file
   /// or that the two do not read it alike, or that a name is mistyped.
-  public static func findings(in document: EnvironmentDocument, file: String?) -> [Finding] {
-    var lint = Lint(document: document, file: file)
+  public static func findings(
+    in document: EnvironmentDocument, file: String?, showsSecrets: Bool = false
+  ) -> [Finding] {
+    var lint = Lint(document: document, file: file, showsSecrets: showsSecrets)
     lint.checkSize()
     lint.checkBytes()
     lint.checkLines()
@@ -21,7 +24,49 @@ public enum EnvironmentLint {
     lint.checkDuplicates()
     lint.checkNames()
     lint.checkReaders()
+    lint.checkShell()
     return lint.sorted()
+  }
+
+  /// What the two readers make of a variable.
+  public struct Comparison: Sendable, Hashable {
+    /// The name.
+    public var name: String
+    /// The 1-based line of the definition that is effective for systemd, else for MinIO.
+    public var line: Int
+    /// systemd's value, or ``redacted``; nil if it has none.
+    public var systemd: String?
+    /// MinIO's value, or ``redacted``; nil if it has none.
+    public var minio: String?
+  }
+
+  /// What stands in place of a value that is not shown.
+  public static let redacted = "<redacted>"
+
+  /// Every variable that a reader has, in the order of the file.
+  ///
+  /// Without `showsSecrets` what is or may be a secret is ``redacted``, and what only MinIO takes
+  /// for a variable, within a value that systemd reads over several lines, is left out: its "name"
+  /// may be a part of a key.
+  public static func variables(
+    in document: EnvironmentDocument, showsSecrets: Bool
+  ) -> [Comparison] {
+    let lint = Lint(document: document, file: nil, showsSecrets: showsSecrets)
+    func shown(_ name: String, _ value: String) -> String {
+      showsSecrets || lint.isShowable(name, value) ? value : redacted
+    }
+    func comparison(_ variable: EnvironmentDocument.Variable) -> Comparison {
+      Comparison(
+        name: variable.name, line: variable.line,
+        systemd: document.systemd[variable.name].map { shown(variable.name, $0) },
+        minio: document.minio[variable.name].map { shown(variable.name, $0) })
+    }
+    let others = document.minio.variables.filter {
+      document.systemd[$0.name] == nil && (showsSecrets || !lint.isStray($0))
+    }
+    let all = (document.systemd.variables + others).map(comparison)
+    return all.enumerated().sorted { ($0.element.line, $0.offset) < ($1.element.line, $1.offset) }
+      .map(\.element)
   }
 }
 
@@ -32,16 +77,18 @@ struct Lint {
   let document: EnvironmentDocument
   let file: String?
   let bytes: [UInt8]
-  private var findings: [Finding] = []
+  private let showsSecrets: Bool
+  private(set) var findings: [Finding] = []
   private var counts: [LintRule: (count: Int, worst: Severity)] = [:]
   /// The offsets at which lines begin, to turn offsets into lines.
   var lineStarts: [Int] = []
   /// systemd's definitions that take more than one line, in the order of the file.
   private let spans: [Range<Int>]
 
-  init(document: EnvironmentDocument, file: String?) {
+  init(document: EnvironmentDocument, file: String?, showsSecrets: Bool) {
     self.document = document
     self.file = file
+    self.showsSecrets = showsSecrets
     bytes = document.bytes
     spans = document.current.oddities.filter { !$0.form.isOneLine }.map(\.variable.range)
     lineStarts = [0]
@@ -68,6 +115,18 @@ struct Lint {
         file: file, line: line, column: column, message: message, remedy: remedy))
   }
 
+  /// Whether enough findings of `rule` are there; one more is then counted, and need not be made.
+  mutating func isOnlyCounted(_ severity: Severity, _ rule: LintRule) -> Bool {
+    guard let (count, worst) = counts[rule], count >= EnvironmentLint.findingsPerRule else {
+      return false
+    }
+    counts[rule] = (count + 1, max(worst, severity))
+    return true
+  }
+
+  /// Whether a rule has more findings than are given.
+  var hasMore: Bool { counts.values.contains { $0.count > EnvironmentLint.findingsPerRule } }
+
   func sorted() -> [Finding] {
     let ordered = findings.enumerated().sorted {
       ($0.element.line ?? 0, $0.element.column ?? 0, $0.offset)
@@ -87,7 +146,7 @@ struct Lint {
     return result
   }
 
-  private func place(of offset: Int) -> (line: Int, column: Int) {
+  func place(of offset: Int) -> (line: Int, column: Int) {
     var (low, high) = (0, lineStarts.count)
     while high - low > 1 {
       let middle = (low + high) / 2
@@ -116,17 +175,42 @@ struct Lint {
 
   /// `variable`'s value in quotes if it may be shown, else `<redacted>`.
   func shown(_ variable: Variable) -> String {
-    isShowable(variable) ? "'\(variable.value)'" : "<redacted>"
+    isShowable(variable)
+      ? "'\(EnvironmentDiff.printable(variable.value))'" : EnvironmentLint.redacted
   }
 
   func isShowable(_ variable: Variable) -> Bool {
-    let (name, value) = (variable.name, variable.value)
-    return KnownVariables.isSingle(name) && !SecretVariables.contains(name)
-      && !SecretVariables.contains(value) && variable.isOneLine
-      && value.utf8.count <= 200
-      && !["k1:", "k2:", "kes:", "://"].contains { start in
-        value.lowercased().contains(start) && (start != "://" || value.utf8.contains(0x40))
-      } && value.utf8.allSatisfy { !Byte.isControl($0) && $0 < 0x80 }
+    showsSecrets
+      || (variable.isOneLine && variable.value.utf8.count <= 200
+        && isShowable(variable.name, variable.value))
+  }
+
+  /// Whether neither the name, nor the one that was probably meant, nor the value looks like a
+  /// secret's. A lost quote makes one value of several lines: then it may hold anything.
+  func isShowable(_ name: String, _ value: String) -> Bool {
+    if SecretVariables.contains(name) || value.utf8.contains(where: Byte.isNewline) { return false }
+    if !KnownVariables.isKnown(name), let meant = KnownVariables.nearest(to: name),
+      SecretVariables.contains(meant)
+    {
+      return false
+    }
+    let value = value.lowercased()
+    if ["k1:", "k2:", "kes:"].contains(where: value.contains) { return false }
+    if let scheme = value.firstRange(of: "://"), value[scheme.upperBound...].contains("@") {
+      return false
+    }
+    // `NAME=` of a secret that ran into this value.
+    return !value.utf8.split(separator: Byte.equals, omittingEmptySubsequences: false).dropLast()
+      .contains { part in
+        let name = part.reversed().prefix(while: Byte.isNamePart).reversed()
+        return SecretVariables.contains(String(decoding: name, as: UTF8.self))
+      }
+  }
+
+  /// Whether `variable`, as MinIO has it, may be anything: it stands within a value that systemd
+  /// reads over several lines, and is not plainly one of MinIO's.
+  func isStray(_ variable: Variable) -> Bool {
+    isWithinValue(variable.range.lowerBound) && !variable.name.hasPrefix("MINIO_")
   }
 
   /// What to write instead.

@@ -41,8 +41,10 @@ enum KnownVariables {
 
   private static let known = Set(names)
 
-  /// Whether `name` is one of ``names``.
-  static func isSingle(_ name: String) -> Bool { known.contains(name) }
+  /// Whether `name` is one of ``names`` or of a family.
+  static func isKnown(_ name: String) -> Bool {
+    known.contains(name) || families.contains(where: name.hasPrefix)
+  }
 
   /// What is to be thought of the name of a variable.
   enum Verdict: Equatable {
@@ -56,7 +58,7 @@ enum KnownVariables {
 
   /// What is to be thought of `name`.
   static func verdict(_ name: String) -> Verdict {
-    if known.contains(name) || families.contains(where: name.hasPrefix) { return .known }
+    if isKnown(name) { return .known }
     if let nearest = nearest(to: name) { return .near(nearest) }
     return name.uppercased().hasPrefix("MINIO_KMS_") ? .unknownKeyManager : .unknown
   }

@@ -28,7 +28,7 @@ extension Lint {
         "systemd joins the next line to this one, MinIO's own reader keeps the backslash",
         remedy: "write the value on one line, without the backslash")
     }
-    if let offset = form.escape {
+    if let offset = form.escape, !isOnlyCounted(.error, .escape) {
       add(
         .error, .escape, at: offset, variable: name,
         "systemd takes the backslash away, MinIO's own reader keeps it", remedy: safeForm(variable))
@@ -36,7 +36,7 @@ extension Lint {
     if let offset = form.afterQuote, form.unterminated == nil {
       if bytes[offset] == Byte.hash {
         addInlineComment(variable, at: offset)
-      } else {
+      } else if !isOnlyCounted(.error, .textAfterQuote) {
         add(
           .error, .textAfterQuote, at: offset, variable: name,
           "text behind the closing quote: systemd joins the parts, MinIO's own reader does not",
@@ -45,10 +45,11 @@ extension Lint {
     } else if let offset = form.hash {
       addInlineComment(variable, at: offset)
     }
-    if let offset = form.dollar {
+    if let offset = form.strayQuote, form.afterQuote == nil, !isOnlyCounted(.warning, .strayQuote) {
       add(
-        .note, .noExpansion, at: offset, variable: name,
-        "neither systemd nor MinIO's own reader expands '$'", remedy: "write the value itself")
+        .warning, .strayQuote, at: offset, variable: name,
+        "a quote that does not begin the value is part of it for systemd and MinIO; a shell takes it away",
+        remedy: "if its counterpart was lost, put that back; else " + safeForm(variable))
     }
   }
 
@@ -81,6 +82,7 @@ extension Lint {
       }
       let isSame = isSameText(earlier.value, variable.value)
       let isGrave = !isSame || variable.name.hasPrefix("MINIO_KMS_")
+      if isOnlyCounted(isGrave ? .error : .warning, .duplicateKey) { continue }
       add(
         isGrave ? .error : .warning, .duplicateKey, at: offset(of: variable),
         variable: variable.name,
@@ -90,9 +92,10 @@ extension Lint {
   }
 
   mutating func checkNames() {
-    for variable in document.current.reading.effective where variable.name.count > 5 {
+    for variable in document.current.reading.effective {
       let name = variable.name
-      guard name.uppercased().hasPrefix("MINIO") else { continue }
+      let isMinIO = zip(name.utf8, "MINIO".utf8).allSatisfy { $0 & 0xDF == $1 }
+      guard name.utf8.count > 5, isMinIO else { continue }
       guard let (severity, message, remedy) = KnownVariables.complaint(about: name) else {
         continue
       }
@@ -106,22 +109,25 @@ extension Lint {
 
   mutating func checkReaders() {
     let (systemd, minio) = (document.current.reading, document.own.reading)
-    for variable in systemd.effective {
-      let other = minio.wouldBe(variable.name)
+    for (index, variable) in systemd.effective.enumerated() {
+      let other = minio.wouldBe(variable.name, at: index)
       if isSameText(variable.value, other?.value) { continue }
-      let theirs = other.map { isShowable(variable) ? shown($0) : "another value" } ?? "none"
       let onlyBlanks = other.map { isSameText(trimmed($0.value), trimmed(variable.value)) } ?? false
+      if isOnlyCounted(onlyBlanks ? .warning : .error, .readersDiffer) { continue }
+      let theirs = other.map { isShowable(variable) ? shown($0) : "another value" } ?? "none"
       add(
         onlyBlanks ? .warning : .error, .readersDiffer, at: offset(of: variable),
         variable: variable.name,
         "systemd reads \(shown(variable)), MinIO's own reader \(theirs)", remedy: safeForm(variable)
       )
     }
-    for variable in minio.effective where systemd.wouldBe(variable.name) == nil {
-      // A line within a value of several lines may be anything, also a part of a key: its "name" is
-      // not shown.
-      let isStray = isWithinValue(variable.range.lowerBound) && !variable.name.hasPrefix("MINIO_")
-      if isStray || !isVariableName(variable.name) { continue }
+    for (index, variable) in minio.effective.enumerated()
+    where systemd.wouldBe(variable.name, at: index) == nil {
+      if !isVariableName(variable.name) || isStray(variable)
+        || isOnlyCounted(.error, .readersDiffer)
+      {
+        continue
+      }
       add(
         .error, .readersDiffer, at: offset(of: variable), variable: variable.name,
         "systemd has no such variable, MinIO's own reader \(shown(variable))",

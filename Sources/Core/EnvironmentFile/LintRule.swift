@@ -34,6 +34,10 @@ public enum LintRule: String, Sendable, Hashable, CaseIterable {
   case unknownVariable = "unknown-variable"
   /// The same name twice.
   case duplicateKey = "duplicate-key"
+  /// A quote within a value, mostly one whose counterpart was lost.
+  case strayQuote = "stray-quote"
+  /// A character that looks like another: typographic quotes and dashes, blanks that are none.
+  case lookAlike = "look-alike"
   /// `# ...` behind a value.
   case inlineComment = "inline-comment"
   /// Text behind a closing quote.
@@ -46,8 +50,10 @@ public enum LintRule: String, Sendable, Hashable, CaseIterable {
   case continuation = "continuation"
   /// A backslash that only systemd takes away.
   case escape = "escape"
-  /// `$NAME`, which no reader expands.
+  /// `$NAME`, a backquote or `~`, which no reader expands and a shell does.
   case noExpansion = "no-expansion"
   /// A variable that the two readers do not have alike.
   case readersDiffer = "readers-differ"
+  /// A shell that sources the file makes something else of it than the two readers.
+  case shellDiffers = "shell-differs"
 }

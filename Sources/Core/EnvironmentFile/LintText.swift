@@ -63,9 +63,13 @@ extension Lint {
     if let control = firstControl(line) {
       add(
         severity, .controlCharacter, at: control,
-        "the control character \(CanonicalForm.hexadecimal(bytes[control]))", remedy: "remove it")
+        "the control character \(CanonicalForm.hexadecimal(bytes[control]))"
+          + (isComment ? " in a comment" : ": both readers make it part of the name or value"),
+        remedy: "remove it")
     }
-    if let found = UTF8Text.problem(in: bytes, range: line) {
+    let found = UTF8Text.problem(in: bytes, range: line)
+    if !isComment, found == nil { checkLookAlikes(line) }
+    if let found {
       let effect = isComment ? "here in a comment" : "systemd refuses the whole file"
       switch found.problem {
       case .malformed:
@@ -77,6 +81,32 @@ extension Lint {
           severity, .noncharacter, at: found.offset, "a Unicode noncharacter: \(effect)",
           remedy: "remove it")
       }
+    }
+  }
+
+  /// A character that people take for another, outside comments.
+  private mutating func checkLookAlikes(_ line: Range<Int>) {
+    var offset = line.lowerBound
+    for scalar in String(decoding: bytes[line], as: UTF8.self).unicodeScalars {
+      defer { offset += scalar.utf8.count }
+      let looks: String? =
+        switch scalar.value {
+        case 0xA0, 0x2000...0x200A, 0x202F, 0x205F, 0x3000: "looks like a blank"
+        case 0x2010...0x2015, 0x2212: "looks like '-'"
+        case 0x2018...0x201F, 0x2032, 0x2033: "looks like a quote"
+        case 0x200B...0x200F, 0x2028...0x202E, 0x2060...0x206F: "cannot be seen"
+        case 0xFEFF: offset == 0 ? nil : "cannot be seen"
+        default: nil
+        }
+      guard let looks else { continue }
+      if isOnlyCounted(.warning, .lookAlike) { return }
+      let code = String(scalar.value, radix: 16, uppercase: true)
+      add(
+        .warning, .lookAlike, at: offset,
+        "the character U+\(code.count < 4 ? "00" + code : code) \(looks): both readers make it part of the "
+          + "name or value, but MinIO's own takes blanks of all kinds from the ends of a line",
+        remedy: "type the ASCII character instead, or remove it")
+      return
     }
   }
 

@@ -12,7 +12,10 @@ public enum SettingsFile {
     _ bytes: [UInt8], file: String
   ) -> (changes: [SettingChange], lines: [String: Int], findings: [Finding]) {
     let document = EnvironmentDocument(bytes)
-    var findings = EnvironmentLint.findings(in: document, file: file).map(strict)
+    // No shell ever sees it.
+    var findings = EnvironmentLint.findings(in: document, file: file).map(strict).filter {
+      $0.rule != LintRule.shellDiffers.rawValue
+    }
     var changes: [SettingChange] = []
     var lines: [String: Int] = [:]
     if bytes.count > Limits.environmentFileBytes { return (changes, lines, findings) }

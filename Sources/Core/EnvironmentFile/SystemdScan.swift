@@ -168,7 +168,6 @@ struct SystemdScan: Sendable, Hashable {
         } else if byte == Byte.backslash {
           state = .doubleQuotedEscape
         } else {
-          if byte == Byte.dollar { noteDollar(at: offset) }
           quoted(byte, at: offset)
         }
       case .doubleQuotedEscape: inDoubleQuotedEscape(byte, at: offset)
@@ -281,15 +280,12 @@ struct SystemdScan: Sendable, Hashable {
     }
 
     private mutating func noteBare(_ byte: UInt8, at offset: Int) {
-      if byte == Byte.dollar { noteDollar(at: offset) }
-      if byte == Byte.hash, form.hash == nil, Byte.isBlank(bytes[offset - 1]) { form.hash = offset }
-    }
-
-    private mutating func noteDollar(at offset: Int) {
-      guard form.dollar == nil, offset + 1 < bytes.count else { return }
-      let next = bytes[offset + 1]
-      if Byte.isNameStart(next) || next == UInt8(ascii: "{") || next == UInt8(ascii: "(") {
-        form.dollar = offset
+      switch byte {
+      case Byte.hash:
+        if form.hash == nil, Byte.isBlank(bytes[offset - 1]) { form.hash = offset }
+      case Byte.singleQuote, Byte.doubleQuote:
+        if form.strayQuote == nil { form.strayQuote = offset }
+      default: break
       }
     }
 
@@ -352,10 +348,11 @@ private enum Plain {
     var states: UInt8 = 0
     let isBlank = Byte.isBlank(byte)
     if !isBlank && byte != Byte.equals { states |= 1 }
-    let isBareSpecial = byte == Byte.backslash || byte == Byte.dollar || byte == Byte.hash
+    let isQuote = byte == Byte.singleQuote || byte == Byte.doubleQuote
+    let isBareSpecial = byte == Byte.backslash || byte == Byte.hash || isQuote
     if !isBlank && !isBareSpecial { states |= 2 }
     if byte != Byte.singleQuote { states |= 4 }
-    if byte != Byte.doubleQuote && byte != Byte.backslash && byte != Byte.dollar { states |= 8 }
+    if byte != Byte.doubleQuote && byte != Byte.backslash { states |= 8 }
     if byte != Byte.backslash { states |= 16 }
     return states
   }

@@ -17,8 +17,10 @@ enum KnownVariables {
   static func nearest(to name: String, within limit: Int = 6) -> String? {
     let letters = Array(name.uppercased().utf8)
     guard letters.count <= 64 else { return nil }
-    let best = all.map { (name: $0, distance: distance(letters, Array($0.utf8))) }
-      .min { $0.distance < $1.distance }
+    let best = all.lazy.filter { abs($0.utf8.count - letters.count) <= limit }.map {
+      (name: $0, distance: distance(letters, Array($0.utf8)))
+    }
+    .min { $0.distance < $1.distance }
     guard let best, best.distance <= limit else { return nil }
     return best.name
   }

@@ -6,8 +6,9 @@ public enum Limits {
   public static let environmentFileBytes = 1 << 20
   /// An inventory file, bytes.
   public static let inventoryFileBytes = 1 << 20
-  /// A durable record of the agent, bytes.
-  public static let recordFileBytes = 1 << 20
+  /// A durable record of the agent, bytes: the largest environment file with a generation's head,
+  /// and three rollouts of the largest inventory.
+  public static let recordFileBytes = 4 << 20
   /// One line of an HTTP request or response head, bytes.
   public static let httpLineBytes = 8 << 10
   /// Header fields in one HTTP message.
@@ -27,6 +28,10 @@ public enum Limits {
   public static let agentTransferMilliseconds = 10_000
   /// How long a TLS handshake may take, and a client's whole connecting, milliseconds.
   public static let handshakeMilliseconds = 5_000
+  /// How long the other agents may take to tell their seals, milliseconds, all of them together.
+  public static let peersMilliseconds = 2_000
+  /// Other agents that are asked at once.
+  public static let peersAtOnce = 32
   /// Nodes in an inventory.
   public static let inventoryNodes = 4096
   /// Key Manager hosts in an inventory.
@@ -45,6 +50,8 @@ public enum Limits {
   public static let rolloutEvents = 4_096
   /// Generations that an agent keeps.
   public static let generations = 20
+  /// The highest number of a generation.
+  public static let generationNumber = 99_999_999
   /// Endpoints in MINIO_KMS_SERVER after expansion of `{1...3}`.
   public static let keyManagerEndpoints = 64
   /// The frame payload of a Key Manager answer, bytes.

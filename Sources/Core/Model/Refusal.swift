@@ -84,6 +84,8 @@ public enum ExitCode: Int32, Sendable, Codable, CaseIterable {
   case rolledBack = 10
   /// Rolled back, and not healthy.
   case rolledBackUnhealthy = 11
+  /// The last door refused the start of a server (`guard`).
+  case startRefused = 12
   /// The command line is wrong (EX_USAGE).
   case usage = 64
   /// Busy with another rollout, try again (EX_TEMPFAIL).
@@ -108,6 +110,7 @@ public enum ExitCode: Int32, Sendable, Codable, CaseIterable {
     case .notConfirmed: "restarted, start not confirmed"
     case .rolledBack: "rolled back and healthy"
     case .rolledBackUnhealthy: "rolled back and not healthy"
+    case .startRefused: "the last door refused the start (only guard)"
     case .usage: "usage"
     case .busy: "busy with another rollout"
     case .notPermitted: "not permitted"

@@ -14,17 +14,26 @@ public struct SettingChange: Sendable, Hashable {
 
 /// Variables whose value must not be shown.
 public enum SecretVariables {
-  /// Whether the value of the variable `name` is a secret: API keys, passwords, secret keys,
-  /// tokens, license.
+  /// Whether the value of the variable `name` is a secret or may hold one: API keys, passwords,
+  /// secret keys, tokens, license, and the connection strings and URLs that carry a password.
+  ///
+  /// A name counts by the words in it, in any case, so that the name of a target behind it
+  /// (`MINIO_NOTIFY_MYSQL_DSN_STRING_primary`) and most slips (`MINIO_KMS_APIKEY`) change nothing.
   public static func contains(_ name: String) -> Bool {
     let name = name.uppercased()
-    if name == "MINIO_KMS_SSE_KEY" || name.hasSuffix("_KEY_NAME") || name.hasSuffix("_KEY_FILE") {
-      return false
-    }
-    return [
-      "API_KEY", "PASSWORD", "SECRET", "TOKEN", "LICENSE", "ACCESS_KEY", "PASSWD", "CREDENTIAL",
-      "PRIVATE_KEY",
-    ]
-    .contains { name.contains($0) }
+    return !paths.contains(name) && words.contains { name.contains($0) }
   }
+
+  /// Names that have one of the words, and whose value is the name of a key or the path of a file.
+  private static let paths: Set<String> = [
+    "MINIO_KMS_SSE_KEY", "MINIO_KMS_KES_KEY_NAME", "MINIO_KMS_KES_KEY_FILE",
+    "MINIO_KMS_SECRET_KEY_FILE", "MINIO_ROOT_PASSWORD_FILE", "MINIO_ACCESS_KEY_FILE",
+    "MINIO_SECRET_KEY_FILE",
+  ]
+
+  private static let words = [
+    "API_KEY", "APIKEY", "ACCESS_KEY", "ACCESSKEY", "SECRET", "PRIVATE_KEY", "MASTER_KEY", "PASS",
+    "PWD", "TOKEN", "LICENSE", "LICENCE", "CREDENTIAL", "NKEY", "SEED",
+    "CONNECTION_STRING", "DSN", "AMQP_URL", "ELASTICSEARCH_URL", "SUBNET_PROXY",
+  ]
 }

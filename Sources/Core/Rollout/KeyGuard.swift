@@ -27,7 +27,9 @@ public enum KeyGuard {
     var reason: String {
       switch self {
       case .seal(let seal):
-        "sealed since rollout \(seal.rollout) confirmed a start with it"
+        seal.isAdopted
+          ? "sealed, since every server ran with it"
+          : "sealed since rollout \(seal.rollout) confirmed a start with it"
       case .running:
         "in force in the running server"
       }
@@ -64,6 +66,21 @@ public enum KeyGuard {
       return Refusal(
         .guarded,
         "MINIO_KMS_ENCLAVE \"\(holder.enclave)\" holds the key \"\(holder.keyName)\", which is \(holder.reason), and would become \(now): the same name in another enclave is another key; leave the setting as it is"
+      )
+    }
+    return nil
+  }
+
+  /// The refusal of a first key that the next rollout would have to refuse: its confirmed start
+  /// would seal it, and a sealed key is defined once. Nil if it can be sealed as it is, or there is
+  /// none; see ``refusal(holder:keys:enclaves:)`` for the parameters.
+  public static func ambiguity(keys: [String], enclaves: [String]) -> Refusal? {
+    if keys.allSatisfy(\.isEmpty) { return nil }
+    for (name, values) in [("MINIO_KMS_SSE_KEY", keys), ("MINIO_KMS_ENCLAVE", enclaves)]
+    where values.count > 1 {
+      return Refusal(
+        .validation,
+        "\(name) would be defined \(values.count) times, and a confirmed start seals the key for ever: define it once"
       )
     }
     return nil

@@ -82,7 +82,8 @@ extension ParticipantInput {
   /// has happened, and it has happened also when the record of it cannot be written.
   public var isPromise: Bool {
     switch self {
-    case .prepare, .assessed, .promise, .accept, .decided, .firing, .fireFailed, .watched, .woke, .resolve,
+    case .prepare, .assessed, .promise, .accept, .decided, .firing, .fireFailed, .watched, .woke,
+      .resolve,
       .answered:
       true
     case .started, .overdue, .heard, .restarted: false

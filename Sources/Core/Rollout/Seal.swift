@@ -37,9 +37,23 @@ public struct Seal: Sendable, Codable, Hashable {
       previous?.hex ?? "",
     ])
   }
+
+  /// What stands for the rollout in a seal that no rollout made: the key that a cluster ran with
+  /// before Keyturn came.
+  public static let adopted = "adopted"
+
+  /// Whether it was made of the running servers, not by a rollout.
+  public var isAdopted: Bool { rollout == Self.adopted }
+
+  /// The key that it fixes.
+  public var key: KeyIdentity { KeyIdentity(name: keyName, enclave: enclave) }
+
+  /// The seal in one phrase, for people.
+  public var text: String { "\(key.text), \(digest.hex.prefix(12))" }
 }
 
-/// A key as an environment names it.
+/// A key as an environment names it. Compared by bytes: Swift takes canonically equivalent texts for
+/// equal, and to a Key Manager they are two keys.
 public struct KeyIdentity: Sendable, Codable, Hashable {
   /// The value of MINIO_KMS_SSE_KEY.
   public var name: String
@@ -51,4 +65,18 @@ public struct KeyIdentity: Sendable, Codable, Hashable {
     self.name = name
     self.enclave = enclave
   }
+
+  /// The same bytes, both.
+  public static func == (a: KeyIdentity, b: KeyIdentity) -> Bool {
+    a.name.utf8.elementsEqual(b.name.utf8) && a.enclave.utf8.elementsEqual(b.enclave.utf8)
+  }
+
+  /// Over the bytes.
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(Array(name.utf8))
+    hasher.combine(Array(enclave.utf8))
+  }
+
+  /// `"key-1" in enclave "store"`.
+  public var text: String { "\"\(name)\" in enclave \"\(enclave)\"" }
 }

@@ -64,7 +64,8 @@ public struct StartDeadlines: Sendable, Hashable, Codable {
 /// Failed at once on a fatal line, on a line of a server that serves broken, and when the new
 /// process ends or the unit fails; otherwise when a deadline passes. systemd and the server are
 /// heard over two ways, in any order: after word of the unit the machine gives the server's own
-/// line 200 ms to come, since that one says why. Lines of the previous invocation decide nothing.
+/// line 200 ms to come, since that one says why. Lines of the previous invocation decide nothing;
+/// a line that bears no invocation waits until the unit says that its process is the new server.
 ///
 /// States: idle until the restart is issued; then the phases of ``WatchPhase``, drawn anew from
 /// what is known after each input; over once there is an outcome, and deaf from then on.
@@ -81,6 +82,8 @@ public struct StartMachine: Sendable {
   public static let lateLinesMilliseconds = 200
   /// Lines of a fatal message that are kept.
   static let reasonLineLimit = 40
+  /// Lines of nobody yet that are kept, the last ones: as a server ends it says why.
+  static let unclaimedLimit = 64
 
   /// Where the start is.
   public private(set) var phase = WatchPhase.stopping
@@ -101,6 +104,8 @@ public struct StartMachine: Sendable {
   private var health: HealthAnswers?
   private var healthIsAsked = false
   private var pending: PendingFailure?
+  /// Lines without an invocation, of processes that the unit has not called its main one.
+  private var unclaimed: [JournalEntry] = []
 
   /// A failure that waits for the lines that belong to it.
   private struct PendingFailure {
@@ -137,7 +142,9 @@ public struct StartMachine: Sendable {
     var effects: [StartEffect] = []
     switch input {
     case .restartIssued: return []
-    case .unit(let state): take(state, at: now, &effects)
+    case .unit(let state):
+      take(state, at: now, &effects)
+      takeUnclaimed(at: now, &effects)
     case .entry(let entry): take(entry, at: now, &effects)
     case .health(let answers):
       healthIsAsked = false
@@ -240,9 +247,15 @@ public struct StartMachine: Sendable {
   /// Whether a line is of the new start. The first line of a new invocation makes it known.
   private mutating func isOfThisStart(_ entry: JournalEntry) -> Bool {
     guard let from = entry.invocationID, !from.isEmpty else {
-      // The journal may not know a process that has already ended.
-      guard let invocation else { return Self.isStartLimit(entry) }
-      return entry.pid == 1 || (unit?.invocationID == invocation && entry.pid == unit?.mainPID)
+      if entry.pid == 1 { return invocation != nil || Self.isStartLimit(entry) }
+      // journald reads the invocation from a link that systemd removes as the start ends: the last
+      // words of a server that ends at once have none if journald comes late. Their PID is the
+      // sender's in any case. The unit may have been heard before them, or be heard after.
+      if let invocation, unit?.invocationID == invocation, entry.pid == unit?.execMainPID {
+        return true
+      }
+      unclaimed = unclaimed.suffix(Self.unclaimedLimit - 1) + [entry]
+      return false
     }
     if from == previousInvocation {
       // systemd refuses a start before the start has an invocation of its own.
@@ -250,6 +263,13 @@ public struct StartMachine: Sendable {
     }
     begin(from)
     return true
+  }
+
+  /// Takes the lines that were kept as if they came now; what is still nobody's is kept again.
+  private mutating func takeUnclaimed(at now: Instant, _ effects: inout [StartEffect]) {
+    let kept = unclaimed
+    unclaimed = []
+    for entry in kept where outcome == nil { take(entry, at: now, &effects) }
   }
 
   private static func isStartLimit(_ entry: JournalEntry) -> Bool {

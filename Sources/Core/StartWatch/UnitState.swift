@@ -31,6 +31,23 @@ public struct UnitState: Sendable, Hashable, Codable {
     }
   }
 
+  /// A command of the unit, and how it ended when it was run last.
+  public struct Command: Sendable, Hashable, Codable {
+    /// Its words, variables not expanded.
+    public var words: [String]
+    /// CLD_EXITED (1), CLD_KILLED (2), CLD_DUMPED (3); 0 if it was not run yet, or runs.
+    public var exitCode: Int32
+    /// Its exit status or the signal that ended it.
+    public var exitStatus: Int32
+
+    /// A command; see the properties.
+    public init(words: [String], exitCode: Int32 = 0, exitStatus: Int32 = 0) {
+      self.words = words
+      self.exitCode = exitCode
+      self.exitStatus = exitStatus
+    }
+  }
+
   /// The unit's name, for example `minio.service`.
   public var id: String
   /// `loaded`, `not-found`, `masked`, `bad-setting`, `error`.
@@ -51,6 +68,9 @@ public struct UnitState: Sendable, Hashable, Codable {
   public var result: String
   /// When the main process was started, microseconds of CLOCK_MONOTONIC; 0 if never.
   public var execMainStartMonotonicMicroseconds: UInt64
+  /// The main process of the latest start, which systemd still names after its end; 0 from the
+  /// start's beginning until there is one.
+  public var execMainPID: Int32
   /// How the main process ended: CLD_EXITED (1), CLD_KILLED (2), CLD_DUMPED (3); 0 while it runs.
   public var execMainCode: Int32
   /// Its exit status or the signal that ended it.
@@ -63,8 +83,20 @@ public struct UnitState: Sendable, Hashable, Codable {
   public var environmentFiles: [EnvironmentFile]
   /// `Environment=`, each `NAME=value`.
   public var environment: [String]
+  /// `PassEnvironment=`: names of variables that it gets from the service manager's own process.
+  public var passEnvironment: [String]
+  /// `UnsetEnvironment=`: `NAME`, or `NAME=value`, that it does not get wherever they are set.
+  public var unsetEnvironment: [String]
+  /// `SupplementaryGroups=`.
+  public var supplementaryGroups: [String]
+  /// `AmbientCapabilities=`, a bit for each.
+  public var ambientCapabilities: UInt64
+  /// `CapabilityBoundingSet=`, a bit for each.
+  public var capabilityBoundingSet: UInt64
   /// The words of `ExecStart=`, variables not expanded.
   public var execStart: [String]
+  /// The commands of `ExecStartPre=`, in their order.
+  public var startPre: [Command]
   /// `Restart=`: `no`, `always`, `on-failure`, ...
   public var restart: String
   /// `StartLimitBurst=`: so many starts in `startLimitIntervalMicroseconds`, then none; 0 for no
@@ -92,9 +124,13 @@ public struct UnitState: Sendable, Hashable, Codable {
     id: String, loadState: String = "loaded", activeState: String, subState: String,
     type: String = "notify", mainPID: Int32 = 0, invocationID: String = "", nRestarts: Int = 0,
     result: String = "success", execMainStartMonotonicMicroseconds: UInt64 = 0,
-    execMainCode: Int32 = 0, execMainStatus: Int32 = 0, user: String = "", group: String = "",
-    environmentFiles: [EnvironmentFile] = [], environment: [String] = [],
-    execStart: [String] = [], restart: String = "no", startLimitBurst: Int = 0,
+    execMainPID: Int32 = 0, execMainCode: Int32 = 0, execMainStatus: Int32 = 0, user: String = "",
+    group: String = "", environmentFiles: [EnvironmentFile] = [], environment: [String] = [],
+    passEnvironment: [String] = [], unsetEnvironment: [String] = [],
+    supplementaryGroups: [String] = [], ambientCapabilities: UInt64 = 0,
+    capabilityBoundingSet: UInt64 = .max,
+    execStart: [String] = [], startPre: [Command] = [], restart: String = "no",
+    startLimitBurst: Int = 0,
     startLimitIntervalMicroseconds: UInt64 = 0, timeoutStartMicroseconds: UInt64 = .max,
     timeoutStopMicroseconds: UInt64 = .max, needDaemonReload: Bool = false,
     fragmentPath: String = "", dropIns: [String] = [], notifyAccess: String = "main",
@@ -110,13 +146,20 @@ public struct UnitState: Sendable, Hashable, Codable {
     self.nRestarts = nRestarts
     self.result = result
     self.execMainStartMonotonicMicroseconds = execMainStartMonotonicMicroseconds
+    self.execMainPID = execMainPID
     self.execMainCode = execMainCode
     self.execMainStatus = execMainStatus
     self.user = user
     self.group = group
     self.environmentFiles = environmentFiles
     self.environment = environment
+    self.passEnvironment = passEnvironment
+    self.unsetEnvironment = unsetEnvironment
+    self.supplementaryGroups = supplementaryGroups
+    self.ambientCapabilities = ambientCapabilities
+    self.capabilityBoundingSet = capabilityBoundingSet
     self.execStart = execStart
+    self.startPre = startPre
     self.restart = restart
     self.startLimitBurst = startLimitBurst
     self.startLimitIntervalMicroseconds = startLimitIntervalMicroseconds

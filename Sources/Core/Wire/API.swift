@@ -9,8 +9,13 @@
 //   POST /v1/rollouts/ID/accept           operator   AcceptRequest    -> ReplyAnswer
 //   POST /v1/rollouts/ID/decision         operator   DecisionRequest  -> ReplyAnswer
 //   GET  /v1/rollouts/ID?after=N&wait=MS  observer, operator, node    -> RolloutView (a long poll)
+//   GET  /v1/generations                  observer, operator          -> HistoryAnswer
+//   GET  /v1/generations/N/diff?to=M      observer, operator          -> DiffAnswer
 //   POST /v1/check                        observer, operator          -> CheckAnswer
+//   GET  /v1/explain?name=KEY             observer, operator          -> ExplainAnswer
 //   GET  /v1/logs?...                     observer, operator          -> LogsAnswer (a long poll)
+//   GET  /v1/seal                         observer, operator, node    -> SealView
+//   POST /v1/seal/recover                 operator                    -> SealRecovery
 //
 // What is refused is answered with an HTTP status from 400 on and an ErrorAnswer; what is not even HTTP, with text.
 
@@ -127,18 +132,23 @@ public struct PlanAnswer: Sendable, Codable, Hashable {
   public var activeRollout: String?
   /// The number of the last generation; 0 if there is none.
   public var generation: Int
+  /// Whether the file is that generation, byte for byte.
+  public var isLastGeneration: Bool
   /// The seal; nil if no start with a key was ever confirmed.
   public var seal: Seal?
   /// The values of MINIO_KMS_SSE_KEY and MINIO_KMS_ENCLAVE that the server would run with; nil
   /// without a key.
   public var key: KeyIdentity?
+  /// The digest of the seal that was lifted, while there is no other.
+  public var lifted: Digest?
 
   /// An answer; see the properties.
   public init(
     node: String, path: String, before: Digest?, after: Digest?, difference: [String],
     restartNeeded: Bool, restartReason: String, findings: [Finding], refusal: Refusal?,
     environment: [VariableDigest], environmentDigest: Digest, epoch: UInt64,
-    activeRollout: String?, generation: Int, seal: Seal?, key: KeyIdentity?
+    activeRollout: String?, generation: Int, isLastGeneration: Bool = false, seal: Seal?,
+    key: KeyIdentity?, lifted: Digest? = nil
   ) {
     self.node = node
     self.path = path
@@ -154,8 +164,10 @@ public struct PlanAnswer: Sendable, Codable, Hashable {
     self.epoch = epoch
     self.activeRollout = activeRollout
     self.generation = generation
+    self.isLastGeneration = isLastGeneration
     self.seal = seal
     self.key = key
+    self.lifted = lifted
   }
 }
 

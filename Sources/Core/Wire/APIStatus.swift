@@ -1,52 +1,5 @@
-public import Digests
 public import Model
 public import Rollout
-
-/// What differs between the file, the running process and the last confirmed generation.
-public struct Drift: Sendable, Codable, Hashable {
-  /// The file is not the last confirmed generation.
-  public var fileChanged: Bool
-  /// MINIO_* variables that differ between the file and the running process, names only.
-  public var processDiffers: [String]
-
-  /// No drift unless said otherwise.
-  public init(fileChanged: Bool = false, processDiffers: [String] = []) {
-    self.fileChanged = fileChanged
-    self.processDiffers = processDiffers
-  }
-
-  /// Whether there is any.
-  public var isEmpty: Bool { !fileChanged && processDiffers.isEmpty }
-}
-
-/// The last confirmed generation of a node.
-public struct Generation: Sendable, Codable, Hashable {
-  /// 1 for the first; grows by one with each confirmed change.
-  public var number: Int
-  /// The file.
-  public var path: String
-  /// Its digest.
-  public var digest: Digest
-  /// The rollout that confirmed it.
-  public var rollout: String
-  /// Who created that rollout.
-  public var createdBy: String
-  /// When it was confirmed, microseconds since 1970-01-01 UTC.
-  public var confirmedAtMicroseconds: Int64
-
-  /// A generation; see the properties.
-  public init(
-    number: Int, path: String, digest: Digest, rollout: String, createdBy: String,
-    confirmedAtMicroseconds: Int64
-  ) {
-    self.number = number
-    self.path = path
-    self.digest = digest
-    self.rollout = rollout
-    self.createdBy = createdBy
-    self.confirmedAtMicroseconds = confirmedAtMicroseconds
-  }
-}
 
 /// One node at a glance.
 public struct NodeStatus: Sendable, Codable, Hashable {
@@ -161,6 +114,23 @@ public struct CheckAnswer: Sendable, Codable, Hashable {
     self.endpoints = endpoints
     self.drift = drift
     self.findings = findings
+  }
+}
+
+/// What came of the request to recover a seal.
+public struct SealRecovery: Sendable, Codable, Hashable {
+  /// The node's name.
+  public var node: String
+  /// The seal that it has now.
+  public var seal: Seal
+  /// What was wrong; nil if it had this seal already.
+  public var problem: String?
+
+  /// A recovery; see the properties.
+  public init(node: String, seal: Seal, problem: String?) {
+    self.node = node
+    self.seal = seal
+    self.problem = problem
   }
 }
 

@@ -2,7 +2,7 @@
 struct Invocation: Sendable {
   /// The command.
   let command: CommandRule
-  /// Its operands, as many as the rule names.
+  /// Its operands: as many as the rule names, and perhaps optional ones.
   let operands: [String]
   /// The values of each option that was given; an option without value has an empty list.
   fileprivate let given: [String: [String]]
@@ -116,9 +116,10 @@ struct CommandParser: Sendable {
       throw UsageProblem(
         message: "\(command.name) needs \(rule.usage); \(table.program) help \(command.name)")
     }
-    if operands.count > command.operands.count {
+    let most = command.operands.count + command.optionalOperands.count
+    if operands.count > most {
       throw UsageProblem(
-        message: "\(command.name) does not take \"\(operands[command.operands.count])\"; "
+        message: "\(command.name) does not take \"\(operands[most])\"; "
           + "\(table.program) help \(command.name)")
     }
     if operands.count < command.operands.count {

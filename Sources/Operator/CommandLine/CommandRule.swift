@@ -16,6 +16,8 @@ struct CommandRule: Sendable {
   let details: String
   /// The placeholders of its operands; each must be given.
   let operands: [String]
+  /// The placeholders of what may follow them.
+  var optionalOperands: [String] = []
   /// Its options, without those that every command has.
   let options: [OptionRule]
   /// Shown first in the help.

@@ -25,7 +25,9 @@ enum HelpText {
     for example in command.examples {
       lines += ["  \(example.line)", "      \(example.purpose)"]
     }
-    let operands = command.operands.map { " \($0)" }.joined()
+    let operands =
+      command.operands.map { " \($0)" }.joined()
+      + command.optionalOperands.map { " [\($0)]" }.joined()
     let required = command.options.filter(\.isRequired).map { " \($0.usage)" }.joined()
     let optional = command.options.contains { !$0.isRequired } ? " [OPTIONS]" : ""
     lines += ["", "Usage: \(table.program) \(command.name)\(operands)\(required)\(optional)"]

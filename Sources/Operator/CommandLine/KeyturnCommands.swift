@@ -7,7 +7,8 @@ enum KeyturnCommands {
     program: "keyturn",
     summary: "one encryption setting and one instant of restart for all nodes of an AIStor cluster",
     commands: [
-      plan, apply, restart, resolve, check, status, logs, lint, pkiInit, pkiIssue, pkiShow,
+      plan, apply, restart, rollback, resolve, check, status, history, diff, explain, logs,
+      sealShow, sealRecover, lint, lastDoor, pkiInit, pkiIssue, pkiShow,
     ],
     commonOptions: [
       OptionRule("json", help: "print JSON lines; the last is the result"),
@@ -97,6 +98,49 @@ enum KeyturnCommands {
     ],
     exitCodes: [.done, .failed, .unknown] + untouchedCodes + [.notConfirmed, .busy] + ownCodes)
 
+  private static let rollback = CommandRule(
+    name: "rollback",
+    summary: "install the files of an earlier generation on all nodes and restart them",
+    details: """
+      The same rollout as apply: plan, question, votes, key guard and Key Manager checks, one instant. Every node
+      must have the generation, from the same rollout. Without one: the newest that every node has and that is
+      not what the files are now. Once confirmed, the old files are a new generation.
+      """,
+    operands: [], optionalOperands: ["GENERATION"],
+    options: [OptionRule("yes", short: "y", help: "do not ask; needed where there is no terminal")]
+      + clusterOptions,
+    examples: [
+      .init(line: "keyturn rollback", purpose: "to the one before; shows the plan and asks first"),
+      .init(line: "keyturn rollback 12 --yes", purpose: "to this one; from a pipeline"),
+    ],
+    exitCodes: [.done, .failed, .unknown] + untouchedCodes + [.notConfirmed, .busy] + ownCodes)
+
+  private static let history = CommandRule(
+    name: "history",
+    summary: "the generations of the environment files: who, when, which rollout, on which nodes",
+    details: """
+      A generation is a file that a start was confirmed with; its number is the same on all nodes. Number 0 is
+      the file that was found before the first change. The last 20 are kept.
+      """,
+    operands: [],
+    options: clusterOptions,
+    examples: [
+      .init(line: "keyturn history", purpose: "nodes that have the same together; drift is marked")
+    ],
+    exitCodes: [.done, .failed, .unknown] + ownCodes)
+
+  private static let diff = CommandRule(
+    name: "diff",
+    summary: "what differs between two generations, on each node; secrets as identities",
+    details: "Without B: between generation A and the files as they are.",
+    operands: ["A"], optionalOperands: ["B"],
+    options: [OptionRule("exit-code", help: "exit 1 when something differs")] + clusterOptions,
+    examples: [
+      .init(line: "keyturn diff 3 4", purpose: "what did the rollout of generation 4 change?"),
+      .init(line: "keyturn diff 4 --exit-code", purpose: "was a file changed since?"),
+    ],
+    exitCodes: [.done, .failed, .unknown, .validationRefused] + ownCodes)
+
   private static let check = CommandRule(
     name: "check",
     summary: "reach every Key Manager from every node, and look for drift",
@@ -113,7 +157,7 @@ enum KeyturnCommands {
         line: "keyturn check --quiet --strict", purpose: "as a test in configuration management"),
     ],
     exitCodes: [
-      .done, .failed, .unreachable, .validationRefused, .keyManagerRefused,
+      .done, .failed, .unreachable, .validationRefused, .guardRefused, .keyManagerRefused,
     ] + ownCodes)
 
   private static let resolve = CommandRule(
@@ -143,6 +187,23 @@ enum KeyturnCommands {
     ],
     exitCodes: [.done, .failed, .unknown] + ownCodes)
 
+  private static let explain = CommandRule(
+    name: "explain",
+    summary: "where each value of a variable comes from on each node, and which one wins",
+    details: """
+      All places in the order in which they count: the service manager's environment, PassEnvironment=,
+      Environment=, the files of EnvironmentFile=, UnsetEnvironment=, and the file of MINIO_CONFIG_ENV_FILE, which
+      the server reads by itself. What wins is what the next start gets. Secrets are shown as identities, or not.
+      """,
+    operands: ["KEY"],
+    options: clusterOptions,
+    examples: [
+      .init(
+        line: "keyturn explain MINIO_KMS_SSE_KEY",
+        purpose: "which definition of the key counts, and what it overrides")
+    ],
+    exitCodes: [.done, .failed, .unknown] + ownCodes)
+
   private static let logs = CommandRule(
     name: "logs",
     summary: "the unit's journal of all nodes, merged by time, secrets redacted",
@@ -164,10 +225,37 @@ enum KeyturnCommands {
     ],
     exitCodes: [.done, .failed, .unknown] + ownCodes)
 
+  private static let sealShow = CommandRule(
+    name: "seal show",
+    summary:
+      "show the seal of each node: which SSE key can never be changed, and whether all agree",
+    details: "",
+    operands: [],
+    options: clusterOptions,
+    examples: [.init(line: "keyturn seal show", purpose: "key, enclave, rollout, digest")],
+    exitCodes: [.done, .failed, .unknown] + ownCodes)
+
+  private static let sealRecover = CommandRule(
+    name: "seal recover",
+    summary: "give a node whose seal is lost, damaged or another the seal of the other nodes",
+    details: """
+      The node asks the others itself. All that are sealed must have the same seal, and they must be more than half
+      of them. Find out first why the record was lost. Nothing lifts a seal: docs/operations.md, "The seal".
+      """,
+    operands: ["NODE"],
+    options: clusterOptions,
+    examples: [
+      .init(line: "keyturn seal recover minio-2", purpose: "the node is in keyturn status")
+    ],
+    exitCodes: [.done, .failed, .unreachable, .guardRefused] + ownCodes)
+
   private static let lint = CommandRule(
     name: "lint",
     summary: "check an environment file; needs no agent",
-    details: "Reads the file as systemd and as MinIO do, and shows where they differ.",
+    details: """
+      Reads the file as systemd and as MinIO do, and shows where they differ, and what a shell that sources it
+      would make of it. - is standard input.
+      """,
     operands: ["FILE"],
     options: [
       OptionRule("strict", help: "exit 5 on a warning also"),
@@ -175,9 +263,31 @@ enum KeyturnCommands {
     ],
     examples: [
       .init(line: "keyturn lint /etc/default/minio", purpose: "check a file"),
+      .init(
+        line: "keyturn lint --json minio.env", purpose: "variables as both read them, findings"),
       .init(line: "keyturn lint --strict - <minio.env", purpose: "check standard input"),
     ],
     exitCodes: [.done, .failed, .validationRefused])
+
+  private static let lastDoor = CommandRule(
+    name: "guard",
+    summary: "the last door: refuse the start of a server with another key than the sealed one",
+    details: """
+      systemd runs it before the server (systemd/minio.service.d/10-keyturn.conf). It compares
+      MINIO_KMS_SSE_KEY and MINIO_KMS_ENCLAVE of its own environment, and of the file that
+      MINIO_CONFIG_ENV_FILE names, with the seal of this host. It needs no agent and no network, says
+      nothing when it allows the start, and allows everything where nothing is sealed.
+      """,
+    operands: [],
+    options: [
+      OptionRule(
+        "state", takes: .one("DIR"), help: "the agent's records; /var/lib/keyturn if left out")
+    ],
+    examples: [
+      .init(
+        line: "ExecStartPre=+/usr/local/bin/keyturn guard", purpose: "in the server's unit")
+    ],
+    exitCodes: [.done, .startRefused])
 
   private static let days = OptionRule("days", takes: .one("DAYS"), help: "how long it is valid")
 

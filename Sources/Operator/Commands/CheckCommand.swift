@@ -79,7 +79,14 @@ struct CheckCommand: Sendable {
     }
     if lines.isEmpty { lines.append("no Key Manager endpoint is configured") }
     lines += answer.findings.map(\.text)
-    if !answer.drift.isEmpty { lines.append("warning: \(StatusCommand.drift(answer.drift))") }
+    if let items = answer.drift.items {
+      // What is an error is among the findings.
+      for item in items where item.severity < .error {
+        lines.append("\(item.severity.rawValue): drift: \(item.message)")
+      }
+    } else if !answer.drift.isEmpty {
+      lines.append("warning: \(StatusCommand.drift(answer.drift))")
+    }
     return lines
   }
 

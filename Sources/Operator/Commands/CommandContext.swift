@@ -37,6 +37,14 @@ struct CommandContext: Sendable {
     }
   }
 
+  /// The number that an operand means; nil if it is not one.
+  static func generationNumber(_ text: String) -> Int? {
+    guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = Int(text),
+      number <= Limits.generationNumber
+    else { return nil }
+    return number
+  }
+
   /// The whole of a file that the command was given, or of standard input for `-`.
   func read(_ path: String) throws(Refusal) -> ReadContent {
     let content: ReadContent?

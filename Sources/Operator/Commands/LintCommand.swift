@@ -11,12 +11,8 @@ struct LintCommand: Sendable {
     let path = context.invocation.operands[0]
     let file = path == "-" ? "standard input" : path
     let document = EnvironmentDocument(try context.read(path).bytes)
-    let environment = document.systemd.variables.map {
-      EnvironmentVariable(name: $0.name, value: $0.value, line: $0.line)
-    }
-    let findings =
-      EnvironmentLint.findings(in: document, file: file)
-      + SettingsRules.findings(environment, file: file)
+    let findings = Self.findings(
+      in: document, file: file, showsSecrets: context.invocation.has("show-secrets"))
     let worst = findings.map(\.severity).max()
     let limit: Severity = context.invocation.has("strict") ? .warning : .error
     let isRefused = worst.map { $0 >= limit } ?? false
@@ -47,37 +43,50 @@ struct LintCommand: Sendable {
   }
 
   private func variables(_ document: EnvironmentDocument) -> [JSONValue] {
-    let showsSecrets = context.invocation.has("show-secrets")
-    var seen: Set<String> = []
-    let variables = (document.systemd.variables + document.minio.variables).filter {
-      // A line within a value of several lines may be a part of a key: what is no name is not shown
-      // as one.
-      seen.insert($0.name).inserted && (showsSecrets || Self.isName($0.name))
-    }
-    return variables.map { variable in
-      func shown(_ value: String?) -> JSONValue {
-        guard let value else { return .null }
-        return .string(
-          showsSecrets || Self.isShowable(variable.name, value) ? value : "<redacted>")
-      }
-      return .object([
+    EnvironmentLint.variables(
+      in: document, showsSecrets: context.invocation.has("show-secrets")
+    ).map { variable in
+      .object([
         "name": .string(variable.name), "line": JSONValue(variable.line),
-        "systemd": shown(document.systemd[variable.name]),
-        "minio": shown(document.minio[variable.name]),
+        "systemd": JSONValue(variable.systemd), "minio": JSONValue(variable.minio),
       ])
     }
   }
 
-  private static func isName(_ name: String) -> Bool {
-    name.utf8.allSatisfy {
-      (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0) || (0x30...0x39).contains($0)
-        || $0 == 0x5F
+  /// What is wrong with the file as text and with the Key Manager's settings in it, in the order of
+  /// the lines; what is about no line comes last.
+  private static func findings(
+    in document: EnvironmentDocument, file: String, showsSecrets: Bool
+  ) -> [Finding] {
+    let variables = document.systemd.variables
+    let environment = variables.map {
+      EnvironmentVariable(name: $0.name, value: $0.value, line: $0.line)
     }
+    let columns = Dictionary(
+      variables.map { ($0.name, $0.column) }, uniquingKeysWith: { _, last in last })
+    let rules = SettingsRules.findings(environment, file: file).map { rule in
+      var rule = rule
+      if rule.line != nil { rule.column = rule.variable.flatMap { columns[$0] } }
+      return rule
+    }
+    let text = EnvironmentLint.findings(in: document, file: file, showsSecrets: showsSecrets)
+    let all = text.withoutNames(namedBy: rules) + rules
+    return all.enumerated().sorted { a, b in
+      func place(_ entry: (offset: Int, element: Finding)) -> (Int, Int, Int) {
+        (entry.element.line ?? .max, entry.element.column ?? .max, entry.offset)
+      }
+      return place(a) < place(b)
+    }.map(\.element)
   }
+}
 
-  /// A lost quote makes one value of several lines: then it may hold a secret whatever its name.
-  private static func isShowable(_ name: String, _ value: String) -> Bool {
-    !SecretVariables.contains(name) && !SecretVariables.contains(value)
-      && !value.contains("\n") && !value.contains("k1:") && !value.contains("k2:")
+extension [Finding] {
+  /// These without those on an unknown name that the rules on the Key Manager's settings find too:
+  /// one mistake is named once, by those who know more of it.
+  func withoutNames(namedBy rules: [Finding]) -> [Finding] {
+    let names = Set(
+      rules.filter { ["kms-unknown-variable", "kms-ignored-variable"].contains($0.rule) }
+        .map(\.variable))
+    return filter { $0.rule != LintRule.unknownVariable.rawValue || !names.contains($0.variable) }
   }
 }

@@ -4,7 +4,7 @@ internal import Model
 internal import Rollout
 internal import Wire
 
-/// `keyturn plan`, and the first half of `apply` and `restart`: wishes, checks, what would change.
+/// `keyturn plan`, and the first half of `apply`, `restart` and `rollback`: wishes, checks, what would change.
 /// Touches nothing.
 struct PlanCommand: Sendable {
   let context: CommandContext
@@ -37,22 +37,32 @@ struct PlanCommand: Sendable {
 
   /// Everything before the question whether to go on.
   func prepare() throws(Refusal) -> Outcome {
-    if kind == .apply, let problem = usageProblem() {
+    if let problem = usageProblem() {
       context.console.message(.error, problem)
       return .ended(CommandResult(.usage))
     }
     let configuration = try context.configuration()
-    let wishes = kind == .restart ? Wishes() : try readWishes()
+    let wishes: Wishes
+    switch kind {
+    case .apply: wishes = try readWishes()
+    case .restart: wishes = Wishes()
+    case .rollback:
+      switch RollbackCommand(context: context).target(configuration) {
+      case .generation(let number): wishes = Wishes(generation: number)
+      case .refused(let result): return .ended(result)
+      }
+    }
     for finding in wishes.findings { context.console.message(finding.severity, finding.statement) }
     if wishes.hasErrors { return .ended(refuse(wishes, configuration)) }
     let request = PlanRequest(
-      kind: kind, changes: wishes.changes.map(WireChange.init), createKey: wishes.createKey)
+      kind: kind, generation: wishes.generation, changes: wishes.changes.map(WireChange.init),
+      createKey: wishes.createKey)
     let timeouts = configuration.inventory.timeouts
     let plan = ClusterPlan(
       rows: context.ask(
         configuration, .plan(request),
         milliseconds: timeouts.prepareSeconds * 1000 + CommandContext.answerMilliseconds))
-    plan.show(context.console, environmentFile: configuration.inventory.environmentFile)
+    plan.show(context.console)
     switch plan.verdict(isRestart: kind == .restart) {
     case .ready: return .ready(configuration, wishes, plan)
     case .nothingToDo:
@@ -77,6 +87,11 @@ struct PlanCommand: Sendable {
 
   private func usageProblem() -> String? {
     let invocation = context.invocation
+    switch kind {
+    case .restart: return nil
+    case .rollback: return RollbackCommand.usageProblem(invocation)
+    case .apply: break
+    }
     let files = [invocation.value("settings"), invocation.value("api-key-file")]
     if files == ["-", "-"] {
       return "standard input can be the settings or the API key, not both; use a file for one"

@@ -3,7 +3,7 @@ internal import Model
 internal import Rollout
 internal import Wire
 
-/// `keyturn apply` and `keyturn restart`: plan, ask, then the rollout.
+/// `keyturn apply`, `keyturn restart` and `keyturn rollback`: plan, ask, then the rollout.
 struct RolloutCommand: Sendable {
   let context: CommandContext
   let kind: RolloutKind
@@ -52,9 +52,13 @@ struct RolloutCommand: Sendable {
     _ configuration: Configuration, _ wishes: Wishes, _ plan: ClusterPlan
   ) throws(Refusal) -> CommandResult {
     let inventory = configuration.inventory
+    let id = Self.newID()
     let rollout = Rollout(
-      id: Self.newID(), epoch: plan.nextEpoch, kind: kind, cluster: inventory.cluster,
-      generation: plan.nextGeneration(kind), seal: nil,
+      id: id, epoch: plan.nextEpoch, kind: kind, cluster: inventory.cluster,
+      generation: plan.nextGeneration(kind),
+      seal: try plan.seal(
+        cluster: inventory.cluster, rollout: id,
+        realtimeMicroseconds: Clock.realtimeMicroseconds()),
       contents: plan.rows.compactMap(\.answer).map {
         MemberContent(member: $0.node, path: $0.path, before: $0.before, after: $0.after)
       },
@@ -73,11 +77,16 @@ struct RolloutCommand: Sendable {
     let links = zip(configuration.names, configuration.connections.links)
       .sorted { $0.0 < $1.0 }.map(\.1)
     let runner = RolloutRunner(
-      rollout: rollout, changes: wishes.changes.map(WireChange.init), createKey: wishes.createKey,
-      links: links, limits: limits)
+      rollout: rollout, generation: wishes.generation,
+      changes: wishes.changes.map(WireChange.init), createKey: wishes.createKey, links: links,
+      limits: limits)
     let console = context.console
     console.event(
-      "rollout", ["id": .string(rollout.id), "epoch": .integer(Int64(clamping: rollout.epoch))])
+      "rollout",
+      [
+        "id": .string(rollout.id), "epoch": .integer(Int64(clamping: rollout.epoch)),
+        "generation": JSONValue(rollout.generation),
+      ])
     console.progress("rollout \(rollout.id) of \(rollout.members.count) nodes")
     var display = RolloutDisplay(console, rollout.members)
     let result = try runner.run(context.interruption, &display)

@@ -45,12 +45,20 @@ struct StatusCommand: Sendable {
     ]
   }
 
+  private static let sealRule = "seal-"
+
   private static func key(_ status: NodeStatus) -> String {
     let running = status.runningKey
-    guard let seal = status.seal else {
-      let isDamaged = status.findings.contains { $0.rule == "damaged-record" }
-      return running.map { "\($0) (\(isDamaged ? "RECORD DAMAGED" : "not sealed"))" } ?? "-"
+    // Loudly: the node takes part in nothing.
+    let problem = status.findings.first {
+      $0.severity == .error && $0.rule.hasPrefix(sealRule)
     }
+    if let problem {
+      let word = problem.rule.dropFirst(sealRule.utf8.count).uppercased()
+      return [status.seal?.keyName ?? running, "(SEAL: \(word))"].compactMap(\.self)
+        .joined(separator: " ")
+    }
+    guard let seal = status.seal else { return running.map { "\($0) (not sealed)" } ?? "-" }
     if let running, running != seal.keyName { return "\(seal.keyName) (RUNS WITH \(running))" }
     return "\(seal.keyName) (sealed)"
   }
@@ -65,6 +73,9 @@ struct StatusCommand: Sendable {
 
   /// What differs, for people.
   static func drift(_ drift: Drift) -> String {
+    if let items = drift.items {
+      return items.isEmpty ? "-" : items.map(\.summary).joined(separator: "; ")
+    }
     var parts: [String] = []
     if drift.fileChanged { parts.append("file changed") }
     if !drift.processDiffers.isEmpty {
@@ -105,6 +116,30 @@ extension JSONValue {
     self = .object([
       "fileChanged": .bool(drift.fileChanged),
       "processDiffers": .array(drift.processDiffers.map { .string($0) }),
+      "items": .array(
+        (drift.items ?? []).map { item in
+          .object([
+            "kind": .string(item.kind.rawValue), "severity": .string(item.severity.rawValue),
+            "place": .string(item.place),
+            "variables": .array(item.variables.map { .string($0) }),
+            "message": .string(item.message),
+          ])
+        }),
     ])
+  }
+}
+
+extension DriftItem {
+  /// For a cell of a table.
+  fileprivate var summary: String {
+    switch kind {
+    case .edited: "file changed"
+    case .replaced: "replaced: \(place)"
+    case .attributes: "mode or owner: \(place)"
+    case .otherFile: "changed: \(place)"
+    case .process: "process differs: \(variables.joined(separator: ", "))"
+    case .unit: "unit changed"
+    case .key: "START WOULD BE REFUSED"
+    }
   }
 }

@@ -1,4 +1,5 @@
 public import Model
+internal import Rollout
 public import Wire
 
 /// A question to an agent, and the type of its answer.
@@ -29,14 +30,24 @@ public enum AgentCall: Sendable {
   case follow(id: String, after: Int, waitMilliseconds: Int)
   /// Probe the Key Managers, look for drift.
   case check
+  /// What the node has kept of its environment file.
+  case generations
+  /// What differs between two generations, or one and the file as it is.
+  case diff(from: Int, to: Int?)
+  /// Where the server gets a variable from.
+  case explain(name: String)
   /// Lines of the unit's journal: a long poll.
   case logs(LogsQuery)
+  /// The node's seal and key.
+  case seal
+  /// Take the seal from the other nodes.
+  case recoverSeal
 
   /// GET or POST.
   public var method: String {
     switch self {
-    case .status, .clock, .follow, .logs: "GET"
-    case .plan, .prepare, .promise, .accept, .decide, .check: "POST"
+    case .status, .clock, .follow, .generations, .diff, .explain, .logs, .seal: "GET"
+    case .plan, .prepare, .promise, .accept, .decide, .check, .recoverSeal: "POST"
     }
   }
 
@@ -52,14 +63,23 @@ public enum AgentCall: Sendable {
     case .decide(let id, _): "/v1/rollouts/\(id)/decision"
     case .follow(let id, _, _): "/v1/rollouts/\(id)"
     case .check: "/v1/check"
+    case .generations: "/v1/generations"
+    case .diff(let from, _): "/v1/generations/\(from)/diff"
+    case .explain: "/v1/explain"
     case .logs: "/v1/logs"
+    case .seal: "/v1/seal"
+    case .recoverSeal: "/v1/seal/recover"
     }
   }
 
   /// Names and values of the query, not encoded.
   public var query: [(name: String, value: String)] {
     switch self {
-    case .status, .plan, .prepare, .promise, .accept, .decide, .check: []
+    case .status, .plan, .prepare, .promise, .accept, .decide, .check, .generations,
+      .seal, .recoverSeal:
+      []
+    case .diff(_, let to): to.map { [("to", "\($0)")] } ?? []
+    case .explain(let name): [("name", name)]
     case .clock(let id): id.map { [("rollout", $0)] } ?? []
     case .follow(_, let after, let wait): [("after", "\(after)"), ("wait", "\(wait)")]
     case .logs(let query):
@@ -70,7 +90,9 @@ public enum AgentCall: Sendable {
   /// What is posted as JSON; nil where there is no body.
   public var body: (any Encodable & Sendable)? {
     switch self {
-    case .status, .clock, .follow, .check, .logs: nil
+    case .status, .clock, .follow, .check, .generations, .diff, .explain, .logs, .seal,
+      .recoverSeal:
+      nil
     case .plan(let request): request
     case .prepare(let request): request
     case .promise(_, let request): request
@@ -111,8 +133,23 @@ extension AgentRequest where Answer == RolloutView {
 extension AgentRequest where Answer == CheckAnswer {
   static var check: Self { Self(.check) }
 }
+extension AgentRequest where Answer == HistoryAnswer {
+  static var generations: Self { Self(.generations) }
+}
+extension AgentRequest where Answer == DiffAnswer {
+  static func diff(from: Int, to: Int?) -> Self { Self(.diff(from: from, to: to)) }
+}
+extension AgentRequest where Answer == ExplainAnswer {
+  static func explain(_ name: String) -> Self { Self(.explain(name: name)) }
+}
 extension AgentRequest where Answer == LogsAnswer {
   static func logs(_ query: LogsQuery) -> Self { Self(.logs(query)) }
+}
+extension AgentRequest where Answer == SealView {
+  static var seal: Self { Self(.seal) }
+}
+extension AgentRequest where Answer == SealRecovery {
+  static var recoverSeal: Self { Self(.recoverSeal) }
 }
 
 /// Which lines of the journal are wanted.

@@ -3,6 +3,9 @@ public protocol CommandHost: Sendable {
   /// The content of a file of at most `limitBytes`, or of standard input for `-`; nil if there is
   /// no such file. May block on standard input.
   func read(_ path: String, limitBytes: Int) throws(ReadFailure) -> ReadContent?
+  /// The content of one of the agent's records, its checksum verified; nil if there is none. May
+  /// block on the disk.
+  func record(_ path: String) throws(ReadFailure) -> [UInt8]?
   /// Writes all of `text`; false when nobody reads it any more. May block on a slow reader.
   @discardableResult
   func write(_ text: String, to stream: OutputStream) -> Bool

@@ -39,7 +39,7 @@ struct ClusterPlan: Sendable {
     }
   }
 
-  /// What follows for an `apply`; a `restart` has always something to do.
+  /// What follows for an `apply` or a `rollback`; a `restart` has always something to do.
   func verdict(isRestart: Bool) -> Verdict {
     let refusals = refusals
     if let code = refusals.compactMap({ $0.refusal?.code }).deciding {
@@ -84,10 +84,40 @@ struct ClusterPlan: Sendable {
       "the nodes would not run with the same MINIO_* variables and would wait for one another for ever: \(which); make the files alike first"
   }
 
-  /// One generation above all that any node has; a restart makes none.
+  /// One generation above all that any node has. A restart makes one only where a file is not the
+  /// last one, or not all nodes have that: then what starts is new.
   func nextGeneration(_ kind: RolloutKind) -> Int {
-    let last = rows.compactMap(\.answer).map(\.generation).max() ?? 0
-    return kind == .restart ? last : last + 1
+    let answers = rows.compactMap(\.answer)
+    let last = answers.map(\.generation).max() ?? 0
+    let isKept = answers.allSatisfy { $0.isLastGeneration && $0.generation == last }
+    return kind == .restart && isKept ? last : last + 1
+  }
+
+  /// What the rollout's first confirmed start seals; nil if a node is sealed already, or the servers
+  /// would run without a key. Every node verifies it before it votes.
+  ///
+  /// - Throws: a refusal if it cannot be the same on all.
+  func seal(
+    cluster: String, rollout: String, realtimeMicroseconds: Int64
+  ) throws(Refusal) -> Seal? {
+    let answers = rows.compactMap(\.answer)
+    guard let key = answers.first?.key, answers.allSatisfy({ $0.seal == nil }) else { return nil }
+    for answer in answers where answer.key != key {
+      throw Refusal(
+        .vote,
+        "\(answers[0].node) would run with key \(key.text), \(answer.node) with \(answer.key?.text ?? "none"); make the files alike first"
+      )
+    }
+    let lifted = answers.filter { $0.lifted != nil }
+    for answer in lifted where answer.lifted != lifted[0].lifted {
+      throw Refusal(
+        .guarded,
+        "\(lifted[0].node) and \(answer.node) were sealed with different keys before their seals were lifted; see docs/operations.md, \"The seal\""
+      )
+    }
+    return Seal(
+      cluster: cluster, keyName: key.name, enclave: key.enclave, rollout: rollout,
+      sealedAtMicroseconds: realtimeMicroseconds, previous: lifted.first?.lifted)
   }
 
   /// One epoch above all that any node has seen.

@@ -87,7 +87,8 @@ final class MemberLink: Sendable {
     do throws(LinkFailure) {
       try measure(Self.samples.before)
       let request = PrepareRequest(
-        rollout: runner.rollout, changes: runner.changes, createKey: runner.createKey)
+        rollout: runner.rollout, generation: runner.generation, changes: runner.changes,
+        createKey: runner.createKey)
       let answer = try link.call(.prepare(request), lane: .control, deadline: deadline)
       if let refusal = answer.refusal {
         inputs.post(.vote(member: name, .no(refusal), environment: nil))

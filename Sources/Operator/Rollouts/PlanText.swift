@@ -7,11 +7,11 @@ internal import Wire
 extension ClusterPlan {
   /// Prints it: for people nodes with the same content together, for programs one event for each
   /// node.
-  func show(_ console: Console, environmentFile: String) {
+  func show(_ console: Console) {
     for row in rows { event(row, console) }
     let refusals = refusals
     let texts = zip(rows, refusals).map { row, refusal in
-      (name: row.name, value: lines(row, refusal.refusal, environmentFile))
+      (name: row.name, value: lines(row, refusal.refusal))
     }
     for group in NodeNames.grouped(texts) {
       console.progress(NodeNames.folded(group.names))
@@ -19,9 +19,7 @@ extension ClusterPlan {
     }
   }
 
-  private func lines(
-    _ row: NodeAnswer<PlanAnswer>, _ refusal: Refusal?, _ file: String
-  ) -> [String] {
+  private func lines(_ row: NodeAnswer<PlanAnswer>, _ refusal: Refusal?) -> [String] {
     guard let answer = row.answer else {
       return ["\(refusal?.code.rawValue ?? "unreachable"): \(refusal?.message ?? "")"]
     }
@@ -29,9 +27,9 @@ extension ClusterPlan {
     var lines = answer.findings.filter { $0.statement != refusal?.message }.map(\.text)
     if let refusal { lines.insert("refused (\(refusal.code.rawValue)): \(refusal.message)", at: 0) }
     if answer.before == answer.after {
-      lines.append("\(file) stays as it is")
+      lines.append("\(answer.path) stays as it is")
     } else {
-      lines.append(answer.before == nil ? "\(file) is new" : "\(file) changes")
+      lines.append(answer.before == nil ? "\(answer.path) is new" : "\(answer.path) changes")
       lines += answer.difference.map { "  " + $0 }
     }
     lines.append(
@@ -52,7 +50,8 @@ extension ClusterPlan {
     console.event(
       "plan", node: row.name,
       [
-        "before": JSONValue(answer.before?.hex), "after": JSONValue(answer.after?.hex),
+        "file": .string(answer.path), "before": JSONValue(answer.before?.hex),
+        "after": JSONValue(answer.after?.hex),
         "difference": .array(answer.difference.map { .string($0) }),
         "restartNeeded": .bool(answer.restartNeeded),
         "restartReason": .string(answer.restartReason),

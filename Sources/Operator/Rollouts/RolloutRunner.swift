@@ -21,6 +21,8 @@ protocol RolloutWatcher {
 /// its own.
 struct RolloutRunner {
   let rollout: Rollout
+  /// The generation to go back to, for a rollback.
+  var generation: Int? = nil
   let changes: [WireChange]
   let createKey: Bool
   /// The link to each member, in the order of ``Rollout/members``.

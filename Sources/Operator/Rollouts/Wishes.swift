@@ -3,11 +3,13 @@ internal import KeyManager
 internal import Model
 internal import Rollout
 
-/// What the operator wants changed: the settings file, the API key's own file and `--unset`
-/// together, checked as far as that is possible without a node.
+/// What the operator wants: the settings file, the API key's own file and `--unset` together,
+/// checked as far as that is possible without a node; or a generation.
 struct Wishes: Sendable {
   /// The changes, each variable once.
   let changes: [SettingChange]
+  /// The generation to go back to; nil if that is not what is wanted.
+  let generation: Int?
   /// Whether the first start may create the SSE key.
   let createKey: Bool
   /// What the checks found; with an error among it the changes must not be used.
@@ -21,8 +23,9 @@ struct Wishes: Sendable {
   static let enclaveVariable = "MINIO_KMS_ENCLAVE"
   static let apiKeyVariable = "MINIO_KMS_API_KEY"
 
-  /// The wishes of `restart`: none.
-  init() {
+  /// The wishes of `restart`, none, or of `rollback`: a generation.
+  init(generation: Int? = nil) {
+    self.generation = generation
     changes = []
     createKey = false
     findings = []
@@ -86,7 +89,9 @@ struct Wishes: Sendable {
       }
       changes.append(SettingChange(name: name, value: nil))
     }
-    findings += Self.rules(changes, lines, settings?.file)
+    let rules = Self.rules(changes, lines, settings?.file)
+    findings = findings.withoutNames(namedBy: rules) + rules
+    generation = nil
     self.changes = changes
     self.createKey = createKey
     self.findings = findings.sorted { $0.severity > $1.severity }

@@ -19,6 +19,12 @@ struct ProcessHost: CommandHost {
     }
   }
 
+  func record(_ path: String) throws(ReadFailure) -> [UInt8]? {
+    do throws(FileFailure) { return try DurableRecord.read(path) } catch {
+      throw ReadFailure(message: error.message)
+    }
+  }
+
   @discardableResult
   func write(_ text: String, to stream: OutputStream) -> Bool {
     var bytes = Array(text.utf8)[...]

@@ -2,43 +2,87 @@ import Agent
 import Digests
 import LinuxIO
 import Model
+import StartWatch
 
-/// The environment file on this host's disk.
+/// The environment's files on this host's disk.
 struct HostEnvironmentFile: EnvironmentFilePort {
-  let path: String
+  /// Each taken when it is first needed, and held until the process ends.
+  private let held = Lock<[String: WriterLock]>([:])
 
-  func read() throws(Refusal) -> [UInt8]? {
-    try refusing { () throws(FileFailure) in try StagedFile.inspect(path)?.bytes }
-  }
-
-  func read(other path: String) throws(Refusal) -> [UInt8]? {
+  func read(_ path: String) throws(Refusal) -> [UInt8]? {
     try refusing { () throws(FileFailure) in
       try FileReading.readIfPresent(path, limitBytes: Limits.environmentFileBytes)?.bytes
     }
   }
 
-  func stage(_ bytes: [UInt8], tag: String, before: Digest?) throws(Refusal) {
-    try refusing { () throws(FileFailure) in
-      _ = try StagedFile.stage(bytes, beside: path, tag: tag, expecting: before)
+  func paths(matching pattern: String) throws(Refusal) -> [String] {
+    try refusing { () throws(FileFailure) in try PathPattern.paths(matching: pattern) }
+  }
+
+  func obstacle(reading path: String, as account: ServiceAccount) throws(Refusal) -> String? {
+    if account.overridesPermissions { return nil }
+    let numbers = try numbers(of: account)
+    return try refusing { () throws(FileFailure) in
+      try FileAccess.obstacle(reading: path, as: numbers)
     }
   }
 
-  func install(tag: String, before: Digest?, after: Digest) throws(Refusal) {
+  func checkReplaceable(_ path: String) throws(Refusal) {
+    try refusing { () throws(FileFailure) in try StagedFile.check(path) }
+  }
+
+  func stage(
+    _ bytes: [UInt8], at path: String, tag: String, before: Digest?, owner: ServiceAccount?
+  ) throws(Refusal) {
+    let owner: UserAccount? = if let owner { try numbers(of: owner) } else { nil }
     try refusing { () throws(FileFailure) in
-      try StagedFile(target: path, tag: tag, old: before, new: after).install()
+      _ = try StagedFile.stage(
+        bytes, under: lock(of: path), tag: tag, expecting: before, owner: owner)
     }
   }
 
-  func syncDirectory() throws(Refusal) {
+  func install(at path: String, tag: String, before: Digest?, after: Digest) throws(Refusal) {
+    try refusing { () throws(FileFailure) in
+      try StagedFile(under: lock(of: path), tag: tag, old: before, new: after).install()
+    }
+  }
+
+  func syncDirectory(of path: String) throws(Refusal) {
     try refusing { () throws(FileFailure) in
       // Only the directory counts here, so the digests may be any.
-      try StagedFile(target: path, tag: "sync", old: nil, new: Digest.sha256([])).syncDirectory()
+      try StagedFile(under: lock(of: path), tag: "sync", old: nil, new: Digest.sha256([]))
+        .syncDirectory()
     }
   }
 
-  func discard(allExcept tags: [String]) throws(Refusal) {
+  func discard(beside path: String, allExcept tags: [String]) throws(Refusal) {
     try refusing { () throws(FileFailure) in
-      _ = try StagedFile.removeOrphans(beside: path, except: tags)
+      // Most files that could have been written never were: they need no lock file beside them.
+      if try StagedFile.tags(beside: path).allSatisfy(tags.contains) { return }
+      try StagedFile.removeOrphans(under: lock(of: path), except: tags)
+    }
+  }
+
+  private func numbers(of account: ServiceAccount) throws(Refusal) -> UserAccount {
+    guard
+      let numbers = UserAccount(
+        user: account.user, group: account.group, supplementaryGroups: account.supplementaryGroups)
+    else {
+      let groups = ([account.group] + account.supplementaryGroups).filter { !$0.isEmpty }
+      throw Refusal(
+        .unit,
+        "look up user \(account.user)\(groups.isEmpty ? "" : " and groups \(groups.joined(separator: ", "))"): not all of them exist on this host; create them, or correct User= and Group= of the unit"
+      )
+    }
+    return numbers
+  }
+
+  private func lock(of path: String) throws(FileFailure) -> WriterLock {
+    try held.withLock { (held) throws(FileFailure) in
+      if let lock = held[path] { return lock }
+      let lock = try WriterLock(path)
+      held[path] = lock
+      return lock
     }
   }
 }
@@ -47,11 +91,13 @@ struct HostEnvironmentFile: EnvironmentFilePort {
 struct HostRecords: RecordPort {
   let directory: String
 
-  /// Makes the directory and its folders, 0700.
+  /// Makes the directory and its folders, 0700, and removes what a crash left there.
   init(directory: String) throws(FileFailure) {
     self.directory = directory
-    try DurableRecord.makeDirectory(directory)
-    try DurableRecord.makeDirectory("\(directory)/generations")
+    for path in [directory, "\(directory)/generations"] {
+      try DurableRecord.makeDirectory(path)
+      try DurableRecord.removeOrphans(in: path)
+    }
   }
 
   func load(_ name: String) throws(Refusal) -> [UInt8]? {

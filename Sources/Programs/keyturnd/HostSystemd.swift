@@ -16,6 +16,11 @@ struct HostUnit: UnitPort {
       throw error.refusal
     }
   }
+  func manager(deadline: Instant) throws(Refusal) -> ManagerState {
+    do throws(BusFailure) { return try bus.manager(deadline: deadline) } catch {
+      throw error.refusal
+    }
+  }
   func restart(deadline: Instant) throws(Refusal) {
     do throws(BusFailure) { _ = try bus.restart(name, deadline: deadline) } catch {
       throw error.refusal
@@ -29,6 +34,12 @@ struct HostUnit: UnitPort {
   func change(after state: UnitState, deadline: Instant) throws(Refusal) -> UnitState? {
     do throws(BusFailure) {
       return try bus.change(of: name, from: state, deadline: deadline)
+    } catch { throw error.refusal }
+  }
+  func rest(after state: UnitState, deadline: Instant) throws(Refusal) -> UnitState? {
+    do throws(BusFailure) {
+      return try bus.change(
+        of: name, from: state, recheckMilliseconds: 60_000, deadline: deadline)
     } catch { throw error.refusal }
   }
 }

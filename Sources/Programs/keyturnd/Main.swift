@@ -47,7 +47,7 @@ enum Daemon {
     }
     let agent = Agent(
       node: node.name, inventory: inventory, version: Version.text,
-      ports: try ports(configuration, inventory))
+      ports: try ports(configuration, inventory, context))
     let listener = try listen(configuration, node)
     // What was under way is finished before the server may start with the wrong file.
     agent.start(deadline: .inMilliseconds(10_000))
@@ -57,6 +57,8 @@ enum Daemon {
         listener: listener, context: context, log: { log(4, $0) },
         handler: { request, principal, _ in agent.answer(request, from: principal) })
     } catch { throw Refusal(.failed, "start the server: \(error)") }
+    try agent.keepSealInBackground()
+    try agent.watchDrift()
     Notify.ready(status: "serving \(inventory.cluster)/\(node.name) on \(server.address)")
     log(6, "keyturnd \(Version.text) serves \(inventory.cluster)/\(node.name)")
     ProgramMemory.releaseAtRest()
@@ -69,14 +71,16 @@ enum Daemon {
   }
 
   private static func ports(
-    _ configuration: Configuration, _ inventory: Inventory
+    _ configuration: Configuration, _ inventory: Inventory, _ context: TLSContext
   ) throws(Refusal) -> Ports {
     do {
       return Ports(
-        file: HostEnvironmentFile(path: inventory.environmentFile),
+        file: HostEnvironmentFile(),
         unit: HostUnit(bus: try SystemBus(), name: inventory.unit),
         journal: HostJournal(unit: inventory.unit), process: try HostProcess(),
-        probe: HostProbe(), records: try HostRecords(directory: configuration.state), log: log)
+        probe: HostProbe(), records: try HostRecords(directory: configuration.state),
+        peers: HostPeers(inventory: inventory, context: context), watch: try HostFileWatch(),
+        event: tell, log: log)
     } catch {
       throw Refusal(.configuration, "\(error)")
     }
@@ -115,6 +119,13 @@ enum Daemon {
         if agent.isAtRest { ProgramMemory.releaseAtRest() }
       }
     }
+  }
+
+  /// A message with its fields to the journal, or as a line where there is none.
+  @Sendable private static func tell(_ event: AgentEvent) {
+    let isSent = JournalMessage.send(
+      id: event.id, priority: event.priority, event.message, fields: event.fields)
+    if !isSent { log(event.priority, event.message) }
   }
 
   /// One line to standard error, which journald takes with its priority.

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "CLinuxSockets.h"
+#include "CLinuxWatch.h"
 
 /// A condition variable that waits on CLOCK_MONOTONIC, so that a step of the wall clock cannot wake or stall it.
 /// 0 or an error number.

@@ -1,0 +1,78 @@
+internal import Digests
+internal import Model
+internal import Wire
+
+/// The environment files that a node has kept. One durable record for each: what it is, as a line
+/// of JSON, and then its bytes, so that a crash leaves both or neither. The current one is the one
+/// with the highest number.
+///
+/// They hold secrets; records are 0600. A damaged one is an error for who needs that one.
+struct History: Sendable {
+  private static let folder = "generations"
+  private static let digits = 8
+
+  /// A generation and its file.
+  struct Kept: Sendable, Hashable {
+    var generation: Generation
+    var bytes: [UInt8]
+  }
+
+  let port: any RecordPort
+
+  /// The numbers of what is kept, ascending, damaged ones included. What is no generation's name is
+  /// left out. Blocks on the disk.
+  func numbers() throws(Refusal) -> [Int] {
+    try port.list(Self.folder)
+      .compactMap { name in
+        // By bytes: "+1", a blank or a digit of another script makes no number.
+        guard name.utf8.count == Self.digits, name.utf8.allSatisfy({ (0x30...0x39).contains($0) })
+        else { return nil }
+        return Int(name)
+      }
+      .sorted()
+  }
+
+  /// A generation; nil if it is not kept. Blocks on the disk.
+  func load(_ number: Int) throws(Refusal) -> Kept? {
+    guard (0...Limits.generationNumber).contains(number),
+      let record = try port.load(Self.name(number))
+    else { return nil }
+    let head = record.prefix { $0 != UInt8(ascii: "\n") }
+    let bytes = Array(record.dropFirst(head.count + 1))
+    do {
+      let generation = try JSON.decode(Generation.self, from: Array(head))
+      guard generation.number == number else {
+        throw JSONFailure("it is number \(generation.number)")
+      }
+      guard generation.digest == Digest.sha256(bytes) else {
+        throw JSONFailure("its bytes have another digest")
+      }
+      return Kept(generation: generation, bytes: bytes)
+    } catch {
+      throw Refusal(
+        .configuration,
+        "the agent's record \"\(Self.name(number))\" cannot be read: \(error); it is not used, see docs/operations.md, \"A damaged record\""
+      )
+    }
+  }
+
+  /// Keeps a generation, durable when it returns. Blocks on the disk.
+  func save(_ kept: Kept) throws(Refusal) {
+    try port.save(
+      Self.name(kept.generation.number),
+      JSON.encode(kept.generation) + [UInt8(ascii: "\n")] + kept.bytes)
+  }
+
+  /// Forgets a generation; nothing happens if it is not kept. Blocks on the disk.
+  func remove(_ number: Int) throws(Refusal) { try port.remove(Self.name(number)) }
+
+  /// Forgets the oldest beyond the limit. Blocks on the disk.
+  func prune() throws(Refusal) {
+    for number in try numbers().dropLast(Limits.generations) { try remove(number) }
+  }
+
+  private static func name(_ number: Int) -> String {
+    let text = String(number)
+    return "\(folder)/" + String(repeating: "0", count: max(0, digits - text.count)) + text
+  }
+}

@@ -1,0 +1,49 @@
+internal import LinuxIO
+internal import Rollout
+internal import Wire
+
+extension Agent {
+  /// What is known without asking anybody, in Prometheus' text format 0.0.4. Does not block.
+  ///
+  /// Every label has a fixed set of values; no value of a variable is in it, nor the key's name.
+  func metrics() -> HTTPResponse {
+    let state = state.withLock { $0 }
+    let log = state.driftLog
+    var text = ""
+    func family(_ name: String, _ type: String, _ help: String, _ samples: [(String, Int)]) {
+      text += "# HELP \(name) \(help)\n# TYPE \(name) \(type)\n"
+      for (labels, value) in samples { text += "\(name)\(labels) \(value)\n" }
+    }
+    func one(_ value: Bool) -> [(String, Int)] { [("", value ? 1 : 0)] }
+    func kinds(_ value: (DriftKind) -> Int) -> [(String, Int)] {
+      DriftKind.allCases.map { ("{kind=\"\($0.rawValue)\"}", value($0)) }
+    }
+    family(
+      "keyturn_build_info", "gauge", "The agent's version.", [("{version=\"\(version)\"}", 1)])
+    family(
+      "keyturn_drift", "gauge", "Things that differ from the last confirmed start.",
+      kinds { kind in (log.drift.items ?? []).count { $0.kind == kind } })
+    family(
+      "keyturn_drift_total", "counter", "Changes of them that were seen since the agent's start.",
+      kinds { log.totals[$0] ?? 0 })
+    family(
+      "keyturn_drift_watching", "gauge", "Whether changes are seen as they happen.",
+      one(log.isWatching))
+    family("keyturn_sealed", "gauge", "Whether an SSE key is sealed here.", one(state.seal != nil))
+    family(
+      "keyturn_generation", "gauge", "The last confirmed generation of the environment file.",
+      [("", state.generation?.number ?? 0)])
+    family(
+      "keyturn_record_damaged", "gauge", "Whether a damaged record keeps the node from voting.",
+      one(state.damaged != nil))
+    family(
+      "keyturn_rollout_active", "gauge", "Whether the node is in a rollout.",
+      one(state.participant.record.active != nil))
+    family(
+      "keyturn_epoch", "gauge", "The highest epoch that the node has seen.",
+      [("", Int(clamping: state.participant.record.highestEpoch))])
+    return HTTPResponse(
+      200, headers: ["content-type": "text/plain; version=0.0.4; charset=utf-8"],
+      body: Array(text.utf8))
+  }
+}

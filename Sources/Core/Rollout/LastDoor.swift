@@ -1,0 +1,68 @@
+/// What a server that is about to be started would have for its key, against the seal: the last
+/// door, through which every start goes that systemd makes, whoever asked for it. Pure.
+///
+/// It knows nothing of rollouts, files and units, and has no way to say "all the same".
+public enum LastDoor {
+  /// A value of a variable, and where it is from.
+  public struct Definition: Sendable, Hashable {
+    /// The value.
+    public var value: String
+    /// Where it is from, for people.
+    public var place: String
+
+    /// A value and its place.
+    public init(value: String, place: String) {
+      self.value = value
+      self.place = place
+    }
+  }
+
+  /// What a start would have of one variable.
+  public struct Variable: Sendable, Hashable {
+    /// What systemd hands to the process; nil if nothing.
+    public var environment: Definition?
+    /// Every definition in the file of MINIO_CONFIG_ENV_FILE, which the server reads by itself: they
+    /// override.
+    public var file: [Definition]
+
+    /// A variable; see the properties.
+    public init(environment: Definition?, file: [Definition] = []) {
+      self.environment = environment
+      self.file = file
+    }
+
+    /// What counts. Two definitions in one file are two answers to one question.
+    fileprivate var inForce: [Definition] { file.isEmpty ? environment.map { [$0] } ?? [] : file }
+  }
+
+  /// What is wrong with the key that the start would have; nil if it is the sealed one, in its
+  /// enclave, by bytes.
+  public static func problem(seal: Seal, key: Variable, enclave: Variable) -> String? {
+    problem("MINIO_KMS_SSE_KEY", key.inForce, sealed: seal.keyName)
+      ?? problem("MINIO_KMS_ENCLAVE", enclave.inForce, sealed: seal.enclave)
+  }
+
+  private static func problem(
+    _ name: String, _ found: [Definition], sealed: String
+  ) -> String? {
+    guard let first = found.first else {
+      // A cluster may have been adopted without an enclave.
+      return sealed.isEmpty ? nil : "\(name) is missing"
+    }
+    if found.count > 1 {
+      return "\(name) is defined \(found.count) times, in "
+        + found.map(\.place).joined(separator: " and ")
+    }
+    // By bytes: Swift takes canonically equivalent texts for equal, and to a Key Manager they are
+    // two keys.
+    if first.value.utf8.elementsEqual(sealed.utf8) { return nil }
+    if first.value.isEmpty { return "\(name) is empty in \(first.place)" }
+    return "\(name) is \(shown(first.value)) in \(first.place)"
+  }
+
+  /// A value as people may see it: under this name somebody may have written an API key.
+  private static func shown(_ value: String) -> String {
+    if value.contains("k1:") || value.contains("k2:") { return "something like an API key" }
+    return value.count > 80 ? "\"\(value.prefix(80))...\"" : "\"\(value)\""
+  }
+}

@@ -1,0 +1,60 @@
+public import Digests
+
+/// What a node's own records say of its seal, without asking anybody.
+///
+/// There are three: the seal; the digest of the last seal that was written, by which a seal that was
+/// removed or altered is known; and the seal that a person with root has lifted, which is the old
+/// one under another name.
+public enum SealRecord: Sendable, Hashable {
+  /// Never sealed, or lifted; then with the digest of the seal that was.
+  case unsealed(lifted: Digest?)
+  /// Sealed.
+  case sealed(Seal)
+  /// There was one; nobody lifted it.
+  case missing
+  /// It cannot be read, or is not what was written; the text says which.
+  case damaged(String)
+
+  /// Puts the records together.
+  ///
+  /// - Parameters:
+  ///   - seal: the seal, if there is one.
+  ///   - written: the digest of the last seal that this node wrote, as far as it is known.
+  ///   - lifted: the digest of the seal that was lifted, if one was.
+  ///   - cluster: the cluster that this node is in.
+  public init(seal: Seal?, written: Digest?, lifted: Digest?, cluster: String) {
+    guard let seal else {
+      self = written == nil || written == lifted ? .unsealed(lifted: lifted) : .missing
+      return
+    }
+    if seal.cluster != cluster {
+      self = .damaged("it is of cluster \(seal.cluster), this is \(cluster)")
+      return
+    }
+    // A crash between seal and digest leaves the digest of before: none, or what it is chained to.
+    if let written, written != seal.digest, written != seal.previous {
+      self = .damaged("it is not the one that this node has written: it was altered")
+      return
+    }
+    self = .sealed(seal)
+  }
+
+  /// The seal, if it may be relied on.
+  public var seal: Seal? {
+    if case .sealed(let seal) = self { seal } else { nil }
+  }
+
+  /// The digest of the seal that was lifted here, while there is no other.
+  public var lifted: Digest? {
+    if case .unsealed(let lifted) = self { lifted } else { nil }
+  }
+
+  /// What is wrong with it, for people.
+  public var problem: String? {
+    switch self {
+    case .unsealed, .sealed: nil
+    case .missing: "its seal is missing: the record was removed"
+    case .damaged(let text): "its seal is damaged: \(text)"
+    }
+  }
+}

@@ -1,0 +1,66 @@
+public import Digests
+
+/// What a member says of its seal and its key, to its peers and to operators. No secret is in it.
+public struct SealView: Sendable, Codable, Hashable {
+  /// The member's name.
+  public var node: String
+  /// A digest over the names of its inventory's nodes: whoever counts members must count the same.
+  public var members: Digest
+  /// Its seal, if it has one that may be relied on.
+  public var seal: Seal?
+  /// What is wrong with its record; nil if nothing is.
+  public var problem: String?
+  /// The digest of the seal that was lifted there, while it has no other.
+  public var lifted: Digest?
+  /// The seal of a committed rollout whose start was not confirmed there, while it has none.
+  public var pending: Seal?
+  /// The key of its server's process; nil if that runs without one or is not READY.
+  public var runningKey: KeyIdentity?
+  /// Whether its server is READY.
+  public var isServing: Bool
+  /// Whether it holds a vote or has not finished a rollout yet.
+  public var isInRollout: Bool
+
+  /// A view; see the properties.
+  public init(
+    node: String, members: Digest, seal: Seal? = nil, problem: String? = nil,
+    lifted: Digest? = nil, pending: Seal? = nil, runningKey: KeyIdentity? = nil,
+    isServing: Bool = false, isInRollout: Bool = false
+  ) {
+    self.node = node
+    self.members = members
+    self.seal = seal
+    self.problem = problem
+    self.lifted = lifted
+    self.pending = pending
+    self.runningKey = runningKey
+    self.isServing = isServing
+    self.isInRollout = isInRollout
+  }
+
+  /// What ``members`` is: a digest over the sorted names.
+  public static func digest(ofMembers names: [String]) -> Digest {
+    .ofFields(["keyturn members 1"] + names)
+  }
+}
+
+/// One of the other members, asked for its seal.
+public enum PeerSeal: Sendable, Hashable {
+  /// It said this.
+  case answered(SealView)
+  /// It could not be asked; the text says what happened.
+  case silent(node: String, reason: String)
+
+  /// What it said.
+  public var view: SealView? {
+    if case .answered(let view) = self { view } else { nil }
+  }
+
+  /// Its name.
+  public var node: String {
+    switch self {
+    case .answered(let view): view.node
+    case .silent(let node, _): node
+    }
+  }
+}

@@ -1,0 +1,73 @@
+public import Model
+
+/// A way in which a node can have drifted from its last confirmed start.
+public enum DriftKind: String, Sendable, Codable, Hashable, CaseIterable {
+  /// The last generation's file has another content.
+  case edited
+  /// A file of the environment was replaced by another one of the same content.
+  case replaced
+  /// A file of the environment has another mode or owner.
+  case attributes
+  /// Another file of the environment has another content, or came, or is gone.
+  case otherFile
+  /// A process that was started now would get another environment than the running one has.
+  case process
+  /// The unit says something else about the environment, or consists of other files.
+  case unit
+  /// The last door would refuse a start.
+  case key
+}
+
+/// One thing that has drifted.
+public struct DriftItem: Sendable, Codable, Hashable {
+  /// In which way.
+  public var kind: DriftKind
+  /// How bad it is: a note where nothing would be different after a start.
+  public var severity: Severity
+  /// The file, the unit or the process that it is about.
+  public var place: String
+  /// The variables that differ, names only, where that is known.
+  public var variables: [String]
+  /// What was seen, one sentence without a value of any variable but the key's name.
+  public var message: String
+
+  /// A thing; see the properties.
+  public init(
+    _ kind: DriftKind, _ severity: Severity, place: String, variables: [String] = [],
+    message: String
+  ) {
+    self.kind = kind
+    self.severity = severity
+    self.place = place
+    self.variables = variables
+    self.message = message
+  }
+}
+
+/// What differs between the files, the unit, the running process and the last confirmed start.
+public struct Drift: Sendable, Codable, Hashable {
+  /// The file is not the last confirmed generation.
+  public var fileChanged: Bool
+  /// MINIO_* variables that differ between the file and the running process, names only.
+  public var processDiffers: [String]
+  /// All of it, the worst first; nil from an agent that does not know more than the above.
+  public var items: [DriftItem]?
+
+  /// No drift unless said otherwise.
+  public init(fileChanged: Bool = false, processDiffers: [String] = []) {
+    self.fileChanged = fileChanged
+    self.processDiffers = processDiffers
+  }
+
+  /// These things.
+  public init(_ items: [DriftItem]) {
+    self.items = items.sorted { $0.severity > $1.severity }
+    fileChanged = items.contains { $0.kind == .edited }
+    processDiffers = items.filter { $0.kind == .process }.flatMap(\.variables)
+  }
+
+  /// Whether there is any; what is only a note does not count.
+  public var isEmpty: Bool {
+    !fileChanged && processDiffers.isEmpty && !(items ?? []).contains { $0.severity > .note }
+  }
+}

@@ -1,0 +1,59 @@
+/// Where a node's server gets one variable from.
+public struct ExplainAnswer: Sendable, Codable, Hashable {
+  /// The node's name.
+  public var node: String
+  /// The variable's name.
+  public var name: String
+  /// Every definition of it, in the order in which the places count.
+  public var definitions: [ExplainedDefinition]
+  /// The known name that was probably meant, where it is defined nowhere.
+  public var suggestion: String?
+
+  /// An answer; see the properties.
+  public init(
+    node: String, name: String, definitions: [ExplainedDefinition], suggestion: String?
+  ) {
+    self.node = node
+    self.name = name
+    self.definitions = definitions
+    self.suggestion = suggestion
+  }
+
+  /// The definition that the server runs with after its next start; nil if it has none.
+  public var winner: ExplainedDefinition? { definitions.first { $0.effect == .wins } }
+}
+
+/// One definition of a variable.
+public struct ExplainedDefinition: Sendable, Codable, Hashable {
+  /// What comes of it.
+  public enum Effect: String, Sendable, Codable, Hashable {
+    /// It is the value that the server gets.
+    case wins
+    /// A later one overrides it.
+    case overridden
+    /// UnsetEnvironment= takes it away.
+    case unset
+    /// The reader of its place does not take it for a definition.
+    case ignored
+  }
+
+  /// The file, or where else it is, for people.
+  public var place: String
+  /// 1-based line in the file.
+  public var line: Int?
+  /// The value as the reader of the place has it; a secret as its identity, or not at all.
+  public var value: String
+  /// What comes of it.
+  public var effect: Effect
+  /// Why, where that is not said by the effect; empty otherwise.
+  public var reason: String
+
+  /// A definition; see the properties.
+  public init(place: String, line: Int?, value: String, effect: Effect, reason: String) {
+    self.place = place
+    self.line = line
+    self.value = value
+    self.effect = effect
+    self.reason = reason
+  }
+}

@@ -1,0 +1,87 @@
+internal import Digests
+internal import Model
+internal import Wire
+
+/// `keyturn diff`: what differs between two generations, or a generation and the files as they are,
+/// on every node.
+struct DiffCommand: Sendable {
+  let context: CommandContext
+
+  /// Blocks until each node has answered or is out of time.
+  func run() throws(Refusal) -> CommandResult {
+    let operands = context.invocation.operands
+    let numbers = operands.compactMap(CommandContext.generationNumber)
+    guard numbers.count == operands.count else {
+      context.console.message(
+        .error, "a generation is a whole number from 0 on; keyturn history shows them")
+      return CommandResult(.usage)
+    }
+    let configuration = try context.configuration()
+    let rows = context.ask(
+      configuration, .diff(from: numbers[0], to: numbers.count > 1 ? numbers[1] : nil))
+    for row in rows { event(row) }
+    show(rows)
+    return result(rows)
+  }
+
+  private func show(_ rows: [NodeAnswer<DiffAnswer>]) {
+    let texts = rows.compactMap { row in row.answer.map { (name: row.name, value: Self.lines($0)) }
+    }
+    for group in NodeNames.grouped(texts) {
+      let names = NodeNames.folded(group.names)
+      context.console.line("\(names): \(group.value[0])")
+      for line in group.value.dropFirst() { context.console.line("  " + line) }
+    }
+    let failures = rows.compactMap { row in
+      row.failure.map { (name: row.name, value: $0.refusal.message) }
+    }
+    for (name, message) in failures { context.console.message(.error, "\(name): \(message)") }
+  }
+
+  private static func lines(_ answer: DiffAnswer) -> [String] {
+    let files =
+      answer.fromPath == answer.toPath ? "" : ": \(answer.fromPath), then \(answer.toPath)"
+    if answer.from == answer.to { return ["no difference\(files)"] }
+    if answer.to == nil { return ["there is no file now"] + answer.difference }
+    return answer.difference.isEmpty
+      ? ["no variable differs; comments, order or form do\(files)"]
+      : ["different\(files)"] + answer.difference
+  }
+
+  private func result(_ rows: [NodeAnswer<DiffAnswer>]) -> CommandResult {
+    let nodes = rows.map { row in
+      guard let answer = row.answer else {
+        return NodeResult(
+          name: row.name, outcome: "unknown", reason: row.failure?.refusal.message ?? "")
+      }
+      return NodeResult(name: row.name, outcome: answer.from == answer.to ? "same" : "different")
+    }
+    let codes = rows.compactMap { $0.failure?.refusal.code }
+    if codes.contains(.notPermitted) { return CommandResult(.notPermitted, nodes: nodes) }
+    if let code = codes.deciding {
+      // That no node has it is an answer; that some have not, or were not reached, is half of one.
+      let isWhole = codes.count == rows.count && !codes.contains(.unreachable)
+      return CommandResult(isWhole ? code.exitCode : .unknown, nodes: nodes)
+    }
+    let isSame = nodes.allSatisfy { $0.outcome == "same" }
+    let exitCode: ExitCode = !isSame && context.invocation.has("exit-code") ? .failed : .done
+    return CommandResult(exitCode, outcome: isSame ? "same" : "different", nodes: nodes)
+  }
+
+  private func event(_ row: NodeAnswer<DiffAnswer>) {
+    guard let answer = row.answer else {
+      let refusal = row.failure?.refusal
+      context.console.event(
+        "unreachable", node: row.name,
+        ["kind": JSONValue(refusal?.code.rawValue), "reason": JSONValue(refusal?.message)])
+      return
+    }
+    context.console.event(
+      "diff", node: row.name,
+      [
+        "fromPath": .string(answer.fromPath), "toPath": .string(answer.toPath),
+        "from": .string(answer.from.hex), "to": JSONValue(answer.to?.hex),
+        "difference": .array(answer.difference.map { .string($0) }),
+      ])
+  }
+}

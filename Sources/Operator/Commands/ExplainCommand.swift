@@ -1,0 +1,86 @@
+internal import Model
+internal import Wire
+
+/// `keyturn explain KEY`: where each node's server gets a variable from.
+struct ExplainCommand: Sendable {
+  let context: CommandContext
+
+  /// Blocks until each node has answered or is out of time.
+  func run() throws(Refusal) -> CommandResult {
+    let name = context.invocation.operands[0]
+    let configuration = try context.configuration()
+    let rows = context.ask(
+      configuration, .explain(name), milliseconds: 2 * CommandContext.answerMilliseconds)
+    for row in rows { event(row) }
+    let texts = rows.map { (name: $0.name, value: Self.lines($0)) }
+    for group in NodeNames.grouped(texts) {
+      context.console.line(NodeNames.folded(group.names))
+      for line in group.value { context.console.line("  " + line) }
+    }
+    for row in rows {
+      guard let failure = row.failure else { continue }
+      context.console.message(.error, "\(row.name): \(failure.refusal.message)")
+    }
+    let nodes = rows.map { row in
+      NodeResult(
+        name: row.name, outcome: row.answer.map { $0.winner == nil ? "unset" : "set" } ?? "unknown",
+        reason: row.failure?.refusal.message ?? "")
+    }
+    let codes = rows.compactMap { $0.failure?.refusal.code }
+    if codes.isEmpty { return CommandResult(.done, nodes: nodes) }
+    // The name is the same for all, so one node's no is every node's.
+    for code in [RefusalCode.notPermitted, .validation] where codes.contains(code) {
+      return CommandResult(code == .validation ? .failed : code.exitCode, nodes: nodes)
+    }
+    return CommandResult(.unknown, nodes: nodes)
+  }
+
+  /// One line for each definition, the last that counts marked.
+  private static func lines(_ row: NodeAnswer<ExplainAnswer>) -> [String] {
+    guard let answer = row.answer else { return ["not known"] }
+    if answer.definitions.isEmpty {
+      let meant = answer.suggestion.map { "; did you mean \($0)?" } ?? ""
+      return ["\(answer.name) is not set\(meant)"]
+    }
+    var lines = answer.definitions.map { definition in
+      let line = definition.line.map { " line \($0)" } ?? ""
+      let why = definition.reason.isEmpty ? "" : ": \(definition.reason)"
+      return "\(Self.mark(definition.effect)) \(definition.place)\(line): \(definition.value)\(why)"
+    }
+    if answer.winner == nil { lines.append("\(answer.name) is not set") }
+    return lines
+  }
+
+  private static func mark(_ effect: ExplainedDefinition.Effect) -> String {
+    let width = "overridden".utf8.count
+    return effect.rawValue + String(repeating: " ", count: width - effect.rawValue.utf8.count)
+  }
+
+  private func event(_ row: NodeAnswer<ExplainAnswer>) {
+    guard let answer = row.answer else {
+      let refusal = row.failure?.refusal
+      context.console.event(
+        "unreachable", node: row.name,
+        ["kind": JSONValue(refusal?.code.rawValue), "reason": JSONValue(refusal?.message)])
+      return
+    }
+    context.console.event(
+      "explain", node: row.name,
+      [
+        "name": .string(answer.name), "value": JSONValue(answer.winner?.value),
+        "suggestion": JSONValue(answer.suggestion),
+        "definitions": .array(answer.definitions.map(JSONValue.init)),
+      ])
+  }
+}
+
+extension JSONValue {
+  /// A definition with all its parts.
+  fileprivate init(_ definition: ExplainedDefinition) {
+    self = .object([
+      "place": .string(definition.place), "line": JSONValue(definition.line),
+      "value": .string(definition.value), "effect": .string(definition.effect.rawValue),
+      "reason": .string(definition.reason),
+    ])
+  }
+}

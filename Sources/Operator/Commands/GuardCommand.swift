@@ -1,0 +1,88 @@
+internal import EnvironmentFile
+internal import Model
+internal import Rollout
+internal import Wire
+
+/// `keyturn guard`: the last door. systemd runs it before the server's process, with the very
+/// environment that the process will get, and gives the start up if it does not exit with 0.
+///
+/// It compares the key in that environment with the seal in the agent's state directory. It needs
+/// no agent, inventory, certificate or network, changes nothing, and is silent unless it refuses.
+/// Where nothing is sealed it allows everything; what it cannot read it does not take for nothing.
+struct GuardCommand: Sendable {
+  let context: CommandContext
+
+  private static let key = "MINIO_KMS_SSE_KEY"
+  private static let enclave = "MINIO_KMS_ENCLAVE"
+  private static let config = "MINIO_CONFIG_ENV_FILE"
+
+  /// Blocks on the disk only.
+  func run() -> CommandResult {
+    guard let refusal = refusal() else { return CommandResult(.done) }
+    // journald takes the priority from the head of a line; a journal line is one line.
+    let head = context.host.variable("JOURNAL_STREAM") == nil ? "" : "<3>"
+    context.host.write(
+      "\(head)keyturn: the last door: this start is refused: \(Console.visible(refusal))\n",
+      to: .standardError)
+    return CommandResult(.startRefused)
+  }
+
+  private func refusal() -> String? {
+    let directory = context.invocation.value("state") ?? "/var/lib/keyturn"
+    let seal: Seal
+    do {
+      guard let record = try context.host.record("\(directory)/seal") else { return nil }
+      seal = try JSON.decode(Seal.self, from: record)
+    } catch {
+      let why = (error as? ReadFailure)?.message ?? "read \(directory)/seal: \(error)."
+      return "which key is sealed here cannot be read, so no key can be told from another: \(why) "
+        + "`keyturn seal recover NODE` takes the seal from the other nodes; docs/operations.md, "
+        + "\"The last door\", says more"
+    }
+    let file: [EnvironmentDocument.Variable]
+    let path = Self.trimmed(context.host.variable(Self.config) ?? "")
+    do throws(ReadFailure) { file = try definitions(in: path) } catch {
+      return "\(error.message) \(Self.config) names this file, whose values the server would take, "
+        + "so which key it would use is not known; mend the file, or its path"
+    }
+    func variable(_ name: String) -> LastDoor.Variable {
+      LastDoor.Variable(
+        environment: context.host.variable(name).map {
+          LastDoor.Definition(value: $0, place: "what systemd hands over")
+        },
+        file: file.filter { $0.name == name }.map {
+          LastDoor.Definition(value: $0.value, place: "\(path) line \($0.line)")
+        })
+    }
+    guard
+      let problem = LastDoor.problem(
+        seal: seal, key: variable(Self.key), enclave: variable(Self.enclave))
+    else { return nil }
+    let since = Timestamp.text(microseconds: seal.sealedAtMicroseconds)
+    return "\(problem), but the key \"\(seal.keyName)\" in the enclave \"\(seal.enclave)\" is "
+      + "sealed since \(since) (rollout \(seal.rollout)), and data written with it cannot be read "
+      + "with another. Put back \(Self.key)=\"\(seal.keyName)\" and "
+      + "\(Self.enclave)=\"\(seal.enclave)\" where the unit reads them (`keyturn explain "
+      + "\(Self.key)` shows the places, `keyturn history` what was there before), then "
+      + "`systemctl reset-failed` and start the unit again; docs/operations.md, \"The last door\""
+  }
+
+  /// What MinIO makes of the file that MINIO_CONFIG_ENV_FILE names; nothing of one that is not
+  /// there, as MinIO does. What it would not start with at all is left to it.
+  private func definitions(in path: String) throws(ReadFailure) -> [EnvironmentDocument.Variable] {
+    // `-` is a file here like any other.
+    let file = path == "-" ? "./-" : path
+    guard !path.isEmpty,
+      let content = try context.host.read(file, limitBytes: Limits.environmentFileBytes)
+    else { return [] }
+    return EnvironmentDocument(content.bytes).minio.definitions.filter { !$0.isDropped }
+  }
+
+  /// Without the blanks around it, as MinIO takes every variable.
+  private static func trimmed(_ text: String) -> String {
+    var rest = text[...]
+    while rest.first?.isWhitespace == true { rest.removeFirst() }
+    while rest.last?.isWhitespace == true { rest.removeLast() }
+    return String(rest)
+  }
+}

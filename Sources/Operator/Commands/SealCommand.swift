@@ -1,0 +1,109 @@
+internal import Digests
+internal import LinuxIO
+internal import Model
+internal import Rollout
+internal import Wire
+
+/// `keyturn seal show` and `keyturn seal recover`.
+struct SealCommand: Sendable {
+  let context: CommandContext
+
+  /// How long a node may take that asks all the others first.
+  private static let recoverMilliseconds =
+    CommandContext.answerMilliseconds + 2 * Limits.peersMilliseconds
+
+  /// One row for each node, and whether all have the same. Blocks until each node has answered or is
+  /// out of time.
+  func show() throws(Refusal) -> CommandResult {
+    let configuration = try context.configuration()
+    let rows = context.ask(configuration, .seal)
+    for row in rows { event(row) }
+    let header = ["NODE", "SSE KEY", "ENCLAVE", "ROLLOUT", "DIGEST", "STATE"]
+    for line in TextTable.lines(header, rows.map(Self.cells)) { context.console.line(line) }
+    for row in rows {
+      let reason = row.failure?.refusal.message ?? row.answer?.problem
+      if let reason { context.console.message(.error, "\(row.name): \(reason)") }
+    }
+    let views = rows.compactMap(\.answer)
+    let digests = Set(views.map { $0.seal?.digest })
+    let nodes = rows.map { row in
+      NodeResult(
+        name: row.name, outcome: row.answer.map(Self.state) ?? "unknown",
+        reason: row.failure?.refusal.message ?? row.answer?.problem ?? "")
+    }
+    if rows.contains(where: { $0.failure?.refusal.code == .notPermitted }) {
+      return CommandResult(.notPermitted, nodes: nodes)
+    }
+    if digests.count > 1 || views.contains(where: { $0.problem != nil }) {
+      context.console.message(
+        .error, "the nodes' seals are not the same; docs/operations.md, \"The seal\"")
+      return CommandResult(.failed, nodes: nodes)
+    }
+    return CommandResult(views.count == rows.count ? .done : .unknown, nodes: nodes)
+  }
+
+  /// Blocks until the node has asked the others, or is out of time.
+  func recover() throws(Refusal) -> CommandResult {
+    let configuration = try context.configuration()
+    let name = context.invocation.operands[0]
+    guard let index = configuration.names.firstIndex(of: name) else {
+      throw Refusal(.configuration, "there is no node \"\(name)\" in the inventory")
+    }
+    let recovery: SealRecovery
+    do throws(LinkFailure) {
+      recovery = try configuration.connections.links[index].call(
+        .recoverSeal, lane: .control, deadline: .inMilliseconds(Self.recoverMilliseconds))
+    } catch {
+      throw Refusal(error.refusal.code, "\(name): \(error.refusal.message)")
+    }
+    let seal = recovery.seal.text
+    context.console.line(
+      recovery.problem.map { "\(name): \($0); now it has the seal of the others: \(seal)" }
+        ?? "\(name): it has the seal of the others already: \(seal)")
+    return CommandResult(
+      .done,
+      nodes: [
+        NodeResult(
+          name: name, outcome: recovery.problem == nil ? "unchanged" : "recovered",
+          reason: recovery.problem ?? "")
+      ])
+  }
+
+  private static func state(_ view: SealView) -> String {
+    if view.problem != nil { return "damaged" }
+    if view.seal != nil { return "sealed" }
+    if view.pending != nil { return "pending" }
+    return view.lifted == nil ? "not sealed" : "lifted"
+  }
+
+  private static func cells(_ row: NodeAnswer<SealView>) -> [String] {
+    guard let view = row.answer else {
+      return [row.name, row.failure?.refusal.code.rawValue ?? "", "", "", "", ""]
+    }
+    guard let seal = view.seal else { return [row.name, "-", "-", "-", "-", state(view)] }
+    return [
+      row.name, seal.keyName, seal.enclave, seal.rollout, String(seal.digest.hex.prefix(12)),
+      state(view),
+    ]
+  }
+
+  private func event(_ row: NodeAnswer<SealView>) {
+    guard let view = row.answer else {
+      let refusal = row.failure?.refusal
+      context.console.event(
+        "unreachable", node: row.name,
+        ["kind": JSONValue(refusal?.code.rawValue), "reason": JSONValue(refusal?.message)])
+      return
+    }
+    context.console.event(
+      "seal", node: row.name,
+      [
+        "state": .string(Self.state(view)), "problem": JSONValue(view.problem),
+        "sealedKey": JSONValue(view.seal?.keyName), "enclave": JSONValue(view.seal?.enclave),
+        "rollout": JSONValue(view.seal?.rollout), "digest": JSONValue(view.seal?.digest.hex),
+        "previous": JSONValue(view.seal?.previous?.hex), "lifted": JSONValue(view.lifted?.hex),
+        "runningKey": JSONValue(view.runningKey?.name),
+        "runningEnclave": JSONValue(view.runningKey?.enclave),
+      ])
+  }
+}

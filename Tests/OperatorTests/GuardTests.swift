@@ -1,0 +1,95 @@
+import Model
+import Rollout
+import Testing
+import Wire
+
+@testable import Operator
+
+@Suite("keyturn guard") struct GuardTests {
+  private static let seal = Seal(
+    cluster: "prod", keyName: "key-1", enclave: "store", rollout: "00000000000000aa",
+    sealedAtMicroseconds: 1_790_000_000_000_000)
+  private static let record = String(decoding: JSON.encode(seal), as: UTF8.self)
+  private static let good = ["MINIO_KMS_SSE_KEY": "key-1", "MINIO_KMS_ENCLAVE": "store"]
+
+  private func run(
+    _ variables: [String: String], _ files: [String: String] = [:], seal: String? = record
+  ) -> (code: ExitCode, host: FakeHost) {
+    var files = files
+    files["/state/seal"] = seal
+    let host = FakeHost(files: files, variables: variables)
+    let keyturn = Keyturn(
+      host: host, network: FakeNetwork(agents: []), workshop: FakeWorkshop(),
+      interruption: Interruption(), version: "test")
+    return (keyturn.run(["guard", "--state", "/state"]), host)
+  }
+
+  @Test("the sealed key passes without a word")
+  func passes() {
+    let (code, host) = run(Self.good)
+    #expect(code == .done && host.output.isEmpty && host.errors.isEmpty)
+  }
+
+  @Test("where nothing is sealed everything passes", arguments: [[:], ["MINIO_KMS_SSE_KEY": "x"]])
+  func unsealed(variables: [String: String]) {
+    let (code, host) = run(variables, seal: nil)
+    #expect(code == .done && host.errors.isEmpty)
+  }
+
+  @Test(
+    "another key is refused in one line that says what is sealed, what was found and what to do")
+  func refused() {
+    let (code, host) = run(["MINIO_KMS_SSE_KEY": "key-2", "MINIO_KMS_ENCLAVE": "store"])
+    #expect(code == .startRefused && code.rawValue == 12)
+    #expect(host.errors.split(separator: "\n").count == 1)
+    for part in [
+      "keyturn: the last door: this start is refused: MINIO_KMS_SSE_KEY is \"key-2\"",
+      "\"key-1\"", "2026-09-21T", "00000000000000aa", "Put back MINIO_KMS_SSE_KEY=\"key-1\"",
+      "systemctl reset-failed", "docs/operations.md",
+    ] {
+      #expect(host.errors.contains(part), "\(part): \(host.errors)")
+    }
+  }
+
+  @Test("in the journal the line is an error")
+  func journal() {
+    let (_, host) = run(["JOURNAL_STREAM": "8:1"])
+    #expect(host.errors.hasPrefix("<3>keyturn: "))
+  }
+
+  @Test(
+    "the file of MINIO_CONFIG_ENV_FILE counts as MinIO reads it",
+    arguments: [
+      ("MINIO_KMS_SSE_KEY=key-2\n", false), ("MINIO_KMS_SSE_KEY=\"key-1\"\n", true),
+      ("export MINIO_KMS_SSE_KEY='key-1'\n", true), ("#MINIO_KMS_SSE_KEY=key-2\n", true),
+      ("MINIO_KMS_SSE_KEY=\n", false), ("MINIO_KMS_SSE_KEY =key-2\n", true),
+      ("MINIO_KMS_SSE_KEY=key-1\nMINIO_KMS_SSE_KEY=key-1\n", false), ("", true),
+      ("MINIO_KMS_ENCLAVE=other\n", false), ("no definition\nMINIO_KMS_SSE_KEY=key-2\n", false),
+    ])
+  func config(text: String, passes: Bool) {
+    var variables = Self.good
+    variables["MINIO_CONFIG_ENV_FILE"] = " /etc/minio/config.env "
+    let (code, host) = run(variables, ["/etc/minio/config.env": text])
+    #expect(code == (passes ? .done : .startRefused), "\(host.errors)")
+    #expect(passes || host.errors.contains("/etc/minio/config.env line "), "\(host.errors)")
+  }
+
+  @Test("a file that is not there is ignored, one that cannot be read is refused with why")
+  func unreadable() {
+    var variables = Self.good
+    variables["MINIO_CONFIG_ENV_FILE"] = "/etc/minio/config.env"
+    #expect(run(variables).code == .done)
+    let huge = String(repeating: "#", count: Limits.environmentFileBytes + 1)
+    let (code, host) = run(variables, ["/etc/minio/config.env": huge])
+    #expect(code == .startRefused && host.errors.contains("too large"))
+  }
+
+  @Test(
+    "a damaged seal is refused, with the command that recovers it", arguments: ["DAMAGED", "{}"])
+  func damaged(record: String) {
+    let (code, host) = run(Self.good, seal: record)
+    #expect(code == .startRefused)
+    #expect(host.errors.contains("keyturn seal recover NODE"))
+    #expect(host.errors.contains("docs/operations.md"))
+  }
+}
