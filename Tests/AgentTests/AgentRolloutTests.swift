@@ -101,7 +101,7 @@ struct AgentRolloutTests {
     let rollout = try node.rollout(enabling)
     #expect(try node.prepare(rollout, enabling).refusal == nil)
     #expect(node.host.state.withLock { $0.staged.count } == 1)
-    #expect(try node.decide(rollout, .abort).reply == .acknowledged)
+    #expect(try node.decide(rollout, .abort).reply == .ended)
     node.host.state.withLock { state in
       #expect(state.staged.isEmpty)
       #expect(state.file == Array(plainFile.utf8))
@@ -229,7 +229,7 @@ struct AgentRolloutTests {
       step.update { $0 = 3 }
     }
     reach(1)
-    #expect(try node.decide(first, .abort).reply == .acknowledged)
+    #expect(try node.decide(first, .abort).reply == .neverVoted)
     #expect(try node.prepare(next, enabling).refusal == nil)
     #expect(node.host.state.withLock { $0.staged.keys.sorted() } == [next.id])
     node.host.state.update { $0.onStage = {} }
@@ -307,7 +307,8 @@ struct AgentRolloutTests {
         member: "minio-1", record: try JSON.decode(ParticipantRecord.self, from: bytes))
       _ = participant.handle(
         .decided(
-          id: rollout.id, .commit, instant: Instant(nanoseconds: 1), bootID: "boot-1", reason: ""))
+          rollout.key, .commit, instant: Instant(nanoseconds: 1), bootID: "boot-1", reason: ""),
+        at: Moment(now: Clock.now(), bootID: "boot-1", jitterMilliseconds: 0))
       host.state.update { $0.records["rollout"] = JSON.encode(participant.record) }
       if done {
         // It had installed and restarted, and died before it could write so.
@@ -334,12 +335,13 @@ struct AgentRolloutTests {
       member: "minio-1", record: try JSON.decode(ParticipantRecord.self, from: bytes))
     // The old boot had lasted for days: its instants are far ahead of this boot's clock.
     let instant = Clock.now().advanced(byMilliseconds: 86_400_000)
+    let moment = Moment(now: Clock.now(), bootID: "boot-0", jitterMilliseconds: 0)
     _ = participant.handle(
-      .decided(id: rollout.id, .commit, instant: instant, bootID: "boot-0", reason: ""))
+      .decided(rollout.key, .commit, instant: instant, bootID: "boot-0", reason: ""), at: moment)
     _ = participant.handle(
       .restarted(
         id: rollout.id,
-        RestartReport(planned: instant, issued: instant, previousInvocation: "old")))
+        RestartReport(planned: instant, issued: instant, previousInvocation: "old")), at: moment)
     host.state.update { $0.records["rollout"] = JSON.encode(participant.record) }
     try FakeHost.Unit(host: host).restart(deadline: .inMilliseconds(1))
     #expect(try Node(host).outcome(rollout)?.kind == .confirmed)
@@ -365,7 +367,7 @@ struct AgentRolloutTests {
       }
       let instant = Clock.now().advanced(byMilliseconds: late ? -5_000 : 0)
       let request = DecisionRequest(
-        decision: .commit, instant: instant, bootID: "boot-1", reason: "")
+        epoch: rollout.epoch, decision: .commit, instant: instant, bootID: "boot-1", reason: "")
       _ = node.send("POST", "/v1/rollouts/\(rollout.id)/decision", JSON.encode(request))
       #expect(try node.outcome(rollout)?.kind == .confirmed)
       #expect(node.host.state.withLock { $0.restarts } == 1)

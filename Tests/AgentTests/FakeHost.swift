@@ -77,7 +77,7 @@ final class FakeHost: Sendable {
     var marks: [String: FileMark] = [:]
     /// What is watched, and whether something has happened there.
     var watched: [String] = []
-    var isStirred = false
+    var stirs = 0
     /// Messages with an id.
     var events: [AgentEvent] = []
   }
@@ -209,16 +209,20 @@ final class FakeHost: Sendable {
 
   struct Watch: FileWatchPort {
     let host: FakeHost
+    /// Each agent on the host has its own look at every change.
+    private let seen = Lock(0)
+    init(host: FakeHost) { self.host = host }
     func watch(_ places: [String]) throws(Refusal) { host.state.update { $0.watched = places } }
     func wait(until deadline: Instant?) throws(Refusal) -> Bool {
       let isStirred: Bool? = host.state.wait(until: deadline) { state in
-        guard state.isStirred else { return nil }
-        state.isStirred = false
-        return true
+        seen.update { seen in
+          defer { seen = state.stirs }
+          return state.stirs > seen ? true : nil
+        }
       }
       return isStirred ?? false
     }
-    func wake() { host.state.update { $0.isStirred = true } }
+    func wake() { host.state.update { $0.stirs += 1 } }
     func mark(of path: String) throws(Refusal) -> FileMark {
       let digest = try File(host: host).read(path).map(Digest.sha256)
       var mark =

@@ -64,7 +64,8 @@ struct LogsCommand: Sendable {
     var past = Past(start: .since(since))
     let asked = Clock.realtimeMicroseconds()
     if let reading = try? link.call(
-      .clock, lane: .control, deadline: .inMilliseconds(CommandContext.answerMilliseconds))
+      .clock(rollout: nil), lane: .control,
+      deadline: .inMilliseconds(CommandContext.answerMilliseconds))
     {
       // Who may only look is not told the clock; the lines are then merged by the nodes' own times.
       past.correction = correction(
