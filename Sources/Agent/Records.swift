@@ -53,15 +53,23 @@ struct Records: Sendable {
     try port.save(Self.drift, JSON.encode(entries))
   }
 
+  /// A record; a damaged one is told with where to read what to do.
   private func load<Value: Decodable>(
+    _ type: Value.Type, _ name: String
+  ) throws(Refusal) -> Value? {
+    do throws(Refusal) { return try read(type, name) } catch {
+      throw Refusal(
+        error.code,
+        "\(error.message) It is not repaired by guessing: docs/operations.md, \"A damaged record\"")
+    }
+  }
+
+  private func read<Value: Decodable>(
     _ type: Value.Type, _ name: String
   ) throws(Refusal) -> Value? {
     guard let bytes = try port.load(name) else { return nil }
     do { return try JSON.decode(type, from: bytes) } catch {
-      throw Refusal(
-        .configuration,
-        "the agent's record \"\(name)\" cannot be read: \(error); it is not repaired by guessing, see docs/operations.md, \"A damaged record\""
-      )
+      throw Refusal(.configuration, "the agent's record \"\(name)\" cannot be read: \(error).")
     }
   }
 }

@@ -193,7 +193,11 @@ extension Agent {
   /// Takes the seal from the other members, whatever this node's own record is. Blocks while they
   /// are asked.
   func recoverSeal(by person: String) throws(Refusal) -> SealRecovery {
-    let seal = try SealJudgement.recovery(of: node, peers: askPeers())
+    let seal: Seal
+    do throws(Refusal) { seal = try SealJudgement.recovery(of: node, peers: askPeers()) } catch {
+      guard let own = sealRecord().seal else { throw error }
+      throw Refusal(error.code, "\(error.message); its own seal can be read: \(own.text)")
+    }
     let recovery: SealRecovery = try betweenTurns { () throws(Refusal) in
       let record = sealRecord()
       if record.seal?.digest == seal.digest {

@@ -53,8 +53,8 @@ public enum SealRecord: Sendable, Hashable {
   public var problem: String? {
     switch self {
     case .unsealed, .sealed: nil
-    case .missing: "its seal is missing: the record was removed"
-    case .damaged(let text): "its seal is damaged: \(text)"
+    case .missing: "the seal is missing: the record was removed"
+    case .damaged(let text): "the seal is damaged: \(text)"
     }
   }
 }
