@@ -107,7 +107,7 @@ extension Agent {
     if roles.contains(principal.role) { return }
     throw Refusal(
       .notPermitted,
-      "the certificate of \(principal.name) has role \(principal.role.rawValue), this needs \(roles.map(\.rawValue).joined(separator: " or "))"
+      "the certificate of \(principal.name) has role \(principal.role.rawValue), this needs \(roles.map(\.rawValue).joined(separator: " or ")): use the credentials of one"
     )
   }
 

@@ -196,7 +196,7 @@ extension Agent {
     let seal: Seal
     do throws(Refusal) { seal = try SealJudgement.recovery(of: node, peers: askPeers()) } catch {
       guard let own = sealRecord().seal else { throw error }
-      throw Refusal(error.code, "\(error.message); its own seal can be read: \(own.text)")
+      throw Refusal(error.code, "its own seal is sound (\(own.text)); \(error.message)")
     }
     let recovery: SealRecovery = try betweenTurns { () throws(Refusal) in
       let record = sealRecord()

@@ -193,7 +193,7 @@ struct LostSealTests {
     Loss.removed.happen(to: cluster[1].host)
     let status = cluster[1].agent.status()
     #expect(status.drift.items?.map(\.kind) == [.key])
-    #expect(status.findings.contains { $0.message.contains("next start: its seal is missing") })
+    #expect(status.findings.contains { $0.message.contains("next start: the seal is missing") })
     #expect(cluster.recover(1).status == 200)
     #expect(cluster[1].agent.status().drift.items?.isEmpty != false)
   }

@@ -54,7 +54,7 @@ struct LastDoorTests {
     #expect(problem(.unsealed(lifted: Self.seal.digest)) == nil)
     #expect(problem(.sealed(Self.seal)) == nil)
     #expect(problem(.missing)?.contains("removed") == true)
-    #expect(problem(.damaged("why")) == "its seal is damaged: why")
+    #expect(problem(.damaged("why")) == "the seal is damaged: why")
   }
 
   @Test("composed and decomposed characters are two keys")
