@@ -217,21 +217,4 @@ import Testing
     let found = EnvironmentLint.variables(in: file, showsSecrets: false)
     #expect(found.map(\.name) == ["MINIO_LICENSE"])
   }
-
-  #if !DEBUG
-  @Test(
-    "a file of 1 MiB is parsed and checked in less than 50 ms",
-    arguments: [
-      "MINIO_NOTIFY_WEBHOOK_ENDPOINT_1=\"https://host.example.net:443/path\" # c\n",
-      "# a comment of the kind that people write in these files\nMINIO_OPTS=1\n", "A=\\", "\"", "A",
-    ])
-  func speed(_ piece: String) throws {
-    let bytes = Array(String(repeating: piece, count: (1 << 20) / piece.utf8.count).utf8)
-    let clock = ContinuousClock()
-    let best = (0..<3).map { _ in
-      clock.measure { _ = EnvironmentLint.findings(in: EnvironmentDocument(bytes), file: nil) }
-    }.min()
-    #expect(try #require(best) < .milliseconds(50))
-  }
-  #endif
 }

@@ -101,13 +101,14 @@ import Testing
         (0..<Int.random(in: 2..<12, using: &random)).map { _ in
           pieces[Int.random(in: 0..<pieces.count, using: &random)]
         }.joined() + "\n"
-      let scan = ShellScan(Array(text.utf8))
-      guard scan.problems.isEmpty, !scan.values.isEmpty else { continue }
-      checked += 1
+      let scan = ShellScan(document(text))
       let names = ["A", "B"]
-      let values = names.map { name in
-        scan.values[name].map { String(decoding: $0.bytes ?? [], as: UTF8.self) }
+      let values = names.map { name -> String? in
+        guard let value = scan.text.number(of: name).flatMap(scan.value) else { return nil }
+        return value.slice.map(scan.text.string) ?? ""
       }
+      guard scan.problems.isEmpty, values.contains(where: { $0 != nil }) else { continue }
+      checked += 1
       #expect(try sourced(text, names) == values, "\(text.debugDescription)")
     }
     #expect(checked >= 250, "\(checked)")

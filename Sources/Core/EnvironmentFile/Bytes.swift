@@ -37,9 +37,12 @@ enum Byte {
 }
 
 /// Whether `name` is a name that systemd and every shell accept: `[A-Za-z_][A-Za-z0-9_]*`.
-func isVariableName(_ name: String) -> Bool {
-  guard let first = name.utf8.first, Byte.isNameStart(first) else { return false }
-  return name.utf8.allSatisfy(Byte.isNamePart)
+func isVariableName(_ name: String) -> Bool { isVariableName(name.utf8) }
+
+/// The same for bytes.
+func isVariableName(_ name: some Collection<UInt8>) -> Bool {
+  guard let first = name.first, Byte.isNameStart(first) else { return false }
+  return name.allSatisfy(Byte.isNamePart)
 }
 
 /// Byte for byte equal. `==` of String holds composed and decomposed characters for the same text;
@@ -83,7 +86,7 @@ enum UTF8Text {
   }
 
   /// The scalar value of the sequence at `offset` and its length; nil if it is not well formed.
-  private static func decode(
+  static func decode(
     _ bytes: [UInt8], at offset: Int, end: Int
   ) -> (scalar: UInt32, length: Int)? {
     let lead = bytes[offset]
@@ -96,7 +99,8 @@ enum UTF8Text {
     default: return nil
     }
     guard offset + length <= end else { return nil }
-    for next in bytes[(offset + 1)..<(offset + length)] {
+    for place in (offset + 1)..<(offset + length) {
+      let next = bytes[place]
       guard next & 0xC0 == 0x80 else { return nil }
       scalar = scalar << 6 | UInt32(next & 0x3F)
     }

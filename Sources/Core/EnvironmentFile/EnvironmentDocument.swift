@@ -7,6 +7,8 @@
 public struct EnvironmentDocument: Sendable, Hashable {
   /// The file, byte for byte.
   public let bytes: [UInt8]
+  /// The same, and what the readers make of it.
+  let text: DocumentText
   /// systemd since v254.
   let current: SystemdScan
   /// systemd before v254; the same as `current` unless a comment ends in a backslash.
@@ -17,26 +19,34 @@ public struct EnvironmentDocument: Sendable, Hashable {
   /// Parses any bytes, in time linear in their number; never fails, but a ``Reading`` may have.
   public init(_ bytes: [UInt8]) {
     self.bytes = bytes
-    current = SystemdScan(bytes, .sinceVersion254)
+    var text = DocumentText(bytes)
+    current = SystemdScan(bytes, &text, .sinceVersion254)
     earlier =
-      current.escapedComments.isEmpty ? current : SystemdScan(bytes, .beforeVersion254)
-    own = MinIOScan(bytes)
+      current.escapedComments.isEmpty ? current : SystemdScan(bytes, &text, .beforeVersion254)
+    own = MinIOScan(bytes, &text, beside: current.definitions.all)
+    self.text = text
   }
 
   /// What systemd's `EnvironmentFile=` makes of it, v254 and later.
-  public var systemd: Reading { current.reading }
+  public var systemd: Reading { reading(current) }
 
   /// What systemd's `EnvironmentFile=` makes of it, by version: before v254 a comment ending in a
   /// backslash swallows the next line.
   public func systemd(comments: CommentGrammar) -> Reading {
     switch comments {
-    case .sinceVersion254: current.reading
-    case .beforeVersion254: earlier.reading
+    case .sinceVersion254: reading(current)
+    case .beforeVersion254: reading(earlier)
     }
   }
 
   /// What MinIO's own reader (`MINIO_CONFIG_ENV_FILE`) makes of it.
-  public var minio: Reading { own.reading }
+  public var minio: Reading {
+    Reading(text: text, entries: own.definitions, failure: own.failure)
+  }
+
+  private func reading(_ scan: SystemdScan) -> Reading {
+    Reading(text: text, entries: scan.definitions, failure: scan.failure)
+  }
 
   /// Whether the bytes are the same; all else follows from them.
   public static func == (a: EnvironmentDocument, b: EnvironmentDocument) -> Bool {
@@ -55,58 +65,55 @@ public enum CommentGrammar: Sendable, Hashable, CaseIterable {
 }
 
 extension EnvironmentDocument {
-  /// What one reader makes of a file.
+  /// What one reader makes of a file. Its variables are made when they are asked for: ask once.
   public struct Reading: Sendable, Hashable {
+    let text: DocumentText
+    /// All definitions, dropped ones and those of a file that is refused included.
+    let entries: Definitions
     /// Why this reader refuses the whole file, with the line; nil if it takes it.
     public let failure: String?
+
+    /// Whether both have the same definitions, and the same failure if any.
+    public static func == (a: Reading, b: Reading) -> Bool {
+      a.failure == b.failure && a.definitions == b.definitions
+    }
+    /// Feeds the definitions and the failure.
+    public func hash(into hasher: inout Hasher) {
+      hasher.combine(failure)
+      hasher.combine(definitions)
+    }
+
     /// The effective variables in the order of their first definitions, each as its last definition
     /// says; none if there is a ``failure``.
     public var variables: [Variable] { failure == nil ? effective : [] }
+
+    /// Those of the effective variables that have one of the names.
+    public func variables(where isWanted: (_ name: ArraySlice<UInt8>) -> Bool) -> [Variable] {
+      if failure != nil { return [] }
+      return entries.names.filter { isWanted(text[text.name(Int($0))]) }.compactMap {
+        entries[$0].map(text.variable)
+      }
+    }
+
     /// Every definition in the order of the file, those overridden later and those dropped
     /// included, and also when there is a ``failure``.
-    public let definitions: [Variable]
-    /// The effective variables as they would be without the failure.
-    let effective: [Variable]
-    private let places: [String: Int]
+    public var definitions: [Variable] { entries.all.map(text.variable) }
 
     /// The effective value of the variable `name`; nil if this reader has none.
     public subscript(name: String) -> String? { failure == nil ? wouldBe(name)?.value : nil }
 
-    init(definitions: [Variable], failure: String?) {
-      self.definitions = definitions
-      self.failure = failure
-      var effective: [Variable] = []
-      var places: [String: Int] = [:]
-      effective.reserveCapacity(definitions.count)
-      places.reserveCapacity(definitions.count)
-      for definition in definitions where !definition.isDropped {
-        let key = Self.key(definition.name)
-        if let place = places[key] {
-          effective[place] = definition
-        } else {
-          places[key] = effective.count
-          effective.append(definition)
-        }
-      }
-      self.effective = effective
-      self.places = places
+    /// The definitions of `name`, dropped ones included.
+    func definitions(of name: String) -> [Variable] {
+      guard let number = text.number(of: name) else { return [] }
+      return entries.all.filter { Int($0.name) == number }.map(text.variable)
     }
+
+    /// The effective variables as they would be without the failure.
+    var effective: [Variable] { entries.names.compactMap { entries[$0].map(text.variable) } }
 
     /// The effective variable `name` as it would be without the failure.
-    func wouldBe(_ name: String) -> Variable? { places[Self.key(name)].map { effective[$0] } }
-
-    /// The same, found at once if it is the effective variable at `index`, as in most files it is.
-    func wouldBe(_ name: String, at index: Int) -> Variable? {
-      if index < effective.count, isSameText(effective[index].name, name) {
-        return effective[index]
-      }
-      return wouldBe(name)
-    }
-
-    /// Names are bytes: two that String holds for equal must not fall together.
-    private static func key(_ name: String) -> String {
-      if name.utf8.allSatisfy({ $0 < 0x80 }) { return name }
-      return name.utf8.reduce(into: "=") { $0 += String($1, radix: 16) + "," }
+    func wouldBe(_ name: String) -> Variable? {
+      text.number(of: name).flatMap { entries[UInt32($0)] }.map(text.variable)
     }
   }
 
@@ -131,22 +138,35 @@ extension EnvironmentDocument {
   /// Where a definition departs from the simple form, as offsets in the file; nil where it does
   /// not.
   struct Form: Sendable, Hashable {
+    typealias Offset = UInt32
+
     static let simple = Form()
     var isOneLine: Bool { unterminated == nil && lineBreak == nil && continuation == nil }
 
     /// The quote that is never closed.
-    var unterminated: Int?
+    var unterminated: Offset?
     /// The first backslash that systemd takes away before an ordinary character.
-    var escape: Int?
+    var escape: Offset?
     /// The first backslash that joins two lines.
-    var continuation: Int?
+    var continuation: Offset?
     /// The first line ending within quotes.
-    var lineBreak: Int?
+    var lineBreak: Offset?
     /// The first byte of what stands after a closing quote.
-    var afterQuote: Int?
+    var afterQuote: Offset?
     /// The first `#` after a blank outside quotes.
-    var hash: Int?
+    var hash: Offset?
     /// The first quote within a bare value, which no reader takes for one.
-    var strayQuote: Int?
+    var strayQuote: Offset?
+  }
+}
+
+extension DocumentText {
+  /// The definition as others see it.
+  func variable(_ definition: Definition) -> EnvironmentDocument.Variable {
+    let line = Int(definition.line)
+    return EnvironmentDocument.Variable(
+      name: string(name(Int(definition.name))), value: string(definition.value), line: line,
+      column: Int(definition.start - lineStarts[line - 1]) + 1, isDropped: definition.isDropped,
+      range: definition.range.range, isOneLine: definition.isOneLine)
   }
 }

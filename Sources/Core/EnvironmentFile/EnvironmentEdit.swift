@@ -42,7 +42,7 @@ extension EnvironmentDocument {
   }
 
   /// The readings that must agree: systemd since v254, systemd before, MinIO.
-  private var readings: [Reading] { [current.reading, earlier.reading, own.reading] }
+  private var readings: [Reading] { [systemd, systemd(comments: .beforeVersion254), minio] }
 
   private func isFulfilled(_ name: String, _ value: String?) -> Bool {
     readings.allSatisfy { isSameText($0.wouldBe(name)?.value, value) }
@@ -50,7 +50,7 @@ extension EnvironmentDocument {
 
   private func refuseUnreadable() throws(Refusal) {
     for scan in [current, earlier] {
-      if let failure = scan.reading.failure {
+      if let failure = scan.failure {
         throw Refusal(
           .validation, "cannot change the environment file: \(failure); correct it by hand first")
       }
@@ -58,7 +58,7 @@ extension EnvironmentDocument {
         throw Refusal(
           .validation,
           "cannot change the environment file: the quote opened in the value that begins on line "
-            + "\(open.variable.line) is never closed and swallows the rest of the file; close it first"
+            + "\(open.definition.line) is never closed and swallows the rest of the file; close it first"
         )
       }
     }
@@ -66,7 +66,7 @@ extension EnvironmentDocument {
 
   /// The one definition of `name`, on which all readers agree; nil if none has one.
   private func onlyDefinition(of name: String) throws(Refusal) -> Variable? {
-    let found = readings.map { reading in reading.definitions.filter { isSameText($0.name, name) } }
+    let found = readings.map { $0.definitions(of: name) }
     let lines = Set(found.joined().map(\.line)).sorted()
     if lines.isEmpty { return nil }
     let places =
@@ -90,8 +90,9 @@ extension EnvironmentDocument {
     let isWhole =
       (range.lowerBound == 0 || bytes[range.lowerBound - 1] == Byte.lineFeed)
       && (range.upperBound == bytes.count || bytes[range.upperBound - 1] == Byte.lineFeed)
-    let isAlone = own.reading.definitions.allSatisfy {
-      isSameText($0.name, name) || !range.contains($0.range.lowerBound)
+    let number = text.number(of: name)
+    let isAlone = own.definitions.all.allSatisfy {
+      Int($0.name) == number || !range.contains($0.range.range.lowerBound)
     }
     guard isWhole && isAlone else { throw disagreement }
     return definition

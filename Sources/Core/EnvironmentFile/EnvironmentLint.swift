@@ -55,16 +55,18 @@ public enum EnvironmentLint {
     func shown(_ name: String, _ value: String) -> String {
       showsSecrets || lint.isShowable(name, value) ? value : redacted
     }
+    let (systemd, minio) = (document.systemd, document.minio)
     func comparison(_ variable: EnvironmentDocument.Variable) -> Comparison {
       Comparison(
         name: variable.name, line: variable.line,
-        systemd: document.systemd[variable.name].map { shown(variable.name, $0) },
-        minio: document.minio[variable.name].map { shown(variable.name, $0) })
+        systemd: systemd[variable.name].map { shown(variable.name, $0) },
+        minio: minio[variable.name].map { shown(variable.name, $0) })
     }
-    let others = document.minio.variables.filter {
-      document.systemd[$0.name] == nil && (showsSecrets || !lint.isStray($0))
+    let others = minio.variables.filter {
+      systemd[$0.name] == nil
+        && (showsSecrets || !lint.isStray(line: $0.line, name: $0.name.utf8))
     }
-    let all = (document.systemd.variables + others).map(comparison)
+    let all = (systemd.variables + others).map(comparison)
     return all.enumerated().sorted { ($0.element.line, $0.offset) < ($1.element.line, $1.offset) }
       .map(\.element)
   }
@@ -77,37 +79,54 @@ struct Lint {
   let document: EnvironmentDocument
   let file: String?
   let bytes: [UInt8]
+  let text: DocumentText
   private let showsSecrets: Bool
   private(set) var findings: [Finding] = []
-  private var counts: [LintRule: (count: Int, worst: Severity)] = [:]
-  /// The offsets at which lines begin, to turn offsets into lines.
-  var lineStarts: [Int] = []
-  /// systemd's definitions that take more than one line, in the order of the file.
-  private let spans: [Range<Int>]
+  /// How many findings each rule has, those included that are not given.
+  private var tallies: [(rule: LintRule, count: Int, worst: Severity)] = []
+  /// For each line whether it stands within a value that systemd reads over several lines, the first of which
+  /// does not.
+  private var isWithin: [Bool]
 
   init(document: EnvironmentDocument, file: String?, showsSecrets: Bool) {
     self.document = document
     self.file = file
     self.showsSecrets = showsSecrets
-    bytes = document.bytes
-    spans = document.current.oddities.filter { !$0.form.isOneLine }.map(\.variable.range)
-    lineStarts = [0]
-    for offset in document.bytes.indices where document.bytes[offset] == Byte.lineFeed {
-      lineStarts.append(offset + 1)
+    (bytes, text) = (document.bytes, document.text)
+    isWithin = Array(repeating: false, count: text.lineStarts.count)
+    for oddity in document.current.oddities where !oddity.definition.isOneLine {
+      var line = Int(oddity.definition.line)
+      let end = oddity.definition.range.range.upperBound
+      while line < text.lineStarts.count, text.lineStarts[line] < end {
+        isWithin[line] = true
+        line += 1
+      }
     }
   }
 
   // MARK: - Collecting
 
+  /// The bytes of the definition's name.
+  func name(_ definition: Definition) -> ArraySlice<UInt8> {
+    text[text.name(Int(definition.name))]
+  }
+
+  /// The definition's name, for a finding.
+  func variable(_ definition: Definition) -> String {
+    text.string(text.name(Int(definition.name)))
+  }
+
   mutating func add(
     _ severity: Severity, _ rule: LintRule, at offset: Int, variable: String? = nil,
     _ message: String, remedy: String
   ) {
-    var (count, worst) = counts[rule] ?? (0, severity)
-    count += 1
-    worst = max(worst, severity)
-    counts[rule] = (count, worst)
-    if count > EnvironmentLint.findingsPerRule { return }
+    if isOnlyCounted(severity, rule) { return }
+    if let index = tallies.firstIndex(where: { $0.rule == rule }) {
+      tallies[index].count += 1
+      tallies[index].worst = max(tallies[index].worst, severity)
+    } else {
+      tallies.append((rule, 1, severity))
+    }
     let (line, column) = place(of: offset)
     findings.append(
       Finding(
@@ -117,15 +136,24 @@ struct Lint {
 
   /// Whether enough findings of `rule` are there; one more is then counted, and need not be made.
   mutating func isOnlyCounted(_ severity: Severity, _ rule: LintRule) -> Bool {
-    guard let (count, worst) = counts[rule], count >= EnvironmentLint.findingsPerRule else {
-      return false
-    }
-    counts[rule] = (count + 1, max(worst, severity))
+    guard let index = tallies.firstIndex(where: { $0.rule == rule }),
+      tallies[index].count >= EnvironmentLint.findingsPerRule
+    else { return false }
+    tallies[index].count += 1
+    tallies[index].worst = max(tallies[index].worst, severity)
     return true
   }
 
+  /// Whether `rule` has findings that are not given, and an error among all of them: nothing but its count can
+  /// change.
+  func isSettled(_ rule: LintRule) -> Bool {
+    tallies.contains {
+      $0.rule == rule && $0.count >= EnvironmentLint.findingsPerRule && $0.worst == .error
+    }
+  }
+
   /// Whether a rule has more findings than are given.
-  var hasMore: Bool { counts.values.contains { $0.count > EnvironmentLint.findingsPerRule } }
+  var hasMore: Bool { tallies.contains { $0.count > EnvironmentLint.findingsPerRule } }
 
   func sorted() -> [Finding] {
     let ordered = findings.enumerated().sorted {
@@ -134,9 +162,9 @@ struct Lint {
     }
     var result = ordered.map(\.element)
     for rule in LintRule.allCases {
-      guard let (count, worst) = counts[rule], count > EnvironmentLint.findingsPerRule else {
-        continue
-      }
+      guard let (_, count, worst) = tallies.first(where: { $0.rule == rule }),
+        count > EnvironmentLint.findingsPerRule
+      else { continue }
       result.append(
         Finding(
           worst, rule: rule.rawValue, file: file,
@@ -147,39 +175,26 @@ struct Lint {
   }
 
   func place(of offset: Int) -> (line: Int, column: Int) {
-    var (low, high) = (0, lineStarts.count)
-    while high - low > 1 {
-      let middle = (low + high) / 2
-      if lineStarts[middle] <= offset { low = middle } else { high = middle }
-    }
-    return (low + 1, offset - lineStarts[low] + 1)
+    let line = text.line(of: offset)
+    return (line, offset - Int(text.lineStarts[line - 1]) + 1)
   }
 
-  func offset(of variable: Variable) -> Int {
-    lineStarts[variable.line - 1] + variable.column - 1
-  }
-
-  /// Whether the byte at `offset` is within a value that systemd reads over several lines, its
-  /// first line apart.
-  func isWithinValue(_ offset: Int) -> Bool {
-    var (low, high) = (0, spans.count)
-    while low < high {
-      let middle = (low + high) / 2
-      if spans[middle].upperBound <= offset { low = middle + 1 } else { high = middle }
-    }
-    guard low < spans.count, spans[low].contains(offset) else { return false }
-    return place(of: offset).line != place(of: spans[low].lowerBound).line
-  }
+  func isWithinValue(line: Int) -> Bool { isWithin[line - 1] }
 
   // MARK: - What may be shown
 
+  /// The definition's value in quotes if it may be shown, else `<redacted>`.
+  func shown(_ definition: Definition) -> String { shown(text.variable(definition)) }
+
   /// `variable`'s value in quotes if it may be shown, else `<redacted>`.
-  func shown(_ variable: Variable) -> String {
+  private func shown(_ variable: Variable) -> String {
     isShowable(variable)
       ? "'\(EnvironmentDiff.printable(variable.value))'" : EnvironmentLint.redacted
   }
 
-  func isShowable(_ variable: Variable) -> Bool {
+  func isShowable(_ definition: Definition) -> Bool { isShowable(text.variable(definition)) }
+
+  private func isShowable(_ variable: Variable) -> Bool {
     showsSecrets
       || (variable.isOneLine && variable.value.utf8.count <= 200
         && isShowable(variable.name, variable.value))
@@ -207,14 +222,21 @@ struct Lint {
       }
   }
 
-  /// Whether `variable`, as MinIO has it, may be anything: it stands within a value that systemd
-  /// reads over several lines, and is not plainly one of MinIO's.
-  func isStray(_ variable: Variable) -> Bool {
-    isWithinValue(variable.range.lowerBound) && !variable.name.hasPrefix("MINIO_")
+  /// Whether a variable of MinIO's may be anything: it stands within a value that systemd reads over several
+  /// lines, and is not plainly one of MinIO's.
+  func isStray(line: Int, name: some Sequence<UInt8>) -> Bool {
+    isWithinValue(line: line) && !name.starts(with: "MINIO_".utf8)
+  }
+
+  func isStray(_ definition: Definition) -> Bool {
+    isStray(line: Int(definition.line), name: name(definition))
   }
 
   /// What to write instead.
-  func safeForm(_ variable: Variable) -> String {
+  func safeForm(_ definition: Definition) -> String { safeForm(text.variable(definition)) }
+
+  /// What to write instead.
+  private func safeForm(_ variable: Variable) -> String {
     let name = isVariableName(variable.name) ? variable.name : "NAME"
     if isShowable(variable),
       let line = try? CanonicalForm.line(name: name, value: variable.value)

@@ -39,12 +39,22 @@ enum KnownVariables {
     "MINIO_SCANNER_", "MINIO_STORAGE_CLASS_", "MINIO_SUBNET_", "MINIO_CALLHOME_",
   ]
 
-  private static let known = Set(names)
-
   /// Whether `name` is one of ``names`` or of a family.
-  static func isKnown(_ name: String) -> Bool {
-    known.contains(name) || families.contains(where: name.hasPrefix)
+  static func isKnown(_ name: ArraySlice<UInt8>) -> Bool {
+    guard name.count > prefixCount, name.starts(with: familyBytes[0].prefix(prefixCount)) else {
+      return false
+    }
+    let initial = name[name.startIndex + prefixCount]
+    return familyBytes.contains { $0[prefixCount] == initial && name.starts(with: $0) }
+      || known.contains(name)
   }
+
+  static func isKnown(_ name: String) -> Bool { isKnown(Array(name.utf8)[...]) }
+
+  /// `MINIO_`, with which all of them begin.
+  private static let prefixCount = 6
+  private static let known = Set(names.map { Array($0.utf8)[...] })
+  private static let familyBytes = families.map { Array($0.utf8) }
 
   /// What is to be thought of the name of a variable.
   enum Verdict: Equatable {
@@ -57,45 +67,54 @@ enum KnownVariables {
   }
 
   /// What is to be thought of `name`.
-  static func verdict(_ name: String) -> Verdict {
+  static func verdict(_ name: ArraySlice<UInt8>) -> Verdict {
     if isKnown(name) { return .known }
     if let nearest = nearest(to: name) { return .near(nearest) }
-    return name.uppercased().hasPrefix("MINIO_KMS_") ? .unknownKeyManager : .unknown
+    return name.map(upper).starts(with: "MINIO_KMS_".utf8) ? .unknownKeyManager : .unknown
   }
+
+  static func verdict(_ name: String) -> Verdict { verdict(Array(name.utf8)[...]) }
 
   /// The known name that `name` was probably meant to be: at most two letters apart, or only one if
   /// it is short.
-  static func nearest(to name: String) -> String? {
-    let wanted = Candidate(name.uppercased())
+  static func nearest(to name: ArraySlice<UInt8>) -> String? {
+    let wanted = Shape(name)
+    var bytes: [UInt8]?
     var best: (name: String, distance: Int)?
-    for candidate in candidates {
-      let limit = min(candidate.bytes.count >= 14 ? 2 : 1, (best?.distance ?? 3) - 1)
-      if limit < 0 || !candidate.mayBeNear(wanted, atMost: limit) { continue }
-      if let distance = distance(wanted.bytes, candidate.bytes, atMost: limit) {
-        best = (candidate.name, distance)
+    for (index, shape) in shapes.enumerated() {
+      let limit = min(shape.count >= 14 ? 2 : 1, (best?.distance ?? 3) - 1)
+      if limit < 0 || !shape.mayBeNear(wanted, atMost: limit) { continue }
+      let letters = bytes ?? name.map(upper)
+      bytes = letters
+      if let distance = distance(letters, Array(names[index].utf8), atMost: limit) {
+        best = (names[index], distance)
       }
     }
     return best?.name
   }
 
-  private static let candidates = names.map(Candidate.init)
+  static func nearest(to name: String) -> String? { nearest(to: Array(name.utf8)[...]) }
 
-  /// A name with what tells quickly that another is not near.
-  private struct Candidate {
-    let name: String
-    let bytes: [UInt8]
+  private static let shapes = names.map { Shape(Array($0.utf8)[...]) }
+
+  private static func upper(_ byte: UInt8) -> UInt8 {
+    (0x61...0x7A).contains(byte) ? byte & 0xDF : byte
+  }
+
+  /// What tells quickly that two names are not near.
+  private struct Shape {
+    let count: Int
     /// One bit for each letter that the name has.
     let letters: UInt64
 
-    init(_ name: String) {
-      self.name = name
-      bytes = Array(name.utf8)
-      letters = bytes.reduce(0) { $0 | 1 << UInt64($1 & 63) }
+    init(_ name: ArraySlice<UInt8>) {
+      count = name.count
+      letters = name.reduce(0) { $0 | 1 << UInt64(upper($1) & 63) }
     }
 
     /// A letter inserted or deleted changes one bit at most, one replaced two.
-    func mayBeNear(_ other: Candidate, atMost limit: Int) -> Bool {
-      abs(bytes.count - other.bytes.count) <= limit
+    func mayBeNear(_ other: Shape, atMost limit: Int) -> Bool {
+      abs(count - other.count) <= limit
         && (letters ^ other.letters).nonzeroBitCount <= 2 * limit
     }
   }
@@ -123,9 +142,9 @@ enum KnownVariables {
 }
 
 extension KnownVariables {
-  /// What is wrong with `name` and what to do; nil if it is known.
-  static func complaint(about name: String) -> (Severity, message: String, remedy: String)? {
-    switch verdict(name) {
+  /// What is wrong with a name and what to do; nil if it is known.
+  static func complaint(_ verdict: Verdict) -> (Severity, message: String, remedy: String)? {
+    switch verdict {
     case .known: nil
     case .near(let nearest):
       (.error, "MinIO knows no variable of this name", "did you mean \(nearest)?")

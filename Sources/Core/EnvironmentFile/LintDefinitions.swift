@@ -3,140 +3,159 @@ internal import Model
 // The rules on definitions, names, and what each reader makes of them.
 extension Lint {
   mutating func checkDefinitions() {
-    for oddity in document.current.oddities { checkForm(of: oddity.variable, oddity.form) }
-    for variable in document.systemd.definitions where variable.isDropped {
-      checkDropped(variable)
+    for oddity in document.current.oddities { checkForm(of: oddity.definition, oddity.form) }
+    for definition in document.current.definitions.all where definition.isDropped {
+      checkDropped(definition)
     }
   }
 
-  private mutating func checkForm(of variable: Variable, _ form: EnvironmentDocument.Form) {
-    let name = variable.name
+  private mutating func checkForm(of definition: Definition, _ form: EnvironmentDocument.Form) {
     if let offset = form.unterminated {
-      add(
-        .error, .unterminatedQuote, at: offset, variable: name,
+      addForm(
+        .error, .unterminatedQuote, at: offset, definition,
         "the quote is never closed: systemd takes the rest of the file for the value",
         remedy: "close the quote on the same line")
     } else if let offset = form.lineBreak {
-      add(
-        .error, .multiLineValue, at: offset, variable: name,
+      addForm(
+        .error, .multiLineValue, at: offset, definition,
         "the value goes on in the next line, which MinIO's own reader takes for a line of its own",
         remedy: "write the value on one line, or close the quote")
     }
     if let offset = form.continuation {
-      add(
-        .error, .continuation, at: offset, variable: name,
+      addForm(
+        .error, .continuation, at: offset, definition,
         "systemd joins the next line to this one, MinIO's own reader keeps the backslash",
         remedy: "write the value on one line, without the backslash")
     }
-    if let offset = form.escape, !isOnlyCounted(.error, .escape) {
-      add(
-        .error, .escape, at: offset, variable: name,
-        "systemd takes the backslash away, MinIO's own reader keeps it", remedy: safeForm(variable))
+    if let offset = form.escape {
+      addForm(
+        .error, .escape, at: offset, definition,
+        "systemd takes the backslash away, MinIO's own reader keeps it")
     }
     if let offset = form.afterQuote, form.unterminated == nil {
-      if bytes[offset] == Byte.hash {
-        addInlineComment(variable, at: offset)
-      } else if !isOnlyCounted(.error, .textAfterQuote) {
-        add(
-          .error, .textAfterQuote, at: offset, variable: name,
-          "text behind the closing quote: systemd joins the parts, MinIO's own reader does not",
-          remedy: safeForm(variable))
+      if bytes[Int(offset)] == Byte.hash {
+        addInlineComment(definition, at: offset)
+      } else {
+        addForm(
+          .error, .textAfterQuote, at: offset, definition,
+          "text behind the closing quote: systemd joins the parts, MinIO's own reader does not")
       }
     } else if let offset = form.hash {
-      addInlineComment(variable, at: offset)
+      addInlineComment(definition, at: offset)
     }
-    if let offset = form.strayQuote, form.afterQuote == nil, !isOnlyCounted(.warning, .strayQuote) {
-      add(
-        .warning, .strayQuote, at: offset, variable: name,
+    if let offset = form.strayQuote, form.afterQuote == nil,
+      !isOnlyCounted(.warning, .strayQuote)
+    {
+      addForm(
+        .warning, .strayQuote, at: offset, definition,
         "a quote that does not begin the value is part of it for systemd and MinIO; a shell takes it away",
-        remedy: "if its counterpart was lost, put that back; else " + safeForm(variable))
+        remedy: "if its counterpart was lost, put that back; else " + safeForm(definition))
     }
   }
 
-  private mutating func addInlineComment(_ variable: Variable, at offset: Int) {
+  /// Without a remedy that is to write the definition in the safe form.
+  private mutating func addForm(
+    _ severity: Severity, _ rule: LintRule, at offset: EnvironmentDocument.Form.Offset,
+    _ definition: Definition, _ message: String, remedy: String? = nil
+  ) {
+    if isOnlyCounted(severity, rule) { return }
     add(
-      .warning, .inlineComment, at: offset, variable: variable.name,
+      severity, rule, at: Int(offset), variable: variable(definition), message,
+      remedy: remedy ?? safeForm(definition))
+  }
+
+  private mutating func addInlineComment(
+    _ definition: Definition, at offset: EnvironmentDocument.Form.Offset
+  ) {
+    addForm(
+      .warning, .inlineComment, at: offset, definition,
       "there are no comments behind a value: what follows '#' becomes part of it",
       remedy: "move the comment to a line of its own; if it is part of the value, quote the value")
   }
 
-  private mutating func checkDropped(_ variable: Variable) {
-    let line = lineStarts[variable.line - 1]
-    let isKnownCause =
-      (line == 0 && bytes.starts(with: [0xEF, 0xBB, 0xBF]))
-      || variable.name.utf8.starts(with: "export ".utf8)
-      || variable.name.utf8.starts(with: "export\t".utf8)
-    if isKnownCause { return }
+  private mutating func checkDropped(_ definition: Definition) {
+    let hasByteOrderMark = definition.line == 1 && bytes.starts(with: [0xEF, 0xBB, 0xBF])
+    let rest = name(definition)
+    let isExport =
+      rest.starts(with: Self.export) && rest.dropFirst(6).first.map(Byte.isBlank) ?? false
+    if hasByteOrderMark || isExport { return }
     add(
-      .error, .invalidName, at: offset(of: variable),
+      .error, .invalidName, at: Int(definition.start),
       "the name is not made of letters, digits and '_': systemd ignores the entry and prints all of it, "
         + "the value too, in the journal", remedy: "correct the name or remove the line")
   }
 
+  static let export = Array("export".utf8)
+
   mutating func checkDuplicates() {
-    var first: [String: Variable] = [:]
-    for variable in document.systemd.definitions where !variable.isDropped {
-      guard let earlier = first[variable.name] else {
-        first[variable.name] = variable
+    var first = [Definition?](repeating: nil, count: text.nameCount)
+    for definition in document.current.definitions.all where !definition.isDropped {
+      guard let earlier = first[Int(definition.name)] else {
+        first[Int(definition.name)] = definition
         continue
       }
-      let isSame = isSameText(earlier.value, variable.value)
-      let isGrave = !isSame || variable.name.hasPrefix("MINIO_KMS_")
+      let isSame = text.isSame(earlier.value, definition.value)
+      let isGrave = !isSame || name(definition).starts(with: "MINIO_KMS_".utf8)
       if isOnlyCounted(isGrave ? .error : .warning, .duplicateKey) { continue }
       add(
-        isGrave ? .error : .warning, .duplicateKey, at: offset(of: variable),
-        variable: variable.name,
+        isGrave ? .error : .warning, .duplicateKey, at: Int(definition.start),
+        variable: variable(definition),
         "it is already defined on line \(earlier.line)\(isSame ? "" : " with another value"); the last "
           + "definition wins", remedy: "keep one definition and remove the others")
     }
   }
 
   mutating func checkNames() {
-    for variable in document.current.reading.effective {
-      let name = variable.name
-      let isMinIO = zip(name.utf8, "MINIO".utf8).allSatisfy { $0 & 0xDF == $1 }
-      guard name.utf8.count > 5, isMinIO else { continue }
-      guard let (severity, message, remedy) = KnownVariables.complaint(about: name) else {
-        continue
-      }
+    let systemd = document.current.definitions
+    for number in systemd.names {
+      let name = text[text.name(Int(number))]
+      let isMinIO = zip(name, "MINIO".utf8).allSatisfy { $0 & 0xDF == $1 }
+      guard name.count > 5, isMinIO, !KnownVariables.isKnown(name),
+        let definition = systemd[number]
+      else { continue }
+      if isSettled(.unknownVariable), isOnlyCounted(.error, .unknownVariable) { continue }
+      guard
+        let (severity, message, remedy) = KnownVariables.complaint(KnownVariables.verdict(name)),
+        !isOnlyCounted(severity, .unknownVariable)
+      else { continue }
       add(
-        severity, .unknownVariable, at: offset(of: variable), variable: name, message,
-        remedy: remedy)
+        severity, .unknownVariable, at: Int(definition.start), variable: variable(definition),
+        message, remedy: remedy)
     }
   }
 
   // MARK: - Where the readers differ
 
   mutating func checkReaders() {
-    let (systemd, minio) = (document.current.reading, document.own.reading)
-    for (index, variable) in systemd.effective.enumerated() {
-      let other = minio.wouldBe(variable.name, at: index)
-      if isSameText(variable.value, other?.value) { continue }
-      let onlyBlanks = other.map { isSameText(trimmed($0.value), trimmed(variable.value)) } ?? false
-      if isOnlyCounted(onlyBlanks ? .warning : .error, .readersDiffer) { continue }
-      let theirs = other.map { isShowable(variable) ? shown($0) : "another value" } ?? "none"
+    let (systemd, minio) = (document.current.definitions, document.own.definitions)
+    for number in systemd.names {
+      guard let definition = systemd[number] else { continue }
+      let other = minio[number]
+      if let other, text.isSame(definition.value, other.value) { continue }
+      let onlyBlanks = other.map { isSameTrimmed($0.value, definition.value) } ?? false
+      let severity: Severity = onlyBlanks ? .warning : .error
+      if isOnlyCounted(severity, .readersDiffer) { continue }
+      let theirs = other.map { isShowable(definition) ? shown($0) : "another value" } ?? "none"
       add(
-        onlyBlanks ? .warning : .error, .readersDiffer, at: offset(of: variable),
-        variable: variable.name,
-        "systemd reads \(shown(variable)), MinIO's own reader \(theirs)", remedy: safeForm(variable)
-      )
+        severity, .readersDiffer, at: Int(definition.start), variable: variable(definition),
+        "systemd reads \(shown(definition)), MinIO's own reader \(theirs)",
+        remedy: safeForm(definition))
     }
-    for (index, variable) in minio.effective.enumerated()
-    where systemd.wouldBe(variable.name, at: index) == nil {
-      if !isVariableName(variable.name) || isStray(variable)
-        || isOnlyCounted(.error, .readersDiffer)
-      {
-        continue
-      }
+    for number in minio.names where systemd[number] == nil {
+      guard let definition = minio[number], isVariableName(name(definition)),
+        !isStray(definition), !isOnlyCounted(.error, .readersDiffer)
+      else { continue }
       add(
-        .error, .readersDiffer, at: offset(of: variable), variable: variable.name,
-        "systemd has no such variable, MinIO's own reader \(shown(variable))",
-        remedy: safeForm(variable))
+        .error, .readersDiffer, at: Int(definition.start), variable: variable(definition),
+        "systemd has no such variable, MinIO's own reader \(shown(definition))",
+        remedy: safeForm(definition))
     }
   }
 
-  private func trimmed(_ text: String) -> String {
-    let bytes = Array(text.utf8)
-    return String(decoding: bytes[MinIOScan.trimmed(bytes, bytes.indices)], as: UTF8.self)
+  private func isSameTrimmed(_ a: DocumentText.Slice, _ b: DocumentText.Slice) -> Bool {
+    func trimmed(_ slice: DocumentText.Slice) -> DocumentText.Slice {
+      .init(MinIOScan.trimmed(text.bytes, slice.range))
+    }
+    return text.isSame(trimmed(a), trimmed(b))
   }
 }

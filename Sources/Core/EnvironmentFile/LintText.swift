@@ -19,7 +19,7 @@ extension Lint {
         remedy: "save the file as UTF-8 without a byte order mark")
     }
     checkCarriageReturns()
-    MinIOScan.forEachLine(of: bytes) { checkText($0.range) }
+    if !isPlain(bytes[...]) { MinIOScan.forEachLine(of: bytes) { checkText($0) } }
     for line in document.own.tooLong {
       add(
         .error, .lineTooLong, at: line.range.lowerBound,
@@ -49,18 +49,19 @@ extension Lint {
   }
 
   /// One finding of each kind for a line. In comments nothing is refused.
-  private mutating func checkText(_ line: Range<Int>) {
-    if isPlain(line) { return }
+  private mutating func checkText(_ whole: MinIOScan.Line) {
+    let line = whole.range
+    if isPlain(bytes[line]) { return }
     let first = bytes[line].first { !Byte.isWhitespace($0) }
     let isComment =
-      (first == Byte.hash || first == Byte.semicolon) && !isWithinValue(line.lowerBound)
+      (first == Byte.hash || first == Byte.semicolon) && !isWithinValue(line: whole.number)
     let severity: Severity = isComment ? .warning : .error
     if let nul = bytes[line].firstIndex(of: 0) {
       add(
         .error, .nulByte, at: nul, "a NUL byte: systemd refuses the whole file",
         remedy: "remove it; the file may be damaged or in UTF-16")
     }
-    if let control = firstControl(line) {
+    if let control = firstControl(line), !isOnlyCounted(severity, .controlCharacter) {
       add(
         severity, .controlCharacter, at: control,
         "the control character \(CanonicalForm.hexadecimal(bytes[control]))"
@@ -69,7 +70,9 @@ extension Lint {
     }
     let found = UTF8Text.problem(in: bytes, range: line)
     if !isComment, found == nil { checkLookAlikes(line) }
-    if let found {
+    if let found,
+      !isOnlyCounted(severity, found.problem == .malformed ? .invalidUTF8 : .noncharacter)
+    {
       let effect = isComment ? "here in a comment" : "systemd refuses the whole file"
       switch found.problem {
       case .malformed:
@@ -86,11 +89,19 @@ extension Lint {
 
   /// A character that people take for another, outside comments.
   private mutating func checkLookAlikes(_ line: Range<Int>) {
-    var offset = line.lowerBound
-    for scalar in String(decoding: bytes[line], as: UTF8.self).unicodeScalars {
-      defer { offset += scalar.utf8.count }
+    var next = line.lowerBound
+    while next < line.upperBound {
+      let offset = next
+      if bytes[offset] < 0x80 {
+        next += 1
+        continue
+      }
+      guard let (scalar, length) = UTF8Text.decode(bytes, at: offset, end: line.upperBound) else {
+        return
+      }
+      next += length
       let looks: String? =
-        switch scalar.value {
+        switch scalar {
         case 0xA0, 0x2000...0x200A, 0x202F, 0x205F, 0x3000: "looks like a blank"
         case 0x2010...0x2015, 0x2212: "looks like '-'"
         case 0x2018...0x201F, 0x2032, 0x2033: "looks like a quote"
@@ -100,7 +111,7 @@ extension Lint {
         }
       guard let looks else { continue }
       if isOnlyCounted(.warning, .lookAlike) { return }
-      let code = String(scalar.value, radix: 16, uppercase: true)
+      let code = String(scalar, radix: 16, uppercase: true)
       add(
         .warning, .lookAlike, at: offset,
         "the character U+\(code.count < 4 ? "00" + code : code) \(looks): both readers make it part of the "
@@ -110,12 +121,9 @@ extension Lint {
     }
   }
 
-  /// Whether `line` has nothing but printable ASCII, tabs and carriage returns, as nearly all lines
-  /// have.
-  private func isPlain(_ line: Range<Int>) -> Bool {
-    bytes[line].allSatisfy {
-      (0x20...0x7E).contains($0) || $0 == Byte.tab || $0 == Byte.carriageReturn
-    }
+  /// Whether there is nothing but printable ASCII, tabs and line endings, as in nearly all files.
+  private func isPlain(_ part: ArraySlice<UInt8>) -> Bool {
+    part.allSatisfy { (0x20...0x7E).contains($0) || $0 == Byte.tab || Byte.isNewline($0) }
   }
 
   private func firstControl(_ line: Range<Int>) -> Int? {
@@ -128,7 +136,7 @@ extension Lint {
   }
 
   mutating func checkLines() {
-    for line in document.own.malformed where !isWithinValue(line.range.lowerBound) {
+    for line in document.own.malformed where !isWithinValue(line: line.number) {
       let text = MinIOScan.trimmed(bytes, line.range)
       if bytes[text.lowerBound] == Byte.semicolon {
         add(
@@ -142,13 +150,14 @@ extension Lint {
           remedy: "write NAME=\"value\", or begin the line with '#' if it is a comment")
       }
     }
-    for variable in document.minio.definitions where !isWithinValue(variable.range.lowerBound) {
-      checkLine(of: variable)
+    for definition in document.own.oddities
+    where !isWithinValue(line: Int(definition.line)) {
+      checkLine(of: definition)
     }
   }
 
-  private mutating func checkLine(of variable: Variable) {
-    let text = MinIOScan.trimmed(bytes, variable.range)
+  private mutating func checkLine(of definition: Definition) {
+    let text = MinIOScan.trimmed(bytes, definition.range.range)
     if bytes[text.lowerBound] == Byte.semicolon {
       add(
         .error, .semicolonComment, at: text.lowerBound,
@@ -156,10 +165,10 @@ extension Lint {
         remedy: "begin the comment with '#'")
       return
     }
-    if bytes[text].starts(with: "export".utf8) {
+    if bytes[text].starts(with: Self.export), !isOnlyCounted(.error, .export) {
       let isWord = bytes[text].dropFirst(6).first.map(Byte.isBlank) ?? false
       add(
-        .error, .export, at: text.lowerBound, variable: variable.name,
+        .error, .export, at: text.lowerBound, variable: variable(definition),
         isWord
           ? "'export' is only for shells: systemd ignores the line"
           : "MinIO's own reader takes 'export' away from the beginning of the name, systemd does not",
@@ -169,15 +178,19 @@ extension Lint {
     let hasBefore = equals > text.lowerBound && Byte.isBlank(bytes[equals - 1])
     let hasAfter = equals + 1 < text.upperBound && Byte.isBlank(bytes[equals + 1])
     let name = bytes[text.lowerBound..<equals].prefix { !Byte.isBlank($0) }
+    if !hasBefore && !hasAfter || isOnlyCounted(hasBefore ? .error : .warning, .blanksAroundEquals)
+    {
+      return
+    }
     if hasBefore {
       add(
         .error, .blanksAroundEquals, at: equals - 1,
         variable: String(decoding: name, as: UTF8.self),
         "a blank before '=': MinIO's own reader makes it part of the name",
         remedy: "write NAME=\"value\" without blanks around '='")
-    } else if hasAfter {
+    } else {
       add(
-        .warning, .blanksAroundEquals, at: equals + 1, variable: variable.name,
+        .warning, .blanksAroundEquals, at: equals + 1, variable: variable(definition),
         "a blank after '=': MinIO's own reader makes it part of the value",
         remedy: "write NAME=\"value\" without blanks around '='")
     }
@@ -185,27 +198,17 @@ extension Lint {
 
   mutating func checkComments() {
     for offset in document.current.escapedComments {
-      let next = lineStarts.firstIndexAfter(offset).map { lineStarts[$0] } ?? bytes.count
+      let line = place(of: offset).line
+      let next = line < text.lineStarts.count ? Int(text.lineStarts[line]) : bytes.count
       let end = bytes[next...].firstIndex(of: Byte.lineFeed) ?? bytes.count
       let first = bytes[next..<end].first { !Byte.isWhitespace($0) }
       let swallows = first != nil && first != Byte.hash && first != Byte.semicolon
+      if isOnlyCounted(swallows ? .error : .warning, .commentBackslash) { continue }
       add(
         swallows ? .error : .warning, .commentBackslash, at: offset,
         "a comment ends in a backslash: before v254 systemd takes the next line for a part of it"
           + (swallows ? ", and that line is no comment" : ""),
         remedy: "remove the backslash")
     }
-  }
-}
-
-extension [Int] {
-  /// The index of the first element greater than `value`; the elements ascend.
-  fileprivate func firstIndexAfter(_ value: Int) -> Int? {
-    var (low, high) = (0, count)
-    while low < high {
-      let middle = (low + high) / 2
-      if self[middle] <= value { low = middle + 1 } else { high = middle }
-    }
-    return low < count ? low : nil
   }
 }

@@ -1,13 +1,15 @@
 /// The grammar of MinIO's own reader (facts, E.2): line by line, no continuation, no escapes.
-struct MinIOScan: Sendable, Hashable {
-  typealias Variable = EnvironmentDocument.Variable
-
+struct MinIOScan: Sendable {
   /// A line of this many bytes or more is refused, its line ending not counted (Go's
   /// bufio.Scanner).
   static let lineBytes = 64 << 10
 
   /// What MinIO makes of the file.
-  let reading: EnvironmentDocument.Reading
+  let definitions: Definitions
+  /// Why it refuses the whole file; nil if it takes it.
+  let failure: String?
+  /// The definitions that begin with `;` or `export`, or have blanks around `=`.
+  let oddities: [Definition]
   /// The lines that are refused because they have no `=`: number and bytes, without the line feed.
   let malformed: [Line]
   /// The lines that are too long.
@@ -19,25 +21,36 @@ struct MinIOScan: Sendable, Hashable {
     var range: Range<Int>
   }
 
-  /// Reads `bytes`.
-  init(_ bytes: [UInt8]) {
-    var definitions: [Variable] = []
+  /// Reads `bytes`, the file of `text`. `others` are systemd's definitions.
+  init(_ bytes: [UInt8], _ text: inout DocumentText, beside others: [Definition]) {
+    var definitions: [Definition] = []
+    definitions.reserveCapacity(min(text.lineStarts.count, bytes.count))
+    var oddities: [Definition] = []
     var malformed: [Line] = []
     var tooLong: [Line] = []
+    var numbers = NameNumbers(beside: others)
     Self.forEachLine(of: bytes) { line in
       if line.range.count >= Self.lineBytes { tooLong.append(line) }
-      let text = Self.trimmed(bytes, line.range)
-      guard let first = text.first.map({ bytes[$0] }), first != Byte.hash else { return }
-      guard let definition = Self.definition(in: bytes, text: text, line: line) else {
+      let all = Self.trimmed(bytes, line.range)
+      guard !all.isEmpty, bytes[all.lowerBound] != Byte.hash else { return }
+      guard let parts = Self.parts(of: all, in: bytes) else {
         malformed.append(line)
         return
       }
+      let name = numbers.number(ofNameAt: parts.name, in: &text)
+      let definition = Definition(
+        name: name, start: parts.name.lowerBound, line: line.number, value: parts.value,
+        range: line.range.lowerBound..<min(line.range.upperBound + 1, bytes.count),
+        isDropped: parts.name.isEmpty || bytes[parts.name].contains(0)
+          || bytes[parts.value].contains(0))
       definitions.append(definition)
+      if parts.isOdd { oddities.append(definition) }
     }
     self.malformed = malformed
     self.tooLong = tooLong
-    reading = EnvironmentDocument.Reading(
-      definitions: definitions, failure: Self.failure(malformed: malformed, tooLong: tooLong))
+    self.oddities = oddities
+    self.definitions = Definitions(definitions, nameCount: text.nameCount)
+    failure = Self.failure(malformed: malformed, tooLong: tooLong)
   }
 
   /// Calls `body` with each line; what follows the last line feed is one if it is not empty.
@@ -45,7 +58,8 @@ struct MinIOScan: Sendable, Hashable {
     var number = 1
     var start = 0
     while start < bytes.count {
-      let end = bytes[start...].firstIndex(of: Byte.lineFeed) ?? bytes.count
+      var end = start
+      while end < bytes.count, bytes[end] != Byte.lineFeed { end += 1 }
       body(Line(number: number, range: start..<end))
       start = end + 1
       number += 1
@@ -62,40 +76,44 @@ struct MinIOScan: Sendable, Hashable {
     return "line \(noEquals): no '=', MinIO refuses the whole file"
   }
 
-  private static func definition(
-    in bytes: [UInt8], text: Range<Int>, line: Line
-  ) -> Variable? {
-    var text = text
-    if bytes[text].starts(with: "export".utf8) {
+  /// What a line is made of that is `all` without white space around it; nil if it has no `=`.
+  private static func parts(
+    of all: Range<Int>, in bytes: [UInt8]
+  ) -> (name: Range<Int>, value: Range<Int>, isOdd: Bool)? {
+    var rest = all
+    var isOdd = bytes[all.lowerBound] == Byte.semicolon
+    if bytes[all].starts(with: export) {
       // The letters go, whatever follows them: `exportFOO=1` defines FOO.
-      text = trimmed(bytes, (text.lowerBound + 6)..<text.upperBound)
+      rest = trimmed(bytes, (all.lowerBound + export.count)..<all.upperBound)
+      isOdd = true
     }
-    guard let equals = bytes[text].firstIndex(of: Byte.equals) else { return nil }
-    let name = text.lowerBound..<equals
-    var value = (equals + 1)..<text.upperBound
+    var equals = rest.lowerBound
+    while equals < rest.upperBound, bytes[equals] != Byte.equals { equals += 1 }
+    if equals == rest.upperBound { return nil }
+    let name = rest.lowerBound..<equals
+    var value = (equals + 1)..<rest.upperBound
+    if let last = name.last, Byte.isBlank(bytes[last]) { isOdd = true }
+    if let first = value.first, Byte.isBlank(bytes[first]) { isOdd = true }
     if value.count >= 2, bytes[value.lowerBound] == bytes[value.upperBound - 1],
       bytes[value.lowerBound] == Byte.singleQuote || bytes[value.lowerBound] == Byte.doubleQuote
     {
       value = (value.lowerBound + 1)..<(value.upperBound - 1)
     }
-    return Variable(
-      name: String(decoding: bytes[name], as: UTF8.self),
-      value: String(decoding: bytes[value], as: UTF8.self), line: line.number,
-      column: text.lowerBound - line.range.lowerBound + 1,
-      isDropped: name.isEmpty || bytes[name].contains(0) || bytes[value].contains(0),
-      range: line.range.lowerBound..<min(line.range.upperBound + 1, bytes.count), isOneLine: true)
+    return (name, value, isOdd)
   }
+
+  private static let export = Array("export".utf8)
 
   /// `range` without the white space at its ends, as Go's strings.TrimSpace has it (Unicode's
   /// White_Space).
   static func trimmed(_ bytes: [UInt8], _ range: Range<Int>) -> Range<Int> {
     var (start, end) = (range.lowerBound, range.upperBound)
-    while start < end {
+    while start < end, !isVisible(bytes[start]) {
       let length = spaceLength(bytes[start..<end])
       if length == 0 { break }
       start += length
     }
-    while start < end {
+    while start < end, !isVisible(bytes[end - 1]) {
       let last = bytes[end - 1]
       if last < 0x80 {
         if !isSpace(last) { break }
@@ -110,6 +128,9 @@ struct MinIOScan: Sendable, Hashable {
     }
     return start..<end
   }
+
+  /// Plainly no white space, as nearly all bytes at the ends of lines.
+  private static func isVisible(_ byte: UInt8) -> Bool { byte > 0x20 && byte < 0x80 }
 
   private static func isSpace(_ byte: UInt8) -> Bool {
     byte == Byte.space || (0x09...0x0D).contains(byte)

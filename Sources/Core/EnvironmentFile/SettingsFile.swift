@@ -19,7 +19,7 @@ public enum SettingsFile {
     var changes: [SettingChange] = []
     var lines: [String: Int] = [:]
     if bytes.count > Limits.environmentFileBytes { return (changes, lines, findings) }
-    for variable in document.current.reading.effective {
+    for variable in document.systemd.effective {
       if let finding = complaint(about: variable, file: file) {
         findings.append(finding)
       } else {

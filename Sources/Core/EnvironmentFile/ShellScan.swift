@@ -18,23 +18,33 @@ struct ShellScan {
 
   /// An assignment in the shell's own environment, the last of its name.
   struct Value {
-    /// The bytes; nil if they depend on more than the file.
-    var bytes: [UInt8]?
+    /// Its place in ``text``; nil if it depends on more than the file.
+    var slice: DocumentText.Slice?
   }
 
-  /// The variables that are set, by name.
-  private(set) var values: [String: Value] = [:]
+  /// The variables that are set, by the numbers of their names.
+  private var values: [Value?] = []
   /// In the order of the file, with the offset of the byte that is to blame.
   private(set) var problems: [(offset: Int, problem: Problem)] = []
 
+  /// The document's, and the values that do not stand in it.
+  private(set) var text: DocumentText
   private let bytes: [UInt8]
   private var offset = 0
+  private var numbers: NameNumbers
+  /// The assignments of the command at hand.
+  private var assigned: [(name: Int, value: Value)] = []
 
-  /// Reads `bytes`, in time linear in their number.
-  init(_ bytes: [UInt8]) {
-    self.bytes = bytes
+  /// Reads the document's bytes, in time linear in their number.
+  init(_ document: EnvironmentDocument) {
+    (bytes, text) = (document.bytes, document.text)
+    numbers = NameNumbers(beside: document.current.definitions.all)
+    values = Array(repeating: nil, count: text.nameCount)
     while offset < bytes.count { takeCommand() }
   }
+
+  /// What the variable is set to, if it is; `name` is its number in the document.
+  func value(of name: Int) -> Value? { name < values.count ? values[name] : nil }
 
   private var byte: UInt8? { offset < bytes.count ? bytes[offset] : nil }
 
@@ -53,7 +63,7 @@ struct ShellScan {
 
   /// One line, or what a quote or a backslash makes one.
   private mutating func takeCommand() {
-    var assigned: [(name: String, value: Value)] = []
+    assigned.removeAll(keepingCapacity: true)
     var hasCommand = false
     // Where `export` begins that has no operand yet.
     var export: Int?
@@ -72,46 +82,54 @@ struct ShellScan {
       } else if Self.isOperator(byte) {
         // What follows is not followed: one word about the line is enough.
         problems.append((offset, .operator))
-        if byte != Byte.semicolon { assigned = [] }
+        if byte != Byte.semicolon { assigned.removeAll(keepingCapacity: true) }
         skipLine()
       } else {
         let start = offset
         let name = hasCommand && !isExport ? nil : takeName()
         let count = problems.count
         guard let value = takeWord(isValue: name != nil) else { return }
-        let word = value.bytes.map { String(decoding: $0, as: UTF8.self) } ?? ""
         if let name {
           assigned.append((name, value))
           export = nil
-        } else if isExport, isVariableName(word) {
+        } else if isExport, let word = value.slice, isVariableName(text[word]) {
           export = nil
-        } else if !hasCommand, assigned.isEmpty, word == "export" {
+        } else if !hasCommand, assigned.isEmpty, let word = value.slice,
+          text[word].elementsEqual("export".utf8)
+        {
           (hasCommand, isExport, export) = (true, true, start)
         } else if !hasCommand || isExport {
           // Assignments before a command are for that command only.
           (hasCommand, isExport, export) = (true, false, nil)
-          assigned = []
-          problems.insert((start, .command), at: count)
+          assigned.removeAll(keepingCapacity: true)
+          if count == problems.count {
+            problems.append((start, .command))
+          } else {
+            problems.insert((start, .command), at: count)
+          }
         }
       }
     }
     if let export { problems.append((export, .command)) }
-    for (name, value) in assigned { values[name] = value }
+    for (name, value) in assigned {
+      while values.count <= name { values.append(nil) }
+      values[name] = value
+    }
   }
 
   /// `NAME=` at the offset, which then is behind it; nil, and the offset as it was, if there is none.
-  private mutating func takeName() -> String? {
+  private mutating func takeName() -> Int? {
     guard let first = byte, Byte.isNameStart(first) else { return nil }
     var end = offset + 1
     while end < bytes.count, Byte.isNamePart(bytes[end]) { end += 1 }
     guard end < bytes.count, bytes[end] == Byte.equals else { return nil }
     defer { offset = end + 1 }
-    return String(decoding: bytes[offset..<end], as: UTF8.self)
+    return numbers.number(ofNameAt: offset..<end, in: &text)
   }
 
   /// The word at the offset; nil if it is never closed.
   private mutating func takeWord(isValue: Bool) -> Value? {
-    var word: [UInt8] = []
+    var word = 0..<0
     var isKnown = true
     // Where `~` would be a home directory.
     var isTildePlace = true
@@ -119,44 +137,41 @@ struct ShellScan {
       let start = offset
       switch byte {
       case Byte.lineFeed, Byte.space, Byte.tab:
-        return Value(bytes: isKnown ? word : nil)
+        return Value(slice: isKnown ? DocumentText.Slice(word) : nil)
       case _ where Self.isOperator(byte):
-        return Value(bytes: isKnown ? word : nil)
+        return Value(slice: isKnown ? DocumentText.Slice(word) : nil)
       case Byte.backslash:
         offset += 1
         guard let next = self.byte else {
-          word.append(byte)
+          text.append(start..<offset, to: &word)
           break
         }
         offset += 1
-        if next != Byte.lineFeed { word.append(next) }
+        if next != Byte.lineFeed { text.append((offset - 1)..<offset, to: &word) }
       case Byte.singleQuote:
         guard let end = bytes[(start + 1)...].firstIndex(of: byte) else {
           return unterminated(start)
         }
-        word += bytes[(start + 1)..<end]
+        text.append((start + 1)..<end, to: &word)
         offset = end + 1
       case Byte.doubleQuote:
         guard takeDoubleQuoted(into: &word, &isKnown) else { return unterminated(start) }
       case Byte.dollar, Byte.backtick:
         guard let isExpansion = takeExpansion(isQuoted: false) else { return unterminated(start) }
-        if isExpansion { isKnown = false } else { word.append(byte) }
+        if isExpansion { isKnown = false } else { text.append(start..<(start + 1), to: &word) }
       default:
         if byte == UInt8(ascii: "~"), isTildePlace {
           problems.append((start, .expansion))
           isKnown = false
         }
-        word.append(byte)
         offset += 1
         // Most bytes are like the one before.
-        while offset < bytes.count, Byte.isNamePart(bytes[offset]) {
-          word.append(bytes[offset])
-          offset += 1
-        }
+        while offset < bytes.count, Byte.isNamePart(bytes[offset]) { offset += 1 }
+        text.append(start..<offset, to: &word)
       }
       isTildePlace = isValue && bytes[offset - 1] == UInt8(ascii: ":") && byte != Byte.backslash
     }
-    return Value(bytes: isKnown ? word : nil)
+    return Value(slice: isKnown ? DocumentText.Slice(word) : nil)
   }
 
   private mutating func unterminated(_ start: Int) -> Value? {
@@ -166,28 +181,31 @@ struct ShellScan {
   }
 
   /// From the opening quote to behind the closing one; false if there is none.
-  private mutating func takeDoubleQuoted(into word: inout [UInt8], _ isKnown: inout Bool) -> Bool {
+  private mutating func takeDoubleQuoted(into word: inout Range<Int>, _ isKnown: inout Bool) -> Bool
+  {
     offset += 1
     while let byte {
+      let start = offset
+      offset += 1
       switch byte {
       case Byte.doubleQuote:
-        offset += 1
         return true
       case Byte.backslash:
-        offset += 1
         guard let next = self.byte else { return false }
         offset += 1
         switch next {
         case Byte.lineFeed: break
-        case Byte.doubleQuote, Byte.backslash, Byte.backtick, Byte.dollar: word.append(next)
-        default: word += [byte, next]
+        case Byte.doubleQuote, Byte.backslash, Byte.backtick, Byte.dollar:
+          text.append((start + 1)..<offset, to: &word)
+        default: text.append(start..<offset, to: &word)
         }
       case Byte.dollar, Byte.backtick:
+        offset = start
         guard let isExpansion = takeExpansion(isQuoted: true) else { return false }
-        if isExpansion { isKnown = false } else { word.append(byte) }
+        if isExpansion { isKnown = false } else { text.append(start..<offset, to: &word) }
       default:
-        word.append(byte)
-        offset += 1
+        while let byte = self.byte, Byte.isNamePart(byte) { offset += 1 }
+        text.append(start..<offset, to: &word)
       }
     }
     return false

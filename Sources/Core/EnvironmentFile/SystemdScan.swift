@@ -6,8 +6,7 @@
 /// * a value is bare, where `\` takes the next byte as it is, or in quotes, after which more may
 /// follow;
 /// * both CR and LF end a line.
-struct SystemdScan: Sendable, Hashable {
-  typealias Variable = EnvironmentDocument.Variable
+struct SystemdScan: Sendable {
   typealias Form = EnvironmentDocument.Form
 
   /// Where in the grammar a byte stands.
@@ -32,8 +31,8 @@ struct SystemdScan: Sendable, Hashable {
   }
 
   /// A definition and what is odd about the way it is written.
-  struct Oddity: Sendable, Hashable {
-    var variable: Variable
+  struct Oddity: Sendable {
+    var definition: Definition
     var form: Form
   }
 
@@ -41,7 +40,9 @@ struct SystemdScan: Sendable, Hashable {
   static let fileBytes = 64 << 20
 
   /// What systemd makes of the file.
-  let reading: EnvironmentDocument.Reading
+  let definitions: Definitions
+  /// Why it refuses the whole file; nil if it takes it.
+  let failure: String?
   /// The definitions that are not in the simple form, in the order of the file.
   let oddities: [Oddity]
   /// The state after the last byte.
@@ -49,13 +50,13 @@ struct SystemdScan: Sendable, Hashable {
   /// The offsets of the backslashes that are the last byte of a comment's line.
   let escapedComments: [Int]
 
-  /// Reads `bytes`.
-  init(_ bytes: [UInt8], _ comments: CommentGrammar) {
-    var machine = Machine(bytes: bytes, comments: comments)
+  /// Reads `bytes`, the file of `text`.
+  init(_ bytes: [UInt8], _ text: inout DocumentText, _ comments: CommentGrammar) {
+    var machine = Machine(bytes: bytes, text: consume text, comments: comments)
     machine.run()
-    reading = EnvironmentDocument.Reading(
-      definitions: machine.definitions,
-      failure: Self.wholeFileFailure(bytes) ?? machine.failure)
+    text = machine.text
+    definitions = Definitions(machine.definitions, nameCount: text.nameCount)
+    failure = Self.wholeFileFailure(bytes) ?? machine.failure
     oddities = machine.oddities
     endState = machine.state
     escapedComments = machine.escapedComments
@@ -74,35 +75,35 @@ struct SystemdScan: Sendable, Hashable {
   private struct Machine {
     let bytes: [UInt8]
     let comments: CommentGrammar
+    var text: DocumentText
     var state = State.beforeName
-    var definitions: [Variable] = []
+    var definitions: [Definition] = []
     var failure: String?
     var oddities: [Oddity] = []
     var escapedComments: [Int] = []
 
-    /// The line of the byte at hand and where it begins; lines are counted by line feeds.
+    /// The line of the byte at hand; lines are counted by line feeds.
     private var line = 1
-    private var lineStart = 0
     /// Where the line begins as systemd counts them.
     private var recordStart = 0
 
-    private var name: [UInt8] = []
-    private var value: [UInt8] = []
-    /// How much of the name or value is left when trailing blanks are taken away; nil if there are
-    /// none.
-    private var nameEnd: Int?
-    private var valueEnd: Int?
+    /// The name without blanks at its end, its line, and where that begins as systemd counts them.
+    private var name = 0..<0
     private var nameLine = 0
-    private var nameColumn = 0
     private var nameStart = 0
+    private var value = 0..<0
+    /// How much of the value is left when trailing blanks are taken away; nil if there are none.
+    private var valueEnd: Int?
     /// The last opening quote of the value at hand.
     private var quote: Int?
     private var form = Form()
     private let plain = Plain.table
 
-    init(bytes: [UInt8], comments: CommentGrammar) {
+    init(bytes: [UInt8], text: consuming DocumentText, comments: CommentGrammar) {
       self.bytes = bytes
+      self.text = text
       self.comments = comments
+      definitions.reserveCapacity(min(text.lineStarts.count, bytes.count / 2))
     }
 
     mutating func run() {
@@ -113,7 +114,6 @@ struct SystemdScan: Sendable, Hashable {
         offset += 1
         if byte == Byte.lineFeed {
           line += 1
-          lineStart = offset
         } else {
           offset = takePlain(from: offset)
         }
@@ -122,7 +122,7 @@ struct SystemdScan: Sendable, Hashable {
       case .beforeValue, .bare, .bareEscape:
         finish(at: bytes.count)
       case .singleQuoted, .doubleQuoted, .doubleQuotedEscape:
-        form.unterminated = quote
+        form.unterminated = quote.map(Form.Offset.init)
         finish(at: bytes.count)
       case .beforeName, .name, .comment, .commentEscape:
         break
@@ -137,10 +137,9 @@ struct SystemdScan: Sendable, Hashable {
       while end < bytes.count, plain[Int(bytes[end])] & mask != 0 { end += 1 }
       if end == offset || state == .comment { return end }
       if state == .name {
-        name += bytes[offset..<end]
-        nameEnd = nil
+        name = name.lowerBound..<end
       } else {
-        value += bytes[offset..<end]
+        text.append(offset..<end, to: &value)
         valueEnd = nil
       }
       return end
@@ -154,10 +153,10 @@ struct SystemdScan: Sendable, Hashable {
       case .bare: inBare(byte, at: offset)
       case .bareEscape:
         if Byte.isNewline(byte) {
-          if form.continuation == nil { form.continuation = offset - 1 }
+          if form.continuation == nil { form.continuation = Form.Offset(offset - 1) }
         } else {
-          value.append(byte)
-          if form.escape == nil { form.escape = offset - 1 }
+          take(offset)
+          if form.escape == nil { form.escape = Form.Offset(offset - 1) }
         }
         state = .bare
       case .singleQuoted:
@@ -183,10 +182,8 @@ struct SystemdScan: Sendable, Hashable {
         recordStart = offset + 1
       } else if !Byte.isBlank(byte) {
         state = .name
-        name.removeAll(keepingCapacity: true)
-        name.append(byte)
-        nameEnd = nil
-        (nameLine, nameColumn, nameStart) = (line, offset - lineStart + 1, recordStart)
+        name = offset..<(offset + 1)
+        (nameLine, nameStart) = (line, recordStart)
       }
     }
 
@@ -195,13 +192,12 @@ struct SystemdScan: Sendable, Hashable {
         endLine(at: offset)
       } else if byte == Byte.equals {
         state = .beforeValue
-        value.removeAll(keepingCapacity: true)
+        value = 0..<0
         valueEnd = nil
         form = Form()
         quote = nil
-      } else {
-        if !Byte.isBlank(byte) { nameEnd = nil } else if nameEnd == nil { nameEnd = name.count }
-        name.append(byte)
+      } else if !Byte.isBlank(byte) {
+        name = name.lowerBound..<(offset + 1)
       }
     }
 
@@ -212,7 +208,9 @@ struct SystemdScan: Sendable, Hashable {
         return
       }
       if Byte.isBlank(byte) { return }
-      if quote != nil, form.afterQuote == nil { form.afterQuote = offset }
+      if quote != nil, form.afterQuote == nil {
+        form.afterQuote = Form.Offset(offset)
+      }
       switch byte {
       case Byte.singleQuote, Byte.doubleQuote:
         state = byte == Byte.singleQuote ? .singleQuoted : .doubleQuoted
@@ -222,7 +220,7 @@ struct SystemdScan: Sendable, Hashable {
       default:
         state = .bare
         noteBare(byte, at: offset)
-        value.append(byte)
+        take(offset)
       }
     }
 
@@ -236,7 +234,7 @@ struct SystemdScan: Sendable, Hashable {
       } else {
         if !Byte.isBlank(byte) { valueEnd = nil } else if valueEnd == nil { valueEnd = value.count }
         noteBare(byte, at: offset)
-        value.append(byte)
+        take(offset)
       }
     }
 
@@ -244,12 +242,12 @@ struct SystemdScan: Sendable, Hashable {
       state = .doubleQuoted
       switch byte {
       case Byte.doubleQuote, Byte.backslash, Byte.backtick, Byte.dollar:
-        value.append(byte)
-        if form.escape == nil { form.escape = offset - 1 }
+        take(offset)
+        if form.escape == nil { form.escape = Form.Offset(offset - 1) }
       case Byte.lineFeed:
-        if form.continuation == nil { form.continuation = offset - 1 }
+        if form.continuation == nil { form.continuation = Form.Offset(offset - 1) }
       default:
-        value.append(Byte.backslash)
+        take(offset - 1)
         quoted(byte, at: offset)
       }
     }
@@ -275,16 +273,21 @@ struct SystemdScan: Sendable, Hashable {
     }
 
     private mutating func quoted(_ byte: UInt8, at offset: Int) {
-      if Byte.isNewline(byte), form.lineBreak == nil { form.lineBreak = offset }
-      value.append(byte)
+      if Byte.isNewline(byte), form.lineBreak == nil { form.lineBreak = Form.Offset(offset) }
+      take(offset)
     }
+
+    /// The byte at `offset` is the next of the value.
+    private mutating func take(_ offset: Int) { text.append(offset..<(offset + 1), to: &value) }
 
     private mutating func noteBare(_ byte: UInt8, at offset: Int) {
       switch byte {
       case Byte.hash:
-        if form.hash == nil, Byte.isBlank(bytes[offset - 1]) { form.hash = offset }
+        if form.hash == nil, Byte.isBlank(bytes[offset - 1]) {
+          form.hash = Form.Offset(offset)
+        }
       case Byte.singleQuote, Byte.doubleQuote:
-        if form.strayQuote == nil { form.strayQuote = offset }
+        if form.strayQuote == nil { form.strayQuote = Form.Offset(offset) }
       default: break
       }
     }
@@ -297,27 +300,24 @@ struct SystemdScan: Sendable, Hashable {
     /// Takes the definition that ends before the line ending at `offset`, or at the end of the
     /// file.
     private mutating func finish(at offset: Int) {
-      if let nameEnd { name.removeSubrange(nameEnd...) }
-      if state == .bare, let valueEnd { value.removeSubrange(valueEnd...) }
-      if failure == nil { failure = textFailure() }
+      if state == .bare, let valueEnd { value = value.prefix(valueEnd) }
+      if failure == nil, !text.isASCII { failure = textFailure() }
       var end = min(offset + 1, bytes.count)
       if offset + 1 < bytes.count, bytes[offset] == Byte.carriageReturn,
         bytes[offset + 1] == Byte.lineFeed
       {
         end += 1
       }
-      let text = String(decoding: name, as: UTF8.self)
-      let variable = Variable(
-        name: text, value: String(decoding: value, as: UTF8.self), line: nameLine,
-        column: nameColumn, isDropped: !isVariableName(text), range: nameStart..<end,
-        isOneLine: form.isOneLine)
-      definitions.append(variable)
-      if form != .simple { oddities.append(Oddity(variable: variable, form: form)) }
+      let definition = Definition(
+        name: text.number(ofNameAt: name), start: name.lowerBound, line: nameLine, value: value,
+        range: nameStart..<end, isDropped: !isVariableName(bytes[name]), isOneLine: form.isOneLine)
+      definitions.append(definition)
+      if form != .simple { oddities.append(Oddity(definition: definition, form: form)) }
     }
 
     private func textFailure() -> String? {
-      for (part, bytes) in [("name", name), ("value", value)] {
-        guard let found = UTF8Text.problem(in: bytes, range: bytes.indices) else { continue }
+      for (part, range) in [("name", name), ("value", value)] {
+        guard let found = UTF8Text.problem(in: text.bytes, range: range) else { continue }
         let what =
           switch found.problem {
           case .malformed: "is not valid UTF-8"

@@ -6,12 +6,15 @@ public struct EnvironmentVariable: Sendable, Hashable, CustomStringConvertible, 
   public var value: String
   /// Its 1-based line in the file it comes from, if it comes from one.
   public var line: Int?
+  /// Its 1-based column there, if that is known.
+  public var column: Int?
 
   /// A variable; see the properties.
-  public init(name: String, value: String, line: Int? = nil) {
+  public init(name: String, value: String, line: Int? = nil, column: Int? = nil) {
     self.name = name
     self.value = value
     self.line = line
+    self.column = column
   }
 
   /// `NAME=<redacted>`.

@@ -13,12 +13,38 @@ enum KnownVariables {
     KeyManagerSettings.variables + keyEncryptionService + staticKey
     + ["MINIO_KMS_AUTO_ENCRYPTION", "MINIO_KMS_REPLICATE_KEYID"]
 
+  static let proxies = ["HTTPS_PROXY", "https_proxy"]
+  /// What all but the proxies begin with.
+  static let prefix = Array("MINIO_KMS_".utf8)
+
+  private static let candidates = all.map { (name: $0, bytes: Array($0.utf8)) }
+  private static let letters = candidates.map { letters($0.bytes) }
+
+  /// Whether one of the variables may be within two changes of a character, in any case.
+  static func mayBeMeant(_ name: ArraySlice<UInt8>) -> Bool {
+    guard (14...28).contains(name.count) else { return false }
+    let letters = letters(name)
+    // A change of a character adds a letter, takes one away, or both.
+    return zip(candidates, self.letters).contains { candidate, its in
+      abs(candidate.bytes.count - name.count) <= 2 && (letters ^ its).nonzeroBitCount <= 4
+    }
+  }
+
+  /// One bit for each letter that the name has.
+  private static func letters(_ name: some Sequence<UInt8>) -> UInt64 {
+    name.reduce(0) { $0 | 1 << UInt64(upper($1) & 63) }
+  }
+
+  private static func upper(_ byte: UInt8) -> UInt8 {
+    (0x61...0x7A).contains(byte) ? byte & 0xDF : byte
+  }
+
   /// The variable whose name is nearest to `name`, if it is within `limit` changes of a character.
   static func nearest(to name: String, within limit: Int = 6) -> String? {
-    let letters = Array(name.uppercased().utf8)
+    let letters = name.utf8.map(upper)
     guard letters.count <= 64 else { return nil }
-    let best = all.lazy.filter { abs($0.utf8.count - letters.count) <= limit }.map {
-      (name: $0, distance: distance(letters, Array($0.utf8)))
+    let best = candidates.lazy.filter { abs($0.bytes.count - letters.count) <= limit }.map {
+      (name: $0.name, distance: distance(letters, $0.bytes))
     }
     .min { $0.distance < $1.distance }
     guard let best, best.distance <= limit else { return nil }

@@ -4,6 +4,15 @@ public import Model
 /// start (facts, sections A.1 to A.5). What the server would refuse, misread or silently ignore is
 /// an error, what is probably a slip a warning.
 public enum SettingsRules {
+  /// How many findings on names that nobody knows are given; one more says how many there are.
+  public static let unknownNames = 100
+
+  /// Whether a rule can be about a variable of this name; one that it cannot be about may be left out.
+  public static func mayConcern(_ name: ArraySlice<UInt8>) -> Bool {
+    KnownVariables.mayBeMeant(name) || name.starts(with: KnownVariables.prefix)
+      || KnownVariables.proxies.contains { name.elementsEqual($0.utf8) }
+  }
+
   /// What is wrong with `environment`: the merged variables as the server would get them. Of a name
   /// given twice the last counts. `file` is for the messages. In the order of the variables, those
   /// about a missing one last.
@@ -18,6 +27,8 @@ private struct Check {
   private let variables: [EnvironmentVariable]
   private let file: String?
   private(set) var findings: [Finding] = []
+  /// How many names nobody knows, those included that are not given.
+  private var unknownCount = 0
 
   init(_ environment: [EnvironmentVariable], file: String?) {
     var seen: Set<String> = []
@@ -38,6 +49,13 @@ private struct Check {
       }
     }
     checkComplete()
+    if unknownCount > SettingsRules.unknownNames {
+      findings.append(
+        Finding(
+          .error, rule: "kms-unknown-variable", file: file,
+          message: "\(unknownCount - SettingsRules.unknownNames) more of this rule are not shown",
+          remedy: "Correct those shown and check again"))
+    }
   }
 
   private mutating func add(
@@ -47,7 +65,7 @@ private struct Check {
     findings.append(
       Finding(
         severity, rule: rule, variable: variable.name, file: file, line: variable.line,
-        message: message, remedy: remedy))
+        column: variable.column, message: message, remedy: remedy))
   }
 
   // MARK: the four
@@ -173,26 +191,32 @@ private struct Check {
         .warning, "kms-ignored-variable", variable, "the server does not know it and ignores it",
         "remove it: the client certificate comes from MINIO_KMS_API_KEY, trusted CAs from the "
           + "CAs folder of the server's certificates")
-    case "HTTPS_PROXY", "https_proxy":
+    case _ where KnownVariables.proxies.contains(name):
       if !present.isEmpty, !variable.value.trimmed.isEmpty {
         add(
           .warning, "kms-proxy", variable,
           "the server will reach the Key Manager through this proxy; Keyturn's probes do not",
           "list the Key Manager hosts in NO_PROXY, or remove it")
       }
-    case _ where name.hasPrefix("MINIO_KMS_"):
+    case _ where name.utf8.starts(with: KnownVariables.prefix):
+      if isUnknownOnlyCounted() { return }
       add(
         .error, "kms-unknown-variable", variable, "the server knows no variable of this name",
         KnownVariables.nearest(to: name).map { "did you mean \($0)?" } ?? "remove it")
     default:
       // A slip in front of or within the prefix, such as MINO_KMS_SERVER or minio_kms_server.
-      if let meant = KnownVariables.nearest(to: name, within: 2) {
+      if let meant = KnownVariables.nearest(to: name, within: 2), !isUnknownOnlyCounted() {
         add(
           .error, "kms-unknown-variable", variable,
           "the server knows no variable of this name, which is almost \(meant)",
           "did you mean \(meant)?")
       }
     }
+  }
+
+  private mutating func isUnknownOnlyCounted() -> Bool {
+    unknownCount += 1
+    return unknownCount > SettingsRules.unknownNames
   }
 
   private mutating func checkAutoEncryption(_ variable: EnvironmentVariable) {

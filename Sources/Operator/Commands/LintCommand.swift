@@ -59,17 +59,10 @@ struct LintCommand: Sendable {
   private static func findings(
     in document: EnvironmentDocument, file: String, showsSecrets: Bool
   ) -> [Finding] {
-    let variables = document.systemd.variables
-    let environment = variables.map {
-      EnvironmentVariable(name: $0.name, value: $0.value, line: $0.line)
+    let environment = document.systemd.variables(where: SettingsRules.mayConcern).map {
+      EnvironmentVariable(name: $0.name, value: $0.value, line: $0.line, column: $0.column)
     }
-    let columns = Dictionary(
-      variables.map { ($0.name, $0.column) }, uniquingKeysWith: { _, last in last })
-    let rules = SettingsRules.findings(environment, file: file).map { rule in
-      var rule = rule
-      if rule.line != nil { rule.column = rule.variable.flatMap { columns[$0] } }
-      return rule
-    }
+    let rules = SettingsRules.findings(environment, file: file)
     let text = EnvironmentLint.findings(in: document, file: file, showsSecrets: showsSecrets)
     let all = text.withoutNames(namedBy: rules) + rules
     return all.enumerated().sorted { a, b in
@@ -87,7 +80,10 @@ extension [Finding] {
   func withoutNames(namedBy rules: [Finding]) -> [Finding] {
     let names = Set(
       rules.filter { ["kms-unknown-variable", "kms-ignored-variable"].contains($0.rule) }
-        .map(\.variable))
-    return filter { $0.rule != LintRule.unknownVariable.rawValue || !names.contains($0.variable) }
+        .compactMap(\.variable))
+    return filter { finding in
+      finding.rule != LintRule.unknownVariable.rawValue
+        || !(finding.variable.map(names.contains) ?? false)
+    }
   }
 }

@@ -1,0 +1,242 @@
+/// The text of a document: the bytes of the file, and behind them what a reader has that does not stand so in
+/// the file, such as a value without its backslashes.
+///
+/// Whatever the readers have is a ``Slice`` of it, and a name is a number: so nothing is copied, and two names
+/// are compared once only.
+struct DocumentText: Sendable {
+  /// A part of the text; half of a range's size, since a file can have a definition for every two bytes.
+  struct Slice: Sendable, Hashable {
+    private let start: UInt32
+    private let end: UInt32
+
+    /// `range` must end within 4 GiB; what reads files allows no more than 1 MiB.
+    init(_ range: Range<Int>) {
+      (start, end) = (UInt32(range.lowerBound), UInt32(range.upperBound))
+    }
+
+    var range: Range<Int> { Int(start)..<Int(end) }
+  }
+
+  /// The file, and what was appended.
+  private(set) var bytes: [UInt8]
+  /// How many bytes are the file's.
+  let fileCount: Int
+  /// The offsets at which lines begin; lines end in line feeds.
+  let lineStarts: [UInt32]
+  /// Whether the file has nothing but ASCII, as nearly all have: then there is no UTF-8 to check.
+  let isASCII: Bool
+
+  /// The names in the order in which they were met.
+  private var names: [Slice] = []
+  /// A hash table with open addressing: a name's number plus one, or 0; a power of two of places.
+  private var table = [UInt32](repeating: 0, count: 64)
+
+  init(_ file: [UInt8]) {
+    bytes = file
+    fileCount = file.count
+    var starts: [UInt32] = [0]
+    var bits: UInt8 = 0
+    for offset in file.indices {
+      bits |= file[offset]
+      if file[offset] == Byte.lineFeed { starts.append(UInt32(offset + 1)) }
+    }
+    lineStarts = starts
+    isASCII = bits < 0x80
+  }
+
+  // MARK: - Lines
+
+  /// The 1-based line of the byte at `offset`. It is at hand if that is not far behind the line `near`.
+  func line(of offset: Int, near: Int = 1) -> Int {
+    var (low, high) = (0, lineStarts.count)
+    if lineStarts[near - 1] <= offset {
+      low = near - 1
+      for next in near..<min(near + 4, lineStarts.count) {
+        if lineStarts[next] > offset { return next }
+        low = next
+      }
+    }
+    while high - low > 1 {
+      let middle = (low + high) / 2
+      if lineStarts[middle] <= offset { low = middle } else { high = middle }
+    }
+    return low + 1
+  }
+
+  // MARK: - Slices
+
+  subscript(slice: Slice) -> ArraySlice<UInt8> { bytes[slice.range] }
+
+  /// Bytes that are no UTF-8 become U+FFFD.
+  func string(_ slice: Slice) -> String { String(decoding: self[slice], as: UTF8.self) }
+
+  /// Byte for byte equal.
+  func isSame(_ a: Slice, _ b: Slice) -> Bool { a == b || isSame(a.range, b.range) }
+
+  private func isSame(_ a: Range<Int>, _ b: Range<Int>) -> Bool {
+    guard a.count == b.count else { return false }
+    for distance in 0..<a.count
+    where bytes[a.lowerBound + distance] != bytes[b.lowerBound + distance] {
+      return false
+    }
+    return true
+  }
+
+  /// Appends a piece of the file to `part`, which stays a range of the file as long as the pieces adjoin. Only
+  /// one part is made at a time.
+  mutating func append(_ piece: Range<Int>, to part: inout Range<Int>) {
+    if part.isEmpty {
+      part = piece
+    } else if part.upperBound == piece.lowerBound {
+      part = part.lowerBound..<piece.upperBound
+    } else {
+      if part.lowerBound < fileCount { part = copy(part) }
+      part = part.lowerBound..<copy(piece).upperBound
+    }
+  }
+
+  /// Byte for byte: a slice of the array would hold it, and appending to it would then copy all of it.
+  private mutating func copy(_ range: Range<Int>) -> Range<Int> {
+    let start = bytes.count
+    for offset in range { bytes.append(bytes[offset]) }
+    return start..<bytes.count
+  }
+
+  // MARK: - Names
+
+  /// How many names there are; each has a number below it.
+  var nameCount: Int { names.count }
+
+  /// The name of this number.
+  func name(_ number: Int) -> Slice { names[number] }
+
+  /// The number of the name that stands at `range`; a new one if it is met for the first time.
+  mutating func number(ofNameAt range: Range<Int>) -> Int {
+    let range = repaired(range)
+    let (place, found) = bytes.withUnsafeBytes { find($0[range]) }
+    if let found { return found }
+    names.append(Slice(range))
+    table[place] = UInt32(names.count)
+    if names.count * 2 > table.count { grow() }
+    return names.count - 1
+  }
+
+  /// The number of the name; nil if it is nowhere in the file.
+  func number(of name: String) -> Int? {
+    Array(name.utf8).withUnsafeBytes { find($0[...]).number }
+  }
+
+  /// A name that is no UTF-8 counts as it is shown.
+  private mutating func repaired(_ range: Range<Int>) -> Range<Int> {
+    guard !isASCII, let found = UTF8Text.problem(in: bytes, range: range),
+      found.problem == .malformed
+    else { return range }
+    let text = String(decoding: bytes[range], as: UTF8.self)
+    let start = bytes.count
+    bytes += text.utf8
+    return start..<bytes.count
+  }
+
+  /// The number of `name`, or nil, and its place in the table. The hash is seeded anew in each process, so no
+  /// file can be made to fall into one place.
+  private func find(_ name: Swift.Slice<UnsafeRawBufferPointer>) -> (place: Int, number: Int?) {
+    let name = UnsafeRawBufferPointer(rebasing: name)
+    var place = Self.hash(name) & (table.count - 1)
+    while table[place] != 0 {
+      let number = Int(table[place]) - 1
+      let other = names[number].range
+      if other.count == name.count, zip(other, name).allSatisfy({ bytes[$0] == $1 }) {
+        return (place, number)
+      }
+      place = (place + 1) & (table.count - 1)
+    }
+    return (place, nil)
+  }
+
+  private static func hash(_ name: UnsafeRawBufferPointer) -> Int {
+    var hasher = Hasher()
+    hasher.combine(bytes: name)
+    return hasher.finalize()
+  }
+
+  private mutating func grow() {
+    var larger = [UInt32](repeating: 0, count: table.count * 4)
+    for (number, name) in names.enumerated() {
+      var place =
+        bytes.withUnsafeBytes { Self.hash(UnsafeRawBufferPointer(rebasing: $0[name.range])) }
+        & (larger.count - 1)
+      while larger[place] != 0 { place = (place + 1) & (larger.count - 1) }
+      larger[place] = UInt32(number + 1)
+    }
+    table = larger
+  }
+}
+
+/// One definition as a reader has it.
+struct Definition: Sendable {
+  /// The number of its name in the ``DocumentText``.
+  let name: UInt32
+  /// The offset of the name's first byte, and its 1-based line.
+  let start: UInt32
+  let line: UInt32
+  let value: DocumentText.Slice
+  /// The bytes of its line or lines, line ending included.
+  let range: DocumentText.Slice
+  /// Whether the reader ignores it.
+  let isDropped: Bool
+  /// Whether systemd reads no other line into it.
+  let isOneLine: Bool
+
+  init(
+    name: Int, start: Int, line: Int, value: Range<Int>, range: Range<Int>, isDropped: Bool,
+    isOneLine: Bool = true
+  ) {
+    (self.name, self.start, self.line) = (UInt32(name), UInt32(start), UInt32(line))
+    (self.value, self.range) = (.init(value), .init(range))
+    (self.isDropped, self.isOneLine) = (isDropped, isOneLine)
+  }
+}
+
+/// Numbers names for one who reads the same file as systemd: most names stand where systemd has them.
+struct NameNumbers {
+  private let definitions: [Definition]
+  private var next = 0
+
+  init(beside definitions: [Definition]) { self.definitions = definitions }
+
+  /// The number of the name at `range`; the ranges ascend.
+  mutating func number(ofNameAt range: Range<Int>, in text: inout DocumentText) -> Int {
+    while next < definitions.count, definitions[next].start < range.lowerBound { next += 1 }
+    if next < definitions.count, definitions[next].start == range.lowerBound {
+      let number = Int(definitions[next].name)
+      if text.isSame(text.name(number), DocumentText.Slice(range)) { return number }
+    }
+    return text.number(ofNameAt: range)
+  }
+}
+
+/// What one reader has: all definitions, and which of them count.
+struct Definitions: Sendable {
+  /// In the order of the file.
+  let all: [Definition]
+  /// The numbers of the names that are defined, in the order of their first definitions.
+  let names: [UInt32]
+  /// For each number of a name the index of its last definition that is not dropped, or -1.
+  private let last: [Int32]
+
+  init(_ all: [Definition], nameCount: Int) {
+    var names: [UInt32] = []
+    var last = [Int32](repeating: -1, count: nameCount)
+    for (index, definition) in all.enumerated() where !definition.isDropped {
+      if last[Int(definition.name)] < 0 { names.append(definition.name) }
+      last[Int(definition.name)] = Int32(index)
+    }
+    (self.all, self.names, self.last) = (all, names, last)
+  }
+
+  /// The definition of the name that counts: the last one.
+  subscript(name: UInt32) -> Definition? {
+    guard name < last.count, last[Int(name)] >= 0 else { return nil }
+    return all[Int(last[Int(name)])]
+  }
+}
