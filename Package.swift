@@ -105,6 +105,10 @@ let package = Package(
       path: "Sources/Testing/FuzzTargets", swiftSettings: strict),
     program("fuzz", "Testing/Fuzz", ["FuzzTargets"]),
     .target(
+      name: "Simulator", dependencies: ["Model", "Digests", "Rollout"],
+      path: "Sources/Testing/Simulator", swiftSettings: strict),
+    program("keyturn-sim", "Testing/KeyturnSim", ["Simulator"]),
+    .target(
       name: "TestSupport", dependencies: ["Model", "LinuxIO", "CLinux"],
       path: "Sources/Testing/TestSupport", swiftSettings: strict),
 
@@ -114,6 +118,7 @@ let package = Package(
       "EnvironmentFile", ["EnvironmentFile", "FuzzTargets", "Model", "LinuxIO", "TestSupport"]),
     tests("KeyManager", ["KeyManager", "Digests", "Model"]),
     tests("Rollout", ["Rollout", "Digests", "Model"]),
+    tests("Simulator", ["Simulator", "Rollout", "Model"]),
     tests("StartWatch", ["StartWatch", "Model"]),
     tests("Wire", ["Wire", "Rollout", "Digests", "Model"]),
     tests(

@@ -29,6 +29,7 @@ extension Agent {
         return metrics()
       case ("GET", 2, "v1", "clock"):
         try permit(principal, [.operator, .node])
+        if let id = request.query("rollout") { perform(.heard(id: id)) }
         return .json(
           200,
           ClockReading(
@@ -69,10 +70,14 @@ extension Agent {
         return .json(200, try view(parts[2], request))
       case ("POST", 4, "v1", "rollouts") where parts[3] == "promise":
         try permit(principal, [.operator])
-        return .json(200, try reply(.promise(id: parts[2], decode(request))))
+        let asked: PromiseRequest = try decode(request)
+        return .json(
+          200, try reply(.promise(RolloutKey(id: parts[2], epoch: asked.epoch), asked.ballot)))
       case ("POST", 4, "v1", "rollouts") where parts[3] == "accept":
         try permit(principal, [.operator])
-        return .json(200, try reply(.accept(id: parts[2], decode(request))))
+        let asked: AcceptRequest = try decode(request)
+        return .json(
+          200, try reply(.accept(RolloutKey(id: parts[2], epoch: asked.epoch), asked.proposal)))
       case ("POST", 4, "v1", "rollouts") where parts[3] == "decision":
         try permit(principal, [.operator])
         let told: DecisionRequest = try decode(request)
@@ -80,8 +85,8 @@ extension Agent {
           200,
           try reply(
             .decided(
-              id: parts[2], told.decision, instant: told.instant, bootID: told.bootID,
-              reason: told.reason)))
+              RolloutKey(id: parts[2], epoch: told.epoch), told.decision, instant: told.instant,
+              bootID: told.bootID, reason: told.reason)))
       default:
         return refuse(
           404, .validation, "there is no \(request.method) \(request.path) in this agent's API")
@@ -102,7 +107,7 @@ extension Agent {
     if roles.contains(principal.role) { return }
     throw Refusal(
       .notPermitted,
-      "the certificate of \(principal.name) has role \(principal.role.rawValue), this needs \(roles.map(\.rawValue).joined(separator: " or "))"
+      "the certificate of \(principal.name) has role \(principal.role.rawValue), this needs \(roles.map(\.rawValue).joined(separator: " or ")): use the credentials of one"
     )
   }
 
@@ -230,16 +235,18 @@ extension Agent {
   }
 
   private func reply(_ input: ParticipantInput) throws(Refusal) -> ReplyAnswer {
+    // What it does not remember it must not deny.
+    if let damaged = state.withLock({ $0.isForgetful ? $0.damaged : nil }) { throw damaged }
     switch perform(input) {
     case .success(.accepted): return ReplyAnswer(reply: .accepted)
-    case .success(.acknowledged): return ReplyAnswer(reply: .acknowledged)
+    case .success(.committed): return ReplyAnswer(reply: .committed)
     case .success(.outranked(let ballot)):
       return ReplyAnswer(reply: .outranked, ballot: ballot)
     case .success(.promised(let proposal)):
       return ReplyAnswer(reply: .promised, proposal: proposal)
     case .success(.ended(let outcome)): return ReplyAnswer(reply: .ended, outcome: outcome)
-    case .success(.unknownRollout), nil:
-      return ReplyAnswer(reply: .unknownRollout)
+    case .success(.neverVoted): return ReplyAnswer(reply: .neverVoted)
+    case nil: throw Refusal(.failed, "\(node): the machine gave no answer")
     case .failure(let refusal): throw refusal
     }
   }

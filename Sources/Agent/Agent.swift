@@ -41,6 +41,8 @@ public final class Agent: Sendable {
     var driftLog = DriftLog()
     /// Why no rollout may be voted on: a damaged record.
     var damaged: Refusal?
+    /// The record that is damaged is the one of what the member has promised: it can answer nobody.
+    var isForgetful = false
   }
 
   /// The node's name.
@@ -77,6 +79,8 @@ public final class Agent: Sendable {
     if let record = load({ () throws(Refusal) in try records.loadParticipant() }) {
       state.participant = Participant(member: node, record: record)
       state.timeline = Timeline(record, at: Clock.realtimeMicroseconds())
+    } else {
+      state.isForgetful = true
     }
     state.seal = records.sealRecord(cluster: inventory.cluster).seal
     state.lastNumber = load({ () throws(Refusal) in try history.numbers().last ?? 0 }) ?? 0
@@ -142,7 +146,7 @@ public final class Agent: Sendable {
     var later: [@Sendable () -> Void] = []
     let result: Result<ParticipantReply, Refusal>? = turn.withLock { _ in
       let before = state.withLock { $0.participant }
-      let effects = state.update { $0.participant.handle(input) }
+      let effects = state.update { $0.participant.handle(input, at: moment()) }
       var reply: ParticipantReply?
       for effect in effects {
         do throws(Refusal) {
@@ -176,12 +180,20 @@ public final class Agent: Sendable {
   private func refuse(_ rollout: Rollout, _ refusal: Refusal) {
     var reply: ParticipantReply?
     var later: [@Sendable () -> Void] = []
-    for effect in state.update({ $0.participant.handle(.assessed(rollout, .failure(refusal))) }) {
+    for effect in state.update({
+      $0.participant.handle(.assessed(rollout, .failure(refusal)), at: moment())
+    }) {
       do throws(Refusal) { try carryOut(effect, reply: &reply, later: &later) } catch {
         ports.log(3, error.message)
       }
     }
     precondition(later.isEmpty && reply == nil, "a no asks for nothing more")
+  }
+
+  private func moment() -> Moment {
+    Moment(
+      now: Clock.now(), bootID: ports.process.bootID(),
+      jitterMilliseconds: Int.random(in: 0...RecoveryTimes().jitterMilliseconds))
   }
 
   private func carryOut(
@@ -210,7 +222,11 @@ public final class Agent: Sendable {
       state.update { $0.timeline?.report = report }
       note(active.rollout.id, "restarting", "")
       try startThread("watch") { self.watch(active, report) }
-    case .conclude(let finished): try conclude(finished)
+    case .keep(let finished):
+      if finished.outcome.kind == .confirmed { try sealAndKeep(finished) }
+    case .conclude(let finished): conclude(finished)
+    // Members do not talk to one another yet: who is in doubt waits for `keyturn resolve`.
+    case .wake, .ask: break
     }
   }
 
@@ -348,9 +364,8 @@ public final class Agent: Sendable {
 
   // MARK: the end
 
-  private func conclude(_ finished: FinishedRollout) throws(Refusal) {
+  private func conclude(_ finished: FinishedRollout) {
     let id = finished.rollout.id
-    if finished.outcome.kind == .confirmed { try sealAndKeep(finished) }
     state.update { $0.timeline?.outcome = finished.outcome }
     note(id, finished.outcome.kind.rawValue, finished.outcome.reason)
     ports.log(
@@ -375,22 +390,14 @@ public final class Agent: Sendable {
         4, "\(path) was changed during the start; it is no generation")
       return
     }
-    var findings: [Finding] = []
-    let unit = lookAtServer(&findings).unit
-    let server = try ServerEnvironment(
-      unit: unit, fallback: path, ports: ports, deadline: .inMilliseconds(5_000))
     try keepGeneration(bytes, of: finished, at: Clock.realtimeMicroseconds())
-    try keepConfirmed(finished.rollout, unit, server)
-  }
-}
-
-extension ParticipantInput {
-  /// Whether the answer to this input promises something, so that it must not be given if it cannot
-  /// be made durable. A start that was confirmed promises a seal.
-  fileprivate var isPromise: Bool {
-    switch self {
-    case .prepare, .assessed, .promise, .accept, .decided, .watched: true
-    case .started, .overdue, .restarted, .fireFailed: false
-    }
+    // What drift is measured against stops no rollout.
+    do throws(Refusal) {
+      var findings: [Finding] = []
+      let unit = lookAtServer(&findings).unit
+      let server = try ServerEnvironment(
+        unit: unit, fallback: path, ports: ports, deadline: .inMilliseconds(5_000))
+      try keepConfirmed(finished.rollout, unit, server)
+    } catch { ports.log(4, "drift is measured against an earlier start: \(error.message)") }
   }
 }

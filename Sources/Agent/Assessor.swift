@@ -46,10 +46,14 @@ struct Assessor: Sendable {
     var edit = Edit(path: inventory.environmentFile)
     // What cannot be read is not an empty file: nothing is said of what it holds.
     do throws(Refusal) {
+      if seal == nil {
+        inForce = try running.map { running throws(Refusal) in
+          try ServerEnvironment.inForce(running, ports.file)
+        }
+      }
       let server = try ServerEnvironment(
         unit: unit, fallback: inventory.environmentFile, ports: ports, deadline: unitDeadline)
       edit.server = server
-      inForce = running.map(server.inForce)
       try settle(&edit, in: server, kind, earlier, changes, lastPath: lastPath)
     } catch { refusals.append(error) }
     let path = edit.path
@@ -116,7 +120,7 @@ struct Assessor: Sendable {
       findings: findings, refusal: refusals.first, environment: agreed,
       environmentDigest: EnvironmentAgreement.digest(of: environment), epoch: record.highestEpoch,
       activeRollout: record.active?.rollout.id, generation: generation,
-      seal: seal, key: key(environment))
+      seal: seal, key: KeyIdentity(environment))
     return Assessment(
       answer: answer, currentBytes: edit.current?.bytes,
       newBytes: changed ? proposed.bytes : nil,
@@ -198,16 +202,6 @@ struct Assessor: Sendable {
     let removed = old.variables.filter { new[$0.name] == nil }
     return set.map { SettingChange(name: $0.name, value: Secret($0.value)) }
       + removed.map { SettingChange(name: $0.name, value: nil) }
-  }
-
-  /// The key that a server with this environment would use.
-  private func key(_ environment: [EnvironmentVariable]) -> KeyIdentity? {
-    func value(_ name: String) -> String {
-      environment.last { $0.name == name }?.value ?? ""
-    }
-    let name = value("MINIO_KMS_SSE_KEY")
-    return name.isEmpty
-      ? nil : KeyIdentity(name: name, enclave: value("MINIO_KMS_ENCLAVE"))
   }
 
   /// The value of a secret variable as people may see it: an API key as its identity, anything else
@@ -312,11 +306,10 @@ extension KeyGuard.Holder {
       self = .seal(seal)
       return
     }
-    guard let unit, unit.activeState == "active", let running,
-      let key = running.first(where: { $0.name == "MINIO_KMS_SSE_KEY" })?.value, !key.isEmpty
-    else { return nil }
-    let enclave = running.first { $0.name == "MINIO_KMS_ENCLAVE" }?.value ?? ""
-    self = .running(keyName: key, enclave: enclave)
+    guard unit?.activeState == "active", let key = running.flatMap({ KeyIdentity($0) }) else {
+      return nil
+    }
+    self = .running(keyName: key.name, enclave: key.enclave)
   }
 }
 

@@ -125,7 +125,7 @@ extension Agent {
 
   /// What drift is looked for in; nil while a rollout of our own is under way. Blocks on the disk.
   func driftSnapshot(_ look: Look, _ server: ServerEnvironment) throws(Refusal) -> DriftSnapshot? {
-    let (record, seal) = state.withLock { ($0.participant.record, $0.seal) }
+    let record = state.withLock { $0.participant.record }
     if record.active != nil { return nil }
     var snapshot = DriftSnapshot()
     for path in driftPaths(server) {
@@ -139,11 +139,9 @@ extension Agent {
     {
       snapshot.environments = (server.atStart, running)
     }
-    if let seal {
-      snapshot.lastDoor = LastDoor.problem(
-        seal: seal, key: server.lastDoorVariable("MINIO_KMS_SSE_KEY"),
-        enclave: server.lastDoorVariable("MINIO_KMS_ENCLAVE"))
-    }
+    snapshot.lastDoor = LastDoor.problem(
+      record: sealRecord(), key: server.lastDoorVariable("MINIO_KMS_SSE_KEY"),
+      enclave: server.lastDoorVariable("MINIO_KMS_ENCLAVE"))
     if let content = record.lastCommitted?.rollout.content(of: node) {
       snapshot.own = (content.path, content.after)
     }

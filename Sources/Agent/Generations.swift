@@ -73,9 +73,9 @@ extension Agent {
     let numbers = try history.numbers()
     let kept =
       numbers.isEmpty
-      ? "it has none" : "it has \(numbers.map(String.init).joined(separator: ", "))"
+      ? "none at all" : "it has \(numbers.map(String.init).joined(separator: ", "))"
     return
-      "\(node) has no generation \(number), \(kept): the last \(Limits.generations) are kept, and only of rollouts that this node's start was confirmed in"
+      "it has no generation \(number) (\(kept)); a node keeps its last \(Limits.generations), of starts that were confirmed on it"
   }
 
   // MARK: the answers

@@ -32,6 +32,14 @@ extension Agent {
       if !isDone, let unit, unit.invocationID != previous {
         previous = unit.invocationID
         cursor = try? ports.journal.cursor()
+        // Durable before the file is in place: after a crash it tells the restart that is to come
+        // from a start that the old file had.
+        while case .failure(let refusal)? = perform(
+          .firing(id: id, invocation: previous, journalCursor: cursor))
+        {
+          note(id, "waiting", refusal.message)
+          Clock.sleep(until: .inMilliseconds(Self.recordAgainMilliseconds))
+        }
       }
       if !isDone { forgetFailedStarts(until: isLate ? .inMilliseconds(10_000) : instant) }
       if !isLate { Clock.sleep(until: instant) }
@@ -49,13 +57,25 @@ extension Agent {
       let report = RestartReport(
         planned: isSameBoot ? instant : issued, issued: issued, previousInvocation: previous,
         journalCursor: cursor)
-      do throws(Refusal) { try ports.file.syncDirectory(of: content.path) } catch {
-        ports.log(3, error.message)
+      // A record that says "restarted" must not outlive the rename. Without one nothing is made
+      // beside the file: its directory may be read-only.
+      while active.facts.staged, let refusal = syncFailure(content.path) {
+        note(id, "syncing", refusal.message)
+        Clock.sleep(until: .inMilliseconds(Self.recordAgainMilliseconds))
       }
       perform(.restarted(id: id, report))
     } catch {
-      perform(.fireFailed(id: id, error))
+      // Told to nobody until it is durable: after a crash it would be tried again.
+      while case .failure(let refusal)? = perform(.fireFailed(id: id, error)) {
+        note(id, "failing", refusal.message)
+        Clock.sleep(until: .inMilliseconds(Self.recordAgainMilliseconds))
+      }
     }
+  }
+
+  private func syncFailure(_ path: String) -> Refusal? {
+    do throws(Refusal) { try ports.file.syncDirectory(of: path) } catch { return error }
+    return nil
   }
 
   /// The starts of before, an operator's or systemd's own after failures, must not make the start

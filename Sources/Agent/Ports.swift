@@ -11,6 +11,9 @@ public import StartWatch
 public protocol EnvironmentFilePort: Sendable {
   /// A file's bytes as its readers get them; nil if there is none.
   func read(_ path: String) throws(Refusal) -> [UInt8]?
+  /// When a file's content, name, owner or mode last changed, microseconds since 1970-01-01 UTC; nil
+  /// if there is none.
+  func changed(_ path: String) throws(Refusal) -> Int64?
   /// The paths that an `EnvironmentFile=` names, in systemd's order: those of a pattern (glob(7)),
   /// or the one. Empty if there is none.
   func paths(matching pattern: String) throws(Refusal) -> [String]

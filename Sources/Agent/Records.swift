@@ -7,10 +7,6 @@ internal import Wire
 /// fresh start.
 struct Records: Sendable {
   private static let participant = "rollout"
-  private static let seal = "seal"
-  private static let sealDigest = "seal.digest"
-  /// The name that a person with root gives to `seal`.
-  private static let liftedSeal = "seal.lifted"
   private static let confirmed = "confirmed"
   private static let drift = "drift"
 
@@ -23,33 +19,26 @@ struct Records: Sendable {
     try port.save(Self.participant, JSON.encode(record))
   }
 
-  /// What the three records of the seal say together. A damaged one is said, not thrown: the agent
-  /// lives on with it.
+  /// What the records of the seal say together.
   func sealRecord(cluster: String) -> SealRecord {
-    do throws(Refusal) {
-      return SealRecord(
-        seal: try load(Seal.self, Self.seal), written: try load(Digest.self, Self.sealDigest),
-        lifted: try load(Seal.self, Self.liftedSeal)?.digest, cluster: cluster)
-    } catch {
-      return .damaged(error.message)
-    }
+    SealRecord(cluster: cluster) { file throws(Refusal) in try port.load(file.rawValue) }
   }
 
   /// Writes the seal, and then its digest, by which its loss is noticed. A crash between the two is
   /// mended by ``completeSeal(_:)``.
   func save(_ seal: Seal) throws(Refusal) {
-    try port.save(Self.seal, JSON.encode(seal))
-    try port.save(Self.sealDigest, JSON.encode(seal.digest))
+    try port.save(SealFile.seal.rawValue, JSON.encode(seal))
+    try port.save(SealFile.digest.rawValue, JSON.encode(seal.digest))
   }
 
   /// Writes the digest of a seal that can be relied on, if a crash left it unwritten.
   func completeSeal(_ seal: Seal) throws(Refusal) {
-    if try load(Digest.self, Self.sealDigest) == seal.digest { return }
-    try port.save(Self.sealDigest, JSON.encode(seal.digest))
+    if try load(Digest.self, SealFile.digest.rawValue) == seal.digest { return }
+    try port.save(SealFile.digest.rawValue, JSON.encode(seal.digest))
   }
 
   /// Forgets that a seal was lifted: it is in force again.
-  func removeLiftedSeal() throws(Refusal) { try port.remove(Self.liftedSeal) }
+  func removeLiftedSeal() throws(Refusal) { try port.remove(SealFile.lifted.rawValue) }
 
   func loadConfirmed() throws(Refusal) -> Confirmed? { try load(Confirmed.self, Self.confirmed) }
   func save(_ confirmed: Confirmed) throws(Refusal) {
@@ -64,15 +53,23 @@ struct Records: Sendable {
     try port.save(Self.drift, JSON.encode(entries))
   }
 
+  /// A record; a damaged one is told with where to read what to do.
   private func load<Value: Decodable>(
+    _ type: Value.Type, _ name: String
+  ) throws(Refusal) -> Value? {
+    do throws(Refusal) { return try read(type, name) } catch {
+      throw Refusal(
+        error.code,
+        "\(error.message) It is not repaired by guessing: docs/operations.md, \"A damaged record\"")
+    }
+  }
+
+  private func read<Value: Decodable>(
     _ type: Value.Type, _ name: String
   ) throws(Refusal) -> Value? {
     guard let bytes = try port.load(name) else { return nil }
     do { return try JSON.decode(type, from: bytes) } catch {
-      throw Refusal(
-        .configuration,
-        "the agent's record \"\(name)\" cannot be read: \(error); it is not repaired by guessing, see docs/operations.md, \"A damaged record\""
-      )
+      throw Refusal(.configuration, "the agent's record \"\(name)\" cannot be read: \(error).")
     }
   }
 }

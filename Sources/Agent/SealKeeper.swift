@@ -1,5 +1,4 @@
 internal import KeyManager
-internal import EnvironmentFile
 internal import LinuxIO
 public import Model
 internal import Rollout
@@ -84,10 +83,14 @@ extension Agent {
     case .unsealed:
       let view = sealView(record)
       // Nothing to take and nothing to adopt in a cluster without encryption.
-      if view.runningKey != nil || view.pending != nil || !facts.findings.isEmpty {
+      if view.runningKey != nil || view.keyProblem != nil || view.pending != nil
+        || !facts.findings.isEmpty
+      {
         keepSeal()
         return Self.eagerMilliseconds
       }
+      // Who could not be asked may be sealed.
+      if !facts.silent.isEmpty { keepSeal() }
     }
     return Self.restMilliseconds
   }
@@ -190,7 +193,11 @@ extension Agent {
   /// Takes the seal from the other members, whatever this node's own record is. Blocks while they
   /// are asked.
   func recoverSeal(by person: String) throws(Refusal) -> SealRecovery {
-    let seal = try SealJudgement.recovery(of: node, peers: askPeers())
+    let seal: Seal
+    do throws(Refusal) { seal = try SealJudgement.recovery(of: node, peers: askPeers()) } catch {
+      guard let own = sealRecord().seal else { throw error }
+      throw Refusal(error.code, "its own seal is sound (\(own.text)); \(error.message)")
+    }
     let recovery: SealRecovery = try betweenTurns { () throws(Refusal) in
       let record = sealRecord()
       if record.seal?.digest == seal.digest {
@@ -247,7 +254,11 @@ extension Agent {
     do throws(Refusal) {
       let unit = try ports.unit.state(deadline: .inMilliseconds(Limits.peersMilliseconds / 2))
       guard unit.activeState == "active", unit.mainPID > 0 else { return view }
-      view.runningKey = try key(of: ports.process.environment(of: unit.mainPID))
+      let process = try ports.process.environment(of: unit.mainPID)
+      view.keyProblem = try keyProblem(unit, process)
+      if view.keyProblem == nil {
+        view.runningKey = KeyIdentity(try ServerEnvironment.inForce(process, ports.file))
+      }
       view.isServing = true
     } catch {
       // A server that cannot be looked at is not known to be READY.
@@ -255,17 +266,17 @@ extension Agent {
     return view
   }
 
-  /// The key that a process runs with: what it was started with, and over that what it has read
-  /// from the file that MINIO_CONFIG_ENV_FILE names, as that is now.
-  private func key(of process: [EnvironmentVariable]) throws(Refusal) -> KeyIdentity? {
-    var variables = process
-    let config = process.last { $0.name == "MINIO_CONFIG_ENV_FILE" }?.value ?? ""
-    if !config.isEmpty, let bytes = try ports.file.read(config) {
-      variables += EnvironmentDocument(bytes).minio.variables.map {
-        EnvironmentVariable(name: $0.name, value: $0.value)
-      }
-    }
-    return KeyIdentity(variables)
+  /// Why the key that a server runs with is not known: the file that it has read by itself is
+  /// another one since. Nil if it is known.
+  private func keyProblem(
+    _ unit: UnitState, _ process: [EnvironmentVariable]
+  ) throws(Refusal) -> String? {
+    guard let path = try ServerEnvironment.configPath(of: process),
+      let changed = try ports.file.changed(path)
+    else { return nil }
+    let age = Int64(Clock.monotonicMicroseconds()) - Int64(unit.execMainStartMonotonicMicroseconds)
+    return changed > Clock.realtimeMicroseconds() - age
+      ? "\(path) was changed after its start" : nil
   }
 
   /// Never in a committed rollout, and without a generation.
@@ -290,6 +301,8 @@ extension Agent {
     if facts.findings.isEmpty, let was = old.findings.first, was.severity == .error {
       ports.log(5, "the seal is as it must be again (\(was.rule))")
     }
+    // The last door may judge otherwise now.
+    if facts.record != old.record { ports.watch.wake() }
   }
 }
 

@@ -112,14 +112,18 @@ struct ServerEnvironment {
 
   /// What MINIO_CONFIG_ENV_FILE says, as the server takes it (it trims); nil if it says nothing, or
   /// no absolute path.
-  private var configPath: String? {
-    configValue.flatMap { $0.hasPrefix("/") ? $0 : nil }
+  private var configPath: String? { configValue.flatMap { $0.hasPrefix("/") ? $0 : nil } }
+
+  private var configValue: String? { Self.configValue(in: atStart) }
+
+  private static func configValue(in variables: [EnvironmentVariable]) -> String? {
+    variables.last { $0.name == "MINIO_CONFIG_ENV_FILE" }.map(\.value.trimmed)
+      .flatMap { $0.isEmpty ? nil : $0 }
   }
 
-  private var configValue: String? {
-    atStart.last { $0.name == "MINIO_CONFIG_ENV_FILE" }
-      .map { String($0.value.drop(while: \.isWhitespace).trimmedAtEnd) }
-      .flatMap { $0.isEmpty ? nil : $0 }
+  /// A lost quote may have made the lines behind it part of the path.
+  private static func shown(_ configValue: String) -> String {
+    Assessor.describe("MINIO_CONFIG_ENV_FILE", configValue)
   }
 
   private static func assignments(_ texts: [String]) -> [(name: String, value: String)] {
@@ -144,16 +148,36 @@ struct ServerEnvironment {
   /// The value that the server runs with; nil if it has none.
   subscript(_ name: String) -> String? { variables.last { $0.name == name }?.value }
 
-  /// The value of a variable that the server gives itself over what systemd gave it; nil if it does
-  /// not.
-  func overriding(_ name: String) -> String? {
-    config?.variables.first { $0.name == name }?.value
+  /// What a process runs with that was started with `process`, as far as that can be known: what it
+  /// has read from the file that its own MINIO_CONFIG_ENV_FILE names shows nowhere, so the file's
+  /// present values stand for it. Blocks on the disk.
+  ///
+  /// - Throws: a refusal if that file cannot be read, or found.
+  static func inForce(
+    _ process: [EnvironmentVariable], _ file: any EnvironmentFilePort
+  ) throws(Refusal) -> [EnvironmentVariable] {
+    guard let path = try configPath(of: process), let bytes = try file.read(path) else {
+      return process
+    }
+    return merged([
+      process,
+      EnvironmentDocument(bytes).minio.variables.map {
+        EnvironmentVariable(name: $0.name, value: $0.value, line: $0.line)
+      },
+    ])
   }
 
-  /// What a process runs with that was started with `process`, as far as that can be known: what it
-  /// read by itself shows nowhere, so the file's present values stand for it.
-  func inForce(_ process: [EnvironmentVariable]) -> [EnvironmentVariable] {
-    Self.merged([process] + (config.map { [$0.variables] } ?? []))
+  /// The file that a running process has read by itself; nil if none.
+  ///
+  /// - Throws: a refusal if it is not known which.
+  static func configPath(of process: [EnvironmentVariable]) throws(Refusal) -> String? {
+    guard let path = configValue(in: process), !path.hasPrefix("/") else {
+      return configValue(in: process)
+    }
+    throw Refusal(
+      .unit,
+      "MINIO_CONFIG_ENV_FILE of the running server is \"\(shown(path))\", no absolute path, so what it runs with is not known; give it an absolute path and restart the server"
+    )
   }
 
   /// Every place, the server's own file last.
@@ -285,7 +309,8 @@ struct ServerEnvironment {
       findings.append(
         Finding(
           .error, rule: "config-file-path", variable: "MINIO_CONFIG_ENV_FILE",
-          message: "\"\(value)\" is no absolute path, so which file the server reads is not known",
+          message:
+            "\"\(Self.shown(value))\" is no absolute path, so which file the server reads is not known",
           remedy: "give it an absolute path"))
     }
     guard let config, let path = config.path else { return findings }
@@ -336,13 +361,5 @@ struct ServerEnvironment {
           + ": \(failure)",
         remedy: "keyturn lint \(source.place) shows the place")
     ]
-  }
-}
-
-extension Substring {
-  fileprivate var trimmedAtEnd: Substring {
-    var text = self
-    while text.last?.isWhitespace == true { text.removeLast() }
-    return text
   }
 }

@@ -25,7 +25,8 @@ extension Agent {
       node: node, version: version, activeState: look.unit?.activeState ?? "unknown",
       subState: look.unit?.subState ?? "unknown", mainPID: look.unit?.mainPID ?? 0,
       invocation: look.unit?.invocationID ?? "",
-      runningKey: look.inForce?.first { $0.name == "MINIO_KMS_SSE_KEY" }?.value, seal: seal,
+      runningKey: look.inForce.flatMap { KeyIdentity($0) }
+        .map { Assessor.describe("MINIO_KMS_SSE_KEY", $0.name) }, seal: seal,
       generation: generation, drift: look.drift, activeRollout: record.active?.rollout.id,
       activeStage: record.active?.stage.name, lastRollout: record.last?.rollout.id,
       lastOutcome: record.last?.outcome, epoch: record.highestEpoch, findings: findings)
@@ -112,15 +113,16 @@ extension Agent {
         look.running = try ports.process.environment(of: pid)
       }
     }
-    look.inForce = look.running
+    attempt("file-unreadable") { () throws(Refusal) in
+      look.inForce = try look.running.map { running throws(Refusal) in
+        try ServerEnvironment.inForce(running, ports.file)
+      }
+    }
     attempt("file-unreadable") { () throws(Refusal) in
       let server = try ServerEnvironment(
         unit: look.unit, fallback: inventory.environmentFile, ports: ports,
         deadline: .inMilliseconds(5_000))
       look.server = server
-      if let running = look.running {
-        look.inForce = server.inForce(running)
-      }
       look.snapshot = try driftSnapshot(look, server)
       look.drift = look.snapshot.map { drift(of: $0) } ?? Drift()
       findings += (look.drift.items ?? []).filter { $0.severity == .error }.map {

@@ -21,12 +21,12 @@ extension Agent {
     // Until the seal is durable the rollout has not ended: no other may begin without it.
     while case .failure(let refusal)? = perform(.watched(id: id, outcome)) {
       note(id, "sealing", refusal.message)
-      Clock.sleep(until: .inMilliseconds(Self.sealAgainMilliseconds))
+      Clock.sleep(until: .inMilliseconds(Self.recordAgainMilliseconds))
     }
   }
 
-  /// From one attempt to write down how a start ended to the next.
-  private static let sealAgainMilliseconds = 2_000
+  /// From one attempt to write down how a rollout ended to the next.
+  static let recordAgainMilliseconds = 2_000
 
   private func watchToTheEnd(
     _ active: ActiveRollout, _ report: RestartReport

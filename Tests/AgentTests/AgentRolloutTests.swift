@@ -101,7 +101,7 @@ struct AgentRolloutTests {
     let rollout = try node.rollout(enabling)
     #expect(try node.prepare(rollout, enabling).refusal == nil)
     #expect(node.host.state.withLock { $0.staged.count } == 1)
-    #expect(try node.decide(rollout, .abort).reply == .acknowledged)
+    #expect(try node.decide(rollout, .abort).reply == .ended)
     node.host.state.withLock { state in
       #expect(state.staged.isEmpty)
       #expect(state.file == Array(plainFile.utf8))
@@ -168,6 +168,30 @@ struct AgentRolloutTests {
     #expect(try node.apply(enabling, id: "00000000000000bb")?.kind == .confirmed)
   }
 
+  @Test("the end is not told before it is durable")
+  func undurableEnd() throws {
+    let node = Node()
+    let rollout = try node.rollout(enabling)
+    _ = try node.prepare(rollout, enabling)
+    node.host.state.update { state in
+      state.onSave = { [weak host = node.host] name in
+        if name == "confirmed" { host?.failRecord("rollout") }
+      }
+    }
+    _ = try node.decide(rollout, .commit)
+    _ = node.host.state.wait(until: .inMilliseconds(10_000)) { state in
+      state.lines.contains { $0.contains("write rollout") } ? true : nil
+    }
+    let response = node.send("GET", "/v1/rollouts/\(rollout.id)")
+    #expect(try JSON.decode(RolloutView.self, from: response.body).outcome == nil)
+    node.host.state.update { state in
+      state.onSave = { _ in }
+      state.failingRecord = nil
+    }
+    #expect(try node.outcome(rollout)?.kind == .confirmed)
+    #expect(node.agent.status().activeRollout == nil)
+  }
+
   @Test("a start is not over before its seal is durable")
   func undurableSeal() throws {
     let node = Node()
@@ -182,6 +206,24 @@ struct AgentRolloutTests {
     node.host.state.update { $0.failingRecord = nil }
     #expect(try node.outcome(rollout)?.kind == .confirmed)
     #expect(node.agent.status().seal?.keyName == "key-1")
+  }
+
+  @Test(
+    "a restart without a new file touches nothing beside the file: its directory may be read-only")
+  func restartOnly() throws {
+    let node = Node()
+    #expect(try node.apply([], kind: .restart)?.kind == .confirmed)
+    #expect(node.host.state.withLock { $0.synced.isEmpty })
+    #expect(try node.apply(enabling, id: "00000000000000bb")?.kind == .confirmed)
+    #expect(node.host.state.withLock { $0.synced } == ["/etc/default/minio"])
+  }
+
+  @Test("what only drift is measured against does not keep a rollout from ending")
+  func unconfirmedFiles() throws {
+    let node = Node()
+    node.host.failRecord("confirmed")
+    #expect(try node.apply(enabling)?.kind == .confirmed)
+    #expect(node.agent.status().generation?.number == 1)
   }
 
   @Test(
@@ -229,7 +271,7 @@ struct AgentRolloutTests {
       step.update { $0 = 3 }
     }
     reach(1)
-    #expect(try node.decide(first, .abort).reply == .acknowledged)
+    #expect(try node.decide(first, .abort).reply == .neverVoted)
     #expect(try node.prepare(next, enabling).refusal == nil)
     #expect(node.host.state.withLock { $0.staged.keys.sorted() } == [next.id])
     node.host.state.update { $0.onStage = {} }
@@ -307,7 +349,8 @@ struct AgentRolloutTests {
         member: "minio-1", record: try JSON.decode(ParticipantRecord.self, from: bytes))
       _ = participant.handle(
         .decided(
-          id: rollout.id, .commit, instant: Instant(nanoseconds: 1), bootID: "boot-1", reason: ""))
+          rollout.key, .commit, instant: Instant(nanoseconds: 1), bootID: "boot-1", reason: ""),
+        at: Moment(now: Clock.now(), bootID: "boot-1", jitterMilliseconds: 0))
       host.state.update { $0.records["rollout"] = JSON.encode(participant.record) }
       if done {
         // It had installed and restarted, and died before it could write so.
@@ -334,12 +377,13 @@ struct AgentRolloutTests {
       member: "minio-1", record: try JSON.decode(ParticipantRecord.self, from: bytes))
     // The old boot had lasted for days: its instants are far ahead of this boot's clock.
     let instant = Clock.now().advanced(byMilliseconds: 86_400_000)
+    let moment = Moment(now: Clock.now(), bootID: "boot-0", jitterMilliseconds: 0)
     _ = participant.handle(
-      .decided(id: rollout.id, .commit, instant: instant, bootID: "boot-0", reason: ""))
+      .decided(rollout.key, .commit, instant: instant, bootID: "boot-0", reason: ""), at: moment)
     _ = participant.handle(
       .restarted(
         id: rollout.id,
-        RestartReport(planned: instant, issued: instant, previousInvocation: "old")))
+        RestartReport(planned: instant, issued: instant, previousInvocation: "old")), at: moment)
     host.state.update { $0.records["rollout"] = JSON.encode(participant.record) }
     try FakeHost.Unit(host: host).restart(deadline: .inMilliseconds(1))
     #expect(try Node(host).outcome(rollout)?.kind == .confirmed)
@@ -365,7 +409,7 @@ struct AgentRolloutTests {
       }
       let instant = Clock.now().advanced(byMilliseconds: late ? -5_000 : 0)
       let request = DecisionRequest(
-        decision: .commit, instant: instant, bootID: "boot-1", reason: "")
+        epoch: rollout.epoch, decision: .commit, instant: instant, bootID: "boot-1", reason: "")
       _ = node.send("POST", "/v1/rollouts/\(rollout.id)/decision", JSON.encode(request))
       #expect(try node.outcome(rollout)?.kind == .confirmed)
       #expect(node.host.state.withLock { $0.restarts } == 1)

@@ -32,7 +32,7 @@ struct DriftTests {
   private func edit(_ node: Node, _ change: (String) -> String) {
     node.host.state.update { state in
       state.file = Array(change(String(decoding: state.file ?? [], as: UTF8.self)).utf8)
-      state.isStirred = true
+      state.stirs += 1
     }
   }
 

@@ -33,6 +33,10 @@ final class FakeHost: Sendable {
     var linesBeforeCursor: [JournalEntry] = []
     /// What is staged, by its tag.
     var staged: [String: Staged] = [:]
+    /// When files were changed last, microseconds since 1970.
+    var changed: [String: Int64] = [:]
+    /// Whose renames were made durable.
+    var synced: [String] = []
     /// Who gets a new file.
     var owners: [String: ServiceAccount] = [:]
     /// Files that the server's user cannot read, and why.
@@ -67,6 +71,8 @@ final class FakeHost: Sendable {
       cluster: .answered(status: 200, serverStatus: nil))
     /// Refuse to save this record.
     var failingRecord: String?
+    /// Called when a record was saved.
+    var onSave: @Sendable (String) -> Void = { _ in }
     /// No folder of records can be listed.
     var listFailure: Refusal?
     /// Called when a file is staged.
@@ -77,7 +83,7 @@ final class FakeHost: Sendable {
     var marks: [String: FileMark] = [:]
     /// What is watched, and whether something has happened there.
     var watched: [String] = []
-    var isStirred = false
+    var stirs = 0
     /// Messages with an id.
     var events: [AgentEvent] = []
   }
@@ -124,6 +130,11 @@ final class FakeHost: Sendable {
       if let failure = host.state.withLock({ $0.readFailure }) { throw failure }
       return host.state.withLock { $0.files[path] }
     }
+    func changed(_ path: String) throws(Refusal) -> Int64? {
+      host.state.withLock { state in
+        state.files[path] == nil ? nil : state.changed[path] ?? 0
+      }
+    }
     func paths(matching pattern: String) throws(Refusal) -> [String] {
       host.state.withLock { state in
         // One star at the most, which is enough here.
@@ -163,7 +174,9 @@ final class FakeHost: Sendable {
       }
       if !isDone { throw Refusal(.vote, "the file has changed") }
     }
-    func syncDirectory(of path: String) throws(Refusal) {}
+    func syncDirectory(of path: String) throws(Refusal) {
+      host.state.update { $0.synced.append(path) }
+    }
     func discard(beside path: String, allExcept tags: [String]) throws(Refusal) {
       host.state.update { state in
         state.staged = state.staged.filter { $0.value.path != path || tags.contains($0.key) }
@@ -209,16 +222,20 @@ final class FakeHost: Sendable {
 
   struct Watch: FileWatchPort {
     let host: FakeHost
+    /// Each agent on the host has its own look at every change.
+    private let seen = Lock(0)
+    init(host: FakeHost) { self.host = host }
     func watch(_ places: [String]) throws(Refusal) { host.state.update { $0.watched = places } }
     func wait(until deadline: Instant?) throws(Refusal) -> Bool {
       let isStirred: Bool? = host.state.wait(until: deadline) { state in
-        guard state.isStirred else { return nil }
-        state.isStirred = false
-        return true
+        seen.update { seen in
+          defer { seen = state.stirs }
+          return state.stirs > seen ? true : nil
+        }
       }
       return isStirred ?? false
     }
-    func wake() { host.state.update { $0.isStirred = true } }
+    func wake() { host.state.update { $0.stirs += 1 } }
     func mark(of path: String) throws(Refusal) -> FileMark {
       let digest = try File(host: host).read(path).map(Digest.sha256)
       var mark =
@@ -309,7 +326,11 @@ final class FakeHost: Sendable {
       if host.state.withLock({ $0.failingRecord }) == name {
         throw Refusal(.file, "write \(name): No space left on device")
       }
-      host.state.update { $0.records[name] = bytes }
+      let onSave = host.state.update { state in
+        state.records[name] = bytes
+        return state.onSave
+      }
+      onSave(name)
     }
     func remove(_ name: String) throws(Refusal) { host.state.update { $0.records[name] = nil } }
     func list(_ folder: String) throws(Refusal) -> [String] {

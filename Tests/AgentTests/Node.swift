@@ -97,7 +97,8 @@ struct Node {
 
   func decide(_ rollout: Rollout, _ decision: Decision) throws -> ReplyAnswer {
     let request = DecisionRequest(
-      decision: decision, instant: Clock.now(), bootID: host.state.withLock { $0.boot },
+      epoch: rollout.epoch, decision: decision, instant: Clock.now(),
+      bootID: host.state.withLock { $0.boot },
       reason: "another node said no")
     let response = send(
       "POST", "/v1/rollouts/\(rollout.id)/decision", JSON.encode(request))
@@ -137,9 +138,11 @@ struct Node {
     let rollout = try rollout(changes, id: id, kind: kind, to: earlier, number: number)
     let vote = try prepare(rollout, changes, to: earlier)
     #expect(vote.refusal == nil)
-    let proposal = Proposal(
-      ballot: .coordinator, decision: .commit, instant: Clock.now(), bootID: "boot-1")
-    _ = send("POST", "/v1/rollouts/\(rollout.id)/accept", JSON.encode(proposal))
+    let request = AcceptRequest(
+      epoch: rollout.epoch,
+      proposal: Proposal(
+        ballot: .coordinator, decision: .commit, instant: Clock.now(), bootID: "boot-1"))
+    _ = send("POST", "/v1/rollouts/\(rollout.id)/accept", JSON.encode(request))
     _ = try decide(rollout, .commit)
     return try outcome(rollout)
   }

@@ -1,3 +1,4 @@
+import KeyManager
 import LinuxIO
 import Model
 import Rollout
@@ -185,6 +186,41 @@ struct LostSealTests {
     #expect(cluster[0].host.state.withLock { $0.records["seal"] } == nil)
   }
 
+  @Test("before the next start status says that the last door would refuse it")
+  func lastDoor() throws {
+    let cluster = Cluster([plainFile, plainFile])
+    try cluster.apply(enabling)
+    Loss.removed.happen(to: cluster[1].host)
+    let status = cluster[1].agent.status()
+    #expect(status.drift.items?.map(\.kind) == [.key])
+    #expect(status.findings.contains { $0.message.contains("next start: the seal is missing") })
+    #expect(cluster.recover(1).status == 200)
+    #expect(cluster[1].agent.status().drift.items?.isEmpty != false)
+  }
+
+  @Test("a seal that is written while its records are read is not taken for a removed one")
+  func readWhileWritten() throws {
+    let cluster = Cluster([plainFile])
+    try cluster.apply(enabling)
+    let host = cluster[0].host
+    let written = host.state.update { state in
+      ["seal", "seal.digest"].map { (name: $0, bytes: state.records.removeValue(forKey: $0)) }
+    }
+    var isWritten = false
+    let record = SealRecord(cluster: "prod") { file throws(Refusal) in
+      let bytes = host.state.withLock { $0.records[file.rawValue] }
+      // Both come behind the first look.
+      if !isWritten {
+        host.state.update { state in
+          for record in written { state.records[record.name] = record.bytes }
+        }
+      }
+      isWritten = true
+      return bytes
+    }
+    #expect(record.seal != nil)
+  }
+
   @Test("a node of its own cannot recover, and refuses")
   func alone() throws {
     let node = Node()
@@ -210,6 +246,24 @@ struct LostSealTests {
     cluster.look()
     cluster.look()
     #expect(cluster[0].host.state.withLock { $0.records["seal.digest"] } != nil)
+  }
+
+  @Test("a new node that could ask nobody at first asks again, without a server or a vote")
+  func joinsLater() throws {
+    var cluster = Cluster([plainFile, plainFile, plainFile])
+    try cluster.apply(enabling)
+    cluster[2].host.state.update { state in
+      state.records = [:]
+      state.unit.activeState = "inactive"
+      state.unit.mainPID = 0
+    }
+    cluster.restart(2)
+    cluster.network.down.update { $0 = ["minio-1", "minio-2"] }
+    cluster[2].agent.lookAfterSeal()
+    #expect(cluster[2].agent.status().seal == nil)
+    cluster.network.down.update { $0 = [] }
+    cluster[2].agent.lookAfterSeal()
+    #expect(cluster[2].agent.status().seal == cluster.seals()[0])
   }
 
   @Test("a new node takes the seal from its peers at its first vote, or before")
@@ -347,6 +401,71 @@ struct AdoptionTests {
     }
     cluster.look()
     #expect(cluster.seals()[0]?.keyName == "key-7")
+  }
+
+  @Test("a file that the server would read at its next start only says nothing of its key")
+  func configuredSince() throws {
+    let cluster = Cluster([encryptedFile("key-9")])
+    cluster[0].host.state.update {
+      $0.file = Array(
+        (encryptedFile("key-9") + "MINIO_CONFIG_ENV_FILE=/etc/minio/config.env\n").utf8)
+      $0.files["/etc/minio/config.env"] = Array("MINIO_KMS_SSE_KEY=key-8\n".utf8)
+      $0.failingRecord = "seal"
+    }
+    #expect(cluster[0].agent.status().runningKey == "key-9")
+    cluster[0].host.state.update { $0.failingRecord = nil }
+    cluster.look()
+    #expect(cluster.seals()[0]?.keyName == "key-9")
+  }
+
+  @Test("what the server has read is not known when its file was changed since: nothing is sealed")
+  func configuredAnew() throws {
+    let file = plainFile + "MINIO_CONFIG_ENV_FILE=/etc/minio/config.env\n"
+    let cluster = Cluster([file, file])
+    let config = "MINIO_KMS_SSE_KEY=key-7\nMINIO_KMS_ENCLAVE=store\n"
+    for node in cluster.nodes {
+      node.host.state.update { state in
+        state.files["/etc/minio/config.env"] = Array(config.utf8)
+        state.unit.execMainStartMonotonicMicroseconds = Clock.monotonicMicroseconds()
+        state.changed["/etc/minio/config.env"] = Clock.realtimeMicroseconds() + 60_000_000
+      }
+    }
+    cluster.look()
+    #expect(cluster.seals() == [nil, nil])
+    for index in 0..<2 {
+      #expect(cluster.rules(index) == ["seal-waiting"])
+      let message = cluster[index].agent.status().findings.first?.message
+      #expect(message?.contains("minio-2") == true && message?.contains("config.env") == true)
+      cluster[index].host.state.update { state in
+        state.changed["/etc/minio/config.env"] = Clock.realtimeMicroseconds() - 60_000_000
+      }
+    }
+    cluster.look()
+    cluster.look()
+    #expect(cluster.seals().allSatisfy { $0?.keyName == "key-7" })
+  }
+
+  @Test("blanks around the name of the server's own file are taken away, as the server does")
+  func configuredWithBlanks() {
+    let cluster = Cluster([plainFile])
+    cluster[0].host.state.update {
+      $0.process.append(
+        EnvironmentVariable(name: "MINIO_CONFIG_ENV_FILE", value: " /etc/minio/config.env "))
+      $0.files["/etc/minio/config.env"] =
+        Array("MINIO_KMS_SSE_KEY=key-7\nMINIO_KMS_ENCLAVE=store\n".utf8)
+    }
+    cluster.look()
+    #expect(cluster.seals()[0]?.keyName == "key-7")
+  }
+
+  @Test("a server whose own file is no absolute path is not adopted: what it has read is not known")
+  func configuredRelatively() {
+    let cluster = Cluster([encryptedFile("key-9")])
+    cluster[0].host.state.update {
+      $0.process.append(EnvironmentVariable(name: "MINIO_CONFIG_ENV_FILE", value: "config.env"))
+    }
+    cluster.look()
+    #expect(cluster.seals() == [nil])
   }
 
   @Test("a cluster without encryption is asked nothing after the first look")

@@ -194,7 +194,7 @@ private func environment(_ name: String, _ value: String) -> [EnvironmentVariabl
   func nearest(name: String, meant: String) throws {
     let finding = try #require(SettingsRules.findings(environment(name, "x"), file: nil).first)
     #expect(finding.rule == "kms-unknown-variable")
-    #expect(finding.remedy == "Did you mean \(meant)?")
+    #expect(finding.remedy == "did you mean \(meant)?")
   }
 
   @Test("of unknown names a hundred are given, one more only says that there is one more")

@@ -153,7 +153,7 @@ extension LabTests {
       try lab.onEachNode(
         """
         for try in $(seq 100); do
-          ls -A /etc/default | grep -q keyturn || exit 0
+          ls -A /etc/default | grep -q keyturn- || exit 0
           sleep 0.05
         done
         """)

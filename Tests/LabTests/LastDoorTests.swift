@@ -54,15 +54,15 @@ extension LabTests {
       #expect(try state() == "active")
     }
 
-    @Test("where nothing is sealed everything is started")
+    @Test("where the seal was lifted everything is started")
     func unsealed() throws {
       let before = try refusals().count
       let seal = "/var/lib/keyturn/seal"
-      try lab.exec(Self.node, "mv \(seal) /run/seal")
+      try lab.exec(Self.node, "mv \(seal) \(seal).lifted")
       try edit("s/^MINIO_KMS_SSE_KEY=.*/MINIO_KMS_SSE_KEY=\"another-key\"/")
       #expect(try restartByHand() == 0)
       #expect(try state() == "active")
-      try lab.exec(Self.node, "mv /run/seal \(seal)")
+      try lab.exec(Self.node, "mv \(seal).lifted \(seal)")
       try mend()
       #expect(try refusals().count == before)
     }
@@ -135,12 +135,14 @@ extension LabTests {
       try mend()
     }
 
-    @Test("a damaged seal refuses every start and names the way out")
-    func damaged() throws {
+    @Test(
+      "a seal that is damaged or was removed refuses every start and names the way out",
+      arguments: ["echo x >>", "rm "])
+    func damaged(loss: String) throws {
       let before = try refusals().count
       let seal = "/var/lib/keyturn/seal"
       try lab.exec(
-        Self.node, "cp -p \(Self.file) /run/minio.good; cp -p \(seal) /run/seal; echo x >>\(seal)")
+        Self.node, "cp -p \(Self.file) /run/minio.good; cp -p \(seal) /run/seal; \(loss)\(seal)")
       #expect(try restartByHand() != 0)
       #expect(try refusals().dropFirst(before).first?.contains("keyturn seal recover NODE") == true)
       try lab.exec(Self.node, "cp -p /run/seal \(seal)")

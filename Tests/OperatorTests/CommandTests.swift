@@ -83,6 +83,22 @@ import Wire
     }
   }
 
+  @Test("why a node says no is said once, in the last line, unless another node's is said there")
+  func saidOnce() {
+    func refusing(_ name: String, _ message: String) -> FakeAgent {
+      FakeAgent(name, plan: .sample(name, refusal: Refusal(.guarded, message)))
+    }
+    let alike = Sample.run("plan --settings kms.env", agents { refusing($0, "sealed") }).host
+    #expect(alike.output.contains("  refused (guarded)\n"))
+    #expect(alike.errors == "keyturn: error: nothing was touched: minio-[1-4]: sealed\n")
+    let other = Sample.run(
+      "plan --settings kms.env",
+      agents { refusing($0, $0 == "minio-4" ? "no seal" : "sealed") }
+    ).host
+    #expect(other.output.contains("  refused (guarded): no seal\n"))
+    #expect(other.errors.contains("minio-[1-3]: sealed (for minio-4 see above)\n"))
+  }
+
   @Test("an unreachable node: exit 4, a row for every node, nothing touched")
   func unreachable() throws {
     let agents = agents(third: FakeAgent("minio-3", .unreachable))
@@ -295,6 +311,7 @@ import Wire
     let (code, host) = Sample.run("check", agents)
     #expect(code == .done)
     #expect(host.output.contains("warning: file changed"))
+    #expect(host.lines.last == "4 nodes: no errors, but drift or degraded links on minio-3")
     #expect(Sample.run("check --strict", agents).code == .failed)
   }
 

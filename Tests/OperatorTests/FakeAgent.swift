@@ -139,16 +139,17 @@ final class FakeAgent: AgentLink {
       }
       return LogsAnswer(lines: lines, cursor: "end", more: false)
     case .prepare(let request): return prepare(request, deadline)
-    case .promise(let id, let ballot):
-      perform(.promise(id: id, ballot))
+    case .promise(let id, let request):
+      perform(.promise(RolloutKey(id: id, epoch: request.epoch), request.ballot))
       return reply()
-    case .accept(let id, let proposal):
-      perform(.accept(id: id, proposal))
+    case .accept(let id, let request):
+      perform(.accept(RolloutKey(id: id, epoch: request.epoch), request.proposal))
       return reply()
     case .decide(let id, let request):
       perform(
         .decided(
-          id: id, request.decision, instant: request.instant, bootID: request.bootID,
+          RolloutKey(id: id, epoch: request.epoch), request.decision, instant: request.instant,
+          bootID: request.bootID,
           reason: request.reason))
       if request.decision == .commit {
         onCommit()
@@ -190,11 +191,11 @@ final class FakeAgent: AgentLink {
     state.withLock { state in
       switch state.replies.popLast() {
       case .accepted: ReplyAnswer(reply: .accepted)
-      case .acknowledged: ReplyAnswer(reply: .acknowledged)
+      case .committed: ReplyAnswer(reply: .committed)
       case .outranked(let ballot): ReplyAnswer(reply: .outranked, ballot: ballot)
       case .promised(let proposal): ReplyAnswer(reply: .promised, proposal: proposal)
       case .ended(let outcome): ReplyAnswer(reply: .ended, outcome: outcome)
-      case .unknownRollout, nil: ReplyAnswer(reply: .unknownRollout)
+      case .neverVoted, nil: ReplyAnswer(reply: .neverVoted)
       }
     }
   }
@@ -204,9 +205,11 @@ final class FakeAgent: AgentLink {
   }
 
   private func run(_ input: ParticipantInput, _ state: inout State) {
-    for effect in state.participant.handle(input) {
+    for effect in state.participant.handle(
+      input, at: Moment(now: Clock.now(), bootID: "boot", jitterMilliseconds: 0))
+    {
       switch effect {
-      case .persist, .conclude: break
+      case .persist, .keep, .conclude, .wake, .ask: break
       case .discard: state.isDiscarded = true
       case .assess(let rollout):
         switch fault {

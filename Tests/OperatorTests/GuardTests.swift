@@ -63,7 +63,8 @@ import Wire
       ("MINIO_KMS_SSE_KEY=key-2\n", false), ("MINIO_KMS_SSE_KEY=\"key-1\"\n", true),
       ("export MINIO_KMS_SSE_KEY='key-1'\n", true), ("#MINIO_KMS_SSE_KEY=key-2\n", true),
       ("MINIO_KMS_SSE_KEY=\n", false), ("MINIO_KMS_SSE_KEY =key-2\n", true),
-      ("MINIO_KMS_SSE_KEY=key-1\nMINIO_KMS_SSE_KEY=key-1\n", false), ("", true),
+      ("MINIO_KMS_SSE_KEY=key-1\nMINIO_KMS_SSE_KEY=key-1\n", true), ("", true),
+      ("MINIO_KMS_SSE_KEY=key-2\nMINIO_KMS_SSE_KEY=key-1\n", false),
       ("MINIO_KMS_ENCLAVE=other\n", false), ("no definition\nMINIO_KMS_SSE_KEY=key-2\n", false),
     ])
   func config(text: String, passes: Bool) {
@@ -91,5 +92,54 @@ import Wire
     #expect(code == .startRefused)
     #expect(host.errors.contains("keyturn seal recover NODE"))
     #expect(host.errors.contains("docs/operations.md"))
+  }
+
+  /// The records beside the seal, by their names.
+  private func records(
+    written: Seal? = nil, lifted: Seal? = nil
+  ) -> [String: String] {
+    var files: [String: String] = [:]
+    if let written {
+      files["/state/seal.digest"] = String(decoding: JSON.encode(written.digest), as: UTF8.self)
+    }
+    if let lifted {
+      files["/state/seal.lifted"] = String(decoding: JSON.encode(lifted), as: UTF8.self)
+    }
+    return files
+  }
+
+  @Test("a seal that was removed is refused, whatever the key, with the command that recovers it")
+  func removed() {
+    let (code, host) = run(Self.good, records(written: Self.seal), seal: nil)
+    #expect(code == .startRefused)
+    #expect(host.errors.contains("removed") && host.errors.contains("keyturn seal recover NODE"))
+    #expect(host.errors.split(separator: "\n").count == 1)
+  }
+
+  @Test("a seal that was altered, its checksum right, is refused")
+  func altered() {
+    var other = Self.seal
+    other.keyName = "key-2"
+    let (code, host) = run(Self.good, records(written: other))
+    #expect(code == .startRefused && host.errors.contains("altered"))
+  }
+
+  @Test("a seal that was lifted opens the door, the seal of another lifted one does not")
+  func lifted() {
+    let key = ["MINIO_KMS_SSE_KEY": "key-2"]
+    let files = records(written: Self.seal, lifted: Self.seal)
+    #expect(run(key, files, seal: nil).code == .done)
+    var older = Self.seal
+    older.keyName = "key-0"
+    let wrong = records(written: Self.seal, lifted: older)
+    #expect(run(key, wrong, seal: nil).code == .startRefused)
+  }
+
+  @Test("with a good seal neither a missing digest nor a damaged lifted one keeps the server down")
+  func rest() {
+    #expect(run(Self.good).code == .done)
+    var files = records(written: Self.seal)
+    files["/state/seal.lifted"] = "DAMAGED"
+    #expect(run(Self.good, files).code == .done)
   }
 }

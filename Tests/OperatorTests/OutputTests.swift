@@ -110,9 +110,9 @@ import Wire
           0   done, or nothing to do
           1   failed
           3   some node's state is unknown
+          64  usage
           77  not permitted
           78  own configuration is bad
-          64  usage
 
         """)
   }

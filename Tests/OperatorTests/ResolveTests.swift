@@ -23,12 +23,12 @@ import Testing
     _ make: (String) -> FakeAgent = { FakeAgent($0) }
   ) -> [FakeAgent] {
     let agents = Sample.names.map(make)
-    let id = Self.rollout.id
+    let key = Self.rollout.key
     for agent in agents.prefix(prepared) { agent.take(.prepare(Self.rollout)) }
-    for agent in agents.prefix(accepted) { agent.take(.accept(id: id, Self.proposal)) }
+    for agent in agents.prefix(accepted) { agent.take(.accept(key, Self.proposal)) }
     for agent in agents.prefix(committed) {
       agent.take(
-        .decided(id: id, .commit, instant: Self.proposal.instant, bootID: "boot", reason: ""))
+        .decided(key, .commit, instant: Self.proposal.instant, bootID: "boot", reason: ""))
     }
     return agents
   }
@@ -57,7 +57,7 @@ import Testing
     later.epoch = 5
     for agent in agents.prefix(3) {
       agent.take(.prepare(later))
-      agent.take(.decided(id: later.id, .abort, instant: nil, bootID: "", reason: "busy"))
+      agent.take(.decided(later.key, .abort, instant: nil, bootID: "", reason: "busy"))
     }
     #expect(Sample.run(Self.command, agents).code == .done)
     #expect(agents.map(\.restarts) == [1, 1, 1, 1])
@@ -67,7 +67,7 @@ import Testing
   func again() {
     let agents = agents(prepared: 4)
     for agent in agents.prefix(2) {
-      agent.take(.promise(id: Self.rollout.id, Ballot(round: 7, proposer: "carol")))
+      agent.take(.promise(Self.rollout.key, Ballot(round: 7, proposer: "carol")))
     }
     #expect(Sample.run(Self.command, agents).code == .done)
     #expect(agents.allSatisfy { $0.restarts == 0 && !$0.isActive })

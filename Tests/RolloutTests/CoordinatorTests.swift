@@ -195,6 +195,7 @@ struct CoordinatorTests {
     for input in [
       CoordinatorInput.silent(member: "a", reason: ""), .fired(.accept), .fired(.prepare), .cancel,
       .vote(member: "a", .no(Refusal(.busy, "")), environment: nil), .outranked(member: "b"),
+      .fired(.beat), .fired(.recover),
     ] {
       var coordinator = proposed()
       let effects = coordinator.handle(input, at: start)

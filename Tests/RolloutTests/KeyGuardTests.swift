@@ -40,6 +40,27 @@ struct KeyGuardTests {
         == nil)
   }
 
+  @Test("a key that was adopted without an enclave is allowed without one, and with no other")
+  func noEnclave() {
+    let holder = KeyGuard.Holder.running(keyName: "key-1", enclave: "")
+    #expect(KeyGuard.refusal(holder: holder, keys: ["key-1"], enclaves: []) == nil)
+    #expect(KeyGuard.refusal(holder: holder, keys: ["key-1"], enclaves: [""]) == nil)
+    #expect(KeyGuard.refusal(holder: holder, keys: ["key-1"], enclaves: ["store"]) != nil)
+  }
+
+  @Test(
+    "what was written in the key's place is not repeated where it may hold a secret",
+    arguments: [
+      "k1:2COl4dS3G-cjHa3Q-9fUmOrq8yL0Q7a12HH_Yi0oiLw", "key-1\nMINIO_ROOT_PASSWORD=Q7a12HH",
+    ])
+  func secret(value: String) {
+    for (key, enclave) in [(value, "store"), ("key-1", value)] {
+      let refusal = KeyGuard.refusal(holder: .seal(Self.seal), keys: [key], enclaves: [enclave])
+      #expect(refusal?.message.contains("something") == true)
+      #expect(refusal?.message.contains("Q7a12HH") == false)
+    }
+  }
+
   @Test(
     "changed, removed, emptied, given twice, or in another enclave is refused",
     arguments: [

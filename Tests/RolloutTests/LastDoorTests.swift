@@ -17,7 +17,9 @@ struct LastDoorTests {
 
   @Test(
     "the sealed key in its enclave passes, from whichever place counts",
-    arguments: [("key-1", []), ("key-2", ["key-1"]), (nil, ["key-1"])] as [(String?, [String])])
+    arguments: [
+      ("key-1", []), ("key-2", ["key-1"]), (nil, ["key-1"]), (nil, ["key-1", "key-1"]),
+    ] as [(String?, [String])])
   func passes(environment: String?, file: [String]) {
     let enclave = variable("store")
     #expect(
@@ -30,7 +32,8 @@ struct LastDoorTests {
       ("key-2", [], "\"key-2\" in the environment"), ("", [], "empty in the environment"),
       (nil, [], "is missing"), ("key-1", ["key-2"], "\"key-2\" in the file, line 1"),
       ("key-1", [""], "empty in the file"), ("key-1 ", [], "\"key-1 \""),
-      ("key-1", ["key-1", "key-1"], "defined 2 times, in the file, line 1 and the file, line 2"),
+      ("key-1", ["key-1", "key-2"], "defined 2 times, not alike, in the file, line 1 and the"),
+      ("key-1\nMINIO_ROOT_PASSWORD=hunter2", [], "something that is no name"),
       ("k1:2COl4dS3G-cjHa3Q", [], "something like an API key"),
     ] as [(String?, [String], String)])
   func refused(environment: String?, file: [String], message: String) throws {
@@ -38,7 +41,20 @@ struct LastDoorTests {
       LastDoor.problem(
         seal: Self.seal, key: variable(environment, file), enclave: variable("store")))
     #expect(problem.contains(message), "\(problem)")
-    #expect(!problem.contains("k1:"))
+    #expect(!problem.contains("k1:") && !problem.contains("hunter2"))
+  }
+
+  @Test(
+    "a seal that was removed or damaged lets nothing pass, one that was lifted or never was all")
+  func records() {
+    func problem(_ record: SealRecord) -> String? {
+      LastDoor.problem(record: record, key: variable("key-1"), enclave: variable("store"))
+    }
+    #expect(problem(.unsealed(lifted: nil)) == nil)
+    #expect(problem(.unsealed(lifted: Self.seal.digest)) == nil)
+    #expect(problem(.sealed(Self.seal)) == nil)
+    #expect(problem(.missing)?.contains("removed") == true)
+    #expect(problem(.damaged("why")) == "the seal is damaged: why")
   }
 
   @Test("composed and decomposed characters are two keys")

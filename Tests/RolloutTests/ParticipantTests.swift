@@ -5,12 +5,14 @@ import Testing
 @testable import Rollout
 
 /// A rollout of three members, as the tests use it.
-func exampleRollout(id: String = "00000000000000aa", epoch: UInt64 = 1) -> Rollout {
+func exampleRollout(
+  id: String = "00000000000000aa", epoch: UInt64 = 1, members: [String] = ["a", "b", "c"]
+) -> Rollout {
   let before = Digest.sha256([1])
   let after = Digest.sha256([2])
   return Rollout(
     id: id, epoch: epoch, kind: .apply, cluster: "prod", generation: 1, seal: nil,
-    contents: ["a", "b", "c"].map {
+    contents: members.map {
       MemberContent(member: $0, path: "/etc/default/minio", before: before, after: after)
     },
     createdBy: "alice", prepareMilliseconds: 1_000, stopMilliseconds: 2_000,
@@ -24,6 +26,17 @@ private let proposal = Proposal(
 private let report = RestartReport(
   planned: instant, issued: Instant(nanoseconds: 5_100), previousInvocation: "old")
 
+private let moment = Moment(
+  now: Instant(nanoseconds: 1_000_000_000), bootID: "boot", jitterMilliseconds: 7)
+/// When member a, the first of the list, becomes impatient.
+private let impatient = moment.now.advanced(byMilliseconds: 3_007)
+
+extension Participant {
+  fileprivate mutating func handle(_ input: ParticipantInput) -> [ParticipantEffect] {
+    handle(input, at: moment)
+  }
+}
+
 /// A member after the given inputs.
 private func member(after inputs: [ParticipantInput]) -> Participant {
   var participant = Participant(member: "a", record: ParticipantRecord())
@@ -36,8 +49,8 @@ private func prepared(_ rollout: Rollout) -> [ParticipantInput] {
 }
 private func committed(_ rollout: Rollout) -> [ParticipantInput] {
   prepared(rollout) + [
-    .accept(id: rollout.id, proposal),
-    .decided(id: rollout.id, .commit, instant: instant, bootID: "boot", reason: ""),
+    .accept(rollout.key, proposal),
+    .decided(rollout.key, .commit, instant: instant, bootID: "boot", reason: ""),
   ]
 }
 
@@ -51,18 +64,19 @@ struct ParticipantTests {
     let first = participant.handle(.prepare(rollout))
     #expect(first == [.persist(participant.record), .assess(rollout)])
     let second = participant.handle(.assessed(rollout, .success(facts)))
-    #expect(second == [.persist(participant.record), .vote(id: rollout.id, .yes)])
-    let third = participant.handle(.accept(id: rollout.id, proposal))
-    #expect(third == [.persist(participant.record), .reply(.accepted)])
+    #expect(
+      second == [.persist(participant.record), .wake(impatient), .vote(id: rollout.id, .yes)])
+    let third = participant.handle(.accept(rollout.key, proposal))
+    #expect(third == [.persist(participant.record), .wake(impatient), .reply(.accepted)])
     let fourth = participant.handle(
-      .decided(id: rollout.id, .commit, instant: instant, bootID: "boot", reason: ""))
+      .decided(rollout.key, .commit, instant: instant, bootID: "boot", reason: ""))
     guard let active = participant.record.active else {
       Issue.record("there is no active rollout")
       return
     }
     #expect(
       fourth == [
-        .persist(participant.record), .arm(active, instant, bootID: "boot"), .reply(.acknowledged),
+        .persist(participant.record), .arm(active, instant, bootID: "boot"), .reply(.committed),
       ])
     let fifth = participant.handle(.restarted(id: rollout.id, report))
     guard let watching = participant.record.active else {
@@ -73,7 +87,7 @@ struct ParticipantTests {
     let sixth = participant.handle(.watched(id: rollout.id, Outcome(.confirmed, "")))
     let finished = FinishedRollout(
       rollout: rollout, outcome: Outcome(.confirmed, ""), report: report)
-    #expect(sixth == [.conclude(finished), .persist(participant.record)])
+    #expect(sixth == [.keep(finished), .persist(participant.record), .conclude(finished)])
     #expect(participant.record.active == nil)
     #expect(participant.record.last == finished)
   }
@@ -82,7 +96,7 @@ struct ParticipantTests {
   func staleEpoch(epoch: UInt64) {
     var participant = member(
       after: prepared(rollout) + [
-        .decided(id: rollout.id, .abort, instant: nil, bootID: "", reason: "no")
+        .decided(rollout.key, .abort, instant: nil, bootID: "", reason: "no")
       ])
     let before = participant.record
     let effects = participant.handle(.prepare(exampleRollout(id: "00000000000000bb", epoch: epoch)))
@@ -146,69 +160,73 @@ struct ParticipantTests {
   @Test("a check that ends after the abort leaves nothing staged and promises nothing")
   func lateCheck() {
     var participant = member(after: [
-      .prepare(rollout), .decided(id: rollout.id, .abort, instant: nil, bootID: "", reason: "late"),
+      .prepare(rollout), .decided(rollout.key, .abort, instant: nil, bootID: "", reason: "late"),
     ])
     #expect(participant.handle(.assessed(rollout, .success(facts))) == [.discard(rollout)])
     #expect(participant.record.active == nil)
   }
 
-  @Test("an abort that overtakes the request for the vote is remembered: the vote is no")
-  func abortBeforePrepare() {
-    let early = (0..<16).map { exampleRollout(id: "00000000000000b\(String($0, radix: 16))") }
-    var participant = Participant(member: "a", record: ParticipantRecord())
-    for rollout in early {
-      let effects = participant.handle(
-        .decided(
-          id: rollout.id, .abort, instant: nil, bootID: "", reason: "c is unreachable"))
-      #expect(effects == [.reply(.unknownRollout)])
-    }
-    for rollout in early {
-      let effects = participant.handle(.prepare(rollout))
-      guard case .vote(id: rollout.id, .no(let refusal))? = effects.first else {
-        Issue.record("\(effects)")
+  @Test("whatever is said of a rollout before its vote is fenced off, durably: the vote is no")
+  func fence() {
+    let inputs: [ParticipantInput] = [
+      .promise(rollout.key, Ballot(round: 1, proposer: "b")), .accept(rollout.key, proposal),
+      .decided(rollout.key, .abort, instant: nil, bootID: "", reason: "c is unreachable"),
+      .decided(rollout.key, .commit, instant: nil, bootID: "", reason: ""),
+    ]
+    for input in inputs {
+      var unheard = Participant(member: "a", record: ParticipantRecord())
+      let effects = unheard.handle(input)
+      #expect(unheard.record.highestEpoch == rollout.epoch)
+      #expect(effects == [.persist(unheard.record), .reply(.neverVoted)])
+      var again = Participant(member: "a", record: unheard.record)
+      guard case .vote(rollout.id, .no)? = again.handle(.prepare(rollout)).first else {
+        Issue.record("it did not vote no")
         continue
       }
-      #expect(refusal.code == .vote && effects.count == 1)
+      #expect(again.handle(input) == [.reply(.neverVoted)], "it is durable already")
     }
-    #expect(participant.record == ParticipantRecord())
-    #expect(participant.handle(.prepare(rollout)).last == .assess(rollout))
+  }
+
+  @Test("a message of an older rollout changes nothing for the one that is active")
+  func olderRollout() {
+    let newer = exampleRollout(id: "00000000000000bb", epoch: 5)
+    var participant = member(after: prepared(newer))
+    let before = participant
+    #expect(
+      participant.handle(.promise(rollout.key, Ballot(round: 1, proposer: "b")))
+        == [.reply(.neverVoted)])
+    #expect(participant == before)
   }
 
   @Test("who is asked for a promise before its vote says that it knows nothing, and votes no then")
   func promiseBeforeVote() {
     let ballot = Ballot(round: 1, proposer: "b")
-    var unheard = Participant(member: "a", record: ParticipantRecord())
-    #expect(unheard.handle(.promise(id: rollout.id, ballot)) == [.reply(.unknownRollout)])
-    guard case .vote(rollout.id, .no)? = unheard.handle(.prepare(rollout)).first else {
-      Issue.record("it did not vote no")
-      return
-    }
     var assessing = member(after: [.prepare(rollout)])
-    let effects = assessing.handle(.promise(id: rollout.id, ballot))
+    let effects = assessing.handle(.promise(rollout.key, ballot))
     guard case .vote(rollout.id, .no)? = effects.first else {
       Issue.record("it did not vote no: \(effects)")
       return
     }
-    #expect(effects.last == .reply(.unknownRollout))
+    #expect(effects.last == .reply(.neverVoted))
     #expect(assessing.handle(.assessed(rollout, .success(facts))) == [.discard(rollout)])
     #expect(assessing.record.active == nil)
   }
 
   @Test("abort after the vote removes the staged file and is remembered")
   func abort() {
-    for inputs in [prepared(rollout), prepared(rollout) + [.accept(id: rollout.id, proposal)]] {
+    for inputs in [prepared(rollout), prepared(rollout) + [.accept(rollout.key, proposal)]] {
       var participant = member(after: inputs)
       let effects = participant.handle(
-        .decided(id: rollout.id, .abort, instant: nil, bootID: "", reason: "b said no"))
+        .decided(rollout.key, .abort, instant: nil, bootID: "", reason: "b said no"))
       let finished = FinishedRollout(
         rollout: rollout, outcome: Outcome(.aborted, "b said no"), report: nil)
       #expect(
         effects == [
           .discard(rollout), .persist(participant.record), .conclude(finished),
-          .reply(.acknowledged),
+          .reply(.ended(finished.outcome)),
         ])
       #expect(
-        participant.handle(.accept(id: rollout.id, proposal))
+        participant.handle(.accept(rollout.key, proposal))
           == [.reply(.ended(Outcome(.aborted, "b said no")))])
     }
   }
@@ -218,8 +236,8 @@ struct ParticipantTests {
     var participant = member(after: committed(rollout))
     let before = participant.record
     let effects = participant.handle(
-      .decided(id: rollout.id, .abort, instant: nil, bootID: "", reason: ""))
-    #expect(effects == [.reply(.acknowledged)])
+      .decided(rollout.key, .abort, instant: nil, bootID: "", reason: ""))
+    #expect(effects == [.reply(.committed)])
     #expect(participant.record == before)
   }
 
@@ -230,7 +248,7 @@ struct ParticipantTests {
     #expect(
       assessing.handle(.overdue(id: rollout.id, late)) == [.vote(id: rollout.id, .no(late))])
     #expect(assessing.handle(.assessed(rollout, .success(facts))) == [.discard(rollout)])
-    for inputs in [prepared(rollout), prepared(rollout) + [.accept(id: rollout.id, proposal)]] {
+    for inputs in [prepared(rollout), prepared(rollout) + [.accept(rollout.key, proposal)]] {
       var participant = member(after: inputs)
       let before = participant.record
       #expect(participant.handle(.overdue(id: rollout.id, late)) == [])
@@ -251,13 +269,8 @@ struct ParticipantTests {
   func unknownDecision() {
     var participant = Participant(member: "a", record: ParticipantRecord())
     let effects = participant.handle(
-      .decided(id: rollout.id, .commit, instant: instant, bootID: "boot", reason: ""))
-    #expect(effects == [.reply(.unknownRollout)])
-    var assessing = member(after: [.prepare(rollout)])
-    #expect(
-      assessing.handle(
-        .decided(id: rollout.id, .commit, instant: instant, bootID: "boot", reason: ""))
-        == [.reply(.unknownRollout)])
+      .decided(rollout.key, .commit, instant: instant, bootID: "boot", reason: ""))
+    #expect(effects == [.persist(participant.record), .reply(.neverVoted)])
   }
 
   @Test("commit repeated arms once; restarted repeated watches once")
@@ -265,8 +278,8 @@ struct ParticipantTests {
     var participant = member(after: committed(rollout))
     #expect(
       participant.handle(
-        .decided(id: rollout.id, .commit, instant: instant, bootID: "boot", reason: ""))
-        == [.reply(.acknowledged)])
+        .decided(rollout.key, .commit, instant: instant, bootID: "boot", reason: ""))
+        == [.reply(.committed)])
     _ = participant.handle(.restarted(id: rollout.id, report))
     #expect(participant.handle(.restarted(id: rollout.id, report)) == [])
   }
@@ -275,16 +288,20 @@ struct ParticipantTests {
   func promise() {
     var participant = member(after: prepared(rollout))
     let higher = Ballot(round: 1, proposer: "b")
-    let effects = participant.handle(.promise(id: rollout.id, higher))
-    #expect(effects == [.persist(participant.record), .reply(.promised(nil))])
+    let effects = participant.handle(.promise(rollout.key, higher))
     #expect(
-      participant.handle(.accept(id: rollout.id, proposal)) == [.reply(.outranked(higher))])
+      effects == [
+        .persist(participant.record), .wake(moment.now.advanced(byMilliseconds: 507)),
+        .reply(.promised(nil)),
+      ])
+    #expect(
+      participant.handle(.accept(rollout.key, proposal)) == [.reply(.outranked(higher))])
   }
 
   @Test("a promise gives the proposal that was accepted before")
   func promiseAfterAccept() {
-    var participant = member(after: prepared(rollout) + [.accept(id: rollout.id, proposal)])
-    let effects = participant.handle(.promise(id: rollout.id, Ballot(round: 1, proposer: "b")))
+    var participant = member(after: prepared(rollout) + [.accept(rollout.key, proposal)])
+    let effects = participant.handle(.promise(rollout.key, Ballot(round: 1, proposer: "b")))
     #expect(effects.last == .reply(.promised(proposal)))
   }
 
@@ -308,10 +325,10 @@ struct ParticipantTests {
 
   @Test("after a restart of the agent a rollout in doubt is neither acted on nor forgotten")
   func inDoubt() {
-    for inputs in [prepared(rollout), prepared(rollout) + [.accept(id: rollout.id, proposal)]] {
+    for inputs in [prepared(rollout), prepared(rollout) + [.accept(rollout.key, proposal)]] {
       let before = member(after: inputs)
       var again = Participant(member: "a", record: before.record)
-      #expect(again.handle(.started) == [])
+      #expect(again.handle(.started) == [.wake(impatient)])
       #expect(again.record.active?.rollout == rollout)
     }
   }
@@ -321,9 +338,9 @@ struct ParticipantTests {
     // Every sequence of four inputs without a commit: none may arm or watch.
     let inputs: [ParticipantInput] = [
       .started, .prepare(rollout), .assessed(rollout, .success(facts)),
-      .assessed(rollout, .failure(Refusal(.validation, ""))), .accept(id: rollout.id, proposal),
-      .promise(id: rollout.id, Ballot(round: 2, proposer: "b")),
-      .decided(id: rollout.id, .abort, instant: nil, bootID: "", reason: ""),
+      .assessed(rollout, .failure(Refusal(.validation, ""))), .accept(rollout.key, proposal),
+      .promise(rollout.key, Ballot(round: 2, proposer: "b")),
+      .decided(rollout.key, .abort, instant: nil, bootID: "", reason: ""),
       .restarted(id: rollout.id, report), .watched(id: rollout.id, Outcome(.confirmed, "")),
     ]
     for code in 0..<(inputs.count * inputs.count * inputs.count * inputs.count) {
@@ -338,6 +355,25 @@ struct ParticipantTests {
         }
         rest /= inputs.count
       }
+    }
+  }
+}
+
+@Suite("Participant: at the instant")
+struct ParticipantFiringTests {
+  private let rollout = exampleRollout()
+
+  @Test("the invocation that runs before the restart takes the place of the vote's, durably, once")
+  func firing() {
+    var participant = member(after: committed(rollout))
+    let input = ParticipantInput.firing(
+      id: rollout.id, invocation: "crashed and back", journalCursor: "s=2")
+    #expect(participant.handle(input) == [.persist(participant.record)])
+    #expect(participant.record.active?.facts.invocation == "crashed and back")
+    #expect(participant.record.active?.facts.journalCursor == "s=2")
+    for inputs in [prepared(rollout), committed(rollout) + [.restarted(id: rollout.id, report)]] {
+      var other = member(after: inputs)
+      #expect(other.handle(input) == [])
     }
   }
 }

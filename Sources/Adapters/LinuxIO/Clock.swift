@@ -11,7 +11,8 @@ public enum Clock {
   /// are in.
   public static func monotonicMicroseconds() -> UInt64 { UInt64(kt_monotonic_nanoseconds() / 1000) }
 
-  /// CLOCK_REALTIME now, microseconds since 1970-01-01 UTC: only for people.
+  /// CLOCK_REALTIME now, microseconds since 1970-01-01 UTC: only for people, and beside the
+  /// times of files.
   public static func realtimeMicroseconds() -> Int64 { kt_realtime_nanoseconds() / 1000 }
 
   /// Blocks the calling thread until `instant`, by an absolute timer. Returns at once if it is

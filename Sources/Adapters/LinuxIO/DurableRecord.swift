@@ -24,8 +24,7 @@ public enum DurableRecord {
     guard header.elementsEqual(self.header(of: content)) else {
       throw FileFailure(
         .damaged, path,
-        "read \(path): its checksum is wrong: it was altered or torn, and is not used; "
-          + "see \"A damaged record\" in docs/operations.md.")
+        "read \(path): its checksum is wrong: it was altered or torn, and is not used.")
     }
     return content
   }

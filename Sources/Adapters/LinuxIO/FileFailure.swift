@@ -79,7 +79,8 @@ public struct FileFailure: Error, Sendable, Hashable, CustomStringConvertible {
       case EACCES, EPERM:
         (
           .notPermitted,
-          "check the owner and mode of its directory, its attributes (lsattr) and the unit's sandbox"
+          "check who runs this, owner and mode of the file and of the directories above it, its attributes "
+            + "(lsattr), and, for the agent, its unit's sandbox"
         )
       case EEXIST: (.invalid, "nothing is ever overwritten; choose another place")
       case ENXIO, EISDIR: (.notRegular, "name a regular file")

@@ -12,8 +12,8 @@ public struct FileFacts: Sendable, Hashable {
   public var groupID: UInt32
   /// Its size, bytes; 0 for the files of /proc.
   public var sizeBytes: UInt64
-  /// When its content last changed, nanoseconds since 1970.
-  public var modifiedNanoseconds: Int64
+  /// When its content, name, owner or mode last changed, nanoseconds since 1970.
+  public var changedNanoseconds: Int64
   /// Its device and inode: the same file has the same pair.
   public var device: UInt64
   /// See ``device``.
@@ -36,7 +36,7 @@ public struct FileFacts: Sendable, Hashable {
     userID = found.user
     groupID = found.group
     sizeBytes = found.bytes
-    modifiedNanoseconds = found.modified_nanoseconds
+    changedNanoseconds = found.changed_nanoseconds
     device = found.device
     inode = found.inode
     isRegular = found.mode & S_IFMT == S_IFREG

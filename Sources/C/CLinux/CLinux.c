@@ -55,7 +55,7 @@ int kt_stat_file(int directory, const char *name, struct kt_file_facts *facts) {
       .bytes = found.stx_size,
       .device = (uint64_t)found.stx_dev_major << 32 | found.stx_dev_minor,
       .inode = found.stx_ino,
-      .modified_nanoseconds = (int64_t)found.stx_mtime.tv_sec * 1000000000 + found.stx_mtime.tv_nsec,
+      .changed_nanoseconds = (int64_t)found.stx_ctime.tv_sec * 1000000000 + found.stx_ctime.tv_nsec,
       .immutable = (found.stx_attributes & STATX_ATTR_IMMUTABLE) != 0,
       .append_only = (found.stx_attributes & STATX_ATTR_APPEND) != 0,
       .mount_point = (found.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0,

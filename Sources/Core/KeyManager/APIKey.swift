@@ -76,7 +76,7 @@ public struct APIKey: Sendable, Hashable {
   }
 
   private static let copyIt =
-    "Copy the key again as `minkms add-identity` or `minkms identity` printed it"
+    "copy the key again as `minkms add-identity` or `minkms identity` printed it"
 
   init(checking secret: Secret) throws(Problem) {
     let text = secret.reveal()
@@ -84,12 +84,12 @@ public struct APIKey: Sendable, Hashable {
       throw Problem(
         rule: "kms-api-key-kes",
         message: "it is a KES key (kes:v1:...), which the Key Manager does not know",
-        remedy: "Create an identity in the enclave with `minkms add-identity` and use its k1: key")
+        remedy: "create an identity in the enclave with `minkms add-identity` and use its k1: key")
     }
     if text.hasPrefix("h1:") {
       throw Problem(
         message: "it is an identity (h1:...), the public half of a key",
-        remedy: "Use the k1: or k2: key that was printed together with this identity")
+        remedy: "use the k1: or k2: key that was printed together with this identity")
     }
     let isSeed = text.hasPrefix("k1:")
     guard isSeed || text.hasPrefix("k2:") else {

@@ -22,7 +22,7 @@ struct EndpointList {
         Problem(
           rule: "kms-endpoint-none",
           message: "it names no endpoint, so the server would dial 127.0.0.1:7373",
-          remedy: "List the Key Manager hosts as https://HOST:7373, separated by commas")
+          remedy: "list the Key Manager hosts as https://HOST:7373, separated by commas")
       ]
       return
     }
@@ -31,7 +31,7 @@ struct EndpointList {
         Problem(
           severity: .warning, rule: "kms-endpoint-empty",
           message: "there is a comma with no endpoint beside it",
-          remedy: "Take the comma away, or add the endpoint that is missing"))
+          remedy: "take the comma away, or add the endpoint that is missing"))
     }
     for part in parts where !part.isEmpty { add(part) }
     checkTogether()
@@ -48,7 +48,7 @@ struct EndpointList {
         Problem(
           rule: "kms-endpoint-pattern",
           message: "the pattern \(quoted(part)) \(error.message)",
-          remedy: "Write a range such as https://kms-{1...3}.example.net:7373"))
+          remedy: "write a range such as https://kms-{1...3}.example.net:7373"))
       return
     }
     // All texts of a pattern differ in digits only: what is wrong with one is wrong with the
@@ -74,29 +74,29 @@ struct EndpointList {
         return no(
           "kms-endpoint-scheme",
           "\(quoted(text)) says http, but the server speaks https with the Key Manager and "
-            + "ignores the scheme", "Write https://")
+            + "ignores the scheme", "write https://")
       case _ where scheme.lowercased() == "https" || scheme.lowercased() == "http":
         return no(
           "kms-endpoint-scheme",
           "the scheme of \(quoted(text)) is not in lower case; the server would take it for a host",
-          "Write https://")
+          "write https://")
       default:
         return no(
-          "kms-endpoint-scheme", "the scheme of \(quoted(text)) is not https", "Write https://")
+          "kms-endpoint-scheme", "the scheme of \(quoted(text)) is not https", "write https://")
       }
     } else {
       problems.append(
         Problem(
           severity: .note, rule: "kms-endpoint-scheme",
           message: "\(quoted(text)) has no scheme; the server speaks https with it all the same",
-          remedy: "Write https:// as the documentation does"))
+          remedy: "write https:// as the documentation does"))
     }
     // A password may follow; it is not shown.
     if rest.contains("@") {
       return no(
         "kms-endpoint-userinfo",
         "an endpoint has a user name or password before its @; the server authenticates itself "
-          + "with MINIO_KMS_API_KEY only", "Take away everything up to the @")
+          + "with MINIO_KMS_API_KEY only", "take away everything up to the @")
     }
     if let end = rest.firstIndex(where: { $0 == "?" || $0 == "#" }) {
       return no(
@@ -116,7 +116,7 @@ struct EndpointList {
     else {
       return no(
         "kms-endpoint-host", "\(quoted(text)) does not name a host, or a host and a port",
-        "Write https://HOST:PORT, an IPv6 address in brackets")
+        "write https://HOST:PORT, an IPv6 address in brackets")
     }
     return Endpoint(host: target.host, port: given?.port)
   }
@@ -128,7 +128,7 @@ struct EndpointList {
           rule: "kms-endpoint-limit",
           message:
             "it names \(endpoints.count) endpoints, \(Limits.keyManagerEndpoints) are allowed",
-          remedy: "Check the ranges in braces"))
+          remedy: "check the ranges in braces"))
       endpoints.removeLast(endpoints.count - Limits.keyManagerEndpoints)
     }
     var seen: Set<String> = []
@@ -138,7 +138,7 @@ struct EndpointList {
         problems.append(
           Problem(
             rule: "kms-endpoint-duplicate", message: "\(endpoint.text) is given twice",
-            remedy: "Take one away, or correct it to the host that was meant"))
+            remedy: "take one away, or correct it to the host that was meant"))
       }
       if endpoint.port == nil {
         problems.append(
@@ -146,7 +146,7 @@ struct EndpointList {
             severity: .warning, rule: "kms-endpoint-port",
             message: "\(endpoint.text) has no port, so the server will dial 443; the Key Manager "
               + "listens on 7373 by default",
-            remedy: "Write \(endpoint.text):7373, or :443 if that is meant"))
+            remedy: "write \(endpoint.text):7373, or :443 if that is meant"))
       }
     }
     for (host, siblings) in HostName.outsiders(among: endpoints.map(\.host)) {
@@ -154,7 +154,7 @@ struct EndpointList {
         Problem(
           severity: .warning, rule: "kms-endpoint-domain",
           message: "\(host) is outside the domain of the other endpoints (\(siblings))",
-          remedy: "Check it for a slip, such as - in place of ."))
+          remedy: "check it for a slip, such as - in place of ."))
     }
   }
 

@@ -75,13 +75,13 @@ public enum KeyManagerJudgement {
         .error, "kms-identity-denied", "MINIO_KMS_API_KEY",
         "\(report.endpoint): enclave \"\(settings.enclave)\" does not admit identity "
           + "\(settings.apiKey.identity): \(result.detail); the server would start, but not serve",
-        "Add the identity to the enclave with `minkms add-identity` and give it a policy that "
+        "add the identity to the enclave with `minkms add-identity` and give it a policy that "
           + "allows KEY:GENERATE and KEY:DECRYPT, or check MINIO_KMS_ENCLAVE")
     case .enclaveMissing:
       finding(
         .error, "kms-enclave-missing", "MINIO_KMS_ENCLAVE",
         "\(report.endpoint): enclave \"\(settings.enclave)\" does not exist there",
-        "Check the name for a typo, or create it with `minkms add-enclave`")
+        "check the name for a typo, or create it with `minkms add-enclave`")
     case .keyMissing, .timeout, nil:
       finding(
         .error, "kms-probe-\(result.stage.rawValue)", "MINIO_KMS_SERVER",
@@ -100,7 +100,7 @@ public enum KeyManagerJudgement {
           .error, "kms-key-missing", "MINIO_KMS_SSE_KEY",
           "\(what), although encryption has been enabled before; the server would create another "
             + "key of that name, which cannot read what the first one encrypted",
-          "Check MINIO_KMS_ENCLAVE and MINIO_KMS_SERVER, or restore the key from a backup")
+          "check MINIO_KMS_ENCLAVE and MINIO_KMS_SERVER, or restore the key from a backup")
       ]
     }
     guard createKey else {
@@ -109,7 +109,7 @@ public enum KeyManagerJudgement {
           .error, "kms-key-missing", "MINIO_KMS_SSE_KEY",
           "\(what); the server would create it, and with a mistyped name encrypt everything with "
             + "the wrong key",
-          "Check the name for a typo; if it is right, pass --create-key")
+          "check the name for a typo; if it is right, pass --create-key")
       ]
     }
     let notWritable = reports.filter { $0[.write]?.verdict != .fine }
@@ -126,7 +126,7 @@ public enum KeyManagerJudgement {
       finding(
         .warning, "kms-key-created", "MINIO_KMS_SSE_KEY",
         "\(what); the server will create it at its start, and it can never be changed afterwards",
-        "Check the name once more, and that the identity may KEY:CREATE")
+        "check the name once more, and that the identity may KEY:CREATE")
     ]
   }
 
@@ -162,16 +162,16 @@ extension ProbeStage {
   /// What to do when it fails.
   var remedy: String {
     switch self {
-    case .dns: "Check the host's name, and the resolver of this node"
+    case .dns: "check the host's name, and the resolver of this node"
     case .tcp:
-      "Check the port (the Key Manager listens on 7373), its service, and the firewalls between"
+      "check the port (the Key Manager listens on 7373), its service, and the firewalls between"
     case .tls:
-      "Check the Key Manager's certificate, and put its CA into the CAs folder of the server's "
+      "check the Key Manager's certificate, and put its CA into the CAs folder of the server's "
         + "certificates"
-    case .version: "Check that a Key Manager listens there, not something else"
-    case .ready: "Look at the Key Manager's log on that host"
-    case .identity, .enclave, .key: "Look at the Key Manager's log on that host"
-    case .write: "Bring every Key Manager up, or create the key beforehand"
+    case .version: "check that a Key Manager listens there, not something else"
+    case .ready: "look at the Key Manager's log on that host"
+    case .identity, .enclave, .key: "look at the Key Manager's log on that host"
+    case .write: "bring every Key Manager up, or create the key beforehand"
     }
   }
 }

@@ -76,7 +76,7 @@ private struct Check {
     if value.isEmpty {
       add(
         .error, "kms-value-empty", variable,
-        "it is empty, but still counts as present for the server", "Give it its value, or remove it"
+        "it is empty, but still counts as present for the server", "give it its value, or remove it"
       )
       return false
     }
@@ -86,13 +86,13 @@ private struct Check {
         "its value begins with \"env\": the server takes such a value for a remote reference and "
           + "would start with an empty one",
         variable.name == "MINIO_KMS_ENCLAVE" || variable.name == "MINIO_KMS_SSE_KEY"
-          ? "Use a name that begins otherwise" : "Write the value itself")
+          ? "use a name that begins otherwise" : "write the value itself")
       return false
     }
     if value != variable.value {
       add(
         .warning, "kms-value-blanks", variable,
-        "its value has blanks around it, which the server takes away", "Take them away here too")
+        "its value has blanks around it, which the server takes away", "take them away here too")
     }
     return true
   }
@@ -130,7 +130,7 @@ private struct Check {
     guard let problem else { return }
     add(
       .error, rule, variable, problem,
-      "Use the name as the Key Manager has it: 1 to 80 letters, digits, - and _")
+      "use the name as the Key Manager has it: 1 to 80 letters, digits, - and _")
   }
 
   private static func isNameByte(_ byte: UInt8) -> Bool {
@@ -153,7 +153,7 @@ private struct Check {
           .error, rule: "kms-incomplete", variable: missing, file: file,
           message: "it is missing, while \(names.joined(separator: ", ")) "
             + (names.count == 1 ? "is" : "are") + " there; the server starts with all four or none",
-          remedy: "Set \(missing), or remove all four"))
+          remedy: "set \(missing), or remove all four"))
     }
   }
 
@@ -167,7 +167,7 @@ private struct Check {
         add(
           .error, "kms-beside-kes", variable,
           "it configures KES beside the Key Manager (present counts, even if empty); the server "
-            + "refuses to start with both", "Remove it, or remove the four MINIO_KMS_* settings")
+            + "refuses to start with both", "remove it, or remove the four MINIO_KMS_* settings")
       }
     case _ where KnownVariables.staticKey.contains(name):
       if !present.isEmpty {
@@ -175,41 +175,41 @@ private struct Check {
           .error, "kms-beside-static-key", variable,
           "it configures a static key beside the Key Manager (present counts, even if empty); the "
             + "server refuses to start with both",
-          "Remove it, or remove the four MINIO_KMS_* settings")
+          "remove it, or remove the four MINIO_KMS_* settings")
       } else if variables.contains(where: {
         KnownVariables.keyEncryptionService.contains($0.name)
       }) {
         add(
           .error, "kes-beside-static-key", variable,
           "it configures a static key beside KES; the server refuses to start with both",
-          "Remove one of the two")
+          "remove one of the two")
       }
     case "MINIO_KMS_AUTO_ENCRYPTION": checkAutoEncryption(variable)
     case "MINIO_KMS_REPLICATE_KEYID": break
     case _ where KnownVariables.ignored.contains(name):
       add(
         .warning, "kms-ignored-variable", variable, "the server does not know it and ignores it",
-        "Remove it: the client certificate comes from MINIO_KMS_API_KEY, trusted CAs from the "
+        "remove it: the client certificate comes from MINIO_KMS_API_KEY, trusted CAs from the "
           + "CAs folder of the server's certificates")
     case _ where KnownVariables.proxies.contains(name):
       if !present.isEmpty, !variable.value.trimmed.isEmpty {
         add(
           .warning, "kms-proxy", variable,
           "the server will reach the Key Manager through this proxy; Keyturn's probes do not",
-          "List the Key Manager hosts in NO_PROXY, or remove it")
+          "list the Key Manager hosts in NO_PROXY, or remove it")
       }
     case _ where name.utf8.starts(with: KnownVariables.prefix):
       if isUnknownOnlyCounted() { return }
       add(
         .error, "kms-unknown-variable", variable, "the server knows no variable of this name",
-        KnownVariables.nearest(to: name).map { "Did you mean \($0)?" } ?? "Remove it")
+        KnownVariables.nearest(to: name).map { "did you mean \($0)?" } ?? "remove it")
     default:
       // A slip in front of or within the prefix, such as MINO_KMS_SERVER or minio_kms_server.
       if let meant = KnownVariables.nearest(to: name, within: 2), !isUnknownOnlyCounted() {
         add(
           .error, "kms-unknown-variable", variable,
           "the server knows no variable of this name, which is almost \(meant)",
-          "Did you mean \(meant)?")
+          "did you mean \(meant)?")
       }
     }
   }
@@ -226,7 +226,7 @@ private struct Check {
       add(
         .error, "kms-auto-encryption", variable,
         "it is on, but no KMS is configured; the server refuses to start",
-        "Set the four MINIO_KMS_* settings, or remove it")
+        "set the four MINIO_KMS_* settings, or remove it")
     }
   }
 }

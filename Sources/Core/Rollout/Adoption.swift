@@ -35,8 +35,13 @@ public enum Adoption: Sendable, Hashable {
         keys.append((key, [view.node]))
       }
     }
+    var reasons = views.compactMap { view in
+      view.keyProblem.map {
+        "what key the server of \(view.node) runs with is not known (\($0): see that the key in it is the right one, then keyturn restart)"
+      }
+    }
     guard let (key, nodes) = keys.first else {
-      self = .nothing
+      self = reasons.isEmpty ? .nothing : .waiting(reasons.joined(separator: ", "))
       return
     }
     if keys.count > 1 {
@@ -49,8 +54,7 @@ public enum Adoption: Sendable, Hashable {
         ))
       return
     }
-    var reasons: [String] = []
-    for view in views {
+    for view in views where view.keyProblem == nil {
       if view.problem != nil {
         reasons.append("the record of \(view.node) is damaged or missing")
       } else if view.members != own.members {

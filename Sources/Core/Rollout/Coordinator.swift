@@ -1,32 +1,41 @@
 internal import Digests
 public import Model
 
-// The coordinator's side of the rollout protocol (docs/protocol.md), hosted by the command line.
+// The coordinator's side of the rollout protocol (docs/protocol.md), hosted by whoever created the
+// rollout: the command line, or a member.
 //
-//   idle --start--> preparing --all yes--> accepting --majority--> following --all ended--> finished
-//                       | a no, silence, clock        | outranked            (commit told to all)
-//                       +--> aborting --all told--> finished
+//   idle --start--> preparing --all yes--> accepting --majority, or a member knows--> following --all ended--> finished
+//                       | a no, silence, clock |  ^                                  (commit told to all)
+//                       |                      |  outranked, no majority in time: superseded, until a
+//                       |                      v  member tells how the members have ended it
+//                       +------------------> aborting --all told--> finished
 //
 // It refuses to: propose commit unless every member voted yes, take a member that does not answer
-// for a yes, choose an instant with a clock estimate whose bound is too wide, abort after it has
-// proposed commit.
+// for a yes, choose an instant with a clock estimate whose bound is too wide, abort by itself after
+// it has proposed commit. Its proposal is ballot 0, made once: a coordinator that was restarted is
+// none any more.
 
 /// The coordinator's side of the protocol: pure, never throws, waits or reads a clock.
-public struct Coordinator: Sendable {
-  private enum State: Sendable {
+public struct Coordinator: Sendable, Hashable {
+  private enum State: Sendable, Hashable {
     case idle
     case preparing
     case accepting(Instant)
+    /// Commit was proposed, and the members decide without the coordinator.
+    case superseded(Instant)
     case aborting(Refusal)
     case following(Instant)
     case finished
   }
 
-  private struct Member: Sendable {
+  private struct Member: Sendable, Hashable {
     var vote: Vote?
     var environment: Digest?
     var clock: ClockEstimate?
     var accepted = false
+    /// It accepts the proposal no more, if it has not before.
+    var isOutranked = false
+    var isFollowed = false
     var told = false
     /// It was not reached: what it voted, if it did, is not known.
     var isLost = false
@@ -67,16 +76,14 @@ public struct Coordinator: Sendable {
       return []
     case .accepted(let name): return accepted(name, now)
     case .acknowledged(let name): return told(name, now)
-    case .outranked(let name):
-      // Somebody resolves it. A proposal is waited for until its timer; an abort needs no more telling.
-      if case .aborting = state { return told(name, now) }
-      return []
+    case .outranked(let name): return outranked(name, now)
+    case .committed(let name): return committed(name, now)
     case .silent(let name, let reason): return silent(name, reason, now)
     case .progress(let name, let phase, let detail):
       return [.report(member: name, phase: phase, detail: detail)]
     case .restarted(let name, let report):
       update(name) { $0.report = report }
-      return []
+      return committed(name, now)
     case .ended(let name, let outcome): return ended(name, outcome, now)
     case .fired(let timer): return fired(timer, now)
     case .cancel: return cancel(now)
@@ -88,7 +95,11 @@ public struct Coordinator: Sendable {
     state = .preparing
     let deadline = now.advanced(
       byMilliseconds: rollout.prepareMilliseconds + limits.voteGraceMilliseconds)
-    return names.map { .prepare(member: $0) } + [.arm(.prepare, deadline)]
+    return names.map { .prepare(member: $0) } + [.arm(.prepare, deadline), beat(now)]
+  }
+
+  private func beat(_ now: Instant) -> CoordinatorEffect {
+    .arm(.beat, now.advanced(byMilliseconds: limits.beatMilliseconds))
   }
 
   private mutating func voted(
@@ -150,23 +161,66 @@ public struct Coordinator: Sendable {
   }
 
   private mutating func accepted(_ name: String, _ now: Instant) -> [CoordinatorEffect] {
-    guard case .accepting(let instant) = state else { return [] }
     update(name) { $0.accepted = true }
     guard members.count(where: \.accepted) >= rollout.majority else { return [] }
-    state = .following(instant)
-    var effects: [CoordinatorEffect] = [.committed(instant: instant)]
+    return commit(now)
+  }
+
+  /// A member knows commit: so it is the decision, whoever brought it about.
+  private mutating func committed(_ name: String, _ now: Instant) -> [CoordinatorEffect] {
+    commit(now) + told(name, now)
+  }
+
+  private mutating func commit(_ now: Instant) -> [CoordinatorEffect] {
+    let planned: Instant
+    switch state {
+    case .accepting(let instant), .superseded(let instant): planned = instant
+    case .idle, .preparing, .aborting, .following, .finished: return []
+    }
+    state = .following(planned)
+    var effects: [CoordinatorEffect] = [.committed(instant: planned)]
     for (name, member) in zip(names, members) {
       guard let clock = member.clock else { continue }
       effects.append(
         .decide(
-          member: name, .commit, instant: clock.translate(instant), bootID: clock.best.bootID,
+          member: name, .commit, instant: clock.translate(planned), bootID: clock.best.bootID,
           reason: ""))
     }
-    effects += names.map { .follow(member: $0) }
-    let end = instant.advanced(
+    effects += follow()
+    // A recovered commit may come long after the instant that was planned.
+    let end = max(planned, now).advanced(
       byMilliseconds: rollout.stopMilliseconds + rollout.startMilliseconds
         + limits.outcomeGraceMilliseconds)
     return effects + [.arm(.follow, end)]
+  }
+
+  private mutating func follow() -> [CoordinatorEffect] {
+    var effects: [CoordinatorEffect] = []
+    for index in members.indices where !members[index].isFollowed {
+      members[index].isFollowed = true
+      effects.append(.follow(member: names[index]))
+    }
+    return effects
+  }
+
+  private mutating func outranked(_ name: String, _ now: Instant) -> [CoordinatorEffect] {
+    update(name) { $0.isOutranked = true }
+    switch state {
+    case .accepting(let instant):
+      let left = members.count { $0.accepted || !$0.isOutranked }
+      return left < rollout.majority ? supersede(instant, now) : []
+    // It is in good hands, and there is one abort only.
+    case .aborting: return told(name, now)
+    case .idle, .preparing, .superseded, .following, .finished: return []
+    }
+  }
+
+  /// Commit was proposed and may have been chosen: only the members can tell now, and they end it by
+  /// themselves.
+  private mutating func supersede(_ instant: Instant, _ now: Instant) -> [CoordinatorEffect] {
+    if isCancelled { return unknown("interrupted; no majority accepted in time") }
+    state = .superseded(instant)
+    return follow() + [.arm(.recover, now.advanced(byMilliseconds: limits.recoverMilliseconds))]
   }
 
   private mutating func told(_ name: String, _ now: Instant) -> [CoordinatorEffect] {
@@ -182,7 +236,7 @@ public struct Coordinator: Sendable {
     _ name: String, _ reason: String, _ now: Instant
   ) -> [CoordinatorEffect] {
     switch state {
-    case .idle, .finished, .accepting: return []
+    case .idle, .finished, .accepting, .superseded: return []
     case .preparing:
       // Its yes may have been given and its answer lost: it is told of the abort like the others.
       update(name) { member in
@@ -207,6 +261,15 @@ public struct Coordinator: Sendable {
   ) -> [CoordinatorEffect] {
     var effects: [CoordinatorEffect] = []
     switch state {
+    case .accepting, .superseded:
+      if outcome.kind == .aborted {
+        return abort(
+          Refusal(
+            .unreachable,
+            "\(name): \(outcome.reason); the nodes ended the rollout without the coordinator, which did not reach a majority of them in time"
+          ), now) + told(name, now)
+      }
+      effects += commit(now) + ended(name, outcome, now)
     case .following:
       guard let index = names.firstIndex(of: name), members[index].outcome == nil else { return [] }
       members[index].outcome = outcome
@@ -219,7 +282,7 @@ public struct Coordinator: Sendable {
         member.isLost = false
       }
       if members.allSatisfy(\.told) { effects += finishAborted(refusal) }
-    case .idle, .preparing, .accepting, .finished: break
+    case .idle, .preparing, .finished: break
     }
     return effects
   }
@@ -233,21 +296,23 @@ public struct Coordinator: Sendable {
           .unreachable,
           "\(late.joined(separator: ", ")): no vote within \(rollout.prepareMilliseconds / 1000) s"),
         now)
-    case (.accept, .accepting):
-      // Commit was proposed and may have been chosen: only a recovery can tell now.
-      state = .finished
-      return unknown(
-        "commit was proposed, and no majority of the members accepted it in time",
-        summary:
-          "the decision is not known: no majority of the members answered; keyturn resolve \(rollout.id) ends it as it must end"
-      )
+    case (.beat, .preparing):
+      var effects = [beat(now)]
+      for (name, member) in zip(names, members) where member.vote == .yes {
+        effects.append(.measure(member: name))
+      }
+      return effects
+    case (.accept, .accepting(let instant)): return supersede(instant, now)
+    case (.recover, .superseded):
+      return unknown("commit was proposed, and how the nodes ended it is not known")
     case (.decide, .aborting(let refusal)): return finishAborted(refusal)
     case (.follow, .following):
       for index in members.indices where members[index].outcome == nil {
         members[index].outcome = Outcome(.unknown, "no outcome by the deadline")
       }
       return finishCommitted()
-    case (.prepare, _), (.accept, _), (.decide, _), (.follow, _): return []
+    case (.prepare, _), (.beat, _), (.accept, _), (.recover, _), (.decide, _), (.follow, _):
+      return []
     }
   }
 
@@ -255,6 +320,8 @@ public struct Coordinator: Sendable {
     switch state {
     case .idle, .preparing:
       return abort(Refusal(.failed, "interrupted before the proposal"), now)
+    case .superseded:
+      return unknown("interrupted after the proposal; the nodes end it by themselves")
     case .accepting, .following:
       // To leave now could leave a member in doubt; it takes no longer than telling them all.
       isCancelled = true
@@ -275,9 +342,13 @@ public struct Coordinator: Sendable {
     return finishCommitted()
   }
 
-  private mutating func unknown(_ reason: String, summary: String) -> [CoordinatorEffect] {
+  private mutating func unknown(_ reason: String) -> [CoordinatorEffect] {
     state = .finished
-    let outcomes = names.map { MemberOutcome(member: $0, outcome: Outcome(.unknown, reason)) }
+    let outcomes = zip(names, members).map {
+      MemberOutcome(member: $0, outcome: $1.outcome ?? Outcome(.unknown, reason))
+    }
+    let summary =
+      "the decision is not known: no majority of the members answered; they end the rollout by themselves as soon as a majority is connected, keyturn status shows it"
     return [
       .finished(
         RolloutResult(

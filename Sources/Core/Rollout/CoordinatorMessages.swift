@@ -2,7 +2,7 @@ public import Digests
 public import Model
 
 /// What the coordinator learns.
-public enum CoordinatorInput: Sendable {
+public enum CoordinatorInput: Sendable, Hashable {
   /// Begin.
   case start
   /// A member voted. `environment` is the digest of the MINIO_* variables that it will run with.
@@ -13,7 +13,9 @@ public enum CoordinatorInput: Sendable {
   case accepted(member: String)
   /// A member promised to a higher ballot: a recovery is under way.
   case outranked(member: String)
-  /// A member knows the decision.
+  /// A member knows commit, by whomever.
+  case committed(member: String)
+  /// A member has been told the decision, and has nothing to do with the rollout otherwise.
   case acknowledged(member: String)
   /// A member could not be reached, or did not answer in time; the text says what was tried.
   case silent(member: String, reason: String)
@@ -33,8 +35,12 @@ public enum CoordinatorInput: Sendable {
 public enum CoordinatorTimer: Sendable, Hashable {
   /// Votes must be in.
   case prepare
+  /// Those who have voted must hear that the coordinator lives.
+  case beat
   /// Acceptances must be in.
   case accept
+  /// The members must have ended by themselves what the coordinator could not.
+  case recover
   /// Members must have been told.
   case decide
   /// Outcomes must be in.
@@ -45,6 +51,9 @@ public enum CoordinatorTimer: Sendable, Hashable {
 public enum CoordinatorEffect: Sendable, Hashable {
   /// Ask a member for its vote.
   case prepare(member: String)
+  /// Exchange clocks with a member that has voted, naming the rollout: so it hears that the
+  /// coordinator lives (``ParticipantInput/heard(id:)``).
+  case measure(member: String)
   /// Ask a member to accept commit at an instant of its own clock.
   case accept(member: String, Proposal)
   /// Tell a member the decision, again and again until it acknowledges or the timer comes.
@@ -98,6 +107,11 @@ public struct CoordinatorLimits: Sendable, Hashable {
   public var voteGraceMilliseconds = 3_000
   /// Acceptances, milliseconds.
   public var acceptMilliseconds = 5_000
+  /// From one sign of life to the next while votes are awaited, milliseconds; well below the
+  /// members' own patience (``RecoveryTimes/silenceMilliseconds``).
+  public var beatMilliseconds = 1_000
+  /// For the members to end the rollout by themselves, milliseconds.
+  public var recoverMilliseconds = 30_000
   /// Telling an abort, milliseconds.
   public var decideMilliseconds = 5_000
   /// Outcomes, beyond the members' own stop and start deadlines, milliseconds.

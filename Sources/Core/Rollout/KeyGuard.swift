@@ -48,24 +48,27 @@ public enum KeyGuard {
     let sealed = "MINIO_KMS_SSE_KEY \"\(holder.keyName)\" is \(holder.reason)"
     let advice = "data written with it cannot be read without it; leave the setting as it is"
     if keys.isEmpty {
-      return Refusal(.guarded, "\(sealed) and would be removed: \(advice)")
+      return Refusal(.guarded, "\(sealed), and would be removed: \(advice)")
     }
     if keys.count > 1 {
       return Refusal(
-        .guarded, "\(sealed) and would be defined \(keys.count) times: \(advice), once")
+        .guarded, "\(sealed), and would be defined \(keys.count) times: \(advice), once")
     }
-    if keys[0].isEmpty { return Refusal(.guarded, "\(sealed) and would be emptied: \(advice)") }
+    if keys[0].isEmpty { return Refusal(.guarded, "\(sealed), and would be emptied: \(advice)") }
     // By bytes: Swift takes canonically equivalent texts for equal, and to a Key Manager they are
     // two keys.
     if !keys[0].utf8.elementsEqual(holder.keyName.utf8) {
-      return Refusal(.guarded, "\(sealed) and would become \"\(keys[0])\": \(advice)")
+      return Refusal(
+        .guarded, "\(sealed), and would become \(KeyIdentity.shown(keys[0])): \(advice)")
     }
-    if enclaves.count != 1 || !enclaves[0].utf8.elementsEqual(holder.enclave.utf8) {
+    // A cluster may have been adopted without an enclave.
+    if enclaves.count > 1 || !(enclaves.first ?? "").utf8.elementsEqual(holder.enclave.utf8) {
       let now =
-        enclaves.isEmpty ? "removed" : enclaves.map { "\"\($0)\"" }.joined(separator: " and ")
+        enclaves.isEmpty
+        ? "be removed" : "become " + enclaves.map(KeyIdentity.shown).joined(separator: " and ")
       return Refusal(
         .guarded,
-        "MINIO_KMS_ENCLAVE \"\(holder.enclave)\" holds the key \"\(holder.keyName)\", which is \(holder.reason), and would become \(now): the same name in another enclave is another key; leave the setting as it is"
+        "MINIO_KMS_ENCLAVE \"\(holder.enclave)\" holds the key \"\(holder.keyName)\", which is \(holder.reason), and would \(now): the same name in another enclave is another key; leave the setting as it is"
       )
     }
     return nil

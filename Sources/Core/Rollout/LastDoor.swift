@@ -35,6 +35,16 @@ public enum LastDoor {
     fileprivate var inForce: [Definition] { file.isEmpty ? environment.map { [$0] } ?? [] : file }
   }
 
+  /// Why the start would be refused; nil if it has the sealed key, in its enclave, by bytes, or
+  /// nothing is sealed here. Where a seal is missing or damaged no key can be told from another.
+  public static func problem(record: SealRecord, key: Variable, enclave: Variable) -> String? {
+    switch record {
+    case .unsealed: nil
+    case .sealed(let seal): problem(seal: seal, key: key, enclave: enclave)
+    case .missing, .damaged: record.problem
+    }
+  }
+
   /// What is wrong with the key that the start would have; nil if it is the sealed one, in its
   /// enclave, by bytes.
   public static func problem(seal: Seal, key: Variable, enclave: Variable) -> String? {
@@ -49,20 +59,14 @@ public enum LastDoor {
       // A cluster may have been adopted without an enclave.
       return sealed.isEmpty ? nil : "\(name) is missing"
     }
+    // By bytes: Swift takes canonically equivalent texts for equal, and to a Key Manager they are
+    // two keys. The sealed one said twice is one.
+    if found.allSatisfy({ $0.value.utf8.elementsEqual(sealed.utf8) }) { return nil }
     if found.count > 1 {
-      return "\(name) is defined \(found.count) times, in "
+      return "\(name) is defined \(found.count) times, not alike, in "
         + found.map(\.place).joined(separator: " and ")
     }
-    // By bytes: Swift takes canonically equivalent texts for equal, and to a Key Manager they are
-    // two keys.
-    if first.value.utf8.elementsEqual(sealed.utf8) { return nil }
     if first.value.isEmpty { return "\(name) is empty in \(first.place)" }
-    return "\(name) is \(shown(first.value)) in \(first.place)"
-  }
-
-  /// A value as people may see it: under this name somebody may have written an API key.
-  private static func shown(_ value: String) -> String {
-    if value.contains("k1:") || value.contains("k2:") { return "something like an API key" }
-    return value.count > 80 ? "\"\(value.prefix(80))...\"" : "\"\(value)\""
+    return "\(name) is \(KeyIdentity.shown(first.value)) in \(first.place)"
   }
 }

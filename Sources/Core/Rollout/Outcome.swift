@@ -21,10 +21,15 @@ public struct Outcome: Sendable, Codable, Hashable {
   /// Why, for a person: the journal line, the deadline, the refusal. Redacted.
   public var reason: String
 
+  /// Whether the server got past the Key Manager, so that it may have encrypted with its key; nil
+  /// where that is not known.
+  public var passedKeyManager: Bool?
+
   /// How it ended and why.
-  public init(_ kind: OutcomeKind, _ reason: String) {
+  public init(_ kind: OutcomeKind, _ reason: String, passedKeyManager: Bool? = nil) {
     self.kind = kind
     self.reason = reason
+    self.passedKeyManager = passedKeyManager
   }
 }
 

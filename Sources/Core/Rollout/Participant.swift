@@ -6,6 +6,9 @@ internal import Model
 //    ^                    | no               | abort             | abort                                       |
 //    +--------------------+------------------+-------------------+------------------------ outcome -----------+
 //
+// In doubt, that is prepared or accepted, it hears of the decision from whoever coordinates, or ends
+// the rollout itself with a majority of the members (Recovery).
+//
 // It refuses to: vote on a stale epoch or while another rollout is active, act on a decision of a
 // rollout that it has not voted yes on, install or restart before it knows commit, restart twice
 // for one rollout.
@@ -14,7 +17,7 @@ internal import Model
 // it.
 
 /// A member's side of the protocol: pure, never throws, waits or reads a clock.
-public struct Participant: Sendable {
+public struct Participant: Sendable, Hashable {
   /// The member's own name.
   public let member: String
   /// What is durable.
@@ -22,47 +25,75 @@ public struct Participant: Sendable {
   /// The rollout whose checks are running; not durable, a crash forgets it and nothing was
   /// promised.
   public private(set) var assessing: Rollout?
-  /// Ids of rollouts whose abort overtook the request for the vote, the latest last; not durable.
-  private var abortedUnseen: [String] = []
-
-  /// How many of them are kept: more coordinators than ever propose at once.
-  private static let abortedUnseenCount = 16
+  /// There exactly while the member is in doubt.
+  private var recovery: Recovery?
+  private let times: RecoveryTimes
 
   /// A member with what was durable when it stopped.
-  public init(member: String, record: ParticipantRecord) {
+  public init(
+    member: String, record: ParticipantRecord, times: RecoveryTimes = RecoveryTimes()
+  ) {
     self.member = member
     self.record = record
+    self.times = times
+  }
+
+  /// How often the member has tried in vain to end the rollout that it is in doubt of, and who did
+  /// not answer the last time; nil if it is in none, or has not tried.
+  public var doubt: (attempts: Int, missing: [String])? {
+    guard let recovery, recovery.failures > 0 else { return nil }
+    return (recovery.failures, recovery.missing)
   }
 
   /// Takes one input; returns what to do, in order.
-  public mutating func handle(_ input: ParticipantInput) -> [ParticipantEffect] {
+  public mutating func handle(
+    _ input: ParticipantInput, at moment: Moment
+  ) -> [ParticipantEffect] {
     switch input {
-    case .started: return started()
+    case .started: return started(moment)
     case .prepare(let rollout): return prepare(rollout)
-    case .assessed(let rollout, let result): return assessed(rollout, result)
+    case .assessed(let rollout, let result): return assessed(rollout, result, moment)
     case .overdue(let id, let refusal): return overdue(id, refusal)
-    case .promise(let id, let ballot): return promise(id, ballot)
-    case .accept(let id, let proposal): return accept(id, proposal)
-    case .decided(let id, let decision, let instant, let bootID, let reason):
-      return decided(id, decision, instant, bootID, reason)
+    case .heard(let id): return heard(id, moment)
+    case .promise(let key, let ballot): return promise(key, ballot, moment)
+    case .accept(let key, let proposal): return accept(key, proposal, moment)
+    case .decided(let key, let decision, let instant, let bootID, let reason):
+      return decided(key, decision, instant, bootID, reason, moment)
+    case .firing(let id, let invocation, let cursor):
+      guard var active = record.active, active.rollout.id == id,
+        case .committed = active.stage
+      else { return [] }
+      active.facts.invocation = invocation
+      active.facts.journalCursor = cursor
+      record.active = active
+      return [.persist(record)]
     case .restarted(let id, let report): return restarted(id, report)
     case .fireFailed(let id, let refusal):
-      guard let active = record.active, active.rollout.id == id else { return [] }
+      guard let active = record.active, active.rollout.id == id,
+        case .committed = active.stage
+      else { return [] }
       // What could not be put in place must not lie beside the file; gone before the end is told.
       return [.discard(active.rollout)]
         + conclude(id, Outcome(.failed, refusal.message), report: nil)
     case .watched(let id, let outcome): return watched(id, outcome)
+    case .woke: return woke(moment)
+    case .resolve(let id): return resolve(id, moment)
+    case .answered(let name, let key, let question, let reply):
+      guard record.active?.rollout.id == key.id else { return [] }
+      return answered(name, question, reply, moment)
     }
   }
 
-  private mutating func started() -> [ParticipantEffect] {
+  private mutating func started(_ moment: Moment) -> [ParticipantEffect] {
     guard let active = record.active else { return [] }
     switch active.stage {
-    case .prepared, .accepted: return []  // in doubt: changes nothing until the decision is known
+    case .prepared, .accepted: return [doubt(active.rollout, moment)]
     case .committed(let instant, let bootID): return [.arm(active, instant, bootID: bootID)]
     case .watching(let report): return [.watch(active, report)]
     }
   }
+
+  // MARK: the vote
 
   private mutating func prepare(_ rollout: Rollout) -> [ParticipantEffect] {
     if let active = record.active {
@@ -73,7 +104,7 @@ public struct Participant: Sendable {
           .no(
             Refusal(
               .busy,
-              "\(member) is in rollout \(active.rollout.id) by \(active.rollout.createdBy); wait for it to end (keyturn status shows it), or, if its coordinator is gone: keyturn resolve \(active.rollout.id)"
+              "\(member) is in rollout \(active.rollout.id) by \(active.rollout.createdBy); wait for it to end (keyturn status shows it); if its coordinator is gone the nodes end it by themselves, as soon as a majority of them can be reached"
             )))
       ]
     }
@@ -89,15 +120,6 @@ public struct Participant: Sendable {
             )))
       ]
     }
-    if abortedUnseen.contains(rollout.id) {
-      // A yes now would never be answered: the coordinator has told its decision and is gone.
-      return [
-        .vote(
-          id: rollout.id,
-          .no(Refusal(.vote, "\(member) was told to abort the rollout before it was asked to vote"))
-        )
-      ]
-    }
     if rollout.epoch <= record.highestEpoch {
       return [
         .vote(
@@ -105,7 +127,7 @@ public struct Participant: Sendable {
           .no(
             Refusal(
               .vote,
-              "\(member) has seen epoch \(record.highestEpoch), the rollout has \(rollout.epoch): another rollout came in between; plan again"
+              "\(member) has seen epoch \(record.highestEpoch), the rollout has \(rollout.epoch): another rollout came in between, or this one was ended before it was asked to vote; plan again"
             )))
       ]
     }
@@ -126,7 +148,7 @@ public struct Participant: Sendable {
   }
 
   private mutating func assessed(
-    _ rollout: Rollout, _ result: Result<PreparedFacts, Refusal>
+    _ rollout: Rollout, _ result: Result<PreparedFacts, Refusal>, _ moment: Moment
   ) -> [ParticipantEffect] {
     let id = rollout.id
     guard assessing == rollout else {
@@ -139,7 +161,7 @@ public struct Participant: Sendable {
     case .success(let facts):
       record.active = ActiveRollout(
         rollout: rollout, facts: facts, promised: .coordinator, stage: .prepared)
-      return [.persist(record), .vote(id: id, .yes)]
+      return [.persist(record), doubt(rollout, moment), .vote(id: id, .yes)]
     case .failure(let refusal):
       return [.discard(rollout), .vote(id: id, .no(refusal))]
     }
@@ -152,87 +174,182 @@ public struct Participant: Sendable {
     return [.vote(id: id, .no(refusal))]
   }
 
-  private mutating func promise(_ id: String, _ ballot: Ballot) -> [ParticipantEffect] {
-    guard var active = record.active, active.rollout.id == id else {
-      // Whoever asks will decide by this answer, so it must stay true: no yes to it any more.
-      let (wasAssessing, answer) = (assessing?.id == id, answer(id))
-      if wasAssessing { assessing = nil }
-      if answer == .unknownRollout { rememberAborted(id) }
-      let no = Refusal(.vote, "\(member) was asked to resolve the rollout before it had voted")
-      return (wasAssessing ? [.vote(id: id, .no(no))] : []) + [.reply(answer)]
-    }
+  // MARK: the decision
+
+  /// The member is in doubt of a rollout from now on.
+  private mutating func doubt(_ rollout: Rollout, _ moment: Moment) -> ParticipantEffect {
+    let recovery = Recovery(member: member, rollout: rollout, times: times)
+    self.recovery = recovery
+    return .wake(recovery.afterSilence(moment))
+  }
+
+  private func heard(_ id: String, _ moment: Moment) -> [ParticipantEffect] {
+    guard record.active?.rollout.id == id, let recovery, !recovery.isAsking else { return [] }
+    return [.wake(recovery.afterSilence(moment))]
+  }
+
+  /// The active rollout, if it is that one.
+  private func active(_ key: RolloutKey) -> ActiveRollout? {
+    record.active?.rollout.id == key.id ? record.active : nil
+  }
+
+  private mutating func promise(
+    _ key: RolloutKey, _ ballot: Ballot, _ moment: Moment
+  ) -> [ParticipantEffect] {
+    guard var active = active(key) else { return fence(key) }
     switch active.stage {
-    case .committed, .watching:
-      return [.reply(.promised(decidedProposal(active)))]
+    case .committed, .watching: return [.reply(.committed)]
     case .prepared, .accepted:
       if ballot <= active.promised { return [.reply(.outranked(active.promised))] }
       active.promised = ballot
       record.active = active
       var proposal: Proposal?
       if case .accepted(let accepted) = active.stage { proposal = accepted }
-      return [.persist(record), .reply(.promised(proposal))]
+      return [.persist(record)] + giveWay(to: ballot, moment) + [.reply(.promised(proposal))]
     }
   }
 
-  /// A member that knows the decision answers as one that accepted it at a ballot above all others.
-  private func decidedProposal(_ active: ActiveRollout) -> Proposal? {
-    let ballot = Ballot(round: .max, proposer: member)
+  private mutating func accept(
+    _ key: RolloutKey, _ proposal: Proposal, _ moment: Moment
+  ) -> [ParticipantEffect] {
+    guard var active = active(key) else { return fence(key) }
     switch active.stage {
-    case .committed(let instant, let bootID):
-      return Proposal(ballot: ballot, decision: .commit, instant: instant, bootID: bootID)
-    case .watching(let report):
-      return Proposal(ballot: ballot, decision: .commit, instant: report.planned, bootID: "")
-    case .prepared: return nil
-    case .accepted(let proposal): return proposal
-    }
-  }
-
-  private mutating func accept(_ id: String, _ proposal: Proposal) -> [ParticipantEffect] {
-    guard var active = record.active, active.rollout.id == id else { return [.reply(answer(id))] }
-    switch active.stage {
-    case .committed, .watching: return [.reply(.acknowledged)]
+    case .committed, .watching: return [.reply(.committed)]
     case .prepared, .accepted:
       if proposal.ballot < active.promised { return [.reply(.outranked(active.promised))] }
       active.promised = proposal.ballot
       active.stage = .accepted(proposal)
       record.active = active
-      return [.persist(record), .reply(.accepted)]
+      return [.persist(record)] + giveWay(to: proposal.ballot, moment) + [.reply(.accepted)]
     }
   }
 
   private mutating func decided(
-    _ id: String, _ decision: Decision, _ instant: Instant?, _ bootID: String, _ reason: String
+    _ key: RolloutKey, _ decision: Decision, _ instant: Instant?, _ bootID: String,
+    _ reason: String, _ moment: Moment
   ) -> [ParticipantEffect] {
-    if let rollout = assessing, rollout.id == id, decision == .abort {
-      // The checks are still running; what they stage is discarded when they end.
-      assessing = nil
-      return [.vote(id: id, .no(Refusal(.vote, reason))), .reply(.acknowledged)]
-    }
-    guard var active = record.active, active.rollout.id == id else {
-      let answer = answer(id)
-      if decision == .abort, answer == .unknownRollout { rememberAborted(id) }
-      return [.reply(answer)]
-    }
-    switch active.stage {
-    case .committed, .watching: return [.reply(.acknowledged)]
-    case .prepared, .accepted:
-      switch decision {
-      case .commit:
-        let instant = instant ?? Instant(nanoseconds: 0)
-        active.stage = .committed(instant: instant, bootID: bootID)
-        record.active = active
-        return [.persist(record), .arm(active, instant, bootID: bootID), .reply(.acknowledged)]
-      case .abort:
-        let finished = FinishedRollout(
-          rollout: active.rollout, outcome: Outcome(.aborted, reason), report: nil)
-        record.active = nil
-        record.last = finished
-        return [
-          .discard(active.rollout), .persist(record), .conclude(finished), .reply(.acknowledged),
-        ]
-      }
+    guard var active = active(key) else { return fence(key) }
+    switch (active.stage, decision) {
+    case (.committed, _), (.watching, _): return [.reply(.committed)]
+    case (.prepared, .commit), (.accepted, .commit):
+      recovery = nil
+      let bootID = instant == nil ? moment.bootID : bootID
+      let instant = instant ?? moment.now
+      active.stage = .committed(instant: instant, bootID: bootID)
+      record.active = active
+      return [.persist(record), .arm(active, instant, bootID: bootID), .reply(.committed)]
+    case (.prepared, .abort), (.accepted, .abort):
+      recovery = nil
+      let finished = FinishedRollout(
+        rollout: active.rollout, outcome: Outcome(.aborted, reason), report: nil)
+      record.active = nil
+      record.last = finished
+      return [
+        .discard(active.rollout), .persist(record), .conclude(finished),
+        .reply(.ended(finished.outcome)),
+      ]
     }
   }
+
+  /// A message about a rollout that the member is not in: how it ended here, or that it never gave a
+  /// yes. That must stay true, so it cannot vote on it any more.
+  private mutating func fence(_ key: RolloutKey) -> [ParticipantEffect] {
+    for finished in [record.last, record.lastCommitted] {
+      if let finished, finished.rollout.id == key.id { return [.reply(.ended(finished.outcome))] }
+    }
+    var effects: [ParticipantEffect] = []
+    if record.highestEpoch < key.epoch {
+      record.highestEpoch = key.epoch
+      effects.append(.persist(record))
+    }
+    if assessing?.id == key.id {
+      // The checks are still running; what they stage is discarded when they end.
+      assessing = nil
+      let no = Refusal(.vote, "the rollout was ended before \(member) had voted")
+      effects.append(.vote(id: key.id, .no(no)))
+    }
+    return effects + [.reply(.neverVoted)]
+  }
+
+  // MARK: recovery
+
+  private mutating func woke(_ moment: Moment) -> [ParticipantEffect] {
+    guard let active = record.active, var recovery else { return [] }
+    if recovery.isAsking {
+      recovery.giveWay(to: nil)
+      self.recovery = recovery
+      return [.wake(recovery.afterPause(moment))]
+    }
+    let ballot = recovery.begin(above: active.promised)
+    self.recovery = recovery
+    return ask(active.rollout.key, .promise(ballot), moment)
+  }
+
+  private mutating func resolve(_ id: String, _ moment: Moment) -> [ParticipantEffect] {
+    guard let recovery, record.active?.rollout.id == id, !recovery.isAsking else { return [] }
+    return woke(moment)
+  }
+
+  /// Asks everybody. The member itself first: what it says must be durable before the others are
+  /// asked. The wake stands before what can fail, so that it is not lost.
+  private mutating func ask(
+    _ key: RolloutKey, _ question: RecoveryQuestion, _ moment: Moment
+  ) -> [ParticipantEffect] {
+    guard let recovery else { return [] }
+    var effects: [ParticipantEffect] = [.wake(recovery.afterQuestion(moment))]
+    var own: ParticipantReply?
+    for effect in handle(question.input(key), at: moment) {
+      if case .reply(let reply) = effect { own = reply } else { effects.append(effect) }
+    }
+    effects += recovery.others.map { .ask(member: $0, key, question) }
+    if let own { effects += answered(member, question, own, moment) }
+    return effects
+  }
+
+  private mutating func answered(
+    _ name: String, _ question: RecoveryQuestion, _ reply: ParticipantReply, _ moment: Moment
+  ) -> [ParticipantEffect] {
+    guard let key = record.active?.rollout.key, var recovery else { return [] }
+    switch (reply, question) {
+    case (.neverVoted, _):
+      return end(key, .abort, "the coordinator went away before \(name) had voted", moment)
+    case (.committed, _): return end(key, .commit, "", moment)
+    case (.ended(let outcome), _):
+      let decision: Decision = outcome.kind == .aborted ? .abort : .commit
+      return end(key, decision, outcome.reason, moment)
+    case (.outranked(let ballot), _): return giveWay(to: ballot, moment)
+    case (.promised(let accepted), .promise(let ballot)):
+      let proposal = recovery.promised(name, ballot, accepted)
+      self.recovery = recovery
+      return proposal.map { ask(key, .accept($0), moment) } ?? []
+    case (.accepted, .accept(let proposal)):
+      let decision = recovery.accepted(name, proposal.ballot)
+      self.recovery = recovery
+      return decision.map {
+        end(key, $0, "the coordinator went away before commit was decided", moment)
+      } ?? []
+    case (.promised, _), (.accepted, _): return []
+    }
+  }
+
+  /// The decision is known: acts on it and tells the others.
+  private mutating func end(
+    _ key: RolloutKey, _ decision: Decision, _ reason: String, _ moment: Moment
+  ) -> [ParticipantEffect] {
+    ask(key, .decide(decision, reason: decision == .abort ? reason : ""), moment)
+  }
+
+  /// Another proposer is at it, or the coordinator: leaves it the time to come to an end.
+  private mutating func giveWay(to ballot: Ballot, _ moment: Moment) -> [ParticipantEffect] {
+    guard var recovery, ballot.proposer != member else { return [] }
+    recovery.giveWay(to: ballot)
+    self.recovery = recovery
+    return [
+      .wake(ballot == .coordinator ? recovery.afterSilence(moment) : recovery.afterPause(moment))
+    ]
+  }
+
+  // MARK: after the commit
 
   private mutating func restarted(_ id: String, _ report: RestartReport) -> [ParticipantEffect] {
     guard var active = record.active, active.rollout.id == id else { return [] }
@@ -263,17 +380,6 @@ public struct Participant: Sendable {
     record.lastCommitted = finished
     // The seal and the generation come first: a crash between the two repeats the watch, not the
     // loss of a seal.
-    return [.conclude(finished), .persist(record)]
-  }
-
-  private mutating func rememberAborted(_ id: String) {
-    abortedUnseen = abortedUnseen.suffix(Self.abortedUnseenCount - 1) + [id]
-  }
-
-  private func answer(_ id: String) -> ParticipantReply {
-    for finished in [record.last, record.lastCommitted] {
-      if let finished, finished.rollout.id == id { return .ended(finished.outcome) }
-    }
-    return .unknownRollout
+    return [.keep(finished), .persist(record), .conclude(finished)]
   }
 }

@@ -1,5 +1,45 @@
 public import Model
 
+/// What a message about a rollout names it by.
+///
+/// The id says which rollout it is. The epoch, the rollout's own or a higher one, is the fence of a
+/// member that has not voted on it: once it has seen the epoch it never will.
+public struct RolloutKey: Sendable, Codable, Hashable {
+  /// The rollout's id.
+  public var id: String
+  /// The rollout's epoch.
+  public var epoch: UInt64
+
+  /// A rollout's key.
+  public init(id: String, epoch: UInt64) {
+    self.id = id
+    self.epoch = epoch
+  }
+}
+
+extension Rollout {
+  /// What a message about it names it by.
+  public var key: RolloutKey { RolloutKey(id: id, epoch: epoch) }
+}
+
+/// What the shell knows when something comes to a member.
+public struct Moment: Sendable, Hashable {
+  /// The member's CLOCK_BOOTTIME.
+  public var now: Instant
+  /// The boot that it belongs to.
+  public var bootID: String
+  /// Random, anew each time, 0 to ``RecoveryTimes/jitterMilliseconds``: keeps members from trying
+  /// at the same time again and again.
+  public var jitterMilliseconds: Int
+
+  /// A moment; see the properties.
+  public init(now: Instant, bootID: String, jitterMilliseconds: Int) {
+    self.now = now
+    self.bootID = bootID
+    self.jitterMilliseconds = jitterMilliseconds
+  }
+}
+
 /// What comes to a member.
 public enum ParticipantInput: Sendable, Hashable {
   /// The agent has started; `record` was what it was made from.
@@ -10,39 +50,90 @@ public enum ParticipantInput: Sendable, Hashable {
   case assessed(Rollout, Result<PreparedFacts, Refusal>)
   /// The time for the checks is over. Takes nothing back: a vote that was given stands.
   case overdue(id: String, Refusal)
+  /// The coordinator of the rollout has shown that it lives.
+  case heard(id: String)
   /// A proposer asks for a promise not to accept a lower ballot.
-  case promise(id: String, Ballot)
+  case promise(RolloutKey, Ballot)
   /// A proposer asks to accept.
-  case accept(id: String, Proposal)
-  /// Somebody tells the decision.
-  case decided(id: String, Decision, instant: Instant?, bootID: String, reason: String)
+  case accept(RolloutKey, Proposal)
+  /// Somebody tells the decision. A commit without an instant is acted on at once.
+  case decided(RolloutKey, Decision, instant: Instant?, bootID: String, reason: String)
+  /// The instant comes, nothing is done yet, and the unit is another invocation than at the vote:
+  /// what is put in place from now on belongs after this one, and so do the journal's lines.
+  case firing(id: String, invocation: String, journalCursor: String?)
   /// The instant has come and the restart was issued.
   case restarted(id: String, RestartReport)
   /// The instant has come and nothing could be done.
   case fireFailed(id: String, Refusal)
   /// The start has come to an end.
   case watched(id: String, Outcome)
+  /// The instant of the last ``ParticipantEffect/wake(_:)`` has come.
+  case woke
+  /// Somebody asks to end the rollout now, if it is in doubt here.
+  case resolve(id: String)
+  /// Another member's answer to ``ParticipantEffect/ask(member:_:_:)``.
+  case answered(member: String, RolloutKey, RecoveryQuestion, ParticipantReply)
 }
 
-/// The answer to a proposer.
+extension ParticipantInput {
+  /// Whether what follows from this input promises something, so that the input must be undone if a
+  /// record cannot be made durable. An end that somebody was told of must not become another, and a
+  /// start that was confirmed promises a seal; these two are to be tried again. The others tell what
+  /// has happened, and it has happened also when the record of it cannot be written.
+  public var isPromise: Bool {
+    switch self {
+    case .prepare, .assessed, .promise, .accept, .decided, .firing, .fireFailed, .watched, .woke,
+      .resolve,
+      .answered:
+      true
+    case .started, .overdue, .heard, .restarted: false
+    }
+  }
+}
+
+/// What a member in doubt asks every member, itself included.
+public enum RecoveryQuestion: Sendable, Hashable {
+  /// Comes to the other as ``ParticipantInput/promise(_:_:)``.
+  case promise(Ballot)
+  /// Comes to the other as ``ParticipantInput/accept(_:_:)``.
+  case accept(Proposal)
+  /// Comes to the other as ``ParticipantInput/decided(_:_:instant:bootID:reason:)`` without an
+  /// instant.
+  case decide(Decision, reason: String)
+
+  /// What it is to the member that is asked.
+  public func input(_ key: RolloutKey) -> ParticipantInput {
+    switch self {
+    case .promise(let ballot): .promise(key, ballot)
+    case .accept(let proposal): .accept(key, proposal)
+    case .decide(let decision, let reason):
+      .decided(key, decision, instant: nil, bootID: "", reason: reason)
+    }
+  }
+}
+
+/// The answer to a proposer. Each stays true for ever: a proposer decides by it.
 public enum ParticipantReply: Sendable, Hashable {
-  /// Promised; with the proposal accepted before, if any.
+  /// Nothing of a lower ballot will be accepted; with the proposal accepted before, if any.
   case promised(Proposal?)
   /// Accepted.
   case accepted
-  /// The decision is known here now.
-  case acknowledged
-  /// A higher ballot was promised.
+  /// As high a ballot was promised before, this one.
   case outranked(Ballot)
-  /// The rollout has ended here.
+  /// Commit is known here.
+  case committed
+  /// The rollout has ended here; with anything but `aborted` it was committed.
   case ended(Outcome)
-  /// No such rollout was voted on here.
-  case unknownRollout
+  /// No yes was given here, or it was taken back by an abort, and none will be: commit cannot be the
+  /// decision.
+  case neverVoted
 }
 
 /// What a member does, in the order given.
 public enum ParticipantEffect: Sendable, Hashable {
-  /// Make this durable before the next effect is carried out.
+  /// Make this durable before the next effect is carried out. If it cannot be and the
+  /// input is a promise (``ParticipantInput/isPromise``), the machine goes back to what it was before
+  /// the input, and the effects that follow are left out.
   case persist(ParticipantRecord)
   /// Run all checks and stage the file; ends in ``ParticipantInput/assessed(_:_:)``.
   case assess(Rollout)
@@ -57,6 +148,13 @@ public enum ParticipantEffect: Sendable, Hashable {
   case arm(ActiveRollout, Instant, bootID: String)
   /// Watch the start; ends in ``ParticipantInput/watched(id:_:)``.
   case watch(ActiveRollout, RestartReport)
-  /// The rollout has ended here: make generation and seal of it if the start was confirmed.
+  /// The start has come to an end: make generation and seal of it if it was confirmed.
+  case keep(FinishedRollout)
+  /// The rollout has ended here, and the record says so: tell those who follow it.
   case conclude(FinishedRollout)
+  /// Send ``ParticipantInput/woke`` at this instant; takes the place of the wake before.
+  case wake(Instant)
+  /// Ask another member. Its answer, if one comes, is ``ParticipantInput/answered(member:_:_:_:)``;
+  /// a decision is told repeatedly, the other questions once.
+  case ask(member: String, RolloutKey, RecoveryQuestion)
 }

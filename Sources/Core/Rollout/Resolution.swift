@@ -4,9 +4,11 @@ public import Model
 public enum Knowledge: Sendable, Hashable {
   /// It is prepared, will accept nothing of a lower ballot any more, and has accepted this.
   case promised(Proposal?)
+  /// Commit is known there.
+  case committed
   /// It has ended there.
   case ended(Outcome)
-  /// It was never voted on there.
+  /// It was never voted on there, and never will be.
   case unknown
   /// A higher ballot was promised: somebody else resolves it.
   case outranked(Ballot)
@@ -41,6 +43,7 @@ public enum Resolution {
           Refusal(.busy, "\(member) is being asked by somebody else too; try again in a moment"))
       case .promised(let proposal): isCommitted = isCommitted || proposal?.decision == .commit
       case .ended(let outcome): isCommitted = isCommitted || outcome.kind != .aborted
+      case .committed: isCommitted = true
       case .unknown: break
       }
     }

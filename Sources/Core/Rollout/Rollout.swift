@@ -76,6 +76,12 @@ public struct Rollout: Sendable, Codable, Hashable {
     self.startMilliseconds = startMilliseconds
   }
 
+  /// By id and epoch, which tell all rollouts apart.
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(id)
+    hasher.combine(epoch)
+  }
+
   /// The members' names, sorted.
   public var members: [String] { contents.map(\.member) }
 

@@ -77,6 +77,16 @@ public struct KeyIdentity: Sendable, Codable, Hashable {
     hasher.combine(Array(enclave.utf8))
   }
 
+  /// What stands where a key's name should, as people may see it: somebody may have written an API
+  /// key there, or lost a quote, so that the lines that follow became part of it.
+  static func shown(_ value: String) -> String {
+    if value.contains("k1:") || value.contains("k2:") { return "something like an API key" }
+    if value.unicodeScalars.contains(where: { $0 == "=" || $0.value < 0x20 }) {
+      return "something that is no name"
+    }
+    return value.count > 80 ? "\"\(value.prefix(80))...\"" : "\"\(value)\""
+  }
+
   /// `"key-1" in enclave "store"`.
   public var text: String { "\"\(name)\" in enclave \"\(enclave)\"" }
 }

@@ -67,10 +67,9 @@ public enum SealJudgement {
   ) -> SealStanding {
     let holders = Holders(peers)
     switch record {
-    case .damaged:
-      return refused(.damaged, "\(own.node): \(own.problem ?? ""); \(recover(own.node))")
-    case .missing:
-      return refused(.missing, "\(own.node): \(own.problem ?? ""); \(recover(own.node))")
+    case .damaged, .missing:
+      return refused(
+        record == .missing ? .missing : .damaged, "\(own.problem ?? ""); \(recover(own.node))")
     case .sealed(let seal):
       return standing(of: own.node, seal, holders, majority: (peers.count + 1) / 2 + 1)
     case .unsealed(let lifted):
@@ -136,12 +135,10 @@ public enum SealJudgement {
       )
     }
     if group.nodes.count >= majority(ofOthers: peers.count) { return .take(seal) }
-    let silent = peers.filter { $0.view == nil }.map(\.node)
     return refused(
       .unknown,
-      "\(own.node) joins, and takes the seal when more than half of the other members say the same: \(group.text)"
-        + (silent.isEmpty ? "" : ", and no answer from \(silent.joined(separator: ", "))")
-        + "; try again")
+      "\(own.node) joins, and takes the seal when more than half of the other members say the same: \(group.text)\(silent(peers)); try again"
+    )
   }
 
   /// The seal that a member's peers give it, by the command for it: all that are sealed have the
@@ -152,7 +149,8 @@ public enum SealJudgement {
     guard let group = holders.groups.first else {
       throw Refusal(
         .guarded,
-        "\(attempt): no other member that answers is sealed; see docs/operations.md, \"The seal\"")
+        "\(attempt): no other member that answers is sealed\(silent(peers)); see docs/operations.md, \"The seal\""
+      )
     }
     if holders.groups.count > 1 {
       throw Refusal(
@@ -171,7 +169,7 @@ public enum SealJudgement {
     if group.nodes.count < needed {
       throw Refusal(
         .guarded,
-        "\(attempt): \(needed) of the \(peers.count) other members must have the same seal, and \(group.nodes.count) have: \(group.text)"
+        "\(attempt): \(needed) of the \(peers.count) other members must have the same seal, and these are too few: \(group.text)\(silent(peers)); docs/operations.md, \"The seal\""
       )
     }
     return group.seal
@@ -212,10 +210,15 @@ public enum SealJudgement {
     return nil
   }
 
+  private static func silent(_ peers: [PeerSeal]) -> String {
+    let names = peers.filter { $0.view == nil }.map(\.node)
+    return names.isEmpty ? "" : ", and no answer from \(names.joined(separator: ", "))"
+  }
+
   private static func majority(ofOthers count: Int) -> Int { count / 2 + 1 }
 
   private static func recover(_ node: String) -> String {
-    "it takes part in no rollout until `keyturn seal recover \(node)` takes the seal from the others"
+    "\(node) takes part in no rollout until `keyturn seal recover \(node)` takes the seal from the others"
   }
 
   private static func refused(_ kind: SealProblem.Kind, _ message: String) -> SealStanding {

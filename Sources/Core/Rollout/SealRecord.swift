@@ -21,13 +21,13 @@ public enum SealRecord: Sendable, Hashable {
   ///   - seal: the seal, if there is one.
   ///   - written: the digest of the last seal that this node wrote, as far as it is known.
   ///   - lifted: the digest of the seal that was lifted, if one was.
-  ///   - cluster: the cluster that this node is in.
-  public init(seal: Seal?, written: Digest?, lifted: Digest?, cluster: String) {
+  ///   - cluster: the cluster that this node is in; nil where that is not known.
+  public init(seal: Seal?, written: Digest?, lifted: Digest?, cluster: String?) {
     guard let seal else {
       self = written == nil || written == lifted ? .unsealed(lifted: lifted) : .missing
       return
     }
-    if seal.cluster != cluster {
+    if let cluster, seal.cluster != cluster {
       self = .damaged("it is of cluster \(seal.cluster), this is \(cluster)")
       return
     }
@@ -53,8 +53,8 @@ public enum SealRecord: Sendable, Hashable {
   public var problem: String? {
     switch self {
     case .unsealed, .sealed: nil
-    case .missing: "its seal is missing: the record was removed"
-    case .damaged(let text): "its seal is damaged: \(text)"
+    case .missing: "the seal is missing: the record was removed"
+    case .damaged(let text): "the seal is damaged: \(text)"
     }
   }
 }

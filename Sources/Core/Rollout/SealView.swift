@@ -16,6 +16,8 @@ public struct SealView: Sendable, Codable, Hashable {
   public var pending: Seal?
   /// The key of its server's process; nil if that runs without one or is not READY.
   public var runningKey: KeyIdentity?
+  /// Why its server's key is not known; nil if it is.
+  public var keyProblem: String?
   /// Whether its server is READY.
   public var isServing: Bool
   /// Whether it holds a vote or has not finished a rollout yet.

@@ -5,8 +5,8 @@
 //   GET  /v1/clock                        operator, node              -> ClockReading
 //   POST /v1/plan                         operator   PlanRequest      -> PlanAnswer
 //   POST /v1/rollouts                     operator   PrepareRequest   -> VoteAnswer (when the checks have ended)
-//   POST /v1/rollouts/ID/promise          operator   Ballot           -> ReplyAnswer
-//   POST /v1/rollouts/ID/accept           operator   Proposal         -> ReplyAnswer
+//   POST /v1/rollouts/ID/promise          operator   PromiseRequest   -> ReplyAnswer
+//   POST /v1/rollouts/ID/accept           operator   AcceptRequest    -> ReplyAnswer
 //   POST /v1/rollouts/ID/decision         operator   DecisionRequest  -> ReplyAnswer
 //   GET  /v1/rollouts/ID?after=N&wait=MS  observer, operator, node    -> RolloutView (a long poll)
 //   GET  /v1/generations                  observer, operator          -> HistoryAnswer
@@ -230,11 +230,42 @@ public struct VoteAnswer: Sendable, Codable, Hashable {
   }
 }
 
+/// A request not to accept anything of a lower ballot.
+public struct PromiseRequest: Sendable, Codable, Hashable {
+  /// The rollout's epoch, or a higher one: a member that has not voted yet never will.
+  public var epoch: UInt64
+  /// The ballot.
+  public var ballot: Ballot
+
+  /// A request; see the properties.
+  public init(epoch: UInt64, ballot: Ballot) {
+    self.epoch = epoch
+    self.ballot = ballot
+  }
+}
+
+/// A request to accept a proposal.
+public struct AcceptRequest: Sendable, Codable, Hashable {
+  /// The rollout's epoch.
+  public var epoch: UInt64
+  /// The proposal.
+  public var proposal: Proposal
+
+  /// A request; see the properties.
+  public init(epoch: UInt64, proposal: Proposal) {
+    self.epoch = epoch
+    self.proposal = proposal
+  }
+}
+
 /// A decision told to a member.
 public struct DecisionRequest: Sendable, Codable, Hashable {
+  /// The rollout's epoch, or a higher one.
+  public var epoch: UInt64
   /// What was decided.
   public var decision: Decision
-  /// When to act, the member's CLOCK_BOOTTIME; nil for abort.
+  /// When to act, the member's CLOCK_BOOTTIME; nil for abort, and for a commit that is to be acted on
+  /// at once.
   public var instant: Instant?
   /// The boot of the member that the instant belongs to.
   public var bootID: String
@@ -242,7 +273,10 @@ public struct DecisionRequest: Sendable, Codable, Hashable {
   public var reason: String
 
   /// A decision; see the properties.
-  public init(decision: Decision, instant: Instant?, bootID: String, reason: String) {
+  public init(
+    epoch: UInt64, decision: Decision, instant: Instant?, bootID: String, reason: String
+  ) {
+    self.epoch = epoch
     self.decision = decision
     self.instant = instant
     self.bootID = bootID
@@ -256,14 +290,14 @@ public enum ReplyKind: String, Sendable, Codable, Hashable {
   case promised
   /// Accepted.
   case accepted
-  /// The decision is known here.
-  case acknowledged
+  /// Commit is known here.
+  case committed
   /// A higher ballot was promised.
   case outranked
   /// The rollout has ended here.
   case ended
-  /// No such rollout was voted on here.
-  case unknownRollout
+  /// No yes was given here, and none will be.
+  case neverVoted
 }
 
 /// A member's answer to accept and decision.

@@ -35,7 +35,7 @@ enum HelpText {
     lines += ["", "Options:"]
     lines += options(command.options + table.commonOptions)
     lines += ["", "Exit codes:"]
-    lines += exitCodes(command.exitCodes + [.usage])
+    lines += exitCodes((command.exitCodes + [.usage]).sorted { $0.rawValue < $1.rawValue })
     return lines.joined(separator: "\n") + "\n"
   }
 

@@ -82,7 +82,7 @@ enum KeyturnCommands {
         line: "keyturn apply --unset MINIO_KMS_REPLICATE_KEYID", purpose: "removes one setting"),
     ],
     exitCodes: [.done, .failed, .unknown] + untouchedCodes + [
-      .notConfirmed, .rolledBack, .rolledBackUnhealthy, .busy,
+      .notConfirmed, .busy,
     ] + ownCodes)
 
   private static let restart = CommandRule(
@@ -110,7 +110,7 @@ enum KeyturnCommands {
     options: [OptionRule("yes", short: "y", help: "do not ask; needed where there is no terminal")]
       + clusterOptions,
     examples: [
-      .init(line: "keyturn rollback", purpose: "to the one before; shows the plan and asks first"),
+      .init(line: "keyturn rollback", purpose: "see above; shows the plan and asks first"),
       .init(line: "keyturn rollback 12 --yes", purpose: "to this one; from a pipeline"),
     ],
     exitCodes: [.done, .failed, .unknown] + untouchedCodes + [.notConfirmed, .busy] + ownCodes)
@@ -254,7 +254,7 @@ enum KeyturnCommands {
     summary: "check an environment file; needs no agent",
     details: """
       Reads the file as systemd and as MinIO do, and shows where they differ, and what a shell that sources it
-      would make of it. - is standard input.
+      would make of it. - is standard input. Secrets are redacted.
       """,
     operands: ["FILE"],
     options: [
@@ -264,7 +264,8 @@ enum KeyturnCommands {
     examples: [
       .init(line: "keyturn lint /etc/default/minio", purpose: "check a file"),
       .init(
-        line: "keyturn lint --json minio.env", purpose: "variables as both read them, findings"),
+        line: "keyturn lint --json minio.env",
+        purpose: "one object: variables as both read them, findings"),
       .init(line: "keyturn lint --strict - <minio.env", purpose: "check standard input"),
     ],
     exitCodes: [.done, .failed, .validationRefused])
@@ -276,7 +277,9 @@ enum KeyturnCommands {
       systemd runs it before the server (systemd/minio.service.d/10-keyturn.conf). It compares
       MINIO_KMS_SSE_KEY and MINIO_KMS_ENCLAVE of its own environment, and of the file that
       MINIO_CONFIG_ENV_FILE names, with the seal of this host. It needs no agent and no network, says
-      nothing when it allows the start, and allows everything where nothing is sealed.
+      nothing when it allows the start, and allows everything where nothing was sealed, or the seal
+      was lifted. A seal that was removed or damaged refuses. Run by hand it judges the shell's
+      environment: whether the next start would be refused is in keyturn status.
       """,
     operands: [],
     options: [

@@ -24,14 +24,19 @@ struct CheckCommand: Sendable {
       let outcome = row.failure != nil ? "unreachable" : reason.isEmpty ? "fine" : "failed"
       return NodeResult(name: row.name, outcome: outcome, reason: reason)
     }
+    context.console.errors(
+      rows.flatMap { row in
+        Self.problems(row, isStrict: isStrict).map { (name: row.name, message: $0) }
+      })
     let bad = nodes.filter { $0.outcome != "fine" }
-    for group in NodeNames.grouped(bad.map { (name: $0.name, value: $0.reason) }) {
-      context.console.message(.error, "\(NodeNames.folded(group.names)): \(group.value)")
-    }
+    let remarked = rows.filter { !Self.problems($0, isStrict: true).isEmpty }.map(\.name)
+    let count = "\(nodes.count) nodes"
     context.console.line(
-      bad.isEmpty
-        ? "\(nodes.count) nodes: everything is fine"
-        : "\(nodes.count) nodes: \(nodes.count - bad.count) fine, \(bad.count) not")
+      !bad.isEmpty
+        ? "\(count): \(nodes.count - bad.count) fine, \(bad.count) not"
+        : remarked.isEmpty
+          ? "\(count): everything is fine"
+          : "\(count): no errors, but drift or degraded links on \(NodeNames.folded(remarked))")
     if let code = codes.deciding { return CommandResult(code.exitCode, nodes: nodes) }
     return CommandResult(bad.isEmpty ? .done : .failed, nodes: nodes)
   }
@@ -49,7 +54,8 @@ struct CheckCommand: Sendable {
   /// Everything that makes the node not fine, the worst first.
   private static func problems(_ row: NodeAnswer<CheckAnswer>, isStrict: Bool) -> [String] {
     guard let answer = row.answer else { return row.failure.map { [$0.refusal.message] } ?? [] }
-    var problems: [String] = []
+    // The guard's before the Key Manager's, as the exit code has it.
+    var problems = answer.findings.filter { $0.severity == .error }.map(\.statement)
     for verdict in isStrict ? [failed, degraded] : [failed] {
       for endpoint in answer.endpoints {
         for stage in endpoint.stages where stage.verdict == verdict {
@@ -57,7 +63,6 @@ struct CheckCommand: Sendable {
         }
       }
     }
-    problems += answer.findings.filter { $0.severity == .error }.map(\.text)
     if isStrict, !answer.drift.isEmpty {
       problems.append("drift: \(StatusCommand.drift(answer.drift))")
     }
@@ -66,8 +71,7 @@ struct CheckCommand: Sendable {
 
   private static func lines(_ row: NodeAnswer<CheckAnswer>) -> [String] {
     guard let answer = row.answer else {
-      let refusal = row.failure?.refusal
-      return ["\(refusal?.code.rawValue ?? ""): \(refusal?.message ?? "")"]
+      return [row.failure?.refusal.code.rawValue ?? ""]
     }
     var lines = answer.endpoints.map { endpoint in
       // How long it took is left out: nodes that are alike shall be one group. So is what was not
@@ -78,7 +82,8 @@ struct CheckCommand: Sendable {
       return "\(endpoint.endpoint): " + stages.joined(separator: ", ")
     }
     if lines.isEmpty { lines.append("no Key Manager endpoint is configured") }
-    lines += answer.findings.map(\.text)
+    // Errors are said once, with the names of their nodes, below.
+    lines += answer.findings.filter { $0.severity < .error }.map(\.text)
     if let items = answer.drift.items {
       // What is an error is among the findings.
       for item in items where item.severity < .error {

@@ -37,12 +37,24 @@ struct CommandContext: Sendable {
     }
   }
 
+  /// Says which nodes did not answer, or said no, and why.
+  func tellFailures<Answer>(_ rows: [NodeAnswer<Answer>]) {
+    console.errors(rows.map { (name: $0.name, message: $0.failure?.refusal.message) })
+  }
+
   /// The number that an operand means; nil if it is not one.
   static func generationNumber(_ text: String) -> Int? {
     guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = Int(text),
       number <= Limits.generationNumber
     else { return nil }
     return number
+  }
+
+  /// What is wrong with operands that shall be generations; nil if nothing is.
+  static func generationProblem(_ operands: [String]) -> String? {
+    operands.first { generationNumber($0) == nil }.map {
+      "\"\($0)\" is not a generation, which is a whole number from 0 on; keyturn history shows them"
+    }
   }
 
   /// The whole of a file that the command was given, or of standard input for `-`.

@@ -11,9 +11,8 @@ struct DiffCommand: Sendable {
   func run() throws(Refusal) -> CommandResult {
     let operands = context.invocation.operands
     let numbers = operands.compactMap(CommandContext.generationNumber)
-    guard numbers.count == operands.count else {
-      context.console.message(
-        .error, "a generation is a whole number from 0 on; keyturn history shows them")
+    if let problem = CommandContext.generationProblem(operands) {
+      context.console.message(.error, problem)
       return CommandResult(.usage)
     }
     let configuration = try context.configuration()
@@ -32,10 +31,7 @@ struct DiffCommand: Sendable {
       context.console.line("\(names): \(group.value[0])")
       for line in group.value.dropFirst() { context.console.line("  " + line) }
     }
-    let failures = rows.compactMap { row in
-      row.failure.map { (name: row.name, value: $0.refusal.message) }
-    }
-    for (name, message) in failures { context.console.message(.error, "\(name): \(message)") }
+    context.tellFailures(rows)
   }
 
   private static func lines(_ answer: DiffAnswer) -> [String] {

@@ -1,3 +1,4 @@
+internal import EnvironmentFile
 internal import Model
 internal import Wire
 
@@ -8,19 +9,22 @@ struct ExplainCommand: Sendable {
   /// Blocks until each node has answered or is out of time.
   func run() throws(Refusal) -> CommandResult {
     let name = context.invocation.operands[0]
+    if let problem = VariableName.problem(with: name) {
+      context.console.message(.error, "\"\(name)\": \(problem); give the name of a variable")
+      return CommandResult(.usage)
+    }
     let configuration = try context.configuration()
     let rows = context.ask(
       configuration, .explain(name), milliseconds: 2 * CommandContext.answerMilliseconds)
     for row in rows { event(row) }
-    let texts = rows.map { (name: $0.name, value: Self.lines($0)) }
+    let texts = rows.compactMap { row in
+      row.answer.map { (name: row.name, value: Self.lines($0)) }
+    }
     for group in NodeNames.grouped(texts) {
       context.console.line(NodeNames.folded(group.names))
       for line in group.value { context.console.line("  " + line) }
     }
-    for row in rows {
-      guard let failure = row.failure else { continue }
-      context.console.message(.error, "\(row.name): \(failure.refusal.message)")
-    }
+    context.tellFailures(rows)
     let nodes = rows.map { row in
       NodeResult(
         name: row.name, outcome: row.answer.map { $0.winner == nil ? "unset" : "set" } ?? "unknown",
@@ -28,16 +32,12 @@ struct ExplainCommand: Sendable {
     }
     let codes = rows.compactMap { $0.failure?.refusal.code }
     if codes.isEmpty { return CommandResult(.done, nodes: nodes) }
-    // The name is the same for all, so one node's no is every node's.
-    for code in [RefusalCode.notPermitted, .validation] where codes.contains(code) {
-      return CommandResult(code == .validation ? .failed : code.exitCode, nodes: nodes)
-    }
+    if codes.contains(.notPermitted) { return CommandResult(.notPermitted, nodes: nodes) }
     return CommandResult(.unknown, nodes: nodes)
   }
 
   /// One line for each definition, the last that counts marked.
-  private static func lines(_ row: NodeAnswer<ExplainAnswer>) -> [String] {
-    guard let answer = row.answer else { return ["not known"] }
+  private static func lines(_ answer: ExplainAnswer) -> [String] {
     if answer.definitions.isEmpty {
       let meant = answer.suggestion.map { "; did you mean \($0)?" } ?? ""
       return ["\(answer.name) is not set\(meant)"]

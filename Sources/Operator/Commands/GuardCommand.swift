@@ -1,4 +1,5 @@
 internal import EnvironmentFile
+internal import KeyManager
 internal import Model
 internal import Rollout
 internal import Wire
@@ -8,7 +9,8 @@ internal import Wire
 ///
 /// It compares the key in that environment with the seal in the agent's state directory. It needs
 /// no agent, inventory, certificate or network, changes nothing, and is silent unless it refuses.
-/// Where nothing is sealed it allows everything; what it cannot read it does not take for nothing.
+/// Where nothing was ever sealed, or was lifted, it allows everything; what it cannot read, or was
+/// removed, it does not take for nothing.
 struct GuardCommand: Sendable {
   let context: CommandContext
 
@@ -29,18 +31,22 @@ struct GuardCommand: Sendable {
 
   private func refusal() -> String? {
     let directory = context.invocation.value("state") ?? "/var/lib/keyturn"
+    let record = SealRecord(cluster: nil) { file throws(Refusal) in
+      do throws(ReadFailure) {
+        return try context.host.record("\(directory)/\(file.rawValue)")
+      } catch { throw Refusal(.file, error.message) }
+    }
     let seal: Seal
-    do {
-      guard let record = try context.host.record("\(directory)/seal") else { return nil }
-      seal = try JSON.decode(Seal.self, from: record)
-    } catch {
-      let why = (error as? ReadFailure)?.message ?? "read \(directory)/seal: \(error)."
-      return "which key is sealed here cannot be read, so no key can be told from another: \(why) "
-        + "`keyturn seal recover NODE` takes the seal from the other nodes; docs/operations.md, "
-        + "\"The last door\", says more"
+    switch record {
+    case .unsealed: return nil
+    case .sealed(let own): seal = own
+    case .missing, .damaged:
+      return "which key is sealed on this node is not known, so no key can be told from another: "
+        + "\(record.problem ?? "") (in \(directory)). `keyturn seal recover NODE` takes the seal "
+        + "from the other nodes; docs/operations.md, \"The last door\", says more"
     }
     let file: [EnvironmentDocument.Variable]
-    let path = Self.trimmed(context.host.variable(Self.config) ?? "")
+    let path = (context.host.variable(Self.config) ?? "").trimmed
     do throws(ReadFailure) { file = try definitions(in: path) } catch {
       return "\(error.message) \(Self.config) names this file, whose values the server would take, "
         + "so which key it would use is not known; mend the file, or its path"
@@ -76,13 +82,5 @@ struct GuardCommand: Sendable {
       let content = try context.host.read(file, limitBytes: Limits.environmentFileBytes)
     else { return [] }
     return EnvironmentDocument(content.bytes).minio.definitions.filter { !$0.isDropped }
-  }
-
-  /// Without the blanks around it, as MinIO takes every variable.
-  private static func trimmed(_ text: String) -> String {
-    var rest = text[...]
-    while rest.first?.isWhitespace == true { rest.removeFirst() }
-    while rest.last?.isWhitespace == true { rest.removeLast() }
-    return String(rest)
   }
 }

@@ -20,10 +20,7 @@ struct HistoryCommand: Sendable {
       for line in TextTable.lines(ClusterHistory.header, table) { context.console.line(line) }
     }
     for message in history.messages { context.console.message(message.severity, message.text) }
-    for row in rows {
-      guard let failure = row.failure else { continue }
-      context.console.message(.error, "\(row.name): \(failure.refusal.message)")
-    }
+    context.tellFailures(rows)
     let nodes = rows.map { row in
       NodeResult(
         name: row.name, outcome: row.failure == nil ? "reachable" : "unknown",

@@ -24,7 +24,8 @@ struct LintCommand: Sendable {
         context.console.line(finding.text)
       }
       let counts = [Severity.error, .warning, .note].map { severity in
-        "\(findings.count { $0.severity == severity }) \(severity.rawValue)s"
+        let count = findings.count { $0.severity == severity }
+        return "\(count) \(severity.rawValue)\(count == 1 ? "" : "s")"
       }
       context.console.progress("\(file): \(counts.joined(separator: ", "))")
     }

@@ -45,11 +45,8 @@ struct LogsCommand: Sendable {
       Self.readPast(name, link, since: start, limit: limit)
     }
     for line in LogMerge.sorted(pasts.flatMap(\.lines)).suffix(limit) { show(line) }
-    for ((name, _), past) in zip(nodes, pasts) {
-      if let failure = past.failure {
-        context.console.message(.error, "\(name): \(failure.refusal.message)")
-      }
-    }
+    context.console.errors(
+      zip(nodes, pasts).map { (name: $0.0, message: $1.failure?.refusal.message) })
     if follows { try follow(nodes, pasts) }
     let results = zip(nodes, pasts).map { node, past in
       NodeResult(
@@ -67,7 +64,8 @@ struct LogsCommand: Sendable {
     var past = Past(start: .since(since))
     let asked = Clock.realtimeMicroseconds()
     if let reading = try? link.call(
-      .clock, lane: .control, deadline: .inMilliseconds(CommandContext.answerMilliseconds))
+      .clock(rollout: nil), lane: .control,
+      deadline: .inMilliseconds(CommandContext.answerMilliseconds))
     {
       // Who may only look is not told the clock; the lines are then merged by the nodes' own times.
       past.correction = correction(

@@ -62,8 +62,9 @@ struct PlanCommand: Sendable {
       rows: context.ask(
         configuration, .plan(request),
         milliseconds: timeouts.prepareSeconds * 1000 + CommandContext.answerMilliseconds))
-    plan.show(context.console)
-    switch plan.verdict(isRestart: kind == .restart) {
+    let verdict = plan.verdict(isRestart: kind == .restart)
+    plan.show(context.console, said: verdict)
+    switch verdict {
     case .ready: return .ready(configuration, wishes, plan)
     case .nothingToDo:
       context.console.line("nothing to do: \(plan.rows.count) nodes have and run what is wanted")

@@ -31,17 +31,22 @@ struct ResolveCommand: Sendable {
       }
       return report(rows, id)
     }
-    let decision = try decide(id, configuration)
+    // A node's epoch is at least that of the rollout that it is in.
+    let epoch = rows.compactMap { $0.answer?.epoch }.max() ?? 0
+    let decision = try decide(id, epoch, configuration)
     context.console.progress("rollout \(id): \(decision.rawValue)")
-    tell(id, decision, configuration)
+    tell(id, epoch, decision, configuration)
     return wait(id, configuration)
   }
 
-  private func decide(_ id: String, _ configuration: Configuration) throws(Refusal) -> Decision {
+  private func decide(
+    _ id: String, _ epoch: UInt64, _ configuration: Configuration
+  ) throws(Refusal) -> Decision {
     var round: UInt32 = 1
     for attempt in 1...Self.attempts {
       let ballot = Ballot(round: round, proposer: configuration.connections.principal.name)
-      let answers = context.ask(configuration, .promise(id: id, ballot))
+      let request = PromiseRequest(epoch: epoch, ballot: ballot)
+      let answers = context.ask(configuration, .promise(id: id, request))
       let highest = answers.compactMap { $0.answer?.ballot?.round }.max()
       if let highest, highest < .max, attempt < Self.attempts {
         // Asked before, perhaps by ourselves: one round above it.
@@ -55,9 +60,11 @@ struct ResolveCommand: Sendable {
     throw Refusal(.busy, "rollout \(id) is being resolved by somebody else; try again in a moment")
   }
 
-  private func tell(_ id: String, _ decision: Decision, _ configuration: Configuration) {
+  private func tell(
+    _ id: String, _ epoch: UInt64, _ decision: Decision, _ configuration: Configuration
+  ) {
     let request = DecisionRequest(
-      decision: decision, instant: nil, bootID: "",
+      epoch: epoch, decision: decision, instant: nil, bootID: "",
       reason: decision == .abort ? "its coordinator went away before it proposed commit" : "")
     for row in context.ask(configuration, .decide(id: id, request)) {
       if let failure = row.failure {
@@ -119,7 +126,8 @@ extension Knowledge {
     case .promised: self = .promised(answer.proposal)
     case .ended: self = answer.outcome.map { .ended($0) } ?? .unknown
     case .outranked: self = .outranked(answer.ballot ?? .coordinator)
-    case .unknownRollout, .accepted, .acknowledged: self = .unknown
+    case .committed: self = .committed
+    case .neverVoted, .accepted: self = .unknown
     }
   }
 }

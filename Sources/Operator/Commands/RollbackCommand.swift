@@ -17,11 +17,7 @@ struct RollbackCommand: Sendable {
 
   /// What is wrong with the operand; nil if nothing is.
   static func usageProblem(_ invocation: Invocation) -> String? {
-    guard let text = invocation.operands.first, CommandContext.generationNumber(text) == nil else {
-      return nil
-    }
-    return
-      "\"\(text)\" is not a generation, which is a whole number from 0 on; keyturn history shows them"
+    CommandContext.generationProblem(invocation.operands)
   }
 
   /// Asks every node for its history; blocks until each has answered or is out of time.

@@ -100,10 +100,15 @@ struct RolloutCommand: Sendable {
       NodeResult(name: $0.member, outcome: $0.outcome.kind.rawValue, reason: $0.outcome.reason)
     }
     console.message(result.exitCode == .done ? .note : .error, result.summary)
-    if console.isQuiet || console.isLive {
-      for node in nodes where node.outcome != "confirmed" && !node.reason.isEmpty {
-        console.line("\(node.name): \(node.outcome): \(node.reason)")
-      }
+    // Elsewhere a line for each change has told how the others ended, but not why nobody knows.
+    let untold = nodes.filter { node in
+      node.outcome != OutcomeKind.confirmed.rawValue && !node.reason.isEmpty
+        && (console.isQuiet || console.isLive || node.outcome == OutcomeKind.unknown.rawValue)
+    }
+    for group in NodeNames.grouped(
+      untold.map { (name: $0.name, value: "\($0.outcome): \($0.reason)") })
+    {
+      console.line("\(NodeNames.folded(group.names)): \(group.value)")
     }
     let issued = result.issueSkewNanoseconds.map { "restarts issued within \(Self.tenths($0)) ms" }
     if let skew = result.skewNanoseconds {

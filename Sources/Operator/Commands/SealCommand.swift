@@ -20,10 +20,8 @@ struct SealCommand: Sendable {
     for row in rows { event(row) }
     let header = ["NODE", "SSE KEY", "ENCLAVE", "ROLLOUT", "DIGEST", "STATE"]
     for line in TextTable.lines(header, rows.map(Self.cells)) { context.console.line(line) }
-    for row in rows {
-      let reason = row.failure?.refusal.message ?? row.answer?.problem
-      if let reason { context.console.message(.error, "\(row.name): \(reason)") }
-    }
+    context.console.errors(
+      rows.map { (name: $0.name, message: $0.failure?.refusal.message ?? $0.answer?.problem) })
     let views = rows.compactMap(\.answer)
     let digests = Set(views.map { $0.seal?.digest })
     let nodes = rows.map { row in
@@ -36,7 +34,9 @@ struct SealCommand: Sendable {
     }
     if digests.count > 1 || views.contains(where: { $0.problem != nil }) {
       context.console.message(
-        .error, "the nodes' seals are not the same; docs/operations.md, \"The seal\"")
+        .error,
+        "the nodes' seals are not the same; `keyturn status` says what to do on which node (docs/operations.md, \"The seal\")"
+      )
       return CommandResult(.failed, nodes: nodes)
     }
     return CommandResult(views.count == rows.count ? .done : .unknown, nodes: nodes)
@@ -47,7 +47,11 @@ struct SealCommand: Sendable {
     let configuration = try context.configuration()
     let name = context.invocation.operands[0]
     guard let index = configuration.names.firstIndex(of: name) else {
-      throw Refusal(.configuration, "there is no node \"\(name)\" in the inventory")
+      context.console.message(
+        .error,
+        "there is no node \"\(name)\" in the inventory, only \(NodeNames.folded(configuration.names))"
+      )
+      return CommandResult(.usage)
     }
     let recovery: SealRecovery
     do throws(LinkFailure) {
@@ -70,7 +74,7 @@ struct SealCommand: Sendable {
   }
 
   private static func state(_ view: SealView) -> String {
-    if view.problem != nil { return "damaged" }
+    if view.problem != nil { return "unusable" }
     if view.seal != nil { return "sealed" }
     if view.pending != nil { return "pending" }
     return view.lifted == nil ? "not sealed" : "lifted"
@@ -80,7 +84,10 @@ struct SealCommand: Sendable {
     guard let view = row.answer else {
       return [row.name, row.failure?.refusal.code.rawValue ?? "", "", "", "", ""]
     }
-    guard let seal = view.seal else { return [row.name, "-", "-", "-", "-", state(view)] }
+    guard let seal = view.seal else {
+      let running = view.runningKey.map { " (runs with \($0.text))" } ?? ""
+      return [row.name, "-", "-", "-", "-", state(view) + running]
+    }
     return [
       row.name, seal.keyName, seal.enclave, seal.rollout, String(seal.digest.hex.prefix(12)),
       state(view),

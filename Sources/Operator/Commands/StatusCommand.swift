@@ -14,13 +14,13 @@ struct StatusCommand: Sendable {
     let cells = rows.map(Self.cells)
     let header = ["NODE", "UNIT", "SSE KEY", "GENERATION", "ROLLOUT", "DRIFT"]
     for line in TextTable.lines(header, cells) { context.console.line(line) }
-    for row in rows {
-      if let failure = row.failure {
-        context.console.message(.error, "\(row.name): \(failure.refusal.message)")
-      }
-      for finding in row.answer?.findings ?? [] where finding.severity > .note {
-        context.console.message(finding.severity, "\(row.name): \(finding.message)")
-      }
+    context.tellFailures(rows)
+    let findings = rows.flatMap { row in
+      (row.answer?.findings ?? []).map { (name: row.name, value: $0) }
+    }
+    for group in NodeNames.grouped(findings) where group.value.severity > .note {
+      context.console.message(
+        group.value.severity, "\(NodeNames.folded(group.names)): \(group.value.statement)")
     }
     let nodes = rows.map { row in
       NodeResult(

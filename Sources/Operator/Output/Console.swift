@@ -61,6 +61,14 @@ struct Console: Sendable {
     }
   }
 
+  /// What was said of nodes: one message for all of which the same was said; nothing for nil.
+  func errors(_ rows: [(name: String, message: String?)]) {
+    let told = rows.compactMap { row in row.message.map { (name: row.name, value: $0) } }
+    for group in NodeNames.grouped(told) {
+      message(.error, "\(NodeNames.folded(group.names)): \(group.value)")
+    }
+  }
+
   /// `text` with every control character but the tab replaced: a journal line must not drive the
   /// terminal.
   static func visible(_ text: String) -> String {

@@ -1,5 +1,5 @@
 public import Model
-public import Rollout
+internal import Rollout
 public import Wire
 
 /// A question to an agent, and the type of its answer.
@@ -14,16 +14,16 @@ public struct AgentRequest<Answer: Decodable & Sendable>: Sendable {
 public enum AgentCall: Sendable {
   /// One node at a glance.
   case status
-  /// The node's clock.
-  case clock
+  /// The node's clock; asked by the coordinator of a rollout it says that the coordinator lives.
+  case clock(rollout: String?)
   /// What the node makes of a plan.
   case plan(PlanRequest)
   /// The node's vote.
   case prepare(PrepareRequest)
   /// Promise to accept nothing of a lower ballot.
-  case promise(id: String, Ballot)
+  case promise(id: String, PromiseRequest)
   /// Accept a proposal.
-  case accept(id: String, Proposal)
+  case accept(id: String, AcceptRequest)
   /// Know a decision.
   case decide(id: String, DecisionRequest)
   /// The events of a rollout after one of them: a long poll.
@@ -75,11 +75,12 @@ public enum AgentCall: Sendable {
   /// Names and values of the query, not encoded.
   public var query: [(name: String, value: String)] {
     switch self {
-    case .status, .clock, .plan, .prepare, .promise, .accept, .decide, .check, .generations,
+    case .status, .plan, .prepare, .promise, .accept, .decide, .check, .generations,
       .seal, .recoverSeal:
       []
     case .diff(_, let to): to.map { [("to", "\($0)")] } ?? []
     case .explain(let name): [("name", name)]
+    case .clock(let id): id.map { [("rollout", $0)] } ?? []
     case .follow(_, let after, let wait): [("after", "\(after)"), ("wait", "\(wait)")]
     case .logs(let query):
       [query.start.pair, ("limit", "\(query.limit)"), ("wait", "\(query.waitMilliseconds)")]
@@ -94,8 +95,8 @@ public enum AgentCall: Sendable {
       nil
     case .plan(let request): request
     case .prepare(let request): request
-    case .promise(_, let ballot): ballot
-    case .accept(_, let proposal): proposal
+    case .promise(_, let request): request
+    case .accept(_, let request): request
     case .decide(_, let decision): decision
     }
   }
@@ -105,7 +106,7 @@ extension AgentRequest where Answer == NodeStatus {
   static var status: Self { Self(.status) }
 }
 extension AgentRequest where Answer == ClockReading {
-  static var clock: Self { Self(.clock) }
+  static func clock(rollout: String?) -> Self { Self(.clock(rollout: rollout)) }
 }
 extension AgentRequest where Answer == PlanAnswer {
   static func plan(_ request: PlanRequest) -> Self { Self(.plan(request)) }
@@ -114,8 +115,12 @@ extension AgentRequest where Answer == VoteAnswer {
   static func prepare(_ request: PrepareRequest) -> Self { Self(.prepare(request)) }
 }
 extension AgentRequest where Answer == ReplyAnswer {
-  static func promise(id: String, _ ballot: Ballot) -> Self { Self(.promise(id: id, ballot)) }
-  static func accept(id: String, _ proposal: Proposal) -> Self { Self(.accept(id: id, proposal)) }
+  static func promise(id: String, _ request: PromiseRequest) -> Self {
+    Self(.promise(id: id, request))
+  }
+  static func accept(id: String, _ request: AcceptRequest) -> Self {
+    Self(.accept(id: id, request))
+  }
   static func decide(id: String, _ decision: DecisionRequest) -> Self {
     Self(.decide(id: id, decision))
   }

@@ -16,6 +16,12 @@ struct ClusterPlan: Sendable {
     case ready
     /// Nothing can be touched.
     case refused(Refusal)
+
+    /// Whether what it says holds why a node says no.
+    func tells(_ refusal: Refusal) -> Bool {
+      guard case .refused(let said) = self else { return false }
+      return said.code == refusal.code && said.message.contains(": \(refusal.message)")
+    }
   }
 
   /// What each node says no with; nil where it does not.
@@ -43,10 +49,13 @@ struct ClusterPlan: Sendable {
   func verdict(isRestart: Bool) -> Verdict {
     let refusals = refusals
     if let code = refusals.compactMap({ $0.refusal?.code }).deciding {
-      let deciding = refusals.filter { $0.refusal?.code == code }
-      let names = NodeNames.folded(deciding.map(\.name))
-      let first = deciding.compactMap(\.refusal).first?.message ?? ""
-      return .refused(Refusal(code, "\(names): \(first)"))
+      let groups = NodeNames.grouped(
+        refusals.compactMap { name, refusal in
+          refusal?.code == code ? (name: name, value: refusal?.message ?? "") : nil
+        })
+      let others = NodeNames.folded(groups.dropFirst().flatMap(\.names))
+      let first = groups.first.map { "\(NodeNames.folded($0.names)): \($0.value)" } ?? ""
+      return .refused(Refusal(code, others.isEmpty ? first : "\(first) (for \(others) see above)"))
     }
     let answers = rows.compactMap(\.answer)
     if let difference = environmentDifference {

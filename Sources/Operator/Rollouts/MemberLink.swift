@@ -58,7 +58,7 @@ final class MemberLink: Sendable {
   /// Takes an effect that is for this member.
   func post(_ effect: CoordinatorEffect) {
     switch effect {
-    case .prepare, .accept, .decide(_, .commit, _, _, _): control.post(effect)
+    case .prepare, .measure, .accept, .decide(_, .commit, _, _, _): control.post(effect)
     case .decide(_, .abort, _, _, _), .follow: following.post(effect)
     case .arm, .committed, .report, .finished: break
     }
@@ -67,10 +67,14 @@ final class MemberLink: Sendable {
   private func carryOut(_ effect: CoordinatorEffect, _ lane: AgentLane) {
     switch effect {
     case .prepare: prepare()
+    // A sign of life; the clock is known well enough without it.
+    case .measure: try? measure(1)
     case .accept(_, let proposal): accept(proposal)
     case .decide(_, let decision, let instant, let bootID, let reason):
       decide(
-        DecisionRequest(decision: decision, instant: instant, bootID: bootID, reason: reason), lane)
+        DecisionRequest(
+          epoch: runner.rollout.epoch, decision: decision, instant: instant, bootID: bootID,
+          reason: reason), lane)
     case .follow: follow()
     case .arm, .committed, .report, .finished: break
     }
@@ -112,7 +116,8 @@ final class MemberLink: Sendable {
     for _ in 0..<count {
       let sent = Clock.now()
       let reading = try link.call(
-        .clock, lane: .control, deadline: sent.advanced(byMilliseconds: Self.sampleMilliseconds))
+        .clock(rollout: runner.rollout.id), lane: .control,
+        deadline: sent.advanced(byMilliseconds: Self.sampleMilliseconds))
       let sample = ClockSample(
         requestSent: sent, requestReceived: reading.received, answerSent: reading.sent,
         answerReceived: Clock.now(), bootID: reading.bootID)
@@ -122,15 +127,16 @@ final class MemberLink: Sendable {
 
   private func accept(_ proposal: Proposal) {
     let deadline = Instant.inMilliseconds(runner.limits.acceptMilliseconds)
-    let request = AgentRequest.accept(id: runner.rollout.id, proposal)
+    let request = AgentRequest.accept(
+      id: runner.rollout.id, AcceptRequest(epoch: runner.rollout.epoch, proposal: proposal))
     repeatedly(until: deadline) { () throws(LinkFailure) in
       let answer = try link.call(request, lane: .control, deadline: callDeadline(deadline))
       switch answer.reply {
       case .accepted: inputs.post(.accepted(member: name))
-      case .acknowledged: inputs.post(.acknowledged(member: name))
+      case .committed: inputs.post(.committed(member: name))
       case .outranked: inputs.post(.outranked(member: name))
       case .ended: inputs.post(.ended(member: name, outcome(answer)))
-      case .unknownRollout, .promised:
+      case .neverVoted, .promised:
         inputs.post(.silent(member: name, reason: "it does not know the rollout any more"))
       }
     }
@@ -147,11 +153,11 @@ final class MemberLink: Sendable {
     let failure = repeatedly(until: deadline) { () throws(LinkFailure) in
       let answer = try link.call(request, lane: lane, deadline: callDeadline(deadline))
       switch (answer.reply, decision.decision) {
-      case (.acknowledged, _), (.accepted, _), (.outranked, _), (.promised, _),
-        (.unknownRollout, .abort):
+      case (.committed, _), (.accepted, _), (.outranked, _), (.promised, _),
+        (.neverVoted, .abort):
         inputs.post(.acknowledged(member: name))
       case (.ended, _): inputs.post(.ended(member: name, outcome(answer)))
-      case (.unknownRollout, .commit):
+      case (.neverVoted, .commit):
         inputs.post(.silent(member: name, reason: "it does not know the rollout any more"))
       }
     }

@@ -6,12 +6,12 @@ internal import Wire
 /// A plan as it is shown.
 extension ClusterPlan {
   /// Prints it: for people nodes with the same content together, for programs one event for each
-  /// node.
-  func show(_ console: Console) {
+  /// node. Why a node says no is left out where `said`, which is told below, says it.
+  func show(_ console: Console, said: Verdict) {
     for row in rows { event(row, console) }
     let refusals = refusals
     let texts = zip(rows, refusals).map { row, refusal in
-      (name: row.name, value: lines(row, refusal.refusal))
+      (name: row.name, value: lines(row, refusal.refusal, said))
     }
     for group in NodeNames.grouped(texts) {
       console.progress(NodeNames.folded(group.names))
@@ -19,13 +19,17 @@ extension ClusterPlan {
     }
   }
 
-  private func lines(_ row: NodeAnswer<PlanAnswer>, _ refusal: Refusal?) -> [String] {
+  private func lines(
+    _ row: NodeAnswer<PlanAnswer>, _ refusal: Refusal?, _ said: Verdict
+  ) -> [String] {
+    var why = ""
+    if let refusal, !said.tells(refusal) { why = ": \(refusal.message)" }
     guard let answer = row.answer else {
-      return ["\(refusal?.code.rawValue ?? "unreachable"): \(refusal?.message ?? "")"]
+      return ["\(refusal?.code.rawValue ?? "unreachable")\(why)"]
     }
     // The finding that the refusal repeats is said once.
     var lines = answer.findings.filter { $0.statement != refusal?.message }.map(\.text)
-    if let refusal { lines.insert("refused (\(refusal.code.rawValue)): \(refusal.message)", at: 0) }
+    if let refusal { lines.insert("refused (\(refusal.code.rawValue))\(why)", at: 0) }
     if answer.before == answer.after {
       lines.append("\(answer.path) stays as it is")
     } else {

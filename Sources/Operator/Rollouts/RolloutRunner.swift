@@ -79,8 +79,8 @@ struct RolloutRunner {
           case .report(let name, let phase, let detail):
             watcher.changed(member: name, phase: phase, detail: detail)
           case .finished(let result): return result
-          case .prepare(let name), .accept(let name, _), .decide(let name, _, _, _, _),
-            .follow(let name):
+          case .prepare(let name), .measure(let name), .accept(let name, _),
+            .decide(let name, _, _, _, _), .follow(let name):
             guard let index = rollout.members.firstIndex(of: name) else { continue }
             members[index].post(effect)
           }

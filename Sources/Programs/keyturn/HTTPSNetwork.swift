@@ -89,6 +89,19 @@ final class HTTPSLink: AgentLink {
     {
       return .answered(ErrorAnswer(kind: .notPermitted, message: failure.description))
     }
-    return .unreachable(failure.description)
+    return .unreachable("\(failure)\(advice(failure).map { "; \($0)" } ?? "")")
+  }
+
+  /// What to look at first, where it is not in the failure itself.
+  private static func advice(_ failure: HTTPSFailure) -> String? {
+    switch failure {
+    case .lookup(.noSuchHost): "check the node's address in the inventory"
+    case .connect(.refused): "is keyturnd running there?"
+    case .connect(.timedOut), .connect(.unreachable):
+      "is the host up, and its port open from here?"
+    case .tls(let tls) where tls.kind == .unknownAuthority:
+      "ca.pem of the credentials is not of the authority that issued it"
+    default: nil
+    }
   }
 }

@@ -15,6 +15,13 @@ struct HostEnvironmentFile: EnvironmentFilePort {
     }
   }
 
+  func changed(_ path: String) throws(Refusal) -> Int64? {
+    try refusing { () throws(FileFailure) in
+      try FileReading.readIfPresent(path, limitBytes: Limits.environmentFileBytes)
+        .map { $0.facts.changedNanoseconds / 1000 }
+    }
+  }
+
   func paths(matching pattern: String) throws(Refusal) -> [String] {
     try refusing { () throws(FileFailure) in try PathPattern.paths(matching: pattern) }
   }

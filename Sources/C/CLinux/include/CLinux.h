@@ -33,8 +33,8 @@ struct kt_file_facts {
   uint64_t bytes;
   uint64_t device;
   uint64_t inode;
-  int64_t modified_nanoseconds; // since 1970
-  uint32_t immutable;           // 0 or 1, like the next two; 0 also where the file system cannot tell
+  int64_t changed_nanoseconds; // since 1970, of the inode: also by a new name, owner or mode
+  uint32_t immutable;          // 0 or 1, like the next two; 0 also where the file system cannot tell
   uint32_t append_only;
   uint32_t mount_point; // something is mounted on it (Linux 5.8; before that always 0)
 };

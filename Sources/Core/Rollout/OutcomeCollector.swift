@@ -1,0 +1,113 @@
+public import Model
+
+// Who sums a committed rollout up when its coordinator is gone: the lowest member that the others can
+// reach. Every member whose own part has ended runs one of these; all but the lowest stop as soon as
+// they hear that a lower one lives.
+//
+// Nothing is promised here. At worst two members sum up, and come to the same: an outcome that was
+// told stays what it is.
+
+/// What comes to a collector.
+public enum CollectorInput: Sendable, Hashable {
+  /// This member's part has ended.
+  case started
+  /// A member has answered how it ended there; nil if it has not yet.
+  case answered(member: String, Outcome?)
+  /// The coordinator has shown that it lives: it sums up.
+  case heard
+  /// The instant of the last ``CollectorEffect/wake(_:)`` has come.
+  case woke
+}
+
+/// What a collector does, in the order given.
+public enum CollectorEffect: Sendable, Hashable {
+  /// Ask a member how the rollout ended there.
+  case ask(member: String)
+  /// Send ``CollectorInput/woke`` at this instant; takes the place of the wake before.
+  case wake(Instant)
+  /// The end: one outcome for every member, sorted by name, `unknown` where none came in time.
+  case collected([MemberOutcome])
+}
+
+/// How long a collector waits, milliseconds.
+public struct CollectorTimes: Sendable, Hashable {
+  /// Silence of the coordinator after the own end.
+  public var silenceMilliseconds = 5_000
+  /// From one round of questions to the next.
+  public var againMilliseconds = 1_000
+  /// From the own end until who has not answered counts as unknown, beyond the rollout's own stop
+  /// and start deadlines.
+  public var graceMilliseconds = 10_000
+
+  /// The defaults.
+  public init() {}
+}
+
+/// Collects the outcomes of one committed rollout, if this member is the one to do it.
+public struct OutcomeCollector: Sendable, Hashable {
+  private let member: String
+  private let rollout: Rollout
+  private let times: CollectorTimes
+  private var outcomes: [Outcome?]
+  private var deadline: Instant?
+  /// Whom this round of questions has reached.
+  private var hasAnswered: [Bool]
+  private var isAsking = false
+  private var isOver = false
+
+  /// A collector of a member whose own part has ended so.
+  public init(
+    member: String, rollout: Rollout, own: Outcome, times: CollectorTimes = CollectorTimes()
+  ) {
+    self.member = member
+    self.rollout = rollout
+    self.times = times
+    outcomes = rollout.members.map { $0 == member ? own : nil }
+    hasAnswered = rollout.members.map { _ in false }
+  }
+
+  /// Takes one input; returns what to do, in order.
+  public mutating func handle(_ input: CollectorInput, at now: Instant) -> [CollectorEffect] {
+    if isOver { return [] }
+    switch input {
+    case .started:
+      deadline = now.advanced(
+        byMilliseconds: rollout.stopMilliseconds + rollout.startMilliseconds
+          + times.graceMilliseconds)
+      return [.wake(now.advanced(byMilliseconds: times.silenceMilliseconds))]
+    case .heard:
+      isAsking = false
+      return [.wake(now.advanced(byMilliseconds: times.silenceMilliseconds))]
+    case .answered(let name, let outcome):
+      guard let index = rollout.members.firstIndex(of: name) else { return [] }
+      hasAnswered[index] = true
+      if let outcome { outcomes[index] = outcome }
+      return []
+    case .woke: return woke(now)
+    }
+  }
+
+  private mutating func woke(_ now: Instant) -> [CollectorEffect] {
+    let rank = rollout.members.firstIndex(of: member) ?? 0
+    // A lower one that answers sums up by itself; it is asked again in case it dies.
+    let isLowest = !hasAnswered[..<rank].contains(true)
+    let isLate = deadline.map { now >= $0 } ?? false
+    if isAsking, isLowest, isLate || outcomes.allSatisfy({ $0 != nil }) {
+      isOver = true
+      return [
+        .collected(
+          zip(rollout.members, outcomes).map {
+            MemberOutcome(member: $0, outcome: $1 ?? Outcome(.unknown, "it could not be asked"))
+          })
+      ]
+    }
+    if isAsking, !isLowest, isLate {
+      isOver = true
+      return []
+    }
+    isAsking = true
+    for index in hasAnswered.indices { hasAnswered[index] = false }
+    return rollout.members.filter { $0 != member }.map { .ask(member: $0) }
+      + [.wake(now.advanced(byMilliseconds: times.againMilliseconds))]
+  }
+}

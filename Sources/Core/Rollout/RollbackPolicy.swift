@@ -1,0 +1,64 @@
+internal import Model
+
+/// What becomes of a committed rollout whose starts were not all confirmed.
+public enum RollbackPolicy: String, Sendable, Codable, Hashable {
+  /// The previous generation is rolled out again, unless a server may have encrypted with a key that
+  /// it does not have.
+  case whenSafe = "when-safe"
+  /// Everything is held as it is.
+  case never
+
+  /// What is to be done when every outcome is in, or no more will come. Pure.
+  ///
+  /// - Parameters:
+  ///   - rollout: the one that has ended.
+  ///   - outcomes: one for each member.
+  ///   - key: the key that the servers were started with; nil for none.
+  ///   - previousKey: the key of the generation before; nil for none.
+  public func decide(
+    _ rollout: Rollout, _ outcomes: [MemberOutcome], key: KeyIdentity?, previousKey: KeyIdentity?
+  ) -> RollbackDecision {
+    if outcomes.count == rollout.contents.count,
+      outcomes.allSatisfy({ $0.outcome.kind == .confirmed || $0.outcome.kind == .aborted })
+    {
+      return .nothing
+    }
+    switch rollout.kind {
+    case .restart: return .hold("a restart has changed no file: there is nothing to go back to")
+    case .rollback:
+      return .hold("this was the rollback itself; look at why the servers do not start")
+    case .apply: break
+    }
+    if self == .never { return .hold("rollback is \"never\" in the inventory") }
+    if rollout.contents.contains(where: { $0.before == nil }) {
+      return .hold("a node had no environment file before: there is nothing to go back to")
+    }
+    if let unknown = outcomes.first(where: { $0.outcome.kind == .unknown }) {
+      return .hold("\(unknown.member): how its start ended is not known")
+    }
+    guard outcomes.count == rollout.contents.count else {
+      return .hold("the outcomes of some nodes are not known")
+    }
+    guard let key, key != previousKey else { return .rollBack }
+    // A confirmed start has encrypted; what is not known may have.
+    let suspect = outcomes.first {
+      $0.outcome.kind == .confirmed || ($0.outcome.passedKeyManager ?? true)
+    }
+    if let suspect {
+      return .hold(
+        "\(suspect.member) may have encrypted with the key \"\(key.name)\", and would not be able to read it without"
+      )
+    }
+    return .rollBack
+  }
+}
+
+/// What is to be done about starts that were not confirmed.
+public enum RollbackDecision: Sendable, Hashable {
+  /// All were confirmed, or nothing was touched.
+  case nothing
+  /// Roll the previous generation out, with votes of its own.
+  case rollBack
+  /// Leave everything as it is, and say why.
+  case hold(String)
+}

@@ -1,0 +1,45 @@
+/// A mistake that the simulator's shell can be told to make, to show that it would be found. The
+/// machines themselves are those of the product: where the mistake would be a machine's, the shell
+/// falsifies what goes into it or comes out of it.
+public enum Bug: String, Sendable, CaseIterable {
+  /// A reply leaves before the record that it depends on is written.
+  case sendBeforePersist
+  /// A record is written, but not made durable before the reply.
+  case persistWithoutSync
+  /// The coordinator counts one acceptance that was not given.
+  case majorityOneShort
+  /// A recovering member counts one promise that was not given.
+  case recoveryMajorityOneShort
+  /// The coordinator aborts when it gets no majority in time.
+  case abortAfterAccept
+  /// The coordinator takes silence for a yes.
+  case silenceIsYes
+  /// A member votes on an epoch that it has seen already.
+  case epochNotChecked
+  /// A member that has not voted says so, and can vote afterwards.
+  case neverVotedWithoutFence
+  /// A member accepts a lower ballot than it has promised.
+  case ballotNotChecked
+  /// A promise leaves out what was accepted before.
+  case promiseForgetsAccepted
+  /// A member that was restarted does not arm what its record says.
+  case timerLostOnRestart
+  /// A member in doubt never wakes.
+  case noRecovery
+  /// The instant of another boot is waited for.
+  case instantOfAnotherBoot
+  /// After a crash between restart and record the unit is restarted again.
+  case doubleRestartAfterCrash
+  /// A member installs and restarts when it accepts.
+  case restartOnAccept
+  /// The file is written in place, not renamed over.
+  case fileWrittenInPlace
+  /// The directory is not synced after the rename.
+  case renameNotSynced
+  /// The seal is written after the record that ends the rollout.
+  case sealAfterTheEnd
+  /// The previous file comes back even where a server may have encrypted with the new key.
+  case rollbackRemovesKey
+  /// An unknown end is reported as an abort.
+  case unknownReportedAsAbort
+}

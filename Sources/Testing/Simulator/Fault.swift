@@ -1,0 +1,111 @@
+internal import Model
+internal import Rollout
+
+/// What goes wrong at a certain time, not by chance at a certain step.
+enum Fault: Hashable {
+  /// Links are cut, for so long: from the nodes of one set to those of the other, both as bits.
+  case cut(from: Int, to: Int, milliseconds: Int)
+  case mend(from: Int, to: Int)
+  case fillDisk(member: Int, milliseconds: Int)
+  case stepClock(member: Int, milliseconds: Int)
+  case flap(member: Int)
+  case handEdit(member: Int)
+  case keyManager(isAway: Bool)
+  case resolve(member: Int)
+}
+
+extension World {
+  mutating func planFaults() {
+    let end = options.faultMilliseconds
+    let nodes = members.count + operators.count
+    func at(_ random: inout Random) -> Int { random.below(end) * 1_000_000 }
+    for _ in 0..<options.partitions {
+      var side = random.pick(1...max(1, (1 << nodes) - 2))
+      // Often one member alone.
+      if random.below(2) == 0 { side = 1 << random.below(nodes) }
+      let other = (1 << nodes) - 1 - side
+      let milliseconds = random.pick(200...8_000)
+      let time = at(&random)
+      let ways = random.below(3)
+      if ways != 1 {
+        schedule(.fault(.cut(from: side, to: other, milliseconds: milliseconds)), after: time)
+      }
+      if ways != 2 {
+        schedule(.fault(.cut(from: other, to: side, milliseconds: milliseconds)), after: time)
+      }
+    }
+    for _ in 0..<options.diskFull {
+      let fault = Fault.fillDisk(
+        member: random.below(members.count), milliseconds: random.pick(100...6_000))
+      schedule(.fault(fault), after: at(&random))
+    }
+    for _ in 0..<options.clockSteps {
+      let fault = Fault.stepClock(
+        member: random.below(members.count), milliseconds: random.pick(1...2_000))
+      schedule(.fault(fault), after: at(&random))
+    }
+    for _ in 0..<options.flaps {
+      schedule(.fault(.flap(member: random.below(members.count))), after: at(&random))
+    }
+    for _ in 0..<options.handEdits {
+      schedule(.fault(.handEdit(member: random.below(members.count))), after: at(&random))
+    }
+    for _ in 0..<options.resolves {
+      schedule(.fault(.resolve(member: random.below(members.count))), after: at(&random))
+    }
+    for _ in 0..<options.outages {
+      let time = at(&random)
+      schedule(.fault(.keyManager(isAway: true)), after: time)
+      schedule(
+        .fault(.keyManager(isAway: false)), after: time + random.pick(100...8_000) * 1_000_000)
+    }
+    schedule(.heal, after: end * 1_000_000)
+  }
+
+  mutating func strike(_ fault: Fault) {
+    guard isFaulty else { return }
+    note("fault: \(fault)")
+    switch fault {
+    case .cut(let from, let to, let milliseconds):
+      cut(from, to, 1)
+      schedule(.fault(.mend(from: from, to: to)), after: milliseconds * 1_000_000)
+    case .mend(let from, let to): cut(from, to, -1)
+    case .fillDisk(let m, let milliseconds):
+      members[m].diskIsFullUntil = now + Int64(milliseconds) * 1_000_000
+    case .stepClock(let m, let milliseconds):
+      members[m].offset += Int64(milliseconds) * 1_000_000
+    case .flap(let m):
+      guard isRunning(m) else { return }
+      // systemd starts it again with what the file says now.
+      var unit = members[m].unit
+      unit.invocation = steps + 2
+      unit.content = members[m].disk.file
+      unit.started = members[m].clock(now)
+      members[m].unit = unit
+    case .handEdit(let m):
+      guard members[m].disk.file >= 0, contents.count < Self.digests.count else { return }
+      contents.append(Content(key: contents[members[m].disk.file].key, isByHand: true))
+      members[m].disk.file = contents.count - 1
+      members[m].disk.unsynced = nil
+    case .keyManager(let isAway): isKeyManagerAway = isAway
+    case .resolve(let m):
+      guard members[m].isUp, let active = members[m].participant.record.active else { return }
+      _ = perform(m, .resolve(id: active.rollout.id))
+    }
+  }
+
+  private mutating func cut(_ from: Int, _ to: Int, _ change: Int) {
+    let nodes = members.count + operators.count
+    for a in 0..<nodes where from >> a & 1 == 1 {
+      for b in 0..<nodes where to >> b & 1 == 1 { cuts[a * nodes + b] += change }
+    }
+  }
+
+  mutating func heal() {
+    note("everything heals")
+    isFaulty = false
+    isKeyManagerAway = false
+    for index in cuts.indices { cuts[index] = 0 }
+    rolloutsLeft = 0
+  }
+}

@@ -1,0 +1,417 @@
+internal import Digests
+internal import Model
+internal import Rollout
+
+// The agent's shell, as Sources/Agent/Agent.swift and API.swift have it.
+
+extension World {
+  // MARK: crashes
+
+  /// Whether the agent dies here, between two effects.
+  mutating func dies(_ m: Int) -> Bool {
+    if isExhaustive {
+      guard let left = crashCountdown else { return false }
+      crashCountdown = left > 0 ? left - 1 : nil
+      if left > 0 { return false }
+      stop(m, host: false)
+      return true
+    }
+    guard chance(options.crash) else { return false }
+    stop(m, host: random.chance(options.hostCrash))
+    return true
+  }
+
+  mutating func stop(_ m: Int, host: Bool) {
+    guard members[m].isUp else { return }
+    mix(m + (host ? 1_000 : 2_000))
+    note(host ? "m\(m)'s host crashes" : "m\(m)'s agent dies")
+    members[m].isUp = false
+    members[m].incarnation += 1
+    members[m].wakeSerial += 1
+    members[m].request = -1
+    members[m].voters = []
+    members[m].followers = []
+    members[m].armed = nil
+    members[m].unreported = nil
+    if host {
+      if let synced = members[m].disk.syncedRecord {
+        members[m].disk.record = synced
+        members[m].disk.syncedRecord = nil
+      }
+      if let (file, staged) = members[m].disk.unsynced {
+        if random.below(2) == 0 {
+          members[m].disk.file = file
+          members[m].disk.staged.append(staged)
+        }
+        members[m].disk.unsynced = nil
+      }
+      members[m].boot += 1
+      members[m].offset = Int64(random.below(1 << 40)) - now
+      members[m].unit.isRunning = false
+      members[m].unit.invocation = 0
+    }
+    schedule(.start(member: m), after: milliseconds(host ? 500...4_000 : 100...3_000))
+  }
+
+  /// The agent starts, after a reboot before the server's unit.
+  mutating func start(_ m: Int) {
+    guard !members[m].isUp else { return }
+    members[m].isUp = true
+    note("m\(m)'s agent starts")
+    members[m].participant = Participant(
+      member: Self.names[m], record: members[m].disk.record)
+    checkRecord(m, members[m].disk.record, isKnown: true)
+    let active = members[m].participant.record.active.flatMap { rolloutIndex($0.rollout.id) }
+    members[m].disk.staged.removeAll { $0.rollout != active }
+    let incarnation = members[m].incarnation
+    if bug != .timerLostOnRestart { _ = perform(m, .started) }
+    if isAlive(m, incarnation), members[m].armed?.isLate ?? false {
+      fire(m)
+    }
+    // READY was said, or never will be: systemd starts the server, if nobody has.
+    startUnlessHeld(m)
+  }
+
+  func isDue(_ m: Int, _ instant: Instant, _ bootID: String) -> Bool {
+    bootID != members[m].bootID || instant <= members[m].clock(now)
+  }
+
+  // MARK: the machine
+
+  enum Performed {
+    case died
+    case failed
+    case done(ParticipantReply?)
+  }
+
+  /// Sources/Agent/Agent.swift, `perform`: takes one input through the machine and carries out its
+  /// effects in their order.
+  mutating func perform(_ m: Int, _ input: ParticipantInput) -> Performed {
+    let before = members[m].participant
+    var effects = members[m].participant.handle(input, at: moment(m))
+    if let bug { falsify(&effects, m, bug) }
+    var reply: ParticipantReply?
+    for effect in effects {
+      if dies(m) { return .died }
+      if case .reply(let answer) = effect {
+        reply = answer
+        if bug == .sendBeforePersist { break }
+      }
+      if !carryOut(m, effect) {
+        if !members[m].isUp { return .died }
+        if !input.isPromise { continue }
+        members[m].participant = before
+        if case .assessed(let rollout, _) = input {
+          let no = Result<PreparedFacts, Refusal>.failure(Self.noVote)
+          for effect in members[m].participant.handle(.assessed(rollout, no), at: moment(m)) {
+            _ = carryOut(m, effect)
+          }
+        }
+        settleVotes(m)
+        return .failed
+      }
+    }
+    settleVotes(m)
+    if bug == .sendBeforePersist, reply != nil {
+      // The reply has left; the rest comes after it, if the agent lives.
+      for effect in effects {
+        if dies(m) { break }
+        if case .reply = effect { continue }
+        _ = carryOut(m, effect)
+      }
+    } else if dies(m) {
+      return .died
+    }
+    return .done(reply)
+  }
+
+  private mutating func carryOut(_ m: Int, _ effect: ParticipantEffect) -> Bool {
+    switch effect {
+    case .persist(let record): return persist(m, record)
+    case .assess(let rollout):
+      guard let index = rolloutIndex(rollout.id) else { return true }
+      let isSlow = chance(options.slowCheck)
+      let event = Event.assessed(
+        member: m, incarnation: members[m].incarnation, rollout: index)
+      schedule(event, after: milliseconds(isSlow ? 1_900...5_000 : 1...400))
+    case .vote: break
+    case .reply: break
+    case .discard(let rollout):
+      discard(m)
+      if rollout.kind == .rollback, members[m].participant.record.active == nil {
+        startUnlessHeld(m)
+      }
+    case .arm(let active, let instant, let bootID):
+      let isDue = isDue(m, instant, bootID) && bug != .instantOfAnotherBoot
+      members[m].armed = (active, instant, bootID, isDue)
+      let wait = isDue ? 0 : max(0, members[m].time(instant) - now)
+      schedule(.fire(member: m, incarnation: members[m].incarnation), after: Int(wait))
+    case .watch(let active, let report):
+      guard let index = rolloutIndex(active.rollout.id) else { return true }
+      watch(m, index, report)
+    case .keep(let finished): return keep(m, finished)
+    case .conclude: tellFollowers(m)
+    case .wake(let instant):
+      if bug == .noRecovery { return true }
+      members[m].wakeSerial += 1
+      schedule(
+        .wake(member: m, serial: members[m].wakeSerial),
+        after: Int(max(0, members[m].time(instant) - now)))
+    case .ask(let name, let key, let question):
+      guard let to = Self.names.firstIndex(of: name), let index = rolloutIndex(key.id) else {
+        return true
+      }
+      if bug == .recoveryMajorityOneShort, case .promise = question, to == (m + 1) % members.count {
+        // It is not asked, and counted all the same.
+        calls.append(
+          Call(
+            from: m, to: to, age: members[m].incarnation, rollout: index,
+            request: .ask(key, question), attempt: 1))
+        schedule(
+          .answer(call: calls.count - 1, attempt: 1, .reply(.promised(nil))), after: 1_000_000)
+        return true
+      }
+      call(
+        Call(
+          from: m, to: to, age: members[m].incarnation, rollout: index,
+          request: .ask(key, question), giveUpAt: now + 10_000_000_000))
+    }
+    return true
+  }
+
+  mutating func diskFails(_ m: Int) -> Bool {
+    chance(options.diskFailure) || (isFaulty && now < members[m].diskIsFullUntil)
+  }
+
+  private mutating func persist(_ m: Int, _ record: ParticipantRecord) -> Bool {
+    let fails = diskFails(m)
+    if fails, now < members[m].diskIsFullUntil || random.below(2) == 0 {
+      note("m\(m) cannot write its record")
+      return false
+    }
+    let old = members[m].disk.record
+    if bug == .persistWithoutSync {
+      if members[m].disk.syncedRecord == nil || random.below(2) == 0 {
+        members[m].disk.syncedRecord = old
+      }
+    }
+    members[m].disk.record = record
+    note("m\(m) writes \(Self.describe(record))\(fails ? ", and does not know it" : "")")
+    checkRecord(m, record, isKnown: !fails)
+    return !fails
+  }
+
+  // MARK: the vote
+
+  /// Sources/Agent/API.swift, `vote`.
+  mutating func vote(_ m: Int, _ rollout: Int, _ call: Int, _ attempt: Int) {
+    let record = members[m].participant.record
+    if record.active == nil, members[m].participant.assessing == nil {
+      members[m].request = rollout
+    }
+    let value = histories[rollout].rollout
+    if bug == .epochNotChecked { forgetEpoch(m) }
+    switch perform(m, .prepare(value)) {
+    case .died: return
+    case .failed:
+      answer(call, attempt, .vote(.no(Self.noVote), environment: -1))
+      return
+    case .done: break
+    }
+    members[m].voters.append((rollout, call, attempt))
+    schedule(
+      .overdue(member: m, incarnation: members[m].incarnation, rollout: rollout),
+      after: value.prepareMilliseconds * 1_000_000)
+    settleVotes(m)
+  }
+
+  /// Answers those who wait for a vote that is there now.
+  mutating func settleVotes(_ m: Int) {
+    if members[m].voters.isEmpty || !members[m].isUp { return }
+    let voters = members[m].voters
+    members[m].voters = []
+    for voter in voters {
+      let rollout = histories[voter.rollout].rollout
+      if members[m].participant.assessing == rollout {
+        members[m].voters.append(voter)
+      } else if members[m].participant.record.active?.rollout == rollout {
+        let content = histories[voter.rollout].content
+        histories[voter.rollout].voted |= 1 << m
+        answer(voter.call, voter.attempt, .vote(.yes, environment: content))
+      } else {
+        answer(voter.call, voter.attempt, .vote(.no(Self.noVote), environment: -1))
+      }
+    }
+  }
+
+  /// Sources/Agent/Agent.swift, `check`: the checks have ended.
+  mutating func assessed(_ m: Int, _ index: Int) {
+    let history = histories[index]
+    let rollout = history.rollout
+    let isWanted = members[m].request == index
+    if isWanted { members[m].request = -1 }
+    guard isWanted, let content = rollout.content(of: Self.names[m]),
+      content.before == digest(members[m].disk.file), isAllowed(m, history.content),
+      contents[history.content].key == 0 || !isKeyManagerAway
+    else {
+      note("m\(m)'s checks of r\(index) fail")
+      _ = perform(m, .assessed(rollout, .failure(Self.noVote)))
+      return
+    }
+    if rollout.kind == .rollback, !stopForRollback(m, history.content) {
+      _ = perform(m, .assessed(rollout, .failure(Self.noVote)))
+      return
+    }
+    let stages = content.before != content.after
+    if stages {
+      if diskFails(m) {
+        _ = perform(m, .assessed(rollout, .failure(Self.noVote)))
+        return
+      }
+      members[m].disk.staged.append(.init(rollout: index, content: history.content))
+      if dies(m) { return }
+    }
+    note("m\(m)'s checks of r\(index) succeed")
+    let facts = PreparedFacts(
+      invocation: String(members[m].unit.invocation), journalCursor: nil, staged: stages)
+    _ = perform(m, .assessed(rollout, .success(facts)))
+    if members[m].isUp, members.count > 1, chance(options.hasty) {
+      let everybody = (1 << members.count) - 1
+      let reached = 1 << ((m + random.pick(1...members.count - 1)) % members.count)
+      strike(
+        .cut(
+          from: 1 << m, to: everybody & ~reached & ~(1 << m), milliseconds: random.pick(100...9_000)
+        )
+      )
+      _ = perform(m, .resolve(id: rollout.id))
+    }
+  }
+
+  /// Between the vote on a rollback and the instant no server may get past the Key Manager with a key
+  /// that is to be taken away: it is stopped before the vote and not let start until the end.
+  private mutating func stopForRollback(_ m: Int, _ content: Int) -> Bool {
+    if bug == .rollbackRemovesKey { return true }
+    let key = contents[content].key
+    if members[m].encrypted & ~(1 << key) & ~1 != 0 { return false }
+    members[m].unit.isRunning = false
+    return true
+  }
+
+  /// systemd, or the agent when a rollback was aborted: starts the server if nobody has.
+  private mutating func startUnlessHeld(_ m: Int) {
+    let record = members[m].participant.record
+    var isHeld = record.active?.rollout.kind == .rollback
+    // A rollback that was committed and could not be put in place here: the others may have gone back.
+    if let last = record.lastCommitted?.rollout, last.kind == .rollback,
+      let index = rolloutIndex(last.id), members[m].disk.file >= 0,
+      contents[members[m].disk.file].key != contents[histories[index].content].key
+    {
+      isHeld = true
+    }
+    if !members[m].unit.isRunning, !isHeld { startServer(m, for: -1) }
+  }
+
+  /// The key guard: the sealed key, or the one in force in the running server.
+  private func isAllowed(_ m: Int, _ content: Int) -> Bool {
+    let member = members[m]
+    let holder =
+      member.disk.seal != 0
+      ? member.disk.seal : isRunning(m) ? contents[max(0, member.unit.content)].key : 0
+    return holder == 0 || contents[content].key == holder
+  }
+
+  func digest(_ content: Int) -> Digest? { content < 0 ? nil : Self.digests[content] }
+
+  private mutating func discard(_ m: Int) {
+    let known = [
+      members[m].participant.record.active?.rollout.id, members[m].participant.assessing?.id,
+    ]
+    let isKnown = histories.map { known.contains($0.rollout.id) }
+    members[m].disk.staged.removeAll { !isKnown[$0.rollout] }
+  }
+
+  // MARK: calls
+
+  /// A request has come to a member.
+  mutating func arrive(_ index: Int, _ attempt: Int) {
+    let call = calls[index]
+    let m = call.to
+    mix(call.from &* 64 &+ m &+ attempt &* 4_096)
+    guard members[m].isUp else {
+      answer(index, attempt, .unreachable)
+      return
+    }
+    let member = members[m]
+    let input: ParticipantInput
+    switch call.request {
+    case .plan:
+      answer(
+        index, attempt,
+        .plan(epoch: member.participant.record.highestEpoch, file: member.disk.file))
+      return
+    case .clock, .measure:
+      if call.rollout >= 0 {
+        _ = perform(m, .heard(id: histories[call.rollout].rollout.id))
+        if !members[m].isUp { return }
+      }
+      answer(index, attempt, .clock(members[m].clock(now), boot: members[m].boot))
+      return
+    case .prepare:
+      note("m\(m) is asked for its vote on r\(call.rollout)")
+      vote(m, call.rollout, index, attempt)
+      return
+    case .follow:
+      follow(m, call.rollout, index, attempt)
+      return
+    case .accept(var proposal):
+      let promised = member.participant.record.active?.promised
+      if bug == .ballotNotChecked, let promised, proposal.ballot < promised {
+        proposal.ballot = promised
+      }
+      input = .accept(histories[call.rollout].rollout.key, proposal)
+    case .decide(let decision, let instant, let bootID, let reason):
+      input = .decided(
+        histories[call.rollout].rollout.key, decision, instant: instant, bootID: bootID,
+        reason: reason)
+    case .ask(let key, let question): input = question.input(key)
+    }
+    let caller = nodeName(call.from)
+    note("m\(m) is told by \(caller): \(Self.describe(input))")
+    switch perform(m, input) {
+    case .died: break
+    case .failed: answer(index, attempt, .failed)
+    case .done(let reply):
+      guard var reply else { return }
+      if bug == .promiseForgetsAccepted, case .promised = reply { reply = .promised(nil) }
+      if bug == .neverVotedWithoutFence, reply == .neverVoted {
+        members[m].participant = member.participant
+      }
+      if bug == .restartOnAccept, reply == .accepted,
+        let active = members[m].participant.record.active
+      {
+        members[m].armed = (active, members[m].clock(now), members[m].bootID, true)
+        fire(m)
+      }
+      note("m\(m) answers \(Self.describe(reply))")
+      answer(index, attempt, .reply(reply))
+    }
+  }
+
+  /// The answer to what a member has asked another.
+  mutating func memberAnswered(_ index: Int, _ answer: Answer) {
+    let call = calls[index]
+    guard case .ask(let key, let question) = call.request else { return }
+    guard case .reply(let reply) = answer else {
+      if case .decide = question {
+        _ = repeatCall(index)
+      } else {
+        calls[index].isDone = true
+      }
+      return
+    }
+    calls[index].isDone = true
+    note("m\(call.from) hears from m\(call.to): \(Self.describe(reply))")
+    let name = Self.names[call.to]
+    _ = perform(call.from, .answered(member: name, key, question, reply))
+  }
+}

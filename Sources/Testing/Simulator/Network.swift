@@ -1,0 +1,86 @@
+extension World {
+  // MARK: the network
+
+  /// Makes a call; what it comes to is `answered`.
+  mutating func call(_ call: Call) {
+    calls.append(call)
+    send(calls.count - 1)
+  }
+
+  mutating func send(_ index: Int) {
+    let call = calls[index]
+    if call.isDone || !isCaller(call) { return }
+    calls[index].attempt += 1
+    calls[index].sentAt = now
+    let attempt = calls[index].attempt
+    if isExhaustive {
+      pending.append(.request(call: index, attempt: attempt))
+      return
+    }
+    // As in MemberLink and PeerPort: a call has a deadline of its own.
+    schedule(.timeout(call: index, attempt: attempt), after: patience(call.request))
+    if isLost(call.from, call.to) { return }
+    schedule(.request(call: index, attempt: attempt), after: latency())
+    if chance(options.duplicate) {
+      schedule(.request(call: index, attempt: attempt), after: latency())
+    }
+  }
+
+  private func patience(_ request: Request) -> Int {
+    switch request {
+    case .prepare: 6_000_000_000
+    case .follow: 25_000_000_000
+    case .clock, .measure: 2_000_000_000
+    default: 5_000_000_000
+    }
+  }
+
+  mutating func answer(_ index: Int, _ attempt: Int, _ answer: Answer) {
+    let call = calls[index]
+    if isExhaustive {
+      pending.append(.answer(call: index, attempt: attempt, answer))
+      return
+    }
+    if isLost(call.to, call.from) { return }
+    schedule(.answer(call: index, attempt: attempt, answer), after: latency())
+  }
+
+  private mutating func latency() -> Int {
+    if chance(options.slow) { return random.pick(1...4_000) * 1_000_000 }
+    return random.pick(50...options.latencyMicroseconds) * 1_000
+  }
+
+  private mutating func isLost(_ from: Int, _ to: Int) -> Bool {
+    cuts[from * (members.count + operators.count) + to] > 0 || chance(options.drop)
+  }
+
+  /// Whether the caller still wants the answer.
+  func isCaller(_ call: Call) -> Bool {
+    call.from < members.count
+      ? isAlive(call.from, call.age) : operators[call.from - members.count].isAt(call.age)
+  }
+
+  mutating func answered(_ index: Int, _ attempt: Int, _ answer: Answer) {
+    let call = calls[index]
+    // An answer to an earlier attempt is not heard: its connection was given up.
+    if call.isDone || call.attempt != attempt || !isCaller(call) { return }
+    if call.from < members.count {
+      memberAnswered(index, answer)
+    } else {
+      operatorAnswered(call.from - members.count, index, answer)
+    }
+  }
+
+  /// Sends a call again after a pause, unless its time is over.
+  ///
+  /// - Returns: whether it will be sent again.
+  mutating func repeatCall(_ index: Int) -> Bool {
+    let pause = min(50 << min(calls[index].attempt - 1, 10), 2_000) * 1_000_000
+    if isExhaustive || now + Int64(pause) >= calls[index].giveUpAt {
+      calls[index].isDone = true
+      return false
+    }
+    schedule(.send(call: index), after: pause)
+    return true
+  }
+}

@@ -1,0 +1,137 @@
+/// What may happen in one run, drawn from its seed. Chances are in ten thousand.
+public struct Options: Sendable, Hashable {
+  /// Members of the cluster.
+  public var members = 3
+  /// Operators who compete.
+  public var operators = 1
+  /// Rollouts that they begin together at the most, rollbacks not counted.
+  public var rollouts = 2
+  /// How long faults happen, milliseconds; then everything heals.
+  public var faultMilliseconds = 20_000
+  /// A message or an answer is lost.
+  public var drop = 0
+  /// A request comes twice.
+  public var duplicate = 0
+  /// A message takes up to 4 s instead of up to `latencyMicroseconds`.
+  public var slow = 0
+  /// The usual delay of a message is up to this.
+  public var latencyMicroseconds = 2_000
+  /// Cuts of links, one way or both, in the run.
+  public var partitions = 0
+  /// An agent dies before an effect is carried out.
+  public var crash = 0
+  /// A crash takes the whole host with it, in ten thousand crashes.
+  public var hostCrash = 0
+  /// A record or a file cannot be written; half of the time it is written all the same.
+  public var diskFailure = 0
+  /// Times in which the disk of a member is full.
+  public var diskFull = 0
+  /// The clocks' rates differ from true time by up to this, in millionths.
+  public var driftPerMillion = 0
+  /// A clock jumps ahead by up to 2 s, times in the run.
+  public var clockSteps = 0
+  /// An operator's program is killed, in ten thousand of what happens to it.
+  public var kill = 0
+  /// An operator interrupts, likewise.
+  public var interrupt = 0
+  /// A start ends before the server has asked the Key Manager, after it, or not at all.
+  public var startFailure = 0
+  /// The server dies by itself, and systemd starts it again, times in the run.
+  public var flaps = 0
+  /// Times in which the Key Manager is away.
+  public var outages = 0
+  /// Edits of the file by hand, in the run.
+  public var handEdits = 0
+  /// A check takes longer than the prepare deadline.
+  public var slowCheck = 0
+  /// The coordinator is cut off from some members just as it proposes commit.
+  public var cutAtProposal = 0
+  /// Somebody asks a member to end what it is in doubt of, times in the run.
+  public var resolves = 0
+  /// A member is asked to end the rollout as soon as it has voted, and reaches one other only.
+  public var hasty = 0
+  /// The coordinator is cut off from all just as it knows that commit is decided.
+  public var cutAtCommit = 0
+
+  /// No faults.
+  public init() {}
+
+  /// The options of a seed. Each kind of fault is in about half of the runs: all at once would leave
+  /// few rollouts that get anywhere.
+  init(_ random: inout Random) {
+    func some(_ random: inout Random, _ values: [Int], of odds: Int = 2) -> Int {
+      let index = random.below(values.count)
+      return random.below(odds) == 0 ? values[index] : 0
+    }
+    // Most of the protocol's corners need no more than three.
+    members = [1, 2, 3, 3, 3, 4, 5, 5, 7, 9][random.below(10)]
+    operators = [1, 1, 1, 2, 2, 3][random.below(6)]
+    rollouts = random.pick(1...4)
+    faultMilliseconds = random.pick(5_000...25_000)
+    drop = some(&random, [30, 100, 300, 1_000])
+    duplicate = some(&random, [100, 500])
+    slow = some(&random, [30, 100, 500])
+    latencyMicroseconds = [300, 2_000, 20_000][random.below(3)]
+    partitions = some(&random, [1, 2, 4])
+    crash = some(&random, [20, 60, 200, 500])
+    hostCrash = some(&random, [2_000, 5_000, 10_000])
+    diskFailure = some(&random, [50, 200, 600], of: 3)
+    diskFull = some(&random, [1, 2], of: 4)
+    driftPerMillion = some(&random, [50, 200])
+    clockSteps = some(&random, [1, 3], of: 4)
+    kill = some(&random, [50, 200, 600])
+    interrupt = some(&random, [50, 200], of: 4)
+    startFailure = some(&random, [300, 1_500, 4_000])
+    flaps = some(&random, [1, 4], of: 3)
+    outages = some(&random, [1, 2], of: 3)
+    handEdits = some(&random, [1, 2], of: 4)
+    slowCheck = some(&random, [200, 1_000], of: 4)
+    cutAtProposal = some(&random, [1_000, 5_000])
+    resolves = some(&random, [1, 4], of: 4)
+  }
+
+  /// The options of a seed. What was thought of later is drawn apart, so that seeds without it keep
+  /// their history.
+  init(seed: UInt64, _ random: inout Random) {
+    self.init(&random)
+    var later = Random(seed: ~seed)
+    if later.below(4) == 0 { hasty = [300, 2_000][later.below(2)] }
+    if later.below(4) == 0 { cutAtCommit = [2_000, 6_000][later.below(2)] }
+  }
+
+  /// One line: what is not nothing.
+  public var line: String {
+    let all: [(String, Int)] = [
+      ("members", members), ("operators", operators), ("rollouts", rollouts),
+      ("faultMilliseconds", faultMilliseconds), ("drop", drop), ("duplicate", duplicate),
+      ("slow", slow), ("latencyMicroseconds", latencyMicroseconds), ("partitions", partitions),
+      ("crash", crash), ("hostCrash", hostCrash), ("diskFailure", diskFailure),
+      ("diskFull", diskFull), ("driftPerMillion", driftPerMillion), ("clockSteps", clockSteps),
+      ("kill", kill), ("interrupt", interrupt), ("startFailure", startFailure), ("flaps", flaps),
+      ("outages", outages), ("handEdits", handEdits), ("slowCheck", slowCheck),
+      ("cutAtProposal", cutAtProposal), ("resolves", resolves), ("hasty", hasty),
+      ("cutAtCommit", cutAtCommit),
+    ]
+    return all.filter { $0.1 != 0 }.map { "\($0.0)=\($0.1)" }.joined(separator: " ")
+  }
+
+  /// Everything that a run can do without, one at a time: what minimising tries.
+  static let reductions: [(name: String, apply: @Sendable (inout Options) -> Void)] = [
+    ("drop", { $0.drop = 0 }), ("duplicate", { $0.duplicate = 0 }), ("slow", { $0.slow = 0 }),
+    ("partitions", { $0.partitions = 0 }), ("hostCrash", { $0.hostCrash = 0 }),
+    ("crash", { $0.crash = 0 }), ("diskFailure", { $0.diskFailure = 0 }),
+    ("diskFull", { $0.diskFull = 0 }), ("driftPerMillion", { $0.driftPerMillion = 0 }),
+    ("clockSteps", { $0.clockSteps = 0 }), ("kill", { $0.kill = 0 }),
+    ("interrupt", { $0.interrupt = 0 }), ("startFailure", { $0.startFailure = 0 }),
+    ("flaps", { $0.flaps = 0 }), ("outages", { $0.outages = 0 }),
+    ("handEdits", { $0.handEdits = 0 }), ("slowCheck", { $0.slowCheck = 0 }),
+    ("cutAtProposal", { $0.cutAtProposal = 0 }), ("resolves", { $0.resolves = 0 }),
+    ("hasty", { $0.hasty = 0 }), ("cutAtCommit", { $0.cutAtCommit = 0 }),
+    ("operators", { $0.operators = max(1, $0.operators - 1) }),
+    ("rollouts", { $0.rollouts = max(1, $0.rollouts - 1) }),
+    ("members", { $0.members = max(1, $0.members - 1) }),
+    ("members", { $0.members = max(1, $0.members - 2) }),
+    ("faultMilliseconds", { $0.faultMilliseconds = max(1_000, $0.faultMilliseconds / 2) }),
+    ("latencyMicroseconds", { $0.latencyMicroseconds = 300 }),
+  ]
+}

@@ -1,0 +1,129 @@
+import Digests
+import Model
+import Testing
+
+@testable import Rollout
+
+private func at(_ milliseconds: Int) -> Instant {
+  Instant(nanoseconds: 0).advanced(byMilliseconds: milliseconds)
+}
+private let confirmed = Outcome(.confirmed, "", passedKeyManager: true)
+
+@Suite("Outcomes without a coordinator")
+struct OutcomeCollectorTests {
+  private let rollout = exampleRollout()
+
+  @Test("the lowest member that is reached sums up; a higher one waits for it")
+  func lowest() {
+    for (lowerLives, sumsUp) in [(true, false), (false, true)] {
+      var collector = OutcomeCollector(member: "b", rollout: rollout, own: confirmed)
+      _ = collector.handle(.started, at: at(0))
+      let questions = collector.handle(.woke, at: at(5_000))
+      #expect(questions.prefix(2) == [.ask(member: "a"), .ask(member: "c")])
+      if lowerLives { _ = collector.handle(.answered(member: "a", nil), at: at(5_100)) }
+      _ = collector.handle(.answered(member: "c", confirmed), at: at(5_100))
+      var result: [MemberOutcome]?
+      for time in [6_000, 30_000] {
+        for case .collected(let outcomes) in collector.handle(.woke, at: at(time)) {
+          result = outcomes
+        }
+        if lowerLives { _ = collector.handle(.answered(member: "a", nil), at: at(time + 1)) }
+      }
+      #expect((result != nil) == sumsUp)
+      if let result { #expect(result.map(\.outcome.kind) == [.unknown, .confirmed, .confirmed]) }
+    }
+  }
+
+  @Test("all outcomes in: it sums up at once")
+  func all() {
+    var collector = OutcomeCollector(member: "a", rollout: rollout, own: confirmed)
+    _ = collector.handle(.started, at: at(0))
+    _ = collector.handle(.woke, at: at(5_000))
+    for name in ["b", "c"] {
+      _ = collector.handle(.answered(member: name, confirmed), at: at(5_100))
+    }
+    guard case .collected(let outcomes)? = collector.handle(.woke, at: at(6_000)).first else {
+      Issue.record("it did not sum up")
+      return
+    }
+    #expect(outcomes.allSatisfy { $0.outcome.kind == .confirmed })
+    #expect(collector.handle(.woke, at: at(7_000)) == [])
+  }
+
+  @Test("while the coordinator lives nobody is asked")
+  func heard() {
+    var collector = OutcomeCollector(member: "a", rollout: rollout, own: confirmed)
+    _ = collector.handle(.started, at: at(0))
+    #expect(collector.handle(.heard, at: at(4_000)) == [.wake(at(9_000))])
+  }
+}
+
+@Suite("Rollback policy")
+struct RollbackPolicyTests {
+  private let key = KeyIdentity(name: "k", enclave: "e")
+
+  private func outcomes(_ list: [Outcome]) -> [MemberOutcome] {
+    zip(["a", "b", "c"], list).map { MemberOutcome(member: $0, outcome: $1) }
+  }
+  private func apply(_ kind: RolloutKind = .apply) -> Rollout {
+    var rollout = exampleRollout()
+    rollout.kind = kind
+    return rollout
+  }
+  private static let before = Outcome(.failed, "", passedKeyManager: false)
+  private static let after = Outcome(.failed, "", passedKeyManager: true)
+  private static let open = Outcome(.timedOut, "")
+
+  @Test("nothing to do when all are confirmed, or nothing was touched")
+  func nothing() {
+    for outcome in [confirmed, Outcome(.aborted, "")] {
+      #expect(
+        RollbackPolicy.whenSafe.decide(
+          apply(), outcomes([outcome, outcome, outcome]), key: key, previousKey: nil) == .nothing)
+    }
+  }
+
+  @Test("a key that is new is taken back only if no server can have used it")
+  func newKey() {
+    let cases: [([Outcome], Bool)] = [
+      ([Self.before, Self.before, Self.before], true),
+      ([Self.before, Self.before, confirmed], false),
+      ([Self.before, Self.after, Self.before], false),
+      ([Self.before, Self.open, Self.before], false),
+    ]
+    for (list, isSafe) in cases {
+      let decision = RollbackPolicy.whenSafe.decide(
+        apply(), outcomes(list), key: key, previousKey: nil)
+      #expect((decision == .rollBack) == isSafe)
+    }
+  }
+
+  @Test("the same key, or none, can be rolled back whatever the servers did")
+  func sameKey() {
+    for key in [key, nil] {
+      #expect(
+        RollbackPolicy.whenSafe.decide(
+          apply(), outcomes([confirmed, Self.after, Self.open]), key: key, previousKey: key)
+          == .rollBack)
+    }
+  }
+
+  @Test("never, an unknown end, a restart, a rollback and a missing file before are held")
+  func held() {
+    let failed = outcomes([Self.before, Self.before, Self.before])
+    var fresh = exampleRollout()
+    fresh.contents[0].before = nil
+    let unknown = outcomes([Self.before, Self.before, Outcome(.unknown, "")])
+    let cases: [(RollbackPolicy, Rollout, [MemberOutcome])] = [
+      (.never, apply(), failed), (.whenSafe, apply(.restart), failed),
+      (.whenSafe, apply(.rollback), failed), (.whenSafe, fresh, failed),
+      (.whenSafe, apply(), unknown), (.whenSafe, apply(), Array(failed.prefix(2))),
+    ]
+    for (policy, rollout, outcomes) in cases {
+      guard case .hold = policy.decide(rollout, outcomes, key: nil, previousKey: nil) else {
+        Issue.record("it was not held: \(policy) \(rollout.kind)")
+        continue
+      }
+    }
+  }
+}
