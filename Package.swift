@@ -66,8 +66,10 @@ let package = Package(
       "Probes",
       ["Model", "Digests", "Wire", "KeyManager", "StartWatch", "LinuxIO", "TLS", "HTTPS"]),
 
+    .target(name: "Faults", path: "Sources/Testing/Faults", swiftSettings: strict),
     .target(
-      name: "Coordination", dependencies: ["Model", "Digests", "Rollout", "Wire", "LinuxIO"],
+      name: "Coordination",
+      dependencies: ["Model", "Digests", "Rollout", "Wire", "LinuxIO", "Faults"],
       path: "Sources/Coordination", swiftSettings: strict),
     adapter(
       "AgentLinks", ["Model", "Wire", "LinuxIO", "TLS", "HTTPS", "Coordination"]),
@@ -76,7 +78,7 @@ let package = Package(
       name: "Agent",
       dependencies: [
         "Model", "Digests", "EnvironmentFile", "KeyManager", "Rollout", "StartWatch", "Wire",
-        "LinuxIO",
+        "Coordination", "LinuxIO", "Faults",
       ], path: "Sources/Agent", swiftSettings: strict),
     .target(
       name: "Operator",
@@ -89,7 +91,7 @@ let package = Package(
       "keyturnd", "Programs/keyturnd",
       [
         "Model", "Digests", "EnvironmentFile", "KeyManager", "Rollout", "StartWatch", "Wire",
-        "Agent", "LinuxIO", "Systemd", "TLS", "HTTPS", "Probes",
+        "Coordination", "Agent", "LinuxIO", "Systemd", "TLS", "HTTPS", "AgentLinks", "Probes",
       ]),
     program(
       "keyturn", "Programs/keyturn",
@@ -142,8 +144,8 @@ let package = Package(
     tests(
       "Agent",
       [
-        "Agent", "EnvironmentFile", "KeyManager", "Rollout", "StartWatch", "Wire", "Digests",
-        "Model",
+        "Agent", "Coordination", "EnvironmentFile", "KeyManager", "Rollout", "StartWatch", "Wire",
+        "Digests", "Model",
       ]),
     tests(
       "Operator",

@@ -1,3 +1,4 @@
+internal import Coordination
 internal import KeyManager
 internal import LinuxIO
 public import Model
@@ -284,9 +285,18 @@ extension Agent {
     state.withLock { $0.participant.record.lastCommitted == nil && $0.generation == nil }
   }
 
+  /// What each of the others says of its seal, sorted by name.
   private func askPeers() -> [PeerSeal] {
-    Peers(ports.peers, inventory: inventory, except: node)
-      .seals(deadline: .inMilliseconds(Limits.peersMilliseconds))
+    let answers = peers.ask(
+      .seal, of: peers.names, .later, deadline: .inMilliseconds(Limits.peersMilliseconds))
+    return zip(peers.names, answers).map { name, answer -> PeerSeal in
+      switch answer {
+      case .success(let view):
+        view.node == name
+          ? .answered(view) : .silent(node: name, reason: "it answers as \(view.node)")
+      case .failure(let failure): .silent(node: name, reason: failure.refusal.message)
+      }
+    }.sorted { $0.node < $1.node }
   }
 
   /// Keeps it for status, and says what is new of it, once.

@@ -1,3 +1,4 @@
+internal import Faults
 internal import LinuxIO
 public import Model
 public import Rollout
@@ -91,6 +92,7 @@ public struct RolloutRunner: Sendable {
     while true {
       if let input {
         for effect in machine.handle(input, at: Clock.now()) {
+          Fault.reach("coordinator.\(Fault.name(input)).\(Fault.name(effect))")
           switch effect {
           case .arm(let timer, let instant): timers.append((timer, instant))
           case .committed(let instant):

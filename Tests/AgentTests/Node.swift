@@ -33,7 +33,8 @@ struct Node {
   init(
     _ host: FakeHost = FakeHost(file: plainFile), name: String = "minio-1",
     of names: [String] = ["minio-1"], environmentFile: String = "/etc/default/minio",
-    peers: any PeerPort = FakeHost.NoPeers()
+    peers: any PeerPort = FakeHost.NoPeers(), times: RecoveryTimes = RecoveryTimes(),
+    settles: Bool = true
   ) {
     self.host = host
     agent = Agent(
@@ -41,8 +42,9 @@ struct Node {
       inventory: Inventory(
         cluster: "prod", nodes: names.map { .init(name: $0, address: $0) },
         environmentFile: environmentFile),
-      version: "test", ports: host.ports(peers: peers))
-    agent.start(deadline: .inMilliseconds(5_000))
+      version: "test", ports: host.ports(peers: peers), times: times)
+    agent.start()
+    if settles { agent.settle(until: .inMilliseconds(5_000)) }
   }
 
   func send(

@@ -5,9 +5,10 @@
 //   GET  /v1/clock                        operator, node              -> ClockReading
 //   POST /v1/plan                         operator   PlanRequest      -> PlanAnswer
 //   POST /v1/rollouts                     operator   PrepareRequest   -> VoteAnswer (when the checks have ended)
-//   POST /v1/rollouts/ID/promise          operator   PromiseRequest   -> ReplyAnswer
-//   POST /v1/rollouts/ID/accept           operator   AcceptRequest    -> ReplyAnswer
-//   POST /v1/rollouts/ID/decision         operator   DecisionRequest  -> ReplyAnswer
+//   POST /v1/rollouts/ID/promise          node       PromiseRequest   -> ReplyAnswer
+//   POST /v1/rollouts/ID/accept           operator, node AcceptRequest -> ReplyAnswer
+//   POST /v1/rollouts/ID/decision         operator, node DecisionRequest -> ReplyAnswer
+//   POST /v1/rollouts/ID/resolve          operator                    -> DoubtAnswer
 //   GET  /v1/rollouts/ID?after=N&wait=MS  observer, operator, node    -> RolloutView (a long poll)
 //   GET  /v1/generations                  observer, operator          -> HistoryAnswer
 //   GET  /v1/generations/N/diff?to=M      observer, operator          -> DiffAnswer
@@ -319,6 +320,30 @@ public struct ReplyAnswer: Sendable, Codable, Hashable {
     self.outcome = outcome
     self.proposal = proposal
     self.ballot = ballot
+  }
+
+  /// The protocol's reply on the wire.
+  public init(_ reply: ParticipantReply) {
+    switch reply {
+    case .promised(let proposal): self.init(reply: .promised, proposal: proposal)
+    case .accepted: self.init(reply: .accepted)
+    case .outranked(let ballot): self.init(reply: .outranked, ballot: ballot)
+    case .committed: self.init(reply: .committed)
+    case .ended(let outcome): self.init(reply: .ended, outcome: outcome)
+    case .neverVoted: self.init(reply: .neverVoted)
+    }
+  }
+
+  /// The protocol's reply; nil if what belongs to it is missing.
+  public var participantReply: ParticipantReply? {
+    switch reply {
+    case .promised: .promised(proposal)
+    case .accepted: .accepted
+    case .outranked: ballot.map { .outranked($0) }
+    case .committed: .committed
+    case .ended: outcome.map { .ended($0) }
+    case .neverVoted: .neverVoted
+    }
   }
 }
 
