@@ -125,7 +125,7 @@ extension Agent {
     if let damaged = state.withLock({ $0.damaged }) { throw damaged }
     return assess(
       kind: request.kind, generation: request.generation, changes: request.changes,
-      createKey: request.createKey
+      createKey: request.createKey, sealForPlan()
     ).answer
   }
 

@@ -32,6 +32,10 @@ public final class Agent: Sendable {
     var seal: Seal?
     /// What came of the last look at the seal and at the others'.
     var sealFacts = SealFacts()
+    /// What each of the others said of its seal when it was asked last.
+    var seals: [String: PeerSeal] = [:]
+    /// Whom the background asks next.
+    var nextPeer = 0
     /// The last generation; nil if there is none, or if its record is damaged.
     var generation: Generation?
     /// Its number, also if its record is damaged; 0 if there is none.
@@ -281,12 +285,13 @@ public final class Agent: Sendable {
 
   // MARK: the vote
 
-  /// Every check of this node, one caller after the other. Blocks while the other agents are asked,
-  /// and up to the probes' deadline for each caller that came before.
+  /// Every check of this node, one caller after the other. Blocks up to the probes' deadline for each
+  /// caller that came before.
+  ///
+  /// - Parameter facts: what is to be said of the seal.
   func assess(
-    kind: RolloutKind, generation: Int?, changes: [WireChange], createKey: Bool
+    kind: RolloutKind, generation: Int?, changes: [WireChange], createKey: Bool, _ facts: SealFacts
   ) -> Assessment {
-    let facts = keepSeal()
     let (last, number, record) = state.withLock {
       ($0.generation, $0.lastNumber, $0.participant.record)
     }
@@ -329,7 +334,7 @@ public final class Agent: Sendable {
   ) throws(Refusal) -> PreparedFacts {
     let assessment = assess(
       kind: rollout.kind, generation: request.generation, changes: request.changes,
-      createKey: request.createKey)
+      createKey: request.createKey, sealForVote(request.seals))
     if let refusal = assessment.answer.refusal { throw refusal }
     if let refusal = SealJudgement.problem(
       with: rollout, key: assessment.answer.key, record: sealRecord(), node: node)

@@ -38,14 +38,13 @@ extension Agent {
   }
 
   private static func finding(_ doubt: Doubt, _ node: String, _ rollout: Rollout) -> Finding {
-    let times = doubt.attempts == 1 ? "once" : "\(doubt.attempts) times"
     let missing =
       doubt.missing.isEmpty
       ? "" : ", no answer from \(doubt.missing.filter { $0 != node }.joined(separator: ", "))"
     return Finding(
       .warning, rule: "rollout-in-doubt", refusal: .unreachable,
       message:
-        "\(node) does not know how rollout \(rollout.id) by \(rollout.createdBy) was decided, and has asked the others \(times) in vain\(missing); it changes nothing meanwhile and goes on asking: \(rollout.majority) of the \(rollout.members.count) nodes must be connected"
+        "how rollout \(rollout.id) by \(rollout.createdBy) was decided is not known here\(missing); nothing is changed meanwhile, and the others are asked again and again: \(rollout.majority) of the \(rollout.members.count) nodes must be connected"
     )
   }
 

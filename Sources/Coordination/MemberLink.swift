@@ -89,7 +89,7 @@ final class MemberLink: Sendable {
       try measure(Self.samples.before)
       let request = PrepareRequest(
         rollout: runner.rollout, generation: runner.generation, changes: runner.changes,
-        createKey: runner.createKey)
+        createKey: runner.createKey, seals: runner.seals)
       let answer = try link.call(.prepare(request), lane: .control, deadline: deadline)
       Fault.reach("coordinator.answered.prepare")
       if let refusal = answer.refusal {

@@ -72,10 +72,12 @@ struct Cluster {
   }
 
   let names: [String]
+  private let told = Lock([SealView]())
   let network = Network()
   private(set) var nodes: [Node] = []
 
-  private let times: RecoveryTimes
+  /// Of the agents that are started from now on.
+  var times: RecoveryTimes
 
   /// Nodes with these files, their servers running.
   init(_ files: [String], times: RecoveryTimes = RecoveryTimes()) {
@@ -85,7 +87,7 @@ struct Cluster {
       nodes.append(
         Node(
           FakeHost(file: file), name: name, of: names, peers: View(network: network, node: name),
-          times: times))
+          times: times, seals: told))
     }
     connect()
   }
@@ -102,7 +104,7 @@ struct Cluster {
   mutating func restart(_ index: Int) {
     nodes[index] = Node(
       nodes[index].host, name: names[index], of: names,
-      peers: View(network: network, node: names[index]), times: times)
+      peers: View(network: network, node: names[index]), times: times, seals: told)
     connect()
   }
 
@@ -111,7 +113,8 @@ struct Cluster {
     let fresh = nodes.indices.map { index in
       Node(
         nodes[index].host, name: names[index], of: names,
-        peers: View(network: network, node: names[index]), times: times, settles: false)
+        peers: View(network: network, node: names[index]), times: times, settles: false,
+        seals: told)
     }
     nodes = fresh
     connect()
@@ -129,6 +132,7 @@ struct Cluster {
   /// A rollout as the command line makes it of the nodes' plans.
   func rollout(_ changes: [SettingChange], id: String = "00000000000000aa") throws -> Rollout {
     let plans = try nodes.map { try $0.plan(changes) }
+    told.update { $0 = plans.compactMap(\.sealView) }
     let key = plans.contains { $0.seal != nil } ? nil : plans[0].key
     return Rollout(
       id: id, epoch: (plans.map(\.epoch).max() ?? 0) + 1, kind: .apply, cluster: "prod",
@@ -143,6 +147,26 @@ struct Cluster {
       },
       createdBy: "alice", prepareMilliseconds: 30_000, stopMilliseconds: 30_000,
       startMilliseconds: 30_000)
+  }
+
+  /// What every node says no with, as `keyturn plan` shows it.
+  func refusals(_ changes: [SettingChange]) throws -> [Refusal?] {
+    let rows = try zip(names, nodes).map { name, node in
+      NodeAnswer(name: name, result: .success(try node.plan(changes)))
+    }
+    return ClusterPlan(rows: rows).refusals.map(\.refusal)
+  }
+
+  /// From now on a coordinator knows nothing of this node's seal.
+  func forgetSeal(of node: String) { told.update { $0.removeAll { $0.node == node } } }
+
+  /// A coordinator that says that these are sealed.
+  func forge(_ seal: Seal, on nodes: [String]) {
+    told.update { views in
+      for index in views.indices where nodes.contains(views[index].node) {
+        views[index].seal = seal
+      }
+    }
   }
 
   /// The votes on it, and if all are yes, commit to the outcomes.

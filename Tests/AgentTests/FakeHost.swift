@@ -120,7 +120,7 @@ final class FakeHost: Sendable {
     }
     return Ports(
       file: File(host: self), unit: Unit(host: self), journal: Journal(host: self),
-      process: Process(host: self), probe: Probe(host: self), 
+      process: Process(host: self), probe: Probe(host: self),
       records: Records(host: self, incarnation: incarnation),
       peers: peers, watch: Watch(host: self),
       event: { [self] event in state.update { $0.events.append(event) } },

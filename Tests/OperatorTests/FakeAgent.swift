@@ -56,6 +56,9 @@ final class FakeAgent: AgentLink {
   private let state: Lock<State>
   /// The other agents, whom it asks when it is in doubt.
   let peers = Lock<[FakeAgent]>([])
+  private let counter = Lock(0)
+  /// How often it was asked anything.
+  var calls: Int { counter.withLock { $0 } }
 
   init(
     _ name: String, _ fault: Fault = .none, plan: PlanAnswer? = nil, sealed: Seal? = nil,
@@ -118,6 +121,7 @@ final class FakeAgent: AgentLink {
   func call<Answer>(
     _ request: AgentRequest<Answer>, lane: AgentLane, deadline: Instant
   ) throws(LinkFailure) -> Answer {
+    counter.update { $0 += 1 }
     guard let answer = try answer(request.call, deadline) as? Answer else {
       preconditionFailure("the request and its answer fit")
     }
@@ -175,7 +179,9 @@ final class FakeAgent: AgentLink {
       return DoubtAnswer(node: name, stage: nil, doubt: nil)
     case .follow(let id, let after, let wait):
       let record = state.withLock { $0.participant.record }
-      let known = [record.active?.rollout.id, record.last?.rollout.id, record.lastCommitted?.rollout.id]
+      let known = [
+        record.active?.rollout.id, record.last?.rollout.id, record.lastCommitted?.rollout.id,
+      ]
       if wait == 0, !known.contains(id) {
         throw .answered(ErrorAnswer(kind: .validation, message: "\(name) knows no rollout"))
       }
@@ -313,7 +319,9 @@ extension PlanAnswer {
       difference: changes ? difference : [], restartNeeded: changes,
       restartReason: changes ? "the file changes" : "", findings: [], refusal: refusal,
       environment: environment, environmentDigest: .ofFields([value]), epoch: 3,
-      activeRollout: nil, generation: 0, seal: seal, key: key, lifted: lifted)
+      activeRollout: nil, generation: 0, seal: seal, key: key, lifted: lifted,
+      sealView: SealView(
+        node: name, members: .ofFields(["members"]), seal: seal, lifted: lifted, isNew: true))
   }
 }
 

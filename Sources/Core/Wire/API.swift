@@ -142,6 +142,8 @@ public struct PlanAnswer: Sendable, Codable, Hashable {
   public var key: KeyIdentity?
   /// The digest of the seal that was lifted, while there is no other.
   public var lifted: Digest?
+  /// What the node says of its seal: the coordinator tells every member what all say.
+  public var sealView: SealView?
 
   /// An answer; see the properties.
   public init(
@@ -149,8 +151,9 @@ public struct PlanAnswer: Sendable, Codable, Hashable {
     restartNeeded: Bool, restartReason: String, findings: [Finding], refusal: Refusal?,
     environment: [VariableDigest], environmentDigest: Digest, epoch: UInt64,
     activeRollout: String?, generation: Int, isLastGeneration: Bool = false, seal: Seal?,
-    key: KeyIdentity?, lifted: Digest? = nil
+    key: KeyIdentity?, lifted: Digest? = nil, sealView: SealView? = nil
   ) {
+    self.sealView = sealView
     self.node = node
     self.path = path
     self.before = before
@@ -202,11 +205,16 @@ public struct PrepareRequest: Sendable, Codable {
   public var changes: [WireChange]
   /// Whether the server may create the SSE key at its first start.
   public var createKey: Bool
+  /// What each member said of its seal when it was asked for its plan. Each judges itself by it, and
+  /// its own by its records as they are now.
+  public var seals: [SealView]
 
   /// A request; see the properties.
   public init(
-    rollout: Rollout, generation: Int? = nil, changes: [WireChange], createKey: Bool
+    rollout: Rollout, generation: Int? = nil, changes: [WireChange], createKey: Bool,
+    seals: [SealView]
   ) {
+    self.seals = seals
     self.rollout = rollout
     self.generation = generation
     self.changes = changes

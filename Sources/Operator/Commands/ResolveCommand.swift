@@ -115,7 +115,8 @@ struct ResolveCommand: Sendable {
     let results = known.map { node in
       var node = node
       if node.outcome == "unknown", isDecided {
-        node.reason += "; it learns from the others how the rollout ended, as soon as they are connected"
+        node.reason +=
+          "; it learns from the others how the rollout ended, as soon as they are connected"
       }
       return node
     }

@@ -66,7 +66,8 @@ struct StatusCommand: Sendable {
 
   private static func rollout(_ status: NodeStatus) -> String {
     if let active = status.activeRollout {
-      return "\(active) \(status.activeStage ?? "active")" + (status.doubt == nil ? "" : " (IN DOUBT)")
+      return "\(active) \(status.activeStage ?? "active")"
+        + (status.doubt == nil ? "" : " (IN DOUBT)")
     }
     guard let last = status.lastRollout else { return "-" }
     return "\(last) \(status.lastOutcome?.kind.rawValue ?? "ended")"
