@@ -29,15 +29,18 @@ extension Agent {
         return metrics()
       case ("GET", 2, "v1", "clock"):
         try permit(principal, [.operator, .node])
-        if let id = request.query("rollout") { perform(.heard(id: id)) }
+        if let id = request.query("rollout") {
+          perform(.heard(id: id))
+          heardOfCoordinator(id, principal)
+        }
         return .json(
           200,
           ClockReading(
             received: received, sent: Clock.now(), bootID: ports.process.bootID(),
             realtimeMicroseconds: Clock.realtimeMicroseconds()))
       case ("POST", 2, "v1", "plan"):
-        try permit(principal, [.operator])
-        return .json(200, try plan(decode(request)))
+        try permitCoordinator(principal)
+        return .json(200, try plan(decode(request), by: principal))
       case ("POST", 2, "v1", "check"):
         try permit(principal, [.observer, .operator])
         return .json(200, check())
@@ -63,11 +66,23 @@ extension Agent {
         try permit(principal, [.operator])
         return .json(200, try recoverSeal(by: principal.name))
       case ("POST", 2, "v1", "rollouts"):
-        try permit(principal, [.operator])
-        return .json(200, try vote(decode(request), by: principal))
+        try permitCoordinator(principal)
+        return .json(
+          200, try vote(decode(request), by: principal, waiting: integer(request, "wait")))
       case ("GET", 3, "v1", "rollouts"):
         try permit(principal, [.observer, .operator, .node])
         return .json(200, try view(parts[2], request))
+      case ("POST", 4, "v1", "rollouts") where parts[3] == "settlement":
+        try permit(principal, [.operator, .node])
+        try permitMember(principal)
+        return .json(200, try answerSettlement(decode(request), of: parts[2]))
+      case ("GET", 2, "v1", "intents"):
+        try permit(principal, [.observer, .operator, .node])
+        return .json(200, intentsView())
+      case ("POST", 2, "v1", "intents"):
+        try permit(principal, [.node])
+        try permitMember(principal)
+        return .json(200, heardIntent(try decode(request), of: principal.name))
       case ("POST", 4, "v1", "rollouts") where Self.steps.contains(parts[3]):
         return try answerStep(parts[3], of: parts[2], request, from: principal)
       default:
@@ -120,20 +135,30 @@ extension Agent {
 
   // MARK: plan and vote
 
-  private func plan(_ request: PlanRequest) throws(Refusal) -> PlanAnswer {
+  private func plan(
+    _ request: PlanRequest, by principal: Principal
+  ) throws(Refusal) -> PlanAnswer {
+    try permitCoordination(
+      principal, request.kind, changes: request.changes, createKey: request.createKey,
+      generation: request.generation, undo: request.undo)
     try validate(request.changes)
     if let damaged = state.withLock({ $0.damaged }) { throw damaged }
-    return assess(
+    let answer = assess(
       kind: request.kind, generation: request.generation, changes: request.changes,
-      createKey: request.createKey, sealForPlan()
+      createKey: request.createKey, sealForPlan(), undo: request.undo
     ).answer
+    if principal.role == .node, request.kind == .apply { intentSeen(request, answer) }
+    return answer
   }
 
   private func vote(
-    _ request: PrepareRequest, by principal: Principal
+    _ request: PrepareRequest, by principal: Principal, waiting milliseconds: Int?
   ) throws(Refusal) -> VoteAnswer {
-    try validate(request.changes)
     let rollout = request.rollout
+    try permitCoordination(
+      principal, rollout.kind, changes: request.changes, createKey: request.createKey,
+      generation: request.generation, undo: rollout.undoes)
+    try validate(request.changes)
     if let problem = problem(with: rollout, by: principal) {
       return VoteAnswer(rollout: rollout.digest, refusal: problem, environmentDigest: nil)
     }
@@ -146,8 +171,20 @@ extension Agent {
     if case .failure(let refusal)? = perform(.prepare(rollout)) {
       return VoteAnswer(rollout: rollout.digest, refusal: refusal, environmentDigest: nil)
     }
-    let deadline = Instant.inMilliseconds(rollout.prepareMilliseconds)
-    _ = state.wait(until: deadline) { $0.participant.assessing == rollout ? nil : true }
+    let due = state.withLock { state in
+      if state.voteDue?.id != rollout.id {
+        state.voteDue = (rollout.id, .inMilliseconds(rollout.prepareMilliseconds))
+      }
+      return state.voteDue?.due ?? Clock.now()
+    }
+    let deadline = milliseconds.map { min(due, .inMilliseconds($0)) } ?? due
+    let isThere = state.wait(until: deadline) {
+      $0.participant.assessing == rollout ? nil : true
+    }
+    if isThere == nil, Clock.now() < due {
+      return VoteAnswer(
+        rollout: rollout.digest, refusal: nil, environmentDigest: nil, isPending: true)
+    }
     // It takes its turn after the vote that may be being written: a yes counts when it is durable.
     perform(
       .overdue(
@@ -172,7 +209,7 @@ extension Agent {
     }
   }
 
-  private func validate(_ changes: [WireChange]) throws(Refusal) {
+  func validate(_ changes: [WireChange]) throws(Refusal) {
     if changes.count > Limits.settingsInChange {
       throw Refusal(
         .validation,
@@ -241,13 +278,23 @@ extension Agent {
       return view.events.isEmpty && view.outcome == nil ? nil : true
     }
     let (timeline, record) = state.withLock { ($0.timeline, $0.participant.record) }
-    if let timeline, timeline.id == id { return timeline.view(after: after) }
+    let settled = settled(id)
+    if let timeline, timeline.id == id {
+      var view = timeline.view(after: after)
+      view.settlement = settled?.settlement
+      return view
+    }
     // Another rollout has come since; how this one ended is in the record.
     for finished in [record.last, record.lastCommitted] {
       if let finished, finished.rollout.id == id {
         return RolloutView(
-          id: id, events: [], report: finished.report, outcome: finished.outcome)
+          id: id, events: [], report: finished.report, outcome: finished.outcome,
+          settlement: settled?.settlement)
       }
+    }
+    if let settled, settled.outcome != nil {
+      return RolloutView(
+        id: id, events: [], report: nil, outcome: settled.outcome, settlement: settled.settlement)
     }
     throw Refusal(.validation, "\(node) knows no rollout \(id.prefix(16))")
   }

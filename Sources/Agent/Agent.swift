@@ -1,3 +1,4 @@
+internal import Coordination
 internal import Digests
 internal import EnvironmentFile
 internal import Faults
@@ -26,6 +27,8 @@ public final class Agent: Sendable {
     var request: PrepareRequest?
     /// The digest of the environment that was voted on last, and in which rollout.
     var environment: (id: String, digest: Digest)?
+    /// When the vote on the rollout that was asked for last must be there.
+    var voteDue: (id: String, due: Instant)?
     /// The vote on the rollout that was asked for last.
     var vote: (id: String, vote: Vote)?
     /// The seal as its record was read last; nil if there is none, or none to rely on.
@@ -51,6 +54,18 @@ public final class Agent: Sendable {
     var isForgetful = false
     /// What the other members are asked to end a rollout that this one is in doubt of.
     var question: RecoveryQuestion?
+    /// The committed rollout whose outcomes are being collected, and by whom it was created.
+    var collecting: (id: String, createdBy: String, inputs: Mailbox<CollectorInput>)?
+    /// How the last rollouts ended here, and what became of them.
+    var settled: [Settled] = []
+    /// Who wishes what.
+    var intents: Intents
+    /// What was handed to this node, and what came of it.
+    var intent = IntentRecord()
+    /// Why the last rollout of a wish came to nothing.
+    var intentRefusal: (digest: Digest, refusal: Refusal)?
+    /// What the first of the members knows, as it was heard last; nil on itself.
+    var firstView: IntentsView?
   }
 
   /// The node's name.
@@ -66,7 +81,11 @@ public final class Agent: Sendable {
   let peers: Peers
   /// Wakes the Participant.
   let alarm = Alarm()
+  /// Wakes the Intents, which are taken through one input at a time too.
+  let intentAlarm = Alarm()
+  let intentTurn = Lock(())
   private let times: RecoveryTimes
+  let collectorTimes: CollectorTimes
   private let turn = Lock(())
   /// One assessment at a time: each may have a thread for every address of every endpoint.
   private let assessing = Lock(())
@@ -74,11 +93,14 @@ public final class Agent: Sendable {
   /// An agent with what its records say. A damaged record does not stop it: it refuses to vote, and
   /// says so.
   ///
-  /// - Parameter times: how long it waits in doubt.
+  /// - Parameters:
+  ///   - times: how long it waits in doubt.
+  ///   - collectorTimes: how long it waits for the coordinator after its own end.
   public init(
     node: String, inventory: Inventory, version: String, ports: Ports,
-    times: RecoveryTimes = RecoveryTimes()
+    times: RecoveryTimes = RecoveryTimes(), collectorTimes: CollectorTimes = CollectorTimes()
   ) {
+    self.collectorTimes = collectorTimes
     self.node = node
     self.inventory = inventory
     self.version = version
@@ -88,7 +110,8 @@ public final class Agent: Sendable {
     records = Records(port: ports.records)
     history = History(port: ports.records)
     var state = State(
-      participant: Participant(member: node, record: ParticipantRecord(), times: times))
+      participant: Participant(member: node, record: ParticipantRecord(), times: times),
+      intents: Intents(member: node, members: inventory.memberNames, own: nil))
     // Each by itself: a damaged one must not hide the others.
     func load<Value>(_ body: () throws(Refusal) -> Value) -> Value? {
       do throws(Refusal) { return try body() } catch {
@@ -123,6 +146,15 @@ public final class Agent: Sendable {
     } catch {
       ports.log(4, "drift is measured against the last generation only: \(error.message)")
     }
+    // Without these a rollout is summed up by others, and a wish is handed in again.
+    do throws(Refusal) {
+      state.settled = try records.loadSettled()
+      if let intent = try records.loadIntent() {
+        state.intent = intent
+        state.intents = Intents(
+          member: node, members: inventory.memberNames, own: intent.statement)
+      }
+    } catch { ports.log(4, error.message) }
     self.state = Lock(state)
     if let damaged = self.state.withLock({ $0.damaged }) { ports.log(3, damaged.message) }
   }
@@ -134,7 +166,10 @@ public final class Agent: Sendable {
   /// waits with ``settle(until:)``.
   public func start() {
     removeOrphans()
+    releaseHoldIfAborted()
     perform(.started)
+    resumeCollecting()
+    intend(.started)
   }
 
   /// Blocks until what the agent was in when it was stopped is finished or abandoned: the decision is
@@ -251,7 +286,9 @@ public final class Agent: Sendable {
       }
     case .reply(let answer):
       reply = answer
-    case .discard: discardStaged()
+    case .discard:
+      discardStaged()
+      releaseHoldIfAborted()
     case .arm(let active, let instant, let bootID):
       note(active.rollout.id, "armed", "")
       try startThread("instant") { self.fire(active, instant, bootID: bootID) }
@@ -290,7 +327,8 @@ public final class Agent: Sendable {
   ///
   /// - Parameter facts: what is to be said of the seal.
   func assess(
-    kind: RolloutKind, generation: Int?, changes: [WireChange], createKey: Bool, _ facts: SealFacts
+    kind: RolloutKind, generation: Int?, changes: [WireChange], createKey: Bool, _ facts: SealFacts,
+    undo: String? = nil
   ) -> Assessment {
     let (last, number, record) = state.withLock {
       ($0.generation, $0.lastNumber, $0.participant.record)
@@ -298,18 +336,24 @@ public final class Agent: Sendable {
     var assessment = assessing.withLock { _ in
       var earlier: Result<History.Kept, Refusal>?
       if kind == .rollback {
-        do throws(Refusal) { earlier = .success(try self.earlier(generation)) } catch {
-          earlier = .failure(error)
-        }
+        do throws(Refusal) {
+          if let undo {
+            earlier = .success(try beforeLast(undo))
+          } else {
+            earlier = .success(try self.earlier(generation))
+          }
+        } catch { earlier = .failure(error) }
       }
       var assessment = assessor.assess(
         kind: kind, earlier: earlier, changes: changes.map(\.change), createKey: createKey,
-        seal: facts.record.seal, generation: number, lastPath: last?.path, record: record)
+        seal: facts.record.seal, generation: number, lastPath: last?.path, record: record,
+        isUndo: undo != nil)
       assessment.answer.isLastGeneration =
         assessment.answer.path == last?.path && assessment.answer.before == last?.digest
       return assessment
     }
     facts.complete(&assessment.answer)
+    assessment.answer.active = activeSummary
     return assessment
   }
 
@@ -334,7 +378,7 @@ public final class Agent: Sendable {
   ) throws(Refusal) -> PreparedFacts {
     let assessment = assess(
       kind: rollout.kind, generation: request.generation, changes: request.changes,
-      createKey: request.createKey, sealForVote(request.seals))
+      createKey: request.createKey, sealForVote(request.seals), undo: rollout.undoes)
     if let refusal = assessment.answer.refusal { throw refusal }
     if let refusal = SealJudgement.problem(
       with: rollout, key: assessment.answer.key, record: sealRecord(), node: node)
@@ -365,6 +409,8 @@ public final class Agent: Sendable {
     try verifyNumber(of: rollout, assessment.answer)
     let cursor = try ports.journal.cursor()
     try keepFound(assessment.currentBytes, before: rollout)
+    try keepBefore(assessment.currentBytes, rollout)
+    try holdStarts(before: rollout, assessment)
     if let bytes = assessment.newBytes {
       state.update { _ = $0.targets.insert(path) }
       Fault.reach("agent.check.stage")
@@ -406,6 +452,8 @@ public final class Agent: Sendable {
 
   private func conclude(_ finished: FinishedRollout) {
     let id = finished.rollout.id
+    // Whoever reads of the end finds nothing held any more.
+    if finished.outcome.kind == .confirmed { endHold(of: id) }
     state.update { $0.timeline?.outcome = finished.outcome }
     note(id, finished.outcome.kind.rawValue, finished.outcome.reason)
     ports.log(
@@ -413,6 +461,9 @@ public final class Agent: Sendable {
       "rollout \(id): \(finished.outcome.kind.rawValue) \(finished.outcome.reason)")
     // What others did meanwhile has not been looked at.
     ports.watch.wake()
+    if finished.outcome.kind == .aborted { return }
+    beginCollecting(finished)
+    intentEnded(finished)
   }
 
   /// The start is confirmed: the file is a generation now, and the seal that was voted on is in

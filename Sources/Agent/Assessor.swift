@@ -34,16 +34,19 @@ struct Assessor: Sendable {
   /// - Parameters:
   ///   - earlier: for a rollback the generation to go back to, or why it cannot be had.
   ///   - lastPath: the file of the last generation; nil if there is none.
+  ///   - isUndo: whether the last rollout is to be taken back: a job of the unit is its own then.
   func assess(
     kind: RolloutKind, earlier: Result<History.Kept, Refusal>? = nil, changes: [SettingChange],
-    createKey: Bool, seal: Seal?, generation: Int, lastPath: String?, record: ParticipantRecord
+    createKey: Bool, seal: Seal?, generation: Int, lastPath: String?, record: ParticipantRecord,
+    isUndo: Bool = false
   ) -> Assessment {
     var refusals: [Refusal] = []
     var findings: [Finding] = []
-    let unit = unitState(&findings, isInRollout: record.active != nil)
+    let unit = unitState(&findings, isInRollout: record.active != nil || isUndo)
     let running = runningEnvironment(of: unit, seal: seal, &findings)
     var inForce = running
     var edit = Edit(path: inventory.environmentFile)
+    var currentKey: KeyIdentity?
     // What cannot be read is not an empty file: nothing is said of what it holds.
     do throws(Refusal) {
       if seal == nil {
@@ -54,6 +57,7 @@ struct Assessor: Sendable {
       let server = try ServerEnvironment(
         unit: unit, fallback: inventory.environmentFile, ports: ports, deadline: unitDeadline)
       edit.server = server
+      currentKey = KeyIdentity(server.variables)
       try settle(&edit, in: server, kind, earlier, changes, lastPath: lastPath)
     } catch { refusals.append(error) }
     let path = edit.path
@@ -120,7 +124,7 @@ struct Assessor: Sendable {
       findings: findings, refusal: refusals.first, environment: agreed,
       environmentDigest: EnvironmentAgreement.digest(of: environment), epoch: record.highestEpoch,
       activeRollout: record.active?.rollout.id, generation: generation,
-      seal: seal, key: KeyIdentity(environment))
+      seal: seal, key: KeyIdentity(environment), currentKey: currentKey)
     return Assessment(
       answer: answer, currentBytes: edit.current?.bytes,
       newBytes: changed ? proposed.bytes : nil,

@@ -42,6 +42,7 @@ extension Agent {
           Clock.sleep(until: .inMilliseconds(Self.recordAgainMilliseconds))
         }
       }
+      try endHold(exceptOf: id)
       if !isDone { forgetFailedStarts(until: isLate ? .inMilliseconds(10_000) : instant) }
       if !isLate { Clock.sleep(until: instant) }
       Fault.reach("agent.fire.install")

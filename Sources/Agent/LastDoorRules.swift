@@ -35,7 +35,7 @@ enum LastDoorRules {
 
 extension UnitState.Command {
   /// Whether it is `keyturn guard`, wherever it is installed.
-  fileprivate var isLastDoor: Bool {
+  var isLastDoor: Bool {
     guard words.count >= 2, words[1] == "guard" else { return false }
     return words[0] == "keyturn" || words[0].hasSuffix("/keyturn")
   }

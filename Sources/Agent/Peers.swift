@@ -185,8 +185,8 @@ final class Peers: Sendable {
 
 /// One node, for a coordinator that is hosted by another.
 ///
-/// A long poll would take one of the few connections for its whole time: it is made of short
-/// questions instead.
+/// A long poll, or the wait for a vote, would take one of the few connections for its whole time: it is
+/// made of short questions instead.
 private struct PeerLink: AgentLink {
   let peers: Peers
   let node: String
@@ -198,8 +198,13 @@ private struct PeerLink: AgentLink {
   func call<Answer>(
     _ request: AgentRequest<Answer>, lane: AgentLane, deadline: Instant
   ) throws(LinkFailure) -> Answer {
-    guard case .follow(let id, let after, let wait) = request.call else {
-      return try peers.ask(request, of: node, .now, deadline: deadline)
+    let id: String
+    let (after, wait): (Int, Int)
+    switch request.call {
+    case .follow(let rollout, let last, let most): (id, after, wait) = (rollout, last, most)
+    case .prepare(let question, nil):
+      return try awaitVote(question, request, deadline)
+    default: return try peers.ask(request, of: node, .now, deadline: deadline)
     }
     let end = min(deadline, .inMilliseconds(wait))
     while true {
@@ -215,4 +220,25 @@ private struct PeerLink: AgentLink {
       Clock.sleep(until: next)
     }
   }
+  /// Asks for the vote until it is there.
+  private func awaitVote<Answer>(
+    _ question: PrepareRequest, _ request: AgentRequest<Answer>, _ deadline: Instant
+  ) throws(LinkFailure) -> Answer {
+    while true {
+      let vote: VoteAnswer = try peers.ask(
+        .prepare(question, waitMilliseconds: Self.voteMilliseconds), of: node, .now,
+        deadline: deadline)
+      let next = Instant.inMilliseconds(Self.voteMilliseconds)
+      if vote.isPending != true || next >= deadline {
+        guard let answer = vote as? Answer else {
+          preconditionFailure("a request for a vote is answered with one")
+        }
+        return answer
+      }
+      Clock.sleep(until: next)
+    }
+  }
+
+  /// How long one question waits for the vote, and how long it is until the next, milliseconds.
+  private static let voteMilliseconds = 200
 }

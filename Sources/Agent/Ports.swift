@@ -44,6 +44,10 @@ public protocol UnitPort: Sendable {
   func manager(deadline: Instant) throws(Refusal) -> ManagerState
   /// Queues a restart; returns as soon as systemd has taken it.
   func restart(deadline: Instant) throws(Refusal)
+  /// Stops it; blocks until it has stopped, and throws if it has not at the deadline.
+  func stop(deadline: Instant) throws(Refusal)
+  /// Queues a start; returns as soon as systemd has taken it.
+  func start(deadline: Instant) throws(Refusal)
   /// Forgets failed starts, so that the start limit does not refuse the next.
   func resetFailed(deadline: Instant) throws(Refusal)
   /// Blocks until a property differs from `state`, or the deadline (nil).

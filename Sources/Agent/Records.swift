@@ -45,6 +45,36 @@ struct Records: Sendable {
     try port.save(Self.confirmed, JSON.encode(confirmed))
   }
 
+  /// Which starts a rollback holds; nil for none.
+  func loadHold() throws(Refusal) -> StartHold? {
+    try load(StartHold.self, StartHold.record)
+  }
+  func save(_ hold: StartHold) throws(Refusal) {
+    try port.save(StartHold.record, JSON.encode(hold))
+  }
+  func removeHold() throws(Refusal) { try port.remove(StartHold.record) }
+
+  /// What became of the last rollouts.
+  func loadSettled() throws(Refusal) -> [Settled] { try load([Settled].self, "settled") ?? [] }
+  func save(_ settled: [Settled]) throws(Refusal) {
+    try port.save("settled", JSON.encode(settled))
+  }
+
+  /// Whose outcomes are to be collected; nil for none.
+  func loadCollecting() throws(Refusal) -> CollectingRecord? {
+    try load(CollectingRecord.self, "collecting")
+  }
+  func save(_ collecting: CollectingRecord) throws(Refusal) {
+    try port.save("collecting", JSON.encode(collecting))
+  }
+  func removeCollecting() throws(Refusal) { try port.remove("collecting") }
+
+  /// What configuration management has handed to this node; holds secrets.
+  func loadIntent() throws(Refusal) -> IntentRecord? { try load(IntentRecord.self, "intent") }
+  func save(_ intent: IntentRecord) throws(Refusal) {
+    try port.save("intent", JSON.encode(intent))
+  }
+
   /// What was told of drift already.
   func loadDrift() throws(Refusal) -> [Agent.DriftLog.Entry] {
     try load([Agent.DriftLog.Entry].self, Self.drift) ?? []

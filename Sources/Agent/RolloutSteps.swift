@@ -54,7 +54,7 @@ extension Agent {
   }
 
   /// A node must be one of the cluster's; other roles are not looked at.
-  private func permitMember(_ principal: Principal) throws(Refusal) {
+  func permitMember(_ principal: Principal) throws(Refusal) {
     if principal.role == .node, inventory.node(named: principal.name) == nil {
       throw Refusal(
         .notPermitted,

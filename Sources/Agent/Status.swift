@@ -21,6 +21,7 @@ extension Agent {
           .error, rule: "damaged-record", refusal: damaged.code, message: damaged.message))
     }
     findings += damagedGeneration()
+    findings += holdFindings()
     let doubt = participant.doubt.map { Doubt(attempts: $0.attempts, missing: $0.missing) }
     if let doubt, let rollout = record.active?.rollout {
       findings.append(Self.finding(doubt, node, rollout))

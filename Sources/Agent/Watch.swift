@@ -160,12 +160,17 @@ extension StartOutcome {
     case .confirmed(let evidence):
       let marks = evidence.marks.map(\.rawValue).joined(separator: ", ")
       let seen = evidence.logElsewhere.map { "its log goes to \($0)" } ?? "seen: \(marks)"
-      return Outcome(.confirmed, "new invocation, READY, \(seen), health ready and cluster good")
+      return Outcome(
+        .confirmed, "new invocation, READY, \(seen), health ready and cluster good",
+        passedKeyManager: true)
     case .failed(let failure):
       switch failure.kind {
-      case .stopDeadline, .startDeadline: return Outcome(.timedOut, failure.description)
+      case .stopDeadline, .startDeadline:
+        return Outcome(
+          .timedOut, failure.description, passedKeyManager: failure.hasPassedKeyManager)
       case .fatalLine, .brokenButServing, .exited, .startLimit, .unit:
-        return Outcome(.failed, failure.description)
+        return Outcome(
+          .failed, failure.description, passedKeyManager: failure.hasPassedKeyManager)
       }
     }
   }

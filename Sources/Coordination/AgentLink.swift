@@ -18,8 +18,8 @@ public enum AgentCall: Sendable {
   case clock(rollout: String?)
   /// What the node makes of a plan.
   case plan(PlanRequest)
-  /// The node's vote.
-  case prepare(PrepareRequest)
+  /// The node's vote; with a time in milliseconds, that it is still to come if it has not by then.
+  case prepare(PrepareRequest, waitMilliseconds: Int?)
   /// Promise to accept nothing of a lower ballot.
   case promise(id: String, PromiseRequest)
   /// Accept a proposal.
@@ -44,12 +44,20 @@ public enum AgentCall: Sendable {
   case seal
   /// Take the seal from the other nodes.
   case recoverSeal
+  /// Know what became of a committed rollout.
+  case settle(id: String, Settlement)
+  /// Who wishes what, as the node knows it.
+  case intents
+  /// Know what the asking node wishes.
+  case tellIntent(IntentStatement)
 
   /// GET or POST.
   public var method: String {
     switch self {
-    case .status, .clock, .follow, .generations, .diff, .explain, .logs, .seal: "GET"
-    case .plan, .prepare, .promise, .accept, .decide, .resolve, .check, .recoverSeal: "POST"
+    case .status, .clock, .follow, .generations, .diff, .explain, .logs, .seal, .intents: "GET"
+    case .plan, .prepare, .promise, .accept, .decide, .resolve, .check, .recoverSeal, .settle,
+      .tellIntent:
+      "POST"
     }
   }
 
@@ -72,15 +80,18 @@ public enum AgentCall: Sendable {
     case .logs: "/v1/logs"
     case .seal: "/v1/seal"
     case .recoverSeal: "/v1/seal/recover"
+    case .settle(let id, _): "/v1/rollouts/\(id)/settlement"
+    case .intents, .tellIntent: "/v1/intents"
     }
   }
 
   /// Names and values of the query, not encoded.
   public var query: [(name: String, value: String)] {
     switch self {
-    case .status, .plan, .prepare, .promise, .accept, .decide, .resolve, .check, .generations,
-      .seal, .recoverSeal:
+    case .status, .plan, .promise, .accept, .decide, .resolve, .check, .generations, .seal,
+      .recoverSeal, .settle, .intents, .tellIntent:
       []
+    case .prepare(_, let wait): wait.map { [("wait", "\($0)")] } ?? []
     case .diff(_, let to): to.map { [("to", "\($0)")] } ?? []
     case .explain(let name): [("name", name)]
     case .clock(let id): id.map { [("rollout", $0)] } ?? []
@@ -94,10 +105,12 @@ public enum AgentCall: Sendable {
   public var body: (any Encodable & Sendable)? {
     switch self {
     case .status, .clock, .resolve, .follow, .check, .generations, .diff, .explain, .logs, .seal,
-      .recoverSeal:
+      .recoverSeal, .intents:
       nil
     case .plan(let request): request
-    case .prepare(let request): request
+    case .prepare(let request, _): request
+    case .settle(_, let settlement): settlement
+    case .tellIntent(let statement): statement
     case .promise(_, let request): request
     case .accept(_, let request): request
     case .decide(_, let decision): decision
@@ -119,7 +132,9 @@ extension AgentRequest where Answer == PlanAnswer {
 }
 extension AgentRequest where Answer == VoteAnswer {
   /// The node's vote.
-  public static func prepare(_ request: PrepareRequest) -> Self { Self(.prepare(request)) }
+  public static func prepare(_ request: PrepareRequest, waitMilliseconds: Int? = nil) -> Self {
+    Self(.prepare(request, waitMilliseconds: waitMilliseconds))
+  }
 }
 extension AgentRequest where Answer == ReplyAnswer {
   /// Promise to accept nothing of a lower ballot.
@@ -137,6 +152,18 @@ extension AgentRequest where Answer == ReplyAnswer {
 }
 extension AgentRequest where Answer == DoubtAnswer {
   package static func resolve(id: String) -> Self { Self(.resolve(id: id)) }
+}
+extension AgentRequest where Answer == Settlement {
+  /// Know what became of a committed rollout.
+  public static func settle(_ settlement: Settlement) -> Self {
+    Self(.settle(id: settlement.rollout, settlement))
+  }
+}
+extension AgentRequest where Answer == IntentsView {
+  /// Who wishes what, as the node knows it.
+  public static var intents: Self { Self(.intents) }
+  /// Know what the asking node wishes.
+  public static func tell(_ statement: IntentStatement) -> Self { Self(.tellIntent(statement)) }
 }
 extension AgentRequest where Answer == RolloutView {
   /// The events of a rollout after one of them: a long poll.

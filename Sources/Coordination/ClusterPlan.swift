@@ -1,4 +1,4 @@
-internal import Digests
+public import Digests
 public import Model
 public import Rollout
 public import Wire
@@ -50,7 +50,7 @@ public struct ClusterPlan: Sendable {
             row.name,
             Refusal(
               .busy,
-              "it is in rollout \(active); wait for it to end (keyturn status shows it); if its coordinator is gone the nodes end it by themselves, keyturn resolve \(active) has them try now"
+              "it is in rollout \(answer.active?.text ?? active); wait for it to end, keyturn watch \(active) shows it; if its coordinator is gone the nodes end it by themselves, keyturn resolve \(active) has them try now"
             )
           )
         }
@@ -145,10 +145,15 @@ public struct ClusterPlan: Sendable {
 
   /// The rollout that this plan asks for, of one epoch above all that any node has seen.
   ///
+  /// - Parameters:
+  ///   - rollback: what becomes of it if a start is not confirmed; nil for never.
+  ///   - undoes: the rollout whose files it takes back.
+  ///   - wish: the digest of the settings that it brings.
   /// - Throws: a refusal if the nodes' seals forbid it, or the answers are not the members'.
   public func rollout(
     id: String, kind: RolloutKind, inventory: Inventory, createdBy: String,
-    realtimeMicroseconds: Int64
+    realtimeMicroseconds: Int64, rollback: RollbackPolicy? = nil, undoes: String? = nil,
+    wish: Digest? = nil
   ) throws(Refusal) -> Rollout {
     let answers = rows.compactMap(\.answer)
     let rollout = Rollout(
@@ -162,7 +167,8 @@ public struct ClusterPlan: Sendable {
       createdBy: createdBy,
       prepareMilliseconds: inventory.timeouts.prepareSeconds * 1000,
       stopMilliseconds: inventory.timeouts.stopSeconds * 1000,
-      startMilliseconds: inventory.timeouts.startSeconds * 1000)
+      startMilliseconds: inventory.timeouts.startSeconds * 1000,
+      rollback: rollback, undoes: undoes, wish: wish)
     guard rollout.members == inventory.memberNames else {
       throw Refusal(
         .configuration,
@@ -186,5 +192,18 @@ extension CoordinatorLimits {
   public init(_ inventory: Inventory) {
     self.init()
     clockBoundNanoseconds = Int64(inventory.clockBoundMilliseconds) * 1_000_000
+  }
+}
+
+extension ActiveSummary {
+  /// `0d07a7a0593ac303 (apply by alice, since 12:00:00)`, the time of day in UTC.
+  public var text: String {
+    var text = "\(id) (\(kind.rawValue) by \(createdBy)"
+    if let sinceMicroseconds {
+      let seconds = (sinceMicroseconds / 1_000_000) % 86_400
+      func two(_ number: Int64) -> String { number < 10 ? "0\(number)" : "\(number)" }
+      text += ", since \(two(seconds / 3_600)):\(two(seconds / 60 % 60)):\(two(seconds % 60)) UTC"
+    }
+    return text + ")"
   }
 }

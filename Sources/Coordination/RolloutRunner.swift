@@ -12,6 +12,13 @@ public protocol RolloutWatcher {
   mutating func committed(inNanoseconds: Int64)
   /// Time goes by: at least twice a second.
   mutating func tick()
+  /// It was the last.
+  mutating func end()
+}
+
+extension RolloutWatcher {
+  /// Nothing.
+  public mutating func end() {}
 }
 
 /// Hosts the ``Coordinator``: carries out its effects over the links to the agents, feeds back what
@@ -60,9 +67,11 @@ public struct RolloutRunner: Sendable {
   /// Runs the rollout to its end. Blocks, at the longest for the sum of the rollout's and the
   /// limits' times.
   ///
+  /// - Parameter signs: given from the commit on, so that the members leave the rest to the caller.
   /// - Throws: a refusal if the threads that it needs cannot be started; nothing was sent then.
   public func run(
-    _ interruption: Interruption, _ watcher: inout some RolloutWatcher
+    _ interruption: Interruption, _ watcher: inout some RolloutWatcher,
+    signs: SignsOfLife? = nil
   ) throws(Refusal) -> RolloutResult {
     let inputs = Mailbox<CoordinatorInput>(capacity: Self.mailboxCapacity)
     var members: [MemberLink] = []
@@ -79,15 +88,16 @@ public struct RolloutRunner: Sendable {
     defer { for member in members { member.stop() } }
     var result: RolloutResult?
     interruption.handled(by: { inputs.post(.cancel) }) {
-      result = drive(inputs, members, &watcher)
+      result = drive(inputs, members, &watcher, signs)
     }
+    watcher.end()
     guard let result else { preconditionFailure("the machine ends with a result") }
     return result
   }
 
   private func drive(
     _ inputs: Mailbox<CoordinatorInput>, _ members: [MemberLink],
-    _ watcher: inout some RolloutWatcher
+    _ watcher: inout some RolloutWatcher, _ signs: SignsOfLife?
   ) -> RolloutResult {
     var machine = Coordinator(rollout: rollout, limits: limits)
     var timers: [(timer: CoordinatorTimer, instant: Instant)] = []
@@ -99,6 +109,7 @@ public struct RolloutRunner: Sendable {
           switch effect {
           case .arm(let timer, let instant): timers.append((timer, instant))
           case .committed(let instant):
+            signs?.begin()
             watcher.committed(inNanoseconds: instant.nanoseconds(since: Clock.now()))
           case .report(let name, let phase, let detail):
             watcher.changed(member: name, phase: phase, detail: detail)

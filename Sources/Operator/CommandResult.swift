@@ -19,11 +19,14 @@ struct CommandResult: Sendable, Hashable {
   /// Between the first and the last request for a restart.
   var issueSkewNanoseconds: Int64?
   var nodes: [NodeResult]
+  /// Whether anything is another than before, for configuration management; nil where nobody asks.
+  var isChanged: Bool?
 
   init(
     _ exitCode: ExitCode, outcome: String? = nil, skewNanoseconds: Int64? = nil,
-    issueSkewNanoseconds: Int64? = nil, nodes: [NodeResult] = []
+    issueSkewNanoseconds: Int64? = nil, nodes: [NodeResult] = [], isChanged: Bool? = nil
   ) {
+    self.isChanged = isChanged
     self.exitCode = exitCode
     self.outcome = outcome ?? exitCode.word
     self.skewNanoseconds = skewNanoseconds
@@ -33,7 +36,7 @@ struct CommandResult: Sendable, Hashable {
 
   /// The last event of `--json`.
   var fields: [String: JSONValue] {
-    [
+    var fields: [String: JSONValue] = [
       "outcome": .string(outcome),
       "exitCode": .integer(Int64(exitCode.rawValue)),
       "skewMilliseconds": skewNanoseconds.map { .number(Self.milliseconds($0)) } ?? .null,
@@ -45,6 +48,8 @@ struct CommandResult: Sendable, Hashable {
           ])
         }),
     ]
+    if let isChanged { fields["changed"] = .bool(isChanged) }
+    return fields
   }
 
   /// Milliseconds to three decimals.

@@ -7,14 +7,16 @@ public struct Keyturn: Sendable {
   private let host: any CommandHost
   private let network: any AgentNetwork
   private let workshop: any CertificateWorkshop
+  private let local: any LocalAgent
   private let interruption: Interruption
   private let version: String
 
   /// The command line on its ports.
   public init(
     host: any CommandHost, network: any AgentNetwork, workshop: any CertificateWorkshop,
-    interruption: Interruption, version: String
+    local: any LocalAgent, interruption: Interruption, version: String
   ) {
+    self.local = local
     self.host = host
     self.network = network
     self.workshop = workshop
@@ -47,7 +49,7 @@ public struct Keyturn: Sendable {
       noColor: invocation.has("no-color"))
     let context = CommandContext(
       invocation: invocation, console: console, host: host, network: network, workshop: workshop,
-      interruption: interruption)
+      interruption: interruption, local: local)
     var result: CommandResult
     do throws(Refusal) {
       result = try carryOut(context)
@@ -69,6 +71,9 @@ public struct Keyturn: Sendable {
     case "history": return try HistoryCommand(context: context).run()
     case "diff": return try DiffCommand(context: context).run()
     case "check": return try CheckCommand(context: context).run()
+    case "watch": return try WatchCommand(context: context).run()
+    case "propose": return try ProposeCommand(context: context).run()
+    case "proposals": return try ProposalsCommand(context: context).run()
     case "resolve": return try ResolveCommand(context: context).run()
     case "status": return try StatusCommand(context: context).run()
     case "explain": return try ExplainCommand(context: context).run()

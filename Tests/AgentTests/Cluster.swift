@@ -78,16 +78,21 @@ struct Cluster {
 
   /// Of the agents that are started from now on.
   var times: RecoveryTimes
+  private let collectorTimes: CollectorTimes
 
   /// Nodes with these files, their servers running.
-  init(_ files: [String], times: RecoveryTimes = RecoveryTimes()) {
+  init(
+    _ files: [String], times: RecoveryTimes = RecoveryTimes(),
+    collectorTimes: CollectorTimes = CollectorTimes()
+  ) {
     self.times = times
+    self.collectorTimes = collectorTimes
     names = files.indices.map { "minio-\($0 + 1)" }
     for (name, file) in zip(names, files) {
       nodes.append(
         Node(
           FakeHost(file: file), name: name, of: names, peers: View(network: network, node: name),
-          times: times, seals: told))
+          times: times, seals: told, collectorTimes: collectorTimes))
     }
     connect()
   }
@@ -104,7 +109,8 @@ struct Cluster {
   mutating func restart(_ index: Int) {
     nodes[index] = Node(
       nodes[index].host, name: names[index], of: names,
-      peers: View(network: network, node: names[index]), times: times, seals: told)
+      peers: View(network: network, node: names[index]), times: times, seals: told,
+      collectorTimes: collectorTimes)
     connect()
   }
 

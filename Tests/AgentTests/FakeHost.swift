@@ -56,6 +56,13 @@ final class FakeHost: Sendable {
       startPre: [.init(words: ["/usr/local/bin/keyturn", "guard"])])
     var process: [EnvironmentVariable] = []
     var restarts = 0
+    /// What the journal holds, if not the lines of the start.
+    var journal: [JournalEntry]?
+    /// How often the unit was stopped, and started by itself.
+    var stops = 0
+    var starts = 0
+    /// Called when the unit was stopped.
+    var onStop: @Sendable () -> Void = {}
     /// systemd refuses to start the unit until its failed starts are forgotten.
     var isAtStartLimit = false
     /// The environment file cannot be read.
@@ -204,7 +211,8 @@ final class FakeHost: Sendable {
       let (deliver, entries) = host.state.update { state in
         state.restarts += 1
         state.unit.invocationID = "new-\(state.restarts)"
-        state.unit.mainPID += 1
+        state.unit.mainPID = max(state.unit.mainPID, state.unit.execMainPID, 100) + 1
+        state.unit.activeState = "active"
         state.unit.execMainPID = state.unit.mainPID
         state.unit.execMainStartMonotonicMicroseconds = Clock.monotonicMicroseconds()
         state.process = FakeHost.variables(String(decoding: state.file ?? [], as: UTF8.self))
@@ -218,6 +226,16 @@ final class FakeHost: Sendable {
       }
       for entry in entries { for body in deliver { body(entry) } }
     }
+    func stop(deadline: Instant) throws(Refusal) {
+      let onStop = host.state.update { state in
+        state.stops += 1
+        state.unit.activeState = "inactive"
+        state.unit.mainPID = 0
+        return state.onStop
+      }
+      onStop()
+    }
+    func start(deadline: Instant) throws(Refusal) { host.state.update { $0.starts += 1 } }
     func resetFailed(deadline: Instant) throws(Refusal) {
       host.state.update { $0.isAtStartLimit = false }
     }
@@ -281,7 +299,8 @@ final class FakeHost: Sendable {
     func stop() {}
     func entries(_ request: JournalRequest) throws(Refusal) -> [JournalEntry] {
       host.state.withLock { state in
-        state.startLines.map { line in
+        if let journal = state.journal { return journal }
+        return state.startLines.map { line in
           JournalEntry(
             cursor: "c", realtimeMicroseconds: 1, monotonicMicroseconds: 1, bootID: state.boot,
             invocationID: "old", pid: 100, priority: 6, identifier: "minio", message: line)

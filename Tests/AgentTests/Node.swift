@@ -36,7 +36,8 @@ struct Node {
     _ host: FakeHost = FakeHost(file: plainFile), name: String = "minio-1",
     of names: [String] = ["minio-1"], environmentFile: String = "/etc/default/minio",
     peers: any PeerPort = FakeHost.NoPeers(), times: RecoveryTimes = RecoveryTimes(),
-    settles: Bool = true, seals: Lock<[SealView]> = Lock([])
+    settles: Bool = true, seals: Lock<[SealView]> = Lock([]),
+    collectorTimes: CollectorTimes = CollectorTimes(), rollback: RollbackPolicy = .whenSafe
   ) {
     self.host = host
     self.seals = seals
@@ -44,8 +45,9 @@ struct Node {
       node: name,
       inventory: Inventory(
         cluster: "prod", nodes: names.map { .init(name: $0, address: $0) },
-        environmentFile: environmentFile),
-      version: "test", ports: host.ports(peers: peers), times: times)
+        environmentFile: environmentFile, rollback: rollback),
+      version: "test", ports: host.ports(peers: peers), times: times,
+      collectorTimes: collectorTimes)
     agent.start()
     if settles { agent.settle(until: .inMilliseconds(5_000)) }
   }

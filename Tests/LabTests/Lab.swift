@@ -318,6 +318,7 @@ struct Event: Decodable {
   var detail: String?
   var outcome: String?
   var exitCode: Int32?
+  var changed: Bool?
   var skewMilliseconds: Double?
   var generation: Int?
   var activeRollout: String?

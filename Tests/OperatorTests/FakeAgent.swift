@@ -36,6 +36,8 @@ final class FakeAgent: AgentLink {
     var restarts = 0
     var isDiscarded = false
     var request: PrepareRequest?
+    /// What it was told of the rollout's end.
+    var settlement: Settlement?
     var questions: [(member: String, key: RolloutKey, question: RecoveryQuestion)] = []
   }
 
@@ -50,6 +52,10 @@ final class FakeAgent: AgentLink {
   private let diff: Result<DiffAnswer, LinkFailure>
   let lines: [LogLine]
   let explained: ExplainAnswer?
+  private let intents: IntentsView?
+  /// Whether what is gone back to fails to start too.
+  private let alwaysFails: Bool
+  private let undoPlan: PlanAnswer
   /// Called when a vote is asked for, and when commit is told.
   let onPrepare: @Sendable () -> Void
   let onCommit: @Sendable () -> Void
@@ -64,7 +70,8 @@ final class FakeAgent: AgentLink {
     _ name: String, _ fault: Fault = .none, plan: PlanAnswer? = nil, sealed: Seal? = nil,
     problem: String? = nil, check: CheckAnswer? = nil, history: HistoryAnswer? = nil,
     diff: Result<DiffAnswer, LinkFailure>? = nil, lines: [LogLine] = [],
-    explained: ExplainAnswer? = nil,
+    explained: ExplainAnswer? = nil, intents: IntentsView? = nil, alwaysFails: Bool = false,
+    undoRefusal: Refusal? = nil,
     onPrepare: @escaping @Sendable () -> Void = {}, onCommit: @escaping @Sendable () -> Void = {}
   ) {
     self.name = name
@@ -78,6 +85,9 @@ final class FakeAgent: AgentLink {
     self.diff = diff ?? .success(.sample(name))
     self.lines = lines
     self.explained = explained
+    self.intents = intents
+    self.alwaysFails = alwaysFails
+    undoPlan = self.plan.undone(undoRefusal)
     self.onPrepare = onPrepare
     self.onCommit = onCommit
     state = Lock(State(participant: Participant(member: name, record: ParticipantRecord())))
@@ -115,6 +125,8 @@ final class FakeAgent: AgentLink {
   var restarts: Int { state.withLock { $0.restarts } }
   /// What it was asked to vote on last.
   var request: PrepareRequest? { state.withLock { $0.request } }
+  /// What it was told became of the rollout.
+  var settlement: Settlement? { state.withLock { $0.settlement } }
   /// Whether it is in a rollout.
   var isActive: Bool { state.withLock { $0.participant.record.active != nil } }
 
@@ -138,7 +150,7 @@ final class FakeAgent: AgentLink {
     case .clock:
       let now = Clock.now()
       return ClockReading(received: now, sent: now, bootID: "boot", realtimeMicroseconds: 0)
-    case .plan: return plan
+    case .plan(let request): return request.undo == nil ? plan : undoPlan
     case .check: return check
     case .explain(let name):
       return explained
@@ -156,7 +168,15 @@ final class FakeAgent: AgentLink {
         return LogsAnswer(lines: [], cursor: "end", more: false)
       }
       return LogsAnswer(lines: lines, cursor: "end", more: false)
-    case .prepare(let request): return prepare(request, deadline)
+    case .prepare(let request, _): return prepare(request, deadline)
+    case .settle(_, let settlement):
+      state.update { $0.settlement = settlement }
+      return settlement
+    case .intents, .tellIntent:
+      return intents
+        ?? IntentsView(
+          node: name, own: IntentStatement(serial: 0, digest: nil), phase: .none, rows: [],
+          rollout: nil, refusal: nil)
     case .promise(let id, let request):
       perform(.promise(RolloutKey(id: id, epoch: request.epoch), request.ballot))
       return reply()
@@ -193,7 +213,8 @@ final class FakeAgent: AgentLink {
         let events = state.events.filter { $0.sequence > after }
         if events.isEmpty, state.outcome == nil { return nil }
         return RolloutView(
-          id: id, events: events, report: state.report, outcome: state.outcome)
+          id: id, events: events, report: state.report, outcome: state.outcome,
+          settlement: state.settlement)
       }
       if case .goneAfterCommit = fault, view != nil { throw gone }
       return view ?? RolloutView(id: id, events: [], report: nil, outcome: nil)
@@ -201,7 +222,13 @@ final class FakeAgent: AgentLink {
   }
 
   private func prepare(_ request: PrepareRequest, _ deadline: Instant) -> VoteAnswer {
-    state.update { $0.request = request }
+    state.update { state in
+      if let earlier = state.request, earlier.rollout.id != request.rollout.id {
+        (state.events, state.votes) = ([], [])
+        (state.report, state.outcome, state.settlement) = (nil, nil, nil)
+      }
+      state.request = request
+    }
     perform(.prepare(request.rollout))
     onPrepare()
     let vote = state.wait(until: deadline) { $0.votes.first }
@@ -285,7 +312,8 @@ final class FakeAgent: AgentLink {
         let outcome: Outcome
         switch fault {
         case .neverStarts: continue
-        case .failsToStart(let line): outcome = Outcome(.failed, line)
+        case .failsToStart(let line) where active.rollout.kind == .apply || alwaysFails:
+          outcome = Outcome(.failed, line)
         default: outcome = Outcome(.confirmed, "")
         }
         run(.watched(id: active.rollout.id, outcome), &state)
@@ -303,6 +331,16 @@ final class FakeAgent: AgentLink {
 }
 
 extension PlanAnswer {
+  /// What the node makes of taking it back.
+  fileprivate func undone(_ refusal: Refusal?) -> PlanAnswer {
+    var plan = self
+    (plan.before, plan.after, plan.refusal) = (after, before, refusal)
+    (plan.key, plan.currentKey) = (currentKey, key)
+    plan.active = nil
+    plan.epoch += 1
+    return plan
+  }
+
   /// A node that would take part, unless said otherwise.
   static func sample(
     _ name: String, changes: Bool = true, refusal: Refusal? = nil, value: String = "a",

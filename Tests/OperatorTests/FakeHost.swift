@@ -2,6 +2,7 @@ import Coordination
 import LinuxIO
 import Model
 import Rollout
+import Wire
 
 @testable import Operator
 
@@ -86,6 +87,23 @@ struct FakeWorkshop: CertificateWorkshop {
   }
 }
 
+/// No agent on this host, or one that gives these answers in turn, the last one again and again.
+final class FakeLocalAgent: LocalAgent {
+  private let answers: Lock<[HTTPResponse]>
+  let requests = Lock([HTTPRequest]())
+
+  init(_ answers: [HTTPResponse] = []) { self.answers = Lock(answers) }
+
+  func ask(
+    _ request: HTTPRequest, socket: String, deadline: Instant
+  ) throws(Refusal) -> HTTPResponse {
+    requests.update { $0.append(request) }
+    let answer = answers.update { $0.count > 1 ? $0.removeFirst() : $0.first }
+    guard let answer else { throw Refusal(.unreachable, "connect to \(socket): nobody is there") }
+    return answer
+  }
+}
+
 /// A cluster of four nodes, with the files that `keyturn` reads.
 enum Sample {
   static let apiKey = "k1:2COl4dS3G-cjHa3Q-9fUmOrq8yL0Q7a12HH_Yi0oiLw"
@@ -117,14 +135,14 @@ enum Sample {
     _ arguments: String, _ agents: [FakeAgent], files more: [String: String] = [:],
     mode: UInt32 = 0o600, answer: String? = nil, cluster: String = "prod",
     terminal: TerminalSize? = nil, variables: [String: String] = [:],
-    interruption: Interruption = Interruption()
+    interruption: Interruption = Interruption(), local: FakeLocalAgent = FakeLocalAgent()
   ) -> (code: ExitCode, host: FakeHost) {
     let host = FakeHost(
       files: files.merging(more) { $1 }, mode: mode, answer: answer, variables: variables,
       terminal: terminal)
     let keyturn = Keyturn(
       host: host, network: FakeNetwork(agents: agents, cluster: cluster),
-      workshop: FakeWorkshop(), interruption: interruption, version: "test")
+      workshop: FakeWorkshop(), local: local, interruption: interruption, version: "test")
     return (keyturn.run(arguments.split(separator: " ").map(String.init)), host)
   }
 }

@@ -21,6 +21,7 @@ import Wire
     let host = FakeHost(files: files, variables: variables)
     let keyturn = Keyturn(
       host: host, network: FakeNetwork(agents: []), workshop: FakeWorkshop(),
+      local: FakeLocalAgent(),
       interruption: Interruption(), version: "test")
     return (keyturn.run(["guard", "--state", "/state"]), host)
   }

@@ -12,37 +12,53 @@ private func at(_ milliseconds: Int) -> Instant {
   Instant(nanoseconds: 0).advanced(byMilliseconds: milliseconds)
 }
 
-/// Member a with its own wish, and what it has heard from the others.
-private func agreed(_ member: String = "a") -> Intents {
+/// A member with its own wish at 0, and what it has heard from the others at 100.
+private func agreed(_ member: String = "a", isInForce: Bool = false) -> Intents {
   var intents = Intents(member: member, members: names, own: nil)
-  _ = intents.handle(.proposed(wish), at: at(0))
+  _ = intents.handle(.proposed(wish, isInForce: isInForce), at: at(0))
   for name in names where name != member {
-    _ = intents.handle(
-      .heard(member: name, IntentStatement(serial: 1, digest: wish)), at: at(100))
+    let statement = IntentStatement(serial: 1, digest: wish, isInForce: isInForce)
+    _ = intents.handle(.heard(member: name, statement), at: at(100))
   }
   return intents
 }
 
 @Suite("Intents")
 struct IntentsTests {
-  @Test("a wish is durable before it is told, and told to everybody")
+  @Test("a wish is durable before it is told, and told to the first of the members only")
   func told() {
     var intents = Intents(member: "b", members: names, own: nil)
     let statement = IntentStatement(serial: 1, digest: wish)
-    let effects = intents.handle(.proposed(wish), at: at(0))
+    let effects = intents.handle(.proposed(wish, isInForce: false), at: at(0))
     #expect(
-      effects.prefix(3) == [
-        .persist(statement), .tell(member: "a", statement), .tell(member: "c", statement),
+      effects == [
+        .persist(statement), .tell(member: "a", statement),
+        .wake(at(Intents.againMilliseconds)),
       ])
     #expect(intents.missing == ["a", "c"])
+  }
+
+  @Test("the first member tells those who hold something else or were not heard of")
+  func firstTells() {
+    var intents = Intents(member: "a", members: names, own: nil)
+    let effects = intents.handle(.proposed(wish, isInForce: false), at: at(0))
+    let statement = IntentStatement(serial: 1, digest: wish)
+    #expect(
+      effects.dropFirst().prefix(2) == [
+        .tell(member: "b", statement), .tell(member: "c", statement),
+      ])
+    let heard = IntentStatement(serial: 1, digest: wish)
+    _ = intents.handle(.heard(member: "b", heard), at: at(100))
+    let later = intents.handle(.woke, at: at(5_000))
+    #expect(later == [.tell(member: "c", statement), .wake(at(5_000 + Intents.againMilliseconds))])
   }
 
   @Test("the first of the members begins when all agree and nothing new has come for 2 s, once")
   func begins() {
     var intents = agreed()
-    #expect(!intents.handle(.woke, at: at(2_099)).contains(.begin(wish)))
+    #expect(intents.handle(.woke, at: at(2_099)) == [.wake(at(2_100))])
     #expect(intents.handle(.woke, at: at(2_100)) == [.begin(wish)])
-    #expect(!intents.handle(.woke, at: at(9_000)).contains(.begin(wish)))
+    #expect(intents.handle(.woke, at: at(9_000)) == [])
   }
 
   @Test("nobody but the first begins", arguments: ["b", "c"])
@@ -77,16 +93,52 @@ struct IntentsTests {
   func quiet() {
     var intents = agreed()
     _ = intents.handle(.heard(member: "b", IntentStatement(serial: 2, digest: wish)), at: at(2_000))
-    #expect(!intents.handle(.woke, at: at(2_100)).contains(.begin(wish)))
+    #expect(intents.handle(.woke, at: at(2_100)) == [.wake(at(4_000))])
     #expect(intents.handle(.woke, at: at(4_000)) == [.begin(wish)])
   }
 
-  @Test("a rollout that has ended withdraws its wish and no other")
-  func ended() {
+  @Test("what is in force on all members is not begun; one that drifted is enough to begin")
+  func inForce() {
+    var intents = agreed(isInForce: true)
+    #expect(!intents.handle(.woke, at: at(60_000)).contains(.begin(wish)))
+    let drifted = IntentStatement(serial: 2, digest: wish, isInForce: false)
+    _ = intents.handle(.heard(member: "c", drifted), at: at(70_000))
+    #expect(intents.handle(.woke, at: at(72_000)) == [.begin(wish)])
+  }
+
+  @Test("a rollout that came to nothing is begun again after a minute, or as soon as a wish changes")
+  func refused() {
     var intents = agreed()
-    #expect(intents.handle(.ended(other), at: at(5_000)) == [])
-    let withdrawn = IntentStatement(serial: 2, digest: nil)
-    #expect(intents.handle(.ended(wish), at: at(5_000)).first == .persist(withdrawn))
+    _ = intents.handle(.woke, at: at(2_100))
+    let again = at(3_000 + Intents.retryMilliseconds)
+    #expect(intents.handle(.refused(other), at: at(3_000)) == [])
+    #expect(intents.handle(.refused(wish), at: at(3_000)) == [.wake(again)])
+    #expect(intents.handle(.woke, at: at(10_000)) == [.wake(again)])
+    var changed = intents
+    #expect(intents.handle(.woke, at: again) == [.begin(wish)])
+    _ = changed.handle(.heard(member: "b", IntentStatement(serial: 2, digest: wish)), at: at(9_000))
+    #expect(changed.handle(.woke, at: at(11_000)) == [.begin(wish)])
+  }
+
+  @Test("a confirmed rollout of the wish puts it in force; of another one ends what was in force")
+  func committed() {
+    var intents = agreed("b")
+    let inForce = IntentStatement(serial: 2, digest: wish, isInForce: true)
+    #expect(intents.handle(.committed(other), at: at(1)) == [])
+    #expect(intents.handle(.committed(wish), at: at(1)).first == .persist(inForce))
+    #expect(intents.handle(.committed(wish), at: at(1)) == [])
+    let ended = IntentStatement(serial: 3, digest: nil)
+    #expect(intents.handle(.committed(nil), at: at(2)).first == .persist(ended))
+  }
+
+  @Test("what is proposed again as it is changes nothing")
+  func again() {
+    var intents = agreed("b", isInForce: true)
+    let before = intents
+    #expect(intents.handle(.proposed(wish, isInForce: true), at: at(9)) == [])
+    #expect(intents == before)
+    let effects = intents.handle(.proposed(wish, isInForce: false), at: at(9))
+    #expect(effects.first == .persist(IntentStatement(serial: 2, digest: wish)))
   }
 
   @Test("who is not a member, and the member itself, are not heard")
@@ -102,10 +154,20 @@ struct IntentsTests {
 
   @Test("after a restart of the agent the wish is told again")
   func restarted() {
-    var intents = Intents(
-      member: "a", members: names, own: IntentStatement(serial: 4, digest: wish))
+    let own = IntentStatement(serial: 4, digest: wish)
+    for (member, first) in [("a", "b"), ("c", "a")] {
+      var intents = Intents(member: member, members: names, own: own)
+      #expect(intents.handle(.started, at: at(0)).contains(.tell(member: first, own)))
+    }
+  }
+
+  @Test("a member alone begins after the quiet period")
+  func alone() {
+    var intents = Intents(member: "a", members: ["a"], own: nil)
     #expect(
-      intents.handle(.started, at: at(0)).contains(
-        .tell(member: "b", IntentStatement(serial: 4, digest: wish))))
+      intents.handle(.proposed(wish, isInForce: false), at: at(0)) == [
+        .persist(IntentStatement(serial: 1, digest: wish)), .wake(at(2_000)),
+      ])
+    #expect(intents.handle(.woke, at: at(2_000)) == [.begin(wish)])
   }
 }

@@ -85,8 +85,11 @@ struct ParticipantTests {
     }
     #expect(fifth == [.persist(participant.record), .watch(watching, report)])
     let sixth = participant.handle(.watched(id: rollout.id, Outcome(.confirmed, "")))
+    // From the vote on: a rollback's vote looks at every start since.
+    var since = report
+    since.journalCursor = watching.facts.journalCursor
     let finished = FinishedRollout(
-      rollout: rollout, outcome: Outcome(.confirmed, ""), report: report)
+      rollout: rollout, outcome: Outcome(.confirmed, ""), report: since)
     #expect(sixth == [.keep(finished), .persist(participant.record), .conclude(finished)])
     #expect(participant.record.active == nil)
     #expect(participant.record.last == finished)

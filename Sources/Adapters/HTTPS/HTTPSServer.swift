@@ -36,6 +36,8 @@ public final class HTTPSServer: Sendable {
     public var principal: Principal?
     /// SHA-256 of its SubjectPublicKeyInfo; nil if it showed no certificate.
     public var publicKeyDigest: [UInt8]?
+    /// The user of its process, on a local socket.
+    public var user: UInt32?
   }
 
   /// Answers a request on the connection's own thread; it may block.
@@ -88,6 +90,25 @@ public final class HTTPSServer: Sendable {
           return .text(403, "the certificate names no keyturn://CLUSTER/ROLE/NAME")
         }
         return handler(request, principal, peer.address)
+      })
+    try server.run()
+    return server
+  }
+
+  /// Starts serving on a local socket, without TLS, whom `user` is: any other is refused (403).
+  public static func start(
+    local listener: Listener, user: UInt32, bounds: Bounds,
+    log: @escaping @Sendable (String) -> Void,
+    handler: @escaping @Sendable (HTTPRequest) -> HTTPResponse
+  ) throws(Errno) -> HTTPSServer {
+    let server = HTTPSServer(
+      listener: listener, bounds: bounds, log: log,
+      securing: { socket, _ throws(TLSFailure) in .plain(socket) },
+      handler: { request, peer in
+        guard peer.user == user else {
+          return .text(403, "only the user \(user) may use this socket")
+        }
+        return handler(request)
       })
     try server.run()
     return server
@@ -169,9 +190,11 @@ public final class HTTPSServer: Sendable {
       return
     }
     var peer = Peer(address: socket.peer)
-    if case .tls(let session) = transport {
+    switch transport {
+    case .tls(let session):
       peer.principal = session.peer
       peer.publicKeyDigest = session.peerPublicKeyDigest
+    case .plain(let socket): peer.user = socket.peerUser
     }
     var parser = HTTPRequestParser(bodyLimit: bounds.bodyBytes)
     do throws(HTTPSFailure) {

@@ -2,7 +2,7 @@ internal import CLinux
 internal import Glibc
 public import Model
 
-/// A TCP socket that waits for connections.
+/// A TCP or local socket that waits for connections.
 public final class Listener: Sendable {
   /// Where it listens; the port is the real one also when 0 was asked for.
   public let address: SocketAddress
@@ -43,6 +43,30 @@ public final class Listener: Sendable {
     } catch { throw .system(error) }
   }
 
+  /// Listens on a local socket that only this process' user may connect to (mode 0600). What lies at
+  /// the path is removed first: a socket of a process that is gone. The directory must be closed to
+  /// others.
+  public static func bind(
+    local path: String, backlog: Int32 = 16
+  ) throws(SocketFailure) -> Listener {
+    let attempt = "listen on \(path)"
+    guard let address = SocketAddress.local(path) else {
+      throw .system(Errno(ENAMETOOLONG, attempt))
+    }
+    do throws(Errno) {
+      let raw = try retrying(attempt) { kt_stream_socket(AF_UNIX) }
+      let descriptor = FileDescriptor(owning: raw)
+      _ = unlink(path)
+      // On Linux the socket's file gets the descriptor's mode, whatever the umask.
+      _ = try retrying(attempt) { fchmod(raw, 0o600) }
+      _ = try retrying(attempt) { address.withSockaddr { Glibc.bind(raw, $0, $1) } }
+      _ = try retrying(attempt) { chmod(path, 0o600) }
+      _ = try retrying(attempt) { listen(raw, backlog) }
+      let wake = FileDescriptor(owning: try retrying(attempt) { kt_eventfd() })
+      return Listener(descriptor, wake: wake, address: address)
+    } catch { throw .system(error) }
+  }
+
   /// Blocks until a connection comes (a socket) or ``shutdown()`` was called (nil).
   ///
   /// Throws what is no fault of a single connection, such as EMFILE: the caller should wait before
@@ -64,7 +88,10 @@ public final class Listener: Sendable {
       if raw != -1 {
         let connection = FileDescriptor(owning: raw)
         _ = kt_tune_stream(raw)
-        if let peer { return Socket(connection, peer: peer) }
+        // Who connects to a local socket has no name of its own.
+        if let peer = peer ?? (address.family == AF_UNIX ? address : nil) {
+          return Socket(connection, peer: peer)
+        }
         continue
       }
       switch code {

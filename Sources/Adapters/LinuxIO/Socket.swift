@@ -2,7 +2,7 @@ internal import CLinux
 internal import Glibc
 public import Model
 
-/// A connected TCP socket: non-blocking inside, blocking with a deadline outside.
+/// A connected TCP or local socket: non-blocking inside, blocking with a deadline outside.
 ///
 /// Any thread may call ``interruptReading()`` and ``interrupt()``; one thread at a time reads, one
 /// writes. It is closed when the last reference goes. No call raises SIGPIPE.
@@ -85,6 +85,13 @@ public final class Socket: Sendable {
     try bytes.withUnsafeBufferPointer { buffer throws(SocketFailure) in
       try write(UnsafeRawBufferPointer(buffer), until: deadline)
     }
+  }
+
+  /// The user of the process that connected to a local socket (SO_PEERCRED, unix(7)); nil if that is
+  /// not known.
+  public var peerUser: UInt32? {
+    var user: UInt32 = 0
+    return kt_peer_user(descriptor.raw, &user) == 0 ? user : nil
   }
 
   /// Whether there is something to read, be it the end of the stream. Does not block.

@@ -1,10 +1,26 @@
 internal import Glibc
 internal import Model
 
-/// An IPv4 or IPv6 address and a port, as the kernel writes them.
+/// An IPv4 or IPv6 address and a port, as the kernel writes them, or the path of a local socket.
 public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
-  /// A sockaddr_in or a sockaddr_in6.
+  /// A sockaddr_in, a sockaddr_in6 or a sockaddr_un.
   private let bytes: [UInt8]
+
+  /// A local socket (unix(7)); nil if the path is too long for one.
+  public static func local(_ path: String) -> SocketAddress? {
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    let text = Array(path.utf8)
+    let fits = withUnsafeMutableBytes(of: &address.sun_path) { room in
+      // The last byte stays zero.
+      guard !text.isEmpty, text.count < room.count, !text.contains(0) else { return false }
+      room.copyBytes(from: text)
+      return true
+    }
+    return fits ? SocketAddress(bytes: withUnsafeBytes(of: address) { Array($0) }) : nil
+  }
+
+  private init(bytes: [UInt8]) { self.bytes = bytes }
 
   /// Copies a socket address; nil if it is neither IPv4 nor IPv6.
   init?(_ bytes: UnsafeRawBufferPointer) {
@@ -36,7 +52,9 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
   /// AF_INET or AF_INET6.
   var family: Int32 { Int32(bytes.withUnsafeBytes { $0.loadUnaligned(as: sa_family_t.self) }) }
 
-  /// The port; it stands at the same place in both families.
+  private var isLocal: Bool { family == AF_UNIX }
+
+  /// The port; it stands at the same place in both families, and a local socket has none.
   public var port: UInt16 { UInt16(bytes[2]) << 8 | UInt16(bytes[3]) }
 
   /// The address in figures, for example `10.0.0.1` or `fe80::1%eth0`.
@@ -52,7 +70,10 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
   }
 
   /// `10.0.0.1:7377`, `[fd00::1]:7377`.
-  public var text: String { HostPort(host: host, port: port).text }
+  public var text: String {
+    if !isLocal { return HostPort(host: host, port: port).text }
+    return String(decoding: bytes.dropFirst(2).prefix { $0 != 0 }, as: UTF8.self)
+  }
 
   /// The text.
   public var description: String { text }

@@ -4,7 +4,7 @@ public import LinuxIO
 public import Model
 public import StartWatch
 
-/// That a restart was asked for and queued.
+/// That a restart, a stop or a start was asked for and queued.
 public struct RestartTicket: Sendable, Hashable, Codable {
   /// The unit.
   public var unit: String
@@ -95,13 +95,29 @@ public final class SystemBus: Sendable {
   ///
   /// After `timedOut` or `disconnected` the unit may have been restarted: its invocation id tells.
   public func restart(_ name: String, deadline: Instant) throws(BusFailure) -> RestartTicket {
+    try job("restart", "RestartUnit", name, deadline)
+  }
+
+  /// The same for a stop.
+  public func stop(_ name: String, deadline: Instant) throws(BusFailure) -> RestartTicket {
+    try job("stop", "StopUnit", name, deadline)
+  }
+
+  /// The same for a start.
+  public func start(_ name: String, deadline: Instant) throws(BusFailure) -> RestartTicket {
+    try job("start", "StartUnit", name, deadline)
+  }
+
+  private func job(
+    _ verb: String, _ method: String, _ name: String, _ deadline: Instant
+  ) throws(BusFailure) -> RestartTicket {
     let requested = Clock.now()
     let path = try call(
-      "restart \(name)", BusLoop.managerPath, BusLoop.managerInterface, "RestartUnit",
+      "\(verb) \(name)", BusLoop.managerPath, BusLoop.managerInterface, method,
       [name, "replace"], deadline
     ) { (reader) throws(BusFailure) in try reader.objectPath() }
     guard let slash = path.lastIndex(of: "/"), let job = UInt32(path[path.index(after: slash)...])
-    else { throw BusFailure(.malformed, "restart \(name): \(path) is not a job's path.") }
+    else { throw BusFailure(.malformed, "\(verb) \(name): \(path) is not a job's path.") }
     return RestartTicket(unit: name, job: job, requested: requested, queued: Clock.now())
   }
 

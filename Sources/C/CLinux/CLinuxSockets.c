@@ -34,3 +34,13 @@ int kt_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
 int kt_eventfd_signal(int descriptor) { return eventfd_write(descriptor, 1); }
 int kt_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 int kt_pidfd_open(int pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
+
+int kt_peer_user(int socket, unsigned *user) {
+  struct ucred credentials;
+  socklen_t size = sizeof credentials;
+  if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size)) return -1;
+  // A socket that is none of this host's has no process behind it.
+  if (size != sizeof credentials || credentials.pid <= 0) return -1;
+  *user = credentials.uid;
+  return 0;
+}

@@ -82,6 +82,8 @@ public struct Inventory: Sendable, Codable, Hashable {
   public var timeouts: Timeouts
   /// The largest error of the clock estimate with which an instant is agreed, milliseconds.
   public var clockBoundMilliseconds: Int
+  /// What becomes of an `apply` whose starts are not all confirmed.
+  public var rollback: RollbackPolicy
 
   /// The port of an agent where the inventory names none.
   public static let defaultAgentPort: UInt16 = 7377
@@ -92,8 +94,10 @@ public struct Inventory: Sendable, Codable, Hashable {
   public init(
     cluster: String, nodes: [Node], keyManagers: [KeyManagerHost] = [],
     unit: String = "minio.service", environmentFile: String = "/etc/default/minio",
-    timeouts: Timeouts = Timeouts(), clockBoundMilliseconds: Int = 50
+    timeouts: Timeouts = Timeouts(), clockBoundMilliseconds: Int = 50,
+    rollback: RollbackPolicy = .whenSafe
   ) {
+    self.rollback = rollback
     self.cluster = cluster
     self.nodes = nodes
     self.keyManagers = keyManagers
@@ -105,6 +109,7 @@ public struct Inventory: Sendable, Codable, Hashable {
 
   private enum Key: String, CodingKey {
     case cluster, nodes, keyManagers, unit, environmentFile, timeouts, clockBoundMilliseconds
+    case rollback
   }
 
   /// `cluster` and `nodes` must be there, the rest has defaults.
@@ -122,6 +127,7 @@ public struct Inventory: Sendable, Codable, Hashable {
     clockBoundMilliseconds =
       try fields.decodeIfPresent(Int.self, forKey: .clockBoundMilliseconds)
       ?? clockBoundMilliseconds
+    rollback = try fields.decodeIfPresent(RollbackPolicy.self, forKey: .rollback) ?? rollback
   }
 
   /// The members of a rollout: the nodes' names, sorted.

@@ -21,6 +21,8 @@ public enum Limits {
   public static let probeBodyBytes = 64 << 10
   /// Connections that an agent serves at once.
   public static let agentConnections = 64
+  /// Connections to the agent's local socket at once.
+  public static let localConnections = 8
   /// How long an agent waits for the next request on an idle connection, milliseconds.
   public static let agentIdleMilliseconds = 120_000
   /// How long a client may take to send one whole request, or to take one whole answer,

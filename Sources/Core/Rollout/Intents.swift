@@ -4,11 +4,17 @@ public import Model
 // What the members have been handed by configuration management, and when they begin a rollout by
 // themselves (docs/protocol.md, "Intents").
 //
-// Each member keeps what it was handed and what it last heard from the others. Nothing is promised
-// here: at worst two members begin, and the epoch lets one through.
+// The first member of the list hears from all others and begins; nobody else needs to know. A
+// rollout needs every member, the first one too, so nothing is lost by asking only it: N messages
+// for N members that change their wish. Nothing is promised here: at worst two members begin (when
+// inventories differ), and the epoch lets one through.
+//
+// A wish is open until it is in force. One that is in force counts as held, so that a single node
+// that drifted, or was added, finds the others agreed; the next committed rollout ends it.
 //
 // It refuses to: begin while a member is missing or wants something else, before the quiet period is
-// over, as anybody but the first of the members, or twice for the same wish.
+// over, as anybody but the first of the members, for what is in force everywhere, or twice for the
+// same wishes.
 
 /// What a member says of its wish: the serial alone once it was withdrawn.
 public struct IntentStatement: Sendable, Codable, Hashable {
@@ -16,26 +22,34 @@ public struct IntentStatement: Sendable, Codable, Hashable {
   public var serial: UInt64
   /// The digest of the settings; nil for none.
   public var digest: Digest?
+  /// Whether the member has found the settings in its file and its running server.
+  public var isInForce: Bool
 
   /// A statement; see the properties.
-  public init(serial: UInt64, digest: Digest?) {
+  public init(serial: UInt64, digest: Digest?, isInForce: Bool = false) {
     self.serial = serial
     self.digest = digest
+    self.isInForce = isInForce
   }
+
+  /// Whether something is still to be done for it.
+  public var isOpen: Bool { digest != nil && !isInForce }
 }
 
 /// What comes to the intents of a member.
 public enum IntentsInput: Sendable, Hashable {
   /// The agent has started.
   case started
-  /// A wish was handed to this member; nil withdraws it.
-  case proposed(Digest?)
+  /// A wish was handed to this member, and looked at; nil withdraws it.
+  case proposed(Digest?, isInForce: Bool)
   /// Another member has said what it wishes, in a message or in an answer.
   case heard(member: String, IntentStatement)
   /// The instant of the last ``IntentsEffect/wake(_:)`` has come.
   case woke
-  /// The rollout of this wish has ended: committed, or refused for good.
-  case ended(Digest)
+  /// A rollout was committed here and its start confirmed; with the wish that it was for.
+  case committed(Digest?)
+  /// The rollout of this wish came to nothing.
+  case refused(Digest)
 }
 
 /// What is done about intents, in the order given.
@@ -56,6 +70,8 @@ public struct Intents: Sendable, Hashable {
   public static let quietMilliseconds = 2_000
   /// From one round of telling to the next, while a wish is open, milliseconds.
   public static let againMilliseconds = 5_000
+  /// From a rollout that came to nothing to the next, milliseconds.
+  public static let retryMilliseconds = 60_000
 
   private let member: String
   private let members: [String]
@@ -63,6 +79,8 @@ public struct Intents: Sendable, Hashable {
   private var statements: [IntentStatement?]
   /// When the last change was heard of.
   private var changed: Instant?
+  /// When the wish may be begun, if not before: the last rollout of it came to nothing.
+  private var notBefore: Instant?
   /// The wish that was begun last, so that it is not begun again.
   private var begun: Digest?
 
@@ -72,6 +90,9 @@ public struct Intents: Sendable, Hashable {
     self.members = members
     statements = members.map { $0 == member ? own : nil }
   }
+
+  /// Whether this member is the one that begins.
+  public var isFirst: Bool { members.first == member }
 
   /// What this member wishes.
   public var own: IntentStatement { self[member] ?? IntentStatement(serial: 0, digest: nil) }
@@ -96,19 +117,43 @@ public struct Intents: Sendable, Hashable {
     switch input {
     case .started:
       changed = now
-      return own.digest == nil ? [] : tellAll(now)
-    case .proposed(let digest): return proposed(digest, now)
+      return tell(now)
+    case .proposed(let digest, let isInForce): return proposed(digest, isInForce, now)
     case .heard(let name, let statement): return heard(name, statement, now)
     case .woke: return woke(now)
-    case .ended(let digest): return own.digest == digest ? proposed(nil, now) : []
+    case .committed(let digest): return committed(digest, now)
+    case .refused(let digest):
+      guard begun == digest else { return [] }
+      begun = nil
+      let again = now.advanced(byMilliseconds: Self.retryMilliseconds)
+      notBefore = again
+      return [.wake(again)]
     }
   }
 
-  private mutating func proposed(_ digest: Digest?, _ now: Instant) -> [IntentsEffect] {
-    if own.digest == digest { return digest == nil ? [] : tellAll(now) }
-    let statement = IntentStatement(serial: own.serial + 1, digest: digest)
+  private mutating func proposed(
+    _ digest: Digest?, _ isInForce: Bool, _ now: Instant
+  ) -> [IntentsEffect] {
+    let isInForce = isInForce && digest != nil
+    if own.digest == digest, own.isInForce == isInForce { return own.isOpen ? tell(now) : [] }
+    return state(IntentStatement(serial: own.serial + 1, digest: digest, isInForce: isInForce), now)
+  }
+
+  private mutating func committed(_ digest: Digest?, _ now: Instant) -> [IntentsEffect] {
+    guard let wish = own.digest else { return [] }
+    if wish == digest {
+      if own.isInForce { return [] }
+      return state(IntentStatement(serial: own.serial + 1, digest: wish, isInForce: true), now)
+    }
+    // Another one has come into force since; what is still open stays so.
+    if own.isOpen { return [] }
+    return state(IntentStatement(serial: own.serial + 1, digest: nil), now)
+  }
+
+  /// A new statement of the own.
+  private mutating func state(_ statement: IntentStatement, _ now: Instant) -> [IntentsEffect] {
     set(member, statement, now)
-    return [.persist(statement)] + tellAll(now)
+    return [.persist(statement)] + tell(now)
   }
 
   private mutating func heard(
@@ -117,16 +162,24 @@ public struct Intents: Sendable, Hashable {
     guard name != member, members.contains(name), statement.serial > self[name]?.serial ?? 0
     else { return [] }
     set(name, statement, now)
-    return own.digest == nil ? [] : [.wake(now.advanced(byMilliseconds: Self.quietMilliseconds))]
+    guard isFirst, own.digest != nil else { return [] }
+    return [.wake(now.advanced(byMilliseconds: Self.quietMilliseconds))]
   }
 
   private mutating func woke(_ now: Instant) -> [IntentsEffect] {
-    guard let digest = own.digest, let changed else { return [] }
-    let isAgreed = statements.allSatisfy { $0?.digest == digest }
-    let isQuiet = now.milliseconds(since: changed) >= Self.quietMilliseconds
-    guard isAgreed, isQuiet, members.first == member, begun != digest else { return tellAll(now) }
+    guard isFirst, let digest = own.digest, let changed, isAgreed else { return tell(now) }
+    if begun == digest { return [] }
+    let ready = max(
+      changed.advanced(byMilliseconds: Self.quietMilliseconds), notBefore ?? changed)
+    if now < ready { return [.wake(ready)] }
     begun = digest
     return [.begin(digest)]
+  }
+
+  /// Whether all hold the same wish, and somebody does not have it in force.
+  private var isAgreed: Bool {
+    statements.allSatisfy { $0?.digest == own.digest }
+      && statements.contains { $0?.isOpen ?? false }
   }
 
   private mutating func set(_ name: String, _ statement: IntentStatement, _ now: Instant) {
@@ -134,13 +187,23 @@ public struct Intents: Sendable, Hashable {
     statements[index] = statement
     changed = now
     // A wish that was changed may be wished again.
-    if statement.digest != begun { begun = nil }
+    begun = nil
+    notBefore = nil
   }
 
-  private func tellAll(_ now: Instant) -> [IntentsEffect] {
-    let isAgreed = statements.allSatisfy { $0?.digest == own.digest }
-    let wait = isAgreed ? Self.quietMilliseconds : Self.againMilliseconds
-    return members.filter { $0 != member }.map { .tell(member: $0, own) }
-      + (own.digest == nil ? [] : [.wake(now.advanced(byMilliseconds: wait))])
+  /// Tells whom it concerns: the first member; the first itself those who hold something else or
+  /// were not heard of, since it may have forgotten what they said.
+  private func tell(_ now: Instant) -> [IntentsEffect] {
+    let wish = own.digest
+    let others =
+      isFirst
+      ? members.filter { $0 != member && wish != nil && self[$0]?.digest != wish }
+      : Array(members.prefix(1))
+    // A withdrawal of what was never told needs no telling.
+    let isKnown = own.serial > 0
+    let wait = isFirst && others.isEmpty ? Self.quietMilliseconds : Self.againMilliseconds
+    let wakes = isFirst ? wish != nil && statements.contains { $0?.isOpen ?? true } : own.isOpen
+    return (isKnown ? others.map { .tell(member: $0, own) } : [])
+      + (wakes ? [.wake(now.advanced(byMilliseconds: wait))] : [])
   }
 }

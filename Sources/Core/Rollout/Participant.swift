@@ -374,6 +374,9 @@ public struct Participant: Sendable, Hashable {
     _ id: String, _ outcome: Outcome, report: RestartReport?
   ) -> [ParticipantEffect] {
     guard let active = record.active, active.rollout.id == id else { return [] }
+    var report = report
+    // From where the journal tells of every start since: a rollback's vote looks at them all.
+    if report?.journalCursor == nil { report?.journalCursor = active.facts.journalCursor }
     let finished = FinishedRollout(rollout: active.rollout, outcome: outcome, report: report)
     record.active = nil
     record.last = finished

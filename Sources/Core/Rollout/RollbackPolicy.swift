@@ -1,13 +1,6 @@
-internal import Model
+public import Model
 
-/// What becomes of a committed rollout whose starts were not all confirmed.
-public enum RollbackPolicy: String, Sendable, Codable, Hashable {
-  /// The previous generation is rolled out again, unless a server may have encrypted with a key that
-  /// it does not have.
-  case whenSafe = "when-safe"
-  /// Everything is held as it is.
-  case never
-
+extension RollbackPolicy {
   /// What is to be done when every outcome is in, or no more will come. Pure.
   ///
   /// - Parameters:

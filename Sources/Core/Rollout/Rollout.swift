@@ -1,4 +1,5 @@
 public import Digests
+public import Model
 
 /// What a rollout does to each member.
 public enum RolloutKind: String, Sendable, Codable, Hashable {
@@ -56,12 +57,20 @@ public struct Rollout: Sendable, Codable, Hashable {
   public var stopMilliseconds: Int
   /// How long the start may take until it is confirmed, milliseconds.
   public var startMilliseconds: Int
+  /// What becomes of it if not every start is confirmed; nil for ``RollbackPolicy/never``.
+  public var rollback: RollbackPolicy?
+  /// The id of the rollout whose files are taken back; only of a rollback that nobody asked for by
+  /// a generation's number.
+  public var undoes: String?
+  /// The digest of the settings that it brings (``Wish``); nil for a restart or a rollback.
+  public var wish: Digest?
 
   /// A rollout; see the properties.
   public init(
     id: String, epoch: UInt64, kind: RolloutKind, cluster: String, generation: Int, seal: Seal?,
     contents: [MemberContent], createdBy: String, prepareMilliseconds: Int, stopMilliseconds: Int,
-    startMilliseconds: Int
+    startMilliseconds: Int, rollback: RollbackPolicy? = nil, undoes: String? = nil,
+    wish: Digest? = nil
   ) {
     self.id = id
     self.epoch = epoch
@@ -74,6 +83,9 @@ public struct Rollout: Sendable, Codable, Hashable {
     self.prepareMilliseconds = prepareMilliseconds
     self.stopMilliseconds = stopMilliseconds
     self.startMilliseconds = startMilliseconds
+    self.rollback = rollback
+    self.undoes = undoes
+    self.wish = wish
   }
 
   /// By id and epoch, which tell all rollouts apart.
@@ -96,9 +108,10 @@ public struct Rollout: Sendable, Codable, Hashable {
   /// What a yes is a yes to: a digest over all fields, length-prefixed.
   public var digest: Digest {
     var fields = [
-      "keyturn rollout 2", id, String(epoch), kind.rawValue, cluster, createdBy,
+      "keyturn rollout 3", id, String(epoch), kind.rawValue, cluster, createdBy,
       String(prepareMilliseconds), String(stopMilliseconds), String(startMilliseconds),
-      String(generation), seal?.digest.hex ?? "",
+      String(generation), seal?.digest.hex ?? "", rollback?.rawValue ?? "", undoes ?? "",
+      wish?.hex ?? "",
     ]
     for content in contents {
       fields += [content.member, content.path, content.before?.hex ?? "", content.after?.hex ?? ""]

@@ -3,12 +3,13 @@
 //
 //   GET  /v1/status                       observer, operator, node    -> NodeStatus
 //   GET  /v1/clock                        operator, node              -> ClockReading
-//   POST /v1/plan                         operator   PlanRequest      -> PlanAnswer
-//   POST /v1/rollouts                     operator   PrepareRequest   -> VoteAnswer (when the checks have ended)
+//   POST /v1/plan                         operator, node PlanRequest  -> PlanAnswer
+//   POST /v1/rollouts?wait=MS             operator, node PrepareRequest -> VoteAnswer (when the checks have ended)
 //   POST /v1/rollouts/ID/promise          node       PromiseRequest   -> ReplyAnswer
 //   POST /v1/rollouts/ID/accept           operator, node AcceptRequest -> ReplyAnswer
 //   POST /v1/rollouts/ID/decision         operator, node DecisionRequest -> ReplyAnswer
 //   POST /v1/rollouts/ID/resolve          operator                    -> DoubtAnswer
+//   POST /v1/rollouts/ID/settlement       operator, node Settlement   -> Settlement
 //   GET  /v1/rollouts/ID?after=N&wait=MS  observer, operator, node    -> RolloutView (a long poll)
 //   GET  /v1/generations                  observer, operator          -> HistoryAnswer
 //   GET  /v1/generations/N/diff?to=M      observer, operator          -> DiffAnswer
@@ -17,6 +18,8 @@
 //   GET  /v1/logs?...                     observer, operator          -> LogsAnswer (a long poll)
 //   GET  /v1/seal                         observer, operator, node    -> SealView
 //   POST /v1/seal/recover                 operator                    -> SealRecovery
+//   GET  /v1/intents                      observer, operator, node    -> IntentsView
+//   POST /v1/intents                      node       IntentStatement  -> IntentsView
 //
 // What is refused is answered with an HTTP status from 400 on and an ErrorAnswer; what is not even HTTP, with text.
 
@@ -77,11 +80,15 @@ public struct PlanRequest: Sendable, Codable {
   public var changes: [WireChange]
   /// Whether the server may create the SSE key at its first start.
   public var createKey: Bool
+  /// For a rollback without a generation: the id of the rollout whose files are to be taken back.
+  public var undo: String?
 
   /// A request; see the properties.
   public init(
-    kind: RolloutKind, generation: Int? = nil, changes: [WireChange], createKey: Bool
+    kind: RolloutKind, generation: Int? = nil, changes: [WireChange], createKey: Bool,
+    undo: String? = nil
   ) {
+    self.undo = undo
     self.kind = kind
     self.generation = generation
     self.changes = changes
@@ -144,6 +151,10 @@ public struct PlanAnswer: Sendable, Codable, Hashable {
   public var lifted: Digest?
   /// What the node says of its seal: the coordinator tells every member what all say.
   public var sealView: SealView?
+  /// The same as ``key``, of the files as they are: what a rollback would take away.
+  public var currentKey: KeyIdentity?
+  /// The rollout that the node is in, for who wants the same.
+  public var active: ActiveSummary?
 
   /// An answer; see the properties.
   public init(
@@ -151,9 +162,12 @@ public struct PlanAnswer: Sendable, Codable, Hashable {
     restartNeeded: Bool, restartReason: String, findings: [Finding], refusal: Refusal?,
     environment: [VariableDigest], environmentDigest: Digest, epoch: UInt64,
     activeRollout: String?, generation: Int, isLastGeneration: Bool = false, seal: Seal?,
-    key: KeyIdentity?, lifted: Digest? = nil, sealView: SealView? = nil
+    key: KeyIdentity?, lifted: Digest? = nil, sealView: SealView? = nil,
+    currentKey: KeyIdentity? = nil, active: ActiveSummary? = nil
   ) {
     self.sealView = sealView
+    self.currentKey = currentKey
+    self.active = active
     self.node = node
     self.path = path
     self.before = before
@@ -230,9 +244,14 @@ public struct VoteAnswer: Sendable, Codable, Hashable {
   public var refusal: Refusal?
   /// Digest of the MINIO_* variables that the node will run with; nil for no.
   public var environmentDigest: Digest?
+  /// There is no vote yet: ask again. Only for who asked with `wait`.
+  public var isPending: Bool?
 
   /// A vote; see the properties.
-  public init(rollout: Digest, refusal: Refusal?, environmentDigest: Digest?) {
+  public init(
+    rollout: Digest, refusal: Refusal?, environmentDigest: Digest?, isPending: Bool? = nil
+  ) {
+    self.isPending = isPending
     self.rollout = rollout
     self.refusal = refusal
     self.environmentDigest = environmentDigest
@@ -387,9 +406,15 @@ public struct RolloutView: Sendable, Codable, Hashable {
   public var report: RestartReport?
   /// How it ended here, once it has.
   public var outcome: Outcome?
+  /// What became of it when all outcomes were in, as far as this member was told.
+  public var settlement: Settlement?
 
   /// A view; see the properties.
-  public init(id: String, events: [RolloutEvent], report: RestartReport?, outcome: Outcome?) {
+  public init(
+    id: String, events: [RolloutEvent], report: RestartReport?, outcome: Outcome?,
+    settlement: Settlement? = nil
+  ) {
+    self.settlement = settlement
     self.id = id
     self.events = events
     self.report = report

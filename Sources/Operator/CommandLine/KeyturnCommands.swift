@@ -7,7 +7,8 @@ enum KeyturnCommands {
     program: "keyturn",
     summary: "one encryption setting and one instant of restart for all nodes of an AIStor cluster",
     commands: [
-      plan, apply, restart, rollback, resolve, check, status, history, diff, explain, logs,
+      plan, apply, restart, rollback, watch, resolve, check, status, history, diff, explain, logs,
+      propose, proposals,
       sealShow, sealRecover, lint, lastDoor, pkiInit, pkiIssue, pkiShow,
     ],
     commonOptions: [
@@ -67,11 +68,17 @@ enum KeyturnCommands {
     details: """
       Every node must vote yes before anything is touched. Each start is followed until it is confirmed, and a
       fatal line is shown at once. Ctrl-C before commit is proposed ends in nothing touched; after that it ends
-      the watching only, as soon as every node knows the decision: the agents go on by themselves.
+      the watching only, as soon as every node knows the decision: the agents go on by themselves, and keyturn
+      watch shows them.
+      If a start is not confirmed and no server got past the Key Manager with a key that it did not have before,
+      the files of before are rolled out again. If the nodes are in the same rollout already it is watched.
       """,
     operands: [],
     options: settingsOptions + [
-      OptionRule("yes", short: "y", help: "do not ask; needed where there is no terminal")
+      OptionRule(
+        "rollback", takes: .one("POLICY"),
+        help: "when-safe or never, if a start is not confirmed; else the inventory's"),
+      OptionRule("yes", short: "y", help: "do not ask; needed where there is no terminal"),
     ] + clusterOptions,
     examples: [
       .init(line: "keyturn apply --settings kms.env", purpose: "shows the plan and asks first"),
@@ -82,8 +89,68 @@ enum KeyturnCommands {
         line: "keyturn apply --unset MINIO_KMS_REPLICATE_KEYID", purpose: "removes one setting"),
     ],
     exitCodes: [.done, .failed, .unknown] + untouchedCodes + [
-      .notConfirmed, .busy,
+      .notConfirmed, .rolledBack, .rolledBackUnhealthy, .busy,
     ] + ownCodes)
+
+  private static let watch = CommandRule(
+    name: "watch",
+    summary: "follow a rollout to its end, from anywhere, through a rollback too",
+    details: """
+      Changes nothing; Ctrl-C ends the watching only. Without ID: the rollout that the nodes are in, or the last
+      one. The exit code is the one that the rollout's own command line would have; one that was aborted is 8.
+      """,
+    operands: [], optionalOperands: ["ID"],
+    options: clusterOptions,
+    examples: [
+      .init(line: "keyturn watch", purpose: "what is going on?"),
+      .init(
+        line: "keyturn watch 0d07a7a0593ac303",
+        purpose: "after Ctrl-C, or one that the nodes began by themselves"),
+    ],
+    exitCodes: [
+      .done, .failed, .unknown, .validationRefused, .voteRefused, .notConfirmed, .rolledBack,
+      .rolledBackUnhealthy,
+    ] + ownCodes)
+
+  private static let propose = CommandRule(
+    name: "propose",
+    summary: "hand settings to this host's agent; the nodes roll them out when all have the same",
+    details: """
+      For configuration management, as root on each node, in any order and as often as it likes. Returns at once
+      and says what is still missing. When all nodes hold the same, and nothing new has come for 2 s, the first
+      node begins the rollout, with all checks and votes, without a question. What is in force already is said so
+      and changes nothing. --json: the result says whether anything was changed.
+      """,
+    operands: [],
+    options: settingsOptions + [
+      OptionRule("wait", help: "wait until it is in force on all nodes, or has failed"),
+      OptionRule(
+        "timeout", takes: .one("SECONDS"), help: "how long to wait; 900 if left out, then exit 75"),
+      OptionRule("withdraw", help: "take this host's proposal back"),
+      OptionRule(
+        "socket", takes: .one("PATH"), help: "the agent's; /run/keyturn/agent.sock if left out"),
+    ],
+    examples: [
+      .init(line: "keyturn propose --settings kms.env", purpose: "on each node"),
+      .init(
+        line: "keyturn propose --settings kms.env --wait --json",
+        purpose: "exit 0 when it is confirmed on all nodes"),
+      .init(line: "keyturn propose --withdraw", purpose: "this node wants nothing any more"),
+    ],
+    exitCodes: [.done, .failed] + untouchedCodes + [
+      .notConfirmed, .rolledBack, .rolledBackUnhealthy, .busy,
+    ] + ownCodes)
+
+  private static let proposals = CommandRule(
+    name: "proposals",
+    summary: "who holds which proposal, and where it stands",
+    details: "PROPOSAL is the beginning of a digest over the settings: nodes with the same one agree.",
+    operands: [],
+    options: clusterOptions,
+    examples: [
+      .init(line: "keyturn proposals", purpose: "which nodes are still missing?")
+    ],
+    exitCodes: [.done, .failed, .unknown] + ownCodes)
 
   private static let restart = CommandRule(
     name: "restart",

@@ -11,6 +11,7 @@ struct CommandContext: Sendable {
   let network: any AgentNetwork
   let workshop: any CertificateWorkshop
   let interruption: Interruption
+  let local: any LocalAgent
 
   /// How long a node may take to answer what it knows already.
   static let answerMilliseconds = 5_000

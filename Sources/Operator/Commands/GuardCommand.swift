@@ -36,15 +36,21 @@ struct GuardCommand: Sendable {
         return try context.host.record("\(directory)/\(file.rawValue)")
       } catch { throw Refusal(.file, error.message) }
     }
-    let seal: Seal
+    let seal: Seal?
     switch record {
-    case .unsealed: return nil
+    case .unsealed: seal = nil
     case .sealed(let own): seal = own
     case .missing, .damaged:
       return "which key is sealed on this node is not known, so no key can be told from another: "
         + "\(record.problem ?? "") (in \(directory)). `keyturn seal recover NODE` takes the seal "
         + "from the other nodes; docs/operations.md, \"The last door\", says more"
     }
+    let hold: StartHold?
+    do throws(Refusal) { hold = try self.hold(directory) } catch {
+      return "whether a rollback holds the server is not known: \(error.message) (in \(directory)); "
+        + "docs/operations.md, \"The last door\""
+    }
+    if seal == nil, hold == nil { return nil }
     let file: [EnvironmentDocument.Variable]
     let path = (context.host.variable(Self.config) ?? "").trimmed
     do throws(ReadFailure) { file = try definitions(in: path) } catch {
@@ -60,10 +66,15 @@ struct GuardCommand: Sendable {
           LastDoor.Definition(value: $0.value, place: "\(path) line \($0.line)")
         })
     }
-    guard
-      let problem = LastDoor.problem(
-        seal: seal, key: variable(Self.key), enclave: variable(Self.enclave))
-    else { return nil }
+    let (key, enclave) = (variable(Self.key), variable(Self.enclave))
+    if let hold, let problem = LastDoor.problem(hold: hold, key: key, enclave: enclave) {
+      return "\(problem), and rollback \(hold.rollout) takes that key back: a server that got past the "
+        + "Key Manager with it now would encrypt with a key that is not there afterwards. `keyturn "
+        + "watch \(hold.rollout)` shows how it ends; docs/operations.md, \"The last door\""
+    }
+    guard let seal, let problem = LastDoor.problem(seal: seal, key: key, enclave: enclave) else {
+      return nil
+    }
     let since = Timestamp.text(microseconds: seal.sealedAtMicroseconds)
     return "\(problem), but the key \"\(seal.keyName)\" in the enclave \"\(seal.enclave)\" is "
       + "sealed since \(since) (rollout \(seal.rollout)), and data written with it cannot be read "
@@ -71,6 +82,15 @@ struct GuardCommand: Sendable {
       + "\(Self.enclave)=\"\(seal.enclave)\" where the unit reads them (`keyturn explain "
       + "\(Self.key)` shows the places, `keyturn history` what was there before), then "
       + "`systemctl reset-failed` and start the unit again; docs/operations.md, \"The last door\""
+  }
+
+  /// The agent's word that a rollback is under way; nil if it is not.
+  private func hold(_ directory: String) throws(Refusal) -> StartHold? {
+    let bytes: [UInt8]?
+    do throws(ReadFailure) {
+      bytes = try context.host.record("\(directory)/\(StartHold.record)")
+    } catch { throw Refusal(.file, error.message) }
+    return try StartHold.read(bytes)
   }
 
   /// What MinIO makes of the file that MINIO_CONFIG_ENV_FILE names; nothing of one that is not

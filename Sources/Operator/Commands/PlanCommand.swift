@@ -15,6 +15,8 @@ struct PlanCommand: Sendable {
   enum Outcome: Sendable {
     /// Nothing differs, or something is wrong: this is the command's result.
     case ended(CommandResult)
+    /// The nodes are in a rollout that comes to the same.
+    case joins(Configuration, ActiveSummary)
     /// All nodes would take part.
     case ready(Configuration, Wishes, ClusterPlan)
   }
@@ -23,6 +25,10 @@ struct PlanCommand: Sendable {
   func run() throws(Refusal) -> CommandResult {
     switch try prepare() {
     case .ended(let result): return result
+    case .joins(let configuration, let active):
+      context.console.message(.error, "the same is under way already, rollout \(active.text)")
+      return CommandResult(
+        .busy, nodes: configuration.names.map { NodeResult(name: $0, outcome: "untouched") })
     case .ready(_, _, let plan):
       let nodes = plan.rows.map { row in
         let changes = row.answer.map { $0.before != $0.after || $0.restartNeeded } ?? false
@@ -55,14 +61,10 @@ struct PlanCommand: Sendable {
     }
     for finding in wishes.findings { context.console.message(finding.severity, finding.statement) }
     if wishes.hasErrors { return .ended(refuse(wishes, configuration)) }
-    let request = PlanRequest(
-      kind: kind, generation: wishes.generation, changes: wishes.changes.map(WireChange.init),
-      createKey: wishes.createKey)
-    let timeouts = configuration.inventory.timeouts
-    let plan = ClusterPlan(
-      rows: context.ask(
-        configuration, .plan(request),
-        milliseconds: timeouts.prepareSeconds * 1000 + CommandContext.answerMilliseconds))
+    let plan = ask(configuration, wishes)
+    if let active = plan.joinable(kind, cluster: configuration.inventory.cluster) {
+      return .joins(configuration, active)
+    }
     let verdict = plan.verdict(isRestart: kind == .restart)
     plan.show(context.console, said: verdict)
     switch verdict {
@@ -82,6 +84,18 @@ struct PlanCommand: Sendable {
     }
   }
 
+  /// What every node makes of the wishes. Blocks until each has answered or is out of time.
+  func ask(_ configuration: Configuration, _ wishes: Wishes) -> ClusterPlan {
+    let request = PlanRequest(
+      kind: kind, generation: wishes.generation, changes: wishes.changes.map(WireChange.init),
+      createKey: wishes.createKey)
+    let timeouts = configuration.inventory.timeouts
+    return ClusterPlan(
+      rows: context.ask(
+        configuration, .plan(request),
+        milliseconds: timeouts.prepareSeconds * 1000 + CommandContext.answerMilliseconds))
+  }
+
   /// One word for a node that says no, or says nothing.
   static func outcome(_ code: RefusalCode) -> String {
     code == .unreachable ? "unreachable" : "refused"
@@ -94,6 +108,9 @@ struct PlanCommand: Sendable {
     case .rollback: return RollbackCommand.usageProblem(invocation)
     case .apply: break
     }
+    if let policy = invocation.value("rollback"), RollbackPolicy(rawValue: policy) == nil {
+      return "--rollback is when-safe or never, not \"\(policy)\""
+    }
     let files = [invocation.value("settings"), invocation.value("api-key-file")]
     if files == ["-", "-"] {
       return "standard input can be the settings or the API key, not both; use a file for one"
@@ -105,7 +122,8 @@ struct PlanCommand: Sendable {
     return nil
   }
 
-  private func readWishes() throws(Refusal) -> Wishes {
+  /// The wishes that the command's options name.
+  func readWishes() throws(Refusal) -> Wishes {
     let invocation = context.invocation
     return Wishes(
       settings: try content("settings"), apiKey: try content("api-key-file"),

@@ -13,6 +13,7 @@ struct RolloutCommand: Sendable {
   func run() throws(Refusal) -> CommandResult {
     switch try PlanCommand(context: context, kind: kind).prepare() {
     case .ended(let result): return result
+    case .joins(let configuration, let active): return try join(active, configuration)
     case .ready(let configuration, let wishes, let plan):
       if let result = confirm(configuration, plan) { return result }
       return try roll(configuration, wishes, plan)
@@ -56,7 +57,9 @@ struct RolloutCommand: Sendable {
     let rollout = try plan.rollout(
       id: Rollout.newID(), kind: kind, inventory: inventory,
       createdBy: configuration.connections.principal.name,
-      realtimeMicroseconds: Clock.realtimeMicroseconds())
+      realtimeMicroseconds: Clock.realtimeMicroseconds(),
+      rollback: kind == .apply ? policy(inventory) : nil,
+      wish: kind == .apply ? wishes.digest(cluster: inventory.cluster) : nil)
     let links = zip(configuration.names, configuration.connections.links)
       .sorted { $0.0 < $1.0 }.map(\.1)
     let runner = RolloutRunner(
@@ -73,9 +76,79 @@ struct RolloutCommand: Sendable {
       ])
     console.progress("rollout \(rollout.id) of \(rollout.members.count) nodes")
     var display = RolloutDisplay(console, rollout.members)
-    let result = try runner.run(context.interruption, &display)
-    display.end()
-    return report(result)
+    let signs = SignsOfLife(of: rollout.id, to: links)
+    defer { signs.end() }
+    let result = try runner.run(context.interruption, &display, signs: signs)
+    if result.decision == .abort, result.exitCode == .busy,
+      let active = joinable(configuration, wishes)
+    {
+      return try join(active, configuration)
+    }
+    return try settle(rollout, result, links, configuration)
+  }
+
+  /// What becomes of it if a start is not confirmed.
+  private func policy(_ inventory: Inventory) -> RollbackPolicy {
+    context.invocation.value("rollback").flatMap(RollbackPolicy.init) ?? inventory.rollback
+  }
+
+  /// Another one came first; perhaps it is the same.
+  private func joinable(_ configuration: Configuration, _ wishes: Wishes) -> ActiveSummary? {
+    PlanCommand(context: context, kind: kind).ask(configuration, wishes)
+      .joinable(kind, cluster: configuration.inventory.cluster)
+  }
+
+  private func join(
+    _ active: ActiveSummary, _ configuration: Configuration
+  ) throws(Refusal) -> CommandResult {
+    context.console.message(
+      .note, "the same is under way already: it is watched here, rollout \(active.text)")
+    return try WatchCommand(context: context).follow(active.id, configuration)
+  }
+
+  /// What follows from the outcomes; after a rollback its result is the command's.
+  private func settle(
+    _ rollout: Rollout, _ result: RolloutResult, _ links: [any AgentLink],
+    _ configuration: Configuration
+  ) throws(Refusal) -> CommandResult {
+    let command = report(result)
+    guard result.decision != .abort else { return command }
+    let console = context.console
+    // Somebody who knows more sums it up: the members, when nothing is heard of this coordinator.
+    if result.decision == nil || result.outcomes.contains(where: { $0.outcome.kind == .unknown }) {
+      console.message(
+        .note, "the agents go on by themselves; keyturn watch \(rollout.id) shows how it ends")
+      return command
+    }
+    let aftermath = Aftermath(
+      inventory: configuration.inventory,
+      createdBy: configuration.connections.principal.name, links: links)
+    let end = try aftermath.carryOut(after: rollout, result.outcomes, context.interruption) {
+      back in
+      console.event(
+        "rollback", ["id": .string(back.id), "undoes": .string(rollout.id)])
+      console.message(
+        .warning,
+        "no server got past the Key Manager with a new key: the files of before are rolled out by rollout \(back.id)"
+      )
+      return RolloutDisplay(console, back.members)
+    }
+    switch end {
+    case .confirmed: return command
+    case .held(let reason):
+      if kind == .apply {
+        console.message(.error, "everything is held as it is: \(reason)")
+      }
+      return command
+    case .rolledBack(_, let second):
+      var rolledBack = report(second)
+      rolledBack.exitCode = second.exitCode == .done ? .rolledBack : .rolledBackUnhealthy
+      rolledBack.outcome = rolledBack.exitCode.word
+      return rolledBack
+    case .elsewhere(let reason):
+      console.message(.warning, reason)
+      return try WatchCommand(context: context).follow(rollout.id, configuration)
+    }
   }
 
   private func report(_ result: RolloutResult) -> CommandResult {

@@ -1,3 +1,4 @@
+internal import Digests
 internal import EnvironmentFile
 internal import KeyManager
 internal import Model
@@ -102,6 +103,11 @@ struct Wishes: Sendable {
     }
     keys = wanted(Self.keyVariable)
     enclaves = wanted(Self.enclaveVariable)
+  }
+
+  /// By which the same wishes are known again.
+  func digest(cluster: String) -> Digest {
+    Wish.digest(cluster: cluster, changes: changes, createKey: createKey)
   }
 
   /// Whether something is wrong with them in themselves.

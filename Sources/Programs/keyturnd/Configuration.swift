@@ -9,11 +9,13 @@ struct Configuration {
     keyturnd: the agent of one AIStor node (systemd starts it: systemctl status keyturnd)
 
     usage: keyturnd [--inventory FILE] [--credentials DIR] [--state DIR] [--listen HOST:PORT]
+                    [--socket PATH]
 
       --inventory FILE    the cluster's inventory       (/etc/keyturn/inventory.json)
       --credentials DIR   ca.pem, cert.pem, key.pem     (/etc/keyturn/credentials)
       --state DIR         durable records, 0700         ($STATE_DIRECTORY, else /var/lib/keyturn)
       --listen HOST:PORT  where to serve                (every address, the port in the inventory)
+      --socket PATH       where to serve keyturn propose ($RUNTIME_DIRECTORY, else /run/keyturn, agent.sock)
       --version, --help
 
     The agent finds itself in the inventory by the name in its certificate (role node).
@@ -25,6 +27,7 @@ struct Configuration {
   var credentials = "/etc/keyturn/credentials"
   var state = "/var/lib/keyturn"
   var listen: HostPort?
+  var socket = "/run/keyturn/agent.sock"
 
   /// What the arguments ask for.
   enum Request {
@@ -39,17 +42,21 @@ struct Configuration {
     if let directory = environment["STATE_DIRECTORY"]?.split(separator: ":").first {
       configuration.state = String(directory)
     }
+    if let directory = environment["RUNTIME_DIRECTORY"]?.split(separator: ":").first {
+      configuration.socket = "\(directory)/agent.sock"
+    }
     var rest = arguments[...]
     while let option = rest.popFirst() {
       switch option {
       case "--help", "-h": return .print(help)
       case "--version": return .print("keyturnd \(Version.text)\n")
-      case "--inventory", "--credentials", "--state", "--listen":
+      case "--inventory", "--credentials", "--state", "--listen", "--socket":
         guard let value = rest.popFirst() else { return .usage("\(option) needs a value") }
         switch option {
         case "--inventory": configuration.inventoryPath = value
         case "--credentials": configuration.credentials = value
         case "--state": configuration.state = value
+        case "--socket": configuration.socket = value
         default:
           guard let listen = HostPort(value, defaultPort: Inventory.defaultAgentPort) else {
             return .usage("--listen \(value) is not HOST:PORT")

@@ -26,6 +26,19 @@ struct HostUnit: UnitPort {
       throw error.refusal
     }
   }
+  func stop(deadline: Instant) throws(Refusal) {
+    do throws(BusFailure) {
+      let ticket = try bus.stop(name, deadline: deadline)
+      if try bus.result(of: ticket, deadline: deadline) != nil { return }
+    } catch { throw error.refusal }
+    throw Refusal(
+      .unit, "stop \(name): it has not stopped in time; see what the process hangs on")
+  }
+  func start(deadline: Instant) throws(Refusal) {
+    do throws(BusFailure) { _ = try bus.start(name, deadline: deadline) } catch {
+      throw error.refusal
+    }
+  }
   func resetFailed(deadline: Instant) throws(Refusal) {
     do throws(BusFailure) { try bus.resetFailed(name, deadline: deadline) } catch {
       throw error.refusal

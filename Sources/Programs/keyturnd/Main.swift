@@ -13,8 +13,10 @@ import TLS
 enum Daemon {
   static func main() {
     Signals.prepare()
-    let environment = ["STATE_DIRECTORY": getenv("STATE_DIRECTORY").map { String(cString: $0) }]
-      .compactMapValues(\.self)
+    var environment: [String: String] = [:]
+    for name in ["STATE_DIRECTORY", "RUNTIME_DIRECTORY"] {
+      environment[name] = getenv(name).map { String(cString: $0) }
+    }
     switch Configuration.parse(Array(CommandLine.arguments.dropFirst()), environment: environment) {
     case .print(let text):
       write(1, text)
@@ -59,6 +61,7 @@ enum Daemon {
     // What was under way is finished before the server may start with the wrong file; the other
     // agents may need this one for that, so it serves already.
     agent.settle(until: .inMilliseconds(10_000))
+    let local = serveLocally(agent, configuration)
     try agent.keepSealInBackground()
     try agent.watchDrift()
     Notify.ready(status: "serving \(inventory.cluster)/\(node.name) on \(server.address)")
@@ -66,10 +69,30 @@ enum Daemon {
     ProgramMemory.releaseAtRest()
     waitForTheEnd(agent)
     Notify.stopping()
+    local?.stop(until: .inMilliseconds(100))
     server.stop(until: .inMilliseconds(700))
     // Threads that wait for the Key Manager or the journal end with the process: what matters is in
     // the records. Not exit(3): its handlers would take OpenSSL away from under them.
     _exit(ExitCode.done.rawValue)
+  }
+
+  /// The local socket. Without it everything but `keyturn propose` works; nil then, and it is said.
+  private static func serveLocally(
+    _ agent: Agent, _ configuration: Configuration
+  ) -> HTTPSServer? {
+    var bounds = HTTPSServer.Bounds()
+    bounds.connections = Limits.localConnections
+    do {
+      return try HTTPSServer.start(
+        local: Listener.bind(local: configuration.socket), user: geteuid(), bounds: bounds,
+        log: { log(4, $0) }, handler: { agent.answerLocally($0) })
+    } catch {
+      log(
+        3,
+        "\(error); keyturn propose does not work on this host (RuntimeDirectory= of keyturnd.service)"
+      )
+      return nil
+    }
   }
 
   private static func ports(

@@ -11,6 +11,9 @@ int kt_accept(int socket, void *address, unsigned *length);
 /// TCP_NODELAY, and SO_KEEPALIVE with a first probe after a minute, so that a vanished peer is noticed.
 int kt_tune_stream(int socket);
 
+/// The user of the process at the other end of a local socket, when it connected.
+int kt_peer_user(int socket, unsigned *user);
+
 /// An eventfd that is not signalled.
 int kt_eventfd(void);
 

@@ -1,0 +1,112 @@
+internal import Coordination
+internal import LinuxIO
+internal import Model
+internal import Rollout
+internal import Wire
+
+/// What a coordinator on this member needs.
+extension Agent {
+  /// A link to each member, in the order of their names: to the others through ``Peers``, and so never
+  /// over more than its few connections; to this one without any.
+  var memberLinks: [any AgentLink] {
+    inventory.memberNames.map { name in
+      name == node ? OwnLink(agent: self) : peers.link(to: name)
+    }
+  }
+
+  /// This agent, as a node's certificate says who it is.
+  var principal: Principal { Principal(cluster: inventory.cluster, role: .node, name: node) }
+
+  /// What every member makes of the plan. Blocks until each has answered or is out of time.
+  func clusterPlan(_ request: PlanRequest) -> ClusterPlan {
+    let milliseconds = inventory.timeouts.prepareSeconds * 1000 + Limits.agentTransferMilliseconds
+    let members = Array(zip(inventory.memberNames, memberLinks))
+    return ClusterPlan(
+      rows: FanOut.map(members, atOnce: Limits.peersAtOnce) { name, link in
+        do throws(LinkFailure) {
+          return NodeAnswer(
+            name: name,
+            result: .success(
+              try link.call(
+                .plan(request), lane: .control, deadline: .inMilliseconds(milliseconds))))
+        } catch { return NodeAnswer(name: name, result: .failure(error)) }
+      })
+  }
+
+  /// Whether a caller may have this agent plan, or vote on, a rollout. An operator may. A node may only
+  /// carry out what was decided before: take back the last rollout, as its own policy says, or bring
+  /// what this node's own root has proposed.
+  func permitCoordination(
+    _ principal: Principal, _ kind: RolloutKind, changes: [WireChange], createKey: Bool,
+    generation: Int?, undo: String?
+  ) throws(Refusal) {
+    try permitCoordinator(principal)
+    if principal.role == .operator { return }
+    switch kind {
+    case .rollback:
+      let last = state.withLock { $0.participant.record.lastCommitted }?.rollout
+      if generation == nil, changes.isEmpty, let last, last.id == undo, last.kind == .apply,
+        last.rollback == .whenSafe
+      {
+        return
+      }
+    case .apply:
+      let wish = Wish.digest(
+        cluster: inventory.cluster, changes: changes.map(\.change), createKey: createKey)
+      if state.withLock({ $0.intents.own.digest }) == wish { return }
+    case .restart: break
+    }
+    throw Refusal(
+      .notPermitted,
+      "the node \(principal.name) may ask \(node) only for what was proposed on \(node) itself, or for the rollback of its last rollout where that is \"when-safe\""
+    )
+  }
+}
+
+extension Agent {
+  /// Whether a caller may coordinate anything at all.
+  func permitCoordinator(_ principal: Principal) throws(Refusal) {
+    try permit(principal, [.operator, .node])
+    try permitMember(principal)
+  }
+}
+
+/// The way from the coordinator to the member that hosts it.
+private struct OwnLink: AgentLink {
+  let agent: Agent
+
+  func call<Answer>(
+    _ request: AgentRequest<Answer>, lane: AgentLane, deadline: Instant
+  ) throws(LinkFailure) -> Answer {
+    let call = request.call
+    let response = agent.answer(
+      HTTPRequest(
+        call.method, call.path, query: call.query, body: call.body.map { JSON.encode($0) } ?? []),
+      from: agent.principal)
+    let no: ErrorAnswer
+    do throws(JSONFailure) {
+      if response.status == 200 { return try JSON.decode(Answer.self, from: response.body) }
+      no = try JSON.decode(ErrorAnswer.self, from: response.body)
+    } catch { no = ErrorAnswer(kind: .failed, message: "\(call.method) \(call.path): \(error)") }
+    throw .answered(no)
+  }
+}
+
+/// Writes into the agent's log what an operator would see.
+struct LoggingWatcher: RolloutWatcher {
+  let rollout: String
+  let log: @Sendable (_ priority: Int, _ message: String) -> Void
+
+  mutating func changed(member: String, phase: String, detail: String) {
+    switch phase {
+    case "refused", "unreachable", "failed", "timedOut", "confirmed":
+      log(6, "rollout \(rollout): \(member): \(phase)" + (detail.isEmpty ? "" : ": \(detail)"))
+    default: break
+    }
+  }
+  mutating func committed(inNanoseconds: Int64) {
+    log(6, "rollout \(rollout): all nodes voted yes")
+  }
+  mutating func tick() {}
+  mutating func end() {}
+}

@@ -1,0 +1,284 @@
+internal import Coordination
+internal import Digests
+internal import LinuxIO
+internal import Model
+internal import Rollout
+internal import Wire
+
+// What configuration management has handed to this node: the shell around Intents.
+//
+// Everybody tells the first of the members (rank 0), which begins when all agree. The settings
+// themselves stay on each node; the first one's travel in its request for the vote, and each member
+// compares them with its own before it so much as plans them.
+
+/// What is durable of the own wish. Holds secrets; 0600 like every record.
+struct IntentRecord: Sendable, Codable {
+  var statement = IntentStatement(serial: 0, digest: nil)
+  /// The settings; nil without a wish.
+  var wish: IntentRequest?
+  /// The rollout of a wish that was committed and not confirmed here: it is wished no more.
+  var failed: Failed?
+
+  struct Failed: Sendable, Codable, Hashable {
+    var digest: Digest
+    var rollout: String
+  }
+}
+
+extension Agent {
+  private static let tellMilliseconds = 2_000
+
+  /// Takes one input through the machine and carries out its effects in their order.
+  ///
+  /// - Throws: a refusal if the wish could not be made durable; nothing has changed then.
+  private func take(_ input: IntentsInput, wish: IntentRequest? = nil) throws(Refusal) {
+    try intentTurn.withLock { _ throws(Refusal) in
+      let before = state.withLock { ($0.intents, $0.intent) }
+      let effects = state.update { $0.intents.handle(input, at: Clock.now()) }
+      for effect in effects {
+        switch effect {
+        case .persist(let statement):
+          var record = before.1
+          record.statement = statement
+          if let wish { record.wish = wish }
+          if statement.digest == nil { record.wish = nil } else { record.failed = nil }
+          do throws(Refusal) { try records.save(record) } catch {
+            state.update { $0.intents = before.0 }
+            throw error
+          }
+          state.update { $0.intent = record }
+        case .tell(let member, let statement): tell(member, statement)
+        case .wake(let instant):
+          do throws(Errno) {
+            try intentAlarm.set(instant) { [self] in intend(.woke) }
+          } catch { ports.log(4, "intents: \(error)") }
+        case .begin(let digest):
+          try startThread("intent") { self.begin(digest) }
+        }
+      }
+    }
+  }
+
+  /// The same where there is nobody to tell.
+  func intend(_ input: IntentsInput) {
+    do throws(Refusal) { try take(input) } catch { ports.log(3, error.message) }
+  }
+
+  private func tell(_ member: String, _ statement: IntentStatement) {
+    peers.ask(
+      .tell(statement), of: member, .later, deadline: .inMilliseconds(Self.tellMilliseconds)
+    ) { [self] (answer: Result<IntentsView, LinkFailure>) in
+      guard case .success(let view) = answer, view.node == member else { return }
+      if member == inventory.memberNames.first { state.update { $0.firstView = view } }
+      intend(.heard(member: member, view.own))
+    }
+  }
+
+  /// POST /v1/intents: another member says what it wishes.
+  func heardIntent(_ statement: IntentStatement, of member: String) -> IntentsView {
+    intend(.heard(member: member, statement))
+    return intentsView()
+  }
+
+  // MARK: from this node
+
+  /// `keyturn propose`: this node's root wants these settings. Blocks while they are looked at as for a
+  /// plan.
+  ///
+  /// - Throws: a refusal if they could never be voted for.
+  func propose(_ request: IntentRequest) throws(Refusal) -> IntentsView {
+    try validate(request.changes)
+    if request.changes.isEmpty {
+      throw Refusal(.validation, "there is nothing to propose; name at least one setting")
+    }
+    if let damaged = state.withLock({ $0.damaged }) { throw damaged }
+    let answer = assess(
+      kind: .apply, generation: nil, changes: request.changes, createKey: request.createKey,
+      sealForPlan()
+    ).answer
+    if let refusal = answer.refusal, [.validation, .guarded, .file].contains(refusal.code) {
+      throw refusal
+    }
+    let digest = digest(of: request)
+    let before = state.withLock { $0.intents.own }
+    try take(.proposed(digest, isInForce: Self.isInForce(answer)), wish: request)
+    let isChanged = state.withLock { $0.intents.own } != before
+    return wholeView(isChanged: isChanged)
+  }
+
+  /// `keyturn propose --withdraw`.
+  func withdraw() throws(Refusal) -> IntentsView {
+    let hadWish = state.withLock { $0.intents.own.digest } != nil
+    try take(.proposed(nil, isInForce: false))
+    return wholeView(isChanged: hadWish)
+  }
+
+  private func digest(of request: IntentRequest) -> Digest {
+    Wish.digest(
+      cluster: inventory.cluster, changes: request.changes.map(\.change),
+      createKey: request.createKey)
+  }
+
+  private static func isInForce(_ answer: PlanAnswer) -> Bool {
+    answer.refusal == nil && answer.before == answer.after && !answer.restartNeeded
+  }
+
+  /// The first member has had this node plan its own wish: what the plan says of it is known anew.
+  func intentSeen(_ request: PlanRequest, _ answer: PlanAnswer) {
+    guard Self.isInForce(answer) else { return }
+    let wish = IntentRequest(changes: request.changes, createKey: request.createKey)
+    intend(.proposed(digest(of: wish), isInForce: true))
+  }
+
+  /// A committed rollout has ended here. Does not block but on the disk.
+  func intentEnded(_ finished: FinishedRollout) {
+    let wish = finished.rollout.wish
+    if finished.outcome.kind == .confirmed {
+      intend(.committed(wish))
+    } else if let wish, state.withLock({ $0.intents.own.digest }) == wish {
+      // Not again by itself: who proposes it anew has seen how it ended.
+      intend(.proposed(nil, isInForce: false))
+      intentTurn.withLock { _ in
+        var record = state.withLock { $0.intent }
+        record.failed = .init(digest: wish, rollout: finished.rollout.id)
+        do throws(Refusal) { try records.save(record) } catch { ports.log(4, error.message) }
+        state.update { $0.intent = record }
+      }
+    }
+  }
+
+  // MARK: the rollout
+
+  /// All members want this: coordinates the rollout. On a thread of its own; blocks to its end.
+  private func begin(_ digest: Digest) {
+    let wish = state.withLock { $0.intent.wish }
+    guard let wish, self.digest(of: wish) == digest else { return }
+    let problem: Refusal?
+    do throws(Refusal) { problem = try roll(wish, digest) } catch { problem = error }
+    state.update { $0.intentRefusal = problem.map { (digest, $0) } }
+    guard let problem else { return }
+    ports.log(4, "what all nodes have proposed came to nothing: \(problem.message)")
+    intend(.refused(digest))
+  }
+
+  /// Why the rollout came to nothing; nil if it did not.
+  private func roll(_ wish: IntentRequest, _ digest: Digest) throws(Refusal) -> Refusal? {
+    let plan = clusterPlan(
+      PlanRequest(kind: .apply, changes: wish.changes, createKey: wish.createKey))
+    switch plan.verdict(isRestart: false) {
+    case .nothingToDo: return nil
+    case .refused(let refusal): return refusal
+    case .ready: break
+    }
+    let rollout = try plan.rollout(
+      id: Rollout.newID(), kind: .apply, inventory: inventory, createdBy: node,
+      realtimeMicroseconds: Clock.realtimeMicroseconds(), rollback: inventory.rollback,
+      wish: digest)
+    ports.log(5, "all nodes have proposed the same: rollout \(rollout.id) begins")
+    let links = memberLinks
+    let signs = SignsOfLife(of: rollout.id, to: links, atOnce: Limits.peersAtOnce)
+    defer { signs.end() }
+    var watcher = LoggingWatcher(rollout: rollout.id, log: ports.log)
+    let result = try RolloutRunner(
+      rollout: rollout, changes: wish.changes, createKey: wish.createKey, seals: plan.seals,
+      links: links,
+      limits: CoordinatorLimits(inventory)
+    ).run(Interruption(), &watcher, signs: signs)
+    switch result.decision {
+    case .commit:
+      // What is not known here the members collect.
+      if !result.outcomes.contains(where: { $0.outcome.kind == .unknown }) {
+        finish(rollout, result.outcomes, links)
+      }
+      return nil
+    case .abort: return Refusal(result.exitCode.refusalCode, result.summary)
+    case nil:
+      ports.log(3, "rollout \(rollout.id): \(result.summary)")
+      return nil
+    }
+  }
+
+  private func finish(_ rollout: Rollout, _ outcomes: [MemberOutcome], _ links: [any AgentLink]) {
+    do throws(Refusal) {
+      let end = try Aftermath(
+        inventory: inventory, createdBy: node, links: links, atOnce: Limits.peersAtOnce
+      ).carryOut(after: rollout, outcomes, Interruption()) { back in
+        LoggingWatcher(rollout: back.id, log: ports.log)
+      }
+      switch end {
+      case .confirmed: ports.log(6, "rollout \(rollout.id): confirmed on all nodes")
+      case .held(let reason): ports.log(4, "rollout \(rollout.id): held as it is: \(reason)")
+      case .rolledBack(let back, let result):
+        ports.log(4, "rollout \(rollout.id): rolled back by \(back.id): \(result.summary)")
+      case .elsewhere(let reason): ports.log(4, "rollout \(rollout.id): \(reason)")
+      }
+    } catch { ports.log(3, "rollout \(rollout.id): \(error.message)") }
+  }
+
+  // MARK: what is known
+
+  /// The intents as this member knows them.
+  func intentsView() -> IntentsView {
+    state.withLock { state in
+      let own = state.intents.own
+      var refusal = state.intentRefusal.flatMap { $0.digest == own.digest ? $0.refusal : nil }
+      if refusal == nil, let first = state.firstView, first.own.digest == own.digest {
+        refusal = first.refusal
+      }
+      let (phase, rollout) = Self.phase(state, own, refusal)
+      return IntentsView(
+        node: node, own: own, phase: phase,
+        rows: inventory.memberNames.map { IntentRow(member: $0, statement: state.intents[$0]) },
+        rollout: rollout, refusal: phase == .refused ? refusal : nil,
+        settlements: state.settled.compactMap(\.settlement))
+    }
+  }
+
+  private static func phase(
+    _ state: State, _ own: IntentStatement, _ refusal: Refusal?
+  ) -> (IntentPhase, String?) {
+    let record = state.participant.record
+    if let active = record.active?.rollout ?? state.participant.assessing, let wish = active.wish,
+      wish == own.digest
+    {
+      return (.rollingOut, active.id)
+    }
+    guard own.digest != nil else {
+      return state.intent.failed.map { (.notConfirmed, $0.rollout) } ?? (.none, nil)
+    }
+    if own.isInForce {
+      let last = record.lastCommitted?.rollout
+      return (.inForce, last?.wish == own.digest ? last?.id : nil)
+    }
+    return (refusal == nil ? .waiting : .refused, nil)
+  }
+
+  /// The same with what the first member knows of the others. Blocks until it has answered, at most 2 s;
+  /// without it the others are simply not heard of.
+  func wholeView(isChanged: Bool = false) -> IntentsView {
+    if let first = inventory.memberNames.first, first != node {
+      let statement = state.withLock { $0.intents.own }
+      do throws(LinkFailure) {
+        let view: IntentsView = try peers.ask(
+          .tell(statement), of: first, .now, deadline: .inMilliseconds(Self.tellMilliseconds))
+        state.update { $0.firstView = view }
+      } catch { ports.log(5, "ask \(first) who has proposed what: \(error.refusal.message)") }
+    }
+    var view = intentsView()
+    if let first = state.withLock({ $0.firstView }) {
+      view.rows = view.rows.map { row in
+        row.member == node
+          ? row : first.rows.first { $0.member == row.member } ?? row
+      }
+    }
+    view.isChanged = isChanged
+    return view
+  }
+}
+
+extension ExitCode {
+  /// The kind of no that leads to this exit code.
+  fileprivate var refusalCode: RefusalCode {
+    RefusalCode.allCases.first { $0.exitCode == self } ?? .failed
+  }
+}

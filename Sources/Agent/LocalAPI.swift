@@ -1,0 +1,43 @@
+internal import LinuxIO
+internal import Model
+internal import Rollout
+public import Wire
+
+extension Agent {
+  /// Answers root on this host, over the local socket:
+  ///
+  ///     POST /v1/intent            IntentRequest  -> IntentsView
+  ///     POST /v1/intent/withdraw                  -> IntentsView
+  ///     GET  /v1/intent                           -> IntentsView
+  ///
+  /// Blocks as long as a plan of this node takes.
+  public func answerLocally(_ request: HTTPRequest) -> HTTPResponse {
+    do throws(Refusal) {
+      switch (request.method, request.path) {
+      case ("POST", "/v1/intent"): return .json(200, try propose(decode(request)))
+      case ("POST", "/v1/intent/withdraw"): return .json(200, try withdraw())
+      case ("GET", "/v1/intent"): return .json(200, wholeView())
+      default:
+        return .json(
+          404,
+          ErrorAnswer(
+            kind: .validation,
+            message: "there is no \(request.method) \(request.path) on the agent's local socket"))
+      }
+    } catch {
+      return .json(400, ErrorAnswer(kind: error.code, message: error.message))
+    }
+  }
+
+  /// The rollout that the node is in, for who would begin another.
+  var activeSummary: ActiveSummary? {
+    state.withLock { state in
+      guard let rollout = state.participant.record.active?.rollout else { return nil }
+      let timeline = state.timeline.flatMap { $0.id == rollout.id ? $0 : nil }
+      let since = timeline?.events.first.flatMap {
+        $0.phase == "preparing" ? $0.realtimeMicroseconds : nil
+      }
+      return ActiveSummary(rollout, sinceMicroseconds: since)
+    }
+  }
+}

@@ -1,0 +1,143 @@
+internal import LinuxIO
+internal import Model
+internal import Rollout
+internal import StartWatch
+internal import Wire
+
+// The vote on a rollback that takes a key away (docs/decisions/0012). A server that failed is started
+// again, by systemd or at a reboot, and may get past the Key Manager between the vote and the instant:
+// so the journal is looked at since the rollout that brought the key, the unit is stopped, and the
+// last door refuses every start with another key than the one that is gone back to.
+extension Agent {
+  private static let journalPage = 1_000
+  private static let journalPages = 100
+  private static let stopMilliseconds = 20_000
+  private static let busMilliseconds = 5_000
+
+  /// Holds the server before the vote, if the rollback takes its key away. Blocks while the unit
+  /// stops.
+  ///
+  /// - Throws: the no, if any start may have got past the Key Manager with that key; the server is
+  ///   as before then.
+  func holdStarts(before rollout: Rollout, _ assessment: Assessment) throws(Refusal) {
+    let answer = assessment.answer
+    guard rollout.kind == .rollback, let key = answer.currentKey, key != answer.key else { return }
+    guard let last = state.withLock({ $0.participant.record.lastCommitted }),
+      let content = last.rollout.content(of: node), content.before == answer.after,
+      content.after == answer.before, let report = last.report, let cursor = report.journalCursor
+    else {
+      throw Refusal(
+        .guarded,
+        "the rollback would take the key \"\(key.name)\" away on \(node), and since when it is there is not known; only the last rollout can be taken back then (keyturn apply --unset removes a key that was never used)"
+      )
+    }
+    guard let unit = assessment.unit, unit.startPre.contains(where: \.isLastDoor) else {
+      throw Refusal(
+        .unit,
+        "the rollback would take the key \"\(key.name)\" away on \(node), and without the last door no start with it can be kept from happening meanwhile; install systemd/minio.service.d/10-keyturn.conf"
+      )
+    }
+    try judge(starts(since: cursor, report), key)
+    let isUp = !["inactive", "failed"].contains(unit.activeState)
+    try records.save(StartHold(rollout: rollout.id, key: answer.key, wasUp: isUp))
+    do throws(Refusal) {
+      try ports.unit.stop(deadline: .inMilliseconds(Self.stopMilliseconds))
+      // One may have begun before the hold was there.
+      try judge(starts(since: cursor, report), key)
+    } catch {
+      releaseHold(of: rollout.id)
+      throw error
+    }
+  }
+
+  private func judge(_ answer: KeyManagerPassage.Answer, _ key: KeyIdentity) throws(Refusal) {
+    let why: String
+    switch answer {
+    case .refused: return
+    case .passed(let line): why = "it said: \(line)"
+    case .unknown(let reason): why = reason
+    }
+    throw Refusal(
+      .guarded,
+      "the server of \(node) may have encrypted with the key \"\(key.name)\", and would not be able to read it without: \(why)"
+    )
+  }
+
+  /// Every start of the unit since the rollout's restart. Blocks on the journal.
+  private func starts(
+    since cursor: String, _ report: RestartReport
+  ) throws(Refusal) -> KeyManagerPassage.Answer {
+    var passage = KeyManagerPassage(previousInvocation: report.previousInvocation)
+    var after = cursor
+    for _ in 0..<Self.journalPages {
+      let entries = try ports.journal.entries(
+        JournalRequest(
+          after: after, sinceMicroseconds: nil, limit: Self.journalPage, deadline: Clock.now()))
+      for entry in entries { passage.take(entry) }
+      guard entries.count == Self.journalPage, let last = entries.last else {
+        return passage.answer
+      }
+      after = last.cursor
+    }
+    return .unknown("there are too many lines in the journal since")
+  }
+
+  // MARK: the end of a hold
+
+  /// A rollback has come to nothing here: the server is as before. Not if it was committed, and only
+  /// could not be put in place here. Also for one of which the record knows nothing any more.
+  func releaseHoldIfAborted() {
+    let hold: StartHold?
+    do throws(Refusal) { hold = try records.loadHold() } catch {
+      ports.log(3, error.message)
+      return
+    }
+    guard let hold else { return }
+    let record = state.withLock { $0.participant.record }
+    let isNeeded =
+      [record.active?.rollout.id, record.lastCommitted?.rollout.id].contains(hold.rollout)
+    if !isNeeded { releaseHold(of: hold.rollout) }
+  }
+
+  private func releaseHold(of rollout: String) {
+    do throws(Refusal) {
+      guard let hold = try records.loadHold(), hold.rollout == rollout else { return }
+      try records.removeHold()
+      if hold.wasUp { try ports.unit.start(deadline: .inMilliseconds(Self.busMilliseconds)) }
+    } catch { ports.log(3, error.message) }
+  }
+
+  /// Another rollout puts its file in place: what was held for an earlier one is over.
+  func endHold(exceptOf rollout: String) throws(Refusal) {
+    guard let hold = try records.loadHold(), hold.rollout != rollout else { return }
+    try records.removeHold()
+  }
+
+  /// The rollback's start is confirmed: nothing is left to be kept from starting.
+  func endHold(of rollout: String) {
+    do throws(Refusal) {
+      guard let hold = try records.loadHold(), hold.rollout == rollout else { return }
+      try records.removeHold()
+    } catch { ports.log(4, error.message) }
+  }
+
+  /// For status, while there is a hold.
+  func holdFindings() -> [Finding] {
+    do throws(Refusal) {
+      guard let hold = try records.loadHold() else { return [] }
+      return [
+        Finding(
+          .warning, rule: "starts-held", refusal: .guarded, variable: "MINIO_KMS_SSE_KEY",
+          message:
+            "rollback \(hold.rollout) \(hold.key.map { "goes back to the key \"\($0.name)\"" } ?? "takes the SSE key away"): no start with another key is let through until it has ended; the next committed rollout ends it too"
+        )
+      ]
+    } catch {
+      return [
+        Finding(
+          .error, rule: "damaged-record", refusal: error.code,
+          message: "\(error.message) Until it is removed no start is let through")
+      ]
+    }
+  }
+}

@@ -1,0 +1,230 @@
+internal import Coordination
+internal import LinuxIO
+internal import Model
+internal import Rollout
+internal import Wire
+
+// What becomes of a committed rollout when this member's part has ended: the shell around
+// OutcomeCollector. As a rule the coordinator sums it up and says so; when it is gone the lowest
+// member that the others reach does.
+
+/// How a rollout ended here, and what became of it; the last few are kept for who watches.
+struct Settled: Sendable, Codable, Hashable {
+  var rollout: String
+  var outcome: Outcome?
+  /// Nil until somebody has said so.
+  var settlement: Settlement?
+}
+
+/// That a rollout's outcomes are to be collected, durable, so that it goes on after the agent's
+/// restart; not after the deadline: by then a person has taken over.
+struct CollectingRecord: Sendable, Codable, Hashable {
+  var rollout: String
+  /// Microseconds since 1970-01-01 UTC.
+  var until: Int64
+}
+
+extension Agent {
+  private static let keptSettlements = 8
+  private static let askMilliseconds = 1_000
+  /// Beyond the rollout's own deadlines.
+  private static let graceMilliseconds = 120_000
+  private static let attempts = 3
+  private static let pauseMilliseconds = 2_000
+
+  /// A committed rollout has ended here. Does not block but on the disk.
+  func beginCollecting(_ finished: FinishedRollout) {
+    let rollout = finished.rollout
+    note(rollout.id) { $0.outcome = finished.outcome }
+    if let undone = rollout.undoes {
+      let settlement = Settlement(
+        rollout: undone, kind: .rollingBack, rollback: rollout.id, by: rollout.createdBy)
+      note(undone) { $0.settlement = settlement }
+    }
+    let wait =
+      Int64(rollout.stopMilliseconds + rollout.startMilliseconds + Self.graceMilliseconds) * 1_000
+    do throws(Refusal) {
+      try records.save(
+        CollectingRecord(rollout: rollout.id, until: Clock.realtimeMicroseconds() + wait))
+    } catch { ports.log(4, error.message) }
+    startCollecting(finished)
+  }
+
+  /// Goes on with it after the agent's restart.
+  func resumeCollecting() {
+    do throws(Refusal) {
+      guard let record = try records.loadCollecting() else { return }
+      let last = state.withLock { $0.participant.record.last }
+      if let last, last.rollout.id == record.rollout,
+        Clock.realtimeMicroseconds() < record.until
+      {
+        startCollecting(last)
+      } else {
+        try records.removeCollecting()
+      }
+    } catch { ports.log(4, error.message) }
+  }
+
+  private func startCollecting(_ finished: FinishedRollout) {
+    let id = finished.rollout.id
+    // More than all members say between two rounds; what is lost is asked for again.
+    let inputs = Mailbox<CollectorInput>(capacity: 1 << 14)
+    let earlier = state.update { state -> Mailbox<CollectorInput>? in
+      defer { state.collecting = (id, finished.rollout.createdBy, inputs) }
+      return state.collecting?.inputs
+    }
+    earlier?.close()
+    do throws(Refusal) {
+      try startThread("collect") { self.collect(finished, inputs) }
+    } catch { ports.log(3, "rollout \(id): its outcomes are not collected here: \(error.message)") }
+  }
+
+  /// Blocks until somebody has summed the rollout up, or this member has. On a thread of its own.
+  private func collect(_ finished: FinishedRollout, _ inputs: Mailbox<CollectorInput>) {
+    let rollout = finished.rollout
+    var machine = OutcomeCollector(
+      member: node, rollout: rollout, own: finished.outcome, times: collectorTimes)
+    var wake: Instant?
+    var input = CollectorInput.started
+    while true {
+      let effects = machine.handle(input, at: Clock.now())
+      // It has nothing more to do.
+      if input == .woke, effects.isEmpty { break }
+      for effect in effects {
+        switch effect {
+        case .wake(let instant): wake = instant
+        case .ask(let member): askOutcome(of: rollout.id, member, inputs)
+        case .collected(let outcomes): sumUp(rollout, outcomes)
+        }
+      }
+      if inputs.isClosed { break }
+      if let next = inputs.take(until: wake) {
+        input = next
+      } else if inputs.isClosed {
+        break
+      } else {
+        input = .woke
+      }
+    }
+    endCollecting(rollout.id)
+  }
+
+  private func askOutcome(of id: String, _ member: String, _ inputs: Mailbox<CollectorInput>) {
+    peers.ask(
+      AgentRequest<RolloutView>.follow(id: id, after: .max, waitMilliseconds: 0), of: member,
+      .later, deadline: .inMilliseconds(Self.askMilliseconds),
+      isWanted: { !inputs.isClosed }
+    ) { [self] answer in
+      switch answer {
+      case .success(let view):
+        if let settlement = view.settlement { settle(settlement) }
+        inputs.post(.answered(member: member, view.outcome))
+      // It is there, and knows nothing of it.
+      case .failure(.answered): inputs.post(.answered(member: member, nil))
+      case .failure(.unreachable): break
+      }
+    }
+  }
+
+  private func endCollecting(_ id: String) {
+    let isOwn = state.update { state in
+      guard state.collecting?.id == id else { return false }
+      state.collecting = nil
+      return true
+    }
+    guard isOwn else { return }
+    do throws(Refusal) {
+      if try records.loadCollecting()?.rollout == id { try records.removeCollecting() }
+    } catch { ports.log(4, error.message) }
+  }
+
+  /// Does what follows from the outcomes, in the coordinator's place. Blocks as long as a rollback
+  /// takes.
+  private func sumUp(_ rollout: Rollout, _ outcomes: [MemberOutcome]) {
+    let aftermath = Aftermath(
+      inventory: inventory, createdBy: node, links: memberLinks, atOnce: Limits.peersAtOnce)
+    for attempt in 1...Self.attempts {
+      let record = state.withLock { $0.participant.record }
+      // Somebody went on with another one.
+      guard record.active == nil, record.lastCommitted?.rollout.id == rollout.id else { return }
+      do throws(Refusal) {
+        let end = try aftermath.carryOut(after: rollout, outcomes, Interruption()) { back in
+          ports.log(
+            4,
+            "rollout \(rollout.id) was not confirmed on all nodes and its coordinator is gone: \(node) rolls it back with \(back.id)"
+          )
+          return LoggingWatcher(rollout: back.id, log: ports.log)
+        }
+        switch end {
+        case .confirmed: ports.log(6, "rollout \(rollout.id): confirmed on all nodes")
+        case .held(let reason): ports.log(4, "rollout \(rollout.id): held as it is: \(reason)")
+        case .rolledBack(let back, let result):
+          ports.log(
+            result.exitCode == .done ? 5 : 3,
+            "rollout \(rollout.id): rolled back by \(back.id): \(result.summary)")
+        case .elsewhere(let reason):
+          ports.log(5, "rollout \(rollout.id): \(reason)")
+          if attempt < Self.attempts {
+            let pause = Self.pauseMilliseconds + Int.random(in: 0...Self.pauseMilliseconds)
+            Clock.sleep(until: .inMilliseconds(pause))
+            continue
+          }
+          aftermath.hold(rollout, reason)
+        }
+        return
+      } catch { ports.log(3, "rollout \(rollout.id): \(error.message)") }
+    }
+  }
+
+  // MARK: what others say
+
+  /// Whoever created the rollout shows that it is there: it sums it up.
+  func heardOfCoordinator(_ id: String, _ principal: Principal) {
+    let inputs = state.withLock { state in
+      state.collecting.flatMap { $0.id == id && $0.createdBy == principal.name ? $0.inputs : nil }
+    }
+    inputs?.post(.heard)
+  }
+
+  /// POST /v1/rollouts/ID/settlement.
+  func answerSettlement(
+    _ settlement: Settlement, of id: String
+  ) throws(Refusal) -> Settlement {
+    let record = state.withLock { $0.participant.record }
+    let known = [record.last?.rollout.id, record.lastCommitted?.rollout.id]
+    guard settlement.rollout == id, known.contains(id) else {
+      throw Refusal(.validation, "\(node) was not in rollout \(id.prefix(16)) last")
+    }
+    settle(settlement)
+    return settlement
+  }
+
+  /// Somebody has summed a rollout up.
+  private func settle(_ settlement: Settlement) {
+    note(settlement.rollout) { $0.settlement = settlement }
+    let inputs = state.withLock { state in
+      state.collecting.flatMap { $0.id == settlement.rollout ? $0.inputs : nil }
+    }
+    inputs?.close()
+  }
+
+  /// Keeps it for who watches.
+  private func note(_ id: String, _ change: (inout Settled) -> Void) {
+    let settled = state.update { state -> [Settled]? in
+      let before = state.settled.first { $0.rollout == id }
+      var entry = before ?? Settled(rollout: id, outcome: nil, settlement: nil)
+      change(&entry)
+      if entry == before { return nil }
+      state.settled.removeAll { $0.rollout == id }
+      state.settled = (state.settled + [entry]).suffix(Self.keptSettlements)
+      return state.settled
+    }
+    guard let settled else { return }
+    do throws(Refusal) { try records.save(settled) } catch { ports.log(4, error.message) }
+  }
+
+  /// How a rollout ended here and what became of it; nil if that was too long ago.
+  func settled(_ id: String) -> Settled? {
+    state.withLock { state in state.settled.first { $0.rollout == id } }
+  }
+}

@@ -1,0 +1,50 @@
+internal import LinuxIO
+internal import Model
+internal import Wire
+
+/// Tells the members of a committed rollout, once a second, that whoever coordinates it is still
+/// there: then none of them sums it up (`Core/Rollout/OutcomeCollector.swift`).
+public final class SignsOfLife: Sendable {
+  private let rollout: String
+  private let links: [any AgentLink]
+  private let threads: Int
+  private let state = Lock((isBegun: false, isOver: false))
+
+  private static let intervalMilliseconds = 1_000
+
+  /// Nothing is told yet.
+  ///
+  /// - Parameter atOnce: how many members are told at a time; nil for all, so that one that is away
+  ///   delays nobody else.
+  public init(of rollout: String, to links: [any AgentLink], atOnce: Int? = nil) {
+    self.rollout = rollout
+    self.links = links
+    threads = max(1, min(links.count, atOnce ?? links.count))
+  }
+
+  /// Begins, on threads of its own; more than once is the same as once. Does not block.
+  func begin() {
+    let isFirst = state.update { state in
+      defer { state.isBegun = true }
+      return !state.isBegun && !state.isOver
+    }
+    guard isFirst else { return }
+    for offset in 0..<threads {
+      // Without a thread these members may sum it up too, and come to the same.
+      _ = try? Thread.start("signs") { [self] in
+        let own = stride(from: offset, to: links.count, by: threads).map { links[$0] }
+        repeat {
+          for link in own where !state.withLock({ $0.isOver }) {
+            _ = try? link.call(
+              .clock(rollout: rollout), lane: .control,
+              deadline: .inMilliseconds(Self.intervalMilliseconds))
+          }
+        } while state.wait(
+          until: .inMilliseconds(Self.intervalMilliseconds), { $0.isOver ? true : nil }) == nil
+      }
+    }
+  }
+
+  /// Ends it. Does not block.
+  public func end() { state.update { $0.isOver = true } }
+}

@@ -1,0 +1,115 @@
+/// Whether any start of the server since a rollout's restart got past the Key Manager, and so may
+/// have encrypted with its key: read off the lines of all of them. Pure.
+///
+/// A rollback that takes a key away depends on the answer, so nothing is taken for granted: each
+/// process must have said itself that it ended before it had a data key. The server asks the Key
+/// Manager before it talks to any peer or drive, and ends if there is no key (facts, section A.6).
+public struct KeyManagerPassage: Sendable {
+  /// What the lines say.
+  public enum Answer: Sendable, Hashable {
+    /// Every start ended before it had a data key.
+    case refused
+    /// One got past it; the line that says so.
+    case passed(String)
+    /// The lines do not say; why not.
+    case unknown(String)
+  }
+
+  /// Rows of the table of lines with which a server ends before it has a data key.
+  private static let before: Set<String> = [
+    "kms-refused", "kms-no-such-host", "kms-timeout", "kms-unknown-authority", "kms-certificate",
+    "kms-enclave", "kms-create-key", "kms-connect", "kms-configuration", "kms-auto-encryption",
+    "config-env-malformed", "config-env-permission", "config-env", "arguments-invalid",
+    "arguments-check", "endpoints", "tls",
+  ]
+
+  private struct Process: Sendable {
+    var pid: Int32
+    var invocation: String?
+    var isRefused = false
+  }
+
+  private let previousInvocation: String
+  private var classifier = LineClassifier()
+  private var processes: [Process] = []
+  /// Every start that was begun, in the order of the journal.
+  private var invocations: [String] = []
+  private var passed: String?
+
+  /// No line was read yet.
+  ///
+  /// - Parameter previousInvocation: the start of before, whose last lines are of no account.
+  public init(previousInvocation: String) { self.previousInvocation = previousInvocation }
+
+  /// Whether the server had a data key when it said what is in this row of the table; nil if it may
+  /// say so before and after.
+  static func passed(at pattern: LinePattern) -> Bool? {
+    if before.contains(pattern.id) { return false }
+    switch pattern.kind {
+    case .progress, .success, .brokenButServing: return true
+    default: return nil
+    }
+  }
+
+  /// Takes the next line of the unit's journal.
+  public mutating func take(_ entry: JournalEntry) {
+    if entry.invocationID == previousInvocation, !previousInvocation.isEmpty { return }
+    let line = classifier.take(entry)
+    if let invocation = entry.invocationID, !invocation.isEmpty,
+      !invocations.contains(invocation)
+    {
+      invocations.append(invocation)
+    }
+    guard line.source == .server, let pid = entry.pid else { return }
+    let verdict = line.pattern.flatMap(Self.passed)
+    if verdict == true, passed == nil { passed = line.text }
+    // A line without an invocation may be the last word of the old process; only what is known to
+    // be of a start counts.
+    guard entry.invocationID != nil || verdict != nil else { return }
+    let index =
+      processes.firstIndex {
+        $0.pid == pid
+          && ($0.invocation == entry.invocationID || $0.invocation == nil
+            || entry.invocationID == nil)
+      } ?? processes.count
+    if index == processes.count {
+      processes.append(Process(pid: pid, invocation: entry.invocationID))
+    }
+    if processes[index].invocation == nil { processes[index].invocation = entry.invocationID }
+    if verdict == false { processes[index].isRefused = true }
+  }
+
+  /// What all lines together say.
+  public var answer: Answer {
+    if let passed { return .passed(passed) }
+    if let process = processes.first(where: { !$0.isRefused }) {
+      return .unknown("process \(process.pid) has not said that the Key Manager refused it")
+    }
+    // journald may not know the start of a process that ended at once.
+    let known = Set(processes.compactMap(\.invocation))
+    let silent = invocations.count { !known.contains($0) }
+    let unclaimed = processes.count { $0.invocation == nil }
+    if silent > unclaimed { return .unknown("\(silent - unclaimed) starts have logged nothing") }
+    if processes.isEmpty { return .unknown("the journal has no start since the restart") }
+    return .refused
+  }
+}
+
+extension StartFailure {
+  /// Whether the server got past the Key Manager, by what ended the wait and the phase that the start
+  /// had reached; nil where neither tells.
+  public var hasPassedKeyManager: Bool? {
+    if let pattern = LinePattern.table.first(where: { $0.id == patternID }),
+      let passed = KeyManagerPassage.passed(at: pattern)
+    {
+      return passed
+    }
+    switch phase {
+    case .waitingForPeers, .waitingForDrives, .waitingForQuorum, .initialising, .ready, .serving,
+      .confirmed:
+      return true
+    case .stopping: return false
+    default: return nil
+    }
+  }
+}

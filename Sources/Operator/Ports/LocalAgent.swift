@@ -1,0 +1,12 @@
+public import Model
+public import Wire
+
+/// The agent of this host, over its local socket.
+public protocol LocalAgent: Sendable {
+  /// Blocks until the answer is there or the deadline has come.
+  ///
+  /// - Throws: a refusal if there is no agent, or it cannot be spoken to by this user.
+  func ask(
+    _ request: HTTPRequest, socket: String, deadline: Instant
+  ) throws(Refusal) -> HTTPResponse
+}

@@ -1,0 +1,177 @@
+import Glibc
+import LinuxIO
+import Model
+import TestSupport
+import Testing
+import Wire
+
+extension LabTests {
+  /// What becomes of a rollout after its commit, and rollouts that the nodes begin by themselves. In
+  /// this order: the cluster is encrypted by the third test.
+  @Suite(.serialized, .lab(nodes: 5, keyManagers: 1))
+  struct AfterCommitTests {
+    let lab: Lab
+
+    init() throws { lab = try #require(Lab.current) }
+
+    /// Whether a node's file names a key.
+    private func isEncrypted(_ node: String) throws -> Bool {
+      try !lab.exec(node, "grep -c '^MINIO_KMS_SSE_KEY=' /etc/default/minio || :").hasPrefix("0")
+    }
+
+    /// Starts `apply`; returns when every node's server is held before its start, with the rollout's id.
+    private func applyHeld(
+      _ settings: String
+    ) throws -> (process: BackgroundProcess, rollout: String) {
+      try lab.hold()
+      let apply = try lab.start(keyturn: "apply", "--yes", "--json", "--settings", settings)
+      let nodes = Set(lab.nodes)
+      let began = apply.wait(until: .inMilliseconds(60_000)) { lines in
+        let starting = lines.compactMap { line -> String? in
+          let event = try? Event(line.text)
+          return event?.phase == "starting" ? event?.node : nil
+        }
+        return nodes.isSubset(of: starting)
+      }
+      try #require(began, "\(apply.lines.map(\.text))")
+      let line = try #require(apply.lines.first { $0.text.contains("\"event\":\"rollout\"") })
+      let id = try #require(line.text.split(separator: "\"id\":\"").last?.prefix(16))
+      return (apply, String(id))
+    }
+
+    private func keyManagers(_ verb: String) throws {
+      for host in lab.keyManagers { try lab.exec(host, "systemctl \(verb) minkms") }
+    }
+
+    private func expectPlain() throws {
+      for node in lab.nodes {
+        #expect(try !isEncrypted(node), "\(node)")
+        #expect(
+          try lab.properties(of: "minio", on: node, "ActiveState") == ["ActiveState": "active"],
+          "\(node)")
+        #expect(try lab.exec(node, "[ -e /var/lib/keyturn/hold ] || echo none") == "none\n")
+      }
+    }
+
+    @Test("starts that all fail at the Key Manager are rolled back at one instant: exit 10")
+    func rolledBack() throws {
+      let (apply, _) = try applyHeld(lab.settings)
+      try keyManagers("stop")
+      try lab.release()
+      let outcome = try apply.outcome()
+      #expect(outcome.status == 10, "\(outcome.stdout)\(outcome.stderr)")
+      #expect(!outcome.stdout.contains(lab.apiKey))
+      let result = try #require(try outcome.events().last)
+      #expect(result.outcome == "rolledBack" && result.nodes?.map(\.name) == lab.nodes)
+      #expect(result.nodes?.allSatisfy { $0.outcome == "confirmed" } == true)
+      try keyManagers("start")
+      try expectPlain()
+    }
+
+    @Test("without its command line the nodes roll it back by themselves, and watch tells so")
+    func membersRollBack() throws {
+      let (apply, rollout) = try applyHeld(lab.settings)
+      apply.signal(SIGKILL)
+      try keyManagers("stop")
+      try lab.release()
+      let watch = try lab.keyturn("watch", rollout, "--json")
+      #expect(watch.status == 10, "\(watch.stdout)\(watch.stderr)")
+      try keyManagers("start")
+      try expectPlain()
+      // Also afterwards, and from the rollback's own end.
+      #expect(try lab.keyturn("watch", rollout).status == 10)
+      #expect(try lab.keyturn("watch").status == 0)
+    }
+
+    @Test("a start that got past the Key Manager with the new key holds everything: exit 9")
+    func held() throws {
+      let (apply, rollout) = try applyHeld(lab.settings)
+      // Its drive cannot be used: the server ends after its first data key.
+      try lab.exec("minio-2", "chmod 000 /var/lib/minio && chown root /var/lib/minio")
+      try lab.release()
+      let outcome = try apply.outcome()
+      #expect(outcome.status == 9, "\(outcome.stdout)\(outcome.stderr)")
+      #expect((outcome.stdout + outcome.stderr).contains("held as it is"), "\(outcome.stdout)")
+      for node in lab.nodes { #expect(try isEncrypted(node), "\(node)") }
+      #expect(try lab.keyturn("watch", rollout).status == 9)
+      try lab.exec(
+        "minio-2", "chown minio-user /var/lib/minio 2>/dev/null || chown --reference=/etc/minio/certs /var/lib/minio; chmod 750 /var/lib/minio; systemctl reset-failed minio; systemctl start --no-block minio")
+    }
+  }
+
+  @Suite(.serialized, .lab(nodes: 5, keyManagers: 0))
+  struct ProposalTests {
+    let lab: Lab
+
+    init() throws { lab = try #require(Lab.current) }
+
+    private func settings(_ name: String) -> String { "MINIO_SITE_NAME=\(name)\n" }
+
+    private func propose(_ node: String, _ settings: String, _ more: String = "") throws -> Event {
+      let printed = try lab.exec(
+        node, "keyturn propose --settings - --json \(more)", input: settings)
+      return try Event(String(try #require(printed.split(separator: "\n").last)))
+    }
+
+    @Test("five nodes driven only by propose, in any order, one withdrawing: one rollout, all confirmed")
+    func proposals() throws {
+      let before = try lab.nodes.map { try lab.startCount(of: $0) }
+      let order = lab.nodes.shuffled()
+      print("in the order \(order)")
+      for node in order.dropLast() {
+        let event = try propose(node, settings("one"))
+        #expect(event.outcome == "proposed" && event.changed == true, "\(event)")
+      }
+      try lab.exec(order[0], "keyturn propose --withdraw")
+      #expect(try propose(order[4], settings("one")).outcome == "proposed")
+      let proposals = try lab.keyturn("proposals")
+      #expect(proposals.status == 0 && proposals.stdout.contains("none"), "\(proposals.stdout)")
+      #expect(try lab.nodes.map { try lab.startCount(of: $0) } == before)
+
+      let last = try propose(order[0], settings("one"), "--wait")
+      #expect(last.exitCode == 0 && last.outcome == "confirmed", "\(last)")
+      for (node, count) in zip(lab.nodes, before) {
+        #expect(try lab.startCount(of: node) == count + 1, "\(node)")
+        #expect(try lab.environment(of: node).contains("MINIO_SITE_NAME=one"), "\(node)")
+        let again = try propose(node, settings("one"))
+        #expect(again.outcome == "inForce" && again.changed == false, "\(node): \(again)")
+      }
+      #expect(
+        try lab.exec(order[1], "stat -c '%a %U' /run/keyturn /run/keyturn/agent.sock")
+          == "700 root\n600 root\n")
+    }
+
+    @Test("the same apply twice is one rollout; another one meanwhile is told whose it is: exit 75")
+    func joined() throws {
+      let before = try lab.nodes.map { try lab.startCount(of: $0) }
+      let file = try lab.file("two.env", settings("two"))
+      try lab.hold()
+      let first = try lab.start(keyturn: "apply", "--yes", "--json", "--settings", file)
+      let nodes = Set(lab.nodes)
+      let began = first.wait(until: .inMilliseconds(60_000)) { lines in
+        nodes.isSubset(
+          of: lines.compactMap { line -> String? in
+            let event = try? Event(line.text)
+            return event?.phase == "starting" ? event?.node : nil
+          })
+      }
+      try #require(began, "\(first.lines.map(\.text))")
+      let other = try lab.keyturn(
+        "apply", "--yes", "--settings", lab.file("three.env", settings("three")))
+      #expect(other.status == 75, "\(other.stdout)\(other.stderr)")
+      #expect(other.stderr.contains("(apply by "), "\(other.stderr)")
+      let second = try lab.start(keyturn: "apply", "--yes", "--settings", file)
+      let joins = second.wait(until: .inMilliseconds(30_000)) { lines in
+        lines.contains { $0.text.contains("starting") }
+      }
+      #expect(joins, "\(second.lines.map(\.text))")
+      try lab.release()
+      #expect(try first.outcome().status == 0)
+      #expect(try second.outcome().status == 0)
+      for (node, count) in zip(lab.nodes, before) {
+        #expect(try lab.startCount(of: node) == count + 1, "\(node)")
+      }
+      #expect(try lab.keyturn("watch").status == 0)
+    }
+  }
+}

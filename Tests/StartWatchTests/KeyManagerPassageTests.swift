@@ -1,0 +1,87 @@
+import Testing
+
+@testable import StartWatch
+
+/// Lines of a unit's journal after a rollout's restart.
+@Suite("KeyManagerPassage")
+struct KeyManagerPassageTests {
+  private static let refused =
+    "FATAL Failed to connect to KMS: failed to generate data key with KMS key: \"kms-1:7373\": "
+    + "dial tcp 10.0.0.5:7373: connect: connection refused"
+  private static let peers =
+    "INFO: Waiting for at least 3 remote servers with valid configuration to be online"
+
+  private func entry(
+    _ message: String, _ invocation: String?, pid: Int32 = 100, identifier: String = "minio"
+  ) -> JournalEntry {
+    JournalEntry(
+      cursor: "c", realtimeMicroseconds: 1, monotonicMicroseconds: 1, bootID: "b",
+      invocationID: invocation, pid: pid, priority: 6, identifier: identifier, message: message)
+  }
+
+  private func started(_ invocation: String) -> JournalEntry {
+    entry("Starting MinIO...", invocation, pid: 1, identifier: "systemd")
+  }
+
+  private func answer(_ entries: [JournalEntry]) -> KeyManagerPassage.Answer {
+    var passage = KeyManagerPassage(previousInvocation: "old")
+    for entry in entries { passage.take(entry) }
+    return passage.answer
+  }
+
+  @Test("starts that all ended at the Key Manager have not got past it")
+  func refused() {
+    #expect(
+      answer([
+        entry("Exiting on signal: TERMINATED", "old", pid: 50), started("1"),
+        entry(Self.refused, "1"), started("2"), entry(Self.refused, "2", pid: 101),
+      ]) == .refused)
+  }
+
+  @Test("one start that waits for its peers has a data key, whatever the others did")
+  func passed() {
+    let lines = [
+      started("1"), entry(Self.refused, "1"), started("2"), entry(Self.peers, "2", pid: 101),
+      started("3"), entry(Self.refused, "3", pid: 102),
+    ]
+    #expect(answer(lines) == .passed(Self.peers))
+  }
+
+  @Test("what the old process says counts for nothing")
+  func old() {
+    #expect(
+      answer([entry(Self.peers, "old", pid: 50), started("1"), entry(Self.refused, "1")])
+        == .refused)
+  }
+
+  @Test("a last word that journald read too late, without an invocation, counts for a start that is silent")
+  func late() {
+    #expect(answer([started("1"), entry(Self.refused, nil)]) == .refused)
+    #expect(answer([started("1"), entry("Exiting on signal: TERMINATED", nil)]) != .refused)
+  }
+
+  @Test("nothing is taken for granted: no start, a silent one, one that does not say why it ended")
+  func unknown() {
+    let cases: [[JournalEntry]] = [
+      [], [started("1")], [started("1"), entry(Self.refused, "1"), started("2")],
+      [started("1"), entry("MinIO AIStor", "1")],
+      [started("1"), entry("FATAL something new", "1")],
+    ]
+    for lines in cases {
+      if case .unknown = answer(lines) { continue }
+      Issue.record("\(lines.map(\.message)): \(answer(lines))")
+    }
+  }
+
+  @Test("a failure tells by its line, or by the phase that it was in; a permission is asked for with a key in hand")
+  func failures() {
+    func failure(_ phase: WatchPhase, _ pattern: String?) -> StartFailure {
+      StartFailure(kind: .fatalLine, phase: phase, reason: "", patternID: pattern)
+    }
+    #expect(failure(.starting, "kms-refused").hasPassedKeyManager == false)
+    #expect(failure(.starting, "kms-permission").hasPassedKeyManager == true)
+    #expect(failure(.waitingForPeers, nil).hasPassedKeyManager == true)
+    #expect(failure(.starting, nil).hasPassedKeyManager == nil)
+    #expect(failure(.starting, "root-key").hasPassedKeyManager == nil)
+  }
+}
