@@ -6,13 +6,16 @@ internal import Wire
 
 // The vote on a rollback that takes a key away (docs/decisions/0012). A server that failed is started
 // again, by systemd or at a reboot, and may get past the Key Manager between the vote and the instant:
-// so the journal is looked at since the rollout that brought the key, the unit is stopped, and the
-// last door refuses every start with another key than the one that is gone back to.
+// so the last door refuses every start with another key than the one that is gone back to, the journal
+// is looked at since the rollout that brought the key, and the unit is stopped.
 extension Agent {
   private static let journalPage = 1_000
   private static let journalPages = 100
   private static let stopMilliseconds = 20_000
   private static let busMilliseconds = 5_000
+  /// For a start that is under way to come to the Key Manager's answer.
+  private static let silentMilliseconds = 8_000
+  private static let againMilliseconds = 200
 
   /// Holds the server before the vote, if the rollback takes its key away. Blocks while the unit
   /// stops.
@@ -37,12 +40,18 @@ extension Agent {
         "the rollback would take the key \"\(key.name)\" away on \(node), and without the last door no start with it can be kept from happening meanwhile; install systemd/minio.service.d/10-keyturn.conf"
       )
     }
-    try judge(starts(since: cursor, report), key)
     let isUp = !["inactive", "failed"].contains(unit.activeState)
     try records.save(StartHold(rollout: rollout.id, key: answer.key, wasUp: isUp))
     do throws(Refusal) {
+      // From here on no other start begins; one that has begun comes to its end by itself.
+      let end = Instant.inMilliseconds(Self.silentMilliseconds)
+      var passage = try starts(since: cursor, report)
+      while case .unknown = passage, Clock.now() < end {
+        Clock.sleep(until: .inMilliseconds(Self.againMilliseconds))
+        passage = try starts(since: cursor, report)
+      }
+      try judge(passage, key)
       try ports.unit.stop(deadline: .inMilliseconds(Self.stopMilliseconds))
-      // One may have begun before the hold was there.
       try judge(starts(since: cursor, report), key)
     } catch {
       releaseHold(of: rollout.id)

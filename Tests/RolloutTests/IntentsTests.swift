@@ -112,7 +112,11 @@ struct IntentsTests {
     _ = intents.handle(.woke, at: at(2_100))
     let again = at(3_000 + Intents.retryMilliseconds)
     #expect(intents.handle(.refused(other), at: at(3_000)) == [])
-    #expect(intents.handle(.refused(wish), at: at(3_000)) == [.wake(again)])
+    let own = IntentStatement(serial: 1, digest: wish)
+    #expect(
+      intents.handle(.refused(wish), at: at(3_000)) == [
+        .tell(member: "b", own), .tell(member: "c", own), .wake(again),
+      ])
     #expect(intents.handle(.woke, at: at(10_000)) == [.wake(again)])
     var changed = intents
     #expect(intents.handle(.woke, at: again) == [.begin(wish)])

@@ -60,6 +60,16 @@ struct KeyManagerPassageTests {
     #expect(answer([started("1"), entry("Exiting on signal: TERMINATED", nil)]) != .refused)
   }
 
+  @Test("a start that the last door refused got nowhere")
+  func door() {
+    let line = "keyturn: the last door: this start is refused: MINIO_KMS_SSE_KEY is \"k\""
+    #expect(
+      answer([
+        started("1"), entry(Self.refused, "1"), started("2"),
+        entry(line, "2", pid: 102, identifier: "keyturn"),
+      ]) == .refused)
+  }
+
   @Test("nothing is taken for granted: no start, a silent one, one that does not say why it ended")
   func unknown() {
     let cases: [[JournalEntry]] = [

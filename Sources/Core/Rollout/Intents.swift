@@ -127,7 +127,8 @@ public struct Intents: Sendable, Hashable {
       begun = nil
       let again = now.advanced(byMilliseconds: Self.retryMilliseconds)
       notBefore = again
-      return [.wake(again)]
+      // One may have withdrawn, and its word was lost.
+      return members.filter { $0 != member }.map { .tell(member: $0, own) } + [.wake(again)]
     }
   }
 

@@ -345,7 +345,7 @@ enum KeyturnCommands {
       MINIO_KMS_SSE_KEY and MINIO_KMS_ENCLAVE of its own environment, and of the file that
       MINIO_CONFIG_ENV_FILE names, with the seal of this host. It needs no agent and no network, says
       nothing when it allows the start, and allows everything where nothing was sealed, or the seal
-      was lifted. A seal that was removed or damaged refuses. Run by hand it judges the shell's
+      was lifted, and no rollback is under way that takes the key away. A seal that was removed or damaged refuses. Run by hand it judges the shell's
       environment: whether the next start would be refused is in keyturn status.
       """,
     operands: [],
