@@ -43,16 +43,17 @@ extension Agent {
     let isUp = !["inactive", "failed"].contains(unit.activeState)
     try records.save(StartHold(rollout: rollout.id, key: answer.key, wasUp: isUp))
     do throws(Refusal) {
-      // From here on no other start begins; one that has begun comes to its end by itself.
+      // From here on no other start gets to the server; one that has begun comes to its end by itself.
+      let held = Clock.monotonicMicroseconds()
       let end = Instant.inMilliseconds(Self.silentMilliseconds)
-      var passage = try starts(since: cursor, report)
+      var passage = try starts(since: cursor, report, held)
       while case .unknown = passage, Clock.now() < end {
         Clock.sleep(until: .inMilliseconds(Self.againMilliseconds))
-        passage = try starts(since: cursor, report)
+        passage = try starts(since: cursor, report, held)
       }
       try judge(passage, key)
       try ports.unit.stop(deadline: .inMilliseconds(Self.stopMilliseconds))
-      try judge(starts(since: cursor, report), key)
+      try judge(starts(since: cursor, report, held), key)
     } catch {
       releaseHold(of: rollout.id)
       throw error
@@ -72,11 +73,14 @@ extension Agent {
     )
   }
 
-  /// Every start of the unit since the rollout's restart. Blocks on the journal.
+  /// Every start of the unit since the rollout's restart, until the door was closed. Blocks on the
+  /// journal.
   private func starts(
-    since cursor: String, _ report: RestartReport
+    since cursor: String, _ report: RestartReport, _ held: UInt64
   ) throws(Refusal) -> KeyManagerPassage.Answer {
-    var passage = KeyManagerPassage(previousInvocation: report.previousInvocation)
+    var passage = KeyManagerPassage(
+      previousInvocation: report.previousInvocation,
+      held: (ports.process.bootID().filter { $0 != "-" }, held))
     var after = cursor
     for _ in 0..<Self.journalPages {
       let entries = try ports.journal.entries(

@@ -60,14 +60,22 @@ struct KeyManagerPassageTests {
     #expect(answer([started("1"), entry("Exiting on signal: TERMINATED", nil)]) != .refused)
   }
 
-  @Test("a start that the last door refused got nowhere")
+  @Test("what began behind a closed door counts for nothing, what began before it does")
   func door() {
-    let line = "keyturn: the last door: this start is refused: MINIO_KMS_SSE_KEY is \"k\""
-    #expect(
-      answer([
-        started("1"), entry(Self.refused, "1"), started("2"),
-        entry(line, "2", pid: 102, identifier: "keyturn"),
-      ]) == .refused)
+    func at(_ time: UInt64, _ message: String, _ invocation: String) -> JournalEntry {
+      var entry = entry(message, invocation, pid: 1, identifier: "systemd")
+      entry.monotonicMicroseconds = time
+      return entry
+    }
+    let killed = "minio.service: Control process exited, code=killed, status=15/TERM"
+    for (time, boot, expected) in [(50, "b", true), (49, "b", false), (50, "other", false)] {
+      var passage = KeyManagerPassage(previousInvocation: "old", held: (boot, 50))
+      for entry in [
+        started("1"), entry(Self.refused, "1"), at(UInt64(time), "Starting MinIO...", "2"),
+        at(60, killed, "2"),
+      ] { passage.take(entry) }
+      #expect((passage.answer == .refused) == expected, "\(time) \(boot)")
+    }
   }
 
   @Test("nothing is taken for granted: no start, a silent one, one that does not say why it ended")

@@ -29,10 +29,10 @@ public struct KeyManagerPassage: Sendable {
     var isRefused = false
   }
 
-  /// What `keyturn guard` says of a start that it lets not through.
-  private static let refusedByDoor = "the last door: this start is refused"
-
   private let previousInvocation: String
+  private let held: (bootID: String, monotonicMicroseconds: UInt64)?
+  /// Starts that began behind a closed door.
+  private var behindDoor: Set<String> = []
   private var classifier = LineClassifier()
   private var processes: [Process] = []
   /// Every start that was begun, in the order of the journal.
@@ -41,8 +41,16 @@ public struct KeyManagerPassage: Sendable {
 
   /// No line was read yet.
   ///
-  /// - Parameter previousInvocation: the start of before, whose last lines are of no account.
-  public init(previousInvocation: String) { self.previousInvocation = previousInvocation }
+  /// - Parameters:
+  ///   - previousInvocation: the start of before, whose last lines are of no account.
+  ///   - held: since when the last door lets no start through; those that began later count for
+  ///     nothing, whatever became of them. The boot as the journal writes it.
+  public init(
+    previousInvocation: String, held: (bootID: String, monotonicMicroseconds: UInt64)? = nil
+  ) {
+    self.previousInvocation = previousInvocation
+    self.held = held
+  }
 
   /// Whether the server had a data key when it said what is in this row of the table; nil if it may
   /// say so before and after.
@@ -58,14 +66,20 @@ public struct KeyManagerPassage: Sendable {
   public mutating func take(_ entry: JournalEntry) {
     if entry.invocationID == previousInvocation, !previousInvocation.isEmpty { return }
     let line = classifier.take(entry)
-    if let invocation = entry.invocationID, !invocation.isEmpty,
-      !invocations.contains(invocation)
-    {
-      invocations.append(invocation)
+    if let invocation = entry.invocationID, !invocation.isEmpty {
+      if behindDoor.contains(invocation) { return }
+      if !invocations.contains(invocation) {
+        if let held, entry.bootID == held.bootID,
+          entry.monotonicMicroseconds >= held.monotonicMicroseconds
+        {
+          behindDoor.insert(invocation)
+          return
+        }
+        invocations.append(invocation)
+      }
     }
     guard line.source == .server, let pid = entry.pid else { return }
-    let isOfDoor = entry.message.contains(Self.refusedByDoor)
-    let verdict = isOfDoor ? false : line.pattern.flatMap(Self.passed)
+    let verdict = line.pattern.flatMap(Self.passed)
     if verdict == true, passed == nil { passed = line.text }
     // A line without an invocation may be the last word of the old process; only what is known to
     // be of a start counts.
