@@ -106,9 +106,11 @@ extension Agent {
       return
     }
     guard let hold else { return }
-    let record = state.withLock { $0.participant.record }
-    let isNeeded =
-      [record.active?.rollout.id, record.lastCommitted?.rollout.id].contains(hold.rollout)
+    let participant = state.withLock { $0.participant }
+    let record = participant.record
+    let isNeeded = [
+      record.active?.rollout.id, record.lastCommitted?.rollout.id, participant.assessing?.id,
+    ].contains(hold.rollout)
     if !isNeeded { releaseHold(of: hold.rollout) }
   }
 

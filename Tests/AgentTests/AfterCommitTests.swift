@@ -242,7 +242,9 @@ struct AfterCommitTests {
     }
   }
 
-  @Test("a node's certificate may roll back the last rollout as its policy says, and ask for nothing else")
+  @Test(
+    "a node's certificate may roll back the last rollout as its policy says, and ask for nothing else"
+  )
   func nodeMay() throws {
     let cluster = cluster(Self.patient)
     let (rollout, _) = try cluster.coordinate(enabling)

@@ -62,7 +62,9 @@ struct RollbackVoteTests {
       startMilliseconds: 10_000, undoes: Self.failed)
   }
 
-  @Test("the server is stopped and held before the vote, and the file of before comes back at the commit")
+  @Test(
+    "the server is stopped and held before the vote, and the file of before comes back at the commit"
+  )
   func committed() throws {
     let node = try failedNode()
     let rollout = try undoing(node)
@@ -127,7 +129,9 @@ struct RollbackVoteTests {
     #expect(node.host.state.withLock { $0.starts } == 1)
   }
 
-  @Test("a rollback that was committed and could not be put in place keeps its hold, until the next rollout")
+  @Test(
+    "a rollback that was committed and could not be put in place keeps its hold, until the next rollout"
+  )
   func notInPlace() throws {
     let node = try failedNode()
     let rollout = try undoing(node)
@@ -157,8 +161,11 @@ struct RollbackVoteTests {
     node.host.state.update { $0["/etc/default/minio"] = byHand }
     node.host.state.update { $0.startLines = ["FATAL something"] }
     let changes = [SettingChange(name: "MINIO_SITE_NAME", value: Secret("x"))]
-    let first = try node.rollout([SettingChange(name: "MINIO_SITE_NAME", value: Secret("y"))], id: "00000000000000a1")
-    #expect(try node.prepare(first, [SettingChange(name: "MINIO_SITE_NAME", value: Secret("y"))]).refusal == nil)
+    let first = try node.rollout(
+      [SettingChange(name: "MINIO_SITE_NAME", value: Secret("y"))], id: "00000000000000a1")
+    #expect(
+      try node.prepare(first, [SettingChange(name: "MINIO_SITE_NAME", value: Secret("y"))]).refusal
+        == nil)
     _ = try node.decide(first, .commit)
     #expect(try node.outcome(first)?.kind == .failed)
     let edited = byHand + "MINIO_DOMAIN=\"z\"\n"

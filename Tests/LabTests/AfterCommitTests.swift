@@ -95,7 +95,9 @@ extension LabTests {
       for node in lab.nodes { #expect(try isEncrypted(node), "\(node)") }
       #expect(try lab.keyturn("watch", rollout).status == 9)
       try lab.exec(
-        "minio-2", "chown minio-user /var/lib/minio 2>/dev/null || chown --reference=/etc/minio/certs /var/lib/minio; chmod 750 /var/lib/minio; systemctl reset-failed minio; systemctl start --no-block minio")
+        "minio-2",
+        "chown minio-user /var/lib/minio 2>/dev/null || chown --reference=/etc/minio/certs /var/lib/minio; chmod 750 /var/lib/minio; systemctl reset-failed minio; systemctl start --no-block minio"
+      )
     }
   }
 
@@ -113,7 +115,9 @@ extension LabTests {
       return try Event(String(try #require(printed.split(separator: "\n").last)))
     }
 
-    @Test("five nodes driven only by propose, in any order, one withdrawing: one rollout, all confirmed")
+    @Test(
+      "five nodes driven only by propose, in any order, one withdrawing: one rollout, all confirmed"
+    )
     func proposals() throws {
       let before = try lab.nodes.map { try lab.startCount(of: $0) }
       let order = lab.nodes.shuffled()

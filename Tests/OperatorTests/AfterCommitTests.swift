@@ -80,7 +80,8 @@ struct AfterCommitTests {
     #expect(Sample.run("watch", good).code == .done)
 
     let held = agents(.failsToStart("FATAL x"))
-    #expect(Sample.run("apply --yes --settings kms.env --rollback never", held).code == .notConfirmed)
+    #expect(
+      Sample.run("apply --yes --settings kms.env --rollback never", held).code == .notConfirmed)
     let (code, host) = Sample.run("watch", held)
     #expect(code == .notConfirmed && host.errors.contains("held as it is"), "\(host.errors)")
     let fresh = agents(.none)

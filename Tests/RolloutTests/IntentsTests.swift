@@ -106,7 +106,8 @@ struct IntentsTests {
     #expect(intents.handle(.woke, at: at(72_000)) == [.begin(wish)])
   }
 
-  @Test("a rollout that came to nothing is begun again after a minute, or as soon as a wish changes")
+  @Test(
+    "a rollout that came to nothing is begun again after a minute, or as soon as a wish changes")
   func refused() {
     var intents = agreed()
     _ = intents.handle(.woke, at: at(2_100))

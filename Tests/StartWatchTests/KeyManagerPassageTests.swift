@@ -54,10 +54,22 @@ struct KeyManagerPassageTests {
         == .refused)
   }
 
-  @Test("a last word that journald read too late, without an invocation, counts for a start that is silent")
+  @Test(
+    "a last word that journald read too late, without an invocation, counts for a start that is silent"
+  )
   func late() {
     #expect(answer([started("1"), entry(Self.refused, nil)]) == .refused)
     #expect(answer([started("1"), entry("Exiting on signal: TERMINATED", nil)]) != .refused)
+  }
+
+  @Test("a start that the last door refused got nowhere")
+  func refusedByDoor() {
+    let line = "keyturn: the last door: this start is refused: MINIO_KMS_SSE_KEY is \"k\""
+    #expect(
+      answer([
+        started("1"), entry(Self.refused, "1"), started("2"),
+        entry(line, "2", pid: 102, identifier: "keyturn"),
+      ]) == .refused)
   }
 
   @Test("what began behind a closed door counts for nothing, what began before it does")
@@ -91,7 +103,9 @@ struct KeyManagerPassageTests {
     }
   }
 
-  @Test("a failure tells by its line, or by the phase that it was in; a permission is asked for with a key in hand")
+  @Test(
+    "a failure tells by its line, or by the phase that it was in; a permission is asked for with a key in hand"
+  )
   func failures() {
     func failure(_ phase: WatchPhase, _ pattern: String?) -> StartFailure {
       StartFailure(kind: .fatalLine, phase: phase, reason: "", patternID: pattern)

@@ -29,6 +29,9 @@ public struct KeyManagerPassage: Sendable {
     var isRefused = false
   }
 
+  /// What `keyturn guard` says of a start that it does not let through.
+  private static let refusedByDoor = "the last door: this start is refused"
+
   private let previousInvocation: String
   private let held: (bootID: String, monotonicMicroseconds: UInt64)?
   /// Starts that began behind a closed door.
@@ -79,7 +82,8 @@ public struct KeyManagerPassage: Sendable {
       }
     }
     guard line.source == .server, let pid = entry.pid else { return }
-    let verdict = line.pattern.flatMap(Self.passed)
+    let isOfDoor = entry.message.contains(Self.refusedByDoor)
+    let verdict = isOfDoor ? false : line.pattern.flatMap(Self.passed)
     if verdict == true, passed == nil { passed = line.text }
     // A line without an invocation may be the last word of the old process; only what is known to
     // be of a start counts.

@@ -144,7 +144,8 @@ enum KeyturnCommands {
   private static let proposals = CommandRule(
     name: "proposals",
     summary: "who holds which proposal, and where it stands",
-    details: "PROPOSAL is the beginning of a digest over the settings: nodes with the same one agree.",
+    details:
+      "PROPOSAL is the beginning of a digest over the settings: nodes with the same one agree.",
     operands: [],
     options: clusterOptions,
     examples: [

@@ -47,7 +47,8 @@ struct GuardCommand: Sendable {
     }
     let hold: StartHold?
     do throws(Refusal) { hold = try self.hold(directory) } catch {
-      return "whether a rollback holds the server is not known: \(error.message) (in \(directory)); "
+      return
+        "whether a rollback holds the server is not known: \(error.message) (in \(directory)); "
         + "docs/operations.md, \"The last door\""
     }
     if seal == nil, hold == nil { return nil }
@@ -68,7 +69,8 @@ struct GuardCommand: Sendable {
     }
     let (key, enclave) = (variable(Self.key), variable(Self.enclave))
     if let hold, let problem = LastDoor.problem(hold: hold, key: key, enclave: enclave) {
-      return "\(problem), and rollback \(hold.rollout) takes that key back: a server that got past the "
+      return
+        "\(problem), and rollback \(hold.rollout) takes that key back: a server that got past the "
         + "Key Manager with it now would encrypt with a key that is not there afterwards. `keyturn "
         + "watch \(hold.rollout)` shows how it ends; docs/operations.md, \"The last door\""
     }

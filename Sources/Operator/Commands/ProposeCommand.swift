@@ -136,7 +136,8 @@ struct ProposeCommand: Sendable {
     if !view.differing.isEmpty {
       parts.append("something else on \(NodeNames.folded(view.differing))")
     }
-    return parts.isEmpty ? "all nodes hold the same: they begin in a moment" : parts.joined(separator: "; ")
+    return parts.isEmpty
+      ? "all nodes hold the same: they begin in a moment" : parts.joined(separator: "; ")
   }
 
   // MARK: waiting
@@ -182,7 +183,8 @@ struct ProposeCommand: Sendable {
         return CommandResult(.notConfirmed, isChanged: true)
       case .rollingBack:
         guard let end = self.settlement(of: settlement.rollback, view) else { return nil }
-        console.message(.error, "not every start was confirmed: rolled back by rollout \(end.rollout)")
+        console.message(
+          .error, "not every start was confirmed: rolled back by rollout \(end.rollout)")
         return CommandResult(
           end.kind == .confirmed ? .rolledBack : .rolledBackUnhealthy, isChanged: true)
       }

@@ -154,6 +154,10 @@ struct WatchCommand: Sendable {
         seen.troubles[name] = nil
         for event in view.events {
           display.changed(member: name, phase: event.phase, detail: event.detail)
+          // Who voted no is in no rollout, and tells no other end.
+          if event.phase == "refused", seen.outcomes[name] == nil {
+            seen.outcomes[name] = Outcome(.aborted, event.detail)
+          }
         }
         if let outcome = view.outcome, seen.outcomes[name] != outcome {
           seen.outcomes[name] = outcome

@@ -13,7 +13,7 @@ enum Main {
     listen(interruption)
     let keyturn = Keyturn(
       host: ProcessHost(), network: HTTPSNetwork(), workshop: FileWorkshop(),
-      local: LocalSocket(),      interruption: interruption, version: Version.text)
+      local: LocalSocket(), interruption: interruption, version: Version.text)
     // Not exit(3): threads may still be in a call to an agent, and its handlers would take OpenSSL
     // away from under them. Nothing is buffered.
     _exit(keyturn.run(Array(CommandLine.arguments.dropFirst())).rawValue)
