@@ -112,7 +112,7 @@ struct Assessor: Sendable {
     let agreed = EnvironmentAgreement.map(of: environment).map {
       VariableDigest(name: $0.name, digest: $0.digest)
     }
-    let reason = merged.map { restartReason($0.atStart, running: running, unit: unit) } ?? ""
+    let reason = merged.map { restartReason($0.variables, running: running, unit: unit) } ?? ""
     let changed = proposed.bytes != current.bytes
     let before = edit.current.map { Digest.sha256($0.bytes) }
     let answer = PlanAnswer(
@@ -296,7 +296,8 @@ struct Assessor: Sendable {
     guard let unit, unit.mainPID > 0, unit.activeState == "active", let running else {
       return "the server is not running"
     }
-    let names = RunningEnvironment.differences(file: environment, process: running)
+    let names = RunningEnvironment.differences(
+      file: environment, process: ServerEnvironment.probablyInForce(running, ports.file))
     if names.isEmpty { return "" }
     return "the running server has other values of \(names.joined(separator: ", "))"
   }

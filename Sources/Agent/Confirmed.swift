@@ -51,7 +51,7 @@ struct DriftSnapshot {
   var files: [Confirmed.File] = []
   /// Nil if it could not be read.
   var unit: UnitState?
-  /// What a process that was started now would be given, and what the running one was; nil unless
+  /// What a server that was started now would run with, and what the running one does; nil unless
   /// both are known.
   var environments: (next: [EnvironmentVariable], running: [EnvironmentVariable])?
   /// Why the last door would refuse a start; nil if it would not.

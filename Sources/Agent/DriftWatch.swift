@@ -137,7 +137,9 @@ extension Agent {
       unit.activeState == "active"
         || running.contains(where: { $0.name == "INVOCATION_ID" && $0.value == unit.invocationID })
     {
-      snapshot.environments = (server.atStart, running)
+      snapshot.environments = (
+        server.variables, ServerEnvironment.probablyInForce(running, ports.file)
+      )
     }
     snapshot.lastDoor = LastDoor.problem(
       record: sealRecord(), key: server.lastDoorVariable("MINIO_KMS_SSE_KEY"),

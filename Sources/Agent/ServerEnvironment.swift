@@ -167,6 +167,14 @@ struct ServerEnvironment {
     ])
   }
 
+  /// The same where it only tells of a difference: what is not known counts as it was started. Blocks on the
+  /// disk.
+  static func probablyInForce(
+    _ process: [EnvironmentVariable], _ file: any EnvironmentFilePort
+  ) -> [EnvironmentVariable] {
+    do throws(Refusal) { return try inForce(process, file) } catch { return process }
+  }
+
   /// The file that a running process has read by itself; nil if none.
   ///
   /// - Throws: a refusal if it is not known which.

@@ -110,6 +110,26 @@ struct DriftTests {
     #expect(status.drift.items?.first?.kind == .key)
   }
 
+  @Test("a variable that the server's own file overrides makes no difference to a start, others do")
+  func overridden() throws {
+    let config = "/etc/minio/config.env"
+    let host = FakeHost(
+      file: plainFile + "MINIO_BROWSER=on\nMINIO_SITE_NAME=a\nMINIO_CONFIG_ENV_FILE=\(config)\n")
+    host.state.update { $0[config] = "MINIO_BROWSER=off\n" }
+    let node = Node(host)
+    #expect(try node.apply(enabling)?.kind == .confirmed)
+    edit(node) { $0.replacing("MINIO_BROWSER=on", with: "MINIO_BROWSER=redirect") }
+    #expect(try status(node).drift.processDiffers == [])
+    #expect(try kinds(node) == [.otherFile])
+    #expect(try node.plan([]).restartReason == "")
+    edit(node) { $0.replacing("MINIO_SITE_NAME=a", with: "MINIO_SITE_NAME=b") }
+    #expect(try status(node).drift.processDiffers == ["MINIO_SITE_NAME"])
+    #expect(try node.plan([]).restartReason.hasSuffix(" of MINIO_SITE_NAME"))
+    edit(node) { $0.replacing("MINIO_CONFIG_ENV_FILE", with: "# MINIO_CONFIG_ENV_FILE") }
+    let differing = try status(node).drift.processDiffers
+    #expect(["MINIO_BROWSER", "MINIO_KMS_SSE_KEY"].allSatisfy(differing.contains))
+  }
+
   @Test("the same content in another file is a note, another mode or owner a warning")
   func marks() throws {
     let node = try confirmed(watch: false)

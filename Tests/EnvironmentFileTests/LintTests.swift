@@ -195,6 +195,25 @@ import Testing
     #expect(shown.remedy == "write it as MINIO_ROOT_PASSWORD=\"ab\"")
   }
 
+  @Test(
+    "a secret of the file is not shown where it stands in another variable, whole or without its prefix",
+    arguments: [
+      ("MINIO_KMS_API_KEY=k1:2COl4dS3G", "2COl4dS3G"),
+      ("MINIO_KMS_KES_API_KEY=kes:v1:2COl4dS3G", "2COl4dS3G"),
+      ("MINIO_ROOT_PASSWORD=\" minio123 \"", "minio123"),
+      ("MINIO_KMS_SECRET_KEY=key:c2VjcmV0", "key:c2VjcmV0"),
+    ])
+  func secretElsewhere(definition: String, secret: String) throws {
+    let file = document("\(definition)\nOTHER='x\(secret)y' z\nPLAIN='harmless' z\n")
+    let messages = EnvironmentLint.findings(in: file, file: nil).map(\.text)
+    #expect(messages.contains { $0.contains("harmless") })
+    #expect(!messages.contains { $0.contains(secret) })
+    let values = EnvironmentLint.variables(in: file, showsSecrets: false)
+    #expect(values.map(\.systemd) == ["<redacted>", "<redacted>", "harmlessz"])
+    let shown = EnvironmentLint.variables(in: file, showsSecrets: true)
+    #expect(shown[1].systemd == "x\(secret)yz")
+  }
+
   @Test("both values of every variable are there, null where a reader has none, secrets redacted")
   func comparison() {
     func shown(_ text: String, showsSecrets: Bool = false) -> [String] {

@@ -82,4 +82,13 @@ import Testing
     #expect(reading.variables.map(\.value) == ["1", "2"])
     #expect(reading["\u{E9}"] == "1")
   }
+
+  @Test(
+    "a variable is found by its name as it is shown, also if that has a noncharacter and bytes that are no UTF-8"
+  )
+  func brokenName() {
+    let file = EnvironmentDocument([0xEF, 0xBF, 0xBE, 0x78, 0xFF] + Array("=1\n".utf8))
+    #expect(file.minio.variables.map(\.name) == ["\u{FFFE}x\u{FFFD}"])
+    #expect(file.minio["\u{FFFE}x\u{FFFD}"] == "1")
+  }
 }

@@ -127,17 +127,24 @@ import Testing
       // The documentation's own example.
       (
         "https://kms-1.example.net:1,https://kms-2.example.net:1,https://kms3-example.net:1",
-        ["kms-endpoint-domain"]
+        ["kms-endpoint-unlike"]
       ),
-      ("https://kms-1.example.net:1,https://kms2-example.net:1", ["kms-endpoint-domain"]),
+      ("https://kms-1.example.net:1,https://kms2-example.net:1", ["kms-endpoint-unlike"]),
       ("https://kms.dc1.example.net:1,https://kms.dc2.example.net:1", []),
       (
-        "https://kms-1.a.net:1,https://kms-2.a.net:1,https://kms-3.b.net:1", ["kms-endpoint-domain"]
+        "https://kms-1.a.net:1,https://kms-2.a.net:1,https://kms-3.b.net:1", ["kms-endpoint-unlike"]
       ),
       ("https://a.dc1.net:1,https://a.dc2.net:1,https://a.dc3.net:1,https://a.dc4.net:1", []),
       ("https://KMS-1.Example.net:1,https://kms-2.example.NET.:1", []),
-      ("https://kms-1:1,https://kms-2:1,https://kms-3.example.net:1", ["kms-endpoint-domain"]),
+      ("https://kms-1:1,https://kms-2:1,https://kms-3.example.net:1", ["kms-endpoint-unlike"]),
       ("https://kms-1.example.net:1,https://192.0.2.1:1,https://[::1]:1", []),
+      (
+        "https://kms-1.example.net:1,https://kms-2.example.net:1,https://kms3.example.net:1",
+        ["kms-endpoint-unlike"]
+      ),
+      ("https://kms-1.example.net:1,https://kms.2.example.net:1", ["kms-endpoint-unlike"]),
+      ("https://kms-1.example.net:1,https://kms-22.example.net:1,https://db_3.example.net:1", []),
+      ("https://a-1.net:1,https://a-2.net:1,https://a3.net:1,https://a4.net:1", []),
     ])
   func slips(server: String, rules: [String]) throws {
     #expect(EndpointList(server).problems.map(\.rule) == rules)

@@ -43,6 +43,54 @@ private func environment(_ name: String, _ value: String) -> [EnvironmentVariabl
     #expect(try KeyManagerSettings.parse([]) == nil)
   }
 
+  @Test(
+    "a server list with a secret in it is refused, and nothing of it is shown",
+    arguments: [
+      identityVectors[1].0, "https://kms-1.example.net:7373,\(identityVectors[1].0)",
+      "https://\(identityVectors[0].0.dropFirst(3)):7373", "kes:v1:AAAAAAAAAAAAAAAAAAAAAAAA",
+    ])
+  func secretServer(value: String) {
+    let findings = SettingsRules.findings(environment("MINIO_KMS_SERVER", value), file: nil)
+    #expect(findings.map(\.rule) == ["kms-server-secret"])
+    #expect(!findings.contains { $0.text.contains(value.suffix(20)) })
+  }
+
+  @Test("a host whose name looks like the beginning of a key is none")
+  func hostNamedLikeKey() {
+    #expect(
+      SettingsRules.findings(environment("MINIO_KMS_SERVER", "https://k1:7373"), file: nil).isEmpty)
+  }
+
+  @Test(
+    "a host unlike its siblings is a warning in every list of hosts that the server has",
+    arguments: [
+      (
+        "MINIO_VOLUMES",
+        "https://minio-{1...4}.example.net:9000/d{1...4} https://minio5-example.net:9000/d",
+        "minio5-example.net"
+      ),
+      ("MINIO_VOLUMES", "http://minio-1/d http://minio-2/d http://minio3/d", "minio3"),
+      ("MINIO_VOLUMES", "https://minio-{1...4}.example.net/d{1...4} /mnt/d", nil),
+      ("MINIO_VOLUMES", "/mnt/disk{1...4}", nil),
+      (
+        "MINIO_ETCD_ENDPOINTS",
+        "https://e1.a.net:2379, https://e2.a.net:2379, https://e3.b.net:2379", "e3.b.net"
+      ),
+      (
+        "MINIO_NOTIFY_KAFKA_BROKERS_primary", "k1.a.net:9092,k2.a.net:9092,k3-a.net:9092",
+        "k3-a.net"
+      ),
+      ("MINIO_OPTS", "https://minio-1.a.net https://minio-2.b.com", nil),
+    ])
+  func hostLists(name: String, value: String, host: String?) {
+    let findings = SettingsRules.findings(
+      [EnvironmentVariable(name: name, value: value, line: 3)], file: nil)
+    #expect(findings.map(\.rule) == (host == nil ? [] : ["host-unlike"]))
+    #expect(findings.allSatisfy { $0.severity == .warning && $0.line == 3 })
+    if let host { #expect(findings.first?.message.hasPrefix(host + " is ") == true) }
+    #expect(SettingsRules.mayConcern(Array(name.utf8)[...]) == (name != "MINIO_OPTS"))
+  }
+
   struct Row: Sendable, CustomTestStringConvertible {
     var name: String
     var value: String

@@ -14,14 +14,17 @@ final class FakeHost: CommandHost {
   }
   private let state = Lock(State())
   private let files: [String: ReadContent]
+  /// Directories without a file in them.
+  private let directories: Set<String>
   private let answer: String?
   private let variables: [String: String]
   private let size: TerminalSize?
 
   init(
-    files: [String: String] = [:], mode: UInt32 = 0o600, answer: String? = nil,
-    variables: [String: String] = [:], terminal: TerminalSize? = nil
+    files: [String: String] = [:], directories: Set<String> = [], mode: UInt32 = 0o600,
+    answer: String? = nil, variables: [String: String] = [:], terminal: TerminalSize? = nil
   ) {
+    self.directories = directories
     self.files = files.mapValues { ReadContent(bytes: Array($0.utf8), mode: mode) }
     self.answer = answer
     self.variables = variables
@@ -43,6 +46,9 @@ final class FakeHost: CommandHost {
       throw ReadFailure(message: "read \(path): its checksum is wrong.")
     }
     return content.bytes
+  }
+  func isDirectory(_ path: String) throws(ReadFailure) -> Bool {
+    directories.contains(path) || files.keys.contains { $0.hasPrefix(path + "/") }
   }
   func write(_ text: String, to stream: OutputStream) -> Bool {
     state.withLock { state in

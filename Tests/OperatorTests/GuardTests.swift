@@ -14,16 +14,17 @@ import Wire
   private static let good = ["MINIO_KMS_SSE_KEY": "key-1", "MINIO_KMS_ENCLAVE": "store"]
 
   private func run(
-    _ variables: [String: String], _ files: [String: String] = [:], seal: String? = record
+    _ variables: [String: String], _ files: [String: String] = [:], seal: String? = record,
+    _ arguments: [String] = ["guard", "--state", "/state"]
   ) -> (code: ExitCode, host: FakeHost) {
     var files = files
     files["/state/seal"] = seal
-    let host = FakeHost(files: files, variables: variables)
+    let host = FakeHost(files: files, directories: ["/state"], variables: variables)
     let keyturn = Keyturn(
       host: host, network: FakeNetwork(agents: []), workshop: FakeWorkshop(),
       local: FakeLocalAgent(),
       interruption: Interruption(), version: "test")
-    return (keyturn.run(["guard", "--state", "/state"]), host)
+    return (keyturn.run(arguments), host)
   }
 
   @Test("the sealed key passes without a word")
@@ -36,6 +37,14 @@ import Wire
   func unsealed(variables: [String: String]) {
     let (code, host) = run(variables, seal: nil)
     #expect(code == .done && host.errors.isEmpty)
+  }
+
+  @Test("where the agent never was everything passes, but a directory that is named must be there")
+  func absent() {
+    #expect(run(["MINIO_KMS_SSE_KEY": "x"], seal: nil, ["guard"]).code == .done)
+    let (code, host) = run(Self.good, seal: nil, ["guard", "--state", "/elsewhere"])
+    #expect(code == .startRefused)
+    #expect(host.errors.contains("no directory /elsewhere, which --state"), "\(host.errors)")
   }
 
   @Test(

@@ -77,7 +77,7 @@ import Testing
     let text = Sample.settings.replacing(
       "kms-2.example.net:7373", with: "kms-2.example.net:7373,https://kms-3-example.net:7373")
     let found = try #require(
-      try report(text).findings.first { $0.rule == "kms-endpoint-domain" })
+      try report(text).findings.first { $0.rule == "kms-endpoint-unlike" })
     #expect(found.line == 1 && found.column == 1 && found.severity == "warning")
     #expect(lint(text).code == .done)
     #expect(lint(text, "--strict").code == .validationRefused)

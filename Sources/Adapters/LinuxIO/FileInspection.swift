@@ -92,6 +92,18 @@ public enum FileReading {
     }
   }
 
+  /// Whether `path` is a directory, or a link to one; false if there is nothing. Does not block on a local file
+  /// system.
+  public static func isDirectory(_ path: String) throws(FileFailure) -> Bool {
+    do throws(FileFailure) {
+      _ = try Directory(path)
+      return true
+    } catch {
+      if error.kind == .absent { return false }
+      throw error
+    }
+  }
+
   /// Reads standard input to its end, whatever it is. Blocks until whoever writes it closes it.
   public static func readStandardInput(limitBytes: Int) throws(FileFailure) -> [UInt8] {
     let copy = try fileCall("read", "standard input") { fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0) }

@@ -85,6 +85,21 @@ enum UTF8Text {
     return nil
   }
 
+  /// Whether `range` is well formed; noncharacters are.
+  static func isWellFormed(_ bytes: [UInt8], range: Range<Int>) -> Bool {
+    var offset = range.lowerBound
+    while offset < range.upperBound {
+      if bytes[offset] < 0x80 {
+        offset += 1
+      } else if let (_, length) = decode(bytes, at: offset, end: range.upperBound) {
+        offset += length
+      } else {
+        return false
+      }
+    }
+    return true
+  }
+
   /// The scalar value of the sequence at `offset` and its length; nil if it is not well formed.
   static func decode(
     _ bytes: [UInt8], at offset: Int, end: Int

@@ -128,9 +128,7 @@ struct DocumentText: Sendable {
 
   /// A name that is no UTF-8 counts as it is shown.
   private mutating func repaired(_ range: Range<Int>) -> Range<Int> {
-    guard !isASCII, let found = UTF8Text.problem(in: bytes, range: range),
-      found.problem == .malformed
-    else { return range }
+    if isASCII || UTF8Text.isWellFormed(bytes, range: range) { return range }
     let text = String(decoding: bytes[range], as: UTF8.self)
     let start = bytes.count
     bytes += text.utf8

@@ -87,6 +87,8 @@ struct Lint {
   /// For each line whether it stands within a value that systemd reads over several lines, the first of which
   /// does not.
   private var isWithin: [Bool]
+  /// The secrets of the file, which another variable may hold too.
+  private var secrets = SecretTexts()
 
   init(document: EnvironmentDocument, file: String?, showsSecrets: Bool) {
     self.document = document
@@ -100,6 +102,16 @@ struct Lint {
       while line < text.lineStarts.count, text.lineStarts[line] < end {
         isWithin[line] = true
         line += 1
+      }
+    }
+    if !showsSecrets { collectSecrets() }
+  }
+
+  private mutating func collectSecrets() {
+    let isSecret = (0..<text.nameCount).map { SecretVariables.contains(text[text.name($0)]) }
+    for definitions in [document.current.definitions, document.own.definitions] {
+      for definition in definitions.all where isSecret[Int(definition.name)] {
+        secrets.insert(text[definition.value])
       }
     }
   }
@@ -201,7 +213,8 @@ struct Lint {
   }
 
   /// Whether neither the name, nor the one that was probably meant, nor the value looks like a
-  /// secret's. A lost quote makes one value of several lines: then it may hold anything.
+  /// secret's, nor has the value a secret of the file in it. A lost quote makes one value of several
+  /// lines: then it may hold anything.
   func isShowable(_ name: String, _ value: String) -> Bool {
     if SecretVariables.contains(name) || value.utf8.contains(where: Byte.isNewline) { return false }
     if !KnownVariables.isKnown(name), let meant = KnownVariables.nearest(to: name),
@@ -209,6 +222,7 @@ struct Lint {
     {
       return false
     }
+    if secrets.isHeld(by: value) { return false }
     let value = value.lowercased()
     if ["k1:", "k2:", "kes:"].contains(where: value.contains) { return false }
     if let scheme = value.firstRange(of: "://"), value[scheme.upperBound...].contains("@") {

@@ -75,6 +75,20 @@ public struct APIKey: Sendable, Hashable {
     var remedy: String
   }
 
+  /// Whether a part of `text` looks like a key, which then must not be shown: `k1:`, `k2:` or `kes:v1:` and 20
+  /// characters, which no port has.
+  static func isSeen(in text: String) -> Bool {
+    ["k1:", "k2:", "kes:v1:"].contains { prefix in
+      text.ranges(of: prefix).contains { found in
+        text[found.upperBound...].prefix(while: isDigit).count >= 20
+      }
+    }
+  }
+
+  private static func isDigit(_ character: Character) -> Bool {
+    character.isASCII && (character.isLetter || character.isNumber || "-_".contains(character))
+  }
+
   private static let copyIt =
     "copy the key again as `minkms add-identity` or `minkms identity` printed it"
 

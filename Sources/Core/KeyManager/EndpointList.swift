@@ -149,11 +149,11 @@ struct EndpointList {
             remedy: "write \(endpoint.text):7373, or :443 if that is meant"))
       }
     }
-    for (host, siblings) in HostName.outsiders(among: endpoints.map(\.host)) {
+    for outsider in HostName.outsiders(among: endpoints.map(\.host)) {
       problems.append(
         Problem(
-          severity: .warning, rule: "kms-endpoint-domain",
-          message: "\(host) is outside the domain of the other endpoints (\(siblings))",
+          severity: .warning, rule: "kms-endpoint-unlike",
+          message: "\(outsider.host) \(outsider.oddity)",
           remedy: "check it for a slip, such as - in place of ."))
     }
   }

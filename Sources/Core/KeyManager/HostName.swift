@@ -20,25 +20,82 @@ enum HostName {
     }
   }
 
-  /// The hosts outside the domain of their siblings, each with that domain (or sibling).
-  ///
+  /// A host that is probably a slip, judged by its siblings.
+  struct Outsider: Equatable {
+    var host: String
+    /// What is odd about it, a clause that follows the host.
+    var oddity: String
+  }
+
+  /// The hosts unlike their siblings, in their order: outside the domain that the others share, or with other
+  /// dots and dashes in the same name.
+  static func outsiders(among hosts: [String]) -> [Outsider] {
+    var seen: Set<String> = []
+    let names = hosts.filter { !isAddress($0) && seen.insert($0.lowercased()).inserted }
+    return zip(outsideDomain(names), otherwiseWritten(names)).compactMap { $0 ?? $1 }
+  }
+
   /// With a majority that shares a parent domain, those that do not share it. Otherwise only the
   /// second of two that differ in their last two labels: hosts spread over several domains on
   /// purpose are common.
-  static func outsiders(among hosts: [String]) -> [(host: String, siblings: String)] {
-    let names = hosts.filter { !isAddress($0) }
+  private static func outsideDomain(_ names: [String]) -> [Outsider?] {
     let parents = names.map { labels($0).dropFirst().joined(separator: ".") }
-    if let parent = parents.first(where: { parent in
-      parents.count(where: { $0 == parent }) * 2 > parents.count
-    }) {
-      return zip(names, parents).filter { $0.1 != parent }.map {
-        ($0.0, parent.isEmpty ? "names without a domain" : parent)
+    if let parent = majority(of: parents) {
+      let domain = parent.isEmpty ? "names without a domain" : parent
+      return zip(names, parents).map {
+        $1 == parent
+          ? nil : Outsider(host: $0, oddity: "is outside the domain of the others (\(domain))")
       }
     }
-    guard names.count == 2, labels(names[0]).suffix(2) != labels(names[1]).suffix(2) else {
-      return []
+    return names.indices.map { index in
+      index == 1 && names.count == 2
+        && labels(names[0]).suffix(2) != labels(names[1]).suffix(2)
+        ? Outsider(host: names[1], oddity: "is outside the domain of \(names[0])") : nil
     }
-    return [(names[1], names[0])]
+  }
+
+  /// `kms3.example.net` among `kms-1.example.net` and `kms-2.example.net`: the same but for numbers and for what
+  /// stands between letters. The rarer form is taken for the slip, of two the second.
+  private static func otherwiseWritten(_ names: [String]) -> [Outsider?] {
+    let forms = names.map(form)
+    // The usual text among those with the same letters.
+    let usual = Dictionary(grouping: forms.indices) { forms[$0].letters }.mapValues {
+      let texts = $0.map { forms[$0].text }
+      return majority(of: texts) ?? (texts.count == 2 ? texts.first : nil)
+    }
+    return zip(names, forms).map { name, form in
+      guard let text = usual[form.letters] ?? nil, text != form.text,
+        let index = forms.firstIndex(where: { $0.text == text })
+      else { return nil }
+      return Outsider(host: name, oddity: "is written unlike \(names[index])")
+    }
+  }
+
+  private static func majority(of texts: [String]) -> String? {
+    let counts = Dictionary(texts.map { ($0, 1) }, uniquingKeysWith: +)
+    return texts.first { counts[$0, default: 0] * 2 > texts.count }
+  }
+
+  private struct Form {
+    /// Each number is one `#`.
+    var text = ""
+    /// The same without dots and dashes.
+    var letters = ""
+  }
+
+  private static func form(_ name: String) -> Form {
+    var form = Form()
+    for character in labels(name).joined(separator: ".") {
+      if character.isNumber {
+        if form.text.last == "#" { continue }
+        form.text.append("#")
+        form.letters.append("#")
+      } else {
+        form.text.append(character)
+        if !"-._".contains(character) { form.letters.append(character) }
+      }
+    }
+    return form
   }
 
   private static func labels(_ host: String) -> [String] {

@@ -10,7 +10,7 @@ public enum SettingsRules {
   /// Whether a rule can be about a variable of this name; one that it cannot be about may be left out.
   public static func mayConcern(_ name: ArraySlice<UInt8>) -> Bool {
     KnownVariables.mayBeMeant(name) || name.starts(with: KnownVariables.prefix)
-      || KnownVariables.proxies.contains { name.elementsEqual($0.utf8) }
+      || KnownVariables.proxies.contains { name.elementsEqual($0.utf8) } || HostList.isOne(name)
   }
 
   /// What is wrong with `environment`: the merged variables as the server would get them. Of a name
@@ -47,6 +47,7 @@ private struct Check {
       case "MINIO_KMS_API_KEY": if isReadable(variable) { checkAPIKey(variable) }
       default: checkNeighbour(variable)
       }
+      if HostList.isOne(variable.name.utf8) { checkHosts(variable) }
     }
     checkComplete()
     if unknownCount > SettingsRules.unknownNames {
@@ -98,9 +99,25 @@ private struct Check {
   }
 
   private mutating func checkServer(_ variable: EnvironmentVariable) {
+    // Every message on an endpoint shows it.
+    if holdsSecret(variable.value) {
+      add(
+        .error, "kms-server-secret", variable,
+        "it holds an API key or another secret, so nothing of it is shown",
+        "name the Key Manager's endpoints only, and give the key as MINIO_KMS_API_KEY")
+      return
+    }
     for problem in EndpointList(variable.value.trimmed).problems {
       add(problem.severity, problem.rule, variable, problem.message, problem.remedy)
     }
+  }
+
+  private func holdsSecret(_ value: String) -> Bool {
+    var secrets = SecretTexts()
+    for variable in variables where SecretVariables.contains(variable.name) {
+      secrets.insert(Array(variable.value.utf8))
+    }
+    return APIKey.isSeen(in: value) || secrets.isHeld(by: value)
   }
 
   private mutating func checkAPIKey(_ variable: EnvironmentVariable) {
@@ -211,6 +228,17 @@ private struct Check {
           "the server knows no variable of this name, which is almost \(meant)",
           "did you mean \(meant)?")
       }
+    }
+  }
+
+  /// A name in the list that is unlike the others. Nothing of it is shown where it may be a secret.
+  private mutating func checkHosts(_ variable: EnvironmentVariable) {
+    let outsiders = HostName.outsiders(among: HostList.hosts(in: variable.value))
+    if outsiders.isEmpty || holdsSecret(variable.value) { return }
+    for outsider in outsiders {
+      add(
+        .warning, "host-unlike", variable, "\(outsider.host) \(outsider.oddity)",
+        "check it for a slip, such as - in place of .")
     }
   }
 

@@ -59,6 +59,8 @@ public enum Limits {
   public static let generationNumber = 99_999_999
   /// Endpoints in MINIO_KMS_SERVER after expansion of `{1...3}`.
   public static let keyManagerEndpoints = 64
+  /// Hosts of a list such as MINIO_VOLUMES that are compared with each other.
+  public static let listedHosts = 256
   /// The frame payload of a Key Manager answer, bytes.
   public static let frameBytes = 64 << 10
 }

@@ -352,7 +352,8 @@ enum KeyturnCommands {
     operands: [],
     options: [
       OptionRule(
-        "state", takes: .one("DIR"), help: "the agent's records; /var/lib/keyturn if left out")
+        "state", takes: .one("DIR"),
+        help: "the agent's records, which must be there; /var/lib/keyturn if left out")
     ],
     examples: [
       .init(

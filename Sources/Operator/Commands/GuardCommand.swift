@@ -10,7 +10,8 @@ internal import Wire
 /// It compares the key in that environment with the seal in the agent's state directory. It needs
 /// no agent, inventory, certificate or network, changes nothing, and is silent unless it refuses.
 /// Where nothing was ever sealed, or was lifted, it allows everything; what it cannot read, or was
-/// removed, it does not take for nothing.
+/// removed, it does not take for nothing. Without its directory the agent never was on this node;
+/// but one that is named in the unit must be there.
 struct GuardCommand: Sendable {
   let context: CommandContext
 
@@ -30,7 +31,16 @@ struct GuardCommand: Sendable {
   }
 
   private func refusal() -> String? {
-    let directory = context.invocation.value("state") ?? "/var/lib/keyturn"
+    let named = context.invocation.value("state")
+    if let named {
+      do throws(ReadFailure) {
+        if try !context.host.isDirectory(named) {
+          return "which key is sealed on this node is not known: there is no directory \(named), "
+            + "which --state in the unit's ExecStartPre= names. Mount it, or correct the path"
+        }
+      } catch { return "which key is sealed on this node is not known: \(error.message)" }
+    }
+    let directory = named ?? "/var/lib/keyturn"
     let record = SealRecord(cluster: nil) { file throws(Refusal) in
       do throws(ReadFailure) {
         return try context.host.record("\(directory)/\(file.rawValue)")

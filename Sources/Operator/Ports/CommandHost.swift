@@ -6,6 +6,8 @@ public protocol CommandHost: Sendable {
   /// The content of one of the agent's records, its checksum verified; nil if there is none. May
   /// block on the disk.
   func record(_ path: String) throws(ReadFailure) -> [UInt8]?
+  /// Whether there is such a directory. May block on the disk.
+  func isDirectory(_ path: String) throws(ReadFailure) -> Bool
   /// Writes all of `text`; false when nobody reads it any more. May block on a slow reader.
   @discardableResult
   func write(_ text: String, to stream: OutputStream) -> Bool

@@ -25,6 +25,12 @@ struct ProcessHost: CommandHost {
     }
   }
 
+  func isDirectory(_ path: String) throws(ReadFailure) -> Bool {
+    do throws(FileFailure) { return try FileReading.isDirectory(path) } catch {
+      throw ReadFailure(message: error.message)
+    }
+  }
+
   @discardableResult
   func write(_ text: String, to stream: OutputStream) -> Bool {
     var bytes = Array(text.utf8)[...]

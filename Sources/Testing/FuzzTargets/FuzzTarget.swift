@@ -155,10 +155,13 @@ public enum FuzzTarget: String, Sendable, CaseIterable {
       let isAbsent = !environment.contains { KeyManagerSettings.variables.contains($0.name) }
       if !isAbsent { return "rules: what they accept is not what is parsed" }
     }
-    if let key = document.systemd["MINIO_KMS_API_KEY"], key.hasPrefix("k1:"), key.utf8.count >= 20,
-      environment.count(where: { $0.value.contains(key) }) == 1
-    {
-      for finding in findings + rules where finding.text.contains(key.dropFirst(3)) {
+    if let key = document.systemd["MINIO_KMS_API_KEY"], key.hasPrefix("k1:"), key.utf8.count >= 20 {
+      // What could be the name of a variable stands in messages for another reason.
+      let text = key.dropFirst(3)
+      if !text.contains(where: \.isLowercase) || names.contains(where: { $0.contains(text) }) {
+        return nil
+      }
+      for finding in findings + rules where finding.text.contains(text) {
         return "\(finding.rule): the API key is in the message"
       }
     }
