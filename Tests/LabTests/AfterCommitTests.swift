@@ -87,7 +87,7 @@ extension LabTests {
     func held() throws {
       let (apply, rollout) = try applyHeld(lab.settings)
       // Its drive cannot be used: the server ends after its first data key.
-      try lab.exec("minio-2", "chmod 000 /var/lib/minio && chown root /var/lib/minio")
+      try lab.exec("minio-2", "mv /var/lib/minio /var/lib/minio.away && touch /var/lib/minio")
       try lab.release()
       let outcome = try apply.outcome()
       #expect(outcome.status == 9, "\(outcome.stdout)\(outcome.stderr)")
@@ -96,7 +96,10 @@ extension LabTests {
       #expect(try lab.keyturn("watch", rollout).status == 9)
       try lab.exec(
         "minio-2",
-        "chown minio-user /var/lib/minio 2>/dev/null || chown --reference=/etc/minio/certs /var/lib/minio; chmod 750 /var/lib/minio; systemctl reset-failed minio; systemctl start --no-block minio"
+        """
+        rm /var/lib/minio && mv /var/lib/minio.away /var/lib/minio
+        systemctl reset-failed minio && systemctl start --no-block minio
+        """
       )
     }
   }
