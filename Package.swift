@@ -66,8 +66,10 @@ let package = Package(
       "Probes",
       ["Model", "Digests", "Wire", "KeyManager", "StartWatch", "LinuxIO", "TLS", "HTTPS"]),
 
+    .target(name: "Faults", path: "Sources/Testing/Faults", swiftSettings: strict),
     .target(
-      name: "Coordination", dependencies: ["Model", "Digests", "Rollout", "Wire", "LinuxIO"],
+      name: "Coordination",
+      dependencies: ["Model", "Digests", "Rollout", "Wire", "LinuxIO", "Faults"],
       path: "Sources/Coordination", swiftSettings: strict),
     adapter(
       "AgentLinks", ["Model", "Wire", "LinuxIO", "TLS", "HTTPS", "Coordination"]),
@@ -76,7 +78,7 @@ let package = Package(
       name: "Agent",
       dependencies: [
         "Model", "Digests", "EnvironmentFile", "KeyManager", "Rollout", "StartWatch", "Wire",
-        "LinuxIO",
+        "Coordination", "LinuxIO", "Faults",
       ], path: "Sources/Agent", swiftSettings: strict),
     .target(
       name: "Operator",
@@ -89,7 +91,7 @@ let package = Package(
       "keyturnd", "Programs/keyturnd",
       [
         "Model", "Digests", "EnvironmentFile", "KeyManager", "Rollout", "StartWatch", "Wire",
-        "Agent", "LinuxIO", "Systemd", "TLS", "HTTPS", "Probes",
+        "Coordination", "Agent", "LinuxIO", "Systemd", "TLS", "HTTPS", "AgentLinks", "Probes",
       ]),
     program(
       "keyturn", "Programs/keyturn",
@@ -106,11 +108,6 @@ let package = Package(
       ["Model", "Digests", "KeyManager", "Wire", "LinuxIO", "TLS", "HTTPS", "COpenSSL"]),
     program(
       "instant-restart", "Testing/InstantRestart", ["Model", "LinuxIO", "Systemd"]),
-    program("file-writer", "Testing/FileWriter", ["Digests", "LinuxIO"]),
-    .target(
-      name: "FuzzTargets", dependencies: ["Model", "EnvironmentFile", "KeyManager"],
-      path: "Sources/Testing/FuzzTargets", swiftSettings: strict),
-    program("fuzz", "Testing/Fuzz", ["FuzzTargets"]),
     .target(
       name: "Simulator", dependencies: ["Model", "Digests", "Rollout"],
       path: "Sources/Testing/Simulator", swiftSettings: strict),
@@ -119,31 +116,13 @@ let package = Package(
       name: "TestSupport", dependencies: ["Model", "LinuxIO", "CLinux"],
       path: "Sources/Testing/TestSupport", swiftSettings: strict),
 
-    tests("Model", ["Model"]),
-    tests("Digests", ["Digests", "Model"]),
-    tests(
-      "EnvironmentFile", ["EnvironmentFile", "FuzzTargets", "Model", "LinuxIO", "TestSupport"]),
-    tests("KeyManager", ["KeyManager", "Digests", "Model"]),
     tests("Rollout", ["Rollout", "Digests", "Model"]),
     tests("Simulator", ["Simulator", "Rollout", "Model"]),
-    tests("StartWatch", ["StartWatch", "Model"]),
-    tests("Wire", ["Wire", "Rollout", "Digests", "Model"]),
-    tests(
-      "LinuxIO", ["LinuxIO", "Model", "Digests", "CLinux", "TestSupport", "file-writer"]),
-    tests("Systemd", ["Systemd", "StartWatch", "LinuxIO", "Model", "CSystemd", "TestSupport"]),
-    tests("TLS", ["TLS", "LinuxIO", "Model", "TestSupport"]),
-    tests("HTTPS", ["HTTPS", "TLS", "Wire", "LinuxIO", "Model", "TestSupport"]),
-    tests(
-      "Probes",
-      [
-        "Probes", "KeyManager", "StartWatch", "HTTPS", "TLS", "Wire", "LinuxIO", "Model",
-        "TestSupport",
-      ]),
     tests(
       "Agent",
       [
-        "Agent", "EnvironmentFile", "KeyManager", "Rollout", "StartWatch", "Wire", "Digests",
-        "Model",
+        "Agent", "Coordination", "EnvironmentFile", "KeyManager", "Rollout", "StartWatch", "Wire",
+        "Digests", "Model",
       ]),
     tests(
       "Operator",

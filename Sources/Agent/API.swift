@@ -68,25 +68,8 @@ extension Agent {
       case ("GET", 3, "v1", "rollouts"):
         try permit(principal, [.observer, .operator, .node])
         return .json(200, try view(parts[2], request))
-      case ("POST", 4, "v1", "rollouts") where parts[3] == "promise":
-        try permit(principal, [.operator])
-        let asked: PromiseRequest = try decode(request)
-        return .json(
-          200, try reply(.promise(RolloutKey(id: parts[2], epoch: asked.epoch), asked.ballot)))
-      case ("POST", 4, "v1", "rollouts") where parts[3] == "accept":
-        try permit(principal, [.operator])
-        let asked: AcceptRequest = try decode(request)
-        return .json(
-          200, try reply(.accept(RolloutKey(id: parts[2], epoch: asked.epoch), asked.proposal)))
-      case ("POST", 4, "v1", "rollouts") where parts[3] == "decision":
-        try permit(principal, [.operator])
-        let told: DecisionRequest = try decode(request)
-        return .json(
-          200,
-          try reply(
-            .decided(
-              RolloutKey(id: parts[2], epoch: told.epoch), told.decision, instant: told.instant,
-              bootID: told.bootID, reason: told.reason)))
+      case ("POST", 4, "v1", "rollouts") where Self.steps.contains(parts[3]):
+        return try answerStep(parts[3], of: parts[2], request, from: principal)
       default:
         return refuse(
           404, .validation, "there is no \(request.method) \(request.path) in this agent's API")
@@ -103,7 +86,9 @@ extension Agent {
     }
   }
 
-  private func permit(_ principal: Principal, _ roles: [Role]) throws(Refusal) {
+  private static let steps = ["promise", "accept", "decision", "resolve"]
+
+  func permit(_ principal: Principal, _ roles: [Role]) throws(Refusal) {
     if roles.contains(principal.role) { return }
     throw Refusal(
       .notPermitted,
@@ -115,7 +100,7 @@ extension Agent {
     .json(status, ErrorAnswer(kind: kind, message: message))
   }
 
-  private func decode<Value: Decodable>(_ request: HTTPRequest) throws(Refusal) -> Value {
+  func decode<Value: Decodable>(_ request: HTTPRequest) throws(Refusal) -> Value {
     do throws(JSONFailure) { return try JSON.decode(Value.self, from: request.body) } catch {
       throw Refusal(.validation, "the body of \(request.method) \(request.path): \(error)")
     }
@@ -140,7 +125,7 @@ extension Agent {
     if let damaged = state.withLock({ $0.damaged }) { throw damaged }
     return assess(
       kind: request.kind, generation: request.generation, changes: request.changes,
-      createKey: request.createKey
+      createKey: request.createKey, sealForPlan()
     ).answer
   }
 
@@ -234,18 +219,11 @@ extension Agent {
     return nil
   }
 
-  private func reply(_ input: ParticipantInput) throws(Refusal) -> ReplyAnswer {
+  func reply(_ input: ParticipantInput) throws(Refusal) -> ReplyAnswer {
     // What it does not remember it must not deny.
     if let damaged = state.withLock({ $0.isForgetful ? $0.damaged : nil }) { throw damaged }
     switch perform(input) {
-    case .success(.accepted): return ReplyAnswer(reply: .accepted)
-    case .success(.committed): return ReplyAnswer(reply: .committed)
-    case .success(.outranked(let ballot)):
-      return ReplyAnswer(reply: .outranked, ballot: ballot)
-    case .success(.promised(let proposal)):
-      return ReplyAnswer(reply: .promised, proposal: proposal)
-    case .success(.ended(let outcome)): return ReplyAnswer(reply: .ended, outcome: outcome)
-    case .success(.neverVoted): return ReplyAnswer(reply: .neverVoted)
+    case .success(let reply): return ReplyAnswer(reply)
     case nil: throw Refusal(.failed, "\(node): the machine gave no answer")
     case .failure(let refusal): throw refusal
     }

@@ -1,9 +1,10 @@
 internal import Digests
 internal import EnvironmentFile
+internal import Faults
 internal import KeyManager
 internal import LinuxIO
 public import Model
-internal import Rollout
+public import Rollout
 internal import StartWatch
 internal import Wire
 
@@ -12,7 +13,8 @@ internal import Wire
 // with the host goes through Ports.
 //
 // Threads: requests come on the connections' threads; the checks of a vote run on the thread that
-// asked for it; the instant and the watch of a start have a thread each. `turn` lets one input at a
+// asked for it; the instant and the watch of a start have a thread each, and so has the timer of a
+// member in doubt; the other members are asked on the threads of `peers`. `turn` lets one input at a
 // time through the machine.
 
 /// The agent of one AIStor node.
@@ -30,6 +32,10 @@ public final class Agent: Sendable {
     var seal: Seal?
     /// What came of the last look at the seal and at the others'.
     var sealFacts = SealFacts()
+    /// What each of the others said of its seal when it was asked last.
+    var seals: [String: PeerSeal] = [:]
+    /// Whom the background asks next.
+    var nextPeer = 0
     /// The last generation; nil if there is none, or if its record is damaged.
     var generation: Generation?
     /// Its number, also if its record is damaged; 0 if there is none.
@@ -43,6 +49,8 @@ public final class Agent: Sendable {
     var damaged: Refusal?
     /// The record that is damaged is the one of what the member has promised: it can answer nobody.
     var isForgetful = false
+    /// What the other members are asked to end a rollout that this one is in doubt of.
+    var question: RecoveryQuestion?
   }
 
   /// The node's name.
@@ -54,20 +62,33 @@ public final class Agent: Sendable {
   let records: Records
   let history: History
   let state: Lock<State>
+  /// The other nodes' agents.
+  let peers: Peers
+  /// Wakes the Participant.
+  let alarm = Alarm()
+  private let times: RecoveryTimes
   private let turn = Lock(())
   /// One assessment at a time: each may have a thread for every address of every endpoint.
   private let assessing = Lock(())
 
   /// An agent with what its records say. A damaged record does not stop it: it refuses to vote, and
   /// says so.
-  public init(node: String, inventory: Inventory, version: String, ports: Ports) {
+  ///
+  /// - Parameter times: how long it waits in doubt.
+  public init(
+    node: String, inventory: Inventory, version: String, ports: Ports,
+    times: RecoveryTimes = RecoveryTimes()
+  ) {
     self.node = node
     self.inventory = inventory
     self.version = version
     self.ports = ports
+    self.times = times
+    peers = Peers(ports, inventory: inventory, except: node)
     records = Records(port: ports.records)
     history = History(port: ports.records)
-    var state = State(participant: Participant(member: node, record: ParticipantRecord()))
+    var state = State(
+      participant: Participant(member: node, record: ParticipantRecord(), times: times))
     // Each by itself: a damaged one must not hide the others.
     func load<Value>(_ body: () throws(Refusal) -> Value) -> Value? {
       do throws(Refusal) { return try body() } catch {
@@ -77,7 +98,7 @@ public final class Agent: Sendable {
     }
     let (records, history) = (records, history)
     if let record = load({ () throws(Refusal) in try records.loadParticipant() }) {
-      state.participant = Participant(member: node, record: record)
+      state.participant = Participant(member: node, record: record, times: times)
       state.timeline = Timeline(record, at: Clock.realtimeMicroseconds())
     } else {
       state.isForgetful = true
@@ -106,18 +127,30 @@ public final class Agent: Sendable {
     if let damaged = self.state.withLock({ $0.damaged }) { ports.log(3, damaged.message) }
   }
 
-  /// Finishes or abandons what the agent was in before it was stopped. Blocks until a restart that
-  /// was due has been issued, at most until the deadline; then the daemon says READY, so that after
-  /// a reboot the server starts with the right file.
-  public func start(deadline: Instant) {
+  /// Goes on with what the agent was in before it was stopped. Does not block but on the disk, the bus
+  /// and the unit.
+  ///
+  /// The other members may be asking this one already, and it them: so the daemon serves before it
+  /// waits with ``settle(until:)``.
+  public func start() {
     removeOrphans()
     perform(.started)
+  }
+
+  /// Blocks until what the agent was in when it was stopped is finished or abandoned: the decision is
+  /// known, and a restart that was due has been issued. At most until the deadline; then it goes on
+  /// beside everything else, and status shows it. The daemon says READY afterwards, so that after a
+  /// reboot the server starts with the right file.
+  public func settle(until deadline: Instant) {
     let boot = ports.process.bootID()
-    _ = state.wait(until: deadline) { state in
-      guard case .committed(let instant, let bootID)? = state.participant.record.active?.stage
-      else { return true as Bool? }
-      // An instant of another boot is past, whatever its number.
-      return bootID == boot && instant > Clock.now() ? true : nil
+    _ = state.wait(until: deadline) { state -> Bool? in
+      switch state.participant.record.active?.stage {
+      case .prepared, .accepted: return nil
+      case .committed(let instant, let bootID):
+        // An instant of another boot is past, whatever its number.
+        return bootID == boot && instant > Clock.now() ? true : nil
+      case .watching, nil: return true
+      }
     }
   }
 
@@ -149,6 +182,7 @@ public final class Agent: Sendable {
       let effects = state.update { $0.participant.handle(input, at: moment()) }
       var reply: ParticipantReply?
       for effect in effects {
+        Fault.reach("agent.\(Fault.name(input)).\(Fault.name(effect))")
         do throws(Refusal) {
           try carryOut(effect, reply: &reply, later: &later)
         } catch {
@@ -193,8 +227,11 @@ public final class Agent: Sendable {
   private func moment() -> Moment {
     Moment(
       now: Clock.now(), bootID: ports.process.bootID(),
-      jitterMilliseconds: Int.random(in: 0...RecoveryTimes().jitterMilliseconds))
+      jitterMilliseconds: Int.random(in: 0...times.jitterMilliseconds))
   }
+
+  /// How long another member may take to answer a question, milliseconds.
+  var answerMilliseconds: Int { times.answerMilliseconds }
 
   private func carryOut(
     _ effect: ParticipantEffect, reply: inout ParticipantReply?,
@@ -225,8 +262,8 @@ public final class Agent: Sendable {
     case .keep(let finished):
       if finished.outcome.kind == .confirmed { try sealAndKeep(finished) }
     case .conclude(let finished): conclude(finished)
-    // Members do not talk to one another yet: who is in doubt waits for `keyturn resolve`.
-    case .wake, .ask: break
+    case .wake(let instant): try wake(at: instant)
+    case .ask(let member, let key, let question): ask(member, key, question)
     }
   }
 
@@ -248,12 +285,13 @@ public final class Agent: Sendable {
 
   // MARK: the vote
 
-  /// Every check of this node, one caller after the other. Blocks while the other agents are asked,
-  /// and up to the probes' deadline for each caller that came before.
+  /// Every check of this node, one caller after the other. Blocks up to the probes' deadline for each
+  /// caller that came before.
+  ///
+  /// - Parameter facts: what is to be said of the seal.
   func assess(
-    kind: RolloutKind, generation: Int?, changes: [WireChange], createKey: Bool
+    kind: RolloutKind, generation: Int?, changes: [WireChange], createKey: Bool, _ facts: SealFacts
   ) -> Assessment {
-    let facts = keepSeal()
     let (last, number, record) = state.withLock {
       ($0.generation, $0.lastNumber, $0.participant.record)
     }
@@ -296,7 +334,7 @@ public final class Agent: Sendable {
   ) throws(Refusal) -> PreparedFacts {
     let assessment = assess(
       kind: rollout.kind, generation: request.generation, changes: request.changes,
-      createKey: request.createKey)
+      createKey: request.createKey, sealForVote(request.seals))
     if let refusal = assessment.answer.refusal { throw refusal }
     if let refusal = SealJudgement.problem(
       with: rollout, key: assessment.answer.key, record: sealRecord(), node: node)
@@ -329,8 +367,10 @@ public final class Agent: Sendable {
     try keepFound(assessment.currentBytes, before: rollout)
     if let bytes = assessment.newBytes {
       state.update { _ = $0.targets.insert(path) }
+      Fault.reach("agent.check.stage")
       try ports.file.stage(
         bytes, at: path, tag: rollout.id, before: content.before, owner: assessment.owner)
+      Fault.reach("agent.check.staged")
     }
     state.update { $0.environment = (rollout.id, assessment.answer.environmentDigest) }
     return PreparedFacts(

@@ -1,4 +1,5 @@
 internal import Digests
+internal import Faults
 internal import LinuxIO
 internal import Model
 internal import Rollout
@@ -43,6 +44,7 @@ extension Agent {
       }
       if !isDone { forgetFailedStarts(until: isLate ? .inMilliseconds(10_000) : instant) }
       if !isLate { Clock.sleep(until: instant) }
+      Fault.reach("agent.fire.install")
       if active.facts.staged, let after = content.after {
         try ports.file.install(at: content.path, tag: id, before: content.before, after: after)
       } else if !isDone, try ports.file.read(content.path).map(Digest.sha256) != content.after {
@@ -53,10 +55,12 @@ extension Agent {
         )
       }
       let issued = Clock.now()
+      Fault.reach("agent.fire.restart")
       if !isDone { try ports.unit.restart(deadline: .inMilliseconds(30_000)) }
       let report = RestartReport(
         planned: isSameBoot ? instant : issued, issued: issued, previousInvocation: previous,
         journalCursor: cursor)
+      Fault.reach("agent.fire.sync")
       // A record that says "restarted" must not outlive the rename. Without one nothing is made
       // beside the file: its directory may be read-only.
       while active.facts.staged, let refusal = syncFailure(content.path) {

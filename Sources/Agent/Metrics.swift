@@ -40,6 +40,14 @@ extension Agent {
       "keyturn_rollout_active", "gauge", "Whether the node is in a rollout.",
       one(state.participant.record.active != nil))
     family(
+      "keyturn_rollout_in_doubt", "gauge",
+      "Whether the node has voted yes on a rollout and does not know the decision.",
+      one(state.participant.record.active?.stage.isInDoubt ?? false))
+    family(
+      "keyturn_recovery_attempts", "gauge",
+      "How often the node has tried in vain to end the rollout that it is in doubt of.",
+      [("", state.participant.doubt?.attempts ?? 0)])
+    family(
       "keyturn_epoch", "gauge", "The highest epoch that the node has seen.",
       [("", Int(clamping: state.participant.record.highestEpoch))])
     return HTTPResponse(

@@ -1,7 +1,7 @@
+public import Coordination
 public import Digests
 public import KeyManager
 public import Model
-public import Rollout
 public import StartWatch
 
 // What the agent needs of the host that it runs on. Adapters implement these; tests give fakes.
@@ -162,8 +162,12 @@ public struct AgentEvent: Sendable {
 
 /// The agents of the other nodes.
 public protocol PeerPort: Sendable {
-  /// What one of them, by its name in the inventory, says of its seal. Safe from any thread.
-  func seal(of node: String, deadline: Instant) throws(Refusal) -> SealView
+  /// Asks one of them, by its name in the inventory, on a connection that is made for this question
+  /// and ends with it. Blocks until the answer is there or the deadline has come. Safe from any
+  /// thread.
+  func call<Answer>(
+    _ request: AgentRequest<Answer>, to node: String, deadline: Instant
+  ) throws(LinkFailure) -> Answer
 }
 
 /// Everything that the agent needs of the host.

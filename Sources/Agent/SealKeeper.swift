@@ -1,3 +1,4 @@
+internal import Coordination
 internal import KeyManager
 internal import LinuxIO
 public import Model
@@ -9,6 +10,8 @@ internal import Wire
 struct SealFacts: Sendable {
   /// The node's own records.
   var record = SealRecord.unsealed(lifted: nil)
+  /// What it tells the others of it.
+  var view: SealView?
   /// Why the node takes part in nothing.
   var refusal: Refusal?
   /// What status shows.
@@ -20,6 +23,7 @@ struct SealFacts: Sendable {
 
   /// Adds what follows for a plan or a vote.
   func complete(_ answer: inout PlanAnswer) {
+    answer.sealView = view
     answer.lifted = record.lifted
     answer.findings = (findings.filter { $0.severity < .error } + answer.findings)
       .sorted { $0.severity > $1.severity }
@@ -28,7 +32,7 @@ struct SealFacts: Sendable {
     } else if !silent.isEmpty, answer.key != nil, answer.refusal == nil {
       answer.refusal = Refusal(
         .unreachable,
-        "\(answer.node) is not sealed, and \(silent.joined(separator: ", ")) cannot be asked whether the cluster is: see that every agent runs and every node reaches every other (7377/tcp)"
+        "\(answer.node) is not sealed, and whether \(silent.joined(separator: ", ")) are is not known: see that every agent runs and has the same version, and plan again"
       )
     }
   }
@@ -41,7 +45,7 @@ extension Agent {
   private static let restMilliseconds = 30_000
   /// Between two looks where something is, milliseconds.
   private static let eagerMilliseconds = 5_000
-  /// Between two questions to the others while this node is sealed, milliseconds.
+  /// In which time a sealed node asks each of the others once, milliseconds.
   private static let sealedMilliseconds = 300_000
 
   /// Looks after the seal from now on, on a thread of its own: says when the record is lost, takes
@@ -57,8 +61,8 @@ extension Agent {
     } catch { throw Refusal(.failed, "\(node): \(error)") }
   }
 
-  /// One look of the background's. Asks the others only if something can come of it. Blocks while
-  /// the unit is read, and then while the others are asked.
+  /// One look of the background's. Asks a few of the others, the next ones each time, and only if
+  /// something can come of it. Blocks while the unit is read, and then while they are asked.
   ///
   /// - Returns: how long to wait before the next, milliseconds.
   @discardableResult
@@ -66,7 +70,7 @@ extension Agent {
     let record = sealRecord()
     let facts = state.withLock { $0.sealFacts }
     if record != facts.record || facts.asked == nil {
-      keepSeal()
+      keepSeal(asking: nextPeers(Limits.peersAtOnce))
       return Self.eagerMilliseconds
     }
     switch record {
@@ -75,39 +79,51 @@ extension Agent {
       do throws(Refusal) {
         try betweenTurns { () throws(Refusal) in try records.completeSeal(seal) }
       } catch { ports.log(4, error.message) }
-      let age = facts.asked.map { Clock.now().milliseconds(since: $0) } ?? 0
-      if !facts.findings.isEmpty || age >= Self.sealedMilliseconds {
-        keepSeal()
+      if !facts.findings.isEmpty {
+        keepSeal(asking: nextPeers(Limits.peersAtOnce))
         return Self.eagerMilliseconds
       }
+      let looks = Self.sealedMilliseconds / Self.restMilliseconds
+      keepSeal(
+        asking: nextPeers(min(Limits.peersAtOnce, (peers.names.count + looks - 1) / looks)))
     case .unsealed:
       let view = sealView(record)
       // Nothing to take and nothing to adopt in a cluster without encryption.
       if view.runningKey != nil || view.keyProblem != nil || view.pending != nil
         || !facts.findings.isEmpty
       {
-        keepSeal()
+        keepSeal(asking: nextPeers(Limits.peersAtOnce))
         return Self.eagerMilliseconds
       }
-      // Who could not be asked may be sealed.
-      if !facts.silent.isEmpty { keepSeal() }
+      // Who was not asked yet, or could not be, may be sealed.
+      if !facts.silent.isEmpty { keepSeal(asking: nextPeers(Limits.peersAtOnce)) }
     }
     return Self.restMilliseconds
   }
 
-  /// Looks at the own record and asks all others, takes or makes the seal if that is what follows,
-  /// and remembers what came of it. Blocks while the others are asked, at most
-  /// `Limits.peersMilliseconds`, and on the disk.
+  /// Looks at the own record and asks some of the others, the rest counts as it was heard last; takes
+  /// or makes the seal if that is what follows, and remembers what came of it. What is written down is
+  /// what others say now: for that it asks anew whoever it depends on. Blocks while the others are
+  /// asked, at most twice `Limits.peersMilliseconds`, and on the disk.
   @discardableResult
-  func keepSeal() -> SealFacts {
+  func keepSeal(asking names: [String]) -> SealFacts {
     let record = sealRecord()
     let own = sealView(record)
-    let peers = askPeers()
+    var heard = askPeers(names)
     var facts = SealFacts()
     facts.record = record
     facts.asked = Clock.now()
     do throws(Refusal) {
-      switch SealJudgement.standing(own: own, record: record, isNew: isNew, peers: peers) {
+      var standing = SealJudgement.standing(own: own, record: record, peers: heard)
+      if case .take(let seal) = standing {
+        let holders = heard.compactMap(\.view).holders(of: seal)
+        let needed = own.isNew ? peers.names : Array(holders.prefix(Limits.peersAtOnce))
+        if !Set(names).isSuperset(of: needed) {
+          heard = askPeers(needed)
+          standing = SealJudgement.standing(own: own, record: record, peers: heard)
+        }
+      }
+      switch standing {
       case .sealed: break
       case .take(let seal): facts.record = try keep(seal, isTaken: true)
       case .refused(let problem):
@@ -115,7 +131,7 @@ extension Agent {
         facts.findings = [problem.finding]
       case .unsealed(let silent):
         facts.silent = silent
-        try adopt(own, peers, &facts)
+        try adopt(own, heard, isFresh: Set(names).isSuperset(of: peers.names), &facts)
       }
     } catch {
       facts.refusal = error
@@ -123,17 +139,22 @@ extension Agent {
         Finding(.error, rule: "seal-unwritable", refusal: error.code, message: error.message)
       ]
     }
+    facts.view = facts.record == record ? own : sealView(facts.record)
     remember(facts)
     return facts
   }
 
   private func adopt(
-    _ own: SealView, _ peers: [PeerSeal], _ facts: inout SealFacts
+    _ own: SealView, _ heard: [PeerSeal], isFresh: Bool, _ facts: inout SealFacts
   ) throws(Refusal) {
-    switch Adoption(
-      own: own, peers: peers, cluster: inventory.cluster,
-      realtimeMicroseconds: Clock.realtimeMicroseconds())
-    {
+    func adoption(_ heard: [PeerSeal]) -> Adoption {
+      Adoption(
+        own: own, peers: heard, cluster: inventory.cluster,
+        realtimeMicroseconds: Clock.realtimeMicroseconds())
+    }
+    var judged = adoption(heard)
+    if case .seal = judged, !isFresh { judged = adoption(askPeers(peers.names)) }
+    switch judged {
     case .nothing, .expected: break
     case .waiting(let text):
       facts.findings = [
@@ -144,6 +165,61 @@ extension Agent {
       facts.findings = [problem.finding]
     case .seal(let seal): facts.record = try keep(seal, isTaken: false)
     }
+  }
+
+  // MARK: plan and vote
+
+  /// What a plan says of the seal: by the own records alone, the coordinator sees what all say. Asks
+  /// the others only where the key of a cluster that was encrypted before may be sealed now, which is
+  /// one node's task and done once.
+  func sealForPlan() -> SealFacts {
+    let record = sealRecord()
+    let own = sealView(record)
+    if case .unsealed = record, own.runningKey != nil, inventory.memberNames.first == node {
+      var facts = keepSeal(asking: peers.names)
+      // Who is away is the coordinator's to say.
+      facts.silent = []
+      return facts
+    }
+    return facts(own, record, SealJudgement.standing(own: own, record: record, peers: []))
+  }
+
+  /// What a vote says of it: by the own records as they are now, and what the others said when they
+  /// were asked for their plans. A seal is taken from the others themselves, never from the request.
+  func sealForVote(_ seals: [SealView]) -> SealFacts {
+    let record = sealRecord()
+    let own = sealView(record)
+    let told = seals.peers(of: node, members: inventory.memberNames)
+    let standing = SealJudgement.standing(own: own, record: record, peers: told)
+    switch standing {
+    case .take(let seal):
+      let holders = told.compactMap(\.view).holders(of: seal)
+      return keepSeal(
+        asking: own.isNew ? peers.names : Array(holders.prefix(Limits.peersAtOnce)))
+    case .unsealed:
+      var facts = facts(own, record, standing)
+      if case .refused(let problem) = Adoption(
+        own: own, peers: told, cluster: inventory.cluster, realtimeMicroseconds: 0)
+      {
+        facts.refusal = problem.refusal
+      }
+      return facts
+    case .sealed, .refused: return facts(own, record, standing)
+    }
+  }
+
+  private func facts(
+    _ own: SealView, _ record: SealRecord, _ standing: SealStanding
+  ) -> SealFacts {
+    var facts = SealFacts()
+    (facts.record, facts.view) = (record, own)
+    switch standing {
+    case .refused(let problem):
+      (facts.refusal, facts.findings) = (problem.refusal, [problem.finding])
+    case .unsealed(let silent): facts.silent = silent
+    case .sealed, .take: break
+    }
+    return facts
   }
 
   /// Writes a seal that the others have, or that this node makes of its running server, unless
@@ -194,7 +270,9 @@ extension Agent {
   /// are asked.
   func recoverSeal(by person: String) throws(Refusal) -> SealRecovery {
     let seal: Seal
-    do throws(Refusal) { seal = try SealJudgement.recovery(of: node, peers: askPeers()) } catch {
+    do throws(Refusal) {
+      seal = try SealJudgement.recovery(of: node, peers: askPeers(peers.names))
+    } catch {
       guard let own = sealRecord().seal else { throw error }
       throw Refusal(error.code, "its own seal is sound (\(own.text)); \(error.message)")
     }
@@ -214,7 +292,7 @@ extension Agent {
     if let problem = recovery.problem {
       ports.log(5, "the seal \(seal.text) was recovered by \(person): \(problem)")
     }
-    keepSeal()
+    keepSeal(asking: peers.names)
     return recovery
   }
 
@@ -235,7 +313,7 @@ extension Agent {
     let own = SealView(
       node: node, members: SealView.digest(ofMembers: inventory.memberNames),
       problem: record.problem)
-    switch SealJudgement.standing(own: own, record: record, isNew: isNew, peers: []) {
+    switch SealJudgement.standing(own: own, record: record, peers: []) {
     case .refused(let problem): return [problem.finding]
     case .sealed, .take, .unsealed: return []
     }
@@ -250,7 +328,7 @@ extension Agent {
       node: node, members: SealView.digest(ofMembers: inventory.memberNames), seal: record.seal,
       problem: record.problem, lifted: record.lifted,
       pending: record.seal == nil ? rollouts.pendingSeal : nil,
-      isInRollout: rollouts.active != nil || assessing != nil)
+      isInRollout: rollouts.active != nil || assessing != nil, isNew: isNew)
     do throws(Refusal) {
       let unit = try ports.unit.state(deadline: .inMilliseconds(Limits.peersMilliseconds / 2))
       guard unit.activeState == "active", unit.mainPID > 0 else { return view }
@@ -284,9 +362,37 @@ extension Agent {
     state.withLock { $0.participant.record.lastCommitted == nil && $0.generation == nil }
   }
 
-  private func askPeers() -> [PeerSeal] {
-    Peers(ports.peers, inventory: inventory, except: node)
-      .seals(deadline: .inMilliseconds(Limits.peersMilliseconds))
+  /// The next ones to be asked, each in its turn.
+  private func nextPeers(_ count: Int) -> [String] {
+    let names = peers.names
+    if names.isEmpty { return [] }
+    return state.withLock { state in
+      let first = state.nextPeer % names.count
+      state.nextPeer = first + count
+      return (0..<min(count, names.count)).map { names[(first + $0) % names.count] }
+    }
+  }
+
+  /// Asks some of the others for their seals.
+  ///
+  /// - Returns: what each of the others said when it was asked last, sorted by name.
+  private func askPeers(_ names: [String]) -> [PeerSeal] {
+    let answers = peers.ask(
+      .seal, of: names, .later, deadline: .inMilliseconds(Limits.peersMilliseconds))
+    return state.withLock { state in
+      for (name, answer) in zip(names, answers) {
+        state.seals[name] =
+          switch answer {
+          case .success(let view):
+            view.node == name
+              ? .answered(view) : .silent(node: name, reason: "it answers as \(view.node)")
+          case .failure(let failure): .silent(node: name, reason: failure.refusal.message)
+          }
+      }
+      return inventory.memberNames.filter { $0 != node }.map {
+        state.seals[$0] ?? .silent(node: $0, reason: "it was not asked yet")
+      }
+    }
   }
 
   /// Keeps it for status, and says what is new of it, once.

@@ -11,15 +11,20 @@ extension Agent {
   /// The node at a glance. Blocks while the unit is read, at most 5 s.
   func status() -> NodeStatus {
     var findings = sealFindings()
-    let (record, seal, generation, damaged) = state.withLock {
-      ($0.participant.record, $0.seal, $0.generation, $0.damaged)
+    let (participant, seal, generation, damaged) = state.withLock {
+      ($0.participant, $0.seal, $0.generation, $0.damaged)
     }
+    let record = participant.record
     if let damaged {
       findings.append(
         Finding(
           .error, rule: "damaged-record", refusal: damaged.code, message: damaged.message))
     }
     findings += damagedGeneration()
+    let doubt = participant.doubt.map { Doubt(attempts: $0.attempts, missing: $0.missing) }
+    if let doubt, let rollout = record.active?.rollout {
+      findings.append(Self.finding(doubt, node, rollout))
+    }
     let look = lookAtServer(&findings)
     return NodeStatus(
       node: node, version: version, activeState: look.unit?.activeState ?? "unknown",
@@ -28,8 +33,19 @@ extension Agent {
       runningKey: look.inForce.flatMap { KeyIdentity($0) }
         .map { Assessor.describe("MINIO_KMS_SSE_KEY", $0.name) }, seal: seal,
       generation: generation, drift: look.drift, activeRollout: record.active?.rollout.id,
-      activeStage: record.active?.stage.name, lastRollout: record.last?.rollout.id,
+      activeStage: record.active?.stage.name, doubt: doubt, lastRollout: record.last?.rollout.id,
       lastOutcome: record.last?.outcome, epoch: record.highestEpoch, findings: findings)
+  }
+
+  private static func finding(_ doubt: Doubt, _ node: String, _ rollout: Rollout) -> Finding {
+    let missing =
+      doubt.missing.isEmpty
+      ? "" : ", no answer from \(doubt.missing.filter { $0 != node }.joined(separator: ", "))"
+    return Finding(
+      .warning, rule: "rollout-in-doubt", refusal: .unreachable,
+      message:
+        "how rollout \(rollout.id) by \(rollout.createdBy) was decided is not known here\(missing); nothing is changed meanwhile, and the others are asked again and again: \(rollout.majority) of the \(rollout.members.count) nodes must be connected"
+    )
   }
 
   /// Reachability of the Key Managers from here, drift, and what the unit and the file look like.

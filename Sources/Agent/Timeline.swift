@@ -54,4 +54,12 @@ extension ParticipantStage {
     case .watching: "watching"
     }
   }
+
+  /// Whether the member has voted yes and does not know the decision.
+  var isInDoubt: Bool {
+    switch self {
+    case .prepared, .accepted: true
+    case .committed, .watching: false
+    }
+  }
 }

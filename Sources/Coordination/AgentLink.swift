@@ -26,6 +26,8 @@ public enum AgentCall: Sendable {
   case accept(id: String, AcceptRequest)
   /// Know a decision.
   case decide(id: String, DecisionRequest)
+  /// End a rollout now, with the other members.
+  case resolve(id: String)
   /// The events of a rollout after one of them: a long poll.
   case follow(id: String, after: Int, waitMilliseconds: Int)
   /// Probe the Key Managers, look for drift.
@@ -47,7 +49,7 @@ public enum AgentCall: Sendable {
   public var method: String {
     switch self {
     case .status, .clock, .follow, .generations, .diff, .explain, .logs, .seal: "GET"
-    case .plan, .prepare, .promise, .accept, .decide, .check, .recoverSeal: "POST"
+    case .plan, .prepare, .promise, .accept, .decide, .resolve, .check, .recoverSeal: "POST"
     }
   }
 
@@ -61,6 +63,7 @@ public enum AgentCall: Sendable {
     case .promise(let id, _): "/v1/rollouts/\(id)/promise"
     case .accept(let id, _): "/v1/rollouts/\(id)/accept"
     case .decide(let id, _): "/v1/rollouts/\(id)/decision"
+    case .resolve(let id): "/v1/rollouts/\(id)/resolve"
     case .follow(let id, _, _): "/v1/rollouts/\(id)"
     case .check: "/v1/check"
     case .generations: "/v1/generations"
@@ -75,7 +78,7 @@ public enum AgentCall: Sendable {
   /// Names and values of the query, not encoded.
   public var query: [(name: String, value: String)] {
     switch self {
-    case .status, .plan, .prepare, .promise, .accept, .decide, .check, .generations,
+    case .status, .plan, .prepare, .promise, .accept, .decide, .resolve, .check, .generations,
       .seal, .recoverSeal:
       []
     case .diff(_, let to): to.map { [("to", "\($0)")] } ?? []
@@ -90,7 +93,7 @@ public enum AgentCall: Sendable {
   /// What is posted as JSON; nil where there is no body.
   public var body: (any Encodable & Sendable)? {
     switch self {
-    case .status, .clock, .follow, .check, .generations, .diff, .explain, .logs, .seal,
+    case .status, .clock, .resolve, .follow, .check, .generations, .diff, .explain, .logs, .seal,
       .recoverSeal:
       nil
     case .plan(let request): request
@@ -131,6 +134,9 @@ extension AgentRequest where Answer == ReplyAnswer {
   public static func decide(id: String, _ decision: DecisionRequest) -> Self {
     Self(.decide(id: id, decision))
   }
+}
+extension AgentRequest where Answer == DoubtAnswer {
+  package static func resolve(id: String) -> Self { Self(.resolve(id: id)) }
 }
 extension AgentRequest where Answer == RolloutView {
   /// The events of a rollout after one of them: a long poll.

@@ -27,19 +27,30 @@ public struct ClusterPlan: Sendable {
     }
   }
 
+  /// What each node says of its seal; every member is told what all say.
+  public var seals: [SealView] { rows.compactMap { $0.answer?.sealView } }
+
+  /// Why a node would say no when it is told what all say of their seals; nil if it would not.
+  private func sealRefusal(_ answer: PlanAnswer) -> Refusal? {
+    guard let own = answer.sealView else { return nil }
+    return SealJudgement.refusal(
+      own: own, record: SealRecord(own), key: answer.key,
+      peers: seals.peers(of: own.node, members: rows.map(\.name).sorted()))
+  }
+
   /// What each node says no with; nil where it does not.
   public var refusals: [(name: String, refusal: Refusal?)] {
     rows.map { row in
       switch row.result {
       case .failure(let failure): return (row.name, failure.refusal)
       case .success(let answer):
-        if let refusal = answer.refusal { return (row.name, refusal) }
+        if let refusal = answer.refusal ?? sealRefusal(answer) { return (row.name, refusal) }
         if let active = answer.activeRollout {
           return (
             row.name,
             Refusal(
               .busy,
-              "it is in rollout \(active); wait for it to end (keyturn status shows it), or, if its coordinator is gone: keyturn resolve \(active)"
+              "it is in rollout \(active); wait for it to end (keyturn status shows it); if its coordinator is gone the nodes end it by themselves, keyturn resolve \(active) has them try now"
             )
           )
         }

@@ -1,3 +1,4 @@
+internal import Faults
 internal import LinuxIO
 internal import Model
 internal import Rollout
@@ -88,8 +89,9 @@ final class MemberLink: Sendable {
       try measure(Self.samples.before)
       let request = PrepareRequest(
         rollout: runner.rollout, generation: runner.generation, changes: runner.changes,
-        createKey: runner.createKey)
+        createKey: runner.createKey, seals: runner.seals)
       let answer = try link.call(.prepare(request), lane: .control, deadline: deadline)
+      Fault.reach("coordinator.answered.prepare")
       if let refusal = answer.refusal {
         inputs.post(.vote(member: name, .no(refusal), environment: nil))
         return
@@ -131,6 +133,7 @@ final class MemberLink: Sendable {
       id: runner.rollout.id, AcceptRequest(epoch: runner.rollout.epoch, proposal: proposal))
     repeatedly(until: deadline) { () throws(LinkFailure) in
       let answer = try link.call(request, lane: .control, deadline: callDeadline(deadline))
+      Fault.reach("coordinator.answered.accept")
       switch answer.reply {
       case .accepted: inputs.post(.accepted(member: name))
       case .committed: inputs.post(.committed(member: name))
@@ -152,6 +155,7 @@ final class MemberLink: Sendable {
     let request = AgentRequest.decide(id: runner.rollout.id, decision)
     let failure = repeatedly(until: deadline) { () throws(LinkFailure) in
       let answer = try link.call(request, lane: lane, deadline: callDeadline(deadline))
+      Fault.reach("coordinator.answered.decide")
       switch (answer.reply, decision.decision) {
       case (.committed, _), (.accepted, _), (.outranked, _), (.promised, _),
         (.neverVoted, .abort):

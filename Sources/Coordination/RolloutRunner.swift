@@ -1,3 +1,4 @@
+internal import Faults
 internal import LinuxIO
 public import Model
 public import Rollout
@@ -25,6 +26,7 @@ public struct RolloutRunner: Sendable {
   let generation: Int?
   let changes: [WireChange]
   let createKey: Bool
+  let seals: [SealView]
   /// The link to each member, in the order of ``Rollout/members``.
   let links: [any AgentLink]
   let limits: CoordinatorLimits
@@ -35,16 +37,18 @@ public struct RolloutRunner: Sendable {
   ///   - generation: the one to go back to, for a rollback.
   ///   - changes: the wishes, the same for every node.
   ///   - createKey: whether the server may create the SSE key at its first start.
+  ///   - seals: what each member said of its seal in its plan (``ClusterPlan/seals``).
   ///   - links: one for each member, in the order of ``Rollout/members``.
   public init(
     rollout: Rollout, generation: Int? = nil, changes: [WireChange], createKey: Bool,
-    links: [any AgentLink], limits: CoordinatorLimits
+    seals: [SealView], links: [any AgentLink], limits: CoordinatorLimits
   ) {
     precondition(links.count == rollout.members.count, "each member has its link")
     self.rollout = rollout
     self.generation = generation
     self.changes = changes
     self.createKey = createKey
+    self.seals = seals
     self.links = links
     self.limits = limits
   }
@@ -91,6 +95,7 @@ public struct RolloutRunner: Sendable {
     while true {
       if let input {
         for effect in machine.handle(input, at: Clock.now()) {
+          Fault.reach("coordinator.\(Fault.name(input)).\(Fault.name(effect))")
           switch effect {
           case .arm(let timer, let instant): timers.append((timer, instant))
           case .committed(let instant):

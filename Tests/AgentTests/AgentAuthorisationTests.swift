@@ -20,13 +20,24 @@ struct AgentAuthorisationTests {
   func changes() {
     let paths = [
       "/v1/plan", "/v1/seal/recover", "/v1/rollouts", "/v1/rollouts/00000000000000aa/promise",
-      "/v1/rollouts/00000000000000aa/accept",
-      "/v1/rollouts/00000000000000aa/decision",
+      "/v1/rollouts/00000000000000aa/accept", "/v1/rollouts/00000000000000aa/decision",
+      "/v1/rollouts/00000000000000aa/resolve",
     ]
+    // A node that is not in this one's inventory.
     for principal in [Self.observer, Self.node, Self.witness, Self.stranger] {
       for path in paths {
         #expect(Node().send("POST", path, as: principal).status == 403, "\(principal.uri) \(path)")
       }
+    }
+  }
+
+  @Test("a node may take part in the decision, an operator not in a promise")
+  func members() {
+    let cluster = Cluster([plainFile, plainFile])
+    for step in ["promise", "accept", "decision"] {
+      let path = "/v1/rollouts/00000000000000aa/\(step)"
+      #expect(cluster[0].send("POST", path, as: Self.node).status == 400, "\(step)")
+      #expect(cluster[0].send("POST", path).status == (step == "promise" ? 403 : 400), "\(step)")
     }
   }
 

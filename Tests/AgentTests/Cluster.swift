@@ -1,3 +1,4 @@
+import Coordination
 import LinuxIO
 import Model
 import Rollout
@@ -9,32 +10,84 @@ import Wire
 /// Some nodes over hosts in memory, which can ask one another.
 struct Cluster {
   /// The way from one agent to another: its API, without a network.
-  final class Network: PeerPort {
+  final class Network: Sendable {
     let agents = Lock([String: Agent]())
     let down = Lock(Set<String>())
+    /// What was asked of whom, by whom is not told.
+    let questions = Lock([(node: String, path: String)]())
+    /// Called before a question is answered.
+    let onQuestion = Lock<@Sendable (_ node: String, _ path: String) -> Void>({ _, _ in })
+    /// Hosts that are gone: who asks them hears nothing at all.
+    let holes = Lock(Set<String>())
+    private let underWay = Lock([String: (now: Int, most: Int)]())
 
-    func seal(of node: String, deadline: Instant) throws(Refusal) -> SealView {
-      guard !down.withLock({ $0.contains(node) }), let agent = agents.withLock({ $0[node] }) else {
-        throw Refusal(.unreachable, "connection refused")
+    /// The most questions that one node had under way at once.
+    var mostAtOnce: Int { underWay.withLock { $0.values.map(\.most).max() ?? 0 } }
+
+    fileprivate func call<Answer>(
+      _ request: AgentRequest<Answer>, to node: String, from caller: String, deadline: Instant
+    ) throws(LinkFailure) -> Answer {
+      underWay.update { counts in
+        let (now, most) = counts[caller] ?? (0, 0)
+        counts[caller] = (now + 1, max(most, now + 1))
+      }
+      defer { underWay.update { $0[caller]?.now -= 1 } }
+      let call = request.call
+      questions.update { $0.append((node, "\(call.method) \(call.path)")) }
+      onQuestion.withLock { $0 }(node, call.path)
+      if holes.withLock({ $0.contains(node) || $0.contains(caller) }) {
+        Clock.sleep(
+          until: min(deadline, .inMilliseconds(Limits.peerConnectMilliseconds)))
+        throw .unreachable("timed out")
+      }
+      let isDown = down.withLock { $0.contains(node) || $0.contains(caller) }
+      guard !isDown, let agent = agents.withLock({ $0[node] }) else {
+        throw .unreachable("connection refused")
       }
       let response = agent.answer(
-        HTTPRequest("GET", "/v1/seal"),
-        from: Principal(cluster: "prod", role: .node, name: "peer"))
-      do { return try JSON.decode(SealView.self, from: response.body) } catch {
-        throw Refusal(.failed, "\(error)")
+        HTTPRequest(
+          call.method, call.path, query: call.query, body: call.body.map { JSON.encode($0) } ?? []),
+        from: Principal(cluster: "prod", role: .node, name: caller))
+      do {
+        if response.status == 200 { return try JSON.decode(Answer.self, from: response.body) }
+        throw LinkFailure.answered(try JSON.decode(ErrorAnswer.self, from: response.body))
+      } catch let failure as LinkFailure {
+        throw failure
+      } catch {
+        throw .unreachable("\(error)")
       }
     }
   }
 
+  /// The same as one node sees it: it asks with its own certificate.
+  struct View: PeerPort {
+    let network: Network
+    let node: String
+
+    func call<Answer>(
+      _ request: AgentRequest<Answer>, to other: String, deadline: Instant
+    ) throws(LinkFailure) -> Answer {
+      try network.call(request, to: other, from: node, deadline: deadline)
+    }
+  }
+
   let names: [String]
+  private let told = Lock([SealView]())
   let network = Network()
   private(set) var nodes: [Node] = []
 
+  /// Of the agents that are started from now on.
+  var times: RecoveryTimes
+
   /// Nodes with these files, their servers running.
-  init(_ files: [String]) {
+  init(_ files: [String], times: RecoveryTimes = RecoveryTimes()) {
+    self.times = times
     names = files.indices.map { "minio-\($0 + 1)" }
     for (name, file) in zip(names, files) {
-      nodes.append(Node(FakeHost(file: file), name: name, of: names, peers: network))
+      nodes.append(
+        Node(
+          FakeHost(file: file), name: name, of: names, peers: View(network: network, node: name),
+          times: times, seals: told))
     }
     connect()
   }
@@ -49,8 +102,23 @@ struct Cluster {
 
   /// The agent of a node is started anew over what its disk holds.
   mutating func restart(_ index: Int) {
-    nodes[index] = Node(nodes[index].host, name: names[index], of: names, peers: network)
+    nodes[index] = Node(
+      nodes[index].host, name: names[index], of: names,
+      peers: View(network: network, node: names[index]), times: times, seals: told)
     connect()
+  }
+
+  /// All agents are started anew at once.
+  mutating func restartAll() {
+    let fresh = nodes.indices.map { index in
+      Node(
+        nodes[index].host, name: names[index], of: names,
+        peers: View(network: network, node: names[index]), times: times, settles: false,
+        seals: told)
+    }
+    nodes = fresh
+    connect()
+    for node in nodes { node.agent.settle(until: .inMilliseconds(5_000)) }
   }
 
   /// Every agent looks after its seal, in turn.
@@ -64,6 +132,7 @@ struct Cluster {
   /// A rollout as the command line makes it of the nodes' plans.
   func rollout(_ changes: [SettingChange], id: String = "00000000000000aa") throws -> Rollout {
     let plans = try nodes.map { try $0.plan(changes) }
+    told.update { $0 = plans.compactMap(\.sealView) }
     let key = plans.contains { $0.seal != nil } ? nil : plans[0].key
     return Rollout(
       id: id, epoch: (plans.map(\.epoch).max() ?? 0) + 1, kind: .apply, cluster: "prod",
@@ -78,6 +147,26 @@ struct Cluster {
       },
       createdBy: "alice", prepareMilliseconds: 30_000, stopMilliseconds: 30_000,
       startMilliseconds: 30_000)
+  }
+
+  /// What every node says no with, as `keyturn plan` shows it.
+  func refusals(_ changes: [SettingChange]) throws -> [Refusal?] {
+    let rows = try zip(names, nodes).map { name, node in
+      NodeAnswer(name: name, result: .success(try node.plan(changes)))
+    }
+    return ClusterPlan(rows: rows).refusals.map(\.refusal)
+  }
+
+  /// From now on a coordinator knows nothing of this node's seal.
+  func forgetSeal(of node: String) { told.update { $0.removeAll { $0.node == node } } }
+
+  /// A coordinator that says that these are sealed.
+  func forge(_ seal: Seal, on nodes: [String]) {
+    told.update { views in
+      for index in views.indices where nodes.contains(views[index].node) {
+        views[index].seal = seal
+      }
+    }
   }
 
   /// The votes on it, and if all are yes, commit to the outcomes.

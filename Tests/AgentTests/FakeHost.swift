@@ -1,4 +1,5 @@
 import Agent
+import Coordination
 import Digests
 import KeyManager
 import LinuxIO
@@ -86,6 +87,8 @@ final class FakeHost: Sendable {
     var stirs = 0
     /// Messages with an id.
     var events: [AgentEvent] = []
+    /// How many agents have been started on it.
+    var incarnation = 0
   }
 
   let state: Lock<State>
@@ -110,18 +113,24 @@ final class FakeHost: Sendable {
   }
 
   func ports(peers: any PeerPort = NoPeers()) -> Ports {
-    Ports(
+    // An agent of before is dead: what is left of its threads must not write any more.
+    let incarnation = state.update { state in
+      state.incarnation += 1
+      return state.incarnation
+    }
+    return Ports(
       file: File(host: self), unit: Unit(host: self), journal: Journal(host: self),
-      process: Process(host: self), probe: Probe(host: self), records: Records(host: self),
+      process: Process(host: self), probe: Probe(host: self),
+      records: Records(host: self, incarnation: incarnation),
       peers: peers, watch: Watch(host: self),
       event: { [self] event in state.update { $0.events.append(event) } },
       log: { [self] _, line in state.update { $0.lines.append(line) } })
   }
 
   struct NoPeers: PeerPort {
-    func seal(of node: String, deadline: Instant) throws(Refusal) -> SealView {
-      throw Refusal(.unreachable, "connection refused")
-    }
+    func call<Answer>(
+      _ request: AgentRequest<Answer>, to node: String, deadline: Instant
+    ) throws(LinkFailure) -> Answer { throw .unreachable("connection refused") }
   }
 
   struct File: EnvironmentFilePort {
@@ -316,6 +325,7 @@ final class FakeHost: Sendable {
 
   struct Records: RecordPort {
     let host: FakeHost
+    let incarnation: Int
     func load(_ name: String) throws(Refusal) -> [UInt8]? {
       let bytes = host.state.withLock { $0.records[name] }
       // What a disk that is broken left of it.
@@ -323,6 +333,9 @@ final class FakeHost: Sendable {
       return bytes
     }
     func save(_ name: String, _ bytes: [UInt8]) throws(Refusal) {
+      if host.state.withLock({ $0.incarnation }) != incarnation {
+        throw Refusal(.failed, "the agent is dead")
+      }
       if host.state.withLock({ $0.failingRecord }) == name {
         throw Refusal(.file, "write \(name): No space left on device")
       }

@@ -29,20 +29,25 @@ let alice = Principal(cluster: "prod", role: .operator, name: "alice")
 struct Node {
   let host: FakeHost
   let agent: Agent
+  /// What all nodes said of their seals at the last plan, as the command line keeps it.
+  let seals: Lock<[SealView]>
 
   init(
     _ host: FakeHost = FakeHost(file: plainFile), name: String = "minio-1",
     of names: [String] = ["minio-1"], environmentFile: String = "/etc/default/minio",
-    peers: any PeerPort = FakeHost.NoPeers()
+    peers: any PeerPort = FakeHost.NoPeers(), times: RecoveryTimes = RecoveryTimes(),
+    settles: Bool = true, seals: Lock<[SealView]> = Lock([])
   ) {
     self.host = host
+    self.seals = seals
     agent = Agent(
       node: name,
       inventory: Inventory(
         cluster: "prod", nodes: names.map { .init(name: $0, address: $0) },
         environmentFile: environmentFile),
-      version: "test", ports: host.ports(peers: peers))
-    agent.start(deadline: .inMilliseconds(5_000))
+      version: "test", ports: host.ports(peers: peers), times: times)
+    agent.start()
+    if settles { agent.settle(until: .inMilliseconds(5_000)) }
   }
 
   func send(
@@ -67,6 +72,7 @@ struct Node {
     to earlier: Int? = nil, number: Int? = nil
   ) throws -> Rollout {
     let plan = try plan(changes, kind: kind, to: earlier)
+    seals.update { $0 = [plan.sealView].compactMap(\.self) }
     let isKept = kind == .restart && plan.isLastGeneration
     let seal =
       plan.seal == nil
@@ -89,8 +95,8 @@ struct Node {
     _ rollout: Rollout, _ changes: [SettingChange], to earlier: Int? = nil
   ) throws -> VoteAnswer {
     let request = PrepareRequest(
-      rollout: rollout, generation: earlier, changes: changes.map(WireChange.init), createKey: false
-    )
+      rollout: rollout, generation: earlier, changes: changes.map(WireChange.init),
+      createKey: false, seals: seals.withLock { $0 })
     let response = send("POST", "/v1/rollouts", JSON.encode(request))
     return try JSON.decode(VoteAnswer.self, from: response.body)
   }

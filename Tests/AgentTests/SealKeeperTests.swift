@@ -95,18 +95,57 @@ struct RolloutSealTests {
     #expect(try cluster.run(rollout, corrected).votes == [nil, nil])
   }
 
-  @Test("with a key and no seal a member that cannot ask the others says no; without a key yes")
-  func unreachable() throws {
+  @Test(
+    "with a key and no seal a member that does not know of all others says no; without a key yes")
+  func unknown() throws {
     let cluster = Cluster([plainFile, plainFile])
-    cluster.network.down.update { $0 = ["minio-2"] }
-    let refusal = try cluster[0].plan(enabling).refusal
+    let rollout = try cluster.rollout(enabling)
+    cluster.forgetSeal(of: "minio-2")
+    let refusal = try cluster[0].prepare(rollout, enabling).refusal
     #expect(refusal?.code == .unreachable)
     #expect(refusal?.message.contains("minio-2") == true)
-    #expect(try cluster[0].plan(other).refusal == nil)
-    cluster.network.down.update { $0 = [] }
-    try cluster.apply(enabling)
-    cluster.network.down.update { $0 = ["minio-2"] }
-    #expect(try cluster[0].plan(other).refusal == nil, "its own seal is enough")
+    let plain = try cluster.rollout(other, id: secondID)
+    cluster.forgetSeal(of: "minio-2")
+    #expect(try cluster[0].prepare(plain, other).refusal == nil)
+    _ = try cluster[0].decide(plain, .abort)
+    try cluster.apply(enabling, id: "00000000000000cc")
+    let last = try cluster.rollout(other, id: "00000000000000dd")
+    cluster.forgetSeal(of: "minio-2")
+    #expect(try cluster[0].prepare(last, other).refusal == nil, "its own seal is enough")
+  }
+
+  @Test("without faults the members ask one another nothing, at no plan, vote, commit or start")
+  func messages() throws {
+    let cluster = Cluster([String](repeating: plainFile, count: 9))
+    #expect(try cluster.apply(enabling).outcomes.allSatisfy { $0 == .confirmed })
+    #expect(try cluster.apply(other, id: secondID).outcomes.allSatisfy { $0 == .confirmed })
+    let asked = cluster.network.questions.withLock { $0.map(\.path) }
+    #expect(asked.isEmpty, "\(asked)")
+  }
+
+  @Test("in between a node asks a few of the others at each look, and each of them in its turn")
+  func looks() throws {
+    let cluster = Cluster([String](repeating: plainFile, count: 21))
+    cluster[0].agent.lookAfterSeal()
+    let first = cluster.network.questions.withLock { $0.map(\.node) }
+    #expect(first.count == Limits.peersAtOnce && Set(first).count == first.count)
+    for _ in 0..<3 { cluster[0].agent.lookAfterSeal() }
+    let all = cluster.network.questions.withLock { $0.map(\.node) }
+    #expect(Set(all).count == 20)
+    #expect(all.count <= 3 * Limits.peersAtOnce, "and then no more: nobody is sealed")
+    #expect(cluster.network.mostAtOnce <= Limits.peersAtOnce)
+  }
+
+  @Test("a seal in the request alone is not taken: the others must say so themselves")
+  func forged() throws {
+    let cluster = Cluster([plainFile, plainFile, plainFile])
+    let rollout = try cluster.rollout(other)
+    let seal = Seal(
+      cluster: "prod", keyName: "forged", enclave: "store", rollout: secondID,
+      sealedAtMicroseconds: 1, previous: nil)
+    cluster.forge(seal, on: ["minio-2", "minio-3"])
+    _ = try cluster[0].prepare(rollout, other)
+    #expect(cluster.seals() == [nil, nil, nil])
   }
 }
 
@@ -295,8 +334,7 @@ struct LostSealTests {
       cluster.restart(index)
       if index == 0 {
         // The other one was forgotten: both refuse.
-        #expect(try cluster[0].plan(change).refusal?.code == .guarded)
-        #expect(try cluster[1].plan(change).refusal?.code == .guarded)
+        #expect(try cluster.refusals(change).map { $0?.code } == [.guarded, .guarded])
         cluster.look()
         #expect(cluster.seals() == [nil, old])
       }
@@ -316,7 +354,8 @@ struct LostSealTests {
     cluster[1].host.state.update {
       $0.records["seal.lifted"] = $0.records.removeValue(forKey: "seal")
     }
-    #expect(try cluster[1].plan(other).refusal?.code == .guarded)
+    #expect(try cluster.refusals(other).map { $0?.code } == [nil, .guarded, nil])
+    #expect(try cluster.apply(other, id: secondID).votes == [nil, .guarded, nil])
     cluster.look()
     #expect(cluster.rules(1) == ["seal-lifted"])
     #expect(cluster.recover(1).status == 200)
@@ -377,8 +416,9 @@ struct AdoptionTests {
     #expect(cluster.seals() == [nil, nil, nil])
     for index in 0..<3 {
       #expect(cluster.rules(index).contains("seal-keys"))
-      let refusal = try cluster[index].plan(other).refusal
+      let refusal = try cluster.refusals(other)[index]
       #expect(refusal?.code == .guarded)
+      #expect(try cluster.apply(other, id: "000000000000000\(index)").votes[index] == .guarded)
       #expect(refusal?.message.contains("minio-2: \"key-8\"") == true)
     }
     cluster[1].host.state.update { state in

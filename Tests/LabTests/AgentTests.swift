@@ -47,9 +47,11 @@ extension LabTests {
       Route("POST", "/v1/check", [.observer, .operator]),
       Route("POST", "/v1/plan", [.operator]),
       Route("POST", "/v1/rollouts", [.operator]),
-      Route("POST", "/v1/rollouts/\(id)/promise", [.operator]),
+      // Of nodes only those of the inventory may; this one is not in it.
+      Route("POST", "/v1/rollouts/\(id)/promise", []),
       Route("POST", "/v1/rollouts/\(id)/accept", [.operator]),
       Route("POST", "/v1/rollouts/\(id)/decision", [.operator]),
+      Route("POST", "/v1/rollouts/\(id)/resolve", [.operator]),
     ]
     private static let nowhere = [
       ("GET", "/"), ("PUT", "/v1/status"), ("DELETE", "/v1/rollouts/\(id)"), ("GET", "/v1/plan"),

@@ -28,6 +28,7 @@ final class Lab: Sendable {
   let directory: TemporaryDirectory
   private let name: String
   private let path: String
+  private let hasFaults: Bool
 
   private static let number = Lock(0)
   private static let script = "\(checkout)/scripts/lab"
@@ -41,19 +42,21 @@ final class Lab: Sendable {
   ) throws {
     let name = newName()
     defer { down(name) }
-    try body(Lab(name, nodes, keyManagers))
+    try body(Lab(name, nodes, keyManagers, hasFaults: false))
   }
 
   fileprivate static func newName() -> String {
     "\(variable("LAB_NAME") ?? "test-\(getpid())")-\(number.update { $0 += 1; return $0 })"
   }
 
-  fileprivate init(_ name: String, _ nodes: Int, _ keyManagers: Int) throws {
+  fileprivate init(_ name: String, _ nodes: Int, _ keyManagers: Int, hasFaults: Bool) throws {
     self.name = name
+    self.hasFaults = hasFaults
     self.nodes = (1...nodes).map { "minio-\($0)" }
     self.keyManagers = (0..<keyManagers).map { "kms-\($0 + 1)" }
     directory = try TemporaryDirectory()
-    try Self.command(name, ["up", "\(nodes)", "\(keyManagers)"]).mustSucceed("up")
+    try Self.command(name, ["up", "\(nodes)", "\(keyManagers)"], hasFaults: hasFaults)
+      .mustSucceed("up")
     let printed = try Subprocess.run(
       "/bin/sh",
       [
@@ -77,10 +80,12 @@ final class Lab: Sendable {
   }
 
   private static func command(
-    _ name: String, _ arguments: [String], input: String = ""
+    _ name: String, _ arguments: [String], input: String = "", hasFaults: Bool = false
   ) throws -> Subprocess.Outcome {
-    try Subprocess.run(
-      "/usr/bin/env", ["LAB_NAME=\(name)", script] + arguments, input: input,
+    // Only a debug build has the places at which a test can stop it.
+    let programs = hasFaults ? ["LAB_BIN=\(checkout)/.build/debug"] : []
+    return try Subprocess.run(
+      "/usr/bin/env", ["LAB_NAME=\(name)"] + programs + [script] + arguments, input: input,
       until: .inMilliseconds(180_000))
   }
 
@@ -106,6 +111,13 @@ final class Lab: Sendable {
   func start(keyturn arguments: String...) throws -> BackgroundProcess {
     try BackgroundProcess(
       "/usr/bin/env", keyturnArguments(arguments), until: .inMilliseconds(120_000))
+  }
+
+  /// The same with a file by which it can be killed or stopped at a place of its own (Fault).
+  func start(fault file: String, keyturn arguments: String...) throws -> BackgroundProcess {
+    try BackgroundProcess(
+      "/usr/bin/env", ["KEYTURN_FAULT=\(file)"] + keyturnArguments(arguments),
+      until: .inMilliseconds(120_000))
   }
 
   /// The same on a terminal, which is typed on by writing to the FIFO `input`.
@@ -271,19 +283,23 @@ final class Lab: Sendable {
 struct LabTrait: SuiteTrait, TestScoping {
   let nodes: Int
   let keyManagers: Int
+  let hasFaults: Bool
 
   func provideScope(
     for test: Test, testCase: Test.Case?, performing body: @Sendable () async throws -> Void
   ) async throws {
     let name = Lab.newName()
     defer { Lab.down(name) }
-    try await Lab.$current.withValue(Lab(name, nodes, keyManagers), operation: body)
+    try await Lab.$current.withValue(
+      Lab(name, nodes, keyManagers, hasFaults: hasFaults), operation: body)
   }
 }
 
 extension Trait where Self == LabTrait {
-  static func lab(nodes: Int, keyManagers: Int) -> Self {
-    LabTrait(nodes: nodes, keyManagers: keyManagers)
+  /// - Parameter hasFaults: its hosts run the programs of the debug build, which can be stopped or
+  ///   killed at places of their own.
+  static func lab(nodes: Int, keyManagers: Int, hasFaults: Bool = false) -> Self {
+    LabTrait(nodes: nodes, keyManagers: keyManagers, hasFaults: hasFaults)
   }
 }
 
@@ -303,6 +319,11 @@ struct Event: Decodable {
   var outcome: String?
   var exitCode: Int32?
   var skewMilliseconds: Double?
+  var generation: Int?
+  var activeRollout: String?
+  var activeStage: String?
+  var lastRollout: String?
+  var lastOutcome: String?
   var nodes: [Node]?
 
   init(_ line: String) throws { self = try JSON.decode(Event.self, from: Array(line.utf8)) }

@@ -36,6 +36,7 @@ final class FakeAgent: AgentLink {
     var restarts = 0
     var isDiscarded = false
     var request: PrepareRequest?
+    var questions: [(member: String, key: RolloutKey, question: RecoveryQuestion)] = []
   }
 
   let name: String
@@ -53,6 +54,11 @@ final class FakeAgent: AgentLink {
   let onPrepare: @Sendable () -> Void
   let onCommit: @Sendable () -> Void
   private let state: Lock<State>
+  /// The other agents, whom it asks when it is in doubt.
+  let peers = Lock<[FakeAgent]>([])
+  private let counter = Lock(0)
+  /// How often it was asked anything.
+  var calls: Int { counter.withLock { $0 } }
 
   init(
     _ name: String, _ fault: Fault = .none, plan: PlanAnswer? = nil, sealed: Seal? = nil,
@@ -82,9 +88,19 @@ final class FakeAgent: AgentLink {
     return NodeStatus(
       node: name, version: "test", activeState: "active", subState: "running", mainPID: 7,
       invocation: "i", runningKey: sealed?.keyName, seal: sealed, generation: nil, drift: Drift(),
-      activeRollout: record.active?.rollout.id, activeStage: nil,
+      activeRollout: record.active?.rollout.id, activeStage: stage(record),
       lastRollout: record.last?.rollout.id, lastOutcome: record.last?.outcome, epoch: 3,
       findings: [])
+  }
+
+  private func stage(_ record: ParticipantRecord) -> String? {
+    switch record.active?.stage {
+    case .prepared: "prepared"
+    case .accepted: "accepted"
+    case .committed: "committed"
+    case .watching: "watching"
+    case nil: nil
+    }
   }
 
   private var view: SealView {
@@ -105,6 +121,7 @@ final class FakeAgent: AgentLink {
   func call<Answer>(
     _ request: AgentRequest<Answer>, lane: AgentLane, deadline: Instant
   ) throws(LinkFailure) -> Answer {
+    counter.update { $0 += 1 }
     guard let answer = try answer(request.call, deadline) as? Answer else {
       preconditionFailure("the request and its answer fit")
     }
@@ -157,7 +174,20 @@ final class FakeAgent: AgentLink {
         if case .goneAfterCommit = fault { throw gone }
       }
       return reply()
-    case .follow(let id, let after, _):
+    case .resolve(let id):
+      perform(.resolve(id: id))
+      return DoubtAnswer(node: name, stage: nil, doubt: nil)
+    case .follow(let id, let after, let wait):
+      let record = state.withLock { $0.participant.record }
+      let known = [
+        record.active?.rollout.id, record.last?.rollout.id, record.lastCommitted?.rollout.id,
+      ]
+      if wait == 0, !known.contains(id) {
+        throw .answered(ErrorAnswer(kind: .validation, message: "\(name) knows no rollout"))
+      }
+      if wait == 0, let last = record.lastCommitted, last.rollout.id == id {
+        return RolloutView(id: id, events: [], report: last.report, outcome: last.outcome)
+      }
       // Not the whole wait: a test must not outlive its runner by much.
       let view = state.wait(until: min(deadline, .inMilliseconds(50))) { state -> RolloutView? in
         let events = state.events.filter { $0.sequence > after }
@@ -202,7 +232,26 @@ final class FakeAgent: AgentLink {
   }
 
   private func perform(_ input: ParticipantInput) {
-    state.update { run(input, &$0) }
+    let questions = state.update { state in
+      run(input, &state)
+      defer { state.questions = [] }
+      return state.questions
+    }
+    for (member, key, question) in questions {
+      guard let peer = peers.withLock({ $0.first { $0.name == member } }),
+        let reply = peer.answer(question.input(key))
+      else { continue }
+      perform(.answered(member: member, key, question, reply))
+    }
+  }
+
+  /// What it says to another member; nil if it cannot be reached.
+  private func answer(_ input: ParticipantInput) -> ParticipantReply? {
+    if case .unreachable = fault { return nil }
+    return state.update { state in
+      run(input, &state)
+      return state.replies.popLast()
+    }
   }
 
   private func run(_ input: ParticipantInput, _ state: inout State) {
@@ -210,7 +259,9 @@ final class FakeAgent: AgentLink {
       input, at: Moment(now: Clock.now(), bootID: "boot", jitterMilliseconds: 0))
     {
       switch effect {
-      case .persist, .keep, .conclude, .wake, .ask: break
+      case .persist, .keep, .conclude, .wake: break
+      case .ask(let member, let key, let question):
+        state.questions.append((member, key, question))
       case .discard: state.isDiscarded = true
       case .assess(let rollout):
         switch fault {
@@ -268,7 +319,9 @@ extension PlanAnswer {
       difference: changes ? difference : [], restartNeeded: changes,
       restartReason: changes ? "the file changes" : "", findings: [], refusal: refusal,
       environment: environment, environmentDigest: .ofFields([value]), epoch: 3,
-      activeRollout: nil, generation: 0, seal: seal, key: key, lifted: lifted)
+      activeRollout: nil, generation: 0, seal: seal, key: key, lifted: lifted,
+      sealView: SealView(
+        node: name, members: .ofFields(["members"]), seal: seal, lifted: lifted, isNew: true))
   }
 }
 

@@ -1,4 +1,5 @@
 import Digests
+import LinuxIO
 import Model
 import Rollout
 import Testing
@@ -23,6 +24,7 @@ import Testing
     _ make: (String) -> FakeAgent = { FakeAgent($0) }
   ) -> [FakeAgent] {
     let agents = Sample.names.map(make)
+    for agent in agents { agent.peers.update { $0 = agents.filter { $0 !== agent } } }
     let key = Self.rollout.key
     for agent in agents.prefix(prepared) { agent.take(.prepare(Self.rollout)) }
     for agent in agents.prefix(accepted) { agent.take(.accept(key, Self.proposal)) }
@@ -63,21 +65,39 @@ import Testing
     #expect(agents.map(\.restarts) == [1, 1, 1, 1])
   }
 
-  @Test("resolved before, by somebody who was killed too: a higher round goes through")
+  @Test("another member was at it, and was killed too: a higher round goes through")
   func again() {
     let agents = agents(prepared: 4)
     for agent in agents.prefix(2) {
-      agent.take(.promise(Self.rollout.key, Ballot(round: 7, proposer: "carol")))
+      agent.take(.promise(Self.rollout.key, Ballot(round: 7, proposer: "minio-4")))
     }
     #expect(Sample.run(Self.command, agents).code == .done)
     #expect(agents.allSatisfy { $0.restarts == 0 && !$0.isActive })
   }
 
-  @Test("a node that does not answer may know the decision: nothing is done, exit 4")
-  func unreachable() {
-    let agents = agents(prepared: 4) { FakeAgent($0, $0 == "minio-3" ? .unreachable : .none) }
-    #expect(Sample.run(Self.command, agents).code == .unreachable)
-    #expect(agents.map(\.isActive) == [true, true, true, true])
+  @Test("a majority suffices: the others end, and the one that is away is told so, exit 3")
+  func majority() {
+    let agents = agents(prepared: 4, accepted: 2) {
+      FakeAgent($0, $0 == "minio-3" ? .unreachable : .none)
+    }
+    let (code, host) = Sample.run(Self.command, agents)
+    #expect(code == .unknown)
+    #expect(agents.map(\.restarts) == [1, 1, 0, 1])
+    #expect(host.errors.contains("rollout 00000000000000aa was committed"), "\(host.output)")
+    #expect(host.output.contains("minio-[1-2,4]: confirmed"), "\(host.output)")
+    #expect(host.output.contains("minio-3: unknown: "), "\(host.output)")
+    #expect(host.output.contains("learns from the others"), "\(host.output)")
+  }
+
+  @Test("what happened is told for each node: aborted with the reason, or that it had not voted")
+  func told() {
+    let agents = agents(prepared: 3)
+    let (code, host) = Sample.run(Self.command, agents)
+    #expect(code == .done)
+    #expect(host.errors.contains("was aborted: no file was replaced, no server restarted"))
+    #expect(
+      host.output.contains("minio-[1-3]: aborted: the coordinator went away"), "\(host.output)")
+    #expect(host.output.contains("minio-4: untouched: it holds no vote on it"), "\(host.output)")
   }
 
   @Test("a start that fails afterwards is exit 9")

@@ -33,7 +33,7 @@ import Wire
     limits.outcomeGraceMilliseconds = 100
     limits.decideMilliseconds = 300
     let runner = RolloutRunner(
-      rollout: rollout, changes: [], createKey: false, links: agents, limits: limits)
+      rollout: rollout, changes: [], createKey: false, seals: [], links: agents, limits: limits)
     var watcher = Watcher()
     let result = try runner.run(interruption, &watcher)
     return (result, watcher.phases)
@@ -56,6 +56,15 @@ import Wire
     for agent in agents {
       #expect(phases.contains("\(agent.name) prepared "))
       #expect(phases.contains("\(agent.name) confirmed "))
+    }
+  }
+
+  @Test("without faults each member is asked as often, however many they are: the work is O(N)")
+  func messages() throws {
+    for count in [3, 9, 27] {
+      let agents = (1...count).map { FakeAgent("minio-\($0)") }.sorted { $0.name < $1.name }
+      #expect(try run(agents).result.exitCode == .done)
+      for agent in agents { #expect((12...20).contains(agent.calls), "\(agent.calls)") }
     }
   }
 

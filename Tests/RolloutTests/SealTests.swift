@@ -92,7 +92,8 @@ struct SealJudgementTests {
     own.lifted = record.lifted
     own.pending = pending
     own.runningKey = running
-    return SealJudgement.standing(own: own, record: record, isNew: isNew, peers: peers)
+    own.isNew = isNew
+    return SealJudgement.standing(own: own, record: record, peers: peers)
   }
 
   private static func kind(_ standing: SealStanding) -> SealProblem.Kind? {

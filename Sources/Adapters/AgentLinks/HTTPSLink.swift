@@ -12,9 +12,20 @@ public final class HTTPSLink: AgentLink {
   private let following: Lock<HTTPSClient>
 
   /// A link to the agent at `address`, which must be `agent`; connects when it is used.
-  public init(_ address: HostPort, _ context: TLSContext, _ agent: Principal) {
-    control = Lock(HTTPSClient(address, context: context, expecting: agent))
-    following = Lock(HTTPSClient(address, context: context, expecting: agent))
+  ///
+  /// - Parameter connectMilliseconds: how long the host may take to accept a connection.
+  public init(
+    _ address: HostPort, _ context: TLSContext, _ agent: Principal,
+    connectMilliseconds: Int = Limits.handshakeMilliseconds
+  ) {
+    (control, following) = (
+      Lock(
+        HTTPSClient(
+          address, context: context, expecting: agent, connectMilliseconds: connectMilliseconds)),
+      Lock(
+        HTTPSClient(
+          address, context: context, expecting: agent, connectMilliseconds: connectMilliseconds))
+    )
   }
 
   /// Blocks until the answer is there or the deadline has come.

@@ -13,10 +13,18 @@ public final class HTTPSClient {
   /// Who must answer there.
   public let expected: Principal
   private let context: TLSContext
+  private let connectMilliseconds: Int
   private var connection: HTTPConnection?
 
   /// A client without a connection yet. Does not block.
-  public init(_ address: HostPort, context: TLSContext, expecting expected: Principal) {
+  ///
+  /// - Parameter connectMilliseconds: how long the host may take to accept the connection, before the
+  ///   handshake.
+  public init(
+    _ address: HostPort, context: TLSContext, expecting expected: Principal,
+    connectMilliseconds: Int = Limits.handshakeMilliseconds
+  ) {
+    self.connectMilliseconds = connectMilliseconds
     self.address = address
     self.expected = expected
     self.context = context
@@ -45,7 +53,8 @@ public final class HTTPSClient {
     close()
     // A host that is cut off must not use up the time that the answer may take.
     let connected = min(deadline, .inMilliseconds(Limits.handshakeMilliseconds))
-    let socket = try HTTPConnection.connect(address, until: connected)
+    let socket = try HTTPConnection.connect(
+      address, until: min(connected, .inMilliseconds(connectMilliseconds)))
     let session: TLSSession
     do throws(TLSFailure) {
       session = try context.connect(over: socket, expecting: expected, until: connected)

@@ -30,8 +30,11 @@ public enum Limits {
   public static let handshakeMilliseconds = 5_000
   /// How long the other agents may take to tell their seals, milliseconds, all of them together.
   public static let peersMilliseconds = 2_000
-  /// Other agents that are asked at once.
-  public static let peersAtOnce = 32
+  /// Questions to other agents at once, each on a connection of its own.
+  public static let peersAtOnce = 8
+  /// How long another agent's host may take to accept a connection, milliseconds: one that is gone
+  /// must not keep the others waiting for the whole time of an answer.
+  public static let peerConnectMilliseconds = 300
   /// Nodes in an inventory.
   public static let inventoryNodes = 4096
   /// Key Manager hosts in an inventory.

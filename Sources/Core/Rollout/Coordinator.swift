@@ -384,7 +384,7 @@ public struct Coordinator: Sendable, Hashable {
       "nothing was touched: \(refusal.message)"
       + (told
         ? ""
-        : "; some members could not be told and hold their vote if they gave one: keyturn resolve \(rollout.id) ends it")
+        : "; some members could not be told and hold their vote if they gave one, until they have asked the others: keyturn resolve \(rollout.id) has them do it now")
     return [
       .finished(
         RolloutResult(

@@ -60,10 +60,9 @@ public enum SealJudgement {
   /// - Parameters:
   ///   - own: what the member would tell the others.
   ///   - record: what its own records say.
-  ///   - isNew: it has never been in a committed rollout and has no generation: it joins.
   ///   - peers: every other member.
   public static func standing(
-    own: SealView, record: SealRecord, isNew: Bool, peers: [PeerSeal]
+    own: SealView, record: SealRecord, peers: [PeerSeal]
   ) -> SealStanding {
     let holders = Holders(peers)
     switch record {
@@ -76,7 +75,7 @@ public enum SealJudgement {
       if holders.groups.isEmpty {
         return .unsealed(silent: peers.filter { $0.view == nil }.map(\.node))
       }
-      return standing(ofUnsealed: own, lifted, isNew: isNew, holders, peers)
+      return standing(ofUnsealed: own, lifted, holders, peers)
     }
   }
 
@@ -98,8 +97,7 @@ public enum SealJudgement {
   }
 
   private static func standing(
-    ofUnsealed own: SealView, _ lifted: Digest?, isNew: Bool, _ holders: Holders,
-    _ peers: [PeerSeal]
+    ofUnsealed own: SealView, _ lifted: Digest?, _ holders: Holders, _ peers: [PeerSeal]
   ) -> SealStanding {
     guard holders.groups.count == 1, let group = holders.groups.first else {
       return refused(
@@ -128,7 +126,7 @@ public enum SealJudgement {
         "the server of \(own.node) runs with key \(key.text), and the others are sealed (\(group.text)): start it with the sealed key"
       )
     }
-    if !isNew {
+    if !own.isNew {
       return refused(
         .missing,
         "the others are sealed (\(group.text)), and \(own.node), which is not new, has no seal; \(recover(own.node))"
@@ -139,6 +137,31 @@ public enum SealJudgement {
       .unknown,
       "\(own.node) joins, and takes the seal when more than half of the other members say the same: \(group.text)\(silent(peers)); try again"
     )
+  }
+
+  /// Why a member must not take part in a rollout, by what all members say of their seals; nil if
+  /// nothing is against it.
+  ///
+  /// - Parameter key: the key that its server would run with; nil without one.
+  public static func refusal(
+    own: SealView, record: SealRecord, key: KeyIdentity?, peers: [PeerSeal]
+  ) -> Refusal? {
+    switch standing(own: own, record: record, peers: peers) {
+    // What it takes it takes before it votes.
+    case .sealed, .take: return nil
+    case .refused(let problem): return problem.refusal
+    case .unsealed(let silent):
+      if case .refused(let problem) = Adoption(
+        own: own, peers: peers, cluster: "", realtimeMicroseconds: 0)
+      {
+        return problem.refusal
+      }
+      if silent.isEmpty || key == nil { return nil }
+      return Refusal(
+        .unreachable,
+        "\(own.node) is not sealed, and whether \(silent.joined(separator: ", ")) are is not known: see that every agent runs and has the same version, and plan again"
+      )
+    }
   }
 
   /// The seal that a member's peers give it, by the command for it: all that are sealed have the

@@ -39,6 +39,15 @@ public enum SealRecord: Sendable, Hashable {
     self = .sealed(seal)
   }
 
+  /// What a member's records say, by what it tells of them.
+  public init(_ view: SealView) {
+    if let problem = view.problem {
+      self = .damaged(problem)
+    } else {
+      self = view.seal.map { .sealed($0) } ?? .unsealed(lifted: view.lifted)
+    }
+  }
+
   /// The seal, if it may be relied on.
   public var seal: Seal? {
     if case .sealed(let seal) = self { seal } else { nil }

@@ -22,13 +22,16 @@ public struct SealView: Sendable, Codable, Hashable {
   public var isServing: Bool
   /// Whether it holds a vote or has not finished a rollout yet.
   public var isInRollout: Bool
+  /// Whether it joins: it has never been in a committed rollout and has no generation.
+  public var isNew: Bool
 
   /// A view; see the properties.
   public init(
     node: String, members: Digest, seal: Seal? = nil, problem: String? = nil,
     lifted: Digest? = nil, pending: Seal? = nil, runningKey: KeyIdentity? = nil,
-    isServing: Bool = false, isInRollout: Bool = false
+    isServing: Bool = false, isInRollout: Bool = false, isNew: Bool = false
   ) {
+    self.isNew = isNew
     self.node = node
     self.members = members
     self.seal = seal
@@ -64,5 +67,21 @@ public enum PeerSeal: Sendable, Hashable {
     case .answered(let view): view.node
     case .silent(let node, _): node
     }
+  }
+}
+
+extension [SealView] {
+  /// What these say to one of the members: every other one, in the order of `members`.
+  public func peers(of node: String, members: [String]) -> [PeerSeal] {
+    members.filter { $0 != node }.map { name in
+      first { $0.node == name }.map { .answered($0) }
+        ?? .silent(node: name, reason: "the plan has no word of it")
+    }
+  }
+
+  /// Who has a seal.
+  public func holders(of seal: Seal) -> [String] {
+    let digest = seal.digest
+    return filter { $0.seal?.digest == digest }.map(\.node)
   }
 }

@@ -5,9 +5,10 @@
 //   GET  /v1/clock                        operator, node              -> ClockReading
 //   POST /v1/plan                         operator   PlanRequest      -> PlanAnswer
 //   POST /v1/rollouts                     operator   PrepareRequest   -> VoteAnswer (when the checks have ended)
-//   POST /v1/rollouts/ID/promise          operator   PromiseRequest   -> ReplyAnswer
-//   POST /v1/rollouts/ID/accept           operator   AcceptRequest    -> ReplyAnswer
-//   POST /v1/rollouts/ID/decision         operator   DecisionRequest  -> ReplyAnswer
+//   POST /v1/rollouts/ID/promise          node       PromiseRequest   -> ReplyAnswer
+//   POST /v1/rollouts/ID/accept           operator, node AcceptRequest -> ReplyAnswer
+//   POST /v1/rollouts/ID/decision         operator, node DecisionRequest -> ReplyAnswer
+//   POST /v1/rollouts/ID/resolve          operator                    -> DoubtAnswer
 //   GET  /v1/rollouts/ID?after=N&wait=MS  observer, operator, node    -> RolloutView (a long poll)
 //   GET  /v1/generations                  observer, operator          -> HistoryAnswer
 //   GET  /v1/generations/N/diff?to=M      observer, operator          -> DiffAnswer
@@ -141,6 +142,8 @@ public struct PlanAnswer: Sendable, Codable, Hashable {
   public var key: KeyIdentity?
   /// The digest of the seal that was lifted, while there is no other.
   public var lifted: Digest?
+  /// What the node says of its seal: the coordinator tells every member what all say.
+  public var sealView: SealView?
 
   /// An answer; see the properties.
   public init(
@@ -148,8 +151,9 @@ public struct PlanAnswer: Sendable, Codable, Hashable {
     restartNeeded: Bool, restartReason: String, findings: [Finding], refusal: Refusal?,
     environment: [VariableDigest], environmentDigest: Digest, epoch: UInt64,
     activeRollout: String?, generation: Int, isLastGeneration: Bool = false, seal: Seal?,
-    key: KeyIdentity?, lifted: Digest? = nil
+    key: KeyIdentity?, lifted: Digest? = nil, sealView: SealView? = nil
   ) {
+    self.sealView = sealView
     self.node = node
     self.path = path
     self.before = before
@@ -201,11 +205,16 @@ public struct PrepareRequest: Sendable, Codable {
   public var changes: [WireChange]
   /// Whether the server may create the SSE key at its first start.
   public var createKey: Bool
+  /// What each member said of its seal when it was asked for its plan. Each judges itself by it, and
+  /// its own by its records as they are now.
+  public var seals: [SealView]
 
   /// A request; see the properties.
   public init(
-    rollout: Rollout, generation: Int? = nil, changes: [WireChange], createKey: Bool
+    rollout: Rollout, generation: Int? = nil, changes: [WireChange], createKey: Bool,
+    seals: [SealView]
   ) {
+    self.seals = seals
     self.rollout = rollout
     self.generation = generation
     self.changes = changes
@@ -319,6 +328,30 @@ public struct ReplyAnswer: Sendable, Codable, Hashable {
     self.outcome = outcome
     self.proposal = proposal
     self.ballot = ballot
+  }
+
+  /// The protocol's reply on the wire.
+  public init(_ reply: ParticipantReply) {
+    switch reply {
+    case .promised(let proposal): self.init(reply: .promised, proposal: proposal)
+    case .accepted: self.init(reply: .accepted)
+    case .outranked(let ballot): self.init(reply: .outranked, ballot: ballot)
+    case .committed: self.init(reply: .committed)
+    case .ended(let outcome): self.init(reply: .ended, outcome: outcome)
+    case .neverVoted: self.init(reply: .neverVoted)
+    }
+  }
+
+  /// The protocol's reply; nil if what belongs to it is missing.
+  public var participantReply: ParticipantReply? {
+    switch reply {
+    case .promised: .promised(proposal)
+    case .accepted: .accepted
+    case .outranked: ballot.map { .outranked($0) }
+    case .committed: .committed
+    case .ended: outcome.map { .ended($0) }
+    case .neverVoted: .neverVoted
+    }
   }
 }
 

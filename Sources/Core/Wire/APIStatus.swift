@@ -27,6 +27,8 @@ public struct NodeStatus: Sendable, Codable, Hashable {
   public var activeRollout: String?
   /// Where it is in it.
   public var activeStage: String?
+  /// What keeps the node from knowing the decision; nil unless it is prepared or accepted.
+  public var doubt: Doubt?
   /// The rollout that the node was in last.
   public var lastRollout: String?
   /// How that ended here.
@@ -41,8 +43,8 @@ public struct NodeStatus: Sendable, Codable, Hashable {
   public init(
     node: String, version: String, activeState: String, subState: String, mainPID: Int32,
     invocation: String, runningKey: String?, seal: Seal?, generation: Generation?, drift: Drift,
-    activeRollout: String?, activeStage: String?, lastRollout: String?, lastOutcome: Outcome?,
-    epoch: UInt64, findings: [Finding]
+    activeRollout: String?, activeStage: String?, doubt: Doubt? = nil, lastRollout: String?,
+    lastOutcome: Outcome?, epoch: UInt64, findings: [Finding]
   ) {
     self.node = node
     self.version = version
@@ -56,10 +58,42 @@ public struct NodeStatus: Sendable, Codable, Hashable {
     self.drift = drift
     self.activeRollout = activeRollout
     self.activeStage = activeStage
+    self.doubt = doubt
     self.lastRollout = lastRollout
     self.lastOutcome = lastOutcome
     self.epoch = epoch
     self.findings = findings
+  }
+}
+
+/// A rollout that a node has voted yes on and whose decision it does not know.
+public struct Doubt: Sendable, Codable, Hashable {
+  /// How often the node has tried in vain to end it, with the others.
+  public var attempts: Int
+  /// Who did not answer the last time, sorted.
+  public var missing: [String]
+
+  /// A doubt; see the properties.
+  public init(attempts: Int, missing: [String]) {
+    self.attempts = attempts
+    self.missing = missing
+  }
+}
+
+/// What a node says when it is asked to end a rollout now.
+public struct DoubtAnswer: Sendable, Codable, Hashable {
+  /// The node's name.
+  public var node: String
+  /// Where it is in the rollout, as ``NodeStatus/activeStage``; nil if it is not in it.
+  public var stage: String?
+  /// Its doubt, if it has one.
+  public var doubt: Doubt?
+
+  /// An answer; see the properties.
+  public init(node: String, stage: String?, doubt: Doubt?) {
+    self.node = node
+    self.stage = stage
+    self.doubt = doubt
   }
 }
 

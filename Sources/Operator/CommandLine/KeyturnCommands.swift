@@ -162,19 +162,19 @@ enum KeyturnCommands {
 
   private static let resolve = CommandRule(
     name: "resolve",
-    summary: "end a rollout whose coordinator is gone, as it must end",
+    summary: "have the nodes end a rollout now whose coordinator is gone, and tell how it ended",
     details: """
-      A rollout whose keyturn was killed between the votes and the decision leaves nodes in doubt: they wait,
-      untouched, and refuse any other. Every node must answer. If one of them knows or has accepted commit, the
-      rollout is finished on all of them, and their servers restart at once, without a question; otherwise it is
-      aborted. Do not use it while the keyturn that started the rollout still runs.
+      A rollout whose keyturn was killed between the votes and the decision leaves nodes in doubt: they are untouched,
+      refuse any other, and end it by themselves as soon as a majority of them is connected. This has them try now,
+      follows the rollout to its end, and tells what happened on each node. If it was or may have been committed it is
+      finished, and the servers restart at once, without a question; otherwise it is aborted.
       """,
     operands: ["ID"],
     options: clusterOptions,
     examples: [
       .init(line: "keyturn resolve 0d07a7a0593ac303", purpose: "the id is in keyturn status")
     ],
-    exitCodes: [.done, .failed, .unknown, .unreachable, .notConfirmed, .busy] + ownCodes)
+    exitCodes: [.done, .failed, .unknown, .unreachable, .notConfirmed] + ownCodes)
 
   private static let status = CommandRule(
     name: "status",

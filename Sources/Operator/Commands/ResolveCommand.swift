@@ -4,131 +4,192 @@ internal import Model
 internal import Rollout
 internal import Wire
 
-/// `keyturn resolve`: ends a rollout whose coordinator is gone, as it must end. Asks every node what
-/// it knows; decides as `Resolution` says; tells every node; waits for the outcomes.
+/// `keyturn resolve`: has the members end a rollout whose coordinator is gone, now rather than when
+/// they would by themselves; follows it to the end, and tells what happened on each node.
+///
+/// It decides nothing: a majority of the members does (Core/Rollout/Recovery.swift).
 struct ResolveCommand: Sendable {
   let context: CommandContext
 
-  private static let attempts = 3
-  private static let pollMilliseconds = 500
+  private static let pollMilliseconds = 250
+  /// A node that has answered before and does not now must not hold up the others.
+  private static let answerMilliseconds = 2_000
+  /// One member is asked after the other, so that they do not outrank one another.
+  private static let nextMemberMilliseconds = 2_000
+  /// So long the members may be in doubt while they try.
+  private static let doubtMilliseconds = 30_000
 
-  /// Blocks until each node has answered and the starts, if there are any, have ended.
+  /// What each node said last, in the order of the inventory.
+  private struct Nodes {
+    let id: String
+    var rows: [NodeAnswer<NodeStatus>]
+
+    /// Takes what is said now; a node that is silent is where it was.
+    mutating func update(_ new: [NodeAnswer<NodeStatus>]) {
+      rows = zip(rows, new).map { $1.answer == nil && $0.answer != nil ? $0 : $1 }
+    }
+
+    /// Those that are in the rollout.
+    var active: [NodeAnswer<NodeStatus>] { rows.filter { $0.answer?.activeRollout == id } }
+    /// Those that do not know its decision.
+    var doubtful: [NodeAnswer<NodeStatus>] {
+      active.filter { ["prepared", "accepted"].contains($0.answer?.activeStage) }
+    }
+    /// Whether one knows that it is committed.
+    var isCommitted: Bool {
+      active.count > doubtful.count
+        || rows.contains {
+          $0.answer?.lastRollout == id && $0.answer?.lastOutcome?.kind != .aborted
+        }
+    }
+  }
+
+  /// Blocks until the rollout has ended on every node that answers, or for as long as that may take.
   func run() throws(Refusal) -> CommandResult {
     let configuration = try context.configuration()
-    let rows = context.ask(configuration, .status)
-    if let row = rows.first(where: { $0.failure != nil }), let failure = row.failure {
+    let id = context.invocation.operands[0]
+    var nodes = Nodes(id: id, rows: context.ask(configuration, .status))
+    if let failure = nodes.rows[0].failure, nodes.rows.allSatisfy({ $0.failure != nil }) {
       throw Refusal(
         failure.refusal.code,
-        "\(row.name): \(failure.refusal.message); every node must answer, since each may know the decision"
-      )
+        "no node answers; \(nodes.rows[0].name): \(failure.refusal.message)")
     }
-    let id = context.invocation.operands[0]
-    guard rows.contains(where: { $0.answer?.activeRollout == id }) else {
-      context.console.progress("no node is in rollout \(id); there is nothing to resolve")
-      let others = Set(rows.compactMap { $0.answer?.activeRollout }).sorted()
+    if nodes.active.isEmpty {
+      context.console.progress("no node that answers is in rollout \(id)")
+      let others = Set(nodes.rows.compactMap { $0.answer?.activeRollout }).sorted()
       if !others.isEmpty {
         context.console.message(
           .warning, "the nodes are in another: keyturn resolve \(others.joined(separator: ", "))")
       }
-      return report(rows, id)
+    } else {
+      follow(&nodes, configuration)
     }
-    // A node's epoch is at least that of the rollout that it is in.
-    let epoch = rows.compactMap { $0.answer?.epoch }.max() ?? 0
-    let decision = try decide(id, epoch, configuration)
-    context.console.progress("rollout \(id): \(decision.rawValue)")
-    tell(id, epoch, decision, configuration)
-    return wait(id, configuration)
+    return report(nodes, configuration)
   }
 
-  private func decide(
-    _ id: String, _ epoch: UInt64, _ configuration: Configuration
-  ) throws(Refusal) -> Decision {
-    var round: UInt32 = 1
-    for attempt in 1...Self.attempts {
-      let ballot = Ballot(round: round, proposer: configuration.connections.principal.name)
-      let request = PromiseRequest(epoch: epoch, ballot: ballot)
-      let answers = context.ask(configuration, .promise(id: id, request))
-      let highest = answers.compactMap { $0.answer?.ballot?.round }.max()
-      if let highest, highest < .max, attempt < Self.attempts {
-        // Asked before, perhaps by ourselves: one round above it.
-        round = highest + 1
-        continue
-      }
-      return try Resolution.decision(
-        answers.map { (member: $0.name, knowledge: Knowledge($0)) }
-      ).get()
-    }
-    throw Refusal(.busy, "rollout \(id) is being resolved by somebody else; try again in a moment")
-  }
-
-  private func tell(
-    _ id: String, _ epoch: UInt64, _ decision: Decision, _ configuration: Configuration
-  ) {
-    let request = DecisionRequest(
-      epoch: epoch, decision: decision, instant: nil, bootID: "",
-      reason: decision == .abort ? "its coordinator went away before it proposed commit" : "")
-    for row in context.ask(configuration, .decide(id: id, request)) {
-      if let failure = row.failure {
-        context.console.message(
-          .error, "\(row.name): \(failure.refusal.message); run keyturn resolve again")
-      }
-    }
-  }
-
-  private func wait(_ id: String, _ configuration: Configuration) -> CommandResult {
+  private func follow(_ nodes: inout Nodes, _ configuration: Configuration) {
     let timeouts = configuration.inventory.timeouts
-    let deadline = Instant.inMilliseconds(
-      (timeouts.stopSeconds + timeouts.startSeconds) * 1000 + CommandContext.answerMilliseconds)
-    while true {
-      let rows = context.ask(configuration, .status)
-      let isPending = rows.contains { $0.failure != nil || $0.answer?.activeRollout == id }
-      if !isPending || Clock.now() >= deadline {
-        return report(rows, id)
+    var deadline = Instant.inMilliseconds(Self.doubtMilliseconds)
+    var wasCommitted = false
+    var (asked, next) = (0, Clock.now())
+    while !nodes.active.isEmpty, Clock.now() < deadline {
+      if nodes.isCommitted, !wasCommitted {
+        wasCommitted = true
+        context.console.progress("rollout \(nodes.id): commit")
+        deadline = .inMilliseconds(
+          (timeouts.stopSeconds + timeouts.startSeconds) * 1000 + CommandContext.answerMilliseconds)
+      }
+      let doubtful = nodes.doubtful
+      if !doubtful.isEmpty, Clock.now() >= next {
+        ask(doubtful[asked % doubtful.count].name, nodes.id, configuration)
+        asked += 1
+        next = .inMilliseconds(Self.nextMemberMilliseconds)
       }
       Clock.sleep(until: .inMilliseconds(Self.pollMilliseconds))
+      nodes.update(
+        context.ask(configuration, .status, milliseconds: Self.answerMilliseconds))
     }
   }
 
-  private func report(_ rows: [NodeAnswer<NodeStatus>], _ id: String) -> CommandResult {
-    let nodes = rows.map { row in
-      guard let status = row.answer else {
+  /// Has one member try now. What comes of it is seen in its status.
+  private func ask(_ name: String, _ id: String, _ configuration: Configuration) {
+    guard let index = configuration.names.firstIndex(of: name) else { return }
+    context.console.progress("\(name) asks the others how rollout \(id) was decided")
+    do throws(LinkFailure) {
+      _ = try configuration.connections.links[index].call(
+        .resolve(id: id), lane: .control, deadline: .inMilliseconds(Self.answerMilliseconds))
+    } catch {
+      context.console.message(.warning, "\(name): \(error.refusal.message)")
+    }
+  }
+
+  // MARK: what happened
+
+  private func report(_ nodes: Nodes, _ configuration: Configuration) -> CommandResult {
+    let known = FanOut.map(Array(zip(nodes.rows, configuration.connections.links))) { row, link in
+      Self.outcome(row, nodes.id, link)
+    }
+    let outcomes = known.map(\.outcome)
+    let isCommitted = nodes.isCommitted || outcomes.contains { Self.ofCommit.contains($0) }
+    let isDecided = isCommitted || outcomes.contains("aborted") || !outcomes.contains("inDoubt")
+    let results = known.map { node in
+      var node = node
+      if node.outcome == "unknown", isDecided {
+        node.reason +=
+          "; it learns from the others how the rollout ended, as soon as they are connected"
+      }
+      return node
+    }
+    let summary: String
+    if isCommitted {
+      let count = outcomes.count { $0 == "confirmed" }
+      summary =
+        "rollout \(nodes.id) was committed: the new file on every node; \(count) of \(outcomes.count) starts confirmed"
+    } else if outcomes.contains("aborted") {
+      summary = "rollout \(nodes.id) was aborted: no file was replaced, no server restarted"
+    } else if isDecided {
+      summary = "rollout \(nodes.id): there is nothing to resolve on the nodes that answer"
+    } else {
+      summary =
+        "rollout \(nodes.id) is not decided: \(outcomes.count / 2 + 1) of the \(outcomes.count) nodes must be connected; those in doubt change nothing meanwhile and go on asking by themselves"
+    }
+    context.console.message(isDecided ? .note : .error, summary)
+    for group in NodeNames.grouped(
+      results.map { node in
+        (
+          name: node.name,
+          value: node.outcome + (node.reason.isEmpty ? "" : ": \(node.reason)")
+        )
+      })
+    {
+      context.console.line("\(NodeNames.folded(group.names)): \(group.value)")
+    }
+    return CommandResult(Self.exitCode(outcomes), nodes: results)
+  }
+
+  private static let ofCommit = ["committed", "confirmed", "failed", "timedOut"]
+
+  private static func exitCode(_ outcomes: [String]) -> ExitCode {
+    if outcomes.contains("failed") || outcomes.contains("timedOut") { return .notConfirmed }
+    return ["unknown", "inDoubt", "committed"].contains { outcomes.contains($0) } ? .unknown : .done
+  }
+
+  /// What became of the rollout on one node, in a word and a sentence. Blocks while it is asked.
+  private static func outcome(
+    _ row: NodeAnswer<NodeStatus>, _ id: String, _ link: any AgentLink
+  ) -> NodeResult {
+    guard let status = row.answer else {
+      return NodeResult(
+        name: row.name, outcome: "unknown", reason: row.failure?.refusal.message ?? "no answer")
+    }
+    if status.activeRollout == id {
+      switch status.activeStage {
+      case "prepared", "accepted":
+        let missing = (status.doubt?.missing ?? []).filter { $0 != row.name }
         return NodeResult(
-          name: row.name, outcome: "unknown", reason: row.failure?.refusal.message ?? "")
+          name: row.name, outcome: "inDoubt",
+          reason: "it has voted yes and does not know the decision"
+            + (missing.isEmpty ? "" : ", no answer from \(missing.joined(separator: ", "))"))
+      default:
+        return NodeResult(
+          name: row.name, outcome: "committed",
+          reason: "the new file is in place, and its start has not come to an end")
       }
-      if status.activeRollout == id {
-        return NodeResult(name: row.name, outcome: "unknown", reason: "no outcome by the deadline")
-      }
-      guard status.lastRollout == id, let outcome = status.lastOutcome else {
-        return NodeResult(name: row.name, outcome: "untouched")
-      }
+    }
+    if status.lastRollout == id, let outcome = status.lastOutcome {
       return NodeResult(name: row.name, outcome: outcome.kind.rawValue, reason: outcome.reason)
     }
-    for node in nodes {
-      context.console.line(
-        "\(node.name): \(node.outcome)" + (node.reason.isEmpty ? "" : ": \(node.reason)"))
+    do throws(LinkFailure) {
+      let view = try link.call(
+        .follow(id: id, after: 0, waitMilliseconds: 0), lane: .control,
+        deadline: .inMilliseconds(answerMilliseconds))
+      if let outcome = view.outcome {
+        return NodeResult(name: row.name, outcome: outcome.kind.rawValue, reason: outcome.reason)
+      }
+    } catch {
+      // It knows none: then it never had one, or aborted and forgot it.
     }
-    let outcomes = Set(nodes.map(\.outcome))
-    let exitCode: ExitCode =
-      outcomes.contains("unknown")
-      ? .unknown
-      : outcomes.isSubset(of: ["confirmed", "aborted", "untouched"]) ? .done : .notConfirmed
-    return CommandResult(exitCode, nodes: nodes)
-  }
-}
-
-extension Knowledge {
-  /// What a node answered to a promise.
-  fileprivate init(_ row: NodeAnswer<ReplyAnswer>) {
-    guard let answer = row.answer else {
-      self = .unreachable(row.failure?.refusal.message ?? "no answer")
-      return
-    }
-    switch answer.reply {
-    case .promised: self = .promised(answer.proposal)
-    case .ended: self = answer.outcome.map { .ended($0) } ?? .unknown
-    case .outranked: self = .outranked(answer.ballot ?? .coordinator)
-    case .committed: self = .committed
-    case .neverVoted, .accepted: self = .unknown
-    }
+    return NodeResult(
+      name: row.name, outcome: "untouched", reason: "it holds no vote on it and did nothing for it")
   }
 }

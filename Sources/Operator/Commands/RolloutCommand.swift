@@ -61,7 +61,8 @@ struct RolloutCommand: Sendable {
       .sorted { $0.0 < $1.0 }.map(\.1)
     let runner = RolloutRunner(
       rollout: rollout, generation: wishes.generation,
-      changes: wishes.changes.map(WireChange.init), createKey: wishes.createKey, links: links,
+      changes: wishes.changes.map(WireChange.init), createKey: wishes.createKey, seals: plan.seals,
+      links: links,
       limits: CoordinatorLimits(inventory))
     let console = context.console
     console.event(

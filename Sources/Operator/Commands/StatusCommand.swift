@@ -67,6 +67,7 @@ struct StatusCommand: Sendable {
   private static func rollout(_ status: NodeStatus) -> String {
     if let active = status.activeRollout {
       return "\(active) \(status.activeStage ?? "active")"
+        + (status.doubt == nil ? "" : " (IN DOUBT)")
     }
     guard let last = status.lastRollout else { return "-" }
     return "\(last) \(status.lastOutcome?.kind.rawValue ?? "ended")"
@@ -103,6 +104,12 @@ struct StatusCommand: Sendable {
         "generation": JSONValue(status.generation?.number),
         "activeRollout": JSONValue(status.activeRollout),
         "activeStage": JSONValue(status.activeStage),
+        "doubt": status.doubt.map { doubt in
+          JSONValue.object([
+            "attempts": JSONValue(doubt.attempts),
+            "missing": .array(doubt.missing.map { .string($0) }),
+          ])
+        } ?? .null,
         "lastRollout": JSONValue(status.lastRollout),
         "lastOutcome": JSONValue(status.lastOutcome?.kind.rawValue),
         "epoch": .integer(Int64(clamping: status.epoch)), "drift": JSONValue(status.drift),

@@ -49,14 +49,16 @@ enum Daemon {
       node: node.name, inventory: inventory, version: Version.text,
       ports: try ports(configuration, inventory, context))
     let listener = try listen(configuration, node)
-    // What was under way is finished before the server may start with the wrong file.
-    agent.start(deadline: .inMilliseconds(10_000))
+    agent.start()
     let server: HTTPSServer
     do throws(Errno) {
       server = try HTTPSServer.start(
         listener: listener, context: context, log: { log(4, $0) },
         handler: { request, principal, _ in agent.answer(request, from: principal) })
     } catch { throw Refusal(.failed, "start the server: \(error)") }
+    // What was under way is finished before the server may start with the wrong file; the other
+    // agents may need this one for that, so it serves already.
+    agent.settle(until: .inMilliseconds(10_000))
     try agent.keepSealInBackground()
     try agent.watchDrift()
     Notify.ready(status: "serving \(inventory.cluster)/\(node.name) on \(server.address)")

@@ -1,0 +1,89 @@
+internal import Coordination
+internal import LinuxIO
+internal import Model
+internal import Rollout
+internal import Wire
+
+// What a member in doubt does with the others: carries out the Participant's `wake` and `ask`, and
+// feeds the answers back. Which question is asked, and what follows from an answer, is the machine's
+// (Core/Rollout/Recovery.swift).
+extension Agent {
+  /// A decision is told for so long to a member that does not hear, milliseconds. One that is away
+  /// for longer asks by itself when it is back.
+  private static let tellMilliseconds = 30_000
+  private static let firstPauseMilliseconds = 50
+  private static let longestPauseMilliseconds = 2_000
+
+  /// Does not block.
+  func wake(at instant: Instant) throws(Refusal) {
+    do throws(Errno) {
+      try alarm.set(instant) { [self] in perform(.woke) }
+    } catch { throw Refusal(.failed, "\(node): \(error)") }
+  }
+
+  /// Asks another member, on a thread of ``Peers``. Does not block.
+  func ask(_ member: String, _ key: RolloutKey, _ question: RecoveryQuestion) {
+    state.update { $0.question = question }
+    switch question {
+    case .promise, .accept:
+      ask(member, key, question, due: Clock.now(), deadline: .inMilliseconds(answerMilliseconds))
+    case .decide:
+      tell(
+        member, key, question, due: Clock.now(), until: .inMilliseconds(Self.tellMilliseconds),
+        pause: Self.firstPauseMilliseconds)
+    }
+  }
+
+  /// Once: a member that has promised a ballot does not promise it again.
+  private func ask(
+    _ member: String, _ key: RolloutKey, _ question: RecoveryQuestion, due: Instant,
+    deadline: Instant
+  ) {
+    peers.ask(
+      AgentRequest<ReplyAnswer>.question(question, key), of: member, .now, due: due,
+      deadline: deadline, isWanted: { [self] in state.withLock { $0.question } == question }
+    ) { [self] answer in
+      guard let reply = try? answer.get().participantReply else { return }
+      perform(.answered(member: member, key, question, reply))
+    }
+  }
+
+  /// Repeatedly until it hears: its answer does not matter any more, but that it knows.
+  private func tell(
+    _ member: String, _ key: RolloutKey, _ question: RecoveryQuestion, due: Instant,
+    until end: Instant, pause: Int
+  ) {
+    let deadline = due.advanced(byMilliseconds: answerMilliseconds)
+    peers.ask(
+      AgentRequest<ReplyAnswer>.question(question, key), of: member, .now, due: due,
+      deadline: deadline
+    ) { [self] answer in
+      if let reply = try? answer.get().participantReply {
+        perform(.answered(member: member, key, question, reply))
+        return
+      }
+      let next = Instant.inMilliseconds(pause)
+      if next >= end { return }
+      tell(
+        member, key, question, due: next, until: end,
+        pause: min(2 * pause, Self.longestPauseMilliseconds))
+    }
+  }
+}
+
+extension AgentRequest where Answer == ReplyAnswer {
+  /// What a member in doubt asks another.
+  fileprivate static func question(_ question: RecoveryQuestion, _ key: RolloutKey) -> Self {
+    switch question {
+    case .promise(let ballot):
+      .promise(id: key.id, PromiseRequest(epoch: key.epoch, ballot: ballot))
+    case .accept(let proposal):
+      .accept(id: key.id, AcceptRequest(epoch: key.epoch, proposal: proposal))
+    case .decide(let decision, let reason):
+      .decide(
+        id: key.id,
+        DecisionRequest(
+          epoch: key.epoch, decision: decision, instant: nil, bootID: "", reason: reason))
+    }
+  }
+}

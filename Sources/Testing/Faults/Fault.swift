@@ -1,0 +1,53 @@
+#if DEBUG
+internal import Glibc
+#endif
+
+/// Places in a program at which a test can end or stop it, by name and never by a sleep. A release
+/// build has nothing of it (`scripts/test` looks).
+///
+/// `KEYTURN_FAULT` in the environment names a file. A test writes `PLACE kill` or `PLACE hold` into it.
+/// Whoever comes to that place first renames the file to `FILE.reached`, so that it happens once, also
+/// if the program is started again; then it ends the program with SIGKILL, or waits there, the thread
+/// alone, until `FILE.reached` is removed.
+public enum Fault {
+  #if DEBUG
+  private static let file = getenv("KEYTURN_FAULT").map { String(cString: $0) }
+
+  /// The program has come to a place. Blocks if a test wants it to.
+  public static func reach(_ place: @autoclosure () -> String) {
+    guard let file, let wish = read(file) else { return }
+    let words = wish.split(whereSeparator: \.isWhitespace)
+    guard words.count == 2, words[0] == place() else { return }
+    let reached = file + ".reached"
+    // Another thread may have been faster.
+    guard rename(file, reached) == 0 else { return }
+    if words[1] == "kill" {
+      kill(getpid(), SIGKILL)
+      while true { pause() }
+    }
+    while access(reached, F_OK) == 0 { usleep(2_000) }
+  }
+
+  /// The name of an enumeration's case, without what belongs to it.
+  public static func name(_ value: some Any) -> String {
+    String(String(describing: value).prefix { $0 != "(" })
+  }
+
+  private static func read(_ file: String) -> String? {
+    let descriptor = open(file, O_RDONLY | O_CLOEXEC)
+    if descriptor < 0 { return nil }
+    defer { close(descriptor) }
+    var bytes = [UInt8](repeating: 0, count: 256)
+    let count = Glibc.read(descriptor, &bytes, bytes.count)
+    return count > 0 ? String(decoding: bytes[..<count], as: UTF8.self) : nil
+  }
+  #else
+  /// The program has come to a place.
+  @inlinable @inline(__always)
+  public static func reach(_ place: @autoclosure () -> String) {}
+
+  /// The name of an enumeration's case.
+  @inlinable @inline(__always)
+  public static func name(_ value: some Any) -> String { "" }
+  #endif
+}
