@@ -13,17 +13,19 @@ public final class TextPattern: @unchecked Sendable {
 
   /// The expression in `text`.
   public init(_ text: String) throws(Malformed) {
-    compiled = .allocate(capacity: 1)
-    compiled.initialize(to: regex_t())
-    let code = regcomp(compiled, text, REG_EXTENDED | REG_NOSUB)
+    // Owned by the object only when it is whole: deinit runs also after a throw from here on.
+    let expression = UnsafeMutablePointer<regex_t>.allocate(capacity: 1)
+    expression.initialize(to: regex_t())
+    let code = regcomp(expression, text, REG_EXTENDED | REG_NOSUB)
     guard code == 0 else {
       var buffer = [CChar](repeating: 0, count: 256)
-      regerror(code, compiled, &buffer, buffer.count)
-      compiled.deallocate()
+      regerror(code, expression, &buffer, buffer.count)
+      expression.deallocate()
       throw Malformed(
         reason: String(
           decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self))
     }
+    compiled = expression
   }
 
   deinit {
