@@ -67,6 +67,12 @@ let package = Package(
       ["Model", "Digests", "Wire", "KeyManager", "StartWatch", "LinuxIO", "TLS", "HTTPS"]),
 
     .target(
+      name: "Coordination", dependencies: ["Model", "Digests", "Rollout", "Wire", "LinuxIO"],
+      path: "Sources/Coordination", swiftSettings: strict),
+    adapter(
+      "AgentLinks", ["Model", "Wire", "LinuxIO", "TLS", "HTTPS", "Coordination"]),
+
+    .target(
       name: "Agent",
       dependencies: [
         "Model", "Digests", "EnvironmentFile", "KeyManager", "Rollout", "StartWatch", "Wire",
@@ -75,7 +81,8 @@ let package = Package(
     .target(
       name: "Operator",
       dependencies: [
-        "Model", "Digests", "EnvironmentFile", "KeyManager", "Rollout", "Wire", "LinuxIO",
+        "Model", "Digests", "EnvironmentFile", "KeyManager", "Rollout", "Wire", "Coordination",
+        "LinuxIO",
       ], path: "Sources/Operator", swiftSettings: strict),
 
     program(
@@ -87,8 +94,8 @@ let package = Package(
     program(
       "keyturn", "Programs/keyturn",
       [
-        "Model", "Digests", "EnvironmentFile", "KeyManager", "Rollout", "Wire", "Operator",
-        "LinuxIO", "TLS", "HTTPS",
+        "Model", "Digests", "EnvironmentFile", "KeyManager", "Rollout", "Wire", "Coordination",
+        "Operator", "LinuxIO", "TLS", "HTTPS", "AgentLinks",
       ]),
 
     program(
@@ -141,8 +148,8 @@ let package = Package(
     tests(
       "Operator",
       [
-        "Operator", "EnvironmentFile", "KeyManager", "Rollout", "Wire", "LinuxIO", "Digests",
-        "Model",
+        "Operator", "Coordination", "EnvironmentFile", "KeyManager", "Rollout", "Wire", "LinuxIO",
+        "Digests", "Model",
       ]),
     tests(
       "Lab", ["TestSupport", "EnvironmentFile", "LinuxIO", "Model", "Wire", "TLS", "HTTPS"]),

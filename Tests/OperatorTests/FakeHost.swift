@@ -1,3 +1,4 @@
+import Coordination
 import LinuxIO
 import Model
 import Rollout

@@ -4,6 +4,7 @@ import Rollout
 import Testing
 import Wire
 
+@testable import Coordination
 @testable import Operator
 
 @Suite("Operator: history", .timeLimit(.minutes(1))) struct HistoryTests {

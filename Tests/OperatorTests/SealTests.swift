@@ -4,6 +4,7 @@ import Rollout
 import Testing
 import Wire
 
+@testable import Coordination
 @testable import Operator
 
 @Suite("keyturn seal") struct SealCommandTests {

@@ -1,3 +1,4 @@
+internal import Coordination
 internal import LinuxIO
 internal import Model
 internal import Wire
@@ -67,20 +68,5 @@ struct CommandContext: Sendable {
     }
     guard let content else { throw Refusal(.failed, "there is no file \(path); check the path") }
     return content
-  }
-}
-
-/// What a node said, or why it said nothing.
-struct NodeAnswer<Answer: Sendable>: Sendable {
-  let name: String
-  let result: Result<Answer, LinkFailure>
-
-  var answer: Answer? { try? result.get() }
-
-  var failure: LinkFailure? {
-    switch result {
-    case .success: nil
-    case .failure(let failure): failure
-    }
   }
 }

@@ -1,3 +1,4 @@
+internal import Coordination
 internal import EnvironmentFile
 internal import Model
 internal import Wire

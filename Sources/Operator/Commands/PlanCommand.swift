@@ -1,3 +1,4 @@
+internal import Coordination
 internal import EnvironmentFile
 internal import LinuxIO
 internal import Model

@@ -1,3 +1,4 @@
+internal import Coordination
 internal import Model
 internal import Rollout
 internal import Wire

@@ -1,3 +1,4 @@
+internal import Coordination
 internal import LinuxIO
 internal import Model
 internal import Rollout
@@ -52,34 +53,16 @@ struct RolloutCommand: Sendable {
     _ configuration: Configuration, _ wishes: Wishes, _ plan: ClusterPlan
   ) throws(Refusal) -> CommandResult {
     let inventory = configuration.inventory
-    let id = Self.newID()
-    let rollout = Rollout(
-      id: id, epoch: plan.nextEpoch, kind: kind, cluster: inventory.cluster,
-      generation: plan.nextGeneration(kind),
-      seal: try plan.seal(
-        cluster: inventory.cluster, rollout: id,
-        realtimeMicroseconds: Clock.realtimeMicroseconds()),
-      contents: plan.rows.compactMap(\.answer).map {
-        MemberContent(member: $0.node, path: $0.path, before: $0.before, after: $0.after)
-      },
+    let rollout = try plan.rollout(
+      id: Rollout.newID(), kind: kind, inventory: inventory,
       createdBy: configuration.connections.principal.name,
-      prepareMilliseconds: inventory.timeouts.prepareSeconds * 1000,
-      stopMilliseconds: inventory.timeouts.stopSeconds * 1000,
-      startMilliseconds: inventory.timeouts.startSeconds * 1000)
-    guard rollout.members == inventory.memberNames else {
-      throw Refusal(
-        .configuration,
-        "an agent answered by another name than the inventory has for it: \(rollout.members.joined(separator: ", ")); check the addresses in the inventory"
-      )
-    }
-    var limits = CoordinatorLimits()
-    limits.clockBoundNanoseconds = Int64(inventory.clockBoundMilliseconds) * 1_000_000
+      realtimeMicroseconds: Clock.realtimeMicroseconds())
     let links = zip(configuration.names, configuration.connections.links)
       .sorted { $0.0 < $1.0 }.map(\.1)
     let runner = RolloutRunner(
       rollout: rollout, generation: wishes.generation,
       changes: wishes.changes.map(WireChange.init), createKey: wishes.createKey, links: links,
-      limits: limits)
+      limits: CoordinatorLimits(inventory))
     let console = context.console
     console.event(
       "rollout",
@@ -135,10 +118,5 @@ struct RolloutCommand: Sendable {
   static func tenths(_ nanoseconds: Int64) -> String {
     let tenths = (nanoseconds + 50_000) / 100_000
     return "\(tenths / 10).\(tenths % 10)"
-  }
-
-  private static func newID() -> String {
-    let digits = String(UInt64.random(in: .min ... .max), radix: 16)
-    return String(repeating: "0", count: 16 - digits.count) + digits
   }
 }

@@ -1,3 +1,4 @@
+internal import Coordination
 internal import Digests
 internal import Model
 internal import Rollout

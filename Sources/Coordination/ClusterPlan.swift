@@ -1,15 +1,18 @@
 internal import Digests
-internal import Model
-internal import Rollout
-internal import Wire
+public import Model
+public import Rollout
+public import Wire
 
 /// What all nodes make of a plan, and what follows from it. Pure.
-struct ClusterPlan: Sendable {
+public struct ClusterPlan: Sendable {
   /// One row for each node of the inventory.
-  let rows: [NodeAnswer<PlanAnswer>]
+  public let rows: [NodeAnswer<PlanAnswer>]
+
+  /// The plan that these answers make.
+  public init(rows: [NodeAnswer<PlanAnswer>]) { self.rows = rows }
 
   /// What follows.
-  enum Verdict: Sendable, Hashable {
+  public enum Verdict: Sendable, Hashable {
     /// Every file is as wanted, and every server runs with it.
     case nothingToDo
     /// All nodes would take part.
@@ -18,14 +21,14 @@ struct ClusterPlan: Sendable {
     case refused(Refusal)
 
     /// Whether what it says holds why a node says no.
-    func tells(_ refusal: Refusal) -> Bool {
+    public func tells(_ refusal: Refusal) -> Bool {
       guard case .refused(let said) = self else { return false }
       return said.code == refusal.code && said.message.contains(": \(refusal.message)")
     }
   }
 
   /// What each node says no with; nil where it does not.
-  var refusals: [(name: String, refusal: Refusal?)] {
+  public var refusals: [(name: String, refusal: Refusal?)] {
     rows.map { row in
       switch row.result {
       case .failure(let failure): return (row.name, failure.refusal)
@@ -46,7 +49,7 @@ struct ClusterPlan: Sendable {
   }
 
   /// What follows for an `apply` or a `rollback`; a `restart` has always something to do.
-  func verdict(isRestart: Bool) -> Verdict {
+  public func verdict(isRestart: Bool) -> Verdict {
     let refusals = refusals
     if let code = refusals.compactMap({ $0.refusal?.code }).deciding {
       let groups = NodeNames.grouped(
@@ -129,6 +132,48 @@ struct ClusterPlan: Sendable {
       sealedAtMicroseconds: realtimeMicroseconds, previous: lifted.first?.lifted)
   }
 
-  /// One epoch above all that any node has seen.
-  var nextEpoch: UInt64 { (rows.compactMap(\.answer).map(\.epoch).max() ?? 0) + 1 }
+  /// The rollout that this plan asks for, of one epoch above all that any node has seen.
+  ///
+  /// - Throws: a refusal if the nodes' seals forbid it, or the answers are not the members'.
+  public func rollout(
+    id: String, kind: RolloutKind, inventory: Inventory, createdBy: String,
+    realtimeMicroseconds: Int64
+  ) throws(Refusal) -> Rollout {
+    let answers = rows.compactMap(\.answer)
+    let rollout = Rollout(
+      id: id, epoch: (answers.map(\.epoch).max() ?? 0) + 1, kind: kind,
+      cluster: inventory.cluster, generation: nextGeneration(kind),
+      seal: try seal(
+        cluster: inventory.cluster, rollout: id, realtimeMicroseconds: realtimeMicroseconds),
+      contents: answers.map {
+        MemberContent(member: $0.node, path: $0.path, before: $0.before, after: $0.after)
+      },
+      createdBy: createdBy,
+      prepareMilliseconds: inventory.timeouts.prepareSeconds * 1000,
+      stopMilliseconds: inventory.timeouts.stopSeconds * 1000,
+      startMilliseconds: inventory.timeouts.startSeconds * 1000)
+    guard rollout.members == inventory.memberNames else {
+      throw Refusal(
+        .configuration,
+        "an agent answered by another name than the inventory has for it: \(rollout.members.joined(separator: ", ")); check the addresses in the inventory"
+      )
+    }
+    return rollout
+  }
+}
+
+extension Rollout {
+  /// An id that no other rollout has: 16 hexadecimal digits, by chance.
+  public static func newID() -> String {
+    let digits = String(UInt64.random(in: .min ... .max), radix: 16)
+    return String(repeating: "0", count: 16 - digits.count) + digits
+  }
+}
+
+extension CoordinatorLimits {
+  /// The defaults, with the bound on clocks that the inventory allows.
+  public init(_ inventory: Inventory) {
+    self.init()
+    clockBoundNanoseconds = Int64(inventory.clockBoundMilliseconds) * 1_000_000
+  }
 }

@@ -1,5 +1,5 @@
 public import Model
-internal import Rollout
+public import Rollout
 public import Wire
 
 /// A question to an agent, and the type of its answer.
@@ -10,7 +10,7 @@ public struct AgentRequest<Answer: Decodable & Sendable>: Sendable {
   private init(_ call: AgentCall) { self.call = call }
 }
 
-/// Every question that `keyturn` asks (Wire's API.swift says what is answered).
+/// Every question that an agent is asked (Wire's API.swift says what is answered).
 public enum AgentCall: Sendable {
   /// One node at a glance.
   case status
@@ -103,53 +103,68 @@ public enum AgentCall: Sendable {
 }
 
 extension AgentRequest where Answer == NodeStatus {
-  static var status: Self { Self(.status) }
+  /// One node at a glance.
+  public static var status: Self { Self(.status) }
 }
 extension AgentRequest where Answer == ClockReading {
-  static func clock(rollout: String?) -> Self { Self(.clock(rollout: rollout)) }
+  /// The node's clock.
+  public static func clock(rollout: String?) -> Self { Self(.clock(rollout: rollout)) }
 }
 extension AgentRequest where Answer == PlanAnswer {
-  static func plan(_ request: PlanRequest) -> Self { Self(.plan(request)) }
+  /// What the node makes of a plan.
+  public static func plan(_ request: PlanRequest) -> Self { Self(.plan(request)) }
 }
 extension AgentRequest where Answer == VoteAnswer {
-  static func prepare(_ request: PrepareRequest) -> Self { Self(.prepare(request)) }
+  /// The node's vote.
+  public static func prepare(_ request: PrepareRequest) -> Self { Self(.prepare(request)) }
 }
 extension AgentRequest where Answer == ReplyAnswer {
-  static func promise(id: String, _ request: PromiseRequest) -> Self {
+  /// Promise to accept nothing of a lower ballot.
+  public static func promise(id: String, _ request: PromiseRequest) -> Self {
     Self(.promise(id: id, request))
   }
-  static func accept(id: String, _ request: AcceptRequest) -> Self {
+  /// Accept a proposal.
+  public static func accept(id: String, _ request: AcceptRequest) -> Self {
     Self(.accept(id: id, request))
   }
-  static func decide(id: String, _ decision: DecisionRequest) -> Self {
+  /// Know a decision.
+  public static func decide(id: String, _ decision: DecisionRequest) -> Self {
     Self(.decide(id: id, decision))
   }
 }
 extension AgentRequest where Answer == RolloutView {
-  static func follow(id: String, after: Int, waitMilliseconds: Int) -> Self {
+  /// The events of a rollout after one of them: a long poll.
+  public static func follow(id: String, after: Int, waitMilliseconds: Int) -> Self {
     Self(.follow(id: id, after: after, waitMilliseconds: waitMilliseconds))
   }
 }
 extension AgentRequest where Answer == CheckAnswer {
-  static var check: Self { Self(.check) }
+  /// Probe the Key Managers, look for drift.
+  public static var check: Self { Self(.check) }
 }
 extension AgentRequest where Answer == HistoryAnswer {
-  static var generations: Self { Self(.generations) }
+  /// What the node has kept of its environment file.
+  public static var generations: Self { Self(.generations) }
 }
 extension AgentRequest where Answer == DiffAnswer {
-  static func diff(from: Int, to: Int?) -> Self { Self(.diff(from: from, to: to)) }
+  /// What differs between two generations.
+  public static func diff(from: Int, to: Int?) -> Self { Self(.diff(from: from, to: to)) }
 }
 extension AgentRequest where Answer == ExplainAnswer {
-  static func explain(_ name: String) -> Self { Self(.explain(name: name)) }
+  /// Where the server gets a variable from.
+  public static func explain(_ name: String) -> Self { Self(.explain(name: name)) }
 }
 extension AgentRequest where Answer == LogsAnswer {
-  static func logs(_ query: LogsQuery) -> Self { Self(.logs(query)) }
+  /// Lines of the unit's journal: a long poll.
+  public static func logs(_ query: LogsQuery) -> Self { Self(.logs(query)) }
 }
 extension AgentRequest where Answer == SealView {
-  static var seal: Self { Self(.seal) }
+  /// The node's seal and key.
+  public static var seal: Self { Self(.seal) }
 }
 extension AgentRequest where Answer == SealRecovery {
-  static var recoverSeal: Self { Self(.recoverSeal) }
+  /// Take the seal from the other nodes.
+  public static var recoverSeal: Self { Self(.recoverSeal) }
 }
 
 /// Which lines of the journal are wanted.
@@ -175,6 +190,13 @@ public struct LogsQuery: Sendable, Hashable {
   public var limit: Int
   /// How long to wait for the first, milliseconds.
   public var waitMilliseconds: Int
+
+  /// A query; see the properties.
+  public init(start: Start, limit: Int, waitMilliseconds: Int) {
+    self.start = start
+    self.limit = limit
+    self.waitMilliseconds = waitMilliseconds
+  }
 }
 
 /// Which of the two connections to an agent a question takes; on each, one question follows the
@@ -208,45 +230,4 @@ public protocol AgentLink: Sendable {
   func call<Answer>(
     _ request: AgentRequest<Answer>, lane: AgentLane, deadline: Instant
   ) throws(LinkFailure) -> Answer
-}
-
-/// How to get to agents.
-public protocol AgentNetwork: Sendable {
-  /// Links to all nodes of the inventory; connects to none of them yet.
-  ///
-  /// - Throws: a ``Refusal`` if the credentials cannot be used.
-  func open(
-    _ inventory: Inventory, _ credentials: CredentialFiles
-  ) throws(Refusal) -> AgentConnections
-}
-
-/// Links to agents, and who they are made as.
-public struct AgentConnections: Sendable {
-  /// Who the credentials are of.
-  public var principal: Principal
-  /// A link to each node, in the order of the inventory's nodes.
-  public var links: [any AgentLink]
-
-  /// Connections; see the properties.
-  public init(principal: Principal, links: [any AgentLink]) {
-    self.principal = principal
-    self.links = links
-  }
-}
-
-/// The three files of a certificate's holder, PEM.
-public struct CredentialFiles: Sendable {
-  /// The cluster's authority.
-  public var authority: [UInt8]
-  /// The certificate.
-  public var certificate: [UInt8]
-  /// Its private key.
-  public var key: [UInt8]
-
-  /// CredentialFiles; see the properties.
-  public init(authority: [UInt8], certificate: [UInt8], key: [UInt8]) {
-    self.authority = authority
-    self.certificate = certificate
-    self.key = key
-  }
 }

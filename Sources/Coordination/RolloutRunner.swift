@@ -1,10 +1,10 @@
 internal import LinuxIO
-internal import Model
-internal import Rollout
-internal import Wire
+public import Model
+public import Rollout
+public import Wire
 
 /// Who watches a rollout. Called from the runner's thread only.
-protocol RolloutWatcher {
+public protocol RolloutWatcher {
   /// A member is in another phase.
   mutating func changed(member: String, phase: String, detail: String)
   /// The decision is commit; all restart in so many nanoseconds.
@@ -19,15 +19,35 @@ protocol RolloutWatcher {
 /// One thread per member and lane sends that member's messages in their order; the caller's thread
 /// owns the machine and the timers. Messages go out to all members at once, each on connections of
 /// its own.
-struct RolloutRunner {
+public struct RolloutRunner: Sendable {
   let rollout: Rollout
   /// The generation to go back to, for a rollback.
-  var generation: Int? = nil
+  let generation: Int?
   let changes: [WireChange]
   let createKey: Bool
   /// The link to each member, in the order of ``Rollout/members``.
   let links: [any AgentLink]
   let limits: CoordinatorLimits
+
+  /// A runner of one rollout.
+  ///
+  /// - Parameters:
+  ///   - generation: the one to go back to, for a rollback.
+  ///   - changes: the wishes, the same for every node.
+  ///   - createKey: whether the server may create the SSE key at its first start.
+  ///   - links: one for each member, in the order of ``Rollout/members``.
+  public init(
+    rollout: Rollout, generation: Int? = nil, changes: [WireChange], createKey: Bool,
+    links: [any AgentLink], limits: CoordinatorLimits
+  ) {
+    precondition(links.count == rollout.members.count, "each member has its link")
+    self.rollout = rollout
+    self.generation = generation
+    self.changes = changes
+    self.createKey = createKey
+    self.links = links
+    self.limits = limits
+  }
 
   private static let tickMilliseconds = 500
   /// More than all members together say in a rollout; only progress is lost beyond.
@@ -37,10 +57,9 @@ struct RolloutRunner {
   /// limits' times.
   ///
   /// - Throws: a refusal if the threads that it needs cannot be started; nothing was sent then.
-  func run(
+  public func run(
     _ interruption: Interruption, _ watcher: inout some RolloutWatcher
   ) throws(Refusal) -> RolloutResult {
-    precondition(links.count == rollout.members.count, "each member has its link")
     let inputs = Mailbox<CoordinatorInput>(capacity: Self.mailboxCapacity)
     var members: [MemberLink] = []
     for (name, link) in zip(rollout.members, links) {

@@ -1,11 +1,11 @@
 internal import LinuxIO
 
 /// The same work for every element at once.
-enum FanOut {
+public enum FanOut {
   /// Runs `body` for each element on a thread of its own, and returns the results in the elements'
   /// order. Blocks until the last is there; there is no window, so that one dead node delays nobody
   /// else.
-  static func map<Element: Sendable, Result: Sendable>(
+  public static func map<Element: Sendable, Result: Sendable>(
     _ elements: [Element], _ body: @escaping @Sendable (Element) -> Result
   ) -> [Result] {
     let results = Lock([Result?](repeating: nil, count: elements.count))

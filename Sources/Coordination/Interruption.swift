@@ -24,7 +24,7 @@ public final class Interruption: Sendable {
   }
 
   /// Runs `body`; an interruption meanwhile calls `handler`, on the thread of the signal.
-  func handled<Result>(
+  public func handled<Result>(
     by handler: @escaping @Sendable () -> Void, _ body: () -> Result
   ) -> Result {
     state.withLock { $0.handler = handler }

@@ -1,8 +1,8 @@
 /// Lists of names as people write them: `minio-[1-3,5]`.
-enum NodeNames {
+public enum NodeNames {
   /// The names, those that differ only in the last number of their first label folded into one.
   /// Separated by commas; in the order in which each group first appears, numbers ascending.
-  static func folded(_ names: [String]) -> String {
+  public static func folded(_ names: [String]) -> String {
     var groups: [(shape: Shape, numbers: [Int])] = []
     for name in names {
       let (shape, number) = split(name)
@@ -17,7 +17,7 @@ enum NodeNames {
 
   /// Elements that are alike together, with the names of all that are; in the order of the first of
   /// each.
-  static func grouped<Value: Equatable>(_ rows: [(name: String, value: Value)])
+  public static func grouped<Value: Equatable>(_ rows: [(name: String, value: Value)])
     -> [(names: [String], value: Value)]
   {
     var groups: [(names: [String], value: Value)] = []
