@@ -325,7 +325,10 @@ struct AgentRolloutTests {
     let node = Node()
     let rollout = try node.rollout(enabling)
     _ = try node.prepare(rollout, enabling)
-    let again = Node(node.host)
+    // Alone it would be the majority that ends it.
+    var patient = RecoveryTimes()
+    patient.silenceMilliseconds = 3_600_000
+    let again = Node(node.host, times: patient, settles: false)
     #expect(again.agent.status().activeRollout == rollout.id)
     #expect(node.host.state.withLock { $0.staged.count } == 1)
     _ = try again.decide(rollout, .commit)

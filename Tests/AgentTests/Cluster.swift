@@ -109,7 +109,7 @@ struct Cluster {
   }
 
   /// All agents are started anew at once.
-  mutating func restartAll() {
+  mutating func restartAll(settling milliseconds: Int = 5_000) {
     let fresh = nodes.indices.map { index in
       Node(
         nodes[index].host, name: names[index], of: names,
@@ -118,7 +118,7 @@ struct Cluster {
     }
     nodes = fresh
     connect()
-    for node in nodes { node.agent.settle(until: .inMilliseconds(5_000)) }
+    for node in nodes { node.agent.settle(until: .inMilliseconds(milliseconds)) }
   }
 
   /// Every agent looks after its seal, in turn.

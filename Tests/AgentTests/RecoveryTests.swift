@@ -170,6 +170,16 @@ struct AgentRecoveryTests {
     #expect(cluster.restarts == [0, 0, 0])
   }
 
+  @Test("without the others it waits until the deadline and no longer, and is in doubt still")
+  func deadline() throws {
+    var (cluster, _) = try Cluster.left(
+      3, isolated: ["minio-1", "minio-2", "minio-3"], asked: [])
+    cluster.restartAll(settling: 300)
+    let status = cluster[0].agent.status()
+    #expect(status.activeRollout == id && status.activeStage == "prepared")
+    #expect(cluster.restarts == [0, 0, 0])
+  }
+
   @Test("a decision is told again and again to a member that does not hear it")
   func told() throws {
     let (cluster, rollout) = try Cluster.left(3, accepted: 3, isolated: ["minio-3"])

@@ -57,7 +57,11 @@ public final class HTTPConnection {
   }
 
   /// Blocks until some address of `place` accepts a connection, or the deadline.
-  static func connect(_ place: HostPort, until deadline: Instant) throws(HTTPSFailure) -> Socket {
+  ///
+  /// - Parameter milliseconds: how long each address may take to accept, once the name is looked up.
+  static func connect(
+    _ place: HostPort, until deadline: Instant, withinMilliseconds milliseconds: Int = .max
+  ) throws(HTTPSFailure) -> Socket {
     let addresses: [SocketAddress]
     do throws(SocketFailure) {
       addresses = try Resolver.resolve(place.host, port: place.port, until: deadline)
@@ -66,7 +70,7 @@ public final class HTTPConnection {
     for (index, address) in addresses.enumerated() {
       let share = Int(deadline.remainingMilliseconds()) / (addresses.count - index)
       do throws(SocketFailure) {
-        return try Socket.connect(to: address, until: .inMilliseconds(share))
+        return try Socket.connect(to: address, until: .inMilliseconds(min(share, milliseconds)))
       } catch { last = error }
     }
     throw .connect(last)

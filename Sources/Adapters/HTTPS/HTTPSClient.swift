@@ -18,8 +18,8 @@ public final class HTTPSClient {
 
   /// A client without a connection yet. Does not block.
   ///
-  /// - Parameter connectMilliseconds: how long the host may take to accept the connection, before the
-  ///   handshake.
+  /// - Parameter connectMilliseconds: how long the host may take to accept the connection, after its
+  ///   name is looked up and before the handshake.
   public init(
     _ address: HostPort, context: TLSContext, expecting expected: Principal,
     connectMilliseconds: Int = Limits.handshakeMilliseconds
@@ -54,7 +54,7 @@ public final class HTTPSClient {
     // A host that is cut off must not use up the time that the answer may take.
     let connected = min(deadline, .inMilliseconds(Limits.handshakeMilliseconds))
     let socket = try HTTPConnection.connect(
-      address, until: min(connected, .inMilliseconds(connectMilliseconds)))
+      address, until: connected, withinMilliseconds: connectMilliseconds)
     let session: TLSSession
     do throws(TLSFailure) {
       session = try context.connect(over: socket, expecting: expected, until: connected)
