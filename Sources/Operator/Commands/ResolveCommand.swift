@@ -78,7 +78,8 @@ struct ResolveCommand: Sendable {
   private func wait(_ id: String, _ configuration: Configuration) -> CommandResult {
     let timeouts = configuration.inventory.timeouts
     let deadline = Instant.inMilliseconds(
-      (timeouts.stopSeconds + timeouts.startSeconds) * 1000 + CommandContext.answerMilliseconds)
+      (timeouts.stopSeconds + timeouts.startSeconds + timeouts.settleSeconds) * 1000
+        + CommandContext.answerMilliseconds)
     while true {
       let rows = context.ask(configuration, .status)
       let isPending = rows.contains { $0.failure != nil || $0.answer?.activeRollout == id }
