@@ -51,6 +51,13 @@ struct JournalSession: ~Copyable {
       _ = try journalCall("filter the journal") { sd_journal_add_disjunction(opened) }
       try session.match("UNIT=\(unit)")
       try session.match("_PID=1")
+      // What journald says of lines that it has not kept, and that it was started anew
+      // (SD_MESSAGE_JOURNAL_START): what was logged meanwhile may be lost.
+      for field in ["OBJECT_SYSTEMD_UNIT=\(unit)", "MESSAGE_ID=f77379a8490b408bbe5f6940505a777b"] {
+        _ = try journalCall("filter the journal") { sd_journal_add_disjunction(opened) }
+        try session.match("_TRANSPORT=driver")
+        try session.match(field)
+      }
     }
     try session.seek()
     return session

@@ -62,6 +62,31 @@ struct HostJournal: JournalPort {
     }
   }
 
+  func follow(
+    directory: String, since: Int64, deliver: @escaping @Sendable (JournalEntry) -> Void,
+    fail: @escaping @Sendable (String) -> Void
+  ) throws(Refusal) -> any JournalSubscription {
+    try refusing("follow \(directory)") { () throws(Errno) in
+      try Files(
+        tail: DirectoryTail(
+          directory, since: since * 1_000,
+          deliver: { line, isNew in
+            let now = isNew ? Clock.realtimeMicroseconds() : nil
+            guard let entry = JournalEntry(fileLine: line, received: now),
+              // Times in a log are whole milliseconds, cut.
+              entry.realtimeMicroseconds >= since - 1_000
+            else { return }
+            deliver(entry)
+          },
+          fail: { fail($0.message) }))
+    }
+  }
+
+  private struct Files: JournalSubscription {
+    let tail: DirectoryTail
+    func stop() { tail.stop() }
+  }
+
   func entries(_ request: JournalRequest) throws(Refusal) -> [JournalEntry] {
     let start: JournalStart
     if let cursor = request.after {
