@@ -214,6 +214,10 @@ extension Agent {
         .vote,
         "generation \(rollout.generation) is not in 0...\(Limits.generationNumber)")
     }
+    if !(0...3_600_000).contains(rollout.settleMilliseconds) {
+      return Refusal(
+        .vote, "a settle time of \(rollout.settleMilliseconds) ms is not in 0...3600000")
+    }
     for milliseconds in [
       rollout.prepareMilliseconds, rollout.stopMilliseconds, rollout.startMilliseconds,
     ] where !(1...86_400_000).contains(milliseconds) {

@@ -382,7 +382,7 @@ public final class Agent: Sendable {
     state.update { $0.environment = (rollout.id, assessment.answer.environmentDigest) }
     return PreparedFacts(
       invocation: assessment.unit?.invocationID ?? "", journalCursor: cursor,
-      staged: assessment.newBytes != nil)
+      staged: assessment.newBytes != nil, environment: assessment.environment)
   }
 
   /// Removes what is staged, unless the rollout that is active, or is being voted on, has staged it.

@@ -17,6 +17,8 @@ struct Assessment {
   var owner: ServiceAccount?
   /// The unit's state when it was looked at.
   var unit: UnitState?
+  /// What the server shall run with; nil if that is not known.
+  var environment: [PreparedFacts.Variable]?
 }
 
 /// Every validation and preflight of one node, in the order of the protocol. Changes nothing.
@@ -40,7 +42,7 @@ struct Assessor: Sendable {
   ) -> Assessment {
     var refusals: [Refusal] = []
     var findings: [Finding] = []
-    let unit = unitState(&findings, isInRollout: record.active != nil)
+    let unit = unitState(&findings)
     let running = runningEnvironment(of: unit, seal: seal, &findings)
     var inForce = running
     var edit = Edit(path: inventory.environmentFile)
@@ -58,6 +60,11 @@ struct Assessor: Sendable {
     } catch { refusals.append(error) }
     let path = edit.path
     let merged = edit.server
+    if let unit {
+      // A note is of a unit that is as it should be: for `check`.
+      findings += examine(unit, merged, isInRollout: record.active != nil)
+        .filter { $0.severity > .note }
+    }
     let (current, proposed) = (edit.current ?? EnvironmentDocument([]), edit.proposed)
     let environment = merged?.variables ?? []
     do throws(Refusal) {
@@ -124,7 +131,8 @@ struct Assessor: Sendable {
     return Assessment(
       answer: answer, currentBytes: edit.current?.bytes,
       newBytes: changed ? proposed.bytes : nil,
-      owner: merged?.config?.path == path ? unit?.account : nil, unit: unit)
+      owner: merged?.config?.path == path ? unit?.account : nil, unit: unit,
+      environment: merged.map { RunningEnvironment.digests(of: $0.variables) })
   }
 
   private var unitDeadline: Instant { now().advanced(byMilliseconds: 5_000) }
@@ -225,19 +233,14 @@ struct Assessor: Sendable {
     return Redactor.placeholder + text[at...]
   }
 
-  private func unitState(_ findings: inout [Finding], isInRollout: Bool) -> UnitState? {
-    let state: UnitState
-    do throws(Refusal) {
-      state = try ports.unit.state(deadline: unitDeadline)
-    } catch {
+  private func unitState(_ findings: inout [Finding]) -> UnitState? {
+    do throws(Refusal) { return try ports.unit.state(deadline: unitDeadline) } catch {
       findings.append(
         Finding(
           .error, rule: "unit-unreadable", refusal: .unit, message: error.message,
           remedy: "look at systemctl status \(inventory.unit)"))
       return nil
     }
-    findings += UnitRules.findings(state, isInRollout: isInRollout)
-    return state
   }
 
   private func runningEnvironment(
@@ -316,16 +319,32 @@ extension KeyGuard.Holder {
 
 /// The running process' environment beside the file's.
 enum RunningEnvironment {
+  /// Every MINIO_* variable without its value, sorted by name; of a name given twice the last
+  /// counts.
+  static func digests(of environment: [EnvironmentVariable]) -> [PreparedFacts.Variable] {
+    map(environment).sorted { $0.key < $1.key }.map {
+      PreparedFacts.Variable(name: $0.key, digest: .ofFields([$0.key, $0.value]))
+    }
+  }
+
+  /// Names of the variables that are in one only, or differ, sorted.
+  static func differences(
+    _ a: [PreparedFacts.Variable], _ b: [PreparedFacts.Variable]
+  ) -> [String] {
+    Set(a).symmetricDifference(b).map(\.name).reduce(into: Set()) { $0.insert($1) }.sorted()
+  }
+
+  private static func map(_ variables: [EnvironmentVariable]) -> [String: String] {
+    Dictionary(
+      variables.filter { $0.name.hasPrefix("MINIO_") }.map { ($0.name, $0.value) },
+      uniquingKeysWith: { $1 })
+  }
+
   /// Names of MINIO_* variables whose values differ, sorted. What the server sets for itself is not
   /// compared.
   static func differences(
     file: [EnvironmentVariable], process: [EnvironmentVariable]
   ) -> [String] {
-    func map(_ variables: [EnvironmentVariable]) -> [String: String] {
-      Dictionary(
-        variables.filter { $0.name.hasPrefix("MINIO_") }.map { ($0.name, $0.value) },
-        uniquingKeysWith: { $1 })
-    }
     let (wanted, actual) = (map(file), map(process))
     return Set(wanted.keys).union(actual.keys).sorted().filter { wanted[$0] != actual[$0] }
   }

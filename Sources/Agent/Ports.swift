@@ -61,6 +61,13 @@ public protocol JournalPort: Sendable {
   func follow(
     after cursor: String?, deliver: @escaping @Sendable (JournalEntry) -> Void
   ) throws(Refusal) -> any JournalSubscription
+  /// Delivers every line of the files in the server's `--log-dir` that is of this time
+  /// (microseconds since 1970) or later, on a thread of the adapter's, until the token is stopped;
+  /// and why they cannot be read, whenever that happens.
+  func follow(
+    directory: String, since: Int64, deliver: @escaping @Sendable (JournalEntry) -> Void,
+    fail: @escaping @Sendable (String) -> Void
+  ) throws(Refusal) -> any JournalSubscription
   /// Entries after a cursor, or since a time; waits for the first until the deadline.
   func page(_ request: JournalRequest) throws(Refusal) -> JournalPage
 }

@@ -26,6 +26,7 @@ extension Agent {
       findings.append(Self.finding(doubt, node, rollout))
     }
     let look = lookAtServer(&findings)
+    findings += examine(look).filter { $0.severity > .note }
     return NodeStatus(
       node: node, version: version, activeState: look.unit?.activeState ?? "unknown",
       subState: look.unit?.subState ?? "unknown", mainPID: look.unit?.mainPID ?? 0,
@@ -53,6 +54,7 @@ extension Agent {
   func check() -> CheckAnswer {
     var findings = sealFindings()
     let look = lookAtServer(&findings)
+    findings += examine(look)
     let deadline = Instant.inMilliseconds(inventory.timeouts.probeSeconds * 1000)
     let arguments = assessor.arguments(look.unit, look.environment)
     let seal = state.withLock { $0.seal }
@@ -82,15 +84,31 @@ extension Agent {
       findings: findings.sorted { $0.severity > $1.severity })
   }
 
-  /// A redactor that knows every secret of the files and of the running process.
+  private func examine(_ look: Look) -> [Finding] {
+    let isInRollout = state.withLock { $0.participant.record.active != nil }
+    return look.unit.map { assessor.examine($0, look.server, isInRollout: isInRollout) } ?? []
+  }
+
+  /// A redactor that knows every secret of the files, as any reader reads them, of the running
+  /// process, and of the last generation: a server that is ending had that one's.
   func redactor() -> Redactor {
     var findings: [Finding] = []
     let look = lookAtServer(&findings)
-    return Redactor(
-      environment: ((look.server?.all.flatMap(\.variables) ?? []) + (look.running ?? [])).map {
-        (name: $0.name, value: $0.value)
-      },
-      label: { Assessor.describe($0, $1.reveal()) })
+    var known = (look.running ?? []).map { (name: $0.name, value: $0.value) }
+    known += (look.server?.all ?? []).flatMap { source in
+      (source.definitions + source.misreadings).map { (name: $0.name, value: $0.value) }
+        + source.variables.map { (name: $0.name, value: $0.value) }
+    }
+    let number = state.withLock { $0.lastNumber }
+    // Without it there is still everything that is in force.
+    do throws(Refusal) {
+      if let bytes = try history.load(number)?.bytes {
+        let document = EnvironmentDocument(bytes)
+        known += document.systemd.variables.map { (name: $0.name, value: $0.value) }
+        known += document.minio.variables.map { (name: $0.name, value: $0.value) }
+      }
+    } catch { ports.log(4, error.message) }
+    return Redactor(environment: known, label: { Assessor.describe($0, $1.reveal()) })
   }
 
   struct Look {
@@ -119,8 +137,6 @@ extension Agent {
     }
     attempt("unit-unreadable") { () throws(Refusal) in
       let unit = try ports.unit.state(deadline: .inMilliseconds(5_000))
-      let isInRollout = state.withLock { $0.participant.record.active != nil }
-      findings += UnitRules.findings(unit, isInRollout: isInRollout)
       findings += LastDoorRules.findings(unit)
       look.unit = unit
     }

@@ -162,7 +162,8 @@ public struct ClusterPlan: Sendable {
       createdBy: createdBy,
       prepareMilliseconds: inventory.timeouts.prepareSeconds * 1000,
       stopMilliseconds: inventory.timeouts.stopSeconds * 1000,
-      startMilliseconds: inventory.timeouts.startSeconds * 1000)
+      startMilliseconds: inventory.timeouts.startSeconds * 1000,
+      settleMilliseconds: inventory.timeouts.settleSeconds * 1000)
     guard rollout.members == inventory.memberNames else {
       throw Refusal(
         .configuration,

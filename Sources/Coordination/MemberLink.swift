@@ -149,7 +149,7 @@ final class MemberLink: Sendable {
     let limit =
       switch decision.decision {
       case .abort: runner.limits.decideMilliseconds
-      case .commit: runner.rollout.stopMilliseconds + runner.rollout.startMilliseconds
+      case .commit: runner.rollout.watchMilliseconds
       }
     let deadline = Instant.inMilliseconds(limit)
     let request = AgentRequest.decide(id: runner.rollout.id, decision)

@@ -53,7 +53,7 @@ final class FakeHost: Sendable {
       invocationID: "old", user: "minio-user",
       environmentFiles: [.init(path: "/etc/default/minio", isOptional: true)],
       execStart: ["/usr/local/bin/minio", "server", "$MINIO_OPTS", "$MINIO_VOLUMES"],
-      startPre: [.init(words: ["/usr/local/bin/keyturn", "guard"])])
+      startPre: [.init(words: ["/usr/local/bin/keyturn", "guard"])], restart: "always")
     var process: [EnvironmentVariable] = []
     var restarts = 0
     /// systemd refuses to start the unit until its failed starts are forgotten.
@@ -65,6 +65,10 @@ final class FakeHost: Sendable {
     var startLines = [
       "INFO: All MinIO sub-systems initialized successfully in 1s", "MinIO AIStor Server",
     ]
+    /// The lines in the files of log directories.
+    var logFiles: [String: [String]] = [:]
+    /// Called as a restart is taken, before the unit and the process are looked at again.
+    var onRestart: @Sendable (inout State) -> Void = { _ in }
     var deliver: [@Sendable (JournalEntry) -> Void] = []
     var reports: [EndpointReport] = []
     var health = HealthAnswers(
@@ -115,6 +119,24 @@ final class FakeHost: Sendable {
     }
   }
 
+  /// What systemd gives a process that is started now.
+  private static func started(_ state: State) -> [EnvironmentVariable] {
+    func split(_ assignments: [String]) -> [EnvironmentVariable] {
+      variables(assignments.joined(separator: "\n"))
+    }
+    var given = split(state.manager.environment)
+    given += state.initial.filter { state.unit.passEnvironment.contains($0.name) }
+    given += split(state.unit.environment)
+    for file in state.unit.environmentFiles {
+      for path in File.paths(matching: file.path, in: state) {
+        given += variables(state[path] ?? "")
+      }
+    }
+    let last = Dictionary(given.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
+    return last.values.sorted { $0.name < $1.name }
+      .filter { !state.unit.unsetEnvironment.contains($0.name) }
+  }
+
   func ports(peers: any PeerPort = NoPeers()) -> Ports {
     // An agent of before is dead: what is left of its threads must not write any more.
     let incarnation = state.update { state in
@@ -148,12 +170,13 @@ final class FakeHost: Sendable {
       }
     }
     func paths(matching pattern: String) throws(Refusal) -> [String] {
-      host.state.withLock { state in
-        // One star at the most, which is enough here.
-        let parts = pattern.split(separator: "*", omittingEmptySubsequences: false)
-        guard parts.count == 2 else { return state.files[pattern] == nil ? [] : [pattern] }
-        return state.files.keys.filter { $0.hasPrefix(parts[0]) && $0.hasSuffix(parts[1]) }.sorted()
-      }
+      host.state.withLock { Self.paths(matching: pattern, in: $0) }
+    }
+    static func paths(matching pattern: String, in state: State) -> [String] {
+      // One star at the most, which is enough here.
+      let parts = pattern.split(separator: "*", omittingEmptySubsequences: false)
+      guard parts.count == 2 else { return state.files[pattern] == nil ? [] : [pattern] }
+      return state.files.keys.filter { $0.hasPrefix(parts[0]) && $0.hasSuffix(parts[1]) }.sorted()
     }
     func obstacle(reading path: String, as account: ServiceAccount) throws(Refusal) -> String? {
       account.overridesPermissions ? nil : host.state.withLock { $0.obstacles[path] }
@@ -210,7 +233,10 @@ final class FakeHost: Sendable {
         state.unit.mainPID += 1
         state.unit.execMainPID = state.unit.mainPID
         state.unit.execMainStartMonotonicMicroseconds = Clock.monotonicMicroseconds()
-        state.process = FakeHost.variables(String(decoding: state.file ?? [], as: UTF8.self))
+        state.process = FakeHost.started(state)
+        state.unit.execMainStartRealtimeMicroseconds = UInt64(Clock.realtimeMicroseconds())
+        let onRestart = state.onRestart
+        onRestart(&state)
         let entries = state.startLines.enumerated().map { index, line in
           JournalEntry(
             cursor: "new-\(index)", realtimeMicroseconds: 1, monotonicMicroseconds: 1,
@@ -282,6 +308,22 @@ final class FakeHost: Sendable {
       return self
     }
     func stop() {}
+    func follow(
+      directory: String, since: Int64, deliver: @escaping @Sendable (JournalEntry) -> Void,
+      fail: @escaping @Sendable (String) -> Void
+    ) throws(Refusal) -> any JournalSubscription {
+      let lines = host.state.withLock { $0.logFiles[directory] }
+      guard let lines else {
+        fail("there is no such directory")
+        return self
+      }
+      for line in lines {
+        if let entry = JournalEntry(fileLine: line, received: Clock.realtimeMicroseconds()) {
+          deliver(entry)
+        }
+      }
+      return self
+    }
     func page(_ request: JournalRequest) throws(Refusal) -> JournalPage {
       host.state.update { state in
         state.journalRequests.append(request)

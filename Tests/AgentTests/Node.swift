@@ -69,7 +69,7 @@ struct Node {
 
   func rollout(
     _ changes: [SettingChange], id: String = "00000000000000aa", kind: RolloutKind = .apply,
-    to earlier: Int? = nil, number: Int? = nil
+    to earlier: Int? = nil, number: Int? = nil, settleMilliseconds: Int = 0
   ) throws -> Rollout {
     let plan = try plan(changes, kind: kind, to: earlier)
     seals.update { $0 = [plan.sealView].compactMap(\.self) }
@@ -88,7 +88,7 @@ struct Node {
         MemberContent(member: "minio-1", path: plan.path, before: plan.before, after: plan.after)
       ],
       createdBy: "alice", prepareMilliseconds: 5_000, stopMilliseconds: 5_000,
-      startMilliseconds: 10_000)
+      startMilliseconds: 10_000, settleMilliseconds: settleMilliseconds)
   }
 
   func prepare(

@@ -109,6 +109,11 @@ final class Lab: Sendable {
 
   /// The same beside the test.
   func start(keyturn arguments: String...) throws -> BackgroundProcess {
+    try start(keyturn: arguments)
+  }
+
+  /// The same.
+  func start(keyturn arguments: [String]) throws -> BackgroundProcess {
     try BackgroundProcess(
       "/usr/bin/env", keyturnArguments(arguments), until: .inMilliseconds(120_000))
   }
@@ -271,6 +276,21 @@ final class Lab: Sendable {
       ExecStartPre=/bin/sh -c 'while [ -e /run/hold-minio ]; do sleep 0.05; done'" \
         >/etc/systemd/system/minio.service.d/hold.conf && systemctl daemon-reload
       """#)
+  }
+
+  /// Starts a rollout, and returns when every node's server is held before its start.
+  func startHeld(_ arguments: String...) throws -> BackgroundProcess {
+    try hold()
+    let rollout = try start(keyturn: arguments)
+    let nodes = Set(nodes)
+    let held = rollout.wait(until: .inMilliseconds(30_000)) { lines in
+      nodes.isSubset(
+        of: lines.compactMap { line in
+          (try? Event(line.text)).flatMap { $0.phase == "starting" ? $0.node : nil }
+        })
+    }
+    try #require(held, "\(rollout.lines.map(\.text))")
+    return rollout
   }
 
   /// Lets them start.

@@ -56,6 +56,8 @@ import Testing
       Row("directory", "environmentFile \"/etc/\"") { $0.environmentFile = "/etc/" },
       Row("prepare", "timeouts.prepareSeconds: 0") { $0.timeouts.prepareSeconds = 0 },
       Row("stop", "timeouts.stopSeconds: -1") { $0.timeouts.stopSeconds = -1 },
+      Row("settle", "timeouts.settleSeconds: 3601") { $0.timeouts.settleSeconds = 3_601 },
+      Row("settle", "timeouts.settleSeconds: -1") { $0.timeouts.settleSeconds = -1 },
       Row("start", "timeouts.startSeconds: 86401") { $0.timeouts.startSeconds = 86_401 },
       Row("probe", "timeouts.probeSeconds: 0") { $0.timeouts.probeSeconds = 0 },
       Row("clock low", "clockBoundMilliseconds: 0") { $0.clockBoundMilliseconds = 0 },

@@ -68,6 +68,8 @@ struct JournalSession: ~Copyable {
     let wanted = [
       ["_SYSTEMD_UNIT=\(unit)"], ["_PID=1", "UNIT=\(unit)"],
       ["_TRANSPORT=driver", "OBJECT_SYSTEMD_UNIT=\(unit)"],
+      // journald was started anew (SD_MESSAGE_JOURNAL_START): what was logged meanwhile may be lost.
+      ["_TRANSPORT=driver", "MESSAGE_ID=f77379a8490b408bbe5f6940505a777b"],
     ]
     for fields in wanted {
       for field in fields { try match(field) }

@@ -36,24 +36,27 @@ public struct Inventory: Sendable, Codable, Hashable {
     public var prepareSeconds: Int
     /// Stop of the unit after the instant, seconds.
     public var stopSeconds: Int
-    /// Start of the unit until it is confirmed, seconds.
+    /// Start of the unit until all of it is good, seconds.
     public var startSeconds: Int
+    /// How long it must stay good before it is confirmed, seconds.
+    public var settleSeconds: Int
     /// One probe of one Key Manager endpoint, seconds.
     public var probeSeconds: Int
 
-    /// The defaults: 30, 90, 300 and 5 seconds.
+    /// The defaults: 30, 90, 300, 10 and 5 seconds.
     public init(
       prepareSeconds: Int = 30, stopSeconds: Int = 90, startSeconds: Int = 300,
-      probeSeconds: Int = 5
+      settleSeconds: Int = 10, probeSeconds: Int = 5
     ) {
       self.prepareSeconds = prepareSeconds
       self.stopSeconds = stopSeconds
       self.startSeconds = startSeconds
+      self.settleSeconds = settleSeconds
       self.probeSeconds = probeSeconds
     }
 
     private enum Key: String, CodingKey {
-      case prepareSeconds, stopSeconds, startSeconds, probeSeconds
+      case prepareSeconds, stopSeconds, startSeconds, settleSeconds, probeSeconds
     }
 
     /// Every field may be left out.
@@ -64,6 +67,8 @@ public struct Inventory: Sendable, Codable, Hashable {
         try fields.decodeIfPresent(Int.self, forKey: .prepareSeconds) ?? prepareSeconds
       stopSeconds = try fields.decodeIfPresent(Int.self, forKey: .stopSeconds) ?? stopSeconds
       startSeconds = try fields.decodeIfPresent(Int.self, forKey: .startSeconds) ?? startSeconds
+      settleSeconds =
+        try fields.decodeIfPresent(Int.self, forKey: .settleSeconds) ?? settleSeconds
       probeSeconds = try fields.decodeIfPresent(Int.self, forKey: .probeSeconds) ?? probeSeconds
     }
   }
@@ -179,6 +184,10 @@ public struct Inventory: Sendable, Codable, Hashable {
       ("startSeconds", timeouts.startSeconds), ("probeSeconds", timeouts.probeSeconds),
     ] where !(1...86_400).contains(seconds) {
       problems.append("timeouts.\(name): \(seconds) is not in 1...86400")
+    }
+    // None at all is allowed: a start is confirmed then as soon as all of it is good.
+    if !(0...3_600).contains(timeouts.settleSeconds) {
+      problems.append("timeouts.settleSeconds: \(timeouts.settleSeconds) is not in 0...3600")
     }
     if !(1...10_000).contains(clockBoundMilliseconds) {
       problems.append("clockBoundMilliseconds: \(clockBoundMilliseconds) is not in 1...10000")

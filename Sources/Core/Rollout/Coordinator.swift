@@ -189,8 +189,7 @@ public struct Coordinator: Sendable, Hashable {
     effects += follow()
     // A recovered commit may come long after the instant that was planned.
     let end = max(planned, now).advanced(
-      byMilliseconds: rollout.stopMilliseconds + rollout.startMilliseconds
-        + limits.outcomeGraceMilliseconds)
+      byMilliseconds: rollout.watchMilliseconds + limits.outcomeGraceMilliseconds)
     return effects + [.arm(.follow, end)]
   }
 

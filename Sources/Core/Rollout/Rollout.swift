@@ -54,14 +54,16 @@ public struct Rollout: Sendable, Codable, Hashable {
   public var prepareMilliseconds: Int
   /// How long the unit may take to stop, milliseconds.
   public var stopMilliseconds: Int
-  /// How long the start may take until it is confirmed, milliseconds.
+  /// How long the start may take until all of it is good, milliseconds.
   public var startMilliseconds: Int
+  /// How long it must stay good before it is confirmed, milliseconds.
+  public var settleMilliseconds: Int
 
   /// A rollout; see the properties.
   public init(
     id: String, epoch: UInt64, kind: RolloutKind, cluster: String, generation: Int, seal: Seal?,
     contents: [MemberContent], createdBy: String, prepareMilliseconds: Int, stopMilliseconds: Int,
-    startMilliseconds: Int
+    startMilliseconds: Int, settleMilliseconds: Int = 10_000
   ) {
     self.id = id
     self.epoch = epoch
@@ -74,7 +76,11 @@ public struct Rollout: Sendable, Codable, Hashable {
     self.prepareMilliseconds = prepareMilliseconds
     self.stopMilliseconds = stopMilliseconds
     self.startMilliseconds = startMilliseconds
+    self.settleMilliseconds = settleMilliseconds
   }
+
+  /// How long after the instant a member knows at the latest how it ended, milliseconds.
+  public var watchMilliseconds: Int { stopMilliseconds + startMilliseconds + settleMilliseconds }
 
   /// By id and epoch, which tell all rollouts apart.
   public func hash(into hasher: inout Hasher) {
@@ -96,8 +102,9 @@ public struct Rollout: Sendable, Codable, Hashable {
   /// What a yes is a yes to: a digest over all fields, length-prefixed.
   public var digest: Digest {
     var fields = [
-      "keyturn rollout 2", id, String(epoch), kind.rawValue, cluster, createdBy,
+      "keyturn rollout 3", id, String(epoch), kind.rawValue, cluster, createdBy,
       String(prepareMilliseconds), String(stopMilliseconds), String(startMilliseconds),
+      String(settleMilliseconds),
       String(generation), seal?.digest.hex ?? "",
     ]
     for content in contents {

@@ -35,6 +35,17 @@ public struct JournalEntry: Sendable, Hashable, Codable {
     self.identifier = identifier
     self.message = message
   }
+
+  private static let journald = "systemd-journald"
+
+  /// Whether journald says it, of what it has or has not kept.
+  public var isOfJournal: Bool { identifier == Self.journald }
+
+  /// What stands in place of entries that were gone before they could be read.
+  public static let loss = JournalEntry(
+    cursor: "", realtimeMicroseconds: 0, monotonicMicroseconds: 0, bootID: "", invocationID: nil,
+    pid: nil, priority: 4, identifier: journald,
+    message: LinePattern.loss)
 }
 
 /// Some entries of a unit's journal, and where to go on.

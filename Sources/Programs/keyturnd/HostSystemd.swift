@@ -58,8 +58,34 @@ struct HostJournal: JournalPort {
     let start = cursor.map { JournalStart.after(cursor: $0) } ?? .head
     return try refusing("follow the journal") { () throws(Errno) in
       Subscription(
-        follower: try JournalFollower(unit: unit, from: start, deliver: deliver))
+        follower: try JournalFollower(
+          unit: unit, from: start, lost: { deliver(.loss) }, deliver: deliver))
     }
+  }
+
+  func follow(
+    directory: String, since: Int64, deliver: @escaping @Sendable (JournalEntry) -> Void,
+    fail: @escaping @Sendable (String) -> Void
+  ) throws(Refusal) -> any JournalSubscription {
+    try refusing("follow \(directory)") { () throws(Errno) in
+      try Files(
+        tail: DirectoryTail(
+          directory, since: since * 1_000,
+          deliver: { line, isNew in
+            let now = isNew ? Clock.realtimeMicroseconds() : nil
+            guard let entry = JournalEntry(fileLine: line, received: now),
+              // Times in a log are whole milliseconds, cut.
+              entry.realtimeMicroseconds >= since - 1_000
+            else { return }
+            deliver(entry)
+          },
+          fail: { fail($0.message) }))
+    }
+  }
+
+  private struct Files: JournalSubscription {
+    let tail: DirectoryTail
+    func stop() { tail.stop() }
   }
 
   func page(_ request: JournalRequest) throws(Refusal) -> JournalPage {
