@@ -65,6 +65,9 @@ extension Agent {
       case ("POST", 2, "v1", "rollouts"):
         try permit(principal, [.operator])
         return .json(200, try vote(decode(request), by: principal))
+      case ("GET", 2, "v1", "rollouts"):
+        try permit(principal, [.observer, .operator, .node])
+        return .json(200, try rollouts())
       case ("GET", 3, "v1", "rollouts"):
         try permit(principal, [.observer, .operator, .node])
         return .json(200, try view(parts[2], request))
@@ -232,43 +235,24 @@ extension Agent {
   // MARK: long polls
 
   private func view(_ id: String, _ request: HTTPRequest) throws(Refusal) -> RolloutView {
-    let after = try integer(request, "after") ?? 0
-    let wait = min(try integer(request, "wait") ?? 0, Limits.longPollMilliseconds)
-    // Wakes for a step, for the end, and when another rollout takes this one's place.
-    _ = state.wait(until: .inMilliseconds(wait)) { state -> Bool? in
-      guard let timeline = state.timeline, timeline.id == id else { return true }
-      let view = timeline.view(after: after)
-      return view.events.isEmpty && view.outcome == nil ? nil : true
-    }
-    let (timeline, record) = state.withLock { ($0.timeline, $0.participant.record) }
-    if let timeline, timeline.id == id { return timeline.view(after: after) }
-    // Another rollout has come since; how this one ended is in the record.
-    for finished in [record.last, record.lastCommitted] {
-      if let finished, finished.rollout.id == id {
-        return RolloutView(
-          id: id, events: [], report: finished.report, outcome: finished.outcome)
-      }
-    }
-    throw Refusal(.validation, "\(node) knows no rollout \(id.prefix(16))")
+    try view(
+      id, after: try integer(request, "after") ?? 0,
+      wait: min(try integer(request, "wait") ?? 0, Limits.longPollMilliseconds))
   }
 
   private func logs(_ request: HTTPRequest) throws(Refusal) -> LogsAnswer {
-    let wait = min(try integer(request, "wait") ?? 0, Limits.longPollMilliseconds)
     let limit = min(try integer(request, "limit") ?? 1_000, Limits.journalLinesInAnswer)
-    let entries = try ports.journal.entries(
-      JournalRequest(
-        after: request.query("after"),
-        sinceMicroseconds: try integer(request, "since").map(Int64.init), limit: limit,
-        deadline: .inMilliseconds(wait)))
-    let redactor = redactor()
-    let lines = entries.map { entry in
-      LogLine(
-        realtimeMicroseconds: entry.realtimeMicroseconds, priority: entry.priority,
-        identifier: entry.identifier ?? "", pid: entry.pid ?? 0,
-        message: redactor.redact(entry.message))
+    let start: JournalRequest.Start
+    if let cursor = request.query("after") {
+      start = .after(cursor: cursor)
+    } else if let since = try integer(request, "since") {
+      start = .since(microseconds: Int64(since))
+    } else {
+      start = .last(min(try integer(request, "last") ?? limit, Limits.journalLinesBack))
     }
-    return LogsAnswer(
-      lines: lines, cursor: entries.last?.cursor ?? request.query("after"),
-      more: entries.count >= limit)
+    let wait = min(try integer(request, "wait") ?? 0, Limits.longPollMilliseconds)
+    let page = try ports.journal.page(
+      JournalRequest(start: start, limit: limit, deadline: .inMilliseconds(wait)))
+    return logs(page, errorsOnly: request.query("errors") == "true")
   }
 }

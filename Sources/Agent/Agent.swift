@@ -61,6 +61,7 @@ public final class Agent: Sendable {
   let ports: Ports
   let records: Records
   let history: History
+  let timelines: Timelines
   let state: Lock<State>
   /// The other nodes' agents.
   let peers: Peers
@@ -87,6 +88,7 @@ public final class Agent: Sendable {
     peers = Peers(ports, inventory: inventory, except: node)
     records = Records(port: ports.records)
     history = History(port: ports.records)
+    timelines = Timelines(port: ports.records)
     var state = State(
       participant: Participant(member: node, record: ParticipantRecord(), times: times))
     // Each by itself: a damaged one must not hide the others.
@@ -99,7 +101,7 @@ public final class Agent: Sendable {
     let (records, history) = (records, history)
     if let record = load({ () throws(Refusal) in try records.loadParticipant() }) {
       state.participant = Participant(member: node, record: record, times: times)
-      state.timeline = Timeline(record, at: Clock.realtimeMicroseconds())
+      state.timeline = Self.resumed(record, timelines, ports)
     } else {
       state.isForgetful = true
     }
@@ -240,7 +242,7 @@ public final class Agent: Sendable {
     switch effect {
     case .persist(let record): try records.save(record)
     case .assess(let rollout):
-      state.update { $0.timeline = Timeline(id: rollout.id) }
+      state.update { $0.timeline = Timeline(rollout, at: time()) }
       note(rollout.id, "preparing", "")
       later.append { self.assess(rollout) }
     case .vote(let id, let vote):
@@ -249,19 +251,31 @@ public final class Agent: Sendable {
       case .yes: note(id, "prepared", "")
       case .no(let refusal): note(id, "refused", refusal.message)
       }
+      keepTimeline()
     case .reply(let answer):
       reply = answer
     case .discard: discardStaged()
     case .arm(let active, let instant, let bootID):
-      note(active.rollout.id, "armed", "")
+      let now = time()
+      state.update { state in
+        guard state.timeline?.id == active.rollout.id else { return }
+        state.timeline?.arm(instant, bootID: bootID, at: now)
+        state.timeline?.append("armed", "", at: now)
+      }
       try startThread("instant") { self.fire(active, instant, bootID: bootID) }
     case .watch(let active, let report):
-      state.update { $0.timeline?.report = report }
-      note(active.rollout.id, "restarting", "")
+      let now = time()
+      state.update { state in
+        guard state.timeline?.id == active.rollout.id else { return }
+        state.timeline?.note(report)
+        state.timeline?.append("restarting", "", at: now)
+      }
       try startThread("watch") { self.watch(active, report) }
     case .keep(let finished):
       if finished.outcome.kind == .confirmed { try sealAndKeep(finished) }
-    case .conclude(let finished): conclude(finished)
+    case .conclude(let finished):
+      conclude(finished)
+      keepTimeline()
     case .wake(let instant): try wake(at: instant)
     case .ask(let member, let key, let question): ask(member, key, question)
     }
@@ -272,14 +286,6 @@ public final class Agent: Sendable {
   ) throws(Refusal) {
     do throws(Errno) { try Thread.start(name, body) } catch {
       throw Refusal(.failed, "\(node): \(error)")
-    }
-  }
-
-  /// Adds a step to the timeline and wakes those who wait for one.
-  func note(_ id: String, _ phase: String, _ detail: String) {
-    let now = Clock.realtimeMicroseconds()
-    state.update { state in
-      if state.timeline?.id == id { state.timeline?.append(phase, detail, at: now) }
     }
   }
 
@@ -336,6 +342,7 @@ public final class Agent: Sendable {
       kind: rollout.kind, generation: request.generation, changes: request.changes,
       createKey: request.createKey, sealForVote(request.seals))
     if let refusal = assessment.answer.refusal { throw refusal }
+    note(rollout.id, "checked", "")
     if let refusal = SealJudgement.problem(
       with: rollout, key: assessment.answer.key, record: sealRecord(), node: node)
     {
@@ -406,8 +413,10 @@ public final class Agent: Sendable {
 
   private func conclude(_ finished: FinishedRollout) {
     let id = finished.rollout.id
-    state.update { $0.timeline?.outcome = finished.outcome }
-    note(id, finished.outcome.kind.rawValue, finished.outcome.reason)
+    let now = time()
+    state.update { state in
+      if state.timeline?.id == id { state.timeline?.end(finished.outcome, at: now) }
+    }
     ports.log(
       finished.outcome.kind == .confirmed || finished.outcome.kind == .aborted ? 6 : 3,
       "rollout \(id): \(finished.outcome.kind.rawValue) \(finished.outcome.reason)")

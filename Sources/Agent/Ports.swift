@@ -62,7 +62,7 @@ public protocol JournalPort: Sendable {
     after cursor: String?, deliver: @escaping @Sendable (JournalEntry) -> Void
   ) throws(Refusal) -> any JournalSubscription
   /// Entries after a cursor, or since a time; waits for the first until the deadline.
-  func entries(_ request: JournalRequest) throws(Refusal) -> [JournalEntry]
+  func page(_ request: JournalRequest) throws(Refusal) -> JournalPage
 }
 
 /// A running delivery of journal entries.
@@ -73,19 +73,26 @@ public protocol JournalSubscription: Sendable {
 
 /// Which entries of the journal are wanted.
 public struct JournalRequest: Sendable, Hashable {
-  /// Entries after this one; takes precedence.
-  public var after: String?
-  /// Entries since then, microseconds since 1970-01-01 UTC; nil for the last `limit` ones.
-  public var sinceMicroseconds: Int64?
+  /// Where they begin.
+  public enum Start: Sendable, Hashable {
+    /// After the one that has this cursor.
+    case after(cursor: String)
+    /// At this time, microseconds since 1970-01-01 UTC.
+    case since(microseconds: Int64)
+    /// With the last so many.
+    case last(Int)
+  }
+
+  /// Where they begin.
+  public var start: Start
   /// At most so many.
   public var limit: Int
   /// How long to wait for the first.
   public var deadline: Instant
 
   /// A request; see the properties.
-  public init(after: String?, sinceMicroseconds: Int64?, limit: Int, deadline: Instant) {
-    self.after = after
-    self.sinceMicroseconds = sinceMicroseconds
+  public init(start: Start, limit: Int, deadline: Instant) {
+    self.start = start
     self.limit = limit
     self.deadline = deadline
   }

@@ -37,6 +37,7 @@ extension Agent {
     // The first moments belong to systemd and the servers, on every node at once; the journal keeps
     // what we have not read.
     Clock.sleep(until: issued.advanced(byMilliseconds: Self.watchDelayMilliseconds))
+    keepTimeline()
     let unit = try unitState(until: rollout)
     let arguments = serverArguments(unit)
     let redactor = redactor()
@@ -62,7 +63,7 @@ extension Agent {
       previousInvocation: report.previousInvocation, deadlines: deadlines)
     while true {
       if let next = input {
-        if case .unit(let state) = next { noteStart(of: state, after: report, rollout.id) }
+        if case .unit(let state) = next { noteTimes(of: state, after: report, rollout.id) }
         for effect in machine.handle(next, at: Clock.now()) {
           switch effect {
           case .arm(let timer, let instant): timers[timer] = instant
@@ -83,17 +84,38 @@ extension Agent {
     }
   }
 
-  /// Tells when systemd started the new main process, translated to CLOCK_BOOTTIME: the skew of a
-  /// rollout is measured with it.
-  private func noteStart(of unit: UnitState, after report: RestartReport, _ id: String) {
-    guard unit.invocationID != report.previousInvocation, unit.mainPID > 0,
-      unit.execMainStartMonotonicMicroseconds > 0
-    else { return }
-    let age = Int64(Clock.monotonicMicroseconds()) - Int64(unit.execMainStartMonotonicMicroseconds)
-    let started = Instant(nanoseconds: Clock.now().nanoseconds - age * 1_000)
+  /// Tells when systemd began to stop the old process, had stopped it, and started the new one,
+  /// translated to CLOCK_BOOTTIME: the skew of a rollout is measured with it.
+  private func noteTimes(of unit: UnitState, after report: RestartReport, _ id: String) {
+    let (now, monotonic) = (Clock.now(), Clock.monotonicMicroseconds())
+    func instant(_ microseconds: UInt64) -> Instant? {
+      guard microseconds > 0 else { return nil }
+      let age = Int64(monotonic) - Int64(clamping: microseconds)
+      return Instant(nanoseconds: now.nanoseconds - age * 1_000)
+    }
+    var seen = report
+    // What is older belongs to an earlier restart; systemd's clock has microseconds only.
+    func isOfThis(_ instant: Instant) -> Bool {
+      instant >= report.issued.advanced(byMilliseconds: -1)
+    }
+    seen.stopping = instant(unit.activeExitMonotonicMicroseconds).flatMap {
+      isOfThis($0) ? $0 : nil
+    }
+    seen.stopped = instant(unit.inactiveEnterMonotonicMicroseconds).flatMap {
+      isOfThis($0) ? $0 : nil
+    }
+    if unit.invocationID != report.previousInvocation, unit.mainPID > 0 {
+      seen.started = instant(unit.execMainStartMonotonicMicroseconds)
+    }
+    if seen == report { return }
     state.update { state in
-      guard state.timeline?.id == id, state.timeline?.report?.started == nil else { return }
-      state.timeline?.report?.started = started
+      guard state.timeline?.id == id else { return }
+      // What is known already stays: a server that crashes later stops and starts again.
+      let known = state.timeline?.report
+      seen.stopping = known?.stopping ?? seen.stopping
+      seen.stopped = known?.stopped ?? seen.stopped
+      seen.started = known?.started ?? seen.started
+      state.timeline?.note(seen)
     }
   }
 

@@ -204,7 +204,9 @@ final class MemberLink: Sendable {
   }
 
   /// Known from the votes already; the events begin with them.
-  private static let phasesBeforeCommit = ["preparing", "prepared", "refused", "accepted"]
+  private static let phasesBeforeCommit = [
+    "preparing", "checked", "prepared", "refused", "accepted",
+  ]
 
   /// Repeats `body` while the member is unreachable, with growing pauses. Returns the last failure,
   /// if it never succeeded.

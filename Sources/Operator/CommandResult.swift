@@ -18,16 +18,20 @@ struct CommandResult: Sendable, Hashable {
   var skewNanoseconds: Int64?
   /// Between the first and the last request for a restart.
   var issueSkewNanoseconds: Int64?
+  /// Between the first and the last stop of a server.
+  var stopSkewNanoseconds: Int64?
   var nodes: [NodeResult]
 
   init(
     _ exitCode: ExitCode, outcome: String? = nil, skewNanoseconds: Int64? = nil,
-    issueSkewNanoseconds: Int64? = nil, nodes: [NodeResult] = []
+    issueSkewNanoseconds: Int64? = nil, stopSkewNanoseconds: Int64? = nil,
+    nodes: [NodeResult] = []
   ) {
     self.exitCode = exitCode
     self.outcome = outcome ?? exitCode.word
     self.skewNanoseconds = skewNanoseconds
     self.issueSkewNanoseconds = issueSkewNanoseconds
+    self.stopSkewNanoseconds = stopSkewNanoseconds
     self.nodes = nodes
   }
 
@@ -36,8 +40,9 @@ struct CommandResult: Sendable, Hashable {
     [
       "outcome": .string(outcome),
       "exitCode": .integer(Int64(exitCode.rawValue)),
-      "skewMilliseconds": skewNanoseconds.map { .number(Self.milliseconds($0)) } ?? .null,
-      "issueSkewMilliseconds": issueSkewNanoseconds.map { .number(Self.milliseconds($0)) } ?? .null,
+      "skewMilliseconds": Self.milliseconds(skewNanoseconds),
+      "issueSkewMilliseconds": Self.milliseconds(issueSkewNanoseconds),
+      "stopSkewMilliseconds": Self.milliseconds(stopSkewNanoseconds),
       "nodes": .array(
         nodes.map {
           .object([
@@ -45,6 +50,10 @@ struct CommandResult: Sendable, Hashable {
           ])
         }),
     ]
+  }
+
+  private static func milliseconds(_ nanoseconds: Int64?) -> JSONValue {
+    nanoseconds.map { .number(milliseconds($0)) } ?? .null
   }
 
   /// Milliseconds to three decimals.

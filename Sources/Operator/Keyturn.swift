@@ -72,6 +72,7 @@ public struct Keyturn: Sendable {
     case "resolve": return try ResolveCommand(context: context).run()
     case "status": return try StatusCommand(context: context).run()
     case "explain": return try ExplainCommand(context: context).run()
+    case "show": return try ShowCommand(context: context).run()
     case "logs": return try LogsCommand(context: context).run()
     case "guard": return GuardCommand(context: context).run()
     case "seal show": return try SealCommand(context: context).show()

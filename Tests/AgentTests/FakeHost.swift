@@ -70,6 +70,9 @@ final class FakeHost: Sendable {
     var health = HealthAnswers(
       ready: .answered(status: 200, serverStatus: nil),
       cluster: .answered(status: 200, serverStatus: nil))
+    /// What was asked of the journal, and whether it has lost lines.
+    var journalRequests: [JournalRequest] = []
+    var isJournalLossy = false
     /// Refuse to save this record.
     var failingRecord: String?
     /// Called when a record was saved.
@@ -280,13 +283,15 @@ final class FakeHost: Sendable {
       return self
     }
     func stop() {}
-    func entries(_ request: JournalRequest) throws(Refusal) -> [JournalEntry] {
-      host.state.withLock { state in
-        state.startLines.map { line in
+    func page(_ request: JournalRequest) throws(Refusal) -> JournalPage {
+      host.state.update { state in
+        state.journalRequests.append(request)
+        let entries = state.startLines.map { line in
           JournalEntry(
             cursor: "c", realtimeMicroseconds: 1, monotonicMicroseconds: 1, bootID: state.boot,
             invocationID: "old", pid: 100, priority: 6, identifier: "minio", message: line)
         }
+        return JournalPage(entries: entries, cursor: "c", isLossy: state.isJournalLossy)
       }
     }
   }

@@ -49,6 +49,11 @@ final class FakeAgent: AgentLink {
   let history: HistoryAnswer
   private let diff: Result<DiffAnswer, LinkFailure>
   let lines: [LogLine]
+  /// Whether its journal has lost lines, and how far its wall clock is ahead, microseconds.
+  private let isLossy: Bool
+  private let clockAhead: Int64
+  /// What it tells of rollouts that are over.
+  private let kept: [RolloutView]
   let explained: ExplainAnswer?
   /// Called when a vote is asked for, and when commit is told.
   let onPrepare: @Sendable () -> Void
@@ -63,7 +68,8 @@ final class FakeAgent: AgentLink {
   init(
     _ name: String, _ fault: Fault = .none, plan: PlanAnswer? = nil, sealed: Seal? = nil,
     problem: String? = nil, check: CheckAnswer? = nil, history: HistoryAnswer? = nil,
-    diff: Result<DiffAnswer, LinkFailure>? = nil, lines: [LogLine] = [],
+    diff: Result<DiffAnswer, LinkFailure>? = nil, lines: [LogLine] = [], isLossy: Bool = false,
+    clockAhead: Int64 = 0, kept: [RolloutView] = [],
     explained: ExplainAnswer? = nil,
     onPrepare: @escaping @Sendable () -> Void = {}, onCommit: @escaping @Sendable () -> Void = {}
   ) {
@@ -77,6 +83,9 @@ final class FakeAgent: AgentLink {
     self.history = history ?? .sample(name)
     self.diff = diff ?? .success(.sample(name))
     self.lines = lines
+    self.isLossy = isLossy
+    self.clockAhead = clockAhead
+    self.kept = kept
     self.explained = explained
     self.onPrepare = onPrepare
     self.onCommit = onCommit
@@ -151,11 +160,15 @@ final class FakeAgent: AgentLink {
         throw .answered(ErrorAnswer(kind: .guarded, message: "the other members' seals differ"))
       }
       return SealRecovery(node: name, seal: sealed, problem: view.problem)
-    case .logs(let query):
-      guard case .since = query.start else {
-        return LogsAnswer(lines: [], cursor: "end", more: false)
-      }
-      return LogsAnswer(lines: lines, cursor: "end", more: false)
+    case .logs(let query): return logs(query)
+    case .rollouts:
+      return RolloutsAnswer(
+        node: name,
+        rollouts: kept.compactMap { view in
+          view.rollout.map {
+            RolloutEntry(rollout: $0, beganMicroseconds: 0, outcome: view.outcome)
+          }
+        })
     case .prepare(let request): return prepare(request, deadline)
     case .promise(let id, let request):
       perform(.promise(RolloutKey(id: id, epoch: request.epoch), request.ballot))
@@ -178,6 +191,10 @@ final class FakeAgent: AgentLink {
       perform(.resolve(id: id))
       return DoubtAnswer(node: name, stage: nil, doubt: nil)
     case .follow(let id, let after, let wait):
+      if let view = kept.first(where: { $0.id == id }) { return view }
+      if !kept.isEmpty || id.hasPrefix("nobody") {
+        throw .answered(ErrorAnswer(kind: .validation, message: "\(name) knows no rollout \(id)"))
+      }
       let record = state.withLock { $0.participant.record }
       let known = [
         record.active?.rollout.id, record.last?.rollout.id, record.lastCommitted?.rollout.id,
@@ -198,6 +215,22 @@ final class FakeAgent: AgentLink {
       if case .goneAfterCommit = fault, view != nil { throw gone }
       return view ?? RolloutView(id: id, events: [], report: nil, outcome: nil)
     }
+  }
+
+  private func logs(_ query: LogsQuery) -> LogsAnswer {
+    var found = lines[...]
+    switch query.start {
+    case .since(let microseconds):
+      found = found.drop { $0.realtimeMicroseconds < microseconds }
+    case .last(let count): found = found.suffix(count)
+    case .after(let cursor): found = found.dropFirst(Int(cursor) ?? 0)
+    }
+    let page = found.prefix(query.limit)
+    return LogsAnswer(
+      lines: query.errorsOnly ? page.filter { $0.error != nil } : Array(page),
+      cursor: "\(page.endIndex)", more: page.count < found.count,
+      lossy: isLossy && query.limit > 0,
+      realtimeMicroseconds: Clock.realtimeMicroseconds() + clockAhead)
   }
 
   private func prepare(_ request: PrepareRequest, _ deadline: Instant) -> VoteAnswer {

@@ -63,28 +63,6 @@ import Wire
     #expect(Console.visible("plain – text") == "plain – text")
   }
 
-  @Test("lines of several journals are merged by time, held back for a moment")
-  func merge() {
-    func line(_ node: String, _ order: Int64, arrived: Int) -> LogMerge.Line {
-      LogMerge.Line(
-        node: node, order: order,
-        line: LogLine(
-          realtimeMicroseconds: order, priority: 6, identifier: "minio", pid: 1, message: ""),
-        arrived: Instant(nanoseconds: 0).advanced(byMilliseconds: arrived))
-    }
-    func at(_ milliseconds: Int) -> Instant {
-      Instant(nanoseconds: 0).advanced(byMilliseconds: milliseconds)
-    }
-    var merge = LogMerge()
-    #expect(merge.due == nil)
-    merge.add([line("a", 10, arrived: 0), line("a", 30, arrived: 0)])
-    merge.add([line("b", 20, arrived: 100), line("b", 40, arrived: 100)])
-    #expect(merge.due == at(200))
-    #expect(merge.ready(at: at(199)).isEmpty)
-    #expect(merge.ready(at: at(200)).map(\.order) == [10, 20, 30])
-    #expect(merge.ready(at: at(300)).map(\.order) == [40])
-  }
-
   @Test("the help of the program and of every command is the one that was agreed")
   func help() {
     #expect(HelpText.program(KeyturnCommands.table).hasPrefix("keyturn: one encryption setting"))
@@ -125,8 +103,8 @@ import Wire
       (0, 1_050), (.min, 1_050 &- .min),
     ] as [(Int64, Int64)])
   func correction(reading: Int64, correction: Int64) {
-    #expect(LogsCommand.correction(asked: 1_000, answered: 1_100, reading) == correction)
-    #expect(LogsCommand.correction(asked: 1_100, answered: 1_000, 1_050) == 0)
+    #expect(NodeClock.correction(asked: 1_000, answered: 1_100, reading) == correction)
+    #expect(NodeClock.correction(asked: 1_100, answered: 1_000, 1_050) == 0)
   }
 
   @Test("every exit code of the issue stands in the program's help")

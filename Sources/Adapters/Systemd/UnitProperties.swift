@@ -48,6 +48,8 @@ extension UnitState {
     switch name {
     case "MainPID": mainPID = Int32(truncatingIfNeeded: try uint32())
     case "NRestarts": nRestarts = Int(try uint32())
+    case "ActiveExitTimestampMonotonic": activeExitMonotonicMicroseconds = try uint64()
+    case "InactiveEnterTimestampMonotonic": inactiveEnterMonotonicMicroseconds = try uint64()
     case "ExecMainStartTimestampMonotonic": execMainStartMonotonicMicroseconds = try uint64()
     case "ExecMainPID": execMainPID = Int32(truncatingIfNeeded: try uint32())
     case "ExecMainCode": execMainCode = try int32()

@@ -47,10 +47,21 @@ public enum Limits {
   public static let longPollMilliseconds = 25_000
   /// Journal lines in one answer.
   public static let journalLinesInAnswer = 2_000
+  /// How many lines back from the journal's end may be asked for.
+  public static let journalLinesBack = 100_000
+  /// Text of journal lines in one answer, bytes: six times that, for what JSON escapes, fits into a
+  /// body. The line that goes beyond it is the last.
+  public static let journalBytesInAnswer = 512 << 10
   /// One journal line, bytes; longer ones are cut.
   public static let journalLineBytes = 16 << 10
-  /// Events that an agent keeps of one rollout.
-  public static let rolloutEvents = 4_096
+  /// Events that an agent keeps of one rollout: so many of the first, and the last.
+  public static let rolloutEvents = 512
+  /// Events from the beginning that are kept whatever comes.
+  public static let firstRolloutEvents = 64
+  /// The detail of one event, bytes; longer ones are cut.
+  public static let rolloutDetailBytes = 2_048
+  /// Timelines of rollouts that an agent keeps.
+  public static let timelines = 20
   /// Generations that an agent keeps.
   public static let generations = 20
   /// The highest number of a generation.

@@ -418,7 +418,8 @@ public struct Coordinator: Sendable, Hashable {
       .finished(
         RolloutResult(
           exitCode: exitCode, decision: .commit, summary: summary, outcomes: outcomes,
-          skewNanoseconds: skew(\.started), issueSkewNanoseconds: skew(\.issued)))
+          skewNanoseconds: skew(\.started), issueSkewNanoseconds: skew(\.issued),
+          stopSkewNanoseconds: skew(\.stopping)))
     ]
   }
 

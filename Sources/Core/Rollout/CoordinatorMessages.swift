@@ -99,6 +99,8 @@ public struct RolloutResult: Sendable, Hashable {
   public var skewNanoseconds: Int64?
   /// First to last call of RestartUnit, likewise.
   public var issueSkewNanoseconds: Int64?
+  /// First to last moment at which systemd began to stop a server, likewise.
+  public var stopSkewNanoseconds: Int64?
 }
 
 /// How long the coordinator waits, and how exact a clock must be.

@@ -36,3 +36,27 @@ public struct JournalEntry: Sendable, Hashable, Codable {
     self.message = message
   }
 }
+
+/// Some entries of a unit's journal, and where to go on.
+public struct JournalPage: Sendable, Hashable {
+  /// The entries in the journal's order.
+  public var entries: [JournalEntry]
+  /// The next page is the one after this; nil if the journal is empty.
+  public var cursor: String?
+  /// Whether there may be more already.
+  public var isFull: Bool
+  /// Whether entries before or among these may have been missed: they were removed before they were
+  /// read, or are damaged.
+  public var isLossy: Bool
+
+  /// A page; see the properties.
+  public init(
+    entries: [JournalEntry] = [], cursor: String? = nil, isFull: Bool = false,
+    isLossy: Bool = false
+  ) {
+    self.entries = entries
+    self.cursor = cursor
+    self.isFull = isFull
+    self.isLossy = isLossy
+  }
+}

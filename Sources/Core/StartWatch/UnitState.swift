@@ -66,6 +66,11 @@ public struct UnitState: Sendable, Hashable, Codable {
   public var nRestarts: Int
   /// `success`, `exit-code`, `signal`, `timeout`, `resources`, `start-limit-hit`, ...
   public var result: String
+  /// When the unit was last on the way from active to inactive, microseconds of CLOCK_MONOTONIC; 0
+  /// if never.
+  public var activeExitMonotonicMicroseconds: UInt64 = 0
+  /// When it was inactive then; 0 if never.
+  public var inactiveEnterMonotonicMicroseconds: UInt64 = 0
   /// When the main process was started, microseconds of CLOCK_MONOTONIC; 0 if never.
   public var execMainStartMonotonicMicroseconds: UInt64
   /// The main process of the latest start, which systemd still names after its end; 0 from the

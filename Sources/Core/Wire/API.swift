@@ -9,6 +9,7 @@
 //   POST /v1/rollouts/ID/accept           operator, node AcceptRequest -> ReplyAnswer
 //   POST /v1/rollouts/ID/decision         operator, node DecisionRequest -> ReplyAnswer
 //   POST /v1/rollouts/ID/resolve          operator                    -> DoubtAnswer
+//   GET  /v1/rollouts                     observer, operator, node    -> RolloutsAnswer
 //   GET  /v1/rollouts/ID?after=N&wait=MS  observer, operator, node    -> RolloutView (a long poll)
 //   GET  /v1/generations                  observer, operator          -> HistoryAnswer
 //   GET  /v1/generations/N/diff?to=M      observer, operator          -> DiffAnswer
@@ -352,47 +353,5 @@ public struct ReplyAnswer: Sendable, Codable, Hashable {
     case .ended: outcome.map { .ended($0) }
     case .neverVoted: .neverVoted
     }
-  }
-}
-
-/// One step of a rollout on one member.
-public struct RolloutEvent: Sendable, Codable, Hashable {
-  /// 1 for the first; grows by one.
-  public var sequence: Int
-  /// When, microseconds since 1970-01-01 UTC of the node.
-  public var realtimeMicroseconds: Int64
-  /// `preparing`, `prepared`, `refused`, `accepted`, `armed`, `installed`, `restarting`,
-  /// `stopping`, `starting`, `waitingForPeers`, `waitingForDrives`, `waitingForQuorum`,
-  /// `initialising`, `ready`, `serving`, `confirmed`, `failed`, `timedOut`, `aborted`.
-  public var phase: String
-  /// What it waits for, or why; for people, redacted.
-  public var detail: String
-
-  /// A step; see the properties.
-  public init(sequence: Int, realtimeMicroseconds: Int64, phase: String, detail: String) {
-    self.sequence = sequence
-    self.realtimeMicroseconds = realtimeMicroseconds
-    self.phase = phase
-    self.detail = detail
-  }
-}
-
-/// A rollout as one member sees it.
-public struct RolloutView: Sendable, Codable, Hashable {
-  /// The rollout's id.
-  public var id: String
-  /// Steps after the one that was asked for.
-  public var events: [RolloutEvent]
-  /// What happened at the instant, once it has.
-  public var report: RestartReport?
-  /// How it ended here, once it has.
-  public var outcome: Outcome?
-
-  /// A view; see the properties.
-  public init(id: String, events: [RolloutEvent], report: RestartReport?, outcome: Outcome?) {
-    self.id = id
-    self.events = events
-    self.report = report
-    self.outcome = outcome
   }
 }

@@ -7,7 +7,7 @@ enum KeyturnCommands {
     program: "keyturn",
     summary: "one encryption setting and one instant of restart for all nodes of an AIStor cluster",
     commands: [
-      plan, apply, restart, rollback, resolve, check, status, history, diff, explain, logs,
+      plan, apply, restart, rollback, resolve, check, status, history, show, diff, explain, logs,
       sealShow, sealRecover, lint, lastDoor, pkiInit, pkiIssue, pkiShow,
     ],
     commonOptions: [
@@ -204,24 +204,59 @@ enum KeyturnCommands {
     ],
     exitCodes: [.done, .failed, .unknown] + ownCodes)
 
+  private static let show = CommandRule(
+    name: "show",
+    summary: "how a rollout went on each node: votes, instant, stop, start, ready, confirmed",
+    details: """
+      Without ID: the last rollout. Each node keeps the steps of its last 20. All stand on one axis, whose zero is
+      the instant of the restart, as the nodes' clocks were measured then.
+      """,
+    operands: [], optionalOperands: ["ID"],
+    options: [
+      OptionRule(
+        "html", takes: .one("FILE"),
+        help: "write a page with a chart instead (0600; a file that is there is refused)")
+    ] + clusterOptions,
+    examples: [
+      .init(line: "keyturn show", purpose: "the last rollout"),
+      .init(
+        line: "keyturn show 0d07a7a0593ac303 --html rollout.html",
+        purpose: "a page of its own, for the report"),
+    ],
+    exitCodes: [.done, .failed, .unknown, .validationRefused] + ownCodes)
+
   private static let logs = CommandRule(
     name: "logs",
     summary: "the unit's journal of all nodes, merged by time, secrets redacted",
     details: """
       TIME is a duration back from now (90s, 15m, 2h, 1d) or a time in UTC (2026-01-31 or
-      2026-01-31T12:00:00Z).
+      2026-01-31T12:00:00Z). SET is a list like minio-[1-3,5],minio-8. What several nodes log alike within a second
+      is one line. Without --since or --rollout the newest lines are printed; with --grep or --errors those of the
+      last hour.
       """,
     operands: [],
     options: [
       OptionRule("follow", short: "f", help: "go on with new lines until interrupted"),
-      OptionRule("since", takes: .one("TIME"), help: "the first line wanted; 1h if left out"),
+      OptionRule("since", takes: .one("TIME"), help: "all lines from then on"),
+      OptionRule(
+        "rollout", takes: .one("ID"), help: "from that rollout's instant to its outcome"),
       OptionRule(
         "lines", short: "n", takes: .one("LINES"),
-        help: "at most so many of the past, the newest; 1000 if left out, 10 with --follow"),
+        help: "the newest so many; without --since and --rollout 1000, with --follow 10"),
+      OptionRule("node", takes: .repeated("SET"), help: "only these nodes; may be repeated"),
+      OptionRule(
+        "grep", short: "g", takes: .one("PATTERN"),
+        help: "only lines that match (extended regular expression, as grep -E)"),
+      OptionRule("errors", help: "only errors that Keyturn knows, each with cause and remedy"),
     ] + clusterOptions,
     examples: [
       .init(line: "keyturn logs -f", purpose: "follow all nodes"),
       .init(line: "keyturn logs --since 15m -n 200", purpose: "the newest 200 lines of 15 minutes"),
+      .init(
+        line: "keyturn logs --rollout 0d07a7a0593ac303 --errors",
+        purpose: "what went wrong in that rollout, and what to do"),
+      .init(
+        line: "keyturn logs -f --node minio-[1-3] --grep 'KMS|IAM'", purpose: "of three nodes"),
     ],
     exitCodes: [.done, .failed, .unknown] + ownCodes)
 

@@ -62,19 +62,16 @@ struct HostJournal: JournalPort {
     }
   }
 
-  func entries(_ request: JournalRequest) throws(Refusal) -> [JournalEntry] {
-    let start: JournalStart
-    if let cursor = request.after {
-      start = .after(cursor: cursor)
-    } else if let since = request.sinceMicroseconds {
-      start = .since(realtimeMicroseconds: UInt64(max(0, since)))
-    } else {
-      start = .last(request.limit)
-    }
+  func page(_ request: JournalRequest) throws(Refusal) -> JournalPage {
+    let start: JournalStart =
+      switch request.start {
+      case .after(let cursor): .after(cursor: cursor)
+      case .since(let microseconds): .since(realtimeMicroseconds: UInt64(max(0, microseconds)))
+      case .last(let count): .last(count)
+      }
     return try refusing("read the journal of \(unit)") { () throws(Errno) in
       try JournalReader.page(
-        unit: unit, from: start, limit: request.limit, deadline: request.deadline
-      ).entries
+        unit: unit, from: start, limit: request.limit, deadline: request.deadline)
     }
   }
 
