@@ -44,7 +44,10 @@ public struct ClusterPlan: Sendable {
       switch row.result {
       case .failure(let failure): return (row.name, failure.refusal)
       case .success(let answer):
-        if let refusal = answer.refusal ?? sealRefusal(answer) { return (row.name, refusal) }
+        // A seal that is not what it must be is the news, whatever else is wrong.
+        let seal = sealRefusal(answer)
+        if let seal, seal.code == .guarded { return (row.name, seal) }
+        if let refusal = answer.refusal ?? seal { return (row.name, refusal) }
         if let active = answer.activeRollout {
           return (
             row.name,

@@ -137,10 +137,11 @@ final class FakeHost: Sendable {
       .filter { !state.unit.unsetEnvironment.contains($0.name) }
   }
 
-  func ports(peers: any PeerPort = NoPeers()) -> Ports {
-    // An agent of before is dead: what is left of its threads must not write any more.
+  /// - Parameter isForNewAgent: the agent of before is dead; what is left of its threads must not write
+  ///   any more.
+  func ports(peers: any PeerPort = NoPeers(), isForNewAgent: Bool = false) -> Ports {
     let incarnation = state.update { state in
-      state.incarnation += 1
+      if isForNewAgent { state.incarnation += 1 }
       return state.incarnation
     }
     return Ports(

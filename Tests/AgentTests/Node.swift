@@ -45,7 +45,7 @@ struct Node {
       inventory: Inventory(
         cluster: "prod", nodes: names.map { .init(name: $0, address: $0) },
         environmentFile: environmentFile),
-      version: "test", ports: host.ports(peers: peers), times: times)
+      version: "test", ports: host.ports(peers: peers, isForNewAgent: true), times: times)
     agent.start()
     if settles { agent.settle(until: .inMilliseconds(5_000)) }
   }
