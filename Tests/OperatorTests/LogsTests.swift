@@ -206,7 +206,7 @@ struct LogsTests {
       LogMerge.Line(order: order, line: line(Double(order), "\(order)"), arrived: at(milliseconds))
     }
     var merge = LogMerge(count: 3, folds: true)
-    merge.add([held(10, at: 0), held(30, at: 0)], from: 0, isCaughtUp: false)
+    merge.add([held(10, at: 0), held(30, at: 150)], from: 0, isCaughtUp: false)
     merge.add([held(20, at: 0)], from: 1, isCaughtUp: true)
     // The third has said nothing yet.
     #expect(merge.next(at: at(10_000)) == nil)

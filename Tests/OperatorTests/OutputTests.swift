@@ -105,6 +105,7 @@ import Wire
   func correction(reading: Int64, correction: Int64) {
     #expect(NodeClock.correction(asked: 1_000, answered: 1_100, reading) == correction)
     #expect(NodeClock.correction(asked: 1_100, answered: 1_000, 1_050) == 0)
+    #expect(NodeClock.correction(asked: 0, answered: 1, 1) == 0)
   }
 
   @Test("every exit code of the issue stands in the program's help")

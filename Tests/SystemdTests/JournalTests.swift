@@ -161,6 +161,20 @@ struct JournalTests {
     }
   }
 
+  @Test("a page of no lines back has the place from which the next lines come")
+  func noLinesBack() throws {
+    try Journald.run { journald in
+      try journald.log(1...3)
+      let page = try JournalReader.page(
+        unit: "minio.service", from: .last(0), limit: 10, deadline: .inMilliseconds(0))
+      try #require(page.entries.isEmpty)
+      try journald.log(4...5)
+      let next = try JournalReader.page(
+        unit: nil, from: .after(cursor: page.cursor ?? ""), limit: 10, deadline: .inMilliseconds(0))
+      try #require(next.entries.map(\.message) == ["n 4", "n 5"] && !next.isLossy)
+    }
+  }
+
   @Test("a page ends with the line that goes beyond its bytes, and the next one goes on there")
   func pageBytes() throws {
     try Journald.run { journald in

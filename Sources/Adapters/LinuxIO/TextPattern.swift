@@ -1,7 +1,7 @@
 internal import Glibc
 
-/// An extended regular expression of POSIX (regex(7)), as `grep -E` takes it. Bytes are characters.
 // Proof: `compiled` is written once, in init; regexec(3) may use it on several threads.
+/// An extended regular expression of POSIX (regex(7)), as `grep -E` takes it. Bytes are characters.
 public final class TextPattern: @unchecked Sendable {
   /// Why a text is no such expression.
   public struct Malformed: Error, Sendable, Hashable {

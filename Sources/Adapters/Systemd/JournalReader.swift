@@ -11,7 +11,12 @@ public enum JournalReader {
     unit: String?, from start: JournalStart, limit: Int, deadline: Instant
   ) throws(Errno) -> JournalPage {
     var page = JournalPage()
-    if case .after(let cursor) = start { page.cursor = cursor }
+    switch start {
+    case .after(let cursor): page.cursor = cursor
+    // Where nothing is read the next page begins at what is the end now.
+    case .last where limit > 0: page.cursor = try JournalSession.tailCursor()
+    case .last, .since, .head: break
+    }
     var session = try JournalSession.open(unit: unit, start: start)
     var bytes = 0
     while true {

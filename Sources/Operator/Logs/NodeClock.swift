@@ -32,7 +32,9 @@ enum NodeClock {
   /// A difference within what the way there and back took may be none: then the clocks, kept by NTP,
   /// are better than the estimate.
   static func correction(asked: Int64, answered: Int64, _ reading: Int64) -> Int64 {
-    let difference = (asked + answered) / 2 &- reading
-    return difference.magnitude <= UInt64(max(0, answered - asked) / 2) ? 0 : difference
+    let difference = (asked &+ answered) / 2 &- reading
+    // Rounded up, since the middle was rounded down.
+    let most = UInt64(max(0, answered - asked) + 1) / 2
+    return difference.magnitude <= most ? 0 : difference
   }
 }

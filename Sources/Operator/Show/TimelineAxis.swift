@@ -207,8 +207,10 @@ enum TimelineActivity: String, CaseIterable, Sendable {
     case "preparing", "checked": self = .checking
     case "prepared", "accepted": self = .waiting
     case "armed", "committed": self = .armed
-    case "restarting", "stopping", "stopped": self = .stopping
-    case "starting", "watching", "waitingForPeers", "waitingForDrives", "waitingForQuorum",
+    case "restarting", "stopping": self = .stopping
+    // From here on it is the start's first commands that take the time.
+    case "stopped", "starting", "watching", "waitingForPeers", "waitingForDrives",
+      "waitingForQuorum",
       "initialising":
       self = .starting
     case "ready", "serving", "settling", "sealing": self = .verifying

@@ -231,7 +231,8 @@ struct TimelinePage: Sendable {
       font-variant-numeric: tabular-nums; }
     th { text-align: left; font-weight: 600; color: var(--dim); }
     th, td { padding: .25em .9em .25em 0; border-bottom: 1px solid var(--line);
-      vertical-align: top; overflow-wrap: anywhere; }
+      vertical-align: top; white-space: nowrap; }
+    td:last-child { width: 100%; white-space: normal; overflow-wrap: anywhere; }
     details { margin: .4em 0; } summary { cursor: pointer; }
     """
 }
