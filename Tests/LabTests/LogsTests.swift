@@ -66,7 +66,7 @@ extension LabTests {
           if part == parts / 2 { try lab.exec(node, "systemctl restart systemd-journald") }
         }
         // Only what was read is removed: of the rest somebody would have to say that it is lost.
-        let last = #""message":"load \((part - 1) * count / parts)""#
+        let last = #""message":"load \#((part - 1) * count / parts)""#
         // The second node logged it later, so the first one's stands before it.
         let isRead =
           part == 1
