@@ -80,7 +80,8 @@ public enum AgentCall: Sendable {
   /// Names and values of the query, not encoded.
   public var query: [(name: String, value: String)] {
     switch self {
-    case .status, .plan, .prepare, .promise, .accept, .decide, .resolve, .check, .generations, .rollouts,
+    case .status, .plan, .prepare, .promise, .accept, .decide, .resolve, .check, .generations,
+      .rollouts,
       .seal, .recoverSeal:
       []
     case .diff(_, let to): to.map { [("to", "\($0)")] } ?? []
@@ -96,7 +97,8 @@ public enum AgentCall: Sendable {
   /// What is posted as JSON; nil where there is no body.
   public var body: (any Encodable & Sendable)? {
     switch self {
-    case .status, .clock, .resolve, .rollouts, .follow, .check, .generations, .diff, .explain, .logs, .seal,
+    case .status, .clock, .resolve, .rollouts, .follow, .check, .generations, .diff, .explain,
+      .logs, .seal,
       .recoverSeal:
       nil
     case .plan(let request): request
