@@ -54,7 +54,7 @@ extension Agent {
     var findings = sealFindings()
     let look = lookAtServer(&findings)
     let deadline = Instant.inMilliseconds(inventory.timeouts.probeSeconds * 1000)
-    let arguments = assessor.arguments(look.unit, look.environment)
+    let surroundings = assessor.surroundings(look.unit, look.environment)
     let seal = state.withLock { $0.seal }
     let isEncrypted =
       KeyGuard.Holder(seal: seal, running: look.inForce, unit: look.unit) != nil
@@ -63,7 +63,7 @@ extension Agent {
     do throws(Refusal) {
       if let settings = try KeyManagerSettings.parse(look.environment) {
         reports = ports.probe.keyManagers(
-          settings, certificateAuthorities: arguments.certificateAuthorities, deadline: deadline)
+          settings, surroundings: surroundings, deadline: deadline)
         findings += KeyManagerJudgement.findings(
           reports, settings: settings, firstEnablement: !isEncrypted, createKey: false)
       } else {
@@ -71,7 +71,7 @@ extension Agent {
           HostPort($0.address, defaultPort: Inventory.defaultKeyManagerPort)
         }
         reports = ports.probe.keyManagers(
-          at: hosts, certificateAuthorities: arguments.certificateAuthorities, deadline: deadline)
+          at: hosts, surroundings: surroundings, deadline: deadline)
       }
     } catch {
       findings.append(
