@@ -213,7 +213,7 @@ extension EndpointReport {
     for (report, result) in counted
     where result.verdict == worst.verdict || result.reason == .keyMissing {
       let detail =
-        counted.count > 1 && verdict != .fine
+        counted.count > 1 && verdict != .fine && !result.detail.contains(report.address)
         ? "\(report.address): \(result.detail)" : result.detail
       if !details.contains(detail) { details.append(detail) }
     }
