@@ -81,7 +81,7 @@ extension LabTests {
 
         ; a comment of the other kind	with a tab and trailing blanks   
         export_path='/srv/x'
-          HTTPS_PROXY = http://proxy.example.net:3128
+          HTTP_PROXY = http://proxy.example.net:3128
         MINIO_SITE_NAME=lab # no comment for systemd
 
         # MINIO_BROWSER=on
