@@ -161,8 +161,8 @@ extension Agent {
         )))
     return state.withLock { state in
       if state.participant.record.active?.rollout == rollout {
-        let digest = state.environment.flatMap { $0.id == rollout.id ? $0.digest : nil }
-        return VoteAnswer(rollout: rollout.digest, refusal: nil, environmentDigest: digest)
+        if let seen = state.seen, seen.rollout == rollout.digest { return seen }
+        return VoteAnswer(rollout: rollout.digest, refusal: nil, environmentDigest: nil)
       }
       var refusal = Refusal(
         .vote,

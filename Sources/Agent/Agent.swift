@@ -24,8 +24,8 @@ public final class Agent: Sendable {
     var timeline: Timeline?
     /// What was asked with prepare, until the checks have ended. Holds the settings' values.
     var request: PrepareRequest?
-    /// The digest of the environment that was voted on last, and in which rollout.
-    var environment: (id: String, digest: Digest)?
+    /// The yes that was prepared last: what this node has seen of what all must have alike.
+    var seen: VoteAnswer?
     /// The vote on the rollout that was asked for last.
     var vote: (id: String, vote: Vote)?
     /// The seal as its record was read last; nil if there is none, or none to rely on.
@@ -379,7 +379,12 @@ public final class Agent: Sendable {
         bytes, at: path, tag: rollout.id, before: content.before, owner: assessment.owner)
       Fault.reach("agent.check.staged")
     }
-    state.update { $0.environment = (rollout.id, assessment.answer.environmentDigest) }
+    state.update {
+      $0.seen = VoteAnswer(
+        rollout: rollout.digest, refusal: nil,
+        environmentDigest: assessment.answer.environmentDigest,
+        keyManagerDigest: assessment.answer.keyManager.map { Digest.ofFields([$0]) })
+    }
     return PreparedFacts(
       invocation: assessment.unit?.invocationID ?? "", journalCursor: cursor,
       staged: assessment.newBytes != nil, environment: assessment.environment)

@@ -97,9 +97,12 @@ struct Assessor: Sendable {
     }
 
     findings += merged?.settingsFindings(path: path) ?? []
+    var sight: KeyManagerSight?
     if refusals.isEmpty && !findings.contains(where: { $0.severity == .error }) {
-      findings += preflight(
+      let preflight = preflight(
         environment, unit: unit, firstEnablement: holder == nil, createKey: createKey)
+      findings += preflight.findings
+      sight = preflight.sight
     }
     findings.sort { $0.severity > $1.severity }
     if let worst = findings.first, worst.severity == .error {
@@ -127,7 +130,7 @@ struct Assessor: Sendable {
       findings: findings, refusal: refusals.first, environment: agreed,
       environmentDigest: EnvironmentAgreement.digest(of: environment), epoch: record.highestEpoch,
       activeRollout: record.active?.rollout.id, generation: generation,
-      seal: seal, key: KeyIdentity(environment))
+      seal: seal, key: KeyIdentity(environment), keyManager: sight?.text)
     return Assessment(
       answer: answer, currentBytes: edit.current?.bytes,
       newBytes: changed ? proposed.bytes : nil,
@@ -261,20 +264,39 @@ struct Assessor: Sendable {
     }
   }
 
+  /// What the probes say, and what they were told, which every node must have been told alike.
   private func preflight(
     _ environment: [EnvironmentVariable], unit: UnitState?, firstEnablement: Bool, createKey: Bool
-  ) -> [Finding] {
+  ) -> (findings: [Finding], sight: KeyManagerSight?) {
     do throws(Refusal) {
-      guard let settings = try KeyManagerSettings.parse(environment) else { return [] }
+      guard let settings = try KeyManagerSettings.parse(environment) else { return ([], nil) }
       let reports = ports.probe.keyManagers(
-        settings,
-        certificateAuthorities: arguments(unit, environment).certificateAuthorities,
+        settings, surroundings: surroundings(unit, environment),
         deadline: now().advanced(byMilliseconds: inventory.timeouts.probeSeconds * 1000))
-      return KeyManagerJudgement.findings(
+      let findings = KeyManagerJudgement.findings(
         reports, settings: settings, firstEnablement: firstEnablement, createKey: createKey)
+      return (findings, KeyManagerSight(agreed: reports.flatMap(\.sights)))
     } catch {
-      return [Finding(.error, rule: "kms-settings", refusal: error.code, message: error.message)]
+      return (
+        [Finding(.error, rule: "kms-settings", refusal: error.code, message: error.message)], nil
+      )
     }
+  }
+
+  /// What the server's client of the Key Manager would find here.
+  func surroundings(
+    _ unit: UnitState?, _ environment: [EnvironmentVariable]
+  ) -> ServerSurroundings {
+    let (file, account) = (ports.file, unit?.account)
+    return ServerSurroundings(
+      certificateAuthorities: arguments(unit, environment).certificateAuthorities,
+      environment: environment,
+      obstacle: { path in
+        guard let account else { return nil }
+        do throws(Refusal) {
+          return try file.obstacle(reading: path, as: account)
+        } catch { return error.message }
+      })
   }
 
   /// The arguments that the server would be started with, its certificates' directory filled in.

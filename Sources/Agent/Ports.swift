@@ -119,11 +119,11 @@ public protocol ProcessPort: Sendable {
 public protocol ProbePort: Sendable {
   /// Every endpoint of the settings, asked as the server would ask at its start.
   func keyManagers(
-    _ settings: KeyManagerSettings, certificateAuthorities: String?, deadline: Instant
+    _ settings: KeyManagerSettings, surroundings: ServerSurroundings, deadline: Instant
   ) -> [EndpointReport]
   /// Key Manager hosts without any settings: resolution, TCP, TLS, version and readiness.
   func keyManagers(
-    at hosts: [HostPort], certificateAuthorities: String?, deadline: Instant
+    at hosts: [HostPort], surroundings: ServerSurroundings, deadline: Instant
   ) -> [EndpointReport]
   /// The server's own health endpoints.
   func health(_ server: ServerArguments, deadline: Instant) -> HealthAnswers

@@ -56,7 +56,7 @@ extension Agent {
     let look = lookAtServer(&findings)
     findings += examine(look)
     let deadline = Instant.inMilliseconds(inventory.timeouts.probeSeconds * 1000)
-    let arguments = assessor.arguments(look.unit, look.environment)
+    let surroundings = assessor.surroundings(look.unit, look.environment)
     let seal = state.withLock { $0.seal }
     let isEncrypted =
       KeyGuard.Holder(seal: seal, running: look.inForce, unit: look.unit) != nil
@@ -65,7 +65,7 @@ extension Agent {
     do throws(Refusal) {
       if let settings = try KeyManagerSettings.parse(look.environment) {
         reports = ports.probe.keyManagers(
-          settings, certificateAuthorities: arguments.certificateAuthorities, deadline: deadline)
+          settings, surroundings: surroundings, deadline: deadline)
         findings += KeyManagerJudgement.findings(
           reports, settings: settings, firstEnablement: !isEncrypted, createKey: false)
       } else {
@@ -73,7 +73,7 @@ extension Agent {
           HostPort($0.address, defaultPort: Inventory.defaultKeyManagerPort)
         }
         reports = ports.probe.keyManagers(
-          at: hosts, certificateAuthorities: arguments.certificateAuthorities, deadline: deadline)
+          at: hosts, surroundings: surroundings, deadline: deadline)
       }
     } catch {
       findings.append(

@@ -104,7 +104,10 @@ final class MemberLink: Sendable {
       }
       // Before the vote: the last vote makes the coordinator choose the instant.
       try measure(Self.samples.after)
-      inputs.post(.vote(member: name, .yes, environment: answer.environmentDigest))
+      inputs.post(
+        .vote(
+          member: name, .yes, environment: answer.environmentDigest,
+          keyManager: answer.keyManagerDigest))
     } catch {
       switch error {
       case .unreachable(let reason): inputs.post(.silent(member: name, reason: reason))

@@ -71,6 +71,8 @@ final class FakeHost: Sendable {
     var onRestart: @Sendable (inout State) -> Void = { _ in }
     var deliver: [@Sendable (JournalEntry) -> Void] = []
     var reports: [EndpointReport] = []
+    /// What the last probe of Key Managers was told of the server's surroundings.
+    var surroundings: ServerSurroundings?
     var health = HealthAnswers(
       ready: .answered(status: 200, serverStatus: nil),
       cluster: .answered(status: 200, serverStatus: nil))
@@ -350,14 +352,15 @@ final class FakeHost: Sendable {
   struct Probe: ProbePort {
     let host: FakeHost
     func keyManagers(
-      _ settings: KeyManagerSettings, certificateAuthorities: String?, deadline: Instant
+      _ settings: KeyManagerSettings, surroundings: ServerSurroundings, deadline: Instant
     ) -> [EndpointReport] {
+      host.state.update { $0.surroundings = surroundings }
       let given = host.state.withLock { $0.reports }
       if !given.isEmpty { return given }
       return settings.endpoints.map { Probe.fine($0.text) }
     }
     func keyManagers(
-      at hosts: [HostPort], certificateAuthorities: String?, deadline: Instant
+      at hosts: [HostPort], surroundings: ServerSurroundings, deadline: Instant
     ) -> [EndpointReport] { hosts.map { Probe.fine($0.text) } }
     func health(_ server: ServerArguments, deadline: Instant) -> HealthAnswers {
       host.state.withLock { $0.health }

@@ -100,6 +100,12 @@ final class Lab: Sendable {
   /// Whatever it says, the API key is not in it.
   @discardableResult
   func keyturn(_ arguments: String...) throws -> Subprocess.Outcome {
+    try keyturn(arguments)
+  }
+
+  /// The same.
+  @discardableResult
+  func keyturn(_ arguments: [String]) throws -> Subprocess.Outcome {
     let outcome = try Subprocess.run(
       "/usr/bin/env", keyturnArguments(arguments), until: .inMilliseconds(120_000))
     #expect(!outcome.timedOut, "keyturn \(arguments)")

@@ -84,6 +84,20 @@ import Wire
     }
   }
 
+  @Test(
+    "nodes that were told something else by the Key Managers are refused, with what each was told")
+  func keyManagers() {
+    let told = ["release a, key usable", "release a, key usable", "release b, no such key", nil]
+    let agents = zip(Sample.names, told).map { name, told in
+      FakeAgent(name, plan: .sample(name, keyManager: told))
+    }
+    let (code, host) = Sample.run("plan --settings kms.env", agents)
+    #expect(code == .keyManagerRefused)
+    #expect(
+      host.errors.contains(
+        "minio-[1-2]: release a, key usable; minio-3: release b, no such key; minio-4: nothing"))
+  }
+
   @Test("why a node says no is said once, in the last line, unless another node's is said there")
   func saidOnce() {
     func refusing(_ name: String, _ message: String) -> FakeAgent {

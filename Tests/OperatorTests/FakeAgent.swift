@@ -340,7 +340,7 @@ extension PlanAnswer {
   static func sample(
     _ name: String, changes: Bool = true, refusal: Refusal? = nil, value: String = "a",
     difference: [String] = ["+MINIO_KMS_ENCLAVE=tenant-1"], seal: Seal? = nil,
-    key: KeyIdentity? = nil, lifted: Digest? = nil
+    key: KeyIdentity? = nil, lifted: Digest? = nil, keyManager: String? = nil
   ) -> PlanAnswer {
     let environment = [
       VariableDigest(name: "MINIO_KMS_SERVER", digest: .ofFields([value])),
@@ -354,7 +354,8 @@ extension PlanAnswer {
       environment: environment, environmentDigest: .ofFields([value]), epoch: 3,
       activeRollout: nil, generation: 0, seal: seal, key: key, lifted: lifted,
       sealView: SealView(
-        node: name, members: .ofFields(["members"]), seal: seal, lifted: lifted, isNew: true))
+        node: name, members: .ofFields(["members"]), seal: seal, lifted: lifted, isNew: true),
+      keyManager: keyManager)
   }
 }
 

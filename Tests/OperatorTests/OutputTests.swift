@@ -33,7 +33,7 @@ import Wire
       (4_102_444_800_000_000, "2100-01-01T00:00:00.000Z"),
     ])
   func timestamp(_ microseconds: Int64, _ text: String) {
-    #expect(Timestamp.text(microseconds: microseconds) == text)
+    #expect(CalendarTime.text(microseconds: microseconds) == text)
   }
 
   @Test(
@@ -43,7 +43,7 @@ import Wire
       ("2024-02-29T12:34:56Z", 1_709_210_096_000_000),
     ])
   func time(_ text: String, _ microseconds: Int64) {
-    #expect(Timestamp.microseconds(text, now: 1_000_000_000) == microseconds)
+    #expect(CalendarTime.microseconds(text, now: 1_000_000_000) == microseconds)
   }
 
   @Test(
@@ -53,7 +53,7 @@ import Wire
       "2024-02-29T12:00:00", "99999999999d", "2024-02-29TT",
     ])
   func noTime(_ text: String) {
-    #expect(Timestamp.microseconds(text, now: 1000) == nil || text == "15m")
+    #expect(CalendarTime.microseconds(text, now: 1000) == nil || text == "15m")
   }
 
   @Test("control characters in what others wrote do not reach the terminal")

@@ -66,6 +66,10 @@ public enum Limits {
   public static let generations = 20
   /// The highest number of a generation.
   public static let generationNumber = 99_999_999
+  /// Addresses of one Key Manager endpoint that are probed.
+  public static let endpointAddresses = 16
+  /// A file of certificates in the server's CAs folder, bytes.
+  public static let certificateFileBytes = 4 << 20
   /// Endpoints in MINIO_KMS_SERVER after expansion of `{1...3}`.
   public static let keyManagerEndpoints = 64
   /// Hosts of a list such as MINIO_VOLUMES that are compared with each other.

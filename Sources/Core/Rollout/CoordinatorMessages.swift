@@ -6,7 +6,7 @@ public enum CoordinatorInput: Sendable, Hashable {
   /// Begin.
   case start
   /// A member voted. `environment` is the digest of the MINIO_* variables that it will run with.
-  case vote(member: String, Vote, environment: Digest?)
+  case vote(member: String, Vote, environment: Digest?, keyManager: Digest? = nil)
   /// Four timestamps of an exchange with a member.
   case clock(member: String, ClockSample)
   /// A member accepted the proposal.

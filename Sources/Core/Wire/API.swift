@@ -145,6 +145,9 @@ public struct PlanAnswer: Sendable, Codable, Hashable {
   public var lifted: Digest?
   /// What the node says of its seal: the coordinator tells every member what all say.
   public var sealView: SealView?
+  /// What the Key Managers told of themselves and of the SSE key, for people; alike on all nodes.
+  /// Nil if nothing was told.
+  public var keyManager: String?
 
   /// An answer; see the properties.
   public init(
@@ -152,7 +155,8 @@ public struct PlanAnswer: Sendable, Codable, Hashable {
     restartNeeded: Bool, restartReason: String, findings: [Finding], refusal: Refusal?,
     environment: [VariableDigest], environmentDigest: Digest, epoch: UInt64,
     activeRollout: String?, generation: Int, isLastGeneration: Bool = false, seal: Seal?,
-    key: KeyIdentity?, lifted: Digest? = nil, sealView: SealView? = nil
+    key: KeyIdentity?, lifted: Digest? = nil, sealView: SealView? = nil,
+    keyManager: String? = nil
   ) {
     self.sealView = sealView
     self.node = node
@@ -173,6 +177,7 @@ public struct PlanAnswer: Sendable, Codable, Hashable {
     self.seal = seal
     self.key = key
     self.lifted = lifted
+    self.keyManager = keyManager
   }
 }
 
@@ -231,12 +236,17 @@ public struct VoteAnswer: Sendable, Codable, Hashable {
   public var refusal: Refusal?
   /// Digest of the MINIO_* variables that the node will run with; nil for no.
   public var environmentDigest: Digest?
+  /// Digest of ``PlanAnswer/keyManager``; nil for no, or if nothing was told.
+  public var keyManagerDigest: Digest?
 
   /// A vote; see the properties.
-  public init(rollout: Digest, refusal: Refusal?, environmentDigest: Digest?) {
+  public init(
+    rollout: Digest, refusal: Refusal?, environmentDigest: Digest?, keyManagerDigest: Digest? = nil
+  ) {
     self.rollout = rollout
     self.refusal = refusal
     self.environmentDigest = environmentDigest
+    self.keyManagerDigest = keyManagerDigest
   }
 }
 

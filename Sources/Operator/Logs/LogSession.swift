@@ -171,7 +171,7 @@ struct LogSession: Sendable {
       entry.pid > 0 && folded.sources.count == 1
       ? "\(entry.identifier)[\(entry.pid)]" : entry.identifier
     var isRead = console.line(
-      "\(Timestamp.text(microseconds: order)) \(nodes) \(process): \(entry.message)")
+      "\(CalendarTime.text(microseconds: order)) \(nodes) \(process): \(entry.message)")
     guard let error = entry.error else { return isRead }
     for (head, text) in [
       ("meaning", error.meaning), ("cause", error.cause), ("do", error.remedy),
@@ -183,12 +183,12 @@ struct LogSession: Sendable {
 
   private func event(_ folded: LogMerge.Folded, _ entry: LogLine, _ order: Int64) -> Bool {
     var fields: [String: JSONValue] = [
-      "time": .string(Timestamp.text(microseconds: entry.realtimeMicroseconds)),
+      "time": .string(CalendarTime.text(microseconds: entry.realtimeMicroseconds)),
       "priority": JSONValue(entry.priority), "identifier": .string(entry.identifier),
       "pid": .integer(Int64(entry.pid)), "message": .string(entry.message),
     ]
     if order != entry.realtimeMicroseconds {
-      fields["correctedTime"] = .string(Timestamp.text(microseconds: order))
+      fields["correctedTime"] = .string(CalendarTime.text(microseconds: order))
     }
     if let error = entry.error {
       fields["error"] = .object([

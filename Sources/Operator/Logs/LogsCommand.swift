@@ -97,7 +97,7 @@ struct LogsCommand: Sendable {
       follows: follows, errorsOnly: invocation.has("errors"), sets: [],
       rollout: invocation.value("rollout"))
     if let since = invocation.value("since") {
-      guard let start = Timestamp.microseconds(since, now: Clock.realtimeMicroseconds()) else {
+      guard let start = CalendarTime.microseconds(since, now: Clock.realtimeMicroseconds()) else {
         throw UsageProblem(message: "--since \(since) is no time; keyturn help logs says what is")
       }
       options.since = start

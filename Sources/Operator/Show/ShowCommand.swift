@@ -104,7 +104,7 @@ struct ShowCommand: Sendable {
         "createdBy": JSONValue(axis.head?.createdBy),
         "epoch": axis.head.map { .integer(Int64(clamping: $0.epoch)) } ?? .null,
         "generation": JSONValue(axis.head?.generation), "hasInstant": .bool(axis.hasInstant),
-        "zero": JSONValue(axis.zeroMicroseconds.map { Timestamp.text(microseconds: $0) }),
+        "zero": JSONValue(axis.zeroMicroseconds.map { CalendarTime.text(microseconds: $0) }),
       ])
     for row in axis.rows where row.problem == nil {
       console.event(

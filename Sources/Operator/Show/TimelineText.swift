@@ -18,7 +18,7 @@ struct TimelineText: Sendable {
     }
     if let zero = axis.zeroMicroseconds {
       let what = axis.hasInstant ? "the instant" : "the first step; there was no instant"
-      lines.append("0 is \(Timestamp.text(microseconds: zero)), \(what)")
+      lines.append("0 is \(CalendarTime.text(microseconds: zero)), \(what)")
     }
     return lines
   }

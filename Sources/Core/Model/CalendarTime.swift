@@ -1,20 +1,26 @@
 /// Times for people and logs, by hand: the formatters of Foundation bring 44 MB of ICU.
-enum Timestamp {
+public enum CalendarTime {
   /// `2026-01-31T12:34:56.789Z`: RFC 3339, UTC, milliseconds.
-  static func text(microseconds: Int64) -> String {
+  public static func text(microseconds: Int64) -> String {
     let milliseconds = floorDivide(microseconds, 1000)
     let seconds = floorDivide(milliseconds, 1000)
+    return "\(withoutZone(seconds)).\(digits(milliseconds - seconds * 1000, 3))Z"
+  }
+
+  /// `2026-01-31T12:34:56Z`: RFC 3339, UTC.
+  public static func text(seconds: Int64) -> String { "\(withoutZone(seconds))Z" }
+
+  private static func withoutZone(_ seconds: Int64) -> String {
     let days = floorDivide(seconds, 86_400)
     let (year, month, day) = civil(days: days)
     let second = seconds - days * 86_400
     return "\(digits(year, 4))-\(digits(month, 2))-\(digits(day, 2))"
       + "T\(digits(second / 3600, 2)):\(digits(second / 60 % 60, 2)):\(digits(second % 60, 2))"
-      + ".\(digits(milliseconds - seconds * 1000, 3))Z"
   }
 
   /// Microseconds since 1970-01-01 UTC of `90s`, `15m`, `2h`, `1d` before `now`, of `2026-01-31`,
   /// or of `2026-01-31T12:00:00Z`; nil if it is none of them.
-  static func microseconds(_ text: String, now: Int64) -> Int64? {
+  public static func microseconds(_ text: String, now: Int64) -> Int64? {
     let units: [Character: Int64] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]
     if let unit = text.last, let factor = units[unit] {
       guard let count = number(text.dropLast()), count <= 36_500 * 86_400 / factor else {
