@@ -108,6 +108,11 @@ let package = Package(
       ["Model", "Digests", "KeyManager", "Wire", "LinuxIO", "TLS", "HTTPS", "COpenSSL"]),
     program(
       "instant-restart", "Testing/InstantRestart", ["Model", "LinuxIO", "Systemd"]),
+    program("file-writer", "Testing/FileWriter", ["Digests", "LinuxIO"]),
+    .target(
+      name: "FuzzTargets", dependencies: ["Model", "EnvironmentFile", "KeyManager"],
+      path: "Sources/Testing/FuzzTargets", swiftSettings: strict),
+    program("fuzz", "Testing/Fuzz", ["FuzzTargets"]),
     .target(
       name: "Simulator", dependencies: ["Model", "Digests", "Rollout"],
       path: "Sources/Testing/Simulator", swiftSettings: strict),
@@ -116,8 +121,26 @@ let package = Package(
       name: "TestSupport", dependencies: ["Model", "LinuxIO", "CLinux"],
       path: "Sources/Testing/TestSupport", swiftSettings: strict),
 
+    tests("Model", ["Model"]),
+    tests("Digests", ["Digests", "Model"]),
+    tests(
+      "EnvironmentFile", ["EnvironmentFile", "FuzzTargets", "Model", "LinuxIO", "TestSupport"]),
+    tests("KeyManager", ["KeyManager", "Digests", "Model"]),
     tests("Rollout", ["Rollout", "Digests", "Model"]),
     tests("Simulator", ["Simulator", "Rollout", "Model"]),
+    tests("StartWatch", ["StartWatch", "Model"]),
+    tests("Wire", ["Wire", "Rollout", "Digests", "Model"]),
+    tests(
+      "LinuxIO", ["LinuxIO", "Model", "Digests", "CLinux", "TestSupport", "file-writer"]),
+    tests("Systemd", ["Systemd", "StartWatch", "LinuxIO", "Model", "CSystemd", "TestSupport"]),
+    tests("TLS", ["TLS", "LinuxIO", "Model", "TestSupport"]),
+    tests("HTTPS", ["HTTPS", "TLS", "Wire", "LinuxIO", "Model", "TestSupport"]),
+    tests(
+      "Probes",
+      [
+        "Probes", "KeyManager", "Digests", "StartWatch", "HTTPS", "TLS", "Wire", "LinuxIO", "Model",
+        "TestSupport",
+      ]),
     tests(
       "Agent",
       [
