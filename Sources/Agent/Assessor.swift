@@ -26,6 +26,7 @@ struct Assessor: Sendable {
   let node: String
   let inventory: Inventory
   let ports: Ports
+  let wayBack: WayBack
   let now: @Sendable () -> Instant
 
   /// Blocks while the unit is read and the Key Managers are probed, up to the inventory's probe
@@ -263,12 +264,16 @@ struct Assessor: Sendable {
   ) -> [Finding] {
     do throws(Refusal) {
       guard let settings = try KeyManagerSettings.parse(environment) else { return [] }
+      let deadline = now().advanced(byMilliseconds: inventory.timeouts.probeSeconds * 1000)
+      let back = wayBack.begin(
+        endpoints: settings.endpoints, server: arguments(unit, environment), deadline: deadline)
       let reports = ports.probe.keyManagers(
         settings,
         certificateAuthorities: arguments(unit, environment).certificateAuthorities,
-        deadline: now().advanced(byMilliseconds: inventory.timeouts.probeSeconds * 1000))
+        deadline: deadline)
       return KeyManagerJudgement.findings(
         reports, settings: settings, firstEnablement: firstEnablement, createKey: createKey)
+        + back.findings(back.directions(reports))
     } catch {
       return [Finding(.error, rule: "kms-settings", refusal: error.code, message: error.message)]
     }

@@ -20,6 +20,10 @@ struct HostProbe: ProbePort {
       hosts: hosts, certificateAuthorities: certificateAuthorities, deadline: deadline)
   }
 
+  func ownServer(_ server: ServerArguments, deadline: Instant) -> OwnServer {
+    ServerFaceProbe.own(server, deadline: deadline)
+  }
+
   func health(_ server: ServerArguments, deadline: Instant) -> HealthAnswers {
     ServerHealth.ask(server, deadline: deadline)
   }
