@@ -85,6 +85,7 @@ struct WitnessAgentTests {
     arguments: [
       #"{"nonce":"\#(Digest.sha256([7]).hex)","address":"10.0.0.9:22"}"#,
       #"{"nonce":"\#(Digest.sha256([7]).hex)","node":"minio-2"}"#,
+      #"{"nonce":"\#(Digest.sha256([7]).hex)","to":"\#(Digest.sha256([8]).hex)"}"#,
       #"{"address":"10.0.0.9:22"}"#, #"{"nonce":"10.0.0.9:22"}"#, #"{"nonce":1}"#, "{}", "", "[]",
     ])
   func scanner(body: String) throws {
