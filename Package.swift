@@ -138,7 +138,7 @@ let package = Package(
     tests(
       "Probes",
       [
-        "Probes", "KeyManager", "StartWatch", "HTTPS", "TLS", "Wire", "LinuxIO", "Model",
+        "Probes", "KeyManager", "Digests", "StartWatch", "HTTPS", "TLS", "Wire", "LinuxIO", "Model",
         "TestSupport", "standin-minkms",
       ]),
     tests(

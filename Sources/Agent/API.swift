@@ -1,3 +1,4 @@
+internal import Digests
 internal import LinuxIO
 public import Model
 internal import Rollout
@@ -40,7 +41,10 @@ extension Agent {
         return .json(200, try plan(decode(request)))
       case ("POST", 2, "v1", "check"):
         try permit(principal, [.observer, .operator])
-        return .json(200, check())
+        return .json(200, check(milliseconds: try integer(request, "timeout")))
+      case ("GET", 2, "v1", "reached"):
+        try permit(principal, [.witness])
+        return .json(200, try reached(request, by: principal.name))
       case ("GET", 2, "v1", "generations"):
         try permit(principal, [.observer, .operator])
         return .json(200, try historyAnswer())
@@ -119,6 +123,25 @@ extension Agent {
       throw Refusal(.validation, "\(name)=\(text.prefix(32)) is not a whole number from 0 on")
     }
     return value
+  }
+
+  /// The proof for a witness that this agent is the one that asked it. Only a witness of the
+  /// inventory is told, and only of a nonce that it has just been given.
+  private func reached(_ request: HTTPRequest, by witness: String) throws(Refusal) -> ReachedAnswer
+  {
+    guard inventory.keyManager(named: witness)?.witness != nil else {
+      throw Refusal(.notPermitted, "\(witness) is no witness in the inventory of \(node)")
+    }
+    guard let nonce = request.query("nonce").flatMap(Digest.init(hex:)),
+      let challenge = request.query("challenge").flatMap(Digest.init(hex:))
+    else {
+      throw Refusal(
+        .validation, "nonce and challenge must be 64 lower-case hexadecimal digits each")
+    }
+    guard let proof = wayBack.proof(of: nonce, challenge: challenge, to: witness) else {
+      throw Refusal(.validation, "\(node) has handed out no such nonce to \(witness) just now")
+    }
+    return ReachedAnswer(proof: proof)
   }
 
   // MARK: plan and vote

@@ -45,6 +45,8 @@ public final class Agent: Sendable {
     /// What the last confirmed start was made from; nil if there is none, or if it is damaged.
     var confirmed: Confirmed?
     var driftLog = DriftLog()
+    /// The last look at the Key Managers; nil before the first.
+    var links: LinkRecord?
     /// Why no rollout may be voted on: a damaged record.
     var damaged: Refusal?
     /// The record that is damaged is the one of what the member has promised: it can answer nobody.
@@ -62,6 +64,7 @@ public final class Agent: Sendable {
   let records: Records
   let history: History
   let timelines: Timelines
+  let wayBack: WayBack
   let state: Lock<State>
   /// The other nodes' agents.
   let peers: Peers
@@ -89,6 +92,7 @@ public final class Agent: Sendable {
     records = Records(port: ports.records)
     history = History(port: ports.records)
     timelines = Timelines(port: ports.records)
+    wayBack = WayBack(node: node, inventory: inventory, ports: ports)
     var state = State(
       participant: Participant(member: node, record: ParticipantRecord(), times: times))
     // Each by itself: a damaged one must not hide the others.
@@ -166,7 +170,8 @@ public final class Agent: Sendable {
   }
 
   var assessor: Assessor {
-    Assessor(node: node, inventory: inventory, ports: ports, now: { Clock.now() })
+    Assessor(
+      node: node, inventory: inventory, ports: ports, wayBack: wayBack, now: { Clock.now() })
   }
 
   // MARK: the machine

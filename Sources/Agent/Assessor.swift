@@ -28,6 +28,7 @@ struct Assessor: Sendable {
   let node: String
   let inventory: Inventory
   let ports: Ports
+  let wayBack: WayBack
   let now: @Sendable () -> Instant
 
   /// Blocks while the unit is read and the Key Managers are probed, up to the inventory's probe
@@ -270,12 +271,17 @@ struct Assessor: Sendable {
   ) -> (findings: [Finding], sight: KeyManagerSight?) {
     do throws(Refusal) {
       guard let settings = try KeyManagerSettings.parse(environment) else { return ([], nil) }
+      let deadline = now().advanced(byMilliseconds: inventory.timeouts.probeSeconds * 1000)
+      let back = wayBack.begin(
+        endpoints: settings.endpoints, server: arguments(unit, environment), deadline: deadline)
       let reports = ports.probe.keyManagers(
-        settings, surroundings: surroundings(unit, environment),
-        deadline: now().advanced(byMilliseconds: inventory.timeouts.probeSeconds * 1000))
+        settings, surroundings: surroundings(unit, environment), deadline: deadline)
       let findings = KeyManagerJudgement.findings(
         reports, settings: settings, firstEnablement: firstEnablement, createKey: createKey)
-      return (findings, KeyManagerSight(agreed: reports.flatMap(\.sights)))
+      return (
+        findings + back.findings(back.directions(reports)),
+        KeyManagerSight(agreed: reports.flatMap(\.sights))
+      )
     } catch {
       return (
         [Finding(.error, rule: "kms-settings", refusal: error.code, message: error.message)], nil

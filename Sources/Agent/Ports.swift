@@ -3,6 +3,7 @@ public import Digests
 public import KeyManager
 public import Model
 public import StartWatch
+public import Wire
 
 // What the agent needs of the host that it runs on. Adapters implement these; tests give fakes.
 // Everything here may block up to its deadline, and runs on threads of our own.
@@ -125,6 +126,8 @@ public protocol ProbePort: Sendable {
   func keyManagers(
     at hosts: [HostPort], surroundings: ServerSurroundings, deadline: Instant
   ) -> [EndpointReport]
+  /// The server on this host, as it can be recognised from elsewhere.
+  func ownServer(_ server: ServerArguments, deadline: Instant) -> OwnServer
   /// The server's own health endpoints.
   func health(_ server: ServerArguments, deadline: Instant) -> HealthAnswers
 }
@@ -184,6 +187,14 @@ public protocol PeerPort: Sendable {
   ) throws(LinkFailure) -> Answer
 }
 
+/// The witnesses on the Key Manager hosts.
+public protocol WitnessPort: Sendable {
+  /// What one of them, by the name of its Key Manager in the inventory, meets when it connects back.
+  /// Safe from any thread.
+  func ask(_ witness: String, _ request: WitnessRequest, deadline: Instant) throws(Refusal)
+    -> BackReport
+}
+
 /// Everything that the agent needs of the host.
 public struct Ports: Sendable {
   /// The environment's files.
@@ -204,6 +215,8 @@ public struct Ports: Sendable {
   public var event: @Sendable (AgentEvent) -> Void
   /// The other nodes' agents.
   public var peers: any PeerPort
+  /// The witnesses.
+  public var witnesses: any WitnessPort
   /// One line for the agent's own log; priority as in syslog, 3 error, 4 warning, 6 information.
   public var log: @Sendable (_ priority: Int, _ message: String) -> Void
 
@@ -211,7 +224,7 @@ public struct Ports: Sendable {
   public init(
     file: any EnvironmentFilePort, unit: any UnitPort, journal: any JournalPort,
     process: any ProcessPort, probe: any ProbePort, records: any RecordPort,
-    peers: any PeerPort, watch: any FileWatchPort,
+    peers: any PeerPort, witnesses: any WitnessPort, watch: any FileWatchPort,
     event: @escaping @Sendable (AgentEvent) -> Void,
     log: @escaping @Sendable (_ priority: Int, _ message: String) -> Void
   ) {
@@ -222,6 +235,7 @@ public struct Ports: Sendable {
     self.probe = probe
     self.records = records
     self.peers = peers
+    self.witnesses = witnesses
     self.watch = watch
     self.event = event
     self.log = log

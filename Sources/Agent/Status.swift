@@ -11,8 +11,8 @@ extension Agent {
   /// The node at a glance. Blocks while the unit is read, at most 5 s.
   func status() -> NodeStatus {
     var findings = sealFindings()
-    let (participant, seal, generation, damaged) = state.withLock {
-      ($0.participant, $0.seal, $0.generation, $0.damaged)
+    let (participant, seal, generation, damaged, links) = state.withLock {
+      ($0.participant, $0.seal, $0.generation, $0.damaged, $0.links)
     }
     let record = participant.record
     if let damaged {
@@ -35,7 +35,8 @@ extension Agent {
         .map { Assessor.describe("MINIO_KMS_SSE_KEY", $0.name) }, seal: seal,
       generation: generation, drift: look.drift, activeRollout: record.active?.rollout.id,
       activeStage: record.active?.stage.name, doubt: doubt, lastRollout: record.last?.rollout.id,
-      lastOutcome: record.last?.outcome, epoch: record.highestEpoch, findings: findings)
+      lastOutcome: record.last?.outcome, epoch: record.highestEpoch, findings: findings,
+      links: links?.summary(at: Clock.now()))
   }
 
   private static func finding(_ doubt: Doubt, _ node: String, _ rollout: Rollout) -> Finding {
@@ -49,39 +50,20 @@ extension Agent {
     )
   }
 
-  /// Reachability of the Key Managers from here, drift, and what the unit and the file look like.
-  /// Blocks up to the inventory's probe timeout and 5 s more.
-  func check() -> CheckAnswer {
+  /// Reachability of the Key Managers from here and back, drift, and what the unit and the file look
+  /// like. Blocks up to `milliseconds` (the inventory's probe timeout if nil) and 5 s more.
+  func check(milliseconds: Int? = nil) -> CheckAnswer {
+    let wanted = milliseconds ?? inventory.timeouts.probeSeconds * 1_000
+    let deadline = Instant.inMilliseconds(min(wanted, Limits.checkMilliseconds))
     var findings = sealFindings()
     let look = lookAtServer(&findings)
     findings += examine(look)
-    let deadline = Instant.inMilliseconds(inventory.timeouts.probeSeconds * 1000)
-    let surroundings = assessor.surroundings(look.unit, look.environment)
-    let seal = state.withLock { $0.seal }
-    let isEncrypted =
-      KeyGuard.Holder(seal: seal, running: look.inForce, unit: look.unit) != nil
-    var reports: [EndpointReport] = []
     findings += look.server?.settingsFindings(path: inventory.environmentFile) ?? []
-    do throws(Refusal) {
-      if let settings = try KeyManagerSettings.parse(look.environment) {
-        reports = ports.probe.keyManagers(
-          settings, surroundings: surroundings, deadline: deadline)
-        findings += KeyManagerJudgement.findings(
-          reports, settings: settings, firstEnablement: !isEncrypted, createKey: false)
-      } else {
-        let hosts = inventory.keyManagers.compactMap {
-          HostPort($0.address, defaultPort: Inventory.defaultKeyManagerPort)
-        }
-        reports = ports.probe.keyManagers(
-          at: hosts, surroundings: surroundings, deadline: deadline)
-      }
-    } catch {
-      findings.append(
-        Finding(.error, rule: "kms-settings", refusal: error.code, message: error.message))
-    }
+    let links = probeLinks(look, deadline: deadline)
+    findings += links.findings
     return CheckAnswer(
-      node: node, endpoints: reports.map(ProbeAnswer.init), drift: look.drift,
-      findings: findings.sorted { $0.severity > $1.severity })
+      node: node, endpoints: links.reports.map(ProbeAnswer.init), drift: look.drift,
+      findings: findings.sorted { $0.severity > $1.severity }, back: links.back)
   }
 
   private func examine(_ look: Look) -> [Finding] {

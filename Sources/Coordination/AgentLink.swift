@@ -32,8 +32,8 @@ public enum AgentCall: Sendable {
   case rollouts
   /// The events of a rollout after one of them: a long poll.
   case follow(id: String, after: Int, waitMilliseconds: Int)
-  /// Probe the Key Managers, look for drift.
-  case check
+  /// Probe the Key Managers both ways, look for drift; so long at the most.
+  case check(timeoutMilliseconds: Int)
   /// What the node has kept of its environment file.
   case generations
   /// What differs between two generations, or one and the file as it is.
@@ -80,10 +80,10 @@ public enum AgentCall: Sendable {
   /// Names and values of the query, not encoded.
   public var query: [(name: String, value: String)] {
     switch self {
-    case .status, .plan, .prepare, .promise, .accept, .decide, .resolve, .check, .generations,
-      .rollouts,
+    case .status, .plan, .prepare, .promise, .accept, .decide, .resolve, .generations, .rollouts,
       .seal, .recoverSeal:
       []
+    case .check(let milliseconds): [("timeout", "\(milliseconds)")]
     case .diff(_, let to): to.map { [("to", "\($0)")] } ?? []
     case .explain(let name): [("name", name)]
     case .clock(let id): id.map { [("rollout", $0)] } ?? []
@@ -154,8 +154,10 @@ extension AgentRequest where Answer == RolloutsAnswer {
   public static var rollouts: Self { Self(.rollouts) }
 }
 extension AgentRequest where Answer == CheckAnswer {
-  /// Probe the Key Managers, look for drift.
-  public static var check: Self { Self(.check) }
+  /// Probe the Key Managers both ways, look for drift; so long at the most.
+  public static func check(timeoutMilliseconds: Int) -> Self {
+    Self(.check(timeoutMilliseconds: timeoutMilliseconds))
+  }
 }
 extension AgentRequest where Answer == HistoryAnswer {
   /// What the node has kept of its environment file.

@@ -21,11 +21,13 @@ struct CommandResult: Sendable, Hashable {
   /// Between the first and the last stop of a server.
   var stopSkewNanoseconds: Int64?
   var nodes: [NodeResult]
+  /// The command has said it all already: there is no `result` line.
+  var isTold = false
 
   init(
     _ exitCode: ExitCode, outcome: String? = nil, skewNanoseconds: Int64? = nil,
     issueSkewNanoseconds: Int64? = nil, stopSkewNanoseconds: Int64? = nil,
-    nodes: [NodeResult] = []
+    nodes: [NodeResult] = [], isTold: Bool = false
   ) {
     self.exitCode = exitCode
     self.outcome = outcome ?? exitCode.word
@@ -33,6 +35,7 @@ struct CommandResult: Sendable, Hashable {
     self.issueSkewNanoseconds = issueSkewNanoseconds
     self.stopSkewNanoseconds = stopSkewNanoseconds
     self.nodes = nodes
+    self.isTold = isTold
   }
 
   /// The last event of `--json`.

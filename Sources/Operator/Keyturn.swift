@@ -36,6 +36,10 @@ public struct Keyturn: Sendable {
       }
       return .done
     } catch {
+      if arguments.first == "check", arguments.contains("--nagios") {
+        host.write(CheckNagios.unknown(error.message) + "\n", to: .standardOutput)
+        return CheckNagios.State.unknown.exitCode
+      }
       host.write("keyturn: \(Console.visible(error.message))\n", to: .standardError)
       return .usage
     }
@@ -56,7 +60,7 @@ public struct Keyturn: Sendable {
       result = CommandResult(error.code.exitCode)
     }
     // `lint --json` prints one object, nothing else.
-    if invocation.command.name != "lint" { console.event("result", result.fields) }
+    if invocation.command.name != "lint", !result.isTold { console.event("result", result.fields) }
     return result.exitCode
   }
 

@@ -79,6 +79,14 @@ final class FakeHost: Sendable {
     /// What was asked of the journal, and whether it has lost lines.
     var journalRequests: [JournalRequest] = []
     var isJournalLossy = false
+    /// What the witnesses answer, by their names; those that are not here are down.
+    var witnesses: [String: BackReport] = [:]
+    /// Which witness was asked, with which nonce.
+    var questions: [(witness: String, nonce: Digest)] = []
+    /// What the server looks like from here.
+    var ownServer = OwnServer.answers(
+      ServerFace(publicKey: nil, validUntil: nil, host: .sha256([1]), status: 200),
+      port: 9000)
     /// Refuse to save this record.
     var failingRecord: String?
     /// Called when a record was saved.
@@ -150,7 +158,7 @@ final class FakeHost: Sendable {
       file: File(host: self), unit: Unit(host: self), journal: Journal(host: self),
       process: Process(host: self), probe: Probe(host: self),
       records: Records(host: self, incarnation: incarnation),
-      peers: peers, watch: Watch(host: self),
+      peers: peers, witnesses: Witnesses(host: self), watch: Watch(host: self),
       event: { [self] event in state.update { $0.events.append(event) } },
       log: { [self] _, line in state.update { $0.lines.append(line) } })
   }
@@ -361,7 +369,10 @@ final class FakeHost: Sendable {
     }
     func keyManagers(
       at hosts: [HostPort], surroundings: ServerSurroundings, deadline: Instant
-    ) -> [EndpointReport] { hosts.map { Probe.fine($0.text) } }
+    ) -> [EndpointReport] { hosts.map { Probe.fine(Endpoint(host: $0.host, port: $0.port).text) } }
+    func ownServer(_ server: ServerArguments, deadline: Instant) -> OwnServer {
+      host.state.withLock { $0.ownServer }
+    }
     func health(_ server: ServerArguments, deadline: Instant) -> HealthAnswers {
       host.state.withLock { $0.health }
     }
@@ -371,6 +382,20 @@ final class FakeHost: Sendable {
         stages: ProbeStage.allCases.map {
           StageResult($0, .fine, milliseconds: 1, detail: "")
         })
+    }
+  }
+
+  struct Witnesses: WitnessPort {
+    let host: FakeHost
+    func ask(
+      _ witness: String, _ request: WitnessRequest, deadline: Instant
+    ) throws(Refusal) -> BackReport {
+      let report = host.state.update { state in
+        state.questions.append((witness, request.nonce))
+        return state.witnesses[witness]
+      }
+      guard let report else { throw Refusal(.unreachable, "connection refused") }
+      return report
     }
   }
 

@@ -38,25 +38,28 @@ final class Lab: Sendable {
 
   /// Boots the hosts, hands the lab to `body`, and takes everything down whatever happened.
   static func with(
-    nodes: Int, keyManagers: Int, _ body: (Lab) throws -> Void
+    nodes: Int, keyManagers: Int, witnesses: Bool = false, _ body: (Lab) throws -> Void
   ) throws {
     let name = newName()
     defer { down(name) }
-    try body(Lab(name, nodes, keyManagers, hasFaults: false))
+    try body(Lab(name, nodes, keyManagers, hasFaults: false, witnesses: witnesses))
   }
 
   fileprivate static func newName() -> String {
     "\(variable("LAB_NAME") ?? "test-\(getpid())")-\(number.update { $0 += 1; return $0 })"
   }
 
-  fileprivate init(_ name: String, _ nodes: Int, _ keyManagers: Int, hasFaults: Bool) throws {
+  fileprivate init(
+    _ name: String, _ nodes: Int, _ keyManagers: Int, hasFaults: Bool, witnesses: Bool
+  ) throws {
     self.name = name
     self.hasFaults = hasFaults
     self.nodes = (1...nodes).map { "minio-\($0)" }
     self.keyManagers = (0..<keyManagers).map { "kms-\($0 + 1)" }
     directory = try TemporaryDirectory()
-    try Self.command(name, ["up", "\(nodes)", "\(keyManagers)"], hasFaults: hasFaults)
-      .mustSucceed("up")
+    try Self.command(
+      name, ["up", "\(nodes)", "\(keyManagers)"], hasFaults: hasFaults, witnesses: witnesses
+    ).mustSucceed("up")
     let printed = try Subprocess.run(
       "/bin/sh",
       [
@@ -80,12 +83,15 @@ final class Lab: Sendable {
   }
 
   private static func command(
-    _ name: String, _ arguments: [String], input: String = "", hasFaults: Bool = false
+    _ name: String, _ arguments: [String], input: String = "", hasFaults: Bool = false,
+    witnesses: Bool = false
   ) throws -> Subprocess.Outcome {
     // Only a debug build has the places at which a test can stop it.
-    let programs = hasFaults ? ["LAB_BIN=\(checkout)/.build/debug"] : []
+    let variables =
+      (hasFaults ? ["LAB_BIN=\(checkout)/.build/debug"] : [])
+      + (witnesses ? ["LAB_WITNESS=1"] : [])
     return try Subprocess.run(
-      "/usr/bin/env", ["LAB_NAME=\(name)"] + programs + [script] + arguments, input: input,
+      "/usr/bin/env", ["LAB_NAME=\(name)"] + variables + [script] + arguments, input: input,
       until: .inMilliseconds(180_000))
   }
 
@@ -310,6 +316,7 @@ struct LabTrait: SuiteTrait, TestScoping {
   let nodes: Int
   let keyManagers: Int
   let hasFaults: Bool
+  let witnesses: Bool
 
   func provideScope(
     for test: Test, testCase: Test.Case?, performing body: @Sendable () async throws -> Void
@@ -317,15 +324,19 @@ struct LabTrait: SuiteTrait, TestScoping {
     let name = Lab.newName()
     defer { Lab.down(name) }
     try await Lab.$current.withValue(
-      Lab(name, nodes, keyManagers, hasFaults: hasFaults), operation: body)
+      Lab(name, nodes, keyManagers, hasFaults: hasFaults, witnesses: witnesses), operation: body)
   }
 }
 
 extension Trait where Self == LabTrait {
-  /// - Parameter hasFaults: its hosts run the programs of the debug build, which can be stopped or
-  ///   killed at places of their own.
-  static func lab(nodes: Int, keyManagers: Int, hasFaults: Bool = false) -> Self {
-    LabTrait(nodes: nodes, keyManagers: keyManagers, hasFaults: hasFaults)
+  /// - Parameters:
+  ///   - hasFaults: its hosts run the programs of the debug build, which can be stopped or killed at
+  ///     places of their own.
+  ///   - witnesses: its Key Manager hosts run witnesses.
+  static func lab(
+    nodes: Int, keyManagers: Int, hasFaults: Bool = false, witnesses: Bool = false
+  ) -> Self {
+    LabTrait(nodes: nodes, keyManagers: keyManagers, hasFaults: hasFaults, witnesses: witnesses)
   }
 }
 

@@ -156,7 +156,9 @@ extension LabTests {
     func check() throws {
       let fine = try lab.keyturn("check")
       #expect(fine.status == 0, "\(fine.stdout)\(fine.stderr)")
-      for host in lab.keyManagers { #expect(fine.stdout.contains("\(host).example.net:7373")) }
+      let lines = fine.stdout.split(separator: "\n").map(String.init)
+      #expect(lines.first?.hasPrefix("NODE     kms-1") == true && lines[0].contains("kms-2"))
+      for node in lab.nodes { #expect(lines.contains { $0.hasPrefix("\(node)  fine, ") }) }
       try lab.exec("kms-2", "systemctl stop minkms")
       defer { _ = try? lab.exec("kms-2", "systemctl start minkms") }
       let outcome = try lab.keyturn("check", "--json")

@@ -46,6 +46,9 @@ final class FakeAgent: AgentLink {
   /// What is wrong with its record of the seal.
   private let problem: String?
   let check: CheckAnswer
+  /// Asked for the answer of each check instead, with how often it was asked before.
+  private let onCheck: (@Sendable (Int) -> CheckAnswer)?
+  private let checks = Lock(0)
   let history: HistoryAnswer
   private let diff: Result<DiffAnswer, LinkFailure>
   let lines: [LogLine]
@@ -70,7 +73,7 @@ final class FakeAgent: AgentLink {
     problem: String? = nil, check: CheckAnswer? = nil, history: HistoryAnswer? = nil,
     diff: Result<DiffAnswer, LinkFailure>? = nil, lines: [LogLine] = [], isLossy: Bool = false,
     clockAhead: Int64 = 0, kept: [RolloutView] = [],
-    explained: ExplainAnswer? = nil,
+    explained: ExplainAnswer? = nil, onCheck: (@Sendable (Int) -> CheckAnswer)? = nil,
     onPrepare: @escaping @Sendable () -> Void = {}, onCommit: @escaping @Sendable () -> Void = {}
   ) {
     self.name = name
@@ -87,6 +90,7 @@ final class FakeAgent: AgentLink {
     self.clockAhead = clockAhead
     self.kept = kept
     self.explained = explained
+    self.onCheck = onCheck
     self.onPrepare = onPrepare
     self.onCommit = onCommit
     state = Lock(State(participant: Participant(member: name, record: ParticipantRecord())))
@@ -148,7 +152,12 @@ final class FakeAgent: AgentLink {
       let now = Clock.now()
       return ClockReading(received: now, sent: now, bootID: "boot", realtimeMicroseconds: 0)
     case .plan: return plan
-    case .check: return check
+    case .check:
+      let count = checks.update { count in
+        defer { count += 1 }
+        return count
+      }
+      return onCheck?(count) ?? check
     case .explain(let name):
       return explained
         ?? ExplainAnswer(node: self.name, name: name, definitions: [], suggestion: nil)

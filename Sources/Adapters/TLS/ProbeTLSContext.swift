@@ -45,6 +45,14 @@ public final class ProbeTLSContext: Sendable {
     return ProbeTLSContext(handle, pinned: leaf.der)
   }
 
+  /// Trusts nothing and accepts any certificate, to see which one is shown: for a look at a server
+  /// from which nothing is believed and to which nothing is told.
+  public static func observing() throws(CertificateFailure) -> ProbeTLSContext {
+    let handle = try ContextHandle(minimumVersion: TLS1_2_VERSION)
+    SSL_CTX_set_verify(handle.pointer, SSL_VERIFY_NONE, nil)
+    return ProbeTLSContext(handle, pinned: nil)
+  }
+
   /// Blocks until the server at the other end of `socket` has proved to be `host` (a name, or an
   /// address in figures) or to hold the pinned certificate, or the deadline.
   public func connect(

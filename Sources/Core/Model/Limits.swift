@@ -74,6 +74,29 @@ public enum Limits {
   public static let keyManagerEndpoints = 64
   /// Hosts of a list such as MINIO_VOLUMES that are compared with each other.
   public static let listedHosts = 256
+  /// Addresses of one name that a witness tries.
+  public static let addressesOfName = 16
+  /// Connections that a witness serves at once: every node may ask at the same time.
+  public static let witnessConnections = 128
+  /// Nodes that a witness connects back to at once; more wait.
+  public static let witnessAtOnce = 32
+  /// Questions of one node that a witness takes in a burst.
+  public static let witnessBurst = 20
+  /// How long it takes until a node may ask once more after its burst, milliseconds.
+  public static let witnessRefillMilliseconds = 500
+  /// How long a witness tries to connect back, milliseconds; less if the inventory's probe timeout is
+  /// short.
+  public static let witnessMilliseconds = 3_000
+  /// Callers of which a witness remembers that it has refused them, for its log.
+  public static let witnessRemembered = 256
+  /// The body of a question to a witness, bytes.
+  public static let witnessBodyBytes = 1 << 10
+  /// How long a node answers for a nonce that it has handed out, milliseconds.
+  public static let nonceMilliseconds = 15_000
+  /// Nonces that a node has handed out and answers for.
+  public static let nonces = 1_024
+  /// The longest that a check may be told to take, milliseconds.
+  public static let checkMilliseconds = 60_000
   /// The frame payload of a Key Manager answer, bytes.
   public static let frameBytes = 64 << 10
 }

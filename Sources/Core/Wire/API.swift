@@ -13,11 +13,12 @@
 //   GET  /v1/rollouts/ID?after=N&wait=MS  observer, operator, node    -> RolloutView (a long poll)
 //   GET  /v1/generations                  observer, operator          -> HistoryAnswer
 //   GET  /v1/generations/N/diff?to=M      observer, operator          -> DiffAnswer
-//   POST /v1/check                        observer, operator          -> CheckAnswer
+//   POST /v1/check?timeout=MS             observer, operator          -> CheckAnswer
 //   GET  /v1/explain?name=KEY             observer, operator          -> ExplainAnswer
 //   GET  /v1/logs?...                     observer, operator          -> LogsAnswer (a long poll)
 //   GET  /v1/seal                         observer, operator, node    -> SealView
 //   POST /v1/seal/recover                 operator                    -> SealRecovery
+// Witnesses: APIWitness.swift.
 //
 // What is refused is answered with an HTTP status from 400 on and an ErrorAnswer; what is not even HTTP, with text.
 

@@ -38,13 +38,15 @@ public struct NodeStatus: Sendable, Codable, Hashable {
   /// Anything that a person should look at: a damaged record, a unit that needs daemon-reload, an
   /// orphaned file.
   public var findings: [Finding]
+  /// The node's own last look at its Key Managers; nil before the first.
+  public var links: LinkSummary?
 
   /// A status; see the properties.
   public init(
     node: String, version: String, activeState: String, subState: String, mainPID: Int32,
     invocation: String, runningKey: String?, seal: Seal?, generation: Generation?, drift: Drift,
     activeRollout: String?, activeStage: String?, doubt: Doubt? = nil, lastRollout: String?,
-    lastOutcome: Outcome?, epoch: UInt64, findings: [Finding]
+    lastOutcome: Outcome?, epoch: UInt64, findings: [Finding], links: LinkSummary? = nil
   ) {
     self.node = node
     self.version = version
@@ -63,6 +65,7 @@ public struct NodeStatus: Sendable, Codable, Hashable {
     self.lastOutcome = lastOutcome
     self.epoch = epoch
     self.findings = findings
+    self.links = links
   }
 }
 
@@ -141,13 +144,19 @@ public struct CheckAnswer: Sendable, Codable, Hashable {
   public var drift: Drift
   /// What the checks of file, unit and Key Managers found.
   public var findings: [Finding]
+  /// The way back from every Key Manager; nil from an agent that does not know of it.
+  public var back: [BackAnswer]?
 
   /// An answer; see the properties.
-  public init(node: String, endpoints: [ProbeAnswer], drift: Drift, findings: [Finding]) {
+  public init(
+    node: String, endpoints: [ProbeAnswer], drift: Drift, findings: [Finding],
+    back: [BackAnswer]? = nil
+  ) {
     self.node = node
     self.endpoints = endpoints
     self.drift = drift
     self.findings = findings
+    self.back = back
   }
 }
 

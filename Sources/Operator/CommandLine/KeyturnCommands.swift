@@ -143,18 +143,31 @@ enum KeyturnCommands {
 
   private static let check = CommandRule(
     name: "check",
-    summary: "reach every Key Manager from every node, and look for drift",
+    summary: "reach every Key Manager from every node and back, and look for drift",
     details: """
-      DNS, TCP, TLS chain and name, /version and /v1/health/ready of each Key Manager endpoint, from each node;
-      then what differs between the file, the running process and the last confirmed generation.
+      There: DNS, TCP, TLS chain and name, /version, readiness, and with settings the identity, the enclave and
+      the key. Back: the witness on each Key Manager host connects to the node's agent and to its MinIO. Then what
+      differs between the files, the running process and the last confirmed start. All nodes at once. With --json
+      one object. --nagios: one line, and Nagios' exit codes: 0 ok, 1 warning (degraded, drift), 2 critical (a
+      link fails, a node is unreachable), 3 unknown.
       """,
     operands: [],
-    options: [OptionRule("strict", help: "exit 1 on drift, and on anything degraded")]
-      + clusterOptions,
+    options: [
+      OptionRule("strict", help: "exit 1 on drift, and on anything degraded"),
+      OptionRule(
+        "timeout", takes: .one("SECONDS"),
+        help: "for all of it, 1 to 60; probeSeconds of the inventory if left out, which is 5"),
+      OptionRule("watch", help: "look again and again until interrupted"),
+      OptionRule("every", takes: .one("SECONDS"), help: "with --watch, 1 to 60; 5 if left out"),
+      OptionRule("nagios", help: "one line with performance data for Nagios and its kin"),
+    ] + clusterOptions,
     examples: [
       .init(line: "keyturn check", purpose: "before a maintenance window"),
       .init(
         line: "keyturn check --quiet --strict", purpose: "as a test in configuration management"),
+      .init(line: "keyturn check --watch", purpose: "while a firewall is being mended"),
+      .init(
+        line: "keyturn check --nagios --timeout 8", purpose: "as a check of a monitoring system"),
     ],
     exitCodes: [
       .done, .failed, .unreachable, .validationRefused, .guardRefused, .keyManagerRefused,
@@ -359,9 +372,10 @@ enum KeyturnCommands {
       OptionRule("role", takes: .one("ROLE"), required: true, help: "what it entitles to"),
       OptionRule(
         "name", takes: .one("NAME"), required: true,
-        help: "a node's name in the inventory, or a person's"),
+        help: "a node's or Key Manager's name in the inventory, or a person's"),
       OptionRule(
-        "address", takes: .list("ADDRESS"), help: "host names and addresses; a node needs one"),
+        "address", takes: .list("ADDRESS"),
+        help: "host names and addresses; node and witness need one"),
       OptionRule("pki", takes: .one("DIR"), help: "where the authority is; ./pki if left out"),
       OptionRule(
         "out", takes: .one("DIR"), help: "where to; a directory of the name beside the authority"),
@@ -371,6 +385,9 @@ enum KeyturnCommands {
       .init(
         line: "keyturn pki issue --role node --name minio-1 --address minio-1.example.net 10.0.0.1",
         purpose: "for an agent: writes ./pki/minio-1/"),
+      .init(
+        line: "keyturn pki issue --role witness --name kms-1 --address kms-1.example.net",
+        purpose: "for the agent of a Key Manager host"),
       .init(line: "keyturn pki issue --role operator --name alice", purpose: "for a person"),
     ],
     exitCodes: [.done, .failed])

@@ -18,6 +18,10 @@ struct HostProbe: ProbePort {
     KeyManagerProbe.run(hosts: hosts, surroundings: surroundings, deadline: deadline)
   }
 
+  func ownServer(_ server: ServerArguments, deadline: Instant) -> OwnServer {
+    ServerFaceProbe.own(server, deadline: deadline)
+  }
+
   func health(_ server: ServerArguments, deadline: Instant) -> HealthAnswers {
     ServerHealth.ask(server, deadline: deadline)
   }

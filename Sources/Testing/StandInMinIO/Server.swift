@@ -49,7 +49,7 @@ struct Server {
       commandLine: arguments.pools.joined(separator: " "),
       environment: environment.fingerprints { Digest.ofFields([$0]).hex })
     let health = Health(peers: peers, drives: drives.count, client: client)
-    listen(health, configuration)
+    listen(health, configuration, node: distributed ? own.host?.text : nil)
 
     do throws(Errno) {
       try Bootstrap(configuration: configuration, peers: peers, console: console).wait()
@@ -138,12 +138,18 @@ struct Server {
     }
   }
 
-  private func listen(_ health: Health, _ configuration: SystemConfiguration) {
+  private func listen(
+    _ health: Health, _ configuration: SystemConfiguration, node: String?
+  ) {
     let common = Array(configuration.text.utf8)
+    // As MinIO's addCustomHeaders: in every answer, made from the node's name among its endpoints.
+    let identity = node.map { Digest.sha256(Array($0.utf8)).hex }
     do {
       let server = try WebServer(on: arguments.address) { request in
         if request.path == SystemConfiguration.path { return HTTPResponse(200, body: common) }
-        return health.answer(request) ?? HTTPResponse(403)
+        var response = health.answer(request) ?? HTTPResponse(403)
+        if let identity { response.headers.add("x-amz-id-2", identity) }
+        return response
       }
       try server.start()
     } catch let failure as SocketFailure {

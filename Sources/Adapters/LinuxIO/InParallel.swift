@@ -1,11 +1,10 @@
-internal import LinuxIO
-internal import Model
+public import Model
 
 /// The same work on several things at once, one thread each.
-enum InParallel {
+public enum InParallel {
   /// Blocks until `body` has returned for each of `items`, or until the deadline: nil for those
   /// that are not done then. Each `body` must come to its end by itself at about the deadline.
-  static func map<Item: Sendable, Result: Sendable>(
+  public static func map<Item: Sendable, Result: Sendable>(
     _ items: [Item], thread name: String, until deadline: Instant,
     _ body: @escaping @Sendable (Item) -> Result
   ) -> [Result?] {
