@@ -132,7 +132,7 @@ struct CheckCommand: Sendable {
   }
 
   private func picture(_ report: CheckReport) -> [StyledLine] {
-    let time = Timestamp.text(microseconds: Clock.realtimeMicroseconds())
+    let time = CalendarTime.text(microseconds: Clock.realtimeMicroseconds())
     let errors = NodeNames.grouped(
       Self.errors(report).compactMap { row in row.message.map { (name: row.name, value: $0) } }
     ).map {
@@ -146,7 +146,7 @@ struct CheckCommand: Sendable {
 
   /// The whole at first, then what is another than before.
   private func tellChanges(_ report: CheckReport, _ before: inout [String: [StyledText]]) {
-    let time = Timestamp.text(microseconds: Clock.realtimeMicroseconds())
+    let time = CalendarTime.text(microseconds: Clock.realtimeMicroseconds())
     var changed: [(name: String, value: [StyledText])] = []
     for row in report.rows {
       var words = CheckView.words(row, report.columns)
