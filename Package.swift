@@ -110,7 +110,7 @@ let package = Package(
       "instant-restart", "Testing/InstantRestart", ["Model", "LinuxIO", "Systemd"]),
     program("file-writer", "Testing/FileWriter", ["Digests", "LinuxIO"]),
     .target(
-      name: "FuzzTargets", dependencies: ["Model", "EnvironmentFile", "KeyManager"],
+      name: "FuzzTargets", dependencies: ["Model", "EnvironmentFile", "KeyManager", "Wire"],
       path: "Sources/Testing/FuzzTargets", swiftSettings: strict),
     program("fuzz", "Testing/Fuzz", ["FuzzTargets"]),
     .target(
@@ -138,8 +138,8 @@ let package = Package(
     tests(
       "Probes",
       [
-        "Probes", "KeyManager", "StartWatch", "HTTPS", "TLS", "Wire", "LinuxIO", "Model",
-        "TestSupport",
+        "Probes", "KeyManager", "Digests", "StartWatch", "HTTPS", "TLS", "Wire", "LinuxIO", "Model",
+        "TestSupport", "standin-minkms",
       ]),
     tests(
       "Agent",

@@ -1,3 +1,4 @@
+internal import Digests
 internal import LinuxIO
 public import Model
 internal import Rollout
@@ -43,7 +44,10 @@ extension Agent {
         return .json(200, try plan(decode(request), by: principal))
       case ("POST", 2, "v1", "check"):
         try permit(principal, [.observer, .operator])
-        return .json(200, check())
+        return .json(200, check(milliseconds: try integer(request, "timeout")))
+      case ("GET", 2, "v1", "reached"):
+        try permit(principal, [.witness])
+        return .json(200, try reached(request, by: principal.name))
       case ("GET", 2, "v1", "generations"):
         try permit(principal, [.observer, .operator])
         return .json(200, try historyAnswer())
@@ -69,6 +73,9 @@ extension Agent {
         try permitCoordinator(principal)
         return .json(
           200, try vote(decode(request), by: principal, waiting: integer(request, "wait")))
+      case ("GET", 2, "v1", "rollouts"):
+        try permit(principal, [.observer, .operator, .node])
+        return .json(200, try rollouts())
       case ("GET", 3, "v1", "rollouts"):
         try permit(principal, [.observer, .operator, .node])
         return .json(200, try view(parts[2], request))
@@ -133,6 +140,25 @@ extension Agent {
     return value
   }
 
+  /// The proof for a witness that this agent is the one that asked it. Only a witness of the
+  /// inventory is told, and only of a nonce that it has just been given.
+  private func reached(_ request: HTTPRequest, by witness: String) throws(Refusal) -> ReachedAnswer
+  {
+    guard inventory.keyManager(named: witness)?.witness != nil else {
+      throw Refusal(.notPermitted, "\(witness) is no witness in the inventory of \(node)")
+    }
+    guard let nonce = request.query("nonce").flatMap(Digest.init(hex:)),
+      let challenge = request.query("challenge").flatMap(Digest.init(hex:))
+    else {
+      throw Refusal(
+        .validation, "nonce and challenge must be 64 lower-case hexadecimal digits each")
+    }
+    guard let proof = wayBack.proof(of: nonce, challenge: challenge, to: witness) else {
+      throw Refusal(.validation, "\(node) has handed out no such nonce to \(witness) just now")
+    }
+    return ReachedAnswer(proof: proof)
+  }
+
   // MARK: plan and vote
 
   private func plan(
@@ -195,8 +221,8 @@ extension Agent {
         )))
     return state.withLock { state in
       if state.participant.record.active?.rollout == rollout {
-        let digest = state.environment.flatMap { $0.id == rollout.id ? $0.digest : nil }
-        return VoteAnswer(rollout: rollout.digest, refusal: nil, environmentDigest: digest)
+        if let seen = state.seen, seen.rollout == rollout.digest { return seen }
+        return VoteAnswer(rollout: rollout.digest, refusal: nil, environmentDigest: nil)
       }
       var refusal = Refusal(
         .vote,
@@ -248,6 +274,10 @@ extension Agent {
         .vote,
         "generation \(rollout.generation) is not in 0...\(Limits.generationNumber)")
     }
+    if !(0...3_600_000).contains(rollout.settleMilliseconds) {
+      return Refusal(
+        .vote, "a settle time of \(rollout.settleMilliseconds) ms is not in 0...3600000")
+    }
     for milliseconds in [
       rollout.prepareMilliseconds, rollout.stopMilliseconds, rollout.startMilliseconds,
     ] where !(1...86_400_000).contains(milliseconds) {
@@ -269,53 +299,24 @@ extension Agent {
   // MARK: long polls
 
   private func view(_ id: String, _ request: HTTPRequest) throws(Refusal) -> RolloutView {
-    let after = try integer(request, "after") ?? 0
-    let wait = min(try integer(request, "wait") ?? 0, Limits.longPollMilliseconds)
-    // Wakes for a step, for the end, and when another rollout takes this one's place.
-    _ = state.wait(until: .inMilliseconds(wait)) { state -> Bool? in
-      guard let timeline = state.timeline, timeline.id == id else { return true }
-      let view = timeline.view(after: after)
-      return view.events.isEmpty && view.outcome == nil ? nil : true
-    }
-    let (timeline, record) = state.withLock { ($0.timeline, $0.participant.record) }
-    let settled = settled(id)
-    if let timeline, timeline.id == id {
-      var view = timeline.view(after: after)
-      view.settlement = settled?.settlement
-      return view
-    }
-    // Another rollout has come since; how this one ended is in the record.
-    for finished in [record.last, record.lastCommitted] {
-      if let finished, finished.rollout.id == id {
-        return RolloutView(
-          id: id, events: [], report: finished.report, outcome: finished.outcome,
-          settlement: settled?.settlement)
-      }
-    }
-    if let settled, settled.outcome != nil {
-      return RolloutView(
-        id: id, events: [], report: nil, outcome: settled.outcome, settlement: settled.settlement)
-    }
-    throw Refusal(.validation, "\(node) knows no rollout \(id.prefix(16))")
+    try view(
+      id, after: try integer(request, "after") ?? 0,
+      wait: min(try integer(request, "wait") ?? 0, Limits.longPollMilliseconds))
   }
 
   private func logs(_ request: HTTPRequest) throws(Refusal) -> LogsAnswer {
-    let wait = min(try integer(request, "wait") ?? 0, Limits.longPollMilliseconds)
     let limit = min(try integer(request, "limit") ?? 1_000, Limits.journalLinesInAnswer)
-    let entries = try ports.journal.entries(
-      JournalRequest(
-        after: request.query("after"),
-        sinceMicroseconds: try integer(request, "since").map(Int64.init), limit: limit,
-        deadline: .inMilliseconds(wait)))
-    let redactor = redactor()
-    let lines = entries.map { entry in
-      LogLine(
-        realtimeMicroseconds: entry.realtimeMicroseconds, priority: entry.priority,
-        identifier: entry.identifier ?? "", pid: entry.pid ?? 0,
-        message: redactor.redact(entry.message))
+    let start: JournalRequest.Start
+    if let cursor = request.query("after") {
+      start = .after(cursor: cursor)
+    } else if let since = try integer(request, "since") {
+      start = .since(microseconds: Int64(since))
+    } else {
+      start = .last(min(try integer(request, "last") ?? limit, Limits.journalLinesBack))
     }
-    return LogsAnswer(
-      lines: lines, cursor: entries.last?.cursor ?? request.query("after"),
-      more: entries.count >= limit)
+    let wait = min(try integer(request, "wait") ?? 0, Limits.longPollMilliseconds)
+    let page = try ports.journal.page(
+      JournalRequest(start: start, limit: limit, deadline: .inMilliseconds(wait)))
+    return logs(page, errorsOnly: request.query("errors") == "true")
   }
 }

@@ -25,8 +25,8 @@ public final class Agent: Sendable {
     var timeline: Timeline?
     /// What was asked with prepare, until the checks have ended. Holds the settings' values.
     var request: PrepareRequest?
-    /// The digest of the environment that was voted on last, and in which rollout.
-    var environment: (id: String, digest: Digest)?
+    /// The yes that was prepared last: what this node has seen of what all must have alike.
+    var seen: VoteAnswer?
     /// When the vote on the rollout that was asked for last must be there.
     var voteDue: (id: String, due: Instant)?
     /// The vote on the rollout that was asked for last.
@@ -48,6 +48,8 @@ public final class Agent: Sendable {
     /// What the last confirmed start was made from; nil if there is none, or if it is damaged.
     var confirmed: Confirmed?
     var driftLog = DriftLog()
+    /// The last look at the Key Managers; nil before the first.
+    var links: LinkRecord?
     /// Why no rollout may be voted on: a damaged record.
     var damaged: Refusal?
     /// The record that is damaged is the one of what the member has promised: it can answer nobody.
@@ -76,6 +78,8 @@ public final class Agent: Sendable {
   let ports: Ports
   let records: Records
   let history: History
+  let timelines: Timelines
+  let wayBack: WayBack
   let state: Lock<State>
   /// The other nodes' agents.
   let peers: Peers
@@ -109,6 +113,8 @@ public final class Agent: Sendable {
     peers = Peers(ports, inventory: inventory, except: node)
     records = Records(port: ports.records)
     history = History(port: ports.records)
+    timelines = Timelines(port: ports.records)
+    wayBack = WayBack(node: node, inventory: inventory, ports: ports)
     var state = State(
       participant: Participant(member: node, record: ParticipantRecord(), times: times),
       intents: Intents(member: node, members: inventory.memberNames, own: nil))
@@ -122,7 +128,7 @@ public final class Agent: Sendable {
     let (records, history) = (records, history)
     if let record = load({ () throws(Refusal) in try records.loadParticipant() }) {
       state.participant = Participant(member: node, record: record, times: times)
-      state.timeline = Timeline(record, at: Clock.realtimeMicroseconds())
+      state.timeline = Self.resumed(record, timelines, ports)
     } else {
       state.isForgetful = true
     }
@@ -199,7 +205,8 @@ public final class Agent: Sendable {
   }
 
   var assessor: Assessor {
-    Assessor(node: node, inventory: inventory, ports: ports, now: { Clock.now() })
+    Assessor(
+      node: node, inventory: inventory, ports: ports, wayBack: wayBack, now: { Clock.now() })
   }
 
   // MARK: the machine
@@ -275,7 +282,7 @@ public final class Agent: Sendable {
     switch effect {
     case .persist(let record): try records.save(record)
     case .assess(let rollout):
-      state.update { $0.timeline = Timeline(id: rollout.id) }
+      state.update { $0.timeline = Timeline(rollout, at: time()) }
       note(rollout.id, "preparing", "")
       later.append { self.assess(rollout) }
     case .vote(let id, let vote):
@@ -284,21 +291,33 @@ public final class Agent: Sendable {
       case .yes: note(id, "prepared", "")
       case .no(let refusal): note(id, "refused", refusal.message)
       }
+      keepTimeline()
     case .reply(let answer):
       reply = answer
     case .discard:
       discardStaged()
       releaseHoldIfAborted()
     case .arm(let active, let instant, let bootID):
-      note(active.rollout.id, "armed", "")
+      let now = time()
+      state.update { state in
+        guard state.timeline?.id == active.rollout.id else { return }
+        state.timeline?.arm(instant, bootID: bootID, at: now)
+        state.timeline?.append("armed", "", at: now)
+      }
       try startThread("instant") { self.fire(active, instant, bootID: bootID) }
     case .watch(let active, let report):
-      state.update { $0.timeline?.report = report }
-      note(active.rollout.id, "restarting", "")
+      let now = time()
+      state.update { state in
+        guard state.timeline?.id == active.rollout.id else { return }
+        state.timeline?.note(report)
+        state.timeline?.append("restarting", "", at: now)
+      }
       try startThread("watch") { self.watch(active, report) }
     case .keep(let finished):
       if finished.outcome.kind == .confirmed { try sealAndKeep(finished) }
-    case .conclude(let finished): conclude(finished)
+    case .conclude(let finished):
+      conclude(finished)
+      keepTimeline()
     case .wake(let instant): try wake(at: instant)
     case .ask(let member, let key, let question): ask(member, key, question)
     }
@@ -309,14 +328,6 @@ public final class Agent: Sendable {
   ) throws(Refusal) {
     do throws(Errno) { try Thread.start(name, body) } catch {
       throw Refusal(.failed, "\(node): \(error)")
-    }
-  }
-
-  /// Adds a step to the timeline and wakes those who wait for one.
-  func note(_ id: String, _ phase: String, _ detail: String) {
-    let now = Clock.realtimeMicroseconds()
-    state.update { state in
-      if state.timeline?.id == id { state.timeline?.append(phase, detail, at: now) }
     }
   }
 
@@ -380,6 +391,7 @@ public final class Agent: Sendable {
       kind: rollout.kind, generation: request.generation, changes: request.changes,
       createKey: request.createKey, sealForVote(request.seals), undo: rollout.undoes)
     if let refusal = assessment.answer.refusal { throw refusal }
+    note(rollout.id, "checked", "")
     if let refusal = SealJudgement.problem(
       with: rollout, key: assessment.answer.key, record: sealRecord(), node: node)
     {
@@ -418,10 +430,15 @@ public final class Agent: Sendable {
         bytes, at: path, tag: rollout.id, before: content.before, owner: assessment.owner)
       Fault.reach("agent.check.staged")
     }
-    state.update { $0.environment = (rollout.id, assessment.answer.environmentDigest) }
+    state.update {
+      $0.seen = VoteAnswer(
+        rollout: rollout.digest, refusal: nil,
+        environmentDigest: assessment.answer.environmentDigest,
+        keyManagerDigest: assessment.answer.keyManager.map { Digest.ofFields([$0]) })
+    }
     return PreparedFacts(
       invocation: assessment.unit?.invocationID ?? "", journalCursor: cursor,
-      staged: assessment.newBytes != nil)
+      staged: assessment.newBytes != nil, environment: assessment.environment)
   }
 
   /// Removes what is staged, unless the rollout that is active, or is being voted on, has staged it.
@@ -454,8 +471,10 @@ public final class Agent: Sendable {
     let id = finished.rollout.id
     // Whoever reads of the end finds nothing held any more.
     if finished.outcome.kind == .confirmed { endHold(of: id) }
-    state.update { $0.timeline?.outcome = finished.outcome }
-    note(id, finished.outcome.kind.rawValue, finished.outcome.reason)
+    let now = time()
+    state.update { state in
+      if state.timeline?.id == id { state.timeline?.end(finished.outcome, at: now) }
+    }
     ports.log(
       finished.outcome.kind == .confirmed || finished.outcome.kind == .aborted ? 6 : 3,
       "rollout \(id): \(finished.outcome.kind.rawValue) \(finished.outcome.reason)")

@@ -17,6 +17,8 @@ struct Assessment {
   var owner: ServiceAccount?
   /// The unit's state when it was looked at.
   var unit: UnitState?
+  /// What the server shall run with; nil if that is not known.
+  var environment: [PreparedFacts.Variable]?
 }
 
 /// Every validation and preflight of one node, in the order of the protocol. Changes nothing.
@@ -26,6 +28,7 @@ struct Assessor: Sendable {
   let node: String
   let inventory: Inventory
   let ports: Ports
+  let wayBack: WayBack
   let now: @Sendable () -> Instant
 
   /// Blocks while the unit is read and the Key Managers are probed, up to the inventory's probe
@@ -42,7 +45,7 @@ struct Assessor: Sendable {
   ) -> Assessment {
     var refusals: [Refusal] = []
     var findings: [Finding] = []
-    let unit = unitState(&findings, isInRollout: record.active != nil || isUndo)
+    let unit = unitState(&findings)
     let running = runningEnvironment(of: unit, seal: seal, &findings)
     var inForce = running
     var edit = Edit(path: inventory.environmentFile)
@@ -62,6 +65,11 @@ struct Assessor: Sendable {
     } catch { refusals.append(error) }
     let path = edit.path
     let merged = edit.server
+    if let unit {
+      // A note is of a unit that is as it should be: for `check`.
+      findings += examine(unit, merged, isInRollout: record.active != nil || isUndo)
+        .filter { $0.severity > .note }
+    }
     let (current, proposed) = (edit.current ?? EnvironmentDocument([]), edit.proposed)
     let environment = merged?.variables ?? []
     do throws(Refusal) {
@@ -94,9 +102,12 @@ struct Assessor: Sendable {
     }
 
     findings += merged?.settingsFindings(path: path) ?? []
+    var sight: KeyManagerSight?
     if refusals.isEmpty && !findings.contains(where: { $0.severity == .error }) {
-      findings += preflight(
+      let preflight = preflight(
         environment, unit: unit, firstEnablement: holder == nil, createKey: createKey)
+      findings += preflight.findings
+      sight = preflight.sight
     }
     findings.sort { $0.severity > $1.severity }
     if let worst = findings.first, worst.severity == .error {
@@ -124,11 +135,12 @@ struct Assessor: Sendable {
       findings: findings, refusal: refusals.first, environment: agreed,
       environmentDigest: EnvironmentAgreement.digest(of: environment), epoch: record.highestEpoch,
       activeRollout: record.active?.rollout.id, generation: generation,
-      seal: seal, key: KeyIdentity(environment), currentKey: currentKey)
+      seal: seal, key: KeyIdentity(environment), currentKey: currentKey, keyManager: sight?.text)
     return Assessment(
       answer: answer, currentBytes: edit.current?.bytes,
       newBytes: changed ? proposed.bytes : nil,
-      owner: merged?.config?.path == path ? unit?.account : nil, unit: unit)
+      owner: merged?.config?.path == path ? unit?.account : nil, unit: unit,
+      environment: merged.map { RunningEnvironment.digests(of: $0.variables) })
   }
 
   private var unitDeadline: Instant { now().advanced(byMilliseconds: 5_000) }
@@ -229,19 +241,14 @@ struct Assessor: Sendable {
     return Redactor.placeholder + text[at...]
   }
 
-  private func unitState(_ findings: inout [Finding], isInRollout: Bool) -> UnitState? {
-    let state: UnitState
-    do throws(Refusal) {
-      state = try ports.unit.state(deadline: unitDeadline)
-    } catch {
+  private func unitState(_ findings: inout [Finding]) -> UnitState? {
+    do throws(Refusal) { return try ports.unit.state(deadline: unitDeadline) } catch {
       findings.append(
         Finding(
           .error, rule: "unit-unreadable", refusal: .unit, message: error.message,
           remedy: "look at systemctl status \(inventory.unit)"))
       return nil
     }
-    findings += UnitRules.findings(state, isInRollout: isInRollout)
-    return state
   }
 
   private func runningEnvironment(
@@ -262,20 +269,44 @@ struct Assessor: Sendable {
     }
   }
 
+  /// What the probes say, and what they were told, which every node must have been told alike.
   private func preflight(
     _ environment: [EnvironmentVariable], unit: UnitState?, firstEnablement: Bool, createKey: Bool
-  ) -> [Finding] {
+  ) -> (findings: [Finding], sight: KeyManagerSight?) {
     do throws(Refusal) {
-      guard let settings = try KeyManagerSettings.parse(environment) else { return [] }
+      guard let settings = try KeyManagerSettings.parse(environment) else { return ([], nil) }
+      let deadline = now().advanced(byMilliseconds: inventory.timeouts.probeSeconds * 1000)
+      let back = wayBack.begin(
+        endpoints: settings.endpoints, server: arguments(unit, environment), deadline: deadline)
       let reports = ports.probe.keyManagers(
-        settings,
-        certificateAuthorities: arguments(unit, environment).certificateAuthorities,
-        deadline: now().advanced(byMilliseconds: inventory.timeouts.probeSeconds * 1000))
-      return KeyManagerJudgement.findings(
+        settings, surroundings: surroundings(unit, environment), deadline: deadline)
+      let findings = KeyManagerJudgement.findings(
         reports, settings: settings, firstEnablement: firstEnablement, createKey: createKey)
+      return (
+        findings + back.findings(back.directions(reports)),
+        KeyManagerSight(agreed: reports.flatMap(\.sights))
+      )
     } catch {
-      return [Finding(.error, rule: "kms-settings", refusal: error.code, message: error.message)]
+      return (
+        [Finding(.error, rule: "kms-settings", refusal: error.code, message: error.message)], nil
+      )
     }
+  }
+
+  /// What the server's client of the Key Manager would find here.
+  func surroundings(
+    _ unit: UnitState?, _ environment: [EnvironmentVariable]
+  ) -> ServerSurroundings {
+    let (file, account) = (ports.file, unit?.account)
+    return ServerSurroundings(
+      certificateAuthorities: arguments(unit, environment).certificateAuthorities,
+      environment: environment,
+      obstacle: { path in
+        guard let account else { return nil }
+        do throws(Refusal) {
+          return try file.obstacle(reading: path, as: account)
+        } catch { return error.message }
+      })
   }
 
   /// The arguments that the server would be started with, its certificates' directory filled in.
@@ -320,16 +351,32 @@ extension KeyGuard.Holder {
 
 /// The running process' environment beside the file's.
 enum RunningEnvironment {
+  /// Every MINIO_* variable without its value, sorted by name; of a name given twice the last
+  /// counts.
+  static func digests(of environment: [EnvironmentVariable]) -> [PreparedFacts.Variable] {
+    map(environment).sorted { $0.key < $1.key }.map {
+      PreparedFacts.Variable(name: $0.key, digest: .ofFields([$0.key, $0.value]))
+    }
+  }
+
+  /// Names of the variables that are in one only, or differ, sorted.
+  static func differences(
+    _ a: [PreparedFacts.Variable], _ b: [PreparedFacts.Variable]
+  ) -> [String] {
+    Set(a).symmetricDifference(b).map(\.name).reduce(into: Set()) { $0.insert($1) }.sorted()
+  }
+
+  private static func map(_ variables: [EnvironmentVariable]) -> [String: String] {
+    Dictionary(
+      variables.filter { $0.name.hasPrefix("MINIO_") }.map { ($0.name, $0.value) },
+      uniquingKeysWith: { $1 })
+  }
+
   /// Names of MINIO_* variables whose values differ, sorted. What the server sets for itself is not
   /// compared.
   static func differences(
     file: [EnvironmentVariable], process: [EnvironmentVariable]
   ) -> [String] {
-    func map(_ variables: [EnvironmentVariable]) -> [String: String] {
-      Dictionary(
-        variables.filter { $0.name.hasPrefix("MINIO_") }.map { ($0.name, $0.value) },
-        uniquingKeysWith: { $1 })
-    }
     let (wanted, actual) = (map(file), map(process))
     return Set(wanted.keys).union(actual.keys).sorted().filter { wanted[$0] != actual[$0] }
   }

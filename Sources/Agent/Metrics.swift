@@ -1,3 +1,4 @@
+internal import KeyManager
 internal import LinuxIO
 internal import Rollout
 internal import Wire
@@ -9,10 +10,9 @@ extension Agent {
   func metrics() -> HTTPResponse {
     let state = state.withLock { $0 }
     let log = state.driftLog
-    var text = ""
+    var text = MetricsText()
     func family(_ name: String, _ type: String, _ help: String, _ samples: [(String, Int)]) {
-      text += "# HELP \(name) \(help)\n# TYPE \(name) \(type)\n"
-      for (labels, value) in samples { text += "\(name)\(labels) \(value)\n" }
+      text.family(name, type, help, samples)
     }
     func one(_ value: Bool) -> [(String, Int)] { [("", value ? 1 : 0)] }
     func kinds(_ value: (DriftKind) -> Int) -> [(String, Int)] {
@@ -50,8 +50,17 @@ extension Agent {
     family(
       "keyturn_epoch", "gauge", "The highest epoch that the node has seen.",
       [("", Int(clamping: state.participant.record.highestEpoch))])
-    return HTTPResponse(
-      200, headers: ["content-type": "text/plain; version=0.0.4; charset=utf-8"],
-      body: Array(text.utf8))
+    if let links = state.links {
+      family(
+        "keyturn_key_manager_links", "gauge",
+        "Links to the Key Managers and back, by how they were at the last look.",
+        links.counts.map {
+          ("{direction=\"\($0.direction)\",verdict=\"\($0.verdict.rawValue)\"}", $0.count)
+        })
+      family(
+        "keyturn_key_manager_look_age_seconds", "gauge", "How old the last look is.",
+        [("", links.ageSeconds(at: Clock.now()))])
+    }
+    return text.response
   }
 }

@@ -3,6 +3,7 @@ public import Digests
 public import KeyManager
 public import Model
 public import StartWatch
+public import Wire
 
 // What the agent needs of the host that it runs on. Adapters implement these; tests give fakes.
 // Everything here may block up to its deadline, and runs on threads of our own.
@@ -65,8 +66,15 @@ public protocol JournalPort: Sendable {
   func follow(
     after cursor: String?, deliver: @escaping @Sendable (JournalEntry) -> Void
   ) throws(Refusal) -> any JournalSubscription
+  /// Delivers every line of the files in the server's `--log-dir` that is of this time
+  /// (microseconds since 1970) or later, on a thread of the adapter's, until the token is stopped;
+  /// and why they cannot be read, whenever that happens.
+  func follow(
+    directory: String, since: Int64, deliver: @escaping @Sendable (JournalEntry) -> Void,
+    fail: @escaping @Sendable (String) -> Void
+  ) throws(Refusal) -> any JournalSubscription
   /// Entries after a cursor, or since a time; waits for the first until the deadline.
-  func entries(_ request: JournalRequest) throws(Refusal) -> [JournalEntry]
+  func page(_ request: JournalRequest) throws(Refusal) -> JournalPage
 }
 
 /// A running delivery of journal entries.
@@ -77,19 +85,26 @@ public protocol JournalSubscription: Sendable {
 
 /// Which entries of the journal are wanted.
 public struct JournalRequest: Sendable, Hashable {
-  /// Entries after this one; takes precedence.
-  public var after: String?
-  /// Entries since then, microseconds since 1970-01-01 UTC; nil for the last `limit` ones.
-  public var sinceMicroseconds: Int64?
+  /// Where they begin.
+  public enum Start: Sendable, Hashable {
+    /// After the one that has this cursor.
+    case after(cursor: String)
+    /// At this time, microseconds since 1970-01-01 UTC.
+    case since(microseconds: Int64)
+    /// With the last so many.
+    case last(Int)
+  }
+
+  /// Where they begin.
+  public var start: Start
   /// At most so many.
   public var limit: Int
   /// How long to wait for the first.
   public var deadline: Instant
 
   /// A request; see the properties.
-  public init(after: String?, sinceMicroseconds: Int64?, limit: Int, deadline: Instant) {
-    self.after = after
-    self.sinceMicroseconds = sinceMicroseconds
+  public init(start: Start, limit: Int, deadline: Instant) {
+    self.start = start
     self.limit = limit
     self.deadline = deadline
   }
@@ -109,12 +124,14 @@ public protocol ProcessPort: Sendable {
 public protocol ProbePort: Sendable {
   /// Every endpoint of the settings, asked as the server would ask at its start.
   func keyManagers(
-    _ settings: KeyManagerSettings, certificateAuthorities: String?, deadline: Instant
+    _ settings: KeyManagerSettings, surroundings: ServerSurroundings, deadline: Instant
   ) -> [EndpointReport]
   /// Key Manager hosts without any settings: resolution, TCP, TLS, version and readiness.
   func keyManagers(
-    at hosts: [HostPort], certificateAuthorities: String?, deadline: Instant
+    at hosts: [HostPort], surroundings: ServerSurroundings, deadline: Instant
   ) -> [EndpointReport]
+  /// The server on this host, as it can be recognised from elsewhere.
+  func ownServer(_ server: ServerArguments, deadline: Instant) -> OwnServer
   /// The server's own health endpoints.
   func health(_ server: ServerArguments, deadline: Instant) -> HealthAnswers
 }
@@ -174,6 +191,14 @@ public protocol PeerPort: Sendable {
   ) throws(LinkFailure) -> Answer
 }
 
+/// The witnesses on the Key Manager hosts.
+public protocol WitnessPort: Sendable {
+  /// What one of them, by the name of its Key Manager in the inventory, meets when it connects back.
+  /// Safe from any thread.
+  func ask(_ witness: String, _ request: WitnessRequest, deadline: Instant) throws(Refusal)
+    -> BackReport
+}
+
 /// Everything that the agent needs of the host.
 public struct Ports: Sendable {
   /// The environment's files.
@@ -194,6 +219,8 @@ public struct Ports: Sendable {
   public var event: @Sendable (AgentEvent) -> Void
   /// The other nodes' agents.
   public var peers: any PeerPort
+  /// The witnesses.
+  public var witnesses: any WitnessPort
   /// One line for the agent's own log; priority as in syslog, 3 error, 4 warning, 6 information.
   public var log: @Sendable (_ priority: Int, _ message: String) -> Void
 
@@ -201,7 +228,7 @@ public struct Ports: Sendable {
   public init(
     file: any EnvironmentFilePort, unit: any UnitPort, journal: any JournalPort,
     process: any ProcessPort, probe: any ProbePort, records: any RecordPort,
-    peers: any PeerPort, watch: any FileWatchPort,
+    peers: any PeerPort, witnesses: any WitnessPort, watch: any FileWatchPort,
     event: @escaping @Sendable (AgentEvent) -> Void,
     log: @escaping @Sendable (_ priority: Int, _ message: String) -> Void
   ) {
@@ -212,6 +239,7 @@ public struct Ports: Sendable {
     self.probe = probe
     self.records = records
     self.peers = peers
+    self.witnesses = witnesses
     self.watch = watch
     self.event = event
     self.log = log

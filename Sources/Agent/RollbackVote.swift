@@ -83,14 +83,15 @@ extension Agent {
       held: (ports.process.bootID().filter { $0 != "-" }, held))
     var after = cursor
     for _ in 0..<Self.journalPages {
-      let entries = try ports.journal.entries(
+      let page = try ports.journal.page(
         JournalRequest(
-          after: after, sinceMicroseconds: nil, limit: Self.journalPage, deadline: Clock.now()))
-      for entry in entries { passage.take(entry) }
-      guard entries.count == Self.journalPage, let last = entries.last else {
-        return passage.answer
+          start: .after(cursor: after), limit: Self.journalPage, deadline: Clock.now()))
+      if page.isLossy {
+        return .unknown("journald has lost lines since")
       }
-      after = last.cursor
+      for entry in page.entries { passage.take(entry) }
+      guard page.isFull, let cursor = page.cursor else { return passage.answer }
+      after = cursor
     }
     return .unknown("there are too many lines in the journal since")
   }

@@ -42,7 +42,7 @@ extension Agent {
       note(undone) { $0.settlement = settlement }
     }
     let wait =
-      Int64(rollout.stopMilliseconds + rollout.startMilliseconds + Self.graceMilliseconds) * 1_000
+      Int64(rollout.watchMilliseconds + Self.graceMilliseconds) * 1_000
     do throws(Refusal) {
       try records.save(
         CollectingRecord(rollout: rollout.id, until: Clock.realtimeMicroseconds() + wait))

@@ -11,8 +11,8 @@ extension Agent {
   /// The node at a glance. Blocks while the unit is read, at most 5 s.
   func status() -> NodeStatus {
     var findings = sealFindings()
-    let (participant, seal, generation, damaged) = state.withLock {
-      ($0.participant, $0.seal, $0.generation, $0.damaged)
+    let (participant, seal, generation, damaged, links) = state.withLock {
+      ($0.participant, $0.seal, $0.generation, $0.damaged, $0.links)
     }
     let record = participant.record
     if let damaged {
@@ -27,6 +27,7 @@ extension Agent {
       findings.append(Self.finding(doubt, node, rollout))
     }
     let look = lookAtServer(&findings)
+    findings += examine(look).filter { $0.severity > .note }
     return NodeStatus(
       node: node, version: version, activeState: look.unit?.activeState ?? "unknown",
       subState: look.unit?.subState ?? "unknown", mainPID: look.unit?.mainPID ?? 0,
@@ -35,7 +36,8 @@ extension Agent {
         .map { Assessor.describe("MINIO_KMS_SSE_KEY", $0.name) }, seal: seal,
       generation: generation, drift: look.drift, activeRollout: record.active?.rollout.id,
       activeStage: record.active?.stage.name, doubt: doubt, lastRollout: record.last?.rollout.id,
-      lastOutcome: record.last?.outcome, epoch: record.highestEpoch, findings: findings)
+      lastOutcome: record.last?.outcome, epoch: record.highestEpoch, findings: findings,
+      links: links?.summary(at: Clock.now()))
   }
 
   private static func finding(_ doubt: Doubt, _ node: String, _ rollout: Rollout) -> Finding {
@@ -49,49 +51,47 @@ extension Agent {
     )
   }
 
-  /// Reachability of the Key Managers from here, drift, and what the unit and the file look like.
-  /// Blocks up to the inventory's probe timeout and 5 s more.
-  func check() -> CheckAnswer {
+  /// Reachability of the Key Managers from here and back, drift, and what the unit and the file look
+  /// like. Blocks up to `milliseconds` (the inventory's probe timeout if nil) and 5 s more.
+  func check(milliseconds: Int? = nil) -> CheckAnswer {
+    let wanted = milliseconds ?? inventory.timeouts.probeSeconds * 1_000
+    let deadline = Instant.inMilliseconds(min(wanted, Limits.checkMilliseconds))
     var findings = sealFindings()
     let look = lookAtServer(&findings)
-    let deadline = Instant.inMilliseconds(inventory.timeouts.probeSeconds * 1000)
-    let arguments = assessor.arguments(look.unit, look.environment)
-    let seal = state.withLock { $0.seal }
-    let isEncrypted =
-      KeyGuard.Holder(seal: seal, running: look.inForce, unit: look.unit) != nil
-    var reports: [EndpointReport] = []
+    findings += examine(look)
     findings += look.server?.settingsFindings(path: inventory.environmentFile) ?? []
-    do throws(Refusal) {
-      if let settings = try KeyManagerSettings.parse(look.environment) {
-        reports = ports.probe.keyManagers(
-          settings, certificateAuthorities: arguments.certificateAuthorities, deadline: deadline)
-        findings += KeyManagerJudgement.findings(
-          reports, settings: settings, firstEnablement: !isEncrypted, createKey: false)
-      } else {
-        let hosts = inventory.keyManagers.compactMap {
-          HostPort($0.address, defaultPort: Inventory.defaultKeyManagerPort)
-        }
-        reports = ports.probe.keyManagers(
-          at: hosts, certificateAuthorities: arguments.certificateAuthorities, deadline: deadline)
-      }
-    } catch {
-      findings.append(
-        Finding(.error, rule: "kms-settings", refusal: error.code, message: error.message))
-    }
+    let links = probeLinks(look, deadline: deadline)
+    findings += links.findings
     return CheckAnswer(
-      node: node, endpoints: reports.map(ProbeAnswer.init), drift: look.drift,
-      findings: findings.sorted { $0.severity > $1.severity })
+      node: node, endpoints: links.reports.map(ProbeAnswer.init), drift: look.drift,
+      findings: findings.sorted { $0.severity > $1.severity }, back: links.back)
   }
 
-  /// A redactor that knows every secret of the files and of the running process.
+  private func examine(_ look: Look) -> [Finding] {
+    let isInRollout = state.withLock { $0.participant.record.active != nil }
+    return look.unit.map { assessor.examine($0, look.server, isInRollout: isInRollout) } ?? []
+  }
+
+  /// A redactor that knows every secret of the files, as any reader reads them, of the running
+  /// process, and of the last generation: a server that is ending had that one's.
   func redactor() -> Redactor {
     var findings: [Finding] = []
     let look = lookAtServer(&findings)
-    return Redactor(
-      environment: ((look.server?.all.flatMap(\.variables) ?? []) + (look.running ?? [])).map {
-        (name: $0.name, value: $0.value)
-      },
-      label: { Assessor.describe($0, $1.reveal()) })
+    var known = (look.running ?? []).map { (name: $0.name, value: $0.value) }
+    known += (look.server?.all ?? []).flatMap { source in
+      (source.definitions + source.misreadings).map { (name: $0.name, value: $0.value) }
+        + source.variables.map { (name: $0.name, value: $0.value) }
+    }
+    let number = state.withLock { $0.lastNumber }
+    // Without it there is still everything that is in force.
+    do throws(Refusal) {
+      if let bytes = try history.load(number)?.bytes {
+        let document = EnvironmentDocument(bytes)
+        known += document.systemd.variables.map { (name: $0.name, value: $0.value) }
+        known += document.minio.variables.map { (name: $0.name, value: $0.value) }
+      }
+    } catch { ports.log(4, error.message) }
+    return Redactor(environment: known, label: { Assessor.describe($0, $1.reveal()) })
   }
 
   struct Look {
@@ -120,8 +120,6 @@ extension Agent {
     }
     attempt("unit-unreadable") { () throws(Refusal) in
       let unit = try ports.unit.state(deadline: .inMilliseconds(5_000))
-      let isInRollout = state.withLock { $0.participant.record.active != nil }
-      findings += UnitRules.findings(unit, isInRollout: isInRollout)
       findings += LastDoorRules.findings(unit)
       look.unit = unit
     }

@@ -1,46 +1,118 @@
 internal import Model
 internal import Rollout
+internal import StartWatch
 internal import Wire
 
-/// The steps of the rollout that the node is in or was in last, for those who watch. Not durable:
-/// after a restart of the agent it begins anew with what the record says.
-struct Timeline {
-  let id: String
+/// The steps of one rollout on this member, for those who watch it and for those who look at it
+/// afterwards (``Timelines`` keeps it).
+///
+/// Bounded: of many steps the first and the last are kept, and long details are cut. Whoever adds a
+/// step has redacted it; what looks like a secret is taken out here once more.
+struct Timeline: Codable, Hashable {
+  /// A moment by both of the node's clocks.
+  struct Time {
+    var realtimeMicroseconds: Int64
+    var instant: Instant
+    /// The boot that the instant belongs to.
+    var bootID: String
+  }
+
+  let rollout: RolloutHead
+  let beganMicroseconds: Int64
+  /// The boot on which it began, and that every instant in it belongs to.
+  let bootID: String
+  /// The instant that was agreed on; nil where there was none, or on another boot.
+  private(set) var instant: Instant?
   private(set) var events: [RolloutEvent] = []
-  var report: RestartReport?
-  var outcome: Outcome?
+  private(set) var report: RestartReport?
+  private(set) var outcome: Outcome?
 
-  init(id: String) { self.id = id }
+  var id: String { rollout.id }
 
-  /// The timeline that a record implies: nothing but where things stand.
-  init?(_ record: ParticipantRecord, at realtimeMicroseconds: Int64) {
-    if let active = record.active {
-      id = active.rollout.id
-      append(active.stage.name, "the agent was restarted", at: realtimeMicroseconds)
-      if case .watching(let report) = active.stage { self.report = report }
-    } else if let last = record.last {
-      id = last.rollout.id
-      report = last.report
-      outcome = last.outcome
-      append(last.outcome.kind.rawValue, last.outcome.reason, at: realtimeMicroseconds)
+  init(_ rollout: Rollout, at time: Time) {
+    self.rollout = RolloutHead(rollout)
+    beganMicroseconds = time.realtimeMicroseconds
+    bootID = time.bootID
+  }
+
+  /// The timeline that an agent goes on with after its start: the one that it kept, or, where that
+  /// is of another rollout, one of nothing but where the record says that things stand.
+  init?(_ kept: Timeline?, _ record: ParticipantRecord, at time: Time) {
+    guard let rollout = record.active?.rollout ?? record.last?.rollout else { return nil }
+    if let kept, kept.id == rollout.id {
+      self = kept
     } else {
-      return nil
+      self.init(rollout, at: time)
+    }
+    if let active = record.active {
+      append(active.stage.name, "the agent was restarted", at: time)
+      if case .watching(let report) = active.stage { note(report) }
+    } else if let last = record.last {
+      if let report = last.report { note(report) }
+      end(last.outcome, at: time)
     }
   }
 
-  mutating func append(_ phase: String, _ detail: String, at realtimeMicroseconds: Int64) {
+  /// Adds a step, unless it repeats the last one.
+  mutating func append(_ phase: String, _ detail: String, at time: Time) {
+    let detail = Self.cut(Redactor().redact(detail))
     if let last = events.last, last.phase == phase, last.detail == detail { return }
     let sequence = (events.last?.sequence ?? 0) + 1
-    if events.count >= Limits.rolloutEvents { events.removeFirst() }
+    if events.count >= Limits.rolloutEvents { events.remove(at: Limits.firstRolloutEvents) }
     events.append(
       RolloutEvent(
-        sequence: sequence, realtimeMicroseconds: realtimeMicroseconds, phase: phase,
-        detail: detail))
+        sequence: sequence, realtimeMicroseconds: time.realtimeMicroseconds,
+        instant: time.bootID == bootID ? time.instant : nil, phase: phase, detail: detail))
   }
 
+  /// The instant is known. One that is past was agreed on by nobody: the commit was learnt late, or
+  /// is acted on at once.
+  mutating func arm(_ instant: Instant, bootID: String, at time: Time) {
+    if bootID == self.bootID, time.bootID == bootID, instant > time.instant {
+      self.instant = instant
+    }
+  }
+
+  /// What happened at the instant. Keeps what is known of the stop and the start already.
+  mutating func note(_ report: RestartReport) {
+    var report = report
+    report.stopping = report.stopping ?? self.report?.stopping
+    report.stopped = report.stopped ?? self.report?.stopped
+    report.started = report.started ?? self.report?.started
+    self.report = report
+  }
+
+  /// How it ended; the last step says it, too.
+  mutating func end(_ outcome: Outcome, at time: Time) {
+    var outcome = outcome
+    outcome.reason = Redactor().redact(outcome.reason)
+    if self.outcome == outcome { return }
+    self.outcome = outcome
+    append(outcome.kind.rawValue, outcome.reason, at: time)
+  }
+
+  /// The steps after one of them, and how things stand.
   func view(after sequence: Int) -> RolloutView {
     RolloutView(
-      id: id, events: events.filter { $0.sequence > sequence }, report: report, outcome: outcome)
+      id: id, events: events.filter { $0.sequence > sequence }, report: report, outcome: outcome,
+      rollout: rollout, bootID: bootID, instant: instant)
+  }
+
+  var entry: RolloutEntry {
+    RolloutEntry(rollout: rollout, beganMicroseconds: beganMicroseconds, outcome: outcome)
+  }
+
+  /// At most so many bytes, whole characters.
+  private static func cut(_ text: String) -> String {
+    guard text.utf8.count > Limits.rolloutDetailBytes else { return text }
+    var end = text.startIndex
+    var bytes = 0
+    for index in text.indices {
+      bytes += text[index].utf8.count
+      if bytes > Limits.rolloutDetailBytes - 3 { break }
+      end = text.index(after: index)
+    }
+    return text[..<end] + "..."
   }
 }
 

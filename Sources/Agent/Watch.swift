@@ -16,7 +16,7 @@ extension Agent {
     let id = active.rollout.id
     let outcome: Outcome
     do throws(Refusal) { outcome = try watchToTheEnd(active, report) } catch {
-      outcome = Outcome(.failed, "the start could not be watched: \(error.message)")
+      outcome = Outcome(.unknown, "the start could not be watched: \(error.message)")
     }
     // Until the seal is durable the rollout has not ended: no other may begin without it.
     while case .failure(let refusal)? = perform(.watched(id: id, outcome)) {
@@ -37,39 +37,60 @@ extension Agent {
     // The first moments belong to systemd and the servers, on every node at once; the journal keeps
     // what we have not read.
     Clock.sleep(until: issued.advanced(byMilliseconds: Self.watchDelayMilliseconds))
+    keepTimeline()
     let unit = try unitState(until: rollout)
     let arguments = serverArguments(unit)
     let redactor = redactor()
     let inputs = Mailbox<StartInput>(capacity: 4_096)
     defer { inputs.close() }
-    let subscription = try ports.journal.follow(
-      after: report.journalCursor ?? active.facts.journalCursor
-    ) { entry in
+    let cursor = report.journalCursor ?? active.facts.journalCursor
+    let boot = ports.process.bootID()
+    // What journald lost before this boot is no line of a server of this one.
+    let isOfThisBoot = cursor.map { $0.split(separator: ";").contains("b=\(boot)") } ?? false
+    let subscription = try ports.journal.follow(after: cursor) { entry in
+      if entry.isOfJournal, entry == .loss ? !isOfThisBoot : entry.bootID != boot { return }
       var entry = entry
       entry.message = redactor.redact(entry.message)
       // The journal keeps what we have not taken yet, so its thread may wait for us.
       inputs.post(.entry(entry), until: nil)
     }
     defer { subscription.stop() }
+    let files = try follow(arguments.logDirectory, since: issued, redactor, into: inputs)
+    defer { files?.stop() }
     try follow(unit, into: inputs)
 
     let stop = issued.advanced(byMilliseconds: rollout.stopMilliseconds)
     let deadlines = StartDeadlines(
-      stop: stop, start: stop.advanced(byMilliseconds: rollout.startMilliseconds))
-    var machine = StartMachine(arguments: arguments)
+      stop: stop, start: stop.advanced(byMilliseconds: rollout.startMilliseconds),
+      settleMilliseconds: rollout.settleMilliseconds)
+    var machine = StartMachine(arguments: arguments, peers: inventory.nodes.count - 1)
     var timers: [StartTimer: Instant] = [:]
     var input: StartInput? = .restartIssued(
       previousInvocation: report.previousInvocation, deadlines: deadlines)
     while true {
       if let next = input {
-        if case .unit(let state) = next { noteStart(of: state, after: report, rollout.id) }
+        if case .unit(let state) = next { noteTimes(of: state, after: report, rollout.id) }
         for effect in machine.handle(next, at: Clock.now()) {
           switch effect {
           case .arm(let timer, let instant): timers[timer] = instant
           case .phase(let phase, let detail):
             // Terminal phases are told with their reason when the rollout is concluded.
-            if phase != .confirmed && phase != .failed { note(rollout.id, phase.rawValue, detail) }
-          case .askHealth: try askHealth(arguments, into: inputs)
+            if ![.confirmed, .failed, .unknown].contains(phase) {
+              note(rollout.id, phase.rawValue, detail)
+            }
+          case .askHealth:
+            let probe = ports.probe
+            try ask("health", into: inputs) {
+              .health(probe.health(arguments, deadline: .inMilliseconds(5_000)))
+            }
+          case .askEnvironment(let pid):
+            try ask("environment", into: inputs) {
+              .environment(pid: pid, self.compareEnvironment(of: pid, with: active))
+            }
+          case .askUnit:
+            try ask("unit", into: inputs) {
+              (try? self.unitState(until: rollout)).map { .unit($0) }
+            }
           case .finished(let outcome): return outcome.outcome
           }
         }
@@ -83,23 +104,44 @@ extension Agent {
     }
   }
 
-  /// Tells when systemd started the new main process, translated to CLOCK_BOOTTIME: the skew of a
-  /// rollout is measured with it.
-  private func noteStart(of unit: UnitState, after report: RestartReport, _ id: String) {
-    guard unit.invocationID != report.previousInvocation, unit.mainPID > 0,
-      unit.execMainStartMonotonicMicroseconds > 0
-    else { return }
-    let age = Int64(Clock.monotonicMicroseconds()) - Int64(unit.execMainStartMonotonicMicroseconds)
-    let started = Instant(nanoseconds: Clock.now().nanoseconds - age * 1_000)
+  /// Tells when systemd began to stop the old process, had stopped it, and started the new one,
+  /// translated to CLOCK_BOOTTIME: the skew of a rollout is measured with it.
+  private func noteTimes(of unit: UnitState, after report: RestartReport, _ id: String) {
+    let (now, monotonic) = (Clock.now(), Clock.monotonicMicroseconds())
+    func instant(_ microseconds: UInt64) -> Instant? {
+      guard microseconds > 0 else { return nil }
+      let age = Int64(monotonic) - Int64(clamping: microseconds)
+      return Instant(nanoseconds: now.nanoseconds - age * 1_000)
+    }
+    var seen = report
+    // What is older belongs to an earlier restart; systemd's clock has microseconds only.
+    func isOfThis(_ instant: Instant) -> Bool {
+      instant >= report.issued.advanced(byMilliseconds: -1)
+    }
+    seen.stopping = instant(unit.activeExitMonotonicMicroseconds).flatMap {
+      isOfThis($0) ? $0 : nil
+    }
+    seen.stopped = instant(unit.inactiveEnterMonotonicMicroseconds).flatMap {
+      isOfThis($0) ? $0 : nil
+    }
+    if unit.invocationID != report.previousInvocation, unit.mainPID > 0 {
+      seen.started = instant(unit.execMainStartMonotonicMicroseconds)
+    }
+    if seen == report { return }
     state.update { state in
-      guard state.timeline?.id == id, state.timeline?.report?.started == nil else { return }
-      state.timeline?.report?.started = started
+      guard state.timeline?.id == id else { return }
+      // What is known already stays: a server that crashes later stops and starts again.
+      let known = state.timeline?.report
+      seen.stopping = known?.stopping ?? seen.stopping
+      seen.stopped = known?.stopped ?? seen.stopped
+      seen.started = known?.started ?? seen.started
+      state.timeline?.note(seen)
     }
   }
 
   /// The unit, asked again while systemd or the bus is away: that says nothing of the start.
   private func unitState(until rollout: Rollout) throws(Refusal) -> UnitState {
-    let deadline = Instant.inMilliseconds(rollout.stopMilliseconds + rollout.startMilliseconds)
+    let deadline = Instant.inMilliseconds(rollout.watchMilliseconds)
     while true {
       do throws(Refusal) {
         return try ports.unit.state(deadline: .inMilliseconds(5_000))
@@ -135,15 +177,52 @@ extension Agent {
     } catch { throw Refusal(.failed, "\(error)") }
   }
 
-  private func askHealth(
-    _ arguments: ServerArguments, into inputs: Mailbox<StartInput>
+  /// Follows the files that the server logs to, if it does.
+  private func follow(
+    _ directory: String?, since issued: Instant, _ redactor: Redactor,
+    into inputs: Mailbox<StartInput>
+  ) throws(Refusal) -> (any JournalSubscription)? {
+    guard let directory else { return nil }
+    guard directory.hasPrefix("/") else {
+      inputs.post(.filesUnreadable("is no absolute path"), until: nil)
+      return nil
+    }
+    let age = (Clock.now().nanoseconds - issued.nanoseconds) / 1_000
+    return try ports.journal.follow(
+      directory: directory, since: Clock.realtimeMicroseconds() - age,
+      deliver: { entry in
+        var entry = entry
+        entry.message = redactor.redact(entry.message)
+        inputs.post(.fileLine(entry), until: nil)
+      },
+      fail: { inputs.post(.filesUnreadable("cannot be read: \($0)"), until: nil) })
+  }
+
+  /// Answers a question of the machine's on a thread of its own.
+  private func ask(
+    _ thread: String, into inputs: Mailbox<StartInput>,
+    _ answer: @escaping @Sendable () -> StartInput?
   ) throws(Refusal) {
-    let (probe, home) = (ports.probe, arguments)
     do throws(Errno) {
-      try Thread.start("health") {
-        inputs.post(.health(probe.health(home, deadline: .inMilliseconds(5_000))), until: nil)
+      try Thread.start(thread) {
+        if let answer = answer() { inputs.post(answer, until: nil) }
       }
     } catch { throw Refusal(.failed, "\(error)") }
+  }
+
+  /// Whether a process runs with what was voted on, its own reading of MINIO_CONFIG_ENV_FILE
+  /// included, as far as that shows.
+  private func compareEnvironment(of pid: Int32, with active: ActiveRollout) -> EnvironmentAnswer {
+    guard let voted = active.facts.environment else {
+      return .unknown("the vote has kept none to compare it with")
+    }
+    do throws(Refusal) {
+      let running = try ServerEnvironment.inForce(
+        try ports.process.environment(of: pid), ports.file)
+      let names = RunningEnvironment.differences(
+        voted, RunningEnvironment.digests(of: running))
+      return names.isEmpty ? .same : .differs(names)
+    } catch { return .unknown(error.message) }
   }
 
   /// The arguments that the server is started with by the file as it is now.
@@ -158,20 +237,15 @@ extension StartOutcome {
   fileprivate var outcome: Outcome {
     switch self {
     case .confirmed(let evidence):
-      let marks = evidence.marks.map(\.rawValue).joined(separator: ", ")
-      let seen = evidence.logElsewhere.map { "its log goes to \($0)" } ?? "seen: \(marks)"
+      return Outcome(.confirmed, evidence.description, passedKeyManager: true)
+    case .unknown(let failure):
       return Outcome(
-        .confirmed, "new invocation, READY, \(seen), health ready and cluster good",
-        passedKeyManager: true)
+        .unknown, failure.description, passedKeyManager: failure.passedKeyManager)
     case .failed(let failure):
-      switch failure.kind {
-      case .stopDeadline, .startDeadline:
-        return Outcome(
-          .timedOut, failure.description, passedKeyManager: failure.hasPassedKeyManager)
-      case .fatalLine, .brokenButServing, .exited, .startLimit, .unit:
-        return Outcome(
-          .failed, failure.description, passedKeyManager: failure.hasPassedKeyManager)
-      }
+      let isLate = failure.kind == .stopDeadline || failure.kind == .startDeadline
+      return Outcome(
+        isLate ? .timedOut : .failed, failure.description,
+        passedKeyManager: failure.passedKeyManager)
     }
   }
 }

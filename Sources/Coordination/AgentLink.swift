@@ -28,10 +28,12 @@ public enum AgentCall: Sendable {
   case decide(id: String, DecisionRequest)
   /// End a rollout now, with the other members.
   case resolve(id: String)
+  /// The rollouts that the node knows.
+  case rollouts
   /// The events of a rollout after one of them: a long poll.
   case follow(id: String, after: Int, waitMilliseconds: Int)
-  /// Probe the Key Managers, look for drift.
-  case check
+  /// Probe the Key Managers both ways, look for drift; so long at the most.
+  case check(timeoutMilliseconds: Int)
   /// What the node has kept of its environment file.
   case generations
   /// What differs between two generations, or one and the file as it is.
@@ -54,7 +56,8 @@ public enum AgentCall: Sendable {
   /// GET or POST.
   public var method: String {
     switch self {
-    case .status, .clock, .follow, .generations, .diff, .explain, .logs, .seal, .intents: "GET"
+    case .status, .clock, .rollouts, .follow, .generations, .diff, .explain, .logs, .seal, .intents:
+      "GET"
     case .plan, .prepare, .promise, .accept, .decide, .resolve, .check, .recoverSeal, .settle,
       .tellIntent:
       "POST"
@@ -67,7 +70,7 @@ public enum AgentCall: Sendable {
     case .status: "/v1/status"
     case .clock: "/v1/clock"
     case .plan: "/v1/plan"
-    case .prepare: "/v1/rollouts"
+    case .prepare, .rollouts: "/v1/rollouts"
     case .promise(let id, _): "/v1/rollouts/\(id)/promise"
     case .accept(let id, _): "/v1/rollouts/\(id)/accept"
     case .decide(let id, _): "/v1/rollouts/\(id)/decision"
@@ -88,24 +91,26 @@ public enum AgentCall: Sendable {
   /// Names and values of the query, not encoded.
   public var query: [(name: String, value: String)] {
     switch self {
-    case .status, .plan, .promise, .accept, .decide, .resolve, .check, .generations, .seal,
+    case .status, .plan, .promise, .accept, .decide, .resolve, .generations, .rollouts, .seal,
       .recoverSeal, .settle, .intents, .tellIntent:
       []
     case .prepare(_, let wait): wait.map { [("wait", "\($0)")] } ?? []
+    case .check(let milliseconds): [("timeout", "\(milliseconds)")]
     case .diff(_, let to): to.map { [("to", "\($0)")] } ?? []
     case .explain(let name): [("name", name)]
     case .clock(let id): id.map { [("rollout", $0)] } ?? []
     case .follow(_, let after, let wait): [("after", "\(after)"), ("wait", "\(wait)")]
     case .logs(let query):
       [query.start.pair, ("limit", "\(query.limit)"), ("wait", "\(query.waitMilliseconds)")]
+        + (query.errorsOnly ? [("errors", "true")] : [])
     }
   }
 
   /// What is posted as JSON; nil where there is no body.
   public var body: (any Encodable & Sendable)? {
     switch self {
-    case .status, .clock, .resolve, .follow, .check, .generations, .diff, .explain, .logs, .seal,
-      .recoverSeal, .intents:
+    case .status, .clock, .resolve, .rollouts, .follow, .check, .generations, .diff, .explain,
+      .logs, .seal, .recoverSeal, .intents:
       nil
     case .plan(let request): request
     case .prepare(let request, _): request
@@ -171,9 +176,15 @@ extension AgentRequest where Answer == RolloutView {
     Self(.follow(id: id, after: after, waitMilliseconds: waitMilliseconds))
   }
 }
+extension AgentRequest where Answer == RolloutsAnswer {
+  /// The rollouts that the node knows.
+  public static var rollouts: Self { Self(.rollouts) }
+}
 extension AgentRequest where Answer == CheckAnswer {
-  /// Probe the Key Managers, look for drift.
-  public static var check: Self { Self(.check) }
+  /// Probe the Key Managers both ways, look for drift; so long at the most.
+  public static func check(timeoutMilliseconds: Int) -> Self {
+    Self(.check(timeoutMilliseconds: timeoutMilliseconds))
+  }
 }
 extension AgentRequest where Answer == HistoryAnswer {
   /// What the node has kept of its environment file.
@@ -208,9 +219,12 @@ public struct LogsQuery: Sendable, Hashable {
     case since(Int64)
     /// Behind a line.
     case after(cursor: String)
+    /// With the last so many.
+    case last(Int)
 
     fileprivate var pair: (name: String, value: String) {
       switch self {
+      case .last(let count): ("last", "\(count)")
       case .since(let microseconds): ("since", "\(microseconds)")
       case .after(let cursor): ("after", cursor)
       }
@@ -223,12 +237,15 @@ public struct LogsQuery: Sendable, Hashable {
   public var limit: Int
   /// How long to wait for the first, milliseconds.
   public var waitMilliseconds: Int
+  /// Only lines that the node knows as errors, with what each means.
+  public var errorsOnly: Bool
 
   /// A query; see the properties.
-  public init(start: Start, limit: Int, waitMilliseconds: Int) {
+  public init(start: Start, limit: Int, waitMilliseconds: Int, errorsOnly: Bool = false) {
     self.start = start
     self.limit = limit
     self.waitMilliseconds = waitMilliseconds
+    self.errorsOnly = errorsOnly
   }
 }
 

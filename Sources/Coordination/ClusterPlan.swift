@@ -44,7 +44,10 @@ public struct ClusterPlan: Sendable {
       switch row.result {
       case .failure(let failure): return (row.name, failure.refusal)
       case .success(let answer):
-        if let refusal = answer.refusal ?? sealRefusal(answer) { return (row.name, refusal) }
+        // A seal that is not what it must be is the news, whatever else is wrong.
+        let seal = sealRefusal(answer)
+        if let seal, seal.code == .guarded { return (row.name, seal) }
+        if let refusal = answer.refusal ?? seal { return (row.name, refusal) }
         if let active = answer.activeRollout {
           return (
             row.name,
@@ -74,6 +77,9 @@ public struct ClusterPlan: Sendable {
     let answers = rows.compactMap(\.answer)
     if let difference = environmentDifference {
       return .refused(Refusal(.vote, difference))
+    }
+    if let difference = keyManagerDifference {
+      return .refused(Refusal(.keyManager, difference))
     }
     if !isRestart, answers.allSatisfy({ $0.before == $0.after && !$0.restartNeeded }) {
       return .nothingToDo
@@ -105,6 +111,16 @@ public struct ClusterPlan: Sendable {
     let which = parts.isEmpty ? "their digests differ" : parts.joined(separator: "; ")
     return
       "the nodes would not run with the same MINIO_* variables and would wait for one another for ever: \(which); make the files alike first"
+  }
+
+  /// What the nodes were told by the Key Managers, where it is not the same; nil if it is.
+  var keyManagerDifference: String? {
+    let groups = NodeNames.grouped(
+      rows.compactMap { row in row.answer.map { (name: row.name, value: $0.keyManager) } })
+    guard groups.count > 1 else { return nil }
+    let told = groups.map { "\(NodeNames.folded($0.names)): \($0.value ?? "nothing")" }
+    return
+      "the nodes were not told the same by the Key Managers: \(told.joined(separator: "; ")); they reach different ones: make names, routes and MINIO_KMS_SERVER agree, or wait until the Key Managers do"
   }
 
   /// One generation above all that any node has. A restart makes one only where a file is not the
@@ -168,6 +184,7 @@ public struct ClusterPlan: Sendable {
       prepareMilliseconds: inventory.timeouts.prepareSeconds * 1000,
       stopMilliseconds: inventory.timeouts.stopSeconds * 1000,
       startMilliseconds: inventory.timeouts.startSeconds * 1000,
+      settleMilliseconds: inventory.timeouts.settleSeconds * 1000,
       rollback: rollback, undoes: undoes, wish: wish)
     guard rollout.members == inventory.memberNames else {
       throw Refusal(

@@ -104,7 +104,10 @@ final class MemberLink: Sendable {
       }
       // Before the vote: the last vote makes the coordinator choose the instant.
       try measure(Self.samples.after)
-      inputs.post(.vote(member: name, .yes, environment: answer.environmentDigest))
+      inputs.post(
+        .vote(
+          member: name, .yes, environment: answer.environmentDigest,
+          keyManager: answer.keyManagerDigest))
     } catch {
       switch error {
       case .unreachable(let reason): inputs.post(.silent(member: name, reason: reason))
@@ -149,7 +152,7 @@ final class MemberLink: Sendable {
     let limit =
       switch decision.decision {
       case .abort: runner.limits.decideMilliseconds
-      case .commit: runner.rollout.stopMilliseconds + runner.rollout.startMilliseconds
+      case .commit: runner.rollout.watchMilliseconds
       }
     let deadline = Instant.inMilliseconds(limit)
     let request = AgentRequest.decide(id: runner.rollout.id, decision)
@@ -204,7 +207,9 @@ final class MemberLink: Sendable {
   }
 
   /// Known from the votes already; the events begin with them.
-  private static let phasesBeforeCommit = ["preparing", "prepared", "refused", "accepted"]
+  private static let phasesBeforeCommit = [
+    "preparing", "checked", "prepared", "refused", "accepted",
+  ]
 
   /// Repeats `body` while the member is unreachable, with growing pauses. Returns the last failure,
   /// if it never succeeded.

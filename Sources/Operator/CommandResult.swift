@@ -18,20 +18,27 @@ struct CommandResult: Sendable, Hashable {
   var skewNanoseconds: Int64?
   /// Between the first and the last request for a restart.
   var issueSkewNanoseconds: Int64?
+  /// Between the first and the last stop of a server.
+  var stopSkewNanoseconds: Int64?
   var nodes: [NodeResult]
+  /// The command has said it all already: there is no `result` line.
+  var isTold = false
   /// Whether anything is another than before, for configuration management; nil where nobody asks.
   var isChanged: Bool?
 
   init(
     _ exitCode: ExitCode, outcome: String? = nil, skewNanoseconds: Int64? = nil,
-    issueSkewNanoseconds: Int64? = nil, nodes: [NodeResult] = [], isChanged: Bool? = nil
+    issueSkewNanoseconds: Int64? = nil, stopSkewNanoseconds: Int64? = nil,
+    nodes: [NodeResult] = [], isTold: Bool = false, isChanged: Bool? = nil
   ) {
     self.isChanged = isChanged
     self.exitCode = exitCode
     self.outcome = outcome ?? exitCode.word
     self.skewNanoseconds = skewNanoseconds
     self.issueSkewNanoseconds = issueSkewNanoseconds
+    self.stopSkewNanoseconds = stopSkewNanoseconds
     self.nodes = nodes
+    self.isTold = isTold
   }
 
   /// The last event of `--json`.
@@ -39,8 +46,9 @@ struct CommandResult: Sendable, Hashable {
     var fields: [String: JSONValue] = [
       "outcome": .string(outcome),
       "exitCode": .integer(Int64(exitCode.rawValue)),
-      "skewMilliseconds": skewNanoseconds.map { .number(Self.milliseconds($0)) } ?? .null,
-      "issueSkewMilliseconds": issueSkewNanoseconds.map { .number(Self.milliseconds($0)) } ?? .null,
+      "skewMilliseconds": Self.milliseconds(skewNanoseconds),
+      "issueSkewMilliseconds": Self.milliseconds(issueSkewNanoseconds),
+      "stopSkewMilliseconds": Self.milliseconds(stopSkewNanoseconds),
       "nodes": .array(
         nodes.map {
           .object([
@@ -50,6 +58,10 @@ struct CommandResult: Sendable, Hashable {
     ]
     if let isChanged { fields["changed"] = .bool(isChanged) }
     return fields
+  }
+
+  private static func milliseconds(_ nanoseconds: Int64?) -> JSONValue {
+    nanoseconds.map { .number(milliseconds($0)) } ?? .null
   }
 
   /// Milliseconds to three decimals.

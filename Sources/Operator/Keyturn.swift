@@ -38,6 +38,10 @@ public struct Keyturn: Sendable {
       }
       return .done
     } catch {
+      if arguments.first == "check", arguments.contains("--nagios") {
+        host.write(CheckNagios.unknown(error.message) + "\n", to: .standardOutput)
+        return CheckNagios.State.unknown.exitCode
+      }
       host.write("keyturn: \(Console.visible(error.message))\n", to: .standardError)
       return .usage
     }
@@ -58,7 +62,7 @@ public struct Keyturn: Sendable {
       result = CommandResult(error.code.exitCode)
     }
     // `lint --json` prints one object, nothing else.
-    if invocation.command.name != "lint" { console.event("result", result.fields) }
+    if invocation.command.name != "lint", !result.isTold { console.event("result", result.fields) }
     return result.exitCode
   }
 
@@ -77,6 +81,7 @@ public struct Keyturn: Sendable {
     case "resolve": return try ResolveCommand(context: context).run()
     case "status": return try StatusCommand(context: context).run()
     case "explain": return try ExplainCommand(context: context).run()
+    case "show": return try ShowCommand(context: context).run()
     case "logs": return try LogsCommand(context: context).run()
     case "guard": return GuardCommand(context: context).run()
     case "seal show": return try SealCommand(context: context).show()

@@ -104,4 +104,32 @@ struct AgentAuthorisationTests {
     let response = node.send("GET", "/v1/logs")
     #expect(!String(decoding: response.body, as: UTF8.self).contains(apiKey))
   }
+
+  @Test("only errors, each with what it means; what the journal has lost; where to begin")
+  func errors() throws {
+    let node = Node()
+    let fatal = "FATAL Unable to start the server: something new"
+    node.host.state.update { state in
+      state.startLines = [
+        "INFO: fine", "Error: Server startup failed with 'io.EOF', some features may be missing",
+        fatal,
+      ]
+      state.isJournalLossy = true
+    }
+    let response = node.send(
+      "GET", "/v1/logs", query: [(name: "errors", value: "true"), (name: "last", value: "7")])
+    let answer = try JSON.decode(LogsAnswer.self, from: response.body)
+    #expect(answer.lines.map { $0.error?.kind } == ["broken", "fatal"])
+    #expect(answer.lines.first?.error?.remedy != nil && answer.lines.last?.message == fatal)
+    #expect(answer.lossy == true && answer.realtimeMicroseconds != nil && answer.cursor == "c")
+    for query in [
+      [(name: "after", value: "x"), (name: "since", value: "5")], [(name: "since", value: "5")],
+      [(name: "last", value: "200000")], [(name: "limit", value: "3")],
+    ] { #expect(node.send("GET", "/v1/logs", query: query).status == 200) }
+    #expect(
+      node.host.state.withLock { $0.journalRequests.map(\.start) } == [
+        .last(7), .after(cursor: "x"), .since(microseconds: 5), .last(Limits.journalLinesBack),
+        .last(3),
+      ])
+  }
 }

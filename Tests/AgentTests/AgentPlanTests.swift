@@ -48,6 +48,42 @@ struct AgentPlanTests {
     #expect(plan.refusal?.message.contains("kms-1.example.net:7373") == true)
   }
 
+  @Test("what the Key Managers told is in the plan, and its digest in the vote")
+  func keyManagerSight() throws {
+    let node = Node()
+    let rollout = try node.rollout(enabling)
+    #expect(try node.plan(enabling).keyManager == nil)
+    var report = FakeHost.Probe.fine("https://kms-1.example.net:7373")
+    let sight = KeyManagerSight(release: "2026", host: "kms-1", key: .usable)
+    report.addresses = [AddressReport(address: "192.0.2.1:7373", stages: [], sight: sight)]
+    node.host.state.update { $0.reports = [report] }
+    #expect(try node.plan(enabling).keyManager == sight.text)
+    let vote = try node.prepare(rollout, enabling)
+    #expect(vote.refusal == nil)
+    #expect(vote.keyManagerDigest == sight.digest)
+    #expect(vote.environmentDigest != nil)
+  }
+
+  @Test("Key Managers are probed with the server's environment, and with what its user can read")
+  func surroundings() throws {
+    let node = Node()
+    node.host.state.update { state in
+      state.unit.user = "minio-user"
+      state.file = Array((plainFile + "HTTPS_PROXY=http://proxy:3128\n").utf8)
+      state.obstacles["/certs/CAs/ca.crt"] = "its mode is 600"
+    }
+    #expect(try node.plan(enabling).refusal == nil)
+    let seen = try #require(node.host.state.withLock { $0.surroundings })
+    #expect(seen.value("HTTPS_PROXY") == "http://proxy:3128")
+    #expect(seen.certificateAuthorities == "/home/minio-user/.minio/certs/CAs")
+    #expect(seen.obstacle("/certs/CAs/ca.crt") == "its mode is 600")
+    #expect(seen.obstacle("/certs/CAs/other.crt") == nil)
+    // A server that overrides permissions reads it.
+    node.host.state.update { $0.unit.user = "root" }
+    #expect(try node.plan(enabling).refusal == nil)
+    #expect(node.host.state.withLock { $0.surroundings }?.obstacle("/certs/CAs/ca.crt") == nil)
+  }
+
   @Test("a unit that does not read the file, is masked or in a job is refused")
   func unit() throws {
     let changes: [@Sendable (inout UnitState) -> Void] = [

@@ -152,7 +152,7 @@ struct Cluster {
         MemberContent(member: $0.node, path: $0.path, before: $0.before, after: $0.after)
       },
       createdBy: "alice", prepareMilliseconds: 30_000, stopMilliseconds: 30_000,
-      startMilliseconds: 30_000)
+      startMilliseconds: 30_000, settleMilliseconds: 0)
   }
 
   /// What every node says no with, as `keyturn plan` shows it.

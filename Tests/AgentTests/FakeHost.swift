@@ -53,7 +53,7 @@ final class FakeHost: Sendable {
       invocationID: "old", user: "minio-user",
       environmentFiles: [.init(path: "/etc/default/minio", isOptional: true)],
       execStart: ["/usr/local/bin/minio", "server", "$MINIO_OPTS", "$MINIO_VOLUMES"],
-      startPre: [.init(words: ["/usr/local/bin/keyturn", "guard"])])
+      startPre: [.init(words: ["/usr/local/bin/keyturn", "guard"])], restart: "always")
     var process: [EnvironmentVariable] = []
     var restarts = 0
     /// What the journal holds, if not the lines of the start.
@@ -72,11 +72,28 @@ final class FakeHost: Sendable {
     var startLines = [
       "INFO: All MinIO sub-systems initialized successfully in 1s", "MinIO AIStor Server",
     ]
+    /// The lines in the files of log directories.
+    var logFiles: [String: [String]] = [:]
+    /// Called as a restart is taken, before the unit and the process are looked at again.
+    var onRestart: @Sendable (inout State) -> Void = { _ in }
     var deliver: [@Sendable (JournalEntry) -> Void] = []
     var reports: [EndpointReport] = []
+    /// What the last probe of Key Managers was told of the server's surroundings.
+    var surroundings: ServerSurroundings?
     var health = HealthAnswers(
       ready: .answered(status: 200, serverStatus: nil),
       cluster: .answered(status: 200, serverStatus: nil))
+    /// What was asked of the journal, and whether it has lost lines.
+    var journalRequests: [JournalRequest] = []
+    var isJournalLossy = false
+    /// What the witnesses answer, by their names; those that are not here are down.
+    var witnesses: [String: BackReport] = [:]
+    /// Which witness was asked, with which nonce.
+    var questions: [(witness: String, nonce: Digest)] = []
+    /// What the server looks like from here.
+    var ownServer = OwnServer.answers(
+      ServerFace(publicKey: nil, validUntil: nil, host: .sha256([1]), status: 200),
+      port: 9000)
     /// Refuse to save this record.
     var failingRecord: String?
     /// Called when a record was saved.
@@ -119,17 +136,36 @@ final class FakeHost: Sendable {
     }
   }
 
-  func ports(peers: any PeerPort = NoPeers()) -> Ports {
-    // An agent of before is dead: what is left of its threads must not write any more.
+  /// What systemd gives a process that is started now.
+  private static func started(_ state: State) -> [EnvironmentVariable] {
+    func split(_ assignments: [String]) -> [EnvironmentVariable] {
+      variables(assignments.joined(separator: "\n"))
+    }
+    var given = split(state.manager.environment)
+    given += state.initial.filter { state.unit.passEnvironment.contains($0.name) }
+    given += split(state.unit.environment)
+    for file in state.unit.environmentFiles {
+      for path in File.paths(matching: file.path, in: state) {
+        given += variables(state[path] ?? "")
+      }
+    }
+    let last = Dictionary(given.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
+    return last.values.sorted { $0.name < $1.name }
+      .filter { !state.unit.unsetEnvironment.contains($0.name) }
+  }
+
+  /// - Parameter isForNewAgent: the agent of before is dead; what is left of its threads must not write
+  ///   any more.
+  func ports(peers: any PeerPort = NoPeers(), isForNewAgent: Bool = false) -> Ports {
     let incarnation = state.update { state in
-      state.incarnation += 1
+      if isForNewAgent { state.incarnation += 1 }
       return state.incarnation
     }
     return Ports(
       file: File(host: self), unit: Unit(host: self), journal: Journal(host: self),
       process: Process(host: self), probe: Probe(host: self),
       records: Records(host: self, incarnation: incarnation),
-      peers: peers, watch: Watch(host: self),
+      peers: peers, witnesses: Witnesses(host: self), watch: Watch(host: self),
       event: { [self] event in state.update { $0.events.append(event) } },
       log: { [self] _, line in state.update { $0.lines.append(line) } })
   }
@@ -152,12 +188,13 @@ final class FakeHost: Sendable {
       }
     }
     func paths(matching pattern: String) throws(Refusal) -> [String] {
-      host.state.withLock { state in
-        // One star at the most, which is enough here.
-        let parts = pattern.split(separator: "*", omittingEmptySubsequences: false)
-        guard parts.count == 2 else { return state.files[pattern] == nil ? [] : [pattern] }
-        return state.files.keys.filter { $0.hasPrefix(parts[0]) && $0.hasSuffix(parts[1]) }.sorted()
-      }
+      host.state.withLock { Self.paths(matching: pattern, in: $0) }
+    }
+    static func paths(matching pattern: String, in state: State) -> [String] {
+      // One star at the most, which is enough here.
+      let parts = pattern.split(separator: "*", omittingEmptySubsequences: false)
+      guard parts.count == 2 else { return state.files[pattern] == nil ? [] : [pattern] }
+      return state.files.keys.filter { $0.hasPrefix(parts[0]) && $0.hasSuffix(parts[1]) }.sorted()
     }
     func obstacle(reading path: String, as account: ServiceAccount) throws(Refusal) -> String? {
       account.overridesPermissions ? nil : host.state.withLock { $0.obstacles[path] }
@@ -215,7 +252,10 @@ final class FakeHost: Sendable {
         state.unit.activeState = "active"
         state.unit.execMainPID = state.unit.mainPID
         state.unit.execMainStartMonotonicMicroseconds = Clock.monotonicMicroseconds()
-        state.process = FakeHost.variables(String(decoding: state.file ?? [], as: UTF8.self))
+        state.process = FakeHost.started(state)
+        state.unit.execMainStartRealtimeMicroseconds = UInt64(Clock.realtimeMicroseconds())
+        let onRestart = state.onRestart
+        onRestart(&state)
         let entries = state.startLines.enumerated().map { index, line in
           JournalEntry(
             cursor: "new-\(index)", realtimeMicroseconds: 1, monotonicMicroseconds: 1,
@@ -297,14 +337,33 @@ final class FakeHost: Sendable {
       return self
     }
     func stop() {}
-    func entries(_ request: JournalRequest) throws(Refusal) -> [JournalEntry] {
-      host.state.withLock { state in
-        if let journal = state.journal { return journal }
-        return state.startLines.map { line in
-          JournalEntry(
-            cursor: "c", realtimeMicroseconds: 1, monotonicMicroseconds: 1, bootID: state.boot,
-            invocationID: "old", pid: 100, priority: 6, identifier: "minio", message: line)
+    func follow(
+      directory: String, since: Int64, deliver: @escaping @Sendable (JournalEntry) -> Void,
+      fail: @escaping @Sendable (String) -> Void
+    ) throws(Refusal) -> any JournalSubscription {
+      let lines = host.state.withLock { $0.logFiles[directory] }
+      guard let lines else {
+        fail("there is no such directory")
+        return self
+      }
+      for line in lines {
+        if let entry = JournalEntry(fileLine: line, received: Clock.realtimeMicroseconds()) {
+          deliver(entry)
         }
+      }
+      return self
+    }
+    func page(_ request: JournalRequest) throws(Refusal) -> JournalPage {
+      host.state.update { state in
+        state.journalRequests.append(request)
+        let entries =
+          state.journal
+          ?? state.startLines.map { line in
+            JournalEntry(
+              cursor: "c", realtimeMicroseconds: 1, monotonicMicroseconds: 1, bootID: state.boot,
+              invocationID: "old", pid: 100, priority: 6, identifier: "minio", message: line)
+          }
+        return JournalPage(entries: entries, cursor: "c", isLossy: state.isJournalLossy)
       }
     }
   }
@@ -321,15 +380,19 @@ final class FakeHost: Sendable {
   struct Probe: ProbePort {
     let host: FakeHost
     func keyManagers(
-      _ settings: KeyManagerSettings, certificateAuthorities: String?, deadline: Instant
+      _ settings: KeyManagerSettings, surroundings: ServerSurroundings, deadline: Instant
     ) -> [EndpointReport] {
+      host.state.update { $0.surroundings = surroundings }
       let given = host.state.withLock { $0.reports }
       if !given.isEmpty { return given }
       return settings.endpoints.map { Probe.fine($0.text) }
     }
     func keyManagers(
-      at hosts: [HostPort], certificateAuthorities: String?, deadline: Instant
-    ) -> [EndpointReport] { hosts.map { Probe.fine($0.text) } }
+      at hosts: [HostPort], surroundings: ServerSurroundings, deadline: Instant
+    ) -> [EndpointReport] { hosts.map { Probe.fine(Endpoint(host: $0.host, port: $0.port).text) } }
+    func ownServer(_ server: ServerArguments, deadline: Instant) -> OwnServer {
+      host.state.withLock { $0.ownServer }
+    }
     func health(_ server: ServerArguments, deadline: Instant) -> HealthAnswers {
       host.state.withLock { $0.health }
     }
@@ -339,6 +402,20 @@ final class FakeHost: Sendable {
         stages: ProbeStage.allCases.map {
           StageResult($0, .fine, milliseconds: 1, detail: "")
         })
+    }
+  }
+
+  struct Witnesses: WitnessPort {
+    let host: FakeHost
+    func ask(
+      _ witness: String, _ request: WitnessRequest, deadline: Instant
+    ) throws(Refusal) -> BackReport {
+      let report = host.state.update { state in
+        state.questions.append((witness, request.nonce))
+        return state.witnesses[witness]
+      }
+      guard let report else { throw Refusal(.unreachable, "connection refused") }
+      return report
     }
   }
 

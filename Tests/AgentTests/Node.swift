@@ -46,7 +46,7 @@ struct Node {
       inventory: Inventory(
         cluster: "prod", nodes: names.map { .init(name: $0, address: $0) },
         environmentFile: environmentFile, rollback: rollback),
-      version: "test", ports: host.ports(peers: peers), times: times,
+      version: "test", ports: host.ports(peers: peers, isForNewAgent: true), times: times,
       collectorTimes: collectorTimes)
     agent.start()
     if settles { agent.settle(until: .inMilliseconds(5_000)) }
@@ -71,7 +71,7 @@ struct Node {
 
   func rollout(
     _ changes: [SettingChange], id: String = "00000000000000aa", kind: RolloutKind = .apply,
-    to earlier: Int? = nil, number: Int? = nil
+    to earlier: Int? = nil, number: Int? = nil, settleMilliseconds: Int = 0
   ) throws -> Rollout {
     let plan = try plan(changes, kind: kind, to: earlier)
     seals.update { $0 = [plan.sealView].compactMap(\.self) }
@@ -90,7 +90,7 @@ struct Node {
         MemberContent(member: "minio-1", path: plan.path, before: plan.before, after: plan.after)
       ],
       createdBy: "alice", prepareMilliseconds: 5_000, stopMilliseconds: 5_000,
-      startMilliseconds: 10_000)
+      startMilliseconds: 10_000, settleMilliseconds: settleMilliseconds)
   }
 
   func prepare(

@@ -184,6 +184,25 @@ private func environment(_ name: String, _ value: String) -> [EnvironmentVariabl
     #expect(try KeyManagerSettings.parse(environment(name, value)) != nil)
   }
 
+  @Test("a proxy is a finding where the Key Manager is reached through it, with its endpoints")
+  func proxies() throws {
+    let proxy = EnvironmentVariable(name: "HTTPS_PROXY", value: "proxy:3128", line: 5)
+    func rules(_ more: KeyValuePairs<String, String>) -> [Finding] {
+      SettingsRules.findings(
+        right + [proxy] + more.map { EnvironmentVariable(name: $0, value: $1) }, file: nil)
+    }
+    #expect(rules([:]).map(\.rule) == ["kms-proxy"])
+    #expect(rules([:])[0].message.contains("https://kms-1.example.net:7373"))
+    #expect(rules(["NO_PROXY": "kms-2.example.net"]).count == 1)
+    #expect(rules(["https_proxy": "other"]).map(\.variable) == ["HTTPS_PROXY"])
+    for name in ["NO_PROXY", "no_proxy"] {
+      #expect(rules([name: ".example.net"]).isEmpty)
+      #expect(SettingsRules.mayConcern(Array(name.utf8)[...]))
+    }
+    let alone = EnvironmentVariable(name: "HTTPS_PROXY", value: "proxy:3128", line: 5)
+    #expect(SettingsRules.findings([alone], file: nil).isEmpty)
+  }
+
   @Test("each of the four that is missing is named", arguments: right.indices)
   func missing(index: Int) throws {
     var some = right

@@ -38,25 +38,28 @@ final class Lab: Sendable {
 
   /// Boots the hosts, hands the lab to `body`, and takes everything down whatever happened.
   static func with(
-    nodes: Int, keyManagers: Int, _ body: (Lab) throws -> Void
+    nodes: Int, keyManagers: Int, witnesses: Bool = false, _ body: (Lab) throws -> Void
   ) throws {
     let name = newName()
     defer { down(name) }
-    try body(Lab(name, nodes, keyManagers, hasFaults: false))
+    try body(Lab(name, nodes, keyManagers, hasFaults: false, witnesses: witnesses))
   }
 
   fileprivate static func newName() -> String {
     "\(variable("LAB_NAME") ?? "test-\(getpid())")-\(number.update { $0 += 1; return $0 })"
   }
 
-  fileprivate init(_ name: String, _ nodes: Int, _ keyManagers: Int, hasFaults: Bool) throws {
+  fileprivate init(
+    _ name: String, _ nodes: Int, _ keyManagers: Int, hasFaults: Bool, witnesses: Bool
+  ) throws {
     self.name = name
     self.hasFaults = hasFaults
     self.nodes = (1...nodes).map { "minio-\($0)" }
     self.keyManagers = (0..<keyManagers).map { "kms-\($0 + 1)" }
     directory = try TemporaryDirectory()
-    try Self.command(name, ["up", "\(nodes)", "\(keyManagers)"], hasFaults: hasFaults)
-      .mustSucceed("up")
+    try Self.command(
+      name, ["up", "\(nodes)", "\(keyManagers)"], hasFaults: hasFaults, witnesses: witnesses
+    ).mustSucceed("up")
     let printed = try Subprocess.run(
       "/bin/sh",
       [
@@ -80,12 +83,15 @@ final class Lab: Sendable {
   }
 
   private static func command(
-    _ name: String, _ arguments: [String], input: String = "", hasFaults: Bool = false
+    _ name: String, _ arguments: [String], input: String = "", hasFaults: Bool = false,
+    witnesses: Bool = false
   ) throws -> Subprocess.Outcome {
     // Only a debug build has the places at which a test can stop it.
-    let programs = hasFaults ? ["LAB_BIN=\(checkout)/.build/debug"] : []
+    let variables =
+      (hasFaults ? ["LAB_BIN=\(checkout)/.build/debug"] : [])
+      + (witnesses ? ["LAB_WITNESS=1"] : [])
     return try Subprocess.run(
-      "/usr/bin/env", ["LAB_NAME=\(name)"] + programs + [script] + arguments, input: input,
+      "/usr/bin/env", ["LAB_NAME=\(name)"] + variables + [script] + arguments, input: input,
       until: .inMilliseconds(180_000))
   }
 
@@ -100,6 +106,12 @@ final class Lab: Sendable {
   /// Whatever it says, the API key is not in it.
   @discardableResult
   func keyturn(_ arguments: String...) throws -> Subprocess.Outcome {
+    try keyturn(arguments)
+  }
+
+  /// The same.
+  @discardableResult
+  func keyturn(_ arguments: [String]) throws -> Subprocess.Outcome {
     let outcome = try Subprocess.run(
       "/usr/bin/env", keyturnArguments(arguments), until: .inMilliseconds(120_000))
     #expect(!outcome.timedOut, "keyturn \(arguments)")
@@ -109,6 +121,11 @@ final class Lab: Sendable {
 
   /// The same beside the test.
   func start(keyturn arguments: String...) throws -> BackgroundProcess {
+    try start(keyturn: arguments)
+  }
+
+  /// The same.
+  func start(keyturn arguments: [String]) throws -> BackgroundProcess {
     try BackgroundProcess(
       "/usr/bin/env", keyturnArguments(arguments), until: .inMilliseconds(120_000))
   }
@@ -273,6 +290,21 @@ final class Lab: Sendable {
       """#)
   }
 
+  /// Starts a rollout, and returns when every node's server is held before its start.
+  func startHeld(_ arguments: String...) throws -> BackgroundProcess {
+    try hold()
+    let rollout = try start(keyturn: arguments)
+    let nodes = Set(nodes)
+    let held = rollout.wait(until: .inMilliseconds(30_000)) { lines in
+      nodes.isSubset(
+        of: lines.compactMap { line in
+          (try? Event(line.text)).flatMap { $0.phase == "starting" ? $0.node : nil }
+        })
+    }
+    try #require(held, "\(rollout.lines.map(\.text))")
+    return rollout
+  }
+
   /// Lets them start.
   func release(except other: String? = nil) throws {
     for node in nodes where node != other { try exec(node, "rm -f /run/hold-minio") }
@@ -284,6 +316,7 @@ struct LabTrait: SuiteTrait, TestScoping {
   let nodes: Int
   let keyManagers: Int
   let hasFaults: Bool
+  let witnesses: Bool
 
   func provideScope(
     for test: Test, testCase: Test.Case?, performing body: @Sendable () async throws -> Void
@@ -291,15 +324,19 @@ struct LabTrait: SuiteTrait, TestScoping {
     let name = Lab.newName()
     defer { Lab.down(name) }
     try await Lab.$current.withValue(
-      Lab(name, nodes, keyManagers, hasFaults: hasFaults), operation: body)
+      Lab(name, nodes, keyManagers, hasFaults: hasFaults, witnesses: witnesses), operation: body)
   }
 }
 
 extension Trait where Self == LabTrait {
-  /// - Parameter hasFaults: its hosts run the programs of the debug build, which can be stopped or
-  ///   killed at places of their own.
-  static func lab(nodes: Int, keyManagers: Int, hasFaults: Bool = false) -> Self {
-    LabTrait(nodes: nodes, keyManagers: keyManagers, hasFaults: hasFaults)
+  /// - Parameters:
+  ///   - hasFaults: its hosts run the programs of the debug build, which can be stopped or killed at
+  ///     places of their own.
+  ///   - witnesses: its Key Manager hosts run witnesses.
+  static func lab(
+    nodes: Int, keyManagers: Int, hasFaults: Bool = false, witnesses: Bool = false
+  ) -> Self {
+    LabTrait(nodes: nodes, keyManagers: keyManagers, hasFaults: hasFaults, witnesses: witnesses)
   }
 }
 

@@ -18,6 +18,21 @@ import Testing
     #expect(Self.right.node(named: "kms-1") == nil)
   }
 
+  @Test("a server is at port 9000 of its agent's host unless said otherwise, a witness at 7377")
+  func places() {
+    var node = Self.right.nodes[1]
+    #expect(node.agentPlace?.text == "192.0.2.1:7000")
+    #expect(node.serverPlace?.text == "192.0.2.1:9000")
+    node.server = "10.0.0.1"
+    #expect(node.serverPlace?.text == "10.0.0.1:9000")
+    node.server = "[fd00::1]:9443"
+    #expect(node.serverPlace?.text == "[fd00::1]:9443")
+    var host = Self.right.keyManagers[0]
+    #expect(host.place?.text == "[2001:db8::1]:7373" && host.witnessPlace == nil)
+    host.witness = "kms-1"
+    #expect(host.witnessPlace?.text == "kms-1:7377")
+  }
+
   struct Row: Sendable, CustomTestStringConvertible {
     var testDescription: String
     var problem: String
@@ -50,12 +65,23 @@ import Testing
         $0.nodes[1].address = "minio-2.example.net:7377"
       },
       Row("Key Manager address", "address \"::1\" is not") { $0.keyManagers[0].address = "::1" },
+      Row("server", "node \"minio-2\": server \"a b\" is not host or host:port") {
+        $0.nodes[0].server = "a b"
+      },
+      Row("witness", "Key Manager \"kms-1\": witness \"::1\" is not host or host:port") {
+        $0.keyManagers[0].witness = "::1"
+      },
+      Row("witness address twice", "witness minio-2.example.net:7377 is given twice") {
+        $0.keyManagers[0].witness = "minio-2.example.net"
+      },
       Row("unit", "unit \"minio\": it must be") { $0.unit = "minio" },
       Row("unit path", "unit \"/x/minio.service\"") { $0.unit = "/x/minio.service" },
       Row("file", "environmentFile \"minio\"") { $0.environmentFile = "minio" },
       Row("directory", "environmentFile \"/etc/\"") { $0.environmentFile = "/etc/" },
       Row("prepare", "timeouts.prepareSeconds: 0") { $0.timeouts.prepareSeconds = 0 },
       Row("stop", "timeouts.stopSeconds: -1") { $0.timeouts.stopSeconds = -1 },
+      Row("settle", "timeouts.settleSeconds: 3601") { $0.timeouts.settleSeconds = 3_601 },
+      Row("settle", "timeouts.settleSeconds: -1") { $0.timeouts.settleSeconds = -1 },
       Row("start", "timeouts.startSeconds: 86401") { $0.timeouts.startSeconds = 86_401 },
       Row("probe", "timeouts.probeSeconds: 0") { $0.timeouts.probeSeconds = 0 },
       Row("clock low", "clockBoundMilliseconds: 0") { $0.clockBoundMilliseconds = 0 },

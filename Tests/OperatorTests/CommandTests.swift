@@ -84,6 +84,20 @@ import Wire
     }
   }
 
+  @Test(
+    "nodes that were told something else by the Key Managers are refused, with what each was told")
+  func keyManagers() {
+    let told = ["release a, key usable", "release a, key usable", "release b, no such key", nil]
+    let agents = zip(Sample.names, told).map { name, told in
+      FakeAgent(name, plan: .sample(name, keyManager: told))
+    }
+    let (code, host) = Sample.run("plan --settings kms.env", agents)
+    #expect(code == .keyManagerRefused)
+    #expect(
+      host.errors.contains(
+        "minio-[1-2]: release a, key usable; minio-3: release b, no such key; minio-4: nothing"))
+  }
+
   @Test("why a node says no is said once, in the last line, unless another node's is said there")
   func saidOnce() {
     func refusing(_ name: String, _ message: String) -> FakeAgent {
@@ -279,7 +293,7 @@ import Wire
         == .badConfiguration)
   }
 
-  // MARK: status, check, logs, lint
+  // MARK: status, check, lint
 
   @Test("status has a row for each node; one unreachable is exit 3")
   func status() {
@@ -314,30 +328,6 @@ import Wire
     #expect(host.output.contains("warning: file changed"))
     #expect(host.lines.last == "4 nodes: no errors, but drift or degraded links on minio-3")
     #expect(Sample.run("check --strict", agents).code == .failed)
-  }
-
-  @Test("logs are merged by time, the newest -n of them")
-  func logs() {
-    func line(_ seconds: Int64, _ message: String) -> LogLine {
-      LogLine(
-        realtimeMicroseconds: seconds * 1_000_000, priority: 6, identifier: "minio", pid: 9,
-        message: message)
-    }
-    let agents = [
-      FakeAgent("minio-1", lines: [line(1, "a"), line(4, "d")]),
-      FakeAgent("minio-2", lines: [line(2, "b"), line(3, "c\u{1B}[2J")]),
-      FakeAgent("minio-3"), FakeAgent("minio-4"),
-    ]
-    let (code, host) = Sample.run("logs -n 3", agents)
-    #expect(code == .done)
-    #expect(
-      host.lines == [
-        "1970-01-01T00:00:02.000Z minio-2 minio[9]: b",
-        "1970-01-01T00:00:03.000Z minio-2 minio[9]: c\u{FFFD}[2J",
-        "1970-01-01T00:00:04.000Z minio-1 minio[9]: d",
-      ])
-    #expect(Sample.run("logs --since yesterday", agents).code == .usage)
-    #expect(Sample.run("logs -n x", agents).code == .usage)
   }
 
   @Test("lint: exit 5 on an error, with --strict on a warning; --json prints one object")

@@ -48,9 +48,17 @@ final class FakeAgent: AgentLink {
   /// What is wrong with its record of the seal.
   private let problem: String?
   let check: CheckAnswer
+  /// Asked for the answer of each check instead, with how often it was asked before.
+  private let onCheck: (@Sendable (Int) -> CheckAnswer)?
+  private let checks = Lock(0)
   let history: HistoryAnswer
   private let diff: Result<DiffAnswer, LinkFailure>
   let lines: [LogLine]
+  /// Whether its journal has lost lines, and how far its wall clock is ahead, microseconds.
+  private let isLossy: Bool
+  private let clockAhead: Int64
+  /// What it tells of rollouts that are over.
+  private let kept: [RolloutView]
   let explained: ExplainAnswer?
   private let intents: IntentsView?
   /// Whether what is gone back to fails to start too.
@@ -69,9 +77,10 @@ final class FakeAgent: AgentLink {
   init(
     _ name: String, _ fault: Fault = .none, plan: PlanAnswer? = nil, sealed: Seal? = nil,
     problem: String? = nil, check: CheckAnswer? = nil, history: HistoryAnswer? = nil,
-    diff: Result<DiffAnswer, LinkFailure>? = nil, lines: [LogLine] = [],
-    explained: ExplainAnswer? = nil, intents: IntentsView? = nil, alwaysFails: Bool = false,
-    undoRefusal: Refusal? = nil,
+    diff: Result<DiffAnswer, LinkFailure>? = nil, lines: [LogLine] = [], isLossy: Bool = false,
+    clockAhead: Int64 = 0, kept: [RolloutView] = [], explained: ExplainAnswer? = nil,
+    intents: IntentsView? = nil, alwaysFails: Bool = false, undoRefusal: Refusal? = nil,
+    onCheck: (@Sendable (Int) -> CheckAnswer)? = nil,
     onPrepare: @escaping @Sendable () -> Void = {}, onCommit: @escaping @Sendable () -> Void = {}
   ) {
     self.name = name
@@ -84,10 +93,14 @@ final class FakeAgent: AgentLink {
     self.history = history ?? .sample(name)
     self.diff = diff ?? .success(.sample(name))
     self.lines = lines
+    self.isLossy = isLossy
+    self.clockAhead = clockAhead
+    self.kept = kept
     self.explained = explained
     self.intents = intents
     self.alwaysFails = alwaysFails
     undoPlan = self.plan.undone(undoRefusal)
+    self.onCheck = onCheck
     self.onPrepare = onPrepare
     self.onCommit = onCommit
     state = Lock(State(participant: Participant(member: name, record: ParticipantRecord())))
@@ -151,7 +164,12 @@ final class FakeAgent: AgentLink {
       let now = Clock.now()
       return ClockReading(received: now, sent: now, bootID: "boot", realtimeMicroseconds: 0)
     case .plan(let request): return request.undo == nil ? plan : undoPlan
-    case .check: return check
+    case .check:
+      let count = checks.update { count in
+        defer { count += 1 }
+        return count
+      }
+      return onCheck?(count) ?? check
     case .explain(let name):
       return explained
         ?? ExplainAnswer(node: self.name, name: name, definitions: [], suggestion: nil)
@@ -163,11 +181,15 @@ final class FakeAgent: AgentLink {
         throw .answered(ErrorAnswer(kind: .guarded, message: "the other members' seals differ"))
       }
       return SealRecovery(node: name, seal: sealed, problem: view.problem)
-    case .logs(let query):
-      guard case .since = query.start else {
-        return LogsAnswer(lines: [], cursor: "end", more: false)
-      }
-      return LogsAnswer(lines: lines, cursor: "end", more: false)
+    case .logs(let query): return logs(query)
+    case .rollouts:
+      return RolloutsAnswer(
+        node: name,
+        rollouts: kept.compactMap { view in
+          view.rollout.map {
+            RolloutEntry(rollout: $0, beganMicroseconds: 0, outcome: view.outcome)
+          }
+        })
     case .prepare(let request, _): return prepare(request, deadline)
     case .settle(_, let settlement):
       state.update { $0.settlement = settlement }
@@ -198,6 +220,10 @@ final class FakeAgent: AgentLink {
       perform(.resolve(id: id))
       return DoubtAnswer(node: name, stage: nil, doubt: nil)
     case .follow(let id, let after, let wait):
+      if let view = kept.first(where: { $0.id == id }) { return view }
+      if !kept.isEmpty || id.hasPrefix("nobody") {
+        throw .answered(ErrorAnswer(kind: .validation, message: "\(name) knows no rollout \(id)"))
+      }
       let record = state.withLock { $0.participant.record }
       let known = [
         record.active?.rollout.id, record.last?.rollout.id, record.lastCommitted?.rollout.id,
@@ -219,6 +245,22 @@ final class FakeAgent: AgentLink {
       if case .goneAfterCommit = fault, view != nil { throw gone }
       return view ?? RolloutView(id: id, events: [], report: nil, outcome: nil)
     }
+  }
+
+  private func logs(_ query: LogsQuery) -> LogsAnswer {
+    var found = lines[...]
+    switch query.start {
+    case .since(let microseconds):
+      found = found.drop { $0.realtimeMicroseconds < microseconds }
+    case .last(let count): found = found.suffix(count)
+    case .after(let cursor): found = found.dropFirst(Int(cursor) ?? 0)
+    }
+    let page = found.prefix(query.limit)
+    return LogsAnswer(
+      lines: query.errorsOnly ? page.filter { $0.error != nil } : Array(page),
+      cursor: "\(page.endIndex)", more: page.count < found.count,
+      lossy: isLossy && query.limit > 0,
+      realtimeMicroseconds: Clock.realtimeMicroseconds() + clockAhead)
   }
 
   private func prepare(_ request: PrepareRequest, _ deadline: Instant) -> VoteAnswer {
@@ -345,7 +387,7 @@ extension PlanAnswer {
   static func sample(
     _ name: String, changes: Bool = true, refusal: Refusal? = nil, value: String = "a",
     difference: [String] = ["+MINIO_KMS_ENCLAVE=tenant-1"], seal: Seal? = nil,
-    key: KeyIdentity? = nil, lifted: Digest? = nil
+    key: KeyIdentity? = nil, lifted: Digest? = nil, keyManager: String? = nil
   ) -> PlanAnswer {
     let environment = [
       VariableDigest(name: "MINIO_KMS_SERVER", digest: .ofFields([value])),
@@ -359,7 +401,8 @@ extension PlanAnswer {
       environment: environment, environmentDigest: .ofFields([value]), epoch: 3,
       activeRollout: nil, generation: 0, seal: seal, key: key, lifted: lifted,
       sealView: SealView(
-        node: name, members: .ofFields(["members"]), seal: seal, lifted: lifted, isNew: true))
+        node: name, members: .ofFields(["members"]), seal: seal, lifted: lifted, isNew: true),
+      keyManager: keyManager)
   }
 }
 

@@ -11,6 +11,7 @@ final class FakeHost: CommandHost {
   private struct State {
     var output = ""
     var errors = ""
+    var created: [String: String] = [:]
   }
   private let state = Lock(State())
   private let files: [String: ReadContent]
@@ -49,6 +50,12 @@ final class FakeHost: CommandHost {
   }
   func isDirectory(_ path: String) throws(ReadFailure) -> Bool {
     directories.contains(path) || files.keys.contains { $0.hasPrefix(path + "/") }
+  }
+  /// What was written into files, by their paths.
+  var created: [String: String] { state.withLock { $0.created } }
+  func create(_ path: String, _ bytes: [UInt8]) throws(Refusal) {
+    if files[path] != nil { throw Refusal(.failed, "write \(path): File exists") }
+    state.withLock { $0.created[path] = String(decoding: bytes, as: UTF8.self) }
   }
   func write(_ text: String, to stream: OutputStream) -> Bool {
     state.withLock { state in

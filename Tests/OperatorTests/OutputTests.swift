@@ -33,7 +33,7 @@ import Wire
       (4_102_444_800_000_000, "2100-01-01T00:00:00.000Z"),
     ])
   func timestamp(_ microseconds: Int64, _ text: String) {
-    #expect(Timestamp.text(microseconds: microseconds) == text)
+    #expect(CalendarTime.text(microseconds: microseconds) == text)
   }
 
   @Test(
@@ -43,7 +43,7 @@ import Wire
       ("2024-02-29T12:34:56Z", 1_709_210_096_000_000),
     ])
   func time(_ text: String, _ microseconds: Int64) {
-    #expect(Timestamp.microseconds(text, now: 1_000_000_000) == microseconds)
+    #expect(CalendarTime.microseconds(text, now: 1_000_000_000) == microseconds)
   }
 
   @Test(
@@ -53,7 +53,7 @@ import Wire
       "2024-02-29T12:00:00", "99999999999d", "2024-02-29TT",
     ])
   func noTime(_ text: String) {
-    #expect(Timestamp.microseconds(text, now: 1000) == nil || text == "15m")
+    #expect(CalendarTime.microseconds(text, now: 1000) == nil || text == "15m")
   }
 
   @Test("control characters in what others wrote do not reach the terminal")
@@ -61,28 +61,6 @@ import Wire
     #expect(
       Console.visible("a\u{1B}[2Jb\r\nc\td\u{9B}x") == "a\u{FFFD}[2Jb\u{FFFD}\u{FFFD}c\td\u{FFFD}x")
     #expect(Console.visible("plain – text") == "plain – text")
-  }
-
-  @Test("lines of several journals are merged by time, held back for a moment")
-  func merge() {
-    func line(_ node: String, _ order: Int64, arrived: Int) -> LogMerge.Line {
-      LogMerge.Line(
-        node: node, order: order,
-        line: LogLine(
-          realtimeMicroseconds: order, priority: 6, identifier: "minio", pid: 1, message: ""),
-        arrived: Instant(nanoseconds: 0).advanced(byMilliseconds: arrived))
-    }
-    func at(_ milliseconds: Int) -> Instant {
-      Instant(nanoseconds: 0).advanced(byMilliseconds: milliseconds)
-    }
-    var merge = LogMerge()
-    #expect(merge.due == nil)
-    merge.add([line("a", 10, arrived: 0), line("a", 30, arrived: 0)])
-    merge.add([line("b", 20, arrived: 100), line("b", 40, arrived: 100)])
-    #expect(merge.due == at(200))
-    #expect(merge.ready(at: at(199)).isEmpty)
-    #expect(merge.ready(at: at(200)).map(\.order) == [10, 20, 30])
-    #expect(merge.ready(at: at(300)).map(\.order) == [40])
   }
 
   @Test("the help of the program and of every command is the one that was agreed")
@@ -125,8 +103,9 @@ import Wire
       (0, 1_050), (.min, 1_050 &- .min),
     ] as [(Int64, Int64)])
   func correction(reading: Int64, correction: Int64) {
-    #expect(LogsCommand.correction(asked: 1_000, answered: 1_100, reading) == correction)
-    #expect(LogsCommand.correction(asked: 1_100, answered: 1_000, 1_050) == 0)
+    #expect(NodeClock.correction(asked: 1_000, answered: 1_100, reading) == correction)
+    #expect(NodeClock.correction(asked: 1_100, answered: 1_000, 1_050) == 0)
+    #expect(NodeClock.correction(asked: 0, answered: 1, 1) == 0)
   }
 
   @Test("every exit code of the issue stands in the program's help")

@@ -2,6 +2,7 @@ import Glibc
 import LinuxIO
 import Model
 import TLS
+import TestSupport
 import Testing
 import Wire
 
@@ -93,25 +94,10 @@ final class FakeHost: Sendable {
   }
 }
 
-/// A directory of its own for a test, removed at its end.
-final class TemporaryDirectory: Sendable {
-  let path: String
-  private let names = Lock<[String]>([])
-
-  init() throws {
-    var template = Array("/tmp/keyturn-probes-XXXXXX".utf8CString)
-    try #require(mkdtemp(&template) != nil)
-    path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-  }
-
-  deinit {
-    for name in names.withLock({ $0 }) { unlink("\(path)/\(name)") }
-    rmdir(path)
-  }
-
+extension TemporaryDirectory {
+  /// Writes a file in it.
   func write(_ text: String, to name: String) throws {
-    names.update { $0.append(name) }
-    let file = try #require(fopen("\(path)/\(name)", "w"))
+    let file = try #require(fopen(path(name), "w"))
     fputs(text, file)
     fclose(file)
   }

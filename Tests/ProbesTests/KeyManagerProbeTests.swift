@@ -1,6 +1,7 @@
 import LinuxIO
 import Model
 import TLS
+import TestSupport
 import Testing
 import Wire
 
@@ -9,7 +10,7 @@ import Wire
 
 private let apiKey = "k1:2COl4dS3G-cjHa3Q-9fUmOrq8yL0Q7a12HH_Yi0oiLw"
 private let identity = "h1:1XtC8x9-VpkRibo1WuzcIAXzrpKIxLjlMErH9zkZkQE"
-private let dataKey = Array("data-key-in-the-clear".utf8)
+private let dataKey = Array("data-key-in-the-clear-of-32-byte".utf8)
 
 private func binary(_ status: Int, _ body: [UInt8]) -> HTTPResponse {
   HTTPResponse(status, headers: ["content-type": "application/octet-stream"], body: body)
@@ -29,8 +30,17 @@ private let keyStatus = binary(
   200,
   Frame(
     .keyStatus,
-    KeyStatusResponse(name: "sse-key", version: 1, type: "AES256", createdAt: nil, createdBy: "")
+    KeyStatusResponse(
+      name: "sse-key", version: 1, type: "AES256", createdAt: Timestamp(seconds: 1_705_306_368),
+      createdBy: identity)
   ).encoded())
+
+private func status(of identity: String, policy: String = "aistor") -> HTTPResponse {
+  var message = IdentityResponse(identity: identity)
+  message.privilege = 3
+  message.policy = policy
+  return binary(200, Frame(.identityStatus, message).encoded())
+}
 
 private let generated = binary(
   200,
@@ -42,18 +52,22 @@ private let generated = binary(
 private struct Script: Sendable {
   var version = FakeHost.Answer.response(ProbesTests.version)
   var ready = FakeHost.Answer.response(HTTPResponse(200))
+  var live = FakeHost.Answer.response(HTTPResponse(200))
   var write = FakeHost.Answer.response(HTTPResponse(200))
+  var identityStatus = FakeHost.Answer.response(status(of: identity))
   var keyStatus = FakeHost.Answer.response(ProbesTests.keyStatus)
   var keyGenerate = FakeHost.Answer.response(generated)
 
   @Sendable func answer(_ request: HTTPRequest) -> FakeHost.Answer {
     switch (request.method, request.path) {
     case ("GET", "/version"): version
+    case ("GET", "/v1/health/live"): live
     case ("GET", "/v1/health/ready"): request.query("write") == nil ? ready : write
     case ("POST", "/v1/kms/aistor"):
       switch (try? Frame.decodeAll(request.body))?.first?.command {
       case .keyStatus: keyStatus
       case .keyGenerate: keyGenerate
+      case .identityStatus: identityStatus
       default: .response(HTTPResponse(400))
       }
     default: .response(HTTPResponse(404))
@@ -90,13 +104,21 @@ private struct Script: Sendable {
 
   private func probe(
     _ host: FakeHost, name: String = "127.0.0.1", key: String = apiKey, trust: String? = nil,
-    milliseconds: Int = 10_000
+    milliseconds: Int = 10_000, environment: [String: String] = [:]
   ) throws -> EndpointReport {
     let reports = KeyManagerProbe.run(
       settings: try settings("https://\(name):\(host.port)", apiKey: key),
-      certificateAuthorities: trust ?? trusted.path, deadline: .inMilliseconds(milliseconds))
+      surroundings: surroundings(trust, environment), deadline: .inMilliseconds(milliseconds))
     try #require(reports.count == 1)
     return reports[0]
+  }
+
+  private func surroundings(
+    _ trust: String? = nil, _ environment: [String: String] = [:]
+  ) -> ServerSurroundings {
+    ServerSurroundings(
+      certificateAuthorities: trust ?? trusted.path,
+      environment: environment.map { EnvironmentVariable(name: $0, value: $1) })
   }
 
   private func probe(
@@ -126,9 +148,33 @@ private struct Script: Sendable {
     #expect(report[.write]?.verdict == .notChecked)
     #expect(report.address?.hasPrefix("127.0.0.1:") == true)
     #expect(report[.version]?.detail == "2025-08-18T19-50-54Z")
-    #expect(received.map(\.request.path) == ["/version", "/v1/health/ready", "/v1/kms/aistor"])
+    #expect(
+      report.sights == [
+        KeyManagerSight(
+          release: "2025-08-18T19-50-54Z", host: nil,
+          key: .exists(
+            KeyFingerprint(
+              version: 1, type: "AES256", createdAt: Timestamp(seconds: 1_705_306_368),
+              createdBy: identity)))
+      ])
+    #expect(report.addresses[0].link?.protocolVersion == "TLSv1.3")
+    #expect(report.addresses[0].link?.serverKey == "EC P-256")
+    #expect(
+      received.map(\.request.path)
+        == ["/version", "/v1/health/live", "/v1/health/ready"]
+        + Array(repeating: "/v1/kms/aistor", count: 3))
     #expect(Set(received.map(\.identity)) == [identity])
-    #expect(received[2].request.headers["content-type"] == "application/octet-stream")
+    let asked = try received.dropFirst(3).flatMap { try Frame.decodeAll($0.request.body) }
+    #expect(
+      asked == [
+        Frame(.identityStatus, IdentityRequest()),
+        Frame(.keyStatus, KeyStatusRequest(name: "sse-key")),
+        Frame(.keyGenerate, GenerateKeyRequest.asAtStart(name: "sse-key")),
+      ])
+    #expect(
+      received.dropFirst(3).allSatisfy {
+        $0.request.headers["content-type"] == "application/octet-stream"
+      })
   }
 
   @Test(
@@ -148,7 +194,9 @@ private struct Script: Sendable {
       ),
     ])
   func ecdsa(key: String, identity: String) throws {
-    let host = try FakeHost(try credentials(), Script().answer)
+    var script = Script()
+    script.identityStatus = .response(status(of: identity))
+    let host = try FakeHost(try credentials(), script.answer)
     #expect(troubles(try probe(host, key: key)) == [])
     #expect(Set(host.received.map(\.identity)) == [identity])
   }
@@ -177,7 +225,7 @@ private struct Script: Sendable {
   func closedPort() throws {
     let port = try FakeHost(nil) { _ in .silence }.port
     let report = KeyManagerProbe.run(
-      hosts: [HostPort(host: "127.0.0.1", port: port)], certificateAuthorities: nil,
+      hosts: [HostPort(host: "127.0.0.1", port: port)], surroundings: surroundings(),
       deadline: .inMilliseconds(10_000))[0]
     #expect(report[.tcp]?.verdict == .failed)
     #expect(report[.tcp]?.detail.contains("refused") == true)
@@ -216,7 +264,8 @@ private struct Script: Sendable {
     let context = try ProbeTLSContext.verifying(client: nil)
     let report = EndpointProbe(
       endpoint: "silent", target: HostPort(host: "127.0.0.1", port: listener.address.port),
-      context: .success(context), subject: nil, deadline: .inMilliseconds(1_000)
+      proxy: nil, context: .success(context), roots: TrustedRoots(surroundings()), subject: nil,
+      deadline: .inMilliseconds(1_000)
     ).run()
     #expect(report[.tcp]?.verdict == .fine)
     #expect(report[.tls]?.verdict == .failed)
@@ -238,7 +287,7 @@ private struct Script: Sendable {
     }
     let server = hosts.map { "https://127.0.0.1:\($0.port)" }
     let reports = KeyManagerProbe.run(
-      settings: try settings(server.joined(separator: ",")), certificateAuthorities: trusted.path,
+      settings: try settings(server.joined(separator: ",")), surroundings: surroundings(),
       deadline: .inMilliseconds(15_000))
     #expect(reports.map(\.endpoint) == server)
     #expect(reports.flatMap(troubles) == [])
@@ -254,7 +303,7 @@ private struct Script: Sendable {
       $0.keyStatus = .closing(keyStatus)
     }
     #expect(troubles(report) == [])
-    #expect(received.count == 3)
+    #expect(received.count == 6)
   }
 
   @Test("the version may come as JSON")
@@ -285,7 +334,7 @@ private struct Script: Sendable {
     let (report, received) = try probe { $0.ready = .response(.text(503, "no leader\u{7}")) }
     #expect(troubles(report).first == "ready failed")
     #expect(report[.ready]?.detail == "answered 503 no leader")
-    #expect(received.count == 2)
+    #expect(received.count == 3)
   }
 
   @Test("where version and readiness are not for everyone, the key has the last word")
@@ -297,10 +346,20 @@ private struct Script: Sendable {
     #expect(troubles(report) == ["version degraded", "ready degraded"])
   }
 
-  @Test("where KEY:STATUS is denied and KEY:GENERATE is not, all is fine")
+  @Test("a Key Manager that is not alive fails there")
+  func notAlive() throws {
+    let (report, _) = try probe { $0.live = .response(HTTPResponse(503)) }
+    #expect(troubles(report).first == "live failed")
+  }
+
+  @Test("where KEY:STATUS is denied and KEY:GENERATE is not, all is fine, and the key is not told")
   func minimalPolicy() throws {
-    let (report, received) = try probe { $0.keyStatus = .response(refusal(.accessDenied)) }
+    let (report, received) = try probe {
+      $0.keyStatus = .response(refusal(.accessDenied))
+      $0.identityStatus = .response(refusal(.accessDenied))
+    }
     #expect(troubles(report) == [])
+    #expect(report.sights.map(\.key) == [.usable])
     let sent = try Frame.decodeAll(try #require(received.last).request.body)
     #expect(sent == [Frame(.keyGenerate, GenerateKeyRequest.asAtStart(name: "sse-key"))])
   }
@@ -326,6 +385,7 @@ private struct Script: Sendable {
         $0.keyStatus = .response(form)
         $0.keyGenerate = .response(form)
       }
+      #expect(report.sights.map(\.key) == [error == .keyNotFound ? .missing : nil])
       #expect(troubles(report).filter { $0 != "key notChecked" } == expected)
     }
   }
@@ -339,6 +399,48 @@ private struct Script: Sendable {
     #expect(troubles(report) == ["key failed keyMissing"])
   }
 
+  @Test("what KEY:GENERATE says is the last word, whatever KEY:STATUS said")
+  func lastWord() throws {
+    let cases: [(HTTPResponse, [String], KeyManagerSight.Key?)] = [
+      (refusal(.accessDenied), ["identity failed denied", "enclave notChecked"], nil),
+      (refusal(.keyNotFound), ["key failed keyMissing"], .missing),
+      (HTTPResponse(500), ["identity notChecked", "enclave notChecked", "key failed"], nil),
+      (
+        binary(
+          200,
+          Frame(
+            .keyGenerate, GenerateKeyResponse(version: 1, plaintext: [1], ciphertext: [2])
+          ).encoded()), ["identity notChecked", "enclave notChecked", "key failed"], nil
+      ),
+    ]
+    for (answer, expected, key) in cases {
+      let (report, _) = try probe { $0.keyGenerate = .response(answer) }
+      #expect(troubles(report).filter { $0 != "key notChecked" } == expected)
+      #expect(report.sights.map(\.key) == [key])
+    }
+  }
+
+  @Test("an older Key Manager, which wants an identity named, is asked for it by its name")
+  func olderIdentityStatus() throws {
+    let (report, received) = try probe {
+      $0.identityStatus = .response(.text(400, "identity is empty"))
+    }
+    #expect(troubles(report) == [])
+    let asked = try received.compactMap { try Frame.decodeAll($0.request.body).first }
+      .filter { $0.command == .identityStatus }
+      .map { try IdentityRequest(decoding: $0.payload).identity }
+    #expect(asked == ["", identity])
+  }
+
+  @Test("a Key Manager that knows the server by another certificate fails at the identity")
+  func intercepted() throws {
+    let other = "h1:xkDu-osB2iIgtaasijYuHUmu9_p4LQPZBk5XxKtG0Gw"
+    let (report, received) = try probe { $0.identityStatus = .response(status(of: other)) }
+    #expect(troubles(report).first == "identity failed")
+    #expect(report[.identity]?.detail.contains(other) == true)
+    #expect(received.count == 4)
+  }
+
   @Test("only where the key is missing is readiness for writes asked for, and nothing is created")
   func write() throws {
     let (ready, received) = try probe { $0.keyStatus = .response(refusal(.keyNotFound)) }
@@ -349,9 +451,10 @@ private struct Script: Sendable {
       $0.write = .response(.text(503, "read-only"))
     }
     #expect(troubles(readOnly) == ["key failed keyMissing", "write failed"])
-    for one in received where one.request.method == "POST" {
-      #expect(try Frame.decodeAll(one.request.body).map(\.command) == [.keyStatus])
+    let asked = try received.filter { $0.request.method == "POST" }.map {
+      try Frame.decodeAll($0.request.body).map(\.command)
     }
+    #expect(asked == [[.identityStatus], [.keyStatus]])
   }
 
   @Test("an answer that the server's client could not use fails at the key")
@@ -386,11 +489,11 @@ private struct Script: Sendable {
   func withoutSettings() throws {
     let host = try FakeHost(try credentials(), Script().answer)
     let report = KeyManagerProbe.run(
-      hosts: [host.place], certificateAuthorities: trusted.path,
-      deadline: .inMilliseconds(10_000))[0]
-    #expect(report.stages.filter { $0.verdict == .fine }.count == 5)
+      hosts: [host.place], surroundings: surroundings(), deadline: .inMilliseconds(10_000))[0]
+    #expect(report.stages.filter { $0.verdict == .fine }.count == 6)
     #expect(report[.key]?.detail == "there are no settings to ask with")
-    #expect(host.received.map(\.request.path) == ["/version", "/v1/health/ready"])
+    #expect(
+      host.received.map(\.request.path) == ["/version", "/v1/health/live", "/v1/health/ready"])
     #expect(host.received.allSatisfy { $0.identity == nil })
   }
 

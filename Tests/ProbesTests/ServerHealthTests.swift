@@ -3,6 +3,7 @@ import Model
 import Probes
 import StartWatch
 import TLS
+import TestSupport
 import Testing
 import Wire
 

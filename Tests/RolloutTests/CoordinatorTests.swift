@@ -122,6 +122,23 @@ struct CoordinatorTests {
     #expect(end?.summary.contains("b, c") == true)
   }
 
+  @Test("members that were told something else of the Key Manager are an abort: exit 7")
+  func keyManagers() {
+    for digests in [[1, 1, 2], [1, nil, 1], [nil, nil, 1]] as [[UInt8?]] {
+      var coordinator = started()
+      var effects: [CoordinatorEffect] = []
+      for (name, digest) in zip(["a", "b", "c"], digests) {
+        let keyManager = digest.map { Digest.sha256([$0]) }
+        effects = coordinator.handle(
+          .vote(member: name, .yes, environment: environment, keyManager: keyManager), at: start)
+      }
+      #expect(effects.decisions == [.abort, .abort, .abort])
+      for name in ["a", "b"] { _ = coordinator.handle(.acknowledged(member: name), at: start) }
+      let end = coordinator.handle(.acknowledged(member: "c"), at: start).result
+      #expect(end?.exitCode == .keyManagerRefused)
+    }
+  }
+
   @Test("members with other MINIO_* variables are an abort: exit 8")
   func environments() {
     var coordinator = started()

@@ -102,18 +102,4 @@ struct KeyManagerPassageTests {
       Issue.record("\(lines.map(\.message)): \(answer(lines))")
     }
   }
-
-  @Test(
-    "a failure tells by its line, or by the phase that it was in; a permission is asked for with a key in hand"
-  )
-  func failures() {
-    func failure(_ phase: WatchPhase, _ pattern: String?) -> StartFailure {
-      StartFailure(kind: .fatalLine, phase: phase, reason: "", patternID: pattern)
-    }
-    #expect(failure(.starting, "kms-refused").hasPassedKeyManager == false)
-    #expect(failure(.starting, "kms-permission").hasPassedKeyManager == true)
-    #expect(failure(.waitingForPeers, nil).hasPassedKeyManager == true)
-    #expect(failure(.starting, nil).hasPassedKeyManager == nil)
-    #expect(failure(.starting, "root-key").hasPassedKeyManager == nil)
-  }
 }

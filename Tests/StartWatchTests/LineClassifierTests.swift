@@ -18,8 +18,9 @@ import Testing
   @Test("the example of each row is of that row", arguments: LinePattern.table)
   func example(_ pattern: LinePattern) {
     var classifier = LineClassifier()
-    let line = classifier.take(
-      Self.entry(pattern.example, pid: pattern.source == .manager ? 1 : 200))
+    var entry = Self.entry(pattern.example, pid: pattern.source == .manager ? 1 : 200)
+    if pattern.source == .journal { entry.identifier = "systemd-journald" }
+    let line = classifier.take(entry)
     #expect(line.pattern?.id == pattern.id)
     #expect(line.kind == pattern.kind)
     #expect(line.text == pattern.example)
@@ -30,8 +31,22 @@ import Testing
     let names = LinePattern.table.map(\.id)
     #expect(Set(names).count == names.count)
     for row in LinePattern.table {
+      #expect(!row.seen.isEmpty && !row.meaning.isEmpty, "\(row.id)")
       switch row.kind {
       case .fatal, .brokenButServing: #expect(row.cause != nil && row.remedy != nil, "\(row.id)")
+      default: break
+      }
+    }
+  }
+
+  @Test("what a server says only when it goes on tells that it got past the Key Manager")
+  func passedKeyManager() {
+    for row in LinePattern.table {
+      switch row.kind {
+      case .progress, .success, .brokenButServing:
+        #expect(row.passedKeyManager == true, "\(row.id)")
+      case .fatal where row.id.hasPrefix("kms-") || row.id.hasPrefix("config-env"):
+        #expect(row.passedKeyManager == false, "\(row.id)")
       default: break
       }
     }

@@ -87,6 +87,36 @@ import Testing
     #expect(Redactor().redact(text) == expected)
   }
 
+  /// base64 of what stands before a secret, it, and what stands behind.
+  private static func base64(_ text: String, alphabet: String = "+/") -> String {
+    let letters = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789" + alphabet)
+    let bytes = Array(text.utf8)
+    return stride(from: 0, to: bytes.count, by: 3).map { start in
+      let group = Array(bytes[start..<min(start + 3, bytes.count)])
+      let whole = group + [0, 0]
+      let bits = Int(whole[0]) << 16 | Int(whole[1]) << 8 | Int(whole[2])
+      return (0..<4).map { $0 <= group.count ? String(letters[bits >> (18 - 6 * $0) & 63]) : "=" }
+        .joined()
+    }.joined()
+  }
+
+  @Test(
+    "a known secret in base64 goes, wherever it stands in what was encoded",
+    arguments: ["", "a", "ab", "abc", "user:"], ["", "z", "?z", "?yz"])
+  func base64(_ before: String, _ after: String) {
+    for alphabet in ["+/", "-_"] {
+      for secret in [Self.key, "p+s/\"w\\ rd%<ü>"] {
+        let text = Self.base64(before + secret + after, alphabet: alphabet)
+        let redacted = Self.redactor.redact("Authorization: Basic \(text)!")
+        let label = secret == Self.key ? "h1:identity" : "<redacted>"
+        #expect(redacted.contains(label) && redacted.hasPrefix("Authorization: Basic "))
+        // No more is left of it than what the neighbours' bits are in.
+        let left = redacted.utf8.count - "Authorization: Basic !".utf8.count - label.utf8.count
+        #expect(left <= Self.base64(before).utf8.count + Self.base64(after).utf8.count + 4)
+      }
+    }
+  }
+
   @Test("a value of five bytes is not looked for, one of six is")
   func shortest() {
     let redactor = Redactor(environment: [("A_TOKEN", "12345"), ("B_TOKEN", "abcdef")])

@@ -3,11 +3,14 @@ import StartWatch
 import Testing
 
 @Suite struct StartMachineTests {
+  private static let plain = ServerArguments(arguments: ["server"])
+  private static let quiet = ServerArguments(arguments: ["server", "--quiet"])
   private static let zero = Instant(nanoseconds: 0)
   private static let restart = StartInput.restartIssued(
     previousInvocation: "old",
     deadlines: StartDeadlines(
-      stop: zero.advanced(byMilliseconds: 10_000), start: zero.advanced(byMilliseconds: 60_000)))
+      stop: zero.advanced(byMilliseconds: 10_000), start: zero.advanced(byMilliseconds: 60_000),
+      settleMilliseconds: 10_000))
   private static let active = StartInput.unit(
     UnitState(
       id: "minio.service", activeState: "active", subState: "running", mainPID: 200,
@@ -23,37 +26,120 @@ import Testing
   @Test(
     "before the restart nothing is judged; then both deadlines are armed and the phase is shown")
   func begin() {
-    var machine = StartMachine(serverArguments: [])
+    var machine = StartMachine(arguments: Self.plain)
     #expect(machine.handle(Self.active, at: Self.zero) == [])
     #expect(machine.handle(.fired(.startDeadline), at: Self.zero) == [])
     #expect(
       machine.handle(Self.restart, at: Self.zero) == [
         .arm(.stopDeadline, Instant(nanoseconds: 10_000_000_000)),
-        .arm(.startDeadline, Instant(nanoseconds: 60_000_000_000)), .phase(.stopping, detail: ""),
+        .arm(.startDeadline, Instant(nanoseconds: 60_000_000_000)),
+        .phase(.stopping, detail: "the restart was ordered"),
       ])
     #expect(machine.handle(Self.restart, at: Self.zero) == [])
   }
 
-  @Test("after the end every input is taken and none has an effect")
-  func deaf() {
-    var machine = StartMachine(serverArguments: ["--quiet"])
+  /// Answers about the environment of the new process.
+  private static func environment(_ answer: EnvironmentAnswer, pid: Int32 = 200) -> StartInput {
+    .environment(pid: pid, answer)
+  }
+
+  /// A machine whose server is good in all, with 10 s to settle before it.
+  private static func settling() -> StartMachine {
+    var machine = StartMachine(arguments: quiet)
+    _ = machine.handle(restart, at: zero)
+    _ = machine.handle(active, at: zero)
+    _ = machine.handle(good, at: zero)
+    _ = machine.handle(environment(.same), at: zero)
+    return machine
+  }
+
+  private static let settled = zero.advanced(byMilliseconds: 10_000)
+
+  @Test("what is not known is asked for, one after the other, before anything settles")
+  func questions() {
+    var machine = StartMachine(arguments: Self.quiet)
     _ = machine.handle(Self.restart, at: Self.zero)
     #expect(machine.handle(Self.active, at: Self.zero) == [.askHealth, .phase(.ready, detail: "")])
-    let end = machine.handle(Self.good, at: Self.zero)
-    guard case .finished(.confirmed) = end.last else {
+    #expect(
+      machine.handle(Self.good, at: Self.zero) == [
+        .arm(.health, Self.zero.advanced(byMilliseconds: 250)), .askEnvironment(pid: 200),
+        .phase(.serving, detail: ""),
+      ])
+    #expect(
+      machine.handle(Self.environment(.same), at: Self.zero) == [
+        .arm(.settled, Self.settled),
+        .phase(.settling, detail: "all is good, and must stay so for 10 s"),
+      ])
+    #expect(machine.handle(.fired(.settled), at: Self.settled) == [.askUnit])
+    let end = machine.handle(Self.active, at: Self.settled)
+    guard case .finished(.confirmed(let evidence)) = end.last else {
       Issue.record("not confirmed: \(end)")
       return
     }
+    #expect(evidence.log == .nowhere("--quiet") && evidence.settledMilliseconds == 10_000)
+  }
+
+  @Test("after the end every input is taken and none has an effect")
+  func deaf() {
+    var machine = Self.settling()
+    _ = machine.handle(.fired(.settled), at: Self.settled)
+    _ = machine.handle(Self.active, at: Self.settled)
     #expect(machine.phase == .confirmed)
     for input in [Self.restart, Self.active, Self.good] + StartTimer.allCases.map(StartInput.fired)
     {
-      #expect(machine.handle(input, at: Self.zero) == [])
+      #expect(machine.handle(input, at: Self.settled) == [])
     }
+  }
+
+  @Test("a settle timer of before, one that is early, and a unit that was not asked end nothing")
+  func earlySettled() {
+    var machine = Self.settling()
+    let early = Self.zero.advanced(byMilliseconds: 9_999)
+    #expect(machine.handle(.fired(.settled), at: early) == [])
+    #expect(machine.handle(Self.active, at: Self.settled) == [])
+    _ = machine.handle(
+      .health(HealthAnswers(ready: .failed("refused"), cluster: .failed("refused"))), at: early)
+    #expect(machine.phase == .ready)
+    #expect(machine.handle(.fired(.settled), at: Self.settled) == [])
+    #expect(
+      machine.handle(Self.good, at: Self.settled).contains(
+        .arm(.settled, Self.settled.advanced(byMilliseconds: 10_000))))
+  }
+
+  @Test("what the last look at the unit shows counts")
+  func lastLook() {
+    var machine = Self.settling()
+    _ = machine.handle(.fired(.settled), at: Self.settled)
+    _ = machine.handle(.unit(Self.reloading), at: Self.settled)
+    #expect(machine.outcome == nil && machine.phase != .settling)
+  }
+
+  @Test("the environment of a process that is not the main one any more says nothing")
+  func oldProcess() {
+    var machine = StartMachine(arguments: Self.quiet)
+    _ = machine.handle(Self.restart, at: Self.zero)
+    _ = machine.handle(Self.active, at: Self.zero)
+    _ = machine.handle(Self.good, at: Self.zero)
+    _ = machine.handle(Self.environment(.same, pid: 199), at: Self.zero)
+    #expect(machine.phase == .serving)
+    #expect(machine.handle(Self.good, at: Self.zero).contains(.askEnvironment(pid: 200)))
+    // And one that was not asked about neither.
+    #expect(machine.handle(Self.environment(.differs(["A"]), pid: 7), at: Self.zero) == [])
+    #expect(machine.outcome == nil)
+  }
+
+  @Test("health is asked for once a second while the start settles")
+  func settlingRhythm() {
+    var machine = Self.settling()
+    #expect(
+      machine.handle(Self.good, at: Self.zero) == [
+        .arm(.health, Instant(nanoseconds: 1_000_000_000))
+      ])
   }
 
   @Test("the same word of the unit twice is shown and asked about once")
   func duplicates() {
-    var machine = StartMachine(serverArguments: [])
+    var machine = StartMachine(arguments: Self.plain)
     _ = machine.handle(Self.restart, at: Self.zero)
     _ = machine.handle(Self.active, at: Self.zero)
     #expect(machine.handle(Self.active, at: Self.zero) == [])
@@ -76,33 +162,33 @@ import Testing
         ready: .failed("refused"), cluster: .answered(status: 200, serverStatus: nil)),
     ])
   func half(_ answers: HealthAnswers) {
-    var machine = StartMachine(serverArguments: ["--quiet"])
+    var machine = StartMachine(arguments: Self.quiet)
     _ = machine.handle(Self.restart, at: Self.zero)
     _ = machine.handle(Self.active, at: Self.zero)
-    _ = machine.handle(.health(answers), at: Self.zero)
-    #expect(machine.outcome == nil)
+    let effects = machine.handle(.health(answers), at: Self.zero)
+    #expect(!effects.contains(.askEnvironment(pid: 200)) && machine.outcome == nil)
   }
 
   @Test("a unit that was active and is not any more is not confirmed by health of before")
   func reloading() {
-    var machine = StartMachine(serverArguments: ["--quiet"])
+    var machine = StartMachine(arguments: Self.quiet)
     _ = machine.handle(Self.restart, at: Self.zero)
     _ = machine.handle(Self.active, at: Self.zero)
     _ = machine.handle(.unit(Self.reloading), at: Self.zero)
-    _ = machine.handle(Self.good, at: Self.zero)
-    #expect(machine.outcome == nil)
+    let effects = machine.handle(Self.good, at: Self.zero)
+    #expect(!effects.contains(.askEnvironment(pid: 200)) && machine.outcome == nil)
   }
 
   @Test("a health timer that fires while the unit is not active asks nothing")
   func lateHealthTimer() {
-    var machine = StartMachine(serverArguments: [])
+    var machine = StartMachine(arguments: Self.plain)
     _ = machine.handle(Self.restart, at: Self.zero)
     #expect(machine.handle(.fired(.health), at: Self.zero) == [])
   }
 
   @Test("an answer about health arms the next question, and the unit's word does not ask before it")
   func healthTimer() {
-    var machine = StartMachine(serverArguments: [])
+    var machine = StartMachine(arguments: Self.plain)
     _ = machine.handle(Self.restart, at: Self.zero)
     _ = machine.handle(Self.active, at: Self.zero)
     #expect(machine.handle(.fired(.health), at: Self.zero) == [])
@@ -117,7 +203,7 @@ import Testing
 
   @Test("a unit that is active again while a question is open is not asked twice")
   func flapping() {
-    var machine = StartMachine(serverArguments: [])
+    var machine = StartMachine(arguments: Self.plain)
     _ = machine.handle(Self.restart, at: Self.zero)
     _ = machine.handle(Self.active, at: Self.zero)
     _ = machine.handle(.unit(Self.reloading), at: Self.zero)
@@ -126,7 +212,7 @@ import Testing
 
   @Test("warnings and the lines of a fatal message are kept up to their limits")
   func limits() {
-    var machine = StartMachine(serverArguments: [])
+    var machine = StartMachine(arguments: Self.plain)
     _ = machine.handle(Self.restart, at: Self.zero)
     func say(_ message: String) -> [StartEffect] {
       machine.handle(
@@ -150,7 +236,7 @@ import Testing
     "of the lines that are nobody's yet the last ones are kept until the unit says whose they are",
     arguments: [(63, true), (64, false)])
   func unclaimed(later: Int, isKept: Bool) {
-    var machine = StartMachine(serverArguments: [])
+    var machine = StartMachine(arguments: Self.plain)
     _ = machine.handle(Self.restart, at: Self.zero)
     func say(_ pid: Int32, _ message: String) {
       let effects = machine.handle(

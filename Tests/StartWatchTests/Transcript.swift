@@ -9,7 +9,9 @@ struct Transcript: Sendable, CustomTestStringConvertible {
   enum Event: Sendable {
     case unit(UnitState)
     case entry(JournalEntry)
+    case fileLine(JournalEntry)
     case health(HealthAnswers)
+    case environment(EnvironmentAnswer)
   }
 
   var name: String
@@ -45,29 +47,36 @@ struct Transcript: Sendable, CustomTestStringConvertible {
         }
         let rest = parts.count == 3 ? String(parts[2]) : ""
         events.append(
-          (milliseconds, event(String(parts[1]), rest, type: headers["type"] ?? "notify")))
+          (milliseconds, event(String(parts[1]), rest, at: milliseconds)))
       }
     }
   }
 
-  private func event(_ kind: String, _ rest: String, type: String) -> Event {
+  private func event(_ kind: String, _ rest: String, at milliseconds: Int) -> Event {
     switch kind {
     case "unit":
       let words = rest.split(separator: " ").map(String.init)
       let states = words[0].split(separator: "/").map(String.init)
       var state = UnitState(id: "minio.service", activeState: states[0], subState: states[1])
-      state.type = type
+      state.type = headers["type"] ?? "notify"
       state.invocationID = words[1]
       let process: Int32 = words[1] == "old" ? 100 : 200
       // systemd has forgotten the last main process when a start begins, and not before.
       state.execMainPID = states[1] == "start-pre" ? 0 : process
       let isAlive = !["start-pre", "auto-restart", "dead", "failed"].contains(states[1])
       state.mainPID = isAlive ? process : 0
+      if words[1] != "old" {
+        state.execMainStartMonotonicMicroseconds =
+          UInt64(startedMilliseconds ?? milliseconds) * 1_000
+        state.execMainStartRealtimeMicroseconds =
+          UInt64(startedMilliseconds ?? milliseconds) * 1_000
+      }
       for word in words.dropFirst(2) {
         let pair = word.split(separator: "=").map(String.init)
         switch pair[0] {
         case "restarts": state.nRestarts = Int(pair[1]) ?? 0
         case "result": state.result = pair[1]
+        case "pid": state.mainPID = Int32(pair[1]) ?? 0
         case "exit":
           state.execMainCode = 1
           state.execMainStatus = Int32(pair[1]) ?? 0
@@ -75,6 +84,21 @@ struct Transcript: Sendable, CustomTestStringConvertible {
         }
       }
       return .unit(state)
+    case "environment":
+      let words = rest.split(separator: " ").map(String.init)
+      switch words[0] {
+      case "same": return .environment(.same)
+      case "differs": return .environment(.differs(Array(words.dropFirst())))
+      default: return .environment(.unknown(rest))
+      }
+    case "journald!", "file|":
+      let entry = JournalEntry(
+        cursor: "", realtimeMicroseconds: Int64(milliseconds) * 1_000,
+        monotonicMicroseconds: rest.hasPrefix("Entries") ? 0 : UInt64(milliseconds) * 1_000,
+        bootID: "", invocationID: kind == "file|" ? nil : "journald",
+        pid: kind == "file|" ? nil : 50, priority: 6,
+        identifier: kind == "file|" ? nil : "systemd-journald", message: rest)
+      return kind == "file|" ? .fileLine(entry) : .entry(entry)
     case "health":
       let answers = rest.split(separator: " ").map { word -> HealthAnswer in
         let parts = word.split(separator: ":").map(String.init)
@@ -95,15 +119,26 @@ struct Transcript: Sendable, CustomTestStringConvertible {
     }
   }
 
-  /// Runs the machine over the events in virtual time: timers fire when they are due, health is
-  /// what was last given, one millisecond after it was asked for.
+  /// When the new process was started: at the first word of the unit about it.
+  private var startedMilliseconds: Int? {
+    events.first { event in
+      if case .unit(let state) = event.event { state.invocationID == "new" } else { false }
+    }?.milliseconds
+  }
+
+  /// Runs the machine over the events in virtual time: timers fire when they are due, and what is
+  /// asked for is what was last given, one millisecond later.
   func run() -> Run {
     var run = Run()
     var machine = StartMachine(
-      serverArguments: ServerArguments.words(headers["arguments"] ?? "server"))
+      arguments: ServerArguments(
+        arguments: ServerArguments.words(headers["arguments"] ?? "server")),
+      peers: headers["peers"].flatMap { Int($0) })
     var timers: [StartTimer: Int] = [:]
     var health = HealthAnswers(ready: .failed("refused"), cluster: .failed("refused"))
-    var answerDue: Int?
+    var environment = EnvironmentAnswer.same
+    var unit: UnitState?
+    var due: [(milliseconds: Int, question: StartEffect)] = []
 
     func feed(_ input: StartInput, _ now: Int) {
       if run.outcome != nil { run.inputsAfterTheEnd += 1 }
@@ -113,10 +148,10 @@ struct Transcript: Sendable, CustomTestStringConvertible {
         switch effect {
         case .arm(let timer, let instant):
           timers[timer] = instant.milliseconds(since: Instant(nanoseconds: 0))
-        case .askHealth:
-          precondition(answerDue == nil, "\(name): health is asked for twice")
-          answerDue = now + 1
-          run.healthAskedAt.append(now)
+        case .askHealth, .askEnvironment, .askUnit:
+          precondition(!due.contains { $0.question == effect }, "\(name): \(effect) twice")
+          due.append((now + 1, effect))
+          if effect == .askHealth { run.healthAskedAt.append(now) }
         case .phase(let phase, let detail): run.phases.append((now, phase, detail))
         case .finished(let outcome): (run.outcome, run.endedAt) = (outcome, now)
         }
@@ -125,9 +160,14 @@ struct Transcript: Sendable, CustomTestStringConvertible {
     func pass(until end: Int) {
       while true {
         let timer = timers.min { ($0.value, $0.key.rawValue) < ($1.value, $1.key.rawValue) }
-        if let due = answerDue, due <= min(end, timer?.value ?? end) {
-          answerDue = nil
-          feed(.health(health), due)
+        if let next = due.first, next.milliseconds <= min(end, timer?.value ?? end) {
+          due.removeFirst()
+          switch next.question {
+          case .askEnvironment(let pid):
+            feed(.environment(pid: pid, environment), next.milliseconds)
+          case .askUnit: if let unit { feed(.unit(unit), next.milliseconds) }
+          default: feed(.health(health), next.milliseconds)
+          }
         } else if let timer, timer.value <= end, run.outcome == nil {
           timers[timer.key] = nil
           feed(.fired(timer.key), timer.value)
@@ -138,13 +178,19 @@ struct Transcript: Sendable, CustomTestStringConvertible {
     }
 
     let deadlines = StartDeadlines(
-      stop: Instant(nanoseconds: 10_000_000_000), start: Instant(nanoseconds: 60_000_000_000))
+      stop: Instant(nanoseconds: 10_000_000_000), start: Instant(nanoseconds: 60_000_000_000),
+      settleMilliseconds: Int(headers["settle"] ?? "10000") ?? 0)
     feed(.restartIssued(previousInvocation: headers["previous"] ?? "old", deadlines: deadlines), 0)
+    if let trouble = headers["unreadable"] { feed(.filesUnreadable(trouble), 0) }
     for (milliseconds, event) in events {
       pass(until: milliseconds)
       switch event {
-      case .unit(let state): feed(.unit(state), milliseconds)
+      case .unit(let state):
+        unit = state
+        feed(.unit(state), milliseconds)
       case .entry(let entry): feed(.entry(entry), milliseconds)
+      case .fileLine(let entry): feed(.fileLine(entry), milliseconds)
+      case .environment(let answer): environment = answer
       case .health(let answers): health = answers
       }
     }

@@ -95,6 +95,104 @@ struct JournalTests {
     }
   }
 
+  @Test("a follower loses nothing and repeats nothing while 20,000 lines are rotated and vacuumed")
+  func rotationUnderLoad() throws {
+    try Journald.run(milliseconds: 120_000) { journald in
+      let found = Lock<(texts: [Int], losses: Int)>(([], 0))
+      let follower = try JournalFollower(
+        unit: nil, from: .head, lost: { found.update { $0.losses += 1 } },
+        deliver: { entry in
+          guard entry.pid == getpid(), let number = Int(entry.message.dropFirst(2)) else { return }
+          found.update { $0.texts.append(number) }
+        })
+      defer { follower.stop() }
+      for round in 0..<20 {
+        try journald.write(round * 1_000 + 1...round * 1_000 + 1_000)
+        journald.rotate()
+        // What was read already is removed; what is not must wait for its reader.
+        let all = found.wait(until: .inMilliseconds(60_000)) { found in
+          found.texts.count >= round * 1_000 ? true : nil
+        }
+        try #require(all == true)
+        try journald.removeArchived(keeping: 2)
+      }
+      let all = found.wait(until: .inMilliseconds(60_000)) { $0.texts.count >= 20_000 ? true : nil }
+      try #require(all == true)
+      try #require(found.withLock { $0.texts } == Array(1...20_000))
+      try #require(found.withLock { $0.losses } == 0)
+    }
+  }
+
+  @Test("lines that were removed before they were read are missed, and that is said once")
+  func vacuumed() throws {
+    try Journald.run { journald in
+      try journald.log(1...10)
+      let cursor = try JournalFollower.currentCursor() ?? ""
+      try journald.log(11...20)
+      journald.rotate()
+      try journald.log(21...22)
+      try journald.removeArchived(keeping: 0)
+      let page = try JournalReader.page(
+        unit: nil, from: .after(cursor: cursor), limit: 100, deadline: .inMilliseconds(0))
+      try #require(page.isLossy)
+      try #require(page.entries.filter { $0.pid == getpid() }.map(\.message) == ["n 21", "n 22"])
+      let next = try JournalReader.page(
+        unit: nil, from: .after(cursor: page.cursor ?? ""), limit: 100, deadline: .inMilliseconds(0)
+      )
+      try #require(!next.isLossy && next.entries.isEmpty)
+    }
+  }
+
+  @Test("where the last line that was read is removed, but none after it, nothing is missed")
+  func vacuumedBefore() throws {
+    try Journald.run { journald in
+      try journald.log(1...10)
+      journald.rotate()
+      try journald.log(11...11)
+      var session = try JournalSession.open(unit: nil, start: .head)
+      // journald says itself that it rotated: that is the last line before the eleventh.
+      var last = ""
+      while let entry = try session.next(), entry.message != "n 11" { last = entry.cursor }
+      try journald.removeArchived(keeping: 0)
+      let page = try JournalReader.page(
+        unit: nil, from: .after(cursor: last), limit: 100, deadline: .inMilliseconds(0))
+      try #require(page.entries.first { $0.pid == getpid() }?.message == "n 11")
+      try #require(!page.isLossy)
+    }
+  }
+
+  @Test("a page of no lines back has the place from which the next lines come")
+  func noLinesBack() throws {
+    try Journald.run { journald in
+      try journald.log(1...3)
+      let page = try JournalReader.page(
+        unit: "minio.service", from: .last(0), limit: 10, deadline: .inMilliseconds(0))
+      try #require(page.entries.isEmpty)
+      try journald.log(4...5)
+      let next = try JournalReader.page(
+        unit: nil, from: .after(cursor: page.cursor ?? ""), limit: 10, deadline: .inMilliseconds(0))
+      try #require(next.entries.map(\.message) == ["n 4", "n 5"] && !next.isLossy)
+    }
+  }
+
+  @Test("a page ends with the line that goes beyond its bytes, and the next one goes on there")
+  func pageBytes() throws {
+    try Journald.run { journald in
+      let text = String(repeating: "x", count: Limits.journalLineBytes)
+      let count = Limits.journalBytesInAnswer / Limits.journalLineBytes
+      let cursor = try JournalFollower.currentCursor() ?? ""
+      for _ in 0...count { try journald.log(["MESSAGE=\(text)"]) }
+      try journald.log(1...1)
+      let page = try JournalReader.page(
+        unit: nil, from: .after(cursor: cursor), limit: 1_000, deadline: .inMilliseconds(0))
+      try #require(page.isFull && page.entries.count == count)
+      let rest = try JournalReader.page(
+        unit: nil, from: .after(cursor: page.cursor ?? ""), limit: 1_000,
+        deadline: .inMilliseconds(0))
+      try #require(!rest.isFull && rest.entries.map(\.message) == [text, "n 1"])
+    }
+  }
+
   @Test("a wait ends at its deadline, at a wake-up, and when there is something new")
   func wait() throws {
     try Journald.run { journald in
@@ -134,7 +232,9 @@ private struct Journald: Sendable {
 
   /// Runs `body` on a thread that has a /run of its own with a journald in it. Expectations in it
   /// must be `#require`: only what it throws belongs to the test.
-  static func run(_ body: @escaping @Sendable (Journald) throws -> Void) throws {
+  static func run(
+    milliseconds: Int = 60_000, _ body: @escaping @Sendable (Journald) throws -> Void
+  ) throws {
     let outcome = Lock<Result<Void, any Error>?>(nil)
     let thread = try Thread.start("journald") {
       let result = Result {
@@ -155,7 +255,7 @@ private struct Journald: Sendable {
       }
       outcome.withLock { $0 = result }
     }
-    #expect(thread.join(until: .inMilliseconds(60_000)))
+    #expect(thread.join(until: .inMilliseconds(milliseconds)))
     // An expectation that failed on another thread is not yet a failure of this test.
     if case .failure(let error) = outcome.withLock({ $0 }) {
       Issue.record("on its thread: \(error)")
@@ -186,6 +286,41 @@ private struct Journald: Sendable {
   }
 
   func rotate() { kill(pid, SIGUSR2) }
+
+  /// Removes archived files, the newest so many left, as `journalctl --vacuum-files` would; waits
+  /// until a rotation that was asked for has made one.
+  func removeArchived(keeping count: Int) throws {
+    let until = Instant.inMilliseconds(10_000)
+    while try archived().isEmpty, Clock.now() < until { Clock.sleep(until: .inMilliseconds(5)) }
+    for path in try archived().dropLast(count) { unlink(path) }
+  }
+
+  /// The archived files, the oldest first: their names have the number of their first entry.
+  private func archived() throws -> [String] {
+    let id = try String(
+      decoding: FileReading.read("/etc/machine-id", limitBytes: 100).bytes, as: UTF8.self
+    ).filter { !$0.isNewline }
+    let directory = "/run/log/journal/\(id)"
+    guard let handle = opendir(directory) else { throw Errno(errno, "open \(directory)") }
+    defer { closedir(handle) }
+    var names: [String] = []
+    while let entry = readdir(handle) {
+      let name = withUnsafeBytes(of: entry.pointee.d_name) {
+        String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+      }
+      if name.hasPrefix("system@") { names.append(name) }
+    }
+    return names.sorted {
+      $0.split(separator: "-").dropFirst().first ?? "" < $1.split(separator: "-").dropFirst().first
+        ?? ""
+    }
+    .map { "\(directory)/\($0)" }
+  }
+
+  /// The same as ``log(_:)``, without waiting until they can be read.
+  func write(_ numbers: ClosedRange<Int>) throws {
+    for number in numbers { try log(["MESSAGE=n \(number)"]) }
+  }
 
   func log(_ fields: [String]) throws {
     let copies = fields.map { strdup($0) }

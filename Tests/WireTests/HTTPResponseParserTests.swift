@@ -56,6 +56,36 @@ private func isRefused(_ text: String, bodyLimit: Int = 16, ends: Bool = false) 
     #expect(try (found ?? piecemeal.end()).body == Array(body.utf8))
   }
 
+  @Test("of an answer to CONNECT only the head is taken, whatever it says of a body")
+  func connect() throws {
+    var parser = HTTPResponseParser(bodyLimit: 3, toConnect: true)
+    parser.feed(Array("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n".utf8))
+    #expect(try parser.next()?.body == [])
+    #expect(parser.isIdle)
+    parser.feed(Array("HTTP/1.1 407 no\r\ncontent-length: 1\r\n\r\nab".utf8))
+    #expect(try parser.next() == HTTPResponse(407, headers: ["content-length": "1"]))
+    #expect(!parser.isIdle)
+  }
+
+  @Test("a line between chunks may have as many bytes as a line of the head, and no more")
+  func chunkLine() throws {
+    for (bytes, isRead) in [(Limits.httpLineBytes, true), (Limits.httpLineBytes + 1, false)] {
+      let line = "0;" + String(repeating: "x", count: bytes - 2)
+      let text = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n\(line)\r\n\r\n"
+      #expect(isRefused(text) != isRead)
+      var parser = HTTPResponseParser()
+      var (isComplete, isBad) = (false, false)
+      for byte in text.utf8 {
+        parser.feed([byte])
+        do throws(HTTPViolation) { isComplete = try parser.next() != nil } catch {
+          isBad = true
+          break
+        }
+      }
+      #expect(isComplete == isRead && isBad != isRead)
+    }
+  }
+
   @Test("what the serialiser writes is what the parser reads")
   func roundTrip() throws {
     let sent = HTTPResponse(409, headers: ["x-a": "b"], body: [1, 2])

@@ -35,7 +35,7 @@ public enum HTTPSFailure: Error, Sendable, Hashable, CustomStringConvertible {
   }
 
   /// Whether the other side ended the connection after it was made.
-  var isClosed: Bool {
+  public var isClosed: Bool {
     switch self {
     case .transfer(.closed): true
     case .tls(let failure): failure.kind == .closed

@@ -2,11 +2,11 @@ internal import Digests
 internal import KeyManager
 internal import Wire
 
-/// What a Key Manager's answer to KEY:STATUS or KEY:GENERATE means for the server's start (facts,
-/// sections A.6, B.2).
+/// What a Key Manager's answer to a command means for the server's start (facts, sections A.6, B.2).
 enum KeyManagerAnswer {
-  /// The enclave admits the identity and has the key; with what is known of it.
-  case found(String)
+  /// It does what was asked; the message of the answer. That of KEY:GENERATE is empty here: it holds
+  /// a data key, and that it is there is all that we need to know.
+  case told([UInt8])
   /// The identity may not do this, or is unknown there.
   case denied(String)
   /// There is no such enclave.
@@ -15,6 +15,9 @@ enum KeyManagerAnswer {
   case keyMissing(String)
   /// Anything else, also what the server's client would not accept.
   case other(String)
+
+  /// What the server's client could not use, a clause.
+  struct Problem: Error { var text: String }
 
   init(_ response: HTTPResponse, to command: Command) {
     let name = command.name
@@ -29,33 +32,48 @@ enum KeyManagerAnswer {
       }
       return
     }
+    do throws(Problem) { self = .told(try Self.message(of: response, to: command)) } catch {
+      self = .other("\(name): \(error.text)")
+    }
+  }
+
+  private static func message(
+    of response: HTTPResponse, to command: Command
+  ) throws(Problem) -> [UInt8] {
     guard response.headers["content-length"] != nil else {
-      self = .other(
-        "\(name): the answer has no Content-Length, without which the server refuses it")
-      return
+      throw Problem(
+        text: "the answer has no Content-Length, without which the server refuses it")
     }
-    do throws(CodecError) {
-      var frames = try Frame.decodeAll(response.body)
-      defer { for index in frames.indices { frames[index].payload.wipe() } }
-      guard frames.count == 1, frames[0].command == command else {
-        self = .other("\(name): the answer is to another command")
-        return
-      }
-      // The answer to KEY:GENERATE holds a data key: that it is there is all that we need to know.
-      guard command == .keyStatus else {
-        self = frames[0].payload.isEmpty ? .other("\(name): the answer is empty") : .found("exists")
-        return
-      }
-      let key = try KeyStatusResponse(decoding: frames[0].payload)
-      guard key.type == "AES256" || key.type == "ChaCha20" else {
-        self = .other("\(name): the key has a type that the server does not know")
-        return
-      }
-      let creator = Identity(key.createdBy).map { ", created by \($0)" } ?? ""
-      self = .found("version \(key.version), \(key.type)\(creator)")
-    } catch {
-      self = .other("\(name): the answer \(error)")
+    var frames = try reading { () throws(CodecError) in try Frame.decodeAll(response.body) }
+    guard frames.count == 1, frames[0].command == command else {
+      for index in frames.indices { frames[index].payload.wipe() }
+      throw Problem(text: "the answer is to another command")
     }
+    guard command == .keyGenerate else { return frames[0].payload }
+    defer { frames[0].payload.wipe() }
+    var key = try reading { () throws(CodecError) in
+      try GenerateKeyResponse(decoding: frames[0].payload)
+    }
+    defer { key.plaintext.wipe() }
+    guard key.plaintext.count == 32, !key.ciphertext.isEmpty else {
+      throw Problem(text: "the answer holds no data key of 32 bytes")
+    }
+    return []
+  }
+
+  /// The key in an answer to KEY:STATUS.
+  static func key(_ message: [UInt8]) throws(Problem) -> KeyFingerprint {
+    let status = try reading { () throws(CodecError) in try KeyStatusResponse(decoding: message) }
+    guard let key = KeyFingerprint(status) else {
+      throw Problem(text: "the key has a type that the server does not know")
+    }
+    return key
+  }
+
+  private static func reading<Result>(
+    _ body: () throws(CodecError) -> Result
+  ) throws(Problem) -> Result {
+    do throws(CodecError) { return try body() } catch { throw Problem(text: "the answer \(error)") }
   }
 
   /// The version in an answer to `GET /version`, which is JSON unless it says that it is protobuf.

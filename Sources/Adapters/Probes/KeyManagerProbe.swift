@@ -5,54 +5,54 @@ internal import TLS
 
 /// Probes of Key Manager endpoints from this host, as the server would reach them at its start.
 ///
-/// It asks, and never creates or changes anything there. It does not go through a proxy. It reads
-/// the folder of trusted certificates with its own rights, not with those of the server's user.
+/// It asks, and never creates or changes anything there.
 public enum KeyManagerProbe {
   /// Blocks until every endpoint of the settings was probed, all at once, or the deadline; a report
-  /// for each, in the settings' order. `certificateAuthorities` is the folder of the server's
-  /// trusted certificates.
+  /// for each, in the settings' order.
   public static func run(
-    settings: KeyManagerSettings, certificateAuthorities: String?, deadline: Instant
+    settings: KeyManagerSettings, surroundings: ServerSurroundings, deadline: Instant
   ) -> [EndpointReport] {
-    let context = context(certificateAuthorities, settings.apiKey)
+    let subject = EndpointProbe.Subject(
+      enclave: settings.enclave, sseKey: settings.sseKey, identity: settings.apiKey.identity)
     return run(
-      settings.endpoints.map {
-        EndpointProbe(
-          endpoint: $0.text, target: $0.target, context: context,
-          subject: .init(enclave: settings.enclave, sseKey: settings.sseKey), deadline: deadline)
-      }, until: deadline)
+      settings.endpoints.map { ($0.text, $0.target) }, settings.apiKey, subject, surroundings,
+      deadline)
   }
 
   /// The same for hosts without any settings: resolution, TCP, TLS, version and readiness.
   public static func run(
-    hosts: [HostPort], certificateAuthorities: String?, deadline: Instant
+    hosts: [HostPort], surroundings: ServerSurroundings, deadline: Instant
   ) -> [EndpointReport] {
-    let context = context(certificateAuthorities, nil)
-    return run(
-      hosts.map {
-        EndpointProbe(
-          endpoint: Endpoint(host: $0.host, port: $0.port).text, target: $0, context: context,
-          subject: nil, deadline: deadline)
-      }, until: deadline)
+    run(
+      hosts.map { (Endpoint(host: $0.host, port: $0.port).text, $0) }, nil, nil, surroundings,
+      deadline)
   }
 
-  private static func run(_ probes: [EndpointProbe], until deadline: Instant) -> [EndpointReport] {
+  private static func run(
+    _ endpoints: [(text: String, target: HostPort)], _ key: APIKey?,
+    _ subject: EndpointProbe.Subject?, _ surroundings: ServerSurroundings, _ deadline: Instant
+  ) -> [EndpointReport] {
+    let roots = TrustedRoots(surroundings)
+    let context = context(roots, key)
+    let proxies = ProxySettings(surroundings.environment)
+    let probes = endpoints.map { endpoint in
+      EndpointProbe(
+        endpoint: endpoint.text, target: endpoint.target,
+        proxy: proxies.proxy(for: endpoint.target), context: context, roots: roots,
+        subject: subject, deadline: deadline)
+    }
     // Every wait of a probe ends at its deadline; what comes after that is a matter of the
     // processor.
     let end = deadline.advanced(byMilliseconds: 1_000)
     let reports = InParallel.map(probes, thread: "probe", until: end) { $0.run() }
     return zip(probes, reports).map { probe, report in
       report
-        ?? EndpointReport(
-          endpoint: probe.endpoint, address: nil,
-          stages: ProbeStage.allCases.map {
-            StageResult($0, .notChecked, reason: .timeout, detail: "the deadline came first")
-          })
+        ?? EndpointReport(endpoint: probe.endpoint, address: nil, stages: EndpointProbe.late)
     }
   }
 
   private static func context(
-    _ folder: String?, _ key: APIKey?
+    _ roots: TrustedRoots, _ key: APIKey?
   ) -> Result<ProbeTLSContext, CertificateFailure> {
     Result { () throws(CertificateFailure) in
       let client = try key?.withPrivateKey { bytes throws(CertificateFailure) in
@@ -60,7 +60,9 @@ public enum KeyManagerProbe {
           key?.kind == .ed25519 ? .ed25519(seed: bytes) : .ecdsa(scalar: bytes),
           commonName: key?.identity.text ?? "", days: 90)
       }
-      return try .verifying(extraRootsPEM: TrustedRoots.read(folder), client: client)
+      return try .verifying(
+        extraRootsPEM: roots.certificates, trustsSystemRoots: roots.includesSystem,
+        client: client)
     }
   }
 }

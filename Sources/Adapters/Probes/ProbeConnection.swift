@@ -67,7 +67,8 @@ final class ProbeConnection {
       }
       let bytes = try read(until: deadline)
       if bytes.isEmpty { return try parse { parser throws(HTTPViolation) in try parser.end() } }
-      parser.feed(bytes)
+      // Handed over, not copied: what is left of an answer is wiped there.
+      parser.feed(consume bytes)
     }
   }
 

@@ -1,27 +1,87 @@
 internal import Glibc
+internal import KeyManager
 internal import LinuxIO
 internal import Model
 internal import TLS
 
-/// What the server trusts besides the system's roots: every certificate in a folder (facts, section
-/// A.4).
-enum TrustedRoots {
-  /// Blocks on the disk. The PEM texts of the folder's files, by name; what cannot be read or is no
-  /// certificate is passed over without a word, and so is a missing folder, as the server does.
-  static func read(_ folder: String?) -> [String] {
-    guard let folder else { return [] }
-    return names(in: folder).sorted().prefix(1_024).compactMap { name in
-      guard
-        let file = try? FileReading.read(
-          "\(folder)/\(name)", limitBytes: Limits.environmentFileBytes)
-      else { return nil }
-      let pem = String(decoding: file.bytes, as: UTF8.self)
-      return (try? CertificateInfo(pem: pem)) == nil ? nil : pem
+/// What the server's client of the Key Manager trusts: the system's roots and every certificate in
+/// the folder of its authorities, as far as the server's user can read them (facts, section A.4).
+///
+/// The server passes over what it cannot read without a word. Here it is passed over too, and told:
+/// it is the likely reason where a chain ends in an unknown authority.
+struct TrustedRoots: Sendable {
+  /// The certificates, PEM, one each.
+  private(set) var certificates: [String] = []
+  /// Whether the system's own roots count: SSL_CERT_FILE and SSL_CERT_DIR together replace them.
+  private(set) var includesSystem = true
+  /// What holds certificates and is passed over by the server, and why, each a clause.
+  private(set) var unreadable: [String] = []
+  /// What else may be the reason where an authority is not known.
+  private(set) var absent: [String] = []
+
+  private static let filesLimit = 1_024
+
+  /// Blocks on the disk.
+  init(_ surroundings: ServerSurroundings) {
+    if let folder = surroundings.certificateAuthorities {
+      if let obstacle = surroundings.obstacle(folder) {
+        unreadable.append("the server cannot read \(folder): \(obstacle)")
+      } else if let names = Self.names(in: folder) {
+        readAll(names.map { "\(folder)/\($0)" }, surroundings)
+        if names.isEmpty { absent.append("\(folder) is empty") }
+      } else {
+        absent.append("there is no folder \(folder)")
+      }
+    }
+    // Go's roots (crypto/x509, root_unix.go): a file and folders, each replaced by its variable.
+    let file = surroundings.value("SSL_CERT_FILE")
+    let folders = surroundings.value("SSL_CERT_DIR")
+    if let file { readAll([file], surroundings) }
+    for folder in folders?.split(separator: ":") ?? [] {
+      readAll((Self.names(in: String(folder)) ?? []).map { "\(folder)/\($0)" }, surroundings)
+    }
+    includesSystem = file == nil || folders == nil
+  }
+
+  private mutating func readAll(_ paths: [String], _ surroundings: ServerSurroundings) {
+    for path in paths.prefix(Self.filesLimit) {
+      let found: [String]
+      do throws(FileFailure) {
+        let file = try FileReading.read(path, limitBytes: Limits.certificateFileBytes)
+        found = Self.blocks(in: String(decoding: file.bytes, as: UTF8.self))
+      } catch {
+        if error.kind != .notRegular { unreadable.append(error.message) }
+        continue
+      }
+      if found.isEmpty { continue }
+      if let obstacle = surroundings.obstacle(path) {
+        unreadable.append("the server cannot read \(path): \(obstacle)")
+      } else {
+        certificates += found
+      }
+    }
+    if paths.count > Self.filesLimit {
+      unreadable.append("only \(Self.filesLimit) of \(paths.count) files were read")
     }
   }
 
-  private static func names(in folder: String) -> [String] {
-    guard let stream = opendir(folder) else { return [] }
+  /// Each certificate that can be read; what is none, and what stands around them, is passed over.
+  private static func blocks(in text: String) -> [String] {
+    let (begin, end) = ("-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----")
+    var blocks: [String] = []
+    var rest = text[...]
+    while let start = rest.firstRange(of: begin) {
+      guard let stop = rest[start.upperBound...].firstRange(of: end) else { break }
+      let block = rest[start.lowerBound..<stop.upperBound] + "\n"
+      if (try? CertificateInfo(pem: String(block))) != nil { blocks.append(String(block)) }
+      rest = rest[stop.upperBound...]
+    }
+    return blocks
+  }
+
+  /// The names in a folder, sorted; nil if there is no such folder.
+  private static func names(in folder: String) -> [String]? {
+    guard let stream = opendir(folder) else { return nil }
     defer { closedir(stream) }
     var names: [String] = []
     while let entry = readdir(stream) {
@@ -30,6 +90,6 @@ enum TrustedRoots {
       }
       if name != "." && name != ".." { names.append(name) }
     }
-    return names
+    return names.sorted()
   }
 }

@@ -26,16 +26,18 @@ public final class JournalFollower: Sendable {
   /// everything that the restart makes the unit say comes after it. May block on the disk.
   public static func currentCursor() throws(Errno) -> String? { try JournalSession.tailCursor() }
 
-  /// Starts the thread. `deliver` is called on it, in the journal's order, once for each entry of
-  /// the unit's processes and for each that the service manager logged about the unit. Does not
-  /// block.
+  /// Starts the thread. Without a unit it follows the whole journal. `deliver` is called on it, in the journal's order, once for each entry of
+  /// the unit's processes and for each that the service manager or journald logged about the unit;
+  /// `lost` before the next of them when entries may have been missed, because they were removed
+  /// before they were read, or are damaged. Does not block.
   public init(
-    unit: String, from start: JournalStart, deliver: @escaping @Sendable (JournalEntry) -> Void
+    unit: String?, from start: JournalStart, lost: @escaping @Sendable () -> Void = {},
+    deliver: @escaping @Sendable (JournalEntry) -> Void
   ) throws(Errno) {
     let shared = try Shared()
     self.shared = shared
     try Thread.start("journal") {
-      JournalFollower.run(shared, unit: unit, from: start, deliver: deliver)
+      JournalFollower.run(shared, unit: unit, from: start, lost: lost, deliver: deliver)
     }
   }
 
@@ -51,12 +53,13 @@ public final class JournalFollower: Sendable {
   public var failure: Errno? { shared.state.withLock { $0.failure } }
 
   private static func run(
-    _ shared: Shared, unit: String, from start: JournalStart, deliver: (JournalEntry) -> Void
+    _ shared: Shared, unit: String?, from start: JournalStart, lost: () -> Void,
+    deliver: (JournalEntry) -> Void
   ) {
     var start = start
     while !shared.state.withLock({ $0.stopped }) {
       do throws(Errno) {
-        try follow(shared, unit: unit, from: &start, deliver: deliver)
+        try follow(shared, unit: unit, from: &start, lost: lost, deliver: deliver)
       } catch {
         shared.state.withLock { $0.failure = error }
         let again = Instant.inMilliseconds(reopenMilliseconds)
@@ -68,7 +71,7 @@ public final class JournalFollower: Sendable {
   }
 
   private static func follow(
-    _ shared: Shared, unit: String, from start: inout JournalStart,
+    _ shared: Shared, unit: String?, from start: inout JournalStart, lost: () -> Void,
     deliver: (JournalEntry) -> Void
   ) throws(Errno) {
     var session = try JournalSession.open(unit: unit, start: start)
@@ -76,9 +79,11 @@ public final class JournalFollower: Sendable {
     while true {
       while let entry = try session.next() {
         if shared.state.withLock({ $0.stopped }) { return }
+        if session.takeLoss() { lost() }
         start = .after(cursor: entry.cursor)
         deliver(entry)
       }
+      if session.takeLoss() { lost() }
       if shared.state.withLock({ $0.stopped }) { return }
       try session.wait(shared.wakeup, until: .inMilliseconds(lookMilliseconds))
     }

@@ -20,19 +20,30 @@ public enum JournalStart: Sendable, Hashable {
 ///
 /// libsystemd wants such a handle to be used by one thread only, for all its life: make it, use it
 /// and drop it in one function.
+///
+/// Entries that journald removed (vacuum) before they were read are missed, and that is said
+/// (``takeLoss()``): where the entry of the last cursor is not there any more, the next one that is,
+/// whoever logged it, must have the number after it. The numbers are in the cursors
+/// (systemd.journal-fields(7), `s=` and `i=`).
 struct JournalSession: ~Copyable {
   private let journal: OpaquePointer
+  private let unit: String?
   private var start: JournalStart
+  /// Whether entries may have been missed since that was asked for.
+  private var isLossy = false
+  /// The cursor from which on nothing was there when it was looked whether anything is missing.
+  private var unverified: String?
   /// The entry that a seek may land on, and that was delivered already.
   private var delivered: String?
 
-  private init(owning journal: OpaquePointer, start: JournalStart) {
+  private init(owning journal: OpaquePointer, unit: String?, start: JournalStart) {
     self.journal = journal
+    self.unit = unit
     self.start = start
   }
 
-  /// Opens the journal; of a unit its processes' entries and what the service manager says about
-  /// it. May block on the disk.
+  /// Opens the journal; of a unit its processes' entries, what the service manager says about it,
+  /// and what journald says of lines of it that it did not take. May block on the disk.
   static func open(unit: String?, start: JournalStart) throws(Errno) -> JournalSession {
     var opened: OpaquePointer?
     // Not only the system's journal: with a persistent journal the lines of a service whose User=
@@ -41,19 +52,29 @@ struct JournalSession: ~Copyable {
       sd_journal_open(&opened, Int32(SD_JOURNAL_LOCAL_ONLY))
     }
     guard let opened else { throw Errno(EIO, "open the journal") }
-    var session = JournalSession(owning: opened, start: start)
+    var session = JournalSession(owning: opened, unit: unit, start: start)
     // At once: libsystemd learns of files that come and go only from here on.
     _ = try journalCall("watch the journal") { sd_journal_get_fd(opened) }
     // A field is its name, `=` and its value.
     sd_journal_set_data_threshold(opened, Limits.journalLineBytes + 64)
-    if let unit {
-      try session.match("_SYSTEMD_UNIT=\(unit)")
-      _ = try journalCall("filter the journal") { sd_journal_add_disjunction(opened) }
-      try session.match("UNIT=\(unit)")
-      try session.match("_PID=1")
-    }
+    try session.filter()
     try session.seek()
     return session
+  }
+
+  private func filter() throws(Errno) {
+    guard let unit else { return }
+    // The first of each is what a process cannot say of itself.
+    let wanted = [
+      ["_SYSTEMD_UNIT=\(unit)"], ["_PID=1", "UNIT=\(unit)"],
+      ["_TRANSPORT=driver", "OBJECT_SYSTEMD_UNIT=\(unit)"],
+      // journald was started anew (SD_MESSAGE_JOURNAL_START): what was logged meanwhile may be lost.
+      ["_TRANSPORT=driver", "MESSAGE_ID=f77379a8490b408bbe5f6940505a777b"],
+    ]
+    for fields in wanted {
+      for field in fields { try match(field) }
+      _ = try journalCall("filter the journal") { sd_journal_add_disjunction(journal) }
+    }
   }
 
   deinit { sd_journal_close(journal) }
@@ -68,6 +89,7 @@ struct JournalSession: ~Copyable {
     switch start {
     case .head: _ = try journalCall(attempt) { sd_journal_seek_head(journal) }
     case .after(let cursor):
+      try verify(cursor)
       delivered = cursor
       _ = try journalCall(attempt) { sd_journal_seek_cursor(journal, cursor) }
     case .since(let microseconds):
@@ -82,16 +104,63 @@ struct JournalSession: ~Copyable {
     }
   }
 
+  /// Looks whether anything is missing between the entry of `cursor` and the next that is there,
+  /// and leaves the position undefined.
+  private mutating func verify(_ cursor: String) throws(Errno) {
+    let attempt = "look for what is missing in the journal"
+    sd_journal_flush_matches(journal)
+    _ = try journalCall(attempt) { sd_journal_seek_cursor(journal, cursor) }
+    if try journalCall(attempt, { sd_journal_next(journal) }) == 0 {
+      unverified = cursor
+    } else {
+      unverified = nil
+      if sd_journal_test_cursor(journal, cursor) <= 0, try !Self.follows(currentCursor(), cursor) {
+        isLossy = true
+      }
+    }
+    try filter()
+  }
+
+  /// Whether the entry of the first cursor is the very next after that of the second.
+  private static func follows(_ next: String?, _ cursor: String) -> Bool {
+    func number(_ cursor: String) -> (id: Substring, number: UInt64)? {
+      let parts = cursor.split(separator: ";").map { $0.split(separator: "=", maxSplits: 1) }
+      guard let id = parts.first(where: { $0.first == "s" })?.last,
+        let text = parts.first(where: { $0.first == "i" })?.last,
+        let number = UInt64(text, radix: 16)
+      else { return nil }
+      return (id, number)
+    }
+    guard let next = next.flatMap(number), let before = number(cursor) else { return false }
+    return next.id == before.id && next.number == before.number &+ 1
+  }
+
+  /// Whether entries may have been missed since this was asked last: journald had removed them
+  /// before they were read, or they are damaged.
+  mutating func takeLoss() -> Bool {
+    defer { isLossy = false }
+    return isLossy
+  }
+
   /// The next entry, nil if there is none yet. May block on the disk.
   mutating func next() throws(Errno) -> JournalEntry? {
     while true {
       if try journalCall("read the journal", { sd_journal_next(journal) }) == 0 { return nil }
+      if unverified != nil {
+        // Now there is something to look at.
+        try seek()
+        unverified = nil
+        continue
+      }
       if let delivered {
         self.delivered = nil
         if sd_journal_test_cursor(journal, delivered) > 0 { continue }
       }
-      // An entry that is damaged, or that was rotated away this moment, is passed over.
-      guard let entry = entry() else { continue }
+      // An entry that is damaged, or that was removed this moment, is passed over.
+      guard let entry = entry() else {
+        isLossy = true
+        continue
+      }
       start = .after(cursor: entry.cursor)
       return entry
     }
@@ -117,17 +186,15 @@ struct JournalSession: ~Copyable {
   }
 
   private func entry() -> JournalEntry? {
-    var cursor: UnsafeMutablePointer<CChar>?
     var (realtime, monotonic) = (UInt64(0), UInt64(0))
     var boot = sd_id128_t()
-    guard sd_journal_get_cursor(journal, &cursor) >= 0, let cursor else { return nil }
-    defer { free(cursor) }
-    guard sd_journal_get_realtime_usec(journal, &realtime) >= 0,
+    guard let cursor = try? currentCursor(),
+      sd_journal_get_realtime_usec(journal, &realtime) >= 0,
       sd_journal_get_monotonic_usec(journal, &monotonic, &boot) >= 0
     else { return nil }
     let fromManager = field("_PID") == "1"
     return JournalEntry(
-      cursor: String(cString: cursor), realtimeMicroseconds: Int64(clamping: realtime),
+      cursor: cursor, realtimeMicroseconds: Int64(clamping: realtime),
       monotonicMicroseconds: monotonic, bootID: JournalSession.hex(boot),
       invocationID: field(fromManager ? "INVOCATION_ID" : "_SYSTEMD_INVOCATION_ID"),
       pid: field("_PID").flatMap { Int32($0) },
@@ -164,8 +231,13 @@ struct JournalSession: ~Copyable {
     let attempt = "find the end of the journal"
     _ = try journalCall(attempt) { sd_journal_seek_tail(journal) }
     if try journalCall(attempt, { sd_journal_previous(journal) }) == 0 { return nil }
+    return try currentCursor()
+  }
+
+  /// The cursor of the entry at the position.
+  private func currentCursor() throws(Errno) -> String? {
     var cursor: UnsafeMutablePointer<CChar>?
-    _ = try journalCall(attempt) { sd_journal_get_cursor(journal, &cursor) }
+    _ = try journalCall("find the place in the journal") { sd_journal_get_cursor(journal, &cursor) }
     guard let cursor else { return nil }
     defer { free(cursor) }
     return String(cString: cursor)

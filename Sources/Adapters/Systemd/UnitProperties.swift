@@ -48,7 +48,11 @@ extension UnitState {
     switch name {
     case "MainPID": mainPID = Int32(truncatingIfNeeded: try uint32())
     case "NRestarts": nRestarts = Int(try uint32())
+    case "ActiveExitTimestampMonotonic": activeExitMonotonicMicroseconds = try uint64()
+    case "InactiveEnterTimestampMonotonic": inactiveEnterMonotonicMicroseconds = try uint64()
     case "ExecMainStartTimestampMonotonic": execMainStartMonotonicMicroseconds = try uint64()
+    case "ExecMainStartTimestamp": execMainStartRealtimeMicroseconds = try uint64()
+    case "RestartUSec": restartMicroseconds = try uint64()
     case "ExecMainPID": execMainPID = Int32(truncatingIfNeeded: try uint32())
     case "ExecMainCode": execMainCode = try int32()
     case "ExecMainStatus": execMainStatus = try int32()
@@ -58,6 +62,8 @@ extension UnitState {
     case "TimeoutStopUSec": timeoutStopMicroseconds = try uint64()
     case "AmbientCapabilities": ambientCapabilities = try uint64()
     case "CapabilityBoundingSet": capabilityBoundingSet = try uint64()
+    case "SendSIGKILL":
+      sendsSIGKILL = try reader.variant("b") { () throws(BusFailure) in try reader.bool() }
     case "NeedDaemonReload":
       needDaemonReload = try reader.variant("b") { () throws(BusFailure) in try reader.bool() }
     default: return false

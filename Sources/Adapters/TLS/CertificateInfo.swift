@@ -17,6 +17,8 @@ public struct CertificateInfo: Sendable, Hashable {
   public var principal: Principal?
   /// The DNS names among the subject alternative names.
   public var dnsNames: [String]
+  /// Its public key, for people: `EC P-256`, `RSA 2048`, `ED25519`.
+  public var publicKeyText: String
   /// SHA-256 of the DER of its SubjectPublicKeyInfo, 32 bytes: what a Key Manager knows a client
   /// by.
   public var publicKeyDigest: [UInt8]
@@ -36,17 +38,43 @@ public struct CertificateInfo: Sendable, Hashable {
     let uris = Self.names(x509, GEN_URI).filter { $0.hasPrefix("keyturn://") }
     principal = uris.count == 1 ? Principal(uri: uris[0]) : nil
     dnsNames = Self.names(x509, GEN_DNS)
+    publicKeyText = Self.keyText(x509)
     publicKeyDigest = Self.digest(x509)
   }
 
   /// Until when it is valid, for people: `2027-02-28T12:00:00Z`.
-  public var notAfterText: String {
-    var time = time_t(notAfter)
-    var parts = tm()
-    gmtime_r(&time, &parts)
-    func two(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }
-    return "\(parts.tm_year + 1900)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday))"
-      + "T\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec))Z"
+  public var notAfterText: String { CalendarTime.text(seconds: notAfter) }
+
+  /// Whole days from a time, seconds since 1970-01-01 UTC, until it expires; negative afterwards.
+  public func daysLeft(at seconds: Int64) -> Int {
+    let left = notAfter - seconds
+    return Int(left >= 0 ? left / 86_400 : -((-left + 86_399) / 86_400))
+  }
+
+  /// Its validity at a time, for people: `expired 3 days ago`, `valid in 2 days`, `valid for 30
+  /// days`, each with the date.
+  public func validityText(at seconds: Int64) -> String {
+    func days(_ seconds: Int64) -> String {
+      let days = seconds / 86_400
+      if days == 0 { return "\(max(1, seconds / 3600)) hour\(seconds < 7200 ? "" : "s")" }
+      return "\(days) day\(days == 1 ? "" : "s")"
+    }
+    if seconds > notAfter { return "expired \(days(seconds - notAfter)) ago, on \(notAfterText)" }
+    if seconds < notBefore {
+      return "valid only in \(days(notBefore - seconds)), from "
+        + CalendarTime.text(seconds: notBefore)
+    }
+    return "valid for \(days(notAfter - seconds)), until \(notAfterText)"
+  }
+
+  private static func keyText(_ x509: OpaquePointer) -> String {
+    guard let key = X509_get0_pubkey(x509) else { return "unknown key" }
+    let bits = EVP_PKEY_get_bits(key)
+    switch EVP_PKEY_get_base_id(key) {
+    case EVP_PKEY_RSA: return "RSA \(bits)"
+    case EVP_PKEY_EC: return [256, 384, 521].contains(bits) ? "EC P-\(bits)" : "EC \(bits)"
+    default: return EVP_PKEY_get0_type_name(key).map { String(cString: $0) } ?? "unknown key"
+    }
   }
 
   private static func text(_ name: OpaquePointer?) -> String {

@@ -15,14 +15,17 @@ public final class ProbeTLSContext: Sendable {
     self.pinned = pinned
   }
 
-  /// Trusts the system's roots and those in `extraRootsPEM`; the server's certificate must be for
-  /// the host's name or address, by a subject alternative name. Shows `client` if the server asks
-  /// for a certificate.
+  /// Trusts the system's roots, unless told otherwise, and every certificate in `extraRootsPEM`, be
+  /// it a root or not, as Go does; the server's certificate must be for the host's name or address,
+  /// by a subject alternative name. Shows `client` if the server asks for a certificate.
+  ///
+  /// What was received is wiped inside OpenSSL when it has been read: it may be a data key.
   public static func verifying(
-    extraRootsPEM: [String] = [], client: Credentials? = nil
+    extraRootsPEM: [String] = [], trustsSystemRoots: Bool = true, client: Credentials? = nil
   ) throws(CertificateFailure) -> ProbeTLSContext {
     let handle = try ContextHandle(minimumVersion: TLS1_2_VERSION)
-    try handle.trustSystemRoots()
+    kt_ctx_like_go(handle.pointer)
+    if trustsSystemRoots { try handle.trustSystemRoots() }
     for pem in extraRootsPEM { try handle.trust(pem, "an additional root") }
     if let client {
       try handle.use(certificatePEM: client.certificatePEM, keyPEM: client.keyPEM)
@@ -40,6 +43,14 @@ public final class ProbeTLSContext: Sendable {
     // byte is sent.
     SSL_CTX_set_verify(handle.pointer, SSL_VERIFY_NONE, nil)
     return ProbeTLSContext(handle, pinned: leaf.der)
+  }
+
+  /// Trusts nothing and accepts any certificate, to see which one is shown: for a look at a server
+  /// from which nothing is believed and to which nothing is told.
+  public static func observing() throws(CertificateFailure) -> ProbeTLSContext {
+    let handle = try ContextHandle(minimumVersion: TLS1_2_VERSION)
+    SSL_CTX_set_verify(handle.pointer, SSL_VERIFY_NONE, nil)
+    return ProbeTLSContext(handle, pinned: nil)
   }
 
   /// Blocks until the server at the other end of `socket` has proved to be `host` (a name, or an

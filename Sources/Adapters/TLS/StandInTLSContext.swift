@@ -12,11 +12,13 @@ public final class StandInTLSContext: Sendable {
 
   private init(_ handle: ContextHandle) { self.handle = handle }
 
-  /// A context with the server's certificate (chain) and key.
+  /// A context with the server's certificate (chain) and key. `isOutdated`: it speaks TLS 1.1 at
+  /// most.
   public static func acceptingAnyClient(
-    certificatePEM: String, keyPEM: Secret
+    certificatePEM: String, keyPEM: Secret, isOutdated: Bool = false
   ) throws(CertificateFailure) -> StandInTLSContext {
     let handle = try ContextHandle(minimumVersion: TLS1_2_VERSION)
+    if isOutdated { kt_ctx_outdated(handle.pointer, TLS1_1_VERSION) }
     try handle.use(certificatePEM: certificatePEM, keyPEM: keyPEM)
     SSL_CTX_set_verify(handle.pointer, SSL_VERIFY_PEER) { _, _ in 1 }
     return StandInTLSContext(handle)

@@ -1,4 +1,5 @@
 internal import COpenSSL
+internal import Glibc
 public import LinuxIO
 public import Model
 
@@ -19,6 +20,11 @@ public final class TLSSession {
   public private(set) var peerCertificate: CertificateInfo?
   /// SHA-256 of the peer's SubjectPublicKeyInfo, 32 bytes; nil if it showed no certificate.
   public var peerPublicKeyDigest: [UInt8]? { peerCertificate?.publicKeyDigest }
+
+  /// The version that both sides agreed on, for example `TLSv1.3`.
+  public var protocolVersion: String {
+    SSL_get_version(ssl).map { String(cString: $0) } ?? "unknown"
+  }
 
   let ssl: OpaquePointer
   /// From the socket, and to it. Both belong to `ssl`.
@@ -190,7 +196,7 @@ public final class TLSSession {
     if reasons.contains(SSL_R_CERTIFICATE_VERIFY_FAILED), verdict != X509_V_OK {
       let reason = String(cString: X509_verify_cert_error_string(Int(verdict)))
       let certificate = rejected.map {
-        ", certificate \($0.subject) of \($0.issuer), valid until \($0.notAfterText)"
+        ", certificate \($0.subject) of \($0.issuer), \($0.validityText(at: Int64(time(nil))))"
       }
       return TLSFailure(
         TLSFailure.kind(ofVerification: verdict),

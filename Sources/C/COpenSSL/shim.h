@@ -28,6 +28,19 @@ static inline void kt_ctx_options(SSL_CTX *context, int minimum_version) {
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
 }
 
+/// Any trusted certificate ends a chain (crypto/x509), and plaintext is wiped when it has been read.
+static inline void kt_ctx_like_go(SSL_CTX *context) {
+  X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context), X509_V_FLAG_PARTIAL_CHAIN);
+  SSL_CTX_set_options(context, SSL_OP_CLEANSE_PLAINTEXT);
+}
+
+/// For the stand-in only: the highest version, and what goes with versions that nobody should speak.
+static inline void kt_ctx_outdated(SSL_CTX *context, int maximum_version) {
+  SSL_CTX_set_security_level(context, 0);
+  SSL_CTX_set_min_proto_version(context, TLS1_VERSION);
+  SSL_CTX_set_max_proto_version(context, maximum_version);
+}
+
 static inline int kt_ctx_add_chain(SSL_CTX *context, X509 *certificate) {
   return (int)SSL_CTX_add1_chain_cert(context, certificate);
 }

@@ -13,14 +13,20 @@ public struct Digest: Sendable, Hashable, Comparable, Codable, CustomStringConve
     self.hex = hex
   }
 
-  private init(bytes: [UInt8]) {
+  /// The digest with those bytes; nil if they are not 32.
+  public init?(bytes: [UInt8]) {
+    guard bytes.count == 32 else { return nil }
+    self.init(known: bytes)
+  }
+
+  private init(known bytes: [UInt8]) {
     let digits = Array("0123456789abcdef".utf8)
     hex = String(
       decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
   }
 
   /// SHA-256 of `bytes`, by OpenSSL. A pure function: this is why Core may call the library here.
-  public static func sha256(_ bytes: [UInt8]) -> Digest { Digest(bytes: sha256Bytes(bytes)) }
+  public static func sha256(_ bytes: [UInt8]) -> Digest { Digest(known: sha256Bytes(bytes)) }
 
   /// The 32 bytes of SHA-256 of `bytes`.
   public static func sha256Bytes(_ bytes: [UInt8]) -> [UInt8] {

@@ -23,6 +23,12 @@ enum Base64URL {
     return String(decoding: text, as: UTF8.self)
   }
 
+  /// The same with the ordinary alphabet and padding (RFC 4648, section 4).
+  static func standard(_ bytes: [UInt8]) -> String {
+    let text = encode(bytes).map { $0 == "-" ? "+" : $0 == "_" ? "/" : $0 }
+    return String(text) + String(repeating: "=", count: (4 - text.count % 4) % 4)
+  }
+
   /// Why a text is not base64.
   enum Problem: Error, Equatable {
     /// The 0-based byte is not in the alphabet.

@@ -2,19 +2,21 @@
 public enum ProbeStage: String, Sendable, Codable, Hashable, CaseIterable {
   /// The name is resolved.
   case dns
-  /// Every address accepts a connection.
+  /// The address accepts a connection; through a proxy, the proxy leads to the host.
   case tcp
   /// The certificate is for that name and its chain ends in what the server trusts.
   case tls
   /// `GET /version` answers.
   case version
+  /// `GET /v1/health/live` is 200.
+  case live
   /// `GET /v1/health/ready` is 200.
   case ready
-  /// The enclave admits the API key's identity.
+  /// The enclave admits the API key's identity, and lets it do what the server does at its start.
   case identity
   /// The enclave exists.
   case enclave
-  /// The SSE key exists.
+  /// The SSE key exists, and a data key can be had of it.
   case key
   /// `GET /v1/health/ready?write` is 200; asked only where the key does not exist.
   case write
@@ -55,7 +57,7 @@ public enum ProbeReason: String, Sendable, Codable, Hashable, CaseIterable {
   case timeout
 }
 
-/// How one stage of the probe of one endpoint went.
+/// How one stage of the probe of one endpoint, or of one of its addresses, went.
 public struct StageResult: Sendable, Codable, Hashable {
   /// Which stage.
   public var stage: ProbeStage
@@ -81,20 +83,80 @@ public struct StageResult: Sendable, Codable, Hashable {
   }
 }
 
+/// What the probe of one address of an endpoint saw.
+public struct AddressReport: Sendable, Codable, Hashable {
+  /// The address and port that were dialled, in figures; through a proxy the proxy's.
+  public var address: String
+  /// The stages from TCP on, in their order; those that were not reached are there as
+  /// `notChecked`.
+  public var stages: [StageResult]
+  /// What the TLS session showed; nil if there was none.
+  public var link: SecuredLink?
+  /// What the Key Manager told of itself and of the key.
+  public var sight: KeyManagerSight
+
+  /// A report; see the properties.
+  public init(
+    address: String, stages: [StageResult], link: SecuredLink? = nil,
+    sight: KeyManagerSight = KeyManagerSight()
+  ) {
+    self.address = address
+    self.stages = stages
+    self.link = link
+    self.sight = sight
+  }
+
+  /// The result of a stage, nil if the report does not speak of it.
+  public subscript(stage: ProbeStage) -> StageResult? { stages.first { $0.stage == stage } }
+}
+
+/// A TLS session that was accepted.
+public struct SecuredLink: Sendable, Codable, Hashable {
+  /// For example `TLSv1.3`.
+  public var protocolVersion: String
+  /// The server's public key, for example `EC P-256` or `RSA 2048`.
+  public var serverKey: String
+  /// Until when the server's certificate is valid, seconds since 1970-01-01 UTC.
+  public var notAfter: Int64
+  /// Whole days until then.
+  public var daysLeft: Int
+
+  /// With fewer days left a certificate is not as it should be.
+  public static let warningDays = 14
+
+  /// A session; see the properties.
+  public init(protocolVersion: String, serverKey: String, notAfter: Int64, daysLeft: Int) {
+    self.protocolVersion = protocolVersion
+    self.serverKey = serverKey
+    self.notAfter = notAfter
+    self.daysLeft = daysLeft
+  }
+}
+
 /// What the probe of one endpoint saw.
 public struct EndpointReport: Sendable, Codable, Hashable {
   /// The endpoint as the settings name it, ``Endpoint/text``.
   public var endpoint: String
-  /// The address that the stages after TCP were probed at, nil if none was reached.
+  /// The first address that took a connection, in the resolver's order; nil if none did.
   public var address: String?
-  /// The stages in their order; those after a failure are there as `notChecked`.
+  /// The proxy that the server would go through, `HOST:PORT`; nil if it would dial the endpoint.
+  public var proxy: String?
+  /// Every stage in its order: the worst of all addresses. An address that takes no connection
+  /// beside one that does is degraded, since the server dials the next one.
   public var stages: [StageResult]
+  /// What was seen at each address, in the resolver's order.
+  public var addresses: [AddressReport]
 
   /// A report; see the properties.
-  public init(endpoint: String, address: String?, stages: [StageResult]) {
+  public init(
+    endpoint: String, address: String?, proxy: String? = nil, stages: [StageResult],
+    addresses: [AddressReport] = []
+  ) {
     self.endpoint = endpoint
     self.address = address
+    self.proxy = proxy
     self.stages = stages
+    self.addresses = addresses
   }
 
   /// The result of a stage, nil if the report does not speak of it.
@@ -106,5 +168,69 @@ public struct EndpointReport: Sendable, Codable, Hashable {
       guard let worst, worst.verdict >= stage.verdict else { return stage }
       return worst
     }
+  }
+
+  /// What the Key Managers behind it told, one for each address.
+  public var sights: [KeyManagerSight] { addresses.map(\.sight) }
+}
+
+extension EndpointReport {
+  /// A report of everything that was seen at the addresses of a name.
+  public init(
+    endpoint: String, proxy: String?, resolution: StageResult, addresses: [AddressReport]
+  ) {
+    let reached = addresses.first { ($0[.tcp]?.verdict ?? .notChecked) < .failed }
+    self.init(
+      endpoint: endpoint, address: reached?.address, proxy: proxy,
+      stages: [resolution], addresses: addresses)
+    for stage in ProbeStage.allCases where stage != .dns {
+      stages.append(Self.merged(stage, addresses, isReached: reached != nil, after: resolution))
+    }
+  }
+
+  private static func merged(
+    _ stage: ProbeStage, _ addresses: [AddressReport], isReached: Bool,
+    after resolution: StageResult
+  ) -> StageResult {
+    let all = addresses.compactMap { report in report[stage].map { (report, $0) } }
+    guard !all.isEmpty else {
+      let why =
+        resolution.verdict == .failed
+        ? "\(resolution.stage.title) failed" : "no address was probed"
+      return StageResult(stage, .notChecked, detail: why)
+    }
+    // What no connection was made to says nothing about the stages after it.
+    let counted =
+      stage == .tcp || !isReached
+      ? all : all.filter { ($0.0[.tcp]?.verdict ?? .notChecked) < .failed }
+    let milliseconds = all.map(\.1.milliseconds).max() ?? 0
+    var worst = counted[0].1
+    for (_, result) in counted.dropFirst() where result.verdict > worst.verdict { worst = result }
+    var verdict = worst.verdict
+    if stage == .tcp, verdict == .failed, isReached { verdict = .degraded }
+    // Which address it is about, where they differ.
+    var details: [String] = []
+    for (report, result) in counted
+    where result.verdict == worst.verdict || result.reason == .keyMissing {
+      let detail =
+        counted.count > 1 && verdict != .fine && !result.detail.contains(report.address)
+        ? "\(report.address): \(result.detail)" : result.detail
+      if !details.contains(detail) { details.append(detail) }
+    }
+    let reasons = counted.filter { $0.1.verdict == worst.verdict }.map(\.1.reason)
+    return StageResult(
+      stage, verdict, reason: verdict == worst.verdict ? mostTelling(reasons) : nil,
+      milliseconds: milliseconds, detail: details.joined(separator: "; "))
+  }
+
+  /// Of several reasons the one that weighs most: a refusal before a key that is missing, and that
+  /// before silence.
+  private static func mostTelling(_ reasons: [ProbeReason?]) -> ProbeReason? {
+    for reason in [ProbeReason.denied, .enclaveMissing] where reasons.contains(reason) {
+      return reason
+    }
+    // One address that fails in another way is not a missing key, and not only late.
+    guard let first = reasons.first, reasons.allSatisfy({ $0 == first }) else { return nil }
+    return first
   }
 }

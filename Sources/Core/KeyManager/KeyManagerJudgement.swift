@@ -1,8 +1,13 @@
 public import Model
 
-/// Whether a rollout may go on, given what the probes of all endpoints saw. Stricter than the
-/// server, which starts with one endpoint that answers, and starts without serving on a 403 (facts,
-/// sections A.6 and B.7).
+/// Whether a rollout may go on, given what the probes of all endpoints saw.
+///
+/// It follows what the server does at its start (facts, sections A.6 and B.6): it takes the first
+/// endpoint that answers, and what that one says is final; a key that does not exist it creates,
+/// which every Key Manager must be able to write. So an existing key needs one endpoint that answers
+/// and a missing one needs all. What is stricter here than in the server: a 403 refuses, since it
+/// would start and not serve, and Key Managers that do not tell the same refuse, since which of
+/// them answers is left to chance.
 public enum KeyManagerJudgement {
   /// What stands against the settings. Errors have the refusal `keyManager`.
   ///
@@ -12,82 +17,164 @@ public enum KeyManagerJudgement {
     _ reports: [EndpointReport], settings: KeyManagerSettings, firstEnablement: Bool,
     createKey: Bool
   ) -> [Finding] {
-    var findings: [Finding] = []
-    for endpoint in settings.endpoints {
-      guard let report = reports.first(where: { $0.endpoint == endpoint.text }) else {
-        findings.append(
-          finding(
-            .error, "kms-probe-missing", "MINIO_KMS_SERVER",
-            "\(endpoint.text) has not been probed", "Try again"))
-        continue
-      }
-      findings += judge(report, settings)
+    let probed = settings.endpoints.map { endpoint in
+      reports.first { $0.endpoint == endpoint.text }
+        ?? EndpointReport(endpoint: endpoint.text, address: nil, stages: [])
     }
-    let missing = reports.filter { $0[.key]?.reason == .keyMissing }
-    guard !missing.isEmpty else { return findings }
-    let present = reports.filter { $0[.key]?.verdict == .fine }
-    if !present.isEmpty {
+    let sights = probed.flatMap(\.placedSights)
+    let lacking = sights.filter { $0.sight.key == .missing }
+    let holding = sights.filter { $0.sight.key != nil && $0.sight.key != .missing }
+    // With a key to create every endpoint is needed, otherwise one.
+    let isOneEnough = lacking.isEmpty && probed.contains(where: \.answers)
+    var findings = probed.flatMap { judge($0, settings, isOneEnough: isOneEnough) }
+    if !lacking.isEmpty, !holding.isEmpty {
       findings.append(
         finding(
           .error, "kms-key-differs", "MINIO_KMS_SSE_KEY",
           "key \"\(settings.sseKey)\" of enclave \"\(settings.enclave)\" exists at "
-            + "\(names(present)), but not at \(names(missing))",
+            + "\(names(holding)), but not at \(names(lacking))",
           "Wait until the Key Managers hold the same state, or correct MINIO_KMS_SERVER"))
-    } else {
+    } else if !lacking.isEmpty {
       findings += judgeMissingKey(
-        missing, settings, firstEnablement: firstEnablement, createKey: createKey)
+        probed.filter(\.lacksKey), settings, firstEnablement: firstEnablement,
+        createKey: createKey)
     }
-    return findings
+    return findings + disagreements(sights, settings) + sharedHosts(probed)
   }
 
-  /// All stages but what a missing key leads to.
+  // MARK: one endpoint
+
+  /// All but what a missing key leads to.
   private static func judge(
-    _ report: EndpointReport, _ settings: KeyManagerSettings
+    _ report: EndpointReport, _ settings: KeyManagerSettings, isOneEnough: Bool
   ) -> [Finding] {
     let needed = ProbeStage.allCases.filter { $0 != .write }
     var findings = needed.compactMap { stage -> Finding? in
       guard let result = report[stage], result.verdict == .degraded else { return nil }
       return finding(
         .warning, "kms-probe-\(stage.rawValue)", "MINIO_KMS_SERVER",
-        "\(report.endpoint): \(stage.title): \(result.detail)", stage.remedy)
+        "\(report.link): \(stage.title): \(result.detail)", stage.remedy)
     }
-    if let failed = needed.lazy.compactMap({ report[$0] }).first(where: { $0.verdict == .failed }) {
-      if failed.reason != .keyMissing { findings.append(failure(report, failed, settings)) }
+    if report.stages.isEmpty {
+      findings.append(
+        finding(
+          isOneEnough ? .warning : .error, "kms-probe-missing", "MINIO_KMS_SERVER",
+          "\(report.endpoint) has not been probed", "Try again"))
+    } else if let failed = needed.lazy.compactMap({ report[$0] }).first(where: {
+      $0.verdict == .failed
+    }) {
+      if failed.reason != .keyMissing {
+        findings.append(failure(report, failed, settings, isOneEnough: isOneEnough))
+      }
     } else if let stage = needed.first(where: {
       (report[$0]?.verdict ?? .notChecked) == .notChecked
     }) {
       // An endpoint is right only if every stage says so.
       findings.append(
         finding(
-          .error, "kms-probe-\(stage.rawValue)", "MINIO_KMS_SERVER",
-          "\(report.endpoint): \(stage.title) was not checked"
-            + (report[stage].map { ": \($0.detail)" } ?? ""), "Try again"))
+          isOneEnough ? .warning : .error, "kms-probe-\(stage.rawValue)", "MINIO_KMS_SERVER",
+          "\(report.link): \(stage.title) was not checked"
+            + (report[stage].map { ": \($0.detail)" } ?? "") + (isOneEnough ? others : ""),
+          "Try again"))
     }
     return findings
   }
 
+  private static let others = "; the server starts with the others"
+
   private static func failure(
-    _ report: EndpointReport, _ result: StageResult, _ settings: KeyManagerSettings
+    _ report: EndpointReport, _ result: StageResult, _ settings: KeyManagerSettings,
+    isOneEnough: Bool
   ) -> Finding {
     switch result.reason {
     case .denied:
       finding(
         .error, "kms-identity-denied", "MINIO_KMS_API_KEY",
-        "\(report.endpoint): enclave \"\(settings.enclave)\" does not admit identity "
+        "\(report.link): enclave \"\(settings.enclave)\" does not admit identity "
           + "\(settings.apiKey.identity): \(result.detail); the server would start, but not serve",
         "add the identity to the enclave with `minkms add-identity` and give it a policy that "
           + "allows KEY:GENERATE and KEY:DECRYPT, or check MINIO_KMS_ENCLAVE")
     case .enclaveMissing:
       finding(
         .error, "kms-enclave-missing", "MINIO_KMS_ENCLAVE",
-        "\(report.endpoint): enclave \"\(settings.enclave)\" does not exist there",
+        "\(report.link): enclave \"\(settings.enclave)\" does not exist there",
         "check the name for a typo, or create it with `minkms add-enclave`")
     case .keyMissing, .timeout, nil:
       finding(
-        .error, "kms-probe-\(result.stage.rawValue)", "MINIO_KMS_SERVER",
-        "\(report.endpoint): \(result.stage.title) failed: \(result.detail)", result.stage.remedy)
+        isOneEnough ? .warning : .error, "kms-probe-\(result.stage.rawValue)",
+        "MINIO_KMS_SERVER",
+        "\(report.link): \(result.stage.title) failed: \(result.detail)"
+          + (isOneEnough ? others : ""), result.stage.remedy)
     }
   }
+
+  // MARK: all of them together
+
+  /// Key Managers that do not serve the same state, or are not of the same release.
+  private static func disagreements(
+    _ sights: [(place: String, sight: KeyManagerSight)], _ settings: KeyManagerSettings
+  ) -> [Finding] {
+    var findings: [Finding] = []
+    let fingerprints = groups(
+      sights.compactMap { place, sight in
+        if case .exists(let fingerprint)? = sight.key { (place, fingerprint.text) } else { nil }
+      })
+    if fingerprints.count > 1 {
+      findings.append(
+        finding(
+          .error, "kms-key-differs", "MINIO_KMS_SSE_KEY",
+          "key \"\(settings.sseKey)\" of enclave \"\(settings.enclave)\" is not the same "
+            + "everywhere: " + told(fingerprints),
+          "these are Key Managers of different clusters, or one was restored from a backup: "
+            + "correct MINIO_KMS_SERVER, or restore one state on all of them"))
+    }
+    let releases = groups(sights.compactMap { place, sight in sight.release.map { (place, $0) } })
+    if releases.count > 1 {
+      findings.append(
+        finding(
+          .error, "kms-version-differs", "MINIO_KMS_SERVER",
+          "the Key Managers run different releases: " + told(releases),
+          "finish their upgrade first, or correct MINIO_KMS_SERVER"))
+    }
+    return findings
+  }
+
+  /// Endpoints that lead to one Key Manager: with it goes what seems to be two.
+  private static func sharedHosts(_ reports: [EndpointReport]) -> [Finding] {
+    let hosts = groups(
+      reports.flatMap { report in
+        report.addresses.compactMap { address in
+          address.sight.host.map { (report.endpoint, $0) }
+        }
+      })
+    return hosts.filter { $0.places.count > 1 }.map { host, endpoints in
+      finding(
+        .warning, "kms-same-host", "MINIO_KMS_SERVER",
+        "\(endpoints.joined(separator: " and ")) are answered by the same Key Manager, \(host)",
+        "name each Key Manager once, so that the server can go on without one of them")
+    }
+  }
+
+  /// The places that were told the same, in the order of the first.
+  private static func groups(
+    _ told: [(place: String, value: String)]
+  ) -> [(value: String, places: [String])] {
+    var groups: [(value: String, places: [String])] = []
+    for (place, value) in told {
+      if let index = groups.firstIndex(where: { $0.value == value }) {
+        if !groups[index].places.contains(place) { groups[index].places.append(place) }
+      } else {
+        groups.append((value, [place]))
+      }
+    }
+    return groups
+  }
+
+  private static func told(_ groups: [(value: String, places: [String])]) -> String {
+    groups.map { "\($0.value) at \($0.places.joined(separator: ", "))" }.joined(separator: "; ")
+  }
+
+  // MARK: a key that does not exist
 
   private static func judgeMissingKey(
     _ reports: [EndpointReport], _ settings: KeyManagerSettings, firstEnablement: Bool,
@@ -117,7 +204,7 @@ public enum KeyManagerJudgement {
       return notWritable.map { report in
         finding(
           .error, "kms-probe-write", "MINIO_KMS_SERVER",
-          "\(report.endpoint): is not ready for writes"
+          "\(report.link): is not ready for writes"
             + (report[.write].map { ": \($0.detail)" } ?? "")
             + "; a key is created only when every Key Manager is", ProbeStage.write.remedy)
       }
@@ -130,8 +217,8 @@ public enum KeyManagerJudgement {
     ]
   }
 
-  private static func names(_ reports: [EndpointReport]) -> String {
-    reports.map(\.endpoint).joined(separator: ", ")
+  private static func names(_ sights: [(place: String, sight: KeyManagerSight)]) -> String {
+    sights.map(\.place).joined(separator: ", ")
   }
 
   private static func finding(
@@ -143,6 +230,25 @@ public enum KeyManagerJudgement {
   }
 }
 
+extension EndpointReport {
+  /// Whether the server could start with it alone: it admits the identity and gives a data key of
+  /// the key, at every address that takes a connection.
+  var answers: Bool { self[.key].map { $0.verdict == .fine || $0.verdict == .degraded } ?? false }
+
+  /// Whether it answers and does not have the key.
+  var lacksKey: Bool { self[.key]?.reason == .keyMissing }
+
+  /// What was told at each address; the address is named where there are several.
+  fileprivate var placedSights: [(place: String, sight: KeyManagerSight)] {
+    addresses.map { address in
+      (addresses.count > 1 ? "\(endpoint) (\(address.address))" : endpoint, address.sight)
+    }
+  }
+
+  /// The endpoint, and the proxy on the way to it.
+  fileprivate var link: String { endpoint + (proxy.map { " through the proxy \($0)" } ?? "") }
+}
+
 extension ProbeStage {
   /// The stage for people.
   public var title: String {
@@ -151,6 +257,7 @@ extension ProbeStage {
     case .tcp: "TCP connection"
     case .tls: "TLS"
     case .version: "GET /version"
+    case .live: "GET /v1/health/live"
     case .ready: "GET /v1/health/ready"
     case .identity: "the identity's admission"
     case .enclave: "the enclave"
@@ -169,8 +276,7 @@ extension ProbeStage {
       "check the Key Manager's certificate, and put its CA into the CAs folder of the server's "
         + "certificates"
     case .version: "check that a Key Manager listens there, not something else"
-    case .ready: "look at the Key Manager's log on that host"
-    case .identity, .enclave, .key: "look at the Key Manager's log on that host"
+    case .live, .ready, .identity, .enclave, .key: "look at the Key Manager's log on that host"
     case .write: "bring every Key Manager up, or create the key beforehand"
     }
   }

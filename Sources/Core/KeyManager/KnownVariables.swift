@@ -14,6 +14,7 @@ enum KnownVariables {
     + ["MINIO_KMS_AUTO_ENCRYPTION", "MINIO_KMS_REPLICATE_KEYID"]
 
   static let proxies = ["HTTPS_PROXY", "https_proxy"]
+  static let proxyExceptions = ["NO_PROXY", "no_proxy"]
   /// What all but the proxies begin with.
   static let prefix = Array("MINIO_KMS_".utf8)
 

@@ -1,3 +1,5 @@
+internal import Model
+
 /// A message of the Key Manager's protocol (facts, section B.4): package minio.kms, proto3. Fields
 /// that are not known are passed over when one is read; of a field given twice the last counts.
 public protocol KeyManagerMessage: Sendable, Hashable {
@@ -102,7 +104,7 @@ extension VersionResponse: Codable {
 }
 
 /// A point in time, google.protobuf.Timestamp.
-public struct Timestamp: KeyManagerMessage {
+public struct Timestamp: KeyManagerMessage, Codable {
   /// Seconds since 1970-01-01 UTC.
   public var seconds: Int64
   /// Nanoseconds within the second.
@@ -133,5 +135,18 @@ public struct Timestamp: KeyManagerMessage {
     writer.field(1, UInt64(bitPattern: seconds))
     writer.field(2, UInt64(bitPattern: Int64(nanoseconds)))
     return writer.bytes
+  }
+
+  /// `2024-01-15T08:12:48.25Z`, no more digits than are needed; what protobuf does not allow (it
+  /// ends with the year 9999) as the two numbers.
+  public var text: String {
+    guard (-62_135_596_800...253_402_300_799).contains(seconds),
+      (0...999_999_999).contains(nanoseconds)
+    else { return "\(seconds) s and \(nanoseconds) ns after 1970" }
+    let whole = CalendarTime.text(seconds: seconds)
+    if nanoseconds == 0 { return whole }
+    var digits = String(String(1_000_000_000 + Int(nanoseconds)).dropFirst())
+    while digits.hasSuffix("0") { digits.removeLast() }
+    return "\(whole.dropLast()).\(digits)Z"
   }
 }

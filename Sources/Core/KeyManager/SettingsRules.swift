@@ -10,7 +10,9 @@ public enum SettingsRules {
   /// Whether a rule can be about a variable of this name; one that it cannot be about may be left out.
   public static func mayConcern(_ name: ArraySlice<UInt8>) -> Bool {
     KnownVariables.mayBeMeant(name) || name.starts(with: KnownVariables.prefix)
-      || KnownVariables.proxies.contains { name.elementsEqual($0.utf8) } || HostList.isOne(name)
+      || (KnownVariables.proxies + KnownVariables.proxyExceptions).contains {
+        name.elementsEqual($0.utf8)
+      } || HostList.isOne(name)
   }
 
   /// What is wrong with `environment`: the merged variables as the server would get them. Of a name
@@ -67,6 +69,25 @@ private struct Check {
       Finding(
         severity, rule: rule, variable: variable.name, file: file, line: variable.line,
         column: variable.column, message: message, remedy: remedy))
+  }
+
+  /// A proxy between the server and the Key Manager, which is seldom meant.
+  private mutating func checkProxy(_ variable: EnvironmentVariable) {
+    let isOutdone =
+      variable.name != KnownVariables.proxies[0]
+      && variables.contains { $0.name == KnownVariables.proxies[0] && !$0.value.isEmpty }
+    guard !isOutdone, let server = variables.first(where: { $0.name == "MINIO_KMS_SERVER" }) else {
+      return
+    }
+    let proxies = ProxySettings(variables)
+    let through = EndpointList(server.value.trimmed).endpoints.filter {
+      proxies.proxy(for: $0.target) != nil
+    }
+    if through.isEmpty { return }
+    add(
+      .warning, "kms-proxy", variable,
+      "the server will reach \(through.map(\.text).joined(separator: ", ")) through this proxy",
+      "list the Key Manager hosts in NO_PROXY unless that is meant")
   }
 
   // MARK: the four
@@ -209,12 +230,7 @@ private struct Check {
         "remove it: the client certificate comes from MINIO_KMS_API_KEY, trusted CAs from the "
           + "CAs folder of the server's certificates")
     case _ where KnownVariables.proxies.contains(name):
-      if !present.isEmpty, !variable.value.trimmed.isEmpty {
-        add(
-          .warning, "kms-proxy", variable,
-          "the server will reach the Key Manager through this proxy; Keyturn's probes do not",
-          "list the Key Manager hosts in NO_PROXY, or remove it")
-      }
+      checkProxy(variable)
     case _ where name.utf8.starts(with: KnownVariables.prefix):
       if isUnknownOnlyCounted() { return }
       add(

@@ -8,11 +8,26 @@ public struct Inventory: Sendable, Codable, Hashable {
     public var name: String
     /// `host:port` of its agent; the port is 7377 if it is left out.
     public var address: String
+    /// `host:port` of its MinIO server, the port 9000 if it is left out; nil for port 9000 of the
+    /// agent's host. Witnesses connect to it.
+    public var server: String?
 
     /// A node; see the properties.
-    public init(name: String, address: String) {
+    public init(name: String, address: String, server: String? = nil) {
       self.name = name
       self.address = address
+      self.server = server
+    }
+
+    /// Where its agent is; nil if that is no address.
+    public var agentPlace: HostPort? {
+      HostPort(address, defaultPort: Inventory.defaultAgentPort)
+    }
+
+    /// Where its MinIO server is; nil if that is no address.
+    public var serverPlace: HostPort? {
+      if let server { return HostPort(server, defaultPort: Inventory.defaultServerPort) }
+      return agentPlace.map { HostPort(host: $0.host, port: Inventory.defaultServerPort) }
     }
   }
 
@@ -22,12 +37,34 @@ public struct Inventory: Sendable, Codable, Hashable {
     public var name: String
     /// `host:port` of the Key Manager; the port is 7373 if it is left out.
     public var address: String
+    /// `host:port` of its witness, an agent that tells whether the nodes can be reached from there;
+    /// the port is 7377 if it is left out. Nil: it has none.
+    public var witness: String?
 
     /// A Key Manager host; see the properties.
-    public init(name: String, address: String) {
+    public init(name: String, address: String, witness: String? = nil) {
       self.name = name
       self.address = address
+      self.witness = witness
     }
+
+    /// Where the Key Manager is; nil if that is no address.
+    public var place: HostPort? {
+      HostPort(address, defaultPort: Inventory.defaultKeyManagerPort)
+    }
+
+    /// Where its witness is; nil if it has none.
+    public var witnessPlace: HostPort? {
+      witness.flatMap { HostPort($0, defaultPort: Inventory.defaultAgentPort) }
+    }
+  }
+
+  /// What a way back from a Key Manager that no witness has verified means for a rollout.
+  public enum UnverifiedDirection: String, Sendable, Codable, Hashable, CaseIterable {
+    /// It is a warning.
+    case warn
+    /// It is a refusal.
+    case refuse
   }
 
   /// How long each part of a rollout may take.
@@ -36,24 +73,27 @@ public struct Inventory: Sendable, Codable, Hashable {
     public var prepareSeconds: Int
     /// Stop of the unit after the instant, seconds.
     public var stopSeconds: Int
-    /// Start of the unit until it is confirmed, seconds.
+    /// Start of the unit until all of it is good, seconds.
     public var startSeconds: Int
+    /// How long it must stay good before it is confirmed, seconds.
+    public var settleSeconds: Int
     /// One probe of one Key Manager endpoint, seconds.
     public var probeSeconds: Int
 
-    /// The defaults: 30, 90, 300 and 5 seconds.
+    /// The defaults: 30, 90, 300, 10 and 5 seconds.
     public init(
       prepareSeconds: Int = 30, stopSeconds: Int = 90, startSeconds: Int = 300,
-      probeSeconds: Int = 5
+      settleSeconds: Int = 10, probeSeconds: Int = 5
     ) {
       self.prepareSeconds = prepareSeconds
       self.stopSeconds = stopSeconds
       self.startSeconds = startSeconds
+      self.settleSeconds = settleSeconds
       self.probeSeconds = probeSeconds
     }
 
     private enum Key: String, CodingKey {
-      case prepareSeconds, stopSeconds, startSeconds, probeSeconds
+      case prepareSeconds, stopSeconds, startSeconds, settleSeconds, probeSeconds
     }
 
     /// Every field may be left out.
@@ -64,6 +104,8 @@ public struct Inventory: Sendable, Codable, Hashable {
         try fields.decodeIfPresent(Int.self, forKey: .prepareSeconds) ?? prepareSeconds
       stopSeconds = try fields.decodeIfPresent(Int.self, forKey: .stopSeconds) ?? stopSeconds
       startSeconds = try fields.decodeIfPresent(Int.self, forKey: .startSeconds) ?? startSeconds
+      settleSeconds =
+        try fields.decodeIfPresent(Int.self, forKey: .settleSeconds) ?? settleSeconds
       probeSeconds = try fields.decodeIfPresent(Int.self, forKey: .probeSeconds) ?? probeSeconds
     }
   }
@@ -84,18 +126,22 @@ public struct Inventory: Sendable, Codable, Hashable {
   public var clockBoundMilliseconds: Int
   /// What becomes of an `apply` whose starts are not all confirmed.
   public var rollback: RollbackPolicy
+  /// What a way back from a Key Manager means that is not verified.
+  public var unverifiedDirection: UnverifiedDirection
 
   /// The port of an agent where the inventory names none.
   public static let defaultAgentPort: UInt16 = 7377
   /// The port of a Key Manager where the inventory names none (facts, section 0).
   public static let defaultKeyManagerPort: UInt16 = 7373
+  /// The port of a MinIO server where the inventory names none.
+  public static let defaultServerPort: UInt16 = 9000
 
   /// An inventory; see the properties.
   public init(
     cluster: String, nodes: [Node], keyManagers: [KeyManagerHost] = [],
     unit: String = "minio.service", environmentFile: String = "/etc/default/minio",
     timeouts: Timeouts = Timeouts(), clockBoundMilliseconds: Int = 50,
-    rollback: RollbackPolicy = .whenSafe
+    rollback: RollbackPolicy = .whenSafe, unverifiedDirection: UnverifiedDirection = .warn
   ) {
     self.rollback = rollback
     self.cluster = cluster
@@ -105,11 +151,12 @@ public struct Inventory: Sendable, Codable, Hashable {
     self.environmentFile = environmentFile
     self.timeouts = timeouts
     self.clockBoundMilliseconds = clockBoundMilliseconds
+    self.unverifiedDirection = unverifiedDirection
   }
 
   private enum Key: String, CodingKey {
     case cluster, nodes, keyManagers, unit, environmentFile, timeouts, clockBoundMilliseconds
-    case rollback
+    case rollback, unverifiedDirection
   }
 
   /// `cluster` and `nodes` must be there, the rest has defaults.
@@ -128,6 +175,9 @@ public struct Inventory: Sendable, Codable, Hashable {
       try fields.decodeIfPresent(Int.self, forKey: .clockBoundMilliseconds)
       ?? clockBoundMilliseconds
     rollback = try fields.decodeIfPresent(RollbackPolicy.self, forKey: .rollback) ?? rollback
+    unverifiedDirection =
+      try fields.decodeIfPresent(UnverifiedDirection.self, forKey: .unverifiedDirection)
+      ?? unverifiedDirection
   }
 
   /// The members of a rollout: the nodes' names, sorted.
@@ -135,6 +185,11 @@ public struct Inventory: Sendable, Codable, Hashable {
 
   /// The node of that name.
   public func node(named name: String) -> Node? { nodes.first { $0.name == name } }
+
+  /// The Key Manager host of that name.
+  public func keyManager(named name: String) -> KeyManagerHost? {
+    keyManagers.first { $0.name == name }
+  }
 
   /// Everything that is wrong with it; empty if nothing is.
   public func problems() -> [String] {
@@ -173,6 +228,22 @@ public struct Inventory: Sendable, Codable, Hashable {
         problems.append("\(host.kind) \"\(host.name)\": address \(address.text) is given twice")
       }
     }
+    // A witness may share its Key Manager's host, and a node's server its agent's: only the form counts.
+    for node in nodes where node.agentPlace != nil && node.serverPlace == nil {
+      problems.append(
+        "node \"\(node.name)\": server \"\(node.server ?? "")\" is not host or host:port")
+    }
+    for host in keyManagers {
+      guard let witness = host.witness else { continue }
+      guard let place = host.witnessPlace else {
+        problems.append(
+          "Key Manager \"\(host.name)\": witness \"\(witness)\" is not host or host:port")
+        continue
+      }
+      if !addresses.insert(place.text).inserted {
+        problems.append("Key Manager \"\(host.name)\": witness \(place.text) is given twice")
+      }
+    }
     if !unit.hasSuffix(".service") || unit.contains("/") {
       problems.append("unit \"\(unit)\": it must be the name of a .service")
     }
@@ -185,6 +256,10 @@ public struct Inventory: Sendable, Codable, Hashable {
       ("startSeconds", timeouts.startSeconds), ("probeSeconds", timeouts.probeSeconds),
     ] where !(1...86_400).contains(seconds) {
       problems.append("timeouts.\(name): \(seconds) is not in 1...86400")
+    }
+    // None at all is allowed: a start is confirmed then as soon as all of it is good.
+    if !(0...3_600).contains(timeouts.settleSeconds) {
+      problems.append("timeouts.settleSeconds: \(timeouts.settleSeconds) is not in 0...3600")
     }
     if !(1...10_000).contains(clockBoundMilliseconds) {
       problems.append("clockBoundMilliseconds: \(clockBoundMilliseconds) is not in 1...10000")

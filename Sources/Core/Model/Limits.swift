@@ -49,18 +49,56 @@ public enum Limits {
   public static let longPollMilliseconds = 25_000
   /// Journal lines in one answer.
   public static let journalLinesInAnswer = 2_000
+  /// How many lines back from the journal's end may be asked for.
+  public static let journalLinesBack = 100_000
+  /// Text of journal lines in one answer, bytes: six times that, for what JSON escapes, fits into a
+  /// body. The line that goes beyond it is the last.
+  public static let journalBytesInAnswer = 512 << 10
   /// One journal line, bytes; longer ones are cut.
   public static let journalLineBytes = 16 << 10
-  /// Events that an agent keeps of one rollout.
-  public static let rolloutEvents = 4_096
+  /// Events that an agent keeps of one rollout: so many of the first, and the last.
+  public static let rolloutEvents = 512
+  /// Events from the beginning that are kept whatever comes.
+  public static let firstRolloutEvents = 64
+  /// The detail of one event, bytes; longer ones are cut.
+  public static let rolloutDetailBytes = 2_048
+  /// Timelines of rollouts that an agent keeps.
+  public static let timelines = 20
   /// Generations that an agent keeps.
   public static let generations = 20
   /// The highest number of a generation.
   public static let generationNumber = 99_999_999
+  /// Addresses of one Key Manager endpoint that are probed.
+  public static let endpointAddresses = 16
+  /// A file of certificates in the server's CAs folder, bytes.
+  public static let certificateFileBytes = 4 << 20
   /// Endpoints in MINIO_KMS_SERVER after expansion of `{1...3}`.
   public static let keyManagerEndpoints = 64
   /// Hosts of a list such as MINIO_VOLUMES that are compared with each other.
   public static let listedHosts = 256
+  /// Addresses of one name that a witness tries.
+  public static let addressesOfName = 16
+  /// Connections that a witness serves at once: every node may ask at the same time.
+  public static let witnessConnections = 128
+  /// Nodes that a witness connects back to at once; more wait.
+  public static let witnessAtOnce = 32
+  /// Questions of one node that a witness takes in a burst.
+  public static let witnessBurst = 20
+  /// How long it takes until a node may ask once more after its burst, milliseconds.
+  public static let witnessRefillMilliseconds = 500
+  /// How long a witness tries to connect back, milliseconds; less if the inventory's probe timeout is
+  /// short.
+  public static let witnessMilliseconds = 3_000
+  /// Callers of which a witness remembers that it has refused them, for its log.
+  public static let witnessRemembered = 256
+  /// The body of a question to a witness, bytes.
+  public static let witnessBodyBytes = 1 << 10
+  /// How long a node answers for a nonce that it has handed out, milliseconds.
+  public static let nonceMilliseconds = 15_000
+  /// Nonces that a node has handed out and answers for.
+  public static let nonces = 1_024
+  /// The longest that a check may be told to take, milliseconds.
+  public static let checkMilliseconds = 60_000
   /// The frame payload of a Key Manager answer, bytes.
   public static let frameBytes = 64 << 10
 }

@@ -31,6 +31,8 @@ public struct Coordinator: Sendable, Hashable {
   private struct Member: Sendable, Hashable {
     var vote: Vote?
     var environment: Digest?
+    /// What its Key Managers told it.
+    var keyManager: Digest?
     var clock: ClockEstimate?
     var accepted = false
     /// It accepts the proposal no more, if it has not before.
@@ -64,7 +66,9 @@ public struct Coordinator: Sendable, Hashable {
   public mutating func handle(_ input: CoordinatorInput, at now: Instant) -> [CoordinatorEffect] {
     switch input {
     case .start: return start(now)
-    case .vote(let name, let vote, let environment): return voted(name, vote, environment, now)
+    case .vote(let name, let vote, let environment, let keyManager):
+      update(name) { $0.keyManager = keyManager }
+      return voted(name, vote, environment, now)
     case .clock(let name, let sample):
       update(name) { member in
         if member.clock == nil {
@@ -130,6 +134,13 @@ public struct Coordinator: Sendable, Hashable {
           "\(names[other]) would run with other MINIO_* variables than \(names[0]), and AIStor nodes wait for one another until they are identical; make the files agree (keyturn plan names the variables)"
         ), now)
     }
+    if let other = members.firstIndex(where: { $0.keyManager != members[0].keyManager }) {
+      return abort(
+        Refusal(
+          .keyManager,
+          "\(names[other]) was told something else of the Key Manager and its key than \(names[0]): the nodes may reach different Key Managers, or their state changes; see keyturn check, and plan again"
+        ), now)
+    }
     var clocks: [ClockEstimate] = []
     for (name, member) in zip(names, members) {
       guard let clock = member.clock else {
@@ -189,8 +200,7 @@ public struct Coordinator: Sendable, Hashable {
     effects += follow()
     // A recovered commit may come long after the instant that was planned.
     let end = max(planned, now).advanced(
-      byMilliseconds: rollout.stopMilliseconds + rollout.startMilliseconds
-        + limits.outcomeGraceMilliseconds)
+      byMilliseconds: rollout.watchMilliseconds + limits.outcomeGraceMilliseconds)
     return effects + [.arm(.follow, end)]
   }
 
@@ -418,7 +428,8 @@ public struct Coordinator: Sendable, Hashable {
       .finished(
         RolloutResult(
           exitCode: exitCode, decision: .commit, summary: summary, outcomes: outcomes,
-          skewNanoseconds: skew(\.started), issueSkewNanoseconds: skew(\.issued)))
+          skewNanoseconds: skew(\.started), issueSkewNanoseconds: skew(\.issued),
+          stopSkewNanoseconds: skew(\.stopping)))
     ]
   }
 

@@ -6,7 +6,7 @@ public enum CoordinatorInput: Sendable, Hashable {
   /// Begin.
   case start
   /// A member voted. `environment` is the digest of the MINIO_* variables that it will run with.
-  case vote(member: String, Vote, environment: Digest?)
+  case vote(member: String, Vote, environment: Digest?, keyManager: Digest? = nil)
   /// Four timestamps of an exchange with a member.
   case clock(member: String, ClockSample)
   /// A member accepted the proposal.
@@ -99,6 +99,8 @@ public struct RolloutResult: Sendable, Hashable {
   public var skewNanoseconds: Int64?
   /// First to last call of RestartUnit, likewise.
   public var issueSkewNanoseconds: Int64?
+  /// First to last moment at which systemd began to stop a server, likewise.
+  public var stopSkewNanoseconds: Int64?
 }
 
 /// How long the coordinator waits, and how exact a clock must be.

@@ -44,14 +44,20 @@ public struct RestartReport: Sendable, Codable, Hashable {
   /// The journal's cursor before the restart, if the unit had another invocation by then than at the
   /// vote: what that one said is of no account.
   public var journalCursor: String?
+  /// When systemd began to stop the old process; nil until that is known, and if none ran.
+  public var stopping: Instant?
+  /// When the unit was stopped.
+  public var stopped: Instant?
   /// When systemd started the new main process; nil until that is known.
   public var started: Instant?
 
   /// A report; see the properties.
   public init(
     planned: Instant, issued: Instant, previousInvocation: String, journalCursor: String? = nil,
-    started: Instant? = nil
+    stopping: Instant? = nil, stopped: Instant? = nil, started: Instant? = nil
   ) {
+    self.stopping = stopping
+    self.stopped = stopped
     self.started = started
     self.planned = planned
     self.issued = issued

@@ -72,8 +72,7 @@ public struct OutcomeCollector: Sendable, Hashable {
     switch input {
     case .started:
       deadline = now.advanced(
-        byMilliseconds: rollout.stopMilliseconds + rollout.startMilliseconds
-          + times.graceMilliseconds)
+        byMilliseconds: rollout.watchMilliseconds + times.graceMilliseconds)
       return [.wake(now.advanced(byMilliseconds: times.silenceMilliseconds))]
     case .heard:
       isAsking = false

@@ -1,3 +1,4 @@
+public import Digests
 public import Model
 
 /// What a member knows of its own when it votes yes; part of its durable record.
@@ -8,12 +9,31 @@ public struct PreparedFacts: Sendable, Codable, Hashable {
   public var journalCursor: String?
   /// Whether a file is staged; false where only the process is to be restarted.
   public var staged: Bool
+  /// The environment that the server shall run with, which was voted on, sorted by name.
+  public var environment: [Variable]?
+
+  /// One variable, without its value.
+  public struct Variable: Sendable, Codable, Hashable {
+    /// Its name.
+    public var name: String
+    /// Digest of name and value.
+    public var digest: Digest
+
+    /// A variable; see the properties.
+    public init(name: String, digest: Digest) {
+      self.name = name
+      self.digest = digest
+    }
+  }
 
   /// Facts; see the properties.
-  public init(invocation: String, journalCursor: String?, staged: Bool) {
+  public init(
+    invocation: String, journalCursor: String?, staged: Bool, environment: [Variable]? = nil
+  ) {
     self.invocation = invocation
     self.journalCursor = journalCursor
     self.staged = staged
+    self.environment = environment
   }
 }
 

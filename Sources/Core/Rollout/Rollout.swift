@@ -55,8 +55,10 @@ public struct Rollout: Sendable, Codable, Hashable {
   public var prepareMilliseconds: Int
   /// How long the unit may take to stop, milliseconds.
   public var stopMilliseconds: Int
-  /// How long the start may take until it is confirmed, milliseconds.
+  /// How long the start may take until all of it is good, milliseconds.
   public var startMilliseconds: Int
+  /// How long it must stay good before it is confirmed, milliseconds.
+  public var settleMilliseconds: Int
   /// What becomes of it if not every start is confirmed; nil for ``RollbackPolicy/never``.
   public var rollback: RollbackPolicy?
   /// The id of the rollout whose files are taken back; only of a rollback that nobody asked for by
@@ -69,8 +71,8 @@ public struct Rollout: Sendable, Codable, Hashable {
   public init(
     id: String, epoch: UInt64, kind: RolloutKind, cluster: String, generation: Int, seal: Seal?,
     contents: [MemberContent], createdBy: String, prepareMilliseconds: Int, stopMilliseconds: Int,
-    startMilliseconds: Int, rollback: RollbackPolicy? = nil, undoes: String? = nil,
-    wish: Digest? = nil
+    startMilliseconds: Int, settleMilliseconds: Int = 10_000, rollback: RollbackPolicy? = nil,
+    undoes: String? = nil, wish: Digest? = nil
   ) {
     self.id = id
     self.epoch = epoch
@@ -83,10 +85,14 @@ public struct Rollout: Sendable, Codable, Hashable {
     self.prepareMilliseconds = prepareMilliseconds
     self.stopMilliseconds = stopMilliseconds
     self.startMilliseconds = startMilliseconds
+    self.settleMilliseconds = settleMilliseconds
     self.rollback = rollback
     self.undoes = undoes
     self.wish = wish
   }
+
+  /// How long after the instant a member knows at the latest how it ended, milliseconds.
+  public var watchMilliseconds: Int { stopMilliseconds + startMilliseconds + settleMilliseconds }
 
   /// By id and epoch, which tell all rollouts apart.
   public func hash(into hasher: inout Hasher) {
@@ -108,8 +114,9 @@ public struct Rollout: Sendable, Codable, Hashable {
   /// What a yes is a yes to: a digest over all fields, length-prefixed.
   public var digest: Digest {
     var fields = [
-      "keyturn rollout 3", id, String(epoch), kind.rawValue, cluster, createdBy,
+      "keyturn rollout 4", id, String(epoch), kind.rawValue, cluster, createdBy,
       String(prepareMilliseconds), String(stopMilliseconds), String(startMilliseconds),
+      String(settleMilliseconds),
       String(generation), seal?.digest.hex ?? "", rollback?.rawValue ?? "", undoes ?? "",
       wish?.hex ?? "",
     ]

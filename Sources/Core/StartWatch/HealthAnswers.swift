@@ -26,6 +26,10 @@ public struct HealthAnswers: Sendable, Hashable, Codable {
   /// `/minio/health/cluster`: write quorum, IAM and bucket metadata.
   public var cluster: HealthAnswer
 
+  /// Whether the server has answered at all: it listens only after the Key Manager has given it a
+  /// data key (facts, section A.6). The old one's answers are not asked for.
+  var isUp: Bool { if case .answered = ready { true } else { false } }
+
   /// Two answers; see the properties.
   public init(ready: HealthAnswer, cluster: HealthAnswer) {
     self.ready = ready

@@ -2,7 +2,7 @@
 ///
 /// `{"level":"FATAL","message":"..."}`, or for errors
 /// `{"level":"ERROR","api":{"name":"SYSTEM.iam"},"error":{"message":"..."}}`. Reads those four
-/// strings and checks no more of the grammar than it needs to find them. Facts D.3.
+/// strings, and `time`, and checks no more of the grammar than it needs to find them. Facts D.3.
 struct JSONLogLine: Sendable, Hashable {
   /// From `level`.
   var level = LineLevel.plain
@@ -10,6 +10,8 @@ struct JSONLogLine: Sendable, Hashable {
   var text = ""
   /// `api.name`, if it is one of the server's own parts.
   var subsystem: String?
+  /// `time`, as it is written.
+  var time: String?
 
   /// Objects within objects that are followed; a deeper line is taken as plain text.
   private static let depthLimit = 16
@@ -19,6 +21,7 @@ struct JSONLogLine: Sendable, Hashable {
     var reader = Reader(bytes: Array(line.utf8))
     guard reader.readValue(path: [], depthLimit: Self.depthLimit), let level = reader.level
     else { return nil }
+    time = reader.time
     switch level.uppercased() {
     case "FATAL": self.level = .fatal
     case "ERROR": self.level = .error
@@ -32,7 +35,7 @@ struct JSONLogLine: Sendable, Hashable {
     }
   }
 
-  /// Walks once over the bytes and keeps the strings at four paths.
+  /// Walks once over the bytes and keeps what is at five paths.
   private struct Reader {
     let bytes: [UInt8]
     var position = 0
@@ -40,6 +43,7 @@ struct JSONLogLine: Sendable, Hashable {
     var message: String?
     var errorMessage: String?
     var name: String?
+    var time: String?
 
     init(bytes: [UInt8]) { self.bytes = bytes }
 
@@ -75,6 +79,7 @@ struct JSONLogLine: Sendable, Hashable {
         guard let text = readString() else { return false }
         switch path {
         case ["level"]: level = text
+        case ["time"]: time = text
         case ["message"]: message = text
         case ["error", "message"]: errorMessage = text
         case ["api", "name"]: name = text
@@ -86,6 +91,7 @@ struct JSONLogLine: Sendable, Hashable {
         while let byte = next, byte > 0x20, byte != UInt8(ascii: ","), byte != UInt8(ascii: "]"),
           byte != UInt8(ascii: "}")
         { position += 1 }
+        if path == ["time"] { time = String(decoding: bytes[start..<position], as: UTF8.self) }
         return position > start
       }
     }

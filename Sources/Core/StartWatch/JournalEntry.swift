@@ -35,4 +35,39 @@ public struct JournalEntry: Sendable, Hashable, Codable {
     self.identifier = identifier
     self.message = message
   }
+
+  private static let journald = "systemd-journald"
+
+  /// Whether journald says it, of what it has or has not kept.
+  public var isOfJournal: Bool { identifier == Self.journald }
+
+  /// What stands in place of entries that were gone before they could be read.
+  public static let loss = JournalEntry(
+    cursor: "", realtimeMicroseconds: 0, monotonicMicroseconds: 0, bootID: "", invocationID: nil,
+    pid: nil, priority: 4, identifier: journald,
+    message: LinePattern.loss)
+}
+
+/// Some entries of a unit's journal, and where to go on.
+public struct JournalPage: Sendable, Hashable {
+  /// The entries in the journal's order.
+  public var entries: [JournalEntry]
+  /// The next page is the one after this; nil if the journal is empty.
+  public var cursor: String?
+  /// Whether there may be more already.
+  public var isFull: Bool
+  /// Whether entries before or among these may have been missed: they were removed before they were
+  /// read, or are damaged.
+  public var isLossy: Bool
+
+  /// A page; see the properties.
+  public init(
+    entries: [JournalEntry] = [], cursor: String? = nil, isFull: Bool = false,
+    isLossy: Bool = false
+  ) {
+    self.entries = entries
+    self.cursor = cursor
+    self.isFull = isFull
+    self.isLossy = isLossy
+  }
 }

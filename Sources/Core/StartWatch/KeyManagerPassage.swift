@@ -15,14 +15,6 @@ public struct KeyManagerPassage: Sendable {
     case unknown(String)
   }
 
-  /// Rows of the table of lines with which a server ends before it has a data key.
-  private static let before: Set<String> = [
-    "kms-refused", "kms-no-such-host", "kms-timeout", "kms-unknown-authority", "kms-certificate",
-    "kms-enclave", "kms-create-key", "kms-connect", "kms-configuration", "kms-auto-encryption",
-    "config-env-malformed", "config-env-permission", "config-env", "arguments-invalid",
-    "arguments-check", "endpoints", "tls",
-  ]
-
   private struct Process: Sendable {
     var pid: Int32
     var invocation: String?
@@ -55,16 +47,6 @@ public struct KeyManagerPassage: Sendable {
     self.held = held
   }
 
-  /// Whether the server had a data key when it said what is in this row of the table; nil if it may
-  /// say so before and after.
-  static func passed(at pattern: LinePattern) -> Bool? {
-    if before.contains(pattern.id) { return false }
-    switch pattern.kind {
-    case .progress, .success, .brokenButServing: return true
-    default: return nil
-    }
-  }
-
   /// Takes the next line of the unit's journal.
   public mutating func take(_ entry: JournalEntry) {
     if entry.invocationID == previousInvocation, !previousInvocation.isEmpty { return }
@@ -83,7 +65,7 @@ public struct KeyManagerPassage: Sendable {
     }
     guard line.source == .server, let pid = entry.pid else { return }
     let isOfDoor = entry.message.contains(Self.refusedByDoor)
-    let verdict = isOfDoor ? false : line.pattern.flatMap(Self.passed)
+    let verdict = isOfDoor ? false : line.pattern?.passedKeyManager
     if verdict == true, passed == nil { passed = line.text }
     // A line without an invocation may be the last word of the old process; only what is known to
     // be of a start counts.
@@ -114,24 +96,5 @@ public struct KeyManagerPassage: Sendable {
     if silent > unclaimed { return .unknown("\(silent - unclaimed) starts have logged nothing") }
     if processes.isEmpty { return .unknown("the journal has no start since the restart") }
     return .refused
-  }
-}
-
-extension StartFailure {
-  /// Whether the server got past the Key Manager, by what ended the wait and the phase that the start
-  /// had reached; nil where neither tells.
-  public var hasPassedKeyManager: Bool? {
-    if let pattern = LinePattern.table.first(where: { $0.id == patternID }),
-      let passed = KeyManagerPassage.passed(at: pattern)
-    {
-      return passed
-    }
-    switch phase {
-    case .waitingForPeers, .waitingForDrives, .waitingForQuorum, .initialising, .ready, .serving,
-      .confirmed:
-      return true
-    case .stopping: return false
-    default: return nil
-    }
   }
 }

@@ -6,7 +6,8 @@ public struct ClassifiedLine: Sendable, Hashable {
   public var level: LineLevel
   /// The line word for word; of a JSON line its message.
   public var text: String
-  /// The text without its level.
+  /// The text without its level; of a continuation that says nothing more about what happened, such
+  /// as the error's time or a line of the server's source, nothing.
   public var statement: String
   /// What it means for the start.
   public var kind: LineKind
@@ -27,7 +28,9 @@ public struct LineClassifier: Sendable {
   private enum Block: Sendable, Hashable {
     case none
     case fatal(pid: Int32?)
-    case error(pid: Int32?, subsystem: String)
+    /// `isSaid` once the line has come that says what happened: what follows is more of it, until
+    /// the first of its source lines.
+    case error(pid: Int32?, subsystem: String, isSaid: Bool)
   }
 
   private var block = Block.none
@@ -38,6 +41,9 @@ public struct LineClassifier: Sendable {
   /// What `entry` means.
   public mutating func take(_ entry: JournalEntry) -> ClassifiedLine {
     let message = entry.message
+    if entry.isOfJournal {
+      return Self.classified(source: .journal, level: .plain, text: message, whole: message)
+    }
     if Self.isOfManager(entry) {
       return Self.classified(source: .manager, level: .plain, text: message, whole: message)
     }
@@ -47,22 +53,24 @@ public struct LineClassifier: Sendable {
         source: .server, level: json.level, text: json.text, whole: json.text,
         subsystem: json.subsystem)
     }
-    if isContinuation(message, pid: entry.pid) {
+    if let statement = continuation(message, pid: entry.pid) {
       return ClassifiedLine(
-        source: .server, level: .plain, text: message, statement: message, kind: .continuation,
+        source: .server, level: .plain, text: message, statement: statement, kind: .continuation,
         subsystem: subsystem)
     }
     if let subsystem = Self.errorHeader(message) {
-      block = .error(pid: entry.pid, subsystem: subsystem)
+      block = .error(pid: entry.pid, subsystem: subsystem, isSaid: false)
       return ClassifiedLine(
-        source: .server, level: .plain, text: message, statement: message, kind: .continuation,
+        source: .server, level: .plain, text: message, statement: "", kind: .continuation,
         subsystem: subsystem)
     }
     let (level, text) = Self.level(of: message)
     let inside = level == .error ? subsystem : nil
     if level == .fatal {
       block = .fatal(pid: entry.pid)
-    } else if inside == nil {
+    } else if let inside {
+      block = .error(pid: entry.pid, subsystem: inside, isSaid: true)
+    } else {
       block = .none
     }
     return Self.classified(
@@ -76,14 +84,27 @@ public struct LineClassifier: Sendable {
   }
 
   private var subsystem: String? {
-    if case .error(_, let subsystem) = block { subsystem } else { nil }
+    if case .error(_, let subsystem, _) = block { subsystem } else { nil }
   }
 
-  private func isContinuation(_ message: String, pid: Int32?) -> Bool {
+  /// What a line that belongs to the one before it says; nil if it belongs to none.
+  private mutating func continuation(_ message: String, pid: Int32?) -> String? {
     switch block {
-    case .none: return false
-    case .fatal(let writer): return writer == pid && message.hasPrefix("      ")
-    case .error(let writer, _): return writer == pid && Self.isErrorDetail(message)
+    case .none: return nil
+    case .fatal(let writer): return writer == pid && message.hasPrefix("      ") ? message : nil
+    case .error(let writer, let subsystem, let isSaid):
+      guard writer == pid else { return nil }
+      if Self.isErrorDetail(message) {
+        let isField = message.drop { $0 == " " }.drop { $0 != "=" && $0 != ":" }.first == "="
+        if !isField { block = .error(pid: writer, subsystem: subsystem, isSaid: false) }
+        return isField ? message : ""
+      }
+      // An error may have several lines; one that means something of its own is none of them.
+      guard isSaid, !message.isEmpty, Self.errorHeader(message) == nil,
+        case let line = Self.level(of: message), line.0 == .plain,
+        LinePattern.of(source: .server, level: .plain, text: message) == nil
+      else { return nil }
+      return message
     }
   }
 
@@ -124,9 +145,7 @@ public struct LineClassifier: Sendable {
   private static func classified(
     source: LineSource, level: LineLevel, text: String, whole: String, subsystem: String? = nil
   ) -> ClassifiedLine {
-    let pattern = LinePattern.table.first {
-      $0.matches(source: source, level: level, text: text)
-    }
+    let pattern = LinePattern.of(source: source, level: level, text: text)
     let kind: LineKind =
       switch (level, pattern?.kind) {
       case (.fatal, _): .fatal(.fatalLine)

@@ -4,6 +4,8 @@ public enum LineSource: String, Sendable, Codable, Hashable {
   case server
   /// systemd, about the unit.
   case manager
+  /// journald, about the lines that it has or has not kept.
+  case journal
 }
 
 /// How grave a line calls itself: its prefix, or the `level` of a JSON line.
@@ -40,6 +42,8 @@ public enum LineKind: Sendable, Hashable {
   case brokenButServing
   /// The start has failed.
   case fatal(StartFailure.Kind)
+  /// Lines of the start may be missing.
+  case linesLost
   /// An error that the table does not know. Shown as it is; decides nothing.
   case error
   /// Something to look at that does not stop the start.
@@ -70,8 +74,49 @@ public struct LinePattern: Sendable, Hashable {
   public var cause: String?
   /// What to do.
   public var remedy: String?
+  /// The releases of MinIO of which the wording is known, from their source or from logs of theirs:
+  /// `2026` is the open-source server as of January 2026, which AIStor is descended from; `AIStor`
+  /// was seen of AIStor itself. Of systemd's lines its versions.
+  public var seen: String
+  /// Whether a server that says so has got a data key from the Key Manager before: it asks for one
+  /// early, and ends if there is none (facts, section A.6). Nil if it says so before and after.
+  public var passedKeyManager: Bool?
   /// A whole line that is of this row, and of no row above it.
   public var example: String
+
+  /// A row; see the properties. `passedKeyManager` is true of what only a server says that goes on,
+  /// unless it is given.
+  static func row(
+    _ id: String, _ source: LineSource = .server, _ level: LineLevel? = nil, _ prefix: String = "",
+    contains: [String] = [], is kind: LineKind, _ meaning: String, cause: String? = nil,
+    remedy: String? = nil, seen: String, passedKeyManager: Bool? = nil, example: String
+  ) -> LinePattern {
+    let goesOn =
+      switch kind {
+      case .progress, .success, .brokenButServing: true
+      default: false
+      }
+    return LinePattern(
+      id: id, source: source, level: level, prefix: prefix, contains: contains, kind: kind,
+      meaning: meaning, cause: cause, remedy: remedy, seen: seen,
+      passedKeyManager: passedKeyManager ?? (goesOn ? true : nil), example: example)
+  }
+
+  /// A row of a line with which the server ends.
+  static func fatal(
+    _ id: String, _ prefix: String, contains: [String] = [], _ meaning: String, cause: String,
+    remedy: String, seen: String, passedKeyManager: Bool?, example: String
+  ) -> LinePattern {
+    row(
+      id, .server, .fatal, prefix, contains: contains, is: .fatal(.fatalLine), meaning,
+      cause: cause, remedy: remedy, seen: seen, passedKeyManager: passedKeyManager,
+      example: example)
+  }
+
+  /// The first row of the table that a line is of; nil if none.
+  static func of(source: LineSource, level: LineLevel, text: String) -> LinePattern? {
+    table.first { $0.matches(source: source, level: level, text: text) }
+  }
 
   /// Whether a line of `source` and `level` with `text` after its level is of this row.
   func matches(source: LineSource, level: LineLevel, text: String) -> Bool {

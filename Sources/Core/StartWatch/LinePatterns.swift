@@ -1,33 +1,17 @@
-// The table of lines that mean something for a start. Data only: to add a row needs no code, but
-// a whole line as its example, which the tests classify. The first row that matches counts, so the
-// particular stands above the general. Facts A.6, C, D.3 to D.5, E.1 and G.
+// The table of lines that mean something for a start, and nothing else: to add a row needs no code,
+// but a whole line as its example, which the tests classify. The first row that matches counts, so
+// the particular stands above the general. Facts A.6, C, D.3 to D.5, E.1 and G.
 
 extension LinePattern {
   /// systemd's word that it will not start the unit again. It may bear the previous invocation.
   static let startLimit = "Start request repeated too quickly"
 
+  /// The word for entries that were gone before they could be read.
+  static let loss = "Entries were removed from the journal before they were read"
+
   /// All rows.
   public static let table: [LinePattern] =
-    keyManager + configuration + server + broken + drives + good + warnings + manager
-
-  private static func row(
-    _ id: String, _ source: LineSource = .server, _ level: LineLevel? = nil, _ prefix: String = "",
-    contains: [String] = [], is kind: LineKind, _ meaning: String, cause: String? = nil,
-    remedy: String? = nil, example: String
-  ) -> LinePattern {
-    LinePattern(
-      id: id, source: source, level: level, prefix: prefix, contains: contains, kind: kind,
-      meaning: meaning, cause: cause, remedy: remedy, example: example)
-  }
-
-  private static func fatal(
-    _ id: String, _ prefix: String, contains: [String] = [], _ meaning: String, cause: String,
-    remedy: String, example: String
-  ) -> LinePattern {
-    row(
-      id, .server, .fatal, prefix, contains: contains, is: .fatal(.fatalLine), meaning,
-      cause: cause, remedy: remedy, example: example)
-  }
+    keyManager + configuration + server + broken + waiting + good + warnings + manager + journal
 
   // MARK: - It serves, but not all of it
 
@@ -38,6 +22,7 @@ extension LinePattern {
       cause: "the configuration, IAM or the Key Manager could not be used",
       remedy:
         "see the error in the quotes; do not use this node before it starts without this line",
+      seen: "2022 to 2026",
       example: "Error: Server startup failed with 'io.EOF', some features may be missing"),
     row(
       "ciphertext-not-authentic", contains: ["ciphertext is not authentic"], is: .brokenButServing,
@@ -45,6 +30,7 @@ extension LinePattern {
       cause: "the Key Manager does not hold the key that the data was encrypted with: another "
         + "MINIO_KMS_SSE_KEY or enclave, a key made anew under the old name, or no KMS at all",
       remedy: "put back the settings that the data was encrypted with, on all nodes",
+      seen: "2022 to 2026",
       example: "Error: Unable to initialize IAM sub-system: decryption failed: "
         + "ciphertext is not authentic"),
     row(
@@ -56,18 +42,21 @@ extension LinePattern {
       is: .brokenButServing, "The Key Manager does not let this identity use the key.",
       cause: "the policy of the API key's identity lacks KEY:GENERATE or KEY:DECRYPT for it",
       remedy: "assign a policy that allows both to the identity, in the enclave of the settings",
+      seen: "2023 to 2026",
       example: "Error: insufficient permissions to perform KMS operation (kms.Error)"),
     row(
       "features-missing", contains: ["some features may be missing"], is: .brokenButServing,
       "The configuration could not be loaded; the server runs without it.",
       cause: "stored configuration cannot be read or decrypted, often for a changed or missing key",
       remedy: "see the error at the end of the line; see that the Key Manager holds the old key",
+      seen: "2022 to 2026",
       example: "Error: Unable to initialize config, some features may be missing: EOF"),
     row(
       "iam-users-missing", contains: ["some users may not be available"], is: .brokenButServing,
       "IAM could not be loaded; users and policies are missing.",
       cause: "stored IAM data cannot be read or decrypted, often for a changed or missing key",
       remedy: "see the error at the end of the line; see that the Key Manager holds the old key",
+      seen: "2022 to 2026",
       example: "Error: Unable to initialize IAM sub-system, some users may not be available: EOF"),
     row(
       "iam-partial", contains: ["IAM sub-system is partially initialized"], is: .brokenButServing,
@@ -75,6 +64,7 @@ extension LinePattern {
       cause:
         "a part of the stored IAM data cannot be read, or the identity provider does not answer",
       remedy: "see the error at the end of the line",
+      seen: "2022 to 2026",
       example: "Error: IAM sub-system is partially initialized, unable to load policies"),
   ]
 
@@ -89,6 +79,7 @@ extension LinePattern {
       cause:
         "the Key Manager is down, or the port is wrong: it listens on 7373, none means 443",
       remedy: "start the Key Manager, or correct MINIO_KMS_SERVER",
+      seen: "2024-05 to 2026", passedKeyManager: false,
       example: "FATAL Failed to connect to KMS: failed to generate data key with KMS key: "
         + "\"kms-1:7373\": Post \"https://kms-1:7373/v1/kms/e\": dial tcp 10.0.0.5:7373: "
         + "connect: connection refused"),
@@ -98,6 +89,7 @@ extension LinePattern {
       "A Key Manager's name does not resolve.",
       cause: "the name in MINIO_KMS_SERVER is wrong, or the resolver of this node does not know it",
       remedy: "correct MINIO_KMS_SERVER, or the name service of this node",
+      seen: "2024-05 to 2026", passedKeyManager: false,
       example: "FATAL Failed to connect to KMS: failed to generate data key with KMS key: "
         + "\"kms3-example.net\": dial tcp: lookup kms3-example.net: no such host"),
     fatal(
@@ -106,6 +98,7 @@ extension LinePattern {
       "A Key Manager cannot be reached.",
       cause: "a firewall or a route between this node and the Key Manager",
       remedy: "open TCP from this node to the endpoint's port, then try `keyturn check`",
+      seen: "2024-05 to 2026", passedKeyManager: false,
       example: "FATAL Failed to connect to KMS: failed to generate data key with KMS key: "
         + "\"kms-1:7373\": dial tcp 10.0.0.5:7373: i/o timeout"),
     fatal(
@@ -114,6 +107,7 @@ extension LinePattern {
       cause:
         "its CA is not in CAs of the certs directory, or the service user cannot read it",
       remedy: "put the CA's certificate there, readable for the service user",
+      seen: "2024-05 to 2026", passedKeyManager: false,
       example: "FATAL Failed to connect to KMS: failed to generate data key with KMS key: "
         + "\"kms-1:7373\": tls: failed to verify certificate: x509: certificate signed by "
         + "unknown authority"),
@@ -123,6 +117,7 @@ extension LinePattern {
       cause:
         "its certificate expired or is for another name, or it refuses that of the API key",
       remedy: "see the end of the line; renew the certificate, or use the name that it is for",
+      seen: "2024-05 to 2026", passedKeyManager: false,
       example: "FATAL Failed to connect to KMS: failed to generate data key with KMS key: "
         + "\"kms-1:7373\": x509: certificate is valid for kms-2, not kms-1"),
     fatal(
@@ -130,6 +125,7 @@ extension LinePattern {
       "The Key Manager has no such enclave.",
       cause: "MINIO_KMS_ENCLAVE is mistyped, or the enclave was not created",
       remedy: "correct MINIO_KMS_ENCLAVE, or create it with `minkms add-enclave`",
+      seen: "2024-05 to 2026", passedKeyManager: false,
       example: "FATAL Failed to connect to KMS: failed to generate data key with KMS key: "
         + "\"kms-1:7373\": enclave does not exist"),
     fatal(
@@ -137,12 +133,14 @@ extension LinePattern {
       "The key does not exist, and the Key Manager did not create it.",
       cause: "creating a key needs every Key Manager node, and KEY:CREATE in the identity's policy",
       remedy: "create the key with `minkms add-key` while all of its nodes are up",
+      seen: "2024-05 to 2026", passedKeyManager: false,
       example: "FATAL Failed to connect to KMS: failed to create KMS key: \"kms-1:7373\": "
         + "not ready to write"),
     fatal(
       "kms-connect", connect, "The Key Manager could not be used.",
       cause: "no endpoint of MINIO_KMS_SERVER gave a data key for MINIO_KMS_SSE_KEY",
       remedy: "`keyturn check` tries each step to each endpoint from this node",
+      seen: "2024-05 to 2026", passedKeyManager: false,
       example: "FATAL Failed to connect to KMS: failed to generate data key with KMS key: "
         + "failed to read key"),
     fatal(
@@ -150,12 +148,14 @@ extension LinePattern {
       "The MINIO_KMS_ settings contradict each other, or one cannot be read.",
       cause: "one of the four is missing, or settings for KES or a static key stand beside them",
       remedy: "`keyturn lint` on the environment file names the line",
+      seen: "2024-05 to 2026", passedKeyManager: false,
       example: "FATAL Invalid KMS configuration specified: KMS configuration is incomplete"),
     fatal(
       "kms-auto-encryption", "MINIO_KMS_AUTO_ENCRYPTION requires a valid KMS configuration",
       "Encryption is on, but no Key Manager is configured.",
       cause: "the MINIO_KMS_ settings are missing from what this process was given",
       remedy: "see that the unit loads the environment file that holds them",
+      seen: "2026", passedKeyManager: false,
       example: "FATAL MINIO_KMS_AUTO_ENCRYPTION requires a valid KMS configuration: "
         + "no KMS configured"),
     fatal(
@@ -163,6 +163,7 @@ extension LinePattern {
       "The KES server could not be used.",
       cause: "the MINIO_KMS_KES_ settings are wrong, or KES is down",
       remedy: "see the end of the line and the KES server's log",
+      seen: "2021 to 2024-04", passedKeyManager: false,
       example: "ERROR Unable to initialize a connection to KES as specified by the shell "
         + "environment: dial tcp 10.0.0.9:7373: connect: connection refused"),
     fatal(
@@ -171,6 +172,7 @@ extension LinePattern {
       cause:
         "MINIO_ROOT_USER and MINIO_ROOT_PASSWORD are not set, and this Key Manager derives none",
       remedy: "set both in the environment file",
+      seen: "2024-05 to 2026", passedKeyManager: true,
       example: "FATAL Unable to generate root access key using KMS: not supported"),
   ]
 
@@ -184,6 +186,7 @@ extension LinePattern {
       cause:
         "MinIO reads the file more strictly than systemd: a line without `=`, or a `;` comment",
       remedy: "`keyturn lint` on that file names the line",
+      seen: "2022-06 to 2026", passedKeyManager: false,
       example: "FATAL Unable to read the config environment file: envEntry malformed; x, "
         + "expected to be of form 'KEY=value'"),
     fatal(
@@ -191,6 +194,7 @@ extension LinePattern {
       contains: ["permission denied"], "The service user may not read MINIO_CONFIG_ENV_FILE.",
       cause: "the server reads it itself, as the unit's User=, not as root",
       remedy: "make it 0640 and of the service's group",
+      seen: "2022-06 to 2026", passedKeyManager: false,
       example: "FATAL Unable to read the config environment file: open /etc/minio/config.env: "
         + "permission denied"),
     fatal(
@@ -198,28 +202,33 @@ extension LinePattern {
       "MINIO_CONFIG_ENV_FILE could not be read.",
       cause: "the file that it names is not one that the server can use",
       remedy: "see the end of the line",
+      seen: "2022-06 to 2026", passedKeyManager: false,
       example: "FATAL Unable to read the config environment file: read /etc/minio: is a directory"),
     fatal(
       "arguments-invalid", "Invalid command line arguments", "The server's arguments are wrong.",
       cause:
         "MINIO_OPTS or MINIO_VOLUMES is wrong or empty, or the environment file was not loaded",
       remedy: "see both in the environment file, and that the unit loads it",
+      seen: "2026", passedKeyManager: false,
       example: "FATAL Invalid command line arguments: Host in endpoint is empty"),
     fatal(
       "arguments-check", "Unable to validate passed arguments", "The server's arguments are wrong.",
       cause: "MINIO_OPTS or MINIO_VOLUMES is wrong",
       remedy: "see both in the environment file",
+      seen: "2026", passedKeyManager: false,
       example: "FATAL Unable to validate passed arguments in MinIO configuration: bad address"),
     fatal(
       "endpoints", "Unable to prepare the list of endpoints: ",
       "MINIO_VOLUMES does not give a valid list of endpoints.",
       cause: "an ellipsis, a host or a path in it is wrong, or no host in it is this one",
       remedy: "compare MINIO_VOLUMES on all nodes; see that this node's name resolves to it",
+      seen: "2026", passedKeyManager: false,
       example: "FATAL Unable to prepare the list of endpoints: lookup minio-9: no such host"),
     fatal(
       "tls", "Unable to load the TLS configuration: ", "The server's certificate cannot be used.",
       cause: "public.crt or private.key in the certs directory is damaged, apart, or not readable",
       remedy: "see both as the service user",
+      seen: "2026", passedKeyManager: false,
       example: "FATAL Unable to load the TLS configuration: tls: private key does not match "
         + "public key"),
     fatal(
@@ -227,6 +236,7 @@ extension LinePattern {
       "The root credentials are not valid.",
       cause: "MINIO_ROOT_USER has fewer than 3 characters, or MINIO_ROOT_PASSWORD fewer than 8",
       remedy: "correct both in the environment file",
+      seen: "2026", passedKeyManager: true,
       example: "ERROR Unable to validate credentials inherited from the shell environment: "
         + "Invalid credentials"),
   ]
@@ -240,34 +250,46 @@ extension LinePattern {
       "Another process listens on the server's port.",
       cause: "mostly the old server, which did not end in time (SendSIGKILL=no)",
       remedy: "find it with `ss -ltnp`, end it, start the unit again",
+      seen: "2024 to 2026", passedKeyManager: true,
       example: "FATAL Unable to start the server: Specified port is already in use"),
     fatal(
       "start-server", "Unable to start the server: ", "The server could not begin to listen.",
       cause: "the address is not one of this host, or the start was cancelled",
       remedy: "see the end of the line, and --address in MINIO_OPTS",
+      seen: "2026", passedKeyManager: true,
       example: "FATAL Unable to start the server: listen tcp 10.9.9.9:9000: bind: cannot assign "
         + "requested address"),
     fatal(
       "backend", "Unable to initialize backend: ", "The drives cannot be used as they are.",
       cause: "drives of another deployment, in another order, too few, or without permission",
       remedy: "see the end of the line, and the mounts under MINIO_VOLUMES",
+      seen: "2026", passedKeyManager: true,
       example: "FATAL Unable to initialize backend: decodeXLHeaders: Unknown xl meta version 3"),
     fatal(
       "start", "Unable to start MinIO: ", "The server could not start.",
       cause: "see the end of the line", remedy: "see the end of the line",
+      seen: "2026", passedKeyManager: nil,
       example: "FATAL Unable to start MinIO: no drives"),
   ]
 
   // MARK: - On the way: peers, drives, quorum
 
-  private static let drives: [LinePattern] = [
+  private static let waiting: [LinePattern] = [
     row(
       "peers", .server, nil, "Waiting for at least ", contains: ["remote servers with valid"],
       is: .progress(.waitingForPeers), "Too few peers answer with the same configuration.",
+      seen: "2024 to 2026",
       example: "INFO: Waiting for at least 3 remote servers with valid configuration to be online"),
+    row(
+      "peers-older", .server, nil, "Waiting for at",
+      contains: ["remote servers to be online"],
+      is: .progress(.waitingForPeers), "Too few peers answer.",
+      seen: "2020 to 2023-10",
+      example: "Waiting for atleast 1 remote servers to be online for bootstrap check"),
     row(
       "peers-offline", .server, nil, "Following servers are currently offline or unreachable",
       is: .progress(.waitingForPeers), "Those peers do not answer.",
+      seen: "2021 to 2026",
       example: "INFO: Following servers are currently offline or unreachable "
         + "[https://minio-2:9000 is unreachable: connection refused]"),
     row(
@@ -275,47 +297,57 @@ extension LinePattern {
       is: .progress(.waitingForPeers), "Those peers run with another configuration.",
       cause: "they still run with the old environment, or their file differs",
       remedy: "restart all nodes at once; compare the MINIO_* values with `keyturn plan`",
+      seen: "2024 to 2026",
       example: "INFO: Following servers have mismatching configuration "
         + "[https://minio-2:9000 has incorrect configuration: x]"),
     row(
       "drives-connect", .server, nil, "Unable to connect to ", contains: ["will be retried"],
       is: .progress(.waitingForDrives), "A peer's drives cannot be reached yet.",
+      seen: "2026",
       example: "INFO: Unable to connect to http://minio-2:9000/data1: connection refused, "
         + "will be retried"),
     row(
       "drives-use", .server, nil, "Unable to use the drive ", contains: ["will be retried"],
       is: .progress(.waitingForDrives), "A drive cannot be used yet.",
+      seen: "2026",
       example: "INFO: Unable to use the drive /data1: drive not found, will be retried"),
     row(
       "drives-minimum", .server, nil, "Waiting for a minimum of ",
-      contains: ["drives to come online"],
+      contains: ["drives to come online", "disks to come online"],
       is: .progress(.waitingForDrives), "Too few drives are there.",
+      seen: "2021 to 2026",
       example: "INFO: Waiting for a minimum of 8 drives to come online (elapsed 5s)"),
     row(
       "drives-formatting", .server, nil, "Formatting ", contains: [" pool, "],
       is: .progress(.waitingForDrives), "New drives are being formatted.",
+      seen: "2026",
       example: "INFO: Formatting 1st pool, 1 set(s), 8 drives per set."),
     row(
       "drives-first-server", .server, nil, "Waiting for the first server to format",
       is: .progress(.waitingForDrives), "The first server has to format the drives.",
+      seen: "2026",
       example: "INFO: Waiting for the first server to format the drives (elapsed 3s)"),
     row(
       "drives-other-servers", .server, nil, "Waiting for all other servers to be online to format",
       is: .progress(.waitingForDrives), "The drives are formatted when all servers are there.",
+      seen: "2026",
       example: "INFO: Waiting for all other servers to be online to format the drives "
         + "(elapses 3s)"),
     row(
       "quorum", .server, nil, "Waiting for quorum READ", is: .progress(.waitingForQuorum),
       "Too few drives of an erasure set answer to read from it.",
+      seen: "2026",
       example: "INFO: Waiting for quorum READ healthcheck to succeed retrying in 1s.. "
         + "possible cause unhealthy sets"),
     row(
       "subsystems-wait", .server, nil, "Waiting for all MinIO sub-systems to be initialize",
       is: .progress(.initialising), "The sub-systems are being initialised.",
+      seen: "2021 to 2026",
       example: "INFO: Waiting for all MinIO sub-systems to be initialize..."),
     row(
       "iam-wait", .server, nil, "Waiting for all MinIO IAM sub-system to be initialized",
       is: .progress(.initialising), "IAM is being loaded.",
+      seen: "2026",
       example: "INFO: Waiting for all MinIO IAM sub-system to be initialized.. possible cause "
         + "(read quorum)"),
   ]
@@ -326,19 +358,26 @@ extension LinePattern {
     row(
       "subsystems", .server, nil, "All MinIO sub-systems initialized successfully",
       is: .success(.subsystems), "The sub-systems are initialised.",
+      seen: "2021 to 2026",
       example: "INFO: All MinIO sub-systems initialized successfully in 12.5ms"),
     row(
       "iam", .server, nil, "IAM load(startup) finished", is: .success(.iam), "IAM is loaded.",
+      seen: "2026",
       example: "INFO: IAM load(startup) finished. (duration: 3.1ms)"),
     row(
       "banner", .server, nil, "MinIO Object Storage Server", is: .success(.banner),
-      "The banner of the open-source server.", example: "MinIO Object Storage Server"),
+      "The banner of the open-source server.",
+      seen: "2022 to 2026",
+      example: "MinIO Object Storage Server"),
     row(
       "banner-aistor", .server, nil, "MinIO AIStor Server", is: .success(.banner),
-      "The banner of AIStor.", example: "MinIO AIStor Server"),
+      "The banner of AIStor.",
+      seen: "AIStor",
+      example: "MinIO AIStor Server"),
     row(
       "banner-api", .server, nil, "API: http", is: .success(.banner),
       "The banner's line of addresses; the first line of the banner before 2022.",
+      seen: "2021 to 2026, AIStor",
       example: "API: https://10.0.0.1:9000  https://127.0.0.1:9000 "),
   ]
 
@@ -350,6 +389,7 @@ extension LinePattern {
       "A peer runs with another configuration.",
       cause: "it still runs with the old environment, or its file differs",
       remedy: "compare the MINIO_* values of both nodes with `keyturn plan`",
+      seen: "2023-11 to 2026",
       example: "Error: https://minio-2:9000 has incorrect configuration: Expected MINIO_* "
         + "environment name and values across all servers to be same: "
         + "Mismatching environment values: [MINIO_KMS_SERVER]."),
@@ -357,6 +397,7 @@ extension LinePattern {
       "default-credentials", contains: ["Detected default credentials"], is: .warning,
       "The root password is the one that everyone knows.",
       remedy: "set MINIO_ROOT_USER and MINIO_ROOT_PASSWORD",
+      seen: "2026",
       example: "WARN: Detected default credentials 'minioadmin:minioadmin', we recommend that you "
         + "change these values"),
   ]
@@ -369,18 +410,21 @@ extension LinePattern {
       "systemd does not start the unit again.",
       cause: "it failed more often than StartLimitBurst= allows",
       remedy: "correct what made it fail, then `systemctl reset-failed` and start it again",
+      seen: "systemd 252 to 257",
       example: "minio.service: Start request repeated too quickly."),
     row(
       "environment-file", .manager, contains: ["Failed to load environment files: "],
       is: .fatal(.fatalLine), "systemd could not read the environment file.",
       cause: "it is missing, or holds bytes that are not UTF-8",
       remedy: "`keyturn lint` on the environment file",
+      seen: "systemd 252 to 257", passedKeyManager: false,
       example: "minio.service: Failed to load environment files: No such file or directory"),
     row(
       "environment-assignment", .manager, contains: ["Ignoring invalid environment assignment"],
       is: .warning, "systemd left out a line of the environment file.",
       cause: "its name is not a valid one (`export`, a blank, a dash)",
       remedy: "`keyturn lint` on the environment file names the line",
+      seen: "systemd 252 to 257",
       example: "minio.service: Ignoring invalid environment assignment 'export A=b': "
         + "/etc/default/minio"),
     row(
@@ -389,6 +433,7 @@ extension LinePattern {
       is: .fatal(.fatalLine), "systemd could not run the server.",
       cause: "the program, its directory or its user is missing, or may not be used",
       remedy: "see the step that the line names in the unit",
+      seen: "systemd 252 to 257", passedKeyManager: false,
       example: "minio.service: Failed at step EXEC spawning /usr/local/bin/minio: "
         + "No such file or directory"),
     row(
@@ -396,36 +441,67 @@ extension LinePattern {
       is: .fatal(.fatalLine), "An Assert...= of the unit is not met.",
       cause: "the program or the environment file is missing or empty",
       remedy: "see AssertFileNotEmpty= and AssertFileIsExecutable= of the unit",
+      seen: "systemd 252 to 257", passedKeyManager: false,
       example: "minio.service: Starting requested but asserts failed."),
     row(
       "start-timeout", .manager, contains: ["start operation timed out"], is: .fatal(.fatalLine),
       "READY=1 did not come before the unit's TimeoutStartSec=.",
       cause: "it waits for its peers, or it is too old to send READY=1 (before 2023-05-04)",
       remedy: "set TimeoutStartSec=infinity as in the official unit",
+      seen: "systemd 252 to 257",
       example: "minio.service: start operation timed out. Terminating."),
     row(
       "out-of-memory", .manager, contains: ["killed by the OOM killer"], is: .fatal(.exited),
       "The kernel ended the server for want of memory.",
       cause: "the host or the unit has too little memory",
       remedy: "give it more, or look at MemoryMax= of the unit",
+      seen: "systemd 252 to 257",
       example: "minio.service: A process of this unit has been killed by the OOM killer."),
     row(
       "killed", .manager, contains: ["Main process exited, code=killed", "exited, code=dumped"],
       is: .fatal(.exited), "A signal ended the new process.",
       cause: "someone or the kernel ended it, or it crashed",
       remedy: "see `coredumpctl` and the kernel's log",
+      seen: "systemd 252 to 257",
       example: "minio.service: Main process exited, code=killed, status=9/KILL"),
     row(
       "exited", .manager, contains: ["Main process exited"], is: .fatal(.exited),
       "The new process ended.",
       cause: "it found something that it cannot start with, and logged it elsewhere or not at all",
       remedy: "read its last lines: `keyturn logs`, or where `--log-dir` points",
+      seen: "systemd 252 to 257",
       example: "minio.service: Main process exited, code=exited, status=1/FAILURE"),
     row(
       "restart-scheduled", .manager, contains: ["Scheduled restart job"], is: .fatal(.exited),
       "The new process ended, and systemd starts it again.",
       cause: "it ends soon after each start, and systemd gives up after a few",
       remedy: "read its last lines: `keyturn logs`, or where `--log-dir` points",
+      seen: "systemd 252 to 257",
       example: "minio.service: Scheduled restart job, restart counter is at 2."),
+  ]
+
+  // MARK: - journald, about the lines
+
+  private static let journal: [LinePattern] = [
+    row(
+      "journal-suppressed", .journal, contains: ["Suppressed "], is: .linesLost,
+      "journald has dropped lines of the server.",
+      cause: "the server logs more than RateLimitBurst= of journald allows",
+      remedy: "set LogRateLimitIntervalSec=0 in the server's unit, or look at what logs so much",
+      seen: "systemd 240 to 257", example: "Suppressed 1042 messages from minio.service"),
+    row(
+      "journal-started", .journal, contains: ["Journal started"], is: .linesLost,
+      "journald was started anew.",
+      cause: "it was restarted, or it crashed: what was logged meanwhile may be lost",
+      remedy: "see `systemctl status systemd-journald`",
+      seen: "systemd 240 to 257", example: "Journal started"),
+    row(
+      "journal-gap", .journal, contains: [loss], is: .linesLost,
+      "Entries were removed from the journal before they were read.",
+      cause:
+        "the journal was rotated or vacuumed; it has too little room (RuntimeMaxUse=, SystemMaxUse=)",
+      remedy: "give the journal more room (journald.conf(5))",
+      seen: "Keyturn's own, of the follower of the journal",
+      example: loss),
   ]
 }

@@ -2,7 +2,8 @@ public import Model
 
 /// Takes secrets out of text, whatever printed it.
 ///
-/// Three things go: every known secret value, as it is, URL-encoded or escaped as in JSON;
+/// Three things go: every known secret value, as it is, URL-encoded, escaped as in JSON, or in base64,
+/// alone or within more text;
 /// everything that looks like an API key (`k1:` or `k2:` and 43 characters or more), known or not;
 /// and the value in `NAME=value` where ``SecretVariables`` has the name. The last may take more
 /// than the value, where it cannot be known how far that goes. Time is linear in the text.
@@ -41,10 +42,11 @@ public struct Redactor: Sendable {
     if let colon = whole.lastIndex(of: UInt8(ascii: ":")), whole.count - colon > 20 {
       values.append(Array(whole[(colon + 1)...]))
     }
-    for value in values
-    where value.count >= Self.minimumBytes && !needles.contains(where: { $0.needle.bytes == value })
-    {
-      needles.append((ByteNeedle(value), label ?? Self.placeholder))
+    for value in values where value.count >= Self.minimumBytes {
+      for needle in [value] + Base64.traces(of: value)
+      where !needles.contains(where: { $0.needle.bytes == needle }) {
+        needles.append((ByteNeedle(needle), label ?? Self.placeholder))
+      }
     }
   }
 

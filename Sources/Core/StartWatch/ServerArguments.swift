@@ -71,9 +71,6 @@ public struct ServerArguments: Sendable, Hashable {
       ?? home.map { $0.hasSuffix("/") ? "\($0).minio/certs" : "\($0)/.minio/certs" }
   }
 
-  /// Whether the lines of a good start come to the journal.
-  var startIsLogged: Bool { logDirectory == nil && !quiet }
-
   /// The words of a command line with variables put in, as systemd does it: `$NAME` as a word of
   /// its own becomes the words of its value, `${NAME}` is put in as it is (systemd.service(5)).
   public static func expand(_ words: [String], with environment: [String: String]) -> [String] {

@@ -1,4 +1,63 @@
 extension StartFailure {
+  /// A line says it.
+  init(_ line: ClassifiedLine, phase: WatchPhase) {
+    let kind: Kind = if case .fatal(let kind) = line.kind { kind } else { .brokenButServing }
+    self.init(
+      kind: kind, phase: phase, reason: line.text, cause: line.pattern?.cause,
+      remedy: line.pattern?.remedy, patternID: line.pattern?.id,
+      passedKeyManager: line.pattern?.passedKeyManager)
+  }
+
+  /// The new process was started with something else than was voted on.
+  static func otherEnvironment(pid: Int32, _ names: [String], phase: WatchPhase) -> StartFailure {
+    let what = "\(names.joined(separator: ", ")) \(names.count == 1 ? "differs" : "differ")"
+    return StartFailure(
+      kind: .otherEnvironment, phase: phase,
+      reason:
+        "the new process (PID \(pid)) was started with another environment than was voted on: \(what)",
+      cause: "a file, a drop-in or `systemctl set-environment` was changed after the vote, or "
+        + "systemd has not read the unit's files anew",
+      remedy: "`keyturn explain \(names.first ?? "")` shows every place that sets it; put it right "
+        + "on this node, then `keyturn restart`")
+  }
+
+  /// Lines of the log may be missing.
+  static func linesLost(_ loss: String) -> StartFailure {
+    StartFailure(
+      kind: .linesLost, phase: .settling,
+      reason: "READY and health are good, but lines of its log may be missing: \(loss)",
+      cause: "what the server said in them is not known; it may serve without its users or its "
+        + "configuration",
+      remedy: "look at the node with `keyturn logs`; `keyturn restart` watches a start anew",
+      passedKeyManager: true)
+  }
+
+  /// The old process runs on.
+  static func stopDeadline(unit: UnitState?, phase: WatchPhase) -> StartFailure {
+    let process = unit.map { $0.mainPID > 0 ? " (PID \($0.mainPID))" : "" } ?? ""
+    let state = unit.map { "; the unit is \($0.activeState) (\($0.subState))" } ?? ""
+    return StartFailure(
+      kind: .stopDeadline, phase: phase,
+      reason: "the old process\(process) did not end before the stop deadline\(state)",
+      cause: "a drive or a request hangs; the official unit has TimeoutStopSec=infinity and "
+        + "SendSIGKILL=no, so systemd waits for ever",
+      remedy: "find what it hangs on; `systemctl kill --signal=SIGKILL` ends it",
+      passedKeyManager: false)
+  }
+
+  /// The new process runs, and not all of it is good.
+  static func startDeadline(
+    phase: WatchPhase, waitedFor detail: String, warnings: [String]
+  ) -> StartFailure {
+    let waitedFor = detail.isEmpty ? "" : ": \(detail)"
+    return StartFailure(
+      kind: .startDeadline, phase: phase,
+      reason: "the start was not good before its deadline; it was \(phase.words)\(waitedFor)",
+      cause: warnings.isEmpty
+        ? nil : "logged on the way: " + warnings.joined(separator: "; "),
+      remedy: phase.remedyAtDeadline)
+  }
+
   /// The new process ended and systemd starts, or has started, another.
   static func restarted(unit: UnitState, phase: WatchPhase) -> StartFailure {
     StartFailure(
@@ -30,6 +89,7 @@ extension StartFailure {
       failure.cause = "it was started more often than StartLimitBurst= allows"
       failure.remedy = "`systemctl reset-failed \(unit.id)`, then start it again"
     case "resources":
+      failure.passedKeyManager = false
       failure.cause = "systemd could not prepare the start, mostly for want of an environment file"
       failure.remedy = "see that the files in EnvironmentFile= exist and are valid"
     case "timeout":
@@ -58,7 +118,9 @@ extension WatchPhase {
     case .initialising: "initialising"
     case .ready: "ready"
     case .serving: "serving"
+    case .settling: "settling"
     case .confirmed: "confirmed"
+    case .unknown: "unknown"
     case .failed: "failed"
     }
   }
@@ -77,15 +139,8 @@ extension WatchPhase {
       "if the banner has come but no READY=1: Type=notify needs MinIO of 2023-05-04 or later"
     case .ready: "see the Key Manager: the ready endpoint makes a round trip to it"
     case .serving: "see IAM and write quorum: `mc admin info`, `keyturn logs`"
-    case .confirmed, .failed: nil
+    case .settling: "see what changes: `keyturn logs`, `systemctl status`"
+    case .confirmed, .failed, .unknown: nil
     }
-  }
-}
-
-extension ServerArguments {
-  /// Where the log goes if a good start does not show in the journal.
-  var logElsewhere: String? {
-    if let logDirectory { return "--log-dir \(logDirectory)" }
-    return quiet ? "--quiet" : nil
   }
 }

@@ -1,71 +1,24 @@
 public import Model
 
-/// What one node's start is told.
-public enum StartInput: Sendable, Hashable {
-  /// systemd has taken the order to restart. `previousInvocation` is the unit's InvocationID just
-  /// before the order, empty if it had none.
-  case restartIssued(previousInvocation: String, deadlines: StartDeadlines)
-  /// The unit, on every change of it.
-  case unit(UnitState)
-  /// A line of the unit's journal from the cursor before the restart on, redacted.
-  case entry(JournalEntry)
-  /// The answers to one ``StartEffect/askHealth``.
-  case health(HealthAnswers)
-  /// A timer that was armed has fired.
-  case fired(StartTimer)
-}
-
-/// What the machine wants done, in this order.
-public enum StartEffect: Sendable, Hashable {
-  /// Give back ``StartInput/fired(_:)`` at that instant. A timer that is armed again is moved.
-  case arm(StartTimer, Instant)
-  /// Ask both health endpoints once, with a deadline of the shell's own, and give back
-  /// ``StartInput/health(_:)`` exactly once.
-  case askHealth
-  /// The start is now in that phase; `detail` says what it waits for, empty if nothing is known.
-  case phase(WatchPhase, detail: String)
-  /// It is over. Nothing comes after this.
-  case finished(StartOutcome)
-}
-
-/// The timers of ``StartMachine``.
-public enum StartTimer: String, Sendable, Codable, Hashable, CaseIterable {
-  /// The old process must have ended.
-  case stopDeadline
-  /// The new one must be confirmed.
-  case startDeadline
-  /// Ask for health again.
-  case health
-  /// The lines that belong to a failure have come by now.
-  case lateLines
-}
-
-/// Until when a restart must have got where.
-public struct StartDeadlines: Sendable, Hashable, Codable {
-  /// The old process has ended.
-  public var stop: Instant
-  /// The new one is confirmed.
-  public var start: Instant
-
-  /// Two instants; see the properties.
-  public init(stop: Instant, start: Instant) {
-    self.stop = stop
-    self.start = start
-  }
-}
-
 /// Watches one restart of the server on one node, and says how it ended.
 ///
 /// Confirmed means all of: an invocation that is not the previous one; the unit active, which is
-/// READY=1 for Type=notify; the banner or the sub-systems line of that invocation in the journal,
-/// unless the log goes elsewhere; `/minio/health/ready` 200 and no `x-minio-server-status`;
-/// `/minio/health/cluster` 200. None of them is enough alone (facts D.4, D.6, G).
+/// READY=1 for Type=notify; the main process started with the environment that was voted on; the
+/// banner or the sub-systems line of that invocation in the journal or in the files of `--log-dir`,
+/// unless there is no such line to be read; no line of a server that serves broken;
+/// `/minio/health/ready` 200 and no `x-minio-server-status`; `/minio/health/cluster` 200; and all of
+/// it unchanged, with no further start of the unit, for the settle time. None of them is enough
+/// alone (facts D.4, D.6, G).
 ///
-/// Failed at once on a fatal line, on a line of a server that serves broken, and when the new
-/// process ends or the unit fails; otherwise when a deadline passes. systemd and the server are
-/// heard over two ways, in any order: after word of the unit the machine gives the server's own
-/// line 200 ms to come, since that one says why. Lines of the previous invocation decide nothing;
-/// a line that bears no invocation waits until the unit says that its process is the new server.
+/// Failed at once on a fatal line, on a line of a server that serves broken, on another environment,
+/// and when the new process ends or the unit fails; otherwise when a deadline passes. systemd and
+/// the server are heard over two ways, in any order: after word of the unit the machine gives the
+/// server's own line 200 ms to come, since that one says why. Lines of the previous invocation
+/// decide nothing; a line that bears no invocation waits until the unit says that its process is the
+/// new server.
+///
+/// Unknown when all that can be seen is good, and lines of the log may be missing: what the server
+/// said in them could be anything.
 ///
 /// States: idle until the restart is issued; then the phases of ``WatchPhase``, drawn anew from
 /// what is known after each input; over once there is an outcome, and deaf from then on.
@@ -76,6 +29,8 @@ public struct StartMachine: Sendable {
   public static let warningLimit = 20
   /// From one answer about health to the next question, milliseconds.
   public static let healthIntervalMilliseconds = 250
+  /// The same while the start settles: each question makes a round trip to the Key Manager.
+  public static let settlingHealthIntervalMilliseconds = 1_000
   /// How long the rest of a fatal message may take, milliseconds.
   public static let continuationMilliseconds = 50
   /// How long the server's own line may come after systemd's word, milliseconds.
@@ -84,6 +39,8 @@ public struct StartMachine: Sendable {
   static let reasonLineLimit = 40
   /// Lines of nobody yet that are kept, the last ones: as a server ends it says why.
   static let unclaimedLimit = 64
+  /// The same of files, where nothing tells whose they are but the time.
+  static let unclaimedFileLineLimit = 1_024
 
   /// Where the start is.
   public private(set) var phase = WatchPhase.stopping
@@ -93,19 +50,23 @@ public struct StartMachine: Sendable {
   public private(set) var outcome: StartOutcome?
 
   private let arguments: ServerArguments
-  private var classifier = LineClassifier()
-  private var previousInvocation: String?
+  private var deadlines: StartDeadlines?
+  private var previousInvocation = ""
   private var invocation: String?
   private var unit: UnitState?
   private var oldProcessGone = false
-  private var progress: (phase: WatchPhase, lines: [ProgressLine])?
-  private var marks: [SuccessMark] = []
-  private var warnings: [String] = []
+  private var hasBeenReady = false
+  private var log: StartLog
+  private var filesTrouble: String?
   private var health: HealthAnswers?
   private var healthIsAsked = false
+  private var environment = Environment.notAsked
+  private var settling = Settling.no
+  private var startDeadlineHasPassed = false
   private var pending: PendingFailure?
   /// Lines without an invocation, of processes that the unit has not called its main one.
   private var unclaimed: [JournalEntry] = []
+  private var unclaimedFileLines: [JournalEntry] = []
 
   /// A failure that waits for the lines that belong to it.
   private struct PendingFailure {
@@ -115,25 +76,41 @@ public struct StartMachine: Sendable {
     var lineCount = 1
   }
 
-  private struct ProgressLine {
-    var patternID: String
-    var text: String
+  /// What is known of what the main process was started with.
+  private enum Environment: Equatable {
+    case notAsked
+    case asked
+    /// It is to be asked again.
+    case unknown(String)
+    case same(pid: Int32)
   }
 
-  /// A watch of a server with this command line, variables put in.
-  public init(serverArguments: [String]) {
-    self.init(arguments: ServerArguments(arguments: serverArguments))
+  private enum Settling: Equatable {
+    case no
+    /// All is good, and must be until then.
+    case until(Instant)
+    /// It was, and the unit is asked one last time.
+    case unitIsAsked
+    /// The unit has answered since.
+    case over
   }
 
   /// A watch of a server that runs with these arguments.
-  public init(arguments: ServerArguments) { self.arguments = arguments }
+  ///
+  /// - Parameter peers: how many other servers the deployment has; nil if that is not known.
+  public init(arguments: ServerArguments, peers: Int? = nil) {
+    self.arguments = arguments
+    log = StartLog(peers: peers)
+  }
 
   /// Takes one input and says what is to be done. `now` never goes back.
   public mutating func handle(_ input: StartInput, at now: Instant) -> [StartEffect] {
     guard outcome == nil else { return [] }
-    guard previousInvocation != nil else {
+    guard deadlines != nil else {
       guard case .restartIssued(let previous, let deadlines) = input else { return [] }
       previousInvocation = previous
+      self.deadlines = deadlines
+      detail = "the restart was ordered"
       return [
         .arm(.stopDeadline, deadlines.stop), .arm(.startDeadline, deadlines.start),
         .phase(phase, detail: detail),
@@ -145,23 +122,48 @@ public struct StartMachine: Sendable {
     case .unit(let state):
       take(state, at: now, &effects)
       takeUnclaimed(at: now, &effects)
-    case .entry(let entry): take(entry, at: now, &effects)
+    case .entry(let entry): if isOfThisStart(entry) { take(entry, at: now, &effects) }
+    case .fileLine(let entry):
+      filesTrouble = nil
+      unclaimedFileLines = unclaimedFileLines.suffix(Self.unclaimedFileLineLimit - 1) + [entry]
+      takeUnclaimed(at: now, &effects)
+    case .filesUnreadable(let trouble): filesTrouble = trouble
     case .health(let answers):
       healthIsAsked = false
       health = answers
-      effects.append(.arm(.health, now.advanced(byMilliseconds: Self.healthIntervalMilliseconds)))
-    case .fired(.stopDeadline): stopDeadlinePassed(&effects)
-    case .fired(.startDeadline): startDeadlinePassed(&effects)
-    case .fired(.lateLines):
-      if let pending { finish(.failed(pending.failure), &effects) }
-    case .fired(.health):
+      let interval =
+        settling == .no
+        ? Self.healthIntervalMilliseconds : Self.settlingHealthIntervalMilliseconds
+      effects.append(.arm(.health, now.advanced(byMilliseconds: interval)))
+      if case .unknown = environment { environment = .notAsked }
+    case .environment(let pid, let answer): take(answer, of: pid, &effects)
+    case .fired(let timer): fired(timer, at: now, &effects)
+    }
+    if outcome == nil { advance(at: now, &effects) }
+    return effects
+  }
+
+  private mutating func fired(
+    _ timer: StartTimer, at now: Instant, _ effects: inout [StartEffect]
+  ) {
+    switch timer {
+    case .stopDeadline: stopDeadlinePassed(&effects)
+    case .startDeadline:
+      startDeadlineHasPassed = true
+      if settling == .no { finishLate(&effects) }
+    case .lateLines: if let pending { finish(.failed(pending.failure), &effects) }
+    case .health:
       if isActive, !healthIsAsked {
         healthIsAsked = true
         effects.append(.askHealth)
       }
+    case .settled:
+      // One of a settling that was broken off comes too early for the present one.
+      if case .until(let end) = settling, now >= end {
+        settling = .unitIsAsked
+        effects.append(.askUnit)
+      }
     }
-    if outcome == nil { advance(&effects) }
-    return effects
   }
 
   // MARK: - The unit
@@ -184,19 +186,29 @@ public struct StartMachine: Sendable {
     let hasRestarted =
       (unit?.invocationID == invocation) && state.nRestarts > (unit?.nRestarts ?? 0)
     unit = state
-    if hasRestarted || state.subState.hasPrefix("auto-restart") {
+    if hasRestarted || state.subState.hasPrefix("auto-restart") || isAnotherProcess(state) {
       fail(.restarted(unit: state, phase: phase), at: now, &effects)
     } else if state.activeState == "failed" || state.activeState == "inactive" {
       fail(.ended(unit: state, phase: phase), at: now, &effects)
-    } else if isActive, !wasActive, !healthIsAsked {
-      healthIsAsked = true
-      effects.append(.askHealth)
+    } else if isActive, !wasActive {
+      if saysReady { hasBeenReady = true }
+      if !healthIsAsked {
+        healthIsAsked = true
+        effects.append(.askHealth)
+      }
     }
+    if settling == .unitIsAsked { settling = .over }
   }
 
   /// An invocation that is not the one before the restart.
   private func isNew(_ invocation: String) -> Bool {
     !invocation.isEmpty && invocation != previousInvocation
+  }
+
+  /// The unit's main process is not the one whose environment was compared.
+  private func isAnotherProcess(_ state: UnitState) -> Bool {
+    guard case .same(let pid) = environment else { return false }
+    return state.mainPID != 0 && state.mainPID != pid
   }
 
   /// The new process is known; whatever was said of the unit before it is of no account.
@@ -215,37 +227,50 @@ public struct StartMachine: Sendable {
   /// moment, and its lines and health say more.
   private var saysReady: Bool { unit?.type.hasPrefix("notify") == true }
 
-  // MARK: - The journal
+  private mutating func take(
+    _ answer: EnvironmentAnswer, of pid: Int32, _ effects: inout [StartEffect]
+  ) {
+    guard environment == .asked else { return }
+    guard pid == unit?.mainPID else {
+      environment = .unknown("the main process is another one since")
+      return
+    }
+    switch answer {
+    case .same: environment = .same(pid: pid)
+    case .unknown(let why): environment = .unknown(why)
+    case .differs(let names):
+      finish(.failed(.otherEnvironment(pid: pid, names, phase: phase)), &effects)
+    }
+  }
+
+  // MARK: - The log
 
   private mutating func take(
     _ entry: JournalEntry, at now: Instant, _ effects: inout [StartEffect]
   ) {
-    guard isOfThisStart(entry) else { return }
-    let line = classifier.take(entry)
+    let line = log.take(entry)
     if line.kind != .continuation, line.source == .server, let pending, pending.isServersWord {
       finish(.failed(pending.failure), &effects)
       return
     }
     switch line.kind {
-    case .progress(let phase): note(line, phase)
-    case .success(let mark):
-      if !marks.contains(mark) { marks.append(mark) }
-      progress = (.initialising, [])
-    case .brokenButServing: finish(.failed(failure(line, .brokenButServing)), &effects)
-    case .fatal(let kind):
-      fail(failure(line, kind), isServersWord: line.source == .server, at: now, &effects)
-    case .error, .warning: warn(line.text)
+    case .brokenButServing, .fatal:
+      let failure = StartFailure(line, phase: phase)
+      fail(failure, isServersWord: line.source == .server, at: now, &effects)
     case .continuation:
-      if pending?.isServersWord == true, (pending?.lineCount ?? 0) < Self.reasonLineLimit {
+      if pending?.isServersWord == true, (pending?.lineCount ?? 0) < Self.reasonLineLimit,
+        !line.statement.isEmpty
+      {
         pending?.failure.reason += "\n" + entry.message
         pending?.lineCount += 1
       }
-    case .ordinary: break
+    case .progress, .success, .error, .warning, .linesLost, .ordinary: break
     }
   }
 
   /// Whether a line is of the new start. The first line of a new invocation makes it known.
   private mutating func isOfThisStart(_ entry: JournalEntry) -> Bool {
+    if entry.isOfJournal { return true }
     guard let from = entry.invocationID, !from.isEmpty else {
       if entry.pid == 1 { return invocation != nil || Self.isStartLimit(entry) }
       // journald reads the invocation from a link that systemd removes as the start ends: the last
@@ -269,26 +294,24 @@ public struct StartMachine: Sendable {
   private mutating func takeUnclaimed(at now: Instant, _ effects: inout [StartEffect]) {
     let kept = unclaimed
     unclaimed = []
-    for entry in kept where outcome == nil { take(entry, at: now, &effects) }
+    for entry in kept where outcome == nil && isOfThisStart(entry) {
+      take(entry, at: now, &effects)
+    }
+    // A line in a file bears no more than its time.
+    guard let unit, let invocation, unit.invocationID == invocation,
+      unit.execMainStartRealtimeMicroseconds > 0
+    else { return }
+    let lines = unclaimedFileLines
+    unclaimedFileLines = []
+    // Times in a log are whole milliseconds, cut.
+    let begin = Int64(clamping: unit.execMainStartRealtimeMicroseconds / 1_000)
+    for line in lines where outcome == nil && line.realtimeMicroseconds / 1_000 >= begin {
+      take(line, at: now, &effects)
+    }
   }
 
   private static func isStartLimit(_ entry: JournalEntry) -> Bool {
     entry.pid == 1 && entry.message.holds(LinePattern.startLimit)
-  }
-
-  /// Keeps what the server waits for: the last line of each kind since the last round of them.
-  private mutating func note(_ line: ClassifiedLine, _ phase: WatchPhase) {
-    let new = ProgressLine(patternID: line.pattern?.id ?? "", text: line.statement)
-    var lines = progress?.phase == phase ? (progress?.lines ?? []) : []
-    if let known = lines.firstIndex(where: { $0.patternID == new.patternID }) {
-      lines.removeSubrange(known...)
-    }
-    lines.append(new)
-    progress = (phase, lines)
-  }
-
-  private mutating func warn(_ text: String) {
-    if warnings.count < Self.warningLimit, !warnings.contains(text) { warnings.append(text) }
   }
 
   // MARK: - The end
@@ -305,49 +328,34 @@ public struct StartMachine: Sendable {
     effects.append(.arm(.lateLines, now.advanced(byMilliseconds: wait)))
   }
 
-  private func failure(_ line: ClassifiedLine, _ kind: StartFailure.Kind) -> StartFailure {
-    StartFailure(
-      kind: kind, phase: phase, reason: line.text, cause: line.pattern?.cause,
-      remedy: line.pattern?.remedy, patternID: line.pattern?.id)
+  private mutating func finish(_ end: StartOutcome, _ effects: inout [StartEffect]) {
+    var end = end
+    switch end {
+    case .confirmed: show(.confirmed, "", &effects)
+    case .unknown(let failure): show(.unknown, failure.reason, &effects)
+    case .failed(var failure):
+      failure.passedKeyManager = isPastKeyManager ? true : failure.passedKeyManager
+      end = .failed(failure)
+      show(.failed, failure.reason, &effects)
+    }
+    outcome = end
+    effects.append(.finished(end))
   }
 
-  private mutating func finish(_ outcome: StartOutcome, _ effects: inout [StartEffect]) {
-    switch outcome {
-    case .confirmed: show(.confirmed, "", &effects)
-    case .failed(let failure): show(.failed, failure.reason, &effects)
-    }
-    self.outcome = outcome
-    effects.append(.finished(outcome))
+  /// Whether the new server certainly got past the Key Manager.
+  private var isPastKeyManager: Bool {
+    hasBeenReady || log.isPastKeyManager || health?.isUp == true
   }
 
   private mutating func stopDeadlinePassed(_ effects: inout [StartEffect]) {
     guard !oldProcessGone else { return }
-    let process = unit.map { $0.mainPID > 0 ? " (PID \($0.mainPID))" : "" } ?? ""
-    let state = unit.map { "; the unit is \($0.activeState) (\($0.subState))" } ?? ""
-    finish(
-      .failed(
-        pending?.failure
-          ?? StartFailure(
-            kind: .stopDeadline, phase: phase,
-            reason: "the old process\(process) did not end before the stop deadline\(state)",
-            cause: "a drive or a request hangs; the official unit has TimeoutStopSec=infinity and "
-              + "SendSIGKILL=no, so systemd waits for ever",
-            remedy: "find what it hangs on; `systemctl kill --signal=SIGKILL` ends it")),
-      &effects)
+    finish(.failed(pending?.failure ?? .stopDeadline(unit: unit, phase: phase)), &effects)
   }
 
-  private mutating func startDeadlinePassed(_ effects: inout [StartEffect]) {
-    let waitedFor = detail.isEmpty ? "" : ": \(detail)"
-    let hints = warnings.isEmpty ? nil : "logged on the way: " + warnings.joined(separator: "; ")
-    finish(
-      .failed(
-        pending?.failure
-          ?? StartFailure(
-            kind: .startDeadline, phase: phase,
-            reason:
-              "the start was not confirmed before its deadline; it was \(phase.words)\(waitedFor)",
-            cause: hints, remedy: phase.remedyAtDeadline)),
-      &effects)
+  private mutating func finishLate(_ effects: inout [StartEffect]) {
+    let failure = StartFailure.startDeadline(
+      phase: phase, waitedFor: detail, warnings: log.warnings)
+    finish(.failed(pending?.failure ?? failure), &effects)
   }
 
   // MARK: - Phases
@@ -362,43 +370,95 @@ public struct StartMachine: Sendable {
   }
 
   /// Draws the conclusions from what is known.
-  private mutating func advance(_ effects: inout [StartEffect]) {
+  private mutating func advance(at now: Instant, _ effects: inout [StartEffect]) {
     if let pending {
+      settling = .no
       if pending.isServersWord { show(.failed, pending.failure.reason, &effects) }
       return
     }
-    guard let invocation else {
-      let process = unit.map { $0.mainPID > 0 ? "PID \($0.mainPID) has not ended" : "" } ?? ""
-      show(oldProcessGone ? .starting : .stopping, oldProcessGone ? "" : process, &effects)
+    if let (phase, detail) = unfinished(&effects) {
+      let wasSettling = settling != .no
+      settling = .no
+      show(phase, detail, &effects)
+      if wasSettling, startDeadlineHasPassed { finishLate(&effects) }
       return
     }
-    let waiting = progress.map {
-      ($0.phase, $0.lines.map(\.text).joined(separator: "; "))
+    settle(at: now, &effects)
+  }
+
+  /// All is good: how long it has been so decides.
+  private mutating func settle(at now: Instant, _ effects: inout [StartEffect]) {
+    let milliseconds = deadlines?.settleMilliseconds ?? 0
+    switch settling {
+    case .no:
+      let end = now.advanced(byMilliseconds: milliseconds)
+      settling = .until(end)
+      effects.append(.arm(.settled, end))
+      show(.settling, "all is good, and must stay so for \(milliseconds / 1_000) s", &effects)
+    case .until, .unitIsAsked: break
+    case .over:
+      if let loss = log.loss(since: unit?.execMainStartMonotonicMicroseconds ?? 0) {
+        finish(.unknown(.linesLost(loss)), &effects)
+      } else {
+        finish(.confirmed(evidence(milliseconds)), &effects)
+      }
     }
+  }
+
+  private func evidence(_ settleMilliseconds: Int) -> StartEvidence {
+    let readFrom: StartEvidence.Log =
+      if let directory = arguments.logDirectory {
+        filesTrouble.map { .nowhere("--log-dir \(directory), which \($0)") } ?? .files(directory)
+      } else {
+        arguments.quiet ? .nowhere("--quiet") : .journal
+      }
+    return StartEvidence(
+      invocationID: invocation ?? "", saidReady: saysReady, marks: log.marks, log: readFrom,
+      warnings: log.warnings, settledMilliseconds: settleMilliseconds)
+  }
+
+  /// Whether the lines of a good start can be read somewhere.
+  private var startIsLogged: Bool {
+    !arguments.quiet && (arguments.logDirectory == nil || filesTrouble == nil)
+  }
+
+  /// Where the start is and what it waits for; nil if all of it is good. Asks for what is not known.
+  private mutating func unfinished(
+    _ effects: inout [StartEffect]
+  ) -> (WatchPhase, String)? {
+    guard invocation != nil else {
+      guard !oldProcessGone else { return (.starting, "the old process has ended") }
+      guard let unit, unit.mainPID > 0 else { return (.stopping, "the restart was ordered") }
+      return (.stopping, "PID \(unit.mainPID) has not ended (\(unit.subState))")
+    }
+    let process = unit.map { $0.mainPID > 0 ? "new process, PID \($0.mainPID)" : "" } ?? ""
+    let waiting = log.waiting ?? (.starting, process)
     guard isActive else {
-      let (phase, detail) = waiting ?? (.starting, "")
-      let isUp = marks.contains(.banner)
-      show(phase, isUp ? "the server is up, systemd waits for its READY=1" : detail, &effects)
-      return
+      let isUp = log.marks.contains(.banner)
+      return (
+        waiting.phase, isUp ? "the server is up, systemd waits for its READY=1" : waiting.detail
+      )
     }
-    guard let health else {
-      let (phase, detail) = saysReady ? (.ready, "") : (waiting ?? (.starting, ""))
-      show(phase, detail, &effects)
-      return
-    }
+    guard let health else { return saysReady ? (.ready, "") : waiting }
     if let trouble = health.ready.trouble(path: "/minio/health/ready") {
-      let (phase, detail) =
-        saysReady ? (.ready, trouble) : (waiting ?? (.starting, trouble))
-      show(phase, detail, &effects)
-    } else if let trouble = health.cluster.trouble(path: "/minio/health/cluster") {
-      show(.serving, trouble, &effects)
-    } else if arguments.startIsLogged, !marks.contains(.banner), !marks.contains(.subsystems) {
-      show(.serving, "neither the banner nor the sub-systems line has come", &effects)
-    } else {
-      let evidence = StartEvidence(
-        invocationID: invocation, marks: marks, logElsewhere: arguments.logElsewhere,
-        warnings: warnings)
-      finish(.confirmed(evidence), &effects)
+      return saysReady ? (.ready, trouble) : (log.waiting ?? (.starting, trouble))
     }
+    if let trouble = health.cluster.trouble(path: "/minio/health/cluster") {
+      return (.serving, trouble)
+    }
+    switch environment {
+    case .notAsked:
+      guard let pid = unit?.mainPID, pid > 0 else { return (.serving, "there is no main process") }
+      environment = .asked
+      effects.append(.askEnvironment(pid: pid))
+      return (.serving, phase == .serving ? detail : "")
+    case .asked: return (.serving, phase == .serving ? detail : "")
+    case .unknown(let why): return (.serving, "its environment is not known: \(why)")
+    case .same: break
+    }
+    if startIsLogged, !log.marks.contains(.banner), !log.marks.contains(.subsystems) {
+      return (.serving, "neither the banner nor the sub-systems line has come")
+    }
+    return nil
   }
 }

@@ -16,8 +16,12 @@ public enum WatchPhase: String, Sendable, Codable, Hashable, CaseIterable {
   case ready
   /// `/minio/health/ready` is good.
   case serving
-  /// All of it is good. The last phase of a good start.
+  /// All of it is good, and must stay so for the settle time.
+  case settling
+  /// All of it was good for that long. The last phase of a good start.
   case confirmed
+  /// All that can be seen is good, but not all can be seen. The last phase of such a start.
+  case unknown
   /// The last phase of any other.
   case failed
 }
@@ -28,27 +32,63 @@ public enum StartOutcome: Sendable, Hashable, Codable {
   case confirmed(StartEvidence)
   /// It does not, or not in time.
   case failed(StartFailure)
+  /// All that can be seen is good, but lines of the log may be missing.
+  case unknown(StartFailure)
 }
 
 /// What the word "confirmed" rests on.
 public struct StartEvidence: Sendable, Hashable, Codable {
+  /// Where the server's lines were read.
+  public enum Log: Sendable, Hashable, Codable {
+    /// In the unit's journal.
+    case journal
+    /// In the files of this directory.
+    case files(String)
+    /// Nowhere, and why: none of its lines counts for or against it.
+    case nowhere(String)
+  }
+
   /// The new start of the unit.
   public var invocationID: String
+  /// Whether READY=1 was heard; otherwise the unit is of a Type= that has none.
+  public var saidReady: Bool
   /// The lines of a good start that were seen, in their order.
   public var marks: [SuccessMark]
-  /// Where the lines went if not to the journal, for example `--log-dir /var/log/minio`.
-  public var logElsewhere: String?
+  /// Where its lines were read.
+  public var log: Log
   /// What was logged on the way that someone should look at; at most ``StartMachine/warningLimit``.
   public var warnings: [String]
+  /// How long all of it stayed good, milliseconds.
+  public var settledMilliseconds: Int
 
   /// Evidence; see the properties.
   public init(
-    invocationID: String, marks: [SuccessMark], logElsewhere: String?, warnings: [String]
+    invocationID: String, saidReady: Bool, marks: [SuccessMark], log: Log, warnings: [String],
+    settledMilliseconds: Int
   ) {
     self.invocationID = invocationID
+    self.saidReady = saidReady
     self.marks = marks
-    self.logElsewhere = logElsewhere
+    self.log = log
     self.warnings = warnings
+    self.settledMilliseconds = settledMilliseconds
+  }
+}
+
+extension StartEvidence: CustomStringConvertible {
+  /// What it rests on, in one sentence without a verb.
+  public var description: String {
+    let seen =
+      switch log {
+      case .journal: "seen: \(marks.map(\.rawValue).joined(separator: ", "))"
+      case .files(let directory):
+        "seen in \(directory): \(marks.map(\.rawValue).joined(separator: ", "))"
+      case .nowhere(let why): "its lines go to no log that can be read (\(why)), so none counts"
+      }
+    return [
+      "new invocation", saidReady ? "READY" : "active", "environment as voted", seen,
+      "health ready and cluster good", "unchanged for \(settledMilliseconds / 1_000) s",
+    ].joined(separator: ", ")
   }
 }
 
@@ -66,10 +106,14 @@ public struct StartFailure: Sendable, Hashable, Codable, CustomStringConvertible
     case startLimit
     /// The unit is failed or was stopped.
     case unit
+    /// The new main process has another environment than was voted on.
+    case otherEnvironment
     /// The old process did not end in time.
     case stopDeadline
-    /// The new one was not confirmed in time.
+    /// The new one was not good in time.
     case startDeadline
+    /// Lines of its log may be missing; only of an unknown outcome.
+    case linesLost
   }
 
   /// What ended the wait.
@@ -84,11 +128,14 @@ public struct StartFailure: Sendable, Hashable, Codable, CustomStringConvertible
   public var remedy: String?
   /// The row of the table of lines, if one is of this reason.
   public var patternID: String?
+  /// Whether the server got past the Key Manager, so that it may have encrypted with its key; nil
+  /// if that is not known.
+  public var passedKeyManager: Bool?
 
   /// A failure; see the properties.
   public init(
     kind: Kind, phase: WatchPhase, reason: String, cause: String? = nil, remedy: String? = nil,
-    patternID: String? = nil
+    patternID: String? = nil, passedKeyManager: Bool? = nil
   ) {
     self.kind = kind
     self.phase = phase
@@ -96,6 +143,7 @@ public struct StartFailure: Sendable, Hashable, Codable, CustomStringConvertible
     self.cause = cause
     self.remedy = remedy
     self.patternID = patternID
+    self.passedKeyManager = passedKeyManager
   }
 
   /// Reason, cause and remedy on one line.

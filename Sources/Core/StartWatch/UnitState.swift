@@ -66,8 +66,15 @@ public struct UnitState: Sendable, Hashable, Codable {
   public var nRestarts: Int
   /// `success`, `exit-code`, `signal`, `timeout`, `resources`, `start-limit-hit`, ...
   public var result: String
+  /// When the unit was last on the way from active to inactive, microseconds of CLOCK_MONOTONIC; 0
+  /// if never.
+  public var activeExitMonotonicMicroseconds: UInt64 = 0
+  /// When it was inactive then; 0 if never.
+  public var inactiveEnterMonotonicMicroseconds: UInt64 = 0
   /// When the main process was started, microseconds of CLOCK_MONOTONIC; 0 if never.
   public var execMainStartMonotonicMicroseconds: UInt64
+  /// The same, microseconds since 1970; 0 if never.
+  public var execMainStartRealtimeMicroseconds: UInt64
   /// The main process of the latest start, which systemd still names after its end; 0 from the
   /// start's beginning until there is one.
   public var execMainPID: Int32
@@ -108,6 +115,10 @@ public struct UnitState: Sendable, Hashable, Codable {
   public var timeoutStartMicroseconds: UInt64
   /// `TimeoutStopSec=`, microseconds; UInt64.max for infinity.
   public var timeoutStopMicroseconds: UInt64
+  /// `RestartSec=`, microseconds.
+  public var restartMicroseconds: UInt64
+  /// `SendSIGKILL=`: whether what has not ended by `TimeoutStopSec=` is killed.
+  public var sendsSIGKILL: Bool
   /// Whether the unit's files are newer than what the service manager has read.
   public var needDaemonReload: Bool
   /// The unit's file; empty if there is none.
@@ -124,6 +135,7 @@ public struct UnitState: Sendable, Hashable, Codable {
     id: String, loadState: String = "loaded", activeState: String, subState: String,
     type: String = "notify", mainPID: Int32 = 0, invocationID: String = "", nRestarts: Int = 0,
     result: String = "success", execMainStartMonotonicMicroseconds: UInt64 = 0,
+    execMainStartRealtimeMicroseconds: UInt64 = 0,
     execMainPID: Int32 = 0, execMainCode: Int32 = 0, execMainStatus: Int32 = 0, user: String = "",
     group: String = "", environmentFiles: [EnvironmentFile] = [], environment: [String] = [],
     passEnvironment: [String] = [], unsetEnvironment: [String] = [],
@@ -132,7 +144,8 @@ public struct UnitState: Sendable, Hashable, Codable {
     execStart: [String] = [], startPre: [Command] = [], restart: String = "no",
     startLimitBurst: Int = 0,
     startLimitIntervalMicroseconds: UInt64 = 0, timeoutStartMicroseconds: UInt64 = .max,
-    timeoutStopMicroseconds: UInt64 = .max, needDaemonReload: Bool = false,
+    timeoutStopMicroseconds: UInt64 = .max, restartMicroseconds: UInt64 = 100_000,
+    sendsSIGKILL: Bool = true, needDaemonReload: Bool = false,
     fragmentPath: String = "", dropIns: [String] = [], notifyAccess: String = "main",
     job: Job? = nil
   ) {
@@ -146,6 +159,7 @@ public struct UnitState: Sendable, Hashable, Codable {
     self.nRestarts = nRestarts
     self.result = result
     self.execMainStartMonotonicMicroseconds = execMainStartMonotonicMicroseconds
+    self.execMainStartRealtimeMicroseconds = execMainStartRealtimeMicroseconds
     self.execMainPID = execMainPID
     self.execMainCode = execMainCode
     self.execMainStatus = execMainStatus
@@ -165,6 +179,8 @@ public struct UnitState: Sendable, Hashable, Codable {
     self.startLimitIntervalMicroseconds = startLimitIntervalMicroseconds
     self.timeoutStartMicroseconds = timeoutStartMicroseconds
     self.timeoutStopMicroseconds = timeoutStopMicroseconds
+    self.restartMicroseconds = restartMicroseconds
+    self.sendsSIGKILL = sendsSIGKILL
     self.needDaemonReload = needDaemonReload
     self.fragmentPath = fragmentPath
     self.dropIns = dropIns

@@ -10,16 +10,18 @@
 //   POST /v1/rollouts/ID/decision         operator, node DecisionRequest -> ReplyAnswer
 //   POST /v1/rollouts/ID/resolve          operator                    -> DoubtAnswer
 //   POST /v1/rollouts/ID/settlement       operator, node Settlement   -> Settlement
+//   GET  /v1/rollouts                     observer, operator, node    -> RolloutsAnswer
 //   GET  /v1/rollouts/ID?after=N&wait=MS  observer, operator, node    -> RolloutView (a long poll)
 //   GET  /v1/generations                  observer, operator          -> HistoryAnswer
 //   GET  /v1/generations/N/diff?to=M      observer, operator          -> DiffAnswer
-//   POST /v1/check                        observer, operator          -> CheckAnswer
+//   POST /v1/check?timeout=MS             observer, operator          -> CheckAnswer
 //   GET  /v1/explain?name=KEY             observer, operator          -> ExplainAnswer
 //   GET  /v1/logs?...                     observer, operator          -> LogsAnswer (a long poll)
 //   GET  /v1/seal                         observer, operator, node    -> SealView
 //   POST /v1/seal/recover                 operator                    -> SealRecovery
 //   GET  /v1/intents                      observer, operator, node    -> IntentsView
 //   POST /v1/intents                      node       IntentStatement  -> IntentsView
+// Witnesses: APIWitness.swift.
 //
 // What is refused is answered with an HTTP status from 400 on and an ErrorAnswer; what is not even HTTP, with text.
 
@@ -155,6 +157,9 @@ public struct PlanAnswer: Sendable, Codable, Hashable {
   public var currentKey: KeyIdentity?
   /// The rollout that the node is in, for who wants the same.
   public var active: ActiveSummary?
+  /// What the Key Managers told of themselves and of the SSE key, for people; alike on all nodes.
+  /// Nil if nothing was told.
+  public var keyManager: String?
 
   /// An answer; see the properties.
   public init(
@@ -163,7 +168,7 @@ public struct PlanAnswer: Sendable, Codable, Hashable {
     environment: [VariableDigest], environmentDigest: Digest, epoch: UInt64,
     activeRollout: String?, generation: Int, isLastGeneration: Bool = false, seal: Seal?,
     key: KeyIdentity?, lifted: Digest? = nil, sealView: SealView? = nil,
-    currentKey: KeyIdentity? = nil, active: ActiveSummary? = nil
+    currentKey: KeyIdentity? = nil, active: ActiveSummary? = nil, keyManager: String? = nil
   ) {
     self.sealView = sealView
     self.currentKey = currentKey
@@ -186,6 +191,7 @@ public struct PlanAnswer: Sendable, Codable, Hashable {
     self.seal = seal
     self.key = key
     self.lifted = lifted
+    self.keyManager = keyManager
   }
 }
 
@@ -244,17 +250,21 @@ public struct VoteAnswer: Sendable, Codable, Hashable {
   public var refusal: Refusal?
   /// Digest of the MINIO_* variables that the node will run with; nil for no.
   public var environmentDigest: Digest?
+  /// Digest of ``PlanAnswer/keyManager``; nil for no, or if nothing was told.
+  public var keyManagerDigest: Digest?
   /// There is no vote yet: ask again. Only for who asked with `wait`.
   public var isPending: Bool?
 
   /// A vote; see the properties.
   public init(
-    rollout: Digest, refusal: Refusal?, environmentDigest: Digest?, isPending: Bool? = nil
+    rollout: Digest, refusal: Refusal?, environmentDigest: Digest?, keyManagerDigest: Digest? = nil,
+    isPending: Bool? = nil
   ) {
     self.isPending = isPending
     self.rollout = rollout
     self.refusal = refusal
     self.environmentDigest = environmentDigest
+    self.keyManagerDigest = keyManagerDigest
   }
 }
 
@@ -371,53 +381,5 @@ public struct ReplyAnswer: Sendable, Codable, Hashable {
     case .ended: outcome.map { .ended($0) }
     case .neverVoted: .neverVoted
     }
-  }
-}
-
-/// One step of a rollout on one member.
-public struct RolloutEvent: Sendable, Codable, Hashable {
-  /// 1 for the first; grows by one.
-  public var sequence: Int
-  /// When, microseconds since 1970-01-01 UTC of the node.
-  public var realtimeMicroseconds: Int64
-  /// `preparing`, `prepared`, `refused`, `accepted`, `armed`, `installed`, `restarting`,
-  /// `stopping`, `starting`, `waitingForPeers`, `waitingForDrives`, `waitingForQuorum`,
-  /// `initialising`, `ready`, `serving`, `confirmed`, `failed`, `timedOut`, `aborted`.
-  public var phase: String
-  /// What it waits for, or why; for people, redacted.
-  public var detail: String
-
-  /// A step; see the properties.
-  public init(sequence: Int, realtimeMicroseconds: Int64, phase: String, detail: String) {
-    self.sequence = sequence
-    self.realtimeMicroseconds = realtimeMicroseconds
-    self.phase = phase
-    self.detail = detail
-  }
-}
-
-/// A rollout as one member sees it.
-public struct RolloutView: Sendable, Codable, Hashable {
-  /// The rollout's id.
-  public var id: String
-  /// Steps after the one that was asked for.
-  public var events: [RolloutEvent]
-  /// What happened at the instant, once it has.
-  public var report: RestartReport?
-  /// How it ended here, once it has.
-  public var outcome: Outcome?
-  /// What became of it when all outcomes were in, as far as this member was told.
-  public var settlement: Settlement?
-
-  /// A view; see the properties.
-  public init(
-    id: String, events: [RolloutEvent], report: RestartReport?, outcome: Outcome?,
-    settlement: Settlement? = nil
-  ) {
-    self.settlement = settlement
-    self.id = id
-    self.events = events
-    self.report = report
-    self.outcome = outcome
   }
 }

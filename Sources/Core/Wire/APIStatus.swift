@@ -38,13 +38,15 @@ public struct NodeStatus: Sendable, Codable, Hashable {
   /// Anything that a person should look at: a damaged record, a unit that needs daemon-reload, an
   /// orphaned file.
   public var findings: [Finding]
+  /// The node's own last look at its Key Managers; nil before the first.
+  public var links: LinkSummary?
 
   /// A status; see the properties.
   public init(
     node: String, version: String, activeState: String, subState: String, mainPID: Int32,
     invocation: String, runningKey: String?, seal: Seal?, generation: Generation?, drift: Drift,
     activeRollout: String?, activeStage: String?, doubt: Doubt? = nil, lastRollout: String?,
-    lastOutcome: Outcome?, epoch: UInt64, findings: [Finding]
+    lastOutcome: Outcome?, epoch: UInt64, findings: [Finding], links: LinkSummary? = nil
   ) {
     self.node = node
     self.version = version
@@ -63,6 +65,7 @@ public struct NodeStatus: Sendable, Codable, Hashable {
     self.lastOutcome = lastOutcome
     self.epoch = epoch
     self.findings = findings
+    self.links = links
   }
 }
 
@@ -141,13 +144,19 @@ public struct CheckAnswer: Sendable, Codable, Hashable {
   public var drift: Drift
   /// What the checks of file, unit and Key Managers found.
   public var findings: [Finding]
+  /// The way back from every Key Manager; nil from an agent that does not know of it.
+  public var back: [BackAnswer]?
 
   /// An answer; see the properties.
-  public init(node: String, endpoints: [ProbeAnswer], drift: Drift, findings: [Finding]) {
+  public init(
+    node: String, endpoints: [ProbeAnswer], drift: Drift, findings: [Finding],
+    back: [BackAnswer]? = nil
+  ) {
     self.node = node
     self.endpoints = endpoints
     self.drift = drift
     self.findings = findings
+    self.back = back
   }
 }
 
@@ -165,48 +174,5 @@ public struct SealRecovery: Sendable, Codable, Hashable {
     self.node = node
     self.seal = seal
     self.problem = problem
-  }
-}
-
-/// One line of a unit's journal, redacted.
-public struct LogLine: Sendable, Codable, Hashable {
-  /// When, microseconds since 1970-01-01 UTC of the node.
-  public var realtimeMicroseconds: Int64
-  /// syslog's priority, 0 to 7.
-  public var priority: Int
-  /// SYSLOG_IDENTIFIER.
-  public var identifier: String
-  /// The process; 0 if it is not known.
-  public var pid: Int32
-  /// The message.
-  public var message: String
-
-  /// A line; see the properties.
-  public init(
-    realtimeMicroseconds: Int64, priority: Int, identifier: String, pid: Int32, message: String
-  ) {
-    self.realtimeMicroseconds = realtimeMicroseconds
-    self.priority = priority
-    self.identifier = identifier
-    self.pid = pid
-    self.message = message
-  }
-}
-
-/// Lines of a unit's journal. Asked for by `?since=MICROSECONDS` or `?after=CURSOR`, and `limit=N`,
-/// `wait=MS`.
-public struct LogsAnswer: Sendable, Codable, Hashable {
-  /// The lines, oldest first.
-  public var lines: [LogLine]
-  /// Where to go on.
-  public var cursor: String?
-  /// Whether there is more already.
-  public var more: Bool
-
-  /// Lines; see the properties.
-  public init(lines: [LogLine], cursor: String?, more: Bool) {
-    self.lines = lines
-    self.cursor = cursor
-    self.more = more
   }
 }

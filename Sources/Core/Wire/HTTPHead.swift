@@ -81,7 +81,7 @@ struct HTTPHeadReader {
         scanned = 0
       } else {
         let head = try head(in: buffer)
-        buffer.removeFirst(scanned)
+        buffer.dropWiping(scanned)
         if buffer.isEmpty { buffer = [] }
         self = HTTPHeadReader(status: status)
         return head
@@ -125,5 +125,19 @@ struct HTTPHeadReader {
         String(decoding: bytes[..<colon], as: UTF8.self), String(decoding: value, as: UTF8.self))
     }
     return head
+  }
+}
+
+extension [UInt8] {
+  /// Removes the first `count` bytes; those that moved are left in no other place.
+  mutating func dropWiping(_ count: Int) {
+    withUnsafeMutableBytes { bytes in
+      let rest = bytes.count - count
+      guard rest > 0, let start = bytes.baseAddress else { return }
+      bytes.copyMemory(from: UnsafeRawBufferPointer(start: start + count, count: rest))
+      UnsafeMutableRawBufferPointer(rebasing: bytes[rest...]).initializeMemory(
+        as: UInt8.self, repeating: 0)
+    }
+    removeLast(count)
   }
 }

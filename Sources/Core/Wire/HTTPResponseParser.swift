@@ -1,10 +1,14 @@
+internal import Digests
 public import Model
 
 /// Bytes of a connection to HTTP/1.1 responses, for a client. No IO: feed what has come, take what
 /// is complete.
 ///
-/// Interim responses (1xx) are dropped. Not for HEAD and CONNECT, whose responses are framed
-/// differently. After a violation the parser must not be used any more.
+/// Interim responses (1xx) are dropped. Not for HEAD, whose responses are framed differently. After
+/// a violation the parser must not be used any more.
+///
+/// A response may hold a secret. What has been taken out of the buffer is left in no other place:
+/// the bytes of a body are in the response, which the caller wipes, and nowhere else.
 public struct HTTPResponseParser: Sendable {
   private enum State {
     case head
@@ -20,14 +24,19 @@ public struct HTTPResponseParser: Sendable {
     case untilEnd(HTTPResponse)
   }
   private let bodyLimit: Int
+  private let isToConnect: Bool
   private var buffer: [UInt8] = []
   private var state = State.head
   private var reader = HTTPHeadReader(status: 502)
   private var sawHTTP10 = false
 
   /// A parser at the beginning of a connection; a body of more than `bodyLimit` bytes is a
-  /// violation.
-  public init(bodyLimit: Int = Limits.httpBodyBytes) { self.bodyLimit = bodyLimit }
+  /// violation. `toConnect`: only heads are taken. The answer to a CONNECT has no body if it is 2xx
+  /// (RFC 9110, 9.3.6), and after any other the connection is of no use.
+  public init(bodyLimit: Int = Limits.httpBodyBytes, toConnect: Bool = false) {
+    self.bodyLimit = bodyLimit
+    isToConnect = toConnect
+  }
 
   /// Whether nothing of a next response has come yet.
   public var isIdle: Bool {
@@ -37,9 +46,14 @@ public struct HTTPResponseParser: Sendable {
   /// Whether the connection can carry another request after the last response (RFC 9112, 9.3).
   public private(set) var staysOpen = true
 
-  /// Takes bytes that have come.
-  public mutating func feed(_ bytes: [UInt8]) {
-    if buffer.isEmpty { buffer = bytes } else { buffer += bytes }
+  /// Takes bytes that have come. They are wiped here if nobody else holds them.
+  public mutating func feed(_ bytes: consuming [UInt8]) {
+    if buffer.isEmpty {
+      buffer = bytes
+    } else {
+      buffer += bytes
+      bytes.wipe()
+    }
   }
 
   /// The response that the orderly end of the connection completes, or the violation that it is.
@@ -73,7 +87,9 @@ public struct HTTPResponseParser: Sendable {
         state = size == 0 ? .trailer(response, lines: 0) : .chunk(response, size)
       case .chunk(var response, let size):
         guard buffer.count >= size + 2 else { return nil }
-        response.body += take(size)
+        var chunk = take(size)
+        response.body += chunk
+        chunk.wipe()
         guard take(2) == [0x0D, 0x0A] else {
           throw HTTPViolation(502, "a chunk is longer than its size says")
         }
@@ -91,7 +107,7 @@ public struct HTTPResponseParser: Sendable {
       case .untilEnd(var response):
         try checkBody(response.body.count + buffer.count)
         response.body += buffer
-        buffer = []
+        buffer.wipe()
         state = .untilEnd(response)
         return nil
       }
@@ -117,7 +133,7 @@ public struct HTTPResponseParser: Sendable {
     staysOpen = !sawHTTP10 && !head.headers.lists("connection", "close")
     let length = try head.contentLength(status: 502)
     let codings = head.headers.all("transfer-encoding")
-    if response.status == 204 || response.status == 304 {
+    if response.status == 204 || response.status == 304 || isToConnect {
       state = .length(response, 0)
     } else if !codings.isEmpty {
       // Both together "ought to be handled as an error"; nor has HTTP/1.0 any transfer coding.
@@ -161,7 +177,8 @@ public struct HTTPResponseParser: Sendable {
 
   private mutating func takeLine() throws(HTTPViolation) -> [UInt8]? {
     guard let end = buffer.firstIndex(of: 0x0A) else {
-      if buffer.count > Limits.httpLineBytes {
+      // The last byte so far may be the line's CR.
+      if buffer.count > Limits.httpLineBytes + 1 {
         throw HTTPViolation(502, "a line between chunks is too long")
       }
       return nil
@@ -177,7 +194,7 @@ public struct HTTPResponseParser: Sendable {
       defer { buffer = [] }
       return buffer
     }
-    defer { buffer.removeFirst(count) }
+    defer { buffer.dropWiping(count) }
     return Array(buffer[..<count])
   }
 }

@@ -7,8 +7,8 @@ enum KeyturnCommands {
     program: "keyturn",
     summary: "one encryption setting and one instant of restart for all nodes of an AIStor cluster",
     commands: [
-      plan, apply, restart, rollback, watch, resolve, check, status, history, diff, explain, logs,
-      propose, proposals,
+      plan, apply, restart, rollback, watch, resolve, check, status, history, show, diff, explain,
+      logs, propose, proposals,
       sealShow, sealRecover, lint, lastDoor, pkiInit, pkiIssue, pkiShow,
     ],
     commonOptions: [
@@ -211,18 +211,31 @@ enum KeyturnCommands {
 
   private static let check = CommandRule(
     name: "check",
-    summary: "reach every Key Manager from every node, and look for drift",
+    summary: "reach every Key Manager from every node and back, and look for drift",
     details: """
-      DNS, TCP, TLS chain and name, /version and /v1/health/ready of each Key Manager endpoint, from each node;
-      then what differs between the file, the running process and the last confirmed generation.
+      There: DNS, TCP, TLS chain and name, /version, readiness, and with settings the identity, the enclave and
+      the key. Back: the witness on each Key Manager host connects to the node's agent and to its MinIO. Then what
+      differs between the files, the running process and the last confirmed start. All nodes at once. With --json
+      one object. --nagios: one line, and Nagios' exit codes: 0 ok, 1 warning (degraded, drift), 2 critical (a
+      link fails, a node is unreachable), 3 unknown.
       """,
     operands: [],
-    options: [OptionRule("strict", help: "exit 1 on drift, and on anything degraded")]
-      + clusterOptions,
+    options: [
+      OptionRule("strict", help: "exit 1 on drift, and on anything degraded"),
+      OptionRule(
+        "timeout", takes: .one("SECONDS"),
+        help: "for all of it, 1 to 60; probeSeconds of the inventory if left out, which is 5"),
+      OptionRule("watch", help: "look again and again until interrupted"),
+      OptionRule("every", takes: .one("SECONDS"), help: "with --watch, 1 to 60; 5 if left out"),
+      OptionRule("nagios", help: "one line with performance data for Nagios and its kin"),
+    ] + clusterOptions,
     examples: [
       .init(line: "keyturn check", purpose: "before a maintenance window"),
       .init(
         line: "keyturn check --quiet --strict", purpose: "as a test in configuration management"),
+      .init(line: "keyturn check --watch", purpose: "while a firewall is being mended"),
+      .init(
+        line: "keyturn check --nagios --timeout 8", purpose: "as a check of a monitoring system"),
     ],
     exitCodes: [
       .done, .failed, .unreachable, .validationRefused, .guardRefused, .keyManagerRefused,
@@ -272,24 +285,59 @@ enum KeyturnCommands {
     ],
     exitCodes: [.done, .failed, .unknown] + ownCodes)
 
+  private static let show = CommandRule(
+    name: "show",
+    summary: "how a rollout went on each node: votes, instant, stop, start, ready, confirmed",
+    details: """
+      Without ID: the last rollout. Each node keeps the steps of its last 20. All stand on one axis, whose zero is
+      the instant of the restart, as the nodes' clocks were measured then.
+      """,
+    operands: [], optionalOperands: ["ID"],
+    options: [
+      OptionRule(
+        "html", takes: .one("FILE"),
+        help: "write a page with a chart instead (0600; a file that is there is refused)")
+    ] + clusterOptions,
+    examples: [
+      .init(line: "keyturn show", purpose: "the last rollout"),
+      .init(
+        line: "keyturn show 0d07a7a0593ac303 --html rollout.html",
+        purpose: "a page of its own, for the report"),
+    ],
+    exitCodes: [.done, .failed, .unknown, .validationRefused] + ownCodes)
+
   private static let logs = CommandRule(
     name: "logs",
     summary: "the unit's journal of all nodes, merged by time, secrets redacted",
     details: """
       TIME is a duration back from now (90s, 15m, 2h, 1d) or a time in UTC (2026-01-31 or
-      2026-01-31T12:00:00Z).
+      2026-01-31T12:00:00Z). SET is a list like minio-[1-3,5],minio-8. What several nodes log alike within a second
+      is one line. Without --since or --rollout the newest lines are printed; with --grep or --errors those of the
+      last hour.
       """,
     operands: [],
     options: [
       OptionRule("follow", short: "f", help: "go on with new lines until interrupted"),
-      OptionRule("since", takes: .one("TIME"), help: "the first line wanted; 1h if left out"),
+      OptionRule("since", takes: .one("TIME"), help: "all lines from then on"),
+      OptionRule(
+        "rollout", takes: .one("ID"), help: "from that rollout's instant to its outcome"),
       OptionRule(
         "lines", short: "n", takes: .one("LINES"),
-        help: "at most so many of the past, the newest; 1000 if left out, 10 with --follow"),
+        help: "the newest so many; without --since and --rollout 1000, with --follow 10"),
+      OptionRule("node", takes: .repeated("SET"), help: "only these nodes; may be repeated"),
+      OptionRule(
+        "grep", short: "g", takes: .one("PATTERN"),
+        help: "only lines that match (extended regular expression, as grep -E)"),
+      OptionRule("errors", help: "only errors that Keyturn knows, each with cause and remedy"),
     ] + clusterOptions,
     examples: [
       .init(line: "keyturn logs -f", purpose: "follow all nodes"),
       .init(line: "keyturn logs --since 15m -n 200", purpose: "the newest 200 lines of 15 minutes"),
+      .init(
+        line: "keyturn logs --rollout 0d07a7a0593ac303 --errors",
+        purpose: "what went wrong in that rollout, and what to do"),
+      .init(
+        line: "keyturn logs -f --node minio-[1-3] --grep 'KMS|IAM'", purpose: "of three nodes"),
     ],
     exitCodes: [.done, .failed, .unknown] + ownCodes)
 
@@ -392,9 +440,10 @@ enum KeyturnCommands {
       OptionRule("role", takes: .one("ROLE"), required: true, help: "what it entitles to"),
       OptionRule(
         "name", takes: .one("NAME"), required: true,
-        help: "a node's name in the inventory, or a person's"),
+        help: "a node's or Key Manager's name in the inventory, or a person's"),
       OptionRule(
-        "address", takes: .list("ADDRESS"), help: "host names and addresses; a node needs one"),
+        "address", takes: .list("ADDRESS"),
+        help: "host names and addresses; node and witness need one"),
       OptionRule("pki", takes: .one("DIR"), help: "where the authority is; ./pki if left out"),
       OptionRule(
         "out", takes: .one("DIR"), help: "where to; a directory of the name beside the authority"),
@@ -404,6 +453,9 @@ enum KeyturnCommands {
       .init(
         line: "keyturn pki issue --role node --name minio-1 --address minio-1.example.net 10.0.0.1",
         purpose: "for an agent: writes ./pki/minio-1/"),
+      .init(
+        line: "keyturn pki issue --role witness --name kms-1 --address kms-1.example.net",
+        purpose: "for the agent of a Key Manager host"),
       .init(line: "keyturn pki issue --role operator --name alice", purpose: "for a person"),
     ],
     exitCodes: [.done, .failed])

@@ -1,116 +1,198 @@
 internal import Coordination
+internal import LinuxIO
 internal import Model
 internal import Wire
 
-/// `keyturn check`: every Key Manager from every node, and drift.
+/// `keyturn check`: every Key Manager from every node and back, and drift.
 struct CheckCommand: Sendable {
   let context: CommandContext
 
-  /// Blocks until each node has probed its Key Managers or is out of time.
+  /// Seconds that `--timeout` may be, and those between two rounds of `--watch`.
+  private static let secondsRange = 1...60
+  private static let defaultEverySeconds = 5
+  /// Past the nodes' own deadline: the way of the question and of the answer.
+  private static let graceMilliseconds = 500
+
+  /// Blocks until each node has probed its Key Managers or is out of time; with `--watch` until it is
+  /// interrupted.
   func run() throws(Refusal) -> CommandResult {
-    let configuration = try context.configuration()
-    let timeouts = configuration.inventory.timeouts
-    let rows = context.ask(
-      configuration, .check,
-      milliseconds: timeouts.prepareSeconds * 1000 + CommandContext.answerMilliseconds)
-    for row in rows { event(row) }
-    for group in NodeNames.grouped(rows.map { (name: $0.name, value: Self.lines($0)) }) {
-      context.console.progress(NodeNames.folded(group.names))
-      for line in group.value { context.console.progress("  " + line) }
+    let isNagios = context.invocation.has("nagios")
+    if let problem = optionProblem {
+      if isNagios { return tellUnknown(problem) }
+      context.console.message(.error, problem)
+      return CommandResult(.usage)
     }
-    let isStrict = context.invocation.has("strict")
-    let codes = rows.flatMap { Self.codes($0) }
-    let nodes = rows.map { row in
-      let reason = Self.problems(row, isStrict: isStrict).first ?? ""
-      let outcome = row.failure != nil ? "unreachable" : reason.isEmpty ? "fine" : "failed"
-      return NodeResult(name: row.name, outcome: outcome, reason: reason)
-    }
-    context.console.errors(
-      rows.flatMap { row in
-        Self.problems(row, isStrict: isStrict).map { (name: row.name, message: $0) }
-      })
-    let bad = nodes.filter { $0.outcome != "fine" }
-    let remarked = rows.filter { !Self.problems($0, isStrict: true).isEmpty }.map(\.name)
-    let count = "\(nodes.count) nodes"
-    context.console.line(
-      !bad.isEmpty
-        ? "\(count): \(nodes.count - bad.count) fine, \(bad.count) not"
-        : remarked.isEmpty
-          ? "\(count): everything is fine"
-          : "\(count): no errors, but drift or degraded links on \(NodeNames.folded(remarked))")
-    if let code = codes.deciding { return CommandResult(code.exitCode, nodes: nodes) }
-    return CommandResult(bad.isEmpty ? .done : .failed, nodes: nodes)
-  }
-
-  private static let failed = "failed"
-  private static let degraded = "degraded"
-
-  private static func codes(_ row: NodeAnswer<CheckAnswer>) -> [RefusalCode] {
-    guard let answer = row.answer else { return row.failure.map { [$0.refusal.code] } ?? [] }
-    let links = answer.endpoints.flatMap(\.stages).contains { $0.verdict == failed }
-    return answer.findings.filter { $0.severity == .error }.map(\.refusal)
-      + (links ? [.keyManager] : [])
-  }
-
-  /// Everything that makes the node not fine, the worst first.
-  private static func problems(_ row: NodeAnswer<CheckAnswer>, isStrict: Bool) -> [String] {
-    guard let answer = row.answer else { return row.failure.map { [$0.refusal.message] } ?? [] }
-    // The guard's before the Key Manager's, as the exit code has it.
-    var problems = answer.findings.filter { $0.severity == .error }.map(\.statement)
-    for verdict in isStrict ? [failed, degraded] : [failed] {
-      for endpoint in answer.endpoints {
-        for stage in endpoint.stages where stage.verdict == verdict {
-          problems.append("\(endpoint.endpoint): \(stage.stage) \(verdict): \(stage.detail)")
-        }
+    do throws(Refusal) {
+      let configuration = try context.configuration()
+      let timeout = seconds("timeout") ?? configuration.inventory.timeouts.probeSeconds
+      if context.invocation.has("watch") {
+        return watch(
+          configuration, timeout: timeout, every: seconds("every") ?? Self.defaultEverySeconds)
       }
+      let began = Clock.now()
+      let report = ask(configuration, timeout: timeout)
+      if isNagios {
+        let nagios = CheckNagios(
+          report: report, milliseconds: Clock.now().milliseconds(since: began),
+          timeoutSeconds: timeout)
+        context.console.host.write(nagios.line + "\n", to: .standardOutput)
+        return CommandResult(nagios.state.exitCode, isTold: true)
+      }
+      tell(report)
+      var result = report.result
+      result.isTold = true
+      return result
+    } catch {
+      guard isNagios else { throw error }
+      return tellUnknown(error.message)
     }
-    if isStrict, !answer.drift.isEmpty {
-      problems.append("drift: \(StatusCommand.drift(answer.drift))")
-    }
-    return problems
   }
 
-  private static func lines(_ row: NodeAnswer<CheckAnswer>) -> [String] {
-    guard let answer = row.answer else {
-      return [row.failure?.refusal.code.rawValue ?? ""]
-    }
-    var lines = answer.endpoints.map { endpoint in
-      // How long it took is left out: nodes that are alike shall be one group. So is what was not
-      // checked: a failed stage before it says why, or there was no reason to.
-      let stages = endpoint.stages.filter { $0.verdict != "notChecked" }.map { stage in
-        stage.verdict == "fine" ? stage.stage : "\(stage.stage) \(stage.verdict): \(stage.detail)"
-      }
-      return "\(endpoint.endpoint): " + stages.joined(separator: ", ")
-    }
-    if lines.isEmpty { lines.append("no Key Manager endpoint is configured") }
-    // Errors are said once, with the names of their nodes, below.
-    lines += answer.findings.filter { $0.severity < .error }.map(\.text)
-    if let items = answer.drift.items {
-      // What is an error is among the findings.
-      for item in items where item.severity < .error {
-        lines.append("\(item.severity.rawValue): drift: \(item.message)")
-      }
-    } else if !answer.drift.isEmpty {
-      lines.append("warning: \(StatusCommand.drift(answer.drift))")
-    }
-    return lines
+  private func tellUnknown(_ message: String) -> CommandResult {
+    context.console.host.write(CheckNagios.unknown(message) + "\n", to: .standardOutput)
+    return CommandResult(CheckNagios.State.unknown.exitCode, isTold: true)
   }
 
-  private func event(_ row: NodeAnswer<CheckAnswer>) {
-    guard let answer = row.answer else {
-      let refusal = row.failure?.refusal
-      context.console.event(
-        "unreachable", node: row.name,
-        ["kind": JSONValue(refusal?.code.rawValue), "reason": JSONValue(refusal?.message)])
+  /// What is wrong with the options; nil if nothing is.
+  private var optionProblem: String? {
+    for option in ["timeout", "every"] {
+      guard let text = context.invocation.value(option), seconds(option) == nil else { continue }
+      return
+        "--\(option) \(text) is not a number of seconds from \(Self.secondsRange.lowerBound) to \(Self.secondsRange.upperBound)"
+    }
+    let isWatch = context.invocation.has("watch")
+    if isWatch, context.invocation.has("nagios") {
+      return "--nagios is one look; leave --watch out"
+    }
+    if !isWatch, context.invocation.value("every") != nil {
+      return "--every is for --watch, which is not given"
+    }
+    return nil
+  }
+
+  private func seconds(_ option: String) -> Int? {
+    context.invocation.value(option).flatMap { Int($0) }.flatMap {
+      Self.secondsRange.contains($0) ? $0 : nil
+    }
+  }
+
+  /// One round: all nodes at once, with one deadline.
+  private func ask(_ configuration: Configuration, timeout: Int) -> CheckReport {
+    let answers = context.ask(
+      configuration, .check(timeoutMilliseconds: timeout * 900),
+      milliseconds: timeout * 1_000 + Self.graceMilliseconds)
+    return CheckReport(
+      answers, inventory: configuration.inventory, isStrict: context.invocation.has("strict"))
+  }
+
+  private var width: Int { context.console.host.terminal(.standardOutput)?.columns ?? 132 }
+
+  private func tell(_ report: CheckReport) {
+    let console = context.console
+    guard console.format == .text else {
+      console.event("check", Self.fields(report))
       return
     }
-    context.console.event(
-      "check", node: row.name,
-      [
-        "endpoints": .array(answer.endpoints.map(JSONValue.init)),
-        "drift": JSONValue(answer.drift),
-        "findings": .array(answer.findings.map(JSONValue.init)),
+    for line in CheckView(report: report, columns: width).lines { console.progress(line) }
+    console.errors(Self.errors(report))
+    console.line(report.conclusion)
+  }
+
+  private static func errors(_ report: CheckReport) -> [(name: String, message: String?)] {
+    report.rows.flatMap { row in
+      report.problems(row, isStrict: report.isStrict).map { (name: row.name, message: $0) }
+    }
+  }
+
+  // MARK: watching
+
+  /// Round after round, until it is interrupted; the last one decides the exit code.
+  private func watch(_ configuration: Configuration, timeout: Int, every: Int) -> CommandResult {
+    let stops = Lock(false)
+    return context.interruption.handled(by: { stops.update { $0 = true } }) {
+      var screen = Redrawing(context.console)
+      var before: [String: [StyledText]] = [:]
+      while true {
+        let next = Instant.inMilliseconds(every * 1_000)
+        let report = ask(configuration, timeout: timeout)
+        if context.console.isLive {
+          screen.draw(picture(report))
+        } else if context.console.format == .json {
+          tell(report)
+        } else {
+          tellChanges(report, &before)
+        }
+        let isOver = stops.wait(until: next) { $0 ? true : nil }
+        guard isOver != nil else { continue }
+        var result = report.result
+        result.isTold = true
+        return result
+      }
+    }
+  }
+
+  private func picture(_ report: CheckReport) -> [StyledLine] {
+    let time = CalendarTime.text(microseconds: Clock.realtimeMicroseconds())
+    let errors = NodeNames.grouped(
+      Self.errors(report).compactMap { row in row.message.map { (name: row.name, value: $0) } }
+    ).map {
+      StyledLine([
+        StyledText("\(NodeNames.folded($0.names)): "), StyledText("error: \($0.value)", .bad),
       ])
+    }
+    return [StyledLine("\(report.cluster) at \(time)")]
+      + CheckView(report: report, columns: width).lines + errors + [StyledLine(report.conclusion)]
+  }
+
+  /// The whole at first, then what is another than before.
+  private func tellChanges(_ report: CheckReport, _ before: inout [String: [StyledText]]) {
+    let time = CalendarTime.text(microseconds: Clock.realtimeMicroseconds())
+    var changed: [(name: String, value: [StyledText])] = []
+    for row in report.rows {
+      var words = CheckView.words(row, report.columns)
+      let problems = report.problems(row, isStrict: report.isStrict)
+      if row.level < .degraded, row.answer.failure == nil {
+        // What is not about a link.
+        words += problems.map { StyledText($0, .bad) }
+      }
+      if before[row.name] == words { continue }
+      before[row.name] = words
+      changed.append((row.name, words))
+    }
+    for group in NodeNames.grouped(changed) {
+      for word in group.value {
+        context.console.progress(
+          StyledLine([StyledText("\(time) \(NodeNames.folded(group.names)): "), word]))
+      }
+    }
+  }
+
+  // MARK: for programs
+
+  /// The one object of `--json`.
+  private static func fields(_ report: CheckReport) -> [String: JSONValue] {
+    var fields = report.result.fields
+    fields["cluster"] = .string(report.cluster)
+    fields["keyManagers"] = .array(report.columns.map { .string($0) })
+    fields["nodes"] = .array(
+      zip(report.rows, report.nodes).map { row, node in
+        var object: [String: JSONValue] = [
+          "name": .string(node.name), "outcome": .string(node.outcome),
+          "reason": .string(node.reason),
+        ]
+        guard let answer = row.answer.answer else {
+          object["kind"] = JSONValue(row.answer.failure?.refusal.code.rawValue)
+          return .object(object)
+        }
+        object["endpoints"] = .array(answer.endpoints.map(JSONValue.init))
+        object["back"] = .array((answer.back ?? []).map(JSONValue.init))
+        object["drift"] = JSONValue(answer.drift)
+        object["findings"] = .array(answer.findings.map(JSONValue.init))
+        return .object(object)
+      })
+    fields["skewMilliseconds"] = nil
+    fields["issueSkewMilliseconds"] = nil
+    return fields
   }
 }
 
@@ -124,6 +206,24 @@ extension JSONValue {
           .object([
             "stage": .string($0.stage), "verdict": .string($0.verdict),
             "milliseconds": JSONValue($0.milliseconds), "detail": .string($0.detail),
+          ])
+        }),
+    ])
+  }
+
+  /// A way back with all its links.
+  init(_ back: BackAnswer) {
+    self = .object([
+      "keyManager": .string(back.keyManager), "endpoint": JSONValue(back.endpoint),
+      "verdict": .string(back.verdict), "unverified": JSONValue(back.unverified),
+      "detail": .string(back.detail),
+      "links": .array(
+        back.links.map {
+          .object([
+            "port": .string($0.port), "address": .string($0.address),
+            "verdict": .string($0.verdict), "outcome": .string($0.outcome),
+            "milliseconds": JSONValue($0.milliseconds), "detail": .string($0.detail),
+            "certificateValidUntil": $0.validUntil.map { .integer($0) } ?? .null,
           ])
         }),
     ])

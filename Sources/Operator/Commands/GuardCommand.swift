@@ -87,7 +87,7 @@ struct GuardCommand: Sendable {
     guard let seal, let problem = LastDoor.problem(seal: seal, key: key, enclave: enclave) else {
       return nil
     }
-    let since = Timestamp.text(microseconds: seal.sealedAtMicroseconds)
+    let since = CalendarTime.text(microseconds: seal.sealedAtMicroseconds)
     return "\(problem), but the key \"\(seal.keyName)\" in the enclave \"\(seal.enclave)\" is "
       + "sealed since \(since) (rollout \(seal.rollout)), and data written with it cannot be read "
       + "with another. Put back \(Self.key)=\"\(seal.keyName)\" and "

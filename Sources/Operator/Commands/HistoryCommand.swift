@@ -61,7 +61,7 @@ extension JSONValue {
       "kind": JSONValue(generation?.kind?.rawValue),
       "createdBy": JSONValue(generation?.createdBy),
       "confirmedAt": JSONValue(
-        (generation?.confirmedAtMicroseconds).map { Timestamp.text(microseconds: $0) }),
+        (generation?.confirmedAtMicroseconds).map { CalendarTime.text(microseconds: $0) }),
       "problem": JSONValue(entry.problem),
     ])
   }

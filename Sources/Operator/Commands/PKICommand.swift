@@ -53,7 +53,7 @@ struct PKICommand: Sendable {
   func show() throws(Refusal) -> CommandResult {
     let facts = try context.workshop.describe(
       try context.read(context.invocation.operands[0]).bytes)
-    let until = Timestamp.text(microseconds: facts.validUntilMicroseconds)
+    let until = CalendarTime.text(microseconds: facts.validUntilMicroseconds)
     context.console.event(
       "certificate",
       [

@@ -77,7 +77,8 @@ struct ResolveCommand: Sendable {
         wasCommitted = true
         context.console.progress("rollout \(nodes.id): commit")
         deadline = .inMilliseconds(
-          (timeouts.stopSeconds + timeouts.startSeconds) * 1000 + CommandContext.answerMilliseconds)
+          (timeouts.stopSeconds + timeouts.startSeconds + timeouts.settleSeconds) * 1000
+            + CommandContext.answerMilliseconds)
       }
       let doubtful = nodes.doubtful
       if !doubtful.isEmpty, Clock.now() >= next {

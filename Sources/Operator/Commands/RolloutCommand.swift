@@ -79,6 +79,8 @@ struct RolloutCommand: Sendable {
     let signs = SignsOfLife(of: rollout.id, to: links)
     defer { signs.end() }
     let result = try runner.run(context.interruption, &display, signs: signs)
+    display.end()
+    if result.decision == .commit { tellTimeline(configuration, rollout.id) }
     if result.decision == .abort, result.exitCode == .busy,
       let active = joinable(configuration, wishes)
     {
@@ -151,6 +153,14 @@ struct RolloutCommand: Sendable {
     }
   }
 
+  /// The first and last node at each step, on a terminal; `keyturn show` has the rest.
+  private func tellTimeline(_ configuration: Configuration, _ id: String) {
+    guard context.console.isLive else { return }
+    let rows = context.ask(configuration, .follow(id: id, after: 0, waitMilliseconds: 0))
+    let axis = TimelineAxis(id: id, rows.map { (node: $0.name, view: $0.result) })
+    for line in TimelineText(axis: axis).summary { context.console.line(line) }
+  }
+
   private func report(_ result: RolloutResult) -> CommandResult {
     let console = context.console
     let nodes = result.outcomes.map {
@@ -167,16 +177,22 @@ struct RolloutCommand: Sendable {
     {
       console.line("\(NodeNames.folded(group.names)): \(group.value)")
     }
-    let issued = result.issueSkewNanoseconds.map { "restarts issued within \(Self.tenths($0)) ms" }
-    if let skew = result.skewNanoseconds {
-      console.line("skew \(Self.tenths(skew)) ms" + (issued.map { " (\($0))" } ?? ""))
-    } else if let issued {
-      console.line(issued)
-    }
+    if let skew = Self.skew(result) { console.line(skew) }
     console.line(Self.recap(result.outcomes.map(\.outcome.kind)))
     return CommandResult(
       result.exitCode, skewNanoseconds: result.skewNanoseconds,
-      issueSkewNanoseconds: result.issueSkewNanoseconds, nodes: nodes)
+      issueSkewNanoseconds: result.issueSkewNanoseconds,
+      stopSkewNanoseconds: result.stopSkewNanoseconds, nodes: nodes)
+  }
+
+  /// `skew 23.3 ms (restarts issued within 0.8 ms, stops within 1.2 ms)`; nil if nothing is known.
+  private static func skew(_ result: RolloutResult) -> String? {
+    let others = [
+      result.issueSkewNanoseconds.map { "restarts issued within \(tenths($0)) ms" },
+      result.stopSkewNanoseconds.map { "stops within \(tenths($0)) ms" },
+    ].compactMap(\.self).joined(separator: ", ")
+    guard let skew = result.skewNanoseconds else { return others.isEmpty ? nil : others }
+    return "skew \(tenths(skew)) ms" + (others.isEmpty ? "" : " (\(others))")
   }
 
   /// `4 expected, 3 confirmed, 1 failed, 0 unknown`.

@@ -13,7 +13,7 @@ struct StatusCommand: Sendable {
     let rows = context.ask(configuration, .status)
     for row in rows { event(row) }
     let cells = rows.map(Self.cells)
-    let header = ["NODE", "UNIT", "SSE KEY", "GENERATION", "ROLLOUT", "DRIFT"]
+    let header = ["NODE", "UNIT", "SSE KEY", "GENERATION", "ROLLOUT", "KEY MANAGERS", "DRIFT"]
     for line in TextTable.lines(header, cells) { context.console.line(line) }
     context.tellFailures(rows)
     let findings = rows.flatMap { row in
@@ -37,13 +37,24 @@ struct StatusCommand: Sendable {
 
   private static func cells(_ row: NodeAnswer<NodeStatus>) -> [String] {
     guard let status = row.answer else {
-      return [row.name, row.failure?.refusal.code.rawValue ?? "", "", "", "", ""]
+      return [row.name, row.failure?.refusal.code.rawValue ?? "", "", "", "", "", ""]
     }
     return [
       row.name, "\(status.activeState) (\(status.subState))", key(status),
-      status.generation.map { "\($0.number)" } ?? "-", rollout(status),
+      status.generation.map { "\($0.number)" } ?? "-", rollout(status), links(status.links),
       status.activeState == "unknown" ? "unknown" : drift(status.drift),
     ]
+  }
+
+  /// The node's own last look at its Key Managers, with its age: how many links are fine, of those of
+  /// which anything is known.
+  private static func links(_ links: LinkSummary?) -> String {
+    guard let links else { return "-" }
+    let known = links.fine + links.degraded + links.failed
+    let bad = [(links.failed, "failed"), (links.degraded, "degraded")].filter { $0.0 > 0 }
+      .map { "\($0.0) \($0.1)" }
+    let words = bad.isEmpty ? "fine" : "\(bad.joined(separator: ", ")) of \(known)"
+    return known == 0 ? "-" : "\(words) (\(links.ageSeconds) s ago)"
   }
 
   private static let sealRule = "seal-"
@@ -112,6 +123,7 @@ struct StatusCommand: Sendable {
         } ?? .null,
         "lastRollout": JSONValue(status.lastRollout),
         "lastOutcome": JSONValue(status.lastOutcome?.kind.rawValue),
+        "links": status.links.map(JSONValue.init) ?? .null,
         "epoch": .integer(Int64(clamping: status.epoch)), "drift": JSONValue(status.drift),
         "findings": .array(status.findings.map(JSONValue.init)),
       ])
@@ -119,6 +131,15 @@ struct StatusCommand: Sendable {
 }
 
 extension JSONValue {
+  /// A node's own look at its Key Managers.
+  fileprivate init(_ links: LinkSummary) {
+    self = .object([
+      "ageSeconds": JSONValue(links.ageSeconds), "fine": JSONValue(links.fine),
+      "degraded": JSONValue(links.degraded), "failed": JSONValue(links.failed),
+      "notChecked": JSONValue(links.notChecked), "worst": .string(links.worst),
+    ])
+  }
+
   /// What differs.
   init(_ drift: Drift) {
     self = .object([

@@ -44,7 +44,7 @@ struct Console: Sendable {
     var object = fields
     object["event"] = .string(name)
     if object["time"] == nil {
-      object["time"] = .string(Timestamp.text(microseconds: Clock.realtimeMicroseconds()))
+      object["time"] = .string(CalendarTime.text(microseconds: Clock.realtimeMicroseconds()))
     }
     if let node { object["node"] = .string(node) }
     return host.write(JSONValue.object(object).text + "\n", to: .standardOutput)

@@ -1,3 +1,5 @@
+public import Model
+
 /// The process around a command: its files, its standard streams, its environment.
 public protocol CommandHost: Sendable {
   /// The content of a file of at most `limitBytes`, or of standard input for `-`; nil if there is
@@ -8,6 +10,9 @@ public protocol CommandHost: Sendable {
   func record(_ path: String) throws(ReadFailure) -> [UInt8]?
   /// Whether there is such a directory. May block on the disk.
   func isDirectory(_ path: String) throws(ReadFailure) -> Bool
+  /// Makes a file that only its owner may read (0600), durable; one that is there is refused. May
+  /// block on the disk.
+  func create(_ path: String, _ bytes: [UInt8]) throws(Refusal)
   /// Writes all of `text`; false when nobody reads it any more. May block on a slow reader.
   @discardableResult
   func write(_ text: String, to stream: OutputStream) -> Bool

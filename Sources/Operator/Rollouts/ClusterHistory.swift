@@ -63,7 +63,7 @@ struct ClusterHistory: Sendable {
 
   /// `2026-01-31T12:34:56Z`.
   static func time(_ microseconds: Int64) -> String {
-    "\(Timestamp.text(microseconds: microseconds).prefix(19))Z"
+    "\(CalendarTime.text(microseconds: microseconds).prefix(19))Z"
   }
 
   /// What a person should know beside the table, each with its nodes.

@@ -6,34 +6,27 @@ internal import Rollout
 /// Shows a rollout while it runs: on a terminal a table redrawn in place, elsewhere a line for each
 /// change of state and a sign of life every 30 s, with `--json` the same as events.
 struct RolloutDisplay: RolloutWatcher {
-  private struct Row: Hashable {
-    var phase = "asked"
-    var detail = ""
-    var since: Instant
-  }
-
   private let console: Console
   private let began: Instant
-  private let names: [String]
-  private var rows: [Row]
+  private var table: RolloutTable
   private var lastSign: Instant
   /// What stands on the terminal now.
   private var drawn: [String] = []
+  /// How wide it was then.
+  private var drawnColumns = 0
 
   static let signMilliseconds = 30_000
 
   init(_ console: Console, _ names: [String]) {
     self.console = console
-    self.names = names
     began = Clock.now()
     lastSign = began
-    rows = names.map { _ in Row(since: Clock.now()) }
+    table = RolloutTable(names, phase: "asked", at: began)
   }
 
   mutating func changed(member: String, phase: String, detail: String) {
-    guard let index = names.firstIndex(of: member) else { return }
-    if rows[index].phase == phase, rows[index].detail == detail { return }
-    rows[index] = Row(phase: phase, detail: detail, since: Clock.now())
+    let state = RolloutTable.State(phase: phase, detail: detail)
+    guard table.set(member, state, at: Clock.now()) else { return }
     console.event(
       "phase", node: member, ["phase": .string(phase), "detail": .string(detail)])
     say("\(member): \(phase)" + (detail.isEmpty ? "" : ": \(detail)"))
@@ -53,8 +46,7 @@ struct RolloutDisplay: RolloutWatcher {
     } else if now.milliseconds(since: lastSign) >= Self.signMilliseconds {
       lastSign = now
       let seconds = now.milliseconds(since: began) / 1000
-      let phases = grouped.map { "\(NodeNames.folded($0.names)) \($0.value.phase)" }
-        .joined(separator: ", ")
+      let phases = table.phases
       console.event("waiting", ["seconds": .integer(Int64(seconds)), "phases": .string(phases)])
       console.progress("waiting for \(seconds) s: \(phases)")
     }
@@ -73,40 +65,22 @@ struct RolloutDisplay: RolloutWatcher {
     console.progress(text)
   }
 
-  private var grouped: [(names: [String], value: Row)] {
-    NodeNames.grouped(
-      zip(names, rows).map { name, row in
-        (name, Row(phase: row.phase, detail: row.detail, since: began))
-      })
-  }
-
-  /// Redraws the table over the last one. When the nodes do not fit on the screen, those in the
-  /// same state share a row.
+  /// Redraws the table over the last one.
   private mutating func draw() {
     guard console.isLive, let size = console.host.terminal(.standardOutput) else { return }
-    let now = Clock.now()
-    let room = max(3, size.rows - 2)
-    var cells: [[String]]
-    if names.count < room {
-      cells = zip(names, rows).map { name, row in
-        [name, row.phase, "\(now.milliseconds(since: row.since) / 1000) s", row.detail]
-      }
-    } else {
-      cells = grouped.map { [NodeNames.folded($0.names), $0.value.phase, "", $0.value.detail] }
-      if cells.count >= room {
-        let more = cells.count - room + 2
-        cells = Array(cells.prefix(room - 2)) + [["... \(more) more rows", "", "", ""]]
-      }
+    let lines = table.text(columns: size.columns, rows: size.rows, at: Clock.now())
+    if lines.map(\.text) == drawn, size.columns == drawnColumns { return }
+    var text = ""
+    if !drawn.isEmpty {
+      // In a terminal that became narrower the old lines have been broken into several.
+      let above = drawn.reduce(0) { $0 + max(1, ($1.count + size.columns - 1) / size.columns) }
+      text += "\u{1B}[\(min(above, max(1, size.rows - 1)))A\r"
+      if size.columns != drawnColumns { text += "\u{1B}[J" }
     }
-    let lines = TextTable.lines(["NODE", "STATE", "FOR", "DETAIL"], cells)
-    if lines == drawn { return }
-    var text = drawn.isEmpty ? "" : "\u{1B}[\(drawn.count)A"
-    for (index, line) in lines.enumerated() {
-      let visible = String(Console.visible(line).prefix(max(20, size.columns - 1)))
-      text += "\r\u{1B}[2K" + (index == 0 ? visible : colored(visible, cells[index - 1][1])) + "\n"
-    }
+    for (line, phase) in lines { text += "\r\u{1B}[2K" + colored(line, phase) + "\n" }
     if drawn.count > lines.count { text += "\u{1B}[J" }
-    drawn = lines
+    drawn = lines.map(\.text)
+    drawnColumns = size.columns
     console.host.write(text, to: .standardOutput)
   }
 

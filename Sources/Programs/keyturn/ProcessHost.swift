@@ -1,5 +1,6 @@
 import Glibc
 import LinuxIO
+import Model
 import Operator
 
 /// The process around the command: files, standard streams, environment.
@@ -28,6 +29,15 @@ struct ProcessHost: CommandHost {
   func isDirectory(_ path: String) throws(ReadFailure) -> Bool {
     do throws(FileFailure) { return try FileReading.isDirectory(path) } catch {
       throw ReadFailure(message: error.message)
+    }
+  }
+
+  func create(_ path: String, _ bytes: [UInt8]) throws(Refusal) {
+    do throws(FileFailure) { try NewFile.create(path, bytes, mode: 0o600) } catch {
+      let isThere = access(path, F_OK) == 0
+      throw Refusal(
+        .failed,
+        error.message + (isThere ? " Nothing is overwritten: name another file." : ""))
     }
   }
 

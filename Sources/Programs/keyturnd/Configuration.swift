@@ -6,7 +6,7 @@ import Wire
 /// What the daemon is started with.
 struct Configuration {
   static let help = """
-    keyturnd: the agent of one AIStor node (systemd starts it: systemctl status keyturnd)
+    keyturnd: the agent of one AIStor node, or a witness (systemd starts it: systemctl status keyturnd)
 
     usage: keyturnd [--inventory FILE] [--credentials DIR] [--state DIR] [--listen HOST:PORT]
                     [--socket PATH]
@@ -18,7 +18,8 @@ struct Configuration {
       --socket PATH       where to serve keyturn propose ($RUNTIME_DIRECTORY, else /run/keyturn, agent.sock)
       --version, --help
 
-    The agent finds itself in the inventory by the name in its certificate (role node).
+    The agent finds itself in the inventory by the name in its certificate (role node). On a Key Manager host
+    (role witness) it only tells the nodes whether they can be reached from there.
     exit codes: 0 ended by SIGTERM, 64 usage, 78 its configuration is bad
 
     """

@@ -101,7 +101,8 @@ struct HostRecords: RecordPort {
   /// Makes the directory and its folders, 0700, and removes what a crash left there.
   init(directory: String) throws(FileFailure) {
     self.directory = directory
-    for path in [directory, "\(directory)/generations", "\(directory)/before"] {
+    for folder in ["", "/generations", "/before", "/timelines"] {
+      let path = directory + folder
       try DurableRecord.makeDirectory(path)
       try DurableRecord.removeOrphans(in: path)
     }

@@ -7,17 +7,19 @@ import StartWatch
 /// Probes from this host.
 struct HostProbe: ProbePort {
   func keyManagers(
-    _ settings: KeyManagerSettings, certificateAuthorities: String?, deadline: Instant
+    _ settings: KeyManagerSettings, surroundings: ServerSurroundings, deadline: Instant
   ) -> [EndpointReport] {
-    KeyManagerProbe.run(
-      settings: settings, certificateAuthorities: certificateAuthorities, deadline: deadline)
+    KeyManagerProbe.run(settings: settings, surroundings: surroundings, deadline: deadline)
   }
 
   func keyManagers(
-    at hosts: [HostPort], certificateAuthorities: String?, deadline: Instant
+    at hosts: [HostPort], surroundings: ServerSurroundings, deadline: Instant
   ) -> [EndpointReport] {
-    KeyManagerProbe.run(
-      hosts: hosts, certificateAuthorities: certificateAuthorities, deadline: deadline)
+    KeyManagerProbe.run(hosts: hosts, surroundings: surroundings, deadline: deadline)
+  }
+
+  func ownServer(_ server: ServerArguments, deadline: Instant) -> OwnServer {
+    ServerFaceProbe.own(server, deadline: deadline)
   }
 
   func health(_ server: ServerArguments, deadline: Instant) -> HealthAnswers {

@@ -71,23 +71,46 @@ struct HostJournal: JournalPort {
     let start = cursor.map { JournalStart.after(cursor: $0) } ?? .head
     return try refusing("follow the journal") { () throws(Errno) in
       Subscription(
-        follower: try JournalFollower(unit: unit, from: start, deliver: deliver))
+        follower: try JournalFollower(
+          unit: unit, from: start, lost: { deliver(.loss) }, deliver: deliver))
     }
   }
 
-  func entries(_ request: JournalRequest) throws(Refusal) -> [JournalEntry] {
-    let start: JournalStart
-    if let cursor = request.after {
-      start = .after(cursor: cursor)
-    } else if let since = request.sinceMicroseconds {
-      start = .since(realtimeMicroseconds: UInt64(max(0, since)))
-    } else {
-      start = .last(request.limit)
+  func follow(
+    directory: String, since: Int64, deliver: @escaping @Sendable (JournalEntry) -> Void,
+    fail: @escaping @Sendable (String) -> Void
+  ) throws(Refusal) -> any JournalSubscription {
+    try refusing("follow \(directory)") { () throws(Errno) in
+      try Files(
+        tail: DirectoryTail(
+          directory, since: since * 1_000,
+          deliver: { line, isNew in
+            let now = isNew ? Clock.realtimeMicroseconds() : nil
+            guard let entry = JournalEntry(fileLine: line, received: now),
+              // Times in a log are whole milliseconds, cut.
+              entry.realtimeMicroseconds >= since - 1_000
+            else { return }
+            deliver(entry)
+          },
+          fail: { fail($0.message) }))
     }
+  }
+
+  private struct Files: JournalSubscription {
+    let tail: DirectoryTail
+    func stop() { tail.stop() }
+  }
+
+  func page(_ request: JournalRequest) throws(Refusal) -> JournalPage {
+    let start: JournalStart =
+      switch request.start {
+      case .after(let cursor): .after(cursor: cursor)
+      case .since(let microseconds): .since(realtimeMicroseconds: UInt64(max(0, microseconds)))
+      case .last(let count): .last(count)
+      }
     return try refusing("read the journal of \(unit)") { () throws(Errno) in
       try JournalReader.page(
-        unit: unit, from: start, limit: request.limit, deadline: request.deadline
-      ).entries
+        unit: unit, from: start, limit: request.limit, deadline: request.deadline)
     }
   }
 

@@ -6,6 +6,7 @@ import Model
 import Probes
 import Systemd
 import TLS
+import Wire
 
 /// `keyturnd`: reads its configuration, wires the adapters to the agent, serves, and ends on
 /// SIGTERM.
@@ -35,39 +36,100 @@ enum Daemon {
     let inventory = try configuration.inventory()
     let context = try configuration.context()
     let principal = context.principal
-    guard principal.role == .node else {
-      throw Refusal(
-        .configuration,
-        "the certificate is for role \(principal.role.rawValue); an agent needs one for role node")
+    guard principal.cluster == inventory.cluster else {
+      throw notInInventory(principal, configuration, inventory)
     }
-    guard principal.cluster == inventory.cluster, let node = inventory.node(named: principal.name)
-    else {
+    switch principal.role {
+    case .node:
+      guard let node = inventory.node(named: principal.name) else {
+        throw notInInventory(principal, configuration, inventory)
+      }
+      try runNode(node, configuration, inventory, context)
+    case .witness:
+      guard let host = inventory.keyManager(named: principal.name), let place = host.witnessPlace
+      else { throw notInInventory(principal, configuration, inventory) }
+      try runWitness(host, place, configuration, inventory, context)
+    case .operator, .observer:
       throw Refusal(
         .configuration,
-        "the certificate is for \(principal.name) of cluster \(principal.cluster), which is not in \(configuration.inventoryPath) (cluster \(inventory.cluster))"
+        "the certificate is for role \(principal.role.rawValue); an agent needs one for role node, or witness on a Key Manager host"
       )
     }
+  }
+
+  private static func notInInventory(
+    _ principal: Principal, _ configuration: Configuration, _ inventory: Inventory
+  ) -> Refusal {
+    let what =
+      principal.role == .witness ? "keyManagers have no such host with a witness" : "is not"
+    return Refusal(
+      .configuration,
+      "the certificate is for \(principal.role.rawValue) \(principal.name) of cluster \(principal.cluster), which \(what) in \(configuration.inventoryPath) (cluster \(inventory.cluster))"
+    )
+  }
+
+  private static func runNode(
+    _ node: Inventory.Node, _ configuration: Configuration, _ inventory: Inventory,
+    _ context: TLSContext
+  ) throws(Refusal) {
     let agent = Agent(
       node: node.name, inventory: inventory, version: Version.text,
       ports: try ports(configuration, inventory, context))
-    let listener = try listen(configuration, node)
+    let listener = try listen(configuration, node.agentPlace?.port)
     agent.start()
-    let server: HTTPSServer
-    do throws(Errno) {
-      server = try HTTPSServer.start(
-        listener: listener, context: context, log: { log(4, $0) },
-        handler: { request, principal, _ in agent.answer(request, from: principal) })
-    } catch { throw Refusal(.failed, "start the server: \(error)") }
+    let server = try serve(listener, context, bounds: HTTPSServer.Bounds()) {
+      agent.answer($0, from: $1)
+    }
     // What was under way is finished before the server may start with the wrong file; the other
     // agents may need this one for that, so it serves already.
     agent.settle(until: .inMilliseconds(10_000))
     let local = serveLocally(agent, configuration)
     try agent.keepSealInBackground()
     try agent.watchDrift()
-    Notify.ready(status: "serving \(inventory.cluster)/\(node.name) on \(server.address)")
-    log(6, "keyturnd \(Version.text) serves \(inventory.cluster)/\(node.name)")
+    try agent.watchLinks()
+    serveUntilTheEnd(
+      server, local: local, "\(inventory.cluster)/\(node.name)",
+      isResponsive: { agent.isResponsive }, isAtRest: { agent.isAtRest })
+  }
+
+  /// A Key Manager host: no bus, no records, no file of MinIO's.
+  private static func runWitness(
+    _ host: Inventory.KeyManagerHost, _ place: HostPort, _ configuration: Configuration,
+    _ inventory: Inventory, _ context: TLSContext
+  ) throws(Refusal) {
+    let witness = Witness(
+      name: host.name, inventory: inventory, version: Version.text,
+      reach: HostReach(context: context), log: log)
+    var bounds = HTTPSServer.Bounds()
+    bounds.connections = Limits.witnessConnections
+    bounds.bodyBytes = Limits.witnessBodyBytes
+    let server = try serve(listen(configuration, place.port), context, bounds: bounds) {
+      witness.answer($0, from: $1)
+    }
+    serveUntilTheEnd(
+      server, local: nil, "\(inventory.cluster)/\(host.name) as a witness",
+      isResponsive: { witness.isResponsive }, isAtRest: { witness.isAtRest })
+  }
+
+  private static func serve(
+    _ listener: Listener, _ context: TLSContext, bounds: HTTPSServer.Bounds,
+    _ answer: @escaping @Sendable (HTTPRequest, Principal) -> HTTPResponse
+  ) throws(Refusal) -> HTTPSServer {
+    do throws(Errno) {
+      return try HTTPSServer.start(
+        listener: listener, context: context, bounds: bounds, log: { log(4, $0) },
+        handler: { request, principal, _ in answer(request, principal) })
+    } catch { throw Refusal(.failed, "start the server: \(error)") }
+  }
+
+  private static func serveUntilTheEnd(
+    _ server: HTTPSServer, local: HTTPSServer?, _ name: String, isResponsive: () -> Bool,
+    isAtRest: () -> Bool
+  ) {
+    Notify.ready(status: "serving \(name) on \(server.address)")
+    log(6, "keyturnd \(Version.text) serves \(name)")
     ProgramMemory.releaseAtRest()
-    waitForTheEnd(agent)
+    waitForTheEnd(isResponsive, isAtRest)
     Notify.stopping()
     local?.stop(until: .inMilliseconds(100))
     server.stop(until: .inMilliseconds(700))
@@ -104,7 +166,9 @@ enum Daemon {
         unit: HostUnit(bus: try SystemBus(), name: inventory.unit),
         journal: HostJournal(unit: inventory.unit), process: try HostProcess(),
         probe: HostProbe(), records: try HostRecords(directory: configuration.state),
-        peers: HostPeers(inventory: inventory, context: context), watch: try HostFileWatch(),
+        peers: HostPeers(inventory: inventory, context: context),
+        witnesses: HostWitnesses(inventory: inventory, context: context),
+        watch: try HostFileWatch(),
         event: tell, log: log)
     } catch {
       throw Refusal(.configuration, "\(error)")
@@ -112,11 +176,9 @@ enum Daemon {
   }
 
   private static func listen(
-    _ configuration: Configuration, _ node: Inventory.Node
+    _ configuration: Configuration, _ port: UInt16?
   ) throws(Refusal) -> Listener {
-    let port =
-      HostPort(node.address, defaultPort: Inventory.defaultAgentPort)?.port
-      ?? Inventory.defaultAgentPort
+    let port = port ?? Inventory.defaultAgentPort
     let places =
       configuration.listen.map { [$0] } ?? [
         HostPort(host: "::", port: port), HostPort(host: "0.0.0.0", port: port),
@@ -129,7 +191,7 @@ enum Daemon {
   }
 
   /// Blocks until SIGTERM or SIGINT. Tells the watchdog that the agent's state can still be had.
-  private static func waitForTheEnd(_ agent: Agent) {
+  private static func waitForTheEnd(_ isResponsive: () -> Bool, _ isAtRest: () -> Bool) {
     let interval = Notify.watchdogIntervalMicroseconds.map { Int($0 / 2000) }
     while true {
       switch Signals.wait(until: interval.map { .inMilliseconds($0) }) {
@@ -140,8 +202,8 @@ enum Daemon {
           "SIGHUP: nothing to reload; systemctl restart keyturnd reads the inventory anew and loses nothing"
         )
       case nil:
-        if agent.isResponsive { Notify.watchdog() }
-        if agent.isAtRest { ProgramMemory.releaseAtRest() }
+        if isResponsive() { Notify.watchdog() }
+        if isAtRest() { ProgramMemory.releaseAtRest() }
       }
     }
   }

@@ -28,7 +28,8 @@ struct Replay {
   static func main() {
     let arguments = CommandLine.arguments.dropFirst()
     guard let target = arguments.first.flatMap(FuzzTarget.init(rawValue:)) else {
-      print("usage: fuzz systemd|minio|settings FILE...")
+      let names = FuzzTarget.allCases.map(\.rawValue).joined(separator: "|")
+      print("usage: fuzz \(names) FILE...")
       exit(64)
     }
     for path in arguments.dropFirst() {

@@ -10,15 +10,28 @@ public enum FuzzTarget: String, Sendable, CaseIterable {
   case minio
   /// A file of settings, and the rules on the Key Manager's.
   case settings
+  /// The frames of a Key Manager's answer.
+  case frames
+  /// The messages in them.
+  case messages
+  /// An HTTP response, as a probe reads it.
+  case response
 
   /// What is not as it must be with `bytes`, one sentence; nil if all is well.
   public func violation(_ bytes: [UInt8]) -> String? {
+    switch self {
+    case .frames: return KeyManagerFuzz.frames(bytes)
+    case .messages: return KeyManagerFuzz.messages(bytes)
+    case .response: return ResponseFuzz.violation(bytes)
+    case .systemd, .minio, .settings: break
+    }
     let document = EnvironmentDocument(bytes)
     if document.bytes != bytes { return "parsing and writing is not the identity" }
     return switch self {
     case .systemd: Self.systemd(document) ?? Self.lint(document)
     case .minio: Self.minio(document) ?? Self.edit(document)
     case .settings: Self.settings(document)
+    case .frames, .messages, .response: nil
     }
   }
 

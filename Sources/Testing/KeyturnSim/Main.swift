@@ -7,7 +7,7 @@ private let usage = """
   usage: keyturn-sim --seeds A..B [--bug NAME]
          keyturn-sim --seed N [--trace] [--minimise] [--bug NAME]
          keyturn-sim --bugs [--seeds A..B]
-         keyturn-sim --exhaustive MEMBERS [--depth N] [--seconds N]
+         keyturn-sim --exhaustive MEMBERS [--no-crash] [--depth N] [--seconds N]
   exits 1 if something that must always hold did not, or a seeded bug was not found
   """
 
@@ -19,6 +19,7 @@ private let usage = """
   private var bug: Bug?
   private var allBugs = false
   private var exhaustive: Int?
+  private var mayCrash = true
   private var depth = 1_000
   private var seconds = 600
 
@@ -38,6 +39,7 @@ private let usage = """
       case "--trace": isTraced = true
       case "--minimise": isMinimised = true
       case "--bugs": allBugs = true
+      case "--no-crash": mayCrash = false
       case "--seed":
         guard let value = rest.popFirst().flatMap({ UInt64($0) }) else { return nil }
         seed = value
@@ -128,11 +130,12 @@ private let usage = """
   private func runExhaustive(_ members: Int) -> Bool {
     let start = Self.now()
     let result = Exhaustive.run(
-      members: members, bug: bug, depth: depth, isOver: { Self.now() - start >= seconds },
+      members: members, mayCrash: mayCrash, bug: bug, depth: depth,
+      isOver: { Self.now() - start >= seconds },
       progress: { Self.say("depth \($0.depth): \($0.states) states, \(Self.now() - start) s") })
     for line in result.lines { Self.say(line) }
     Self.say(
-      "\(members) members, one fault: \(result.violation.map { "VIOLATION, \($0)" } ?? "good"); \(result.states) states to depth \(result.depth)\(result.isComplete ? ", complete" : ""), \(Self.now() - start) s"
+      "\(members) members, \(mayCrash ? "one crash" : "no crash"): \(result.violation.map { "VIOLATION, \($0)" } ?? "good"); \(result.states) states to depth \(result.depth)\(result.isComplete ? ", complete" : ""), \(Self.now() - start) s"
     )
     return result.violation == nil
   }

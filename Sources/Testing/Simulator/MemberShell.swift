@@ -354,7 +354,13 @@ extension World {
         _ = perform(m, .heard(id: histories[call.rollout].rollout.id))
         if !members[m].isUp { return }
       }
-      answer(index, attempt, .clock(members[m].clock(now), boot: members[m].boot))
+      let clock = Answer.clock(members[m].clock(now), boot: members[m].boot)
+      if isExhaustive {
+        // It is the same at any moment: question and answer are one event.
+        answered(index, attempt, clock)
+      } else {
+        answer(index, attempt, clock)
+      }
       return
     case .prepare:
       note("m\(m) is asked for its vote on r\(call.rollout)")

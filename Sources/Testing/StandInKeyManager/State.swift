@@ -4,22 +4,24 @@ import LinuxIO
 
 /// What the Key Manager knows, as its state file holds it.
 ///
-/// A real cluster of Key Managers replicates its keys. Here each host has a file of its own, and
-/// the bytes of a key follow from `masterKey`, its enclave and its name: two hosts with the same
-/// master key agree on every key.
+/// Each host has a file of its own and sends what it writes to all others (`Cluster`). The bytes of
+/// a key follow from `masterKey`, its enclave and its name: two hosts with the same master key agree
+/// on every key.
 struct State: Codable, Sendable {
   struct Enclave: Codable, Sendable {
     /// By `h1:...`.
-    var identities: [String: Member]
-    /// The names of the keys that exist.
-    var keys: Set<String>
+    var identities: [String: Member] = [:]
+    /// By name.
+    var policies: [String: Policy]?
+    /// By name.
+    var keys: [String: Key] = [:]
   }
 
   struct Member: Codable, Sendable {
     /// `admin`: everything in the enclave; `user`: what the policy allows.
     var privilege: String
-    /// None: nothing is allowed.
-    var policy: Policy?
+    /// The name of its policy. None: nothing is allowed.
+    var policy: String?
   }
 
   /// What is not allowed is denied, and a denial wins (facts, section H).
@@ -38,7 +40,23 @@ struct State: Codable, Sendable {
     }
   }
 
+  struct Key: Codable, Sendable, Equatable {
+    /// Its latest version.
+    var version: Int
+    /// When it was created, nanoseconds since 1970-01-01 UTC.
+    var createdAt: Int64
+    /// The identity that created it.
+    var createdBy: String
+
+    /// Of two that were created at the same time on two hosts all keep the same one.
+    func isBefore(_ other: Key) -> Bool {
+      (createdAt, createdBy) < (other.createdAt, other.createdBy)
+    }
+  }
+
   var masterKey: String
+  /// Identities that may everything, in every enclave and with enclaves themselves.
+  var administrators: Set<String>?
   var enclaves: [String: Enclave]
 
   /// Blocks until the file is read.
@@ -54,5 +72,25 @@ struct State: Codable, Sendable {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
     try encoder.encode(self).write(to: URL(filePath: path), options: .atomic)
+  }
+
+  /// One write, as the hosts send it to one another.
+  struct Change: Codable, Sendable {
+    var enclave: String
+    /// The key's name; none: the enclave is created.
+    var key: String?
+    /// What it becomes; none: it is deleted.
+    var value: Key?
+  }
+
+  mutating func apply(_ change: Change) {
+    var enclave = enclaves[change.enclave] ?? Enclave()
+    if let name = change.key {
+      switch (enclave.keys[name], change.value) {
+      case (let old?, let new?): enclave.keys[name] = old.isBefore(new) ? old : new
+      case (_, let new): enclave.keys[name] = new
+      }
+    }
+    enclaves[change.enclave] = enclave
   }
 }

@@ -7,10 +7,14 @@ struct Console: Sendable {
   private let json: Bool
   private let quiet: Bool
   private let descriptor: Int32
+  private let isOld: Bool
 
   /// Blocks only to open the file in the log directory; without one, when it cannot be opened.
-  init(json: Bool, quiet: Bool, logDirectory: String?) {
+  ///
+  /// - Parameter isOld: the wording of 2021: no tag on information, `ERROR ` on what ends it.
+  init(json: Bool, quiet: Bool, logDirectory: String?, isOld: Bool) {
     self.quiet = quiet
+    self.isOld = isOld
     if let logDirectory {
       descriptor = open(
         "\(logDirectory)/minio.log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o640)
@@ -21,7 +25,7 @@ struct Console: Sendable {
     }
   }
 
-  func info(_ text: String) { if !quiet { write("INFO", "INFO: ", text) } }
+  func info(_ text: String) { if !quiet { write("INFO", isOld ? "" : "INFO: ", text) } }
   func warn(_ text: String) { write("WARNING", "WARN: ", text) }
   func startup(_ text: String) { if !quiet { write("INFO", "", text) } }
 
@@ -44,7 +48,7 @@ struct Console: Sendable {
 
   /// Says why the server cannot start, and ends it.
   func fatal(_ text: String) -> Never {
-    write("FATAL", "FATAL ", text)
+    write("FATAL", isOld ? "ERROR " : "FATAL ", text)
     _exit(1)
   }
 

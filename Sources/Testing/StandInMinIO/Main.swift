@@ -21,16 +21,19 @@ import Systemd
       let arguments = try ServerArguments(words, home: values["HOME"] ?? "/")
       if arguments.pools.isEmpty { throw ServerArguments.Problem(text: "no drive is named") }
       let environment = ServerEnvironment(values)
+      let behaviour = Behaviour()
       let console = Console(
-        json: arguments.json, quiet: arguments.quiet, logDirectory: arguments.logDirectory)
+        json: arguments.json, quiet: arguments.quiet, logDirectory: arguments.logDirectory,
+        isOld: behaviour.text("wording") == "old")
       let thread = try? Thread.start("server") {
-        var server = Server(arguments, environment)
+        var server = Server(arguments, environment, console, behaviour)
         server.start()
       }
       if thread == nil { console.fatal("Unable to start the server: no thread") }
       while Signals.wait(until: nil) != .stop {}
       console.info("Exiting on signal: TERMINATED")
       Notify.stopping()
+      while behaviour.has("hang-stop") { Clock.sleep(until: .inMilliseconds(60_000)) }
       _exit(0)
     } catch {
       let usage = "Incorrect Usage: \(error.text)\n\nUSAGE:\n  minio server [FLAGS] DIR...\n"

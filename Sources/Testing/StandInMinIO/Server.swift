@@ -10,12 +10,16 @@ struct Server {
   private let arguments: ServerArguments
   private let console: Console
   private var environment: ServerEnvironment
+  private let behaviour: Behaviour
 
-  init(_ arguments: ServerArguments, _ environment: ServerEnvironment) {
+  init(
+    _ arguments: ServerArguments, _ environment: ServerEnvironment, _ console: Console,
+    _ behaviour: Behaviour
+  ) {
     self.arguments = arguments
     self.environment = environment
-    console = Console(
-      json: arguments.json, quiet: arguments.quiet, logDirectory: arguments.logDirectory)
+    self.console = console
+    self.behaviour = behaviour
   }
 
   /// Blocks until the server serves; ends the process when it cannot.
@@ -28,8 +32,11 @@ struct Server {
       drives = try arguments.endpoints()
     } catch { console.fatal("Invalid command line arguments: \(error.text)") }
 
+    if behaviour.has("dump-environment") { Behaviour.dump(environment.all, console) }
     let client = keyManager()
     checkCredentials()
+    if let status = behaviour.number("exit") { _exit(Int32(status.value)) }
+    if let text = behaviour.text("fatal") { console.fatal(text) }
 
     let hosts = drives.compactMap(\.host)
     let distributed = !hosts.isEmpty
@@ -42,30 +49,52 @@ struct Server {
       commandLine: arguments.pools.joined(separator: " "),
       environment: environment.fingerprints { Digest.ofFields([$0]).hex })
     let health = Health(peers: peers, drives: drives.count, client: client)
-    listen(health, configuration)
+    listen(health, configuration, node: distributed ? own.host?.text : nil)
 
     do throws(Errno) {
       try Bootstrap(configuration: configuration, peers: peers, console: console).wait()
     } catch { console.fatal("Unable to start the server: \(error)") }
 
+    wait(
+      "wait-drives",
+      "Waiting for a minimum of \(drives.count / 2) drives to come online (elapsed 1s)")
+    wait(
+      "wait-quorum",
+      "Waiting for quorum READ healthcheck to succeed retrying in 1s.. possible cause unhealthy sets"
+    )
     let backend: Backend
     do throws(Errno) {
       backend = try Backend(drive: own.path)
     } catch { console.fatal("Unable to initialize backend: \(error)") }
     health.progress.update { $0.initialised = true }
     let began = Clock.now()
-    if distributed { console.info("Waiting for all MinIO sub-systems to be initialize...") }
+    let isSilent = behaviour.has("no-banner")
+    if distributed, !isSilent {
+      console.info("Waiting for all MinIO sub-systems to be initialize...")
+    }
+    if behaviour.has("broken-iam") { _ = cannotRead("insufficient permissions") }
     let online = readConfiguration(backend, client)
     health.progress.update { $0.identitiesOnline = online }
     let elapsed = "\(Clock.now().milliseconds(since: began))ms"
-    if distributed {
+    if distributed, !isSilent {
       console.info("All MinIO sub-systems initialized successfully in \(elapsed)")
     }
-    Notify.ready(status: "serving")
-    if distributed && online {
+    if !behaviour.has("no-ready") { Notify.ready(status: "serving") }
+    if distributed && online && !isSilent {
       console.info("IAM load(startup) finished. (duration: \(elapsed))")
     }
-    banner(distributed, own.host?.host ?? "127.0.0.1")
+    if !isSilent { banner(distributed, own.host?.host ?? "127.0.0.1") }
+    behaviour.serve(console)
+  }
+
+  /// Says what it waits for, every half second, as long as its behaviour wants.
+  private func wait(_ name: String, _ text: String) {
+    guard let wait = behaviour.number(name) else { return }
+    let end = Instant.inMilliseconds(wait.value)
+    while Clock.now() < end {
+      console.info(text)
+      Clock.sleep(until: min(end, .inMilliseconds(500)))
+    }
   }
 
   /// A client of the Key Manager, after a first data key; nil without a KMS (facts, section A.6).
@@ -109,12 +138,18 @@ struct Server {
     }
   }
 
-  private func listen(_ health: Health, _ configuration: SystemConfiguration) {
+  private func listen(
+    _ health: Health, _ configuration: SystemConfiguration, node: String?
+  ) {
     let common = Array(configuration.text.utf8)
+    // As MinIO's addCustomHeaders: in every answer, made from the node's name among its endpoints.
+    let identity = node.map { Digest.sha256(Array($0.utf8)).hex }
     do {
       let server = try WebServer(on: arguments.address) { request in
         if request.path == SystemConfiguration.path { return HTTPResponse(200, body: common) }
-        return health.answer(request) ?? HTTPResponse(403)
+        var response = health.answer(request) ?? HTTPResponse(403)
+        if let identity { response.headers.add("x-amz-id-2", identity) }
+        return response
       }
       try server.start()
     } catch let failure as SocketFailure {
@@ -161,9 +196,20 @@ struct Server {
   private func banner(_ distributed: Bool, _ host: String) {
     let dashes = String(repeating: "-", count: 27)
     let port = arguments.address.port
+    let wording = behaviour.text("wording")
+    let isOpenSource = wording == "open-source"
+    if wording == "old" {
+      console.startup("API: http://\(host):\(port)  http://127.0.0.1:\(port) ")
+      console.startup("Status: 4 Online, 0 Offline. ")
+      return
+    }
     if distributed { console.startup(dashes) }
     for line in [
-      "MinIO AIStor Server", "Copyright: 2015-2026 MinIO, Inc.", "License: MinIO AIStor License",
+      isOpenSource ? "MinIO Object Storage Server" : "MinIO AIStor Server",
+      "Copyright: 2015-2026 MinIO, Inc.",
+      isOpenSource
+        ? "License: GNU AGPLv3 - https://www.gnu.org/licenses/agpl-3.0.html"
+        : "License: MinIO AIStor License",
       "Version: RELEASE.2026-01-01T00-00-00Z (stand-in)",
       "API: http://\(host):\(port)  http://127.0.0.1:\(port) ",
       "WebUI: http://\(host):\(port + 1)  http://127.0.0.1:\(port + 1) ", "",

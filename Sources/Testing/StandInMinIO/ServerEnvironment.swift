@@ -14,6 +14,9 @@ struct ServerEnvironment: Sendable {
   /// Whether the variable exists, even if it is empty.
   func exists(_ name: String) -> Bool { values[name] != nil }
 
+  /// All of it.
+  var all: [String: String] { values }
+
   /// Its raw value.
   func raw(_ name: String) -> String? { values[name] }
 

@@ -1,0 +1,142 @@
+public import Digests
+internal import HTTPS
+public import KeyManager
+internal import LinuxIO
+public import Model
+public import TLS
+internal import Wire
+
+/// A witness's connections back to a node: every address of its agent and of its server, all at once.
+///
+/// It goes where its inventory says, and nowhere else.
+public enum NodeReach {
+  /// Blocks until every address has answered, or the deadline. `context` is the witness's own; an
+  /// agent must prove that it holds `nonce`.
+  public static func run(
+    _ node: Inventory.Node, nonce: Digest, context: TLSContext, deadline: Instant
+  ) -> [BackAttempt] {
+    struct Target: Sendable {
+      var port: BackPort
+      var place: HostPort
+    }
+    var targets: [Target] = []
+    var failed: [BackAttempt] = []
+    let places = [(BackPort.agent, node.agentPlace), (.server, node.serverPlace)]
+    let found = InParallel.map(
+      places.map { $0.1 }, thread: "reach-name", until: deadline.advanced(byMilliseconds: grace)
+    ) { place -> Result<[SocketAddress], SocketFailure> in
+      Result { () throws(SocketFailure) in
+        guard let place else { throw .noSuchHost("look up \(node.name)") }
+        return try Resolver.resolve(place.host, port: place.port, until: deadline)
+      }
+    }
+    for ((port, place), found) in zip(places, found) {
+      let name = place?.text ?? node.name
+      switch found {
+      case .success(let addresses):
+        targets += addresses.prefix(Limits.addressesOfName).map {
+          Target(port: port, place: HostPort(host: $0.host, port: $0.port))
+        }
+      case .failure(let failure):
+        failed.append(BackAttempt(port, name, .noAddress, detail: failure.description))
+      case nil:
+        failed.append(BackAttempt(port, name, .timedOut, detail: "look up \(name): timed out"))
+      }
+    }
+    let attempts = InParallel.map(
+      targets, thread: "reach", until: deadline.advanced(byMilliseconds: grace)
+    ) { target in
+      let began = Clock.now()
+      var attempt =
+        switch target.port {
+        case .agent: agent(node, target.place, nonce, context, deadline)
+        case .server: server(target.place, deadline)
+        }
+      attempt.milliseconds = Clock.now().milliseconds(since: began)
+      return attempt
+    }
+    return failed
+      + zip(targets, attempts).map { target, attempt in
+        attempt
+          ?? BackAttempt(
+            target.port, target.place.text, .timedOut, detail: "the deadline came first")
+      }
+  }
+
+  /// What comes after the last wait is a matter of the processor, milliseconds.
+  private static let grace = 250
+
+  private static func agent(
+    _ node: Inventory.Node, _ place: HostPort, _ nonce: Digest, _ context: TLSContext,
+    _ deadline: Instant
+  ) -> BackAttempt {
+    let own = context.principal
+    let challenge = random()
+    let client = HTTPSClient(
+      place, context: context,
+      expecting: Principal(cluster: own.cluster, role: .node, name: node.name))
+    defer { client.close() }
+    let response: HTTPResponse
+    do throws(HTTPSFailure) {
+      response = try client.request(
+        HTTPRequest(
+          "GET", "/v1/reached",
+          query: [
+            (name: "nonce", value: ReachProof.name(of: nonce).hex),
+            (name: "challenge", value: challenge.hex),
+          ]), until: deadline)
+    } catch {
+      return BackAttempt(
+        .agent, place.text, BackOutcome(error), detail: error.description)
+    }
+    let proof = ReachProof.proof(
+      nonce: nonce, challenge: challenge, node: node.name, witness: own.name)
+    if response.status == 200,
+      (try? JSON.decode(ReachedAnswer.self, from: response.body))?.proof == proof
+    {
+      return BackAttempt(.agent, place.text, .reached)
+    }
+    if response.status == 403 {
+      let message = (try? JSON.decode(ErrorAnswer.self, from: response.body))?.message
+      return BackAttempt(
+        .agent, place.text, .failed, detail: message ?? "its agent answered 403")
+    }
+    return BackAttempt(
+      .agent, place.text, .anotherHost,
+      detail:
+        "an agent with the certificate of \(node.name) answers, but it is not the one that asked")
+  }
+
+  private static func server(_ place: HostPort, _ deadline: Instant) -> BackAttempt {
+    do throws(HTTPSFailure) {
+      let face = try ServerFaceProbe.look(at: place, until: deadline)
+      let outcome: BackOutcome = face.status == 200 ? .reached : .failed
+      return BackAttempt(
+        .server, place.text, outcome,
+        detail: outcome == .reached ? "" : "GET /minio/health/live answered \(face.status)",
+        face: face)
+    } catch {
+      return BackAttempt(.server, place.text, BackOutcome(error), detail: error.description)
+    }
+  }
+
+  private static func random() -> Digest {
+    var generator = SystemRandomNumberGenerator()
+    return .sha256((0..<32).map { _ in UInt8.random(in: .min ... .max, using: &generator) })
+  }
+}
+
+extension BackOutcome {
+  /// What a failure means for the way back.
+  init(_ failure: HTTPSFailure) {
+    switch failure {
+    case .lookup: self = .noAddress
+    case .connect(.refused): self = .refused
+    case .connect(.unreachable): self = .noRoute
+    case _ where failure.isTimeout: self = .timedOut
+    case .tls(let tls) where tls.kind == .unexpectedPeer || tls.kind == .unknownAuthority:
+      self = .anotherHost
+    default: self = .failed
+    }
+  }
+}

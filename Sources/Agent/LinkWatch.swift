@@ -1,0 +1,156 @@
+internal import KeyManager
+internal import LinuxIO
+public import Model
+internal import Rollout
+internal import StartWatch
+internal import Wire
+
+// The node's own look at its Key Managers, again and again: status and metrics show the last one
+// without asking anybody. It is the check of `keyturn check`, one connection to an endpoint.
+
+/// What a look came to.
+struct LinkRecord: Sendable {
+  /// When it ended.
+  var at: Instant
+  /// The forward direction, one for each endpoint.
+  var reports: [EndpointReport]
+  /// The way back.
+  var directions: [BackDirection]
+
+  func ageSeconds(at now: Instant) -> Int { max(0, now.milliseconds(since: at) / 1_000) }
+
+  private static let verdicts: [ProbeVerdict] = [.fine, .notChecked, .degraded, .failed]
+
+  /// How each endpoint is as a whole: stages that there was no need to check do not count.
+  private var forward: [ProbeVerdict] {
+    reports.map { report in
+      let verdicts = report.stages.map(\.verdict).filter { $0 != .notChecked }
+      return verdicts.max() ?? .notChecked
+    }
+  }
+
+  private static func count(_ those: [ProbeVerdict], _ verdict: ProbeVerdict) -> Int {
+    those.count { $0 == verdict }
+  }
+
+  var counts: [(direction: String, verdict: ProbeVerdict, count: Int)] {
+    [("forward", forward), ("back", directions.map(\.verdict))].flatMap { direction, those in
+      Self.verdicts.map { (direction, $0, Self.count(those, $0)) }
+    }
+  }
+
+  /// What is wrong, a sentence for each link, the worst first.
+  var problems: [String] {
+    let forward = reports.compactMap { report -> (ProbeVerdict, String)? in
+      guard let worst = report.worst, worst.verdict >= .degraded else { return nil }
+      return (worst.verdict, "\(report.endpoint): \(worst.stage.title): \(worst.detail)")
+    }
+    let back = directions.filter { $0.verdict >= .degraded }.map {
+      ($0.verdict, "from \($0.keyManager) back: \($0.text)")
+    }
+    let all = forward + back
+    return all.filter { $0.0 == .failed }.map(\.1) + all.filter { $0.0 == .degraded }.map(\.1)
+  }
+
+  func summary(at now: Instant) -> LinkSummary {
+    let all = forward + directions.map(\.verdict)
+    return LinkSummary(
+      ageSeconds: ageSeconds(at: now), fine: Self.count(all, .fine),
+      degraded: Self.count(all, .degraded), failed: Self.count(all, .failed),
+      notChecked: Self.count(all, .notChecked), worst: problems.first ?? "")
+  }
+}
+
+extension Agent {
+  /// Between two looks, milliseconds; up to a sixth more or less, so that nodes which were started
+  /// together do not ask together.
+  static let linkMilliseconds = 60_000
+  /// The first look comes within this time, milliseconds.
+  private static let firstLinkMilliseconds = 10_000
+
+  /// Starts the looks, which go on as long as the process, on a thread of their own.
+  public func watchLinks() throws(Refusal) {
+    try startThread("links") { [self] in
+      Clock.sleep(until: .inMilliseconds(Int.random(in: 1_000...Self.firstLinkMilliseconds)))
+      while true {
+        // A rollout's votes ask for themselves, and its restarts are no news.
+        if isAtRest { lookAtLinks() }
+        let spread = Self.linkMilliseconds / 6
+        Clock.sleep(
+          until: .inMilliseconds(Self.linkMilliseconds + Int.random(in: -spread...spread)))
+      }
+    }
+  }
+
+  /// One look. Blocks up to the inventory's probe timeout. Says in the log when a link has failed or
+  /// works again, once.
+  func lookAtLinks() {
+    var findings: [Finding] = []
+    let look = lookAtServer(&findings)
+    let links = probeLinks(
+      look, deadline: .inMilliseconds(inventory.timeouts.probeSeconds * 1_000))
+    let record = LinkRecord(
+      at: Clock.now(), reports: links.reports, directions: links.directions)
+    let before = state.update { state in
+      defer { state.links = record }
+      return state.links?.problems ?? []
+    }
+    let now = record.problems
+    // The catalogue explains both (systemd/keyturn.catalog).
+    for problem in now where !before.contains(problem) {
+      ports.event(
+        AgentEvent(
+          id: "cf39e54a1c954da08f86925c64f94ede", priority: 4, message: problem, fields: []))
+    }
+    if now.isEmpty, !before.isEmpty {
+      ports.event(
+        AgentEvent(
+          id: "8d48bbfa244944e6bb14ce0ed8274a3f", priority: 5,
+          message: "all links to the Key Managers and back are fine again", fields: []))
+    }
+  }
+
+  /// What the probes of both directions saw.
+  struct Links {
+    var reports: [EndpointReport] = []
+    var directions: [BackDirection] = []
+    var back: [BackAnswer] = []
+    var findings: [Finding] = []
+  }
+
+  /// Both directions at once: the endpoints of the settings, or else the inventory's Key Managers.
+  /// Blocks until the deadline at the longest.
+  func probeLinks(_ look: Look, deadline: Instant) -> Links {
+    var links = Links()
+    let arguments = assessor.arguments(look.unit, look.environment)
+    let surroundings = assessor.surroundings(look.unit, look.environment)
+    let seal = state.withLock { $0.seal }
+    let isEncrypted =
+      KeyGuard.Holder(seal: seal, running: look.inForce, unit: look.unit) != nil
+    do throws(Refusal) {
+      let pending: WayBack.Pending
+      if let settings = try KeyManagerSettings.parse(look.environment) {
+        pending = wayBack.begin(
+          endpoints: settings.endpoints, server: arguments, deadline: deadline)
+        links.reports = ports.probe.keyManagers(
+          settings, surroundings: surroundings, deadline: deadline)
+        links.findings += KeyManagerJudgement.findings(
+          links.reports, settings: settings, firstEnablement: !isEncrypted, createKey: false)
+      } else {
+        let hosts = inventory.keyManagers.compactMap(\.place)
+        pending = wayBack.begin(
+          endpoints: hosts.map { Endpoint(host: $0.host, port: $0.port) }, server: arguments,
+          deadline: deadline)
+        links.reports = ports.probe.keyManagers(
+          at: hosts, surroundings: surroundings, deadline: deadline)
+      }
+      links.directions = pending.directions(links.reports)
+      links.back = pending.answers(links.directions)
+      links.findings += pending.findings(links.directions)
+    } catch {
+      links.findings.append(
+        Finding(.error, rule: "kms-settings", refusal: error.code, message: error.message))
+    }
+    return links
+  }
+}

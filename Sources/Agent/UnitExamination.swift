@@ -1,0 +1,73 @@
+internal import KeyManager
+internal import Model
+internal import StartWatch
+
+extension Assessor {
+  /// Lines of a start that are looked through for the server's release.
+  private static let bannerLines = 200
+
+  /// What of the server's unit stands against a rollout, or makes one end badly. Blocks on the disk
+  /// and on the journal.
+  ///
+  /// - Parameters:
+  ///   - server: where the unit's environment comes from; nil if that could not be read.
+  ///   - isInRollout: whether the node is in a rollout: then a job of the unit is its own.
+  func examine(
+    _ unit: UnitState, _ server: ServerEnvironment?, isInRollout: Bool
+  ) -> [Finding] {
+    let environment = server.map { server in
+      Dictionary(server.variables.map { ($0.name, $0.value) }, uniquingKeysWith: { $1 })
+    }
+    var surroundings = UnitDoctor.Surroundings(
+      isInRollout: isInRollout, stopSeconds: inventory.timeouts.stopSeconds,
+      startSeconds: inventory.timeouts.startSeconds, environment: environment,
+      release: release(of: unit))
+    var findings: [Finding] = []
+    do throws(Refusal) {
+      surroundings.unreadable = try unreadable(arguments(unit, server?.variables ?? []), by: unit)
+    } catch {
+      findings.append(
+        Finding(
+          // The unit's User= does not exist.
+          error.code == .unit ? .error : .warning, rule: "unit-user", refusal: error.code,
+          message: error.message))
+    }
+    return UnitDoctor.findings(unit, surroundings) + findings
+  }
+
+  /// The certificate and its key, which the server must be able to read, and the authorities, which
+  /// it passes over in silence if it cannot. What is not there is none of them.
+  private func unreadable(
+    _ arguments: ServerArguments, by unit: UnitState
+  ) throws(Refusal) -> [UnitDoctor.Surroundings.Unreadable] {
+    guard unit.loadState == "loaded", let directory = arguments.certificatesDirectory,
+      directory.hasPrefix("/")
+    else { return [] }
+    var files = ["public.crt", "private.key"].map {
+      (path: "\(directory)/\($0)", isAuthority: false)
+    }
+    files += try ports.file.paths(matching: "\(directory)/CAs/*").map { ($0, true) }
+    var found: [UnitDoctor.Surroundings.Unreadable] = []
+    for file in files {
+      if let why = try ports.file.obstacle(reading: file.path, as: unit.account) {
+        found.append(.init(path: file.path, isAuthority: file.isAuthority, why: why))
+      }
+    }
+    return found
+  }
+
+  /// What the running server's banner says, in the first lines of its start; nil if they are not
+  /// there any more.
+  private func release(of unit: UnitState) -> ServerRelease? {
+    let start = unit.execMainStartRealtimeMicroseconds
+    guard unit.mainPID > 0, start > 0 else { return nil }
+    do throws(Refusal) {
+      let page = try ports.journal.page(
+        JournalRequest(
+          start: .since(microseconds: Int64(clamping: start)), limit: Self.bannerLines,
+          deadline: now()))
+      return page.entries.lazy.filter { $0.message.hasPrefix("Version: ") }
+        .compactMap { ServerRelease(in: $0.message) }.first
+    } catch { return nil }
+  }
+}

@@ -1,0 +1,187 @@
+internal import Digests
+internal import KeyManager
+internal import LinuxIO
+internal import Model
+internal import StartWatch
+internal import Wire
+
+/// The question to every witness whether its host reaches this node, and the node's answer when one
+/// comes to see. What is concluded is KeyManager's `BackJudgement`.
+final class WayBack: Sendable {
+  private let node: String
+  private let inventory: Inventory
+  private let ports: Ports
+  private let handedOut = Lock(HandedOut())
+
+  init(node: String, inventory: Inventory, ports: Ports) {
+    self.node = node
+    self.inventory = inventory
+    self.ports = ports
+  }
+
+  /// A question that is under way.
+  struct Pending {
+    fileprivate struct Found: Sendable {
+      var looks: [BackLook]
+      var own: OwnServer
+    }
+    fileprivate let node: String
+    fileprivate let policy: Inventory.UnverifiedDirection
+    fileprivate let deadline: Instant
+    fileprivate let late: [BackLook]
+    fileprivate let found: Lock<Found?>
+    fileprivate let endpoints: [String: Endpoint]
+
+    /// Blocks until every witness has answered, or the deadline; `forward` is what the node itself
+    /// has seen meanwhile.
+    func directions(_ forward: [EndpointReport]) -> [BackDirection] {
+      let end = deadline.advanced(byMilliseconds: WayBack.graceMilliseconds)
+      let found =
+        found.wait(until: end) { $0 } ?? Found(looks: late, own: .silent("it was not looked at"))
+      return BackJudgement.directions(
+        found.looks.map { look in
+          var look = look
+          look.forward = endpoints[look.keyManager].flatMap { endpoint in
+            forward.first { $0.endpoint == endpoint.text }?[.tcp]?.verdict
+          }
+          return look
+        }, node: node, own: found.own)
+    }
+
+    /// What stands against a rollout, by the inventory's policy.
+    func findings(_ directions: [BackDirection]) -> [Finding] {
+      BackJudgement.findings(directions, policy: policy)
+    }
+
+    /// The same for `keyturn check`.
+    func answers(_ directions: [BackDirection]) -> [BackAnswer] {
+      directions.map { BackAnswer($0, endpoint: endpoints[$0.keyManager]?.text) }
+    }
+  }
+
+  /// Past the deadline: what comes after the last wait is a matter of the processor.
+  private static let graceMilliseconds = 500
+
+  /// Begins to ask the witness of every Key Manager in the inventory; returns at once. `endpoints`
+  /// are those that the server uses: one that the inventory does not have is unverified.
+  func begin(endpoints: [Endpoint], server: ServerArguments, deadline: Instant) -> Pending {
+    var known: [String: Endpoint] = [:]
+    var strangers: [BackLook] = []
+    for endpoint in endpoints {
+      if let host = inventory.keyManagers.first(where: {
+        $0.place?.isSame(as: endpoint.target) == true
+      }) {
+        known[host.name] = endpoint
+      } else {
+        known[endpoint.target.text] = endpoint
+        strangers.append(BackLook(keyManager: endpoint.target.text, answer: .notInInventory))
+      }
+    }
+    let (hosts, others) = (inventory.keyManagers, strangers)
+    let late = hosts.map { host in
+      BackLook(
+        keyManager: host.name,
+        answer: host.witness == nil ? .noWitness : .silent("the deadline came first"))
+    }
+    let found = Lock<Pending.Found?>(nil)
+    let pending = Pending(
+      node: node, policy: inventory.unverifiedDirection, deadline: deadline, late: late + others,
+      found: found, endpoints: known)
+    guard hosts.contains(where: { $0.witness != nil }) else {
+      // Nobody to ask: whether the own server runs does not matter then.
+      found.update { $0 = .init(looks: late + others, own: .silent("it was not looked at")) }
+      return pending
+    }
+    let work: @Sendable () -> Void = { [self] in
+      let questions =
+        [Question.ownServer] + hosts.filter { $0.witness != nil }.map { .witness($0.name) }
+      let answers = InParallel.map(
+        questions, thread: "way-back",
+        until: deadline.advanced(byMilliseconds: Self.graceMilliseconds)
+      ) { [self] in ask($0, server, deadline) }
+      var (looks, own) = (late, OwnServer.silent("the deadline came first"))
+      for answer in answers {
+        switch answer {
+        case .ownServer(let server): own = server
+        case .witness(let name, let answer):
+          if let index = looks.firstIndex(where: { $0.keyManager == name }) {
+            looks[index].answer = answer
+          }
+        case nil: break
+        }
+      }
+      found.update { [looks, own] in $0 = .init(looks: looks + others, own: own) }
+    }
+    do throws(Errno) { try Thread.start("way-back", work) } catch { work() }
+    return pending
+  }
+
+  private enum Question: Sendable {
+    case ownServer
+    case witness(String)
+  }
+  private enum Answer: Sendable {
+    case ownServer(OwnServer)
+    case witness(String, WitnessAnswer)
+  }
+
+  private func ask(
+    _ question: Question, _ server: ServerArguments, _ deadline: Instant
+  ) -> Answer {
+    switch question {
+    case .ownServer: .ownServer(ports.probe.ownServer(server, deadline: deadline))
+    case .witness(let name): .witness(name, ask(name, deadline))
+    }
+  }
+
+  private func ask(_ witness: String, _ deadline: Instant) -> WitnessAnswer {
+    let nonce = Self.random()
+    handedOut.withLock { $0.handOut(nonce, to: witness, at: Clock.now()) }
+    do throws(Refusal) {
+      let report = try ports.witnesses.ask(
+        witness, WitnessRequest(nonce: nonce), deadline: deadline)
+      guard report.node == node, report.witness == witness else {
+        return .silent("it answers as \(report.witness), and of \(report.node)")
+      }
+      return .answered(report)
+    } catch { return .silent(error.message) }
+  }
+
+  /// The proof that a witness asks for; nil if this agent has handed out no such nonce to it.
+  func proof(of nonce: Digest, challenge: Digest, to witness: String) -> Digest? {
+    handedOut.withLock {
+      $0.proof(of: nonce, challenge: challenge, node: node, to: witness, at: Clock.now())
+    }
+  }
+
+  /// 32 random bytes, in the form of a digest.
+  private static func random() -> Digest {
+    var generator = SystemRandomNumberGenerator()
+    return .sha256((0..<32).map { _ in UInt8.random(in: .min ... .max, using: &generator) })
+  }
+}
+
+extension HostPort {
+  /// Whether both name the same host and port: names without regard to case and a dot at the end.
+  fileprivate func isSame(as other: HostPort) -> Bool {
+    func plain(_ host: String) -> Substring {
+      let lower = host.lowercased()
+      return lower.hasSuffix(".") ? lower.dropLast() : lower[...]
+    }
+    return port == other.port && plain(host) == plain(other.host)
+  }
+}
+
+extension BackAnswer {
+  init(_ direction: BackDirection, endpoint: String?) {
+    self.init(
+      keyManager: direction.keyManager, endpoint: endpoint, verdict: direction.verdict.rawValue,
+      unverified: direction.unverified?.rawValue, detail: direction.text,
+      links: direction.links.map {
+        BackLinkAnswer(
+          port: $0.port.rawValue, address: $0.address, verdict: $0.verdict.rawValue,
+          outcome: $0.outcome.rawValue, milliseconds: $0.milliseconds, detail: $0.text,
+          validUntil: $0.validUntil)
+      })
+  }
+}

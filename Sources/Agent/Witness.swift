@@ -1,0 +1,155 @@
+public import Digests
+public import KeyManager
+internal import LinuxIO
+public import Model
+public import Wire
+
+// The agent of a Key Manager host. It tells a node whether it reaches it from there, and does
+// nothing else: it has no records, knows no secret, and connects only to the agent and the server of
+// the node that asks, at the addresses of its own inventory. What a caller sends is one nonce.
+
+/// What a witness needs of its host.
+public protocol ReachPort: Sendable {
+  /// Connects to every address of both ports of a node. The agent must prove that it holds the
+  /// nonce. Blocks until the deadline at the longest.
+  func reach(_ node: Inventory.Node, nonce: Digest, deadline: Instant) -> [BackAttempt]
+}
+
+/// The witness on one Key Manager host.
+public final class Witness: Sendable {
+  private struct State {
+    var admission: WitnessAdmission
+    var underWay = 0
+  }
+
+  /// Its name, that of its Key Manager host in the inventory.
+  public let name: String
+  private let inventory: Inventory
+  private let version: String
+  private let reach: any ReachPort
+  private let log: @Sendable (_ priority: Int, _ message: String) -> Void
+  private let state: Lock<State>
+
+  /// A witness with its inventory.
+  public init(
+    name: String, inventory: Inventory, version: String, reach: any ReachPort,
+    log: @escaping @Sendable (_ priority: Int, _ message: String) -> Void
+  ) {
+    self.name = name
+    self.inventory = inventory
+    self.version = version
+    self.reach = reach
+    self.log = log
+    state = Lock(State(admission: WitnessAdmission(inventory)))
+  }
+
+  /// Whether the state can be had; the watchdog asks.
+  public var isResponsive: Bool { state.withLock { _ in true } }
+  /// Whether nobody is being connected back to.
+  public var isAtRest: Bool { state.withLock { $0.underWay == 0 } }
+
+  /// Answers one request of a caller whose certificate says who it is. Blocks while it connects
+  /// back.
+  public func answer(_ request: HTTPRequest, from principal: Principal) -> HTTPResponse {
+    switch (request.method, request.path) {
+    case ("POST", "/v1/witness"): return connectBack(request, principal)
+    case ("GET", "/v1/status"), ("GET", "/metrics"):
+      guard principal.cluster == inventory.cluster else { return refuse(.cluster, principal) }
+      let isMetrics = request.path == "/metrics"
+      guard principal.role != .witness, !(isMetrics && principal.role == .node) else {
+        return refuse(.role, principal)
+      }
+      return isMetrics ? metrics() : .json(200, status())
+    default: return refuse(.request, principal)
+    }
+  }
+
+  // MARK: connecting back
+
+  private func connectBack(_ request: HTTPRequest, _ principal: Principal) -> HTTPResponse {
+    let node: Inventory.Node
+    do throws(WitnessAdmission.Refused) {
+      node = try state.withLock { $0.admission.admit(principal, at: Clock.now()) }.get()
+    } catch { return refuse(error, principal) }
+    guard let nonce = Self.nonce(in: request) else { return refuse(.request, principal) }
+    // A fifth of what the node has for waiting, two for connecting: its own way here takes time too.
+    let fifth = min(Limits.witnessMilliseconds, inventory.timeouts.probeSeconds * 600) / 3
+    let hasPlace = state.wait(until: .inMilliseconds(fifth)) { state in
+      guard state.underWay < Limits.witnessAtOnce else { return nil as Bool? }
+      state.underWay += 1
+      return true
+    }
+    guard hasPlace != nil else { return refuse(.busy, principal) }
+    let attempts = reach.reach(node, nonce: nonce, deadline: .inMilliseconds(2 * fifth))
+    state.update {
+      $0.underWay -= 1
+      $0.admission.countServed()
+    }
+    return .json(200, BackReport(witness: name, node: node.name, attempts: attempts))
+  }
+
+  /// The nonce, if that is all there is in the request: whoever names an address has not understood
+  /// what a witness does, or wants something else of it.
+  private static func nonce(in request: HTTPRequest) -> Digest? {
+    guard request.query.isEmpty, request.body.count <= Limits.witnessBodyBytes,
+      let fields = try? JSON.decode([String: Digest].self, from: request.body),
+      fields.count == 1
+    else { return nil }
+    return fields["nonce"]
+  }
+
+  private func refuse(
+    _ reason: WitnessAdmission.Refused, _ principal: Principal
+  ) -> HTTPResponse {
+    let isNew = state.withLock { $0.admission.count(reason, of: principal) }
+    let (status, kind, what): (Int, RefusalCode, String) =
+      switch reason {
+      case .cluster:
+        (403, .notPermitted, "its certificate is of another cluster than \(inventory.cluster)")
+      case .role: (403, .notPermitted, "role \(principal.role.rawValue) may not ask this")
+      case .unknownNode: (403, .notPermitted, "it is none of the inventory's nodes")
+      case .request:
+        (
+          400, .validation,
+          "a witness connects back to who asks, and takes a nonce and nothing else"
+        )
+      case .rate: (429, .busy, "it asks too often")
+      case .busy: (429, .busy, "too many nodes ask at once")
+      }
+    if isNew {
+      log(4, "refused \(principal.uri): \(what) (told once; keyturn_witness_refused_total counts)")
+    }
+    return .json(
+      status, ErrorAnswer(kind: kind, message: "witness \(name) refuses \(principal.name): \(what)")
+    )
+  }
+
+  // MARK: looking
+
+  private func status() -> WitnessStatus {
+    let admission = state.withLock { $0.admission }
+    return WitnessStatus(
+      witness: name, version: version, served: admission.served,
+      refused: Dictionary(
+        uniqueKeysWithValues: admission.refused.map { ($0.key.rawValue, $0.value) }))
+  }
+
+  private func metrics() -> HTTPResponse {
+    let state = state.withLock { $0 }
+    var text = MetricsText()
+    text.family(
+      "keyturn_build_info", "gauge", "The agent's version.", [("{version=\"\(version)\"}", 1)])
+    text.family(
+      "keyturn_witness_served_total", "counter", "Questions of nodes that were answered.",
+      [("", state.admission.served)])
+    text.family(
+      "keyturn_witness_refused_total", "counter", "Questions that were refused, by reason.",
+      WitnessAdmission.Refused.allCases.map {
+        ("{reason=\"\($0.rawValue)\"}", state.admission.refused[$0] ?? 0)
+      })
+    text.family(
+      "keyturn_witness_under_way", "gauge", "Nodes that are being connected back to.",
+      [("", state.underWay)])
+    return text.response
+  }
+}

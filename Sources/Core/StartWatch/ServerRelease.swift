@@ -1,0 +1,27 @@
+/// A release of the server, which is named for the time it was built: `RELEASE.2025-09-07T16-13-09Z`.
+public struct ServerRelease: Sendable, Hashable, Comparable {
+  /// The whole name.
+  public let text: String
+
+  /// Finds one in a line of the banner or of `minio --version`; nil if there is none.
+  public init?(in line: String) {
+    let mark = "RELEASE."
+    guard let range = line.firstRange(of: mark) else { return nil }
+    let time = line[range.upperBound...].prefix("2025-09-07T16-13-09Z".utf8.count)
+    let form = "dddd-dd-ddTdd-dd-ddZ"
+    guard time.utf8.count == form.utf8.count,
+      zip(time.utf8, form.utf8).allSatisfy({ byte, wanted in
+        wanted == UInt8(ascii: "d") ? (0x30...0x39).contains(byte) : byte == wanted
+      })
+    else { return nil }
+    text = mark + time
+  }
+
+  private init(_ text: String) { self.text = text }
+
+  /// The first that sends READY=1 (facts, section D.1).
+  public static let firstToSayReady = ServerRelease("RELEASE.2023-05-04T21-44-30Z")
+
+  /// By time.
+  public static func < (a: ServerRelease, b: ServerRelease) -> Bool { a.text < b.text }
+}

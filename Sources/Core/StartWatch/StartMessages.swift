@@ -1,0 +1,82 @@
+public import Model
+
+/// What one node's start is told.
+public enum StartInput: Sendable, Hashable {
+  /// systemd has taken the order to restart. `previousInvocation` is the unit's InvocationID just
+  /// before the order, empty if it had none.
+  case restartIssued(previousInvocation: String, deadlines: StartDeadlines)
+  /// The unit, on every change of it, and as the answer to ``StartEffect/askUnit``.
+  case unit(UnitState)
+  /// A line of the unit's journal from the cursor before the restart on, or a word of journald's
+  /// about lines that it has lost; redacted.
+  case entry(JournalEntry)
+  /// A line of a file in the server's `--log-dir`, redacted, with the time that it bears itself.
+  case fileLine(JournalEntry)
+  /// The files of the server's `--log-dir` cannot be followed, and why.
+  case filesUnreadable(String)
+  /// The answers to one ``StartEffect/askHealth``.
+  case health(HealthAnswers)
+  /// The answer to ``StartEffect/askEnvironment(pid:)``.
+  case environment(pid: Int32, EnvironmentAnswer)
+  /// A timer that was armed has fired.
+  case fired(StartTimer)
+}
+
+/// What the machine wants done, in this order.
+public enum StartEffect: Sendable, Hashable {
+  /// Give back ``StartInput/fired(_:)`` at that instant. A timer that is armed again is moved.
+  case arm(StartTimer, Instant)
+  /// Ask both health endpoints once, with a deadline of the shell's own, and give back
+  /// ``StartInput/health(_:)`` exactly once.
+  case askHealth
+  /// Compare what the process was started with with what was voted on, and give back
+  /// ``StartInput/environment(pid:_:)`` exactly once.
+  case askEnvironment(pid: Int32)
+  /// Ask systemd for the unit and give it back as ``StartInput/unit(_:)``, however long that takes.
+  case askUnit
+  /// The start is now in that phase; `detail` says what it waits for, empty if nothing is known.
+  case phase(WatchPhase, detail: String)
+  /// It is over. Nothing comes after this.
+  case finished(StartOutcome)
+}
+
+/// The timers of ``StartMachine``.
+public enum StartTimer: String, Sendable, Codable, Hashable, CaseIterable {
+  /// The old process must have ended.
+  case stopDeadline
+  /// All of the new one must be good.
+  case startDeadline
+  /// Ask for health again.
+  case health
+  /// The lines that belong to a failure have come by now.
+  case lateLines
+  /// All has been good for as long as it must be.
+  case settled
+}
+
+/// Until when a restart must have got where.
+public struct StartDeadlines: Sendable, Hashable, Codable {
+  /// The old process has ended.
+  public var stop: Instant
+  /// All of the new one is good; it may be settling still.
+  public var start: Instant
+  /// How long all must stay good before the word is "confirmed", milliseconds.
+  public var settleMilliseconds: Int
+
+  /// Two instants and a time; see the properties.
+  public init(stop: Instant, start: Instant, settleMilliseconds: Int) {
+    self.stop = stop
+    self.start = start
+    self.settleMilliseconds = settleMilliseconds
+  }
+}
+
+/// Whether a process was started with the environment that was voted on.
+public enum EnvironmentAnswer: Sendable, Hashable, Codable {
+  /// It was.
+  case same
+  /// It was not; the names of the variables that differ, at least one.
+  case differs([String])
+  /// It cannot be told at the moment, and why.
+  case unknown(String)
+}

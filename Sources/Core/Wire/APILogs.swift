@@ -1,0 +1,76 @@
+/// What a line says that is an error.
+public struct LogError: Sendable, Codable, Hashable {
+  /// `fatal`: the start has failed; `broken`: it serves, but not all of it; `error`: anything else.
+  public var kind: String
+  /// What it means, in one sentence; nil where that is not known, as are the next two.
+  public var meaning: String?
+  /// What causes it.
+  public var cause: String?
+  /// What to do.
+  public var remedy: String?
+
+  /// An error; see the properties.
+  public init(kind: String, meaning: String?, cause: String?, remedy: String?) {
+    self.kind = kind
+    self.meaning = meaning
+    self.cause = cause
+    self.remedy = remedy
+  }
+}
+
+/// One line of a unit's journal, redacted.
+public struct LogLine: Sendable, Codable, Hashable {
+  /// When, microseconds since 1970-01-01 UTC of the node.
+  public var realtimeMicroseconds: Int64
+  /// syslog's priority, 0 to 7.
+  public var priority: Int
+  /// SYSLOG_IDENTIFIER.
+  public var identifier: String
+  /// The process; 0 if it is not known.
+  public var pid: Int32
+  /// The message.
+  public var message: String
+  /// What it says, where only errors were asked for.
+  public var error: LogError?
+
+  /// A line; see the properties.
+  public init(
+    realtimeMicroseconds: Int64, priority: Int, identifier: String, pid: Int32, message: String,
+    error: LogError? = nil
+  ) {
+    self.realtimeMicroseconds = realtimeMicroseconds
+    self.priority = priority
+    self.identifier = identifier
+    self.pid = pid
+    self.message = message
+    self.error = error
+  }
+}
+
+/// Lines of a unit's journal. Asked for by `?since=MICROSECONDS`, `?after=CURSOR` or `?last=N`, and
+/// `limit=N`, `wait=MS`, `errors=true`.
+public struct LogsAnswer: Sendable, Codable, Hashable {
+  /// The lines, oldest first.
+  public var lines: [LogLine]
+  /// Where to go on.
+  public var cursor: String?
+  /// Whether there may be more already.
+  public var more: Bool
+  /// Whether lines before or among these may be missing: they were removed from the journal before
+  /// they were read, or are damaged there. Nil counts as false.
+  public var lossy: Bool?
+  /// The node's clock when it answered, microseconds since 1970-01-01 UTC.
+  public var realtimeMicroseconds: Int64?
+
+  /// Lines; see the properties.
+  public init(
+    lines: [LogLine], cursor: String?, more: Bool, lossy: Bool? = nil,
+    realtimeMicroseconds: Int64? = nil
+  ) {
+    self.lines = lines
+    self.cursor = cursor
+    self.more = more
+    self.lossy = lossy
+    self.realtimeMicroseconds = realtimeMicroseconds
+  }
+}

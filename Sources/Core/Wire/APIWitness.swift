@@ -1,0 +1,135 @@
+public import Digests
+
+// Between nodes and witnesses (docs/api.md, "Witnesses"):
+//
+//   POST /v1/witness                          node      WitnessRequest  -> BackReport (KeyManager)
+//   GET  /v1/reached?nonce=NAME&challenge=C   witness                   -> ReachedAnswer
+//   GET  /v1/status, /metrics of a witness    as a node's               -> WitnessStatus, text
+
+/// The question of a node to a witness: connect back to me. It names no address and no node; both
+/// are the witness's to know.
+public struct WitnessRequest: Sendable, Codable, Hashable {
+  /// 32 random bytes.
+  public var nonce: Digest
+
+  /// A question; see the property.
+  public init(nonce: Digest) { self.nonce = nonce }
+}
+
+/// A node's proof that it holds the nonce.
+public struct ReachedAnswer: Sendable, Codable, Hashable {
+  /// See `ReachProof`.
+  public var proof: Digest
+
+  /// An answer; see the property.
+  public init(proof: Digest) { self.proof = proof }
+}
+
+/// A witness at a glance.
+public struct WitnessStatus: Sendable, Codable, Hashable {
+  /// Its name, that of its Key Manager host in the inventory.
+  public var witness: String
+  /// The agent's version.
+  public var version: String
+  /// The questions that were answered since its start.
+  public var served: Int
+  /// Those that were refused, by reason.
+  public var refused: [String: Int]
+
+  /// A status; see the properties.
+  public init(witness: String, version: String, served: Int, refused: [String: Int]) {
+    self.witness = witness
+    self.version = version
+    self.served = served
+    self.refused = refused
+  }
+}
+
+/// One link of the way back: an address and a port of the node.
+public struct BackLinkAnswer: Sendable, Codable, Hashable {
+  /// `agent`, `server`.
+  public var port: String
+  /// The address and the port.
+  public var address: String
+  /// `fine`, `failed`, `notChecked`.
+  public var verdict: String
+  /// `reached`, `refused`, `timedOut`, `noRoute`, `noAddress`, `anotherHost`, `failed`.
+  public var outcome: String
+  /// How long it took, milliseconds.
+  public var milliseconds: Int
+  /// What that means, for people; empty if it is fine.
+  public var detail: String
+  /// Until when the server's certificate is valid, seconds since 1970-01-01 UTC; nil without one.
+  public var validUntil: Int64?
+
+  /// A link; see the properties.
+  public init(
+    port: String, address: String, verdict: String, outcome: String, milliseconds: Int,
+    detail: String, validUntil: Int64? = nil
+  ) {
+    self.port = port
+    self.address = address
+    self.verdict = verdict
+    self.outcome = outcome
+    self.milliseconds = milliseconds
+    self.detail = detail
+    self.validUntil = validUntil
+  }
+}
+
+/// The way back from one Key Manager to a node.
+public struct BackAnswer: Sendable, Codable, Hashable {
+  /// The Key Manager's name in the inventory; an endpoint that is not in it as the settings have it.
+  public var keyManager: String
+  /// The endpoint of ``CheckAnswer/endpoints`` that it is; nil if it is none of them.
+  public var endpoint: String?
+  /// `fine`, `degraded`, `failed`, `notChecked`.
+  public var verdict: String
+  /// Why it was not checked: `noWitness`, `notInInventory`, `silent`, `serverDown`.
+  public var unverified: String?
+  /// What is wrong, or why it is not known, for people; empty if it is fine.
+  public var detail: String
+  /// Every address and port.
+  public var links: [BackLinkAnswer]
+
+  /// A way back; see the properties.
+  public init(
+    keyManager: String, endpoint: String?, verdict: String, unverified: String? = nil,
+    detail: String = "", links: [BackLinkAnswer] = []
+  ) {
+    self.keyManager = keyManager
+    self.endpoint = endpoint
+    self.verdict = verdict
+    self.unverified = unverified
+    self.detail = detail
+    self.links = links
+  }
+}
+
+/// What a node's own look at its Key Managers, which it takes by itself again and again, came to.
+public struct LinkSummary: Sendable, Codable, Hashable {
+  /// How old it is, seconds.
+  public var ageSeconds: Int
+  /// Links to the Key Managers and back that are fine.
+  public var fine: Int
+  /// Links that work, but not as they should.
+  public var degraded: Int
+  /// Links that do not work.
+  public var failed: Int
+  /// Links of which nothing is known.
+  public var notChecked: Int
+  /// What is wrong with the worst of them, for people; empty if nothing is.
+  public var worst: String
+
+  /// A summary; see the properties.
+  public init(
+    ageSeconds: Int, fine: Int, degraded: Int, failed: Int, notChecked: Int, worst: String
+  ) {
+    self.ageSeconds = ageSeconds
+    self.fine = fine
+    self.degraded = degraded
+    self.failed = failed
+    self.notChecked = notChecked
+    self.worst = worst
+  }
+}

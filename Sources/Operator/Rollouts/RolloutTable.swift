@@ -1,0 +1,103 @@
+internal import Coordination
+internal import LinuxIO
+internal import Model
+
+/// Where each node is in a rollout, and the table of it that fits a terminal. Pure.
+struct RolloutTable: Sendable {
+  /// Where a node is.
+  struct State: Sendable, Hashable {
+    var phase: String
+    var detail: String
+  }
+
+  /// One node.
+  struct Row: Sendable, Hashable {
+    var name: String
+    var state: State
+    /// Since when.
+    var since: Instant
+  }
+
+  /// One line of the table, of one node or of several in the same state.
+  struct Line: Sendable, Hashable {
+    var names: [String]
+    var state: State
+    /// Since when the first of them has been in it.
+    var since: Instant
+  }
+
+  private(set) var rows: [Row]
+
+  /// All nodes in the same state.
+  init(_ names: [String], phase: String, at now: Instant) {
+    rows = names.map { Row(name: $0, state: State(phase: phase, detail: ""), since: now) }
+  }
+
+  /// A node is in another state; false if it was in it already.
+  mutating func set(_ name: String, _ state: State, at now: Instant) -> Bool {
+    guard let index = rows.firstIndex(where: { $0.name == name }), rows[index].state != state else {
+      return false
+    }
+    rows[index].state = state
+    rows[index].since = now
+    return true
+  }
+
+  /// At most `room` lines in which every node is: one for each node if these fit, else one for all
+  /// in the same phase and detail, else one for all in the same phase.
+  func lines(room: Int) -> [Line] {
+    if rows.count <= room {
+      return rows.map { Line(names: [$0.name], state: $0.state, since: $0.since) }
+    }
+    let folded = folded { $0.state }
+    return folded.count <= room ? folded : self.folded { State(phase: $0.state.phase, detail: "") }
+  }
+
+  /// One line for all whose `key` is the same, in the order of the first of each.
+  private func folded(_ key: (Row) -> State) -> [Line] {
+    NodeNames.grouped(rows.map { (name: $0.name, value: key($0)) }).map { names, state in
+      let members = rows.filter { names.contains($0.name) }
+      let details = NodeNames.grouped(members.map { (name: $0.name, value: $0.state.detail) })
+      // What most of them say, if they do not all say the same.
+      let most = details.max { $0.names.count < $1.names.count }
+      var detail = most?.value ?? ""
+      if details.count > 1, let most {
+        detail = "\(NodeNames.folded(most.names)): \(detail); \(details.count - 1) more"
+      }
+      return Line(
+        names: names, state: State(phase: state.phase, detail: detail),
+        since: members.map(\.since).min() ?? Instant(nanoseconds: 0))
+    }
+  }
+
+  /// `minio-[1-3] starting, minio-4 failed`.
+  var phases: String {
+    NodeNames.grouped(rows.map { (name: $0.name, value: $0.state.phase) })
+      .map { "\(NodeNames.folded($0.names)) \($0.value)" }.joined(separator: ", ")
+  }
+
+  /// The table's lines, the header first, each with the phase that it is of, for a terminal of this
+  /// size, of which one line stays free.
+  func text(columns: Int, rows: Int, at now: Instant) -> [(text: String, phase: String)] {
+    let lines = lines(room: max(1, rows - 2))
+    let cells = lines.map { line in
+      [
+        Self.cut(NodeNames.folded(line.names), columns / 3, line.names.count), line.state.phase,
+        "\(now.milliseconds(since: line.since) / 1000) s", line.state.detail,
+      ]
+    }
+    let phases = [""] + lines.map(\.state.phase)
+    let text = TextTable.lines(["NODE", "STATE", "FOR", "DETAIL"], cells)
+    return zip(text, phases).prefix(max(2, rows - 1)).map { text, phase in
+      (String(Console.visible(text).prefix(max(20, columns - 1))), phase)
+    }
+  }
+
+  /// Long lists of names must not push the rest off the screen.
+  private static func cut(_ names: String, _ room: Int, _ count: Int) -> String {
+    let room = max(24, room)
+    if names.count <= room { return names }
+    let tail = "... (\(count) nodes)"
+    return names.prefix(room - tail.count) + tail
+  }
+}

@@ -1,0 +1,136 @@
+internal import Coordination
+internal import LinuxIO
+internal import Model
+internal import Rollout
+internal import Wire
+
+/// `keyturn show`: how a rollout went, on every node, on one axis. Asks the nodes for what they have
+/// kept of it; changes nothing.
+struct ShowCommand: Sendable {
+  let context: CommandContext
+
+  /// Blocks until each node has answered or is out of time.
+  func run() throws(Refusal) -> CommandResult {
+    let configuration = try context.configuration()
+    var id = context.invocation.operands.first
+    if id == nil { id = try newest(configuration) }
+    guard let id else {
+      context.console.message(.error, "no node has kept a rollout")
+      return CommandResult(.validationRefused)
+    }
+    let rows = context.ask(configuration, .follow(id: id, after: 0, waitMilliseconds: 0))
+    let axis = TimelineAxis(
+      id: id, rows.map { (node: $0.name, view: $0.result) },
+      corrections: corrections(configuration, rows))
+    let unknown = rows.filter { Self.knowsNothing($0.failure) }
+    if unknown.count == rows.count {
+      context.console.message(
+        .error, "no node knows rollout \(id); each keeps its last \(Limits.timelines)")
+      return CommandResult(.validationRefused, nodes: nodes(axis))
+    }
+    if let path = context.invocation.value("html") {
+      try context.host.create(
+        path,
+        Array(TimelinePage(axis: axis, cluster: configuration.inventory.cluster).text.utf8))
+      context.console.message(.note, "\(path) is written")
+    } else {
+      print(axis)
+    }
+    events(axis)
+    context.tellFailures(rows)
+    let codes = rows.compactMap { $0.failure?.refusal.code }
+    if codes.contains(.notPermitted) { return CommandResult(.notPermitted, nodes: nodes(axis)) }
+    let result = CommandResult(codes.isEmpty ? .done : .unknown, nodes: nodes(axis))
+    return result.with(axis)
+  }
+
+  /// The id of the rollout with the highest epoch that any node has kept.
+  private func newest(_ configuration: Configuration) throws(Refusal) -> String? {
+    let rows = context.ask(configuration, .rollouts)
+    let all = rows.compactMap(\.answer).flatMap(\.rollouts).map(\.rollout)
+    if let newest = all.max(by: { $0.epoch < $1.epoch }) { return newest.id }
+    context.tellFailures(rows)
+    if let failure = rows.compactMap(\.failure).first { throw failure.refusal }
+    return nil
+  }
+
+  /// What is to be added to the nodes' wall clocks, where these are what counts.
+  private func corrections(
+    _ configuration: Configuration, _ rows: [NodeAnswer<RolloutView>]
+  ) -> [Int64] {
+    if rows.contains(where: { $0.answer?.instant != nil }) { return [] }
+    let links = configuration.connections.links
+    return FanOut.map(Array(zip(links, rows.map { $0.answer != nil }))) { link, answers in
+      answers ? NodeClock.correction(link) : 0
+    }
+  }
+
+  private static func knowsNothing(_ failure: LinkFailure?) -> Bool {
+    if case .answered(let answer)? = failure { return answer.kind == .validation }
+    return false
+  }
+
+  private func nodes(_ axis: TimelineAxis) -> [NodeResult] {
+    axis.rows.map { row in
+      NodeResult(
+        name: row.node, outcome: row.outcome?.kind.rawValue ?? row.end?.phase ?? "unknown",
+        reason: row.outcome?.reason ?? row.end?.detail ?? row.problem ?? "")
+    }
+  }
+
+  private func print(_ axis: TimelineAxis) {
+    let console = context.console
+    let text = TimelineText(axis: axis)
+    let columns = context.host.terminal(.standardOutput)?.columns ?? 100
+    for part in [text.heading, text.summary, text.table, text.bars(columns: columns)] {
+      for line in part { console.line(line) }
+      console.line("")
+    }
+    let reasons = axis.rows.compactMap { row -> (name: String, value: String)? in
+      guard let end = row.end, end.phase != "confirmed" else { return nil }
+      return (row.node, "\(end.phase): \(row.outcome?.reason ?? end.detail)")
+    }
+    for group in NodeNames.grouped(reasons) {
+      console.line("\(NodeNames.folded(group.names)): \(group.value)")
+    }
+  }
+
+  private func events(_ axis: TimelineAxis) {
+    let console = context.console
+    console.event(
+      "rollout",
+      [
+        "id": .string(axis.id), "kind": JSONValue(axis.head?.kind.rawValue),
+        "createdBy": JSONValue(axis.head?.createdBy),
+        "epoch": axis.head.map { .integer(Int64(clamping: $0.epoch)) } ?? .null,
+        "generation": JSONValue(axis.head?.generation), "hasInstant": .bool(axis.hasInstant),
+        "zero": JSONValue(axis.zeroMicroseconds.map { CalendarTime.text(microseconds: $0) }),
+      ])
+    for row in axis.rows where row.problem == nil {
+      console.event(
+        "timeline", node: row.node,
+        [
+          "outcome": JSONValue(row.outcome?.kind.rawValue),
+          "reason": JSONValue(row.outcome?.reason), "byWallClock": .bool(row.isByWallClock),
+          "steps": .array(
+            row.marks.map { mark in
+              .object([
+                "milliseconds": .number(CommandResult.milliseconds(mark.at)),
+                "phase": .string(mark.phase), "detail": .string(mark.detail),
+              ])
+            }),
+        ])
+    }
+  }
+}
+
+extension CommandResult {
+  /// The same, with the skews of a timeline.
+  fileprivate func with(_ axis: TimelineAxis) -> CommandResult {
+    var result = self
+    result.skewNanoseconds = axis.skew(of: .start)
+    result.issueSkewNanoseconds = axis.skew(of: .issued)
+    result.stopSkewNanoseconds = axis.skew(of: .stop)
+    return result
+  }
+}

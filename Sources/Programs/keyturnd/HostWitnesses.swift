@@ -1,0 +1,70 @@
+import Agent
+import Digests
+import HTTPS
+import KeyManager
+import LinuxIO
+import Model
+import Probes
+import TLS
+import Wire
+
+/// The witnesses on the Key Manager hosts, over HTTPS with this node's own certificate.
+///
+/// A connection for each question, as for the other agents.
+struct HostWitnesses: WitnessPort {
+  let inventory: Inventory
+  let context: TLSContext
+
+  func ask(
+    _ witness: String, _ request: WitnessRequest, deadline: Instant
+  ) throws(Refusal) -> BackReport {
+    guard let place = inventory.keyManager(named: witness)?.witnessPlace else {
+      throw Refusal(.configuration, "\(witness) has no witness in the inventory")
+    }
+    let client = HTTPSClient(
+      place, context: context,
+      expecting: Principal(cluster: inventory.cluster, role: .witness, name: witness))
+    defer { client.close() }
+    let response = try ask(
+      client, HTTPRequest("POST", "/v1/witness", body: JSON.encode(request)), deadline)
+    let no: ErrorAnswer
+    do throws(JSONFailure) {
+      if response.status == 200 { return try JSON.decode(BackReport.self, from: response.body) }
+      no = try JSON.decode(ErrorAnswer.self, from: response.body)
+    } catch {
+      throw Refusal(
+        .failed, "its answer, status \(response.status), is not understood; its version may differ")
+    }
+    throw Refusal(no.kind, no.message)
+  }
+
+  /// When every node of a large cluster asks at once, some connections are closed: those ask again.
+  private func ask(
+    _ client: HTTPSClient, _ request: HTTPRequest, _ deadline: Instant
+  ) throws(Refusal) -> HTTPResponse {
+    while true {
+      do throws(HTTPSFailure) {
+        let response = try client.request(request, repeatable: true, until: deadline)
+        if response.status != 429 { return response }
+        guard deadline.remainingMilliseconds() > Self.pauseMilliseconds.upperBound else {
+          return response
+        }
+      } catch {
+        guard error.isClosed, deadline.remainingMilliseconds() > Self.pauseMilliseconds.upperBound
+        else { throw Refusal(.unreachable, error.description) }
+      }
+      Clock.sleep(until: .inMilliseconds(Int.random(in: Self.pauseMilliseconds)))
+    }
+  }
+
+  private static let pauseMilliseconds = 50...250
+}
+
+/// The nodes, from a witness's host.
+struct HostReach: ReachPort {
+  let context: TLSContext
+
+  func reach(_ node: Inventory.Node, nonce: Digest, deadline: Instant) -> [BackAttempt] {
+    NodeReach.run(node, nonce: nonce, context: context, deadline: deadline)
+  }
+}

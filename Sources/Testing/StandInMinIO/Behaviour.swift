@@ -1,0 +1,133 @@
+import Digests
+import Glibc
+import LinuxIO
+import Model
+
+/// What this stand-in does otherwise than a good server, for tests: one line for each in a file.
+///
+///     wording open-source        or `old` (a server of 2021) or `aistor`, which it is without
+///     fatal TEXT                 ends with this FATAL line, after the Key Manager was asked
+///     exit STATUS                ends without a word
+///     exit-after MS STATUS       ends so long after it began to serve
+///     kill-after MS              is killed by SIGKILL then
+///     hang-stop                  does not end on SIGTERM
+///     no-ready                   sends no READY=1
+///     no-banner                  prints no banner and no line of its sub-systems
+///     wait-drives MS             waits for its drives for so long
+///     wait-quorum MS             waits for read quorum for so long
+///     broken-iam                 serves without its users, with a banner and good health
+///     error-after MS TEXT        logs this error so long after it began to serve
+///     dump-environment           prints its environment in every form that a program may print it
+///     flood COUNT                logs so many lines after its banner
+///
+/// `once ` before any of them: at one start only. Nothing of this is the real server's.
+struct Behaviour: Sendable {
+  /// Where it is read from.
+  static let path = "/run/standin-minio"
+
+  private let directives: [[String]]
+
+  /// Reads the file; a good server where there is none.
+  init() {
+    let content = try? FileReading.readIfPresent(Self.path, limitBytes: 64 << 10)
+    let text = content.flatMap(\.self).map { String(decoding: $0.bytes, as: UTF8.self) } ?? ""
+    directives = text.split(separator: "\n").compactMap { line in
+      var words = line.split(separator: " ").map(String.init)
+      if words.first == "once" {
+        words.removeFirst()
+        if !Self.isFirst(String(line)) { return nil }
+      }
+      return words.isEmpty ? nil : words
+    }
+  }
+
+  /// Whether this start is the first that reads this line on this boot.
+  private static func isFirst(_ line: String) -> Bool {
+    let marker = "/tmp/standin-minio-\(Digest.sha256(Array(line.utf8)).hex)"
+    let file = open(marker, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+    if file >= 0 { close(file) }
+    return file >= 0
+  }
+
+  /// The rest of the first line of that name; nil if there is none.
+  func text(_ name: String) -> String? {
+    directives.first { $0[0] == name }?.dropFirst().joined(separator: " ")
+  }
+
+  /// Whether there is a line of that name.
+  func has(_ name: String) -> Bool { text(name) != nil }
+
+  /// The number that follows the name, and what follows that.
+  func number(_ name: String) -> (value: Int, rest: String)? {
+    guard let text = text(name) else { return nil }
+    let parts = text.split(separator: " ", maxSplits: 1)
+    guard let value = parts.first.flatMap({ Int($0) }) else { return nil }
+    return (value, parts.count > 1 ? String(parts[1]) : "")
+  }
+
+  /// Carries out what is due so long after the server began to serve, on threads of their own.
+  func serve(_ console: Console) {
+    after("exit-after") { Glibc._exit(Int32($0) ?? 1) }
+    after("kill-after") { _ in kill(getpid(), SIGKILL) }
+    after("error-after") { console.error("iam", $0) }
+    if let flood = number("flood") {
+      for line in 1...max(1, flood.value) { console.info("line \(line) of a flood") }
+    }
+  }
+
+  private func after(_ name: String, _ body: @escaping @Sendable (String) -> Void) {
+    guard let (milliseconds, rest) = number(name) else { return }
+    _ = try? Thread.start("behaviour") {
+      Clock.sleep(until: .inMilliseconds(milliseconds))
+      body(rest)
+    }
+  }
+
+  /// Prints an environment as it is, in a URL, in a JSON string and in base64.
+  static func dump(_ environment: [String: String], _ console: Console) {
+    for (name, value) in environment.sorted(by: { $0.key < $1.key })
+    where name.hasPrefix("MINIO_") {
+      console.startup("\(name)=\(value)")
+      console.startup("GET https://kms-1:7373/v1/key?name=x&value=\(percentEncoded(value)) 403")
+      console.startup("dump \(name): \"\(escaped(value))\", of \(value.utf8.count) bytes")
+      for before in ["", "x", "xy"] {
+        console.startup("Basic \(base64(Array((before + value).utf8)))")
+      }
+    }
+  }
+
+  private static func percentEncoded(_ text: String) -> String {
+    let digits = Array("0123456789ABCDEF")
+    return text.utf8.map { byte in
+      switch byte {
+      case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: String(UnicodeScalar(byte))
+      default: "%\(digits[Int(byte >> 4)])\(digits[Int(byte & 15)])"
+      }
+    }.joined()
+  }
+
+  private static func escaped(_ text: String) -> String {
+    text.unicodeScalars.map { scalar in
+      switch scalar {
+      case "\"", "\\", "/": "\\\(scalar)"
+      case "<", ">", "&", "'":
+        "\\u00" + String(scalar.value, radix: 16)
+      default: String(scalar)
+      }
+    }.joined()
+  }
+
+  private static func base64(_ bytes: [UInt8]) -> String {
+    let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
+    var text = ""
+    for start in stride(from: 0, to: bytes.count, by: 3) {
+      let group = Array(bytes[start..<min(start + 3, bytes.count)])
+      let whole = group + [0, 0]
+      let bits = Int(whole[0]) << 16 | Int(whole[1]) << 8 | Int(whole[2])
+      for index in 0..<4 {
+        text.append(index <= group.count ? alphabet[bits >> (18 - 6 * index) & 63] : "=")
+      }
+    }
+    return text
+  }
+}
