@@ -104,13 +104,13 @@ extension Cluster {
   func failAtKeyManager(_ index: Int, line: String) {
     let host = nodes[index].host
     host.state.update { state in
-      state.startLines = [line]
       state.journal = [
         JournalEntry(
           cursor: "c", realtimeMicroseconds: 1, monotonicMicroseconds: 1, bootID: "boot-1",
           invocationID: "new-1", pid: 101, priority: 6, identifier: "minio", message: line)
       ]
     }
+    host.endsAtKeyManager(line)
   }
 }
 
@@ -145,10 +145,7 @@ struct AfterCommitTests {
   /// systemd tries on, and what is gone back to will start.
   private func settleDown(_ cluster: Cluster) {
     for node in cluster.nodes {
-      node.host.state.update { state in
-        state.unit.activeState = "activating"
-        state.startLines = Self.good
-      }
+      node.host.startsWell(Self.good)
     }
   }
 
@@ -176,7 +173,7 @@ struct AfterCommitTests {
   @Test("one server that was confirmed with the new key holds everything")
   func hold() throws {
     let cluster = cluster(Self.patient)
-    cluster[1].host.state.update { $0.startLines = Self.good }
+    cluster[1].host.startsWell(Self.good)
     let (rollout, result) = try cluster.coordinate(enabling)
     let files = cluster.nodes.map { $0.host.state.withLock { $0.file } }
     guard case .held(let reason) = try cluster.after(rollout, result) else {
@@ -223,10 +220,7 @@ struct AfterCommitTests {
       host.state.update { state in
         state.onSave = { record in
           guard record == "collecting" else { return }
-          host.state.update { state in
-            state.unit.activeState = "activating"
-            state.startLines = Self.good
-          }
+          host.startsWell(Self.good)
         }
       }
     }

@@ -237,6 +237,28 @@ final class FakeHost: Sendable {
     }
   }
 
+  /// Each start ends at the Key Manager with this line, before READY; systemd tries on.
+  func endsAtKeyManager(_ line: String) {
+    state.update { state in
+      state.startLines = [line]
+      state.onRestart = { state in
+        state.unit.activeState = "activating"
+        state.unit.subState = "start"
+      }
+    }
+  }
+
+  /// The next start gets to READY, and says so.
+  func startsWell(_ lines: [String]) {
+    state.update { state in
+      state.startLines = lines
+      state.onRestart = { state in
+        state.unit.activeState = "active"
+        state.unit.subState = "running"
+      }
+    }
+  }
+
   struct Unit: UnitPort {
     let host: FakeHost
     func state(deadline: Instant) throws(Refusal) -> UnitState { host.state.withLock { $0.unit } }

@@ -29,7 +29,7 @@ struct RollbackVoteTests {
   /// A node on which the first enablement was committed and failed at the Key Manager.
   private func failedNode(lines: [JournalEntry]? = nil) throws -> Node {
     let node = Node()
-    node.host.state.update { $0.startLines = [Self.refusedLine] }
+    node.host.endsAtKeyManager(Self.refusedLine)
     let rollout = try node.rollout(enabling, id: Self.failed)
     #expect(try node.prepare(rollout, enabling).refusal == nil)
     _ = try node.decide(rollout, .commit)
@@ -38,10 +38,10 @@ struct RollbackVoteTests {
     node.host.state.update { state in
       state.unit.activeState = "activating"
       state.journal = lines ?? [Self.entry(Self.refusedLine, "new-1")]
-      state.startLines = [
-        "INFO: All MinIO sub-systems initialized successfully in 1s", "MinIO AIStor Server",
-      ]
     }
+    node.host.startsWell([
+      "INFO: All MinIO sub-systems initialized successfully in 1s", "MinIO AIStor Server",
+    ])
     return node
   }
 

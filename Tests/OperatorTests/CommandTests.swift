@@ -217,11 +217,11 @@ import Wire
     #expect(host.errors.isEmpty)
   }
 
-  @Test("a fatal line is shown with its node, exit 9")
+  @Test("a fatal line is shown with its node, exit 9 where nothing is rolled back")
   func fatal() {
     let line = "FATAL Failed to connect to KMS"
     let (code, host) = Sample.run(
-      "apply --yes --settings kms.env",
+      "apply --yes --rollback never --settings kms.env",
       agents(third: FakeAgent("minio-3", .failsToStart(line))))
     #expect(code == .notConfirmed)
     #expect(host.lines.contains("minio-3: failed: \(line)"))

@@ -354,7 +354,7 @@ final class FakeAgent: AgentLink {
         let outcome: Outcome
         switch fault {
         case .neverStarts: continue
-        case .failsToStart(let line) where active.rollout.kind == .apply || alwaysFails:
+        case .failsToStart(let line) where active.rollout.kind != .rollback || alwaysFails:
           outcome = Outcome(.failed, line)
         default: outcome = Outcome(.confirmed, "")
         }
