@@ -60,6 +60,7 @@ extension Agent {
       if !isDone { try ports.unit.restart(deadline: .inMilliseconds(30_000)) }
       let report = RestartReport(
         planned: isSameBoot ? instant : issued, issued: issued, previousInvocation: previous,
+        previousPID: isDone ? nil : unit.flatMap { $0.mainPID > 0 ? $0.mainPID : nil },
         journalCursor: cursor)
       Fault.reach("agent.fire.sync")
       // A record that says "restarted" must not outlive the rename. Without one nothing is made

@@ -79,7 +79,7 @@ extension Agent {
     since cursor: String, _ report: RestartReport, _ held: UInt64
   ) throws(Refusal) -> KeyManagerPassage.Answer {
     var passage = KeyManagerPassage(
-      previousInvocation: report.previousInvocation,
+      previousInvocation: report.previousInvocation, previousPID: report.previousPID,
       held: (ports.process.bootID().filter { $0 != "-" }, held))
     var after = cursor
     for _ in 0..<Self.journalPages {

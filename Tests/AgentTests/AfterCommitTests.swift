@@ -45,7 +45,7 @@ extension Cluster {
   private var inventory: Inventory {
     Inventory(
       cluster: "prod", nodes: names.map { .init(name: $0, address: $0) },
-      timeouts: .init(prepareSeconds: 20, stopSeconds: 10, startSeconds: 20),
+      timeouts: .init(prepareSeconds: 20, stopSeconds: 10, startSeconds: 20, settleSeconds: 0),
       clockBoundMilliseconds: 5_000)
   }
 

@@ -45,7 +45,7 @@ struct Node {
       node: name,
       inventory: Inventory(
         cluster: "prod", nodes: names.map { .init(name: $0, address: $0) },
-        environmentFile: environmentFile, rollback: rollback),
+        environmentFile: environmentFile, timeouts: .init(settleSeconds: 0), rollback: rollback),
       version: "test", ports: host.ports(peers: peers, isForNewAgent: true), times: times,
       collectorTimes: collectorTimes)
     agent.start()

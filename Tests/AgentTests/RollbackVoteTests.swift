@@ -59,7 +59,7 @@ struct RollbackVoteTests {
         MemberContent(member: "minio-1", path: plan.path, before: plan.before, after: plan.after)
       ],
       createdBy: "alice", prepareMilliseconds: 5_000, stopMilliseconds: 5_000,
-      startMilliseconds: 10_000, undoes: Self.failed)
+      startMilliseconds: 10_000, settleMilliseconds: 0, undoes: Self.failed)
   }
 
   @Test(

@@ -39,7 +39,9 @@ extension LabTests {
       Route("GET", "/v1/clock", [.node, .operator]),
       Route("GET", "/v1/logs?limit=1", [.observer, .operator]),
       Route("GET", "/v1/explain?name=MINIO_VOLUMES", [.observer, .operator]),
+      Route("GET", "/v1/rollouts", [.observer, .node, .operator]),
       Route("GET", "/v1/rollouts/\(id)", [.observer, .node, .operator]),
+      Route("GET", "/v1/intents", [.observer, .node, .operator]),
       Route("GET", "/v1/generations", [.observer, .operator]),
       Route("GET", "/v1/generations/0/diff?to=1", [.observer, .operator]),
       Route("GET", "/v1/seal", [.observer, .node, .operator]),
@@ -52,6 +54,8 @@ extension LabTests {
       Route("POST", "/v1/rollouts/\(id)/accept", [.operator]),
       Route("POST", "/v1/rollouts/\(id)/decision", [.operator]),
       Route("POST", "/v1/rollouts/\(id)/resolve", [.operator]),
+      Route("POST", "/v1/rollouts/\(id)/settlement", [.operator]),
+      Route("POST", "/v1/intents", []),
     ]
     private static let nowhere = [
       ("GET", "/"), ("PUT", "/v1/status"), ("DELETE", "/v1/rollouts/\(id)"), ("GET", "/v1/plan"),

@@ -62,6 +62,26 @@ struct KeyManagerPassageTests {
     #expect(answer([started("1"), entry("Exiting on signal: TERMINATED", nil)]) != .refused)
   }
 
+  @Test(
+    "the old process' last word counts for nothing, also when journald gives it to the next start")
+  func misread() {
+    func answer(_ entries: [JournalEntry]) -> KeyManagerPassage.Answer {
+      var passage = KeyManagerPassage(previousInvocation: "old", previousPID: 50)
+      for entry in entries { passage.take(entry) }
+      return passage.answer
+    }
+    let last = entry("INFO: Exiting on signal: TERMINATED", "1", pid: 50)
+    #expect(answer([started("1"), last, entry(Self.refused, "1")]) == .refused)
+    // It does not stand for a start, and hides none that got past the Key Manager.
+    #expect(answer([started("1"), last]) != .refused)
+    let again = entry(Self.peers, "2", pid: 50)
+    #expect(answer([started("1"), last, entry(Self.refused, "1"), again]) == .passed(Self.peers))
+    #expect(
+      answer([
+        started("1"), entry(Self.refused, "1"), started("2"), entry("MinIO AIStor", "2", pid: 50),
+      ]) != .refused)
+  }
+
   @Test("a start that the last door refused got nowhere")
   func refusedByDoor() {
     let line = "keyturn: the last door: this start is refused: MINIO_KMS_SSE_KEY is \"k\""

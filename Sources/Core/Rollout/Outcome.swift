@@ -41,6 +41,9 @@ public struct RestartReport: Sendable, Codable, Hashable {
   public var issued: Instant
   /// The unit's invocation before the restart; empty if it was not running.
   public var previousInvocation: String
+  /// The main process before the restart; nil if none ran, or if that is not known. Its last words
+  /// may bear the new invocation: journald looks that up when it reads them.
+  public var previousPID: Int32?
   /// The journal's cursor before the restart, if the unit had another invocation by then than at the
   /// vote: what that one said is of no account.
   public var journalCursor: String?
@@ -53,8 +56,9 @@ public struct RestartReport: Sendable, Codable, Hashable {
 
   /// A report; see the properties.
   public init(
-    planned: Instant, issued: Instant, previousInvocation: String, journalCursor: String? = nil,
-    stopping: Instant? = nil, stopped: Instant? = nil, started: Instant? = nil
+    planned: Instant, issued: Instant, previousInvocation: String, previousPID: Int32? = nil,
+    journalCursor: String? = nil, stopping: Instant? = nil, stopped: Instant? = nil,
+    started: Instant? = nil
   ) {
     self.stopping = stopping
     self.stopped = stopped
@@ -62,6 +66,7 @@ public struct RestartReport: Sendable, Codable, Hashable {
     self.planned = planned
     self.issued = issued
     self.previousInvocation = previousInvocation
+    self.previousPID = previousPID
     self.journalCursor = journalCursor
   }
 }

@@ -25,6 +25,9 @@ public struct KeyManagerPassage: Sendable {
   private static let refusedByDoor = "the last door: this start is refused"
 
   private let previousInvocation: String
+  private let previousPID: Int32?
+  /// The boot of the first line: the one that the previous process belongs to.
+  private var previousBoot: String?
   private let held: (bootID: String, monotonicMicroseconds: UInt64)?
   /// Starts that began behind a closed door.
   private var behindDoor: Set<String> = []
@@ -38,12 +41,15 @@ public struct KeyManagerPassage: Sendable {
   ///
   /// - Parameters:
   ///   - previousInvocation: the start of before, whose last lines are of no account.
+  ///   - previousPID: its main process, if known. What it says last may bear the next invocation.
   ///   - held: since when the last door lets no start through; those that began later count for
   ///     nothing, whatever became of them. The boot as the journal writes it.
   public init(
-    previousInvocation: String, held: (bootID: String, monotonicMicroseconds: UInt64)? = nil
+    previousInvocation: String, previousPID: Int32? = nil,
+    held: (bootID: String, monotonicMicroseconds: UInt64)? = nil
   ) {
     self.previousInvocation = previousInvocation
+    self.previousPID = previousPID
     self.held = held
   }
 
@@ -51,6 +57,14 @@ public struct KeyManagerPassage: Sendable {
   public mutating func take(_ entry: JournalEntry) {
     if entry.invocationID == previousInvocation, !previousInvocation.isEmpty { return }
     let line = classifier.take(entry)
+    let boot = previousBoot ?? entry.bootID
+    previousBoot = boot
+    // Should its number be another process' by now, that one's start is one that has logged nothing.
+    if entry.pid != nil, entry.pid == previousPID, entry.bootID == boot,
+      line.pattern?.passedKeyManager != true
+    {
+      return
+    }
     if let invocation = entry.invocationID, !invocation.isEmpty {
       if behindDoor.contains(invocation) { return }
       if !invocations.contains(invocation) {

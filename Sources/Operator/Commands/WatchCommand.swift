@@ -16,7 +16,7 @@ struct WatchCommand: Sendable {
   private static let silenceMilliseconds = 30_000
   /// For somebody to say what becomes of a rollout that was not confirmed, beyond the time that a
   /// member takes to collect the outcomes.
-  private static let settleMilliseconds = 60_000
+  private static let judgeMilliseconds = 60_000
 
   /// Blocks until the rollout has ended, or the operator has had enough.
   func run() throws(Refusal) -> CommandResult {
@@ -180,7 +180,8 @@ struct WatchCommand: Sendable {
       }
       let wait =
         isComplete
-        ? (timeouts.stopSeconds + timeouts.startSeconds) * 1_000 + Self.settleMilliseconds
+        ? (timeouts.stopSeconds + timeouts.startSeconds + timeouts.settleSeconds) * 1_000
+          + Self.judgeMilliseconds
         : Self.silenceMilliseconds
       let end = deadline ?? .inMilliseconds(wait)
       deadline = end
