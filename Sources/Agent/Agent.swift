@@ -469,8 +469,9 @@ public final class Agent: Sendable {
 
   private func conclude(_ finished: FinishedRollout) {
     let id = finished.rollout.id
-    // Whoever reads of the end finds nothing held any more.
+    // Whoever reads of the end finds nothing held any more, and what is proposed as it is now.
     if finished.outcome.kind == .confirmed { endHold(of: id) }
+    if finished.outcome.kind != .aborted { intentEnded(finished) }
     let now = time()
     state.update { state in
       if state.timeline?.id == id { state.timeline?.end(finished.outcome, at: now) }
@@ -482,7 +483,6 @@ public final class Agent: Sendable {
     ports.watch.wake()
     if finished.outcome.kind == .aborted { return }
     beginCollecting(finished)
-    intentEnded(finished)
   }
 
   /// The start is confirmed: the file is a generation now, and the seal that was voted on is in

@@ -302,7 +302,7 @@ extension KeyManagerFault {
           printf 'HTTPS_PROXY=http://kms-1.example.net:3128\\nNO_PROXY=.example.net\\n' \
             >>/etc/default/minio
           """)
-      }, outcome: .allowed([]), never: ["proxy", "warning"]),
+      }, outcome: .allowed([]), never: ["proxy", "TCP connection"]),
     KeyManagerFault(
       name: "a proxy that is spoken with otherwise than by HTTP",
       arrange: { lab in

@@ -94,12 +94,12 @@ struct CheckView {
     }
   }
 
-  /// Warnings and notes, and drift. Errors are said once, with the names of their nodes, by
-  /// themselves.
+  /// Warnings, and drift. Errors are said once, with the names of their nodes, by themselves; notes are
+  /// true of most healthy clusters, and stand in `--json`.
   private var remarks: [StyledLine] {
     let all = report.rows.flatMap { row -> [(name: String, value: String)] in
       guard let answer = row.answer.answer else { return [] }
-      var lines = answer.findings.filter { $0.severity < .error }.map(\.text)
+      var lines = answer.findings.filter { $0.severity == .warning }.map(\.text)
       if let items = answer.drift.items {
         // What is an error is among the findings.
         for item in items where item.severity < .error {
