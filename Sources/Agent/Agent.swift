@@ -469,9 +469,13 @@ public final class Agent: Sendable {
 
   private func conclude(_ finished: FinishedRollout) {
     let id = finished.rollout.id
-    // Whoever reads of the end finds nothing held any more, and what is proposed as it is now.
+    // Whoever reads of the end finds nothing held any more, what is proposed as it is now, and
+    // somebody to whom to tell what became of the rollout.
     if finished.outcome.kind == .confirmed { endHold(of: id) }
-    if finished.outcome.kind != .aborted { intentEnded(finished) }
+    if finished.outcome.kind != .aborted {
+      beginCollecting(finished)
+      intentEnded(finished)
+    }
     let now = time()
     state.update { state in
       if state.timeline?.id == id { state.timeline?.end(finished.outcome, at: now) }
@@ -481,8 +485,6 @@ public final class Agent: Sendable {
       "rollout \(id): \(finished.outcome.kind.rawValue) \(finished.outcome.reason)")
     // What others did meanwhile has not been looked at.
     ports.watch.wake()
-    if finished.outcome.kind == .aborted { return }
-    beginCollecting(finished)
   }
 
   /// The start is confirmed: the file is a generation now, and the seal that was voted on is in

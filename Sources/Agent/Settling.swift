@@ -127,15 +127,13 @@ extension Agent {
   }
 
   private func endCollecting(_ id: String) {
-    let isOwn = state.update { state in
-      guard state.collecting?.id == id else { return false }
-      state.collecting = nil
-      return true
-    }
-    guard isOwn else { return }
+    guard state.withLock({ $0.collecting?.id }) == id else { return }
     do throws(Refusal) {
       if try records.loadCollecting()?.rollout == id { try records.removeCollecting() }
     } catch { ports.log(4, error.message) }
+    state.update { state in
+      if state.collecting?.id == id { state.collecting = nil }
+    }
   }
 
   /// Does what follows from the outcomes, in the coordinator's place. Blocks as long as a rollback
