@@ -72,15 +72,17 @@ public final class Witness: Sendable {
       node = try state.withLock { $0.admission.admit(principal, at: Clock.now()) }.get()
     } catch { return refuse(error, principal) }
     guard let nonce = Self.nonce(in: request) else { return refuse(.request, principal) }
-    // A fifth of what the node has for waiting, two for connecting: its own way here takes time too.
+    // Three fifths of what the node has, one of them at most for waiting: its own way here takes time
+    // too.
     let fifth = min(Limits.witnessMilliseconds, inventory.timeouts.probeSeconds * 600) / 3
+    let deadline = Instant.inMilliseconds(3 * fifth)
     let hasPlace = state.wait(until: .inMilliseconds(fifth)) { state in
       guard state.underWay < Limits.witnessAtOnce else { return nil as Bool? }
       state.underWay += 1
       return true
     }
     guard hasPlace != nil else { return refuse(.busy, principal) }
-    let attempts = reach.reach(node, nonce: nonce, deadline: .inMilliseconds(2 * fifth))
+    let attempts = reach.reach(node, nonce: nonce, deadline: deadline)
     state.update {
       $0.underWay -= 1
       $0.admission.countServed()
