@@ -83,9 +83,7 @@ struct LogsCommand: Sendable {
         name: node.name, outcome: failure == nil ? "reachable" : "unknown",
         reason: failure?.message ?? "")
     }
-    let codes = failures.compactMap { $0?.code }
-    if codes.contains(.notPermitted) { return CommandResult(.notPermitted, nodes: results) }
-    return CommandResult(codes.isEmpty ? .done : .unknown, nodes: results)
+    return .asked(results, failures: failures.compactMap { $0?.code })
   }
 
   // MARK: what is wanted

@@ -9,7 +9,7 @@ extension ClusterPlan {
   /// Prints it: for people nodes with the same content together, for programs one event for each
   /// node. Why a node says no is left out where `said`, which is told below, says it.
   func show(_ console: Console, said: Verdict) {
-    for row in rows { event(row, console) }
+    console.events("plan", rows, fields: Self.fields)
     let refusals = refusals
     let texts = zip(rows, refusals).map { row, refusal in
       (name: row.name, value: lines(row, refusal.refusal, said))
@@ -44,30 +44,21 @@ extension ClusterPlan {
     return lines
   }
 
-  private func event(_ row: NodeAnswer<PlanAnswer>, _ console: Console) {
-    guard let answer = row.answer else {
-      let refusal = row.failure?.refusal
-      console.event(
-        "unreachable", node: row.name,
-        ["kind": JSONValue(refusal?.code.rawValue), "reason": JSONValue(refusal?.message)])
-      return
-    }
-    console.event(
-      "plan", node: row.name,
-      [
-        "file": .string(answer.path), "before": JSONValue(answer.before?.hex),
-        "after": JSONValue(answer.after?.hex),
-        "difference": .array(answer.difference.map { .string($0) }),
-        "restartNeeded": .bool(answer.restartNeeded),
-        "restartReason": .string(answer.restartReason),
-        "findings": .array(answer.findings.map(JSONValue.init)),
-        "refusal": answer.refusal.map {
-          .object(["kind": .string($0.code.rawValue), "message": .string($0.message)])
-        } ?? .null,
-        "activeRollout": JSONValue(answer.activeRollout),
-        "sealedKey": JSONValue(answer.seal?.keyName),
-        "epoch": .integer(Int64(clamping: answer.epoch)),
-      ])
+  private static func fields(_ answer: PlanAnswer) -> [String: JSONValue] {
+    [
+      "file": .string(answer.path), "before": JSONValue(answer.before?.hex),
+      "after": JSONValue(answer.after?.hex),
+      "difference": .array(answer.difference.map { .string($0) }),
+      "restartNeeded": .bool(answer.restartNeeded),
+      "restartReason": .string(answer.restartReason),
+      "findings": .array(answer.findings.map(JSONValue.init)),
+      "refusal": answer.refusal.map {
+        .object(["kind": .string($0.code.rawValue), "message": .string($0.message)])
+      } ?? .null,
+      "activeRollout": JSONValue(answer.activeRollout),
+      "sealedKey": JSONValue(answer.seal?.keyName),
+      "epoch": .integer(Int64(clamping: answer.epoch)),
+    ]
   }
 }
 

@@ -38,10 +38,8 @@ struct ShowCommand: Sendable {
     }
     events(axis)
     context.tellFailures(rows)
-    let codes = rows.compactMap { $0.failure?.refusal.code }
-    if codes.contains(.notPermitted) { return CommandResult(.notPermitted, nodes: nodes(axis)) }
-    let result = CommandResult(codes.isEmpty ? .done : .unknown, nodes: nodes(axis))
-    return result.with(axis)
+    return CommandResult.asked(nodes(axis), failures: rows.compactMap { $0.failure?.refusal.code })
+      .with(axis)
   }
 
   /// The id of the rollout with the highest epoch that any node has kept.
