@@ -75,6 +75,8 @@ public final class Agent: Sendable {
   /// The agent's version.
   public let version: String
   let inventory: Inventory
+  /// What it shows to everybody; nil where there is no TLS.
+  let certificate: OwnCertificate?
   let ports: Ports
   let records: Records
   let history: History
@@ -98,10 +100,12 @@ public final class Agent: Sendable {
   /// says so.
   ///
   /// - Parameters:
+  ///   - certificate: its end is told when it comes near.
   ///   - times: how long it waits in doubt.
   ///   - collectorTimes: how long it waits for the coordinator after its own end.
   public init(
     node: String, inventory: Inventory, version: String, ports: Ports,
+    certificate: OwnCertificate? = nil,
     times: RecoveryTimes = RecoveryTimes(), collectorTimes: CollectorTimes = CollectorTimes()
   ) {
     self.collectorTimes = collectorTimes
@@ -109,6 +113,7 @@ public final class Agent: Sendable {
     self.inventory = inventory
     self.version = version
     self.ports = ports
+    self.certificate = certificate
     self.times = times
     peers = Peers(ports, inventory: inventory, except: node)
     records = Records(port: ports.records)

@@ -131,4 +131,21 @@ struct AgentSecretTests {
       #expect(Assessor.describe("MINIO_X", value) == value)
     }
   }
+
+  @Test("a certificate of the agent's own that expires soon is told by status, check and metrics")
+  func ownCertificate() throws {
+    let until = Clock.realtimeMicroseconds() / 1_000_000 + 86_400
+    func node(_ validUntil: Int64) -> Node {
+      let principal = Principal(cluster: "prod", role: .node, name: "minio-1")
+      return Node(certificate: OwnCertificate(principal: principal, validUntil: validUntil))
+    }
+    func rules(_ node: Node) -> [[String]] {
+      [node.agent.status().findings, node.agent.check().findings].map { $0.map(\.rule) }
+    }
+    let soon = node(until)
+    #expect(rules(soon).allSatisfy { $0.contains("own-certificate") }, "\(rules(soon))")
+    let metrics = String(decoding: soon.agent.metrics().body, as: UTF8.self)
+    #expect(metrics.contains("\nkeyturn_certificate_expiry_timestamp_seconds \(until)\n"))
+    #expect(rules(node(until + 40 * 86_400)).allSatisfy { !$0.contains("own-certificate") })
+  }
 }

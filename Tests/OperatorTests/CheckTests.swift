@@ -82,6 +82,21 @@ struct CheckTests {
     #expect(host.errors.contains("minio-3: from kms-2 back: minio-3 reaches kms-2, but"))
   }
 
+  @Test("an operator whose certificate expires soon is warned, but not within one JSON object")
+  func ownCertificate() {
+    let soon = Clock.realtimeMicroseconds() / 1_000_000 + 5 * 86_400 + 100
+    let (code, host) = Sample.run("check", Self.agents(), validUntil: soon)
+    #expect(code == .done)
+    #expect(
+      host.errors.contains(
+        "warning: the certificate of keyturn://prod/operator/alice expires in 5 days"))
+    #expect(!Sample.run("check", Self.agents()).host.errors.contains("certificate"))
+    #expect(Sample.run("check --json", Self.agents(), validUntil: soon).host.lines.count == 1)
+    #expect(Sample.run("check --nagios", Self.agents(), validUntil: soon).host.errors.isEmpty)
+    let status = Sample.run("status --json", Self.agents(), validUntil: soon).host
+    #expect(status.lines[0].contains(#""event":"message""#), "\(status.lines)")
+  }
+
   @Test("where no witness is, the cell says unverified, and the exit code stays 0")
   func unverified() {
     let none = Self.back("kms-1", "notChecked", unverified: "noWitness", detail: "no witness")

@@ -148,7 +148,7 @@ import Wire
     #expect(attempt.outcome == .failed && attempt.detail.contains("404"))
   }
 
-  @Test("who connects and says nothing is given up at the deadline, the other port not kept waiting")
+  @Test("who connects and says nothing is given up at the deadline; the other need not wait")
   func silence() throws {
     let silent = try FakeHost(nil) { _ in .silence }
     let began = Clock.now()

@@ -26,18 +26,21 @@ public final class Witness: Sendable {
   public let name: String
   private let inventory: Inventory
   private let version: String
+  private let certificate: OwnCertificate?
   private let reach: any ReachPort
   private let log: @Sendable (_ priority: Int, _ message: String) -> Void
   private let state: Lock<State>
 
-  /// A witness with its inventory.
+  /// A witness with its inventory and its certificate.
   public init(
-    name: String, inventory: Inventory, version: String, reach: any ReachPort,
+    name: String, inventory: Inventory, version: String, certificate: OwnCertificate? = nil,
+    reach: any ReachPort,
     log: @escaping @Sendable (_ priority: Int, _ message: String) -> Void
   ) {
     self.name = name
     self.inventory = inventory
     self.version = version
+    self.certificate = certificate
     self.reach = reach
     self.log = log
     state = Lock(State(admission: WitnessAdmission(inventory)))
@@ -152,6 +155,7 @@ public final class Witness: Sendable {
     text.family(
       "keyturn_witness_under_way", "gauge", "Nodes that are being connected back to.",
       [("", state.underWay)])
+    if let certificate { text.family(certificate) }
     return text.response
   }
 }
