@@ -89,12 +89,12 @@ public final class Agent: Sendable {
   let alarm = Alarm()
   /// Wakes the Intents, which are taken through one input at a time too.
   let intentAlarm = Alarm()
-  let intentTurn = Lock(())
+  let intentTurn = Lock(Turn())
   private let times: RecoveryTimes
   let collectorTimes: CollectorTimes
-  private let turn = Lock(())
+  private let turn = Lock(Turn())
   /// One assessment at a time: each may have a thread for every address of every endpoint.
-  let assessing = Lock(())
+  let assessing = Lock(Turn())
 
   /// An agent with what its records say. A damaged record does not stop it: it refuses to vote, and
   /// says so.
