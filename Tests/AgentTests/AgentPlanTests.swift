@@ -29,6 +29,23 @@ struct AgentPlanTests {
     }
   }
 
+  @Test("a caller whose inventory has other nodes is told already at the plan, and which they are")
+  func otherInventory() throws {
+    let node = Node(of: ["minio-1", "minio-2", "minio-3"])
+    func refusal(_ members: [String]) throws -> Refusal? {
+      let request = PlanRequest(
+        kind: .apply, changes: enabling.map(WireChange.init), createKey: false, members: members)
+      let body = node.send("POST", "/v1/plan", JSON.encode(request)).body
+      return try JSON.decode(PlanAnswer.self, from: body).refusal
+    }
+    let other = try #require(try refusal(["minio-1", "minio-2", "minio-9"]))
+    #expect(other.code == .vote)
+    #expect(other.message.contains("it lacks minio-9 and has minio-3;"), "\(other.message)")
+    let fewer = try refusal(["minio-1"])
+    #expect(fewer?.message.contains("it has minio-[2-3];") == true, "\(fewer?.message ?? "")")
+    #expect(try refusal(["minio-1", "minio-2", "minio-3"])?.code != .vote)
+  }
+
   @Test("a mistake in the settings is refused with its variable")
   func mistake() throws {
     let plan = try Node().plan(Array(enabling.dropLast()))

@@ -45,6 +45,23 @@ struct CheckTests {
       } ?? [])
   }
 
+  @Test("an agent's certificate that ends soon fails --strict, and is a warning for Nagios")
+  func certificate() throws {
+    let certificate = OwnCertificate(
+      principal: Principal(cluster: "prod", role: .node, name: "minio-3"), validUntil: 1)
+    let finding = try #require(certificate.finding(at: 0))
+    let agents = Sample.names.map { name in
+      var answer = Self.fine(name)
+      if name == "minio-3" { answer.findings = [finding] }
+      return FakeAgent(name, check: answer)
+    }
+    #expect(Sample.run("check", agents).code == .done)
+    let strict = Sample.run("check --strict", agents)
+    #expect(strict.code == .failed && strict.host.errors.contains("minio-3: the certificate of"))
+    let nagios = Sample.run("check --nagios", agents)
+    #expect(nagios.code.rawValue == 1 && nagios.host.output.contains("within a day"))
+  }
+
   private static func fine(_ name: String) -> CheckAnswer {
     answer(name, [("kms-1", nil, back("kms-1")), ("kms-2", nil, back("kms-2"))])
   }

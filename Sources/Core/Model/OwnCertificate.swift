@@ -1,5 +1,8 @@
 /// Until when a certificate of Keyturn's own is worth something.
 public struct OwnCertificate: Sendable, Hashable {
+  /// The rule of what is said of it.
+  public static let rule = "own-certificate"
+
   /// Whom it is for.
   public var principal: Principal
   /// Its end, seconds since 1970-01-01 UTC.
@@ -27,7 +30,7 @@ public struct OwnCertificate: Sendable, Hashable {
         "expires in \(days) \(days == 1 ? "day" : "days"), on \(date): its connections are refused then"
     }
     return Finding(
-      .warning, rule: "own-certificate", refusal: .configuration,
+      .warning, rule: Self.rule, refusal: .configuration,
       message: "the certificate of \(principal.uri) \(end)",
       remedy:
         "issue another one with keyturn pki issue (docs/operations.md, \"Certificates\")")

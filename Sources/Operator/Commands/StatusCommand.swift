@@ -12,9 +12,7 @@ struct StatusCommand: Sendable {
     let configuration = try context.configuration()
     let rows = context.ask(configuration, .status)
     context.console.events("status", rows, fields: Self.fields)
-    let cells = rows.map(Self.cells)
-    let header = ["NODE", "UNIT", "SSE KEY", "GENERATION", "ROLLOUT", "KEY MANAGERS", "DRIFT"]
-    for line in TextTable.lines(header, cells) { context.console.line(line) }
+    for line in lines(rows) { context.console.line(line) }
     context.tellFailures(rows)
     let findings = rows.flatMap { row in
       (row.answer?.findings ?? []).map { (name: row.name, value: $0) }
@@ -28,6 +26,33 @@ struct StatusCommand: Sendable {
     return .asked(
       NodeResult.answers(rows) { _ in "reachable" },
       failures: rows.compactMap { $0.failure?.refusal.code }, isSound: isSound)
+  }
+
+  private static let header = [
+    "NODE", "UNIT", "SSE KEY", "GENERATION", "ROLLOUT", "KEY MANAGERS", "DRIFT",
+  ]
+
+  /// The table. On a terminal that is too narrow for it, what all nodes that answer have alike stands
+  /// above it, once.
+  private func lines(_ rows: [NodeAnswer<NodeStatus>]) -> [String] {
+    let cells = rows.map(Self.cells)
+    let table = TextTable.lines(Self.header, cells)
+    guard context.console.isLive, let size = context.host.terminal(.standardOutput),
+      table.contains(where: { $0.count > size.columns })
+    else { return table }
+    let answers = zip(rows, cells).filter { $0.0.answer != nil }.map(\.1)
+    let shared = ["SSE KEY", "GENERATION", "ROLLOUT"].compactMap { Self.header.firstIndex(of: $0) }
+      .filter { column in Set(answers.map { $0[column] }).count == 1 }
+    if shared.isEmpty || answers.count < 2 { return table }
+    let width = (shared.map { Self.header[$0].count }.max() ?? 0) + 2
+    let above = shared.map { column in
+      let name = Self.header[column]
+      return name + String(repeating: " ", count: width - name.count) + answers[0][column]
+    }
+    func rest(_ row: [String]) -> [String] {
+      row.indices.filter { !shared.contains($0) }.map { row[$0] }
+    }
+    return above + [""] + TextTable.lines(rest(Self.header), cells.map(rest))
   }
 
   private static func cells(_ row: NodeAnswer<NodeStatus>) -> [String] {

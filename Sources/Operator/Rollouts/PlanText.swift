@@ -16,7 +16,7 @@ extension ClusterPlan {
     }
     for group in NodeNames.grouped(texts) {
       console.progress(NodeNames.folded(group.names))
-      for line in group.value { console.progress("  " + line) }
+      for line in group.value { console.prose("  " + line) }
     }
   }
 
@@ -26,11 +26,11 @@ extension ClusterPlan {
     var why = ""
     if let refusal, !said.tells(refusal) { why = ": \(refusal.message)" }
     guard let answer = row.answer else {
-      return ["\(refusal?.code.rawValue ?? "unreachable")\(why)"]
+      return ["\(refusal?.code.title ?? "unreachable")\(why)"]
     }
     // The finding that the refusal repeats is said once.
     var lines = answer.findings.filter { $0.statement != refusal?.message }.map(\.text)
-    if let refusal { lines.insert("refused (\(refusal.code.rawValue))\(why)", at: 0) }
+    if let refusal { lines.insert("refused (\(refusal.code.title))\(why)", at: 0) }
     if answer.before == answer.after {
       lines.append("\(answer.path) stays as it is")
     } else {
@@ -71,5 +71,18 @@ extension JSONValue {
       "line": JSONValue(finding.line), "column": JSONValue(finding.column),
       "message": .string(finding.message), "remedy": JSONValue(finding.remedy),
     ])
+  }
+}
+
+extension RefusalCode {
+  /// For people.
+  fileprivate var title: String {
+    switch self {
+    case .guarded: "key guard"
+    case .keyManager: "Key Manager"
+    case .notPermitted: "not permitted"
+    case .validation, .file, .unit, .vote, .clock, .busy, .unreachable, .configuration, .failed:
+      rawValue
+    }
   }
 }
