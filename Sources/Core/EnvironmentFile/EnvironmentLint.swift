@@ -177,11 +177,12 @@ struct Lint {
       guard let (_, count, worst) = tallies.first(where: { $0.rule == rule }),
         count > EnvironmentLint.findingsPerRule
       else { continue }
+      let more = count - EnvironmentLint.findingsPerRule
       result.append(
         Finding(
           worst, rule: rule.rawValue, file: file,
-          message: "\(count - EnvironmentLint.findingsPerRule) more of this rule are not shown",
-          remedy: "correct those shown and check again"))
+          message: "\(more) more of this rule are not shown",
+          remedy: "correct those shown and check again", more: more))
     }
     return result
   }

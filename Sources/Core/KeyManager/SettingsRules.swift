@@ -52,12 +52,13 @@ private struct Check {
       if HostList.isOne(variable.name.utf8) { checkHosts(variable) }
     }
     checkComplete()
-    if unknownCount > SettingsRules.unknownNames {
+    let more = unknownCount - SettingsRules.unknownNames
+    if more > 0 {
       findings.append(
         Finding(
           .error, rule: "kms-unknown-variable", file: file,
-          message: "\(unknownCount - SettingsRules.unknownNames) more of this rule are not shown",
-          remedy: "Correct those shown and check again"))
+          message: "\(more) more of this rule are not shown",
+          remedy: "correct those shown and check again", more: more))
     }
   }
 
