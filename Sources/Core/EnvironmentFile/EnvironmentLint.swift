@@ -96,9 +96,10 @@ struct Lint {
     self.showsSecrets = showsSecrets
     (bytes, text) = (document.bytes, document.text)
     isWithin = Array(repeating: false, count: text.lineStarts.count)
-    for oddity in document.current.oddities where !oddity.definition.isOneLine {
-      var line = Int(oddity.definition.line)
-      let end = oddity.definition.range.range.upperBound
+    for oddity in document.current.oddities where !oddity.form.isOneLine {
+      let definition = document.current.definitions.all[Int(oddity.definition)]
+      var line = Int(definition.line)
+      let end = definition.range.range.upperBound
       while line < text.lineStarts.count, text.lineStarts[line] < end {
         isWithin[line] = true
         line += 1

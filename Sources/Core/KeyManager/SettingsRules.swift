@@ -7,12 +7,11 @@ public enum SettingsRules {
   /// How many findings on names that nobody knows are given; one more says how many there are.
   public static let unknownNames = 100
 
-  /// Whether a rule can be about a variable of this name; one that it cannot be about may be left out.
+  /// Whether a rule can be about a variable of this name other than that a `MINIO_KMS_` one is not known, which
+  /// the lint of a file says too; what it cannot be about may be left out.
   public static func mayConcern(_ name: ArraySlice<UInt8>) -> Bool {
-    KnownVariables.mayBeMeant(name) || name.starts(with: KnownVariables.prefix)
-      || (KnownVariables.proxies + KnownVariables.proxyExceptions).contains {
-        name.elementsEqual($0.utf8)
-      } || HostList.isOne(name)
+    KnownVariables.isKnown(name)
+      || !name.starts(with: KnownVariables.prefix) && KnownVariables.mayBeMeant(name)
   }
 
   /// What is wrong with `environment`: the merged variables as the server would get them. Of a name
