@@ -43,6 +43,8 @@ public final class Agent: Sendable {
     var generation: Generation?
     /// Its number, also if its record is damaged; 0 if there is none.
     var lastNumber = 0
+    /// The secrets of the files that are kept, and which these were when they were read.
+    var keptSecrets: (files: [String], secrets: [History.KeptSecret])?
     /// The files that something may be staged beside.
     var targets: Set<String> = []
     /// What the last confirmed start was made from; nil if there is none, or if it is damaged.

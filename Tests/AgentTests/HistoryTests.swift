@@ -95,6 +95,26 @@ struct HistoryTests {
     #expect(try !node.history().isDrifted && node.agent.status().drift.isEmpty)
   }
 
+  @Test(
+    "a secret of any generation that is kept is redacted where it stands alone, and one of none is not"
+  )
+  func oldSecrets() throws {
+    let node = Node()
+    func password(_ number: Int) -> String { "password-number-\(number)" }
+    for number in 1...3 {
+      try node.apply(
+        [SettingChange(name: "MINIO_ROOT_PASSWORD", value: Secret(password(number)))],
+        id: "00000000000000a\(number)")
+      // It is asked for between the rollouts too, so an answer that is kept would be seen.
+      node.host.state.update { $0.startLines = (1...4).map { "refused: \(password($0))." } }
+      let logs = String(decoding: node.send("GET", "/v1/logs").body, as: UTF8.self)
+      #expect((1...4).map { logs.contains(password($0)) } == (1...4).map { $0 > number })
+    }
+    node.damage("00000001")
+    let logs = String(decoding: node.send("GET", "/v1/logs").body, as: UTF8.self)
+    #expect(!logs.contains(password(2)) && !logs.contains(password(3)))
+  }
+
   @Test("the last 20 are kept")
   func pruned() throws {
     let node = Node()

@@ -81,6 +81,12 @@ struct RollbackVoteTests {
     #expect(node.host.state.withLock { $0[("/etc/default/minio")] } == plainFile)
     #expect(node.host.state.withLock { $0.records[StartHold.record] } == nil)
     #expect(node.host.state.withLock { $0.starts } == 0)
+
+    // What the server has printed of the key stays in the journal, though the key is in no file in force.
+    let printed = String(apiKey.dropFirst(3))
+    node.host.state.update { $0.journal = [Self.entry("refused: \(printed)", "new-1")] }
+    let logs = String(decoding: node.send("GET", "/v1/logs").body, as: UTF8.self)
+    #expect(logs.contains("refused: ") && !logs.contains(printed))
   }
 
   @Test("abort lets the server start again")

@@ -18,6 +18,7 @@ import Testing
       var line: Int?
       var column: Int?
       var message: String
+      var more: Int?
     }
     var loadable: [String: Bool]
     var variables: [Variable]
@@ -91,6 +92,29 @@ import Testing
     let secret = "MINIO_ROOT_PASSWORD='a' b\n"
     #expect(lint(secret).host.output.contains("systemd reads <redacted>"))
     #expect(lint(secret, "--show-secrets").host.output.contains("systemd reads 'ab'"))
+  }
+
+  @Test("of one rule a hundred findings are shown; the others are counted, in text and in JSON")
+  func more() throws {
+    let text = String(repeating: "word\n", count: 57_100)
+    let (code, host) = lint(text)
+    #expect(code == .validationRefused && host.lines.count == 102)
+    #expect(host.lines[100].contains("57000 more of this rule are not shown"))
+    #expect(
+      host.lines[101] == "standard input: 100 errors, 0 warnings, 0 notes; 57000 more not shown")
+    let findings = try report(text).findings
+    #expect(findings.count == 101 && findings.compactMap(\.more) == [57_000])
+    #expect(findings.last?.rule == "no-equals" && findings.last?.severity == "error")
+  }
+
+  @Test("names of the Key Manager's group that nobody knows are found and counted once")
+  func unknownNames() throws {
+    let names =
+      ["MINIO_KMS_SERVR", "MINO_KMS_SERVER", "MINIO_KMS_TLS_CA"]
+      + (0..<150).map { "MINIO_KMS_X\($0)" }
+    let findings = try report(names.map { "\($0)=x\n" }.joined()).findings
+    #expect(findings.filter { $0.more == nil }.map(\.line) == Array(1..<findings.count))
+    #expect(findings.count - 1 + (findings.last?.more ?? 0) == names.count)
   }
 
   @Test("a note alone refuses nothing, not even with --strict")

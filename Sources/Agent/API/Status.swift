@@ -1,5 +1,4 @@
 internal import Digests
-internal import EnvironmentFile
 internal import KeyManager
 internal import LinuxIO
 internal import Model
@@ -77,8 +76,9 @@ extension Agent {
     return look.unit.map { assessor.examine($0, look.server, isInRollout: isInRollout) } ?? []
   }
 
-  /// A redactor that knows every secret of the files, as any reader reads them, of the running
-  /// process, and of the last generation: a server that is ending had that one's.
+  /// A redactor that knows every secret of the files, as any reader reads them, of the running process, and of what
+  /// is kept: a server that is ending had the last generation's, and the journal goes further back. Blocks on systemd
+  /// and the disk.
   func redactor() -> Redactor {
     var findings: [Finding] = []
     let look = lookAtServer(&findings)
@@ -87,15 +87,7 @@ extension Agent {
       (source.definitions + source.misreadings).map { (name: $0.name, value: $0.value) }
         + source.variables.map { (name: $0.name, value: $0.value) }
     }
-    let number = state.withLock { $0.lastNumber }
-    // Without it there is still everything that is in force.
-    do throws(Refusal) {
-      if let bytes = try history.load(number)?.bytes {
-        let document = EnvironmentDocument(bytes)
-        known += document.systemd.variables.map { (name: $0.name, value: $0.value) }
-        known += document.minio.variables.map { (name: $0.name, value: $0.value) }
-      }
-    } catch { ports.log(4, error.message) }
+    known += keptSecrets().map { (name: $0.name, value: $0.value.reveal()) }
     return Redactor(environment: known, label: { Assessor.describe($0, $1.reveal()) })
   }
 

@@ -60,6 +60,37 @@ extension Agent {
     do throws(Refusal) { try history.prune() } catch { ports.log(4, error.message) }
   }
 
+  /// Every secret of every file that is kept, as either reader reads it. The files are read again only when they
+  /// are others, since this is asked for with each page of the journal. A damaged one has none, which status and
+  /// history tell. Blocks on the disk.
+  func keptSecrets() -> [History.KeptSecret] {
+    let numbers: [Int]
+    let replaced: [String]
+    do throws(Refusal) {
+      numbers = try history.numbers()
+      replaced = try ports.records.list(Self.replacedFolder)
+    } catch {
+      ports.log(4, error.message)
+      return []
+    }
+    let names = numbers.map(String.init) + replaced
+    if let kept = state.withLock({ $0.keptSecrets }), kept.files == names { return kept.secrets }
+    let files =
+      numbers.map { (try? history.load($0))?.bytes }
+      + replaced.map { try? ports.records.load("\(Self.replacedFolder)/\($0)") }
+    var seen: Set<History.KeptSecret> = []
+    var secrets: [History.KeptSecret] = []
+    for document in files.compactMap({ $0.map(EnvironmentDocument.init) }) {
+      for variable in document.systemd.variables + document.minio.variables
+      where SecretVariables.contains(variable.name) {
+        let secret = History.KeptSecret(name: variable.name, value: Secret(variable.value))
+        if seen.insert(secret).inserted { secrets.append(secret) }
+      }
+    }
+    if !files.contains(nil) { state.update { $0.keptSecrets = (names, secrets) } }
+    return secrets
+  }
+
   /// The generation that a rollback goes back to. Blocks on the disk.
   func earlier(_ number: Int?) throws(Refusal) -> History.Kept {
     guard let number else {

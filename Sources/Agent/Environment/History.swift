@@ -17,6 +17,12 @@ struct History: Sendable {
     var bytes: [UInt8]
   }
 
+  /// A value in one of the files that nothing may show.
+  struct KeptSecret: Sendable, Hashable {
+    let name: String
+    let value: Secret
+  }
+
   let port: any RecordPort
 
   /// The numbers of what is kept, ascending, damaged ones included. What is no generation's name is

@@ -5,22 +5,22 @@ internal import Rollout
 internal import Wire
 
 /// The files of before a rollout, kept so that it can be taken back also where they were no
-/// generation: changed by hand since, or never confirmed.
+/// generation: changed by hand since, or never confirmed. What was never confirmed and was rolled back from is kept
+/// for its secrets: the server may have printed them.
 extension Agent {
-  private static let folder = "before"
+  static let replacedFolder = "before"
 
   /// Keeps the file that a rollout is to replace, unless the last generation is that file. Durable
   /// when it returns. Blocks on the disk.
   func keepBefore(_ bytes: [UInt8]?, _ rollout: Rollout) throws(Refusal) {
-    guard rollout.kind == .apply, let bytes,
-      let content = rollout.content(of: node), content.before != content.after
+    guard let bytes, let content = rollout.content(of: node), content.before != content.after
     else { return }
     let last = state.withLock { $0.participant.record.lastCommitted?.rollout.id }
-    for name in try ports.records.list(Self.folder) where name != last {
-      try ports.records.remove("\(Self.folder)/\(name)")
+    for name in try ports.records.list(Self.replacedFolder) where name != last {
+      try ports.records.remove("\(Self.replacedFolder)/\(name)")
     }
     if state.withLock({ $0.generation?.digest }) == content.before { return }
-    try ports.records.save("\(Self.folder)/\(rollout.id)", bytes)
+    try ports.records.save("\(Self.replacedFolder)/\(rollout.id)", bytes)
   }
 
   /// What the last committed rollout replaced here. Blocks on the disk.
@@ -41,7 +41,7 @@ extension Agent {
         return kept
       }
     }
-    guard let bytes = try ports.records.load("\(Self.folder)/\(id)"),
+    guard let bytes = try ports.records.load("\(Self.replacedFolder)/\(id)"),
       Digest.sha256(bytes) == before
     else {
       throw Refusal(

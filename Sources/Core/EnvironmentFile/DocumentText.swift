@@ -28,19 +28,23 @@ struct DocumentText: Sendable {
 
   /// The names in the order in which they were met.
   private var names: [Slice] = []
-  /// A hash table with open addressing: a name's number plus one, or 0; a power of two of places.
-  private var table = [UInt32](repeating: 0, count: 64)
+  /// A hash table with open addressing and a power of two of places. A place has the name's number plus one, and
+  /// its hash in the upper half; 0 if it is free.
+  private var table = [UInt64](repeating: 0, count: 64)
+  private let hash = NameHash()
 
   init(_ file: [UInt8]) {
     bytes = file
     fileCount = file.count
     var starts: [UInt32] = [0]
+    starts.reserveCapacity(file.count { $0 == Byte.lineFeed } + 1)
     var bits: UInt8 = 0
     for offset in file.indices {
       bits |= file[offset]
       if file[offset] == Byte.lineFeed { starts.append(UInt32(offset + 1)) }
     }
     lineStarts = starts
+    names.reserveCapacity(starts.count)
     isASCII = bits < 0x80
   }
 
@@ -113,17 +117,18 @@ struct DocumentText: Sendable {
   /// The number of the name that stands at `range`; a new one if it is met for the first time.
   mutating func number(ofNameAt range: Range<Int>) -> Int {
     let range = repaired(range)
-    let (place, found) = bytes.withUnsafeBytes { find($0[range]) }
+    let (hash, place, found) = find(range, of: bytes)
     if let found { return found }
     names.append(Slice(range))
-    table[place] = UInt32(names.count)
+    table[place] = UInt64(hash) << 32 | UInt64(names.count)
     if names.count * 2 > table.count { grow() }
     return names.count - 1
   }
 
   /// The number of the name; nil if it is nowhere in the file.
   func number(of name: String) -> Int? {
-    Array(name.utf8).withUnsafeBytes { find($0[...]).number }
+    let name = Array(name.utf8)
+    return find(name.indices, of: name).number
   }
 
   /// A name that is no UTF-8 counts as it is shown.
@@ -135,38 +140,62 @@ struct DocumentText: Sendable {
     return start..<bytes.count
   }
 
-  /// The number of `name`, or nil, and its place in the table. The hash is seeded anew in each process, so no
-  /// file can be made to fall into one place.
-  private func find(_ name: Swift.Slice<UnsafeRawBufferPointer>) -> (place: Int, number: Int?) {
-    let name = UnsafeRawBufferPointer(rebasing: name)
-    var place = Self.hash(name) & (table.count - 1)
+  /// The hash of the name at `range` of `text`, its place in the table, or where it would be, and its number, or
+  /// nil.
+  private func find(
+    _ range: Range<Int>, of text: [UInt8]
+  ) -> (hash: UInt32, place: Int, number: Int?) {
+    let hash = hash.value(of: range, in: text)
+    var place = Int(hash) & (table.count - 1)
     while table[place] != 0 {
-      let number = Int(table[place]) - 1
-      let other = names[number].range
-      if other.count == name.count, zip(other, name).allSatisfy({ bytes[$0] == $1 }) {
-        return (place, number)
+      if UInt32(table[place] >> 32) == hash {
+        let number = Int(UInt32(truncatingIfNeeded: table[place])) - 1
+        let other = names[number].range
+        if other.count == range.count, zip(other, range).allSatisfy({ bytes[$0] == text[$1] }) {
+          return (hash, place, number)
+        }
       }
       place = (place + 1) & (table.count - 1)
     }
-    return (place, nil)
-  }
-
-  private static func hash(_ name: UnsafeRawBufferPointer) -> Int {
-    var hasher = Hasher()
-    hasher.combine(bytes: name)
-    return hasher.finalize()
+    return (hash, place, nil)
   }
 
   private mutating func grow() {
-    var larger = [UInt32](repeating: 0, count: table.count * 4)
-    for (number, name) in names.enumerated() {
-      var place =
-        bytes.withUnsafeBytes { Self.hash(UnsafeRawBufferPointer(rebasing: $0[name.range])) }
-        & (larger.count - 1)
+    var larger = [UInt64](repeating: 0, count: table.count * 2)
+    for name in table where name != 0 {
+      var place = Int(name >> 32) & (larger.count - 1)
       while larger[place] != 0 { place = (place + 1) & (larger.count - 1) }
-      larger[place] = UInt32(number + 1)
+      larger[place] = name
     }
     table = larger
+  }
+}
+
+/// A hash of a name that nobody can foresee, so that no file can be made whose names all fall into one place: the
+/// polynomial of its bytes, seven at a time, modulo 2^61 - 1 at a point that is another one in each process (Carter
+/// and Wegman, "Universal classes of hash functions", 1979).
+private struct NameHash {
+  private static let prime: UInt64 = 1 << 61 - 1
+  /// Swift's own hash of nothing, which is seeded at the start of the process.
+  private let point = UInt64(truncatingIfNeeded: Hasher().finalize()) & prime
+
+  /// The hash of the name at `range`.
+  func value(of range: Range<Int>, in text: [UInt8]) -> UInt32 {
+    var value = next(UInt64(range.count), 0)
+    var start = range.lowerBound
+    while start < range.upperBound {
+      let end = min(start + 7, range.upperBound)
+      value = next(value, (start..<end).reduce(0) { $0 << 8 | UInt64(text[$1]) })
+      start = end
+    }
+    return UInt32(truncatingIfNeeded: value)
+  }
+
+  /// `(value + word) * point`, modulo the prime or a little more; `value + word` is below 2^62.
+  private func next(_ value: UInt64, _ word: UInt64) -> UInt64 {
+    let (high, low) = (value + word).multipliedFullWidth(by: point)
+    let sum = (low & Self.prime) + (high << 3 | low >> 61)
+    return (sum & Self.prime) + (sum >> 61)
   }
 }
 
@@ -224,6 +253,7 @@ struct Definitions: Sendable {
 
   init(_ all: [Definition], nameCount: Int) {
     var names: [UInt32] = []
+    names.reserveCapacity(min(all.count, nameCount))
     var last = [Int32](repeating: -1, count: nameCount)
     for (index, definition) in all.enumerated() where !definition.isDropped {
       if last[Int(definition.name)] < 0 { names.append(definition.name) }

@@ -140,23 +140,34 @@ extension EnvironmentDocument {
   struct Form: Sendable, Hashable {
     typealias Offset = UInt32
 
+    /// An offset or nil in four bytes: a file can have one for every few of its own.
+    @propertyWrapper
+    struct Packed: Sendable, Hashable {
+      private var offset = Offset.max
+
+      var wrappedValue: Offset? {
+        get { offset == .max ? nil : offset }
+        set { offset = newValue ?? .max }
+      }
+    }
+
     static let simple = Form()
     var isOneLine: Bool { unterminated == nil && lineBreak == nil && continuation == nil }
 
     /// The quote that is never closed.
-    var unterminated: Offset?
+    @Packed var unterminated: Offset?
     /// The first backslash that systemd takes away before an ordinary character.
-    var escape: Offset?
+    @Packed var escape: Offset?
     /// The first backslash that joins two lines.
-    var continuation: Offset?
+    @Packed var continuation: Offset?
     /// The first line ending within quotes.
-    var lineBreak: Offset?
+    @Packed var lineBreak: Offset?
     /// The first byte of what stands after a closing quote.
-    var afterQuote: Offset?
+    @Packed var afterQuote: Offset?
     /// The first `#` after a blank outside quotes.
-    var hash: Offset?
+    @Packed var hash: Offset?
     /// The first quote within a bare value, which no reader takes for one.
-    var strayQuote: Offset?
+    @Packed var strayQuote: Offset?
   }
 }
 

@@ -55,10 +55,11 @@ extension EnvironmentDocument {
           .validation, "cannot change the environment file: \(failure); correct it by hand first")
       }
       if let open = scan.oddities.last, open.form.unterminated != nil {
+        let line = scan.definitions.all[Int(open.definition)].line
         throw Refusal(
           .validation,
           "cannot change the environment file: the quote opened in the value that begins on line "
-            + "\(open.definition.line) is never closed and swallows the rest of the file; close it first"
+            + "\(line) is never closed and swallows the rest of the file; close it first"
         )
       }
     }

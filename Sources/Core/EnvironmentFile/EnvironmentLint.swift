@@ -96,9 +96,10 @@ struct Lint {
     self.showsSecrets = showsSecrets
     (bytes, text) = (document.bytes, document.text)
     isWithin = Array(repeating: false, count: text.lineStarts.count)
-    for oddity in document.current.oddities where !oddity.definition.isOneLine {
-      var line = Int(oddity.definition.line)
-      let end = oddity.definition.range.range.upperBound
+    for oddity in document.current.oddities where !oddity.form.isOneLine {
+      let definition = document.current.definitions.all[Int(oddity.definition)]
+      var line = Int(definition.line)
+      let end = definition.range.range.upperBound
       while line < text.lineStarts.count, text.lineStarts[line] < end {
         isWithin[line] = true
         line += 1
@@ -177,11 +178,12 @@ struct Lint {
       guard let (_, count, worst) = tallies.first(where: { $0.rule == rule }),
         count > EnvironmentLint.findingsPerRule
       else { continue }
+      let more = count - EnvironmentLint.findingsPerRule
       result.append(
         Finding(
           worst, rule: rule.rawValue, file: file,
-          message: "\(count - EnvironmentLint.findingsPerRule) more of this rule are not shown",
-          remedy: "correct those shown and check again"))
+          message: "\(more) more of this rule are not shown",
+          remedy: "correct those shown and check again", more: more))
     }
     return result
   }

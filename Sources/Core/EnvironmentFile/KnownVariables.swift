@@ -46,15 +46,41 @@ enum KnownVariables {
     }
     let initial = name[name.startIndex + prefixCount]
     return familyBytes.contains { $0[prefixCount] == initial && name.starts(with: $0) }
-      || known.contains(name)
+      || name.count < known.count && known[name.count].contains { name.elementsEqual($0.bytes) }
   }
 
   static func isKnown(_ name: String) -> Bool { isKnown(Array(name.utf8)[...]) }
 
   /// `MINIO_`, with which all of them begin.
   private static let prefixCount = 6
-  private static let known = Set(names.map { Array($0.utf8)[...] })
   private static let familyBytes = families.map { Array($0.utf8) }
+
+  /// One of ``names``.
+  private struct Known {
+    let name: String
+    let bytes: [UInt8]
+    let letters: UInt64
+    /// How far a name may be from it that is meant to be it.
+    let limit: Int
+
+    init(_ name: String) {
+      (self.name, bytes) = (name, Array(name.utf8))
+      letters = KnownVariables.letters(of: bytes[...])
+      limit = bytes.count >= 14 ? 2 : 1
+    }
+  }
+
+  /// ``names`` by the number of their bytes.
+  private static let known: [[Known]] = {
+    let all = names.map(Known.init)
+    let longest = all.reduce(0) { max($0, $1.bytes.count) }
+    return (0...longest).map { count in all.filter { $0.bytes.count == count } }
+  }()
+
+  /// One bit for each letter that the name has.
+  private static func letters(of name: ArraySlice<UInt8>) -> UInt64 {
+    name.reduce(0) { $0 | 1 << UInt64(upper($1) & 63) }
+  }
 
   /// What is to be thought of the name of a variable.
   enum Verdict: Equatable {
@@ -70,24 +96,37 @@ enum KnownVariables {
   static func verdict(_ name: ArraySlice<UInt8>) -> Verdict {
     if isKnown(name) { return .known }
     if let nearest = nearest(to: name) { return .near(nearest) }
-    return name.map(upper).starts(with: "MINIO_KMS_".utf8) ? .unknownKeyManager : .unknown
+    let isKeyManagers =
+      name.count >= keyManagerPrefix.count
+      && zip(name, keyManagerPrefix).allSatisfy { upper($0) == $1 }
+    return isKeyManagers ? .unknownKeyManager : .unknown
   }
 
   static func verdict(_ name: String) -> Verdict { verdict(Array(name.utf8)[...]) }
 
+  static let keyManagerPrefix = Array("MINIO_KMS_".utf8)
+
   /// The known name that `name` was probably meant to be: at most two letters apart, or only one if
   /// it is short.
   static func nearest(to name: ArraySlice<UInt8>) -> String? {
-    let wanted = Shape(name)
-    var bytes: [UInt8]?
+    if name.count > known.count + 1 { return nil }
+    let letters = letters(of: name)
+    var capitals: [UInt8]?
     var best: (name: String, distance: Int)?
-    for (index, shape) in shapes.enumerated() {
-      let limit = min(shape.count >= 14 ? 2 : 1, (best?.distance ?? 3) - 1)
-      if limit < 0 || !shape.mayBeNear(wanted, atMost: limit) { continue }
-      let letters = bytes ?? name.map(upper)
-      bytes = letters
-      if let distance = distance(letters, Array(names[index].utf8), atMost: limit) {
-        best = (names[index], distance)
+    for count in max(0, name.count - 2)..<min(name.count + 3, known.count) {
+      for known in known[count] {
+        let limit = min(known.limit, (best?.distance ?? 3) - 1)
+        // A letter inserted or deleted changes one bit at most, one replaced two.
+        if abs(count - name.count) > limit
+          || (letters ^ known.letters).nonzeroBitCount > 2 * limit
+        {
+          continue
+        }
+        let bytes = capitals ?? name.map(upper)
+        capitals = bytes
+        if let distance = distance(bytes, known.bytes, atMost: limit) {
+          best = (known.name, distance)
+        }
       }
     }
     return best?.name
@@ -95,28 +134,8 @@ enum KnownVariables {
 
   static func nearest(to name: String) -> String? { nearest(to: Array(name.utf8)[...]) }
 
-  private static let shapes = names.map { Shape(Array($0.utf8)[...]) }
-
   private static func upper(_ byte: UInt8) -> UInt8 {
     (0x61...0x7A).contains(byte) ? byte & 0xDF : byte
-  }
-
-  /// What tells quickly that two names are not near.
-  private struct Shape {
-    let count: Int
-    /// One bit for each letter that the name has.
-    let letters: UInt64
-
-    init(_ name: ArraySlice<UInt8>) {
-      count = name.count
-      letters = name.reduce(0) { $0 | 1 << UInt64(upper($1) & 63) }
-    }
-
-    /// A letter inserted or deleted changes one bit at most, one replaced two.
-    func mayBeNear(_ other: Shape, atMost limit: Int) -> Bool {
-      abs(count - other.count) <= limit
-        && (letters ^ other.letters).nonzeroBitCount <= 2 * limit
-    }
   }
 
   /// The number of letters to insert, delete, replace or swap with their neighbour; nil if more

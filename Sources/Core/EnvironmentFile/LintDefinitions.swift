@@ -3,8 +3,11 @@ internal import Model
 // The rules on definitions, names, and what each reader makes of them.
 extension Lint {
   mutating func checkDefinitions() {
-    for oddity in document.current.oddities { checkForm(of: oddity.definition, oddity.form) }
-    for definition in document.current.definitions.all where definition.isDropped {
+    let definitions = document.current.definitions.all
+    for oddity in document.current.oddities {
+      checkForm(of: definitions[Int(oddity.definition)], oddity.form)
+    }
+    for definition in definitions where definition.isDropped {
       checkDropped(definition)
     }
   }
@@ -88,14 +91,17 @@ extension Lint {
   static let export = Array("export".utf8)
 
   mutating func checkDuplicates() {
-    var first = [Definition?](repeating: nil, count: text.nameCount)
-    for definition in document.current.definitions.all where !definition.isDropped {
-      guard let earlier = first[Int(definition.name)] else {
-        first[Int(definition.name)] = definition
+    let definitions = document.current.definitions.all
+    // For each name the index of its first definition.
+    var first = [Int32](repeating: -1, count: text.nameCount)
+    for (index, definition) in definitions.enumerated() where !definition.isDropped {
+      if first[Int(definition.name)] < 0 {
+        first[Int(definition.name)] = Int32(index)
         continue
       }
+      let earlier = definitions[Int(first[Int(definition.name)])]
       let isSame = text.isSame(earlier.value, definition.value)
-      let isGrave = !isSame || name(definition).starts(with: "MINIO_KMS_".utf8)
+      let isGrave = !isSame || name(definition).starts(with: KnownVariables.keyManagerPrefix)
       if isOnlyCounted(isGrave ? .error : .warning, .duplicateKey) { continue }
       add(
         isGrave ? .error : .warning, .duplicateKey, at: Int(definition.start),

@@ -11,7 +11,8 @@ extension Lint {
     var isExpanded = isFound
     for finding in findings { if let line = finding.line { isFound[line] = true } }
     var line = 1
-    for (offset, problem) in scan.problems {
+    for (place, problem) in scan.problems {
+      let offset = Int(place)
       line = text.line(of: offset, near: line)
       if problem == .expansion {
         if !isExpanded[line] { addExpansion(at: offset) }

@@ -150,9 +150,9 @@ extension Lint {
           remedy: "write NAME=\"value\", or begin the line with '#' if it is a comment")
       }
     }
-    for definition in document.own.oddities
-    where !isWithinValue(line: Int(definition.line)) {
-      checkLine(of: definition)
+    for index in document.own.oddities {
+      let definition = document.own.definitions.all[Int(index)]
+      if !isWithinValue(line: Int(definition.line)) { checkLine(of: definition) }
     }
   }
 

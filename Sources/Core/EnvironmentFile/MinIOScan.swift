@@ -8,8 +8,8 @@ struct MinIOScan: Sendable {
   let definitions: Definitions
   /// Why it refuses the whole file; nil if it takes it.
   let failure: String?
-  /// The definitions that begin with `;` or `export`, or have blanks around `=`.
-  let oddities: [Definition]
+  /// The indexes of the definitions that begin with `;` or `export`, or have blanks around `=`.
+  let oddities: [UInt32]
   /// The lines that are refused because they have no `=`: number and bytes, without the line feed.
   let malformed: [Line]
   /// The lines that are too long.
@@ -25,11 +25,12 @@ struct MinIOScan: Sendable {
   init(_ bytes: [UInt8], _ text: inout DocumentText, beside others: [Definition]) {
     var definitions: [Definition] = []
     definitions.reserveCapacity(min(text.lineStarts.count, bytes.count))
-    var oddities: [Definition] = []
+    var oddities: [UInt32] = []
     var malformed: [Line] = []
     var tooLong: [Line] = []
     var numbers = NameNumbers(beside: others)
     Self.forEachLine(of: bytes) { line in
+      if line.range.isEmpty { return }
       if line.range.count >= Self.lineBytes { tooLong.append(line) }
       let all = Self.trimmed(bytes, line.range)
       guard !all.isEmpty, bytes[all.lowerBound] != Byte.hash else { return }
@@ -43,8 +44,8 @@ struct MinIOScan: Sendable {
         range: line.range.lowerBound..<min(line.range.upperBound + 1, bytes.count),
         isDropped: parts.name.isEmpty || bytes[parts.name].contains(0)
           || bytes[parts.value].contains(0))
+      if parts.isOdd { oddities.append(UInt32(definitions.count)) }
       definitions.append(definition)
-      if parts.isOdd { oddities.append(definition) }
     }
     self.malformed = malformed
     self.tooLong = tooLong
@@ -82,7 +83,7 @@ struct MinIOScan: Sendable {
   ) -> (name: Range<Int>, value: Range<Int>, isOdd: Bool)? {
     var rest = all
     var isOdd = bytes[all.lowerBound] == Byte.semicolon
-    if bytes[all].starts(with: export) {
+    if bytes[all.lowerBound] == export[0], bytes[all].starts(with: export) {
       // The letters go, whatever follows them: `exportFOO=1` defines FOO.
       rest = trimmed(bytes, (all.lowerBound + export.count)..<all.upperBound)
       isOdd = true

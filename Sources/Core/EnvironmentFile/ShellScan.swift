@@ -25,7 +25,7 @@ struct ShellScan {
   /// The variables that are set, by the numbers of their names.
   private var values: [Value?] = []
   /// In the order of the file, with the offset of the byte that is to blame.
-  private(set) var problems: [(offset: Int, problem: Problem)] = []
+  private(set) var problems: [(offset: UInt32, problem: Problem)] = []
 
   /// The document's, and the values that do not stand in it.
   private(set) var text: DocumentText
@@ -40,7 +40,7 @@ struct ShellScan {
     (bytes, text) = (document.bytes, document.text)
     numbers = NameNumbers(beside: document.current.definitions.all)
     values = Array(repeating: nil, count: text.nameCount)
-    while offset < bytes.count { takeCommand() }
+    while let byte { if byte == Byte.lineFeed { offset += 1 } else { takeCommand() } }
   }
 
   /// What the variable is set to, if it is; `name` is its number in the document.
@@ -63,7 +63,7 @@ struct ShellScan {
 
   /// One line, or what a quote or a backslash makes one.
   private mutating func takeCommand() {
-    assigned.removeAll(keepingCapacity: true)
+    if !assigned.isEmpty { assigned.removeAll(keepingCapacity: true) }
     var hasCommand = false
     // Where `export` begins that has no operand yet.
     var export: Int?
@@ -81,7 +81,7 @@ struct ShellScan {
         skipLine()
       } else if Self.isOperator(byte) {
         // What follows is not followed: one word about the line is enough.
-        problems.append((offset, .operator))
+        problems.append((UInt32(offset), .operator))
         if byte != Byte.semicolon { assigned.removeAll(keepingCapacity: true) }
         skipLine()
       } else {
@@ -95,7 +95,7 @@ struct ShellScan {
         } else if isExport, let word = value.slice, isVariableName(text[word]) {
           export = nil
         } else if !hasCommand, assigned.isEmpty, let word = value.slice,
-          text[word].elementsEqual("export".utf8)
+          word.range.count == Lint.export.count, text[word].elementsEqual(Lint.export)
         {
           (hasCommand, isExport, export) = (true, true, start)
         } else if !hasCommand || isExport {
@@ -103,14 +103,14 @@ struct ShellScan {
           (hasCommand, isExport, export) = (true, false, nil)
           assigned.removeAll(keepingCapacity: true)
           if count == problems.count {
-            problems.append((start, .command))
+            problems.append((UInt32(start), .command))
           } else {
-            problems.insert((start, .command), at: count)
+            problems.insert((UInt32(start), .command), at: count)
           }
         }
       }
     }
-    if let export { problems.append((export, .command)) }
+    if let export { problems.append((UInt32(export), .command)) }
     for (name, value) in assigned {
       while values.count <= name { values.append(nil) }
       values[name] = value
@@ -161,7 +161,7 @@ struct ShellScan {
         if isExpansion { isKnown = false } else { text.append(start..<(start + 1), to: &word) }
       default:
         if byte == UInt8(ascii: "~"), isTildePlace {
-          problems.append((start, .expansion))
+          problems.append((UInt32(start), .expansion))
           isKnown = false
         }
         offset += 1
@@ -175,7 +175,7 @@ struct ShellScan {
   }
 
   private mutating func unterminated(_ start: Int) -> Value? {
-    problems.append((start, .unterminated))
+    problems.append((UInt32(start), .unterminated))
     offset = bytes.count
     return nil
   }
@@ -227,7 +227,7 @@ struct ShellScan {
       case _ where "@*#?-$!".utf8.contains(next): closing = nil
       // `$'...'` and `$"..."` are not the same for every shell.
       case Byte.singleQuote where !isQuoted, Byte.doubleQuote where !isQuoted:
-        problems.append((start, .expansion))
+        problems.append((UInt32(start), .expansion))
         return true
       default: return false
       }
@@ -235,13 +235,13 @@ struct ShellScan {
       return false
     }
     guard let closing else {
-      problems.append((start, .expansion))
+      problems.append((UInt32(start), .expansion))
       offset += 1
       return true
     }
     // What is nested in it is not followed: it has no value here in any case.
     guard let end = bytes[offset...].firstIndex(of: closing) else { return nil }
-    problems.append((start, .expansion))
+    problems.append((UInt32(start), .expansion))
     offset = end + 1
     return true
   }

@@ -32,8 +32,9 @@ struct SystemdScan: Sendable {
 
   /// A definition and what is odd about the way it is written.
   struct Oddity: Sendable {
-    var definition: Definition
-    var form: Form
+    /// The index of the definition.
+    let definition: UInt32
+    let form: Form
   }
 
   /// systemd refuses to read files of this size or larger, bytes.
@@ -310,9 +311,15 @@ struct SystemdScan: Sendable {
       }
       let definition = Definition(
         name: text.number(ofNameAt: name), start: name.lowerBound, line: nameLine, value: value,
-        range: nameStart..<end, isDropped: !isVariableName(bytes[name]), isOneLine: form.isOneLine)
+        range: nameStart..<end, isDropped: !isVariableName(name), isOneLine: form.isOneLine)
+      if form != .simple {
+        oddities.append(Oddity(definition: UInt32(definitions.count), form: form))
+      }
       definitions.append(definition)
-      if form != .simple { oddities.append(Oddity(definition: definition, form: form)) }
+    }
+
+    private func isVariableName(_ range: Range<Int>) -> Bool {
+      Byte.isNameStart(bytes[range.lowerBound]) && range.allSatisfy { Byte.isNamePart(bytes[$0]) }
     }
 
     private func textFailure() -> String? {

@@ -2,13 +2,13 @@ internal import Model
 
 /// The variables beside MINIO_KMS_SERVER that list the hosts of one service.
 enum HostList {
-  private static let names = ["MINIO_VOLUMES", "MINIO_ETCD_ENDPOINTS", "MINIO_KMS_KES_ENDPOINT"]
+  static let names = ["MINIO_VOLUMES", "MINIO_ETCD_ENDPOINTS", "MINIO_KMS_KES_ENDPOINT"]
   /// The name of a target may follow.
-  private static let brokers = "MINIO_NOTIFY_KAFKA_BROKERS"
+  static let brokers = Array("MINIO_NOTIFY_KAFKA_BROKERS".utf8)
 
   /// Whether the variable lists hosts.
   static func isOne(_ name: some Collection<UInt8>) -> Bool {
-    names.contains { name.elementsEqual($0.utf8) } || name.starts(with: brokers.utf8)
+    names.contains { name.elementsEqual($0.utf8) } || name.starts(with: brokers)
   }
 
   /// The first ``Limits/listedHosts`` in a value, of a pattern such as `minio-{1...16}` three; what is none is

@@ -18,6 +18,18 @@ enum KnownVariables {
   /// What all but the proxies begin with.
   static let prefix = Array("MINIO_KMS_".utf8)
 
+  /// All that a rule knows by name, by the number of their bytes.
+  private static let known: [[[UInt8]]] = (0..<32).map { count in
+    (all + ignored + proxies + proxyExceptions + HostList.names).map { Array($0.utf8) }
+      .filter { $0.count == count }
+  }
+
+  /// Whether a rule is about variables of this name, lists of hosts included.
+  static func isKnown(_ name: ArraySlice<UInt8>) -> Bool {
+    name.count < known.count && known[name.count].contains { name.elementsEqual($0) }
+      || name.starts(with: HostList.brokers)
+  }
+
   private static let candidates = all.map { (name: $0, bytes: Array($0.utf8)) }
   private static let letters = candidates.map { letters($0.bytes) }
 

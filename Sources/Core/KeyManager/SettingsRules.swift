@@ -7,12 +7,11 @@ public enum SettingsRules {
   /// How many findings on names that nobody knows are given; one more says how many there are.
   public static let unknownNames = 100
 
-  /// Whether a rule can be about a variable of this name; one that it cannot be about may be left out.
+  /// Whether a rule can be about a variable of this name other than that a `MINIO_KMS_` one is not known, which
+  /// the lint of a file says too; what it cannot be about may be left out.
   public static func mayConcern(_ name: ArraySlice<UInt8>) -> Bool {
-    KnownVariables.mayBeMeant(name) || name.starts(with: KnownVariables.prefix)
-      || (KnownVariables.proxies + KnownVariables.proxyExceptions).contains {
-        name.elementsEqual($0.utf8)
-      } || HostList.isOne(name)
+    KnownVariables.isKnown(name)
+      || !name.starts(with: KnownVariables.prefix) && KnownVariables.mayBeMeant(name)
   }
 
   /// What is wrong with `environment`: the merged variables as the server would get them. Of a name
@@ -52,12 +51,13 @@ private struct Check {
       if HostList.isOne(variable.name.utf8) { checkHosts(variable) }
     }
     checkComplete()
-    if unknownCount > SettingsRules.unknownNames {
+    let more = unknownCount - SettingsRules.unknownNames
+    if more > 0 {
       findings.append(
         Finding(
           .error, rule: "kms-unknown-variable", file: file,
-          message: "\(unknownCount - SettingsRules.unknownNames) more of this rule are not shown",
-          remedy: "Correct those shown and check again"))
+          message: "\(more) more of this rule are not shown",
+          remedy: "correct those shown and check again", more: more))
     }
   }
 

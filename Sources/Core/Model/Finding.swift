@@ -40,12 +40,14 @@ public struct Finding: Sendable, Codable, Hashable {
   public var message: String
   /// What to do next, one sentence.
   public var remedy: String?
+  /// How many findings of the rule it stands for, each of which would be too much; nil if it is one itself.
+  public var more: Int?
 
   /// A finding; see the properties.
   public init(
     _ severity: Severity, rule: String, refusal: RefusalCode = .validation,
     variable: String? = nil, file: String? = nil, line: Int? = nil, column: Int? = nil,
-    message: String, remedy: String? = nil
+    message: String, remedy: String? = nil, more: Int? = nil
   ) {
     self.severity = severity
     self.rule = rule
@@ -56,6 +58,7 @@ public struct Finding: Sendable, Codable, Hashable {
     self.column = column
     self.message = message
     self.remedy = remedy
+    self.more = more
   }
 
   /// `error: MINIO_KMS_SERVER, line 4: ... — remedy` on one line, for people.

@@ -23,8 +23,11 @@ public enum SecretVariables {
 
   /// The same for bytes, in time linear in their number.
   public static func contains(_ name: ArraySlice<UInt8>) -> Bool {
-    let hasWord = name.indices.contains { start in
-      wordsByInitial[Int(name[start] & 0x1F)].contains { word in
+    let hasWord = name.indices.dropLast().contains { start in
+      let initial = Int(name[start] & 0x1F)
+      // Hardly any two bytes are those with which a word begins.
+      if seconds[initial] >> UInt32(name[start + 1] & 0x1F) & 1 == 0 { return false }
+      return wordsByInitial[initial].contains { word in
         name.endIndex - start >= word.count && zip(name[start...], word).allSatisfy(isSameLetter)
       }
     }
@@ -47,6 +50,11 @@ public enum SecretVariables {
     "PWD", "TOKEN", "LICENSE", "LICENCE", "CREDENTIAL", "NKEY", "SEED",
     "CONNECTION_STRING", "DSN", "AMQP_URL", "ELASTICSEARCH_URL", "SUBNET_PROXY",
   ].map { Array($0.utf8) }
+
+  /// For each first letter of a word the second ones, a bit for each; a letter is told by five bits.
+  private static let seconds = wordsByInitial.map { words in
+    words.reduce(into: UInt32(0)) { $0 |= 1 << UInt32($1[1] & 0x1F) }
+  }
 
   /// ``words`` by the five bits that tell a letter.
   private static let wordsByInitial: [[[UInt8]]] = (0..<32).map { letter in

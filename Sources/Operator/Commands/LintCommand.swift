@@ -24,10 +24,13 @@ struct LintCommand: Sendable {
         context.console.line(finding.text)
       }
       let counts = [Severity.error, .warning, .note].map { severity in
-        let count = findings.count { $0.severity == severity }
+        let count = findings.count { $0.severity == severity && $0.more == nil }
         return "\(count) \(severity.rawValue)\(count == 1 ? "" : "s")"
       }
-      context.console.progress("\(file): \(counts.joined(separator: ", "))")
+      let more = findings.reduce(0) { $0 + ($1.more ?? 0) }
+      context.console.progress(
+        "\(file): \(counts.joined(separator: ", "))" + (more == 0 ? "" : "; \(more) more not shown")
+      )
     }
     return CommandResult(isRefused ? .validationRefused : .done)
   }

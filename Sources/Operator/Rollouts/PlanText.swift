@@ -63,14 +63,16 @@ extension ClusterPlan {
 }
 
 extension JSONValue {
-  /// A finding with all its parts.
+  /// A finding with all its parts; `more` only where it stands for others.
   init(_ finding: Finding) {
-    self = .object([
+    var parts: [String: JSONValue] = [
       "severity": .string(finding.severity.rawValue), "rule": .string(finding.rule),
       "variable": JSONValue(finding.variable), "file": JSONValue(finding.file),
       "line": JSONValue(finding.line), "column": JSONValue(finding.column),
       "message": .string(finding.message), "remedy": JSONValue(finding.remedy),
-    ])
+    ]
+    if let more = finding.more { parts["more"] = JSONValue(more) }
+    self = .object(parts)
   }
 }
 
