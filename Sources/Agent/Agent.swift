@@ -60,6 +60,8 @@ public final class Agent: Sendable {
     var collecting: (id: String, createdBy: String, inputs: Mailbox<CollectorInput>)?
     /// How the last rollouts ended here, and what became of them.
     var settled: [Settled] = []
+    /// Whether the record of it could not be written last.
+    var isSettledUnwritten = false
     /// Who wishes what.
     var intents: Intents
     /// What was handed to this node, and what came of it.
@@ -88,6 +90,8 @@ public final class Agent: Sendable {
   /// Wakes the Intents, which are taken through one input at a time too.
   let intentAlarm = Alarm()
   let intentTurn = Lock(())
+  /// Of two records of what became of rollouts the later one is the later state.
+  let settledTurn = Lock(())
   private let times: RecoveryTimes
   let collectorTimes: CollectorTimes
   private let turn = Lock(())
@@ -315,6 +319,8 @@ public final class Agent: Sendable {
       try startThread("watch") { self.watch(active, report) }
     case .keep(let finished):
       if finished.outcome.kind == .confirmed { try sealAndKeep(finished) }
+      try keepCollecting(finished.rollout)
+      try intentEnded(finished)
     case .conclude(let finished):
       conclude(finished)
       keepTimeline()
@@ -472,10 +478,7 @@ public final class Agent: Sendable {
     // Whoever reads of the end finds nothing held any more, what is proposed as it is now, and
     // somebody to whom to tell what became of the rollout.
     if finished.outcome.kind == .confirmed { endHold(of: id) }
-    if finished.outcome.kind != .aborted {
-      beginCollecting(finished)
-      intentEnded(finished)
-    }
+    if finished.outcome.kind != .aborted { follow(finished) }
     let now = time()
     state.update { state in
       if state.timeline?.id == id { state.timeline?.end(finished.outcome, at: now) }
