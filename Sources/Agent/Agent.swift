@@ -77,6 +77,8 @@ public final class Agent: Sendable {
   /// The agent's version.
   public let version: String
   let inventory: Inventory
+  /// What it shows to everybody; nil where there is no TLS.
+  let certificate: OwnCertificate?
   let ports: Ports
   let records: Records
   let history: History
@@ -89,23 +91,25 @@ public final class Agent: Sendable {
   let alarm = Alarm()
   /// Wakes the Intents, which are taken through one input at a time too.
   let intentAlarm = Alarm()
-  let intentTurn = Lock(())
+  let intentTurn = Lock(Turn())
   /// Of two records of what became of rollouts the later one is the later state.
-  let settledTurn = Lock(())
+  let settledTurn = Lock(Turn())
   private let times: RecoveryTimes
   let collectorTimes: CollectorTimes
-  private let turn = Lock(())
+  private let turn = Lock(Turn())
   /// One assessment at a time: each may have a thread for every address of every endpoint.
-  private let assessing = Lock(())
+  let assessing = Lock(Turn())
 
   /// An agent with what its records say. A damaged record does not stop it: it refuses to vote, and
   /// says so.
   ///
   /// - Parameters:
+  ///   - certificate: its end is told when it comes near.
   ///   - times: how long it waits in doubt.
   ///   - collectorTimes: how long it waits for the coordinator after its own end.
   public init(
     node: String, inventory: Inventory, version: String, ports: Ports,
+    certificate: OwnCertificate? = nil,
     times: RecoveryTimes = RecoveryTimes(), collectorTimes: CollectorTimes = CollectorTimes()
   ) {
     self.collectorTimes = collectorTimes
@@ -113,6 +117,7 @@ public final class Agent: Sendable {
     self.inventory = inventory
     self.version = version
     self.ports = ports
+    self.certificate = certificate
     self.times = times
     peers = Peers(ports, inventory: inventory, except: node)
     records = Records(port: ports.records)
@@ -335,184 +340,5 @@ public final class Agent: Sendable {
     do throws(Errno) { try Thread.start(name, body) } catch {
       throw Refusal(.failed, "\(node): \(error)")
     }
-  }
-
-  // MARK: the vote
-
-  /// Every check of this node, one caller after the other. Blocks up to the probes' deadline for each
-  /// caller that came before.
-  ///
-  /// - Parameter facts: what is to be said of the seal.
-  func assess(
-    kind: RolloutKind, generation: Int?, changes: [WireChange], createKey: Bool, _ facts: SealFacts,
-    undo: String? = nil
-  ) -> Assessment {
-    let (last, number, record) = state.withLock {
-      ($0.generation, $0.lastNumber, $0.participant.record)
-    }
-    var assessment = assessing.withLock { _ in
-      var earlier: Result<History.Kept, Refusal>?
-      if kind == .rollback {
-        do throws(Refusal) {
-          if let undo {
-            earlier = .success(try beforeLast(undo))
-          } else {
-            earlier = .success(try self.earlier(generation))
-          }
-        } catch { earlier = .failure(error) }
-      }
-      var assessment = assessor.assess(
-        kind: kind, earlier: earlier, changes: changes.map(\.change), createKey: createKey,
-        seal: facts.record.seal, generation: number, lastPath: last?.path, record: record,
-        isUndo: undo != nil)
-      assessment.answer.isLastGeneration =
-        assessment.answer.path == last?.path && assessment.answer.before == last?.digest
-      return assessment
-    }
-    facts.complete(&assessment.answer)
-    assessment.answer.active = activeSummary
-    return assessment
-  }
-
-  private func assess(_ rollout: Rollout) {
-    guard let request = state.withLock({ $0.request }), request.rollout == rollout else {
-      perform(
-        .assessed(
-          rollout, .failure(Refusal(.failed, "\(node): the request was replaced; try again"))))
-      return
-    }
-    let result: Result<PreparedFacts, Refusal>
-    do throws(Refusal) { result = .success(try check(rollout, request)) } catch {
-      result = .failure(error)
-    }
-    // Another rollout's may have come when this one was aborted meanwhile.
-    state.update { if $0.request?.rollout == rollout { $0.request = nil } }
-    perform(.assessed(rollout, result))
-  }
-
-  private func check(
-    _ rollout: Rollout, _ request: PrepareRequest
-  ) throws(Refusal) -> PreparedFacts {
-    let assessment = assess(
-      kind: rollout.kind, generation: request.generation, changes: request.changes,
-      createKey: request.createKey, sealForVote(request.seals), undo: rollout.undoes)
-    if let refusal = assessment.answer.refusal { throw refusal }
-    note(rollout.id, "checked", "")
-    if let refusal = SealJudgement.problem(
-      with: rollout, key: assessment.answer.key, record: sealRecord(), node: node)
-    {
-      throw refusal
-    }
-    guard let content = rollout.content(of: node) else {
-      throw Refusal(.vote, "\(node) is not in the rollout's list of members")
-    }
-    let path = content.path
-    if assessment.answer.path != path {
-      throw Refusal(
-        .vote,
-        "the plan is for \(path) on \(node), and now the change belongs in \(assessment.answer.path); plan again"
-      )
-    }
-    if assessment.answer.before != content.before {
-      throw Refusal(
-        .vote,
-        "\(path) on \(node) has changed since the plan was made; plan again")
-    }
-    if assessment.answer.after != content.after {
-      throw Refusal(
-        .vote,
-        "\(path) on \(node) would become another file than the plan says; plan again"
-      )
-    }
-    try verifyNumber(of: rollout, assessment.answer)
-    let cursor = try ports.journal.cursor()
-    try keepFound(assessment.currentBytes, before: rollout)
-    try keepBefore(assessment.currentBytes, rollout)
-    try holdStarts(before: rollout, assessment)
-    if let bytes = assessment.newBytes {
-      state.update { _ = $0.targets.insert(path) }
-      Fault.reach("agent.check.stage")
-      try ports.file.stage(
-        bytes, at: path, tag: rollout.id, before: content.before, owner: assessment.owner)
-      Fault.reach("agent.check.staged")
-    }
-    state.update {
-      $0.seen = VoteAnswer(
-        rollout: rollout.digest, refusal: nil,
-        environmentDigest: assessment.answer.environmentDigest,
-        keyManagerDigest: assessment.answer.keyManager.map { Digest.ofFields([$0]) })
-    }
-    return PreparedFacts(
-      invocation: assessment.unit?.invocationID ?? "", journalCursor: cursor,
-      staged: assessment.newBytes != nil, environment: assessment.environment)
-  }
-
-  /// Removes what is staged, unless the rollout that is active, or is being voted on, has staged it.
-  private func discardStaged() {
-    let (known, targets) = state.withLock { state in
-      let ids = [state.participant.record.active?.rollout.id, state.participant.assessing?.id]
-      return (ids.compactMap(\.self), state.targets.sorted())
-    }
-    for path in targets {
-      do throws(Refusal) { try ports.file.discard(beside: path, allExcept: known) } catch {
-        ports.log(4, error.message)
-      }
-    }
-  }
-
-  /// A file staged by an agent that died before it had voted belongs to nobody.
-  private func removeOrphans() {
-    if state.withLock({ $0.damaged != nil }) { return }
-    // Where it staged is in no record then: beside one of the files that the environment is from.
-    var findings: [Finding] = []
-    if let files = lookAtServer(&findings).server?.files {
-      state.update { $0.targets.formUnion(files) }
-    }
-    discardStaged()
-  }
-
-  // MARK: the end
-
-  private func conclude(_ finished: FinishedRollout) {
-    let id = finished.rollout.id
-    // Whoever reads of the end finds nothing held any more, what is proposed as it is now, and
-    // somebody to whom to tell what became of the rollout.
-    if finished.outcome.kind == .confirmed { endHold(of: id) }
-    if finished.outcome.kind != .aborted { follow(finished) }
-    let now = time()
-    state.update { state in
-      if state.timeline?.id == id { state.timeline?.end(finished.outcome, at: now) }
-    }
-    ports.log(
-      finished.outcome.kind == .confirmed || finished.outcome.kind == .aborted ? 6 : 3,
-      "rollout \(id): \(finished.outcome.kind.rawValue) \(finished.outcome.reason)")
-    // What others did meanwhile has not been looked at.
-    ports.watch.wake()
-  }
-
-  /// The start is confirmed: the file is a generation now, and the seal that was voted on is in
-  /// force.
-  private func sealAndKeep(_ finished: FinishedRollout) throws(Refusal) {
-    try seal(finished)
-    let damaged = state.withLock { $0.damaged }
-    // What could not be read is not written over.
-    if let damaged { throw damaged }
-    let content = finished.rollout.content(of: node)
-    let path = content?.path ?? inventory.environmentFile
-    guard let bytes = try ports.file.read(path) else { return }
-    guard Digest.sha256(bytes) == content?.after else {
-      ports.log(
-        4, "\(path) was changed during the start; it is no generation")
-      return
-    }
-    try keepGeneration(bytes, of: finished, at: Clock.realtimeMicroseconds())
-    // What drift is measured against stops no rollout.
-    do throws(Refusal) {
-      var findings: [Finding] = []
-      let unit = lookAtServer(&findings).unit
-      let server = try ServerEnvironment(
-        unit: unit, fallback: path, ports: ports, deadline: .inMilliseconds(5_000))
-      try keepConfirmed(finished.rollout, unit, server)
-    } catch { ports.log(4, "drift is measured against an earlier start: \(error.message)") }
   }
 }

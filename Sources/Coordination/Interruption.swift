@@ -1,26 +1,37 @@
 internal import LinuxIO
+public import Model
 
 /// The way from a signal to the command that runs. Safe from any thread.
 public final class Interruption: Sendable {
   private struct State {
     var handler: (@Sendable () -> Void)?
-    var isUsed = false
+    /// When the command was told.
+    var told: Instant?
   }
   private let state = Lock(State())
+
+  /// A signal that comes so soon after the first is the same one: timeout(1) and its like send it to
+  /// the process and then to its process group.
+  private static let echoMilliseconds: Int64 = 100
 
   /// Nobody listens yet.
   public init() {}
 
-  /// Tells the command that it shall end. False if nobody listens, or it was told before: then the
-  /// process should exit at once.
-  public func interrupt() -> Bool {
-    let handler: (@Sendable () -> Void)? = state.withLock { state in
-      if state.isUsed { return nil }
-      state.isUsed = state.handler != nil
-      return state.handler
+  /// Tells the command that it shall end. False if nobody listens, or it was told before, by another
+  /// signal than this one: then the process should exit at once.
+  public func interrupt() -> Bool { interrupt(at: Clock.now()) }
+
+  /// The same, of a signal that came then.
+  public func interrupt(at now: Instant) -> Bool {
+    let (handler, isEcho) = state.withLock { state -> ((@Sendable () -> Void)?, Bool) in
+      if let told = state.told {
+        return (nil, now.milliseconds(since: told) < Self.echoMilliseconds)
+      }
+      if state.handler != nil { state.told = now }
+      return (state.handler, false)
     }
     handler?()
-    return handler != nil
+    return handler != nil || isEcho
   }
 
   /// Runs `body`; an interruption meanwhile calls `handler`, on the thread of the signal.

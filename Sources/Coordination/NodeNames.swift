@@ -15,6 +15,9 @@ public enum NodeNames {
     return groups.map { text($0.shape, $0.numbers) }.joined(separator: ", ")
   }
 
+  /// `1 node`, `4 nodes`.
+  public static func counted(_ count: Int) -> String { "\(count) node\(count == 1 ? "" : "s")" }
+
   /// Elements that are alike together, with the names of all that are; in the order of the first of
   /// each.
   public static func grouped<Value: Equatable>(_ rows: [(name: String, value: Value)])

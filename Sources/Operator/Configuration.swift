@@ -5,6 +5,8 @@ internal import Wire
 struct Configuration: Sendable {
   let inventory: Inventory
   let connections: AgentConnections
+  /// What is wrong with the inventory and does no harm by itself, for a person.
+  let warnings: [String]
 
   /// The nodes' names, in the order of the inventory.
   var names: [String] { inventory.nodes.map(\.name) }
@@ -13,7 +15,7 @@ struct Configuration: Sendable {
   static func read(
     _ invocation: Invocation, _ host: any CommandHost, _ network: any AgentNetwork
   ) throws(Refusal) -> Configuration {
-    let inventory = try readInventory(invocation, host)
+    let (inventory, warnings) = try readInventory(invocation, host)
     let credentials = try readCredentials(invocation, host)
     let connections = try network.open(inventory, credentials)
     guard connections.principal.cluster == inventory.cluster else {
@@ -22,17 +24,18 @@ struct Configuration: Sendable {
         "the certificate is for the cluster \"\(connections.principal.cluster)\", the inventory describes \"\(inventory.cluster)\"; use the credentials of that cluster"
       )
     }
-    return Configuration(inventory: inventory, connections: connections)
+    return Configuration(inventory: inventory, connections: connections, warnings: warnings)
   }
 
   private static func readInventory(
     _ invocation: Invocation, _ host: any CommandHost
-  ) throws(Refusal) -> Inventory {
+  ) throws(Refusal) -> (Inventory, [String]) {
     let chosen = invocation.value("inventory") ?? host.variable("KEYTURN_INVENTORY")
     let places = chosen.map { [$0] } ?? ["./inventory.json", "/etc/keyturn/inventory.json"]
     for path in places {
       if let content = try content(path, Limits.inventoryFileBytes, host) {
-        return try parse(content.bytes, path)
+        let inventory = try parse(content.bytes, path)
+        return (inventory, warnings(content.bytes, inventory, path))
       }
     }
     throw Refusal(
@@ -53,6 +56,17 @@ struct Configuration: Sendable {
       throw Refusal(.configuration, "\(path): " + problems.joined(separator: "; "))
     }
     return inventory
+  }
+
+  /// A mistyped field has no effect, and its default may be what nobody wants.
+  private static func warnings(
+    _ bytes: [UInt8], _ inventory: Inventory, _ path: String
+  ) -> [String] {
+    JSON.ignored(in: bytes, by: inventory).map { field in
+      let meant = Suggestion.nearest(to: field.name, among: field.siblings)
+      return "\(path): \(field.place) is no field of an inventory and is ignored; "
+        + (meant.map { "did you mean \($0)?" } ?? "docs/file-formats.md lists them")
+    }
   }
 
   private static func readCredentials(

@@ -28,12 +28,13 @@ public struct Keyturn: Sendable {
   /// exit with. Blocks until the command has ended.
   public func run(_ arguments: [String]) -> ExitCode {
     let table = KeyturnCommands.table
+    let help = HelpText(table, columns: host.terminal(.standardOutput)?.columns)
     do throws(UsageProblem) {
       switch try CommandParser(table: table).parse(arguments) {
       case .version: host.write("keyturn \(version)\n", to: .standardOutput)
-      case .help(nil): host.write(HelpText.program(table), to: .standardOutput)
-      case .help(let command?):
-        host.write(HelpText.command(command, in: table), to: .standardOutput)
+      case .help(nil): host.write(help.program, to: .standardOutput)
+      case .help(let command?): host.write(help.command(command), to: .standardOutput)
+      case .group(let commands): host.write(help.group(commands), to: .standardOutput)
       case .run(let invocation): return run(invocation)
       }
       return .done

@@ -29,6 +29,23 @@ struct AgentPlanTests {
     }
   }
 
+  @Test("a caller whose inventory has other nodes is told already at the plan, and which they are")
+  func otherInventory() throws {
+    let node = Node(of: ["minio-1", "minio-2", "minio-3"])
+    func refusal(_ members: [String]) throws -> Refusal? {
+      let request = PlanRequest(
+        kind: .apply, changes: enabling.map(WireChange.init), createKey: false, members: members)
+      let body = node.send("POST", "/v1/plan", JSON.encode(request)).body
+      return try JSON.decode(PlanAnswer.self, from: body).refusal
+    }
+    let other = try #require(try refusal(["minio-1", "minio-2", "minio-9"]))
+    #expect(other.code == .vote)
+    #expect(other.message.contains("it lacks minio-9 and has minio-3;"), "\(other.message)")
+    let fewer = try refusal(["minio-1"])
+    #expect(fewer?.message.contains("it has minio-[2-3];") == true, "\(fewer?.message ?? "")")
+    #expect(try refusal(["minio-1", "minio-2", "minio-3"])?.code != .vote)
+  }
+
   @Test("a mistake in the settings is refused with its variable")
   func mistake() throws {
     let plan = try Node().plan(Array(enabling.dropLast()))
@@ -130,5 +147,22 @@ struct AgentSecretTests {
     for value in ["https://kms-1.example.net:7373", "key-1", "admin@example.net", "a=b"] {
       #expect(Assessor.describe("MINIO_X", value) == value)
     }
+  }
+
+  @Test("a certificate of the agent's own that expires soon is told by status, check and metrics")
+  func ownCertificate() throws {
+    let until = Clock.realtimeMicroseconds() / 1_000_000 + 86_400
+    func node(_ validUntil: Int64) -> Node {
+      let principal = Principal(cluster: "prod", role: .node, name: "minio-1")
+      return Node(certificate: OwnCertificate(principal: principal, validUntil: validUntil))
+    }
+    func rules(_ node: Node) -> [[String]] {
+      [node.agent.status().findings, node.agent.check().findings].map { $0.map(\.rule) }
+    }
+    let soon = node(until)
+    #expect(rules(soon).allSatisfy { $0.contains("own-certificate") }, "\(rules(soon))")
+    let metrics = String(decoding: soon.agent.metrics().body, as: UTF8.self)
+    #expect(metrics.contains("\nkeyturn_certificate_expiry_timestamp_seconds \(until)\n"))
+    #expect(rules(node(until + 40 * 86_400)).allSatisfy { !$0.contains("own-certificate") })
   }
 }

@@ -37,7 +37,8 @@ struct Node {
     of names: [String] = ["minio-1"], environmentFile: String = "/etc/default/minio",
     peers: any PeerPort = FakeHost.NoPeers(), times: RecoveryTimes = RecoveryTimes(),
     settles: Bool = true, seals: Lock<[SealView]> = Lock([]),
-    collectorTimes: CollectorTimes = CollectorTimes(), rollback: RollbackPolicy = .whenSafe
+    collectorTimes: CollectorTimes = CollectorTimes(), rollback: RollbackPolicy = .whenSafe,
+    certificate: OwnCertificate? = nil
   ) {
     self.host = host
     self.seals = seals
@@ -46,8 +47,8 @@ struct Node {
       inventory: Inventory(
         cluster: "prod", nodes: names.map { .init(name: $0, address: $0) },
         environmentFile: environmentFile, timeouts: .init(settleSeconds: 0), rollback: rollback),
-      version: "test", ports: host.ports(peers: peers, isForNewAgent: true), times: times,
-      collectorTimes: collectorTimes)
+      version: "test", ports: host.ports(peers: peers, isForNewAgent: true),
+      certificate: certificate, times: times, collectorTimes: collectorTimes)
     agent.start()
     if settles { agent.settle(until: .inMilliseconds(5_000)) }
   }

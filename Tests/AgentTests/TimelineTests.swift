@@ -36,6 +36,27 @@ struct TimelineTests {
     #expect(found == true, "no timeline says \(text)")
   }
 
+  @Test("a stop after the start is the new process's end, and not noted as the old one's")
+  func lateStop() {
+    func instant(_ milliseconds: Int64) -> Instant { time(milliseconds).instant }
+    var timeline = Timeline(rollout(), at: time(0))
+    timeline.note(
+      RestartReport(
+        planned: instant(1), issued: instant(2), previousInvocation: "", started: instant(50)))
+    timeline.note(
+      RestartReport(
+        planned: instant(1), issued: instant(2), previousInvocation: "", stopping: instant(70),
+        stopped: instant(71)))
+    #expect(timeline.report?.started == instant(50))
+    #expect(timeline.report?.stopping == nil && timeline.report?.stopped == nil)
+    var other = Timeline(rollout(), at: time(0))
+    other.note(
+      RestartReport(
+        planned: instant(1), issued: instant(2), previousInvocation: "i", stopping: instant(3),
+        stopped: instant(9), started: instant(50)))
+    #expect(other.report?.stopping == instant(3) && other.report?.stopped == instant(9))
+  }
+
   @Test("of many steps the first and the last are kept, numbered on; long details are cut")
   func bounded() {
     var timeline = Timeline(rollout(), at: time(0))

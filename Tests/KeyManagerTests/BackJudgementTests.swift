@@ -49,6 +49,7 @@ struct BackJudgementTests {
     arguments: [
       (BackPort.server, BackOutcome.refused, "10.0.0.3:9000", "a firewall on minio-3"),
       (.server, .timedOut, "10.0.0.3:9000", "a firewall drops it, or there is no way back"),
+      (.server, .noAnswer, "10.0.0.3:9000", "takes the connection of kms-1 and gives no answer"),
       (.server, .noRoute, "10.0.0.3:9000", "kms-1 has no route"),
       (.server, .noAddress, "10.0.0.3:9000", "kms-1 cannot resolve"),
       (.server, .anotherHost, "10.0.0.3:9000", "another host"),
@@ -66,6 +67,17 @@ struct BackJudgementTests {
     let findings = BackJudgement.findings([direction], policy: .warn)
     #expect(findings.map(\.severity) == [.error])
     #expect(findings.map(\.refusal) == [.keyManager])
+  }
+
+  @Test("who takes the connection and says nothing has no firewall before it")
+  func overloaded() throws {
+    let direction = try Self.judge(Self.answered(agent: [.noAnswer]))
+    let finding = try #require(BackJudgement.findings([direction], policy: .warn).first)
+    #expect(finding.remedy?.contains("MTU") == true, "\(finding)")
+    // A port that is closed comes first, and the other one is not to be opened.
+    let both = try Self.judge(Self.answered(agent: [.noAnswer], server: [.timedOut]))
+    let remedy = try #require(BackJudgement.findings([both], policy: .warn).first?.remedy)
+    #expect(remedy.contains("9000/tcp") && !remedy.contains("7377"), "\(remedy)")
   }
 
   @Test("an asymmetric failure says that the node itself reaches the Key Manager")

@@ -88,6 +88,33 @@ struct AfterCommitTests {
     #expect(Sample.run("watch", fresh).code == .done)
   }
 
+  @Test("watch of one that was aborted before all were asked: exit 8, nobody is unknown")
+  func abortedEarly() {
+    let aborted = RolloutView(
+      id: "aa", events: [], report: nil, outcome: Outcome(.aborted, "the coordinator went away"))
+    let agents = Sample.names.map { name in
+      FakeAgent(name, kept: [name == "minio-4" ? .sample("old", shift: 0) : aborted])
+    }
+    let (code, host) = Sample.run("watch aa", agents)
+    #expect(code == .voteRefused, "\(host.output)\(host.errors)")
+    #expect(host.lines.last == "4 expected, 0 confirmed, 0 failed, 0 unknown, 4 not touched")
+  }
+
+  @Test("watch of a rollout that nobody knows says so once: exit 5")
+  func unknown() {
+    let agents = Sample.names.map { FakeAgent($0, kept: [.sample("old", shift: 0)]) }
+    let (code, host) = Sample.run("watch aa", agents)
+    #expect(code == .validationRefused)
+    #expect(host.errors == "keyturn: error: no node knows rollout aa; each keeps its last 20\n")
+  }
+
+  @Test("the last lines name the nodes that were not confirmed, and why")
+  func namedAtTheEnd() {
+    let (_, host) = Sample.run(
+      "apply --yes --settings kms.env --rollback never", agents(.failsToStart("FATAL x")))
+    #expect(host.lines.suffix(3).contains("minio-4: failed: FATAL x"), "\(host.output)")
+  }
+
   // MARK: joining
 
   private func busy(_ other: Bool) -> [FakeAgent] {

@@ -45,6 +45,23 @@ struct CheckTests {
       } ?? [])
   }
 
+  @Test("an agent's certificate that ends soon fails --strict, and is a warning for Nagios")
+  func certificate() throws {
+    let certificate = OwnCertificate(
+      principal: Principal(cluster: "prod", role: .node, name: "minio-3"), validUntil: 1)
+    let finding = try #require(certificate.finding(at: 0))
+    let agents = Sample.names.map { name in
+      var answer = Self.fine(name)
+      if name == "minio-3" { answer.findings = [finding] }
+      return FakeAgent(name, check: answer)
+    }
+    #expect(Sample.run("check", agents).code == .done)
+    let strict = Sample.run("check --strict", agents)
+    #expect(strict.code == .failed && strict.host.errors.contains("minio-3: the certificate of"))
+    let nagios = Sample.run("check --nagios", agents)
+    #expect(nagios.code.rawValue == 1 && nagios.host.output.contains("within a day"))
+  }
+
   private static func fine(_ name: String) -> CheckAnswer {
     answer(name, [("kms-1", nil, back("kms-1")), ("kms-2", nil, back("kms-2"))])
   }
@@ -80,6 +97,21 @@ struct CheckTests {
       ])
     #expect(host.errors.contains("minio-3: https://kms-1.example.net:7373: tls failed"))
     #expect(host.errors.contains("minio-3: from kms-2 back: minio-3 reaches kms-2, but"))
+  }
+
+  @Test("an operator whose certificate expires soon is warned, but not within one JSON object")
+  func ownCertificate() {
+    let soon = Clock.realtimeMicroseconds() / 1_000_000 + 5 * 86_400 + 100
+    let (code, host) = Sample.run("check", Self.agents(), validUntil: soon)
+    #expect(code == .done)
+    #expect(
+      host.errors.contains(
+        "warning: the certificate of keyturn://prod/operator/alice expires in 5 days"))
+    #expect(!Sample.run("check", Self.agents()).host.errors.contains("certificate"))
+    #expect(Sample.run("check --json", Self.agents(), validUntil: soon).host.lines.count == 1)
+    #expect(Sample.run("check --nagios", Self.agents(), validUntil: soon).host.errors.isEmpty)
+    let status = Sample.run("status --json", Self.agents(), validUntil: soon).host
+    #expect(status.lines[0].contains(#""event":"message""#), "\(status.lines)")
   }
 
   @Test("where no witness is, the cell says unverified, and the exit code stays 0")

@@ -108,6 +108,13 @@ import Testing
       }
       #expect(command.name == "pki init")
     }
+    for line in ["help pki", "pki --help", "pki -h"] {
+      guard case .group(let commands) = try parser.parse(words(line)) else {
+        Issue.record("\(line)")
+        continue
+      }
+      #expect(commands.map(\.name) == ["pki init", "pki issue", "pki show"])
+    }
     guard case .version = try parser.parse(["--version"]) else {
       Issue.record("--version")
       return

@@ -1,5 +1,6 @@
 import Coordination
 import Digests
+import LinuxIO
 import Model
 import Rollout
 import Testing
@@ -104,13 +105,13 @@ import Wire
       FakeAgent(name, plan: .sample(name, refusal: Refusal(.guarded, message)))
     }
     let alike = Sample.run("plan --settings kms.env", agents { refusing($0, "sealed") }).host
-    #expect(alike.output.contains("  refused (guarded)\n"))
+    #expect(alike.output.contains("  refused (key guard)\n"))
     #expect(alike.errors == "keyturn: error: nothing was touched: minio-[1-4]: sealed\n")
     let other = Sample.run(
       "plan --settings kms.env",
       agents { refusing($0, $0 == "minio-4" ? "no seal" : "sealed") }
     ).host
-    #expect(other.output.contains("  refused (guarded): no seal\n"))
+    #expect(other.output.contains("  refused (key guard): no seal\n"))
     #expect(other.errors.contains("minio-[1-3]: sealed (for minio-4 see above)\n"))
   }
 
@@ -294,6 +295,51 @@ import Wire
   }
 
   // MARK: status, check, lint
+
+  @Test("a field that an inventory does not have is a warning with what was perhaps meant")
+  func ignoredField() throws {
+    let inventory = try #require(Sample.files["./inventory.json"])
+      .replacing("\"cluster\"", with: "\"rolback\": \"never\", \"cluster\"")
+    let (code, host) = Sample.run("status", agents(), files: ["./inventory.json": inventory])
+    #expect(code == .done)
+    #expect(
+      host.errors
+        == "keyturn: warning: ./inventory.json: rolback is no field of an inventory and is ignored; did you mean rollback?\n"
+    )
+    #expect(Sample.run("status", agents()).host.errors.isEmpty)
+    let word = inventory.replacing("rolback", with: "rollback").replacing("never", with: "nver")
+    let bad = Sample.run("status", agents(), files: ["./inventory.json": word])
+    #expect(bad.code == .badConfiguration)
+    #expect(
+      bad.host.errors.contains("rollback: is none of when-safe, never"), "\(bad.host.errors)")
+  }
+
+  @Test("a variable to be removed that MinIO does not know is a warning")
+  func unsetUnknown() {
+    let host = Sample.run("plan --unset MINIO_KMS_REPLICATE_KEYD", agents()).host
+    #expect(host.errors.contains("did you mean MINIO_KMS_REPLICATE_KEYID?"), "\(host.errors)")
+    let known = Sample.run("plan --unset MINIO_KMS_REPLICATE_KEYID", agents()).host
+    #expect(!known.errors.contains("did you mean"))
+  }
+
+  @Test("on a terminal that is too narrow, what all nodes have alike stands above the table, once")
+  func narrow() {
+    let sealed = agents { FakeAgent($0, sealed: Sample.seal) }
+    let narrow = Sample.run("status", sealed, terminal: TerminalSize(columns: 79, rows: 24)).host
+    #expect(
+      narrow.lines.prefix(3) == [
+        "SSE KEY     primary-key (sealed)", "GENERATION  -", "ROLLOUT     -",
+      ])
+    #expect(
+      narrow.lines[3].split(separator: " ").joined(separator: " ") == "NODE UNIT KEY MANAGERS DRIFT"
+    )
+    #expect(narrow.lines.allSatisfy { $0.count < 80 })
+    let wide = Sample.run("status", sealed, terminal: TerminalSize(columns: 200, rows: 24)).host
+    #expect(wide.lines[0].contains("SSE KEY") && wide.lines.count == 5)
+    let three = agents { FakeAgent($0, sealed: $0 == "minio-4" ? nil : Sample.seal) }
+    let other = Sample.run("status", three, terminal: TerminalSize(columns: 79, rows: 24)).host
+    #expect(other.output.contains("primary-key (sealed)  "))
+  }
 
   @Test("status has a row for each node; one unreachable is exit 3")
   func status() {

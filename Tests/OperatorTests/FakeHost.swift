@@ -75,12 +75,15 @@ final class FakeHost: CommandHost {
 struct FakeNetwork: AgentNetwork {
   let agents: [FakeAgent]
   var cluster = "prod"
+  var validUntil = Int64.max / 2
 
   func open(
     _ inventory: Inventory, _ credentials: CredentialFiles
   ) throws(Refusal) -> AgentConnections {
     AgentConnections(
-      principal: Principal(cluster: cluster, role: .operator, name: "alice"),
+      certificate: OwnCertificate(
+        principal: Principal(cluster: cluster, role: .operator, name: "alice"),
+        validUntil: validUntil),
       links: inventory.nodes.map { node in
         agents.first { $0.name == node.name } ?? FakeAgent(node.name, .unreachable)
       })
@@ -148,13 +151,14 @@ enum Sample {
     _ arguments: String, _ agents: [FakeAgent], files more: [String: String] = [:],
     mode: UInt32 = 0o600, answer: String? = nil, cluster: String = "prod",
     terminal: TerminalSize? = nil, variables: [String: String] = [:],
-    interruption: Interruption = Interruption(), local: FakeLocalAgent = FakeLocalAgent()
+    interruption: Interruption = Interruption(), local: FakeLocalAgent = FakeLocalAgent(),
+    validUntil: Int64 = .max / 2
   ) -> (code: ExitCode, host: FakeHost) {
     let host = FakeHost(
       files: files.merging(more) { $1 }, mode: mode, answer: answer, variables: variables,
       terminal: terminal)
     let keyturn = Keyturn(
-      host: host, network: FakeNetwork(agents: agents, cluster: cluster),
+      host: host, network: FakeNetwork(agents: agents, cluster: cluster, validUntil: validUntil),
       workshop: FakeWorkshop(), local: local, interruption: interruption, version: "test")
     return (keyturn.run(arguments.split(separator: " ").map(String.init)), host)
   }

@@ -15,11 +15,13 @@ import Wire
 
   private func run(
     _ variables: [String: String], _ files: [String: String] = [:], seal: String? = record,
-    _ arguments: [String] = ["guard", "--state", "/state"]
+    _ arguments: [String] = ["guard", "--state", "/state"], isBySystemd: Bool = true
   ) -> (code: ExitCode, host: FakeHost) {
     var files = files
     files["/state/seal"] = seal
-    let host = FakeHost(files: files, directories: ["/state"], variables: variables)
+    let host = FakeHost(
+      files: files, directories: ["/state"],
+      variables: isBySystemd ? variables.merging(["INVOCATION_ID": "i"]) { $1 } : variables)
     let keyturn = Keyturn(
       host: host, network: FakeNetwork(agents: []), workshop: FakeWorkshop(),
       local: FakeLocalAgent(),
@@ -60,6 +62,22 @@ import Wire
     ] {
       #expect(host.errors.contains(part), "\(part): \(host.errors)")
     }
+  }
+
+  @Test("called by hand it says that no server was judged, but the shell's environment")
+  func byHand() {
+    let (code, host) = run([:], isBySystemd: false)
+    #expect(code == .startRefused)
+    #expect(host.errors.contains("systemd has not called it"), "\(host.errors)")
+    #expect(!run([:]).host.errors.contains("systemd has not called it"))
+    #expect(run(Self.good, isBySystemd: false).host.errors.isEmpty)
+  }
+
+  @Test("with --json the refusal is a message on standard output, and nothing else is said")
+  func json() {
+    let (code, host) = run([:], [:], seal: Self.record, ["guard", "--state", "/state", "--json"])
+    #expect(code == .startRefused && host.errors.isEmpty)
+    #expect(host.output.contains(#""message":"the last door: this start is refused: MINIO_KMS"#))
   }
 
   @Test("in the journal the line is an error")

@@ -155,6 +155,14 @@ struct LogsTests {
     #expect(code == .unknown && host.errors.contains("minio-3: minio-3 knows no rollout aa"))
   }
 
+  @Test("--rollout of one that no node knows is said once: exit 5")
+  func unknownRollout() {
+    let agents = Sample.names.map { FakeAgent($0, kept: [.sample("ff", shift: 0)]) }
+    let (code, host) = Sample.run("logs --rollout aa", agents)
+    #expect(code == .validationRefused)
+    #expect(host.errors == "keyturn: error: no node knows rollout aa; each keeps its last 20\n")
+  }
+
   @Test("lines that the journal has lost are told, and a node that is away makes it exit 3")
   func lost() {
     let agents =

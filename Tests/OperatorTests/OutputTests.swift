@@ -65,10 +65,11 @@ import Wire
 
   @Test("the help of the program and of every command is the one that was agreed")
   func help() {
-    #expect(HelpText.program(KeyturnCommands.table).hasPrefix("keyturn: one encryption setting"))
+    let help = HelpText(KeyturnCommands.table, columns: 120)
+    #expect(help.program.hasPrefix("keyturn: one encryption setting"))
     let status = KeyturnCommands.table.commands.first { $0.name == "status" }
     #expect(
-      status.map { HelpText.command($0, in: KeyturnCommands.table) } == """
+      status.map { help.command($0) } == """
         keyturn status: one row for each node of the inventory, reachable or not
 
         Examples:
@@ -78,8 +79,10 @@ import Wire
         Usage: keyturn status [OPTIONS]
 
         Options:
-              --inventory FILE          the cluster (else $KEYTURN_INVENTORY, ./inventory.json, /etc/keyturn/inventory.json)
-              --credentials DIR         ca.pem, cert.pem, key.pem (else $KEYTURN_CREDENTIALS, /etc/keyturn/credentials)
+              --inventory FILE          the cluster (else $KEYTURN_INVENTORY, ./inventory.json,
+                                        /etc/keyturn/inventory.json)
+              --credentials DIR         ca.pem, cert.pem, key.pem (else $KEYTURN_CREDENTIALS,
+                                        /etc/keyturn/credentials)
               --json                    print JSON lines; the last is the result
           -q, --quiet                   print results and errors only
               --no-color                no colours (also NO_COLOR, TERM=dumb, or no terminal)
@@ -108,9 +111,46 @@ import Wire
     #expect(NodeClock.correction(asked: 0, answered: 1, 1) == 0)
   }
 
+  @Test("no line of a help is wider than 80, or than the terminal, but for examples")
+  func width() {
+    let table = KeyturnCommands.table
+    for columns in [80, 100] {
+      let help = HelpText(table, columns: columns)
+      for text in [help.program, help.group(table.commands)] + table.commands.map(help.command) {
+        for line in text.split(separator: "\n")
+        where !line.hasPrefix("  keyturn ") && !line.hasPrefix("Usage: ") {
+          #expect(line.count <= columns, "\(line)")
+        }
+      }
+    }
+  }
+
+  @Test(
+    "words are wrapped between them, and what is longer than a line stands alone",
+    arguments: [
+      ("a bc def", 8, ["a bc def"]), ("a bc def", 7, ["a bc", "  def"]),
+      ("  a bc", 5, ["  a", "  bc"]), ("abcdefgh ij", 4, ["abcdefgh", "  ij"]),
+      ("a  b", 2, ["a ", "  b"]), ("", 1, [""]),
+    ] as [(String, Int, [String])])
+  func wrapping(_ text: String, _ columns: Int, _ lines: [String]) {
+    #expect(Wrapping.lines(text, columns: columns, indent: 2) == lines)
+  }
+
+  @Test(
+    "how long a certificate is good for, in days",
+    arguments: [
+      (0, "expired today"), (-1, "expired 1 day ago"), (-9, "expired 9 days ago"),
+      (1, "1 day left"), (824, "824 days left"),
+    ] as [(Int64, String)])
+  func left(_ days: Int64, _ text: String) {
+    let now: Int64 = 1_800_000_000_000_000
+    #expect(PKICommand.left(until: now + days * 86_400_000_000, at: now) == text)
+    #expect(PKICommand.left(until: now + 1, at: now) == "less than a day left")
+  }
+
   @Test("every exit code of the issue stands in the program's help")
   func codes() {
-    let help = HelpText.program(KeyturnCommands.table)
+    let help = HelpText(KeyturnCommands.table).program
     for code in ExitCode.allCases { #expect(help.contains("\n  \(code.rawValue) ")) }
   }
 }

@@ -135,10 +135,23 @@ import Wire
   @Test("a second interruption is not taken: the process shall exit at once")
   func twice() throws {
     let interruption = Interruption()
-    #expect(!interruption.interrupt())
+    let began = Clock.now()
+    #expect(!interruption.interrupt(at: began))
     let answers = interruption.handled(by: {}) {
-      [interruption.interrupt(), interruption.interrupt()]
+      [0, 100].map { interruption.interrupt(at: began.advanced(byMilliseconds: $0)) }
     }
     #expect(answers == [true, false])
+  }
+
+  @Test("a signal that comes twice at once, as from timeout(1), is one interruption")
+  func echo() throws {
+    let interruption = Interruption()
+    let began = Clock.now()
+    let told = Lock(0)
+    let answers = interruption.handled(by: { told.update { $0 += 1 } }) {
+      [0, 0, 99, 100].map { interruption.interrupt(at: began.advanced(byMilliseconds: $0)) }
+    }
+    #expect(answers == [true, true, true, false])
+    #expect(told.withLock { $0 } == 1)
   }
 }

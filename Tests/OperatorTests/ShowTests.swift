@@ -91,6 +91,21 @@ struct ShowTests {
     #expect(axis.rows.map { $0.marks.first?.at } == [0, 20_000_000])
   }
 
+  @Test("a node whose server did not run has no stop, however late that was seen")
+  func nothingToStop() {
+    var view = RolloutView.sample(shift: 0)
+    view.report?.stopping = nil
+    view.report?.stopped = nil
+    view.events.append(
+      RolloutEvent(
+        sequence: 9, realtimeMicroseconds: 100_250_000,
+        instant: Instant(nanoseconds: 7_250_000_000), phase: "stopping", detail: "ordered"))
+    let row = axis([view]).rows[0]
+    #expect(row.time(of: .stop) == nil)
+    #expect(row.time(of: .start) == 7_000_000)
+    #expect(axis([.sample(shift: 0)]).rows[0].time(of: .stop) == 2_000_000)
+  }
+
   @Test("a skew is known only if every node got there")
   func skew() {
     var late = RolloutView.sample(shift: 1)

@@ -7,7 +7,7 @@ import Testing
   private static let quiet = ServerArguments(arguments: ["server", "--quiet"])
   private static let zero = Instant(nanoseconds: 0)
   private static let restart = StartInput.restartIssued(
-    previousInvocation: "old",
+    previousInvocation: "old", issued: 5_000_000,
     deadlines: StartDeadlines(
       stop: zero.advanced(byMilliseconds: 10_000), start: zero.advanced(byMilliseconds: 60_000),
       settleMilliseconds: 10_000))
@@ -36,6 +36,68 @@ import Testing
         .phase(.stopping, detail: "the restart was ordered"),
       ])
     #expect(machine.handle(Self.restart, at: Self.zero) == [])
+  }
+
+  // MARK: what began before the order
+
+  /// The unit of a server that systemd started after the last look and before the order.
+  private static func between(_ activeState: String, mainPID: Int32) -> StartInput {
+    var unit = UnitState(
+      id: "minio.service", activeState: activeState, subState: "x", mainPID: mainPID,
+      invocationID: "between")
+    (unit.execMainPID, unit.execMainStartMonotonicMicroseconds) = (150, 4_900_000)
+    return .unit(unit)
+  }
+
+  private static func line(_ invocation: String, _ time: UInt64, _ message: String) -> StartInput {
+    .entry(
+      JournalEntry(
+        cursor: "", realtimeMicroseconds: 0, monotonicMicroseconds: time, bootID: "",
+        invocationID: invocation, pid: 150, priority: 6, identifier: "minio", message: message))
+  }
+
+  private static let fatal = "FATAL Unable to initialize the server: the lot"
+
+  @Test("a crash loop that went round once more before the order does not fail the restart")
+  func loopBeforeTheOrder() {
+    var machine = StartMachine(arguments: Self.plain)
+    _ = machine.handle(Self.restart, at: Self.zero)
+    for input in [
+      Self.between("deactivating", mainPID: 150), Self.between("inactive", mainPID: 0),
+      Self.line("between", 5_100_000, Self.fatal), Self.active,
+      Self.line("between", 4_950_000, Self.fatal), .fired(.lateLines),
+    ] {
+      _ = machine.handle(input, at: Self.zero)
+      #expect(machine.outcome == nil)
+    }
+    #expect(machine.phase != .stopping)
+  }
+
+  @Test("its lines are told by their time where they come before any word of the unit")
+  func linesBeforeTheOrder() {
+    var machine = StartMachine(arguments: Self.plain)
+    _ = machine.handle(Self.restart, at: Self.zero)
+    for time in [UInt64(4_950_000), 5_100_000] {
+      _ = machine.handle(Self.line("between", time, Self.fatal), at: Self.zero)
+      _ = machine.handle(.fired(.lateLines), at: Self.zero)
+      #expect(machine.outcome == nil)
+    }
+    _ = machine.handle(Self.line("new", 5_200_000, Self.fatal), at: Self.zero)
+    _ = machine.handle(.fired(.lateLines), at: Self.zero)
+    #expect(machine.outcome != nil)
+  }
+
+  @Test("a start that ends before it has a main process is new, whatever the last one's time")
+  func endsBeforeItsProcess() {
+    var machine = StartMachine(arguments: Self.plain)
+    _ = machine.handle(Self.restart, at: Self.zero)
+    var unit = UnitState(
+      id: "minio.service", activeState: "failed", subState: "failed", mainPID: 0,
+      invocationID: "new")
+    unit.execMainStartMonotonicMicroseconds = 4_900_000
+    _ = machine.handle(.unit(unit), at: Self.zero)
+    _ = machine.handle(.fired(.lateLines), at: Self.zero)
+    #expect(machine.outcome != nil)
   }
 
   /// Answers about the environment of the new process.

@@ -180,7 +180,9 @@ struct Transcript: Sendable, CustomTestStringConvertible {
     let deadlines = StartDeadlines(
       stop: Instant(nanoseconds: 10_000_000_000), start: Instant(nanoseconds: 60_000_000_000),
       settleMilliseconds: Int(headers["settle"] ?? "10000") ?? 0)
-    feed(.restartIssued(previousInvocation: headers["previous"] ?? "old", deadlines: deadlines), 0)
+    feed(
+      .restartIssued(
+        previousInvocation: headers["previous"] ?? "old", issued: 0, deadlines: deadlines), 0)
     if let trouble = headers["unreadable"] { feed(.filesUnreadable(trouble), 0) }
     for (milliseconds, event) in events {
       pass(until: milliseconds)

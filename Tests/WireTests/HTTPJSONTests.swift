@@ -11,6 +11,18 @@ private struct Sample: Codable {
 }
 
 @Suite struct JSONTests {
+  @Test("what a text says and its value does not hold is told with its place and its neighbours")
+  func ignored() throws {
+    let text = #"""
+      {"nodes":[{"name":"a","ports":[]},{"name":"b","ports":[1],"port":{"x":1}}],"unit":"u","y":null,"unti":"v"}
+      """#
+    let bytes = Array(text.utf8)
+    let ignored = JSON.ignored(in: bytes, by: try JSON.decode(Sample.self, from: bytes))
+    #expect(ignored.map(\.place) == ["nodes[1].port", "unti"])
+    #expect(ignored.map(\.siblings) == [["name", "ports"], ["nodes", "unit"]])
+    #expect(JSON.ignored(in: Array("[".utf8), by: 1).isEmpty)
+  }
+
   @Test("keys are sorted and slashes are not escaped")
   func encode() {
     let sample = Sample(nodes: [.init(name: "a", ports: [1])], unit: "a/b")

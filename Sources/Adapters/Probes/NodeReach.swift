@@ -40,7 +40,7 @@ public enum NodeReach {
       case .failure(let failure):
         failed.append(BackAttempt(port, name, .noAddress, detail: failure.description))
       case nil:
-        failed.append(BackAttempt(port, name, .timedOut, detail: "look up \(name): timed out"))
+        failed.append(BackAttempt(port, name, .noAddress, detail: "look up \(name): timed out"))
       }
     }
     let attempts = InParallel.map(
@@ -59,7 +59,7 @@ public enum NodeReach {
       + zip(targets, attempts).map { target, attempt in
         attempt
           ?? BackAttempt(
-            target.port, target.place.text, .timedOut, detail: "the deadline came first")
+            target.port, target.place.text, .noAnswer, detail: "the deadline came first")
       }
   }
 
@@ -133,7 +133,8 @@ extension BackOutcome {
     case .lookup: self = .noAddress
     case .connect(.refused): self = .refused
     case .connect(.unreachable): self = .noRoute
-    case _ where failure.isTimeout: self = .timedOut
+    case .connect(.timedOut): self = .timedOut
+    case _ where failure.isTimeout: self = .noAnswer
     case .tls(let tls) where tls.kind == .unexpectedPeer || tls.kind == .unknownAuthority:
       self = .anotherHost
     default: self = .failed

@@ -12,6 +12,10 @@ public final class TLSContext: Sendable {
   public let own: CertificateInfo
   /// Who the own certificate says we are.
   public let principal: Principal
+  /// The own certificate's name and end.
+  public var ownCertificate: OwnCertificate {
+    OwnCertificate(principal: principal, validUntil: own.notAfter)
+  }
   private let handle: ContextHandle
 
   private init(_ handle: ContextHandle, own: CertificateInfo, principal: Principal) {

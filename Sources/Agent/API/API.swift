@@ -1,3 +1,4 @@
+internal import Coordination
 internal import Digests
 internal import LinuxIO
 public import Model
@@ -169,10 +170,13 @@ extension Agent {
       generation: request.generation, undo: request.undo)
     try validate(request.changes)
     if let damaged = state.withLock({ $0.damaged }) { throw damaged }
-    let answer = assess(
+    var answer = assess(
       kind: request.kind, generation: request.generation, changes: request.changes,
       createKey: request.createKey, sealForPlan(), undo: request.undo
     ).answer
+    if let members = request.members, answer.refusal == nil {
+      answer.refusal = problem(withMembers: members)
+    }
     if principal.role == .node, request.kind == .apply { intentSeen(request, answer) }
     return answer
   }
@@ -257,12 +261,7 @@ extension Agent {
         .notPermitted,
         "the rollout says it is by \(rollout.createdBy), the certificate \(principal.name)")
     }
-    if rollout.members != inventory.memberNames {
-      return Refusal(
-        .vote,
-        "the inventory of \(node) has other nodes than the rollout; make the inventories the same on every host"
-      )
-    }
+    if let problem = problem(withMembers: rollout.members) { return problem }
     let hex = rollout.id.utf8.allSatisfy {
       (0x30...0x39).contains($0) || (0x61...0x66).contains($0)
     }
@@ -284,6 +283,21 @@ extension Agent {
       return Refusal(.vote, "a deadline of \(milliseconds) ms is not in 1...86400000")
     }
     return nil
+  }
+
+  /// Why these are not the members of a rollout here; nil if they are.
+  private func problem(withMembers members: [String]) -> Refusal? {
+    let own = inventory.memberNames
+    if members == own { return nil }
+    let (there, here) = (Set(members), Set(own))
+    let differences = [
+      ("lacks", there.subtracting(here)), ("has", here.subtracting(there)),
+    ].filter { !$0.1.isEmpty }.map { "\($0.0) \(NodeNames.folded($0.1.sorted()))" }
+    let words = differences.isEmpty ? "" : ": it \(differences.joined(separator: " and "))"
+    return Refusal(
+      .vote,
+      "its inventory has other nodes than the rollout\(words); make the inventories the same on every host, and restart the agents that had another"
+    )
   }
 
   func reply(_ input: ParticipantInput) throws(Refusal) -> ReplyAnswer {

@@ -50,6 +50,7 @@ extension Agent {
     family(
       "keyturn_epoch", "gauge", "The highest epoch that the node has seen.",
       [("", Int(clamping: state.participant.record.highestEpoch))])
+    if let certificate { text.family(certificate) }
     if let links = state.links {
       family(
         "keyturn_key_manager_links", "gauge",

@@ -1,3 +1,4 @@
+internal import Model
 internal import Wire
 
 /// Prometheus' text format 0.0.4.
@@ -10,6 +11,14 @@ struct MetricsText {
   ) {
     text += "# HELP \(name) \(help)\n# TYPE \(name) \(type)\n"
     for (labels, value) in samples { text += "\(name)\(labels) \(value)\n" }
+  }
+
+  /// When the own certificate ends.
+  mutating func family(_ certificate: OwnCertificate) {
+    family(
+      "keyturn_certificate_expiry_timestamp_seconds", "gauge",
+      "When the certificate of this agent expires, seconds since 1970-01-01 UTC.",
+      [("", Int(certificate.validUntil))])
   }
 
   /// All of it.

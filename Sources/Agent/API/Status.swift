@@ -20,7 +20,7 @@ extension Agent {
         Finding(
           .error, rule: "damaged-record", refusal: damaged.code, message: damaged.message))
     }
-    findings += damagedGeneration()
+    findings += certificateFindings() + damagedGeneration()
     findings += holdFindings()
     let doubt = participant.doubt.map { Doubt(attempts: $0.attempts, missing: $0.missing) }
     if let doubt, let rollout = record.active?.rollout {
@@ -56,7 +56,7 @@ extension Agent {
   func check(milliseconds: Int? = nil) -> CheckAnswer {
     let wanted = milliseconds ?? inventory.timeouts.probeSeconds * 1_000
     let deadline = Instant.inMilliseconds(min(wanted, Limits.checkMilliseconds))
-    var findings = sealFindings()
+    var findings = sealFindings() + certificateFindings()
     let look = lookAtServer(&findings)
     findings += examine(look)
     findings += look.server?.settingsFindings(path: inventory.environmentFile) ?? []
@@ -65,6 +65,11 @@ extension Agent {
     return CheckAnswer(
       node: node, endpoints: links.reports.map(ProbeAnswer.init), drift: look.drift,
       findings: findings.sorted { $0.severity > $1.severity }, back: links.back)
+  }
+
+  private func certificateFindings() -> [Finding] {
+    let now = Clock.realtimeMicroseconds() / 1_000_000
+    return [certificate?.finding(at: now)].compactMap(\.self)
   }
 
   private func examine(_ look: Look) -> [Finding] {

@@ -26,18 +26,21 @@ public final class Witness: Sendable {
   public let name: String
   private let inventory: Inventory
   private let version: String
+  private let certificate: OwnCertificate?
   private let reach: any ReachPort
   private let log: @Sendable (_ priority: Int, _ message: String) -> Void
   private let state: Lock<State>
 
-  /// A witness with its inventory.
+  /// A witness with its inventory and its certificate.
   public init(
-    name: String, inventory: Inventory, version: String, reach: any ReachPort,
+    name: String, inventory: Inventory, version: String, certificate: OwnCertificate? = nil,
+    reach: any ReachPort,
     log: @escaping @Sendable (_ priority: Int, _ message: String) -> Void
   ) {
     self.name = name
     self.inventory = inventory
     self.version = version
+    self.certificate = certificate
     self.reach = reach
     self.log = log
     state = Lock(State(admission: WitnessAdmission(inventory)))
@@ -72,15 +75,17 @@ public final class Witness: Sendable {
       node = try state.withLock { $0.admission.admit(principal, at: Clock.now()) }.get()
     } catch { return refuse(error, principal) }
     guard let nonce = Self.nonce(in: request) else { return refuse(.request, principal) }
-    // A fifth of what the node has for waiting, two for connecting: its own way here takes time too.
+    // Three fifths of what the node has, one of them at most for waiting: its own way here takes time
+    // too.
     let fifth = min(Limits.witnessMilliseconds, inventory.timeouts.probeSeconds * 600) / 3
+    let deadline = Instant.inMilliseconds(3 * fifth)
     let hasPlace = state.wait(until: .inMilliseconds(fifth)) { state in
       guard state.underWay < Limits.witnessAtOnce else { return nil as Bool? }
       state.underWay += 1
       return true
     }
     guard hasPlace != nil else { return refuse(.busy, principal) }
-    let attempts = reach.reach(node, nonce: nonce, deadline: .inMilliseconds(2 * fifth))
+    let attempts = reach.reach(node, nonce: nonce, deadline: deadline)
     state.update {
       $0.underWay -= 1
       $0.admission.countServed()
@@ -150,6 +155,7 @@ public final class Witness: Sendable {
     text.family(
       "keyturn_witness_under_way", "gauge", "Nodes that are being connected back to.",
       [("", state.underWay)])
+    if let certificate { text.family(certificate) }
     return text.response
   }
 }

@@ -79,6 +79,11 @@ struct Timeline: Codable, Hashable {
     report.stopping = report.stopping ?? self.report?.stopping
     report.stopped = report.stopped ?? self.report?.stopped
     report.started = report.started ?? self.report?.started
+    // A stop after the start is the new process's end; the old one had ended before, or none ran.
+    if let started = report.started {
+      report.stopping = report.stopping.flatMap { $0 <= started ? $0 : nil }
+      report.stopped = report.stopped.flatMap { $0 <= started ? $0 : nil }
+    }
     self.report = report
   }
 

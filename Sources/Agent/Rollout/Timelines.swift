@@ -13,7 +13,7 @@ struct Timelines: Sendable {
 
   private let port: any RecordPort
   /// One write at a time, and of two the later one is the later state.
-  private let writing = Lock(())
+  private let writing = Lock(Turn())
 
   init(port: any RecordPort) { self.port = port }
 

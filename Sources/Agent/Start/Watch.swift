@@ -66,7 +66,9 @@ extension Agent {
     var machine = StartMachine(arguments: arguments, peers: inventory.nodes.count - 1)
     var timers: [StartTimer: Instant] = [:]
     var input: StartInput? = .restartIssued(
-      previousInvocation: report.previousInvocation, deadlines: deadlines)
+      previousInvocation: report.previousInvocation,
+      issued: isOfThisBoot ? Self.monotonic(of: min(report.planned, issued)) : 0,
+      deadlines: deadlines)
     while true {
       if let next = input {
         if case .unit(let state) = next { noteTimes(of: state, after: report, rollout.id) }
@@ -102,6 +104,14 @@ extension Agent {
         input = .fired(next.key)
       }
     }
+  }
+
+  /// The same moment, microseconds of CLOCK_MONOTONIC; never later, whatever comes between the looks
+  /// at the two clocks.
+  private static func monotonic(of instant: Instant) -> UInt64 {
+    let now = Clock.monotonicMicroseconds()
+    let age = max(0, Clock.now().nanoseconds - instant.nanoseconds + 999) / 1_000
+    return now > UInt64(age) ? now - UInt64(age) : 0
   }
 
   /// Tells when systemd began to stop the old process, had stopped it, and started the new one,

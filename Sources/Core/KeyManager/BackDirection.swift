@@ -18,8 +18,10 @@ public enum BackOutcome: String, Sendable, Codable, Hashable, CaseIterable {
   case reached
   /// The connection was refused.
   case refused
-  /// The deadline came first.
+  /// The deadline came before a connection.
   case timedOut
+  /// It took the connection and gave no whole answer before the deadline.
+  case noAnswer
   /// The network knows no way there.
   case noRoute
   /// The name has no address there.

@@ -199,6 +199,9 @@ public enum BackJudgement {
     case .timedOut:
       return
         "\(forward)\(place) does not answer \(look.keyManager): a firewall drops it, or there is no way back"
+    case .noAnswer:
+      return
+        "\(forward)\(place) takes the connection of \(look.keyManager) and gives no answer in time: one of the two is overloaded, or large packets are lost between them"
     case .noRoute: return "\(forward)\(look.keyManager) has no route to \(place): \(detail)"
     case .noAddress: return "\(look.keyManager) cannot resolve \(place): \(detail)"
     case .anotherHost: return "\(look.keyManager) reaches another host at \(place): \(detail)"
@@ -239,13 +242,19 @@ extension BackDirection {
       return "check the host's name, and the resolver of \(keyManager)"
     }
     if outcomes.contains(.noRoute) { return "check the routes of \(keyManager)" }
-    if outcomes.contains(.refused) || outcomes.contains(.timedOut) {
-      let ports = links.filter { $0.verdict == .failed }.compactMap { link in
+    let dropped: Set<BackOutcome> = [.refused, .timedOut]
+    if !dropped.isDisjoint(with: outcomes) {
+      let ports = links.filter { dropped.contains($0.outcome) && $0.verdict == .failed }.compactMap
+      { link in
         link.address.split(separator: ":").last.map { "\($0)/tcp" }
       }
       let list = ports.reduce(into: [String]()) { if !$0.contains($1) { $0.append($1) } }
       return
         "allow \(list.joined(separator: " and ")) from \(keyManager), and check the routes between them"
+    }
+    if outcomes.contains(.noAnswer) {
+      return
+        "try again when both hosts have less to do; if it stays so, compare the MTU along the way"
     }
     return nil
   }

@@ -174,10 +174,19 @@ public struct Inventory: Sendable, Codable, Hashable {
     clockBoundMilliseconds =
       try fields.decodeIfPresent(Int.self, forKey: .clockBoundMilliseconds)
       ?? clockBoundMilliseconds
-    rollback = try fields.decodeIfPresent(RollbackPolicy.self, forKey: .rollback) ?? rollback
-    unverifiedDirection =
-      try fields.decodeIfPresent(UnverifiedDirection.self, forKey: .unverifiedDirection)
-      ?? unverifiedDirection
+    rollback = try Self.word(in: fields, .rollback) ?? rollback
+    unverifiedDirection = try Self.word(in: fields, .unverifiedDirection) ?? unverifiedDirection
+  }
+
+  /// One of a few words; nil if the field is left out.
+  private static func word<Word: RawRepresentable<String> & CaseIterable>(
+    in fields: KeyedDecodingContainer<Key>, _ key: Key
+  ) throws -> Word? {
+    guard let text = try fields.decodeIfPresent(String.self, forKey: key) else { return nil }
+    if let word = Word(rawValue: text) { return word }
+    let words = Word.allCases.map(\.rawValue).joined(separator: ", ")
+    throw DecodingError.dataCorruptedError(
+      forKey: key, in: fields, debugDescription: "is none of \(words)")
   }
 
   /// The members of a rollout: the nodes' names, sorted.

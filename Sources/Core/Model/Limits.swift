@@ -70,6 +70,8 @@ public enum Limits {
   public static let generationNumber = 99_999_999
   /// Addresses of one Key Manager endpoint that are probed.
   public static let endpointAddresses = 16
+  /// Days before the end of a certificate of Keyturn's own in which everything warns of it.
+  public static let ownCertificateWarningDays = 30
   /// A file of certificates in the server's CAs folder, bytes.
   public static let certificateFileBytes = 4 << 20
   /// Endpoints in MINIO_KMS_SERVER after expansion of `{1...3}`.

@@ -46,7 +46,8 @@ public enum KeyGuard {
   public static func refusal(holder: Holder?, keys: [String], enclaves: [String]) -> Refusal? {
     guard let holder else { return nil }
     let sealed = "MINIO_KMS_SSE_KEY \"\(holder.keyName)\" is \(holder.reason)"
-    let advice = "data written with it cannot be read without it; leave the setting as it is"
+    let advice =
+      "data written with it cannot be read without it; keep it, or put it back where it was changed"
     if keys.isEmpty {
       return Refusal(.guarded, "\(sealed), and would be removed: \(advice)")
     }
@@ -68,7 +69,7 @@ public enum KeyGuard {
         ? "be removed" : "become " + enclaves.map(KeyIdentity.shown).joined(separator: " and ")
       return Refusal(
         .guarded,
-        "MINIO_KMS_ENCLAVE \"\(holder.enclave)\" holds the key \"\(holder.keyName)\", which is \(holder.reason), and would \(now): the same name in another enclave is another key; leave the setting as it is"
+        "MINIO_KMS_ENCLAVE \"\(holder.enclave)\" holds the key \"\(holder.keyName)\", which is \(holder.reason), and would \(now): the same name in another enclave is another key; keep it, or put it back where it was changed"
       )
     }
     return nil

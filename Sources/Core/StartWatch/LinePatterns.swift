@@ -2,6 +2,8 @@
 // but a whole line as its example, which the tests classify. The first row that matches counts, so
 // the particular stands above the general. Facts A.6, C, D.3 to D.5, E.1 and G.
 
+internal import Model
+
 extension LinePattern {
   /// systemd's word that it will not start the unit again. It may bear the previous invocation.
   static let startLimit = "Start request repeated too quickly"
@@ -252,6 +254,17 @@ extension LinePattern {
       remedy: "find it with `ss -ltnp`, end it, start the unit again",
       seen: "2024 to 2026", passedKeyManager: true,
       example: "FATAL Unable to start the server: Specified port is already in use"),
+    row(
+      "last-door", .server, nil, LastDoorLine.head, is: .fatal(.fatalLine),
+      "The last door, keyturn guard, did not let the server start.",
+      cause:
+        "another SSE key or enclave than the sealed one stands in the server's environment, or "
+        + "which one is sealed cannot be known",
+      remedy: "do what the end of the line says; docs/operations.md, \"The last door\"",
+      seen: "Keyturn's own",
+      example: LastDoorLine.head
+        + "MINIO_KMS_SSE_KEY is \"other\" in what systemd hands over, but "
+        + "the key \"store\" in the enclave \"tenant\" is sealed since 2026-01-31T12:00:00Z"),
     fatal(
       "start-server", "Unable to start the server: ", "The server could not begin to listen.",
       cause: "the address is not one of this host, or the start was cancelled",

@@ -51,7 +51,10 @@ public struct StartMachine: Sendable {
 
   private let arguments: ServerArguments
   private var deadlines: StartDeadlines?
-  private var previousInvocation = ""
+  /// When the restart was ordered, microseconds of CLOCK_MONOTONIC; 0 if it is not known.
+  private var issued: UInt64 = 0
+  /// Invocations of before the restart; what comes from them decides nothing.
+  private var earlier: Set<String> = []
   private var invocation: String?
   private var unit: UnitState?
   private var oldProcessGone = false
@@ -107,9 +110,9 @@ public struct StartMachine: Sendable {
   public mutating func handle(_ input: StartInput, at now: Instant) -> [StartEffect] {
     guard outcome == nil else { return [] }
     guard deadlines != nil else {
-      guard case .restartIssued(let previous, let deadlines) = input else { return [] }
-      previousInvocation = previous
-      self.deadlines = deadlines
+      guard case .restartIssued(let previous, let issued, let deadlines) = input else { return [] }
+      earlier = [previous]
+      (self.issued, self.deadlines) = (issued, deadlines)
       detail = "the restart was ordered"
       return [
         .arm(.stopDeadline, deadlines.stop), .arm(.startDeadline, deadlines.start),
@@ -169,6 +172,12 @@ public struct StartMachine: Sendable {
   // MARK: - The unit
 
   private mutating func take(_ state: UnitState, at now: Instant, _ effects: inout [StartEffect]) {
+    // Without a main process of its own the start is a new one: the last one's time is no longer told.
+    if invocation == nil, state.execMainPID != 0,
+      isOfBefore(state.execMainStartMonotonicMicroseconds)
+    {
+      earlier.insert(state.invocationID)
+    }
     guard isNew(state.invocationID) else {
       if invocation == nil {
         unit = state
@@ -200,10 +209,13 @@ public struct StartMachine: Sendable {
     if settling == .unitIsAsked { settling = .over }
   }
 
-  /// An invocation that is not the one before the restart.
+  /// An invocation that is none of those before the restart.
   private func isNew(_ invocation: String) -> Bool {
-    !invocation.isEmpty && invocation != previousInvocation
+    !invocation.isEmpty && !earlier.contains(invocation)
   }
+
+  /// Whether something happened before the restart was ordered, microseconds of CLOCK_MONOTONIC.
+  private func isOfBefore(_ time: UInt64) -> Bool { time > 0 && time < issued }
 
   /// The unit's main process is not the one whose environment was compared.
   private func isAnotherProcess(_ state: UnitState) -> Bool {
@@ -282,7 +294,8 @@ public struct StartMachine: Sendable {
       unclaimed = unclaimed.suffix(Self.unclaimedLimit - 1) + [entry]
       return false
     }
-    if from == previousInvocation {
+    if from != invocation, isOfBefore(entry.monotonicMicroseconds) { earlier.insert(from) }
+    if earlier.contains(from) {
       // systemd refuses a start before the start has an invocation of its own.
       return Self.isStartLimit(entry)
     }

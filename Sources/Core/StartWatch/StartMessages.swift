@@ -2,9 +2,11 @@ public import Model
 
 /// What one node's start is told.
 public enum StartInput: Sendable, Hashable {
-  /// systemd has taken the order to restart. `previousInvocation` is the unit's InvocationID just
-  /// before the order, empty if it had none.
-  case restartIssued(previousInvocation: String, deadlines: StartDeadlines)
+  /// systemd has taken the order to restart. `previousInvocation` is the unit's InvocationID at the
+  /// last look before the order, empty if it had none; `issued` the order's time, microseconds of
+  /// CLOCK_MONOTONIC, 0 if it was on another boot. What began before it is of before, also if
+  /// systemd started it after that look.
+  case restartIssued(previousInvocation: String, issued: UInt64, deadlines: StartDeadlines)
   /// The unit, on every change of it, and as the answer to ``StartEffect/askUnit``.
   case unit(UnitState)
   /// A line of the unit's journal from the cursor before the restart on, or a word of journald's

@@ -84,12 +84,15 @@ public struct PlanRequest: Sendable, Codable {
   public var createKey: Bool
   /// For a rollback without a generation: the id of the rollout whose files are to be taken back.
   public var undo: String?
+  /// The members that a rollout would have, as the caller's inventory says; nil if it does not tell.
+  public var members: [String]?
 
   /// A request; see the properties.
   public init(
     kind: RolloutKind, generation: Int? = nil, changes: [WireChange], createKey: Bool,
-    undo: String? = nil
+    undo: String? = nil, members: [String]? = nil
   ) {
+    self.members = members
     self.undo = undo
     self.kind = kind
     self.generation = generation

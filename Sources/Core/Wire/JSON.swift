@@ -45,6 +45,26 @@ public enum JSON {
     }
   }
 
+  /// A field that is not read.
+  public struct IgnoredField: Sendable, Hashable {
+    /// For example `timeouts.stopSecond`.
+    public var place: String
+    /// Its own name.
+    public var name: String
+    /// What there is beside it: one of these was perhaps meant.
+    public var siblings: [String]
+  }
+
+  /// What `bytes` say and `value`, which was decoded from them, does not hold: for files that people
+  /// write, where a mistyped field would mean a default without a word. Fields that are null are no
+  /// matter.
+  public static func ignored(in bytes: [UInt8], by value: some Encodable) -> [IgnoredField] {
+    guard let written = try? decode(JSONShape.self, from: bytes),
+      let read = try? decode(JSONShape.self, from: encode(value))
+    else { return [] }
+    return written.surplus(over: read, at: [])
+  }
+
   private static func words(for error: DecodingError) -> String {
     switch error {
     case .keyNotFound(let key, let context):
@@ -60,7 +80,7 @@ public enum JSON {
     }
   }
 
-  private static func place(_ path: [any CodingKey]) -> String {
+  fileprivate static func place(_ path: [any CodingKey]) -> String {
     var text = ""
     for key in path {
       if let index = key.intValue {
@@ -79,6 +99,65 @@ public enum JSON {
     case is any FixedWidthInteger.Type: "a whole number"
     case is any BinaryFloatingPoint.Type: "a number"
     default: String(describing: type).hasPrefix("Array") ? "a list" : "an object"
+    }
+  }
+}
+
+/// The fields of a JSON text, without its values.
+private enum JSONShape: Decodable {
+  case leaf
+  case null
+  case array([JSONShape])
+  case object([String: JSONShape])
+
+  /// The name of a field, or a place in a list.
+  struct Key: CodingKey {
+    let stringValue: String
+    let intValue: Int?
+
+    init(stringValue: String) {
+      self.stringValue = stringValue
+      intValue = nil
+    }
+    init(intValue: Int) {
+      stringValue = "\(intValue)"
+      self.intValue = intValue
+    }
+  }
+
+  init(from decoder: any Decoder) throws {
+    if let fields = try? decoder.container(keyedBy: Key.self) {
+      var shapes: [String: JSONShape] = [:]
+      for key in fields.allKeys {
+        shapes[key.stringValue] = try fields.decode(JSONShape.self, forKey: key)
+      }
+      self = .object(shapes)
+    } else if var list = try? decoder.unkeyedContainer() {
+      var shapes: [JSONShape] = []
+      while !list.isAtEnd { shapes.append(try list.decode(JSONShape.self)) }
+      self = .array(shapes)
+    } else {
+      self = try decoder.singleValueContainer().decodeNil() ? .null : .leaf
+    }
+  }
+
+  /// The fields that are here and not there, in the order of their places.
+  func surplus(over other: JSONShape, at path: [Key]) -> [JSON.IgnoredField] {
+    switch (self, other) {
+    case (.object(let own), .object(let others)):
+      return own.sorted { $0.key < $1.key }.flatMap { name, shape -> [JSON.IgnoredField] in
+        let path = path + [Key(stringValue: name)]
+        if let other = others[name] { return shape.surplus(over: other, at: path) }
+        if case .null = shape { return [] }
+        return [
+          JSON.IgnoredField(place: JSON.place(path), name: name, siblings: others.keys.sorted())
+        ]
+      }
+    case (.array(let own), .array(let others)):
+      return zip(own, others).enumerated().flatMap { index, pair in
+        pair.0.surplus(over: pair.1, at: path + [Key(intValue: index)])
+      }
+    default: return []
     }
   }
 }

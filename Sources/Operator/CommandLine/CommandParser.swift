@@ -23,6 +23,8 @@ enum CommandRequest: Sendable {
   case run(Invocation)
   /// Show the help of a command, or the program's (nil).
   case help(CommandRule?)
+  /// Show what commands there are that begin with the same word.
+  case group([CommandRule])
   /// Show the version.
   case version
 }
@@ -48,18 +50,29 @@ struct CommandParser: Sendable {
     case "help": return try help(Array(arguments.dropFirst()))
     default: break
     }
+    if arguments.count == 2, ["--help", "-h"].contains(arguments[1]),
+      case let group = group(first), !group.isEmpty
+    {
+      return .group(group)
+    }
     let command = try command(arguments)
     return try parse(command, Array(arguments.dropFirst(command.words.count)))
   }
 
   private func help(_ words: [String]) throws(UsageProblem) -> CommandRequest {
     if words.isEmpty { return .help(nil) }
+    if words.count == 1, case let group = group(words[0]), !group.isEmpty { return .group(group) }
     let command = try command(words)
     guard words.count == command.words.count else {
       throw UsageProblem(
         message: "help takes one command, not also \"\(words[command.words.count])\"")
     }
     return .help(command)
+  }
+
+  /// The commands of several words that begin with this one.
+  private func group(_ word: String) -> [CommandRule] {
+    table.commands.filter { $0.words.count > 1 && $0.words[0] == word }
   }
 
   /// The command whose words `arguments` begin with.
@@ -74,7 +87,7 @@ struct CommandParser: Sendable {
           "\(given) stands before the command; options come after it: \(table.program) COMMAND \(given)"
       )
     }
-    let group = table.commands.filter { $0.words.count > 1 && $0.words[0] == given }
+    let group = group(given)
     if !group.isEmpty {
       let names = group.map(\.name).joined(separator: ", ")
       let problem =

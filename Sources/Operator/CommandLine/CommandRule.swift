@@ -12,7 +12,8 @@ struct CommandRule: Sendable {
   let name: String
   /// What it does, one line.
   let summary: String
-  /// What the help says beyond that; may be empty.
+  /// What the help says beyond that; may be empty. An empty line parts paragraphs; other line ends
+  /// are for the source only.
   let details: String
   /// The placeholders of its operands; each must be given.
   let operands: [String]
@@ -24,6 +25,13 @@ struct CommandRule: Sendable {
   let examples: [Example]
   /// What it can exit with, beside 64.
   let exitCodes: [ExitCode]
+
+  /// ``details`` in paragraphs, each in one line.
+  var paragraphs: [String] {
+    details.split(separator: "\n\n").map {
+      $0.split(separator: "\n").joined(separator: " ")
+    }
+  }
 
   /// Its words one by one.
   var words: [String] { name.split(separator: " ").map(String.init) }

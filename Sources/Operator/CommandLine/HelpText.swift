@@ -1,27 +1,43 @@
 internal import Model
 
 /// The help texts, made from the table of commands: examples first, exit codes last.
-enum HelpText {
+struct HelpText {
+  let table: CommandTable
+  /// How wide a line may be.
+  let columns: Int
+
+  private static let optionWidth = 32
+  /// Beyond that a line is hard to read.
+  private static let mostColumns = 100
+  private static let leastColumns = 60
+
+  /// The help for a terminal of this width; nil: for none.
+  init(_ table: CommandTable, columns: Int? = nil) {
+    self.table = table
+    self.columns = min(max(columns ?? 80, Self.leastColumns), Self.mostColumns)
+  }
+
   /// The program's help.
-  static func program(_ table: CommandTable) -> String {
-    let width = (table.commands.map(\.name.count).max() ?? 0) + 2
-    var lines = ["\(table.program): \(table.summary)", "", "Commands:"]
-    for command in table.commands {
-      lines.append("  " + padded(command.name, width) + command.summary)
-    }
-    lines.append(
-      "  " + padded("help", width) + "the help of a command: \(table.program) help apply")
+  var program: String {
+    var lines = wrapped("\(table.program): \(table.summary)") + ["", "Commands:"]
+    lines += list(table.commands)
     lines += ["", "Options of every command:"]
     lines += options(table.commonOptions)
-    lines.append("      " + padded("--version", 26) + "the version, before any command")
+    lines += entry("      --version", Self.optionWidth, "the version, before any command")
     lines += ["", "Exit codes:"]
     lines += exitCodes(ExitCode.allCases)
-    return lines.joined(separator: "\n") + "\n"
+    lines += entry("  130", 6, "interrupted; nothing was touched (but see keyturn help apply)")
+    return Self.text(lines)
+  }
+
+  /// What there is of a word with which several commands begin.
+  func group(_ commands: [CommandRule]) -> String {
+    Self.text(list(commands) + ["", "keyturn help COMMAND says more of one."])
   }
 
   /// The help of one command.
-  static func command(_ command: CommandRule, in table: CommandTable) -> String {
-    var lines = ["\(table.program) \(command.name): \(command.summary)", "", "Examples:"]
+  func command(_ command: CommandRule) -> String {
+    var lines = wrapped("\(table.program) \(command.name): \(command.summary)") + ["", "Examples:"]
     for example in command.examples {
       lines += ["  \(example.line)", "      \(example.purpose)"]
     }
@@ -31,26 +47,37 @@ enum HelpText {
     let required = command.options.filter(\.isRequired).map { " \($0.usage)" }.joined()
     let optional = command.options.contains { !$0.isRequired } ? " [OPTIONS]" : ""
     lines += ["", "Usage: \(table.program) \(command.name)\(operands)\(required)\(optional)"]
-    if !command.details.isEmpty { lines += ["", command.details] }
+    for paragraph in command.paragraphs { lines += [""] + wrapped(paragraph) }
     lines += ["", "Options:"]
     lines += options(command.options + table.commonOptions)
     lines += ["", "Exit codes:"]
     lines += exitCodes((command.exitCodes + [.usage]).sorted { $0.rawValue < $1.rawValue })
-    return lines.joined(separator: "\n") + "\n"
+    return Self.text(lines)
   }
 
-  private static func options(_ rules: [OptionRule]) -> [String] {
-    rules.map { rule in
-      let short = rule.short.map { "-\($0), " } ?? "    "
-      return "  \(short)\(padded(rule.usage, 26))\(rule.help)"
+  private func list(_ commands: [CommandRule]) -> [String] {
+    let width = (table.commands.map(\.name.count).max() ?? 0) + 4
+    return commands.flatMap { entry("  \($0.name)", width, $0.summary) }
+  }
+
+  private func options(_ rules: [OptionRule]) -> [String] {
+    rules.flatMap { rule in
+      entry(
+        "  " + (rule.short.map { "-\($0), " } ?? "    ") + rule.usage, Self.optionWidth, rule.help)
     }
   }
 
-  private static func exitCodes(_ codes: [ExitCode]) -> [String] {
-    codes.map { "  \(padded(String($0.rawValue), 4))\($0.meaning)" }
+  private func exitCodes(_ codes: [ExitCode]) -> [String] {
+    codes.flatMap { entry("  \($0.rawValue)", 6, $0.meaning) }
   }
 
-  private static func padded(_ text: String, _ width: Int) -> String {
-    text + String(repeating: " ", count: max(1, width - text.count))
+  /// A name, and beside it what it is.
+  private func entry(_ name: String, _ width: Int, _ text: String) -> [String] {
+    let padding = String(repeating: " ", count: max(1, width - name.count))
+    return Wrapping.lines(name + padding + text, columns: columns, indent: width)
   }
+
+  private func wrapped(_ text: String) -> [String] { Wrapping.lines(text, columns: columns) }
+
+  private static func text(_ lines: [String]) -> String { lines.joined(separator: "\n") + "\n" }
 }

@@ -70,6 +70,7 @@ enum KeyturnCommands {
       fatal line is shown at once. Ctrl-C before commit is proposed ends in nothing touched; after that it ends
       the watching only, as soon as every node knows the decision: the agents go on by themselves, and keyturn
       watch shows them.
+
       If a start is not confirmed and no server got past the Key Manager with a key that it did not have before,
       the files of before are rolled out again. If the nodes are in the same rollout already it is watched.
       """,
@@ -178,7 +179,8 @@ enum KeyturnCommands {
     options: [OptionRule("yes", short: "y", help: "do not ask; needed where there is no terminal")]
       + clusterOptions,
     examples: [
-      .init(line: "keyturn rollback", purpose: "see above; shows the plan and asks first"),
+      .init(
+        line: "keyturn rollback", purpose: "to the last good one; shows the plan and asks first"),
       .init(line: "keyturn rollback 12 --yes", purpose: "to this one; from a pipeline"),
     ],
     exitCodes: [.done, .failed, .unknown] + untouchedCodes + [.notConfirmed, .busy] + ownCodes)
@@ -394,8 +396,9 @@ enum KeyturnCommands {
       MINIO_KMS_SSE_KEY and MINIO_KMS_ENCLAVE of its own environment, and of the file that
       MINIO_CONFIG_ENV_FILE names, with the seal of this host. It needs no agent and no network, says
       nothing when it allows the start, and allows everything where nothing was sealed, or the seal
-      was lifted, and no rollback is under way that takes the key away. A seal that was removed or damaged refuses. Run by hand it judges the shell's
-      environment: whether the next start would be refused is in keyturn status.
+      was lifted, and no rollback is under way that takes the key away. A seal that was removed or
+      damaged refuses. Run by hand it judges the shell's environment: whether the next start would be
+      refused is in keyturn status.
       """,
     operands: [],
     options: [

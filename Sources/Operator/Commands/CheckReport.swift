@@ -192,6 +192,9 @@ struct CheckReport: Sendable {
         problems.append("from \(back.keyManager) back: \(back.detail)")
       }
     }
+    if isStrict {
+      problems += answer.findings.filter { $0.rule == OwnCertificate.rule }.map(\.statement)
+    }
     if isStrict, !answer.drift.isEmpty {
       problems.append("drift: \(StatusCommand.drift(answer.drift))")
     }
@@ -230,7 +233,7 @@ struct CheckReport: Sendable {
     let nodes = nodes
     let bad = nodes.count { $0.outcome != "fine" }
     let remarked = rows.filter { !problems($0, isStrict: true).isEmpty }.map(\.name)
-    let count = "\(nodes.count) nodes"
+    let count = NodeNames.counted(nodes.count)
     if bad > 0 { return "\(count): \(nodes.count - bad) fine, \(bad) not" }
     if !remarked.isEmpty {
       return "\(count): no errors, but drift or degraded links on \(NodeNames.folded(remarked))"

@@ -16,9 +16,19 @@ struct CommandContext: Sendable {
   /// How long a node may take to answer what it knows already.
   static let answerMilliseconds = 5_000
 
-  /// The inventory and the way to its nodes.
+  /// The inventory and the way to its nodes. Warns of fields that an inventory does not
+  /// have, and when the own certificate is about to expire.
   func configuration() throws(Refusal) -> Configuration {
-    try .read(invocation, host, network)
+    let configuration = try Configuration.read(invocation, host, network)
+    let now = Clock.realtimeMicroseconds() / 1_000_000
+    // What is one object, or one line, for programs stays that.
+    let isOneObject = invocation.command.name == "check" && console.format == .json
+    if isOneObject || invocation.has("nagios") { return configuration }
+    for warning in configuration.warnings { console.message(.warning, warning) }
+    if let finding = configuration.connections.certificate.finding(at: now) {
+      console.message(finding.severity, finding.statement)
+    }
+    return configuration
   }
 
   /// The same question to all nodes at once; blocks until each has answered or is out of time.

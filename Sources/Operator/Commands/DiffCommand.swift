@@ -19,7 +19,7 @@ struct DiffCommand: Sendable {
     let configuration = try context.configuration()
     let rows = context.ask(
       configuration, .diff(from: numbers[0], to: numbers.count > 1 ? numbers[1] : nil))
-    for row in rows { event(row) }
+    context.console.events("diff", rows, fields: Self.fields)
     show(rows)
     return result(rows)
   }
@@ -46,13 +46,7 @@ struct DiffCommand: Sendable {
   }
 
   private func result(_ rows: [NodeAnswer<DiffAnswer>]) -> CommandResult {
-    let nodes = rows.map { row in
-      guard let answer = row.answer else {
-        return NodeResult(
-          name: row.name, outcome: "unknown", reason: row.failure?.refusal.message ?? "")
-      }
-      return NodeResult(name: row.name, outcome: answer.from == answer.to ? "same" : "different")
-    }
+    let nodes = NodeResult.answers(rows) { $0.from == $0.to ? "same" : "different" }
     let codes = rows.compactMap { $0.failure?.refusal.code }
     if codes.contains(.notPermitted) { return CommandResult(.notPermitted, nodes: nodes) }
     if let code = codes.deciding {
@@ -65,20 +59,11 @@ struct DiffCommand: Sendable {
     return CommandResult(exitCode, outcome: isSame ? "same" : "different", nodes: nodes)
   }
 
-  private func event(_ row: NodeAnswer<DiffAnswer>) {
-    guard let answer = row.answer else {
-      let refusal = row.failure?.refusal
-      context.console.event(
-        "unreachable", node: row.name,
-        ["kind": JSONValue(refusal?.code.rawValue), "reason": JSONValue(refusal?.message)])
-      return
-    }
-    context.console.event(
-      "diff", node: row.name,
-      [
-        "fromPath": .string(answer.fromPath), "toPath": .string(answer.toPath),
-        "from": .string(answer.from.hex), "to": JSONValue(answer.to?.hex),
-        "difference": .array(answer.difference.map { .string($0) }),
-      ])
+  private static func fields(_ answer: DiffAnswer) -> [String: JSONValue] {
+    [
+      "fromPath": .string(answer.fromPath), "toPath": .string(answer.toPath),
+      "from": .string(answer.from.hex), "to": JSONValue(answer.to?.hex),
+      "difference": .array(answer.difference.map { .string($0) }),
+    ]
   }
 }

@@ -17,7 +17,7 @@ struct ExplainCommand: Sendable {
     let configuration = try context.configuration()
     let rows = context.ask(
       configuration, .explain(name), milliseconds: 2 * CommandContext.answerMilliseconds)
-    for row in rows { event(row) }
+    context.console.events("explain", rows, fields: Self.fields)
     let texts = rows.compactMap { row in
       row.answer.map { (name: row.name, value: Self.lines($0)) }
     }
@@ -26,15 +26,9 @@ struct ExplainCommand: Sendable {
       for line in group.value { context.console.line("  " + line) }
     }
     context.tellFailures(rows)
-    let nodes = rows.map { row in
-      NodeResult(
-        name: row.name, outcome: row.answer.map { $0.winner == nil ? "unset" : "set" } ?? "unknown",
-        reason: row.failure?.refusal.message ?? "")
-    }
-    let codes = rows.compactMap { $0.failure?.refusal.code }
-    if codes.isEmpty { return CommandResult(.done, nodes: nodes) }
-    if codes.contains(.notPermitted) { return CommandResult(.notPermitted, nodes: nodes) }
-    return CommandResult(.unknown, nodes: nodes)
+    return .asked(
+      NodeResult.answers(rows) { $0.winner == nil ? "unset" : "set" },
+      failures: rows.compactMap { $0.failure?.refusal.code })
   }
 
   /// One line for each definition, the last that counts marked.
@@ -57,21 +51,12 @@ struct ExplainCommand: Sendable {
     return effect.rawValue + String(repeating: " ", count: width - effect.rawValue.utf8.count)
   }
 
-  private func event(_ row: NodeAnswer<ExplainAnswer>) {
-    guard let answer = row.answer else {
-      let refusal = row.failure?.refusal
-      context.console.event(
-        "unreachable", node: row.name,
-        ["kind": JSONValue(refusal?.code.rawValue), "reason": JSONValue(refusal?.message)])
-      return
-    }
-    context.console.event(
-      "explain", node: row.name,
-      [
-        "name": .string(answer.name), "value": JSONValue(answer.winner?.value),
-        "suggestion": JSONValue(answer.suggestion),
-        "definitions": .array(answer.definitions.map(JSONValue.init)),
-      ])
+  private static func fields(_ answer: ExplainAnswer) -> [String: JSONValue] {
+    [
+      "name": .string(answer.name), "value": JSONValue(answer.winner?.value),
+      "suggestion": JSONValue(answer.suggestion),
+      "definitions": .array(answer.definitions.map(JSONValue.init)),
+    ]
   }
 }
 

@@ -22,11 +22,21 @@ struct GuardCommand: Sendable {
   /// Blocks on the disk only.
   func run() -> CommandResult {
     guard let refusal = refusal() else { return CommandResult(.done) }
+    guard context.console.format == .text else {
+      context.console.message(.error, "the last door: this start is refused: \(refusal)")
+      return CommandResult(.startRefused)
+    }
     // journald takes the priority from the head of a line; a journal line is one line.
     let head = context.host.variable("JOURNAL_STREAM") == nil ? "" : "<3>"
     context.host.write(
-      "\(head)keyturn: the last door: this start is refused: \(Console.visible(refusal))\n",
-      to: .standardError)
+      "\(head)\(LastDoorLine.head)\(Console.visible(refusal))\n", to: .standardError)
+    // systemd gives every process that it starts for a unit the unit's invocation.
+    if context.host.variable("INVOCATION_ID") == nil {
+      context.console.message(
+        .note,
+        "systemd has not called it: this judges the environment that it was called with, and no server; keyturn status says whether the next start would be refused"
+      )
+    }
     return CommandResult(.startRefused)
   }
 

@@ -12,7 +12,7 @@ struct HistoryCommand: Sendable {
   func run() throws(Refusal) -> CommandResult {
     let configuration = try context.configuration()
     let rows = context.ask(configuration, .generations)
-    for row in rows { event(row) }
+    context.console.events("history", rows, fields: Self.fields)
     let history = ClusterHistory(rows: rows)
     let table = history.table
     if table.isEmpty {
@@ -22,32 +22,18 @@ struct HistoryCommand: Sendable {
     }
     for message in history.messages { context.console.message(message.severity, message.text) }
     context.tellFailures(rows)
-    let nodes = rows.map { row in
-      NodeResult(
-        name: row.name, outcome: row.failure == nil ? "reachable" : "unknown",
-        reason: row.failure?.refusal.message ?? "")
-    }
-    let codes = rows.compactMap { $0.failure?.refusal.code }
-    if codes.contains(.notPermitted) { return CommandResult(.notPermitted, nodes: nodes) }
     let isSound = !history.messages.contains { $0.severity == .error }
-    return CommandResult(codes.isEmpty && isSound ? .done : .unknown, nodes: nodes)
+    return .asked(
+      NodeResult.answers(rows) { _ in "reachable" },
+      failures: rows.compactMap { $0.failure?.refusal.code }, isSound: isSound)
   }
 
-  private func event(_ row: NodeAnswer<HistoryAnswer>) {
-    guard let answer = row.answer else {
-      let refusal = row.failure?.refusal
-      context.console.event(
-        "unreachable", node: row.name,
-        ["kind": JSONValue(refusal?.code.rawValue), "reason": JSONValue(refusal?.message)])
-      return
-    }
-    context.console.event(
-      "history", node: row.name,
-      [
-        "current": JSONValue(answer.current?.number), "file": JSONValue(answer.file?.hex),
-        "fileProblem": JSONValue(answer.fileProblem), "fileChanged": .bool(answer.isDrifted),
-        "generations": .array(answer.generations.map(JSONValue.init)),
-      ])
+  private static func fields(_ answer: HistoryAnswer) -> [String: JSONValue] {
+    [
+      "current": JSONValue(answer.current?.number), "file": JSONValue(answer.file?.hex),
+      "fileProblem": JSONValue(answer.fileProblem), "fileChanged": .bool(answer.isDrifted),
+      "generations": .array(answer.generations.map(JSONValue.init)),
+    ]
   }
 }
 

@@ -1,3 +1,4 @@
+internal import LinuxIO
 internal import Model
 
 /// `keyturn pki`: the cluster's authority and its certificates.
@@ -51,9 +52,14 @@ struct PKICommand: Sendable {
 
   /// `keyturn pki show`.
   func show() throws(Refusal) -> CommandResult {
-    let facts = try context.workshop.describe(
-      try context.read(context.invocation.operands[0]).bytes)
+    let path = context.invocation.operands[0]
+    let bytes = try context.read(path).bytes
+    let facts: CertificateFacts
+    do throws(Refusal) { facts = try context.workshop.describe(bytes) } catch {
+      throw Refusal(error.code, "read \(path): \(error.message)")
+    }
     let until = CalendarTime.text(microseconds: facts.validUntilMicroseconds)
+    let left = Self.left(until: facts.validUntilMicroseconds, at: Clock.realtimeMicroseconds())
     context.console.event(
       "certificate",
       [
@@ -62,8 +68,17 @@ struct PKICommand: Sendable {
       ])
     context.console.line("subject      \(facts.subject)")
     context.console.line("entitles to  \(facts.principal?.uri ?? "nothing in Keyturn")")
-    context.console.line("valid until  \(until)")
+    context.console.line(
+      "valid until  \(ClusterHistory.time(facts.validUntilMicroseconds)), \(left)")
     return CommandResult(.done)
+  }
+
+  /// `824 days left`, `less than a day left`, `expired 3 days ago`.
+  static func left(until end: Int64, at now: Int64) -> String {
+    let days = (end &- now) / 86_400_000_000
+    let count = "\(days.magnitude) day\(days.magnitude == 1 ? "" : "s")"
+    if end <= now { return days == 0 ? "expired today" : "expired \(count) ago" }
+    return days == 0 ? "less than a day left" : "\(count) left"
   }
 
   /// The value of `--days` (nil for the default); nil if it is none.

@@ -35,7 +35,10 @@ struct PlanCommand: Sendable {
         return NodeResult(name: row.name, outcome: changes ? "changes" : "unchanged")
       }
       context.console.line(
-        "all \(nodes.count) nodes would take part and restart at one instant; nothing was changed")
+        nodes.count == 1
+          ? "the node would take part and restart; nothing was changed"
+          : "all \(nodes.count) nodes would take part and restart at one instant; nothing was changed"
+      )
       let isDetailed = context.invocation.has("detailed-exitcode")
       return CommandResult(
         isDetailed ? .changesPending : .done, outcome: "changesPending", nodes: nodes)
@@ -70,7 +73,10 @@ struct PlanCommand: Sendable {
     switch verdict {
     case .ready: return .ready(configuration, wishes, plan)
     case .nothingToDo:
-      context.console.line("nothing to do: \(plan.rows.count) nodes have and run what is wanted")
+      let count = plan.rows.count
+      context.console.line(
+        "nothing to do: \(count == 1 ? "the node has and runs" : "\(count) nodes have and run") what is wanted"
+      )
       let nodes = configuration.names.map { NodeResult(name: $0, outcome: "unchanged") }
       return .ended(CommandResult(.done, outcome: "nothingToDo", nodes: nodes))
     case .refused(let refusal):
@@ -88,7 +94,7 @@ struct PlanCommand: Sendable {
   func ask(_ configuration: Configuration, _ wishes: Wishes) -> ClusterPlan {
     let request = PlanRequest(
       kind: kind, generation: wishes.generation, changes: wishes.changes.map(WireChange.init),
-      createKey: wishes.createKey)
+      createKey: wishes.createKey, members: configuration.inventory.memberNames)
     let timeouts = configuration.inventory.timeouts
     return ClusterPlan(
       rows: context.ask(

@@ -15,14 +15,11 @@ struct ProposalsCommand: Sendable {
     let configuration = try context.configuration()
     let console = context.console
     let rows = context.ask(configuration, .intents)
-    for row in rows {
-      guard let view = row.answer else { continue }
-      console.event(
-        "proposal", node: row.name,
-        [
-          "digest": JSONValue(view.own.digest?.hex), "phase": .string(view.phase.rawValue),
-          "rollout": JSONValue(view.rollout), "reason": JSONValue(view.refusal?.message),
-        ])
+    console.events("proposal", rows) { view in
+      [
+        "digest": JSONValue(view.own.digest?.hex), "phase": .string(view.phase.rawValue),
+        "rollout": JSONValue(view.rollout), "reason": JSONValue(view.refusal?.message),
+      ]
     }
     let cells = rows.map { row -> [String] in
       guard let view = row.answer else {
@@ -44,14 +41,9 @@ struct ProposalsCommand: Sendable {
           message: row.answer?.refusal.map { "the last attempt came to nothing: \($0.message)" }
         )
       })
-    let nodes = rows.map { row in
-      NodeResult(
-        name: row.name, outcome: row.answer?.phase.rawValue ?? "unknown",
-        reason: row.failure?.refusal.message ?? row.answer?.refusal?.message ?? "")
-    }
-    let codes = rows.compactMap { $0.failure?.refusal.code }
-    if codes.contains(.notPermitted) { return CommandResult(.notPermitted, nodes: nodes) }
-    return CommandResult(codes.isEmpty ? .done : .unknown, nodes: nodes)
+    return .asked(
+      NodeResult.answers(rows, reason: \.refusal?.message, outcome: \.phase.rawValue),
+      failures: rows.compactMap { $0.failure?.refusal.code })
   }
 
   private static func words(_ phase: IntentPhase) -> String {

@@ -39,7 +39,8 @@ struct RolloutCommand: Sendable {
     }
     guard
       let answer = context.host.ask(
-        "This restarts all \(count) nodes of \(cluster) at one instant. Type \(cluster) to go on: ")
+        "This restarts \(count == 1 ? "the node" : "all \(count) nodes") of \(cluster) at one instant. Type \(cluster) to go on: "
+      )
     else {
       context.console.message(
         .error, "nothing was touched: there is no terminal to ask on; give --yes to go on unasked")
@@ -74,7 +75,7 @@ struct RolloutCommand: Sendable {
         "id": .string(rollout.id), "epoch": .integer(Int64(clamping: rollout.epoch)),
         "generation": JSONValue(rollout.generation),
       ])
-    console.progress("rollout \(rollout.id) of \(rollout.members.count) nodes")
+    console.progress("rollout \(rollout.id) of \(NodeNames.counted(rollout.members.count))")
     var display = RolloutDisplay(console, rollout.members)
     let signs = SignsOfLife(of: rollout.id, to: links)
     defer { signs.end() }
@@ -167,10 +168,10 @@ struct RolloutCommand: Sendable {
       NodeResult(name: $0.member, outcome: $0.outcome.kind.rawValue, reason: $0.outcome.reason)
     }
     console.message(result.exitCode == .done ? .note : .error, result.summary)
-    // Elsewhere a line for each change has told how the others ended, but not why nobody knows.
+    // A no is in the summary; without a terminal a line for each change has told the others.
     let untold = nodes.filter { node in
       node.outcome != OutcomeKind.confirmed.rawValue && !node.reason.isEmpty
-        && (console.isQuiet || console.isLive || node.outcome == OutcomeKind.unknown.rawValue)
+        && (console.isQuiet || console.isLive || node.outcome != OutcomeKind.aborted.rawValue)
     }
     for group in NodeNames.grouped(
       untold.map { (name: $0.name, value: "\($0.outcome): \($0.reason)") })

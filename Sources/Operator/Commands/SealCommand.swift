@@ -18,18 +18,14 @@ struct SealCommand: Sendable {
   func show() throws(Refusal) -> CommandResult {
     let configuration = try context.configuration()
     let rows = context.ask(configuration, .seal)
-    for row in rows { event(row) }
+    context.console.events("seal", rows, fields: Self.fields)
     let header = ["NODE", "SSE KEY", "ENCLAVE", "ROLLOUT", "DIGEST", "STATE"]
     for line in TextTable.lines(header, rows.map(Self.cells)) { context.console.line(line) }
     context.console.errors(
       rows.map { (name: $0.name, message: $0.failure?.refusal.message ?? $0.answer?.problem) })
     let views = rows.compactMap(\.answer)
     let digests = Set(views.map { $0.seal?.digest })
-    let nodes = rows.map { row in
-      NodeResult(
-        name: row.name, outcome: row.answer.map(Self.state) ?? "unknown",
-        reason: row.failure?.refusal.message ?? row.answer?.problem ?? "")
-    }
+    let nodes = NodeResult.answers(rows, reason: \.problem, outcome: Self.state)
     if rows.contains(where: { $0.failure?.refusal.code == .notPermitted }) {
       return CommandResult(.notPermitted, nodes: nodes)
     }
@@ -95,23 +91,14 @@ struct SealCommand: Sendable {
     ]
   }
 
-  private func event(_ row: NodeAnswer<SealView>) {
-    guard let view = row.answer else {
-      let refusal = row.failure?.refusal
-      context.console.event(
-        "unreachable", node: row.name,
-        ["kind": JSONValue(refusal?.code.rawValue), "reason": JSONValue(refusal?.message)])
-      return
-    }
-    context.console.event(
-      "seal", node: row.name,
-      [
-        "state": .string(Self.state(view)), "problem": JSONValue(view.problem),
-        "sealedKey": JSONValue(view.seal?.keyName), "enclave": JSONValue(view.seal?.enclave),
-        "rollout": JSONValue(view.seal?.rollout), "digest": JSONValue(view.seal?.digest.hex),
-        "previous": JSONValue(view.seal?.previous?.hex), "lifted": JSONValue(view.lifted?.hex),
-        "runningKey": JSONValue(view.runningKey?.name),
-        "runningEnclave": JSONValue(view.runningKey?.enclave),
-      ])
+  private static func fields(_ view: SealView) -> [String: JSONValue] {
+    [
+      "state": .string(state(view)), "problem": JSONValue(view.problem),
+      "sealedKey": JSONValue(view.seal?.keyName), "enclave": JSONValue(view.seal?.enclave),
+      "rollout": JSONValue(view.seal?.rollout), "digest": JSONValue(view.seal?.digest.hex),
+      "previous": JSONValue(view.seal?.previous?.hex), "lifted": JSONValue(view.lifted?.hex),
+      "runningKey": JSONValue(view.runningKey?.name),
+      "runningEnclave": JSONValue(view.runningKey?.enclave),
+    ]
   }
 }

@@ -11,10 +11,8 @@ struct StatusCommand: Sendable {
   func run() throws(Refusal) -> CommandResult {
     let configuration = try context.configuration()
     let rows = context.ask(configuration, .status)
-    for row in rows { event(row) }
-    let cells = rows.map(Self.cells)
-    let header = ["NODE", "UNIT", "SSE KEY", "GENERATION", "ROLLOUT", "KEY MANAGERS", "DRIFT"]
-    for line in TextTable.lines(header, cells) { context.console.line(line) }
+    context.console.events("status", rows, fields: Self.fields)
+    for line in lines(rows) { context.console.line(line) }
     context.tellFailures(rows)
     let findings = rows.flatMap { row in
       (row.answer?.findings ?? []).map { (name: row.name, value: $0) }
@@ -23,16 +21,38 @@ struct StatusCommand: Sendable {
       context.console.message(
         group.value.severity, "\(NodeNames.folded(group.names)): \(group.value.statement)")
     }
-    let nodes = rows.map { row in
-      NodeResult(
-        name: row.name, outcome: row.failure == nil ? "reachable" : "unknown",
-        reason: row.failure?.refusal.message ?? "")
-    }
-    let codes = rows.compactMap { $0.failure?.refusal.code }
-    if codes.contains(.notPermitted) { return CommandResult(.notPermitted, nodes: nodes) }
     // A node that answers, but with a damaged record, does not know its own state.
     let isSound = !rows.contains { $0.answer?.findings.contains { $0.severity == .error } ?? false }
-    return CommandResult(codes.isEmpty && isSound ? .done : .unknown, nodes: nodes)
+    return .asked(
+      NodeResult.answers(rows) { _ in "reachable" },
+      failures: rows.compactMap { $0.failure?.refusal.code }, isSound: isSound)
+  }
+
+  private static let header = [
+    "NODE", "UNIT", "SSE KEY", "GENERATION", "ROLLOUT", "KEY MANAGERS", "DRIFT",
+  ]
+
+  /// The table. On a terminal that is too narrow for it, what all nodes that answer have alike stands
+  /// above it, once.
+  private func lines(_ rows: [NodeAnswer<NodeStatus>]) -> [String] {
+    let cells = rows.map(Self.cells)
+    let table = TextTable.lines(Self.header, cells)
+    guard context.console.isLive, let size = context.host.terminal(.standardOutput),
+      table.contains(where: { $0.count > size.columns })
+    else { return table }
+    let answers = zip(rows, cells).filter { $0.0.answer != nil }.map(\.1)
+    let shared = ["SSE KEY", "GENERATION", "ROLLOUT"].compactMap { Self.header.firstIndex(of: $0) }
+      .filter { column in Set(answers.map { $0[column] }).count == 1 }
+    if shared.isEmpty || answers.count < 2 { return table }
+    let width = (shared.map { Self.header[$0].count }.max() ?? 0) + 2
+    let above = shared.map { column in
+      let name = Self.header[column]
+      return name + String(repeating: " ", count: width - name.count) + answers[0][column]
+    }
+    func rest(_ row: [String]) -> [String] {
+      row.indices.filter { !shared.contains($0) }.map { row[$0] }
+    }
+    return above + [""] + TextTable.lines(rest(Self.header), cells.map(rest))
   }
 
   private static func cells(_ row: NodeAnswer<NodeStatus>) -> [String] {
@@ -97,36 +117,27 @@ struct StatusCommand: Sendable {
     return parts.isEmpty ? "-" : parts.joined(separator: "; ")
   }
 
-  private func event(_ row: NodeAnswer<NodeStatus>) {
-    guard let status = row.answer else {
-      let refusal = row.failure?.refusal
-      context.console.event(
-        "unreachable", node: row.name,
-        ["kind": JSONValue(refusal?.code.rawValue), "reason": JSONValue(refusal?.message)])
-      return
-    }
-    context.console.event(
-      "status", node: row.name,
-      [
-        "version": .string(status.version), "activeState": .string(status.activeState),
-        "subState": .string(status.subState), "mainPID": .integer(Int64(status.mainPID)),
-        "invocation": .string(status.invocation), "runningKey": JSONValue(status.runningKey),
-        "sealedKey": JSONValue(status.seal?.keyName),
-        "generation": JSONValue(status.generation?.number),
-        "activeRollout": JSONValue(status.activeRollout),
-        "activeStage": JSONValue(status.activeStage),
-        "doubt": status.doubt.map { doubt in
-          JSONValue.object([
-            "attempts": JSONValue(doubt.attempts),
-            "missing": .array(doubt.missing.map { .string($0) }),
-          ])
-        } ?? .null,
-        "lastRollout": JSONValue(status.lastRollout),
-        "lastOutcome": JSONValue(status.lastOutcome?.kind.rawValue),
-        "links": status.links.map(JSONValue.init) ?? .null,
-        "epoch": .integer(Int64(clamping: status.epoch)), "drift": JSONValue(status.drift),
-        "findings": .array(status.findings.map(JSONValue.init)),
-      ])
+  private static func fields(_ status: NodeStatus) -> [String: JSONValue] {
+    [
+      "version": .string(status.version), "activeState": .string(status.activeState),
+      "subState": .string(status.subState), "mainPID": .integer(Int64(status.mainPID)),
+      "invocation": .string(status.invocation), "runningKey": JSONValue(status.runningKey),
+      "sealedKey": JSONValue(status.seal?.keyName),
+      "generation": JSONValue(status.generation?.number),
+      "activeRollout": JSONValue(status.activeRollout),
+      "activeStage": JSONValue(status.activeStage),
+      "doubt": status.doubt.map { doubt in
+        JSONValue.object([
+          "attempts": JSONValue(doubt.attempts),
+          "missing": .array(doubt.missing.map { .string($0) }),
+        ])
+      } ?? .null,
+      "lastRollout": JSONValue(status.lastRollout),
+      "lastOutcome": JSONValue(status.lastOutcome?.kind.rawValue),
+      "links": status.links.map(JSONValue.init) ?? .null,
+      "epoch": .integer(Int64(clamping: status.epoch)), "drift": JSONValue(status.drift),
+      "findings": .array(status.findings.map(JSONValue.init)),
+    ]
   }
 }
 

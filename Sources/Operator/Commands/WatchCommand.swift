@@ -98,8 +98,21 @@ struct WatchCommand: Sendable {
     var settlement: Settlement?
     var isInterrupted = false
 
+    /// Whether somebody has voted no, or knows of the abort: nobody is ever restarted by it then.
+    var isAborted: Bool { outcomes.values.contains { $0.kind == .aborted } }
+
+    /// Who answers, and knows nothing of it.
+    func isStranger(_ name: String) -> Bool {
+      if case .answered(let answer)? = troubles[name] { answer.kind == .validation } else { false }
+    }
+
     func memberOutcomes(_ names: [String]) -> [MemberOutcome] {
       names.sorted().map { name in
+        if isAborted, outcomes[name] == nil, isStranger(name) {
+          return MemberOutcome(
+            member: name,
+            outcome: Outcome(.aborted, "it was aborted before this node was asked for its vote"))
+        }
         let trouble = troubles[name]?.refusal.message ?? "no outcome was heard"
         return MemberOutcome(member: name, outcome: outcomes[name] ?? Outcome(.unknown, trouble))
       }
@@ -126,14 +139,10 @@ struct WatchCommand: Sendable {
       gather(&seen, configuration, heard, &display)
     }
     display.end()
-    let isUnknown = seen.troubles.values.contains { if case .answered = $0 { true } else { false } }
-    if seen.outcomes.isEmpty, seen.troubles.count == configuration.names.count, isUnknown,
-      let trouble = seen.troubles.values.first(where: {
-        if case .answered = $0 { true } else { false }
-      })
+    if seen.outcomes.isEmpty, seen.troubles.count == configuration.names.count,
+      let stranger = seen.troubles.first(where: { seen.isStranger($0.key) })
     {
-      throw Refusal(
-        trouble.refusal.code, "no node knows rollout \(id): \(trouble.refusal.message)")
+      throw Refusal(stranger.value.refusal.code, ShowCommand.unknown(id))
     }
     return seen
   }
@@ -171,6 +180,11 @@ struct WatchCommand: Sendable {
       if isComplete {
         if kinds.allSatisfy({ $0 == .confirmed }) || kinds.allSatisfy({ $0 == .aborted }) { return }
         if seen.settlement != nil { return }
+      }
+      if seen.isAborted,
+        configuration.names.allSatisfy({ seen.outcomes[$0] != nil || seen.isStranger($0) })
+      {
+        return
       }
       // All that is still missing does not answer, or nobody has said what becomes of it.
       let isWaiting = seen.outcomes.count + seen.troubles.count < configuration.names.count

@@ -61,7 +61,12 @@ struct LogsCommand: Sendable {
     if !options.sets.isEmpty {
       nodes.removeAll { node in !options.sets.contains { $0.contains(node.name) } }
     }
-    if let id = options.rollout { nodes = try spans(of: id, nodes) }
+    if let id = options.rollout {
+      nodes = try spans(of: id, nodes)
+      if nodes.allSatisfy({ $0.failure?.code == .validation }) {
+        throw Refusal(.validation, ShowCommand.unknown(id))
+      }
+    }
     var session = LogSession(
       context.console, nodes.map { (name: $0.name, link: $0.link) }, pattern: options.pattern,
       newest: options.lines.map { LogSession.Newest($0, bytes: Self.newestBytes) })
@@ -83,9 +88,7 @@ struct LogsCommand: Sendable {
         name: node.name, outcome: failure == nil ? "reachable" : "unknown",
         reason: failure?.message ?? "")
     }
-    let codes = failures.compactMap { $0?.code }
-    if codes.contains(.notPermitted) { return CommandResult(.notPermitted, nodes: results) }
-    return CommandResult(codes.isEmpty ? .done : .unknown, nodes: results)
+    return .asked(results, failures: failures.compactMap { $0?.code })
   }
 
   // MARK: what is wanted

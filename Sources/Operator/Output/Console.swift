@@ -35,6 +35,18 @@ struct Console: Sendable {
   /// A line on the way to the result, for people; not with `--quiet`.
   func progress(_ text: String) { if !isQuiet { line(text) } }
 
+  /// The same, of words: broken between them where a terminal is narrower.
+  func prose(_ text: String) {
+    let columns = isLive ? host.terminal(.standardOutput)?.columns : nil
+    let indent = text.prefix { $0 == " " }.count + 2
+    for line in Self.broken(text, columns, indent: indent) { progress(line) }
+  }
+
+  private static func broken(_ text: String, _ columns: Int?, indent: Int) -> [String] {
+    guard let columns, columns >= 40 else { return [text] }
+    return Wrapping.lines(text, columns: columns, indent: indent)
+  }
+
   /// An event, for programs; false when nobody reads it any more.
   @discardableResult
   func event(
@@ -58,7 +70,9 @@ struct Console: Sendable {
       event("message", ["severity": .string(severity.rawValue), "message": .string(text)])
     case .text:
       let head = severity == .note ? "" : "\(severity.rawValue): "
-      host.write("keyturn: \(head)\(Self.visible(text))\n", to: .standardError)
+      let lines = Self.broken(
+        "keyturn: \(head)\(Self.visible(text))", host.terminal(.standardError)?.columns, indent: 2)
+      host.write(lines.joined(separator: "\n") + "\n", to: .standardError)
     }
   }
 

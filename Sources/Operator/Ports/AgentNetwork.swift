@@ -13,14 +13,16 @@ public protocol AgentNetwork: Sendable {
 
 /// Links to agents, and who they are made as.
 public struct AgentConnections: Sendable {
-  /// Who the credentials are of.
-  public var principal: Principal
+  /// Whom the credentials are of, and until when.
+  public var certificate: OwnCertificate
+  /// Whom the credentials are of.
+  public var principal: Principal { certificate.principal }
   /// A link to each node, in the order of the inventory's nodes.
   public var links: [any AgentLink]
 
   /// Connections; see the properties.
-  public init(principal: Principal, links: [any AgentLink]) {
-    self.principal = principal
+  public init(certificate: OwnCertificate, links: [any AgentLink]) {
+    self.certificate = certificate
     self.links = links
   }
 }

@@ -9,14 +9,14 @@ extension ClusterPlan {
   /// Prints it: for people nodes with the same content together, for programs one event for each
   /// node. Why a node says no is left out where `said`, which is told below, says it.
   func show(_ console: Console, said: Verdict) {
-    for row in rows { event(row, console) }
+    console.events("plan", rows, fields: Self.fields)
     let refusals = refusals
     let texts = zip(rows, refusals).map { row, refusal in
       (name: row.name, value: lines(row, refusal.refusal, said))
     }
     for group in NodeNames.grouped(texts) {
       console.progress(NodeNames.folded(group.names))
-      for line in group.value { console.progress("  " + line) }
+      for line in group.value { console.prose("  " + line) }
     }
   }
 
@@ -26,11 +26,11 @@ extension ClusterPlan {
     var why = ""
     if let refusal, !said.tells(refusal) { why = ": \(refusal.message)" }
     guard let answer = row.answer else {
-      return ["\(refusal?.code.rawValue ?? "unreachable")\(why)"]
+      return ["\(refusal?.code.title ?? "unreachable")\(why)"]
     }
     // The finding that the refusal repeats is said once.
     var lines = answer.findings.filter { $0.statement != refusal?.message }.map(\.text)
-    if let refusal { lines.insert("refused (\(refusal.code.rawValue))\(why)", at: 0) }
+    if let refusal { lines.insert("refused (\(refusal.code.title))\(why)", at: 0) }
     if answer.before == answer.after {
       lines.append("\(answer.path) stays as it is")
     } else {
@@ -44,30 +44,21 @@ extension ClusterPlan {
     return lines
   }
 
-  private func event(_ row: NodeAnswer<PlanAnswer>, _ console: Console) {
-    guard let answer = row.answer else {
-      let refusal = row.failure?.refusal
-      console.event(
-        "unreachable", node: row.name,
-        ["kind": JSONValue(refusal?.code.rawValue), "reason": JSONValue(refusal?.message)])
-      return
-    }
-    console.event(
-      "plan", node: row.name,
-      [
-        "file": .string(answer.path), "before": JSONValue(answer.before?.hex),
-        "after": JSONValue(answer.after?.hex),
-        "difference": .array(answer.difference.map { .string($0) }),
-        "restartNeeded": .bool(answer.restartNeeded),
-        "restartReason": .string(answer.restartReason),
-        "findings": .array(answer.findings.map(JSONValue.init)),
-        "refusal": answer.refusal.map {
-          .object(["kind": .string($0.code.rawValue), "message": .string($0.message)])
-        } ?? .null,
-        "activeRollout": JSONValue(answer.activeRollout),
-        "sealedKey": JSONValue(answer.seal?.keyName),
-        "epoch": .integer(Int64(clamping: answer.epoch)),
-      ])
+  private static func fields(_ answer: PlanAnswer) -> [String: JSONValue] {
+    [
+      "file": .string(answer.path), "before": JSONValue(answer.before?.hex),
+      "after": JSONValue(answer.after?.hex),
+      "difference": .array(answer.difference.map { .string($0) }),
+      "restartNeeded": .bool(answer.restartNeeded),
+      "restartReason": .string(answer.restartReason),
+      "findings": .array(answer.findings.map(JSONValue.init)),
+      "refusal": answer.refusal.map {
+        .object(["kind": .string($0.code.rawValue), "message": .string($0.message)])
+      } ?? .null,
+      "activeRollout": JSONValue(answer.activeRollout),
+      "sealedKey": JSONValue(answer.seal?.keyName),
+      "epoch": .integer(Int64(clamping: answer.epoch)),
+    ]
   }
 }
 
@@ -80,5 +71,18 @@ extension JSONValue {
       "line": JSONValue(finding.line), "column": JSONValue(finding.column),
       "message": .string(finding.message), "remedy": JSONValue(finding.remedy),
     ])
+  }
+}
+
+extension RefusalCode {
+  /// For people.
+  fileprivate var title: String {
+    switch self {
+    case .guarded: "key guard"
+    case .keyManager: "Key Manager"
+    case .notPermitted: "not permitted"
+    case .validation, .file, .unit, .vote, .clock, .busy, .unreachable, .configuration, .failed:
+      rawValue
+    }
   }
 }

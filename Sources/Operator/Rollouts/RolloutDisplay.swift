@@ -26,10 +26,13 @@ struct RolloutDisplay: RolloutWatcher {
 
   mutating func changed(member: String, phase: String, detail: String) {
     let state = RolloutTable.State(phase: phase, detail: detail)
+    let isKnown =
+      detail.isEmpty && table.rows.contains { $0.name == member && $0.state.phase == phase }
     guard table.set(member, state, at: Clock.now()) else { return }
     console.event(
       "phase", node: member, ["phase": .string(phase), "detail": .string(detail)])
-    say("\(member): \(phase)" + (detail.isEmpty ? "" : ": \(detail)"))
+    // That the last detail is over is no news.
+    if !isKnown { say("\(member): \(phase)" + (detail.isEmpty ? "" : ": \(detail)")) }
     draw()
   }
 

@@ -89,8 +89,12 @@ struct RolloutTable: Sendable {
     let phases = [""] + lines.map(\.state.phase)
     let text = TextTable.lines(["NODE", "STATE", "FOR", "DETAIL"], cells)
     return zip(text, phases).prefix(max(2, rows - 1)).map { text, phase in
-      (String(Console.visible(text).prefix(max(20, columns - 1))), phase)
+      (Self.cut(Console.visible(text), max(20, columns - 1)), phase)
     }
+  }
+
+  private static func cut(_ line: String, _ room: Int) -> String {
+    line.count <= room ? line : line.prefix(room - 3) + "..."
   }
 
   /// Long lists of names must not push the rest off the screen.

@@ -87,6 +87,12 @@ struct Wishes: Sendable {
         || definitions.contains(where: { $0.name == name })
       {
         conflict(name, "it is to be set and to be removed")
+      } else if let meant = VariableName.nearest(to: name) {
+        findings.append(
+          Finding(
+            .warning, rule: "setting-name", variable: name,
+            message: "it is to be removed, and MinIO knows no variable of this name",
+            remedy: "did you mean \(meant)?"))
       }
       changes.append(SettingChange(name: name, value: nil))
     }

@@ -24,8 +24,7 @@ struct ShowCommand: Sendable {
       corrections: corrections(configuration, rows))
     let unknown = rows.filter { Self.knowsNothing($0.failure) }
     if unknown.count == rows.count {
-      context.console.message(
-        .error, "no node knows rollout \(id); each keeps its last \(Limits.timelines)")
+      context.console.message(.error, Self.unknown(id))
       return CommandResult(.validationRefused, nodes: nodes(axis))
     }
     if let path = context.invocation.value("html") {
@@ -38,10 +37,8 @@ struct ShowCommand: Sendable {
     }
     events(axis)
     context.tellFailures(rows)
-    let codes = rows.compactMap { $0.failure?.refusal.code }
-    if codes.contains(.notPermitted) { return CommandResult(.notPermitted, nodes: nodes(axis)) }
-    let result = CommandResult(codes.isEmpty ? .done : .unknown, nodes: nodes(axis))
-    return result.with(axis)
+    return CommandResult.asked(nodes(axis), failures: rows.compactMap { $0.failure?.refusal.code })
+      .with(axis)
   }
 
   /// The id of the rollout with the highest epoch that any node has kept.
@@ -65,7 +62,12 @@ struct ShowCommand: Sendable {
     }
   }
 
-  private static func knowsNothing(_ failure: LinkFailure?) -> Bool {
+  /// Why there is nothing to tell of a rollout.
+  static func unknown(_ id: String) -> String {
+    "no node knows rollout \(id); each keeps its last \(Limits.timelines)"
+  }
+
+  static func knowsNothing(_ failure: LinkFailure?) -> Bool {
     if case .answered(let answer)? = failure { return answer.kind == .validation }
     return false
   }
@@ -82,14 +84,16 @@ struct ShowCommand: Sendable {
     let console = context.console
     let text = TimelineText(axis: axis)
     let columns = context.host.terminal(.standardOutput)?.columns ?? 100
-    for part in [text.heading, text.summary, text.table, text.bars(columns: columns)] {
+    let parts = [text.heading, text.summary, text.table, text.bars(columns: columns)]
+    for (number, part) in parts.filter({ !$0.isEmpty }).enumerated() {
+      if number > 0 { console.line("") }
       for line in part { console.line(line) }
-      console.line("")
     }
     let reasons = axis.rows.compactMap { row -> (name: String, value: String)? in
       guard let end = row.end, end.phase != "confirmed" else { return nil }
       return (row.node, "\(end.phase): \(row.outcome?.reason ?? end.detail)")
     }
+    if !reasons.isEmpty { console.line("") }
     for group in NodeNames.grouped(reasons) {
       console.line("\(NodeNames.folded(group.names)): \(group.value)")
     }

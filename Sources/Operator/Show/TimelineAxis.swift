@@ -183,6 +183,10 @@ struct TimelineAxis: Sendable {
           marks.append(Mark(at: exact, phase: phase, detail: ""))
         }
       }
+      // A node that had nothing to stop has only waited for that to be seen.
+      if let started = report.started, report.stopping == nil {
+        marks.removeAll { $0.phase == "stopping" && $0.at > started.nanoseconds - base }
+      }
       return marks.sorted { $0.at < $1.at }
     }
 

@@ -68,7 +68,7 @@ struct TimelineText: Sendable {
     func place(_ at: Int64) -> Int {
       Int(Double(at - range.lowerBound) / Double(span) * Double(width - 1))
     }
-    var lines = axis.rows.map { row in
+    let lines = axis.rows.map { row in
       var bar = [Character](repeating: " ", count: width)
       for stretch in row.stretches {
         let letter = Self.letters[stretch.activity] ?? "?"
@@ -83,10 +83,10 @@ struct TimelineText: Sendable {
       axis.rows.contains { $0.stretches.contains { $0.activity == activity } }
     }
     let legend = used.map { "\(Self.letters[$0] ?? "?") \($0.title)" }
-    lines.append(
+    let text =
       "\(Self.time(range.lowerBound)) to \(Self.time(range.upperBound)): "
-        + (legend + ["| the instant", "+ confirmed", "! ended otherwise"]).joined(separator: ", "))
-    return lines
+      + (legend + ["| the instant", "+ confirmed", "! ended otherwise"]).joined(separator: "; ")
+    return lines + Wrapping.lines(text, columns: columns, indent: 2)
   }
 
   /// `+1.2 ms`, `-3.40 s`.

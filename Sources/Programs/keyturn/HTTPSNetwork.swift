@@ -26,6 +26,6 @@ struct HTTPSNetwork: AgentNetwork {
       let agent = Principal(cluster: inventory.cluster, role: .node, name: node.name)
       links.append(HTTPSLink(address, context, agent))
     }
-    return AgentConnections(principal: context.principal, links: links)
+    return AgentConnections(certificate: context.ownCertificate, links: links)
   }
 }

@@ -16,7 +16,10 @@ struct ProcessHost: CommandHost {
       }
       return ReadContent(bytes: content.bytes, mode: content.facts.mode & 0o7777)
     } catch {
-      throw ReadFailure(message: error.message)
+      let isPipe = error.kind == .notRegular
+      throw ReadFailure(
+        message: error.message
+          + (isPipe ? " What comes through a pipe is read with - in its place." : ""))
     }
   }
 
@@ -34,10 +37,7 @@ struct ProcessHost: CommandHost {
 
   func create(_ path: String, _ bytes: [UInt8]) throws(Refusal) {
     do throws(FileFailure) { try NewFile.create(path, bytes, mode: 0o600) } catch {
-      let isThere = access(path, F_OK) == 0
-      throw Refusal(
-        .failed,
-        error.message + (isThere ? " Nothing is overwritten: name another file." : ""))
+      throw Refusal(.failed, error.message)
     }
   }
 

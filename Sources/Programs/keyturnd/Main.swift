@@ -74,7 +74,7 @@ enum Daemon {
   ) throws(Refusal) {
     let agent = Agent(
       node: node.name, inventory: inventory, version: Version.text,
-      ports: try ports(configuration, inventory, context))
+      ports: try ports(configuration, inventory, context), certificate: context.ownCertificate)
     let listener = try listen(configuration, node.agentPlace?.port)
     agent.start()
     let server = try serve(listener, context, bounds: HTTPSServer.Bounds()) {
@@ -88,7 +88,7 @@ enum Daemon {
     try agent.watchDrift()
     try agent.watchLinks()
     serveUntilTheEnd(
-      server, local: local, "\(inventory.cluster)/\(node.name)",
+      server, local: local, "\(inventory.cluster)/\(node.name)", context,
       isResponsive: { agent.isResponsive }, isAtRest: { agent.isAtRest })
   }
 
@@ -99,6 +99,7 @@ enum Daemon {
   ) throws(Refusal) {
     let witness = Witness(
       name: host.name, inventory: inventory, version: Version.text,
+      certificate: context.ownCertificate,
       reach: HostReach(context: context), log: log)
     var bounds = HTTPSServer.Bounds()
     bounds.connections = Limits.witnessConnections
@@ -107,7 +108,7 @@ enum Daemon {
       witness.answer($0, from: $1)
     }
     serveUntilTheEnd(
-      server, local: nil, "\(inventory.cluster)/\(host.name) as a witness",
+      server, local: nil, "\(inventory.cluster)/\(host.name) as a witness", context,
       isResponsive: { witness.isResponsive }, isAtRest: { witness.isAtRest })
   }
 
@@ -123,11 +124,14 @@ enum Daemon {
   }
 
   private static func serveUntilTheEnd(
-    _ server: HTTPSServer, local: HTTPSServer?, _ name: String, isResponsive: () -> Bool,
+    _ server: HTTPSServer, local: HTTPSServer?, _ name: String, _ context: TLSContext,
+    isResponsive: () -> Bool,
     isAtRest: () -> Bool
   ) {
     Notify.ready(status: "serving \(name) on \(server.address)")
     log(6, "keyturnd \(Version.text) serves \(name)")
+    let now = Clock.realtimeMicroseconds() / 1_000_000
+    if let finding = context.ownCertificate.finding(at: now) { log(4, finding.statement) }
     ProgramMemory.releaseAtRest()
     waitForTheEnd(isResponsive, isAtRest)
     Notify.stopping()

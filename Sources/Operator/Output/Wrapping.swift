@@ -1,0 +1,21 @@
+/// Text broken into lines between its words, for people with a terminal.
+enum Wrapping {
+  /// `text` in lines of at most `columns` characters, all but the first after `indent` blanks. A word
+  /// that is longer stands on a line of its own; blanks at the beginning stay.
+  static func lines(_ text: String, columns: Int, indent: Int = 0) -> [String] {
+    if text.count <= columns { return [text] }
+    var lines: [String] = []
+    var line = String(text.prefix { $0 == " " })
+    var isEmpty = true
+    for word in text.dropFirst(line.count).split(separator: " ", omittingEmptySubsequences: false) {
+      if !isEmpty, line.count + 1 + word.count > columns {
+        lines.append(line)
+        line = String(repeating: " ", count: indent)
+        isEmpty = true
+      }
+      line += (isEmpty ? "" : " ") + word
+      isEmpty = false
+    }
+    return lines + [line]
+  }
+}
