@@ -62,6 +62,8 @@ public final class Agent: Sendable {
     var collecting: (id: String, createdBy: String, inputs: Mailbox<CollectorInput>)?
     /// How the last rollouts ended here, and what became of them.
     var settled: [Settled] = []
+    /// Whether the record of it could not be written last.
+    var isSettledUnwritten = false
     /// Who wishes what.
     var intents: Intents
     /// What was handed to this node, and what came of it.
@@ -92,6 +94,8 @@ public final class Agent: Sendable {
   /// Wakes the Intents, which are taken through one input at a time too.
   let intentAlarm = Alarm()
   let intentTurn = Lock(Turn())
+  /// Of two records of what became of rollouts the later one is the later state.
+  let settledTurn = Lock(Turn())
   private let times: RecoveryTimes
   let collectorTimes: CollectorTimes
   private let turn = Lock(Turn())
@@ -322,6 +326,8 @@ public final class Agent: Sendable {
       try startThread("watch") { self.watch(active, report) }
     case .keep(let finished):
       if finished.outcome.kind == .confirmed { try sealAndKeep(finished) }
+      try keepCollecting(finished.rollout)
+      try intentEnded(finished)
     case .conclude(let finished):
       conclude(finished)
       keepTimeline()

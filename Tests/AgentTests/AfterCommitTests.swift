@@ -236,6 +236,81 @@ struct AfterCommitTests {
     }
   }
 
+  /// An agent dies between the record of its rollout's end and everything that follows from it: what its disk
+  /// holds then. Begins before the rollout.
+  private func recordsAtTheEnd(_ host: FakeHost) -> Lock<[String: [UInt8]]> {
+    let kept = Lock([String: [UInt8]]())
+    host.state.update { state in
+      state.onSave = { name in
+        guard name == "rollout" else { return }
+        let records = host.state.withLock { $0.records }
+        kept.update { $0 = records }
+      }
+    }
+    return kept
+  }
+
+  @Test("an agent that died just when its rollout had ended collects the outcomes afterwards")
+  func diesAtTheEnd() throws {
+    var cluster = Cluster([plainFile, plainFile, plainFile], collectorTimes: Self.patient)
+    let kept = recordsAtTheEnd(cluster[0].host)
+    let (rollout, _) = try cluster.coordinate(enabling)
+    cluster[0].host.state.update { $0.records = kept.withLock { $0 } }
+    cluster.collectorTimes = Self.impatient
+    cluster.restart(0)
+    for index in 0..<3 {
+      let settlement = try #require(try cluster.settlement(index, rollout.id), "\(index)")
+      #expect(settlement.kind == .confirmed && settlement.by == "minio-1")
+    }
+  }
+
+  @Test("a later rollout that was aborted does not keep outcomes from being collected")
+  func abortedLater() throws {
+    var cluster = Cluster([plainFile, plainFile], collectorTimes: Self.patient)
+    let (rollout, _) = try cluster.coordinate(enabling)
+    let changes = [SettingChange(name: "MINIO_SITE_NAME", value: Secret("x"))]
+    let later = try cluster.rollout(changes, id: "00000000000000bb")
+    #expect(try cluster[0].prepare(later, changes).refusal == nil)
+    _ = try cluster[0].decide(later, .abort)
+    cluster.collectorTimes = Self.impatient
+    cluster.restart(0)
+    #expect(try cluster.settlement(0, rollout.id)?.kind == .confirmed)
+    #expect(try cluster.settlement(1, rollout.id)?.kind == .confirmed)
+  }
+
+  @Test(
+    "a rollout that is under way when the outcomes are in delays the sum, and does not prevent it")
+  func busyWhenCollected() throws {
+    var cluster = Cluster([plainFile], collectorTimes: Self.patient)
+    let (rollout, _) = try cluster.coordinate(enabling)
+    let changes = [SettingChange(name: "MINIO_SITE_NAME", value: Secret("x"))]
+    let later = try cluster.rollout(changes, id: "00000000000000bb")
+    cluster.collectorTimes = Self.impatient
+    cluster.restart(0)
+    #expect(try cluster[0].prepare(later, changes).refusal == nil)
+    // Two rounds of questions, and the outcomes are in.
+    Clock.sleep(until: .inMilliseconds(1_000))
+    _ = try cluster[0].decide(later, .abort)
+    #expect(try cluster.settlement(0, rollout.id)?.kind == .confirmed)
+  }
+
+  @Test("what became of a rollout is collected again if it could not be written and is forgotten")
+  func notWritten() throws {
+    var cluster = Cluster([plainFile], collectorTimes: Self.patient)
+    let (rollout, result) = try cluster.coordinate(enabling)
+    cluster[0].host.failRecord("settled")
+    guard case .confirmed = try cluster.after(rollout, result) else {
+      Issue.record("\(result)")
+      return
+    }
+    let agent = cluster[0].agent
+    _ = agent.state.wait(until: .inMilliseconds(5_000)) { $0.collecting == nil ? true : nil }
+    cluster[0].host.failRecord("")
+    cluster.collectorTimes = Self.impatient
+    cluster.restart(0)
+    #expect(try cluster.settlement(0, rollout.id)?.kind == .confirmed)
+  }
+
   @Test(
     "a node's certificate may roll back the last rollout as its policy says, and ask for nothing else"
   )

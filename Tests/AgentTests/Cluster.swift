@@ -78,7 +78,7 @@ struct Cluster {
 
   /// Of the agents that are started from now on.
   var times: RecoveryTimes
-  private let collectorTimes: CollectorTimes
+  var collectorTimes: CollectorTimes
 
   /// Nodes with these files, their servers running.
   init(

@@ -109,6 +109,38 @@ struct IntentKeeperTests {
     #expect(node.agent.intentsView().own == IntentStatement(serial: 0, digest: nil))
   }
 
+  @Test("what failed is not wished again by an agent that died just when the rollout had ended")
+  func diesAtTheEnd() throws {
+    var cluster = Cluster([plainFile, plainFile])
+    for index in 0..<2 { cluster.failAtKeyManager(index, line: "FATAL it does not start") }
+    _ = try propose(cluster[1].agent)
+    let host = cluster[1].host
+    let kept = Lock([String: [UInt8]]())
+    host.state.update { state in
+      state.onSave = { name in
+        guard name == "rollout" else { return }
+        let records = host.state.withLock { $0.records }
+        kept.update { $0 = records }
+      }
+    }
+    let (rollout, _) = try cluster.coordinate(enabling, rollback: nil)
+    host.state.update { $0.records = kept.withLock { $0 } }
+    cluster.restart(1)
+    let view = cluster[1].agent.intentsView()
+    #expect(view.own.digest == nil)
+    #expect(view.phase == .notConfirmed && view.rollout == rollout.id)
+  }
+
+  @Test("a plan of what was withdrawn meanwhile does not bring the wish back")
+  func withdrawnMeanwhile() throws {
+    let node = Node()
+    _ = try propose(node.agent)
+    let digest = try #require(node.agent.intentsView().own.digest)
+    _ = try local(node.agent, "POST", "/v1/intent/withdraw")
+    node.agent.intend(.found(digest))
+    #expect(node.agent.intentsView().own.digest == nil)
+  }
+
   @Test("an operator's rollout of the same settings puts the proposals in force")
   func byOperator() throws {
     let cluster = Cluster([plainFile, plainFile])

@@ -38,6 +38,21 @@ struct IntentsTests {
     #expect(intents.missing == ["a", "c"])
   }
 
+  @Test("what a plan finds in force counts for the wish that it was made of, and no other")
+  func found() {
+    var intents = Intents(member: "b", members: names, own: nil)
+    _ = intents.handle(.proposed(wish, isInForce: false), at: at(0))
+    #expect(intents.handle(.found(other), at: at(100)).isEmpty)
+    let inForce = IntentStatement(serial: 2, digest: wish, isInForce: true)
+    #expect(
+      intents.handle(.found(wish), at: at(200)) == [
+        .persist(inForce), .tell(member: "a", inForce),
+      ])
+    _ = intents.handle(.proposed(nil, isInForce: false), at: at(300))
+    #expect(intents.handle(.found(wish), at: at(400)).isEmpty)
+    #expect(intents.own.digest == nil)
+  }
+
   @Test("the first member tells those who hold something else or were not heard of")
   func firstTells() {
     var intents = Intents(member: "a", members: names, own: nil)

@@ -64,7 +64,43 @@ struct SimulatorTests {
       571541, 311990,
     ] as [UInt64])
   func kept(seed: UInt64) {
+    // As they were drawn then: nothing was settled or wished.
+    #expect(Runs.run(seed: seed, options: World.rolloutsAlone(seed: seed)).violation == nil)
+  }
+
+  @Test(
+    "what once failed after the commit holds, and would be seen",
+    arguments: [
+      // An agent died between the record of the end and that of what follows: nobody summed up.
+      (270, .collectingAfterTheEnd),
+      // The same with the wish, which was begun again after it had failed.
+      (11016, .wishAfterTheEnd),
+      // Another rollout was under way when the outcomes were in, and came to nothing.
+      (106, .sumGivenUp),
+    ] as [(UInt64, Simulator.Bug)])
+  func keptAfterCommit(seed: UInt64, bug: Simulator.Bug) {
     #expect(Runs.run(seed: seed).violation == nil)
+    #expect(Runs.run(seed: seed, bug: bug).violation != nil)
+  }
+
+  @Test("wishes that all members hold come into force without faults, at every size")
+  func wishes() {
+    for members in 1...9 {
+      var options = Options()
+      options.members = members
+      options.rollouts = 0
+      options.settles = 1
+      options.rollsBack = 1
+      options.wishes = 1
+      var commits = 0
+      for seed: UInt64 in 1...10 {
+        let result = Runs.run(seed: seed, options: options)
+        #expect(result.violation == nil, "\(members), \(seed)")
+        commits += result.commits
+      }
+      // In each the last one at the least, unless the key guard refuses it.
+      #expect(commits >= 8, "\(members) members: \(commits)")
+    }
   }
 
   @Test("without faults every rollout of every size commits")
@@ -97,7 +133,8 @@ struct SimulatorTests {
   @Test("bugs that lie on every path are found in the first seeds, and by trying every order")
   func bugs() {
     for bug: Simulator.Bug in [
-      .silenceIsYes, .restartOnAccept, .sealAfterTheEnd, .timerLostOnRestart,
+      .silenceIsYes, .restartOnAccept, .sealAfterTheEnd, .timerLostOnRestart, .confirmedByMajority,
+      .begunBeforeAllHold, .withdrawalForgotten, .undoneTwice, .roundZeroAgain,
     ] {
       #expect(Runs.firstFailure(1...300, bug: bug) != nil)
     }

@@ -11,10 +11,7 @@ extension Agent {
     // Whoever reads of the end finds nothing held any more, what is proposed as it is now, and
     // somebody to whom to tell what became of the rollout.
     if finished.outcome.kind == .confirmed { endHold(of: id) }
-    if finished.outcome.kind != .aborted {
-      beginCollecting(finished)
-      intentEnded(finished)
-    }
+    if finished.outcome.kind != .aborted { follow(finished) }
     let now = time()
     state.update { state in
       if state.timeline?.id == id { state.timeline?.end(finished.outcome, at: now) }

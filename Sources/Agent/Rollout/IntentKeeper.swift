@@ -30,8 +30,11 @@ extension Agent {
 
   /// Takes one input through the machine and carries out its effects in their order.
   ///
-  /// - Throws: a refusal if the wish could not be made durable; nothing has changed then.
-  private func take(_ input: IntentsInput, wish: IntentRequest? = nil) throws(Refusal) {
+  /// - Parameter change: what else becomes of the record.
+  /// - Throws: a refusal if it could not be made durable; nothing has changed then.
+  private func take(
+    _ input: IntentsInput, _ change: (inout IntentRecord) -> Void = { _ in }
+  ) throws(Refusal) {
     try intentTurn.withLock { _ throws(Refusal) in
       let before = state.withLock { ($0.intents, $0.intent) }
       let effects = state.update { $0.intents.handle(input, at: Clock.now()) }
@@ -40,8 +43,8 @@ extension Agent {
         case .persist(let statement):
           var record = before.1
           record.statement = statement
-          if let wish { record.wish = wish }
           if statement.digest == nil { record.wish = nil } else { record.failed = nil }
+          change(&record)
           do throws(Refusal) { try records.save(record) } catch {
             state.update { $0.intents = before.0 }
             throw error
@@ -101,7 +104,7 @@ extension Agent {
     }
     let digest = digest(of: request)
     let before = state.withLock { $0.intents.own }
-    try take(.proposed(digest, isInForce: Self.isInForce(answer)), wish: request)
+    try take(.proposed(digest, isInForce: Self.isInForce(answer))) { $0.wish = request }
     let isChanged = state.withLock { $0.intents.own } != before
     return wholeView(isChanged: isChanged)
   }
@@ -127,22 +130,19 @@ extension Agent {
   func intentSeen(_ request: PlanRequest, _ answer: PlanAnswer) {
     guard Self.isInForce(answer) else { return }
     let wish = IntentRequest(changes: request.changes, createKey: request.createKey)
-    intend(.proposed(digest(of: wish), isInForce: true))
+    intend(.found(digest(of: wish)))
   }
 
-  /// A committed rollout has ended here. Does not block but on the disk.
-  func intentEnded(_ finished: FinishedRollout) {
+  /// A committed rollout is about to end here. Durable before the end itself is, so that no crash
+  /// leaves a wish to be begun again whose start was not confirmed. Repeating it changes nothing.
+  func intentEnded(_ finished: FinishedRollout) throws(Refusal) {
     let wish = finished.rollout.wish
     if finished.outcome.kind == .confirmed {
-      intend(.committed(wish))
+      try take(.committed(wish))
     } else if let wish, state.withLock({ $0.intents.own.digest }) == wish {
       // Not again by itself: who proposes it anew has seen how it ended.
-      intend(.proposed(nil, isInForce: false))
-      intentTurn.withLock { _ in
-        var record = state.withLock { $0.intent }
-        record.failed = .init(digest: wish, rollout: finished.rollout.id)
-        do throws(Refusal) { try records.save(record) } catch { ports.log(4, error.message) }
-        state.update { $0.intent = record }
+      try take(.proposed(nil, isInForce: false)) {
+        $0.failed = .init(digest: wish, rollout: finished.rollout.id)
       }
     }
   }

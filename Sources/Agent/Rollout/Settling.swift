@@ -32,32 +32,45 @@ extension Agent {
   private static let attempts = 3
   private static let pauseMilliseconds = 2_000
 
-  /// A committed rollout has ended here. Does not block but on the disk.
-  func beginCollecting(_ finished: FinishedRollout) {
+  /// A committed rollout is about to end here. Durable before the end itself is: otherwise a crash
+  /// between the two would leave it to nobody, and the others to this member.
+  func keepCollecting(_ rollout: Rollout) throws(Refusal) {
+    let wait =
+      Int64(rollout.watchMilliseconds + Self.graceMilliseconds) * 1_000
+    try records.save(
+      CollectingRecord(rollout: rollout.id, until: Clock.realtimeMicroseconds() + wait))
+  }
+
+  /// A committed rollout has ended here: what follows. Does not block but on the disk.
+  func follow(_ finished: FinishedRollout) {
+    noteEnd(finished)
+    startCollecting(finished)
+  }
+
+  /// Who watches can know it.
+  private func noteEnd(_ finished: FinishedRollout) {
     let rollout = finished.rollout
-    note(rollout.id) { $0.outcome = finished.outcome }
     if let undone = rollout.undoes {
       let settlement = Settlement(
         rollout: undone, kind: .rollingBack, rollback: rollout.id, by: rollout.createdBy)
       note(undone) { $0.settlement = settlement }
     }
-    let wait =
-      Int64(rollout.watchMilliseconds + Self.graceMilliseconds) * 1_000
-    do throws(Refusal) {
-      try records.save(
-        CollectingRecord(rollout: rollout.id, until: Clock.realtimeMicroseconds() + wait))
-    } catch { ports.log(4, error.message) }
-    startCollecting(finished)
+    note(rollout.id) { $0.outcome = finished.outcome }
   }
 
-  /// Goes on with it after the agent's restart.
+  /// Goes on with it after the agent's restart, which may have come before anything of it was begun.
   func resumeCollecting() {
     do throws(Refusal) {
       guard let record = try records.loadCollecting() else { return }
-      let last = state.withLock { $0.participant.record.last }
-      if let last, last.rollout.id == record.rollout,
+      let participant = state.withLock { $0.participant.record }
+      // Its end was not durable yet, and comes again.
+      if participant.active?.rollout.id == record.rollout { return }
+      let settled = settled(record.rollout)
+      guard let last = participant.lastCommitted, last.rollout.id == record.rollout,
         Clock.realtimeMicroseconds() < record.until
-      {
+      else { return try records.removeCollecting() }
+      if settled?.outcome == nil { noteEnd(last) }
+      if settled?.settlement == nil {
         startCollecting(last)
       } else {
         try records.removeCollecting()
@@ -129,6 +142,8 @@ extension Agent {
   private func endCollecting(_ id: String) {
     guard state.withLock({ $0.collecting?.id }) == id else { return }
     do throws(Refusal) {
+      // What is forgotten by a restart is collected again.
+      if state.withLock({ $0.isSettledUnwritten }) { try writeSettled() }
       if try records.loadCollecting()?.rollout == id { try records.removeCollecting() }
     } catch { ports.log(4, error.message) }
     state.update { state in
@@ -141,7 +156,10 @@ extension Agent {
   private func sumUp(_ rollout: Rollout, _ outcomes: [MemberOutcome]) {
     let aftermath = Aftermath(
       inventory: inventory, createdBy: node, links: memberLinks, atOnce: Limits.peersAtOnce)
+    let end = Instant.inMilliseconds(rollout.watchMilliseconds + Self.graceMilliseconds)
     for attempt in 1...Self.attempts {
+      // Another one may be under way, and come to nothing.
+      _ = state.wait(until: end) { $0.participant.record.active == nil ? true : nil }
       let record = state.withLock { $0.participant.record }
       // Somebody went on with another one.
       guard record.active == nil, record.lastCommitted?.rollout.id == rollout.id else { return }
@@ -208,17 +226,26 @@ extension Agent {
 
   /// Keeps it for who watches.
   private func note(_ id: String, _ change: (inout Settled) -> Void) {
-    let settled = state.update { state -> [Settled]? in
+    let isNew = state.update { state in
       let before = state.settled.first { $0.rollout == id }
       var entry = before ?? Settled(rollout: id, outcome: nil, settlement: nil)
       change(&entry)
-      if entry == before { return nil }
+      if entry == before { return false }
       state.settled.removeAll { $0.rollout == id }
       state.settled = (state.settled + [entry]).suffix(Self.keptSettlements)
-      return state.settled
+      state.isSettledUnwritten = true
+      return true
     }
-    guard let settled else { return }
-    do throws(Refusal) { try records.save(settled) } catch { ports.log(4, error.message) }
+    if !isNew { return }
+    do throws(Refusal) { try writeSettled() } catch { ports.log(4, error.message) }
+  }
+
+  private func writeSettled() throws(Refusal) {
+    try settledTurn.withLock { _ throws(Refusal) in
+      let settled = state.withLock { $0.settled }
+      try records.save(settled)
+      state.update { if $0.settled == settled { $0.isSettledUnwritten = false } }
+    }
   }
 
   /// How a rollout ended here and what became of it; nil if that was too long ago.

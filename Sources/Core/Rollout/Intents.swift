@@ -42,6 +42,9 @@ public enum IntentsInput: Sendable, Hashable {
   case started
   /// A wish was handed to this member, and looked at; nil withdraws it.
   case proposed(Digest?, isInForce: Bool)
+  /// A plan of this wish has found it in the file and in the running server. Of no account if the
+  /// member wishes something else by now.
+  case found(Digest)
   /// Another member has said what it wishes, in a message or in an answer.
   case heard(member: String, IntentStatement)
   /// The instant of the last ``IntentsEffect/wake(_:)`` has come.
@@ -119,6 +122,8 @@ public struct Intents: Sendable, Hashable {
       changed = now
       return tell(now)
     case .proposed(let digest, let isInForce): return proposed(digest, isInForce, now)
+    case .found(let digest):
+      return own.digest == digest ? proposed(digest, true, now) : []
     case .heard(let name, let statement): return heard(name, statement, now)
     case .woke: return woke(now)
     case .committed(let digest): return committed(digest, now)

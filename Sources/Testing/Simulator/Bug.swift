@@ -42,4 +42,24 @@ public enum Bug: String, Sendable, CaseIterable {
   case rollbackRemovesKey
   /// An unknown end is reported as an abort.
   case unknownReportedAsAbort
+  /// A rollout is promoted when a majority has confirmed.
+  case confirmedByMajority
+  /// A member that was restarted does not go on collecting outcomes.
+  case collectingForgotten
+  /// That outcomes are to be collected is written after the record that ends the rollout.
+  case collectingAfterTheEnd
+  /// A wish that was rolled out is ended after the record that ends the rollout.
+  case wishAfterTheEnd
+  /// A member does not sum up any more if another rollout was under way when the outcomes were in.
+  case sumGivenUp
+  /// Two members take a rollout back: a lower one that answers is not heeded, nor what came since.
+  case undoneTwice
+  /// A member that was restarted goes on as coordinator in round 0.
+  case roundZeroAgain
+  /// A wish is begun before every member has said that it holds it.
+  case begunBeforeAllHold
+  /// A withdrawal is answered and not taken.
+  case withdrawalForgotten
+  /// A wish whose rollout was not confirmed is wished still.
+  case failedWishStays
 }

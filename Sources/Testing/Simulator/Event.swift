@@ -3,7 +3,7 @@ internal import Rollout
 
 /// What a request to a member asks for.
 enum Request: Hashable {
-  case plan
+  case plan(PlanKind)
   case clock(isAfterVote: Bool)
   case measure
   case prepare
@@ -11,14 +11,18 @@ enum Request: Hashable {
   case decide(Decision, instant: Instant?, bootID: String, reason: String)
   case follow
   case ask(RolloutKey, RecoveryQuestion)
+  /// How it ended there, and what became of it.
+  case outcome
+  case settle(Settlement)
+  case tell(IntentStatement)
 }
 
 /// A request on its way, until it is answered or given up.
 struct Call: Hashable {
   var from: Int
   var to: Int
-  /// The caller's incarnation (a member) or undertaking (an operator).
-  var age: Int
+  /// The caller's incarnation, unless it is an undertaking that calls.
+  var age = 0
   /// The rollout that it is about; -1 for a plan.
   var rollout: Int
   var request: Request
@@ -26,15 +30,18 @@ struct Call: Hashable {
   var giveUpAt: Int64 = .max
   var sentAt: Int64 = 0
   var isDone = false
+  /// Who calls; -1 for an agent itself.
+  var undertaking = -1
 }
 
 /// What comes back.
 enum Answer: Hashable {
-  case plan(epoch: UInt64, file: Int)
+  case plan(PlanView)
   case clock(Instant, boot: Int)
   case vote(Vote, environment: Int)
   case reply(ParticipantReply)
-  case view(RestartReport?, Outcome?)
+  case view(RestartReport?, Outcome?, Settlement?)
+  case statement(IntentStatement)
   /// Nobody listens, the connection broke, or no answer came in time.
   case unreachable
   /// The agent answers that it cannot.
@@ -55,7 +62,15 @@ enum Event: Hashable {
   case fireFailed(member: Int, incarnation: Int, rollout: Int)
   case watched(member: Int, incarnation: Int, rollout: Int)
   case start(member: Int)
-  case timer(operator: Int, undertaking: Int, CoordinatorTimer)
+  case timer(undertaking: Int, CoordinatorTimer)
+  case sign(undertaking: Int)
+  case planned(call: Int, attempt: Int, incarnation: Int)
+  case collect(member: Int, serial: Int, rollout: Int)
+  case sumUp(member: Int, incarnation: Int, rollout: Int)
+  case intend(member: Int, serial: Int)
+  case beginWish(member: Int, incarnation: Int, wish: Int)
+  case propose(member: Int, wish: Int)
+  case withdraw(member: Int)
   case begin(operator: Int)
   case fault(Fault)
   case heal

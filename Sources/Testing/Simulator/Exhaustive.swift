@@ -182,30 +182,31 @@ extension World {
     case .assessed(let member, let incarnation, _), .sync(let member, let incarnation),
       .fireFailed(let member, let incarnation, _), .watched(let member, let incarnation, _):
       return !isAlive(member, incarnation)
-    case .timer(_, _, .beat):
+    case .timer(_, .beat):
       // A sign of life only puts off what may come at any moment here.
       return true
-    case .timer(let index, let undertaking, let timer):
+    case .timer(let u, let timer):
       // Each belongs to one state of the coordinator, which comes back to none.
-      guard operators[index].isAt(undertaking), var coordinator = operators[index].coordinator
-      else {
+      guard !undertakings[u].isOver, var coordinator = undertakings[u].coordinator else {
         return true
       }
-      return coordinator.handle(
-        .fired(timer), at: Instant(nanoseconds: now + operators[index].clock)
-      )
-      .isEmpty && coordinator == operators[index].coordinator
+      return coordinator.handle(.fired(timer), at: hostClock(undertakings[u].host)).isEmpty
+        && coordinator == undertakings[u].coordinator
     case .request(let index, _):
       let call = calls[index]
       if isCaller(call) { return false }
       // Nobody hears the answer, so only what it makes of the member counts.
       switch call.request {
-      case .plan, .clock, .measure, .follow: return true
+      case .plan, .clock, .measure, .follow, .outcome: return true
+      case .settle, .tell: return false
       case .prepare, .accept, .decide, .ask:
         let record = members[call.to].disk.record
         return record.active == nil && record.last?.rollout.id == histories[call.rollout].rollout.id
       }
-    case .start, .timeout, .send, .begin, .fault, .heal: return false
+    // No settling and no wishes where every order is tried.
+    case .start, .timeout, .send, .begin, .fault, .heal, .sign, .planned, .collect, .sumUp, .intend,
+      .beginWish, .propose, .withdraw:
+      return false
     }
   }
 }
@@ -216,7 +217,7 @@ extension Exhaustive.Node {
   fileprivate var fingerprint: Int {
     var hasher = Hasher()
     for member in world.members { combine(member, into: &hasher) }
-    hasher.combine(world.operators)
+    hasher.combine(world.undertakings)
     for history in world.histories {
       hasher.combine(history.voted)
       hasher.combine(history.decision)

@@ -60,6 +60,31 @@ extension World {
         .fault(.keyManager(isAway: false)), after: time + random.pick(100...8_000) * 1_000_000)
     }
     schedule(.heal, after: end * 1_000_000)
+    planWishes()
+  }
+
+  /// Configuration management runs on each host by itself; the last wave comes when everything has healed.
+  private mutating func planWishes() {
+    if options.wishes == 0 { return }
+    for wave in 0...options.wishes {
+      let isLast = wave == options.wishes
+      let isAgain = wave > 0 && random.below(3) == 0
+      let old = contents[0].key
+      let wish =
+        isAgain
+        ? random.below(wishes.count)
+        : makeWish(key: old != 0 ? old : random.below(4) == 0 ? random.below(3) : 1)
+      let start =
+        isLast ? options.faultMilliseconds + 1_000 : random.below(options.faultMilliseconds)
+      for m in members.indices {
+        let time = (start + random.below(5_000)) * 1_000_000
+        if !isLast, random.below(10) == 0 { continue }
+        schedule(.propose(member: m, wish: wish), after: time)
+        if !isLast, chance(options.withdraw) {
+          schedule(.withdraw(member: m), after: time + random.below(8_000) * 1_000_000)
+        }
+      }
+    }
   }
 
   mutating func strike(_ fault: Fault) {
@@ -104,6 +129,7 @@ extension World {
   mutating func heal() {
     note("everything heals")
     isFaulty = false
+    healedAt = now
     isKeyManagerAway = false
     for index in cuts.indices { cuts[index] = 0 }
     rolloutsLeft = 0

@@ -10,7 +10,9 @@ extension World {
     if let known = histories[index].decision, known != decision {
       violate(1, "\(who()) learns \(decision.rawValue) of r\(index), which was \(known.rawValue)")
     }
+    let isNew = histories[index].decision == nil
     histories[index].decision = decision
+    if isNew, decision == .commit { checkCommitted(index) }
     if decision == .commit, histories[index].voted != (1 << members.count) - 1 {
       violate(2, "\(who()) learns commit of r\(index), and not every member had voted yes")
     }
@@ -145,12 +147,14 @@ extension World {
     if let busy = operators.indices.first(where: { operators[$0].isBusy }) {
       violate(7, "operator \(busy) waits still")
     }
+    checkWishes()
     guard violation == nil, let last = histories.lastIndex(where: { $0.decision == .commit })
     else { return }
     let latest =
       histories.indices.filter { histories[$0].decision == .commit }
       .max { histories[$0].rollout.epoch < histories[$1].rollout.epoch } ?? last
     let history = histories[latest]
+    if options.settles > 0 { checkSettled(latest) }
     for (m, member) in members.enumerated() {
       if member.participant.record.lastCommitted?.rollout.id != history.rollout.id {
         violate(7, "r\(latest) was committed, and m\(m) has not ended it")
@@ -171,7 +175,9 @@ extension World {
   // MARK: seeded bugs
 
   /// Falsifies what a machine says.
-  func falsify(_ effects: inout [ParticipantEffect], _ m: Int, _ bug: Bug) {
+  mutating func falsify(
+    _ effects: inout [ParticipantEffect], _ m: Int, _ before: Participant, _ bug: Bug
+  ) {
     switch bug {
     case .sendBeforePersist:
       // The record is written after the reply, see perform.
@@ -180,7 +186,9 @@ extension World {
       }
     case .neverVotedWithoutFence:
       if effects.last == .reply(.neverVoted) {
-        effects.removeAll { if case .persist = $0 { true } else { false } }
+        // Its checks go on too.
+        effects = [.reply(.neverVoted)]
+        members[m].participant = before
       }
     default: break
     }

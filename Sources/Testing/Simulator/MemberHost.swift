@@ -176,6 +176,9 @@ extension World {
   /// Sources/Agent/Agent.swift, `sealAndKeep`.
   mutating func keep(_ m: Int, _ finished: FinishedRollout) -> Bool {
     if finished.outcome.kind == .confirmed {
+      if digest(members[m].disk.file) == finished.rollout.content(of: Self.names[m])?.after {
+        members[m].disk.generation = finished.rollout.generation
+      }
       let key = contents[max(0, members[m].unit.content)].key
       if members[m].disk.seal == 0, key != 0 {
         if diskFails(m) { return false }
@@ -186,7 +189,9 @@ extension World {
         }
       }
     }
-    return true
+    if options.settles == 0 { return true }
+    if bug != .collectingAfterTheEnd, !keepCollecting(m, finished) { return false }
+    return bug == .wishAfterTheEnd || intentEnded(m, finished)
   }
 
   /// A long poll: answered when there is something to say.
@@ -204,12 +209,12 @@ extension World {
       var answer: Answer?
       if let active = record.active, active.rollout.id == id {
         if case .watching(let report) = active.stage, calls[follower.call].attempt == 1 {
-          answer = .view(report, nil)
+          answer = .view(report, nil, nil)
         }
       } else if record.active?.rollout.id != id {
         let finished = [record.last, record.lastCommitted].lazy.compactMap(\.self)
           .first { $0.rollout.id == id }
-        answer = finished.map { .view($0.report, $0.outcome) } ?? .failed
+        answer = finished.map { .view($0.report, $0.outcome, nil) } ?? .failed
       }
       if let answer {
         self.answer(follower.call, follower.attempt, answer)

@@ -33,6 +33,12 @@ extension World {
     members[m].followers = []
     members[m].armed = nil
     members[m].unreported = nil
+    members[m].collector = nil
+    members[m].sums = []
+    for u in undertakings.indices where undertakings[u].host == m && !undertakings[u].isOver {
+      if undertakings[u].coordinator != nil { members[m].forgotten = undertakings[u].rollout }
+      undertakings[u].isOver = true
+    }
     if host {
       if let synced = members[m].disk.syncedRecord {
         members[m].disk.record = synced
@@ -65,11 +71,34 @@ extension World {
     members[m].disk.staged.removeAll { $0.rollout != active }
     let incarnation = members[m].incarnation
     if bug != .timerLostOnRestart { _ = perform(m, .started) }
+    if options.settles > 0, isAlive(m, incarnation) { resume(m) }
     if isAlive(m, incarnation), members[m].armed?.isLate ?? false {
       fire(m)
     }
     // READY was said, or never will be: systemd starts the server, if nobody has.
     startUnlessHeld(m)
+  }
+
+  /// What follows `perform(.started)` in the agent's start.
+  private mutating func resume(_ m: Int) {
+    let incarnation = members[m].incarnation
+    members[m].settled = members[m].disk.settled
+    members[m].intent = members[m].disk.intent
+    members[m].refused = -1
+    members[m].intents = Intents(
+      member: Self.names[m], members: Array(Self.names.prefix(members.count)),
+      own: members[m].intent.statement)
+    resumeCollecting(m)
+    if isAlive(m, incarnation) { intend(m, .started) }
+    if bug == .roundZeroAgain, isAlive(m, incarnation), members[m].forgotten >= 0 {
+      let index = members[m].forgotten
+      undertakings.append(
+        Undertaking(
+          host: m, goal: .tell(index), rollout: index,
+          coordinator: Coordinator(rollout: histories[index].rollout)))
+      drive(undertakings.count - 1, .start)
+    }
+    members[m].forgotten = -1
   }
 
   func isDue(_ m: Int, _ instant: Instant, _ bootID: String) -> Bool {
@@ -89,7 +118,7 @@ extension World {
   mutating func perform(_ m: Int, _ input: ParticipantInput) -> Performed {
     let before = members[m].participant
     var effects = members[m].participant.handle(input, at: moment(m))
-    if let bug { falsify(&effects, m, bug) }
+    if let bug { falsify(&effects, m, before, bug) }
     var reply: ParticipantReply?
     for effect in effects {
       if dies(m) { return .died }
@@ -133,7 +162,8 @@ extension World {
       let isSlow = chance(options.slowCheck)
       let event = Event.assessed(
         member: m, incarnation: members[m].incarnation, rollout: index)
-      schedule(event, after: milliseconds(isSlow ? 1_900...5_000 : 1...400))
+      let usual = m == laggard ? options.laggard...options.laggard + 400 : 1...400
+      schedule(event, after: milliseconds(isSlow ? 1_900...5_000 : usual))
     case .vote: break
     case .reply: break
     case .discard(let rollout):
@@ -150,7 +180,11 @@ extension World {
       guard let index = rolloutIndex(active.rollout.id) else { return true }
       watch(m, index, report)
     case .keep(let finished): return keep(m, finished)
-    case .conclude: tellFollowers(m)
+    case .conclude(let finished):
+      if options.settles > 0, finished.outcome.kind != .aborted {
+        follow(m, finished)
+      }
+      tellFollowers(m)
     case .wake(let instant):
       if bug == .noRecovery { return true }
       members[m].wakeSerial += 1
@@ -237,6 +271,7 @@ extension World {
       } else if members[m].participant.record.active?.rollout == rollout {
         let content = histories[voter.rollout].content
         histories[voter.rollout].voted |= 1 << m
+        checkHeld(m, voter.rollout)
         answer(voter.call, voter.attempt, .vote(.yes, environment: content))
       } else {
         answer(voter.call, voter.attempt, .vote(.no(Self.noVote), environment: -1))
@@ -252,6 +287,7 @@ extension World {
     if isWanted { members[m].request = -1 }
     guard isWanted, let content = rollout.content(of: Self.names[m]),
       content.before == digest(members[m].disk.file), isAllowed(m, history.content),
+      isUndoOfTheLast(m, rollout),
       contents[history.content].key == 0 || !isKeyManagerAway
     else {
       note("m\(m)'s checks of r\(index) fail")
@@ -312,12 +348,18 @@ extension World {
   }
 
   /// The key guard: the sealed key, or the one in force in the running server.
-  private func isAllowed(_ m: Int, _ content: Int) -> Bool {
+  func isAllowed(_ m: Int, _ content: Int) -> Bool {
     let member = members[m]
     let holder =
       member.disk.seal != 0
       ? member.disk.seal : isRunning(m) ? contents[max(0, member.unit.content)].key : 0
     return holder == 0 || contents[content].key == holder
+  }
+
+  /// A rollback by policy takes back what was committed here last, nothing else.
+  private func isUndoOfTheLast(_ m: Int, _ rollout: Rollout) -> Bool {
+    guard let undone = rollout.undoes, bug != .undoneTwice else { return true }
+    return members[m].participant.record.lastCommitted?.rollout.id == undone
   }
 
   func digest(_ content: Int) -> Digest? { content < 0 ? nil : Self.digests[content] }
@@ -328,96 +370,5 @@ extension World {
     ]
     let isKnown = histories.map { known.contains($0.rollout.id) }
     members[m].disk.staged.removeAll { !isKnown[$0.rollout] }
-  }
-
-  // MARK: calls
-
-  /// A request has come to a member.
-  mutating func arrive(_ index: Int, _ attempt: Int) {
-    let call = calls[index]
-    let m = call.to
-    mix(call.from &* 64 &+ m &+ attempt &* 4_096)
-    guard members[m].isUp else {
-      answer(index, attempt, .unreachable)
-      return
-    }
-    let member = members[m]
-    let input: ParticipantInput
-    switch call.request {
-    case .plan:
-      answer(
-        index, attempt,
-        .plan(epoch: member.participant.record.highestEpoch, file: member.disk.file))
-      return
-    case .clock, .measure:
-      if call.rollout >= 0 {
-        _ = perform(m, .heard(id: histories[call.rollout].rollout.id))
-        if !members[m].isUp { return }
-      }
-      let clock = Answer.clock(members[m].clock(now), boot: members[m].boot)
-      if isExhaustive {
-        // It is the same at any moment: question and answer are one event.
-        answered(index, attempt, clock)
-      } else {
-        answer(index, attempt, clock)
-      }
-      return
-    case .prepare:
-      note("m\(m) is asked for its vote on r\(call.rollout)")
-      vote(m, call.rollout, index, attempt)
-      return
-    case .follow:
-      follow(m, call.rollout, index, attempt)
-      return
-    case .accept(var proposal):
-      let promised = member.participant.record.active?.promised
-      if bug == .ballotNotChecked, let promised, proposal.ballot < promised {
-        proposal.ballot = promised
-      }
-      input = .accept(histories[call.rollout].rollout.key, proposal)
-    case .decide(let decision, let instant, let bootID, let reason):
-      input = .decided(
-        histories[call.rollout].rollout.key, decision, instant: instant, bootID: bootID,
-        reason: reason)
-    case .ask(let key, let question): input = question.input(key)
-    }
-    let caller = nodeName(call.from)
-    note("m\(m) is told by \(caller): \(Self.describe(input))")
-    switch perform(m, input) {
-    case .died: break
-    case .failed: answer(index, attempt, .failed)
-    case .done(let reply):
-      guard var reply else { return }
-      if bug == .promiseForgetsAccepted, case .promised = reply { reply = .promised(nil) }
-      if bug == .neverVotedWithoutFence, reply == .neverVoted {
-        members[m].participant = member.participant
-      }
-      if bug == .restartOnAccept, reply == .accepted,
-        let active = members[m].participant.record.active
-      {
-        members[m].armed = (active, members[m].clock(now), members[m].bootID, true)
-        fire(m)
-      }
-      note("m\(m) answers \(Self.describe(reply))")
-      answer(index, attempt, .reply(reply))
-    }
-  }
-
-  /// The answer to what a member has asked another.
-  mutating func memberAnswered(_ index: Int, _ answer: Answer) {
-    let call = calls[index]
-    guard case .ask(let key, let question) = call.request else { return }
-    guard case .reply(let reply) = answer else {
-      if case .decide = question {
-        _ = repeatCall(index)
-      } else {
-        calls[index].isDone = true
-      }
-      return
-    }
-    calls[index].isDone = true
-    note("m\(call.from) hears from m\(call.to): \(Self.describe(reply))")
-    let name = Self.names[call.to]
-    _ = perform(call.from, .answered(member: name, key, question, reply))
   }
 }

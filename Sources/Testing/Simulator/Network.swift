@@ -19,6 +19,11 @@ extension World {
     }
     // As in MemberLink and PeerPort: a call has a deadline of its own.
     schedule(.timeout(call: index, attempt: attempt), after: patience(call.request))
+    if call.from == call.to {
+      // What a member asks of itself goes over no link.
+      schedule(.request(call: index, attempt: attempt), after: 0)
+      return
+    }
     if isLost(call.from, call.to) { return }
     schedule(.request(call: index, attempt: attempt), after: latency())
     if chance(options.duplicate) {
@@ -30,7 +35,8 @@ extension World {
     switch request {
     case .prepare: 6_000_000_000
     case .follow: 25_000_000_000
-    case .clock, .measure: 2_000_000_000
+    case .clock, .measure, .tell: 2_000_000_000
+    case .outcome: 1_000_000_000
     default: 5_000_000_000
     }
   }
@@ -39,6 +45,10 @@ extension World {
     let call = calls[index]
     if isExhaustive {
       pending.append(.answer(call: index, attempt: attempt, answer))
+      return
+    }
+    if call.from == call.to {
+      schedule(.answer(call: index, attempt: attempt, answer), after: 0)
       return
     }
     if isLost(call.to, call.from) { return }
@@ -56,18 +66,18 @@ extension World {
 
   /// Whether the caller still wants the answer.
   func isCaller(_ call: Call) -> Bool {
-    call.from < members.count
-      ? isAlive(call.from, call.age) : operators[call.from - members.count].isAt(call.age)
+    call.undertaking < 0
+      ? isAlive(call.from, call.age) : !undertakings[call.undertaking].isOver
   }
 
   mutating func answered(_ index: Int, _ attempt: Int, _ answer: Answer) {
     let call = calls[index]
     // An answer to an earlier attempt is not heard: its connection was given up.
     if call.isDone || call.attempt != attempt || !isCaller(call) { return }
-    if call.from < members.count {
+    if call.undertaking < 0 {
       memberAnswered(index, answer)
     } else {
-      operatorAnswered(call.from - members.count, index, answer)
+      undertakingAnswered(call.undertaking, index, answer)
     }
   }
 

@@ -53,6 +53,22 @@ public struct Options: Sendable, Hashable {
   /// The coordinator is cut off from all just as it knows that commit is decided.
   public var cutAtCommit = 0
 
+  /// Whether outcomes are collected and settled; 0: nobody looks once the rollout has ended.
+  public var settles = 0
+  /// Whether the policy is "when-safe"; 0: "never".
+  public var rollsBack = 0
+  /// How often configuration management hands the members something, while faults happen; and once afterwards.
+  public var wishes = 0
+  /// A member's wish is withdrawn soon.
+  public var withdraw = 0
+  /// One member's checks take at least so long, milliseconds: its vote comes last.
+  public var laggard = 0
+
+  /// A member is cut off from some others just as its own part of a committed rollout has ended.
+  public var cutAtEnd = 0
+  /// The coordinator is killed when it has told all that commit is decided: the members sum up.
+  public var killAtCommit = 0
+
   /// No faults.
   public init() {}
 
@@ -93,10 +109,42 @@ public struct Options: Sendable, Hashable {
   /// The options of a seed. What was thought of later is drawn apart, so that seeds without it keep
   /// their history.
   init(seed: UInt64, _ random: inout Random) {
+    self.init(rolloutsAlone: seed, &random)
+    drawWhatFollows(seed)
+  }
+
+  /// Without what follows a commit: what seeds were drawn to before it was thought of.
+  init(rolloutsAlone seed: UInt64, _ random: inout Random) {
     self.init(&random)
     var later = Random(seed: ~seed)
     if later.below(4) == 0 { hasty = [300, 2_000][later.below(2)] }
     if later.below(4) == 0 { cutAtCommit = [2_000, 6_000][later.below(2)] }
+  }
+
+  /// Settling, wishes, and faults that make them meet.
+  private mutating func drawWhatFollows(_ seed: UInt64) {
+    var latest = Random(seed: seed ^ 0x5E77_1E00)
+    if latest.below(4) == 0 {
+      laggard = latest.pick(200...1_500)
+      // Who is asked too early has often not voted yet.
+      if latest.below(2) == 0 { hasty = [1_000, 4_000][latest.below(2)] }
+    }
+    if latest.below(4) != 0 {
+      settles = 1
+      rollsBack = latest.below(4) == 0 ? 0 : 1
+      if latest.below(3) == 0 { cutAtEnd = [2_000, 6_000][latest.below(2)] }
+      if latest.below(3) == 0 {
+        killAtCommit = [2_000, 8_000][latest.below(2)]
+        // And what is summed up without a coordinator is often to be taken back.
+        if latest.below(2) == 0 { startFailure = [1_500, 6_000][latest.below(2)] }
+      }
+      if latest.below(2) == 0 {
+        wishes = latest.pick(1...3)
+        withdraw = [0, 500, 2_000][latest.below(3)]
+        // Often nobody else is at it.
+        if latest.below(2) == 0 { rollouts = 0 }
+      }
+    }
   }
 
   /// One line: what is not nothing.
@@ -110,7 +158,9 @@ public struct Options: Sendable, Hashable {
       ("kill", kill), ("interrupt", interrupt), ("startFailure", startFailure), ("flaps", flaps),
       ("outages", outages), ("handEdits", handEdits), ("slowCheck", slowCheck),
       ("cutAtProposal", cutAtProposal), ("resolves", resolves), ("hasty", hasty),
-      ("cutAtCommit", cutAtCommit),
+      ("cutAtCommit", cutAtCommit), ("settles", settles), ("rollsBack", rollsBack),
+      ("wishes", wishes), ("withdraw", withdraw), ("laggard", laggard), ("cutAtEnd", cutAtEnd),
+      ("killAtCommit", killAtCommit),
     ]
     return all.filter { $0.1 != 0 }.map { "\($0.0)=\($0.1)" }.joined(separator: " ")
   }
@@ -127,8 +177,11 @@ public struct Options: Sendable, Hashable {
     ("handEdits", { $0.handEdits = 0 }), ("slowCheck", { $0.slowCheck = 0 }),
     ("cutAtProposal", { $0.cutAtProposal = 0 }), ("resolves", { $0.resolves = 0 }),
     ("hasty", { $0.hasty = 0 }), ("cutAtCommit", { $0.cutAtCommit = 0 }),
+    ("wishes", { $0.wishes = max(0, $0.wishes - 1) }), ("withdraw", { $0.withdraw = 0 }),
+    ("killAtCommit", { $0.killAtCommit = 0 }), ("cutAtEnd", { $0.cutAtEnd = 0 }),
+    ("rollsBack", { $0.rollsBack = 0 }), ("laggard", { $0.laggard = 0 }),
     ("operators", { $0.operators = max(1, $0.operators - 1) }),
-    ("rollouts", { $0.rollouts = max(1, $0.rollouts - 1) }),
+    ("rollouts", { $0.rollouts = max(0, $0.rollouts - 1) }),
     ("members", { $0.members = max(1, $0.members - 1) }),
     ("members", { $0.members = max(1, $0.members - 2) }),
     ("faultMilliseconds", { $0.faultMilliseconds = max(1_000, $0.faultMilliseconds / 2) }),

@@ -14,6 +14,11 @@ struct SimulatedDisk: Hashable {
   var staged: [Staged] = []
   /// The key that is sealed; 0 for none.
   var seal = 0
+  /// The number of the last generation; 0 for none.
+  var generation = 0
+  var settled: [SimulatedSettled] = []
+  var collecting: SimulatedCollecting?
+  var intent = SimulatedIntent()
 
   struct Staged: Hashable {
     var rollout: Int
@@ -64,6 +69,12 @@ struct SimulatedMember: Hashable {
   var known = ParticipantRecord()
   /// Keys that the server may have encrypted with, bits.
   var encrypted = 0
+  /// What root was told that it wishes.
+  var handed = Handed.holds(-1)
+  /// The digests that were ever durable, by their serial.
+  var said: [Digest?] = [nil]
+  /// The rollout that it coordinated when it died; -1 for none. Only a mistake makes use of it.
+  var forgotten = -1
 
   // What a crash of the agent forgets.
   var request = -1
@@ -72,9 +83,21 @@ struct SimulatedMember: Hashable {
   var armed: (active: ActiveRollout, instant: Instant, bootID: String, isLate: Bool)?
   var unreported: (id: String, report: RestartReport)?
   var wakeSerial = 0
+  /// Threads and timers that a crash ends; what was read of the disk at the start.
+  var settled: [SimulatedSettled] = []
+  var collector: SimulatedCollector?
+  var sums: [SimulatedSum] = []
+  var collectSerial = 0
+  var intents: Intents
+  var intent = SimulatedIntent()
+  var intentSerial = 0
+  /// The wish whose last rollout came to nothing; -1 for none.
+  var refused = -1
 
   init(_ index: Int, _ options: Options, _ random: inout Random, key: Int) {
     participant = Participant(member: World.names[index], record: ParticipantRecord())
+    intents = Intents(
+      member: World.names[index], members: Array(World.names.prefix(options.members)), own: nil)
     offset = Int64(random.below(1 << 40))
     rate =
       options.driftPerMillion == 0

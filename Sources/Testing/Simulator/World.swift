@@ -31,6 +31,14 @@ struct History: Hashable {
   var decision: Decision?
   /// The outcome in each member's record.
   var outcomes: [OutcomeKind?]
+  var begun: Int64 = 0
+  /// The rollout that it takes back, and the wish that it brings; -1 for none.
+  var undoes = -1
+  var wish = -1
+  /// The one undertaking that may propose in round 0.
+  var proposer = -1
+  /// Bits: who was asked for its vote while it held another wish, as its root knows.
+  var strangers = 0
 }
 
 /// What an environment file holds: a number, and the key in it; 0 for none.
@@ -47,12 +55,15 @@ public struct World: Sendable, Hashable {
   var now: Int64 = 0
   var members: [SimulatedMember] = []
   var operators: [SimulatedOperator] = []
+  var undertakings: [Undertaking] = []
+  var wishes: [SimulatedWish] = []
   var calls: [Call] = []
   var histories: [History] = []
   var contents: [Content] = [Content(key: 0)]
   /// Links that are cut, from x nodes + to; operators come after the members.
   var cuts: [Int]
   var isFaulty = true
+  var healedAt: Int64 = 0
   var isKeyManagerAway = false
   var rolloutsLeft: Int
   /// The next one is a crash, so many effects from now; only for exhaustive runs.
@@ -70,6 +81,10 @@ public struct World: Sendable, Hashable {
   /// One line for each event, if asked for.
   public internal(set) var lines: [String] = []
   let isTraced: Bool
+  /// By the node.
+  let nodeNames: [String]
+  /// Whose checks take the longest; -1 for nobody.
+  let laggard: Int
   /// How many rollouts were committed.
   public var commits: Int { histories.count { $0.decision == .commit } }
   /// How many rollouts were aborted.
@@ -77,7 +92,6 @@ public struct World: Sendable, Hashable {
 
   static let names = (0..<9).map { "m\($0)" }
   static let digests = (0..<128).map { Digest.sha256([UInt8($0)]) }
-  static let healMilliseconds = 120_000
   static let noVote = Refusal(.vote, "no")
 
   init(_ options: Options, random: Random, bug: Bug?, trace: Bool, exhaustive: Bool = false) {
@@ -85,8 +99,11 @@ public struct World: Sendable, Hashable {
     self.random = random
     self.bug = bug
     isTraced = trace
+    nodeNames =
+      Self.names.prefix(options.members) + (0..<options.operators).map { "operator \($0)" }
     isExhaustive = exhaustive
     rolloutsLeft = options.rollouts
+    laggard = options.laggard > 0 ? self.random.below(options.members) : -1
     cuts = Array(
       repeating: 0,
       count: (options.members + options.operators) * (options.members + options.operators))
@@ -115,6 +132,12 @@ public struct World: Sendable, Hashable {
   public static func options(seed: UInt64) -> Options {
     var random = Random(seed: seed)
     return Options(seed: seed, &random)
+  }
+
+  /// The options that a seed had before anything followed a commit.
+  static func rolloutsAlone(seed: UInt64) -> Options {
+    var random = Random(seed: seed)
+    return Options(rolloutsAlone: seed, &random)
   }
 
   /// The options of this run.
@@ -163,9 +186,24 @@ public struct World: Sendable, Hashable {
       guard isAlive(member, incarnation) else { return }
       watched(member, rollout)
     case .start(let member): start(member)
-    case .timer(let index, let undertaking, let timer):
-      guard operators[index].isAt(undertaking) else { return }
-      drive(index, .fired(timer))
+    case .timer(let u, let timer):
+      if !undertakings[u].isOver { drive(u, .fired(timer)) }
+    case .sign(let u): sign(u)
+    case .planned(let call, let attempt, let incarnation): planned(call, attempt, incarnation)
+    case .collect(let member, let serial, let rollout):
+      guard members[member].isUp, members[member].collectSerial == serial else { return }
+      collect(member, rollout, .woke)
+    case .sumUp(let member, let incarnation, let rollout):
+      guard isAlive(member, incarnation) else { return }
+      sumUp(member, rollout)
+    case .intend(let member, let serial):
+      guard members[member].isUp, members[member].intentSerial == serial else { return }
+      intend(member, .woke)
+    case .beginWish(let member, let incarnation, let wish):
+      guard isAlive(member, incarnation) else { return }
+      beginWish(member, wish)
+    case .propose(let member, let wish): propose(member, wish)
+    case .withdraw(let member): withdraw(member)
     case .begin(let index): begin(index)
     case .fault(let fault): strike(fault)
     case .heal: heal()

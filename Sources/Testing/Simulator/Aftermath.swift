@@ -1,0 +1,132 @@
+internal import Model
+internal import Rollout
+
+// What follows from the outcomes of a committed rollout, as Sources/Coordination/Aftermath.swift has it.
+
+extension World {
+  /// ClusterPlan's verdict on what the members have answered: nil if all would take part.
+  func refusal(of u: Int) -> RefusalCode? {
+    let plans = undertakings[u].plans
+    if plans.contains(where: { $0 == nil }) { return .unreachable }
+    return plans.lazy.compactMap { $0?.refusal ?? ($0?.isBusy ?? false ? .busy : nil) }.first
+  }
+
+  /// `carryOut`.
+  mutating func carryOut(_ u: Int, after index: Int, _ outcomes: [MemberOutcome]) {
+    let who = name(u)
+    var outcomes = outcomes
+    let rollout = histories[index].rollout
+    checkOutcomes(index, outcomes, who)
+    if bug == .confirmedByMajority,
+      outcomes.count(where: { $0.outcome.kind == .confirmed }) >= rollout.majority
+    {
+      outcomes = outcomes.map { MemberOutcome(member: $0.member, outcome: Outcome(.confirmed, "")) }
+    }
+    let policy = rollout.rollback ?? .never
+    switch policy.decide(rollout, outcomes, key: nil, previousKey: nil) {
+    case .nothing: settle(u, index, .confirmed)
+    case .hold: settle(u, index, .held)
+    case .rollBack:
+      let old = undertakings[u]
+      end(u)
+      note("\(who) plans the rollback of r\(index)")
+      undertake(
+        Undertaking(
+          host: old.host, goal: .undo(index, outcomes), collected: old.collected, signs: old.signs),
+        .undo(index))
+    }
+  }
+
+  /// `undoing`: every node has said what it makes of going back.
+  mutating func undoPlanned(_ u: Int, _ first: Int, _ outcomes: [MemberOutcome]) {
+    let history = histories[first]
+    let plans = undertakings[u].plans.compactMap(\.self)
+    if refusal(of: u) != nil { return settle(u, first, .held) }
+    let isUnchecked = bug == .undoneTwice
+    if !isUnchecked {
+      if plans.allSatisfy({ $0.file == $0.after && !$0.isRestartNeeded }) {
+        return settle(u, first, .held)
+      }
+      if plans.contains(where: { $0.file != history.content || $0.after != history.previous }) {
+        return settle(u, first, .held)
+      }
+    }
+    // Where a key would be taken away, that one decides.
+    let key = identity(history.content)
+    switch RollbackPolicy.whenSafe.decide(
+      history.rollout, outcomes, key: key, previousKey: identity(history.previous))
+    {
+    case .nothing, .rollBack: break
+    case .hold: return settle(u, first, .held)
+    }
+    begin(
+      u, .rollback, content: history.previous,
+      previous: isUnchecked ? plans[0].file : history.content, undoes: first)
+  }
+
+  /// `rollBack`: the rollback's coordinator has come to its end.
+  mutating func undone(_ u: Int, _ index: Int, _ result: RolloutResult) {
+    let first = histories[index].undoes
+    switch result.decision {
+    case .commit:
+      if result.outcomes.contains(where: { $0.outcome.kind == .unknown }) {
+        conclude(u)
+      } else {
+        carryOut(u, after: index, result.outcomes)
+      }
+    case .abort where result.exitCode == .busy || result.exitCode == .voteRefused: elsewhere(u)
+    case .abort: settle(u, first, .held)
+    case nil: elsewhere(u)
+    }
+  }
+
+  /// Perhaps another member rolls back as well.
+  private mutating func elsewhere(_ u: Int) {
+    let who = name(u)
+    note("\(who): somebody else may be at it")
+    if undertakings[u].collected < 0 { return leave(u) }
+    let (host, collected) = (undertakings[u].host, undertakings[u].collected)
+    end(u)
+    sumUpAgain(host, collected)
+  }
+
+  /// Tells every member once what became of a rollout.
+  private mutating func settle(_ u: Int, _ index: Int, _ kind: Settlement.Kind) {
+    let who = name(u)
+    let host = undertakings[u].host
+    if isKilled(u) { return }
+    note("\(who): r\(index) is \(kind.rawValue)")
+    let settlement = Settlement(
+      rollout: histories[index].rollout.id, kind: kind, by: principal(host))
+    checkSettlement(index, settlement)
+    undertakings[u].coordinator = nil
+    undertakings[u].awaited = members.count
+    for m in members.indices { ask(u, m, .settle(settlement), rollout: index) }
+  }
+
+  mutating func told(_ u: Int) {
+    undertakings[u].awaited -= 1
+    if undertakings[u].awaited == 0 { conclude(u) }
+  }
+
+  /// Nothing is left to do.
+  private mutating func conclude(_ u: Int) {
+    let (host, collected) = (undertakings[u].host, undertakings[u].collected)
+    leave(u)
+    if collected >= 0 { endCollecting(host, collected) }
+  }
+
+  /// A member sums up in the coordinator's place; nobody else hears of it by signs.
+  mutating func sumUp(_ m: Int, _ index: Int, _ outcomes: [MemberOutcome]) {
+    let u = undertakings.count
+    undertakings.append(
+      Undertaking(host: m, goal: .tell(index), collected: index))
+    carryOut(u, after: index, outcomes)
+  }
+
+  /// Three attempts have found somebody else at it.
+  mutating func hold(_ m: Int, _ index: Int) {
+    undertakings.append(Undertaking(host: m, goal: .tell(index), collected: index))
+    settle(undertakings.count - 1, index, .held)
+  }
+}
