@@ -116,7 +116,11 @@ struct RolloutSealTests {
 
   @Test("without faults the members ask one another nothing, at no plan, vote, commit or start")
   func messages() throws {
-    let cluster = Cluster([String](repeating: plainFile, count: 9))
+    // A machine so busy that the coordinator is silent for seconds is a fault.
+    var (times, collectorTimes) = (RecoveryTimes(), CollectorTimes())
+    (times.silenceMilliseconds, collectorTimes.silenceMilliseconds) = (120_000, 120_000)
+    let cluster = Cluster(
+      [String](repeating: plainFile, count: 9), times: times, collectorTimes: collectorTimes)
     #expect(try cluster.apply(enabling).outcomes.allSatisfy { $0 == .confirmed })
     #expect(try cluster.apply(other, id: secondID).outcomes.allSatisfy { $0 == .confirmed })
     let asked = cluster.network.questions.withLock { $0.map(\.path) }
