@@ -90,7 +90,8 @@ struct Records: Sendable {
     do throws(Refusal) { return try read(type, name) } catch {
       throw Refusal(
         error.code,
-        "\(error.message) It is not repaired by guessing: docs/operations.md, \"A damaged record\"")
+        "\(error.message); it is not repaired by guessing: docs/operations.md, \"A damaged record\""
+      )
     }
   }
 
@@ -99,7 +100,7 @@ struct Records: Sendable {
   ) throws(Refusal) -> Value? {
     guard let bytes = try port.load(name) else { return nil }
     do { return try JSON.decode(type, from: bytes) } catch {
-      throw Refusal(.configuration, "the agent's record \"\(name)\" cannot be read: \(error).")
+      throw Refusal(.configuration, "the agent's record \"\(name)\" cannot be read: \(error)")
     }
   }
 }

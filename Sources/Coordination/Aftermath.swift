@@ -120,14 +120,9 @@ public struct Aftermath: Sendable {
   private func ask(_ rollout: Rollout) -> [NodeAnswer<PlanAnswer>] {
     let request = PlanRequest(kind: .rollback, changes: [], createKey: false, undo: rollout.id)
     let milliseconds = inventory.timeouts.prepareSeconds * 1000 + Self.answerMilliseconds
-    let members = Array(zip(inventory.memberNames, links))
-    return FanOut.map(members, atOnce: atOnce) { name, link in
-      do throws(LinkFailure) {
-        let answer = try link.call(
-          .plan(request), lane: .control, deadline: .inMilliseconds(milliseconds))
-        return NodeAnswer(name: name, result: .success(answer))
-      } catch { return NodeAnswer(name: name, result: .failure(error)) }
-    }
+    return FanOut.ask(
+      .plan(request), of: zip(inventory.memberNames, links).map { (name: $0, link: $1) },
+      atOnce: atOnce, milliseconds: milliseconds)
   }
 }
 

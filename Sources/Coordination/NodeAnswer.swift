@@ -1,3 +1,7 @@
+internal import LinuxIO
+internal import Model
+internal import Wire
+
 /// What a node said, or why it said nothing.
 public struct NodeAnswer<Answer: Sendable>: Sendable {
   /// The node's name in the inventory.
@@ -19,6 +23,27 @@ public struct NodeAnswer<Answer: Sendable>: Sendable {
     switch result {
     case .success: nil
     case .failure(let failure): failure
+    }
+  }
+}
+
+extension FanOut {
+  /// The same question to every node at once; the answers in the nodes' order. Blocks until each has
+  /// answered or is out of time.
+  ///
+  /// - Parameters:
+  ///   - nodes: each node's name and the way to it.
+  ///   - atOnce: how many at a time; nil for all.
+  public static func ask<Answer>(
+    _ request: AgentRequest<Answer>, of nodes: [(name: String, link: any AgentLink)],
+    atOnce: Int? = nil, milliseconds: Int
+  ) -> [NodeAnswer<Answer>] {
+    map(nodes, atOnce: atOnce) { node in
+      do throws(LinkFailure) {
+        let answer = try node.link.call(
+          request, lane: .control, deadline: .inMilliseconds(milliseconds))
+        return NodeAnswer(name: node.name, result: .success(answer))
+      } catch { return NodeAnswer(name: node.name, result: .failure(error)) }
     }
   }
 }

@@ -60,9 +60,9 @@ extension Agent {
     do throws(Refusal) { try history.prune() } catch { ports.log(4, error.message) }
   }
 
-  /// Every secret of every file that is kept, as either reader reads it. The files are read again only when they
-  /// are others, since this is asked for with each page of the journal. A damaged one has none, which status and
-  /// history tell. Blocks on the disk.
+  /// Every secret of every file that is kept, as either reader reads it. The files are read again
+  /// only when they are others, since this is asked for with each page of the journal. A damaged one
+  /// has none; of a generation status and history tell that. Blocks on the disk.
   func keptSecrets() -> [History.KeptSecret] {
     let numbers: [Int]
     let replaced: [String]

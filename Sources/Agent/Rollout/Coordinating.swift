@@ -20,17 +20,23 @@ extension Agent {
   /// What every member makes of the plan. Blocks until each has answered or is out of time.
   func clusterPlan(_ request: PlanRequest) -> ClusterPlan {
     let milliseconds = inventory.timeouts.prepareSeconds * 1000 + Limits.agentTransferMilliseconds
-    let members = Array(zip(inventory.memberNames, memberLinks))
     return ClusterPlan(
-      rows: FanOut.map(members, atOnce: Limits.peersAtOnce) { name, link in
-        do throws(LinkFailure) {
-          return NodeAnswer(
-            name: name,
-            result: .success(
-              try link.call(
-                .plan(request), lane: .control, deadline: .inMilliseconds(milliseconds))))
-        } catch { return NodeAnswer(name: name, result: .failure(error)) }
-      })
+      rows: FanOut.ask(
+        .plan(request), of: zip(inventory.memberNames, memberLinks).map { (name: $0, link: $1) },
+        atOnce: Limits.peersAtOnce, milliseconds: milliseconds))
+  }
+
+  /// Tells how a rollout that this member has summed up went on.
+  func log(_ end: Aftermath.End, of rollout: Rollout) {
+    let (priority, words) =
+      switch end {
+      case .confirmed: (6, "confirmed on all nodes")
+      case .held(let reason): (4, "held as it is: \(reason)")
+      case .rolledBack(let back, let result):
+        (result.exitCode == .done ? 5 : 3, "rolled back by \(back.id): \(result.summary)")
+      case .elsewhere(let reason): (5, reason)
+      }
+    ports.log(priority, "rollout \(rollout.id): \(words)")
   }
 
   /// Whether a caller may have this agent plan, or vote on, a rollout. An operator may. A node may only

@@ -191,10 +191,8 @@ extension Agent {
         finish(rollout, result.outcomes, links)
       }
       return nil
-    case .abort: return Refusal(result.exitCode.refusalCode, result.summary)
-    case nil:
-      ports.log(3, "rollout \(rollout.id): \(result.summary)")
-      return nil
+    // If it is committed after all its end says so, and there is nothing left to try again.
+    case .abort, nil: return Refusal(result.exitCode.refusalCode, result.summary)
     }
   }
 
@@ -205,13 +203,7 @@ extension Agent {
       ).carryOut(after: rollout, outcomes, Interruption()) { back in
         LoggingWatcher(rollout: back.id, log: ports.log)
       }
-      switch end {
-      case .confirmed: ports.log(6, "rollout \(rollout.id): confirmed on all nodes")
-      case .held(let reason): ports.log(4, "rollout \(rollout.id): held as it is: \(reason)")
-      case .rolledBack(let back, let result):
-        ports.log(4, "rollout \(rollout.id): rolled back by \(back.id): \(result.summary)")
-      case .elsewhere(let reason): ports.log(4, "rollout \(rollout.id): \(reason)")
-      }
+      log(end, of: rollout)
     } catch { ports.log(3, "rollout \(rollout.id): \(error.message)") }
   }
 

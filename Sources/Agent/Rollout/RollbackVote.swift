@@ -152,7 +152,7 @@ extension Agent {
       return [
         Finding(
           .error, rule: "damaged-record", refusal: error.code,
-          message: "\(error.message) Until it is removed no start is let through")
+          message: "\(error.message); until it is removed no start is let through")
       ]
     }
   }

@@ -35,8 +35,7 @@ extension Agent {
   /// A committed rollout is about to end here. Durable before the end itself is: otherwise a crash
   /// between the two would leave it to nobody, and the others to this member.
   func keepCollecting(_ rollout: Rollout) throws(Refusal) {
-    let wait =
-      Int64(rollout.watchMilliseconds + Self.graceMilliseconds) * 1_000
+    let wait = Int64(rollout.watchMilliseconds + Self.graceMilliseconds) * 1_000
     try records.save(
       CollectingRecord(rollout: rollout.id, until: Clock.realtimeMicroseconds() + wait))
   }
@@ -171,22 +170,14 @@ extension Agent {
           )
           return LoggingWatcher(rollout: back.id, log: ports.log)
         }
-        switch end {
-        case .confirmed: ports.log(6, "rollout \(rollout.id): confirmed on all nodes")
-        case .held(let reason): ports.log(4, "rollout \(rollout.id): held as it is: \(reason)")
-        case .rolledBack(let back, let result):
-          ports.log(
-            result.exitCode == .done ? 5 : 3,
-            "rollout \(rollout.id): rolled back by \(back.id): \(result.summary)")
-        case .elsewhere(let reason):
-          ports.log(5, "rollout \(rollout.id): \(reason)")
-          if attempt < Self.attempts {
-            let pause = Self.pauseMilliseconds + Int.random(in: 0...Self.pauseMilliseconds)
-            Clock.sleep(until: .inMilliseconds(pause))
-            continue
-          }
-          aftermath.hold(rollout, reason)
+        log(end, of: rollout)
+        guard case .elsewhere(let reason) = end else { return }
+        if attempt < Self.attempts {
+          let pause = Self.pauseMilliseconds + Int.random(in: 0...Self.pauseMilliseconds)
+          Clock.sleep(until: .inMilliseconds(pause))
+          continue
         }
+        aftermath.hold(rollout, reason)
         return
       } catch { ports.log(3, "rollout \(rollout.id): \(error.message)") }
     }

@@ -5,8 +5,8 @@ internal import Rollout
 internal import Wire
 
 /// The files of before a rollout, kept so that it can be taken back also where they were no
-/// generation: changed by hand since, or never confirmed. What was never confirmed and was rolled back from is kept
-/// for its secrets: the server may have printed them.
+/// generation: changed by hand since, or never confirmed. What was never confirmed and was rolled
+/// back from is kept for its secrets: the server may have printed them.
 extension Agent {
   static let replacedFolder = "before"
 

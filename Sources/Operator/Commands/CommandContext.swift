@@ -36,17 +36,9 @@ struct CommandContext: Sendable {
     _ configuration: Configuration, _ request: AgentRequest<Answer>,
     milliseconds: Int = CommandContext.answerMilliseconds
   ) -> [NodeAnswer<Answer>] {
-    let deadline = Instant.inMilliseconds(milliseconds)
-    let nodes = Array(zip(configuration.names, configuration.connections.links))
-    return FanOut.map(nodes) { name, link in
-      do throws(LinkFailure) {
-        return NodeAnswer(
-          name: name,
-          result: .success(try link.call(request, lane: .control, deadline: deadline)))
-      } catch {
-        return NodeAnswer(name: name, result: .failure(error))
-      }
-    }
+    FanOut.ask(
+      request, of: zip(configuration.names, configuration.connections.links).map { ($0, $1) },
+      milliseconds: milliseconds)
   }
 
   /// Says which nodes did not answer, or said no, and why.

@@ -182,16 +182,15 @@ extension World {
 
   /// Every member has said what it makes of it.
   mutating func wishPlanned(_ u: Int, _ wish: Int) {
-    if refusal(of: u) != nil { return wishCameToNothing(u, wish, isRefused: true) }
+    if refusal(of: u) != nil { return wishCameToNothing(u, wish) }
     let plans = undertakings[u].plans.compactMap(\.self)
     if plans.allSatisfy({ $0.file == $0.after && !$0.isRestartNeeded }) { return leave(u) }
     begin(u, .apply, content: wishes[wish].content, previous: plans[0].file, wish: wish)
   }
 
-  mutating func wishCameToNothing(_ u: Int, _ wish: Int, isRefused: Bool) {
+  mutating func wishCameToNothing(_ u: Int, _ wish: Int) {
     let m = undertakings[u].host
     leave(u)
-    if !isRefused { return }
     note("what all have wished came to nothing")
     members[m].refused = wish
     intend(m, .refused(wishes[wish].digest))

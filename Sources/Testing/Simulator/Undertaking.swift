@@ -289,7 +289,7 @@ extension World {
     if options.settles == 0 { return leave(u) }
     if case .undo = undertakings[u].goal { return undone(u, index, result) }
     if case .wish(let wish) = undertakings[u].goal, result.decision != .commit {
-      return wishCameToNothing(u, wish, isRefused: result.decision == .abort)
+      return wishCameToNothing(u, wish)
     }
     // What is not known here the members collect.
     if result.decision != .commit
