@@ -37,10 +37,6 @@ public struct StartMachine: Sendable {
   public static let lateLinesMilliseconds = 200
   /// Lines of a fatal message that are kept.
   static let reasonLineLimit = 40
-  /// Lines of nobody yet that are kept, the last ones: as a server ends it says why.
-  static let unclaimedLimit = 64
-  /// The same of files, where nothing tells whose they are but the time.
-  static let unclaimedFileLineLimit = 1_024
 
   /// Where the start is.
   public private(set) var phase = WatchPhase.stopping
@@ -51,11 +47,7 @@ public struct StartMachine: Sendable {
 
   private let arguments: ServerArguments
   private var deadlines: StartDeadlines?
-  /// When the restart was ordered, microseconds of CLOCK_MONOTONIC; 0 if it is not known.
-  private var issued: UInt64 = 0
-  /// Invocations of before the restart; what comes from them decides nothing.
-  private var earlier: Set<String> = []
-  private var invocation: String?
+  private var identity = StartIdentity()
   private var unit: UnitState?
   private var oldProcessGone = false
   private var hasBeenReady = false
@@ -67,9 +59,6 @@ public struct StartMachine: Sendable {
   private var settling = Settling.no
   private var startDeadlineHasPassed = false
   private var pending: PendingFailure?
-  /// Lines without an invocation, of processes that the unit has not called its main one.
-  private var unclaimed: [JournalEntry] = []
-  private var unclaimedFileLines: [JournalEntry] = []
 
   /// A failure that waits for the lines that belong to it.
   private struct PendingFailure {
@@ -111,8 +100,8 @@ public struct StartMachine: Sendable {
     guard outcome == nil else { return [] }
     guard deadlines != nil else {
       guard case .restartIssued(let previous, let issued, let deadlines) = input else { return [] }
-      earlier = [previous]
-      (self.issued, self.deadlines) = (issued, deadlines)
+      identity = StartIdentity(previous: previous, issued: issued)
+      self.deadlines = deadlines
       detail = "the restart was ordered"
       return [
         .arm(.stopDeadline, deadlines.stop), .arm(.startDeadline, deadlines.start),
@@ -124,12 +113,19 @@ public struct StartMachine: Sendable {
     case .restartIssued: return []
     case .unit(let state):
       take(state, at: now, &effects)
-      takeUnclaimed(at: now, &effects)
-    case .entry(let entry): if isOfThisStart(entry) { take(entry, at: now, &effects) }
+      takeKept(at: now, &effects)
+    case .entry(let entry):
+      switch identity.belonging(entry, unit) {
+      case .own: take(entry, at: now, &effects)
+      case .first:
+        hasBegun()
+        take(entry, at: now, &effects)
+      case .other: break
+      }
     case .fileLine(let entry):
       filesTrouble = nil
-      unclaimedFileLines = unclaimedFileLines.suffix(Self.unclaimedFileLineLimit - 1) + [entry]
-      takeUnclaimed(at: now, &effects)
+      identity.keep(fileLine: entry)
+      takeKept(at: now, &effects)
     case .filesUnreadable(let trouble): filesTrouble = trouble
     case .health(let answers):
       healthIsAsked = false
@@ -172,28 +168,22 @@ public struct StartMachine: Sendable {
   // MARK: - The unit
 
   private mutating func take(_ state: UnitState, at now: Instant, _ effects: inout [StartEffect]) {
-    // Without a main process of its own the start is a new one: the last one's time is no longer told.
-    if invocation == nil, state.execMainPID != 0,
-      isOfBefore(state.execMainStartMonotonicMicroseconds)
-    {
-      earlier.insert(state.invocationID)
-    }
-    guard isNew(state.invocationID) else {
-      if invocation == nil {
+    guard identity.isNew(state) else {
+      if identity.invocation == nil {
         unit = state
         let isUp = ["active", "reloading", "deactivating"].contains(state.activeState)
         oldProcessGone = oldProcessGone || !isUp
       }
       return
     }
-    if let invocation, invocation != state.invocationID {
+    if let invocation = identity.invocation, invocation != state.invocationID {
       fail(.restarted(unit: state, phase: phase), at: now, &effects)
       return
     }
-    begin(state.invocationID)
+    if identity.begin(state.invocationID) { hasBegun() }
     let wasActive = isActive
     let hasRestarted =
-      (unit?.invocationID == invocation) && state.nRestarts > (unit?.nRestarts ?? 0)
+      (unit?.invocationID == state.invocationID) && state.nRestarts > (unit?.nRestarts ?? 0)
     unit = state
     if hasRestarted || state.subState.hasPrefix("auto-restart") || isAnotherProcess(state) {
       fail(.restarted(unit: state, phase: phase), at: now, &effects)
@@ -209,14 +199,6 @@ public struct StartMachine: Sendable {
     if settling == .unitIsAsked { settling = .over }
   }
 
-  /// An invocation that is none of those before the restart.
-  private func isNew(_ invocation: String) -> Bool {
-    !invocation.isEmpty && !earlier.contains(invocation)
-  }
-
-  /// Whether something happened before the restart was ordered, microseconds of CLOCK_MONOTONIC.
-  private func isOfBefore(_ time: UInt64) -> Bool { time > 0 && time < issued }
-
   /// The unit's main process is not the one whose environment was compared.
   private func isAnotherProcess(_ state: UnitState) -> Bool {
     guard case .same(let pid) = environment else { return false }
@@ -224,15 +206,14 @@ public struct StartMachine: Sendable {
   }
 
   /// The new process is known; whatever was said of the unit before it is of no account.
-  private mutating func begin(_ newInvocation: String) {
-    guard invocation == nil else { return }
-    invocation = newInvocation
+  private mutating func hasBegun() {
     oldProcessGone = true
     pending = nil
   }
 
   private var isActive: Bool {
-    invocation != nil && unit?.invocationID == invocation && unit?.activeState == "active"
+    identity.invocation != nil && unit?.invocationID == identity.invocation
+      && unit?.activeState == "active"
   }
 
   /// Whether active means that the server has said READY=1. Type=simple is active from the first
@@ -280,51 +261,10 @@ public struct StartMachine: Sendable {
     }
   }
 
-  /// Whether a line is of the new start. The first line of a new invocation makes it known.
-  private mutating func isOfThisStart(_ entry: JournalEntry) -> Bool {
-    if entry.isOfJournal { return true }
-    guard let from = entry.invocationID, !from.isEmpty else {
-      if entry.pid == 1 { return invocation != nil || Self.isStartLimit(entry) }
-      // journald reads the invocation from a link that systemd removes as the start ends: the last
-      // words of a server that ends at once have none if journald comes late. Their PID is the
-      // sender's in any case. The unit may have been heard before them, or be heard after.
-      if let invocation, unit?.invocationID == invocation, entry.pid == unit?.execMainPID {
-        return true
-      }
-      unclaimed = unclaimed.suffix(Self.unclaimedLimit - 1) + [entry]
-      return false
-    }
-    if from != invocation, isOfBefore(entry.monotonicMicroseconds) { earlier.insert(from) }
-    if earlier.contains(from) {
-      // systemd refuses a start before the start has an invocation of its own.
-      return Self.isStartLimit(entry)
-    }
-    begin(from)
-    return true
-  }
-
-  /// Takes the lines that were kept as if they came now; what is still nobody's is kept again.
-  private mutating func takeUnclaimed(at now: Instant, _ effects: inout [StartEffect]) {
-    let kept = unclaimed
-    unclaimed = []
-    for entry in kept where outcome == nil && isOfThisStart(entry) {
-      take(entry, at: now, &effects)
-    }
-    // A line in a file bears no more than its time.
-    guard let unit, let invocation, unit.invocationID == invocation,
-      unit.execMainStartRealtimeMicroseconds > 0
-    else { return }
-    let lines = unclaimedFileLines
-    unclaimedFileLines = []
-    // Times in a log are whole milliseconds, cut.
-    let begin = Int64(clamping: unit.execMainStartRealtimeMicroseconds / 1_000)
-    for line in lines where outcome == nil && line.realtimeMicroseconds / 1_000 >= begin {
-      take(line, at: now, &effects)
-    }
-  }
-
-  private static func isStartLimit(_ entry: JournalEntry) -> Bool {
-    entry.pid == 1 && entry.message.holds(LinePattern.startLimit)
+  /// Takes the lines that were kept until it was known whose they are.
+  private mutating func takeKept(at now: Instant, _ effects: inout [StartEffect]) {
+    let (entries, fileLines) = identity.claim(unit)
+    for line in entries + fileLines where outcome == nil { take(line, at: now, &effects) }
   }
 
   // MARK: - The end
@@ -426,8 +366,8 @@ public struct StartMachine: Sendable {
         arguments.quiet ? .nowhere("--quiet") : .journal
       }
     return StartEvidence(
-      invocationID: invocation ?? "", saidReady: saysReady, marks: log.marks, log: readFrom,
-      warnings: log.warnings, settledMilliseconds: settleMilliseconds)
+      invocationID: identity.invocation ?? "", saidReady: saysReady, marks: log.marks,
+      log: readFrom, warnings: log.warnings, settledMilliseconds: settleMilliseconds)
   }
 
   /// Whether the lines of a good start can be read somewhere.
@@ -439,7 +379,7 @@ public struct StartMachine: Sendable {
   private mutating func unfinished(
     _ effects: inout [StartEffect]
   ) -> (WatchPhase, String)? {
-    guard invocation != nil else {
+    guard identity.invocation != nil else {
       guard !oldProcessGone else { return (.starting, "the old process has ended") }
       guard let unit, unit.mainPID > 0 else { return (.stopping, "the restart was ordered") }
       return (.stopping, "PID \(unit.mainPID) has not ended (\(unit.subState))")

@@ -99,8 +99,7 @@ enum Daemon {
   ) throws(Refusal) {
     let witness = Witness(
       name: host.name, inventory: inventory, version: Version.text,
-      certificate: context.ownCertificate,
-      reach: HostReach(context: context), log: log)
+      certificate: context.ownCertificate, reach: HostReach(context: context), log: log)
     var bounds = HTTPSServer.Bounds()
     bounds.connections = Limits.witnessConnections
     bounds.bodyBytes = Limits.witnessBodyBytes
@@ -125,8 +124,7 @@ enum Daemon {
 
   private static func serveUntilTheEnd(
     _ server: HTTPSServer, local: HTTPSServer?, _ name: String, _ context: TLSContext,
-    isResponsive: () -> Bool,
-    isAtRest: () -> Bool
+    isResponsive: () -> Bool, isAtRest: () -> Bool
   ) {
     Notify.ready(status: "serving \(name) on \(server.address)")
     log(6, "keyturnd \(Version.text) serves \(name)")
