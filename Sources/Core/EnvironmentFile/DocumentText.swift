@@ -31,7 +31,6 @@ struct DocumentText: Sendable {
   /// A hash table with open addressing and a power of two of places. A place has the name's number plus one, and
   /// its hash in the upper half; 0 if it is free.
   private var table = [UInt64](repeating: 0, count: 64)
-  private let hash = NameHash()
 
   init(_ file: [UInt8]) {
     bytes = file
@@ -140,12 +139,20 @@ struct DocumentText: Sendable {
     return start..<bytes.count
   }
 
+  /// Swift's own hash, seeded at the start of the process: no file can be made whose names all fall
+  /// into one place.
+  private static func hash(of range: Range<Int>, in text: [UInt8]) -> UInt32 {
+    var hasher = Hasher()
+    text.withUnsafeBytes { hasher.combine(bytes: UnsafeRawBufferPointer(rebasing: $0[range])) }
+    return UInt32(truncatingIfNeeded: hasher.finalize())
+  }
+
   /// The hash of the name at `range` of `text`, its place in the table, or where it would be, and its number, or
   /// nil.
   private func find(
     _ range: Range<Int>, of text: [UInt8]
   ) -> (hash: UInt32, place: Int, number: Int?) {
-    let hash = hash.value(of: range, in: text)
+    let hash = Self.hash(of: range, in: text)
     var place = Int(hash) & (table.count - 1)
     while table[place] != 0 {
       if UInt32(table[place] >> 32) == hash {
@@ -168,34 +175,6 @@ struct DocumentText: Sendable {
       larger[place] = name
     }
     table = larger
-  }
-}
-
-/// A hash of a name that nobody can foresee, so that no file can be made whose names all fall into one place: the
-/// polynomial of its bytes, seven at a time, modulo 2^61 - 1 at a point that is another one in each process (Carter
-/// and Wegman, "Universal classes of hash functions", 1979).
-private struct NameHash {
-  private static let prime: UInt64 = 1 << 61 - 1
-  /// Swift's own hash of nothing, which is seeded at the start of the process.
-  private let point = UInt64(truncatingIfNeeded: Hasher().finalize()) & prime
-
-  /// The hash of the name at `range`.
-  func value(of range: Range<Int>, in text: [UInt8]) -> UInt32 {
-    var value = next(UInt64(range.count), 0)
-    var start = range.lowerBound
-    while start < range.upperBound {
-      let end = min(start + 7, range.upperBound)
-      value = next(value, (start..<end).reduce(0) { $0 << 8 | UInt64(text[$1]) })
-      start = end
-    }
-    return UInt32(truncatingIfNeeded: value)
-  }
-
-  /// `(value + word) * point`, modulo the prime or a little more; `value + word` is below 2^62.
-  private func next(_ value: UInt64, _ word: UInt64) -> UInt64 {
-    let (high, low) = (value + word).multipliedFullWidth(by: point)
-    let sum = (low & Self.prime) + (high << 3 | low >> 61)
-    return (sum & Self.prime) + (sum >> 61)
   }
 }
 
