@@ -78,6 +78,9 @@ public final class Agent: Sendable {
   public let node: String
   /// The agent's version.
   public let version: String
+  /// The life of its state directory; nil if the record of it is damaged or could not be written, and
+  /// then nothing is voted on.
+  let incarnation: Incarnation?
   let inventory: Inventory
   /// What it shows to everybody; nil where there is no TLS.
   let certificate: OwnCertificate?
@@ -137,6 +140,7 @@ public final class Agent: Sendable {
       }
     }
     let (records, history) = (records, history)
+    incarnation = load { () throws(Refusal) in try Self.incarnation(in: records) }
     if let record = load({ () throws(Refusal) in try records.loadParticipant() }) {
       state.participant = Participant(member: node, record: record, times: times)
       state.timeline = Self.resumed(record, timelines, ports)
@@ -174,6 +178,15 @@ public final class Agent: Sendable {
     } catch { ports.log(4, error.message) }
     self.state = Lock(state)
     if let damaged = self.state.withLock({ $0.damaged }) { ports.log(3, damaged.message) }
+  }
+
+  /// The one that the state directory has; a new one, durable, where it has none: it is new, or of
+  /// before there were any. Blocks on the disk.
+  private static func incarnation(in records: Records) throws(Refusal) -> Incarnation {
+    if let known = try records.loadIncarnation() { return known }
+    let new = Incarnation(random: .random(in: 0...UInt64.max), .random(in: 0...UInt64.max))
+    try records.save(new)
+    return new
   }
 
   /// Goes on with what the agent was in before it was stopped. Does not block but on the disk, the bus

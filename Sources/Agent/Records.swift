@@ -19,6 +19,14 @@ struct Records: Sendable {
     try port.save(Self.participant, JSON.encode(record))
   }
 
+  /// The life of the state directory; nil if it has none yet.
+  func loadIncarnation() throws(Refusal) -> Incarnation? {
+    try load(Incarnation.self, "incarnation")
+  }
+  func save(_ incarnation: Incarnation) throws(Refusal) {
+    try port.save("incarnation", JSON.encode(incarnation))
+  }
+
   /// What the records of the seal say together.
   func sealRecord(cluster: String) -> SealRecord {
     SealRecord(cluster: cluster) { file throws(Refusal) in try port.load(file.rawValue) }
