@@ -19,6 +19,10 @@ public enum Limits {
   public static let httpBodyBytes = 4 << 20
   /// The body of an answer of a MinIO or Key Manager host, bytes.
   public static let probeBodyBytes = 64 << 10
+  /// Names that the server is asked for in one look at whether it takes writes.
+  public static let writeQuestions = 16
+  /// The name of a key in an answer of the server, bytes.
+  public static let keyNameBytes = 255
   /// Connections that an agent serves at once.
   public static let agentConnections = 64
   /// Connections to the agent's local socket at once.

@@ -1,0 +1,19 @@
+/// Whether the server would take a write now.
+public enum WriteAnswer: Sendable, Hashable, Codable {
+  /// It would have taken every one that it was asked for.
+  case taken(asked: Int)
+  /// It took one not, or did not answer; what it said.
+  case refused(String)
+  /// It does not let its root user ask, so this way does not tell; what it said.
+  case untold(String)
+}
+
+/// What the server says of its own Key Manager.
+public enum ServerKMSAnswer: Sendable, Hashable, Codable {
+  /// It has one; the name of the key that it encrypts with.
+  case defaultKey(String)
+  /// It has none.
+  case none
+  /// It did not say; what happened.
+  case untold(String)
+}
