@@ -134,6 +134,16 @@ public protocol ProbePort: Sendable {
   func ownServer(_ server: ServerArguments, deadline: Instant) -> OwnServer
   /// The server's own health endpoints.
   func health(_ server: ServerArguments, deadline: Instant) -> HealthAnswers
+  /// Whether the own server would take writes, asked as its root user for so many objects of a
+  /// bucket that there is not; nothing is written.
+  func takesWrites(
+    _ server: ServerArguments, as credentials: AccessCredentials, bucket: String, objects: Int,
+    deadline: Instant
+  ) -> WriteAnswer
+  /// What the own server says of its Key Manager, asked as its root user.
+  func kmsStatus(
+    _ server: ServerArguments, as credentials: AccessCredentials, deadline: Instant
+  ) -> ServerKMSAnswer
 }
 
 /// The agent's durable records, each replaced atomically and checked when read.

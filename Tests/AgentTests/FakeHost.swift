@@ -83,6 +83,11 @@ final class FakeHost: Sendable {
     var health = HealthAnswers(
       ready: .answered(status: 200, serverStatus: nil),
       cluster: .answered(status: 200, serverStatus: nil))
+    /// What the server answers to its root user on writes, and how it was asked.
+    var writes = WriteAnswer.taken(asked: 1)
+    var writeQuestions: [(credentials: AccessCredentials, bucket: String, objects: Int)] = []
+    /// What it says of its Key Manager, if not what its environment says.
+    var kms: ServerKMSAnswer?
     /// What was asked of the journal, and whether it has lost lines.
     var journalRequests: [JournalRequest] = []
     var isJournalLossy = false
@@ -417,6 +422,23 @@ final class FakeHost: Sendable {
     }
     func health(_ server: ServerArguments, deadline: Instant) -> HealthAnswers {
       host.state.withLock { $0.health }
+    }
+    func takesWrites(
+      _ server: ServerArguments, as credentials: AccessCredentials, bucket: String, objects: Int,
+      deadline: Instant
+    ) -> WriteAnswer {
+      host.state.update { state in
+        state.writeQuestions.append((credentials, bucket, objects))
+        return state.writes
+      }
+    }
+    func kmsStatus(
+      _ server: ServerArguments, as credentials: AccessCredentials, deadline: Instant
+    ) -> ServerKMSAnswer {
+      host.state.withLock { state in
+        let key = state.process.last { $0.name == "MINIO_KMS_SSE_KEY" }?.value
+        return state.kms ?? key.map { .defaultKey($0) } ?? .none
+      }
     }
     static func fine(_ endpoint: String) -> EndpointReport {
       EndpointReport(

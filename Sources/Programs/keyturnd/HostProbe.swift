@@ -25,4 +25,18 @@ struct HostProbe: ProbePort {
   func health(_ server: ServerArguments, deadline: Instant) -> HealthAnswers {
     ServerHealth.ask(server, deadline: deadline)
   }
+
+  func takesWrites(
+    _ server: ServerArguments, as credentials: AccessCredentials, bucket: String, objects: Int,
+    deadline: Instant
+  ) -> WriteAnswer {
+    SignedServer.takesWrites(
+      server, as: credentials, bucket: bucket, objects: objects, deadline: deadline)
+  }
+
+  func kmsStatus(
+    _ server: ServerArguments, as credentials: AccessCredentials, deadline: Instant
+  ) -> ServerKMSAnswer {
+    SignedServer.kmsStatus(server, as: credentials, deadline: deadline)
+  }
 }
