@@ -1,4 +1,5 @@
 import KeyManager
+import LinuxIO
 import Model
 import Testing
 
