@@ -8,13 +8,35 @@ public final class Listener: Sendable {
   public let address: SocketAddress
   private let descriptor: FileDescriptor
   private let wake: FileDescriptor
+  /// Whether another process, the service manager, holds the same socket.
+  private let isShared: Bool
 
   private init(
-    _ descriptor: consuming FileDescriptor, wake: consuming FileDescriptor, address: SocketAddress
+    _ descriptor: consuming FileDescriptor, wake: consuming FileDescriptor, address: SocketAddress,
+    isShared: Bool = false
   ) {
     self.descriptor = descriptor
     self.wake = wake
     self.address = address
+    self.isShared = isShared
+  }
+
+  /// Takes over a TCP socket that already listens, and that another process holds too: whatever
+  /// becomes of this listener, connections wait there. Throws if it is not such a socket.
+  static func adopting(_ descriptor: consuming FileDescriptor) throws(Errno) -> Listener {
+    let raw = descriptor.raw
+    let attempt = "use descriptor \(raw), handed over by the service manager"
+    _ = try retrying(attempt) { fcntl(raw, F_SETFD, FD_CLOEXEC) }
+    let flags = try retrying(attempt) { fcntl(raw, F_GETFL) }
+    _ = try retrying(attempt) { fcntl(raw, F_SETFL, flags | O_NONBLOCK) }
+    var (listens, size): (Int32, socklen_t) = (0, socklen_t(MemoryLayout<Int32>.size))
+    _ = try retrying(attempt) { getsockopt(raw, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) }
+    let bound = SocketAddress { base, length in
+      getsockname(raw, base.assumingMemoryBound(to: sockaddr.self), length) == 0
+    }
+    guard listens == 1, let bound else { throw Errno(EINVAL, attempt) }
+    let wake = FileDescriptor(owning: try retrying(attempt) { kt_eventfd() })
+    return Listener(descriptor, wake: wake, address: bound, isShared: true)
   }
 
   /// Listens on the first address of `place`; port 0 takes any free one. Blocks only to look up a
@@ -22,7 +44,7 @@ public final class Listener: Sendable {
   ///
   /// `::` accepts IPv4 too, unless the host's net.ipv6.bindv6only says otherwise.
   public static func bind(
-    _ place: HostPort, backlog: Int32 = 128, until deadline: Instant = .inMilliseconds(5_000)
+    _ place: HostPort, backlog: Int32 = 4096, until deadline: Instant = .inMilliseconds(5_000)
   ) throws(SocketFailure) -> Listener {
     let attempt = "listen on \(place.text)"
     let addresses = try Resolver.resolve(place.host, port: place.port, until: deadline)
@@ -72,14 +94,39 @@ public final class Listener: Sendable {
   /// Throws what is no fault of a single connection, such as EMFILE: the caller should wait before
   /// it comes again.
   public func accept() throws(Errno) -> Socket? {
-    let attempt = "accept on \(address)"
-    var entries = [
-      pollfd(fd: descriptor.raw, events: Int16(POLLIN), revents: 0),
-      pollfd(fd: wake.raw, events: Int16(POLLIN), revents: 0),
-    ]
     while true {
-      _ = try retrying(attempt) { poll(&entries, 2, -1) }
-      if entries[1].revents != 0 { return nil }
+      if try wait(with: [], until: nil).isShutDown { return nil }
+      if let socket = try acceptNow() { return socket }
+    }
+  }
+
+  /// What has happened while a thread waited.
+  public struct Events: Sendable {
+    /// ``Listener/shutdown()`` was called.
+    public var isShutDown: Bool
+    /// A connection has come.
+    public var hasConnection: Bool
+    /// Which of the sockets can be read, by their place in the list.
+    public var readable: [Int]
+  }
+
+  /// Blocks until something happens here or on one of `sockets`, or until the deadline (nil: none).
+  public func wait(with sockets: [Socket], until deadline: Instant?) throws(Errno) -> Events {
+    var entries = [descriptor.raw, wake.raw].map {
+      pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
+    }
+    entries += sockets.map(\.pollEntry)
+    _ = try retrying("accept on \(address)") {
+      poll(&entries, nfds_t(entries.count), deadline?.remainingMilliseconds() ?? -1)
+    }
+    return Events(
+      isShutDown: entries[1].revents != 0, hasConnection: entries[0].revents != 0,
+      readable: sockets.indices.filter { entries[$0 + 2].revents != 0 })
+  }
+
+  /// A connection that has come; nil if there is none now. Does not block. Throws as ``accept()``.
+  public func acceptNow() throws(Errno) -> Socket? {
+    while true {
       var (raw, code): (Int32, Int32) = (-1, 0)
       let peer = SocketAddress { base, length in
         (raw, code) = (kt_accept(descriptor.raw, base, length), errno)
@@ -95,19 +142,22 @@ public final class Listener: Sendable {
         continue
       }
       switch code {
+      case EAGAIN: return nil
       case EMFILE, ENFILE, ENOBUFS, ENOMEM, EBADF, EINVAL, ENOTSOCK, EOPNOTSUPP:
-        throw Errno(code, attempt)
+        throw Errno(code, "accept on \(address)")
       default: continue  // the connection's own network error, or it went away again (accept(2))
       }
     }
   }
 
   /// Wakes ``accept()``, for good. From any thread; does not block. The port is free when the
-  /// listener is released.
+  /// listener is released, unless the service manager holds it.
   public func shutdown() {
     // In this order: accept(2) fails on a socket that is shut down, which must not look like an
     // error.
     _ = kt_eventfd_signal(wake.raw)
-    _ = Glibc.shutdown(descriptor.raw, Int32(SHUT_RDWR))
+    // A socket that is shut down listens no more, whoever else holds it: the service manager's must
+    // go on.
+    if !isShared { _ = Glibc.shutdown(descriptor.raw, Int32(SHUT_RDWR)) }
   }
 }

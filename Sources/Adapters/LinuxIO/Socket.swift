@@ -16,9 +16,13 @@ public final class Socket: Sendable {
     self.peer = peer
   }
 
-  /// Blocks until `address` accepts a connection, refuses it, or the deadline comes.
+  /// What poll(2) is asked for: whether it can be read.
+  var pollEntry: pollfd { pollfd(fd: descriptor.raw, events: Int16(POLLIN), revents: 0) }
+
+  /// Blocks until `address` accepts a connection, refuses it, or the deadline comes. From the host's
+  /// own address `source`, if one is given.
   public static func connect(
-    to address: SocketAddress, until deadline: Instant
+    to address: SocketAddress, from source: SocketAddress? = nil, until deadline: Instant
   ) throws(SocketFailure) -> Socket {
     let attempt = "connect to \(address)"
     let raw: Int32
@@ -27,6 +31,10 @@ public final class Socket: Sendable {
     } catch { throw SocketFailure(error.code, attempt) }
     let descriptor = FileDescriptor(owning: raw)
     _ = kt_tune_stream(raw)
+    if let source {
+      let (result, code) = source.withSockaddr { (Glibc.bind(raw, $0, $1), errno) }
+      if result == -1 { throw SocketFailure(code, "\(attempt) from \(source.host)") }
+    }
     let (result, code) = address.withSockaddr { (Glibc.connect(raw, $0, $1), errno) }
     if result == -1 {
       // After EINTR, too, the attempt goes on by itself (connect(2)).
@@ -80,6 +88,13 @@ public final class Socket: Sendable {
     }
   }
 
+  /// What has come, at most `count` bytes of it; empty at the end of the stream, nil if nothing has
+  /// come. Does not block.
+  public func readNow(upTo count: Int) throws(SocketFailure) -> [UInt8]? {
+    guard isReadable else { return nil }
+    return try read(upTo: count, until: .inMilliseconds(1_000))
+  }
+
   /// Blocks until the kernel has taken all of `bytes`, or the deadline.
   public func write(_ bytes: [UInt8], until deadline: Instant) throws(SocketFailure) {
     try bytes.withUnsafeBufferPointer { buffer throws(SocketFailure) in
@@ -104,6 +119,9 @@ public final class Socket: Sendable {
   /// not block.
   public func interruptReading() { _ = shutdown(descriptor.raw, Int32(SHUT_RD)) }
 
+  /// Says that nothing more will come from here. Does not block.
+  public func endWriting() { _ = shutdown(descriptor.raw, Int32(SHUT_WR)) }
+
   /// Makes this and every later call come to its end. Does not block.
   public func interrupt() { _ = shutdown(descriptor.raw, Int32(SHUT_RDWR)) }
 
@@ -113,7 +131,7 @@ public final class Socket: Sendable {
   /// other side before it has read it (RFC 9112, 9.6). So: say that nothing more will come, then
   /// read and drop.
   public func finish(until deadline: Instant) {
-    _ = shutdown(descriptor.raw, Int32(SHUT_WR))
+    endWriting()
     while let bytes = try? read(upTo: 16 << 10, until: deadline), !bytes.isEmpty {}
   }
 }

@@ -54,6 +54,20 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
 
   private var isLocal: Bool { family == AF_UNIX }
 
+  /// What connections are counted by: an IPv4 address, whichever way it is written, or an IPv6
+  /// network of 64 bits, of which a host may use every address.
+  public var sourceNetwork: SourceNetwork {
+    switch family {
+    case AF_INET: return SourceNetwork(bytes: Array(bytes[4..<8]))
+    case AF_INET6:
+      let address = bytes[8..<24]
+      // ::ffff:a.b.c.d, an IPv4 host at a socket for both (RFC 4291, 2.5.5.2).
+      let isMapped = address.starts(with: [UInt8](repeating: 0, count: 10) + [0xFF, 0xFF])
+      return SourceNetwork(bytes: Array(isMapped ? address.suffix(4) : address.prefix(8)))
+    default: return SourceNetwork(bytes: [])
+    }
+  }
+
   /// The port; it stands at the same place in both families, and a local socket has none.
   public var port: UInt16 { UInt16(bytes[2]) << 8 | UInt16(bytes[3]) }
 
@@ -88,4 +102,14 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
       return body(base, socklen_t(raw.count))
     }
   }
+}
+
+/// Where a connection comes from, as far as one host can be told from another.
+public struct SourceNetwork: Sendable, Hashable {
+  fileprivate let bytes: [UInt8]
+
+  /// A network of a number's own, for tests of what counts by source.
+  public init(number: UInt32) { bytes = withUnsafeBytes(of: number.bigEndian) { Array($0) } }
+
+  fileprivate init(bytes: [UInt8]) { self.bytes = bytes }
 }
