@@ -8,7 +8,7 @@ public import Model
 ///
 /// For the stand-ins and tests only. It authenticates nobody: no program of the product may use it.
 public final class StandInTLSContext: Sendable {
-  private let handle: ContextHandle
+  let handle: ContextHandle
 
   private init(_ handle: ContextHandle) { self.handle = handle }
 

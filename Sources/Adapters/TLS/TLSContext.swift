@@ -16,7 +16,7 @@ public final class TLSContext: Sendable {
   public var ownCertificate: OwnCertificate {
     OwnCertificate(principal: principal, validUntil: own.notAfter)
   }
-  private let handle: ContextHandle
+  let handle: ContextHandle
 
   private init(_ handle: ContextHandle, own: CertificateInfo, principal: Principal) {
     self.handle = handle

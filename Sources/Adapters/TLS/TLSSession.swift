@@ -59,11 +59,32 @@ public final class TLSSession {
     while try step(until: deadline, { SSL_do_handshake(ssl) }) == nil {
       try fill(until: deadline)
     }
-    if let x509 = SSL_get1_peer_certificate(ssl) {
-      let certificate = CertificateInfo(Certificate(owning: x509))
-      peerCertificate = certificate
-      peer = certificate.principal
+    notePeer()
+  }
+
+  /// Takes what has come and goes on with the handshake; whether it is done. Does not block: what
+  /// the kernel does not take at once, of so little, is a failure.
+  func advance() throws(TLSFailure) -> Bool {
+    if isOver { throw TLSFailure(.closed, "TLS with \(socket.peer): the session is over") }
+    let received: [UInt8]
+    do throws(SocketFailure) {
+      guard let bytes = try socket.readNow(upTo: 16 << 10) else { return false }
+      received = bytes
+    } catch {
+      isOver = true
+      throw TLSFailure(error, attempt)
     }
+    try take(received)
+    guard try step(until: Clock.now(), { SSL_do_handshake(ssl) }) != nil else { return false }
+    notePeer()
+    return true
+  }
+
+  private func notePeer() {
+    guard let x509 = SSL_get1_peer_certificate(ssl) else { return }
+    let certificate = CertificateInfo(Certificate(owning: x509))
+    peerCertificate = certificate
+    peer = certificate.principal
   }
 
   /// Blocks until something has come, at most `count` bytes of it, or the deadline; empty when the
@@ -164,6 +185,11 @@ public final class TLSSession {
       isOver = failure.kind != .timedOut
       throw failure
     }
+    try take(bytes)
+  }
+
+  /// Gives OpenSSL what has come from the socket.
+  private func take(_ bytes: [UInt8]) throws(TLSFailure) {
     if bytes.isEmpty {
       isOver = true
       throw TLSFailure(.closed, "\(attempt): the other side closed the connection")

@@ -23,8 +23,31 @@ public enum Limits {
   public static let writeQuestions = 16
   /// The name of a key in an answer of the server, bytes.
   public static let keyNameBytes = 255
-  /// Connections that an agent serves at once.
+  /// Connections that an agent serves at once, after their handshake.
   public static let agentConnections = 64
+  /// Of these, connections of one role and name.
+  public static let connectionsOfHolder = 16
+  /// Of these, places that are kept for operators, members (nodes and witnesses), and observers.
+  public static let agentPlacesKept = (operators: 16, members: 24, observers: 4)
+  /// Connections that wait for the end of their handshake at once.
+  public static let handshakes = 128
+  /// Of these, connections of one source: an IPv4 address or an IPv6 network of 64 bits.
+  public static let handshakesOfSource = 16
+  /// So many connections that wait are pressure: from here on a source that has one already may be
+  /// refused another.
+  public static let handshakesUnderPressure = 48
+  /// The probability of that refusal at the beginning of pressure, percent.
+  public static let handshakeRefusalPercent = 30
+  /// A body that every role may send where it may send one at all, bytes. Larger ones are large.
+  public static let smallBodyBytes = 64 << 10
+  /// What all bodies that are being read or answered may cost at once, bytes.
+  public static let bodyBudgetBytes = 64 << 20
+  /// What a body costs in memory, by its length: itself, its buffer, and what it is decoded to.
+  public static let bodyCostFactor = 8
+  /// How long a request waits until there is memory for its body, milliseconds.
+  public static let bodyWaitMilliseconds = 5_000
+  /// Values in the JSON of one request: what decoding costs beyond its length.
+  public static let jsonValues = 150_000
   /// Connections to the agent's local socket at once.
   public static let localConnections = 8
   /// How long an agent waits for the next request on an idle connection, milliseconds.
@@ -86,6 +109,8 @@ public enum Limits {
   public static let addressesOfName = 16
   /// Connections that a witness serves at once: every node may ask at the same time.
   public static let witnessConnections = 128
+  /// Of these, places that are kept for operators, members (nodes), and observers.
+  public static let witnessPlacesKept = (operators: 8, members: 96, observers: 4)
   /// Nodes that a witness connects back to at once; more wait.
   public static let witnessAtOnce = 32
   /// Questions of one node that a witness takes in a burst.
@@ -105,6 +130,8 @@ public enum Limits {
   public static let nonces = 1_024
   /// The longest that a check may be told to take, milliseconds.
   public static let checkMilliseconds = 60_000
+  /// How old a look may be that answers an observer's check, milliseconds.
+  public static let observersCheckAgeMilliseconds = 5_000
   /// The frame payload of a Key Manager answer, bytes.
   public static let frameBytes = 64 << 10
 }

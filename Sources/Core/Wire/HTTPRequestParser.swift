@@ -29,16 +29,21 @@ public struct HTTPRequestParser: Sendable {
     if buffer.isEmpty { buffer = bytes } else { buffer += bytes }
   }
 
+  /// A request whose body is still to come, once, as soon as its head is there: whether its body is
+  /// wanted can be decided then. Nil if more bytes are needed, or it was returned already.
+  public mutating func nextHead() throws(HTTPViolation) -> (request: HTTPRequest, bodyBytes: Int)? {
+    guard case .head = state, let head = try reader.next(&buffer) else { return nil }
+    let (request, length) = try Self.request(head)
+    if length > bodyLimit {
+      throw HTTPViolation(413, "the body has \(length) bytes, \(bodyLimit) are allowed")
+    }
+    state = .body(request, length: length)
+    return (request, length)
+  }
+
   /// The next complete request; nil if more bytes are needed.
   public mutating func next() throws(HTTPViolation) -> HTTPRequest? {
-    if case .head = state {
-      guard let head = try reader.next(&buffer) else { return nil }
-      let (request, length) = try Self.request(head)
-      if length > bodyLimit {
-        throw HTTPViolation(413, "the body has \(length) bytes, \(bodyLimit) are allowed")
-      }
-      state = .body(request, length: length)
-    }
+    _ = try nextHead()
     guard case .body(var request, let length) = state, buffer.count >= length else { return nil }
     if buffer.count == length {
       request.body = buffer

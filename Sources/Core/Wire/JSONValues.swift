@@ -1,0 +1,33 @@
+extension JSON {
+  /// Whether a text holds more than `limit` values: what decoding costs beyond its length. Not a
+  /// judgement of whether it is JSON.
+  ///
+  /// A list of a million numbers is 2 MB of text and more than 50 MB decoded, whether anybody wants
+  /// the list or not; so this is asked first, and it allocates nothing.
+  public static func hasMoreValues(than limit: Int, _ bytes: [UInt8]) -> Bool {
+    var count = 0
+    var isText = false
+    var isEscaped = false
+    for byte in bytes {
+      if isText {
+        if isEscaped {
+          isEscaped = false
+        } else if byte == 0x5C {
+          isEscaped = true
+        } else if byte == 0x22 {
+          isText = false
+        }
+        continue
+      }
+      switch byte {
+      case 0x22: isText = true
+      // The comma, and the brackets that open.
+      case 0x2C, 0x5B, 0x7B:
+        count += 1
+        if count > limit { return true }
+      default: break
+      }
+    }
+    return false
+  }
+}
