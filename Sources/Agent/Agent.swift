@@ -89,6 +89,7 @@ public final class Agent: Sendable {
   let history: History
   let timelines: Timelines
   let wayBack: WayBack
+  let sharedCheck = SharedCheck()
   let state: Lock<State>
   /// The other nodes' agents.
   let peers: Peers

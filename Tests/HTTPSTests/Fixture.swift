@@ -37,14 +37,22 @@ final class Running {
   let fixture: Fixture
   private let minio1 = Principal(cluster: "prod", role: .node, name: "minio-1")
 
-  init(
+  convenience init(
     bounds: HTTPSServer.Bounds = HTTPSServer.Bounds(),
     handler: @escaping @Sendable (HTTPRequest, Principal, SocketAddress) -> HTTPResponse
   ) throws {
+    try self.init(
+      bounds: bounds,
+      intake: Intake { request, peer in
+        peer.principal.map { handler(request, $0, peer.address) } ?? .text(500, "nobody")
+      })
+  }
+
+  init(bounds: HTTPSServer.Bounds = HTTPSServer.Bounds(), intake: Intake) throws {
     fixture = try Fixture.shared.get()
     server = try HTTPSServer.start(
       listener: .bind(HostPort(host: "127.0.0.1", port: 0)), context: fixture.server,
-      bounds: bounds, log: { [log] line in log.update { $0.append(line) } }, handler: handler)
+      bounds: bounds, intake: intake, log: { [log] line in log.update { $0.append(line) } })
   }
   deinit { server.stop(until: .inMilliseconds(5_000)) }
 
@@ -55,10 +63,11 @@ final class Running {
   }
 
   /// A bare TLS session, to send what no client would.
-  func session() throws -> TLSSession {
+  func session(_ context: TLSContext? = nil) throws -> TLSSession {
     let deadline = Instant.inMilliseconds(5_000)
     let socket = try Socket.connect(to: server.address, until: deadline)
-    return try fixture.client.connect(over: socket, expecting: minio1, until: deadline)
+    return try (context ?? fixture.client).connect(
+      over: socket, expecting: minio1, until: deadline)
   }
 
   /// Sends text and reads to the end of the connection.

@@ -120,26 +120,34 @@ import Wire
     #expect(try running.client(node).request(HTTPRequest("GET", "/"), until: soon).status == 403)
   }
 
-  @Test("connections are served up to the bound and closed at once past it")
+  @Test("past the bound a connection that rests gives way, and one that is answered does not")
   func bound() throws {
+    let entered = Lock(0)
+    let released = Lock(false)
     var bounds = HTTPSServer.Bounds()
-    bounds.connections = 2
-    let running = try Running(bounds: bounds) { _, _, _ in .text(200, "x") }
-    let clients = [running.client(), running.client()]
-    for client in clients { _ = try client.request(HTTPRequest("GET", "/"), until: soon) }
-    #expect(throws: HTTPSFailure.self) {
-      try running.client().request(HTTPRequest("GET", "/"), until: soon)
+    bounds.connections = .init(places: 2, perHolder: 2)
+    let running = try Running(bounds: bounds) { request, _, _ in
+      if request.path == "/slow" {
+        entered.update { $0 += 1 }
+        _ = released.wait(until: .inMilliseconds(10_000)) { $0 ? true : nil }
+      }
+      return .text(200, "x")
     }
-    #expect(running.log.withLock { $0.last }?.contains("2 are open") == true)
-    for client in clients { _ = try client.request(HTTPRequest("GET", "/"), until: soon) }
-    clients[0].close()
-    // The place is free as soon as the server has noticed.
-    let client = running.client()
-    var answer: HTTPResponse?
-    while answer == nil && Clock.now() < soon {
-      answer = try? client.request(HTTPRequest("GET", "/"), until: soon)
+    let (first, second) = (running.client(), running.client())
+    for client in [first, second] { _ = try client.request(HTTPRequest("GET", "/"), until: soon) }
+    let slow = Array("GET /slow HTTP/1.1\r\nhost: h\r\n\r\n".utf8)
+    let sessions = [try running.session(), try running.session()]
+    for session in sessions { try session.write(slow, until: soon) }
+    #expect(entered.wait(until: soon) { $0 == 2 ? true : nil } == true)
+    let answer = try running.client().request(HTTPRequest("GET", "/"), until: soon)
+    #expect(answer.status == 503)
+    released.update { $0 = true }
+    for session in sessions {
+      let bytes = try session.read(upTo: 4096, until: soon)
+      #expect(String(decoding: bytes, as: UTF8.self).hasPrefix("HTTP/1.1 200 "))
     }
-    #expect(answer?.status == 200)
+    // Its connection was closed; the client makes another one.
+    #expect(try first.request(HTTPRequest("GET", "/"), until: soon).status == 200)
   }
 
   @Test("a request that takes too long is cut with 408, one that never begins without a word")

@@ -50,27 +50,31 @@ import Wire
     let name = if case .other = kind { "minio-2" } else { "minio-1" }
     return try HTTPSServer.start(
       listener: .bind(HostPort(host: "127.0.0.1", port: 0)),
-      context: Self.context(authority, .node, name), log: { _ in }
-    ) { request, principal, _ in
-      guard request.path == "/v1/reached", principal.role == .witness,
-        let challenge = request.query("challenge").flatMap(Digest.init(hex:))
-      else { return .text(400, "not a witness's question") }
-      switch kind {
-      case .refusing:
-        return .json(403, ErrorAnswer(kind: .notPermitted, message: "kms-1 is no witness here"))
-      case .copy: return .json(400, ErrorAnswer(kind: .validation, message: "no such nonce"))
-      default: break
-      }
-      let nonce = if case .liar = kind { Digest.sha256([2]) } else { Self.nonce }
-      guard request.query("nonce") == ReachProof.name(of: Self.nonce).hex else {
-        return .text(400, "another nonce")
-      }
-      return .json(
-        200,
-        ReachedAnswer(
-          proof: ReachProof.proof(
-            nonce: nonce, challenge: challenge, node: "minio-1", witness: principal.name)))
+      context: Self.context(authority, .node, name), intake: Intake { Self.answer($0, $1, kind) },
+      log: { _ in })
+  }
+
+  private static func answer(
+    _ request: HTTPRequest, _ peer: HTTPSServer.Peer, _ kind: AgentPort
+  ) -> HTTPResponse {
+    guard let principal = peer.principal, request.path == "/v1/reached", principal.role == .witness,
+      let challenge = request.query("challenge").flatMap(Digest.init(hex:))
+    else { return .text(400, "not a witness's question") }
+    switch kind {
+    case .refusing:
+      return .json(403, ErrorAnswer(kind: .notPermitted, message: "kms-1 is no witness here"))
+    case .copy: return .json(400, ErrorAnswer(kind: .validation, message: "no such nonce"))
+    default: break
     }
+    let nonce = if case .liar = kind { Digest.sha256([2]) } else { Self.nonce }
+    guard request.query("nonce") == ReachProof.name(of: Self.nonce).hex else {
+      return .text(400, "another nonce")
+    }
+    return .json(
+      200,
+      ReachedAnswer(
+        proof: ReachProof.proof(
+          nonce: nonce, challenge: challenge, node: "minio-1", witness: principal.name)))
   }
 
   private func reach(

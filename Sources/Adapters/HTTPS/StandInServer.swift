@@ -6,7 +6,7 @@ public import Wire
 /// product may use them.
 public enum StandInServer {
   /// Starts serving; plain HTTP if `context` is nil. See
-  /// ``HTTPSServer/start(listener:context:bounds:log:handler:)``.
+  /// ``HTTPSServer/start(listener:context:bounds:intake:log:)``.
   public static func start(
     listener: Listener, context: StandInTLSContext?,
     bounds: HTTPSServer.Bounds = HTTPSServer.Bounds(), log: @escaping @Sendable (String) -> Void,
@@ -14,10 +14,10 @@ public enum StandInServer {
   ) throws(Errno) -> HTTPSServer {
     let server = HTTPSServer(
       listener: listener, bounds: bounds, log: log,
-      securing: { socket, deadline throws(TLSFailure) in
-        guard let context else { return .plain(socket) }
-        return .tls(try context.accept(over: socket, until: deadline))
-      }, handler: handler)
+      security: context.map { context in
+        .tls { socket throws(TLSFailure) in try context.begin(over: socket) }
+      } ?? .plain,
+      intake: Intake(answer: handler))
     try server.run()
     return server
   }

@@ -45,7 +45,7 @@ extension Agent {
         return .json(200, try plan(decode(request), by: principal))
       case ("POST", 2, "v1", "check"):
         try permit(principal, [.observer, .operator])
-        return .json(200, check(milliseconds: try integer(request, "timeout")))
+        return .json(200, check(for: principal.role, milliseconds: try integer(request, "timeout")))
       case ("GET", 2, "v1", "reached"):
         try permit(principal, [.witness])
         return .json(200, try reached(request, by: principal.name))

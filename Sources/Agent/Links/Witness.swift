@@ -67,6 +67,28 @@ public final class Witness: Sendable {
     }
   }
 
+  /// What a certificate's holder is owed here; the answer that it gets instead if there is nothing
+  /// that it may do.
+  public func standing(of principal: Principal) -> Result<Standing, Dismissal> {
+    guard principal.cluster == inventory.cluster else {
+      return .failure(Dismissal(answer: refuse(.cluster, principal)))
+    }
+    switch principal.role {
+    case .operator: return .success(.operator)
+    case .observer: return .success(.observer)
+    case .witness: return .failure(Dismissal(answer: refuse(.role, principal)))
+    case .node:
+      guard inventory.node(named: principal.name) == nil else { return .success(.member) }
+      return .failure(Dismissal(answer: refuse(.unknownNode, principal)))
+    }
+  }
+
+  /// What is said to whom there is nothing to say.
+  public struct Dismissal: Error {
+    /// The answer to whatever it would ask.
+    public var answer: HTTPResponse
+  }
+
   // MARK: connecting back
 
   private func connectBack(_ request: HTTPRequest, _ principal: Principal) -> HTTPResponse {

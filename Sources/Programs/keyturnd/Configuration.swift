@@ -14,13 +14,15 @@ struct Configuration {
       --inventory FILE    the cluster's inventory       (/etc/keyturn/inventory.json)
       --credentials DIR   ca.pem, cert.pem, key.pem     (/etc/keyturn/credentials)
       --state DIR         durable records, 0700         ($STATE_DIRECTORY, else /var/lib/keyturn)
-      --listen HOST:PORT  where to serve                (every address, the port in the inventory)
+      --listen HOST:PORT  where to serve, unless systemd hands over a socket (keyturnd.socket)
+                                                        (every address, the port in the inventory)
       --socket PATH       where to serve keyturn propose ($RUNTIME_DIRECTORY, else /run/keyturn, agent.sock)
       --version, --help
 
     The agent finds itself in the inventory by the name in its certificate (role node). On a Key Manager host
     (role witness) it only tells the nodes whether they can be reached from there.
-    exit codes: 0 ended by SIGTERM, 64 usage, 78 its configuration is bad
+    exit codes: 0 ended by SIGTERM, 64 usage, 75 something that it needs is not there now (its port, the system
+    bus): systemd tries again, 78 its configuration is bad
 
     """
 
@@ -29,6 +31,8 @@ struct Configuration {
   var state = "/var/lib/keyturn"
   var listen: HostPort?
   var socket = "/run/keyturn/agent.sock"
+  /// Where the service manager says which sockets it has handed over (sd_listen_fds(3)).
+  var handed: [String: String] = [:]
 
   /// What the arguments ask for.
   enum Request {
@@ -46,6 +50,7 @@ struct Configuration {
     if let directory = environment["RUNTIME_DIRECTORY"]?.split(separator: ":").first {
       configuration.socket = "\(directory)/agent.sock"
     }
+    configuration.handed = environment.filter { HandedSockets.variables.contains($0.key) }
     var rest = arguments[...]
     while let option = rest.popFirst() {
       switch option {

@@ -15,7 +15,7 @@ enum Daemon {
   static func main() {
     Signals.prepare()
     var environment: [String: String] = [:]
-    for name in ["STATE_DIRECTORY", "RUNTIME_DIRECTORY"] {
+    for name in ["STATE_DIRECTORY", "RUNTIME_DIRECTORY"] + HandedSockets.variables {
       environment[name] = getenv(name).map { String(cString: $0) }
     }
     switch Configuration.parse(Array(CommandLine.arguments.dropFirst()), environment: environment) {
@@ -75,11 +75,9 @@ enum Daemon {
     let agent = Agent(
       node: node.name, inventory: inventory, version: Version.text,
       ports: try ports(configuration, inventory, context), certificate: context.ownCertificate)
-    let listener = try listen(configuration, node.agentPlace?.port)
+    let listener = try configuration.listener(port: node.agentPlace?.port)
     agent.start()
-    let server = try serve(listener, context, bounds: HTTPSServer.Bounds()) {
-      agent.answer($0, from: $1)
-    }
+    let server = try serve(listener, context, bounds: .agent, intake: .agent(agent, inventory, log))
     // What was under way is finished before the server may start with the wrong file; the other
     // agents may need this one for that, so it serves already.
     agent.settle(until: .inMilliseconds(10_000))
@@ -100,25 +98,20 @@ enum Daemon {
     let witness = Witness(
       name: host.name, inventory: inventory, version: Version.text,
       certificate: context.ownCertificate, reach: HostReach(context: context), log: log)
-    var bounds = HTTPSServer.Bounds()
-    bounds.connections = Limits.witnessConnections
-    bounds.bodyBytes = Limits.witnessBodyBytes
-    let server = try serve(listen(configuration, place.port), context, bounds: bounds) {
-      witness.answer($0, from: $1)
-    }
+    let server = try serve(
+      configuration.listener(port: place.port), context, bounds: .witness,
+      intake: .witness(witness, log))
     serveUntilTheEnd(
       server, local: nil, "\(inventory.cluster)/\(host.name) as a witness", context,
       isResponsive: { witness.isResponsive }, isAtRest: { witness.isAtRest })
   }
 
   private static func serve(
-    _ listener: Listener, _ context: TLSContext, bounds: HTTPSServer.Bounds,
-    _ answer: @escaping @Sendable (HTTPRequest, Principal) -> HTTPResponse
+    _ listener: Listener, _ context: TLSContext, bounds: HTTPSServer.Bounds, intake: Intake
   ) throws(Refusal) -> HTTPSServer {
     do throws(Errno) {
       return try HTTPSServer.start(
-        listener: listener, context: context, bounds: bounds, log: { log(4, $0) },
-        handler: { request, principal, _ in answer(request, principal) })
+        listener: listener, context: context, bounds: bounds, intake: intake, log: { log(4, $0) })
     } catch { throw Refusal(.failed, "start the server: \(error)") }
   }
 
@@ -145,7 +138,8 @@ enum Daemon {
     _ agent: Agent, _ configuration: Configuration
   ) -> HTTPSServer? {
     var bounds = HTTPSServer.Bounds()
-    bounds.connections = Limits.localConnections
+    bounds.connections = .init(
+      places: Limits.localConnections, perHolder: Limits.localConnections)
     do {
       return try HTTPSServer.start(
         local: Listener.bind(local: configuration.socket), user: geteuid(), bounds: bounds,
@@ -159,37 +153,28 @@ enum Daemon {
     }
   }
 
+  /// What the agent needs of its host. What is not there now may be in a moment, so systemd tries
+  /// again; but a state directory that is wrong stays wrong.
   private static func ports(
     _ configuration: Configuration, _ inventory: Inventory, _ context: TLSContext
   ) throws(Refusal) -> Ports {
+    let records: HostRecords
+    do { records = try HostRecords(directory: configuration.state) } catch {
+      throw Refusal(.configuration, "\(error)")
+    }
     do {
       return Ports(
         file: HostEnvironmentFile(),
         unit: HostUnit(bus: try SystemBus(), name: inventory.unit),
         journal: HostJournal(unit: inventory.unit), process: try HostProcess(),
-        probe: HostProbe(), records: try HostRecords(directory: configuration.state),
+        probe: HostProbe(), records: records,
         peers: HostPeers(inventory: inventory, context: context),
         witnesses: HostWitnesses(inventory: inventory, context: context),
         watch: try HostFileWatch(),
         event: tell, log: log)
     } catch {
-      throw Refusal(.configuration, "\(error)")
+      throw Refusal(.busy, "\(error); systemd starts keyturnd again until this works")
     }
-  }
-
-  private static func listen(
-    _ configuration: Configuration, _ port: UInt16?
-  ) throws(Refusal) -> Listener {
-    let port = port ?? Inventory.defaultAgentPort
-    let places =
-      configuration.listen.map { [$0] } ?? [
-        HostPort(host: "::", port: port), HostPort(host: "0.0.0.0", port: port),
-      ]
-    var failure = ""
-    for place in places {
-      do throws(SocketFailure) { return try Listener.bind(place) } catch { failure = "\(error)" }
-    }
-    throw Refusal(.configuration, "\(failure); is another program on that port?")
   }
 
   /// Blocks until SIGTERM or SIGINT. Tells the watchdog that the agent's state can still be had.

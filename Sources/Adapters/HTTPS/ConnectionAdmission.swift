@@ -1,0 +1,118 @@
+public import Model
+
+/// Which connections may stay after their handshake, when it is known who they are.
+///
+/// A value: no clock, no socket. Some places are kept for each standing, the rest is for whoever
+/// comes. When places are short, the connection that has rested the longest goes, of the lowest
+/// standing that has more than what is kept for it; never one of a higher standing than the newcomer,
+/// and never one that is being answered. One holder has so many places at the most, and replaces its
+/// own.
+public struct ConnectionAdmission: Sendable {
+  /// How many may stay.
+  public struct Bounds: Sendable, Hashable {
+    /// Places.
+    public var places: Int
+    /// Places of one holder, by role and name.
+    public var perHolder: Int
+    /// Places that nobody else gets.
+    public var kept: [Standing: Int]
+
+    /// Bounds; see the properties.
+    public init(places: Int, perHolder: Int, kept: [Standing: Int] = [:]) {
+      self.places = places
+      self.perHolder = perHolder
+      self.kept = kept
+    }
+  }
+
+  /// What becomes of a connection whose holder is known.
+  public enum Verdict: Sendable, Hashable {
+    /// It has a place.
+    case admitted
+    /// It has the place of another one, which is to be closed.
+    case replaces(UInt64)
+    /// There is no place for it.
+    case refused
+  }
+
+  private struct Entry: Sendable {
+    var standing: Standing
+    var holder: String
+    /// Grows with every rest that begins; nil while it is being answered.
+    var restsSince: UInt64?
+  }
+
+  private let bounds: Bounds
+  private var entries: [UInt64: Entry] = [:]
+  private var rests: UInt64 = 0
+
+  /// An admission with all places free.
+  public init(_ bounds: Bounds) { self.bounds = bounds }
+
+  /// Taken places.
+  public var count: Int { entries.count }
+
+  /// A connection has been made by `holder`. Unless it is refused it has a place, and rests.
+  public mutating func arrive(
+    _ id: UInt64, holder: String, _ standing: Standing
+  ) -> Verdict {
+    if entries.count(where: { $0.value.holder == holder }) >= bounds.perHolder {
+      return replace(with: id, holder, standing) { $0.holder == holder }
+    }
+    let keptForOthers = Standing.allCases.filter { $0 != standing }.map { other in
+      max(0, (bounds.kept[other] ?? 0) - count(of: other))
+    }.reduce(0, +)
+    if entries.count + keptForOthers < bounds.places {
+      insert(id, holder, standing)
+      return .admitted
+    }
+    let spared = Set(
+      Standing.allCases.filter { $0 < standing && count(of: $0) <= bounds.kept[$0] ?? 0 })
+    return replace(with: id, holder, standing) {
+      $0.standing <= standing && !spared.contains($0.standing)
+    }
+  }
+
+  /// A request of a connection is going to be answered.
+  ///
+  /// - Returns: false if the connection has no place any more and must end.
+  public mutating func begin(_ id: UInt64) -> Bool {
+    guard entries[id] != nil else { return false }
+    entries[id]?.restsSince = nil
+    return true
+  }
+
+  /// A connection has had its answer.
+  public mutating func rest(_ id: UInt64) {
+    rests += 1
+    entries[id]?.restsSince = rests
+  }
+
+  /// A connection has ended.
+  public mutating func end(_ id: UInt64) { entries[id] = nil }
+
+  private func count(of standing: Standing) -> Int {
+    entries.count { $0.value.standing == standing }
+  }
+
+  private mutating func insert(_ id: UInt64, _ holder: String, _ standing: Standing) {
+    entries[id] = Entry(standing: standing, holder: holder, restsSince: nil)
+    rest(id)
+  }
+
+  private mutating func replace(
+    with id: UInt64, _ holder: String, _ standing: Standing, where mayGo: (Entry) -> Bool
+  ) -> Verdict {
+    let resting = entries.compactMap { entry in
+      entry.value.restsSince.flatMap { since in
+        mayGo(entry.value) ? (id: entry.key, standing: entry.value.standing, since: since) : nil
+      }
+    }
+    guard let victim = resting.min(by: { ($0.standing, $0.since) < ($1.standing, $1.since) }) else {
+      return .refused
+    }
+    entries[victim.id] = nil
+    insert(id, holder, standing)
+    return .replaces(victim.id)
+  }
+}

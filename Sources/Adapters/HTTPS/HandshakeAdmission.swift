@@ -1,0 +1,110 @@
+public import LinuxIO
+internal import Model
+
+/// Which connections may wait for the end of their handshake, when nobody knows yet who they are.
+///
+/// A value: no clock, no socket; the dice are an argument. There are places for so many, and each
+/// source (``SourceNetwork``) has an equal right to them:
+///
+/// - A source that has all the places that one may have replaces one of its own, at random.
+/// - From ``Bounds/refusalsFrom`` on, a source that has a place already is refused another with a
+///   probability that rises to certainty when all places are taken (MaxStartups of sshd_config(5)).
+/// - When all places are taken, the source with the most gives one to a newcomer with fewer.
+///
+/// So whoever has one connection, and finishes its handshake as any real client does, comes in
+/// however many connections a few sources hold or try. A connection that has said nothing goes before
+/// one that has.
+public struct HandshakeAdmission: Sendable {
+  /// How many may wait.
+  public struct Bounds: Sendable, Hashable {
+    /// Places.
+    public var places = Limits.handshakes
+    /// Places of one source.
+    public var perSource = Limits.handshakesOfSource
+    /// So many taken places are pressure.
+    public var refusalsFrom = Limits.handshakesUnderPressure
+    /// The probability of a refusal when pressure begins, percent.
+    public var refusalPercent = Limits.handshakeRefusalPercent
+
+    /// The bounds of an agent.
+    public init() {}
+  }
+
+  /// What becomes of a connection that has come.
+  public enum Verdict: Sendable, Hashable {
+    /// It has a place.
+    case admitted
+    /// It has the place of another one, which is to be closed.
+    case replaces(UInt64)
+    /// It is to be closed.
+    case refused
+  }
+
+  private struct Entry: Sendable {
+    var source: SourceNetwork
+    var hasSpoken = false
+  }
+
+  private let bounds: Bounds
+  private var entries: [UInt64: Entry] = [:]
+  private var counts: [SourceNetwork: Int] = [:]
+
+  /// An admission with all places free.
+  public init(_ bounds: Bounds = Bounds()) { self.bounds = bounds }
+
+  /// Taken places.
+  public var count: Int { entries.count }
+
+  /// A connection has come. Unless it is refused it has a place until ``end(_:)``.
+  public mutating func arrive(
+    _ id: UInt64, from source: SourceNetwork, dice: inout some RandomNumberGenerator
+  ) -> Verdict {
+    let own = counts[source] ?? 0
+    if own >= bounds.perSource {
+      return replace(with: id, from: source, &dice) { $0 == source }
+    }
+    if entries.count >= bounds.places {
+      let most = counts.values.max() ?? 0
+      guard own == 0 || most > own + 1 else { return .refused }
+      let heaviest = Set(counts.filter { $0.value == most }.keys)
+      return replace(with: id, from: source, &dice) { heaviest.contains($0) }
+    }
+    if own > 0, entries.count >= bounds.refusalsFrom {
+      // At refusalsFrom the percentage of the bounds, rising in a line to 100 at the last place.
+      let range = max(1, bounds.places - bounds.refusalsFrom)
+      let share = (100 - bounds.refusalPercent) * (entries.count - bounds.refusalsFrom) / range
+      if Int.random(in: 0..<100, using: &dice) < bounds.refusalPercent + share { return .refused }
+    }
+    insert(id, source)
+    return .admitted
+  }
+
+  /// Something has come on a connection.
+  public mutating func heard(_ id: UInt64) { entries[id]?.hasSpoken = true }
+
+  /// A connection waits no more, whatever came of it.
+  public mutating func end(_ id: UInt64) {
+    guard let entry = entries.removeValue(forKey: id) else { return }
+    let left = (counts[entry.source] ?? 1) - 1
+    counts[entry.source] = left > 0 ? left : nil
+  }
+
+  private mutating func insert(_ id: UInt64, _ source: SourceNetwork) {
+    entries[id] = Entry(source: source)
+    counts[source, default: 0] += 1
+  }
+
+  private mutating func replace(
+    with id: UInt64, from source: SourceNetwork, _ dice: inout some RandomNumberGenerator,
+    of isLoser: (SourceNetwork) -> Bool
+  ) -> Verdict {
+    let all = entries.filter { isLoser($0.value.source) }
+    let silent = all.filter { !$0.value.hasSpoken }
+    // In order, so that the dice alone decide.
+    let candidates = (silent.isEmpty ? all : silent).keys.sorted()
+    guard let victim = candidates.randomElement(using: &dice) else { return .refused }
+    end(victim)
+    insert(id, source)
+    return .replaces(victim)
+  }
+}

@@ -1,0 +1,100 @@
+import Agent
+import HTTPS
+import LinuxIO
+import Model
+import Wire
+
+// Whom an agent and a witness let in: what Agent decides, in the words of the server.
+
+extension HTTPSServer.Bounds {
+  static var agent: Self {
+    var bounds = Self()
+    let kept = Limits.agentPlacesKept
+    bounds.connections = .init(
+      places: Limits.agentConnections, perHolder: Limits.connectionsOfHolder,
+      kept: [.operator: kept.operators, .member: kept.members, .observer: kept.observers])
+    return bounds
+  }
+
+  static var witness: Self {
+    var bounds = Self()
+    let kept = Limits.witnessPlacesKept
+    bounds.connections = .init(
+      places: Limits.witnessConnections, perHolder: Limits.connectionsOfHolder,
+      kept: [.operator: kept.operators, .member: kept.members, .observer: kept.observers])
+    bounds.bodyBytes = Limits.witnessBodyBytes
+    return bounds
+  }
+}
+
+extension Intake {
+  static func agent(
+    _ agent: Agent, _ inventory: Inventory,
+    _ log: @escaping @Sendable (_ priority: Int, _ message: String) -> Void
+  ) -> Intake {
+    let doorkeeper = Doorkeeper(inventory)
+    let journal = RequestJournal(log: log)
+    var intake = Intake { request, peer in
+      guard let principal = peer.principal else { return refusal(403, .notPermitted, "no name") }
+      if JSON.hasMoreValues(than: Limits.jsonValues, request.body) {
+        return refusal(
+          413, .validation, "the body holds more than \(Limits.jsonValues) values")
+      }
+      return agent.answer(request, from: principal)
+    }
+    intake.place = { peer in
+      guard let principal = peer.principal else {
+        return .refused(refusal(403, .notPermitted, "no name"))
+      }
+      do throws(Refusal) { return .served(try doorkeeper.standing(of: principal)) } catch {
+        return .refused(refusal(403, error.code, error.message))
+      }
+    }
+    intake.body = { request, peer in
+      guard let principal = peer.principal else {
+        return .refused(refusal(403, .notPermitted, "no name"))
+      }
+      do throws(Refusal) {
+        return .taken(upTo: try doorkeeper.bodyLimit(of: request, from: principal))
+      } catch {
+        return .refused(
+          refusal(error.code == .notPermitted ? 403 : 404, error.code, error.message))
+      }
+    }
+    intake.note = { journal.note($0, from: $1.principal, at: $1.address.host, $2) }
+    intake.words = { refusal($0, $0 == 503 ? .unreachable : .validation, $1) }
+    return intake
+  }
+
+  static func witness(
+    _ witness: Witness, _ log: @escaping @Sendable (_ priority: Int, _ message: String) -> Void
+  ) -> Intake {
+    let journal = RequestJournal(log: log)
+    var intake = Intake { request, peer in
+      guard let principal = peer.principal else { return refusal(403, .notPermitted, "no name") }
+      return witness.answer(request, from: principal)
+    }
+    intake.place = { peer in
+      guard let principal = peer.principal else {
+        return .refused(refusal(403, .notPermitted, "no name"))
+      }
+      return switch witness.standing(of: principal) {
+      case .success(let standing): .served(standing)
+      case .failure(let dismissal): .refused(dismissal.answer)
+      }
+    }
+    intake.note = { request, peer, answer in
+      // Whom it dismisses, and what a node asks of it, a witness counts and tells itself.
+      guard let request, request.path != "/v1/witness" else { return }
+      journal.note(request, from: peer.principal, at: peer.address.host, answer)
+    }
+    intake.words = { refusal($0, $0 == 503 ? .unreachable : .validation, $1) }
+    return intake
+  }
+
+  @Sendable private static func refusal(
+    _ status: Int, _ kind: RefusalCode, _ message: String
+  ) -> HTTPResponse {
+    .json(status, ErrorAnswer(kind: kind, message: message))
+  }
+}
