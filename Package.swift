@@ -109,6 +109,7 @@ let package = Package(
     program(
       "instant-restart", "Testing/InstantRestart", ["Model", "LinuxIO", "Systemd"]),
     program("file-writer", "Testing/FileWriter", ["Digests", "LinuxIO"]),
+    program("connection-flood", "Testing/Flood", ["Model", "LinuxIO", "TLS"]),
     .target(
       name: "FuzzTargets", dependencies: ["Model", "EnvironmentFile", "KeyManager", "Wire"],
       path: "Sources/Testing/FuzzTargets", swiftSettings: strict),

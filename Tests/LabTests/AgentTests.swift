@@ -16,10 +16,12 @@ extension LabTests {
 
     /// A kind of client, by what it can show.
     enum Client: String, CaseIterable {
-      case nobody, stranger, otherCluster, observer, witness, node, `operator`
+      case nobody, stranger, otherCluster, otherNode, otherWitness, observer, node, `operator`
 
       /// Whether its TLS handshake succeeds.
       var isMember: Bool { self != .nobody && self != .stranger }
+      /// Whether there is nothing that it may do here: its connection ends with the handshake.
+      var isDismissed: Bool { [.otherCluster, .otherNode, .otherWitness].contains(self) }
     }
 
     private struct Route {
@@ -47,15 +49,14 @@ extension LabTests {
       Route("GET", "/v1/seal", [.observer, .node, .operator]),
       Route("POST", "/v1/seal/recover", [.operator]),
       Route("POST", "/v1/check", [.observer, .operator]),
-      Route("POST", "/v1/plan", [.operator]),
-      Route("POST", "/v1/rollouts", [.operator]),
-      // Of nodes only those of the inventory may; this one is not in it.
-      Route("POST", "/v1/rollouts/\(id)/promise", []),
-      Route("POST", "/v1/rollouts/\(id)/accept", [.operator]),
-      Route("POST", "/v1/rollouts/\(id)/decision", [.operator]),
+      Route("POST", "/v1/plan", [.node, .operator]),
+      Route("POST", "/v1/rollouts", [.node, .operator]),
+      Route("POST", "/v1/rollouts/\(id)/promise", [.node]),
+      Route("POST", "/v1/rollouts/\(id)/accept", [.node, .operator]),
+      Route("POST", "/v1/rollouts/\(id)/decision", [.node, .operator]),
       Route("POST", "/v1/rollouts/\(id)/resolve", [.operator]),
-      Route("POST", "/v1/rollouts/\(id)/settlement", [.operator]),
-      Route("POST", "/v1/intents", []),
+      Route("POST", "/v1/rollouts/\(id)/settlement", [.node, .operator]),
+      Route("POST", "/v1/intents", [.node]),
     ]
     private static let nowhere = [
       ("GET", "/"), ("PUT", "/v1/status"), ("DELETE", "/v1/rollouts/\(id)"), ("GET", "/v1/plan"),
@@ -66,7 +67,8 @@ extension LabTests {
     private func credentials(_ client: Client) throws -> String {
       let directory = lab.directory.path("\(client)")
       let pki = "\(lab.directory.path("stranger"))-pki"
-      let issue = "keyturn pki issue --out \(directory) --name mallory"
+      let name = client == .node ? "minio-2" : "mallory"
+      let issue = "keyturn pki issue --out \(directory) --name \(name)"
       switch client {
       case .nobody: return ""
       case .stranger:
@@ -88,10 +90,17 @@ extension LabTests {
           openssl x509 -req -in request.pem -CA \(lab.pki)/ca.pem -CAkey \(lab.pki)/ca-key.pem \
             -set_serial 7 -days 1 -extfile extensions -out cert.pem 2>/dev/null
           """)
-      case .observer, .witness, .node, .operator:
-        let address = client == .node || client == .witness ? "--address 10.77.0.1" : ""
+      case .observer, .otherWitness, .otherNode, .node, .operator:
+        let role: Role =
+          switch client {
+          case .observer: .observer
+          case .operator: .operator
+          case .otherWitness: .witness
+          default: .node
+          }
+        let address = role == .node || role == .witness ? "--address 10.77.0.1" : ""
         try lab.run(
-          "[ -e \(directory) ] || \(issue) --pki \(lab.pki) --role \(client.rawValue) \(address)")
+          "[ -e \(directory) ] || \(issue) --pki \(lab.pki) --role \(role.rawValue) \(address)")
       }
       return "--cert \(directory)/cert.pem --key \(directory)/key.pem"
     }
@@ -121,14 +130,14 @@ extension LabTests {
         let what: Comment = "\(route.method) \(route.path): \(status)"
         if !client.isMember {
           #expect(status == 0, what)
-        } else if client == .otherCluster || !route.roles.contains(client) {
+        } else if client.isDismissed || !route.roles.contains(client) {
           #expect(status == 403, what)
         } else {
           #expect(status == 200 || status == 400, what)
         }
       }
       let others = try self.statuses(client, Self.nowhere)
-      let expected = !client.isMember ? 0 : client == .otherCluster ? 403 : 404
+      let expected = !client.isMember ? 0 : client.isDismissed ? 403 : 404
       #expect(others == Self.nowhere.map { _ in expected })
       try lab.expectUntouched(since: before)
     }

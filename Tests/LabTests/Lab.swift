@@ -99,6 +99,9 @@ final class Lab: Sendable {
     getenv(name).map { String(cString: $0) }
   }
 
+  /// A program of the release build that the hosts do not have.
+  func built(_ program: String) -> String { "\(Self.checkout)/.build/release/\(program)" }
+
   // MARK: commands
 
   /// `keyturn` on the lab's network, with the lab's inventory and the operator's credentials.
