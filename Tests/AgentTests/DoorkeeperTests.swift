@@ -7,6 +7,7 @@ import Wire
 
 @Suite struct DoorkeeperTests {
   private let keeper = Doorkeeper(
+    of: "minio-1",
     Inventory(
       cluster: "prod", nodes: [.init(name: "minio-1", address: "minio-1")],
       keyManagers: [

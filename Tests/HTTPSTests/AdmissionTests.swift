@@ -205,12 +205,12 @@ private final class Budget {
   @Test("what is taken and given back leaves what there was")
   func balance() throws {
     let budget = Budget(bytes: 100 * Limits.bodyCostFactor)
-    let share = try #require(budget.take(60, holder: "a", .observer))
+    let share = try #require(budget.take(60, holder: "a", .operator))
     #expect(budget.take(41, holder: "a", .operator) == nil)
-    let rest = try #require(budget.take(40, holder: "a", .operator))
+    let rest = try #require(budget.take(40, holder: "a", .observer))
     budget.giveBack(share)
     budget.giveBack(rest)
-    #expect(budget.take(100, holder: "b", .member) != nil)
+    #expect(budget.take(100, holder: "b", .operator) != nil)
   }
 
   @Test("a holder has one large body, all members have half, and an operator's still gets through")
@@ -223,6 +223,21 @@ private final class Budget {
     #expect(budget.take(3 << 20, holder: "ann", .operator) != nil)
     budget.giveBack(share)
     #expect(budget.take(Limits.httpBodyBytes, holder: "minio-2", .member) != nil)
+  }
+
+  @Test("many small bodies of members leave a quarter to operators, and come back")
+  func others() throws {
+    let budget = Budget()
+    var shares: [BodyBudget.Share] = []
+    while let share = budget.take(
+      Limits.smallBodyBytes, holder: "minio-\(shares.count)", .member)
+    { shares.append(share) }
+    #expect(shares.count == Limits.bodyBudgetBytes / 4 * 3 / Limits.smallBodyBytes / 8)
+    let own = try #require(budget.take(2 << 20, holder: "ann", .operator))
+    #expect(budget.take(1, holder: "bob", .operator) == nil)
+    budget.giveBack(own)
+    for share in shares { budget.giveBack(share) }
+    #expect(budget.take(Limits.bodyBudgetBytes / 8, holder: "ann", .operator) != nil)
   }
 
   @Test("a body that costs more than all of it waits for nobody else's end but gets through")

@@ -64,11 +64,12 @@ import Testing
 
   @Test("a source is an IPv4 address, however it is written, or an IPv6 network of 64 bits")
   func sources() throws {
-    func source(_ host: String) throws -> SourceNetwork {
-      try #require(
-        try Resolver.resolve(host, port: 1, until: .inMilliseconds(5_000)).first
-      ).sourceNetwork
+    func address(_ host: String) throws -> SocketAddress {
+      try #require(try Resolver.resolve(host, port: 1, until: .inMilliseconds(5_000)).first)
     }
+    func source(_ host: String) throws -> SourceNetwork { try address(host).sourceNetwork }
+    #expect(try address("::ffff:10.0.0.1").text == "10.0.0.1:1")
+    #expect(try address("fd00::1").text == "[fd00::1]:1")
     #expect(try source("10.0.0.1") == source("::ffff:10.0.0.1"))
     #expect(try source("10.0.0.1") == SourceNetwork(number: 0x0A00_0001))
     #expect(try source("10.0.0.1") != source("10.0.0.2"))

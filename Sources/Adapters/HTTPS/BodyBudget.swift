@@ -4,11 +4,12 @@ public import Model
 /// are answered.
 ///
 /// A value. What a body costs is its bytes and what comes of them: ``Limits/bodyCostFactor`` times
-/// its length. Large bodies of others than operators may take half of it, and no holder more than one
-/// large body at a time, so that small ones and an operator's always get through.
+/// its length. Others than operators may take three quarters of it, with large bodies half, and no
+/// holder has more than one large body at a time: so small ones and an operator's always get through.
 public struct BodyBudget: Sendable {
   private let bytes: Int
   private var used = 0
+  private var usedByOthers = 0
   private var usedByLarge = 0
   private var large: Set<String> = []
 
@@ -32,11 +33,18 @@ public struct BodyBudget: Sendable {
     // What alone is more than the budget must still be possible; its own limit is elsewhere.
     let cost = min(length * Limits.bodyCostFactor, bytes)
     guard used + cost <= bytes else { return nil }
+    let part = min(cost, bytes / 2)
+    if !isPrivileged {
+      guard usedByOthers + part <= bytes / 4 * 3 else { return nil }
+      guard !isLarge || usedByLarge + part <= bytes / 2 else { return nil }
+    }
     if isLarge {
       guard !large.contains(holder) else { return nil }
-      guard isPrivileged || usedByLarge + min(cost, bytes / 2) <= bytes / 2 else { return nil }
-      if !isPrivileged { usedByLarge += min(cost, bytes / 2) }
       large.insert(holder)
+    }
+    if !isPrivileged {
+      usedByOthers += part
+      usedByLarge += isLarge ? part : 0
     }
     used += cost
     return Share(cost: cost, holder: isLarge ? holder : nil, isPrivileged: isPrivileged)
@@ -45,8 +53,10 @@ public struct BodyBudget: Sendable {
   /// A body's memory is free again.
   public mutating func giveBack(_ share: Share) {
     used -= share.cost
+    let part = share.isPrivileged ? 0 : min(share.cost, bytes / 2)
+    usedByOthers -= part
     guard let holder = share.holder else { return }
     large.remove(holder)
-    if !share.isPrivileged { usedByLarge -= min(share.cost, bytes / 2) }
+    usedByLarge -= part
   }
 }

@@ -60,20 +60,26 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
     switch family {
     case AF_INET: return SourceNetwork(bytes: Array(bytes[4..<8]))
     case AF_INET6:
-      let address = bytes[8..<24]
-      // ::ffff:a.b.c.d, an IPv4 host at a socket for both (RFC 4291, 2.5.5.2).
-      let isMapped = address.starts(with: [UInt8](repeating: 0, count: 10) + [0xFF, 0xFF])
-      return SourceNetwork(bytes: Array(isMapped ? address.suffix(4) : address.prefix(8)))
+      return SourceNetwork(bytes: Array(mapped ?? bytes[8..<16]))
     default: return SourceNetwork(bytes: [])
     }
+  }
+
+  /// The IPv4 address in ::ffff:a.b.c.d, by which an IPv4 host is known at a socket for both (RFC 4291,
+  /// 2.5.5.2).
+  private var mapped: ArraySlice<UInt8>? {
+    let prefix = [UInt8](repeating: 0, count: 10) + [0xFF, 0xFF]
+    return family == AF_INET6 && bytes[8..<20].elementsEqual(prefix) ? bytes[20..<24] : nil
   }
 
   /// The port; it stands at the same place in both families, and a local socket has none.
   public var port: UInt16 { UInt16(bytes[2]) << 8 | UInt16(bytes[3]) }
 
-  /// The address in figures, for example `10.0.0.1` or `fe80::1%eth0`.
+  /// The address in figures, for example `10.0.0.1` or `fe80::1%eth0`; an IPv4 address as such,
+  /// however the kernel writes it.
   public var host: String {
-    withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(NI_MAXHOST)) { host in
+    if let mapped { return mapped.map(String.init).joined(separator: ".") }
+    return withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(NI_MAXHOST)) { host in
       let code = withSockaddr { address, length in
         getnameinfo(
           address, length, host.baseAddress, socklen_t(host.count), nil, 0, NI_NUMERICHOST)

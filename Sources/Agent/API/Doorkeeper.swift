@@ -4,10 +4,14 @@ public import Wire
 /// Who may stay connected to an agent, and whose body is read: what can be known before a request is
 /// there. The table of the API decides again on each request.
 public struct Doorkeeper: Sendable {
+  private let node: String
   private let inventory: Inventory
 
   /// The doorkeeper of a node with this inventory.
-  public init(_ inventory: Inventory) { self.inventory = inventory }
+  public init(of node: String, _ inventory: Inventory) {
+    self.node = node
+    self.inventory = inventory
+  }
 
   /// What a certificate's holder is owed here; throws if there is nothing that it may do.
   public func standing(of principal: Principal) throws(Refusal) -> Standing {
@@ -24,13 +28,13 @@ public struct Doorkeeper: Sendable {
       guard inventory.node(named: principal.name) == nil else { return .member }
       throw Refusal(
         .notPermitted,
-        "\(principal.name) is no node of this inventory; make the inventories the same on every host"
+        "\(principal.name) is no node of the inventory of \(node); make the inventories the same on every host"
       )
     case .witness:
       guard inventory.keyManager(named: principal.name)?.witness == nil else { return .member }
       throw Refusal(
         .notPermitted,
-        "\(principal.name) is no witness in this inventory; make the inventories the same on every host"
+        "\(principal.name) is no witness in the inventory of \(node); make the inventories the same on every host"
       )
     }
   }

@@ -32,7 +32,7 @@ extension Intake {
     _ agent: Agent, _ inventory: Inventory,
     _ log: @escaping @Sendable (_ priority: Int, _ message: String) -> Void
   ) -> Intake {
-    let doorkeeper = Doorkeeper(inventory)
+    let doorkeeper = Doorkeeper(of: agent.node, inventory)
     let journal = RequestJournal(log: log)
     var intake = Intake { request, peer in
       guard let principal = peer.principal else { return refusal(403, .notPermitted, "no name") }
