@@ -7,6 +7,17 @@ struct NodeResult: Sendable, Hashable {
   var outcome: String
   /// Why; may be empty.
   var reason = ""
+  /// What someone should look at although it went well; nil if nothing.
+  var warning: String?
+
+  /// For `--json`.
+  fileprivate var fields: [String: JSONValue] {
+    var fields: [String: JSONValue] = [
+      "name": .string(name), "outcome": .string(outcome), "reason": .string(reason),
+    ]
+    if let warning { fields["warning"] = .string(warning) }
+    return fields
+  }
 }
 
 /// What a command came to: its exit code and one entry for each node of the inventory.
@@ -20,6 +31,8 @@ struct CommandResult: Sendable, Hashable {
   var issueSkewNanoseconds: Int64?
   /// Between the first and the last stop of a server.
   var stopSkewNanoseconds: Int64?
+  /// From the first request for a restart until every server took writes.
+  var writeOutageNanoseconds: Int64?
   var nodes: [NodeResult]
   /// The command has said it all already: there is no `result` line.
   var isTold = false
@@ -29,8 +42,10 @@ struct CommandResult: Sendable, Hashable {
   init(
     _ exitCode: ExitCode, outcome: String? = nil, skewNanoseconds: Int64? = nil,
     issueSkewNanoseconds: Int64? = nil, stopSkewNanoseconds: Int64? = nil,
-    nodes: [NodeResult] = [], isTold: Bool = false, isChanged: Bool? = nil
+    writeOutageNanoseconds: Int64? = nil, nodes: [NodeResult] = [], isTold: Bool = false,
+    isChanged: Bool? = nil
   ) {
+    self.writeOutageNanoseconds = writeOutageNanoseconds
     self.isChanged = isChanged
     self.exitCode = exitCode
     self.outcome = outcome ?? exitCode.word
@@ -49,12 +64,8 @@ struct CommandResult: Sendable, Hashable {
       "skewMilliseconds": Self.milliseconds(skewNanoseconds),
       "issueSkewMilliseconds": Self.milliseconds(issueSkewNanoseconds),
       "stopSkewMilliseconds": Self.milliseconds(stopSkewNanoseconds),
-      "nodes": .array(
-        nodes.map {
-          .object([
-            "name": .string($0.name), "outcome": .string($0.outcome), "reason": .string($0.reason),
-          ])
-        }),
+      "writeOutageMilliseconds": Self.milliseconds(writeOutageNanoseconds),
+      "nodes": .array(nodes.map { .object($0.fields) }),
     ]
     if let isChanged { fields["changed"] = .bool(isChanged) }
     return fields

@@ -429,12 +429,27 @@ public struct Coordinator: Sendable, Hashable {
         RolloutResult(
           exitCode: exitCode, decision: .commit, summary: summary, outcomes: outcomes,
           skewNanoseconds: skew(\.started), issueSkewNanoseconds: skew(\.issued),
-          stopSkewNanoseconds: skew(\.stopping)))
+          stopSkewNanoseconds: skew(\.stopping), writeOutageNanoseconds: writeOutage))
     ]
   }
 
   /// First to last of one instant of every member, all in the coordinator's clock.
   private func skew(_ instant: (RestartReport) -> Instant?) -> Int64? {
+    guard let instants = instants(instant), let first = instants.min(), let last = instants.max()
+    else { return nil }
+    return last - first
+  }
+
+  /// From the first order to restart until every server takes writes.
+  private var writeOutage: Int64? {
+    guard let first = instants(\.issued)?.min(), let last = instants(\.writable)?.max() else {
+      return nil
+    }
+    return last - first
+  }
+
+  /// One instant of every member, in the coordinator's clock, nanoseconds; nil if one is not known.
+  private func instants(_ instant: (RestartReport) -> Instant?) -> [Int64]? {
     var instants: [Int64] = []
     for member in members {
       guard let clock = member.clock, let instant = member.report.flatMap(instant) else {
@@ -442,8 +457,7 @@ public struct Coordinator: Sendable, Hashable {
       }
       instants.append(clock.translateBack(instant).nanoseconds)
     }
-    guard let first = instants.min(), let last = instants.max() else { return nil }
-    return last - first
+    return instants
   }
 
   private mutating func update(_ name: String, _ change: (inout Member) -> Void) {

@@ -101,6 +101,8 @@ public struct RolloutResult: Sendable, Hashable {
   public var issueSkewNanoseconds: Int64?
   /// First to last moment at which systemd began to stop a server, likewise.
   public var stopSkewNanoseconds: Int64?
+  /// First call of RestartUnit to the moment since which every server takes writes, likewise.
+  public var writeOutageNanoseconds: Int64?
 }
 
 /// How long the coordinator waits, and how exact a clock must be.

@@ -25,6 +25,9 @@ public struct Outcome: Sendable, Codable, Hashable {
   /// where that is not known.
   public var passedKeyManager: Bool?
 
+  /// What someone should look at although it is confirmed: a drive that was lost in this very start.
+  public var warning: String?
+
   /// How it ended and why.
   public init(_ kind: OutcomeKind, _ reason: String, passedKeyManager: Bool? = nil) {
     self.kind = kind
@@ -53,6 +56,8 @@ public struct RestartReport: Sendable, Codable, Hashable {
   public var stopped: Instant?
   /// When systemd started the new main process; nil until that is known.
   public var started: Instant?
+  /// Since when the new server takes writes; nil until it does, and where it does not tell.
+  public var writable: Instant?
 
   /// A report; see the properties.
   public init(

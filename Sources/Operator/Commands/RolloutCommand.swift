@@ -165,7 +165,9 @@ struct RolloutCommand: Sendable {
   private func report(_ result: RolloutResult) -> CommandResult {
     let console = context.console
     let nodes = result.outcomes.map {
-      NodeResult(name: $0.member, outcome: $0.outcome.kind.rawValue, reason: $0.outcome.reason)
+      NodeResult(
+        name: $0.member, outcome: $0.outcome.kind.rawValue, reason: $0.outcome.reason,
+        warning: $0.outcome.warning)
     }
     console.message(result.exitCode == .done ? .note : .error, result.summary)
     // A no is in the summary; without a terminal a line for each change has told the others.
@@ -178,12 +180,20 @@ struct RolloutCommand: Sendable {
     {
       console.line("\(NodeNames.folded(group.names)): \(group.value)")
     }
+    let warnings = nodes.compactMap { node in node.warning.map { (name: node.name, value: $0) } }
+    for group in NodeNames.grouped(warnings) {
+      console.message(.warning, "\(NodeNames.folded(group.names)): \(group.value)")
+    }
     if let skew = Self.skew(result) { console.line(skew) }
+    if let outage = result.writeOutageNanoseconds {
+      console.line("no writes for \(Self.tenths(outage / 1_000)) s, from the first restart on")
+    }
     console.line(Self.recap(result.outcomes.map(\.outcome.kind)))
     return CommandResult(
       result.exitCode, skewNanoseconds: result.skewNanoseconds,
       issueSkewNanoseconds: result.issueSkewNanoseconds,
-      stopSkewNanoseconds: result.stopSkewNanoseconds, nodes: nodes)
+      stopSkewNanoseconds: result.stopSkewNanoseconds,
+      writeOutageNanoseconds: result.writeOutageNanoseconds, nodes: nodes)
   }
 
   /// `skew 23.3 ms (restarts issued within 0.8 ms, stops within 1.2 ms)`; nil if nothing is known.

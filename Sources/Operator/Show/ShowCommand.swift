@@ -135,6 +135,7 @@ extension CommandResult {
     result.skewNanoseconds = axis.skew(of: .start)
     result.issueSkewNanoseconds = axis.skew(of: .issued)
     result.stopSkewNanoseconds = axis.skew(of: .stop)
+    result.writeOutageNanoseconds = axis.writeOutage
     return result
   }
 }

@@ -38,7 +38,7 @@ struct TimelineAxis: Sendable {
 
   /// What every member goes through.
   enum Step: String, CaseIterable, Sendable {
-    case checked, voted, issued, stop, stopped, start, ready, confirmed
+    case checked, voted, issued, stop, stopped, start, ready, writes, confirmed
 
     /// The phases that begin it.
     var phases: [String] {
@@ -50,6 +50,7 @@ struct TimelineAxis: Sendable {
       case .stopped: ["stopped"]
       case .start: ["starting"]
       case .ready: ["ready", "serving"]
+      case .writes: ["takesWrites"]
       case .confirmed: ["confirmed"]
       }
     }
@@ -130,6 +131,16 @@ struct TimelineAxis: Sendable {
     }
   }
 
+  /// From the first order to restart until the last member took writes, nanoseconds; nil unless that
+  /// is known of all.
+  var writeOutage: Int64? {
+    guard let issued = spreads.first(where: { $0.step == .issued }),
+      let writes = spreads.first(where: { $0.step == .writes }), issued.count == rows.count,
+      writes.count == rows.count
+    else { return nil }
+    return writes.last - issued.first
+  }
+
   /// From the first to the last member to get to a step, nanoseconds; nil unless all did.
   func skew(of step: Step) -> Int64? {
     guard let spread = spreads.first(where: { $0.step == step }), spread.count == rows.count else {
@@ -173,7 +184,7 @@ struct TimelineAxis: Sendable {
       }
       for (phase, instant) in [
         ("restarting", report.issued), ("stopping", report.stopping), ("stopped", report.stopped),
-        ("starting", report.started),
+        ("starting", report.started), ("takesWrites", report.writable),
       ] {
         guard let instant else { continue }
         let exact = instant.nanoseconds - base
@@ -217,7 +228,7 @@ enum TimelineActivity: String, CaseIterable, Sendable {
       "waitingForQuorum",
       "initialising":
       self = .starting
-    case "ready", "serving", "settling", "sealing": self = .verifying
+    case "ready", "serving", "takesWrites", "settling", "sealing": self = .verifying
     default: return nil
     }
   }

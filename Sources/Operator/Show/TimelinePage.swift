@@ -45,6 +45,7 @@ struct TimelinePage: Sendable {
       text += "; starts within \(TimelineText.duration(skew))"
     }
     if let skew = axis.skew(of: .stop) { text += ", stops within \(TimelineText.duration(skew))" }
+    if let outage = axis.writeOutage { text += "; no writes for \(TimelineText.duration(outage))" }
     return text
   }
 
