@@ -132,8 +132,10 @@ public protocol ProbePort: Sendable {
   ) -> [EndpointReport]
   /// The server on this host, as it can be recognised from elsewhere.
   func ownServer(_ server: ServerArguments, deadline: Instant) -> OwnServer
-  /// The server's own health endpoints.
-  func health(_ server: ServerArguments, deadline: Instant) -> HealthAnswers
+  /// One of the server's own health endpoints.
+  func health(
+    _ endpoint: HealthEndpoint, of server: ServerArguments, deadline: Instant
+  ) -> HealthAnswer
   /// Whether the own server would take writes, asked as its root user for so many objects of a
   /// bucket that there is not; nothing is written.
   func takesWrites(

@@ -83,6 +83,7 @@ final class FakeHost: Sendable {
     var health = HealthAnswers(
       ready: .answered(status: 200, serverStatus: nil),
       cluster: .answered(status: 200, serverStatus: nil))
+    var healthQuestions: [HealthEndpoint] = []
     /// What the server answers to its root user on writes, and how it was asked.
     var writes = WriteAnswer.taken(asked: 1)
     var writeQuestions: [(credentials: AccessCredentials, bucket: String, objects: Int)] = []
@@ -420,8 +421,14 @@ final class FakeHost: Sendable {
     func ownServer(_ server: ServerArguments, deadline: Instant) -> OwnServer {
       host.state.withLock { $0.ownServer }
     }
-    func health(_ server: ServerArguments, deadline: Instant) -> HealthAnswers {
-      host.state.withLock { $0.health }
+    func health(
+      _ endpoint: HealthEndpoint, of server: ServerArguments, deadline: Instant
+    ) -> HealthAnswer {
+      host.state.update { state in
+        state.healthQuestions.append(endpoint)
+        return endpoint == .ready
+          ? state.health.ready : state.health.cluster ?? .failed("no answer")
+      }
     }
     func takesWrites(
       _ server: ServerArguments, as credentials: AccessCredentials, bucket: String, objects: Int,

@@ -9,31 +9,46 @@ import Wire
 
 @Suite struct ServerHealthTests {
   private func ask(
-    _ address: String, certificates: String? = nil, milliseconds: Int = 10_000
-  ) -> HealthAnswers {
+    _ address: String, _ endpoint: HealthEndpoint = .ready, certificates: String? = nil,
+    milliseconds: Int = 10_000
+  ) -> HealthAnswer {
     var server = ServerArguments(arguments: ["--address", address])
     server.certificatesDirectory = certificates
-    return ServerHealth.ask(server, deadline: .inMilliseconds(milliseconds))
+    return ServerHealth.ask(endpoint, of: server, deadline: .inMilliseconds(milliseconds))
   }
 
   private func isFailure(_ answer: HealthAnswer) -> Bool {
     if case .failed = answer { true } else { false }
   }
 
-  @Test("status and x-minio-server-status of both endpoints are returned")
+  @Test("status, x-minio-server-status and the code of an error's body are returned")
   func answers() throws {
     let host = try FakeHost(nil) { request in
       request.path == "/minio/health/ready"
-        ? .response(HTTPResponse(200))
+        ? .response(
+          HTTPResponse(
+            403,
+            body: Array("<Error><Code>kms:NotAuthorized</Code><Message>m</Message></Error>".utf8)))
         : .response(HTTPResponse(503, headers: ["X-Minio-Server-Status": "iam-offline"]))
     }
-    let answers = ask(":\(host.port)")
-    #expect(answers.ready == .answered(status: 200, serverStatus: nil))
-    #expect(answers.cluster == .answered(status: 503, serverStatus: "iam-offline"))
+    #expect(ask(":\(host.port)") == .answered(status: 403, code: "kms:NotAuthorized"))
     #expect(
-      host.received.map(\.request.path).sorted() == [
-        "/minio/health/cluster", "/minio/health/ready",
-      ])
+      ask(":\(host.port)", .cluster) == .answered(status: 503, serverStatus: "iam-offline"))
+    #expect(
+      host.received.map(\.request.path) == ["/minio/health/ready", "/minio/health/cluster"])
+  }
+
+  @Test("a code that is no plain word of at most 128 bytes is left out")
+  func codes() throws {
+    for (text, code) in [
+      (String(repeating: "a", count: 128), String?.some(String(repeating: "a", count: 128))),
+      (String(repeating: "a", count: 129), nil), ("a b", nil), ("", nil), ("\u{1B}[31m", nil),
+    ] {
+      let host = try FakeHost(nil) { _ in
+        .response(HTTPResponse(500, body: Array("<Error><Code>\(text)</Code></Error>".utf8)))
+      }
+      #expect(ask(":\(host.port)") == .answered(status: 500, code: code))
+    }
   }
 
   @Test("a server with a certificate is asked over https and must hold that very certificate")
@@ -45,15 +60,15 @@ import Wire
     let directory = try TemporaryDirectory()
     try directory.write(own.certificatePEM, to: "public.crt")
     #expect(
-      ask(":\(host.port)", certificates: directory.path).cluster
+      ask(":\(host.port)", certificates: directory.path)
         == .answered(status: 200, serverStatus: nil))
     let another = try TemporaryDirectory()
     try another.write(other.certificatePEM, to: "public.crt")
-    #expect(isFailure(ask(":\(host.port)", certificates: another.path).ready))
+    #expect(isFailure(ask(":\(host.port)", certificates: another.path)))
     let broken = try TemporaryDirectory()
     try broken.write("not a certificate", to: "public.crt")
-    #expect(isFailure(ask(":\(host.port)", certificates: broken.path).ready))
-    #expect(host.received.count == 2)
+    #expect(isFailure(ask(":\(host.port)", certificates: broken.path)))
+    #expect(host.received.count == 1)
   }
 
   @Test("a directory without a certificate means http")
@@ -62,7 +77,7 @@ import Wire
     let empty = try TemporaryDirectory()
     for directory in [empty.path, "\(empty.path)/absent"] {
       #expect(
-        ask(":\(host.port)", certificates: directory).ready
+        ask(":\(host.port)", certificates: directory)
           == .answered(status: 200, serverStatus: nil))
     }
   }
@@ -70,20 +85,9 @@ import Wire
   @Test("no server, a silent one and an address that is none are failures")
   func failures() throws {
     let port = try FakeHost(nil) { _ in .silence }.port
-    #expect(isFailure(ask(":\(port)").ready))
+    #expect(isFailure(ask(":\(port)")))
     let silent = try FakeHost(nil) { _ in .silence }
-    let answers = ask(":\(silent.port)", milliseconds: 200)
-    #expect(isFailure(answers.ready) && isFailure(answers.cluster))
-    #expect(isFailure(ask("a b:c").ready))
-  }
-
-  @Test("an endpoint that is silent does not keep the other from being answered")
-  func independent() throws {
-    let host = try FakeHost(nil) { request in
-      request.path == "/minio/health/ready" ? .silence : .response(HTTPResponse(200))
-    }
-    let answers = ask(":\(host.port)", milliseconds: 2_000)
-    #expect(isFailure(answers.ready))
-    #expect(answers.cluster == .answered(status: 200, serverStatus: nil))
+    #expect(isFailure(ask(":\(silent.port)", milliseconds: 200)))
+    #expect(isFailure(ask("a b:c")))
   }
 }

@@ -20,8 +20,7 @@ import Testing
     invocationID: "new")
   private static let good = StartInput.health(
     HealthAnswers(
-      ready: .answered(status: 200, serverStatus: nil),
-      cluster: .answered(status: 200, serverStatus: nil)))
+      ready: .answered(status: 200), writes: .taken(asked: 1), cluster: .answered(status: 200)))
 
   @Test(
     "before the restart nothing is judged; then both deadlines are armed and the phase is shown")
@@ -124,7 +123,8 @@ import Testing
     #expect(machine.handle(Self.active, at: Self.zero) == [.askHealth, .phase(.ready, detail: "")])
     #expect(
       machine.handle(Self.good, at: Self.zero) == [
-        .arm(.health, Self.zero.advanced(byMilliseconds: 250)), .askEnvironment(pid: 200),
+        .arm(.health, Self.zero.advanced(byMilliseconds: 250)), .takesWrites(since: Self.zero),
+        .askEnvironment(pid: 200),
         .phase(.serving, detail: ""),
       ])
     #expect(
@@ -139,6 +139,7 @@ import Testing
       return
     }
     #expect(evidence.log == .nowhere("--quiet") && evidence.settledMilliseconds == 10_000)
+    #expect(evidence.writes == .taken(asked: 1) && evidence.warning == nil)
   }
 
   @Test("after the end every input is taken and none has an effect")
@@ -215,11 +216,15 @@ import Testing
         ready: .answered(status: 200, serverStatus: "offline"),
         cluster: .answered(status: 200, serverStatus: nil)),
       HealthAnswers(
-        ready: .answered(status: 200, serverStatus: nil),
+        ready: .answered(status: 200), writes: .taken(asked: 1),
         cluster: .answered(status: 200, serverStatus: "iam-offline")),
       HealthAnswers(
-        ready: .answered(status: 200, serverStatus: nil),
-        cluster: .answered(status: 412, serverStatus: nil)),
+        ready: .answered(status: 200), writes: .taken(asked: 1), cluster: .answered(status: 412)),
+      HealthAnswers(ready: .answered(status: 200), cluster: .answered(status: 200)),
+      HealthAnswers(ready: .answered(status: 200), writes: .taken(asked: 1)),
+      HealthAnswers(
+        ready: .answered(status: 200), writes: .refused("503 SlowDownWrite"),
+        cluster: .answered(status: 200)),
       HealthAnswers(
         ready: .failed("refused"), cluster: .answered(status: 200, serverStatus: nil)),
     ])
@@ -254,7 +259,7 @@ import Testing
     _ = machine.handle(Self.restart, at: Self.zero)
     _ = machine.handle(Self.active, at: Self.zero)
     #expect(machine.handle(.fired(.health), at: Self.zero) == [])
-    let answers = HealthAnswers(ready: .failed("refused"), cluster: .failed("refused"))
+    let answers = HealthAnswers(ready: .failed("refused"))
     #expect(
       machine.handle(.health(answers), at: Self.zero) == [
         .arm(.health, Instant(nanoseconds: 250_000_000)),
@@ -291,7 +296,72 @@ import Testing
       Issue.record("no failure")
       return
     }
-    #expect(failure.reason.split(separator: "\n").count == 40)
+    #expect(failure.reason.split(separator: " ").count(where: { $0 == "more" }) == 39)
+  }
+
+  // MARK: writes
+
+  @Test("since when writes are taken is told again after each refusal, and they are counted")
+  func takesWrites() {
+    var machine = StartMachine(arguments: Self.quiet)
+    _ = machine.handle(Self.restart, at: Self.zero)
+    _ = machine.handle(Self.active, at: Self.zero)
+    func told(_ writes: WriteAnswer, _ milliseconds: Int) -> [StartEffect] {
+      machine.handle(
+        .health(HealthAnswers(ready: .answered(status: 200), writes: writes)),
+        at: Self.zero.advanced(byMilliseconds: milliseconds)
+      ).filter { if case .takesWrites = $0 { true } else { false } }
+    }
+    #expect(told(.refused("503 SlowDownWrite"), 100) == [])
+    #expect(
+      told(.taken(asked: 4), 200) == [.takesWrites(since: Self.zero.advanced(byMilliseconds: 200))])
+    #expect(told(.taken(asked: 4), 300) == [])
+    #expect(told(.refused("503 SlowDownWrite"), 400) == [])
+    #expect(
+      told(.taken(asked: 4), 500) == [.takesWrites(since: Self.zero.advanced(byMilliseconds: 500))])
+  }
+
+  @Test(
+    "a server that does not tell is good 17 s after its last line of a missing drive",
+    arguments: [(16_999, false), (17_000, true)])
+  func missedDrive(milliseconds: Int, isGood: Bool) {
+    var machine = StartMachine(arguments: Self.plain)
+    _ = machine.handle(Self.restart, at: Self.zero)
+    _ = machine.handle(
+      Self.line(
+        "new", 6_000_000,
+        "INFO: Unable to use the drive http://minio-2:9000/d: drive not found, will be retried"),
+      at: Self.zero)
+    _ = machine.handle(Self.active, at: Self.zero)
+    let answers = HealthAnswers(
+      ready: .answered(status: 200), writes: .untold("403 InvalidAccessKeyId"),
+      cluster: .answered(status: 200))
+    let effects = machine.handle(
+      .health(answers), at: Self.zero.advanced(byMilliseconds: milliseconds))
+    #expect(effects.contains(.askEnvironment(pid: 200)) == isGood)
+  }
+
+  @Test("the Key Manager's refusal is the verdict at the third answer in a row, and not before")
+  func keyRefused() {
+    for code in ["kms:NotAuthorized", "kms:KeyNotFound"] {
+      var machine = StartMachine(arguments: Self.quiet)
+      _ = machine.handle(Self.restart, at: Self.zero)
+      _ = machine.handle(Self.active, at: Self.zero)
+      let refused = StartInput.health(HealthAnswers(ready: .answered(status: 403, code: code)))
+      let away = StartInput.health(
+        HealthAnswers(ready: .answered(status: 500, code: "kms:KeyGenerationFailed")))
+      for input in [refused, refused, away, refused, refused, away, away, away] {
+        _ = machine.handle(input, at: Self.zero)
+        #expect(machine.outcome == nil)
+      }
+      for _ in 0..<3 { _ = machine.handle(refused, at: Self.zero) }
+      guard case .failed(let failure) = machine.outcome else {
+        Issue.record("no failure")
+        continue
+      }
+      #expect(failure.kind == .keyRefused && failure.cause != nil && failure.remedy != nil)
+      #expect(failure.reason.contains(code))
+    }
   }
 
   @Test(

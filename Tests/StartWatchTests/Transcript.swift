@@ -99,13 +99,7 @@ struct Transcript: Sendable, CustomTestStringConvertible {
         pid: kind == "file|" ? nil : 50, priority: 6,
         identifier: kind == "file|" ? nil : "systemd-journald", message: rest)
       return kind == "file|" ? .fileLine(entry) : .entry(entry)
-    case "health":
-      let answers = rest.split(separator: " ").map { word -> HealthAnswer in
-        let parts = word.split(separator: ":").map(String.init)
-        guard let status = Int(parts[0]) else { return .failed(parts[0]) }
-        return .answered(status: status, serverStatus: parts.count > 1 ? parts[1] : nil)
-      }
-      return .health(HealthAnswers(ready: answers[0], cluster: answers[1]))
+    case "health": return .health(Self.health(rest))
     default:
       let isManager = kind.hasSuffix("!")
       let invocation = String(kind.dropLast())
@@ -117,6 +111,33 @@ struct Transcript: Sendable, CustomTestStringConvertible {
           pid: isManager ? 1 : process ?? (invocation == "old" ? 100 : 200), priority: 6,
           identifier: isManager ? "systemd" : "minio", message: rest))
     }
+  }
+
+  /// `READY CLUSTER [WRITES]`.
+  private static func health(_ text: String) -> HealthAnswers {
+    let words = text.split(separator: " ").map(String.init)
+    func answer(_ word: String) -> HealthAnswer {
+      let coded = word.split(separator: "=", maxSplits: 1).map(String.init)
+      let parts = coded[0].split(separator: ":", maxSplits: 1).map(String.init)
+      guard let status = Int(parts[0]) else { return .failed(parts[0]) }
+      return .answered(
+        status: status, serverStatus: parts.count > 1 ? parts[1] : nil,
+        code: coded.count > 1 ? coded[1] : nil)
+    }
+    let writes: WriteAnswer =
+      switch words.count > 2 ? words[2] : "taken" {
+      case "taken": .taken(asked: 1)
+      case "refused": .refused("503 SlowDownWrite")
+      default: .untold("403 InvalidAccessKeyId")
+      }
+    return HealthAnswers(ready: answer(words[0]), writes: writes, cluster: answer(words[1]))
+  }
+
+  /// What a look asks for: each question only if what comes before it is good.
+  private static func asked(_ all: HealthAnswers) -> HealthAnswers {
+    guard all.ready.isGood else { return HealthAnswers(ready: all.ready) }
+    if case .refused = all.writes { return HealthAnswers(ready: all.ready, writes: all.writes) }
+    return all
   }
 
   /// When the new process was started: at the first word of the unit about it.
@@ -152,6 +173,8 @@ struct Transcript: Sendable, CustomTestStringConvertible {
           precondition(!due.contains { $0.question == effect }, "\(name): \(effect) twice")
           due.append((now + 1, effect))
           if effect == .askHealth { run.healthAskedAt.append(now) }
+        case .takesWrites(let since):
+          run.takesWritesSince = since.milliseconds(since: Instant(nanoseconds: 0))
         case .phase(let phase, let detail): run.phases.append((now, phase, detail))
         case .finished(let outcome): (run.outcome, run.endedAt) = (outcome, now)
         }
@@ -166,7 +189,7 @@ struct Transcript: Sendable, CustomTestStringConvertible {
           case .askEnvironment(let pid):
             feed(.environment(pid: pid, environment), next.milliseconds)
           case .askUnit: if let unit { feed(.unit(unit), next.milliseconds) }
-          default: feed(.health(health), next.milliseconds)
+          default: feed(.health(Self.asked(health)), next.milliseconds)
           }
         } else if let timer, timer.value <= end, run.outcome == nil {
           timers[timer.key] = nil
@@ -203,6 +226,8 @@ struct Transcript: Sendable, CustomTestStringConvertible {
   struct Run {
     var phases: [(milliseconds: Int, phase: WatchPhase, detail: String)] = []
     var healthAskedAt: [Int] = []
+    /// Since when it takes writes, as told last.
+    var takesWritesSince: Int?
     var outcome: StartOutcome?
     var endedAt: Int?
     var inputsAfterTheEnd = 0

@@ -161,6 +161,36 @@ import Testing
     #expect(Self.rules { row.change(&$0, &$1) } == row.expected)
   }
 
+  @Test(
+    "a k2: key for a release that takes only k1: keys is a finding",
+    arguments: [
+      ("RELEASE.2024-05-10T01-41-37Z", false), ("RELEASE.2024-05-10T01-41-38Z", true),
+      ("RELEASE.2025-04-22T22-12-26Z", true), ("RELEASE.2025-05-24T17-08-29Z", true),
+      ("RELEASE.2025-05-24T17-08-30Z", false), ("RELEASE.2025-10-15T17-29-55Z", false),
+    ])
+  func keyKind(release: String, isFound: Bool) {
+    for (key, isK2) in [("k2:AAAA", true), ("k1:AAAA", false)] {
+      let rules = Self.rules { _, surroundings in
+        surroundings.release = ServerRelease(in: release)
+        surroundings.environment?["MINIO_KMS_API_KEY"] = key
+      }
+      #expect(rules.contains("warning key-kind") == (isFound && isK2))
+    }
+  }
+
+  @Test("the release of a banner is found in text and in JSON, and nowhere else")
+  func banner() {
+    let version = "Version: RELEASE.2025-10-15T17-29-55Z (go1.24.11 linux/amd64)"
+    let text = "RELEASE.2025-10-15T17-29-55Z"
+    #expect(ServerRelease(ofBanner: version)?.text == text)
+    #expect(
+      ServerRelease(
+        ofBanner:
+          "{\"level\":\"INFO\",\"time\":\"2026-11-28T23:43:37Z\",\"message\":\"Copyright: "
+          + "2015-2026 MinIO, Inc.\\nLicense: GNU AGPLv3\\n\(version)\\n\"}")?.text == text)
+    #expect(ServerRelease(ofBanner: "INFO: upgrade to \(text)") == nil)
+  }
+
   @Test("a release is found in a banner and compared by its time")
   func release() throws {
     let line = "Version: RELEASE.2025-09-07T16-13-09Z (go1.24.6 linux/amd64)"

@@ -37,7 +37,10 @@ extension LogError {
     switch line.kind {
     case .fatal: kind = "fatal"
     case .brokenButServing: kind = "broken"
-    case .error: kind = "error"
+    case .driveLost: kind = "error"
+    case .error: kind = "unknown"
+    // What the table knows as an error of the server's, though it stops no start.
+    case .warning where line.source == .server && line.level == .error: kind = "error"
     default: return nil
     }
     self.init(

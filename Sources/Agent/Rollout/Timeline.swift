@@ -79,6 +79,7 @@ struct Timeline: Codable, Hashable {
     report.stopping = report.stopping ?? self.report?.stopping
     report.stopped = report.stopped ?? self.report?.stopped
     report.started = report.started ?? self.report?.started
+    report.writable = report.writable ?? self.report?.writable
     // A stop after the start is the new process's end; the old one had ended before, or none ran.
     if let started = report.started {
       report.stopping = report.stopping.flatMap { $0 <= started ? $0 : nil }
@@ -91,6 +92,7 @@ struct Timeline: Codable, Hashable {
   mutating func end(_ outcome: Outcome, at time: Time) {
     var outcome = outcome
     outcome.reason = Redactor().redact(outcome.reason)
+    outcome.warning = outcome.warning.map { Self.cut(Redactor().redact($0)) }
     if self.outcome == outcome { return }
     self.outcome = outcome
     append(outcome.kind.rawValue, outcome.reason, at: time)

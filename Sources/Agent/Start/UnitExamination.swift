@@ -66,8 +66,7 @@ extension Assessor {
         JournalRequest(
           start: .since(microseconds: Int64(clamping: start)), limit: Self.bannerLines,
           deadline: now()))
-      return page.entries.lazy.filter { $0.message.hasPrefix("Version: ") }
-        .compactMap { ServerRelease(in: $0.message) }.first
+      return page.entries.lazy.compactMap { ServerRelease(ofBanner: $0.message) }.first
     } catch { return nil }
   }
 }

@@ -63,7 +63,10 @@ extension Agent {
     let deadlines = StartDeadlines(
       stop: stop, start: stop.advanced(byMilliseconds: rollout.startMilliseconds),
       settleMilliseconds: rollout.settleMilliseconds)
+    let look = HealthLook(arguments: arguments, ports: ports)
     var machine = StartMachine(arguments: arguments, peers: inventory.nodes.count - 1)
+    var seenUnit: UnitState?
+    var takesWrites: Instant?
     var timers: [StartTimer: Instant] = [:]
     var input: StartInput? = .restartIssued(
       previousInvocation: report.previousInvocation,
@@ -71,7 +74,10 @@ extension Agent {
       deadlines: deadlines)
     while true {
       if let next = input {
-        if case .unit(let state) = next { noteTimes(of: state, after: report, rollout.id) }
+        if case .unit(let state) = next {
+          noteTimes(of: state, after: report, rollout.id)
+          seenUnit = state
+        }
         for effect in machine.handle(next, at: Clock.now()) {
           switch effect {
           case .arm(let timer, let instant): timers[timer] = instant
@@ -81,10 +87,11 @@ extension Agent {
               note(rollout.id, phase.rawValue, detail)
             }
           case .askHealth:
-            let probe = ports.probe
-            try ask("health", into: inputs) {
-              .health(probe.health(arguments, deadline: .inMilliseconds(5_000)))
-            }
+            let unit = seenUnit
+            try ask("health", into: inputs) { .health(look.answers(unit)) }
+          case .takesWrites(let since):
+            takesWrites = since
+            noteWrites(since, after: report, rollout.id)
           case .askEnvironment(let pid):
             try ask("environment", into: inputs) {
               .environment(pid: pid, self.compareEnvironment(of: pid, with: active))
@@ -93,7 +100,9 @@ extension Agent {
             try ask("unit", into: inputs) {
               (try? self.unitState(until: rollout)).map { .unit($0) }
             }
-          case .finished(let outcome): return outcome.outcome
+          case .finished(let outcome):
+            return outcome.outcome(
+              outage: takesWrites.map { $0.milliseconds(since: report.issued) })
           }
         }
       }
@@ -146,6 +155,16 @@ extension Agent {
       seen.stopped = known?.stopped ?? seen.stopped
       seen.started = known?.started ?? seen.started
       state.timeline?.note(seen)
+    }
+  }
+
+  /// Tells since when the new server takes writes: the outage for writes ends with it.
+  private func noteWrites(_ since: Instant, after report: RestartReport, _ id: String) {
+    state.update { state in
+      guard state.timeline?.id == id else { return }
+      var known = state.timeline?.report ?? report
+      known.writable = since
+      state.timeline?.note(known)
     }
   }
 
@@ -244,10 +263,17 @@ extension Agent {
 
 extension StartOutcome {
   /// In the protocol's words.
-  fileprivate var outcome: Outcome {
+  ///
+  /// - Parameter outage: milliseconds from the order to restart until the server took writes; nil if
+  ///   that is not known.
+  fileprivate func outcome(outage: Int?) -> Outcome {
     switch self {
     case .confirmed(let evidence):
-      return Outcome(.confirmed, evidence.description, passedKeyManager: true)
+      let writes = outage.map { ", no writes for \(($0 + 50) / 1_000).\(($0 + 50) / 100 % 10) s" }
+      var outcome = Outcome(
+        .confirmed, evidence.description + (writes ?? ""), passedKeyManager: true)
+      outcome.warning = evidence.warning
+      return outcome
     case .unknown(let failure):
       return Outcome(
         .unknown, failure.description, passedKeyManager: failure.passedKeyManager)

@@ -1,38 +1,74 @@
+/// A health endpoint of the server.
+public enum HealthEndpoint: String, Sendable, Hashable {
+  /// Makes a round trip to the Key Manager.
+  case ready = "/minio/health/ready"
+  /// Write quorum as all servers together see it, IAM and bucket metadata.
+  case cluster = "/minio/health/cluster"
+}
+
 /// What one health endpoint of the server answered.
 public enum HealthAnswer: Sendable, Hashable, Codable {
-  /// The HTTP status, and the value of `x-minio-server-status` if it was there.
-  case answered(status: Int, serverStatus: String?)
+  /// The HTTP status, the value of `x-minio-server-status` if it was there, and the code of the error
+  /// in its body, such as `kms:NotAuthorized`.
+  case answered(status: Int, serverStatus: String? = nil, code: String? = nil)
   /// There was no answer; what happened, in words.
   case failed(String)
 
-  /// What stands against calling it good, or nil: 200, and no word of being offline.
+  /// Whether it answered 200, and no word of being offline.
+  public var isGood: Bool {
+    if case .answered(200, nil, _) = self { true } else { false }
+  }
+
+  /// What the Key Manager refuses the server for good; nil if it does not. A Key Manager that is away
+  /// is another matter: it may come back.
+  var keyRefusal: String? {
+    guard case .answered(_, _, let code?) = self else { return nil }
+    return ["kms:NotAuthorized", "kms:KeyNotFound"].contains(code) ? code : nil
+  }
+
+  /// What stands against calling it good, or nil.
   func trouble(path: String) -> String? {
     switch self {
     case .failed(let text): return "\(path): \(text)"
-    case .answered(200, nil): return nil
-    case .answered(let status, let serverStatus?):
+    case .answered(200, nil, _): return nil
+    case .answered(let status, let serverStatus?, _):
       return "\(path) answers \(status), x-minio-server-status: \(serverStatus)"
-    case .answered(403, nil):
-      return "\(path) answers 403: the Key Manager does not let this identity use the key"
-    case .answered(let status, nil): return "\(path) answers \(status)"
+    case .answered(let status, nil, let code):
+      let words = code.map { " \($0)" } ?? ""
+      let meaning = code.flatMap { Self.meanings[$0] } ?? (status == 403 ? Self.notAllowed : nil)
+      return "\(path) answers \(status)\(words)" + (meaning.map { ": \($0)" } ?? "")
     }
   }
+
+  private static let notAllowed = "the Key Manager does not let this identity use the key"
+
+  /// The Key Manager's errors as the server passes them on. Facts A.8.
+  private static let meanings = [
+    "kms:NotAuthorized": notAllowed,
+    "kms:KeyNotFound": "the Key Manager has no key of that name",
+    "kms:KeyGenerationFailed": "the Key Manager gave no data key",
+  ]
 }
 
-/// What the server answered to one question for its health. Facts D.6.
+/// What the server answered to one look at it. Facts D.6. Each question is asked only if what comes
+/// before it is good: asked too early, the one for the cluster makes the server log errors.
 public struct HealthAnswers: Sendable, Hashable, Codable {
   /// `/minio/health/ready`: makes a round trip to the Key Manager.
   public var ready: HealthAnswer
-  /// `/minio/health/cluster`: write quorum, IAM and bucket metadata.
-  public var cluster: HealthAnswer
+  /// Whether it would take a write; nil if that was not asked.
+  public var writes: WriteAnswer?
+  /// `/minio/health/cluster`: write quorum as all servers together see it, IAM and bucket metadata;
+  /// nil if that was not asked.
+  public var cluster: HealthAnswer?
 
   /// Whether the server has answered at all: it listens only after the Key Manager has given it a
   /// data key (facts, section A.6). The old one's answers are not asked for.
   var isUp: Bool { if case .answered = ready { true } else { false } }
 
-  /// Two answers; see the properties.
-  public init(ready: HealthAnswer, cluster: HealthAnswer) {
+  /// The answers of one look; see the properties.
+  public init(ready: HealthAnswer, writes: WriteAnswer? = nil, cluster: HealthAnswer? = nil) {
     self.ready = ready
+    self.writes = writes
     self.cluster = cluster
   }
 }

@@ -1,8 +1,10 @@
 /// A line of a server that runs with `--json`: its level, its message and where it is from.
 ///
-/// `{"level":"FATAL","message":"..."}`, or for errors
-/// `{"level":"ERROR","api":{"name":"SYSTEM.iam"},"error":{"message":"..."}}`. Reads those four
-/// strings, and `time`, and checks no more of the grammar than it needs to find them. Facts D.3.
+/// `{"level":"FATAL","message":"..."}` of what ends it, or for errors
+/// `{"level":"ERROR","api":{"name":"SYSTEM.iam"},"error":{"message":"..."}}`. The second kind has the
+/// level FATAL too, where a part of the server calls its own error so and the server goes on
+/// (`logger.LogIf` with `FatalKind`): what such a line calls itself counts for nothing. Reads those
+/// four strings, and `time`, and checks no more of the grammar than it needs to find them. Facts D.3.
 struct JSONLogLine: Sendable, Hashable {
   /// From `level`.
   var level = LineLevel.plain
@@ -29,6 +31,7 @@ struct JSONLogLine: Sendable, Hashable {
     case "INFO": self.level = .info
     default: self.level = .plain
     }
+    if self.level == .fatal, reader.name != nil, reader.message == nil { self.level = .error }
     text = reader.message ?? reader.errorMessage ?? line
     if let name = reader.name, name.hasPrefix("SYSTEM") || name.hasPrefix("INTERNAL") {
       subsystem = name

@@ -48,6 +48,8 @@ public enum LineKind: Sendable, Hashable {
   case error
   /// Something to look at that does not stop the start.
   case warning
+  /// A drive is lost to this server, which starts without it. Told with the outcome, whatever that is.
+  case driveLost
   /// Belongs to the line before it: more of a fatal message, or of an error's block.
   case continuation
   /// Anything else.
@@ -64,6 +66,9 @@ public struct LinePattern: Sendable, Hashable {
   public var level: LineLevel?
   /// What the text begins with, after its level; empty if with anything.
   public var prefix: String
+  /// What it may begin with instead. Of what ends it a server with `--json` gives only the error, without
+  /// the words that introduce it in text (`logger.Fatal` of minio:internal).
+  public var bare: [String]
   /// Of these the text contains at least one, if there are any.
   public var contains: [String]
   /// What it means for the start.
@@ -88,7 +93,8 @@ public struct LinePattern: Sendable, Hashable {
   /// unless it is given.
   static func row(
     _ id: String, _ source: LineSource = .server, _ level: LineLevel? = nil, _ prefix: String = "",
-    contains: [String] = [], is kind: LineKind, _ meaning: String, cause: String? = nil,
+    bare: [String] = [], contains: [String] = [], is kind: LineKind, _ meaning: String,
+    cause: String? = nil,
     remedy: String? = nil, seen: String, passedKeyManager: Bool? = nil, example: String
   ) -> LinePattern {
     let goesOn =
@@ -97,21 +103,26 @@ public struct LinePattern: Sendable, Hashable {
       default: false
       }
     return LinePattern(
-      id: id, source: source, level: level, prefix: prefix, contains: contains, kind: kind,
+      id: id, source: source, level: level, prefix: prefix, bare: bare, contains: contains,
+      kind: kind,
       meaning: meaning, cause: cause, remedy: remedy, seen: seen,
       passedKeyManager: passedKeyManager ?? (goesOn ? true : nil), example: example)
   }
 
   /// A row of a line with which the server ends.
   static func fatal(
-    _ id: String, _ prefix: String, contains: [String] = [], _ meaning: String, cause: String,
-    remedy: String, seen: String, passedKeyManager: Bool?, example: String
+    _ id: String, _ prefix: String, bare: [String] = [], contains: [String] = [],
+    _ meaning: String, cause: String, remedy: String, seen: String, passedKeyManager: Bool?,
+    example: String
   ) -> LinePattern {
     row(
-      id, .server, .fatal, prefix, contains: contains, is: .fatal(.fatalLine), meaning,
+      id, .server, .fatal, prefix, bare: bare, contains: contains, is: .fatal(.fatalLine), meaning,
       cause: cause, remedy: remedy, seen: seen, passedKeyManager: passedKeyManager,
       example: example)
   }
+
+  /// Whether it says that a drive of a peer is missing and will be looked for again.
+  var isMissedDrive: Bool { id == "drives-use" || id == "drives-connect" }
 
   /// The first row of the table that a line is of; nil if none.
   static func of(source: LineSource, level: LineLevel, text: String) -> LinePattern? {
@@ -121,7 +132,7 @@ public struct LinePattern: Sendable, Hashable {
   /// Whether a line of `source` and `level` with `text` after its level is of this row.
   func matches(source: LineSource, level: LineLevel, text: String) -> Bool {
     guard self.source == source, self.level == nil || self.level == level,
-      text.hasPrefix(prefix)
+      text.hasPrefix(prefix) || bare.contains(where: text.hasPrefix)
     else { return false }
     return contains.isEmpty || contains.contains { text.holds($0) }
   }

@@ -13,7 +13,8 @@ extension LinePattern {
 
   /// All rows.
   public static let table: [LinePattern] =
-    keyManager + configuration + server + broken + waiting + good + warnings + manager + journal
+    keyManager + configuration + server + broken + waiting + good + drives + warnings + manager
+    + journal
 
   // MARK: - It serves, but not all of it
 
@@ -73,10 +74,31 @@ extension LinePattern {
   // MARK: - The Key Manager
 
   private static let connect = "Failed to connect to KMS: "
+  /// Errors that come after it, as a server with `--json` begins with them.
+  private static let keyErrors = [
+    "failed to generate data key with KMS key", "failed to create KMS key",
+  ]
 
   private static let keyManager: [LinePattern] = [
     fatal(
-      "kms-refused", connect, contains: ["connection refused"],
+      "kms-configuration", "Invalid KMS configuration specified: ",
+      bare: ["kms: incomplete configuration", "kms: configuration for "],
+      "The MINIO_KMS_ settings contradict each other, or one cannot be read.",
+      cause: "one of the four is missing, or settings for KES or a static key stand beside them",
+      remedy: "`keyturn lint` on the environment file names the line",
+      seen: "2024-05 to 2026", passedKeyManager: false,
+      example: "FATAL Invalid KMS configuration specified: kms: incomplete configuration for MinIO "
+        + "KMS: missing 'MINIO_KMS_API_KEY'"),
+    fatal(
+      "kms-api-key", connect, bare: ["mtls: ", "illegal base64 data"],
+      contains: ["mtls: ", "illegal base64 data"],
+      "MINIO_KMS_API_KEY cannot be read as an API key.",
+      cause: "it is cut, mistyped, or of a kind that this release does not know",
+      remedy: "put in the key as the Key Manager printed it; `keyturn lint` checks its form",
+      seen: "2024-05 to 2026", passedKeyManager: false,
+      example: "FATAL Failed to connect to KMS: mtls: invalid EdDSA private key length 3"),
+    fatal(
+      "kms-refused", connect, bare: keyErrors, contains: ["connection refused"],
       "No Key Manager listens at the endpoint.",
       cause:
         "the Key Manager is down, or the port is wrong: it listens on 7373, none means 443",
@@ -86,7 +108,7 @@ extension LinePattern {
         + "\"kms-1:7373\": Post \"https://kms-1:7373/v1/kms/e\": dial tcp 10.0.0.5:7373: "
         + "connect: connection refused"),
     fatal(
-      "kms-no-such-host", connect,
+      "kms-no-such-host", connect, bare: keyErrors,
       contains: ["no such host", "server misbehaving", "name resolution"],
       "A Key Manager's name does not resolve.",
       cause: "the name in MINIO_KMS_SERVER is wrong, or the resolver of this node does not know it",
@@ -95,7 +117,7 @@ extension LinePattern {
       example: "FATAL Failed to connect to KMS: failed to generate data key with KMS key: "
         + "\"kms3-example.net\": dial tcp: lookup kms3-example.net: no such host"),
     fatal(
-      "kms-timeout", connect,
+      "kms-timeout", connect, bare: keyErrors,
       contains: ["i/o timeout", "deadline exceeded", "no route to host", "network is unreachable"],
       "A Key Manager cannot be reached.",
       cause: "a firewall or a route between this node and the Key Manager",
@@ -104,7 +126,7 @@ extension LinePattern {
       example: "FATAL Failed to connect to KMS: failed to generate data key with KMS key: "
         + "\"kms-1:7373\": dial tcp 10.0.0.5:7373: i/o timeout"),
     fatal(
-      "kms-unknown-authority", connect, contains: ["signed by unknown authority"],
+      "kms-unknown-authority", connect, bare: keyErrors, contains: ["signed by unknown authority"],
       "The Key Manager's certificate is of an authority that this node does not trust.",
       cause:
         "its CA is not in CAs of the certs directory, or the service user cannot read it",
@@ -114,7 +136,7 @@ extension LinePattern {
         + "\"kms-1:7373\": tls: failed to verify certificate: x509: certificate signed by "
         + "unknown authority"),
     fatal(
-      "kms-certificate", connect, contains: ["x509: ", "tls: "],
+      "kms-certificate", connect, bare: keyErrors, contains: ["x509: ", "tls: "],
       "TLS with the Key Manager failed.",
       cause:
         "its certificate expired or is for another name, or it refuses that of the API key",
@@ -123,7 +145,7 @@ extension LinePattern {
       example: "FATAL Failed to connect to KMS: failed to generate data key with KMS key: "
         + "\"kms-1:7373\": x509: certificate is valid for kms-2, not kms-1"),
     fatal(
-      "kms-enclave", connect, contains: ["enclave does not exist"],
+      "kms-enclave", connect, bare: keyErrors, contains: ["enclave does not exist"],
       "The Key Manager has no such enclave.",
       cause: "MINIO_KMS_ENCLAVE is mistyped, or the enclave was not created",
       remedy: "correct MINIO_KMS_ENCLAVE, or create it with `minkms add-enclave`",
@@ -131,7 +153,7 @@ extension LinePattern {
       example: "FATAL Failed to connect to KMS: failed to generate data key with KMS key: "
         + "\"kms-1:7373\": enclave does not exist"),
     fatal(
-      "kms-create-key", connect, contains: ["failed to create KMS key"],
+      "kms-create-key", connect, bare: keyErrors, contains: ["failed to create KMS key"],
       "The key does not exist, and the Key Manager did not create it.",
       cause: "creating a key needs every Key Manager node, and KEY:CREATE in the identity's policy",
       remedy: "create the key with `minkms add-key` while all of its nodes are up",
@@ -139,21 +161,15 @@ extension LinePattern {
       example: "FATAL Failed to connect to KMS: failed to create KMS key: \"kms-1:7373\": "
         + "not ready to write"),
     fatal(
-      "kms-connect", connect, "The Key Manager could not be used.",
+      "kms-connect", connect, bare: keyErrors + ["kms: "], "The Key Manager could not be used.",
       cause: "no endpoint of MINIO_KMS_SERVER gave a data key for MINIO_KMS_SSE_KEY",
       remedy: "`keyturn check` tries each step to each endpoint from this node",
       seen: "2024-05 to 2026", passedKeyManager: false,
       example: "FATAL Failed to connect to KMS: failed to generate data key with KMS key: "
         + "failed to read key"),
     fatal(
-      "kms-configuration", "Invalid KMS configuration specified: ",
-      "The MINIO_KMS_ settings contradict each other, or one cannot be read.",
-      cause: "one of the four is missing, or settings for KES or a static key stand beside them",
-      remedy: "`keyturn lint` on the environment file names the line",
-      seen: "2024-05 to 2026", passedKeyManager: false,
-      example: "FATAL Invalid KMS configuration specified: KMS configuration is incomplete"),
-    fatal(
       "kms-auto-encryption", "MINIO_KMS_AUTO_ENCRYPTION requires a valid KMS configuration",
+      bare: ["no KMS configured"],
       "Encryption is on, but no Key Manager is configured.",
       cause: "the MINIO_KMS_ settings are missing from what this process was given",
       remedy: "see that the unit loads the environment file that holds them",
@@ -183,6 +199,7 @@ extension LinePattern {
   private static let configuration: [LinePattern] = [
     fatal(
       "config-env-malformed", "Unable to read the config environment file: ",
+      bare: ["envEntry malformed"],
       contains: ["malformed", "token too long"],
       "A line of MINIO_CONFIG_ENV_FILE is not KEY=value.",
       cause:
@@ -235,6 +252,7 @@ extension LinePattern {
         + "public key"),
     fatal(
       "credentials", "Unable to validate credentials inherited from the shell environment",
+      bare: ["Invalid credentials"],
       "The root credentials are not valid.",
       cause: "MINIO_ROOT_USER has fewer than 3 characters, or MINIO_ROOT_PASSWORD fewer than 8",
       remedy: "correct both in the environment file",
@@ -283,136 +301,6 @@ extension LinePattern {
       cause: "see the end of the line", remedy: "see the end of the line",
       seen: "2026", passedKeyManager: nil,
       example: "FATAL Unable to start MinIO: no drives"),
-  ]
-
-  // MARK: - On the way: peers, drives, quorum
-
-  private static let waiting: [LinePattern] = [
-    row(
-      "peers", .server, nil, "Waiting for at least ", contains: ["remote servers with valid"],
-      is: .progress(.waitingForPeers), "Too few peers answer with the same configuration.",
-      seen: "2024 to 2026",
-      example: "INFO: Waiting for at least 3 remote servers with valid configuration to be online"),
-    row(
-      "peers-older", .server, nil, "Waiting for at",
-      contains: ["remote servers to be online"],
-      is: .progress(.waitingForPeers), "Too few peers answer.",
-      seen: "2020 to 2023-10",
-      example: "Waiting for atleast 1 remote servers to be online for bootstrap check"),
-    row(
-      "peers-offline", .server, nil, "Following servers are currently offline or unreachable",
-      is: .progress(.waitingForPeers), "Those peers do not answer.",
-      seen: "2021 to 2026",
-      example: "INFO: Following servers are currently offline or unreachable "
-        + "[https://minio-2:9000 is unreachable: connection refused]"),
-    row(
-      "peers-mismatching", .server, nil, "Following servers have mismatching configuration",
-      is: .progress(.waitingForPeers), "Those peers run with another configuration.",
-      cause: "they still run with the old environment, or their file differs",
-      remedy: "restart all nodes at once; compare the MINIO_* values with `keyturn plan`",
-      seen: "2024 to 2026",
-      example: "INFO: Following servers have mismatching configuration "
-        + "[https://minio-2:9000 has incorrect configuration: x]"),
-    row(
-      "drives-connect", .server, nil, "Unable to connect to ", contains: ["will be retried"],
-      is: .progress(.waitingForDrives), "A peer's drives cannot be reached yet.",
-      seen: "2026",
-      example: "INFO: Unable to connect to http://minio-2:9000/data1: connection refused, "
-        + "will be retried"),
-    row(
-      "drives-use", .server, nil, "Unable to use the drive ", contains: ["will be retried"],
-      is: .progress(.waitingForDrives), "A drive cannot be used yet.",
-      seen: "2026",
-      example: "INFO: Unable to use the drive /data1: drive not found, will be retried"),
-    row(
-      "drives-minimum", .server, nil, "Waiting for a minimum of ",
-      contains: ["drives to come online", "disks to come online"],
-      is: .progress(.waitingForDrives), "Too few drives are there.",
-      seen: "2021 to 2026",
-      example: "INFO: Waiting for a minimum of 8 drives to come online (elapsed 5s)"),
-    row(
-      "drives-formatting", .server, nil, "Formatting ", contains: [" pool, "],
-      is: .progress(.waitingForDrives), "New drives are being formatted.",
-      seen: "2026",
-      example: "INFO: Formatting 1st pool, 1 set(s), 8 drives per set."),
-    row(
-      "drives-first-server", .server, nil, "Waiting for the first server to format",
-      is: .progress(.waitingForDrives), "The first server has to format the drives.",
-      seen: "2026",
-      example: "INFO: Waiting for the first server to format the drives (elapsed 3s)"),
-    row(
-      "drives-other-servers", .server, nil, "Waiting for all other servers to be online to format",
-      is: .progress(.waitingForDrives), "The drives are formatted when all servers are there.",
-      seen: "2026",
-      example: "INFO: Waiting for all other servers to be online to format the drives "
-        + "(elapses 3s)"),
-    row(
-      "quorum", .server, nil, "Waiting for quorum READ", is: .progress(.waitingForQuorum),
-      "Too few drives of an erasure set answer to read from it.",
-      seen: "2026",
-      example: "INFO: Waiting for quorum READ healthcheck to succeed retrying in 1s.. "
-        + "possible cause unhealthy sets"),
-    row(
-      "subsystems-wait", .server, nil, "Waiting for all MinIO sub-systems to be initialize",
-      is: .progress(.initialising), "The sub-systems are being initialised.",
-      seen: "2021 to 2026",
-      example: "INFO: Waiting for all MinIO sub-systems to be initialize..."),
-    row(
-      "iam-wait", .server, nil, "Waiting for all MinIO IAM sub-system to be initialized",
-      is: .progress(.initialising), "IAM is being loaded.",
-      seen: "2026",
-      example: "INFO: Waiting for all MinIO IAM sub-system to be initialized.. possible cause "
-        + "(read quorum)"),
-  ]
-
-  // MARK: - A good start
-
-  private static let good: [LinePattern] = [
-    row(
-      "subsystems", .server, nil, "All MinIO sub-systems initialized successfully",
-      is: .success(.subsystems), "The sub-systems are initialised.",
-      seen: "2021 to 2026",
-      example: "INFO: All MinIO sub-systems initialized successfully in 12.5ms"),
-    row(
-      "iam", .server, nil, "IAM load(startup) finished", is: .success(.iam), "IAM is loaded.",
-      seen: "2026",
-      example: "INFO: IAM load(startup) finished. (duration: 3.1ms)"),
-    row(
-      "banner", .server, nil, "MinIO Object Storage Server", is: .success(.banner),
-      "The banner of the open-source server.",
-      seen: "2022 to 2026",
-      example: "MinIO Object Storage Server"),
-    row(
-      "banner-aistor", .server, nil, "MinIO AIStor Server", is: .success(.banner),
-      "The banner of AIStor.",
-      seen: "AIStor",
-      example: "MinIO AIStor Server"),
-    row(
-      "banner-api", .server, nil, "API: http", is: .success(.banner),
-      "The banner's line of addresses; the first line of the banner before 2022.",
-      seen: "2021 to 2026, AIStor",
-      example: "API: https://10.0.0.1:9000  https://127.0.0.1:9000 "),
-  ]
-
-  // MARK: - To look at
-
-  private static let warnings: [LinePattern] = [
-    row(
-      "peer-configuration", contains: [" has incorrect configuration: "], is: .warning,
-      "A peer runs with another configuration.",
-      cause: "it still runs with the old environment, or its file differs",
-      remedy: "compare the MINIO_* values of both nodes with `keyturn plan`",
-      seen: "2023-11 to 2026",
-      example: "Error: https://minio-2:9000 has incorrect configuration: Expected MINIO_* "
-        + "environment name and values across all servers to be same: "
-        + "Mismatching environment values: [MINIO_KMS_SERVER]."),
-    row(
-      "default-credentials", contains: ["Detected default credentials"], is: .warning,
-      "The root password is the one that everyone knows.",
-      remedy: "set MINIO_ROOT_USER and MINIO_ROOT_PASSWORD",
-      seen: "2026",
-      example: "WARN: Detected default credentials 'minioadmin:minioadmin', we recommend that you "
-        + "change these values"),
   ]
 
   // MARK: - systemd, about the unit
@@ -491,30 +379,5 @@ extension LinePattern {
       remedy: "read its last lines: `keyturn logs`, or where `--log-dir` points",
       seen: "systemd 252 to 257",
       example: "minio.service: Scheduled restart job, restart counter is at 2."),
-  ]
-
-  // MARK: - journald, about the lines
-
-  private static let journal: [LinePattern] = [
-    row(
-      "journal-suppressed", .journal, contains: ["Suppressed "], is: .linesLost,
-      "journald has dropped lines of the server.",
-      cause: "the server logs more than RateLimitBurst= of journald allows",
-      remedy: "set LogRateLimitIntervalSec=0 in the server's unit, or look at what logs so much",
-      seen: "systemd 240 to 257", example: "Suppressed 1042 messages from minio.service"),
-    row(
-      "journal-started", .journal, contains: ["Journal started"], is: .linesLost,
-      "journald was started anew.",
-      cause: "it was restarted, or it crashed: what was logged meanwhile may be lost",
-      remedy: "see `systemctl status systemd-journald`",
-      seen: "systemd 240 to 257", example: "Journal started"),
-    row(
-      "journal-gap", .journal, contains: [loss], is: .linesLost,
-      "Entries were removed from the journal before they were read.",
-      cause:
-        "the journal was rotated or vacuumed; it has too little room (RuntimeMaxUse=, SystemMaxUse=)",
-      remedy: "give the journal more room (journald.conf(5))",
-      seen: "Keyturn's own, of the follower of the journal",
-      example: loss),
   ]
 }

@@ -15,14 +15,20 @@ public struct ServerArguments: Sendable, Hashable {
   public var json = false
   /// Whether there is no banner and no INFO line (`--quiet`).
   public var quiet = false
+  /// What is given beside the options: the pools' drives.
+  public var volumes: ServerVolumes
 
   /// Reads the words of a command line; `environment` is what the server falls back to.
   public init(arguments: [String], environment: [String: String] = [:]) {
     var configurationDirectory: String?
     var certificates: String?
     var words = arguments[...]
+    var others: [String] = []
     while let word = words.popFirst() {
-      guard word.hasPrefix("-"), word != "-", word != "--" else { continue }
+      guard word.hasPrefix("-"), word != "-", word != "--" else {
+        others.append(word)
+        continue
+      }
       let parts = word.drop { $0 == "-" }.split(
         separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
       let name = String(parts[0])
@@ -40,6 +46,9 @@ public struct ServerArguments: Sendable, Hashable {
       default: break
       }
     }
+    if let command = others.firstIndex(of: "server") { others.removeSubrange(...command) }
+    if others.isEmpty { others = Self.words(environment["MINIO_VOLUMES"] ?? "") }
+    volumes = ServerVolumes(others)
     address = address ?? environment["MINIO_ADDRESS"]
     logDirectory = logDirectory ?? environment["MINIO_LOG_DIR"]
     certificatesDirectory =

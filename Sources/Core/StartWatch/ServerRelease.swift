@@ -19,8 +19,22 @@ public struct ServerRelease: Sendable, Hashable, Comparable {
 
   private init(_ text: String) { self.text = text }
 
+  /// The release that a line of the server's banner names, in text or as JSON; nil if it is none of
+  /// the banner's.
+  public init?(ofBanner message: String) {
+    let text = message.utf8.first == UInt8(ascii: "{") ? JSONLogLine(message)?.text : message
+    let line = text?.split(separator: "\n").first { $0.hasPrefix("Version: ") }
+    guard let line, let release = ServerRelease(in: String(line)) else { return nil }
+    self = release
+  }
+
   /// The first that sends READY=1 (facts, section D.1).
   public static let firstToSayReady = ServerRelease("RELEASE.2023-05-04T21-44-30Z")
+
+  /// The first that knows the Key Manager.
+  public static let firstWithKeyManager = ServerRelease("RELEASE.2024-05-10T01-41-38Z")
+  /// The first that takes API keys of the kind `k2:`.
+  public static let firstToTakeECDSAKeys = ServerRelease("RELEASE.2025-05-24T17-08-30Z")
 
   /// By time.
   public static func < (a: ServerRelease, b: ServerRelease) -> Bool { a.text < b.text }

@@ -21,6 +21,23 @@ extension StartFailure {
         + "on this node, then `keyturn restart`")
   }
 
+  /// The server is READY, and the Key Manager gives it no data key and will not: what it writes
+  /// encrypted fails.
+  static func keyRefused(_ answer: HealthAnswer, phase: WatchPhase) -> StartFailure {
+    let isMissing = answer.keyRefusal == "kms:KeyNotFound"
+    return StartFailure(
+      kind: .keyRefused, phase: phase,
+      reason: "the server is READY, and "
+        + (answer.trouble(path: "/minio/health/ready") ?? "its Key Manager refuses it"),
+      cause: isMissing
+        ? "the key was deleted, or MINIO_KMS_SSE_KEY or MINIO_KMS_ENCLAVE names another"
+        : "the policy of the API key's identity lacks KEY:GENERATE for the key, or was changed after the vote",
+      remedy: isMissing
+        ? "`keyturn check` shows what each Key Manager says of the key; do not create it again under the old name if it was in use"
+        : "assign a policy that allows KEY:GENERATE and KEY:DECRYPT to the identity; `keyturn check` shows when it does",
+      passedKeyManager: true)
+  }
+
   /// Lines of the log may be missing.
   static func linesLost(_ loss: String) -> StartFailure {
     StartFailure(

@@ -1,9 +1,16 @@
+internal import Model
+
 /// What the log of the new start has said so far, wherever it was read.
 struct StartLog: Sendable {
   /// The lines of a good start that were seen, in their order.
   private(set) var marks: [SuccessMark] = []
   /// What someone should look at, each once.
   private(set) var warnings: [String] = []
+  /// Drives that it has lost in this start, each once.
+  private(set) var lostDrives: [String] = []
+  /// When it last said that a drive of a peer is missing and will be looked for again; nil if it has
+  /// not.
+  private(set) var missedDrive: Instant?
   /// What the server waits for; nil if it has not said.
   private(set) var waiting: (phase: WatchPhase, detail: String)?
   /// What journald has said of lines that may be missing, and when, microseconds of CLOCK_MONOTONIC.
@@ -19,6 +26,12 @@ struct StartLog: Sendable {
   /// The log of a server with so many peers; nil if that is not known.
   init(peers: Int?) { self.peers = PeerWait(total: peers) }
 
+  /// Lost drives that are told.
+  private static let lostDriveLimit = 4
+
+  /// A line that called itself fatal was none: it is kept as one to look at.
+  mutating func withdraw(fatal text: String) { warn("\(text) (and the server runs on)") }
+
   /// Words of journald's that are kept.
   private static let lossLimit = 100
 
@@ -29,8 +42,9 @@ struct StartLog: Sendable {
   }
 
   /// Takes a line of this start, and says what it means.
-  mutating func take(_ entry: JournalEntry) -> ClassifiedLine {
+  mutating func take(_ entry: JournalEntry, at now: Instant) -> ClassifiedLine {
     let line = classifier.take(entry)
+    if line.pattern?.isMissedDrive == true { missedDrive = now }
     if line.pattern?.passedKeyManager == true { isPastKeyManager = true }
     switch line.kind {
     case .progress(let phase): note(line, phase)
@@ -40,6 +54,11 @@ struct StartLog: Sendable {
     case .error, .warning:
       warn(line.text)
       if peers.take(line.statement), waiting?.phase == .waitingForPeers { describePeers() }
+    case .driveLost:
+      warn(line.text)
+      if lostDrives.count < Self.lostDriveLimit, !lostDrives.contains(line.statement) {
+        lostDrives.append(line.statement)
+      }
     case .linesLost:
       if losses.count < Self.lossLimit {
         losses.append((entry.monotonicMicroseconds, line.text))

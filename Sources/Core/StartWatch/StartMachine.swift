@@ -6,12 +6,15 @@ public import Model
 /// READY=1 for Type=notify; the main process started with the environment that was voted on; the
 /// banner or the sub-systems line of that invocation in the journal or in the files of `--log-dir`,
 /// unless there is no such line to be read; no line of a server that serves broken;
-/// `/minio/health/ready` 200 and no `x-minio-server-status`; `/minio/health/cluster` 200; and all of
-/// it unchanged, with no further start of the unit, for the settle time. None of them is enough
-/// alone (facts D.4, D.6, G).
+/// `/minio/health/ready` 200 and no `x-minio-server-status`; a write taken; `/minio/health/cluster`
+/// 200; and all of it unchanged, with no further start of the unit, for the settle time. None of them
+/// is enough alone (facts D.4, D.6, G). A server that does not tell its root user whether it takes
+/// writes is judged by its log: it looks for missing drives again every 15 s.
 ///
 /// Failed at once on a fatal line, on a line of a server that serves broken, on another environment,
-/// and when the new process ends or the unit fails; otherwise when a deadline passes. systemd and
+/// when the Key Manager refuses the key, and when the new process ends or the unit fails; otherwise
+/// when a deadline passes. A fatal line of a server that is active already is held until the process
+/// has ended, and taken back if it answers that it is ready. systemd and
 /// the server are heard over two ways, in any order: after word of the unit the machine gives the
 /// server's own line 200 ms to come, since that one says why. Lines of the previous invocation
 /// decide nothing; a line that bears no invocation waits until the unit says that its process is the
@@ -35,41 +38,61 @@ public struct StartMachine: Sendable {
   public static let continuationMilliseconds = 50
   /// How long the server's own line may come after systemd's word, milliseconds.
   public static let lateLinesMilliseconds = 200
+  /// How long a server that is active may take to end after a fatal line, milliseconds.
+  public static let endMilliseconds = 2_000
+  /// How long ago the last line about a missing drive must be where the server does not tell whether
+  /// it takes writes, milliseconds: it looks for such a drive again every 15 s.
+  public static let missedDriveMilliseconds = 17_000
+  /// Answers in a row that the Key Manager refuses the key, before that is the verdict.
+  static let keyRefusals = 3
   /// Lines of a fatal message that are kept.
   static let reasonLineLimit = 40
 
   /// Where the start is.
-  public private(set) var phase = WatchPhase.stopping
+  public internal(set) var phase = WatchPhase.stopping
   /// What it waits for; empty if nothing is known.
-  public private(set) var detail = ""
+  public internal(set) var detail = ""
   /// How it ended, once it has.
-  public private(set) var outcome: StartOutcome?
+  public internal(set) var outcome: StartOutcome?
 
-  private let arguments: ServerArguments
-  private var deadlines: StartDeadlines?
-  private var identity = StartIdentity()
-  private var unit: UnitState?
-  private var oldProcessGone = false
-  private var hasBeenReady = false
-  private var log: StartLog
-  private var filesTrouble: String?
-  private var health: HealthAnswers?
-  private var healthIsAsked = false
-  private var environment = Environment.notAsked
-  private var settling = Settling.no
-  private var startDeadlineHasPassed = false
-  private var pending: PendingFailure?
+  let arguments: ServerArguments
+  var deadlines: StartDeadlines?
+  var identity = StartIdentity()
+  var unit: UnitState?
+  var oldProcessGone = false
+  var hasBeenReady = false
+  var log: StartLog
+  var filesTrouble: String?
+  var health: HealthAnswers?
+  /// When the question was asked whose answer is awaited; nil if none is.
+  var healthAsked: Instant?
+  var keyRefusals = 0
+  var writes = WritesSeen()
+  var environment = Environment.notAsked
+  var settling = Settling.no
+  var startDeadlineHasPassed = false
+  var pending: PendingFailure?
 
   /// A failure that waits for the lines that belong to it.
-  private struct PendingFailure {
+  struct PendingFailure {
     var failure: StartFailure
     /// Whether it is the server's own word, which nothing replaces.
     var isServersWord: Bool
     var lineCount = 1
+    /// When the fatal line of a server that was active was heard; nil for anything else.
+    var doubtedSince: Instant?
+  }
+
+  /// What is known of whether it takes writes.
+  struct WritesSeen {
+    /// Since when, without a refusal.
+    var since: Instant?
+    /// How often it was asked since then.
+    var asked = 0
   }
 
   /// What is known of what the main process was started with.
-  private enum Environment: Equatable {
+  enum Environment: Equatable {
     case notAsked
     case asked
     /// It is to be asked again.
@@ -77,7 +100,7 @@ public struct StartMachine: Sendable {
     case same(pid: Int32)
   }
 
-  private enum Settling: Equatable {
+  enum Settling: Equatable {
     case no
     /// All is good, and must be until then.
     case until(Instant)
@@ -127,14 +150,7 @@ public struct StartMachine: Sendable {
       identity.keep(fileLine: entry)
       takeKept(at: now, &effects)
     case .filesUnreadable(let trouble): filesTrouble = trouble
-    case .health(let answers):
-      healthIsAsked = false
-      health = answers
-      let interval =
-        settling == .no
-        ? Self.healthIntervalMilliseconds : Self.settlingHealthIntervalMilliseconds
-      effects.append(.arm(.health, now.advanced(byMilliseconds: interval)))
-      if case .unknown = environment { environment = .notAsked }
+    case .health(let answers): take(answers, at: now, &effects)
     case .environment(let pid, let answer): take(answer, of: pid, &effects)
     case .fired(let timer): fired(timer, at: now, &effects)
     }
@@ -151,11 +167,7 @@ public struct StartMachine: Sendable {
       startDeadlineHasPassed = true
       if settling == .no { finishLate(&effects) }
     case .lateLines: if let pending { finish(.failed(pending.failure), &effects) }
-    case .health:
-      if isActive, !healthIsAsked {
-        healthIsAsked = true
-        effects.append(.askHealth)
-      }
+    case .health: askHealth(at: now, &effects)
     case .settled:
       // One of a settling that was broken off comes too early for the present one.
       if case .until(let end) = settling, now >= end {
@@ -191,10 +203,7 @@ public struct StartMachine: Sendable {
       fail(.ended(unit: state, phase: phase), at: now, &effects)
     } else if isActive, !wasActive {
       if saysReady { hasBeenReady = true }
-      if !healthIsAsked {
-        healthIsAsked = true
-        effects.append(.askHealth)
-      }
+      askHealth(at: now, &effects)
     }
     if settling == .unitIsAsked { settling = .over }
   }
@@ -211,14 +220,14 @@ public struct StartMachine: Sendable {
     pending = nil
   }
 
-  private var isActive: Bool {
+  var isActive: Bool {
     identity.invocation != nil && unit?.invocationID == identity.invocation
       && unit?.activeState == "active"
   }
 
   /// Whether active means that the server has said READY=1. Type=simple is active from the first
   /// moment, and its lines and health say more.
-  private var saysReady: Bool { unit?.type.hasPrefix("notify") == true }
+  var saysReady: Bool { unit?.type.hasPrefix("notify") == true }
 
   private mutating func take(
     _ answer: EnvironmentAnswer, of pid: Int32, _ effects: inout [StartEffect]
@@ -236,13 +245,57 @@ public struct StartMachine: Sendable {
     }
   }
 
+  // MARK: - Health
+
+  private mutating func askHealth(at now: Instant, _ effects: inout [StartEffect]) {
+    guard isActive, healthAsked == nil else { return }
+    healthAsked = now
+    effects.append(.askHealth)
+  }
+
+  private mutating func take(
+    _ answers: HealthAnswers, at now: Instant, _ effects: inout [StartEffect]
+  ) {
+    let asked = healthAsked ?? now
+    healthAsked = nil
+    health = answers
+    // The question for the cluster's health makes a server log errors that sees too few drives.
+    let isSlow = settling != .no || answers.cluster.map { !$0.isGood } == true
+    let interval =
+      isSlow ? Self.settlingHealthIntervalMilliseconds : Self.healthIntervalMilliseconds
+    effects.append(.arm(.health, now.advanced(byMilliseconds: interval)))
+    if case .unknown = environment { environment = .notAsked }
+    if let doubted = pending?.doubtedSince,
+      asked >= doubted.advanced(byMilliseconds: Self.healthIntervalMilliseconds), isActive,
+      answers.ready.isGood
+    {
+      log.withdraw(fatal: pending?.failure.reason ?? "")
+      pending = nil
+    }
+    if case .taken(let asked) = answers.writes {
+      if writes.since == nil {
+        writes.since = now
+        effects.append(.takesWrites(since: now))
+      }
+      writes.asked += asked
+    } else {
+      writes = WritesSeen()
+    }
+    keyRefusals = isActive && answers.ready.keyRefusal != nil ? keyRefusals + 1 : 0
+    if keyRefusals >= Self.keyRefusals, saysReady {
+      finish(.failed(pending?.failure ?? .keyRefused(answers.ready, phase: phase)), &effects)
+    }
+  }
+
   // MARK: - The log
 
   private mutating func take(
     _ entry: JournalEntry, at now: Instant, _ effects: inout [StartEffect]
   ) {
-    let line = log.take(entry)
-    if line.kind != .continuation, line.source == .server, let pending, pending.isServersWord {
+    let line = log.take(entry, at: now)
+    if line.kind != .continuation, line.source == .server, let pending, pending.isServersWord,
+      pending.doubtedSince == nil
+    {
       finish(.failed(pending.failure), &effects)
       return
     }
@@ -254,10 +307,10 @@ public struct StartMachine: Sendable {
       if pending?.isServersWord == true, (pending?.lineCount ?? 0) < Self.reasonLineLimit,
         !line.statement.isEmpty
       {
-        pending?.failure.reason += "\n" + entry.message
+        pending?.failure.reason += " " + entry.message.drop { $0 == " " }
         pending?.lineCount += 1
       }
-    case .progress, .success, .error, .warning, .linesLost, .ordinary: break
+    case .progress, .success, .error, .warning, .driveLost, .linesLost, .ordinary: break
     }
   }
 
@@ -275,13 +328,27 @@ public struct StartMachine: Sendable {
     _ failure: StartFailure, isServersWord: Bool = false, at now: Instant,
     _ effects: inout [StartEffect]
   ) {
-    if let pending, pending.isServersWord || !isServersWord { return }
-    pending = PendingFailure(failure: failure, isServersWord: isServersWord)
-    let wait = isServersWord ? Self.continuationMilliseconds : Self.lateLinesMilliseconds
+    if let known = pending, known.isServersWord || !isServersWord {
+      guard known.doubtedSince != nil, !isServersWord else { return }
+      // The process has ended: its fatal line was one.
+      pending?.doubtedSince = nil
+      effects.append(.arm(.lateLines, now.advanced(byMilliseconds: Self.continuationMilliseconds)))
+      return
+    }
+    let isDoubted = isServersWord && failure.kind == .fatalLine && isActive
+    pending = PendingFailure(
+      failure: failure, isServersWord: isServersWord, doubtedSince: isDoubted ? now : nil)
+    let wait =
+      isDoubted
+      ? Self.endMilliseconds
+      : isServersWord ? Self.continuationMilliseconds : Self.lateLinesMilliseconds
     effects.append(.arm(.lateLines, now.advanced(byMilliseconds: wait)))
+    if isDoubted {
+      effects.append(.arm(.health, now.advanced(byMilliseconds: Self.healthIntervalMilliseconds)))
+    }
   }
 
-  private mutating func finish(_ end: StartOutcome, _ effects: inout [StartEffect]) {
+  mutating func finish(_ end: StartOutcome, _ effects: inout [StartEffect]) {
     var end = end
     switch end {
     case .confirmed: show(.confirmed, "", &effects)
@@ -305,113 +372,9 @@ public struct StartMachine: Sendable {
     finish(.failed(pending?.failure ?? .stopDeadline(unit: unit, phase: phase)), &effects)
   }
 
-  private mutating func finishLate(_ effects: inout [StartEffect]) {
+  mutating func finishLate(_ effects: inout [StartEffect]) {
     let failure = StartFailure.startDeadline(
       phase: phase, waitedFor: detail, warnings: log.warnings)
     finish(.failed(pending?.failure ?? failure), &effects)
-  }
-
-  // MARK: - Phases
-
-  private mutating func show(
-    _ newPhase: WatchPhase, _ newDetail: String, _ effects: inout [StartEffect]
-  ) {
-    guard newPhase != phase || newDetail != detail else { return }
-    phase = newPhase
-    detail = newDetail
-    effects.append(.phase(phase, detail: detail))
-  }
-
-  /// Draws the conclusions from what is known.
-  private mutating func advance(at now: Instant, _ effects: inout [StartEffect]) {
-    if let pending {
-      settling = .no
-      if pending.isServersWord { show(.failed, pending.failure.reason, &effects) }
-      return
-    }
-    if let (phase, detail) = unfinished(&effects) {
-      let wasSettling = settling != .no
-      settling = .no
-      show(phase, detail, &effects)
-      if wasSettling, startDeadlineHasPassed { finishLate(&effects) }
-      return
-    }
-    settle(at: now, &effects)
-  }
-
-  /// All is good: how long it has been so decides.
-  private mutating func settle(at now: Instant, _ effects: inout [StartEffect]) {
-    let milliseconds = deadlines?.settleMilliseconds ?? 0
-    switch settling {
-    case .no:
-      let end = now.advanced(byMilliseconds: milliseconds)
-      settling = .until(end)
-      effects.append(.arm(.settled, end))
-      show(.settling, "all is good, and must stay so for \(milliseconds / 1_000) s", &effects)
-    case .until, .unitIsAsked: break
-    case .over:
-      if let loss = log.loss(since: unit?.execMainStartMonotonicMicroseconds ?? 0) {
-        finish(.unknown(.linesLost(loss)), &effects)
-      } else {
-        finish(.confirmed(evidence(milliseconds)), &effects)
-      }
-    }
-  }
-
-  private func evidence(_ settleMilliseconds: Int) -> StartEvidence {
-    let readFrom: StartEvidence.Log =
-      if let directory = arguments.logDirectory {
-        filesTrouble.map { .nowhere("--log-dir \(directory), which \($0)") } ?? .files(directory)
-      } else {
-        arguments.quiet ? .nowhere("--quiet") : .journal
-      }
-    return StartEvidence(
-      invocationID: identity.invocation ?? "", saidReady: saysReady, marks: log.marks,
-      log: readFrom, warnings: log.warnings, settledMilliseconds: settleMilliseconds)
-  }
-
-  /// Whether the lines of a good start can be read somewhere.
-  private var startIsLogged: Bool {
-    !arguments.quiet && (arguments.logDirectory == nil || filesTrouble == nil)
-  }
-
-  /// Where the start is and what it waits for; nil if all of it is good. Asks for what is not known.
-  private mutating func unfinished(
-    _ effects: inout [StartEffect]
-  ) -> (WatchPhase, String)? {
-    guard identity.invocation != nil else {
-      guard !oldProcessGone else { return (.starting, "the old process has ended") }
-      guard let unit, unit.mainPID > 0 else { return (.stopping, "the restart was ordered") }
-      return (.stopping, "PID \(unit.mainPID) has not ended (\(unit.subState))")
-    }
-    let process = unit.map { $0.mainPID > 0 ? "new process, PID \($0.mainPID)" : "" } ?? ""
-    let waiting = log.waiting ?? (.starting, process)
-    guard isActive else {
-      let isUp = log.marks.contains(.banner)
-      return (
-        waiting.phase, isUp ? "the server is up, systemd waits for its READY=1" : waiting.detail
-      )
-    }
-    guard let health else { return saysReady ? (.ready, "") : waiting }
-    if let trouble = health.ready.trouble(path: "/minio/health/ready") {
-      return saysReady ? (.ready, trouble) : (log.waiting ?? (.starting, trouble))
-    }
-    if let trouble = health.cluster.trouble(path: "/minio/health/cluster") {
-      return (.serving, trouble)
-    }
-    switch environment {
-    case .notAsked:
-      guard let pid = unit?.mainPID, pid > 0 else { return (.serving, "there is no main process") }
-      environment = .asked
-      effects.append(.askEnvironment(pid: pid))
-      return (.serving, phase == .serving ? detail : "")
-    case .asked: return (.serving, phase == .serving ? detail : "")
-    case .unknown(let why): return (.serving, "its environment is not known: \(why)")
-    case .same: break
-    }
-    if startIsLogged, !log.marks.contains(.banner), !log.marks.contains(.subsystems) {
-      return (.serving, "neither the banner nor the sub-systems line has come")
-    }
-    return nil
   }
 }

@@ -28,9 +28,12 @@ public enum StartInput: Sendable, Hashable {
 public enum StartEffect: Sendable, Hashable {
   /// Give back ``StartInput/fired(_:)`` at that instant. A timer that is armed again is moved.
   case arm(StartTimer, Instant)
-  /// Ask both health endpoints once, with a deadline of the shell's own, and give back
+  /// Ask whether the server is ready; if so, whether it takes writes; if it does, or does not say,
+  /// for the cluster's health. With a deadline of the shell's own; give back
   /// ``StartInput/health(_:)`` exactly once.
   case askHealth
+  /// Since that instant the server takes writes, without a refusal so far.
+  case takesWrites(since: Instant)
   /// Compare what the process was started with with what was voted on, and give back
   /// ``StartInput/environment(pid:_:)`` exactly once.
   case askEnvironment(pid: Int32)

@@ -14,7 +14,7 @@ public enum WatchPhase: String, Sendable, Codable, Hashable, CaseIterable {
   case initialising
   /// systemd calls it active: READY=1 for Type=notify.
   case ready
-  /// `/minio/health/ready` is good.
+  /// `/minio/health/ready` is good; whether it takes writes, and the cluster's health, are awaited.
   case serving
   /// All of it is good, and must stay so for the settle time.
   case settling
@@ -48,6 +48,14 @@ public struct StartEvidence: Sendable, Hashable, Codable {
     case nowhere(String)
   }
 
+  /// Whether the server takes writes.
+  public enum Writes: Sendable, Hashable, Codable {
+    /// Asked so many times since all has been good, it would have taken each.
+    case taken(asked: Int)
+    /// It does not tell, and why. No drive was missing in its log for ``StartMachine/missedDriveMilliseconds``.
+    case byLog(String)
+  }
+
   /// The new start of the unit.
   public var invocationID: String
   /// Whether READY=1 was heard; otherwise the unit is of a Type= that has none.
@@ -56,6 +64,10 @@ public struct StartEvidence: Sendable, Hashable, Codable {
   public var marks: [SuccessMark]
   /// Where its lines were read.
   public var log: Log
+  /// What it is known from that the server takes writes.
+  public var writes: Writes
+  /// Drives that the server has lost in this start.
+  public var lostDrives: [String]
   /// What was logged on the way that someone should look at; at most ``StartMachine/warningLimit``.
   public var warnings: [String]
   /// How long all of it stayed good, milliseconds.
@@ -63,9 +75,11 @@ public struct StartEvidence: Sendable, Hashable, Codable {
 
   /// Evidence; see the properties.
   public init(
-    invocationID: String, saidReady: Bool, marks: [SuccessMark], log: Log, warnings: [String],
-    settledMilliseconds: Int
+    invocationID: String, saidReady: Bool, marks: [SuccessMark], log: Log, writes: Writes,
+    lostDrives: [String], warnings: [String], settledMilliseconds: Int
   ) {
+    self.writes = writes
+    self.lostDrives = lostDrives
     self.invocationID = invocationID
     self.saidReady = saidReady
     self.marks = marks
@@ -85,10 +99,21 @@ extension StartEvidence: CustomStringConvertible {
         "seen in \(directory): \(marks.map(\.rawValue).joined(separator: ", "))"
       case .nowhere(let why): "its lines go to no log that can be read (\(why)), so none counts"
       }
+    let writing =
+      switch writes {
+      case .taken(let asked): "takes writes (asked \(asked == 1 ? "once" : "\(asked) times"))"
+      case .byLog(let why):
+        "no drive missing in its log for \(StartMachine.missedDriveMilliseconds / 1_000) s, as it does not tell whether it takes writes (\(why))"
+      }
     return [
-      "new invocation", saidReady ? "READY" : "active", "environment as voted", seen,
+      "new invocation", saidReady ? "READY" : "active", "environment as voted", seen, writing,
       "health ready and cluster good", "unchanged for \(settledMilliseconds / 1_000) s",
     ].joined(separator: ", ")
+  }
+
+  /// What someone should look at although the start is confirmed; nil if nothing.
+  public var warning: String? {
+    lostDrives.isEmpty ? nil : "it runs without a drive: \(lostDrives.joined(separator: "; "))"
   }
 }
 
@@ -108,6 +133,8 @@ public struct StartFailure: Sendable, Hashable, Codable, CustomStringConvertible
     case unit
     /// The new main process has another environment than was voted on.
     case otherEnvironment
+    /// The server runs, and the Key Manager refuses it the key.
+    case keyRefused
     /// The old process did not end in time.
     case stopDeadline
     /// The new one was not good in time.

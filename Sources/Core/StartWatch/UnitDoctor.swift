@@ -98,7 +98,10 @@ public struct UnitDoctor: Sendable {
     stop()
     start()
     command()
-    if surroundings.environment != nil { options() }
+    if surroundings.environment != nil {
+      options()
+      keyKind()
+    }
     files()
   }
 
@@ -119,14 +122,14 @@ public struct UnitDoctor: Sendable {
       add(
         isStart ? .warning : .error, isStart ? "unit-starting" : "unit-job",
         isStart
-          ? "a start of \(unit.id) is under way (job \(job.id)), and the rollout's restart takes its place"
+          ? "a start of \(unit.id) is under way (job \(job.id)); the restart of a rollout would take its place"
           : "\(unit.id) is in another job (\(job.id)), which the restart would break",
         isStart ? "keyturn logs shows what it waits for" : "wait for it: systemctl list-jobs")
     }
     if unit.subState.hasPrefix("auto-restart") {
       add(
         .warning, "unit-start-loop",
-        "the server ends after each start and systemd starts it again (restart \(unit.nRestarts)): the rollout's start ends the same way unless the change is what it lacks",
+        "the server ends after each start and systemd starts it again (restart \(unit.nRestarts)): the start of a rollout would end the same way unless the change is what it lacks",
         "keyturn logs --errors shows why it ends")
     } else if unit.activeState == "failed" {
       // Result= keeps what the last start ended with, where there was one (`service_enter_dead` of
@@ -141,6 +144,21 @@ public struct UnitDoctor: Sendable {
           : "\(unit.id) is failed (Result=\(unit.result)), so the other nodes run without this one",
         "keyturn logs --errors shows why it ended")
     }
+  }
+
+  // MARK: the Key Manager's API key
+
+  /// Releases between the first with the Key Manager and the first that takes k2 keys end with FATAL.
+  private mutating func keyKind() {
+    guard let release = surroundings.release, release < .firstToTakeECDSAKeys,
+      release >= .firstWithKeyManager,
+      surroundings.environment?["MINIO_KMS_API_KEY"]?.hasPrefix("k2:") == true
+    else { return }
+    add(
+      .warning, "key-kind",
+      "MINIO_KMS_API_KEY is a k2: key, and the server that runs is \(release.text), which takes only k1: keys and would end with FATAL",
+      "use a k1: key, or update the server to \(ServerRelease.firstToTakeECDSAKeys.text) or later; if that is done and only the restart is missing, nothing"
+    )
   }
 
   // MARK: Type=

@@ -330,7 +330,10 @@ enum KeyturnCommands {
       OptionRule(
         "grep", short: "g", takes: .one("PATTERN"),
         help: "only lines that match (extended regular expression, as grep -E)"),
-      OptionRule("errors", help: "only errors that Keyturn knows, each with cause and remedy"),
+      OptionRule(
+        "errors",
+        help:
+          "only errors: those that Keyturn knows with cause and remedy, others marked as unknown"),
     ] + clusterOptions,
     examples: [
       .init(line: "keyturn logs -f", purpose: "follow all nodes"),

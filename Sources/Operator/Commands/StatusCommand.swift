@@ -74,8 +74,13 @@ struct StatusCommand: Sendable {
     let bad = [(links.failed, "failed"), (links.degraded, "degraded")].filter { $0.0 > 0 }
       .map { "\($0.0) \($0.1)" }
     let words = bad.isEmpty ? "fine" : "\(bad.joined(separator: ", ")) of \(known)"
-    return known == 0 ? "-" : "\(words) (\(links.ageSeconds) s ago)"
+    // An old answer says nothing of now: the node looks about once a minute, while it is at rest.
+    let tense = links.ageSeconds > oldLookSeconds ? "was " : ""
+    return known == 0 ? "-" : "\(tense)\(words) (\(links.ageSeconds) s ago)"
   }
+
+  /// A look that is older was not repeated when it should have been, seconds.
+  static let oldLookSeconds = 90
 
   private static let sealRule = "seal-"
 

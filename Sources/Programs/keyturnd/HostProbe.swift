@@ -22,8 +22,10 @@ struct HostProbe: ProbePort {
     ServerFaceProbe.own(server, deadline: deadline)
   }
 
-  func health(_ server: ServerArguments, deadline: Instant) -> HealthAnswers {
-    ServerHealth.ask(server, deadline: deadline)
+  func health(
+    _ endpoint: HealthEndpoint, of server: ServerArguments, deadline: Instant
+  ) -> HealthAnswer {
+    ServerHealth.ask(endpoint, of: server, deadline: deadline)
   }
 
   func takesWrites(

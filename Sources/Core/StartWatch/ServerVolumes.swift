@@ -1,0 +1,55 @@
+/// How many pools and drives the arguments of `minio server` name. Facts C: an argument with
+/// `{1...4}` is a pool of its own; several without are one pool together.
+public struct ServerVolumes: Sendable, Hashable {
+  /// Drives of the largest erasure set.
+  static let drivesOfSet = 16
+
+  /// The drives of each pool; empty if they cannot be counted.
+  public let drives: [Int]
+
+  /// Counts what the words name.
+  public init(_ words: [String]) {
+    let counts = words.map(Self.count)
+    guard counts.allSatisfy({ $0 != nil }) else {
+      drives = []
+      return
+    }
+    let known = counts.compactMap(\.self)
+    let hasRanges = words.contains { $0.contains("...") }
+    drives = hasRanges ? known : (known.isEmpty ? [] : [known.reduce(0, +)])
+  }
+
+  /// Erasure sets that there are at least; nil if that is not known.
+  public var sets: Int? {
+    drives.isEmpty
+      ? nil : drives.reduce(0) { $0 + ($1 + Self.drivesOfSet - 1) / Self.drivesOfSet }
+  }
+
+  /// How many names to ask for in one look, so that a few looks meet every set: chance puts each name
+  /// in one.
+  public var writeQuestions: Int { sets.map { $0 == 1 ? 1 : 4 * $0 } ?? 4 }
+
+  /// The product of the word's ranges; nil if one is none.
+  private static func count(_ word: String) -> Int? {
+    var total = 1
+    var rest = word[...]
+    while let open = rest.firstIndex(of: "{") {
+      guard let close = rest[open...].firstIndex(of: "}") else { return nil }
+      let range = rest[rest.index(after: open)..<close]
+      guard let dots = range.firstRange(of: "..."),
+        let first = number(range[..<dots.lowerBound]), let last = number(range[dots.upperBound...]),
+        first <= last, last - first < 1 << 16
+      else { return nil }
+      total *= last - first + 1
+      guard total < 1 << 20 else { return nil }
+      rest = rest[rest.index(after: close)...]
+    }
+    return total
+  }
+
+  /// A number of at most 8 digits, or hexadecimal with a letter in it, as the server's ranges have them.
+  private static func number(_ text: Substring) -> Int? {
+    guard (1...8).contains(text.utf8.count) else { return nil }
+    return Int(text) ?? Int(text, radix: 16)
+  }
+}
