@@ -15,6 +15,8 @@ import Model
 ///     no-banner                  prints no banner and no line of its sub-systems
 ///     wait-drives MS             waits for its drives for so long
 ///     wait-quorum MS             waits for read quorum for so long
+///     refuse-writes MS           takes no writes for so long after its drives are there; health is good
+///     root-off                   does not let its root user in
 ///     broken-iam                 serves without its users, with a banner and good health
 ///     error-after MS TEXT        logs this error so long after it began to serve
 ///     dump-environment           prints its environment in every form that a program may print it

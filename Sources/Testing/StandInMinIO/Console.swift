@@ -1,5 +1,6 @@
 import Glibc
 import LinuxIO
+import Model
 
 /// The server's messages: text on standard error, or JSON lines (facts, section D.3). With a log
 /// directory they go to a file there, as JSON, and standard error stays empty.
@@ -29,9 +30,15 @@ struct Console: Sendable {
   func warn(_ text: String) { write("WARNING", "WARN: ", text) }
   func startup(_ text: String) { if !quiet { write("INFO", "", text) } }
 
-  /// A runtime error, in several lines.
-  func error(_ subsystem: String, _ text: String) {
-    if json { return write("ERROR", "", text) }
+  /// A runtime error, in several lines. As JSON it has an `api` and no `message`, also where the server
+  /// gives it the level FATAL and goes on.
+  func error(_ subsystem: String, _ text: String, level: String = "ERROR") {
+    if json {
+      return line(
+        level,
+        "\"api\":{\"name\":\"SYSTEM.\(subsystem)\",\"args\":{}},\"error\":{\"message\":"
+          + "\(Self.quoted(text)),\"source\":[\"internal/logger/logger.go:271:logger.LogIf()\"]}")
+    }
     var now = time(nil)
     var clock = tm()
     gmtime_r(&now, &clock)
@@ -46,31 +53,51 @@ struct Console: Sendable {
     write("ERROR", "", "       1: internal/logger/logger.go:268:logger.LogIf()")
   }
 
-  /// Says why the server cannot start, and ends it.
-  func fatal(_ text: String) -> Never {
-    write("FATAL", isOld ? "ERROR " : "FATAL ", text)
+  /// Says why the server cannot start, and ends it: in text `introduction` and the error, and lines
+  /// that go on; as JSON the bare error, `cause` for its whole text.
+  func fatal(
+    _ introduction: String, _ text: String, cause: String? = nil, hints: [String] = []
+  ) -> Never {
+    if json {
+      let error = Self.quoted(text + (cause.map { ": \($0)" } ?? ""))
+      line(
+        "FATAL",
+        "\"message\":\(error),\"error\":{\"message\":\(error),"
+          + "\"source\":[\"cmd/server-main.go:566:cmd.serverMain()\"]}")
+    } else {
+      write("FATAL", isOld ? "ERROR " : "FATAL ", introduction + text)
+      for hint in hints { write("FATAL", "", "      \(hint)") }
+    }
     _exit(1)
   }
 
-  private func write(_ level: String, _ prefix: String, _ text: String) {
-    var line = prefix + text + "\n"
-    if json {
-      let escaped = text.unicodeScalars.map { scalar in
+  private static func quoted(_ text: String) -> String {
+    "\""
+      + text.unicodeScalars.map { scalar in
         switch scalar {
         case "\"", "\\": "\\\(scalar)"
         case _ where scalar.value < 0x20: " "
         default: String(scalar)
         }
-      }
-      let (seconds, milliseconds) = {
-        let now = Clock.realtimeMicroseconds()
-        return (now / 1_000_000, now / 1000 % 1000)
-      }()
-      line =
-        "{\"level\":\"\(level)\",\"time\":\(seconds * 1000 + milliseconds),"
-        + "\"message\":\"\(escaped.joined())\"}\n"
+      }.joined() + "\""
+  }
+
+  /// A line as JSON, with its level and time.
+  private func line(_ level: String, _ fields: String) {
+    let now = Clock.realtimeMicroseconds()
+    put("{\"level\":\"\(level)\",\"time\":\"\(CalendarTime.text(microseconds: now))\",\(fields)}\n")
+  }
+
+  private func write(_ level: String, _ prefix: String, _ text: String) {
+    if json {
+      line(level, "\"message\":\(Self.quoted(text))")
+    } else {
+      put(prefix + text + "\n")
     }
-    // One write for one line, so that no other thread's comes into it.
+  }
+
+  /// One write for one line, so that no other thread's comes into it.
+  private func put(_ line: String) {
     let bytes = Array(line.utf8)
     _ = Glibc.write(descriptor, bytes, bytes.count)
   }

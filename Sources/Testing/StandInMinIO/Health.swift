@@ -10,17 +10,22 @@ final class Health: Sendable {
     var initialised = false
     /// Identities and policies could be read.
     var identitiesOnline = false
+    /// The buckets' metadata is loaded.
+    var bucketsOnline = false
   }
 
   let progress = Lock(Progress())
   private let peers: [Peer]
   private let client: KeyManagerClient?
-  private let (readQuorum, writeQuorum): (Int, Int)
+  private let console: Console
+  /// Drives that must answer for a read, and for a write.
+  let (readQuorum, writeQuorum): (Int, Int)
 
   /// `drives` are all of the deployment's, one to a node.
-  init(peers: [Peer], drives: Int, client: KeyManagerClient?) {
+  init(peers: [Peer], drives: Int, client: KeyManagerClient?, console: Console) {
     self.peers = peers
     self.client = client
+    self.console = console
     let parity =
       switch drives {
       case ...1: 0
@@ -43,10 +48,17 @@ final class Health: Sendable {
     switch request.path {
     case "/minio/health/live": return HTTPResponse(200, headers: offline)
     case "/minio/health/ready":
-      if let status = client?.healthStatus() { return HTTPResponse(status, headers: offline) }
+      if let failure = client?.healthFailure() {
+        var answer = Objects.error(failure.status, failure.code)
+        if !now.initialised { answer.headers.add("x-minio-server-status", "offline") }
+        return answer
+      }
       return HTTPResponse(200, headers: offline)
     case "/minio/health/cluster", "/minio/health/cluster/read":
       if !now.initialised { return HTTPResponse(503, headers: offline) }
+      if !now.bucketsOnline {
+        return HTTPResponse(503, headers: ["x-minio-server-status": "bucket-metadata-offline"])
+      }
       if !now.identitiesOnline {
         return HTTPResponse(503, headers: ["x-minio-server-status": "iam-offline"])
       }
@@ -56,7 +68,16 @@ final class Health: Sendable {
       let headers: HTTPHeaders = [
         read ? "x-minio-read-quorum" : "x-minio-write-quorum": "\(quorum)"
       ]
-      if online < quorum { return HTTPResponse(503, headers: headers) }
+      if online < quorum {
+        if !read {
+          // Not fatal, whatever it calls itself.
+          console.error(
+            "storage",
+            "Write quorum could not be established on pool: 0, set: 0, expected write quorum: "
+              + "\(quorum), drives-online: \(online) (*errors.errorString)", level: "FATAL")
+        }
+        return HTTPResponse(503, headers: headers)
+      }
       let last = request.query("maintenance") == "true" && online - 1 < quorum
       return HTTPResponse(last ? 412 : 200, headers: headers)
     default: return nil

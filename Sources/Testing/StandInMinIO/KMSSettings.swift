@@ -9,14 +9,16 @@ enum KMSSettings {
   /// Why there can be no KMS, as the server says it.
   struct Problem: Error {
     var text: String
+    /// What introduces it in text, and not in JSON.
+    var introduction: String
 
     /// The settings are not complete or contradict one another.
     static func invalid(_ text: String) -> Problem {
-      Problem(text: "Invalid KMS configuration specified: \(text)")
+      Problem(text: text, introduction: "Invalid KMS configuration specified: ")
     }
     /// A value cannot be used.
     static func unusable(_ text: String) -> Problem {
-      Problem(text: "Failed to connect to KMS: \(text)")
+      Problem(text: text, introduction: "Failed to connect to KMS: ")
     }
   }
 

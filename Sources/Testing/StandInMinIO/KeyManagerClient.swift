@@ -48,13 +48,17 @@ final class KeyManagerClient: Sendable {
     _ = try send(206, message)
   }
 
-  /// What /minio/health/ready says of the Key Manager: nil, or the status of its error. Blocks
-  /// likewise.
-  func healthStatus() -> Int? {
+  /// What /minio/health/ready says of the Key Manager: nil, or its error as the server passes it on
+  /// (facts, section A.8). Blocks likewise.
+  func healthFailure() -> (status: Int, code: String)? {
     do throws(Failure) {
       _ = try generate(associatedData: #"{"healthcheck":""}"#)
       return nil
-    } catch { return error.status ?? 500 }
+    } catch {
+      if error.isPermission { return (403, "kms:NotAuthorized") }
+      return error.isKeyNotFound
+        ? (404, "kms:KeyNotFound") : (500, "kms:KeyGenerationFailed")
+    }
   }
 
   /// Sends a command to the hosts in turn, from a random one on: an answer of any kind is final, a

@@ -29,7 +29,7 @@ import Systemd
         var server = Server(arguments, environment, console, behaviour)
         server.start()
       }
-      if thread == nil { console.fatal("Unable to start the server: no thread") }
+      if thread == nil { console.fatal("Unable to start the server: ", "no thread") }
       while Signals.wait(until: nil) != .stop {}
       console.info("Exiting on signal: TERMINATED")
       Notify.stopping()

@@ -12,6 +12,9 @@ struct Server {
   private var environment: ServerEnvironment
   private let behaviour: Behaviour
 
+  /// How long the buckets' metadata takes to load.
+  private static let bucketMetadataMilliseconds = 100
+
   init(
     _ arguments: ServerArguments, _ environment: ServerEnvironment, _ console: Console,
     _ behaviour: Behaviour
@@ -26,34 +29,35 @@ struct Server {
   mutating func start() {
     do throws(ServerEnvironment.Problem) {
       try environment.loadConfigurationFile()
-    } catch { console.fatal("Unable to read the config environment file: \(error.text)") }
+    } catch { console.fatal("Unable to read the config environment file: ", error.text) }
     let drives: [Drive]
     do throws(ServerArguments.Problem) {
       drives = try arguments.endpoints()
-    } catch { console.fatal("Invalid command line arguments: \(error.text)") }
+    } catch { console.fatal("Invalid command line arguments: ", error.text) }
 
     if behaviour.has("dump-environment") { Behaviour.dump(environment.all, console) }
     let client = keyManager()
     checkCredentials()
     if let status = behaviour.number("exit") { _exit(Int32(status.value)) }
-    if let text = behaviour.text("fatal") { console.fatal(text) }
+    if let text = behaviour.text("fatal") { endFatally(text) }
 
     let hosts = drives.compactMap(\.host)
     let distributed = !hosts.isEmpty
     guard let own = drives.first(where: { $0.host.map(Self.isThisHost) ?? true }) else {
-      console.fatal("Unable to prepare the list of endpoints: no drive is on this host")
+      console.fatal("Unable to prepare the list of endpoints: ", "no drive is on this host")
     }
     let peers = hosts.filter { $0 != own.host }.map(Peer.init)
     let configuration = SystemConfiguration(
       checksum: Self.checksum(), endpointCount: drives.count,
       commandLine: arguments.pools.joined(separator: " "),
       environment: environment.fingerprints { Digest.ofFields([$0]).hex })
-    let health = Health(peers: peers, drives: drives.count, client: client)
-    listen(health, configuration, node: distributed ? own.host?.text : nil)
+    let health = Health(peers: peers, drives: drives.count, client: client, console: console)
+    let objects = Objects(environment, client: client, health: health, behaviour: behaviour)
+    listen(health, objects, configuration, node: distributed ? own.host?.text : nil)
 
     do throws(Errno) {
       try Bootstrap(configuration: configuration, peers: peers, console: console).wait()
-    } catch { console.fatal("Unable to start the server: \(error)") }
+    } catch { console.fatal("Unable to start the server: ", "\(error)") }
 
     wait(
       "wait-drives",
@@ -65,8 +69,9 @@ struct Server {
     let backend: Backend
     do throws(Errno) {
       backend = try Backend(drive: own.path)
-    } catch { console.fatal("Unable to initialize backend: \(error)") }
+    } catch { console.fatal("Unable to initialize backend: ", "\(error)") }
     health.progress.update { $0.initialised = true }
+    objects.begin()
     let began = Clock.now()
     let isSilent = behaviour.has("no-banner")
     if distributed, !isSilent {
@@ -75,6 +80,11 @@ struct Server {
     if behaviour.has("broken-iam") { _ = cannotRead("insufficient permissions") }
     let online = readConfiguration(backend, client)
     health.progress.update { $0.identitiesOnline = online }
+    // Loaded in the background: the cluster's health says so, in almost every start, for a moment.
+    _ = try? Thread.start("bucket-metadata") {
+      Clock.sleep(until: .inMilliseconds(Self.bucketMetadataMilliseconds))
+      health.progress.update { $0.bucketsOnline = true }
+    }
     let elapsed = "\(Clock.now().milliseconds(since: began))ms"
     if distributed, !isSilent {
       console.info("All MinIO sub-systems initialized successfully in \(elapsed)")
@@ -109,7 +119,7 @@ struct Server {
         hosts: hosts, enclave: enclave, keyName: keyName,
         transport: try KeyManagerTransport(
           apiKey: apiKey, authoritiesDirectory: "\(arguments.certificatesDirectory)/CAs"))
-    } catch { console.fatal(error.text) }
+    } catch { console.fatal(error.introduction, error.text) }
 
     var failure: KeyManagerClient.Failure?
     do throws(KeyManagerClient.Failure) {
@@ -123,9 +133,15 @@ struct Server {
     }
     if let failure, !failure.isPermission {
       console.fatal(
-        "Failed to connect to KMS: failed to generate data key with KMS key: \(failure.text)")
+        "Failed to connect to KMS: ", "failed to generate data key with KMS key: \(failure.text)")
     }
     return client
+  }
+
+  /// Ends with a FATAL line of a test's: what comes before its first `: ` introduces it.
+  private func endFatally(_ text: String) -> Never {
+    guard let colon = text.firstRange(of: ": ") else { console.fatal("", text) }
+    console.fatal(String(text[..<colon.upperBound]), String(text[colon.upperBound...]))
   }
 
   private func checkCredentials() {
@@ -134,12 +150,17 @@ struct Server {
     if user.isEmpty && password.isEmpty { return }
     if user.utf8.count < 3 || password.utf8.count < 8 {
       console.fatal(
-        "Unable to validate credentials inherited from the shell environment: Invalid credentials")
+        "Unable to validate credentials inherited from the shell environment: ",
+        "Invalid credentials", cause: "secret key length should be between 8 and 40",
+        hints: [
+          "> Please provide correct credentials", "HINT:",
+          "  MINIO_ROOT_USER length should be at least 3, and MINIO_ROOT_PASSWORD length at least 8 characters",
+        ])
     }
   }
 
   private func listen(
-    _ health: Health, _ configuration: SystemConfiguration, node: String?
+    _ health: Health, _ objects: Objects, _ configuration: SystemConfiguration, node: String?
   ) {
     let common = Array(configuration.text.utf8)
     // As MinIO's addCustomHeaders: in every answer, made from the node's name among its endpoints.
@@ -147,17 +168,21 @@ struct Server {
     do {
       let server = try WebServer(on: arguments.address) { request in
         if request.path == SystemConfiguration.path { return HTTPResponse(200, body: common) }
-        var response = health.answer(request) ?? HTTPResponse(403)
+        var response =
+          health.answer(request) ?? objects.answer(request) ?? Objects.error(403, "AccessDenied")
         if let identity { response.headers.add("x-amz-id-2", identity) }
         return response
       }
       try server.start()
     } catch let failure as SocketFailure {
       if case .system(let errno) = failure, errno.code == EADDRINUSE {
-        console.fatal("Unable to start the server: Specified port is already in use")
+        console.fatal(
+          "Unable to start the server: ", "Specified port is already in use",
+          cause: "listen tcp :\(arguments.address.port): bind: address already in use",
+          hints: ["> Please ensure no other program uses the same address/port"])
       }
-      console.fatal("Unable to start the server: \(failure)")
-    } catch { console.fatal("Unable to start the server: \(error)") }
+      console.fatal("Unable to start the server: ", "\(failure)")
+    } catch { console.fatal("Unable to start the server: ", "\(error)") }
   }
 
   /// Reads what is encrypted on the drive, and encrypts it for a new key. False, with the server's
