@@ -78,6 +78,19 @@ public enum DurableRecord {
     if try directory.remove(place.name) { try directory.sync() }
   }
 
+  /// Removes all records of a directory but the newest. May block on the disk.
+  public static func prune(_ path: String, keeping limit: Int) throws(FileFailure) {
+    let directory = try Directory(path)
+    var records: [(name: String, changed: Int64)] = []
+    for name in try directory.names() {
+      // Another process may be at the same.
+      guard let facts = try directory.facts(of: name) else { continue }
+      records.append((name, facts.changedNanoseconds))
+    }
+    records.sort { $0.changed > $1.changed }
+    for record in records.dropFirst(limit) { try directory.remove(record.name) }
+  }
+
   /// The names of the records in a directory, sorted; none if it does not exist. May block on the
   /// disk.
   ///

@@ -2,19 +2,19 @@ internal import Glibc
 
 /// Whether somebody else could read a file, by what the kernel would look at: owner, mode and
 /// access list (acl(5)) of the file and of each directory on the way, links followed. Not security
-/// modules, nor what a service's own mount namespace hides.
+/// modules, nor what a service's own mount namespace hides from it.
 public enum FileAccess {
   /// What keeps the account from reading the file, for people; nil if nothing does, or there is no
   /// such file. May block on the disk.
   public static func obstacle(
-    reading path: String, as account: UserAccount
+    reading path: String, as account: UserAccount, in tree: FileTree = .own
   ) throws(FileFailure) -> String? {
     _ = try FilePlace(path)
-    if try !permits(Directory("/").facts(), in: "/", ".", account, search) {
+    if try !permits(Directory(tree.place("/")).facts(), in: tree.place("/"), ".", account, search) {
       return "the directory / cannot be searched"
     }
     var directory = ""
-    var rest = components(path)
+    var rest = PathWalk.components(path)
     var links = 0
     while !rest.isEmpty {
       let name = rest.removeFirst()
@@ -25,18 +25,18 @@ public enum FileAccess {
       }
       let parent = directory.isEmpty ? "/" : directory
       let whole = "\(directory)/\(name)"
-      guard let facts = try Directory(parent).facts(of: name) else { return nil }
+      guard let facts = try Directory(tree.place(parent)).facts(of: name) else { return nil }
       if facts.isSymbolicLink {
         links += 1
         // The kernel's own limit (path_resolution(7)).
         if links > 40 { throw FileFailure("follow", path, code: ELOOP) }
-        let target = try destination(of: whole)
+        let target = try PathWalk.destination(of: tree.place(whole))
         if target.hasPrefix("/") { directory = "" }
-        rest = components(target) + rest
+        rest = PathWalk.components(target) + rest
         continue
       }
       let wanted = rest.isEmpty ? read : search
-      if try !permits(facts, in: parent, name, account, wanted) {
+      if try !permits(facts, in: tree.place(parent), name, account, wanted) {
         let (kind, verb) = rest.isEmpty ? ("file", "read") : ("directory", "searched")
         return "the \(kind) \(whole) (mode \(String(facts.mode, radix: 8)), owner "
           + "\(facts.userID):\(facts.groupID)) cannot be \(verb)"
@@ -47,17 +47,8 @@ public enum FileAccess {
   }
 
   private static let read: UInt32 = 4
+  static let write: UInt32 = 2
   private static let search: UInt32 = 1
-
-  private static func components(_ path: String) -> [String] {
-    path.split(separator: "/").map(String.init).filter { $0 != "." }
-  }
-
-  private static func destination(of link: String) throws(FileFailure) -> String {
-    var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
-    let count = try fileCall("read the link", link) { readlink(link, &buffer, buffer.count) }
-    return String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
-  }
 
   private static func permits(
     _ facts: FileFacts, in directory: String, _ name: String, _ account: UserAccount,
@@ -76,10 +67,7 @@ public enum FileAccess {
   private static func permits(
     _ list: [Entry], _ facts: FileFacts, _ account: UserAccount, _ wanted: UInt32
   ) -> Bool {
-    func masked(_ entry: Entry) -> Bool {
-      let mask = list.first { $0.tag == .mask }?.permissions ?? 7
-      return entry.permissions & mask & wanted != 0
-    }
+    func masked(_ entry: Entry) -> Bool { self.masked(entry, in: list) & wanted != 0 }
     if let user = list.first(where: { $0.tag == .user && $0.id == account.userID }) {
       return masked(user)
     }
@@ -94,7 +82,12 @@ public enum FileAccess {
     return list.contains { $0.tag == .other && $0.permissions & wanted != 0 }
   }
 
-  private struct Entry {
+  /// What an entry grants behind the list's mask, which does not hold for owner and others.
+  static func masked(_ entry: Entry, in list: [Entry]) -> UInt32 {
+    entry.permissions & (list.first { $0.tag == .mask }?.permissions ?? 7)
+  }
+
+  struct Entry {
     /// linux/posix_acl.h.
     enum Tag: UInt32 {
       case owner = 0x01
@@ -111,10 +104,10 @@ public enum FileAccess {
 
   /// The entries of linux/posix_acl_xattr.h: version 2 in 4 bytes, then tag, permissions and id in
   /// 2, 2 and 4 bytes each, little-endian. Nil if there is no list.
-  private static func accessList(
+  static func accessList(
     of name: String, in directory: String
   ) throws(FileFailure) -> [Entry]? {
-    let path = directory == "/" ? "/\(name)" : "\(directory)/\(name)"
+    let path = directory.hasSuffix("/") ? "\(directory)\(name)" : "\(directory)/\(name)"
     guard let file = try Directory(directory).open(name),
       let bytes = try FileAttributes.value(of: FileAttributes.accessList, of: file, path: path)
     else { return nil }

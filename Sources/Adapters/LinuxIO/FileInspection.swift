@@ -73,19 +73,19 @@ public enum FileReading {
   /// Throws `absent`, `symbolicLink` (only with ``Links/refuse``), `notRegular`, `tooLarge`,
   /// `notPermitted` or `system`.
   public static func read(
-    _ path: String, limitBytes: Int, links: Links = .follow
+    _ path: String, limitBytes: Int, links: Links = .follow, in tree: FileTree = .own
   ) throws(FileFailure) -> FileContent {
     let flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | (links == .refuse ? O_NOFOLLOW : 0)
-    let file = FileDescriptor(owning: try fileCall("open", path) { open(path, flags) })
+    let file = try tree.open(path, flags)
     return try content(of: file, path: path, limitBytes: limitBytes)
   }
 
   /// The same, nil if there is no such file. May block on the disk.
   public static func readIfPresent(
-    _ path: String, limitBytes: Int, links: Links = .follow
+    _ path: String, limitBytes: Int, links: Links = .follow, in tree: FileTree = .own
   ) throws(FileFailure) -> FileContent? {
     do throws(FileFailure) {
-      return try read(path, limitBytes: limitBytes, links: links)
+      return try read(path, limitBytes: limitBytes, links: links, in: tree)
     } catch {
       if error.kind == .absent { return nil }
       throw error

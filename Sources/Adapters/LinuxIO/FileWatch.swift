@@ -7,9 +7,8 @@ public import Model
 /// directory was switched.
 ///
 /// It watches every directory on the way to a file for the next name on it, links resolved, and the
-/// file itself for what is done to it under another name. So there is nothing to poll: at rest it
-/// costs nothing. What it does not see: something mounted over a directory, and writes through
-/// mmap(2).
+/// file itself for what is done to it under another name. Mounts that come and go are told too. So
+/// there is nothing to poll: at rest it costs nothing. What it does not see: writes through mmap(2).
 ///
 /// ```
 /// armed --an event on a name of interest--> armed anew along the ways as they are now, then told
@@ -41,9 +40,15 @@ public final class FileWatch: Sendable {
   private let state = Lock(State())
   private let descriptor: FileDescriptor
   private let wakeup: Wakeup
+  private let tree: FileTree
+  /// Of /proc/PID/mountinfo; -1, which poll(2) passes over, where it cannot be had.
+  private let mounts: FileDescriptor
 
-  /// A watch of nothing yet. Throws when the user's limit of inotify instances is reached.
-  public init() throws(Errno) {
+  /// A watch of nothing yet, in the files as this tree's process sees them. Throws when the user's limit of inotify
+  /// instances is reached.
+  public init(tree: FileTree = .own) throws(Errno) {
+    self.tree = tree
+    mounts = FileDescriptor(owning: open(tree.mounts, O_RDONLY | O_CLOEXEC))
     descriptor = FileDescriptor(owning: try retrying("inotify_init1") { kt_watch_open() })
     wakeup = try Wakeup()
   }
@@ -70,11 +75,17 @@ public final class FileWatch: Sendable {
       var entries = [
         pollfd(fd: descriptor.raw, events: Int16(POLLIN), revents: 0),
         pollfd(fd: wakeup.descriptor, events: Int16(POLLIN), revents: 0),
+        // Each change of the mounts is told once (proc(5), /proc/PID/mounts).
+        pollfd(fd: mounts.raw, events: Int16(POLLPRI), revents: 0),
       ]
       let left = deadline?.remainingMilliseconds() ?? -1
       let ready = try retrying("poll") { poll(&entries, nfds_t(entries.count), left) }
       if entries[1].revents != 0 {
         wakeup.clear()
+        return true
+      }
+      if entries[2].revents & Int16(POLLPRI) != 0 {
+        try state.withLock { (state) throws(Errno) in try arm(&state) }
         return true
       }
       if entries[0].revents != 0 {
@@ -151,7 +162,7 @@ public final class FileWatch: Sendable {
       return try step(directory, name, rest, links: links, &state)
     }
     state.interests[number, default: Interest()].patterns.insert(name)
-    let found = (try? Directory(directory).names()) ?? []
+    let found = (try? Directory(tree.place(directory)).names()) ?? []
     for entry in found where kt_matches(name, entry) != 0 {
       try step(directory, entry, rest, links: links, &state)
     }
@@ -163,7 +174,7 @@ public final class FileWatch: Sendable {
     _ state: inout State
   ) throws(Errno) {
     let path = directory == "/" ? "/\(name)" : "\(directory)/\(name)"
-    if let target = Self.target(of: path) {
+    if let target = Self.target(of: tree.place(path)) {
       if links >= Self.links { return }
       let names = target.split(separator: "/").map(String.init) + rest
       return try walk(
@@ -187,7 +198,8 @@ public final class FileWatch: Sendable {
     _ path: String, _ call: (Int32, UnsafePointer<CChar>?) -> Int32
   ) throws(Errno) -> Int32? {
     do throws(Errno) {
-      return try retrying("watch \(path)") { call(descriptor.raw, path) }
+      let place = tree.place(path)
+      return try retrying("watch \(path)") { call(descriptor.raw, place) }
     } catch {
       switch error.code {
       case ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG: return nil

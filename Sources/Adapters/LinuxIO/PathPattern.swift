@@ -5,10 +5,25 @@ public enum PathPattern {
   /// The paths that match, in the order of their bytes; a path without a pattern is its own match,
   /// also if it is a link that leads nowhere. Empty if there is none. May block on the disk.
   ///
-  /// A directory that cannot be listed counts as empty, which is systemd's way too.
-  public static func paths(matching pattern: String) throws(FileFailure) -> [String] {
+  /// A directory that cannot be listed counts as empty, which is systemd's way too. In another tree than the own one a
+  /// link is followed in the directories before the first pattern only.
+  public static func paths(
+    matching pattern: String, in tree: FileTree = .own
+  ) throws(FileFailure) -> [String] {
+    let names = PathWalk.components(pattern)
+    let fixed = tree == .own ? [] : names.prefix { !$0.contains(where: { "*?[\\".contains($0) }) }
+    if fixed.count == names.count, tree != .own {
+      let walk = try PathWalk(pattern, in: tree, trusting: nil)
+      return walk.exists ? [pattern] : []
+    }
+    // What is found is told by the path that was asked for.
+    let asked = fixed.map { "/\($0)" }.joined()
+    let real =
+      fixed.isEmpty
+      ? "" : try PathWalk(asked, in: tree, trusting: nil).real
+    let place = tree == .own ? pattern : tree.place(real + pattern.dropFirst(asked.utf8.count))
     var found = glob_t()
-    let (result, code) = (glob(pattern, 0, nil, &found), errno)
+    let (result, code) = (glob(place, 0, nil, &found), errno)
     defer { globfree(&found) }
     switch result {
     case 0: break
@@ -17,7 +32,11 @@ public enum PathPattern {
     default: throw FileFailure("expand", pattern, code: code == 0 ? EIO : code)
     }
     return (0..<Int(found.gl_pathc)).compactMap { index in
-      found.gl_pathv[index].map { String(cString: $0) }
+      found.gl_pathv[index].map {
+        tree == .own
+          ? String(cString: $0)
+          : asked + String(cString: $0).dropFirst(tree.place(real).count)
+      }
     }
     // systemd's glob does not see these two, which `.*` would match.
     .filter { !$0.hasSuffix("/.") && !$0.hasSuffix("/..") }
