@@ -8,6 +8,7 @@ extension UnitState {
       if try state.readText(name, reader) { return }
       if try state.readNumber(name, reader) { return }
       if try state.readList(name, reader) { return }
+      if try state.sandbox.read(name, reader) { return }
       try reader.skip("v")
     }
     self = state
@@ -93,7 +94,11 @@ extension UnitState {
         }
       }
     case "ExecStart": execStart = try UnitState.commands(reader).first?.words ?? []
-    case "ExecStartPre": startPre = try UnitState.commands(reader)
+    case "ExecStartPreEx": startPre = try UnitState.flaggedCommands(reader)
+    case "ExecStartPre":
+      // The same commands with less of their prefixes.
+      let plain = try UnitState.commands(reader)
+      if startPre.isEmpty { startPre = plain }
     case "Job":
       let (id, path) = try reader.variant("(uo)") { () throws(BusFailure) in
         try reader.structure("uo") { () throws(BusFailure) in
@@ -112,11 +117,28 @@ extension UnitState {
     try reader.variant("a(sasbttttuii)") { () throws(BusFailure) in
       try reader.array("(sasbttttuii)") { () throws(BusFailure) in
         try reader.structure("sasbttttuii") { () throws(BusFailure) in
-          try reader.skip("s")
+          let path = try reader.string()
           let words = try reader.strings()
           try reader.skip("bttttu")
           return Command(
-            words: words, exitCode: try reader.int32(), exitStatus: try reader.int32())
+            path: path, words: words, exitCode: try reader.int32(),
+            exitStatus: try reader.int32())
+        }
+      }
+    }
+  }
+
+  private static func flaggedCommands(_ reader: BusReader) throws(BusFailure) -> [Command] {
+    // The same with the names of the prefixes' flags in place of the one.
+    try reader.variant("a(sasasttttuii)") { () throws(BusFailure) in
+      try reader.array("(sasasttttuii)") { () throws(BusFailure) in
+        try reader.structure("sasasttttuii") { () throws(BusFailure) in
+          let path = try reader.string()
+          let (words, flags) = (try reader.strings(), try reader.strings())
+          try reader.skip("ttttu")
+          return Command(
+            path: path, words: words, flags: flags, exitCode: try reader.int32(),
+            exitStatus: try reader.int32())
         }
       }
     }
@@ -126,6 +148,53 @@ extension UnitState {
     let digits = Array("0123456789abcdef".utf8)
     return String(
       decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+  }
+}
+
+extension UnitSandbox {
+  /// Takes one of the unit's properties if it belongs here.
+  mutating func read(_ name: String, _ reader: BusReader) throws(BusFailure) -> Bool {
+    func text() throws(BusFailure) -> String {
+      try reader.variant("s") { () throws(BusFailure) in try reader.string() }
+    }
+    func flag() throws(BusFailure) -> Bool {
+      try reader.variant("b") { () throws(BusFailure) in try reader.bool() }
+    }
+    /// The strings at one place of each structure, whose fields are named by `before` and `after`.
+    func places(_ before: String, _ after: String) throws(BusFailure) -> [String] {
+      let fields = "\(before)s\(after)"
+      return try reader.variant("a(\(fields))") { () throws(BusFailure) in
+        try reader.array("(\(fields))") { () throws(BusFailure) in
+          try reader.structure(fields) { () throws(BusFailure) in
+            if !before.isEmpty { try reader.skip(before) }
+            let place = try reader.string()
+            try reader.skip(after)
+            return place
+          }
+        }
+      }
+    }
+    switch name {
+    case "PrivateTmp": privateTmp = try flag()
+    case "PrivateDevices": privateDevices = try flag()
+    case "ProtectHome": protectHome = try text()
+    case "RootDirectory", "RootImage":
+      let place = try text()
+      if !place.isEmpty { root = place }
+    case "BindPaths", "BindReadOnlyPaths": mounts += try places("s", "bt")
+    case "MountImages": mounts += try places("s", "ba(ss)")
+    case "TemporaryFileSystem": mounts += try places("", "s")
+    case "ExtensionImages":
+      if try !places("", "ba(ss)").isEmpty { hasExtensions = true }
+    case "ExtensionDirectories":
+      let places = try reader.variant("as") { () throws(BusFailure) in try reader.strings() }
+      if !places.isEmpty { hasExtensions = true }
+    case "InaccessiblePaths":
+      inaccessible = try reader.variant("as") { () throws(BusFailure) in try reader.strings() }
+    case "PAMName": pamName = try text()
+    default: return false
+    }
+    return true
   }
 }
 

@@ -33,16 +33,25 @@ public struct UnitState: Sendable, Hashable, Codable {
 
   /// A command of the unit, and how it ended when it was run last.
   public struct Command: Sendable, Hashable, Codable {
+    /// The program; with the prefix @ another one than the first word.
+    public var path: String
     /// Its words, variables not expanded.
     public var words: [String]
+    /// What its prefixes say: `privileged` for +, `ignore-failure` for -, and others.
+    public var flags: [String]
     /// CLD_EXITED (1), CLD_KILLED (2), CLD_DUMPED (3); 0 if it was not run yet, or runs.
     public var exitCode: Int32
     /// Its exit status or the signal that ended it.
     public var exitStatus: Int32
 
     /// A command; see the properties.
-    public init(words: [String], exitCode: Int32 = 0, exitStatus: Int32 = 0) {
+    public init(
+      path: String? = nil, words: [String], flags: [String] = [], exitCode: Int32 = 0,
+      exitStatus: Int32 = 0
+    ) {
+      self.path = path ?? words.first ?? ""
       self.words = words
+      self.flags = flags
       self.exitCode = exitCode
       self.exitStatus = exitStatus
     }
@@ -129,6 +138,8 @@ public struct UnitState: Sendable, Hashable, Codable {
   public var notifyAccess: String
   /// The job that is queued or running for it.
   public var job: Job?
+  /// What it makes of the host's files.
+  public var sandbox: UnitSandbox
 
   /// A state; see the properties.
   public init(
@@ -147,7 +158,7 @@ public struct UnitState: Sendable, Hashable, Codable {
     timeoutStopMicroseconds: UInt64 = .max, restartMicroseconds: UInt64 = 100_000,
     sendsSIGKILL: Bool = true, needDaemonReload: Bool = false,
     fragmentPath: String = "", dropIns: [String] = [], notifyAccess: String = "main",
-    job: Job? = nil
+    job: Job? = nil, sandbox: UnitSandbox = UnitSandbox()
   ) {
     self.id = id
     self.loadState = loadState
@@ -186,5 +197,6 @@ public struct UnitState: Sendable, Hashable, Codable {
     self.dropIns = dropIns
     self.notifyAccess = notifyAccess
     self.job = job
+    self.sandbox = sandbox
   }
 }
