@@ -12,6 +12,7 @@ final class FakeHost: CommandHost {
     var output = ""
     var errors = ""
     var created: [String: String] = [:]
+    var evidence: [String: [UInt8]] = [:]
   }
   private let state = Lock(State())
   private let files: [String: ReadContent]
@@ -20,11 +21,18 @@ final class FakeHost: CommandHost {
   private let answer: String?
   private let variables: [String: String]
   private let size: TerminalSize?
+  /// What others may write on the way to a file.
+  private let foreign: [String: String]
+  /// No evidence can be left.
+  private let evidenceFailure: String?
 
   init(
     files: [String: String] = [:], directories: Set<String> = [], mode: UInt32 = 0o600,
-    answer: String? = nil, variables: [String: String] = [:], terminal: TerminalSize? = nil
+    answer: String? = nil, variables: [String: String] = [:], terminal: TerminalSize? = nil,
+    foreign: [String: String] = [:], evidenceFailure: String? = nil
   ) {
+    self.foreign = foreign
+    self.evidenceFailure = evidenceFailure
     self.directories = directories
     self.files = files.mapValues { ReadContent(bytes: Array($0.utf8), mode: mode) }
     self.answer = answer
@@ -47,6 +55,16 @@ final class FakeHost: CommandHost {
       throw ReadFailure(message: "read \(path): its checksum is wrong.")
     }
     return content.bytes
+  }
+  func place(of path: String, user: String?) throws(ReadFailure) -> ConfigFilePlace {
+    ConfigFilePlace(
+      path: path, steps: [path], exists: files[path] != nil, foreign: foreign[path])
+  }
+  /// What the start guard has left, by its path.
+  var evidence: [String: [UInt8]] { state.withLock { $0.evidence } }
+  func leaveEvidence(_ path: String, _ bytes: [UInt8]) throws(ReadFailure) {
+    if let evidenceFailure { throw ReadFailure(message: evidenceFailure) }
+    state.update { $0.evidence[path] = bytes }
   }
   func isDirectory(_ path: String) throws(ReadFailure) -> Bool {
     directories.contains(path) || files.keys.contains { $0.hasPrefix(path + "/") }

@@ -1,4 +1,5 @@
 import Coordination
+import Digests
 import Model
 import Rollout
 import Testing
@@ -11,17 +12,22 @@ import Wire
     cluster: "prod", keyName: "key-1", enclave: "store", rollout: "00000000000000aa",
     sealedAtMicroseconds: 1_790_000_000_000_000)
   private static let record = String(decoding: JSON.encode(seal), as: UTF8.self)
+  private static let invocation = "0123456789abcdef0123456789abcdef"
+  private static let config = "/etc/minio/config.env"
   private static let good = ["MINIO_KMS_SSE_KEY": "key-1", "MINIO_KMS_ENCLAVE": "store"]
 
   private func run(
     _ variables: [String: String], _ files: [String: String] = [:], seal: String? = record,
-    _ arguments: [String] = ["guard", "--state", "/state"], isBySystemd: Bool = true
+    _ arguments: [String] = ["guard", "--state", "/state"], isBySystemd: Bool = true,
+    invocation: String = GuardTests.invocation, foreign: [String: String] = [:],
+    evidenceFailure: String? = nil
   ) -> (code: ExitCode, host: FakeHost) {
     var files = files
     files["/state/seal"] = seal
     let host = FakeHost(
       files: files, directories: ["/state"],
-      variables: isBySystemd ? variables.merging(["INVOCATION_ID": "i"]) { $1 } : variables)
+      variables: isBySystemd ? variables.merging(["INVOCATION_ID": invocation]) { $1 } : variables,
+      foreign: foreign, evidenceFailure: evidenceFailure)
     let keyturn = Keyturn(
       host: host, network: FakeNetwork(agents: []), workshop: FakeWorkshop(),
       local: FakeLocalAgent(),
@@ -104,11 +110,13 @@ import Wire
     #expect(passes || host.errors.contains("/etc/minio/config.env line "), "\(host.errors)")
   }
 
-  @Test("a file that is not there is ignored, one that cannot be read is refused with why")
+  @Test("a file that is not there, or cannot be read, is refused with why")
   func unreadable() {
     var variables = Self.good
     variables["MINIO_CONFIG_ENV_FILE"] = "/etc/minio/config.env"
-    #expect(run(variables).code == .done)
+    let missing = run(variables)
+    #expect(missing.code == .startRefused && missing.host.errors.contains("is not there"))
+    #expect(run(variables, seal: nil).code == .done)
     let huge = String(repeating: "#", count: Limits.environmentFileBytes + 1)
     let (code, host) = run(variables, ["/etc/minio/config.env": huge])
     #expect(code == .startRefused && host.errors.contains("too large"))
@@ -170,5 +178,64 @@ import Wire
     var files = records(written: Self.seal)
     files["/state/seal.lifted"] = "DAMAGED"
     #expect(run(Self.good, files).code == .done)
+  }
+
+  @Test(
+    "a file that other users may put another in the place of is refused, whatever it says",
+    arguments: [
+      "/tmp/minio.env", "/var/tmp/minio.env", "/dev/shm/minio.env", "/run/user/1000/minio.env",
+      "/proc/self/environ", "/proc/self/root/etc/minio/config.env", "/dev/stdin", "config.env", "-",
+      "/etc/../tmp/minio.env",
+    ])
+  func places(path: String) {
+    var variables = Self.good
+    variables["MINIO_CONFIG_ENV_FILE"] = path
+    let (code, host) = run(variables, [path: "MINIO_KMS_SSE_KEY=key-1\n"])
+    #expect(code == .startRefused && host.errors.contains("cannot be relied on"), "\(host.errors)")
+    #expect(host.evidence.isEmpty)
+    #expect(run(variables, [path: "MINIO_KMS_SSE_KEY=key-1\n"], seal: nil).code == .done)
+  }
+
+  @Test("a file that somebody else may write is refused, with who")
+  func foreign() {
+    var variables = Self.good
+    variables["MINIO_CONFIG_ENV_FILE"] = Self.config
+    let who = "every user may write /etc/minio"
+    let (code, host) = run(variables, [Self.config: ""], foreign: [Self.config: who])
+    #expect(code == .startRefused && host.errors.contains(who))
+  }
+
+  @Test("a start that passes leaves evidence under its invocation; one that is refused leaves none")
+  func evidence() throws {
+    var variables = Self.good
+    variables["MINIO_CONFIG_ENV_FILE"] = Self.config
+    let text = "MINIO_BROWSER=off\n"
+    let host = run(variables, [Self.config: text]).host
+    let path = "/run/keyturn-guard/\(Self.invocation)"
+    #expect(Array(host.evidence.keys) == [path])
+    let left = try JSON.decode(GuardEvidence.self, from: #require(host.evidence[path]))
+    #expect(left.invocation == Self.invocation && left.seal == Self.seal.digest)
+    #expect(left.key == Self.seal.key && left.config == Self.config)
+    #expect(left.configDigest == .sha256(Array(text.utf8)))
+    #expect(run([:]).host.evidence.isEmpty)
+    #expect(run(Self.good, seal: nil).host.evidence.count == 1)
+  }
+
+  @Test(
+    "what is no invocation of systemd's names no file",
+    arguments: [
+      "", "i", "../../etc/passwd", "0123456789abcdef0123456789abcde/",
+      "0123456789ABCDEF0123456789ABCDEF", "0123456789abcdef0123456789abcdef0",
+    ])
+  func invocations(invocation: String) {
+    let (code, host) = run(Self.good, invocation: invocation)
+    #expect(code == .done && host.evidence.isEmpty)
+  }
+
+  @Test("evidence that cannot be left refuses a start where a key is sealed, and only there")
+  func noEvidence() {
+    let (code, host) = run(Self.good, evidenceFailure: "No space left on device")
+    #expect(code == .startRefused && host.errors.contains("No space left on device"))
+    #expect(run(Self.good, seal: nil, evidenceFailure: "No space left on device").code == .done)
   }
 }

@@ -31,6 +31,9 @@ public enum LastDoor {
       self.file = file
     }
 
+    /// The value that counts, the last of several; nil if there is none.
+    public var value: String? { inForce.last?.value }
+
     /// What counts. Two definitions in one file are two answers to one question.
     fileprivate var inForce: [Definition] { file.isEmpty ? environment.map { [$0] } ?? [] : file }
   }

@@ -1,5 +1,7 @@
+internal import Digests
 internal import EnvironmentFile
 internal import KeyManager
+internal import LinuxIO
 internal import Model
 internal import Rollout
 internal import Wire
@@ -8,7 +10,8 @@ internal import Wire
 /// environment that the process will get, and gives the start up if it does not exit with 0.
 ///
 /// It compares the key in that environment with the seal in the agent's state directory. It needs
-/// no agent, inventory, certificate or network, changes nothing, and is silent unless it refuses.
+/// no agent, inventory, certificate or network, changes nothing, and is silent unless it refuses. Of
+/// each start that it lets pass it leaves evidence, by which the agent knows that it ran.
 /// Where nothing was ever sealed, or was lifted, it allows everything; what it cannot read, or was
 /// removed, it does not take for nothing. Without its directory the agent never was on this node;
 /// but one that is named in the unit must be there.
@@ -41,6 +44,39 @@ struct GuardCommand: Sendable {
   }
 
   private func refusal() -> String? {
+    var found = Found()
+    if let refusal = refusal(&found) { return refusal }
+    do throws(ReadFailure) { try leaveEvidence(found) } catch {
+      // Where nothing is sealed there is nothing to lose.
+      if found.seal == nil { return nil }
+      return
+        "that the last door has judged it cannot be written down, so the agent could not tell this start from one that went past it: \(error.message)"
+    }
+    return nil
+  }
+
+  /// What a start would have.
+  private struct Found {
+    var seal: Seal?
+    /// What MINIO_CONFIG_ENV_FILE names; empty if nothing.
+    var path = ""
+    /// What is in that file; nil if it is not there.
+    var file: [UInt8]?
+    var key: KeyIdentity?
+  }
+
+  private func leaveEvidence(_ found: Found) throws(ReadFailure) {
+    guard let invocation = context.host.variable("INVOCATION_ID"),
+      let path = GuardEvidence.path(of: invocation)
+    else { return }
+    let evidence = GuardEvidence(
+      invocation: invocation, key: found.key, config: found.path.isEmpty ? nil : found.path,
+      configDigest: found.file.map { Digest.sha256($0) }, seal: found.seal?.digest,
+      realtimeMicroseconds: Clock.realtimeMicroseconds())
+    try context.host.leaveEvidence(path, JSON.encode(evidence))
+  }
+
+  private func refusal(_ found: inout Found) -> String? {
     let named = context.invocation.value("state")
     if let named {
       do throws(ReadFailure) {
@@ -71,13 +107,21 @@ struct GuardCommand: Sendable {
         "whether a rollback holds the server is not known: \(error.message) (in \(directory)); "
         + "docs/operations.md, \"The last door\""
     }
+    found.seal = seal
     if seal == nil, hold == nil { return nil }
-    let file: [EnvironmentDocument.Variable]
     let path = (context.host.variable(Self.config) ?? "").trimmed
-    do throws(ReadFailure) { file = try definitions(in: path) } catch {
+    found.path = path
+    do throws(ReadFailure) {
+      if let problem = try problem(with: path) {
+        return "\(Self.config): \(problem), so which key the server would use cannot be relied on; "
+          + ConfigFilePlace.remedy
+      }
+      found.file = try content(of: path)
+    } catch {
       return "\(error.message) \(Self.config) names this file, whose values the server would take, "
         + "so which key it would use is not known; mend the file, or its path"
     }
+    let file = EnvironmentDocument(found.file ?? []).minio.definitions.filter { !$0.isDropped }
     func variable(_ name: String) -> LastDoor.Variable {
       LastDoor.Variable(
         environment: context.host.variable(name).map {
@@ -88,6 +132,7 @@ struct GuardCommand: Sendable {
         })
     }
     let (key, enclave) = (variable(Self.key), variable(Self.enclave))
+    found.key = key.value.map { KeyIdentity(name: $0, enclave: enclave.value ?? "") }
     if let hold, let problem = LastDoor.problem(hold: hold, key: key, enclave: enclave) {
       return
         "\(problem), and rollback \(hold.rollout) takes that key back: a server that got past the "
@@ -115,14 +160,19 @@ struct GuardCommand: Sendable {
     return try StartHold.read(bytes)
   }
 
-  /// What MinIO makes of the file that MINIO_CONFIG_ENV_FILE names; nothing of one that is not
-  /// there, as MinIO does. What it would not start with at all is left to it.
-  private func definitions(in path: String) throws(ReadFailure) -> [EnvironmentDocument.Variable] {
-    // `-` is a file here like any other.
-    let file = path == "-" ? "./-" : path
-    guard !path.isEmpty,
-      let content = try context.host.read(file, limitBytes: Limits.environmentFileBytes)
-    else { return [] }
-    return EnvironmentDocument(content.bytes).minio.definitions.filter { !$0.isDropped }
+  /// Why the file that MINIO_CONFIG_ENV_FILE names could be another one for the server than for this program, or a
+  /// moment later; nil if it is none, or one to rely on.
+  private func problem(with path: String) throws(ReadFailure) -> String? {
+    if path.isEmpty { return nil }
+    if let obstacle = ConfigFilePlace.obstacle(to: path) { return obstacle }
+    // systemd tells a command with the prefix + too whom the unit's other commands run as.
+    return try context.host.place(of: path, user: context.host.variable("USER")).problem
+  }
+
+  /// The file that MINIO_CONFIG_ENV_FILE names; nil if there is none. What MinIO would not start with at all is left
+  /// to it.
+  private func content(of path: String) throws(ReadFailure) -> [UInt8]? {
+    if path.isEmpty { return nil }
+    return try context.host.read(path, limitBytes: Limits.environmentFileBytes)?.bytes
   }
 }

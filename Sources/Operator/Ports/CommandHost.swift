@@ -1,4 +1,5 @@
 public import Model
+public import Rollout
 
 /// The process around a command: its files, its standard streams, its environment.
 public protocol CommandHost: Sendable {
@@ -10,6 +11,14 @@ public protocol CommandHost: Sendable {
   func record(_ path: String) throws(ReadFailure) -> [UInt8]?
   /// Whether there is such a directory. May block on the disk.
   func isDirectory(_ path: String) throws(ReadFailure) -> Bool
+  /// The way to a file, and who beside root and the user could change where it leads or what it says. May block on
+  /// the disk.
+  ///
+  /// - Parameter user: a name; nil for root alone.
+  func place(of path: String, user: String?) throws(ReadFailure) -> ConfigFilePlace
+  /// Writes one of the records of what the start guard let pass, and removes the oldest beyond the limit. May block on
+  /// the disk.
+  func leaveEvidence(_ path: String, _ bytes: [UInt8]) throws(ReadFailure)
   /// Makes a file that only its owner may read (0600), durable; one that is there is refused. May
   /// block on the disk.
   func create(_ path: String, _ bytes: [UInt8]) throws(Refusal)

@@ -2,6 +2,7 @@ import Glibc
 import LinuxIO
 import Model
 import Operator
+import Rollout
 
 /// The process around the command: files, standard streams, environment.
 struct ProcessHost: CommandHost {
@@ -33,6 +34,23 @@ struct ProcessHost: CommandHost {
     do throws(FileFailure) { return try FileReading.isDirectory(path) } catch {
       throw ReadFailure(message: error.message)
     }
+  }
+
+  func place(of path: String, user: String?) throws(ReadFailure) -> ConfigFilePlace {
+    let account = user.flatMap { UserAccount(user: $0, group: "", supplementaryGroups: []) }
+    do throws(FileFailure) {
+      let walk = try PathWalk(path, in: .own, trusting: PathWalk.Trust(account))
+      return ConfigFilePlace(
+        path: path, steps: walk.steps, exists: walk.exists, foreign: walk.foreign)
+    } catch { throw ReadFailure(message: error.message) }
+  }
+
+  func leaveEvidence(_ path: String, _ bytes: [UInt8]) throws(ReadFailure) {
+    do throws(FileFailure) {
+      try DurableRecord.makeDirectory(GuardEvidence.directory)
+      try DurableRecord.write(path, bytes)
+      try DurableRecord.prune(GuardEvidence.directory, keeping: GuardEvidence.limit)
+    } catch { throw ReadFailure(message: error.message) }
   }
 
   func create(_ path: String, _ bytes: [UInt8]) throws(Refusal) {
