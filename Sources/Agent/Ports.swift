@@ -2,6 +2,7 @@ public import Coordination
 public import Digests
 public import KeyManager
 public import Model
+public import Rollout
 public import StartWatch
 public import Wire
 
@@ -10,11 +11,17 @@ public import Wire
 
 /// The files that the server's environment comes from, and their staged successors.
 public protocol EnvironmentFilePort: Sendable {
-  /// A file's bytes as its readers get them; nil if there is none.
+  /// A file's bytes as systemd would get them; nil if there is none.
   func read(_ path: String) throws(Refusal) -> [UInt8]?
+  /// A file's bytes as a running process would get them, in its own mount namespace; nil if there is none.
+  func read(_ path: String, seenBy pid: Int32) throws(Refusal) -> [UInt8]?
   /// When a file's content, name, owner or mode last changed, microseconds since 1970-01-01 UTC; nil
   /// if there is none.
   func changed(_ path: String) throws(Refusal) -> Int64?
+  /// The same of the file that a running process sees.
+  func changed(_ path: String, seenBy pid: Int32) throws(Refusal) -> Int64?
+  /// The way to a file, and who beside root and the account could change where it leads or what it says.
+  func place(of path: String, for account: ServiceAccount) throws(Refusal) -> ConfigFilePlace
   /// The paths that an `EnvironmentFile=` names, in systemd's order: those of a pattern (glob(7)),
   /// or the one. Empty if there is none.
   func paths(matching pattern: String) throws(Refusal) -> [String]
@@ -150,6 +157,10 @@ public protocol ProbePort: Sendable {
 
 /// The agent's durable records, each replaced atomically and checked when read.
 public protocol RecordPort: Sendable {
+  /// Where they are.
+  var directory: String { get }
+  /// What the start guard has left of a start of the server; nil if nothing.
+  func guardEvidence(of invocation: String) throws(Refusal) -> [UInt8]?
   /// A record; nil if it was never written. A damaged one is an error that names it.
   func load(_ name: String) throws(Refusal) -> [UInt8]?
   /// Replaces a record, durable when it returns.

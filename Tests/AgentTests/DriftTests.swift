@@ -185,7 +185,7 @@ struct DriftTests {
     node.host.state.update { state in
       state.process = [.init(name: "INVOCATION_ID", value: invocation)]
     }
-    #expect(try kinds(node) == [.process])
+    #expect(try kinds(node) == [.runningKey, .process])
   }
 
   @Test("a start that the last door refused, and a unit without it, are in the findings")
@@ -195,7 +195,9 @@ struct DriftTests {
     node.host.state.update { state in
       state.unit.activeState = "failed"
       state.unit.startPre = [
-        .init(words: ["/usr/local/bin/keyturn", "guard"], exitCode: 1, exitStatus: 12)
+        .init(
+          words: ["/usr/local/bin/keyturn", "guard"], flags: ["privileged"], exitCode: 1,
+          exitStatus: 12)
       ]
     }
     #expect(
@@ -203,7 +205,7 @@ struct DriftTests {
     node.host.state.update { $0.unit.startPre = [] }
     #expect(
       try status(node).findings.contains {
-        $0.rule == "last-door-missing" && $0.severity == .warning
+        $0.rule == "last-door-missing" && $0.severity == .error
       })
   }
 

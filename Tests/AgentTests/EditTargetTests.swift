@@ -127,7 +127,7 @@ struct EditTargetTests {
   @Test("a setting that UnsetEnvironment= takes away again is refused")
   func unset() throws {
     let node = Node()
-    node.host.state.update { $0.unit.unsetEnvironment = ["MINIO_BROWSER"] }
+    node.host.state.update { $0.unit.unsetEnvironment += ["MINIO_BROWSER"] }
     let plan = try node.plan(browser)
     #expect(plan.refusal?.code == .validation)
     #expect(plan.refusal?.message.contains("UnsetEnvironment=") == true)
@@ -209,7 +209,7 @@ struct EditTargetTests {
   func guardedUnset() throws {
     let node = Node()
     try node.apply(enabling)
-    node.host.state.update { $0.unit.unsetEnvironment = ["MINIO_KMS_SSE_KEY"] }
+    node.host.state.update { $0.unit.unsetEnvironment += ["MINIO_KMS_SSE_KEY"] }
     let refusal = try node.plan([], kind: .restart).refusal
     #expect(refusal?.code == .guarded)
     #expect(refusal?.message.contains("would be removed") == true)

@@ -1,4 +1,3 @@
-import Agent
 import Coordination
 import Digests
 import KeyManager
@@ -7,6 +6,8 @@ import Model
 import Rollout
 import StartWatch
 import Wire
+
+@testable import Agent
 
 /// A host in memory: it stands behind the agent's ports, and does what a good host does unless told
 /// otherwise.
@@ -53,7 +54,14 @@ final class FakeHost: Sendable {
       invocationID: "old", user: "minio-user",
       environmentFiles: [.init(path: "/etc/default/minio", isOptional: true)],
       execStart: ["/usr/local/bin/minio", "server", "$MINIO_OPTS", "$MINIO_VOLUMES"],
-      startPre: [.init(words: ["/usr/local/bin/keyturn", "guard"])], restart: "always")
+      startPre: [.init(words: ["/usr/local/bin/keyturn", "guard"], flags: ["privileged"])],
+      restart: "always")
+    /// The start guard has left no evidence of these starts.
+    var unguarded: Set<String> = []
+    /// Files that a running process sees otherwise than the host.
+    var seen: [String: [UInt8]] = [:]
+    /// Where files are, if not as they are named and root's alone.
+    var places: [String: ConfigFilePlace] = [:]
     var process: [EnvironmentVariable] = []
     var restarts = 0
     /// What the journal holds, if not the lines of the start.
@@ -127,6 +135,7 @@ final class FakeHost: Sendable {
     var state = State()
     state.file = Array(file.utf8)
     state.process = FakeHost.variables(file)
+    state.unit.unsetEnvironment = LoaderVariables.all
     self.state = Lock(state)
   }
 
@@ -187,6 +196,19 @@ final class FakeHost: Sendable {
     func read(_ path: String) throws(Refusal) -> [UInt8]? {
       if let failure = host.state.withLock({ $0.readFailure }) { throw failure }
       return host.state.withLock { $0.files[path] }
+    }
+    func read(_ path: String, seenBy pid: Int32) throws(Refusal) -> [UInt8]? {
+      if let bytes = host.state.withLock({ $0.seen[path] }) { return bytes }
+      return try read(path)
+    }
+    func changed(_ path: String, seenBy pid: Int32) throws(Refusal) -> Int64? {
+      try changed(path)
+    }
+    func place(of path: String, for account: ServiceAccount) throws(Refusal) -> ConfigFilePlace {
+      host.state.withLock { state in
+        state.places[path]
+          ?? ConfigFilePlace(path: path, steps: [path], exists: state.files[path] != nil)
+      }
     }
     func changed(_ path: String) throws(Refusal) -> Int64? {
       host.state.withLock { state in
@@ -473,6 +495,12 @@ final class FakeHost: Sendable {
   struct Records: RecordPort {
     let host: FakeHost
     let incarnation: Int
+    var directory: String { "/var/lib/keyturn" }
+    func guardEvidence(of invocation: String) throws(Refusal) -> [UInt8]? {
+      if host.state.withLock({ $0.unguarded.contains(invocation) }) { return nil }
+      return JSON.encode(
+        GuardEvidence(invocation: invocation, key: nil, realtimeMicroseconds: 0))
+    }
     func load(_ name: String) throws(Refusal) -> [UInt8]? {
       let bytes = host.state.withLock { $0.records[name] }
       // What a disk that is broken left of it.

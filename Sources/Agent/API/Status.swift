@@ -101,6 +101,8 @@ extension Agent {
     var server: ServerEnvironment?
     /// What it would be started with.
     var environment: [EnvironmentVariable] { server?.variables ?? [] }
+    /// What is wrong with its key and with the start guard, where a key is sealed.
+    var keyItems: [DriftItem] = []
     /// What drift is looked for in; nil if that could not be read, and while a rollout of our own is
     /// under way.
     var snapshot: DriftSnapshot?
@@ -117,7 +119,8 @@ extension Agent {
     }
     attempt("unit-unreadable") { () throws(Refusal) in
       let unit = try ports.unit.state(deadline: .inMilliseconds(5_000))
-      findings += LastDoorRules.findings(unit)
+      findings += LastDoorRules.findings(
+        unit, state: ports.records.directory, isNeeded: sealRecord().seal != nil)
       look.unit = unit
     }
     if let pid = look.unit?.mainPID, pid > 0 {
@@ -125,9 +128,10 @@ extension Agent {
         look.running = try ports.process.environment(of: pid)
       }
     }
+    if let key = sealRecord().seal?.key { look.keyItems = keyDrift(look, key) }
     attempt("file-unreadable") { () throws(Refusal) in
       look.inForce = try look.running.map { running throws(Refusal) in
-        try ServerEnvironment.inForce(running, ports.file)
+        try ServerEnvironment.inForce(running, of: look.unit?.mainPID ?? 0, ports.file)
       }
     }
     attempt("file-unreadable") { () throws(Refusal) in
@@ -137,16 +141,29 @@ extension Agent {
       look.server = server
       look.snapshot = try driftSnapshot(look, server)
       look.drift = look.snapshot.map { drift(of: $0) } ?? Drift()
-      findings += (look.drift.items ?? []).filter { $0.severity == .error }.map {
-        Finding(.error, rule: "last-door", refusal: .guarded, message: $0.message)
-      }
       findings += try server.findings(inventoryFile: inventory.environmentFile) {
         path throws(Refusal) in
         guard let unit = look.unit else { return nil }
         return try ports.file.obstacle(reading: path, as: unit.account)
       }
     }
+    for item in (look.drift.items ?? look.keyItems) where item.severity == .error {
+      if findings.contains(where: { $0.message == item.message }) { continue }
+      findings.append(
+        Finding(.error, rule: item.kind.rule, refusal: .guarded, message: item.message))
+    }
     return look
+  }
+}
+
+extension DriftKind {
+  /// Of the finding that a thing is where it is an error.
+  fileprivate var rule: String {
+    switch self {
+    case .runningKey: "running-key"
+    case .startGuard: "start-guard"
+    case .edited, .replaced, .attributes, .otherFile, .process, .unit, .key: "last-door"
+    }
   }
 }
 

@@ -56,6 +56,8 @@ struct DriftSnapshot {
   var environments: (next: [EnvironmentVariable], running: [EnvironmentVariable])?
   /// Why the last door would refuse a start; nil if it would not.
   var lastDoor: String?
+  /// What is wrong with the running server's key, and with the start guard.
+  var keyItems: [DriftItem] = []
   /// What an own rollout has put in place, which is no drift even if its start was not confirmed.
   var own: (path: String, digest: Digest?)?
 
@@ -94,7 +96,7 @@ struct DriftSnapshot {
           variables: ["MINIO_KMS_SSE_KEY"],
           message: "the last door would refuse the server's next start: \(lastDoor)"))
     }
-    return Drift(items)
+    return Drift(items + keyItems)
   }
 
   /// The files to compare, each once: those of now, those of then, the generation's.
@@ -155,7 +157,7 @@ extension UnitState {
     .ofFields(
       ["keyturn unit 1"] + environmentFiles.map { "\($0.isOptional ? "-" : "")\($0.path)" } + [""]
         + environment + [""] + passEnvironment + [""] + unsetEnvironment + ["", user, group, ""]
-        + execStart)
+        + execStart + sandbox.fields)
   }
 
   /// Of the files that it consists of.
@@ -167,7 +169,7 @@ extension UnitState {
         DriftItem(
           .unit, .warning, place: id,
           message:
-            "\(id) has other EnvironmentFile=, Environment=, PassEnvironment=, UnsetEnvironment=, User= or ExecStart= lines than at the last confirmed start"
+            "\(id) has other EnvironmentFile=, Environment=, PassEnvironment=, UnsetEnvironment=, User=, ExecStart= or file system settings than at the last confirmed start"
         )
       ]
     }
@@ -177,5 +179,14 @@ extension UnitState {
         .unit, .note, place: id,
         message: "\(id) has other drop-in files than at the last confirmed start")
     ]
+  }
+}
+
+extension UnitSandbox {
+  /// All of it, for a digest; nothing of a unit that leaves everything as it is.
+  fileprivate var fields: [String] {
+    if self == UnitSandbox() { return [] }
+    let flags = "\(privateTmp) \(privateDevices) \(hasExtensions)"
+    return ["", flags, protectHome, root, pamName, ""] + mounts + [""] + inaccessible
   }
 }

@@ -34,6 +34,11 @@ extension Agent {
   private static let quietMilliseconds = 80
   /// How long a burst can put the look off, milliseconds.
   private static let burstMilliseconds = 400
+  /// From one look at a young process to the next, milliseconds: what it makes of its environment itself, as a script
+  /// does in the server's place, nobody tells.
+  private static let startingMilliseconds = 400
+  /// How long a process is young, microseconds.
+  private static let youngMicroseconds: UInt64 = 15_000_000
   /// How long to wait where the watch or the look itself fails, milliseconds.
   private static let retryMilliseconds = 10_000
 
@@ -51,6 +56,7 @@ extension Agent {
       var wakesBy: Instant?
       do throws(Refusal) {
         let found = lookForDrift()
+        if found.isStarting { wakesBy = .inMilliseconds(Self.startingMilliseconds) }
         if found.places != places {
           try ports.watch.watch(found.places)
           places = found.places
@@ -59,8 +65,8 @@ extension Agent {
         }
         state.update { $0.driftLog.isWatching = true }
         complaint = nil
-        if let snapshot = found.snapshot { report(snapshot) }
-        if !found.isComplete { wakesBy = .inMilliseconds(Self.retryMilliseconds) }
+        report(found)
+        if !found.isComplete, wakesBy == nil { wakesBy = .inMilliseconds(Self.retryMilliseconds) }
         try waitForChange(until: wakesBy)
       } catch {
         if complaint != error.message {
@@ -103,15 +109,33 @@ extension Agent {
 
   // MARK: the look
 
-  /// Where to watch, and what is there; no snapshot while a rollout of our own is under way.
-  private func lookForDrift() -> (places: [String], snapshot: DriftSnapshot?, isComplete: Bool) {
+  /// One look.
+  private struct Found {
+    /// Where to watch.
+    var places: [String]
+    /// What is there; nil while a rollout of our own is under way, and where something cannot be read.
+    var snapshot: DriftSnapshot?
+    var isComplete: Bool
+    var isInOwnRollout: Bool
+    /// Whether the server's process has only just been started.
+    var isStarting: Bool
+    /// What is wrong with its key and with the start guard; known also where a file cannot be read.
+    var keyItems: [DriftItem]
+  }
+
+  private func lookForDrift() -> Found {
     var findings: [Finding] = []
     let look = lookAtServer(&findings)
     var places = look.unit?.environmentFiles.map(\.path) ?? [inventory.environmentFile]
     for path in driftPaths(look.server) where !places.contains(path) { places.append(path) }
     // What could not be read is neither there nor gone.
     let isComplete = look.snapshot != nil && look.unit != nil
-    return (places, isComplete ? look.snapshot : nil, isComplete || isInOwnRollout)
+    let start = look.unit?.execMainStartMonotonicMicroseconds ?? 0
+    let isYoung = start > 0 && Clock.monotonicMicroseconds() < start &+ Self.youngMicroseconds
+    return Found(
+      places: places, snapshot: isComplete ? look.snapshot : nil,
+      isComplete: isComplete || isInOwnRollout, isInOwnRollout: isInOwnRollout,
+      isStarting: isYoung && state.withLock { $0.seal != nil }, keyItems: look.keyItems)
   }
 
   private var isInOwnRollout: Bool { state.withLock { $0.participant.record.active != nil } }
@@ -133,17 +157,19 @@ extension Agent {
     }
     snapshot.unit = look.unit
     // Between fork and exec a new process still has systemd's own environment.
-    if let running = look.running, let unit = look.unit,
-      unit.activeState == "active"
-        || running.contains(where: { $0.name == "INVOCATION_ID" && $0.value == unit.invocationID })
-    {
+    if let running = look.running, let unit = look.unit, unit.isStarted(running) {
       snapshot.environments = (
-        server.variables, ServerEnvironment.probablyInForce(running, ports.file)
+        server.variables,
+        ServerEnvironment.probablyInForce(running, of: unit.mainPID, ports.file)
       )
     }
-    snapshot.lastDoor = LastDoor.problem(
-      record: sealRecord(), key: server.lastDoorVariable("MINIO_KMS_SSE_KEY"),
-      enclave: server.lastDoorVariable("MINIO_KMS_ENCLAVE"))
+    let seal = sealRecord()
+    snapshot.lastDoor =
+      LastDoor.problem(
+        record: seal, key: server.lastDoorVariable("MINIO_KMS_SSE_KEY"),
+        enclave: server.lastDoorVariable("MINIO_KMS_ENCLAVE"))
+      ?? (seal.seal == nil ? nil : server.keyProblem)
+    snapshot.keyItems = look.keyItems
     if let content = record.lastCommitted?.rollout.content(of: node) {
       snapshot.own = (content.path, content.after)
     }
@@ -162,8 +188,17 @@ extension Agent {
 
   /// Tells what is new or has changed since it was told last, once, also over a restart of the
   /// agent.
-  private func report(_ snapshot: DriftSnapshot) {
-    let drift = drift(of: snapshot)
+  private func report(_ found: Found) {
+    let drift: Drift
+    if let snapshot = found.snapshot {
+      drift = self.drift(of: snapshot)
+    } else {
+      if found.isInOwnRollout { return }
+      // What is known of the rest stays as it was.
+      let known = state.withLock { $0.driftLog.drift.items ?? [] }
+      drift = Drift(known.filter { !$0.kind.isOfKey } + found.keyItems)
+    }
+    let snapshot = found.snapshot ?? DriftSnapshot()
     let items = drift.items ?? []
     let entries = items.map {
       DriftLog.Entry(kind: $0.kind, place: $0.place, mark: snapshot.mark(of: $0))
@@ -279,8 +314,13 @@ extension DriftKind {
     case .process: "f8c31ce1947149db889dc00e1ac5bb98"
     case .unit: "471924178a804abb98fd2937a2c31942"
     case .key: "da661bd4a07a4dd0ba609da4cb592754"
+    case .runningKey: "4bac44fbc40b4de3a9da2e2b613a66da"
+    case .startGuard: "7f9264b43ce9450e93b333e13aca44a5"
     }
   }
+
+  /// Whether it is found without the files.
+  fileprivate var isOfKey: Bool { self == .runningKey || self == .startGuard }
 }
 
 extension Severity {

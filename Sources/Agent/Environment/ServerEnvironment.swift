@@ -1,6 +1,7 @@
 internal import EnvironmentFile
 internal import KeyManager
 internal import Model
+internal import Rollout
 internal import StartWatch
 
 /// What the server's process gets of its environment, and from where.
@@ -17,6 +18,12 @@ struct ServerEnvironment {
   let unset: [String]
   /// What the server reads by itself; nil if nothing.
   private(set) var config: EnvironmentSource?
+  /// Where that is; nil if there is no path to it.
+  private(set) var place: ConfigFilePlace?
+  /// Who reads it; nil where that is not known.
+  private let account: ServiceAccount?
+  /// What the unit makes of the host's files.
+  private let sandbox: UnitSandbox
   /// The unit's name.
   let unit: String
   /// How this host's systemd reads a comment.
@@ -37,6 +44,7 @@ struct ServerEnvironment {
     guard let unit else {
       self.unit = ""
       (unset, comments, unknownPassed) = ([], .sinceVersion254, [])
+      (account, sandbox) = (nil, UnitSandbox())
       let document = try ports.file.read(fallback).map(EnvironmentDocument.init)
       sources = [
         EnvironmentSource(
@@ -47,6 +55,7 @@ struct ServerEnvironment {
     let manager = try ports.unit.manager(deadline: deadline)
     self.unit = unit.id
     unset = unit.unsetEnvironment
+    (account, sandbox) = (unit.account, unit.sandbox)
     comments = manager.majorVersion.map { $0 < 254 } == true ? .beforeVersion254 : .sinceVersion254
     sources = [
       EnvironmentSource(
@@ -99,10 +108,15 @@ struct ServerEnvironment {
   }
 
   private mutating func readConfig(_ ports: Ports) throws(Refusal) {
-    config = nil
+    (config, place) = (nil, nil)
     guard let path = configPath else { return }
+    let place = try ports.file.place(of: path, for: account ?? ServiceAccount(user: "root"))
+    self.place = place
     let document: EnvironmentDocument?
-    if let source = sources.first(where: { $0.path == path }) {
+    if place.obstacle != nil {
+      // Whatever this process would find there, the server would find something else.
+      document = nil
+    } else if let source = sources.first(where: { $0.path == path }) {
       document = source.document
     } else {
       document = try ports.file.read(path).map(EnvironmentDocument.init)
@@ -150,15 +164,16 @@ struct ServerEnvironment {
 
   /// What a process runs with that was started with `process`, as far as that can be known: what it
   /// has read from the file that its own MINIO_CONFIG_ENV_FILE names shows nowhere, so the file's
-  /// present values stand for it. Blocks on the disk.
+  /// present values stand for it, as the process sees the file. Blocks on the disk.
   ///
+  /// - Parameter pid: the process; nil where it only matters what systemd sees.
   /// - Throws: a refusal if that file cannot be read, or found.
   static func inForce(
-    _ process: [EnvironmentVariable], _ file: any EnvironmentFilePort
+    _ process: [EnvironmentVariable], of pid: Int32? = nil, _ file: any EnvironmentFilePort
   ) throws(Refusal) -> [EnvironmentVariable] {
-    guard let path = try configPath(of: process), let bytes = try file.read(path) else {
-      return process
-    }
+    guard let path = try configPath(of: process) else { return process }
+    let found = if let pid { try file.read(path, seenBy: pid) } else { try file.read(path) }
+    guard let bytes = found else { return process }
     return merged([
       process,
       EnvironmentDocument(bytes).minio.variables.map {
@@ -170,22 +185,29 @@ struct ServerEnvironment {
   /// The same where it only tells of a difference: what is not known counts as it was started. Blocks on the
   /// disk.
   static func probablyInForce(
-    _ process: [EnvironmentVariable], _ file: any EnvironmentFilePort
+    _ process: [EnvironmentVariable], of pid: Int32, _ file: any EnvironmentFilePort
   ) -> [EnvironmentVariable] {
-    do throws(Refusal) { return try inForce(process, file) } catch { return process }
+    do throws(Refusal) { return try inForce(process, of: pid, file) } catch { return process }
   }
 
   /// The file that a running process has read by itself; nil if none.
   ///
   /// - Throws: a refusal if it is not known which.
   static func configPath(of process: [EnvironmentVariable]) throws(Refusal) -> String? {
-    guard let path = configValue(in: process), !path.hasPrefix("/") else {
-      return configValue(in: process)
+    guard let path = configValue(in: process) else { return nil }
+    guard path.hasPrefix("/") else {
+      throw Refusal(
+        .unit,
+        "MINIO_CONFIG_ENV_FILE of the running server is \"\(shown(path))\", no absolute path, so what it runs with is not known; give it an absolute path and restart the server"
+      )
     }
-    throw Refusal(
-      .unit,
-      "MINIO_CONFIG_ENV_FILE of the running server is \"\(shown(path))\", no absolute path, so what it runs with is not known; give it an absolute path and restart the server"
-    )
+    if let obstacle = ConfigFilePlace.obstacle(to: path) {
+      throw Refusal(
+        .unit,
+        "MINIO_CONFIG_ENV_FILE of the running server: \(obstacle), so what it runs with is not known; \(ConfigFilePlace.remedy), and restart the server"
+      )
+    }
+    return path
   }
 
   /// Every place, the server's own file last.
@@ -274,6 +296,31 @@ struct ServerEnvironment {
 
   // MARK: what is wrong with it
 
+  /// Why it cannot be judged which key a start would have, where that must be known; nil if it can.
+  var keyProblem: String? {
+    if !sandbox.pamName.isEmpty {
+      return
+        "PAMName= of \(unit) has a session made whose modules may set variables for the server that nobody else sees; remove it from the unit"
+    }
+    if let value = configValue, configPath == nil {
+      return
+        "MINIO_CONFIG_ENV_FILE: \"\(Self.shown(value))\" is no absolute path; \(ConfigFilePlace.remedy)"
+    }
+    guard let place else { return nil }
+    // A file that the rollout itself makes is there at the start.
+    var judged = place
+    judged.exists = place.exists || config?.document != nil
+    if let problem = judged.problem {
+      return "MINIO_CONFIG_ENV_FILE: \(problem); \(ConfigFilePlace.remedy)"
+    }
+    for step in place.steps {
+      guard let setting = sandbox.difference(at: step) else { continue }
+      return
+        "MINIO_CONFIG_ENV_FILE: \(setting) of \(unit) gives the server another \(step) than this host's, so what it would read in \(place.path) is not known; name a file outside of it, or change the unit"
+    }
+    return nil
+  }
+
   /// The rules on the settings, each finding with the place of its variable; `path` is for those
   /// about a missing one.
   func settingsFindings(path: String) -> [Finding] {
@@ -320,6 +367,13 @@ struct ServerEnvironment {
           message:
             "\"\(Self.shown(value))\" is no absolute path, so which file the server reads is not known",
           remedy: "give it an absolute path"))
+    }
+    if let obstacle = place?.obstacle {
+      findings.append(
+        Finding(
+          .error, rule: "config-file-path", variable: "MINIO_CONFIG_ENV_FILE", message: obstacle,
+          remedy: ConfigFilePlace.remedy))
+      return findings
     }
     guard let config, let path = config.path else { return findings }
     if let failure = config.failure {

@@ -54,7 +54,7 @@ struct Assessor: Sendable {
     do throws(Refusal) {
       if seal == nil {
         inForce = try running.map { running throws(Refusal) in
-          try ServerEnvironment.inForce(running, ports.file)
+          try ServerEnvironment.inForce(running, of: unit?.mainPID ?? 0, ports.file)
         }
       }
       let server = try ServerEnvironment(
@@ -101,6 +101,19 @@ struct Assessor: Sendable {
       }
     }
 
+    let isGuarded = holder != nil || KeyIdentity(environment) != nil
+    if isGuarded, let problem = merged?.keyProblem {
+      refusals.insert(
+        Refusal(
+          .guarded,
+          "which MINIO_KMS_SSE_KEY the server of \(node) would use cannot be relied on: \(problem)"),
+        at: 0)
+    }
+    if let unit {
+      findings += LastDoorRules.findings(
+        unit, state: ports.records.directory, isNeeded: isGuarded
+      ).filter { $0.rule == "last-door-missing" }
+    }
     findings += merged?.settingsFindings(path: path) ?? []
     var sight: KeyManagerSight?
     if refusals.isEmpty && !findings.contains(where: { $0.severity == .error }) {
@@ -328,7 +341,8 @@ struct Assessor: Sendable {
       return "the server is not running"
     }
     let names = RunningEnvironment.differences(
-      file: environment, process: ServerEnvironment.probablyInForce(running, ports.file))
+      file: environment,
+      process: ServerEnvironment.probablyInForce(running, of: unit.mainPID, ports.file))
     if names.isEmpty { return "" }
     return "the running server has other values of \(names.joined(separator: ", "))"
   }

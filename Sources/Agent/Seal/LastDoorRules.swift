@@ -1,28 +1,87 @@
 internal import Model
+internal import Rollout
 internal import StartWatch
 
-/// Whether the last door stands before the server, and whether it has refused.
+/// Whether the start guard stands before the server as it must, and whether it has refused.
 enum LastDoorRules {
   /// What `keyturn guard` exits with when it refuses a start.
   private static let refused = ExitCode.startRefused.rawValue
   /// CLD_EXITED of waitid(2).
   private static let exited: Int32 = 1
 
-  /// Findings about the unit's ExecStartPre= lines.
-  static func findings(_ unit: UnitState) -> [Finding] {
-    guard unit.loadState == "loaded" else { return [] }
+  /// Where the drop-in is found in the sources and the packages.
+  private static let dropIn = "systemd/minio.service.d/10-keyturn.conf"
+
+  /// What is wrong with the guard of a unit, with what mends it; nil if every start goes through it.
+  ///
+  /// By what systemd has loaded, not by the files.
+  ///
+  /// - Parameter state: the directory of the agent's records, where the seal is.
+  static func problem(_ unit: UnitState, state: String) -> String? {
+    func mend(_ what: String) -> String {
+      "\(what); install \(dropIn) as /etc/systemd/system/\(unit.id).d/10-keyturn.conf and run systemctl daemon-reload"
+    }
     guard let door = unit.startPre.first(where: \.isLastDoor) else {
+      if unit.needDaemonReload {
+        return
+          "the last door is not in force: \(unit.id) has no ExecStartPre= with keyturn guard, and its files have changed since systemd read them; run systemctl daemon-reload"
+      }
+      return mend(
+        "the last door is not installed: \(unit.id) has no ExecStartPre= with keyturn guard, so a start by hand with another SSE key is not stopped"
+      )
+    }
+    let command = "ExecStartPre= of \(unit.id) with keyturn guard"
+    if !door.flags.contains("privileged") {
+      return mend("\(command) does not begin with +, so it cannot read the seal")
+    }
+    if door.flags.contains("ignore-failure") {
+      return mend("\(command) has the prefix -, so systemd starts what it refuses")
+    }
+    if !LastDoorRules.isProgram(door.path) {
+      return mend("\(command) runs \(door.path) in its place")
+    }
+    if !isOfThisState(door.words.dropFirst(2), state) {
+      return mend(
+        "\(command) has other arguments than --state \(state), where the seal of this node is")
+    }
+    let missing = LoaderVariables.all.filter { !unit.unsetEnvironment.contains($0) }
+    if let first = missing.first {
+      return mend(
+        "UnsetEnvironment= of \(unit.id) lacks \(first)\(missing.count > 1 ? " and \(missing.count - 1) more variables" : ""), by which a line in an environment file keeps keyturn guard from running"
+      )
+    }
+    for place in [door.path, state, GuardEvidence.directory] {
+      guard let setting = unit.sandbox.differenceForAll(at: place) else { continue }
+      return
+        "\(setting) of \(unit.id) gives keyturn guard another \(place) than this host's, so it does not see the seal, or is another program; remove it from the unit, or leave \(place) out of it, and run systemctl daemon-reload"
+    }
+    return nil
+  }
+
+  private static func isProgram(_ path: String) -> Bool {
+    path.hasPrefix("/") && path.hasSuffix("/keyturn")
+  }
+
+  private static func isOfThisState(_ arguments: ArraySlice<String>, _ state: String) -> Bool {
+    if arguments.isEmpty { return state == "/var/lib/keyturn" }
+    return arguments.elementsEqual(["--state", state])
+      || arguments.elementsEqual(["--state=\(state)"])
+  }
+
+  /// Findings about the unit's ExecStartPre= lines.
+  ///
+  /// - Parameter isNeeded: whether a key is sealed here, or would be: then without the guard nothing is rolled out.
+  static func findings(_ unit: UnitState, state: String, isNeeded: Bool) -> [Finding] {
+    guard unit.loadState == "loaded" else { return [] }
+    if let problem = problem(unit, state: state) {
       return [
         Finding(
-          .warning, rule: "last-door-missing", refusal: .unit,
-          message:
-            "the last door is not installed: \(unit.id) has no ExecStartPre= with keyturn guard, so a start by hand with another SSE key is not stopped; install systemd/minio.service.d/10-keyturn.conf in /etc/systemd/system/\(unit.id).d and run systemctl daemon-reload"
-        )
+          isNeeded ? .error : .warning, rule: "last-door-missing", refusal: .unit, message: problem)
       ]
     }
-    guard door.exitCode == exited, door.exitStatus == refused, unit.activeState != "active" else {
-      return []
-    }
+    guard let door = unit.startPre.first(where: \.isLastDoor), door.exitCode == exited,
+      door.exitStatus == refused, unit.activeState != "active"
+    else { return [] }
     return [
       Finding(
         .error, rule: "last-door", refusal: .guarded, variable: "MINIO_KMS_SSE_KEY",

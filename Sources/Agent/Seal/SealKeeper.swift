@@ -280,7 +280,8 @@ extension Agent {
       let process = try ports.process.environment(of: unit.mainPID)
       view.keyProblem = try keyProblem(unit, process)
       if view.keyProblem == nil {
-        view.runningKey = KeyIdentity(try ServerEnvironment.inForce(process, ports.file))
+        view.runningKey = KeyIdentity(
+          try ServerEnvironment.inForce(process, of: unit.mainPID, ports.file))
       }
       view.isServing = true
     } catch {
@@ -295,7 +296,7 @@ extension Agent {
     _ unit: UnitState, _ process: [EnvironmentVariable]
   ) throws(Refusal) -> String? {
     guard let path = try ServerEnvironment.configPath(of: process),
-      let changed = try ports.file.changed(path)
+      let changed = try ports.file.changed(path, seenBy: unit.mainPID)
     else { return nil }
     let age = Int64(Clock.monotonicMicroseconds()) - Int64(unit.execMainStartMonotonicMicroseconds)
     return changed > Clock.realtimeMicroseconds() - age

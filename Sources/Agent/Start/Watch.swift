@@ -247,7 +247,7 @@ extension Agent {
     }
     do throws(Refusal) {
       let running = try ServerEnvironment.inForce(
-        try ports.process.environment(of: pid), ports.file)
+        try ports.process.environment(of: pid), of: pid, ports.file)
       let names = RunningEnvironment.differences(
         voted, RunningEnvironment.digests(of: running))
       return names.isEmpty ? .same : .differs(names)

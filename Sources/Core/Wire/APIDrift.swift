@@ -16,6 +16,10 @@ public enum DriftKind: String, Sendable, Codable, Hashable, CaseIterable {
   case unit
   /// The last door would refuse a start.
   case key
+  /// The running server uses another key than the sealed one, or it cannot be told which.
+  case runningKey
+  /// The start guard of a sealed node is missing, not as it must be, or did not run.
+  case startGuard
 }
 
 /// One thing that has drifted.

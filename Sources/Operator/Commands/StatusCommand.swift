@@ -185,6 +185,8 @@ extension DriftItem {
     case .process: "process differs: \(variables.joined(separator: ", "))"
     case .unit: "unit changed"
     case .key: "START WOULD BE REFUSED"
+    case .runningKey: severity == .error ? "OTHER KEY IN USE" : "key in use not known"
+    case .startGuard: severity == .error ? "START GUARD" : "start guard"
     }
   }
 }

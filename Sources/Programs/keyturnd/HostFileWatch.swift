@@ -5,8 +5,10 @@ import Model
 /// inotify on this host's files.
 struct HostFileWatch: FileWatchPort {
   private let files: FileWatch
+  /// As systemd sees them.
+  private let host = FileTree.of(pid: 1)
 
-  init() throws(Errno) { files = try FileWatch() }
+  init() throws(Errno) { files = try FileWatch(tree: host) }
 
   func watch(_ places: [String]) throws(Refusal) {
     do throws(Errno) { try files.watch(places) } catch { throw Self.refusal(error) }
@@ -21,7 +23,8 @@ struct HostFileWatch: FileWatchPort {
   func mark(of path: String) throws(Refusal) -> FileMark {
     do throws(FileFailure) {
       guard
-        let file = try FileReading.readIfPresent(path, limitBytes: Limits.environmentFileBytes)
+        let file = try FileReading.readIfPresent(
+          path, limitBytes: Limits.environmentFileBytes, in: host)
       else { return FileMark(digest: nil, mode: 0, userID: 0, groupID: 0, inode: 0) }
       return FileMark(
         digest: file.digest, mode: file.facts.mode, userID: file.facts.userID,

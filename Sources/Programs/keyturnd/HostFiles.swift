@@ -2,35 +2,60 @@ import Agent
 import Digests
 import LinuxIO
 import Model
+import Rollout
 import StartWatch
 
-/// The environment's files on this host's disk.
+/// The environment's files on this host's disk. They are read as systemd sees them, or the server: the agent's own
+/// sandbox has a /tmp and a /dev of its own.
 struct HostEnvironmentFile: EnvironmentFilePort {
+  private let host = FileTree.of(pid: 1)
   /// Each taken when it is first needed, and held until the process ends.
   private let held = Lock<[String: WriterLock]>([:])
 
   func read(_ path: String) throws(Refusal) -> [UInt8]? {
     try refusing { () throws(FileFailure) in
-      try FileReading.readIfPresent(path, limitBytes: Limits.environmentFileBytes)?.bytes
+      try FileReading.readIfPresent(path, limitBytes: Limits.environmentFileBytes, in: host)?.bytes
     }
   }
 
-  func changed(_ path: String) throws(Refusal) -> Int64? {
+  func read(_ path: String, seenBy pid: Int32) throws(Refusal) -> [UInt8]? {
     try refusing { () throws(FileFailure) in
-      try FileReading.readIfPresent(path, limitBytes: Limits.environmentFileBytes)
+      try FileReading.readIfPresent(
+        path, limitBytes: Limits.environmentFileBytes, in: .of(pid: pid))?.bytes
+    }
+  }
+
+  func changed(_ path: String) throws(Refusal) -> Int64? { try changed(path, in: host) }
+
+  func changed(_ path: String, seenBy pid: Int32) throws(Refusal) -> Int64? {
+    try changed(path, in: .of(pid: pid))
+  }
+
+  private func changed(_ path: String, in tree: FileTree) throws(Refusal) -> Int64? {
+    try refusing { () throws(FileFailure) in
+      try FileReading.readIfPresent(path, limitBytes: Limits.environmentFileBytes, in: tree)
         .map { $0.facts.changedNanoseconds / 1000 }
     }
   }
 
+  func place(of path: String, for account: ServiceAccount) throws(Refusal) -> ConfigFilePlace {
+    let trust = PathWalk.Trust(account.user == "root" ? nil : try numbers(of: account))
+    return try refusing { () throws(FileFailure) in
+      let walk = try PathWalk(path, in: host, trusting: trust)
+      return ConfigFilePlace(
+        path: path, steps: walk.steps, exists: walk.exists, foreign: walk.foreign)
+    }
+  }
+
   func paths(matching pattern: String) throws(Refusal) -> [String] {
-    try refusing { () throws(FileFailure) in try PathPattern.paths(matching: pattern) }
+    try refusing { () throws(FileFailure) in try PathPattern.paths(matching: pattern, in: host) }
   }
 
   func obstacle(reading path: String, as account: ServiceAccount) throws(Refusal) -> String? {
     if account.overridesPermissions { return nil }
     let numbers = try numbers(of: account)
     return try refusing { () throws(FileFailure) in
-      try FileAccess.obstacle(reading: path, as: numbers)
+      try FileAccess.obstacle(reading: path, as: numbers, in: host)
     }
   }
 
@@ -108,6 +133,10 @@ struct HostRecords: RecordPort {
     }
   }
 
+  func guardEvidence(of invocation: String) throws(Refusal) -> [UInt8]? {
+    guard let path = GuardEvidence.path(of: invocation) else { return nil }
+    return try refusing { () throws(FileFailure) in try DurableRecord.read(path) }
+  }
   func load(_ name: String) throws(Refusal) -> [UInt8]? {
     try refusing { () throws(FileFailure) in try DurableRecord.read("\(directory)/\(name)") }
   }

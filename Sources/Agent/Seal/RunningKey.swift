@@ -1,0 +1,144 @@
+internal import Digests
+internal import EnvironmentFile
+internal import KeyManager
+internal import LinuxIO
+internal import Model
+internal import Rollout
+internal import StartWatch
+internal import Wire
+
+/// What can be told of the key that a running server uses, against the one that it must use.
+enum RunningKeyAnswer: Equatable {
+  /// It is that one.
+  case same
+  /// It is not; what was found, for people.
+  case other(String)
+  /// It cannot be told, and why.
+  case unknown(String)
+}
+
+/// What a running server really uses, whatever the files say that a start would use now.
+struct RunningKey {
+  let ports: Ports
+  let unit: UnitState
+  /// What its process was started with.
+  let process: [EnvironmentVariable]
+
+  private static let names = ["MINIO_KMS_SSE_KEY", "MINIO_KMS_ENCLAVE"]
+
+  /// By its environment and by the file that it has read by itself, as it sees that. Blocks on the disk.
+  func compare(with key: KeyIdentity) -> RunningKeyAnswer {
+    let seal = Seal(
+      cluster: "", keyName: key.name, enclave: key.enclave, rollout: "", sealedAtMicroseconds: 0)
+    do throws(Refusal) {
+      let file = try definitions()
+      let variables = Self.names.map { name in
+        LastDoor.Variable(
+          environment: process.last { $0.name == name }.map {
+            LastDoor.Definition(
+              value: $0.value, place: "the environment of its process (PID \(unit.mainPID))")
+          }, file: file.filter { $0.name == name }.map(\.definition))
+      }
+      return LastDoor.problem(seal: seal, key: variables[0], enclave: variables[1])
+        .map { .other($0) } ?? .same
+    } catch { return .unknown(error.message) }
+  }
+
+  /// What it has read of the file that its MINIO_CONFIG_ENV_FILE names, if that is what the file says still.
+  private func definitions() throws(Refusal) -> [(name: String, definition: LastDoor.Definition)] {
+    guard let path = try ServerEnvironment.configPath(of: process) else { return [] }
+    guard let bytes = try ports.file.read(path, seenBy: unit.mainPID),
+      let changed = try ports.file.changed(path, seenBy: unit.mainPID)
+    else {
+      throw Refusal(
+        .file, "\(path), which MINIO_CONFIG_ENV_FILE of the process names, is not there")
+    }
+    if changed > startMicroseconds {
+      throw Refusal(
+        .file,
+        "\(path), which MINIO_CONFIG_ENV_FILE of the process names, was changed after its start")
+    }
+    return EnvironmentDocument(bytes).minio.definitions.filter { !$0.isDropped }.map {
+      ($0.name, LastDoor.Definition(value: $0.value, place: "\(path) line \($0.line)"))
+    }
+  }
+
+  /// When the process was started, by the clock that files have their times from.
+  private var startMicroseconds: Int64 {
+    let age = Int64(Clock.monotonicMicroseconds()) - Int64(unit.execMainStartMonotonicMicroseconds)
+    return Clock.realtimeMicroseconds() - age
+  }
+}
+
+extension Agent {
+  /// Whether the running server uses another key than this one, and whether the start guard ran before it. Blocks on
+  /// the disk.
+  func keyDrift(_ look: Look, _ key: KeyIdentity) -> [DriftItem] {
+    guard let unit = look.unit, unit.loadState == "loaded" else { return [] }
+    var items: [DriftItem] = []
+    if let problem = LastDoorRules.problem(unit, state: ports.records.directory) {
+      items.append(DriftItem(.startGuard, .error, place: unit.id, message: problem))
+    }
+    guard unit.mainPID > 0, let process = look.running, unit.isStarted(process) else {
+      return items
+    }
+    if items.isEmpty, let item = evidenceDrift(unit) { items.append(item) }
+    switch RunningKey(ports: ports, unit: unit, process: process).compare(with: key) {
+    case .same: break
+    case .other(let text):
+      items.append(
+        DriftItem(
+          .runningKey, .error, place: unit.id, variables: ["MINIO_KMS_SSE_KEY"],
+          message:
+            "the running server of \(unit.id) does not use the sealed key \(key.text): \(text); stop it before it writes more, put the sealed key back, and start it again"
+        ))
+    case .unknown(let why):
+      items.append(
+        DriftItem(
+          .runningKey, .warning, place: unit.id, variables: ["MINIO_KMS_SSE_KEY"],
+          message: "which key the running server of \(unit.id) uses is not known: \(why)"))
+    }
+    return items
+  }
+
+  /// Nil if the start guard has left its evidence of the start of the unit's process.
+  private func evidenceDrift(_ unit: UnitState) -> DriftItem? {
+    guard let problem = guardProblem(unit) else { return nil }
+    // A start from before the guard's last change says nothing of the guard as it is.
+    var isOlder = false
+    do throws(Refusal) {
+      for file in unit.dropIns {
+        let changed = try ports.file.changed(file) ?? 0
+        if changed > Int64(clamping: unit.execMainStartRealtimeMicroseconds) { isOlder = true }
+      }
+    } catch { ports.log(4, error.message) }
+    return DriftItem(
+      .startGuard, isOlder ? .warning : .error, place: unit.id,
+      message: isOlder
+        ? "\(problem); the unit's drop-ins are newer than that start, and keyturn restart makes one that goes through the guard"
+        : "\(problem); see journalctl -u \(unit.id), and what is in the server's environment files")
+  }
+
+  /// Why it is not known that the start guard ran for the unit's present start; nil if it did.
+  func guardProblem(_ unit: UnitState) -> String? {
+    let what =
+      "the last door did not run for the start of \(unit.id) (invocation \(unit.invocationID))"
+    let bytes: [UInt8]?
+    do throws(Refusal) { bytes = try ports.records.guardEvidence(of: unit.invocationID) } catch {
+      return "\(what): \(error.message)"
+    }
+    guard let bytes else { return what }
+    do throws(JSONFailure) {
+      let evidence = try JSON.decode(GuardEvidence.self, from: bytes)
+      return evidence.invocation == unit.invocationID ? nil : what
+    } catch { return "\(what): what it has left cannot be read" }
+  }
+}
+
+extension UnitState {
+  /// Whether the main process has its own environment: between fork and exec a new one still has systemd's.
+  func isStarted(_ process: [EnvironmentVariable]) -> Bool {
+    activeState == "active"
+      || process.contains { $0.name == "INVOCATION_ID" && $0.value == invocationID }
+  }
+}
