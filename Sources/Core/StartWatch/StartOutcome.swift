@@ -52,7 +52,8 @@ public struct StartEvidence: Sendable, Hashable, Codable {
   public enum Writes: Sendable, Hashable, Codable {
     /// Asked so many times since all has been good, it would have taken each.
     case taken(asked: Int)
-    /// It does not tell, and why. No drive was missing in its log for ``StartMachine/missedDriveMilliseconds``.
+    /// It does not tell, and why. Its log has no line of a missing drive, or the last one is
+    /// ``StartMachine/missedDriveMilliseconds`` old.
     case byLog(String)
   }
 
@@ -103,7 +104,7 @@ extension StartEvidence: CustomStringConvertible {
       switch writes {
       case .taken(let asked): "takes writes (asked \(asked == 1 ? "once" : "\(asked) times"))"
       case .byLog(let why):
-        "no drive missing in its log for \(StartMachine.missedDriveMilliseconds / 1_000) s, as it does not tell whether it takes writes (\(why))"
+        "no drive missing by its log, as it does not tell whether it takes writes (\(why))"
       }
     return [
       "new invocation", saidReady ? "READY" : "active", "environment as voted", seen, writing,
