@@ -39,7 +39,9 @@ extension Agent {
   private static let startingMilliseconds = 400
   /// How long a process is young, microseconds.
   private static let youngMicroseconds: UInt64 = 15_000_000
-  /// How long to wait where the watch or the look itself fails, milliseconds.
+  /// How long to wait where the watch or the look itself fails, milliseconds: at first, since systemd is away for a
+  /// moment at each daemon-reload, and at the longest.
+  private static let firstRetryMilliseconds = 200
   private static let retryMilliseconds = 10_000
 
   /// Starts the watch, which goes on as long as the process: a thread for the files, and one that
@@ -52,6 +54,7 @@ extension Agent {
   private func followFiles() {
     var places: [String] = []
     var complaint: String?
+    var pause = Self.firstRetryMilliseconds
     while true {
       var wakesBy: Instant?
       do throws(Refusal) {
@@ -65,8 +68,12 @@ extension Agent {
         }
         state.update { $0.driftLog.isWatching = true }
         complaint = nil
+        pause = found.isComplete ? Self.firstRetryMilliseconds : pause
         report(found)
-        if !found.isComplete, wakesBy == nil { wakesBy = .inMilliseconds(Self.retryMilliseconds) }
+        if !found.isComplete {
+          wakesBy = .inMilliseconds(pause)
+          pause = min(pause * 2, Self.retryMilliseconds)
+        }
         try waitForChange(until: wakesBy)
       } catch {
         if complaint != error.message {
@@ -75,7 +82,8 @@ extension Agent {
         complaint = error.message
         state.update { $0.driftLog.isWatching = false }
         places = []
-        Clock.sleep(until: .inMilliseconds(Self.retryMilliseconds))
+        Clock.sleep(until: .inMilliseconds(pause))
+        pause = min(pause * 2, Self.retryMilliseconds)
       }
     }
   }
@@ -90,9 +98,11 @@ extension Agent {
   }
 
   private func followUnit() {
+    var pause = Self.firstRetryMilliseconds
     while true {
       do throws(Refusal) {
         var unit = try ports.unit.state(deadline: .inMilliseconds(5_000))
+        pause = Self.firstRetryMilliseconds
         ports.watch.wake()
         while true {
           guard let next = try ports.unit.rest(after: unit, deadline: .inMilliseconds(3_600_000))
@@ -102,7 +112,8 @@ extension Agent {
         }
       } catch {
         // systemd or the bus is away; the look at the files says so.
-        Clock.sleep(until: .inMilliseconds(Self.retryMilliseconds))
+        Clock.sleep(until: .inMilliseconds(pause))
+        pause = min(pause * 2, Self.retryMilliseconds)
       }
     }
   }
