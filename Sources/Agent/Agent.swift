@@ -50,6 +50,8 @@ public final class Agent: Sendable {
     /// What the last confirmed start was made from; nil if there is none, or if it is damaged.
     var confirmed: Confirmed?
     var driftLog = DriftLog()
+    /// What the server of an invocation said of the key that it encrypts with, and until when that counts.
+    var serversWord: (invocation: String, answer: ServerKMSAnswer, until: Instant)?
     /// The last look at the Key Managers; nil before the first.
     var links: LinkRecord?
     /// Why no rollout may be voted on: a damaged record.

@@ -20,6 +20,7 @@ struct KeyWaysTests {
 
   private func confirmed() throws -> Node {
     let node = Node()
+    node.host.state.update { $0.kms = .untold("403") }
     #expect(try node.apply(enabling)?.kind == .confirmed)
     return node
   }
@@ -150,5 +151,56 @@ struct KeyWaysTests {
     let metrics = node.send("GET", "/metrics").body
     #expect(
       String(decoding: metrics, as: UTF8.self).contains("keyturn_drift{kind=\"runningKey\"} 1\n"))
+  }
+
+  /// A start that goes well but for what `change` makes of it.
+  private func start(_ change: @escaping @Sendable (inout FakeHost.State) -> Void) throws
+    -> Outcome?
+  {
+    let node = try confirmed()
+    node.host.state.update { $0.onRestart = change }
+    return try node.apply([], id: "00000000000000ab", kind: .restart)
+  }
+
+  @Test("a start that the server itself says uses another key is never confirmed")
+  func ownWord() throws {
+    let outcome = try start { $0.kms = .defaultKey("another-key") }
+    #expect(outcome?.kind == .failed)
+    #expect(outcome?.reason.contains("encrypts with the key \"another-key\"") == true)
+  }
+
+  @Test("a start that the start guard has left no evidence of is never confirmed")
+  func unguarded() throws {
+    let outcome = try start { $0.unguarded = [$0.unit.invocationID] }
+    #expect(outcome?.kind == .failed && outcome?.reason.contains("did not run") == true)
+  }
+
+  @Test("neither word nor evidence is missed by a first start that seals the key")
+  func firstStart() throws {
+    for change in [
+      { $0.kms = .defaultKey("another-key") }, { $0.unguarded = [$0.unit.invocationID] },
+    ] as [@Sendable (inout FakeHost.State) -> Void] {
+      let node = Node()
+      node.host.state.update { $0.onRestart = change }
+      #expect(try node.apply(enabling)?.kind == .failed)
+      #expect(node.host.state.withLock { $0.records["seal"] } == nil)
+    }
+  }
+
+  @Test("a server that tells nothing is judged by its environment and files")
+  func untold() throws {
+    #expect(try start { $0.kms = .untold("403") }?.kind == .confirmed)
+  }
+
+  @Test("its own word tells which key it uses where the file was changed since")
+  func wordDecides() throws {
+    let node = Node()
+    #expect(try node.apply(enabling)?.kind == .confirmed)
+    node.host.state.update { state in
+      state[Self.config] = "MINIO_X=1\n"
+      state.process.append(.init(name: "MINIO_CONFIG_ENV_FILE", value: Self.config))
+      state.changed[Self.config] = Clock.realtimeMicroseconds() + 1_000_000
+    }
+    #expect(try status(node).drift.items?.contains { $0.kind == .runningKey } == false)
   }
 }

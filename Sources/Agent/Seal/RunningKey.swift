@@ -24,10 +24,30 @@ struct RunningKey {
   /// What its process was started with.
   let process: [EnvironmentVariable]
 
+  /// What the server itself says of the key that it encrypts with; nil if it cannot be asked. Only asked where the rest
+  /// does not tell of another key already: a server that hangs must not put the alarm off.
+  let word: () -> ServerKMSAnswer?
+
   private static let names = ["MINIO_KMS_SSE_KEY", "MINIO_KMS_ENCLAVE"]
 
-  /// By its environment and by the file that it has read by itself, as it sees that. Blocks on the disk.
+  /// By its environment, by the file that it has read by itself, as it sees that, and by its own word. Blocks on the
+  /// disk.
   func compare(with key: KeyIdentity) -> RunningKeyAnswer {
+    let found = look(for: key)
+    if case .other = found { return found }
+    switch (found, word()) {
+    case (_, .defaultKey(let name)):
+      if !name.utf8.elementsEqual(key.name.utf8) {
+        return .other("the server itself says that it encrypts with the key \"\(name)\"")
+      }
+      return .same
+    case (.same, .some(.none)):
+      return .unknown("the server itself says that it has no Key Manager")
+    case (_, _): return found
+    }
+  }
+
+  private func look(for key: KeyIdentity) -> RunningKeyAnswer {
     let seal = Seal(
       cluster: "", keyName: key.name, enclave: key.enclave, rollout: "", sealedAtMicroseconds: 0)
     do throws(Refusal) {
@@ -83,7 +103,10 @@ extension Agent {
       return items
     }
     if items.isEmpty, let item = evidenceDrift(unit) { items.append(item) }
-    switch RunningKey(ports: ports, unit: unit, process: process).compare(with: key) {
+    let running = RunningKey(
+      ports: ports, unit: unit, process: process,
+      word: { unit.activeState == "active" ? self.serversWord(unit, process) : nil })
+    switch running.compare(with: key) {
     case .same: break
     case .other(let text):
       items.append(
@@ -99,6 +122,50 @@ extension Agent {
           message: "which key the running server of \(unit.id) uses is not known: \(why)"))
     }
     return items
+  }
+
+  /// How long the server's own word counts, milliseconds: of each process it is asked anew.
+  private static let wordMilliseconds = 10_000
+  /// The same of one that told nothing: it may only have been starting.
+  private static let silenceMilliseconds = 1_000
+  /// How long it may take, milliseconds.
+  private static let wordDeadlineMilliseconds = 1_000
+
+  /// What the running server says of the key that it encrypts with. Blocks until it has answered.
+  private func serversWord(_ unit: UnitState, _ process: [EnvironmentVariable]) -> ServerKMSAnswer {
+    let known = state.withLock { $0.serversWord }
+    if let known, known.invocation == unit.invocationID, known.until > Clock.now() {
+      return known.answer
+    }
+    let answer: ServerKMSAnswer
+    do throws(Refusal) {
+      let environment = ServerEnvironment.probablyInForce(process, of: unit.mainPID, ports.file)
+      answer = ports.probe.kmsStatus(
+        assessor.arguments(unit, environment), as: try RootCredentials.of(process, ports.file),
+        deadline: .inMilliseconds(Self.wordDeadlineMilliseconds))
+    } catch { answer = .untold(error.message) }
+    var milliseconds = Self.wordMilliseconds
+    if case .untold = answer { milliseconds = Self.silenceMilliseconds }
+    state.update {
+      $0.serversWord = (unit.invocationID, answer, .inMilliseconds(milliseconds))
+    }
+    return answer
+  }
+
+  /// Whether a start can be confirmed as far as the key goes that is sealed, or that its confirmation seals.
+  func compareKey(of pid: Int32, with voted: Seal?) throws(Refusal) -> EnvironmentAnswer {
+    guard let key = (sealRecord().seal ?? voted)?.key else { return .same }
+    let unit = try ports.unit.state(deadline: .inMilliseconds(5_000))
+    if unit.mainPID != pid { return .unknown("the main process is another one since") }
+    if let problem = guardProblem(unit) { return .otherKey(problem) }
+    let process = try ports.process.environment(of: pid)
+    let running = RunningKey(
+      ports: ports, unit: unit, process: process, word: { self.serversWord(unit, process) })
+    switch running.compare(with: key) {
+    case .same: return .same
+    case .other(let what): return .otherKey(what)
+    case .unknown(let why): return .unknown(why)
+    }
   }
 
   /// Nil if the start guard has left its evidence of the start of the unit's process.

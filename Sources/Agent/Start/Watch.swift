@@ -250,7 +250,8 @@ extension Agent {
         try ports.process.environment(of: pid), of: pid, ports.file)
       let names = RunningEnvironment.differences(
         voted, RunningEnvironment.digests(of: running))
-      return names.isEmpty ? .same : .differs(names)
+      if !names.isEmpty { return .differs(names) }
+      return try compareKey(of: pid, with: active.rollout.seal)
     } catch { return .unknown(error.message) }
   }
 

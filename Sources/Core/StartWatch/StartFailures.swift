@@ -38,6 +38,18 @@ extension StartFailure {
       passedKeyManager: true)
   }
 
+  /// The new process does not use the sealed key, as far as can be told.
+  static func otherKey(pid: Int32, _ what: String, phase: WatchPhase) -> StartFailure {
+    StartFailure(
+      kind: .otherKey, phase: phase,
+      reason: "the new process (PID \(pid)) cannot be confirmed to use the sealed key: \(what)",
+      cause: "something gives the server another key past its environment files, or kept the start "
+        + "guard from running",
+      remedy: "stop the server of this node before it writes more; `keyturn explain "
+        + "MINIO_KMS_SSE_KEY` and `systemctl cat` show what it is given; put it right, then "
+        + "`keyturn restart`")
+  }
+
   /// Lines of the log may be missing.
   static func linesLost(_ loss: String) -> StartFailure {
     StartFailure(

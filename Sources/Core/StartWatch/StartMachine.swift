@@ -242,6 +242,7 @@ public struct StartMachine: Sendable {
     case .unknown(let why): environment = .unknown(why)
     case .differs(let names):
       finish(.failed(.otherEnvironment(pid: pid, names, phase: phase)), &effects)
+    case .otherKey(let what): finish(.failed(.otherKey(pid: pid, what, phase: phase)), &effects)
     }
   }
 

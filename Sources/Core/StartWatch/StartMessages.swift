@@ -82,6 +82,9 @@ public enum EnvironmentAnswer: Sendable, Hashable, Codable {
   case same
   /// It was not; the names of the variables that differ, at least one.
   case differs([String])
+  /// It was, and does not use the key that is sealed, or nobody knows that the start guard let it pass;
+  /// what was found.
+  case otherKey(String)
   /// It cannot be told at the moment, and why.
   case unknown(String)
 }

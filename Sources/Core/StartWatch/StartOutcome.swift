@@ -136,6 +136,8 @@ public struct StartFailure: Sendable, Hashable, Codable, CustomStringConvertible
     case otherEnvironment
     /// The server runs, and the Key Manager refuses it the key.
     case keyRefused
+    /// The new main process uses another key than the sealed one, or the start guard did not run.
+    case otherKey
     /// The old process did not end in time.
     case stopDeadline
     /// The new one was not good in time.
