@@ -69,6 +69,36 @@ import Wire
       "\(outcome.reason)")
   }
 
+  @Test("a server that takes no writes is not confirmed before it does, and since when is told")
+  func takesNoWrites() throws {
+    let node = Node()
+    node.host.state.update { $0.writes = .refused("503 SlowDownWrite") }
+    let rollout = try begin(node, settleMilliseconds: 300, until: .serving)
+    let before = try view(node, rollout)
+    #expect(before.outcome == nil && before.report?.writable == nil)
+    #expect(before.events.contains { $0.detail == "it takes no writes yet: 503 SlowDownWrite" })
+    node.host.state.update { $0.writes = .taken(asked: 1) }
+    let outcome = try #require(try node.outcome(rollout))
+    #expect(outcome.kind == .confirmed)
+    let report = try #require(try view(node, rollout).report)
+    #expect(report.writable.map { $0 > report.issued } == true)
+  }
+
+  @Test("a drive that the server loses in this very start is told with the confirmation")
+  func driveLost() throws {
+    let node = Node()
+    node.host.state.update {
+      $0.startLines.append(
+        "Error: Drive /data: invalid character 'g' looking for beginning of value (*fmt.wrapError)")
+    }
+    let outcome = try #require(try node.outcome(try begin(node, settleMilliseconds: 300)))
+    #expect(outcome.kind == .confirmed)
+    #expect(
+      outcome.warning
+        == "it runs without a drive: Drive /data: invalid character 'g' looking for beginning of "
+        + "value (*fmt.wrapError)")
+  }
+
   @Test("a server that is restarted once more in the settle time is not confirmed")
   func restartedAgain() throws {
     let node = Node()

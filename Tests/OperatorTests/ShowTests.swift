@@ -31,7 +31,8 @@ extension RolloutView {
       },
       report: RestartReport(
         planned: Instant(nanoseconds: boot * 1_000_000_000), issued: instant(1),
-        previousInvocation: "i", stopping: instant(2), stopped: instant(5), started: instant(7)),
+        previousInvocation: "i", stopping: instant(2), stopped: instant(5), started: instant(7),
+        writable: instant(950)),
       outcome: outcome,
       rollout: RolloutHead(
         id: id, epoch: epoch, kind: .apply, generation: 3, createdBy: "alice"),
@@ -146,6 +147,7 @@ struct ShowTests {
       var steps: [Step]?
       var skewMilliseconds: Double?
       var stopSkewMilliseconds: Double?
+      var writeOutageMilliseconds: Double?
     }
     let agents = (1...4).map { FakeAgent("minio-\($0)", kept: [.sample(shift: Int64($0))]) }
     let (code, host) = Sample.run("show aa --json", agents)
@@ -156,6 +158,9 @@ struct ShowTests {
     let steps = try #require(lines[2].steps)
     #expect(steps.first { $0.phase == "stopping" }?.milliseconds == 4)
     #expect(lines.last?.skewMilliseconds == 3 && lines.last?.stopSkewMilliseconds == 3)
+    // From the first order, +2 ms, to the last server that takes writes, +954 ms.
+    #expect(lines.last?.writeOutageMilliseconds == 952)
+    #expect(steps.contains { $0.phase == "takesWrites" && $0.milliseconds == 952 })
   }
 
   @Test("a rollout that no node knows: exit 5; a damaged page is never written over")

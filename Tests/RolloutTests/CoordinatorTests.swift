@@ -231,7 +231,8 @@ struct CoordinatorTests {
           member: name,
           RestartReport(
             planned: start, issued: issued, previousInvocation: "",
-            started: issued.advanced(byMilliseconds: index * 10))), at: start)
+            started: issued.advanced(byMilliseconds: index * 10),
+            writable: issued.advanced(byMilliseconds: 1_000 + index))), at: start)
     }
     var effects: [CoordinatorEffect] = []
     for name in rollout.members {
@@ -240,6 +241,26 @@ struct CoordinatorTests {
     #expect(effects.result?.exitCode == .done)
     #expect(effects.result?.issueSkewNanoseconds == 3_000_000)
     #expect(effects.result?.skewNanoseconds == 23_000_000)
+    #expect(effects.result?.writeOutageNanoseconds == 1_005_000_000)
+  }
+
+  @Test("the outage for writes is not known unless every server has told since when it takes them")
+  func writeOutage() {
+    var coordinator = committed()
+    for (index, name) in rollout.members.enumerated() {
+      _ = coordinator.handle(
+        .restarted(
+          member: name,
+          RestartReport(
+            planned: start, issued: start, previousInvocation: "", started: start,
+            writable: index == 0 ? nil : start.advanced(byMilliseconds: 1_000))), at: start)
+    }
+    var effects: [CoordinatorEffect] = []
+    for name in rollout.members {
+      effects = coordinator.handle(.ended(member: name, Outcome(.confirmed, "")), at: start)
+    }
+    #expect(effects.result?.exitCode == .done)
+    #expect(effects.result?.writeOutageNanoseconds == nil)
   }
 
   @Test("one failed start is exit 9, one unknown is exit 3, failed outweighs unknown")

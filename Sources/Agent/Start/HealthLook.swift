@@ -42,7 +42,7 @@ struct HealthLook: Sendable {
       {
         return .untold("MINIO_ETCD_ENDPOINTS is set: buckets are looked for elsewhere first")
       }
-      credentials = try RootCredentials.of(process, ports.file)
+      credentials = try RootCredentials.of(process, of: unit.mainPID, ports.file)
     } catch { return .untold("its root user is not known: \(error.message)") }
     return ports.probe.takesWrites(
       arguments, as: credentials, bucket: Self.bucket(of: unit.invocationID),

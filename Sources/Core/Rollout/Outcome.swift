@@ -63,8 +63,9 @@ public struct RestartReport: Sendable, Codable, Hashable {
   public init(
     planned: Instant, issued: Instant, previousInvocation: String, previousPID: Int32? = nil,
     journalCursor: String? = nil, stopping: Instant? = nil, stopped: Instant? = nil,
-    started: Instant? = nil
+    started: Instant? = nil, writable: Instant? = nil
   ) {
+    self.writable = writable
     self.stopping = stopping
     self.stopped = stopped
     self.started = started
