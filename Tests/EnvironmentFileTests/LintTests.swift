@@ -150,7 +150,7 @@ import Testing
       EnvironmentLint.findings(in: document("MINIO_OPTS=\"--x\" --y\n"), file: nil).first)
     #expect(finding.variable == "MINIO_OPTS")
     #expect(finding.message == "systemd reads '--x--y', MinIO's own reader '\"--x\" --y'")
-    #expect(finding.remedy == "write it as MINIO_OPTS=\"--x--y\"")
+    #expect(finding.remedy == "write it as MINIO_OPTS=\"--x --y\"")
   }
 
   @Test(
@@ -192,7 +192,7 @@ import Testing
     let shown = try #require(
       EnvironmentLint.findings(in: file, file: nil, showsSecrets: true).first)
     #expect(shown.message == "systemd reads 'ab', MinIO's own reader ''a' b'")
-    #expect(shown.remedy == "write it as MINIO_ROOT_PASSWORD=\"ab\"")
+    #expect(shown.remedy == "write it as MINIO_ROOT_PASSWORD=\"a b\"")
   }
 
   @Test(

@@ -80,7 +80,7 @@ struct Lint {
   let file: String?
   let bytes: [UInt8]
   let text: DocumentText
-  private let showsSecrets: Bool
+  let showsSecrets: Bool
   private(set) var findings: [Finding] = []
   /// How many findings each rule has, those included that are not given.
   private var tallies: [(rule: LintRule, count: Int, worst: Severity)] = []
@@ -208,7 +208,7 @@ struct Lint {
 
   func isShowable(_ definition: Definition) -> Bool { isShowable(text.variable(definition)) }
 
-  private func isShowable(_ variable: Variable) -> Bool {
+  func isShowable(_ variable: Variable) -> Bool {
     showsSecrets
       || (variable.isOneLine && variable.value.utf8.count <= 200
         && isShowable(variable.name, variable.value))
@@ -246,19 +246,5 @@ struct Lint {
 
   func isStray(_ definition: Definition) -> Bool {
     isStray(line: Int(definition.line), name: name(definition))
-  }
-
-  /// What to write instead.
-  func safeForm(_ definition: Definition) -> String { safeForm(text.variable(definition)) }
-
-  /// What to write instead.
-  private func safeForm(_ variable: Variable) -> String {
-    let name = isVariableName(variable.name) ? variable.name : "NAME"
-    if isShowable(variable),
-      let line = try? CanonicalForm.line(name: name, value: variable.value)
-    {
-      return "write it as \(line)"
-    }
-    return "write it as \(name)=\"...\", without \\, \", `, $ and control characters in the value"
   }
 }
