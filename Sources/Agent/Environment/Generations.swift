@@ -49,8 +49,8 @@ extension Agent {
     else { return }
     let generation = Generation(
       number: rollout.generation, path: content.path, digest: Digest.sha256(bytes),
-      rollout: rollout.id, kind: rollout.kind, createdBy: rollout.createdBy,
-      confirmedAtMicroseconds: now)
+      rollout: rollout.id, kind: rollout.kind, undoes: rollout.undoes,
+      createdBy: rollout.createdBy, confirmedAtMicroseconds: now)
     try history.save(History.Kept(generation: generation, bytes: bytes))
     state.update { state in
       state.generation = generation

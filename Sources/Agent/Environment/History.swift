@@ -72,9 +72,23 @@ struct History: Sendable {
   /// Forgets a generation; nothing happens if it is not kept. Blocks on the disk.
   func remove(_ number: Int) throws(Refusal) { try port.remove(Self.name(number)) }
 
-  /// Forgets the oldest beyond the limit. Blocks on the disk.
+  /// Forgets the oldest beyond the limit, first of all what a rollout and the one that took it back have
+  /// left: settings that fail again and again must not push out the files that served. The last stays, and
+  /// the one before it, to which the last may yet be taken back. Blocks on the disk.
   func prune() throws(Refusal) {
-    for number in try numbers().dropLast(Limits.generations) { try remove(number) }
+    let all = try numbers()
+    if all.count <= Limits.generations { return }
+    let undone = undone(all)
+    let order = all.dropLast(2).filter(undone.contains) + all.filter { !undone.contains($0) }
+    for number in order.prefix(all.count - Limits.generations) { try remove(number) }
+  }
+
+  /// The numbers of what a rollout that was taken back has left, and of what took it back.
+  private func undone(_ numbers: [Int]) -> Set<Int> {
+    let kept = numbers.compactMap { (try? load($0))?.generation }
+    let rollouts = Set(kept.compactMap(\.undoes))
+    return Set(
+      kept.filter { $0.undoes != nil || rollouts.contains($0.rollout) }.map(\.number))
   }
 
   private static func name(_ number: Int) -> String {

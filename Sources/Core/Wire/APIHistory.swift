@@ -14,6 +14,8 @@ public struct Generation: Sendable, Codable, Hashable {
   public var rollout: String
   /// What that rollout did; nil for number 0, which no start was confirmed with.
   public var kind: RolloutKind?
+  /// The rollout that it took back; nil if it took none back.
+  public var undoes: String?
   /// Who created that rollout.
   public var createdBy: String
   /// When it was confirmed here, or found; microseconds since 1970-01-01 UTC.
@@ -22,8 +24,9 @@ public struct Generation: Sendable, Codable, Hashable {
   /// A generation; see the properties.
   public init(
     number: Int, path: String, digest: Digest, rollout: String, kind: RolloutKind?,
-    createdBy: String, confirmedAtMicroseconds: Int64
+    undoes: String? = nil, createdBy: String, confirmedAtMicroseconds: Int64
   ) {
+    self.undoes = undoes
     self.number = number
     self.path = path
     self.digest = digest
