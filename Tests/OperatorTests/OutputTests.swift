@@ -63,6 +63,38 @@ import Wire
     #expect(Console.visible("plain – text") == "plain – text")
   }
 
+  /// Characters that nobody sees or that turn the order of others around, one of each kind.
+  private static let hidden: [Unicode.Scalar] = [
+    "\u{202A}", "\u{202B}", "\u{202C}", "\u{202D}", "\u{202E}", "\u{2066}", "\u{2067}",
+    "\u{2068}", "\u{2069}", "\u{200E}", "\u{200F}", "\u{061C}", "\u{2028}", "\u{2029}", "\u{85}",
+    "\u{9B}", "\u{7F}", "\u{200B}", "\u{200C}", "\u{200D}", "\u{2060}", "\u{FEFF}", "\u{AD}",
+    "\u{180E}", "\u{E0041}", "\u{115F}", "\u{FFF9}",
+  ]
+
+  @Test(
+    "what cannot be seen, or turns text around, is visible in text, HTML and JSON",
+    arguments: hidden)
+  func hiddenCharacters(scalar: Unicode.Scalar) throws {
+    let text = "minio-1\(scalar)x"
+    for shown in [Console.visible(text), HTML.escaped(text), JSONValue.string(text).text] {
+      #expect(!shown.unicodeScalars.contains(scalar), "\(shown.debugDescription)")
+      #expect(shown.contains("minio-1") && shown.contains("x"))
+    }
+    // A program reads what was written.
+    let read = try JSON.decode(
+      [String].self, from: Array(JSONValue.array([.string(text)]).text.utf8))
+    #expect(read[0].unicodeScalars.elementsEqual(text.unicodeScalars))
+  }
+
+  @Test("such a character is named where it stood")
+  func hiddenNames() {
+    #expect(Console.visible("a\u{202E}b\u{200B}") == "a<U+202E>b<U+200B>")
+    #expect(HTML.escaped("<\u{202E}>") == "&lt;&lt;U+202E&gt;&gt;")
+    #expect(JSONValue.string("a\u{202E}\u{9B}\u{E0041}").text == #""a\u202e\u009b\udb40\udc41""#)
+    #expect(Console.visible("Zürich – 東京 ✓") == "Zürich – 東京 ✓")
+    #expect(JSONValue.string("Zürich – 東京").text == #""Zürich – 東京""#)
+  }
+
   @Test("the help of the program and of every command is the one that was agreed")
   func help() {
     let help = HelpText(KeyturnCommands.table, columns: 120)

@@ -5,8 +5,8 @@ internal import Model
 /// What a command says: lines for people, or JSON lines.
 ///
 /// Used from one thread, the command's. Results go to standard output, messages to standard error;
-/// with `--json` everything is an event on standard output. Terminal control characters in what
-/// others wrote are replaced.
+/// with `--json` everything is an event on standard output. Characters that cannot be seen are made
+/// visible in what others wrote (``HiddenCharacters``).
 struct Console: Sendable {
   enum Format: Sendable { case text, json }
 
@@ -84,17 +84,6 @@ struct Console: Sendable {
     }
   }
 
-  /// `text` with every control character but the tab replaced: a journal line must not drive the
-  /// terminal.
-  static func visible(_ text: String) -> String {
-    func isControl(_ scalar: Unicode.Scalar) -> Bool {
-      (scalar.value < 0x20 && scalar.value != 0x09) || (0x7F...0x9F).contains(scalar.value)
-    }
-    guard text.unicodeScalars.contains(where: isControl) else { return text }
-    var result = String.UnicodeScalarView()
-    for scalar in text.unicodeScalars {
-      result.append(isControl(scalar) ? "\u{FFFD}" : scalar)
-    }
-    return String(result)
-  }
+  /// `text` as a terminal may have it: a journal line must not drive it, nor show one name as another.
+  static func visible(_ text: String) -> String { HiddenCharacters.visible(text) }
 }

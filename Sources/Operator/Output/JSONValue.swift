@@ -16,8 +16,8 @@ enum JSONValue: Sendable, Hashable, Encodable {
   /// An integer, or null.
   init(_ number: Int?) { self = number.map { .integer(Int64($0)) } ?? .null }
 
-  /// One line, keys sorted.
-  var text: String { JSON.line(self) }
+  /// One line, keys sorted, characters that cannot be seen escaped.
+  var text: String { HiddenCharacters.escaped(inJSON: JSON.line(self)) }
 
   func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()

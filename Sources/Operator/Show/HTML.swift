@@ -1,6 +1,6 @@
 /// Text for an HTML page.
 enum HTML {
-  /// `text` as it must stand in text and in quoted attributes; control characters are replaced.
+  /// `text` as it must stand in text and in quoted attributes; what cannot be seen is made visible.
   static func escaped(_ text: String) -> String {
     var result = ""
     for character in Console.visible(text) {
