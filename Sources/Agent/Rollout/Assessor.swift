@@ -264,10 +264,24 @@ struct Assessor: Sendable {
     }
   }
 
+  /// How often another process is looked at where the last has ended meanwhile.
+  private static let processLooks = 4
+
   private func runningEnvironment(
     of unit: UnitState?, seal: Seal?, _ findings: inout [Finding]
   ) -> [EnvironmentVariable]? {
-    guard let unit, unit.mainPID > 0 else { return nil }
+    guard var unit, unit.mainPID > 0 else { return nil }
+    for _ in 1..<Self.processLooks {
+      do throws(Refusal) { return try ports.process.environment(of: unit.mainPID) } catch {
+        // A server that ends soon after each start is gone between two looks: that is no process that
+        // cannot be read.
+        guard let next = try? ports.unit.state(deadline: unitDeadline),
+          next.mainPID != unit.mainPID
+        else { break }
+        unit = next
+        if unit.mainPID <= 0 { return nil }
+      }
+    }
     do throws(Refusal) { return try ports.process.environment(of: unit.mainPID) } catch {
       findings.append(
         Finding(
