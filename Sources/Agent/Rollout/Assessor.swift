@@ -54,7 +54,10 @@ struct Assessor: Sendable {
     do throws(Refusal) {
       if seal == nil {
         inForce = try running.map { running throws(Refusal) in
-          try ServerEnvironment.inForce(running, of: unit?.mainPID ?? 0, ports.file)
+          // A process that has ended since sees no files any more.
+          do throws(Refusal) {
+            return try ServerEnvironment.inForce(running, of: unit?.mainPID ?? 0, ports.file)
+          } catch { return try ServerEnvironment.inForce(running, ports.file) }
         }
       }
       let server = try ServerEnvironment(
