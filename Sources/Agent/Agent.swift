@@ -25,6 +25,9 @@ public final class Agent: Sendable {
     var timeline: Timeline?
     /// What was asked with prepare, until the checks have ended. Holds the settings' values.
     var request: PrepareRequest?
+    /// The rollout of what is proposed on this node that a member has asked for a vote on; nil if it was an
+    /// operator who asked last.
+    var proposalVote: String?
     /// The yes that was prepared last: what this node has seen of what all must have alike.
     var seen: VoteAnswer?
     /// When the vote on the rollout that was asked for last must be there.
@@ -56,6 +59,8 @@ public final class Agent: Sendable {
     var links: LinkRecord?
     /// Why no rollout may be voted on: a damaged record.
     var damaged: Refusal?
+    /// All records that could not be read at the start, each by itself.
+    var damagedRecords: [DamagedRecord] = []
     /// The record that is damaged is the one of what the member has promised: it can answer nobody.
     var isForgetful = false
     /// What the other members are asked to end a rollout that this one is in doubt of.
@@ -139,6 +144,18 @@ public final class Agent: Sendable {
     func load<Value>(_ body: () throws(Refusal) -> Value) -> Value? {
       do throws(Refusal) { return try body() } catch {
         if state.damaged == nil { state.damaged = error }
+        state.damagedRecords.append(DamagedRecord(error))
+        return nil
+      }
+    }
+    // The agent goes on without what is lost with these.
+    func load<Value>(
+      _ kind: DamagedRecord.Kind, _ body: @escaping @Sendable () throws(Refusal) -> Value
+    ) -> Value? {
+      do throws(Refusal) { return try body() } catch {
+        ports.log(4, error.message)
+        state.damagedRecords.append(
+          DamagedRecord(kind, error) { () throws(Refusal) in _ = try body() })
         return nil
       }
     }
@@ -162,34 +179,37 @@ public final class Agent: Sendable {
     state.targets = Set(
       [inventory.environmentFile, state.generation?.path].compactMap(\.self)
         + rollouts.compactMap { $0?.content(of: node)?.path })
-    // Only drift is measured by these: they stop no rollout, and the next confirmed start writes
-    // them anew.
-    do throws(Refusal) {
-      state.confirmed = try records.loadConfirmed()
-      state.driftLog.entries = try records.loadDrift()
-    } catch {
-      ports.log(4, "drift is measured against the last generation only: \(error.message)")
+    if let confirmed = load(.confirmed, { () throws(Refusal) in try records.loadConfirmed() }) {
+      state.confirmed = confirmed
     }
-    // Without these a rollout is summed up by others, and a wish is handed in again.
-    do throws(Refusal) {
-      state.settled = try records.loadSettled()
-      if let intent = try records.loadIntent() {
-        state.intent = intent
-        state.intents = Intents(
-          member: node, members: inventory.memberNames, own: intent.statement)
-      }
-    } catch { ports.log(4, error.message) }
+    let drift = load(.drift) { () throws(Refusal) in try records.loadDrift() }
+    state.driftLog.entries = drift ?? []
+    state.settled = load(.settled) { () throws(Refusal) in try records.loadSettled() } ?? []
+    _ = load(.collecting) { () throws(Refusal) in try records.loadCollecting() }
+    let intent = load(.intent) { () throws(Refusal) in try records.loadIntent() ?? IntentRecord() }
+    state.intent = intent ?? IntentRecord.forgotten
+    state.intents = Intents(
+      member: node, members: inventory.memberNames,
+      run: Self.drawn(),
+      own: state.intent.statement.serial > 0 ? state.intent.statement : nil)
     self.state = Lock(state)
-    if let damaged = self.state.withLock({ $0.damaged }) { ports.log(3, damaged.message) }
+    for record in self.state.withLock({ $0.damagedRecords }) where record.finding.severity == .error
+    {
+      ports.log(3, record.finding.message)
+    }
   }
 
   /// The one that the state directory has; a new one, durable, where it has none: it is new, or of
   /// before there were any. Blocks on the disk.
   private static func incarnation(in records: Records) throws(Refusal) -> Incarnation {
     if let known = try records.loadIncarnation() { return known }
-    let new = Incarnation(random: .random(in: 0...UInt64.max), .random(in: 0...UInt64.max))
+    let new = Self.drawn()
     try records.save(new)
     return new
+  }
+
+  private static func drawn() -> Incarnation {
+    Incarnation(random: .random(in: 0...UInt64.max), .random(in: 0...UInt64.max))
   }
 
   /// Goes on with what the agent was in before it was stopped. Does not block but on the disk, the bus
@@ -244,9 +264,10 @@ public final class Agent: Sendable {
   /// - Returns: the answer to the proposer, if the machine gave one; a refusal if a promise could
   /// not be made durable.
   @discardableResult
-  func perform(_ input: ParticipantInput) -> Result<ParticipantReply, Refusal>? {
+  func perform(_ given: ParticipantInput) -> Result<ParticipantReply, Refusal>? {
     var later: [@Sendable () -> Void] = []
     let result: Result<ParticipantReply, Refusal>? = turn.withLock { _ in
+      let input = stillProposed(given)
       let before = state.withLock { $0.participant }
       let effects = state.update { $0.participant.handle(input, at: moment()) }
       var reply: ParticipantReply?

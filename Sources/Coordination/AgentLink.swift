@@ -52,6 +52,8 @@ public enum AgentCall: Sendable {
   case intents
   /// Know what the asking node wishes.
   case tellIntent(IntentStatement)
+  /// Take part again in a rollout of settings that were not confirmed.
+  case retryIntent(IntentRetry)
 
   /// GET or POST.
   public var method: String {
@@ -59,7 +61,7 @@ public enum AgentCall: Sendable {
     case .status, .clock, .rollouts, .follow, .generations, .diff, .explain, .logs, .seal, .intents:
       "GET"
     case .plan, .prepare, .promise, .accept, .decide, .resolve, .check, .recoverSeal, .settle,
-      .tellIntent:
+      .tellIntent, .retryIntent:
       "POST"
     }
   }
@@ -85,6 +87,7 @@ public enum AgentCall: Sendable {
     case .recoverSeal: "/v1/seal/recover"
     case .settle(let id, _): "/v1/rollouts/\(id)/settlement"
     case .intents, .tellIntent: "/v1/intents"
+    case .retryIntent: "/v1/intents/retry"
     }
   }
 
@@ -92,7 +95,7 @@ public enum AgentCall: Sendable {
   public var query: [(name: String, value: String)] {
     switch self {
     case .status, .plan, .promise, .accept, .decide, .resolve, .generations, .rollouts, .seal,
-      .recoverSeal, .settle, .intents, .tellIntent:
+      .recoverSeal, .settle, .intents, .tellIntent, .retryIntent:
       []
     case .prepare(_, let wait): wait.map { [("wait", "\($0)")] } ?? []
     case .check(let milliseconds): [("timeout", "\(milliseconds)")]
@@ -116,6 +119,7 @@ public enum AgentCall: Sendable {
     case .prepare(let request, _): request
     case .settle(_, let settlement): settlement
     case .tellIntent(let statement): statement
+    case .retryIntent(let retry): retry
     case .promise(_, let request): request
     case .accept(_, let request): request
     case .decide(_, let decision): decision
@@ -169,6 +173,8 @@ extension AgentRequest where Answer == IntentsView {
   public static var intents: Self { Self(.intents) }
   /// Know what the asking node wishes.
   public static func tell(_ statement: IntentStatement) -> Self { Self(.tellIntent(statement)) }
+  /// Take part again in a rollout of these settings.
+  public static func retry(_ retry: IntentRetry) -> Self { Self(.retryIntent(retry)) }
 }
 extension AgentRequest where Answer == RolloutView {
   /// The events of a rollout after one of them: a long poll.

@@ -148,6 +148,47 @@ extension LabTests {
           == "700 root\n600 root\n")
     }
 
+    @Test("--wait says that nothing changed for what is in force, as often as it is asked")
+    func waitsForNothing() throws {
+      for node in lab.nodes.dropLast() { _ = try propose(node, settings("calm")) }
+      let last = try propose(lab.nodes[4], settings("calm"), "--wait")
+      #expect(last.exitCode == 0 && last.outcome == "confirmed" && last.changed == true, "\(last)")
+      for node in lab.nodes + lab.nodes {
+        let again = try propose(node, settings("calm"), "--wait")
+        #expect(again.exitCode == 0 && again.outcome == "inForce", "\(node): \(again)")
+        #expect(again.changed == false, "\(node): \(again)")
+      }
+    }
+
+    @Test("settings whose start fails are rolled out once; each run is red until a person says so")
+    func failsOnce() throws {
+      try lab.exec(
+        "minio-2",
+        "echo 'once fatal it does not start \(UInt64.random(in: 0...(.max)))' >/run/standin-minio")
+      for node in lab.nodes.dropLast() { _ = try propose(node, settings("bad")) }
+      let first = try propose(lab.nodes[4], settings("bad"), "--wait || :")
+      #expect(first.exitCode == 10, "\(first)")
+      let after = try lab.nodes.map { try lab.startCount(of: $0) }
+      for _ in 0..<3 {
+        for node in lab.nodes {
+          let red = try propose(node, settings("bad"), "--wait || :")
+          #expect(red.exitCode == 10 && red.outcome == "notConfirmed", "\(node): \(red)")
+          #expect(red.changed == false, "\(node): \(red)")
+        }
+      }
+      // The first member would have begun by now.
+      Clock.sleep(until: .inMilliseconds(5_000))
+      #expect(try lab.nodes.map { try lab.startCount(of: $0) } == after)
+      let proposals = try lab.keyturn("proposals")
+      #expect(proposals.stdout.contains("start not confirmed"), "\(proposals.stdout)")
+      let digest = try #require(
+        proposals.stderr.split(separator: "--retry ").last?.prefix { $0.isHexDigit })
+      #expect(try lab.keyturn("proposals", "--retry", String(digest)).status == 0)
+      for node in lab.nodes.dropLast() { _ = try propose(node, settings("bad")) }
+      let last = try propose(lab.nodes[4], settings("bad"), "--wait")
+      #expect(last.exitCode == 0 && last.outcome == "confirmed", "\(last)")
+    }
+
     @Test("the same apply twice is one rollout; another one meanwhile is told whose it is: exit 75")
     func joined() throws {
       let before = try lab.nodes.map { try lab.startCount(of: $0) }

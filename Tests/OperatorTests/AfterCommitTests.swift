@@ -252,6 +252,79 @@ struct ProposeTests {
         .contains("withdrawn"))
   }
 
+  @Test(
+    "--wait says that nothing changed for what is in force, also when the rollout of it is known")
+  func waitsForNothing() {
+    let settled = [Settlement(rollout: "r1", kind: .confirmed, by: "a")]
+    // What was proposed before and rolled out; and one that is found in force while it is waited for.
+    let known = view(.inForce, rollout: "r1", settlements: settled)
+    for answers in [[known], [view(.inForce)], [view(.waiting, settlements: settled), known]] {
+      for _ in 0..<2 {
+        let (code, host, _) = run("propose --settings kms.env --wait --json", answers)
+        let last = host.lines.last ?? ""
+        #expect(code == .done)
+        #expect(
+          last.contains(#""outcome":"inForce""#) && last.contains(#""changed":false"#), "\(last)")
+      }
+    }
+    let (_, host, _) = run(
+      "propose --settings kms.env --wait --json",
+      [
+        view(.waiting, isChanged: true), view(.rollingOut, rollout: "r2"),
+        view(
+          .inForce, rollout: "r2",
+          settlements: [Settlement(rollout: "r2", kind: .confirmed, by: "a")]),
+      ])
+    #expect(host.lines.last?.contains(#""outcome":"confirmed""#) == true, "\(host.output)")
+    #expect(host.lines.last?.contains(#""changed":true"#) == true, "\(host.output)")
+  }
+
+  @Test(
+    "settings that were not confirmed end each run with the code and the reason of that",
+    arguments: [ExitCode.notConfirmed, .rolledBack, .rolledBackUnhealthy])
+  func failedBefore(code: ExitCode) throws {
+    let statement = IntentStatement(serial: 3, digest: nil)
+    let failure = IntentFailure(
+      digest: wish, rollout: "r1", code: code, reason: "minio-2: failed: FATAL x")
+    let answer = HTTPResponse.json(
+      200,
+      IntentsView(
+        node: "minio-1", own: statement, phase: .notConfirmed, rows: [], rollout: "r1",
+        refusal: nil, failure: failure))
+    for arguments in ["propose --settings kms.env", "propose --settings kms.env --wait"] {
+      for _ in 0..<2 {
+        let run = run(arguments, [answer])
+        #expect(run.code == code)
+        #expect(
+          run.host.errors.contains("FATAL x") && run.host.errors.contains("--retry"),
+          "\(run.host.errors)")
+      }
+    }
+    let json = run("propose --settings kms.env --json", [answer]).host.lines.last ?? ""
+    #expect(
+      json.contains(#""changed":false"#) && json.contains(#""outcome":"notConfirmed""#), "\(json)")
+  }
+
+  @Test("proposals --retry has every node take settings again, and says where none were refused")
+  func retry() {
+    func agents(_ isChanged: Bool) -> [FakeAgent] {
+      Sample.names.map { name in
+        FakeAgent(
+          name,
+          intents: IntentsView(
+            node: name, own: IntentStatement(serial: 1, digest: nil), phase: .none, rows: [],
+            rollout: nil, refusal: nil, isChanged: isChanged))
+      }
+    }
+    let (code, host) = Sample.run("proposals --retry 4f1c9a02b7d3", agents(true))
+    #expect(code == .done && host.output.contains("taken again on minio-[1-4]"), "\(host.output)")
+    #expect(Sample.run("proposals --retry 4f1c9a02b7d3", agents(false)).code == .validationRefused)
+    #expect(Sample.run("proposals --retry 4f1c9a0", agents(true)).code == .usage)
+    #expect(Sample.run("proposals --retry 4F1C9A02", agents(true)).code == .usage)
+    let (some, away) = Sample.run("proposals --retry 4f1c9a02", Array(agents(true).dropLast()))
+    #expect(some == .unknown && away.errors.contains("minio-4"), "\(away.errors)")
+  }
+
   @Test("proposals shows every node, reachable or not")
   func proposals() {
     let agents = Sample.names.dropLast().map { name in

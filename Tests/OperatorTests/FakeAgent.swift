@@ -194,7 +194,7 @@ final class FakeAgent: AgentLink {
     case .settle(_, let settlement):
       state.update { $0.settlement = settlement }
       return settlement
-    case .intents, .tellIntent:
+    case .intents, .tellIntent, .retryIntent:
       return intents
         ?? IntentsView(
           node: name, own: IntentStatement(serial: 0, digest: nil), phase: .none, rows: [],

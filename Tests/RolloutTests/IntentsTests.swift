@@ -104,6 +104,47 @@ struct IntentsTests {
     #expect(intents.missing == [])
   }
 
+  @Test("a member whose agent counts from the beginning again, in another run, is heard")
+  func newRun() {
+    var intents = agreed()
+    let (first, second) = (Incarnation(random: 1, 1), Incarnation(random: 2, 2))
+    _ = intents.handle(
+      .heard(member: "b", IntentStatement(run: first, serial: 9, digest: other)), at: at(150))
+    #expect(intents.differing == ["b"])
+    _ = intents.handle(
+      .heard(member: "b", IntentStatement(run: second, serial: 1, digest: wish)), at: at(160))
+    #expect(intents.differing == [])
+    // What the run before has said arrives late.
+    let late = IntentsInput.heard(
+      member: "b", IntentStatement(run: first, serial: 10, digest: other))
+    #expect(intents.handle(late, at: at(170)) == [])
+    #expect(intents.differing == [])
+    // It has lost what it held.
+    let third = Incarnation(random: 3, 3)
+    _ = intents.handle(
+      .heard(member: "b", IntentStatement(run: third, serial: 0, digest: nil)), at: at(180))
+    #expect(intents.missing == ["b"])
+  }
+
+  @Test("an agent that was started again and holds the same does not have it begun twice")
+  func sameAfterRestart() {
+    var intents = agreed()
+    #expect(intents.handle(.woke, at: at(2_100)) == [.begin(wish)])
+    let again = IntentStatement(run: Incarnation(random: 1, 1), serial: 1, digest: wish)
+    #expect(intents.handle(.heard(member: "b", again), at: at(3_000)) == [])
+    #expect(intents.handle(.woke, at: at(9_000)) == [])
+  }
+
+  @Test("what a member says is of its own run")
+  func ownRun() {
+    let run = Incarnation(random: 4, 4)
+    let kept = IntentStatement(run: Incarnation(random: 1, 1), serial: 4, digest: wish)
+    var intents = Intents(member: "c", members: names, run: run, own: kept)
+    #expect(intents.own == IntentStatement(run: run, serial: 4, digest: wish))
+    _ = intents.handle(.proposed(nil, isInForce: false), at: at(1))
+    #expect(intents.own == IntentStatement(run: run, serial: 5, digest: nil))
+  }
+
   @Test("a new statement puts the beginning off")
   func quiet() {
     var intents = agreed()

@@ -91,6 +91,9 @@ extension Agent {
         try permit(principal, [.node])
         try permitMember(principal)
         return .json(200, heardIntent(try decode(request), of: principal.name))
+      case ("POST", 3, "v1", "intents") where parts[2] == "retry":
+        try permit(principal, [.operator])
+        return .json(200, try retryIntent(decode(request)))
       case ("POST", 4, "v1", "rollouts") where Self.steps.contains(parts[3]):
         return try answerStep(parts[3], of: parts[2], request, from: principal)
       default:
@@ -189,13 +192,15 @@ extension Agent {
       principal, rollout.kind, changes: request.changes, createKey: request.createKey,
       generation: request.generation, undo: rollout.undoes)
     try validate(request.changes)
-    if let problem = problem(with: rollout, by: principal) {
+    if let problem = problem(with: rollout, by: principal) ?? problem(ofWish: request, principal) {
       return VoteAnswer(rollout: rollout.digest, refusal: problem, environmentDigest: nil)
     }
     state.update { state in
       let busy = state.participant.record.active != nil || state.participant.assessing != nil
       if busy { return }
       state.request = request
+      state.proposalVote =
+        principal.role == .node && rollout.kind == .apply ? rollout.id : nil
       state.vote = nil
     }
     if case .failure(let refusal)? = perform(.prepare(rollout)) {
@@ -283,6 +288,17 @@ extension Agent {
       return Refusal(.vote, "a deadline of \(milliseconds) ms is not in 1...86400000")
     }
     return nil
+  }
+
+  /// Why the rollout is not one of the wish that it says; nil if it is. A node brings nothing but wishes.
+  private func problem(ofWish request: PrepareRequest, _ principal: Principal) -> Refusal? {
+    let rollout = request.rollout
+    if rollout.wish == nil, principal.role == .operator || rollout.kind != .apply { return nil }
+    let wish = Wish.digest(
+      cluster: inventory.cluster, changes: request.changes.map(\.change),
+      createKey: request.createKey)
+    if rollout.kind == .apply, rollout.wish == wish { return nil }
+    return Refusal(.vote, "the rollout says that it is of other settings than it brings")
   }
 
   /// Why these are not the members of a rollout here; nil if they are.

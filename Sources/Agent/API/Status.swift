@@ -11,14 +11,10 @@ extension Agent {
   func status() -> NodeStatus {
     var findings = sealFindings()
     let (participant, seal, generation, damaged, links) = state.withLock {
-      ($0.participant, $0.seal, $0.generation, $0.damaged, $0.links)
+      ($0.participant, $0.seal, $0.generation, $0.damagedRecords, $0.links)
     }
     let record = participant.record
-    if let damaged {
-      findings.append(
-        Finding(
-          .error, rule: "damaged-record", refusal: damaged.code, message: damaged.message))
-    }
+    findings += damaged.filter(\.isDamaged).map(\.finding)
     findings += certificateFindings() + damagedGeneration()
     findings += holdFindings()
     let doubt = participant.doubt.map { Doubt(attempts: $0.attempts, missing: $0.missing) }

@@ -16,10 +16,16 @@ struct IntentRecord: Sendable, Codable {
   var statement = IntentStatement(serial: 0, digest: nil)
   /// The settings; nil without a wish.
   var wish: IntentRequest?
-  /// The rollout of a wish that was committed and not confirmed here: it is wished no more.
-  var failed: Failed?
+  /// The last wish whose rollout was committed and not confirmed on every node: it is wished no more, nor
+  /// taken again from configuration management.
+  var failed: IntentFailure?
+  /// The last rollout of a wish that was committed here.
+  var rolledOut: RolledOut?
 
-  struct Failed: Sendable, Codable, Hashable {
+  /// In place of a record that cannot be read: the others are told that nothing is held here any more.
+  static let forgotten = IntentRecord(statement: IntentStatement(serial: 1, digest: nil))
+
+  struct RolledOut: Sendable, Codable, Hashable {
     var digest: Digest
     var rollout: String
   }
@@ -32,7 +38,7 @@ extension Agent {
   ///
   /// - Parameter change: what else becomes of the record.
   /// - Throws: a refusal if it could not be made durable; nothing has changed then.
-  private func take(
+  func take(
     _ input: IntentsInput, _ change: (inout IntentRecord) -> Void = { _ in }
   ) throws(Refusal) {
     try intentTurn.withLock { _ throws(Refusal) in
@@ -43,7 +49,7 @@ extension Agent {
         case .persist(let statement):
           var record = before.1
           record.statement = statement
-          if statement.digest == nil { record.wish = nil } else { record.failed = nil }
+          if statement.digest == nil { record.wish = nil }
           change(&record)
           do throws(Refusal) { try records.save(record) } catch {
             state.update { $0.intents = before.0 }
@@ -103,17 +109,57 @@ extension Agent {
       throw refusal
     }
     let digest = digest(of: request)
+    if isRefusedAsFailed(digest, answer) {
+      // What was proposed before is not wished any more either.
+      try take(.proposed(nil, isInForce: false))
+      return wholeView()
+    }
     let before = state.withLock { $0.intents.own }
-    try take(.proposed(digest, isInForce: Self.isInForce(answer))) { $0.wish = request }
-    let isChanged = state.withLock { $0.intents.own } != before
-    return wholeView(isChanged: isChanged)
+    try take(.proposed(digest, isInForce: Self.isInForce(answer))) { record in
+      record.wish = request
+      if record.failed?.digest == digest { record.failed = nil }
+    }
+    let own = state.withLock { $0.intents.own }
+    // What is in force already changes nothing, also when it was not proposed before.
+    return wholeView(isChanged: own != before && !own.isInForce)
   }
 
-  /// `keyturn propose --withdraw`.
+  /// `keyturn propose --withdraw`. What it answers holds: a vote that is being prepared looks at the
+  /// proposals again when its checks have ended (``stillProposed(_:)``).
+  ///
+  /// - Throws: a refusal if this node has voted for it already.
   func withdraw() throws(Refusal) -> IntentsView {
-    let hadWish = state.withLock { $0.intents.own.digest } != nil
-    try take(.proposed(nil, isInForce: false))
+    let hadWish = try betweenTurns { () throws(Refusal) in
+      let (own, active) = state.withLock { state in
+        (state.intents.own.digest, state.participant.record.active?.rollout)
+      }
+      if let own, let active, active.wish == own {
+        throw Refusal(
+          .busy,
+          "rollout \(active.id) of what is proposed on \(node) is under way and \(node) has voted for it: nothing was withdrawn; `keyturn watch \(active.id)` follows it"
+        )
+      }
+      try take(.proposed(nil, isInForce: false))
+      return own != nil
+    }
     return wholeView(isChanged: hadWish)
+  }
+
+  /// The input, or a no in place of a yes for what is not proposed on this node any more. Within a turn: from here
+  /// to the vote's record nothing is withdrawn.
+  func stillProposed(_ input: ParticipantInput) -> ParticipantInput {
+    guard case .assessed(let rollout, .success) = input else { return input }
+    let isGone = state.withLock { state in
+      state.proposalVote == rollout.id && state.intents.own.digest != rollout.wish
+    }
+    if !isGone { return input }
+    return .assessed(
+      rollout,
+      .failure(
+        Refusal(
+          .vote,
+          "what was proposed on \(node) was withdrawn or replaced while rollout \(rollout.id) was being prepared"
+        )))
   }
 
   private func digest(of request: IntentRequest) -> Digest {
@@ -122,7 +168,7 @@ extension Agent {
       createKey: request.createKey)
   }
 
-  private static func isInForce(_ answer: PlanAnswer) -> Bool {
+  static func isInForce(_ answer: PlanAnswer) -> Bool {
     answer.refusal == nil && answer.before == answer.after && !answer.restartNeeded
   }
 
@@ -131,20 +177,6 @@ extension Agent {
     guard Self.isInForce(answer) else { return }
     let wish = IntentRequest(changes: request.changes, createKey: request.createKey)
     intend(.found(digest(of: wish)))
-  }
-
-  /// A committed rollout is about to end here. Durable before the end itself is, so that no crash
-  /// leaves a wish to be begun again whose start was not confirmed. Repeating it changes nothing.
-  func intentEnded(_ finished: FinishedRollout) throws(Refusal) {
-    let wish = finished.rollout.wish
-    if finished.outcome.kind == .confirmed {
-      try take(.committed(wish))
-    } else if let wish, state.withLock({ $0.intents.own.digest }) == wish {
-      // Not again by itself: who proposes it anew has seen how it ended.
-      try take(.proposed(nil, isInForce: false)) {
-        $0.failed = .init(digest: wish, rollout: finished.rollout.id)
-      }
-    }
   }
 
   // MARK: the rollout
@@ -222,6 +254,7 @@ extension Agent {
         node: node, own: own, phase: phase,
         rows: inventory.memberNames.map { IntentRow(member: $0, statement: state.intents[$0]) },
         rollout: rollout, refusal: phase == .refused ? refusal : nil,
+        failure: state.intent.failed,
         settlements: state.settled.compactMap(\.settlement))
     }
   }
@@ -240,7 +273,12 @@ extension Agent {
     }
     if own.isInForce {
       let last = record.lastCommitted?.rollout
-      return (.inForce, last?.wish == own.digest ? last?.id : nil)
+      guard let last, last.wish == own.digest else { return (.inForce, nil) }
+      // Confirmed here, and not known yet whether everywhere.
+      let isOpen =
+        state.collecting?.id == last.id
+        && state.settled.first { $0.rollout == last.id }?.settlement == nil
+      return (isOpen ? .rollingOut : .inForce, last.id)
     }
     return (refusal == nil ? .waiting : .refused, nil)
   }

@@ -209,6 +209,7 @@ extension Agent {
   /// Somebody has summed a rollout up.
   private func settle(_ settlement: Settlement) {
     note(settlement.rollout) { $0.settlement = settlement }
+    intentSettled(settlement)
     let inputs = state.withLock { state in
       state.collecting.flatMap { $0.id == settlement.rollout ? $0.inputs : nil }
     }

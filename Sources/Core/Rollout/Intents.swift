@@ -18,6 +18,10 @@ public import Model
 
 /// What a member says of its wish: the serial alone once it was withdrawn.
 public struct IntentStatement: Sendable, Codable, Hashable {
+  /// The run of the member's agent that the serial counts in; nil from an agent of a version before there
+  /// were any. An agent that begins to count again, because its node was installed again, was restored from a
+  /// backup or has a damaged record, does so in another run, so what it says counts.
+  public var run: Incarnation?
   /// Grows with every change.
   public var serial: UInt64
   /// The digest of the settings; nil for none.
@@ -26,7 +30,8 @@ public struct IntentStatement: Sendable, Codable, Hashable {
   public var isInForce: Bool
 
   /// A statement; see the properties.
-  public init(serial: UInt64, digest: Digest?, isInForce: Bool = false) {
+  public init(run: Incarnation? = nil, serial: UInt64, digest: Digest?, isInForce: Bool = false) {
+    self.run = run
     self.serial = serial
     self.digest = digest
     self.isInForce = isInForce
@@ -34,6 +39,11 @@ public struct IntentStatement: Sendable, Codable, Hashable {
 
   /// Whether something is still to be done for it.
   public var isOpen: Bool { digest != nil && !isInForce }
+
+  /// Whether another one says the same of the settings.
+  fileprivate func isLike(_ other: IntentStatement) -> Bool {
+    digest == other.digest && isInForce == other.isInForce
+  }
 }
 
 /// What comes to the intents of a member.
@@ -75,11 +85,16 @@ public struct Intents: Sendable, Hashable {
   public static let againMilliseconds = 5_000
   /// From a rollout that came to nothing to the next, milliseconds.
   public static let retryMilliseconds = 60_000
+  /// Runs of a member's agent that are over and remembered.
+  static let endedRuns = 8
 
   private let member: String
   private let members: [String]
+  private let run: Incarnation?
   /// In the order of `members`; nil for one that was not heard of.
   private var statements: [IntentStatement?]
+  /// The runs of each member that are over: a statement that was on its way for long is not news.
+  private var ended: [[Incarnation?]]
   /// When the last change was heard of.
   private var changed: Instant?
   /// When the wish may be begun, if not before: the last rollout of it came to nothing.
@@ -88,17 +103,29 @@ public struct Intents: Sendable, Hashable {
   private var begun: Digest?
 
   /// The intents of `member`, one of the sorted `members`, with what was durable.
-  public init(member: String, members: [String], own: IntentStatement?) {
+  ///
+  /// - Parameter run: what tells this run of the agent from all others.
+  public init(
+    member: String, members: [String], run: Incarnation? = nil, own: IntentStatement?
+  ) {
     self.member = member
     self.members = members
-    statements = members.map { $0 == member ? own : nil }
+    self.run = run
+    statements = members.map { name in
+      guard name == member, var own else { return nil }
+      own.run = run
+      return own
+    }
+    ended = members.map { _ in [] }
   }
 
   /// Whether this member is the one that begins.
   public var isFirst: Bool { members.first == member }
 
   /// What this member wishes.
-  public var own: IntentStatement { self[member] ?? IntentStatement(serial: 0, digest: nil) }
+  public var own: IntentStatement {
+    self[member] ?? IntentStatement(run: run, serial: 0, digest: nil)
+  }
 
   /// What a member is known to wish; nil if it was not heard of.
   public subscript(_ name: String) -> IntentStatement? {
@@ -142,18 +169,20 @@ public struct Intents: Sendable, Hashable {
   ) -> [IntentsEffect] {
     let isInForce = isInForce && digest != nil
     if own.digest == digest, own.isInForce == isInForce { return own.isOpen ? tell(now) : [] }
-    return state(IntentStatement(serial: own.serial + 1, digest: digest, isInForce: isInForce), now)
+    return state(
+      IntentStatement(run: run, serial: own.serial + 1, digest: digest, isInForce: isInForce), now)
   }
 
   private mutating func committed(_ digest: Digest?, _ now: Instant) -> [IntentsEffect] {
     guard let wish = own.digest else { return [] }
     if wish == digest {
       if own.isInForce { return [] }
-      return state(IntentStatement(serial: own.serial + 1, digest: wish, isInForce: true), now)
+      return state(
+        IntentStatement(run: run, serial: own.serial + 1, digest: wish, isInForce: true), now)
     }
     // Another one has come into force since; what is still open stays so.
     if own.isOpen { return [] }
-    return state(IntentStatement(serial: own.serial + 1, digest: nil), now)
+    return state(IntentStatement(run: run, serial: own.serial + 1, digest: nil), now)
   }
 
   /// A new statement of the own.
@@ -165,8 +194,20 @@ public struct Intents: Sendable, Hashable {
   private mutating func heard(
     _ name: String, _ statement: IntentStatement, _ now: Instant
   ) -> [IntentsEffect] {
-    guard name != member, members.contains(name), statement.serial > self[name]?.serial ?? 0
-    else { return [] }
+    guard name != member, let index = members.firstIndex(of: name) else { return [] }
+    let known = statements[index]
+    let isNewRun = known.map { $0.run != statement.run } ?? false
+    if isNewRun, let known {
+      if ended[index].contains(statement.run) { return [] }
+      ended[index] = (ended[index] + [known.run]).suffix(Self.endedRuns)
+      // The agent was started again, and nothing else.
+      if statement.isLike(known) {
+        statements[index] = statement
+        return []
+      }
+    } else if statement.serial <= known?.serial ?? 0 {
+      return []
+    }
     set(name, statement, now)
     guard isFirst, own.digest != nil else { return [] }
     return [.wake(now.advanced(byMilliseconds: Self.quietMilliseconds))]

@@ -70,6 +70,60 @@ public enum IntentPhase: String, Sendable, Codable, Hashable {
   case notConfirmed
 }
 
+/// Settings whose rollout was committed and not confirmed on every node: what configuration management
+/// proposes again is refused with this, until a person says otherwise.
+public struct IntentFailure: Sendable, Codable, Hashable {
+  /// The digest of the settings.
+  public var digest: Digest
+  /// The rollout of them.
+  public var rollout: String
+  /// How it ended: not confirmed, or rolled back with or without success.
+  public var code: ExitCode
+  /// Why, as far as this member was told; no secret in it.
+  public var reason: String
+  /// The rollout that took it back; nil if none did.
+  public var rollback: String?
+
+  /// A failure; see the properties.
+  public init(
+    digest: Digest, rollout: String, code: ExitCode, reason: String, rollback: String? = nil
+  ) {
+    self.digest = digest
+    self.rollout = rollout
+    self.code = code
+    self.reason = reason
+    self.rollback = rollback
+  }
+
+  /// A record of before there was a reason has the settings and the rollout only.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    digest = try container.decode(Digest.self, forKey: .digest)
+    rollout = try container.decode(String.self, forKey: .rollout)
+    code = try container.decodeIfPresent(ExitCode.self, forKey: .code) ?? .notConfirmed
+    reason = try container.decodeIfPresent(String.self, forKey: .reason) ?? ""
+    rollback = try container.decodeIfPresent(String.self, forKey: .rollback)
+  }
+}
+
+/// Asks a node to take part again in a rollout of settings that were not confirmed.
+public struct IntentRetry: Sendable, Codable, Hashable {
+  /// How many hexadecimal digits name the settings.
+  public static let digits = 8...64
+
+  /// The first digits of the settings' digest.
+  public var digest: String
+
+  /// A request; see the properties.
+  public init(digest: String) { self.digest = digest }
+
+  /// Whether the digits are ones.
+  public var isWellFormed: Bool {
+    Self.digits.contains(digest.utf8.count)
+      && digest.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
+  }
+}
+
 /// The intents as one member knows them; whole only on the first of the members.
 public struct IntentsView: Sendable, Codable, Hashable {
   /// The member that answers.
@@ -84,6 +138,9 @@ public struct IntentsView: Sendable, Codable, Hashable {
   public var rollout: String?
   /// Why the last rollout of the wish came to nothing.
   public var refusal: Refusal?
+  /// The last settings whose rollout was not confirmed, which are not begun again by themselves; nil if
+  /// there are none, and from an agent of a version before there were any.
+  public var failure: IntentFailure?
   /// What became of the last rollouts, as far as this member was told.
   public var settlements: [Settlement]
   /// Whether the request that this answers changed anything; false for one that only asks.
@@ -92,8 +149,10 @@ public struct IntentsView: Sendable, Codable, Hashable {
   /// A view; see the properties.
   public init(
     node: String, own: IntentStatement, phase: IntentPhase, rows: [IntentRow], rollout: String?,
-    refusal: Refusal?, settlements: [Settlement] = [], isChanged: Bool = false
+    refusal: Refusal?, failure: IntentFailure? = nil, settlements: [Settlement] = [],
+    isChanged: Bool = false
   ) {
+    self.failure = failure
     self.settlements = settlements
     self.node = node
     self.own = own

@@ -120,7 +120,9 @@ enum KeyturnCommands {
       For configuration management, as root on each node, in any order and as often as it likes. Returns at once
       and says what is still missing. When all nodes hold the same, and nothing new has come for 2 s, the first
       node begins the rollout, with all checks and votes, without a question. What is in force already is said so
-      and changes nothing. --json: the result says whether anything was changed.
+      and changes nothing. Settings whose rollout was not confirmed are refused with the exit code of that, until
+      they are others, or a person says otherwise (proposals --retry, apply). --json: the result says whether
+      anything was changed.
       """,
     operands: [],
     options: settingsOptions + [
@@ -145,14 +147,22 @@ enum KeyturnCommands {
   private static let proposals = CommandRule(
     name: "proposals",
     summary: "who holds which proposal, and where it stands",
-    details:
-      "PROPOSAL is the beginning of a digest over the settings: nodes with the same one agree.",
+    details: """
+      PROPOSAL is the beginning of a digest over the settings: nodes with the same one agree. Settings whose rollout
+      was not confirmed are not rolled out again by themselves, and every run of propose says so. When the cause is
+      mended, --retry with their digest has all nodes take them again at their next propose.
+      """,
     operands: [],
-    options: clusterOptions,
+    options: [
+      OptionRule(
+        "retry", takes: .one("DIGEST"),
+        help: "take these settings again; at least 8 digits of their digest")
+    ] + clusterOptions,
     examples: [
-      .init(line: "keyturn proposals", purpose: "which nodes are still missing?")
+      .init(line: "keyturn proposals", purpose: "which nodes are still missing?"),
+      .init(line: "keyturn proposals --retry 4f1c9a02b7d3", purpose: "the cause is mended"),
     ],
-    exitCodes: [.done, .failed, .unknown] + ownCodes)
+    exitCodes: [.done, .failed, .unknown, .validationRefused] + ownCodes)
 
   private static let restart = CommandRule(
     name: "restart",

@@ -40,6 +40,8 @@ struct ProposeCommand: Sendable {
         "POST", "/v1/intent", headers: ["content-type": "application/json"],
         body: JSON.encode(body)), Self.proposeMilliseconds)
     event(view)
+    // Nothing is proposed, whether it would have been waited for or not.
+    if view.phase == .notConfirmed, let failure = view.failure { return refused(view, failure) }
     if !invocation.has("wait") { return told(view) }
     return try wait(view)
   }
@@ -101,15 +103,33 @@ struct ProposeCommand: Sendable {
   // MARK: what there is to say
 
   private func event(_ view: IntentsView) {
+    let failure = view.phase == .notConfirmed ? view.failure : nil
     context.console.event(
       "proposal", node: view.node,
       [
         "digest": JSONValue(view.own.digest?.hex), "phase": .string(view.phase.rawValue),
         "missing": .array(view.missing.map { .string($0) }),
         "differing": .array(view.differing.map { .string($0) }),
-        "rollout": JSONValue(view.rollout), "reason": JSONValue(view.refusal?.message),
+        "rollout": JSONValue(view.rollout),
+        "reason": JSONValue(view.refusal?.message ?? failure?.reason),
         "changed": .bool(view.isChanged),
       ])
+  }
+
+  /// These settings were rolled out before and not confirmed: every run says so, until a person has acted.
+  private func refused(_ view: IntentsView, _ failure: IntentFailure) -> CommandResult {
+    let end =
+      switch failure.code {
+      case .rolledBack: "and rolled back"
+      case .rolledBackUnhealthy: "and rolled back, which was not confirmed either"
+      default: "and not confirmed on every node"
+      }
+    let reason = failure.reason.isEmpty ? "" : " (\(failure.reason))"
+    context.console.message(
+      .error,
+      "nothing is proposed on \(view.node): rollout \(failure.rollout) has rolled these settings out before \(end)\(reason); `keyturn show \(failure.rollout)` has the steps. They are not rolled out again by themselves: change them, or mend the cause and give `keyturn proposals --retry \(failure.digest)` or `keyturn apply`"
+    )
+    return CommandResult(failure.code, outcome: "notConfirmed", isChanged: false)
   }
 
   /// Without `--wait`: what is still missing.
@@ -147,7 +167,11 @@ struct ProposeCommand: Sendable {
     let seconds =
       context.invocation.value("timeout").flatMap(Self.seconds) ?? Self.waitSeconds
     let deadline = Instant.inMilliseconds(seconds * 1_000)
+    let before = settlement(of: first.rollout, first)
+    if first.phase == .inForce, before == nil || before?.kind == .confirmed { return told(first) }
     let wanted = first.own.digest
+    // What had ended before it was proposed here is not this one's end.
+    let earlier = Set(first.settlements.map(\.rollout))
     var (view, rollout) = (first, first.rollout)
     var said = ""
     while true {
@@ -163,7 +187,7 @@ struct ProposeCommand: Sendable {
       }
       Clock.sleep(until: .inMilliseconds(Self.pollMilliseconds))
       view = try ask(HTTPRequest("GET", "/v1/intent"), Self.askMilliseconds)
-      rollout = view.rollout ?? rollout
+      if let under = view.rollout, !earlier.contains(under) { rollout = under }
     }
   }
 
@@ -172,8 +196,7 @@ struct ProposeCommand: Sendable {
     _ view: IntentsView, _ rollout: String?, _ wanted: Digest?, isChanged: Bool
   ) -> CommandResult? {
     let console = context.console
-    func settlement(_ id: String?) -> Settlement? { view.settlements.last { $0.rollout == id } }
-    if let settlement = settlement(rollout) {
+    if let settlement = settlement(of: rollout, view) {
       switch settlement.kind {
       case .confirmed:
         console.line("rollout \(settlement.rollout): confirmed on all nodes")
@@ -192,7 +215,7 @@ struct ProposeCommand: Sendable {
     switch view.phase {
     case .inForce where rollout == nil:
       console.line("already in force on \(view.node)")
-      return CommandResult(.done, outcome: "inForce", isChanged: isChanged)
+      return CommandResult(.done, outcome: "inForce", isChanged: false)
     case .refused:
       guard let refusal = view.refusal else { return nil }
       console.message(.error, "nothing was touched: \(refusal.message); it is tried again")
