@@ -76,6 +76,39 @@ extension LabTests {
       #expect(own == lab.settings + "\n")
     }
 
+    @Test("neither program writes a core or lets others look into it; the agent's keys are locked")
+    func memory() throws {
+      for node in lab.nodes {
+        let facts = try lab.exec(
+          node,
+          """
+          p=/proc/$(systemctl show keyturnd -P MainPID)
+          grep -c '^Max core file size  *0  *0 ' $p/limits
+          sed -n 's/^VmLck:[^0-9]*\\([0-9]*\\) kB$/\\1/p' $p/status
+          """)
+        let numbers = facts.split(separator: "\n").compactMap { Int($0) }
+        #expect(numbers.count == 2 && numbers[0] == 1 && numbers[1] >= 1_024, "\(node): \(facts)")
+      }
+      // What is not dumpable belongs to root in /proc, whoever runs it.
+      let owner = try lab.exec(
+        "minio-1",
+        """
+        rm -f /tmp/pipe && mkfifo -m 644 /tmp/pipe
+        setpriv --reuid=1 --regid=1 --clear-groups keyturn lint - </tmp/pipe >/dev/null &
+        p=$!
+        exec 9>/tmp/pipe
+        for try in $(seq 200); do
+          [ "$(cat /proc/$p/comm) $(stat -c %u /proc/$p/environ)" = 'keyturn 0' ] && break
+          sleep 0.05
+        done
+        cat /proc/$p/comm
+        stat -c %u /proc/$p/environ
+        exec 9>&-
+        wait $p
+        """)
+      #expect(owner == "keyturn\n0\n", "\(owner)")
+    }
+
     @Test(
       "what a failing server prints of secrets, today's or others', is in nothing that is shown or kept"
     )

@@ -1,5 +1,6 @@
-import Model
 import Testing
+
+@testable import Model
 
 @Suite struct SecretTests {
   @Test("a secret shows itself in no way but reveal()")
@@ -19,6 +20,19 @@ import Testing
     #expect("\(secret)" == "<redacted>")
     #expect(Mirror(reflecting: secret).children.isEmpty)
     #expect(secret.reveal() == "hunter2")
+  }
+
+  @Test("memory that held a secret is overwritten, and a secret is compared by its bytes")
+  func wiped() {
+    let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 7, alignment: 1)
+    defer { memory.deallocate() }
+    memory.copyBytes(from: "hunter2".utf8)
+    #expect(Secret(UnsafeRawBufferPointer(memory)) == Secret("hunter2"))
+    Secret.wipe(memory)
+    #expect(memory.allSatisfy { $0 == 0 })
+    #expect(Secret("").count == 0 && Secret("") == Secret("") && Secret("").reveal() == "")
+    #expect(Secret("\u{E9}") != Secret("e\u{301}"))
+    #expect(Set([Secret("a"), Secret("a"), Secret("b")]).count == 2)
   }
 
   @Test(

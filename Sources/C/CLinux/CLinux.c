@@ -11,6 +11,8 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <time.h>
@@ -115,4 +117,10 @@ static int unmap_clean(struct dl_phdr_info *object, size_t size, void *context) 
 void kt_release_memory_at_rest(void) {
   malloc_trim(0);
   dl_iterate_phdr(unmap_clean, NULL);
+}
+
+void kt_keep_memory_from_others(void) {
+  const struct rlimit none = {0, 0};
+  (void)setrlimit(RLIMIT_CORE, &none);
+  (void)prctl(PR_SET_DUMPABLE, 0);
 }

@@ -14,6 +14,8 @@ import Wire
 enum Daemon {
   static func main() {
     Signals.prepare()
+    ProgramMemory.keepFromOthers()
+    KeyMemory.lock()
     var environment: [String: String] = [:]
     for name in ["STATE_DIRECTORY", "RUNTIME_DIRECTORY"] + HandedSockets.variables {
       environment[name] = getenv(name).map { String(cString: $0) }

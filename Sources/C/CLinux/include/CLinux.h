@@ -60,6 +60,9 @@ int kt_signals_prepare(void);
 /// errno (EAGAIN: the time is over).
 int kt_signals_wait(int64_t nanoseconds);
 
+/// No core file (setrlimit(2)), and the process is not dumpable (prctl(2)). Failures do not matter.
+void kt_keep_memory_from_others(void);
+
 /// Gives back free heap (malloc_trim(3)) and the pages of code and constants that are in memory because they were
 /// used once: they are never written, stay in the page cache, and come back one by one when they are used again
 /// (madvise(2), MADV_DONTNEED on the segments without write permission). Failures do not matter.

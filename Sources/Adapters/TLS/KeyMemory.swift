@@ -1,0 +1,16 @@
+internal import COpenSSL
+
+/// The memory that OpenSSL keeps private keys in.
+public enum KeyMemory {
+  /// All of it, bytes: some hundred handshakes at once need a part.
+  private static let bytes = 1 << 20
+  /// What a piece of it has at least, bytes.
+  private static let smallestBytes = 64
+
+  /// From now on private keys are kept in memory that is never swapped out and in no core, between pages that
+  /// nothing can touch, and overwritten when it is released (CRYPTO_secure_malloc_init(3)). Before the first key.
+  ///
+  /// - Returns: whether the kernel has locked it; where it does not permit that, all but the locking is so.
+  @discardableResult
+  public static func lock() -> Bool { CRYPTO_secure_malloc_init(bytes, smallestBytes) == 1 }
+}
