@@ -7,6 +7,8 @@ struct Configuration: Sendable {
   let connections: AgentConnections
   /// What is wrong with the inventory and does no harm by itself, for a person.
   let warnings: [String]
+  /// Which inventory it is where nobody has named one.
+  let notes: [String]
 
   /// The nodes' names, in the order of the inventory.
   var names: [String] { inventory.nodes.map(\.name) }
@@ -15,7 +17,7 @@ struct Configuration: Sendable {
   static func read(
     _ invocation: Invocation, _ host: any CommandHost, _ network: any AgentNetwork
   ) throws(Refusal) -> Configuration {
-    let (inventory, warnings) = try readInventory(invocation, host)
+    let (inventory, warnings, notes) = try readInventory(invocation, host)
     let credentials = try readCredentials(invocation, host)
     let connections = try network.open(inventory, credentials)
     guard connections.principal.cluster == inventory.cluster else {
@@ -24,24 +26,49 @@ struct Configuration: Sendable {
         "the certificate is for the cluster \"\(connections.principal.cluster)\", the inventory describes \"\(inventory.cluster)\"; use the credentials of that cluster"
       )
     }
-    return Configuration(inventory: inventory, connections: connections, warnings: warnings)
+    return Configuration(
+      inventory: inventory, connections: connections, warnings: warnings, notes: notes)
   }
+
+  /// Taken from wherever the command happens to be given, which may be anywhere.
+  private static let stray = "./inventory.json"
 
   private static func readInventory(
     _ invocation: Invocation, _ host: any CommandHost
-  ) throws(Refusal) -> (Inventory, [String]) {
+  ) throws(Refusal) -> (Inventory, warnings: [String], notes: [String]) {
     let chosen = invocation.value("inventory") ?? host.variable("KEYTURN_INVENTORY")
-    let places = chosen.map { [$0] } ?? ["./inventory.json", "/etc/keyturn/inventory.json"]
+    let places = chosen.map { [$0] } ?? [stray, "/etc/keyturn/inventory.json"]
+    var left: [String] = []
     for path in places {
-      if let content = try content(path, Limits.inventoryFileBytes, host) {
-        let inventory = try parse(content.bytes, path)
-        return (inventory, warnings(content.bytes, inventory, path))
+      guard let content = try content(path, Limits.inventoryFileBytes, host) else { continue }
+      let isStray = chosen == nil && path == stray
+      if isStray, let problem = try mistrust(host) {
+        left.append(problem)
+        continue
       }
+      let inventory = try parse(content.bytes, path)
+      let note =
+        "the inventory is \(stray) of the working directory, cluster \(inventory.cluster); --inventory or $KEYTURN_INVENTORY names another"
+      return (
+        inventory, left + warnings(content.bytes, inventory, path), isStray ? [note] : []
+      )
     }
+    let reasons = left.map { "; \($0)" }.joined()
     throw Refusal(
       .configuration,
-      "there is no inventory at \(places.joined(separator: " or ")); name it with --inventory FILE or $KEYTURN_INVENTORY (inventory.example.json shows one)"
+      "there is no inventory at \(places.joined(separator: " or ")); name it with --inventory FILE or $KEYTURN_INVENTORY (inventory.example.json shows one)\(reasons)"
     )
+  }
+
+  /// Why root does not take the inventory of the working directory; nil if it does. Whoever writes it says which
+  /// cluster and which agents a command of root's is for.
+  private static func mistrust(_ host: any CommandHost) throws(Refusal) -> String? {
+    if !host.isRoot { return nil }
+    do throws(ReadFailure) {
+      return try host.foreignHold(on: stray).map {
+        "\(stray) is not taken: \($0); name it with --inventory if it is meant"
+      }
+    } catch { throw Refusal(.configuration, error.message) }
   }
 
   private static func parse(_ bytes: [UInt8], _ path: String) throws(Refusal) -> Inventory {

@@ -25,14 +25,19 @@ final class FakeHost: CommandHost {
   private let foreign: [String: String]
   /// No evidence can be left.
   private let evidenceFailure: String?
+  /// Who else could change a file, by its path.
+  private let foreignHolds: [String: String]
 
   init(
     files: [String: String] = [:], directories: Set<String> = [], mode: UInt32 = 0o600,
     answer: String? = nil, variables: [String: String] = [:], terminal: TerminalSize? = nil,
-    foreign: [String: String] = [:], evidenceFailure: String? = nil
+    foreign: [String: String] = [:], evidenceFailure: String? = nil,
+    isRoot: Bool = false, foreignHolds: [String: String] = [:]
   ) {
     self.foreign = foreign
     self.evidenceFailure = evidenceFailure
+    self.isRoot = isRoot
+    self.foreignHolds = foreignHolds
     self.directories = directories
     self.files = files.mapValues { ReadContent(bytes: Array($0.utf8), mode: mode) }
     self.answer = answer
@@ -86,6 +91,9 @@ final class FakeHost: CommandHost {
   }
   func terminal(_ stream: OutputStream) -> TerminalSize? { size }
   func ask(_ question: String) -> String? { answer }
+  func askSecret(_ question: String) -> Secret? { answer.map(Secret.init) }
+  let isRoot: Bool
+  func foreignHold(on path: String) throws(ReadFailure) -> String? { foreignHolds[path] }
   func variable(_ name: String) -> String? { variables[name] }
 }
 
@@ -110,11 +118,20 @@ struct FakeNetwork: AgentNetwork {
 
 /// A workshop that makes nothing.
 struct FakeWorkshop: CertificateWorkshop {
-  func makeAuthority(cluster: String, directory: String, days: Int?) throws(Refusal) {}
+  /// The passphrase that the authority was made with, and the one that it was used with.
+  let passphrases = Lock<(made: Secret?, used: Secret?)>((nil, nil))
+  var isEncrypted = false
+
+  func makeAuthority(
+    cluster: String, directory: String, days: Int?, passphrase: Secret?
+  ) throws(Refusal) { passphrases.update { $0.made = passphrase } }
+  func needsPassphrase(authority: String) throws(Refusal) -> Bool { isEncrypted }
   func issue(
-    role: Role, name: String, addresses: [String], days: Int?, authority: String, directory: String
+    role: Role, name: String, addresses: [String], days: Int?, authority: String,
+    passphrase: Secret?, directory: String
   ) throws(Refusal) -> Principal {
-    Principal(cluster: "prod", role: role, name: name)
+    passphrases.update { $0.used = passphrase }
+    return Principal(cluster: "prod", role: role, name: name)
   }
   func describe(_ certificate: [UInt8]) throws(Refusal) -> CertificateFacts {
     CertificateFacts(principal: nil, subject: "CN=x", validUntilMicroseconds: 0)
@@ -170,14 +187,15 @@ enum Sample {
     mode: UInt32 = 0o600, answer: String? = nil, cluster: String = "prod",
     terminal: TerminalSize? = nil, variables: [String: String] = [:],
     interruption: Interruption = Interruption(), local: FakeLocalAgent = FakeLocalAgent(),
-    validUntil: Int64 = .max / 2
+    validUntil: Int64 = .max / 2, workshop: FakeWorkshop = FakeWorkshop()
   ) -> (code: ExitCode, host: FakeHost) {
     let host = FakeHost(
-      files: files.merging(more) { $1 }, mode: mode, answer: answer, variables: variables,
+      files: files.merging(more) { $1 }, mode: mode, answer: answer,
+      variables: ["KEYTURN_INVENTORY": "./inventory.json"].merging(variables) { $1 },
       terminal: terminal)
     let keyturn = Keyturn(
       host: host, network: FakeNetwork(agents: agents, cluster: cluster, validUntil: validUntil),
-      workshop: FakeWorkshop(), local: local, interruption: interruption, version: "test")
+      workshop: workshop, local: local, interruption: interruption, version: "test")
     return (keyturn.run(arguments.split(separator: " ").map(String.init)), host)
   }
 }

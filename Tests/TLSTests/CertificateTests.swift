@@ -53,6 +53,36 @@ import Testing
     #expect(first.certificatePEM != second.certificatePEM)
   }
 
+  @Test(
+    "a CA's key may have a passphrase: OpenSSL reads it with that, nobody without or with another")
+  func passphrase() throws {
+    let passphrase = Secret("correct horse")
+    let made = try CertificateAuthority.create(cluster: "prod", passphrase: passphrase)
+    let pair = made.credentials
+    #expect(CertificateAuthority.needsPassphrase(keyPEM: pair.keyPEM))
+    #expect(
+      try !CertificateAuthority.needsPassphrase(
+        keyPEM: CertificateAuthority.create(cluster: "prod").credentials.keyPEM))
+    let ca = try CertificateAuthority(
+      certificatePEM: pair.certificatePEM, keyPEM: pair.keyPEM, passphrase: passphrase)
+    _ = try ca.issue(role: .node, name: "a")
+    _ = try made.issue(role: .node, name: "a")
+    for wrong in [nil, Secret("correct horsf"), Secret("correct hors"), Secret("")] {
+      let failure = #expect(throws: CertificateFailure.self) {
+        try CertificateAuthority(
+          certificatePEM: pair.certificatePEM, keyPEM: pair.keyPEM, passphrase: wrong)
+      }
+      #expect(failure?.description.contains("correct hors") == false)
+    }
+    let directory = try TemporaryDirectory()
+    let key = try openssl(
+      pair.keyPEM.reveal(), ["pkey", "-passin", "pass:correct horse", "-noout", "-text"], directory)
+    #expect(key.contains("prime256v1"))
+    let form = try openssl(pair.keyPEM.reveal(), ["asn1parse"], directory)
+    #expect(
+      form.contains("PBKDF2") && form.contains("aes-256-cbc") && form.contains("hmacWithSHA256"))
+  }
+
   @Test("a leaf does not outlive its CA")
   func clamped() throws {
     let ca = try CertificateAuthority.create(cluster: "prod", days: 10)

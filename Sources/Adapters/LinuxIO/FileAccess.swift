@@ -28,8 +28,7 @@ public enum FileAccess {
       guard let facts = try Directory(tree.place(parent)).facts(of: name) else { return nil }
       if facts.isSymbolicLink {
         links += 1
-        // The kernel's own limit (path_resolution(7)).
-        if links > 40 { throw FileFailure("follow", path, code: ELOOP) }
+        if links > PathWalk.linkLimit { throw FileFailure("follow", path, code: ELOOP) }
         let target = try PathWalk.destination(of: tree.place(whole))
         if target.hasPrefix("/") { directory = "" }
         rest = PathWalk.components(target) + rest

@@ -31,7 +31,7 @@ public enum NewFile {
   }
 
   /// The path from the root, without a slash at its end.
-  private static func absolute(_ path: String) throws(FileFailure) -> String {
+  static func absolute(_ path: String) throws(FileFailure) -> String {
     var path = path
     while path.utf8.count > 1, path.hasSuffix("/") { path.removeLast() }
     if path.hasPrefix("/") { return path }

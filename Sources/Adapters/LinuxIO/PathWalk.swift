@@ -29,7 +29,7 @@ public struct PathWalk: Sendable, Hashable {
   }
 
   /// The kernel's own limit (path_resolution(7)).
-  private static let linkLimit = 40
+  static let linkLimit = 40
 
   /// Walks along an absolute path. Blocks on the disk.
   ///

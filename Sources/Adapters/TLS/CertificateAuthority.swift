@@ -5,7 +5,7 @@ public import Model
 public struct Credentials: Sendable, Hashable {
   /// The certificate, PEM.
   public var certificatePEM: String
-  /// Its key, PKCS#8 PEM without a passphrase.
+  /// Its key, PKCS#8 PEM; without a passphrase but for an authority that was made with one.
   public var keyPEM: Secret
 
   /// A pair; see the properties.
@@ -23,12 +23,15 @@ public struct Credentials: Sendable, Hashable {
 public struct CertificateAuthority: Sendable {
   /// The CA's own certificate and key.
   public let credentials: Credentials
+  private let passphrase: Secret?
   /// The cluster, from the O of its subject.
   public let cluster: String
 
   /// Makes a new authority for a cluster. Writes no files.
+  ///
+  /// - Parameter passphrase: what its key is encrypted with; nil for not at all.
   public static func create(
-    cluster: String, days: Int = 3650
+    cluster: String, days: Int = 3650, passphrase: Secret? = nil
   ) throws(CertificateFailure) -> CertificateAuthority {
     if let problem = Name.problem(in: cluster) {
       throw CertificateFailure("cluster \"\(cluster)\": \(problem)")
@@ -41,20 +44,27 @@ public struct CertificateAuthority: Sendable {
     try draft.add(NID_key_usage, "critical,keyCertSign,cRLSign")
     try draft.add(NID_subject_key_identifier, "hash")
     try draft.add(NID_authority_key_identifier, "keyid:always")
+    let keyPEM = if let passphrase { try key.pem(passphrase: passphrase) } else { try key.pem() }
     let credentials = Credentials(
-      certificatePEM: try draft.sign(by: key).pem(), keyPEM: try key.pem())
-    return CertificateAuthority(credentials, cluster: cluster)
+      certificatePEM: try draft.sign(by: key).pem(), keyPEM: keyPEM)
+    return CertificateAuthority(credentials, passphrase, cluster: cluster)
   }
 
-  private init(_ credentials: Credentials, cluster: String) {
+  private init(_ credentials: Credentials, _ passphrase: Secret?, cluster: String) {
+    self.passphrase = passphrase
     self.credentials = credentials
     self.cluster = cluster
   }
 
-  /// Reads an authority that ``create(cluster:days:)`` made.
-  public init(certificatePEM: String, keyPEM: Secret) throws(CertificateFailure) {
+  /// Whether the key of an authority, PEM, needs a passphrase.
+  public static func needsPassphrase(keyPEM: Secret) -> Bool { PrivateKey.isEncrypted(keyPEM) }
+
+  /// Reads an authority that ``create(cluster:days:passphrase:)`` made.
+  public init(
+    certificatePEM: String, keyPEM: Secret, passphrase: Secret? = nil
+  ) throws(CertificateFailure) {
     let certificate = try Certificate.all(inPEM: certificatePEM, "the CA's certificate")[0]
-    let key = try PrivateKey(pem: keyPEM, "the CA's key")
+    let key = try PrivateKey(pem: keyPEM, passphrase: passphrase, "the CA's key")
     ERR_clear_error()
     guard X509_check_private_key(certificate.pointer, key.pointer) == 1 else {
       throw CertificateFailure(
@@ -67,7 +77,8 @@ public struct CertificateAuthority: Sendable {
     guard let cluster = certificate.organization, Name.problem(in: cluster) == nil else {
       throw CertificateFailure("the CA's certificate names no cluster (the O of its subject)")
     }
-    self.init(Credentials(certificatePEM: certificatePEM, keyPEM: keyPEM), cluster: cluster)
+    self.init(
+      Credentials(certificatePEM: certificatePEM, keyPEM: keyPEM), passphrase, cluster: cluster)
   }
 
   /// Makes a key and a certificate for it: for a node or witness to accept and to connect, for an
@@ -92,7 +103,8 @@ public struct CertificateAuthority: Sendable {
     let principal = Principal(cluster: cluster, role: role, name: name)
     var names = ["URI:\(principal.uri)"]
     for address in addresses { names.append(try Self.alternativeName(address)) }
-    let caKey = try PrivateKey(pem: credentials.keyPEM, "the CA's key")
+    let caKey = try PrivateKey(
+      pem: credentials.keyPEM, passphrase: passphrase, "the CA's key")
     let ca = try Certificate.all(inPEM: credentials.certificatePEM, "the CA's certificate")[0]
 
     let key = try PrivateKey.generateP256()

@@ -38,6 +38,24 @@ final class Certificate {
   }
 }
 
+/// What OpenSSL hands to ``givePassphrase``.
+private struct Passphrase {
+  var bytes: UnsafePointer<CChar>
+  var count: Int
+}
+
+/// Copies the passphrase at `context` to where OpenSSL wants it; -1 if it has no room there.
+private func givePassphrase(
+  _ buffer: UnsafeMutablePointer<CChar>?, _ size: Int32, _ isToWrite: Int32,
+  _ context: UnsafeMutableRawPointer?
+) -> Int32 {
+  guard let buffer, let given = context?.assumingMemoryBound(to: Passphrase.self).pointee,
+    given.count <= size
+  else { return -1 }
+  buffer.update(from: given.bytes, count: given.count)
+  return Int32(given.count)
+}
+
 /// A key pair; the owner of an EVP_PKEY.
 final class PrivateKey {
   let pointer: OpaquePointer
@@ -46,16 +64,56 @@ final class PrivateKey {
   init(owning pointer: OpaquePointer) { self.pointer = pointer }
   deinit { EVP_PKEY_free(pointer) }
 
-  /// Reads a PEM text without a passphrase. `what` names it in the error.
-  convenience init(pem: Secret, _ what: String) throws(CertificateFailure) {
+  /// Reads a PEM text. `what` names it in the error.
+  ///
+  /// - Parameter passphrase: of an encrypted key; nil if it must not be one.
+  convenience init(
+    pem: Secret, passphrase: Secret? = nil, _ what: String
+  ) throws(CertificateFailure) {
     ERR_clear_error()
-    let bio = try MemoryBIO(pem.reveal())
+    let bio = try MemoryBIO(secret: pem)
     // Without the callback OpenSSL would ask for a passphrase on the terminal.
-    guard let pointer = PEM_read_bio_PrivateKey(bio.pointer, nil, { _, _, _, _ in -1 }, nil) else {
+    let pointer =
+      passphrase.map { secret in
+        secret.withBytes { bytes -> OpaquePointer? in
+          bytes.withMemoryRebound(to: CChar.self) { characters in
+            guard let start = characters.baseAddress else { return nil }
+            var given = Passphrase(bytes: start, count: characters.count)
+            return PEM_read_bio_PrivateKey(bio.pointer, nil, givePassphrase, &given)
+          }
+        }
+      } ?? PEM_read_bio_PrivateKey(bio.pointer, nil, { _, _, _, _ in -1 }, nil)
+    guard let pointer else {
       throw CertificateFailure(
-        "\(what): not a PEM key without a passphrase (\(OpenSSLError.drainText()))")
+        passphrase == nil
+          ? "\(what): not a PEM key without a passphrase (\(OpenSSLError.drainText()))"
+          : "\(what): not a PEM key, or the passphrase is another one (\(OpenSSLError.drainText()))"
+      )
     }
     self.init(owning: pointer)
+  }
+
+  /// Whether a PEM text is a key that needs a passphrase, by its label.
+  static func isEncrypted(_ pem: Secret) -> Bool {
+    pem.reveal().contains("-----BEGIN ENCRYPTED PRIVATE KEY-----")
+  }
+
+  /// Rounds of PBKDF2: about a quarter of a second for whoever has the passphrase, and for each that is guessed.
+  private static let passphraseRounds: Int32 = 600_000
+
+  /// The key as encrypted PKCS#8 PEM text.
+  func pem(passphrase: Secret) throws(CertificateFailure) -> Secret {
+    let bio = try MemoryBIO(secret: ())
+    let encrypted = passphrase.withBytes { bytes in
+      bytes.withMemoryRebound(to: CChar.self) {
+        kt_encrypt_key(pointer, $0.baseAddress, Int32(clamping: $0.count), Self.passphraseRounds)
+      }
+    }
+    defer { X509_SIG_free(encrypted) }
+    guard let encrypted, PEM_write_bio_PKCS8(bio.pointer, encrypted) == 1 else {
+      throw CertificateFailure("encrypt a key with a passphrase: \(OpenSSLError.drainText())")
+    }
+    return bio.secret
   }
 
   /// The key as PKCS#8 PEM text.
@@ -64,7 +122,7 @@ final class PrivateKey {
     guard PEM_write_bio_PKCS8PrivateKey(bio.pointer, pointer, nil, nil, 0, nil, nil) == 1 else {
       throw CertificateFailure("write a key as PEM: \(OpenSSLError.drainText())")
     }
-    return Secret(bio.text)
+    return bio.secret
   }
 }
 
@@ -80,6 +138,15 @@ final class MemoryBIO {
     try self.init(BIO_new(BIO_s_secmem()))
   }
 
+  /// One that holds a secret; its memory is wiped when it is released.
+  convenience init(secret: Secret) throws(CertificateFailure) {
+    try self.init(BIO_new(BIO_s_secmem()))
+    let count = secret.withBytes { bytes in
+      bytes.isEmpty ? 0 : BIO_write(pointer, bytes.baseAddress, Int32(clamping: bytes.count))
+    }
+    guard count == secret.count else { throw CertificateFailure("OpenSSL has no memory") }
+  }
+
   /// One that holds `text`.
   convenience init(_ text: String) throws(CertificateFailure) {
     try self.init(BIO_new(BIO_s_secmem()))
@@ -93,6 +160,13 @@ final class MemoryBIO {
     self.pointer = pointer
   }
   deinit { BIO_free(pointer) }
+
+  /// What is in it, a secret.
+  var secret: Secret {
+    var bytes: UnsafePointer<CChar>?
+    let count = kt_bio_data(pointer, &bytes)
+    return Secret(UnsafeRawBufferPointer(start: bytes, count: count))
+  }
 
   /// What is in it.
   var text: String {

@@ -9,6 +9,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/pkcs12.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
@@ -54,6 +55,20 @@ static inline long kt_bio_data(BIO *bio, const char **bytes) {
   return BIO_get_mem_data(bio, (char **)bytes);
 }
 static inline void kt_bio_reset(BIO *bio) { (void)BIO_reset(bio); }
+
+/// The key as PKCS#8, encrypted: PBES2 with AES-256-CBC and PBKDF2 of HMAC-SHA-256 (RFC 8018). NULL if that fails.
+static inline X509_SIG *kt_encrypt_key(const EVP_PKEY *key, const char *passphrase, int length,
+                                       int iterations) {
+  PKCS8_PRIV_KEY_INFO *plain = EVP_PKEY2PKCS8(key);
+  X509_ALGOR *way = plain ? PKCS5_pbe2_set_iv(EVP_aes_256_cbc(), iterations, NULL, 0, NULL,
+                                              NID_hmacWithSHA256)
+                          : NULL;
+  X509_SIG *encrypted = way ? PKCS8_set0_pbe(passphrase, length, plain, way) : NULL;
+  // What it has not taken over.
+  if (way && !encrypted) X509_ALGOR_free(way);
+  PKCS8_PRIV_KEY_INFO_free(plain);
+  return encrypted;
+}
 
 static inline EVP_PKEY *kt_generate_p256(void) { return EVP_EC_gen("P-256"); }
 

@@ -23,6 +23,8 @@ public enum Limits {
   public static let writeQuestions = 16
   /// The name of a key in an answer of the server, bytes.
   public static let keyNameBytes = 255
+  /// The passphrase of a certificate authority's key, bytes.
+  public static let passphraseBytes = 8...1024
   /// Connections that an agent serves at once, after their handshake.
   public static let agentConnections = 64
   /// Of these, connections of one role and name.

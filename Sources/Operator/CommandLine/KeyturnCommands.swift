@@ -427,20 +427,30 @@ enum KeyturnCommands {
 
   private static let days = OptionRule("days", takes: .one("DAYS"), help: "how long it is valid")
 
+  private static let passphraseFile = OptionRule(
+    "passphrase-file", takes: .one("FILE"),
+    help: "the passphrase of the authority's key, from a file (0600); - is standard input")
+
   private static let pkiInit = CommandRule(
     name: "pki init",
     summary: "make the certificate authority of a cluster",
-    details: "Writes ca.pem and ca-key.pem (mode 0600). Never overwrites a file.",
+    details: """
+      Writes ca.pem and ca-key.pem (mode 0600). Never overwrites a file, nor writes into a directory that others can
+      change. With a passphrase the key is encrypted (PKCS#8, AES-256), and pki issue asks for it.
+      """,
     operands: [],
     options: [
       OptionRule(
         "cluster", takes: .one("NAME"), required: true,
         help: "the cluster's name, as in the inventory"),
       OptionRule("out", takes: .one("DIR"), help: "where to; ./pki if left out"),
+      OptionRule("passphrase", help: "encrypt the key with a passphrase that is asked for"),
+      passphraseFile,
       days,
     ],
     examples: [
-      .init(line: "keyturn pki init --cluster prod", purpose: "writes ./pki/ca.pem and key")
+      .init(line: "keyturn pki init --cluster prod", purpose: "writes ./pki/ca.pem and key"),
+      .init(line: "keyturn pki init --cluster prod --passphrase", purpose: "the key encrypted"),
     ],
     exitCodes: [.done, .failed])
 
@@ -449,7 +459,8 @@ enum KeyturnCommands {
     summary: "issue a certificate of the cluster's authority",
     details: """
       Writes ca.pem, cert.pem and key.pem (mode 0600) into a directory of mode 0700. Cluster, role and name are
-      in the certificate and are what the agents authorise by. ROLE is node, witness, operator or observer.
+      in the certificate and are what the agents authorise by. ROLE is node, witness, operator or observer. An
+      authority's key that others can read is refused. One with a passphrase has it asked for on the terminal.
       """,
     operands: [],
     options: [
@@ -463,6 +474,7 @@ enum KeyturnCommands {
       OptionRule("pki", takes: .one("DIR"), help: "where the authority is; ./pki if left out"),
       OptionRule(
         "out", takes: .one("DIR"), help: "where to; a directory of the name beside the authority"),
+      passphraseFile,
       days,
     ],
     examples: [

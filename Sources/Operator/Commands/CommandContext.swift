@@ -24,6 +24,7 @@ struct CommandContext: Sendable {
     // What is one object, or one line, for programs stays that.
     let isOneObject = invocation.command.name == "check" && console.format == .json
     if isOneObject || invocation.has("nagios") { return configuration }
+    for note in configuration.notes { console.message(.note, note) }
     for warning in configuration.warnings { console.message(.warning, warning) }
     if let finding = configuration.connections.certificate.finding(at: now) {
       console.message(finding.severity, finding.statement)

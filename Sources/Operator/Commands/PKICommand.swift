@@ -7,6 +7,8 @@ struct PKICommand: Sendable {
 
   private static let defaultDirectory = "./pki"
   private static let daysRange = 1...36_500
+  /// What is asked for on the terminal.
+  private static let question = "passphrase of the authority's key: "
 
   /// `keyturn pki init`.
   func initialise() throws(Refusal) -> CommandResult {
@@ -15,11 +17,15 @@ struct PKICommand: Sendable {
     let directory = invocation.value("out") ?? Self.defaultDirectory
     if let problem = Name.problem(in: cluster) { return usage("--cluster \(cluster): \(problem)") }
     guard let days = days() else { return usageOfDays() }
-    try context.workshop.makeAuthority(cluster: cluster, directory: directory, days: days.value)
+    let passphrase = try newPassphrase()
+    try context.workshop.makeAuthority(
+      cluster: cluster, directory: directory, days: days.value, passphrase: passphrase)
     context.console.event("authority", ["cluster": .string(cluster), "out": .string(directory)])
     context.console.line("the authority of \(cluster) is in \(directory)/ca.pem and ca-key.pem")
     context.console.message(
-      .note, "keep \(directory)/ca-key.pem off the nodes: whoever has it can be anyone")
+      .note,
+      "keep \(directory)/ca-key.pem off the nodes: whoever has it\(passphrase == nil ? "" : " and its passphrase") can be anyone"
+    )
     return CommandResult(.done)
   }
 
@@ -41,13 +47,64 @@ struct PKICommand: Sendable {
     guard let days = days() else { return usageOfDays() }
     let authority = invocation.value("pki") ?? Self.defaultDirectory
     let directory = invocation.value("out") ?? "\(authority)/\(name)"
+    let needsPassphrase = try context.workshop.needsPassphrase(authority: authority)
+    if !needsPassphrase, invocation.has("passphrase-file") {
+      context.console.message(.note, "\(authority)/ca-key.pem has no passphrase: none is read")
+    }
     let principal = try context.workshop.issue(
       role: role, name: name, addresses: addresses, days: days.value, authority: authority,
+      passphrase: needsPassphrase ? try passphrase("\(authority)/ca-key.pem") : nil,
       directory: directory)
     context.console.event(
       "certificate", ["principal": .string(principal.uri), "out": .string(directory)])
     context.console.line("\(principal.uri) is in \(directory)/ (ca.pem, cert.pem, key.pem)")
     return CommandResult(.done)
+  }
+
+  // MARK: the passphrase
+
+  /// What a new authority's key is to be encrypted with: from a file, or asked for twice; nil without both.
+  private func newPassphrase() throws(Refusal) -> Secret? {
+    if context.invocation.has("passphrase-file") { return try passphrase("the authority's key") }
+    guard context.invocation.has("passphrase") else { return nil }
+    let first = try passphrase("the authority's key")
+    if context.host.askSecret("the same again: ") == first { return first }
+    throw Refusal(.failed, "nothing was written: the two passphrases are not the same")
+  }
+
+  /// The passphrase, from where it was said to be or from the terminal; never from an argument, which every process
+  /// of the host can read.
+  private func passphrase(_ what: String) throws(Refusal) -> Secret {
+    guard let path = context.invocation.value("passphrase-file") else {
+      guard let typed = context.host.askSecret(Self.question) else {
+        throw Refusal(
+          .failed,
+          "\(what) needs a passphrase and there is no terminal to ask on: give --passphrase-file FILE"
+        )
+      }
+      return try verified(typed)
+    }
+    let content = try context.read(path)
+    if (content.mode ?? 0) & 0o077 != 0 {
+      throw Refusal(
+        .failed, "\(path) can be read by others than its owner: chmod 600 it, as it is a passphrase"
+      )
+    }
+    var bytes = content.bytes[...]
+    if bytes.last == UInt8(ascii: "\n") { bytes.removeLast() }
+    if bytes.last == UInt8(ascii: "\r") { bytes.removeLast() }
+    if bytes.contains(where: { $0 == UInt8(ascii: "\n") || $0 == 0 }) {
+      throw Refusal(.failed, "\(path) is not one line: write the passphrase alone into it")
+    }
+    return try verified(bytes.withUnsafeBytes(Secret.init))
+  }
+
+  private func verified(_ passphrase: Secret) throws(Refusal) -> Secret {
+    if Limits.passphraseBytes.contains(passphrase.count) { return passphrase }
+    throw Refusal(
+      .failed,
+      "the passphrase has \(passphrase.count) bytes, \(Limits.passphraseBytes.lowerBound) to \(Limits.passphraseBytes.upperBound) are allowed"
+    )
   }
 
   /// `keyturn pki show`.

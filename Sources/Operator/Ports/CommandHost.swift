@@ -30,6 +30,14 @@ public protocol CommandHost: Sendable {
   /// Asks a question on the terminal that standard input is, and blocks until the line is there;
   /// nil if it is none.
   func ask(_ question: String) -> String?
+  /// Asks for a secret on the terminal that standard input is, without an echo, and blocks until the
+  /// line is there; nil if it is none.
+  func askSecret(_ question: String) -> Secret?
+  /// Whether the process is root's.
+  var isRoot: Bool { get }
+  /// How somebody other than root and the process's own user could change the file, or put another one
+  /// in its place; nil if nobody could. May block on the disk.
+  func foreignHold(on path: String) throws(ReadFailure) -> String?
   /// A variable of the process's environment.
   func variable(_ name: String) -> String?
 }

@@ -5,33 +5,47 @@ import TLS
 
 /// The cluster's authority and its certificates, in files.
 struct FileWorkshop: CertificateWorkshop {
-  func makeAuthority(cluster: String, directory: String, days: Int?) throws(Refusal) {
+  func makeAuthority(
+    cluster: String, directory: String, days: Int?, passphrase: Secret?
+  ) throws(Refusal) {
     do {
       let authority =
-        try days.map { try CertificateAuthority.create(cluster: cluster, days: $0) }
-        ?? CertificateAuthority.create(cluster: cluster)
+        if let days {
+          try CertificateAuthority.create(cluster: cluster, days: days, passphrase: passphrase)
+        } else {
+          try CertificateAuthority.create(cluster: cluster, passphrase: passphrase)
+        }
       let pair = authority.credentials
-      try NewFile.makeDirectory(directory)
+      try Self.makeDirectory(directory)
       // The key first: where one is already, nothing is written.
       try NewFile.create(
-        "\(directory)/ca-key.pem", Array(pair.keyPEM.reveal().utf8), mode: 0o600)
+        "\(directory)/ca-key.pem", pair.keyPEM.withBytes(Array.init), mode: 0o600)
       try NewFile.create("\(directory)/ca.pem", Array(pair.certificatePEM.utf8), mode: 0o644)
     } catch { throw Self.refusal("make the authority of \(cluster)", error) }
   }
 
+  func needsPassphrase(authority: String) throws(Refusal) -> Bool {
+    do {
+      return CertificateAuthority.needsPassphrase(keyPEM: try Self.authorityKey(authority))
+    } catch { throw Self.refusal("use the authority in \(authority)", error) }
+  }
+
   func issue(
-    role: Role, name: String, addresses: [String], days: Int?, authority: String, directory: String
+    role: Role, name: String, addresses: [String], days: Int?, authority: String,
+    passphrase: Secret?, directory: String
   ) throws(Refusal) -> Principal {
     do {
       let certificate = try Self.text("\(authority)/ca.pem")
       let issuer = try CertificateAuthority(
-        certificatePEM: certificate, keyPEM: Secret(try Self.text("\(authority)/ca-key.pem")))
+        certificatePEM: certificate, keyPEM: try Self.authorityKey(authority),
+        passphrase: passphrase)
       let pair =
         try days.map { days in
           try issuer.issue(role: role, name: name, addresses: addresses, days: days)
         } ?? issuer.issue(role: role, name: name, addresses: addresses)
-      try NewFile.makeDirectory(directory)
-      try NewFile.create("\(directory)/key.pem", Array(pair.keyPEM.reveal().utf8), mode: 0o600)
+      try Self.makeDirectory(directory)
+      try NewFile.create(
+        "\(directory)/key.pem", pair.keyPEM.withBytes(Array.init), mode: 0o600)
       try NewFile.create("\(directory)/cert.pem", Array(pair.certificatePEM.utf8), mode: 0o644)
       try NewFile.create("\(directory)/ca.pem", Array(certificate.utf8), mode: 0o644)
       return Principal(cluster: issuer.cluster, role: role, name: name)
@@ -45,6 +59,30 @@ struct FileWorkshop: CertificateWorkshop {
         principal: info.principal, subject: info.subject,
         validUntilMicroseconds: info.notAfter * 1_000_000)
     } catch { throw Refusal(.failed, error.description) }
+  }
+
+  /// Makes the directory if it is not there. What is written into one that somebody else can change may be read by
+  /// them, or be another key when it is installed.
+  private static func makeDirectory(_ path: String) throws {
+    if let problem = try FileTrust.problem(of: path) {
+      throw Refusal(
+        .failed,
+        "\(problem): take that right away (chmod go-w), or name another directory with --out")
+    }
+    try NewFile.makeDirectory(path)
+  }
+
+  /// The authority's key, which nobody else may read: whoever has it can be anyone.
+  private static func authorityKey(_ authority: String) throws -> Secret {
+    let path = "\(authority)/ca-key.pem"
+    let content = try FileReading.read(path, limitBytes: Limits.recordFileBytes)
+    if content.facts.mode & 0o077 != 0 {
+      throw Refusal(
+        .failed,
+        "\(path) can be read by others than its owner (mode \(String(content.facts.mode, radix: 8))); whoever has read it can be anyone: chmod 600 it, and make a new authority if somebody may have"
+      )
+    }
+    return content.bytes.withUnsafeBytes(Secret.init)
   }
 
   private static func text(_ path: String) throws(FileFailure) -> String {

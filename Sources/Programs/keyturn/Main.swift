@@ -9,6 +9,7 @@ import Operator
 enum Main {
   static func main() {
     Signals.prepare()
+    ProgramMemory.keepFromOthers()
     let interruption = Interruption()
     listen(interruption)
     let keyturn = Keyturn(
@@ -26,7 +27,9 @@ enum Main {
       try Thread.start("signals") {
         while true {
           guard Signals.wait(until: nil) == .stop else { continue }
-          if !interruption.interrupt() { _exit(130) }
+          if interruption.interrupt() { continue }
+          Terminal.restore()
+          _exit(130)
         }
       }
     } catch {

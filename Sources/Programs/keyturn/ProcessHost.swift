@@ -89,6 +89,22 @@ struct ProcessHost: CommandHost {
     return readLine(strippingNewline: true) ?? ""
   }
 
+  func askSecret(_ question: String) -> Secret? {
+    guard isatty(STDIN_FILENO) == 1 else { return nil }
+    write(question, to: .standardError)
+    let line = Terminal.withoutEcho { readLine(strippingNewline: true) ?? "" }
+    write("\n", to: .standardError)
+    return Secret(line)
+  }
+
+  var isRoot: Bool { geteuid() == 0 }
+
+  func foreignHold(on path: String) throws(ReadFailure) -> String? {
+    do throws(FileFailure) { return try FileTrust.problem(of: path) } catch {
+      throw ReadFailure(message: error.message)
+    }
+  }
+
   func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
 
   private static func descriptor(_ stream: OutputStream) -> Int32 {
