@@ -24,9 +24,16 @@ func adapter(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     name: name, dependencies: dependencies, path: "Sources/Adapters/\(name)", swiftSettings: strict)
 }
 
+/// What is installed binds all addresses when it starts, and nothing can write them afterwards.
+/// `scripts/test` looks at the programs; the RUNPATH is left out by `--disable-local-rpath` only.
+let hardened: [LinkerSetting] = [
+  .unsafeFlags(["-Xlinker", "-z", "-Xlinker", "now"], .when(configuration: .release))
+]
+
 func program(_ name: String, _ path: String, _ dependencies: [Target.Dependency]) -> Target {
   .executableTarget(
-    name: name, dependencies: dependencies, path: "Sources/\(path)", swiftSettings: strict)
+    name: name, dependencies: dependencies, path: "Sources/\(path)", swiftSettings: strict,
+    linkerSettings: hardened)
 }
 
 func tests(_ module: String, _ dependencies: [Target.Dependency]) -> Target {
