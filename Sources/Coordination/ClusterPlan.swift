@@ -172,6 +172,7 @@ public struct ClusterPlan: Sendable {
     wish: Digest? = nil
   ) throws(Refusal) -> Rollout {
     let answers = rows.compactMap(\.answer)
+    try checkNumbers(answers, realtimeMicroseconds)
     let rollout = Rollout(
       id: id, epoch: (answers.map(\.epoch).max() ?? 0) + 1, kind: kind,
       cluster: inventory.cluster, generation: nextGeneration(kind),
@@ -193,6 +194,31 @@ public struct ClusterPlan: Sendable {
       )
     }
     return rollout
+  }
+
+  /// The highest epoch and generation decide the rollout's: whoever tells one that cannot be is named,
+  /// since every other node would refuse what follows from it.
+  private func checkNumbers(
+    _ answers: [PlanAnswer], _ realtimeMicroseconds: Int64
+  ) throws(Refusal) {
+    let way = "see docs/operations.md, \"A node that tells numbers that cannot be\""
+    let highest = Limits.highestCounter(atRealtimeMicroseconds: realtimeMicroseconds)
+    for answer in answers where answer.epoch >= highest {
+      throw Refusal(
+        .vote,
+        "\(answer.node) has seen epoch \(answer.epoch), which no rollout can have had by now; \(way)"
+      )
+    }
+    let generations = answers.map(\.generation).sorted()
+    guard let last = generations.last, let above = generations.dropLast().last else { return }
+    if last >= Limits.highestGeneration(above: above),
+      let answer = answers.first(where: { $0.generation == last })
+    {
+      throw Refusal(
+        .vote,
+        "the last generation of \(answer.node) is \(last), that of every other node \(above) at most: the next number would be too high for them; \(way)"
+      )
+    }
   }
 }
 

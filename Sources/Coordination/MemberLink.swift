@@ -123,9 +123,22 @@ final class MemberLink: Sendable {
       let reading = try link.call(
         .clock(rollout: runner.rollout.id), lane: .control,
         deadline: sent.advanced(byMilliseconds: Self.sampleMilliseconds))
+      let received = Clock.now()
+      // It had the request for no longer than we waited; clocks run apart by less than a thousandth.
+      let (took, waited) = (
+        reading.sent.nanoseconds(since: reading.received), received.nanoseconds(since: sent)
+      )
+      guard (0...waited + waited / 1_000 + 1_000_000).contains(took) else {
+        throw .answered(
+          ErrorAnswer(
+            kind: .clock,
+            message:
+              "its clock cannot be right: it says that it had a question for \(took / 1_000) us, and the answer was here after \(waited / 1_000) us"
+          ))
+      }
       let sample = ClockSample(
         requestSent: sent, requestReceived: reading.received, answerSent: reading.sent,
-        answerReceived: Clock.now(), bootID: reading.bootID)
+        answerReceived: received, bootID: reading.bootID)
       inputs.post(.clock(member: name, sample))
     }
   }

@@ -64,8 +64,7 @@ struct HistoryTests {
   @Test(
     "a number that is taken or out of range is a no",
     arguments: [
-      (RolloutKind.apply, 7), (.apply, 6), (.apply, -1), (.apply, Limits.generationNumber + 1),
-      (.apply, .max), (.rollback, 7), (.restart, 6),
+      (RolloutKind.apply, 7), (.apply, 6), (.apply, 1_008), (.rollback, 7), (.restart, 6),
     ])
   func number(_ kind: RolloutKind, _ number: Int) throws {
     let node = Node()
@@ -76,6 +75,17 @@ struct HistoryTests {
       changes, id: "00000000000000bb", kind: kind, to: earlier, number: number)
     #expect(try node.prepare(rollout, changes, to: earlier).refusal?.code == .vote)
     #expect(node.host.state.withLock { $0.staged.isEmpty })
+  }
+
+  @Test(
+    "a number that no generation has is not even understood",
+    arguments: [-1, Limits.generationNumber + 1, .max])
+  func noNumber(_ number: Int) throws {
+    let node = Node()
+    let rollout = try node.rollout(browserOff, number: number)
+    let request = PrepareRequest(
+      rollout: rollout, changes: browserOff.map(WireChange.init), createKey: false, seals: [])
+    #expect(node.send("POST", "/v1/rollouts", JSON.encode(request)).status == 400)
   }
 
   @Test("a restart keeps the last generation; with a file edited by hand it makes a new one")

@@ -163,7 +163,10 @@ final class FakeAgent: AgentLink {
     case .clock:
       let now = Clock.now()
       return ClockReading(received: now, sent: now, bootID: "boot", realtimeMicroseconds: 0)
-    case .plan(let request): return request.undo == nil ? plan : undoPlan
+    case .plan(let request):
+      var answer = request.undo == nil ? plan : undoPlan
+      answer.epoch = max(answer.epoch, state.withLock { $0.participant.record.highestEpoch })
+      return answer
     case .check:
       let count = checks.update { count in
         defer { count += 1 }

@@ -27,7 +27,7 @@ extension Instant {
   /// Milliseconds left until this instant, rounded up, never negative, never above Int32.max (for
   /// poll(2)).
   public func remainingMilliseconds() -> Int32 {
-    let left = (nanoseconds - Clock.now().nanoseconds + 999_999) / 1_000_000
+    let left = nanoseconds(since: Clock.now()).addingClamped(999_999) / 1_000_000
     return Int32(clamping: max(0, left))
   }
 

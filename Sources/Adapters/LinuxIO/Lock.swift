@@ -59,9 +59,9 @@ public final class Lock<Value>: Sendable {
     while true {
       if let result = body(&value) { return result }
       if let deadline {
-        let left = deadline.nanoseconds - kt_boottime_nanoseconds()
+        let left = deadline.nanoseconds.subtractingClamped(kt_boottime_nanoseconds())
         if left <= 0 { return nil }
-        let wake = kt_monotonic_nanoseconds() + left
+        let wake = kt_monotonic_nanoseconds().addingClamped(left)
         var time = timespec(tv_sec: Int(wake / 1_000_000_000), tv_nsec: Int(wake % 1_000_000_000))
         pthread_cond_timedwait(condition, mutex, &time)
       } else {

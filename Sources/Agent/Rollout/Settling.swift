@@ -21,7 +21,7 @@ struct Settled: Sendable, Codable, Hashable {
 struct CollectingRecord: Sendable, Codable, Hashable {
   var rollout: String
   /// Microseconds since 1970-01-01 UTC.
-  var until: Int64
+  @Bounded<Bounds.WallMicroseconds> var until: Int64
 }
 
 extension Agent {
@@ -154,7 +154,8 @@ extension Agent {
   /// takes.
   private func sumUp(_ rollout: Rollout, _ outcomes: [MemberOutcome]) {
     let aftermath = Aftermath(
-      inventory: inventory, createdBy: node, links: memberLinks, atOnce: Limits.peersAtOnce)
+      inventory: inventory, createdBy: principal.author, links: memberLinks,
+      atOnce: Limits.peersAtOnce)
     let end = Instant.inMilliseconds(rollout.watchMilliseconds + Self.graceMilliseconds)
     for attempt in 1...Self.attempts {
       // Another one may be under way, and come to nothing.
@@ -188,7 +189,7 @@ extension Agent {
   /// Whoever created the rollout shows that it is there: it sums it up.
   func heardOfCoordinator(_ id: String, _ principal: Principal) {
     let inputs = state.withLock { state in
-      state.collecting.flatMap { $0.id == id && $0.createdBy == principal.name ? $0.inputs : nil }
+      state.collecting.flatMap { $0.id == id && $0.createdBy == principal.author ? $0.inputs : nil }
     }
     inputs?.post(.heard)
   }

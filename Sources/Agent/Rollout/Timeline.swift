@@ -18,7 +18,7 @@ struct Timeline: Codable, Hashable {
   }
 
   let rollout: RolloutHead
-  let beganMicroseconds: Int64
+  @Bounded<Bounds.WallMicroseconds> private(set) var beganMicroseconds: Int64
   /// The boot on which it began, and that every instant in it belongs to.
   let bootID: String
   /// The instant that was agreed on; nil where there was none, or on another boot.

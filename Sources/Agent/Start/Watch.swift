@@ -119,7 +119,7 @@ extension Agent {
   /// at the two clocks.
   private static func monotonic(of instant: Instant) -> UInt64 {
     let now = Clock.monotonicMicroseconds()
-    let age = max(0, Clock.now().nanoseconds - instant.nanoseconds + 999) / 1_000
+    let age = max(0, Clock.now().nanoseconds(since: instant)).addingClamped(999) / 1_000
     return now > UInt64(age) ? now - UInt64(age) : 0
   }
 
@@ -129,8 +129,9 @@ extension Agent {
     let (now, monotonic) = (Clock.now(), Clock.monotonicMicroseconds())
     func instant(_ microseconds: UInt64) -> Instant? {
       guard microseconds > 0 else { return nil }
-      let age = Int64(monotonic) - Int64(clamping: microseconds)
-      return Instant(nanoseconds: now.nanoseconds - age * 1_000)
+      let age = Int64(clamping: monotonic).subtractingClamped(Int64(clamping: microseconds))
+      return Instant(
+        nanoseconds: now.nanoseconds.subtractingClamped(age.multipliedClamped(by: 1_000)))
     }
     var seen = report
     // What is older belongs to an earlier restart; systemd's clock has microseconds only.
@@ -216,7 +217,7 @@ extension Agent {
       inputs.post(.filesUnreadable("is no absolute path"), until: nil)
       return nil
     }
-    let age = (Clock.now().nanoseconds - issued.nanoseconds) / 1_000
+    let age = Clock.now().nanoseconds(since: issued) / 1_000
     return try ports.journal.follow(
       directory: directory, since: Clock.realtimeMicroseconds() - age,
       deliver: { entry in

@@ -1,4 +1,5 @@
 public import Digests
+public import Model
 
 // The way back: from a Key Manager host to a node. A witness on that host connects to the node when
 // the node asks it to, and says what it met; the node compares that with what it knows of itself.
@@ -37,12 +38,12 @@ public struct ServerFace: Sendable, Codable, Hashable {
   /// SHA-256 of the public key (DER SubjectPublicKeyInfo) of its certificate; nil without TLS.
   public var publicKey: Digest?
   /// Until when its certificate is valid, seconds since 1970-01-01 UTC; nil without TLS.
-  public var validUntil: Int64?
+  @BoundedIfPresent<Bounds.WallSeconds> public var validUntil: Int64?
   /// SHA-256 of its `x-amz-id-2`, which MinIO makes from the node's name among its endpoints; nil if
   /// it sends none.
   public var host: Digest?
   /// The status of its answer to `GET /minio/health/live`.
-  public var status: Int
+  @Bounded<Bounds.Count> public var status: Int
 
   /// A face; see the properties.
   public init(publicKey: Digest?, validUntil: Int64?, host: Digest?, status: Int) {
@@ -62,7 +63,7 @@ public struct BackAttempt: Sendable, Codable, Hashable {
   /// How it ended.
   public var outcome: BackOutcome
   /// How long it took.
-  public var milliseconds: Int
+  @Bounded<Bounds.Milliseconds> public var milliseconds: Int
   /// What happened, for people; no secret in it.
   public var detail: String
   /// What the server looks like, if one was reached.

@@ -1,14 +1,21 @@
 /// Times for people and logs, by hand: the formatters of Foundation bring 44 MB of ICU.
 public enum CalendarTime {
-  /// `2026-01-31T12:34:56.789Z`: RFC 3339, UTC, milliseconds.
+  /// `2026-01-31T12:34:56.789Z`: RFC 3339, UTC, milliseconds. What lies outside of the years 0000 to
+  /// 9999 is told as their first or last moment.
   public static func text(microseconds: Int64) -> String {
-    let milliseconds = floorDivide(microseconds, 1000)
+    let milliseconds = min(max(floorDivide(microseconds, 1000), first * 1000), last * 1000 + 999)
     let seconds = floorDivide(milliseconds, 1000)
     return "\(withoutZone(seconds)).\(digits(milliseconds - seconds * 1000, 3))Z"
   }
 
-  /// `2026-01-31T12:34:56Z`: RFC 3339, UTC.
-  public static func text(seconds: Int64) -> String { "\(withoutZone(seconds))Z" }
+  /// `2026-01-31T12:34:56Z`: RFC 3339, UTC; as above.
+  public static func text(seconds: Int64) -> String {
+    "\(withoutZone(min(max(seconds, first), last)))Z"
+  }
+
+  /// 0000-01-01T00:00:00Z, seconds since 1970-01-01 UTC.
+  private static let first: Int64 = -62_167_219_200
+  private static let last = Limits.wallSeconds
 
   private static func withoutZone(_ seconds: Int64) -> String {
     let days = floorDivide(seconds, 86_400)
@@ -26,7 +33,7 @@ public enum CalendarTime {
       guard let count = number(text.dropLast()), count <= 36_500 * 86_400 / factor else {
         return nil
       }
-      return now - count * factor * 1_000_000
+      return now.subtractingClamped(count * factor * 1_000_000)
     }
     let parts = text.split(separator: "T", omittingEmptySubsequences: false)
     let date = parts[0].split(separator: "-", omittingEmptySubsequences: false)
@@ -60,7 +67,8 @@ public enum CalendarTime {
   }
 
   private static func floorDivide(_ a: Int64, _ b: Int64) -> Int64 {
-    a >= 0 ? a / b : -((-a + b - 1) / b)
+    let (quotient, remainder) = a.quotientAndRemainder(dividingBy: b)
+    return remainder < 0 ? quotient - 1 : quotient
   }
 
   /// The date `days` after 1970-01-01 (Howard Hinnant, "chrono-compatible low-level date

@@ -33,15 +33,15 @@ public struct Finding: Sendable, Codable, Hashable {
   /// The file that it is about, if it is about one.
   public var file: String?
   /// 1-based line in the file.
-  public var line: Int?
+  @BoundedIfPresent<Bounds.Count> public var line: Int?
   /// 1-based column (in bytes) in the line.
-  public var column: Int?
+  @BoundedIfPresent<Bounds.Count> public var column: Int?
   /// What is wrong, one sentence, no secret in it.
   public var message: String
   /// What to do next, one sentence.
   public var remedy: String?
   /// How many findings of the rule it stands for, each of which would be too much; nil if it is one itself.
-  public var more: Int?
+  @BoundedIfPresent<Bounds.Count> public var more: Int?
 
   /// A finding; see the properties.
   public init(

@@ -12,22 +12,38 @@ public struct Instant: Sendable, Hashable, Comparable, Codable {
   /// Earlier first.
   public static func < (a: Instant, b: Instant) -> Bool { a.nanoseconds < b.nanoseconds }
 
-  /// The instant `milliseconds` later (earlier if negative).
+  /// The instant `milliseconds` later (earlier if negative); the last or the first that there is where
+  /// that is none. Nobody lives to see it, so that as a deadline it means what the sum would.
   public func advanced(byMilliseconds milliseconds: Int) -> Instant {
-    Instant(nanoseconds: nanoseconds + Int64(milliseconds) * 1_000_000)
+    Instant(
+      nanoseconds: nanoseconds.addingClamped(Int64(milliseconds).multipliedClamped(by: 1_000_000)))
   }
 
   /// How much later `self` is than `earlier`, in nanoseconds; negative if it is earlier.
-  public func nanoseconds(since earlier: Instant) -> Int64 { nanoseconds - earlier.nanoseconds }
+  public func nanoseconds(since earlier: Instant) -> Int64 {
+    nanoseconds.subtractingClamped(earlier.nanoseconds)
+  }
 
   /// How much later `self` is than `earlier`, in whole milliseconds, rounded toward zero.
   public func milliseconds(since earlier: Instant) -> Int {
-    Int((nanoseconds - earlier.nanoseconds) / 1_000_000)
+    Int(nanoseconds(since: earlier) / 1_000_000)
   }
 
   /// Encoded as the bare number of nanoseconds.
+  ///
+  /// - Throws: if it is further from the boot than any host's life (``Limits/instantNanoseconds``).
   public init(from decoder: any Decoder) throws {
-    nanoseconds = try decoder.singleValueContainer().decode(Int64.self)
+    let container = try decoder.singleValueContainer()
+    let nanoseconds = try container.decode(Int64.self)
+    let range = -Limits.instantNanoseconds...Limits.instantNanoseconds
+    guard range.contains(nanoseconds) else {
+      throw DecodingError.dataCorruptedError(
+        in: container,
+        debugDescription:
+          "is \(nanoseconds), and no instant is further than \(Limits.instantNanoseconds) ns from a boot"
+      )
+    }
+    self.nanoseconds = nanoseconds
   }
   /// Encoded as the bare number of nanoseconds.
   public func encode(to encoder: any Encoder) throws {

@@ -97,6 +97,32 @@ public enum Limits {
   public static let generations = 20
   /// The highest number of a generation.
   public static let generationNumber = 99_999_999
+  /// How far above a node's last generation the next one's number may be.
+  public static let generationStep = 1_000
+  /// The highest number of a node's first generation: a node that is new joins the others' count.
+  public static let firstGenerations = 1_000_000
+  /// The highest epoch at any time: seconds of 136 years.
+  public static let epoch: UInt64 = 1 << 32
+  /// How far an epoch or a ballot's round may be ahead of the seconds since 1970, seconds: so much may
+  /// wall clocks differ.
+  public static let counterAheadSeconds: UInt64 = 600
+  /// The highest serial number of a member's statements.
+  public static let serial: UInt64 = 1 << 53
+  /// How far from a host's boot an instant may be, nanoseconds, 36 years: eight such can be added.
+  public static let instantNanoseconds: Int64 = 1 << 60
+  /// How far in the past a decision's instant may be, milliseconds: it may be learnt late.
+  public static let decisionPastMilliseconds = 3_600_000
+  /// How far ahead a decision's instant may be, milliseconds.
+  public static let decisionAheadMilliseconds = 600_000
+  /// The last time of day that can be written with a year of four digits, seconds since 1970-01-01
+  /// UTC.
+  public static let wallSeconds: Int64 = 253_402_300_799
+  /// The longest that anything may be told to take, milliseconds: a day.
+  public static let durationMilliseconds = 86_400_000
+  /// The longest settle time, milliseconds.
+  public static let settleMilliseconds = 3_600_000
+  /// The highest count of anything.
+  public static let count = 1 << 40
   /// Addresses of one Key Manager endpoint that are probed.
   public static let endpointAddresses = 16
   /// Days before the end of a certificate of Keyturn's own in which everything warns of it.

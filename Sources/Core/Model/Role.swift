@@ -27,6 +27,11 @@ public struct Principal: Sendable, Codable, Hashable {
     self.name = name
   }
 
+  /// What stands in a rollout and its records for who created it: the name of an operator, and
+  /// `ROLE/NAME` of anybody else. No name has a slash in it, so a node is never taken for the operator
+  /// of the same name.
+  public var author: String { role == .operator ? name : "\(role.rawValue)/\(name)" }
+
   /// `keyturn://CLUSTER/ROLE/NAME`.
   public var uri: String { "keyturn://\(cluster)/\(role.rawValue)/\(name)" }
 

@@ -23,7 +23,7 @@ public struct IntentStatement: Sendable, Codable, Hashable {
   /// backup or has a damaged record, does so in another run, so what it says counts.
   public var run: Incarnation?
   /// Grows with every change.
-  public var serial: UInt64
+  @Bounded<Bounds.Serial> public var serial: UInt64
   /// The digest of the settings; nil for none.
   public var digest: Digest?
   /// Whether the member has found the settings in its file and its running server.

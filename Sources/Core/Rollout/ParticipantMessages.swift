@@ -8,7 +8,7 @@ public struct RolloutKey: Sendable, Codable, Hashable {
   /// The rollout's id.
   public var id: String
   /// The rollout's epoch.
-  public var epoch: UInt64
+  @Bounded<Bounds.Epoch> public var epoch: UInt64
 
   /// A rollout's key.
   public init(id: String, epoch: UInt64) {

@@ -94,7 +94,7 @@ public struct FinishedRollout: Sendable, Codable, Hashable {
 /// What a member must not forget: one durable record, replaced as a whole.
 public struct ParticipantRecord: Sendable, Codable, Hashable {
   /// The highest epoch that the member has seen.
-  public var highestEpoch: UInt64
+  @Bounded<Bounds.Epoch> public var highestEpoch: UInt64
   /// The rollout that it is in.
   public var active: ActiveRollout?
   /// The rollout that it was in last.

@@ -36,14 +36,14 @@ public struct Rollout: Sendable, Codable, Hashable {
   /// 16 lower-case hexadecimal digits, chosen at random by the coordinator.
   public var id: String
   /// The fence: 1 + the highest epoch that any member has seen.
-  public var epoch: UInt64
+  @Bounded<Bounds.Epoch> public var epoch: UInt64
   /// What it does.
   public var kind: RolloutKind
   /// The cluster's name.
   public var cluster: String
   /// The number of the generation that the files become once they are confirmed, the same on all
   /// members: 1 + the highest that any member has, or for a restart the last one.
-  public var generation: Int
+  @Bounded<Bounds.Generation> public var generation: Int
   /// What is sealed by the first start that is confirmed; nil if the members run without a key, or
   /// have sealed one already.
   public var seal: Seal?
@@ -52,13 +52,13 @@ public struct Rollout: Sendable, Codable, Hashable {
   /// The name in the certificate of whoever created it.
   public var createdBy: String
   /// How long a member may take to check and vote, milliseconds.
-  public var prepareMilliseconds: Int
+  @Bounded<Bounds.Milliseconds> public var prepareMilliseconds: Int
   /// How long the unit may take to stop, milliseconds.
-  public var stopMilliseconds: Int
+  @Bounded<Bounds.Milliseconds> public var stopMilliseconds: Int
   /// How long the start may take until all of it is good, milliseconds.
-  public var startMilliseconds: Int
+  @Bounded<Bounds.Milliseconds> public var startMilliseconds: Int
   /// How long it must stay good before it is confirmed, milliseconds.
-  public var settleMilliseconds: Int
+  @Bounded<Bounds.Milliseconds> public var settleMilliseconds: Int
   /// What becomes of it if not every start is confirmed; nil for ``RollbackPolicy/never``.
   public var rollback: RollbackPolicy?
   /// The id of the rollout whose files are taken back; only of a rollback that nobody asked for by

@@ -1,4 +1,5 @@
 public import Digests
+public import Model
 
 /// The key that a cluster's data is encrypted with, fixed when the first start with it was
 /// confirmed. The same record on every member.
@@ -12,7 +13,7 @@ public struct Seal: Sendable, Codable, Hashable {
   /// The rollout whose start was confirmed first.
   public var rollout: String
   /// When that rollout was created, microseconds since 1970-01-01 UTC of whoever created it.
-  public var sealedAtMicroseconds: Int64
+  @Bounded<Bounds.WallMicroseconds> public var sealedAtMicroseconds: Int64
   /// The digest of the seal that was in force before a person lifted it; nil for the first.
   public var previous: Digest?
 

@@ -77,7 +77,7 @@ public struct PlanRequest: Sendable, Codable {
   /// Apply, restart or rollback.
   public var kind: RolloutKind
   /// The generation to go back to, for a rollback; nil otherwise.
-  public var generation: Int?
+  @BoundedIfPresent<Bounds.Generation> public var generation: Int?
   /// The wishes; empty for a restart.
   public var changes: [WireChange]
   /// Whether the server may create the SSE key at its first start.
@@ -140,11 +140,11 @@ public struct PlanAnswer: Sendable, Codable, Hashable {
   /// Digest over ``environment``.
   public var environmentDigest: Digest
   /// The highest epoch that the node has seen.
-  public var epoch: UInt64
+  @Bounded<Bounds.Epoch> public var epoch: UInt64
   /// The rollout that the node is in.
   public var activeRollout: String?
   /// The number of the last generation; 0 if there is none.
-  public var generation: Int
+  @Bounded<Bounds.Generation> public var generation: Int
   /// Whether the file is that generation, byte for byte.
   public var isLastGeneration: Bool
   /// The seal; nil if no start with a key was ever confirmed.
@@ -207,7 +207,7 @@ public struct ClockReading: Sendable, Codable, Hashable {
   /// The boot that both belong to.
   public var bootID: String
   /// CLOCK_REALTIME at ``sent``, microseconds since 1970-01-01 UTC; only for merging logs.
-  public var realtimeMicroseconds: Int64
+  @Bounded<Bounds.WallMicroseconds> public var realtimeMicroseconds: Int64
 
   /// A reading; see the properties.
   public init(received: Instant, sent: Instant, bootID: String, realtimeMicroseconds: Int64) {
@@ -223,7 +223,7 @@ public struct PrepareRequest: Sendable, Codable {
   /// The rollout.
   public var rollout: Rollout
   /// The generation to go back to, for a rollback; nil otherwise.
-  public var generation: Int?
+  @BoundedIfPresent<Bounds.Generation> public var generation: Int?
   /// The wishes, the same for every node.
   public var changes: [WireChange]
   /// Whether the server may create the SSE key at its first start.
@@ -274,7 +274,7 @@ public struct VoteAnswer: Sendable, Codable, Hashable {
 /// A request not to accept anything of a lower ballot.
 public struct PromiseRequest: Sendable, Codable, Hashable {
   /// The rollout's epoch, or a higher one: a member that has not voted yet never will.
-  public var epoch: UInt64
+  @Bounded<Bounds.Epoch> public var epoch: UInt64
   /// The ballot.
   public var ballot: Ballot
 
@@ -288,7 +288,7 @@ public struct PromiseRequest: Sendable, Codable, Hashable {
 /// A request to accept a proposal.
 public struct AcceptRequest: Sendable, Codable, Hashable {
   /// The rollout's epoch.
-  public var epoch: UInt64
+  @Bounded<Bounds.Epoch> public var epoch: UInt64
   /// The proposal.
   public var proposal: Proposal
 
@@ -302,7 +302,7 @@ public struct AcceptRequest: Sendable, Codable, Hashable {
 /// A decision told to a member.
 public struct DecisionRequest: Sendable, Codable, Hashable {
   /// The rollout's epoch, or a higher one.
-  public var epoch: UInt64
+  @Bounded<Bounds.Epoch> public var epoch: UInt64
   /// What was decided.
   public var decision: Decision
   /// When to act, the member's CLOCK_BOOTTIME; nil for abort, and for a commit that is to be acted on

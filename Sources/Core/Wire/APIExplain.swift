@@ -1,3 +1,5 @@
+public import Model
+
 /// Where a node's server gets one variable from.
 public struct ExplainAnswer: Sendable, Codable, Hashable {
   /// The node's name.
@@ -40,7 +42,7 @@ public struct ExplainedDefinition: Sendable, Codable, Hashable {
   /// The file, or where else it is, for people.
   public var place: String
   /// 1-based line in the file.
-  public var line: Int?
+  @BoundedIfPresent<Bounds.Count> public var line: Int?
   /// The value as the reader of the place has it; a secret as its identity, or not at all.
   public var value: String
   /// What comes of it.

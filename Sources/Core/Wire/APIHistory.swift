@@ -1,11 +1,12 @@
 public import Digests
+public import Model
 public import Rollout
 
 /// An environment file that a node has kept: one that a start was confirmed with, or, as number 0,
 /// the one that was found before the first change.
 public struct Generation: Sendable, Codable, Hashable {
   /// That of the rollout, the same on all nodes; 0 for the file that was found.
-  public var number: Int
+  @Bounded<Bounds.Generation> public var number: Int
   /// The file.
   public var path: String
   /// Its digest.
@@ -19,7 +20,7 @@ public struct Generation: Sendable, Codable, Hashable {
   /// Who created that rollout.
   public var createdBy: String
   /// When it was confirmed here, or found; microseconds since 1970-01-01 UTC.
-  public var confirmedAtMicroseconds: Int64
+  @Bounded<Bounds.WallMicroseconds> public var confirmedAtMicroseconds: Int64
 
   /// A generation; see the properties.
   public init(
@@ -40,7 +41,7 @@ public struct Generation: Sendable, Codable, Hashable {
 /// One generation in a node's history.
 public struct HistoryEntry: Sendable, Codable, Hashable {
   /// Its number.
-  public var number: Int
+  @Bounded<Bounds.Generation> public var number: Int
   /// What it is; nil if its record is damaged.
   public var generation: Generation?
   /// What is wrong with its record; nil if nothing is.

@@ -14,7 +14,7 @@ public struct ActiveSummary: Sendable, Codable, Hashable {
   public var plan: Digest
   /// Since when the node is in it, microseconds since 1970-01-01 UTC; nil if its agent was restarted
   /// in between.
-  public var sinceMicroseconds: Int64?
+  @BoundedIfPresent<Bounds.WallMicroseconds> public var sinceMicroseconds: Int64?
 
   /// A summary; see the properties.
   public init(_ rollout: Rollout, sinceMicroseconds: Int64?) {

@@ -1,3 +1,5 @@
+public import Model
+
 /// What a line says that is an error.
 public struct LogError: Sendable, Codable, Hashable {
   /// `fatal`: the start has failed; `broken`: it serves, but not all of it; `error`: anything else.
@@ -21,9 +23,9 @@ public struct LogError: Sendable, Codable, Hashable {
 /// One line of a unit's journal, redacted.
 public struct LogLine: Sendable, Codable, Hashable {
   /// When, microseconds since 1970-01-01 UTC of the node.
-  public var realtimeMicroseconds: Int64
+  @Bounded<Bounds.WallMicroseconds> public var realtimeMicroseconds: Int64
   /// syslog's priority, 0 to 7.
-  public var priority: Int
+  @Bounded<Bounds.Count> public var priority: Int
   /// SYSLOG_IDENTIFIER.
   public var identifier: String
   /// The process; 0 if it is not known.
@@ -60,7 +62,7 @@ public struct LogsAnswer: Sendable, Codable, Hashable {
   /// they were read, or are damaged there. Nil counts as false.
   public var lossy: Bool?
   /// The node's clock when it answered, microseconds since 1970-01-01 UTC.
-  public var realtimeMicroseconds: Int64?
+  @BoundedIfPresent<Bounds.WallMicroseconds> public var realtimeMicroseconds: Int64?
 
   /// Lines; see the properties.
   public init(

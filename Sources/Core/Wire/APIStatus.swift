@@ -34,7 +34,7 @@ public struct NodeStatus: Sendable, Codable, Hashable {
   /// How that ended here.
   public var lastOutcome: Outcome?
   /// The highest epoch that the node has seen.
-  public var epoch: UInt64
+  @Bounded<Bounds.Epoch> public var epoch: UInt64
   /// Anything that a person should look at: a damaged record, a unit that needs daemon-reload, an
   /// orphaned file.
   public var findings: [Finding]
@@ -72,7 +72,7 @@ public struct NodeStatus: Sendable, Codable, Hashable {
 /// A rollout that a node has voted yes on and whose decision it does not know.
 public struct Doubt: Sendable, Codable, Hashable {
   /// How often the node has tried in vain to end it, with the others.
-  public var attempts: Int
+  @Bounded<Bounds.Count> public var attempts: Int
   /// Who did not answer the last time, sorted.
   public var missing: [String]
 
@@ -107,7 +107,7 @@ public struct ProbeStageAnswer: Sendable, Codable, Hashable {
   /// `fine`, `degraded`, `failed`, `notChecked`.
   public var verdict: String
   /// How long it took, milliseconds.
-  public var milliseconds: Int
+  @Bounded<Bounds.Milliseconds> public var milliseconds: Int
   /// What was seen, for people.
   public var detail: String
 

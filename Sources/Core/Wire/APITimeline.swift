@@ -6,11 +6,11 @@ public struct RolloutHead: Sendable, Codable, Hashable {
   /// The rollout's id.
   public var id: String
   /// Its epoch.
-  public var epoch: UInt64
+  @Bounded<Bounds.Epoch> public var epoch: UInt64
   /// What it does.
   public var kind: RolloutKind
   /// The number that the files become.
-  public var generation: Int
+  @Bounded<Bounds.Generation> public var generation: Int
   /// Who created it.
   public var createdBy: String
 
@@ -36,9 +36,9 @@ public struct RolloutHead: Sendable, Codable, Hashable {
 /// One step of a rollout on one member.
 public struct RolloutEvent: Sendable, Codable, Hashable {
   /// 1 for the first; grows by one.
-  public var sequence: Int
+  @Bounded<Bounds.Count> public var sequence: Int
   /// When, microseconds since 1970-01-01 UTC of the node.
-  public var realtimeMicroseconds: Int64
+  @Bounded<Bounds.WallMicroseconds> public var realtimeMicroseconds: Int64
   /// When, CLOCK_BOOTTIME of the node on the boot ``RolloutView/bootID``; nil on another one.
   public var instant: Instant?
   /// `preparing`, `checked`, `prepared`, `refused`, `accepted`, `armed`, `installed`, `restarting`,
@@ -104,7 +104,7 @@ public struct RolloutEntry: Sendable, Codable, Hashable {
   /// What rollout it is.
   public var rollout: RolloutHead
   /// When it began here, microseconds since 1970-01-01 UTC of the node.
-  public var beganMicroseconds: Int64
+  @Bounded<Bounds.WallMicroseconds> public var beganMicroseconds: Int64
   /// How it ended here; nil while it has not.
   public var outcome: Outcome?
 

@@ -1,4 +1,5 @@
 public import Digests
+public import Model
 
 // Between nodes and witnesses (docs/api.md, "Witnesses"):
 //
@@ -32,7 +33,7 @@ public struct WitnessStatus: Sendable, Codable, Hashable {
   /// The agent's version.
   public var version: String
   /// The questions that were answered since its start.
-  public var served: Int
+  @Bounded<Bounds.Count> public var served: Int
   /// Those that were refused, by reason.
   public var refused: [String: Int]
 
@@ -56,11 +57,11 @@ public struct BackLinkAnswer: Sendable, Codable, Hashable {
   /// `reached`, `refused`, `timedOut`, `noRoute`, `noAddress`, `anotherHost`, `failed`.
   public var outcome: String
   /// How long it took, milliseconds.
-  public var milliseconds: Int
+  @Bounded<Bounds.Milliseconds> public var milliseconds: Int
   /// What that means, for people; empty if it is fine.
   public var detail: String
   /// Until when the server's certificate is valid, seconds since 1970-01-01 UTC; nil without one.
-  public var validUntil: Int64?
+  @BoundedIfPresent<Bounds.WallSeconds> public var validUntil: Int64?
 
   /// A link; see the properties.
   public init(
@@ -109,15 +110,15 @@ public struct BackAnswer: Sendable, Codable, Hashable {
 /// What a node's own look at its Key Managers, which it takes by itself again and again, came to.
 public struct LinkSummary: Sendable, Codable, Hashable {
   /// How old it is, seconds.
-  public var ageSeconds: Int
+  @Bounded<Bounds.Count> public var ageSeconds: Int
   /// Links to the Key Managers and back that are fine.
-  public var fine: Int
+  @Bounded<Bounds.Count> public var fine: Int
   /// Links that work, but not as they should.
-  public var degraded: Int
+  @Bounded<Bounds.Count> public var degraded: Int
   /// Links that do not work.
-  public var failed: Int
+  @Bounded<Bounds.Count> public var failed: Int
   /// Links of which nothing is known.
-  public var notChecked: Int
+  @Bounded<Bounds.Count> public var notChecked: Int
   /// What is wrong with the worst of them, for people; empty if nothing is.
   public var worst: String
 

@@ -35,6 +35,14 @@ struct ResolveCommand: Sendable {
     var doubtful: [NodeAnswer<NodeStatus>] {
       active.filter { ["prepared", "accepted"].contains($0.answer?.activeStage) }
     }
+    /// Those that have something to do: who is in doubt, and who would act at an instant that is out
+    /// of reach.
+    var toAsk: [NodeAnswer<NodeStatus>] {
+      doubtful
+        + active.filter { row in
+          row.answer?.findings.contains { $0.rule == "rollout-instant-unreachable" } ?? false
+        }
+    }
     /// Whether one knows that it is committed.
     var isCommitted: Bool {
       active.count > doubtful.count
@@ -80,9 +88,9 @@ struct ResolveCommand: Sendable {
           (timeouts.stopSeconds + timeouts.startSeconds + timeouts.settleSeconds) * 1000
             + CommandContext.answerMilliseconds)
       }
-      let doubtful = nodes.doubtful
-      if !doubtful.isEmpty, Clock.now() >= next {
-        ask(doubtful[asked % doubtful.count].name, nodes.id, configuration)
+      let waiting = nodes.toAsk
+      if !waiting.isEmpty, Clock.now() >= next {
+        ask(waiting[asked % waiting.count], nodes.id, configuration)
         asked += 1
         next = .inMilliseconds(Self.nextMemberMilliseconds)
       }
@@ -93,9 +101,15 @@ struct ResolveCommand: Sendable {
   }
 
   /// Has one member try now. What comes of it is seen in its status.
-  private func ask(_ name: String, _ id: String, _ configuration: Configuration) {
+  private func ask(
+    _ row: NodeAnswer<NodeStatus>, _ id: String, _ configuration: Configuration
+  ) {
+    let name = row.name
     guard let index = configuration.names.firstIndex(of: name) else { return }
-    context.console.progress("\(name) asks the others how rollout \(id) was decided")
+    context.console.progress(
+      row.answer?.activeStage == "committed"
+        ? "\(name) restarts now: the instant of rollout \(id) is out of its reach"
+        : "\(name) asks the others how rollout \(id) was decided")
     do throws(LinkFailure) {
       _ = try configuration.connections.links[index].call(
         .resolve(id: id), lane: .control, deadline: .inMilliseconds(Self.answerMilliseconds))

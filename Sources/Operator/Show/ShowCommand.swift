@@ -45,8 +45,9 @@ struct ShowCommand: Sendable {
   private func newest(_ configuration: Configuration) throws(Refusal) -> String? {
     let rows = context.ask(configuration, .rollouts)
     let all = rows.compactMap(\.answer).flatMap(\.rollouts).map(\.rollout)
-    if let newest = all.max(by: { $0.epoch < $1.epoch }) { return newest.id }
+    // What is shown may not be the last one, if a node does not tell.
     context.tellFailures(rows)
+    if let newest = all.max(by: { $0.epoch < $1.epoch }) { return newest.id }
     if let failure = rows.compactMap(\.failure).first { throw failure.refusal }
     return nil
   }

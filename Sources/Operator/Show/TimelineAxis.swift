@@ -173,9 +173,9 @@ struct TimelineAxis: Sendable {
     func marks(_ place: (Int64) -> Int64) -> [Mark] {
       func at(_ event: RolloutEvent) -> Int64 {
         if let zero = view.instant, let instant = event.instant {
-          return instant.nanoseconds - zero.nanoseconds
+          return Self.onAxis(instant.nanoseconds - zero.nanoseconds)
         }
-        return place(event.realtimeMicroseconds) * 1_000
+        return Self.onAxis(place(event.realtimeMicroseconds).multipliedClamped(by: 1_000))
       }
       var marks = view.events.map { Mark(at: at($0), phase: $0.phase, detail: $0.detail) }
       // What systemd says of the stop and the start is more exact than when it was heard of.
@@ -187,7 +187,7 @@ struct TimelineAxis: Sendable {
         ("starting", report.started), ("takesWrites", report.writable),
       ] {
         guard let instant else { continue }
-        let exact = instant.nanoseconds - base
+        let exact = Self.onAxis(instant.nanoseconds - base)
         if let index = marks.firstIndex(where: { $0.phase == phase }) {
           marks[index].at = exact
         } else {
@@ -199,6 +199,11 @@ struct TimelineAxis: Sendable {
         marks.removeAll { $0.phase == "stopping" && $0.at > started.nanoseconds - base }
       }
       return marks.sorted { $0.at < $1.at }
+    }
+
+    /// Nothing is further from zero than a host lives, whatever a node says: so any two can be compared.
+    private static func onAxis(_ nanoseconds: Int64) -> Int64 {
+      min(max(nanoseconds, -Limits.instantNanoseconds), Limits.instantNanoseconds)
     }
 
     /// What to take from an instant of the report to have its place; nil if that is not known.

@@ -1,0 +1,176 @@
+// What a number that comes from outside may be: from a peer, from a record, from a query. The range
+// stands where the field is declared, and the decoder of its type holds to it, so that nothing that
+// is read later meets a number on which arithmetic could fail (docs/decisions/0060).
+//
+// What depends on the moment or on what a member has is judged where that is known:
+// ``Limits/highestCounter(atRealtimeMicroseconds:)``, ``Limits/highestGeneration(above:)``,
+// ``Instant/isNearEnoughForDecision(at:)``.
+
+/// The range of one kind of number.
+public protocol Bound: Sendable {
+  /// The type that holds it.
+  associatedtype Number: FixedWidthInteger & Codable & Sendable
+  /// What it may be.
+  static var range: ClosedRange<Number> { get }
+}
+
+/// The kinds of numbers.
+public enum Bounds {
+  /// The number of a rollout in the order of all.
+  public enum Epoch: Bound {
+    /// See ``Limits/epoch``.
+    public static let range = 0...Limits.epoch
+  }
+  /// The number of a version of the environment file.
+  public enum Generation: Bound {
+    /// See ``Limits/generationNumber``.
+    public static let range = 0...Limits.generationNumber
+  }
+  /// The number of a statement in the order of one member's.
+  public enum Serial: Bound {
+    /// See ``Limits/serial``.
+    public static let range = 0...Limits.serial
+  }
+  /// A time of day, microseconds since 1970-01-01 UTC.
+  public enum WallMicroseconds: Bound {
+    /// See ``Limits/wallSeconds``.
+    public static let range = 0...Limits.wallSeconds * 1_000_000
+  }
+  /// A time of day, seconds since 1970-01-01 UTC; certificates may begin before.
+  public enum WallSeconds: Bound {
+    /// See ``Limits/wallSeconds``.
+    public static let range = -Limits.wallSeconds...Limits.wallSeconds
+  }
+  /// How long something may take or has taken, milliseconds.
+  public enum Milliseconds: Bound {
+    /// See ``Limits/durationMilliseconds``.
+    public static let range = 0...Limits.durationMilliseconds
+  }
+  /// How many there are of something, or which of many it is.
+  public enum Count: Bound {
+    /// See ``Limits/count``.
+    public static let range = 0...Limits.count
+  }
+}
+
+/// A number that is decoded only within its range. In memory it is the bare number.
+@propertyWrapper public struct Bounded<Kind: Bound>: Sendable, Codable, Hashable {
+  /// The number.
+  public var wrappedValue: Kind.Number
+
+  /// A number that was made here; it is not looked at.
+  public init(wrappedValue: Kind.Number) { self.wrappedValue = wrappedValue }
+
+  /// The bare number.
+  ///
+  /// - Throws: what it is and what it may be, if it is not within its range.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.singleValueContainer()
+    let number = try container.decode(Kind.Number.self)
+    guard Kind.range.contains(number) else {
+      throw DecodingError.dataCorruptedError(
+        in: container,
+        debugDescription:
+          "is \(number), and not within \(Kind.range.lowerBound)...\(Kind.range.upperBound)")
+    }
+    wrappedValue = number
+  }
+
+  /// The bare number.
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    try container.encode(wrappedValue)
+  }
+}
+
+/// The same for a number that may be left out.
+@propertyWrapper public struct BoundedIfPresent<Kind: Bound>: Sendable, Codable, Hashable {
+  /// The number; nil if there is none.
+  public var wrappedValue: Kind.Number?
+
+  /// A number that was made here; it is not looked at.
+  public init(wrappedValue: Kind.Number?) { self.wrappedValue = wrappedValue }
+
+  /// The bare number.
+  ///
+  /// - Throws: what it is and what it may be, if it is not within its range.
+  public init(from decoder: any Decoder) throws {
+    wrappedValue = try Bounded<Kind>(from: decoder).wrappedValue
+  }
+
+  /// The bare number, or null where there is no field that could be left out.
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    try container.encode(wrappedValue)
+  }
+}
+
+extension KeyedDecodingContainer {
+  /// What the decoders that the compiler writes call: a field that is left out is no number.
+  public func decode<Kind>(
+    _ type: BoundedIfPresent<Kind>.Type, forKey key: Key
+  ) throws -> BoundedIfPresent<Kind> {
+    try decodeIfPresent(type, forKey: key) ?? BoundedIfPresent(wrappedValue: nil)
+  }
+}
+extension KeyedEncodingContainer {
+  /// What the encoders that the compiler writes call: no number is a field that is left out.
+  public mutating func encode<Kind>(
+    _ value: BoundedIfPresent<Kind>, forKey key: Key
+  ) throws {
+    try encodeIfPresent(value.wrappedValue, forKey: key)
+  }
+}
+
+// MARK: what depends on the moment
+
+extension Limits {
+  /// The highest epoch, or round of a ballot, that is taken from others when the wall clock says
+  /// so: the seconds since 1970, and ``counterAheadSeconds``.
+  ///
+  /// Rightly both count from 1, by one for each rollout or attempt, and stay far below it. Whoever
+  /// tells a member the highest that it may has done no harm: what comes next is higher by one, and
+  /// a second later every member takes that, however far its own number was behind. A largest step
+  /// would not do: repeated on one member it takes that one further from the others than a step, and
+  /// from then on they refuse each other.
+  public static func highestCounter(atRealtimeMicroseconds microseconds: Int64) -> UInt64 {
+    UInt64(max(0, microseconds) / 1_000_000) + counterAheadSeconds
+  }
+
+  /// The highest number that a generation may have on a node whose last one is `number`; 0 for none.
+  public static func highestGeneration(above number: Int) -> Int {
+    let step = number == 0 ? firstGenerations : generationStep
+    return min(number.addingClamped(step), generationNumber)
+  }
+}
+
+extension Instant {
+  /// Whether a decision may name this instant at `now`: members act on it, and what lies further
+  /// ahead would hold a server's restart for as long.
+  public func isNearEnoughForDecision(at now: Instant) -> Bool {
+    self >= now.advanced(byMilliseconds: -Limits.decisionPastMilliseconds)
+      && self <= now.advanced(byMilliseconds: Limits.decisionAheadMilliseconds)
+  }
+}
+
+// MARK: arithmetic that has an answer for every number
+
+extension FixedWidthInteger {
+  /// The sum, or the number nearest to it.
+  public func addingClamped(_ other: Self) -> Self {
+    let (sum, isOver) = addingReportingOverflow(other)
+    return isOver ? (other < 0 ? .min : .max) : sum
+  }
+
+  /// The difference, or the number nearest to it.
+  public func subtractingClamped(_ other: Self) -> Self {
+    let (difference, isOver) = subtractingReportingOverflow(other)
+    return isOver ? (other < 0 ? .max : .min) : difference
+  }
+
+  /// The product, or the number nearest to it.
+  public func multipliedClamped(by other: Self) -> Self {
+    let (product, isOver) = multipliedReportingOverflow(by: other)
+    return isOver ? ((self < 0) == (other < 0) ? .max : .min) : product
+  }
+}
