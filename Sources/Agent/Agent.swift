@@ -57,6 +57,8 @@ public final class Agent: Sendable {
     var serversWord: (invocation: String, answer: ServerKMSAnswer, until: Instant)?
     /// The last look at the Key Managers; nil before the first.
     var links: LinkRecord?
+    /// The committed rollout that an operator has had fired, because its instant is out of reach.
+    var hurried: String?
     /// Why no rollout may be voted on: a damaged record.
     var damaged: Refusal?
     /// All records that could not be read at the start, each by itself.

@@ -227,7 +227,7 @@ struct AfterCommitTests {
     let (rollout, _) = try cluster.coordinate(enabling)
     for index in 0..<3 {
       let settlement = try #require(try cluster.settlement(index, rollout.id))
-      #expect(settlement.kind == .rollingBack && settlement.by == "minio-1", "\(settlement)")
+      #expect(settlement.kind == .rollingBack && settlement.by == "node/minio-1", "\(settlement)")
       let back = try #require(settlement.rollback)
       #expect(try cluster.settlement(index, back)?.kind == .confirmed)
       #expect(cluster[index].host.state.withLock { $0["/etc/default/minio"] } == plainFile)
@@ -260,7 +260,7 @@ struct AfterCommitTests {
     cluster.restart(0)
     for index in 0..<3 {
       let settlement = try #require(try cluster.settlement(index, rollout.id), "\(index)")
-      #expect(settlement.kind == .confirmed && settlement.by == "minio-1")
+      #expect(settlement.kind == .confirmed && settlement.by == "node/minio-1")
     }
   }
 

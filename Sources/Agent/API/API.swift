@@ -31,10 +31,7 @@ extension Agent {
         return metrics()
       case ("GET", 2, "v1", "clock"):
         try permit(principal, [.operator, .node])
-        if let id = request.query("rollout") {
-          perform(.heard(id: id))
-          heardOfCoordinator(id, principal)
-        }
+        if let id = request.query("rollout") { heard(of: id, principal) }
         return .json(
           200,
           ClockReading(
@@ -82,14 +79,12 @@ extension Agent {
         return .json(200, try view(parts[2], request))
       case ("POST", 4, "v1", "rollouts") where parts[3] == "settlement":
         try permit(principal, [.operator, .node])
-        try permitMember(principal)
         return .json(200, try answerSettlement(decode(request), of: parts[2]))
       case ("GET", 2, "v1", "intents"):
         try permit(principal, [.observer, .operator, .node])
         return .json(200, intentsView())
       case ("POST", 2, "v1", "intents"):
         try permit(principal, [.node])
-        try permitMember(principal)
         return .json(200, heardIntent(try decode(request), of: principal.name))
       case ("POST", 3, "v1", "intents") where parts[2] == "retry":
         try permit(principal, [.operator])
@@ -114,8 +109,9 @@ extension Agent {
 
   private static let steps = ["promise", "accept", "decision", "resolve"]
 
+  /// A caller of one of these roles; a node must be one of the inventory's, whatever it asks.
   func permit(_ principal: Principal, _ roles: [Role]) throws(Refusal) {
-    if roles.contains(principal.role) { return }
+    if roles.contains(principal.role) { return try permitMember(principal) }
     throw Refusal(
       .notPermitted,
       "the certificate of \(principal.name) has role \(principal.role.rawValue), this needs \(roles.map(\.rawValue).joined(separator: " or ")): use the credentials of one"
@@ -212,7 +208,8 @@ extension Agent {
       }
       return state.voteDue?.due ?? Clock.now()
     }
-    let deadline = milliseconds.map { min(due, .inMilliseconds($0)) } ?? due
+    let deadline =
+      milliseconds.map { min(due, .inMilliseconds(min($0, Limits.longPollMilliseconds))) } ?? due
     let isThere = state.wait(until: deadline) {
       $0.participant.assessing == rollout ? nil : true
     }
@@ -261,11 +258,12 @@ extension Agent {
       return Refusal(
         .vote, "the rollout is for cluster \(rollout.cluster), this is \(inventory.cluster)")
     }
-    if rollout.createdBy != principal.name {
+    if rollout.createdBy != principal.author {
       return Refusal(
         .notPermitted,
-        "the rollout says it is by \(rollout.createdBy), the certificate \(principal.name)")
+        "the rollout says it is by \(rollout.createdBy), the certificate \(principal.author)")
     }
+    if let problem = problem(withEpoch: rollout.epoch) { return Refusal(.vote, problem) }
     if let problem = problem(withMembers: rollout.members) { return problem }
     let hex = rollout.id.utf8.allSatisfy {
       (0x30...0x39).contains($0) || (0x61...0x66).contains($0)
@@ -273,19 +271,16 @@ extension Agent {
     if rollout.id.utf8.count != 16 || !hex {
       return Refusal(.vote, "the rollout's id is not 16 lower-case hexadecimal digits")
     }
-    if !(0...Limits.generationNumber).contains(rollout.generation) {
+    if rollout.settleMilliseconds > Limits.settleMilliseconds {
       return Refusal(
         .vote,
-        "generation \(rollout.generation) is not in 0...\(Limits.generationNumber)")
-    }
-    if !(0...3_600_000).contains(rollout.settleMilliseconds) {
-      return Refusal(
-        .vote, "a settle time of \(rollout.settleMilliseconds) ms is not in 0...3600000")
+        "a settle time of \(rollout.settleMilliseconds) ms is not in 0...\(Limits.settleMilliseconds)"
+      )
     }
     for milliseconds in [
       rollout.prepareMilliseconds, rollout.stopMilliseconds, rollout.startMilliseconds,
-    ] where !(1...86_400_000).contains(milliseconds) {
-      return Refusal(.vote, "a deadline of \(milliseconds) ms is not in 1...86400000")
+    ] where milliseconds == 0 {
+      return Refusal(.vote, "a deadline of 0 ms is not in 1...\(Limits.durationMilliseconds)")
     }
     return nil
   }

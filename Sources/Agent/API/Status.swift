@@ -16,7 +16,7 @@ extension Agent {
     let record = participant.record
     findings += damaged.filter(\.isDamaged).map(\.finding)
     findings += certificateFindings() + damagedGeneration()
-    findings += holdFindings()
+    findings += holdFindings() + instantFindings()
     let doubt = participant.doubt.map { Doubt(attempts: $0.attempts, missing: $0.missing) }
     if let doubt, let rollout = record.active?.rollout {
       findings.append(Self.finding(doubt, node, rollout))

@@ -13,11 +13,19 @@ extension Agent {
   /// restart with the last generation as it is keeps that one's.
   func verifyNumber(of rollout: Rollout, _ answer: PlanAnswer) throws(Refusal) {
     let keepsLast = rollout.kind == .restart && answer.isLastGeneration
-    if rollout.generation >= answer.generation + (keepsLast ? 0 : 1) { return }
-    throw Refusal(
-      .vote,
-      "the file would become generation \(rollout.generation) on \(node), which has generation \(answer.generation) already; plan again"
-    )
+    if rollout.generation < answer.generation + (keepsLast ? 0 : 1) {
+      throw Refusal(
+        .vote,
+        "the file would become generation \(rollout.generation) on \(node), which has generation \(answer.generation) already; plan again"
+      )
+    }
+    let highest = Limits.highestGeneration(above: answer.generation)
+    if rollout.generation > highest {
+      throw Refusal(
+        .vote,
+        "the file would become generation \(rollout.generation) on \(node), which has generation \(answer.generation) and takes none above \(highest); a node tells a wrong number (keyturn history), or the coordinator does"
+      )
+    }
   }
 
   /// Before the very first change: the file as it is becomes number 0, so that it can be compared

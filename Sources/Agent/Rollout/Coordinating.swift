@@ -50,9 +50,9 @@ extension Agent {
     if principal.role == .operator { return }
     switch kind {
     case .rollback:
-      let last = state.withLock { $0.participant.record.lastCommitted }?.rollout
-      if generation == nil, changes.isEmpty, let last, last.id == undo, last.kind == .apply,
-        last.rollback == .whenSafe
+      let last = state.withLock { $0.participant.record.lastCommitted }
+      if generation == nil, changes.isEmpty, let last, last.rollout.id == undo,
+        last.rollout.kind == .apply, last.rollout.rollback == .whenSafe, isOpen(last)
       {
         return
       }
@@ -64,8 +64,24 @@ extension Agent {
     }
     throw Refusal(
       .notPermitted,
-      "the node \(principal.name) may ask \(node) only for what was proposed on \(node) itself, or for the rollback of its last rollout where that is \"when-safe\""
+      "the node \(principal.name) may ask \(node) only for what was proposed on \(node) itself, or for the rollback of its last rollout where that is \"when-safe\" and was not confirmed"
     )
+  }
+
+  /// Whether what becomes of a committed rollout is still to be seen, as far as this member can know
+  /// by itself. What was confirmed on all members, and what somebody decided to hold, is an operator's
+  /// to take back.
+  private func isOpen(_ finished: FinishedRollout) -> Bool {
+    let id = finished.rollout.id
+    let (settlement, isCollecting) = state.withLock { state in
+      (state.settled.first { $0.rollout == id }?.settlement, state.collecting?.id == id)
+    }
+    switch settlement?.kind {
+    case .confirmed, .held: return false
+    case .rollingBack: return true
+    // Its own start is good, and nobody asks any more how the others' were.
+    case nil: return isCollecting || finished.outcome.kind != .confirmed
+    }
   }
 }
 
@@ -73,7 +89,6 @@ extension Agent {
   /// Whether a caller may coordinate anything at all.
   func permitCoordinator(_ principal: Principal) throws(Refusal) {
     try permit(principal, [.operator, .node])
-    try permitMember(principal)
   }
 }
 

@@ -18,7 +18,7 @@ extension Agent {
     guard let content = active.rollout.content(of: node) else { return }
     // An instant of another boot means nothing any more: it is past.
     let isSameBoot = bootID == ports.process.bootID()
-    let isLate = !isSameBoot || instant <= Clock.now()
+    let isLate = !isSameBoot || instant <= Clock.now() || isHurried(to: instant, of: id)
     do throws(Refusal) {
       // The unit may have been started anew since the vote: what counts is what runs just before
       // the instant, and what the journal says from then on.
@@ -59,7 +59,8 @@ extension Agent {
       Fault.reach("agent.fire.restart")
       if !isDone { try ports.unit.restart(deadline: .inMilliseconds(30_000)) }
       let report = RestartReport(
-        planned: isSameBoot ? instant : issued, issued: issued, previousInvocation: previous,
+        planned: isSameBoot ? min(instant, issued) : issued, issued: issued,
+        previousInvocation: previous,
         previousPID: isDone ? nil : unit.flatMap { $0.mainPID > 0 ? $0.mainPID : nil },
         journalCursor: cursor)
       Fault.reach("agent.fire.sync")
@@ -106,6 +107,45 @@ extension Agent {
     guard let instant else { return true }
     let (now, start) = (Clock.monotonicMicroseconds(), unit.execMainStartMonotonicMicroseconds)
     let age = now > start ? Int64(clamping: now - start) : 0
-    return Clock.now().nanoseconds - age * 1_000 >= instant.nanoseconds
+    let began = Clock.now().nanoseconds.subtractingClamped(age.multipliedClamped(by: 1_000))
+    return began >= instant.nanoseconds
+  }
+
+  // MARK: an instant that no decision may name
+
+  /// Blocks while the instant is further ahead than a decision may name it: an earlier version has
+  /// written it down. True once an operator has had it fired (`keyturn resolve`).
+  private func isHurried(to instant: Instant, of id: String) -> Bool {
+    let near = instant.advanced(byMilliseconds: -Limits.decisionAheadMilliseconds)
+    return state.wait(until: near) { $0.hurried == id ? true : nil } ?? false
+  }
+
+  /// Fires a committed rollout whose instant is out of reach.
+  func hurry(_ id: String) {
+    guard unreachable?.id == id else { return }
+    state.update { $0.hurried = id }
+    ports.log(5, "rollout \(id): its instant is out of reach, an operator has had it fired now")
+  }
+
+  /// The committed rollout whose instant is out of reach.
+  private var unreachable: (id: String, instant: Instant)? {
+    let active = state.withLock { $0.participant.record.active }
+    guard let active, case .committed(let instant, let bootID) = active.stage,
+      bootID == ports.process.bootID(), instant > Clock.now(),
+      !instant.isNearEnoughForDecision(at: Clock.now())
+    else { return nil }
+    return (active.rollout.id, instant)
+  }
+
+  func instantFindings() -> [Finding] {
+    guard let (id, instant) = unreachable else { return [] }
+    let hours = instant.milliseconds(since: Clock.now()) / 3_600_000
+    return [
+      Finding(
+        .error, rule: "rollout-instant-unreachable", refusal: .busy,
+        message:
+          "rollout \(id) is committed, and its instant is \(hours) hours ahead, which no decision may be: \(node) neither restarts nor votes until then; keyturn resolve \(id) has it restart now"
+      )
+    ]
   }
 }

@@ -203,7 +203,8 @@ extension Agent {
     case .ready: break
     }
     let rollout = try plan.rollout(
-      id: Rollout.newID(), kind: .apply, inventory: inventory, createdBy: node,
+      id: Rollout.newID(), kind: .apply, inventory: inventory,
+      createdBy: principal.author,
       realtimeMicroseconds: Clock.realtimeMicroseconds(), rollback: inventory.rollback,
       wish: digest)
     ports.log(5, "all nodes have proposed the same: rollout \(rollout.id) begins")
@@ -231,7 +232,7 @@ extension Agent {
   private func finish(_ rollout: Rollout, _ outcomes: [MemberOutcome], _ links: [any AgentLink]) {
     do throws(Refusal) {
       let end = try Aftermath(
-        inventory: inventory, createdBy: node, links: links, atOnce: Limits.peersAtOnce
+        inventory: inventory, createdBy: principal.author, links: links, atOnce: Limits.peersAtOnce
       ).carryOut(after: rollout, outcomes, Interruption()) { back in
         LoggingWatcher(rollout: back.id, log: ports.log)
       }

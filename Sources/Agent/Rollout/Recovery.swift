@@ -43,9 +43,29 @@ extension Agent {
       AgentRequest<ReplyAnswer>.question(question, key), of: member, .now, due: due,
       deadline: deadline, isWanted: { [self] in state.withLock { $0.question } == question }
     ) { [self] answer in
-      guard let reply = try? answer.get().participantReply else { return }
+      guard let reply = reply(answer, of: member, key) else { return }
       perform(.answered(member: member, key, question, reply))
     }
+  }
+
+  /// What a member has answered; nil if it did not, or with a round that no proposer can have got to:
+  /// whoever went above it would be taken at its word by nobody.
+  private func reply(
+    _ answer: Result<ReplyAnswer, LinkFailure>, of member: String, _ key: RolloutKey
+  ) -> ParticipantReply? {
+    guard let reply = try? answer.get().participantReply else { return nil }
+    let ballot: Ballot?
+    switch reply {
+    case .outranked(let promised): ballot = promised
+    case .promised(let proposal): ballot = proposal?.ballot
+    case .accepted, .committed, .ended, .neverVoted: ballot = nil
+    }
+    if ballot.map(Self.isPlausible) ?? true { return reply }
+    ports.log(
+      4,
+      "\(member) tells a round of rollout \(key.id) that no proposer can have got to; its answer is not counted"
+    )
+    return nil
   }
 
   /// Repeatedly until it hears: its answer does not matter any more, but that it knows.
@@ -58,7 +78,7 @@ extension Agent {
       AgentRequest<ReplyAnswer>.question(question, key), of: member, .now, due: due,
       deadline: deadline
     ) { [self] answer in
-      if let reply = try? answer.get().participantReply {
+      if let reply = reply(answer, of: member, key) {
         perform(.answered(member: member, key, question, reply))
         return
       }

@@ -57,7 +57,7 @@ struct RolloutCommand: Sendable {
     let inventory = configuration.inventory
     let rollout = try plan.rollout(
       id: Rollout.newID(), kind: kind, inventory: inventory,
-      createdBy: configuration.connections.principal.name,
+      createdBy: configuration.connections.principal.author,
       realtimeMicroseconds: Clock.realtimeMicroseconds(),
       rollback: kind == .apply ? policy(inventory) : nil,
       wish: kind == .apply ? wishes.digest(cluster: inventory.cluster) : nil)
@@ -125,7 +125,7 @@ struct RolloutCommand: Sendable {
     }
     let aftermath = Aftermath(
       inventory: configuration.inventory,
-      createdBy: configuration.connections.principal.name, links: links)
+      createdBy: configuration.connections.principal.author, links: links)
     let end = try aftermath.carryOut(after: rollout, result.outcomes, context.interruption) {
       back in
       console.event(
