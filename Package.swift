@@ -118,7 +118,10 @@ let package = Package(
     program("file-writer", "Testing/FileWriter", ["Digests", "LinuxIO"]),
     program("connection-flood", "Testing/Flood", ["Model", "LinuxIO", "TLS"]),
     .target(
-      name: "FuzzTargets", dependencies: ["Model", "EnvironmentFile", "KeyManager", "Wire"],
+      name: "FuzzTargets",
+      dependencies: [
+        "Model", "Digests", "EnvironmentFile", "KeyManager", "Rollout", "StartWatch", "Wire", "TLS",
+      ],
       path: "Sources/Testing/FuzzTargets", swiftSettings: strict),
     program("fuzz", "Testing/Fuzz", ["FuzzTargets"]),
     .target(
@@ -153,13 +156,13 @@ let package = Package(
       "Agent",
       [
         "Agent", "Coordination", "EnvironmentFile", "KeyManager", "Rollout", "StartWatch", "Wire",
-        "Digests", "Model",
+        "LinuxIO", "Digests", "Model", "TestSupport",
       ]),
     tests(
       "Operator",
       [
         "Operator", "Coordination", "EnvironmentFile", "KeyManager", "Rollout", "Wire", "LinuxIO",
-        "Digests", "Model",
+        "Digests", "Model", "TestSupport",
       ]),
     tests(
       "Lab", ["TestSupport", "EnvironmentFile", "LinuxIO", "Model", "Wire", "TLS", "HTTPS"]),

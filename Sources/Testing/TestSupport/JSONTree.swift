@@ -1,0 +1,126 @@
+/// JSON as a tree of texts, so that there can be numbers in it that no type of ours holds, fields that
+/// come twice, and lists of anything.
+public indirect enum JSONTree: Sendable, Hashable {
+  /// `null`, `true`, `false` or a number, as it is written.
+  case word(String)
+  /// A string, as it is written between its quotes.
+  case text(String)
+  /// A list.
+  case list([JSONTree])
+  /// An object, its fields in their order.
+  case object([Field])
+
+  /// A field of an object.
+  public struct Field: Sendable, Hashable {
+    /// Its name, as it is written between its quotes.
+    public var name: String
+    /// Its value.
+    public var value: JSONTree
+
+    /// A field; see the properties.
+    public init(_ name: String, _ value: JSONTree) {
+      self.name = name
+      self.value = value
+    }
+  }
+
+  /// The tree of a text that is JSON; nil if it is none. What is no JSON in words and texts is not
+  /// looked for.
+  public init?(_ bytes: [UInt8]) {
+    var reader = Reader(bytes: bytes)
+    guard let tree = reader.value(), reader.isAtEnd else { return nil }
+    self = tree
+  }
+
+  /// The tree as JSON.
+  public var bytes: [UInt8] {
+    var bytes: [UInt8] = []
+    write(into: &bytes)
+    return bytes
+  }
+
+  /// Every leaf in it.
+  public var leaves: [JSONTree] {
+    switch self {
+    case .word, .text: [self]
+    case .list(let values): values.flatMap(\.leaves)
+    case .object(let fields): fields.flatMap(\.value.leaves)
+    }
+  }
+
+  private func write(into bytes: inout [UInt8]) {
+    switch self {
+    case .word(let word): bytes += Array(word.utf8)
+    case .text(let text): bytes += Array("\"\(text)\"".utf8)
+    case .list(let values):
+      bytes.append(UInt8(ascii: "["))
+      for (index, value) in values.enumerated() {
+        if index > 0 { bytes.append(UInt8(ascii: ",")) }
+        value.write(into: &bytes)
+      }
+      bytes.append(UInt8(ascii: "]"))
+    case .object(let fields):
+      bytes.append(UInt8(ascii: "{"))
+      for (index, field) in fields.enumerated() {
+        if index > 0 { bytes.append(UInt8(ascii: ",")) }
+        bytes += Array("\"\(field.name)\":".utf8)
+        field.value.write(into: &bytes)
+      }
+      bytes.append(UInt8(ascii: "}"))
+    }
+  }
+}
+
+/// Reads compact JSON, as our own encoder writes it.
+private struct Reader {
+  let bytes: [UInt8]
+  var place = 0
+
+  var isAtEnd: Bool { place == bytes.count }
+  private var next: UInt8? { place < bytes.count ? bytes[place] : nil }
+
+  private mutating func take(_ byte: Character) -> Bool {
+    guard next == byte.asciiValue else { return false }
+    place += 1
+    return true
+  }
+
+  mutating func value() -> JSONTree? {
+    if take("{") { return object() }
+    if take("[") { return list() }
+    if take("\"") { return text().map(JSONTree.text) }
+    let start = place
+    while let byte = next, !",]}".utf8.contains(byte) { place += 1 }
+    return place > start ? .word(String(decoding: bytes[start..<place], as: UTF8.self)) : nil
+  }
+
+  private mutating func object() -> JSONTree? {
+    var fields: [JSONTree.Field] = []
+    if take("}") { return .object(fields) }
+    repeat {
+      guard take("\""), let name = text(), take(":"), let value = value() else { return nil }
+      fields.append(JSONTree.Field(name, value))
+    } while take(",")
+    return take("}") ? .object(fields) : nil
+  }
+
+  private mutating func list() -> JSONTree? {
+    var values: [JSONTree] = []
+    if take("]") { return .list(values) }
+    repeat {
+      guard let value = value() else { return nil }
+      values.append(value)
+    } while take(",")
+    return take("]") ? .list(values) : nil
+  }
+
+  private mutating func text() -> String? {
+    let start = place
+    while let byte = next, byte != UInt8(ascii: "\"") {
+      place += byte == UInt8(ascii: "\\") ? 2 : 1
+    }
+    guard place < bytes.count else { return nil }
+    defer { place += 1 }
+    return String(decoding: bytes[start..<place], as: UTF8.self)
+  }
+}
