@@ -16,6 +16,16 @@ public enum FuzzTarget: String, Sendable, CaseIterable {
   case messages
   /// An HTTP response, as a probe reads it.
   case response
+  /// The bodies of the API, questions and answers.
+  case requests
+  /// The agent's durable records.
+  case records
+  /// The inventory.
+  case inventory
+  /// Lines of a server's log, and the redactor.
+  case lines
+  /// A certificate in DER.
+  case certificates
 
   /// What is not as it must be with `bytes`, one sentence; nil if all is well.
   public func violation(_ bytes: [UInt8]) -> String? {
@@ -23,6 +33,11 @@ public enum FuzzTarget: String, Sendable, CaseIterable {
     case .frames: return KeyManagerFuzz.frames(bytes)
     case .messages: return KeyManagerFuzz.messages(bytes)
     case .response: return ResponseFuzz.violation(bytes)
+    case .requests: return PeerFuzz.request(bytes)
+    case .records: return PeerFuzz.record(bytes)
+    case .inventory: return PeerFuzz.inventory(bytes)
+    case .lines: return TextFuzz.lines(bytes)
+    case .certificates: return TextFuzz.certificate(bytes)
     case .systemd, .minio, .settings: break
     }
     let document = EnvironmentDocument(bytes)
@@ -31,7 +46,7 @@ public enum FuzzTarget: String, Sendable, CaseIterable {
     case .systemd: Self.systemd(document) ?? Self.lint(document)
     case .minio: Self.minio(document) ?? Self.edit(document)
     case .settings: Self.settings(document)
-    case .frames, .messages, .response: nil
+    default: nil
     }
   }
 
