@@ -16,6 +16,8 @@ final class MemberLink: Sendable {
   private let control = Mailbox<CoordinatorEffect>(capacity: 16)
   private let following = Mailbox<CoordinatorEffect>(capacity: 16)
   private let isStopped = Lock(false)
+  /// Whether a sign of life is to be given: one is as good as many, and nothing else may be lost for it.
+  private let isSignPending = Lock(false)
 
   /// Exchanges for the clock before the vote, and after it.
   private static let samples = (before: 5, after: 3)
@@ -59,7 +61,13 @@ final class MemberLink: Sendable {
   /// Takes an effect that is for this member.
   func post(_ effect: CoordinatorEffect) {
     switch effect {
-    case .prepare, .measure, .accept, .decide(_, .commit, _, _, _): control.post(effect)
+    case .measure:
+      let isPending = isSignPending.update { isPending in
+        defer { isPending = true }
+        return isPending
+      }
+      if !isPending { control.post(effect) }
+    case .prepare, .accept, .decide(_, .commit, _, _, _): control.post(effect)
     case .decide(_, .abort, _, _, _), .follow: following.post(effect)
     case .arm, .committed, .report, .finished: break
     }
@@ -69,13 +77,15 @@ final class MemberLink: Sendable {
     switch effect {
     case .prepare: prepare()
     // A sign of life; the clock is known well enough without it.
-    case .measure: try? measure(1)
+    case .measure:
+      isSignPending.update { $0 = false }
+      try? measure(1)
     case .accept(_, let proposal): accept(proposal)
     case .decide(_, let decision, let instant, let bootID, let reason):
       decide(
         DecisionRequest(
-          epoch: runner.rollout.epoch, decision: decision, instant: instant, bootID: bootID,
-          reason: reason), lane)
+          epoch: runner.rollout.epoch, incarnation: incarnation, decision: decision,
+          instant: instant, bootID: bootID, reason: reason), lane)
     case .follow: follow()
     case .arm, .committed, .report, .finished: break
     }
@@ -117,11 +127,11 @@ final class MemberLink: Sendable {
     }
   }
 
-  private func measure(_ count: Int) throws(LinkFailure) {
+  private func measure(_ count: Int, _ lane: AgentLane = .control) throws(LinkFailure) {
     for _ in 0..<count {
       let sent = Clock.now()
       let reading = try link.call(
-        .clock(rollout: runner.rollout.id), lane: .control,
+        .clock(rollout: runner.rollout.id), lane: lane,
         deadline: sent.advanced(byMilliseconds: Self.sampleMilliseconds))
       let received = Clock.now()
       // It had the request for no longer than we waited; clocks run apart by less than a thousandth.
@@ -212,6 +222,8 @@ final class MemberLink: Sendable {
         if let outcome = view.outcome {
           inputs.post(.ended(member: name, outcome))
           return
+          // Whether the clock that its times are of has stood still since it was measured.
+          if reported == nil { try? measure(1, .following) }
         }
       } catch {
         wait(&pause)

@@ -299,30 +299,6 @@ struct CoordinatorTests {
   }
 }
 
-@Suite("Clock estimate")
-struct ClockEstimateTests {
-  @Test("the sample with the least round trip wins; another boot replaces it")
-  func best() {
-    var estimate = ClockEstimate(sample(offset: 10, roundTrip: 2_000))
-    estimate.add(sample(offset: 20, roundTrip: 3_000))
-    #expect(estimate.best.offsetNanoseconds == 10)
-    estimate.add(sample(offset: 30, roundTrip: 1_000))
-    #expect(estimate.best.offsetNanoseconds == 30)
-    #expect(estimate.boundNanoseconds == 500)
-    var other = sample(offset: 40, roundTrip: 9_000)
-    other.bootID = "other"
-    estimate.add(other)
-    #expect(estimate.best.offsetNanoseconds == 40)
-  }
-
-  @Test("translation there and back is the identity")
-  func translation() {
-    let estimate = ClockEstimate(sample(offset: -12_345, roundTrip: 2_000))
-    let instant = Instant(nanoseconds: 99)
-    #expect(estimate.translateBack(estimate.translate(instant)) == instant)
-  }
-}
-
 @Suite("Coordinator: interrupted after the proposal")
 struct CoordinatorCancelTests {
   @Test("it leaves only when every member has been told, so that none stays in doubt")

@@ -33,40 +33,82 @@ public struct ClockSample: Sendable, Codable, Hashable {
         - answerSent.nanoseconds(since: requestReceived))
   }
 
-  /// Member's clock minus coordinator's clock, nanoseconds.
-  public var offsetNanoseconds: Int64 {
-    (requestReceived.nanoseconds(since: requestSent)
-      + answerSent.nanoseconds(since: answerReceived)) / 2
+  /// Between which two numbers the member's clock minus the coordinator's was, nanoseconds: neither message arrived
+  /// before it left.
+  public var offsetsNanoseconds: ClosedRange<Int64> {
+    let (there, back) = (
+      requestReceived.nanoseconds(since: requestSent), answerSent.nanoseconds(since: answerReceived)
+    )
+    return min(there, back)...max(there, back)
   }
 }
 
-/// What the coordinator knows of one member's clock: the sample with the least round trip of the
-/// current boot.
+/// What the coordinator knows of one member's clock: between which two numbers the member's clock minus its own is.
+///
+/// That is what all samples say together. It holds as long as both clocks run on; so it widens with time by what they
+/// may drift apart, and a sample that it does not meet takes its place: one of the two machines has been paused, or
+/// has booted again.
 public struct ClockEstimate: Sendable, Hashable {
-  /// The best sample.
-  public private(set) var best: ClockSample
+  /// What two clocks drift apart in a nanosecond is 1 of so many: 200 parts in a million, twice what a quartz does that
+  /// nobody disciplines.
+  private static let driftDivisor: Int64 = 5_000
+
+  /// The member's boot that its clock belongs to.
+  public private(set) var bootID: String
+  /// The shortest round trip since the estimate began, nanoseconds.
+  public private(set) var roundTripNanoseconds: Int64
+  private var offsets: ClosedRange<Int64>
+  /// When that was so, in the coordinator's clock.
+  private var measured: Instant
 
   /// An estimate from a first sample.
-  public init(_ sample: ClockSample) { best = sample }
-
-  /// Takes a further sample in: a shorter round trip is better, another boot replaces everything
-  /// before.
-  public mutating func add(_ sample: ClockSample) {
-    if sample.bootID != best.bootID || sample.roundTripNanoseconds < best.roundTripNanoseconds {
-      best = sample
-    }
+  public init(_ sample: ClockSample) {
+    bootID = sample.bootID
+    roundTripNanoseconds = sample.roundTripNanoseconds
+    offsets = sample.offsetsNanoseconds
+    measured = sample.answerReceived
   }
 
-  /// The error of the estimate is at most this, nanoseconds: half the best round trip.
-  public var boundNanoseconds: Int64 { (best.roundTripNanoseconds + 1) / 2 }
+  /// Takes a further sample in.
+  ///
+  /// - Returns: whether it agrees with what was known; if it does not, nothing that was known holds any more.
+  @discardableResult
+  public mutating func add(_ sample: ClockSample) -> Bool {
+    let known = offsets(at: sample.answerReceived)
+    let new = sample.offsetsNanoseconds
+    guard sample.bootID == bootID, known.overlaps(new) else {
+      self = ClockEstimate(sample)
+      return false
+    }
+    offsets = max(known.lowerBound, new.lowerBound)...min(known.upperBound, new.upperBound)
+    roundTripNanoseconds = min(roundTripNanoseconds, sample.roundTripNanoseconds)
+    measured = max(measured, sample.answerReceived)
+    return true
+  }
+
+  /// The error of the estimate is at most this at a moment of the coordinator's clock, nanoseconds.
+  public func boundNanoseconds(at now: Instant) -> Int64 {
+    let offsets = offsets(at: now)
+    return (offsets.upperBound - offsets.lowerBound + 1) / 2
+  }
 
   /// `instant` of the coordinator's clock in the member's clock.
   public func translate(_ instant: Instant) -> Instant {
-    Instant(nanoseconds: instant.nanoseconds + best.offsetNanoseconds)
+    Instant(nanoseconds: instant.nanoseconds + offsetNanoseconds)
   }
 
   /// `instant` of the member's clock in the coordinator's clock.
   public func translateBack(_ instant: Instant) -> Instant {
-    Instant(nanoseconds: instant.nanoseconds - best.offsetNanoseconds)
+    Instant(nanoseconds: instant.nanoseconds - offsetNanoseconds)
+  }
+
+  /// Member's clock minus coordinator's clock, nanoseconds.
+  private var offsetNanoseconds: Int64 {
+    offsets.lowerBound + (offsets.upperBound - offsets.lowerBound) / 2
+  }
+
+  private func offsets(at now: Instant) -> ClosedRange<Int64> {
+    let drift = max(0, now.nanoseconds(since: measured)) / Self.driftDivisor
+    return offsets.lowerBound - drift...offsets.upperBound + drift
   }
 }

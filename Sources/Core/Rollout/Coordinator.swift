@@ -20,7 +20,8 @@ public struct Coordinator: Sendable, Hashable {
   private enum State: Sendable, Hashable {
     case idle
     case preparing
-    case accepting(Instant)
+    /// Commit was proposed: the instant, and when that was.
+    case accepting(Instant, since: Instant)
     /// Commit was proposed, and the members decide without the coordinator.
     case superseded(Instant)
     case aborting(Refusal)
@@ -34,6 +35,8 @@ public struct Coordinator: Sendable, Hashable {
     /// What its Key Managers told it.
     var keyManager: Digest?
     var clock: ClockEstimate?
+    /// One of the two machines was paused after the commit: what the member's clock showed before it is not known.
+    var isClockBroken = false
     var accepted = false
     /// It accepts the proposal no more, if it has not before.
     var isOutranked = false
@@ -70,12 +73,10 @@ public struct Coordinator: Sendable, Hashable {
       update(name) { $0.keyManager = keyManager }
       return voted(name, vote, environment, now)
     case .clock(let name, let sample):
+      let isOver = if case .following = state { true } else { false }
       update(name) { member in
-        if member.clock == nil {
-          member.clock = ClockEstimate(sample)
-        } else {
-          member.clock?.add(sample)
-        }
+        if member.clock == nil { member.clock = ClockEstimate(sample) }
+        if member.clock?.add(sample) == false, isOver { member.isClockBroken = true }
       }
       return []
     case .accepted(let name): return accepted(name, now)
@@ -146,19 +147,18 @@ public struct Coordinator: Sendable, Hashable {
       guard let clock = member.clock else {
         return abort(Refusal(.clock, "\(name): its clock was not measured; try again"), now)
       }
-      if clock.boundNanoseconds > limits.clockBoundNanoseconds {
+      let bound = clock.boundNanoseconds(at: now)
+      if bound > limits.clockBoundNanoseconds {
         return abort(
           Refusal(
             .clock,
-            "\(name): its clock is known to \(clock.boundNanoseconds / 1_000_000) ms only, \(limits.clockBoundNanoseconds / 1_000_000) ms are allowed (clockBoundMilliseconds in the inventory); the network is slow or the host is busy"
+            "\(name): its clock is known to \(bound / 1_000_000) ms only, \(limits.clockBoundNanoseconds / 1_000_000) ms are allowed (clockBoundMilliseconds in the inventory); the network is slow or the host is busy"
           ), now)
       }
       clocks.append(clock)
     }
-    let worst = clocks.map(\.best.roundTripNanoseconds).max() ?? 0
-    let lead = max(4 * worst, Int64(limits.leastLeadMilliseconds) * 1_000_000)
-    let instant = Instant(nanoseconds: now.nanoseconds + lead)
-    state = .accepting(instant)
+    let instant = Instant(nanoseconds: now.nanoseconds + leadNanoseconds)
+    state = .accepting(instant, since: now)
     var effects: [CoordinatorEffect] = []
     for (name, clock) in zip(names, clocks) {
       effects.append(
@@ -166,9 +166,15 @@ public struct Coordinator: Sendable, Hashable {
           member: name,
           Proposal(
             ballot: .coordinator, decision: .commit, instant: clock.translate(instant),
-            bootID: clock.best.bootID)))
+            bootID: clock.bootID)))
     }
     return effects + [.arm(.accept, now.advanced(byMilliseconds: limits.acceptMilliseconds))]
+  }
+
+  /// From a message to all to the instant at the least: it must have come to all by then.
+  private var leadNanoseconds: Int64 {
+    let worst = members.compactMap(\.clock?.roundTripNanoseconds).max() ?? 0
+    return max(4 * worst, Int64(limits.leastLeadMilliseconds) * 1_000_000)
   }
 
   private mutating func accepted(_ name: String, _ now: Instant) -> [CoordinatorEffect] {
@@ -185,7 +191,14 @@ public struct Coordinator: Sendable, Hashable {
   private mutating func commit(_ now: Instant) -> [CoordinatorEffect] {
     let planned: Instant
     switch state {
-    case .accepting(let instant), .superseded(let instant): planned = instant
+    case .accepting(let instant, let since):
+      // Until now a majority has written its record once, and each member writes another one before it acts. Where
+      // disks are so slow that this takes longer than what is left, each would act when it is told, not at one instant.
+      let took = now.nanoseconds(since: since)
+      let isSoon = instant.nanoseconds(since: now) < max(leadNanoseconds / 2, 2 * took)
+      planned =
+        isSoon ? Instant(nanoseconds: now.nanoseconds + max(leadNanoseconds, 2 * took)) : instant
+    case .superseded(let instant): planned = instant
     case .idle, .preparing, .aborting, .following, .finished: return []
     }
     state = .following(planned)
@@ -194,7 +207,7 @@ public struct Coordinator: Sendable, Hashable {
       guard let clock = member.clock else { continue }
       effects.append(
         .decide(
-          member: name, .commit, instant: clock.translate(planned), bootID: clock.best.bootID,
+          member: name, .commit, instant: clock.translate(planned), bootID: clock.bootID,
           reason: ""))
     }
     effects += follow()
@@ -216,7 +229,7 @@ public struct Coordinator: Sendable, Hashable {
   private mutating func outranked(_ name: String, _ now: Instant) -> [CoordinatorEffect] {
     update(name) { $0.isOutranked = true }
     switch state {
-    case .accepting(let instant):
+    case .accepting(let instant, _):
       let left = members.count { $0.accepted || !$0.isOutranked }
       return left < rollout.majority ? supersede(instant, now) : []
     // It is in good hands, and there is one abort only.
@@ -312,7 +325,7 @@ public struct Coordinator: Sendable, Hashable {
         effects.append(.measure(member: name))
       }
       return effects
-    case (.accept, .accepting(let instant)): return supersede(instant, now)
+    case (.accept, .accepting(let instant, _)): return supersede(instant, now)
     case (.recover, .superseded):
       return unknown("commit was proposed, and how the nodes ended it is not known")
     case (.decide, .aborting(let refusal)): return finishAborted(refusal)
@@ -452,7 +465,9 @@ public struct Coordinator: Sendable, Hashable {
   private func instants(_ instant: (RestartReport) -> Instant?) -> [Int64]? {
     var instants: [Int64] = []
     for member in members {
-      guard let clock = member.clock, let instant = member.report.flatMap(instant) else {
+      guard let clock = member.clock, !member.isClockBroken,
+        let instant = member.report.flatMap(instant)
+      else {
         return nil
       }
       instants.append(clock.translateBack(instant).nanoseconds)
