@@ -77,6 +77,8 @@ public final class Agent: Sendable {
     var intents: Intents
     /// What was handed to this node, and what came of it.
     var intent = IntentRecord()
+    /// How often the start that ends a hold was tried in vain, and why it was last; nil if there is nothing to try.
+    var releaseFailure: (attempts: Int, refusal: Refusal)?
     /// Why the last rollout of a wish came to nothing.
     var intentRefusal: (digest: Digest, refusal: Refusal)?
     /// What the first of the members knows, as it was heard last; nil on itself.
@@ -107,6 +109,12 @@ public final class Agent: Sendable {
   /// Wakes the Intents, which are taken through one input at a time too.
   let intentAlarm = Alarm()
   let intentTurn = Lock(Turn())
+  /// Ends a hold of the server's starts, however often that must be tried.
+  let holdAlarm = Alarm()
+  /// One at a time changes the record of the hold.
+  let holdTurn = Lock(Turn())
+  /// What waits for a thread.
+  let reserve = Mailbox<(String, @Sendable () -> Void)>(capacity: 64)
   /// Of two records of what became of rollouts the later one is the later state.
   let settledTurn = Lock(Turn())
   private let times: RecoveryTimes
@@ -208,6 +216,8 @@ public final class Agent: Sendable {
     let new = Self.drawn()
     try records.save(new)
     return new
+  deinit { reserve.close() }
+
   }
 
   private static func drawn() -> Incarnation {
@@ -230,6 +240,7 @@ public final class Agent: Sendable {
   /// Blocks until what the agent was in when it was stopped is finished or abandoned: the decision is
   /// known, and a restart that was due has been issued. At most until the deadline; then it goes on
   /// beside everything else, and status shows it. The daemon says READY afterwards, so that after a
+    keepReserve()
   /// reboot the server starts with the right file.
   public func settle(until deadline: Instant) {
     let boot = ports.process.bootID()
@@ -354,7 +365,7 @@ public final class Agent: Sendable {
         state.timeline?.arm(instant, bootID: bootID, at: now)
         state.timeline?.append("armed", "", at: now)
       }
-      try startThread("instant") { self.fire(active, instant, bootID: bootID) }
+      carryOn("instant") { self.fire(active, instant, bootID: bootID) }
     case .watch(let active, let report):
       let now = time()
       state.update { state in
@@ -362,15 +373,19 @@ public final class Agent: Sendable {
         state.timeline?.note(report)
         state.timeline?.append("restarting", "", at: now)
       }
-      try startThread("watch") { self.watch(active, report) }
+      carryOn("watch") { self.watch(active, report) }
     case .keep(let finished):
-      if finished.outcome.kind == .confirmed { try sealAndKeep(finished) }
+      if finished.outcome.kind == .confirmed {
+        try sealAndKeep(finished)
+        // Before the record that ends the rollout: nobody would look for it afterwards.
+        try endHold(of: finished.rollout.id)
+      }
       try keepCollecting(finished.rollout)
       try intentEnded(finished)
     case .conclude(let finished):
       conclude(finished)
       keepTimeline()
-    case .wake(let instant): try wake(at: instant)
+    case .wake(let instant): wake(at: instant)
     case .ask(let member, let key, let question): ask(member, key, question)
     }
   }
@@ -378,7 +393,7 @@ public final class Agent: Sendable {
   func startThread(
     _ name: String, _ body: @escaping @Sendable () -> Void
   ) throws(Refusal) {
-    do throws(Errno) { try Thread.start(name, body) } catch {
+    do throws(Errno) { try ports.startThread(name, body) } catch {
       throw Refusal(.failed, "\(node): \(error)")
     }
   }

@@ -1,6 +1,7 @@
 public import Coordination
 public import Digests
 public import KeyManager
+public import LinuxIO
 public import Model
 public import Rollout
 public import StartWatch
@@ -222,6 +223,10 @@ public protocol WitnessPort: Sendable {
     -> BackReport
 }
 
+/// Starts a thread of a name that runs the body; throws if the host gives none.
+public typealias StartThread =
+  @Sendable (_ name: String, _ body: @escaping @Sendable () -> Void) throws(Errno) -> Void
+
 /// Everything that the agent needs of the host.
 public struct Ports: Sendable {
   /// The environment's files.
@@ -244,6 +249,8 @@ public struct Ports: Sendable {
   public var peers: any PeerPort
   /// The witnesses.
   public var witnesses: any WitnessPort
+  /// Threads.
+  public var startThread: StartThread
   /// One line for the agent's own log; priority as in syslog, 3 error, 4 warning, 6 information.
   public var log: @Sendable (_ priority: Int, _ message: String) -> Void
 
@@ -252,9 +259,13 @@ public struct Ports: Sendable {
     file: any EnvironmentFilePort, unit: any UnitPort, journal: any JournalPort,
     process: any ProcessPort, probe: any ProbePort, records: any RecordPort,
     peers: any PeerPort, witnesses: any WitnessPort, watch: any FileWatchPort,
+    startThread: @escaping StartThread = { (name, body) throws(Errno) in
+      try Thread.start(name, body)
+    },
     event: @escaping @Sendable (AgentEvent) -> Void,
     log: @escaping @Sendable (_ priority: Int, _ message: String) -> Void
   ) {
+    self.startThread = startThread
     self.file = file
     self.unit = unit
     self.journal = journal

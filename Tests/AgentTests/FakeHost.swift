@@ -71,6 +71,12 @@ final class FakeHost: Sendable {
     var starts = 0
     /// Called when the unit was stopped.
     var onStop: @Sendable () -> Void = {}
+    /// Called when the unit is to be started, before it is.
+    var onStart: @Sendable () -> Void = {}
+    /// Threads of these names cannot be started.
+    var refusedThreads: Set<String> = []
+    /// Why the unit cannot be started.
+    var startFailure: Refusal?
     /// systemd refuses to start the unit until its failed starts are forgotten.
     var isAtStartLimit = false
     /// The environment file cannot be read.
@@ -181,6 +187,12 @@ final class FakeHost: Sendable {
       process: Process(host: self), probe: Probe(host: self),
       records: Records(host: self, incarnation: incarnation),
       peers: peers, witnesses: Witnesses(host: self), watch: Watch(host: self),
+      startThread: { [self] (name, body) throws(Errno) in
+        if state.withLock({ $0.refusedThreads.contains(name) }) {
+          throw Errno(11, "start thread \(name)")
+        }
+        try Thread.start(name, body)
+      },
       event: { [self] event in state.update { $0.events.append(event) } },
       log: { [self] _, line in state.update { $0.lines.append(line) } })
   }
@@ -325,7 +337,16 @@ final class FakeHost: Sendable {
       }
       onStop()
     }
-    func start(deadline: Instant) throws(Refusal) { host.state.update { $0.starts += 1 } }
+    func start(deadline: Instant) throws(Refusal) {
+      let onStart = host.state.withLock { $0.onStart }
+      onStart()
+      let failure = host.state.update { state in
+        state.starts += 1
+        if state.startFailure == nil { state.unit.activeState = "active" }
+        return state.startFailure
+      }
+      if let failure { throw failure }
+    }
     func resetFailed(deadline: Instant) throws(Refusal) {
       host.state.update { $0.isAtStartLimit = false }
     }

@@ -95,12 +95,77 @@ struct RollbackVoteTests {
     let rollout = try undoing(node)
     #expect(try node.prepare(rollout, []).refusal == nil)
     _ = try node.decide(rollout, .abort)
-    #expect(node.host.state.withLock { $0.records[StartHold.record] } == nil)
+    #expect(node.waitForNoHold())
     #expect(node.host.state.withLock { $0.starts } == 1)
   }
 
   @Test("a start that got past the Key Manager is a no, and the server is left alone")
   func passed() throws {
+  @Test("a start that fails after an abort is tried again, also by the agent's next start")
+  func startFails() throws {
+    let node = try failedNode()
+    let rollout = try undoing(node)
+    #expect(try node.prepare(rollout, []).refusal == nil)
+    node.host.state.update { $0.startFailure = Refusal(.unit, "start minio.service: timed out") }
+    _ = try node.decide(rollout, .abort)
+    #expect(node.waitForStarts(1))
+    #expect(
+      node.agent.status().findings.contains { $0.rule == "server-down" && $0.severity == .error })
+    let again = Node(node.host)
+    #expect(again.waitForStarts(2))
+    node.host.state.update { $0.startFailure = nil }
+    #expect(again.waitForStarts(3))
+    #expect(again.waitForNoHold())
+    #expect(node.host.state.withLock { $0.unit.activeState } == "active")
+    #expect(!again.agent.status().findings.contains { $0.rule == "server-down" })
+  }
+
+  @Test("a server that takes its time to start keeps no message about a rollout waiting")
+  func startIsSlow() throws {
+    let node = try failedNode()
+    let rollout = try undoing(node)
+    #expect(try node.prepare(rollout, []).refusal == nil)
+    let (begun, done) = (Lock(false), Lock(false))
+    node.host.state.update { state in
+      state.onStart = {
+        begun.update { $0 = true }
+        _ = done.wait(until: .inMilliseconds(5_000)) { $0 ? true : nil }
+      }
+    }
+    let told = Lock(false)
+    try Thread.start("decide") {
+      _ = try? node.decide(rollout, .abort)
+      told.update { $0 = true }
+    }
+    #expect(begun.wait(until: .inMilliseconds(20_000)) { $0 ? true : nil } == true)
+    let isTold: Bool? = told.wait(until: .inMilliseconds(2_000)) { $0 ? true : nil }
+    #expect(isTold == true, "the abort is answered while the server starts")
+    done.update { $0 = true }
+    #expect(node.waitForNoHold())
+  }
+
+  @Test("an agent that died just when a rollback's start was confirmed holds nothing afterwards")
+  func diesAtTheEnd() throws {
+    let node = try failedNode()
+    let host = node.host
+    let rollout = try undoing(node)
+    #expect(try node.prepare(rollout, []).refusal == nil)
+    let kept = Lock([String: [UInt8]]())
+    host.state.update { state in
+      state.onSave = { name in
+        guard name == "rollout" else { return }
+        let records = host.state.withLock { $0.records }
+        kept.update { $0 = records }
+      }
+    }
+    _ = try node.decide(rollout, .commit)
+    #expect(try node.outcome(rollout)?.kind == .confirmed)
+    host.state.update { $0.records = kept.withLock { $0 } }
+    let again = Node(host)
+    #expect(again.waitForNoHold())
+    #expect(!again.agent.status().findings.contains { $0.rule == "starts-held" })
+  }
+
     let node = try failedNode(lines: [
       Self.entry(Self.refusedLine, "new-1"), Self.entry(Self.peersLine, "later", pid: 102),
     ])
@@ -121,7 +186,7 @@ struct RollbackVoteTests {
     }
     let rollout = try undoing(node)
     #expect(try node.prepare(rollout, []).refusal?.code == .guarded)
-    #expect(host.state.withLock { $0.records[StartHold.record] } == nil)
+    #expect(node.waitForNoHold())
     #expect(host.state.withLock { $0.starts } == 1)
   }
 
@@ -129,9 +194,12 @@ struct RollbackVoteTests {
   func orphan() throws {
     let node = try failedNode()
     let hold = StartHold(rollout: "00000000000000bb", key: nil, wasUp: true)
-    node.host.state.update { $0.records[StartHold.record] = JSON.encode(hold) }
-    _ = Node(node.host)
-    #expect(node.host.state.withLock { $0.records[StartHold.record] } == nil)
+    node.host.state.update { state in
+      state.records[StartHold.record] = JSON.encode(hold)
+      state.unit.activeState = "inactive"
+    }
+    let again = Node(node.host)
+    #expect(again.waitForNoHold())
     #expect(node.host.state.withLock { $0.starts } == 1)
   }
 
@@ -189,5 +257,23 @@ struct RollbackVoteTests {
     let no = try JSON.decode(
       PlanAnswer.self, from: node.send("POST", "/v1/plan", JSON.encode(stranger)).body)
     #expect(no.refusal?.code == .vote)
+  }
+}
+
+extension Node {
+  /// Blocks until the unit was started by itself so often.
+  fileprivate func waitForStarts(_ count: Int) -> Bool {
+    let isStarted: Bool? = host.state.wait(until: .inMilliseconds(20_000)) {
+      $0.starts >= count ? true : nil
+    }
+    return isStarted ?? false
+  }
+
+  /// Blocks until the record of the hold is gone.
+  fileprivate func waitForNoHold() -> Bool {
+    let isGone: Bool? = host.state.wait(until: .inMilliseconds(20_000)) {
+      $0.records[StartHold.record] == nil ? true : nil
+    }
+    return isGone ?? false
   }
 }

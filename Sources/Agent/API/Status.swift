@@ -16,12 +16,13 @@ extension Agent {
     let record = participant.record
     findings += damaged.filter(\.isDamaged).map(\.finding)
     findings += certificateFindings() + damagedGeneration()
-    findings += holdFindings() + instantFindings()
-    let doubt = participant.doubt.map { Doubt(attempts: $0.attempts, missing: $0.missing) }
+    findings += instantFindings()
+    let doubt = participant.doubt.map { Doubt($0) }
     if let doubt, let rollout = record.active?.rollout {
       findings.append(Self.finding(doubt, node, rollout))
     }
     let look = lookAtServer(&findings)
+    findings += holdFindings(look.unit)
     findings += examine(look).filter { $0.severity > .note }
     return NodeStatus(
       node: node, version: version, activeState: look.unit?.activeState ?? "unknown",

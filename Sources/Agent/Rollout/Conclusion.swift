@@ -8,9 +8,8 @@ internal import Rollout
 extension Agent {
   func conclude(_ finished: FinishedRollout) {
     let id = finished.rollout.id
-    // Whoever reads of the end finds nothing held any more, what is proposed as it is now, and
-    // somebody to whom to tell what became of the rollout.
-    if finished.outcome.kind == .confirmed { endHold(of: id) }
+    // Whoever reads of the end finds what is proposed as it is now, and somebody to whom to tell what
+    // became of the rollout.
     if finished.outcome.kind != .aborted { follow(finished) }
     let now = time()
     state.update { state in

@@ -15,7 +15,11 @@ extension Agent {
   /// crashed in it would come up alone with the new environment and wait for its peers.
   func fire(_ active: ActiveRollout, _ instant: Instant, bootID: String) {
     let id = active.rollout.id
-    guard let content = active.rollout.content(of: node) else { return }
+    guard let content = active.rollout.content(of: node) else {
+      let why =
+        "the rollout has no node \(node): this one had another name when it voted; nothing was restarted here"
+      return fail(id, Refusal(.configuration, why))
+    }
     // An instant of another boot means nothing any more: it is past.
     let isSameBoot = bootID == ports.process.bootID()
     let isLate = !isSameBoot || instant <= Clock.now() || isHurried(to: instant, of: id)
@@ -71,12 +75,14 @@ extension Agent {
         Clock.sleep(until: .inMilliseconds(Self.recordAgainMilliseconds))
       }
       perform(.restarted(id: id, report))
-    } catch {
-      // Told to nobody until it is durable: after a crash it would be tried again.
-      while case .failure(let refusal)? = perform(.fireFailed(id: id, error)) {
-        note(id, "failing", refusal.message)
-        Clock.sleep(until: .inMilliseconds(Self.recordAgainMilliseconds))
-      }
+    } catch { fail(id, error) }
+  }
+
+  /// Nothing could be done at the instant. Told to nobody until it is durable: after a crash it would be tried again.
+  private func fail(_ id: String, _ error: Refusal) {
+    while case .failure(let refusal)? = perform(.fireFailed(id: id, error)) {
+      note(id, "failing", refusal.message)
+      Clock.sleep(until: .inMilliseconds(Self.recordAgainMilliseconds))
     }
   }
 

@@ -11,14 +11,22 @@ extension Agent {
   /// A decision is told for so long to a member that does not hear, milliseconds. One that is away
   /// for longer asks by itself when it is back.
   private static let tellMilliseconds = 30_000
+  private static let withoutThreadMilliseconds = 1_000
   private static let firstPauseMilliseconds = 50
   private static let longestPauseMilliseconds = 2_000
 
   /// Does not block.
-  func wake(at instant: Instant) throws(Refusal) {
+  func wake(at instant: Instant) {
     do throws(Errno) {
       try alarm.set(instant) { [self] in perform(.woke) }
-    } catch { throw Refusal(.failed, "\(node): \(error)") }
+    } catch {
+      ports.log(3, "\(node): \(error)")
+      // Too early costs a round that comes to nothing; never would leave the member in doubt.
+      carryOn("alarm") { [self] in
+        Clock.sleep(until: min(instant, .inMilliseconds(Self.withoutThreadMilliseconds)))
+        perform(.woke)
+      }
+    }
   }
 
   /// Asks another member, on a thread of ``Peers``. Does not block.

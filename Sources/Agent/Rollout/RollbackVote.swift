@@ -12,7 +12,6 @@ extension Agent {
   private static let journalPage = 1_000
   private static let journalPages = 100
   private static let stopMilliseconds = 20_000
-  private static let busMilliseconds = 5_000
   /// For a start that is under way to come to the Key Manager's answer.
   private static let silentMilliseconds = 8_000
   private static let againMilliseconds = 200
@@ -41,7 +40,7 @@ extension Agent {
       )
     }
     let isUp = !["inactive", "failed"].contains(unit.activeState)
-    try records.save(StartHold(rollout: rollout.id, key: answer.key, wasUp: isUp))
+    try hold(StartHold(rollout: rollout.id, key: answer.key, wasUp: isUp))
     do throws(Refusal) {
       // From here on no other start gets to the server; one that has begun comes to its end by itself.
       let held = Clock.monotonicMicroseconds()
@@ -94,66 +93,5 @@ extension Agent {
       after = cursor
     }
     return .unknown("there are too many lines in the journal since")
-  }
-
-  // MARK: the end of a hold
-
-  /// A rollback has come to nothing here: the server is as before. Not if it was committed, and only
-  /// could not be put in place here. Also for one of which the record knows nothing any more.
-  func releaseHoldIfAborted() {
-    let hold: StartHold?
-    do throws(Refusal) { hold = try records.loadHold() } catch {
-      ports.log(3, error.message)
-      return
-    }
-    guard let hold else { return }
-    let participant = state.withLock { $0.participant }
-    let record = participant.record
-    let isNeeded = [
-      record.active?.rollout.id, record.lastCommitted?.rollout.id, participant.assessing?.id,
-    ].contains(hold.rollout)
-    if !isNeeded { releaseHold(of: hold.rollout) }
-  }
-
-  private func releaseHold(of rollout: String) {
-    do throws(Refusal) {
-      guard let hold = try records.loadHold(), hold.rollout == rollout else { return }
-      try records.removeHold()
-      if hold.wasUp { try ports.unit.start(deadline: .inMilliseconds(Self.busMilliseconds)) }
-    } catch { ports.log(3, error.message) }
-  }
-
-  /// Another rollout puts its file in place: what was held for an earlier one is over.
-  func endHold(exceptOf rollout: String) throws(Refusal) {
-    guard let hold = try records.loadHold(), hold.rollout != rollout else { return }
-    try records.removeHold()
-  }
-
-  /// The rollback's start is confirmed: nothing is left to be kept from starting.
-  func endHold(of rollout: String) {
-    do throws(Refusal) {
-      guard let hold = try records.loadHold(), hold.rollout == rollout else { return }
-      try records.removeHold()
-    } catch { ports.log(4, error.message) }
-  }
-
-  /// For status, while there is a hold.
-  func holdFindings() -> [Finding] {
-    do throws(Refusal) {
-      guard let hold = try records.loadHold() else { return [] }
-      return [
-        Finding(
-          .warning, rule: "starts-held", refusal: .guarded, variable: "MINIO_KMS_SSE_KEY",
-          message:
-            "rollback \(hold.rollout) \(hold.key.map { "goes back to the key \"\($0.name)\"" } ?? "takes the SSE key away"): no start with another key is let through until it has ended; the next committed rollout ends it too"
-        )
-      ]
-    } catch {
-      return [
-        Finding(
-          .error, rule: "damaged-record", refusal: error.code,
-          message: "\(error.message); until it is removed no start is let through")
-      ]
-    }
   }
 }

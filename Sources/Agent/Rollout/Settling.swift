@@ -86,9 +86,7 @@ extension Agent {
       return state.collecting?.inputs
     }
     earlier?.close()
-    do throws(Refusal) {
-      try startThread("collect") { self.collect(finished, inputs) }
-    } catch { ports.log(3, "rollout \(id): its outcomes are not collected here: \(error.message)") }
+    carryOn("collect") { self.collect(finished, inputs) }
   }
 
   /// Blocks until somebody has summed the rollout up, or this member has. On a thread of its own.

@@ -3,6 +3,10 @@
 ///
 /// It ends with an abort, or with the next committed rollout. A rollback that was committed and
 /// could not be put in place here leaves it, because the others may have gone back.
+///
+/// An abort ends it in steps, each durable: held, then being released (every start is let through, and one is owed),
+/// then gone, when systemd has taken the start. So no crash and no failure leaves the server stopped and nobody to
+/// start it.
 public struct StartHold: Sendable, Codable, Hashable {
   /// The rollback.
   public var rollout: String
@@ -11,12 +15,23 @@ public struct StartHold: Sendable, Codable, Hashable {
   /// Whether the unit ran, or was being started, when it was stopped for the vote: an abort starts
   /// it again.
   public var wasUp: Bool
+  /// Whether it holds nothing any more and the server is to be started; nil for no.
+  public private(set) var releasing: Bool?
 
   /// A hold; see the properties.
-  public init(rollout: String, key: KeyIdentity?, wasUp: Bool) {
+  public init(rollout: String, key: KeyIdentity?, wasUp: Bool, isReleasing: Bool = false) {
     self.rollout = rollout
     self.key = key
     self.wasUp = wasUp
+    releasing = isReleasing ? true : nil
+  }
+
+  /// Whether it holds nothing any more, and the server is to be started.
+  public var isReleasing: Bool { releasing ?? false }
+
+  /// The same, being released.
+  public var released: StartHold {
+    StartHold(rollout: rollout, key: key, wasUp: wasUp, isReleasing: true)
   }
 }
 
@@ -24,6 +39,7 @@ extension LastDoor {
   /// Why the start would be refused by a hold; nil if it has the key that the hold allows, by
   /// bytes. Without a key the enclave does not matter.
   public static func problem(hold: StartHold, key: Variable, enclave: Variable) -> String? {
+    if hold.isReleasing { return nil }
     let allowed = Seal(
       cluster: "", keyName: hold.key?.name ?? "", enclave: hold.key?.enclave ?? "",
       rollout: hold.rollout, sealedAtMicroseconds: 0)
