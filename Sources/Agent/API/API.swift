@@ -79,7 +79,7 @@ extension Agent {
         return .json(200, try view(parts[2], request))
       case ("POST", 4, "v1", "rollouts") where parts[3] == "settlement":
         try permit(principal, [.operator, .node])
-        return .json(200, try answerSettlement(decode(request), of: parts[2]))
+        return .json(200, try answerSettlement(decode(request), of: parts[2], by: principal))
       case ("GET", 2, "v1", "intents"):
         try permit(principal, [.observer, .operator, .node])
         return .json(200, intentsView())

@@ -194,19 +194,41 @@ extension Agent {
 
   /// POST /v1/rollouts/ID/settlement.
   func answerSettlement(
-    _ settlement: Settlement, of id: String
+    _ settlement: Settlement, of id: String, by principal: Principal
   ) throws(Refusal) -> Settlement {
-    let record = state.withLock { $0.participant.record }
-    let known = [record.last?.rollout.id, record.lastCommitted?.rollout.id]
-    guard settlement.rollout == id, known.contains(id) else {
+    guard settlement.rollout == id, let finished = finished(id) else {
       throw Refusal(.validation, "\(node) was not in rollout \(id.prefix(16)) last")
     }
-    settle(settlement)
+    let author = principal.name
+    guard settlement.by == author,
+      finished.rollout.mayBeSettled(by: principal, author: author)
+    else {
+      throw Refusal(
+        .notPermitted,
+        "what became of rollout \(id) is told by \(finished.rollout.createdBy), who created it, or by one of its members, each in its own name; the certificate is \(author)'s"
+      )
+    }
+    if let why = settle(settlement) {
+      throw Refusal(
+        .validation, "\(node) does not take rollout \(id) for \(settlement.kind.rawValue): \(why)")
+    }
     return settlement
   }
 
   /// Somebody has summed a rollout up.
-  private func settle(_ settlement: Settlement) {
+  ///
+  /// - Returns: why that is not taken; nil if it is.
+  @discardableResult
+  private func settle(_ settlement: Settlement) -> String? {
+    let entry = settled(settlement.rollout)
+    let own = finished(settlement.rollout)?.outcome ?? entry?.outcome
+    if let why = settlement.refusal(after: entry?.settlement, own: own) {
+      ports.log(
+        4,
+        "rollout \(settlement.rollout): \(settlement.by) says that it is \(settlement.kind.rawValue), which is not taken: \(why)"
+      )
+      return why
+    }
     note(settlement.rollout) { $0.settlement = settlement }
     intentSettled(settlement)
     let inputs = state.withLock { state in

@@ -1,3 +1,5 @@
+public import Model
+
 /// What became of a committed rollout when its outcomes were in: told to every member by whoever
 /// summed it up, so that no other does it again, and whoever watches knows the end.
 public struct Settlement: Sendable, Codable, Hashable {
@@ -30,5 +32,34 @@ public struct Settlement: Sendable, Codable, Hashable {
     self.reason = reason
     self.rollback = rollback
     self.by = by
+  }
+}
+
+extension Settlement {
+  /// Why a member does not take this for the result of a rollout; nil if it does. What was told first stays: who tells
+  /// another thing is mistaken, or lies. A member knows by itself how its own start ended, and by its own record that
+  /// a rollout was taken back, whoever says what.
+  ///
+  /// - Parameters:
+  ///   - known: what it was told before; nil for nothing.
+  ///   - own: how its own part has ended; nil if it has not, or that was too long ago.
+  public func refusal(after known: Settlement?, own: Outcome?) -> String? {
+    if let known, known != self {
+      return "the rollout was said to be \(known.kind.rawValue) before, by \(known.by)"
+    }
+    if kind == .confirmed, let own, own.kind != .confirmed {
+      return "the start here was not confirmed: \(own.kind.rawValue)"
+    }
+    return nil
+  }
+}
+
+extension Rollout {
+  /// Whether this one may tell what became of it: who created it, and any member.
+  ///
+  /// - Parameter author: as in ``createdBy``.
+  public func mayBeSettled(by principal: Principal, author: String) -> Bool {
+    if createdBy == author { return true }
+    return principal.role == .node && content(of: principal.name) != nil
   }
 }

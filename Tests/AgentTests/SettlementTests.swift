@@ -1,0 +1,83 @@
+import LinuxIO
+import Model
+import Rollout
+import Testing
+import Wire
+
+@testable import Agent
+
+/// Who may say what became of a rollout.
+@Suite("A rollout's result", .timeLimit(.minutes(2)))
+struct SettlementTests {
+  private static let patient: CollectorTimes = {
+    var times = CollectorTimes()
+    times.silenceMilliseconds = 600_000
+    return times
+  }()
+  private static let bob = Principal(cluster: "prod", role: .operator, name: "bob")
+  private static let peer = Principal(cluster: "prod", role: .node, name: "minio-2")
+
+  private func ended(failing: Bool = false) throws -> (Cluster, Rollout) {
+    let cluster = Cluster([plainFile, plainFile], collectorTimes: Self.patient)
+    if failing {
+      for index in 0..<2 { cluster.failAtKeyManager(index, line: "FATAL Failed to connect to KMS") }
+    }
+    return (cluster, try cluster.coordinate(enabling).rollout)
+  }
+
+  private func tell(
+    _ cluster: Cluster, _ settlement: Settlement, as principal: Principal
+  ) -> Int {
+    cluster[0].send(
+      "POST", "/v1/rollouts/\(settlement.rollout)/settlement", JSON.encode(settlement),
+      as: principal
+    ).status
+  }
+
+  @Test("an operator who did not create the rollout does not say what became of it")
+  func stranger() throws {
+    let (cluster, rollout) = try ended()
+    let held = Settlement(rollout: rollout.id, kind: .held, reason: "so it is", by: "alice")
+    #expect(tell(cluster, held, as: Self.bob) == 403)
+    #expect(try cluster.view(0, rollout.id).settlement == nil)
+    #expect(cluster[0].agent.state.withLock { $0.collecting } != nil, "it goes on collecting")
+  }
+
+  @Test("nobody tells it in another's name")
+  func name() throws {
+    let (cluster, rollout) = try ended()
+    for (by, principal) in [
+      ("alice", Self.peer), ("minio-1", Self.peer), ("minio-2", alice), ("bob", alice),
+    ] {
+      let told = Settlement(rollout: rollout.id, kind: .confirmed, by: by)
+      #expect(tell(cluster, told, as: principal) == 403, "\(principal.name) as \(by)")
+    }
+    #expect(try cluster.view(0, rollout.id).settlement == nil)
+    let own = Settlement(rollout: rollout.id, kind: .confirmed, by: "minio-2")
+    #expect(tell(cluster, own, as: Self.peer) == 200)
+    #expect(try cluster.view(0, rollout.id).settlement == own)
+  }
+
+  @Test("that all starts were confirmed is not taken where the own one was not")
+  func ownFailure() throws {
+    let (cluster, rollout) = try ended(failing: true)
+    let confirmed = Settlement(rollout: rollout.id, kind: .confirmed, by: "alice")
+    #expect(tell(cluster, confirmed, as: alice) != 200)
+    #expect(try cluster.view(0, rollout.id).settlement == nil)
+    let held = Settlement(rollout: rollout.id, kind: .held, reason: "so it is", by: "alice")
+    #expect(tell(cluster, held, as: alice) == 200)
+    #expect(tell(cluster, confirmed, as: alice) != 200)
+    #expect(try cluster.view(0, rollout.id).settlement == held)
+  }
+
+  @Test("what was told first stays, unless a rollback follows")
+  func first() throws {
+    let (cluster, rollout) = try ended()
+    let held = Settlement(rollout: rollout.id, kind: .held, reason: "so it is", by: "alice")
+    #expect(tell(cluster, held, as: alice) == 200)
+    #expect(tell(cluster, held, as: alice) == 200, "repeated")
+    let confirmed = Settlement(rollout: rollout.id, kind: .confirmed, by: "minio-2")
+    #expect(tell(cluster, confirmed, as: Self.peer) != 200)
+    #expect(try cluster.view(0, rollout.id).settlement == held)
+  }
+}
