@@ -148,7 +148,8 @@ public final class Agent: Sendable {
     timelines = Timelines(port: ports.records)
     wayBack = WayBack(node: node, inventory: inventory, ports: ports)
     var state = State(
-      participant: Participant(member: node, record: ParticipantRecord(), times: times),
+      participant: Participant(
+        member: node, incarnation: nil, record: ParticipantRecord(), times: times),
       intents: Intents(member: node, members: inventory.memberNames, own: nil))
     // Each by itself: a damaged one must not hide the others.
     func load<Value>(_ body: () throws(Refusal) -> Value) -> Value? {
@@ -171,8 +172,14 @@ public final class Agent: Sendable {
     }
     let (records, history) = (records, history)
     incarnation = load { () throws(Refusal) in try Self.incarnation(in: records) }
-    if let record = load({ () throws(Refusal) in try records.loadParticipant() }) {
-      state.participant = Participant(member: node, record: record, times: times)
+    let incarnation = incarnation
+    // Without an incarnation it goes on with what was decided, and answers nobody.
+    state.isForgetful = incarnation == nil
+    if let record = load({ () throws(Refusal) in
+      try records.loadParticipant(of: node, incarnation: incarnation)
+    }) {
+      state.participant = Participant(
+        member: node, incarnation: incarnation, record: record, times: times)
       state.timeline = Self.resumed(record, timelines, ports)
     } else {
       state.isForgetful = true
@@ -209,15 +216,18 @@ public final class Agent: Sendable {
     }
   }
 
+  deinit { reserve.close() }
+
   /// The one that the state directory has; a new one, durable, where it has none: it is new, or of
   /// before there were any. Blocks on the disk.
   private static func incarnation(in records: Records) throws(Refusal) -> Incarnation {
-    if let known = try records.loadIncarnation() { return known }
+    // Without the record of what was promised, which is there from the first start on, it is a new life.
+    let (known, isWhole) = (try records.loadIncarnation(), records.hasParticipant)
+    if let known, isWhole { return known }
     let new = Self.drawn()
     try records.save(new)
+    if !isWhole { try records.save(ParticipantRecord()) }
     return new
-  deinit { reserve.close() }
-
   }
 
   private static func drawn() -> Incarnation {
@@ -230,6 +240,7 @@ public final class Agent: Sendable {
   /// The other members may be asking this one already, and it them: so the daemon serves before it
   /// waits with ``settle(until:)``.
   public func start() {
+    keepReserve()
     removeOrphans()
     releaseHoldIfAborted()
     perform(.started)
@@ -240,7 +251,6 @@ public final class Agent: Sendable {
   /// Blocks until what the agent was in when it was stopped is finished or abandoned: the decision is
   /// known, and a restart that was due has been issued. At most until the deadline; then it goes on
   /// beside everything else, and status shows it. The daemon says READY afterwards, so that after a
-    keepReserve()
   /// reboot the server starts with the right file.
   public func settle(until deadline: Instant) {
     let boot = ports.process.bootID()

@@ -12,8 +12,27 @@ struct Records: Sendable {
 
   let port: any RecordPort
 
-  func loadParticipant() throws(Refusal) -> ParticipantRecord {
-    try load(ParticipantRecord.self, Self.participant) ?? ParticipantRecord()
+  /// Whether there is a record of what the member has promised, whole or damaged.
+  var hasParticipant: Bool {
+    do throws(Refusal) { return try port.load(Self.participant) != nil } catch { return true }
+  }
+  /// What a member has promised.
+  ///
+  /// - Throws: also if that was promised by another incarnation: somebody has put the records of two state directories
+  ///   together, and which of them is forgotten is not known.
+  func loadParticipant(
+    of node: String, incarnation: Incarnation?
+  ) throws(Refusal) -> ParticipantRecord {
+    let record = try load(ParticipantRecord.self, Self.participant) ?? ParticipantRecord()
+    if let incarnation, let own = record.active?.rollout.content(of: node)?.incarnation,
+      own != incarnation
+    {
+      throw Refusal(
+        .configuration,
+        "the agent's records \"\(Self.participant)\" and \"incarnation\" are of two state directories, \(own) and \(incarnation): what this node has promised in rollout \(record.active?.rollout.id ?? "") is not known; docs/operations.md, \"A damaged record\""
+      )
+    }
+    return record
   }
   func save(_ record: ParticipantRecord) throws(Refusal) {
     try port.save(Self.participant, JSON.encode(record))

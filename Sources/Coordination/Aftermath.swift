@@ -161,7 +161,8 @@ extension ClusterPlan {
     let same = Rollout(
       id: "", epoch: 0, kind: kind, cluster: cluster, generation: 0, seal: nil,
       contents: answers.map {
-        MemberContent(member: $0.node, path: $0.path, before: nil, after: $0.after)
+        MemberContent(
+          member: $0.node, incarnation: nil, path: $0.path, before: nil, after: $0.after)
       },
       createdBy: "", prepareMilliseconds: 0, stopMilliseconds: 0, startMilliseconds: 0)
     return active.plan == same.plan ? active : nil

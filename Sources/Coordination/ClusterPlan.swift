@@ -172,6 +172,12 @@ public struct ClusterPlan: Sendable {
     wish: Digest? = nil
   ) throws(Refusal) -> Rollout {
     let answers = rows.compactMap(\.answer)
+    if let older = answers.first(where: { $0.incarnation == nil }) {
+      throw Refusal(
+        .configuration,
+        "\(older.node) does not say which state directory it has: its agent is older than this program; install the same version everywhere"
+      )
+    }
     try checkNumbers(answers, realtimeMicroseconds)
     let rollout = Rollout(
       id: id, epoch: (answers.map(\.epoch).max() ?? 0) + 1, kind: kind,
@@ -179,7 +185,9 @@ public struct ClusterPlan: Sendable {
       seal: try seal(
         cluster: inventory.cluster, rollout: id, realtimeMicroseconds: realtimeMicroseconds),
       contents: answers.map {
-        MemberContent(member: $0.node, path: $0.path, before: $0.before, after: $0.after)
+        MemberContent(
+          member: $0.node, incarnation: $0.incarnation, path: $0.path, before: $0.before,
+          after: $0.after)
       },
       createdBy: createdBy,
       prepareMilliseconds: inventory.timeouts.prepareSeconds * 1000,

@@ -153,10 +153,16 @@ final class MemberLink: Sendable {
     }
   }
 
+  /// The state directory that the rollout lists for the member.
+  private var incarnation: Incarnation? { runner.rollout.content(of: name)?.incarnation }
+  private static let unknowing =
+    "it does not know the rollout any more: it has lost its state, or was replaced, since it voted"
+
   private func accept(_ proposal: Proposal) {
     let deadline = Instant.inMilliseconds(runner.limits.acceptMilliseconds)
     let request = AgentRequest.accept(
-      id: runner.rollout.id, AcceptRequest(epoch: runner.rollout.epoch, proposal: proposal))
+      id: runner.rollout.id,
+      AcceptRequest(epoch: runner.rollout.epoch, incarnation: incarnation, proposal: proposal))
     repeatedly(until: deadline) { () throws(LinkFailure) in
       let answer = try link.call(request, lane: .control, deadline: callDeadline(deadline))
       Fault.reach("coordinator.answered.accept")
@@ -165,8 +171,8 @@ final class MemberLink: Sendable {
       case .committed: inputs.post(.committed(member: name))
       case .outranked: inputs.post(.outranked(member: name))
       case .ended: inputs.post(.ended(member: name, outcome(answer)))
-      case .neverVoted, .promised:
-        inputs.post(.silent(member: name, reason: "it does not know the rollout any more"))
+      case .neverVoted, .promised, .replaced:
+        inputs.post(.silent(member: name, reason: Self.unknowing))
       }
     }
   }
@@ -184,11 +190,11 @@ final class MemberLink: Sendable {
       Fault.reach("coordinator.answered.decide")
       switch (answer.reply, decision.decision) {
       case (.committed, _), (.accepted, _), (.outranked, _), (.promised, _),
-        (.neverVoted, .abort):
+        (.neverVoted, .abort), (.replaced, .abort):
         inputs.post(.acknowledged(member: name))
       case (.ended, _): inputs.post(.ended(member: name, outcome(answer)))
-      case (.neverVoted, .commit):
-        inputs.post(.silent(member: name, reason: "it does not know the rollout any more"))
+      case (.neverVoted, .commit), (.replaced, .commit):
+        inputs.post(.silent(member: name, reason: Self.unknowing))
       }
     }
     if let failure, decision.decision == .abort {
@@ -216,14 +222,14 @@ final class MemberLink: Sendable {
           }
         }
         if let report = view.report, report != reported {
+          // Whether the clock that its times are of has stood still since it was measured.
+          if reported == nil { try? measure(1, .following) }
           reported = report
           inputs.post(.restarted(member: name, report))
         }
         if let outcome = view.outcome {
           inputs.post(.ended(member: name, outcome))
           return
-          // Whether the clock that its times are of has stood still since it was measured.
-          if reported == nil { try? measure(1, .following) }
         }
       } catch {
         wait(&pause)

@@ -349,10 +349,12 @@ struct AgentRolloutTests {
         return
       }
       var participant = Participant(
-        member: "minio-1", record: try JSON.decode(ParticipantRecord.self, from: bytes))
+        member: "minio-1", incarnation: first.agent.incarnation,
+        record: try JSON.decode(ParticipantRecord.self, from: bytes))
       _ = participant.handle(
         .decided(
-          rollout.key, .commit, instant: Instant(nanoseconds: 1), bootID: "boot-1", reason: ""),
+          rollout.key(for: "minio-1"), .commit, instant: Instant(nanoseconds: 1), bootID: "boot-1",
+          reason: ""),
         at: Moment(now: Clock.now(), bootID: "boot-1", jitterMilliseconds: 0))
       host.state.update { $0.records["rollout"] = JSON.encode(participant.record) }
       if done {
@@ -377,12 +379,15 @@ struct AgentRolloutTests {
     _ = try first.prepare(rollout, [])
     let bytes = try #require(host.state.withLock { $0.records["rollout"] })
     var participant = Participant(
-      member: "minio-1", record: try JSON.decode(ParticipantRecord.self, from: bytes))
+      member: "minio-1", incarnation: first.agent.incarnation,
+      record: try JSON.decode(ParticipantRecord.self, from: bytes))
     // The old boot had lasted for days: its instants are far ahead of this boot's clock.
     let instant = Clock.now().advanced(byMilliseconds: 86_400_000)
     let moment = Moment(now: Clock.now(), bootID: "boot-0", jitterMilliseconds: 0)
     _ = participant.handle(
-      .decided(rollout.key, .commit, instant: instant, bootID: "boot-0", reason: ""), at: moment)
+      .decided(
+        rollout.key(for: "minio-1"), .commit, instant: instant, bootID: "boot-0", reason: ""),
+      at: moment)
     _ = participant.handle(
       .restarted(
         id: rollout.id,
@@ -412,7 +417,8 @@ struct AgentRolloutTests {
       }
       let instant = Clock.now().advanced(byMilliseconds: late ? -5_000 : 0)
       let request = DecisionRequest(
-        epoch: rollout.epoch, decision: .commit, instant: instant, bootID: "boot-1", reason: "")
+        epoch: rollout.epoch, incarnation: node.agent.incarnation, decision: .commit,
+        instant: instant, bootID: "boot-1", reason: "")
       _ = node.send("POST", "/v1/rollouts/\(rollout.id)/decision", JSON.encode(request))
       #expect(try node.outcome(rollout)?.kind == .confirmed)
       #expect(node.host.state.withLock { $0.restarts } == 1)

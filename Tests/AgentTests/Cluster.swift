@@ -152,7 +152,9 @@ struct Cluster {
           sealedAtMicroseconds: 1, previous: plans.compactMap(\.lifted).first)
       },
       contents: plans.map {
-        MemberContent(member: $0.node, path: $0.path, before: $0.before, after: $0.after)
+        MemberContent(
+          member: $0.node, incarnation: $0.incarnation, path: $0.path, before: $0.before,
+          after: $0.after)
       },
       createdBy: "alice", prepareMilliseconds: 30_000, stopMilliseconds: 30_000,
       startMilliseconds: 30_000, settleMilliseconds: 0)

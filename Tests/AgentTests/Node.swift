@@ -88,7 +88,9 @@ struct Node {
       id: id, epoch: plan.epoch + 1, kind: kind, cluster: "prod",
       generation: number ?? plan.generation + (isKept ? 0 : 1), seal: seal,
       contents: [
-        MemberContent(member: "minio-1", path: plan.path, before: plan.before, after: plan.after)
+        MemberContent(
+          member: "minio-1", incarnation: plan.incarnation, path: plan.path, before: plan.before,
+          after: plan.after)
       ],
       createdBy: "alice", prepareMilliseconds: 5_000, stopMilliseconds: 5_000,
       startMilliseconds: 10_000, settleMilliseconds: settleMilliseconds)
@@ -104,9 +106,13 @@ struct Node {
     return try JSON.decode(VoteAnswer.self, from: response.body)
   }
 
-  func decide(_ rollout: Rollout, _ decision: Decision) throws -> ReplyAnswer {
+  /// - Parameter incarnation: the one that the message is for; nil for the agent's own.
+  func decide(
+    _ rollout: Rollout, _ decision: Decision, as incarnation: Incarnation? = nil
+  ) throws -> ReplyAnswer {
     let request = DecisionRequest(
-      epoch: rollout.epoch, decision: decision, instant: Clock.now(),
+      epoch: rollout.epoch, incarnation: incarnation ?? agent.incarnation, decision: decision,
+      instant: Clock.now(),
       bootID: host.state.withLock { $0.boot },
       reason: "another node said no")
     let response = send(
@@ -148,7 +154,7 @@ struct Node {
     let vote = try prepare(rollout, changes, to: earlier)
     #expect(vote.refusal == nil)
     let request = AcceptRequest(
-      epoch: rollout.epoch,
+      epoch: rollout.epoch, incarnation: agent.incarnation,
       proposal: Proposal(
         ballot: .coordinator, decision: .commit, instant: Clock.now(), bootID: "boot-1"))
     _ = send("POST", "/v1/rollouts/\(rollout.id)/accept", JSON.encode(request))

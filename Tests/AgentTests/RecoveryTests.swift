@@ -70,7 +70,7 @@ extension Cluster {
 extension Node {
   fileprivate func accept(_ rollout: Rollout) throws {
     let request = AcceptRequest(
-      epoch: rollout.epoch,
+      epoch: rollout.epoch, incarnation: agent.incarnation,
       proposal: Proposal(
         ballot: .coordinator, decision: .commit, instant: Clock.now(), bootID: "boot-1"))
     let response = send("POST", "/v1/rollouts/\(rollout.id)/accept", JSON.encode(request))
@@ -222,16 +222,31 @@ struct AgentRecoveryTests {
     let other = Ballot(round: 9, proposer: "minio-3")
     let proposal = Proposal(ballot: other, decision: .abort, instant: nil, bootID: "")
     let first = Proposal(ballot: .coordinator, decision: .commit, instant: nil, bootID: "")
+    let life = cluster[0].agent.incarnation
     let (epoch, bob) = (rollout.epoch, Principal(cluster: "prod", role: .operator, name: "bob"))
-    #expect(status("promise", PromiseRequest(epoch: epoch, ballot: other), as: member) == 403)
     #expect(
-      status("promise", PromiseRequest(epoch: epoch, ballot: .coordinator), as: member) == 403)
-    #expect(status("accept", AcceptRequest(epoch: epoch, proposal: proposal), as: member) == 403)
-    #expect(status("accept", AcceptRequest(epoch: epoch, proposal: first), as: member) == 403)
-    #expect(status("accept", AcceptRequest(epoch: epoch, proposal: first), as: bob) == 403)
-    #expect(status("accept", AcceptRequest(epoch: epoch, proposal: proposal), as: alice) == 403)
+      status("promise", PromiseRequest(epoch: epoch, incarnation: life, ballot: other), as: member)
+        == 403)
+    #expect(
+      status(
+        "promise", PromiseRequest(epoch: epoch, incarnation: life, ballot: .coordinator), as: member
+      ) == 403)
+    #expect(
+      status(
+        "accept", AcceptRequest(epoch: epoch, incarnation: life, proposal: proposal), as: member)
+        == 403)
+    #expect(
+      status("accept", AcceptRequest(epoch: epoch, incarnation: life, proposal: first), as: member)
+        == 403)
+    #expect(
+      status("accept", AcceptRequest(epoch: epoch, incarnation: life, proposal: first), as: bob)
+        == 403)
+    #expect(
+      status(
+        "accept", AcceptRequest(epoch: epoch, incarnation: life, proposal: proposal), as: alice)
+        == 403)
     let abort = DecisionRequest(
-      epoch: epoch, decision: .abort, instant: nil, bootID: "", reason: "")
+      epoch: epoch, incarnation: life, decision: .abort, instant: nil, bootID: "", reason: "")
     #expect(status("decision", abort, as: bob) == 403)
     let stranger = Principal(cluster: "prod", role: .node, name: "minio-9")
     #expect(status("decision", abort, as: stranger) == 403)

@@ -56,7 +56,9 @@ struct RollbackVoteTests {
       id: "00000000000000bb", epoch: plan.epoch + 1, kind: .rollback, cluster: "prod",
       generation: plan.generation + 1, seal: nil,
       contents: [
-        MemberContent(member: "minio-1", path: plan.path, before: plan.before, after: plan.after)
+        MemberContent(
+          member: "minio-1", incarnation: plan.incarnation, path: plan.path, before: plan.before,
+          after: plan.after)
       ],
       createdBy: "alice", prepareMilliseconds: 5_000, stopMilliseconds: 5_000,
       startMilliseconds: 10_000, settleMilliseconds: 0, undoes: Self.failed)
@@ -99,8 +101,6 @@ struct RollbackVoteTests {
     #expect(node.host.state.withLock { $0.starts } == 1)
   }
 
-  @Test("a start that got past the Key Manager is a no, and the server is left alone")
-  func passed() throws {
   @Test("a start that fails after an abort is tried again, also by the agent's next start")
   func startFails() throws {
     let node = try failedNode()
@@ -166,6 +166,8 @@ struct RollbackVoteTests {
     #expect(!again.agent.status().findings.contains { $0.rule == "starts-held" })
   }
 
+  @Test("a start that got past the Key Manager is a no, and the server is left alone")
+  func passed() throws {
     let node = try failedNode(lines: [
       Self.entry(Self.refusedLine, "new-1"), Self.entry(Self.peersLine, "later", pid: 102),
     ])

@@ -186,12 +186,15 @@ extension Node {
       ballot: .coordinator, decision: .commit, instant: instant, bootID: "boot-1")
     _ = send(
       "POST", "/v1/rollouts/\(rollout.id)/accept",
-      JSON.encode(AcceptRequest(epoch: rollout.epoch, proposal: proposal)))
+      JSON.encode(
+        AcceptRequest(
+          epoch: rollout.epoch, incarnation: agent.incarnation, proposal: proposal)))
     _ = send(
       "POST", "/v1/rollouts/\(rollout.id)/decision",
       JSON.encode(
         DecisionRequest(
-          epoch: rollout.epoch, decision: .commit, instant: instant, bootID: "boot-1", reason: "")))
+          epoch: rollout.epoch, incarnation: agent.incarnation, decision: .commit,
+          instant: instant, bootID: "boot-1", reason: "")))
     #expect(try outcome(rollout)?.kind == .confirmed)
   }
 

@@ -124,7 +124,7 @@ struct AfterCommitTests {
         id: "00000000000000aa", epoch: 3, kind: .apply, cluster: "prod", generation: 1, seal: nil,
         contents: Sample.names.map {
           MemberContent(
-            member: $0, path: "/etc/default/minio", before: nil,
+            member: $0, incarnation: .sample, path: "/etc/default/minio", before: nil,
             after: .ofFields([other ? "other" : "new"]))
         },
         createdBy: "bob", prepareMilliseconds: 1, stopMilliseconds: 1, startMilliseconds: 1)
@@ -152,13 +152,15 @@ struct AfterCommitTests {
         id: "00000000000000aa", epoch: 4, kind: .apply, cluster: "prod", generation: 1, seal: nil,
         contents: Sample.names.map {
           MemberContent(
-            member: $0, path: "/etc/default/minio", before: .ofFields(["old"]),
+            member: $0, incarnation: .sample, path: "/etc/default/minio",
+            before: .ofFields(["old"]),
             after: .ofFields(["new"]))
         },
         createdBy: "bob", prepareMilliseconds: 1_000, stopMilliseconds: 1_000,
         startMilliseconds: 1_000)
       agent.take(.prepare(rollout))
-      agent.take(.decided(rollout.key, .commit, instant: nil, bootID: "", reason: ""))
+      agent.take(
+        .decided(rollout.key(for: "minio-1"), .commit, instant: nil, bootID: "", reason: ""))
     }
     let (code, host) = Sample.run("apply --yes --settings kms.env", agents)
     #expect(code == .done, "\(host.output)\(host.errors)")

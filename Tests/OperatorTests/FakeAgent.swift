@@ -103,7 +103,10 @@ final class FakeAgent: AgentLink {
     self.onCheck = onCheck
     self.onPrepare = onPrepare
     self.onCommit = onCommit
-    state = Lock(State(participant: Participant(member: name, record: ParticipantRecord())))
+    state = Lock(
+      State(
+        participant: Participant(
+          member: name, incarnation: .sample, record: ParticipantRecord())))
   }
 
   private var status: NodeStatus {
@@ -203,15 +206,21 @@ final class FakeAgent: AgentLink {
           node: name, own: IntentStatement(serial: 0, digest: nil), phase: .none, rows: [],
           rollout: nil, refusal: nil)
     case .promise(let id, let request):
-      perform(.promise(RolloutKey(id: id, epoch: request.epoch), request.ballot))
+      perform(
+        .promise(
+          RolloutKey(id: id, epoch: request.epoch, addressee: request.incarnation), request.ballot))
       return reply()
     case .accept(let id, let request):
-      perform(.accept(RolloutKey(id: id, epoch: request.epoch), request.proposal))
+      perform(
+        .accept(
+          RolloutKey(id: id, epoch: request.epoch, addressee: request.incarnation), request.proposal
+        ))
       return reply()
     case .decide(let id, let request):
       perform(
         .decided(
-          RolloutKey(id: id, epoch: request.epoch), request.decision, instant: request.instant,
+          RolloutKey(id: id, epoch: request.epoch, addressee: request.incarnation),
+          request.decision, instant: request.instant,
           bootID: request.bootID,
           reason: request.reason))
       if request.decision == .commit {
@@ -298,6 +307,7 @@ final class FakeAgent: AgentLink {
       case .outranked(let ballot): ReplyAnswer(reply: .outranked, ballot: ballot)
       case .promised(let proposal): ReplyAnswer(reply: .promised, proposal: proposal)
       case .ended(let outcome): ReplyAnswer(reply: .ended, outcome: outcome)
+      case .replaced: ReplyAnswer(reply: .replaced)
       case .neverVoted, nil: ReplyAnswer(reply: .neverVoted)
       }
     }

@@ -10,7 +10,8 @@ import Testing
   private static let rollout = Rollout(
     id: "00000000000000aa", epoch: 4, kind: .restart, cluster: "prod", generation: 1, seal: nil,
     contents: Sample.names.map {
-      MemberContent(member: $0, path: "/etc/default/minio", before: nil, after: nil)
+      MemberContent(
+        member: $0, incarnation: .sample, path: "/etc/default/minio", before: nil, after: nil)
     },
     createdBy: "bob", prepareMilliseconds: 1_000, stopMilliseconds: 1_000,
     startMilliseconds: 1_000)
@@ -25,7 +26,7 @@ import Testing
   ) -> [FakeAgent] {
     let agents = Sample.names.map(make)
     for agent in agents { agent.peers.update { $0 = agents.filter { $0 !== agent } } }
-    let key = Self.rollout.key
+    let key = Self.rollout.key(for: "minio-1")
     for agent in agents.prefix(prepared) { agent.take(.prepare(Self.rollout)) }
     for agent in agents.prefix(accepted) { agent.take(.accept(key, Self.proposal)) }
     for agent in agents.prefix(committed) {
@@ -59,7 +60,8 @@ import Testing
     later.epoch = 5
     for agent in agents.prefix(3) {
       agent.take(.prepare(later))
-      agent.take(.decided(later.key, .abort, instant: nil, bootID: "", reason: "busy"))
+      agent.take(
+        .decided(later.key(for: "minio-1"), .abort, instant: nil, bootID: "", reason: "busy"))
     }
     #expect(Sample.run(Self.command, agents).code == .done)
     #expect(agents.map(\.restarts) == [1, 1, 1, 1])
@@ -69,7 +71,7 @@ import Testing
   func again() {
     let agents = agents(prepared: 4)
     for agent in agents.prefix(2) {
-      agent.take(.promise(Self.rollout.key, Ballot(round: 7, proposer: "minio-4")))
+      agent.take(.promise(Self.rollout.key(for: "minio-1"), Ballot(round: 7, proposer: "minio-4")))
     }
     #expect(Sample.run(Self.command, agents).code == .done)
     #expect(agents.allSatisfy { $0.restarts == 0 && !$0.isActive })

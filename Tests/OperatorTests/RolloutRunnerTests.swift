@@ -24,7 +24,9 @@ import Wire
     let rollout = Rollout(
       id: "00112233445566ff", epoch: 4, kind: .apply, cluster: "prod", generation: 1, seal: nil,
       contents: agents.map {
-        MemberContent(member: $0.name, path: "/etc/default/minio", before: nil, after: nil)
+        MemberContent(
+          member: $0.name, incarnation: .sample, path: "/etc/default/minio", before: nil, after: nil
+        )
       },
       createdBy: "alice", prepareMilliseconds: 2_000, stopMilliseconds: 100,
       startMilliseconds: 300)

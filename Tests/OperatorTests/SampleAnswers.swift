@@ -37,8 +37,13 @@ extension PlanAnswer {
       activeRollout: nil, generation: 0, seal: seal, key: key, lifted: lifted,
       sealView: SealView(
         node: name, members: .ofFields(["members"]), seal: seal, lifted: lifted, isNew: true),
-      keyManager: keyManager)
+      keyManager: keyManager, incarnation: .sample)
   }
+}
+
+extension Incarnation {
+  /// The state directory of every node.
+  static let sample = Incarnation(random: 1, 2)
 }
 
 extension HistoryAnswer {

@@ -18,20 +18,45 @@ struct OutcomeCollectorTests {
     for (lowerLives, sumsUp) in [(true, false), (false, true)] {
       var collector = OutcomeCollector(member: "b", rollout: rollout, own: confirmed)
       _ = collector.handle(.started, at: at(0))
-      let questions = collector.handle(.woke, at: at(5_000))
-      #expect(questions.prefix(2) == [.ask(member: "a"), .ask(member: "c")])
+      #expect(
+        collector.handle(.woke, at: at(5_000)) == [.ask(member: "a"), .wake(at(6_000))],
+        "the others' outcomes are of use to the lowest only")
       if lowerLives { _ = collector.handle(.answered(member: "a", nil), at: at(5_100)) }
-      _ = collector.handle(.answered(member: "c", confirmed), at: at(5_100))
       var result: [MemberOutcome]?
-      for time in [6_000, 30_000] {
-        for case .collected(let outcomes) in collector.handle(.woke, at: at(time)) {
-          result = outcomes
+      for time in [6_000, 7_000, 30_000] {
+        for effect in collector.handle(.woke, at: at(time)) {
+          switch effect {
+          case .collected(let outcomes): result = outcomes
+          case .ask(member: "c"):
+            _ = collector.handle(.answered(member: "c", confirmed), at: at(time))
+          case .ask, .wake: break
+          }
         }
         if lowerLives { _ = collector.handle(.answered(member: "a", nil), at: at(time + 1)) }
       }
       #expect((result != nil) == sumsUp)
       if let result { #expect(result.map(\.outcome.kind) == [.unknown, .confirmed, .confirmed]) }
     }
+  }
+
+  @Test("a member asks the few before it, further ones only while none of these answers")
+  func few() {
+    let names = (0..<40).map { $0 < 10 ? "n0\($0)" : "n\($0)" }
+    let many = exampleRollout(members: names)
+    var collector = OutcomeCollector(member: "n25", rollout: many, own: confirmed)
+    _ = collector.handle(.started, at: at(0))
+    func asked(_ time: Int) -> [String] {
+      collector.handle(.woke, at: at(time)).compactMap {
+        if case .ask(let name) = $0 { name } else { nil }
+      }
+    }
+    #expect(asked(5_000) == Array(names[17..<25]))
+    _ = collector.handle(.answered(member: "n20", nil), at: at(5_100))
+    #expect(asked(6_000) == Array(names[17..<25]))
+    #expect(asked(7_000) == Array(names[9..<25]), "n20 is gone too")
+    #expect(asked(8_000) == Array(names[1..<25]))
+    #expect(asked(9_000) == Array(names[0..<25]))
+    #expect(asked(10_000) == names.filter { $0 != "n25" }, "it is the lowest")
   }
 
   @Test("all outcomes in: it sums up at once")

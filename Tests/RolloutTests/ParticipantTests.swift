@@ -4,6 +4,9 @@ import Testing
 
 @testable import Rollout
 
+/// The state directory of every member.
+let life = Incarnation(random: 1, 2)
+
 /// A rollout of three members, as the tests use it.
 func exampleRollout(
   id: String = "00000000000000aa", epoch: UInt64 = 1, members: [String] = ["a", "b", "c"]
@@ -13,7 +16,8 @@ func exampleRollout(
   return Rollout(
     id: id, epoch: epoch, kind: .apply, cluster: "prod", generation: 1, seal: nil,
     contents: members.map {
-      MemberContent(member: $0, path: "/etc/default/minio", before: before, after: after)
+      MemberContent(
+        member: $0, incarnation: life, path: "/etc/default/minio", before: before, after: after)
     },
     createdBy: "alice", prepareMilliseconds: 1_000, stopMilliseconds: 2_000,
     startMilliseconds: 3_000)
@@ -39,7 +43,7 @@ extension Participant {
 
 /// A member after the given inputs.
 private func member(after inputs: [ParticipantInput]) -> Participant {
-  var participant = Participant(member: "a", record: ParticipantRecord())
+  var participant = Participant(member: "a", incarnation: life, record: ParticipantRecord())
   for input in inputs { _ = participant.handle(input) }
   return participant
 }
@@ -49,8 +53,8 @@ private func prepared(_ rollout: Rollout) -> [ParticipantInput] {
 }
 private func committed(_ rollout: Rollout) -> [ParticipantInput] {
   prepared(rollout) + [
-    .accept(rollout.key, proposal),
-    .decided(rollout.key, .commit, instant: instant, bootID: "boot", reason: ""),
+    .accept(rollout.key(for: "a"), proposal),
+    .decided(rollout.key(for: "a"), .commit, instant: instant, bootID: "boot", reason: ""),
   ]
 }
 
@@ -60,16 +64,16 @@ struct ParticipantTests {
 
   @Test("the fault-free path persists each promise before the answer that makes it")
   func faultFreePath() {
-    var participant = Participant(member: "a", record: ParticipantRecord())
+    var participant = Participant(member: "a", incarnation: life, record: ParticipantRecord())
     let first = participant.handle(.prepare(rollout))
     #expect(first == [.persist(participant.record), .assess(rollout)])
     let second = participant.handle(.assessed(rollout, .success(facts)))
     #expect(
       second == [.persist(participant.record), .wake(impatient), .vote(id: rollout.id, .yes)])
-    let third = participant.handle(.accept(rollout.key, proposal))
+    let third = participant.handle(.accept(rollout.key(for: "a"), proposal))
     #expect(third == [.persist(participant.record), .wake(impatient), .reply(.accepted)])
     let fourth = participant.handle(
-      .decided(rollout.key, .commit, instant: instant, bootID: "boot", reason: ""))
+      .decided(rollout.key(for: "a"), .commit, instant: instant, bootID: "boot", reason: ""))
     guard let active = participant.record.active else {
       Issue.record("there is no active rollout")
       return
@@ -99,7 +103,7 @@ struct ParticipantTests {
   func staleEpoch(epoch: UInt64) {
     var participant = member(
       after: prepared(rollout) + [
-        .decided(rollout.key, .abort, instant: nil, bootID: "", reason: "no")
+        .decided(rollout.key(for: "a"), .abort, instant: nil, bootID: "", reason: "no")
       ])
     let before = participant.record
     let effects = participant.handle(.prepare(exampleRollout(id: "00000000000000bb", epoch: epoch)))
@@ -131,7 +135,7 @@ struct ParticipantTests {
 
   @Test("a rollout without this member is refused")
   func notAMember() {
-    var participant = Participant(member: "z", record: ParticipantRecord())
+    var participant = Participant(member: "z", incarnation: life, record: ParticipantRecord())
     let effects = participant.handle(.prepare(rollout))
     guard case .vote(_, .no(let refusal))? = effects.first else {
       Issue.record("it did not vote no: \(effects)")
@@ -139,6 +143,70 @@ struct ParticipantTests {
     }
     #expect(refusal.code == .vote)
     #expect(participant.record == ParticipantRecord())
+  }
+
+  @Test("a rollout of another incarnation of this member, or of none, is refused and forgotten")
+  func otherIncarnation() {
+    for listed in [Incarnation(random: 3, 4), nil] {
+      var other = rollout
+      other.contents[0].incarnation = listed
+      var participant = Participant(member: "a", incarnation: life, record: ParticipantRecord())
+      guard case .vote(_, .no(let refusal))? = participant.handle(.prepare(other)).first else {
+        Issue.record("it did not vote no")
+        return
+      }
+      #expect(refusal.code == .vote && refusal.message.contains("state directory"))
+      #expect(participant.record == ParticipantRecord())
+    }
+    var unknown = Participant(member: "a", incarnation: nil, record: ParticipantRecord())
+    guard case .vote(_, .no)? = unknown.handle(.prepare(rollout)).first else {
+      Issue.record("it did not vote no")
+      return
+    }
+  }
+
+  @Test("a message for another incarnation is answered by saying so, and changes nothing")
+  func messageForAnother() {
+    let ballot = Ballot(round: 1, proposer: "b")
+    for inputs in [[], [.prepare(rollout)], prepared(rollout), committed(rollout)] {
+      for addressee in [Incarnation(random: 3, 4), nil] {
+        // Who has the rollout in its record may go on with one that lists no incarnations.
+        if addressee == nil, inputs.count > 1 { continue }
+        var participant = member(after: inputs)
+        let before = participant
+        let key = RolloutKey(id: rollout.id, epoch: 9, addressee: addressee)
+        for input: ParticipantInput in [
+          .promise(key, ballot), .accept(key, proposal),
+          .decided(key, .abort, instant: nil, bootID: "", reason: ""),
+          .decided(key, .commit, instant: nil, bootID: "", reason: ""),
+        ] {
+          #expect(participant.handle(input) == [.reply(.replaced)])
+          #expect(participant == before)
+        }
+      }
+    }
+  }
+
+  @Test(
+    "a rollout of a version that listed no incarnations is gone on with by who has it on record")
+  func olderVersion() {
+    var older = rollout
+    for index in older.contents.indices { older.contents[index].incarnation = nil }
+    var record = ParticipantRecord()
+    record.highestEpoch = 1
+    record.active = ActiveRollout(
+      rollout: older, facts: facts, promised: .coordinator, stage: .prepared)
+    var participant = Participant(member: "a", incarnation: life, record: record)
+    _ = participant.handle(.started)
+    let effects = participant.handle(
+      .promise(older.key(for: "a"), Ballot(round: 1, proposer: "b")))
+    #expect(effects.last == .reply(.promised(nil)))
+    var questions = 0
+    for case .ask(_, let key, _) in participant.handle(.resolve(id: older.id)) {
+      #expect(key.addressee == nil)
+      questions += 1
+    }
+    #expect(questions == 2)
   }
 
   @Test("prepare repeated is answered yes again without a second check")
@@ -163,7 +231,8 @@ struct ParticipantTests {
   @Test("a check that ends after the abort leaves nothing staged and promises nothing")
   func lateCheck() {
     var participant = member(after: [
-      .prepare(rollout), .decided(rollout.key, .abort, instant: nil, bootID: "", reason: "late"),
+      .prepare(rollout),
+      .decided(rollout.key(for: "a"), .abort, instant: nil, bootID: "", reason: "late"),
     ])
     #expect(participant.handle(.assessed(rollout, .success(facts))) == [.discard(rollout)])
     #expect(participant.record.active == nil)
@@ -172,16 +241,17 @@ struct ParticipantTests {
   @Test("whatever is said of a rollout before its vote is fenced off, durably: the vote is no")
   func fence() {
     let inputs: [ParticipantInput] = [
-      .promise(rollout.key, Ballot(round: 1, proposer: "b")), .accept(rollout.key, proposal),
-      .decided(rollout.key, .abort, instant: nil, bootID: "", reason: "c is unreachable"),
-      .decided(rollout.key, .commit, instant: nil, bootID: "", reason: ""),
+      .promise(rollout.key(for: "a"), Ballot(round: 1, proposer: "b")),
+      .accept(rollout.key(for: "a"), proposal),
+      .decided(rollout.key(for: "a"), .abort, instant: nil, bootID: "", reason: "c is unreachable"),
+      .decided(rollout.key(for: "a"), .commit, instant: nil, bootID: "", reason: ""),
     ]
     for input in inputs {
-      var unheard = Participant(member: "a", record: ParticipantRecord())
+      var unheard = Participant(member: "a", incarnation: life, record: ParticipantRecord())
       let effects = unheard.handle(input)
       #expect(unheard.record.highestEpoch == rollout.epoch)
       #expect(effects == [.persist(unheard.record), .reply(.neverVoted)])
-      var again = Participant(member: "a", record: unheard.record)
+      var again = Participant(member: "a", incarnation: life, record: unheard.record)
       guard case .vote(rollout.id, .no)? = again.handle(.prepare(rollout)).first else {
         Issue.record("it did not vote no")
         continue
@@ -196,7 +266,7 @@ struct ParticipantTests {
     var participant = member(after: prepared(newer))
     let before = participant
     #expect(
-      participant.handle(.promise(rollout.key, Ballot(round: 1, proposer: "b")))
+      participant.handle(.promise(rollout.key(for: "a"), Ballot(round: 1, proposer: "b")))
         == [.reply(.neverVoted)])
     #expect(participant == before)
   }
@@ -205,7 +275,7 @@ struct ParticipantTests {
   func promiseBeforeVote() {
     let ballot = Ballot(round: 1, proposer: "b")
     var assessing = member(after: [.prepare(rollout)])
-    let effects = assessing.handle(.promise(rollout.key, ballot))
+    let effects = assessing.handle(.promise(rollout.key(for: "a"), ballot))
     guard case .vote(rollout.id, .no)? = effects.first else {
       Issue.record("it did not vote no: \(effects)")
       return
@@ -217,10 +287,12 @@ struct ParticipantTests {
 
   @Test("abort after the vote removes the staged file and is remembered")
   func abort() {
-    for inputs in [prepared(rollout), prepared(rollout) + [.accept(rollout.key, proposal)]] {
+    for inputs in [
+      prepared(rollout), prepared(rollout) + [.accept(rollout.key(for: "a"), proposal)],
+    ] {
       var participant = member(after: inputs)
       let effects = participant.handle(
-        .decided(rollout.key, .abort, instant: nil, bootID: "", reason: "b said no"))
+        .decided(rollout.key(for: "a"), .abort, instant: nil, bootID: "", reason: "b said no"))
       let finished = FinishedRollout(
         rollout: rollout, outcome: Outcome(.aborted, "b said no"), report: nil)
       #expect(
@@ -229,9 +301,34 @@ struct ParticipantTests {
           .reply(.ended(finished.outcome)),
         ])
       #expect(
-        participant.handle(.accept(rollout.key, proposal))
+        participant.handle(.accept(rollout.key(for: "a"), proposal))
           == [.reply(.ended(Outcome(.aborted, "b said no")))])
     }
+  }
+
+  @Test("the last 16 aborts are remembered by their ids, so that nobody stays in doubt of one")
+  func rememberedAborts() {
+    var participant = Participant(member: "a", incarnation: life, record: ParticipantRecord())
+    let rollouts = (1...17).map { number in
+      exampleRollout(id: "00000000000000\(number < 10 ? "0" : "")\(number)", epoch: UInt64(number))
+    }
+    for rollout in rollouts {
+      for input in prepared(rollout) { _ = participant.handle(input) }
+      _ = participant.handle(
+        .decided(rollout.key(for: "a"), .abort, instant: nil, bootID: "", reason: "no"))
+    }
+    let ballot = Ballot(round: 1, proposer: "b")
+    #expect(
+      participant.handle(.promise(rollouts[0].key(for: "a"), ballot)) == [.reply(.neverVoted)])
+    guard
+      case .reply(.ended(let outcome))? = participant.handle(
+        .promise(rollouts[1].key(for: "a"), ballot)
+      ).first
+    else {
+      Issue.record("it has forgotten the abort")
+      return
+    }
+    #expect(outcome.kind == .aborted)
   }
 
   @Test("an abort that comes after commit is known changes nothing")
@@ -239,7 +336,7 @@ struct ParticipantTests {
     var participant = member(after: committed(rollout))
     let before = participant.record
     let effects = participant.handle(
-      .decided(rollout.key, .abort, instant: nil, bootID: "", reason: ""))
+      .decided(rollout.key(for: "a"), .abort, instant: nil, bootID: "", reason: ""))
     #expect(effects == [.reply(.committed)])
     #expect(participant.record == before)
   }
@@ -251,7 +348,9 @@ struct ParticipantTests {
     #expect(
       assessing.handle(.overdue(id: rollout.id, late)) == [.vote(id: rollout.id, .no(late))])
     #expect(assessing.handle(.assessed(rollout, .success(facts))) == [.discard(rollout)])
-    for inputs in [prepared(rollout), prepared(rollout) + [.accept(rollout.key, proposal)]] {
+    for inputs in [
+      prepared(rollout), prepared(rollout) + [.accept(rollout.key(for: "a"), proposal)],
+    ] {
       var participant = member(after: inputs)
       let before = participant.record
       #expect(participant.handle(.overdue(id: rollout.id, late)) == [])
@@ -270,9 +369,9 @@ struct ParticipantTests {
 
   @Test("a decision of a rollout that was never voted on is not acted on")
   func unknownDecision() {
-    var participant = Participant(member: "a", record: ParticipantRecord())
+    var participant = Participant(member: "a", incarnation: life, record: ParticipantRecord())
     let effects = participant.handle(
-      .decided(rollout.key, .commit, instant: instant, bootID: "boot", reason: ""))
+      .decided(rollout.key(for: "a"), .commit, instant: instant, bootID: "boot", reason: ""))
     #expect(effects == [.persist(participant.record), .reply(.neverVoted)])
   }
 
@@ -281,7 +380,7 @@ struct ParticipantTests {
     var participant = member(after: committed(rollout))
     #expect(
       participant.handle(
-        .decided(rollout.key, .commit, instant: instant, bootID: "boot", reason: ""))
+        .decided(rollout.key(for: "a"), .commit, instant: instant, bootID: "boot", reason: ""))
         == [.reply(.committed)])
     _ = participant.handle(.restarted(id: rollout.id, report))
     #expect(participant.handle(.restarted(id: rollout.id, report)) == [])
@@ -291,34 +390,35 @@ struct ParticipantTests {
   func promise() {
     var participant = member(after: prepared(rollout))
     let higher = Ballot(round: 1, proposer: "b")
-    let effects = participant.handle(.promise(rollout.key, higher))
+    let effects = participant.handle(.promise(rollout.key(for: "a"), higher))
     #expect(
       effects == [
         .persist(participant.record), .wake(moment.now.advanced(byMilliseconds: 507)),
         .reply(.promised(nil)),
       ])
     #expect(
-      participant.handle(.accept(rollout.key, proposal)) == [.reply(.outranked(higher))])
+      participant.handle(.accept(rollout.key(for: "a"), proposal)) == [.reply(.outranked(higher))])
   }
 
   @Test("a promise gives the proposal that was accepted before")
   func promiseAfterAccept() {
-    var participant = member(after: prepared(rollout) + [.accept(rollout.key, proposal)])
-    let effects = participant.handle(.promise(rollout.key, Ballot(round: 1, proposer: "b")))
+    var participant = member(after: prepared(rollout) + [.accept(rollout.key(for: "a"), proposal)])
+    let effects = participant.handle(
+      .promise(rollout.key(for: "a"), Ballot(round: 1, proposer: "b")))
     #expect(effects.last == .reply(.promised(proposal)))
   }
 
   @Test("after a restart of the agent a committed rollout is armed and a watched one watched again")
   func restartOfTheAgent() {
     let one = member(after: committed(rollout))
-    var again = Participant(member: "a", record: one.record)
+    var again = Participant(member: "a", incarnation: life, record: one.record)
     guard let active = one.record.active else {
       Issue.record("there is no active rollout")
       return
     }
     #expect(again.handle(.started) == [.arm(active, instant, bootID: "boot")])
     let two = member(after: committed(rollout) + [.restarted(id: rollout.id, report)])
-    var watching = Participant(member: "a", record: two.record)
+    var watching = Participant(member: "a", incarnation: life, record: two.record)
     guard let watched = two.record.active else {
       Issue.record("there is no active rollout")
       return
@@ -328,9 +428,11 @@ struct ParticipantTests {
 
   @Test("after a restart of the agent a rollout in doubt is neither acted on nor forgotten")
   func inDoubt() {
-    for inputs in [prepared(rollout), prepared(rollout) + [.accept(rollout.key, proposal)]] {
+    for inputs in [
+      prepared(rollout), prepared(rollout) + [.accept(rollout.key(for: "a"), proposal)],
+    ] {
       let before = member(after: inputs)
-      var again = Participant(member: "a", record: before.record)
+      var again = Participant(member: "a", incarnation: life, record: before.record)
       #expect(again.handle(.started) == [.wake(impatient)])
       #expect(again.record.active?.rollout == rollout)
     }
@@ -341,13 +443,14 @@ struct ParticipantTests {
     // Every sequence of four inputs without a commit: none may arm or watch.
     let inputs: [ParticipantInput] = [
       .started, .prepare(rollout), .assessed(rollout, .success(facts)),
-      .assessed(rollout, .failure(Refusal(.validation, ""))), .accept(rollout.key, proposal),
-      .promise(rollout.key, Ballot(round: 2, proposer: "b")),
-      .decided(rollout.key, .abort, instant: nil, bootID: "", reason: ""),
+      .assessed(rollout, .failure(Refusal(.validation, ""))),
+      .accept(rollout.key(for: "a"), proposal),
+      .promise(rollout.key(for: "a"), Ballot(round: 2, proposer: "b")),
+      .decided(rollout.key(for: "a"), .abort, instant: nil, bootID: "", reason: ""),
       .restarted(id: rollout.id, report), .watched(id: rollout.id, Outcome(.confirmed, "")),
     ]
     for code in 0..<(inputs.count * inputs.count * inputs.count * inputs.count) {
-      var participant = Participant(member: "a", record: ParticipantRecord())
+      var participant = Participant(member: "a", incarnation: life, record: ParticipantRecord())
       var rest = code
       for _ in 0..<4 {
         for effect in participant.handle(inputs[rest % inputs.count]) {

@@ -5,7 +5,7 @@ import Testing
 @testable import Rollout
 
 private let rollout = exampleRollout()
-private let key = rollout.key
+private let key = rollout.key(for: "a")
 private let facts = PreparedFacts(invocation: "old", journalCursor: nil, staged: true)
 private let commit = Proposal(
   ballot: .coordinator, decision: .commit, instant: Instant(nanoseconds: 5), bootID: "boot")
@@ -15,7 +15,7 @@ private let first = Ballot(round: 1, proposer: "a")
 
 /// Member a, in doubt, when the coordinator has been silent for too long.
 private func asking(accepted: Bool = false) -> Participant {
-  var participant = Participant(member: "a", record: ParticipantRecord())
+  var participant = Participant(member: "a", incarnation: life, record: ParticipantRecord())
   _ = participant.handle(.prepare(rollout), at: moment)
   _ = participant.handle(.assessed(rollout, .success(facts)), at: moment)
   if accepted { _ = participant.handle(.accept(key, commit), at: moment) }
@@ -42,7 +42,7 @@ extension [ParticipantEffect] {
 struct RecoveryTests {
   @Test("the own promise is durable before anybody is asked, and the wake stands before both")
   func order() {
-    var participant = Participant(member: "a", record: ParticipantRecord())
+    var participant = Participant(member: "a", incarnation: life, record: ParticipantRecord())
     _ = participant.handle(.prepare(rollout), at: moment)
     _ = participant.handle(.assessed(rollout, .success(facts)), at: moment)
     let effects = participant.handle(.woke, at: moment)
@@ -99,11 +99,10 @@ struct RecoveryTests {
   }
 
   @Test(
-    "who knows the decision, or that there can be one only, ends it at once",
+    "who knows the decision ends it at once",
     arguments: [
       (.committed, .commit), (.ended(Outcome(.confirmed, "")), .commit),
       (.ended(Outcome(.failed, "")), .commit), (.ended(Outcome(.aborted, "")), .abort),
-      (.neverVoted, .abort),
     ] as [(ParticipantReply, Decision)])
   func known(reply: ParticipantReply, decision: Decision) {
     var participant = asking()
@@ -113,10 +112,103 @@ struct RecoveryTests {
     #expect(effects.questions.count == 2)
   }
 
+  @Test("who never voted counts for abort, when all have answered")
+  func neverVoted() {
+    var participant = asking()
+    #expect(participant.hear("b", .promise(first), .neverVoted) == [], "c may know more")
+    let abort = Proposal(ballot: first, decision: .abort, instant: nil, bootID: "")
+    #expect(
+      participant.hear("c", .promise(first), .neverVoted).questions
+        == [.accept(abort), .accept(abort)])
+    #expect(participant.record.active?.stage == .accepted(abort))
+    let effects = participant.hear("b", .accept(abort), .neverVoted)
+    #expect(participant.record.last?.outcome.kind == .aborted)
+    #expect(effects.questions.count == 2)
+  }
+
+  @Test("who never voted completes a majority when the time for answers is over, and not before")
+  func neverVotedInTime() {
+    var participant = asking()
+    #expect(participant.hear("b", .promise(first), .neverVoted) == [])
+    let abort = Proposal(ballot: first, decision: .abort, instant: nil, bootID: "")
+    #expect(participant.handle(.woke, at: moment).questions == [.accept(abort), .accept(abort)])
+    _ = participant.hear("b", .accept(abort), .neverVoted)
+    #expect(participant.record.last?.outcome.kind == .aborted)
+  }
+
+  @Test("one that never voted ends nothing by itself")
+  func neverVotedAlone() {
+    let five = exampleRollout(members: ["a", "b", "c", "d", "e"])
+    var recovery = Recovery(member: "a", rollout: five, times: RecoveryTimes())
+    let ballot = recovery.begin(above: .coordinator)
+    #expect(recovery.promised("a", ballot, nil) == nil)
+    #expect(recovery.neverVoted("b", ballot) == nil)
+    #expect(recovery.unheard() == nil)
+    #expect(recovery.neverVoted("c", ballot) == nil)
+    #expect(recovery.unheard()?.decision == .abort)
+  }
+
+  @Test("beside an accepted commit it counts nothing: a majority must really hold that")
+  func contradiction() {
+    var participant = asking(accepted: true)
+    #expect(participant.hear("b", .promise(first), .neverVoted) == [])
+    #expect(
+      participant.handle(.woke, at: moment) == [.wake(moment.now.advanced(byMilliseconds: 500))],
+      "it tries again later")
+    _ = participant.handle(.woke, at: moment)
+    let second = Ballot(round: 2, proposer: "a")
+    _ = participant.hear("b", .promise(second), .neverVoted)
+    let proposal = Proposal(ballot: second, decision: .commit, instant: nil, bootID: "")
+    #expect(
+      participant.hear("c", .promise(second), .promised(nil)).questions
+        == [.accept(proposal), .accept(proposal)])
+    #expect(participant.hear("b", .accept(proposal), .neverVoted) == [], "it holds no commit")
+    _ = participant.hear("c", .accept(proposal), .accepted)
+    #expect(
+      participant.record.active?.stage == .committed(instant: moment.now, bootID: "boot"))
+  }
+
+  @Test("a majority that never voted ends it even where a commit was accepted: none was decided")
+  func majorityNeverVoted() {
+    var participant = asking(accepted: true)
+    #expect(participant.hear("b", .promise(first), .neverVoted) == [])
+    let abort = Proposal(ballot: first, decision: .abort, instant: nil, bootID: "")
+    #expect(
+      participant.hear("c", .promise(first), .neverVoted).questions
+        == [.accept(abort), .accept(abort)])
+    _ = participant.hear("c", .accept(abort), .neverVoted)
+    #expect(participant.record.last?.outcome.kind == .aborted)
+  }
+
+  @Test("who was replaced since its vote has not answered, and status can say so")
+  func replaced() {
+    var participant = asking()
+    #expect(participant.hear("b", .promise(first), .replaced) == [])
+    #expect(participant.hear("c", .promise(first), .replaced) == [])
+    _ = participant.handle(.woke, at: moment)
+    #expect(participant.record.active?.stage == .prepared)
+    #expect(participant.doubt?.missing == ["b", "c"])
+    #expect(participant.doubt?.replaced == ["b", "c"])
+  }
+
+  @Test("each member is asked in the name of the incarnation that the rollout lists for it")
+  func addressees() {
+    var other = rollout
+    other.contents[1].incarnation = Incarnation(random: 3, 4)
+    var participant = Participant(member: "a", incarnation: life, record: ParticipantRecord())
+    _ = participant.handle(.prepare(other), at: moment)
+    _ = participant.handle(.assessed(other, .success(facts)), at: moment)
+    var asked: [String: Incarnation?] = [:]
+    for case .ask(let member, let key, _) in participant.handle(.woke, at: moment) {
+      asked[member] = key.addressee
+    }
+    #expect(asked == ["b": Incarnation(random: 3, 4), "c": life])
+  }
+
   @Test("a message that names a higher epoch than the rollout's own means the rollout all the same")
   func higherEpoch() {
     var participant = asking(accepted: true)
-    let higher = RolloutKey(id: rollout.id, epoch: 9)
+    let higher = RolloutKey(id: rollout.id, epoch: 9, addressee: life)
     let effects = participant.handle(.promise(higher, Ballot(round: 2, proposer: "b")), at: moment)
     #expect(effects.last == .reply(.promised(commit)))
   }
@@ -152,7 +244,7 @@ struct RecoveryTests {
 
   @Test("a sign of life of the coordinator, and another proposer, put the own attempt off")
   func putOff() {
-    var participant = Participant(member: "a", record: ParticipantRecord())
+    var participant = Participant(member: "a", incarnation: life, record: ParticipantRecord())
     _ = participant.handle(.prepare(rollout), at: moment)
     _ = participant.handle(.assessed(rollout, .success(facts)), at: moment)
     let later = Moment(
@@ -168,7 +260,7 @@ struct RecoveryTests {
 
   @Test("asked to, it begins at once; who is not in doubt does nothing")
   func resolve() {
-    var participant = Participant(member: "a", record: ParticipantRecord())
+    var participant = Participant(member: "a", incarnation: life, record: ParticipantRecord())
     #expect(participant.handle(.resolve(id: rollout.id), at: moment) == [])
     _ = participant.handle(.prepare(rollout), at: moment)
     _ = participant.handle(.assessed(rollout, .success(facts)), at: moment)
@@ -180,7 +272,7 @@ struct RecoveryTests {
   @Test("answers to another rollout's questions are of no account")
   func stale() {
     var participant = asking()
-    let other = RolloutKey(id: "00000000000000ff", epoch: 1)
+    let other = RolloutKey(id: "00000000000000ff", epoch: 1, addressee: life)
     let before = participant
     #expect(
       participant.handle(
@@ -191,7 +283,7 @@ struct RecoveryTests {
   @Test("one member alone is its own majority")
   func alone() {
     let one = exampleRollout(members: ["a"])
-    var participant = Participant(member: "a", record: ParticipantRecord())
+    var participant = Participant(member: "a", incarnation: life, record: ParticipantRecord())
     _ = participant.handle(.prepare(one), at: moment)
     _ = participant.handle(.assessed(one, .success(facts)), at: moment)
     _ = participant.handle(.woke, at: moment)

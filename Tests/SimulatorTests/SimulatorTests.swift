@@ -76,11 +76,42 @@ struct SimulatorTests {
       // The same with the wish, which was begun again after it had failed.
       (11016, .wishAfterTheEnd),
       // Another rollout was under way when the outcomes were in, and came to nothing.
-      (106, .sumGivenUp),
+      (10331, .sumGivenUp),
     ] as [(UInt64, Simulator.Bug)])
   func keptAfterCommit(seed: UInt64, bug: Simulator.Bug) {
     #expect(Runs.run(seed: seed).violation == nil)
     #expect(Runs.run(seed: seed, bug: bug).violation != nil)
+  }
+
+  @Test(
+    "a host that is replaced breaks no agreement; it did while one that never voted ended a rollout",
+    arguments: [1184, 2096, 2244, 2578, 3705, 3883, 4114] as [UInt64])
+  func replaced(seed: UInt64) {
+    let result = Runs.run(seed: seed)
+    #expect(World.options(seed: seed).replacements > 0)
+    #expect(result.violation == nil, "\(String(describing: result.violation))")
+  }
+
+  @Test("a member that accepted a commit learns of an abort that the others have forgotten")
+  func forgottenAbort() {
+    // Found while the members that never voted were taken for no answer where a commit was accepted.
+    let result = Runs.run(seed: 18577)
+    #expect(result.violation == nil, "\(String(describing: result.violation))")
+  }
+
+  @Test("without other faults a rollout goes on when a host is replaced, at every size")
+  func replacements() {
+    for members in 3...9 {
+      var options = Options()
+      options.members = members
+      options.rollouts = 3
+      options.settles = 1
+      options.replacements = (members - 1) / 2
+      for seed: UInt64 in 1...20 {
+        let result = Runs.run(seed: seed, options: options)
+        #expect(result.violation == nil, "\(members), \(seed)")
+      }
+    }
   }
 
   @Test("wishes that all members hold come into force without faults, at every size")
@@ -121,6 +152,12 @@ struct SimulatorTests {
     }
   }
 
+  @Test("every order of one member's events is good, with a crash anywhere")
+  func everyOrderOfOne() {
+    let result = Exhaustive.run(members: 1, depth: 14, isOver: { false })
+    #expect(result.violation == nil, "\(result.lines)")
+  }
+
   @Test("minimising keeps the violation and leaves fewer kinds of faults")
   func minimise() throws {
     let found = try #require(Runs.firstFailure(1...300, bug: .restartOnAccept))
@@ -134,7 +171,8 @@ struct SimulatorTests {
   func bugs() {
     for bug: Simulator.Bug in [
       .silenceIsYes, .restartOnAccept, .sealAfterTheEnd, .timerLostOnRestart, .confirmedByMajority,
-      .begunBeforeAllHold, .withdrawalForgotten, .undoneTwice, .roundZeroAgain,
+      .begunBeforeAllHold, .withdrawalForgotten, .roundZeroAgain, .holdRemovedFirst,
+      .anybodySettles,
     ] {
       #expect(Runs.firstFailure(1...300, bug: bug) != nil)
     }

@@ -38,8 +38,19 @@ extension Agent {
 
   private static func finding(_ doubt: Doubt, _ node: String, _ rollout: Rollout) -> Finding {
     let missing =
-      doubt.missing.isEmpty
-      ? "" : ", no answer from \(doubt.missing.filter { $0 != node }.joined(separator: ", "))"
+      (doubt.missing.isEmpty
+        ? "" : ", no answer from \(doubt.missing.filter { $0 != node }.joined(separator: ", "))")
+      + ((doubt.replaced ?? []).isEmpty
+        ? ""
+        : "; \((doubt.replaced ?? []).joined(separator: ", ")) lost the state since the vote and cannot help")
+    let replaced = doubt.replaced ?? []
+    if rollout.members.count - replaced.count < rollout.majority {
+      return Finding(
+        .error, rule: "rollout-in-doubt", refusal: .vote,
+        message:
+          "how rollout \(rollout.id) by \(rollout.createdBy) was decided cannot be known any more: \(replaced.joined(separator: ", ")) lost their state since they voted, and fewer than \(rollout.majority) of those who voted are left; nothing is changed",
+        remedy: "docs/operations.md, \"A majority was replaced\"")
+    }
     return Finding(
       .warning, rule: "rollout-in-doubt", refusal: .unreachable,
       message:
@@ -161,6 +172,14 @@ extension DriftKind {
     case .startGuard: "start-guard"
     case .edited, .replaced, .attributes, .otherFile, .process, .unit, .key: "last-door"
     }
+  }
+}
+
+extension Doubt {
+  init(_ doubt: (attempts: Int, missing: [String], replaced: [String])) {
+    self.init(
+      attempts: doubt.attempts, missing: doubt.missing,
+      replaced: doubt.replaced.isEmpty ? nil : doubt.replaced)
   }
 }
 

@@ -104,14 +104,19 @@ extension AgentRequest where Answer == ReplyAnswer {
   fileprivate static func question(_ question: RecoveryQuestion, _ key: RolloutKey) -> Self {
     switch question {
     case .promise(let ballot):
-      .promise(id: key.id, PromiseRequest(epoch: key.epoch, ballot: ballot))
+      .promise(
+        id: key.id,
+        PromiseRequest(epoch: key.epoch, incarnation: key.addressee, ballot: ballot))
     case .accept(let proposal):
-      .accept(id: key.id, AcceptRequest(epoch: key.epoch, proposal: proposal))
+      .accept(
+        id: key.id,
+        AcceptRequest(epoch: key.epoch, incarnation: key.addressee, proposal: proposal))
     case .decide(let decision, let reason):
       .decide(
         id: key.id,
         DecisionRequest(
-          epoch: key.epoch, decision: decision, instant: nil, bootID: "", reason: reason))
+          epoch: key.epoch, incarnation: key.addressee, decision: decision, instant: nil,
+          bootID: "", reason: reason))
     }
   }
 }

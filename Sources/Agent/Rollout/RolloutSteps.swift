@@ -19,7 +19,8 @@ extension Agent {
       let asked: PromiseRequest = try decode(request)
       try checkEpoch(asked.epoch)
       try permit(asked.ballot, of: id, from: principal)
-      return .json(200, try reply(.promise(RolloutKey(id: id, epoch: asked.epoch), asked.ballot)))
+      let key = RolloutKey(id: id, epoch: asked.epoch, addressee: asked.incarnation)
+      return .json(200, try reply(.promise(key, asked.ballot)))
     case "accept":
       try permit(principal, [.operator, .node])
       try permitMember(of: id, principal)
@@ -27,8 +28,8 @@ extension Agent {
       try checkEpoch(asked.epoch)
       try permit(asked.proposal.ballot, of: id, from: principal)
       try checkInstant(asked.proposal.instant, bootID: asked.proposal.bootID)
-      return .json(
-        200, try reply(.accept(RolloutKey(id: id, epoch: asked.epoch), asked.proposal)))
+      let key = RolloutKey(id: id, epoch: asked.epoch, addressee: asked.incarnation)
+      return .json(200, try reply(.accept(key, asked.proposal)))
     case "decision":
       try permit(principal, [.operator, .node])
       try permitMember(of: id, principal)
@@ -39,12 +40,12 @@ extension Agent {
         try permit(.coordinator, of: id, from: principal)
       }
       try checkInstant(told.instant, bootID: told.bootID)
+      let key = RolloutKey(id: id, epoch: told.epoch, addressee: told.incarnation)
       return .json(
         200,
         try reply(
           .decided(
-            RolloutKey(id: id, epoch: told.epoch), told.decision, instant: told.instant,
-            bootID: told.bootID, reason: told.reason)))
+            key, told.decision, instant: told.instant, bootID: told.bootID, reason: told.reason)))
     case "resolve":
       try permit(principal, [.operator])
       if case .failure(let refusal)? = perform(.resolve(id: id)) { throw refusal }
@@ -57,7 +58,7 @@ extension Agent {
         200,
         DoubtAnswer(
           node: node, stage: participant.record.active?.stage.name,
-          doubt: participant.doubt.map { Doubt(attempts: $0.attempts, missing: $0.missing) }))
+          doubt: participant.doubt.map { Doubt($0) }))
     default: preconditionFailure("the table of the API has no step \(step)")
     }
   }

@@ -129,9 +129,8 @@ extension Agent {
       case .success(let view):
         if let settlement = view.settlement { settle(settlement) }
         inputs.post(.answered(member: member, view.outcome))
-      // It is there, and knows nothing of it.
-      case .failure(.answered): inputs.post(.answered(member: member, nil))
-      case .failure(.unreachable): break
+      // Who is there and knows nothing of it, because its host was replaced, sums nothing up.
+      case .failure: break
       }
     }
   }
@@ -215,6 +214,11 @@ extension Agent {
     return settlement
   }
 
+  private func finished(_ id: String) -> FinishedRollout? {
+    let record = state.withLock { $0.participant.record }
+    return [record.last, record.lastCommitted].lazy.compactMap(\.self).first { $0.rollout.id == id }
+  }
+
   /// Somebody has summed a rollout up.
   ///
   /// - Returns: why that is not taken; nil if it is.
@@ -235,6 +239,7 @@ extension Agent {
       state.collecting.flatMap { $0.id == settlement.rollout ? $0.inputs : nil }
     }
     inputs?.close()
+    return nil
   }
 
   /// Keeps it for who watches.

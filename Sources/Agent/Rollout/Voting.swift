@@ -41,6 +41,7 @@ extension Agent {
     }
     facts.complete(&assessment.answer)
     assessment.answer.active = activeSummary
+    assessment.answer.incarnation = incarnation
     return assessment
   }
 

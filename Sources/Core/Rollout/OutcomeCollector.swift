@@ -1,8 +1,9 @@
 public import Model
 
 // Who sums a committed rollout up when its coordinator is gone: the lowest member that the others can
-// reach. Every member whose own part has ended runs one of these; all but the lowest stop as soon as
-// they hear that a lower one lives.
+// reach. Every member whose own part has ended runs one of these; all but the lowest wait as soon as
+// they hear that a lower one lives. Each asks the few just before it in the list, and further ones only
+// while none of these answers: nobody is asked by all at once, and only the lowest asks everybody.
 //
 // Nothing is promised here. At worst two members sum up, and come to the same: an outcome that was
 // told stays what it is.
@@ -11,7 +12,7 @@ public import Model
 public enum CollectorInput: Sendable, Hashable {
   /// This member's part has ended.
   case started
-  /// A member has answered how it ended there; nil if it has not yet.
+  /// A member that knows the rollout has answered how it ended there; nil if it has not yet.
   case answered(member: String, Outcome?)
   /// The coordinator has shown that it lives: it sums up.
   case heard
@@ -54,6 +55,13 @@ public struct OutcomeCollector: Sendable, Hashable {
   private var hasAnswered: [Bool]
   private var isAsking = false
   private var isOver = false
+  private let rank: Int
+  /// How many members before this one are asked.
+  private var reach = lowerAtOnce
+  /// None before this one answers: the others are asked for their outcomes.
+  private var asksAll: Bool
+
+  private static let lowerAtOnce = 8
 
   /// A collector of a member whose own part has ended so.
   public init(
@@ -64,6 +72,8 @@ public struct OutcomeCollector: Sendable, Hashable {
     self.times = times
     outcomes = rollout.members.map { $0 == member ? own : nil }
     hasAnswered = rollout.members.map { _ in false }
+    rank = rollout.members.firstIndex(of: member) ?? 0
+    asksAll = rank == 0
   }
 
   /// Takes one input; returns what to do, in order.
@@ -87,26 +97,35 @@ public struct OutcomeCollector: Sendable, Hashable {
   }
 
   private mutating func woke(_ now: Instant) -> [CollectorEffect] {
-    let rank = rollout.members.firstIndex(of: member) ?? 0
-    // A lower one that answers sums up by itself; it is asked again in case it dies.
-    let isLowest = !hasAnswered[..<rank].contains(true)
     let isLate = deadline.map { now >= $0 } ?? false
-    if isAsking, isLowest, isLate || outcomes.allSatisfy({ $0 != nil }) {
-      isOver = true
-      return [
-        .collected(
-          zip(rollout.members, outcomes).map {
-            MemberOutcome(member: $0, outcome: $1 ?? Outcome(.unknown, "it could not be asked"))
-          })
-      ]
-    }
-    if isAsking, !isLowest, isLate {
-      isOver = true
-      return []
+    if isAsking {
+      if hasAnswered[..<rank].contains(true) {
+        // It sums up by itself; it is asked again in case it dies.
+        asksAll = false
+        if isLate {
+          isOver = true
+          return []
+        }
+      } else if reach < rank {
+        reach += Self.lowerAtOnce
+      } else if !asksAll {
+        asksAll = true
+      } else if isLate || outcomes.allSatisfy({ $0 != nil }) {
+        isOver = true
+        return [.collected(result)]
+      }
     }
     isAsking = true
     for index in hasAnswered.indices { hasAnswered[index] = false }
-    return rollout.members.filter { $0 != member }.map { .ask(member: $0) }
+    let lower = rollout.members[max(0, rank - reach)..<rank]
+    let higher = asksAll ? rollout.members[rank...] : []
+    return (lower + higher).filter { $0 != member }.map { .ask(member: $0) }
       + [.wake(now.advanced(byMilliseconds: times.againMilliseconds))]
+  }
+
+  private var result: [MemberOutcome] {
+    zip(rollout.members, outcomes).map {
+      MemberOutcome(member: $0, outcome: $1 ?? Outcome(.unknown, "it could not be asked"))
+    }
   }
 }

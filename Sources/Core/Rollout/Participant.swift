@@ -1,4 +1,4 @@
-internal import Model
+public import Model
 
 // A member's side of the rollout protocol (docs/protocol.md).
 //
@@ -11,7 +11,7 @@ internal import Model
 //
 // It refuses to: vote on a stale epoch or while another rollout is active, act on a decision of a
 // rollout that it has not voted yes on, install or restart before it knows commit, restart twice
-// for one rollout.
+// for one rollout, answer in the place of another incarnation.
 //
 // What it promised is in its record, and the record is persisted before the answer that promises
 // it.
@@ -20,6 +20,8 @@ internal import Model
 public struct Participant: Sendable, Hashable {
   /// The member's own name.
   public let member: String
+  /// The life of its state directory; nil if that is not known, and then it votes on nothing and answers nothing.
+  public let incarnation: Incarnation?
   /// What is durable.
   public private(set) var record: ParticipantRecord
   /// The rollout whose checks are running; not durable, a crash forgets it and nothing was
@@ -31,18 +33,21 @@ public struct Participant: Sendable, Hashable {
 
   /// A member with what was durable when it stopped.
   public init(
-    member: String, record: ParticipantRecord, times: RecoveryTimes = RecoveryTimes()
+    member: String, incarnation: Incarnation?, record: ParticipantRecord,
+    times: RecoveryTimes = RecoveryTimes()
   ) {
     self.member = member
+    self.incarnation = incarnation
     self.record = record
     self.times = times
   }
 
-  /// How often the member has tried in vain to end the rollout that it is in doubt of, and who did
-  /// not answer the last time; nil if it is in none, or has not tried.
-  public var doubt: (attempts: Int, missing: [String])? {
+  /// How often the member has tried in vain to end the rollout that it is in doubt of, who did not
+  /// answer the last time, and who of them was replaced since its vote; nil if it is in none, or has
+  /// not tried.
+  public var doubt: (attempts: Int, missing: [String], replaced: [String])? {
     guard let recovery, recovery.failures > 0 else { return nil }
-    return (recovery.failures, recovery.missing)
+    return (recovery.failures, recovery.missing, recovery.replaced)
   }
 
   /// Takes one input; returns what to do, in order.
@@ -55,6 +60,10 @@ public struct Participant: Sendable, Hashable {
     case .assessed(let rollout, let result): return assessed(rollout, result, moment)
     case .overdue(let id, let refusal): return overdue(id, refusal)
     case .heard(let id): return heard(id, moment)
+    case .promise(let key, _) where !isAddressed(by: key),
+      .accept(let key, _) where !isAddressed(by: key),
+      .decided(let key, _, _, _, _) where !isAddressed(by: key):
+      return [.reply(.replaced)]
     case .promise(let key, let ballot): return promise(key, ballot, moment)
     case .accept(let key, let proposal): return accept(key, proposal, moment)
     case .decided(let key, let decision, let instant, let bootID, let reason):
@@ -96,52 +105,9 @@ public struct Participant: Sendable, Hashable {
   // MARK: the vote
 
   private mutating func prepare(_ rollout: Rollout) -> [ParticipantEffect] {
-    if let active = record.active {
-      if active.rollout == rollout { return [.vote(id: rollout.id, .yes)] }
-      return [
-        .vote(
-          id: rollout.id,
-          .no(
-            Refusal(
-              .busy,
-              "\(member) is in rollout \(active.rollout.id) by \(active.rollout.createdBy); wait for it to end (keyturn status shows it); if its coordinator is gone the nodes end it by themselves, as soon as a majority of them can be reached"
-            )))
-      ]
-    }
-    if let assessing {
-      if assessing == rollout { return [] }
-      return [
-        .vote(
-          id: rollout.id,
-          .no(
-            Refusal(
-              .busy,
-              "\(member) is voting on rollout \(assessing.id) by \(assessing.createdBy); try again in a moment"
-            )))
-      ]
-    }
-    if rollout.epoch <= record.highestEpoch {
-      return [
-        .vote(
-          id: rollout.id,
-          .no(
-            Refusal(
-              .vote,
-              "\(member) has seen epoch \(record.highestEpoch), the rollout has \(rollout.epoch): another rollout came in between, or this one was ended before it was asked to vote; plan again"
-            )))
-      ]
-    }
-    if rollout.content(of: member) == nil {
-      return [
-        .vote(
-          id: rollout.id,
-          .no(
-            Refusal(
-              .vote,
-              "\(member) is not in the rollout's list of members; the inventories differ, make them the same"
-            )))
-      ]
-    }
+    if record.active?.rollout == rollout { return [.vote(id: rollout.id, .yes)] }
+    if record.active == nil, assessing == rollout { return [] }
+    if let refusal = refusal(to: rollout) { return [.vote(id: rollout.id, .no(refusal))] }
     record.highestEpoch = rollout.epoch
     assessing = rollout
     return [.persist(record), .assess(rollout)]
@@ -186,6 +152,15 @@ public struct Participant: Sendable, Hashable {
   private func heard(_ id: String, _ moment: Moment) -> [ParticipantEffect] {
     guard record.active?.rollout.id == id, let recovery, !recovery.isAsking else { return [] }
     return [.wake(recovery.afterSilence(moment))]
+  }
+
+  /// Whether a message is for this incarnation. The one before may have promised something about the
+  /// rollout, and this one would deny it. Of a rollout that lists no incarnations only that member
+  /// speaks that has it in its record.
+  private func isAddressed(by key: RolloutKey) -> Bool {
+    if let addressee = key.addressee { return addressee == incarnation }
+    return [record.active?.rollout.id, record.last?.rollout.id, record.lastCommitted?.rollout.id]
+      .contains(key.id)
   }
 
   /// The active rollout, if it is that one.
@@ -244,6 +219,7 @@ public struct Participant: Sendable, Hashable {
         rollout: active.rollout, outcome: Outcome(.aborted, reason), report: nil)
       record.active = nil
       record.last = finished
+      record.noteAborted(key.id)
       return [
         .discard(active.rollout), .persist(record), .conclude(finished),
         .reply(.ended(finished.outcome)),
@@ -256,6 +232,9 @@ public struct Participant: Sendable, Hashable {
   private mutating func fence(_ key: RolloutKey) -> [ParticipantEffect] {
     for finished in [record.last, record.lastCommitted] {
       if let finished, finished.rollout.id == key.id { return [.reply(.ended(finished.outcome))] }
+    }
+    if record.aborted?.contains(key.id) ?? false {
+      return [.reply(.ended(Outcome(.aborted, "it was aborted, and later ones came since")))]
     }
     var effects: [ParticipantEffect] = []
     if record.highestEpoch < key.epoch {
@@ -276,13 +255,17 @@ public struct Participant: Sendable, Hashable {
   private mutating func woke(_ moment: Moment) -> [ParticipantEffect] {
     guard let active = record.active, var recovery else { return [] }
     if recovery.isAsking {
+      if let proposal = recovery.unheard() {
+        self.recovery = recovery
+        return ask(active.rollout, .accept(proposal), moment)
+      }
       recovery.giveWay(to: nil)
       self.recovery = recovery
       return [.wake(recovery.afterPause(moment))]
     }
     let ballot = recovery.begin(above: active.promised)
     self.recovery = recovery
-    return ask(active.rollout.key, .promise(ballot), moment)
+    return ask(active.rollout, .promise(ballot), moment)
   }
 
   private mutating func resolve(_ id: String, _ moment: Moment) -> [ParticipantEffect] {
@@ -293,15 +276,15 @@ public struct Participant: Sendable, Hashable {
   /// Asks everybody. The member itself first: what it says must be durable before the others are
   /// asked. The wake stands before what can fail, so that it is not lost.
   private mutating func ask(
-    _ key: RolloutKey, _ question: RecoveryQuestion, _ moment: Moment
+    _ rollout: Rollout, _ question: RecoveryQuestion, _ moment: Moment
   ) -> [ParticipantEffect] {
     guard let recovery else { return [] }
     var effects: [ParticipantEffect] = [.wake(recovery.afterQuestion(moment))]
     var own: ParticipantReply?
-    for effect in handle(question.input(key), at: moment) {
+    for effect in handle(question.input(rollout.key(for: member)), at: moment) {
       if case .reply(let reply) = effect { own = reply } else { effects.append(effect) }
     }
-    effects += recovery.others.map { .ask(member: $0, key, question) }
+    effects += recovery.others.map { .ask(member: $0, rollout.key(for: $0), question) }
     if let own { effects += answered(member, question, own, moment) }
     return effects
   }
@@ -309,34 +292,44 @@ public struct Participant: Sendable, Hashable {
   private mutating func answered(
     _ name: String, _ question: RecoveryQuestion, _ reply: ParticipantReply, _ moment: Moment
   ) -> [ParticipantEffect] {
-    guard let key = record.active?.rollout.key, var recovery else { return [] }
+    guard let rollout = record.active?.rollout, var recovery else { return [] }
     switch (reply, question) {
-    case (.neverVoted, _):
-      return end(key, .abort, "the coordinator went away before \(name) had voted", moment)
-    case (.committed, _): return end(key, .commit, "", moment)
+    case (.committed, _): return end(rollout, .commit, "", moment)
     case (.ended(let outcome), _):
       let decision: Decision = outcome.kind == .aborted ? .abort : .commit
-      return end(key, decision, outcome.reason, moment)
+      return end(rollout, decision, outcome.reason, moment)
     case (.outranked(let ballot), _): return giveWay(to: ballot, moment)
     case (.promised(let accepted), .promise(let ballot)):
       let proposal = recovery.promised(name, ballot, accepted)
       self.recovery = recovery
-      return proposal.map { ask(key, .accept($0), moment) } ?? []
+      return proposal.map { ask(rollout, .accept($0), moment) } ?? []
+    case (.neverVoted, .promise(let ballot)):
+      let proposal = recovery.neverVoted(name, ballot)
+      self.recovery = recovery
+      return proposal.map { ask(rollout, .accept($0), moment) } ?? []
     case (.accepted, .accept(let proposal)):
       let decision = recovery.accepted(name, proposal.ballot)
       self.recovery = recovery
-      return decision.map {
-        end(key, $0, "the coordinator went away before commit was decided", moment)
-      } ?? []
-    case (.promised, _), (.accepted, _): return []
+      return decision.map { end(rollout, $0, Self.abandoned, moment) } ?? []
+    case (.neverVoted, .accept(let proposal)):
+      let decision = recovery.neverAccepts(name, proposal.ballot)
+      self.recovery = recovery
+      return decision.map { end(rollout, $0, Self.abandoned, moment) } ?? []
+    case (.replaced, _):
+      recovery.isReplaced(name)
+      self.recovery = recovery
+      return []
+    case (.promised, _), (.accepted, _), (.neverVoted, .decide): return []
     }
   }
 
+  private static let abandoned = "the coordinator went away before commit was decided"
+
   /// The decision is known: acts on it and tells the others.
   private mutating func end(
-    _ key: RolloutKey, _ decision: Decision, _ reason: String, _ moment: Moment
+    _ rollout: Rollout, _ decision: Decision, _ reason: String, _ moment: Moment
   ) -> [ParticipantEffect] {
-    ask(key, .decide(decision, reason: decision == .abort ? reason : ""), moment)
+    ask(rollout, .decide(decision, reason: decision == .abort ? reason : ""), moment)
   }
 
   /// Another proposer is at it, or the coordinator: leaves it the time to come to an end.

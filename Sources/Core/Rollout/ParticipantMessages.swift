@@ -1,25 +1,31 @@
 public import Model
 
-/// What a message about a rollout names it by.
+/// What a message about a rollout names it by, and whom it is for.
 ///
 /// The id says which rollout it is. The epoch, the rollout's own or a higher one, is the fence of a
-/// member that has not voted on it: once it has seen the epoch it never will.
+/// member that has not voted on it: once it has seen the epoch it never will. The addressee is the
+/// incarnation that the rollout lists for the member: no other one answers.
 public struct RolloutKey: Sendable, Codable, Hashable {
   /// The rollout's id.
   public var id: String
   /// The rollout's epoch.
   @Bounded<Bounds.Epoch> public var epoch: UInt64
+  /// The incarnation that the message is for, as the rollout lists it; nil for a rollout that lists none.
+  public var addressee: Incarnation?
 
   /// A rollout's key.
-  public init(id: String, epoch: UInt64) {
+  public init(id: String, epoch: UInt64, addressee: Incarnation?) {
     self.id = id
     self.epoch = epoch
+    self.addressee = addressee
   }
 }
 
 extension Rollout {
-  /// What a message about it names it by.
-  public var key: RolloutKey { RolloutKey(id: id, epoch: epoch) }
+  /// What a message about it to one of its members names it by.
+  public func key(for member: String) -> RolloutKey {
+    RolloutKey(id: id, epoch: epoch, addressee: content(of: member)?.incarnation)
+  }
 }
 
 /// What the shell knows when something comes to a member.
@@ -127,6 +133,9 @@ public enum ParticipantReply: Sendable, Hashable {
   /// No yes was given here, or it was taken back by an abort, and none will be: commit cannot be the
   /// decision.
   case neverVoted
+  /// No answer: the member is another incarnation than the message is for. Its host or its state directory was
+  /// replaced, and what the one before has promised it does not know.
+  case replaced
 }
 
 /// What a member does, in the order given.

@@ -102,7 +102,18 @@ public struct ParticipantRecord: Sendable, Codable, Hashable {
   /// The last one that was committed: later ones that were aborted must not make it forgotten while
   /// another member is still in doubt of it.
   public var lastCommitted: FinishedRollout?
+  /// The ids of the last ones that were aborted, the newest last: a member that is still in doubt of one is told so,
+  /// and not that no yes was given. Nil in a record that was written before they were kept.
+  public private(set) var aborted: [String]?
 
   /// The record of a member that has never been in a rollout.
   public init() { highestEpoch = 0 }
+
+  /// How many aborted rollouts are remembered by their ids.
+  static let abortedCount = 16
+
+  /// Remembers that a rollout was aborted.
+  mutating func noteAborted(_ id: String) {
+    aborted = ((aborted ?? []).filter { $0 != id } + [id]).suffix(Self.abortedCount)
+  }
 }

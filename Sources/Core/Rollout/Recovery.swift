@@ -8,7 +8,14 @@ internal import Model
 //      +------------------+---------------------------------+
 //
 // It refuses to: propose anything but what the highest ballot among a majority's promises has
-// accepted, or abort where none has.
+// accepted, or abort where none has; commit with a member that says it never voted.
+//
+// Who never voted promises and accepts nothing, and never will: commit was not proposed then. It
+// counts as one that has promised with nothing accepted, and that accepts abort; for commit it
+// counts nothing. Where it and an accepted commit are seen together one of the two has lost its
+// memory, or it was aborted so long ago that this is forgotten: what a majority really promises
+// decides, or a majority that says that it never voted. Abort is proposed with such members only when
+// all have answered, or the time for answers is over.
 //
 // Nothing of it is durable, and no ballot is used twice with effect: a member promises one ballot
 // once, so a second majority for it cannot be had.
@@ -26,8 +33,18 @@ struct Recovery: Sendable, Hashable {
   private let members: [String]
   private let times: RecoveryTimes
   private var phase = Phase.waiting
-  /// Who has answered in this phase, in the order of `members`.
-  private var hasAnswered: [Bool]
+  /// What a member has answered in this phase.
+  private enum Standing: Sendable, Hashable {
+    case silent
+    /// It has promised, or accepted.
+    case given
+    case neverVoted
+  }
+
+  /// In the order of `members`.
+  private var standings: [Standing]
+  /// Who has said that it is another incarnation than the one that voted, in the order of `members`.
+  private var replacements: [Bool]
   /// The accepted proposal of the highest ballot among this round's promises.
   private var highest: Proposal?
   /// The highest round that was heard of.
@@ -39,14 +56,18 @@ struct Recovery: Sendable, Hashable {
     self.member = member
     self.times = times
     members = rollout.members
-    hasAnswered = members.map { _ in false }
+    standings = members.map { _ in .silent }
+    replacements = members.map { _ in false }
   }
 
   /// Everybody else.
   var others: [String] { members.filter { $0 != member } }
 
   /// Who has not answered the question that is being asked.
-  var missing: [String] { zip(members, hasAnswered).filter { !$0.1 }.map(\.0) }
+  var missing: [String] { zip(members, standings).filter { $0.1 == .silent }.map(\.0) }
+
+  /// Who was replaced since its vote.
+  var replaced: [String] { zip(members, replacements).filter(\.1).map(\.0) }
 
   /// Whether a question is being asked.
   var isAsking: Bool { phase != .waiting }
@@ -68,9 +89,46 @@ struct Recovery: Sendable, Hashable {
   mutating func promised(_ name: String, _ ballot: Ballot, _ accepted: Proposal?) -> Proposal? {
     guard phase == .promising(ballot) else { return nil }
     if let accepted, highest.map({ $0.ballot < accepted.ballot }) ?? true { highest = accepted }
-    guard hasMajority(with: name) else { return nil }
-    let proposal = Proposal(
-      ballot: ballot, decision: highest?.decision ?? .abort, instant: nil, bootID: "")
+    note(name, .given)
+    return proposal(ballot)
+  }
+
+  /// A member has not voted, and never will.
+  ///
+  /// - Returns: what is to be accepted, once nobody else can say anything.
+  mutating func neverVoted(_ name: String, _ ballot: Ballot) -> Proposal? {
+    guard phase == .promising(ballot) else { return nil }
+    note(name, .neverVoted)
+    return proposal(ballot)
+  }
+
+  /// The time for promises is over.
+  ///
+  /// - Returns: what is to be accepted, if who never voted completes a majority.
+  mutating func unheard() -> Proposal? {
+    guard case .promising(let ballot) = phase, isAbortable else { return nil }
+    return propose(ballot)
+  }
+
+  private mutating func proposal(_ ballot: Ballot) -> Proposal? {
+    if standings.count(where: { $0 == .given }) >= majority { return propose(ballot) }
+    return isAbortable && !standings.contains(.silent) ? propose(ballot) : nil
+  }
+
+  /// Whether a majority says that it never voted: no commit was ever decided, whoever has accepted one.
+  private var isNeverVoted: Bool {
+    standings.count(where: { $0 == .neverVoted }) >= majority
+  }
+
+  /// Whether a majority would promise nothing but abort.
+  private var isAbortable: Bool {
+    isNeverVoted
+      || (highest?.decision != .commit && standings.count(where: { $0 != .silent }) >= majority)
+  }
+
+  private mutating func propose(_ ballot: Ballot) -> Proposal {
+    let decision = isNeverVoted ? .abort : highest?.decision ?? .abort
+    let proposal = Proposal(ballot: ballot, decision: decision, instant: nil, bootID: "")
     ask(.accepting(proposal))
     return proposal
   }
@@ -79,8 +137,30 @@ struct Recovery: Sendable, Hashable {
   ///
   /// - Returns: the decision, once a majority has.
   mutating func accepted(_ name: String, _ ballot: Ballot) -> Decision? {
+    decision(name, .given, ballot)
+  }
+
+  /// A member that has not voted is asked to accept.
+  ///
+  /// - Returns: the decision, if that is abort and all that can is accepted.
+  mutating func neverAccepts(_ name: String, _ ballot: Ballot) -> Decision? {
+    decision(name, .neverVoted, ballot)
+  }
+
+  private mutating func decision(
+    _ name: String, _ standing: Standing, _ ballot: Ballot
+  ) -> Decision? {
     guard case .accepting(let proposal) = phase, proposal.ballot == ballot else { return nil }
-    return hasMajority(with: name) ? proposal.decision : nil
+    note(name, standing)
+    let count = standings.count { standing in
+      standing == .given || (standing == .neverVoted && proposal.decision == .abort)
+    }
+    return count >= majority ? proposal.decision : nil
+  }
+
+  /// A member has said that it is another incarnation than the one that voted.
+  mutating func isReplaced(_ name: String) {
+    if let index = members.firstIndex(of: name) { replacements[index] = true }
   }
 
   /// Gives way: another ballot was heard of, or the answers did not come.
@@ -113,11 +193,12 @@ struct Recovery: Sendable, Hashable {
 
   private mutating func ask(_ next: Phase) {
     phase = next
-    for index in hasAnswered.indices { hasAnswered[index] = false }
+    for index in standings.indices { standings[index] = .silent }
   }
 
-  private mutating func hasMajority(with name: String) -> Bool {
-    if let index = members.firstIndex(of: name) { hasAnswered[index] = true }
-    return hasAnswered.count(where: { $0 }) >= members.count / 2 + 1
+  private var majority: Int { members.count / 2 + 1 }
+
+  private mutating func note(_ name: String, _ standing: Standing) {
+    if let index = members.firstIndex(of: name) { standings[index] = standing }
   }
 }

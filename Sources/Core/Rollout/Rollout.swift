@@ -21,9 +21,15 @@ public struct MemberContent: Sendable, Codable, Hashable {
   public var before: Digest?
   /// Digest of the file after the commit; equal to ``before`` where only the process is restarted.
   public var after: Digest?
+  /// The life of the member's state directory whose vote is asked for: another one has not given it, and answers
+  /// nothing about the rollout. Nil only in a record that was written before rollouts said so.
+  public var incarnation: Incarnation?
 
   /// A member's content; see the properties.
-  public init(member: String, path: String, before: Digest?, after: Digest?) {
+  public init(
+    member: String, incarnation: Incarnation?, path: String, before: Digest?, after: Digest?
+  ) {
+    self.incarnation = incarnation
     self.member = member
     self.path = path
     self.before = before
@@ -114,14 +120,17 @@ public struct Rollout: Sendable, Codable, Hashable {
   /// What a yes is a yes to: a digest over all fields, length-prefixed.
   public var digest: Digest {
     var fields = [
-      "keyturn rollout 4", id, String(epoch), kind.rawValue, cluster, createdBy,
+      "keyturn rollout 5", id, String(epoch), kind.rawValue, cluster, createdBy,
       String(prepareMilliseconds), String(stopMilliseconds), String(startMilliseconds),
       String(settleMilliseconds),
       String(generation), seal?.digest.hex ?? "", rollback?.rawValue ?? "", undoes ?? "",
       wish?.hex ?? "",
     ]
     for content in contents {
-      fields += [content.member, content.path, content.before?.hex ?? "", content.after?.hex ?? ""]
+      fields += [
+        content.member, content.incarnation?.hex ?? "", content.path, content.before?.hex ?? "",
+        content.after?.hex ?? "",
+      ]
     }
     return .ofFields(fields)
   }

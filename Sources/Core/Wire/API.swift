@@ -163,6 +163,8 @@ public struct PlanAnswer: Sendable, Codable, Hashable {
   /// What the Key Managers told of themselves and of the SSE key, for people; alike on all nodes.
   /// Nil if nothing was told.
   public var keyManager: String?
+  /// The life of the node's state directory, which the rollout lists. An agent that does not say it is older.
+  public var incarnation: Incarnation?
 
   /// An answer; see the properties.
   public init(
@@ -171,8 +173,10 @@ public struct PlanAnswer: Sendable, Codable, Hashable {
     environment: [VariableDigest], environmentDigest: Digest, epoch: UInt64,
     activeRollout: String?, generation: Int, isLastGeneration: Bool = false, seal: Seal?,
     key: KeyIdentity?, lifted: Digest? = nil, sealView: SealView? = nil,
-    currentKey: KeyIdentity? = nil, active: ActiveSummary? = nil, keyManager: String? = nil
+    currentKey: KeyIdentity? = nil, active: ActiveSummary? = nil, keyManager: String? = nil,
+    incarnation: Incarnation? = nil
   ) {
+    self.incarnation = incarnation
     self.sealView = sealView
     self.currentKey = currentKey
     self.active = active
@@ -278,9 +282,13 @@ public struct PromiseRequest: Sendable, Codable, Hashable {
   /// The ballot.
   public var ballot: Ballot
 
+  /// The incarnation that it is for, as the rollout lists it.
+  public var incarnation: Incarnation?
+
   /// A request; see the properties.
-  public init(epoch: UInt64, ballot: Ballot) {
+  public init(epoch: UInt64, incarnation: Incarnation?, ballot: Ballot) {
     self.epoch = epoch
+    self.incarnation = incarnation
     self.ballot = ballot
   }
 }
@@ -292,9 +300,13 @@ public struct AcceptRequest: Sendable, Codable, Hashable {
   /// The proposal.
   public var proposal: Proposal
 
+  /// The incarnation that it is for, as the rollout lists it.
+  public var incarnation: Incarnation?
+
   /// A request; see the properties.
-  public init(epoch: UInt64, proposal: Proposal) {
+  public init(epoch: UInt64, incarnation: Incarnation?, proposal: Proposal) {
     self.epoch = epoch
+    self.incarnation = incarnation
     self.proposal = proposal
   }
 }
@@ -313,11 +325,16 @@ public struct DecisionRequest: Sendable, Codable, Hashable {
   /// Why it was aborted; empty for commit.
   public var reason: String
 
+  /// The incarnation that it is for, as the rollout lists it.
+  public var incarnation: Incarnation?
+
   /// A decision; see the properties.
   public init(
-    epoch: UInt64, decision: Decision, instant: Instant?, bootID: String, reason: String
+    epoch: UInt64, incarnation: Incarnation?, decision: Decision, instant: Instant?,
+    bootID: String, reason: String
   ) {
     self.epoch = epoch
+    self.incarnation = incarnation
     self.decision = decision
     self.instant = instant
     self.bootID = bootID
@@ -339,6 +356,8 @@ public enum ReplyKind: String, Sendable, Codable, Hashable {
   case ended
   /// No yes was given here, and none will be.
   case neverVoted
+  /// No answer: it was asked in the place of another incarnation.
+  case replaced
 }
 
 /// A member's answer to accept and decision.
@@ -371,6 +390,7 @@ public struct ReplyAnswer: Sendable, Codable, Hashable {
     case .committed: self.init(reply: .committed)
     case .ended(let outcome): self.init(reply: .ended, outcome: outcome)
     case .neverVoted: self.init(reply: .neverVoted)
+    case .replaced: self.init(reply: .replaced)
     }
   }
 
@@ -383,6 +403,7 @@ public struct ReplyAnswer: Sendable, Codable, Hashable {
     case .committed: .committed
     case .ended: outcome.map { .ended($0) }
     case .neverVoted: .neverVoted
+    case .replaced: .replaced
     }
   }
 }

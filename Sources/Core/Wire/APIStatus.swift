@@ -75,11 +75,14 @@ public struct Doubt: Sendable, Codable, Hashable {
   @Bounded<Bounds.Count> public var attempts: Int
   /// Who did not answer the last time, sorted.
   public var missing: [String]
+  /// Who has said that its state was lost since it voted: it cannot help to end it. Nil for nobody.
+  public var replaced: [String]?
 
   /// A doubt; see the properties.
-  public init(attempts: Int, missing: [String]) {
+  public init(attempts: Int, missing: [String], replaced: [String]? = nil) {
     self.attempts = attempts
     self.missing = missing
+    self.replaced = replaced
   }
 }
 

@@ -90,7 +90,7 @@ extension World {
   mutating func checkSettled(_ latest: Int) {
     let history = histories[latest]
     var settled: [Settlement.Kind] = []
-    for m in members.indices {
+    for m in members.indices where members[m].life == history.lives[m] {
       guard let settlement = settlement(m, latest) else {
         violate(7, "m\(m) was not told what became of r\(latest)")
         return
@@ -100,7 +100,7 @@ extension World {
     }
     guard settled.contains(.confirmed), options.handEdits == 0 else { return }
     let key = contents[history.content].key
-    for (m, member) in members.enumerated() {
+    for (m, member) in members.enumerated() where member.life == history.lives[m] {
       if member.disk.generation != history.rollout.generation {
         violate(7, "r\(latest) was promoted, and m\(m) has generation \(member.disk.generation)")
       }

@@ -54,6 +54,12 @@ public enum Bug: String, Sendable, CaseIterable {
   case sumGivenUp
   /// Two members take a rollout back: a lower one that answers is not heeded, nor what came since.
   case undoneTwice
+  /// A member whose host was replaced answers in the place of the one that has voted.
+  case replacedAnswers
+  /// What holds a server for a rollback is removed before the server is started again.
+  case holdRemovedFirst
+  /// A member takes anybody's word, and the last one's, for what became of a rollout.
+  case anybodySettles
   /// A member that was restarted goes on as coordinator in round 0.
   case roundZeroAgain
   /// A wish is begun before every member has said that it holds it.

@@ -21,7 +21,7 @@ enum Request: Hashable {
 struct Call: Hashable {
   var from: Int
   var to: Int
-  /// The caller's incarnation, unless it is an undertaking that calls.
+  /// The run of the caller's agent, unless it is an undertaking that calls.
   var age = 0
   /// The rollout that it is about; -1 for a plan.
   var rollout: Int
@@ -55,20 +55,21 @@ enum Event: Hashable {
   case timeout(call: Int, attempt: Int)
   case send(call: Int)
   case wake(member: Int, serial: Int)
-  case overdue(member: Int, incarnation: Int, rollout: Int)
-  case assessed(member: Int, incarnation: Int, rollout: Int)
-  case fire(member: Int, incarnation: Int)
-  case sync(member: Int, incarnation: Int)
-  case fireFailed(member: Int, incarnation: Int, rollout: Int)
-  case watched(member: Int, incarnation: Int, rollout: Int)
+  case overdue(member: Int, run: Int, rollout: Int)
+  case assessed(member: Int, run: Int, rollout: Int)
+  case fire(member: Int, run: Int)
+  case sync(member: Int, run: Int)
+  case fireFailed(member: Int, run: Int, rollout: Int)
+  case watched(member: Int, run: Int, rollout: Int)
   case start(member: Int)
+  case release(member: Int, run: Int)
   case timer(undertaking: Int, CoordinatorTimer)
   case sign(undertaking: Int)
-  case planned(call: Int, attempt: Int, incarnation: Int)
+  case planned(call: Int, attempt: Int, run: Int)
   case collect(member: Int, serial: Int, rollout: Int)
-  case sumUp(member: Int, incarnation: Int, rollout: Int)
+  case sumUp(member: Int, run: Int, rollout: Int)
   case intend(member: Int, serial: Int)
-  case beginWish(member: Int, incarnation: Int, wish: Int)
+  case beginWish(member: Int, run: Int, wish: Int)
   case propose(member: Int, wish: Int)
   case withdraw(member: Int)
   case begin(operator: Int)

@@ -172,16 +172,17 @@ extension World {
       return calls[call].isDone || calls[call].attempt != attempt || !isCaller(calls[call])
     case .wake(let member, let serial):
       return !members[member].isUp || members[member].wakeSerial != serial
-    case .overdue(let member, let incarnation, let rollout):
+    case .overdue(let member, let run, let rollout):
       // A member checks a rollout once: nobody is asked twice here.
-      return !isAlive(member, incarnation)
+      return !isAlive(member, run)
         || members[member].participant.assessing?.id != histories[rollout].rollout.id
-    case .fire(let member, let incarnation):
+    case .fire(let member, let run):
       // What arms anew brings an event of its own.
-      return !isAlive(member, incarnation) || members[member].armed == nil
-    case .assessed(let member, let incarnation, _), .sync(let member, let incarnation),
-      .fireFailed(let member, let incarnation, _), .watched(let member, let incarnation, _):
-      return !isAlive(member, incarnation)
+      return !isAlive(member, run) || members[member].armed == nil
+    case .assessed(let member, let run, _), .sync(let member, let run),
+      .fireFailed(let member, let run, _), .watched(let member, let run, _),
+      .release(let member, let run):
+      return !isAlive(member, run)
     case .timer(_, .beat):
       // A sign of life only puts off what may come at any moment here.
       return true
@@ -238,6 +239,7 @@ extension Exhaustive.Node {
     hasher.combine(member.disk.file)
     hasher.combine(member.disk.unsynced?.0)
     hasher.combine(member.disk.staged)
+    hasher.combine(member.disk.hold)
     hasher.combine(member.unit)
     hasher.combine(member.isUp)
     hasher.combine(member.request)
@@ -278,7 +280,7 @@ extension Exhaustive.Node {
       one.combine(event.kind)
       one.combine(member)
       one.combine(rollout)
-    case .fire(let member, _), .sync(let member, _):
+    case .fire(let member, _), .sync(let member, _), .release(let member, _):
       one.combine(event.kind)
       one.combine(member)
     default: one.combine(event)
@@ -297,7 +299,8 @@ extension Event {
     case .watched: 6
     case .fire: 7
     case .sync: 8
-    default: 9
+    case .release: 9
+    default: 10
     }
   }
 }

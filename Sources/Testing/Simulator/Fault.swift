@@ -12,6 +12,10 @@ enum Fault: Hashable {
   case handEdit(member: Int)
   case keyManager(isAway: Bool)
   case resolve(member: Int)
+  /// Somebody who has nothing to do with the last rollout says that all its starts were confirmed.
+  case lie(member: Int)
+  /// The host is replaced by a new one of the same name, with an empty state directory.
+  case replace(member: Int)
 }
 
 extension World {
@@ -59,8 +63,21 @@ extension World {
       schedule(
         .fault(.keyManager(isAway: false)), after: time + random.pick(100...8_000) * 1_000_000)
     }
+    planReplacements()
     schedule(.heal, after: end * 1_000_000)
     planWishes()
+  }
+
+  /// Some at any time, the others when a commit is proposed ("Undertaking.swift").
+  private mutating func planReplacements() {
+    for _ in 0..<options.lies {
+      let fault = Fault.lie(member: random.below(members.count))
+      schedule(.fault(fault), after: random.below(options.faultMilliseconds) * 1_000_000)
+    }
+    for _ in 0..<options.replacements where random.below(2) == 0 {
+      let fault = Fault.replace(member: random.below(members.count))
+      schedule(.fault(fault), after: random.below(options.faultMilliseconds) * 1_000_000)
+    }
   }
 
   /// Configuration management runs on each host by itself; the last wave comes when everything has healed.
@@ -116,7 +133,29 @@ extension World {
     case .resolve(let m):
       guard members[m].isUp, let active = members[m].participant.record.active else { return }
       _ = perform(m, .resolve(id: active.rollout.id))
+    case .lie(let m):
+      guard members[m].isUp, let last = members[m].participant.record.last else { return }
+      let settlement = Settlement(rollout: last.rollout.id, kind: .confirmed, by: "stranger")
+      _ = answerSettlement(m, settlement, from: nil)
+    case .replace(let m):
+      guard replacementsLeft > 0 else { return }
+      replacementsLeft -= 1
+      replace(m)
     }
+  }
+
+  /// The new host has the file that hosts are installed with. The seal is there: it is taken from the others before
+  /// anything is voted on, which is not in this world.
+  private mutating func replace(_ m: Int) {
+    stop(m, host: true)
+    members[m].unit.isRunning = false
+    members[m].unit.invocation = 0
+    members[m].isBooting = true
+    var disk = SimulatedDisk()
+    disk.seal = members[m].disk.seal
+    members[m].disk = disk
+    members[m].known = ParticipantRecord()
+    members[m].life += 1
   }
 
   private mutating func cut(_ from: Int, _ to: Int, _ change: Int) {

@@ -107,7 +107,7 @@ extension World {
         guard let to = Self.names.firstIndex(of: name) else { continue }
         call(
           Call(
-            from: m, to: to, age: members[m].incarnation, rollout: -1, request: .tell(statement)))
+            from: m, to: to, age: members[m].run, rollout: -1, request: .tell(statement)))
       case .wake(let instant):
         members[m].intentSerial += 1
         if !isFaulty, now > healedAt + Self.patience { continue }
@@ -117,7 +117,7 @@ extension World {
       case .begin(let digest):
         checkBegin(m, digest)
         schedule(
-          .beginWish(member: m, incarnation: members[m].incarnation, wish: wishIndex(digest) ?? -1),
+          .beginWish(member: m, run: members[m].run, wish: wishIndex(digest) ?? -1),
           after: 0)
       }
     }
@@ -160,13 +160,13 @@ extension World {
   }
 
   /// A plan's checks have ended: the answer.
-  mutating func planned(_ index: Int, _ attempt: Int, _ incarnation: Int) {
+  mutating func planned(_ index: Int, _ attempt: Int, _ run: Int) {
     let call = calls[index]
-    guard case .plan(let kind) = call.request, isAlive(call.to, incarnation) else { return }
+    guard case .plan(let kind) = call.request, isAlive(call.to, run) else { return }
     let view = planView(call.to, kind)
     if case .wish(let wish) = kind {
       intentSeen(call.to, wish, view)
-      if !isAlive(call.to, incarnation) { return }
+      if !isAlive(call.to, run) { return }
     }
     answer(index, attempt, .plan(view))
   }
@@ -227,7 +227,8 @@ extension World {
   func planView(_ m: Int, _ kind: PlanKind) -> PlanView {
     let record = members[m].participant.record
     let file = members[m].disk.file
-    var view = PlanView(epoch: record.highestEpoch, file: file, after: file)
+    var view = PlanView(
+      epoch: record.highestEpoch, file: file, after: file, life: members[m].life)
     switch kind {
     case .command: return view
     case .wish(let wish): view.after = wishes[wish].content

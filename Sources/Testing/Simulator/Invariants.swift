@@ -148,6 +148,7 @@ extension World {
       violate(7, "operator \(busy) waits still")
     }
     checkWishes()
+    checkServers()
     guard violation == nil, let last = histories.lastIndex(where: { $0.decision == .commit })
     else { return }
     let latest =
@@ -155,7 +156,7 @@ extension World {
       .max { histories[$0].rollout.epoch < histories[$1].rollout.epoch } ?? last
     let history = histories[latest]
     if options.settles > 0 { checkSettled(latest) }
-    for (m, member) in members.enumerated() {
+    for (m, member) in members.enumerated() where member.life == history.lives[m] {
       if member.participant.record.lastCommitted?.rollout.id != history.rollout.id {
         violate(7, "r\(latest) was committed, and m\(m) has not ended it")
         continue
@@ -200,6 +201,7 @@ extension World {
     guard participant.record.active == nil, participant.assessing == nil else { return }
     var record = participant.record
     record.highestEpoch = 0
-    members[m].participant = Participant(member: Self.names[m], record: record)
+    members[m].participant = Participant(
+      member: Self.names[m], incarnation: members[m].incarnation, record: record)
   }
 }

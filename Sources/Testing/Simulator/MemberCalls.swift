@@ -22,7 +22,7 @@ extension World {
     case .plan(let kind):
       if isPermitted(m, from: call.from, kind) {
         schedule(
-          .planned(call: index, attempt: attempt, incarnation: member.incarnation),
+          .planned(call: index, attempt: attempt, run: member.run),
           after: milliseconds(1...400))
       } else {
         answer(index, attempt, .failed)
@@ -32,12 +32,12 @@ extension World {
       answer(index, attempt, outcomeView(m, call.rollout))
       return
     case .settle(let settlement):
-      let answer = answerSettlement(m, settlement)
-      if isAlive(m, member.incarnation) { self.answer(index, attempt, answer) }
+      let answer = answerSettlement(m, settlement, from: call.from)
+      if isAlive(m, member.run) { self.answer(index, attempt, answer) }
       return
     case .tell(let statement):
       heard(m, call.from, statement)
-      if isAlive(m, member.incarnation) {
+      if isAlive(m, member.run) {
         answer(index, attempt, .statement(members[m].intents.own))
       }
       return
@@ -45,7 +45,7 @@ extension World {
       if call.rollout >= 0 {
         _ = perform(m, .heard(id: histories[call.rollout].rollout.id))
         heardOfCoordinator(m, call)
-        if !isAlive(m, member.incarnation) { return }
+        if !isAlive(m, member.run) { return }
       }
       let clock = Answer.clock(members[m].clock(now), boot: members[m].boot)
       if isExhaustive {
@@ -72,12 +72,11 @@ extension World {
       if bug == .ballotNotChecked, let promised, proposal.ballot < promised {
         proposal.ballot = promised
       }
-      input = .accept(histories[call.rollout].rollout.key, proposal)
+      input = .accept(key(of: call), proposal)
     case .decide(let decision, let instant, let bootID, let reason):
       input = .decided(
-        histories[call.rollout].rollout.key, decision, instant: instant, bootID: bootID,
-        reason: reason)
-    case .ask(let key, let question): input = question.input(key)
+        key(of: call), decision, instant: instant, bootID: bootID, reason: reason)
+    case .ask(_, let question): input = question.input(key(of: call))
     }
     let caller = nodeName(call.from)
     note("m\(m) is told by \(caller): \(Self.describe(input))")
@@ -96,6 +95,13 @@ extension World {
       note("m\(m) answers \(Self.describe(reply))")
       answer(index, attempt, .reply(reply))
     }
+  }
+
+  /// What a message names a rollout by.
+  private func key(of call: Call) -> RolloutKey {
+    var key = histories[call.rollout].rollout.key(for: Self.names[call.to])
+    if bug == .replacedAnswers { key.addressee = members[call.to].incarnation }
+    return key
   }
 
   /// The answer to what a member has asked another.

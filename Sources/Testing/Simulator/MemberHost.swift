@@ -26,10 +26,14 @@ extension World {
       case .failed:
         members[m].armed = (active, instant, bootID, true)
         schedule(
-          .fire(member: m, incarnation: members[m].incarnation), after: 2_000_000_000)
+          .fire(member: m, run: members[m].run), after: 2_000_000_000)
         return
       case .done: break
       }
+    }
+    if !endHold(m, { $0.rollout != index }) {
+      if members[m].isUp { fireFailed(m, index) }
+      return
     }
     if active.facts.staged {
       if !install(m, index, content) {
@@ -42,7 +46,11 @@ extension World {
     }
     if dies(m) { return }
     let issued = members[m].clock(now)
-    if !isDone { restart(m, index) }
+    if !isDone {
+      restart(m, index)
+      // Not before the instant, though the clock stands still.
+      if isExhaustive { members[m].unit.started = max(members[m].unit.started, instant) }
+    }
     if dies(m) { return }
     let report = RestartReport(
       planned: isSameBoot ? instant : issued, issued: issued,
@@ -56,7 +64,7 @@ extension World {
     guard let (id, report) = members[m].unreported else { return }
     if diskFails(m) {
       schedule(
-        .sync(member: m, incarnation: members[m].incarnation), after: 2_000_000_000)
+        .sync(member: m, run: members[m].run), after: 2_000_000_000)
       return
     }
     members[m].unreported = nil
@@ -69,7 +77,7 @@ extension World {
     let id = histories[index].rollout.id
     if case .failed = perform(m, .fireFailed(id: id, Self.noVote)) {
       let event = Event.fireFailed(
-        member: m, incarnation: members[m].incarnation, rollout: index)
+        member: m, run: members[m].run, rollout: index)
       schedule(event, after: 2_000_000_000)
     }
   }
@@ -152,7 +160,7 @@ extension World {
     let isNew = String(unit.invocation) != report.previousInvocation
     let end = isNew ? unit.endsAt : now + 4_000_000_000
     schedule(
-      .watched(member: m, incarnation: members[m].incarnation, rollout: index),
+      .watched(member: m, run: members[m].run, rollout: index),
       after: Int(max(1_000_000, end - now)))
   }
 
@@ -168,7 +176,7 @@ extension World {
     note("m\(m) has watched r\(index): \(outcome.kind.rawValue)")
     if case .failed = perform(m, .watched(id: rollout.id, outcome)) {
       schedule(
-        .watched(member: m, incarnation: members[m].incarnation, rollout: index),
+        .watched(member: m, run: members[m].run, rollout: index),
         after: 2_000_000_000)
     }
   }
@@ -188,6 +196,11 @@ extension World {
           note("m\(m) seals key \(key)")
         }
       }
+    }
+    if finished.outcome.kind == .confirmed, let index = rolloutIndex(finished.rollout.id),
+      !endHold(m, { $0.rollout == index })
+    {
+      return false
     }
     if options.settles == 0 { return true }
     if bug != .collectingAfterTheEnd, !keepCollecting(m, finished) { return false }

@@ -26,7 +26,7 @@ extension World {
     mix(m + (host ? 1_000 : 2_000))
     note(host ? "m\(m)'s host crashes" : "m\(m)'s agent dies")
     members[m].isUp = false
-    members[m].incarnation += 1
+    members[m].run += 1
     members[m].wakeSerial += 1
     members[m].request = -1
     members[m].voters = []
@@ -55,6 +55,7 @@ extension World {
       members[m].offset = Int64(random.below(1 << 40)) - now
       members[m].unit.isRunning = false
       members[m].unit.invocation = 0
+      members[m].isBooting = true
     }
     schedule(.start(member: m), after: milliseconds(host ? 500...4_000 : 100...3_000))
   }
@@ -65,23 +66,27 @@ extension World {
     members[m].isUp = true
     note("m\(m)'s agent starts")
     members[m].participant = Participant(
-      member: Self.names[m], record: members[m].disk.record)
+      member: Self.names[m], incarnation: members[m].incarnation, record: members[m].disk.record)
     checkRecord(m, members[m].disk.record, isKnown: true)
     let active = members[m].participant.record.active.flatMap { rolloutIndex($0.rollout.id) }
     members[m].disk.staged.removeAll { $0.rollout != active }
-    let incarnation = members[m].incarnation
+    let run = members[m].run
+    releaseSoon(m)
     if bug != .timerLostOnRestart { _ = perform(m, .started) }
-    if options.settles > 0, isAlive(m, incarnation) { resume(m) }
-    if isAlive(m, incarnation), members[m].armed?.isLate ?? false {
+    if options.settles > 0, isAlive(m, run) { resume(m) }
+    if isAlive(m, run), members[m].armed?.isLate ?? false {
       fire(m)
     }
-    // READY was said, or never will be: systemd starts the server, if nobody has.
-    startUnlessHeld(m)
+    // READY was said, or never will be: at a boot systemd starts the server, if nobody has.
+    if members[m].isBooting {
+      members[m].isBooting = false
+      bootServer(m)
+    }
   }
 
   /// What follows `perform(.started)` in the agent's start.
   private mutating func resume(_ m: Int) {
-    let incarnation = members[m].incarnation
+    let run = members[m].run
     members[m].settled = members[m].disk.settled
     members[m].intent = members[m].disk.intent
     members[m].refused = -1
@@ -89,8 +94,8 @@ extension World {
       member: Self.names[m], members: Array(Self.names.prefix(members.count)),
       own: members[m].intent.statement)
     resumeCollecting(m)
-    if isAlive(m, incarnation) { intend(m, .started) }
-    if bug == .roundZeroAgain, isAlive(m, incarnation), members[m].forgotten >= 0 {
+    if isAlive(m, run) { intend(m, .started) }
+    if bug == .roundZeroAgain, isAlive(m, run), members[m].forgotten >= 0 {
       let index = members[m].forgotten
       undertakings.append(
         Undertaking(
@@ -102,7 +107,9 @@ extension World {
   }
 
   func isDue(_ m: Int, _ instant: Instant, _ bootID: String) -> Bool {
+    // Where no time goes by it has come for an agent that was restarted: it may have acted before.
     bootID != members[m].bootID || instant <= members[m].clock(now)
+      || (isExhaustive && members[m].run > 0)
   }
 
   // MARK: the machine
@@ -161,21 +168,19 @@ extension World {
       guard let index = rolloutIndex(rollout.id) else { return true }
       let isSlow = chance(options.slowCheck)
       let event = Event.assessed(
-        member: m, incarnation: members[m].incarnation, rollout: index)
+        member: m, run: members[m].run, rollout: index)
       let usual = m == laggard ? options.laggard...options.laggard + 400 : 1...400
       schedule(event, after: milliseconds(isSlow ? 1_900...5_000 : usual))
     case .vote: break
     case .reply: break
-    case .discard(let rollout):
+    case .discard:
       discard(m)
-      if rollout.kind == .rollback, members[m].participant.record.active == nil {
-        startUnlessHeld(m)
-      }
+      releaseSoon(m)
     case .arm(let active, let instant, let bootID):
       let isDue = isDue(m, instant, bootID) && bug != .instantOfAnotherBoot
       members[m].armed = (active, instant, bootID, isDue)
       let wait = isDue ? 0 : max(0, members[m].time(instant) - now)
-      schedule(.fire(member: m, incarnation: members[m].incarnation), after: Int(wait))
+      schedule(.fire(member: m, run: members[m].run), after: Int(wait))
     case .watch(let active, let report):
       guard let index = rolloutIndex(active.rollout.id) else { return true }
       watch(m, index, report)
@@ -199,7 +204,7 @@ extension World {
         // It is not asked, and counted all the same.
         calls.append(
           Call(
-            from: m, to: to, age: members[m].incarnation, rollout: index,
+            from: m, to: to, age: members[m].run, rollout: index,
             request: .ask(key, question), attempt: 1))
         schedule(
           .answer(call: calls.count - 1, attempt: 1, .reply(.promised(nil))), after: 1_000_000)
@@ -207,7 +212,7 @@ extension World {
       }
       call(
         Call(
-          from: m, to: to, age: members[m].incarnation, rollout: index,
+          from: m, to: to, age: members[m].run, rollout: index,
           request: .ask(key, question), giveUpAt: now + 10_000_000_000))
     }
     return true
@@ -254,7 +259,7 @@ extension World {
     }
     members[m].voters.append((rollout, call, attempt))
     schedule(
-      .overdue(member: m, incarnation: members[m].incarnation, rollout: rollout),
+      .overdue(member: m, run: members[m].run, rollout: rollout),
       after: value.prepareMilliseconds * 1_000_000)
     settleVotes(m)
   }
@@ -283,6 +288,7 @@ extension World {
   mutating func assessed(_ m: Int, _ index: Int) {
     let history = histories[index]
     let rollout = history.rollout
+    let run = members[m].run
     let isWanted = members[m].request == index
     if isWanted { members[m].request = -1 }
     guard isWanted, let content = rollout.content(of: Self.names[m]),
@@ -294,7 +300,8 @@ extension World {
       _ = perform(m, .assessed(rollout, .failure(Self.noVote)))
       return
     }
-    if rollout.kind == .rollback, !stopForRollback(m, history.content) {
+    if rollout.kind == .rollback, !stopForRollback(m, index) {
+      if !isAlive(m, run) { return }
       _ = perform(m, .assessed(rollout, .failure(Self.noVote)))
       return
     }
@@ -321,30 +328,6 @@ extension World {
       )
       _ = perform(m, .resolve(id: rollout.id))
     }
-  }
-
-  /// Between the vote on a rollback and the instant no server may get past the Key Manager with a key
-  /// that is to be taken away: it is stopped before the vote and not let start until the end.
-  private mutating func stopForRollback(_ m: Int, _ content: Int) -> Bool {
-    if bug == .rollbackRemovesKey { return true }
-    let key = contents[content].key
-    if members[m].encrypted & ~(1 << key) & ~1 != 0 { return false }
-    members[m].unit.isRunning = false
-    return true
-  }
-
-  /// systemd, or the agent when a rollback was aborted: starts the server if nobody has.
-  private mutating func startUnlessHeld(_ m: Int) {
-    let record = members[m].participant.record
-    var isHeld = record.active?.rollout.kind == .rollback
-    // A rollback that was committed and could not be put in place here: the others may have gone back.
-    if let last = record.lastCommitted?.rollout, last.kind == .rollback,
-      let index = rolloutIndex(last.id), members[m].disk.file >= 0,
-      contents[members[m].disk.file].key != contents[histories[index].content].key
-    {
-      isHeld = true
-    }
-    if !members[m].unit.isRunning, !isHeld { startServer(m, for: -1) }
   }
 
   /// The key guard: the sealed key, or the one in force in the running server.

@@ -68,6 +68,11 @@ public struct Options: Sendable, Hashable {
   public var cutAtEnd = 0
   /// The coordinator is killed when it has told all that commit is decided: the members sum up.
   public var killAtCommit = 0
+  /// Times in which somebody who has nothing to do with it says what became of a rollout.
+  public var lies = 0
+  /// Hosts that are replaced, in the run: the same name, and an empty state directory. Always fewer than half of the
+  /// members, since nobody can tell how a rollout was decided when a majority of those who voted is gone.
+  public var replacements = 0
 
   /// No faults.
   public init() {}
@@ -111,6 +116,21 @@ public struct Options: Sendable, Hashable {
   init(seed: UInt64, _ random: inout Random) {
     self.init(rolloutsAlone: seed, &random)
     drawWhatFollows(seed)
+    drawReplacements(seed)
+    drawLies(seed)
+  }
+
+  private mutating func drawLies(_ seed: UInt64) {
+    var random = Random(seed: seed ^ 0x11E5_11E5)
+    if settles > 0, random.below(4) == 0 { lies = random.pick(1...4) }
+  }
+
+  /// Drawn apart too.
+  private mutating func drawReplacements(_ seed: UInt64) {
+    var random = Random(seed: seed ^ 0x1FE5_1FE5)
+    // What a member has proposed before is the proposals' matter.
+    guard members >= 3, wishes == 0, random.below(3) == 0 else { return }
+    replacements = random.pick(1...(members - 1) / 2)
   }
 
   /// Without what follows a commit: what seeds were drawn to before it was thought of.
@@ -160,7 +180,8 @@ public struct Options: Sendable, Hashable {
       ("cutAtProposal", cutAtProposal), ("resolves", resolves), ("hasty", hasty),
       ("cutAtCommit", cutAtCommit), ("settles", settles), ("rollsBack", rollsBack),
       ("wishes", wishes), ("withdraw", withdraw), ("laggard", laggard), ("cutAtEnd", cutAtEnd),
-      ("killAtCommit", killAtCommit),
+      ("killAtCommit", killAtCommit), ("replacements", replacements),
+      ("lies", lies),
     ]
     return all.filter { $0.1 != 0 }.map { "\($0.0)=\($0.1)" }.joined(separator: " ")
   }
@@ -180,6 +201,7 @@ public struct Options: Sendable, Hashable {
     ("wishes", { $0.wishes = max(0, $0.wishes - 1) }), ("withdraw", { $0.withdraw = 0 }),
     ("killAtCommit", { $0.killAtCommit = 0 }), ("cutAtEnd", { $0.cutAtEnd = 0 }),
     ("rollsBack", { $0.rollsBack = 0 }), ("laggard", { $0.laggard = 0 }),
+    ("lies", { $0.lies = 0 }), ("replacements", { $0.replacements = max(0, $0.replacements - 1) }),
     ("operators", { $0.operators = max(1, $0.operators - 1) }),
     ("rollouts", { $0.rollouts = max(0, $0.rollouts - 1) }),
     ("members", { $0.members = max(1, $0.members - 1) }),

@@ -131,7 +131,7 @@ extension World {
         guard let to = Self.names.firstIndex(of: name) else { continue }
         call(
           Call(
-            from: m, to: to, age: members[m].incarnation, rollout: index, request: .outcome))
+            from: m, to: to, age: members[m].run, rollout: index, request: .outcome))
       case .collected(let outcomes):
         note("m\(m) has collected the outcomes of r\(index)")
         members[m].collector?.isOver = true
@@ -157,9 +157,7 @@ extension World {
     case .view(_, let outcome, let settlement):
       if let settlement { settle(m, settlement) }
       collect(m, call.rollout, .answered(member: name, outcome))
-    case .failed:
-      // It is there, and knows nothing of it.
-      collect(m, call.rollout, .answered(member: name, nil))
+    // Who is there and knows nothing of it, because its host was replaced, sums nothing up.
     default: break
     }
   }
@@ -184,7 +182,7 @@ extension World {
     // Another one may be under way, and come to nothing.
     if record.active != nil, now < sum.end, bug != .sumGivenUp {
       schedule(
-        .sumUp(member: m, incarnation: members[m].incarnation, rollout: index),
+        .sumUp(member: m, run: members[m].run, rollout: index),
         after: 500_000_000)
       return
     }
@@ -202,7 +200,7 @@ extension World {
     if members[m].sums[position].attempt == Self.attempts { return hold(m, index) }
     members[m].sums[position].attempt += 1
     schedule(
-      .sumUp(member: m, incarnation: members[m].incarnation, rollout: index),
+      .sumUp(member: m, run: members[m].run, rollout: index),
       after: milliseconds(2_000...4_000))
   }
 
@@ -217,22 +215,48 @@ extension World {
   }
 
   /// POST /v1/rollouts/ID/settlement.
-  mutating func answerSettlement(_ m: Int, _ settlement: Settlement) -> Answer {
-    let record = members[m].participant.record
-    let known = [record.last?.rollout.id, record.lastCommitted?.rollout.id]
-    guard known.contains(settlement.rollout) else { return .failed }
-    settle(m, settlement)
-    return .view(nil, nil, settlement)
+  ///
+  /// - Parameter node: who tells it; nil for somebody who has nothing to do with the rollout.
+  mutating func answerSettlement(
+    _ m: Int, _ settlement: Settlement, from node: Int?
+  ) -> Answer {
+    guard let rollout = finished(m, settlement.rollout)?.rollout else { return .failed }
+    let author = node.map { principal($0) }
+    let isMember = node.map { $0 < members.count } ?? false
+    guard
+      bug == .anybodySettles
+        || (author == settlement.by
+          && (isMember || rollout.createdBy == author))
+    else { return .failed }
+    return settle(m, settlement) ? .view(nil, nil, settlement) : .failed
   }
 
-  private mutating func settle(_ m: Int, _ settlement: Settlement) {
-    guard let index = rolloutIndex(settlement.rollout) else { return }
+  private func finished(_ m: Int, _ id: String) -> FinishedRollout? {
+    let record = members[m].participant.record
+    return [record.last, record.lastCommitted].lazy.compactMap(\.self).first { $0.rollout.id == id }
+  }
+
+  /// - Returns: whether the member takes it.
+  @discardableResult
+  private mutating func settle(_ m: Int, _ settlement: Settlement) -> Bool {
+    guard let index = rolloutIndex(settlement.rollout) else { return false }
+    let entry = members[m].settled.first { $0.rollout == index }
+    let own =
+      finished(m, settlement.rollout)?.outcome ?? entry?.outcome.map { Outcome($0, "") }
+    if bug != .anybodySettles, settlement.refusal(after: entry?.settlement, own: own) != nil {
+      note("m\(m) does not take r\(index) for \(settlement.kind.rawValue)")
+      return false
+    }
+    if settlement.kind == .confirmed, let own, own.kind != .confirmed {
+      violate(9, "m\(m) takes r\(index) for confirmed, and its own start was not")
+    }
     note(m, index) { $0.settlement = settlement }
     if members[m].isUp, members[m].collector?.rollout == index,
       members[m].collector?.isOver == false
     {
       endCollecting(m, index)
     }
+    return true
   }
 
   private mutating func note(

@@ -19,6 +19,15 @@ struct SimulatedDisk: Hashable {
   var settled: [SimulatedSettled] = []
   var collecting: SimulatedCollecting?
   var intent = SimulatedIntent()
+  var hold: Hold?
+
+  /// That no server may start with another key than this one, for a rollback.
+  struct Hold: Hashable {
+    var rollout: Int
+    var key: Int
+    var wasUp: Bool
+    var isReleasing = false
+  }
 
   struct Staged: Hashable {
     var rollout: Int
@@ -27,6 +36,7 @@ struct SimulatedDisk: Hashable {
 
   static func == (a: Self, b: Self) -> Bool {
     a.record == b.record && a.file == b.file && a.staged == b.staged && a.seal == b.seal
+      && a.hold == b.hold
   }
   func hash(into hasher: inout Hasher) {
     hasher.combine(record)
@@ -34,6 +44,7 @@ struct SimulatedDisk: Hashable {
     hasher.combine(unsynced?.0)
     hasher.combine(staged)
     hasher.combine(seal)
+    hasher.combine(hold)
   }
 }
 
@@ -58,10 +69,15 @@ struct SimulatedMember: Hashable {
   var disk = SimulatedDisk()
   var unit = SimulatedUnit()
   var isUp = true
-  /// Counts the agent's lives.
-  var incarnation = 0
+  /// The host has crashed, and its server was not started yet.
+  var isBooting = false
+  /// Counts the agent's runs.
+  var run = 0
   /// Counts the host's.
   var boot = 0
+  /// Counts the state directory's: how often the host was replaced.
+  var life = 0
+  var incarnation: Incarnation { World.incarnation(life) }
   var offset: Int64
   let rate: Int64
   var diskIsFullUntil: Int64 = 0
@@ -95,7 +111,8 @@ struct SimulatedMember: Hashable {
   var refused = -1
 
   init(_ index: Int, _ options: Options, _ random: inout Random, key: Int) {
-    participant = Participant(member: World.names[index], record: ParticipantRecord())
+    participant = Participant(
+      member: World.names[index], incarnation: World.incarnation(0), record: ParticipantRecord())
     intents = Intents(
       member: World.names[index], members: Array(World.names.prefix(options.members)), own: nil)
     offset = Int64(random.below(1 << 40))
@@ -138,6 +155,10 @@ struct SimulatedMember: Hashable {
 }
 
 extension World {
+  private static let incarnations = (0..<9).map { Incarnation(random: 0, UInt64($0)) }
+  /// Fewer than half of nine members are replaced.
+  static func incarnation(_ life: Int) -> Incarnation { incarnations[life] }
+
   static let boots = (0..<64).map { "boot-\($0)" }
 
   func isRunning(_ m: Int) -> Bool {

@@ -45,7 +45,7 @@ extension World {
       } ?? "promised, nothing accepted"
     case .outranked(let ballot): "outranked by \(ballot.round)/\(ballot.proposer)"
     case .ended(let outcome): "ended \(outcome.kind.rawValue)"
-    case .accepted, .committed, .neverVoted: "\(reply)"
+    case .accepted, .committed, .neverVoted, .replaced: "\(reply)"
     }
   }
 }

@@ -38,6 +38,7 @@ struct PlanView: Hashable {
   /// The content of its file, and what it would be afterwards.
   var file: Int
   var after: Int
+  var life = 0
   var isRestartNeeded = false
   var refusal: RefusalCode?
   var isBusy = false
@@ -144,7 +145,8 @@ extension World {
       seal: nil,
       contents: members.indices.map { m in
         MemberContent(
-          member: Self.names[m], path: "/etc/default/minio",
+          member: Self.names[m], incarnation: Self.incarnation(plans[m].life),
+          path: "/etc/default/minio",
           before: kind == .rollback ? digest(previous) : digest(plans[m].file),
           after: kind == .restart ? digest(plans[m].file) : digest(content))
       }, createdBy: principal(host), prepareMilliseconds: 2_000, stopMilliseconds: 1_000,
@@ -154,7 +156,7 @@ extension World {
     histories.append(
       History(
         rollout: rollout, content: content, previous: previous, outcomes: members.map { _ in nil },
-        begun: now, undoes: undoes, wish: wish))
+        begun: now, undoes: undoes, wish: wish, lives: plans.map(\.life)))
     undertakings[u].rollout = index
     undertakings[u].coordinator = Coordinator(rollout: rollout)
     note("\(who) begins r\(index), a \(kind.rawValue), epoch \(rollout.epoch)")
@@ -199,6 +201,10 @@ extension World {
     if effects.contains(where: { if case .accept = $0 { true } else { false } }) {
       checkProposal(index, by: u)
       if chance(options.cutAtProposal) { cutOff(host) }
+      if replacementsLeft > 0, chance(5_000) {
+        let fault = Fault.replace(member: random.below(members.count))
+        schedule(.fault(fault), after: milliseconds(1...3_000))
+      }
     }
     let isCommit = effects.contains { if case .committed = $0 { true } else { false } }
     if isCommit, chance(options.cutAtCommit) {

@@ -46,7 +46,7 @@ extension World {
       case .committed: drive(u, .committed(member: name))
       case .outranked: drive(u, .outranked(member: name))
       case .ended(let outcome): drive(u, .ended(member: name, outcome))
-      case .neverVoted, .promised: drive(u, .silent(member: name, reason: ""))
+      case .neverVoted, .promised, .replaced: drive(u, .silent(member: name, reason: ""))
       }
     case .decide(let decision, _, _, _):
       guard case .reply(let reply) = answer else {
@@ -57,10 +57,12 @@ extension World {
       }
       calls[index].isDone = true
       switch (reply, decision) {
-      case (.committed, _), (.accepted, _), (.outranked, _), (.promised, _), (.neverVoted, .abort):
+      case (.committed, _), (.accepted, _), (.outranked, _), (.promised, _), (.neverVoted, .abort),
+        (.replaced, .abort):
         drive(u, .acknowledged(member: name))
       case (.ended(let outcome), _): drive(u, .ended(member: name, outcome))
-      case (.neverVoted, .commit): drive(u, .silent(member: name, reason: ""))
+      case (.neverVoted, .commit), (.replaced, .commit):
+        drive(u, .silent(member: name, reason: ""))
       }
     case .follow:
       guard case .view(let report, let outcome, _) = answer else {

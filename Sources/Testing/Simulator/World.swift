@@ -39,6 +39,8 @@ struct History: Hashable {
   var proposer = -1
   /// Bits: who was asked for its vote while it held another wish, as its root knows.
   var strangers = 0
+  /// Which life of each member the rollout is of.
+  var lives: [Int]
 }
 
 /// What an environment file holds: a number, and the key in it; 0 for none.
@@ -66,6 +68,7 @@ public struct World: Sendable, Hashable {
   var healedAt: Int64 = 0
   var isKeyManagerAway = false
   var rolloutsLeft: Int
+  var replacementsLeft: Int
   /// The next one is a crash, so many effects from now; only for exhaustive runs.
   var crashCountdown: Int?
   /// No time, no chance: every order of events is tried by the caller.
@@ -103,6 +106,7 @@ public struct World: Sendable, Hashable {
       Self.names.prefix(options.members) + (0..<options.operators).map { "operator \($0)" }
     isExhaustive = exhaustive
     rolloutsLeft = options.rollouts
+    replacementsLeft = options.replacements
     laggard = options.laggard > 0 ? self.random.below(options.members) : -1
     cuts = Array(
       repeating: 0,
@@ -167,40 +171,43 @@ public struct World: Sendable, Hashable {
       guard members[member].isUp, members[member].wakeSerial == serial else { return }
       note("m\(member) wakes")
       _ = perform(member, .woke)
-    case .overdue(let member, let incarnation, let rollout):
-      guard isAlive(member, incarnation) else { return }
+    case .overdue(let member, let run, let rollout):
+      guard isAlive(member, run) else { return }
       _ = perform(member, .overdue(id: histories[rollout].rollout.id, Self.noVote))
-    case .assessed(let member, let incarnation, let rollout):
-      guard isAlive(member, incarnation) else { return }
+    case .assessed(let member, let run, let rollout):
+      guard isAlive(member, run) else { return }
       assessed(member, rollout)
-    case .fire(let member, let incarnation):
-      guard isAlive(member, incarnation) else { return }
+    case .fire(let member, let run):
+      guard isAlive(member, run) else { return }
       fire(member)
-    case .sync(let member, let incarnation):
-      guard isAlive(member, incarnation) else { return }
+    case .sync(let member, let run):
+      guard isAlive(member, run) else { return }
       sync(member)
-    case .fireFailed(let member, let incarnation, let rollout):
-      guard isAlive(member, incarnation) else { return }
+    case .fireFailed(let member, let run, let rollout):
+      guard isAlive(member, run) else { return }
       fireFailed(member, rollout)
-    case .watched(let member, let incarnation, let rollout):
-      guard isAlive(member, incarnation) else { return }
+    case .watched(let member, let run, let rollout):
+      guard isAlive(member, run) else { return }
       watched(member, rollout)
     case .start(let member): start(member)
+    case .release(let member, let run):
+      guard isAlive(member, run) else { return }
+      release(member)
     case .timer(let u, let timer):
       if !undertakings[u].isOver { drive(u, .fired(timer)) }
     case .sign(let u): sign(u)
-    case .planned(let call, let attempt, let incarnation): planned(call, attempt, incarnation)
+    case .planned(let call, let attempt, let run): planned(call, attempt, run)
     case .collect(let member, let serial, let rollout):
       guard members[member].isUp, members[member].collectSerial == serial else { return }
       collect(member, rollout, .woke)
-    case .sumUp(let member, let incarnation, let rollout):
-      guard isAlive(member, incarnation) else { return }
+    case .sumUp(let member, let run, let rollout):
+      guard isAlive(member, run) else { return }
       sumUp(member, rollout)
     case .intend(let member, let serial):
       guard members[member].isUp, members[member].intentSerial == serial else { return }
       intend(member, .woke)
-    case .beginWish(let member, let incarnation, let wish):
-      guard isAlive(member, incarnation) else { return }
+    case .beginWish(let member, let run, let wish):
+      guard isAlive(member, run) else { return }
       beginWish(member, wish)
     case .propose(let member, let wish): propose(member, wish)
     case .withdraw(let member): withdraw(member)
@@ -210,8 +217,8 @@ public struct World: Sendable, Hashable {
     }
   }
 
-  func isAlive(_ member: Int, _ incarnation: Int) -> Bool {
-    members[member].isUp && members[member].incarnation == incarnation
+  func isAlive(_ member: Int, _ run: Int) -> Bool {
+    members[member].isUp && members[member].run == run
   }
 
   // MARK: time and chance

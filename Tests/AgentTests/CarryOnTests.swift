@@ -1,0 +1,52 @@
+import LinuxIO
+import Model
+import Rollout
+import Testing
+import Wire
+
+@testable import Agent
+
+/// What was decided is carried out, whatever comes in between.
+@Suite("A committed rollout goes on", .timeLimit(.minutes(2)))
+struct CarryOnTests {
+  @Test(
+    "where the host gives no thread for the instant, the watch, or what follows from the outcomes",
+    arguments: ["instant", "watch", "collect"])
+  func noThread(name: String) throws {
+    let node = Node()
+    node.host.state.update { $0.refusedThreads = [name] }
+    let rollout = try node.rollout(enabling)
+    #expect(try node.prepare(rollout, enabling).refusal == nil)
+    #expect(try node.decide(rollout, .commit).reply == .committed)
+    #expect(try node.outcome(rollout)?.kind == .confirmed)
+    #expect(node.host.state.withLock { $0.restarts } == 1)
+    #expect(node.host.state.withLock { $0.lines.contains { $0.contains("reserve") } })
+  }
+
+  @Test("a node that has another name since its vote says that nothing was restarted, and is free")
+  func renamed() throws {
+    let host = FakeHost(file: plainFile)
+    let first = Node(host)
+    let rollout = try first.rollout(enabling)
+    #expect(try first.prepare(rollout, enabling).refusal == nil)
+    let bytes = try #require(host.state.withLock { $0.records["rollout"] })
+    var participant = Participant(
+      member: "minio-1", incarnation: first.agent.incarnation,
+      record: try JSON.decode(ParticipantRecord.self, from: bytes))
+    _ = participant.handle(
+      .decided(
+        rollout.key(for: "minio-1"), .commit, instant: Instant(nanoseconds: 1), bootID: "boot-1",
+        reason: ""),
+      at: Moment(now: Clock.now(), bootID: "boot-1", jitterMilliseconds: 0))
+    host.state.update { $0.records["rollout"] = JSON.encode(participant.record) }
+    let renamed = Node(host, name: "minio-9", of: ["minio-9"])
+    let isFree: Bool? = renamed.agent.state.wait(until: .inMilliseconds(20_000)) { state in
+      state.participant.record.active == nil ? true : nil
+    }
+    #expect(isFree == true)
+    let outcome = renamed.agent.status().lastOutcome
+    #expect(outcome?.kind == .failed)
+    #expect(outcome?.reason.contains("another name") == true, "\(outcome?.reason ?? "")")
+    #expect(host.state.withLock { $0.restarts } == 0)
+  }
+}
