@@ -66,23 +66,28 @@ private struct HostileCaller {
     return request
   }
 
+  /// The life of the agent that is asked, which everybody may know.
+  private var addressee: Incarnation? { rollout.content(of: "minio-1")?.incarnation }
+
   private mutating func question(_ principal: Principal) -> (path: String, body: [UInt8]) {
     let path = "/v1/rollouts/\(id())"
     let now = Clock.now()
     switch generator.below(9) {
     case 0:
       let ballot = Ballot(round: UInt32(generator.below(9)), proposer: principal.name)
-      return (path + "/promise", JSON.encode(PromiseRequest(epoch: rollout.epoch, ballot: ballot)))
+      let request = PromiseRequest(epoch: rollout.epoch, incarnation: addressee, ballot: ballot)
+      return (path + "/promise", JSON.encode(request))
     case 1:
       let proposal = Proposal(
         ballot: generator.pick([.coordinator, Ballot(round: 3, proposer: principal.name)]),
         decision: .commit, instant: now, bootID: "boot-1")
-      let request = AcceptRequest(epoch: rollout.epoch, proposal: proposal)
+      let request = AcceptRequest(
+        epoch: rollout.epoch, incarnation: addressee, proposal: proposal)
       return (path + "/accept", JSON.encode(request))
     case 2:
       let request = DecisionRequest(
-        epoch: rollout.epoch, decision: generator.pick([.commit, .abort]), instant: now,
-        bootID: "boot-1", reason: "so")
+        epoch: rollout.epoch, incarnation: addressee,
+        decision: generator.pick([.commit, .abort]), instant: now, bootID: "boot-1", reason: "so")
       return (path + "/decision", JSON.encode(request))
     case 3:
       return (path + "/resolve", [])

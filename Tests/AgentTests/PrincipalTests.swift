@@ -71,7 +71,7 @@ struct PrincipalTests {
       "POST", "/v1/rollouts", JSON.encode(request), as: Self.node("minio-2"))
     #expect(try JSON.decode(VoteAnswer.self, from: response.body).refusal == nil)
     let proposal = AcceptRequest(
-      epoch: rollout.epoch,
+      epoch: rollout.epoch, incarnation: cluster[0].agent.incarnation,
       proposal: Proposal(
         ballot: .coordinator, decision: .commit, instant: Clock.now(), bootID: "boot-1"))
     let same = Principal(cluster: "prod", role: .operator, name: "minio-2")
@@ -82,7 +82,8 @@ struct PrincipalTests {
         ? JSON.encode(proposal)
         : JSON.encode(
           DecisionRequest(
-            epoch: rollout.epoch, decision: .abort, instant: nil, bootID: "", reason: ""))
+            epoch: rollout.epoch, incarnation: cluster[0].agent.incarnation, decision: .abort,
+            instant: nil, bootID: "", reason: ""))
       #expect(cluster[0].send("POST", path, body, as: same).status == 403, "\(step)")
     }
     #expect(

@@ -88,8 +88,10 @@ enum PeerFuzz {
     again(PrepareRequest.self, body) { request in
       let rollout = request.rollout
       _ = (rollout.digest, rollout.plan, rollout.majority, rollout.watchMilliseconds)
+      let name = rollout.members.first ?? ""
       var member = Participant(
-        member: rollout.members.first ?? "", record: ParticipantRecord(), times: RecoveryTimes())
+        member: name, incarnation: rollout.content(of: name)?.incarnation,
+        record: ParticipantRecord(), times: RecoveryTimes())
       _ = run(&member, [.prepare(rollout), .started])
       return nil
     }
@@ -118,7 +120,9 @@ enum PeerFuzz {
     case 0:
       return again(ParticipantRecord.self, body) { record in
         for member in record.active?.rollout.members.prefix(2) ?? ["minio-1"] {
-          var participant = Participant(member: member, record: record, times: RecoveryTimes())
+          var participant = Participant(
+            member: member, incarnation: record.active?.rollout.content(of: member)?.incarnation,
+            record: record, times: RecoveryTimes())
           if let problem = live(&participant, record) { return problem }
         }
         return nil
@@ -141,7 +145,9 @@ enum PeerFuzz {
 
   /// What a member does with its record when it is started, and what others may ask it then.
   private static func live(_ member: inout Participant, _ record: ParticipantRecord) -> String? {
-    let key = record.active?.rollout.key ?? RolloutKey(id: "ffffffffffffffff", epoch: 7)
+    let key =
+      record.active?.rollout.key(for: member.member)
+      ?? RolloutKey(id: "ffffffffffffffff", epoch: 7, addressee: member.incarnation)
     let ballot = Ballot(round: (record.active?.promised.round ?? 0), proposer: "minio-2")
     let effects = run(
       &member,
