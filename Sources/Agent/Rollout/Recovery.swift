@@ -66,7 +66,7 @@ extension Agent {
     switch reply {
     case .outranked(let promised): ballot = promised
     case .promised(let proposal): ballot = proposal?.ballot
-    case .accepted, .committed, .ended, .neverVoted: ballot = nil
+    case .accepted, .committed, .ended, .neverVoted, .replaced: ballot = nil
     }
     if ballot.map(Self.isPlausible) ?? true { return reply }
     ports.log(
