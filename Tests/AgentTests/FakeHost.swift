@@ -487,7 +487,8 @@ final class FakeHost: Sendable {
     ) -> ServerKMSAnswer {
       host.state.withLock { state in
         let key = state.process.last { $0.name == "MINIO_KMS_SSE_KEY" }?.value
-        return state.kms ?? key.map { .defaultKey($0) } ?? .none
+        // A key that is in a file of its own is not looked up here.
+        return state.kms ?? key.map { .defaultKey($0) } ?? .untold("not asked")
       }
     }
     static func fine(_ endpoint: String) -> EndpointReport {
