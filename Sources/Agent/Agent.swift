@@ -159,17 +159,6 @@ public final class Agent: Sendable {
         return nil
       }
     }
-    // The agent goes on without what is lost with these.
-    func load<Value>(
-      _ kind: DamagedRecord.Kind, _ body: @escaping @Sendable () throws(Refusal) -> Value
-    ) -> Value? {
-      do throws(Refusal) { return try body() } catch {
-        ports.log(4, error.message)
-        state.damagedRecords.append(
-          DamagedRecord(kind, error) { () throws(Refusal) in _ = try body() })
-        return nil
-      }
-    }
     let (records, history) = (records, history)
     incarnation = load { () throws(Refusal) in try Self.incarnation(in: records) }
     let incarnation = incarnation
@@ -196,19 +185,10 @@ public final class Agent: Sendable {
     state.targets = Set(
       [inventory.environmentFile, state.generation?.path].compactMap(\.self)
         + rollouts.compactMap { $0?.content(of: node)?.path })
-    if let confirmed = load(.confirmed, { () throws(Refusal) in try records.loadConfirmed() }) {
-      state.confirmed = confirmed
-    }
-    let drift = load(.drift) { () throws(Refusal) in try records.loadDrift() }
-    state.driftLog.entries = drift ?? []
-    state.settled = load(.settled) { () throws(Refusal) in try records.loadSettled() } ?? []
-    _ = load(.collecting) { () throws(Refusal) in try records.loadCollecting() }
-    let intent = load(.intent) { () throws(Refusal) in try records.loadIntent() ?? IntentRecord() }
-    state.intent = intent ?? IntentRecord.forgotten
-    state.intents = Intents(
-      member: node, members: inventory.memberNames,
-      run: Self.drawn(),
-      own: state.intent.statement.serial > 0 ? state.intent.statement : nil)
+    state.loadDispensable(
+      from: records,
+      Intents(member: node, members: inventory.memberNames, run: Self.drawn(), own: nil),
+      log: ports.log)
     self.state = Lock(state)
     for record in self.state.withLock({ $0.damagedRecords }) where record.finding.severity == .error
     {

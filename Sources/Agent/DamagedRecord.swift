@@ -1,4 +1,5 @@
 internal import Model
+internal import Rollout
 
 /// A record that could not be read when the agent started, for who asks what is wrong. Each stands for itself: what
 /// one of them held has nothing to do with what another one holds.
@@ -57,4 +58,34 @@ struct DamagedRecord: Sendable {
 
   /// Whether it is still so. Blocks on the disk.
   var isDamaged: Bool { !(isReadable?() ?? false) }
+}
+
+extension Agent.State {
+  /// Reads the records that the agent goes on without where they are damaged, each by itself.
+  ///
+  /// - Parameter fresh: the intents of this run of the agent, without any of its own.
+  mutating func loadDispensable(
+    from records: Records, _ fresh: Intents, log: (_ priority: Int, _ message: String) -> Void
+  ) {
+    func load<Value>(
+      _ kind: DamagedRecord.Kind, _ read: @escaping @Sendable () throws(Refusal) -> Value
+    ) -> Value? {
+      do throws(Refusal) { return try read() } catch {
+        log(4, error.message)
+        damagedRecords.append(
+          DamagedRecord(kind, error) { () throws(Refusal) in _ = try read() })
+        return nil
+      }
+    }
+    if let known = load(.confirmed, { () throws(Refusal) in try records.loadConfirmed() }) {
+      confirmed = known
+    }
+    driftLog.entries = load(.drift) { () throws(Refusal) in try records.loadDrift() } ?? []
+    settled = load(.settled) { () throws(Refusal) in try records.loadSettled() } ?? []
+    _ = load(.collecting) { () throws(Refusal) in try records.loadCollecting() }
+    intent =
+      load(.intent) { () throws(Refusal) in try records.loadIntent() ?? IntentRecord() }
+      ?? IntentRecord.forgotten
+    intents = fresh.holding(intent.statement)
+  }
 }

@@ -119,6 +119,11 @@ public struct Intents: Sendable, Hashable {
     ended = members.map { _ in [] }
   }
 
+  /// The same with what this member held in an earlier run; nothing was ever held with a serial of 0.
+  public func holding(_ kept: IntentStatement) -> Intents {
+    Intents(member: member, members: members, run: run, own: kept.serial > 0 ? kept : nil)
+  }
+
   /// Whether this member is the one that begins.
   public var isFirst: Bool { members.first == member }
 
