@@ -150,6 +150,36 @@ extension LabTests {
       #expect(lines.contains("operator lab-operator of lab at"))
     }
 
+    @Test("60 checks of an observer at once are one look at the Key Managers, and cost no threads")
+    func checks() throws {
+      let eve = try issue(.observer, "eve")
+      func lines() throws -> Int {
+        let printed = try lab.exec("kms-1", "journalctl -q -o cat -u minkms | wc -l")
+        return Int(printed.filter(\.isNumber)) ?? 0
+      }
+      /// How many lines of the Key Manager's log so many checks at once are, and the answers.
+      func check(_ count: Int) throws -> (lines: Int, answers: [String]) {
+        // The last look must be too old to be shared.
+        Clock.sleep(until: .inMilliseconds(Limits.observersCheckAgeMilliseconds + 100))
+        let before = try lines()
+        let printed = try lab.run(
+          """
+          seq \(count) | xargs -P \(count) -I{} curl -s -m 60 -o /dev/null -w '%{http_code}\\n' \
+            --cacert \(lab.pki)/ca.pem --cert \(eve)/cert.pem --key \(eve)/key.pem \
+            -X POST https://minio-1:7377/v1/check || true
+          """)
+        return (try lines() - before, printed.split(separator: "\n").map(String.init))
+      }
+      let one = try check(1)
+      #expect(one.answers == ["200"] && one.lines > 0)
+      let sixty = try check(60)
+      // The nodes' own looks may come in between.
+      #expect(sixty.lines <= 3 * one.lines, "\(one) \(sixty)")
+      #expect(sixty.answers.contains("200"))
+      #expect(Set(sixty.answers).isSubset(of: ["200", "503", "000"]), "\(sixty)")
+      print("door: one check is \(one.lines) lines of the Key Manager, sixty are \(sixty.lines)")
+    }
+
     /// Tries to listen on the agent's port as nobody, again and again, for so long; says how often it
     /// could.
     private func thief(seconds: Int) -> String {
