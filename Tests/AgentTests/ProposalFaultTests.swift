@@ -265,7 +265,7 @@ struct ProposalFaultTests {
     for node in cluster.nodes { _ = try propose(node.agent) }
     let first = Principal(cluster: "prod", role: .node, name: "minio-1")
     var rollout = try cluster.rollout(enabling)
-    rollout.createdBy = "minio-1"
+    rollout.createdBy = first.author
     for wish in [nil, Digest.sha256([9])] {
       rollout.wish = wish
       let request = PrepareRequest(
