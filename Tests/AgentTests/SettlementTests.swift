@@ -47,13 +47,14 @@ struct SettlementTests {
   func name() throws {
     let (cluster, rollout) = try ended()
     for (by, principal) in [
-      ("alice", Self.peer), ("minio-1", Self.peer), ("minio-2", alice), ("bob", alice),
+      ("alice", Self.peer), ("node/minio-1", Self.peer), ("minio-2", Self.peer),
+      ("node/minio-2", alice), ("bob", alice),
     ] {
       let told = Settlement(rollout: rollout.id, kind: .confirmed, by: by)
       #expect(tell(cluster, told, as: principal) == 403, "\(principal.name) as \(by)")
     }
     #expect(try cluster.view(0, rollout.id).settlement == nil)
-    let own = Settlement(rollout: rollout.id, kind: .confirmed, by: "minio-2")
+    let own = Settlement(rollout: rollout.id, kind: .confirmed, by: "node/minio-2")
     #expect(tell(cluster, own, as: Self.peer) == 200)
     #expect(try cluster.view(0, rollout.id).settlement == own)
   }
@@ -76,7 +77,7 @@ struct SettlementTests {
     let held = Settlement(rollout: rollout.id, kind: .held, reason: "so it is", by: "alice")
     #expect(tell(cluster, held, as: alice) == 200)
     #expect(tell(cluster, held, as: alice) == 200, "repeated")
-    let confirmed = Settlement(rollout: rollout.id, kind: .confirmed, by: "minio-2")
+    let confirmed = Settlement(rollout: rollout.id, kind: .confirmed, by: "node/minio-2")
     #expect(tell(cluster, confirmed, as: Self.peer) != 200)
     #expect(try cluster.view(0, rollout.id).settlement == held)
   }

@@ -198,9 +198,9 @@ extension Agent {
     guard settlement.rollout == id, let finished = finished(id) else {
       throw Refusal(.validation, "\(node) was not in rollout \(id.prefix(16)) last")
     }
-    let author = principal.name
+    let author = principal.author
     guard settlement.by == author,
-      finished.rollout.mayBeSettled(by: principal, author: author)
+      finished.rollout.mayBeSettled(by: principal)
     else {
       throw Refusal(
         .notPermitted,

@@ -56,10 +56,8 @@ extension Settlement {
 
 extension Rollout {
   /// Whether this one may tell what became of it: who created it, and any member.
-  ///
-  /// - Parameter author: as in ``createdBy``.
-  public func mayBeSettled(by principal: Principal, author: String) -> Bool {
-    if createdBy == author { return true }
+  public func mayBeSettled(by principal: Principal) -> Bool {
+    if createdBy == principal.author { return true }
     return principal.role == .node && content(of: principal.name) != nil
   }
 }
