@@ -118,6 +118,6 @@ import Wire
       return (Clock.now().milliseconds(since: asked), command)
     }
     #expect(took.allSatisfy { $0.0 < 90_000 }, "\(took)")
-    #expect(count.withLock { $0 } > 60)
+    #expect(count.withLock { $0 } > 30, "changed answers")
   }
 }
