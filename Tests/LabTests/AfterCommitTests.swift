@@ -183,7 +183,8 @@ extension LabTests {
       #expect(proposals.stdout.contains("start not confirmed"), "\(proposals.stdout)")
       let digest = try #require(
         proposals.stderr.split(separator: "--retry ").last?.prefix { $0.isHexDigit })
-      #expect(try lab.keyturn("proposals", "--retry", String(digest)).status == 0)
+      let retry = try lab.keyturn("proposals", "--retry", String(digest))
+      #expect(retry.status == 0, "\(retry.stdout)\(retry.stderr)")
       for node in lab.nodes.dropLast() { _ = try propose(node, settings("bad")) }
       let last = try propose(lab.nodes[4], settings("bad"), "--wait")
       #expect(last.exitCode == 0 && last.outcome == "confirmed", "\(last)")

@@ -139,8 +139,9 @@ extension LabTests.KeyWaysTests {
       "\(asRoot) \"\(byOther) >\(config)\"",
       "echo MINIO_X=1 >\(config); echo MINIO_CONFIG_ENV_FILE=\(config) >>/etc/default/minio",
       "runningKey"),
+    // In the host's namespace: that of the command itself, which ProtectProc= makes, goes with it.
     .unit(
-      "\(asRoot) \"mount --bind /srv/other/env \(config)\"",
+      "\(asRoot) \"nsenter -t 1 -m mount --bind /srv/other/env \(config)\"",
       """
       mkdir /srv/other; \(byOther) >/srv/other/env
       echo MINIO_X=1 >\(config); echo MINIO_CONFIG_ENV_FILE=\(config) >>/etc/default/minio
@@ -173,7 +174,8 @@ extension LabTests.KeyWaysTests {
   private func alarms(_ kind: String, after cursor: String) throws -> [Alarm] {
     try lab.exec(
       Self.node,
-      "journalctl -q --after-cursor='\(cursor)' KEYTURN_KIND=\(kind) -o json || true"
+      // With a match journalctl leaves out the first line after a cursor that does not match.
+      "journalctl -q --after-cursor='\(cursor)' -o json | grep -F '\"KEYTURN_KIND\":\"\(kind)\"' || true"
     ).split(separator: "\n").map { try JSON.decode(Alarm.self, from: Array($0.utf8)) }
       .filter { $0.PRIORITY != "6" }
   }
@@ -185,8 +187,8 @@ extension LabTests.KeyWaysTests {
         Self.node,
         """
         systemctl stop minio
-        \(way.prepare)
         journalctl -q -n 1 -o export | sed -n 's/^__CURSOR=//p'
+        \(way.prepare)
         systemctl start minio; echo "code $?"; systemctl show minio -P ActiveEnterTimestampMonotonic
         """)
       let lines = printed.split(separator: "\n").map(String.init)
@@ -195,16 +197,26 @@ extension LabTests.KeyWaysTests {
       let end = Instant.inMilliseconds(10_000)
       var seen: [Alarm] = []
       while seen.isEmpty, Clock.now() < end { seen = try alarms(way.expected, after: lines[0]) }
-      let alarm = try #require(seen.first, "\(way.name): no alarm")
+      if seen.isEmpty {
+        let journal = try lab.exec(
+          Self.node, "journalctl -q --after-cursor='\(lines[0])' -o short-monotonic")
+        Issue.record("\(way.name): no alarm\n\(journal)")
+        try undo()
+        continue
+      }
+      let alarm = seen[0]
       let (told, started) = (Int64(alarm.__MONOTONIC_TIMESTAMP) ?? 0, Int64(lines[2]) ?? 0)
       print("\(way.expected) told \((told - started) / 1_000) ms after the start: \(way.name)")
       #expect(told - started <= 1_000_000, "\(way.name)")
       let status = try lab.keyturn("status", "--json")
-      #expect(status.stdout.contains("\"\(way.expected)\""), "\(way.name): \(status.stdout)")
+      #expect(
+        status.stdout.contains("\"kind\":\"\(way.expected)\""), "\(way.name): \(status.stdout)")
       if alarm.PRIORITY == "3" { #expect(status.status == 3, "\(way.name)") }
       try undo()
       let rest = Instant.inMilliseconds(10_000)
-      while try lab.keyturn("status", "--json").stdout.contains("\"\(way.expected)\"") {
+      while try lab.keyturn("status", "--json").stdout.contains(
+        "\"kind\":\"\(way.expected)\"")
+      {
         try #require(Clock.now() < rest, "\(way.name): the alarm stays")
       }
     }
