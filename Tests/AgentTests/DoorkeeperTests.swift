@@ -52,7 +52,8 @@ import Wire
       ("/v1/rollouts/\(id)/accept", [.operator, .node], small),
       ("/v1/rollouts/\(id)/decision", [.operator, .node], small),
       ("/v1/rollouts/\(id)/resolve", [.operator], small), ("/v1/intents", [.node], small),
-      ("/v1/seal/recover", [.operator], small), ("/v1/check", [.observer, .operator], small),
+      ("/v1/intents/retry", [.operator], small), ("/v1/seal/recover", [.operator], small),
+      ("/v1/check", [.observer, .operator], small),
     ]
     for (path, roles, bytes) in rows {
       for role in Role.allCases {

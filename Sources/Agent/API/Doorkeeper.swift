@@ -83,6 +83,7 @@ public struct Doorkeeper: Sendable {
     .init("decision", depth: 4): BodyRule(roles: [.operator, .node]),
     .init("resolve", depth: 4): BodyRule(roles: [.operator]),
     .init("intents", depth: 2): BodyRule(roles: [.node]),
+    .init("retry", depth: 3): BodyRule(roles: [.operator]),
     .init("recover", depth: 3): BodyRule(roles: [.operator]),
     .init("check", depth: 2): BodyRule(roles: [.observer, .operator]),
   ]
