@@ -264,12 +264,16 @@ public final class Agent: Sendable {
   /// Takes one input through the machine and carries out its effects. What may take long is done
   /// after the turn.
   ///
+  /// - Parameter isWanted: asked within the turn; if it says no, nothing is done.
   /// - Returns: the answer to the proposer, if the machine gave one; a refusal if a promise could
   /// not be made durable.
   @discardableResult
-  func perform(_ given: ParticipantInput) -> Result<ParticipantReply, Refusal>? {
+  func perform(
+    _ given: ParticipantInput, ifWanted isWanted: () -> Bool = { true }
+  ) -> Result<ParticipantReply, Refusal>? {
     var later: [@Sendable () -> Void] = []
     let result: Result<ParticipantReply, Refusal>? = turn.withLock { _ in
+      guard isWanted() else { return nil }
       let input = stillProposed(given)
       let before = state.withLock { $0.participant }
       let effects = state.update { $0.participant.handle(input, at: moment()) }

@@ -76,6 +76,8 @@ struct Cluster {
 
   let names: [String]
   private let told = Lock([SealView]())
+  /// Why the last rollout that was run was refused.
+  let lastRefusals = Lock([Refusal]())
   let network = Network()
   private(set) var nodes: [Node] = []
 
@@ -184,7 +186,9 @@ struct Cluster {
   func run(
     _ rollout: Rollout, _ changes: [SettingChange]
   ) throws -> (votes: [RefusalCode?], outcomes: [OutcomeKind?]) {
-    let votes = try nodes.map { try $0.prepare(rollout, changes).refusal?.code }
+    let refusals = try nodes.map { try $0.prepare(rollout, changes).refusal }
+    lastRefusals.update { $0 = refusals.compactMap(\.self) }
+    let votes = refusals.map(\.?.code)
     let isCommit = votes.allSatisfy { $0 == nil }
     for node in nodes { _ = try node.decide(rollout, isCommit ? .commit : .abort) }
     if !isCommit { return (votes, []) }

@@ -194,7 +194,9 @@ struct HostilePeerTests {
     let changes = Self.browser("normal-\(round)")
     let rollout = try cluster.rollout(changes, id: Rollout.newID())
     let (votes, outcomes) = try cluster.run(rollout, changes)
-    #expect(votes == [nil, nil, nil], "round \(round)")
+    #expect(
+      votes == [nil, nil, nil],
+      "round \(round): \(cluster.lastRefusals.withLock { $0.map(\.message) })")
     #expect(outcomes == [.confirmed, .confirmed, .confirmed], "round \(round)")
     return outcomes == [.confirmed, .confirmed, .confirmed] ? rollout : nil
   }

@@ -110,6 +110,40 @@ struct AgentRecoveryTests {
     #expect(try cluster[2].prepare(rollout, enabling).refusal?.code == .vote)
   }
 
+  @Test("what was to wake a member for one rollout does not end the next one")
+  func lateWake() throws {
+    let (cluster, rollout) = try Cluster.left(3, isolated: ["minio-1"], asked: [])
+    let asked = Clock.now()
+    cluster.resolve(0)
+    for node in cluster.nodes { _ = try node.decide(rollout, .abort) }
+    // The time for the answers is over just while the next yes is written.
+    let over = asked.advanced(byMilliseconds: patience.answerMilliseconds + 200)
+    #expect(Clock.now() < over)
+    let saves = Lock(0)
+    cluster[0].host.state.update { state in
+      // First that the vote has begun, then the yes.
+      state.onSave = { name in
+        if name == "rollout",
+          saves.update({
+            $0 += 1; return $0 == 2
+          })
+        {
+          Clock.sleep(until: over)
+        }
+      }
+    }
+    let next = try cluster.rollout(enabling, id: "00000000000000bb")
+    #expect(try cluster[0].prepare(next, enabling).refusal == nil)
+    cluster[0].host.state.update { $0.onSave = { _ in } }
+    for node in cluster.nodes.dropFirst() {
+      #expect(try node.prepare(next, enabling).refusal == nil)
+    }
+    for node in cluster.nodes { _ = try node.decide(next, .commit) }
+    #expect(try cluster.outcomes(next) == [.confirmed, .confirmed, .confirmed])
+    let questions = cluster.network.questions.withLock { $0.map(\.path) }
+    #expect(!questions.contains { $0.contains("\(next.id)/promise") }, "\(questions)")
+  }
+
   @Test("a majority suffices; the ones that were away learn it as soon as they are connected")
   func majority() throws {
     let away: Set = ["minio-4", "minio-5"]

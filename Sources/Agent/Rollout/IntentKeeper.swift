@@ -59,7 +59,7 @@ extension Agent {
         case .tell(let member, let statement): tell(member, statement)
         case .wake(let instant):
           do throws(Errno) {
-            try intentAlarm.set(instant) { [self] in intend(.woke) }
+            try intentAlarm.set(instant) { [self] _ in intend(.woke) }
           } catch { ports.log(4, "intents: \(error)") }
         case .begin(let digest):
           try startThread("intent") { self.begin(digest) }

@@ -15,16 +15,20 @@ extension Agent {
   private static let firstPauseMilliseconds = 50
   private static let longestPauseMilliseconds = 2_000
 
-  /// Does not block.
+  /// Does not block. A wake whose instant comes while another rollout's is being set must not end that
+  /// one: it counts only while it is the last that was set.
   func wake(at instant: Instant) {
     do throws(Errno) {
-      try alarm.set(instant) { [self] in perform(.woke) }
+      try alarm.set(instant) { [self] setting in
+        perform(.woke) { [self] in alarm.last == setting }
+      }
     } catch {
       ports.log(3, "\(node): \(error)")
       // Too early costs a round that comes to nothing; never would leave the member in doubt.
+      let setting = alarm.last
       carryOn("alarm") { [self] in
         Clock.sleep(until: min(instant, .inMilliseconds(Self.withoutThreadMilliseconds)))
-        perform(.woke)
+        perform(.woke) { [self] in alarm.last == setting }
       }
     }
   }

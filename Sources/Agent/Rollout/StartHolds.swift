@@ -53,7 +53,7 @@ extension Agent {
 
   private func releaseHold(after milliseconds: Int) {
     do throws(Errno) {
-      try holdAlarm.set(.inMilliseconds(milliseconds)) { [self] in
+      try holdAlarm.set(.inMilliseconds(milliseconds)) { [self] _ in
         guard let pause = releaseStep() else { return }
         releaseHold(after: pause)
       }
