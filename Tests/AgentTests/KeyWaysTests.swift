@@ -187,9 +187,12 @@ struct KeyWaysTests {
     }
   }
 
-  @Test("a server that tells nothing is judged by its environment and files")
+  @Test("a server that tells nothing is judged by environment and files, and the outcome says so")
   func untold() throws {
-    #expect(try start { $0.kms = .untold("403") }?.kind == .confirmed)
+    let outcome = try start { $0.kms = .untold("403") }
+    #expect(outcome?.kind == .confirmed)
+    let text = "the sealed key by its environment and files only, as it does not tell (403)"
+    #expect(outcome?.reason.contains(text) == true, "\(outcome?.reason ?? "")")
   }
 
   @Test("its own word tells which key it uses where the file was changed since")

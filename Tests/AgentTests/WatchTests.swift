@@ -61,7 +61,7 @@ import Wire
     #expect(outcome.kind == .confirmed && outcome.passedKeyManager == true)
     #expect(
       outcome.reason.hasPrefix(
-        "new invocation, READY, environment as voted, seen: subsystems, banner, takes writes (asked "
+        "new invocation, READY, environment as voted, the sealed key by its own word, seen: subsystems, banner, takes writes (asked "
       ))
     #expect(
       outcome.reason.contains(

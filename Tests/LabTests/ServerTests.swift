@@ -46,11 +46,22 @@ extension LabTests {
       try lab.encrypt()
       try logJSON()
       try #require(try lab.keyturn("restart", "--yes").status == 0)
+      // A load balancer's question, which a server that sees too few drives logs at that level.
+      try lab.onEachNode("systemd-run -q --unit=balancer bash -c '\(Self.balancer)'")
+      let since = Clock.realtimeMicroseconds() / 1_000_000
       for number in 1...20 {
         let outcome = try lab.keyturn("restart", "--yes", "--json")
         #expect(outcome.status == 0, "restart \(number): \(outcome.stdout)\(outcome.stderr)")
       }
+      try lab.onEachNode("systemctl stop balancer")
+      let counts = try lab.onEachNode(
+        "journalctl -u minio -o cat --since=@\(since) | grep -c '\"level\":\"FATAL\"' || true")
+      let lines = counts.values.compactMap { Int($0.filter { !$0.isWhitespace }) }
+      #expect(lines.reduce(0, +) > 0, "\(counts)")
     }
+
+    private static let balancer =
+      "while :; do curl -sk -m 2 -o /dev/null https://$(hostname):9000/minio/health/cluster; sleep 0.05; done"
 
     @Test("a node that refuses writes delays the confirmation, and the outage is told")
     func refusesWrites() throws {
@@ -68,6 +79,9 @@ extension LabTests {
       func reason(_ node: String) -> String { nodes.first { $0.name == node }?.reason ?? "" }
       #expect(reason("minio-1").contains("takes writes (asked "))
       #expect(reason("minio-3").contains("(403 InvalidAccessKeyId)"), "\(reason("minio-3"))")
+      #expect(reason("minio-1").contains("the sealed key by its own word"))
+      let byFiles = "the sealed key by its environment and files only"
+      #expect(reason("minio-3").contains(byFiles), "\(reason("minio-3"))")
       let seconds = reason("minio-2").split(separator: " ").suffix(2).first.flatMap {
         Double($0)
       }

@@ -110,7 +110,7 @@ import Testing
     _ = machine.handle(restart, at: zero)
     _ = machine.handle(active, at: zero)
     _ = machine.handle(good, at: zero)
-    _ = machine.handle(environment(.same), at: zero)
+    _ = machine.handle(environment(.same(.word)), at: zero)
     return machine
   }
 
@@ -128,7 +128,7 @@ import Testing
         .phase(.serving, detail: ""),
       ])
     #expect(
-      machine.handle(Self.environment(.same), at: Self.zero) == [
+      machine.handle(Self.environment(.same(.word)), at: Self.zero) == [
         .arm(.settled, Self.settled),
         .phase(.settling, detail: "all is good, and must stay so for 10 s"),
       ])
@@ -183,7 +183,7 @@ import Testing
     _ = machine.handle(Self.restart, at: Self.zero)
     _ = machine.handle(Self.active, at: Self.zero)
     _ = machine.handle(Self.good, at: Self.zero)
-    _ = machine.handle(Self.environment(.same, pid: 199), at: Self.zero)
+    _ = machine.handle(Self.environment(.same(.word), pid: 199), at: Self.zero)
     #expect(machine.phase == .serving)
     #expect(machine.handle(Self.good, at: Self.zero).contains(.askEnvironment(pid: 200)))
     // And one that was not asked about neither.

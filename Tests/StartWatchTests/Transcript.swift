@@ -87,7 +87,7 @@ struct Transcript: Sendable, CustomTestStringConvertible {
     case "environment":
       let words = rest.split(separator: " ").map(String.init)
       switch words[0] {
-      case "same": return .environment(.same)
+      case "same": return .environment(.same(.word))
       case "differs": return .environment(.differs(Array(words.dropFirst())))
       default: return .environment(.unknown(rest))
       }
@@ -157,7 +157,7 @@ struct Transcript: Sendable, CustomTestStringConvertible {
       peers: headers["peers"].flatMap { Int($0) })
     var timers: [StartTimer: Int] = [:]
     var health = HealthAnswers(ready: .failed("refused"), cluster: .failed("refused"))
-    var environment = EnvironmentAnswer.same
+    var environment = EnvironmentAnswer.same(.word)
     var unit: UnitState?
     var due: [(milliseconds: Int, question: StartEffect)] = []
 

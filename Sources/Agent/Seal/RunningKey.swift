@@ -9,8 +9,8 @@ internal import Wire
 
 /// What can be told of the key that a running server uses, against the one that it must use.
 enum RunningKeyAnswer: Equatable {
-  /// It is that one.
-  case same
+  /// It is that one, and what that is known from.
+  case same(KeyEvidence)
   /// It is not; what was found, for people.
   case other(String)
   /// It cannot be told, and why.
@@ -40,9 +40,10 @@ struct RunningKey {
       if !name.utf8.elementsEqual(key.name.utf8) {
         return .other("the server itself says that it encrypts with the key \"\(name)\"")
       }
-      return .same
+      return .same(.word)
     case (.same, .some(.none)):
       return .unknown("the server itself says that it has no Key Manager")
+    case (.same, .untold(let why)): return .same(.files(why))
     case (_, _): return found
     }
   }
@@ -60,7 +61,7 @@ struct RunningKey {
           }, file: file.filter { $0.name == name }.map(\.definition))
       }
       return LastDoor.problem(seal: seal, key: variables[0], enclave: variables[1])
-        .map { .other($0) } ?? .same
+        .map { .other($0) } ?? .same(.files("it was not asked"))
     } catch { return .unknown(error.message) }
   }
 
@@ -154,7 +155,7 @@ extension Agent {
 
   /// Whether a start can be confirmed as far as the key goes that is sealed, or that its confirmation seals.
   func compareKey(of pid: Int32, with voted: Seal?) throws(Refusal) -> EnvironmentAnswer {
-    guard let key = (sealRecord().seal ?? voted)?.key else { return .same }
+    guard let key = (sealRecord().seal ?? voted)?.key else { return .same(.notSealed) }
     let unit = try ports.unit.state(deadline: .inMilliseconds(5_000))
     if unit.mainPID != pid { return .unknown("the main process is another one since") }
     if let problem = guardProblem(unit) { return .otherKey(problem) }
@@ -162,7 +163,7 @@ extension Agent {
     let running = RunningKey(
       ports: ports, unit: unit, process: process, word: { self.serversWord(unit, process) })
     switch running.compare(with: key) {
-    case .same: return .same
+    case .same(let evidence): return .same(evidence)
     case .other(let what): return .otherKey(what)
     case .unknown(let why): return .unknown(why)
     }

@@ -97,7 +97,7 @@ public struct StartMachine: Sendable {
     case asked
     /// It is to be asked again.
     case unknown(String)
-    case same(pid: Int32)
+    case same(pid: Int32, KeyEvidence)
   }
 
   enum Settling: Equatable {
@@ -210,7 +210,7 @@ public struct StartMachine: Sendable {
 
   /// The unit's main process is not the one whose environment was compared.
   private func isAnotherProcess(_ state: UnitState) -> Bool {
-    guard case .same(let pid) = environment else { return false }
+    guard case .same(let pid, _) = environment else { return false }
     return state.mainPID != 0 && state.mainPID != pid
   }
 
@@ -238,7 +238,7 @@ public struct StartMachine: Sendable {
       return
     }
     switch answer {
-    case .same: environment = .same(pid: pid)
+    case .same(let key): environment = .same(pid: pid, key)
     case .unknown(let why): environment = .unknown(why)
     case .differs(let names):
       finish(.failed(.otherEnvironment(pid: pid, names, phase: phase)), &effects)

@@ -76,10 +76,20 @@ public struct StartDeadlines: Sendable, Hashable, Codable {
   }
 }
 
+/// What it is known from that a process uses the sealed key.
+public enum KeyEvidence: Sendable, Hashable, Codable {
+  /// None is sealed, and the start would seal none.
+  case notSealed
+  /// The server says so itself.
+  case word
+  /// Its environment, and the file that it has read; the server does not tell, and why.
+  case files(String)
+}
+
 /// Whether a process was started with the environment that was voted on.
 public enum EnvironmentAnswer: Sendable, Hashable, Codable {
-  /// It was.
-  case same
+  /// It was, and uses the sealed key, if one is.
+  case same(KeyEvidence)
   /// It was not; the names of the variables that differ, at least one.
   case differs([String])
   /// It was, and does not use the key that is sealed, or nobody knows that the start guard let it pass;

@@ -61,6 +61,8 @@ public struct StartEvidence: Sendable, Hashable, Codable {
   public var invocationID: String
   /// Whether READY=1 was heard; otherwise the unit is of a Type= that has none.
   public var saidReady: Bool
+  /// What it is known from that the server uses the sealed key.
+  public var key: KeyEvidence
   /// The lines of a good start that were seen, in their order.
   public var marks: [SuccessMark]
   /// Where its lines were read.
@@ -76,13 +78,14 @@ public struct StartEvidence: Sendable, Hashable, Codable {
 
   /// Evidence; see the properties.
   public init(
-    invocationID: String, saidReady: Bool, marks: [SuccessMark], log: Log, writes: Writes,
-    lostDrives: [String], warnings: [String], settledMilliseconds: Int
+    invocationID: String, saidReady: Bool, key: KeyEvidence, marks: [SuccessMark], log: Log,
+    writes: Writes, lostDrives: [String], warnings: [String], settledMilliseconds: Int
   ) {
     self.writes = writes
     self.lostDrives = lostDrives
     self.invocationID = invocationID
     self.saidReady = saidReady
+    self.key = key
     self.marks = marks
     self.log = log
     self.warnings = warnings
@@ -100,6 +103,13 @@ extension StartEvidence: CustomStringConvertible {
         "seen in \(directory): \(marks.map(\.rawValue).joined(separator: ", "))"
       case .nowhere(let why): "its lines go to no log that can be read (\(why)), so none counts"
       }
+    let sealed =
+      switch key {
+      case .notSealed: nil as String?
+      case .word: "the sealed key by its own word"
+      case .files(let why):
+        "the sealed key by its environment and files only, as it does not tell (\(why))"
+      }
     let writing =
       switch writes {
       case .taken(let asked): "takes writes (asked \(asked == 1 ? "once" : "\(asked) times"))"
@@ -107,9 +117,10 @@ extension StartEvidence: CustomStringConvertible {
         "no drive missing by its log, as it does not tell whether it takes writes (\(why))"
       }
     return [
-      "new invocation", saidReady ? "READY" : "active", "environment as voted", seen, writing,
-      "health ready and cluster good", "unchanged for \(settledMilliseconds / 1_000) s",
-    ].joined(separator: ", ")
+      "new invocation", saidReady ? "READY" : "active", "environment as voted", sealed, seen,
+      writing, "health ready and cluster good",
+      "unchanged for \(settledMilliseconds / 1_000) s",
+    ].compactMap(\.self).joined(separator: ", ")
   }
 
   /// What someone should look at although the start is confirmed; nil if nothing.

@@ -56,9 +56,13 @@ extension StartMachine {
         arguments.quiet ? .nowhere("--quiet") : .journal
       }
     return StartEvidence(
-      invocationID: identity.invocation ?? "", saidReady: saysReady, marks: log.marks,
-      log: readFrom, writes: writesEvidence, lostDrives: log.lostDrives, warnings: log.warnings,
-      settledMilliseconds: settleMilliseconds)
+      invocationID: identity.invocation ?? "", saidReady: saysReady, key: keyEvidence,
+      marks: log.marks, log: readFrom, writes: writesEvidence, lostDrives: log.lostDrives,
+      warnings: log.warnings, settledMilliseconds: settleMilliseconds)
+  }
+
+  private var keyEvidence: KeyEvidence {
+    if case .same(_, let key) = environment { key } else { .notSealed }
   }
 
   private var writesEvidence: StartEvidence.Writes {
