@@ -23,6 +23,26 @@ struct CarryOnTests {
     #expect(node.host.state.withLock { $0.lines.contains { $0.contains("reserve") } })
   }
 
+  @Test("where there is no thread for what all have proposed, it is proposed and tried again")
+  func noThreadForProposals() throws {
+    let node = Node()
+    node.host.state.update { $0.refusedThreads = ["intent"] }
+    let request = IntentRequest(changes: enabling.map(WireChange.init), createKey: false)
+    let response = node.agent.answerLocally(
+      HTTPRequest("POST", "/v1/intent", body: JSON.encode(request)))
+    #expect(response.status == 200, "\(String(decoding: response.body, as: UTF8.self))")
+    let isTold: Bool? = node.host.state.wait(until: .inMilliseconds(20_000)) { state in
+      state.lines.contains { $0.contains("is tried again") } ? true : nil
+    }
+    #expect(isTold == true)
+    let begins: Bool? = node.agent.state.wait(until: .inMilliseconds(20_000)) { state in
+      var later = state.intents
+      let effects = later.handle(.woke, at: .inMilliseconds(600_000))
+      return effects.contains { if case .begin = $0 { true } else { false } } ? true : nil
+    }
+    #expect(begins == true)
+  }
+
   @Test("a node that has another name since its vote says that nothing was restarted, and is free")
   func renamed() throws {
     let host = FakeHost(file: plainFile)

@@ -47,7 +47,7 @@ import Wire
     let (large, small) = (Limits.httpBodyBytes, Limits.smallBodyBytes)
     let rows: [(String, [Role], Int)] = [
       ("/v1/plan", [.operator, .node], large), ("/v1/rollouts", [.operator, .node], large),
-      ("/v1/rollouts/\(id)/settlement", [.operator, .node], large),
+      ("/v1/rollouts/\(id)/settlement", [.operator, .node], small),
       ("/v1/rollouts/\(id)/promise", [.node], small),
       ("/v1/rollouts/\(id)/accept", [.operator, .node], small),
       ("/v1/rollouts/\(id)/decision", [.operator, .node], small),

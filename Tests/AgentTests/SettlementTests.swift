@@ -71,6 +71,63 @@ struct SettlementTests {
     #expect(try cluster.view(0, rollout.id).settlement == held)
   }
 
+  @Test("what a member says of a rollout that it was not asked about is not taken")
+  func other() throws {
+    var times = CollectorTimes()
+    times.silenceMilliseconds = 20
+    times.againMilliseconds = 20
+    let cluster = Cluster([plainFile, plainFile], collectorTimes: times)
+    let other = "00000000000000ff"
+    let lies = Lock(0)
+    cluster.network.rewrite.update {
+      $0 = { node, bytes in
+        guard node == "minio-2", var view = try? JSON.decode(RolloutView.self, from: bytes) else {
+          return bytes
+        }
+        view.settlement = Settlement(rollout: other, kind: .confirmed, by: "node/minio-2")
+        lies.update { $0 += 1 }
+        return JSON.encode(view)
+      }
+    }
+    let rollout = try cluster.rollout(enabling)
+    #expect(try cluster.run(rollout, enabling).outcomes == [.confirmed, .confirmed])
+    let agent = cluster[0].agent
+    let isOver: Bool? = agent.state.wait(until: .inMilliseconds(20_000)) { state in
+      state.collecting == nil && state.settled.contains { $0.settlement != nil } ? true : nil
+    }
+    #expect(isOver == true && lies.withLock { $0 } > 0)
+    #expect(agent.settled(other) == nil)
+    #expect(agent.settled(rollout.id)?.settlement?.kind == .confirmed)
+  }
+
+  @Test("a reason is cut at its limit, and a name that is too long refused")
+  func texts() throws {
+    let (cluster, rollout) = try ended()
+    var held = Settlement(rollout: rollout.id, kind: .held, reason: "so it is", by: "alice")
+    held.rollback = String(repeating: "r", count: Limits.nameInMessageBytes + 1)
+    #expect(tell(cluster, held, as: alice) == 400)
+    held.rollback = String(repeating: "r", count: Limits.nameInMessageBytes)
+    held.reason = String(repeating: "é", count: Limits.reasonBytes)
+    #expect(tell(cluster, held, as: alice) == 200)
+    let kept = try #require(try cluster.view(0, rollout.id).settlement)
+    #expect(kept.reason.utf8.count <= Limits.reasonBytes && kept.reason.hasSuffix("é..."))
+    let outcome = try JSON.decode(
+      Outcome.self,
+      from: JSON.encode(Outcome(.failed, String(repeating: "x", count: Limits.reasonBytes + 1))))
+    #expect(outcome.reason.utf8.count == Limits.reasonBytes)
+    let whole = Outcome(.failed, String(repeating: "x", count: Limits.reasonBytes))
+    #expect(try JSON.decode(Outcome.self, from: JSON.encode(whole)) == whole)
+  }
+
+  @Test("only a rollback takes another rollout back")
+  func undoes() throws {
+    let cluster = Cluster([plainFile])
+    var rollout = try cluster.rollout(enabling)
+    rollout.undoes = "00000000000000ff"
+    let refusal = try cluster[0].prepare(rollout, enabling).refusal
+    #expect(refusal?.message.contains("only a rollback takes another one back") == true)
+  }
+
   @Test("what was told first stays, unless a rollback follows")
   func first() throws {
     let (cluster, rollout) = try ended()

@@ -99,12 +99,26 @@ struct RollbackPolicyTests {
   private static let after = Outcome(.failed, "", passedKeyManager: true)
   private static let open = Outcome(.timedOut, "")
 
-  @Test("nothing to do when all are confirmed, or nothing was touched")
+  @Test("nothing to do when all are confirmed")
   func nothing() {
-    for outcome in [confirmed, Outcome(.aborted, "")] {
-      #expect(
-        RollbackPolicy.whenSafe.decide(
-          apply(), outcomes([outcome, outcome, outcome]), key: key, previousKey: nil) == .nothing)
+    #expect(
+      RollbackPolicy.whenSafe.decide(
+        apply(), outcomes([confirmed, confirmed, confirmed]), key: key, previousKey: nil)
+        == .nothing)
+  }
+
+  @Test("a member that says that it was aborted contradicts the commit: nothing is confirmed")
+  func contradiction() {
+    let aborted = Outcome(.aborted, "")
+    for list in [[confirmed, aborted, confirmed], [aborted, aborted, aborted]] {
+      guard
+        case .hold(let reason) = RollbackPolicy.whenSafe.decide(
+          apply(), outcomes(list), key: key, previousKey: key)
+      else {
+        Issue.record("it was not held")
+        continue
+      }
+      #expect(reason.contains("says that it was aborted"))
     }
   }
 

@@ -271,6 +271,11 @@ extension Agent {
     if rollout.id.utf8.count != 16 || !hex {
       return Refusal(.vote, "the rollout's id is not 16 lower-case hexadecimal digits")
     }
+    if rollout.undoes != nil, rollout.kind != .rollback {
+      return Refusal(
+        .vote,
+        "the rollout is a \(rollout.kind.rawValue), and only a rollback takes another one back")
+    }
     if rollout.settleMilliseconds > Limits.settleMilliseconds {
       return Refusal(
         .vote,

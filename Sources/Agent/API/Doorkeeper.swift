@@ -76,8 +76,7 @@ public struct Doorkeeper: Sendable {
   private static let rules: [BodyRule.Path: BodyRule] = [
     .init("plan", depth: 2): BodyRule(roles: [.operator, .node], bytes: Limits.httpBodyBytes),
     .init("rollouts", depth: 2): BodyRule(roles: [.operator, .node], bytes: Limits.httpBodyBytes),
-    .init("settlement", depth: 4): BodyRule(
-      roles: [.operator, .node], bytes: Limits.httpBodyBytes),
+    .init("settlement", depth: 4): BodyRule(roles: [.operator, .node]),
     .init("promise", depth: 4): BodyRule(roles: [.node]),
     .init("accept", depth: 4): BodyRule(roles: [.operator, .node]),
     .init("decision", depth: 4): BodyRule(roles: [.operator, .node]),

@@ -33,6 +33,7 @@ struct IntentRecord: Sendable, Codable {
 
 extension Agent {
   private static let tellMilliseconds = 2_000
+  private static let withoutThreadMilliseconds = 1_000
 
   /// Takes one input through the machine and carries out its effects in their order.
   ///
@@ -41,29 +42,44 @@ extension Agent {
   func take(
     _ input: IntentsInput, _ change: (inout IntentRecord) -> Void = { _ in }
   ) throws(Refusal) {
-    try intentTurn.withLock { _ throws(Refusal) in
-      let before = state.withLock { ($0.intents, $0.intent) }
-      let effects = state.update { $0.intents.handle(input, at: Clock.now()) }
+    let notBegun = try intentTurn.withLock { _ throws(Refusal) -> Digest? in
+      var (intents, record) = state.withLock { ($0.intents, $0.intent) }
+      let effects = intents.handle(input, at: Clock.now())
+      // Nobody is told of a statement that is not durable, also not who only asks.
+      for case .persist(let statement) in effects {
+        record.statement = statement
+        if statement.digest == nil { record.wish = nil }
+        change(&record)
+        try records.save(record)
+      }
+      state.update { [intents, record] in ($0.intents, $0.intent) = (intents, record) }
+      var notBegun: Digest?
       for effect in effects {
         switch effect {
-        case .persist(let statement):
-          var record = before.1
-          record.statement = statement
-          if statement.digest == nil { record.wish = nil }
-          change(&record)
-          do throws(Refusal) { try records.save(record) } catch {
-            state.update { $0.intents = before.0 }
-            throw error
-          }
-          state.update { $0.intent = record }
+        case .persist: break
         case .tell(let member, let statement): tell(member, statement)
-        case .wake(let instant):
-          do throws(Errno) {
-            try intentAlarm.set(instant) { [self] _ in intend(.woke) }
-          } catch { ports.log(4, "intents: \(error)") }
+        case .wake(let instant): wakeIntents(at: instant)
         case .begin(let digest):
-          try startThread("intent") { self.begin(digest) }
+          do throws(Refusal) { try startThread("intent") { self.begin(digest) } } catch {
+            ports.log(3, "what all nodes have proposed is tried again: \(error.message)")
+            notBegun = digest
+          }
         }
+      }
+      return notBegun
+    }
+    if let notBegun { intend(.refused(notBegun)) }
+  }
+
+  private func wakeIntents(at instant: Instant) {
+    do throws(Errno) {
+      try intentAlarm.set(instant) { [self] _ in intend(.woke) }
+    } catch {
+      ports.log(4, "intents: \(error)")
+      // Too early it is told when to come again; never would leave the proposals alone for good.
+      carryOn("alarm") { [self] in
+        Clock.sleep(until: min(instant, .inMilliseconds(Self.withoutThreadMilliseconds)))
+        intend(.woke)
       }
     }
   }

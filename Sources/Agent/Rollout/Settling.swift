@@ -25,7 +25,6 @@ struct CollectingRecord: Sendable, Codable, Hashable {
 }
 
 extension Agent {
-  private static let keptSettlements = 8
   private static let askMilliseconds = 1_000
   /// Beyond the rollout's own deadlines.
   private static let graceMilliseconds = 120_000
@@ -127,7 +126,8 @@ extension Agent {
     ) { [self] answer in
       switch answer {
       case .success(let view):
-        if let settlement = view.settlement { settle(settlement) }
+        // It was asked about this one: what it says of others nobody has asked.
+        if let settlement = view.settlement, settlement.rollout == id { settle(settlement) }
         inputs.post(.answered(member: member, view.outcome))
       // Who is there and knows nothing of it, because its host was replaced, sums nothing up.
       case .failure: break
@@ -224,16 +224,25 @@ extension Agent {
   /// - Returns: why that is not taken; nil if it is.
   @discardableResult
   private func settle(_ settlement: Settlement) -> String? {
-    let entry = settled(settlement.rollout)
-    let own = finished(settlement.rollout)?.outcome ?? entry?.outcome
-    if let why = settlement.refusal(after: entry?.settlement, own: own) {
+    // Looked at and taken at once: of two first words one is the second.
+    let refusal = state.update { state -> String? in
+      let entry = state.settled.first { $0.rollout == settlement.rollout }
+      let record = state.participant.record
+      let finished = [record.last, record.lastCommitted].lazy.compactMap(\.self)
+        .first { $0.rollout.id == settlement.rollout }
+      let own = finished?.outcome ?? entry?.outcome
+      if let why = settlement.refusal(after: entry?.settlement, own: own) { return why }
+      state.note(settlement.rollout) { $0.settlement = settlement }
+      return nil
+    }
+    if let why = refusal {
       ports.log(
         4,
         "rollout \(settlement.rollout): \(settlement.by) says that it is \(settlement.kind.rawValue), which is not taken: \(why)"
       )
       return why
     }
-    note(settlement.rollout) { $0.settlement = settlement }
+    keepSettled()
     intentSettled(settlement)
     let inputs = state.withLock { state in
       state.collecting.flatMap { $0.id == settlement.rollout ? $0.inputs : nil }
@@ -244,17 +253,13 @@ extension Agent {
 
   /// Keeps it for who watches.
   private func note(_ id: String, _ change: (inout Settled) -> Void) {
-    let isNew = state.update { state in
-      let before = state.settled.first { $0.rollout == id }
-      var entry = before ?? Settled(rollout: id, outcome: nil, settlement: nil)
-      change(&entry)
-      if entry == before { return false }
-      state.settled.removeAll { $0.rollout == id }
-      state.settled = (state.settled + [entry]).suffix(Self.keptSettlements)
-      state.isSettledUnwritten = true
-      return true
-    }
-    if !isNew { return }
+    state.update { $0.note(id, change) }
+    keepSettled()
+  }
+
+  /// Writes it down if anything has changed since that was done.
+  private func keepSettled() {
+    guard state.withLock({ $0.isSettledUnwritten }) else { return }
     do throws(Refusal) { try writeSettled() } catch { ports.log(4, error.message) }
   }
 
@@ -269,5 +274,20 @@ extension Agent {
   /// How a rollout ended here and what became of it; nil if that was too long ago.
   func settled(_ id: String) -> Settled? {
     state.withLock { state in state.settled.first { $0.rollout == id } }
+  }
+}
+
+extension Agent.State {
+  private static let keptSettlements = 8
+
+  /// Changes what is known of how a rollout ended.
+  fileprivate mutating func note(_ id: String, _ change: (inout Settled) -> Void) {
+    let before = settled.first { $0.rollout == id }
+    var entry = before ?? Settled(rollout: id, outcome: nil, settlement: nil)
+    change(&entry)
+    if entry == before { return }
+    settled.removeAll { $0.rollout == id }
+    settled = (settled + [entry]).suffix(Self.keptSettlements)
+    isSettledUnwritten = true
   }
 }

@@ -55,7 +55,7 @@ struct Timeline: Codable, Hashable {
 
   /// Adds a step, unless it repeats the last one.
   mutating func append(_ phase: String, _ detail: String, at time: Time) {
-    let detail = Self.cut(Redactor().redact(detail))
+    let detail = Redactor().redact(detail).cut(toBytes: Limits.rolloutDetailBytes)
     if let last = events.last, last.phase == phase, last.detail == detail { return }
     let sequence = (events.last?.sequence ?? 0) + 1
     if events.count >= Limits.rolloutEvents { events.remove(at: Limits.firstRolloutEvents) }
@@ -92,7 +92,9 @@ struct Timeline: Codable, Hashable {
   mutating func end(_ outcome: Outcome, at time: Time) {
     var outcome = outcome
     outcome.reason = Redactor().redact(outcome.reason)
-    outcome.warning = outcome.warning.map { Self.cut(Redactor().redact($0)) }
+    outcome.warning = outcome.warning.map {
+      Redactor().redact($0).cut(toBytes: Limits.rolloutDetailBytes)
+    }
     if self.outcome == outcome { return }
     self.outcome = outcome
     append(outcome.kind.rawValue, outcome.reason, at: time)
@@ -107,19 +109,6 @@ struct Timeline: Codable, Hashable {
 
   var entry: RolloutEntry {
     RolloutEntry(rollout: rollout, beganMicroseconds: beganMicroseconds, outcome: outcome)
-  }
-
-  /// At most so many bytes, whole characters.
-  private static func cut(_ text: String) -> String {
-    guard text.utf8.count > Limits.rolloutDetailBytes else { return text }
-    var end = text.startIndex
-    var bytes = 0
-    for index in text.indices {
-      bytes += text[index].utf8.count
-      if bytes > Limits.rolloutDetailBytes - 3 { break }
-      end = text.index(after: index)
-    }
-    return text[..<end] + "..."
   }
 }
 

@@ -91,6 +91,10 @@ public enum Limits {
   public static let firstRolloutEvents = 64
   /// The detail of one event, bytes; longer ones are cut.
   public static let rolloutDetailBytes = 2_048
+  /// The reason of a rollout's outcome or result that a peer or a record tells, bytes; longer ones are cut.
+  public static let reasonBytes = 8 << 10
+  /// A name that a peer's message gives beside it, bytes.
+  public static let nameInMessageBytes = 512
   /// Timelines of rollouts that an agent keeps.
   public static let timelines = 20
   /// Generations that an agent keeps.

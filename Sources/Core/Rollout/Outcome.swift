@@ -28,6 +28,16 @@ public struct Outcome: Sendable, Codable, Hashable {
   /// What someone should look at although it is confirmed: a drive that was lost in this very start.
   public var warning: String?
 
+  /// What a peer or a record tells; its texts are cut at ``Limits/reasonBytes``.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    kind = try container.decode(OutcomeKind.self, forKey: .kind)
+    reason = try container.decode(String.self, forKey: .reason).cut(toBytes: Limits.reasonBytes)
+    passedKeyManager = try container.decodeIfPresent(Bool.self, forKey: .passedKeyManager)
+    warning = try container.decodeIfPresent(String.self, forKey: .warning)?
+      .cut(toBytes: Limits.reasonBytes)
+  }
+
   /// How it ended and why.
   public init(_ kind: OutcomeKind, _ reason: String, passedKeyManager: Bool? = nil) {
     self.kind = kind

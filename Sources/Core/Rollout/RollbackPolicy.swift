@@ -12,9 +12,15 @@ extension RollbackPolicy {
     _ rollout: Rollout, _ outcomes: [MemberOutcome], key: KeyIdentity?, previousKey: KeyIdentity?
   ) -> RollbackDecision {
     if outcomes.count == rollout.contents.count,
-      outcomes.allSatisfy({ $0.outcome.kind == .confirmed || $0.outcome.kind == .aborted })
+      outcomes.allSatisfy({ $0.outcome.kind == .confirmed })
     {
       return .nothing
+    }
+    // A committed rollout is aborted nowhere. Who says so has another record than the others.
+    if let other = outcomes.first(where: { $0.outcome.kind == .aborted }) {
+      return .hold(
+        "\(other.member) says that it was aborted, and its server runs with the file from before; others committed it"
+      )
     }
     switch rollout.kind {
     case .restart: return .hold("a restart has changed no file: there is nothing to go back to")
@@ -48,7 +54,7 @@ extension RollbackPolicy {
 
 /// What is to be done about starts that were not confirmed.
 public enum RollbackDecision: Sendable, Hashable {
-  /// All were confirmed, or nothing was touched.
+  /// All were confirmed.
   case nothing
   /// Roll the previous generation out, with votes of its own.
   case rollBack

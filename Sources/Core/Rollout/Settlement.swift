@@ -24,6 +24,25 @@ public struct Settlement: Sendable, Codable, Hashable {
   /// Who summed it up: the name in a certificate.
   public var by: String
 
+  /// What a peer or a record tells; the reason is cut at ``Limits/reasonBytes``.
+  ///
+  /// - Throws: if a name is longer than ``Limits/nameInMessageBytes``.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    func name(_ key: CodingKeys) throws -> String? {
+      let name = try container.decodeIfPresent(String.self, forKey: key)
+      if name?.utf8.count ?? 0 <= Limits.nameInMessageBytes { return name }
+      throw DecodingError.dataCorruptedError(
+        forKey: key, in: container,
+        debugDescription: "has more than \(Limits.nameInMessageBytes) bytes")
+    }
+    rollout = try name(.rollout) ?? ""
+    kind = try container.decode(Kind.self, forKey: .kind)
+    reason = try container.decode(String.self, forKey: .reason).cut(toBytes: Limits.reasonBytes)
+    rollback = try name(.rollback)
+    by = try name(.by) ?? ""
+  }
+
   /// A settlement; see the properties.
   public init(rollout: String, kind: Kind, reason: String = "", rollback: String? = nil, by: String)
   {
