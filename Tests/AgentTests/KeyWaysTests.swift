@@ -195,7 +195,7 @@ struct KeyWaysTests {
     #expect(outcome?.reason.contains(text) == true, "\(outcome?.reason ?? "")")
   }
 
-  @Test("its own word tells which key it uses where the file was changed since")
+  @Test("its own word tells the key's name where the file was changed since, and not the enclave")
   func wordDecides() throws {
     let node = Node()
     #expect(try node.apply(enabling)?.kind == .confirmed)
@@ -204,6 +204,12 @@ struct KeyWaysTests {
       state.process.append(.init(name: "MINIO_CONFIG_ENV_FILE", value: Self.config))
       state.changed[Self.config] = Clock.realtimeMicroseconds() + 1_000_000
     }
-    #expect(try status(node).drift.items?.contains { $0.kind == .runningKey } == false)
+    let items = try status(node).drift.items?.filter { $0.kind == .runningKey } ?? []
+    #expect(items.count == 1 && items.first?.severity == .warning)
+    #expect(items.first?.message.contains("and not its enclave") == true)
+    node.host.state.update { $0.kms = .defaultKey("another") }
+    node.agent.state.update { $0.serversWord = nil }
+    let others = try status(node).drift.items?.filter { $0.kind == .runningKey } ?? []
+    #expect(others.count == 1 && others.first?.severity == .error)
   }
 }

@@ -33,6 +33,35 @@ import Testing
     #expect(walk.steps.contains(directory("b.env")))
   }
 
+  @Test("a link that is switched changes the file, however old its target is")
+  func switched() throws {
+    for name in ["old.env", "new.env"] { try file(directory(name)) }
+    let link = directory("config.env")
+    try #require(symlink("new.env", link) == 0)
+    func changed(_ path: String) throws -> Int64 {
+      try PathWalk(path, in: .own, trusting: nil).changedNanoseconds
+    }
+    let before = try changed(link)
+    #expect(try before >= changed(directory("new.env")))
+    // A time stamp has the grain of the kernel's timer.
+    while try changed(directory("clock")) <= before {
+      unlink(directory("clock"))
+      try file(directory("clock"))
+    }
+    try #require(unlink(link) == 0 && symlink("old.env", link) == 0)
+    #expect(try changed(link) > before)
+    #expect(try changed(directory("none")) == 0)
+  }
+
+  @Test(
+    "whoever asks, a user is trusted with its own group, and one that does not exist with nothing")
+  func trust() {
+    #expect(PathWalk.Trust(user: "nobody-of-this-name") == PathWalk.Trust(nil))
+    #expect(PathWalk.Trust(user: nil) == PathWalk.Trust(nil))
+    let daemon = PathWalk.Trust(user: "daemon")
+    #expect(daemon.users.count == 2 && daemon.groups.count == 2)
+  }
+
   @Test("a file that is not there, a link that leads nowhere, a file as a directory: not there")
   func missing() throws {
     try file(directory("file"))

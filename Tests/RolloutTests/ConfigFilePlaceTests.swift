@@ -35,6 +35,16 @@ import Testing
     #expect(ConfigFilePlace.obstacle(to: path) != nil)
   }
 
+  @Test("lines that a lost quote made part of the path are no path, and are not shown")
+  func lostQuote() {
+    let value = "/etc/minio/config.env\nMINIO_ROOT_PASSWORD=hunter2"
+    #expect(!ConfigFilePlace.isPath(value) && !ConfigFilePlace.isPath("/etc/A=hunter2"))
+    #expect(ConfigFilePlace.isPath("/etc/minio/a b.env"))
+    for text in [ConfigFilePlace.obstacle(to: value), problem(value)] {
+      #expect(text?.contains("no absolute path") == true && text?.contains("hunter2") == false)
+    }
+  }
+
   @Test("a relative path cannot", arguments: ["config.env", "./config.env", "", "~/config.env"])
   func relative(path: String) { #expect(problem(path)?.contains("no absolute path") == true) }
 

@@ -9,6 +9,9 @@ public struct PathWalk: Sendable, Hashable {
   public private(set) var exists = true
   /// The first thing on the way that somebody else may write, for people; nil if there is none.
   public private(set) var foreign: String?
+  /// When the file, or a link on the way to it, was changed last (ctime), nanoseconds since 1970-01-01 UTC; 0 if it is
+  /// not there.
+  public private(set) var changedNanoseconds: Int64 = 0
 
   /// Who may write.
   public struct Trust: Sendable, Hashable {
@@ -16,6 +19,14 @@ public struct PathWalk: Sendable, Hashable {
     public var users: Set<UInt32>
     /// Groups by their numbers.
     public var groups: Set<UInt32>
+
+    /// Root, its group, and a user with the group that the user database gives it, whatever groups its processes
+    /// have. One that does not exist, as that of DynamicUser= while nothing runs, owns nothing.
+    ///
+    /// - Parameter user: its name or number; nil for root only.
+    public init(user: String?) {
+      self.init(user.flatMap { UserAccount(user: $0, group: "", supplementaryGroups: []) })
+    }
 
     /// Root, its group, and a user with its own group.
     public init(_ account: UserAccount? = nil) {
@@ -38,6 +49,7 @@ public struct PathWalk: Sendable, Hashable {
     var directory = ""
     var rest = Self.components(path)
     var links = 0
+    var linksChanged: Int64 = 0
     try note(Directory(tree.place("/")).facts(), "/", tree, ".", in: "/", trust)
     while !rest.isEmpty {
       let name = rest.removeFirst()
@@ -51,11 +63,13 @@ public struct PathWalk: Sendable, Hashable {
       guard let facts = try Self.facts(of: name, in: tree.place(parent)) else {
         steps.append(([whole] + rest).joined(separator: "/"))
         exists = false
+        changedNanoseconds = 0
         return
       }
       if facts.isSymbolicLink {
         steps.append(whole)
         links += 1
+        linksChanged = max(linksChanged, facts.changedNanoseconds)
         if links > Self.linkLimit { throw FileFailure("follow", path, code: ELOOP) }
         let target = try Self.destination(of: tree.place(whole))
         if target.hasPrefix("/") { directory = "" }
@@ -64,6 +78,7 @@ public struct PathWalk: Sendable, Hashable {
       }
       try note(facts, whole, tree, name, in: parent, trust)
       directory = whole
+      changedNanoseconds = max(linksChanged, facts.changedNanoseconds)
     }
   }
 

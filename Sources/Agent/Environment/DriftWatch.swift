@@ -37,6 +37,8 @@ extension Agent {
   /// From one look at a young process to the next, milliseconds: what it makes of its environment itself, as a script
   /// does in the server's place, nobody tells.
   private static let startingMilliseconds = 400
+  /// The same on a sealed node, whatever its age: a server that executes itself once more tells no watch of it.
+  private static let sealedMilliseconds = 30_000
   /// How long a process is young, microseconds.
   private static let youngMicroseconds: UInt64 = 15_000_000
   /// How long to wait where the watch or the look itself fails, milliseconds: at first, since systemd is away for a
@@ -59,7 +61,11 @@ extension Agent {
       var wakesBy: Instant?
       do throws(Refusal) {
         let found = lookForDrift()
-        if found.isStarting { wakesBy = .inMilliseconds(Self.startingMilliseconds) }
+        if found.isStarting {
+          wakesBy = .inMilliseconds(Self.startingMilliseconds)
+        } else if sealRecord().seal != nil {
+          wakesBy = .inMilliseconds(Self.sealedMilliseconds)
+        }
         if found.places != places {
           try ports.watch.watch(found.places)
           places = found.places

@@ -12,9 +12,10 @@ extension ServerEnvironment {
       return
         "PAMName= of \(unit) has a session made whose modules may set variables for the server that nobody else sees; remove it from the unit"
     }
-    if let value = configValue, configPath == nil {
-      return
-        "MINIO_CONFIG_ENV_FILE: \"\(Self.shown(value))\" is no absolute path; \(ConfigFilePlace.remedy)"
+    if let value = configValue, configPath == nil,
+      let obstacle = ConfigFilePlace.obstacle(to: value)
+    {
+      return "MINIO_CONFIG_ENV_FILE: \(obstacle); \(ConfigFilePlace.remedy)"
     }
     guard let place else { return nil }
     // A file that the rollout itself makes is there at the start.
@@ -70,12 +71,14 @@ extension ServerEnvironment {
             "PassEnvironment= of \(unit) names it, and systemd was not started with it; a value that ManagerEnvironment= gave it since is not known here",
           remedy: "set it in an environment file, and remove it from PassEnvironment="))
     }
-    if let value = configValue, configPath == nil {
+    if let value = configValue, configPath == nil,
+      let obstacle = ConfigFilePlace.obstacle(to: value)
+    {
       findings.append(
         Finding(
           .error, rule: "config-file-path", variable: "MINIO_CONFIG_ENV_FILE",
           message:
-            "\"\(Self.shown(value))\" is no absolute path, so which file the server reads is not known",
+            "\(obstacle), so which file the server reads is not known",
           remedy: "give it an absolute path"))
     }
     if let obstacle = place?.obstacle {

@@ -126,18 +126,13 @@ struct ServerEnvironment {
 
   /// What MINIO_CONFIG_ENV_FILE says, as the server takes it (it trims); nil if it says nothing, or
   /// no absolute path.
-  var configPath: String? { configValue.flatMap { $0.hasPrefix("/") ? $0 : nil } }
+  var configPath: String? { configValue.flatMap { ConfigFilePlace.isPath($0) ? $0 : nil } }
 
   var configValue: String? { Self.configValue(in: atStart) }
 
   private static func configValue(in variables: [EnvironmentVariable]) -> String? {
     variables.last { $0.name == "MINIO_CONFIG_ENV_FILE" }.map(\.value.trimmed)
       .flatMap { $0.isEmpty ? nil : $0 }
-  }
-
-  /// A lost quote may have made the lines behind it part of the path.
-  static func shown(_ configValue: String) -> String {
-    Assessor.describe("MINIO_CONFIG_ENV_FILE", configValue)
   }
 
   private static func assignments(_ texts: [String]) -> [(name: String, value: String)] {
@@ -195,12 +190,6 @@ struct ServerEnvironment {
   /// - Throws: a refusal if it is not known which.
   static func configPath(of process: [EnvironmentVariable]) throws(Refusal) -> String? {
     guard let path = configValue(in: process) else { return nil }
-    guard path.hasPrefix("/") else {
-      throw Refusal(
-        .unit,
-        "MINIO_CONFIG_ENV_FILE of the running server is \"\(shown(path))\", no absolute path, so what it runs with is not known; give it an absolute path and restart the server"
-      )
-    }
     if let obstacle = ConfigFilePlace.obstacle(to: path) {
       throw Refusal(
         .unit,

@@ -40,6 +40,10 @@ struct RunningKey {
       if !name.utf8.elementsEqual(key.name.utf8) {
         return .other("the server itself says that it encrypts with the key \"\(name)\"")
       }
+      // It does not name the enclave: a key of the same name in another one is another key.
+      if case .unknown(let why) = found {
+        return .unknown("the server itself names the sealed key, and not its enclave: \(why)")
+      }
       return .same(.word)
     case (.same, .some(.none)):
       return .unknown("the server itself says that it has no Key Manager")
@@ -106,7 +110,11 @@ extension Agent {
     if items.isEmpty, let item = evidenceDrift(unit) { items.append(item) }
     let running = RunningKey(
       ports: ports, unit: unit, process: process,
-      word: { unit.activeState == "active" ? self.serversWord(unit, process) : nil })
+      word: {
+        if unit.activeState == "active" { return self.serversWord(unit, process) }
+        self.state.update { $0.serversWord = nil }
+        return nil
+      })
     switch running.compare(with: key) {
     case .same: break
     case .other(let text):
@@ -125,10 +133,9 @@ extension Agent {
     return items
   }
 
-  /// How long the server's own word counts, milliseconds: of each process it is asked anew.
-  private static let wordMilliseconds = 10_000
-  /// The same of one that told nothing: it may only have been starting.
-  private static let silenceMilliseconds = 1_000
+  /// How long the server's own word counts, milliseconds. A server that executes itself once more (`mc admin service
+  /// restart`) reads its file again and has the same process and invocation.
+  private static let wordMilliseconds = 1_000
   /// How long it may take, milliseconds.
   private static let wordDeadlineMilliseconds = 1_000
 
@@ -145,10 +152,8 @@ extension Agent {
         assessor.arguments(unit, environment), as: try RootCredentials.of(process, ports.file),
         deadline: .inMilliseconds(Self.wordDeadlineMilliseconds))
     } catch { answer = .untold(error.message) }
-    var milliseconds = Self.wordMilliseconds
-    if case .untold = answer { milliseconds = Self.silenceMilliseconds }
     state.update {
-      $0.serversWord = (unit.invocationID, answer, .inMilliseconds(milliseconds))
+      $0.serversWord = (unit.invocationID, answer, .inMilliseconds(Self.wordMilliseconds))
     }
     return answer
   }

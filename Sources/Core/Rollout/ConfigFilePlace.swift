@@ -26,9 +26,15 @@ public struct ConfigFilePlace: Sendable, Hashable {
   /// Places that every user can make files in, or that many services have for themselves.
   private static let shared = ["/tmp", "/var/tmp", "/dev/shm", "/run/user"]
 
+  /// Whether a value of MINIO_CONFIG_ENV_FILE is a path to look at. One with a line break or a `=` is not: a quote that
+  /// was lost has made the lines behind it part of it, and they may hold secrets.
+  public static func isPath(_ value: String) -> Bool {
+    value.hasPrefix("/") && !value.unicodeScalars.contains { $0 == "=" || $0.value < 0x20 }
+  }
+
   /// Why nothing that is found there says what the server will read; nil if it may be read.
   public static func obstacle(to path: String) -> String? {
-    if !path.hasPrefix("/") { return "\(KeyIdentity.shown(path)) is no absolute path" }
+    if !isPath(path) { return "\(KeyIdentity.shown(path)) is no absolute path" }
     return unreadable.first { covers($0, path) }.map {
       "\(path) lies in \($0), where no two processes find the same"
     }

@@ -37,9 +37,8 @@ struct ProcessHost: CommandHost {
   }
 
   func place(of path: String, user: String?) throws(ReadFailure) -> ConfigFilePlace {
-    let account = user.flatMap { UserAccount(user: $0, group: "", supplementaryGroups: []) }
     do throws(FileFailure) {
-      let walk = try PathWalk(path, in: .own, trusting: PathWalk.Trust(account))
+      let walk = try PathWalk(path, in: .own, trusting: PathWalk.Trust(user: user))
       return ConfigFilePlace(
         path: path, steps: walk.steps, exists: walk.exists, foreign: walk.foreign)
     } catch { throw ReadFailure(message: error.message) }

@@ -33,13 +33,14 @@ struct HostEnvironmentFile: EnvironmentFilePort {
 
   private func changed(_ path: String, in tree: FileTree) throws(Refusal) -> Int64? {
     try refusing { () throws(FileFailure) in
-      try FileReading.readIfPresent(path, limitBytes: Limits.environmentFileBytes, in: tree)
-        .map { $0.facts.changedNanoseconds / 1000 }
+      let walk = try PathWalk(path, in: tree, trusting: nil)
+      return walk.exists ? walk.changedNanoseconds / 1000 : nil
     }
   }
 
   func place(of path: String, for account: ServiceAccount) throws(Refusal) -> ConfigFilePlace {
-    let trust = PathWalk.Trust(account.user == "root" ? nil : try numbers(of: account))
+    // The start guard judges by the same: of a process it knows the user, and not what groups the unit gives it.
+    let trust = PathWalk.Trust(user: account.user)
     return try refusing { () throws(FileFailure) in
       let walk = try PathWalk(path, in: host, trusting: trust)
       return ConfigFilePlace(
