@@ -71,6 +71,10 @@ final class FakeHost: Sendable {
     var starts = 0
     /// Called when the unit was stopped.
     var onStop: @Sendable () -> Void = {}
+    /// Called while it is being stopped.
+    var onStopping: @Sendable () -> Void = {}
+    /// Why a stop is not waited for to its end: the unit goes on being stopped.
+    var stopFailure: Refusal?
     /// Called when the unit is to be started, before it is.
     var onStart: @Sendable () -> Void = {}
     /// Threads of these names cannot be started.
@@ -105,6 +109,10 @@ final class FakeHost: Sendable {
     var kms: ServerKMSAnswer?
     /// What was asked of the journal, and whether it has lost lines.
     var journalRequests: [JournalRequest] = []
+    /// Called when the last cursor is asked for.
+    var onCursor: @Sendable () -> Void = {}
+    /// Called when a page of the journal is asked for, before it is read.
+    var onPage: @Sendable () -> Void = {}
     var isJournalLossy = false
     /// What the witnesses answer, by their names; those that are not here are down.
     var witnesses: [String: BackReport] = [:]
@@ -329,8 +337,14 @@ final class FakeHost: Sendable {
       for entry in entries { for body in deliver { body(entry) } }
     }
     func stop(deadline: Instant) throws(Refusal) {
-      let onStop = host.state.update { state in
+      let onStopping = host.state.update { state in
         state.stops += 1
+        state.unit.activeState = "deactivating"
+        return state.onStopping
+      }
+      onStopping()
+      if let failure = host.state.withLock({ $0.stopFailure }) { throw failure }
+      let onStop = host.state.update { state in
         state.unit.activeState = "inactive"
         state.unit.mainPID = 0
         return state.onStop
@@ -386,7 +400,11 @@ final class FakeHost: Sendable {
 
   struct Journal: JournalPort, JournalSubscription {
     let host: FakeHost
-    func cursor() throws(Refusal) -> String? { host.state.withLock { $0.cursor } }
+    func cursor() throws(Refusal) -> String? {
+      let onCursor = host.state.withLock { $0.onCursor }
+      onCursor()
+      return host.state.withLock { $0.cursor }
+    }
     func follow(
       after cursor: String?, deliver: @escaping @Sendable (JournalEntry) -> Void
     ) throws(Refusal) -> any JournalSubscription {
@@ -425,7 +443,9 @@ final class FakeHost: Sendable {
       return self
     }
     func page(_ request: JournalRequest) throws(Refusal) -> JournalPage {
-      host.state.update { state in
+      let onPage = host.state.withLock { $0.onPage }
+      onPage()
+      return host.state.update { state in
         state.journalRequests.append(request)
         let entries =
           state.journal

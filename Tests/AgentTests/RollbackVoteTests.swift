@@ -12,22 +12,21 @@ import Wire
 /// The vote on a rollback that takes a key away (docs/decisions/0012).
 @Suite("A rollback's vote")
 struct RollbackVoteTests {
-  private static let refusedLine =
+  static let refusedLine =
     "FATAL Failed to connect to KMS: failed to generate data key with KMS key: \"kms-1:7373\": "
     + "dial tcp 10.0.0.5:7373: connect: connection refused"
-  private static let peersLine =
+  static let peersLine =
     "INFO: Waiting for at least 3 remote servers with valid configuration to be online"
-  private static let failed = "00000000000000aa"
+  static let failed = "00000000000000aa"
 
-  private static func entry(_ line: String, _ invocation: String, pid: Int32 = 101) -> JournalEntry
-  {
+  static func entry(_ line: String, _ invocation: String, pid: Int32 = 101) -> JournalEntry {
     JournalEntry(
       cursor: "c", realtimeMicroseconds: 1, monotonicMicroseconds: 1, bootID: "boot-1",
       invocationID: invocation, pid: pid, priority: 6, identifier: "minio", message: line)
   }
 
   /// A node on which the first enablement was committed and failed at the Key Manager.
-  private func failedNode(lines: [JournalEntry]? = nil) throws -> Node {
+  func failedNode(lines: [JournalEntry]? = nil) throws -> Node {
     let node = Node()
     node.host.endsAtKeyManager(Self.refusedLine)
     let rollout = try node.rollout(enabling, id: Self.failed)
@@ -46,7 +45,7 @@ struct RollbackVoteTests {
   }
 
   /// The rollout that takes it back.
-  private func undoing(_ node: Node) throws -> Rollout {
+  func undoing(_ node: Node) throws -> Rollout {
     let request = PlanRequest(kind: .rollback, changes: [], createKey: false, undo: Self.failed)
     let plan = try JSON.decode(
       PlanAnswer.self, from: node.send("POST", "/v1/plan", JSON.encode(request)).body)
@@ -174,8 +173,8 @@ struct RollbackVoteTests {
     let rollout = try undoing(node)
     let refusal = try #require(try node.prepare(rollout, []).refusal)
     #expect(refusal.code == .guarded && refusal.message.contains("Waiting for at least 3"))
-    #expect(node.host.state.withLock { $0.stops } == 0)
-    #expect(node.host.state.withLock { $0.records[StartHold.record] } == nil)
+    #expect(node.waitForNoHold())
+    #expect(node.host.state.withLock { $0.stops == 0 && $0.starts == 0 })
   }
 
   @Test("one that got past it just before the stop is a no, and the server starts again")
@@ -202,6 +201,30 @@ struct RollbackVoteTests {
     }
     let again = Node(node.host)
     #expect(again.waitForNoHold())
+    #expect(node.host.state.withLock { $0.starts } == 1)
+  }
+
+  @Test(
+    "a hold is released while the unit is still being stopped: a start is queued behind the stop")
+  func orphanWhileStopping() throws {
+    let node = try failedNode()
+    let hold = StartHold(rollout: "00000000000000bb", key: nil, wasUp: true)
+    node.host.state.update { state in
+      state.records[StartHold.record] = JSON.encode(hold)
+      state.unit.activeState = "deactivating"
+    }
+    let again = Node(node.host)
+    #expect(again.waitForNoHold())
+    #expect(node.host.state.withLock { $0.starts } == 1)
+  }
+
+  @Test("a stop that does not end in time is a no, and the server is started again behind it")
+  func stopTimesOut() throws {
+    let node = try failedNode()
+    node.host.state.update { $0.stopFailure = Refusal(.unit, "stop minio.service: timed out") }
+    let rollout = try undoing(node)
+    #expect(try node.prepare(rollout, []).refusal?.code == .unit)
+    #expect(node.waitForNoHold())
     #expect(node.host.state.withLock { $0.starts } == 1)
   }
 
@@ -264,7 +287,7 @@ struct RollbackVoteTests {
 
 extension Node {
   /// Blocks until the unit was started by itself so often.
-  fileprivate func waitForStarts(_ count: Int) -> Bool {
+  func waitForStarts(_ count: Int) -> Bool {
     let isStarted: Bool? = host.state.wait(until: .inMilliseconds(20_000)) {
       $0.starts >= count ? true : nil
     }
@@ -272,7 +295,7 @@ extension Node {
   }
 
   /// Blocks until the record of the hold is gone.
-  fileprivate func waitForNoHold() -> Bool {
+  func waitForNoHold() -> Bool {
     let isGone: Bool? = host.state.wait(until: .inMilliseconds(20_000)) {
       $0.records[StartHold.record] == nil ? true : nil
     }

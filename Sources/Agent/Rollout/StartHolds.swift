@@ -112,12 +112,13 @@ extension Agent {
     }
   }
 
-  /// Starts the unit, unless it runs or did not when it was held. Blocks until systemd has taken the start.
+  /// Starts the unit, unless it runs or did not when it was held. One that is being stopped, by a stop that was not
+  /// waited for to its end, is started too: systemd does it when the old process has ended. Blocks until systemd has
+  /// taken the start.
   private func startServer(owedBy hold: StartHold) throws(Refusal) {
     guard hold.wasUp else { return }
     let deadline = Instant.inMilliseconds(Self.startMilliseconds)
-    let unit = try ports.unit.state(deadline: deadline)
-    guard ["inactive", "failed"].contains(unit.activeState) else { return }
+    if try ports.unit.state(deadline: deadline).isUp { return }
     try ports.unit.start(deadline: deadline)
   }
 
@@ -133,7 +134,7 @@ extension Agent {
           message: "\(error.message); until it is removed no start is let through")
       ]
     }
-    let isDown = unit.map { ["inactive", "failed"].contains($0.activeState) } ?? false
+    let isDown = unit?.isDown ?? false
     guard let hold else { return isDown ? stoppedFindings() : [] }
     if hold.isReleasing {
       if !isDown { return [] }
@@ -171,5 +172,14 @@ extension Agent {
           "look at systemctl status \(inventory.unit); keyturn logs shows what the server said last"
       )
     ]
+  }
+}
+
+extension UnitState {
+  /// Nothing of the unit runs.
+  fileprivate var isDown: Bool { ["inactive", "failed"].contains(activeState) }
+  /// The unit runs, or comes to run by itself.
+  fileprivate var isUp: Bool {
+    ["active", "activating", "reloading", "refreshing"].contains(activeState)
   }
 }
