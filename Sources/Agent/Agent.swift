@@ -30,6 +30,8 @@ public final class Agent: Sendable {
     var proposalVote: String?
     /// The yes that was prepared last: what this node has seen of what all must have alike.
     var seen: VoteAnswer?
+    /// The rollout whose checks run: also those of a vote that has ended before them (``VoteUnderWay``).
+    var checking: String?
     /// When the vote on the rollout that was asked for last must be there.
     var voteDue: (id: String, due: Instant)?
     /// The vote on the rollout that was asked for last.

@@ -244,7 +244,7 @@ struct AgentRolloutTests {
     }
   }
 
-  @Test("the end of a vote that was aborted meanwhile leaves alone what the next one has staged")
+  @Test("the end of a vote that was aborted meanwhile leaves alone what the next one stages")
   func abortedVoteEndsLate() throws {
     let node = Node()
     let first = try node.rollout(enabling)
@@ -253,28 +253,25 @@ struct AgentRolloutTests {
     second.seal?.rollout = second.id
     second.epoch += 1
     let next = second
-    // 1: the first has staged; 2: the next has staged, its vote is not written; 3: the first has ended.
-    let step = Lock(0)
-    @Sendable func reach(_ number: Int) {
-      _ = step.wait(until: .inMilliseconds(10_000)) { $0 >= number ? true : nil }
-    }
+    let hasStaged = Lock(false)
     node.host.state.update { state in
       state.onStage = {
-        reach(
-          step.update {
-            $0 += 1; return $0
-          } + 1)
+        if hasStaged.withLock({ $0 }) { return }
+        hasStaged.update { $0 = true }
+        // The first one's checks end while the next one's wait for their turn.
+        _ = node.agent.state.wait(until: .inMilliseconds(20_000)) {
+          $0.participant.assessing == next ? true : nil
+        }
       }
     }
-    try Thread.start("first") { [node] in
-      _ = try? node.prepare(first, enabling)
-      step.update { $0 = 3 }
-    }
-    reach(1)
+    try Thread.start("first") { _ = try? node.prepare(first, enabling) }
+    _ = hasStaged.wait(until: .inMilliseconds(20_000)) { $0 ? true : nil }
     #expect(try node.decide(first, .abort).reply == .neverVoted)
     #expect(try node.prepare(next, enabling).refusal == nil)
-    #expect(node.host.state.withLock { $0.staged.keys.sorted() } == [next.id])
-    node.host.state.update { $0.onStage = {} }
+    let staged = node.host.state.wait(until: .inMilliseconds(20_000)) { state in
+      state.staged.keys.sorted() == [next.id] ? true : nil
+    }
+    #expect(staged == true)
     _ = try node.decide(next, .commit)
     #expect(try node.outcome(next)?.kind == .confirmed)
   }

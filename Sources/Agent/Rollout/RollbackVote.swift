@@ -21,8 +21,8 @@ extension Agent {
   ///
   /// - Throws: the no, if any start may have got past the Key Manager with that key; the server is
   ///   as before then.
-  func holdStarts(before rollout: Rollout, _ assessment: Assessment) throws(Refusal) {
-    let answer = assessment.answer
+  func holdStarts(before vote: VoteUnderWay, _ assessment: Assessment) throws(Refusal) {
+    let (rollout, answer) = (vote.rollout, assessment.answer)
     guard rollout.kind == .rollback, let key = answer.currentKey, key != answer.key else { return }
     guard let last = state.withLock({ $0.participant.record.lastCommitted }),
       let content = last.rollout.content(of: node), content.before == answer.after,
@@ -39,8 +39,7 @@ extension Agent {
         "the rollback would take the key \"\(key.name)\" away on \(node), and without the last door no start with it can be kept from happening meanwhile; install systemd/minio.service.d/10-keyturn.conf"
       )
     }
-    let isUp = !["inactive", "failed"].contains(unit.activeState)
-    try hold(StartHold(rollout: rollout.id, key: answer.key, wasUp: isUp))
+    let hold = try vote.act { () throws(Refusal) in try self.hold(for: rollout, key: answer.key) }
     do throws(Refusal) {
       // From here on no other start gets to the server; one that has begun comes to its end by itself.
       let held = Clock.monotonicMicroseconds()
@@ -48,15 +47,27 @@ extension Agent {
       var passage = try starts(since: cursor, report, held)
       while case .unknown = passage, Clock.now() < end {
         Clock.sleep(until: .inMilliseconds(Self.againMilliseconds))
+        try vote.require()
         passage = try starts(since: cursor, report, held)
       }
       try judge(passage, key)
-      try ports.unit.stop(deadline: .inMilliseconds(Self.stopMilliseconds))
+      try vote.act { () throws(Refusal) in try stop(with: hold) }
       try judge(starts(since: cursor, report, held), key)
     } catch {
       releaseHold(of: rollout.id)
       throw error
     }
+  }
+
+  /// Stops the unit, if the hold is in force: it is what lets nobody else start it, and what has it started again.
+  private func stop(with hold: StartHold) throws(Refusal) {
+    guard try records.loadHold() == hold else {
+      throw Refusal(
+        .guarded,
+        "\(node): what held the server's starts for rollback \(hold.rollout) is gone, so the server was not stopped; try again"
+      )
+    }
+    try ports.unit.stop(deadline: .inMilliseconds(Self.stopMilliseconds))
   }
 
   private func judge(_ answer: KeyManagerPassage.Answer, _ key: KeyIdentity) throws(Refusal) {

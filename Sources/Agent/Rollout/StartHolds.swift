@@ -12,11 +12,14 @@ extension Agent {
   private static let longestPauseMilliseconds = 30_000
 
   /// Begins a hold, durably. One that is still being released is taken over: its start is owed by this one then.
-  func hold(_ hold: StartHold) throws(Refusal) {
+  func hold(for rollout: Rollout, key: KeyIdentity?) throws(Refusal) -> StartHold {
     try holdTurn.withLock { _ throws(Refusal) in
+      // In this order: a start is owed until systemd has taken it, and from then on the unit is not down.
       let isOwed = try records.loadHold()?.wasUp ?? false
-      try records.save(
-        StartHold(rollout: hold.rollout, key: hold.key, wasUp: hold.wasUp || isOwed))
+      let unit = try ports.unit.state(deadline: .inMilliseconds(Self.startMilliseconds))
+      let hold = StartHold(rollout: rollout.id, key: key, wasUp: isOwed || !unit.isDown)
+      try records.save(hold)
+      return hold
     }
   }
 
@@ -97,7 +100,7 @@ extension Agent {
     try holdTurn.withLock { _ throws(Refusal) in
       guard let hold = try records.loadHold() else { return nil }
       if hold.isReleasing { return hold }
-      let participant = state.withLock { $0.participant }
+      let (participant, checking) = state.withLock { ($0.participant, $0.checking) }
       let record = participant.record
       let last = record.lastCommitted
       if last?.rollout.id == hold.rollout, last?.outcome.kind == .confirmed {
@@ -105,7 +108,10 @@ extension Agent {
         try records.removeHold()
         return nil
       }
-      let needing = [record.active?.rollout.id, last?.rollout.id, participant.assessing?.id]
+      // Also the checks of a vote that has ended: they may be about to stop the server. Their end releases it.
+      let needing = [
+        record.active?.rollout.id, last?.rollout.id, participant.assessing?.id, checking,
+      ]
       if needing.contains(hold.rollout) { return nil }
       try records.save(hold.released)
       return hold.released

@@ -53,17 +53,19 @@ extension Agent {
       return
     }
     let result: Result<PreparedFacts, Refusal>
-    do throws(Refusal) { result = .success(try check(rollout, request)) } catch {
-      result = .failure(error)
-    }
+    do throws(Refusal) {
+      let facts = try voting(on: rollout) { vote throws(Refusal) in try check(vote, request) }
+      result = .success(facts)
+    } catch { result = .failure(error) }
     // Another rollout's may have come when this one was aborted meanwhile.
     state.update { if $0.request?.rollout == rollout { $0.request = nil } }
     perform(.assessed(rollout, result))
   }
 
   private func check(
-    _ rollout: Rollout, _ request: PrepareRequest
+    _ vote: VoteUnderWay, _ request: PrepareRequest
   ) throws(Refusal) -> PreparedFacts {
+    let rollout = vote.rollout
     let assessment = assess(
       kind: rollout.kind, generation: request.generation, changes: request.changes,
       createKey: request.createKey, sealForVote(request.seals), undo: rollout.undoes)
@@ -97,17 +99,21 @@ extension Agent {
     }
     try verifyNumber(of: rollout, assessment.answer)
     let cursor = try ports.journal.cursor()
-    try keepFound(assessment.currentBytes, before: rollout)
-    try keepBefore(assessment.currentBytes, rollout)
-    try holdStarts(before: rollout, assessment)
+    try vote.act { () throws(Refusal) in
+      try keepFound(assessment.currentBytes, before: rollout)
+      try keepBefore(assessment.currentBytes, rollout)
+    }
+    try holdStarts(before: vote, assessment)
     if let bytes = assessment.newBytes {
-      state.update { _ = $0.targets.insert(path) }
+      try vote.change { _ = $0.targets.insert(path) }
       Fault.reach("agent.check.stage")
-      try ports.file.stage(
-        bytes, at: path, tag: rollout.id, before: content.before, owner: assessment.owner)
+      try vote.act { () throws(Refusal) in
+        try ports.file.stage(
+          bytes, at: path, tag: rollout.id, before: content.before, owner: assessment.owner)
+      }
       Fault.reach("agent.check.staged")
     }
-    state.update {
+    try vote.change {
       $0.seen = VoteAnswer(
         rollout: rollout.digest, refusal: nil,
         environmentDigest: assessment.answer.environmentDigest,
