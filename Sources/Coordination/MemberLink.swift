@@ -95,8 +95,16 @@ final class MemberLink: Sendable {
     let milliseconds =
       runner.rollout.prepareMilliseconds + runner.limits.voteGraceMilliseconds
     let deadline = Instant.inMilliseconds(milliseconds)
+    do throws(LinkFailure) { try measure(Self.samples.before) } catch {
+      switch error {
+      case .unreachable(let reason): inputs.post(.silent(member: name, reason: reason))
+      case .answered:
+        inputs.post(.vote(member: name, .no(error.refusal), environment: nil))
+      }
+      return
+    }
+    // From here on it may have voted yes, whatever is heard of it: only its own no is one.
     do throws(LinkFailure) {
-      try measure(Self.samples.before)
       let request = PrepareRequest(
         rollout: runner.rollout, generation: runner.generation, changes: runner.changes,
         createKey: runner.createKey, seals: runner.seals)
@@ -109,7 +117,7 @@ final class MemberLink: Sendable {
       guard answer.rollout == runner.rollout.digest else {
         let refusal = Refusal(
           .vote, "it voted on another rollout than it was sent; its version may be another")
-        inputs.post(.vote(member: name, .no(refusal), environment: nil))
+        inputs.post(.voteUnknown(member: name, refusal))
         return
       }
       // Before the vote: the last vote makes the coordinator choose the instant.
@@ -119,11 +127,7 @@ final class MemberLink: Sendable {
           member: name, .yes, environment: answer.environmentDigest,
           keyManager: answer.keyManagerDigest))
     } catch {
-      switch error {
-      case .unreachable(let reason): inputs.post(.silent(member: name, reason: reason))
-      case .answered:
-        inputs.post(.vote(member: name, .no(error.refusal), environment: nil))
-      }
+      inputs.post(.voteUnknown(member: name, error.refusal))
     }
   }
 

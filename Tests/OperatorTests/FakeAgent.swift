@@ -16,6 +16,10 @@ final class FakeAgent: AgentLink {
     case unreachable
     /// It votes no.
     case votesNo(Refusal)
+    /// It votes yes, and from then on its door is closed to questions about its clock.
+    case clockFailsAfterVote(LinkFailure)
+    /// It votes yes, and its answer is another: its door had closed meanwhile.
+    case voteIsLost(LinkFailure)
     /// It votes only when the rollout was aborted.
     case votesAfterAbort
     /// It is gone as soon as commit is known.
@@ -164,6 +168,7 @@ final class FakeAgent: AgentLink {
     switch call {
     case .status: return status
     case .clock:
+      if case .clockFailsAfterVote(let failure) = fault, isActive { throw failure }
       let now = Clock.now()
       return ClockReading(received: now, sent: now, bootID: "boot", realtimeMicroseconds: 0)
     case .plan(let request):
@@ -196,7 +201,10 @@ final class FakeAgent: AgentLink {
             RolloutEntry(rollout: $0, beganMicroseconds: 0, outcome: view.outcome)
           }
         })
-    case .prepare(let request, _): return prepare(request, deadline)
+    case .prepare(let request, _):
+      let vote = prepare(request, deadline)
+      if case .voteIsLost(let failure) = fault { throw failure }
+      return vote
     case .settle(_, let settlement):
       state.update { $0.settlement = settlement }
       return settlement
@@ -349,7 +357,8 @@ final class FakeAgent: AgentLink {
         switch fault {
         case .votesNo(let refusal): run(.assessed(rollout, .failure(refusal)), &state)
         case .votesAfterAbort: break
-        case .none, .unreachable, .goneAfterCommit, .failsToStart, .neverStarts:
+        case .none, .unreachable, .goneAfterCommit, .failsToStart, .neverStarts,
+          .clockFailsAfterVote, .voteIsLost:
           let facts = PreparedFacts(invocation: "i", journalCursor: nil, staged: true)
           run(.assessed(rollout, .success(facts)), &state)
         }

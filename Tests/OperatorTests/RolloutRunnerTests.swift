@@ -91,6 +91,29 @@ import Wire
     #expect(agents.map(\.isActive) == [false, false, false])
   }
 
+  private static let busy = LinkFailure.answered(
+    ErrorAnswer(kind: .busy, message: "too many requests are being served"))
+
+  @Test(
+    "a vote that is not known, the yes of it perhaps given, is told of the abort",
+    arguments: [
+      FakeAgent.Fault.clockFailsAfterVote(busy), .voteIsLost(busy),
+      .voteIsLost(.unreachable("connection reset")),
+    ])
+  func voteIsNotKnown(fault: FakeAgent.Fault) throws {
+    let agents = agents(fault)
+    let (result, _) = try run(agents)
+    #expect(result.decision == .abort)
+    if case .voteIsLost(.unreachable) = fault {
+      #expect(result.exitCode == .unreachable)
+    } else {
+      #expect(result.exitCode == .busy)
+      #expect(result.summary.contains("too many requests are being served"), "\(result.summary)")
+    }
+    #expect(agents.map(\.restarts) == [0, 0, 0])
+    #expect(agents.map(\.isActive) == [false, false, false])
+  }
+
   @Test("one is gone after the commit: the others are confirmed, its state is unknown")
   func gone() throws {
     let (result, _) = try run(agents(.goneAfterCommit))

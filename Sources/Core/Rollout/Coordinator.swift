@@ -42,7 +42,7 @@ public struct Coordinator: Sendable, Hashable {
     var isOutranked = false
     var isFollowed = false
     var told = false
-    /// It was not reached: what it voted, if it did, is not known.
+    /// What it voted, if it did, is not known, or it could not be told of the end.
     var isLost = false
     var report: RestartReport?
     var outcome: Outcome?
@@ -72,6 +72,7 @@ public struct Coordinator: Sendable, Hashable {
     case .vote(let name, let vote, let environment, let keyManager):
       update(name) { $0.keyManager = keyManager }
       return voted(name, vote, environment, now)
+    case .voteUnknown(let name, let refusal): return voteUnknown(name, refusal, now)
     case .clock(let name, let sample):
       let isOver = if case .following = state { true } else { false }
       update(name) { member in
@@ -124,6 +125,21 @@ public struct Coordinator: Sendable, Hashable {
       if members.allSatisfy({ $0.vote == .yes }) { effects += propose(now) }
       return effects
     }
+  }
+
+  /// Its yes may have been given: it is told of the abort like the others.
+  private mutating func voteUnknown(
+    _ name: String, _ refusal: Refusal, _ now: Instant
+  ) -> [CoordinatorEffect] {
+    // Whoever is told of an abort already is told, however its vote ended.
+    guard case .preparing = state else { return [] }
+    update(name) { member in
+      member.vote = .no(refusal)
+      member.isLost = true
+    }
+    let phase = refusal.code == .unreachable ? "unreachable" : "refused"
+    return [.report(member: name, phase: phase, detail: refusal.message)]
+      + abort(Refusal(refusal.code, "\(name): \(refusal.message)"), now)
   }
 
   private mutating func propose(_ now: Instant) -> [CoordinatorEffect] {
@@ -261,13 +277,7 @@ public struct Coordinator: Sendable, Hashable {
     switch state {
     case .idle, .finished, .accepting, .superseded: return []
     case .preparing:
-      // Its yes may have been given and its answer lost: it is told of the abort like the others.
-      update(name) { member in
-        member.vote = .no(Refusal(.unreachable, reason))
-        member.isLost = true
-      }
-      return [.report(member: name, phase: "unreachable", detail: reason)]
-        + abort(Refusal(.unreachable, "\(name): \(reason)"), now)
+      return voteUnknown(name, Refusal(.unreachable, reason), now)
     case .aborting(let refusal):
       update(name) { member in
         member.told = true

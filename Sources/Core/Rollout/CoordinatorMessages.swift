@@ -7,6 +7,9 @@ public enum CoordinatorInput: Sendable, Hashable {
   case start
   /// A member voted. `environment` is the digest of the MINIO_* variables that it will run with.
   case vote(member: String, Vote, environment: Digest?, keyManager: Digest? = nil)
+  /// A member was asked for its vote, and what it voted is not known: its yes may have been given and the answer lost, or
+  /// what must follow on a yes has failed. The refusal says what happened.
+  case voteUnknown(member: String, Refusal)
   /// Four timestamps of an exchange with a member.
   case clock(member: String, ClockSample)
   /// A member accepted the proposal.
