@@ -79,6 +79,8 @@ final class FakeHost: Sendable {
     var onStart: @Sendable () -> Void = {}
     /// Threads of these names cannot be started.
     var refusedThreads: Set<String> = []
+    /// Why a restart is not taken.
+    var restartFailure: Refusal?
     /// Why the unit cannot be started.
     var startFailure: Refusal?
     /// systemd refuses to start the unit until its failed starts are forgotten.
@@ -314,6 +316,7 @@ final class FakeHost: Sendable {
       host.state.withLock { $0.manager }
     }
     func restart(deadline: Instant) throws(Refusal) {
+      if let failure = host.state.withLock({ $0.restartFailure }) { throw failure }
       if host.state.withLock({ $0.isAtStartLimit }) { throw Refusal(.unit, "start-limit-hit") }
       let (deliver, entries) = host.state.update { state in
         state.restarts += 1

@@ -39,14 +39,13 @@ extension Agent {
         cursor = try? ports.journal.cursor()
         // Durable before the file is in place: after a crash it tells the restart that is to come
         // from a start that the old file had.
-        while case .failure(let refusal)? = perform(
-          .firing(id: id, invocation: previous, journalCursor: cursor))
-        {
-          note(id, "waiting", refusal.message)
-          Clock.sleep(until: .inMilliseconds(Self.recordAgainMilliseconds))
+        let firing = ParticipantInput.firing(
+          id: id, invocation: previous, journalCursor: cursor)
+        insist(id, "waiting") { () throws(Refusal) in
+          if case .failure(let refusal)? = perform(firing) { throw refusal }
         }
       }
-      try endHold(exceptOf: id)
+      try settleHold(before: id)
       if !isDone { forgetFailedStarts(until: isLate ? .inMilliseconds(10_000) : instant) }
       if !isLate { Clock.sleep(until: instant) }
       Fault.reach("agent.fire.install")
@@ -59,6 +58,8 @@ extension Agent {
           "\(content.path) on \(node) was changed after the vote, the server was not restarted with it; look at it and plan again"
         )
       }
+      // Not before the file is there: a start with the old one may be what is held. Without it the restart is refused.
+      if !isDone { insist(id, "waiting") { () throws(Refusal) in try openHold(exceptOf: id) } }
       let issued = Clock.now()
       Fault.reach("agent.fire.restart")
       if !isDone { try ports.unit.restart(deadline: .inMilliseconds(30_000)) }
@@ -67,12 +68,14 @@ extension Agent {
         previousInvocation: previous,
         previousPID: isDone ? nil : unit.flatMap { $0.mainPID > 0 ? $0.mainPID : nil },
         journalCursor: cursor)
+      holdIsPaid(by: id)
       Fault.reach("agent.fire.sync")
       // A record that says "restarted" must not outlive the rename. Without one nothing is made
       // beside the file: its directory may be read-only.
-      while active.facts.staged, let refusal = syncFailure(content.path) {
-        note(id, "syncing", refusal.message)
-        Clock.sleep(until: .inMilliseconds(Self.recordAgainMilliseconds))
+      if active.facts.staged {
+        insist(id, "syncing") { () throws(Refusal) in
+          try ports.file.syncDirectory(of: content.path)
+        }
       }
       perform(.restarted(id: id, report))
     } catch { fail(id, error) }
@@ -80,15 +83,28 @@ extension Agent {
 
   /// Nothing could be done at the instant. Told to nobody until it is durable: after a crash it would be tried again.
   private func fail(_ id: String, _ error: Refusal) {
-    while case .failure(let refusal)? = perform(.fireFailed(id: id, error)) {
-      note(id, "failing", refusal.message)
+    insist(id, "failing") { () throws(Refusal) in
+      if case .failure(let refusal)? = perform(.fireFailed(id: id, error)) { throw refusal }
+    }
+    // A start that was owed before is owed still.
+    releaseHoldIfAborted()
+  }
+
+  /// What a committed rollout cannot go on without: again and again until it is done. Blocks.
+  private func insist(_ id: String, _ phase: String, _ body: () throws(Refusal) -> Void) {
+    while true {
+      do throws(Refusal) { return try body() } catch { note(id, phase, error.message) }
       Clock.sleep(until: .inMilliseconds(Self.recordAgainMilliseconds))
     }
   }
 
-  private func syncFailure(_ path: String) -> Refusal? {
-    do throws(Refusal) { try ports.file.syncDirectory(of: path) } catch { return error }
-    return nil
+  /// systemd has taken the restart: no start is owed any more.
+  private func holdIsPaid(by id: String) {
+    do throws(Refusal) { try endHold(exceptOf: id) } catch {
+      ports.log(4, error.message)
+      // It finds a server that runs, and removes it.
+      releaseHoldIfAborted()
+    }
   }
 
   /// The starts of before, an operator's or systemd's own after failures, must not make the start

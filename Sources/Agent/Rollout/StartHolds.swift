@@ -23,12 +23,40 @@ extension Agent {
     }
   }
 
-  /// Another rollout puts its file in place: what was held for an earlier one is over.
+  /// Another rollout is about to be put in place here: a hold of an earlier one that an abort has ended, and that could
+  /// not be released yet, is released.
+  func settleHold(before rollout: String) throws(Refusal) {
+    try holdTurn.withLock { _ throws(Refusal) in
+      guard let hold = try records.loadHold(), hold.rollout != rollout, !hold.isReleasing,
+        !isStanding(hold)
+      else { return }
+      try records.save(hold.released)
+    }
+  }
+
+  /// Another rollout has put its file in place: the start with it is let through, and is owed until it was taken.
+  func openHold(exceptOf rollout: String) throws(Refusal) {
+    try holdTurn.withLock { _ throws(Refusal) in
+      guard let hold = try records.loadHold(), hold.rollout != rollout, !hold.isReleasing else {
+        return
+      }
+      try records.save(hold.released)
+    }
+  }
+
+  /// Another rollout has restarted the server: what was held for an earlier one, and was owed, is over.
   func endHold(exceptOf rollout: String) throws(Refusal) {
     try holdTurn.withLock { _ throws(Refusal) in
       guard let hold = try records.loadHold(), hold.rollout != rollout else { return }
       try records.removeHold()
     }
+  }
+
+  /// Whether a hold stays whatever comes to nothing: its rollback was committed, and neither that nor a rollout after it
+  /// got as far as a restart here. Where nothing was restarted no vote begins a hold, so it is no later one's.
+  private func isStanding(_ hold: StartHold) -> Bool {
+    guard let last = state.withLock({ $0.participant.record.lastCommitted }) else { return false }
+    return last.rollout.id == hold.rollout || last.report == nil
   }
 
   /// The rollback's start is confirmed: nothing is left to be kept from starting.
@@ -109,10 +137,8 @@ extension Agent {
         return nil
       }
       // Also the checks of a vote that has ended: they may be about to stop the server. Their end releases it.
-      let needing = [
-        record.active?.rollout.id, last?.rollout.id, participant.assessing?.id, checking,
-      ]
-      if needing.contains(hold.rollout) { return nil }
+      let needing = [record.active?.rollout.id, participant.assessing?.id, checking]
+      if needing.contains(hold.rollout) || isStanding(hold) { return nil }
       try records.save(hold.released)
       return hold.released
     }

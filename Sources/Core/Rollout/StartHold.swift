@@ -1,8 +1,8 @@
 /// That no server may be started on this node with a key that a rollback takes away: durable from
 /// before the rollback's vote, obeyed by the last door (docs/decisions/0012).
 ///
-/// It ends with an abort, or with the next committed rollout. A rollback that was committed and
-/// could not be put in place here leaves it, because the others may have gone back.
+/// It ends with an abort, or with the next committed rollout whose restart was taken here. A rollback that was committed
+/// and could not be put in place here leaves it, because the others may have gone back.
 ///
 /// An abort ends it in steps, each durable: held, then being released (every start is let through, and one is owed),
 /// then gone, when systemd has taken the start. So no crash and no failure leaves the server stopped and nobody to

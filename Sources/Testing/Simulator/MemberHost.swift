@@ -31,7 +31,7 @@ extension World {
       case .done: break
       }
     }
-    if !endHold(m, { $0.rollout != index }) {
+    if let hold = members[m].disk.hold, !isStanding(m, hold), !openHold(m, exceptOf: index) {
       if members[m].isUp { fireFailed(m, index) }
       return
     }
@@ -45,11 +45,21 @@ extension World {
       return
     }
     if dies(m) { return }
+    if !isDone, !openHold(m, exceptOf: index) {
+      if !members[m].isUp { return }
+      members[m].armed = (active, instant, bootID, true)
+      schedule(.fire(member: m, run: members[m].run), after: 2_000_000_000)
+      return
+    }
     let issued = members[m].clock(now)
     if !isDone {
       restart(m, index)
       // Not before the instant, though the clock stands still.
       if isExhaustive { members[m].unit.started = max(members[m].unit.started, instant) }
+    }
+    if !endHold(m, { $0.rollout != index }) {
+      if !members[m].isUp { return }
+      releaseSoon(m)
     }
     if dies(m) { return }
     let report = RestartReport(

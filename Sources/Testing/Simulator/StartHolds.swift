@@ -41,10 +41,8 @@ extension World {
       let last = participant.record.lastCommitted
       let id = histories[hold.rollout].rollout.id
       let isOver = last?.rollout.id == id && last?.outcome.kind == .confirmed
-      let needing = [
-        participant.record.active?.rollout.id, last?.rollout.id, participant.assessing?.id,
-      ]
-      if !isOver, needing.contains(id) { return }
+      let needing = [participant.record.active?.rollout.id, participant.assessing?.id]
+      if !isOver, needing.contains(id) || isStanding(m, hold) { return }
       if diskFails(m) { return releaseSoon(m, after: 2_000) }
       if isOver {
         members[m].disk.hold = nil
@@ -72,7 +70,25 @@ extension World {
     members[m].disk.hold = nil
   }
 
-  /// Another rollout puts its file in place, or this one's start is confirmed.
+  /// A hold that no abort releases: its rollback was committed, and nothing was restarted here since.
+  func isStanding(_ m: Int, _ hold: SimulatedDisk.Hold) -> Bool {
+    guard let last = members[m].participant.record.lastCommitted else { return false }
+    return last.rollout.id == histories[hold.rollout].rollout.id || last.report == nil
+  }
+
+  /// Lets go a hold that is not this rollout's.
+  ///
+  /// - Returns: whether it could be written.
+  mutating func openHold(_ m: Int, exceptOf index: Int) -> Bool {
+    guard let hold = members[m].disk.hold, hold.rollout != index, !hold.isReleasing else {
+      return true
+    }
+    if dies(m) || diskFails(m) { return false }
+    members[m].disk.hold?.isReleasing = true
+    return true
+  }
+
+  /// Another rollout has restarted the server, or this one's start is confirmed.
   ///
   /// - Returns: whether it could be written.
   mutating func endHold(_ m: Int, _ isOver: (SimulatedDisk.Hold) -> Bool) -> Bool {
