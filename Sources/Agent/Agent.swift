@@ -116,7 +116,7 @@ public final class Agent: Sendable {
   /// One at a time changes the record of the hold.
   let holdTurn = Lock(Turn())
   /// What waits for a thread.
-  let reserve = Mailbox<(String, @Sendable () -> Void)>(capacity: 64)
+  let reserve = Reserve()
   /// Of two records of what became of rollouts the later one is the later state.
   let settledTurn = Lock(Turn())
   private let times: RecoveryTimes
@@ -369,7 +369,7 @@ public final class Agent: Sendable {
         state.timeline?.note(report)
         state.timeline?.append("restarting", "", at: now)
       }
-      carryOn("watch") { self.watch(active, report) }
+      carryOn("watch", isLong: true) { self.watch(active, report) }
     case .keep(let finished):
       if finished.outcome.kind == .confirmed {
         try sealAndKeep(finished)

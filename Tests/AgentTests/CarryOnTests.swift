@@ -18,9 +18,33 @@ struct CarryOnTests {
     let rollout = try node.rollout(enabling)
     #expect(try node.prepare(rollout, enabling).refusal == nil)
     #expect(try node.decide(rollout, .commit).reply == .committed)
+    let isTold: Bool? = node.host.state.wait(until: .inMilliseconds(20_000)) { state in
+      state.lines.contains { $0.contains("reserve") } ? true : nil
+    }
+    #expect(isTold == true)
+    // What takes long waits for a thread of its own.
+    if name != "instant" { node.host.state.update { $0.refusedThreads = [] } }
     #expect(try node.outcome(rollout)?.kind == .confirmed)
     #expect(node.host.state.withLock { $0.restarts } == 1)
-    #expect(node.host.state.withLock { $0.lines.contains { $0.contains("reserve") } })
+  }
+
+  @Test(
+    "where what follows from one rollout's outcomes waits for a thread, the next one's instant does not"
+  )
+  func urgentFirst() throws {
+    var times = CollectorTimes()
+    times.silenceMilliseconds = 600_000
+    let node = Node(collectorTimes: times)
+    node.host.state.update { $0.refusedThreads = ["collect", "instant"] }
+    #expect(try node.apply(enabling)?.kind == .confirmed)
+    let changes = [SettingChange(name: "MINIO_SITE_NAME", value: Secret("x"))]
+    let next = try node.rollout(changes, id: "00000000000000bb")
+    #expect(try node.prepare(next, changes).refusal == nil)
+    _ = try node.decide(next, .commit)
+    let isRestarted: Bool? = node.host.state.wait(until: .inMilliseconds(10_000)) {
+      $0.restarts == 2 ? true : nil
+    }
+    #expect(isRestarted == true)
   }
 
   @Test("where there is no thread for what all have proposed, it is proposed and tried again")

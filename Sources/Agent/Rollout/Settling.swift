@@ -85,7 +85,7 @@ extension Agent {
       return state.collecting?.inputs
     }
     earlier?.close()
-    carryOn("collect") { self.collect(finished, inputs) }
+    carryOn("collect", isLong: true) { self.collect(finished, inputs) }
   }
 
   /// Blocks until somebody has summed the rollout up, or this member has. On a thread of its own.

@@ -91,7 +91,7 @@ extension Agent {
     } catch {
       ports.log(3, "\(node): \(error)")
       // Its own thread ends then, and what is owed is in the record.
-      carryOn("release") { self.releaseHold(after: Self.firstPauseMilliseconds) }
+      carryOn("release", isLong: true) { self.releaseHold(after: Self.firstPauseMilliseconds) }
     }
   }
 
