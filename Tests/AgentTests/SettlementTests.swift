@@ -138,4 +138,29 @@ struct SettlementTests {
     #expect(tell(cluster, confirmed, as: Self.peer) != 200)
     #expect(try cluster.view(0, rollout.id).settlement == held)
   }
+
+  @Test(
+    "a sum that cannot be drawn, for want of threads, is tried again after a pause, and then told")
+  func cannotBeDrawn() {
+    let node = Node()
+    let (attempts, pauses) = (Lock(0), Lock(0))
+    func run(untilAttempt last: Int) -> String? {
+      attempts.update { $0 = 0 }
+      pauses.update { $0 = 0 }
+      return node.agent.repeatedly(pause: { pauses.update { $0 += 1 } }) { () throws(Refusal) in
+        let number = attempts.update { attempts in
+          attempts += 1
+          return attempts
+        }
+        if number < last { throw Refusal(.failed, "no thread for attempt \(number)") }
+        return nil
+      }
+    }
+    #expect(run(untilAttempt: .max) == "no thread for attempt 3")
+    #expect(attempts.withLock { $0 } == 3 && pauses.withLock { $0 } == 2)
+    #expect(run(untilAttempt: 2) == nil)
+    #expect(attempts.withLock { $0 } == 2 && pauses.withLock { $0 } == 1)
+    #expect(
+      node.host.state.withLock { $0.lines.contains { $0.contains("no thread for attempt 1") } })
+  }
 }

@@ -154,31 +154,46 @@ extension Agent {
       inventory: inventory, createdBy: principal.author, links: memberLinks,
       atOnce: Limits.peersAtOnce)
     let end = Instant.inMilliseconds(rollout.watchMilliseconds + Self.graceMilliseconds)
-    for attempt in 1...Self.attempts {
+    let pause = {
+      let milliseconds = Self.pauseMilliseconds + Int.random(in: 0...Self.pauseMilliseconds)
+      Clock.sleep(until: .inMilliseconds(milliseconds))
+    }
+    let reason = repeatedly(pause: pause) { () throws(Refusal) in
       // Another one may be under way, and come to nothing.
       _ = state.wait(until: end) { $0.participant.record.active == nil ? true : nil }
       let record = state.withLock { $0.participant.record }
       // Somebody went on with another one.
-      guard record.active == nil, record.lastCommitted?.rollout.id == rollout.id else { return }
-      do throws(Refusal) {
-        let end = try aftermath.carryOut(after: rollout, outcomes, Interruption()) { back in
-          ports.log(
-            4,
-            "rollout \(rollout.id) was not confirmed on all nodes and its coordinator is gone: \(node) rolls it back with \(back.id)"
-          )
-          return LoggingWatcher(rollout: back.id, log: ports.log)
-        }
-        log(end, of: rollout)
-        guard case .elsewhere(let reason) = end else { return }
-        if attempt < Self.attempts {
-          let pause = Self.pauseMilliseconds + Int.random(in: 0...Self.pauseMilliseconds)
-          Clock.sleep(until: .inMilliseconds(pause))
-          continue
-        }
-        aftermath.hold(rollout, reason)
-        return
-      } catch { ports.log(3, "rollout \(rollout.id): \(error.message)") }
+      guard record.active == nil, record.lastCommitted?.rollout.id == rollout.id else { return nil }
+      let end = try aftermath.carryOut(after: rollout, outcomes, Interruption()) { back in
+        ports.log(
+          4,
+          "rollout \(rollout.id) was not confirmed on all nodes and its coordinator is gone: \(node) rolls it back with \(back.id)"
+        )
+        return LoggingWatcher(rollout: back.id, log: ports.log)
+      }
+      log(end, of: rollout)
+      guard case .elsewhere(let reason) = end else { return nil }
+      return reason
     }
+    if let reason { aftermath.hold(rollout, reason) }
+  }
+
+  /// Does it again after a pause while it comes to nothing, a few times. Blocks.
+  ///
+  /// - Returns: what the last attempt came to nothing for; nil if one did not.
+  func repeatedly(
+    pause: () -> Void, _ attempt: () throws(Refusal) -> String?
+  ) -> String? {
+    var reason: String?
+    for number in 1...Self.attempts {
+      if number > 1 { pause() }
+      do throws(Refusal) { reason = try attempt() } catch {
+        ports.log(3, "\(node): \(error.message)")
+        reason = error.message
+      }
+      if reason == nil { return nil }
+    }
+    return reason
   }
 
   // MARK: what others say
