@@ -1,3 +1,4 @@
+import Glibc
 import LinuxIO
 import Model
 import Probes
@@ -59,23 +60,36 @@ import Wire
     let host = try FakeHost(own) { _ in .response(HTTPResponse(200)) }
     let directory = try TemporaryDirectory()
     try directory.write(own.certificatePEM, to: "public.crt")
+    try directory.write("a key", to: "private.key")
     #expect(
       ask(":\(host.port)", certificates: directory.path)
         == .answered(status: 200, serverStatus: nil))
     let another = try TemporaryDirectory()
     try another.write(other.certificatePEM, to: "public.crt")
+    try another.write("a key", to: "private.key")
     #expect(isFailure(ask(":\(host.port)", certificates: another.path)))
     let broken = try TemporaryDirectory()
     try broken.write("not a certificate", to: "public.crt")
+    try broken.write("a key", to: "private.key")
     #expect(isFailure(ask(":\(host.port)", certificates: broken.path)))
     #expect(host.received.count == 1)
   }
 
-  @Test("a directory without a certificate means http")
+  @Test("a directory without a certificate, or without its key, means http")
   func noCertificate() throws {
     let host = try FakeHost(nil) { _ in .response(HTTPResponse(200)) }
     let empty = try TemporaryDirectory()
-    for directory in [empty.path, "\(empty.path)/absent"] {
+    let keyOnly = try TemporaryDirectory()
+    try keyOnly.write("a key", to: "private.key")
+    // The server speaks https only where both are regular files.
+    let noKey = try TemporaryDirectory()
+    try noKey.write("a certificate", to: "public.crt")
+    let folder = try TemporaryDirectory()
+    try folder.write("a certificate", to: "public.crt")
+    #expect(mkdir("\(folder.path)/private.key", 0o755) == 0)
+    for directory in [
+      empty.path, "\(empty.path)/absent", keyOnly.path, noKey.path, folder.path,
+    ] {
       #expect(
         ask(":\(host.port)", certificates: directory)
           == .answered(status: 200, serverStatus: nil))

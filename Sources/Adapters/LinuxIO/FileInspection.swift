@@ -104,6 +104,19 @@ public enum FileReading {
     }
   }
 
+  /// Whether `path` is a regular file, or a link to one; false if there is nothing. Needs no right to read it. Does not
+  /// block on a local file system.
+  public static func isRegularFile(_ path: String) throws(FileFailure) -> Bool {
+    do throws(FileFailure) {
+      var facts = stat()
+      _ = try fileCall("stat", path) { stat(path, &facts) }
+      return facts.st_mode & S_IFMT == S_IFREG
+    } catch {
+      if error.kind == .absent { return false }
+      throw error
+    }
+  }
+
   /// Reads standard input to its end, whatever it is. Blocks until whoever writes it closes it.
   public static func readStandardInput(limitBytes: Int) throws(FileFailure) -> [UInt8] {
     let copy = try fileCall("read", "standard input") { fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0) }

@@ -4,8 +4,8 @@ internal import StartWatch
 internal import TLS
 internal import Wire
 
-/// A connection to this host's own server: over https, if there is a certificate in the server's
-/// directory, and then only to who holds that very certificate. It belongs to one thread.
+/// A connection to this host's own server: over https, if there are a certificate and its key in the
+/// server's directory, and then only to who holds that very certificate. It belongs to one thread.
 struct OwnServerConnection {
   /// What the Host field says.
   let host: String
@@ -59,11 +59,13 @@ struct OwnServerConnection {
     } catch { throw ProbeFailure(error) }
   }
 
-  /// The server speaks https when it has a certificate; nil if it has none.
+  /// Nil where the server speaks http: it speaks https only where both files are regular ones
+  /// (`getTLSConfig` of minio:cmd).
   private static func leafCertificate(in directory: String) throws(ProbeFailure) -> String? {
+    let (certificate, key) = ("\(directory)/public.crt", "\(directory)/private.key")
     do throws(FileFailure) {
-      let file = try FileReading.readIfPresent(
-        "\(directory)/public.crt", limitBytes: Limits.environmentFileBytes)
+      for file in [certificate, key] where try !FileReading.isRegularFile(file) { return nil }
+      let file = try FileReading.readIfPresent(certificate, limitBytes: Limits.environmentFileBytes)
       return file.map { String(decoding: $0.bytes, as: UTF8.self) }
     } catch { throw ProbeFailure(error.description) }
   }
