@@ -58,6 +58,8 @@ import Testing
       if case .untold = answers.writes { answers.cluster != nil } else { false }
     }
     #expect(isUntold(look(volumes: "http://a-{1...4}/d http://b-{1...4}/d")))
+    #expect(isUntold(look(volumes: "--config /etc/minio/config.yaml http://a-{1...4}/d")))
+    #expect(isUntold(look(volumes: "")))
     host.state.update {
       $0.process.append(
         EnvironmentVariable(name: "MINIO_ETCD_ENDPOINTS", value: "http://etcd:2379"))

@@ -194,6 +194,18 @@ import Wire
     #expect(broken?.reason.contains("some features may be missing") == true)
   }
 
+  @Test("options that stand only in the file that the server reads itself are none of its own")
+  func optionsInTheServersFile() throws {
+    let host = FakeHost(file: plainFile + "MINIO_CONFIG_ENV_FILE=/etc/minio/config.env\n")
+    host.state.update { state in
+      state["/etc/minio/config.env"] =
+        "MINIO_OPTS=\"--log-dir /var/log/minio\"\nMINIO_LOG_DIR=/var/log/minio\n"
+    }
+    let outcome = try #require(try Node(host).apply(enabling))
+    #expect(outcome.kind == .confirmed)
+    #expect(outcome.reason.contains("seen: "), "\(outcome.reason)")
+  }
+
   @Test("where the log directory cannot be read the verdict says that no line counts")
   func logDirectoryUnreadable() throws {
     let host = FakeHost(file: plainFile + "MINIO_OPTS=\"--log-dir /var/log/minio\"\n")

@@ -49,6 +49,20 @@ import Testing
     #expect(arguments.address == ":2" && arguments.logDirectory == "/l")
   }
 
+  @Test("of the file that the server reads itself only the drives are taken")
+  func serversOwnFile() {
+    let inForce = [
+      "MINIO_ADDRESS": ":1", "MINIO_LOG_DIR": "/l", "MINIO_CONFIG": "/c.yaml",
+      "MINIO_OPTS": "--address :2 --quiet", "MINIO_VOLUMES": "/data{1...4}",
+    ]
+    let arguments = ServerArguments(
+      execStart: ["/minio", "server", "$MINIO_OPTS", "$MINIO_VOLUMES"],
+      environment: ["MINIO_OPTS": "--json"], inForce: inForce)
+    #expect(arguments.address == nil && arguments.logDirectory == nil)
+    #expect(arguments.configurationFile == nil && arguments.json && !arguments.quiet)
+    #expect(arguments.volumes.drives == [4])
+  }
+
   @Test("variables in ExecStart= are put in as systemd does it")
   func expansion() {
     let environment = ["MINIO_OPTS": " --address :9001  --certs-dir '/a b' ", "D": "/x y"]

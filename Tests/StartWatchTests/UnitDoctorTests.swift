@@ -133,6 +133,17 @@ import Testing
       Row("unused", usual + ["warning unit-exec-unused"]) { unit, _ in
         unit.execStart = ["/usr/local/bin/minio", "server", "${MINIO_VOLUMES}"]
       },
+      Row("volumes that only the server reads", usual) { unit, _ in
+        unit.execStart = ["/usr/local/bin/minio", "server", "$MINIO_OPTS"]
+      },
+      Row("variables too late", usual + Array(repeating: "warning variable-too-late", count: 2)) {
+        _, surroundings in
+        surroundings.atStart = ["MINIO_VOLUMES": "/other"]
+        surroundings.environment?["MINIO_ADDRESS"] = ":9000"
+      },
+      Row("a file of its own", usual + ["warning server-config"]) { _, surroundings in
+        surroundings.environment?["MINIO_OPTS"] = "--config /etc/minio/config.yaml"
+      },
       Row("address", usual + ["error server-address"]) { _, surroundings in
         surroundings.environment?["MINIO_OPTS"] = "--address 10.0.0.1:x"
       },

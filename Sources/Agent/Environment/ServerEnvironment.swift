@@ -154,6 +154,11 @@ struct ServerEnvironment {
     Self.merged([atStart] + (config.map { [$0.variables] } ?? []))
   }
 
+  /// The values by their names, the last of each.
+  static func values(_ variables: [EnvironmentVariable]) -> [String: String] {
+    Dictionary(variables.map { ($0.name, $0.value) }, uniquingKeysWith: { $1 })
+  }
+
   /// The value that the server runs with; nil if it has none.
   subscript(_ name: String) -> String? { variables.last { $0.name == name }?.value }
 

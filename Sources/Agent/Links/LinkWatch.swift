@@ -122,8 +122,8 @@ extension Agent {
   /// Blocks until the deadline at the longest.
   func probeLinks(_ look: Look, deadline: Instant) -> Links {
     var links = Links()
-    let arguments = assessor.arguments(look.unit, look.environment)
-    let surroundings = assessor.surroundings(look.unit, look.environment)
+    let arguments = assessor.arguments(look.unit, look.server)
+    let surroundings = assessor.surroundings(look.unit, look.server)
     let seal = state.withLock { $0.seal }
     let isEncrypted =
       KeyGuard.Holder(seal: seal, running: look.inForce, unit: look.unit) != nil

@@ -121,7 +121,7 @@ struct Assessor: Sendable {
     var sight: KeyManagerSight?
     if refusals.isEmpty && !findings.contains(where: { $0.severity == .error }) {
       let preflight = preflight(
-        environment, unit: unit, firstEnablement: holder == nil, createKey: createKey)
+        merged, unit: unit, firstEnablement: holder == nil, createKey: createKey)
       findings += preflight.findings
       sight = preflight.sight
     }
@@ -301,15 +301,17 @@ struct Assessor: Sendable {
 
   /// What the probes say, and what they were told, which every node must have been told alike.
   private func preflight(
-    _ environment: [EnvironmentVariable], unit: UnitState?, firstEnablement: Bool, createKey: Bool
+    _ server: ServerEnvironment?, unit: UnitState?, firstEnablement: Bool, createKey: Bool
   ) -> (findings: [Finding], sight: KeyManagerSight?) {
     do throws(Refusal) {
-      guard let settings = try KeyManagerSettings.parse(environment) else { return ([], nil) }
+      guard let settings = try KeyManagerSettings.parse(server?.variables ?? []) else {
+        return ([], nil)
+      }
       let deadline = now().advanced(byMilliseconds: inventory.timeouts.probeSeconds * 1000)
       let back = wayBack.begin(
-        endpoints: settings.endpoints, server: arguments(unit, environment), deadline: deadline)
+        endpoints: settings.endpoints, server: arguments(unit, server), deadline: deadline)
       let reports = ports.probe.keyManagers(
-        settings, surroundings: surroundings(unit, environment), deadline: deadline)
+        settings, surroundings: surroundings(unit, server), deadline: deadline)
       let findings = KeyManagerJudgement.findings(
         reports, settings: settings, firstEnablement: firstEnablement, createKey: createKey)
       return (
@@ -325,12 +327,12 @@ struct Assessor: Sendable {
 
   /// What the server's client of the Key Manager would find here.
   func surroundings(
-    _ unit: UnitState?, _ environment: [EnvironmentVariable]
+    _ unit: UnitState?, _ server: ServerEnvironment?
   ) -> ServerSurroundings {
     let (file, account) = (ports.file, unit?.account)
     return ServerSurroundings(
-      certificateAuthorities: arguments(unit, environment).certificateAuthorities,
-      environment: environment,
+      certificateAuthorities: arguments(unit, server).certificateAuthorities,
+      environment: server?.variables ?? [],
       obstacle: { path in
         guard let account else { return nil }
         do throws(Refusal) {
@@ -340,9 +342,19 @@ struct Assessor: Sendable {
   }
 
   /// The arguments that the server would be started with, its certificates' directory filled in.
-  func arguments(_ unit: UnitState?, _ environment: [EnvironmentVariable]) -> ServerArguments {
-    let values = Dictionary(environment.map { ($0.name, $0.value) }, uniquingKeysWith: { $1 })
-    var arguments = ServerArguments(execStart: unit?.execStart ?? [], environment: values)
+  func arguments(_ unit: UnitState?, _ server: ServerEnvironment?) -> ServerArguments {
+    arguments(unit, server?.atStart ?? [], inForce: server?.variables)
+  }
+
+  /// The same of a server that is given `atStart` by systemd.
+  ///
+  /// - Parameter inForce: what it runs with once it has read its own file; nil if that is the same.
+  func arguments(
+    _ unit: UnitState?, _ atStart: [EnvironmentVariable], inForce: [EnvironmentVariable]? = nil
+  ) -> ServerArguments {
+    var arguments = ServerArguments(
+      execStart: unit?.execStart ?? [], environment: ServerEnvironment.values(atStart),
+      inForce: inForce.map { ServerEnvironment.values($0) })
     if arguments.certificatesDirectory == nil {
       let user = unit.map(\.user).flatMap { $0.isEmpty ? nil : $0 } ?? "root"
       arguments.certificatesDirectory = arguments.certificatesDirectory(

@@ -30,9 +30,12 @@ struct HealthLook: Sendable {
 
   private func takesWrites(_ unit: UnitState?) -> WriteAnswer {
     guard let unit, unit.mainPID > 0 else { return .refused("there is no main process") }
-    if arguments.volumes.drives.count > 1 {
+    switch arguments.volumes.pools {
+    case .known(let count) where count > 1:
       return .untold(
         "a server with several pools finds a bucket missing before it looks for a write quorum")
+    case .known: break
+    case .unknown(let why): return .untold("it may have several pools: \(why)")
     }
     let credentials: AccessCredentials
     do throws(Refusal) {

@@ -15,16 +15,15 @@ extension Assessor {
   func examine(
     _ unit: UnitState, _ server: ServerEnvironment?, isInRollout: Bool
   ) -> [Finding] {
-    let environment = server.map { server in
-      Dictionary(server.variables.map { ($0.name, $0.value) }, uniquingKeysWith: { $1 })
-    }
     var surroundings = UnitDoctor.Surroundings(
       isInRollout: isInRollout, stopSeconds: inventory.timeouts.stopSeconds,
-      startSeconds: inventory.timeouts.startSeconds, environment: environment,
+      startSeconds: inventory.timeouts.startSeconds,
+      environment: server.map { ServerEnvironment.values($0.variables) },
+      atStart: server.map { ServerEnvironment.values($0.atStart) },
       release: release(of: unit))
     var findings: [Finding] = []
     do throws(Refusal) {
-      surroundings.unreadable = try unreadable(arguments(unit, server?.variables ?? []), by: unit)
+      surroundings.unreadable = try unreadable(arguments(unit, server), by: unit)
     } catch {
       findings.append(
         Finding(

@@ -259,7 +259,7 @@ extension Agent {
   /// The arguments that the server is started with by the file as it is now.
   private func serverArguments(_ unit: UnitState) -> ServerArguments {
     var findings: [Finding] = []
-    return assessor.arguments(unit, lookAtServer(&findings).environment)
+    return assessor.arguments(unit, lookAtServer(&findings).server)
   }
 }
 

@@ -2,8 +2,8 @@ public import Model
 
 /// What the arguments of `minio server` say about where it listens and where it logs.
 ///
-/// They come from the running process, or from the unit's `ExecStart=` with the environment put in.
-/// Of an argument that is given twice the last counts, as in the server (package flag of Go).
+/// They come from the unit's `ExecStart=` with the environment put in. Of an argument that is given
+/// twice the last counts, as in the server (package flag of Go).
 public struct ServerArguments: Sendable, Hashable {
   /// The value of `--address` (`:9000`, `host:port`), if it is given.
   public var address: String?
@@ -11,55 +11,69 @@ public struct ServerArguments: Sendable, Hashable {
   public var certificatesDirectory: String?
   /// The value of `--log-dir`: then the journal stays empty.
   public var logDirectory: String?
+  /// The value of `--config`: a file that names the pools, and may name the address and the
+  /// certificates' directory.
+  public var configurationFile: String?
   /// Whether the log is JSON lines (`--json`).
   public var json = false
   /// Whether there is no banner and no INFO line (`--quiet`).
   public var quiet = false
-  /// What is given beside the options: the pools' drives.
+  /// The pools' drives.
   public var volumes: ServerVolumes
 
-  /// Reads the words of a command line; `environment` is what the server falls back to.
-  public init(arguments: [String], environment: [String: String] = [:]) {
-    var configurationDirectory: String?
-    var certificates: String?
-    var words = arguments[...]
-    var others: [String] = []
-    while let word = words.popFirst() {
-      guard word.hasPrefix("-"), word != "-", word != "--" else {
-        others.append(word)
-        continue
-      }
-      let parts = word.drop { $0 == "-" }.split(
-        separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-      let name = String(parts[0])
-      switch name {
-      case "json": json = parts.count == 1 || Self.isTrue(parts[1])
-      case "quiet": quiet = parts.count == 1 || Self.isTrue(parts[1])
-      case "address", "certs-dir", "S", "config-dir", "C", "log-dir":
-        guard let value = parts.count == 2 ? String(parts[1]) : words.popFirst() else { break }
-        switch name {
-        case "address": address = value
-        case "certs-dir", "S": certificates = value
-        case "config-dir", "C": configurationDirectory = value
-        default: logDirectory = value
-        }
-      default: break
-      }
-    }
-    if let command = others.firstIndex(of: "server") { others.removeSubrange(...command) }
-    if others.isEmpty { others = Self.words(environment["MINIO_VOLUMES"] ?? "") }
-    volumes = ServerVolumes(others)
-    address = address ?? environment["MINIO_ADDRESS"]
-    logDirectory = logDirectory ?? environment["MINIO_LOG_DIR"]
+  /// Reads the words of a command line.
+  ///
+  /// - Parameters:
+  ///   - environment: what the process is started with. The server takes an option that is not
+  ///     given from there, before it reads any file (`StringFlag.Apply` of minio:cli).
+  ///   - inForce: the same with the file over it that the server reads by itself; only the drives
+  ///     are taken from that (`serverCmdArgs` of minio:cmd). Nil if it is the same.
+  public init(
+    arguments: [String], environment: [String: String] = [:], inForce: [String: String]? = nil
+  ) {
+    let options = ServerOptions(arguments)
+    let values = options.values
+    address = values["address"] ?? environment["MINIO_ADDRESS"]
+    logDirectory = values["log-dir"] ?? environment["MINIO_LOG_DIR"]
+    let file = values["config"] ?? environment["MINIO_CONFIG"]
+    configurationFile = file?.isEmpty == true ? nil : file
+    json = options.switches["json"] ?? false
+    quiet = options.switches["quiet"] ?? false
     certificatesDirectory =
-      certificates
-      ?? configurationDirectory.map { $0.hasSuffix("/") ? "\($0)certs" : "\($0)/certs" }
+      values["certs-dir"] ?? values["S"]
+      ?? (values["config-dir"] ?? values["C"]).map {
+        $0.hasSuffix("/") ? "\($0)certs" : "\($0)/certs"
+      }
+    volumes = Self.volumes(options, configurationFile, inForce ?? environment)
   }
 
-  /// Reads the words of `ExecStart=` as systemd will run them with `environment`.
-  public init(execStart: [String], environment: [String: String]) {
+  /// The server's own order: a file, its variables, its command line.
+  private static func volumes(
+    _ options: ServerOptions, _ file: String?, _ environment: [String: String]
+  ) -> ServerVolumes {
+    if let file { return ServerVolumes(unknown: "its configuration file \(file) names its pools") }
+    for name in ["MINIO_ARGS", "MINIO_VOLUMES", "MINIO_ENDPOINTS"] {
+      guard let value = environment[name], !value.isEmpty else { continue }
+      // Not as systemd splits them: quotes mean nothing here (`strings.Fields` of Go).
+      return ServerVolumes(value.split(whereSeparator: \.isWhitespace).map(String.init))
+    }
+    if let unknown = options.unknown {
+      return ServerVolumes(unknown: "its option \(unknown) is not known here")
+    }
+    guard let operands = options.operands, !operands.isEmpty else {
+      return ServerVolumes(unknown: "its command line names no drive")
+    }
+    return ServerVolumes(operands)
+  }
+
+  /// Reads the words of `ExecStart=` as systemd will run them with `environment`; see
+  /// ``init(arguments:environment:inForce:)``. What the server reads by itself systemd does not see.
+  public init(
+    execStart: [String], environment: [String: String], inForce: [String: String]? = nil
+  ) {
     self.init(
-      arguments: Self.expand(execStart, with: environment), environment: environment)
+      arguments: Self.expand(execStart, with: environment), environment: environment,
+      inForce: inForce)
   }
 
   /// Where the health endpoints of this host's server answer: the address it listens on, or
@@ -133,10 +147,5 @@ public struct ServerArguments: Sendable, Hashable {
     }
     if let whole = word { words.append(whole) }
     return words
-  }
-
-  /// What Go's strconv.ParseBool takes for true.
-  private static func isTrue(_ text: Substring) -> Bool {
-    ["1", "t", "T", "true", "TRUE", "True"].contains(text)
   }
 }

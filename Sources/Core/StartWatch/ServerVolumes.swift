@@ -4,20 +4,35 @@ public struct ServerVolumes: Sendable, Hashable {
   /// Drives of the largest erasure set.
   static let drivesOfSet = 16
 
+  /// How many pools there are.
+  public enum Pools: Sendable, Hashable {
+    /// So many.
+    case known(Int)
+    /// Nobody knows here, and why.
+    case unknown(String)
+  }
+
+  /// How many pools there are.
+  public let pools: Pools
   /// The drives of each pool; empty if they cannot be counted.
   public let drives: [Int]
 
-  /// Counts what the words name.
+  /// Counts what the words name, at least one.
   public init(_ words: [String]) {
     let counts = words.map(Self.count)
+    let hasRanges = words.contains { $0.contains("...") }
+    pools =
+      words.isEmpty ? .unknown("no drive is named") : .known(hasRanges ? words.count : 1)
     guard counts.allSatisfy({ $0 != nil }) else {
       drives = []
       return
     }
     let known = counts.compactMap(\.self)
-    let hasRanges = words.contains { $0.contains("...") }
     drives = hasRanges ? known : (known.isEmpty ? [] : [known.reduce(0, +)])
   }
+
+  /// Of drives that are named where nobody looks.
+  init(unknown why: String) { (pools, drives) = (.unknown(why), []) }
 
   /// Erasure sets that there are at least; nil if that is not known.
   public var sets: Int? {

@@ -37,8 +37,10 @@ public struct UnitDoctor: Sendable {
     public var stopSeconds: Int
     /// How long it gives it to start, seconds.
     public var startSeconds: Int
-    /// What the unit's process would be given; nil if that is not known.
+    /// What the unit's process would run with; nil if that is not known.
     public var environment: [String: String]?
+    /// What systemd would give it, before it reads a file by itself; nil if that is the same.
+    public var atStart: [String: String]?
     /// The release that the running server's banner names; nil if that is not known.
     public var release: ServerRelease?
     /// Files that the server needs and cannot read.
@@ -47,12 +49,13 @@ public struct UnitDoctor: Sendable {
     /// Surroundings; see the properties.
     public init(
       isInRollout: Bool, stopSeconds: Int, startSeconds: Int, environment: [String: String]? = nil,
-      release: ServerRelease? = nil, unreadable: [Unreadable] = []
+      atStart: [String: String]? = nil, release: ServerRelease? = nil, unreadable: [Unreadable] = []
     ) {
       self.isInRollout = isInRollout
       self.stopSeconds = stopSeconds
       self.startSeconds = startSeconds
       self.environment = environment
+      self.atStart = atStart
       self.release = release
       self.unreadable = unreadable
     }
@@ -69,7 +72,9 @@ public struct UnitDoctor: Sendable {
     self.unit = unit
     self.surroundings = surroundings
     arguments = ServerArguments(
-      execStart: unit.execStart, environment: surroundings.environment ?? [:])
+      execStart: unit.execStart,
+      environment: surroundings.atStart ?? surroundings.environment ?? [:],
+      inForce: surroundings.environment)
   }
 
   private mutating func add(
@@ -273,18 +278,32 @@ public struct UnitDoctor: Sendable {
       return
     }
     guard let environment = surroundings.environment else { return }
-    for name in ["MINIO_OPTS", "MINIO_VOLUMES"] {
-      let isUsed = words.contains { $0.contains("$\(name)") || $0.contains("${\(name)}") }
-      if environment[name]?.isEmpty == false, !isUsed {
-        add(
-          .warning, "unit-exec-unused",
-          "\(name) is set, and ExecStart= of \(unit.id) does not use it",
-          "write $\(name) into ExecStart=, or remove the variable")
-      }
+    let isUsed = words.contains { $0.contains("$MINIO_OPTS") || $0.contains("${MINIO_OPTS}") }
+    if environment["MINIO_OPTS"]?.isEmpty == false, !isUsed {
+      add(
+        .warning, "unit-exec-unused",
+        "MINIO_OPTS is set, and ExecStart= of \(unit.id) does not use it",
+        "write $MINIO_OPTS into ExecStart=, or remove the variable")
+    }
+    // Options are taken from the environment before the server reads its own file.
+    for name in ["MINIO_OPTS", "MINIO_ADDRESS", "MINIO_CONFIG", "MINIO_LOG_DIR"] {
+      guard let value = environment[name], let atStart = surroundings.atStart,
+        atStart[name] != value
+      else { continue }
+      add(
+        .warning, "variable-too-late",
+        "\(name) in the file that MINIO_CONFIG_ENV_FILE names has no effect: the server's options are complete before it reads that file",
+        "move it into the file that the unit's EnvironmentFile= names")
     }
   }
 
   private mutating func options() {
+    if let file = arguments.configurationFile {
+      add(
+        .warning, "server-config",
+        "--config \(file): what that file says of pools, address and certificates is not read here, so that the server may be looked for elsewhere than it is, and whether it takes writes is judged by its log",
+        "give the address and the certificates' directory in MINIO_OPTS too, as in that file")
+    }
     if arguments.healthAddress == nil {
       add(
         .error, "server-address",
