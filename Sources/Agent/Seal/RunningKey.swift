@@ -149,7 +149,8 @@ extension Agent {
     do throws(Refusal) {
       let environment = ServerEnvironment.probablyInForce(process, of: unit.mainPID, ports.file)
       answer = ports.probe.kmsStatus(
-        assessor.arguments(unit, environment), as: try RootCredentials.of(process, ports.file),
+        assessor.arguments(unit, process, inForce: environment),
+        as: try RootCredentials.of(process, ports.file),
         deadline: .inMilliseconds(Self.wordDeadlineMilliseconds))
     } catch { answer = .untold(error.message) }
     state.update {
