@@ -15,6 +15,7 @@ import Model
 ///     no-banner                  prints no banner and no line of its sub-systems
 ///     wait-drives MS             waits for its drives for so long
 ///     wait-quorum MS             waits for read quorum for so long
+///     miss-drives MS             sees the other nodes' drives as offline for so long after its own are there
 ///     refuse-writes MS           takes no writes for so long after its drives are there; health is good
 ///     root-off                   does not let its root user in
 ///     broken-iam                 serves without its users, with a banner and good health

@@ -18,11 +18,17 @@ final class Health: Sendable {
   private let peers: [Peer]
   private let client: KeyManagerClient?
   private let console: Console
+  /// How long the peers' drives are missed once the server's own state is there, milliseconds.
+  private let missesFor: Int
+  private let missesUntil = Lock(Instant?.none)
   /// Drives that must answer for a read, and for a write.
   let (readQuorum, writeQuorum): (Int, Int)
 
   /// `drives` are all of the deployment's, one to a node.
-  init(peers: [Peer], drives: Int, client: KeyManagerClient?, console: Console) {
+  init(
+    peers: [Peer], drives: Int, client: KeyManagerClient?, behaviour: Behaviour, console: Console
+  ) {
+    missesFor = behaviour.number("miss-drives")?.value ?? 0
     self.peers = peers
     self.client = client
     self.console = console
@@ -62,7 +68,11 @@ final class Health: Sendable {
       if !now.identitiesOnline {
         return HTTPResponse(503, headers: ["x-minio-server-status": "iam-offline"])
       }
-      let online = 1 + livePeers()
+      let until = missesUntil.update { until in
+        until = until ?? .inMilliseconds(missesFor)
+        return until
+      }
+      let online = 1 + (until.map { Clock.now() < $0 } ?? false ? 0 : livePeers())
       let read = request.path.hasSuffix("/read")
       let quorum = read ? readQuorum : writeQuorum
       let headers: HTTPHeaders = [

@@ -51,7 +51,9 @@ struct Server {
       checksum: Self.checksum(), endpointCount: drives.count,
       commandLine: arguments.pools.joined(separator: " "),
       environment: environment.fingerprints { Digest.ofFields([$0]).hex })
-    let health = Health(peers: peers, drives: drives.count, client: client, console: console)
+    let health = Health(
+      peers: peers, drives: drives.count, client: client, behaviour: behaviour,
+      console: console)
     let objects = Objects(environment, client: client, health: health, behaviour: behaviour)
     listen(health, objects, configuration, node: distributed ? own.host?.text : nil)
 
