@@ -71,6 +71,19 @@ import Wire
     #expect(host.received.count == 1)
   }
 
+  @Test("a server that has too many requests, or does not answer in time, is busy: no refusal")
+  func busy() throws {
+    let host = try FakeHost(nil) { _ in .response(Self.error(429, "TooManyRequests")) }
+    #expect(write(host.port, objects: 3) == .busy("429 TooManyRequests"))
+    #expect(host.received.count == 1)
+    let silent = try FakeHost(nil) { _ in .silence }
+    guard case .busy(let text) = write(silent.port, milliseconds: 200) else {
+      Issue.record("a server that took the connection was called away")
+      return
+    }
+    #expect(text.hasPrefix("no answer: "))
+  }
+
   @Test("404 without the word that there is no such bucket is no write taken")
   func otherNotFound() throws {
     let host = try FakeHost(nil) { _ in .response(Self.error(404, "NoSuchKey")) }
@@ -119,19 +132,14 @@ import Wire
     #expect(requests.last?.query("uploadId") == "YWJj-_x1")
   }
 
-  @Test("no server and a silent one take no write, and hold nobody longer than the deadline")
-  func silent() throws {
+  @Test("a server that is not there takes no write")
+  func absent() throws {
     let port = try FakeHost(nil) { _ in .silence }.port
     guard case .refused(let text) = write(port) else {
       Issue.record("a server that is not there took a write")
       return
     }
     #expect(text.hasPrefix("no answer: "))
-    let host = try FakeHost(nil) { _ in .silence }
-    guard case .refused = write(host.port, milliseconds: 200) else {
-      Issue.record("a silent server took a write")
-      return
-    }
   }
 
   @Test("an answer beyond the limit of a body is no write taken")

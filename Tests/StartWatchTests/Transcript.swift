@@ -128,6 +128,7 @@ struct Transcript: Sendable, CustomTestStringConvertible {
       switch words.count > 2 ? words[2] : "taken" {
       case "taken": .taken(asked: 1)
       case "refused": .refused("503 SlowDownWrite")
+      case "busy": .busy("429 TooManyRequests")
       default: .untold("403 InvalidAccessKeyId")
       }
     return HealthAnswers(ready: answer(words[0]), writes: writes, cluster: answer(words[1]))

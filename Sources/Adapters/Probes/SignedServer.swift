@@ -9,7 +9,8 @@ public enum SignedServer {
   /// is not. It looks for a write quorum of its own view of the drives of the object's erasure set
   /// before it has all of them look for the bucket (`newMultipartUpload`, `WriteMetadata` of
   /// minio:cmd, 2024-05 to 2025-10), so "no such bucket" is the word of a write quorum, and nothing
-  /// was written. 503 is its answer without one. Blocks until the deadline at the longest.
+  /// was written. 503 is its answer without one. Under load it keeps requests waiting and answers 429 after some
+  /// time (`maxClients`). Blocks until the deadline at the longest.
   ///
   /// - Parameters:
   ///   - bucket: a name that nobody has given to a bucket, the same for a whole start: the server
@@ -35,13 +36,18 @@ public enum SignedServer {
         }
       }
       return .taken(asked: count)
-    } catch { return .refused("no answer: \(error.text)") }
+    } catch {
+      // Who takes the connection and does not answer is not away.
+      let isBusy = error.isTimeout && session.isConnected
+      return isBusy ? .busy("no answer: \(error.text)") : .refused("no answer: \(error.text)")
+    }
   }
 
   /// Nil if it says that there is no such bucket.
   private static func judged(_ response: HTTPResponse) -> WriteAnswer? {
     let error = ServerError(response)
     if response.status == 404, error.code == "NoSuchBucket" { return nil }
+    if response.status == 429 { return .busy(error.text) }
     // Where every write is encrypted, the Key Manager's errors are those of the write.
     if error.code?.hasPrefix("kms:") == true { return .refused(error.text) }
     return [400, 401, 403, 405, 501].contains(response.status)
@@ -89,6 +95,9 @@ public enum SignedServer {
     let deadline: Instant
     private var connection: OwnServerConnection?
     private var region = "us-east-1"
+
+    /// Whether the server has taken the connection that it was asked over last.
+    var isConnected: Bool { connection != nil }
 
     init(server: ServerArguments, credentials: AccessCredentials, deadline: Instant) {
       self.server = server

@@ -19,6 +19,9 @@ public enum HealthAnswer: Sendable, Hashable, Codable {
     if case .answered(200, nil, _) = self { true } else { false }
   }
 
+  /// Whether it has too many requests of others, and told nothing for that (`ReadinessCheckHandler` of minio:cmd).
+  var isBusy: Bool { if case .answered(503, _, "ServerBusy") = self { true } else { false } }
+
   /// What the Key Manager refuses the server for good; nil if it does not. A Key Manager that is away
   /// is another matter: it may come back.
   var keyRefusal: String? {
@@ -64,6 +67,11 @@ public struct HealthAnswers: Sendable, Hashable, Codable {
   /// Whether the server has answered at all: it listens only after the Key Manager has given it a
   /// data key (facts, section A.6). The old one's answers are not asked for.
   var isUp: Bool { if case .answered = ready { true } else { false } }
+
+  /// Whether the server has too many requests of others to answer all of it.
+  var isBusy: Bool {
+    if case .busy = writes { true } else { ready.isBusy }
+  }
 
   /// The answers of one look; see the properties.
   public init(ready: HealthAnswer, writes: WriteAnswer? = nil, cluster: HealthAnswer? = nil) {

@@ -2,8 +2,10 @@
 public enum WriteAnswer: Sendable, Hashable, Codable {
   /// It would have taken every one that it was asked for.
   case taken(asked: Int)
-  /// It took one not, or did not answer; what it said.
+  /// It took one not, or could not be asked; what happened.
   case refused(String)
+  /// It has too many requests of others to answer; what it said. No evidence, and no refusal.
+  case busy(String)
   /// It does not let its root user ask, so this way does not tell; what it said.
   case untold(String)
 }

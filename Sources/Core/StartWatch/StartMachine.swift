@@ -9,7 +9,8 @@ public import Model
 /// `/minio/health/ready` 200 and no `x-minio-server-status`; a write taken; `/minio/health/cluster`
 /// 200; and all of it unchanged, with no further start of the unit, for the settle time. None of them
 /// is enough alone (facts D.4, D.6, G). A server that does not tell its root user whether it takes
-/// writes is judged by its log: it looks for missing drives again every 15 s.
+/// writes is judged by its log: it looks for missing drives again every 15 s. So is one that is too
+/// busy to tell while all else is good, for so long that a drive which hangs would show in its health.
 ///
 /// Failed at once on a fatal line, on a line of a server that serves broken, on another environment,
 /// when the Key Manager refuses the key, and when the new process ends or the unit fails; otherwise
@@ -43,6 +44,11 @@ public struct StartMachine: Sendable {
   /// How long ago the last line about a missing drive must be where the server does not tell whether
   /// it takes writes, milliseconds: it looks for such a drive again every 15 s.
   public static let missedDriveMilliseconds = 17_000
+  /// How long a server that has not taken a write yet may be too busy to tell while all else is good,
+  /// milliseconds, before its log decides: it takes 30 s itself to call a drive that hangs offline
+  /// (`drive` `max_timeout`). The start deadline ends that wait too: a rollback would meet the
+  /// same load.
+  public static let busyMilliseconds = 45_000
   /// Answers in a row that the Key Manager refuses the key, before that is the verdict.
   static let keyRefusals = 3
   /// Lines of a fatal message that are kept.
@@ -68,6 +74,8 @@ public struct StartMachine: Sendable {
   var healthAsked: Instant?
   var keyRefusals = 0
   var writes = WritesSeen()
+  /// Since when all is good but that it is too busy to tell whether it takes writes.
+  var onlyBusySince: Instant?
   var environment = Environment.notAsked
   var settling = Settling.no
   var startDeadlineHasPassed = false
@@ -165,7 +173,7 @@ public struct StartMachine: Sendable {
     case .stopDeadline: stopDeadlinePassed(&effects)
     case .startDeadline:
       startDeadlineHasPassed = true
-      if settling == .no { finishLate(&effects) }
+      if settling == .no, onlyBusySince == nil { finishLate(&effects) }
     case .lateLines: if let pending { finish(.failed(pending.failure), &effects) }
     case .health: askHealth(at: now, &effects)
     case .settled:
@@ -243,48 +251,6 @@ public struct StartMachine: Sendable {
     case .differs(let names):
       finish(.failed(.otherEnvironment(pid: pid, names, phase: phase)), &effects)
     case .otherKey(let what): finish(.failed(.otherKey(pid: pid, what, phase: phase)), &effects)
-    }
-  }
-
-  // MARK: - Health
-
-  private mutating func askHealth(at now: Instant, _ effects: inout [StartEffect]) {
-    guard isActive, healthAsked == nil else { return }
-    healthAsked = now
-    effects.append(.askHealth)
-  }
-
-  private mutating func take(
-    _ answers: HealthAnswers, at now: Instant, _ effects: inout [StartEffect]
-  ) {
-    let asked = healthAsked ?? now
-    healthAsked = nil
-    health = answers
-    // The question for the cluster's health makes a server log errors that sees too few drives.
-    let isSlow = settling != .no || answers.cluster.map { !$0.isGood } == true
-    let interval =
-      isSlow ? Self.settlingHealthIntervalMilliseconds : Self.healthIntervalMilliseconds
-    effects.append(.arm(.health, now.advanced(byMilliseconds: interval)))
-    if case .unknown = environment { environment = .notAsked }
-    if let doubted = pending?.doubtedSince,
-      asked >= doubted.advanced(byMilliseconds: Self.healthIntervalMilliseconds), isActive,
-      answers.ready.isGood
-    {
-      log.withdraw(fatal: pending?.failure.reason ?? "")
-      pending = nil
-    }
-    if case .taken(let asked) = answers.writes {
-      if writes.since == nil {
-        writes.since = now
-        effects.append(.takesWrites(since: now))
-      }
-      writes.asked += asked
-    } else {
-      writes = WritesSeen()
-    }
-    keyRefusals = isActive && answers.ready.keyRefusal != nil ? keyRefusals + 1 : 0
-    if keyRefusals >= Self.keyRefusals, saysReady {
-      finish(.failed(pending?.failure ?? .keyRefused(answers.ready, phase: phase)), &effects)
     }
   }
 

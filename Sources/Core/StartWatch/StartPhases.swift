@@ -15,15 +15,16 @@ extension StartMachine {
   /// Draws the conclusions from what is known.
   mutating func advance(at now: Instant, _ effects: inout [StartEffect]) {
     if let pending {
-      settling = .no
+      (settling, onlyBusySince) = (.no, nil)
       if pending.isServersWord { show(.failed, pending.failure.reason, &effects) }
       return
     }
-    if let (phase, detail) = unfinished(at: now, &effects) {
-      let wasSettling = settling != .no
+    let trouble = unfinished(at: now, &effects)
+    if trouble != nil { onlyBusySince = nil }
+    if let (phase, detail) = trouble ?? busy(at: now) {
       settling = .no
       show(phase, detail, &effects)
-      if wasSettling, startDeadlineHasPassed { finishLate(&effects) }
+      if startDeadlineHasPassed { finishLate(&effects) }
       return
     }
     settle(at: now, &effects)
@@ -63,25 +64,6 @@ extension StartMachine {
 
   private var keyEvidence: KeyEvidence {
     if case .same(_, let key) = environment { key } else { .notSealed }
-  }
-
-  private var writesEvidence: StartEvidence.Writes {
-    if case .untold(let why) = health?.writes { .byLog(why) } else { .taken(asked: writes.asked) }
-  }
-
-  /// What stands against calling it a server that takes writes.
-  private func writesTrouble(_ answer: WriteAnswer?, at now: Instant) -> String? {
-    switch answer {
-    case nil: return phase == .serving ? detail : ""
-    case .taken: return nil
-    case .refused(let text): return "it takes no writes yet: \(text)"
-    case .untold(let why):
-      guard let last = log.missedDrive,
-        now < last.advanced(byMilliseconds: Self.missedDriveMilliseconds)
-      else { return nil }
-      return
-        "whether it takes writes it does not tell (\(why)); a drive was missing in its log less than \(Self.missedDriveMilliseconds / 1_000) s ago"
-    }
   }
 
   /// Whether the lines of a good start can be read somewhere.
