@@ -103,6 +103,8 @@ public final class Agent: Sendable {
   let timelines: Timelines
   let wayBack: WayBack
   let sharedCheck = SharedCheck()
+  /// Of observers who want pages of the server's journal.
+  let pageTurns = Turns(limit: Turns.observersPages)
   let state: Lock<State>
   /// The other nodes' agents.
   let peers: Peers

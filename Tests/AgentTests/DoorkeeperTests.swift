@@ -149,6 +149,42 @@ import Wire
   }
 }
 
+@Suite struct TurnsTests {
+  @Test("of twenty who come at once two have a turn, the others wait, and all get one")
+  func all() throws {
+    let turns = Turns(limit: 2)
+    let running = Lock((now: 0, most: 0, done: 0))
+    for _ in 0..<20 {
+      try Thread.start("test turn") {
+        _ = turns.take(until: .inMilliseconds(10_000)) {
+          running.update {
+            $0.now += 1
+            $0.most = max($0.most, $0.now)
+          }
+          // Until another one runs too, if any is left.
+          _ = running.wait(until: .inMilliseconds(20)) { $0.now > 2 ? true : nil }
+          running.update {
+            $0.now -= 1
+            $0.done += 1
+          }
+        }
+      }
+    }
+    #expect(running.wait(until: .inMilliseconds(10_000)) { $0.done == 20 ? true : nil } == true)
+    #expect(running.withLock { $0.most } == 2)
+  }
+
+  @Test("who gets no turn until the deadline is told so, and leaves none taken")
+  func late() {
+    let turns = Turns(limit: 1)
+    let inner = turns.take(until: .inMilliseconds(10_000)) {
+      turns.take(until: .inMilliseconds(1)) { true }
+    }
+    #expect(inner == .some(.none))
+    #expect(turns.take(until: .inMilliseconds(1)) { true } == true)
+  }
+}
+
 @Suite struct SharedCheckTests {
   private func answer(_ number: Int) -> CheckAnswer {
     CheckAnswer(node: "\(number)", endpoints: [], drift: Drift(), findings: [], back: [])

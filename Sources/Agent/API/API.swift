@@ -60,7 +60,7 @@ extension Agent {
         return .json(200, try explain(request.query("name")))
       case ("GET", 2, "v1", "logs"):
         try permit(principal, [.observer, .operator])
-        return .json(200, try logs(request))
+        return .json(200, try logs(request, for: principal.role))
       case ("GET", 2, "v1", "seal"):
         try permit(principal, [.observer, .operator, .node])
         return .json(200, sealView(sealRecord()))
@@ -334,7 +334,7 @@ extension Agent {
       wait: min(try integer(request, "wait") ?? 0, Limits.longPollMilliseconds))
   }
 
-  private func logs(_ request: HTTPRequest) throws(Refusal) -> LogsAnswer {
+  private func logs(_ request: HTTPRequest, for role: Role) throws(Refusal) -> LogsAnswer {
     let limit = min(try integer(request, "limit") ?? 1_000, Limits.journalLinesInAnswer)
     let start: JournalRequest.Start
     if let cursor = request.query("after") {
@@ -347,6 +347,17 @@ extension Agent {
     let wait = min(try integer(request, "wait") ?? 0, Limits.longPollMilliseconds)
     let page = try ports.journal.page(
       JournalRequest(start: start, limit: limit, deadline: .inMilliseconds(wait)))
-    return logs(page, errorsOnly: request.query("errors") == "true")
+    let errorsOnly = request.query("errors") == "true"
+    if role != .observer { return logs(page, errorsOnly: errorsOnly) }
+    // What is secret is looked up for each page, and each line searched for all of it: an observer must not be able to
+    // occupy the node with that.
+    let turn = Instant.inMilliseconds(Turns.observersPageMilliseconds)
+    guard let answer = pageTurns.take(until: turn, { logs(page, errorsOnly: errorsOnly) }) else {
+      throw Refusal(
+        .busy,
+        "\(Turns.observersPages) pages of the journal are made ready for other observers, and no turn came in \(Turns.observersPageMilliseconds / 1_000) s; try again"
+      )
+    }
+    return answer
   }
 }
