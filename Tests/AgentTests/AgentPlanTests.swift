@@ -29,6 +29,15 @@ struct AgentPlanTests {
     }
   }
 
+  @Test("a process that has ended, which systemd has not seen yet, is looked at again")
+  func endedProcess() throws {
+    let node = Node()
+    node.host.state.update { $0.looksAtNoProcess = 5 }
+    #expect(try node.plan(enabling).refusal == nil)
+    node.host.state.update { $0.looksAtNoProcess = .max }
+    #expect(try node.plan(enabling).refusal?.message.contains("No such file or directory") == true)
+  }
+
   @Test("a caller whose inventory has other nodes is told already at the plan, and which they are")
   func otherInventory() throws {
     let node = Node(of: ["minio-1", "minio-2", "minio-3"])

@@ -128,6 +128,8 @@ final class FakeHost: Sendable {
     var failingRecord: String?
     /// Called when a record was saved.
     var onSave: @Sendable (String) -> Void = { _ in }
+    /// So many looks find that the server's process has ended, and systemd has not seen it.
+    var looksAtNoProcess = 0
     /// No folder of records can be listed.
     var listFailure: Refusal?
     /// Called when a file is staged.
@@ -465,7 +467,15 @@ final class FakeHost: Sendable {
   struct Process: ProcessPort {
     let host: FakeHost
     func environment(of pid: Int32) throws(Refusal) -> [EnvironmentVariable] {
-      host.state.withLock { pid == 1 ? $0.initial : $0.process }
+      let isGone = host.state.update { state in
+        if pid == 1 || state.looksAtNoProcess == 0 { return false }
+        state.looksAtNoProcess -= 1
+        return true
+      }
+      if isGone {
+        throw Refusal(.file, "read /proc/\(pid)/environ: No such file or directory")
+      }
+      return host.state.withLock { pid == 1 ? $0.initial : $0.process }
     }
     func home(of user: String) -> String? { "/home/\(user)" }
     func bootID() -> String { host.state.withLock { $0.boot } }

@@ -1,6 +1,7 @@
 internal import Digests
 internal import EnvironmentFile
 internal import KeyManager
+internal import LinuxIO
 internal import Model
 internal import Rollout
 internal import StartWatch
@@ -267,8 +268,10 @@ struct Assessor: Sendable {
     }
   }
 
-  /// How often another process is looked at where the last has ended meanwhile.
-  private static let processLooks = 4
+  /// How often a process is looked at where it, or the last one, has ended meanwhile.
+  private static let processLooks = 20
+  /// From one look to the next at the same process, milliseconds: systemd may not have seen its end yet.
+  private static let processPauseMilliseconds = 50
 
   private func runningEnvironment(
     of unit: UnitState?, seal: Seal?, _ findings: inout [Finding]
@@ -278,9 +281,10 @@ struct Assessor: Sendable {
       do throws(Refusal) { return try ports.process.environment(of: unit.mainPID) } catch {
         // A server that ends soon after each start is gone between two looks: that is no process that
         // cannot be read.
-        guard let next = try? ports.unit.state(deadline: unitDeadline),
-          next.mainPID != unit.mainPID
-        else { break }
+        guard let next = try? ports.unit.state(deadline: unitDeadline) else { break }
+        if next.mainPID == unit.mainPID {
+          Clock.sleep(until: .inMilliseconds(Self.processPauseMilliseconds))
+        }
         unit = next
         if unit.mainPID <= 0 { return nil }
       }
