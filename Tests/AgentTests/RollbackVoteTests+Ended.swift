@@ -73,7 +73,7 @@ extension RollbackVoteTests {
   func endedVoteIsLate(place: String) throws {
     let node = Node()
     let host = node.host
-    // A file that was changed by hand is kept as the one of before.
+    // A file that was changed by hand is kept as the file before the rollout.
     let changes = [SettingChange(name: "MINIO_SITE_NAME", value: Secret("x"))]
     #expect(try node.apply(changes)?.kind == .confirmed)
     host.state.update { $0["/etc/default/minio"]?.append("MINIO_BROWSER=\"off\"\n") }
