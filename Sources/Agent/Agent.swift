@@ -4,8 +4,8 @@ internal import EnvironmentFile
 internal import Faults
 internal import KeyManager
 internal import LinuxIO
-public import Model
-public import Rollout
+package import Model
+package import Rollout
 internal import StartWatch
 internal import Wire
 
@@ -19,7 +19,7 @@ internal import Wire
 // time through the machine.
 
 /// The agent of one AIStor node.
-public final class Agent: Sendable {
+package final class Agent: Sendable {
   struct State {
     var participant: Participant
     var timeline: Timeline?
@@ -88,9 +88,9 @@ public final class Agent: Sendable {
   }
 
   /// The node's name.
-  public let node: String
+  package let node: String
   /// The agent's version.
-  public let version: String
+  package let version: String
   /// The life of its state directory; nil if the record of it is damaged or could not be written, and
   /// then nothing is voted on.
   let incarnation: Incarnation?
@@ -134,7 +134,7 @@ public final class Agent: Sendable {
   ///   - certificate: its end is told when it comes near.
   ///   - times: how long it waits in doubt.
   ///   - collectorTimes: how long it waits for the coordinator after its own end.
-  public init(
+  package init(
     node: String, inventory: Inventory, version: String, ports: Ports,
     certificate: OwnCertificate? = nil,
     times: RecoveryTimes = RecoveryTimes(), collectorTimes: CollectorTimes = CollectorTimes()
@@ -223,7 +223,7 @@ public final class Agent: Sendable {
   ///
   /// The other members may be asking this one already, and it them: so the daemon serves before it
   /// waits with ``settle(until:)``.
-  public func start() {
+  package func start() {
     keepReserve()
     removeOrphans()
     releaseHoldIfAborted()
@@ -236,7 +236,7 @@ public final class Agent: Sendable {
   /// known, and a restart that was due has been issued. At most until the deadline; then it goes on
   /// beside everything else, and status shows it. The daemon says READY afterwards, so that after a
   /// reboot the server starts with the right file.
-  public func settle(until deadline: Instant) {
+  package func settle(until deadline: Instant) {
     let boot = ports.process.bootID()
     _ = state.wait(until: deadline) { state -> Bool? in
       switch state.participant.record.active?.stage {
@@ -251,10 +251,10 @@ public final class Agent: Sendable {
 
   /// Whether the agent's state can be had; false only if a thread holds it for good. The watchdog
   /// asks.
-  public var isResponsive: Bool { state.withLock { _ in true } }
+  package var isResponsive: Bool { state.withLock { _ in true } }
 
   /// Whether the node is in no rollout.
-  public var isAtRest: Bool {
+  package var isAtRest: Bool {
     state.withLock { $0.participant.record.active == nil && $0.participant.assessing == nil }
   }
 

@@ -1,17 +1,17 @@
-public import Coordination
-public import Digests
-public import KeyManager
-public import LinuxIO
-public import Model
-public import Rollout
-public import StartWatch
-public import Wire
+package import Coordination
+package import Digests
+package import KeyManager
+package import LinuxIO
+package import Model
+package import Rollout
+package import StartWatch
+package import Wire
 
 // What the agent needs of the host that it runs on. Adapters implement these; tests give fakes.
 // Everything here may block up to its deadline, and runs on threads of our own.
 
 /// The files that the server's environment comes from, and their staged successors.
-public protocol EnvironmentFilePort: Sendable {
+package protocol EnvironmentFilePort: Sendable {
   /// A file's bytes as systemd would get them; nil if there is none.
   func read(_ path: String) throws(Refusal) -> [UInt8]?
   /// A file's bytes as a running process would get them, in its own mount namespace; nil if there is none.
@@ -46,7 +46,7 @@ public protocol EnvironmentFilePort: Sendable {
 }
 
 /// systemd, and in it the one unit of the server.
-public protocol UnitPort: Sendable {
+package protocol UnitPort: Sendable {
   /// The unit's properties now.
   func state(deadline: Instant) throws(Refusal) -> UnitState
   /// What systemd itself gives every service, and its version.
@@ -66,7 +66,7 @@ public protocol UnitPort: Sendable {
 }
 
 /// The journal of the server's unit.
-public protocol JournalPort: Sendable {
+package protocol JournalPort: Sendable {
   /// The cursor of the last entry; nil if the journal is empty.
   func cursor() throws(Refusal) -> String?
   /// Delivers every entry after the cursor, on a thread of the adapter's, until the token is
@@ -86,15 +86,15 @@ public protocol JournalPort: Sendable {
 }
 
 /// A running delivery of journal entries.
-public protocol JournalSubscription: Sendable {
+package protocol JournalSubscription: Sendable {
   /// Ends the delivery; an entry that is being delivered is the last. Does not block.
   func stop()
 }
 
 /// Which entries of the journal are wanted.
-public struct JournalRequest: Sendable, Hashable {
+package struct JournalRequest: Sendable, Hashable {
   /// Where they begin.
-  public enum Start: Sendable, Hashable {
+  package enum Start: Sendable, Hashable {
     /// After the one that has this cursor.
     case after(cursor: String)
     /// At this time, microseconds since 1970-01-01 UTC.
@@ -104,14 +104,14 @@ public struct JournalRequest: Sendable, Hashable {
   }
 
   /// Where they begin.
-  public var start: Start
+  package var start: Start
   /// At most so many.
-  public var limit: Int
+  package var limit: Int
   /// How long to wait for the first.
-  public var deadline: Instant
+  package var deadline: Instant
 
   /// A request; see the properties.
-  public init(start: Start, limit: Int, deadline: Instant) {
+  package init(start: Start, limit: Int, deadline: Instant) {
     self.start = start
     self.limit = limit
     self.deadline = deadline
@@ -119,7 +119,7 @@ public struct JournalRequest: Sendable, Hashable {
 }
 
 /// The kernel, for what it knows of processes.
-public protocol ProcessPort: Sendable {
+package protocol ProcessPort: Sendable {
   /// The environment that a process was started with.
   func environment(of pid: Int32) throws(Refusal) -> [EnvironmentVariable]
   /// The home directory of a user; nil if there is no such user.
@@ -129,7 +129,7 @@ public protocol ProcessPort: Sendable {
 }
 
 /// Probes of what the server depends on, and of the server itself.
-public protocol ProbePort: Sendable {
+package protocol ProbePort: Sendable {
   /// Every endpoint of the settings, asked as the server would ask at its start.
   func keyManagers(
     _ settings: KeyManagerSettings, surroundings: ServerSurroundings, deadline: Instant
@@ -157,7 +157,7 @@ public protocol ProbePort: Sendable {
 }
 
 /// The agent's durable records, each replaced atomically and checked when read.
-public protocol RecordPort: Sendable {
+package protocol RecordPort: Sendable {
   /// Where they are.
   var directory: String { get }
   /// What the start guard has left of a start of the server; nil if nothing.
@@ -173,7 +173,7 @@ public protocol RecordPort: Sendable {
 }
 
 /// The kernel, for what it tells of files.
-public protocol FileWatchPort: Sendable {
+package protocol FileWatchPort: Sendable {
   /// From now on these files are watched, and no others: absolute paths, or patterns as in
   /// EnvironmentFile=. None of them needs to exist.
   func watch(_ places: [String]) throws(Refusal)
@@ -186,18 +186,19 @@ public protocol FileWatchPort: Sendable {
 }
 
 /// A message of the agent's that the journal's catalogue explains (systemd/keyturn.catalog).
-public struct AgentEvent: Sendable {
+package struct AgentEvent: Sendable {
   /// Its MESSAGE_ID, 32 hexadecimal digits.
-  public var id: String
+  package var id: String
   /// As in syslog.
-  public var priority: Int
+  package var priority: Int
   /// One sentence, no secret in it.
-  public var message: String
+  package var message: String
   /// Journal fields for programs, none of them a secret; those without a value count as not there.
-  public var fields: [(name: String, value: String)]
+  package var fields: [(name: String, value: String)]
 
   /// A message; see the properties.
-  public init(id: String, priority: Int, message: String, fields: [(name: String, value: String)]) {
+  package init(id: String, priority: Int, message: String, fields: [(name: String, value: String)])
+  {
     self.id = id
     self.priority = priority
     self.message = message
@@ -206,7 +207,7 @@ public struct AgentEvent: Sendable {
 }
 
 /// The agents of the other nodes.
-public protocol PeerPort: Sendable {
+package protocol PeerPort: Sendable {
   /// Asks one of them, by its name in the inventory, on a connection that is made for this question
   /// and ends with it. Blocks until the answer is there or the deadline has come. Safe from any
   /// thread.
@@ -216,46 +217,50 @@ public protocol PeerPort: Sendable {
 }
 
 /// The witnesses on the Key Manager hosts.
-public protocol WitnessPort: Sendable {
+package protocol WitnessPort: Sendable {
   /// What one of them, by the name of its Key Manager in the inventory, meets when it connects back.
   /// Safe from any thread.
   func ask(_ witness: String, _ request: WitnessRequest, deadline: Instant) throws(Refusal)
     -> BackReport
 }
 
+/// Why the host gives no thread. An alias, since Swift 6.3 counts no type behind `throws` of a
+/// function type as a use of its import.
+package typealias ThreadFailure = Errno
+
 /// Starts a thread of a name that runs the body; throws if the host gives none.
-public typealias StartThread =
-  @Sendable (_ name: String, _ body: @escaping @Sendable () -> Void) throws(Errno) -> Void
+package typealias StartThread =
+  @Sendable (_ name: String, _ body: @escaping @Sendable () -> Void) throws(ThreadFailure) -> Void
 
 /// Everything that the agent needs of the host.
-public struct Ports: Sendable {
+package struct Ports: Sendable {
   /// The environment's files.
-  public var file: any EnvironmentFilePort
+  package var file: any EnvironmentFilePort
   /// The unit.
-  public var unit: any UnitPort
+  package var unit: any UnitPort
   /// The journal.
-  public var journal: any JournalPort
+  package var journal: any JournalPort
   /// Processes.
-  public var process: any ProcessPort
+  package var process: any ProcessPort
   /// Probes.
-  public var probe: any ProbePort
+  package var probe: any ProbePort
   /// Records.
-  public var records: any RecordPort
+  package var records: any RecordPort
   /// Changes of files.
-  public var watch: any FileWatchPort
+  package var watch: any FileWatchPort
   /// A message of the agent's that the catalogue explains.
-  public var event: @Sendable (AgentEvent) -> Void
+  package var event: @Sendable (AgentEvent) -> Void
   /// The other nodes' agents.
-  public var peers: any PeerPort
+  package var peers: any PeerPort
   /// The witnesses.
-  public var witnesses: any WitnessPort
+  package var witnesses: any WitnessPort
   /// Threads.
-  public var startThread: StartThread
+  package var startThread: StartThread
   /// One line for the agent's own log; priority as in syslog, 3 error, 4 warning, 6 information.
-  public var log: @Sendable (_ priority: Int, _ message: String) -> Void
+  package var log: @Sendable (_ priority: Int, _ message: String) -> Void
 
   /// The ports; see the properties.
-  public init(
+  package init(
     file: any EnvironmentFilePort, unit: any UnitPort, journal: any JournalPort,
     process: any ProcessPort, probe: any ProbePort, records: any RecordPort,
     peers: any PeerPort, witnesses: any WitnessPort, watch: any FileWatchPort,

@@ -1,16 +1,16 @@
 internal import LinuxIO
-public import Model
-public import Rollout
-public import Wire
+package import Model
+package import Rollout
+package import Wire
 
 /// What follows from the outcomes of a committed rollout: nothing, hold, or the files of before by a
 /// second rollout with votes of its own (docs/protocol.md, "After the commit").
 ///
 /// Carried out by whoever coordinated it, or by the member that collected the outcomes in its place;
 /// both come to the same.
-public struct Aftermath: Sendable {
+package struct Aftermath: Sendable {
   /// How it ended.
-  public enum End: Sendable {
+  package enum End: Sendable {
     /// Every start was confirmed.
     case confirmed
     /// Everything is held as it is; the text says why.
@@ -33,7 +33,7 @@ public struct Aftermath: Sendable {
   ///   - createdBy: the name in the certificate that the links are made with.
   ///   - links: one for each member, in the order of the inventory's ``Inventory/memberNames``.
   ///   - atOnce: how many members are asked at a time; nil for all.
-  public init(
+  package init(
     inventory: Inventory, createdBy: String, links: [any AgentLink], atOnce: Int? = nil
   ) {
     precondition(links.count == inventory.nodes.count, "each member has its link")
@@ -50,7 +50,7 @@ public struct Aftermath: Sendable {
   ///   - outcomes: one for each member.
   ///   - watch: called with the rollback before it begins; gives who watches it.
   /// - Throws: a refusal if the threads for the rollback cannot be started.
-  public func carryOut<Watcher: RolloutWatcher>(
+  package func carryOut<Watcher: RolloutWatcher>(
     after rollout: Rollout, _ outcomes: [MemberOutcome], _ interruption: Interruption,
     watch: (Rollout) -> Watcher
   ) throws(Refusal) -> End {
@@ -104,7 +104,7 @@ public struct Aftermath: Sendable {
 
   /// Tells every member that everything is held as it is.
   @discardableResult
-  public func hold(_ rollout: Rollout, _ reason: String) -> End {
+  package func hold(_ rollout: Rollout, _ reason: String) -> End {
     settle(Settlement(rollout: rollout.id, kind: .held, reason: reason, by: createdBy))
     return .held(reason)
   }
@@ -152,7 +152,7 @@ extension ClusterPlan {
 
   /// The rollout that the nodes are in already, if it comes to the same as this plan: it can be
   /// joined. A node that has not been asked for its vote yet is in none.
-  public func joinable(_ kind: RolloutKind, cluster: String) -> ActiveSummary? {
+  package func joinable(_ kind: RolloutKind, cluster: String) -> ActiveSummary? {
     let answers = rows.compactMap(\.answer)
     guard answers.count == rows.count, let active = answers.lazy.compactMap(\.active).first,
       active.kind == kind,

@@ -1,17 +1,17 @@
-public import Model
-public import Rollout
-public import Wire
+package import Model
+package import Rollout
+package import Wire
 
 /// A question to an agent, and the type of its answer.
-public struct AgentRequest<Answer: Decodable & Sendable>: Sendable {
+package struct AgentRequest<Answer: Decodable & Sendable>: Sendable {
   /// What is asked.
-  public let call: AgentCall
+  package let call: AgentCall
 
   private init(_ call: AgentCall) { self.call = call }
 }
 
 /// Every question that an agent is asked (Wire's API.swift says what is answered).
-public enum AgentCall: Sendable {
+package enum AgentCall: Sendable {
   /// One node at a glance.
   case status
   /// The node's clock; asked by the coordinator of a rollout it says that the coordinator lives.
@@ -56,7 +56,7 @@ public enum AgentCall: Sendable {
   case retryIntent(IntentRetry)
 
   /// GET or POST.
-  public var method: String {
+  package var method: String {
     switch self {
     case .status, .clock, .rollouts, .follow, .generations, .diff, .explain, .logs, .seal, .intents:
       "GET"
@@ -67,7 +67,7 @@ public enum AgentCall: Sendable {
   }
 
   /// The path of the resource.
-  public var path: String {
+  package var path: String {
     switch self {
     case .status: "/v1/status"
     case .clock: "/v1/clock"
@@ -92,7 +92,7 @@ public enum AgentCall: Sendable {
   }
 
   /// Names and values of the query, not encoded.
-  public var query: [(name: String, value: String)] {
+  package var query: [(name: String, value: String)] {
     switch self {
     case .status, .plan, .promise, .accept, .decide, .resolve, .generations, .rollouts, .seal,
       .recoverSeal, .settle, .intents, .tellIntent, .retryIntent:
@@ -110,7 +110,7 @@ public enum AgentCall: Sendable {
   }
 
   /// What is posted as JSON; nil where there is no body.
-  public var body: (any Encodable & Sendable)? {
+  package var body: (any Encodable & Sendable)? {
     switch self {
     case .status, .clock, .resolve, .rollouts, .follow, .check, .generations, .diff, .explain,
       .logs, .seal, .recoverSeal, .intents:
@@ -129,33 +129,33 @@ public enum AgentCall: Sendable {
 
 extension AgentRequest where Answer == NodeStatus {
   /// One node at a glance.
-  public static var status: Self { Self(.status) }
+  package static var status: Self { Self(.status) }
 }
 extension AgentRequest where Answer == ClockReading {
   /// The node's clock.
-  public static func clock(rollout: String?) -> Self { Self(.clock(rollout: rollout)) }
+  package static func clock(rollout: String?) -> Self { Self(.clock(rollout: rollout)) }
 }
 extension AgentRequest where Answer == PlanAnswer {
   /// What the node makes of a plan.
-  public static func plan(_ request: PlanRequest) -> Self { Self(.plan(request)) }
+  package static func plan(_ request: PlanRequest) -> Self { Self(.plan(request)) }
 }
 extension AgentRequest where Answer == VoteAnswer {
   /// The node's vote.
-  public static func prepare(_ request: PrepareRequest, waitMilliseconds: Int? = nil) -> Self {
+  package static func prepare(_ request: PrepareRequest, waitMilliseconds: Int? = nil) -> Self {
     Self(.prepare(request, waitMilliseconds: waitMilliseconds))
   }
 }
 extension AgentRequest where Answer == ReplyAnswer {
   /// Promise to accept nothing of a lower ballot.
-  public static func promise(id: String, _ request: PromiseRequest) -> Self {
+  package static func promise(id: String, _ request: PromiseRequest) -> Self {
     Self(.promise(id: id, request))
   }
   /// Accept a proposal.
-  public static func accept(id: String, _ request: AcceptRequest) -> Self {
+  package static func accept(id: String, _ request: AcceptRequest) -> Self {
     Self(.accept(id: id, request))
   }
   /// Know a decision.
-  public static func decide(id: String, _ decision: DecisionRequest) -> Self {
+  package static func decide(id: String, _ decision: DecisionRequest) -> Self {
     Self(.decide(id: id, decision))
   }
 }
@@ -164,63 +164,63 @@ extension AgentRequest where Answer == DoubtAnswer {
 }
 extension AgentRequest where Answer == Settlement {
   /// Know what became of a committed rollout.
-  public static func settle(_ settlement: Settlement) -> Self {
+  package static func settle(_ settlement: Settlement) -> Self {
     Self(.settle(id: settlement.rollout, settlement))
   }
 }
 extension AgentRequest where Answer == IntentsView {
   /// Who wishes what, as the node knows it.
-  public static var intents: Self { Self(.intents) }
+  package static var intents: Self { Self(.intents) }
   /// Know what the asking node wishes.
-  public static func tell(_ statement: IntentStatement) -> Self { Self(.tellIntent(statement)) }
+  package static func tell(_ statement: IntentStatement) -> Self { Self(.tellIntent(statement)) }
   /// Take part again in a rollout of these settings.
-  public static func retry(_ retry: IntentRetry) -> Self { Self(.retryIntent(retry)) }
+  package static func retry(_ retry: IntentRetry) -> Self { Self(.retryIntent(retry)) }
 }
 extension AgentRequest where Answer == RolloutView {
   /// The events of a rollout after one of them: a long poll.
-  public static func follow(id: String, after: Int, waitMilliseconds: Int) -> Self {
+  package static func follow(id: String, after: Int, waitMilliseconds: Int) -> Self {
     Self(.follow(id: id, after: after, waitMilliseconds: waitMilliseconds))
   }
 }
 extension AgentRequest where Answer == RolloutsAnswer {
   /// The rollouts that the node knows.
-  public static var rollouts: Self { Self(.rollouts) }
+  package static var rollouts: Self { Self(.rollouts) }
 }
 extension AgentRequest where Answer == CheckAnswer {
   /// Probe the Key Managers both ways, look for drift; so long at the most.
-  public static func check(timeoutMilliseconds: Int) -> Self {
+  package static func check(timeoutMilliseconds: Int) -> Self {
     Self(.check(timeoutMilliseconds: timeoutMilliseconds))
   }
 }
 extension AgentRequest where Answer == HistoryAnswer {
   /// What the node has kept of its environment file.
-  public static var generations: Self { Self(.generations) }
+  package static var generations: Self { Self(.generations) }
 }
 extension AgentRequest where Answer == DiffAnswer {
   /// What differs between two generations.
-  public static func diff(from: Int, to: Int?) -> Self { Self(.diff(from: from, to: to)) }
+  package static func diff(from: Int, to: Int?) -> Self { Self(.diff(from: from, to: to)) }
 }
 extension AgentRequest where Answer == ExplainAnswer {
   /// Where the server gets a variable from.
-  public static func explain(_ name: String) -> Self { Self(.explain(name: name)) }
+  package static func explain(_ name: String) -> Self { Self(.explain(name: name)) }
 }
 extension AgentRequest where Answer == LogsAnswer {
   /// Lines of the unit's journal: a long poll.
-  public static func logs(_ query: LogsQuery) -> Self { Self(.logs(query)) }
+  package static func logs(_ query: LogsQuery) -> Self { Self(.logs(query)) }
 }
 extension AgentRequest where Answer == SealView {
   /// The node's seal and key.
-  public static var seal: Self { Self(.seal) }
+  package static var seal: Self { Self(.seal) }
 }
 extension AgentRequest where Answer == SealRecovery {
   /// Take the seal from the other nodes.
-  public static var recoverSeal: Self { Self(.recoverSeal) }
+  package static var recoverSeal: Self { Self(.recoverSeal) }
 }
 
 /// Which lines of the journal are wanted.
-public struct LogsQuery: Sendable, Hashable {
+package struct LogsQuery: Sendable, Hashable {
   /// Where they begin.
-  public enum Start: Sendable, Hashable {
+  package enum Start: Sendable, Hashable {
     /// At a time, microseconds since 1970-01-01 UTC.
     case since(Int64)
     /// Behind a line.
@@ -238,16 +238,16 @@ public struct LogsQuery: Sendable, Hashable {
   }
 
   /// Where they begin.
-  public var start: Start
+  package var start: Start
   /// How many at the most.
-  public var limit: Int
+  package var limit: Int
   /// How long to wait for the first, milliseconds.
-  public var waitMilliseconds: Int
+  package var waitMilliseconds: Int
   /// Only lines that the node knows as errors, with what each means.
-  public var errorsOnly: Bool
+  package var errorsOnly: Bool
 
   /// A query; see the properties.
-  public init(start: Start, limit: Int, waitMilliseconds: Int, errorsOnly: Bool = false) {
+  package init(start: Start, limit: Int, waitMilliseconds: Int, errorsOnly: Bool = false) {
     self.start = start
     self.limit = limit
     self.waitMilliseconds = waitMilliseconds
@@ -257,7 +257,7 @@ public struct LogsQuery: Sendable, Hashable {
 
 /// Which of the two connections to an agent a question takes; on each, one question follows the
 /// other.
-public enum AgentLane: Sendable, Hashable {
+package enum AgentLane: Sendable, Hashable {
   /// What is answered at once, or after a check.
   case control
   /// Long polls, and an abort that must overtake a vote.
@@ -265,14 +265,14 @@ public enum AgentLane: Sendable, Hashable {
 }
 
 /// Why an agent did not answer as it should.
-public enum LinkFailure: Error, Sendable, Hashable {
+package enum LinkFailure: Error, Sendable, Hashable {
   /// It could not be reached, or not in time; says what was attempted and what happened.
   case unreachable(String)
   /// It answered with an error.
   case answered(ErrorAnswer)
 
   /// As a no.
-  public var refusal: Refusal {
+  package var refusal: Refusal {
     switch self {
     case .unreachable(let message): Refusal(.unreachable, message)
     case .answered(let answer): Refusal(answer.kind, answer.message)
@@ -281,7 +281,7 @@ public enum LinkFailure: Error, Sendable, Hashable {
 }
 
 /// The connections to one agent. Safe from any thread; questions on one lane wait for one another.
-public protocol AgentLink: Sendable {
+package protocol AgentLink: Sendable {
   /// Blocks until the answer is there or the deadline has come.
   func call<Answer>(
     _ request: AgentRequest<Answer>, lane: AgentLane, deadline: Instant

@@ -1,18 +1,18 @@
-public import Digests
-public import Model
-public import Rollout
-public import Wire
+package import Digests
+package import Model
+package import Rollout
+package import Wire
 
 /// What all nodes make of a plan, and what follows from it. Pure.
-public struct ClusterPlan: Sendable {
+package struct ClusterPlan: Sendable {
   /// One row for each node of the inventory.
-  public let rows: [NodeAnswer<PlanAnswer>]
+  package let rows: [NodeAnswer<PlanAnswer>]
 
   /// The plan that these answers make.
-  public init(rows: [NodeAnswer<PlanAnswer>]) { self.rows = rows }
+  package init(rows: [NodeAnswer<PlanAnswer>]) { self.rows = rows }
 
   /// What follows.
-  public enum Verdict: Sendable, Hashable {
+  package enum Verdict: Sendable, Hashable {
     /// Every file is as wanted, and every server runs with it.
     case nothingToDo
     /// All nodes would take part.
@@ -21,14 +21,14 @@ public struct ClusterPlan: Sendable {
     case refused(Refusal)
 
     /// Whether what it says holds why a node says no.
-    public func tells(_ refusal: Refusal) -> Bool {
+    package func tells(_ refusal: Refusal) -> Bool {
       guard case .refused(let said) = self else { return false }
       return said.code == refusal.code && said.message.contains(": \(refusal.message)")
     }
   }
 
   /// What each node says of its seal; every member is told what all say.
-  public var seals: [SealView] { rows.compactMap { $0.answer?.sealView } }
+  package var seals: [SealView] { rows.compactMap { $0.answer?.sealView } }
 
   /// Why a node would say no when it is told what all say of their seals; nil if it would not.
   private func sealRefusal(_ answer: PlanAnswer) -> Refusal? {
@@ -39,7 +39,7 @@ public struct ClusterPlan: Sendable {
   }
 
   /// What each node says no with; nil where it does not.
-  public var refusals: [(name: String, refusal: Refusal?)] {
+  package var refusals: [(name: String, refusal: Refusal?)] {
     rows.map { row in
       switch row.result {
       case .failure(let failure): return (row.name, failure.refusal)
@@ -63,7 +63,7 @@ public struct ClusterPlan: Sendable {
   }
 
   /// What follows for an `apply` or a `rollback`; a `restart` has always something to do.
-  public func verdict(isRestart: Bool) -> Verdict {
+  package func verdict(isRestart: Bool) -> Verdict {
     let refusals = refusals
     if let code = refusals.compactMap({ $0.refusal?.code }).deciding {
       let groups = NodeNames.grouped(
@@ -166,7 +166,7 @@ public struct ClusterPlan: Sendable {
   ///   - undoes: the rollout whose files it takes back.
   ///   - wish: the digest of the settings that it brings.
   /// - Throws: a refusal if the nodes' seals forbid it, or the answers are not the members'.
-  public func rollout(
+  package func rollout(
     id: String, kind: RolloutKind, inventory: Inventory, createdBy: String,
     realtimeMicroseconds: Int64, rollback: RollbackPolicy? = nil, undoes: String? = nil,
     wish: Digest? = nil
@@ -232,7 +232,7 @@ public struct ClusterPlan: Sendable {
 
 extension Rollout {
   /// An id that no other rollout has: 16 hexadecimal digits, by chance.
-  public static func newID() -> String {
+  package static func newID() -> String {
     let digits = String(UInt64.random(in: .min ... .max), radix: 16)
     return String(repeating: "0", count: 16 - digits.count) + digits
   }
@@ -240,7 +240,7 @@ extension Rollout {
 
 extension CoordinatorLimits {
   /// The defaults, with the bound on clocks that the inventory allows.
-  public init(_ inventory: Inventory) {
+  package init(_ inventory: Inventory) {
     self.init()
     clockBoundNanoseconds = Int64(inventory.clockBoundMilliseconds) * 1_000_000
   }
@@ -248,7 +248,7 @@ extension CoordinatorLimits {
 
 extension ActiveSummary {
   /// `0d07a7a0593ac303 (apply by alice, since 12:00:00)`, the time of day in UTC.
-  public var text: String {
+  package var text: String {
     var text = "\(id) (\(kind.rawValue) by \(createdBy)"
     if let sinceMicroseconds {
       let seconds = (sinceMicroseconds / 1_000_000) % 86_400

@@ -1,4 +1,4 @@
-public import Model
+package import Model
 
 extension RefusalCode {
   /// When nodes say no for different reasons, the one of the lowest rank decides the exit code:
@@ -24,5 +24,5 @@ extension RefusalCode {
 
 extension Sequence where Element == RefusalCode {
   /// The one that decides the exit code; nil if there is none.
-  public var deciding: RefusalCode? { self.min { $0.rank < $1.rank } }
+  package var deciding: RefusalCode? { self.min { $0.rank < $1.rank } }
 }

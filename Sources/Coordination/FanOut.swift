@@ -1,13 +1,13 @@
 internal import LinuxIO
 
 /// The same work for every element at once.
-public enum FanOut {
+package enum FanOut {
   /// Runs `body` for each element, and returns the results in the elements' order. Blocks until the
   /// last is there.
   ///
   /// - Parameter atOnce: how many at a time; nil for all, each on a thread of its own, so that one
   ///   dead node delays nobody else.
-  public static func map<Element: Sendable, Result: Sendable>(
+  package static func map<Element: Sendable, Result: Sendable>(
     _ elements: [Element], atOnce: Int? = nil, _ body: @escaping @Sendable (Element) -> Result
   ) -> [Result] {
     let results = Lock([Result?](repeating: nil, count: elements.count))

@@ -1,8 +1,8 @@
 internal import LinuxIO
-public import Model
+package import Model
 
 /// The way from a signal to the command that runs. Safe from any thread.
-public final class Interruption: Sendable {
+package final class Interruption: Sendable {
   private struct State {
     var handler: (@Sendable () -> Void)?
     /// When the command was told.
@@ -15,14 +15,14 @@ public final class Interruption: Sendable {
   private static let echoMilliseconds: Int64 = 100
 
   /// Nobody listens yet.
-  public init() {}
+  package init() {}
 
   /// Tells the command that it shall end. False if nobody listens, or it was told before, by another
   /// signal than this one: then the process should exit at once.
-  public func interrupt() -> Bool { interrupt(at: Clock.now()) }
+  package func interrupt() -> Bool { interrupt(at: Clock.now()) }
 
   /// The same, of a signal that came then.
-  public func interrupt(at now: Instant) -> Bool {
+  package func interrupt(at now: Instant) -> Bool {
     let (handler, isEcho) = state.withLock { state -> ((@Sendable () -> Void)?, Bool) in
       if let told = state.told {
         return (nil, now.milliseconds(since: told) < Self.echoMilliseconds)
@@ -35,7 +35,7 @@ public final class Interruption: Sendable {
   }
 
   /// Runs `body`; an interruption meanwhile calls `handler`, on the thread of the signal.
-  public func handled<Result>(
+  package func handled<Result>(
     by handler: @escaping @Sendable () -> Void, _ body: () -> Result
   ) -> Result {
     state.withLock { $0.handler = handler }

@@ -3,23 +3,23 @@ internal import Model
 internal import Wire
 
 /// What a node said, or why it said nothing.
-public struct NodeAnswer<Answer: Sendable>: Sendable {
+package struct NodeAnswer<Answer: Sendable>: Sendable {
   /// The node's name in the inventory.
-  public let name: String
+  package let name: String
   /// Its answer, or why there is none.
-  public let result: Result<Answer, LinkFailure>
+  package let result: Result<Answer, LinkFailure>
 
   /// What a node said, or did not.
-  public init(name: String, result: Result<Answer, LinkFailure>) {
+  package init(name: String, result: Result<Answer, LinkFailure>) {
     self.name = name
     self.result = result
   }
 
   /// The answer; nil if there is none.
-  public var answer: Answer? { try? result.get() }
+  package var answer: Answer? { try? result.get() }
 
   /// Why there is no answer; nil if there is one.
-  public var failure: LinkFailure? {
+  package var failure: LinkFailure? {
     switch result {
     case .success: nil
     case .failure(let failure): failure
@@ -34,7 +34,7 @@ extension FanOut {
   /// - Parameters:
   ///   - nodes: each node's name and the way to it.
   ///   - atOnce: how many at a time; nil for all.
-  public static func ask<Answer>(
+  package static func ask<Answer>(
     _ request: AgentRequest<Answer>, of nodes: [(name: String, link: any AgentLink)],
     atOnce: Int? = nil, milliseconds: Int
   ) -> [NodeAnswer<Answer>] {

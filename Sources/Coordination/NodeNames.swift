@@ -1,8 +1,8 @@
 /// Lists of names as people write them: `minio-[1-3,5]`.
-public enum NodeNames {
+package enum NodeNames {
   /// The names, those that differ only in the last number of their first label folded into one.
   /// Separated by commas; in the order in which each group first appears, numbers ascending.
-  public static func folded(_ names: [String]) -> String {
+  package static func folded(_ names: [String]) -> String {
     var groups: [(shape: Shape, numbers: [Int])] = []
     for name in names {
       let (shape, number) = split(name)
@@ -16,11 +16,11 @@ public enum NodeNames {
   }
 
   /// `1 node`, `4 nodes`.
-  public static func counted(_ count: Int) -> String { "\(count) node\(count == 1 ? "" : "s")" }
+  package static func counted(_ count: Int) -> String { "\(count) node\(count == 1 ? "" : "s")" }
 
   /// Elements that are alike together, with the names of all that are; in the order of the first of
   /// each.
-  public static func grouped<Value: Equatable>(_ rows: [(name: String, value: Value)])
+  package static func grouped<Value: Equatable>(_ rows: [(name: String, value: Value)])
     -> [(names: [String], value: Value)]
   {
     var groups: [(names: [String], value: Value)] = []

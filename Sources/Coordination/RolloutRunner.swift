@@ -1,11 +1,11 @@
 internal import Faults
 internal import LinuxIO
-public import Model
-public import Rollout
-public import Wire
+package import Model
+package import Rollout
+package import Wire
 
 /// Who watches a rollout. Called from the runner's thread only.
-public protocol RolloutWatcher {
+package protocol RolloutWatcher {
   /// A member is in another phase.
   mutating func changed(member: String, phase: String, detail: String)
   /// The decision is commit; all restart in so many nanoseconds.
@@ -18,7 +18,7 @@ public protocol RolloutWatcher {
 
 extension RolloutWatcher {
   /// Nothing.
-  public mutating func end() {}
+  package mutating func end() {}
 }
 
 /// Hosts the ``Coordinator``: carries out its effects over the links to the agents, feeds back what
@@ -27,7 +27,7 @@ extension RolloutWatcher {
 /// One thread per member and lane sends that member's messages in their order; the caller's thread
 /// owns the machine and the timers. Messages go out to all members at once, each on connections of
 /// its own.
-public struct RolloutRunner: Sendable {
+package struct RolloutRunner: Sendable {
   let rollout: Rollout
   /// The generation to go back to, for a rollback.
   let generation: Int?
@@ -46,7 +46,7 @@ public struct RolloutRunner: Sendable {
   ///   - createKey: whether the server may create the SSE key at its first start.
   ///   - seals: what each member said of its seal in its plan (``ClusterPlan/seals``).
   ///   - links: one for each member, in the order of ``Rollout/members``.
-  public init(
+  package init(
     rollout: Rollout, generation: Int? = nil, changes: [WireChange], createKey: Bool,
     seals: [SealView], links: [any AgentLink], limits: CoordinatorLimits
   ) {
@@ -69,7 +69,7 @@ public struct RolloutRunner: Sendable {
   ///
   /// - Parameter signs: given from the commit on, so that the members leave the rest to the caller.
   /// - Throws: a refusal if the threads that it needs cannot be started; nothing was sent then.
-  public func run(
+  package func run(
     _ interruption: Interruption, _ watcher: inout some RolloutWatcher,
     signs: SignsOfLife? = nil
   ) throws(Refusal) -> RolloutResult {

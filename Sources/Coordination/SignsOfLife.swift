@@ -4,7 +4,7 @@ internal import Wire
 
 /// Tells the members of a committed rollout, once a second, that whoever coordinates it is still
 /// there: then none of them sums it up (`Core/Rollout/OutcomeCollector.swift`).
-public final class SignsOfLife: Sendable {
+package final class SignsOfLife: Sendable {
   private let rollout: String
   private let links: [any AgentLink]
   private let threads: Int
@@ -16,7 +16,7 @@ public final class SignsOfLife: Sendable {
   ///
   /// - Parameter atOnce: how many members are told at a time; nil for all, so that one that is away
   ///   delays nobody else.
-  public init(of rollout: String, to links: [any AgentLink], atOnce: Int? = nil) {
+  package init(of rollout: String, to links: [any AgentLink], atOnce: Int? = nil) {
     self.rollout = rollout
     self.links = links
     threads = max(1, min(links.count, atOnce ?? links.count))
@@ -46,5 +46,5 @@ public final class SignsOfLife: Sendable {
   }
 
   /// Ends it. Does not block.
-  public func end() { state.update { $0.isOver = true } }
+  package func end() { state.update { $0.isOver = true } }
 }

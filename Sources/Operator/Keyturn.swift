@@ -1,9 +1,9 @@
-public import Coordination
-public import Model
+package import Coordination
+package import Model
 internal import Rollout
 
 /// The command line `keyturn`: arguments in, exit code out.
-public struct Keyturn: Sendable {
+package struct Keyturn: Sendable {
   private let host: any CommandHost
   private let network: any AgentNetwork
   private let workshop: any CertificateWorkshop
@@ -12,7 +12,7 @@ public struct Keyturn: Sendable {
   private let version: String
 
   /// The command line on its ports.
-  public init(
+  package init(
     host: any CommandHost, network: any AgentNetwork, workshop: any CertificateWorkshop,
     local: any LocalAgent, interruption: Interruption, version: String
   ) {
@@ -26,7 +26,7 @@ public struct Keyturn: Sendable {
 
   /// Runs the command that `arguments` (without the program's name) ask for, and returns what to
   /// exit with. Blocks until the command has ended.
-  public func run(_ arguments: [String]) -> ExitCode {
+  package func run(_ arguments: [String]) -> ExitCode {
     let table = KeyturnCommands.table
     let help = HelpText(table, columns: host.terminal(.standardOutput)?.columns)
     do throws(UsageProblem) {

@@ -1,20 +1,20 @@
-public import Coordination
+package import Coordination
 internal import HTTPS
 internal import LinuxIO
-public import Model
-public import TLS
+package import Model
+package import TLS
 internal import Wire
 
 /// Two kept connections to one agent. Every request may be repeated: the protocol answers a
 /// duplicate as the first.
-public final class HTTPSLink: AgentLink {
+package final class HTTPSLink: AgentLink {
   private let control: Lock<HTTPSClient>
   private let following: Lock<HTTPSClient>
 
   /// A link to the agent at `address`, which must be `agent`; connects when it is used.
   ///
   /// - Parameter connectMilliseconds: how long the host may take to accept a connection.
-  public init(
+  package init(
     _ address: HostPort, _ context: TLSContext, _ agent: Principal,
     connectMilliseconds: Int = Limits.handshakeMilliseconds
   ) {
@@ -29,7 +29,7 @@ public final class HTTPSLink: AgentLink {
   }
 
   /// Blocks until the answer is there or the deadline has come.
-  public func call<Answer>(
+  package func call<Answer>(
     _ request: AgentRequest<Answer>, lane: AgentLane, deadline: Instant
   ) throws(LinkFailure) -> Answer {
     let call = request.call

@@ -1,4 +1,4 @@
-public import Model
+package import Model
 
 /// How much memory the bodies of all requests may take at once, from before they are read until they
 /// are answered.
@@ -6,7 +6,7 @@ public import Model
 /// A value. What a body costs is its bytes and what comes of them: ``Limits/bodyCostFactor`` times
 /// its length. Others than operators may take three quarters of it, with large bodies half, and no
 /// holder has more than one large body at a time: so small ones and an operator's always get through.
-public struct BodyBudget: Sendable {
+package struct BodyBudget: Sendable {
   private let bytes: Int
   private var used = 0
   private var usedByOthers = 0
@@ -14,10 +14,10 @@ public struct BodyBudget: Sendable {
   private var large: Set<String> = []
 
   /// A budget of so many bytes.
-  public init(bytes: Int = Limits.bodyBudgetBytes) { self.bytes = bytes }
+  package init(bytes: Int = Limits.bodyBudgetBytes) { self.bytes = bytes }
 
   /// What a body of a holder has taken; to be given back once.
-  public struct Share: Sendable {
+  package struct Share: Sendable {
     fileprivate var cost: Int
     /// Who holds a large body; nil if it is small.
     fileprivate var holder: String?
@@ -25,7 +25,7 @@ public struct BodyBudget: Sendable {
   }
 
   /// Takes what a body costs; nil if that is not there now.
-  public mutating func take(
+  package mutating func take(
     _ length: Int, holder: String, _ standing: Standing
   ) -> Share? {
     let isLarge = length > Limits.smallBodyBytes
@@ -51,7 +51,7 @@ public struct BodyBudget: Sendable {
   }
 
   /// A body's memory is free again.
-  public mutating func giveBack(_ share: Share) {
+  package mutating func giveBack(_ share: Share) {
     used -= share.cost
     let part = share.isPrivileged ? 0 : min(share.cost, bytes / 2)
     usedByOthers -= part

@@ -1,4 +1,4 @@
-public import Model
+package import Model
 
 /// Which connections may stay after their handshake, when it is known who they are.
 ///
@@ -7,18 +7,18 @@ public import Model
 /// standing that has more than what is kept for it; never one of a higher standing than the newcomer,
 /// and never one that is being answered. One holder has so many places at the most, and replaces its
 /// own.
-public struct ConnectionAdmission: Sendable {
+package struct ConnectionAdmission: Sendable {
   /// How many may stay.
-  public struct Bounds: Sendable, Hashable {
+  package struct Bounds: Sendable, Hashable {
     /// Places.
-    public var places: Int
+    package var places: Int
     /// Places of one holder, by role and name.
-    public var perHolder: Int
+    package var perHolder: Int
     /// Places that nobody else gets.
-    public var kept: [Standing: Int]
+    package var kept: [Standing: Int]
 
     /// Bounds; see the properties.
-    public init(places: Int, perHolder: Int, kept: [Standing: Int] = [:]) {
+    package init(places: Int, perHolder: Int, kept: [Standing: Int] = [:]) {
       self.places = places
       self.perHolder = perHolder
       self.kept = kept
@@ -26,7 +26,7 @@ public struct ConnectionAdmission: Sendable {
   }
 
   /// What becomes of a connection whose holder is known.
-  public enum Verdict: Sendable, Hashable {
+  package enum Verdict: Sendable, Hashable {
     /// It has a place.
     case admitted
     /// It has the place of another one, which is to be closed.
@@ -47,13 +47,13 @@ public struct ConnectionAdmission: Sendable {
   private var rests: UInt64 = 0
 
   /// An admission with all places free.
-  public init(_ bounds: Bounds) { self.bounds = bounds }
+  package init(_ bounds: Bounds) { self.bounds = bounds }
 
   /// Taken places.
-  public var count: Int { entries.count }
+  package var count: Int { entries.count }
 
   /// A connection has been made by `holder`. Unless it is refused it has a place, and rests.
-  public mutating func arrive(
+  package mutating func arrive(
     _ id: UInt64, holder: String, _ standing: Standing
   ) -> Verdict {
     if entries.count(where: { $0.value.holder == holder }) >= bounds.perHolder {
@@ -76,20 +76,20 @@ public struct ConnectionAdmission: Sendable {
   /// A request of a connection is going to be answered.
   ///
   /// - Returns: false if the connection has no place any more and must end.
-  public mutating func begin(_ id: UInt64) -> Bool {
+  package mutating func begin(_ id: UInt64) -> Bool {
     guard entries[id] != nil else { return false }
     entries[id]?.restsSince = nil
     return true
   }
 
   /// A connection has had its answer.
-  public mutating func rest(_ id: UInt64) {
+  package mutating func rest(_ id: UInt64) {
     rests += 1
     entries[id]?.restsSince = rests
   }
 
   /// A connection has ended.
-  public mutating func end(_ id: UInt64) { entries[id] = nil }
+  package mutating func end(_ id: UInt64) { entries[id] = nil }
 
   private func count(of standing: Standing) -> Int {
     entries.count { $0.value.standing == standing }

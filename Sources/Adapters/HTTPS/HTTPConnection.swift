@@ -1,13 +1,13 @@
-public import LinuxIO
-public import Model
-public import TLS
-public import Wire
+package import LinuxIO
+package import Model
+package import TLS
+package import Wire
 
 /// One client connection, with or without TLS, that carries one request after another. It belongs
 /// to one thread.
-public final class HTTPConnection {
+package final class HTTPConnection {
   /// Whether and how a probe's connection is secured.
-  public enum Security: Sendable {
+  package enum Security: Sendable {
     /// Plain HTTP.
     case none
     /// TLS as the probed program's own clients do it.
@@ -15,7 +15,7 @@ public final class HTTPConnection {
   }
 
   /// Whether it can carry another request.
-  public private(set) var isReusable = true
+  package private(set) var isReusable = true
   /// Whether any byte of the answer to the last request has come.
   private(set) var hasAnswered = false
   private let transport: Transport
@@ -30,7 +30,7 @@ public final class HTTPConnection {
 
   /// Blocks until a connection to `place` is made and secured, or the deadline. Every address of a
   /// name is tried in its turn, each with its share of the time that is left.
-  public static func open(
+  package static func open(
     _ place: HostPort, security: Security, bodyLimit: Int = Limits.probeBodyBytes,
     until deadline: Instant
   ) throws(HTTPSFailure) -> HTTPConnection {
@@ -41,7 +41,7 @@ public final class HTTPConnection {
 
   /// The same over a socket that is already connected to `place`, for a probe that looks at every
   /// step by itself.
-  public static func open(
+  package static func open(
     over socket: Socket, _ place: HostPort, security: Security,
     bodyLimit: Int = Limits.probeBodyBytes, until deadline: Instant
   ) throws(HTTPSFailure) -> HTTPConnection {
@@ -77,10 +77,10 @@ public final class HTTPConnection {
   }
 
   /// Who is at the other end.
-  public var peer: SocketAddress { transport.socket.peer }
+  package var peer: SocketAddress { transport.socket.peer }
 
   /// What the server's certificate says; nil without TLS.
-  public var peerCertificate: CertificateInfo? {
+  package var peerCertificate: CertificateInfo? {
     if case .tls(let session) = transport { session.peerCertificate } else { nil }
   }
 
@@ -90,7 +90,7 @@ public final class HTTPConnection {
 
   /// Sends a request and blocks until the whole answer is there, or the deadline. After a failure
   /// the connection must not be used any more. `closes` asks the server to close after it.
-  public func exchange(
+  package func exchange(
     _ request: HTTPRequest, closes: Bool = false, until deadline: Instant
   ) throws(HTTPSFailure) -> HTTPResponse {
     precondition(isReusable, "a connection that is over must not be used")
@@ -130,7 +130,7 @@ public final class HTTPConnection {
   }
 
   /// Ends the connection in order, as far as that works within 100 ms.
-  public func close() {
+  package func close() {
     transport.close(until: .inMilliseconds(100))
     transport.socket.interrupt()
     isReusable = false

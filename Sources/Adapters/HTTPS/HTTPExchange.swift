@@ -1,10 +1,10 @@
-public import Model
-public import Wire
+package import Model
+package import Wire
 
 /// One request on a connection of its own, for probes of a Key Manager or MinIO.
-public enum HTTPExchange {
+package enum HTTPExchange {
   /// Blocks until the whole answer to a GET is there, or the deadline.
-  public static func get(
+  package static func get(
     _ place: HostPort, _ path: String, query: [(name: String, value: String)] = [],
     security: HTTPConnection.Security, headers: HTTPHeaders = [:], until deadline: Instant
   ) throws(HTTPSFailure) -> HTTPResponse {
@@ -13,7 +13,7 @@ public enum HTTPExchange {
   }
 
   /// Blocks until the whole answer to a POST is there, or the deadline.
-  public static func post(
+  package static func post(
     _ place: HostPort, _ path: String, body: [UInt8], security: HTTPConnection.Security,
     headers: HTTPHeaders = [:], until deadline: Instant
   ) throws(HTTPSFailure) -> HTTPResponse {

@@ -1,17 +1,17 @@
 internal import LinuxIO
-public import Model
-public import TLS
-public import Wire
+package import Model
+package import TLS
+package import Wire
 
 /// Requests to one agent over Keyturn's own TLS, on one connection that is kept and made anew as
 /// needed.
 ///
 /// It belongs to one thread.
-public final class HTTPSClient {
+package final class HTTPSClient {
   /// Where the agent listens.
-  public let address: HostPort
+  package let address: HostPort
   /// Who must answer there.
-  public let expected: Principal
+  package let expected: Principal
   private let context: TLSContext
   private let connectMilliseconds: Int
   private var connection: HTTPConnection?
@@ -20,7 +20,7 @@ public final class HTTPSClient {
   ///
   /// - Parameter connectMilliseconds: how long the host may take to accept the connection, after its
   ///   name is looked up and before the handshake.
-  public init(
+  package init(
     _ address: HostPort, context: TLSContext, expecting expected: Principal,
     connectMilliseconds: Int = Limits.handshakeMilliseconds
   ) {
@@ -32,14 +32,14 @@ public final class HTTPSClient {
   deinit { connection?.close() }
 
   /// What the agent's certificate says; nil without a connection.
-  public var peerCertificate: CertificateInfo? { connection?.peerCertificate }
+  package var peerCertificate: CertificateInfo? { connection?.peerCertificate }
 
   /// Sends a request and blocks until the whole answer is there, or the deadline.
   ///
   /// A kept connection that the agent has closed in the meantime is made anew. Whether the agent
   /// has seen the request can be unknown then; so a request that was already sent is sent once more
   /// only if it is `repeatable` (a GET unless said otherwise) and nothing of an answer had come.
-  public func request(
+  package func request(
     _ request: HTTPRequest, repeatable: Bool? = nil, until deadline: Instant
   ) throws(HTTPSFailure) -> HTTPResponse {
     if let kept = connection, kept.isReusable, !kept.isDisturbed {
@@ -73,7 +73,7 @@ public final class HTTPSClient {
   }
 
   /// Ends the connection, if there is one, in order; the next request makes another.
-  public func close() {
+  package func close() {
     connection?.close()
     connection = nil
   }

@@ -1,9 +1,9 @@
-public import LinuxIO
-public import TLS
-public import Wire
+package import LinuxIO
+package import TLS
+package import Wire
 
 /// Why a request got no answer, by the stage that it came to.
-public enum HTTPSFailure: Error, Sendable, Hashable, CustomStringConvertible {
+package enum HTTPSFailure: Error, Sendable, Hashable, CustomStringConvertible {
   /// The host's name gave no address.
   case lookup(SocketFailure)
   /// No address accepted a connection; the last one's failure.
@@ -17,7 +17,7 @@ public enum HTTPSFailure: Error, Sendable, Hashable, CustomStringConvertible {
   case malformed(HTTPViolation, from: String)
 
   /// The whole message.
-  public var description: String {
+  package var description: String {
     switch self {
     case .lookup(let failure), .connect(let failure), .transfer(let failure): failure.description
     case .tls(let failure): failure.description
@@ -26,7 +26,7 @@ public enum HTTPSFailure: Error, Sendable, Hashable, CustomStringConvertible {
   }
 
   /// Whether the deadline came first, at whatever stage.
-  public var isTimeout: Bool {
+  package var isTimeout: Bool {
     switch self {
     case .lookup(.timedOut), .connect(.timedOut), .transfer(.timedOut): true
     case .tls(let failure): failure.kind == .timedOut
@@ -35,7 +35,7 @@ public enum HTTPSFailure: Error, Sendable, Hashable, CustomStringConvertible {
   }
 
   /// Whether the other side ended the connection after it was made.
-  public var isClosed: Bool {
+  package var isClosed: Bool {
     switch self {
     case .transfer(.closed): true
     case .tls(let failure): failure.kind == .closed

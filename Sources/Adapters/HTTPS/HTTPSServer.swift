@@ -1,7 +1,7 @@
-public import LinuxIO
-public import Model
-public import TLS
-public import Wire
+package import LinuxIO
+package import Model
+package import TLS
+package import Wire
 
 /// A small HTTPS server: one thread at the door, which accepts and makes all handshakes, and one for
 /// each connection behind it.
@@ -14,41 +14,41 @@ public import Wire
 /// 5xx, then the connection ends). Each phase of a connection has its deadline, so that no client can
 /// hold a thread: handshake, idle, one whole request, one whole answer. An idle connection costs one
 /// thread in poll(2).
-public final class HTTPSServer: Sendable {
+package final class HTTPSServer: Sendable {
   /// How much it takes on.
-  public struct Bounds: Sendable {
+  package struct Bounds: Sendable {
     /// Connections that wait for the end of their handshake.
-    public var handshakes = HandshakeAdmission.Bounds()
+    package var handshakes = HandshakeAdmission.Bounds()
     /// Connections at once, after their handshake.
-    public var connections = ConnectionAdmission.Bounds(
+    package var connections = ConnectionAdmission.Bounds(
       places: Limits.agentConnections, perHolder: Limits.agentConnections)
     /// From the connection to the end of the handshake, milliseconds.
-    public var handshakeMilliseconds = Limits.handshakeMilliseconds
+    package var handshakeMilliseconds = Limits.handshakeMilliseconds
     /// From an answer to the first byte of the next request, milliseconds.
-    public var idleMilliseconds = Limits.agentIdleMilliseconds
+    package var idleMilliseconds = Limits.agentIdleMilliseconds
     /// From a request's first byte to its last, and again for the answer, milliseconds.
-    public var transferMilliseconds = Limits.agentTransferMilliseconds
+    package var transferMilliseconds = Limits.agentTransferMilliseconds
     /// A request's body, bytes.
-    public var bodyBytes = Limits.httpBodyBytes
+    package var bodyBytes = Limits.httpBodyBytes
     /// What all bodies may cost at once, bytes.
-    public var bodyBudgetBytes = Limits.bodyBudgetBytes
+    package var bodyBudgetBytes = Limits.bodyBudgetBytes
     /// How long a request waits until there is memory for its body, milliseconds.
-    public var bodyWaitMilliseconds = Limits.bodyWaitMilliseconds
+    package var bodyWaitMilliseconds = Limits.bodyWaitMilliseconds
 
     /// Bounds that make no difference between those who come.
-    public init() {}
+    package init() {}
   }
 
   /// Who is at the other end of a connection.
-  public struct Peer: Sendable, Hashable {
+  package struct Peer: Sendable, Hashable {
     /// Its address.
-    public var address: SocketAddress
+    package var address: SocketAddress
     /// Who its certificate says it is, if it does.
-    public var principal: Principal?
+    package var principal: Principal?
     /// SHA-256 of its SubjectPublicKeyInfo; nil if it showed no certificate.
-    public var publicKeyDigest: [UInt8]?
+    package var publicKeyDigest: [UInt8]?
     /// The user of its process, on a local socket.
-    public var user: UInt32?
+    package var user: UInt32?
 
     /// Role and name together; whoever has none is one holder with all others.
     var holder: String { principal?.uri ?? "" }
@@ -95,7 +95,7 @@ public final class HTTPSServer: Sendable {
 
   /// Starts serving with Keyturn's own TLS. `log` gets a line for what it refuses before it knows
   /// whom, one a second at most; a refused certificate without a Keyturn name is among that.
-  public static func start(
+  package static func start(
     listener: Listener, context: TLSContext, bounds: Bounds = Bounds(), intake: Intake,
     log: @escaping @Sendable (String) -> Void
   ) throws(Errno) -> HTTPSServer {
@@ -113,7 +113,7 @@ public final class HTTPSServer: Sendable {
   }
 
   /// Starts serving on a local socket, without TLS, whom `user` is: any other is refused (403).
-  public static func start(
+  package static func start(
     local listener: Listener, user: UInt32, bounds: Bounds,
     log: @escaping @Sendable (String) -> Void,
     handler: @escaping @Sendable (HTTPRequest) -> HTTPResponse
@@ -131,7 +131,7 @@ public final class HTTPSServer: Sendable {
   }
 
   /// Where it listens, with the real port.
-  public var address: SocketAddress { listener.address }
+  package var address: SocketAddress { listener.address }
 
   func run() throws(Errno) {
     try Thread.start("https door") {
@@ -143,7 +143,7 @@ public final class HTTPSServer: Sendable {
   /// Ends it: nothing new is accepted, idle connections end, running handlers may finish. Blocks
   /// until all are done (true) or the deadline (false); what runs then is cut off.
   @discardableResult
-  public func stop(until deadline: Instant) -> Bool {
+  package func stop(until deadline: Instant) -> Bool {
     listener.shutdown()
     let sockets = state.update { state in
       state.isStopping = true

@@ -1,4 +1,4 @@
-public import LinuxIO
+package import LinuxIO
 internal import Model
 
 /// Which connections may wait for the end of their handshake, when nobody knows yet who they are.
@@ -14,24 +14,24 @@ internal import Model
 /// So whoever has one connection, and finishes its handshake as any real client does, comes in
 /// however many connections a few sources hold or try. A connection that has said nothing goes before
 /// one that has.
-public struct HandshakeAdmission: Sendable {
+package struct HandshakeAdmission: Sendable {
   /// How many may wait.
-  public struct Bounds: Sendable, Hashable {
+  package struct Bounds: Sendable, Hashable {
     /// Places.
-    public var places = Limits.handshakes
+    package var places = Limits.handshakes
     /// Places of one source.
-    public var perSource = Limits.handshakesOfSource
+    package var perSource = Limits.handshakesOfSource
     /// So many taken places are pressure.
-    public var refusalsFrom = Limits.handshakesUnderPressure
+    package var refusalsFrom = Limits.handshakesUnderPressure
     /// The probability of a refusal when pressure begins, percent.
-    public var refusalPercent = Limits.handshakeRefusalPercent
+    package var refusalPercent = Limits.handshakeRefusalPercent
 
     /// The bounds of an agent.
-    public init() {}
+    package init() {}
   }
 
   /// What becomes of a connection that has come.
-  public enum Verdict: Sendable, Hashable {
+  package enum Verdict: Sendable, Hashable {
     /// It has a place.
     case admitted
     /// It has the place of another one, which is to be closed.
@@ -50,13 +50,13 @@ public struct HandshakeAdmission: Sendable {
   private var counts: [SourceNetwork: Int] = [:]
 
   /// An admission with all places free.
-  public init(_ bounds: Bounds = Bounds()) { self.bounds = bounds }
+  package init(_ bounds: Bounds = Bounds()) { self.bounds = bounds }
 
   /// Taken places.
-  public var count: Int { entries.count }
+  package var count: Int { entries.count }
 
   /// A connection has come. Unless it is refused it has a place until ``end(_:)``.
-  public mutating func arrive(
+  package mutating func arrive(
     _ id: UInt64, from source: SourceNetwork, dice: inout some RandomNumberGenerator
   ) -> Verdict {
     let own = counts[source] ?? 0
@@ -80,10 +80,10 @@ public struct HandshakeAdmission: Sendable {
   }
 
   /// Something has come on a connection.
-  public mutating func heard(_ id: UInt64) { entries[id]?.hasSpoken = true }
+  package mutating func heard(_ id: UInt64) { entries[id]?.hasSpoken = true }
 
   /// A connection waits no more, whatever came of it.
-  public mutating func end(_ id: UInt64) {
+  package mutating func end(_ id: UInt64) {
     guard let entry = entries.removeValue(forKey: id) else { return }
     let left = (counts[entry.source] ?? 1) - 1
     counts[entry.source] = left > 0 ? left : nil

@@ -1,11 +1,11 @@
-public import Model
-public import Wire
+package import Model
+package import Wire
 
 /// What the owner of a server decides: who may stay, whose body is read, and what is answered. Every
 /// closure runs on a thread of the server's; only ``answer`` may block.
-public struct Intake: Sendable {
+package struct Intake: Sendable {
   /// What becomes of a connection once its certificate is known.
-  public enum Place: Sendable {
+  package enum Place: Sendable {
     /// It may stay.
     case served(Standing)
     /// It gets this answer, whatever it would ask, and is closed.
@@ -13,7 +13,7 @@ public struct Intake: Sendable {
   }
 
   /// What becomes of a request's body, whose length is known.
-  public enum Body: Sendable {
+  package enum Body: Sendable {
     /// It is read if it has no more than so many bytes; otherwise it is refused (413).
     case taken(upTo: Int)
     /// The request gets this answer and the connection is closed.
@@ -21,20 +21,20 @@ public struct Intake: Sendable {
   }
 
   /// Decides right after the handshake. Must not block: it runs on the one thread at the door.
-  public var place: @Sendable (HTTPSServer.Peer) -> Place
+  package var place: @Sendable (HTTPSServer.Peer) -> Place
   /// Decides on a request that has a body, before it is read.
-  public var body: @Sendable (HTTPRequest, HTTPSServer.Peer) -> Body
+  package var body: @Sendable (HTTPRequest, HTTPSServer.Peer) -> Body
   /// Answers a request; it may block.
-  public var answer: @Sendable (HTTPRequest, HTTPSServer.Peer) -> HTTPResponse
+  package var answer: @Sendable (HTTPRequest, HTTPSServer.Peer) -> HTTPResponse
   /// Is told every answer before it is sent; of a connection that was refused a place, without its
   /// request.
-  public var note: @Sendable (HTTPRequest?, HTTPSServer.Peer, HTTPResponse) -> Void
+  package var note: @Sendable (HTTPRequest?, HTTPSServer.Peer, HTTPResponse) -> Void
 
   /// An answer of the server's own, such as 413 or 503, in the form of the owner's errors.
-  public var words: @Sendable (_ status: Int, _ message: String) -> HTTPResponse
+  package var words: @Sendable (_ status: Int, _ message: String) -> HTTPResponse
 
   /// An intake that lets everybody stay and reads every body, unless changed.
-  public init(
+  package init(
     answer: @escaping @Sendable (HTTPRequest, HTTPSServer.Peer) -> HTTPResponse
   ) {
     place = { _ in .served(.operator) }

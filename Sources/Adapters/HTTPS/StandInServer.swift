@@ -1,13 +1,13 @@
-public import LinuxIO
-public import TLS
-public import Wire
+package import LinuxIO
+package import TLS
+package import Wire
 
 /// Servers for the TESTING stand-ins and for tests: they authenticate nobody. No program of the
 /// product may use them.
-public enum StandInServer {
+package enum StandInServer {
   /// Starts serving; plain HTTP if `context` is nil. See
   /// ``HTTPSServer/start(listener:context:bounds:intake:log:)``.
-  public static func start(
+  package static func start(
     listener: Listener, context: StandInTLSContext?,
     bounds: HTTPSServer.Bounds = HTTPSServer.Bounds(), log: @escaping @Sendable (String) -> Void,
     handler: @escaping @Sendable (HTTPRequest, HTTPSServer.Peer) -> HTTPResponse

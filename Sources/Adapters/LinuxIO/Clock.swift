@@ -1,23 +1,25 @@
 internal import CLinux
 internal import Glibc
-public import Model
+package import Model
 
 /// The host's clocks.
-public enum Clock {
+package enum Clock {
   /// CLOCK_BOOTTIME now: what the protocol and every deadline is counted in.
-  public static func now() -> Instant { Instant(nanoseconds: kt_boottime_nanoseconds()) }
+  package static func now() -> Instant { Instant(nanoseconds: kt_boottime_nanoseconds()) }
 
   /// CLOCK_MONOTONIC now, microseconds: what systemd's timestamps and sd_bus/sd_journal timeouts
   /// are in.
-  public static func monotonicMicroseconds() -> UInt64 { UInt64(kt_monotonic_nanoseconds() / 1000) }
+  package static func monotonicMicroseconds() -> UInt64 {
+    UInt64(kt_monotonic_nanoseconds() / 1000)
+  }
 
   /// CLOCK_REALTIME now, microseconds since 1970-01-01 UTC: only for people, and beside the
   /// times of files.
-  public static func realtimeMicroseconds() -> Int64 { kt_realtime_nanoseconds() / 1000 }
+  package static func realtimeMicroseconds() -> Int64 { kt_realtime_nanoseconds() / 1000 }
 
   /// Blocks the calling thread until `instant`, by an absolute timer. Returns at once if it is
   /// past.
-  public static func sleep(until instant: Instant) {
+  package static func sleep(until instant: Instant) {
     while kt_sleep_until_boottime(instant.nanoseconds) == EINTR {}
   }
 
@@ -26,13 +28,13 @@ public enum Clock {
 extension Instant {
   /// Milliseconds left until this instant, rounded up, never negative, never above Int32.max (for
   /// poll(2)).
-  public func remainingMilliseconds() -> Int32 {
+  package func remainingMilliseconds() -> Int32 {
     let left = nanoseconds(since: Clock.now()).addingClamped(999_999) / 1_000_000
     return Int32(clamping: max(0, left))
   }
 
   /// The instant `milliseconds` from now.
-  public static func inMilliseconds(_ milliseconds: Int) -> Instant {
+  package static func inMilliseconds(_ milliseconds: Int) -> Instant {
     Clock.now().advanced(byMilliseconds: milliseconds)
   }
 }

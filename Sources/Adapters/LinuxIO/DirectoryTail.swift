@@ -6,7 +6,7 @@ internal import Model
 ///
 /// A file is known by its inode, so that one that is renamed goes on where it was. Lines of one that
 /// is removed within a tenth of a second after they were written are lost.
-public final class DirectoryTail: Sendable {
+package final class DirectoryTail: Sendable {
   /// How often it is looked.
   private static let lookMilliseconds = 100
   /// So much of the end of a file that was there already is read, bytes.
@@ -22,7 +22,7 @@ public final class DirectoryTail: Sendable {
   ///
   /// - Parameter since: files that have not changed since then, nanoseconds since 1970, begin at
   ///   their end.
-  public init(
+  package init(
     _ directory: String, since: Int64, deliver: @escaping @Sendable (String, _ isNew: Bool) -> Void,
     fail: @escaping @Sendable (FileFailure) -> Void
   ) throws(Errno) {
@@ -46,7 +46,7 @@ public final class DirectoryTail: Sendable {
   deinit { stop() }
 
   /// Ends the thread soon. Does not block.
-  public func stop() { isStopped.withLock { $0 = true } }
+  package func stop() { isStopped.withLock { $0 = true } }
 
   /// What was read of which file.
   private struct Files {

@@ -8,13 +8,13 @@ internal import Model
 /// Its first line is `keyturn-record 1 sha256:DIGEST`, the digest being that of all bytes after it.
 /// A record that is torn, altered or too large is an error that names it, never an empty one. One
 /// thread at a time may write a record.
-public enum DurableRecord {
+package enum DurableRecord {
   private static let magic = "keyturn-record 1 sha256:"
   private static let unfinished = ".keyturn-new"
   private static let headerBytes = magic.utf8.count + 64 + 1
 
   /// The content of a record, nil if there is none. May block on the disk.
-  public static func read(_ path: String) throws(FileFailure) -> [UInt8]? {
+  package static func read(_ path: String) throws(FileFailure) -> [UInt8]? {
     guard
       let file = try FileReading.readIfPresent(
         path, limitBytes: headerBytes + Limits.recordFileBytes, links: .refuse)
@@ -34,7 +34,7 @@ public enum DurableRecord {
   ///
   /// If it throws, the record is the old one, unless only the last step failed (`fsync` of the
   /// directory), which the message then says: it is the new one, and a power failure may undo that.
-  public static func write(
+  package static func write(
     _ path: String, _ bytes: [UInt8], mode: UInt32 = 0o600
   ) throws(FileFailure) {
     if bytes.count > Limits.recordFileBytes {
@@ -63,7 +63,7 @@ public enum DurableRecord {
   /// May block on the disk.
   ///
   /// For the start of the one process that writes there.
-  public static func removeOrphans(in path: String) throws(FileFailure) {
+  package static func removeOrphans(in path: String) throws(FileFailure) {
     let directory = try Directory(path)
     let orphans = try directory.names().filter { $0.hasPrefix(".") && $0.hasSuffix(unfinished) }
     if orphans.isEmpty { return }
@@ -72,14 +72,14 @@ public enum DurableRecord {
   }
 
   /// Removes a record, durable; nothing happens if there is none. May block on the disk.
-  public static func remove(_ path: String) throws(FileFailure) {
+  package static func remove(_ path: String) throws(FileFailure) {
     let place = try FilePlace(path)
     let directory = try Directory(place.directory)
     if try directory.remove(place.name) { try directory.sync() }
   }
 
   /// Removes all records of a directory but the newest. May block on the disk.
-  public static func prune(_ path: String, keeping limit: Int) throws(FileFailure) {
+  package static func prune(_ path: String, keeping limit: Int) throws(FileFailure) {
     let directory = try Directory(path)
     var records: [(name: String, changed: Int64)] = []
     for name in try directory.names() {
@@ -95,7 +95,7 @@ public enum DurableRecord {
   /// disk.
   ///
   /// Names that begin with a dot (what a crash left of an unfinished write) are not among them.
-  public static func list(_ directory: String) throws(FileFailure) -> [String] {
+  package static func list(_ directory: String) throws(FileFailure) -> [String] {
     do throws(FileFailure) {
       return try Directory(directory).names().filter { !$0.hasPrefix(".") }
     } catch {
@@ -109,7 +109,7 @@ public enum DurableRecord {
   ///
   /// One that exists is narrowed to 0700; one that belongs to somebody else is refused. Its parent
   /// must exist.
-  public static func makeDirectory(_ path: String) throws(FileFailure) {
+  package static func makeDirectory(_ path: String) throws(FileFailure) {
     let place = try FilePlace(path)
     let parent = try Directory(place.directory)
     let (result, code) = (mkdir(path, 0o700), errno)

@@ -1,23 +1,23 @@
 internal import Glibc
 
 /// The error number of a failed system call, with what was attempted.
-public struct Errno: Error, Sendable, Hashable, CustomStringConvertible {
+package struct Errno: Error, Sendable, Hashable, CustomStringConvertible {
   /// The number, for example ENOENT.
-  public var code: Int32
+  package var code: Int32
   /// What was attempted on what, for example `open /etc/default/minio`.
-  public var attempt: String
+  package var attempt: String
 
   /// An error number and what was attempted.
-  public init(_ code: Int32, _ attempt: String) {
+  package init(_ code: Int32, _ attempt: String) {
     self.code = code
     self.attempt = attempt
   }
 
   /// `open /etc/default/minio: No such file or directory`.
-  public var description: String { "\(attempt): \(Errno.text(code))" }
+  package var description: String { "\(attempt): \(Errno.text(code))" }
 
   /// The C library's words for an error number. Safe from any thread.
-  public static func text(_ code: Int32) -> String {
+  package static func text(_ code: Int32) -> String {
     withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in
       guard let base = buffer.baseAddress else { return "error \(code)" }
       // The XSI form under Swift's Glibc module: fills the buffer and returns 0.
@@ -29,7 +29,7 @@ public struct Errno: Error, Sendable, Hashable, CustomStringConvertible {
 /// Repeats `call` while it is interrupted by a signal; throws its errno when it returns -1.
 ///
 /// `errno` is read in the expression that made the call, before anything else can change it.
-public func retrying<Result: FixedWidthInteger & SignedInteger>(
+package func retrying<Result: FixedWidthInteger & SignedInteger>(
   _ attempt: @autoclosure () -> String, _ call: () -> Result
 ) throws(Errno) -> Result {
   while true {

@@ -3,10 +3,10 @@ internal import Glibc
 /// Whether somebody else could read a file, by what the kernel would look at: owner, mode and
 /// access list (acl(5)) of the file and of each directory on the way, links followed. Not security
 /// modules, nor what a service's own mount namespace hides from it.
-public enum FileAccess {
+package enum FileAccess {
   /// What keeps the account from reading the file, for people; nil if nothing does, or there is no
   /// such file. May block on the disk.
-  public static func obstacle(
+  package static func obstacle(
     reading path: String, as account: UserAccount, in tree: FileTree = .own
   ) throws(FileFailure) -> String? {
     _ = try FilePlace(path)

@@ -1,24 +1,24 @@
 internal import Glibc
 
 /// An open file descriptor; closed when it goes out of scope.
-public struct FileDescriptor: ~Copyable, Sendable {
+package struct FileDescriptor: ~Copyable, Sendable {
   /// The number; borrowed, valid as long as this value lives.
-  public let raw: Int32
+  package let raw: Int32
 
   /// Takes ownership of an open descriptor.
-  public init(owning raw: Int32) { self.raw = raw }
+  package init(owning raw: Int32) { self.raw = raw }
 
   deinit { _ = Glibc.close(raw) }
 
   /// Gives the number away; the caller closes it.
-  public consuming func release() -> Int32 {
+  package consuming func release() -> Int32 {
     let raw = self.raw
     discard self
     return raw
   }
 
   /// Closes it now and says how that went: a write error may show only here.
-  public consuming func close() throws(Errno) {
+  package consuming func close() throws(Errno) {
     let raw = self.raw
     discard self
     let (result, code) = (Glibc.close(raw), errno)

@@ -1,13 +1,13 @@
 internal import Glibc
-public import Model
+package import Model
 
 /// Why a file could not be read, staged, replaced or removed.
 ///
 /// The message says what was attempted, on what, what happened and what to do next; it holds
 /// nothing of the content.
-public struct FileFailure: Error, Sendable, Hashable, CustomStringConvertible {
+package struct FileFailure: Error, Sendable, Hashable, CustomStringConvertible {
   /// What kind of failure it is; tests and callers branch on this, never on the message.
-  public enum Kind: String, Sendable, Hashable, CaseIterable {
+  package enum Kind: String, Sendable, Hashable, CaseIterable {
     /// There is no such file or directory.
     case absent
     /// The path, a tag or a mode cannot be used.
@@ -41,24 +41,24 @@ public struct FileFailure: Error, Sendable, Hashable, CustomStringConvertible {
   }
 
   /// What kind of failure it is.
-  public var kind: Kind
+  package var kind: Kind
   /// The file that it is about.
-  public var path: String
+  package var path: String
   /// Whole sentences for a person.
-  public var message: String
+  package var message: String
 
   /// A failure with its message.
-  public init(_ kind: Kind, _ path: String, _ message: String) {
+  package init(_ kind: Kind, _ path: String, _ message: String) {
     self.kind = kind
     self.path = path
     self.message = message
   }
 
   /// The message.
-  public var description: String { message }
+  package var description: String { message }
 
   /// As a member's no: a file that changed is a vote, everything else is about the file.
-  public var refusal: Refusal { Refusal(kind == .changed ? .vote : .file, message) }
+  package var refusal: Refusal { Refusal(kind == .changed ? .vote : .file, message) }
 
   /// The failure of a system call: `attempt` is what was done, for example `create`, `path` on
   /// what.

@@ -1,23 +1,23 @@
 internal import CLinux
-public import Digests
+package import Digests
 internal import Glibc
 
 /// What the kernel says of a file.
-public struct FileFacts: Sendable, Hashable {
+package struct FileFacts: Sendable, Hashable {
   /// The permission bits, 0 to 0o7777.
-  public var mode: UInt32
+  package var mode: UInt32
   /// Its owner.
-  public var userID: UInt32
+  package var userID: UInt32
   /// Its group.
-  public var groupID: UInt32
+  package var groupID: UInt32
   /// Its size, bytes; 0 for the files of /proc.
-  public var sizeBytes: UInt64
+  package var sizeBytes: UInt64
   /// When its content, name, owner or mode last changed, nanoseconds since 1970.
-  public var changedNanoseconds: Int64
+  package var changedNanoseconds: Int64
   /// Its device and inode: the same file has the same pair.
-  public var device: UInt64
+  package var device: UInt64
   /// See ``device``.
-  public var inode: UInt64
+  package var inode: UInt64
   let isRegular: Bool
   let isSymbolicLink: Bool
   let links: UInt32
@@ -48,20 +48,20 @@ public struct FileFacts: Sendable, Hashable {
 }
 
 /// The bytes of a file and what the kernel says of it, read through one descriptor.
-public struct FileContent: Sendable {
+package struct FileContent: Sendable {
   /// All of its bytes.
-  public var bytes: [UInt8]
+  package var bytes: [UInt8]
   /// What the kernel says of it.
-  public var facts: FileFacts
+  package var facts: FileFacts
 
   /// SHA-256 of the bytes.
-  public var digest: Digest { Digest.sha256(bytes) }
+  package var digest: Digest { Digest.sha256(bytes) }
 }
 
 /// Reads whole files of a bounded size.
-public enum FileReading {
+package enum FileReading {
   /// Whether a symbolic link as the last part of the path is followed.
-  public enum Links: Sendable {
+  package enum Links: Sendable {
     /// It is followed.
     case follow
     /// It is refused.
@@ -72,7 +72,7 @@ public enum FileReading {
   ///
   /// Throws `absent`, `symbolicLink` (only with ``Links/refuse``), `notRegular`, `tooLarge`,
   /// `notPermitted` or `system`.
-  public static func read(
+  package static func read(
     _ path: String, limitBytes: Int, links: Links = .follow, in tree: FileTree = .own
   ) throws(FileFailure) -> FileContent {
     let flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | (links == .refuse ? O_NOFOLLOW : 0)
@@ -81,7 +81,7 @@ public enum FileReading {
   }
 
   /// The same, nil if there is no such file. May block on the disk.
-  public static func readIfPresent(
+  package static func readIfPresent(
     _ path: String, limitBytes: Int, links: Links = .follow, in tree: FileTree = .own
   ) throws(FileFailure) -> FileContent? {
     do throws(FileFailure) {
@@ -94,7 +94,7 @@ public enum FileReading {
 
   /// Whether `path` is a directory, or a link to one; false if there is nothing. Does not block on a local file
   /// system.
-  public static func isDirectory(_ path: String) throws(FileFailure) -> Bool {
+  package static func isDirectory(_ path: String) throws(FileFailure) -> Bool {
     do throws(FileFailure) {
       _ = try Directory(path)
       return true
@@ -106,7 +106,7 @@ public enum FileReading {
 
   /// Whether `path` is a regular file, or a link to one; false if there is nothing. Needs no right to read it. Does not
   /// block on a local file system.
-  public static func isRegularFile(_ path: String) throws(FileFailure) -> Bool {
+  package static func isRegularFile(_ path: String) throws(FileFailure) -> Bool {
     do throws(FileFailure) {
       var facts = stat()
       _ = try fileCall("stat", path) { stat(path, &facts) }
@@ -118,7 +118,7 @@ public enum FileReading {
   }
 
   /// Reads standard input to its end, whatever it is. Blocks until whoever writes it closes it.
-  public static func readStandardInput(limitBytes: Int) throws(FileFailure) -> [UInt8] {
+  package static func readStandardInput(limitBytes: Int) throws(FileFailure) -> [UInt8] {
     let copy = try fileCall("read", "standard input") { fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0) }
     return try bytes(
       of: FileDescriptor(owning: copy), path: "standard input", limitBytes: limitBytes)

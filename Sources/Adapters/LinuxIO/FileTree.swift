@@ -4,17 +4,17 @@ internal import Glibc
 ///
 /// A service has often another view than systemd (PrivateTmp=, ProtectHome= and their like), this program too. What is
 /// asked of another process' tree needs CAP_SYS_PTRACE (proc(5), /proc/PID/root).
-public struct FileTree: Sendable, Hashable {
+package struct FileTree: Sendable, Hashable {
   /// The directory that all paths begin at; empty for the own one.
   let root: String
   /// The list of its mounts, which poll(2) tells the changes of.
   let mounts: String
 
   /// That of this process.
-  public static let own = FileTree(root: "", mounts: "/proc/self/mountinfo")
+  package static let own = FileTree(root: "", mounts: "/proc/self/mountinfo")
 
   /// That of another process, while it runs. 1 is systemd, and so the host's own.
-  public static func of(pid: Int32) -> FileTree {
+  package static func of(pid: Int32) -> FileTree {
     FileTree(root: "/proc/\(pid)/root", mounts: "/proc/\(pid)/mountinfo")
   }
 

@@ -3,11 +3,11 @@ internal import Glibc
 /// Whether somebody else could change what stands at a path: the owner and the mode of it, of the directory that it
 /// is in, and of every directory and link on the way. Whoever may write through an access list (acl(5)) counts as
 /// the group, as the kernel shows it in the mode.
-public enum FileTrust {
+package enum FileTrust {
   /// How somebody other than root and the process's own user could change the file or directory, or put another one
   /// in its place, for people; nil if nobody could. If there is nothing of that name the directory counts that it
   /// would be made in. May block on the disk.
-  public static func problem(of path: String) throws(FileFailure) -> String? {
+  package static func problem(of path: String) throws(FileFailure) -> String? {
     let path = try NewFile.absolute(path)
     let owners: Set<UInt32> = [0, geteuid()]
     var places: [(path: String, facts: FileFacts)] = [("/", try Directory("/").facts())]

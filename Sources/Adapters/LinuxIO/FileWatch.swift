@@ -1,6 +1,6 @@
 internal import CLinux
 internal import Glibc
-public import Model
+package import Model
 
 /// Tells that one of a set of files may have changed: written in place, replaced, removed, given
 /// another mode or owner, come into being, or reached by another way because a symbolic link or a
@@ -15,7 +15,7 @@ public import Model
 /// ```
 ///
 /// Who is told looks at the files afterwards, so what happens between the two is told again.
-public final class FileWatch: Sendable {
+package final class FileWatch: Sendable {
   private struct State {
     /// Absolute paths and patterns.
     var places: [String] = []
@@ -46,7 +46,7 @@ public final class FileWatch: Sendable {
 
   /// A watch of nothing yet, in the files as this tree's process sees them. Throws when the user's limit of inotify
   /// instances is reached.
-  public init(tree: FileTree = .own) throws(Errno) {
+  package init(tree: FileTree = .own) throws(Errno) {
     self.tree = tree
     mounts = FileDescriptor(owning: open(tree.mounts, O_RDONLY | O_CLOEXEC))
     descriptor = FileDescriptor(owning: try retrying("inotify_init1") { kt_watch_open() })
@@ -58,7 +58,7 @@ public final class FileWatch: Sendable {
   ///
   /// Throws when the kernel has no more watches to give (fs.inotify.max_user_watches); then some
   /// are watched and some are not.
-  public func watch(_ places: [String]) throws(Errno) {
+  package func watch(_ places: [String]) throws(Errno) {
     try state.withLock { (state) throws(Errno) in
       state.places = places
       try arm(&state)
@@ -66,11 +66,11 @@ public final class FileWatch: Sendable {
   }
 
   /// Makes ``wait(until:)`` return now, or when it is called next. Does not block.
-  public func wake() { wakeup.signal() }
+  package func wake() { wakeup.signal() }
 
   /// Blocks until something may have changed or ``wake()`` was called (true), or until the deadline
   /// (false). One thread at a time may wait.
-  public func wait(until deadline: Instant?) throws(Errno) -> Bool {
+  package func wait(until deadline: Instant?) throws(Errno) -> Bool {
     while true {
       var entries = [
         pollfd(fd: descriptor.raw, events: Int16(POLLIN), revents: 0),

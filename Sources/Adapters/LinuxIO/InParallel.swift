@@ -1,10 +1,10 @@
-public import Model
+package import Model
 
 /// The same work on several things at once, one thread each.
-public enum InParallel {
+package enum InParallel {
   /// Blocks until `body` has returned for each of `items`, or until the deadline: nil for those
   /// that are not done then. Each `body` must come to its end by itself at about the deadline.
-  public static func map<Item: Sendable, Result: Sendable>(
+  package static func map<Item: Sendable, Result: Sendable>(
     _ items: [Item], thread name: String, until deadline: Instant,
     _ body: @escaping @Sendable (Item) -> Result
   ) -> [Result?] {

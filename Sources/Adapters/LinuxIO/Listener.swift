@@ -1,11 +1,11 @@
 internal import CLinux
 internal import Glibc
-public import Model
+package import Model
 
 /// A TCP or local socket that waits for connections.
-public final class Listener: Sendable {
+package final class Listener: Sendable {
   /// Where it listens; the port is the real one also when 0 was asked for.
-  public let address: SocketAddress
+  package let address: SocketAddress
   private let descriptor: FileDescriptor
   private let wake: FileDescriptor
   /// Whether another process, the service manager, holds the same socket.
@@ -43,7 +43,7 @@ public final class Listener: Sendable {
   /// name.
   ///
   /// `::` accepts IPv4 too, unless the host's net.ipv6.bindv6only says otherwise.
-  public static func bind(
+  package static func bind(
     _ place: HostPort, backlog: Int32 = 4096, until deadline: Instant = .inMilliseconds(5_000)
   ) throws(SocketFailure) -> Listener {
     let attempt = "listen on \(place.text)"
@@ -68,7 +68,7 @@ public final class Listener: Sendable {
   /// Listens on a local socket that only this process' user may connect to (mode 0600). What lies at
   /// the path is removed first: a socket of a process that is gone. The directory must be closed to
   /// others.
-  public static func bind(
+  package static func bind(
     local path: String, backlog: Int32 = 16
   ) throws(SocketFailure) -> Listener {
     let attempt = "listen on \(path)"
@@ -93,7 +93,7 @@ public final class Listener: Sendable {
   ///
   /// Throws what is no fault of a single connection, such as EMFILE: the caller should wait before
   /// it comes again.
-  public func accept() throws(Errno) -> Socket? {
+  package func accept() throws(Errno) -> Socket? {
     while true {
       if try wait(with: [], until: nil).isShutDown { return nil }
       if let socket = try acceptNow() { return socket }
@@ -101,17 +101,17 @@ public final class Listener: Sendable {
   }
 
   /// What has happened while a thread waited.
-  public struct Events: Sendable {
+  package struct Events: Sendable {
     /// ``Listener/shutdown()`` was called.
-    public var isShutDown: Bool
+    package var isShutDown: Bool
     /// A connection has come.
-    public var hasConnection: Bool
+    package var hasConnection: Bool
     /// Which of the sockets can be read, by their place in the list.
-    public var readable: [Int]
+    package var readable: [Int]
   }
 
   /// Blocks until something happens here or on one of `sockets`, or until the deadline (nil: none).
-  public func wait(with sockets: [Socket], until deadline: Instant?) throws(Errno) -> Events {
+  package func wait(with sockets: [Socket], until deadline: Instant?) throws(Errno) -> Events {
     var entries = [descriptor.raw, wake.raw].map {
       pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
     }
@@ -125,7 +125,7 @@ public final class Listener: Sendable {
   }
 
   /// A connection that has come; nil if there is none now. Does not block. Throws as ``accept()``.
-  public func acceptNow() throws(Errno) -> Socket? {
+  package func acceptNow() throws(Errno) -> Socket? {
     while true {
       var (raw, code): (Int32, Int32) = (-1, 0)
       let peer = SocketAddress { base, length in
@@ -152,7 +152,7 @@ public final class Listener: Sendable {
 
   /// Wakes ``accept()``, for good. From any thread; does not block. The port is free when the
   /// listener is released, unless the service manager holds it.
-  public func shutdown() {
+  package func shutdown() {
     // In this order: accept(2) fails on a socket that is shut down, which must not look like an
     // error.
     _ = kt_eventfd_signal(wake.raw)

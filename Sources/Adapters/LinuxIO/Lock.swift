@@ -1,11 +1,11 @@
 internal import CLinux
 internal import Glibc
-public import Model
+package import Model
 
 /// A value that one thread at a time may touch, over a pthread mutex and a condition variable.
 ///
 /// Not `Synchronization.Mutex`: the thread sanitizer of Swift 6.3 reports false races on it.
-public final class Lock<Value>: Sendable {
+package final class Lock<Value>: Sendable {
   // Proof: both are heap memory of this object, initialised once in init, destroyed in deinit;
   // pthread makes every access to `value` exclusive.
   private nonisolated(unsafe) let mutex: UnsafeMutablePointer<pthread_mutex_t>
@@ -13,7 +13,7 @@ public final class Lock<Value>: Sendable {
   private nonisolated(unsafe) var value: Value
 
   /// A lock around `value`.
-  public init(_ value: sending Value) {
+  package init(_ value: sending Value) {
     self.value = value
     mutex = .allocate(capacity: 1)
     mutex.initialize(to: pthread_mutex_t())
@@ -31,7 +31,7 @@ public final class Lock<Value>: Sendable {
   }
 
   /// Runs `body` with the value. May block while another thread has it; `body` must be short.
-  public func withLock<Result, Failure: Error>(
+  package func withLock<Result, Failure: Error>(
     _ body: (inout Value) throws(Failure) -> Result
   ) throws(Failure) -> Result {
     pthread_mutex_lock(mutex)
@@ -40,7 +40,7 @@ public final class Lock<Value>: Sendable {
   }
 
   /// Changes the value and wakes every thread that waits in ``wait(until:_:)``.
-  public func update<Result>(_ body: (inout Value) -> Result) -> Result {
+  package func update<Result>(_ body: (inout Value) -> Result) -> Result {
     pthread_mutex_lock(mutex)
     defer {
       pthread_cond_broadcast(condition)
@@ -51,7 +51,7 @@ public final class Lock<Value>: Sendable {
 
   /// Blocks until `body` returns a result, asking it again after each ``update(_:)``, or until the
   /// deadline (nil).
-  public func wait<Result>(
+  package func wait<Result>(
     until deadline: Instant?, _ body: (inout Value) -> Result?
   ) -> Result? {
     pthread_mutex_lock(mutex)
@@ -75,9 +75,9 @@ public final class Lock<Value>: Sendable {
 ///
 /// Not `Void`: for a property without a size the compiler names the object's own address, and the
 /// thread sanitizer takes its accesses for writes of the object's header.
-public struct Turn: Sendable {
+package struct Turn: Sendable {
   private var place: UInt8 = 0
 
   /// The value that all have.
-  public init() {}
+  package init() {}
 }

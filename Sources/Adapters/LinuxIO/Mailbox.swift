@@ -1,7 +1,7 @@
-public import Model
+package import Model
 
 /// A bounded queue between threads.
-public final class Mailbox<Element: Sendable>: Sendable {
+package final class Mailbox<Element: Sendable>: Sendable {
   private struct State {
     var elements: [Element] = []
     var closed = false
@@ -10,11 +10,11 @@ public final class Mailbox<Element: Sendable>: Sendable {
   private let capacity: Int
 
   /// A queue of at most `capacity` elements.
-  public init(capacity: Int) { self.capacity = capacity }
+  package init(capacity: Int) { self.capacity = capacity }
 
   /// Appends; false if the queue is full or closed. Never blocks for long.
   @discardableResult
-  public func post(_ element: Element) -> Bool {
+  package func post(_ element: Element) -> Bool {
     state.update { state in
       if state.closed || state.elements.count >= capacity { return false }
       state.elements.append(element)
@@ -25,7 +25,7 @@ public final class Mailbox<Element: Sendable>: Sendable {
   /// Appends; blocks while the queue is full, until the deadline (nil: as long as it takes). False
   /// if it is closed or the deadline has come.
   @discardableResult
-  public func post(_ element: Element, until deadline: Instant?) -> Bool {
+  package func post(_ element: Element, until deadline: Instant?) -> Bool {
     let posted: Bool? = state.wait(until: deadline) { state in
       if state.closed { return false }
       if state.elements.count >= capacity { return nil }
@@ -38,14 +38,14 @@ public final class Mailbox<Element: Sendable>: Sendable {
   }
 
   /// Whether the queue has been closed.
-  public var isClosed: Bool { state.withLock { $0.closed } }
+  package var isClosed: Bool { state.withLock { $0.closed } }
 
   /// Ends the queue: what is in it can still be taken, nothing more is accepted.
-  public func close() { state.update { $0.closed = true } }
+  package func close() { state.update { $0.closed = true } }
 
   /// Blocks until there is an element, the queue is closed and empty (nil), or the deadline has
   /// come (nil).
-  public func take(until deadline: Instant? = nil) -> Element? {
+  package func take(until deadline: Instant? = nil) -> Element? {
     var wasFull = false
     let taken: Element?? = state.wait(until: deadline) { state in
       if !state.elements.isEmpty {

@@ -1,12 +1,12 @@
 internal import Glibc
 
 /// Files and directories that must not be there yet: nothing is ever overwritten.
-public enum NewFile {
+package enum NewFile {
   /// Creates a file with this content, durable. May block on the disk.
   ///
   /// Throws `system` (File exists) if there is anything of that name; whatever fails, no file is
   /// left.
-  public static func create(
+  package static func create(
     _ path: String, _ bytes: [UInt8], mode: UInt32
   ) throws(FileFailure) {
     let place = try FilePlace(absolute(path))
@@ -20,7 +20,7 @@ public enum NewFile {
 
   /// Makes a directory that only its owner can enter; one that is there stays as it is. Its parent
   /// must exist. May block on the disk.
-  public static func makeDirectory(_ path: String) throws(FileFailure) {
+  package static func makeDirectory(_ path: String) throws(FileFailure) {
     let place = try FilePlace(absolute(path))
     let (result, code) = (mkdir(place.path, 0o700), errno)
     if result != 0 {

@@ -1,13 +1,13 @@
 internal import Glibc
 
 /// Paths by pattern (glob(7)), expanded as systemd expands those of `EnvironmentFile=`.
-public enum PathPattern {
+package enum PathPattern {
   /// The paths that match, in the order of their bytes; a path without a pattern is its own match,
   /// also if it is a link that leads nowhere. Empty if there is none. May block on the disk.
   ///
   /// A directory that cannot be listed counts as empty, which is systemd's way too. In another tree than the own one a
   /// link is followed in the directories before the first pattern only.
-  public static func paths(
+  package static func paths(
     matching pattern: String, in tree: FileTree = .own
   ) throws(FileFailure) -> [String] {
     let names = PathWalk.components(pattern)

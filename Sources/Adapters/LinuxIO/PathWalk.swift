@@ -2,34 +2,34 @@ internal import Glibc
 
 /// The way to a file, name by name, links resolved: what is on it, and who else than those trusted could change where
 /// it leads, or what the file says.
-public struct PathWalk: Sendable, Hashable {
+package struct PathWalk: Sendable, Hashable {
   /// Every place that was passed, without a link in it, in order; the file last.
-  public private(set) var steps: [String] = []
+  package private(set) var steps: [String] = []
   /// Whether the file is there.
-  public private(set) var exists = true
+  package private(set) var exists = true
   /// The first thing on the way that somebody else may write, for people; nil if there is none.
-  public private(set) var foreign: String?
+  package private(set) var foreign: String?
   /// When the file, or a link on the way to it, was changed last (ctime), nanoseconds since 1970-01-01 UTC; 0 if it is
   /// not there.
-  public private(set) var changedNanoseconds: Int64 = 0
+  package private(set) var changedNanoseconds: Int64 = 0
 
   /// Who may write.
-  public struct Trust: Sendable, Hashable {
+  package struct Trust: Sendable, Hashable {
     /// Users by their numbers.
-    public var users: Set<UInt32>
+    package var users: Set<UInt32>
     /// Groups by their numbers.
-    public var groups: Set<UInt32>
+    package var groups: Set<UInt32>
 
     /// Root, its group, and a user with the group that the user database gives it, whatever groups its processes
     /// have. One that does not exist, as that of DynamicUser= while nothing runs, owns nothing.
     ///
     /// - Parameter user: its name or number; nil for root only.
-    public init(user: String?) {
+    package init(user: String?) {
       self.init(user.flatMap { UserAccount(user: $0, group: "", supplementaryGroups: []) })
     }
 
     /// Root, its group, and a user with its own group.
-    public init(_ account: UserAccount? = nil) {
+    package init(_ account: UserAccount? = nil) {
       users = [0]
       groups = [0]
       if let account {
@@ -45,7 +45,7 @@ public struct PathWalk: Sendable, Hashable {
   /// Walks along an absolute path. Blocks on the disk.
   ///
   /// - Parameter trust: nil where it does not matter who may write.
-  public init(_ path: String, in tree: FileTree, trusting trust: Trust?) throws(FileFailure) {
+  package init(_ path: String, in tree: FileTree, trusting trust: Trust?) throws(FileFailure) {
     var directory = ""
     var rest = Self.components(path)
     var links = 0
@@ -83,7 +83,7 @@ public struct PathWalk: Sendable, Hashable {
   }
 
   /// The path of the file without a link on its way.
-  public var real: String { steps.last ?? "/" }
+  package var real: String { steps.last ?? "/" }
 
   /// Nil if there is none, also where a file stands in a directory's place.
   private static func facts(of name: String, in parent: String) throws(FileFailure) -> FileFacts? {

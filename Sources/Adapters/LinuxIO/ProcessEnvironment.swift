@@ -1,14 +1,14 @@
 internal import Glibc
-public import Model
+package import Model
 
 /// The environment that a running process was started with.
-public enum ProcessEnvironment {
+package enum ProcessEnvironment {
   /// One variable of it.
-  public struct Variable: Sendable, Hashable {
+  package struct Variable: Sendable, Hashable {
     /// Its name.
-    public var name: String
+    package var name: String
     /// Its value; any may be a secret.
-    public var value: Secret
+    package var value: Secret
   }
 
   /// The kernel starts no process with more than this (three quarters of its 8 MiB stack limit).
@@ -18,7 +18,7 @@ public enum ProcessEnvironment {
   ///
   /// Throws `absent` if there is no such process. Bytes that are not UTF-8 are replaced. Empty for
   /// a kernel thread and for a process that has just ended.
-  public static func read(pid: Int32) throws(FileFailure) -> [Variable] {
+  package static func read(pid: Int32) throws(FileFailure) -> [Variable] {
     let path = "/proc/\(pid)/environ"
     do throws(FileFailure) {
       return variables(in: try FileReading.read(path, limitBytes: limitBytes).bytes)
@@ -40,9 +40,9 @@ public enum ProcessEnvironment {
 }
 
 /// Which boot of the host this is.
-public enum BootID {
+package enum BootID {
   /// 32 lower-case hexadecimal digits, the form of the journal's `_BOOT_ID`. Does not block.
-  public static func read() throws(FileFailure) -> String {
+  package static func read() throws(FileFailure) -> String {
     let path = "/proc/sys/kernel/random/boot_id"
     let text = String(
       decoding: try FileReading.read(path, limitBytes: 64).bytes, as: UTF8.self)

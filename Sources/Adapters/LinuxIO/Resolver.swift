@@ -1,15 +1,15 @@
 internal import Glibc
-public import Model
+package import Model
 
 /// Host names to addresses, by the C library, so that /etc/hosts and nsswitch.conf count.
-public enum Resolver {
+package enum Resolver {
   /// Blocks until the addresses of `host` are known, in the order in which they should be tried, or
   /// the deadline.
   ///
   /// A name is looked up on a thread of its own: getaddrinfo(3) takes no deadline. When the
   /// deadline comes first, that thread is left to end by itself, which the C library's own timeouts
   /// make it do. Addresses in figures need neither thread nor network.
-  public static func resolve(
+  package static func resolve(
     _ host: String, port: UInt16, until deadline: Instant
   ) throws(SocketFailure) -> [SocketAddress] {
     let attempt = "look up \(host)"

@@ -1,12 +1,12 @@
 internal import CLinux
 internal import Glibc
-public import Model
+package import Model
 
 /// The signals that end or reload a program, taken one by one on the main thread instead of
 /// interrupting any.
-public enum Signals {
+package enum Signals {
   /// What was asked for.
-  public enum Request: Sendable, Hashable {
+  package enum Request: Sendable, Hashable {
     /// SIGTERM or SIGINT: end in good order.
     case stop
     /// SIGHUP: read the configuration again.
@@ -15,13 +15,13 @@ public enum Signals {
 
   /// Blocks SIGTERM, SIGINT and SIGHUP and ignores SIGPIPE, for the calling thread and all that are
   /// started later: the first call of `main`. Does not block.
-  public static func prepare() {
+  package static func prepare() {
     let code = kt_signals_prepare()
     precondition(code == 0, "the signal mask could not be set")
   }
 
   /// Blocks until a signal comes, or the deadline (nil).
-  public static func wait(until deadline: Instant?) -> Request? {
+  package static func wait(until deadline: Instant?) -> Request? {
     while true {
       let left = deadline.map { max(0, $0.nanoseconds(since: Clock.now())) } ?? -1
       let (signal, code) = (kt_signals_wait(left), errno)

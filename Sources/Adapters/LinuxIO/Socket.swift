@@ -1,14 +1,14 @@
 internal import CLinux
 internal import Glibc
-public import Model
+package import Model
 
 /// A connected TCP or local socket: non-blocking inside, blocking with a deadline outside.
 ///
 /// Any thread may call ``interruptReading()`` and ``interrupt()``; one thread at a time reads, one
 /// writes. It is closed when the last reference goes. No call raises SIGPIPE.
-public final class Socket: Sendable {
+package final class Socket: Sendable {
   /// Who is at the other end.
-  public let peer: SocketAddress
+  package let peer: SocketAddress
   private let descriptor: FileDescriptor
 
   init(_ descriptor: consuming FileDescriptor, peer: SocketAddress) {
@@ -21,7 +21,7 @@ public final class Socket: Sendable {
 
   /// Blocks until `address` accepts a connection, refuses it, or the deadline comes. From the host's
   /// own address `source`, if one is given.
-  public static func connect(
+  package static func connect(
     to address: SocketAddress, from source: SocketAddress? = nil, until deadline: Instant
   ) throws(SocketFailure) -> Socket {
     let attempt = "connect to \(address)"
@@ -52,7 +52,7 @@ public final class Socket: Sendable {
   /// end of the stream.
   ///
   /// Nothing is allocated before there is something to read.
-  public func read(
+  package func read(
     upTo count: Int, until deadline: Instant
   ) throws(SocketFailure) -> [UInt8] {
     while true {
@@ -69,7 +69,7 @@ public final class Socket: Sendable {
   }
 
   /// Blocks until the kernel has taken all of `bytes`, or the deadline.
-  public func write(
+  package func write(
     _ bytes: UnsafeRawBufferPointer, until deadline: Instant
   ) throws(SocketFailure) {
     var rest = bytes[...]
@@ -90,13 +90,13 @@ public final class Socket: Sendable {
 
   /// What has come, at most `count` bytes of it; empty at the end of the stream, nil if nothing has
   /// come. Does not block.
-  public func readNow(upTo count: Int) throws(SocketFailure) -> [UInt8]? {
+  package func readNow(upTo count: Int) throws(SocketFailure) -> [UInt8]? {
     guard isReadable else { return nil }
     return try read(upTo: count, until: .inMilliseconds(1_000))
   }
 
   /// Blocks until the kernel has taken all of `bytes`, or the deadline.
-  public func write(_ bytes: [UInt8], until deadline: Instant) throws(SocketFailure) {
+  package func write(_ bytes: [UInt8], until deadline: Instant) throws(SocketFailure) {
     try bytes.withUnsafeBufferPointer { buffer throws(SocketFailure) in
       try write(UnsafeRawBufferPointer(buffer), until: deadline)
     }
@@ -104,33 +104,33 @@ public final class Socket: Sendable {
 
   /// The user of the process that connected to a local socket (SO_PEERCRED, unix(7)); nil if that is
   /// not known.
-  public var peerUser: UInt32? {
+  package var peerUser: UInt32? {
     var user: UInt32 = 0
     return kt_peer_user(descriptor.raw, &user) == 0 ? user : nil
   }
 
   /// Whether there is something to read, be it the end of the stream. Does not block.
-  public var isReadable: Bool {
+  package var isReadable: Bool {
     var entry = pollfd(fd: descriptor.raw, events: Int16(POLLIN), revents: 0)
     return poll(&entry, 1, 0) > 0
   }
 
   /// Makes this and every later read come to its end; what is being written still goes out. Does
   /// not block.
-  public func interruptReading() { _ = shutdown(descriptor.raw, Int32(SHUT_RD)) }
+  package func interruptReading() { _ = shutdown(descriptor.raw, Int32(SHUT_RD)) }
 
   /// Says that nothing more will come from here. Does not block.
-  public func endWriting() { _ = shutdown(descriptor.raw, Int32(SHUT_WR)) }
+  package func endWriting() { _ = shutdown(descriptor.raw, Int32(SHUT_WR)) }
 
   /// Makes this and every later call come to its end. Does not block.
-  public func interrupt() { _ = shutdown(descriptor.raw, Int32(SHUT_RDWR)) }
+  package func interrupt() { _ = shutdown(descriptor.raw, Int32(SHUT_RDWR)) }
 
   /// Blocks until the other side has closed too, or the deadline: an end without a reset.
   ///
   /// A socket closed with unread bytes sends a reset, which can take away the last answer from the
   /// other side before it has read it (RFC 9112, 9.6). So: say that nothing more will come, then
   /// read and drop.
-  public func finish(until deadline: Instant) {
+  package func finish(until deadline: Instant) {
     endWriting()
     while let bytes = try? read(upTo: 16 << 10, until: deadline), !bytes.isEmpty {}
   }

@@ -2,12 +2,12 @@ internal import Glibc
 internal import Model
 
 /// An IPv4 or IPv6 address and a port, as the kernel writes them, or the path of a local socket.
-public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
+package struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
   /// A sockaddr_in, a sockaddr_in6 or a sockaddr_un.
   private let bytes: [UInt8]
 
   /// A local socket (unix(7)); nil if the path is too long for one.
-  public static func local(_ path: String) -> SocketAddress? {
+  package static func local(_ path: String) -> SocketAddress? {
     var address = sockaddr_un()
     address.sun_family = sa_family_t(AF_UNIX)
     let text = Array(path.utf8)
@@ -56,7 +56,7 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
 
   /// What connections are counted by: an IPv4 address, whichever way it is written, or an IPv6
   /// network of 64 bits, of which a host may use every address.
-  public var sourceNetwork: SourceNetwork {
+  package var sourceNetwork: SourceNetwork {
     switch family {
     case AF_INET: return SourceNetwork(bytes: Array(bytes[4..<8]))
     case AF_INET6:
@@ -73,11 +73,11 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
   }
 
   /// The port; it stands at the same place in both families, and a local socket has none.
-  public var port: UInt16 { UInt16(bytes[2]) << 8 | UInt16(bytes[3]) }
+  package var port: UInt16 { UInt16(bytes[2]) << 8 | UInt16(bytes[3]) }
 
   /// The address in figures, for example `10.0.0.1` or `fe80::1%eth0`; an IPv4 address as such,
   /// however the kernel writes it.
-  public var host: String {
+  package var host: String {
     if let mapped { return mapped.map(String.init).joined(separator: ".") }
     return withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(NI_MAXHOST)) { host in
       let code = withSockaddr { address, length in
@@ -90,13 +90,13 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
   }
 
   /// `10.0.0.1:7377`, `[fd00::1]:7377`.
-  public var text: String {
+  package var text: String {
     if !isLocal { return HostPort(host: host, port: port).text }
     return String(decoding: bytes.dropFirst(2).prefix { $0 != 0 }, as: UTF8.self)
   }
 
   /// The text.
-  public var description: String { text }
+  package var description: String { text }
 
   /// Lends the address to a system call.
   func withSockaddr<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
@@ -111,11 +111,11 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
 }
 
 /// Where a connection comes from, as far as one host can be told from another.
-public struct SourceNetwork: Sendable, Hashable {
+package struct SourceNetwork: Sendable, Hashable {
   fileprivate let bytes: [UInt8]
 
   /// A network of a number's own, for tests of what counts by source.
-  public init(number: UInt32) { bytes = withUnsafeBytes(of: number.bigEndian) { Array($0) } }
+  package init(number: UInt32) { bytes = withUnsafeBytes(of: number.bigEndian) { Array($0) } }
 
   fileprivate init(bytes: [UInt8]) { self.bytes = bytes }
 }

@@ -1,7 +1,7 @@
 internal import Glibc
 
 /// Why something on a socket did not succeed. Each case begins with what was attempted, on whom.
-public enum SocketFailure: Error, Sendable, Hashable, CustomStringConvertible {
+package enum SocketFailure: Error, Sendable, Hashable, CustomStringConvertible {
   /// Nothing listens there, or a firewall says so.
   case refused(_ attempt: String)
   /// The deadline came first.
@@ -29,7 +29,7 @@ public enum SocketFailure: Error, Sendable, Hashable, CustomStringConvertible {
   }
 
   /// `connect to 10.0.0.1:7377: connection refused`.
-  public var description: String {
+  package var description: String {
     switch self {
     case .refused(let attempt): "\(attempt): connection refused"
     case .timedOut(let attempt): "\(attempt): timed out"

@@ -1,4 +1,4 @@
-public import Digests
+package import Digests
 internal import Glibc
 internal import Model
 
@@ -14,27 +14,27 @@ internal import Model
 /// target, tag and two digests, and each operation may be repeated. It refuses, with the old file
 /// intact and nothing left beside it, whatever a rename would not really replace (symbolic link,
 /// hard links, mount point, immutable file) or what is not the version it was planned from.
-public struct StagedFile: Sendable {
+package struct StagedFile: Sendable {
   /// The file that is to be replaced, absolute.
-  public var target: String { lock.target }
+  package var target: String { lock.target }
   /// Tells the stagings of different rollouts apart: ``Name`` characters.
-  public let tag: String
+  package let tag: String
   /// What the target must be when this is installed; nil: it must not exist.
-  public let old: Digest?
+  package let old: Digest?
   /// What the target will be.
-  public let new: Digest
+  package let new: Digest
 
   private let lock: WriterLock
   private let name: String
   private var place: FilePlace { lock.place }
 
   /// Where the new version is, `.NAME.keyturn-TAG` in the target's directory.
-  public var path: String {
+  package var path: String {
     place.directory == "/" ? "/\(name)" : "\(place.directory)/\(name)"
   }
 
   /// The staged file that ``stage(_:under:tag:expecting:)`` made before a crash. Touches nothing.
-  public init(
+  package init(
     under lock: WriterLock, tag: String, old: Digest?, new: Digest
   ) throws(FileFailure) {
     if let problem = Name.problem(in: tag) {
@@ -54,7 +54,7 @@ public struct StagedFile: Sendable {
   /// `old` is the digest of the version that the new one was made from, nil if there was none: then
   /// the new file is 0600 and belongs to `owner`, or else to the calling process's user. What an
   /// earlier attempt with this tag left is replaced. Throws `changed` if the target is not `old`.
-  public static func stage(
+  package static func stage(
     _ bytes: [UInt8], under lock: WriterLock, tag: String, expecting old: Digest?,
     owner: UserAccount? = nil
   ) throws(FileFailure) -> StagedFile {
@@ -91,7 +91,7 @@ public struct StagedFile: Sendable {
   /// staged against, and `damaged` if the staged file is not what was written. Owner and mode are
   /// compared again too, since they may have been narrowed meanwhile. Does nothing if the target is
   /// the new version already. The rename is durable only after ``syncDirectory()``.
-  public func install() throws(FileFailure) {
+  package func install() throws(FileFailure) {
     let directory = try Directory(place.directory)
     let current = try directory.open(place.name)
     let found = try inspect(current)
@@ -125,18 +125,18 @@ public struct StagedFile: Sendable {
   ///
   /// A call of its own, because the protocol issues the restart in between. If it throws, the new
   /// version is in place all the same.
-  public func syncDirectory() throws(FileFailure) { try Directory.syncRename(of: place) }
+  package func syncDirectory() throws(FileFailure) { try Directory.syncRename(of: place) }
 
   /// Removes the staged file, if it is there. May block on the disk. An installed file is not
   /// touched.
-  public func discard() throws(FileFailure) {
+  package func discard() throws(FileFailure) {
     let directory = try Directory(place.directory)
     if try directory.remove(name) { try directory.sync() }
   }
 
   /// The tags of all staged files beside `target`, sorted: after a crash, those that no rollout
   /// knows are orphans. May block on the disk. None if the directory does not exist.
-  public static func tags(beside target: String) throws(FileFailure) -> [String] {
+  package static func tags(beside target: String) throws(FileFailure) -> [String] {
     let place = try FilePlace(target)
     let prefix = prefix(of: place)
     do throws(FileFailure) {
@@ -154,7 +154,7 @@ public struct StagedFile: Sendable {
   ///
   /// Under the lock they can only be those of a process that is gone.
   @discardableResult
-  public static func removeOrphans(
+  package static func removeOrphans(
     under lock: WriterLock, except known: [String]
   ) throws(FileFailure) -> [String] {
     let orphans = try tags(beside: lock.target).filter { !known.contains($0) }
@@ -168,7 +168,7 @@ public struct StagedFile: Sendable {
   /// Whether `target` could be replaced: throws the refusal that ``stage(_:under:tag:expecting:)``
   /// would throw for the kind of file that it is, and gives its content, nil if there is none. May
   /// block on the disk.
-  public static func inspect(_ target: String) throws(FileFailure) -> FileContent? {
+  package static func inspect(_ target: String) throws(FileFailure) -> FileContent? {
     let place = try FilePlace(target)
     let directory = try Directory(place.directory)
     guard let file = try directory.open(place.name) else { return nil }
@@ -177,7 +177,7 @@ public struct StagedFile: Sendable {
 
   /// Throws why `target` could not be replaced: the kind of file that it is, or a directory that
   /// cannot be written. May block on the disk. Writes nothing.
-  public static func check(_ target: String) throws(FileFailure) {
+  package static func check(_ target: String) throws(FileFailure) {
     _ = try inspect(target)
     let directory = try FilePlace(target).directory
     do throws(FileFailure) {

@@ -2,17 +2,17 @@ internal import Glibc
 
 // Proof: `compiled` is written once, in init; regexec(3) may use it on several threads.
 /// An extended regular expression of POSIX (regex(7)), as `grep -E` takes it. Bytes are characters.
-public final class TextPattern: @unchecked Sendable {
+package final class TextPattern: @unchecked Sendable {
   /// Why a text is no such expression.
-  public struct Malformed: Error, Sendable, Hashable {
+  package struct Malformed: Error, Sendable, Hashable {
     /// In regcomp's words.
-    public var reason: String
+    package var reason: String
   }
 
   private let compiled: UnsafeMutablePointer<regex_t>
 
   /// The expression in `text`.
-  public init(_ text: String) throws(Malformed) {
+  package init(_ text: String) throws(Malformed) {
     // Owned by the object only when it is whole: deinit runs also after a throw from here on.
     let expression = UnsafeMutablePointer<regex_t>.allocate(capacity: 1)
     expression.initialize(to: regex_t())
@@ -34,5 +34,5 @@ public final class TextPattern: @unchecked Sendable {
   }
 
   /// Whether it matches anywhere in `text`, of which what follows a NUL is not looked at.
-  public func matches(_ text: String) -> Bool { regexec(compiled, text, 0, nil, 0) == 0 }
+  package func matches(_ text: String) -> Bool { regexec(compiled, text, 0, nil, 0) == 0 }
 }

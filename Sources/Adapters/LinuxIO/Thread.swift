@@ -1,9 +1,9 @@
 internal import CLinux
 internal import Glibc
-public import Model
+package import Model
 
 /// A thread of our own, for work that may block. Swift's cooperative pool never runs such work.
-public final class Thread: Sendable {
+package final class Thread: Sendable {
   private let done = Lock(false)
 
   private init() {}
@@ -12,7 +12,7 @@ public final class Thread: Sendable {
   ///
   /// The thread is detached; ``join(until:)`` waits for its end by a flag of ours.
   @discardableResult
-  public static func start(
+  package static func start(
     _ name: String, stackBytes: Int = 512 << 10, _ body: @escaping @Sendable () -> Void
   ) throws(Errno) -> Thread {
     let thread = Thread()
@@ -42,7 +42,7 @@ public final class Thread: Sendable {
   }
 
   /// Blocks until the thread has run to its end (true) or the deadline has come (false).
-  public func join(until deadline: Instant?) -> Bool {
+  package func join(until deadline: Instant?) -> Bool {
     done.wait(until: deadline) { $0 ? true : nil } ?? false
   }
 

@@ -1,16 +1,16 @@
 internal import Glibc
 
 /// A user and the groups that a process of theirs is in, as numbers.
-public struct UserAccount: Sendable, Hashable {
+package struct UserAccount: Sendable, Hashable {
   /// The user.
-  public var userID: UInt32
+  package var userID: UInt32
   /// The primary group.
-  public var groupID: UInt32
+  package var groupID: UInt32
   /// All groups, the primary one among them.
-  public var groupIDs: Set<UInt32>
+  package var groupIDs: Set<UInt32>
 
   /// An account; see the properties.
-  public init(userID: UInt32, groupID: UInt32, groupIDs: Set<UInt32> = []) {
+  package init(userID: UInt32, groupID: UInt32, groupIDs: Set<UInt32> = []) {
     self.userID = userID
     self.groupID = groupID
     self.groupIDs = groupIDs.union([groupID])
@@ -18,7 +18,7 @@ public struct UserAccount: Sendable, Hashable {
 
   /// Looks names and numbers up as systemd does for `User=`, `Group=` (empty: the user's own) and
   /// `SupplementaryGroups=`; nil if a name is not known. May block on the user database.
-  public init?(user: String, group: String, supplementaryGroups: [String]) {
+  package init?(user: String, group: String, supplementaryGroups: [String]) {
     let entry = UserAccount.user(user)
     guard let userID = entry?.user ?? UInt32(user),
       let groupID = group.isEmpty ? entry?.group : UserAccount.group(group)

@@ -2,26 +2,26 @@ internal import CLinux
 internal import Glibc
 
 /// Wakes a thread that polls, from any other thread: an eventfd(2).
-public final class Wakeup: Sendable {
+package final class Wakeup: Sendable {
   private let event: FileDescriptor
 
   /// A wake-up that has not been given yet.
-  public init() throws(Errno) {
+  package init() throws(Errno) {
     event = FileDescriptor(owning: try retrying("eventfd") { kt_wakeup_eventfd() })
   }
 
   /// To be polled for POLLIN; readable from ``signal()`` to ``clear()``.
-  public var descriptor: Int32 { event.raw }
+  package var descriptor: Int32 { event.raw }
 
   /// Wakes the thread, now or when it polls next. Does not block.
-  public func signal() {
+  package func signal() {
     var one: UInt64 = 1
     // The only failure is EAGAIN, of a counter that is full: then the thread is awake.
     _ = write(event.raw, &one, 8)
   }
 
   /// Takes the wake-up back. Does not block.
-  public func clear() {
+  package func clear() {
     var count: UInt64 = 0
     _ = read(event.raw, &count, 8)
   }

@@ -6,15 +6,15 @@
 /// can read it can lock: the lock would be a way to stop us, and we would stop whoever else locks
 /// it. Not below /run or in a state directory, because writers of one file need not agree on those.
 /// It binds only those who ask for it; against all others there are the digests of ``StagedFile``.
-public final class WriterLock: Sendable {
+package final class WriterLock: Sendable {
   /// The file that may be replaced, absolute.
-  public var target: String { place.path }
+  package var target: String { place.path }
   let place: FilePlace
   private let file: FileDescriptor
 
   /// Takes the lock of `target`, which need not exist, until the last reference goes. Does not wait:
   /// throws `busy` if it is taken, and what opening a file in its directory throws.
-  public init(_ target: String) throws(FileFailure) {
+  package init(_ target: String) throws(FileFailure) {
     place = try FilePlace(target)
     let name = ".\(place.name).keyturn.lock"
     guard let file = try Directory(place.directory).lock(name) else {

@@ -1,15 +1,15 @@
-public import KeyManager
+package import KeyManager
 internal import LinuxIO
-public import Model
+package import Model
 internal import TLS
 
 /// Probes of Key Manager endpoints from this host, as the server would reach them at its start.
 ///
 /// It asks, and never creates or changes anything there.
-public enum KeyManagerProbe {
+package enum KeyManagerProbe {
   /// Blocks until every endpoint of the settings was probed, all at once, or the deadline; a report
   /// for each, in the settings' order.
-  public static func run(
+  package static func run(
     settings: KeyManagerSettings, surroundings: ServerSurroundings, deadline: Instant
   ) -> [EndpointReport] {
     let subject = EndpointProbe.Subject(
@@ -20,7 +20,7 @@ public enum KeyManagerProbe {
   }
 
   /// The same for hosts without any settings: resolution, TCP, TLS, version and readiness.
-  public static func run(
+  package static func run(
     hosts: [HostPort], surroundings: ServerSurroundings, deadline: Instant
   ) -> [EndpointReport] {
     run(

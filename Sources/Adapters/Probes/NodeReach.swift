@@ -1,18 +1,18 @@
-public import Digests
+package import Digests
 internal import HTTPS
-public import KeyManager
+package import KeyManager
 internal import LinuxIO
-public import Model
-public import TLS
+package import Model
+package import TLS
 internal import Wire
 
 /// A witness's connections back to a node: every address of its agent and of its server, all at once.
 ///
 /// It goes where its inventory says, and nowhere else.
-public enum NodeReach {
+package enum NodeReach {
   /// Blocks until every address has answered, or the deadline. `context` is the witness's own; an
   /// agent must prove that it holds `nonce`.
-  public static func run(
+  package static func run(
     _ node: Inventory.Node, nonce: Digest, context: TLSContext, deadline: Instant
   ) -> [BackAttempt] {
     struct Target: Sendable {

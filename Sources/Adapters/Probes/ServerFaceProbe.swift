@@ -1,17 +1,17 @@
 internal import Digests
 internal import HTTPS
-public import KeyManager
+package import KeyManager
 internal import LinuxIO
-public import Model
-public import StartWatch
+package import Model
+package import StartWatch
 internal import TLS
 internal import Wire
 
 /// A look at a MinIO server without any right there: which certificate it shows, what it says of its
 /// host, and whether it lives (facts, section D.6). Nothing it says is believed; it is compared.
-public enum ServerFaceProbe {
+package enum ServerFaceProbe {
   /// The server of this very host. Blocks until the deadline at the longest.
-  public static func own(_ server: ServerArguments, deadline: Instant) -> OwnServer {
+  package static func own(_ server: ServerArguments, deadline: Instant) -> OwnServer {
     guard let place = server.healthAddress else {
       return .silent("its --address \(server.address ?? "") is not a host and a port")
     }

@@ -1,12 +1,12 @@
-public import Model
-public import StartWatch
+package import Model
+package import StartWatch
 internal import Wire
 
 /// The health endpoints of this host's own server (facts, section D.6).
-public enum ServerHealth {
+package enum ServerHealth {
   /// Blocks until the server has answered, or the deadline. Over https, if there are a
   /// certificate and its key in the server's directory, and then only to who holds that certificate.
-  public static func ask(
+  package static func ask(
     _ endpoint: HealthEndpoint, of server: ServerArguments, deadline: Instant
   ) -> HealthAnswer {
     do throws(ProbeFailure) {

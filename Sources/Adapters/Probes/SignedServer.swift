@@ -1,10 +1,10 @@
 internal import LinuxIO
-public import Model
-public import StartWatch
+package import Model
+package import StartWatch
 internal import Wire
 
 /// Questions to this host's own server that it answers only to its root user.
-public enum SignedServer {
+package enum SignedServer {
   /// Whether the server would take a write: it is asked to begin an upload into a bucket that there
   /// is not. It looks for a write quorum of its own view of the drives of the object's erasure set
   /// before it has all of them look for the bucket (`newMultipartUpload`, `WriteMetadata` of
@@ -17,7 +17,7 @@ public enum SignedServer {
   ///     remembers for some minutes that it has looked for it.
   ///   - objects: how many names are asked for, one after the other; chance puts each in an erasure
   ///     set.
-  public static func takesWrites(
+  package static func takesWrites(
     _ server: ServerArguments, as credentials: AccessCredentials, bucket: String, objects: Int,
     deadline: Instant
   ) -> WriteAnswer {
@@ -64,7 +64,7 @@ public enum SignedServer {
 
   /// What the server says of its Key Manager (`GET /minio/kms/v1/status`, plain JSON). Blocks until
   /// the deadline at the longest.
-  public static func kmsStatus(
+  package static func kmsStatus(
     _ server: ServerArguments, as credentials: AccessCredentials, deadline: Instant
   ) -> ServerKMSAnswer {
     var session = Session(server: server, credentials: credentials, deadline: deadline)

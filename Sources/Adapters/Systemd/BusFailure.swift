@@ -1,12 +1,12 @@
 internal import CSystemd
 internal import Glibc
 internal import LinuxIO
-public import Model
+package import Model
 
 /// Why the service manager did not do what it was asked.
-public struct BusFailure: Error, Sendable, Hashable, CustomStringConvertible {
+package struct BusFailure: Error, Sendable, Hashable, CustomStringConvertible {
   /// What kind of failure it is; callers branch on this, never on the message.
-  public enum Kind: String, Sendable, Hashable, CaseIterable {
+  package enum Kind: String, Sendable, Hashable, CaseIterable {
     /// There is no connection to the bus, or it ended before the answer came: a request may have
     /// been carried out.
     case disconnected
@@ -25,21 +25,21 @@ public struct BusFailure: Error, Sendable, Hashable, CustomStringConvertible {
   }
 
   /// What kind of failure it is.
-  public var kind: Kind
+  package var kind: Kind
   /// Whole sentences for a person.
-  public var message: String
+  package var message: String
 
   /// A failure with its message.
-  public init(_ kind: Kind, _ message: String) {
+  package init(_ kind: Kind, _ message: String) {
     self.kind = kind
     self.message = message
   }
 
   /// The message.
-  public var description: String { message }
+  package var description: String { message }
 
   /// As a member's no.
-  public var refusal: Refusal { Refusal(.unit, message) }
+  package var refusal: Refusal { Refusal(.unit, message) }
 
   /// What a libsystemd function returned: a negative error number.
   init(_ attempt: String, code: Int32) {

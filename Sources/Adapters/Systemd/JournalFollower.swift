@@ -1,10 +1,10 @@
 internal import CSystemd
-public import LinuxIO
+package import LinuxIO
 internal import Model
-public import StartWatch
+package import StartWatch
 
 /// Follows the journal of one unit on a thread of its own and hands every entry over as it comes.
-public final class JournalFollower: Sendable {
+package final class JournalFollower: Sendable {
   /// journald tells of new entries up to 250 ms late, but they can be read at once: so look this
   /// often.
   static let lookMilliseconds = 50
@@ -24,13 +24,13 @@ public final class JournalFollower: Sendable {
 
   /// The cursor of the last entry in the journal, nil if it is empty: taken before a restart,
   /// everything that the restart makes the unit say comes after it. May block on the disk.
-  public static func currentCursor() throws(Errno) -> String? { try JournalSession.tailCursor() }
+  package static func currentCursor() throws(Errno) -> String? { try JournalSession.tailCursor() }
 
   /// Starts the thread. Without a unit it follows the whole journal. `deliver` is called on it, in the journal's order, once for each entry of
   /// the unit's processes and for each that the service manager or journald logged about the unit;
   /// `lost` before the next of them when entries may have been missed, because they were removed
   /// before they were read, or are damaged. Does not block.
-  public init(
+  package init(
     unit: String?, from start: JournalStart, lost: @escaping @Sendable () -> Void = {},
     deliver: @escaping @Sendable (JournalEntry) -> Void
   ) throws(Errno) {
@@ -44,13 +44,13 @@ public final class JournalFollower: Sendable {
   deinit { stop() }
 
   /// Ends the thread soon; an entry that is being delivered is the last one. Does not block.
-  public func stop() {
+  package func stop() {
     shared.state.withLock { $0.stopped = true }
     shared.wakeup.signal()
   }
 
   /// Why the journal cannot be read at the moment; it is tried again every second. Nil if it can.
-  public var failure: Errno? { shared.state.withLock { $0.failure } }
+  package var failure: Errno? { shared.state.withLock { $0.failure } }
 
   private static func run(
     _ shared: Shared, unit: String?, from start: JournalStart, lost: () -> Void,

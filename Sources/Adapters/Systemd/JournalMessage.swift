@@ -3,14 +3,14 @@ internal import Glibc
 
 /// A message of our own in the journal, with fields that programs can match (the native protocol,
 /// systemd.journal-fields(7)).
-public enum JournalMessage {
+package enum JournalMessage {
   /// Sends one; false if the journal did not take it. May block while the journal is busy.
   ///
   /// - Parameters:
   ///   - id: its MESSAGE_ID, 32 hexadecimal digits, by which the catalogue explains it.
   ///   - priority: as in syslog.
   ///   - fields: names of capital letters, digits and `_`; those without a value are left out.
-  public static func send(
+  package static func send(
     id: String, priority: Int, _ message: String, fields: [(name: String, value: String)]
   ) -> Bool {
     var entries = [

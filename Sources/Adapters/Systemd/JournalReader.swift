@@ -1,13 +1,13 @@
-public import LinuxIO
-public import Model
-public import StartWatch
+package import LinuxIO
+package import Model
+package import StartWatch
 
 /// Reads the journal of one unit page by page.
-public enum JournalReader {
+package enum JournalReader {
   /// At most `limit` entries of a unit from `start` on, as ``JournalFollower`` would give them, and
   /// not many more bytes than ``Limits/journalBytesInAnswer``. Blocks on the disk, and, if there are
   /// none yet, until there are some or the deadline has come.
-  public static func page(
+  package static func page(
     unit: String?, from start: JournalStart, limit: Int, deadline: Instant
   ) throws(Errno) -> JournalPage {
     var page = JournalPage()

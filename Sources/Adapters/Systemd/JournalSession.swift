@@ -5,7 +5,7 @@ internal import Model
 internal import StartWatch
 
 /// Where in the journal to begin.
-public enum JournalStart: Sendable, Hashable {
+package enum JournalStart: Sendable, Hashable {
   /// With its first entry.
   case head
   /// With the first entry after the one that has this cursor.

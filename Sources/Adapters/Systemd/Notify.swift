@@ -3,23 +3,23 @@ internal import CSystemd
 /// What this program tells the service manager about itself (sd_notify(3)).
 ///
 /// Does nothing when the program was not started by one. None of it blocks.
-public enum Notify {
+package enum Notify {
   /// Start-up is finished.
-  public static func ready(status: String) { send("READY=1\nSTATUS=\(line(status))") }
+  package static func ready(status: String) { send("READY=1\nSTATUS=\(line(status))") }
 
   /// The program ends.
-  public static func stopping() { send("STOPPING=1") }
+  package static func stopping() { send("STOPPING=1") }
 
   /// The program is alive.
-  public static func watchdog() { send("WATCHDOG=1") }
+  package static func watchdog() { send("WATCHDOG=1") }
 
   /// What `systemctl status` shows.
-  public static func status(_ text: String) { send("STATUS=\(line(text))") }
+  package static func status(_ text: String) { send("STATUS=\(line(text))") }
 
   /// How often ``watchdog()`` must be called at least, microseconds; nil if it need not.
   ///
   /// Call it twice as often.
-  public static var watchdogIntervalMicroseconds: UInt64? {
+  package static var watchdogIntervalMicroseconds: UInt64? {
     var interval: UInt64 = 0
     return sd_watchdog_enabled(0, &interval) > 0 ? interval : nil
   }

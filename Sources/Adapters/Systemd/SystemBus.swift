@@ -1,23 +1,23 @@
 internal import CSystemd
 internal import Glibc
-public import LinuxIO
-public import Model
-public import StartWatch
+package import LinuxIO
+package import Model
+package import StartWatch
 
 /// That a restart, a stop or a start was asked for and queued.
-public struct RestartTicket: Sendable, Hashable, Codable {
+package struct RestartTicket: Sendable, Hashable, Codable {
   /// The unit.
-  public var unit: String
+  package var unit: String
   /// The number of the service manager's job.
-  public var job: UInt32
+  package var job: UInt32
   /// When it was asked for.
-  public var requested: Instant
+  package var requested: Instant
   /// When the service manager had answered that the job is queued.
-  public var queued: Instant
+  package var queued: Instant
 }
 
 /// How a job of the service manager ended (systemd.service's `JobRemoved`).
-public enum JobResult: String, Sendable, Hashable, Codable, CaseIterable {
+package enum JobResult: String, Sendable, Hashable, Codable, CaseIterable {
   /// It was carried out.
   case done
   /// It failed: the unit did not start.
@@ -50,14 +50,14 @@ public enum JobResult: String, Sendable, Hashable, Codable, CaseIterable {
 /// Its methods may be called from any thread and block until there is an answer or their deadline
 /// has come. One thread of its own holds the connection; it is opened at once, and, when it was
 /// lost, again by the next call. The reference is org.freedesktop.systemd1(5).
-public final class SystemBus: Sendable {
+package final class SystemBus: Sendable {
   /// How long a signal may have been missed before the state is asked for again: the connection,
   /// or the subscription with it, may have been lost.
   private let recheckMilliseconds: Int
   private let shared: BusShared
 
   /// Starts the thread. Does not block; that there is no bus is told by the first call.
-  public convenience init() throws(Errno) { try self.init(address: nil) }
+  package convenience init() throws(Errno) { try self.init(address: nil) }
 
   /// The same on a bus at another address, `unix:path=...`.
   init(address: String?, recheckMilliseconds: Int = 1_000) throws(Errno) {
@@ -74,7 +74,7 @@ public final class SystemBus: Sendable {
 
   /// The state of a unit; one that does not exist has the load state `not-found`. Blocks until the
   /// deadline at most.
-  public func unit(_ name: String, deadline: Instant) throws(BusFailure) -> UnitState {
+  package func unit(_ name: String, deadline: Instant) throws(BusFailure) -> UnitState {
     let attempt = "read the state of \(name)"
     let path = try SystemBus.path(ofUnit: name, attempt: attempt)
     // No interface: the properties of all the object's interfaces in one answer.
@@ -84,7 +84,7 @@ public final class SystemBus: Sendable {
   }
 
   /// What systemd gives every service, and its version. Blocks until the deadline at most.
-  public func manager(deadline: Instant) throws(BusFailure) -> ManagerState {
+  package func manager(deadline: Instant) throws(BusFailure) -> ManagerState {
     try call(
       "read the state of systemd", BusLoop.managerPath, "org.freedesktop.DBus.Properties",
       "GetAll", [BusLoop.managerInterface], deadline
@@ -94,17 +94,17 @@ public final class SystemBus: Sendable {
   /// Asks for a restart; returns as soon as the job is queued. Blocks until the deadline at most.
   ///
   /// After `timedOut` or `disconnected` the unit may have been restarted: its invocation id tells.
-  public func restart(_ name: String, deadline: Instant) throws(BusFailure) -> RestartTicket {
+  package func restart(_ name: String, deadline: Instant) throws(BusFailure) -> RestartTicket {
     try job("restart", "RestartUnit", name, deadline)
   }
 
   /// The same for a stop.
-  public func stop(_ name: String, deadline: Instant) throws(BusFailure) -> RestartTicket {
+  package func stop(_ name: String, deadline: Instant) throws(BusFailure) -> RestartTicket {
     try job("stop", "StopUnit", name, deadline)
   }
 
   /// The same for a start.
-  public func start(_ name: String, deadline: Instant) throws(BusFailure) -> RestartTicket {
+  package func start(_ name: String, deadline: Instant) throws(BusFailure) -> RestartTicket {
     try job("start", "StartUnit", name, deadline)
   }
 
@@ -125,7 +125,7 @@ public final class SystemBus: Sendable {
   /// at most.
   ///
   /// The job of a unit of type notify ends with its READY=1. Only the last 256 jobs are remembered.
-  public func result(
+  package func result(
     of ticket: RestartTicket, deadline: Instant
   ) throws(BusFailure) -> JobResult? {
     while true {
@@ -151,7 +151,7 @@ public final class SystemBus: Sendable {
 
   /// Forgets that a unit failed and how often it was started, so that it may be started again.
   /// Blocks until the deadline at most.
-  public func resetFailed(_ name: String, deadline: Instant) throws(BusFailure) {
+  package func resetFailed(_ name: String, deadline: Instant) throws(BusFailure) {
     try call(
       "reset the failed state of \(name)", BusLoop.managerPath, BusLoop.managerInterface,
       "ResetFailedUnit", [name], deadline
@@ -166,7 +166,7 @@ public final class SystemBus: Sendable {
   ///
   /// - Parameter recheckMilliseconds: how often to look also without a signal, since a lost
   ///   connection is noticed only when it is used; nil for every second.
-  public func change(
+  package func change(
     of name: String, from state: UnitState, recheckMilliseconds: Int? = nil, deadline: Instant
   ) throws(BusFailure) -> UnitState? {
     // Signals come from the unit's own path, whatever alias it was asked by.

@@ -1,15 +1,15 @@
 internal import COpenSSL
-public import Model
+package import Model
 
 /// A certificate and its key, as they stand in files.
-public struct Credentials: Sendable, Hashable {
+package struct Credentials: Sendable, Hashable {
   /// The certificate, PEM.
-  public var certificatePEM: String
+  package var certificatePEM: String
   /// Its key, PKCS#8 PEM; without a passphrase but for an authority that was made with one.
-  public var keyPEM: Secret
+  package var keyPEM: Secret
 
   /// A pair; see the properties.
-  public init(certificatePEM: String, keyPEM: Secret) {
+  package init(certificatePEM: String, keyPEM: Secret) {
     self.certificatePEM = certificatePEM
     self.keyPEM = keyPEM
   }
@@ -20,17 +20,17 @@ public struct Credentials: Sendable, Hashable {
 /// What its leaves entitle to stands in the one URI name `keyturn://CLUSTER/ROLE/NAME` of each. It
 /// refuses names and addresses outside their small alphabets, so that nothing of them can become an
 /// extension of its own.
-public struct CertificateAuthority: Sendable {
+package struct CertificateAuthority: Sendable {
   /// The CA's own certificate and key.
-  public let credentials: Credentials
+  package let credentials: Credentials
   private let passphrase: Secret?
   /// The cluster, from the O of its subject.
-  public let cluster: String
+  package let cluster: String
 
   /// Makes a new authority for a cluster. Writes no files.
   ///
   /// - Parameter passphrase: what its key is encrypted with; nil for not at all.
-  public static func create(
+  package static func create(
     cluster: String, days: Int = 3650, passphrase: Secret? = nil
   ) throws(CertificateFailure) -> CertificateAuthority {
     if let problem = Name.problem(in: cluster) {
@@ -57,10 +57,10 @@ public struct CertificateAuthority: Sendable {
   }
 
   /// Whether the key of an authority, PEM, needs a passphrase.
-  public static func needsPassphrase(keyPEM: Secret) -> Bool { PrivateKey.isEncrypted(keyPEM) }
+  package static func needsPassphrase(keyPEM: Secret) -> Bool { PrivateKey.isEncrypted(keyPEM) }
 
   /// Reads an authority that ``create(cluster:days:passphrase:)`` made.
-  public init(
+  package init(
     certificatePEM: String, keyPEM: Secret, passphrase: Secret? = nil
   ) throws(CertificateFailure) {
     let certificate = try Certificate.all(inPEM: certificatePEM, "the CA's certificate")[0]
@@ -84,7 +84,7 @@ public struct CertificateAuthority: Sendable {
   /// Makes a key and a certificate for it: for a node or witness to accept and to connect, for an
   /// operator or observer to connect only. `addresses` are its DNS names and IP addresses, without
   /// ports; they are for curl and the like: Keyturn goes by the URI name alone.
-  public func issue(
+  package func issue(
     role: Role, name: String, addresses: [String] = [], days: Int = 825
   ) throws(CertificateFailure) -> Credentials {
     try issue(

@@ -1,30 +1,30 @@
 internal import COpenSSL
 internal import Glibc
-public import Model
+package import Model
 
 /// What a certificate says, for reports and for authorisation.
-public struct CertificateInfo: Sendable, Hashable {
+package struct CertificateInfo: Sendable, Hashable {
   /// The subject, for example `CN=minio-1,OU=node,O=prod`.
-  public var subject: String
+  package var subject: String
   /// The issuer, in the same form.
-  public var issuer: String
+  package var issuer: String
   /// Valid from, seconds since 1970-01-01 UTC.
-  public var notBefore: Int64
+  package var notBefore: Int64
   /// Valid until, seconds since 1970-01-01 UTC.
-  public var notAfter: Int64
+  package var notAfter: Int64
   /// Who its holder is: from the one subject alternative name of the form
   /// `keyturn://CLUSTER/ROLE/NAME`; nil if there is none, or more than one.
-  public var principal: Principal?
+  package var principal: Principal?
   /// The DNS names among the subject alternative names.
-  public var dnsNames: [String]
+  package var dnsNames: [String]
   /// Its public key, for people: `EC P-256`, `RSA 2048`, `ED25519`.
-  public var publicKeyText: String
+  package var publicKeyText: String
   /// SHA-256 of the DER of its SubjectPublicKeyInfo, 32 bytes: what a Key Manager knows a client
   /// by.
-  public var publicKeyDigest: [UInt8]
+  package var publicKeyDigest: [UInt8]
 
   /// Reads the first certificate of a PEM text.
-  public init(pem: String) throws(CertificateFailure) {
+  package init(pem: String) throws(CertificateFailure) {
     self.init(try Certificate.all(inPEM: pem, "the certificate")[0])
   }
 
@@ -43,17 +43,17 @@ public struct CertificateInfo: Sendable, Hashable {
   }
 
   /// Until when it is valid, for people: `2027-02-28T12:00:00Z`.
-  public var notAfterText: String { CalendarTime.text(seconds: notAfter) }
+  package var notAfterText: String { CalendarTime.text(seconds: notAfter) }
 
   /// Whole days from a time, seconds since 1970-01-01 UTC, until it expires; negative afterwards.
-  public func daysLeft(at seconds: Int64) -> Int {
+  package func daysLeft(at seconds: Int64) -> Int {
     let left = notAfter - seconds
     return Int(left >= 0 ? left / 86_400 : -((-left + 86_399) / 86_400))
   }
 
   /// Its validity at a time, for people: `expired 3 days ago`, `valid in 2 days`, `valid for 30
   /// days`, each with the date.
-  public func validityText(at seconds: Int64) -> String {
+  package func validityText(at seconds: Int64) -> String {
     func days(_ seconds: Int64) -> String {
       let days = seconds / 86_400
       if days == 0 { return "\(max(1, seconds / 3600)) hour\(seconds < 7200 ? "" : "s")" }

@@ -3,9 +3,9 @@ internal import Model
 
 /// The certificate with which a client shows an API key to a Key Manager (facts, sections A.4 and
 /// B.8): signed by its own key; the server knows it by the public key alone.
-public enum ClientCertificate {
+package enum ClientCertificate {
   /// A private key as its bare number.
-  public enum RawKey: Sendable {
+  package enum RawKey: Sendable {
     /// The 32 bytes of an Ed25519 seed (RFC 8032, 5.1.5).
     case ed25519(seed: [UInt8])
     /// The big-endian scalar of an ECDSA key: 32, 48 or 66 bytes for P-256, P-384 and P-521.
@@ -14,7 +14,7 @@ public enum ClientCertificate {
 
   /// Makes the certificate: for clientAuth and digital signatures, not a CA. Reads and writes no
   /// files.
-  public static func selfSigned(
+  package static func selfSigned(
     _ key: RawKey, commonName: String, days: Int = 90
   ) throws(CertificateFailure) -> Credentials {
     let key = try PrivateKey(key)

@@ -1,7 +1,7 @@
 internal import COpenSSL
 
 /// The memory that OpenSSL keeps private keys in.
-public enum KeyMemory {
+package enum KeyMemory {
   /// All of it, bytes: some hundred handshakes at once need a part.
   private static let bytes = 1 << 20
   /// What a piece of it has at least, bytes.
@@ -12,5 +12,5 @@ public enum KeyMemory {
   ///
   /// - Returns: whether the kernel has locked it; where it does not permit that, all but the locking is so.
   @discardableResult
-  public static func lock() -> Bool { CRYPTO_secure_malloc_init(bytes, smallestBytes) == 1 }
+  package static func lock() -> Bool { CRYPTO_secure_malloc_init(bytes, smallestBytes) == 1 }
 }

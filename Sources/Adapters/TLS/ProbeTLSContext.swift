@@ -1,11 +1,11 @@
 internal import COpenSSL
 internal import Glibc
-public import LinuxIO
-public import Model
+package import LinuxIO
+package import Model
 
 /// The TLS of probes toward a Key Manager or MinIO, as those programs' own clients do it: TLS 1.2
 /// or later, the server verified. Never for Keyturn's own links.
-public final class ProbeTLSContext: Sendable {
+package final class ProbeTLSContext: Sendable {
   private let handle: ContextHandle
   /// The DER of the one certificate that counts, where it is pinned.
   private let pinned: [UInt8]?
@@ -20,7 +20,7 @@ public final class ProbeTLSContext: Sendable {
   /// by a subject alternative name. Shows `client` if the server asks for a certificate.
   ///
   /// What was received is wiped inside OpenSSL when it has been read: it may be a data key.
-  public static func verifying(
+  package static func verifying(
     extraRootsPEM: [String] = [], trustsSystemRoots: Bool = true, client: Credentials? = nil
   ) throws(CertificateFailure) -> ProbeTLSContext {
     let handle = try ContextHandle(minimumVersion: TLS1_2_VERSION)
@@ -36,7 +36,7 @@ public final class ProbeTLSContext: Sendable {
 
   /// Trusts exactly one certificate, the first of `leafPEM`, whatever names it holds, for https to
   /// the MinIO of this very host, whose certificate file is at hand.
-  public static func pinned(leafPEM: String) throws(CertificateFailure) -> ProbeTLSContext {
+  package static func pinned(leafPEM: String) throws(CertificateFailure) -> ProbeTLSContext {
     let leaf = try Certificate.all(inPEM: leafPEM, "the pinned certificate")[0]
     let handle = try ContextHandle(minimumVersion: TLS1_2_VERSION)
     // Instead of the chain, ``connect(over:host:until:)`` compares the certificate itself, before a
@@ -47,7 +47,7 @@ public final class ProbeTLSContext: Sendable {
 
   /// Trusts nothing and accepts any certificate, to see which one is shown: for a look at a server
   /// from which nothing is believed and to which nothing is told.
-  public static func observing() throws(CertificateFailure) -> ProbeTLSContext {
+  package static func observing() throws(CertificateFailure) -> ProbeTLSContext {
     let handle = try ContextHandle(minimumVersion: TLS1_2_VERSION)
     SSL_CTX_set_verify(handle.pointer, SSL_VERIFY_NONE, nil)
     return ProbeTLSContext(handle, pinned: nil)
@@ -55,7 +55,7 @@ public final class ProbeTLSContext: Sendable {
 
   /// Blocks until the server at the other end of `socket` has proved to be `host` (a name, or an
   /// address in figures) or to hold the pinned certificate, or the deadline.
-  public func connect(
+  package func connect(
     over socket: Socket, host: String, until deadline: Instant
   ) throws(TLSFailure) -> TLSSession {
     let session = try TLSSession(handle, over: socket, .client)

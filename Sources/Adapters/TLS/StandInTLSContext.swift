@@ -1,20 +1,20 @@
 internal import COpenSSL
-public import LinuxIO
-public import Model
+package import LinuxIO
+package import Model
 
 /// The server side of the TESTING stand-in for a Key Manager: it asks for a client certificate,
 /// accepts any and none, and leaves it to the caller to know the client by
 /// ``TLSSession/peerPublicKeyDigest`` (facts, section A.4).
 ///
 /// For the stand-ins and tests only. It authenticates nobody: no program of the product may use it.
-public final class StandInTLSContext: Sendable {
+package final class StandInTLSContext: Sendable {
   let handle: ContextHandle
 
   private init(_ handle: ContextHandle) { self.handle = handle }
 
   /// A context with the server's certificate (chain) and key. `isOutdated`: it speaks TLS 1.1 at
   /// most.
-  public static func acceptingAnyClient(
+  package static func acceptingAnyClient(
     certificatePEM: String, keyPEM: Secret, isOutdated: Bool = false
   ) throws(CertificateFailure) -> StandInTLSContext {
     let handle = try ContextHandle(minimumVersion: TLS1_2_VERSION)
@@ -25,7 +25,7 @@ public final class StandInTLSContext: Sendable {
   }
 
   /// Blocks until the handshake is done, or the deadline.
-  public func accept(over socket: Socket, until deadline: Instant) throws(TLSFailure) -> TLSSession
+  package func accept(over socket: Socket, until deadline: Instant) throws(TLSFailure) -> TLSSession
   {
     let session = try TLSSession(handle, over: socket, .server)
     try session.handshake(until: deadline)

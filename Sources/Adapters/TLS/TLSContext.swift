@@ -1,19 +1,19 @@
 internal import COpenSSL
-public import LinuxIO
-public import Model
+package import LinuxIO
+package import Model
 
 /// The TLS of Keyturn's own links, for both sides: TLS 1.3 only, both show a certificate of the
 /// cluster's CA, nothing of the system's roots counts, and there is no option that skips any of it.
 ///
 /// Purposes are checked too: only a certificate for serverAuth may accept, only one for clientAuth
 /// may connect.
-public final class TLSContext: Sendable {
+package final class TLSContext: Sendable {
   /// What the own certificate says.
-  public let own: CertificateInfo
+  package let own: CertificateInfo
   /// Who the own certificate says we are.
-  public let principal: Principal
+  package let principal: Principal
   /// The own certificate's name and end.
-  public var ownCertificate: OwnCertificate {
+  package var ownCertificate: OwnCertificate {
     OwnCertificate(principal: principal, validUntil: own.notAfter)
   }
   let handle: ContextHandle
@@ -26,7 +26,7 @@ public final class TLSContext: Sendable {
 
   /// A context from a certificate (others of its chain may follow it), its key and the cluster's CA
   /// (during a change of CA, both). Reads no files.
-  public static func mutual(
+  package static func mutual(
     certificatePEM: String, keyPEM: Secret, caPEM: String
   ) throws(CertificateFailure) -> TLSContext {
     let handle = try ContextHandle(minimumVersion: TLS1_3_VERSION)
@@ -46,7 +46,7 @@ public final class TLSContext: Sendable {
   /// deadline.
   ///
   /// The server judges our certificate only after that: its refusal comes out of the first read.
-  public func connect(
+  package func connect(
     over socket: Socket, expecting expected: Principal, until deadline: Instant
   ) throws(TLSFailure) -> TLSSession {
     let session = try TLSSession(handle, over: socket, .client)
@@ -68,7 +68,7 @@ public final class TLSContext: Sendable {
   ///
   /// Any cluster, role and name of that CA comes in; ``TLSSession/peer`` is for the caller to
   /// judge.
-  public func accept(over socket: Socket, until deadline: Instant) throws(TLSFailure) -> TLSSession
+  package func accept(over socket: Socket, until deadline: Instant) throws(TLSFailure) -> TLSSession
   {
     let session = try TLSSession(handle, over: socket, .server)
     try session.handshake(until: deadline)

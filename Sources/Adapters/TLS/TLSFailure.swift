@@ -1,7 +1,7 @@
 /// Why a TLS connection was not made, or ended. The session is over after it.
-public struct TLSFailure: Error, Sendable, Hashable, CustomStringConvertible {
+package struct TLSFailure: Error, Sendable, Hashable, CustomStringConvertible {
   /// What to tell apart.
-  public enum Kind: String, Sendable, Hashable, CaseIterable {
+  package enum Kind: String, Sendable, Hashable, CaseIterable {
     /// The peer's certificate (or one above it) has expired.
     case certificateExpired
     /// The peer's certificate (or one above it) is not valid yet.
@@ -38,22 +38,22 @@ public struct TLSFailure: Error, Sendable, Hashable, CustomStringConvertible {
   }
 
   /// What kind it is.
-  public var kind: Kind
+  package var kind: Kind
   /// The whole message: with whom, what happened, OpenSSL's reasons.
-  public var description: String
+  package var description: String
 
   /// A failure; see the properties.
-  public init(_ kind: Kind, _ description: String) {
+  package init(_ kind: Kind, _ description: String) {
     self.kind = kind
     self.description = description
   }
 }
 
 /// Why a certificate or key could not be read, made or used.
-public struct CertificateFailure: Error, Sendable, Hashable, CustomStringConvertible {
+package struct CertificateFailure: Error, Sendable, Hashable, CustomStringConvertible {
   /// What was attempted, what is wrong, what to do.
-  public var description: String
+  package var description: String
 
   /// A failure with its words.
-  public init(_ description: String) { self.description = description }
+  package init(_ description: String) { self.description = description }
 }

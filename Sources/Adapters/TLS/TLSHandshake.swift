@@ -1,9 +1,9 @@
-public import LinuxIO
+package import LinuxIO
 internal import Model
 
 /// The server's side of a handshake that is under way: it is taken on whenever something has come,
 /// and never blocks. It belongs to one thread.
-public final class TLSHandshake {
+package final class TLSHandshake {
   private let session: TLSSession
 
   init(_ context: ContextHandle, over socket: Socket) throws(TLSFailure) {
@@ -12,7 +12,7 @@ public final class TLSHandshake {
 
   /// Takes what has come. The session, once both sides have agreed; nil if more must come. After a
   /// failure it is over, and the alert that says why has been sent.
-  public func advance() throws(TLSFailure) -> TLSSession? {
+  package func advance() throws(TLSFailure) -> TLSSession? {
     try session.advance() ? session : nil
   }
 }
@@ -20,14 +20,14 @@ public final class TLSHandshake {
 extension TLSContext {
   /// Begins a handshake with the client at the other end of `socket`, which must show a certificate
   /// of the CA. See ``accept(over:until:)`` for who comes in.
-  public func begin(over socket: Socket) throws(TLSFailure) -> TLSHandshake {
+  package func begin(over socket: Socket) throws(TLSFailure) -> TLSHandshake {
     try TLSHandshake(handle, over: socket)
   }
 }
 
 extension StandInTLSContext {
   /// Begins a handshake with the client at the other end of `socket`.
-  public func begin(over socket: Socket) throws(TLSFailure) -> TLSHandshake {
+  package func begin(over socket: Socket) throws(TLSFailure) -> TLSHandshake {
     try TLSHandshake(handle, over: socket)
   }
 }

@@ -1,7 +1,7 @@
 internal import COpenSSL
 internal import Glibc
-public import LinuxIO
-public import Model
+package import LinuxIO
+package import Model
 
 /// One TLS connection: OpenSSL between two memory BIOs, the bytes carried to and from the socket
 /// here.
@@ -9,20 +9,20 @@ public import Model
 /// It belongs to one thread; only its ``socket`` may be interrupted from another. Every call blocks
 /// at most until its deadline. After a failure the session is over, and each later call fails with
 /// `closed`; only a read that timed out can be followed by another call.
-public final class TLSSession {
+package final class TLSSession {
   enum Side { case client, server }
 
   /// The socket below; from another thread only to interrupt it.
-  public let socket: Socket
+  package let socket: Socket
   /// Who the peer's certificate says it is; nil before the handshake, or if it does not say.
-  public private(set) var peer: Principal?
+  package private(set) var peer: Principal?
   /// What the peer's certificate says; nil before the handshake, or if it showed none.
-  public private(set) var peerCertificate: CertificateInfo?
+  package private(set) var peerCertificate: CertificateInfo?
   /// SHA-256 of the peer's SubjectPublicKeyInfo, 32 bytes; nil if it showed no certificate.
-  public var peerPublicKeyDigest: [UInt8]? { peerCertificate?.publicKeyDigest }
+  package var peerPublicKeyDigest: [UInt8]? { peerCertificate?.publicKeyDigest }
 
   /// The version that both sides agreed on, for example `TLSv1.3`.
-  public var protocolVersion: String {
+  package var protocolVersion: String {
     SSL_get_version(ssl).map { String(cString: $0) } ?? "unknown"
   }
 
@@ -90,7 +90,7 @@ public final class TLSSession {
   /// Blocks until something has come, at most `count` bytes of it, or the deadline; empty when the
   /// peer has ended the session in order. An end without that is a failure: something may have been
   /// cut off.
-  public func read(upTo count: Int, until deadline: Instant) throws(TLSFailure) -> [UInt8] {
+  package func read(upTo count: Int, until deadline: Instant) throws(TLSFailure) -> [UInt8] {
     while true {
       // First wait, then allocate.
       if BIO_ctrl_pending(input) == 0 && SSL_has_pending(ssl) == 0 { try fill(until: deadline) }
@@ -109,7 +109,7 @@ public final class TLSSession {
   }
 
   /// Blocks until the kernel has taken all of `bytes`, or the deadline.
-  public func write(_ bytes: [UInt8], until deadline: Instant) throws(TLSFailure) {
+  package func write(_ bytes: [UInt8], until deadline: Instant) throws(TLSFailure) {
     try bytes.withUnsafeBufferPointer { buffer throws(TLSFailure) in
       var rest = buffer[...]
       while !rest.isEmpty {
@@ -125,7 +125,7 @@ public final class TLSSession {
 
   /// Says that nothing more will come, as far as that works until the deadline. The socket stays
   /// open.
-  public func close(until deadline: Instant) {
+  package func close(until deadline: Instant) {
     if isOver { return }
     ERR_clear_error()
     SSL_shutdown(ssl)

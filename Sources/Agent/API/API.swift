@@ -1,17 +1,17 @@
 internal import Coordination
 internal import Digests
 internal import LinuxIO
-public import Model
+package import Model
 internal import Rollout
 internal import StartWatch
-public import Wire
+package import Wire
 
 extension Agent {
   /// Answers one request of a caller whose certificate says who it is. Blocks as long as a vote or
   /// a long poll takes.
   ///
   /// Whatever is not in the table of Wire's API is refused; so is every caller of another cluster.
-  public func answer(_ request: HTTPRequest, from principal: Principal) -> HTTPResponse {
+  package func answer(_ request: HTTPRequest, from principal: Principal) -> HTTPResponse {
     let received = Clock.now()
     guard principal.cluster == inventory.cluster else {
       return refuse(

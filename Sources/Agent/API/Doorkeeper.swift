@@ -1,20 +1,20 @@
-public import Model
-public import Wire
+package import Model
+package import Wire
 
 /// Who may stay connected to an agent, and whose body is read: what can be known before a request is
 /// there. The table of the API decides again on each request.
-public struct Doorkeeper: Sendable {
+package struct Doorkeeper: Sendable {
   private let node: String
   private let inventory: Inventory
 
   /// The doorkeeper of a node with this inventory.
-  public init(of node: String, _ inventory: Inventory) {
+  package init(of node: String, _ inventory: Inventory) {
     self.node = node
     self.inventory = inventory
   }
 
   /// What a certificate's holder is owed here; throws if there is nothing that it may do.
-  public func standing(of principal: Principal) throws(Refusal) -> Standing {
+  package func standing(of principal: Principal) throws(Refusal) -> Standing {
     guard principal.cluster == inventory.cluster else {
       throw Refusal(
         .notPermitted,
@@ -41,7 +41,7 @@ public struct Doorkeeper: Sendable {
 
   /// How large the body of a request may be, bytes; throws if the caller may not ask this, or nobody
   /// may.
-  public func bodyLimit(
+  package func bodyLimit(
     of request: HTTPRequest, from principal: Principal
   ) throws(Refusal) -> Int {
     guard request.method == "POST" else { return Limits.smallBodyBytes }

@@ -1,7 +1,7 @@
 internal import LinuxIO
 internal import Model
 internal import Rollout
-public import Wire
+package import Wire
 
 extension Agent {
   /// Answers root on this host, over the local socket:
@@ -11,7 +11,7 @@ extension Agent {
   ///     GET  /v1/intent                           -> IntentsView
   ///
   /// Blocks as long as a plan of this node takes.
-  public func answerLocally(_ request: HTTPRequest) -> HTTPResponse {
+  package func answerLocally(_ request: HTTPRequest) -> HTTPResponse {
     do throws(Refusal) {
       switch (request.method, request.path) {
       case ("POST", "/v1/intent"): return .json(200, try propose(decode(request)))

@@ -1,12 +1,12 @@
 internal import LinuxIO
-public import Model
-public import Wire
+package import Model
+package import Wire
 
 /// Who was refused, and which requests of operators were answered: a line each in the agent's
 /// journal, with role, name, address and route.
 ///
 /// One line a second for each holder and kind of line; the next one says how many were left out.
-public final class RequestJournal: Sendable {
+package final class RequestJournal: Sendable {
   private struct Quiet: Sendable {
     var until: Instant
     var leftOut = 0
@@ -18,12 +18,12 @@ public final class RequestJournal: Sendable {
   private let log: @Sendable (_ priority: Int, _ message: String) -> Void
 
   /// A journal that writes its lines by `log`.
-  public init(log: @escaping @Sendable (_ priority: Int, _ message: String) -> Void) {
+  package init(log: @escaping @Sendable (_ priority: Int, _ message: String) -> Void) {
     self.log = log
   }
 
   /// Notes an answer; nil for a connection that was refused before it asked for anything.
-  public func note(
+  package func note(
     _ request: HTTPRequest?, from principal: Principal?, at address: String,
     _ response: HTTPResponse
   ) {

@@ -1,24 +1,24 @@
-public import Digests
+package import Digests
 internal import KeyManager
 internal import Model
 internal import StartWatch
 internal import Wire
 
 /// What is remembered of a file: enough to tell that it is another one, and no byte of it.
-public struct FileMark: Sendable, Codable, Hashable {
+package struct FileMark: Sendable, Codable, Hashable {
   /// Of its bytes; nil if there is no file.
-  public var digest: Digest?
+  package var digest: Digest?
   /// Its permission bits.
-  public var mode: UInt32
+  package var mode: UInt32
   /// Its owner.
-  public var userID: UInt32
+  package var userID: UInt32
   /// Its group.
-  public var groupID: UInt32
+  package var groupID: UInt32
   /// Tells it from another one of the same content in its place.
-  public var inode: UInt64
+  package var inode: UInt64
 
   /// A mark; see the properties.
-  public init(digest: Digest?, mode: UInt32, userID: UInt32, groupID: UInt32, inode: UInt64) {
+  package init(digest: Digest?, mode: UInt32, userID: UInt32, groupID: UInt32, inode: UInt64) {
     self.digest = digest
     self.mode = mode
     self.userID = userID

@@ -2,7 +2,7 @@ internal import Digests
 internal import EnvironmentFile
 internal import KeyManager
 internal import LinuxIO
-public import Model
+package import Model
 internal import Rollout
 internal import StartWatch
 internal import Wire
@@ -48,7 +48,7 @@ extension Agent {
 
   /// Starts the watch, which goes on as long as the process: a thread for the files, and one that
   /// waits for the unit's changes.
-  public func watchDrift() throws(Refusal) {
+  package func watchDrift() throws(Refusal) {
     try startThread("drift") { self.followFiles() }
     try startThread("drift-unit") { self.followUnit() }
   }

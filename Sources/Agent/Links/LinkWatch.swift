@@ -1,6 +1,6 @@
 internal import KeyManager
 internal import LinuxIO
-public import Model
+package import Model
 internal import Rollout
 internal import StartWatch
 internal import Wire
@@ -69,7 +69,7 @@ extension Agent {
   private static let firstLinkMilliseconds = 10_000
 
   /// Starts the looks, which go on as long as the process, on a thread of their own.
-  public func watchLinks() throws(Refusal) {
+  package func watchLinks() throws(Refusal) {
     try startThread("links") { [self] in
       Clock.sleep(until: .inMilliseconds(Int.random(in: 1_000...Self.firstLinkMilliseconds)))
       while true {

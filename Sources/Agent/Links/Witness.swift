@@ -1,29 +1,29 @@
-public import Digests
-public import KeyManager
+package import Digests
+package import KeyManager
 internal import LinuxIO
-public import Model
-public import Wire
+package import Model
+package import Wire
 
 // The agent of a Key Manager host. It tells a node whether it reaches it from there, and does
 // nothing else: it has no records, knows no secret, and connects only to the agent and the server of
 // the node that asks, at the addresses of its own inventory. What a caller sends is one nonce.
 
 /// What a witness needs of its host.
-public protocol ReachPort: Sendable {
+package protocol ReachPort: Sendable {
   /// Connects to every address of both ports of a node. The agent must prove that it holds the
   /// nonce. Blocks until the deadline at the longest.
   func reach(_ node: Inventory.Node, nonce: Digest, deadline: Instant) -> [BackAttempt]
 }
 
 /// The witness on one Key Manager host.
-public final class Witness: Sendable {
+package final class Witness: Sendable {
   private struct State {
     var admission: WitnessAdmission
     var underWay = 0
   }
 
   /// Its name, that of its Key Manager host in the inventory.
-  public let name: String
+  package let name: String
   private let inventory: Inventory
   private let version: String
   private let certificate: OwnCertificate?
@@ -32,7 +32,7 @@ public final class Witness: Sendable {
   private let state: Lock<State>
 
   /// A witness with its inventory and its certificate.
-  public init(
+  package init(
     name: String, inventory: Inventory, version: String, certificate: OwnCertificate? = nil,
     reach: any ReachPort,
     log: @escaping @Sendable (_ priority: Int, _ message: String) -> Void
@@ -47,13 +47,13 @@ public final class Witness: Sendable {
   }
 
   /// Whether the state can be had; the watchdog asks.
-  public var isResponsive: Bool { state.withLock { _ in true } }
+  package var isResponsive: Bool { state.withLock { _ in true } }
   /// Whether nobody is being connected back to.
-  public var isAtRest: Bool { state.withLock { $0.underWay == 0 } }
+  package var isAtRest: Bool { state.withLock { $0.underWay == 0 } }
 
   /// Answers one request of a caller whose certificate says who it is. Blocks while it connects
   /// back.
-  public func answer(_ request: HTTPRequest, from principal: Principal) -> HTTPResponse {
+  package func answer(_ request: HTTPRequest, from principal: Principal) -> HTTPResponse {
     switch (request.method, request.path) {
     case ("POST", "/v1/witness"): return connectBack(request, principal)
     case ("GET", "/v1/status"), ("GET", "/metrics"):
@@ -69,7 +69,7 @@ public final class Witness: Sendable {
 
   /// What a certificate's holder is owed here; the answer that it gets instead if there is nothing
   /// that it may do.
-  public func standing(of principal: Principal) -> Result<Standing, Dismissal> {
+  package func standing(of principal: Principal) -> Result<Standing, Dismissal> {
     guard principal.cluster == inventory.cluster else {
       return .failure(Dismissal(answer: refuse(.cluster, principal)))
     }
@@ -84,9 +84,9 @@ public final class Witness: Sendable {
   }
 
   /// What is said to whom there is nothing to say.
-  public struct Dismissal: Error {
+  package struct Dismissal: Error {
     /// The answer to whatever it would ask.
-    public var answer: HTTPResponse
+    package var answer: HTTPResponse
   }
 
   // MARK: connecting back

@@ -1,7 +1,7 @@
 internal import Coordination
 internal import KeyManager
 internal import LinuxIO
-public import Model
+package import Model
 internal import Rollout
 internal import StartWatch
 internal import Wire
@@ -51,7 +51,7 @@ extension Agent {
   /// Looks after the seal from now on, on a thread of its own: says when the record is lost, takes
   /// the others' seal where a start was confirmed there and not here, adopts the key of a cluster
   /// that was encrypted before.
-  public func keepSealInBackground() throws(Refusal) {
+  package func keepSealInBackground() throws(Refusal) {
     do throws(Errno) {
       try Thread.start("seal") { [self] in
         while true {

@@ -1,12 +1,12 @@
 internal import COpenSSL
 
 /// A SHA-256 digest.
-public struct Digest: Sendable, Hashable, Comparable, Codable, CustomStringConvertible {
+package struct Digest: Sendable, Hashable, Comparable, Codable, CustomStringConvertible {
   /// 64 lower-case hexadecimal digits.
-  public let hex: String
+  package let hex: String
 
   /// The digest with those 64 lower-case hexadecimal digits; nil if `hex` is not of that form.
-  public init?(hex: String) {
+  package init?(hex: String) {
     guard hex.utf8.count == 64,
       hex.utf8.allSatisfy({ (0x30...0x39).contains($0) || (0x61...0x66).contains($0) })
     else { return nil }
@@ -14,7 +14,7 @@ public struct Digest: Sendable, Hashable, Comparable, Codable, CustomStringConve
   }
 
   /// The digest with those bytes; nil if they are not 32.
-  public init?(bytes: [UInt8]) {
+  package init?(bytes: [UInt8]) {
     guard bytes.count == 32 else { return nil }
     self.init(known: bytes)
   }
@@ -26,10 +26,10 @@ public struct Digest: Sendable, Hashable, Comparable, Codable, CustomStringConve
   }
 
   /// SHA-256 of `bytes`, by OpenSSL. A pure function: this is why Core may call the library here.
-  public static func sha256(_ bytes: [UInt8]) -> Digest { Digest(known: sha256Bytes(bytes)) }
+  package static func sha256(_ bytes: [UInt8]) -> Digest { Digest(known: sha256Bytes(bytes)) }
 
   /// The 32 bytes of SHA-256 of `bytes`.
-  public static func sha256Bytes(_ bytes: [UInt8]) -> [UInt8] {
+  package static func sha256Bytes(_ bytes: [UInt8]) -> [UInt8] {
     var output = [UInt8](repeating: 0, count: 32)
     var length: UInt32 = 0
     let result = EVP_Digest(bytes, bytes.count, &output, &length, EVP_sha256(), nil)
@@ -40,7 +40,7 @@ public struct Digest: Sendable, Hashable, Comparable, Codable, CustomStringConve
   /// SHA-256 over the fields, each preceded by its length in 8 bytes big-endian, so that no two
   /// lists of fields have the same input. What is compared or voted on is such a digest, never JSON
   /// text.
-  public static func ofFields(_ fields: [[UInt8]]) -> Digest {
+  package static func ofFields(_ fields: [[UInt8]]) -> Digest {
     var bytes: [UInt8] = []
     for field in fields {
       let count = UInt64(field.count)
@@ -53,18 +53,18 @@ public struct Digest: Sendable, Hashable, Comparable, Codable, CustomStringConve
   }
 
   /// ``ofFields(_:)`` of UTF-8 texts.
-  public static func ofFields(_ fields: [String]) -> Digest {
+  package static func ofFields(_ fields: [String]) -> Digest {
     ofFields(fields.map { Array($0.utf8) })
   }
 
   /// By the hexadecimal digits.
-  public static func < (a: Digest, b: Digest) -> Bool { a.hex < b.hex }
+  package static func < (a: Digest, b: Digest) -> Bool { a.hex < b.hex }
 
   /// The first 12 hexadecimal digits, enough for people.
-  public var description: String { String(hex.prefix(12)) }
+  package var description: String { String(hex.prefix(12)) }
 
   /// Encoded as its hexadecimal digits; anything else is refused.
-  public init(from decoder: any Decoder) throws {
+  package init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
     guard let digest = Digest(hex: try container.decode(String.self)) else {
       throw DecodingError.dataCorruptedError(
@@ -73,7 +73,7 @@ public struct Digest: Sendable, Hashable, Comparable, Codable, CustomStringConve
     self = digest
   }
   /// Encoded as its hexadecimal digits.
-  public func encode(to encoder: any Encoder) throws {
+  package func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     try container.encode(hex)
   }

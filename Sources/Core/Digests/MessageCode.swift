@@ -1,9 +1,9 @@
 internal import COpenSSL
 
 /// Message authentication codes by OpenSSL. Pure functions, like ``Digest``.
-public enum MessageCode {
+package enum MessageCode {
   /// The 32 bytes of HMAC-SHA256 (RFC 2104) of `message` under `key`.
-  public static func hmacSHA256(_ message: [UInt8], key: [UInt8]) -> [UInt8] {
+  package static func hmacSHA256(_ message: [UInt8], key: [UInt8]) -> [UInt8] {
     var output = [UInt8](repeating: 0, count: 32)
     var length: UInt32 = 0
     // An empty array has no address, which OpenSSL takes for "the key of the last call".

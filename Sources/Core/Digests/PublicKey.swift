@@ -1,10 +1,10 @@
 internal import COpenSSL
 
 /// Public keys derived from private ones, by OpenSSL. Pure functions, like ``Digest``.
-public enum PublicKey {
+package enum PublicKey {
   /// The DER SubjectPublicKeyInfo that belongs to a private key given as DER PKCS#8; nil if it is
   /// not a key, or if the scalar of an elliptic-curve key is outside 1..<order.
-  public static func subjectPublicKeyInfo(ofPrivateKey pkcs8: [UInt8]) -> [UInt8]? {
+  package static func subjectPublicKeyInfo(ofPrivateKey pkcs8: [UInt8]) -> [UInt8]? {
     // What a failure leaves in the thread's queue would be read as some later call's error.
     defer { ERR_clear_error() }
     var cursor: UnsafePointer<UInt8>?
@@ -35,7 +35,7 @@ extension [UInt8] {
   /// array.
   ///
   /// Clears this array's own storage; copies that were made of it earlier stay as they are.
-  public mutating func wipe() {
+  package mutating func wipe() {
     withUnsafeMutableBytes { OPENSSL_cleanse($0.baseAddress, $0.count) }
     removeAll()
   }

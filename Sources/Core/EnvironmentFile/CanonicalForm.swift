@@ -1,13 +1,13 @@
-public import Model
+package import Model
 
 /// The one form in which Keyturn writes a variable: `NAME="value"`, read alike by systemd, by
 /// MinIO's own reader and by a POSIX shell (facts, E.3).
-public enum CanonicalForm {
+package enum CanonicalForm {
   /// `NAME="value"` without a line ending.
   ///
   /// Refuses (`validation`) a name or a value that the three would not read alike; the value is not
   /// in the message.
-  public static func line(name: String, value: String) throws(Refusal) -> String {
+  package static func line(name: String, value: String) throws(Refusal) -> String {
     if let problem = problem(name: name) {
       throw Refusal(.validation, "cannot write the variable: \(problem)")
     }

@@ -1,5 +1,5 @@
 /// What differs between two environment files, variable by variable.
-public enum EnvironmentDiff {
+package enum EnvironmentDiff {
   /// One `-NAME=value` and one `+NAME=value` line per variable that differs, in the order of the
   /// old file, then of the new one.
   ///
@@ -7,7 +7,7 @@ public enum EnvironmentDiff {
   /// in the reader's name where systemd and MinIO's own reader do not have the same values; a
   /// reader that cannot load either file at all is left out (most files are only ever read by
   /// systemd).
-  public static func lines(
+  package static func lines(
     from old: EnvironmentDocument, to new: EnvironmentDocument,
     describe: (_ name: String, _ value: String) -> String
   ) -> [String] {

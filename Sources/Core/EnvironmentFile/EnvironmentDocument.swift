@@ -4,9 +4,9 @@
 /// (`MINIO_CONFIG_ENV_FILE`). The document knows what each makes of it (facts, E.1 and E.2),
 /// changes single definitions and leaves every other byte alone, and refuses what the two would not
 /// read alike. It guesses nothing and repairs nothing.
-public struct EnvironmentDocument: Sendable, Hashable {
+package struct EnvironmentDocument: Sendable, Hashable {
   /// The file, byte for byte.
-  public let bytes: [UInt8]
+  package let bytes: [UInt8]
   /// The same, and what the readers make of it.
   let text: DocumentText
   /// systemd since v254.
@@ -17,7 +17,7 @@ public struct EnvironmentDocument: Sendable, Hashable {
   let own: MinIOScan
 
   /// Parses any bytes, in time linear in their number; never fails, but a ``Reading`` may have.
-  public init(_ bytes: [UInt8]) {
+  package init(_ bytes: [UInt8]) {
     self.bytes = bytes
     var text = DocumentText(bytes)
     current = SystemdScan(bytes, &text, .sinceVersion254)
@@ -28,11 +28,11 @@ public struct EnvironmentDocument: Sendable, Hashable {
   }
 
   /// What systemd's `EnvironmentFile=` makes of it, v254 and later.
-  public var systemd: Reading { reading(current) }
+  package var systemd: Reading { reading(current) }
 
   /// What systemd's `EnvironmentFile=` makes of it, by version: before v254 a comment ending in a
   /// backslash swallows the next line.
-  public func systemd(comments: CommentGrammar) -> Reading {
+  package func systemd(comments: CommentGrammar) -> Reading {
     switch comments {
     case .sinceVersion254: reading(current)
     case .beforeVersion254: reading(earlier)
@@ -40,7 +40,7 @@ public struct EnvironmentDocument: Sendable, Hashable {
   }
 
   /// What MinIO's own reader (`MINIO_CONFIG_ENV_FILE`) makes of it.
-  public var minio: Reading {
+  package var minio: Reading {
     Reading(text: text, entries: own.definitions, failure: own.failure)
   }
 
@@ -49,15 +49,15 @@ public struct EnvironmentDocument: Sendable, Hashable {
   }
 
   /// Whether the bytes are the same; all else follows from them.
-  public static func == (a: EnvironmentDocument, b: EnvironmentDocument) -> Bool {
+  package static func == (a: EnvironmentDocument, b: EnvironmentDocument) -> Bool {
     a.bytes == b.bytes
   }
   /// Feeds the bytes.
-  public func hash(into hasher: inout Hasher) { hasher.combine(bytes) }
+  package func hash(into hasher: inout Hasher) { hasher.combine(bytes) }
 }
 
 /// How systemd reads a comment whose last byte is a backslash.
-public enum CommentGrammar: Sendable, Hashable, CaseIterable {
+package enum CommentGrammar: Sendable, Hashable, CaseIterable {
   /// The comment ends with its line.
   case sinceVersion254
   /// The comment goes on in the next line.
@@ -66,29 +66,29 @@ public enum CommentGrammar: Sendable, Hashable, CaseIterable {
 
 extension EnvironmentDocument {
   /// What one reader makes of a file. Its variables are made when they are asked for: ask once.
-  public struct Reading: Sendable, Hashable {
+  package struct Reading: Sendable, Hashable {
     let text: DocumentText
     /// All definitions, dropped ones and those of a file that is refused included.
     let entries: Definitions
     /// Why this reader refuses the whole file, with the line; nil if it takes it.
-    public let failure: String?
+    package let failure: String?
 
     /// Whether both have the same definitions, and the same failure if any.
-    public static func == (a: Reading, b: Reading) -> Bool {
+    package static func == (a: Reading, b: Reading) -> Bool {
       a.failure == b.failure && a.definitions == b.definitions
     }
     /// Feeds the definitions and the failure.
-    public func hash(into hasher: inout Hasher) {
+    package func hash(into hasher: inout Hasher) {
       hasher.combine(failure)
       hasher.combine(definitions)
     }
 
     /// The effective variables in the order of their first definitions, each as its last definition
     /// says; none if there is a ``failure``.
-    public var variables: [Variable] { failure == nil ? effective : [] }
+    package var variables: [Variable] { failure == nil ? effective : [] }
 
     /// Those of the effective variables that have one of the names.
-    public func variables(where isWanted: (_ name: ArraySlice<UInt8>) -> Bool) -> [Variable] {
+    package func variables(where isWanted: (_ name: ArraySlice<UInt8>) -> Bool) -> [Variable] {
       if failure != nil { return [] }
       return entries.names.filter { isWanted(text[text.name(Int($0))]) }.compactMap {
         entries[$0].map(text.variable)
@@ -97,10 +97,10 @@ extension EnvironmentDocument {
 
     /// Every definition in the order of the file, those overridden later and those dropped
     /// included, and also when there is a ``failure``.
-    public var definitions: [Variable] { entries.all.map(text.variable) }
+    package var definitions: [Variable] { entries.all.map(text.variable) }
 
     /// The effective value of the variable `name`; nil if this reader has none.
-    public subscript(name: String) -> String? { failure == nil ? wouldBe(name)?.value : nil }
+    package subscript(name: String) -> String? { failure == nil ? wouldBe(name)?.value : nil }
 
     /// The definitions of `name`, dropped ones included.
     func definitions(of name: String) -> [Variable] {
@@ -118,17 +118,17 @@ extension EnvironmentDocument {
   }
 
   /// One definition in a file.
-  public struct Variable: Sendable, Hashable {
+  package struct Variable: Sendable, Hashable {
     /// The name as the reader has it.
-    public let name: String
+    package let name: String
     /// The value as the reader has it; bytes that are no UTF-8 stand as U+FFFD. It may be a secret.
-    public let value: String
+    package let value: String
     /// 1-based line (as counted by line feeds) of the name's first byte.
-    public let line: Int
+    package let line: Int
     /// 1-based column in bytes of the name's first byte.
-    public let column: Int
+    package let column: Int
     /// Whether the reader ignores the entry: systemd an invalid name, MinIO an empty name or a NUL.
-    public let isDropped: Bool
+    package let isDropped: Bool
     /// The bytes of its line or lines, line ending included.
     let range: Range<Int>
     /// Whether systemd reads no other line into it.

@@ -1,4 +1,4 @@
-public import Model
+package import Model
 
 extension EnvironmentDocument {
   /// The document after `changes`; every byte that they are not about stays as it is.
@@ -12,7 +12,7 @@ extension EnvironmentDocument {
   /// open quote, a variable defined twice or not alike for both readers, a value that has no
   /// canonical form, and a file after whose end nothing can be appended. At last it reads its own
   /// result; if that is not the old reading with just those changes it refuses (`failed`).
-  public func applying(_ changes: [SettingChange]) throws(Refusal) -> EnvironmentDocument {
+  package func applying(_ changes: [SettingChange]) throws(Refusal) -> EnvironmentDocument {
     try refuseUnreadable()
     var edits: [(range: Range<Int>, line: String?)] = []
     var appended: [String] = []

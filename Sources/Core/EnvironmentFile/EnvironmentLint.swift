@@ -1,4 +1,4 @@
-public import Model
+package import Model
 
 /// Checks an environment file as text: what its two readers make of it, and what a person probably
 /// meant.
@@ -6,13 +6,13 @@ public import Model
 /// It knows nothing of what a value must be for MinIO to start; that is KeyManager's. Unless asked
 /// to, it prints no value that is or may be a secret, and none that something else can have run
 /// into.
-public enum EnvironmentLint {
+package enum EnvironmentLint {
   /// How many findings of one rule are given; one more says how many there are.
-  public static let findingsPerRule = 100
+  package static let findingsPerRule = 100
 
   /// All findings in the order of lines and columns. An error means that a reader refuses the file
   /// or that the two do not read it alike, or that a name is mistyped.
-  public static func findings(
+  package static func findings(
     in document: EnvironmentDocument, file: String?, showsSecrets: Bool = false
   ) -> [Finding] {
     var lint = Lint(document: document, file: file, showsSecrets: showsSecrets)
@@ -29,26 +29,26 @@ public enum EnvironmentLint {
   }
 
   /// What the two readers make of a variable.
-  public struct Comparison: Sendable, Hashable {
+  package struct Comparison: Sendable, Hashable {
     /// The name.
-    public var name: String
+    package var name: String
     /// The 1-based line of the definition that is effective for systemd, else for MinIO.
-    public var line: Int
+    package var line: Int
     /// systemd's value, or ``redacted``; nil if it has none.
-    public var systemd: String?
+    package var systemd: String?
     /// MinIO's value, or ``redacted``; nil if it has none.
-    public var minio: String?
+    package var minio: String?
   }
 
   /// What stands in place of a value that is not shown.
-  public static let redacted = "<redacted>"
+  package static let redacted = "<redacted>"
 
   /// Every variable that a reader has, in the order of the file.
   ///
   /// Without `showsSecrets` what is or may be a secret is ``redacted``, and what only MinIO takes
   /// for a variable, within a value that systemd reads over several lines, is left out: its "name"
   /// may be a part of a key.
-  public static func variables(
+  package static func variables(
     in document: EnvironmentDocument, showsSecrets: Bool
   ) -> [Comparison] {
     let lint = Lint(document: document, file: nil, showsSecrets: showsSecrets)

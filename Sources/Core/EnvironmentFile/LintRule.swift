@@ -1,5 +1,5 @@
 /// The rules of ``EnvironmentLint``; the raw values are the stable names in findings.
-public enum LintRule: String, Sendable, Hashable, CaseIterable {
+package enum LintRule: String, Sendable, Hashable, CaseIterable {
   /// The file is larger than Keyturn and sense allow.
   case fileTooLarge = "file-too-large"
   /// A byte order mark stands before the first name.

@@ -1,14 +1,14 @@
-public import Model
+package import Model
 
 /// The file of wishes given to `keyturn apply --settings FILE`: `KEY=value` lines.
 ///
 /// It is read as an environment file is, and held to what both readers read alike: `#` comments,
 /// empty lines and one pair of quotes around a value. Everything else is refused with its line.
-public enum SettingsFile {
+package enum SettingsFile {
   /// The changes in the order of the file, the line of each, and what is wrong.
   ///
   /// Use the changes only if no finding is an error. No finding holds a value that may be a secret.
-  public static func parse(
+  package static func parse(
     _ bytes: [UInt8], file: String
   ) -> (changes: [SettingChange], lines: [String: Int], findings: [Finding]) {
     let document = EnvironmentDocument(bytes)

@@ -1,17 +1,17 @@
 /// Names of environment variables.
-public enum VariableName {
+package enum VariableName {
   /// The longest that is asked for, bytes; no known one comes near it.
   static let limitBytes = 256
 
   /// Why `name` cannot be a variable's name, or nil.
-  public static func problem(with name: String) -> String? {
+  package static func problem(with name: String) -> String? {
     if name.utf8.count > limitBytes { return "its name has more than \(limitBytes) bytes" }
     if isVariableName(name) { return nil }
     return "its name is not made of letters, digits and '_' with a letter or '_' first"
   }
 
   /// The variable of MinIO's that was probably meant; nil if `name` is known or near none.
-  public static func nearest(to name: String) -> String? {
+  package static func nearest(to name: String) -> String? {
     if case .near(let nearest) = KnownVariables.verdict(name) { return nearest }
     return nil
   }

@@ -1,5 +1,5 @@
 internal import Digests
-public import Model
+package import Model
 
 /// A Key Manager API key: the private key with which the server authenticates itself (facts,
 /// section A.3).
@@ -7,9 +7,9 @@ public import Model
 /// `k1:` holds an Ed25519 seed, `k2:` an ECDSA scalar on P-256, P-384 or P-521. What identifies the
 /// holder is ``identity``; it may be shown, the key may not. Lengths and alphabet are checked
 /// exactly, more strictly than the server does, and the scalar must be a private key of its curve.
-public struct APIKey: Sendable, Hashable {
+package struct APIKey: Sendable, Hashable {
   /// What kind of private key it is.
-  public enum Kind: String, Sendable, Hashable, CaseIterable {
+  package enum Kind: String, Sendable, Hashable, CaseIterable {
     /// `k1:`, 32 bytes.
     case ed25519
     /// `k2:`, 32 bytes.
@@ -20,7 +20,7 @@ public struct APIKey: Sendable, Hashable {
     case p521
 
     /// The private key's length in bytes.
-    public var byteCount: Int {
+    package var byteCount: Int {
       switch self {
       case .ed25519, .p256: 32
       case .p384: 48
@@ -30,13 +30,13 @@ public struct APIKey: Sendable, Hashable {
   }
 
   /// What kind of private key it is.
-  public let kind: Kind
+  package let kind: Kind
   /// The identity that the Key Manager knows the holder by.
-  public let identity: Identity
+  package let identity: Identity
   private let text: Secret
 
   /// The key in `text`. The refusal says what is wrong with it and never shows it.
-  public init(_ text: Secret) throws(Refusal) {
+  package init(_ text: Secret) throws(Refusal) {
     do throws(Problem) {
       self = try APIKey(checking: text)
     } catch {
@@ -47,7 +47,7 @@ public struct APIKey: Sendable, Hashable {
   /// Calls `body` with the private key, an Ed25519 seed or a big-endian scalar of
   /// ``Kind/byteCount`` bytes, and wipes it afterwards. The key leaves its type here: `body` must
   /// keep no copy.
-  public func withPrivateKey<Result, Failure: Error>(
+  package func withPrivateKey<Result, Failure: Error>(
     _ body: ([UInt8]) throws(Failure) -> Result
   ) throws(Failure) -> Result {
     // The init has decoded the same text.
@@ -58,7 +58,7 @@ public struct APIKey: Sendable, Hashable {
   }
 
   /// ``withPrivateKey(_:)`` with the key as DER PKCS#8.
-  public func withPrivateKeyInfo<Result, Failure: Error>(
+  package func withPrivateKeyInfo<Result, Failure: Error>(
     _ body: ([UInt8]) throws(Failure) -> Result
   ) throws(Failure) -> Result {
     try withPrivateKey { bytes throws(Failure) in

@@ -1,12 +1,12 @@
-public import Digests
-public import Model
+package import Digests
+package import Model
 
 // The way back: from a Key Manager host to a node. A witness on that host connects to the node when
 // the node asks it to, and says what it met; the node compares that with what it knows of itself.
 // What is concluded is in BackJudgement.swift.
 
 /// The ports of a node that a Key Manager host must reach.
-public enum BackPort: String, Sendable, Codable, Hashable, CaseIterable {
+package enum BackPort: String, Sendable, Codable, Hashable, CaseIterable {
   /// The agent's.
   case agent
   /// The MinIO server's.
@@ -14,7 +14,7 @@ public enum BackPort: String, Sendable, Codable, Hashable, CaseIterable {
 }
 
 /// How the attempt to reach one address of a node ended.
-public enum BackOutcome: String, Sendable, Codable, Hashable, CaseIterable {
+package enum BackOutcome: String, Sendable, Codable, Hashable, CaseIterable {
   /// It answered as it must; an agent has proved to be the one that asked.
   case reached
   /// The connection was refused.
@@ -34,19 +34,19 @@ public enum BackOutcome: String, Sendable, Codable, Hashable, CaseIterable {
 }
 
 /// What can be told of a MinIO server without any right there: enough to recognise it by.
-public struct ServerFace: Sendable, Codable, Hashable {
+package struct ServerFace: Sendable, Codable, Hashable {
   /// SHA-256 of the public key (DER SubjectPublicKeyInfo) of its certificate; nil without TLS.
-  public var publicKey: Digest?
+  package var publicKey: Digest?
   /// Until when its certificate is valid, seconds since 1970-01-01 UTC; nil without TLS.
-  @BoundedIfPresent<Bounds.WallSeconds> public var validUntil: Int64?
+  @BoundedIfPresent<Bounds.WallSeconds> package var validUntil: Int64?
   /// SHA-256 of its `x-amz-id-2`, which MinIO makes from the node's name among its endpoints; nil if
   /// it sends none.
-  public var host: Digest?
+  package var host: Digest?
   /// The status of its answer to `GET /minio/health/live`.
-  @Bounded<Bounds.Count> public var status: Int
+  @Bounded<Bounds.Count> package var status: Int
 
   /// A face; see the properties.
-  public init(publicKey: Digest?, validUntil: Int64?, host: Digest?, status: Int) {
+  package init(publicKey: Digest?, validUntil: Int64?, host: Digest?, status: Int) {
     self.publicKey = publicKey
     self.validUntil = validUntil
     self.host = host
@@ -55,22 +55,22 @@ public struct ServerFace: Sendable, Codable, Hashable {
 }
 
 /// What a witness met at one address of a node.
-public struct BackAttempt: Sendable, Codable, Hashable {
+package struct BackAttempt: Sendable, Codable, Hashable {
   /// Which of the node's ports.
-  public var port: BackPort
+  package var port: BackPort
   /// The address in figures and the port; the host's name where it has no address.
-  public var address: String
+  package var address: String
   /// How it ended.
-  public var outcome: BackOutcome
+  package var outcome: BackOutcome
   /// How long it took.
-  @Bounded<Bounds.Milliseconds> public var milliseconds: Int
+  @Bounded<Bounds.Milliseconds> package var milliseconds: Int
   /// What happened, for people; no secret in it.
-  public var detail: String
+  package var detail: String
   /// What the server looks like, if one was reached.
-  public var face: ServerFace?
+  package var face: ServerFace?
 
   /// An attempt; see the properties.
-  public init(
+  package init(
     _ port: BackPort, _ address: String, _ outcome: BackOutcome, milliseconds: Int = 0,
     detail: String = "", face: ServerFace? = nil
   ) {
@@ -84,16 +84,16 @@ public struct BackAttempt: Sendable, Codable, Hashable {
 }
 
 /// A witness's answer: every address of the node that asked, as its own inventory has it.
-public struct BackReport: Sendable, Codable, Hashable {
+package struct BackReport: Sendable, Codable, Hashable {
   /// The witness's name.
-  public var witness: String
+  package var witness: String
   /// The node's name.
-  public var node: String
+  package var node: String
   /// Every address of both ports.
-  public var attempts: [BackAttempt]
+  package var attempts: [BackAttempt]
 
   /// A report; see the properties.
-  public init(witness: String, node: String, attempts: [BackAttempt]) {
+  package init(witness: String, node: String, attempts: [BackAttempt]) {
     self.witness = witness
     self.node = node
     self.attempts = attempts
@@ -101,7 +101,7 @@ public struct BackReport: Sendable, Codable, Hashable {
 }
 
 /// What came of the question to the witness of one Key Manager.
-public enum WitnessAnswer: Sendable, Hashable {
+package enum WitnessAnswer: Sendable, Hashable {
   /// The inventory names no witness on that host.
   case noWitness
   /// The settings name an endpoint that is none of the inventory's Key Managers.
@@ -113,16 +113,16 @@ public enum WitnessAnswer: Sendable, Hashable {
 }
 
 /// One Key Manager, and what came of the question to its witness.
-public struct BackLook: Sendable, Hashable {
+package struct BackLook: Sendable, Hashable {
   /// Its name in the inventory; an endpoint that is not in it as the settings have it.
-  public var keyManager: String
+  package var keyManager: String
   /// What came of it.
-  public var answer: WitnessAnswer
+  package var answer: WitnessAnswer
   /// How the node's own TCP connections to this Key Manager went; nil if it was not probed.
-  public var forward: ProbeVerdict?
+  package var forward: ProbeVerdict?
 
   /// A look; see the properties.
-  public init(keyManager: String, answer: WitnessAnswer, forward: ProbeVerdict? = nil) {
+  package init(keyManager: String, answer: WitnessAnswer, forward: ProbeVerdict? = nil) {
     self.keyManager = keyManager
     self.answer = answer
     self.forward = forward
@@ -130,7 +130,7 @@ public struct BackLook: Sendable, Hashable {
 }
 
 /// The node's own MinIO server as the node itself reaches it.
-public enum OwnServer: Sendable, Hashable {
+package enum OwnServer: Sendable, Hashable {
   /// It answers, on the port that its arguments name.
   case answers(ServerFace, port: UInt16)
   /// Nothing answers; with what happened. Then nobody else can be expected to reach it.

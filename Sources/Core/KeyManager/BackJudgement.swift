@@ -1,27 +1,27 @@
-public import Model
+package import Model
 
 /// One link of the way back: an address and a port of the node.
-public struct BackLink: Sendable, Hashable {
+package struct BackLink: Sendable, Hashable {
   /// Which of the node's ports.
-  public var port: BackPort
+  package var port: BackPort
   /// The address and the port.
-  public var address: String
+  package var address: String
   /// How it is; `notChecked` where nothing can be said.
-  public var verdict: ProbeVerdict
+  package var verdict: ProbeVerdict
   /// How the attempt ended.
-  public var outcome: BackOutcome
+  package var outcome: BackOutcome
   /// How long it took.
-  public var milliseconds: Int
+  package var milliseconds: Int
   /// Until when the server's certificate is valid, seconds since 1970-01-01 UTC, if one was shown.
-  public var validUntil: Int64?
+  package var validUntil: Int64?
   /// What that means, for people; empty if it is fine.
-  public var text: String
+  package var text: String
 }
 
 /// The way back from one Key Manager.
-public struct BackDirection: Sendable, Hashable {
+package struct BackDirection: Sendable, Hashable {
   /// Why nothing is known of it.
-  public enum Unverified: String, Sendable, Codable, Hashable, CaseIterable {
+  package enum Unverified: String, Sendable, Codable, Hashable, CaseIterable {
     /// There is no witness: nothing is amiss, and nothing is known.
     case noWitness
     /// The Key Manager is not in the inventory.
@@ -33,24 +33,24 @@ public struct BackDirection: Sendable, Hashable {
   }
 
   /// The Key Manager's name.
-  public var keyManager: String
+  package var keyManager: String
   /// Fine, degraded (some address only), failed, or `notChecked` for unverified.
-  public var verdict: ProbeVerdict
+  package var verdict: ProbeVerdict
   /// Why it is unverified, if it is.
-  public var unverified: Unverified?
+  package var unverified: Unverified?
   /// Every address and port; empty where no witness has answered.
-  public var links: [BackLink]
+  package var links: [BackLink]
   /// What is wrong, or why it is not known, for people; empty if it is fine.
-  public var text: String
+  package var text: String
 }
 
 /// What the witnesses' reports come to: which ways back work, and what keeps the others from it.
-public enum BackJudgement {
+package enum BackJudgement {
   /// Judges the way back from each Key Manager to `node`.
   ///
   /// A server's port counts only while the node itself is answered there. An address that does not
   /// answer beside others that do is degraded; one at which somebody else answers is a failure.
-  public static func directions(
+  package static func directions(
     _ looks: [BackLook], node: String, own: OwnServer
   ) -> [BackDirection] {
     looks.map { look in
@@ -70,7 +70,7 @@ public enum BackJudgement {
   /// What stands against a rollout, or is worth a warning. Errors have the refusal `keyManager`.
   ///
   /// What is the same on every node has no node's name in it.
-  public static func findings(
+  package static func findings(
     _ directions: [BackDirection], policy: Inventory.UnverifiedDirection
   ) -> [Finding] {
     let bad = directions.filter { $0.verdict >= .degraded }.map { direction in
@@ -276,7 +276,7 @@ extension BackDirection.Unverified {
 
 extension BackPort {
   /// For people.
-  public var title: String {
+  package var title: String {
     switch self {
     case .agent: "agent"
     case .server: "MinIO"

@@ -1,33 +1,33 @@
-public import Model
+package import Model
 
 /// One Key Manager endpoint of MINIO_KMS_SERVER, as the server will dial it.
-public struct Endpoint: Sendable, Hashable {
+package struct Endpoint: Sendable, Hashable {
   /// The name or address; an IPv6 address without its brackets.
-  public let host: String
+  package let host: String
   /// The port, nil if none is given: the server then dials 443 (facts, section 0).
-  public let port: UInt16?
+  package let port: UInt16?
 
   /// An endpoint; see the properties.
-  public init(host: String, port: UInt16?) {
+  package init(host: String, port: UInt16?) {
     self.host = host
     self.port = port
   }
 
   /// The port that the server dials where none is given; not the Key Manager's own.
-  public static let defaultPort: UInt16 = 443
+  package static let defaultPort: UInt16 = 443
 
   /// What the server dials.
-  public var target: HostPort { HostPort(host: host, port: port ?? Self.defaultPort) }
+  package var target: HostPort { HostPort(host: host, port: port ?? Self.defaultPort) }
 
   /// `https://host:port`, the port only if one is given.
-  public var text: String {
+  package var text: String {
     let host = host.contains(":") ? "[\(host)]" : host
     return "https://\(host)" + (port.map { ":\($0)" } ?? "")
   }
 
   /// The endpoints of a value of MINIO_KMS_SERVER, in the server's order: separated by commas,
   /// `{1...3}` expanded. The refusal names the first one that is wrong.
-  public static func expand(_ server: String) throws(Refusal) -> [Endpoint] {
+  package static func expand(_ server: String) throws(Refusal) -> [Endpoint] {
     let list = EndpointList(server)
     if let problem = list.problems.first(where: { $0.severity == .error }) {
       throw Refusal(.validation, "MINIO_KMS_SERVER: \(problem.message). \(problem.remedy).")

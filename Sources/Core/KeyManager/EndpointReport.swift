@@ -1,5 +1,5 @@
 /// What is probed of an endpoint, in this order (facts, section B.7).
-public enum ProbeStage: String, Sendable, Codable, Hashable, CaseIterable {
+package enum ProbeStage: String, Sendable, Codable, Hashable, CaseIterable {
   /// The name is resolved.
   case dns
   /// The address accepts a connection; through a proxy, the proxy leads to the host.
@@ -23,7 +23,7 @@ public enum ProbeStage: String, Sendable, Codable, Hashable, CaseIterable {
 }
 
 /// How a stage went, from best to worst.
-public enum ProbeVerdict: String, Sendable, Codable, Hashable, CaseIterable, Comparable {
+package enum ProbeVerdict: String, Sendable, Codable, Hashable, CaseIterable, Comparable {
   /// As it must be.
   case fine
   /// Not reached: an earlier stage failed, the time was over, or there was no need.
@@ -34,7 +34,7 @@ public enum ProbeVerdict: String, Sendable, Codable, Hashable, CaseIterable, Com
   case failed
 
   /// fine < notChecked < degraded < failed.
-  public static func < (a: ProbeVerdict, b: ProbeVerdict) -> Bool { a.rank < b.rank }
+  package static func < (a: ProbeVerdict, b: ProbeVerdict) -> Bool { a.rank < b.rank }
   private var rank: Int {
     switch self {
     case .fine: 0
@@ -46,7 +46,7 @@ public enum ProbeVerdict: String, Sendable, Codable, Hashable, CaseIterable, Com
 }
 
 /// What the Key Manager said, where the judgement depends on it.
-public enum ProbeReason: String, Sendable, Codable, Hashable, CaseIterable {
+package enum ProbeReason: String, Sendable, Codable, Hashable, CaseIterable {
   /// 403: the identity may not do what the server will do.
   case denied
   /// 404: the enclave does not exist.
@@ -58,20 +58,20 @@ public enum ProbeReason: String, Sendable, Codable, Hashable, CaseIterable {
 }
 
 /// How one stage of the probe of one endpoint, or of one of its addresses, went.
-public struct StageResult: Sendable, Codable, Hashable {
+package struct StageResult: Sendable, Codable, Hashable {
   /// Which stage.
-  public var stage: ProbeStage
+  package var stage: ProbeStage
   /// How it went.
-  public var verdict: ProbeVerdict
+  package var verdict: ProbeVerdict
   /// What the Key Manager said, where the judgement depends on it.
-  public var reason: ProbeReason?
+  package var reason: ProbeReason?
   /// How long it took.
-  public var milliseconds: Int
+  package var milliseconds: Int
   /// What happened, for people: a clause without a full stop, no secret in it.
-  public var detail: String
+  package var detail: String
 
   /// A result; see the properties.
-  public init(
+  package init(
     _ stage: ProbeStage, _ verdict: ProbeVerdict, reason: ProbeReason? = nil,
     milliseconds: Int = 0, detail: String
   ) {
@@ -84,19 +84,19 @@ public struct StageResult: Sendable, Codable, Hashable {
 }
 
 /// What the probe of one address of an endpoint saw.
-public struct AddressReport: Sendable, Codable, Hashable {
+package struct AddressReport: Sendable, Codable, Hashable {
   /// The address and port that were dialled, in figures; through a proxy the proxy's.
-  public var address: String
+  package var address: String
   /// The stages from TCP on, in their order; those that were not reached are there as
   /// `notChecked`.
-  public var stages: [StageResult]
+  package var stages: [StageResult]
   /// What the TLS session showed; nil if there was none.
-  public var link: SecuredLink?
+  package var link: SecuredLink?
   /// What the Key Manager told of itself and of the key.
-  public var sight: KeyManagerSight
+  package var sight: KeyManagerSight
 
   /// A report; see the properties.
-  public init(
+  package init(
     address: String, stages: [StageResult], link: SecuredLink? = nil,
     sight: KeyManagerSight = KeyManagerSight()
   ) {
@@ -107,25 +107,25 @@ public struct AddressReport: Sendable, Codable, Hashable {
   }
 
   /// The result of a stage, nil if the report does not speak of it.
-  public subscript(stage: ProbeStage) -> StageResult? { stages.first { $0.stage == stage } }
+  package subscript(stage: ProbeStage) -> StageResult? { stages.first { $0.stage == stage } }
 }
 
 /// A TLS session that was accepted.
-public struct SecuredLink: Sendable, Codable, Hashable {
+package struct SecuredLink: Sendable, Codable, Hashable {
   /// For example `TLSv1.3`.
-  public var protocolVersion: String
+  package var protocolVersion: String
   /// The server's public key, for example `EC P-256` or `RSA 2048`.
-  public var serverKey: String
+  package var serverKey: String
   /// Until when the server's certificate is valid, seconds since 1970-01-01 UTC.
-  public var notAfter: Int64
+  package var notAfter: Int64
   /// Whole days until then.
-  public var daysLeft: Int
+  package var daysLeft: Int
 
   /// With fewer days left a certificate is not as it should be.
-  public static let warningDays = 14
+  package static let warningDays = 14
 
   /// A session; see the properties.
-  public init(protocolVersion: String, serverKey: String, notAfter: Int64, daysLeft: Int) {
+  package init(protocolVersion: String, serverKey: String, notAfter: Int64, daysLeft: Int) {
     self.protocolVersion = protocolVersion
     self.serverKey = serverKey
     self.notAfter = notAfter
@@ -134,21 +134,21 @@ public struct SecuredLink: Sendable, Codable, Hashable {
 }
 
 /// What the probe of one endpoint saw.
-public struct EndpointReport: Sendable, Codable, Hashable {
+package struct EndpointReport: Sendable, Codable, Hashable {
   /// The endpoint as the settings name it, ``Endpoint/text``.
-  public var endpoint: String
+  package var endpoint: String
   /// The first address that took a connection, in the resolver's order; nil if none did.
-  public var address: String?
+  package var address: String?
   /// The proxy that the server would go through, `HOST:PORT`; nil if it would dial the endpoint.
-  public var proxy: String?
+  package var proxy: String?
   /// Every stage in its order: the worst of all addresses. An address that takes no connection
   /// beside one that does is degraded, since the server dials the next one.
-  public var stages: [StageResult]
+  package var stages: [StageResult]
   /// What was seen at each address, in the resolver's order.
-  public var addresses: [AddressReport]
+  package var addresses: [AddressReport]
 
   /// A report; see the properties.
-  public init(
+  package init(
     endpoint: String, address: String?, proxy: String? = nil, stages: [StageResult],
     addresses: [AddressReport] = []
   ) {
@@ -160,10 +160,10 @@ public struct EndpointReport: Sendable, Codable, Hashable {
   }
 
   /// The result of a stage, nil if the report does not speak of it.
-  public subscript(stage: ProbeStage) -> StageResult? { stages.first { $0.stage == stage } }
+  package subscript(stage: ProbeStage) -> StageResult? { stages.first { $0.stage == stage } }
 
   /// The stage that went worst, the first of several; nil if there are no stages.
-  public var worst: StageResult? {
+  package var worst: StageResult? {
     stages.reduce(nil) { worst, stage in
       guard let worst, worst.verdict >= stage.verdict else { return stage }
       return worst
@@ -171,12 +171,12 @@ public struct EndpointReport: Sendable, Codable, Hashable {
   }
 
   /// What the Key Managers behind it told, one for each address.
-  public var sights: [KeyManagerSight] { addresses.map(\.sight) }
+  package var sights: [KeyManagerSight] { addresses.map(\.sight) }
 }
 
 extension EndpointReport {
   /// A report of everything that was seen at the addresses of a name.
-  public init(
+  package init(
     endpoint: String, proxy: String?, resolution: StageResult, addresses: [AddressReport]
   ) {
     let reached = addresses.first { ($0[.tcp]?.verdict ?? .notChecked) < .failed }

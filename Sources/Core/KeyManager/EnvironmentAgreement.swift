@@ -1,18 +1,18 @@
-public import Digests
+package import Digests
 
 /// What the servers of a cluster compare before they start together: every MINIO_* variable but a
 /// few, name and value (facts, section C). Nodes whose digests differ would wait for each other
 /// without end.
-public enum EnvironmentAgreement {
+package enum EnvironmentAgreement {
   /// One compared variable.
-  public struct Entry: Sendable, Hashable, Codable {
+  package struct Entry: Sendable, Hashable, Codable {
     /// Its name.
-    public var name: String
+    package var name: String
     /// The digest of its name and value.
-    public var digest: Digest
+    package var digest: Digest
 
     /// An entry; see the properties.
-    public init(name: String, digest: Digest) {
+    package init(name: String, digest: Digest) {
       self.name = name
       self.digest = digest
     }
@@ -20,20 +20,20 @@ public enum EnvironmentAgreement {
 
   /// How one node's variables differ from another's, by name, sorted. The server uses the same
   /// three words.
-  public struct Differences: Sendable, Hashable, Codable {
+  package struct Differences: Sendable, Hashable, Codable {
     /// In the first only.
-    public var missing: [String]
+    package var missing: [String]
     /// In both, with different values.
-    public var mismatching: [String]
+    package var mismatching: [String]
     /// In the second only.
-    public var extra: [String]
+    package var extra: [String]
 
     /// Whether there is none.
-    public var isEmpty: Bool { missing.isEmpty && mismatching.isEmpty && extra.isEmpty }
+    package var isEmpty: Bool { missing.isEmpty && mismatching.isEmpty && extra.isEmpty }
   }
 
   /// The variables that the server does not compare.
-  public static let skipped = [
+  package static let skipped = [
     "MINIO_OPTS", "MINIO_CERT_PASSWD", "MINIO_SERVER_DEBUG", "MINIO_DSYNC_TRACE", "MINIO_ROOT_USER",
     "MINIO_ROOT_PASSWORD", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY", "MINIO_OPERATOR_VERSION",
     "MINIO_VSPHERE_PLUGIN_VERSION", "MINIO_CI_CD",
@@ -41,7 +41,7 @@ public enum EnvironmentAgreement {
 
   /// The compared variables of `environment`, by name. Values count without the blanks around them;
   /// of a name given twice the last counts.
-  public static func map(of environment: [EnvironmentVariable]) -> [Entry] {
+  package static func map(of environment: [EnvironmentVariable]) -> [Entry] {
     var seen: Set<String> = []
     return environment.reversed()
       .filter {
@@ -52,12 +52,12 @@ public enum EnvironmentAgreement {
   }
 
   /// One digest over all of ``map(of:)``.
-  public static func digest(of environment: [EnvironmentVariable]) -> Digest {
+  package static func digest(of environment: [EnvironmentVariable]) -> Digest {
     .ofFields(map(of: environment).map(\.digest.hex))
   }
 
   /// How the variables `b` differ from `a`.
-  public static func differences(_ a: [Entry], _ b: [Entry]) -> Differences {
+  package static func differences(_ a: [Entry], _ b: [Entry]) -> Differences {
     let inA = Dictionary(a.map { ($0.name, $0.digest) }) { $1 }
     let inB = Dictionary(b.map { ($0.name, $0.digest) }) { $1 }
     return Differences(

@@ -1,7 +1,7 @@
 internal import Model
 
 /// What a frame asks for (facts, section B.3); only what Keyturn or a stand-in sends.
-public enum Command: UInt16, Sendable, Hashable, CaseIterable {
+package enum Command: UInt16, Sendable, Hashable, CaseIterable {
   /// KEY:CREATE. Keyturn never sends it.
   case keyCreate = 201
   /// KEY:STATUS.
@@ -12,7 +12,7 @@ public enum Command: UInt16, Sendable, Hashable, CaseIterable {
   case identityStatus = 403
 
   /// The name that policies and people use.
-  public var name: String {
+  package var name: String {
     switch self {
     case .keyCreate: "KEY:CREATE"
     case .keyStatus: "KEY:STATUS"
@@ -24,25 +24,25 @@ public enum Command: UInt16, Sendable, Hashable, CaseIterable {
 
 /// One command with its message, in a request or an answer (facts, section B.2): u16 command, u32
 /// length, both big-endian, then the message.
-public struct Frame: Sendable, Hashable {
+package struct Frame: Sendable, Hashable {
   /// What is asked, the same in the answer.
-  public var command: Command
+  package var command: Command
   /// The message, protobuf.
-  public var payload: [UInt8]
+  package var payload: [UInt8]
 
   /// A frame; see the properties.
-  public init(_ command: Command, payload: [UInt8]) {
+  package init(_ command: Command, payload: [UInt8]) {
     self.command = command
     self.payload = payload
   }
 
   /// A frame with a message.
-  public init(_ command: Command, _ message: some KeyManagerMessage) {
+  package init(_ command: Command, _ message: some KeyManagerMessage) {
     self.init(command, payload: message.encoded())
   }
 
   /// Its bytes on the wire.
-  public func encoded() -> [UInt8] {
+  package func encoded() -> [UInt8] {
     let length = UInt32(payload.count)
     return [
       UInt8(command.rawValue >> 8), UInt8(command.rawValue & 0xFF), UInt8(length >> 24),
@@ -52,7 +52,7 @@ public struct Frame: Sendable, Hashable {
 
   /// All frames in `bytes`, which must end with the last one. A payload may have
   /// ``Limits/frameBytes`` at most.
-  public static func decodeAll(_ bytes: [UInt8]) throws(CodecError) -> [Frame] {
+  package static func decodeAll(_ bytes: [UInt8]) throws(CodecError) -> [Frame] {
     var frames: [Frame] = []
     var rest = bytes[...]
     while !rest.isEmpty {

@@ -1,13 +1,13 @@
 /// IDENTITY:STATUS: what is known of an identity.
-public struct IdentityRequest: KeyManagerMessage {
+package struct IdentityRequest: KeyManagerMessage {
   /// The identity, empty for the caller's own.
-  public var identity = ""
+  package var identity = ""
 
   /// A request; see the property.
-  public init(identity: String = "") { self.identity = identity }
+  package init(identity: String = "") { self.identity = identity }
 
   /// The message in `bytes`.
-  public init(decoding bytes: [UInt8]) throws(CodecError) {
+  package init(decoding bytes: [UInt8]) throws(CodecError) {
     var reader = ProtobufReader(bytes)
     while let field = try reader.next() {
       if case (1, .bytes(let bytes)) = field { identity = try ProtobufReader.text(bytes) }
@@ -15,7 +15,7 @@ public struct IdentityRequest: KeyManagerMessage {
   }
 
   /// Its bytes.
-  public func encoded() -> [UInt8] {
+  package func encoded() -> [UInt8] {
     var writer = ProtobufWriter()
     writer.field(1, identity)
     return writer.bytes
@@ -23,25 +23,25 @@ public struct IdentityRequest: KeyManagerMessage {
 }
 
 /// The answer to IDENTITY:STATUS. Service accounts and tags are passed over.
-public struct IdentityResponse: KeyManagerMessage {
+package struct IdentityResponse: KeyManagerMessage {
   /// The identity.
-  public var identity = ""
+  package var identity = ""
   /// 1 SysAdmin, 2 Admin, 3 User.
-  public var privilege: UInt32 = 0
+  package var privilege: UInt32 = 0
   /// The name of its policy; without one a user may do nothing.
-  public var policy = ""
+  package var policy = ""
   /// When it was added; nil if the Key Manager does not say.
-  public var createdAt: Timestamp?
+  package var createdAt: Timestamp?
   /// The identity that added it.
-  public var createdBy = ""
+  package var createdBy = ""
   /// Whether it is a service account of another.
-  public var isServiceAccount = false
+  package var isServiceAccount = false
 
   /// An answer with that identity and nothing else.
-  public init(identity: String) { self.identity = identity }
+  package init(identity: String) { self.identity = identity }
 
   /// The message in `bytes`.
-  public init(decoding bytes: [UInt8]) throws(CodecError) {
+  package init(decoding bytes: [UInt8]) throws(CodecError) {
     var reader = ProtobufReader(bytes)
     while let field = try reader.next() {
       switch field {
@@ -57,7 +57,7 @@ public struct IdentityResponse: KeyManagerMessage {
   }
 
   /// Its bytes.
-  public func encoded() -> [UInt8] {
+  package func encoded() -> [UInt8] {
     var writer = ProtobufWriter()
     writer.field(1, identity)
     writer.field(2, UInt64(privilege))

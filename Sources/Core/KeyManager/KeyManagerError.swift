@@ -1,6 +1,6 @@
 /// The Key Manager's errors that its clients tell apart, by HTTP status and text together (facts,
 /// section B.5).
-public enum KeyManagerError: String, Error, Sendable, Hashable, CaseIterable {
+package enum KeyManagerError: String, Error, Sendable, Hashable, CaseIterable {
   /// 403. An identity that is unknown to the enclave may get it too.
   case accessDenied = "access denied: insufficient permissions"
   /// 409.
@@ -19,7 +19,7 @@ public enum KeyManagerError: String, Error, Sendable, Hashable, CaseIterable {
   case invalidCiphertext = "invalid ciphertext"
 
   /// Its HTTP status.
-  public var status: Int {
+  package var status: Int {
     switch self {
     case .accessDenied: 403
     case .enclaveExists, .keyExists: 409
@@ -29,10 +29,10 @@ public enum KeyManagerError: String, Error, Sendable, Hashable, CaseIterable {
   }
 
   /// Its text.
-  public var message: String { rawValue }
+  package var message: String { rawValue }
 
   /// The error of that status and text; nil if there is none with both.
-  public init?(status: Int, message: String) {
+  package init?(status: Int, message: String) {
     guard let error = Self(rawValue: message), error.status == status else { return nil }
     self = error
   }

@@ -1,4 +1,4 @@
-public import Model
+package import Model
 
 /// Whether a rollout may go on, given what the probes of all endpoints saw.
 ///
@@ -8,12 +8,12 @@ public import Model
 /// and a missing one needs all. What is stricter here than in the server: a 403 refuses, since it
 /// would start and not serve, and Key Managers that do not tell the same refuse, since which of
 /// them answers is left to chance.
-public enum KeyManagerJudgement {
+package enum KeyManagerJudgement {
   /// What stands against the settings. Errors have the refusal `keyManager`.
   ///
   /// `firstEnablement`: no start with an SSE key has been confirmed on any node. `createKey`: the
   /// operator has said that the server shall create the key.
-  public static func findings(
+  package static func findings(
     _ reports: [EndpointReport], settings: KeyManagerSettings, firstEnablement: Bool,
     createKey: Bool
   ) -> [Finding] {
@@ -251,7 +251,7 @@ extension EndpointReport {
 
 extension ProbeStage {
   /// The stage for people.
-  public var title: String {
+  package var title: String {
     switch self {
     case .dns: "name resolution"
     case .tcp: "TCP connection"

@@ -1,27 +1,27 @@
-public import Model
+package import Model
 
 /// The Key Manager settings of an environment, read as the server reads them.
-public struct KeyManagerSettings: Sendable, Hashable {
+package struct KeyManagerSettings: Sendable, Hashable {
   /// MINIO_KMS_SERVER without the blanks around it; every node must have the very same text (facts,
   /// section C).
-  public let server: String
+  package let server: String
   /// The endpoints that ``server`` names, in its order.
-  public let endpoints: [Endpoint]
+  package let endpoints: [Endpoint]
   /// MINIO_KMS_ENCLAVE.
-  public let enclave: String
+  package let enclave: String
   /// MINIO_KMS_SSE_KEY: the name of the key, which is no secret.
-  public let sseKey: String
+  package let sseKey: String
   /// MINIO_KMS_API_KEY.
-  public let apiKey: APIKey
+  package let apiKey: APIKey
 
   /// The four variables, in the order in which the server looks for them.
-  public static let variables = [
+  package static let variables = [
     "MINIO_KMS_SERVER", "MINIO_KMS_ENCLAVE", "MINIO_KMS_SSE_KEY", "MINIO_KMS_API_KEY",
   ]
 
   /// The settings of `environment`, nil if none of the four is in it; refused with the first error
   /// that ``SettingsRules`` finds. Of a name given twice the last counts.
-  public static func parse(
+  package static func parse(
     _ environment: [EnvironmentVariable]
   ) throws(Refusal) -> KeyManagerSettings? {
     guard environment.contains(where: { variables.contains($0.name) }) else { return nil }

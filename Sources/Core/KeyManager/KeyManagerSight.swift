@@ -1,10 +1,10 @@
-public import Digests
+package import Digests
 
 /// What a Key Manager told of itself and of the SSE key. All Key Managers, and all nodes, must have
 /// been told the same: they serve one state.
-public struct KeyManagerSight: Sendable, Codable, Hashable {
+package struct KeyManagerSight: Sendable, Codable, Hashable {
   /// The state of the SSE key.
-  public enum Key: Sendable, Codable, Hashable {
+  package enum Key: Sendable, Codable, Hashable {
     /// It exists, and this is what tells it from another of the same name.
     case exists(KeyFingerprint)
     /// A data key can be had of it; the identity may not ask for more.
@@ -14,21 +14,21 @@ public struct KeyManagerSight: Sendable, Codable, Hashable {
   }
 
   /// The release that runs there, such as `2025-08-18T19-50-54Z`; nil if it did not say.
-  public var release: String?
+  package var release: String?
   /// The host's own name for itself; nil if it did not say.
-  public var host: String?
+  package var host: String?
   /// The SSE key; nil if nothing was told of it.
-  public var key: Key?
+  package var key: Key?
 
   /// A sight; see the properties.
-  public init(release: String? = nil, host: String? = nil, key: Key? = nil) {
+  package init(release: String? = nil, host: String? = nil, key: Key? = nil) {
     self.release = release
     self.host = host
     self.key = key
   }
 
   /// What must be alike everywhere, for people; nil if nothing was told of the key.
-  public var text: String? {
+  package var text: String? {
     guard let key else { return nil }
     let release = release.map { "release \($0)" } ?? "release not told"
     return switch key {
@@ -40,18 +40,18 @@ public struct KeyManagerSight: Sendable, Codable, Hashable {
 }
 
 /// What tells a key from another one of the same name, as KEY:STATUS tells it (facts, section B.4).
-public struct KeyFingerprint: Sendable, Codable, Hashable {
+package struct KeyFingerprint: Sendable, Codable, Hashable {
   /// The key's latest version.
-  public var version: UInt32
+  package var version: UInt32
   /// `AES256` or `ChaCha20`.
-  public var type: String
+  package var type: String
   /// When it was created; nil if the Key Manager does not say.
-  public var createdAt: Timestamp?
+  package var createdAt: Timestamp?
   /// The identity that created it; nil if the Key Manager does not say.
-  public var createdBy: String?
+  package var createdBy: String?
 
   /// A fingerprint; see the properties.
-  public init(version: UInt32, type: String, createdAt: Timestamp?, createdBy: String?) {
+  package init(version: UInt32, type: String, createdAt: Timestamp?, createdBy: String?) {
     self.version = version
     self.type = type
     self.createdAt = createdAt
@@ -60,7 +60,7 @@ public struct KeyFingerprint: Sendable, Codable, Hashable {
 
   /// What an answer to KEY:STATUS says; nil if its type is none that the server's client takes.
   /// Texts that are not what they must be are left out.
-  public init?(_ status: KeyStatusResponse) {
+  package init?(_ status: KeyStatusResponse) {
     guard status.type == "AES256" || status.type == "ChaCha20" else { return nil }
     self.init(
       version: status.version, type: status.type, createdAt: status.createdAt,
@@ -68,7 +68,7 @@ public struct KeyFingerprint: Sendable, Codable, Hashable {
   }
 
   /// `version 1, AES256, created 2024-01-15T08:12:48Z by h1:...`.
-  public var text: String {
+  package var text: String {
     var text = "version \(version), \(type)"
     if let createdAt { text += ", created \(createdAt.text)" }
     if let createdBy { text += " by \(createdBy)" }
@@ -78,7 +78,7 @@ public struct KeyFingerprint: Sendable, Codable, Hashable {
 
 extension KeyManagerSight {
   /// What one node was told, all its Key Managers together; nil if none told of the key.
-  public init?(agreed sights: [KeyManagerSight]) {
+  package init?(agreed sights: [KeyManagerSight]) {
     let keys = sights.compactMap(\.key)
     // What says more says it for all; where two say different things nothing goes on anyway.
     guard
@@ -88,5 +88,5 @@ extension KeyManagerSight {
   }
 
   /// Digest of ``text``: what the votes compare.
-  public var digest: Digest? { text.map { Digest.ofFields([$0]) } }
+  package var digest: Digest? { text.map { Digest.ofFields([$0]) } }
 }

@@ -1,18 +1,18 @@
 /// KEY:STATUS: what is known of a key.
-public struct KeyStatusRequest: KeyManagerMessage {
+package struct KeyStatusRequest: KeyManagerMessage {
   /// The key's name.
-  public var name = ""
+  package var name = ""
   /// Its version, 0 for the latest.
-  public var version: UInt32 = 0
+  package var version: UInt32 = 0
 
   /// A request; see the properties.
-  public init(name: String, version: UInt32 = 0) {
+  package init(name: String, version: UInt32 = 0) {
     self.name = name
     self.version = version
   }
 
   /// The message in `bytes`.
-  public init(decoding bytes: [UInt8]) throws(CodecError) {
+  package init(decoding bytes: [UInt8]) throws(CodecError) {
     var reader = ProtobufReader(bytes)
     while let field = try reader.next() {
       switch field {
@@ -24,7 +24,7 @@ public struct KeyStatusRequest: KeyManagerMessage {
   }
 
   /// Its bytes.
-  public func encoded() -> [UInt8] {
+  package func encoded() -> [UInt8] {
     var writer = ProtobufWriter()
     writer.field(1, name)
     writer.field(2, UInt64(version))
@@ -33,20 +33,20 @@ public struct KeyStatusRequest: KeyManagerMessage {
 }
 
 /// The answer to KEY:STATUS.
-public struct KeyStatusResponse: KeyManagerMessage {
+package struct KeyStatusResponse: KeyManagerMessage {
   /// The key's name.
-  public var name = ""
+  package var name = ""
   /// Its version.
-  public var version: UInt32 = 0
+  package var version: UInt32 = 0
   /// `AES256` or `ChaCha20`.
-  public var type = ""
+  package var type = ""
   /// When it was created; nil if the Key Manager does not say.
-  public var createdAt: Timestamp?
+  package var createdAt: Timestamp?
   /// The identity that created it; may be empty.
-  public var createdBy = ""
+  package var createdBy = ""
 
   /// An answer; see the properties.
-  public init(
+  package init(
     name: String, version: UInt32, type: String, createdAt: Timestamp?, createdBy: String
   ) {
     self.name = name
@@ -57,7 +57,7 @@ public struct KeyStatusResponse: KeyManagerMessage {
   }
 
   /// The message in `bytes`.
-  public init(decoding bytes: [UInt8]) throws(CodecError) {
+  package init(decoding bytes: [UInt8]) throws(CodecError) {
     var reader = ProtobufReader(bytes)
     while let field = try reader.next() {
       switch field {
@@ -72,7 +72,7 @@ public struct KeyStatusResponse: KeyManagerMessage {
   }
 
   /// Its bytes.
-  public func encoded() -> [UInt8] {
+  package func encoded() -> [UInt8] {
     var writer = ProtobufWriter()
     writer.field(1, name)
     writer.field(2, UInt64(version))
@@ -84,23 +84,23 @@ public struct KeyStatusResponse: KeyManagerMessage {
 }
 
 /// KEY:CREATE: a new key. The server sends it at a start whose key is missing, Keyturn never.
-public struct CreateKeyRequest: KeyManagerMessage {
+package struct CreateKeyRequest: KeyManagerMessage {
   /// The key's name.
-  public var name = ""
+  package var name = ""
   /// `AES256`, `ChaCha20`, or empty for the Key Manager's choice.
-  public var type = ""
+  package var type = ""
   /// Whether an existing key gets a new version.
-  public var addVersion = false
+  package var addVersion = false
 
   /// A request; see the properties.
-  public init(name: String, type: String = "", addVersion: Bool = false) {
+  package init(name: String, type: String = "", addVersion: Bool = false) {
     self.name = name
     self.type = type
     self.addVersion = addVersion
   }
 
   /// The message in `bytes`.
-  public init(decoding bytes: [UInt8]) throws(CodecError) {
+  package init(decoding bytes: [UInt8]) throws(CodecError) {
     var reader = ProtobufReader(bytes)
     while let field = try reader.next() {
       switch field {
@@ -113,7 +113,7 @@ public struct CreateKeyRequest: KeyManagerMessage {
   }
 
   /// Its bytes.
-  public func encoded() -> [UInt8] {
+  package func encoded() -> [UInt8] {
     var writer = ProtobufWriter()
     writer.field(1, name)
     writer.field(2, type)
@@ -123,18 +123,18 @@ public struct CreateKeyRequest: KeyManagerMessage {
 }
 
 /// KEY:GENERATE: a new data key.
-public struct GenerateKeyRequest: KeyManagerMessage {
+package struct GenerateKeyRequest: KeyManagerMessage {
   /// The name of the key that encrypts it.
-  public var name = ""
+  package var name = ""
   /// That key's version, 0 for the latest.
-  public var version: UInt32 = 0
+  package var version: UInt32 = 0
   /// What the data key is bound to; the server sends `{}` at its start.
-  public var associatedData: [UInt8] = []
+  package var associatedData: [UInt8] = []
   /// The data key's length in bytes, at most 1024, 0 for 32.
-  public var length: UInt32 = 0
+  package var length: UInt32 = 0
 
   /// A request; see the properties.
-  public init(name: String, version: UInt32 = 0, associatedData: [UInt8], length: UInt32) {
+  package init(name: String, version: UInt32 = 0, associatedData: [UInt8], length: UInt32) {
     self.name = name
     self.version = version
     self.associatedData = associatedData
@@ -142,12 +142,12 @@ public struct GenerateKeyRequest: KeyManagerMessage {
   }
 
   /// The request that the server sends at its start (facts, section A.6).
-  public static func asAtStart(name: String) -> GenerateKeyRequest {
+  package static func asAtStart(name: String) -> GenerateKeyRequest {
     GenerateKeyRequest(name: name, associatedData: Array("{}".utf8), length: 32)
   }
 
   /// The message in `bytes`.
-  public init(decoding bytes: [UInt8]) throws(CodecError) {
+  package init(decoding bytes: [UInt8]) throws(CodecError) {
     var reader = ProtobufReader(bytes)
     while let field = try reader.next() {
       switch field {
@@ -161,7 +161,7 @@ public struct GenerateKeyRequest: KeyManagerMessage {
   }
 
   /// Its bytes.
-  public func encoded() -> [UInt8] {
+  package func encoded() -> [UInt8] {
     var writer = ProtobufWriter()
     writer.field(1, name)
     writer.field(2, UInt64(version))
@@ -172,23 +172,23 @@ public struct GenerateKeyRequest: KeyManagerMessage {
 }
 
 /// The answer to KEY:GENERATE. Holds a data key in the clear: wipe ``plaintext``.
-public struct GenerateKeyResponse: KeyManagerMessage, CustomStringConvertible, CustomReflectable {
+package struct GenerateKeyResponse: KeyManagerMessage, CustomStringConvertible, CustomReflectable {
   /// The version of the key that encrypted it.
-  public var version: UInt32 = 0
+  package var version: UInt32 = 0
   /// The data key; a secret.
-  public var plaintext: [UInt8] = []
+  package var plaintext: [UInt8] = []
   /// The data key, encrypted.
-  public var ciphertext: [UInt8] = []
+  package var ciphertext: [UInt8] = []
 
   /// An answer; see the properties.
-  public init(version: UInt32, plaintext: [UInt8], ciphertext: [UInt8]) {
+  package init(version: UInt32, plaintext: [UInt8], ciphertext: [UInt8]) {
     self.version = version
     self.plaintext = plaintext
     self.ciphertext = ciphertext
   }
 
   /// The message in `bytes`.
-  public init(decoding bytes: [UInt8]) throws(CodecError) {
+  package init(decoding bytes: [UInt8]) throws(CodecError) {
     var reader = ProtobufReader(bytes)
     while let field = try reader.next() {
       switch field {
@@ -201,7 +201,7 @@ public struct GenerateKeyResponse: KeyManagerMessage, CustomStringConvertible, C
   }
 
   /// Its bytes.
-  public func encoded() -> [UInt8] {
+  package func encoded() -> [UInt8] {
     var writer = ProtobufWriter()
     writer.field(1, UInt64(version))
     writer.field(2, plaintext)
@@ -210,7 +210,7 @@ public struct GenerateKeyResponse: KeyManagerMessage, CustomStringConvertible, C
   }
 
   /// Does not show the data key.
-  public var description: String { "data key of version \(version)" }
+  package var description: String { "data key of version \(version)" }
   /// Shows no children, so that `dump` prints no data key.
-  public var customMirror: Mirror { Mirror(self, children: []) }
+  package var customMirror: Mirror { Mirror(self, children: []) }
 }

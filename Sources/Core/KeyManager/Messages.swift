@@ -2,7 +2,7 @@ internal import Model
 
 /// A message of the Key Manager's protocol (facts, section B.4): package minio.kms, proto3. Fields
 /// that are not known are passed over when one is read; of a field given twice the last counts.
-public protocol KeyManagerMessage: Sendable, Hashable {
+package protocol KeyManagerMessage: Sendable, Hashable {
   /// The message in `bytes`.
   init(decoding bytes: [UInt8]) throws(CodecError)
   /// Its bytes.
@@ -10,15 +10,15 @@ public protocol KeyManagerMessage: Sendable, Hashable {
 }
 
 /// Why a request failed; the body of every answer that is not 200.
-public struct ErrorResponse: KeyManagerMessage, Codable {
+package struct ErrorResponse: KeyManagerMessage, Codable {
   /// The text; together with the HTTP status it is a ``KeyManagerError``.
-  public var message = ""
+  package var message = ""
 
   /// An error with its text.
-  public init(message: String) { self.message = message }
+  package init(message: String) { self.message = message }
 
   /// The message in `bytes`.
-  public init(decoding bytes: [UInt8]) throws(CodecError) {
+  package init(decoding bytes: [UInt8]) throws(CodecError) {
     var reader = ProtobufReader(bytes)
     while let field = try reader.next() {
       if case (1, .bytes(let bytes)) = field { message = try ProtobufReader.text(bytes) }
@@ -26,7 +26,7 @@ public struct ErrorResponse: KeyManagerMessage, Codable {
   }
 
   /// Its bytes.
-  public func encoded() -> [UInt8] {
+  package func encoded() -> [UInt8] {
     var writer = ProtobufWriter()
     writer.field(1, message)
     return writer.bytes
@@ -34,23 +34,23 @@ public struct ErrorResponse: KeyManagerMessage, Codable {
 }
 
 /// The answer to `GET /version`.
-public struct VersionResponse: KeyManagerMessage {
+package struct VersionResponse: KeyManagerMessage {
   /// The release, such as `2025-08-18T19-50-54Z`.
-  public var version = ""
+  package var version = ""
   /// The commit that it was built from.
-  public var commit = ""
+  package var commit = ""
   /// The protocol's version, `v1`.
-  public var apiVersion = ""
+  package var apiVersion = ""
   /// The host's own name for itself.
-  public var host = ""
+  package var host = ""
   /// Whether it runs in FIPS 140 mode.
-  public var fips140 = false
+  package var fips140 = false
 
   /// An empty answer.
-  public init() {}
+  package init() {}
 
   /// The message in `bytes`.
-  public init(decoding bytes: [UInt8]) throws(CodecError) {
+  package init(decoding bytes: [UInt8]) throws(CodecError) {
     var reader = ProtobufReader(bytes)
     while let field = try reader.next() {
       switch field {
@@ -65,7 +65,7 @@ public struct VersionResponse: KeyManagerMessage {
   }
 
   /// Its bytes.
-  public func encoded() -> [UInt8] {
+  package func encoded() -> [UInt8] {
     var writer = ProtobufWriter()
     writer.field(1, version)
     writer.field(2, commit)
@@ -83,7 +83,7 @@ extension VersionResponse: Codable {
   }
 
   /// The answer of a Key Manager that speaks JSON; protojson leaves out what has its default.
-  public init(from decoder: any Decoder) throws {
+  package init(from decoder: any Decoder) throws {
     let fields = try decoder.container(keyedBy: Key.self)
     version = try fields.decodeIfPresent(String.self, forKey: .version) ?? ""
     commit = try fields.decodeIfPresent(String.self, forKey: .commit) ?? ""
@@ -93,7 +93,7 @@ extension VersionResponse: Codable {
   }
 
   /// As protojson, with the defaults written out.
-  public func encode(to encoder: any Encoder) throws {
+  package func encode(to encoder: any Encoder) throws {
     var fields = encoder.container(keyedBy: Key.self)
     try fields.encode(version, forKey: .version)
     try fields.encode(commit, forKey: .commit)
@@ -104,20 +104,20 @@ extension VersionResponse: Codable {
 }
 
 /// A point in time, google.protobuf.Timestamp.
-public struct Timestamp: KeyManagerMessage, Codable {
+package struct Timestamp: KeyManagerMessage, Codable {
   /// Seconds since 1970-01-01 UTC.
-  public var seconds: Int64
+  package var seconds: Int64
   /// Nanoseconds within the second.
-  public var nanoseconds: Int32
+  package var nanoseconds: Int32
 
   /// A point in time; see the properties.
-  public init(seconds: Int64, nanoseconds: Int32 = 0) {
+  package init(seconds: Int64, nanoseconds: Int32 = 0) {
     self.seconds = seconds
     self.nanoseconds = nanoseconds
   }
 
   /// The message in `bytes`.
-  public init(decoding bytes: [UInt8]) throws(CodecError) {
+  package init(decoding bytes: [UInt8]) throws(CodecError) {
     self.init(seconds: 0)
     var reader = ProtobufReader(bytes)
     while let field = try reader.next() {
@@ -130,7 +130,7 @@ public struct Timestamp: KeyManagerMessage, Codable {
   }
 
   /// Its bytes.
-  public func encoded() -> [UInt8] {
+  package func encoded() -> [UInt8] {
     var writer = ProtobufWriter()
     writer.field(1, UInt64(bitPattern: seconds))
     writer.field(2, UInt64(bitPattern: Int64(nanoseconds)))
@@ -139,7 +139,7 @@ public struct Timestamp: KeyManagerMessage, Codable {
 
   /// `2024-01-15T08:12:48.25Z`, no more digits than are needed; what protobuf does not allow (it
   /// ends with the year 9999) as the two numbers.
-  public var text: String {
+  package var text: String {
     guard (-62_135_596_800...253_402_300_799).contains(seconds),
       (0...999_999_999).contains(nanoseconds)
     else { return "\(seconds) s and \(nanoseconds) ns after 1970" }

@@ -1,5 +1,5 @@
 /// Why bytes of the Key Manager's protocol could not be read.
-public enum CodecError: Error, Sendable, Hashable, CustomStringConvertible {
+package enum CodecError: Error, Sendable, Hashable, CustomStringConvertible {
   /// They end in the middle of something.
   case truncated
   /// They, or a part of them, are longer than allowed; in bytes.
@@ -15,7 +15,7 @@ public enum CodecError: Error, Sendable, Hashable, CustomStringConvertible {
   case badText
 
   /// A clause that follows "the answer".
-  public var description: String {
+  package var description: String {
     switch self {
     case .truncated: "ends too early"
     case .oversized(let bytes): "is too long (\(bytes) bytes)"

@@ -1,4 +1,4 @@
-public import Model
+package import Model
 
 /// The proxy that a Go program with this environment goes through for https, as
 /// `http.ProxyFromEnvironment` has it (golang.org/x/net/http/httpproxy): the server's client of the
@@ -6,20 +6,20 @@ public import Model
 ///
 /// HTTPS_PROXY, or else https_proxy, names it; NO_PROXY, or else no_proxy, the hosts that are dialled
 /// all the same. `localhost` and loopback addresses always are.
-public struct ProxySettings: Sendable, Hashable {
+package struct ProxySettings: Sendable, Hashable {
   /// A proxy as it is dialled.
-  public struct Proxy: Sendable, Hashable {
+  package struct Proxy: Sendable, Hashable {
     /// How one speaks with it: `http`, `https`, `socks5` or `socks5h`, or what the variable says
     /// instead, which Go cannot use.
-    public var scheme: String
+    package var scheme: String
     /// Where it is.
-    public var place: HostPort
+    package var place: HostPort
     /// The value of Proxy-Authorization (RFC 7617) for what stands before the URL's @; nil if
     /// nothing does.
-    public var authorization: Secret?
+    package var authorization: Secret?
 
     /// What people may see of it.
-    public var text: String { "\(scheme)://\(place.text)" }
+    package var text: String { "\(scheme)://\(place.text)" }
   }
 
   private enum Exception: Sendable, Hashable {
@@ -32,11 +32,11 @@ public struct ProxySettings: Sendable, Hashable {
 
   /// The proxy for https; nil if there is none, or if Go cannot read the variable, which it then
   /// ignores.
-  public let proxy: Proxy?
+  package let proxy: Proxy?
   private let exceptions: [Exception]
 
   /// The settings of an environment. Of a name given twice the last counts.
-  public init(_ environment: [EnvironmentVariable]) {
+  package init(_ environment: [EnvironmentVariable]) {
     func value(_ names: String...) -> String {
       for name in names {
         // Go takes the first that is not empty.
@@ -51,7 +51,7 @@ public struct ProxySettings: Sendable, Hashable {
   }
 
   /// The proxy on the way to `target`; nil if it is dialled itself.
-  public func proxy(for target: HostPort) -> Proxy? {
+  package func proxy(for target: HostPort) -> Proxy? {
     guard let proxy, target.host != "localhost" else { return nil }
     let address = IPAddress(target.host)
     if address?.isLoopback == true { return nil }

@@ -1,18 +1,18 @@
-public import Digests
-public import Model
+package import Digests
+package import Model
 
 /// How a node proves to a witness that it is the very one that asked: it alone knows the nonce that
 /// its question carried. A host with a copy of its certificate does not.
 ///
 /// Nonces and challenges are 32 random bytes, in the form of a digest.
-public enum ReachProof {
+package enum ReachProof {
   /// By what a witness names a nonce without telling it.
-  public static func name(of nonce: Digest) -> Digest {
+  package static func name(of nonce: Digest) -> Digest {
     Digest.ofFields(["keyturn-nonce", nonce.hex])
   }
 
   /// The proof that `node` holds `nonce`, handed out to `witness`, given after `challenge` was made.
-  public static func proof(
+  package static func proof(
     nonce: Digest, challenge: Digest, node: String, witness: String
   ) -> Digest {
     Digest.ofFields(["keyturn-reached", nonce.hex, challenge.hex, node, witness])
@@ -20,7 +20,7 @@ public enum ReachProof {
 }
 
 /// The nonces that a node has handed out and still answers for, ``Limits/nonceMilliseconds`` each.
-public struct HandedOut: Sendable {
+package struct HandedOut: Sendable {
   private struct Entry: Sendable {
     var name: Digest
     var nonce: Digest
@@ -30,10 +30,10 @@ public struct HandedOut: Sendable {
   private var entries: [Entry] = []
 
   /// None yet.
-  public init() {}
+  package init() {}
 
   /// Remembers a nonce that goes to `witness`. The oldest is forgotten when there are too many.
-  public mutating func handOut(_ nonce: Digest, to witness: String, at now: Instant) {
+  package mutating func handOut(_ nonce: Digest, to witness: String, at now: Instant) {
     entries.removeAll { $0.until <= now }
     if entries.count >= Limits.nonces { entries.removeFirst() }
     entries.append(
@@ -43,7 +43,7 @@ public struct HandedOut: Sendable {
   }
 
   /// The proof for the nonce of that name; nil if none was handed out to that witness just now.
-  public mutating func proof(
+  package mutating func proof(
     of name: Digest, challenge: Digest, node: String, to witness: String, at now: Instant
   ) -> Digest? {
     entries.removeAll { $0.until <= now }

@@ -1,15 +1,15 @@
 /// What a server's own client of the Key Manager finds on its host, so that a probe can go about it
 /// as that does (facts, section A.4).
-public struct ServerSurroundings: Sendable {
+package struct ServerSurroundings: Sendable {
   /// The folder of the server's trusted certificates; nil if it is not known.
-  public var certificateAuthorities: String?
+  package var certificateAuthorities: String?
   /// What keeps the server from reading a file or folder, for people; nil if nothing does.
-  public var obstacle: @Sendable (_ path: String) -> String?
+  package var obstacle: @Sendable (_ path: String) -> String?
   /// The environment that it is started with: HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE, SSL_CERT_DIR.
-  public var environment: [EnvironmentVariable]
+  package var environment: [EnvironmentVariable]
 
   /// Surroundings; see the properties.
-  public init(
+  package init(
     certificateAuthorities: String?, environment: [EnvironmentVariable] = [],
     obstacle: @escaping @Sendable (_ path: String) -> String? = { _ in nil }
   ) {
@@ -19,7 +19,7 @@ public struct ServerSurroundings: Sendable {
   }
 
   /// The last value of a variable; nil if there is none, or if it is empty.
-  public func value(_ name: String) -> String? {
+  package func value(_ name: String) -> String? {
     environment.last { $0.name == name }.flatMap { $0.value.isEmpty ? nil : $0.value }
   }
 }

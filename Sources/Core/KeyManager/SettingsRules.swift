@@ -1,15 +1,15 @@
-public import Model
+package import Model
 
 /// Every rule on the four Key Manager settings and their neighbours that can be checked before a
 /// start (facts, sections A.1 to A.5). What the server would refuse, misread or silently ignore is
 /// an error, what is probably a slip a warning.
-public enum SettingsRules {
+package enum SettingsRules {
   /// How many findings on names that nobody knows are given; one more says how many there are.
-  public static let unknownNames = 100
+  package static let unknownNames = 100
 
   /// Whether a rule can be about a variable of this name other than that a `MINIO_KMS_` one is not known, which
   /// the lint of a file says too; what it cannot be about may be left out.
-  public static func mayConcern(_ name: ArraySlice<UInt8>) -> Bool {
+  package static func mayConcern(_ name: ArraySlice<UInt8>) -> Bool {
     KnownVariables.isKnown(name)
       || !name.starts(with: KnownVariables.prefix) && KnownVariables.mayBeMeant(name)
   }
@@ -17,7 +17,7 @@ public enum SettingsRules {
   /// What is wrong with `environment`: the merged variables as the server would get them. Of a name
   /// given twice the last counts. `file` is for the messages. In the order of the variables, those
   /// about a missing one last.
-  public static func findings(_ environment: [EnvironmentVariable], file: String?) -> [Finding] {
+  package static func findings(_ environment: [EnvironmentVariable], file: String?) -> [Finding] {
     var check = Check(environment, file: file)
     check.run()
     return check.findings

@@ -1,13 +1,13 @@
-public import Model
+package import Model
 
 /// Whom a witness serves, and how often. It decides where to connect: what a caller says does not.
 ///
 /// It serves the nodes of its own inventory, each by the name in its certificate, and only to
 /// connect back to that node. A burst of ``Limits/witnessBurst`` questions of one node is taken,
 /// then one every ``Limits/witnessRefillMilliseconds``.
-public struct WitnessAdmission: Sendable {
+package struct WitnessAdmission: Sendable {
   /// Why a caller was refused. The values are labels of a metric.
-  public enum Refused: String, Sendable, Codable, Hashable, CaseIterable {
+  package enum Refused: String, Sendable, Codable, Hashable, CaseIterable {
     /// Its certificate is of another cluster.
     case cluster
     /// Its role may not ask this.
@@ -30,17 +30,17 @@ public struct WitnessAdmission: Sendable {
   private let inventory: Inventory
   private var buckets: [String: Bucket] = [:]
   /// How many were served.
-  public private(set) var served = 0
+  package private(set) var served = 0
   /// How many were refused, for each reason.
-  public private(set) var refused: [Refused: Int] = [:]
+  package private(set) var refused: [Refused: Int] = [:]
   /// Whose refusal is in the log already: each caller once for each reason.
   private var told: Set<String> = []
 
   /// The admission of a witness with this inventory.
-  public init(_ inventory: Inventory) { self.inventory = inventory }
+  package init(_ inventory: Inventory) { self.inventory = inventory }
 
   /// The node that a caller may have connected to: itself.
-  public mutating func admit(
+  package mutating func admit(
     _ principal: Principal, at now: Instant
   ) -> Result<Inventory.Node, Refused> {
     guard principal.cluster == inventory.cluster else { return .failure(.cluster) }
@@ -56,12 +56,12 @@ public struct WitnessAdmission: Sendable {
   }
 
   /// Counts one that was served.
-  public mutating func countServed() { served += 1 }
+  package mutating func countServed() { served += 1 }
 
   /// Counts a refusal.
   ///
   /// - Returns: whether it is to be logged, which each caller's is once for each reason.
-  public mutating func count(_ reason: Refused, of principal: Principal) -> Bool {
+  package mutating func count(_ reason: Refused, of principal: Principal) -> Bool {
     refused[reason, default: 0] += 1
     guard told.count < Limits.witnessRemembered else { return false }
     return told.insert("\(principal.uri) \(reason.rawValue)").inserted

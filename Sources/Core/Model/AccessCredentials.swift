@@ -1,18 +1,18 @@
 /// Who signs a request to a MinIO server: an access key and its secret key.
-public struct AccessCredentials: Sendable, Hashable {
+package struct AccessCredentials: Sendable, Hashable {
   /// The access key: of the root user the value of MINIO_ROOT_USER. Sent in the clear; wrapped so
   /// that no log shows it.
-  public var accessKey: Secret
+  package var accessKey: Secret
   /// The secret key, which is never sent.
-  public var secretKey: Secret
+  package var secretKey: Secret
 
   /// Two keys; see the properties.
-  public init(accessKey: Secret, secretKey: Secret) {
+  package init(accessKey: Secret, secretKey: Secret) {
     self.accessKey = accessKey
     self.secretKey = secretKey
   }
 
   /// What a server uses that was given none (`internal/auth/credentials.go`).
-  public static let serverDefault = AccessCredentials(
+  package static let serverDefault = AccessCredentials(
     accessKey: Secret("minioadmin"), secretKey: Secret("minioadmin"))
 }

@@ -7,7 +7,7 @@
 // ``Instant/isNearEnoughForDecision(at:)``.
 
 /// The range of one kind of number.
-public protocol Bound: Sendable {
+package protocol Bound: Sendable {
   /// The type that holds it.
   associatedtype Number: FixedWidthInteger & Codable & Sendable
   /// What it may be.
@@ -15,56 +15,56 @@ public protocol Bound: Sendable {
 }
 
 /// The kinds of numbers.
-public enum Bounds {
+package enum Bounds {
   /// The number of a rollout in the order of all.
-  public enum Epoch: Bound {
+  package enum Epoch: Bound {
     /// See ``Limits/epoch``.
-    public static let range = 0...Limits.epoch
+    package static let range = 0...Limits.epoch
   }
   /// The number of a version of the environment file.
-  public enum Generation: Bound {
+  package enum Generation: Bound {
     /// See ``Limits/generationNumber``.
-    public static let range = 0...Limits.generationNumber
+    package static let range = 0...Limits.generationNumber
   }
   /// The number of a statement in the order of one member's.
-  public enum Serial: Bound {
+  package enum Serial: Bound {
     /// See ``Limits/serial``.
-    public static let range = 0...Limits.serial
+    package static let range = 0...Limits.serial
   }
   /// A time of day, microseconds since 1970-01-01 UTC.
-  public enum WallMicroseconds: Bound {
+  package enum WallMicroseconds: Bound {
     /// See ``Limits/wallSeconds``.
-    public static let range = 0...Limits.wallSeconds * 1_000_000
+    package static let range = 0...Limits.wallSeconds * 1_000_000
   }
   /// A time of day, seconds since 1970-01-01 UTC; certificates may begin before.
-  public enum WallSeconds: Bound {
+  package enum WallSeconds: Bound {
     /// See ``Limits/wallSeconds``.
-    public static let range = -Limits.wallSeconds...Limits.wallSeconds
+    package static let range = -Limits.wallSeconds...Limits.wallSeconds
   }
   /// How long something may take or has taken, milliseconds.
-  public enum Milliseconds: Bound {
+  package enum Milliseconds: Bound {
     /// See ``Limits/durationMilliseconds``.
-    public static let range = 0...Limits.durationMilliseconds
+    package static let range = 0...Limits.durationMilliseconds
   }
   /// How many there are of something, or which of many it is.
-  public enum Count: Bound {
+  package enum Count: Bound {
     /// See ``Limits/count``.
-    public static let range = 0...Limits.count
+    package static let range = 0...Limits.count
   }
 }
 
 /// A number that is decoded only within its range. In memory it is the bare number.
-@propertyWrapper public struct Bounded<Kind: Bound>: Sendable, Codable, Hashable {
+@propertyWrapper package struct Bounded<Kind: Bound>: Sendable, Codable, Hashable {
   /// The number.
-  public var wrappedValue: Kind.Number
+  package var wrappedValue: Kind.Number
 
   /// A number that was made here; it is not looked at.
-  public init(wrappedValue: Kind.Number) { self.wrappedValue = wrappedValue }
+  package init(wrappedValue: Kind.Number) { self.wrappedValue = wrappedValue }
 
   /// The bare number.
   ///
   /// - Throws: what it is and what it may be, if it is not within its range.
-  public init(from decoder: any Decoder) throws {
+  package init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
     let number = try container.decode(Kind.Number.self)
     guard Kind.range.contains(number) else {
@@ -77,29 +77,29 @@ public enum Bounds {
   }
 
   /// The bare number.
-  public func encode(to encoder: any Encoder) throws {
+  package func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     try container.encode(wrappedValue)
   }
 }
 
 /// The same for a number that may be left out.
-@propertyWrapper public struct BoundedIfPresent<Kind: Bound>: Sendable, Codable, Hashable {
+@propertyWrapper package struct BoundedIfPresent<Kind: Bound>: Sendable, Codable, Hashable {
   /// The number; nil if there is none.
-  public var wrappedValue: Kind.Number?
+  package var wrappedValue: Kind.Number?
 
   /// A number that was made here; it is not looked at.
-  public init(wrappedValue: Kind.Number?) { self.wrappedValue = wrappedValue }
+  package init(wrappedValue: Kind.Number?) { self.wrappedValue = wrappedValue }
 
   /// The bare number.
   ///
   /// - Throws: what it is and what it may be, if it is not within its range.
-  public init(from decoder: any Decoder) throws {
+  package init(from decoder: any Decoder) throws {
     wrappedValue = try Bounded<Kind>(from: decoder).wrappedValue
   }
 
   /// The bare number, or null where there is no field that could be left out.
-  public func encode(to encoder: any Encoder) throws {
+  package func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     try container.encode(wrappedValue)
   }
@@ -107,7 +107,7 @@ public enum Bounds {
 
 extension KeyedDecodingContainer {
   /// What the decoders that the compiler writes call: a field that is left out is no number.
-  public func decode<Kind>(
+  package func decode<Kind>(
     _ type: BoundedIfPresent<Kind>.Type, forKey key: Key
   ) throws -> BoundedIfPresent<Kind> {
     try decodeIfPresent(type, forKey: key) ?? BoundedIfPresent(wrappedValue: nil)
@@ -115,7 +115,7 @@ extension KeyedDecodingContainer {
 }
 extension KeyedEncodingContainer {
   /// What the encoders that the compiler writes call: no number is a field that is left out.
-  public mutating func encode<Kind>(
+  package mutating func encode<Kind>(
     _ value: BoundedIfPresent<Kind>, forKey key: Key
   ) throws {
     try encodeIfPresent(value.wrappedValue, forKey: key)
@@ -133,12 +133,12 @@ extension Limits {
   /// a second later every member takes that, however far its own number was behind. A largest step
   /// would not do: repeated on one member it takes that one further from the others than a step, and
   /// from then on they refuse each other.
-  public static func highestCounter(atRealtimeMicroseconds microseconds: Int64) -> UInt64 {
+  package static func highestCounter(atRealtimeMicroseconds microseconds: Int64) -> UInt64 {
     UInt64(max(0, microseconds) / 1_000_000) + counterAheadSeconds
   }
 
   /// The highest number that a generation may have on a node whose last one is `number`; 0 for none.
-  public static func highestGeneration(above number: Int) -> Int {
+  package static func highestGeneration(above number: Int) -> Int {
     let step = number == 0 ? firstGenerations : generationStep
     return min(number.addingClamped(step), generationNumber)
   }
@@ -147,7 +147,7 @@ extension Limits {
 extension Instant {
   /// Whether a decision may name this instant at `now`: members act on it, and what lies further
   /// ahead would hold a server's restart for as long.
-  public func isNearEnoughForDecision(at now: Instant) -> Bool {
+  package func isNearEnoughForDecision(at now: Instant) -> Bool {
     self >= now.advanced(byMilliseconds: -Limits.decisionPastMilliseconds)
       && self <= now.advanced(byMilliseconds: Limits.decisionAheadMilliseconds)
   }
@@ -157,19 +157,19 @@ extension Instant {
 
 extension FixedWidthInteger {
   /// The sum, or the number nearest to it.
-  public func addingClamped(_ other: Self) -> Self {
+  package func addingClamped(_ other: Self) -> Self {
     let (sum, isOver) = addingReportingOverflow(other)
     return isOver ? (other < 0 ? .min : .max) : sum
   }
 
   /// The difference, or the number nearest to it.
-  public func subtractingClamped(_ other: Self) -> Self {
+  package func subtractingClamped(_ other: Self) -> Self {
     let (difference, isOver) = subtractingReportingOverflow(other)
     return isOver ? (other < 0 ? .max : .min) : difference
   }
 
   /// The product, or the number nearest to it.
-  public func multipliedClamped(by other: Self) -> Self {
+  package func multipliedClamped(by other: Self) -> Self {
     let (product, isOver) = multipliedReportingOverflow(by: other)
     return isOver ? ((self < 0) == (other < 0) ? .max : .min) : product
   }

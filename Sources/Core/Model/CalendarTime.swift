@@ -1,15 +1,15 @@
 /// Times for people and logs, by hand: the formatters of Foundation bring 44 MB of ICU.
-public enum CalendarTime {
+package enum CalendarTime {
   /// `2026-01-31T12:34:56.789Z`: RFC 3339, UTC, milliseconds. What lies outside of the years 0000 to
   /// 9999 is told as their first or last moment.
-  public static func text(microseconds: Int64) -> String {
+  package static func text(microseconds: Int64) -> String {
     let milliseconds = min(max(floorDivide(microseconds, 1000), first * 1000), last * 1000 + 999)
     let seconds = floorDivide(milliseconds, 1000)
     return "\(withoutZone(seconds)).\(digits(milliseconds - seconds * 1000, 3))Z"
   }
 
   /// `2026-01-31T12:34:56Z`: RFC 3339, UTC; as above.
-  public static func text(seconds: Int64) -> String {
+  package static func text(seconds: Int64) -> String {
     "\(withoutZone(min(max(seconds, first), last)))Z"
   }
 
@@ -27,7 +27,7 @@ public enum CalendarTime {
 
   /// Microseconds since 1970-01-01 UTC of `90s`, `15m`, `2h`, `1d` before `now`, of `2026-01-31`,
   /// or of `2026-01-31T12:00:00Z`; nil if it is none of them.
-  public static func microseconds(_ text: String, now: Int64) -> Int64? {
+  package static func microseconds(_ text: String, now: Int64) -> Int64? {
     let units: [Character: Int64] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]
     if let unit = text.last, let factor = units[unit] {
       guard let count = number(text.dropLast()), count <= 36_500 * 86_400 / factor else {

@@ -1,6 +1,6 @@
 extension String {
   /// The text, whole characters of it and at most so many bytes of UTF-8; what was cut shows as "...".
-  public func cut(toBytes limit: Int) -> String {
+  package func cut(toBytes limit: Int) -> String {
     guard utf8.count > limit else { return self }
     var end = startIndex
     var bytes = 0

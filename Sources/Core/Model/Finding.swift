@@ -1,5 +1,5 @@
 /// How bad a ``Finding`` is.
-public enum Severity: String, Sendable, Codable, Hashable, Comparable, CaseIterable {
+package enum Severity: String, Sendable, Codable, Hashable, Comparable, CaseIterable {
   /// Worth knowing; nothing to do.
   case note
   /// Probably a mistake; does not stop anything.
@@ -8,7 +8,7 @@ public enum Severity: String, Sendable, Codable, Hashable, Comparable, CaseItera
   case error
 
   /// note < warning < error.
-  public static func < (a: Severity, b: Severity) -> Bool { a.rank < b.rank }
+  package static func < (a: Severity, b: Severity) -> Bool { a.rank < b.rank }
   private var rank: Int {
     switch self {
     case .note: 0
@@ -21,30 +21,30 @@ public enum Severity: String, Sendable, Codable, Hashable, Comparable, CaseItera
 /// One thing that a check found: in an environment file, in the settings, in a unit or on a link.
 ///
 /// The message says what is wrong with what, the remedy what to do. Neither holds a secret.
-public struct Finding: Sendable, Codable, Hashable {
+package struct Finding: Sendable, Codable, Hashable {
   /// How bad it is.
-  public var severity: Severity
+  package var severity: Severity
   /// A stable kebab-case name of the rule, for example `kms-endpoint-port`.
-  public var rule: String
+  package var rule: String
   /// What refusal an error of this rule is; decides the exit code.
-  public var refusal: RefusalCode
+  package var refusal: RefusalCode
   /// The environment variable that it is about, if it is about one.
-  public var variable: String?
+  package var variable: String?
   /// The file that it is about, if it is about one.
-  public var file: String?
+  package var file: String?
   /// 1-based line in the file.
-  @BoundedIfPresent<Bounds.Count> public var line: Int?
+  @BoundedIfPresent<Bounds.Count> package var line: Int?
   /// 1-based column (in bytes) in the line.
-  @BoundedIfPresent<Bounds.Count> public var column: Int?
+  @BoundedIfPresent<Bounds.Count> package var column: Int?
   /// What is wrong, one sentence, no secret in it.
-  public var message: String
+  package var message: String
   /// What to do next, one sentence.
-  public var remedy: String?
+  package var remedy: String?
   /// How many findings of the rule it stands for, each of which would be too much; nil if it is one itself.
-  @BoundedIfPresent<Bounds.Count> public var more: Int?
+  @BoundedIfPresent<Bounds.Count> package var more: Int?
 
   /// A finding; see the properties.
-  public init(
+  package init(
     _ severity: Severity, rule: String, refusal: RefusalCode = .validation,
     variable: String? = nil, file: String? = nil, line: Int? = nil, column: Int? = nil,
     message: String, remedy: String? = nil, more: Int? = nil
@@ -62,10 +62,10 @@ public struct Finding: Sendable, Codable, Hashable {
   }
 
   /// `error: MINIO_KMS_SERVER, line 4: ... — remedy` on one line, for people.
-  public var text: String { "\(severity.rawValue): \(statement)" }
+  package var text: String { "\(severity.rawValue): \(statement)" }
 
   /// The same without the severity, where that is said already.
-  public var statement: String {
+  package var statement: String {
     var place: [String] = []
     if let file { place.append(file) }
     if let variable { place.append(variable) }

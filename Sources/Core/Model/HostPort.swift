@@ -1,19 +1,19 @@
 /// A host (name, IPv4 or IPv6 address) and a port.
-public struct HostPort: Sendable, Hashable, Codable {
+package struct HostPort: Sendable, Hashable, Codable {
   /// The name or address; an IPv6 address without its brackets.
-  public var host: String
+  package var host: String
   /// The port.
-  public var port: UInt16
+  package var port: UInt16
 
   /// A host and a port.
-  public init(host: String, port: UInt16) {
+  package init(host: String, port: UInt16) {
     self.host = host
     self.port = port
   }
 
   /// Parses `host`, `host:port`, `[v6]` or `[v6]:port`; nil if it is none of them or there is no
   /// port.
-  public init?(_ text: String, defaultPort: UInt16? = nil) {
+  package init?(_ text: String, defaultPort: UInt16? = nil) {
     var host = Substring(text)
     var port: Substring?
     if text.hasPrefix("[") {
@@ -51,7 +51,7 @@ public struct HostPort: Sendable, Hashable, Codable {
   }
 
   /// `host:port`, an IPv6 address in brackets.
-  public var text: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+  package var text: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 
   private static func isHex(_ byte: UInt8) -> Bool {
     (0x30...0x39).contains(byte) || (0x41...0x46).contains(byte) || (0x61...0x66).contains(byte)

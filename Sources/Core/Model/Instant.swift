@@ -2,37 +2,37 @@
 ///
 /// Two instants may be compared only when they were read on the same boot of the same host
 /// (`BootID`); the rollout protocol translates between hosts with ``ClockSample``.
-public struct Instant: Sendable, Hashable, Comparable, Codable {
+package struct Instant: Sendable, Hashable, Comparable, Codable {
   /// Nanoseconds since the host booted.
-  public var nanoseconds: Int64
+  package var nanoseconds: Int64
 
   /// An instant `nanoseconds` after boot.
-  public init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
+  package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
 
   /// Earlier first.
-  public static func < (a: Instant, b: Instant) -> Bool { a.nanoseconds < b.nanoseconds }
+  package static func < (a: Instant, b: Instant) -> Bool { a.nanoseconds < b.nanoseconds }
 
   /// The instant `milliseconds` later (earlier if negative); the last or the first that there is where
   /// that is none. Nobody lives to see it, so that as a deadline it means what the sum would.
-  public func advanced(byMilliseconds milliseconds: Int) -> Instant {
+  package func advanced(byMilliseconds milliseconds: Int) -> Instant {
     Instant(
       nanoseconds: nanoseconds.addingClamped(Int64(milliseconds).multipliedClamped(by: 1_000_000)))
   }
 
   /// How much later `self` is than `earlier`, in nanoseconds; negative if it is earlier.
-  public func nanoseconds(since earlier: Instant) -> Int64 {
+  package func nanoseconds(since earlier: Instant) -> Int64 {
     nanoseconds.subtractingClamped(earlier.nanoseconds)
   }
 
   /// How much later `self` is than `earlier`, in whole milliseconds, rounded toward zero.
-  public func milliseconds(since earlier: Instant) -> Int {
+  package func milliseconds(since earlier: Instant) -> Int {
     Int(nanoseconds(since: earlier) / 1_000_000)
   }
 
   /// Encoded as the bare number of nanoseconds.
   ///
   /// - Throws: if it is further from the boot than any host's life (``Limits/instantNanoseconds``).
-  public init(from decoder: any Decoder) throws {
+  package init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
     let nanoseconds = try container.decode(Int64.self)
     let range = -Limits.instantNanoseconds...Limits.instantNanoseconds
@@ -46,7 +46,7 @@ public struct Instant: Sendable, Hashable, Comparable, Codable {
     self.nanoseconds = nanoseconds
   }
   /// Encoded as the bare number of nanoseconds.
-  public func encode(to encoder: any Encoder) throws {
+  package func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     try container.encode(nanoseconds)
   }

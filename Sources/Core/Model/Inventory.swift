@@ -1,66 +1,66 @@
 /// The cluster as its operator describes it: one file, the same on every host.
 ///
 /// An agent finds itself in it by the name in its certificate.
-public struct Inventory: Sendable, Codable, Hashable {
+package struct Inventory: Sendable, Codable, Hashable {
   /// One AIStor node.
-  public struct Node: Sendable, Codable, Hashable {
+  package struct Node: Sendable, Codable, Hashable {
     /// Its name; the one in its certificate.
-    public var name: String
+    package var name: String
     /// `host:port` of its agent; the port is 7377 if it is left out.
-    public var address: String
+    package var address: String
     /// `host:port` of its MinIO server, the port 9000 if it is left out; nil for port 9000 of the
     /// agent's host. Witnesses connect to it.
-    public var server: String?
+    package var server: String?
 
     /// A node; see the properties.
-    public init(name: String, address: String, server: String? = nil) {
+    package init(name: String, address: String, server: String? = nil) {
       self.name = name
       self.address = address
       self.server = server
     }
 
     /// Where its agent is; nil if that is no address.
-    public var agentPlace: HostPort? {
+    package var agentPlace: HostPort? {
       HostPort(address, defaultPort: Inventory.defaultAgentPort)
     }
 
     /// Where its MinIO server is; nil if that is no address.
-    public var serverPlace: HostPort? {
+    package var serverPlace: HostPort? {
       if let server { return HostPort(server, defaultPort: Inventory.defaultServerPort) }
       return agentPlace.map { HostPort(host: $0.host, port: Inventory.defaultServerPort) }
     }
   }
 
   /// One Key Manager host.
-  public struct KeyManagerHost: Sendable, Codable, Hashable {
+  package struct KeyManagerHost: Sendable, Codable, Hashable {
     /// Its name.
-    public var name: String
+    package var name: String
     /// `host:port` of the Key Manager; the port is 7373 if it is left out.
-    public var address: String
+    package var address: String
     /// `host:port` of its witness, an agent that tells whether the nodes can be reached from there;
     /// the port is 7377 if it is left out. Nil: it has none.
-    public var witness: String?
+    package var witness: String?
 
     /// A Key Manager host; see the properties.
-    public init(name: String, address: String, witness: String? = nil) {
+    package init(name: String, address: String, witness: String? = nil) {
       self.name = name
       self.address = address
       self.witness = witness
     }
 
     /// Where the Key Manager is; nil if that is no address.
-    public var place: HostPort? {
+    package var place: HostPort? {
       HostPort(address, defaultPort: Inventory.defaultKeyManagerPort)
     }
 
     /// Where its witness is; nil if it has none.
-    public var witnessPlace: HostPort? {
+    package var witnessPlace: HostPort? {
       witness.flatMap { HostPort($0, defaultPort: Inventory.defaultAgentPort) }
     }
   }
 
   /// What a way back from a Key Manager that no witness has verified means for a rollout.
-  public enum UnverifiedDirection: String, Sendable, Codable, Hashable, CaseIterable {
+  package enum UnverifiedDirection: String, Sendable, Codable, Hashable, CaseIterable {
     /// It is a warning.
     case warn
     /// It is a refusal.
@@ -68,20 +68,20 @@ public struct Inventory: Sendable, Codable, Hashable {
   }
 
   /// How long each part of a rollout may take.
-  public struct Timeouts: Sendable, Codable, Hashable {
+  package struct Timeouts: Sendable, Codable, Hashable {
     /// Preflight and vote of one member, seconds.
-    public var prepareSeconds: Int
+    package var prepareSeconds: Int
     /// Stop of the unit after the instant, seconds.
-    public var stopSeconds: Int
+    package var stopSeconds: Int
     /// Start of the unit until all of it is good, seconds.
-    public var startSeconds: Int
+    package var startSeconds: Int
     /// How long it must stay good before it is confirmed, seconds.
-    public var settleSeconds: Int
+    package var settleSeconds: Int
     /// One probe of one Key Manager endpoint, seconds.
-    public var probeSeconds: Int
+    package var probeSeconds: Int
 
     /// The defaults: 30, 90, 300, 10 and 5 seconds.
-    public init(
+    package init(
       prepareSeconds: Int = 30, stopSeconds: Int = 90, startSeconds: Int = 300,
       settleSeconds: Int = 10, probeSeconds: Int = 5
     ) {
@@ -97,7 +97,7 @@ public struct Inventory: Sendable, Codable, Hashable {
     }
 
     /// Every field may be left out.
-    public init(from decoder: any Decoder) throws {
+    package init(from decoder: any Decoder) throws {
       let fields = try decoder.container(keyedBy: Key.self)
       self.init()
       prepareSeconds =
@@ -111,33 +111,33 @@ public struct Inventory: Sendable, Codable, Hashable {
   }
 
   /// The cluster's name; the one in every certificate.
-  public var cluster: String
+  package var cluster: String
   /// The AIStor nodes.
-  public var nodes: [Node]
+  package var nodes: [Node]
   /// The Key Manager hosts.
-  public var keyManagers: [KeyManagerHost]
+  package var keyManagers: [KeyManagerHost]
   /// The systemd unit of the server.
-  public var unit: String
+  package var unit: String
   /// The environment file that Keyturn writes, absolute.
-  public var environmentFile: String
+  package var environmentFile: String
   /// How long each part of a rollout may take.
-  public var timeouts: Timeouts
+  package var timeouts: Timeouts
   /// The largest error of the clock estimate with which an instant is agreed, milliseconds.
-  public var clockBoundMilliseconds: Int
+  package var clockBoundMilliseconds: Int
   /// What becomes of an `apply` whose starts are not all confirmed.
-  public var rollback: RollbackPolicy
+  package var rollback: RollbackPolicy
   /// What a way back from a Key Manager means that is not verified.
-  public var unverifiedDirection: UnverifiedDirection
+  package var unverifiedDirection: UnverifiedDirection
 
   /// The port of an agent where the inventory names none.
-  public static let defaultAgentPort: UInt16 = 7377
+  package static let defaultAgentPort: UInt16 = 7377
   /// The port of a Key Manager where the inventory names none (facts, section 0).
-  public static let defaultKeyManagerPort: UInt16 = 7373
+  package static let defaultKeyManagerPort: UInt16 = 7373
   /// The port of a MinIO server where the inventory names none.
-  public static let defaultServerPort: UInt16 = 9000
+  package static let defaultServerPort: UInt16 = 9000
 
   /// An inventory; see the properties.
-  public init(
+  package init(
     cluster: String, nodes: [Node], keyManagers: [KeyManagerHost] = [],
     unit: String = "minio.service", environmentFile: String = "/etc/default/minio",
     timeouts: Timeouts = Timeouts(), clockBoundMilliseconds: Int = 50,
@@ -160,7 +160,7 @@ public struct Inventory: Sendable, Codable, Hashable {
   }
 
   /// `cluster` and `nodes` must be there, the rest has defaults.
-  public init(from decoder: any Decoder) throws {
+  package init(from decoder: any Decoder) throws {
     let fields = try decoder.container(keyedBy: Key.self)
     self.init(
       cluster: try fields.decode(String.self, forKey: .cluster),
@@ -190,18 +190,18 @@ public struct Inventory: Sendable, Codable, Hashable {
   }
 
   /// The members of a rollout: the nodes' names, sorted.
-  public var memberNames: [String] { nodes.map(\.name).sorted() }
+  package var memberNames: [String] { nodes.map(\.name).sorted() }
 
   /// The node of that name.
-  public func node(named name: String) -> Node? { nodes.first { $0.name == name } }
+  package func node(named name: String) -> Node? { nodes.first { $0.name == name } }
 
   /// The Key Manager host of that name.
-  public func keyManager(named name: String) -> KeyManagerHost? {
+  package func keyManager(named name: String) -> KeyManagerHost? {
     keyManagers.first { $0.name == name }
   }
 
   /// Everything that is wrong with it; empty if nothing is.
-  public func problems() -> [String] {
+  package func problems() -> [String] {
     var problems: [String] = []
     if let problem = Name.problem(in: cluster) {
       problems.append("cluster \"\(cluster)\": \(problem)")

@@ -1,6 +1,6 @@
 /// The line by which the last door, `keyturn guard`, says in the server's journal that it refuses a
 /// start.
-public enum LastDoorLine {
+package enum LastDoorLine {
   /// What it begins with; why, and what to do, follow.
-  public static let head = "keyturn: the last door: this start is refused: "
+  package static let head = "keyturn: the last door: this start is refused: "
 }

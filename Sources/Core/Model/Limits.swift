@@ -1,169 +1,169 @@
 /// Every limit on what comes from outside, in one place, each with its unit in its name.
 ///
 /// Each is tested at the limit and one past it, where it is enforced.
-public enum Limits {
+package enum Limits {
   /// An environment or settings file, bytes.
-  public static let environmentFileBytes = 1 << 20
+  package static let environmentFileBytes = 1 << 20
   /// An inventory file, bytes.
-  public static let inventoryFileBytes = 1 << 20
+  package static let inventoryFileBytes = 1 << 20
   /// A durable record of the agent, bytes: the largest environment file with a generation's head,
   /// and three rollouts of the largest inventory.
-  public static let recordFileBytes = 4 << 20
+  package static let recordFileBytes = 4 << 20
   /// One line of an HTTP request or response head, bytes.
-  public static let httpLineBytes = 8 << 10
+  package static let httpLineBytes = 8 << 10
   /// Header fields in one HTTP message.
-  public static let httpHeaderCount = 64
+  package static let httpHeaderCount = 64
   /// The whole head of an HTTP message, bytes.
-  public static let httpHeadBytes = 32 << 10
+  package static let httpHeadBytes = 32 << 10
   /// The body of an HTTP message between Keyturn's own programs, bytes.
-  public static let httpBodyBytes = 4 << 20
+  package static let httpBodyBytes = 4 << 20
   /// The body of an answer of a MinIO or Key Manager host, bytes.
-  public static let probeBodyBytes = 64 << 10
+  package static let probeBodyBytes = 64 << 10
   /// Names that the server is asked for in one look at whether it takes writes.
-  public static let writeQuestions = 16
+  package static let writeQuestions = 16
   /// The name of a key in an answer of the server, bytes.
-  public static let keyNameBytes = 255
+  package static let keyNameBytes = 255
   /// The passphrase of a certificate authority's key, bytes.
-  public static let passphraseBytes = 8...1024
+  package static let passphraseBytes = 8...1024
   /// Connections that an agent serves at once, after their handshake.
-  public static let agentConnections = 64
+  package static let agentConnections = 64
   /// Of these, connections of one role and name.
-  public static let connectionsOfHolder = 16
+  package static let connectionsOfHolder = 16
   /// Of these, places that are kept for operators, members (nodes and witnesses), and observers.
-  public static let agentPlacesKept = (operators: 16, members: 24, observers: 4)
+  package static let agentPlacesKept = (operators: 16, members: 24, observers: 4)
   /// Connections that wait for the end of their handshake at once.
-  public static let handshakes = 128
+  package static let handshakes = 128
   /// Of these, connections of one source: an IPv4 address or an IPv6 network of 64 bits.
-  public static let handshakesOfSource = 16
+  package static let handshakesOfSource = 16
   /// So many connections that wait are pressure: from here on a source that has one already may be
   /// refused another.
-  public static let handshakesUnderPressure = 48
+  package static let handshakesUnderPressure = 48
   /// The probability of that refusal at the beginning of pressure, percent.
-  public static let handshakeRefusalPercent = 30
+  package static let handshakeRefusalPercent = 30
   /// A body that every role may send where it may send one at all, bytes. Larger ones are large.
-  public static let smallBodyBytes = 64 << 10
+  package static let smallBodyBytes = 64 << 10
   /// What all bodies that are being read or answered may cost at once, bytes.
-  public static let bodyBudgetBytes = 64 << 20
+  package static let bodyBudgetBytes = 64 << 20
   /// What a body costs in memory, by its length: itself, its buffer, and what it is decoded to.
-  public static let bodyCostFactor = 8
+  package static let bodyCostFactor = 8
   /// How long a request waits until there is memory for its body, milliseconds.
-  public static let bodyWaitMilliseconds = 5_000
+  package static let bodyWaitMilliseconds = 5_000
   /// Values in the JSON of one request: what decoding costs beyond its length.
-  public static let jsonValues = 150_000
+  package static let jsonValues = 150_000
   /// Connections to the agent's local socket at once.
-  public static let localConnections = 8
+  package static let localConnections = 8
   /// How long an agent waits for the next request on an idle connection, milliseconds.
-  public static let agentIdleMilliseconds = 120_000
+  package static let agentIdleMilliseconds = 120_000
   /// How long a client may take to send one whole request, or to take one whole answer,
   /// milliseconds.
-  public static let agentTransferMilliseconds = 10_000
+  package static let agentTransferMilliseconds = 10_000
   /// How long a TLS handshake may take, and a client's whole connecting, milliseconds.
-  public static let handshakeMilliseconds = 5_000
+  package static let handshakeMilliseconds = 5_000
   /// How long the other agents may take to tell their seals, milliseconds, all of them together.
-  public static let peersMilliseconds = 2_000
+  package static let peersMilliseconds = 2_000
   /// Questions to other agents at once, each on a connection of its own.
-  public static let peersAtOnce = 8
+  package static let peersAtOnce = 8
   /// How long another agent's host may take to accept a connection, milliseconds: one that is gone
   /// must not keep the others waiting for the whole time of an answer.
-  public static let peerConnectMilliseconds = 300
+  package static let peerConnectMilliseconds = 300
   /// Nodes in an inventory.
-  public static let inventoryNodes = 4096
+  package static let inventoryNodes = 4096
   /// Key Manager hosts in an inventory.
-  public static let inventoryKeyManagers = 64
+  package static let inventoryKeyManagers = 64
   /// A node's, cluster's or host's name, characters.
-  public static let nameCharacters = 64
+  package static let nameCharacters = 64
   /// Settings in one change.
-  public static let settingsInChange = 256
+  package static let settingsInChange = 256
   /// The longest wait of one long poll, milliseconds.
-  public static let longPollMilliseconds = 25_000
+  package static let longPollMilliseconds = 25_000
   /// Journal lines in one answer.
-  public static let journalLinesInAnswer = 2_000
+  package static let journalLinesInAnswer = 2_000
   /// How many lines back from the journal's end may be asked for.
-  public static let journalLinesBack = 100_000
+  package static let journalLinesBack = 100_000
   /// Text of journal lines in one answer, bytes: six times that, for what JSON escapes, fits into a
   /// body. The line that goes beyond it is the last.
-  public static let journalBytesInAnswer = 512 << 10
+  package static let journalBytesInAnswer = 512 << 10
   /// One journal line, bytes; longer ones are cut.
-  public static let journalLineBytes = 16 << 10
+  package static let journalLineBytes = 16 << 10
   /// Events that an agent keeps of one rollout: so many of the first, and the last.
-  public static let rolloutEvents = 512
+  package static let rolloutEvents = 512
   /// Events from the beginning that are kept whatever comes.
-  public static let firstRolloutEvents = 64
+  package static let firstRolloutEvents = 64
   /// The detail of one event, bytes; longer ones are cut.
-  public static let rolloutDetailBytes = 2_048
+  package static let rolloutDetailBytes = 2_048
   /// The reason of a rollout's outcome or result that a peer or a record tells, bytes; longer ones are cut.
-  public static let reasonBytes = 8 << 10
+  package static let reasonBytes = 8 << 10
   /// A name that a peer's message gives beside it, bytes.
-  public static let nameInMessageBytes = 512
+  package static let nameInMessageBytes = 512
   /// Timelines of rollouts that an agent keeps.
-  public static let timelines = 20
+  package static let timelines = 20
   /// Generations that an agent keeps.
-  public static let generations = 20
+  package static let generations = 20
   /// The highest number of a generation.
-  public static let generationNumber = 99_999_999
+  package static let generationNumber = 99_999_999
   /// How far above a node's last generation the next one's number may be.
-  public static let generationStep = 1_000
+  package static let generationStep = 1_000
   /// The highest number of a node's first generation: a node that is new joins the others' count.
-  public static let firstGenerations = 1_000_000
+  package static let firstGenerations = 1_000_000
   /// The highest epoch at any time: seconds of 136 years.
-  public static let epoch: UInt64 = 1 << 32
+  package static let epoch: UInt64 = 1 << 32
   /// How far an epoch or a ballot's round may be ahead of the seconds since 1970, seconds: so much may
   /// wall clocks differ.
-  public static let counterAheadSeconds: UInt64 = 600
+  package static let counterAheadSeconds: UInt64 = 600
   /// The highest serial number of a member's statements.
-  public static let serial: UInt64 = 1 << 53
+  package static let serial: UInt64 = 1 << 53
   /// How far from a host's boot an instant may be, nanoseconds, 36 years: eight such can be added.
-  public static let instantNanoseconds: Int64 = 1 << 60
+  package static let instantNanoseconds: Int64 = 1 << 60
   /// How far in the past a decision's instant may be, milliseconds: it may be learnt late.
-  public static let decisionPastMilliseconds = 3_600_000
+  package static let decisionPastMilliseconds = 3_600_000
   /// How far ahead a decision's instant may be, milliseconds.
-  public static let decisionAheadMilliseconds = 600_000
+  package static let decisionAheadMilliseconds = 600_000
   /// The last time of day that can be written with a year of four digits, seconds since 1970-01-01
   /// UTC.
-  public static let wallSeconds: Int64 = 253_402_300_799
+  package static let wallSeconds: Int64 = 253_402_300_799
   /// The longest that anything may be told to take, milliseconds: a day.
-  public static let durationMilliseconds = 86_400_000
+  package static let durationMilliseconds = 86_400_000
   /// The longest settle time, milliseconds.
-  public static let settleMilliseconds = 3_600_000
+  package static let settleMilliseconds = 3_600_000
   /// The highest count of anything.
-  public static let count = 1 << 40
+  package static let count = 1 << 40
   /// Addresses of one Key Manager endpoint that are probed.
-  public static let endpointAddresses = 16
+  package static let endpointAddresses = 16
   /// Days before the end of a certificate of Keyturn's own in which everything warns of it.
-  public static let ownCertificateWarningDays = 30
+  package static let ownCertificateWarningDays = 30
   /// A file of certificates in the server's CAs folder, bytes.
-  public static let certificateFileBytes = 4 << 20
+  package static let certificateFileBytes = 4 << 20
   /// Endpoints in MINIO_KMS_SERVER after expansion of `{1...3}`.
-  public static let keyManagerEndpoints = 64
+  package static let keyManagerEndpoints = 64
   /// Hosts of a list such as MINIO_VOLUMES that are compared with each other.
-  public static let listedHosts = 256
+  package static let listedHosts = 256
   /// Addresses of one name that a witness tries.
-  public static let addressesOfName = 16
+  package static let addressesOfName = 16
   /// Connections that a witness serves at once: every node may ask at the same time.
-  public static let witnessConnections = 128
+  package static let witnessConnections = 128
   /// Of these, places that are kept for operators, members (nodes), and observers.
-  public static let witnessPlacesKept = (operators: 8, members: 96, observers: 4)
+  package static let witnessPlacesKept = (operators: 8, members: 96, observers: 4)
   /// Nodes that a witness connects back to at once; more wait.
-  public static let witnessAtOnce = 32
+  package static let witnessAtOnce = 32
   /// Questions of one node that a witness takes in a burst.
-  public static let witnessBurst = 20
+  package static let witnessBurst = 20
   /// How long it takes until a node may ask once more after its burst, milliseconds.
-  public static let witnessRefillMilliseconds = 500
+  package static let witnessRefillMilliseconds = 500
   /// How long a witness tries to connect back, milliseconds; less if the inventory's probe timeout is
   /// short.
-  public static let witnessMilliseconds = 3_000
+  package static let witnessMilliseconds = 3_000
   /// Callers of which a witness remembers that it has refused them, for its log.
-  public static let witnessRemembered = 256
+  package static let witnessRemembered = 256
   /// The body of a question to a witness, bytes.
-  public static let witnessBodyBytes = 1 << 10
+  package static let witnessBodyBytes = 1 << 10
   /// How long a node answers for a nonce that it has handed out, milliseconds.
-  public static let nonceMilliseconds = 15_000
+  package static let nonceMilliseconds = 15_000
   /// Nonces that a node has handed out and answers for.
-  public static let nonces = 1_024
+  package static let nonces = 1_024
   /// The longest that a check may be told to take, milliseconds.
-  public static let checkMilliseconds = 60_000
+  package static let checkMilliseconds = 60_000
   /// How old a look may be that answers an observer's check, milliseconds.
-  public static let observersCheckAgeMilliseconds = 5_000
+  package static let observersCheckAgeMilliseconds = 5_000
   /// The frame payload of a Key Manager answer, bytes.
-  public static let frameBytes = 64 << 10
+  package static let frameBytes = 64 << 10
 }

@@ -2,9 +2,9 @@
 ///
 /// They stand in certificates, file names, URLs and tables, so the alphabet is small:
 /// 1 to 64 of `a-z A-Z 0-9 . _ -`, the first a letter or digit.
-public enum Name {
+package enum Name {
   /// What is wrong with `text` as a name, or nil if it is one.
-  public static func problem(in text: String) -> String? {
+  package static func problem(in text: String) -> String? {
     let bytes = Array(text.utf8)
     guard let first = bytes.first else { return "it is empty" }
     if bytes.count > Limits.nameCharacters {

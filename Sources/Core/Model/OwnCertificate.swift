@@ -1,22 +1,22 @@
 /// Until when a certificate of Keyturn's own is worth something.
-public struct OwnCertificate: Sendable, Hashable {
+package struct OwnCertificate: Sendable, Hashable {
   /// The rule of what is said of it.
-  public static let rule = "own-certificate"
+  package static let rule = "own-certificate"
 
   /// Whom it is for.
-  public var principal: Principal
+  package var principal: Principal
   /// Its end, seconds since 1970-01-01 UTC.
-  public var validUntil: Int64
+  package var validUntil: Int64
 
   /// A certificate; see the properties.
-  public init(principal: Principal, validUntil: Int64) {
+  package init(principal: Principal, validUntil: Int64) {
     self.principal = principal
     self.validUntil = validUntil
   }
 
   /// What is to be said of it at a time, seconds since 1970-01-01 UTC: a warning in its last
   /// ``Limits/ownCertificateWarningDays`` days and after its end, nil before.
-  public func finding(at seconds: Int64) -> Finding? {
+  package func finding(at seconds: Int64) -> Finding? {
     let left = validUntil - seconds
     guard left < Int64(Limits.ownCertificateWarningDays) * 86_400 else { return nil }
     let date = CalendarTime.text(seconds: validUntil)

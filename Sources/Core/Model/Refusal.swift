@@ -1,5 +1,5 @@
 /// Why a member or the coordinator says no. Decides the exit code and nothing else.
-public enum RefusalCode: String, Sendable, Codable, Hashable, CaseIterable {
+package enum RefusalCode: String, Sendable, Codable, Hashable, CaseIterable {
   /// The settings or the environment file are not valid.
   case validation
   /// The key guard: a change of the sealed SSE key.
@@ -26,7 +26,7 @@ public enum RefusalCode: String, Sendable, Codable, Hashable, CaseIterable {
   case failed
 
   /// The exit code of `keyturn` when this is the reason that nothing was touched.
-  public var exitCode: ExitCode {
+  package var exitCode: ExitCode {
     switch self {
     case .validation, .file, .unit: .validationRefused
     case .guarded: .guardRefused
@@ -42,24 +42,24 @@ public enum RefusalCode: String, Sendable, Codable, Hashable, CaseIterable {
 }
 
 /// A no with its reason. The message is whole sentences for a person and holds no secret.
-public struct Refusal: Sendable, Codable, Hashable, Error, CustomStringConvertible {
+package struct Refusal: Sendable, Codable, Hashable, Error, CustomStringConvertible {
   /// What kind of no it is.
-  public var code: RefusalCode
+  package var code: RefusalCode
   /// What was attempted, on what, what happened, what to do next.
-  public var message: String
+  package var message: String
 
   /// A no with its reason.
-  public init(_ code: RefusalCode, _ message: String) {
+  package init(_ code: RefusalCode, _ message: String) {
     self.code = code
     self.message = message
   }
 
   /// The message.
-  public var description: String { message }
+  package var description: String { message }
 }
 
 /// What `keyturn` exits with. 4 to 8: nothing was touched anywhere.
-public enum ExitCode: Int32, Sendable, Codable, CaseIterable {
+package enum ExitCode: Int32, Sendable, Codable, CaseIterable {
   /// Done, or nothing to do.
   case done = 0
   /// Failed.
@@ -96,7 +96,7 @@ public enum ExitCode: Int32, Sendable, Codable, CaseIterable {
   case badConfiguration = 78
 
   /// One line for the help text and the manual.
-  public var meaning: String {
+  package var meaning: String {
     switch self {
     case .done: "done, or nothing to do"
     case .failed: "failed"

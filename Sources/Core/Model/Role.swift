@@ -1,5 +1,5 @@
 /// What a certificate of the cluster's CA entitles its holder to.
-public enum Role: String, Sendable, Codable, Hashable, CaseIterable {
+package enum Role: String, Sendable, Codable, Hashable, CaseIterable {
   /// The agent on an AIStor node.
   case node
   /// The agent on a Key Manager host.
@@ -12,16 +12,16 @@ public enum Role: String, Sendable, Codable, Hashable, CaseIterable {
 
 /// Who is at the other end of a connection, as its certificate says: the URI name
 /// `keyturn://CLUSTER/ROLE/NAME` in the subject alternative names.
-public struct Principal: Sendable, Codable, Hashable {
+package struct Principal: Sendable, Codable, Hashable {
   /// The cluster that the certificate is for.
-  public var cluster: String
+  package var cluster: String
   /// What it entitles to.
-  public var role: Role
+  package var role: Role
   /// The holder's name; for a node its name in the inventory.
-  public var name: String
+  package var name: String
 
   /// A principal; see the properties.
-  public init(cluster: String, role: Role, name: String) {
+  package init(cluster: String, role: Role, name: String) {
     self.cluster = cluster
     self.role = role
     self.name = name
@@ -30,13 +30,13 @@ public struct Principal: Sendable, Codable, Hashable {
   /// What stands in a rollout and its records for who created it: the name of an operator, and
   /// `ROLE/NAME` of anybody else. No name has a slash in it, so a node is never taken for the operator
   /// of the same name.
-  public var author: String { role == .operator ? name : "\(role.rawValue)/\(name)" }
+  package var author: String { role == .operator ? name : "\(role.rawValue)/\(name)" }
 
   /// `keyturn://CLUSTER/ROLE/NAME`.
-  public var uri: String { "keyturn://\(cluster)/\(role.rawValue)/\(name)" }
+  package var uri: String { "keyturn://\(cluster)/\(role.rawValue)/\(name)" }
 
   /// The principal in such a URI; nil if it is not exactly of that form.
-  public init?(uri: String) {
+  package init?(uri: String) {
     let scheme = "keyturn://"
     guard uri.hasPrefix(scheme) else { return nil }
     let parts = uri.dropFirst(scheme.count).split(

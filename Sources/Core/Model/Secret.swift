@@ -5,48 +5,48 @@
 ///
 /// Its bytes are kept once, however often the value is copied, and are overwritten when the last copy goes. What
 /// ``reveal()`` gives is an ordinary string, of which nothing is overwritten.
-public struct Secret: Sendable, Hashable, CustomStringConvertible, CustomDebugStringConvertible,
+package struct Secret: Sendable, Hashable, CustomStringConvertible, CustomDebugStringConvertible,
   CustomReflectable
 {
   private let storage: Storage
 
   /// Wraps `text`.
-  public init(_ text: String) {
+  package init(_ text: String) {
     var text = text
     storage = text.withUTF8 { Storage(UnsafeRawBufferPointer($0)) }
   }
 
   /// Wraps these bytes, UTF-8.
-  public init(_ bytes: UnsafeRawBufferPointer) { storage = Storage(bytes) }
+  package init(_ bytes: UnsafeRawBufferPointer) { storage = Storage(bytes) }
 
   /// The value itself. Every call is a place where a secret leaves its type.
-  public func reveal() -> String {
+  package func reveal() -> String {
     withBytes { String(decoding: $0, as: UTF8.self) }
   }
 
   /// Hands the bytes to `body`, which must not keep them: a secret need not leave its type for a
   /// library that takes bytes.
-  public func withBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+  package func withBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
     // The storage must outlive the use of its bytes.
     withExtendedLifetime(storage) { body(UnsafeRawBufferPointer(storage.bytes)) }
   }
 
   /// How many bytes it has.
-  public var count: Int { storage.bytes.count }
+  package var count: Int { storage.bytes.count }
 
   /// Byte for byte equal.
-  public static func == (a: Secret, b: Secret) -> Bool {
+  package static func == (a: Secret, b: Secret) -> Bool {
     a.withBytes { a in b.withBytes { b in a.elementsEqual(b) } }
   }
   /// Feeds the bytes.
-  public func hash(into hasher: inout Hasher) { withBytes { hasher.combine(bytes: $0) } }
+  package func hash(into hasher: inout Hasher) { withBytes { hasher.combine(bytes: $0) } }
 
   /// Always `<redacted>`.
-  public var description: String { "<redacted>" }
+  package var description: String { "<redacted>" }
   /// Always `<redacted>`.
-  public var debugDescription: String { "<redacted>" }
+  package var debugDescription: String { "<redacted>" }
   /// Shows no children, so that `dump` prints nothing either.
-  public var customMirror: Mirror { Mirror(self, children: []) }
+  package var customMirror: Mirror { Mirror(self, children: []) }
 
   /// Overwrites memory that held a secret.
   @inline(never)

@@ -3,9 +3,9 @@
 ///
 /// Looked for is each text whole, and what follows its first and its second `:`, so that `k1:` and `kes:v1:` make
 /// no difference. Time is linear in the text that is looked at, however many secrets there are.
-public struct SecretTexts: Sendable {
+package struct SecretTexts: Sendable {
   /// Shorter ones are not looked for: they would be found in everything. MinIO takes no shorter passwords.
-  public static let shortestBytes = 8
+  package static let shortestBytes = 8
   /// So many with the same beginning are told apart; of more the beginning counts.
   private static let alike = 4
 
@@ -13,10 +13,10 @@ public struct SecretTexts: Sendable {
   private var texts: [UInt64: [[UInt8]]] = [:]
 
   /// Looks for nothing.
-  public init() {}
+  package init() {}
 
   /// Looks for `text` too, the white space around it left out.
-  public mutating func insert(_ text: some BidirectionalCollection<UInt8>) {
+  package mutating func insert(_ text: some BidirectionalCollection<UInt8>) {
     var rest = Array(text.reversed().drop { $0 <= 0x20 }.reversed().drop { $0 <= 0x20 })[...]
     for _ in 0...2 {
       insert(piece: rest)
@@ -34,7 +34,7 @@ public struct SecretTexts: Sendable {
   }
 
   /// Whether one of them is a part of `text`.
-  public func isHeld(by text: String) -> Bool {
+  package func isHeld(by text: String) -> Bool {
     if texts.isEmpty { return false }
     let bytes = Array(text.utf8)
     var last: UInt64 = 0

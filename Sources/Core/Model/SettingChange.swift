@@ -1,28 +1,28 @@
 /// One wish: a variable set to a value, or removed.
-public struct SettingChange: Sendable, Hashable {
+package struct SettingChange: Sendable, Hashable {
   /// The variable's name, for example `MINIO_KMS_SERVER`.
-  public var name: String
+  package var name: String
   /// The value that it shall have; nil removes it.
-  public var value: Secret?
+  package var value: Secret?
 
   /// A wish; see the properties. Any value is held as a secret, since any may be one.
-  public init(name: String, value: Secret?) {
+  package init(name: String, value: Secret?) {
     self.name = name
     self.value = value
   }
 }
 
 /// Variables whose value must not be shown.
-public enum SecretVariables {
+package enum SecretVariables {
   /// Whether the value of the variable `name` is a secret or may hold one: API keys, passwords,
   /// secret keys, tokens, license, and the connection strings and URLs that carry a password.
   ///
   /// A name counts by the words in it, in any case, so that the name of a target behind it
   /// (`MINIO_NOTIFY_MYSQL_DSN_STRING_primary`) and most slips (`MINIO_KMS_APIKEY`) change nothing.
-  public static func contains(_ name: String) -> Bool { contains(Array(name.utf8)[...]) }
+  package static func contains(_ name: String) -> Bool { contains(Array(name.utf8)[...]) }
 
   /// The same for bytes, in time linear in their number.
-  public static func contains(_ name: ArraySlice<UInt8>) -> Bool {
+  package static func contains(_ name: ArraySlice<UInt8>) -> Bool {
     let hasWord = name.indices.dropLast().contains { start in
       let initial = Int(name[start] & 0x1F)
       // Hardly any two bytes are those with which a word begins.

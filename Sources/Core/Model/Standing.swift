@@ -1,5 +1,5 @@
 /// How much a server owes to the holder of a certificate. The lowest gives way first.
-public enum Standing: Int, Sendable, Hashable, CaseIterable, Comparable {
+package enum Standing: Int, Sendable, Hashable, CaseIterable, Comparable {
   /// It may only look.
   case observer
   /// A node or a witness of the inventory.
@@ -8,5 +8,5 @@ public enum Standing: Int, Sendable, Hashable, CaseIterable, Comparable {
   case `operator`
 
   /// The order of the privileges.
-  public static func < (one: Standing, other: Standing) -> Bool { one.rawValue < other.rawValue }
+  package static func < (one: Standing, other: Standing) -> Bool { one.rawValue < other.rawValue }
 }

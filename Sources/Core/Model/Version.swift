@@ -1,5 +1,5 @@
 /// The version of Keyturn, of both programs.
-public enum Version {
+package enum Version {
   /// MAJOR.MINOR.PATCH (semver.org).
-  public static let text = "0.1.0"
+  package static let text = "0.1.0"
 }

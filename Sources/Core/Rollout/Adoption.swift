@@ -3,7 +3,7 @@
 ///
 /// One member seals, the one of the lowest name, and only when every member runs READY with the same
 /// key; the others take it from there. Which key is right where they differ, nobody can know.
-public enum Adoption: Sendable, Hashable {
+package enum Adoption: Sendable, Hashable {
   /// No member that could be asked runs with a key.
   case nothing
   /// Sealed as soon as these are mended or over; for people.
@@ -22,7 +22,7 @@ public enum Adoption: Sendable, Hashable {
   ///   - peers: every other member.
   ///   - cluster: the cluster.
   ///   - realtimeMicroseconds: now, microseconds since 1970-01-01 UTC.
-  public init(
+  package init(
     own: SealView, peers: [PeerSeal], cluster: String, realtimeMicroseconds: Int64
   ) {
     let views = ([own] + peers.compactMap(\.view)).sorted { $0.node < $1.node }

@@ -1,20 +1,20 @@
-public import Model
+package import Model
 
 /// The four timestamps of one exchange with a member, as in NTP (RFC 5905, section 8).
-public struct ClockSample: Sendable, Codable, Hashable {
+package struct ClockSample: Sendable, Codable, Hashable {
   /// When the request left, coordinator's clock.
-  public var requestSent: Instant
+  package var requestSent: Instant
   /// When it arrived, member's clock.
-  public var requestReceived: Instant
+  package var requestReceived: Instant
   /// When the answer left, member's clock.
-  public var answerSent: Instant
+  package var answerSent: Instant
   /// When it arrived, coordinator's clock.
-  public var answerReceived: Instant
+  package var answerReceived: Instant
   /// The boot of the member that its timestamps belong to.
-  public var bootID: String
+  package var bootID: String
 
   /// A sample; see the properties.
-  public init(
+  package init(
     requestSent: Instant, requestReceived: Instant, answerSent: Instant, answerReceived: Instant,
     bootID: String
   ) {
@@ -26,7 +26,7 @@ public struct ClockSample: Sendable, Codable, Hashable {
   }
 
   /// Time on the wire there and back, nanoseconds; never negative.
-  public var roundTripNanoseconds: Int64 {
+  package var roundTripNanoseconds: Int64 {
     max(
       0,
       answerReceived.nanoseconds(since: requestSent)
@@ -35,7 +35,7 @@ public struct ClockSample: Sendable, Codable, Hashable {
 
   /// Between which two numbers the member's clock minus the coordinator's was, nanoseconds: neither message arrived
   /// before it left.
-  public var offsetsNanoseconds: ClosedRange<Int64> {
+  package var offsetsNanoseconds: ClosedRange<Int64> {
     let (there, back) = (
       requestReceived.nanoseconds(since: requestSent), answerSent.nanoseconds(since: answerReceived)
     )
@@ -48,21 +48,21 @@ public struct ClockSample: Sendable, Codable, Hashable {
 /// That is what all samples say together. It holds as long as both clocks run on; so it widens with time by what they
 /// may drift apart, and a sample that it does not meet takes its place: one of the two machines has been paused, or
 /// has booted again.
-public struct ClockEstimate: Sendable, Hashable {
+package struct ClockEstimate: Sendable, Hashable {
   /// What two clocks drift apart in a nanosecond is 1 of so many: 200 parts in a million, twice what a quartz does that
   /// nobody disciplines.
   private static let driftDivisor: Int64 = 5_000
 
   /// The member's boot that its clock belongs to.
-  public private(set) var bootID: String
+  package private(set) var bootID: String
   /// The shortest round trip since the estimate began, nanoseconds.
-  public private(set) var roundTripNanoseconds: Int64
+  package private(set) var roundTripNanoseconds: Int64
   private var offsets: ClosedRange<Int64>
   /// When that was so, in the coordinator's clock.
   private var measured: Instant
 
   /// An estimate from a first sample.
-  public init(_ sample: ClockSample) {
+  package init(_ sample: ClockSample) {
     bootID = sample.bootID
     roundTripNanoseconds = sample.roundTripNanoseconds
     offsets = sample.offsetsNanoseconds
@@ -73,7 +73,7 @@ public struct ClockEstimate: Sendable, Hashable {
   ///
   /// - Returns: whether it agrees with what was known; if it does not, nothing that was known holds any more.
   @discardableResult
-  public mutating func add(_ sample: ClockSample) -> Bool {
+  package mutating func add(_ sample: ClockSample) -> Bool {
     let known = offsets(at: sample.answerReceived)
     let new = sample.offsetsNanoseconds
     guard sample.bootID == bootID, known.overlaps(new) else {
@@ -87,18 +87,18 @@ public struct ClockEstimate: Sendable, Hashable {
   }
 
   /// The error of the estimate is at most this at a moment of the coordinator's clock, nanoseconds.
-  public func boundNanoseconds(at now: Instant) -> Int64 {
+  package func boundNanoseconds(at now: Instant) -> Int64 {
     let offsets = offsets(at: now)
     return (offsets.upperBound - offsets.lowerBound + 1) / 2
   }
 
   /// `instant` of the coordinator's clock in the member's clock.
-  public func translate(_ instant: Instant) -> Instant {
+  package func translate(_ instant: Instant) -> Instant {
     Instant(nanoseconds: instant.nanoseconds + offsetNanoseconds)
   }
 
   /// `instant` of the member's clock in the coordinator's clock.
-  public func translateBack(_ instant: Instant) -> Instant {
+  package func translateBack(_ instant: Instant) -> Instant {
     Instant(nanoseconds: instant.nanoseconds - offsetNanoseconds)
   }
 

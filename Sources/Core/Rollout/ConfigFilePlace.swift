@@ -3,18 +3,18 @@
 /// The server reads it by itself at its start, and what it says overrides everything. So on a node whose key is sealed
 /// it must be a file that is there, that only root and the server's own user can write or replace, in a place that is
 /// the same for the server, for systemd and for whoever judges it. Pure.
-public struct ConfigFilePlace: Sendable, Hashable {
+package struct ConfigFilePlace: Sendable, Hashable {
   /// The path as the server takes it.
-  public var path: String
+  package var path: String
   /// Every place on the way to it, links resolved, the file last.
-  public var steps: [String]
+  package var steps: [String]
   /// Whether there is such a file.
-  public var exists: Bool
+  package var exists: Bool
   /// Who else may write it, or a directory on the way, for people; nil if nobody else may.
-  public var foreign: String?
+  package var foreign: String?
 
   /// A place; see the properties.
-  public init(path: String, steps: [String] = [], exists: Bool = true, foreign: String? = nil) {
+  package init(path: String, steps: [String] = [], exists: Bool = true, foreign: String? = nil) {
     self.path = path
     self.steps = steps
     self.exists = exists
@@ -28,12 +28,12 @@ public struct ConfigFilePlace: Sendable, Hashable {
 
   /// Whether a value of MINIO_CONFIG_ENV_FILE is a path to look at. One with a line break or a `=` is not: a quote that
   /// was lost has made the lines behind it part of it, and they may hold secrets.
-  public static func isPath(_ value: String) -> Bool {
+  package static func isPath(_ value: String) -> Bool {
     value.hasPrefix("/") && !value.unicodeScalars.contains { $0 == "=" || $0.value < 0x20 }
   }
 
   /// Why nothing that is found there says what the server will read; nil if it may be read.
-  public static func obstacle(to path: String) -> String? {
+  package static func obstacle(to path: String) -> String? {
     if !isPath(path) { return "\(KeyIdentity.shown(path)) is no absolute path" }
     return unreadable.first { covers($0, path) }.map {
       "\(path) lies in \($0), where no two processes find the same"
@@ -41,10 +41,10 @@ public struct ConfigFilePlace: Sendable, Hashable {
   }
 
   /// The same of this place, links resolved.
-  public var obstacle: String? { ([path] + steps).compactMap { Self.obstacle(to: $0) }.first }
+  package var obstacle: String? { ([path] + steps).compactMap { Self.obstacle(to: $0) }.first }
 
   /// Why the file cannot be relied on where a key is sealed, or is to be; nil if it can.
-  public var problem: String? {
+  package var problem: String? {
     if let obstacle { return obstacle }
     for place in [path] + steps {
       if let shared = Self.shared.first(where: { Self.covers($0, place) }) {
@@ -58,7 +58,7 @@ public struct ConfigFilePlace: Sendable, Hashable {
   }
 
   /// What to do about a problem.
-  public static let remedy =
+  package static let remedy =
     "name a file that is there and that only root or the server's user can write, in a directory like /etc/minio, or remove MINIO_CONFIG_ENV_FILE"
 
   private static func covers(_ place: String, _ path: String) -> Bool {

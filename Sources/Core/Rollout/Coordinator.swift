@@ -1,5 +1,5 @@
 internal import Digests
-public import Model
+package import Model
 
 // The coordinator's side of the rollout protocol (docs/protocol.md), hosted by whoever created the
 // rollout: the command line, or a member.
@@ -16,7 +16,7 @@ public import Model
 // none any more.
 
 /// The coordinator's side of the protocol: pure, never throws, waits or reads a clock.
-public struct Coordinator: Sendable, Hashable {
+package struct Coordinator: Sendable, Hashable {
   private enum State: Sendable, Hashable {
     case idle
     case preparing
@@ -49,7 +49,7 @@ public struct Coordinator: Sendable, Hashable {
   }
 
   /// The rollout.
-  public let rollout: Rollout
+  package let rollout: Rollout
   private let limits: CoordinatorLimits
   private var state = State.idle
   /// The operator wants out after the proposal: it ends when every member has been told.
@@ -58,7 +58,7 @@ public struct Coordinator: Sendable, Hashable {
   private let names: [String]
 
   /// A coordinator of a rollout that no member has heard of yet.
-  public init(rollout: Rollout, limits: CoordinatorLimits = CoordinatorLimits()) {
+  package init(rollout: Rollout, limits: CoordinatorLimits = CoordinatorLimits()) {
     self.rollout = rollout
     self.limits = limits
     names = rollout.members
@@ -66,7 +66,7 @@ public struct Coordinator: Sendable, Hashable {
   }
 
   /// Takes one input; returns what to do, in order.
-  public mutating func handle(_ input: CoordinatorInput, at now: Instant) -> [CoordinatorEffect] {
+  package mutating func handle(_ input: CoordinatorInput, at now: Instant) -> [CoordinatorEffect] {
     switch input {
     case .start: return start(now)
     case .vote(let name, let vote, let environment, let keyManager):

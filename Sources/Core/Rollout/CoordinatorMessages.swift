@@ -1,8 +1,8 @@
-public import Digests
-public import Model
+package import Digests
+package import Model
 
 /// What the coordinator learns.
-public enum CoordinatorInput: Sendable, Hashable {
+package enum CoordinatorInput: Sendable, Hashable {
   /// Begin.
   case start
   /// A member voted. `environment` is the digest of the MINIO_* variables that it will run with.
@@ -35,7 +35,7 @@ public enum CoordinatorInput: Sendable, Hashable {
 }
 
 /// The coordinator's timers.
-public enum CoordinatorTimer: Sendable, Hashable {
+package enum CoordinatorTimer: Sendable, Hashable {
   /// Votes must be in.
   case prepare
   /// Those who have voted must hear that the coordinator lives.
@@ -51,7 +51,7 @@ public enum CoordinatorTimer: Sendable, Hashable {
 }
 
 /// What the coordinator does, in the order given.
-public enum CoordinatorEffect: Sendable, Hashable {
+package enum CoordinatorEffect: Sendable, Hashable {
   /// Ask a member for its vote.
   case prepare(member: String)
   /// Exchange clocks with a member that has voted, naming the rollout: so it hears that the
@@ -74,60 +74,60 @@ public enum CoordinatorEffect: Sendable, Hashable {
 }
 
 /// How a rollout ended on one member.
-public struct MemberOutcome: Sendable, Codable, Hashable {
+package struct MemberOutcome: Sendable, Codable, Hashable {
   /// The member's name.
-  public var member: String
+  package var member: String
   /// How it ended there.
-  public var outcome: Outcome
+  package var outcome: Outcome
 
   /// A member and its outcome.
-  public init(member: String, outcome: Outcome) {
+  package init(member: String, outcome: Outcome) {
     self.member = member
     self.outcome = outcome
   }
 }
 
 /// What a rollout came to, for the operator.
-public struct RolloutResult: Sendable, Hashable {
+package struct RolloutResult: Sendable, Hashable {
   /// What the command exits with.
-  public var exitCode: ExitCode
+  package var exitCode: ExitCode
   /// The decision; nil when it is not known.
-  public var decision: Decision?
+  package var decision: Decision?
   /// One sentence.
-  public var summary: String
+  package var summary: String
   /// One entry for every member, sorted by name.
-  public var outcomes: [MemberOutcome]
+  package var outcomes: [MemberOutcome]
   /// First to last start of a new main process, coordinator's clock, nanoseconds; nil if fewer than
   /// all are known.
-  public var skewNanoseconds: Int64?
+  package var skewNanoseconds: Int64?
   /// First to last call of RestartUnit, likewise.
-  public var issueSkewNanoseconds: Int64?
+  package var issueSkewNanoseconds: Int64?
   /// First to last moment at which systemd began to stop a server, likewise.
-  public var stopSkewNanoseconds: Int64?
+  package var stopSkewNanoseconds: Int64?
   /// First call of RestartUnit to the moment since which every server takes writes, likewise.
-  public var writeOutageNanoseconds: Int64?
+  package var writeOutageNanoseconds: Int64?
 }
 
 /// How long the coordinator waits, and how exact a clock must be.
-public struct CoordinatorLimits: Sendable, Hashable {
+package struct CoordinatorLimits: Sendable, Hashable {
   /// Votes, beyond the members' own prepare deadline, milliseconds.
-  public var voteGraceMilliseconds = 3_000
+  package var voteGraceMilliseconds = 3_000
   /// Acceptances, milliseconds.
-  public var acceptMilliseconds = 5_000
+  package var acceptMilliseconds = 5_000
   /// From one sign of life to the next while votes are awaited, milliseconds; well below the
   /// members' own patience (``RecoveryTimes/silenceMilliseconds``).
-  public var beatMilliseconds = 1_000
+  package var beatMilliseconds = 1_000
   /// For the members to end the rollout by themselves, milliseconds.
-  public var recoverMilliseconds = 30_000
+  package var recoverMilliseconds = 30_000
   /// Telling an abort, milliseconds.
-  public var decideMilliseconds = 5_000
+  package var decideMilliseconds = 5_000
   /// Outcomes, beyond the members' own stop and start deadlines, milliseconds.
-  public var outcomeGraceMilliseconds = 5_000
+  package var outcomeGraceMilliseconds = 5_000
   /// From the proposal to the instant at the least, milliseconds.
-  public var leastLeadMilliseconds = 250
+  package var leastLeadMilliseconds = 250
   /// The widest clock bound, nanoseconds.
-  public var clockBoundNanoseconds: Int64 = 50_000_000
+  package var clockBoundNanoseconds: Int64 = 50_000_000
 
   /// The defaults.
-  public init() {}
+  package init() {}
 }

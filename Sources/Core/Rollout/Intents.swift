@@ -1,5 +1,5 @@
-public import Digests
-public import Model
+package import Digests
+package import Model
 
 // What the members have been handed by configuration management, and when they begin a rollout by
 // themselves (docs/protocol.md, "Intents").
@@ -17,20 +17,20 @@ public import Model
 // same wishes.
 
 /// What a member says of its wish: the serial alone once it was withdrawn.
-public struct IntentStatement: Sendable, Codable, Hashable {
+package struct IntentStatement: Sendable, Codable, Hashable {
   /// The run of the member's agent that the serial counts in; nil from an agent of a version before there
   /// were any. An agent that begins to count again, because its node was installed again, was restored from a
   /// backup or has a damaged record, does so in another run, so what it says counts.
-  public var run: Incarnation?
+  package var run: Incarnation?
   /// Grows with every change.
-  @Bounded<Bounds.Serial> public var serial: UInt64
+  @Bounded<Bounds.Serial> package var serial: UInt64
   /// The digest of the settings; nil for none.
-  public var digest: Digest?
+  package var digest: Digest?
   /// Whether the member has found the settings in its file and its running server.
-  public var isInForce: Bool
+  package var isInForce: Bool
 
   /// A statement; see the properties.
-  public init(run: Incarnation? = nil, serial: UInt64, digest: Digest?, isInForce: Bool = false) {
+  package init(run: Incarnation? = nil, serial: UInt64, digest: Digest?, isInForce: Bool = false) {
     self.run = run
     self.serial = serial
     self.digest = digest
@@ -38,7 +38,7 @@ public struct IntentStatement: Sendable, Codable, Hashable {
   }
 
   /// Whether something is still to be done for it.
-  public var isOpen: Bool { digest != nil && !isInForce }
+  package var isOpen: Bool { digest != nil && !isInForce }
 
   /// Whether another one says the same of the settings.
   fileprivate func isLike(_ other: IntentStatement) -> Bool {
@@ -47,7 +47,7 @@ public struct IntentStatement: Sendable, Codable, Hashable {
 }
 
 /// What comes to the intents of a member.
-public enum IntentsInput: Sendable, Hashable {
+package enum IntentsInput: Sendable, Hashable {
   /// The agent has started.
   case started
   /// A wish was handed to this member, and looked at; nil withdraws it.
@@ -66,7 +66,7 @@ public enum IntentsInput: Sendable, Hashable {
 }
 
 /// What is done about intents, in the order given.
-public enum IntentsEffect: Sendable, Hashable {
+package enum IntentsEffect: Sendable, Hashable {
   /// Make it durable, with the settings themselves, before anybody is told.
   case persist(IntentStatement)
   /// Tell another member; it answers with its own statement.
@@ -78,13 +78,13 @@ public enum IntentsEffect: Sendable, Hashable {
 }
 
 /// Who holds which wish, as one member knows it; and when it is to begin the rollout.
-public struct Intents: Sendable, Hashable {
+package struct Intents: Sendable, Hashable {
   /// From the last change to the beginning, milliseconds.
-  public static let quietMilliseconds = 2_000
+  package static let quietMilliseconds = 2_000
   /// From one round of telling to the next, while a wish is open, milliseconds.
-  public static let againMilliseconds = 5_000
+  package static let againMilliseconds = 5_000
   /// From a rollout that came to nothing to the next, milliseconds.
-  public static let retryMilliseconds = 60_000
+  package static let retryMilliseconds = 60_000
   /// Runs of a member's agent that are over and remembered.
   static let endedRuns = 8
 
@@ -105,7 +105,7 @@ public struct Intents: Sendable, Hashable {
   /// The intents of `member`, one of the sorted `members`, with what was durable.
   ///
   /// - Parameter run: what tells this run of the agent from all others.
-  public init(
+  package init(
     member: String, members: [String], run: Incarnation? = nil, own: IntentStatement?
   ) {
     self.member = member
@@ -120,35 +120,35 @@ public struct Intents: Sendable, Hashable {
   }
 
   /// The same with what this member held in an earlier run; nothing was ever held with a serial of 0.
-  public func holding(_ kept: IntentStatement) -> Intents {
+  package func holding(_ kept: IntentStatement) -> Intents {
     Intents(member: member, members: members, run: run, own: kept.serial > 0 ? kept : nil)
   }
 
   /// Whether this member is the one that begins.
-  public var isFirst: Bool { members.first == member }
+  package var isFirst: Bool { members.first == member }
 
   /// What this member wishes.
-  public var own: IntentStatement {
+  package var own: IntentStatement {
     self[member] ?? IntentStatement(run: run, serial: 0, digest: nil)
   }
 
   /// What a member is known to wish; nil if it was not heard of.
-  public subscript(_ name: String) -> IntentStatement? {
+  package subscript(_ name: String) -> IntentStatement? {
     members.firstIndex(of: name).flatMap { statements[$0] }
   }
 
   /// Who holds nothing or was not heard of.
-  public var missing: [String] { zip(members, statements).filter { $0.1?.digest == nil }.map(\.0) }
+  package var missing: [String] { zip(members, statements).filter { $0.1?.digest == nil }.map(\.0) }
 
   /// Who holds another wish than this member.
-  public var differing: [String] {
+  package var differing: [String] {
     guard let digest = own.digest else { return [] }
     return zip(members, statements)
       .filter { $0.1?.digest != nil && $0.1?.digest != digest }.map(\.0)
   }
 
   /// Takes one input; returns what to do, in order.
-  public mutating func handle(_ input: IntentsInput, at now: Instant) -> [IntentsEffect] {
+  package mutating func handle(_ input: IntentsInput, at now: Instant) -> [IntentsEffect] {
     switch input {
     case .started:
       changed = now

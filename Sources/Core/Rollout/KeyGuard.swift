@@ -1,12 +1,12 @@
-public import Model
+package import Model
 
 /// The guard of MINIO_KMS_SSE_KEY. Pure; every path that would write a file or restart a server
 /// asks it.
 ///
 /// There is no argument, flag or state that makes it allow another key.
-public enum KeyGuard {
+package enum KeyGuard {
   /// Where the key in force is known from.
-  public enum Holder: Sendable, Hashable {
+  package enum Holder: Sendable, Hashable {
     /// Sealed by a confirmed start.
     case seal(Seal)
     /// In the environment of the running server; encrypted before Keyturn came.
@@ -43,7 +43,7 @@ public enum KeyGuard {
   ///   - keys: every definition of MINIO_KMS_SSE_KEY that any reader would see in the new environment, in order.
   ///   - enclaves: every definition of MINIO_KMS_ENCLAVE likewise.
   /// - Returns: the refusal, or nil if the new environment has exactly the key in force.
-  public static func refusal(holder: Holder?, keys: [String], enclaves: [String]) -> Refusal? {
+  package static func refusal(holder: Holder?, keys: [String], enclaves: [String]) -> Refusal? {
     guard let holder else { return nil }
     let sealed = "MINIO_KMS_SSE_KEY \"\(holder.keyName)\" is \(holder.reason)"
     let advice =
@@ -78,7 +78,7 @@ public enum KeyGuard {
   /// The refusal of a first key that the next rollout would have to refuse: its confirmed start
   /// would seal it, and a sealed key is defined once. Nil if it can be sealed as it is, or there is
   /// none; see ``refusal(holder:keys:enclaves:)`` for the parameters.
-  public static func ambiguity(keys: [String], enclaves: [String]) -> Refusal? {
+  package static func ambiguity(keys: [String], enclaves: [String]) -> Refusal? {
     if keys.allSatisfy(\.isEmpty) { return nil }
     for (name, values) in [("MINIO_KMS_SSE_KEY", keys), ("MINIO_KMS_ENCLAVE", enclaves)]
     where values.count > 1 {

@@ -2,37 +2,37 @@
 /// door, through which every start goes that systemd makes, whoever asked for it. Pure.
 ///
 /// It knows nothing of rollouts, files and units, and has no way to say "all the same".
-public enum LastDoor {
+package enum LastDoor {
   /// A value of a variable, and where it is from.
-  public struct Definition: Sendable, Hashable {
+  package struct Definition: Sendable, Hashable {
     /// The value.
-    public var value: String
+    package var value: String
     /// Where it is from, for people.
-    public var place: String
+    package var place: String
 
     /// A value and its place.
-    public init(value: String, place: String) {
+    package init(value: String, place: String) {
       self.value = value
       self.place = place
     }
   }
 
   /// What a start would have of one variable.
-  public struct Variable: Sendable, Hashable {
+  package struct Variable: Sendable, Hashable {
     /// What systemd hands to the process; nil if nothing.
-    public var environment: Definition?
+    package var environment: Definition?
     /// Every definition in the file of MINIO_CONFIG_ENV_FILE, which the server reads by itself: they
     /// override.
-    public var file: [Definition]
+    package var file: [Definition]
 
     /// A variable; see the properties.
-    public init(environment: Definition?, file: [Definition] = []) {
+    package init(environment: Definition?, file: [Definition] = []) {
       self.environment = environment
       self.file = file
     }
 
     /// The value that counts, the last of several; nil if there is none.
-    public var value: String? { inForce.last?.value }
+    package var value: String? { inForce.last?.value }
 
     /// What counts. Two definitions in one file are two answers to one question.
     fileprivate var inForce: [Definition] { file.isEmpty ? environment.map { [$0] } ?? [] : file }
@@ -40,7 +40,7 @@ public enum LastDoor {
 
   /// Why the start would be refused; nil if it has the sealed key, in its enclave, by bytes, or
   /// nothing is sealed here. Where a seal is missing or damaged no key can be told from another.
-  public static func problem(record: SealRecord, key: Variable, enclave: Variable) -> String? {
+  package static func problem(record: SealRecord, key: Variable, enclave: Variable) -> String? {
     switch record {
     case .unsealed: nil
     case .sealed(let seal): problem(seal: seal, key: key, enclave: enclave)
@@ -50,7 +50,7 @@ public enum LastDoor {
 
   /// What is wrong with the key that the start would have; nil if it is the sealed one, in its
   /// enclave, by bytes.
-  public static func problem(seal: Seal, key: Variable, enclave: Variable) -> String? {
+  package static func problem(seal: Seal, key: Variable, enclave: Variable) -> String? {
     problem("MINIO_KMS_SSE_KEY", key.inForce, sealed: seal.keyName)
       ?? problem("MINIO_KMS_ENCLAVE", enclave.inForce, sealed: seal.enclave)
   }

@@ -1,7 +1,7 @@
-public import Model
+package import Model
 
 /// How a rollout ended on one member.
-public enum OutcomeKind: String, Sendable, Codable, Hashable {
+package enum OutcomeKind: String, Sendable, Codable, Hashable {
   /// Aborted before anything was touched.
   case aborted
   /// Restarted, the start was confirmed.
@@ -15,21 +15,21 @@ public enum OutcomeKind: String, Sendable, Codable, Hashable {
 }
 
 /// How a rollout ended on one member, with the reason.
-public struct Outcome: Sendable, Codable, Hashable {
+package struct Outcome: Sendable, Codable, Hashable {
   /// How it ended.
-  public var kind: OutcomeKind
+  package var kind: OutcomeKind
   /// Why, for a person: the journal line, the deadline, the refusal. Redacted.
-  public var reason: String
+  package var reason: String
 
   /// Whether the server got past the Key Manager, so that it may have encrypted with its key; nil
   /// where that is not known.
-  public var passedKeyManager: Bool?
+  package var passedKeyManager: Bool?
 
   /// What someone should look at although it is confirmed: a drive that was lost in this very start.
-  public var warning: String?
+  package var warning: String?
 
   /// What a peer or a record tells; its texts are cut at ``Limits/reasonBytes``.
-  public init(from decoder: any Decoder) throws {
+  package init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     kind = try container.decode(OutcomeKind.self, forKey: .kind)
     reason = try container.decode(String.self, forKey: .reason).cut(toBytes: Limits.reasonBytes)
@@ -39,7 +39,7 @@ public struct Outcome: Sendable, Codable, Hashable {
   }
 
   /// How it ended and why.
-  public init(_ kind: OutcomeKind, _ reason: String, passedKeyManager: Bool? = nil) {
+  package init(_ kind: OutcomeKind, _ reason: String, passedKeyManager: Bool? = nil) {
     self.kind = kind
     self.reason = reason
     self.passedKeyManager = passedKeyManager
@@ -47,30 +47,30 @@ public struct Outcome: Sendable, Codable, Hashable {
 }
 
 /// What happened on a member at the instant, in its own CLOCK_BOOTTIME.
-public struct RestartReport: Sendable, Codable, Hashable {
+package struct RestartReport: Sendable, Codable, Hashable {
   /// The instant that was agreed.
-  public var planned: Instant
+  package var planned: Instant
   /// When RestartUnit was called.
-  public var issued: Instant
+  package var issued: Instant
   /// The unit's invocation before the restart; empty if it was not running.
-  public var previousInvocation: String
+  package var previousInvocation: String
   /// The main process before the restart; nil if none ran, or if that is not known. Its last words
   /// may bear the new invocation: journald looks that up when it reads them.
-  public var previousPID: Int32?
+  package var previousPID: Int32?
   /// The journal's cursor before the restart, if the unit had another invocation by then than at the
   /// vote: what that one said is of no account.
-  public var journalCursor: String?
+  package var journalCursor: String?
   /// When systemd began to stop the old process; nil until that is known, and if none ran.
-  public var stopping: Instant?
+  package var stopping: Instant?
   /// When the unit was stopped.
-  public var stopped: Instant?
+  package var stopped: Instant?
   /// When systemd started the new main process; nil until that is known.
-  public var started: Instant?
+  package var started: Instant?
   /// Since when the new server takes writes; nil until it does, and where it does not tell.
-  public var writable: Instant?
+  package var writable: Instant?
 
   /// A report; see the properties.
-  public init(
+  package init(
     planned: Instant, issued: Instant, previousInvocation: String, previousPID: Int32? = nil,
     journalCursor: String? = nil, stopping: Instant? = nil, stopped: Instant? = nil,
     started: Instant? = nil, writable: Instant? = nil
@@ -88,7 +88,7 @@ public struct RestartReport: Sendable, Codable, Hashable {
 }
 
 /// A member's answer to prepare.
-public enum Vote: Sendable, Hashable {
+package enum Vote: Sendable, Hashable {
   /// Everything is checked and staged, durable.
   case yes
   /// Not possible here, and why. Nothing is left behind.

@@ -1,4 +1,4 @@
-public import Model
+package import Model
 
 // Who sums a committed rollout up when its coordinator is gone: the lowest member that the others can
 // reach. Every member whose own part has ended runs one of these; all but the lowest wait as soon as
@@ -9,7 +9,7 @@ public import Model
 // told stays what it is.
 
 /// What comes to a collector.
-public enum CollectorInput: Sendable, Hashable {
+package enum CollectorInput: Sendable, Hashable {
   /// This member's part has ended.
   case started
   /// A member that knows the rollout has answered how it ended there; nil if it has not yet.
@@ -21,7 +21,7 @@ public enum CollectorInput: Sendable, Hashable {
 }
 
 /// What a collector does, in the order given.
-public enum CollectorEffect: Sendable, Hashable {
+package enum CollectorEffect: Sendable, Hashable {
   /// Ask a member how the rollout ended there.
   case ask(member: String)
   /// Send ``CollectorInput/woke`` at this instant; takes the place of the wake before.
@@ -31,21 +31,21 @@ public enum CollectorEffect: Sendable, Hashable {
 }
 
 /// How long a collector waits, milliseconds.
-public struct CollectorTimes: Sendable, Hashable {
+package struct CollectorTimes: Sendable, Hashable {
   /// Silence of the coordinator after the own end.
-  public var silenceMilliseconds = 5_000
+  package var silenceMilliseconds = 5_000
   /// From one round of questions to the next.
-  public var againMilliseconds = 1_000
+  package var againMilliseconds = 1_000
   /// From the own end until who has not answered counts as unknown, beyond the rollout's own stop
   /// and start deadlines.
-  public var graceMilliseconds = 10_000
+  package var graceMilliseconds = 10_000
 
   /// The defaults.
-  public init() {}
+  package init() {}
 }
 
 /// Collects the outcomes of one committed rollout, if this member is the one to do it.
-public struct OutcomeCollector: Sendable, Hashable {
+package struct OutcomeCollector: Sendable, Hashable {
   private let member: String
   private let rollout: Rollout
   private let times: CollectorTimes
@@ -64,7 +64,7 @@ public struct OutcomeCollector: Sendable, Hashable {
   private static let lowerAtOnce = 8
 
   /// A collector of a member whose own part has ended so.
-  public init(
+  package init(
     member: String, rollout: Rollout, own: Outcome, times: CollectorTimes = CollectorTimes()
   ) {
     self.member = member
@@ -77,7 +77,7 @@ public struct OutcomeCollector: Sendable, Hashable {
   }
 
   /// Takes one input; returns what to do, in order.
-  public mutating func handle(_ input: CollectorInput, at now: Instant) -> [CollectorEffect] {
+  package mutating func handle(_ input: CollectorInput, at now: Instant) -> [CollectorEffect] {
     if isOver { return [] }
     switch input {
     case .started:

@@ -1,4 +1,4 @@
-public import Model
+package import Model
 
 // A member's side of the rollout protocol (docs/protocol.md).
 //
@@ -17,22 +17,22 @@ public import Model
 // it.
 
 /// A member's side of the protocol: pure, never throws, waits or reads a clock.
-public struct Participant: Sendable, Hashable {
+package struct Participant: Sendable, Hashable {
   /// The member's own name.
-  public let member: String
+  package let member: String
   /// The life of its state directory; nil if that is not known, and then it votes on nothing and answers nothing.
-  public let incarnation: Incarnation?
+  package let incarnation: Incarnation?
   /// What is durable.
-  public private(set) var record: ParticipantRecord
+  package private(set) var record: ParticipantRecord
   /// The rollout whose checks are running; not durable, a crash forgets it and nothing was
   /// promised.
-  public private(set) var assessing: Rollout?
+  package private(set) var assessing: Rollout?
   /// There exactly while the member is in doubt.
   private var recovery: Recovery?
   private let times: RecoveryTimes
 
   /// A member with what was durable when it stopped.
-  public init(
+  package init(
     member: String, incarnation: Incarnation?, record: ParticipantRecord,
     times: RecoveryTimes = RecoveryTimes()
   ) {
@@ -45,13 +45,13 @@ public struct Participant: Sendable, Hashable {
   /// How often the member has tried in vain to end the rollout that it is in doubt of, who did not
   /// answer the last time, and who of them was replaced since its vote; nil if it is in none, or has
   /// not tried.
-  public var doubt: (attempts: Int, missing: [String], replaced: [String])? {
+  package var doubt: (attempts: Int, missing: [String], replaced: [String])? {
     guard let recovery, recovery.failures > 0 else { return nil }
     return (recovery.failures, recovery.missing, recovery.replaced)
   }
 
   /// Takes one input; returns what to do, in order.
-  public mutating func handle(
+  package mutating func handle(
     _ input: ParticipantInput, at moment: Moment
   ) -> [ParticipantEffect] {
     switch input {

@@ -1,20 +1,20 @@
-public import Model
+package import Model
 
 /// What a message about a rollout names it by, and whom it is for.
 ///
 /// The id says which rollout it is. The epoch, the rollout's own or a higher one, is the fence of a
 /// member that has not voted on it: once it has seen the epoch it never will. The addressee is the
 /// incarnation that the rollout lists for the member: no other one answers.
-public struct RolloutKey: Sendable, Codable, Hashable {
+package struct RolloutKey: Sendable, Codable, Hashable {
   /// The rollout's id.
-  public var id: String
+  package var id: String
   /// The rollout's epoch.
-  @Bounded<Bounds.Epoch> public var epoch: UInt64
+  @Bounded<Bounds.Epoch> package var epoch: UInt64
   /// The incarnation that the message is for, as the rollout lists it; nil for a rollout that lists none.
-  public var addressee: Incarnation?
+  package var addressee: Incarnation?
 
   /// A rollout's key.
-  public init(id: String, epoch: UInt64, addressee: Incarnation?) {
+  package init(id: String, epoch: UInt64, addressee: Incarnation?) {
     self.id = id
     self.epoch = epoch
     self.addressee = addressee
@@ -23,23 +23,23 @@ public struct RolloutKey: Sendable, Codable, Hashable {
 
 extension Rollout {
   /// What a message about it to one of its members names it by.
-  public func key(for member: String) -> RolloutKey {
+  package func key(for member: String) -> RolloutKey {
     RolloutKey(id: id, epoch: epoch, addressee: content(of: member)?.incarnation)
   }
 }
 
 /// What the shell knows when something comes to a member.
-public struct Moment: Sendable, Hashable {
+package struct Moment: Sendable, Hashable {
   /// The member's CLOCK_BOOTTIME.
-  public var now: Instant
+  package var now: Instant
   /// The boot that it belongs to.
-  public var bootID: String
+  package var bootID: String
   /// Random, anew each time, 0 to ``RecoveryTimes/jitterMilliseconds``: keeps members from trying
   /// at the same time again and again.
-  public var jitterMilliseconds: Int
+  package var jitterMilliseconds: Int
 
   /// A moment; see the properties.
-  public init(now: Instant, bootID: String, jitterMilliseconds: Int) {
+  package init(now: Instant, bootID: String, jitterMilliseconds: Int) {
     self.now = now
     self.bootID = bootID
     self.jitterMilliseconds = jitterMilliseconds
@@ -47,7 +47,7 @@ public struct Moment: Sendable, Hashable {
 }
 
 /// What comes to a member.
-public enum ParticipantInput: Sendable, Hashable {
+package enum ParticipantInput: Sendable, Hashable {
   /// The agent has started; `record` was what it was made from.
   case started
   /// A coordinator asks for a vote.
@@ -86,7 +86,7 @@ extension ParticipantInput {
   /// record cannot be made durable. An end that somebody was told of must not become another, and a
   /// start that was confirmed promises a seal; these two are to be tried again. The others tell what
   /// has happened, and it has happened also when the record of it cannot be written.
-  public var isPromise: Bool {
+  package var isPromise: Bool {
     switch self {
     case .prepare, .assessed, .promise, .accept, .decided, .firing, .fireFailed, .watched, .woke,
       .resolve,
@@ -98,7 +98,7 @@ extension ParticipantInput {
 }
 
 /// What a member in doubt asks every member, itself included.
-public enum RecoveryQuestion: Sendable, Hashable {
+package enum RecoveryQuestion: Sendable, Hashable {
   /// Comes to the other as ``ParticipantInput/promise(_:_:)``.
   case promise(Ballot)
   /// Comes to the other as ``ParticipantInput/accept(_:_:)``.
@@ -108,7 +108,7 @@ public enum RecoveryQuestion: Sendable, Hashable {
   case decide(Decision, reason: String)
 
   /// What it is to the member that is asked.
-  public func input(_ key: RolloutKey) -> ParticipantInput {
+  package func input(_ key: RolloutKey) -> ParticipantInput {
     switch self {
     case .promise(let ballot): .promise(key, ballot)
     case .accept(let proposal): .accept(key, proposal)
@@ -119,7 +119,7 @@ public enum RecoveryQuestion: Sendable, Hashable {
 }
 
 /// The answer to a proposer. Each stays true for ever: a proposer decides by it.
-public enum ParticipantReply: Sendable, Hashable {
+package enum ParticipantReply: Sendable, Hashable {
   /// Nothing of a lower ballot will be accepted; with the proposal accepted before, if any.
   case promised(Proposal?)
   /// Accepted.
@@ -139,7 +139,7 @@ public enum ParticipantReply: Sendable, Hashable {
 }
 
 /// What a member does, in the order given.
-public enum ParticipantEffect: Sendable, Hashable {
+package enum ParticipantEffect: Sendable, Hashable {
   /// Make this durable before the next effect is carried out. If it cannot be and the
   /// input is a promise (``ParticipantInput/isPromise``), the machine goes back to what it was before
   /// the input, and the effects that follow are left out.

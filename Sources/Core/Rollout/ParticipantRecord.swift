@@ -1,33 +1,33 @@
-public import Digests
-public import Model
+package import Digests
+package import Model
 
 /// What a member knows of its own when it votes yes; part of its durable record.
-public struct PreparedFacts: Sendable, Codable, Hashable {
+package struct PreparedFacts: Sendable, Codable, Hashable {
   /// The unit's invocation when the member voted; empty if it was not running.
-  public var invocation: String
+  package var invocation: String
   /// The journal's cursor when the member voted; nil if the journal was empty.
-  public var journalCursor: String?
+  package var journalCursor: String?
   /// Whether a file is staged; false where only the process is to be restarted.
-  public var staged: Bool
+  package var staged: Bool
   /// The environment that the server shall run with, which was voted on, sorted by name.
-  public var environment: [Variable]?
+  package var environment: [Variable]?
 
   /// One variable, without its value.
-  public struct Variable: Sendable, Codable, Hashable {
+  package struct Variable: Sendable, Codable, Hashable {
     /// Its name.
-    public var name: String
+    package var name: String
     /// Digest of name and value.
-    public var digest: Digest
+    package var digest: Digest
 
     /// A variable; see the properties.
-    public init(name: String, digest: Digest) {
+    package init(name: String, digest: Digest) {
       self.name = name
       self.digest = digest
     }
   }
 
   /// Facts; see the properties.
-  public init(
+  package init(
     invocation: String, journalCursor: String?, staged: Bool, environment: [Variable]? = nil
   ) {
     self.invocation = invocation
@@ -38,18 +38,18 @@ public struct PreparedFacts: Sendable, Codable, Hashable {
 }
 
 /// A proposal that a member has accepted.
-public struct Proposal: Sendable, Codable, Hashable {
+package struct Proposal: Sendable, Codable, Hashable {
   /// Its rank.
-  public var ballot: Ballot
+  package var ballot: Ballot
   /// What is proposed.
-  public var decision: Decision
+  package var decision: Decision
   /// When to act, in this member's CLOCK_BOOTTIME; nil for abort.
-  public var instant: Instant?
+  package var instant: Instant?
   /// The boot of this member that the instant belongs to.
-  public var bootID: String
+  package var bootID: String
 
   /// A proposal; see the properties.
-  public init(ballot: Ballot, decision: Decision, instant: Instant?, bootID: String) {
+  package init(ballot: Ballot, decision: Decision, instant: Instant?, bootID: String) {
     self.ballot = ballot
     self.decision = decision
     self.instant = instant
@@ -58,7 +58,7 @@ public struct Proposal: Sendable, Codable, Hashable {
 }
 
 /// Where a member is in the rollout that it is in.
-public enum ParticipantStage: Sendable, Codable, Hashable {
+package enum ParticipantStage: Sendable, Codable, Hashable {
   /// Voted yes; waits for a proposal.
   case prepared
   /// Accepted a proposal; waits for the decision.
@@ -70,44 +70,44 @@ public enum ParticipantStage: Sendable, Codable, Hashable {
 }
 
 /// The rollout that a member is in.
-public struct ActiveRollout: Sendable, Codable, Hashable {
+package struct ActiveRollout: Sendable, Codable, Hashable {
   /// The rollout.
-  public var rollout: Rollout
+  package var rollout: Rollout
   /// What the member knew when it voted.
-  public var facts: PreparedFacts
+  package var facts: PreparedFacts
   /// The highest ballot that it has promised to.
-  public var promised: Ballot
+  package var promised: Ballot
   /// Where it is.
-  public var stage: ParticipantStage
+  package var stage: ParticipantStage
 }
 
 /// The rollout that a member was in last.
-public struct FinishedRollout: Sendable, Codable, Hashable {
+package struct FinishedRollout: Sendable, Codable, Hashable {
   /// The rollout.
-  public var rollout: Rollout
+  package var rollout: Rollout
   /// How it ended here.
-  public var outcome: Outcome
+  package var outcome: Outcome
   /// What happened at the instant; nil if nothing did.
-  public var report: RestartReport?
+  package var report: RestartReport?
 }
 
 /// What a member must not forget: one durable record, replaced as a whole.
-public struct ParticipantRecord: Sendable, Codable, Hashable {
+package struct ParticipantRecord: Sendable, Codable, Hashable {
   /// The highest epoch that the member has seen.
-  @Bounded<Bounds.Epoch> public var highestEpoch: UInt64
+  @Bounded<Bounds.Epoch> package var highestEpoch: UInt64
   /// The rollout that it is in.
-  public var active: ActiveRollout?
+  package var active: ActiveRollout?
   /// The rollout that it was in last.
-  public var last: FinishedRollout?
+  package var last: FinishedRollout?
   /// The last one that was committed: later ones that were aborted must not make it forgotten while
   /// another member is still in doubt of it.
-  public var lastCommitted: FinishedRollout?
+  package var lastCommitted: FinishedRollout?
   /// The ids of the last ones that were aborted, the newest last: a member that is still in doubt of one is told so,
   /// and not that no yes was given. Nil in a record that was written before they were kept.
-  public private(set) var aborted: [String]?
+  package private(set) var aborted: [String]?
 
   /// The record of a member that has never been in a rollout.
-  public init() { highestEpoch = 0 }
+  package init() { highestEpoch = 0 }
 
   /// How many aborted rollouts are remembered by their ids.
   static let abortedCount = 16

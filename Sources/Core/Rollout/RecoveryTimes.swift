@@ -1,18 +1,18 @@
 /// How long a member waits before and while it recovers a rollout, milliseconds.
-public struct RecoveryTimes: Sendable, Hashable {
+package struct RecoveryTimes: Sendable, Hashable {
   /// Silence of the coordinator until the first member takes a round.
-  public var silenceMilliseconds = 3_000
+  package var silenceMilliseconds = 3_000
   /// Later by this for each member before it in the list, so that as a rule only one tries.
-  public var rankMilliseconds = 200
+  package var rankMilliseconds = 200
   /// The most that the jitter adds.
-  public var jitterMilliseconds = 200
+  package var jitterMilliseconds = 200
   /// For the answers to one question.
-  public var answerMilliseconds = 1_000
+  package var answerMilliseconds = 1_000
   /// After the first round that came to nothing; doubled after each further one.
-  public var firstPauseMilliseconds = 500
+  package var firstPauseMilliseconds = 500
   /// The longest pause between two rounds.
-  public var longestPauseMilliseconds = 8_000
+  package var longestPauseMilliseconds = 8_000
 
   /// The defaults.
-  public init() {}
+  package init() {}
 }

@@ -1,4 +1,4 @@
-public import Model
+package import Model
 
 extension RollbackPolicy {
   /// What is to be done when every outcome is in, or no more will come. Pure.
@@ -8,7 +8,7 @@ extension RollbackPolicy {
   ///   - outcomes: one for each member.
   ///   - key: the key that the servers were started with; nil for none.
   ///   - previousKey: the key of the generation before; nil for none.
-  public func decide(
+  package func decide(
     _ rollout: Rollout, _ outcomes: [MemberOutcome], key: KeyIdentity?, previousKey: KeyIdentity?
   ) -> RollbackDecision {
     if outcomes.count == rollout.contents.count,
@@ -53,7 +53,7 @@ extension RollbackPolicy {
 }
 
 /// What is to be done about starts that were not confirmed.
-public enum RollbackDecision: Sendable, Hashable {
+package enum RollbackDecision: Sendable, Hashable {
   /// All were confirmed.
   case nothing
   /// Roll the previous generation out, with votes of its own.

@@ -1,8 +1,8 @@
-public import Digests
-public import Model
+package import Digests
+package import Model
 
 /// What a rollout does to each member.
-public enum RolloutKind: String, Sendable, Codable, Hashable {
+package enum RolloutKind: String, Sendable, Codable, Hashable {
   /// Installs a new environment file and restarts.
   case apply
   /// Restarts with the file as it is.
@@ -12,21 +12,21 @@ public enum RolloutKind: String, Sendable, Codable, Hashable {
 }
 
 /// What one member holds before and shall hold after the commit.
-public struct MemberContent: Sendable, Codable, Hashable {
+package struct MemberContent: Sendable, Codable, Hashable {
   /// The member's name.
-  public var member: String
+  package var member: String
   /// The file that the digests are of: the one that wins on this member.
-  public var path: String
+  package var path: String
   /// Digest of the file from which the plan was made; nil where there was none.
-  public var before: Digest?
+  package var before: Digest?
   /// Digest of the file after the commit; equal to ``before`` where only the process is restarted.
-  public var after: Digest?
+  package var after: Digest?
   /// The life of the member's state directory whose vote is asked for: another one has not given it, and answers
   /// nothing about the rollout. Nil only in a record that was written before rollouts said so.
-  public var incarnation: Incarnation?
+  package var incarnation: Incarnation?
 
   /// A member's content; see the properties.
-  public init(
+  package init(
     member: String, incarnation: Incarnation?, path: String, before: Digest?, after: Digest?
   ) {
     self.incarnation = incarnation
@@ -38,43 +38,43 @@ public struct MemberContent: Sendable, Codable, Hashable {
 }
 
 /// One rollout: everything the members vote on. Values of settings are not in it, only digests.
-public struct Rollout: Sendable, Codable, Hashable {
+package struct Rollout: Sendable, Codable, Hashable {
   /// 16 lower-case hexadecimal digits, chosen at random by the coordinator.
-  public var id: String
+  package var id: String
   /// The fence: 1 + the highest epoch that any member has seen.
-  @Bounded<Bounds.Epoch> public var epoch: UInt64
+  @Bounded<Bounds.Epoch> package var epoch: UInt64
   /// What it does.
-  public var kind: RolloutKind
+  package var kind: RolloutKind
   /// The cluster's name.
-  public var cluster: String
+  package var cluster: String
   /// The number of the generation that the files become once they are confirmed, the same on all
   /// members: 1 + the highest that any member has, or for a restart the last one.
-  @Bounded<Bounds.Generation> public var generation: Int
+  @Bounded<Bounds.Generation> package var generation: Int
   /// What is sealed by the first start that is confirmed; nil if the members run without a key, or
   /// have sealed one already.
-  public var seal: Seal?
+  package var seal: Seal?
   /// What each member holds before and after, sorted by the member's name.
-  public var contents: [MemberContent]
+  package var contents: [MemberContent]
   /// The name in the certificate of whoever created it.
-  public var createdBy: String
+  package var createdBy: String
   /// How long a member may take to check and vote, milliseconds.
-  @Bounded<Bounds.Milliseconds> public var prepareMilliseconds: Int
+  @Bounded<Bounds.Milliseconds> package var prepareMilliseconds: Int
   /// How long the unit may take to stop, milliseconds.
-  @Bounded<Bounds.Milliseconds> public var stopMilliseconds: Int
+  @Bounded<Bounds.Milliseconds> package var stopMilliseconds: Int
   /// How long the start may take until all of it is good, milliseconds.
-  @Bounded<Bounds.Milliseconds> public var startMilliseconds: Int
+  @Bounded<Bounds.Milliseconds> package var startMilliseconds: Int
   /// How long it must stay good before it is confirmed, milliseconds.
-  @Bounded<Bounds.Milliseconds> public var settleMilliseconds: Int
+  @Bounded<Bounds.Milliseconds> package var settleMilliseconds: Int
   /// What becomes of it if not every start is confirmed; nil for ``RollbackPolicy/never``.
-  public var rollback: RollbackPolicy?
+  package var rollback: RollbackPolicy?
   /// The id of the rollout whose files are taken back; only of a rollback that nobody asked for by
   /// a generation's number.
-  public var undoes: String?
+  package var undoes: String?
   /// The digest of the settings that it brings (``Wish``); nil for a restart or a rollback.
-  public var wish: Digest?
+  package var wish: Digest?
 
   /// A rollout; see the properties.
-  public init(
+  package init(
     id: String, epoch: UInt64, kind: RolloutKind, cluster: String, generation: Int, seal: Seal?,
     contents: [MemberContent], createdBy: String, prepareMilliseconds: Int, stopMilliseconds: Int,
     startMilliseconds: Int, settleMilliseconds: Int = 10_000, rollback: RollbackPolicy? = nil,
@@ -98,27 +98,27 @@ public struct Rollout: Sendable, Codable, Hashable {
   }
 
   /// How long after the instant a member knows at the latest how it ended, milliseconds.
-  public var watchMilliseconds: Int { stopMilliseconds + startMilliseconds + settleMilliseconds }
+  package var watchMilliseconds: Int { stopMilliseconds + startMilliseconds + settleMilliseconds }
 
   /// By id and epoch, which tell all rollouts apart.
-  public func hash(into hasher: inout Hasher) {
+  package func hash(into hasher: inout Hasher) {
     hasher.combine(id)
     hasher.combine(epoch)
   }
 
   /// The members' names, sorted.
-  public var members: [String] { contents.map(\.member) }
+  package var members: [String] { contents.map(\.member) }
 
   /// What `member` holds before and after; nil if it is not a member.
-  public func content(of member: String) -> MemberContent? {
+  package func content(of member: String) -> MemberContent? {
     contents.first { $0.member == member }
   }
 
   /// How many members are a majority.
-  public var majority: Int { contents.count / 2 + 1 }
+  package var majority: Int { contents.count / 2 + 1 }
 
   /// What a yes is a yes to: a digest over all fields, length-prefixed.
-  public var digest: Digest {
+  package var digest: Digest {
     var fields = [
       "keyturn rollout 5", id, String(epoch), kind.rawValue, cluster, createdBy,
       String(prepareMilliseconds), String(stopMilliseconds), String(startMilliseconds),
@@ -137,7 +137,7 @@ public struct Rollout: Sendable, Codable, Hashable {
 }
 
 /// Commit or abort: one value per rollout, never changed once chosen.
-public enum Decision: String, Sendable, Codable, Hashable {
+package enum Decision: String, Sendable, Codable, Hashable {
   /// Every member voted yes: install and restart at the instant.
   case commit
   /// Nothing is touched anywhere.
@@ -145,23 +145,23 @@ public enum Decision: String, Sendable, Codable, Hashable {
 }
 
 /// A proposal's rank. Round 0 belongs to the coordinator alone (Gray and Lamport, 2006).
-public struct Ballot: Sendable, Codable, Hashable, Comparable {
+package struct Ballot: Sendable, Codable, Hashable, Comparable {
   /// 0 for the coordinator's own proposal, higher for recovery.
-  public var round: UInt32
+  package var round: UInt32
   /// Who proposes; breaks ties.
-  public var proposer: String
+  package var proposer: String
 
   /// A rank; see the properties.
-  public init(round: UInt32, proposer: String) {
+  package init(round: UInt32, proposer: String) {
     self.round = round
     self.proposer = proposer
   }
 
   /// The coordinator's own ballot.
-  public static let coordinator = Ballot(round: 0, proposer: "")
+  package static let coordinator = Ballot(round: 0, proposer: "")
 
   /// By round, then by proposer.
-  public static func < (a: Ballot, b: Ballot) -> Bool {
+  package static func < (a: Ballot, b: Ballot) -> Bool {
     (a.round, a.proposer) < (b.round, b.proposer)
   }
 }

@@ -1,24 +1,24 @@
-public import Digests
-public import Model
+package import Digests
+package import Model
 
 /// The key that a cluster's data is encrypted with, fixed when the first start with it was
 /// confirmed. The same record on every member.
-public struct Seal: Sendable, Codable, Hashable {
+package struct Seal: Sendable, Codable, Hashable {
   /// The cluster.
-  public var cluster: String
+  package var cluster: String
   /// The value of MINIO_KMS_SSE_KEY.
-  public var keyName: String
+  package var keyName: String
   /// The value of MINIO_KMS_ENCLAVE: the same name in another enclave is another key.
-  public var enclave: String
+  package var enclave: String
   /// The rollout whose start was confirmed first.
-  public var rollout: String
+  package var rollout: String
   /// When that rollout was created, microseconds since 1970-01-01 UTC of whoever created it.
-  @Bounded<Bounds.WallMicroseconds> public var sealedAtMicroseconds: Int64
+  @Bounded<Bounds.WallMicroseconds> package var sealedAtMicroseconds: Int64
   /// The digest of the seal that was in force before a person lifted it; nil for the first.
-  public var previous: Digest?
+  package var previous: Digest?
 
   /// A seal; see the properties.
-  public init(
+  package init(
     cluster: String, keyName: String, enclave: String, rollout: String,
     sealedAtMicroseconds: Int64, previous: Digest? = nil
   ) {
@@ -32,7 +32,7 @@ public struct Seal: Sendable, Codable, Hashable {
 
   /// A digest over all fields, length-prefixed: what members compare, and what the next seal is
   /// chained to.
-  public var digest: Digest {
+  package var digest: Digest {
     .ofFields([
       "keyturn seal 1", cluster, keyName, enclave, rollout, String(sealedAtMicroseconds),
       previous?.hex ?? "",
@@ -41,39 +41,39 @@ public struct Seal: Sendable, Codable, Hashable {
 
   /// What stands for the rollout in a seal that no rollout made: the key that a cluster ran with
   /// before Keyturn came.
-  public static let adopted = "adopted"
+  package static let adopted = "adopted"
 
   /// Whether it was made of the running servers, not by a rollout.
-  public var isAdopted: Bool { rollout == Self.adopted }
+  package var isAdopted: Bool { rollout == Self.adopted }
 
   /// The key that it fixes.
-  public var key: KeyIdentity { KeyIdentity(name: keyName, enclave: enclave) }
+  package var key: KeyIdentity { KeyIdentity(name: keyName, enclave: enclave) }
 
   /// The seal in one phrase, for people.
-  public var text: String { "\(key.text), \(digest.hex.prefix(12))" }
+  package var text: String { "\(key.text), \(digest.hex.prefix(12))" }
 }
 
 /// A key as an environment names it. Compared by bytes: Swift takes canonically equivalent texts for
 /// equal, and to a Key Manager they are two keys.
-public struct KeyIdentity: Sendable, Codable, Hashable {
+package struct KeyIdentity: Sendable, Codable, Hashable {
   /// The value of MINIO_KMS_SSE_KEY.
-  public var name: String
+  package var name: String
   /// The value of MINIO_KMS_ENCLAVE; empty if there is none.
-  public var enclave: String
+  package var enclave: String
 
   /// A key; see the properties.
-  public init(name: String, enclave: String) {
+  package init(name: String, enclave: String) {
     self.name = name
     self.enclave = enclave
   }
 
   /// The same bytes, both.
-  public static func == (a: KeyIdentity, b: KeyIdentity) -> Bool {
+  package static func == (a: KeyIdentity, b: KeyIdentity) -> Bool {
     a.name.utf8.elementsEqual(b.name.utf8) && a.enclave.utf8.elementsEqual(b.enclave.utf8)
   }
 
   /// Over the bytes.
-  public func hash(into hasher: inout Hasher) {
+  package func hash(into hasher: inout Hasher) {
     hasher.combine(Array(name.utf8))
     hasher.combine(Array(enclave.utf8))
   }
@@ -89,5 +89,5 @@ public struct KeyIdentity: Sendable, Codable, Hashable {
   }
 
   /// `"key-1" in enclave "store"`.
-  public var text: String { "\"\(name)\" in enclave \"\(enclave)\"" }
+  package var text: String { "\"\(name)\" in enclave \"\(enclave)\"" }
 }

@@ -1,11 +1,11 @@
 internal import Digests
-public import Model
+package import Model
 
 /// Why a member takes part in nothing: its seal, or the members' together, are not what they must
 /// be.
-public struct SealProblem: Sendable, Hashable {
+package struct SealProblem: Sendable, Hashable {
   /// What is wrong.
-  public enum Kind: String, Sendable, Hashable {
+  package enum Kind: String, Sendable, Hashable {
     /// The record cannot be read, or was altered.
     case damaged
     /// The record was removed, or the others are sealed and this member, which is not new, is not.
@@ -21,17 +21,17 @@ public struct SealProblem: Sendable, Hashable {
   }
 
   /// What is wrong.
-  public var kind: Kind
+  package var kind: Kind
   /// On which member, what it means and what to do, for people.
-  public var message: String
+  package var message: String
 
   /// The no that follows from it.
-  public var refusal: Refusal {
+  package var refusal: Refusal {
     Refusal(kind == .unknown ? .unreachable : .guarded, message)
   }
 
   /// The same for status.
-  public var finding: Finding {
+  package var finding: Finding {
     Finding(
       .error, rule: "seal-\(kind.rawValue)", refusal: refusal.code, variable: "MINIO_KMS_SSE_KEY",
       message: message)
@@ -39,7 +39,7 @@ public struct SealProblem: Sendable, Hashable {
 }
 
 /// Where a member stands, by its own records and what the others say.
-public enum SealStanding: Sendable, Hashable {
+package enum SealStanding: Sendable, Hashable {
   /// Sealed, and no majority says otherwise.
   case sealed(Seal)
   /// Not sealed, and shall be: by a seal that the others have.
@@ -54,14 +54,14 @@ public enum SealStanding: Sendable, Hashable {
 ///
 /// It refuses, and never mends, what a crash cannot explain: a record that was removed, altered, or
 /// is another than the majority's. Those are for `keyturn seal recover`.
-public enum SealJudgement {
+package enum SealJudgement {
   /// Where a member stands.
   ///
   /// - Parameters:
   ///   - own: what the member would tell the others.
   ///   - record: what its own records say.
   ///   - peers: every other member.
-  public static func standing(
+  package static func standing(
     own: SealView, record: SealRecord, peers: [PeerSeal]
   ) -> SealStanding {
     let holders = Holders(peers)
@@ -143,7 +143,7 @@ public enum SealJudgement {
   /// nothing is against it.
   ///
   /// - Parameter key: the key that its server would run with; nil without one.
-  public static func refusal(
+  package static func refusal(
     own: SealView, record: SealRecord, key: KeyIdentity?, peers: [PeerSeal]
   ) -> Refusal? {
     switch standing(own: own, record: record, peers: peers) {
@@ -166,7 +166,7 @@ public enum SealJudgement {
 
   /// The seal that a member's peers give it, by the command for it: all that are sealed have the
   /// same, and they are more than half of them.
-  public static func recovery(of node: String, peers: [PeerSeal]) throws(Refusal) -> Seal {
+  package static func recovery(of node: String, peers: [PeerSeal]) throws(Refusal) -> Seal {
     let holders = Holders(peers)
     let attempt = "recover the seal of \(node)"
     guard let group = holders.groups.first else {
@@ -205,7 +205,7 @@ public enum SealJudgement {
   ///   - key: the key that the server would run with; nil without one.
   ///   - record: the member's own.
   /// - Returns: what is wrong with the rollout's; nil if nothing is.
-  public static func problem(
+  package static func problem(
     with rollout: Rollout, key: KeyIdentity?, record: SealRecord, node: String
   ) -> Refusal? {
     func refusal(_ text: String) -> Refusal {

@@ -1,11 +1,11 @@
-public import Digests
+package import Digests
 
 /// What a node's own records say of its seal, without asking anybody.
 ///
 /// There are three: the seal; the digest of the last seal that was written, by which a seal that was
 /// removed or altered is known; and the seal that a person with root has lifted, which is the old
 /// one under another name.
-public enum SealRecord: Sendable, Hashable {
+package enum SealRecord: Sendable, Hashable {
   /// Never sealed, or lifted; then with the digest of the seal that was.
   case unsealed(lifted: Digest?)
   /// Sealed.
@@ -22,7 +22,7 @@ public enum SealRecord: Sendable, Hashable {
   ///   - written: the digest of the last seal that this node wrote, as far as it is known.
   ///   - lifted: the digest of the seal that was lifted, if one was.
   ///   - cluster: the cluster that this node is in; nil where that is not known.
-  public init(seal: Seal?, written: Digest?, lifted: Digest?, cluster: String?) {
+  package init(seal: Seal?, written: Digest?, lifted: Digest?, cluster: String?) {
     guard let seal else {
       self = written == nil || written == lifted ? .unsealed(lifted: lifted) : .missing
       return
@@ -40,7 +40,7 @@ public enum SealRecord: Sendable, Hashable {
   }
 
   /// What a member's records say, by what it tells of them.
-  public init(_ view: SealView) {
+  package init(_ view: SealView) {
     if let problem = view.problem {
       self = .damaged(problem)
     } else {
@@ -49,17 +49,17 @@ public enum SealRecord: Sendable, Hashable {
   }
 
   /// The seal, if it may be relied on.
-  public var seal: Seal? {
+  package var seal: Seal? {
     if case .sealed(let seal) = self { seal } else { nil }
   }
 
   /// The digest of the seal that was lifted here, while there is no other.
-  public var lifted: Digest? {
+  package var lifted: Digest? {
     if case .unsealed(let lifted) = self { lifted } else { nil }
   }
 
   /// What is wrong with it, for people.
-  public var problem: String? {
+  package var problem: String? {
     switch self {
     case .unsealed, .sealed: nil
     case .missing: "the seal is missing: the record was removed"

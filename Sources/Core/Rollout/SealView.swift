@@ -1,32 +1,32 @@
-public import Digests
+package import Digests
 
 /// What a member says of its seal and its key, to its peers and to operators. No secret is in it.
-public struct SealView: Sendable, Codable, Hashable {
+package struct SealView: Sendable, Codable, Hashable {
   /// The member's name.
-  public var node: String
+  package var node: String
   /// A digest over the names of its inventory's nodes: whoever counts members must count the same.
-  public var members: Digest
+  package var members: Digest
   /// Its seal, if it has one that may be relied on.
-  public var seal: Seal?
+  package var seal: Seal?
   /// What is wrong with its record; nil if nothing is.
-  public var problem: String?
+  package var problem: String?
   /// The digest of the seal that was lifted there, while it has no other.
-  public var lifted: Digest?
+  package var lifted: Digest?
   /// The seal of a committed rollout whose start was not confirmed there, while it has none.
-  public var pending: Seal?
+  package var pending: Seal?
   /// The key of its server's process; nil if that runs without one or is not READY.
-  public var runningKey: KeyIdentity?
+  package var runningKey: KeyIdentity?
   /// Why its server's key is not known; nil if it is.
-  public var keyProblem: String?
+  package var keyProblem: String?
   /// Whether its server is READY.
-  public var isServing: Bool
+  package var isServing: Bool
   /// Whether it holds a vote or has not finished a rollout yet.
-  public var isInRollout: Bool
+  package var isInRollout: Bool
   /// Whether it joins: it has never been in a committed rollout and has no generation.
-  public var isNew: Bool
+  package var isNew: Bool
 
   /// A view; see the properties.
-  public init(
+  package init(
     node: String, members: Digest, seal: Seal? = nil, problem: String? = nil,
     lifted: Digest? = nil, pending: Seal? = nil, runningKey: KeyIdentity? = nil,
     isServing: Bool = false, isInRollout: Bool = false, isNew: Bool = false
@@ -44,25 +44,25 @@ public struct SealView: Sendable, Codable, Hashable {
   }
 
   /// What ``members`` is: a digest over the sorted names.
-  public static func digest(ofMembers names: [String]) -> Digest {
+  package static func digest(ofMembers names: [String]) -> Digest {
     .ofFields(["keyturn members 1"] + names)
   }
 }
 
 /// One of the other members, asked for its seal.
-public enum PeerSeal: Sendable, Hashable {
+package enum PeerSeal: Sendable, Hashable {
   /// It said this.
   case answered(SealView)
   /// It could not be asked; the text says what happened.
   case silent(node: String, reason: String)
 
   /// What it said.
-  public var view: SealView? {
+  package var view: SealView? {
     if case .answered(let view) = self { view } else { nil }
   }
 
   /// Its name.
-  public var node: String {
+  package var node: String {
     switch self {
     case .answered(let view): view.node
     case .silent(let node, _): node
@@ -72,7 +72,7 @@ public enum PeerSeal: Sendable, Hashable {
 
 extension [SealView] {
   /// What these say to one of the members: every other one, in the order of `members`.
-  public func peers(of node: String, members: [String]) -> [PeerSeal] {
+  package func peers(of node: String, members: [String]) -> [PeerSeal] {
     members.filter { $0 != node }.map { name in
       first { $0.node == name }.map { .answered($0) }
         ?? .silent(node: name, reason: "the plan has no word of it")
@@ -80,7 +80,7 @@ extension [SealView] {
   }
 
   /// Who has a seal.
-  public func holders(of seal: Seal) -> [String] {
+  package func holders(of seal: Seal) -> [String] {
     let digest = seal.digest
     return filter { $0.seal?.digest == digest }.map(\.node)
   }

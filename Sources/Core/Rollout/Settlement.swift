@@ -1,10 +1,10 @@
-public import Model
+package import Model
 
 /// What became of a committed rollout when its outcomes were in: told to every member by whoever
 /// summed it up, so that no other does it again, and whoever watches knows the end.
-public struct Settlement: Sendable, Codable, Hashable {
+package struct Settlement: Sendable, Codable, Hashable {
   /// What was done.
-  public enum Kind: String, Sendable, Codable, Hashable {
+  package enum Kind: String, Sendable, Codable, Hashable {
     /// Every start was confirmed: nothing is left to do.
     case confirmed
     /// Not every start was, and everything is held as it is.
@@ -14,20 +14,20 @@ public struct Settlement: Sendable, Codable, Hashable {
   }
 
   /// The id of the rollout that it is about.
-  public var rollout: String
+  package var rollout: String
   /// What was done.
-  public var kind: Kind
+  package var kind: Kind
   /// Why it is held; empty otherwise.
-  public var reason: String
+  package var reason: String
   /// The id of the rollout that goes back.
-  public var rollback: String?
+  package var rollback: String?
   /// Who summed it up: the name in a certificate.
-  public var by: String
+  package var by: String
 
   /// What a peer or a record tells; the reason is cut at ``Limits/reasonBytes``.
   ///
   /// - Throws: if a name is longer than ``Limits/nameInMessageBytes``.
-  public init(from decoder: any Decoder) throws {
+  package init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     func name(_ key: CodingKeys) throws -> String? {
       let name = try container.decodeIfPresent(String.self, forKey: key)
@@ -44,8 +44,9 @@ public struct Settlement: Sendable, Codable, Hashable {
   }
 
   /// A settlement; see the properties.
-  public init(rollout: String, kind: Kind, reason: String = "", rollback: String? = nil, by: String)
-  {
+  package init(
+    rollout: String, kind: Kind, reason: String = "", rollback: String? = nil, by: String
+  ) {
     self.rollout = rollout
     self.kind = kind
     self.reason = reason
@@ -62,7 +63,7 @@ extension Settlement {
   /// - Parameters:
   ///   - known: what it was told before; nil for nothing.
   ///   - own: how its own part has ended; nil if it has not, or that was too long ago.
-  public func refusal(after known: Settlement?, own: Outcome?) -> String? {
+  package func refusal(after known: Settlement?, own: Outcome?) -> String? {
     if let known, known != self {
       return "the rollout was said to be \(known.kind.rawValue) before, by \(known.by)"
     }
@@ -75,7 +76,7 @@ extension Settlement {
 
 extension Rollout {
   /// Whether this one may tell what became of it: who created it, and any member.
-  public func mayBeSettled(by principal: Principal) -> Bool {
+  package func mayBeSettled(by principal: Principal) -> Bool {
     if createdBy == principal.author { return true }
     return principal.role == .node && content(of: principal.name) != nil
   }

@@ -7,19 +7,19 @@
 /// An abort ends it in steps, each durable: held, then being released (every start is let through, and one is owed),
 /// then gone, when systemd has taken the start. So no crash and no failure leaves the server stopped and nobody to
 /// start it.
-public struct StartHold: Sendable, Codable, Hashable {
+package struct StartHold: Sendable, Codable, Hashable {
   /// The rollback.
-  public var rollout: String
+  package var rollout: String
   /// The key that a start may have; nil if it must have none.
-  public var key: KeyIdentity?
+  package var key: KeyIdentity?
   /// Whether the unit ran, or was being started, when it was stopped for the vote: an abort starts
   /// it again.
-  public var wasUp: Bool
+  package var wasUp: Bool
   /// Whether it holds nothing any more and the server is to be started; nil for no.
-  public private(set) var releasing: Bool?
+  package private(set) var releasing: Bool?
 
   /// A hold; see the properties.
-  public init(rollout: String, key: KeyIdentity?, wasUp: Bool, isReleasing: Bool = false) {
+  package init(rollout: String, key: KeyIdentity?, wasUp: Bool, isReleasing: Bool = false) {
     self.rollout = rollout
     self.key = key
     self.wasUp = wasUp
@@ -27,10 +27,10 @@ public struct StartHold: Sendable, Codable, Hashable {
   }
 
   /// Whether it holds nothing any more, and the server is to be started.
-  public var isReleasing: Bool { releasing ?? false }
+  package var isReleasing: Bool { releasing ?? false }
 
   /// The same, being released.
-  public var released: StartHold {
+  package var released: StartHold {
     StartHold(rollout: rollout, key: key, wasUp: wasUp, isReleasing: true)
   }
 }
@@ -38,7 +38,7 @@ public struct StartHold: Sendable, Codable, Hashable {
 extension LastDoor {
   /// Why the start would be refused by a hold; nil if it has the key that the hold allows, by
   /// bytes. Without a key the enclave does not matter.
-  public static func problem(hold: StartHold, key: Variable, enclave: Variable) -> String? {
+  package static func problem(hold: StartHold, key: Variable, enclave: Variable) -> String? {
     if hold.isReleasing { return nil }
     let allowed = Seal(
       cluster: "", keyName: hold.key?.name ?? "", enclave: hold.key?.enclave ?? "",

@@ -1,11 +1,11 @@
-public import Digests
-public import Model
+package import Digests
+package import Model
 
 /// What makes two wishes the same one: the settings, and whether the key may be created.
-public enum Wish {
+package enum Wish {
   /// Over names and values, in the order of the names, length-prefixed. It is told to members and
   /// observers: like the digest of the file it says nothing of a secret that cannot be guessed.
-  public static func digest(
+  package static func digest(
     cluster: String, changes: [SettingChange], createKey: Bool
   ) -> Digest {
     var fields = ["keyturn wish 1", cluster, createKey ? "create" : ""]
@@ -19,7 +19,7 @@ public enum Wish {
 extension Rollout {
   /// What two rollouts have in common that come to the same: kind, files, and what is in them
   /// afterwards.
-  public var plan: Digest {
+  package var plan: Digest {
     .ofFields(
       ["keyturn plan 1", cluster, kind.rawValue]
         + contents.flatMap { [$0.member, $0.path, $0.after?.hex ?? ""] })

@@ -1,5 +1,5 @@
 /// A health endpoint of the server.
-public enum HealthEndpoint: String, Sendable, Hashable {
+package enum HealthEndpoint: String, Sendable, Hashable {
   /// Makes a round trip to the Key Manager.
   case ready = "/minio/health/ready"
   /// Write quorum as all servers together see it, IAM and bucket metadata.
@@ -7,7 +7,7 @@ public enum HealthEndpoint: String, Sendable, Hashable {
 }
 
 /// What one health endpoint of the server answered.
-public enum HealthAnswer: Sendable, Hashable, Codable {
+package enum HealthAnswer: Sendable, Hashable, Codable {
   /// The HTTP status, the value of `x-minio-server-status` if it was there, and the code of the error
   /// in its body, such as `kms:NotAuthorized`.
   case answered(status: Int, serverStatus: String? = nil, code: String? = nil)
@@ -15,7 +15,7 @@ public enum HealthAnswer: Sendable, Hashable, Codable {
   case failed(String)
 
   /// Whether it answered 200, and no word of being offline.
-  public var isGood: Bool {
+  package var isGood: Bool {
     if case .answered(200, nil, _) = self { true } else { false }
   }
 
@@ -55,14 +55,14 @@ public enum HealthAnswer: Sendable, Hashable, Codable {
 
 /// What the server answered to one look at it. Facts D.6. Each question is asked only if what comes
 /// before it is good: asked too early, the one for the cluster makes the server log errors.
-public struct HealthAnswers: Sendable, Hashable, Codable {
+package struct HealthAnswers: Sendable, Hashable, Codable {
   /// `/minio/health/ready`: makes a round trip to the Key Manager.
-  public var ready: HealthAnswer
+  package var ready: HealthAnswer
   /// Whether it would take a write; nil if that was not asked.
-  public var writes: WriteAnswer?
+  package var writes: WriteAnswer?
   /// `/minio/health/cluster`: write quorum as all servers together see it, IAM and bucket metadata;
   /// nil if that was not asked.
-  public var cluster: HealthAnswer?
+  package var cluster: HealthAnswer?
 
   /// Whether the server has answered at all: it listens only after the Key Manager has given it a
   /// data key (facts, section A.6). The old one's answers are not asked for.
@@ -74,7 +74,7 @@ public struct HealthAnswers: Sendable, Hashable, Codable {
   }
 
   /// The answers of one look; see the properties.
-  public init(ready: HealthAnswer, writes: WriteAnswer? = nil, cluster: HealthAnswer? = nil) {
+  package init(ready: HealthAnswer, writes: WriteAnswer? = nil, cluster: HealthAnswer? = nil) {
     self.ready = ready
     self.writes = writes
     self.cluster = cluster

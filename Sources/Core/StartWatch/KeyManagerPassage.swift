@@ -4,9 +4,9 @@
 /// A rollback that takes a key away depends on the answer, so nothing is taken for granted: each
 /// process must have said itself that it ended before it had a data key. The server asks the Key
 /// Manager before it talks to any peer or drive, and ends if there is no key (facts, section A.6).
-public struct KeyManagerPassage: Sendable {
+package struct KeyManagerPassage: Sendable {
   /// What the lines say.
-  public enum Answer: Sendable, Hashable {
+  package enum Answer: Sendable, Hashable {
     /// Every start ended before it had a data key.
     case refused
     /// One got past it; the line that says so.
@@ -44,7 +44,7 @@ public struct KeyManagerPassage: Sendable {
   ///   - previousPID: its main process, if known. What it says last may bear the next invocation.
   ///   - held: since when the last door lets no start through; those that began later count for
   ///     nothing, whatever became of them. The boot as the journal writes it.
-  public init(
+  package init(
     previousInvocation: String, previousPID: Int32? = nil,
     held: (bootID: String, monotonicMicroseconds: UInt64)? = nil
   ) {
@@ -54,7 +54,7 @@ public struct KeyManagerPassage: Sendable {
   }
 
   /// Takes the next line of the unit's journal.
-  public mutating func take(_ entry: JournalEntry) {
+  package mutating func take(_ entry: JournalEntry) {
     if entry.invocationID == previousInvocation, !previousInvocation.isEmpty { return }
     let line = classifier.take(entry)
     let boot = previousBoot ?? entry.bootID
@@ -98,7 +98,7 @@ public struct KeyManagerPassage: Sendable {
   }
 
   /// What all lines together say.
-  public var answer: Answer {
+  package var answer: Answer {
     if let passed { return .passed(passed) }
     if let process = processes.first(where: { !$0.isRefused }) {
       return .unknown("process \(process.pid) has not said that the Key Manager refused it")

@@ -1,20 +1,20 @@
 /// A line and what it means.
-public struct ClassifiedLine: Sendable, Hashable {
+package struct ClassifiedLine: Sendable, Hashable {
   /// Who wrote it.
-  public var source: LineSource
+  package var source: LineSource
   /// How grave it calls itself.
-  public var level: LineLevel
+  package var level: LineLevel
   /// The line word for word; of a JSON line its message.
-  public var text: String
+  package var text: String
   /// The text without its level; of a continuation that says nothing more about what happened, such
   /// as the error's time or a line of the server's source, nothing.
-  public var statement: String
+  package var statement: String
   /// What it means for the start.
-  public var kind: LineKind
+  package var kind: LineKind
   /// The row of the table that it is of, if it is of one.
-  public var pattern: LinePattern?
+  package var pattern: LinePattern?
   /// For an error in a block: the part of the server that it is from (`SYSTEM.iam`).
-  public var subsystem: String?
+  package var subsystem: String?
 }
 
 /// Tells what the lines of one unit mean, one after the other.
@@ -24,7 +24,7 @@ public struct ClassifiedLine: Sendable, Hashable {
 /// A fatal message goes on over lines that begin with six spaces; an error is a block from
 /// `API: SYSTEM.x` over `Time:` and `Error: ...` to its numbered source lines. The line that says
 /// what happened is given as that, the others as ``LineKind/continuation``. Facts D.3.
-public struct LineClassifier: Sendable {
+package struct LineClassifier: Sendable {
   private enum Block: Sendable, Hashable {
     case none
     case fatal(pid: Int32?)
@@ -36,10 +36,10 @@ public struct LineClassifier: Sendable {
   private var block = Block.none
 
   /// A classifier that has seen nothing.
-  public init() {}
+  package init() {}
 
   /// What `entry` means.
-  public mutating func take(_ entry: JournalEntry) -> ClassifiedLine {
+  package mutating func take(_ entry: JournalEntry) -> ClassifiedLine {
     let message = entry.message
     if entry.isOfJournal {
       return Self.classified(source: .journal, level: .plain, text: message, whole: message)

@@ -1,5 +1,5 @@
 /// Who wrote a line.
-public enum LineSource: String, Sendable, Codable, Hashable {
+package enum LineSource: String, Sendable, Codable, Hashable {
   /// The MinIO server.
   case server
   /// systemd, about the unit.
@@ -9,7 +9,7 @@ public enum LineSource: String, Sendable, Codable, Hashable {
 }
 
 /// How grave a line calls itself: its prefix, or the `level` of a JSON line.
-public enum LineLevel: String, Sendable, Codable, Hashable {
+package enum LineLevel: String, Sendable, Codable, Hashable {
   /// `FATAL `; before 2024-07-12 `ERROR `.
   case fatal
   /// `ERRO: `, `Error: `.
@@ -23,7 +23,7 @@ public enum LineLevel: String, Sendable, Codable, Hashable {
 }
 
 /// A line that only a start which got that far prints. The banner alone is no proof of health.
-public enum SuccessMark: String, Sendable, Codable, Hashable {
+package enum SuccessMark: String, Sendable, Codable, Hashable {
   /// `MinIO Object Storage Server`, `MinIO AIStor Server`, or `API: http...`.
   case banner
   /// `All MinIO sub-systems initialized successfully`; only in a distributed server.
@@ -33,7 +33,7 @@ public enum SuccessMark: String, Sendable, Codable, Hashable {
 }
 
 /// What a line means for the start.
-public enum LineKind: Sendable, Hashable {
+package enum LineKind: Sendable, Hashable {
   /// The start is in that phase.
   case progress(WatchPhase)
   /// The start got that far.
@@ -57,37 +57,37 @@ public enum LineKind: Sendable, Hashable {
 }
 
 /// One row of the table of lines: how to know it, what it means, what to do.
-public struct LinePattern: Sendable, Hashable {
+package struct LinePattern: Sendable, Hashable {
   /// Its stable kebab-case name.
-  public var id: String
+  package var id: String
   /// Who writes it.
-  public var source: LineSource
+  package var source: LineSource
   /// The level that it has, or nil if it may have any.
-  public var level: LineLevel?
+  package var level: LineLevel?
   /// What the text begins with, after its level; empty if with anything.
-  public var prefix: String
+  package var prefix: String
   /// What it may begin with instead. Of what ends it a server with `--json` gives only the error, without
   /// the words that introduce it in text (`logger.Fatal` of minio:internal).
-  public var bare: [String]
+  package var bare: [String]
   /// Of these the text contains at least one, if there are any.
-  public var contains: [String]
+  package var contains: [String]
   /// What it means for the start.
-  public var kind: LineKind
+  package var kind: LineKind
   /// What it says, for a person.
-  public var meaning: String
+  package var meaning: String
   /// What is mostly behind it.
-  public var cause: String?
+  package var cause: String?
   /// What to do.
-  public var remedy: String?
+  package var remedy: String?
   /// The releases of MinIO of which the wording is known, from their source or from logs of theirs:
   /// `2026` is the open-source server as of January 2026, which AIStor is descended from; `AIStor`
   /// was seen of AIStor itself. Of systemd's lines its versions.
-  public var seen: String
+  package var seen: String
   /// Whether a server that says so has got a data key from the Key Manager before: it asks for one
   /// early, and ends if there is none (facts, section A.6). Nil if it says so before and after.
-  public var passedKeyManager: Bool?
+  package var passedKeyManager: Bool?
   /// A whole line that is of this row, and of no row above it.
-  public var example: String
+  package var example: String
 
   /// A row; see the properties. `passedKeyManager` is true of what only a server says that goes on,
   /// unless it is given.

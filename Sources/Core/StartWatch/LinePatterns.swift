@@ -12,7 +12,7 @@ extension LinePattern {
   static let loss = "Entries were removed from the journal before they were read"
 
   /// All rows.
-  public static let table: [LinePattern] =
+  package static let table: [LinePattern] =
     keyManager + configuration + server + broken + waiting + good + drives + warnings + manager
     + journal
 

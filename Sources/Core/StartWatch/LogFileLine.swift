@@ -4,7 +4,7 @@ extension JournalEntry {
   ///
   /// - Parameter received: when the line was appended, microseconds since 1970, as far as it is known
   ///   for a line without a time; nil gives nil for such a line.
-  public init?(fileLine line: String, received: Int64?) {
+  package init?(fileLine line: String, received: Int64?) {
     guard let time = JSONLogLine(line)?.timeMicroseconds ?? received else { return nil }
     self.init(
       cursor: "", realtimeMicroseconds: time, monotonicMicroseconds: 0, bootID: "",

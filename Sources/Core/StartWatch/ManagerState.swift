@@ -1,21 +1,21 @@
 /// What systemd says of itself (`systemctl show`; org.freedesktop.systemd1).
 ///
 /// `environment` may hold secrets that somebody set for all services: it is never shown as it is.
-public struct ManagerState: Sendable, Hashable {
+package struct ManagerState: Sendable, Hashable {
   /// Its version, as in `252.39-1~deb12u2`.
-  public var version: String
+  package var version: String
   /// What every service gets, each `NAME=value`: `DefaultEnvironment=`, and what
   /// `systemctl set-environment` has added since.
-  public var environment: [String]
+  package var environment: [String]
 
   /// A state; see the properties.
-  public init(version: String = "", environment: [String] = []) {
+  package init(version: String = "", environment: [String] = []) {
     self.version = version
     self.environment = environment
   }
 
   /// The number before the first dot; nil if there is none.
-  public var majorVersion: Int? {
+  package var majorVersion: Int? {
     Int(version.drop { $0 == "v" }.prefix { ("0"..."9").contains($0) })
   }
 }

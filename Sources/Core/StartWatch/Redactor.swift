@@ -1,4 +1,4 @@
-public import Model
+package import Model
 
 /// Takes secrets out of text, whatever printed it.
 ///
@@ -7,20 +7,20 @@ public import Model
 /// everything that looks like an API key (`k1:` or `k2:` and 43 characters or more), known or not;
 /// and the value in `NAME=value` where ``SecretVariables`` has the name. The last may take more
 /// than the value, where it cannot be known how far that goes. Time is linear in the text.
-public struct Redactor: Sendable {
+package struct Redactor: Sendable {
   /// What stands in place of a secret.
-  public static let placeholder = "<redacted>"
+  package static let placeholder = "<redacted>"
   /// Shorter values are not looked for: they would be found in everything. UTF-8 bytes.
-  public static let minimumBytes = 6
+  package static let minimumBytes = 6
 
   private var needles: [(needle: ByteNeedle, label: String)] = []
 
   /// Looks for no value, but for what looks like a key and for assignments.
-  public init() {}
+  package init() {}
 
   /// Looks for the secret values of an environment. `label` may give what is to stand in place of a
   /// secret, for an API key its identity; nil gives ``placeholder``.
-  public init(
+  package init(
     environment: [(name: String, value: String)],
     label: (_ name: String, _ value: Secret) -> String? = { _, _ in nil }
   ) {
@@ -31,7 +31,7 @@ public struct Redactor: Sendable {
 
   /// Looks for this value too, for its lines if it has several, and for what follows its last `:`
   /// if that is long enough to be a key of its own.
-  public mutating func add(_ secret: Secret, label: String? = nil) {
+  package mutating func add(_ secret: Secret, label: String? = nil) {
     let whole = Array(secret.reveal().utf8)
     var values = [whole]
     if let first = whole.first, whole.count > 2, first == whole.last, first == 0x22 || first == 0x27
@@ -51,7 +51,7 @@ public struct Redactor: Sendable {
   }
 
   /// `text` without the secrets.
-  public func redact(_ text: String) -> String {
+  package func redact(_ text: String) -> String {
     let bytes = Array(text.utf8)
     var spans: [Span] = Self.assignments(in: bytes)
     for view in View.all(of: bytes) {

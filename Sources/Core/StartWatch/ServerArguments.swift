@@ -1,25 +1,25 @@
-public import Model
+package import Model
 
 /// What the arguments of `minio server` say about where it listens and where it logs.
 ///
 /// They come from the unit's `ExecStart=` with the environment put in. Of an argument that is given
 /// twice the last counts, as in the server (package flag of Go).
-public struct ServerArguments: Sendable, Hashable {
+package struct ServerArguments: Sendable, Hashable {
   /// The value of `--address` (`:9000`, `host:port`), if it is given.
-  public var address: String?
+  package var address: String?
   /// The value of `--certs-dir` or `-S`, or `certs` in that of `--config-dir` or `-C`.
-  public var certificatesDirectory: String?
+  package var certificatesDirectory: String?
   /// The value of `--log-dir`: then the journal stays empty.
-  public var logDirectory: String?
+  package var logDirectory: String?
   /// The value of `--config`: a file that names the pools, and may name the address and the
   /// certificates' directory.
-  public var configurationFile: String?
+  package var configurationFile: String?
   /// Whether the log is JSON lines (`--json`).
-  public var json = false
+  package var json = false
   /// Whether there is no banner and no INFO line (`--quiet`).
-  public var quiet = false
+  package var quiet = false
   /// The pools' drives.
-  public var volumes: ServerVolumes
+  package var volumes: ServerVolumes
 
   /// Reads the words of a command line.
   ///
@@ -28,7 +28,7 @@ public struct ServerArguments: Sendable, Hashable {
   ///     given from there, before it reads any file (`StringFlag.Apply` of minio:cli).
   ///   - inForce: the same with the file over it that the server reads by itself; only the drives
   ///     are taken from that (`serverCmdArgs` of minio:cmd). Nil if it is the same.
-  public init(
+  package init(
     arguments: [String], environment: [String: String] = [:], inForce: [String: String]? = nil
   ) {
     let options = ServerOptions(arguments)
@@ -68,7 +68,7 @@ public struct ServerArguments: Sendable, Hashable {
 
   /// Reads the words of `ExecStart=` as systemd will run them with `environment`; see
   /// ``init(arguments:environment:inForce:)``. What the server reads by itself systemd does not see.
-  public init(
+  package init(
     execStart: [String], environment: [String: String], inForce: [String: String]? = nil
   ) {
     self.init(
@@ -79,7 +79,7 @@ public struct ServerArguments: Sendable, Hashable {
   /// Where the health endpoints of this host's server answer: the address it listens on, or
   /// 127.0.0.1 if that is every address; port 9000 if none is given. Nil if `--address` cannot be
   /// read.
-  public var healthAddress: HostPort? {
+  package var healthAddress: HostPort? {
     guard var text = address, !text.isEmpty else { return HostPort(host: "127.0.0.1", port: 9000) }
     if text.hasPrefix(":") { text = "127.0.0.1" + text }
     guard var parsed = HostPort(text, defaultPort: 9000) else { return nil }
@@ -89,14 +89,14 @@ public struct ServerArguments: Sendable, Hashable {
 
   /// The directory of the server's certificate: as given, else `.minio/certs` in the service
   /// user's home; nil if that is not known either.
-  public func certificatesDirectory(home: String?) -> String? {
+  package func certificatesDirectory(home: String?) -> String? {
     certificatesDirectory
       ?? home.map { $0.hasSuffix("/") ? "\($0).minio/certs" : "\($0)/.minio/certs" }
   }
 
   /// The words of a command line with variables put in, as systemd does it: `$NAME` as a word of
   /// its own becomes the words of its value, `${NAME}` is put in as it is (systemd.service(5)).
-  public static func expand(_ words: [String], with environment: [String: String]) -> [String] {
+  package static func expand(_ words: [String], with environment: [String: String]) -> [String] {
     words.flatMap { word in
       if word.hasPrefix("$"), !word.hasPrefix("${"), !word.hasPrefix("$$") {
         return Self.words(environment[String(word.dropFirst())] ?? "")
@@ -121,7 +121,7 @@ public struct ServerArguments: Sendable, Hashable {
 
   /// Splits a value at blanks as systemd splits that of `$NAME`: quotes hold words together and are
   /// removed, a backslash takes the next character as it is.
-  public static func words(_ text: String) -> [String] {
+  package static func words(_ text: String) -> [String] {
     var words: [String] = []
     var word: String?
     var quote: Character?

@@ -1,10 +1,10 @@
 /// A release of the server, which is named for the time it was built: `RELEASE.2025-09-07T16-13-09Z`.
-public struct ServerRelease: Sendable, Hashable, Comparable {
+package struct ServerRelease: Sendable, Hashable, Comparable {
   /// The whole name.
-  public let text: String
+  package let text: String
 
   /// Finds one in a line of the banner or of `minio --version`; nil if there is none.
-  public init?(in line: String) {
+  package init?(in line: String) {
     let mark = "RELEASE."
     guard let range = line.firstRange(of: mark) else { return nil }
     let time = line[range.upperBound...].prefix("2025-09-07T16-13-09Z".utf8.count)
@@ -21,7 +21,7 @@ public struct ServerRelease: Sendable, Hashable, Comparable {
 
   /// The release that a line of the server's banner names, in text or as JSON; nil if it is none of
   /// the banner's.
-  public init?(ofBanner message: String) {
+  package init?(ofBanner message: String) {
     let text = message.utf8.first == UInt8(ascii: "{") ? JSONLogLine(message)?.text : message
     let line = text?.split(separator: "\n").first { $0.hasPrefix("Version: ") }
     guard let line, let release = ServerRelease(in: String(line)) else { return nil }
@@ -29,13 +29,13 @@ public struct ServerRelease: Sendable, Hashable, Comparable {
   }
 
   /// The first that sends READY=1 (facts, section D.1).
-  public static let firstToSayReady = ServerRelease("RELEASE.2023-05-04T21-44-30Z")
+  package static let firstToSayReady = ServerRelease("RELEASE.2023-05-04T21-44-30Z")
 
   /// The first that knows the Key Manager.
-  public static let firstWithKeyManager = ServerRelease("RELEASE.2024-05-10T01-41-38Z")
+  package static let firstWithKeyManager = ServerRelease("RELEASE.2024-05-10T01-41-38Z")
   /// The first that takes API keys of the kind `k2:`.
-  public static let firstToTakeECDSAKeys = ServerRelease("RELEASE.2025-05-24T17-08-30Z")
+  package static let firstToTakeECDSAKeys = ServerRelease("RELEASE.2025-05-24T17-08-30Z")
 
   /// By time.
-  public static func < (a: ServerRelease, b: ServerRelease) -> Bool { a.text < b.text }
+  package static func < (a: ServerRelease, b: ServerRelease) -> Bool { a.text < b.text }
 }

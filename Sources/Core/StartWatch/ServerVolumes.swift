@@ -1,11 +1,11 @@
 /// How many pools and drives the arguments of `minio server` name. Facts C: an argument with
 /// `{1...4}` is a pool of its own; several without are one pool together.
-public struct ServerVolumes: Sendable, Hashable {
+package struct ServerVolumes: Sendable, Hashable {
   /// Drives of the largest erasure set.
   static let drivesOfSet = 16
 
   /// How many pools there are.
-  public enum Pools: Sendable, Hashable {
+  package enum Pools: Sendable, Hashable {
     /// So many.
     case known(Int)
     /// Nobody knows here, and why.
@@ -13,12 +13,12 @@ public struct ServerVolumes: Sendable, Hashable {
   }
 
   /// How many pools there are.
-  public let pools: Pools
+  package let pools: Pools
   /// The drives of each pool; empty if they cannot be counted.
-  public let drives: [Int]
+  package let drives: [Int]
 
   /// Counts what the words name, at least one.
-  public init(_ words: [String]) {
+  package init(_ words: [String]) {
     let counts = words.map(Self.count)
     let hasRanges = words.contains { $0.contains("...") }
     pools =
@@ -35,14 +35,14 @@ public struct ServerVolumes: Sendable, Hashable {
   init(unknown why: String) { (pools, drives) = (.unknown(why), []) }
 
   /// Erasure sets that there are at least; nil if that is not known.
-  public var sets: Int? {
+  package var sets: Int? {
     drives.isEmpty
       ? nil : drives.reduce(0) { $0 + ($1 + Self.drivesOfSet - 1) / Self.drivesOfSet }
   }
 
   /// How many names to ask for in one look, so that a few looks meet every set: chance puts each name
   /// in one.
-  public var writeQuestions: Int { sets.map { $0 == 1 ? 1 : 4 * $0 } ?? 4 }
+  package var writeQuestions: Int { sets.map { $0 == 1 ? 1 : 4 * $0 } ?? 4 }
 
   /// The product of the word's ranges; nil if one is none.
   private static func count(_ word: String) -> Int? {

@@ -1,16 +1,16 @@
 /// Who a service runs as, as far as reading files goes.
-public struct ServiceAccount: Sendable, Hashable {
+package struct ServiceAccount: Sendable, Hashable {
   /// Name or number of the user.
-  public var user: String
+  package var user: String
   /// Name or number of the group; empty for the user's own.
-  public var group: String
+  package var group: String
   /// Names or numbers of further groups, beside those of the user.
-  public var supplementaryGroups: [String]
+  package var supplementaryGroups: [String]
   /// Whether it reads what permissions forbid (CAP_DAC_OVERRIDE or CAP_DAC_READ_SEARCH).
-  public var overridesPermissions: Bool
+  package var overridesPermissions: Bool
 
   /// An account; see the properties.
-  public init(
+  package init(
     user: String, group: String = "", supplementaryGroups: [String] = [],
     overridesPermissions: Bool = false
   ) {
@@ -24,7 +24,7 @@ public struct ServiceAccount: Sendable, Hashable {
 extension UnitState {
   /// Who its processes run as: root has the capabilities of the bounding set, others the ambient
   /// ones.
-  public var account: ServiceAccount {
+  package var account: ServiceAccount {
     let isRoot = ["", "root", "0"].contains(user)
     let capabilities = capabilityBoundingSet & (isRoot ? .max : ambientCapabilities)
     // linux/capability.h: CAP_DAC_OVERRIDE 1, CAP_DAC_READ_SEARCH 2.

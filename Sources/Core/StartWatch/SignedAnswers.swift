@@ -1,5 +1,5 @@
 /// Whether the server would take a write now.
-public enum WriteAnswer: Sendable, Hashable, Codable {
+package enum WriteAnswer: Sendable, Hashable, Codable {
   /// It would have taken every one that it was asked for.
   case taken(asked: Int)
   /// It took one not, or could not be asked; what happened.
@@ -11,7 +11,7 @@ public enum WriteAnswer: Sendable, Hashable, Codable {
 }
 
 /// What the server says of its own Key Manager.
-public enum ServerKMSAnswer: Sendable, Hashable, Codable {
+package enum ServerKMSAnswer: Sendable, Hashable, Codable {
   /// It has one; the name of the key that it encrypts with.
   case defaultKey(String)
   /// It has none.

@@ -1,4 +1,4 @@
-public import Model
+package import Model
 
 /// Watches one restart of the server on one node, and says how it ended.
 ///
@@ -28,38 +28,38 @@ public import Model
 /// what is known after each input; over once there is an outcome, and deaf from then on.
 ///
 /// Give it redacted lines: what a fatal line says is kept word for word.
-public struct StartMachine: Sendable {
+package struct StartMachine: Sendable {
   /// Warnings that are kept for the outcome.
-  public static let warningLimit = 20
+  package static let warningLimit = 20
   /// From one answer about health to the next question, milliseconds.
-  public static let healthIntervalMilliseconds = 250
+  package static let healthIntervalMilliseconds = 250
   /// The same while the start settles: each question makes a round trip to the Key Manager.
-  public static let settlingHealthIntervalMilliseconds = 1_000
+  package static let settlingHealthIntervalMilliseconds = 1_000
   /// How long the rest of a fatal message may take, milliseconds.
-  public static let continuationMilliseconds = 50
+  package static let continuationMilliseconds = 50
   /// How long the server's own line may come after systemd's word, milliseconds.
-  public static let lateLinesMilliseconds = 200
+  package static let lateLinesMilliseconds = 200
   /// How long a server that is active may take to end after a fatal line, milliseconds.
-  public static let endMilliseconds = 2_000
+  package static let endMilliseconds = 2_000
   /// How long ago the last line about a missing drive must be where the server does not tell whether
   /// it takes writes, milliseconds: it looks for such a drive again every 15 s.
-  public static let missedDriveMilliseconds = 17_000
+  package static let missedDriveMilliseconds = 17_000
   /// How long a server that has not taken a write yet may be too busy to tell while all else is good,
   /// milliseconds, before its log decides: it takes 30 s itself to call a drive that hangs offline
   /// (`drive` `max_timeout`). The start deadline ends that wait too: a rollback would meet the
   /// same load.
-  public static let busyMilliseconds = 45_000
+  package static let busyMilliseconds = 45_000
   /// Answers in a row that the Key Manager refuses the key, before that is the verdict.
   static let keyRefusals = 3
   /// Lines of a fatal message that are kept.
   static let reasonLineLimit = 40
 
   /// Where the start is.
-  public internal(set) var phase = WatchPhase.stopping
+  package internal(set) var phase = WatchPhase.stopping
   /// What it waits for; empty if nothing is known.
-  public internal(set) var detail = ""
+  package internal(set) var detail = ""
   /// How it ended, once it has.
-  public internal(set) var outcome: StartOutcome?
+  package internal(set) var outcome: StartOutcome?
 
   let arguments: ServerArguments
   var deadlines: StartDeadlines?
@@ -121,13 +121,13 @@ public struct StartMachine: Sendable {
   /// A watch of a server that runs with these arguments.
   ///
   /// - Parameter peers: how many other servers the deployment has; nil if that is not known.
-  public init(arguments: ServerArguments, peers: Int? = nil) {
+  package init(arguments: ServerArguments, peers: Int? = nil) {
     self.arguments = arguments
     log = StartLog(peers: peers)
   }
 
   /// Takes one input and says what is to be done. `now` never goes back.
-  public mutating func handle(_ input: StartInput, at now: Instant) -> [StartEffect] {
+  package mutating func handle(_ input: StartInput, at now: Instant) -> [StartEffect] {
     guard outcome == nil else { return [] }
     guard deadlines != nil else {
       guard case .restartIssued(let previous, let issued, let deadlines) = input else { return [] }

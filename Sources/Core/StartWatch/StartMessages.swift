@@ -1,7 +1,7 @@
-public import Model
+package import Model
 
 /// What one node's start is told.
-public enum StartInput: Sendable, Hashable {
+package enum StartInput: Sendable, Hashable {
   /// systemd has taken the order to restart. `previousInvocation` is the unit's InvocationID at the
   /// last look before the order, empty if it had none; `issued` the order's time, microseconds of
   /// CLOCK_MONOTONIC, 0 if it was on another boot. What began before it is of before, also if
@@ -25,7 +25,7 @@ public enum StartInput: Sendable, Hashable {
 }
 
 /// What the machine wants done, in this order.
-public enum StartEffect: Sendable, Hashable {
+package enum StartEffect: Sendable, Hashable {
   /// Give back ``StartInput/fired(_:)`` at that instant. A timer that is armed again is moved.
   case arm(StartTimer, Instant)
   /// Ask whether the server is ready; if so, whether it takes writes; if it does, or does not say,
@@ -46,7 +46,7 @@ public enum StartEffect: Sendable, Hashable {
 }
 
 /// The timers of ``StartMachine``.
-public enum StartTimer: String, Sendable, Codable, Hashable, CaseIterable {
+package enum StartTimer: String, Sendable, Codable, Hashable, CaseIterable {
   /// The old process must have ended.
   case stopDeadline
   /// All of the new one must be good.
@@ -60,16 +60,16 @@ public enum StartTimer: String, Sendable, Codable, Hashable, CaseIterable {
 }
 
 /// Until when a restart must have got where.
-public struct StartDeadlines: Sendable, Hashable, Codable {
+package struct StartDeadlines: Sendable, Hashable, Codable {
   /// The old process has ended.
-  public var stop: Instant
+  package var stop: Instant
   /// All of the new one is good; it may be settling still.
-  public var start: Instant
+  package var start: Instant
   /// How long all must stay good before the word is "confirmed", milliseconds.
-  public var settleMilliseconds: Int
+  package var settleMilliseconds: Int
 
   /// Two instants and a time; see the properties.
-  public init(stop: Instant, start: Instant, settleMilliseconds: Int) {
+  package init(stop: Instant, start: Instant, settleMilliseconds: Int) {
     self.stop = stop
     self.start = start
     self.settleMilliseconds = settleMilliseconds
@@ -77,7 +77,7 @@ public struct StartDeadlines: Sendable, Hashable, Codable {
 }
 
 /// What it is known from that a process uses the sealed key.
-public enum KeyEvidence: Sendable, Hashable, Codable {
+package enum KeyEvidence: Sendable, Hashable, Codable {
   /// None is sealed, and the start would seal none.
   case notSealed
   /// The server says so itself.
@@ -87,7 +87,7 @@ public enum KeyEvidence: Sendable, Hashable, Codable {
 }
 
 /// Whether a process was started with the environment that was voted on.
-public enum EnvironmentAnswer: Sendable, Hashable, Codable {
+package enum EnvironmentAnswer: Sendable, Hashable, Codable {
   /// It was, and uses the sealed key, if one is.
   case same(KeyEvidence)
   /// It was not; the names of the variables that differ, at least one.

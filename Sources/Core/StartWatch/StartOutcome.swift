@@ -1,5 +1,5 @@
 /// Where a start is, in words that a person can read.
-public enum WatchPhase: String, Sendable, Codable, Hashable, CaseIterable {
+package enum WatchPhase: String, Sendable, Codable, Hashable, CaseIterable {
   /// The restart was asked for; the old process has not ended.
   case stopping
   /// The old process is gone or a new one runs; nothing was heard of it yet.
@@ -27,7 +27,7 @@ public enum WatchPhase: String, Sendable, Codable, Hashable, CaseIterable {
 }
 
 /// How a start ended.
-public enum StartOutcome: Sendable, Hashable, Codable {
+package enum StartOutcome: Sendable, Hashable, Codable {
   /// The new server runs and all of it works.
   case confirmed(StartEvidence)
   /// It does not, or not in time.
@@ -37,9 +37,9 @@ public enum StartOutcome: Sendable, Hashable, Codable {
 }
 
 /// What the word "confirmed" rests on.
-public struct StartEvidence: Sendable, Hashable, Codable {
+package struct StartEvidence: Sendable, Hashable, Codable {
   /// Where the server's lines were read.
-  public enum Log: Sendable, Hashable, Codable {
+  package enum Log: Sendable, Hashable, Codable {
     /// In the unit's journal.
     case journal
     /// In the files of this directory.
@@ -49,7 +49,7 @@ public struct StartEvidence: Sendable, Hashable, Codable {
   }
 
   /// Whether the server takes writes.
-  public enum Writes: Sendable, Hashable, Codable {
+  package enum Writes: Sendable, Hashable, Codable {
     /// Asked so many times since all has been good, it would have taken each.
     case taken(asked: Int)
     /// It does not tell, and why. Its log has no line of a missing drive, or the last one is
@@ -58,26 +58,26 @@ public struct StartEvidence: Sendable, Hashable, Codable {
   }
 
   /// The new start of the unit.
-  public var invocationID: String
+  package var invocationID: String
   /// Whether READY=1 was heard; otherwise the unit is of a Type= that has none.
-  public var saidReady: Bool
+  package var saidReady: Bool
   /// What it is known from that the server uses the sealed key.
-  public var key: KeyEvidence
+  package var key: KeyEvidence
   /// The lines of a good start that were seen, in their order.
-  public var marks: [SuccessMark]
+  package var marks: [SuccessMark]
   /// Where its lines were read.
-  public var log: Log
+  package var log: Log
   /// What it is known from that the server takes writes.
-  public var writes: Writes
+  package var writes: Writes
   /// Drives that the server has lost in this start.
-  public var lostDrives: [String]
+  package var lostDrives: [String]
   /// What was logged on the way that someone should look at; at most ``StartMachine/warningLimit``.
-  public var warnings: [String]
+  package var warnings: [String]
   /// How long all of it stayed good, milliseconds.
-  public var settledMilliseconds: Int
+  package var settledMilliseconds: Int
 
   /// Evidence; see the properties.
-  public init(
+  package init(
     invocationID: String, saidReady: Bool, key: KeyEvidence, marks: [SuccessMark], log: Log,
     writes: Writes, lostDrives: [String], warnings: [String], settledMilliseconds: Int
   ) {
@@ -95,7 +95,7 @@ public struct StartEvidence: Sendable, Hashable, Codable {
 
 extension StartEvidence: CustomStringConvertible {
   /// What it rests on, in one sentence without a verb.
-  public var description: String {
+  package var description: String {
     let seen =
       switch log {
       case .journal: "seen: \(marks.map(\.rawValue).joined(separator: ", "))"
@@ -124,15 +124,15 @@ extension StartEvidence: CustomStringConvertible {
   }
 
   /// What someone should look at although the start is confirmed; nil if nothing.
-  public var warning: String? {
+  package var warning: String? {
     lostDrives.isEmpty ? nil : "it runs without a drive: \(lostDrives.joined(separator: "; "))"
   }
 }
 
 /// Why a start failed.
-public struct StartFailure: Sendable, Hashable, Codable, CustomStringConvertible {
+package struct StartFailure: Sendable, Hashable, Codable, CustomStringConvertible {
   /// What ended the wait.
-  public enum Kind: String, Sendable, Codable, Hashable {
+  package enum Kind: String, Sendable, Codable, Hashable {
     /// The server logged that it cannot go on, or systemd that it cannot start it.
     case fatalLine
     /// The server runs, but logged that a part of it does not work.
@@ -158,23 +158,23 @@ public struct StartFailure: Sendable, Hashable, Codable, CustomStringConvertible
   }
 
   /// What ended the wait.
-  public var kind: Kind
+  package var kind: Kind
   /// The phase that the start was in.
-  public var phase: WatchPhase
+  package var phase: WatchPhase
   /// The line that says it, word for word, or what was waited for.
-  public var reason: String
+  package var reason: String
   /// What is mostly behind it, if that is known.
-  public var cause: String?
+  package var cause: String?
   /// What to do, if that is known.
-  public var remedy: String?
+  package var remedy: String?
   /// The row of the table of lines, if one is of this reason.
-  public var patternID: String?
+  package var patternID: String?
   /// Whether the server got past the Key Manager, so that it may have encrypted with its key; nil
   /// if that is not known.
-  public var passedKeyManager: Bool?
+  package var passedKeyManager: Bool?
 
   /// A failure; see the properties.
-  public init(
+  package init(
     kind: Kind, phase: WatchPhase, reason: String, cause: String? = nil, remedy: String? = nil,
     patternID: String? = nil, passedKeyManager: Bool? = nil
   ) {
@@ -188,7 +188,7 @@ public struct StartFailure: Sendable, Hashable, Codable, CustomStringConvertible
   }
 
   /// Reason, cause and remedy on one line.
-  public var description: String {
+  package var description: String {
     [reason, cause, remedy].compactMap(\.self).joined(separator: " — ")
   }
 }

@@ -1,4 +1,4 @@
-public import Model
+package import Model
 
 /// What of the server's unit stands against a rollout, or makes one end badly where it need not.
 ///
@@ -6,25 +6,25 @@ public import Model
 /// server. An error refuses a rollout with the code `unit`. A warning is of something that a rollout
 /// can do without until something else goes wrong. A note says what to expect of a unit that is as
 /// it should be. Which files the unit reads is judged where the files are at hand. Facts D and G.
-public struct UnitDoctor: Sendable {
+package struct UnitDoctor: Sendable {
   private let unit: UnitState
   private let surroundings: Surroundings
   private let arguments: ServerArguments
   private var findings: [Finding] = []
 
   /// What is known beside the unit itself.
-  public struct Surroundings: Sendable {
+  package struct Surroundings: Sendable {
     /// A file under the certificates' directory that the service's user cannot read.
-    public struct Unreadable: Sendable, Hashable {
+    package struct Unreadable: Sendable, Hashable {
       /// Its path.
-      public var path: String
+      package var path: String
       /// Whether it is one of the further authorities, which the server passes over in silence.
-      public var isAuthority: Bool
+      package var isAuthority: Bool
       /// What keeps the user from it.
-      public var why: String
+      package var why: String
 
       /// A file; see the properties.
-      public init(path: String, isAuthority: Bool, why: String) {
+      package init(path: String, isAuthority: Bool, why: String) {
         self.path = path
         self.isAuthority = isAuthority
         self.why = why
@@ -32,22 +32,22 @@ public struct UnitDoctor: Sendable {
     }
 
     /// The node is in a rollout: a job of the unit is its own, and so is a server that is down.
-    public var isInRollout: Bool
+    package var isInRollout: Bool
     /// How long a rollout gives the server to stop, seconds.
-    public var stopSeconds: Int
+    package var stopSeconds: Int
     /// How long it gives it to start, seconds.
-    public var startSeconds: Int
+    package var startSeconds: Int
     /// What the unit's process would run with; nil if that is not known.
-    public var environment: [String: String]?
+    package var environment: [String: String]?
     /// What systemd would give it, before it reads a file by itself; nil if that is the same.
-    public var atStart: [String: String]?
+    package var atStart: [String: String]?
     /// The release that the running server's banner names; nil if that is not known.
-    public var release: ServerRelease?
+    package var release: ServerRelease?
     /// Files that the server needs and cannot read.
-    public var unreadable: [Unreadable]
+    package var unreadable: [Unreadable]
 
     /// Surroundings; see the properties.
-    public init(
+    package init(
       isInRollout: Bool, stopSeconds: Int, startSeconds: Int, environment: [String: String]? = nil,
       atStart: [String: String]? = nil, release: ServerRelease? = nil, unreadable: [Unreadable] = []
     ) {
@@ -62,7 +62,7 @@ public struct UnitDoctor: Sendable {
   }
 
   /// Every finding about the unit, in the order of the rules.
-  public static func findings(_ unit: UnitState, _ surroundings: Surroundings) -> [Finding] {
+  package static func findings(_ unit: UnitState, _ surroundings: Surroundings) -> [Finding] {
     var doctor = UnitDoctor(unit, surroundings)
     doctor.examine()
     return doctor.findings

@@ -1,26 +1,26 @@
 /// What a unit's settings make of the host's file tree for its processes, and of their environment past the files:
 /// where the server would not see what the host has.
-public struct UnitSandbox: Sendable, Hashable, Codable {
+package struct UnitSandbox: Sendable, Hashable, Codable {
   /// `PrivateTmp=`.
-  public var privateTmp: Bool
+  package var privateTmp: Bool
   /// `PrivateDevices=`.
-  public var privateDevices: Bool
+  package var privateDevices: Bool
   /// `ProtectHome=`: `no`, `yes`, `read-only`, `tmpfs`.
-  public var protectHome: String
+  package var protectHome: String
   /// `RootDirectory=` or `RootImage=`; empty without them.
-  public var root: String
+  package var root: String
   /// What is mounted for the unit alone: the places of BindPaths=, BindReadOnlyPaths=, MountImages= and
   /// TemporaryFileSystem=.
-  public var mounts: [String]
+  package var mounts: [String]
   /// `InaccessiblePaths=`.
-  public var inaccessible: [String]
+  package var inaccessible: [String]
   /// Whether there are ExtensionImages= or ExtensionDirectories=, which lie over /usr and /opt.
-  public var hasExtensions: Bool
+  package var hasExtensions: Bool
   /// `PAMName=`: a session whose modules may set variables; empty without one.
-  public var pamName: String
+  package var pamName: String
 
   /// A sandbox; see the properties.
-  public init(
+  package init(
     privateTmp: Bool = false, privateDevices: Bool = false, protectHome: String = "no",
     root: String = "", mounts: [String] = [], inaccessible: [String] = [],
     hasExtensions: Bool = false, pamName: String = ""
@@ -37,7 +37,7 @@ public struct UnitSandbox: Sendable, Hashable, Codable {
 
   /// The setting by which the server sees another thing at an absolute path than the host has; nil if it sees the
   /// same.
-  public func difference(at path: String) -> String? {
+  package func difference(at path: String) -> String? {
     if let setting = differenceForAll(at: path) { return setting }
     if privateTmp, ["/tmp", "/var/tmp"].contains(where: { Self.covers($0, path) }) {
       return "PrivateTmp="
@@ -54,7 +54,7 @@ public struct UnitSandbox: Sendable, Hashable, Codable {
 
   /// The same for a command with the prefix +, which systemd spares most of the sandbox (`apply_mount_namespace` of
   /// systemd 252).
-  public func differenceForAll(at path: String) -> String? {
+  package func differenceForAll(at path: String) -> String? {
     if !root.isEmpty { return "RootDirectory= or RootImage=" }
     if mounts.contains(where: { Self.covers($0, path) }) {
       return "BindPaths=, MountImages= or TemporaryFileSystem="

@@ -2,50 +2,50 @@
 ///
 /// `environment` and `execStart` may hold secrets that somebody wrote into the unit: they are never
 /// shown as they are.
-public struct UnitState: Sendable, Hashable, Codable {
+package struct UnitState: Sendable, Hashable, Codable {
   /// One `EnvironmentFile=` line.
-  public struct EnvironmentFile: Sendable, Hashable, Codable {
+  package struct EnvironmentFile: Sendable, Hashable, Codable {
     /// Its path or pattern (glob(7)), absolute.
-    public var path: String
+    package var path: String
     /// Written with a leading `-`: it may be missing.
-    public var isOptional: Bool
+    package var isOptional: Bool
 
     /// A line; see the properties.
-    public init(path: String, isOptional: Bool = false) {
+    package init(path: String, isOptional: Bool = false) {
       self.path = path
       self.isOptional = isOptional
     }
   }
 
   /// A job that is queued or running for the unit.
-  public struct Job: Sendable, Hashable, Codable {
+  package struct Job: Sendable, Hashable, Codable {
     /// Its number.
-    public var id: UInt32
+    package var id: UInt32
     /// Its object path.
-    public var path: String
+    package var path: String
 
     /// A job; see the properties.
-    public init(id: UInt32, path: String) {
+    package init(id: UInt32, path: String) {
       self.id = id
       self.path = path
     }
   }
 
   /// A command of the unit, and how it ended when it was run last.
-  public struct Command: Sendable, Hashable, Codable {
+  package struct Command: Sendable, Hashable, Codable {
     /// The program; with the prefix @ another one than the first word.
-    public var path: String
+    package var path: String
     /// Its words, variables not expanded.
-    public var words: [String]
+    package var words: [String]
     /// What its prefixes say: `privileged` for +, `ignore-failure` for -, and others.
-    public var flags: [String]
+    package var flags: [String]
     /// CLD_EXITED (1), CLD_KILLED (2), CLD_DUMPED (3); 0 if it was not run yet, or runs.
-    public var exitCode: Int32
+    package var exitCode: Int32
     /// Its exit status or the signal that ended it.
-    public var exitStatus: Int32
+    package var exitStatus: Int32
 
     /// A command; see the properties.
-    public init(
+    package init(
       path: String? = nil, words: [String], flags: [String] = [], exitCode: Int32 = 0,
       exitStatus: Int32 = 0
     ) {
@@ -58,91 +58,91 @@ public struct UnitState: Sendable, Hashable, Codable {
   }
 
   /// The unit's name, for example `minio.service`.
-  public var id: String
+  package var id: String
   /// `loaded`, `not-found`, `masked`, `bad-setting`, `error`.
-  public var loadState: String
+  package var loadState: String
   /// `active`, `activating`, `deactivating`, `reloading`, `inactive`, `failed`.
-  public var activeState: String
+  package var activeState: String
   /// The state in the words of the unit's kind: `running`, `start`, `auto-restart`, `dead`.
-  public var subState: String
+  package var subState: String
   /// `notify`, `simple`, `exec`, ...
-  public var type: String
+  package var type: String
   /// The main process; 0 if there is none.
-  public var mainPID: Int32
+  package var mainPID: Int32
   /// 32 hex digits; empty if the unit was never started on this boot.
-  public var invocationID: String
+  package var invocationID: String
   /// Automatic restarts since the last one by hand.
-  public var nRestarts: Int
+  package var nRestarts: Int
   /// `success`, `exit-code`, `signal`, `timeout`, `resources`, `start-limit-hit`, ...
-  public var result: String
+  package var result: String
   /// When the unit was last on the way from active to inactive, microseconds of CLOCK_MONOTONIC; 0
   /// if never.
-  public var activeExitMonotonicMicroseconds: UInt64 = 0
+  package var activeExitMonotonicMicroseconds: UInt64 = 0
   /// When it was inactive then; 0 if never.
-  public var inactiveEnterMonotonicMicroseconds: UInt64 = 0
+  package var inactiveEnterMonotonicMicroseconds: UInt64 = 0
   /// When the main process was started, microseconds of CLOCK_MONOTONIC; 0 if never.
-  public var execMainStartMonotonicMicroseconds: UInt64
+  package var execMainStartMonotonicMicroseconds: UInt64
   /// The same, microseconds since 1970; 0 if never.
-  public var execMainStartRealtimeMicroseconds: UInt64
+  package var execMainStartRealtimeMicroseconds: UInt64
   /// The main process of the latest start, which systemd still names after its end; 0 from the
   /// start's beginning until there is one.
-  public var execMainPID: Int32
+  package var execMainPID: Int32
   /// How the main process ended: CLD_EXITED (1), CLD_KILLED (2), CLD_DUMPED (3); 0 while it runs.
-  public var execMainCode: Int32
+  package var execMainCode: Int32
   /// Its exit status or the signal that ended it.
-  public var execMainStatus: Int32
+  package var execMainStatus: Int32
   /// The user that it runs as; empty for root.
-  public var user: String
+  package var user: String
   /// The group that it runs as; empty for the user's own.
-  public var group: String
+  package var group: String
   /// The `EnvironmentFile=` lines, in their order.
-  public var environmentFiles: [EnvironmentFile]
+  package var environmentFiles: [EnvironmentFile]
   /// `Environment=`, each `NAME=value`.
-  public var environment: [String]
+  package var environment: [String]
   /// `PassEnvironment=`: names of variables that it gets from the service manager's own process.
-  public var passEnvironment: [String]
+  package var passEnvironment: [String]
   /// `UnsetEnvironment=`: `NAME`, or `NAME=value`, that it does not get wherever they are set.
-  public var unsetEnvironment: [String]
+  package var unsetEnvironment: [String]
   /// `SupplementaryGroups=`.
-  public var supplementaryGroups: [String]
+  package var supplementaryGroups: [String]
   /// `AmbientCapabilities=`, a bit for each.
-  public var ambientCapabilities: UInt64
+  package var ambientCapabilities: UInt64
   /// `CapabilityBoundingSet=`, a bit for each.
-  public var capabilityBoundingSet: UInt64
+  package var capabilityBoundingSet: UInt64
   /// The words of `ExecStart=`, variables not expanded.
-  public var execStart: [String]
+  package var execStart: [String]
   /// The commands of `ExecStartPre=`, in their order.
-  public var startPre: [Command]
+  package var startPre: [Command]
   /// `Restart=`: `no`, `always`, `on-failure`, ...
-  public var restart: String
+  package var restart: String
   /// `StartLimitBurst=`: so many starts in `startLimitIntervalMicroseconds`, then none; 0 for no
   /// limit.
-  public var startLimitBurst: Int
+  package var startLimitBurst: Int
   /// `StartLimitIntervalSec=`, microseconds.
-  public var startLimitIntervalMicroseconds: UInt64
+  package var startLimitIntervalMicroseconds: UInt64
   /// `TimeoutStartSec=`, microseconds; UInt64.max for infinity.
-  public var timeoutStartMicroseconds: UInt64
+  package var timeoutStartMicroseconds: UInt64
   /// `TimeoutStopSec=`, microseconds; UInt64.max for infinity.
-  public var timeoutStopMicroseconds: UInt64
+  package var timeoutStopMicroseconds: UInt64
   /// `RestartSec=`, microseconds.
-  public var restartMicroseconds: UInt64
+  package var restartMicroseconds: UInt64
   /// `SendSIGKILL=`: whether what has not ended by `TimeoutStopSec=` is killed.
-  public var sendsSIGKILL: Bool
+  package var sendsSIGKILL: Bool
   /// Whether the unit's files are newer than what the service manager has read.
-  public var needDaemonReload: Bool
+  package var needDaemonReload: Bool
   /// The unit's file; empty if there is none.
-  public var fragmentPath: String
+  package var fragmentPath: String
   /// Its drop-in files.
-  public var dropIns: [String]
+  package var dropIns: [String]
   /// `NotifyAccess=`: `none`, `main`, `exec`, `all`.
-  public var notifyAccess: String
+  package var notifyAccess: String
   /// The job that is queued or running for it.
-  public var job: Job?
+  package var job: Job?
   /// What it makes of the host's files.
-  public var sandbox: UnitSandbox
+  package var sandbox: UnitSandbox
 
   /// A state; see the properties.
-  public init(
+  package init(
     id: String, loadState: String = "loaded", activeState: String, subState: String,
     type: String = "notify", mainPID: Int32 = 0, invocationID: String = "", nRestarts: Int = 0,
     result: String = "success", execMainStartMonotonicMicroseconds: UInt64 = 0,

@@ -25,39 +25,39 @@
 //
 // What is refused is answered with an HTTP status from 400 on and an ErrorAnswer; what is not even HTTP, with text.
 
-public import Digests
-public import Model
-public import Rollout
+package import Digests
+package import Model
+package import Rollout
 
 /// What goes wrong between programs: bounded kinds, a message for people.
-public struct ErrorAnswer: Sendable, Codable, Hashable {
+package struct ErrorAnswer: Sendable, Codable, Hashable {
   /// What kind of no it is.
-  public var kind: RefusalCode
+  package var kind: RefusalCode
   /// What was attempted, what happened, what to do.
-  public var message: String
+  package var message: String
 
   /// An error; see the properties.
-  public init(kind: RefusalCode, message: String) {
+  package init(kind: RefusalCode, message: String) {
     self.kind = kind
     self.message = message
   }
 }
 
 /// A wish on the wire. The only place where a value of a setting is encoded.
-public struct WireChange: Sendable, Codable {
+package struct WireChange: Sendable, Codable {
   /// The wish itself.
-  public var change: SettingChange
+  package var change: SettingChange
 
   /// The variable's name.
-  public var name: String { change.name }
+  package var name: String { change.name }
 
   private enum Key: String, CodingKey { case name, value }
 
   /// The wish on the wire.
-  public init(_ change: SettingChange) { self.change = change }
+  package init(_ change: SettingChange) { self.change = change }
 
   /// `{"name":...,"value":...}`, without a value to remove the variable.
-  public init(from decoder: any Decoder) throws {
+  package init(from decoder: any Decoder) throws {
     let fields = try decoder.container(keyedBy: Key.self)
     change = SettingChange(
       name: try fields.decode(String.self, forKey: .name),
@@ -65,7 +65,7 @@ public struct WireChange: Sendable, Codable {
   }
 
   /// `{"name":...,"value":...}`, without a value to remove the variable.
-  public func encode(to encoder: any Encoder) throws {
+  package func encode(to encoder: any Encoder) throws {
     var fields = encoder.container(keyedBy: Key.self)
     try fields.encode(change.name, forKey: .name)
     try fields.encodeIfPresent(change.value?.reveal(), forKey: .value)
@@ -73,22 +73,22 @@ public struct WireChange: Sendable, Codable {
 }
 
 /// What is asked of a node: validated and checked against its file, its unit and its Key Managers.
-public struct PlanRequest: Sendable, Codable {
+package struct PlanRequest: Sendable, Codable {
   /// Apply, restart or rollback.
-  public var kind: RolloutKind
+  package var kind: RolloutKind
   /// The generation to go back to, for a rollback; nil otherwise.
-  @BoundedIfPresent<Bounds.Generation> public var generation: Int?
+  @BoundedIfPresent<Bounds.Generation> package var generation: Int?
   /// The wishes; empty for a restart.
-  public var changes: [WireChange]
+  package var changes: [WireChange]
   /// Whether the server may create the SSE key at its first start.
-  public var createKey: Bool
+  package var createKey: Bool
   /// For a rollback without a generation: the id of the rollout whose files are to be taken back.
-  public var undo: String?
+  package var undo: String?
   /// The members that a rollout would have, as the caller's inventory says; nil if it does not tell.
-  public var members: [String]?
+  package var members: [String]?
 
   /// A request; see the properties.
-  public init(
+  package init(
     kind: RolloutKind, generation: Int? = nil, changes: [WireChange], createKey: Bool,
     undo: String? = nil, members: [String]? = nil
   ) {
@@ -102,72 +102,72 @@ public struct PlanRequest: Sendable, Codable {
 }
 
 /// One variable of the environment and the digest of its value.
-public struct VariableDigest: Sendable, Codable, Hashable {
+package struct VariableDigest: Sendable, Codable, Hashable {
   /// The variable's name.
-  public var name: String
+  package var name: String
   /// Digest of its value as the server reads it.
-  public var digest: Digest
+  package var digest: Digest
 
   /// A variable and its digest.
-  public init(name: String, digest: Digest) {
+  package init(name: String, digest: Digest) {
     self.name = name
     self.digest = digest
   }
 }
 
 /// What a node makes of a plan. Nothing was changed.
-public struct PlanAnswer: Sendable, Codable, Hashable {
+package struct PlanAnswer: Sendable, Codable, Hashable {
   /// The node's name.
-  public var node: String
+  package var node: String
   /// The file that the plan edits: the one that wins on this node.
-  public var path: String
+  package var path: String
   /// Digest of the file as it is; nil if there is none.
-  public var before: Digest?
+  package var before: Digest?
   /// Digest of the file as it would be; equal to ``before`` if nothing in it would change.
-  public var after: Digest?
+  package var after: Digest?
   /// The change, one line each, `-NAME=value` and `+NAME=value`, secrets as identities.
-  public var difference: [String]
+  package var difference: [String]
   /// Whether the running server would have another environment, or is not running.
-  public var restartNeeded: Bool
+  package var restartNeeded: Bool
   /// Why it is needed, for people; empty if it is not.
-  public var restartReason: String
+  package var restartReason: String
   /// What the checks found, worst first.
-  public var findings: [Finding]
+  package var findings: [Finding]
   /// The no, if the node would vote no.
-  public var refusal: Refusal?
+  package var refusal: Refusal?
   /// The MINIO_* variables that all nodes must have alike, as AIStor compares them, sorted by name.
-  public var environment: [VariableDigest]
+  package var environment: [VariableDigest]
   /// Digest over ``environment``.
-  public var environmentDigest: Digest
+  package var environmentDigest: Digest
   /// The highest epoch that the node has seen.
-  @Bounded<Bounds.Epoch> public var epoch: UInt64
+  @Bounded<Bounds.Epoch> package var epoch: UInt64
   /// The rollout that the node is in.
-  public var activeRollout: String?
+  package var activeRollout: String?
   /// The number of the last generation; 0 if there is none.
-  @Bounded<Bounds.Generation> public var generation: Int
+  @Bounded<Bounds.Generation> package var generation: Int
   /// Whether the file is that generation, byte for byte.
-  public var isLastGeneration: Bool
+  package var isLastGeneration: Bool
   /// The seal; nil if no start with a key was ever confirmed.
-  public var seal: Seal?
+  package var seal: Seal?
   /// The values of MINIO_KMS_SSE_KEY and MINIO_KMS_ENCLAVE that the server would run with; nil
   /// without a key.
-  public var key: KeyIdentity?
+  package var key: KeyIdentity?
   /// The digest of the seal that was lifted, while there is no other.
-  public var lifted: Digest?
+  package var lifted: Digest?
   /// What the node says of its seal: the coordinator tells every member what all say.
-  public var sealView: SealView?
+  package var sealView: SealView?
   /// The same as ``key``, of the files as they are: what a rollback would take away.
-  public var currentKey: KeyIdentity?
+  package var currentKey: KeyIdentity?
   /// The rollout that the node is in, for who wants the same.
-  public var active: ActiveSummary?
+  package var active: ActiveSummary?
   /// What the Key Managers told of themselves and of the SSE key, for people; alike on all nodes.
   /// Nil if nothing was told.
-  public var keyManager: String?
+  package var keyManager: String?
   /// The life of the node's state directory, which the rollout lists. An agent that does not say it is older.
-  public var incarnation: Incarnation?
+  package var incarnation: Incarnation?
 
   /// An answer; see the properties.
-  public init(
+  package init(
     node: String, path: String, before: Digest?, after: Digest?, difference: [String],
     restartNeeded: Bool, restartReason: String, findings: [Finding], refusal: Refusal?,
     environment: [VariableDigest], environmentDigest: Digest, epoch: UInt64,
@@ -203,18 +203,18 @@ public struct PlanAnswer: Sendable, Codable, Hashable {
 }
 
 /// A node's clock at an exchange.
-public struct ClockReading: Sendable, Codable, Hashable {
+package struct ClockReading: Sendable, Codable, Hashable {
   /// When the request was read, the node's CLOCK_BOOTTIME.
-  public var received: Instant
+  package var received: Instant
   /// When the answer was written, the node's CLOCK_BOOTTIME.
-  public var sent: Instant
+  package var sent: Instant
   /// The boot that both belong to.
-  public var bootID: String
+  package var bootID: String
   /// CLOCK_REALTIME at ``sent``, microseconds since 1970-01-01 UTC; only for merging logs.
-  @Bounded<Bounds.WallMicroseconds> public var realtimeMicroseconds: Int64
+  @Bounded<Bounds.WallMicroseconds> package var realtimeMicroseconds: Int64
 
   /// A reading; see the properties.
-  public init(received: Instant, sent: Instant, bootID: String, realtimeMicroseconds: Int64) {
+  package init(received: Instant, sent: Instant, bootID: String, realtimeMicroseconds: Int64) {
     self.received = received
     self.sent = sent
     self.bootID = bootID
@@ -223,21 +223,21 @@ public struct ClockReading: Sendable, Codable, Hashable {
 }
 
 /// A request for a vote.
-public struct PrepareRequest: Sendable, Codable {
+package struct PrepareRequest: Sendable, Codable {
   /// The rollout.
-  public var rollout: Rollout
+  package var rollout: Rollout
   /// The generation to go back to, for a rollback; nil otherwise.
-  @BoundedIfPresent<Bounds.Generation> public var generation: Int?
+  @BoundedIfPresent<Bounds.Generation> package var generation: Int?
   /// The wishes, the same for every node.
-  public var changes: [WireChange]
+  package var changes: [WireChange]
   /// Whether the server may create the SSE key at its first start.
-  public var createKey: Bool
+  package var createKey: Bool
   /// What each member said of its seal when it was asked for its plan. Each judges itself by it, and
   /// its own by its records as they are now.
-  public var seals: [SealView]
+  package var seals: [SealView]
 
   /// A request; see the properties.
-  public init(
+  package init(
     rollout: Rollout, generation: Int? = nil, changes: [WireChange], createKey: Bool,
     seals: [SealView]
   ) {
@@ -250,20 +250,20 @@ public struct PrepareRequest: Sendable, Codable {
 }
 
 /// A vote.
-public struct VoteAnswer: Sendable, Codable, Hashable {
+package struct VoteAnswer: Sendable, Codable, Hashable {
   /// The digest of the rollout that was voted on.
-  public var rollout: Digest
+  package var rollout: Digest
   /// The no; nil for yes.
-  public var refusal: Refusal?
+  package var refusal: Refusal?
   /// Digest of the MINIO_* variables that the node will run with; nil for no.
-  public var environmentDigest: Digest?
+  package var environmentDigest: Digest?
   /// Digest of ``PlanAnswer/keyManager``; nil for no, or if nothing was told.
-  public var keyManagerDigest: Digest?
+  package var keyManagerDigest: Digest?
   /// There is no vote yet: ask again. Only for who asked with `wait`.
-  public var isPending: Bool?
+  package var isPending: Bool?
 
   /// A vote; see the properties.
-  public init(
+  package init(
     rollout: Digest, refusal: Refusal?, environmentDigest: Digest?, keyManagerDigest: Digest? = nil,
     isPending: Bool? = nil
   ) {
@@ -276,17 +276,17 @@ public struct VoteAnswer: Sendable, Codable, Hashable {
 }
 
 /// A request not to accept anything of a lower ballot.
-public struct PromiseRequest: Sendable, Codable, Hashable {
+package struct PromiseRequest: Sendable, Codable, Hashable {
   /// The rollout's epoch, or a higher one: a member that has not voted yet never will.
-  @Bounded<Bounds.Epoch> public var epoch: UInt64
+  @Bounded<Bounds.Epoch> package var epoch: UInt64
   /// The ballot.
-  public var ballot: Ballot
+  package var ballot: Ballot
 
   /// The incarnation that it is for, as the rollout lists it.
-  public var incarnation: Incarnation?
+  package var incarnation: Incarnation?
 
   /// A request; see the properties.
-  public init(epoch: UInt64, incarnation: Incarnation?, ballot: Ballot) {
+  package init(epoch: UInt64, incarnation: Incarnation?, ballot: Ballot) {
     self.epoch = epoch
     self.incarnation = incarnation
     self.ballot = ballot
@@ -294,17 +294,17 @@ public struct PromiseRequest: Sendable, Codable, Hashable {
 }
 
 /// A request to accept a proposal.
-public struct AcceptRequest: Sendable, Codable, Hashable {
+package struct AcceptRequest: Sendable, Codable, Hashable {
   /// The rollout's epoch.
-  @Bounded<Bounds.Epoch> public var epoch: UInt64
+  @Bounded<Bounds.Epoch> package var epoch: UInt64
   /// The proposal.
-  public var proposal: Proposal
+  package var proposal: Proposal
 
   /// The incarnation that it is for, as the rollout lists it.
-  public var incarnation: Incarnation?
+  package var incarnation: Incarnation?
 
   /// A request; see the properties.
-  public init(epoch: UInt64, incarnation: Incarnation?, proposal: Proposal) {
+  package init(epoch: UInt64, incarnation: Incarnation?, proposal: Proposal) {
     self.epoch = epoch
     self.incarnation = incarnation
     self.proposal = proposal
@@ -312,24 +312,24 @@ public struct AcceptRequest: Sendable, Codable, Hashable {
 }
 
 /// A decision told to a member.
-public struct DecisionRequest: Sendable, Codable, Hashable {
+package struct DecisionRequest: Sendable, Codable, Hashable {
   /// The rollout's epoch, or a higher one.
-  @Bounded<Bounds.Epoch> public var epoch: UInt64
+  @Bounded<Bounds.Epoch> package var epoch: UInt64
   /// What was decided.
-  public var decision: Decision
+  package var decision: Decision
   /// When to act, the member's CLOCK_BOOTTIME; nil for abort, and for a commit that is to be acted on
   /// at once.
-  public var instant: Instant?
+  package var instant: Instant?
   /// The boot of the member that the instant belongs to.
-  public var bootID: String
+  package var bootID: String
   /// Why it was aborted; empty for commit.
-  public var reason: String
+  package var reason: String
 
   /// The incarnation that it is for, as the rollout lists it.
-  public var incarnation: Incarnation?
+  package var incarnation: Incarnation?
 
   /// A decision; see the properties.
-  public init(
+  package init(
     epoch: UInt64, incarnation: Incarnation?, decision: Decision, instant: Instant?,
     bootID: String, reason: String
   ) {
@@ -343,7 +343,7 @@ public struct DecisionRequest: Sendable, Codable, Hashable {
 }
 
 /// A member's answer to accept and decision.
-public enum ReplyKind: String, Sendable, Codable, Hashable {
+package enum ReplyKind: String, Sendable, Codable, Hashable {
   /// Nothing of a lower ballot will be accepted; with what was accepted before.
   case promised
   /// Accepted.
@@ -361,18 +361,18 @@ public enum ReplyKind: String, Sendable, Codable, Hashable {
 }
 
 /// A member's answer to accept and decision.
-public struct ReplyAnswer: Sendable, Codable, Hashable {
+package struct ReplyAnswer: Sendable, Codable, Hashable {
   /// What the answer is.
-  public var reply: ReplyKind
+  package var reply: ReplyKind
   /// How the rollout ended here, if it has.
-  public var outcome: Outcome?
+  package var outcome: Outcome?
   /// What was accepted before, to a promise.
-  public var proposal: Proposal?
+  package var proposal: Proposal?
   /// What was promised before, if it outranks.
-  public var ballot: Ballot?
+  package var ballot: Ballot?
 
   /// An answer; see the properties.
-  public init(
+  package init(
     reply: ReplyKind, outcome: Outcome? = nil, proposal: Proposal? = nil, ballot: Ballot? = nil
   ) {
     self.reply = reply
@@ -382,7 +382,7 @@ public struct ReplyAnswer: Sendable, Codable, Hashable {
   }
 
   /// The protocol's reply on the wire.
-  public init(_ reply: ParticipantReply) {
+  package init(_ reply: ParticipantReply) {
     switch reply {
     case .promised(let proposal): self.init(reply: .promised, proposal: proposal)
     case .accepted: self.init(reply: .accepted)
@@ -395,7 +395,7 @@ public struct ReplyAnswer: Sendable, Codable, Hashable {
   }
 
   /// The protocol's reply; nil if what belongs to it is missing.
-  public var participantReply: ParticipantReply? {
+  package var participantReply: ParticipantReply? {
     switch reply {
     case .promised: .promised(proposal)
     case .accepted: .accepted

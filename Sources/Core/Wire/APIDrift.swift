@@ -1,7 +1,7 @@
-public import Model
+package import Model
 
 /// A way in which a node can have drifted from its last confirmed start.
-public enum DriftKind: String, Sendable, Codable, Hashable, CaseIterable {
+package enum DriftKind: String, Sendable, Codable, Hashable, CaseIterable {
   /// The last generation's file has another content.
   case edited
   /// A file of the environment was replaced by another one of the same content.
@@ -23,20 +23,20 @@ public enum DriftKind: String, Sendable, Codable, Hashable, CaseIterable {
 }
 
 /// One thing that has drifted.
-public struct DriftItem: Sendable, Codable, Hashable {
+package struct DriftItem: Sendable, Codable, Hashable {
   /// In which way.
-  public var kind: DriftKind
+  package var kind: DriftKind
   /// How bad it is: a note where nothing would be different after a start.
-  public var severity: Severity
+  package var severity: Severity
   /// The file, the unit or the process that it is about.
-  public var place: String
+  package var place: String
   /// The variables that differ, names only, where that is known.
-  public var variables: [String]
+  package var variables: [String]
   /// What was seen, one sentence without a value of any variable but the key's name.
-  public var message: String
+  package var message: String
 
   /// A thing; see the properties.
-  public init(
+  package init(
     _ kind: DriftKind, _ severity: Severity, place: String, variables: [String] = [],
     message: String
   ) {
@@ -49,29 +49,29 @@ public struct DriftItem: Sendable, Codable, Hashable {
 }
 
 /// What differs between the files, the unit, the running process and the last confirmed start.
-public struct Drift: Sendable, Codable, Hashable {
+package struct Drift: Sendable, Codable, Hashable {
   /// The file is not the last confirmed generation.
-  public var fileChanged: Bool
+  package var fileChanged: Bool
   /// MINIO_* variables that differ between the file and the running process, names only.
-  public var processDiffers: [String]
+  package var processDiffers: [String]
   /// All of it, the worst first; nil from an agent that does not know more than the above.
-  public var items: [DriftItem]?
+  package var items: [DriftItem]?
 
   /// No drift unless said otherwise.
-  public init(fileChanged: Bool = false, processDiffers: [String] = []) {
+  package init(fileChanged: Bool = false, processDiffers: [String] = []) {
     self.fileChanged = fileChanged
     self.processDiffers = processDiffers
   }
 
   /// These things.
-  public init(_ items: [DriftItem]) {
+  package init(_ items: [DriftItem]) {
     self.items = items.sorted { $0.severity > $1.severity }
     fileChanged = items.contains { $0.kind == .edited }
     processDiffers = items.filter { $0.kind == .process }.flatMap(\.variables)
   }
 
   /// Whether there is any; what is only a note does not count.
-  public var isEmpty: Bool {
+  package var isEmpty: Bool {
     !fileChanged && processDiffers.isEmpty && !(items ?? []).contains { $0.severity > .note }
   }
 }

@@ -1,18 +1,18 @@
-public import Model
+package import Model
 
 /// Where a node's server gets one variable from.
-public struct ExplainAnswer: Sendable, Codable, Hashable {
+package struct ExplainAnswer: Sendable, Codable, Hashable {
   /// The node's name.
-  public var node: String
+  package var node: String
   /// The variable's name.
-  public var name: String
+  package var name: String
   /// Every definition of it, in the order in which the places count.
-  public var definitions: [ExplainedDefinition]
+  package var definitions: [ExplainedDefinition]
   /// The known name that was probably meant, where it is defined nowhere.
-  public var suggestion: String?
+  package var suggestion: String?
 
   /// An answer; see the properties.
-  public init(
+  package init(
     node: String, name: String, definitions: [ExplainedDefinition], suggestion: String?
   ) {
     self.node = node
@@ -22,13 +22,13 @@ public struct ExplainAnswer: Sendable, Codable, Hashable {
   }
 
   /// The definition that the server runs with after its next start; nil if it has none.
-  public var winner: ExplainedDefinition? { definitions.first { $0.effect == .wins } }
+  package var winner: ExplainedDefinition? { definitions.first { $0.effect == .wins } }
 }
 
 /// One definition of a variable.
-public struct ExplainedDefinition: Sendable, Codable, Hashable {
+package struct ExplainedDefinition: Sendable, Codable, Hashable {
   /// What comes of it.
-  public enum Effect: String, Sendable, Codable, Hashable {
+  package enum Effect: String, Sendable, Codable, Hashable {
     /// It is the value that the server gets.
     case wins
     /// A later one overrides it.
@@ -40,18 +40,18 @@ public struct ExplainedDefinition: Sendable, Codable, Hashable {
   }
 
   /// The file, or where else it is, for people.
-  public var place: String
+  package var place: String
   /// 1-based line in the file.
-  @BoundedIfPresent<Bounds.Count> public var line: Int?
+  @BoundedIfPresent<Bounds.Count> package var line: Int?
   /// The value as the reader of the place has it; a secret as its identity, or not at all.
-  public var value: String
+  package var value: String
   /// What comes of it.
-  public var effect: Effect
+  package var effect: Effect
   /// Why, where that is not said by the effect; empty otherwise.
-  public var reason: String
+  package var reason: String
 
   /// A definition; see the properties.
-  public init(place: String, line: Int?, value: String, effect: Effect, reason: String) {
+  package init(place: String, line: Int?, value: String, effect: Effect, reason: String) {
     self.place = place
     self.line = line
     self.value = value

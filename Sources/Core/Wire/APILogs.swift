@@ -1,18 +1,18 @@
-public import Model
+package import Model
 
 /// What a line says that is an error.
-public struct LogError: Sendable, Codable, Hashable {
+package struct LogError: Sendable, Codable, Hashable {
   /// `fatal`: the start has failed; `broken`: it serves, but not all of it; `error`: anything else.
-  public var kind: String
+  package var kind: String
   /// What it means, in one sentence; nil where that is not known, as are the next two.
-  public var meaning: String?
+  package var meaning: String?
   /// What causes it.
-  public var cause: String?
+  package var cause: String?
   /// What to do.
-  public var remedy: String?
+  package var remedy: String?
 
   /// An error; see the properties.
-  public init(kind: String, meaning: String?, cause: String?, remedy: String?) {
+  package init(kind: String, meaning: String?, cause: String?, remedy: String?) {
     self.kind = kind
     self.meaning = meaning
     self.cause = cause
@@ -21,22 +21,22 @@ public struct LogError: Sendable, Codable, Hashable {
 }
 
 /// One line of a unit's journal, redacted.
-public struct LogLine: Sendable, Codable, Hashable {
+package struct LogLine: Sendable, Codable, Hashable {
   /// When, microseconds since 1970-01-01 UTC of the node.
-  @Bounded<Bounds.WallMicroseconds> public var realtimeMicroseconds: Int64
+  @Bounded<Bounds.WallMicroseconds> package var realtimeMicroseconds: Int64
   /// syslog's priority, 0 to 7.
-  @Bounded<Bounds.Count> public var priority: Int
+  @Bounded<Bounds.Count> package var priority: Int
   /// SYSLOG_IDENTIFIER.
-  public var identifier: String
+  package var identifier: String
   /// The process; 0 if it is not known.
-  public var pid: Int32
+  package var pid: Int32
   /// The message.
-  public var message: String
+  package var message: String
   /// What it says, where only errors were asked for.
-  public var error: LogError?
+  package var error: LogError?
 
   /// A line; see the properties.
-  public init(
+  package init(
     realtimeMicroseconds: Int64, priority: Int, identifier: String, pid: Int32, message: String,
     error: LogError? = nil
   ) {
@@ -51,21 +51,21 @@ public struct LogLine: Sendable, Codable, Hashable {
 
 /// Lines of a unit's journal. Asked for by `?since=MICROSECONDS`, `?after=CURSOR` or `?last=N`, and
 /// `limit=N`, `wait=MS`, `errors=true`.
-public struct LogsAnswer: Sendable, Codable, Hashable {
+package struct LogsAnswer: Sendable, Codable, Hashable {
   /// The lines, oldest first.
-  public var lines: [LogLine]
+  package var lines: [LogLine]
   /// Where to go on.
-  public var cursor: String?
+  package var cursor: String?
   /// Whether there may be more already.
-  public var more: Bool
+  package var more: Bool
   /// Whether lines before or among these may be missing: they were removed from the journal before
   /// they were read, or are damaged there. Nil counts as false.
-  public var lossy: Bool?
+  package var lossy: Bool?
   /// The node's clock when it answered, microseconds since 1970-01-01 UTC.
-  @BoundedIfPresent<Bounds.WallMicroseconds> public var realtimeMicroseconds: Int64?
+  @BoundedIfPresent<Bounds.WallMicroseconds> package var realtimeMicroseconds: Int64?
 
   /// Lines; see the properties.
-  public init(
+  package init(
     lines: [LogLine], cursor: String?, more: Bool, lossy: Bool? = nil,
     realtimeMicroseconds: Int64? = nil
   ) {

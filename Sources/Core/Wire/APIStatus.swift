@@ -1,48 +1,48 @@
-public import Model
-public import Rollout
+package import Model
+package import Rollout
 
 /// One node at a glance.
-public struct NodeStatus: Sendable, Codable, Hashable {
+package struct NodeStatus: Sendable, Codable, Hashable {
   /// The node's name.
-  public var node: String
+  package var node: String
   /// The agent's version.
-  public var version: String
+  package var version: String
   /// ActiveState of the unit (systemd), for example `active`.
-  public var activeState: String
+  package var activeState: String
   /// SubState of the unit, for example `running`.
-  public var subState: String
+  package var subState: String
   /// The unit's main process; 0 if there is none.
-  public var mainPID: Int32
+  package var mainPID: Int32
   /// The unit's invocation.
-  public var invocation: String
+  package var invocation: String
   /// `MINIO_KMS_SSE_KEY` of the running process; nil if it has none.
-  public var runningKey: String?
+  package var runningKey: String?
   /// The seal; nil if no start with a key was ever confirmed.
-  public var seal: Seal?
+  package var seal: Seal?
   /// The last confirmed generation.
-  public var generation: Generation?
+  package var generation: Generation?
   /// What differs.
-  public var drift: Drift
+  package var drift: Drift
   /// The rollout that the node is in, and where: `prepared`, `accepted`, `committed`, `watching`.
-  public var activeRollout: String?
+  package var activeRollout: String?
   /// Where it is in it.
-  public var activeStage: String?
+  package var activeStage: String?
   /// What keeps the node from knowing the decision; nil unless it is prepared or accepted.
-  public var doubt: Doubt?
+  package var doubt: Doubt?
   /// The rollout that the node was in last.
-  public var lastRollout: String?
+  package var lastRollout: String?
   /// How that ended here.
-  public var lastOutcome: Outcome?
+  package var lastOutcome: Outcome?
   /// The highest epoch that the node has seen.
-  @Bounded<Bounds.Epoch> public var epoch: UInt64
+  @Bounded<Bounds.Epoch> package var epoch: UInt64
   /// Anything that a person should look at: a damaged record, a unit that needs daemon-reload, an
   /// orphaned file.
-  public var findings: [Finding]
+  package var findings: [Finding]
   /// The node's own last look at its Key Managers; nil before the first.
-  public var links: LinkSummary?
+  package var links: LinkSummary?
 
   /// A status; see the properties.
-  public init(
+  package init(
     node: String, version: String, activeState: String, subState: String, mainPID: Int32,
     invocation: String, runningKey: String?, seal: Seal?, generation: Generation?, drift: Drift,
     activeRollout: String?, activeStage: String?, doubt: Doubt? = nil, lastRollout: String?,
@@ -70,16 +70,16 @@ public struct NodeStatus: Sendable, Codable, Hashable {
 }
 
 /// A rollout that a node has voted yes on and whose decision it does not know.
-public struct Doubt: Sendable, Codable, Hashable {
+package struct Doubt: Sendable, Codable, Hashable {
   /// How often the node has tried in vain to end it, with the others.
-  @Bounded<Bounds.Count> public var attempts: Int
+  @Bounded<Bounds.Count> package var attempts: Int
   /// Who did not answer the last time, sorted.
-  public var missing: [String]
+  package var missing: [String]
   /// Who has said that its state was lost since it voted: it cannot help to end it. Nil for nobody.
-  public var replaced: [String]?
+  package var replaced: [String]?
 
   /// A doubt; see the properties.
-  public init(attempts: Int, missing: [String], replaced: [String]? = nil) {
+  package init(attempts: Int, missing: [String], replaced: [String]? = nil) {
     self.attempts = attempts
     self.missing = missing
     self.replaced = replaced
@@ -87,16 +87,16 @@ public struct Doubt: Sendable, Codable, Hashable {
 }
 
 /// What a node says when it is asked to end a rollout now.
-public struct DoubtAnswer: Sendable, Codable, Hashable {
+package struct DoubtAnswer: Sendable, Codable, Hashable {
   /// The node's name.
-  public var node: String
+  package var node: String
   /// Where it is in the rollout, as ``NodeStatus/activeStage``; nil if it is not in it.
-  public var stage: String?
+  package var stage: String?
   /// Its doubt, if it has one.
-  public var doubt: Doubt?
+  package var doubt: Doubt?
 
   /// An answer; see the properties.
-  public init(node: String, stage: String?, doubt: Doubt?) {
+  package init(node: String, stage: String?, doubt: Doubt?) {
     self.node = node
     self.stage = stage
     self.doubt = doubt
@@ -104,18 +104,18 @@ public struct DoubtAnswer: Sendable, Codable, Hashable {
 }
 
 /// One stage of a probe of one Key Manager endpoint.
-public struct ProbeStageAnswer: Sendable, Codable, Hashable {
+package struct ProbeStageAnswer: Sendable, Codable, Hashable {
   /// `dns`, `tcp`, `tls`, `version`, `ready`, `identity`, `enclave`, `key`.
-  public var stage: String
+  package var stage: String
   /// `fine`, `degraded`, `failed`, `notChecked`.
-  public var verdict: String
+  package var verdict: String
   /// How long it took, milliseconds.
-  @Bounded<Bounds.Milliseconds> public var milliseconds: Int
+  @Bounded<Bounds.Milliseconds> package var milliseconds: Int
   /// What was seen, for people.
-  public var detail: String
+  package var detail: String
 
   /// A stage; see the properties.
-  public init(stage: String, verdict: String, milliseconds: Int, detail: String) {
+  package init(stage: String, verdict: String, milliseconds: Int, detail: String) {
     self.stage = stage
     self.verdict = verdict
     self.milliseconds = milliseconds
@@ -124,34 +124,34 @@ public struct ProbeStageAnswer: Sendable, Codable, Hashable {
 }
 
 /// A probe of one Key Manager endpoint from one node.
-public struct ProbeAnswer: Sendable, Codable, Hashable {
+package struct ProbeAnswer: Sendable, Codable, Hashable {
   /// `host:port`.
-  public var endpoint: String
+  package var endpoint: String
   /// The stages, in order.
-  public var stages: [ProbeStageAnswer]
+  package var stages: [ProbeStageAnswer]
 
   /// A probe; see the properties.
-  public init(endpoint: String, stages: [ProbeStageAnswer]) {
+  package init(endpoint: String, stages: [ProbeStageAnswer]) {
     self.endpoint = endpoint
     self.stages = stages
   }
 }
 
 /// What a node's check came to.
-public struct CheckAnswer: Sendable, Codable, Hashable {
+package struct CheckAnswer: Sendable, Codable, Hashable {
   /// The node's name.
-  public var node: String
+  package var node: String
   /// Every Key Manager endpoint.
-  public var endpoints: [ProbeAnswer]
+  package var endpoints: [ProbeAnswer]
   /// What differs.
-  public var drift: Drift
+  package var drift: Drift
   /// What the checks of file, unit and Key Managers found.
-  public var findings: [Finding]
+  package var findings: [Finding]
   /// The way back from every Key Manager; nil from an agent that does not know of it.
-  public var back: [BackAnswer]?
+  package var back: [BackAnswer]?
 
   /// An answer; see the properties.
-  public init(
+  package init(
     node: String, endpoints: [ProbeAnswer], drift: Drift, findings: [Finding],
     back: [BackAnswer]? = nil
   ) {
@@ -164,16 +164,16 @@ public struct CheckAnswer: Sendable, Codable, Hashable {
 }
 
 /// What came of the request to recover a seal.
-public struct SealRecovery: Sendable, Codable, Hashable {
+package struct SealRecovery: Sendable, Codable, Hashable {
   /// The node's name.
-  public var node: String
+  package var node: String
   /// The seal that it has now.
-  public var seal: Seal
+  package var seal: Seal
   /// What was wrong; nil if it had this seal already.
-  public var problem: String?
+  package var problem: String?
 
   /// A recovery; see the properties.
-  public init(node: String, seal: Seal, problem: String?) {
+  package init(node: String, seal: Seal, problem: String?) {
     self.node = node
     self.seal = seal
     self.problem = problem

@@ -1,21 +1,21 @@
-public import Model
-public import Rollout
+package import Model
+package import Rollout
 
 /// What is to be known of a rollout beside its steps.
-public struct RolloutHead: Sendable, Codable, Hashable {
+package struct RolloutHead: Sendable, Codable, Hashable {
   /// The rollout's id.
-  public var id: String
+  package var id: String
   /// Its epoch.
-  @Bounded<Bounds.Epoch> public var epoch: UInt64
+  @Bounded<Bounds.Epoch> package var epoch: UInt64
   /// What it does.
-  public var kind: RolloutKind
+  package var kind: RolloutKind
   /// The number that the files become.
-  @Bounded<Bounds.Generation> public var generation: Int
+  @Bounded<Bounds.Generation> package var generation: Int
   /// Who created it.
-  public var createdBy: String
+  package var createdBy: String
 
   /// A head; see the properties.
-  public init(
+  package init(
     id: String, epoch: UInt64, kind: RolloutKind, generation: Int, createdBy: String
   ) {
     self.id = id
@@ -26,7 +26,7 @@ public struct RolloutHead: Sendable, Codable, Hashable {
   }
 
   /// The head of a rollout.
-  public init(_ rollout: Rollout) {
+  package init(_ rollout: Rollout) {
     self.init(
       id: rollout.id, epoch: rollout.epoch, kind: rollout.kind, generation: rollout.generation,
       createdBy: rollout.createdBy)
@@ -34,22 +34,22 @@ public struct RolloutHead: Sendable, Codable, Hashable {
 }
 
 /// One step of a rollout on one member.
-public struct RolloutEvent: Sendable, Codable, Hashable {
+package struct RolloutEvent: Sendable, Codable, Hashable {
   /// 1 for the first; grows by one.
-  @Bounded<Bounds.Count> public var sequence: Int
+  @Bounded<Bounds.Count> package var sequence: Int
   /// When, microseconds since 1970-01-01 UTC of the node.
-  @Bounded<Bounds.WallMicroseconds> public var realtimeMicroseconds: Int64
+  @Bounded<Bounds.WallMicroseconds> package var realtimeMicroseconds: Int64
   /// When, CLOCK_BOOTTIME of the node on the boot ``RolloutView/bootID``; nil on another one.
-  public var instant: Instant?
+  package var instant: Instant?
   /// `preparing`, `checked`, `prepared`, `refused`, `accepted`, `armed`, `installed`, `restarting`,
   /// `stopping`, `starting`, `waitingForPeers`, `waitingForDrives`, `waitingForQuorum`,
   /// `initialising`, `ready`, `serving`, `confirmed`, `failed`, `timedOut`, `aborted`.
-  public var phase: String
+  package var phase: String
   /// What it waits for, or why; for people, redacted.
-  public var detail: String
+  package var detail: String
 
   /// A step; see the properties.
-  public init(
+  package init(
     sequence: Int, realtimeMicroseconds: Int64, instant: Instant? = nil, phase: String,
     detail: String
   ) {
@@ -62,28 +62,28 @@ public struct RolloutEvent: Sendable, Codable, Hashable {
 }
 
 /// A rollout as one member sees it.
-public struct RolloutView: Sendable, Codable, Hashable {
+package struct RolloutView: Sendable, Codable, Hashable {
   /// The rollout's id.
-  public var id: String
+  package var id: String
   /// Steps after the one that was asked for.
-  public var events: [RolloutEvent]
+  package var events: [RolloutEvent]
   /// What happened at the instant, once it has.
-  public var report: RestartReport?
+  package var report: RestartReport?
   /// How it ended here, once it has.
-  public var outcome: Outcome?
+  package var outcome: Outcome?
   /// What rollout it is; nil from an agent that does not tell.
-  public var rollout: RolloutHead?
+  package var rollout: RolloutHead?
   /// The boot that the instants belong to.
-  public var bootID: String?
+  package var bootID: String?
   /// The instant that was agreed, CLOCK_BOOTTIME of the node on that boot. It means the same moment
   /// on every member, and so puts their steps on one axis. Nil without a commit, and where the
   /// commit was acted on at once.
-  public var instant: Instant?
+  package var instant: Instant?
   /// What became of it when all outcomes were in, as far as this member was told.
-  public var settlement: Settlement?
+  package var settlement: Settlement?
 
   /// A view; see the properties.
-  public init(
+  package init(
     id: String, events: [RolloutEvent], report: RestartReport?, outcome: Outcome?,
     rollout: RolloutHead? = nil, bootID: String? = nil, instant: Instant? = nil,
     settlement: Settlement? = nil
@@ -100,16 +100,16 @@ public struct RolloutView: Sendable, Codable, Hashable {
 }
 
 /// One of the rollouts that a member has kept a timeline of.
-public struct RolloutEntry: Sendable, Codable, Hashable {
+package struct RolloutEntry: Sendable, Codable, Hashable {
   /// What rollout it is.
-  public var rollout: RolloutHead
+  package var rollout: RolloutHead
   /// When it began here, microseconds since 1970-01-01 UTC of the node.
-  @Bounded<Bounds.WallMicroseconds> public var beganMicroseconds: Int64
+  @Bounded<Bounds.WallMicroseconds> package var beganMicroseconds: Int64
   /// How it ended here; nil while it has not.
-  public var outcome: Outcome?
+  package var outcome: Outcome?
 
   /// An entry; see the properties.
-  public init(rollout: RolloutHead, beganMicroseconds: Int64, outcome: Outcome?) {
+  package init(rollout: RolloutHead, beganMicroseconds: Int64, outcome: Outcome?) {
     self.rollout = rollout
     self.beganMicroseconds = beganMicroseconds
     self.outcome = outcome
@@ -117,14 +117,14 @@ public struct RolloutEntry: Sendable, Codable, Hashable {
 }
 
 /// The rollouts that a member has kept a timeline of, the newest first.
-public struct RolloutsAnswer: Sendable, Codable, Hashable {
+package struct RolloutsAnswer: Sendable, Codable, Hashable {
   /// The node's name.
-  public var node: String
+  package var node: String
   /// The rollouts.
-  public var rollouts: [RolloutEntry]
+  package var rollouts: [RolloutEntry]
 
   /// An answer; see the properties.
-  public init(node: String, rollouts: [RolloutEntry]) {
+  package init(node: String, rollouts: [RolloutEntry]) {
     self.node = node
     self.rollouts = rollouts
   }

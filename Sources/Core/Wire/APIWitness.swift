@@ -1,5 +1,5 @@
-public import Digests
-public import Model
+package import Digests
+package import Model
 
 // Between nodes and witnesses (docs/api.md, "Witnesses"):
 //
@@ -9,36 +9,36 @@ public import Model
 
 /// The question of a node to a witness: connect back to me. It names no address and no node; both
 /// are the witness's to know.
-public struct WitnessRequest: Sendable, Codable, Hashable {
+package struct WitnessRequest: Sendable, Codable, Hashable {
   /// 32 random bytes.
-  public var nonce: Digest
+  package var nonce: Digest
 
   /// A question; see the property.
-  public init(nonce: Digest) { self.nonce = nonce }
+  package init(nonce: Digest) { self.nonce = nonce }
 }
 
 /// A node's proof that it holds the nonce.
-public struct ReachedAnswer: Sendable, Codable, Hashable {
+package struct ReachedAnswer: Sendable, Codable, Hashable {
   /// See `ReachProof`.
-  public var proof: Digest
+  package var proof: Digest
 
   /// An answer; see the property.
-  public init(proof: Digest) { self.proof = proof }
+  package init(proof: Digest) { self.proof = proof }
 }
 
 /// A witness at a glance.
-public struct WitnessStatus: Sendable, Codable, Hashable {
+package struct WitnessStatus: Sendable, Codable, Hashable {
   /// Its name, that of its Key Manager host in the inventory.
-  public var witness: String
+  package var witness: String
   /// The agent's version.
-  public var version: String
+  package var version: String
   /// The questions that were answered since its start.
-  @Bounded<Bounds.Count> public var served: Int
+  @Bounded<Bounds.Count> package var served: Int
   /// Those that were refused, by reason.
-  public var refused: [String: Int]
+  package var refused: [String: Int]
 
   /// A status; see the properties.
-  public init(witness: String, version: String, served: Int, refused: [String: Int]) {
+  package init(witness: String, version: String, served: Int, refused: [String: Int]) {
     self.witness = witness
     self.version = version
     self.served = served
@@ -47,24 +47,24 @@ public struct WitnessStatus: Sendable, Codable, Hashable {
 }
 
 /// One link of the way back: an address and a port of the node.
-public struct BackLinkAnswer: Sendable, Codable, Hashable {
+package struct BackLinkAnswer: Sendable, Codable, Hashable {
   /// `agent`, `server`.
-  public var port: String
+  package var port: String
   /// The address and the port.
-  public var address: String
+  package var address: String
   /// `fine`, `failed`, `notChecked`.
-  public var verdict: String
+  package var verdict: String
   /// `reached`, `refused`, `timedOut`, `noRoute`, `noAddress`, `anotherHost`, `failed`.
-  public var outcome: String
+  package var outcome: String
   /// How long it took, milliseconds.
-  @Bounded<Bounds.Milliseconds> public var milliseconds: Int
+  @Bounded<Bounds.Milliseconds> package var milliseconds: Int
   /// What that means, for people; empty if it is fine.
-  public var detail: String
+  package var detail: String
   /// Until when the server's certificate is valid, seconds since 1970-01-01 UTC; nil without one.
-  @BoundedIfPresent<Bounds.WallSeconds> public var validUntil: Int64?
+  @BoundedIfPresent<Bounds.WallSeconds> package var validUntil: Int64?
 
   /// A link; see the properties.
-  public init(
+  package init(
     port: String, address: String, verdict: String, outcome: String, milliseconds: Int,
     detail: String, validUntil: Int64? = nil
   ) {
@@ -79,22 +79,22 @@ public struct BackLinkAnswer: Sendable, Codable, Hashable {
 }
 
 /// The way back from one Key Manager to a node.
-public struct BackAnswer: Sendable, Codable, Hashable {
+package struct BackAnswer: Sendable, Codable, Hashable {
   /// The Key Manager's name in the inventory; an endpoint that is not in it as the settings have it.
-  public var keyManager: String
+  package var keyManager: String
   /// The endpoint of ``CheckAnswer/endpoints`` that it is; nil if it is none of them.
-  public var endpoint: String?
+  package var endpoint: String?
   /// `fine`, `degraded`, `failed`, `notChecked`.
-  public var verdict: String
+  package var verdict: String
   /// Why it was not checked: `noWitness`, `notInInventory`, `silent`, `serverDown`.
-  public var unverified: String?
+  package var unverified: String?
   /// What is wrong, or why it is not known, for people; empty if it is fine.
-  public var detail: String
+  package var detail: String
   /// Every address and port.
-  public var links: [BackLinkAnswer]
+  package var links: [BackLinkAnswer]
 
   /// A way back; see the properties.
-  public init(
+  package init(
     keyManager: String, endpoint: String?, verdict: String, unverified: String? = nil,
     detail: String = "", links: [BackLinkAnswer] = []
   ) {
@@ -108,22 +108,22 @@ public struct BackAnswer: Sendable, Codable, Hashable {
 }
 
 /// What a node's own look at its Key Managers, which it takes by itself again and again, came to.
-public struct LinkSummary: Sendable, Codable, Hashable {
+package struct LinkSummary: Sendable, Codable, Hashable {
   /// How old it is, seconds.
-  @Bounded<Bounds.Count> public var ageSeconds: Int
+  @Bounded<Bounds.Count> package var ageSeconds: Int
   /// Links to the Key Managers and back that are fine.
-  @Bounded<Bounds.Count> public var fine: Int
+  @Bounded<Bounds.Count> package var fine: Int
   /// Links that work, but not as they should.
-  @Bounded<Bounds.Count> public var degraded: Int
+  @Bounded<Bounds.Count> package var degraded: Int
   /// Links that do not work.
-  @Bounded<Bounds.Count> public var failed: Int
+  @Bounded<Bounds.Count> package var failed: Int
   /// Links of which nothing is known.
-  @Bounded<Bounds.Count> public var notChecked: Int
+  @Bounded<Bounds.Count> package var notChecked: Int
   /// What is wrong with the worst of them, for people; empty if nothing is.
-  public var worst: String
+  package var worst: String
 
   /// A summary; see the properties.
-  public init(
+  package init(
     ageSeconds: Int, fine: Int, degraded: Int, failed: Int, notChecked: Int, worst: String
   ) {
     self.ageSeconds = ageSeconds

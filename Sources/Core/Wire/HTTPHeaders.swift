@@ -1,47 +1,47 @@
 /// The header fields of an HTTP message, in their order. Names are compared without regard to case.
-public struct HTTPHeaders: Sendable, Hashable, ExpressibleByDictionaryLiteral {
+package struct HTTPHeaders: Sendable, Hashable, ExpressibleByDictionaryLiteral {
   /// The fields; names in lower case, values without the white space around them.
-  public private(set) var fields: [(name: String, value: String)] = []
+  package private(set) var fields: [(name: String, value: String)] = []
 
   /// No fields.
-  public init() {}
+  package init() {}
 
   /// The fields of a literal, in its order.
-  public init(dictionaryLiteral elements: (String, String)...) {
+  package init(dictionaryLiteral elements: (String, String)...) {
     for (name, value) in elements { add(name, value) }
   }
 
   /// Appends a field.
-  public mutating func add(_ name: String, _ value: String) {
+  package mutating func add(_ name: String, _ value: String) {
     fields.append((name.lowercased(), value))
   }
 
   /// The values of all fields of that name.
-  public func all(_ name: String) -> [String] {
+  package func all(_ name: String) -> [String] {
     let name = name.lowercased()
     return fields.filter { $0.name == name }.map(\.value)
   }
 
   /// The value of the field of that name; several are joined by commas (RFC 9110, 5.3).
-  public subscript(name: String) -> String? {
+  package subscript(name: String) -> String? {
     let values = all(name)
     return values.isEmpty ? nil : values.joined(separator: ", ")
   }
 
   /// Whether a list-valued field holds `token`, for example `connection` and `close`.
-  public func lists(_ name: String, _ token: String) -> Bool {
+  package func lists(_ name: String, _ token: String) -> Bool {
     all(name).contains { value in
       value.split(separator: ",").contains { HTTPSyntax.trimmed($0).lowercased() == token }
     }
   }
 
   /// Equal fields in equal order.
-  public static func == (a: HTTPHeaders, b: HTTPHeaders) -> Bool {
+  package static func == (a: HTTPHeaders, b: HTTPHeaders) -> Bool {
     a.fields.elementsEqual(b.fields) { $0 == $1 }
   }
 
   /// Hashes the fields.
-  public func hash(into hasher: inout Hasher) {
+  package func hash(into hasher: inout Hasher) {
     for field in fields {
       hasher.combine(field.name)
       hasher.combine(field.value)

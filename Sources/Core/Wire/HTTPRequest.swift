@@ -1,20 +1,20 @@
 /// An HTTP request, as received or to be sent.
-public struct HTTPRequest: Sendable {
+package struct HTTPRequest: Sendable {
   /// The method, in upper case by convention: methods are case-sensitive.
-  public var method: String
+  package var method: String
   /// The path, percent-decoded; begins with a slash.
-  public var path: String
+  package var path: String
   /// The query's names and values, percent-decoded, in their order. A name without `=` has an empty
   /// value.
-  public var query: [(name: String, value: String)]
+  package var query: [(name: String, value: String)]
   /// The header fields. To be sent: without Host, Content-Length and Connection, which the
   /// serialiser writes.
-  public var headers: HTTPHeaders
+  package var headers: HTTPHeaders
   /// The body; empty if there is none.
-  public var body: [UInt8]
+  package var body: [UInt8]
 
   /// A request; see the properties.
-  public init(
+  package init(
     _ method: String, _ path: String, query: [(name: String, value: String)] = [],
     headers: HTTPHeaders = [:], body: [UInt8] = []
   ) {
@@ -26,14 +26,14 @@ public struct HTTPRequest: Sendable {
   }
 
   /// The first value of that name in the query.
-  public func query(_ name: String) -> String? { query.first { $0.name == name }?.value }
+  package func query(_ name: String) -> String? { query.first { $0.name == name }?.value }
 
   /// Whether the sender wants the connection to end after the answer (RFC 9112, 9.3).
-  public var closes: Bool { headers.lists("connection", "close") }
+  package var closes: Bool { headers.lists("connection", "close") }
 
   /// The bytes to send to `host` (the Host field: a name, with `:port` unless it is the scheme's
   /// own).
-  public func bytes(host: String, closes: Bool = false) -> [UInt8] {
+  package func bytes(host: String, closes: Bool = false) -> [UInt8] {
     var target = HTTPSyntax.percentEncoded(path, also: "/:@!$&'()*+,;=")
     for (index, pair) in query.enumerated() {
       target += index == 0 ? "?" : "&"

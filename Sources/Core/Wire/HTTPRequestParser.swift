@@ -1,4 +1,4 @@
-public import Model
+internal import Model
 
 /// Bytes of a connection to HTTP/1.1 requests, for a server. No IO: feed what has come, take what
 /// is complete.
@@ -6,7 +6,7 @@ public import Model
 /// It is stricter than RFC 9112 where leniency would let two programs see different messages in the
 /// same bytes: no bare LF, no folded fields, one Content-Length, no Transfer-Encoding, origin-form
 /// targets only. After a violation the parser must not be used any more.
-public struct HTTPRequestParser: Sendable {
+package struct HTTPRequestParser: Sendable {
   private enum State {
     case head
     case body(HTTPRequest, length: Int)
@@ -17,21 +17,22 @@ public struct HTTPRequestParser: Sendable {
   private var reader = HTTPHeadReader(status: 400)
 
   /// A parser at the beginning of a connection; a body of more than `bodyLimit` bytes is a 413.
-  public init(bodyLimit: Int = Limits.httpBodyBytes) { self.bodyLimit = bodyLimit }
+  package init(bodyLimit: Int = Limits.httpBodyBytes) { self.bodyLimit = bodyLimit }
 
   /// Whether nothing of a next request has come yet.
-  public var isIdle: Bool {
+  package var isIdle: Bool {
     if case .head = state { buffer.isEmpty } else { false }
   }
 
   /// Takes bytes that have come.
-  public mutating func feed(_ bytes: [UInt8]) {
+  package mutating func feed(_ bytes: [UInt8]) {
     if buffer.isEmpty { buffer = bytes } else { buffer += bytes }
   }
 
   /// A request whose body is still to come, once, as soon as its head is there: whether its body is
   /// wanted can be decided then. Nil if more bytes are needed, or it was returned already.
-  public mutating func nextHead() throws(HTTPViolation) -> (request: HTTPRequest, bodyBytes: Int)? {
+  package mutating func nextHead() throws(HTTPViolation) -> (request: HTTPRequest, bodyBytes: Int)?
+  {
     guard case .head = state, let head = try reader.next(&buffer) else { return nil }
     let (request, length) = try Self.request(head)
     if length > bodyLimit {
@@ -42,7 +43,7 @@ public struct HTTPRequestParser: Sendable {
   }
 
   /// The next complete request; nil if more bytes are needed.
-  public mutating func next() throws(HTTPViolation) -> HTTPRequest? {
+  package mutating func next() throws(HTTPViolation) -> HTTPRequest? {
     _ = try nextHead()
     guard case .body(var request, let length) = state, buffer.count >= length else { return nil }
     if buffer.count == length {

@@ -1,35 +1,35 @@
 /// An HTTP response, as received or to be sent.
-public struct HTTPResponse: Sendable, Hashable {
+package struct HTTPResponse: Sendable, Hashable {
   /// The status code.
-  public var status: Int
+  package var status: Int
   /// The header fields. To be sent: without Content-Length and Connection, which the serialiser
   /// writes.
-  public var headers: HTTPHeaders
+  package var headers: HTTPHeaders
   /// The body; empty if there is none.
-  public var body: [UInt8]
+  package var body: [UInt8]
 
   /// A response; see the properties.
-  public init(_ status: Int, headers: HTTPHeaders = [:], body: [UInt8] = []) {
+  package init(_ status: Int, headers: HTTPHeaders = [:], body: [UInt8] = []) {
     self.status = status
     self.headers = headers
     self.body = body
   }
 
   /// A response with a line of text.
-  public static func text(_ status: Int, _ text: String) -> HTTPResponse {
+  package static func text(_ status: Int, _ text: String) -> HTTPResponse {
     HTTPResponse(
       status, headers: ["content-type": "text/plain; charset=utf-8"],
       body: Array((text + "\n").utf8))
   }
 
   /// A response with a value as JSON.
-  public static func json(_ status: Int, _ value: some Encodable) -> HTTPResponse {
+  package static func json(_ status: Int, _ value: some Encodable) -> HTTPResponse {
     HTTPResponse(
       status, headers: ["content-type": "application/json"], body: JSON.encode(value))
   }
 
   /// The bytes to send.
-  public func bytes(closes: Bool) -> [UInt8] {
+  package func bytes(closes: Bool) -> [UInt8] {
     var head = "HTTP/1.1 \(status) \(Self.reason(status))\r\n"
     // RFC 9110, 8.6: neither 1xx nor 204 may announce a body.
     if status >= 200 && status != 204 { head += "content-length: \(body.count)\r\n" }
@@ -38,7 +38,7 @@ public struct HTTPResponse: Sendable, Hashable {
   }
 
   /// The phrase of a status code (RFC 9110, 15), for people.
-  public static func reason(_ status: Int) -> String {
+  package static func reason(_ status: Int) -> String {
     switch status {
     case 200: "OK"
     case 201: "Created"

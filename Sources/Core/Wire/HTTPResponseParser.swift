@@ -1,5 +1,5 @@
 internal import Digests
-public import Model
+internal import Model
 
 /// Bytes of a connection to HTTP/1.1 responses, for a client. No IO: feed what has come, take what
 /// is complete.
@@ -9,7 +9,7 @@ public import Model
 ///
 /// A response may hold a secret. What has been taken out of the buffer is left in no other place:
 /// the bytes of a body are in the response, which the caller wipes, and nowhere else.
-public struct HTTPResponseParser: Sendable {
+package struct HTTPResponseParser: Sendable {
   private enum State {
     case head
     /// Content-Length bytes to come.
@@ -33,21 +33,21 @@ public struct HTTPResponseParser: Sendable {
   /// A parser at the beginning of a connection; a body of more than `bodyLimit` bytes is a
   /// violation. `toConnect`: only heads are taken. The answer to a CONNECT has no body if it is 2xx
   /// (RFC 9110, 9.3.6), and after any other the connection is of no use.
-  public init(bodyLimit: Int = Limits.httpBodyBytes, toConnect: Bool = false) {
+  package init(bodyLimit: Int = Limits.httpBodyBytes, toConnect: Bool = false) {
     self.bodyLimit = bodyLimit
     isToConnect = toConnect
   }
 
   /// Whether nothing of a next response has come yet.
-  public var isIdle: Bool {
+  package var isIdle: Bool {
     if case .head = state { buffer.isEmpty } else { false }
   }
 
   /// Whether the connection can carry another request after the last response (RFC 9112, 9.3).
-  public private(set) var staysOpen = true
+  package private(set) var staysOpen = true
 
   /// Takes bytes that have come. They are wiped here if nobody else holds them.
-  public mutating func feed(_ bytes: consuming [UInt8]) {
+  package mutating func feed(_ bytes: consuming [UInt8]) {
     if buffer.isEmpty {
       buffer = bytes
     } else {
@@ -57,7 +57,7 @@ public struct HTTPResponseParser: Sendable {
   }
 
   /// The response that the orderly end of the connection completes, or the violation that it is.
-  public mutating func end() throws(HTTPViolation) -> HTTPResponse {
+  package mutating func end() throws(HTTPViolation) -> HTTPResponse {
     guard case .untilEnd(let response) = state else {
       throw HTTPViolation(502, "the connection ended within the response")
     }
@@ -66,7 +66,7 @@ public struct HTTPResponseParser: Sendable {
   }
 
   /// The next complete response; nil if more bytes are needed.
-  public mutating func next() throws(HTTPViolation) -> HTTPResponse? {
+  package mutating func next() throws(HTTPViolation) -> HTTPResponse? {
     while true {
       switch state {
       case .head:

@@ -1,18 +1,18 @@
 /// What is wrong with an HTTP message. After one the bytes that follow mean nothing: the connection
 /// is over.
-public struct HTTPViolation: Error, Sendable, Hashable, CustomStringConvertible {
+package struct HTTPViolation: Error, Sendable, Hashable, CustomStringConvertible {
   /// The status with which a server answers: 400, 413, 414, 417, 431, 501 or 505; 502 for a bad
   /// response.
-  public var status: Int
+  package var status: Int
   /// What is wrong, without any of the message's own text.
-  public var reason: String
+  package var reason: String
 
   /// A violation; see the properties.
-  public init(_ status: Int, _ reason: String) {
+  package init(_ status: Int, _ reason: String) {
     self.status = status
     self.reason = reason
   }
 
   /// The reason.
-  public var description: String { reason }
+  package var description: String { reason }
 }

@@ -1,21 +1,21 @@
 internal import FoundationEssentials
 
 /// Why JSON could not be understood, with the place in it.
-public struct JSONFailure: Error, Sendable, Hashable, CustomStringConvertible {
+package struct JSONFailure: Error, Sendable, Hashable, CustomStringConvertible {
   /// For example `nodes[2].address: is missing`. It holds no value of the text.
-  public var description: String
+  package var description: String
 
   /// A failure with its words.
-  public init(_ description: String) { self.description = description }
+  package init(_ description: String) { self.description = description }
 }
 
 /// JSON in and out, for messages between Keyturn's programs and for its files.
 ///
 /// Nothing is ever compared, voted on or signed as JSON text: that is what `Digest.ofFields` is
 /// for.
-public enum JSON {
+package enum JSON {
   /// The value as JSON: keys sorted, so that it is the same in every process, slashes not escaped.
-  public static func encode(_ value: some Encodable, pretty: Bool = false) -> [UInt8] {
+  package static func encode(_ value: some Encodable, pretty: Bool = false) -> [UInt8] {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     if pretty { encoder.outputFormatting.insert(.prettyPrinted) }
@@ -28,12 +28,12 @@ public enum JSON {
   }
 
   /// The value as one line of text.
-  public static func line(_ value: some Encodable) -> String {
+  package static func line(_ value: some Encodable) -> String {
     String(decoding: encode(value), as: UTF8.self)
   }
 
   /// A value of a type from JSON. Unknown keys are ignored, as newer programs may send more.
-  public static func decode<Value: Decodable>(
+  package static func decode<Value: Decodable>(
     _ type: Value.Type, from bytes: [UInt8]
   ) throws(JSONFailure) -> Value {
     do {
@@ -46,19 +46,19 @@ public enum JSON {
   }
 
   /// A field that is not read.
-  public struct IgnoredField: Sendable, Hashable {
+  package struct IgnoredField: Sendable, Hashable {
     /// For example `timeouts.stopSecond`.
-    public var place: String
+    package var place: String
     /// Its own name.
-    public var name: String
+    package var name: String
     /// What there is beside it: one of these was perhaps meant.
-    public var siblings: [String]
+    package var siblings: [String]
   }
 
   /// What `bytes` say and `value`, which was decoded from them, does not hold: for files that people
   /// write, where a mistyped field would mean a default without a word. Fields that are null are no
   /// matter.
-  public static func ignored(in bytes: [UInt8], by value: some Encodable) -> [IgnoredField] {
+  package static func ignored(in bytes: [UInt8], by value: some Encodable) -> [IgnoredField] {
     guard let written = try? decode(JSONShape.self, from: bytes),
       let read = try? decode(JSONShape.self, from: encode(value))
     else { return [] }

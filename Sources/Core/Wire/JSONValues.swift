@@ -4,7 +4,7 @@ extension JSON {
   ///
   /// A list of a million numbers is 2 MB of text and more than 50 MB decoded, whether anybody wants
   /// the list or not; so this is asked first, and it allocates nothing.
-  public static func hasMoreValues(than limit: Int, _ bytes: [UInt8]) -> Bool {
+  package static func hasMoreValues(than limit: Int, _ bytes: [UInt8]) -> Bool {
     var count = 0
     var isText = false
     var isEscaped = false

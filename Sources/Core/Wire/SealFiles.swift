@@ -1,9 +1,9 @@
 internal import Digests
-public import Model
-public import Rollout
+package import Model
+package import Rollout
 
 /// The records of the seal by their names in the agent's state directory.
-public enum SealFile: String, Sendable, CaseIterable {
+package enum SealFile: String, Sendable, CaseIterable {
   /// The seal.
   case seal
   /// The digest of the last seal that was written.
@@ -13,13 +13,17 @@ public enum SealFile: String, Sendable, CaseIterable {
 }
 
 extension SealRecord {
+  /// Why a record cannot be had. An alias, since Swift 6.3 counts no type behind `throws` of a
+  /// function type as a use of its import.
+  package typealias Failure = Refusal
+
   /// What the records say together, read alike by the agent and by the last door. A damaged one is
   /// said, not thrown. Blocks as `load` does.
   ///
   /// - Parameters:
   ///   - cluster: the cluster that this node is in; nil where that is not known.
   ///   - load: gives a record's content; nil if there is none.
-  public init(cluster: String?, load: (SealFile) throws(Refusal) -> [UInt8]?) {
+  package init(cluster: String?, load: (SealFile) throws(Failure) -> [UInt8]?) {
     do throws(Refusal) {
       // The digest first: a seal that is being written for the first time must not look like one
       // that was removed.

@@ -1,29 +1,29 @@
 internal import Digests
-public import Model
+package import Model
 
 /// AWS Signature Version 4 in the header fields of a request, as S3 servers check it.
 ///
 /// The path is percent-encoded once, as S3 wants it; the body is always covered by its digest. Pure:
 /// the time is an argument.
-public struct SignatureV4: Sendable {
+package struct SignatureV4: Sendable {
   /// When the request was signed: `20130524T000000Z`.
-  public var time: String
+  package var time: String
   /// The server's region; a server without one takes any.
-  public var region: String
+  package var region: String
   /// The name of the service; MinIO has `s3` for all that it answers here.
-  public var service: String
+  package var service: String
   /// Names of the fields that are covered, in lower case and in order.
-  public var fields: [String]
+  package var fields: [String]
 
   /// The field of the time.
-  public static let timeField = "x-amz-date"
+  package static let timeField = "x-amz-date"
   /// The field of the body's digest.
-  public static let digestField = "x-amz-content-sha256"
+  package static let digestField = "x-amz-content-sha256"
   /// How the Authorization field begins.
-  public static let algorithm = "AWS4-HMAC-SHA256"
+  package static let algorithm = "AWS4-HMAC-SHA256"
 
   /// A signature's parts but the signature itself; see the properties.
-  public init(time: String, region: String, service: String = "s3", fields: [String]) {
+  package init(time: String, region: String, service: String = "s3", fields: [String]) {
     self.time = time
     self.region = region
     self.service = service
@@ -32,7 +32,7 @@ public struct SignatureV4: Sendable {
 
   /// The same request with its time, its body's digest and the signature over all fields, and over
   /// the Host field that it will be sent with.
-  public static func sign(
+  package static func sign(
     _ request: HTTPRequest, host: String, as credentials: AccessCredentials,
     region: String = "us-east-1", microseconds: Int64
   ) -> HTTPRequest {
@@ -53,7 +53,7 @@ public struct SignatureV4: Sendable {
   /// The signature of a request that has these fields, 64 hexadecimal digits.
   ///
   /// - Parameter host: what the Host field says.
-  public func text(of request: HTTPRequest, host: String, key: Secret) -> String {
+  package func text(of request: HTTPRequest, host: String, key: Secret) -> String {
     let body = request.headers[Self.digestField] ?? Digest.sha256(request.body).hex
     let canonical = [
       request.method, HTTPSyntax.percentEncoded(request.path, also: "/"),
@@ -74,7 +74,7 @@ public struct SignatureV4: Sendable {
   }
 
   /// What the key is made for: `20130524/us-east-1/s3/aws4_request`.
-  public var scope: String { "\(time.prefix(8))/\(region)/\(service)/aws4_request" }
+  package var scope: String { "\(time.prefix(8))/\(region)/\(service)/aws4_request" }
 
   /// Sorted by the encoded names, then values.
   private static func canonical(_ query: [(name: String, value: String)]) -> String {

@@ -1,7 +1,7 @@
-public import Model
+package import Model
 
 /// Makes the authority of a cluster and its certificates, as files.
-public protocol CertificateWorkshop: Sendable {
+package protocol CertificateWorkshop: Sendable {
   /// Writes `ca.pem` and `ca-key.pem` (0600) into a directory, which it makes (0700) if there is
   /// none. Never overwrites a file, nor writes into a directory that somebody else could change.
   ///
@@ -29,16 +29,16 @@ public protocol CertificateWorkshop: Sendable {
 }
 
 /// What a certificate says of its holder.
-public struct CertificateFacts: Sendable, Hashable {
+package struct CertificateFacts: Sendable, Hashable {
   /// Whom it is for; nil for an authority, or a certificate that is not Keyturn's.
-  public var principal: Principal?
+  package var principal: Principal?
   /// The subject's name.
-  public var subject: String
+  package var subject: String
   /// Until when it is valid, microseconds since 1970-01-01 UTC.
-  public var validUntilMicroseconds: Int64
+  package var validUntilMicroseconds: Int64
 
   /// Facts; see the properties.
-  public init(principal: Principal?, subject: String, validUntilMicroseconds: Int64) {
+  package init(principal: Principal?, subject: String, validUntilMicroseconds: Int64) {
     self.principal = principal
     self.subject = subject
     self.validUntilMicroseconds = validUntilMicroseconds

@@ -1,8 +1,8 @@
-public import Model
-public import Rollout
+package import Model
+package import Rollout
 
 /// The process around a command: its files, its standard streams, its environment.
-public protocol CommandHost: Sendable {
+package protocol CommandHost: Sendable {
   /// The content of a file of at most `limitBytes`, or of standard input for `-`; nil if there is
   /// no such file. May block on standard input.
   func read(_ path: String, limitBytes: Int) throws(ReadFailure) -> ReadContent?
@@ -43,7 +43,7 @@ public protocol CommandHost: Sendable {
 }
 
 /// Where output goes.
-public enum OutputStream: Sendable, Hashable {
+package enum OutputStream: Sendable, Hashable {
   /// Results.
   case standardOutput
   /// Messages.
@@ -51,28 +51,28 @@ public enum OutputStream: Sendable, Hashable {
 }
 
 /// Characters across and down.
-public struct TerminalSize: Sendable, Hashable {
+package struct TerminalSize: Sendable, Hashable {
   /// Characters across.
-  public var columns: Int
+  package var columns: Int
   /// Lines down.
-  public var rows: Int
+  package var rows: Int
 
   /// A size; see the properties.
-  public init(columns: Int, rows: Int) {
+  package init(columns: Int, rows: Int) {
     self.columns = columns
     self.rows = rows
   }
 }
 
 /// What was read.
-public struct ReadContent: Sendable {
+package struct ReadContent: Sendable {
   /// The bytes.
-  public var bytes: [UInt8]
+  package var bytes: [UInt8]
   /// The file's permission bits; nil for standard input.
-  public var mode: UInt32?
+  package var mode: UInt32?
 
   /// Content; see the properties.
-  public init(bytes: [UInt8], mode: UInt32?) {
+  package init(bytes: [UInt8], mode: UInt32?) {
     self.bytes = bytes
     self.mode = mode
   }
@@ -82,10 +82,10 @@ public struct ReadContent: Sendable {
 }
 
 /// Why something could not be read: what was attempted, on what, what happened, what to do.
-public struct ReadFailure: Error, Sendable, Hashable {
+package struct ReadFailure: Error, Sendable, Hashable {
   /// Whole sentences for a person.
-  public var message: String
+  package var message: String
 
   /// A failure with its message.
-  public init(message: String) { self.message = message }
+  package init(message: String) { self.message = message }
 }

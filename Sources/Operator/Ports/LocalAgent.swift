@@ -1,8 +1,8 @@
-public import Model
-public import Wire
+package import Model
+package import Wire
 
 /// The agent of this host, over its local socket.
-public protocol LocalAgent: Sendable {
+package protocol LocalAgent: Sendable {
   /// Blocks until the answer is there or the deadline has come.
   ///
   /// - Throws: a refusal if there is no agent, or it cannot be spoken to by this user.

@@ -9,12 +9,12 @@ internal import Glibc
 /// Whoever comes to that place first renames the file to `FILE.reached`, so that it happens once, also
 /// if the program is started again; then it ends the program with SIGKILL, or waits there, the thread
 /// alone, until `FILE.reached` is removed.
-public enum Fault {
+package enum Fault {
   #if DEBUG
   private static let file = getenv("KEYTURN_FAULT").map { String(cString: $0) }
 
   /// The program has come to a place. Blocks if a test wants it to.
-  public static func reach(_ place: @autoclosure () -> String) {
+  package static func reach(_ place: @autoclosure () -> String) {
     guard let file, let wish = read(file) else { return }
     let words = wish.split(whereSeparator: \.isWhitespace)
     guard words.count == 2, words[0] == place() else { return }
@@ -29,7 +29,7 @@ public enum Fault {
   }
 
   /// The name of an enumeration's case, without what belongs to it.
-  public static func name(_ value: some Any) -> String {
+  package static func name(_ value: some Any) -> String {
     String(String(describing: value).prefix { $0 != "(" })
   }
 
@@ -44,10 +44,10 @@ public enum Fault {
   #else
   /// The program has come to a place.
   @inlinable @inline(__always)
-  public static func reach(_ place: @autoclosure () -> String) {}
+  package static func reach(_ place: @autoclosure () -> String) {}
 
   /// The name of an enumeration's case.
   @inlinable @inline(__always)
-  public static func name(_ value: some Any) -> String { "" }
+  package static func name(_ value: some Any) -> String { "" }
   #endif
 }

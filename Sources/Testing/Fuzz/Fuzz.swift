@@ -14,7 +14,7 @@ private let target: FuzzTarget = {
 
 /// libFuzzer's entry: one input.
 @_cdecl("LLVMFuzzerTestOneInput")
-public func fuzzOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+package func fuzzOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   if let violation = target.violation(Array(UnsafeBufferPointer(start: start, count: count))) {
     let line = Array("\(target): \(violation)\n".utf8)
     _ = write(STDERR_FILENO, line, line.count)

@@ -3,7 +3,7 @@ internal import KeyManager
 internal import Model
 
 /// What the fuzzer runs on each input, and the unit tests on the corpus.
-public enum FuzzTarget: String, Sendable, CaseIterable {
+package enum FuzzTarget: String, Sendable, CaseIterable {
   /// A file as systemd reads it, and the lint.
   case systemd
   /// A file as MinIO's own reader reads it, and the edit.
@@ -28,7 +28,7 @@ public enum FuzzTarget: String, Sendable, CaseIterable {
   case certificates
 
   /// What is not as it must be with `bytes`, one sentence; nil if all is well.
-  public func violation(_ bytes: [UInt8]) -> String? {
+  package func violation(_ bytes: [UInt8]) -> String? {
     switch self {
     case .frames: return KeyManagerFuzz.frames(bytes)
     case .messages: return KeyManagerFuzz.messages(bytes)

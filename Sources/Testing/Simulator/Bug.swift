@@ -1,7 +1,7 @@
 /// A mistake that the simulator's shell can be told to make, to show that it would be found. The
 /// machines themselves are those of the product: where the mistake would be a machine's, the shell
 /// falsifies what goes into it or comes out of it.
-public enum Bug: String, Sendable, CaseIterable {
+package enum Bug: String, Sendable, CaseIterable {
   /// A reply leaves before the record that it depends on is written.
   case sendBeforePersist
   /// A record is written, but not made durable before the reply.

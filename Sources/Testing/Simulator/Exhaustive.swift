@@ -4,19 +4,19 @@ internal import Rollout
 /// Every order of events of one rollout, with at most one crash of an agent: no time and no chance. What is on
 /// its way may come in any order or not at all, which any number of lost messages are, and a coordinator that is
 /// killed; every timer may come at any moment.
-public struct Exhaustive {
+package struct Exhaustive {
   /// What came of it.
-  public struct Result: Sendable {
+  package struct Result: Sendable {
     /// Different states that were seen.
-    public var states = 0
+    package var states = 0
     /// The depth that was gone through completely.
-    public var depth = 0
+    package var depth = 0
     /// Whether nothing was left to try.
-    public var isComplete = false
+    package var isComplete = false
     /// What was broken, and the events that led there.
-    public var violation: Violation?
+    package var violation: Violation?
     /// One line for each event on the way to the violation.
-    public var lines: [String] = []
+    package var lines: [String] = []
   }
 
   /// How often one member's patience may end in one run: each makes the space several times larger.
@@ -50,7 +50,7 @@ public struct Exhaustive {
   ///   - depth: how many events at the most.
   ///   - isOver: asked now and then; true ends the search.
   ///   - progress: told after each depth.
-  public static func run(
+  package static func run(
     members: Int, mayCrash: Bool = true, bug: Bug? = nil, depth: Int, isOver: () -> Bool,
     progress: (Result) -> Void = { _ in }
   ) -> Result {

@@ -1,81 +1,81 @@
 /// What may happen in one run, drawn from its seed. Chances are in ten thousand.
-public struct Options: Sendable, Hashable {
+package struct Options: Sendable, Hashable {
   /// Members of the cluster.
-  public var members = 3
+  package var members = 3
   /// Operators who compete.
-  public var operators = 1
+  package var operators = 1
   /// Rollouts that they begin together at the most, rollbacks not counted.
-  public var rollouts = 2
+  package var rollouts = 2
   /// How long faults happen, milliseconds; then everything heals.
-  public var faultMilliseconds = 20_000
+  package var faultMilliseconds = 20_000
   /// A message or an answer is lost.
-  public var drop = 0
+  package var drop = 0
   /// A request comes twice.
-  public var duplicate = 0
+  package var duplicate = 0
   /// A message takes up to 4 s instead of up to `latencyMicroseconds`.
-  public var slow = 0
+  package var slow = 0
   /// The usual delay of a message is up to this.
-  public var latencyMicroseconds = 2_000
+  package var latencyMicroseconds = 2_000
   /// Cuts of links, one way or both, in the run.
-  public var partitions = 0
+  package var partitions = 0
   /// An agent dies before an effect is carried out.
-  public var crash = 0
+  package var crash = 0
   /// A crash takes the whole host with it, in ten thousand crashes.
-  public var hostCrash = 0
+  package var hostCrash = 0
   /// A record or a file cannot be written; half of the time it is written all the same.
-  public var diskFailure = 0
+  package var diskFailure = 0
   /// Times in which the disk of a member is full.
-  public var diskFull = 0
+  package var diskFull = 0
   /// The clocks' rates differ from true time by up to this, in millionths.
-  public var driftPerMillion = 0
+  package var driftPerMillion = 0
   /// A clock jumps ahead by up to 2 s, times in the run.
-  public var clockSteps = 0
+  package var clockSteps = 0
   /// An operator's program is killed, in ten thousand of what happens to it.
-  public var kill = 0
+  package var kill = 0
   /// An operator interrupts, likewise.
-  public var interrupt = 0
+  package var interrupt = 0
   /// A start ends before the server has asked the Key Manager, after it, or not at all.
-  public var startFailure = 0
+  package var startFailure = 0
   /// The server dies by itself, and systemd starts it again, times in the run.
-  public var flaps = 0
+  package var flaps = 0
   /// Times in which the Key Manager is away.
-  public var outages = 0
+  package var outages = 0
   /// Edits of the file by hand, in the run.
-  public var handEdits = 0
+  package var handEdits = 0
   /// A check takes longer than the prepare deadline.
-  public var slowCheck = 0
+  package var slowCheck = 0
   /// The coordinator is cut off from some members just as it proposes commit.
-  public var cutAtProposal = 0
+  package var cutAtProposal = 0
   /// Somebody asks a member to end what it is in doubt of, times in the run.
-  public var resolves = 0
+  package var resolves = 0
   /// A member is asked to end the rollout as soon as it has voted, and reaches one other only.
-  public var hasty = 0
+  package var hasty = 0
   /// The coordinator is cut off from all just as it knows that commit is decided.
-  public var cutAtCommit = 0
+  package var cutAtCommit = 0
 
   /// Whether outcomes are collected and settled; 0: nobody looks once the rollout has ended.
-  public var settles = 0
+  package var settles = 0
   /// Whether the policy is "when-safe"; 0: "never".
-  public var rollsBack = 0
+  package var rollsBack = 0
   /// How often configuration management hands the members something, while faults happen; and once afterwards.
-  public var wishes = 0
+  package var wishes = 0
   /// A member's wish is withdrawn soon.
-  public var withdraw = 0
+  package var withdraw = 0
   /// One member's checks take at least so long, milliseconds: its vote comes last.
-  public var laggard = 0
+  package var laggard = 0
 
   /// A member is cut off from some others just as its own part of a committed rollout has ended.
-  public var cutAtEnd = 0
+  package var cutAtEnd = 0
   /// The coordinator is killed when it has told all that commit is decided: the members sum up.
-  public var killAtCommit = 0
+  package var killAtCommit = 0
   /// Times in which somebody who has nothing to do with it says what became of a rollout.
-  public var lies = 0
+  package var lies = 0
   /// Hosts that are replaced, in the run: the same name, and an empty state directory. Always fewer than half of the
   /// members, since nobody can tell how a rollout was decided when a majority of those who voted is gone.
-  public var replacements = 0
+  package var replacements = 0
 
   /// No faults.
-  public init() {}
+  package init() {}
 
   /// The options of a seed. Each kind of fault is in about half of the runs: all at once would leave
   /// few rollouts that get anywhere.
@@ -168,7 +168,7 @@ public struct Options: Sendable, Hashable {
   }
 
   /// One line: what is not nothing.
-  public var line: String {
+  package var line: String {
     let all: [(String, Int)] = [
       ("members", members), ("operators", operators), ("rollouts", rollouts),
       ("faultMilliseconds", faultMilliseconds), ("drop", drop), ("duplicate", duplicate),

@@ -1,10 +1,10 @@
 /// The simulator's only source of chance: xoshiro256**, seeded by SplitMix64 (Blackman and Vigna,
 /// 2018). The same seed gives the same numbers everywhere and for ever.
-public struct Random: Sendable, Hashable {
+package struct Random: Sendable, Hashable {
   private var state: (UInt64, UInt64, UInt64, UInt64)
 
   /// A generator of its own for each seed.
-  public init(seed: UInt64) {
+  package init(seed: UInt64) {
     var seed = seed
     func next() -> UInt64 {
       seed &+= 0x9E37_79B9_7F4A_7C15
@@ -17,7 +17,7 @@ public struct Random: Sendable, Hashable {
   }
 
   /// The next 64 bits.
-  public mutating func next() -> UInt64 {
+  package mutating func next() -> UInt64 {
     let product = state.1 &* 5
     let result = ((product << 7) | (product >> 57)) &* 9
     let shifted = state.1 << 17
@@ -46,9 +46,9 @@ public struct Random: Sendable, Hashable {
   }
 
   /// By all of the state.
-  public static func == (a: Random, b: Random) -> Bool { a.state == b.state }
+  package static func == (a: Random, b: Random) -> Bool { a.state == b.state }
   /// By all of the state.
-  public func hash(into hasher: inout Hasher) {
+  package func hash(into hasher: inout Hasher) {
     hasher.combine(state.0)
     hasher.combine(state.1)
     hasher.combine(state.2)

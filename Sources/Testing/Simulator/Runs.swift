@@ -1,23 +1,23 @@
 /// What came of one seed.
-public struct RunResult: Sendable {
+package struct RunResult: Sendable {
   /// The seed.
-  public var seed: UInt64
+  package var seed: UInt64
   /// What was broken; nil for a good run.
-  public var violation: Violation?
+  package var violation: Violation?
   /// Events.
-  public var steps: Int
+  package var steps: Int
   /// Rollouts that were committed, and aborted.
-  public var commits: Int
+  package var commits: Int
   /// Rollouts that were aborted.
-  public var aborts: Int
+  package var aborts: Int
   /// Over all events and effects.
-  public var digest: UInt64
+  package var digest: UInt64
 }
 
 /// Runs of seeds.
-public enum Runs {
+package enum Runs {
   /// One seed from beginning to end.
-  public static func run(seed: UInt64, options: Options? = nil, bug: Bug? = nil) -> RunResult {
+  package static func run(seed: UInt64, options: Options? = nil, bug: Bug? = nil) -> RunResult {
     var world = World(seed: seed, options: options, bug: bug)
     world.run()
     return RunResult(
@@ -26,14 +26,14 @@ public enum Runs {
   }
 
   /// The lines of one run.
-  public static func trace(seed: UInt64, options: Options? = nil, bug: Bug? = nil) -> [String] {
+  package static func trace(seed: UInt64, options: Options? = nil, bug: Bug? = nil) -> [String] {
     var world = World(seed: seed, options: options, bug: bug, trace: true)
     world.run()
     return world.lines
   }
 
   /// The first seed of the range that finds the bug.
-  public static func firstFailure(_ seeds: ClosedRange<UInt64>, bug: Bug?) -> RunResult? {
+  package static func firstFailure(_ seeds: ClosedRange<UInt64>, bug: Bug?) -> RunResult? {
     for seed in seeds {
       let result = run(seed: seed, bug: bug)
       if result.violation != nil { return result }
@@ -42,7 +42,7 @@ public enum Runs {
   }
 
   /// Takes away, one after the other, whatever kind of fault the same violation happens without.
-  public static func minimise(seed: UInt64, bug: Bug? = nil) -> Options {
+  package static func minimise(seed: UInt64, bug: Bug? = nil) -> Options {
     var options = World.options(seed: seed)
     guard let first = run(seed: seed, bug: bug).violation else { return options }
     while true {

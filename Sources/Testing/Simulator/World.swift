@@ -10,14 +10,14 @@ internal import Rollout
 // and no iteration over a Set or a Dictionary: a seed has one history.
 
 /// Something that must always hold and did not.
-public struct Violation: Sendable, Hashable, CustomStringConvertible {
+package struct Violation: Sendable, Hashable, CustomStringConvertible {
   /// The number of the invariant in docs/protocol.md.
-  public var invariant: Int
+  package var invariant: Int
   /// What was seen.
-  public var text: String
+  package var text: String
 
   /// The number and the text.
-  public var description: String { "invariant \(invariant): \(text)" }
+  package var description: String { "invariant \(invariant): \(text)" }
 }
 
 /// What a rollout is, and what became of it, as only the simulator can know.
@@ -50,7 +50,7 @@ struct Content: Hashable {
 }
 
 /// The whole of one run.
-public struct World: Sendable, Hashable {
+package struct World: Sendable, Hashable {
   var options: Options
   let bug: Bug?
   var random: Random
@@ -76,22 +76,22 @@ public struct World: Sendable, Hashable {
   var queue = EventQueue()
   var pending: [Event] = []
   /// What was broken.
-  public internal(set) var violation: Violation?
+  package internal(set) var violation: Violation?
   /// Events so far.
-  public internal(set) var steps = 0
+  package internal(set) var steps = 0
   /// Over all events and effects: two processes must come to the same.
-  public internal(set) var digest: UInt64 = 0xcbf2_9ce4_8422_2325
+  package internal(set) var digest: UInt64 = 0xcbf2_9ce4_8422_2325
   /// One line for each event, if asked for.
-  public internal(set) var lines: [String] = []
+  package internal(set) var lines: [String] = []
   let isTraced: Bool
   /// By the node.
   let nodeNames: [String]
   /// Whose checks take the longest; -1 for nobody.
   let laggard: Int
   /// How many rollouts were committed.
-  public var commits: Int { histories.count { $0.decision == .commit } }
+  package var commits: Int { histories.count { $0.decision == .commit } }
   /// How many rollouts were aborted.
-  public var aborts: Int { histories.count { $0.decision == .abort } }
+  package var aborts: Int { histories.count { $0.decision == .abort } }
 
   static let names = (0..<9).map { "m\($0)" }
   static let digests = (0..<128).map { Digest.sha256([UInt8($0)]) }
@@ -123,7 +123,7 @@ public struct World: Sendable, Hashable {
   }
 
   /// The world of one seed, with its own options or others.
-  public init(
+  package init(
     seed: UInt64, options: Options? = nil, bug: Bug? = nil, trace: Bool = false
   ) {
     var random = Random(seed: seed)
@@ -133,7 +133,7 @@ public struct World: Sendable, Hashable {
   }
 
   /// The options of a seed.
-  public static func options(seed: UInt64) -> Options {
+  package static func options(seed: UInt64) -> Options {
     var random = Random(seed: seed)
     return Options(seed: seed, &random)
   }
@@ -145,10 +145,10 @@ public struct World: Sendable, Hashable {
   }
 
   /// The options of this run.
-  public var optionsInForce: Options { options }
+  package var optionsInForce: Options { options }
 
   /// Runs to the end, or to the first violation.
-  public mutating func run() {
+  package mutating func run() {
     while violation == nil, let (time, event) = queue.pop() {
       now = time
       steps += 1

@@ -1,16 +1,16 @@
 internal import Glibc
-public import LinuxIO
-public import Model
+package import LinuxIO
+package import Model
 
 /// A child process that runs beside the test: its lines can be waited for, each with the time at
 /// which it came.
-public final class BackgroundProcess: Sendable {
+package final class BackgroundProcess: Sendable {
   /// A line of standard output.
-  public struct Line: Sendable {
+  package struct Line: Sendable {
     /// Without its end.
-    public var text: String
+    package var text: String
     /// When its end was read.
-    public var arrived: Instant
+    package var arrived: Instant
   }
 
   private struct State {
@@ -32,7 +32,7 @@ public final class BackgroundProcess: Sendable {
 
   /// Starts it as ``Subprocess/run(_:_:environment:input:until:started:output:)`` does, on a thread
   /// of its own; at the deadline it is killed with its group.
-  public init(
+  package init(
     _ path: String, _ arguments: [String] = [], environment: [String: String]? = nil,
     input: String = "", until deadline: Instant
   ) throws(Errno) {
@@ -54,11 +54,11 @@ public final class BackgroundProcess: Sendable {
   }
 
   /// What has come so far.
-  public var lines: [Line] { state.withLock { $0.lines } }
+  package var lines: [Line] { state.withLock { $0.lines } }
 
   /// Blocks until `condition` holds for the lines so far (true), or the process has ended or the
   /// deadline has come without that (false). Asked again for each line; must be short.
-  public func wait(until deadline: Instant, for condition: ([Line]) -> Bool) -> Bool {
+  package func wait(until deadline: Instant, for condition: ([Line]) -> Bool) -> Bool {
     state.wait(until: deadline) { state -> Bool? in
       if condition(state.lines) { return true }
       return state.result == nil ? nil : false
@@ -66,7 +66,7 @@ public final class BackgroundProcess: Sendable {
   }
 
   /// Blocks until the process has ended; its deadline is the one it was started with.
-  public func outcome() throws(Errno) -> Subprocess.Outcome {
+  package func outcome() throws(Errno) -> Subprocess.Outcome {
     guard let result = state.wait(until: nil, { $0.result }) else {
       preconditionFailure("a wait without a deadline ends with a result")
     }
@@ -74,7 +74,7 @@ public final class BackgroundProcess: Sendable {
   }
 
   /// Sends a signal to the process and its group, if it runs.
-  public func signal(_ number: Int32) {
+  package func signal(_ number: Int32) {
     if let process = state.wait(until: nil, { $0.process ?? ($0.result == nil ? nil : 0) }),
       process > 0
     {

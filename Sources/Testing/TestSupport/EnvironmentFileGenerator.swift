@@ -2,14 +2,14 @@
 /// everything that it treats specially, some then damaged byte by byte.
 ///
 /// It knows what may stand in such a file, and nothing of how a reader takes it.
-public struct EnvironmentFileGenerator: Sendable {
+package struct EnvironmentFileGenerator: Sendable {
   private var random: SeededGenerator
 
   /// The same seed gives the same files.
-  public init(seed: UInt64) { random = SeededGenerator(seed: seed) }
+  package init(seed: UInt64) { random = SeededGenerator(seed: seed) }
 
   /// The next file.
-  public mutating func next() -> [UInt8] {
+  package mutating func next() -> [UInt8] {
     var file: [UInt8] = chance(1, 40) ? [0xEF, 0xBB, 0xBF] : []
     // Bytes that make systemd refuse the whole file are rare, or they would hide everything else.
     let isHostile = chance(1, 6)

@@ -5,7 +5,7 @@ internal import Model
 /// It changes numbers to the extremes and to just beside our limits, leaves fields out, gives them
 /// another type, makes them huge, repeats them, takes values of other messages into them, sends an old
 /// message for a new one, and sometimes what is no JSON at all.
-public struct HostileGenerator: Sendable {
+package struct HostileGenerator: Sendable {
   private var random: SeededGenerator
   /// Leaves of messages that it has seen.
   private var leaves: [JSONTree] = []
@@ -16,21 +16,21 @@ public struct HostileGenerator: Sendable {
   private static let keptMessages = 64
 
   /// The generator of a seed.
-  public init(seed: UInt64) { random = SeededGenerator(seed: seed) }
+  package init(seed: UInt64) { random = SeededGenerator(seed: seed) }
 
   /// A number below `bound`.
-  public mutating func below(_ bound: Int) -> Int { Int.random(in: 0..<bound, using: &random) }
+  package mutating func below(_ bound: Int) -> Int { Int.random(in: 0..<bound, using: &random) }
 
   /// One of some.
-  public mutating func pick<Element>(_ elements: [Element]) -> Element {
+  package mutating func pick<Element>(_ elements: [Element]) -> Element {
     elements[below(elements.count)]
   }
 
   /// True once in so many times.
-  public mutating func once(in times: Int) -> Bool { below(times) == 0 }
+  package mutating func once(in times: Int) -> Bool { below(times) == 0 }
 
   /// Another message in place of this one.
-  public mutating func message(_ bytes: [UInt8]) -> [UInt8] {
+  package mutating func message(_ bytes: [UInt8]) -> [UInt8] {
     guard var tree = JSONTree(bytes) else { return raw(bytes) }
     remember(tree, bytes)
     // Late, or an answer to another question.
@@ -41,7 +41,7 @@ public struct HostileGenerator: Sendable {
   }
 
   /// Another value in place of this one of a query.
-  public mutating func query(_ value: String) -> String {
+  package mutating func query(_ value: String) -> String {
     once(in: 4)
       ? pick(["", "-", "x", "%", "\u{202E}", "1e3", " 1", "٣", "null"]) : number(near: value)
   }

@@ -1,6 +1,6 @@
 /// JSON as a tree of texts, so that there can be numbers in it that no type of ours holds, fields that
 /// come twice, and lists of anything.
-public indirect enum JSONTree: Sendable, Hashable {
+package indirect enum JSONTree: Sendable, Hashable {
   /// `null`, `true`, `false` or a number, as it is written.
   case word(String)
   /// A string, as it is written between its quotes.
@@ -11,14 +11,14 @@ public indirect enum JSONTree: Sendable, Hashable {
   case object([Field])
 
   /// A field of an object.
-  public struct Field: Sendable, Hashable {
+  package struct Field: Sendable, Hashable {
     /// Its name, as it is written between its quotes.
-    public var name: String
+    package var name: String
     /// Its value.
-    public var value: JSONTree
+    package var value: JSONTree
 
     /// A field; see the properties.
-    public init(_ name: String, _ value: JSONTree) {
+    package init(_ name: String, _ value: JSONTree) {
       self.name = name
       self.value = value
     }
@@ -26,21 +26,21 @@ public indirect enum JSONTree: Sendable, Hashable {
 
   /// The tree of a text that is JSON; nil if it is none. What is no JSON in words and texts is not
   /// looked for.
-  public init?(_ bytes: [UInt8]) {
+  package init?(_ bytes: [UInt8]) {
     var reader = Reader(bytes: bytes)
     guard let tree = reader.value(), reader.isAtEnd else { return nil }
     self = tree
   }
 
   /// The tree as JSON.
-  public var bytes: [UInt8] {
+  package var bytes: [UInt8] {
     var bytes: [UInt8] = []
     write(into: &bytes)
     return bytes
   }
 
   /// Every leaf in it.
-  public var leaves: [JSONTree] {
+  package var leaves: [JSONTree] {
     switch self {
     case .word, .text: [self]
     case .list(let values): values.flatMap(\.leaves)

@@ -1,20 +1,20 @@
 internal import CLinux
 internal import Glibc
-public import LinuxIO
-public import Model
+package import LinuxIO
+package import Model
 
 /// Child processes for tests; the product starts none.
-public enum Subprocess {
+package enum Subprocess {
   /// How a child ended, and what it wrote.
-  public struct Outcome: Sendable {
+  package struct Outcome: Sendable {
     /// Its exit status; 128 + the signal's number if a signal ended it, as a shell says it.
-    public var status: Int32
+    package var status: Int32
     /// Whether the deadline came first; the child and its process group were then killed.
-    public var timedOut: Bool
+    package var timedOut: Bool
     /// What it wrote to standard output.
-    public var stdout: String
+    package var stdout: String
     /// What it wrote to standard error.
-    public var stderr: String
+    package var stderr: String
   }
 
   /// Starts the program at `path` (no search) in a process group of its own and blocks until it has
@@ -24,7 +24,7 @@ public enum Subprocess {
   /// that neither can fill up; what a grandchild still writes after the child's end is not waited
   /// for. `environment` is the whole environment; nil is a copy of the test's own. `started` is
   /// given the process' number, `output` whatever comes on standard output, as it comes.
-  public static func run(
+  package static func run(
     _ path: String, _ arguments: [String] = [], environment: [String: String]? = nil,
     input: String = "", until deadline: Instant, started: (Int32) -> Void = { _ in },
     output deliver: (ArraySlice<UInt8>) -> Void = { _ in }

@@ -1,13 +1,13 @@
 internal import Glibc
-public import LinuxIO
+package import LinuxIO
 
 /// A new directory of mode 0700; removed with everything in it when the last reference goes.
-public final class TemporaryDirectory: Sendable {
+package final class TemporaryDirectory: Sendable {
   /// Its absolute path.
-  public let path: String
+  package let path: String
 
   /// Makes it in $TMPDIR or /tmp.
-  public init() throws(Errno) {
+  package init() throws(Errno) {
     let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
     var template = Array("\(parent)/keyturn-test-XXXXXX".utf8CString)
     let made = template.withUnsafeMutableBufferPointer { buffer -> Int32 in
@@ -35,5 +35,5 @@ public final class TemporaryDirectory: Sendable {
   }
 
   /// The path of `name` in it.
-  public func path(_ name: String) -> String { "\(path)/\(name)" }
+  package func path(_ name: String) -> String { "\(path)/\(name)" }
 }
