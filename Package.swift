@@ -12,6 +12,12 @@ let strict: [SwiftSetting] = [
   .treatAllWarnings(as: .error),
 ]
 
+/// Values and the few tools that everything else is made with.
+func base(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .target(
+    name: name, dependencies: dependencies, path: "Sources/Base/\(name)", swiftSettings: strict)
+}
+
 /// Pure values and logic: no files, sockets, clocks, randomness or printing.
 func core(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .target(
@@ -36,6 +42,12 @@ func program(_ name: String, _ path: String, _ dependencies: [Target.Dependency]
     linkerSettings: hardened)
 }
 
+/// A part of the product, or of its tests, that is no single value, technology or program.
+func room(_ name: String, _ path: String, _ dependencies: [Target.Dependency]) -> Target {
+  .target(
+    name: name, dependencies: dependencies, path: "Sources/\(path)", swiftSettings: strict)
+}
+
 func tests(_ module: String, _ dependencies: [Target.Dependency]) -> Target {
   .testTarget(
     name: "\(module)Tests", dependencies: dependencies, path: "Tests/\(module)Tests",
@@ -57,115 +69,147 @@ let package = Package(
       providers: [.apt(["libssl-dev"]), .yum(["openssl-devel"])]),
     .target(name: "CLinux", path: "Sources/C/CLinux", cSettings: [.define("_GNU_SOURCE")]),
 
-    core("Model", []),
-    core("Digests", ["Model", "COpenSSL"]),
-    core("EnvironmentFile", ["Model"]),
-    core("KeyManager", ["Model", "Digests"]),
-    core("Rollout", ["Model", "Digests"]),
-    core("StartWatch", ["Model"]),
-    core("Wire", ["Model", "Digests", "Rollout"]),
+    base("Model", []),
+    base("Crypto", ["COpenSSL"]),
+    base("JSONCoding", []),
+    base("Linux", ["CLinux"]),
+    base("Threads", ["Model", "Linux", "CLinux"]),
+    base("FaultPoints", []),
 
-    adapter("LinuxIO", ["Model", "Digests", "CLinux"]),
-    adapter("Systemd", ["Model", "LinuxIO", "StartWatch", "CLinux", "CSystemd"]),
-    adapter("TLS", ["Model", "LinuxIO", "COpenSSL"]),
-    adapter("HTTPS", ["Model", "Wire", "LinuxIO", "TLS"]),
+    core("Secrets", []),
+    core("EnvironmentFile", ["Model", "Secrets"]),
+    core("ServerUnit", ["Model", "Secrets"]),
+    core("StartWatch", ["Model", "ServerUnit"]),
+    core("KeyManager", ["Model", "Crypto", "Secrets"]),
+    core("Rollout", ["Model", "Crypto", "Secrets"]),
+    core("HTTP", ["Model", "Crypto", "JSONCoding", "Secrets"]),
+    core("API", ["Model", "Crypto", "JSONCoding", "Secrets", "Rollout"]),
+
+    adapter("Files", ["Model", "Crypto", "Linux", "Threads", "Secrets", "CLinux"]),
+    adapter("Sockets", ["Model", "Linux", "Threads", "CLinux"]),
+    adapter("Systemd", ["Model", "Linux", "Threads", "ServerUnit", "CSystemd"]),
+    adapter("TLS", ["Model", "Threads", "Secrets", "Sockets", "COpenSSL"]),
+    adapter("HTTPS", ["Model", "Linux", "Threads", "HTTP", "Sockets", "TLS"]),
     adapter(
       "Probes",
-      ["Model", "Digests", "Wire", "KeyManager", "StartWatch", "LinuxIO", "TLS", "HTTPS"]),
-
-    .target(name: "Faults", path: "Sources/Testing/Faults", swiftSettings: strict),
-    .target(
-      name: "Coordination",
-      dependencies: ["Model", "Digests", "Rollout", "Wire", "LinuxIO", "Faults"],
-      path: "Sources/Coordination", swiftSettings: strict),
+      [
+        "Model", "Crypto", "JSONCoding", "Threads", "Secrets", "ServerUnit", "StartWatch",
+        "KeyManager", "HTTP", "API", "Files", "Sockets", "TLS", "HTTPS",
+      ]),
     adapter(
-      "AgentLinks", ["Model", "Wire", "LinuxIO", "TLS", "HTTPS", "Coordination"]),
+      "AgentLinks",
+      ["Model", "JSONCoding", "Threads", "HTTP", "API", "Sockets", "TLS", "HTTPS", "Coordination"]),
 
-    .target(
-      name: "Agent",
-      dependencies: [
-        "Model", "Digests", "EnvironmentFile", "KeyManager", "Rollout", "StartWatch", "Wire",
-        "Coordination", "LinuxIO", "Faults",
-      ], path: "Sources/Agent", swiftSettings: strict),
-    .target(
-      name: "Operator",
-      dependencies: [
-        "Model", "Digests", "EnvironmentFile", "KeyManager", "Rollout", "Wire", "Coordination",
-        "LinuxIO",
-      ], path: "Sources/Operator", swiftSettings: strict),
+    room(
+      "Coordination", "Coordination",
+      ["Model", "Crypto", "Linux", "Threads", "FaultPoints", "Rollout", "API"]),
+    room(
+      "Agent", "Agent",
+      [
+        "Model", "Crypto", "JSONCoding", "Linux", "Threads", "FaultPoints", "Secrets",
+        "EnvironmentFile", "ServerUnit", "StartWatch", "KeyManager", "Rollout", "HTTP", "API",
+        "Coordination",
+      ]),
+    room(
+      "Operator", "Operator",
+      [
+        "Model", "Crypto", "JSONCoding", "Linux", "Threads", "Secrets", "EnvironmentFile",
+        "KeyManager", "Rollout", "HTTP", "API", "Coordination",
+      ]),
 
     program(
       "keyturnd", "Programs/keyturnd",
       [
-        "Model", "Digests", "EnvironmentFile", "KeyManager", "Rollout", "StartWatch", "Wire",
-        "Coordination", "Agent", "LinuxIO", "Systemd", "TLS", "HTTPS", "AgentLinks", "Probes",
+        "Model", "Crypto", "JSONCoding", "Linux", "Threads", "Secrets", "ServerUnit", "StartWatch",
+        "KeyManager", "Rollout", "HTTP", "API", "Files", "Sockets", "Systemd", "TLS", "HTTPS",
+        "Probes", "Coordination", "AgentLinks", "Agent",
       ]),
     program(
       "keyturn", "Programs/keyturn",
       [
-        "Model", "Digests", "EnvironmentFile", "KeyManager", "Rollout", "Wire", "Coordination",
-        "Operator", "LinuxIO", "TLS", "HTTPS", "AgentLinks",
+        "Model", "Linux", "Threads", "Secrets", "Rollout", "HTTP", "Files", "Sockets", "TLS",
+        "HTTPS", "Coordination", "AgentLinks", "Operator",
       ]),
 
+    room(
+      "StandInTransport", "Testing/StandInTransport",
+      ["Model", "Linux", "Secrets", "HTTP", "Sockets", "TLS", "HTTPS", "COpenSSL"]),
     program(
       "standin-minio", "Testing/StandInMinIO",
-      ["Model", "Digests", "KeyManager", "Wire", "LinuxIO", "Systemd", "TLS", "HTTPS", "COpenSSL"]),
+      [
+        "Model", "Crypto", "Linux", "Threads", "Secrets", "KeyManager", "HTTP", "Files", "Sockets",
+        "Systemd", "TLS",
+      ]),
     program(
       "standin-minkms", "Testing/StandInKeyManager",
-      ["Model", "Digests", "KeyManager", "Wire", "LinuxIO", "TLS", "HTTPS", "COpenSSL"]),
+      [
+        "Model", "Crypto", "JSONCoding", "Linux", "Threads", "Secrets", "HTTP", "Files", "Sockets",
+        "TLS", "HTTPS", "StandInTransport", "COpenSSL",
+      ]),
+    program("instant-restart", "Testing/InstantRestart", ["Model", "Linux", "Threads", "Systemd"]),
+    program("file-writer", "Testing/FileWriter", ["Crypto", "Files"]),
     program(
-      "instant-restart", "Testing/InstantRestart", ["Model", "LinuxIO", "Systemd"]),
-    program("file-writer", "Testing/FileWriter", ["Digests", "LinuxIO"]),
-    program("connection-flood", "Testing/Flood", ["Model", "LinuxIO", "TLS"]),
-    .target(
-      name: "FuzzTargets",
-      dependencies: [
-        "Model", "Digests", "EnvironmentFile", "KeyManager", "Rollout", "StartWatch", "Wire", "TLS",
-      ],
-      path: "Sources/Testing/FuzzTargets", swiftSettings: strict),
+      "connection-flood", "Testing/Flood",
+      ["Model", "Linux", "Threads", "Secrets", "Files", "Sockets", "TLS"]),
+    room(
+      "FuzzTargets", "Testing/FuzzTargets",
+      [
+        "Model", "JSONCoding", "Secrets", "EnvironmentFile", "ServerUnit", "StartWatch",
+        "KeyManager", "Rollout", "HTTP", "API", "TLS",
+      ]),
     program("fuzz", "Testing/Fuzz", ["FuzzTargets"]),
-    .target(
-      name: "Simulator", dependencies: ["Model", "Digests", "Rollout"],
-      path: "Sources/Testing/Simulator", swiftSettings: strict),
+    room("Simulator", "Testing/Simulator", ["Model", "Crypto", "Rollout"]),
     program("keyturn-sim", "Testing/KeyturnSim", ["Simulator"]),
-    .target(
-      name: "TestSupport", dependencies: ["Model", "LinuxIO", "CLinux"],
-      path: "Sources/Testing/TestSupport", swiftSettings: strict),
+    room("TestSupport", "Testing/TestSupport", ["Model", "Linux", "Threads", "CLinux"]),
 
     tests("Model", ["Model"]),
-    tests("Digests", ["Digests", "Model"]),
+    tests("Crypto", ["Crypto"]),
+    tests("Secrets", ["Model", "Secrets"]),
     tests(
-      "EnvironmentFile", ["EnvironmentFile", "FuzzTargets", "Model", "LinuxIO", "TestSupport"]),
-    tests("KeyManager", ["KeyManager", "Digests", "Model"]),
-    tests("Rollout", ["Rollout", "Digests", "Model"]),
-    tests("Simulator", ["Simulator", "Rollout", "Model"]),
-    tests("StartWatch", ["StartWatch", "Model"]),
-    tests("Wire", ["Wire", "Rollout", "Digests", "Model"]),
+      "EnvironmentFile",
+      ["Model", "Threads", "Secrets", "EnvironmentFile", "FuzzTargets", "TestSupport"]),
+    tests("ServerUnit", ["Model", "ServerUnit"]),
+    tests("StartWatch", ["Model", "ServerUnit", "StartWatch"]),
+    tests("KeyManager", ["Model", "Crypto", "Secrets", "KeyManager"]),
+    tests("Rollout", ["Model", "Crypto", "Rollout"]),
+    tests("HTTP", ["Model", "JSONCoding", "Secrets", "HTTP"]),
+    tests("API", ["Model", "JSONCoding"]),
     tests(
-      "LinuxIO", ["LinuxIO", "Model", "Digests", "CLinux", "TestSupport", "file-writer"]),
-    tests("Systemd", ["Systemd", "StartWatch", "LinuxIO", "Model", "CSystemd", "TestSupport"]),
-    tests("TLS", ["TLS", "LinuxIO", "Model", "TestSupport"]),
-    tests("HTTPS", ["HTTPS", "TLS", "Wire", "LinuxIO", "Model", "TestSupport"]),
+      "Files",
+      [
+        "Model", "Crypto", "Linux", "Threads", "Secrets", "Files", "TestSupport", "CLinux",
+        "file-writer",
+      ]),
+    tests("Sockets", ["Model", "Linux", "Threads", "Sockets"]),
+    tests("Systemd", ["Model", "Linux", "Threads", "ServerUnit", "Files", "Systemd", "CSystemd"]),
+    tests(
+      "TLS", ["Model", "Threads", "Secrets", "Sockets", "TLS", "StandInTransport", "TestSupport"]),
+    tests(
+      "HTTPS", ["Model", "Threads", "HTTP", "Files", "Sockets", "TLS", "HTTPS", "StandInTransport"]),
     tests(
       "Probes",
       [
-        "Probes", "KeyManager", "Digests", "StartWatch", "HTTPS", "TLS", "Wire", "LinuxIO", "Model",
-        "TestSupport", "standin-minkms",
+        "Model", "Crypto", "JSONCoding", "Threads", "Secrets", "ServerUnit", "StartWatch",
+        "KeyManager", "HTTP", "API", "Files", "Sockets", "TLS", "HTTPS", "Probes",
+        "StandInTransport", "TestSupport", "standin-minkms",
       ]),
+    tests("Simulator", ["Simulator"]),
     tests(
       "Agent",
       [
-        "Agent", "Coordination", "EnvironmentFile", "KeyManager", "Rollout", "StartWatch", "Wire",
-        "LinuxIO", "Digests", "Model", "TestSupport",
+        "Model", "Crypto", "JSONCoding", "Linux", "Threads", "Secrets", "ServerUnit", "StartWatch",
+        "KeyManager", "Rollout", "HTTP", "API", "Files", "Coordination", "Agent", "TestSupport",
       ]),
     tests(
       "Operator",
       [
-        "Operator", "Coordination", "EnvironmentFile", "KeyManager", "Rollout", "Wire", "LinuxIO",
-        "Digests", "Model", "TestSupport",
+        "Model", "Crypto", "JSONCoding", "Threads", "Secrets", "Rollout", "HTTP", "API",
+        "Coordination", "Operator", "TestSupport",
       ]),
+    tests("TestSupport", ["Model", "Linux", "Threads", "TestSupport"]),
     tests(
-      "Lab", ["TestSupport", "EnvironmentFile", "LinuxIO", "Model", "Wire", "TLS", "HTTPS"]),
+      "Lab",
+      ["Model", "JSONCoding", "Threads", "EnvironmentFile", "Files", "Sockets", "TestSupport"]),
   ],
   cLanguageStandard: .gnu11
 )

@@ -1,13 +1,14 @@
+internal import API
 internal import Coordination
-internal import Digests
+internal import Crypto
 internal import EnvironmentFile
-internal import Faults
+internal import FaultPoints
 internal import KeyManager
-internal import LinuxIO
+internal import Linux
 package import Model
 package import Rollout
 internal import StartWatch
-internal import Wire
+internal import Threads
 
 // The shell around the Participant machine of one node: it carries out the machine's effects in
 // their order, and feeds it with what the host does. All decisions are the machine's; all contact

@@ -1,11 +1,14 @@
+package import API
 package import Coordination
-package import Digests
+package import Crypto
 package import KeyManager
-package import LinuxIO
+package import Linux
 package import Model
 package import Rollout
+package import Secrets
+package import ServerUnit
 package import StartWatch
-package import Wire
+internal import Threads
 
 // What the agent needs of the host that it runs on. Adapters implement these; tests give fakes.
 // Everything here may block up to its deadline, and runs on threads of our own.

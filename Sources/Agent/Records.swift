@@ -1,7 +1,8 @@
-internal import Digests
+internal import API
+internal import Crypto
+internal import JSONCoding
 internal import Model
 internal import Rollout
-internal import Wire
 
 /// The agent's durable records by name and type. A damaged one is an error that names it, never a
 /// fresh start.

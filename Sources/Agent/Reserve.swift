@@ -1,5 +1,6 @@
-internal import LinuxIO
+internal import Linux
 internal import Model
+internal import Threads
 
 /// What waits for a thread where the host gives none.
 final class Reserve: Sendable {

@@ -1,7 +1,7 @@
-internal import LinuxIO
+package import API
 package import Model
 package import Rollout
-package import Wire
+internal import Threads
 
 /// What follows from the outcomes of a committed rollout: nothing, hold, or the files of before by a
 /// second rollout with votes of its own (docs/protocol.md, "After the commit").

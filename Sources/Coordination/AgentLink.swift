@@ -1,6 +1,6 @@
+package import API
 package import Model
 package import Rollout
-package import Wire
 
 /// A question to an agent, and the type of its answer.
 package struct AgentRequest<Answer: Decodable & Sendable>: Sendable {
@@ -10,7 +10,7 @@ package struct AgentRequest<Answer: Decodable & Sendable>: Sendable {
   private init(_ call: AgentCall) { self.call = call }
 }
 
-/// Every question that an agent is asked (Wire's API.swift says what is answered).
+/// Every question that an agent is asked (Core/API/API.swift says what is answered).
 package enum AgentCall: Sendable {
   /// One node at a glance.
   case status

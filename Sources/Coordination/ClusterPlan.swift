@@ -1,7 +1,7 @@
-package import Digests
+package import API
+package import Crypto
 package import Model
 package import Rollout
-package import Wire
 
 /// What all nodes make of a plan, and what follows from it. Pure.
 package struct ClusterPlan: Sendable {

@@ -1,4 +1,5 @@
-internal import LinuxIO
+internal import Linux
+internal import Threads
 
 /// The same work for every element at once.
 package enum FanOut {

@@ -1,5 +1,5 @@
-internal import LinuxIO
 package import Model
+internal import Threads
 
 /// The way from a signal to the command that runs. Safe from any thread.
 package final class Interruption: Sendable {

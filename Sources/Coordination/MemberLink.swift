@@ -1,8 +1,9 @@
-internal import Faults
-internal import LinuxIO
+internal import API
+internal import FaultPoints
+internal import Linux
 internal import Model
 internal import Rollout
-internal import Wire
+internal import Threads
 
 /// Carries the coordinator's effects to one member, and the member's answers back as inputs.
 ///

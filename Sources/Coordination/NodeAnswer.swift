@@ -1,6 +1,4 @@
-internal import LinuxIO
-internal import Model
-internal import Wire
+internal import Threads
 
 /// What a node said, or why it said nothing.
 package struct NodeAnswer<Answer: Sendable>: Sendable {

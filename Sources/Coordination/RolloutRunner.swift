@@ -1,8 +1,9 @@
-internal import Faults
-internal import LinuxIO
+package import API
+internal import FaultPoints
+internal import Linux
 package import Model
 package import Rollout
-package import Wire
+internal import Threads
 
 /// Who watches a rollout. Called from the runner's thread only.
 package protocol RolloutWatcher {

@@ -1,6 +1,4 @@
-internal import LinuxIO
-internal import Model
-internal import Wire
+internal import Threads
 
 /// Tells the members of a committed rollout, once a second, that whoever coordinates it is still
 /// there: then none of them sums it up (`Core/Rollout/OutcomeCollector.swift`).

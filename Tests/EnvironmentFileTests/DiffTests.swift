@@ -1,5 +1,5 @@
 import EnvironmentFile
-import Model
+import Secrets
 import Testing
 
 @Suite struct DiffTests {

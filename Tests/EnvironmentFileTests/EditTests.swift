@@ -1,5 +1,6 @@
 import EnvironmentFile
 import Model
+import Secrets
 import Testing
 
 @Suite struct EditTests {

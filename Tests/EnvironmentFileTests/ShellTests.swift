@@ -1,9 +1,7 @@
-import LinuxIO
-import Model
+@testable import EnvironmentFile
 import TestSupport
 import Testing
-
-@testable import EnvironmentFile
+import Threads
 
 /// What Keyturn writes, and what the lint holds to be clean, held against the real /bin/sh.
 @Suite struct ShellTests {

@@ -1,5 +1,6 @@
 import EnvironmentFile
 import Model
+import Secrets
 
 /// A document from text.
 func document(_ text: String) -> EnvironmentDocument { EnvironmentDocument(Array(text.utf8)) }

@@ -1,6 +1,6 @@
 import HTTPS
-import LinuxIO
 import Model
+import Sockets
 import Testing
 
 /// The same dice in every run.

@@ -1,9 +1,11 @@
+import HTTP
 import HTTPS
-import LinuxIO
 import Model
+import Sockets
+import StandInTransport
 import TLS
 import Testing
-import Wire
+import Threads
 
 @Suite struct ClientTests {
   private let soon = Instant.inMilliseconds(10_000)

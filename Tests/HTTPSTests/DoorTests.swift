@@ -1,9 +1,11 @@
+import Files
+import HTTP
 import HTTPS
-import LinuxIO
 import Model
+import Sockets
 import TLS
 import Testing
-import Wire
+import Threads
 
 @Suite struct DoorTests {
   private let soon = Instant.inMilliseconds(10_000)

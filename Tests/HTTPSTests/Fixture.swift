@@ -1,9 +1,10 @@
+import HTTP
 import HTTPS
-import LinuxIO
 import Model
+import Sockets
 import TLS
 import Testing
-import Wire
+import Threads
 
 /// The PKI of a cluster and a stranger's with the same names, made once.
 struct Fixture {

@@ -1,9 +1,10 @@
+import HTTP
 import HTTPS
-import LinuxIO
 import Model
+import Sockets
 import TLS
 import Testing
-import Wire
+import Threads
 
 @Suite struct ServerTests {
   private let soon = Instant.inMilliseconds(10_000)

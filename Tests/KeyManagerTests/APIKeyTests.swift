@@ -1,8 +1,8 @@
-import Digests
-import Model
-import Testing
-
+import Crypto
 @testable import KeyManager
+import Model
+import Secrets
+import Testing
 
 /// The identities of facts, section A.4, and one of each curve made with the openssl command.
 let identityVectors = [

@@ -1,4 +1,5 @@
 import Model
+import Secrets
 import Testing
 
 @testable import KeyManager

@@ -1,4 +1,4 @@
-import Digests
+import Crypto
 import KeyManager
 import Model
 import Testing

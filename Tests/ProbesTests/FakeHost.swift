@@ -1,12 +1,13 @@
 import Glibc
-import LinuxIO
+import HTTP
+@testable import KeyManager
 import Model
+import Sockets
+import StandInTransport
 import TLS
 import TestSupport
 import Testing
-import Wire
-
-@testable import KeyManager
+import Threads
 
 /// A host on 127.0.0.1 that answers requests as a test says, over TLS or not.
 final class FakeHost: Sendable {

@@ -1,12 +1,13 @@
-import LinuxIO
+import HTTP
+import JSONCoding
+@testable import KeyManager
 import Model
+@testable import Probes
+import Sockets
 import TLS
 import TestSupport
 import Testing
-import Wire
-
-@testable import KeyManager
-@testable import Probes
+import Threads
 
 private let apiKey = "k1:2COl4dS3G-cjHa3Q-9fUmOrq8yL0Q7a12HH_Yi0oiLw"
 private let identity = "h1:1XtC8x9-VpkRibo1WuzcIAXzrpKIxLjlMErH9zkZkQE"

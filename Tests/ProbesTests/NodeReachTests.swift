@@ -1,13 +1,15 @@
-import Digests
+import API
+import Crypto
+import HTTP
 import HTTPS
 import KeyManager
-import LinuxIO
 import Model
 import Probes
-import StartWatch
+import ServerUnit
+import Sockets
 import TLS
 import Testing
-import Wire
+import Threads
 
 /// A witness's connections to an agent and a server on this host.
 @Suite struct NodeReachTests {

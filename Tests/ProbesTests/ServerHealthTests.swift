@@ -1,12 +1,13 @@
 import Glibc
-import LinuxIO
+import HTTP
 import Model
 import Probes
+import ServerUnit
 import StartWatch
 import TLS
 import TestSupport
 import Testing
-import Wire
+import Threads
 
 @Suite struct ServerHealthTests {
   private func ask(

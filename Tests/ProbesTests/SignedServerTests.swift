@@ -1,10 +1,12 @@
-import LinuxIO
+import HTTP
 import Model
 import Probes
+import Secrets
+import ServerUnit
 import StartWatch
 import TestSupport
 import Testing
-import Wire
+import Threads
 
 @Suite struct SignedServerTests {
   private static let credentials = AccessCredentials(

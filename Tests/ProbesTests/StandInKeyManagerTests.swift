@@ -1,13 +1,16 @@
+import Files
 import Glibc
-import LinuxIO
+import HTTP
+import JSONCoding
+@testable import KeyManager
 import Model
+@testable import Probes
+import Secrets
+import Sockets
 import TLS
 import TestSupport
 import Testing
-import Wire
-
-@testable import KeyManager
-@testable import Probes
+import Threads
 
 private let admin = "k1:d7cY_5k8HbBGkZpoy2hGmvkxg83QDBXsA_nFXDfTk2E"
 private let user = "k1:2COl4dS3G-cjHa3Q-9fUmOrq8yL0Q7a12HH_Yi0oiLw"

@@ -1,12 +1,12 @@
-import LinuxIO
+import HTTP
+@testable import KeyManager
 import Model
+@testable import Probes
+import Sockets
 import TLS
 import TestSupport
 import Testing
-import Wire
-
-@testable import KeyManager
-@testable import Probes
+import Threads
 
 /// What the probe takes from the server's surroundings: the trust that its user has, and the proxy of
 /// its environment.

@@ -1,8 +1,7 @@
-import Digests
+import Crypto
 import Model
-import Testing
-
 @testable import Rollout
+import Testing
 
 @Suite("Adoption")
 struct AdoptionTests {

@@ -1,8 +1,6 @@
-import Digests
 import Model
-import Testing
-
 @testable import Rollout
+import Testing
 
 private func at(_ milliseconds: Int) -> Instant {
   Instant(nanoseconds: 0).advanced(byMilliseconds: milliseconds)

@@ -1,8 +1,7 @@
-import Digests
+import Crypto
 import Model
-import Testing
-
 @testable import Rollout
+import Testing
 
 private let rollout = exampleRollout()
 private let environment = Digest.sha256([7])

@@ -1,8 +1,7 @@
-import Digests
+import Crypto
 import Model
-import Testing
-
 @testable import Rollout
+import Testing
 
 private let wish = Digest.sha256([1])
 private let other = Digest.sha256([2])

@@ -1,7 +1,6 @@
 import Model
-import Testing
-
 @testable import Rollout
+import Testing
 
 @Suite("Key guard")
 struct KeyGuardTests {

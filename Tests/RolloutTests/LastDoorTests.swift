@@ -1,7 +1,5 @@
-import Model
-import Testing
-
 @testable import Rollout
+import Testing
 
 @Suite("Last door")
 struct LastDoorTests {

@@ -1,8 +1,7 @@
-import Digests
+import Crypto
 import Model
-import Testing
-
 @testable import Rollout
+import Testing
 
 /// The state directory of every member.
 let life = Incarnation(random: 1, 2)

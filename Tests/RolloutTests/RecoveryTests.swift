@@ -1,8 +1,6 @@
-import Digests
 import Model
-import Testing
-
 @testable import Rollout
+import Testing
 
 private let rollout = exampleRollout()
 private let key = rollout.key(for: "a")

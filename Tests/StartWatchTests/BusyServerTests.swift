@@ -1,4 +1,5 @@
 import Model
+import ServerUnit
 import StartWatch
 import Testing
 

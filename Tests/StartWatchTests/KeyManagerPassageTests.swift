@@ -1,6 +1,6 @@
-import Testing
-
+@testable import ServerUnit
 @testable import StartWatch
+import Testing
 
 /// Lines of a unit's journal after a rollout's restart.
 @Suite("KeyManagerPassage")

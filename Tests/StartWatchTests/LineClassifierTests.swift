@@ -1,6 +1,6 @@
-import Testing
-
+@testable import ServerUnit
 @testable import StartWatch
+import Testing
 
 @Suite struct LineClassifierTests {
   private static func entry(_ message: String, pid: Int32 = 200) -> JournalEntry {

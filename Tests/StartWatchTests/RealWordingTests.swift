@@ -1,6 +1,6 @@
-import Testing
-
+@testable import ServerUnit
 @testable import StartWatch
+import Testing
 
 /// Lines of the open-source server, RELEASE.2025-10-15T17-29-55Z, word for word.
 @Suite struct RealWordingTests {

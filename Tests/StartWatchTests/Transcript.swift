@@ -1,5 +1,6 @@
 import FoundationEssentials
 import Model
+import ServerUnit
 import StartWatch
 import Testing
 

@@ -1,4 +1,3 @@
-import Model
 import StartWatch
 import Testing
 

@@ -1,7 +1,7 @@
 import CSystemd
 import Glibc
-import LinuxIO
-import Model
+import Linux
+import Threads
 
 /// A bus and a service manager in one, on a Unix socket of its own: what ``SystemBus`` needs of
 /// both, and what goes wrong with them.

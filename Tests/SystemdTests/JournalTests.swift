@@ -1,11 +1,12 @@
 import CSystemd
+import Files
 import Glibc
-import LinuxIO
+import Linux
 import Model
-import StartWatch
-import Testing
-
+import ServerUnit
 @testable import Systemd
+import Testing
+import Threads
 
 /// A real journald with a journal of its own, in a mount namespace of the test's thread. What is of
 /// one unit only can be told by a real service manager: the laboratory's tests do that.

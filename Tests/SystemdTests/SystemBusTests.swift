@@ -1,10 +1,9 @@
 import Glibc
-import LinuxIO
 import Model
-import StartWatch
-import Testing
-
+import ServerUnit
 @testable import Systemd
+import Testing
+import Threads
 
 private func socketPath() -> String {
   "/tmp/keyturn-test-\(getpid())-\(UInt64.random(in: 0 ... .max)).bus"

@@ -1,9 +1,9 @@
-import LinuxIO
 import Model
+import Secrets
+@testable import TLS
 import TestSupport
 import Testing
-
-@testable import TLS
+import Threads
 
 @Suite struct CertificateTests {
   @Test("a certificate says who its holder is, until when, and what for", arguments: Role.allCases)

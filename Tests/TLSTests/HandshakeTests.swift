@@ -1,9 +1,10 @@
-import LinuxIO
 import Model
+import Sockets
+@testable import StandInTransport
+@testable import TLS
 import TestSupport
 import Testing
-
-@testable import TLS
+import Threads
 
 /// How both ends of one connection came out.
 struct Ends<Server: Sendable, Client> {

@@ -1,9 +1,12 @@
+internal import API
 package import Coordination
+internal import HTTP
 internal import HTTPS
-internal import LinuxIO
+internal import JSONCoding
 package import Model
+internal import Sockets
 package import TLS
-internal import Wire
+internal import Threads
 
 /// Two kept connections to one agent. Every request may be repeated: the protocol answers a
 /// duplicate as the first.

@@ -1,7 +1,9 @@
-internal import LinuxIO
+internal import HTTP
+internal import Linux
 internal import Model
+internal import Sockets
 internal import TLS
-internal import Wire
+internal import Threads
 
 /// What stands before the handshake's end: one thread accepts connections and takes all handshakes
 /// on as bytes come, so that a client that says nothing, or a byte a second, costs a socket and no

@@ -1,7 +1,8 @@
-package import LinuxIO
+package import HTTP
 package import Model
+package import Sockets
 package import TLS
-package import Wire
+internal import Threads
 
 /// One client connection, with or without TLS, that carries one request after another. It belongs
 /// to one thread.

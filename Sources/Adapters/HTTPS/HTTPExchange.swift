@@ -1,5 +1,5 @@
+package import HTTP
 package import Model
-package import Wire
 
 /// One request on a connection of its own, for probes of a Key Manager or MinIO.
 package enum HTTPExchange {

@@ -1,7 +1,7 @@
-internal import LinuxIO
+package import HTTP
 package import Model
 package import TLS
-package import Wire
+internal import Threads
 
 /// Requests to one agent over Keyturn's own TLS, on one connection that is kept and made anew as
 /// needed.

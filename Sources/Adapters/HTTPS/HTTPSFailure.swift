@@ -1,6 +1,6 @@
-package import LinuxIO
+package import HTTP
+package import Sockets
 package import TLS
-package import Wire
 
 /// Why a request got no answer, by the stage that it came to.
 package enum HTTPSFailure: Error, Sendable, Hashable, CustomStringConvertible {

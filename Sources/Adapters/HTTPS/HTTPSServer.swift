@@ -1,7 +1,9 @@
-package import LinuxIO
+package import HTTP
+package import Linux
 package import Model
+package import Sockets
 package import TLS
-package import Wire
+internal import Threads
 
 /// A small HTTPS server: one thread at the door, which accepts and makes all handshakes, and one for
 /// each connection behind it.
@@ -55,7 +57,7 @@ package final class HTTPSServer: Sendable {
   }
 
   /// How a connection becomes one that requests come on.
-  enum Security {
+  package enum Security {
     case plain
     case tls(@Sendable (Socket) throws(TLSFailure) -> TLSHandshake)
   }
@@ -78,7 +80,7 @@ package final class HTTPSServer: Sendable {
   let security: Security
   let intake: Intake
 
-  init(
+  package init(
     listener: Listener, bounds: Bounds, log: @escaping @Sendable (String) -> Void,
     security: Security, intake: Intake
   ) {
@@ -133,7 +135,7 @@ package final class HTTPSServer: Sendable {
   /// Where it listens, with the real port.
   package var address: SocketAddress { listener.address }
 
-  func run() throws(Errno) {
+  package func run() throws(Errno) {
     try Thread.start("https door") {
       Door(self).keep()
       self.state.update { $0.isOpen = false }

@@ -1,5 +1,5 @@
-package import LinuxIO
 internal import Model
+package import Sockets
 
 /// Which connections may wait for the end of their handshake, when nobody knows yet who they are.
 ///

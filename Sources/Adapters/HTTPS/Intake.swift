@@ -1,5 +1,5 @@
+package import HTTP
 package import Model
-package import Wire
 
 /// What the owner of a server decides: who may stay, whose body is read, and what is answered. Every
 /// closure runs on a thread of the server's; only ``answer`` may block.

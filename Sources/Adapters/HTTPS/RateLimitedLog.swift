@@ -1,5 +1,5 @@
-internal import LinuxIO
 internal import Model
+internal import Threads
 
 /// Log lines that strangers can cause: one a second, and how many were left out.
 final class RateLimitedLog: Sendable {

@@ -1,6 +1,7 @@
-internal import LinuxIO
+internal import HTTP
 internal import Model
-internal import Wire
+internal import Sockets
+internal import Threads
 
 /// A connection behind the door: requests and answers, on a thread of its own.
 struct ServedConnection {

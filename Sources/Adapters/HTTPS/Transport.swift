@@ -1,5 +1,5 @@
-internal import LinuxIO
 internal import Model
+internal import Sockets
 internal import TLS
 
 /// A connection with TLS or, for probes and stand-ins, without.

@@ -1,10 +1,11 @@
-internal import Digests
+internal import Crypto
 internal import Glibc
+internal import HTTP
 internal import KeyManager
-internal import LinuxIO
 internal import Model
+internal import Sockets
 internal import TLS
-internal import Wire
+internal import Threads
 
 /// The probe of one address of an endpoint: what it has seen so far. It belongs to one thread.
 struct AddressProbe {

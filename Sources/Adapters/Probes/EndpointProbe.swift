@@ -1,7 +1,8 @@
 internal import KeyManager
-internal import LinuxIO
 internal import Model
+internal import Sockets
 internal import TLS
+internal import Threads
 
 /// The probe of one endpoint as the server would reach it at its start (facts, section B.7): its
 /// name is resolved, and every address probed stage by stage, all at once. The server may take any

@@ -1,6 +1,7 @@
-internal import Digests
+internal import Crypto
+internal import HTTP
+internal import JSONCoding
 internal import KeyManager
-internal import Wire
 
 /// What a Key Manager's answer to a command means for the server's start (facts, sections A.6, B.2).
 enum KeyManagerAnswer {

@@ -1,7 +1,7 @@
 package import KeyManager
-internal import LinuxIO
 package import Model
 internal import TLS
+internal import Threads
 
 /// Probes of Key Manager endpoints from this host, as the server would reach them at its start.
 ///

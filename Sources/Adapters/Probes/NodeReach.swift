@@ -1,10 +1,13 @@
-package import Digests
+internal import API
+package import Crypto
+internal import HTTP
 internal import HTTPS
+internal import JSONCoding
 package import KeyManager
-internal import LinuxIO
 package import Model
+internal import Sockets
 package import TLS
-internal import Wire
+internal import Threads
 
 /// A witness's connections back to a node: every address of its agent and of its server, all at once.
 ///

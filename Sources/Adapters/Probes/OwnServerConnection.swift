@@ -1,8 +1,9 @@
-internal import LinuxIO
+internal import Files
+internal import HTTP
 internal import Model
-internal import StartWatch
+internal import ServerUnit
+internal import Sockets
 internal import TLS
-internal import Wire
 
 /// A connection to this host's own server: over https, if there are a certificate and its key in the
 /// server's directory, and then only to who holds that very certificate. It belongs to one thread.

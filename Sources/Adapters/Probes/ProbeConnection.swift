@@ -1,7 +1,7 @@
-internal import LinuxIO
+internal import HTTP
 internal import Model
+internal import Sockets
 internal import TLS
-internal import Wire
 
 /// Why a host that is probed gave no answer.
 struct ProbeFailure: Error {

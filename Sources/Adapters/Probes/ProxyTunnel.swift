@@ -1,7 +1,8 @@
+internal import HTTP
 internal import KeyManager
-internal import LinuxIO
 internal import Model
-internal import Wire
+internal import Secrets
+internal import Sockets
 
 /// The way through an HTTP proxy, as Go's net/http makes it: CONNECT, which only a 200 answers well.
 enum ProxyTunnel {

@@ -1,4 +1,4 @@
-internal import Wire
+internal import HTTP
 
 /// An error as a MinIO server answers it: XML, or JSON of the same names. Nothing else of the body is
 /// passed on, as it may hold what the request said.

@@ -1,11 +1,10 @@
-internal import Digests
+internal import Crypto
+internal import HTTP
 internal import HTTPS
 package import KeyManager
-internal import LinuxIO
 package import Model
-package import StartWatch
+package import ServerUnit
 internal import TLS
-internal import Wire
 
 /// A look at a MinIO server without any right there: which certificate it shows, what it says of its
 /// host, and whether it lives (facts, section D.6). Nothing it says is believed; it is compared.

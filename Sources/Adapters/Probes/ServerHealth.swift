@@ -1,6 +1,7 @@
+internal import HTTP
 package import Model
+package import ServerUnit
 package import StartWatch
-internal import Wire
 
 /// The health endpoints of this host's own server (facts, section D.6).
 package enum ServerHealth {

@@ -1,7 +1,10 @@
-internal import LinuxIO
+internal import HTTP
+internal import JSONCoding
 package import Model
+package import Secrets
+package import ServerUnit
 package import StartWatch
-internal import Wire
+internal import Threads
 
 /// Questions to this host's own server that it answers only to its root user.
 package enum SignedServer {

@@ -1,6 +1,6 @@
+internal import Files
 internal import Glibc
 internal import KeyManager
-internal import LinuxIO
 internal import Model
 internal import TLS
 

@@ -1,6 +1,6 @@
 internal import CSystemd
 internal import Glibc
-internal import LinuxIO
+internal import Linux
 package import Model
 
 /// Why the service manager did not do what it was asked.

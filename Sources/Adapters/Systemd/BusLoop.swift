@@ -1,7 +1,8 @@
 internal import CSystemd
 internal import Glibc
-internal import LinuxIO
+internal import Linux
 internal import Model
+internal import Threads
 
 /// One method call to the service manager.
 struct BusCall: Sendable {

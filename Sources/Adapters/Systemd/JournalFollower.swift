@@ -1,7 +1,8 @@
 internal import CSystemd
-package import LinuxIO
+package import Linux
 internal import Model
-package import StartWatch
+package import ServerUnit
+internal import Threads
 
 /// Follows the journal of one unit on a thread of its own and hands every entry over as it comes.
 package final class JournalFollower: Sendable {

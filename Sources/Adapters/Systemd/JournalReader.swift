@@ -1,6 +1,7 @@
-package import LinuxIO
+package import Linux
 package import Model
-package import StartWatch
+package import ServerUnit
+internal import Threads
 
 /// Reads the journal of one unit page by page.
 package enum JournalReader {

@@ -1,8 +1,9 @@
 internal import CSystemd
 internal import Glibc
-internal import LinuxIO
+internal import Linux
 internal import Model
-internal import StartWatch
+internal import ServerUnit
+internal import Threads
 
 /// Where in the journal to begin.
 package enum JournalStart: Sendable, Hashable {

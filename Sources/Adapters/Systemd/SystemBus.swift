@@ -1,8 +1,9 @@
 internal import CSystemd
 internal import Glibc
-package import LinuxIO
+package import Linux
 package import Model
-package import StartWatch
+package import ServerUnit
+internal import Threads
 
 /// That a restart, a stop or a start was asked for and queued.
 package struct RestartTicket: Sendable, Hashable, Codable {

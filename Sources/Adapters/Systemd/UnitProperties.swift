@@ -1,4 +1,4 @@
-internal import StartWatch
+internal import ServerUnit
 
 extension UnitState {
   /// The answer to `GetAll("")` of a unit's object: a dictionary from names to variants.

@@ -1,5 +1,6 @@
 internal import COpenSSL
 package import Model
+package import Secrets
 
 /// A certificate and its key, as they stand in files.
 package struct Credentials: Sendable, Hashable {

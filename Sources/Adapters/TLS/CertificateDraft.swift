@@ -1,5 +1,4 @@
 internal import COpenSSL
-internal import Model
 
 /// A certificate in the making.
 final class CertificateDraft {

@@ -1,5 +1,4 @@
 internal import COpenSSL
-internal import Model
 
 /// The certificate with which a client shows an API key to a Key Manager (facts, sections A.4 and
 /// B.8): signed by its own key; the server knows it by the public key alone.

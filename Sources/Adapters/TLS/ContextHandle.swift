@@ -1,13 +1,13 @@
 internal import COpenSSL
-internal import Model
+package import Secrets
 
 /// The owner of an SSL_CTX. It is set up by one thread, then never changed.
-final class ContextHandle: Sendable {
+package final class ContextHandle: Sendable {
   // Proof: after the set-up only SSL_new uses it, which is safe from any thread
   // (openssl-threads(7)).
-  nonisolated(unsafe) let pointer: OpaquePointer
+  nonisolated(unsafe) package let pointer: OpaquePointer
 
-  init(minimumVersion: Int32) throws(CertificateFailure) {
+  package init(minimumVersion: Int32) throws(CertificateFailure) {
     ERR_clear_error()
     guard let pointer = SSL_CTX_new(TLS_method()) else {
       throw CertificateFailure("set up TLS: \(OpenSSLError.drainText())")
@@ -18,7 +18,7 @@ final class ContextHandle: Sendable {
   deinit { SSL_CTX_free(pointer) }
 
   /// Shows this certificate, and the rest of its chain if the text holds one.
-  func use(certificatePEM: String, keyPEM: Secret) throws(CertificateFailure) {
+  package func use(certificatePEM: String, keyPEM: Secret) throws(CertificateFailure) {
     let chain = try Certificate.all(inPEM: certificatePEM, "the own certificate")
     let key = try PrivateKey(pem: keyPEM, "the own key")
     ERR_clear_error()

@@ -1,5 +1,5 @@
 internal import COpenSSL
-internal import Model
+internal import Secrets
 
 /// A certificate; the owner of an X509.
 final class Certificate {

@@ -1,7 +1,7 @@
 internal import COpenSSL
 internal import Glibc
-package import LinuxIO
 package import Model
+package import Sockets
 
 /// The TLS of probes toward a Key Manager or MinIO, as those programs' own clients do it: TLS 1.2
 /// or later, the server verified. Never for Keyturn's own links.

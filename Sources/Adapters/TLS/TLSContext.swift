@@ -1,6 +1,7 @@
 internal import COpenSSL
-package import LinuxIO
 package import Model
+package import Secrets
+package import Sockets
 
 /// The TLS of Keyturn's own links, for both sides: TLS 1.3 only, both show a certificate of the
 /// cluster's CA, nothing of the system's roots counts, and there is no option that skips any of it.

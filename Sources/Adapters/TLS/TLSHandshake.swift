@@ -1,12 +1,12 @@
-package import LinuxIO
-internal import Model
+package import Sockets
 
 /// The server's side of a handshake that is under way: it is taken on whenever something has come,
 /// and never blocks. It belongs to one thread.
 package final class TLSHandshake {
   private let session: TLSSession
 
-  init(_ context: ContextHandle, over socket: Socket) throws(TLSFailure) {
+  /// Begins one with the client at the other end of `socket`.
+  package init(_ context: ContextHandle, over socket: Socket) throws(TLSFailure) {
     session = try TLSSession(context, over: socket, .server)
   }
 
@@ -20,13 +20,6 @@ package final class TLSHandshake {
 extension TLSContext {
   /// Begins a handshake with the client at the other end of `socket`, which must show a certificate
   /// of the CA. See ``accept(over:until:)`` for who comes in.
-  package func begin(over socket: Socket) throws(TLSFailure) -> TLSHandshake {
-    try TLSHandshake(handle, over: socket)
-  }
-}
-
-extension StandInTLSContext {
-  /// Begins a handshake with the client at the other end of `socket`.
   package func begin(over socket: Socket) throws(TLSFailure) -> TLSHandshake {
     try TLSHandshake(handle, over: socket)
   }

@@ -1,7 +1,8 @@
 internal import COpenSSL
 internal import Glibc
-package import LinuxIO
 package import Model
+package import Sockets
+internal import Threads
 
 /// One TLS connection: OpenSSL between two memory BIOs, the bytes carried to and from the socket
 /// here.
@@ -10,7 +11,7 @@ package import Model
 /// at most until its deadline. After a failure the session is over, and each later call fails with
 /// `closed`; only a read that timed out can be followed by another call.
 package final class TLSSession {
-  enum Side { case client, server }
+  package enum Side { case client, server }
 
   /// The socket below; from another thread only to interrupt it.
   package let socket: Socket
@@ -35,7 +36,7 @@ package final class TLSSession {
   /// The certificate that the verification stumbled over.
   private var rejected: CertificateInfo?
 
-  init(_ context: ContextHandle, over socket: Socket, _ side: Side) throws(TLSFailure) {
+  package init(_ context: ContextHandle, over socket: Socket, _ side: Side) throws(TLSFailure) {
     ERR_clear_error()
     guard let ssl = SSL_new(context.pointer), let input = BIO_new(BIO_s_mem()),
       let output = BIO_new(BIO_s_mem())
@@ -55,7 +56,7 @@ package final class TLSSession {
   deinit { SSL_free(ssl) }
 
   /// Blocks until both sides have agreed, or the deadline.
-  func handshake(until deadline: Instant) throws(TLSFailure) {
+  package func handshake(until deadline: Instant) throws(TLSFailure) {
     while try step(until: deadline, { SSL_do_handshake(ssl) }) == nil {
       try fill(until: deadline)
     }

@@ -1,16 +1,17 @@
+internal import API
 internal import Coordination
-internal import Digests
-internal import LinuxIO
+internal import Crypto
+package import HTTP
+internal import JSONCoding
 package import Model
 internal import Rollout
-internal import StartWatch
-package import Wire
+internal import Threads
 
 extension Agent {
   /// Answers one request of a caller whose certificate says who it is. Blocks as long as a vote or
   /// a long poll takes.
   ///
-  /// Whatever is not in the table of Wire's API is refused; so is every caller of another cluster.
+  /// Whatever is not in the table of Core/API/API.swift is refused; so is every caller of another cluster.
   package func answer(_ request: HTTPRequest, from principal: Principal) -> HTTPResponse {
     let received = Clock.now()
     guard principal.cluster == inventory.cluster else {

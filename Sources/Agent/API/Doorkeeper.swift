@@ -1,5 +1,5 @@
+package import HTTP
 package import Model
-package import Wire
 
 /// Who may stay connected to an agent, and whose body is read: what can be known before a request is
 /// there. The table of the API decides again on each request.

@@ -1,8 +1,7 @@
+internal import API
 internal import EnvironmentFile
-internal import LinuxIO
 internal import Model
-internal import StartWatch
-internal import Wire
+internal import Threads
 
 extension Agent {
   /// Where the server gets a variable from. Blocks while the unit and the files are read, at most

@@ -1,7 +1,8 @@
-internal import LinuxIO
+internal import API
+package import HTTP
 internal import Model
 internal import Rollout
-package import Wire
+internal import Threads
 
 extension Agent {
   /// Answers root on this host, over the local socket:

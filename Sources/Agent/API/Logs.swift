@@ -1,6 +1,8 @@
-internal import LinuxIO
+internal import API
+internal import Secrets
+internal import ServerUnit
 internal import StartWatch
-internal import Wire
+internal import Threads
 
 extension Agent {
   /// A page of the server's journal as it is told to others: redacted, and, where only errors are

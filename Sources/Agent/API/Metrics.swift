@@ -1,7 +1,8 @@
+internal import API
+internal import HTTP
 internal import KeyManager
-internal import LinuxIO
 internal import Rollout
-internal import Wire
+internal import Threads
 
 extension Agent {
   /// What is known without asking anybody, in Prometheus' text format 0.0.4. Does not block.

@@ -1,5 +1,5 @@
+internal import HTTP
 internal import Model
-internal import Wire
 
 /// Prometheus' text format 0.0.4.
 struct MetricsText {

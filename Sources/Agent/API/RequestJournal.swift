@@ -1,6 +1,8 @@
-internal import LinuxIO
+internal import API
+package import HTTP
+internal import JSONCoding
 package import Model
-package import Wire
+internal import Threads
 
 /// Who was refused, and which requests of operators were answered: a line each in the agent's
 /// journal, with role, name, address and route.

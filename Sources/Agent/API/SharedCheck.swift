@@ -1,6 +1,6 @@
-internal import LinuxIO
+internal import API
 internal import Model
-internal import Wire
+internal import Threads
 
 /// One look at the Key Managers for all who ask at the same time: a look opens connections and
 /// threads, and however many ask, one is enough.

@@ -1,10 +1,10 @@
-internal import Digests
+internal import API
 internal import KeyManager
-internal import LinuxIO
 internal import Model
 internal import Rollout
-internal import StartWatch
-internal import Wire
+internal import Secrets
+internal import ServerUnit
+internal import Threads
 
 extension Agent {
   /// The node at a glance. Blocks while the unit is read, at most 5 s.

@@ -1,5 +1,5 @@
-internal import LinuxIO
 internal import Model
+internal import Threads
 
 /// Lets so many do a thing at once; whoever else comes waits for a turn.
 final class Turns: Sendable {

@@ -1,8 +1,8 @@
-package import Digests
+internal import API
+package import Crypto
 internal import KeyManager
 internal import Model
-internal import StartWatch
-internal import Wire
+internal import ServerUnit
 
 /// What is remembered of a file: enough to tell that it is another one, and no byte of it.
 package struct FileMark: Sendable, Codable, Hashable {

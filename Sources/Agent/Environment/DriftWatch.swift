@@ -1,11 +1,11 @@
-internal import Digests
+internal import API
+internal import Crypto
 internal import EnvironmentFile
 internal import KeyManager
-internal import LinuxIO
 package import Model
 internal import Rollout
-internal import StartWatch
-internal import Wire
+internal import ServerUnit
+internal import Threads
 
 // Drift: whatever makes the next start another one than the last that was confirmed. It is told, in
 // status, journal and metrics, and never repaired: what a person or another tool has done there may

@@ -1,6 +1,7 @@
 internal import EnvironmentFile
 internal import KeyManager
 internal import Model
+internal import Secrets
 
 /// The one file that a rollout replaces on a node, and what is to be changed in it.
 struct EditTarget {

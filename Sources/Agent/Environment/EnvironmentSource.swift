@@ -1,6 +1,5 @@
 internal import EnvironmentFile
 internal import KeyManager
-internal import Model
 
 /// One place that variables of the server's environment come from.
 struct EnvironmentSource {

@@ -1,9 +1,10 @@
-internal import Digests
+internal import API
+internal import Crypto
 internal import EnvironmentFile
-internal import LinuxIO
 internal import Model
 internal import Rollout
-internal import Wire
+internal import Secrets
+internal import Threads
 
 /// What the agent keeps of the environment file, and what it tells of it.
 extension Agent {

@@ -1,6 +1,8 @@
-internal import Digests
+internal import API
+internal import Crypto
+internal import JSONCoding
 internal import Model
-internal import Wire
+internal import Secrets
 
 /// The environment files that a node has kept. One durable record for each: what it is, as a line
 /// of JSON, and then its bytes, so that a crash leaves both or neither. The current one is the one

@@ -2,7 +2,7 @@ internal import EnvironmentFile
 internal import KeyManager
 internal import Model
 internal import Rollout
-internal import StartWatch
+internal import ServerUnit
 
 // What is wrong with the server's environment, and why it cannot be relied on.
 extension ServerEnvironment {

@@ -2,7 +2,7 @@ internal import EnvironmentFile
 internal import KeyManager
 internal import Model
 internal import Rollout
-internal import StartWatch
+internal import ServerUnit
 
 /// What the server's process gets of its environment, and from where.
 ///

@@ -1,9 +1,8 @@
+internal import API
 internal import KeyManager
-internal import LinuxIO
 package import Model
 internal import Rollout
-internal import StartWatch
-internal import Wire
+internal import Threads
 
 // The node's own look at its Key Managers, again and again: status and metrics show the last one
 // without asking anybody. It is the check of `keyturn check`, one connection to an endpoint.

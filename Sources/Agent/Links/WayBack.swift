@@ -1,9 +1,10 @@
-internal import Digests
+internal import API
+internal import Crypto
 internal import KeyManager
-internal import LinuxIO
+internal import Linux
 internal import Model
-internal import StartWatch
-internal import Wire
+internal import ServerUnit
+internal import Threads
 
 /// The question to every witness whether its host reaches this node, and the node's answer when one
 /// comes to see. What is concluded is KeyManager's `BackJudgement`.

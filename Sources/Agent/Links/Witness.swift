@@ -1,8 +1,10 @@
-package import Digests
+internal import API
+package import Crypto
+package import HTTP
+internal import JSONCoding
 package import KeyManager
-internal import LinuxIO
 package import Model
-package import Wire
+internal import Threads
 
 // The agent of a Key Manager host. It tells a node whether it reaches it from there, and does
 // nothing else: it has no records, knows no secret, and connects only to the agent and the server of

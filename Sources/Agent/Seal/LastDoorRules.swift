@@ -1,6 +1,6 @@
 internal import Model
 internal import Rollout
-internal import StartWatch
+internal import ServerUnit
 
 /// Whether the start guard stands before the server as it must, and whether it has refused.
 enum LastDoorRules {

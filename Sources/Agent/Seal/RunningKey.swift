@@ -1,11 +1,12 @@
-internal import Digests
+internal import API
 internal import EnvironmentFile
+internal import JSONCoding
 internal import KeyManager
-internal import LinuxIO
 internal import Model
 internal import Rollout
+internal import ServerUnit
 internal import StartWatch
-internal import Wire
+internal import Threads
 
 /// What can be told of the key that a running server uses, against the one that it must use.
 enum RunningKeyAnswer: Equatable {

@@ -1,10 +1,11 @@
+internal import API
 internal import Coordination
 internal import KeyManager
-internal import LinuxIO
+internal import Linux
 package import Model
 internal import Rollout
-internal import StartWatch
-internal import Wire
+internal import ServerUnit
+internal import Threads
 
 /// What came of a look at the seal: this node's records and the other members'.
 struct SealFacts: Sendable {

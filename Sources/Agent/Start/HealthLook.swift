@@ -1,7 +1,9 @@
 internal import KeyManager
-internal import LinuxIO
 internal import Model
+internal import Secrets
+internal import ServerUnit
 internal import StartWatch
+internal import Threads
 
 /// One look after the other at whether the new server serves: the answers to
 /// ``StartEffect/askHealth``. Each question is asked only if what comes before it is good, since a

@@ -1,5 +1,6 @@
 internal import KeyManager
 internal import Model
+internal import Secrets
 
 /// The root user of a running server, read as the server reads it (`loadEnvVarsFromFiles`,
 /// `loadRootCredentials` of minio:cmd).

@@ -1,6 +1,6 @@
 internal import KeyManager
 internal import Model
-internal import StartWatch
+internal import ServerUnit
 
 extension Assessor {
   /// Lines of a start that are looked through for the server's release.

@@ -1,8 +1,11 @@
 internal import KeyManager
-internal import LinuxIO
+internal import Linux
 internal import Model
 internal import Rollout
+internal import Secrets
+internal import ServerUnit
 internal import StartWatch
+internal import Threads
 
 extension Agent {
   /// From the request for the restart to the first look at it, milliseconds. With it the servers of

@@ -1,5 +1,5 @@
+internal import API
 internal import Model
-internal import Wire
 
 /// Lines of several journals in one order, identical ones of several nodes together. Pure.
 ///

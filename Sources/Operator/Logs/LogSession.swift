@@ -1,7 +1,8 @@
+internal import API
 internal import Coordination
-internal import LinuxIO
+internal import Linux
 internal import Model
-internal import Wire
+internal import Threads
 
 /// One run of `keyturn logs`: takes what the nodes' threads read, and prints it in order.
 struct LogSession: Sendable {

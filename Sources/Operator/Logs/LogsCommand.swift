@@ -1,7 +1,8 @@
+internal import API
 internal import Coordination
-internal import LinuxIO
+internal import Linux
 internal import Model
-internal import Wire
+internal import Threads
 
 /// `keyturn logs`: the journals of all nodes, merged by time.
 ///

@@ -1,7 +1,6 @@
+internal import API
 internal import Coordination
-internal import LinuxIO
-internal import Model
-internal import Wire
+internal import Threads
 
 /// How far a node's wall clock is from this host's.
 enum NodeClock {

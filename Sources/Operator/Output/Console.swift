@@ -1,6 +1,6 @@
 internal import Coordination
-internal import LinuxIO
 internal import Model
+internal import Threads
 
 /// What a command says: lines for people, or JSON lines.
 ///

@@ -1,4 +1,4 @@
-internal import Wire
+internal import JSONCoding
 
 /// A JSON value, for the lines of `--json`.
 enum JSONValue: Sendable, Hashable, Encodable {

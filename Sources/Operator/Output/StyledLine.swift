@@ -1,5 +1,3 @@
-internal import Model
-
 /// A piece of a line, and whether it has a colour.
 struct StyledText: Sendable, Hashable {
   enum Style: Sendable, Hashable {

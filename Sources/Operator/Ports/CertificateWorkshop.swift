@@ -1,4 +1,5 @@
 package import Model
+package import Secrets
 
 /// Makes the authority of a cluster and its certificates, as files.
 package protocol CertificateWorkshop: Sendable {

@@ -1,5 +1,6 @@
 package import Model
 package import Rollout
+package import Secrets
 
 /// The process around a command: its files, its standard streams, its environment.
 package protocol CommandHost: Sendable {

@@ -1,5 +1,5 @@
+package import HTTP
 package import Model
-package import Wire
 
 /// The agent of this host, over its local socket.
 package protocol LocalAgent: Sendable {

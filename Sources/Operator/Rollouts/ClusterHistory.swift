@@ -1,8 +1,8 @@
+internal import API
 internal import Coordination
-internal import Digests
+internal import Crypto
 internal import Model
 internal import Rollout
-internal import Wire
 
 /// What all nodes have kept of their environment files. Pure.
 struct ClusterHistory: Sendable {

@@ -1,8 +1,8 @@
+internal import API
 internal import Coordination
-internal import Digests
+internal import Crypto
 internal import Model
 internal import Rollout
-internal import Wire
 
 /// A plan as it is shown.
 extension ClusterPlan {

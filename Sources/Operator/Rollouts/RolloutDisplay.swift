@@ -1,7 +1,7 @@
 internal import Coordination
-internal import LinuxIO
 internal import Model
 internal import Rollout
+internal import Threads
 
 /// Shows a rollout while it runs: on a terminal a table redrawn in place, elsewhere a line for each
 /// change of state and a sign of life every 30 s, with `--json` the same as events.

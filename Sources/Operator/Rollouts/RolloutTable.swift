@@ -1,5 +1,4 @@
 internal import Coordination
-internal import LinuxIO
 internal import Model
 
 /// Where each node is in a rollout, and the table of it that fits a terminal. Pure.

@@ -1,8 +1,9 @@
-internal import Digests
+internal import Crypto
 internal import EnvironmentFile
 internal import KeyManager
 internal import Model
 internal import Rollout
+internal import Secrets
 
 /// What the operator wants: the settings file, the API key's own file and `--unset` together,
 /// checked as far as that is possible without a node; or a generation.

@@ -1,8 +1,7 @@
+internal import API
 internal import Coordination
-internal import LinuxIO
 internal import Model
 internal import Rollout
-internal import Wire
 
 /// `keyturn show`: how a rollout went, on every node, on one axis. Asks the nodes for what they have
 /// kept of it; changes nothing.

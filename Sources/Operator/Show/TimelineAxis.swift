@@ -1,7 +1,7 @@
+internal import API
 internal import Coordination
 internal import Model
 internal import Rollout
-internal import Wire
 
 /// The steps of one rollout on all members, on one axis. Pure.
 ///

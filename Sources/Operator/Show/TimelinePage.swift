@@ -1,6 +1,4 @@
-internal import Model
 internal import Rollout
-internal import Wire
 
 /// A rollout's timeline as one HTML page: no script, nothing from elsewhere, and a policy that
 /// forbids both. Whatever is not ours is escaped.

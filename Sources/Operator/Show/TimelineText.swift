@@ -1,6 +1,6 @@
+internal import API
 internal import Model
 internal import Rollout
-internal import Wire
 
 /// A rollout's timeline for the terminal.
 struct TimelineText: Sendable {

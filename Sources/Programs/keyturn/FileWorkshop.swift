@@ -1,6 +1,7 @@
-import LinuxIO
+import Files
 import Model
 import Operator
+import Secrets
 import TLS
 
 /// The cluster's authority and its certificates, in files.

@@ -2,6 +2,7 @@ import AgentLinks
 import Coordination
 import Model
 import Operator
+import Secrets
 import TLS
 
 /// Agents over HTTPS.

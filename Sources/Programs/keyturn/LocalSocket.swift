@@ -1,9 +1,9 @@
 import Glibc
+import HTTP
 import HTTPS
-import LinuxIO
 import Model
 import Operator
-import Wire
+import Sockets
 
 /// The agent's local socket: HTTP without TLS, since only root gets to it.
 struct LocalSocket: LocalAgent {

@@ -1,8 +1,9 @@
 import Coordination
 import Glibc
-import LinuxIO
+import Linux
 import Model
 import Operator
+import Threads
 
 /// `keyturn`: wires the adapters to the command line's use cases, and exits with their code.
 @main

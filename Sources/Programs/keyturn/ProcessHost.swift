@@ -1,8 +1,10 @@
+import Files
 import Glibc
-import LinuxIO
+import Linux
 import Model
 import Operator
 import Rollout
+import Secrets
 
 /// The process around the command: files, standard streams, environment.
 struct ProcessHost: CommandHost {

@@ -1,5 +1,5 @@
 import Glibc
-import LinuxIO
+import Threads
 
 /// The terminal that standard input is.
 enum Terminal {

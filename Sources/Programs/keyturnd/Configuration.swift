@@ -1,7 +1,9 @@
-import LinuxIO
+import Files
+import JSONCoding
 import Model
+import Secrets
+import Sockets
 import TLS
-import Wire
 
 /// What the daemon is started with.
 struct Configuration {

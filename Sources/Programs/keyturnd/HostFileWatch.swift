@@ -1,5 +1,6 @@
 import Agent
-import LinuxIO
+import Files
+import Linux
 import Model
 
 /// inotify on this host's files.

@@ -1,9 +1,10 @@
 import Agent
-import Digests
-import LinuxIO
+import Crypto
+import Files
 import Model
 import Rollout
-import StartWatch
+import ServerUnit
+import Threads
 
 /// The environment's files on this host's disk. They are read as systemd sees them, or the server: the agent's own
 /// sandbox has a /tmp and a /dev of its own.

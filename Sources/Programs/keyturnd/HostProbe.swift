@@ -2,6 +2,8 @@ import Agent
 import KeyManager
 import Model
 import Probes
+import Secrets
+import ServerUnit
 import StartWatch
 
 /// Probes from this host.

@@ -1,10 +1,13 @@
 import Agent
+import Files
 import Glibc
 import KeyManager
-import LinuxIO
+import Linux
 import Model
-import StartWatch
+internal import Secrets
+import ServerUnit
 import Systemd
+import Threads
 
 /// The server's unit over the system bus.
 struct HostUnit: UnitPort {

@@ -1,12 +1,14 @@
+import API
 import Agent
-import Digests
+import Crypto
+import HTTP
 import HTTPS
+import JSONCoding
 import KeyManager
-import LinuxIO
 import Model
 import Probes
 import TLS
-import Wire
+import Threads
 
 /// The witnesses on the Key Manager hosts, over HTTPS with this node's own certificate.
 ///

@@ -1,8 +1,10 @@
+import API
 import Agent
+import HTTP
 import HTTPS
-import LinuxIO
+import JSONCoding
 import Model
-import Wire
+internal import Sockets
 
 // Whom an agent and a witness let in: what Agent decides, in the words of the server.
 

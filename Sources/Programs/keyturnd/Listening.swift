@@ -1,5 +1,6 @@
-import LinuxIO
+import Linux
 import Model
+import Sockets
 
 extension Configuration {
   /// Where the agent serves: on the socket that systemd holds for it (keyturnd.socket), or on one of

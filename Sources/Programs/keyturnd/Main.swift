@@ -1,12 +1,13 @@
 import Agent
 import Glibc
 import HTTPS
-import LinuxIO
+import Linux
 import Model
 import Probes
+import Sockets
 import Systemd
 import TLS
-import Wire
+import Threads
 
 /// `keyturnd`: reads its configuration, wires the adapters to the agent, serves, and ends on
 /// SIGTERM.

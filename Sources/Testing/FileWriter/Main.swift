@@ -1,6 +1,6 @@
-import Digests
+import Crypto
+import Files
 import Glibc
-import LinuxIO
 
 /// One whole write of a file, for a test that kills it at each of its system calls.
 ///

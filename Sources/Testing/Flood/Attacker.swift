@@ -1,6 +1,7 @@
-import LinuxIO
 import Model
+import Sockets
 import TLS
+import Threads
 
 /// All connections of one source, on one thread.
 final class Attacker {

@@ -1,7 +1,11 @@
+import Files
 import Glibc
-import LinuxIO
+import Linux
 import Model
+import Secrets
+import Sockets
 import TLS
+import Threads
 
 /// An attacker of an agent's port, for the lab's tests: holds as many connections as it is told, from
 /// several addresses at once, and makes each that is closed again a second later.

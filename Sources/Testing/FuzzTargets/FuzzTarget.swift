@@ -1,6 +1,7 @@
 internal import EnvironmentFile
 internal import KeyManager
 internal import Model
+internal import Secrets
 
 /// What the fuzzer runs on each input, and the unit tests on the corpus.
 package enum FuzzTarget: String, Sendable, CaseIterable {

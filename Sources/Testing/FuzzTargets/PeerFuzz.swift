@@ -1,8 +1,8 @@
-internal import Digests
+internal import API
+internal import JSONCoding
 internal import KeyManager
 internal import Model
 internal import Rollout
-internal import Wire
 
 /// What agents, operators and witnesses send each other, and what an agent keeps: what the decoders
 /// take is written and read as the same, and no number in it is one on which arithmetic could fail.

@@ -1,5 +1,5 @@
+internal import HTTP
 internal import Model
-internal import Wire
 
 /// The HTTP response parser: what comes of bytes does not depend on how they come.
 enum ResponseFuzz {

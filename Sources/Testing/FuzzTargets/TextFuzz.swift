@@ -1,4 +1,6 @@
 internal import Model
+internal import Secrets
+internal import ServerUnit
 internal import StartWatch
 internal import TLS
 

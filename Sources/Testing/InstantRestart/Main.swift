@@ -1,7 +1,8 @@
 import Glibc
-import LinuxIO
+import Linux
 import Model
 import Systemd
+import Threads
 
 /// The bare program of the benchmark: what remains of a coordinated restart when everything else is
 /// taken away.

@@ -1,5 +1,5 @@
 import COpenSSL
-import Digests
+import Crypto
 
 /// AES-256-GCM under a key of an enclave. A ciphertext is nonce (12 bytes), encrypted bytes, tag
 /// (16 bytes).

@@ -1,10 +1,12 @@
-import Digests
+import Crypto
+import Files
 import FoundationEssentials
+internal import HTTP
 import HTTPS
-import LinuxIO
+import JSONCoding
 import Model
 import TLS
-import Wire
+internal import Threads
 
 /// The other Key Managers of the cluster: each reads from itself and writes to all, which takes all
 /// of them (facts, section H). Their links are TLS, and prove with the master key that they belong.

@@ -1,5 +1,5 @@
 import Glibc
-import LinuxIO
+import Threads
 
 /// Why a command is refused: the protocol's texts and codes (facts, section B.5).
 enum CommandFailure: Error {

@@ -1,7 +1,11 @@
+import Files
 import Glibc
-import LinuxIO
+import Linux
 import Model
-import TLS
+import Secrets
+internal import Sockets
+import StandInTransport
+import Threads
 
 /// A stand-in for the Key Manager, written from what is public about it (facts, section B).
 ///

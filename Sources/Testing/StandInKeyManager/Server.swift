@@ -1,9 +1,11 @@
-import Digests
 import Glibc
-import LinuxIO
+import HTTP
+import JSONCoding
 import Model
+import Sockets
+import StandInTransport
 import TLS
-import Wire
+import Threads
 
 /// The HTTPS server: a client certificate is asked for and may be absent; it counts by its public
 /// key alone.

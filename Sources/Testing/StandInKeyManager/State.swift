@@ -1,6 +1,6 @@
 import FoundationEssentials
 import Glibc
-import LinuxIO
+import Linux
 
 /// What the Key Manager knows, as its state file holds it.
 ///

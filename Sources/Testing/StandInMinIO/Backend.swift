@@ -1,7 +1,6 @@
-import Digests
+import Files
 import Glibc
-import LinuxIO
-import Model
+import Linux
 
 /// What the server has written to its drive that matters here: its configuration, encrypted once
 /// for each key that it was ever started with (facts, section A.7).

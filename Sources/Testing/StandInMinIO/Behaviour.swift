@@ -1,7 +1,7 @@
-import Digests
+import Crypto
+import Files
 import Glibc
-import LinuxIO
-import Model
+import Threads
 
 /// What this stand-in does otherwise than a good server, for tests: one line for each in a file.
 ///

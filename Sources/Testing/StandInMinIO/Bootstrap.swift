@@ -1,6 +1,7 @@
-import LinuxIO
-import Model
-import Wire
+internal import HTTP
+import Linux
+internal import Model
+import Threads
 
 /// What every node must have in common (facts, section C), and the wait until enough peers have it.
 struct SystemConfiguration: Sendable, Equatable {

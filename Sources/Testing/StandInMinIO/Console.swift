@@ -1,6 +1,6 @@
 import Glibc
-import LinuxIO
 import Model
+import Threads
 
 /// The server's messages: text on standard error, or JSON lines (facts, section D.3). With a log
 /// directory they go to a file there, as JSON, and standard error stays empty.

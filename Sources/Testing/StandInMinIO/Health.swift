@@ -1,6 +1,6 @@
-import LinuxIO
+import HTTP
 import Model
-import Wire
+import Threads
 
 /// The health endpoints (facts, section D.6) and what they need to know.
 final class Health: Sendable {

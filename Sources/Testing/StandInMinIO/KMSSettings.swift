@@ -1,5 +1,6 @@
 import KeyManager
 import Model
+import Secrets
 
 /// What the environment says about a KMS (facts, sections A.1 to A.3), with the server's own texts.
 enum KMSSettings {

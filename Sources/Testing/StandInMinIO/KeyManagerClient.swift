@@ -1,7 +1,7 @@
 import Glibc
 import KeyManager
-import LinuxIO
 import Model
+import Threads
 
 /// The server's client of the Key Manager (facts, sections A.4, A.6, B.2, B.6).
 final class KeyManagerClient: Sendable {

@@ -1,9 +1,12 @@
+import Files
 import Glibc
+import HTTP
 import KeyManager
-import LinuxIO
+import Linux
 import Model
+import Sockets
 import TLS
-import Wire
+internal import Threads
 
 /// HTTPS to one Key Manager host, as the server's client speaks it (facts, sections A.3, A.4):
 /// mutual TLS with the API key, the system's roots and those in the certificates directory.

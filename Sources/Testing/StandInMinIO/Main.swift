@@ -1,7 +1,9 @@
+import Files
 import Glibc
-import LinuxIO
-import Model
+import Linux
+internal import Secrets
 import Systemd
+import Threads
 
 /// A stand-in for the AIStor server, written from what is public about it: enough of its start, its
 /// messages and its health endpoints for the lab. It stores no objects.

@@ -1,6 +1,7 @@
-import LinuxIO
+import HTTP
 import Model
-import Wire
+import Secrets
+import Threads
 
 /// What the server answers to a request that is signed as its root user: whether it takes a write, and
 /// its Key Manager's status. It stores no objects, and has no bucket.

@@ -1,6 +1,6 @@
-import LinuxIO
+import HTTP
 import Model
-import Wire
+import Sockets
 
 /// Another node of the deployment.
 struct Peer: Sendable {

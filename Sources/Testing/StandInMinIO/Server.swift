@@ -1,9 +1,11 @@
-import Digests
+import Crypto
 import Glibc
-import LinuxIO
+import HTTP
+import Linux
 import Model
+import Sockets
 import Systemd
-import Wire
+import Threads
 
 /// One start of the server, in the real one's order (facts, sections A.6 and D.4).
 struct Server {

@@ -1,5 +1,5 @@
+import Files
 import Glibc
-import LinuxIO
 import Model
 
 /// The MINIO_* variables as the server reads them (facts, sections A.3, C, E.2).

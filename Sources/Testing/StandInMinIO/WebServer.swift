@@ -1,6 +1,8 @@
-import LinuxIO
+import HTTP
+import Linux
 import Model
-import Wire
+import Sockets
+import Threads
 
 /// Answers HTTP requests, each connection on a thread of its own.
 struct WebServer: Sendable {

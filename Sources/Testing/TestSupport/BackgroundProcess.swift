@@ -1,6 +1,7 @@
 internal import Glibc
-package import LinuxIO
+package import Linux
 package import Model
+internal import Threads
 
 /// A child process that runs beside the test: its lines can be waited for, each with the time at
 /// which it came.

@@ -1,7 +1,8 @@
 internal import CLinux
 internal import Glibc
-package import LinuxIO
+package import Linux
 package import Model
+internal import Threads
 
 /// Child processes for tests; the product starts none.
 package enum Subprocess {

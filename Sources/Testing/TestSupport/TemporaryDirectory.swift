@@ -1,5 +1,5 @@
 internal import Glibc
-package import LinuxIO
+package import Linux
 
 /// A new directory of mode 0700; removed with everything in it when the last reference goes.
 package final class TemporaryDirectory: Sendable {

@@ -1,4 +1,4 @@
-// inotify(7) and fnmatch(3), for Adapters/LinuxIO/FileWatch.swift.
+// inotify(7) and fnmatch(3), for Adapters/Files/Watching/FileWatch.swift.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>

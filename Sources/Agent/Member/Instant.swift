@@ -1,0 +1,172 @@
+internal import Crypto
+internal import FaultPoints
+internal import Model
+internal import Rollout
+internal import ServerUnit
+internal import Threads
+
+extension Agent {
+  /// At the instant: rename the staged file over the target, ask systemd to restart the unit, then
+  /// make the rename durable. Each step is left out if it was done before a crash. Blocks; runs on
+  /// a thread of its own.
+  ///
+  /// The order keeps the window small in which a new file lies beside an old process: a host that
+  /// crashed in it would come up alone with the new environment and wait for its peers.
+  func fire(_ active: ActiveRollout, _ instant: Instant, bootID: String) {
+    let id = active.rollout.id
+    guard let content = active.rollout.content(of: node) else {
+      let why =
+        "the rollout has no node \(node): this one had another name when it voted; nothing was restarted here"
+      return fail(id, Refusal(.configuration, why))
+    }
+    // An instant of another boot means nothing any more: it is past.
+    let isSameBoot = bootID == ports.process.bootID()
+    let isLate = !isSameBoot || instant <= Clock.now() || isHurried(to: instant, of: id)
+    do throws(Refusal) {
+      // The unit may have been started anew since the vote: what counts is what runs just before
+      // the instant, and what the journal says from then on.
+      let unit =
+        isLate
+        ? try ports.unit.state(deadline: .inMilliseconds(10_000))
+        : try? ports.unit.state(deadline: instant)
+      let isDone =
+        isLate
+        ? try wasRestarted(unit, active, content, since: isSameBoot ? instant : nil) : false
+      var (previous, cursor) = (active.facts.invocation, String?.none)
+      if !isDone, let unit, unit.invocationID != previous {
+        previous = unit.invocationID
+        cursor = try? ports.journal.cursor()
+        // Durable before the file is in place: after a crash it tells the restart that is to come
+        // from a start that the old file had.
+        let firing = ParticipantInput.firing(
+          id: id, invocation: previous, journalCursor: cursor)
+        insist(id, "waiting") { () throws(Refusal) in
+          if case .failure(let refusal)? = perform(firing) { throw refusal }
+        }
+      }
+      try settleHold(before: id)
+      if !isDone { forgetFailedStarts(until: isLate ? .inMilliseconds(10_000) : instant) }
+      if !isLate { Clock.sleep(until: instant) }
+      Fault.reach("agent.fire.install")
+      if active.facts.staged, let after = content.after {
+        try ports.file.install(at: content.path, tag: id, before: content.before, after: after)
+      } else if !isDone, try ports.file.read(content.path).map(Digest.sha256) != content.after {
+        // The vote, the key guard's with it, was on another file.
+        throw Refusal(
+          .file,
+          "\(content.path) on \(node) was changed after the vote, the server was not restarted with it; look at it and plan again"
+        )
+      }
+      // Not before the file is there: a start with the old one may be what is held. Without it the restart is refused.
+      if !isDone { insist(id, "waiting") { () throws(Refusal) in try openHold(exceptOf: id) } }
+      let issued = Clock.now()
+      Fault.reach("agent.fire.restart")
+      if !isDone { try ports.unit.restart(deadline: .inMilliseconds(30_000)) }
+      let report = RestartReport(
+        planned: isSameBoot ? min(instant, issued) : issued, issued: issued,
+        previousInvocation: previous,
+        previousPID: isDone ? nil : unit.flatMap { $0.mainPID > 0 ? $0.mainPID : nil },
+        journalCursor: cursor)
+      holdIsPaid(by: id)
+      Fault.reach("agent.fire.sync")
+      // A record that says "restarted" must not outlive the rename. Without one nothing is made
+      // beside the file: its directory may be read-only.
+      if active.facts.staged {
+        insist(id, "syncing") { () throws(Refusal) in
+          try ports.file.syncDirectory(of: content.path)
+        }
+      }
+      perform(.restarted(id: id, report))
+    } catch { fail(id, error) }
+  }
+
+  /// Nothing could be done at the instant. Told to nobody until it is durable: after a crash it would be tried again.
+  private func fail(_ id: String, _ error: Refusal) {
+    insist(id, "failing") { () throws(Refusal) in
+      if case .failure(let refusal)? = perform(.fireFailed(id: id, error)) { throw refusal }
+    }
+    // A start that was owed before is owed still.
+    releaseHoldIfAborted()
+  }
+
+  /// What a committed rollout cannot go on without: again and again until it is done. Blocks.
+  private func insist(_ id: String, _ phase: String, _ body: () throws(Refusal) -> Void) {
+    while true {
+      do throws(Refusal) { return try body() } catch { note(id, phase, error.message) }
+      Clock.sleep(until: .inMilliseconds(Self.recordAgainMilliseconds))
+    }
+  }
+
+  /// systemd has taken the restart: no start is owed any more.
+  private func holdIsPaid(by id: String) {
+    do throws(Refusal) { try endHold(exceptOf: id) } catch {
+      ports.log(4, error.message)
+      // It finds a server that runs, and removes it.
+      releaseHoldIfAborted()
+    }
+  }
+
+  /// The starts of before, an operator's or systemd's own after failures, must not make the start
+  /// limit refuse this one: then a node would have the new file and no server.
+  private func forgetFailedStarts(until deadline: Instant) {
+    do throws(Refusal) { try ports.unit.resetFailed(deadline: deadline) } catch {
+      ports.log(4, error.message)
+    }
+  }
+
+  /// Whether the restart was done before a crash of this agent: the new file is in place, and the
+  /// unit has another invocation than at the vote, begun at the instant or later (on another boot,
+  /// where the instant is nil, at any time). A unit that only crashed in between runs with the old
+  /// file.
+  private func wasRestarted(
+    _ unit: UnitState?, _ active: ActiveRollout, _ content: MemberContent, since instant: Instant?
+  ) throws(Refusal) -> Bool {
+    guard let unit, unit.mainPID > 0, !unit.invocationID.isEmpty,
+      unit.invocationID != active.facts.invocation,
+      try ports.file.read(content.path).map(Digest.sha256) == content.after
+    else { return false }
+    guard let instant else { return true }
+    let (now, start) = (Clock.monotonicMicroseconds(), unit.execMainStartMonotonicMicroseconds)
+    let age = now > start ? Int64(clamping: now - start) : 0
+    let began = Clock.now().nanoseconds.subtractingClamped(age.multipliedClamped(by: 1_000))
+    return began >= instant.nanoseconds
+  }
+
+  // MARK: an instant that no decision may name
+
+  /// Blocks while the instant is further ahead than a decision may name it: an earlier version has
+  /// written it down. True once an operator has had it fired (`keyturn resolve`).
+  private func isHurried(to instant: Instant, of id: String) -> Bool {
+    let near = instant.advanced(byMilliseconds: -Limits.decisionAheadMilliseconds)
+    return state.wait(until: near) { $0.hurried == id ? true : nil } ?? false
+  }
+
+  /// Fires a committed rollout whose instant is out of reach.
+  func hurry(_ id: String) {
+    guard unreachable?.id == id else { return }
+    state.update { $0.hurried = id }
+    ports.log(5, "rollout \(id): its instant is out of reach, an operator has had it fired now")
+  }
+
+  /// The committed rollout whose instant is out of reach.
+  private var unreachable: (id: String, instant: Instant)? {
+    let active = state.withLock { $0.participant.record.active }
+    guard let active, case .committed(let instant, let bootID) = active.stage,
+      bootID == ports.process.bootID(), instant > Clock.now(),
+      !instant.isNearEnoughForDecision(at: Clock.now())
+    else { return nil }
+    return (active.rollout.id, instant)
+  }
+
+  func instantFindings() -> [Finding] {
+    guard let (id, instant) = unreachable else { return [] }
+    let hours = instant.milliseconds(since: Clock.now()) / 3_600_000
+    return [
+      Finding(
+        .error, rule: "rollout-instant-unreachable", refusal: .busy,
+        message:
+          "rollout \(id) is committed, and its instant is \(hours) hours ahead, which no decision may be: \(node) neither restarts nor votes until then; keyturn resolve \(id) has it restart now"
+      )
+    ]
+  }
+}

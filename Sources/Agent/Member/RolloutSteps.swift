@@ -1,0 +1,153 @@
+internal import API
+internal import HTTP
+internal import Model
+internal import Rollout
+internal import Threads
+
+extension Agent {
+  /// POST /v1/rollouts/ID/STEP: what a proposer asks of this member, and an operator who wants the
+  /// rollout ended.
+  ///
+  /// Ballot 0 and the decision that follows from it belong to whoever created the rollout. Everything
+  /// above is between the members, each in its own name.
+  func answerStep(
+    _ step: String, of id: String, _ request: HTTPRequest, from principal: Principal
+  ) throws(Refusal) -> HTTPResponse {
+    switch step {
+    case "promise":
+      try permit(principal, [.node])
+      try permitMember(of: id, principal)
+      let asked: PromiseRequest = try decode(request)
+      try checkEpoch(asked.epoch)
+      try permit(asked.ballot, of: id, from: principal)
+      let key = RolloutKey(id: id, epoch: asked.epoch, addressee: asked.incarnation)
+      return .json(200, try reply(.promise(key, asked.ballot)))
+    case "accept":
+      try permit(principal, [.operator, .node])
+      try permitMember(of: id, principal)
+      let asked: AcceptRequest = try decode(request)
+      try checkEpoch(asked.epoch)
+      try permit(asked.proposal.ballot, of: id, from: principal)
+      try checkInstant(asked.proposal.instant, bootID: asked.proposal.bootID)
+      let key = RolloutKey(id: id, epoch: asked.epoch, addressee: asked.incarnation)
+      return .json(200, try reply(.accept(key, asked.proposal)))
+    case "decision":
+      try permit(principal, [.operator, .node])
+      try permitMember(of: id, principal)
+      let told: DecisionRequest = try decode(request)
+      try checkEpoch(told.epoch)
+      // A member that has learnt the decision tells it; when to act only the coordinator knows.
+      if principal.role == .operator || told.instant != nil {
+        try permit(.coordinator, of: id, from: principal)
+      }
+      try checkInstant(told.instant, bootID: told.bootID)
+      let key = RolloutKey(id: id, epoch: told.epoch, addressee: told.incarnation)
+      return .json(
+        200,
+        try reply(
+          .decided(
+            key, told.decision, instant: told.instant, bootID: told.bootID, reason: told.reason)))
+    case "resolve":
+      try permit(principal, [.operator])
+      if case .failure(let refusal)? = perform(.resolve(id: id)) { throw refusal }
+      hurry(id)
+      let participant = state.withLock { $0.participant }
+      guard participant.record.active?.rollout.id == id else {
+        return .json(200, DoubtAnswer(node: node, stage: nil, doubt: nil))
+      }
+      return .json(
+        200,
+        DoubtAnswer(
+          node: node, stage: participant.record.active?.stage.name,
+          doubt: participant.doubt.map { Doubt($0) }))
+    default: preconditionFailure("the table of the API has no step \(step)")
+    }
+  }
+
+  // MARK: numbers
+
+  /// What is wrong with an epoch that others tell; nil if nothing is. It is remembered for good, so
+  /// nothing beyond reason may get as far.
+  func problem(withEpoch epoch: UInt64) -> String? {
+    let highest = Limits.highestCounter(atRealtimeMicroseconds: Clock.realtimeMicroseconds())
+    if epoch <= highest { return nil }
+    return
+      "epoch \(epoch) is beyond \(highest), the highest that \(node) takes by its clock: the sender or a record of a node is wrong (keyturn status names each node's epoch), or the clock of \(node)"
+  }
+
+  private func checkEpoch(_ epoch: UInt64) throws(Refusal) {
+    if let problem = problem(withEpoch: epoch) { throw Refusal(.validation, problem) }
+  }
+
+  /// Whether a ballot's round is one that some proposer can have got to by itself.
+  static func isPlausible(_ ballot: Ballot) -> Bool {
+    UInt64(ballot.round)
+      <= Limits.highestCounter(atRealtimeMicroseconds: Clock.realtimeMicroseconds())
+  }
+
+  /// The instant of a decision, before anything of it is written down. One of another boot means
+  /// nothing here, and is acted on at once.
+  private func checkInstant(_ instant: Instant?, bootID: String) throws(Refusal) {
+    guard let instant, bootID == ports.process.bootID() else { return }
+    let now = Clock.now()
+    if instant.isNearEnoughForDecision(at: now) { return }
+    throw Refusal(
+      .validation,
+      "the instant of the decision is \(instant.milliseconds(since: now) / 1_000) s from now on \(node), \(-Limits.decisionPastMilliseconds / 1_000) to \(Limits.decisionAheadMilliseconds / 1_000) s are allowed; nothing was written down, measure the clock again"
+    )
+  }
+
+  // MARK: who
+
+  /// The coordinator of a rollout shows that it lives. Anybody else's word of it counts for nothing.
+  func heard(of id: String, _ principal: Principal) {
+    let active = state.withLock { $0.participant.record.active?.rollout }
+    if let active, active.id == id, active.createdBy == principal.author { perform(.heard(id: id)) }
+    heardOfCoordinator(id, principal)
+  }
+
+  /// A node must be a member of the rollout that it asks about, if this member is in it.
+  private func permitMember(of id: String, _ principal: Principal) throws(Refusal) {
+    let active = state.withLock { $0.participant.record.active?.rollout }
+    guard principal.role == .node, let active, active.id == id,
+      active.content(of: principal.name) == nil
+    else { return }
+    throw Refusal(.notPermitted, "\(principal.name) is no member of rollout \(id)")
+  }
+
+  /// A node must be one of the cluster's; other roles are not looked at.
+  func permitMember(_ principal: Principal) throws(Refusal) {
+    if principal.role == .node, inventory.node(named: principal.name) == nil {
+      throw Refusal(
+        .notPermitted,
+        "\(principal.name) is no node of the inventory of \(node); make the inventories the same on every host"
+      )
+    }
+  }
+
+  /// Whether the caller may propose with this ballot.
+  private func permit(
+    _ ballot: Ballot, of id: String, from principal: Principal
+  ) throws(Refusal) {
+    if ballot == .coordinator {
+      let active = state.withLock { $0.participant.record.active?.rollout }
+      guard let active, active.id == id, active.createdBy != principal.author else { return }
+      throw Refusal(
+        .notPermitted,
+        "rollout \(id) is \(active.createdBy)'s, the certificate \(principal.author)'s; if its coordinator is gone: keyturn resolve \(id)"
+      )
+    }
+    if !Self.isPlausible(ballot) {
+      throw Refusal(
+        .validation,
+        "\(principal.name) proposes round \(ballot.round) of rollout \(id), which no proposer can have got to"
+      )
+    }
+    if principal.role != .node || ballot.proposer != principal.name || ballot.round == 0 {
+      throw Refusal(
+        .notPermitted,
+        "\(principal.name) may not propose with ballot (\(ballot.round), \(ballot.proposer.prefix(Limits.nameCharacters))): above round 0 each member proposes in its own name"
+      )
+    }
+  }
+}

@@ -1,0 +1,69 @@
+internal import Model
+internal import Rollout
+internal import Threads
+
+/// A vote whose checks run, on the thread that has it.
+///
+/// A vote can end before its checks: with an abort, or because they take too long. They cannot be broken off, so each
+/// act of theirs on the host or on the agent's state asks here first whether the vote is still wanted. And the checks
+/// of one vote begin when those of the one before have come to their end: what an ended vote was just about to do, a
+/// stop of the server above all, never comes between what the next one does.
+struct VoteUnderWay: Sendable {
+  let rollout: Rollout
+  private let node: String
+  private let state: Lock<Agent.State>
+
+  fileprivate init(_ rollout: Rollout, _ agent: Agent) {
+    self.rollout = rollout
+    node = agent.node
+    state = agent.state
+  }
+
+  /// Throws if the vote has ended.
+  func require() throws(Refusal) { try change { _ in } }
+
+  /// Does `body` if the vote has not ended.
+  func act<Value>(_ body: () throws(Refusal) -> Value) throws(Refusal) -> Value {
+    try require()
+    return try body()
+  }
+
+  /// Changes the agent's state if the vote has not ended; it does not end meanwhile.
+  func change(_ body: (inout Agent.State) -> Void) throws(Refusal) {
+    let isWanted = state.update { state in
+      guard state.participant.assessing == rollout else { return false }
+      body(&state)
+      return true
+    }
+    if !isWanted { throw ended }
+  }
+
+  /// Blocks until the checks of the vote before have come to their end.
+  fileprivate func begin() throws(Refusal) {
+    let isWanted = state.wait(until: nil) { state -> Bool? in
+      guard state.participant.assessing == rollout else { return false }
+      guard state.checking == nil else { return nil }
+      state.checking = rollout.id
+      return true
+    }
+    if isWanted != true { throw ended }
+  }
+
+  fileprivate func end() { state.update { $0.checking = nil } }
+
+  private var ended: Refusal {
+    Refusal(.vote, "rollout \(rollout.id) was ended before the checks of \(node) were")
+  }
+}
+
+extension Agent {
+  /// Runs the checks of a vote, alone. Blocks as long as they and those of a vote that has ended before take.
+  func voting<Value>(
+    on rollout: Rollout, _ checks: (VoteUnderWay) throws(Refusal) -> Value
+  ) throws(Refusal) -> Value {
+    let vote = VoteUnderWay(rollout, self)
+    try vote.begin()
+    defer { vote.end() }
+    return try checks(vote)
+  }
+}

@@ -1,0 +1,332 @@
+internal import API
+internal import Coordination
+internal import Crypto
+internal import Linux
+internal import Model
+internal import Rollout
+internal import Threads
+
+// What configuration management has handed to this node: the shell around Intents.
+//
+// Everybody tells the first of the members (rank 0), which begins when all agree. The settings
+// themselves stay on each node; the first one's travel in its request for the vote, and each member
+// compares them with its own before it so much as plans them.
+
+/// What is durable of the own wish. Holds secrets; 0600 like every record.
+struct IntentRecord: Sendable, Codable {
+  var statement = IntentStatement(serial: 0, digest: nil)
+  /// The settings; nil without a wish.
+  var wish: IntentRequest?
+  /// The last wish whose rollout was committed and not confirmed on every node: it is wished no more, nor
+  /// taken again from configuration management.
+  var failed: IntentFailure?
+  /// The last rollout of a wish that was committed here.
+  var rolledOut: RolledOut?
+
+  /// In place of a record that cannot be read: the others are told that nothing is held here any more.
+  static let forgotten = IntentRecord(statement: IntentStatement(serial: 1, digest: nil))
+
+  struct RolledOut: Sendable, Codable, Hashable {
+    var digest: Digest
+    var rollout: String
+  }
+}
+
+extension Agent {
+  private static let tellMilliseconds = 2_000
+  private static let withoutThreadMilliseconds = 1_000
+
+  /// Takes one input through the machine and carries out its effects in their order.
+  ///
+  /// - Parameter change: what else becomes of the record.
+  /// - Throws: a refusal if it could not be made durable; nothing has changed then.
+  func take(
+    _ input: IntentsInput, _ change: (inout IntentRecord) -> Void = { _ in }
+  ) throws(Refusal) {
+    let notBegun = try intentTurn.withLock { _ throws(Refusal) -> Digest? in
+      var (intents, record) = state.withLock { ($0.intents, $0.intent) }
+      let effects = intents.handle(input, at: Clock.now())
+      // Nobody is told of a statement that is not durable, also not who only asks.
+      for case .persist(let statement) in effects {
+        record.statement = statement
+        if statement.digest == nil { record.wish = nil }
+        change(&record)
+        try records.save(record)
+      }
+      state.update { [intents, record] in ($0.intents, $0.intent) = (intents, record) }
+      var notBegun: Digest?
+      for effect in effects {
+        switch effect {
+        case .persist: break
+        case .tell(let member, let statement): tell(member, statement)
+        case .wake(let instant): wakeIntents(at: instant)
+        case .begin(let digest):
+          do throws(Refusal) { try startThread("intent") { self.begin(digest) } } catch {
+            ports.log(3, "what all nodes have proposed is tried again: \(error.message)")
+            notBegun = digest
+          }
+        }
+      }
+      return notBegun
+    }
+    if let notBegun { intend(.refused(notBegun)) }
+  }
+
+  private func wakeIntents(at instant: Instant) {
+    do throws(Errno) {
+      try intentAlarm.set(instant) { [self] _ in intend(.woke) }
+    } catch {
+      ports.log(4, "intents: \(error)")
+      // Too early it is told when to come again; never would leave the proposals alone for good.
+      carryOn("alarm") { [self] in
+        Clock.sleep(until: min(instant, .inMilliseconds(Self.withoutThreadMilliseconds)))
+        intend(.woke)
+      }
+    }
+  }
+
+  /// The same where there is nobody to tell.
+  func intend(_ input: IntentsInput) {
+    do throws(Refusal) { try take(input) } catch { ports.log(3, error.message) }
+  }
+
+  private func tell(_ member: String, _ statement: IntentStatement) {
+    peers.ask(
+      .tell(statement), of: member, .later, deadline: .inMilliseconds(Self.tellMilliseconds)
+    ) { [self] (answer: Result<IntentsView, LinkFailure>) in
+      guard case .success(let view) = answer, view.node == member else { return }
+      if member == inventory.memberNames.first { state.update { $0.firstView = view } }
+      intend(.heard(member: member, view.own))
+    }
+  }
+
+  /// POST /v1/intents: another member says what it wishes.
+  func heardIntent(_ statement: IntentStatement, of member: String) -> IntentsView {
+    intend(.heard(member: member, statement))
+    return intentsView()
+  }
+
+  // MARK: from this node
+
+  /// `keyturn propose`: this node's root wants these settings. Blocks while they are looked at as for a
+  /// plan.
+  ///
+  /// - Throws: a refusal if they could never be voted for.
+  func propose(_ request: IntentRequest) throws(Refusal) -> IntentsView {
+    try validate(request.changes)
+    if request.changes.isEmpty {
+      throw Refusal(.validation, "there is nothing to propose; name at least one setting")
+    }
+    if let damaged = state.withLock({ $0.damaged }) { throw damaged }
+    let answer = assess(
+      kind: .apply, generation: nil, changes: request.changes, createKey: request.createKey,
+      sealForPlan()
+    ).answer
+    if let refusal = answer.refusal, [.validation, .guarded, .file].contains(refusal.code) {
+      throw refusal
+    }
+    let digest = digest(of: request)
+    if isRefusedAsFailed(digest, answer) {
+      // What was proposed before is not wished any more either.
+      try take(.proposed(nil, isInForce: false))
+      return wholeView()
+    }
+    let before = state.withLock { $0.intents.own }
+    try take(.proposed(digest, isInForce: Self.isInForce(answer))) { record in
+      record.wish = request
+      if record.failed?.digest == digest { record.failed = nil }
+    }
+    let own = state.withLock { $0.intents.own }
+    // What is in force already changes nothing, also when it was not proposed before.
+    return wholeView(isChanged: own != before && !own.isInForce)
+  }
+
+  /// `keyturn propose --withdraw`. What it answers holds: a vote that is being prepared looks at the
+  /// proposals again when its checks have ended (``stillProposed(_:)``).
+  ///
+  /// - Throws: a refusal if this node has voted for it already.
+  func withdraw() throws(Refusal) -> IntentsView {
+    let hadWish = try betweenTurns { () throws(Refusal) in
+      let (own, active) = state.withLock { state in
+        (state.intents.own.digest, state.participant.record.active?.rollout)
+      }
+      if let own, let active, active.wish == own {
+        throw Refusal(
+          .busy,
+          "rollout \(active.id) of what is proposed on \(node) is under way and \(node) has voted for it: nothing was withdrawn; `keyturn watch \(active.id)` follows it"
+        )
+      }
+      try take(.proposed(nil, isInForce: false))
+      return own != nil
+    }
+    return wholeView(isChanged: hadWish)
+  }
+
+  /// The input, or a no in place of a yes for what is not proposed on this node any more. Within a turn: from here
+  /// to the vote's record nothing is withdrawn.
+  func stillProposed(_ input: ParticipantInput) -> ParticipantInput {
+    guard case .assessed(let rollout, .success) = input else { return input }
+    let isGone = state.withLock { state in
+      state.proposalVote == rollout.id && state.intents.own.digest != rollout.wish
+    }
+    if !isGone { return input }
+    return .assessed(
+      rollout,
+      .failure(
+        Refusal(
+          .vote,
+          "what was proposed on \(node) was withdrawn or replaced while rollout \(rollout.id) was being prepared"
+        )))
+  }
+
+  private func digest(of request: IntentRequest) -> Digest {
+    Wish.digest(
+      cluster: inventory.cluster, changes: request.changes.map(\.change),
+      createKey: request.createKey)
+  }
+
+  static func isInForce(_ answer: PlanAnswer) -> Bool {
+    answer.refusal == nil && answer.before == answer.after && !answer.restartNeeded
+  }
+
+  /// The first member has had this node plan its own wish: what the plan says of it is known anew.
+  func intentSeen(_ request: PlanRequest, _ answer: PlanAnswer) {
+    guard Self.isInForce(answer) else { return }
+    let wish = IntentRequest(changes: request.changes, createKey: request.createKey)
+    intend(.found(digest(of: wish)))
+  }
+
+  // MARK: the rollout
+
+  /// All members want this: coordinates the rollout. On a thread of its own; blocks to its end.
+  private func begin(_ digest: Digest) {
+    let wish = state.withLock { $0.intent.wish }
+    guard let wish, self.digest(of: wish) == digest else { return }
+    let problem: Refusal?
+    do throws(Refusal) { problem = try roll(wish, digest) } catch { problem = error }
+    state.update { $0.intentRefusal = problem.map { (digest, $0) } }
+    guard let problem else { return }
+    ports.log(4, "what all nodes have proposed came to nothing: \(problem.message)")
+    intend(.refused(digest))
+  }
+
+  /// Why the rollout came to nothing; nil if it did not.
+  private func roll(_ wish: IntentRequest, _ digest: Digest) throws(Refusal) -> Refusal? {
+    let plan = clusterPlan(
+      PlanRequest(kind: .apply, changes: wish.changes, createKey: wish.createKey))
+    switch plan.verdict(isRestart: false) {
+    case .nothingToDo: return nil
+    case .refused(let refusal): return refusal
+    case .ready: break
+    }
+    let rollout = try plan.rollout(
+      id: Rollout.newID(), kind: .apply, inventory: inventory,
+      createdBy: principal.author,
+      realtimeMicroseconds: Clock.realtimeMicroseconds(), rollback: inventory.rollback,
+      wish: digest)
+    ports.log(5, "all nodes have proposed the same: rollout \(rollout.id) begins")
+    let links = memberLinks
+    let signs = SignsOfLife(of: rollout.id, to: links, atOnce: Limits.peersAtOnce)
+    defer { signs.end() }
+    var watcher = LoggingWatcher(rollout: rollout.id, log: ports.log)
+    let result = try RolloutRunner(
+      rollout: rollout, changes: wish.changes, createKey: wish.createKey, seals: plan.seals,
+      links: links,
+      limits: CoordinatorLimits(inventory)
+    ).run(Interruption(), &watcher, signs: signs)
+    switch result.decision {
+    case .commit:
+      // What is not known here the members collect.
+      if !result.outcomes.contains(where: { $0.outcome.kind == .unknown }) {
+        finish(rollout, result.outcomes, links)
+      }
+      return nil
+    // If it is committed after all its end says so, and there is nothing left to try again.
+    case .abort, nil: return Refusal(result.exitCode.refusalCode, result.summary)
+    }
+  }
+
+  private func finish(_ rollout: Rollout, _ outcomes: [MemberOutcome], _ links: [any AgentLink]) {
+    do throws(Refusal) {
+      let end = try Aftermath(
+        inventory: inventory, createdBy: principal.author, links: links, atOnce: Limits.peersAtOnce
+      ).carryOut(after: rollout, outcomes, Interruption()) { back in
+        LoggingWatcher(rollout: back.id, log: ports.log)
+      }
+      log(end, of: rollout)
+    } catch { ports.log(3, "rollout \(rollout.id): \(error.message)") }
+  }
+
+  // MARK: what is known
+
+  /// The intents as this member knows them.
+  func intentsView() -> IntentsView {
+    state.withLock { state in
+      let own = state.intents.own
+      var refusal = state.intentRefusal.flatMap { $0.digest == own.digest ? $0.refusal : nil }
+      if refusal == nil, let first = state.firstView, first.own.digest == own.digest {
+        refusal = first.refusal
+      }
+      let (phase, rollout) = Self.phase(state, own, refusal)
+      return IntentsView(
+        node: node, own: own, phase: phase,
+        rows: inventory.memberNames.map { IntentRow(member: $0, statement: state.intents[$0]) },
+        rollout: rollout, refusal: phase == .refused ? refusal : nil,
+        failure: state.intent.failed,
+        settlements: state.settled.compactMap(\.settlement))
+    }
+  }
+
+  private static func phase(
+    _ state: State, _ own: IntentStatement, _ refusal: Refusal?
+  ) -> (IntentPhase, String?) {
+    let record = state.participant.record
+    if let active = record.active?.rollout ?? state.participant.assessing, let wish = active.wish,
+      wish == own.digest
+    {
+      return (.rollingOut, active.id)
+    }
+    guard own.digest != nil else {
+      return state.intent.failed.map { (.notConfirmed, $0.rollout) } ?? (.none, nil)
+    }
+    if own.isInForce {
+      let last = record.lastCommitted?.rollout
+      guard let last, last.wish == own.digest else { return (.inForce, nil) }
+      // Confirmed here, and not known yet whether everywhere.
+      let isOpen =
+        state.collecting?.id == last.id
+        && state.settled.first { $0.rollout == last.id }?.settlement == nil
+      return (isOpen ? .rollingOut : .inForce, last.id)
+    }
+    return (refusal == nil ? .waiting : .refused, nil)
+  }
+
+  /// The same with what the first member knows of the others. Blocks until it has answered, at most 2 s;
+  /// without it the others are simply not heard of.
+  func wholeView(isChanged: Bool = false) -> IntentsView {
+    if let first = inventory.memberNames.first, first != node {
+      let statement = state.withLock { $0.intents.own }
+      do throws(LinkFailure) {
+        let view: IntentsView = try peers.ask(
+          .tell(statement), of: first, .now, deadline: .inMilliseconds(Self.tellMilliseconds))
+        state.update { $0.firstView = view }
+      } catch { ports.log(5, "ask \(first) who has proposed what: \(error.refusal.message)") }
+    }
+    var view = intentsView()
+    if let first = state.withLock({ $0.firstView }) {
+      view.rows = view.rows.map { row in
+        row.member == node
+          ? row : first.rows.first { $0.member == row.member } ?? row
+      }
+    }
+    view.isChanged = isChanged
+    return view
+  }
+}
+
+extension ExitCode {
+  /// The kind of no that leads to this exit code.
+  fileprivate var refusalCode: RefusalCode {
+    RefusalCode.allCases.first { $0.exitCode == self } ?? .failed
+  }
+}

@@ -1,0 +1,175 @@
+package import Crypto
+package import Model
+package import Rollout
+
+/// The rollout that a node is in, for who would begin another: is it the same, and whose is it?
+package struct ActiveSummary: Sendable, Codable, Hashable {
+  /// Its id.
+  package var id: String
+  /// What it does.
+  package var kind: RolloutKind
+  /// Who created it.
+  package var createdBy: String
+  /// What it comes to (``Rollout/plan``).
+  package var plan: Digest
+  /// Since when the node is in it, microseconds since 1970-01-01 UTC; nil if its agent was restarted
+  /// in between.
+  @BoundedIfPresent<Bounds.WallMicroseconds> package var sinceMicroseconds: Int64?
+
+  /// A summary; see the properties.
+  package init(_ rollout: Rollout, sinceMicroseconds: Int64?) {
+    id = rollout.id
+    kind = rollout.kind
+    createdBy = rollout.createdBy
+    plan = rollout.plan
+    self.sinceMicroseconds = sinceMicroseconds
+  }
+}
+
+/// What configuration management hands to its own node's agent, over the local socket. Holds secrets.
+package struct IntentRequest: Sendable, Codable {
+  /// The wishes.
+  package var changes: [WireChange]
+  /// Whether the server may create the SSE key at its first start.
+  package var createKey: Bool
+
+  /// A request; see the properties.
+  package init(changes: [WireChange], createKey: Bool) {
+    self.changes = changes
+    self.createKey = createKey
+  }
+}
+
+/// What one member is known to wish.
+package struct IntentRow: Sendable, Codable, Hashable {
+  /// The member's name.
+  package var member: String
+  /// What it said last; nil if nothing was heard of it.
+  package var statement: IntentStatement?
+
+  /// A row; see the properties.
+  package init(member: String, statement: IntentStatement?) {
+    self.member = member
+    self.statement = statement
+  }
+}
+
+/// Where the wish of a member stands.
+package enum IntentPhase: String, Sendable, Codable, Hashable {
+  /// It has none.
+  case none
+  /// Others are missing, or want something else.
+  case waiting
+  /// A rollout of it is under way.
+  case rollingOut
+  /// It is in the file and in the running server.
+  case inForce
+  /// The last rollout of it came to nothing; it is tried again.
+  case refused
+  /// The rollout of it was committed, and not every start was confirmed.
+  case notConfirmed
+}
+
+/// Settings whose rollout was committed and not confirmed on every node: what configuration management
+/// proposes again is refused with this, until a person says otherwise.
+package struct IntentFailure: Sendable, Codable, Hashable {
+  /// The digest of the settings.
+  package var digest: Digest
+  /// The rollout of them.
+  package var rollout: String
+  /// How it ended: not confirmed, or rolled back with or without success.
+  package var code: ExitCode
+  /// Why, as far as this member was told; no secret in it.
+  package var reason: String
+  /// The rollout that took it back; nil if none did.
+  package var rollback: String?
+
+  /// A failure; see the properties.
+  package init(
+    digest: Digest, rollout: String, code: ExitCode, reason: String, rollback: String? = nil
+  ) {
+    self.digest = digest
+    self.rollout = rollout
+    self.code = code
+    self.reason = reason
+    self.rollback = rollback
+  }
+
+  /// A record of before there was a reason has the settings and the rollout only.
+  package init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    digest = try container.decode(Digest.self, forKey: .digest)
+    rollout = try container.decode(String.self, forKey: .rollout)
+    code = try container.decodeIfPresent(ExitCode.self, forKey: .code) ?? .notConfirmed
+    reason = try container.decodeIfPresent(String.self, forKey: .reason) ?? ""
+    rollback = try container.decodeIfPresent(String.self, forKey: .rollback)
+  }
+}
+
+/// Asks a node to take part again in a rollout of settings that were not confirmed.
+package struct IntentRetry: Sendable, Codable, Hashable {
+  /// How many hexadecimal digits name the settings.
+  package static let digits = 8...64
+
+  /// The first digits of the settings' digest.
+  package var digest: String
+
+  /// A request; see the properties.
+  package init(digest: String) { self.digest = digest }
+
+  /// Whether the digits are ones.
+  package var isWellFormed: Bool {
+    Self.digits.contains(digest.utf8.count)
+      && digest.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
+  }
+}
+
+/// The intents as one member knows them; whole only on the first of the members.
+package struct IntentsView: Sendable, Codable, Hashable {
+  /// The member that answers.
+  package var node: String
+  /// What it wishes itself.
+  package var own: IntentStatement
+  /// Where that stands.
+  package var phase: IntentPhase
+  /// One row for each member.
+  package var rows: [IntentRow]
+  /// The rollout that ``phase`` is of, if there is one.
+  package var rollout: String?
+  /// Why the last rollout of the wish came to nothing.
+  package var refusal: Refusal?
+  /// The last settings whose rollout was not confirmed, which are not begun again by themselves; nil if
+  /// there are none, and from an agent of a version before there were any.
+  package var failure: IntentFailure?
+  /// What became of the last rollouts, as far as this member was told.
+  package var settlements: [Settlement]
+  /// Whether the request that this answers changed anything; false for one that only asks.
+  package var isChanged: Bool
+
+  /// A view; see the properties.
+  package init(
+    node: String, own: IntentStatement, phase: IntentPhase, rows: [IntentRow], rollout: String?,
+    refusal: Refusal?, failure: IntentFailure? = nil, settlements: [Settlement] = [],
+    isChanged: Bool = false
+  ) {
+    self.failure = failure
+    self.settlements = settlements
+    self.node = node
+    self.own = own
+    self.phase = phase
+    self.rows = rows
+    self.rollout = rollout
+    self.refusal = refusal
+    self.isChanged = isChanged
+  }
+
+  /// Who holds nothing, as far as this member knows.
+  package var missing: [String] {
+    rows.filter { $0.statement?.digest == nil }.map(\.member)
+  }
+
+  /// Who holds something else than this member.
+  package var differing: [String] {
+    rows.filter { $0.statement?.digest != nil && $0.statement?.digest != own.digest }.map(\.member)
+  }
+}

@@ -1,0 +1,136 @@
+package import Crypto
+package import Model
+
+// Between nodes and witnesses (docs/api.md, "Witnesses"):
+//
+//   POST /v1/witness                          node      WitnessRequest  -> BackReport (KeyManager)
+//   GET  /v1/reached?nonce=NAME&challenge=C   witness                   -> ReachedAnswer
+//   GET  /v1/status, /metrics of a witness    as a node's               -> WitnessStatus, text
+
+/// The question of a node to a witness: connect back to me. It names no address and no node; both
+/// are the witness's to know.
+package struct WitnessRequest: Sendable, Codable, Hashable {
+  /// 32 random bytes.
+  package var nonce: Digest
+
+  /// A question; see the property.
+  package init(nonce: Digest) { self.nonce = nonce }
+}
+
+/// A node's proof that it holds the nonce.
+package struct ReachedAnswer: Sendable, Codable, Hashable {
+  /// See `ReachProof`.
+  package var proof: Digest
+
+  /// An answer; see the property.
+  package init(proof: Digest) { self.proof = proof }
+}
+
+/// A witness at a glance.
+package struct WitnessStatus: Sendable, Codable, Hashable {
+  /// Its name, that of its Key Manager host in the inventory.
+  package var witness: String
+  /// The agent's version.
+  package var version: String
+  /// The questions that were answered since its start.
+  @Bounded<Bounds.Count> package var served: Int
+  /// Those that were refused, by reason.
+  package var refused: [String: Int]
+
+  /// A status; see the properties.
+  package init(witness: String, version: String, served: Int, refused: [String: Int]) {
+    self.witness = witness
+    self.version = version
+    self.served = served
+    self.refused = refused
+  }
+}
+
+/// One link of the way back: an address and a port of the node.
+package struct BackLinkAnswer: Sendable, Codable, Hashable {
+  /// `agent`, `server`.
+  package var port: String
+  /// The address and the port.
+  package var address: String
+  /// `fine`, `failed`, `notChecked`.
+  package var verdict: String
+  /// `reached`, `refused`, `timedOut`, `noRoute`, `noAddress`, `anotherHost`, `failed`.
+  package var outcome: String
+  /// How long it took, milliseconds.
+  @Bounded<Bounds.Milliseconds> package var milliseconds: Int
+  /// What that means, for people; empty if it is fine.
+  package var detail: String
+  /// Until when the server's certificate is valid, seconds since 1970-01-01 UTC; nil without one.
+  @BoundedIfPresent<Bounds.WallSeconds> package var validUntil: Int64?
+
+  /// A link; see the properties.
+  package init(
+    port: String, address: String, verdict: String, outcome: String, milliseconds: Int,
+    detail: String, validUntil: Int64? = nil
+  ) {
+    self.port = port
+    self.address = address
+    self.verdict = verdict
+    self.outcome = outcome
+    self.milliseconds = milliseconds
+    self.detail = detail
+    self.validUntil = validUntil
+  }
+}
+
+/// The way back from one Key Manager to a node.
+package struct BackAnswer: Sendable, Codable, Hashable {
+  /// The Key Manager's name in the inventory; an endpoint that is not in it as the settings have it.
+  package var keyManager: String
+  /// The endpoint of ``CheckAnswer/endpoints`` that it is; nil if it is none of them.
+  package var endpoint: String?
+  /// `fine`, `degraded`, `failed`, `notChecked`.
+  package var verdict: String
+  /// Why it was not checked: `noWitness`, `notInInventory`, `silent`, `serverDown`.
+  package var unverified: String?
+  /// What is wrong, or why it is not known, for people; empty if it is fine.
+  package var detail: String
+  /// Every address and port.
+  package var links: [BackLinkAnswer]
+
+  /// A way back; see the properties.
+  package init(
+    keyManager: String, endpoint: String?, verdict: String, unverified: String? = nil,
+    detail: String = "", links: [BackLinkAnswer] = []
+  ) {
+    self.keyManager = keyManager
+    self.endpoint = endpoint
+    self.verdict = verdict
+    self.unverified = unverified
+    self.detail = detail
+    self.links = links
+  }
+}
+
+/// What a node's own look at its Key Managers, which it takes by itself again and again, came to.
+package struct LinkSummary: Sendable, Codable, Hashable {
+  /// How old it is, seconds.
+  @Bounded<Bounds.Count> package var ageSeconds: Int
+  /// Links to the Key Managers and back that are fine.
+  @Bounded<Bounds.Count> package var fine: Int
+  /// Links that work, but not as they should.
+  @Bounded<Bounds.Count> package var degraded: Int
+  /// Links that do not work.
+  @Bounded<Bounds.Count> package var failed: Int
+  /// Links of which nothing is known.
+  @Bounded<Bounds.Count> package var notChecked: Int
+  /// What is wrong with the worst of them, for people; empty if nothing is.
+  package var worst: String
+
+  /// A summary; see the properties.
+  package init(
+    ageSeconds: Int, fine: Int, degraded: Int, failed: Int, notChecked: Int, worst: String
+  ) {
+    self.ageSeconds = ageSeconds
+    self.fine = fine
+    self.degraded = degraded
+    self.failed = failed
+    self.notChecked = notChecked
+    self.worst = worst
+  }
+}

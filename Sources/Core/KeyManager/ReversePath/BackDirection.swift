@@ -1,0 +1,138 @@
+package import Crypto
+package import Model
+
+// The way back: from a Key Manager host to a node. A witness on that host connects to the node when
+// the node asks it to, and says what it met; the node compares that with what it knows of itself.
+// What is concluded is in BackJudgement.swift.
+
+/// The ports of a node that a Key Manager host must reach.
+package enum BackPort: String, Sendable, Codable, Hashable, CaseIterable {
+  /// The agent's.
+  case agent
+  /// The MinIO server's.
+  case server
+}
+
+/// How the attempt to reach one address of a node ended.
+package enum BackOutcome: String, Sendable, Codable, Hashable, CaseIterable {
+  /// It answered as it must; an agent has proved to be the one that asked.
+  case reached
+  /// The connection was refused.
+  case refused
+  /// The deadline came before a connection.
+  case timedOut
+  /// It took the connection and gave no whole answer before the deadline.
+  case noAnswer
+  /// The network knows no way there.
+  case noRoute
+  /// The name has no address there.
+  case noAddress
+  /// Somebody else answered.
+  case anotherHost
+  /// Anything else.
+  case failed
+}
+
+/// What can be told of a MinIO server without any right there: enough to recognise it by.
+package struct ServerFace: Sendable, Codable, Hashable {
+  /// SHA-256 of the public key (DER SubjectPublicKeyInfo) of its certificate; nil without TLS.
+  package var publicKey: Digest?
+  /// Until when its certificate is valid, seconds since 1970-01-01 UTC; nil without TLS.
+  @BoundedIfPresent<Bounds.WallSeconds> package var validUntil: Int64?
+  /// SHA-256 of its `x-amz-id-2`, which MinIO makes from the node's name among its endpoints; nil if
+  /// it sends none.
+  package var host: Digest?
+  /// The status of its answer to `GET /minio/health/live`.
+  @Bounded<Bounds.Count> package var status: Int
+
+  /// A face; see the properties.
+  package init(publicKey: Digest?, validUntil: Int64?, host: Digest?, status: Int) {
+    self.publicKey = publicKey
+    self.validUntil = validUntil
+    self.host = host
+    self.status = status
+  }
+}
+
+/// What a witness met at one address of a node.
+package struct BackAttempt: Sendable, Codable, Hashable {
+  /// Which of the node's ports.
+  package var port: BackPort
+  /// The address in figures and the port; the host's name where it has no address.
+  package var address: String
+  /// How it ended.
+  package var outcome: BackOutcome
+  /// How long it took.
+  @Bounded<Bounds.Milliseconds> package var milliseconds: Int
+  /// What happened, for people; no secret in it.
+  package var detail: String
+  /// What the server looks like, if one was reached.
+  package var face: ServerFace?
+
+  /// An attempt; see the properties.
+  package init(
+    _ port: BackPort, _ address: String, _ outcome: BackOutcome, milliseconds: Int = 0,
+    detail: String = "", face: ServerFace? = nil
+  ) {
+    self.port = port
+    self.address = address
+    self.outcome = outcome
+    self.milliseconds = milliseconds
+    self.detail = detail
+    self.face = face
+  }
+}
+
+/// A witness's answer: every address of the node that asked, as its own inventory has it.
+package struct BackReport: Sendable, Codable, Hashable {
+  /// The witness's name.
+  package var witness: String
+  /// The node's name.
+  package var node: String
+  /// Every address of both ports.
+  package var attempts: [BackAttempt]
+
+  /// A report; see the properties.
+  package init(witness: String, node: String, attempts: [BackAttempt]) {
+    self.witness = witness
+    self.node = node
+    self.attempts = attempts
+  }
+}
+
+/// What came of the question to the witness of one Key Manager.
+package enum WitnessAnswer: Sendable, Hashable {
+  /// The inventory names no witness on that host.
+  case noWitness
+  /// The settings name an endpoint that is none of the inventory's Key Managers.
+  case notInInventory
+  /// The witness gave no answer; with why.
+  case silent(String)
+  /// It answered.
+  case answered(BackReport)
+}
+
+/// One Key Manager, and what came of the question to its witness.
+package struct BackLook: Sendable, Hashable {
+  /// Its name in the inventory; an endpoint that is not in it as the settings have it.
+  package var keyManager: String
+  /// What came of it.
+  package var answer: WitnessAnswer
+  /// How the node's own TCP connections to this Key Manager went; nil if it was not probed.
+  package var forward: ProbeVerdict?
+
+  /// A look; see the properties.
+  package init(keyManager: String, answer: WitnessAnswer, forward: ProbeVerdict? = nil) {
+    self.keyManager = keyManager
+    self.answer = answer
+    self.forward = forward
+  }
+}
+
+/// The node's own MinIO server as the node itself reaches it.
+package enum OwnServer: Sendable, Hashable {
+  /// It answers, on the port that its arguments name.
+  case answers(ServerFace, port: UInt16)
+  /// Nothing answers; with what happened. Then nobody else can be expected to reach it.
+  case silent(String)
+}

@@ -1,0 +1,492 @@
+internal import Crypto
+package import Model
+
+// The coordinator's side of the rollout protocol (docs/protocol.md), hosted by whoever created the
+// rollout: the command line, or a member.
+//
+//   idle --start--> preparing --all yes--> accepting --majority, or a member knows--> following --all ended--> finished
+//                       | a no, silence, clock |  ^                                  (commit told to all)
+//                       |                      |  outranked, no majority in time: superseded, until a
+//                       |                      v  member tells how the members have ended it
+//                       +------------------> aborting --all told--> finished
+//
+// It refuses to: propose commit unless every member voted yes, take a member that does not answer
+// for a yes, choose an instant with a clock estimate whose bound is too wide, abort by itself after
+// it has proposed commit. Its proposal is ballot 0, made once: a coordinator that was restarted is
+// none any more.
+
+/// The coordinator's side of the protocol: pure, never throws, waits or reads a clock.
+package struct Coordinator: Sendable, Hashable {
+  private enum State: Sendable, Hashable {
+    case idle
+    case preparing
+    /// Commit was proposed: the instant, and when that was.
+    case accepting(Instant, since: Instant)
+    /// Commit was proposed, and the members decide without the coordinator.
+    case superseded(Instant)
+    case aborting(Refusal)
+    case following(Instant)
+    case finished
+  }
+
+  private struct Member: Sendable, Hashable {
+    var vote: Vote?
+    var environment: Digest?
+    /// What its Key Managers told it.
+    var keyManager: Digest?
+    var clock: ClockEstimate?
+    /// One of the two machines was paused after the commit: what the member's clock showed before it is not known.
+    var isClockBroken = false
+    var accepted = false
+    /// It accepts the proposal no more, if it has not before.
+    var isOutranked = false
+    var isFollowed = false
+    var told = false
+    /// What it voted, if it did, is not known, or it could not be told of the end.
+    var isLost = false
+    var report: RestartReport?
+    var outcome: Outcome?
+  }
+
+  /// The rollout.
+  package let rollout: Rollout
+  private let limits: CoordinatorLimits
+  private var state = State.idle
+  /// The operator wants out after the proposal: it ends when every member has been told.
+  private var isCancelled = false
+  private var members: [Member]
+  private let names: [String]
+
+  /// A coordinator of a rollout that no member has heard of yet.
+  package init(rollout: Rollout, limits: CoordinatorLimits = CoordinatorLimits()) {
+    self.rollout = rollout
+    self.limits = limits
+    names = rollout.members
+    members = names.map { _ in Member() }
+  }
+
+  /// Takes one input; returns what to do, in order.
+  package mutating func handle(_ input: CoordinatorInput, at now: Instant) -> [CoordinatorEffect] {
+    switch input {
+    case .start: return start(now)
+    case .vote(let name, let vote, let environment, let keyManager):
+      update(name) { $0.keyManager = keyManager }
+      return voted(name, vote, environment, now)
+    case .voteUnknown(let name, let refusal): return voteUnknown(name, refusal, now)
+    case .clock(let name, let sample):
+      let isOver = if case .following = state { true } else { false }
+      update(name) { member in
+        if member.clock == nil { member.clock = ClockEstimate(sample) }
+        if member.clock?.add(sample) == false, isOver { member.isClockBroken = true }
+      }
+      return []
+    case .accepted(let name): return accepted(name, now)
+    case .acknowledged(let name): return told(name, now)
+    case .outranked(let name): return outranked(name, now)
+    case .committed(let name): return committed(name, now)
+    case .silent(let name, let reason): return silent(name, reason, now)
+    case .progress(let name, let phase, let detail):
+      return [.report(member: name, phase: phase, detail: detail)]
+    case .restarted(let name, let report):
+      update(name) { $0.report = report }
+      return committed(name, now)
+    case .ended(let name, let outcome): return ended(name, outcome, now)
+    case .fired(let timer): return fired(timer, now)
+    case .cancel: return cancel(now)
+    }
+  }
+
+  private mutating func start(_ now: Instant) -> [CoordinatorEffect] {
+    guard case .idle = state else { return [] }
+    state = .preparing
+    let deadline = now.advanced(
+      byMilliseconds: rollout.prepareMilliseconds + limits.voteGraceMilliseconds)
+    return names.map { .prepare(member: $0) } + [.arm(.prepare, deadline), beat(now)]
+  }
+
+  private func beat(_ now: Instant) -> CoordinatorEffect {
+    .arm(.beat, now.advanced(byMilliseconds: limits.beatMilliseconds))
+  }
+
+  private mutating func voted(
+    _ name: String, _ vote: Vote, _ environment: Digest?, _ now: Instant
+  ) -> [CoordinatorEffect] {
+    guard case .preparing = state else { return [] }
+    update(name) { member in
+      member.vote = vote
+      member.environment = environment
+    }
+    switch vote {
+    case .no(let refusal):
+      return [.report(member: name, phase: "refused", detail: refusal.message)]
+        + abort(Refusal(refusal.code, "\(name): \(refusal.message)"), now)
+    case .yes:
+      var effects: [CoordinatorEffect] = [.report(member: name, phase: "prepared", detail: "")]
+      if members.allSatisfy({ $0.vote == .yes }) { effects += propose(now) }
+      return effects
+    }
+  }
+
+  /// Its yes may have been given: it is told of the abort like the others.
+  private mutating func voteUnknown(
+    _ name: String, _ refusal: Refusal, _ now: Instant
+  ) -> [CoordinatorEffect] {
+    // Whoever is told of an abort already is told, however its vote ended.
+    guard case .preparing = state else { return [] }
+    update(name) { member in
+      member.vote = .no(refusal)
+      member.isLost = true
+    }
+    let phase = refusal.code == .unreachable ? "unreachable" : "refused"
+    return [.report(member: name, phase: phase, detail: refusal.message)]
+      + abort(Refusal(refusal.code, "\(name): \(refusal.message)"), now)
+  }
+
+  private mutating func propose(_ now: Instant) -> [CoordinatorEffect] {
+    let environments = members.map(\.environment)
+    if let other = environments.firstIndex(where: { $0 != environments[0] }) {
+      return abort(
+        Refusal(
+          .vote,
+          "\(names[other]) would run with other MINIO_* variables than \(names[0]), and AIStor nodes wait for one another until they are identical; make the files agree (keyturn plan names the variables)"
+        ), now)
+    }
+    if let other = members.firstIndex(where: { $0.keyManager != members[0].keyManager }) {
+      return abort(
+        Refusal(
+          .keyManager,
+          "\(names[other]) was told something else of the Key Manager and its key than \(names[0]): the nodes may reach different Key Managers, or their state changes; see keyturn check, and plan again"
+        ), now)
+    }
+    var clocks: [ClockEstimate] = []
+    for (name, member) in zip(names, members) {
+      guard let clock = member.clock else {
+        return abort(Refusal(.clock, "\(name): its clock was not measured; try again"), now)
+      }
+      let bound = clock.boundNanoseconds(at: now)
+      if bound > limits.clockBoundNanoseconds {
+        return abort(
+          Refusal(
+            .clock,
+            "\(name): its clock is known to \(bound / 1_000_000) ms only, \(limits.clockBoundNanoseconds / 1_000_000) ms are allowed (clockBoundMilliseconds in the inventory); the network is slow or the host is busy"
+          ), now)
+      }
+      clocks.append(clock)
+    }
+    let instant = Instant(nanoseconds: now.nanoseconds + leadNanoseconds)
+    state = .accepting(instant, since: now)
+    var effects: [CoordinatorEffect] = []
+    for (name, clock) in zip(names, clocks) {
+      effects.append(
+        .accept(
+          member: name,
+          Proposal(
+            ballot: .coordinator, decision: .commit, instant: clock.translate(instant),
+            bootID: clock.bootID)))
+    }
+    return effects + [.arm(.accept, now.advanced(byMilliseconds: limits.acceptMilliseconds))]
+  }
+
+  /// From a message to all to the instant at the least: it must have come to all by then.
+  private var leadNanoseconds: Int64 {
+    let worst = members.compactMap(\.clock?.roundTripNanoseconds).max() ?? 0
+    return max(4 * worst, Int64(limits.leastLeadMilliseconds) * 1_000_000)
+  }
+
+  private mutating func accepted(_ name: String, _ now: Instant) -> [CoordinatorEffect] {
+    update(name) { $0.accepted = true }
+    guard members.count(where: \.accepted) >= rollout.majority else { return [] }
+    return commit(now)
+  }
+
+  /// A member knows commit: so it is the decision, whoever brought it about.
+  private mutating func committed(_ name: String, _ now: Instant) -> [CoordinatorEffect] {
+    commit(now) + told(name, now)
+  }
+
+  private mutating func commit(_ now: Instant) -> [CoordinatorEffect] {
+    let planned: Instant
+    switch state {
+    case .accepting(let instant, let since):
+      // Until now a majority has written its record once, and each member writes another one before it acts. Where
+      // disks are so slow that this takes longer than what is left, each would act when it is told, not at one instant.
+      let took = now.nanoseconds(since: since)
+      let isSoon = instant.nanoseconds(since: now) < max(leadNanoseconds / 2, 2 * took)
+      planned =
+        isSoon ? Instant(nanoseconds: now.nanoseconds + max(leadNanoseconds, 2 * took)) : instant
+    case .superseded(let instant): planned = instant
+    case .idle, .preparing, .aborting, .following, .finished: return []
+    }
+    state = .following(planned)
+    var effects: [CoordinatorEffect] = [.committed(instant: planned)]
+    for (name, member) in zip(names, members) {
+      guard let clock = member.clock else { continue }
+      effects.append(
+        .decide(
+          member: name, .commit, instant: clock.translate(planned), bootID: clock.bootID,
+          reason: ""))
+    }
+    effects += follow()
+    // A recovered commit may come long after the instant that was planned.
+    let end = max(planned, now).advanced(
+      byMilliseconds: rollout.watchMilliseconds + limits.outcomeGraceMilliseconds)
+    return effects + [.arm(.follow, end)]
+  }
+
+  private mutating func follow() -> [CoordinatorEffect] {
+    var effects: [CoordinatorEffect] = []
+    for index in members.indices where !members[index].isFollowed {
+      members[index].isFollowed = true
+      effects.append(.follow(member: names[index]))
+    }
+    return effects
+  }
+
+  private mutating func outranked(_ name: String, _ now: Instant) -> [CoordinatorEffect] {
+    update(name) { $0.isOutranked = true }
+    switch state {
+    case .accepting(let instant, _):
+      let left = members.count { $0.accepted || !$0.isOutranked }
+      return left < rollout.majority ? supersede(instant, now) : []
+    // It is in good hands, and there is one abort only.
+    case .aborting: return told(name, now)
+    case .idle, .preparing, .superseded, .following, .finished: return []
+    }
+  }
+
+  /// Commit was proposed and may have been chosen: only the members can tell now, and they end it by
+  /// themselves.
+  private mutating func supersede(_ instant: Instant, _ now: Instant) -> [CoordinatorEffect] {
+    if isCancelled { return unknown("interrupted; no majority accepted in time") }
+    state = .superseded(instant)
+    return follow() + [.arm(.recover, now.advanced(byMilliseconds: limits.recoverMilliseconds))]
+  }
+
+  private mutating func told(_ name: String, _ now: Instant) -> [CoordinatorEffect] {
+    update(name) { member in
+      member.told = true
+      member.isLost = false
+    }
+    guard case .aborting(let refusal) = state else { return leaveIfAllAreTold() }
+    return members.allSatisfy(\.told) ? finishAborted(refusal) : []
+  }
+
+  private mutating func silent(
+    _ name: String, _ reason: String, _ now: Instant
+  ) -> [CoordinatorEffect] {
+    switch state {
+    case .idle, .finished, .accepting, .superseded: return []
+    case .preparing:
+      return voteUnknown(name, Refusal(.unreachable, reason), now)
+    case .aborting(let refusal):
+      update(name) { member in
+        member.told = true
+        member.isLost = true
+      }
+      return members.allSatisfy(\.told) ? finishAborted(refusal) : []
+    case .following:
+      return ended(name, Outcome(.unknown, reason), now)
+    }
+  }
+
+  private mutating func ended(
+    _ name: String, _ outcome: Outcome, _ now: Instant
+  ) -> [CoordinatorEffect] {
+    var effects: [CoordinatorEffect] = []
+    switch state {
+    case .accepting, .superseded:
+      if outcome.kind == .aborted {
+        return abort(
+          Refusal(
+            .unreachable,
+            "\(name): \(outcome.reason); the nodes ended the rollout without the coordinator, which did not reach a majority of them in time"
+          ), now) + told(name, now)
+      }
+      effects += commit(now) + ended(name, outcome, now)
+    case .following:
+      guard let index = names.firstIndex(of: name), members[index].outcome == nil else { return [] }
+      members[index].outcome = outcome
+      effects.append(
+        .report(member: name, phase: outcome.kind.rawValue, detail: outcome.reason))
+      if members.allSatisfy({ $0.outcome != nil }) { effects += finishCommitted() }
+    case .aborting(let refusal):
+      update(name) { member in
+        member.told = true
+        member.isLost = false
+      }
+      if members.allSatisfy(\.told) { effects += finishAborted(refusal) }
+    case .idle, .preparing, .finished: break
+    }
+    return effects
+  }
+
+  private mutating func fired(_ timer: CoordinatorTimer, _ now: Instant) -> [CoordinatorEffect] {
+    switch (timer, state) {
+    case (.prepare, .preparing):
+      let late = zip(names, members).filter { $0.1.vote == nil }.map(\.0)
+      return abort(
+        Refusal(
+          .unreachable,
+          "\(late.joined(separator: ", ")): no vote within \(rollout.prepareMilliseconds / 1000) s"),
+        now)
+    case (.beat, .preparing):
+      var effects = [beat(now)]
+      for (name, member) in zip(names, members) where member.vote == .yes {
+        effects.append(.measure(member: name))
+      }
+      return effects
+    case (.accept, .accepting(let instant, _)): return supersede(instant, now)
+    case (.recover, .superseded):
+      return unknown("commit was proposed, and how the nodes ended it is not known")
+    case (.decide, .aborting(let refusal)): return finishAborted(refusal)
+    case (.follow, .following):
+      for index in members.indices where members[index].outcome == nil {
+        members[index].outcome = Outcome(.unknown, "no outcome by the deadline")
+      }
+      return finishCommitted()
+    case (.prepare, _), (.beat, _), (.accept, _), (.recover, _), (.decide, _), (.follow, _):
+      return []
+    }
+  }
+
+  private mutating func cancel(_ now: Instant) -> [CoordinatorEffect] {
+    switch state {
+    case .idle, .preparing:
+      return abort(Refusal(.failed, "interrupted before the proposal"), now)
+    case .superseded:
+      return unknown("interrupted after the proposal; the nodes end it by themselves")
+    case .accepting, .following:
+      // To leave now could leave a member in doubt; it takes no longer than telling them all.
+      isCancelled = true
+      return leaveIfAllAreTold()
+    case .aborting, .finished: return []
+    }
+  }
+
+  /// After commit the agents finish by themselves, once each of them knows the decision.
+  private mutating func leaveIfAllAreTold() -> [CoordinatorEffect] {
+    guard case .following = state, isCancelled,
+      members.allSatisfy({ $0.told || $0.outcome != nil })
+    else { return [] }
+    for index in members.indices where members[index].outcome == nil {
+      members[index].outcome = Outcome(
+        .unknown, "interrupted; the agents go on by themselves, keyturn status shows how it ends")
+    }
+    return finishCommitted()
+  }
+
+  private mutating func unknown(_ reason: String) -> [CoordinatorEffect] {
+    state = .finished
+    let outcomes = zip(names, members).map {
+      MemberOutcome(member: $0, outcome: $1.outcome ?? Outcome(.unknown, reason))
+    }
+    let summary =
+      "the decision is not known: no majority of the members answered; they end the rollout by themselves as soon as a majority is connected, keyturn status shows it"
+    return [
+      .finished(
+        RolloutResult(
+          exitCode: .unknown, decision: nil, summary: summary, outcomes: outcomes,
+          skewNanoseconds: nil))
+    ]
+  }
+
+  private mutating func abort(_ refusal: Refusal, _ now: Instant) -> [CoordinatorEffect] {
+    state = .aborting(refusal)
+    for index in members.indices {
+      // Who voted no has nothing to be told.
+      if case .no = members[index].vote, !members[index].isLost { members[index].told = true }
+    }
+    if members.allSatisfy(\.told) { return finishAborted(refusal) }
+    var effects: [CoordinatorEffect] = []
+    for (name, member) in zip(names, members) where !member.told {
+      effects.append(
+        .decide(member: name, .abort, instant: nil, bootID: "", reason: refusal.message))
+    }
+    return effects + [.arm(.decide, now.advanced(byMilliseconds: limits.decideMilliseconds))]
+  }
+
+  private mutating func finishAborted(_ refusal: Refusal) -> [CoordinatorEffect] {
+    state = .finished
+    let outcomes = zip(names, members).map { name, member in
+      var reason = "not touched"
+      if case .no(let own) = member.vote { reason = own.message }
+      return MemberOutcome(member: name, outcome: Outcome(.aborted, reason))
+    }
+    let told = members.allSatisfy { $0.told && !$0.isLost }
+    let summary =
+      "nothing was touched: \(refusal.message)"
+      + (told
+        ? ""
+        : "; some members could not be told and hold their vote if they gave one, until they have asked the others: keyturn resolve \(rollout.id) has them do it now")
+    return [
+      .finished(
+        RolloutResult(
+          exitCode: refusal.code.exitCode, decision: .abort, summary: summary, outcomes: outcomes,
+          skewNanoseconds: nil))
+    ]
+  }
+
+  private mutating func finishCommitted() -> [CoordinatorEffect] {
+    state = .finished
+    let outcomes = zip(names, members).map { name, member in
+      MemberOutcome(member: name, outcome: member.outcome ?? Outcome(.unknown, "no outcome"))
+    }
+    let kinds = outcomes.map(\.outcome.kind)
+    let confirmed = kinds.count { $0 == .confirmed }
+    let exitCode: ExitCode
+    if confirmed == kinds.count {
+      exitCode = .done
+    } else if kinds.contains(where: { $0 == .failed || $0 == .timedOut || $0 == .aborted }) {
+      exitCode = .notConfirmed
+    } else {
+      exitCode = .unknown
+    }
+    let unknown = kinds.count { $0 == .unknown }
+    var summary = "\(confirmed) of \(kinds.count) starts confirmed"
+    if kinds.count - confirmed - unknown > 0 {
+      summary += ", \(kinds.count - confirmed - unknown) not confirmed"
+    }
+    if unknown > 0 { summary += ", \(unknown) unknown" }
+    return [
+      .finished(
+        RolloutResult(
+          exitCode: exitCode, decision: .commit, summary: summary, outcomes: outcomes,
+          skewNanoseconds: skew(\.started), issueSkewNanoseconds: skew(\.issued),
+          stopSkewNanoseconds: skew(\.stopping), writeOutageNanoseconds: writeOutage))
+    ]
+  }
+
+  /// First to last of one instant of every member, all in the coordinator's clock.
+  private func skew(_ instant: (RestartReport) -> Instant?) -> Int64? {
+    guard let instants = instants(instant), let first = instants.min(), let last = instants.max()
+    else { return nil }
+    return last - first
+  }
+
+  /// From the first order to restart until every server takes writes.
+  private var writeOutage: Int64? {
+    guard let first = instants(\.issued)?.min(), let last = instants(\.writable)?.max() else {
+      return nil
+    }
+    return last - first
+  }
+
+  /// One instant of every member, in the coordinator's clock, nanoseconds; nil if one is not known.
+  private func instants(_ instant: (RestartReport) -> Instant?) -> [Int64]? {
+    var instants: [Int64] = []
+    for member in members {
+      guard let clock = member.clock, !member.isClockBroken,
+        let instant = member.report.flatMap(instant)
+      else {
+        return nil
+      }
+      instants.append(clock.translateBack(instant).nanoseconds)
+    }
+    return instants
+  }
+
+  private mutating func update(_ name: String, _ change: (inout Member) -> Void) {
+    guard let index = names.firstIndex(of: name) else { return }
+    change(&members[index])
+  }
+}

@@ -1,0 +1,76 @@
+/// One line of the journal of a unit.
+package struct JournalEntry: Sendable, Hashable, Codable {
+  /// Where it is in the journal (sd_journal_get_cursor(3)).
+  package var cursor: String
+  /// When it was logged, microseconds since 1970.
+  package var realtimeMicroseconds: Int64
+  /// When it was logged, microseconds of CLOCK_MONOTONIC on the boot `bootID`.
+  package var monotonicMicroseconds: UInt64
+  /// The boot that it was logged on.
+  package var bootID: String
+  /// The unit's start that it belongs to: `_SYSTEMD_INVOCATION_ID`, or, in a line that the service
+  /// manager logs about the unit, `INVOCATION_ID`.
+  package var invocationID: String?
+  /// The process that logged it; 1 is the service manager.
+  package var pid: Int32?
+  /// 0 (emergency) to 7 (debug).
+  package var priority: Int
+  /// `SYSLOG_IDENTIFIER`.
+  package var identifier: String?
+  /// The line.
+  package var message: String
+
+  /// An entry; see the properties.
+  package init(
+    cursor: String, realtimeMicroseconds: Int64, monotonicMicroseconds: UInt64, bootID: String,
+    invocationID: String?, pid: Int32?, priority: Int, identifier: String?, message: String
+  ) {
+    self.cursor = cursor
+    self.realtimeMicroseconds = realtimeMicroseconds
+    self.monotonicMicroseconds = monotonicMicroseconds
+    self.bootID = bootID
+    self.invocationID = invocationID
+    self.pid = pid
+    self.priority = priority
+    self.identifier = identifier
+    self.message = message
+  }
+
+  private static let journald = "systemd-journald"
+
+  /// Whether journald says it, of what it has or has not kept.
+  package var isOfJournal: Bool { identifier == Self.journald }
+
+  /// What `loss` says.
+  package static let lossMessage = "Entries were removed from the journal before they were read"
+
+  /// What stands in place of entries that were gone before they could be read.
+  package static let loss = JournalEntry(
+    cursor: "", realtimeMicroseconds: 0, monotonicMicroseconds: 0, bootID: "", invocationID: nil,
+    pid: nil, priority: 4, identifier: journald,
+    message: lossMessage)
+}
+
+/// Some entries of a unit's journal, and where to go on.
+package struct JournalPage: Sendable, Hashable {
+  /// The entries in the journal's order.
+  package var entries: [JournalEntry]
+  /// The next page is the one after this; nil if the journal is empty.
+  package var cursor: String?
+  /// Whether there may be more already.
+  package var isFull: Bool
+  /// Whether entries before or among these may have been missed: they were removed before they were
+  /// read, or are damaged.
+  package var isLossy: Bool
+
+  /// A page; see the properties.
+  package init(
+    entries: [JournalEntry] = [], cursor: String? = nil, isFull: Bool = false,
+    isLossy: Bool = false
+  ) {
+    self.entries = entries
+    self.cursor = cursor
+    self.isFull = isFull
+    self.isLossy = isLossy
+  }
+}

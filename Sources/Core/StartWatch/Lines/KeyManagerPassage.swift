@@ -1,0 +1,116 @@
+package import ServerUnit
+
+/// Whether any start of the server since a rollout's restart got past the Key Manager, and so may
+/// have encrypted with its key: read off the lines of all of them. Pure.
+///
+/// A rollback that takes a key away depends on the answer, so nothing is taken for granted: each
+/// process must have said itself that it ended before it had a data key. The server asks the Key
+/// Manager before it talks to any peer or drive, and ends if there is no key (facts, section A.6).
+package struct KeyManagerPassage: Sendable {
+  /// What the lines say.
+  package enum Answer: Sendable, Hashable {
+    /// Every start ended before it had a data key.
+    case refused
+    /// One got past it; the line that says so.
+    case passed(String)
+    /// The lines do not say; why not.
+    case unknown(String)
+  }
+
+  private struct Process: Sendable {
+    var pid: Int32
+    var invocation: String?
+    var isRefused = false
+  }
+
+  /// What `keyturn guard` says of a start that it does not let through.
+  private static let refusedByDoor = "the last door: this start is refused"
+
+  private let previousInvocation: String
+  private let previousPID: Int32?
+  /// The boot of the first line: the one that the previous process belongs to.
+  private var previousBoot: String?
+  private let held: (bootID: String, monotonicMicroseconds: UInt64)?
+  /// Starts that began behind a closed door.
+  private var behindDoor: Set<String> = []
+  private var classifier = LineClassifier()
+  private var processes: [Process] = []
+  /// Every start that was begun, in the order of the journal.
+  private var invocations: [String] = []
+  private var passed: String?
+
+  /// No line was read yet.
+  ///
+  /// - Parameters:
+  ///   - previousInvocation: the start of before, whose last lines are of no account.
+  ///   - previousPID: its main process, if known. What it says last may bear the next invocation.
+  ///   - held: since when the last door lets no start through; those that began later count for
+  ///     nothing, whatever became of them. The boot as the journal writes it.
+  package init(
+    previousInvocation: String, previousPID: Int32? = nil,
+    held: (bootID: String, monotonicMicroseconds: UInt64)? = nil
+  ) {
+    self.previousInvocation = previousInvocation
+    self.previousPID = previousPID
+    self.held = held
+  }
+
+  /// Takes the next line of the unit's journal.
+  package mutating func take(_ entry: JournalEntry) {
+    if entry.invocationID == previousInvocation, !previousInvocation.isEmpty { return }
+    let line = classifier.take(entry)
+    let boot = previousBoot ?? entry.bootID
+    previousBoot = boot
+    // Should its number be another process' by now, that one's start is one that has logged nothing.
+    if entry.pid != nil, entry.pid == previousPID, entry.bootID == boot,
+      line.pattern?.passedKeyManager != true
+    {
+      return
+    }
+    if let invocation = entry.invocationID, !invocation.isEmpty {
+      if behindDoor.contains(invocation) { return }
+      if !invocations.contains(invocation) {
+        if let held, entry.bootID == held.bootID,
+          entry.monotonicMicroseconds >= held.monotonicMicroseconds
+        {
+          behindDoor.insert(invocation)
+          return
+        }
+        invocations.append(invocation)
+      }
+    }
+    guard line.source == .server, let pid = entry.pid else { return }
+    let isOfDoor = entry.message.contains(Self.refusedByDoor)
+    let verdict = isOfDoor ? false : line.pattern?.passedKeyManager
+    if verdict == true, passed == nil { passed = line.text }
+    // A line without an invocation may be the last word of the old process; only what is known to
+    // be of a start counts.
+    guard entry.invocationID != nil || verdict != nil else { return }
+    let index =
+      processes.firstIndex {
+        $0.pid == pid
+          && ($0.invocation == entry.invocationID || $0.invocation == nil
+            || entry.invocationID == nil)
+      } ?? processes.count
+    if index == processes.count {
+      processes.append(Process(pid: pid, invocation: entry.invocationID))
+    }
+    if processes[index].invocation == nil { processes[index].invocation = entry.invocationID }
+    if verdict == false { processes[index].isRefused = true }
+  }
+
+  /// What all lines together say.
+  package var answer: Answer {
+    if let passed { return .passed(passed) }
+    if let process = processes.first(where: { !$0.isRefused }) {
+      return .unknown("process \(process.pid) has not said that the Key Manager refused it")
+    }
+    // journald may not know the start of a process that ended at once.
+    let known = Set(processes.compactMap(\.invocation))
+    let silent = invocations.count { !known.contains($0) }
+    let unclaimed = processes.count { $0.invocation == nil }
+    if silent > unclaimed { return .unknown("\(silent - unclaimed) starts have logged nothing") }
+    if processes.isEmpty { return .unknown("the journal has no start since the restart") }
+    return .refused
+  }
+}

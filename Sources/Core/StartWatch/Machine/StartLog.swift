@@ -1,0 +1,94 @@
+internal import Model
+internal import ServerUnit
+
+/// What the log of the new start has said so far, wherever it was read.
+struct StartLog: Sendable {
+  /// The lines of a good start that were seen, in their order.
+  private(set) var marks: [SuccessMark] = []
+  /// What someone should look at, each once.
+  private(set) var warnings: [String] = []
+  /// Drives that it has lost in this start, each once.
+  private(set) var lostDrives: [String] = []
+  /// When it last said that a drive of a peer is missing and will be looked for again; nil if it has
+  /// not.
+  private(set) var missedDrive: Instant?
+  /// What the server waits for; nil if it has not said.
+  private(set) var waiting: (phase: WatchPhase, detail: String)?
+  /// What journald has said of lines that may be missing, and when, microseconds of CLOCK_MONOTONIC.
+  private var losses: [(monotonicMicroseconds: UInt64, text: String)] = []
+  /// Whether the server has said something that it says only after the Key Manager has given it a
+  /// data key (facts, section A.6).
+  private(set) var isPastKeyManager = false
+
+  private var classifier = LineClassifier()
+  private var peers: PeerWait
+  private var lines: [(patternID: String, text: String)] = []
+
+  /// The log of a server with so many peers; nil if that is not known.
+  init(peers: Int?) { self.peers = PeerWait(total: peers) }
+
+  /// Lost drives that are told.
+  private static let lostDriveLimit = 4
+
+  /// A line that called itself fatal was none: it is kept as one to look at.
+  mutating func withdraw(fatal text: String) { warn("\(text) (and the server runs on)") }
+
+  /// Words of journald's that are kept.
+  private static let lossLimit = 100
+
+  /// Why lines of a process may be missing that was started then, microseconds of CLOCK_MONOTONIC;
+  /// nil if none is known to be. One that began only after journald was up again has lost nothing.
+  func loss(since start: UInt64) -> String? {
+    losses.first { $0.monotonicMicroseconds == 0 || $0.monotonicMicroseconds >= start }?.text
+  }
+
+  /// Takes a line of this start, and says what it means.
+  mutating func take(_ entry: JournalEntry, at now: Instant) -> ClassifiedLine {
+    let line = classifier.take(entry)
+    if line.pattern?.isMissedDrive == true { missedDrive = now }
+    if line.pattern?.passedKeyManager == true { isPastKeyManager = true }
+    switch line.kind {
+    case .progress(let phase): note(line, phase)
+    case .success(let mark):
+      if !marks.contains(mark) { marks.append(mark) }
+      waiting = (.initialising, "")
+    case .error, .warning:
+      warn(line.text)
+      if peers.take(line.statement), waiting?.phase == .waitingForPeers { describePeers() }
+    case .driveLost:
+      warn(line.text)
+      if lostDrives.count < Self.lostDriveLimit, !lostDrives.contains(line.statement) {
+        lostDrives.append(line.statement)
+      }
+    case .linesLost:
+      if losses.count < Self.lossLimit {
+        losses.append((entry.monotonicMicroseconds, line.text))
+      }
+    case .brokenButServing, .fatal, .continuation, .ordinary: break
+    }
+    return line
+  }
+
+  /// Keeps what the server waits for: the last line of each kind since the last round of them.
+  private mutating func note(_ line: ClassifiedLine, _ phase: WatchPhase) {
+    if waiting?.phase != phase { lines = [] }
+    let id = line.pattern?.id ?? ""
+    if let known = lines.firstIndex(where: { $0.patternID == id }) {
+      lines.removeSubrange(known...)
+    }
+    lines.append((id, line.statement))
+    waiting = (phase, lines.map(\.text).joined(separator: "; "))
+    if peers.take(line.statement) { describePeers() }
+  }
+
+  private mutating func describePeers() {
+    let text = peers.text
+    if !text.isEmpty { waiting?.detail = text }
+  }
+
+  private mutating func warn(_ text: String) {
+    if warnings.count < StartMachine.warningLimit, !warnings.contains(text) {
+      warnings.append(text)
+    }
+  }
+}

@@ -1,0 +1,348 @@
+package import Model
+package import ServerUnit
+
+/// Watches one restart of the server on one node, and says how it ended.
+///
+/// Confirmed means all of: an invocation that is not the previous one; the unit active, which is
+/// READY=1 for Type=notify; the main process started with the environment that was voted on; the
+/// banner or the sub-systems line of that invocation in the journal or in the files of `--log-dir`,
+/// unless there is no such line to be read; no line of a server that serves broken;
+/// `/minio/health/ready` 200 and no `x-minio-server-status`; a write taken; `/minio/health/cluster`
+/// 200; and all of it unchanged, with no further start of the unit, for the settle time. None of them
+/// is enough alone (facts D.4, D.6, G). A server that does not tell its root user whether it takes
+/// writes is judged by its log: it looks for missing drives again every 15 s. So is one that is too
+/// busy to tell while all else is good, for so long that a drive which hangs would show in its health.
+///
+/// Failed at once on a fatal line, on a line of a server that serves broken, on another environment,
+/// when the Key Manager refuses the key, and when the new process ends or the unit fails; otherwise
+/// when a deadline passes. A fatal line of a server that is active already is held until the process
+/// has ended, and taken back if it answers that it is ready. systemd and
+/// the server are heard over two ways, in any order: after word of the unit the machine gives the
+/// server's own line 200 ms to come, since that one says why. Lines of the previous invocation
+/// decide nothing; a line that bears no invocation waits until the unit says that its process is the
+/// new server.
+///
+/// Unknown when all that can be seen is good, and lines of the log may be missing: what the server
+/// said in them could be anything.
+///
+/// States: idle until the restart is issued; then the phases of ``WatchPhase``, drawn anew from
+/// what is known after each input; over once there is an outcome, and deaf from then on.
+///
+/// Give it redacted lines: what a fatal line says is kept word for word.
+package struct StartMachine: Sendable {
+  /// Warnings that are kept for the outcome.
+  package static let warningLimit = 20
+  /// From one answer about health to the next question, milliseconds.
+  package static let healthIntervalMilliseconds = 250
+  /// The same while the start settles: each question makes a round trip to the Key Manager.
+  package static let settlingHealthIntervalMilliseconds = 1_000
+  /// How long the rest of a fatal message may take, milliseconds.
+  package static let continuationMilliseconds = 50
+  /// How long the server's own line may come after systemd's word, milliseconds.
+  package static let lateLinesMilliseconds = 200
+  /// How long a server that is active may take to end after a fatal line, milliseconds.
+  package static let endMilliseconds = 2_000
+  /// How long ago the last line about a missing drive must be where the server does not tell whether
+  /// it takes writes, milliseconds: it looks for such a drive again every 15 s.
+  package static let missedDriveMilliseconds = 17_000
+  /// How long a server that has not taken a write yet may be too busy to tell while all else is good,
+  /// milliseconds, before its log decides: it takes 30 s itself to call a drive that hangs offline
+  /// (`drive` `max_timeout`). The start deadline ends that wait too: a rollback would meet the
+  /// same load.
+  package static let busyMilliseconds = 45_000
+  /// Answers in a row that the Key Manager refuses the key, before that is the verdict.
+  static let keyRefusals = 3
+  /// Lines of a fatal message that are kept.
+  static let reasonLineLimit = 40
+
+  /// Where the start is.
+  package internal(set) var phase = WatchPhase.stopping
+  /// What it waits for; empty if nothing is known.
+  package internal(set) var detail = ""
+  /// How it ended, once it has.
+  package internal(set) var outcome: StartOutcome?
+
+  let arguments: ServerArguments
+  var deadlines: StartDeadlines?
+  var identity = StartIdentity()
+  var unit: UnitState?
+  var oldProcessGone = false
+  var hasBeenReady = false
+  var log: StartLog
+  var filesTrouble: String?
+  var health: HealthAnswers?
+  /// When the question was asked whose answer is awaited; nil if none is.
+  var healthAsked: Instant?
+  var keyRefusals = 0
+  var writes = WritesSeen()
+  /// Since when all is good but that it is too busy to tell whether it takes writes.
+  var onlyBusySince: Instant?
+  var environment = Environment.notAsked
+  var settling = Settling.no
+  var startDeadlineHasPassed = false
+  var pending: PendingFailure?
+
+  /// A failure that waits for the lines that belong to it.
+  struct PendingFailure {
+    var failure: StartFailure
+    /// Whether it is the server's own word, which nothing replaces.
+    var isServersWord: Bool
+    var lineCount = 1
+    /// When the fatal line of a server that was active was heard; nil for anything else.
+    var doubtedSince: Instant?
+  }
+
+  /// What is known of whether it takes writes.
+  struct WritesSeen {
+    /// Since when, without a refusal.
+    var since: Instant?
+    /// How often it was asked since then.
+    var asked = 0
+  }
+
+  /// What is known of what the main process was started with.
+  enum Environment: Equatable {
+    case notAsked
+    case asked
+    /// It is to be asked again.
+    case unknown(String)
+    case same(pid: Int32, KeyEvidence)
+  }
+
+  enum Settling: Equatable {
+    case no
+    /// All is good, and must be until then.
+    case until(Instant)
+    /// It was, and the unit is asked one last time.
+    case unitIsAsked
+    /// The unit has answered since.
+    case over
+  }
+
+  /// A watch of a server that runs with these arguments.
+  ///
+  /// - Parameter peers: how many other servers the deployment has; nil if that is not known.
+  package init(arguments: ServerArguments, peers: Int? = nil) {
+    self.arguments = arguments
+    log = StartLog(peers: peers)
+  }
+
+  /// Takes one input and says what is to be done. `now` never goes back.
+  package mutating func handle(_ input: StartInput, at now: Instant) -> [StartEffect] {
+    guard outcome == nil else { return [] }
+    guard deadlines != nil else {
+      guard case .restartIssued(let previous, let issued, let deadlines) = input else { return [] }
+      identity = StartIdentity(previous: previous, issued: issued)
+      self.deadlines = deadlines
+      detail = "the restart was ordered"
+      return [
+        .arm(.stopDeadline, deadlines.stop), .arm(.startDeadline, deadlines.start),
+        .phase(phase, detail: detail),
+      ]
+    }
+    var effects: [StartEffect] = []
+    switch input {
+    case .restartIssued: return []
+    case .unit(let state):
+      take(state, at: now, &effects)
+      takeKept(at: now, &effects)
+    case .entry(let entry):
+      switch identity.belonging(entry, unit) {
+      case .own: take(entry, at: now, &effects)
+      case .first:
+        hasBegun()
+        take(entry, at: now, &effects)
+      case .other: break
+      }
+    case .fileLine(let entry):
+      filesTrouble = nil
+      identity.keep(fileLine: entry)
+      takeKept(at: now, &effects)
+    case .filesUnreadable(let trouble): filesTrouble = trouble
+    case .health(let answers): take(answers, at: now, &effects)
+    case .environment(let pid, let answer): take(answer, of: pid, &effects)
+    case .fired(let timer): fired(timer, at: now, &effects)
+    }
+    if outcome == nil { advance(at: now, &effects) }
+    return effects
+  }
+
+  private mutating func fired(
+    _ timer: StartTimer, at now: Instant, _ effects: inout [StartEffect]
+  ) {
+    switch timer {
+    case .stopDeadline: stopDeadlinePassed(&effects)
+    case .startDeadline:
+      startDeadlineHasPassed = true
+      if settling == .no, onlyBusySince == nil { finishLate(&effects) }
+    case .lateLines: if let pending { finish(.failed(pending.failure), &effects) }
+    case .health: askHealth(at: now, &effects)
+    case .settled:
+      // One of a settling that was broken off comes too early for the present one.
+      if case .until(let end) = settling, now >= end {
+        settling = .unitIsAsked
+        effects.append(.askUnit)
+      }
+    }
+  }
+
+  // MARK: - The unit
+
+  private mutating func take(_ state: UnitState, at now: Instant, _ effects: inout [StartEffect]) {
+    guard identity.isNew(state) else {
+      if identity.invocation == nil {
+        unit = state
+        let isUp = ["active", "reloading", "deactivating"].contains(state.activeState)
+        oldProcessGone = oldProcessGone || !isUp
+      }
+      return
+    }
+    if let invocation = identity.invocation, invocation != state.invocationID {
+      fail(.restarted(unit: state, phase: phase), at: now, &effects)
+      return
+    }
+    if identity.begin(state.invocationID) { hasBegun() }
+    let wasActive = isActive
+    let hasRestarted =
+      (unit?.invocationID == state.invocationID) && state.nRestarts > (unit?.nRestarts ?? 0)
+    unit = state
+    if hasRestarted || state.subState.hasPrefix("auto-restart") || isAnotherProcess(state) {
+      fail(.restarted(unit: state, phase: phase), at: now, &effects)
+    } else if state.activeState == "failed" || state.activeState == "inactive" {
+      fail(.ended(unit: state, phase: phase), at: now, &effects)
+    } else if isActive, !wasActive {
+      if saysReady { hasBeenReady = true }
+      askHealth(at: now, &effects)
+    }
+    if settling == .unitIsAsked { settling = .over }
+  }
+
+  /// The unit's main process is not the one whose environment was compared.
+  private func isAnotherProcess(_ state: UnitState) -> Bool {
+    guard case .same(let pid, _) = environment else { return false }
+    return state.mainPID != 0 && state.mainPID != pid
+  }
+
+  /// The new process is known; whatever was said of the unit before it is of no account.
+  private mutating func hasBegun() {
+    oldProcessGone = true
+    pending = nil
+  }
+
+  var isActive: Bool {
+    identity.invocation != nil && unit?.invocationID == identity.invocation
+      && unit?.activeState == "active"
+  }
+
+  /// Whether active means that the server has said READY=1. Type=simple is active from the first
+  /// moment, and its lines and health say more.
+  var saysReady: Bool { unit?.type.hasPrefix("notify") == true }
+
+  private mutating func take(
+    _ answer: EnvironmentAnswer, of pid: Int32, _ effects: inout [StartEffect]
+  ) {
+    guard environment == .asked else { return }
+    guard pid == unit?.mainPID else {
+      environment = .unknown("the main process is another one since")
+      return
+    }
+    switch answer {
+    case .same(let key): environment = .same(pid: pid, key)
+    case .unknown(let why): environment = .unknown(why)
+    case .differs(let names):
+      finish(.failed(.otherEnvironment(pid: pid, names, phase: phase)), &effects)
+    case .otherKey(let what): finish(.failed(.otherKey(pid: pid, what, phase: phase)), &effects)
+    }
+  }
+
+  // MARK: - The log
+
+  private mutating func take(
+    _ entry: JournalEntry, at now: Instant, _ effects: inout [StartEffect]
+  ) {
+    let line = log.take(entry, at: now)
+    if line.kind != .continuation, line.source == .server, let pending, pending.isServersWord,
+      pending.doubtedSince == nil
+    {
+      finish(.failed(pending.failure), &effects)
+      return
+    }
+    switch line.kind {
+    case .brokenButServing, .fatal:
+      let failure = StartFailure(line, phase: phase)
+      fail(failure, isServersWord: line.source == .server, at: now, &effects)
+    case .continuation:
+      if pending?.isServersWord == true, (pending?.lineCount ?? 0) < Self.reasonLineLimit,
+        !line.statement.isEmpty
+      {
+        pending?.failure.reason += " " + entry.message.drop { $0 == " " }
+        pending?.lineCount += 1
+      }
+    case .progress, .success, .error, .warning, .driveLost, .linesLost, .ordinary: break
+    }
+  }
+
+  /// Takes the lines that were kept until it was known whose they are.
+  private mutating func takeKept(at now: Instant, _ effects: inout [StartEffect]) {
+    let (entries, fileLines) = identity.claim(unit)
+    for line in entries + fileLines where outcome == nil { take(line, at: now, &effects) }
+  }
+
+  // MARK: - The end
+
+  /// Holds a failure until the lines that belong to it have come. The server's own word replaces
+  /// systemd's, and the first of the server's stays.
+  private mutating func fail(
+    _ failure: StartFailure, isServersWord: Bool = false, at now: Instant,
+    _ effects: inout [StartEffect]
+  ) {
+    if let known = pending, known.isServersWord || !isServersWord {
+      guard known.doubtedSince != nil, !isServersWord else { return }
+      // The process has ended: its fatal line was one.
+      pending?.doubtedSince = nil
+      effects.append(.arm(.lateLines, now.advanced(byMilliseconds: Self.continuationMilliseconds)))
+      return
+    }
+    let isDoubted = isServersWord && failure.kind == .fatalLine && isActive
+    pending = PendingFailure(
+      failure: failure, isServersWord: isServersWord, doubtedSince: isDoubted ? now : nil)
+    let wait =
+      isDoubted
+      ? Self.endMilliseconds
+      : isServersWord ? Self.continuationMilliseconds : Self.lateLinesMilliseconds
+    effects.append(.arm(.lateLines, now.advanced(byMilliseconds: wait)))
+    if isDoubted {
+      effects.append(.arm(.health, now.advanced(byMilliseconds: Self.healthIntervalMilliseconds)))
+    }
+  }
+
+  mutating func finish(_ end: StartOutcome, _ effects: inout [StartEffect]) {
+    var end = end
+    switch end {
+    case .confirmed: show(.confirmed, "", &effects)
+    case .unknown(let failure): show(.unknown, failure.reason, &effects)
+    case .failed(var failure):
+      failure.passedKeyManager = isPastKeyManager ? true : failure.passedKeyManager
+      end = .failed(failure)
+      show(.failed, failure.reason, &effects)
+    }
+    outcome = end
+    effects.append(.finished(end))
+  }
+
+  /// Whether the new server certainly got past the Key Manager.
+  private var isPastKeyManager: Bool {
+    hasBeenReady || log.isPastKeyManager || health?.isUp == true
+  }
+
+  private mutating func stopDeadlinePassed(_ effects: inout [StartEffect]) {
+    guard !oldProcessGone else { return }
+    finish(.failed(pending?.failure ?? .stopDeadline(unit: unit, phase: phase)), &effects)
+  }
+
+  mutating func finishLate(_ effects: inout [StartEffect]) {
+    let failure = StartFailure.startDeadline(
+      phase: phase, waitedFor: detail, warnings: log.warnings)
+    finish(.failed(pending?.failure ?? failure), &effects)
+  }
+}

@@ -1,0 +1,116 @@
+internal import Model
+internal import ServerUnit
+
+extension StartMachine {
+  // MARK: - Phases
+
+  mutating func show(
+    _ newPhase: WatchPhase, _ newDetail: String, _ effects: inout [StartEffect]
+  ) {
+    guard newPhase != phase || newDetail != detail else { return }
+    phase = newPhase
+    detail = newDetail
+    effects.append(.phase(phase, detail: detail))
+  }
+
+  /// Draws the conclusions from what is known.
+  mutating func advance(at now: Instant, _ effects: inout [StartEffect]) {
+    if let pending {
+      (settling, onlyBusySince) = (.no, nil)
+      if pending.isServersWord { show(.failed, pending.failure.reason, &effects) }
+      return
+    }
+    let trouble = unfinished(at: now, &effects)
+    if trouble != nil { onlyBusySince = nil }
+    if let (phase, detail) = trouble ?? busy(at: now) {
+      settling = .no
+      show(phase, detail, &effects)
+      if startDeadlineHasPassed { finishLate(&effects) }
+      return
+    }
+    settle(at: now, &effects)
+  }
+
+  /// All is good: how long it has been so decides.
+  private mutating func settle(at now: Instant, _ effects: inout [StartEffect]) {
+    let milliseconds = deadlines?.settleMilliseconds ?? 0
+    switch settling {
+    case .no:
+      let end = now.advanced(byMilliseconds: milliseconds)
+      settling = .until(end)
+      effects.append(.arm(.settled, end))
+      show(.settling, "all is good, and must stay so for \(milliseconds / 1_000) s", &effects)
+    case .until, .unitIsAsked: break
+    case .over:
+      if let loss = log.loss(since: unit?.execMainStartMonotonicMicroseconds ?? 0) {
+        finish(.unknown(.linesLost(loss)), &effects)
+      } else {
+        finish(.confirmed(evidence(milliseconds)), &effects)
+      }
+    }
+  }
+
+  private func evidence(_ settleMilliseconds: Int) -> StartEvidence {
+    let readFrom: StartEvidence.Log =
+      if let directory = arguments.logDirectory {
+        filesTrouble.map { .nowhere("--log-dir \(directory), which \($0)") } ?? .files(directory)
+      } else {
+        arguments.quiet ? .nowhere("--quiet") : .journal
+      }
+    return StartEvidence(
+      invocationID: identity.invocation ?? "", saidReady: saysReady, key: keyEvidence,
+      marks: log.marks, log: readFrom, writes: writesEvidence, lostDrives: log.lostDrives,
+      warnings: log.warnings, settledMilliseconds: settleMilliseconds)
+  }
+
+  private var keyEvidence: KeyEvidence {
+    if case .same(_, let key) = environment { key } else { .notSealed }
+  }
+
+  /// Whether the lines of a good start can be read somewhere.
+  private var startIsLogged: Bool {
+    !arguments.quiet && (arguments.logDirectory == nil || filesTrouble == nil)
+  }
+
+  /// Where the start is and what it waits for; nil if all of it is good. Asks for what is not known.
+  private mutating func unfinished(
+    at now: Instant, _ effects: inout [StartEffect]
+  ) -> (WatchPhase, String)? {
+    guard identity.invocation != nil else {
+      guard !oldProcessGone else { return (.starting, "the old process has ended") }
+      guard let unit, unit.mainPID > 0 else { return (.stopping, "the restart was ordered") }
+      return (.stopping, "PID \(unit.mainPID) has not ended (\(unit.subState))")
+    }
+    let process = unit.map { $0.mainPID > 0 ? "new process, PID \($0.mainPID)" : "" } ?? ""
+    let waiting = log.waiting ?? (.starting, process)
+    guard isActive else {
+      let isUp = log.marks.contains(.banner)
+      return (
+        waiting.phase, isUp ? "the server is up, systemd waits for its READY=1" : waiting.detail
+      )
+    }
+    guard let health else { return saysReady ? (.ready, "") : waiting }
+    if let trouble = health.ready.trouble(path: "/minio/health/ready") {
+      return saysReady ? (.ready, trouble) : (log.waiting ?? (.starting, trouble))
+    }
+    if let trouble = writesTrouble(health.writes, at: now) { return (.serving, trouble) }
+    guard let cluster = health.cluster else { return (.serving, phase == .serving ? detail : "") }
+    if let trouble = cluster.trouble(path: "/minio/health/cluster") {
+      return (.serving, trouble)
+    }
+    switch environment {
+    case .notAsked:
+      guard let pid = unit?.mainPID, pid > 0 else { return (.serving, "there is no main process") }
+      environment = .asked
+      effects.append(.askEnvironment(pid: pid))
+      return (.serving, phase == .serving ? detail : "")
+    case .asked: return (.serving, phase == .serving ? detail : "")
+    case .unknown(let why): return (.serving, "its environment is not known: \(why)")
+    case .same: break
+    }
+    if startIsLogged, !log.marks.contains(.banner), !log.marks.contains(.subsystems) {
+      return (.serving, "neither the banner nor the sub-systems line has come")
+    }
+    return nil
+  }
+}

@@ -1,0 +1,231 @@
+internal import API
+internal import Coordination
+internal import Model
+internal import Threads
+
+/// `keyturn check`: every Key Manager from every node and back, and drift.
+struct CheckCommand: Sendable {
+  let context: CommandContext
+
+  /// Seconds that `--timeout` may be, and those between two rounds of `--watch`.
+  private static let secondsRange = 1...60
+  private static let defaultEverySeconds = 5
+  /// Past the nodes' own deadline: the way of the question and of the answer.
+  private static let graceMilliseconds = 500
+
+  /// Blocks until each node has probed its Key Managers or is out of time; with `--watch` until it is
+  /// interrupted.
+  func run() throws(Refusal) -> CommandResult {
+    let isNagios = context.invocation.has("nagios")
+    if let problem = optionProblem {
+      if isNagios { return tellUnknown(problem) }
+      context.console.message(.error, problem)
+      return CommandResult(.usage)
+    }
+    do throws(Refusal) {
+      let configuration = try context.configuration()
+      let timeout = seconds("timeout") ?? configuration.inventory.timeouts.probeSeconds
+      if context.invocation.has("watch") {
+        return watch(
+          configuration, timeout: timeout, every: seconds("every") ?? Self.defaultEverySeconds)
+      }
+      let began = Clock.now()
+      let report = ask(configuration, timeout: timeout)
+      if isNagios {
+        let nagios = CheckNagios(
+          report: report, milliseconds: Clock.now().milliseconds(since: began),
+          timeoutSeconds: timeout)
+        context.console.host.write(nagios.line + "\n", to: .standardOutput)
+        return CommandResult(nagios.state.exitCode, isTold: true)
+      }
+      tell(report)
+      var result = report.result
+      result.isTold = true
+      return result
+    } catch {
+      guard isNagios else { throw error }
+      return tellUnknown(error.message)
+    }
+  }
+
+  private func tellUnknown(_ message: String) -> CommandResult {
+    context.console.host.write(CheckNagios.unknown(message) + "\n", to: .standardOutput)
+    return CommandResult(CheckNagios.State.unknown.exitCode, isTold: true)
+  }
+
+  /// What is wrong with the options; nil if nothing is.
+  private var optionProblem: String? {
+    for option in ["timeout", "every"] {
+      guard let text = context.invocation.value(option), seconds(option) == nil else { continue }
+      return
+        "--\(option) \(text) is not a number of seconds from \(Self.secondsRange.lowerBound) to \(Self.secondsRange.upperBound)"
+    }
+    let isWatch = context.invocation.has("watch")
+    if isWatch, context.invocation.has("nagios") {
+      return "--nagios is one look; leave --watch out"
+    }
+    if !isWatch, context.invocation.value("every") != nil {
+      return "--every is for --watch, which is not given"
+    }
+    return nil
+  }
+
+  private func seconds(_ option: String) -> Int? {
+    context.invocation.value(option).flatMap { Int($0) }.flatMap {
+      Self.secondsRange.contains($0) ? $0 : nil
+    }
+  }
+
+  /// One round: all nodes at once, with one deadline.
+  private func ask(_ configuration: Configuration, timeout: Int) -> CheckReport {
+    let answers = context.ask(
+      configuration, .check(timeoutMilliseconds: timeout * 900),
+      milliseconds: timeout * 1_000 + Self.graceMilliseconds)
+    return CheckReport(
+      answers, inventory: configuration.inventory, isStrict: context.invocation.has("strict"))
+  }
+
+  private var width: Int { context.console.host.terminal(.standardOutput)?.columns ?? 132 }
+
+  private func tell(_ report: CheckReport) {
+    let console = context.console
+    guard console.format == .text else {
+      console.event("check", Self.fields(report))
+      return
+    }
+    for line in CheckView(report: report, columns: width).lines { console.progress(line) }
+    console.errors(Self.errors(report))
+    console.line(report.conclusion)
+  }
+
+  private static func errors(_ report: CheckReport) -> [(name: String, message: String?)] {
+    report.rows.flatMap { row in
+      report.problems(row, isStrict: report.isStrict).map { (name: row.name, message: $0) }
+    }
+  }
+
+  // MARK: watching
+
+  /// Round after round, until it is interrupted; the last one decides the exit code.
+  private func watch(_ configuration: Configuration, timeout: Int, every: Int) -> CommandResult {
+    let stops = Lock(false)
+    return context.interruption.handled(by: { stops.update { $0 = true } }) {
+      var screen = Redrawing(context.console)
+      var before: [String: [StyledText]] = [:]
+      while true {
+        let next = Instant.inMilliseconds(every * 1_000)
+        let report = ask(configuration, timeout: timeout)
+        if context.console.isLive {
+          screen.draw(picture(report))
+        } else if context.console.format == .json {
+          tell(report)
+        } else {
+          tellChanges(report, &before)
+        }
+        let isOver = stops.wait(until: next) { $0 ? true : nil }
+        guard isOver != nil else { continue }
+        var result = report.result
+        result.isTold = true
+        return result
+      }
+    }
+  }
+
+  private func picture(_ report: CheckReport) -> [StyledLine] {
+    let time = CalendarTime.text(microseconds: Clock.realtimeMicroseconds())
+    let errors = NodeNames.grouped(
+      Self.errors(report).compactMap { row in row.message.map { (name: row.name, value: $0) } }
+    ).map {
+      StyledLine([
+        StyledText("\(NodeNames.folded($0.names)): "), StyledText("error: \($0.value)", .bad),
+      ])
+    }
+    return [StyledLine("\(report.cluster) at \(time)")]
+      + CheckView(report: report, columns: width).lines + errors + [StyledLine(report.conclusion)]
+  }
+
+  /// The whole at first, then what is another than before.
+  private func tellChanges(_ report: CheckReport, _ before: inout [String: [StyledText]]) {
+    let time = CalendarTime.text(microseconds: Clock.realtimeMicroseconds())
+    var changed: [(name: String, value: [StyledText])] = []
+    for row in report.rows {
+      var words = CheckView.words(row, report.columns)
+      let problems = report.problems(row, isStrict: report.isStrict)
+      if row.level < .degraded, row.answer.failure == nil {
+        // What is not about a link.
+        words += problems.map { StyledText($0, .bad) }
+      }
+      if before[row.name] == words { continue }
+      before[row.name] = words
+      changed.append((row.name, words))
+    }
+    for group in NodeNames.grouped(changed) {
+      for word in group.value {
+        context.console.progress(
+          StyledLine([StyledText("\(time) \(NodeNames.folded(group.names)): "), word]))
+      }
+    }
+  }
+
+  // MARK: for programs
+
+  /// The one object of `--json`.
+  private static func fields(_ report: CheckReport) -> [String: JSONValue] {
+    var fields = report.result.fields
+    fields["cluster"] = .string(report.cluster)
+    fields["keyManagers"] = .array(report.columns.map { .string($0) })
+    fields["nodes"] = .array(
+      zip(report.rows, report.nodes).map { row, node in
+        var object: [String: JSONValue] = [
+          "name": .string(node.name), "outcome": .string(node.outcome),
+          "reason": .string(node.reason),
+        ]
+        guard let answer = row.answer.answer else {
+          object["kind"] = JSONValue(row.answer.failure?.refusal.code.rawValue)
+          return .object(object)
+        }
+        object["endpoints"] = .array(answer.endpoints.map(JSONValue.init))
+        object["back"] = .array((answer.back ?? []).map(JSONValue.init))
+        object["drift"] = JSONValue(answer.drift)
+        object["findings"] = .array(answer.findings.map(JSONValue.init))
+        return .object(object)
+      })
+    fields["skewMilliseconds"] = nil
+    fields["issueSkewMilliseconds"] = nil
+    return fields
+  }
+}
+
+extension JSONValue {
+  /// A probe with all its stages.
+  init(_ probe: ProbeAnswer) {
+    self = .object([
+      "endpoint": .string(probe.endpoint),
+      "stages": .array(
+        probe.stages.map {
+          .object([
+            "stage": .string($0.stage), "verdict": .string($0.verdict),
+            "milliseconds": JSONValue($0.milliseconds), "detail": .string($0.detail),
+          ])
+        }),
+    ])
+  }
+
+  /// A way back with all its links.
+  init(_ back: BackAnswer) {
+    self = .object([
+      "keyManager": .string(back.keyManager), "endpoint": JSONValue(back.endpoint),
+      "verdict": .string(back.verdict), "unverified": JSONValue(back.unverified),
+      "detail": .string(back.detail),
+      "links": .array(
+        back.links.map {
+          .object([
+            "port": .string($0.port), "address": .string($0.address),
+            "verdict": .string($0.verdict), "outcome": .string($0.outcome),
+            "milliseconds": JSONValue($0.milliseconds), "detail": .string($0.detail),
+            "certificateValidUntil": $0.validUntil.map { .integer($0) } ?? .null,
+          ])
+        }),
+    ])
+  }
+}

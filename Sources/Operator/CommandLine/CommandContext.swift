@@ -1,0 +1,75 @@
+internal import Coordination
+internal import Model
+internal import Threads
+
+/// What every command has: what was asked, the way out and in.
+struct CommandContext: Sendable {
+  let invocation: Invocation
+  let console: Console
+  let host: any CommandHost
+  let network: any AgentNetwork
+  let workshop: any CertificateWorkshop
+  let interruption: Interruption
+  let local: any LocalAgent
+
+  /// How long a node may take to answer what it knows already.
+  static let answerMilliseconds = 5_000
+
+  /// The inventory and the way to its nodes. Warns of fields that an inventory does not
+  /// have, and when the own certificate is about to expire.
+  func configuration() throws(Refusal) -> Configuration {
+    let configuration = try Configuration.read(invocation, host, network)
+    let now = Clock.realtimeMicroseconds() / 1_000_000
+    // What is one object, or one line, for programs stays that.
+    let isOneObject = invocation.command.name == "check" && console.format == .json
+    if isOneObject || invocation.has("nagios") { return configuration }
+    for note in configuration.notes { console.message(.note, note) }
+    for warning in configuration.warnings { console.message(.warning, warning) }
+    if let finding = configuration.connections.certificate.finding(at: now) {
+      console.message(finding.severity, finding.statement)
+    }
+    return configuration
+  }
+
+  /// The same question to all nodes at once; blocks until each has answered or is out of time.
+  func ask<Answer>(
+    _ configuration: Configuration, _ request: AgentRequest<Answer>,
+    milliseconds: Int = CommandContext.answerMilliseconds
+  ) -> [NodeAnswer<Answer>] {
+    FanOut.ask(
+      request, of: zip(configuration.names, configuration.connections.links).map { ($0, $1) },
+      milliseconds: milliseconds)
+  }
+
+  /// Says which nodes did not answer, or said no, and why.
+  func tellFailures<Answer>(_ rows: [NodeAnswer<Answer>]) {
+    console.errors(rows.map { (name: $0.name, message: $0.failure?.refusal.message) })
+  }
+
+  /// The number that an operand means; nil if it is not one.
+  static func generationNumber(_ text: String) -> Int? {
+    guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = Int(text),
+      number <= Limits.generationNumber
+    else { return nil }
+    return number
+  }
+
+  /// What is wrong with operands that shall be generations; nil if nothing is.
+  static func generationProblem(_ operands: [String]) -> String? {
+    operands.first { generationNumber($0) == nil }.map {
+      "\"\($0)\" is not a generation, which is a whole number from 0 on; keyturn history shows them"
+    }
+  }
+
+  /// The whole of a file that the command was given, or of standard input for `-`.
+  func read(_ path: String) throws(Refusal) -> ReadContent {
+    let content: ReadContent?
+    do throws(ReadFailure) {
+      content = try host.read(path, limitBytes: Limits.environmentFileBytes)
+    } catch {
+      throw Refusal(.failed, error.message)
+    }
+    guard let content else { throw Refusal(.failed, "there is no file \(path); check the path") }
+    return content
+  }
+}

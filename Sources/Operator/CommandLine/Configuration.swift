@@ -1,0 +1,132 @@
+internal import JSONCoding
+internal import Model
+
+/// The cluster and the credentials that a command works with.
+struct Configuration: Sendable {
+  let inventory: Inventory
+  let connections: AgentConnections
+  /// What is wrong with the inventory and does no harm by itself, for a person.
+  let warnings: [String]
+  /// Which inventory it is where nobody has named one.
+  let notes: [String]
+
+  /// The nodes' names, in the order of the inventory.
+  var names: [String] { inventory.nodes.map(\.name) }
+
+  /// Reads inventory and credentials from where the options, the environment or the defaults say.
+  static func read(
+    _ invocation: Invocation, _ host: any CommandHost, _ network: any AgentNetwork
+  ) throws(Refusal) -> Configuration {
+    let (inventory, warnings, notes) = try readInventory(invocation, host)
+    let credentials = try readCredentials(invocation, host)
+    let connections = try network.open(inventory, credentials)
+    guard connections.principal.cluster == inventory.cluster else {
+      throw Refusal(
+        .configuration,
+        "the certificate is for the cluster \"\(connections.principal.cluster)\", the inventory describes \"\(inventory.cluster)\"; use the credentials of that cluster"
+      )
+    }
+    return Configuration(
+      inventory: inventory, connections: connections, warnings: warnings, notes: notes)
+  }
+
+  /// Taken from wherever the command happens to be given, which may be anywhere.
+  private static let stray = "./inventory.json"
+
+  private static func readInventory(
+    _ invocation: Invocation, _ host: any CommandHost
+  ) throws(Refusal) -> (Inventory, warnings: [String], notes: [String]) {
+    let chosen = invocation.value("inventory") ?? host.variable("KEYTURN_INVENTORY")
+    let places = chosen.map { [$0] } ?? [stray, "/etc/keyturn/inventory.json"]
+    var left: [String] = []
+    for path in places {
+      guard let content = try content(path, Limits.inventoryFileBytes, host) else { continue }
+      let isStray = chosen == nil && path == stray
+      if isStray, let problem = try mistrust(host) {
+        left.append(problem)
+        continue
+      }
+      let inventory = try parse(content.bytes, path)
+      let note =
+        "the inventory is \(stray) of the working directory, cluster \(inventory.cluster); --inventory or $KEYTURN_INVENTORY names another"
+      return (
+        inventory, left + warnings(content.bytes, inventory, path), isStray ? [note] : []
+      )
+    }
+    let reasons = left.map { "; \($0)" }.joined()
+    throw Refusal(
+      .configuration,
+      "there is no inventory at \(places.joined(separator: " or ")); name it with --inventory FILE or $KEYTURN_INVENTORY (inventory.example.json shows one)\(reasons)"
+    )
+  }
+
+  /// Why root does not take the inventory of the working directory; nil if it does. Whoever writes it says which
+  /// cluster and which agents a command of root's is for.
+  private static func mistrust(_ host: any CommandHost) throws(Refusal) -> String? {
+    if !host.isRoot { return nil }
+    do throws(ReadFailure) {
+      return try host.foreignHold(on: stray).map {
+        "\(stray) is not taken: \($0); name it with --inventory if it is meant"
+      }
+    } catch { throw Refusal(.configuration, error.message) }
+  }
+
+  private static func parse(_ bytes: [UInt8], _ path: String) throws(Refusal) -> Inventory {
+    let inventory: Inventory
+    do throws(JSONFailure) {
+      inventory = try JSON.decode(Inventory.self, from: bytes)
+    } catch {
+      throw Refusal(.configuration, "\(path) is not an inventory: \(error)")
+    }
+    let problems = inventory.problems()
+    if !problems.isEmpty {
+      throw Refusal(.configuration, "\(path): " + problems.joined(separator: "; "))
+    }
+    return inventory
+  }
+
+  /// A mistyped field has no effect, and its default may be what nobody wants.
+  private static func warnings(
+    _ bytes: [UInt8], _ inventory: Inventory, _ path: String
+  ) -> [String] {
+    JSON.ignored(in: bytes, by: inventory).map { field in
+      let meant = Suggestion.nearest(to: field.name, among: field.siblings)
+      return "\(path): \(field.place) is no field of an inventory and is ignored; "
+        + (meant.map { "did you mean \($0)?" } ?? "docs/file-formats.md lists them")
+    }
+  }
+
+  private static func readCredentials(
+    _ invocation: Invocation, _ host: any CommandHost
+  ) throws(Refusal) -> CredentialFiles {
+    let directory =
+      invocation.value("credentials") ?? host.variable("KEYTURN_CREDENTIALS")
+      ?? "/etc/keyturn/credentials"
+    func read(_ name: String) throws(Refusal) -> ReadContent {
+      let path = "\(directory)/\(name)"
+      if let content = try content(path, Limits.recordFileBytes, host) { return content }
+      throw Refusal(
+        .configuration,
+        "there is no \(path); name the directory with --credentials DIR or $KEYTURN_CREDENTIALS (keyturn pki issue --role operator makes one)"
+      )
+    }
+    let key = try read("key.pem")
+    if (key.mode ?? 0) & 0o077 != 0 {
+      throw Refusal(
+        .configuration,
+        "\(directory)/key.pem can be read by others than its owner; chmod 600 it")
+    }
+    return CredentialFiles(
+      authority: try read("ca.pem").bytes, certificate: try read("cert.pem").bytes, key: key.bytes)
+  }
+
+  private static func content(
+    _ path: String, _ limitBytes: Int, _ host: any CommandHost
+  ) throws(Refusal) -> ReadContent? {
+    do throws(ReadFailure) {
+      return try host.read(path, limitBytes: limitBytes)
+    } catch {
+      throw Refusal(.configuration, error.message)
+    }
+  }
+}

@@ -1,0 +1,179 @@
+internal import API
+internal import Crypto
+internal import EnvironmentFile
+internal import JSONCoding
+internal import KeyManager
+internal import Model
+internal import Rollout
+internal import Threads
+
+/// `keyturn guard`: the last door. systemd runs it before the server's process, with the very
+/// environment that the process will get, and gives the start up if it does not exit with 0.
+///
+/// It compares the key in that environment with the seal in the agent's state directory. It needs
+/// no agent, inventory, certificate or network, changes nothing, and is silent unless it refuses. Of
+/// each start that it lets pass it leaves evidence, by which the agent knows that it ran.
+/// Where nothing was ever sealed, or was lifted, it allows everything; what it cannot read, or was
+/// removed, it does not take for nothing. Without its directory the agent never was on this node;
+/// but one that is named in the unit must be there.
+struct GuardCommand: Sendable {
+  let context: CommandContext
+
+  private static let key = "MINIO_KMS_SSE_KEY"
+  private static let enclave = "MINIO_KMS_ENCLAVE"
+  private static let config = "MINIO_CONFIG_ENV_FILE"
+
+  /// Blocks on the disk only.
+  func run() -> CommandResult {
+    guard let refusal = refusal() else { return CommandResult(.done) }
+    guard context.console.format == .text else {
+      context.console.message(.error, "the last door: this start is refused: \(refusal)")
+      return CommandResult(.startRefused)
+    }
+    // journald takes the priority from the head of a line; a journal line is one line.
+    let head = context.host.variable("JOURNAL_STREAM") == nil ? "" : "<3>"
+    context.host.write(
+      "\(head)\(LastDoorLine.head)\(Console.visible(refusal))\n", to: .standardError)
+    // systemd gives every process that it starts for a unit the unit's invocation.
+    if context.host.variable("INVOCATION_ID") == nil {
+      context.console.message(
+        .note,
+        "systemd has not called it: this judges the environment that it was called with, and no server; keyturn status says whether the next start would be refused"
+      )
+    }
+    return CommandResult(.startRefused)
+  }
+
+  private func refusal() -> String? {
+    var found = Found()
+    if let refusal = refusal(&found) { return refusal }
+    do throws(ReadFailure) { try leaveEvidence(found) } catch {
+      // Where nothing is sealed there is nothing to lose.
+      if found.seal == nil { return nil }
+      return
+        "that the last door has judged it cannot be written down, so the agent could not tell this start from one that went past it: \(error.message)"
+    }
+    return nil
+  }
+
+  /// What a start would have.
+  private struct Found {
+    var seal: Seal?
+    /// What MINIO_CONFIG_ENV_FILE names; empty if nothing.
+    var path = ""
+    /// What is in that file; nil if it is not there.
+    var file: [UInt8]?
+    var key: KeyIdentity?
+  }
+
+  private func leaveEvidence(_ found: Found) throws(ReadFailure) {
+    guard let invocation = context.host.variable("INVOCATION_ID"),
+      let path = GuardEvidence.path(of: invocation)
+    else { return }
+    let evidence = GuardEvidence(
+      invocation: invocation, key: found.key, config: found.path.isEmpty ? nil : found.path,
+      configDigest: found.file.map { Digest.sha256($0) }, seal: found.seal?.digest,
+      realtimeMicroseconds: Clock.realtimeMicroseconds())
+    try context.host.leaveEvidence(path, JSON.encode(evidence))
+  }
+
+  private func refusal(_ found: inout Found) -> String? {
+    let named = context.invocation.value("state")
+    if let named {
+      do throws(ReadFailure) {
+        if try !context.host.isDirectory(named) {
+          return "which key is sealed on this node is not known: there is no directory \(named), "
+            + "which --state in the unit's ExecStartPre= names. Mount it, or correct the path"
+        }
+      } catch { return "which key is sealed on this node is not known: \(error.message)" }
+    }
+    let directory = named ?? "/var/lib/keyturn"
+    let record = SealRecord(cluster: nil) { file throws(Refusal) in
+      do throws(ReadFailure) {
+        return try context.host.record("\(directory)/\(file.rawValue)")
+      } catch { throw Refusal(.file, error.message) }
+    }
+    let seal: Seal?
+    switch record {
+    case .unsealed: seal = nil
+    case .sealed(let own): seal = own
+    case .missing, .damaged:
+      return "which key is sealed on this node is not known, so no key can be told from another: "
+        + "\(record.problem ?? "") (in \(directory)). `keyturn seal recover NODE` takes the seal "
+        + "from the other nodes; docs/operations.md, \"The last door\", says more"
+    }
+    let hold: StartHold?
+    do throws(Refusal) { hold = try self.hold(directory) } catch {
+      return
+        "whether a rollback holds the server is not known: \(error.message) (in \(directory)); "
+        + "docs/operations.md, \"The last door\""
+    }
+    found.seal = seal
+    if seal == nil, hold == nil { return nil }
+    let path = (context.host.variable(Self.config) ?? "").trimmed
+    found.path = path
+    do throws(ReadFailure) {
+      if let problem = try problem(with: path) {
+        return "\(Self.config): \(problem), so which key the server would use cannot be relied on; "
+          + ConfigFilePlace.remedy
+      }
+      found.file = try content(of: path)
+    } catch {
+      return "\(error.message) \(Self.config) names this file, whose values the server would take, "
+        + "so which key it would use is not known; mend the file, or its path"
+    }
+    let file = EnvironmentDocument(found.file ?? []).minio.definitions.filter { !$0.isDropped }
+    func variable(_ name: String) -> LastDoor.Variable {
+      LastDoor.Variable(
+        environment: context.host.variable(name).map {
+          LastDoor.Definition(value: $0, place: "what systemd hands over")
+        },
+        file: file.filter { $0.name == name }.map {
+          LastDoor.Definition(value: $0.value, place: "\(path) line \($0.line)")
+        })
+    }
+    let (key, enclave) = (variable(Self.key), variable(Self.enclave))
+    found.key = key.value.map { KeyIdentity(name: $0, enclave: enclave.value ?? "") }
+    if let hold, let problem = LastDoor.problem(hold: hold, key: key, enclave: enclave) {
+      return
+        "\(problem), and rollback \(hold.rollout) takes that key back: a server that got past the "
+        + "Key Manager with it now would encrypt with a key that is not there afterwards. `keyturn "
+        + "watch \(hold.rollout)` shows how it ends; docs/operations.md, \"The last door\""
+    }
+    guard let seal, let problem = LastDoor.problem(seal: seal, key: key, enclave: enclave) else {
+      return nil
+    }
+    let since = CalendarTime.text(microseconds: seal.sealedAtMicroseconds)
+    return "\(problem), but the key \"\(seal.keyName)\" in the enclave \"\(seal.enclave)\" is "
+      + "sealed since \(since) (rollout \(seal.rollout)), and data written with it cannot be read "
+      + "with another. Put back \(Self.key)=\"\(seal.keyName)\" and "
+      + "\(Self.enclave)=\"\(seal.enclave)\" where the unit reads them (`keyturn explain "
+      + "\(Self.key)` shows the places, `keyturn history` what was there before), then "
+      + "`systemctl reset-failed` and start the unit again; docs/operations.md, \"The last door\""
+  }
+
+  /// The agent's word that a rollback is under way; nil if it is not.
+  private func hold(_ directory: String) throws(Refusal) -> StartHold? {
+    let bytes: [UInt8]?
+    do throws(ReadFailure) {
+      bytes = try context.host.record("\(directory)/\(StartHold.record)")
+    } catch { throw Refusal(.file, error.message) }
+    return try StartHold.read(bytes)
+  }
+
+  /// Why the file that MINIO_CONFIG_ENV_FILE names could be another one for the server than for this program, or a
+  /// moment later; nil if it is none, or one to rely on.
+  private func problem(with path: String) throws(ReadFailure) -> String? {
+    if path.isEmpty { return nil }
+    if let obstacle = ConfigFilePlace.obstacle(to: path) { return obstacle }
+    // systemd tells a command with the prefix + too whom the unit's other commands run as.
+    return try context.host.place(of: path, user: context.host.variable("USER")).problem
+  }
+
+  /// The file that MINIO_CONFIG_ENV_FILE names; nil if there is none. What MinIO would not start with at all is left
+  /// to it.
+  private func content(of path: String) throws(ReadFailure) -> [UInt8]? {
+    if path.isEmpty { return nil }
+    return try context.host.read(path, limitBytes: Limits.environmentFileBytes)?.bytes
+  }
+}

@@ -1,0 +1,72 @@
+internal import API
+internal import Coordination
+internal import EnvironmentFile
+internal import Model
+
+/// `keyturn explain KEY`: where each node's server gets a variable from.
+struct ExplainCommand: Sendable {
+  let context: CommandContext
+
+  /// Blocks until each node has answered or is out of time.
+  func run() throws(Refusal) -> CommandResult {
+    let name = context.invocation.operands[0]
+    if let problem = VariableName.problem(with: name) {
+      context.console.message(.error, "\"\(name)\": \(problem); give the name of a variable")
+      return CommandResult(.usage)
+    }
+    let configuration = try context.configuration()
+    let rows = context.ask(
+      configuration, .explain(name), milliseconds: 2 * CommandContext.answerMilliseconds)
+    context.console.events("explain", rows, fields: Self.fields)
+    let texts = rows.compactMap { row in
+      row.answer.map { (name: row.name, value: Self.lines($0)) }
+    }
+    for group in NodeNames.grouped(texts) {
+      context.console.line(NodeNames.folded(group.names))
+      for line in group.value { context.console.line("  " + line) }
+    }
+    context.tellFailures(rows)
+    return .asked(
+      NodeResult.answers(rows) { $0.winner == nil ? "unset" : "set" },
+      failures: rows.compactMap { $0.failure?.refusal.code })
+  }
+
+  /// One line for each definition, the last that counts marked.
+  private static func lines(_ answer: ExplainAnswer) -> [String] {
+    if answer.definitions.isEmpty {
+      let meant = answer.suggestion.map { "; did you mean \($0)?" } ?? ""
+      return ["\(answer.name) is not set\(meant)"]
+    }
+    var lines = answer.definitions.map { definition in
+      let line = definition.line.map { " line \($0)" } ?? ""
+      let why = definition.reason.isEmpty ? "" : ": \(definition.reason)"
+      return "\(Self.mark(definition.effect)) \(definition.place)\(line): \(definition.value)\(why)"
+    }
+    if answer.winner == nil { lines.append("\(answer.name) is not set") }
+    return lines
+  }
+
+  private static func mark(_ effect: ExplainedDefinition.Effect) -> String {
+    let width = "overridden".utf8.count
+    return effect.rawValue + String(repeating: " ", count: width - effect.rawValue.utf8.count)
+  }
+
+  private static func fields(_ answer: ExplainAnswer) -> [String: JSONValue] {
+    [
+      "name": .string(answer.name), "value": JSONValue(answer.winner?.value),
+      "suggestion": JSONValue(answer.suggestion),
+      "definitions": .array(answer.definitions.map(JSONValue.init)),
+    ]
+  }
+}
+
+extension JSONValue {
+  /// A definition with all its parts.
+  fileprivate init(_ definition: ExplainedDefinition) {
+    self = .object([
+      "place": .string(definition.place), "line": JSONValue(definition.line),
+      "value": .string(definition.value), "effect": .string(definition.effect.rawValue),
+      "reason": .string(definition.reason),
+    ])
+  }
+}

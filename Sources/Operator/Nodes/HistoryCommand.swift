@@ -1,0 +1,54 @@
+internal import API
+internal import Coordination
+internal import Crypto
+internal import Model
+internal import Rollout
+
+/// `keyturn history`: the generations of all nodes in one table.
+struct HistoryCommand: Sendable {
+  let context: CommandContext
+
+  /// Blocks until each node has answered or is out of time.
+  func run() throws(Refusal) -> CommandResult {
+    let configuration = try context.configuration()
+    let rows = context.ask(configuration, .generations)
+    context.console.events("history", rows, fields: Self.fields)
+    let history = ClusterHistory(rows: rows)
+    let table = history.table
+    if table.isEmpty {
+      context.console.progress("no generation yet: the first rollout that is confirmed makes one")
+    } else {
+      for line in TextTable.lines(ClusterHistory.header, table) { context.console.line(line) }
+    }
+    for message in history.messages { context.console.message(message.severity, message.text) }
+    context.tellFailures(rows)
+    let isSound = !history.messages.contains { $0.severity == .error }
+    return .asked(
+      NodeResult.answers(rows) { _ in "reachable" },
+      failures: rows.compactMap { $0.failure?.refusal.code }, isSound: isSound)
+  }
+
+  private static func fields(_ answer: HistoryAnswer) -> [String: JSONValue] {
+    [
+      "current": JSONValue(answer.current?.number), "file": JSONValue(answer.file?.hex),
+      "fileProblem": JSONValue(answer.fileProblem), "fileChanged": .bool(answer.isDrifted),
+      "generations": .array(answer.generations.map(JSONValue.init)),
+    ]
+  }
+}
+
+extension JSONValue {
+  /// A generation with all that is known of it.
+  init(_ entry: HistoryEntry) {
+    let generation = entry.generation
+    self = .object([
+      "number": .integer(Int64(entry.number)), "path": JSONValue(generation?.path),
+      "digest": JSONValue(generation?.digest.hex), "rollout": JSONValue(generation?.rollout),
+      "kind": JSONValue(generation?.kind?.rawValue),
+      "createdBy": JSONValue(generation?.createdBy),
+      "confirmedAt": JSONValue(
+        (generation?.confirmedAtMicroseconds).map { CalendarTime.text(microseconds: $0) }),
+      "problem": JSONValue(entry.problem),
+    ])
+  }
+}

@@ -1,0 +1,104 @@
+internal import API
+internal import Coordination
+internal import Crypto
+internal import Model
+internal import Rollout
+internal import Threads
+
+/// `keyturn seal show` and `keyturn seal recover`.
+struct SealCommand: Sendable {
+  let context: CommandContext
+
+  /// How long a node may take that asks all the others first.
+  private static let recoverMilliseconds =
+    CommandContext.answerMilliseconds + 2 * Limits.peersMilliseconds
+
+  /// One row for each node, and whether all have the same. Blocks until each node has answered or is
+  /// out of time.
+  func show() throws(Refusal) -> CommandResult {
+    let configuration = try context.configuration()
+    let rows = context.ask(configuration, .seal)
+    context.console.events("seal", rows, fields: Self.fields)
+    let header = ["NODE", "SSE KEY", "ENCLAVE", "ROLLOUT", "DIGEST", "STATE"]
+    for line in TextTable.lines(header, rows.map(Self.cells)) { context.console.line(line) }
+    context.console.errors(
+      rows.map { (name: $0.name, message: $0.failure?.refusal.message ?? $0.answer?.problem) })
+    let views = rows.compactMap(\.answer)
+    let digests = Set(views.map { $0.seal?.digest })
+    let nodes = NodeResult.answers(rows, reason: \.problem, outcome: Self.state)
+    if rows.contains(where: { $0.failure?.refusal.code == .notPermitted }) {
+      return CommandResult(.notPermitted, nodes: nodes)
+    }
+    if digests.count > 1 || views.contains(where: { $0.problem != nil }) {
+      context.console.message(
+        .error,
+        "the nodes' seals are not the same; `keyturn status` says what to do on which node (docs/operations.md, \"The seal\")"
+      )
+      return CommandResult(.failed, nodes: nodes)
+    }
+    return CommandResult(views.count == rows.count ? .done : .unknown, nodes: nodes)
+  }
+
+  /// Blocks until the node has asked the others, or is out of time.
+  func recover() throws(Refusal) -> CommandResult {
+    let configuration = try context.configuration()
+    let name = context.invocation.operands[0]
+    guard let index = configuration.names.firstIndex(of: name) else {
+      context.console.message(
+        .error,
+        "there is no node \"\(name)\" in the inventory, only \(NodeNames.folded(configuration.names))"
+      )
+      return CommandResult(.usage)
+    }
+    let recovery: SealRecovery
+    do throws(LinkFailure) {
+      recovery = try configuration.connections.links[index].call(
+        .recoverSeal, lane: .control, deadline: .inMilliseconds(Self.recoverMilliseconds))
+    } catch {
+      throw Refusal(error.refusal.code, "\(name): \(error.refusal.message)")
+    }
+    let seal = recovery.seal.text
+    context.console.line(
+      recovery.problem.map { "\(name): \($0); now it has the seal of the others: \(seal)" }
+        ?? "\(name): it has the seal of the others already: \(seal)")
+    return CommandResult(
+      .done,
+      nodes: [
+        NodeResult(
+          name: name, outcome: recovery.problem == nil ? "unchanged" : "recovered",
+          reason: recovery.problem ?? "")
+      ])
+  }
+
+  private static func state(_ view: SealView) -> String {
+    if view.problem != nil { return "unusable" }
+    if view.seal != nil { return "sealed" }
+    if view.pending != nil { return "pending" }
+    return view.lifted == nil ? "not sealed" : "lifted"
+  }
+
+  private static func cells(_ row: NodeAnswer<SealView>) -> [String] {
+    guard let view = row.answer else {
+      return [row.name, row.failure?.refusal.code.rawValue ?? "", "", "", "", ""]
+    }
+    guard let seal = view.seal else {
+      let running = view.runningKey.map { " (runs with \($0.text))" } ?? ""
+      return [row.name, "-", "-", "-", "-", state(view) + running]
+    }
+    return [
+      row.name, seal.keyName, seal.enclave, seal.rollout, String(seal.digest.hex.prefix(12)),
+      state(view),
+    ]
+  }
+
+  private static func fields(_ view: SealView) -> [String: JSONValue] {
+    [
+      "state": .string(state(view)), "problem": JSONValue(view.problem),
+      "sealedKey": JSONValue(view.seal?.keyName), "enclave": JSONValue(view.seal?.enclave),
+      "rollout": JSONValue(view.seal?.rollout), "digest": JSONValue(view.seal?.digest.hex),
+      "previous": JSONValue(view.seal?.previous?.hex), "lifted": JSONValue(view.lifted?.hex),
+      "runningKey": JSONValue(view.runningKey?.name),
+      "runningEnclave": JSONValue(view.runningKey?.enclave),
+    ]
+  }
+}

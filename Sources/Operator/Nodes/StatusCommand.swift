@@ -1,0 +1,192 @@
+internal import API
+internal import Coordination
+internal import Model
+internal import Rollout
+
+/// `keyturn status`: one row for each node of the inventory, always.
+struct StatusCommand: Sendable {
+  let context: CommandContext
+
+  /// Blocks until each node has answered or is out of time.
+  func run() throws(Refusal) -> CommandResult {
+    let configuration = try context.configuration()
+    let rows = context.ask(configuration, .status)
+    context.console.events("status", rows, fields: Self.fields)
+    for line in lines(rows) { context.console.line(line) }
+    context.tellFailures(rows)
+    let findings = rows.flatMap { row in
+      (row.answer?.findings ?? []).map { (name: row.name, value: $0) }
+    }
+    for group in NodeNames.grouped(findings) where group.value.severity > .note {
+      context.console.message(
+        group.value.severity, "\(NodeNames.folded(group.names)): \(group.value.statement)")
+    }
+    // A node that answers, but with a damaged record, does not know its own state.
+    let isSound = !rows.contains { $0.answer?.findings.contains { $0.severity == .error } ?? false }
+    return .asked(
+      NodeResult.answers(rows) { _ in "reachable" },
+      failures: rows.compactMap { $0.failure?.refusal.code }, isSound: isSound)
+  }
+
+  private static let header = [
+    "NODE", "UNIT", "SSE KEY", "GENERATION", "ROLLOUT", "KEY MANAGERS", "DRIFT",
+  ]
+
+  /// The table. On a terminal that is too narrow for it, what all nodes that answer have alike stands
+  /// above it, once.
+  private func lines(_ rows: [NodeAnswer<NodeStatus>]) -> [String] {
+    let cells = rows.map(Self.cells)
+    let table = TextTable.lines(Self.header, cells)
+    guard context.console.isLive, let size = context.host.terminal(.standardOutput),
+      table.contains(where: { $0.count > size.columns })
+    else { return table }
+    let answers = zip(rows, cells).filter { $0.0.answer != nil }.map(\.1)
+    let shared = ["SSE KEY", "GENERATION", "ROLLOUT"].compactMap { Self.header.firstIndex(of: $0) }
+      .filter { column in Set(answers.map { $0[column] }).count == 1 }
+    if shared.isEmpty || answers.count < 2 { return table }
+    let width = (shared.map { Self.header[$0].count }.max() ?? 0) + 2
+    let above = shared.map { column in
+      let name = Self.header[column]
+      return name + String(repeating: " ", count: width - name.count) + answers[0][column]
+    }
+    func rest(_ row: [String]) -> [String] {
+      row.indices.filter { !shared.contains($0) }.map { row[$0] }
+    }
+    return above + [""] + TextTable.lines(rest(Self.header), cells.map(rest))
+  }
+
+  private static func cells(_ row: NodeAnswer<NodeStatus>) -> [String] {
+    guard let status = row.answer else {
+      return [row.name, row.failure?.refusal.code.rawValue ?? "", "", "", "", "", ""]
+    }
+    return [
+      row.name, "\(status.activeState) (\(status.subState))", key(status),
+      status.generation.map { "\($0.number)" } ?? "-", rollout(status), links(status.links),
+      status.activeState == "unknown" ? "unknown" : drift(status.drift),
+    ]
+  }
+
+  /// The node's own last look at its Key Managers, with its age: how many links are fine, of those of
+  /// which anything is known.
+  private static func links(_ links: LinkSummary?) -> String {
+    guard let links else { return "-" }
+    let known = links.fine + links.degraded + links.failed
+    let bad = [(links.failed, "failed"), (links.degraded, "degraded")].filter { $0.0 > 0 }
+      .map { "\($0.0) \($0.1)" }
+    let words = bad.isEmpty ? "fine" : "\(bad.joined(separator: ", ")) of \(known)"
+    // An old answer says nothing of now: the node looks about once a minute, while it is at rest.
+    let tense = links.ageSeconds > oldLookSeconds ? "was " : ""
+    return known == 0 ? "-" : "\(tense)\(words) (\(links.ageSeconds) s ago)"
+  }
+
+  /// A look that is older was not repeated when it should have been, seconds.
+  static let oldLookSeconds = 90
+
+  private static let sealRule = "seal-"
+
+  private static func key(_ status: NodeStatus) -> String {
+    let running = status.runningKey
+    // Loudly: the node takes part in nothing.
+    let problem = status.findings.first {
+      $0.severity == .error && $0.rule.hasPrefix(sealRule)
+    }
+    if let problem {
+      let word = problem.rule.dropFirst(sealRule.utf8.count).uppercased()
+      return [status.seal?.keyName ?? running, "(SEAL: \(word))"].compactMap(\.self)
+        .joined(separator: " ")
+    }
+    guard let seal = status.seal else { return running.map { "\($0) (not sealed)" } ?? "-" }
+    if let running, running != seal.keyName { return "\(seal.keyName) (RUNS WITH \(running))" }
+    return "\(seal.keyName) (sealed)"
+  }
+
+  private static func rollout(_ status: NodeStatus) -> String {
+    if let active = status.activeRollout {
+      return "\(active) \(status.activeStage ?? "active")"
+        + (status.doubt == nil ? "" : " (IN DOUBT)")
+    }
+    guard let last = status.lastRollout else { return "-" }
+    return "\(last) \(status.lastOutcome?.kind.rawValue ?? "ended")"
+  }
+
+  /// What differs, for people.
+  static func drift(_ drift: Drift) -> String {
+    if let items = drift.items {
+      return items.isEmpty ? "-" : items.map(\.summary).joined(separator: "; ")
+    }
+    var parts: [String] = []
+    if drift.fileChanged { parts.append("file changed") }
+    if !drift.processDiffers.isEmpty {
+      parts.append("process differs: \(drift.processDiffers.joined(separator: ", "))")
+    }
+    return parts.isEmpty ? "-" : parts.joined(separator: "; ")
+  }
+
+  private static func fields(_ status: NodeStatus) -> [String: JSONValue] {
+    [
+      "version": .string(status.version), "activeState": .string(status.activeState),
+      "subState": .string(status.subState), "mainPID": .integer(Int64(status.mainPID)),
+      "invocation": .string(status.invocation), "runningKey": JSONValue(status.runningKey),
+      "sealedKey": JSONValue(status.seal?.keyName),
+      "generation": JSONValue(status.generation?.number),
+      "activeRollout": JSONValue(status.activeRollout),
+      "activeStage": JSONValue(status.activeStage),
+      "doubt": status.doubt.map { doubt in
+        JSONValue.object([
+          "attempts": JSONValue(doubt.attempts),
+          "missing": .array(doubt.missing.map { .string($0) }),
+        ])
+      } ?? .null,
+      "lastRollout": JSONValue(status.lastRollout),
+      "lastOutcome": JSONValue(status.lastOutcome?.kind.rawValue),
+      "links": status.links.map(JSONValue.init) ?? .null,
+      "epoch": .integer(Int64(clamping: status.epoch)), "drift": JSONValue(status.drift),
+      "findings": .array(status.findings.map(JSONValue.init)),
+    ]
+  }
+}
+
+extension JSONValue {
+  /// A node's own look at its Key Managers.
+  fileprivate init(_ links: LinkSummary) {
+    self = .object([
+      "ageSeconds": JSONValue(links.ageSeconds), "fine": JSONValue(links.fine),
+      "degraded": JSONValue(links.degraded), "failed": JSONValue(links.failed),
+      "notChecked": JSONValue(links.notChecked), "worst": .string(links.worst),
+    ])
+  }
+
+  /// What differs.
+  init(_ drift: Drift) {
+    self = .object([
+      "fileChanged": .bool(drift.fileChanged),
+      "processDiffers": .array(drift.processDiffers.map { .string($0) }),
+      "items": .array(
+        (drift.items ?? []).map { item in
+          .object([
+            "kind": .string(item.kind.rawValue), "severity": .string(item.severity.rawValue),
+            "place": .string(item.place),
+            "variables": .array(item.variables.map { .string($0) }),
+            "message": .string(item.message),
+          ])
+        }),
+    ])
+  }
+}
+
+extension DriftItem {
+  /// For a cell of a table.
+  fileprivate var summary: String {
+    switch kind {
+    case .edited: "file changed"
+    case .replaced: "replaced: \(place)"
+    case .attributes: "mode or owner: \(place)"
+    case .otherFile: "changed: \(place)"
+    case .process: "process differs: \(variables.joined(separator: ", "))"
+    case .unit: "unit changed"
+    case .key: "START WOULD BE REFUSED"
+    case .runningKey: severity == .error ? "OTHER KEY IN USE" : "key in use not known"
+    case .startGuard: severity == .error ? "START GUARD" : "start guard"
+    }
+  }
+}

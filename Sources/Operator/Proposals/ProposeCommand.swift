@@ -1,0 +1,235 @@
+internal import API
+internal import Coordination
+internal import Crypto
+internal import HTTP
+internal import JSONCoding
+internal import Model
+internal import Rollout
+internal import Threads
+
+/// `keyturn propose`: hands settings to this host's own agent. When all nodes hold the same, the members
+/// roll them out by themselves. This is how configuration management drives Keyturn: on each node by
+/// itself, in any order, as often as it likes.
+struct ProposeCommand: Sendable {
+  let context: CommandContext
+
+  private static let socket = "/run/keyturn/agent.sock"
+  /// The agent looks at the settings as for a plan, probes included, after another assessment.
+  private static let proposeMilliseconds = 60_000
+  private static let askMilliseconds = 10_000
+  private static let waitSeconds = 900
+  private static let pollMilliseconds = 1_000
+
+  /// Blocks until the agent has looked at the settings; with `--wait` until they are in force, or will
+  /// not be.
+  func run() throws(Refusal) -> CommandResult {
+    let invocation = context.invocation
+    if let problem = usageProblem() {
+      context.console.message(.error, problem)
+      return CommandResult(.usage)
+    }
+    if invocation.has("withdraw") { return try withdraw() }
+    let wishes = try PlanCommand(context: context, kind: .apply).readWishes()
+    for finding in wishes.findings { context.console.message(finding.severity, finding.statement) }
+    if wishes.hasErrors {
+      context.console.message(.error, "nothing was proposed: the settings are refused")
+      return CommandResult(.validationRefused, isChanged: false)
+    }
+    let body = IntentRequest(
+      changes: wishes.changes.map(WireChange.init), createKey: wishes.createKey)
+    let view = try ask(
+      HTTPRequest(
+        "POST", "/v1/intent", headers: ["content-type": "application/json"],
+        body: JSON.encode(body)), Self.proposeMilliseconds)
+    event(view)
+    // Nothing is proposed, whether it would have been waited for or not.
+    if view.phase == .notConfirmed, let failure = view.failure { return refused(view, failure) }
+    if !invocation.has("wait") { return told(view) }
+    return try wait(view)
+  }
+
+  private func usageProblem() -> String? {
+    let invocation = context.invocation
+    let settings = ["settings", "api-key-file", "unset", "create-key", "wait"].filter(
+      invocation.has)
+    if invocation.has("withdraw") {
+      return settings.first.map { "--withdraw takes no --\($0)" }
+    }
+    if invocation.value("settings") == "-", invocation.value("api-key-file") == "-" {
+      return "standard input can be the settings or the API key, not both; use a file for one"
+    }
+    if !invocation.has("settings"), !invocation.has("api-key-file"), !invocation.has("unset") {
+      return
+        "there is nothing to propose: give --settings FILE, --api-key-file FILE or --unset KEY"
+    }
+    if let text = invocation.value("timeout"), Self.seconds(text) == nil {
+      return "--timeout \(text) is not a number of seconds in 1...86400"
+    }
+    return nil
+  }
+
+  private static func seconds(_ text: String) -> Int? {
+    guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let seconds = Int(text),
+      (1...86_400).contains(seconds)
+    else { return nil }
+    return seconds
+  }
+
+  private func ask(
+    _ request: HTTPRequest, _ milliseconds: Int
+  ) throws(Refusal) -> IntentsView {
+    let socket = context.invocation.value("socket") ?? Self.socket
+    let response = try context.local.ask(
+      request, socket: socket, deadline: .inMilliseconds(milliseconds))
+    let no: ErrorAnswer
+    do throws(JSONFailure) {
+      if response.status == 200 { return try JSON.decode(IntentsView.self, from: response.body) }
+      no = try JSON.decode(ErrorAnswer.self, from: response.body)
+    } catch {
+      throw Refusal(
+        response.status == 403 ? .notPermitted : .failed,
+        "the agent's answer, status \(response.status), is not understood (\(error)); its version may be another"
+      )
+    }
+    throw Refusal(no.kind, no.message)
+  }
+
+  private func withdraw() throws(Refusal) -> CommandResult {
+    let view = try ask(HTTPRequest("POST", "/v1/intent/withdraw"), Self.askMilliseconds)
+    event(view)
+    context.console.line(
+      view.isChanged ? "withdrawn: \(view.node) proposes nothing" : "there was no proposal here")
+    return CommandResult(.done, outcome: "withdrawn", isChanged: view.isChanged)
+  }
+
+  // MARK: what there is to say
+
+  private func event(_ view: IntentsView) {
+    let failure = view.phase == .notConfirmed ? view.failure : nil
+    context.console.event(
+      "proposal", node: view.node,
+      [
+        "digest": JSONValue(view.own.digest?.hex), "phase": .string(view.phase.rawValue),
+        "missing": .array(view.missing.map { .string($0) }),
+        "differing": .array(view.differing.map { .string($0) }),
+        "rollout": JSONValue(view.rollout),
+        "reason": JSONValue(view.refusal?.message ?? failure?.reason),
+        "changed": .bool(view.isChanged),
+      ])
+  }
+
+  /// These settings were rolled out before and not confirmed: every run says so, until a person has acted.
+  private func refused(_ view: IntentsView, _ failure: IntentFailure) -> CommandResult {
+    let end =
+      switch failure.code {
+      case .rolledBack: "and rolled back"
+      case .rolledBackUnhealthy: "and rolled back, which was not confirmed either"
+      default: "and not confirmed on every node"
+      }
+    let reason = failure.reason.isEmpty ? "" : " (\(failure.reason))"
+    context.console.message(
+      .error,
+      "nothing is proposed on \(view.node): rollout \(failure.rollout) has rolled these settings out before \(end)\(reason); `keyturn show \(failure.rollout)` has the steps. They are not rolled out again by themselves: change them, or mend the cause and give `keyturn proposals --retry \(failure.digest)` or `keyturn apply`"
+    )
+    return CommandResult(failure.code, outcome: "notConfirmed", isChanged: false)
+  }
+
+  /// Without `--wait`: what is still missing.
+  private func told(_ view: IntentsView) -> CommandResult {
+    let console = context.console
+    switch view.phase {
+    case .inForce:
+      console.line("already in force on \(view.node)")
+    case .rollingOut:
+      console.line("under way: keyturn watch \(view.rollout ?? "")")
+    case .waiting, .refused, .none, .notConfirmed:
+      console.line("proposed on \(view.node); \(Self.missing(view))")
+      if let refusal = view.refusal {
+        console.message(.warning, "the last attempt came to nothing: \(refusal.message)")
+      }
+    }
+    return CommandResult(
+      .done, outcome: view.phase == .inForce ? "inForce" : "proposed", isChanged: view.isChanged)
+  }
+
+  private static func missing(_ view: IntentsView) -> String {
+    var parts: [String] = []
+    if !view.missing.isEmpty { parts.append("not yet on \(NodeNames.folded(view.missing))") }
+    if !view.differing.isEmpty {
+      parts.append("something else on \(NodeNames.folded(view.differing))")
+    }
+    return parts.isEmpty
+      ? "all nodes hold the same: they begin in a moment" : parts.joined(separator: "; ")
+  }
+
+  // MARK: waiting
+
+  private func wait(_ first: IntentsView) throws(Refusal) -> CommandResult {
+    let console = context.console
+    let seconds =
+      context.invocation.value("timeout").flatMap(Self.seconds) ?? Self.waitSeconds
+    let deadline = Instant.inMilliseconds(seconds * 1_000)
+    let before = settlement(of: first.rollout, first)
+    if first.phase == .inForce, before == nil || before?.kind == .confirmed { return told(first) }
+    let wanted = first.own.digest
+    // What had ended before it was proposed here is not this one's end.
+    let earlier = Set(first.settlements.map(\.rollout))
+    var (view, rollout) = (first, first.rollout)
+    var said = ""
+    while true {
+      if let result = end(view, rollout, wanted, isChanged: first.isChanged) { return result }
+      let state =
+        view.phase == .rollingOut ? "rollout \(view.rollout ?? "")" : Self.missing(view)
+      if state != said { console.progress(state) }
+      said = state
+      if Clock.now() >= deadline {
+        console.message(
+          .error, "\(Self.missing(view)); the proposal stays, keyturn propose --withdraw ends it")
+        return CommandResult(.busy, outcome: "waiting", isChanged: first.isChanged)
+      }
+      Clock.sleep(until: .inMilliseconds(Self.pollMilliseconds))
+      view = try ask(HTTPRequest("GET", "/v1/intent"), Self.askMilliseconds)
+      if let under = view.rollout, !earlier.contains(under) { rollout = under }
+    }
+  }
+
+  /// How it ended; nil if it has not.
+  private func end(
+    _ view: IntentsView, _ rollout: String?, _ wanted: Digest?, isChanged: Bool
+  ) -> CommandResult? {
+    let console = context.console
+    if let settlement = settlement(of: rollout, view) {
+      switch settlement.kind {
+      case .confirmed:
+        console.line("rollout \(settlement.rollout): confirmed on all nodes")
+        return CommandResult(.done, outcome: "confirmed", isChanged: true)
+      case .held:
+        console.message(.error, "everything is held as it is: \(settlement.reason)")
+        return CommandResult(.notConfirmed, isChanged: true)
+      case .rollingBack:
+        guard let end = self.settlement(of: settlement.rollback, view) else { return nil }
+        console.message(
+          .error, "not every start was confirmed: rolled back by rollout \(end.rollout)")
+        return CommandResult(
+          end.kind == .confirmed ? .rolledBack : .rolledBackUnhealthy, isChanged: true)
+      }
+    }
+    switch view.phase {
+    case .inForce where rollout == nil:
+      console.line("already in force on \(view.node)")
+      return CommandResult(.done, outcome: "inForce", isChanged: false)
+    case .refused:
+      guard let refusal = view.refusal else { return nil }
+      console.message(.error, "nothing was touched: \(refusal.message); it is tried again")
+      return CommandResult(refusal.code.exitCode, isChanged: isChanged)
+    case .none where rollout == nil, .waiting where view.own.digest != wanted:
+      console.message(.error, "the proposal was withdrawn or replaced meanwhile")
+      return CommandResult(.failed, isChanged: isChanged)
+    case .none, .waiting, .rollingOut, .inForce, .notConfirmed: return nil
+    }
+  }
+
+  private func settlement(of id: String?, _ view: IntentsView) -> Settlement? {
+    view.settlements.last { $0.rollout == id }
+  }
+}

@@ -1,0 +1,210 @@
+internal import API
+internal import Coordination
+internal import Model
+internal import Rollout
+internal import Threads
+
+/// `keyturn resolve`: has the members end a rollout whose coordinator is gone, now rather than when
+/// they would by themselves; follows it to the end, and tells what happened on each node.
+///
+/// It decides nothing: a majority of the members does (Core/Rollout/Recovery.swift).
+struct ResolveCommand: Sendable {
+  let context: CommandContext
+
+  private static let pollMilliseconds = 250
+  /// A node that has answered before and does not now must not hold up the others.
+  private static let answerMilliseconds = 2_000
+  /// One member is asked after the other, so that they do not outrank one another.
+  private static let nextMemberMilliseconds = 2_000
+  /// So long the members may be in doubt while they try.
+  private static let doubtMilliseconds = 30_000
+
+  /// What each node said last, in the order of the inventory.
+  private struct Nodes {
+    let id: String
+    var rows: [NodeAnswer<NodeStatus>]
+
+    /// Takes what is said now; a node that is silent is where it was.
+    mutating func update(_ new: [NodeAnswer<NodeStatus>]) {
+      rows = zip(rows, new).map { $1.answer == nil && $0.answer != nil ? $0 : $1 }
+    }
+
+    /// Those that are in the rollout.
+    var active: [NodeAnswer<NodeStatus>] { rows.filter { $0.answer?.activeRollout == id } }
+    /// Those that do not know its decision.
+    var doubtful: [NodeAnswer<NodeStatus>] {
+      active.filter { ["prepared", "accepted"].contains($0.answer?.activeStage) }
+    }
+    /// Those that have something to do: who is in doubt, and who would act at an instant that is out
+    /// of reach.
+    var toAsk: [NodeAnswer<NodeStatus>] {
+      doubtful
+        + active.filter { row in
+          row.answer?.findings.contains { $0.rule == "rollout-instant-unreachable" } ?? false
+        }
+    }
+    /// Whether one knows that it is committed.
+    var isCommitted: Bool {
+      active.count > doubtful.count
+        || rows.contains {
+          $0.answer?.lastRollout == id && $0.answer?.lastOutcome?.kind != .aborted
+        }
+    }
+  }
+
+  /// Blocks until the rollout has ended on every node that answers, or for as long as that may take.
+  func run() throws(Refusal) -> CommandResult {
+    let configuration = try context.configuration()
+    let id = context.invocation.operands[0]
+    var nodes = Nodes(id: id, rows: context.ask(configuration, .status))
+    if let failure = nodes.rows[0].failure, nodes.rows.allSatisfy({ $0.failure != nil }) {
+      throw Refusal(
+        failure.refusal.code,
+        "no node answers; \(nodes.rows[0].name): \(failure.refusal.message)")
+    }
+    if nodes.active.isEmpty {
+      context.console.progress("no node that answers is in rollout \(id)")
+      let others = Set(nodes.rows.compactMap { $0.answer?.activeRollout }).sorted()
+      if !others.isEmpty {
+        context.console.message(
+          .warning, "the nodes are in another: keyturn resolve \(others.joined(separator: ", "))")
+      }
+    } else {
+      follow(&nodes, configuration)
+    }
+    return report(nodes, configuration)
+  }
+
+  private func follow(_ nodes: inout Nodes, _ configuration: Configuration) {
+    let timeouts = configuration.inventory.timeouts
+    var deadline = Instant.inMilliseconds(Self.doubtMilliseconds)
+    var wasCommitted = false
+    var (asked, next) = (0, Clock.now())
+    while !nodes.active.isEmpty, Clock.now() < deadline {
+      if nodes.isCommitted, !wasCommitted {
+        wasCommitted = true
+        context.console.progress("rollout \(nodes.id): commit")
+        deadline = .inMilliseconds(
+          (timeouts.stopSeconds + timeouts.startSeconds + timeouts.settleSeconds) * 1000
+            + CommandContext.answerMilliseconds)
+      }
+      let waiting = nodes.toAsk
+      if !waiting.isEmpty, Clock.now() >= next {
+        ask(waiting[asked % waiting.count], nodes.id, configuration)
+        asked += 1
+        next = .inMilliseconds(Self.nextMemberMilliseconds)
+      }
+      Clock.sleep(until: .inMilliseconds(Self.pollMilliseconds))
+      nodes.update(
+        context.ask(configuration, .status, milliseconds: Self.answerMilliseconds))
+    }
+  }
+
+  /// Has one member try now. What comes of it is seen in its status.
+  private func ask(
+    _ row: NodeAnswer<NodeStatus>, _ id: String, _ configuration: Configuration
+  ) {
+    let name = row.name
+    guard let index = configuration.names.firstIndex(of: name) else { return }
+    context.console.progress(
+      row.answer?.activeStage == "committed"
+        ? "\(name) restarts now: the instant of rollout \(id) is out of its reach"
+        : "\(name) asks the others how rollout \(id) was decided")
+    do throws(LinkFailure) {
+      _ = try configuration.connections.links[index].call(
+        .resolve(id: id), lane: .control, deadline: .inMilliseconds(Self.answerMilliseconds))
+    } catch {
+      context.console.message(.warning, "\(name): \(error.refusal.message)")
+    }
+  }
+
+  // MARK: what happened
+
+  private func report(_ nodes: Nodes, _ configuration: Configuration) -> CommandResult {
+    let known = FanOut.map(Array(zip(nodes.rows, configuration.connections.links))) { row, link in
+      Self.outcome(row, nodes.id, link)
+    }
+    let outcomes = known.map(\.outcome)
+    let isCommitted = nodes.isCommitted || outcomes.contains { Self.ofCommit.contains($0) }
+    let isDecided = isCommitted || outcomes.contains("aborted") || !outcomes.contains("inDoubt")
+    let results = known.map { node in
+      var node = node
+      if node.outcome == "unknown", isDecided {
+        node.reason +=
+          "; it learns from the others how the rollout ended, as soon as they are connected"
+      }
+      return node
+    }
+    let summary: String
+    if isCommitted {
+      let count = outcomes.count { $0 == "confirmed" }
+      summary =
+        "rollout \(nodes.id) was committed: the new file on every node; \(count) of \(outcomes.count) starts confirmed"
+    } else if outcomes.contains("aborted") {
+      summary = "rollout \(nodes.id) was aborted: no file was replaced, no server restarted"
+    } else if isDecided {
+      summary = "rollout \(nodes.id): there is nothing to resolve on the nodes that answer"
+    } else {
+      summary =
+        "rollout \(nodes.id) is not decided: \(outcomes.count / 2 + 1) of the \(outcomes.count) nodes must be connected; those in doubt change nothing meanwhile and go on asking by themselves"
+    }
+    context.console.message(isDecided ? .note : .error, summary)
+    for group in NodeNames.grouped(
+      results.map { node in
+        (
+          name: node.name,
+          value: node.outcome + (node.reason.isEmpty ? "" : ": \(node.reason)")
+        )
+      })
+    {
+      context.console.line("\(NodeNames.folded(group.names)): \(group.value)")
+    }
+    return CommandResult(Self.exitCode(outcomes), nodes: results)
+  }
+
+  private static let ofCommit = ["committed", "confirmed", "failed", "timedOut"]
+
+  private static func exitCode(_ outcomes: [String]) -> ExitCode {
+    if outcomes.contains("failed") || outcomes.contains("timedOut") { return .notConfirmed }
+    return ["unknown", "inDoubt", "committed"].contains { outcomes.contains($0) } ? .unknown : .done
+  }
+
+  /// What became of the rollout on one node, in a word and a sentence. Blocks while it is asked.
+  private static func outcome(
+    _ row: NodeAnswer<NodeStatus>, _ id: String, _ link: any AgentLink
+  ) -> NodeResult {
+    guard let status = row.answer else {
+      return NodeResult(
+        name: row.name, outcome: "unknown", reason: row.failure?.refusal.message ?? "no answer")
+    }
+    if status.activeRollout == id {
+      switch status.activeStage {
+      case "prepared", "accepted":
+        let missing = (status.doubt?.missing ?? []).filter { $0 != row.name }
+        return NodeResult(
+          name: row.name, outcome: "inDoubt",
+          reason: "it has voted yes and does not know the decision"
+            + (missing.isEmpty ? "" : ", no answer from \(missing.joined(separator: ", "))"))
+      default:
+        return NodeResult(
+          name: row.name, outcome: "committed",
+          reason: "the new file is in place, and its start has not come to an end")
+      }
+    }
+    if status.lastRollout == id, let outcome = status.lastOutcome {
+      return NodeResult(name: row.name, outcome: outcome.kind.rawValue, reason: outcome.reason)
+    }
+    do throws(LinkFailure) {
+      let view = try link.call(
+        .follow(id: id, after: 0, waitMilliseconds: 0), lane: .control,
+        deadline: .inMilliseconds(answerMilliseconds))
+      if let outcome = view.outcome {
+        return NodeResult(name: row.name, outcome: outcome.kind.rawValue, reason: outcome.reason)
+      }
+    } catch {
+      // It knows none: then it never had one, or aborted and forgot it.
+    }
+    return NodeResult(
+      name: row.name, outcome: "untouched", reason: "it holds no vote on it and did nothing for it")
+  }
+}

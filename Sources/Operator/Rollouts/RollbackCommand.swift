@@ -1,0 +1,77 @@
+internal import API
+internal import Coordination
+internal import Model
+internal import Rollout
+
+/// The part of `keyturn rollback` that is its own: which generation, and whether every node has it.
+/// The rest is a rollout like any other.
+struct RollbackCommand: Sendable {
+  let context: CommandContext
+
+  /// What came of it.
+  enum Target: Sendable {
+    /// Every node has this one, from the same rollout.
+    case generation(Int)
+    /// There is nothing to go back to: this is the command's result.
+    case refused(CommandResult)
+  }
+
+  /// What is wrong with the operand; nil if nothing is.
+  static func usageProblem(_ invocation: Invocation) -> String? {
+    CommandContext.generationProblem(invocation.operands)
+  }
+
+  /// Asks every node for its history; blocks until each has answered or is out of time.
+  func target(_ configuration: Configuration) -> Target {
+    let console = context.console
+    let history = ClusterHistory(rows: context.ask(configuration, .generations))
+    if let code = history.rows.compactMap({ $0.failure?.refusal.code }).deciding {
+      return refuse(history.rows.map { ($0.name, $0.failure?.refusal) }, code)
+    }
+    let wanted = context.invocation.operands.first.flatMap(CommandContext.generationNumber)
+    guard let number = wanted ?? history.previous else {
+      console.message(
+        .error,
+        "nothing was touched: there is no generation that every node has and that is not what the files are now; keyturn history shows what there is"
+      )
+      return .refused(
+        CommandResult(
+          .voteRefused,
+          nodes: configuration.names.map { NodeResult(name: $0, outcome: "untouched") }))
+    }
+    let refusals = history.refusals(of: number)
+    if let code = refusals.compactMap({ $0.refusal?.code }).deciding {
+      return refuse(refusals, code)
+    }
+    console.event("rollback", ["generation": JSONValue(number)])
+    if let generation = history.generation(number) {
+      let time = ClusterHistory.time(generation.confirmedAtMicroseconds)
+      console.progress(
+        generation.kind == nil
+          ? "back to generation \(number): the files as found \(time), before the first change"
+          : "back to generation \(number): confirmed \(time), rollout \(generation.rollout) by \(generation.createdBy)"
+      )
+    }
+    return .generation(number)
+  }
+
+  private func refuse(
+    _ refusals: [(name: String, refusal: Refusal?)], _ code: RefusalCode
+  ) -> Target {
+    let groups = NodeNames.grouped(
+      refusals.compactMap { name, refusal in refusal.map { (name: name, value: $0) } })
+    for group in groups where group.value.code == code {
+      context.console.message(
+        .error,
+        "nothing was touched: \(NodeNames.folded(group.names)): \(group.value.message)")
+    }
+    return .refused(
+      CommandResult(
+        code.exitCode,
+        nodes: refusals.map { name, refusal in
+          NodeResult(
+            name: name, outcome: refusal.map { PlanCommand.outcome($0.code) } ?? "untouched",
+            reason: refusal?.message ?? "")
+        }))
+  }
+}

@@ -1,0 +1,123 @@
+internal import Crypto
+internal import Rollout
+
+// What must always hold of intents, of coordinators on members and of what follows a commit, beside the invariants
+// of the rollout itself.
+
+extension World {
+  /// Somebody knows that a rollout is committed.
+  mutating func checkCommitted(_ index: Int) {
+    let history = histories[index]
+    for (other, earlier) in histories.enumerated() where other != index {
+      guard earlier.decision == .commit else { continue }
+      if history.undoes >= 0, earlier.undoes == history.undoes {
+        violate(6, "r\(index) takes r\(history.undoes) back, and r\(other) did")
+      }
+      if history.wish >= 0, earlier.wish == history.wish,
+        wishes[history.wish].handed < min(earlier.begun, history.begun),
+        options.handEdits == 0
+      {
+        violate(6, "r\(index) brings wish \(history.wish), and r\(other) did")
+      }
+    }
+  }
+
+  /// Round 0 belongs to one life of one coordinator.
+  mutating func checkProposal(_ index: Int, by u: Int) {
+    if histories[index].proposer < 0 { histories[index].proposer = u }
+    if histories[index].proposer != u {
+      violate(1, "\(nodeName(undertakings[u].host)) proposes in round 0 of r\(index) once more")
+    }
+  }
+
+  /// Somebody sums up: what is known of a member is what its record says.
+  mutating func checkOutcomes(_ index: Int, _ outcomes: [MemberOutcome], _ who: String) {
+    for (m, member) in outcomes.enumerated() where member.outcome.kind != .unknown {
+      if histories[index].outcomes[m] != member.outcome.kind {
+        violate(9, "\(who) takes m\(m)'s outcome of r\(index) for \(member.outcome.kind.rawValue)")
+      }
+    }
+  }
+
+  /// Promoted only when all have confirmed.
+  mutating func checkSettlement(_ index: Int, _ settlement: Settlement) {
+    if settlement.kind == .confirmed,
+      !histories[index].outcomes.allSatisfy({ $0 == .confirmed })
+    {
+      violate(9, "\(settlement.by) promotes r\(index), and not every start was confirmed")
+    }
+  }
+
+  /// A member's wish was made durable.
+  mutating func said(_ m: Int, _ statement: IntentStatement) {
+    let serial = Int(statement.serial)
+    while members[m].said.count <= serial { members[m].said.append(nil) }
+    members[m].said[serial] = statement.digest
+    if let digest = statement.digest, case .holds(let wish) = members[m].handed,
+      wishIndex(digest) != wish
+    {
+      violate(9, "m\(m) wishes \(wishIndex(digest) ?? -1), and its root was told another")
+    }
+  }
+
+  /// The first member begins: each of them has said that it wishes this.
+  mutating func checkBegin(_ m: Int, _ digest: Digest) {
+    for (other, member) in members.enumerated() {
+      let serial = Int(members[m].intents[Self.names[other]]?.serial ?? 0)
+      let said = serial < member.said.count ? member.said[serial] : nil
+      if said != digest {
+        violate(2, "m\(m) begins what all wish, and m\(other) has not said so")
+      }
+    }
+  }
+
+  /// A member is asked for its vote by another one.
+  mutating func noteHeld(_ m: Int, _ index: Int) {
+    let wish = histories[index].wish
+    if wish >= 0, case .holds(let held) = members[m].handed, held != wish {
+      histories[index].strangers |= 1 << m
+    }
+  }
+
+  mutating func checkHeld(_ m: Int, _ index: Int) {
+    if histories[index].strangers >> m & 1 == 1 {
+      violate(2, "m\(m) votes yes on r\(index), and does not wish that")
+    }
+  }
+
+  /// Everything has healed long ago: the last rollout is settled everywhere, and alike.
+  mutating func checkSettled(_ latest: Int) {
+    let history = histories[latest]
+    var settled: [Settlement.Kind] = []
+    for m in members.indices where members[m].life == history.lives[m] {
+      guard let settlement = settlement(m, latest) else {
+        violate(7, "m\(m) was not told what became of r\(latest)")
+        return
+      }
+      settled.append(settlement.kind)
+      checkSettlement(latest, settlement)
+    }
+    guard settled.contains(.confirmed), options.handEdits == 0 else { return }
+    let key = contents[history.content].key
+    for (m, member) in members.enumerated() where member.life == history.lives[m] {
+      if member.disk.generation != history.rollout.generation {
+        violate(7, "r\(latest) was promoted, and m\(m) has generation \(member.disk.generation)")
+      }
+      if history.rollout.kind != .restart, key != 0, member.disk.seal != key {
+        violate(7, "r\(latest) was promoted, and m\(m) has sealed key \(member.disk.seal)")
+      }
+    }
+  }
+
+  /// What all have wished until the end is in force, or the first knows why not.
+  mutating func checkWishes() {
+    guard let digest = members[0].intents.own.digest, let wish = wishIndex(digest),
+      members.allSatisfy({ $0.intents.own.digest == digest }), members[0].refused != wish
+    else { return }
+    for (m, member) in members.enumerated() where options.handEdits == 0 {
+      if member.disk.file != wishes[wish].content || member.unit.content != member.disk.file {
+        violate(7, "all wish \(wish), and m\(m) has another file, or its server has")
+      }
+    }
+  }
+}

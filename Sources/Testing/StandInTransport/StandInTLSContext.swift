@@ -1,0 +1,43 @@
+internal import COpenSSL
+package import Model
+package import Secrets
+package import Sockets
+package import TLS
+
+/// The server side of the TESTING stand-in for a Key Manager: it asks for a client certificate,
+/// accepts any and none, and leaves it to the caller to know the client by
+/// ``TLSSession/peerPublicKeyDigest`` (facts, section A.4).
+///
+/// For the stand-ins and tests only. It authenticates nobody: no program of the product may use it.
+package final class StandInTLSContext: Sendable {
+  let handle: ContextHandle
+
+  private init(_ handle: ContextHandle) { self.handle = handle }
+
+  /// A context with the server's certificate (chain) and key. `isOutdated`: it speaks TLS 1.1 at
+  /// most.
+  package static func acceptingAnyClient(
+    certificatePEM: String, keyPEM: Secret, isOutdated: Bool = false
+  ) throws(CertificateFailure) -> StandInTLSContext {
+    let handle = try ContextHandle(minimumVersion: TLS1_2_VERSION)
+    if isOutdated { kt_ctx_outdated(handle.pointer, TLS1_1_VERSION) }
+    try handle.use(certificatePEM: certificatePEM, keyPEM: keyPEM)
+    SSL_CTX_set_verify(handle.pointer, SSL_VERIFY_PEER) { _, _ in 1 }
+    return StandInTLSContext(handle)
+  }
+
+  /// Blocks until the handshake is done, or the deadline.
+  package func accept(over socket: Socket, until deadline: Instant) throws(TLSFailure) -> TLSSession
+  {
+    let session = try TLSSession(handle, over: socket, .server)
+    try session.handshake(until: deadline)
+    return session
+  }
+}
+
+extension StandInTLSContext {
+  /// Begins a handshake with the client at the other end of `socket`.
+  package func begin(over socket: Socket) throws(TLSFailure) -> TLSHandshake {
+    try TLSHandshake(handle, over: socket)
+  }
+}

@@ -1,0 +1,307 @@
+import API
+@testable import Agent
+import Crypto
+import HTTP
+import JSONCoding
+import KeyManager
+import Model
+import Rollout
+import Testing
+import Threads
+
+/// Witness and node together: what either answers, and to whom.
+@Suite("Agent: the way back")
+struct WitnessAgentTests {
+  private static let inventory = Inventory(
+    cluster: "prod", nodes: [.init(name: "minio-1", address: "minio-1")],
+    keyManagers: [
+      .init(name: "kms-1", address: "kms-1.example.net", witness: "kms-1.example.net"),
+      .init(name: "kms-2", address: "kms-2.example.net"),
+    ])
+  private static let node = Principal(cluster: "prod", role: .node, name: "minio-1")
+  private static let witness = Principal(cluster: "prod", role: .witness, name: "kms-1")
+
+  /// Says of every place that it was reached, and remembers where it was sent.
+  private final class Reach: ReachPort {
+    let sent = Lock([(node: Inventory.Node, nonce: Digest)]())
+    func reach(_ node: Inventory.Node, nonce: Digest, deadline: Instant) -> [BackAttempt] {
+      sent.update { $0.append((node, nonce)) }
+      return [
+        BackAttempt(.agent, "10.0.0.3:7377", .reached),
+        BackAttempt(
+          .server, "10.0.0.3:9000", .reached,
+          face: ServerFace(publicKey: nil, validUntil: nil, host: .sha256([1]), status: 200)),
+      ]
+    }
+  }
+
+  private struct Setup {
+    let reach = Reach()
+    let lines = Lock([String]())
+    let witness: Witness
+
+    init() {
+      let lines = lines
+      witness = Witness(
+        name: "kms-1", inventory: WitnessAgentTests.inventory, version: "test", reach: reach,
+        log: { _, line in lines.update { $0.append(line) } })
+    }
+
+    func ask(
+      _ body: String, as principal: Principal = WitnessAgentTests.node,
+      query: [(name: String, value: String)] = []
+    ) -> HTTPResponse {
+      witness.answer(
+        HTTPRequest("POST", "/v1/witness", query: query, body: Array(body.utf8)), from: principal)
+    }
+
+    /// The value of a counter.
+    func refused(_ reason: String) throws -> Int {
+      let response = witness.answer(
+        HTTPRequest("GET", "/metrics"),
+        from: Principal(cluster: "prod", role: .observer, name: "prometheus"))
+      let text = String(decoding: response.body, as: UTF8.self)
+      let line = try #require(
+        text.split(separator: "\n").first { $0.contains("refused_total{reason=\"\(reason)\"}") })
+      return try #require(Int(line.split(separator: " ").last ?? ""))
+    }
+  }
+
+  private static let question = #"{"nonce":"\#(Digest.sha256([7]).hex)"}"#
+
+  @Test("a node's question is answered, of that node and of its own inventory's addresses")
+  func served() throws {
+    let setup = Setup()
+    let response = setup.ask(Self.question)
+    #expect(response.status == 200)
+    let report = try JSON.decode(BackReport.self, from: response.body)
+    #expect(report.witness == "kms-1" && report.node == "minio-1" && report.attempts.count == 2)
+    let sent = setup.reach.sent.withLock { $0 }
+    #expect(sent.map(\.node) == Self.inventory.nodes)
+    #expect(sent.map(\.nonce) == [.sha256([7])])
+  }
+
+  @Test(
+    "whatever names an address, a node or anything else is refused and counted, and nobody is reached",
+    arguments: [
+      #"{"nonce":"\#(Digest.sha256([7]).hex)","address":"10.0.0.9:22"}"#,
+      #"{"nonce":"\#(Digest.sha256([7]).hex)","node":"minio-2"}"#,
+      #"{"nonce":"\#(Digest.sha256([7]).hex)","to":"\#(Digest.sha256([8]).hex)"}"#,
+      #"{"address":"10.0.0.9:22"}"#, #"{"nonce":"10.0.0.9:22"}"#, #"{"nonce":1}"#, "{}", "", "[]",
+    ])
+  func scanner(body: String) throws {
+    let setup = Setup()
+    #expect(setup.ask(body).status == 400)
+    #expect(setup.reach.sent.withLock { $0.isEmpty })
+    #expect(try setup.refused("request") == 1)
+  }
+
+  @Test("a query, another path and a body past its limit are refused and counted too")
+  func otherRequests() throws {
+    let setup = Setup()
+    #expect(setup.ask(Self.question, query: [(name: "host", value: "10.0.0.9")]).status == 400)
+    let pad = String(repeating: " ", count: Limits.witnessBodyBytes - Self.question.utf8.count)
+    #expect(setup.ask(Self.question + pad).status == 200)
+    #expect(setup.ask(Self.question + pad + " ").status == 400)
+    for path in ["/v1/plan", "/v1/check", "/v1/rollouts", "/v1/logs", "/v1/witness/10.0.0.9"] {
+      let answer = setup.witness.answer(HTTPRequest("POST", path), from: alice)
+      #expect(answer.status == 400, "\(path)")
+    }
+    #expect(try setup.refused("request") == 7)
+    #expect(setup.reach.sent.withLock { $0.count } == 1)
+  }
+
+  @Test("who may not ask is refused, counted, and logged once")
+  func strangers() throws {
+    let setup = Setup()
+    for (principal, reason) in [
+      (alice, "role"), (Self.witness, "role"),
+      (Principal(cluster: "prod", role: .node, name: "minio-9"), "unknownNode"),
+      (Principal(cluster: "other", role: .node, name: "minio-1"), "cluster"),
+    ] {
+      let before = try setup.refused(reason)
+      for _ in 0..<2 { #expect(setup.ask(Self.question, as: principal).status == 403) }
+      #expect(try setup.refused(reason) == before + 2)
+      #expect(setup.lines.withLock { $0.count { $0.contains(principal.uri) } } == 1)
+    }
+    #expect(setup.reach.sent.withLock { $0.isEmpty })
+  }
+
+  @Test("a node that asks without end is refused and counted")
+  func rate() throws {
+    let setup = Setup()
+    let statuses = (0...Limits.witnessBurst + 1).map { _ in setup.ask(Self.question).status }
+    #expect(statuses.contains(429))
+    #expect(try setup.refused("rate") >= 1)
+  }
+
+  @Test("a witness tells who may look, and nobody else, how it is")
+  func status() {
+    let setup = Setup()
+    func status(_ principal: Principal, _ path: String) -> Int {
+      setup.witness.answer(HTTPRequest("GET", path), from: principal).status
+    }
+    #expect(status(alice, "/v1/status") == 200 && status(alice, "/metrics") == 200)
+    #expect(status(Self.node, "/v1/status") == 200 && status(Self.node, "/metrics") == 403)
+    #expect(status(Self.witness, "/v1/status") == 403)
+  }
+
+  // MARK: the node's side
+
+  private static func agent(_ host: FakeHost, _ inventory: Inventory = inventory) -> Agent {
+    Agent(node: "minio-1", inventory: inventory, version: "test", ports: host.ports())
+  }
+
+  private static func reached(
+    _ agent: Agent, _ name: Digest, as principal: Principal = witness,
+    challenge: String = Digest.sha256([2]).hex
+  ) -> HTTPResponse {
+    agent.answer(
+      HTTPRequest(
+        "GET", "/v1/reached",
+        query: [(name: "nonce", value: name.hex), (name: "challenge", value: challenge)]),
+      from: principal)
+  }
+
+  @Test("a node proves to the witness that it asked that it is the one, and to nobody else")
+  func proof() throws {
+    let host = FakeHost(file: plainFile)
+    let agent = Self.agent(host)
+    _ = agent.check()
+    let question = try #require(host.state.withLock { $0.questions.first })
+    #expect(question.witness == "kms-1")
+    let name = ReachProof.name(of: question.nonce)
+    let answer = Self.reached(agent, name)
+    #expect(answer.status == 200)
+    #expect(
+      try JSON.decode(ReachedAnswer.self, from: answer.body).proof
+        == ReachProof.proof(
+          nonce: question.nonce, challenge: .sha256([2]), node: "minio-1", witness: "kms-1"))
+    #expect(Self.reached(agent, .sha256([9])).status == 400)
+    #expect(Self.reached(agent, name, challenge: "x").status == 400)
+    for (role, name2) in [
+      (Role.node, "minio-1"), (.operator, "alice"), (.observer, "eve"), (.witness, "kms-2"),
+      (.witness, "kms-9"),
+    ] {
+      let principal = Principal(cluster: "prod", role: role, name: name2)
+      #expect(Self.reached(agent, name, as: principal).status == 403, "\(principal.uri)")
+    }
+  }
+
+  @Test("check says of each Key Manager what its witness met, or why nothing is known")
+  func check() throws {
+    let host = FakeHost(file: plainFile)
+    host.state.update {
+      $0.witnesses["kms-1"] = BackReport(
+        witness: "kms-1", node: "minio-1",
+        attempts: [
+          BackAttempt(.agent, "10.0.0.3:7377", .reached),
+          BackAttempt(.server, "10.0.0.3:9000", .refused),
+        ])
+    }
+    let answer = Self.agent(host).check()
+    let back = try #require(answer.back)
+    #expect(back.map(\.keyManager) == ["kms-1", "kms-2"])
+    #expect(back.map(\.verdict) == ["failed", "notChecked"])
+    #expect(back[1].unverified == "noWitness")
+    #expect(back.map(\.endpoint) == answer.endpoints.map(\.endpoint))
+    #expect(answer.findings.contains { $0.rule == "back-direction" && $0.severity == .error })
+    #expect(answer.findings.contains { $0.rule == "back-unverified" && $0.severity == .warning })
+  }
+
+  @Test("a report of another node, or of another witness, verifies nothing")
+  func otherReport() throws {
+    let host = FakeHost(file: plainFile)
+    host.state.update {
+      $0.witnesses["kms-1"] = BackReport(witness: "kms-1", node: "minio-2", attempts: [])
+    }
+    let back = try #require(Self.agent(host).check().back)
+    #expect(back[0].unverified == "silent" && back[0].detail.contains("minio-2"))
+  }
+
+  @Test("a way back that fails is a no to a rollout; one that is not verified as the policy says")
+  func votes() throws {
+    func plan(
+      _ policy: Inventory.UnverifiedDirection, _ outcome: BackOutcome?
+    ) throws -> PlanAnswer {
+      let host = FakeHost(file: plainFile)
+      var inventory = Self.inventory
+      inventory.keyManagers.removeLast()
+      inventory.unverifiedDirection = policy
+      if let outcome {
+        host.state.update { state in
+          state.witnesses["kms-1"] = BackReport(
+            witness: "kms-1", node: "minio-1",
+            attempts: [
+              BackAttempt(.agent, "10.0.0.3:7377", .reached),
+              BackAttempt(
+                .server, "10.0.0.3:9000", outcome,
+                face: outcome == .reached
+                  ? ServerFace(publicKey: nil, validUntil: nil, host: .sha256([1]), status: 200)
+                  : nil),
+            ])
+        }
+      }
+      let agent = Self.agent(host, inventory)
+      let request = PlanRequest(
+        kind: .apply, changes: enabling.map(WireChange.init), createKey: false)
+      let response = agent.answer(
+        HTTPRequest("POST", "/v1/plan", body: JSON.encode(request)), from: alice)
+      return try JSON.decode(PlanAnswer.self, from: response.body)
+    }
+    #expect(try plan(.refuse, .reached).refusal == nil)
+    let refused = try plan(.warn, .refused).refusal
+    #expect(refused?.code == .keyManager)
+    #expect(refused?.message.contains("10.0.0.3:9000") == true, "\(refused?.message ?? "")")
+    let warned = try plan(.warn, nil)
+    #expect(warned.refusal == nil)
+    #expect(warned.findings.contains { $0.rule == "back-unverified" && $0.severity == .warning })
+    #expect(try plan(.refuse, nil).refusal?.code == .keyManager)
+  }
+
+  // MARK: the node's own looks
+
+  @Test("the last look is in status and metrics with its age, and a change is logged once")
+  func background() throws {
+    let host = FakeHost(file: plainFile)
+    let agent = Self.agent(host)
+    #expect(agent.status().links == nil)
+    func line(_ name: String) -> String? {
+      String(decoding: agent.metrics().body, as: UTF8.self).split(separator: "\n")
+        .first { $0.hasPrefix(name) }.map(String.init)
+    }
+    #expect(line("keyturn_key_manager_links") == nil)
+    func report(_ outcome: BackOutcome) -> BackReport {
+      BackReport(
+        witness: "kms-1", node: "minio-1",
+        attempts: [
+          BackAttempt(.agent, "10.0.0.3:7377", outcome),
+          BackAttempt(
+            .server, "10.0.0.3:9000", .reached,
+            face: ServerFace(publicKey: nil, validUntil: nil, host: .sha256([1]), status: 200)),
+        ])
+    }
+    host.state.update { $0.witnesses["kms-1"] = report(.timedOut) }
+    agent.lookAtLinks()
+    agent.lookAtLinks()
+    let links = try #require(agent.status().links)
+    #expect(links.failed == 1 && links.fine == 2 && links.notChecked == 1 && links.ageSeconds <= 60)
+    #expect(links.worst.contains("10.0.0.3:7377"))
+    #expect(
+      line(#"keyturn_key_manager_links{direction="back",verdict="failed"}"#)?.hasSuffix(" 1")
+        == true)
+    #expect(
+      line(#"keyturn_key_manager_links{direction="forward",verdict="fine"}"#)?.hasSuffix(" 2")
+        == true)
+    #expect(line("keyturn_key_manager_look_age_seconds") != nil)
+    func told(_ text: String) -> Int {
+      host.state.withLock { $0.events.count { $0.message.contains(text) } }
+    }
+    #expect(told("10.0.0.3:7377") == 1 && told("fine again") == 0)
+    host.state.update { $0.witnesses["kms-1"] = report(.reached) }
+    agent.lookAtLinks()
+    agent.lookAtLinks()
+    #expect(told("fine again") == 1)
+    #expect(agent.status().links?.failed == 0)
+  }
+}

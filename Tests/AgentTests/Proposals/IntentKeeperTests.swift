@@ -1,0 +1,166 @@
+import API
+@testable import Agent
+import Coordination
+import Crypto
+import HTTP
+import JSONCoding
+import Model
+import Rollout
+import Secrets
+import Testing
+import Threads
+
+@Suite("Proposals")
+struct IntentKeeperTests {
+  private static let request = IntentRequest(
+    changes: enabling.map(WireChange.init), createKey: false)
+  private static let other = IntentRequest(
+    changes: [WireChange(SettingChange(name: "MINIO_SITE_NAME", value: Secret("x")))],
+    createKey: false)
+
+  private func local(
+    _ agent: Agent, _ method: String, _ path: String, _ request: IntentRequest? = nil
+  ) throws -> IntentsView {
+    let response = agent.answerLocally(
+      HTTPRequest(method, path, body: request.map { JSON.encode($0) } ?? []))
+    #expect(response.status == 200, "\(String(decoding: response.body, as: UTF8.self))")
+    return try JSON.decode(IntentsView.self, from: response.body)
+  }
+
+  private func propose(_ agent: Agent, _ request: IntentRequest = request) throws -> IntentsView {
+    try local(agent, "POST", "/v1/intent", request)
+  }
+
+  /// Blocks until the wish of every node has come to a phase.
+  private func wait(_ cluster: Cluster, for phase: IntentPhase) -> [IntentPhase] {
+    var phases: [IntentPhase] = []
+    for _ in 0..<600 {
+      phases = cluster.nodes.map { $0.agent.intentsView().phase }
+      if phases.allSatisfy({ $0 == phase }) { break }
+      Clock.sleep(until: .inMilliseconds(50))
+    }
+    return phases
+  }
+
+  @Test("the nodes roll out by themselves what each was handed, once, when the last one has it")
+  func agreed() throws {
+    let cluster = Cluster([plainFile, plainFile, plainFile])
+    let first = try propose(cluster[1].agent)
+    #expect(first.isChanged && first.phase == .waiting)
+    #expect(first.missing == ["minio-1", "minio-3"], "\(first.rows)")
+    #expect(try propose(cluster[2].agent).missing == ["minio-1"])
+    #expect(cluster.nodes.allSatisfy { $0.host.state.withLock { $0.restarts } == 0 })
+    #expect(try propose(cluster[0].agent).missing == [])
+    #expect(wait(cluster, for: .inForce) == [.inForce, .inForce, .inForce])
+    for node in cluster.nodes {
+      #expect(node.host.state.withLock { $0.restarts } == 1)
+      #expect(node.host.state.withLock { $0["/etc/default/minio"]?.contains(apiKey) } == true)
+    }
+    let again = try propose(cluster[2].agent)
+    #expect(!again.isChanged && again.phase == .inForce && again.rollout != nil)
+  }
+
+  @Test("one that withdraws, and one that wants something else, keep all from it")
+  func disagreement() throws {
+    let cluster = Cluster([plainFile, plainFile, plainFile])
+    for node in cluster.nodes.dropFirst() { _ = try propose(node.agent) }
+    #expect(try local(cluster[2].agent, "POST", "/v1/intent/withdraw").isChanged)
+    #expect(try propose(cluster[0].agent).missing == ["minio-3"])
+    let view = try propose(cluster[2].agent, Self.other)
+    #expect(view.differing == ["minio-1", "minio-2"])
+    Clock.sleep(until: .inMilliseconds(Intents.quietMilliseconds + 500))
+    #expect(cluster.nodes.allSatisfy { $0.host.state.withLock { $0.restarts } == 0 })
+    _ = try propose(cluster[2].agent)
+    #expect(wait(cluster, for: .inForce) == [.inForce, .inForce, .inForce])
+  }
+
+  @Test("what could never be voted for is refused at once and not kept")
+  func refused() throws {
+    let node = Node()
+    let change = SettingChange(name: "MINIO_KMS_SSE_KEY", value: Secret("k"))
+    let body = IntentRequest(changes: [WireChange(change)], createKey: false)
+    let response = node.agent.answerLocally(
+      HTTPRequest("POST", "/v1/intent", body: JSON.encode(body)))
+    #expect(response.status == 400)
+    let no = try JSON.decode(ErrorAnswer.self, from: response.body)
+    #expect(no.kind == .validation)
+    #expect(node.host.state.withLock { $0.records["intent"] } == nil)
+  }
+
+  @Test("a proposal outlives the agent, and a node that is not a member is not heard")
+  func durable() throws {
+    var cluster = Cluster([plainFile, plainFile])
+    _ = try propose(cluster[1].agent)
+    cluster.restart(1)
+    #expect(cluster[1].agent.intentsView().own.digest != nil)
+    let statement = IntentStatement(serial: 9, digest: .sha256([1]))
+    let stranger = Principal(cluster: "prod", role: .node, name: "minio-7")
+    let response = cluster[0].send("POST", "/v1/intents", JSON.encode(statement), as: stranger)
+    #expect(response.status == 403)
+    _ = try propose(cluster[0].agent)
+    #expect(wait(cluster, for: .inForce) == [.inForce, .inForce])
+  }
+
+  @Test("what cannot be written is not proposed")
+  func notWritten() throws {
+    let node = Node()
+    node.host.failRecord("intent")
+    let response = node.agent.answerLocally(
+      HTTPRequest("POST", "/v1/intent", body: JSON.encode(Self.request)))
+    #expect(response.status == 400)
+    let own = node.agent.intentsView().own
+    #expect(own.serial == 0 && own.digest == nil)
+  }
+
+  @Test("what failed is not wished again by an agent that died just when the rollout had ended")
+  func diesAtTheEnd() throws {
+    var cluster = Cluster([plainFile, plainFile])
+    for index in 0..<2 { cluster.failAtKeyManager(index, line: "FATAL it does not start") }
+    _ = try propose(cluster[1].agent)
+    let host = cluster[1].host
+    let kept = Lock([String: [UInt8]]())
+    host.state.update { state in
+      state.onSave = { name in
+        guard name == "rollout" else { return }
+        let records = host.state.withLock { $0.records }
+        kept.update { $0 = records }
+      }
+    }
+    let (rollout, _) = try cluster.coordinate(enabling, rollback: nil)
+    host.state.update { $0.records = kept.withLock { $0 } }
+    cluster.restart(1)
+    let view = cluster[1].agent.intentsView()
+    #expect(view.own.digest == nil)
+    #expect(view.phase == .notConfirmed && view.rollout == rollout.id)
+  }
+
+  @Test("a plan of what was withdrawn meanwhile does not bring the wish back")
+  func withdrawnMeanwhile() throws {
+    let node = Node()
+    _ = try propose(node.agent)
+    let digest = try #require(node.agent.intentsView().own.digest)
+    _ = try local(node.agent, "POST", "/v1/intent/withdraw")
+    node.agent.intend(.found(digest))
+    #expect(node.agent.intentsView().own.digest == nil)
+  }
+
+  @Test("an operator's rollout of the same settings puts the proposals in force")
+  func byOperator() throws {
+    let cluster = Cluster([plainFile, plainFile])
+    _ = try propose(cluster[1].agent)
+    let (rollout, result) = try cluster.coordinate(enabling)
+    #expect(result.exitCode == .done, "\(result)")
+    // Confirmed here, and nobody has said yet that it is everywhere.
+    #expect(cluster[1].agent.intentsView().phase == .rollingOut)
+    _ = try cluster.after(rollout, result)
+    #expect(cluster[1].agent.intentsView().phase == .inForce)
+    #expect(try propose(cluster[0].agent).phase == .inForce)
+  }
+
+  @Test("no answer of an agent holds a value of what was proposed")
+  func secret() throws {
+    let cluster = Cluster([plainFile, plainFile])
+    let view = try propose(cluster[0].agent)
+    #expect(!String(decoding: JSON.encode(view), as: UTF8.self).contains(apiKey))
+  }
+}

@@ -1,0 +1,302 @@
+import API
+@testable import Agent
+import Coordination
+import Crypto
+import HTTP
+import JSONCoding
+import Linux
+import Model
+import Rollout
+import Secrets
+import ServerUnit
+import Testing
+import Threads
+
+/// What must hold of proposals when something goes wrong around them.
+@Suite("Proposals, when something is wrong", .serialized)
+struct ProposalFaultTests {
+  private static let request = IntentRequest(
+    changes: enabling.map(WireChange.init), createKey: false)
+  private static let other = IntentRequest(
+    changes: [WireChange(SettingChange(name: "MINIO_SITE_NAME", value: Secret("x")))],
+    createKey: false)
+
+  private func local(
+    _ agent: Agent, _ method: String, _ path: String, _ request: IntentRequest? = nil
+  ) throws -> IntentsView {
+    let response = agent.answerLocally(
+      HTTPRequest(method, path, body: request.map { JSON.encode($0) } ?? []))
+    #expect(response.status == 200, "\(String(decoding: response.body, as: UTF8.self))")
+    return try JSON.decode(IntentsView.self, from: response.body)
+  }
+
+  private func propose(_ agent: Agent, _ request: IntentRequest = request) throws -> IntentsView {
+    try local(agent, "POST", "/v1/intent", request)
+  }
+
+  /// Blocks until the condition holds; whether it did within 30 s.
+  private func comes(_ condition: () -> Bool) -> Bool {
+    let deadline = Instant.inMilliseconds(30_000)
+    while Clock.now() < deadline {
+      if condition() { return true }
+      Clock.sleep(until: .inMilliseconds(20))
+    }
+    return condition()
+  }
+
+  // MARK: a withdrawal
+
+  @Test(
+    "a proposal that is withdrawn while its rollout's checks run gets a no, and nothing restarts")
+  func withdrawnInChecks() throws {
+    let cluster = Cluster([plainFile, plainFile])
+    let host = cluster[1].host
+    let withdrawn = Lock<HTTPResponse?>(nil)
+    let agent = cluster[1].agent
+    // The last of the checks: the file is staged, the vote is not written yet.
+    host.state.update { state in
+      state.onStage = {
+        let answer = agent.answerLocally(HTTPRequest("POST", "/v1/intent/withdraw"))
+        withdrawn.update { $0 = $0 ?? answer }
+      }
+    }
+    for node in cluster.nodes { _ = try propose(node.agent) }
+    #expect(comes { withdrawn.withLock { $0 } != nil })
+    let answer = try #require(withdrawn.withLock { $0 })
+    let view = try JSON.decode(IntentsView.self, from: answer.body)
+    #expect(answer.status == 200 && view.isChanged && view.own.digest == nil)
+    #expect(comes { cluster.nodes.allSatisfy { $0.agent.isAtRest } })
+    #expect(comes { cluster[0].agent.intentsView().refusal != nil })
+    #expect(cluster[0].agent.intentsView().refusal?.message.contains("was withdrawn") == true)
+    for node in cluster.nodes {
+      #expect(node.host.state.withLock { $0.restarts } == 0)
+      #expect(node.host.state.withLock { $0["/etc/default/minio"] } == plainFile)
+      #expect(node.host.state.withLock { $0.staged.isEmpty })
+    }
+  }
+
+  @Test("after this node's vote a withdrawal is refused, and names the rollout that is under way")
+  func withdrawnAfterVote() throws {
+    let cluster = Cluster([plainFile, plainFile])
+    let answers = Lock([HTTPResponse]())
+    let agent = cluster[1].agent
+    cluster[1].host.state.update { state in
+      state.onRestart = { _ in
+        let answer = Lock<HTTPResponse?>(nil)
+        // The host's state is taken here: another thread asks.
+        do throws(Errno) {
+          try Thread.start("withdraw") {
+            answer.update { $0 = agent.answerLocally(HTTPRequest("POST", "/v1/intent/withdraw")) }
+            if let given = answer.withLock({ $0 }) { answers.update { $0.append(given) } }
+          }
+        } catch { Issue.record("\(error)") }
+      }
+    }
+    for node in cluster.nodes { _ = try propose(node.agent) }
+    #expect(comes { answers.withLock { !$0.isEmpty } })
+    let answer = try #require(answers.withLock { $0.first })
+    let no = try JSON.decode(ErrorAnswer.self, from: answer.body)
+    #expect(answer.status == 400 && no.kind == .busy, "\(no)")
+    #expect(no.message.contains("is under way"), "\(no)")
+    #expect(comes { cluster.nodes.allSatisfy { $0.agent.intentsView().phase == .inForce } })
+  }
+
+  // MARK: what a node has lost
+
+  @Test(
+    "a node that was installed again, and counts from the beginning, is heard", arguments: [0, 1])
+  func reimaged(index: Int) throws {
+    var cluster = Cluster([plainFile, plainFile])
+    // Its serial is 3 in the life before.
+    _ = try propose(cluster[index].agent, Self.other)
+    _ = try local(cluster[index].agent, "POST", "/v1/intent/withdraw")
+    _ = try propose(cluster[index].agent, Self.other)
+    #expect(
+      comes { cluster[1 - index].agent.intentsView().rows[index].statement != nil || index == 0 })
+    cluster[index].host.state.update { $0.records = [:] }
+    cluster.restart(index)
+    for node in cluster.nodes { _ = try propose(node.agent) }
+    #expect(comes { cluster.nodes.allSatisfy { $0.agent.intentsView().phase == .inForce } })
+  }
+
+  @Test("a node whose record of its proposal is damaged is heard when it proposes again")
+  func damagedIntent() throws {
+    var cluster = Cluster([plainFile, plainFile])
+    _ = try propose(cluster[1].agent, Self.other)
+    _ = try local(cluster[1].agent, "POST", "/v1/intent/withdraw")
+    _ = try propose(cluster[1].agent, Self.other)
+    cluster[1].host.state.update { $0.records["intent"] = [] }
+    cluster.restart(1)
+    // The first member hears that nothing is held there any more.
+    #expect(comes { cluster[0].agent.intentsView().rows[1].statement?.digest == nil })
+    #expect(cluster.rules(1).contains("damaged-record"))
+    for node in cluster.nodes { _ = try propose(node.agent) }
+    #expect(comes { cluster.nodes.allSatisfy { $0.agent.intentsView().phase == .inForce } })
+    #expect(!cluster.rules(1).contains("damaged-record"))
+  }
+
+  @Test(
+    "a damaged record takes no other with it, and status names it",
+    arguments: ["settled", "collecting", "confirmed", "drift"])
+  func oneDamaged(name: String) throws {
+    var cluster = Cluster([plainFile, plainFile])
+    let digest = try #require(try propose(cluster[1].agent).own.digest)
+    cluster[1].host.state.update { $0.records[name] = [] }
+    cluster.restart(1)
+    #expect(cluster[1].agent.intentsView().own.digest == digest)
+    let finding = try #require(
+      cluster[1].agent.status().findings.first { $0.rule == "damaged-record" })
+    #expect(finding.message.contains(name) && finding.severity == .warning, "\(finding)")
+    #expect(finding.remedy?.isEmpty == false)
+    #expect(try cluster[1].plan(enabling).refusal == nil)
+  }
+
+  @Test("each of several damaged records is a finding of its own")
+  func allDamaged() throws {
+    let host = FakeHost(file: plainFile)
+    let names = ["rollout", "incarnation", "confirmed", "drift", "settled", "intent", "collecting"]
+    host.state.update { state in for name in names { state.records[name] = [] } }
+    let findings = Node(host).agent.status().findings.filter { $0.rule == "damaged-record" }
+    for name in names {
+      #expect(findings.filter { $0.message.contains("read \(name):") }.count == 1, "\(name)")
+    }
+    #expect(findings.filter { $0.severity == .error }.count == 2)
+  }
+
+  // MARK: what was not confirmed
+
+  /// Both nodes hold the settings and one of them fails to start with them; blocks until it is rolled back
+  /// everywhere.
+  private func failing() throws -> (cluster: Cluster, failure: IntentFailure) {
+    let cluster = Cluster([plainFile, plainFile])
+    cluster.failOnce(1)
+    for node in cluster.nodes { _ = try propose(node.agent, Self.other) }
+    #expect(comes { cluster.nodes.allSatisfy { $0.agent.intentsView().failure?.rollback != nil } })
+    #expect(comes { cluster.nodes.allSatisfy { $0.agent.isAtRest } })
+    #expect(
+      comes { cluster.nodes.allSatisfy { $0.agent.intentsView().failure?.code == .rolledBack } })
+    return (cluster, try #require(cluster[0].agent.intentsView().failure))
+  }
+
+  private func restarts(_ cluster: Cluster) -> [Int] {
+    cluster.nodes.map { $0.host.state.withLock { $0.restarts } }
+  }
+
+  /// What both nodes are handed again, run after run, and what each of them says.
+  private func proposeAgain(_ cluster: Cluster) throws -> [IntentsView] {
+    try (0..<3).flatMap { _ in try cluster.nodes.map { try propose($0.agent, Self.other) } }
+  }
+
+  @Test(
+    "settings whose start failed are not begun again by any run, also when the first member is replaced",
+    arguments: [false, true])
+  func failedAndRestarted(isReplaced: Bool) throws {
+    var (cluster, _) = try failing()
+    let before = restarts(cluster)
+    for view in try proposeAgain(cluster) {
+      #expect(view.phase == .notConfirmed && !view.isChanged, "\(view)")
+      #expect(view.failure?.code == .rolledBack && view.own.digest == nil, "\(view)")
+    }
+    if isReplaced { cluster[0].host.state.update { $0.records = [:] } }
+    cluster.restartAll()
+    let views = try proposeAgain(cluster)
+    #expect(views.last?.phase == .notConfirmed)
+    // The one that was replaced knows of nothing, and waits for the other, which does.
+    #expect(views[0].phase == (isReplaced ? .waiting : .notConfirmed))
+    Clock.sleep(until: .inMilliseconds(Intents.quietMilliseconds + 500))
+    #expect(restarts(cluster) == before)
+  }
+
+  @Test("a person who says so has it rolled out again: by digest, or by a rollout of their own")
+  func retried() throws {
+    let (cluster, failure) = try failing()
+    let retry = JSON.encode(IntentRetry(digest: String(failure.digest.hex.prefix(12))))
+    for node in cluster.nodes {
+      let response = node.send("POST", "/v1/intents/retry", retry)
+      #expect(response.status == 200)
+      #expect(try JSON.decode(IntentsView.self, from: response.body).isChanged)
+    }
+    let observer = Principal(cluster: "prod", role: .observer, name: "o")
+    #expect(cluster[0].send("POST", "/v1/intents/retry", retry, as: observer).status == 403)
+    for node in cluster.nodes { _ = try propose(node.agent, Self.other) }
+    #expect(comes { cluster.nodes.allSatisfy { $0.agent.intentsView().phase == .inForce } })
+    #expect(cluster.nodes.allSatisfy { $0.agent.intentsView().failure == nil })
+  }
+
+  @Test(
+    "settings that an operator has rolled out since, and were confirmed, are in force when proposed"
+  )
+  func applied() throws {
+    let (cluster, _) = try failing()
+    let (rollout, result) = try cluster.coordinate(Self.other.changes.map(\.change))
+    #expect(result.exitCode == .done, "\(result)")
+    _ = try cluster.after(rollout, result)
+    for node in cluster.nodes {
+      let view = try propose(node.agent, Self.other)
+      #expect(view.phase == .inForce && !view.isChanged && view.failure == nil, "\(view)")
+    }
+  }
+
+  @Test(
+    "other settings are taken as ever, and the failed ones are refused as long as those are not confirmed"
+  )
+  func others() throws {
+    let (cluster, _) = try failing()
+    #expect(try propose(cluster[0].agent).phase == .waiting)
+    let view = try propose(cluster[0].agent, Self.other)
+    #expect(view.phase == .notConfirmed && view.own.digest == nil, "\(view)")
+    for node in cluster.nodes { _ = try propose(node.agent) }
+    #expect(comes { cluster.nodes.allSatisfy { $0.agent.intentsView().phase == .inForce } })
+    #expect(cluster.nodes.allSatisfy { $0.agent.intentsView().failure == nil })
+  }
+
+  @Test("a record of a failure of before there were reasons is read")
+  func oldRecord() throws {
+    let digest = Digest.sha256([1])
+    let json =
+      #"{"statement":{"serial":2,"isInForce":false},"failed":{"digest":"\#(digest.hex)","rollout":"00000000000000aa"}}"#
+    let host = FakeHost(file: plainFile)
+    host.state.update { $0.records["intent"] = Array(json.utf8) }
+    let view = Node(host).agent.intentsView()
+    #expect(view.phase == .notConfirmed && view.failure?.code == .notConfirmed)
+    #expect(view.failure?.digest == digest)
+  }
+
+  @Test("a member does not vote for other settings than the proposal that a rollout says it is of")
+  func otherWish() throws {
+    let cluster = Cluster([plainFile, plainFile])
+    for node in cluster.nodes { _ = try propose(node.agent) }
+    let first = Principal(cluster: "prod", role: .node, name: "minio-1")
+    var rollout = try cluster.rollout(enabling)
+    rollout.createdBy = first.author
+    for wish in [nil, Digest.sha256([9])] {
+      rollout.wish = wish
+      let request = PrepareRequest(
+        rollout: rollout, generation: nil, changes: enabling.map(WireChange.init), createKey: false,
+        seals: [])
+      let response = cluster[1].send("POST", "/v1/rollouts", JSON.encode(request), as: first)
+      let vote = try JSON.decode(VoteAnswer.self, from: response.body)
+      #expect(vote.refusal?.message.contains("other settings") == true, "\(vote)")
+    }
+  }
+}
+
+extension Cluster {
+  /// The next start of a node's server ends with a fatal line; those after it go well.
+  func failOnce(_ index: Int) {
+    let host = nodes[index].host
+    let good = host.state.withLock { $0.startLines }
+    host.endsAtKeyManager("FATAL it does not start")
+    host.state.update { state in
+      let failing = state.onRestart
+      state.onRestart = { state in
+        failing(&state)
+        state.onRestart = { state in
+          state.startLines = good
+          state.unit.activeState = "active"
+          state.unit.subState = "running"
+        }
+      }
+    }
+  }
+}

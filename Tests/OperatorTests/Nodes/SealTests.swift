@@ -1,0 +1,100 @@
+import API
+@testable import Coordination
+import Crypto
+import Model
+@testable import Operator
+import Rollout
+import Testing
+
+@Suite("keyturn seal") struct SealCommandTests {
+  private static let other = Seal(
+    cluster: "prod", keyName: "key-2", enclave: "tenant-1", rollout: "00000000000000bb",
+    sealedAtMicroseconds: 0)
+
+  private func agents(third: FakeAgent) -> [FakeAgent] {
+    Sample.names.map { $0 == "minio-3" ? third : FakeAgent($0, sealed: Sample.seal) }
+  }
+
+  @Test("show has a row for each node, and is 0 only if all are the same")
+  func show() {
+    let (code, host) = Sample.run(
+      "seal show", agents(third: FakeAgent("minio-3", sealed: Sample.seal)))
+    #expect(code == .done)
+    for name in Sample.names { #expect(host.output.contains(name)) }
+    #expect(host.output.contains(String(Sample.seal.digest.hex.prefix(12))))
+    for (third, expected) in [
+      (FakeAgent("minio-3", sealed: Self.other), ExitCode.failed),
+      (FakeAgent("minio-3"), .failed),
+      (FakeAgent("minio-3", sealed: Sample.seal, problem: "its seal is missing"), .failed),
+      (FakeAgent("minio-3", .unreachable), .unknown),
+    ] { #expect(Sample.run("seal show", agents(third: third)).code == expected) }
+    #expect(Sample.run("seal show", Sample.names.map { FakeAgent($0) }).code == .done)
+  }
+
+  @Test("recover asks the one node, and says what was wrong")
+  func recover() {
+    let agents = agents(
+      third: FakeAgent("minio-3", sealed: Sample.seal, problem: "its seal is missing"))
+    let (code, host) = Sample.run("seal recover minio-3", agents)
+    #expect(code == .done)
+    #expect(host.output.contains("minio-3: its seal is missing; now it has"))
+    let (again, unchanged) = Sample.run("seal recover minio-1", agents)
+    #expect(again == .done && unchanged.output.contains("already"))
+  }
+
+  @Test(
+    "recover where there is no majority is the guard's no; one that is not in the inventory is 64")
+  func noMajority() {
+    let (code, host) = Sample.run("seal recover minio-3", agents(third: FakeAgent("minio-3")))
+    #expect(code == .guardRefused)
+    #expect(host.errors.contains("minio-3: the other members' seals differ"))
+    let (typo, said) = Sample.run("seal recover minio-9", Sample.names.map { FakeAgent($0) })
+    #expect(typo == .usage && said.errors.contains("only minio-[1-4]"))
+    #expect(
+      Sample.run("seal recover minio-3", agents(third: FakeAgent("minio-3", .unreachable))).code
+        == .unreachable)
+  }
+}
+
+@Suite("Seal of a plan") struct PlanSealTests {
+  private static let key = KeyIdentity(name: "key-1", enclave: "store")
+
+  private static func seal(_ answers: [PlanAnswer]) throws -> Seal? {
+    let rows = answers.map { NodeAnswer(name: $0.node, result: .success($0)) }
+    return try ClusterPlan(rows: rows).seal(
+      cluster: "prod", rollout: "00000000000000aa", realtimeMicroseconds: 5)
+  }
+
+  @Test("the first rollout with a key seals it; later ones and those without a key do not")
+  func first() throws {
+    let seal = Seal(
+      cluster: "prod", keyName: "key-1", enclave: "store", rollout: "00000000000000aa",
+      sealedAtMicroseconds: 5)
+    let new = [PlanAnswer.sample("a", key: Self.key), .sample("b", key: Self.key)]
+    #expect(try Self.seal(new) == seal)
+    #expect(
+      try Self.seal([.sample("a", seal: seal, key: Self.key), .sample("b", key: Self.key)]) == nil)
+    #expect(try Self.seal([.sample("a"), .sample("b")]) == nil)
+  }
+
+  @Test("after a seal was lifted the new one follows it, also where a node does not know it")
+  func chained() throws {
+    let (first, second) = (Digest.ofFields(["1"]), Digest.ofFields(["2"]))
+    let known = PlanAnswer.sample("a", key: Self.key, lifted: first)
+    #expect(try Self.seal([known, .sample("b", key: Self.key)])?.previous == first)
+    #expect(throws: Refusal.self) {
+      try Self.seal([known, .sample("b", key: Self.key, lifted: second)])
+    }
+  }
+
+  @Test("nodes that would run with different keys are refused")
+  func differ() {
+    #expect(throws: Refusal.self) {
+      try Self.seal([
+        .sample("a", key: Self.key),
+        .sample("b", key: KeyIdentity(name: "key-1", enclave: "other")),
+      ])
+    }
+    #expect(throws: Refusal.self) { try Self.seal([.sample("a", key: Self.key), .sample("b")]) }
+  }
+}

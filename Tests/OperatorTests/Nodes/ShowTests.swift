@@ -1,0 +1,269 @@
+import API
+import Coordination
+import JSONCoding
+import Model
+@testable import Operator
+import Rollout
+import Testing
+
+extension RolloutView {
+  /// A rollout whose instant was at 100 s of the wall clock and `boot` seconds of CLOCK_BOOTTIME;
+  /// everything is `shift` milliseconds later than on a good node.
+  static func sample(
+    _ id: String = "aa", shift: Int64, boot: Int64 = 7, wall: Int64 = 100, epoch: UInt64 = 4,
+    outcome: Outcome = Outcome(.confirmed, "new invocation, READY"), hasInstant: Bool = true
+  ) -> RolloutView {
+    func instant(_ milliseconds: Int64) -> Instant {
+      Instant(nanoseconds: boot * 1_000_000_000 + (milliseconds + shift) * 1_000_000)
+    }
+    let steps: [(Int64, String)] = [
+      (-900, "preparing"), (-500, "checked"), (-450, "prepared"), (-200, "armed"),
+      (60, "restarting"), (70, "starting"), (900, "ready"), (1_500, outcome.kind.rawValue),
+    ]
+    return RolloutView(
+      id: id,
+      events: steps.enumerated().map { index, step in
+        RolloutEvent(
+          sequence: index + 1,
+          realtimeMicroseconds: wall * 1_000_000 + (step.0 + shift) * 1_000,
+          instant: instant(step.0), phase: step.1, detail: index == 7 ? outcome.reason : "")
+      },
+      report: RestartReport(
+        planned: Instant(nanoseconds: boot * 1_000_000_000), issued: instant(1),
+        previousInvocation: "i", stopping: instant(2), stopped: instant(5), started: instant(7),
+        writable: instant(950)),
+      outcome: outcome,
+      rollout: RolloutHead(
+        id: id, epoch: epoch, kind: .apply, generation: 3, createdBy: "alice"),
+      bootID: "boot",
+      instant: hasInstant ? Instant(nanoseconds: boot * 1_000_000_000) : nil)
+  }
+}
+
+struct ShowTests {
+  private let failed = Outcome(.failed, "FATAL <b>no</b> \"KMS\" & more\u{1B}[2J")
+
+  private var agents: [FakeAgent] {
+    [
+      FakeAgent("minio-1", kept: [.sample(shift: 0), .sample("old", shift: 0, epoch: 2)]),
+      // Another boot clock, a wall clock that is an hour behind: neither moves anything.
+      FakeAgent("minio-2", kept: [.sample(shift: 3, boot: 99_000, wall: -3_500)]),
+      FakeAgent("minio-3", kept: [.sample(shift: 10, outcome: failed)]),
+      FakeAgent("minio-4", kept: [.sample("old", shift: 0, epoch: 2)]),
+    ]
+  }
+
+  private func axis(_ views: [RolloutView]) -> TimelineAxis {
+    TimelineAxis(
+      id: "aa",
+      views.enumerated().map { (node: "minio-\($0 + 1)", view: .success($1)) })
+  }
+
+  @Test("the instant is zero for every node, whatever its clocks say")
+  func zero() {
+    let axis = axis([.sample(shift: 0), .sample(shift: 3, boot: 99_000, wall: -3_500)])
+    #expect(axis.hasInstant)
+    #expect(axis.rows.map { $0.time(of: .voted) } == [-450_000_000, -447_000_000])
+    // What systemd says, not when it was heard of.
+    #expect(axis.rows.map { $0.time(of: .start) } == [7_000_000, 10_000_000])
+    #expect(axis.skew(of: .stop) == 3_000_000 && axis.skew(of: .start) == 3_000_000)
+    #expect(axis.rows.map { $0.end?.phase } == ["confirmed", "confirmed"])
+  }
+
+  @Test("a node without the instant is placed by its wall clock, and it is said")
+  func wallClock() {
+    let axis = axis([.sample(shift: 0), .sample(shift: 3, boot: 50, hasInstant: false)])
+    #expect(axis.rows.map(\.isByWallClock) == [false, true])
+    #expect(axis.rows[1].time(of: .voted) == -447_000_000)
+    #expect(axis.rows[1].time(of: .start) == 10_000_000)
+  }
+
+  @Test("without any instant zero is the first step, by the corrected wall clocks")
+  func noInstant() {
+    let views = [
+      RolloutView.sample(shift: 0, hasInstant: false),
+      RolloutView.sample(shift: 20, wall: 110, hasInstant: false),
+    ]
+    let axis = TimelineAxis(
+      id: "aa", [("a", .success(views[0])), ("b", .success(views[1]))],
+      corrections: [0, -10_000_000])
+    #expect(!axis.hasInstant && axis.zeroMicroseconds == 99_100_000)
+    #expect(axis.rows.map { $0.marks.first?.at } == [0, 20_000_000])
+  }
+
+  @Test("a node whose server did not run has no stop, however late that was seen")
+  func nothingToStop() {
+    var view = RolloutView.sample(shift: 0)
+    view.report?.stopping = nil
+    view.report?.stopped = nil
+    view.events.append(
+      RolloutEvent(
+        sequence: 9, realtimeMicroseconds: 100_250_000,
+        instant: Instant(nanoseconds: 7_250_000_000), phase: "stopping", detail: "ordered"))
+    let row = axis([view]).rows[0]
+    #expect(row.time(of: .stop) == nil)
+    #expect(row.time(of: .start) == 7_000_000)
+    #expect(axis([.sample(shift: 0)]).rows[0].time(of: .stop) == 2_000_000)
+  }
+
+  @Test("a skew is known only if every node got there")
+  func skew() {
+    var late = RolloutView.sample(shift: 1)
+    late.report = nil
+    late.events.removeAll { $0.phase == "starting" }
+    #expect(axis([.sample(shift: 0), late]).skew(of: .start) == nil)
+  }
+
+  @Test("show without an id takes the newest; each node's times, the reason of a failure, exit 3")
+  func show() {
+    let (code, host) = Sample.run("show", agents)
+    #expect(code == .unknown)
+    #expect(host.lines.first == "rollout aa: apply by alice, epoch 4, generation 3")
+    #expect(host.output.contains("0 is 1970-01-01T00:01:40.000Z, the instant"))
+    #expect(
+      host.lines.contains {
+        $0.split(separator: " ").map(String.init).starts(with: [
+          "start", "+7.0", "ms", "+17.0", "ms", "10.0", "ms", "minio-3",
+        ])
+      }, "\(host.output)")
+    #expect(host.output.contains("minio-3: failed: FATAL <b>no</b>"))
+    #expect(!host.output.contains("\u{1B}"))
+    #expect(host.errors.contains("minio-4: minio-4 knows no rollout aa"))
+    let bars = host.lines.filter { $0.contains("[") && $0.hasSuffix("]") }
+    #expect(bars.count == 4 && bars[0].hasSuffix("+]") || bars[0].contains("v+"), "\(bars)")
+    #expect(bars[2].contains("!"))
+  }
+
+  @Test("--json has every step of every node in milliseconds from the instant, and the skews")
+  func json() throws {
+    struct Line: Decodable {
+      struct Step: Decodable {
+        var milliseconds: Double
+        var phase: String
+      }
+      var event: String
+      var node: String?
+      var steps: [Step]?
+      var skewMilliseconds: Double?
+      var stopSkewMilliseconds: Double?
+      var writeOutageMilliseconds: Double?
+    }
+    let agents = (1...4).map { FakeAgent("minio-\($0)", kept: [.sample(shift: Int64($0))]) }
+    let (code, host) = Sample.run("show aa --json", agents)
+    #expect(code == .done)
+    let lines = try host.lines.map { try JSON.decode(Line.self, from: Array($0.utf8)) }
+    #expect(
+      lines.map(\.event) == ["rollout"] + [String](repeating: "timeline", count: 4) + ["result"])
+    let steps = try #require(lines[2].steps)
+    #expect(steps.first { $0.phase == "stopping" }?.milliseconds == 4)
+    #expect(lines.last?.skewMilliseconds == 3 && lines.last?.stopSkewMilliseconds == 3)
+    // From the first order, +2 ms, to the last server that takes writes, +954 ms.
+    #expect(lines.last?.writeOutageMilliseconds == 952)
+    #expect(steps.contains { $0.phase == "takesWrites" && $0.milliseconds == 952 })
+  }
+
+  @Test("a rollout that no node knows: exit 5; a damaged page is never written over")
+  func unknown() {
+    #expect(Sample.run("show nobody", rest).code == .validationRefused)
+    #expect(Sample.run("show", rest).code == .validationRefused)
+    let (code, host) = Sample.run("show aa --html p.html", agents, files: ["p.html": "mine"])
+    #expect(code == .failed && host.created.isEmpty)
+  }
+  private var rest: [FakeAgent] { Sample.names.map { FakeAgent($0) } }
+
+  @Test("the page is one file without script or anything from elsewhere, everything escaped")
+  func page() throws {
+    let (code, host) = Sample.run("show aa --html p.html", agents)
+    #expect(code == .unknown && host.output.isEmpty)
+    let page = try #require(host.created["p.html"])
+    #expect(page.hasPrefix("<!DOCTYPE html>") && page.contains("default-src 'none'"))
+    for word in ["<script", "http:", "https:", "src=", "href=", "url(", "@import", "<b>", "\u{1B}"]
+    {
+      #expect(!page.contains(word), "\(word)")
+    }
+    #expect(page.contains("FATAL &lt;b&gt;no&lt;/b&gt; &quot;KMS&quot; &amp; more"))
+    // Two charts, each with a bar of every node that knows it, and both ends.
+    #expect(page.components("<svg") == 2 && page.components("class=\"starting\"") >= 6)
+    #expect(page.contains("circle class=\"bad\"") && page.contains("circle class=\"good\""))
+    // Every element that is opened is closed.
+    for tag in ["svg", "table", "tr", "td", "details", "text", "ul", "li", "h2", "p"] {
+      let opened = page.components("<\(tag)>") + page.components("<\(tag) ")
+      #expect(opened == page.components("</\(tag)>"), "\(tag)")
+    }
+  }
+
+  @Test("ticks are round, cover the range, and are not many")
+  func ticks() {
+    for range in [
+      -900_000_000...1_500_000_000, -1...1, 0...300_000_000_000, -7_000_000...2_000_000,
+    ]
+      as [ClosedRange<Int64>]
+    {
+      let ticks = TimelinePage.ticks(range)
+      #expect((1...20).contains(ticks.count) && ticks.allSatisfy(range.contains), "\(range)")
+      #expect(ticks.contains(0))
+    }
+  }
+
+  @Test("times are in milliseconds below a second, else in seconds")
+  func times() {
+    #expect(TimelineText.time(1_260_000) == "+1.3 ms" && TimelineText.time(0) == "+0.0 ms")
+    #expect(TimelineText.time(-999_900_000) == "-999.9 ms")
+    #expect(TimelineText.time(61_049_000_000) == "+61.05 s")
+  }
+}
+
+extension String {
+  /// How often `text` is in it.
+  fileprivate func components(_ text: String) -> Int { ranges(of: text).count }
+}
+
+/// The table of a rollout that runs.
+struct RolloutTableTests {
+  private let begin = Instant(nanoseconds: 0)
+
+  @Test("every node is in the table, however many there are and however small the terminal")
+  func folded() {
+    let names = (1...64).map { "minio-\($0)" }
+    var table = RolloutTable(names, phase: "asked", at: begin)
+    for (index, name) in names.enumerated() {
+      let detail = index < 60 ? "\(index) of 63 peers answered" : "FATAL no KMS"
+      _ = table.set(
+        name, .init(phase: index < 60 ? "waitingForPeers" : "failed", detail: detail),
+        at: begin.advanced(byMilliseconds: index * 1_000))
+    }
+    for rows in [4, 24, 70] {
+      let text = table.text(columns: 80, rows: rows, at: begin.advanced(byMilliseconds: 70_000))
+      #expect(text.count < rows && text.allSatisfy { $0.text.count < 80 }, "\(rows)")
+    }
+    let small = table.text(columns: 100, rows: 24, at: begin.advanced(byMilliseconds: 70_000))
+    #expect(small.count == 3)
+    #expect(small[1].text.hasPrefix("minio-[1-60]   waitingForPeers  70 s"), "\(small)")
+    #expect(small[2].text == "minio-[61-64]  failed           10 s  FATAL no KMS")
+    #expect(small.map(\.phase) == ["", "waitingForPeers", "failed"])
+    #expect(table.lines(room: 64).count == 64)
+  }
+
+  @Test("since when starts anew with each change, and with no other")
+  func since() {
+    var table = RolloutTable(["a", "b"], phase: "asked", at: begin)
+    let later = begin.advanced(byMilliseconds: 5_000)
+    let ready = RolloutTable.State(phase: "ready", detail: "")
+    let changes = [
+      table.set("a", ready, at: later),
+      table.set("a", ready, at: later.advanced(byMilliseconds: 1)),
+      table.set("c", ready, at: later),
+    ]
+    #expect(changes == [true, false, false])
+    #expect(table.rows.map(\.since) == [later, begin])
+    #expect(table.phases == "a ready, b asked")
+  }
+
+  @Test("long lists of names are cut, so that the state stays in sight")
+  func names() {
+    let names = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta"]
+    let table = RolloutTable(names, phase: "starting", at: begin)
+    let text = table.text(columns: 60, rows: 5, at: begin)
+    #expect(text.count == 2 && text[1].text.contains("... (8 nodes)  starting"), "\(text)")
+  }
+}

@@ -1,0 +1,346 @@
+import API
+import Coordination
+import Crypto
+import HTTP
+import JSONCoding
+import Model
+@testable import Operator
+import Rollout
+import Testing
+import Threads
+
+@Suite("apply after the commit, and watch", .timeLimit(.minutes(1)))
+struct AfterCommitTests {
+  private func agents(
+    _ fault: FakeAgent.Fault, alwaysFails: Bool = false, undoRefusal: Refusal? = nil
+  ) -> [FakeAgent] {
+    Sample.names.map { name in
+      FakeAgent(
+        name, name == "minio-4" ? fault : .none, alwaysFails: alwaysFails, undoRefusal: undoRefusal)
+    }
+  }
+
+  @Test("a start that fails is rolled back on all nodes: exit 10, and every node is told")
+  func rolledBack() throws {
+    let agents = agents(.failsToStart("FATAL x"))
+    let (code, host) = Sample.run("apply --yes --settings kms.env", agents)
+    #expect(code == .rolledBack, "\(host.output)\(host.errors)")
+    #expect(agents.map(\.restarts) == [2, 2, 2, 2])
+    let requests = agents.compactMap(\.request?.rollout)
+    #expect(requests.allSatisfy { $0.kind == .rollback && $0.undoes != nil })
+    #expect(agents.allSatisfy { $0.settlement?.kind == .confirmed })
+    #expect(host.output.contains("4 expected, 4 confirmed, 0 failed, 0 unknown"))
+  }
+
+  @Test("a rollback that does not start either is exit 11")
+  func unhealthy() {
+    let agents = agents(.failsToStart("FATAL x"), alwaysFails: true)
+    #expect(Sample.run("apply --yes --settings kms.env", agents).code == .rolledBackUnhealthy)
+    #expect(agents.allSatisfy { $0.settlement?.kind == .held })
+  }
+
+  @Test("never, by option or inventory, holds everything: exit 9, and says why")
+  func never() {
+    for (option, inventory) in [(" --rollback never", ""), ("", #", "rollback": "never""#)] {
+      let agents = agents(.failsToStart("FATAL x"))
+      let files = [
+        "./inventory.json": Sample.files["./inventory.json"]?.replacing(
+          #""cluster": "prod""#, with: #""cluster": "prod"\#(inventory)"#) ?? ""
+      ]
+      let (code, host) = Sample.run(
+        "apply --yes --settings kms.env\(option)", agents, files: files)
+      #expect(code == .notConfirmed, "\(host.errors)")
+      #expect(agents.map(\.restarts) == [1, 1, 1, 1])
+      #expect(host.errors.contains("held as it is"), "\(host.errors)")
+      #expect(agents.allSatisfy { $0.settlement?.kind == .held })
+    }
+  }
+
+  @Test("a node that would not take its file back holds everything")
+  func refused() {
+    let agents = agents(
+      .failsToStart("FATAL x"), undoRefusal: Refusal(.guarded, "the key is sealed"))
+    let (code, host) = Sample.run("apply --yes --settings kms.env", agents)
+    #expect(code == .notConfirmed)
+    #expect(host.errors.contains("the key is sealed"), "\(host.errors)")
+    #expect(agents.map(\.restarts) == [1, 1, 1, 1])
+  }
+
+  @Test("a policy that there is not is a wrong command line")
+  func usage() {
+    let (code, host) = Sample.run("apply --yes --settings kms.env --rollback soon", agents(.none))
+    #expect(code == .usage && host.errors.contains("when-safe or never"))
+  }
+
+  @Test("watch ends as the rollout does: 0 confirmed, 9 held, and 1 where nobody knows it")
+  func watch() throws {
+    let good = agents(.none)
+    #expect(Sample.run("apply --yes --settings kms.env", good).code == .done)
+    let id = try #require(good[0].request?.rollout.id)
+    #expect(Sample.run("watch \(id)", good).code == .done)
+    #expect(Sample.run("watch", good).code == .done)
+
+    let held = agents(.failsToStart("FATAL x"))
+    #expect(
+      Sample.run("apply --yes --settings kms.env --rollback never", held).code == .notConfirmed)
+    let (code, host) = Sample.run("watch", held)
+    #expect(code == .notConfirmed && host.errors.contains("held as it is"), "\(host.errors)")
+    let fresh = agents(.none)
+    #expect(Sample.run("watch", fresh).code == .done)
+  }
+
+  @Test("watch of one that was aborted before all were asked: exit 8, nobody is unknown")
+  func abortedEarly() {
+    let aborted = RolloutView(
+      id: "aa", events: [], report: nil, outcome: Outcome(.aborted, "the coordinator went away"))
+    let agents = Sample.names.map { name in
+      FakeAgent(name, kept: [name == "minio-4" ? .sample("old", shift: 0) : aborted])
+    }
+    let (code, host) = Sample.run("watch aa", agents)
+    #expect(code == .voteRefused, "\(host.output)\(host.errors)")
+    #expect(host.lines.last == "4 expected, 0 confirmed, 0 failed, 0 unknown, 4 not touched")
+  }
+
+  @Test("watch of a rollout that nobody knows says so once: exit 5")
+  func unknown() {
+    let agents = Sample.names.map { FakeAgent($0, kept: [.sample("old", shift: 0)]) }
+    let (code, host) = Sample.run("watch aa", agents)
+    #expect(code == .validationRefused)
+    #expect(host.errors == "keyturn: error: no node knows rollout aa; each keeps its last 20\n")
+  }
+
+  @Test("the last lines name the nodes that were not confirmed, and why")
+  func namedAtTheEnd() {
+    let (_, host) = Sample.run(
+      "apply --yes --settings kms.env --rollback never", agents(.failsToStart("FATAL x")))
+    #expect(host.lines.suffix(3).contains("minio-4: failed: FATAL x"), "\(host.output)")
+  }
+
+  // MARK: joining
+
+  private func busy(_ other: Bool) -> [FakeAgent] {
+    Sample.names.map { name in
+      var plan = PlanAnswer.sample(name)
+      let rollout = Rollout(
+        id: "00000000000000aa", epoch: 3, kind: .apply, cluster: "prod", generation: 1, seal: nil,
+        contents: Sample.names.map {
+          MemberContent(
+            member: $0, incarnation: .sample, path: "/etc/default/minio", before: nil,
+            after: .ofFields([other ? "other" : "new"]))
+        },
+        createdBy: "bob", prepareMilliseconds: 1, stopMilliseconds: 1, startMilliseconds: 1)
+      plan.activeRollout = rollout.id
+      plan.active = ActiveSummary(rollout, sinceMicroseconds: 1_800_000_000_000_000)
+      return FakeAgent(name, plan: plan)
+    }
+  }
+
+  @Test("another rollout is under way: exit 75, and whose it is and since when")
+  func holder() {
+    let (code, host) = Sample.run("apply --yes --settings kms.env", busy(true))
+    #expect(code == .busy)
+    #expect(
+      host.errors.contains("rollout 00000000000000aa (apply by bob, since 08:00:00 UTC)"),
+      "\(host.errors)")
+  }
+
+  @Test("the same rollout is under way: it is joined, and nobody is asked for a vote")
+  func joins() {
+    let agents = busy(false)
+    // It ended confirmed everywhere meanwhile.
+    for agent in agents {
+      let rollout = Rollout(
+        id: "00000000000000aa", epoch: 4, kind: .apply, cluster: "prod", generation: 1, seal: nil,
+        contents: Sample.names.map {
+          MemberContent(
+            member: $0, incarnation: .sample, path: "/etc/default/minio",
+            before: .ofFields(["old"]),
+            after: .ofFields(["new"]))
+        },
+        createdBy: "bob", prepareMilliseconds: 1_000, stopMilliseconds: 1_000,
+        startMilliseconds: 1_000)
+      agent.take(.prepare(rollout))
+      agent.take(
+        .decided(rollout.key(for: "minio-1"), .commit, instant: nil, bootID: "", reason: ""))
+    }
+    let (code, host) = Sample.run("apply --yes --settings kms.env", agents)
+    #expect(code == .done, "\(host.output)\(host.errors)")
+    #expect(host.errors.contains("the same is under way already"))
+    #expect(agents.allSatisfy { $0.request == nil && $0.restarts == 1 })
+  }
+}
+
+@Suite("propose and proposals", .timeLimit(.minutes(1)))
+struct ProposeTests {
+  private let wish = Digest.ofFields(["wish"])
+
+  private func view(
+    _ phase: IntentPhase, rollout: String? = nil, missing: [String] = [], refusal: Refusal? = nil,
+    settlements: [Settlement] = [], isChanged: Bool = false, digest: Digest? = nil
+  ) -> HTTPResponse {
+    let statement = IntentStatement(
+      serial: 1, digest: digest ?? wish, isInForce: phase == .inForce)
+    return .json(
+      200,
+      IntentsView(
+        node: "minio-1", own: statement, phase: phase,
+        rows: Sample.names.map {
+          IntentRow(member: $0, statement: missing.contains($0) ? nil : statement)
+        }, rollout: rollout, refusal: refusal, settlements: settlements, isChanged: isChanged))
+  }
+
+  private func run(
+    _ arguments: String, _ answers: [HTTPResponse]
+  ) -> (code: ExitCode, host: FakeHost, local: FakeLocalAgent) {
+    let local = FakeLocalAgent(answers)
+    let (code, host) = Sample.run(arguments, [], local: local)
+    #expect(!(host.output + host.errors).contains(Sample.apiKey))
+    return (code, host, local)
+  }
+
+  @Test("it returns at once, says who is missing, and whether anything was changed")
+  func atOnce() throws {
+    let (code, host, local) = run(
+      "propose --settings kms.env --json",
+      [view(.waiting, missing: ["minio-3", "minio-4"], isChanged: true)])
+    #expect(code == .done)
+    #expect(host.lines.last?.contains(#""changed":true"#) == true, "\(host.output)")
+    #expect(host.output.contains(#""missing":["minio-3","minio-4"]"#))
+    let body = try #require(local.requests.withLock { $0.first?.body })
+    let request = try JSON.decode(IntentRequest.self, from: body)
+    #expect(request.changes.map(\.name).contains("MINIO_KMS_API_KEY"))
+    let text = run("propose --settings kms.env", [view(.waiting, missing: ["minio-4"])]).host
+    #expect(text.output.contains("not yet on minio-4"))
+  }
+
+  @Test("what is in force is said so, exit 0, nothing changed")
+  func inForce() {
+    let (code, host, _) = run("propose --settings kms.env --json", [view(.inForce)])
+    #expect(code == .done)
+    #expect(host.output.contains(#""outcome":"inForce""#))
+    #expect(host.output.contains(#""changed":false"#))
+  }
+
+  @Test("--wait ends with the rollout: 0, the no's own code, 9, 10, 11, and 75 when time is up")
+  func waits() {
+    func settled(_ kind: Settlement.Kind, back: Settlement.Kind? = nil) -> HTTPResponse {
+      var all = [Settlement(rollout: "r1", kind: kind, rollback: back == nil ? nil : "r2", by: "a")]
+      if let back { all.append(Settlement(rollout: "r2", kind: back, by: "a")) }
+      return view(.inForce, rollout: "r1", settlements: all)
+    }
+    let rolling = view(.rollingOut, rollout: "r1")
+    let cases: [([HTTPResponse], ExitCode)] = [
+      ([rolling, settled(.confirmed)], .done), ([settled(.held)], .notConfirmed),
+      ([settled(.rollingBack, back: .confirmed)], .rolledBack),
+      ([settled(.rollingBack, back: .held)], .rolledBackUnhealthy),
+      ([view(.refused, refusal: Refusal(.keyManager, "no"))], .keyManagerRefused),
+      ([view(.waiting, missing: ["minio-2"])], .busy), ([view(.inForce)], .done),
+    ]
+    for (answers, code) in cases {
+      let run = run("propose --settings kms.env --wait --timeout 2", answers)
+      #expect(run.code == code, "\(run.host.output)\(run.host.errors)")
+    }
+  }
+
+  @Test("what the agent refuses, no agent, wrong settings and a wrong command line touch nothing")
+  func refused() {
+    let no = HTTPResponse.json(400, ErrorAnswer(kind: .guarded, message: "the key is sealed"))
+    #expect(run("propose --settings kms.env", [no]).code == .guardRefused)
+    #expect(run("propose --settings kms.env", []).code == .unreachable)
+    for arguments in [
+      "propose", "propose --withdraw --wait", "propose --settings kms.env --timeout 0",
+    ] { #expect(run(arguments, []).code == .usage, "\(arguments)") }
+    #expect(
+      run("propose --withdraw", [view(.none, isChanged: true)]).host.output
+        .contains("withdrawn"))
+  }
+
+  @Test(
+    "--wait says that nothing changed for what is in force, also when the rollout of it is known")
+  func waitsForNothing() {
+    let settled = [Settlement(rollout: "r1", kind: .confirmed, by: "a")]
+    // What was proposed before and rolled out; and one that is found in force while it is waited for.
+    let known = view(.inForce, rollout: "r1", settlements: settled)
+    for answers in [[known], [view(.inForce)], [view(.waiting, settlements: settled), known]] {
+      for _ in 0..<2 {
+        let (code, host, _) = run("propose --settings kms.env --wait --json", answers)
+        let last = host.lines.last ?? ""
+        #expect(code == .done)
+        #expect(
+          last.contains(#""outcome":"inForce""#) && last.contains(#""changed":false"#), "\(last)")
+      }
+    }
+    let (_, host, _) = run(
+      "propose --settings kms.env --wait --json",
+      [
+        view(.waiting, isChanged: true), view(.rollingOut, rollout: "r2"),
+        view(
+          .inForce, rollout: "r2",
+          settlements: [Settlement(rollout: "r2", kind: .confirmed, by: "a")]),
+      ])
+    #expect(host.lines.last?.contains(#""outcome":"confirmed""#) == true, "\(host.output)")
+    #expect(host.lines.last?.contains(#""changed":true"#) == true, "\(host.output)")
+  }
+
+  @Test(
+    "settings that were not confirmed end each run with the code and the reason of that",
+    arguments: [ExitCode.notConfirmed, .rolledBack, .rolledBackUnhealthy])
+  func failedBefore(code: ExitCode) throws {
+    let statement = IntentStatement(serial: 3, digest: nil)
+    let failure = IntentFailure(
+      digest: wish, rollout: "r1", code: code, reason: "minio-2: failed: FATAL x")
+    let answer = HTTPResponse.json(
+      200,
+      IntentsView(
+        node: "minio-1", own: statement, phase: .notConfirmed, rows: [], rollout: "r1",
+        refusal: nil, failure: failure))
+    for arguments in ["propose --settings kms.env", "propose --settings kms.env --wait"] {
+      for _ in 0..<2 {
+        let run = run(arguments, [answer])
+        #expect(run.code == code)
+        #expect(
+          run.host.errors.contains("FATAL x") && run.host.errors.contains("--retry"),
+          "\(run.host.errors)")
+      }
+    }
+    let json = run("propose --settings kms.env --json", [answer]).host.lines.last ?? ""
+    #expect(
+      json.contains(#""changed":false"#) && json.contains(#""outcome":"notConfirmed""#), "\(json)")
+  }
+
+  @Test("proposals --retry has every node take settings again, and says where none were refused")
+  func retry() {
+    func agents(_ isChanged: Bool) -> [FakeAgent] {
+      Sample.names.map { name in
+        FakeAgent(
+          name,
+          intents: IntentsView(
+            node: name, own: IntentStatement(serial: 1, digest: nil), phase: .none, rows: [],
+            rollout: nil, refusal: nil, isChanged: isChanged))
+      }
+    }
+    let (code, host) = Sample.run("proposals --retry 4f1c9a02b7d3", agents(true))
+    #expect(code == .done && host.output.contains("taken again on minio-[1-4]"), "\(host.output)")
+    #expect(Sample.run("proposals --retry 4f1c9a02b7d3", agents(false)).code == .validationRefused)
+    #expect(Sample.run("proposals --retry 4f1c9a0", agents(true)).code == .usage)
+    #expect(Sample.run("proposals --retry 4F1C9A02", agents(true)).code == .usage)
+    let (some, away) = Sample.run("proposals --retry 4f1c9a02", Array(agents(true).dropLast()))
+    #expect(some == .unknown && away.errors.contains("minio-4"), "\(away.errors)")
+  }
+
+  @Test("proposals shows every node, reachable or not")
+  func proposals() {
+    let agents = Sample.names.dropLast().map { name in
+      FakeAgent(
+        name,
+        intents: IntentsView(
+          node: name, own: IntentStatement(serial: 1, digest: wish), phase: .waiting, rows: [],
+          rollout: nil, refusal: nil))
+    }
+    let (code, host) = Sample.run("proposals", agents)
+    #expect(code == .unknown)
+    #expect(host.output.contains("waiting for others"))
+    #expect(host.output.contains(String(wish.hex.prefix(12))))
+    #expect(host.errors.contains("minio-4"))
+  }
+}

@@ -1,0 +1,180 @@
+import API
+import Coordination
+import Model
+@testable import Operator
+import Rollout
+import Testing
+import Threads
+
+@Suite(.timeLimit(.minutes(1))) struct RolloutRunnerTests {
+  private struct Watcher: RolloutWatcher {
+    var phases: [String] = []
+    mutating func changed(member: String, phase: String, detail: String) {
+      phases.append("\(member) \(phase) \(detail)")
+    }
+    mutating func committed(inNanoseconds: Int64) { phases.append("committed") }
+    mutating func tick() {}
+  }
+
+  private func run(
+    _ agents: [FakeAgent], _ interruption: Interruption = Interruption()
+  ) throws -> (result: RolloutResult, phases: [String]) {
+    let rollout = Rollout(
+      id: "00112233445566ff", epoch: 4, kind: .apply, cluster: "prod", generation: 1, seal: nil,
+      contents: agents.map {
+        MemberContent(
+          member: $0.name, incarnation: .sample, path: "/etc/default/minio", before: nil, after: nil
+        )
+      },
+      createdBy: "alice", prepareMilliseconds: 2_000, stopMilliseconds: 100,
+      startMilliseconds: 300)
+    var limits = CoordinatorLimits()
+    limits.leastLeadMilliseconds = 1
+    limits.outcomeGraceMilliseconds = 100
+    limits.decideMilliseconds = 300
+    let runner = RolloutRunner(
+      rollout: rollout, changes: [], createKey: false, seals: [], links: agents, limits: limits)
+    var watcher = Watcher()
+    let result = try runner.run(interruption, &watcher)
+    return (result, watcher.phases)
+  }
+
+  private func agents(_ fault: FakeAgent.Fault = .none) -> [FakeAgent] {
+    [FakeAgent("minio-1"), FakeAgent("minio-2"), FakeAgent("minio-3", fault)]
+  }
+
+  @Test("all vote yes: every member restarts once and is confirmed, and the skew is known")
+  func commit() throws {
+    let agents = agents()
+    let (result, phases) = try run(agents)
+    #expect(result.exitCode == .done)
+    #expect(result.decision == .commit)
+    #expect(result.outcomes.map(\.outcome.kind) == [.confirmed, .confirmed, .confirmed])
+    #expect(agents.map(\.restarts) == [1, 1, 1])
+    #expect(result.skewNanoseconds.map { $0 < 50_000_000 } == true)
+    #expect(phases.contains("committed"))
+    for agent in agents {
+      #expect(phases.contains("\(agent.name) prepared "))
+      #expect(phases.contains("\(agent.name) confirmed "))
+    }
+  }
+
+  @Test("without faults each member is asked as often, however many they are: the work is O(N)")
+  func messages() throws {
+    for count in [3, 9, 27] {
+      let agents = (1...count).map { FakeAgent("minio-\($0)") }.sorted { $0.name < $1.name }
+      #expect(try run(agents).result.exitCode == .done)
+      for agent in agents { #expect((12...20).contains(agent.calls), "\(agent.calls)") }
+    }
+  }
+
+  @Test("one votes no: nobody restarts, nobody stays in the rollout, the reason is the result")
+  func no() throws {
+    let agents = agents(.votesNo(Refusal(.keyManager, "kms-1:7373: tls failed")))
+    let (result, _) = try run(agents)
+    #expect(result.exitCode == .keyManagerRefused)
+    #expect(result.decision == .abort)
+    #expect(result.outcomes.map(\.outcome.kind) == [.aborted, .aborted, .aborted])
+    #expect(result.outcomes[2].outcome.reason == "kms-1:7373: tls failed")
+    #expect(agents.map(\.restarts) == [0, 0, 0])
+    #expect(agents.map(\.isActive) == [false, false, false])
+  }
+
+  @Test("one is unreachable: nobody restarts, nobody stays in the rollout")
+  func unreachable() throws {
+    let agents = agents(.unreachable)
+    let (result, _) = try run(agents)
+    #expect(result.exitCode == .unreachable)
+    #expect(agents.map(\.restarts) == [0, 0, 0])
+    #expect(agents.map(\.isActive) == [false, false, false])
+  }
+
+  private static let busy = LinkFailure.answered(
+    ErrorAnswer(kind: .busy, message: "too many requests are being served"))
+
+  @Test(
+    "a vote that is not known, the yes of it perhaps given, is told of the abort",
+    arguments: [
+      FakeAgent.Fault.clockFailsAfterVote(busy), .voteIsLost(busy),
+      .voteIsLost(.unreachable("connection reset")),
+    ])
+  func voteIsNotKnown(fault: FakeAgent.Fault) throws {
+    let agents = agents(fault)
+    let (result, _) = try run(agents)
+    #expect(result.decision == .abort)
+    if case .voteIsLost(.unreachable) = fault {
+      #expect(result.exitCode == .unreachable)
+    } else {
+      #expect(result.exitCode == .busy)
+      #expect(result.summary.contains("too many requests are being served"), "\(result.summary)")
+    }
+    #expect(agents.map(\.restarts) == [0, 0, 0])
+    #expect(agents.map(\.isActive) == [false, false, false])
+  }
+
+  @Test("one is gone after the commit: the others are confirmed, its state is unknown")
+  func gone() throws {
+    let (result, _) = try run(agents(.goneAfterCommit))
+    #expect(result.exitCode == .unknown)
+    #expect(result.outcomes.map(\.outcome.kind) == [.confirmed, .confirmed, .unknown])
+    #expect(result.skewNanoseconds == nil)
+  }
+
+  @Test("one start fails: its line is shown with its name, and the result is not confirmed")
+  func failed() throws {
+    let (result, phases) = try run(agents(.failsToStart("FATAL Failed to connect to KMS")))
+    #expect(result.exitCode == .notConfirmed)
+    #expect(result.outcomes[2].outcome == Outcome(.failed, "FATAL Failed to connect to KMS"))
+    #expect(phases.contains("minio-3 failed FATAL Failed to connect to KMS"))
+  }
+
+  @Test("interrupted while a member is still checking: the abort overtakes its vote")
+  func cancelBefore() throws {
+    let interruption = Interruption()
+    let agents = [
+      FakeAgent("minio-1"),
+      FakeAgent("minio-2", .votesAfterAbort, onPrepare: { _ = interruption.interrupt() }),
+    ]
+    let (result, _) = try run(agents, interruption)
+    #expect(result.exitCode == .failed)
+    #expect(result.decision == .abort)
+    #expect(agents.map(\.restarts) == [0, 0])
+    #expect(agents.map(\.isActive) == [false, false])
+  }
+
+  @Test("interrupted after the commit: all restart all the same, and the result says unknown")
+  func cancelAfter() throws {
+    let interruption = Interruption()
+    let agents = [
+      FakeAgent("minio-1", .neverStarts, onCommit: { _ = interruption.interrupt() }),
+      FakeAgent("minio-2", .neverStarts),
+    ]
+    let (result, _) = try run(agents, interruption)
+    #expect(result.exitCode == .unknown)
+    #expect(result.decision == .commit)
+    #expect(result.outcomes.allSatisfy { $0.outcome.reason.contains("go on by themselves") })
+  }
+
+  @Test("a second interruption is not taken: the process shall exit at once")
+  func twice() throws {
+    let interruption = Interruption()
+    let began = Clock.now()
+    #expect(!interruption.interrupt(at: began))
+    let answers = interruption.handled(by: {}) {
+      [0, 100].map { interruption.interrupt(at: began.advanced(byMilliseconds: $0)) }
+    }
+    #expect(answers == [true, false])
+  }
+
+  @Test("a signal that comes twice at once, as from timeout(1), is one interruption")
+  func echo() throws {
+    let interruption = Interruption()
+    let began = Clock.now()
+    let told = Lock(0)
+    let answers = interruption.handled(by: { told.update { $0 += 1 } }) {
+      [0, 0, 99, 100].map { interruption.interrupt(at: began.advanced(byMilliseconds: $0)) }
+    }
+    #expect(answers == [true, true, true, false])
+    #expect(told.withLock { $0 } == 1)
+  }
+}

@@ -1,0 +1,394 @@
+import API
+import Coordination
+import Crypto
+import Model
+@testable import Operator
+import Rollout
+import Threads
+
+/// An agent without a host: the real Participant, and answers from memory.
+final class FakeAgent: AgentLink {
+  /// What is wrong with it.
+  enum Fault: Sendable {
+    case none
+    /// Nothing listens.
+    case unreachable
+    /// It votes no.
+    case votesNo(Refusal)
+    /// It votes yes, and from then on its door is closed to questions about its clock.
+    case clockFailsAfterVote(LinkFailure)
+    /// It votes yes, and its answer is another: its door had closed meanwhile.
+    case voteIsLost(LinkFailure)
+    /// It votes only when the rollout was aborted.
+    case votesAfterAbort
+    /// It is gone as soon as commit is known.
+    case goneAfterCommit
+    /// The start fails with this line.
+    case failsToStart(String)
+    /// The start never ends.
+    case neverStarts
+  }
+
+  private struct State {
+    var participant: Participant
+    var replies: [ParticipantReply] = []
+    var votes: [Vote] = []
+    var events: [RolloutEvent] = []
+    var report: RestartReport?
+    var outcome: Outcome?
+    var restarts = 0
+    var isDiscarded = false
+    var request: PrepareRequest?
+    /// What it was told of the rollout's end.
+    var settlement: Settlement?
+    var questions: [(member: String, key: RolloutKey, question: RecoveryQuestion)] = []
+  }
+
+  let name: String
+  let fault: Fault
+  let plan: PlanAnswer
+  private let sealed: Seal?
+  /// What is wrong with its record of the seal.
+  private let problem: String?
+  let check: CheckAnswer
+  /// Asked for the answer of each check instead, with how often it was asked before.
+  private let onCheck: (@Sendable (Int) -> CheckAnswer)?
+  private let checks = Lock(0)
+  let history: HistoryAnswer
+  private let diff: Result<DiffAnswer, LinkFailure>
+  let lines: [LogLine]
+  /// Whether its journal has lost lines, and how far its wall clock is ahead, microseconds.
+  private let isLossy: Bool
+  private let clockAhead: Int64
+  /// What it tells of rollouts that are over.
+  private let kept: [RolloutView]
+  let explained: ExplainAnswer?
+  private let intents: IntentsView?
+  /// Whether what is gone back to fails to start too.
+  private let alwaysFails: Bool
+  private let undoPlan: PlanAnswer
+  /// Called when a vote is asked for, and when commit is told.
+  let onPrepare: @Sendable () -> Void
+  let onCommit: @Sendable () -> Void
+  private let state: Lock<State>
+  /// The other agents, whom it asks when it is in doubt.
+  let peers = Lock<[FakeAgent]>([])
+  private let counter = Lock(0)
+  /// How often it was asked anything.
+  var calls: Int { counter.withLock { $0 } }
+
+  init(
+    _ name: String, _ fault: Fault = .none, plan: PlanAnswer? = nil, sealed: Seal? = nil,
+    problem: String? = nil, check: CheckAnswer? = nil, history: HistoryAnswer? = nil,
+    diff: Result<DiffAnswer, LinkFailure>? = nil, lines: [LogLine] = [], isLossy: Bool = false,
+    clockAhead: Int64 = 0, kept: [RolloutView] = [], explained: ExplainAnswer? = nil,
+    intents: IntentsView? = nil, alwaysFails: Bool = false, undoRefusal: Refusal? = nil,
+    onCheck: (@Sendable (Int) -> CheckAnswer)? = nil,
+    onPrepare: @escaping @Sendable () -> Void = {}, onCommit: @escaping @Sendable () -> Void = {}
+  ) {
+    self.name = name
+    self.fault = fault
+    self.plan = plan ?? .sample(name)
+    self.sealed = sealed
+    self.problem = problem
+    self.check =
+      check ?? CheckAnswer(node: name, endpoints: [.sample("fine")], drift: Drift(), findings: [])
+    self.history = history ?? .sample(name)
+    self.diff = diff ?? .success(.sample(name))
+    self.lines = lines
+    self.isLossy = isLossy
+    self.clockAhead = clockAhead
+    self.kept = kept
+    self.explained = explained
+    self.intents = intents
+    self.alwaysFails = alwaysFails
+    undoPlan = self.plan.undone(undoRefusal)
+    self.onCheck = onCheck
+    self.onPrepare = onPrepare
+    self.onCommit = onCommit
+    state = Lock(
+      State(
+        participant: Participant(
+          member: name, incarnation: .sample, record: ParticipantRecord())))
+  }
+
+  private var status: NodeStatus {
+    let record = state.withLock { $0.participant.record }
+    return NodeStatus(
+      node: name, version: "test", activeState: "active", subState: "running", mainPID: 7,
+      invocation: "i", runningKey: sealed?.keyName, seal: sealed, generation: nil, drift: Drift(),
+      activeRollout: record.active?.rollout.id, activeStage: stage(record),
+      lastRollout: record.last?.rollout.id, lastOutcome: record.last?.outcome, epoch: 3,
+      findings: [])
+  }
+
+  private func stage(_ record: ParticipantRecord) -> String? {
+    switch record.active?.stage {
+    case .prepared: "prepared"
+    case .accepted: "accepted"
+    case .committed: "committed"
+    case .watching: "watching"
+    case nil: nil
+    }
+  }
+
+  private var view: SealView {
+    SealView(
+      node: name, members: .sha256([]), seal: problem == nil ? sealed : nil, problem: problem)
+  }
+
+  /// Takes one input as if a coordinator had sent it that is gone now.
+  func take(_ input: ParticipantInput) { perform(input) }
+
+  /// How often the server was restarted.
+  var restarts: Int { state.withLock { $0.restarts } }
+  /// What it was asked to vote on last.
+  var request: PrepareRequest? { state.withLock { $0.request } }
+  /// What it was told became of the rollout.
+  var settlement: Settlement? { state.withLock { $0.settlement } }
+  /// Whether it is in a rollout.
+  var isActive: Bool { state.withLock { $0.participant.record.active != nil } }
+
+  func call<Answer>(
+    _ request: AgentRequest<Answer>, lane: AgentLane, deadline: Instant
+  ) throws(LinkFailure) -> Answer {
+    counter.update { $0 += 1 }
+    guard let answer = try answer(request.call, deadline) as? Answer else {
+      preconditionFailure("the request and its answer fit")
+    }
+    return answer
+  }
+
+  private func answer(_ call: AgentCall, _ deadline: Instant) throws(LinkFailure) -> any Sendable {
+    let gone = LinkFailure.unreachable("connect to \(name):7377: connection refused")
+    if case .unreachable = fault { throw gone }
+    let isCommitted = state.withLock { $0.restarts > 0 }
+    if case .goneAfterCommit = fault, isCommitted { throw gone }
+    switch call {
+    case .status: return status
+    case .clock:
+      if case .clockFailsAfterVote(let failure) = fault, isActive { throw failure }
+      let now = Clock.now()
+      return ClockReading(received: now, sent: now, bootID: "boot", realtimeMicroseconds: 0)
+    case .plan(let request):
+      var answer = request.undo == nil ? plan : undoPlan
+      answer.epoch = max(answer.epoch, state.withLock { $0.participant.record.highestEpoch })
+      return answer
+    case .check:
+      let count = checks.update { count in
+        defer { count += 1 }
+        return count
+      }
+      return onCheck?(count) ?? check
+    case .explain(let name):
+      return explained
+        ?? ExplainAnswer(node: self.name, name: name, definitions: [], suggestion: nil)
+    case .generations: return history
+    case .diff: return try diff.get()
+    case .seal: return view
+    case .recoverSeal:
+      guard let sealed else {
+        throw .answered(ErrorAnswer(kind: .guarded, message: "the other members' seals differ"))
+      }
+      return SealRecovery(node: name, seal: sealed, problem: view.problem)
+    case .logs(let query): return logs(query)
+    case .rollouts:
+      return RolloutsAnswer(
+        node: name,
+        rollouts: kept.compactMap { view in
+          view.rollout.map {
+            RolloutEntry(rollout: $0, beganMicroseconds: 0, outcome: view.outcome)
+          }
+        })
+    case .prepare(let request, _):
+      let vote = prepare(request, deadline)
+      if case .voteIsLost(let failure) = fault { throw failure }
+      return vote
+    case .settle(_, let settlement):
+      state.update { $0.settlement = settlement }
+      return settlement
+    case .intents, .tellIntent, .retryIntent:
+      return intents
+        ?? IntentsView(
+          node: name, own: IntentStatement(serial: 0, digest: nil), phase: .none, rows: [],
+          rollout: nil, refusal: nil)
+    case .promise(let id, let request):
+      perform(
+        .promise(
+          RolloutKey(id: id, epoch: request.epoch, addressee: request.incarnation), request.ballot))
+      return reply()
+    case .accept(let id, let request):
+      perform(
+        .accept(
+          RolloutKey(id: id, epoch: request.epoch, addressee: request.incarnation), request.proposal
+        ))
+      return reply()
+    case .decide(let id, let request):
+      perform(
+        .decided(
+          RolloutKey(id: id, epoch: request.epoch, addressee: request.incarnation),
+          request.decision, instant: request.instant,
+          bootID: request.bootID,
+          reason: request.reason))
+      if request.decision == .commit {
+        onCommit()
+        if case .goneAfterCommit = fault { throw gone }
+      }
+      return reply()
+    case .resolve(let id):
+      perform(.resolve(id: id))
+      return DoubtAnswer(node: name, stage: nil, doubt: nil)
+    case .follow(let id, let after, let wait):
+      if let view = kept.first(where: { $0.id == id }) { return view }
+      if !kept.isEmpty || id.hasPrefix("nobody") {
+        throw .answered(ErrorAnswer(kind: .validation, message: "\(name) knows no rollout \(id)"))
+      }
+      let record = state.withLock { $0.participant.record }
+      let known = [
+        record.active?.rollout.id, record.last?.rollout.id, record.lastCommitted?.rollout.id,
+      ]
+      if wait == 0, !known.contains(id) {
+        throw .answered(ErrorAnswer(kind: .validation, message: "\(name) knows no rollout"))
+      }
+      if wait == 0, let last = record.lastCommitted, last.rollout.id == id {
+        return RolloutView(id: id, events: [], report: last.report, outcome: last.outcome)
+      }
+      // Not the whole wait: a test must not outlive its runner by much.
+      let view = state.wait(until: min(deadline, .inMilliseconds(50))) { state -> RolloutView? in
+        let events = state.events.filter { $0.sequence > after }
+        if events.isEmpty, state.outcome == nil { return nil }
+        return RolloutView(
+          id: id, events: events, report: state.report, outcome: state.outcome,
+          settlement: state.settlement)
+      }
+      if case .goneAfterCommit = fault, view != nil { throw gone }
+      return view ?? RolloutView(id: id, events: [], report: nil, outcome: nil)
+    }
+  }
+
+  private func logs(_ query: LogsQuery) -> LogsAnswer {
+    var found = lines[...]
+    switch query.start {
+    case .since(let microseconds):
+      found = found.drop { $0.realtimeMicroseconds < microseconds }
+    case .last(let count): found = found.suffix(count)
+    case .after(let cursor): found = found.dropFirst(Int(cursor) ?? 0)
+    }
+    let page = found.prefix(query.limit)
+    return LogsAnswer(
+      lines: query.errorsOnly ? page.filter { $0.error != nil } : Array(page),
+      cursor: "\(page.endIndex)", more: page.count < found.count,
+      lossy: isLossy && query.limit > 0,
+      realtimeMicroseconds: Clock.realtimeMicroseconds() + clockAhead)
+  }
+
+  private func prepare(_ request: PrepareRequest, _ deadline: Instant) -> VoteAnswer {
+    state.update { state in
+      if let earlier = state.request, earlier.rollout.id != request.rollout.id {
+        (state.events, state.votes) = ([], [])
+        (state.report, state.outcome, state.settlement) = (nil, nil, nil)
+      }
+      state.request = request
+    }
+    perform(.prepare(request.rollout))
+    onPrepare()
+    let vote = state.wait(until: deadline) { $0.votes.first }
+    let digest = Digest.ofFields(["environment"])
+    switch vote {
+    case .yes:
+      return VoteAnswer(rollout: request.rollout.digest, refusal: nil, environmentDigest: digest)
+    case .no(let refusal):
+      return VoteAnswer(rollout: request.rollout.digest, refusal: refusal, environmentDigest: nil)
+    case nil:
+      return VoteAnswer(
+        rollout: request.rollout.digest, refusal: Refusal(.vote, "too late"),
+        environmentDigest: nil)
+    }
+  }
+
+  private func reply() -> ReplyAnswer {
+    state.withLock { state in
+      switch state.replies.popLast() {
+      case .accepted: ReplyAnswer(reply: .accepted)
+      case .committed: ReplyAnswer(reply: .committed)
+      case .outranked(let ballot): ReplyAnswer(reply: .outranked, ballot: ballot)
+      case .promised(let proposal): ReplyAnswer(reply: .promised, proposal: proposal)
+      case .ended(let outcome): ReplyAnswer(reply: .ended, outcome: outcome)
+      case .replaced: ReplyAnswer(reply: .replaced)
+      case .neverVoted, nil: ReplyAnswer(reply: .neverVoted)
+      }
+    }
+  }
+
+  private func perform(_ input: ParticipantInput) {
+    let questions = state.update { state in
+      run(input, &state)
+      defer { state.questions = [] }
+      return state.questions
+    }
+    for (member, key, question) in questions {
+      guard let peer = peers.withLock({ $0.first { $0.name == member } }),
+        let reply = peer.answer(question.input(key))
+      else { continue }
+      perform(.answered(member: member, key, question, reply))
+    }
+  }
+
+  /// What it says to another member; nil if it cannot be reached.
+  private func answer(_ input: ParticipantInput) -> ParticipantReply? {
+    if case .unreachable = fault { return nil }
+    return state.update { state in
+      run(input, &state)
+      return state.replies.popLast()
+    }
+  }
+
+  private func run(_ input: ParticipantInput, _ state: inout State) {
+    for effect in state.participant.handle(
+      input, at: Moment(now: Clock.now(), bootID: "boot", jitterMilliseconds: 0))
+    {
+      switch effect {
+      case .persist, .keep, .conclude, .wake: break
+      case .ask(let member, let key, let question):
+        state.questions.append((member, key, question))
+      case .discard: state.isDiscarded = true
+      case .assess(let rollout):
+        switch fault {
+        case .votesNo(let refusal): run(.assessed(rollout, .failure(refusal)), &state)
+        case .votesAfterAbort: break
+        case .none, .unreachable, .goneAfterCommit, .failsToStart, .neverStarts,
+          .clockFailsAfterVote, .voteIsLost:
+          let facts = PreparedFacts(invocation: "i", journalCursor: nil, staged: true)
+          run(.assessed(rollout, .success(facts)), &state)
+        }
+      case .vote(_, let vote): state.votes.append(vote)
+      case .reply(let reply): state.replies.append(reply)
+      case .arm(let active, let instant, _):
+        state.restarts += 1
+        let report = RestartReport(
+          planned: instant, issued: instant, previousInvocation: "i",
+          started: instant.advanced(byMilliseconds: 1))
+        run(.restarted(id: active.rollout.id, report), &state)
+      case .watch(let active, let report):
+        state.report = report
+        say("starting", "", &state)
+        let outcome: Outcome
+        switch fault {
+        case .neverStarts: continue
+        case .failsToStart(let line) where active.rollout.kind != .rollback || alwaysFails:
+          outcome = Outcome(.failed, line)
+        default: outcome = Outcome(.confirmed, "")
+        }
+        run(.watched(id: active.rollout.id, outcome), &state)
+        say(outcome.kind.rawValue, outcome.reason, &state)
+        state.outcome = outcome
+      }
+    }
+  }
+
+  private func say(_ phase: String, _ detail: String, _ state: inout State) {
+    state.events.append(
+      RolloutEvent(
+        sequence: state.events.count + 1, realtimeMicroseconds: 0, phase: phase, detail: detail))
+  }
+}

@@ -1,0 +1,201 @@
+import Coordination
+import HTTP
+import Model
+@testable import Operator
+import Rollout
+import Secrets
+import Threads
+
+/// A process in memory: files, an environment, and everything that was written.
+final class FakeHost: CommandHost {
+  private struct State {
+    var output = ""
+    var errors = ""
+    var created: [String: String] = [:]
+    var evidence: [String: [UInt8]] = [:]
+  }
+  private let state = Lock(State())
+  private let files: [String: ReadContent]
+  /// Directories without a file in them.
+  private let directories: Set<String>
+  private let answer: String?
+  private let variables: [String: String]
+  private let size: TerminalSize?
+  /// What others may write on the way to a file.
+  private let foreign: [String: String]
+  /// No evidence can be left.
+  private let evidenceFailure: String?
+  /// Who else could change a file, by its path.
+  private let foreignHolds: [String: String]
+
+  init(
+    files: [String: String] = [:], directories: Set<String> = [], mode: UInt32 = 0o600,
+    answer: String? = nil, variables: [String: String] = [:], terminal: TerminalSize? = nil,
+    foreign: [String: String] = [:], evidenceFailure: String? = nil,
+    isRoot: Bool = false, foreignHolds: [String: String] = [:]
+  ) {
+    self.foreign = foreign
+    self.evidenceFailure = evidenceFailure
+    self.isRoot = isRoot
+    self.foreignHolds = foreignHolds
+    self.directories = directories
+    self.files = files.mapValues { ReadContent(bytes: Array($0.utf8), mode: mode) }
+    self.answer = answer
+    self.variables = variables
+    size = terminal
+  }
+
+  var output: String { state.withLock { $0.output } }
+  var errors: String { state.withLock { $0.errors } }
+  var lines: [String] { output.split(separator: "\n").map(String.init) }
+
+  func read(_ path: String, limitBytes: Int) throws(ReadFailure) -> ReadContent? {
+    guard let content = files[path] else { return nil }
+    if content.bytes.count > limitBytes { throw ReadFailure(message: "\(path) is too large") }
+    return content
+  }
+  func record(_ path: String) throws(ReadFailure) -> [UInt8]? {
+    guard let content = files[path] else { return nil }
+    if content.bytes.starts(with: "DAMAGED".utf8) {
+      throw ReadFailure(message: "read \(path): its checksum is wrong.")
+    }
+    return content.bytes
+  }
+  func place(of path: String, user: String?) throws(ReadFailure) -> ConfigFilePlace {
+    ConfigFilePlace(
+      path: path, steps: [path], exists: files[path] != nil, foreign: foreign[path])
+  }
+  /// What the start guard has left, by its path.
+  var evidence: [String: [UInt8]] { state.withLock { $0.evidence } }
+  func leaveEvidence(_ path: String, _ bytes: [UInt8]) throws(ReadFailure) {
+    if let evidenceFailure { throw ReadFailure(message: evidenceFailure) }
+    state.update { $0.evidence[path] = bytes }
+  }
+  func isDirectory(_ path: String) throws(ReadFailure) -> Bool {
+    directories.contains(path) || files.keys.contains { $0.hasPrefix(path + "/") }
+  }
+  /// What was written into files, by their paths.
+  var created: [String: String] { state.withLock { $0.created } }
+  func create(_ path: String, _ bytes: [UInt8]) throws(Refusal) {
+    if files[path] != nil { throw Refusal(.failed, "write \(path): File exists") }
+    state.withLock { $0.created[path] = String(decoding: bytes, as: UTF8.self) }
+  }
+  func write(_ text: String, to stream: OutputStream) -> Bool {
+    state.withLock { state in
+      switch stream {
+      case .standardOutput: state.output += text
+      case .standardError: state.errors += text
+      }
+    }
+    return true
+  }
+  func terminal(_ stream: OutputStream) -> TerminalSize? { size }
+  func ask(_ question: String) -> String? { answer }
+  func askSecret(_ question: String) -> Secret? { answer.map(Secret.init) }
+  let isRoot: Bool
+  func foreignHold(on path: String) throws(ReadFailure) -> String? { foreignHolds[path] }
+  func variable(_ name: String) -> String? { variables[name] }
+}
+
+/// Agents in memory.
+struct FakeNetwork: AgentNetwork {
+  let agents: [FakeAgent]
+  var cluster = "prod"
+  var validUntil = Int64.max / 2
+
+  func open(
+    _ inventory: Inventory, _ credentials: CredentialFiles
+  ) throws(Refusal) -> AgentConnections {
+    AgentConnections(
+      certificate: OwnCertificate(
+        principal: Principal(cluster: cluster, role: .operator, name: "alice"),
+        validUntil: validUntil),
+      links: inventory.nodes.map { node in
+        agents.first { $0.name == node.name } ?? FakeAgent(node.name, .unreachable)
+      })
+  }
+}
+
+/// A workshop that makes nothing.
+struct FakeWorkshop: CertificateWorkshop {
+  /// The passphrase that the authority was made with, and the one that it was used with.
+  let passphrases = Lock<(made: Secret?, used: Secret?)>((nil, nil))
+  var isEncrypted = false
+
+  func makeAuthority(
+    cluster: String, directory: String, days: Int?, passphrase: Secret?
+  ) throws(Refusal) { passphrases.update { $0.made = passphrase } }
+  func needsPassphrase(authority: String) throws(Refusal) -> Bool { isEncrypted }
+  func issue(
+    role: Role, name: String, addresses: [String], days: Int?, authority: String,
+    passphrase: Secret?, directory: String
+  ) throws(Refusal) -> Principal {
+    passphrases.update { $0.used = passphrase }
+    return Principal(cluster: "prod", role: role, name: name)
+  }
+  func describe(_ certificate: [UInt8]) throws(Refusal) -> CertificateFacts {
+    CertificateFacts(principal: nil, subject: "CN=x", validUntilMicroseconds: 0)
+  }
+}
+
+/// No agent on this host, or one that gives these answers in turn, the last one again and again.
+final class FakeLocalAgent: LocalAgent {
+  private let answers: Lock<[HTTPResponse]>
+  let requests = Lock([HTTPRequest]())
+
+  init(_ answers: [HTTPResponse] = []) { self.answers = Lock(answers) }
+
+  func ask(
+    _ request: HTTPRequest, socket: String, deadline: Instant
+  ) throws(Refusal) -> HTTPResponse {
+    requests.update { $0.append(request) }
+    let answer = answers.update { $0.count > 1 ? $0.removeFirst() : $0.first }
+    guard let answer else { throw Refusal(.unreachable, "connect to \(socket): nobody is there") }
+    return answer
+  }
+}
+
+/// A cluster of four nodes, with the files that `keyturn` reads.
+enum Sample {
+  static let apiKey = "k1:2COl4dS3G-cjHa3Q-9fUmOrq8yL0Q7a12HH_Yi0oiLw"
+  static let settings = """
+    MINIO_KMS_SERVER=https://kms-1.example.net:7373,https://kms-2.example.net:7373
+    MINIO_KMS_ENCLAVE=tenant-1
+    MINIO_KMS_SSE_KEY=primary-key
+    MINIO_KMS_API_KEY=\(apiKey)
+
+    """
+  static let names = ["minio-1", "minio-2", "minio-3", "minio-4"]
+  static let seal = Seal(
+    cluster: "prod", keyName: "primary-key", enclave: "tenant-1", rollout: "0011223344556677",
+    sealedAtMicroseconds: 0)
+
+  static let files = [
+    "./inventory.json": """
+    {"cluster": "prod", "nodes": [\(names.map { #"{"name": "\#($0)", "address": "\#($0)"}"# }.joined(separator: ","))],
+     "timeouts": {"prepareSeconds": 1, "stopSeconds": 1, "startSeconds": 1}}
+    """,
+    "/etc/keyturn/credentials/ca.pem": "ca",
+    "/etc/keyturn/credentials/cert.pem": "cert",
+    "/etc/keyturn/credentials/key.pem": "key",
+    "kms.env": settings,
+  ]
+
+  /// Runs a command line against agents; the host has what was written.
+  static func run(
+    _ arguments: String, _ agents: [FakeAgent], files more: [String: String] = [:],
+    mode: UInt32 = 0o600, answer: String? = nil, cluster: String = "prod",
+    terminal: TerminalSize? = nil, variables: [String: String] = [:],
+    interruption: Interruption = Interruption(), local: FakeLocalAgent = FakeLocalAgent(),
+    validUntil: Int64 = .max / 2, workshop: FakeWorkshop = FakeWorkshop()
+  ) -> (code: ExitCode, host: FakeHost) {
+    let host = FakeHost(
+      files: files.merging(more) { $1 }, mode: mode, answer: answer,
+      variables: ["KEYTURN_INVENTORY": "./inventory.json"].merging(variables) { $1 },
+      terminal: terminal)
+    let keyturn = Keyturn(
+      host: host, network: FakeNetwork(agents: agents, cluster: cluster, validUntil: validUntil),
+      workshop: workshop, local: local, interruption: interruption, version: "test")
+    return (keyturn.run(arguments.split(separator: " ").map(String.init)), host)
+  }
+}

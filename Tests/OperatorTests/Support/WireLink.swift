@@ -1,0 +1,58 @@
+import API
+import Coordination
+import JSONCoding
+import Model
+@testable import Operator
+import Rollout
+
+/// A link that carries every answer as JSON, as the network does; a test may write another one.
+struct WireLink: AgentLink {
+  let agent: FakeAgent
+  let rewrite: @Sendable (AgentCall, [UInt8]) -> [UInt8]
+
+  func call<Answer>(
+    _ request: AgentRequest<Answer>, lane: AgentLane, deadline: Instant
+  ) throws(LinkFailure) -> Answer {
+    let answer = try agent.call(request, lane: lane, deadline: deadline)
+    guard let value = answer as? any Encodable else {
+      preconditionFailure("every answer can be written")
+    }
+    do throws(JSONFailure) {
+      return try JSON.decode(Answer.self, from: rewrite(request.call, JSON.encode(value)))
+    } catch {
+      throw .answered(
+        ErrorAnswer(
+          kind: .failed,
+          message: "\(request.call.method) \(request.call.path): not understood (\(error))"))
+    }
+  }
+}
+
+/// Agents behind such links.
+struct WireNetwork: AgentNetwork {
+  let links: [WireLink]
+
+  func open(
+    _ inventory: Inventory, _ credentials: CredentialFiles
+  ) throws(Refusal) -> AgentConnections {
+    AgentConnections(
+      certificate: OwnCertificate(
+        principal: Principal(cluster: "prod", role: .operator, name: "alice"),
+        validUntil: .max / 2), links: links)
+  }
+}
+
+extension Sample {
+  /// Runs a command line against agents whose answers are rewritten.
+  static func run(
+    _ arguments: String, over links: [WireLink], inventory: String? = nil,
+    interruption: Interruption = Interruption()
+  ) -> (code: ExitCode, host: FakeHost) {
+    let more = inventory.map { ["./inventory.json": $0] } ?? [:]
+    let host = FakeHost(files: files.merging(more) { $1 }, mode: 0o600)
+    let keyturn = Keyturn(
+      host: host, network: WireNetwork(links: links), workshop: FakeWorkshop(),
+      local: FakeLocalAgent(), interruption: interruption, version: "test")
+    return (keyturn.run(arguments.split(separator: " ").map(String.init)), host)
+  }
+}
