@@ -1,4 +1,5 @@
 // swift-tools-version: 6.2
+// SPDX-License-Identifier: Apache-2.0
 // Keyturn: one package, no dependencies but the toolchain, libsystemd and OpenSSL.
 // Who may import whom is written here and checked by
 // `swift build --explicit-target-dependency-import-check error`.

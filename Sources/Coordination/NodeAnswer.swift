@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Threads
 
 /// What a node said, or why it said nothing.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Lists of names as people write them: `minio-[1-3,5]`.
 package enum NodeNames {
   /// The names, those that differ only in the last number of their first label folded into one.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Threads
 
 /// Tells the members of a committed rollout, once a second, that whoever coordinates it is still

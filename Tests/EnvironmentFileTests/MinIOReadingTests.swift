@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 import EnvironmentFile
 import Testing
 
-/// Sections E.2 and E.3 of the facts.
+/// docs/facts.md, "MinIO's environment file" and "Differences of the readers".
 @Suite struct MinIOReadingTests {
   @Test(
     "MinIO's own reader takes lines, one pair of quotes, and nothing else",

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 import EnvironmentFile
 import Testing
 
-/// Section E.1 of the facts, vector by vector (systemd's test-env-file.c and
+/// docs/facts.md, "EnvironmentFile= of systemd", vector by vector (systemd's test-env-file.c and
 /// michurin/systemd-env-file).
 @Suite struct SystemdReadingTests {
   struct Vector: Sendable, CustomTestStringConvertible {

@@ -1,10 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
 import Crypto
 @testable import KeyManager
 import Model
 import Secrets
 import Testing
 
-/// The identities of facts, section A.4, and one of each curve made with the openssl command.
+/// The identities of docs/facts.md, "Identity and TLS", and one of each curve made with the openssl
+/// command.
 let identityVectors = [
   (
     "k1:2COl4dS3G-cjHa3Q-9fUmOrq8yL0Q7a12HH_Yi0oiLw", APIKey.Kind.ed25519,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Model
 import Testing
 
@@ -16,7 +17,8 @@ private let identityHex =
   + "48397a6b5a6b5145"
 
 @Suite struct CodecTests {
-  /// The byte vectors of facts, section B.4: both directions give exactly the other side.
+  /// The byte vectors of docs/facts.md, "Key Manager messages": both directions give exactly the
+  /// other side.
   @Test("KEY:STATUS has its bytes")
   func keyStatus() throws {
     let message = KeyStatusRequest(name: name)

@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 import Model
 @testable import ServerUnit
 import Testing
 
 @Suite struct UnitDoctorTests {
-  /// The official distributed unit, running (facts, section D.1).
+  /// The official distributed unit, running (docs/facts.md, "The server's unit").
   private static let official = UnitState(
     id: "minio.service", activeState: "active", subState: "running", mainPID: 100,
     user: "minio-user",

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package import Model
 
 /// How much memory the bodies of all requests may take at once, from before they are read until they

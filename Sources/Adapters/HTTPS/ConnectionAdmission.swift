@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package import Model
 
 /// Which connections may stay after their handshake, when it is known who they are.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Crypto
 internal import Glibc
 internal import HTTP
@@ -234,7 +235,8 @@ struct AddressProbe {
   ) throws(ProbeFailure) -> String? {
     var answer = try send(Frame(.identityStatus, IdentityRequest()), subject)
     if case .other = answer {
-      // Before release 2025-08-18 an identity must be named (facts, section B.4).
+      // Before release 2025-08-18 an identity must be named (docs/facts.md,
+      // "Key Manager messages").
       answer = try send(
         Frame(.identityStatus, IdentityRequest(identity: subject.identity.text)), subject)
     }

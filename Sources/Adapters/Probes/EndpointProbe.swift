@@ -1,12 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import KeyManager
 internal import Model
 internal import Sockets
 internal import TLS
 internal import Threads
 
-/// The probe of one endpoint as the server would reach it at its start (facts, section B.7): its
-/// name is resolved, and every address probed stage by stage, all at once. The server may take any
-/// of them.
+/// The probe of one endpoint as the server would reach it at its start (docs/facts.md,
+/// "Probing without effects"): its name is resolved, and every address probed stage by stage, all
+/// at once. The server may take any of them.
 ///
 /// It asks and never creates or changes: KEY:CREATE is not among what it can send.
 struct EndpointProbe: Sendable {

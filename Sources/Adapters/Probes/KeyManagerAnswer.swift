@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Crypto
 internal import HTTP
 internal import JSONCoding
 internal import KeyManager
 
-/// What a Key Manager's answer to a command means for the server's start (facts, sections A.6, B.2).
+/// What a Key Manager's answer to a command means for the server's start (docs/facts.md,
+/// "Start and the Key Manager", "Key Manager frames").
 enum KeyManagerAnswer {
   /// It does what was asked; the message of the answer. That of KEY:GENERATE is empty here: it holds
   /// a data key, and that it is there is all that we need to know.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package import KeyManager
 package import Model
 internal import TLS

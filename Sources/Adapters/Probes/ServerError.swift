@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import HTTP
 
 /// An error as a MinIO server answers it: XML, or JSON of the same names. Nothing else of the body is

@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import HTTP
 package import Model
 package import ServerUnit
 package import StartWatch
 
-/// The health endpoints of this host's own server (facts, section D.6).
+/// The health endpoints of this host's own server (docs/facts.md, "Health endpoints").
 package enum ServerHealth {
   /// Blocks until the server has answered, or the deadline. Over https, if there are a
   /// certificate and its key in the server's directory, and then only to who holds that certificate.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Files
 internal import Glibc
 internal import KeyManager
@@ -5,7 +6,8 @@ internal import Model
 internal import TLS
 
 /// What the server's client of the Key Manager trusts: the system's roots and every certificate in
-/// the folder of its authorities, as far as the server's user can read them (facts, section A.4).
+/// the folder of its authorities, as far as the server's user can read them (docs/facts.md,
+/// "Identity and TLS").
 ///
 /// The server passes over what it cannot read without a word. Here it is passed over too, and told:
 /// it is the likely reason where a chain ends in an unknown authority.

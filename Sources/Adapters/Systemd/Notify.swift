@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import CSystemd
 
 /// What this program tells the service manager about itself (sd_notify(3)).

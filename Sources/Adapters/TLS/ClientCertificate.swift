@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import COpenSSL
 
-/// The certificate with which a client shows an API key to a Key Manager (facts, sections A.4 and
-/// B.8): signed by its own key; the server knows it by the public key alone.
+/// The certificate with which a client shows an API key to a Key Manager (docs/facts.md,
+/// "Identity and TLS" and "API keys in OpenSSL"): signed by its own key; the server knows it by the
+/// public key alone.
 package enum ClientCertificate {
   /// A private key as its bare number.
   package enum RawKey: Sendable {

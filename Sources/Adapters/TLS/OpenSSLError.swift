@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import COpenSSL
 
 /// One entry of OpenSSL's error queue, which every thread has of its own.

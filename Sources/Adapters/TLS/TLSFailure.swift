@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Why a TLS connection was not made, or ended. The session is over after it.
 package struct TLSFailure: Error, Sendable, Hashable, CustomStringConvertible {
   /// What to tell apart.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package import Sockets
 
 /// The server's side of a handshake that is under way: it is taken on whenever something has come,

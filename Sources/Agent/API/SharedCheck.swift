@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import API
 internal import Model
 internal import Threads
@@ -21,12 +22,13 @@ final class SharedCheck: Sendable {
   }
   private let state = Lock(State())
 
-  /// An answer by a look that began at most so long before this call and was allowed at least as much
+  /// An answer by a look that began at most so long before `asked` and was allowed at least as much
   /// time. Blocks while another one looks, then looks itself if that was not good enough.
   func answer(
-    maximumAgeMilliseconds: Int, within milliseconds: Int, _ look: () -> CheckAnswer
+    asked: Instant = Clock.now(), maximumAgeMilliseconds: Int, within milliseconds: Int,
+    _ look: () -> CheckAnswer
   ) -> CheckAnswer {
-    let oldest = Clock.now().advanced(byMilliseconds: -maximumAgeMilliseconds)
+    let oldest = asked.advanced(byMilliseconds: -maximumAgeMilliseconds)
     let turn = state.wait(until: nil) { state -> Turn? in
       if let last = state.last, last.began >= oldest, last.milliseconds >= milliseconds {
         return .had(last.answer)

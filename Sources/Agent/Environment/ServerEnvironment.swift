@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import EnvironmentFile
 internal import KeyManager
 internal import Model
@@ -9,8 +10,9 @@ internal import ServerUnit
 /// systemd puts it together in this order, the later overriding (`exec_child` of systemd 252,
 /// systemd.exec(5)): the service manager's own environment, PassEnvironment=, Environment=, the
 /// files of EnvironmentFile= in their order; at last UnsetEnvironment= takes away. What systemd
-/// itself sets (USER, INVOCATION_ID and their like) is left out. Then the server reads the file that
-/// MINIO_CONFIG_ENV_FILE names, whose values override everything (facts, E.2).
+/// itself sets (USER, INVOCATION_ID and their like) is left out. Then the server reads the file
+/// that MINIO_CONFIG_ENV_FILE names, whose values override everything (docs/facts.md,
+/// "MinIO's environment file").
 struct ServerEnvironment {
   /// What systemd gives the process, in its order.
   private(set) var sources: [EnvironmentSource]

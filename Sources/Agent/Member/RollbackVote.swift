@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import API
 internal import Model
 internal import Rollout
@@ -5,9 +6,10 @@ internal import ServerUnit
 internal import StartWatch
 internal import Threads
 
-// The vote on a rollback that takes a key away (docs/decisions/0012). A server that failed is started
-// again, by systemd or at a reboot, and may get past the Key Manager between the vote and the instant:
-// so the last door refuses every start with another key than the one that is gone back to, the journal
+// The vote on a rollback that takes a key away
+// (docs/decisions/0013-rollback-stops-before-its-vote.md). A server that failed is started again,
+// by systemd or at a reboot, and may get past the Key Manager between the vote and the instant: so
+// the last door refuses every start with another key than the one that is gone back to, the journal
 // is looked at since the rollout that brought the key, and the unit is stopped.
 extension Agent {
   private static let journalPage = 1_000

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The variables that change how a dynamic program is loaded, or what its run-time libraries load or
 /// do before its first line. In the environment of `keyturn guard` each could keep it from running
 /// (LD_TRACE_LOADED_OBJECTS makes every dynamic program end with 0 at once) or load code into it,

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Model
 internal import Rollout
 
-// What a plan and a vote say of the seal (docs/decisions/0051-the-coordinator-carries-the-seals.md).
+// What a plan and a vote say of the seal (docs/decisions/0028-coordinator-carries-the-seals.md).
 extension Agent {
   /// What a plan says of the seal: by the own records alone, the coordinator sees what all say. Asks
   /// the others only where the key of a cluster that was encrypted before may be sealed now, which is

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #if DEBUG
 internal import Glibc
 #endif

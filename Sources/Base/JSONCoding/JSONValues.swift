@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 extension JSON {
   /// Whether a text holds more than `limit` values: what decoding costs beyond its length. Not a
   /// judgement of whether it is JSON.

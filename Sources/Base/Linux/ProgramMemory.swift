@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import CLinux
 
 /// What a program that holds keys, and a daemon that mostly waits, does about its memory.

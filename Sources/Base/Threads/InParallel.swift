@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package import Model
 
 /// The same work on several things at once, one thread each.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // OpenSSL 3.0 or later. What of it Swift cannot import by itself (function-like macros, SSL_OP_*,
 // stacks) goes here as static inline functions with the prefix kt_.
 #pragma once

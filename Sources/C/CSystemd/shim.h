@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What of libsystemd Swift cannot import by itself (macros, variadic functions) goes here as
 // static inline functions with the prefix kt_.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The API between `keyturn` and `keyturnd`: HTTPS (TLS 1.3, mutual), HTTP/1.1, JSON. docs/api.md
 // describes it.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package import Model
 
 /// A way in which a node can have drifted from its last confirmed start.

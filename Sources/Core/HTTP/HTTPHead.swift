@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Model
 
 /// The head of an HTTP/1.1 message: its start line and header fields.

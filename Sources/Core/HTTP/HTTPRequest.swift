@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// An HTTP request, as received or to be sent.
 package struct HTTPRequest: Sendable {
   /// The method, in upper case by convention: methods are case-sensitive.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Model
 
 /// Bytes of a connection to HTTP/1.1 requests, for a server. No IO: feed what has come, take what

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import JSONCoding
 
 /// An HTTP response, as received or to be sent.

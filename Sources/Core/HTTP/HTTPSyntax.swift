@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The alphabets of HTTP/1.1 (RFC 9110, 5.6) and percent-encoding (RFC 3986, 2.1).
 enum HTTPSyntax {
   /// tchar of RFC 9110, 5.6.2.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// What is wrong with an HTTP message. After one the bytes that follow mean nothing: the connection
 /// is over.
 package struct HTTPViolation: Error, Sendable, Hashable, CustomStringConvertible {

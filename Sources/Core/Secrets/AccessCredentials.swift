@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Who signs a request to a MinIO server: an access key and its secret key.
 package struct AccessCredentials: Sendable, Hashable {
   /// The access key: of the root user the value of MINIO_ROOT_USER. Sent in the clear; wrapped so

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// What follows a backslash in a JSON string (RFC 8259, section 7).
 package struct BackslashEscape {
   /// The bytes that it stands for.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// What base64 (RFC 4648, sections 4 and 5) makes of some bytes.
 enum Base64 {
   private static let standard = Array(

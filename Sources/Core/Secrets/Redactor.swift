@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Takes secrets out of text, whatever printed it.
 ///
 /// Three things go: every known secret value, as it is, URL-encoded, escaped as in JSON, or in base64,

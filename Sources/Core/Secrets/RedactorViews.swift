@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 extension Redactor {
   /// A text as it is, or as it reads once an encoding is taken off, with the way back.
   ///

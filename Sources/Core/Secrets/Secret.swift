@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A value that must never be shown: API keys, passwords, licenses.
 ///
 /// Its description, its mirror and string interpolation give `<redacted>`. It is not `Codable`:

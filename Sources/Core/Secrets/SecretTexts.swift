@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The texts of secrets, to be looked for in what is to be shown: a key that stands in another variable too is
 /// no less a key there.
 ///

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Variables whose value must not be shown.
 package enum SecretVariables {
   /// Whether the value of the variable `name` is a secret or may hold one: API keys, passwords,

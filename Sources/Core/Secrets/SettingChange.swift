@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// One wish: a variable set to a value, or removed.
 package struct SettingChange: Sendable, Hashable {
   /// The variable's name, for example `MINIO_KMS_SERVER`.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A command as it was given: checked against its rule.
 struct Invocation: Sendable {
   /// The command.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Model
 
 /// One command: what it takes and what its help says. The help text is made from it.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Model
 
 /// The help texts, made from the table of commands: examples first, exit codes last.

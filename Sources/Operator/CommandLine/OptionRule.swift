@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// One option of a command, as the parser checks it and the help text shows it.
 struct OptionRule: Sendable, Hashable {
   /// What follows an option.

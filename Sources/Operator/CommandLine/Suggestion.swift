@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// What a mistyped word was probably meant to be.
 enum Suggestion {
   /// The word with the fewest typing errors between, if they are few for its length; the first of

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Glibc
 
 // Proof: `compiled` is written once, in init; regexec(3) may use it on several threads.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Characters that nobody sees, and that change how others are seen: controls, marks of the direction of writing,
 /// separators of lines, what has no width. In text of others they could drive a terminal, make one line two, or
 /// show a name or a value as another one.

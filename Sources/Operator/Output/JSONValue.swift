@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import JSONCoding
 
 /// A JSON value, for the lines of `--json`.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A set of nodes as people write it: `minio-3`, `minio-[1-3,5]`, `rack[1-2]-minio[1-4]`, and as
 /// MinIO writes it, `minio-{1...4}`. The reverse of ``NodeNames/folded(_:)``, of which commas make
 /// several.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A piece of a line, and whether it has a colour.
 struct StyledText: Sendable, Hashable {
   enum Style: Sendable, Hashable {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Rows and columns for people.
 enum TextTable {
   /// The lines of a table: two blanks between columns, nothing behind the last.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Text broken into lines between its words, for people with a terminal.
 enum Wrapping {
   /// `text` in lines of at most `columns` characters, all but the first after `indent` blanks. A word

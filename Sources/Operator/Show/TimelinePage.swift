@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Rollout
 
 /// A rollout's timeline as one HTML page: no script, nothing from elsewhere, and a policy that

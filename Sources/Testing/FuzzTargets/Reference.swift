@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The two grammars once more, as plainly as they can be said: systemd's as `parse_env_file_internal` of
 /// src/basic/env-file.c has it, state by state, MinIO's as `parsEnvEntry` of cmd/common-main.go.
 ///

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Crypto
 import Files
 import FoundationEssentials
@@ -9,7 +10,8 @@ import TLS
 internal import Threads
 
 /// The other Key Managers of the cluster: each reads from itself and writes to all, which takes all
-/// of them (facts, section H). Their links are TLS, and prove with the master key that they belong.
+/// of them (docs/facts.md, "Key Manager operation"). Their links are TLS, and prove with the master
+/// key that they belong.
 struct Cluster: Sendable {
   static let secretField = "x-cluster"
 

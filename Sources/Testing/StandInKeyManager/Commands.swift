@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 import Glibc
 import Threads
 
-/// Why a command is refused: the protocol's texts and codes (facts, section B.5).
+/// Why a command is refused: the protocol's texts and codes (docs/facts.md, "Key Manager errors").
 enum CommandFailure: Error {
   case accessDenied
   case enclaveExists, noSuchEnclave
@@ -39,7 +40,7 @@ enum CommandFailure: Error {
   }
 }
 
-/// The commands that the stand-in knows (facts, section B.3).
+/// The commands that the stand-in knows (docs/facts.md, "Key Manager commands").
 enum Command: Int {
   case createEnclave = 101
   case enclaveStatus = 103
@@ -70,7 +71,8 @@ enum Command: Int {
   var isWrite: Bool { self == .createEnclave || self == .createKey || self == .deleteKey }
 }
 
-/// Runs the command stream of one request (facts, sections B.2 to B.4).
+/// Runs the command stream of one request (docs/facts.md, "Key Manager frames" to
+/// "Key Manager messages").
 struct Commands: Sendable {
   let cluster: Cluster
   private let state: Lock<State>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import FoundationEssentials
 
 /// How the stand-in is to misbehave: a JSON file that is read anew for each connection and request,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Files
 import Glibc
 import Linux
@@ -7,7 +8,8 @@ internal import Sockets
 import StandInTransport
 import Threads
 
-/// A stand-in for the Key Manager, written from what is public about it (facts, section B).
+/// A stand-in for the Key Manager, written from what is public about it (docs/facts.md,
+/// "Key Manager paths" to "Key Manager errors").
 ///
 /// `minkms server [--address [HOST]:PORT] [--host NAME] [--certs-dir DIR] [--peers HOST:PORT,...]
 /// [--faults FILE] STATE_FILE`

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The little of Protocol Buffers that the Key Manager's messages need.
 enum Protobuf {
   /// One field of a message: a number (wire type 0) or bytes (wire type 2).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import FoundationEssentials
 import Glibc
 import Linux
@@ -24,7 +25,7 @@ struct State: Codable, Sendable {
     var policy: String?
   }
 
-  /// What is not allowed is denied, and a denial wins (facts, section H).
+  /// What is not allowed is denied, and a denial wins (docs/facts.md, "Key Manager operation").
   struct Policy: Codable, Sendable {
     /// Patterns of names (exact, `prefix*` or `*`) by action, for example `KEY:GENERATE`.
     var allow: [String: [String]]

@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 import Files
 import Glibc
 import Linux
 
 /// What the server has written to its drive that matters here: its configuration, encrypted once
-/// for each key that it was ever started with (facts, section A.7).
+/// for each key that it was ever started with (docs/facts.md, "What is bound to a key").
 ///
 /// A file of lines `KEY CIPHERTEXT`, the ciphertext of a data key in hexadecimal digits. Whether
 /// the configuration can be read is whether the Key Manager still decrypts every one of them.

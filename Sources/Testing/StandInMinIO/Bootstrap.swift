@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import HTTP
 import Linux
 internal import Model
 import Threads
 
-/// What every node must have in common (facts, section C), and the wait until enough peers have it.
+/// What every node must have in common (docs/facts.md, "Comparison of environments"), and the wait
+/// until enough peers have it.
 struct SystemConfiguration: Sendable, Equatable {
   var checksum: String
   var endpointCount: Int

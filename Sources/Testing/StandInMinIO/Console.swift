@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
 import Glibc
 import Model
 import Threads
 
-/// The server's messages: text on standard error, or JSON lines (facts, section D.3). With a log
-/// directory they go to a file there, as JSON, and standard error stays empty.
+/// The server's messages: text on standard error, or JSON lines (docs/facts.md,
+/// "Output of the server"). With a log directory they go to a file there, as JSON, and standard
+/// error stays empty.
 struct Console: Sendable {
   private let json: Bool
   private let quiet: Bool

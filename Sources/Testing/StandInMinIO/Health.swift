@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 import HTTP
 import Model
 import Threads
 
-/// The health endpoints (facts, section D.6) and what they need to know.
+/// The health endpoints (docs/facts.md, "Health endpoints") and what they need to know.
 final class Health: Sendable {
   /// How far the start has come.
   struct Progress {

@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 import KeyManager
 import Model
 import Secrets
 
-/// What the environment says about a KMS (facts, sections A.1 to A.3), with the server's own texts.
+/// What the environment says about a KMS (docs/facts.md, "Key Manager variables" to
+/// "Reading of values"), with the server's own texts.
 enum KMSSettings {
   case none
   case keyManager(hosts: [String], enclave: String, keyName: String, apiKey: APIKey)

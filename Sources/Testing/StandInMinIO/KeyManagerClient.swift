@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
 import Glibc
 import KeyManager
 import Model
 import Threads
 
-/// The server's client of the Key Manager (facts, sections A.4, A.6, B.2, B.6).
+/// The server's client of the Key Manager (docs/facts.md, "Identity and TLS",
+/// "Start and the Key Manager", "Key Manager frames", "Choice of endpoint").
 final class KeyManagerClient: Sendable {
   /// Why the Key Manager did not do what it was asked.
   struct Failure: Error {
@@ -49,7 +51,7 @@ final class KeyManagerClient: Sendable {
   }
 
   /// What /minio/health/ready says of the Key Manager: nil, or its error as the server passes it on
-  /// (facts, section A.8). Blocks likewise.
+  /// (docs/facts.md, "KMS errors of S3"). Blocks likewise.
   func healthFailure() -> (status: Int, code: String)? {
     do throws(Failure) {
       _ = try generate(associatedData: #"{"healthcheck":""}"#)

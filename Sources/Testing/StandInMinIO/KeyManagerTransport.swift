@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Files
 import Glibc
 import HTTP
@@ -8,8 +9,9 @@ import Sockets
 import TLS
 internal import Threads
 
-/// HTTPS to one Key Manager host, as the server's client speaks it (facts, sections A.3, A.4):
-/// mutual TLS with the API key, the system's roots and those in the certificates directory.
+/// HTTPS to one Key Manager host, as the server's client speaks it (docs/facts.md,
+/// "Reading of values", "Identity and TLS"): mutual TLS with the API key, the system's roots and
+/// those in the certificates directory.
 struct KeyManagerTransport: Sendable {
   /// Why there was no answer.
   struct Problem: Error { var text: String }

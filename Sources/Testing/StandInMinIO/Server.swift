@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Crypto
 import Glibc
 import HTTP
@@ -7,7 +8,8 @@ import Sockets
 import Systemd
 import Threads
 
-/// One start of the server, in the real one's order (facts, sections A.6 and D.4).
+/// One start of the server, in the real one's order (docs/facts.md, "Start and the Key Manager" and
+/// "Lines of a start").
 struct Server {
   private let arguments: ServerArguments
   private let console: Console
@@ -111,7 +113,8 @@ struct Server {
     }
   }
 
-  /// A client of the Key Manager, after a first data key; nil without a KMS (facts, section A.6).
+  /// A client of the Key Manager, after a first data key; nil without a KMS (docs/facts.md,
+  /// "Start and the Key Manager").
   private func keyManager() -> KeyManagerClient? {
     let client: KeyManagerClient
     do throws(KMSSettings.Problem) {
@@ -190,7 +193,7 @@ struct Server {
   }
 
   /// Reads what is encrypted on the drive, and encrypts it for a new key. False, with the server's
-  /// lines about it, if not all of it can be read (facts, section A.7).
+  /// lines about it, if not all of it can be read (docs/facts.md, "What is bound to a key").
   private func readConfiguration(_ backend: Backend, _ client: KeyManagerClient?) -> Bool {
     let data = String(decoding: Backend.associatedData, as: UTF8.self)
     do {

@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 import Files
 import Glibc
 import Model
 
-/// The MINIO_* variables as the server reads them (facts, sections A.3, C, E.2).
+/// The MINIO_* variables as the server reads them (docs/facts.md, "Reading of values",
+/// "Comparison of environments", "MinIO's environment file").
 struct ServerEnvironment: Sendable {
   private var values: [String: String]
 
@@ -60,7 +62,7 @@ struct ServerEnvironment: Sendable {
   }
 
   /// What must be the same on every node: the digest of every MINIO_* value, but for those of
-  /// section C.
+  /// docs/facts.md, "Comparison of environments".
   func fingerprints(_ digest: (String) -> String) -> [String: String] {
     let skipped: Set<String> = [
       "MINIO_OPTS", "MINIO_CERT_PASSWD", "MINIO_SERVER_DEBUG", "MINIO_DSYNC_TRACE",

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import COpenSSL
 package import Model
 package import Secrets
@@ -6,7 +7,7 @@ package import TLS
 
 /// The server side of the TESTING stand-in for a Key Manager: it asks for a client certificate,
 /// accepts any and none, and leaves it to the caller to know the client by
-/// ``TLSSession/peerPublicKeyDigest`` (facts, section A.4).
+/// ``TLSSession/peerPublicKeyDigest`` (docs/facts.md, "Identity and TLS").
 ///
 /// For the stand-ins and tests only. It authenticates nobody: no program of the product may use it.
 package final class StandInTLSContext: Sendable {

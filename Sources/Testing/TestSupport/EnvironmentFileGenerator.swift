@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Environment files as people, tools and accidents write them: lines of systemd's grammar with
 /// everything that it treats specially, some then damaged byte by byte.
 ///

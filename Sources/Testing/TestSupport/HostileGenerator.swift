@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Model
 
 /// What a peer may say that means harm, or is broken: messages of ours, changed. A seed repeats it.

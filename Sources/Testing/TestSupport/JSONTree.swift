@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// JSON as a tree of texts, so that there can be numbers in it that no type of ours holds, fields that
 /// come twice, and lists of anything.
 package indirect enum JSONTree: Sendable, Hashable {

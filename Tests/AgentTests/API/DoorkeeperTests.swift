@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import API
 @testable import Agent
 import HTTP
@@ -200,8 +201,10 @@ import Threads
       let answers = Lock<[String]>([])
       for _ in 0..<60 {
         try Thread.start("test asks") {
+          // A caller may stand still between these two: it counts from when it began to ask.
+          let asked = Clock.now()
           asking.update { $0 += 1 }
-          let answer = check.answer(maximumAgeMilliseconds: age, within: 1_000) {
+          let answer = check.answer(asked: asked, maximumAgeMilliseconds: age, within: 1_000) {
             let number = looks.update {
               $0 += 1; return $0
             }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import API
 @testable import Agent
 import HTTP
@@ -10,7 +11,8 @@ import ServerUnit
 import Testing
 import Threads
 
-/// The layout of facts E.5: little in the file that systemd reads, the rest in the server's own.
+/// The layout of docs/facts.md, "Two environment files": little in the file that systemd reads, the
+/// rest in the server's own.
 private let configPath = "/etc/minio/config.env"
 private func twoFiles(
   _ config: String? = "MINIO_ROOT_USER=\"admin\"\n", more: String = ""

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import API
 @testable import Agent
 import Crypto
@@ -11,7 +12,8 @@ import ServerUnit
 import Testing
 import Threads
 
-/// The vote on a rollback that takes a key away (docs/decisions/0012).
+/// The vote on a rollback that takes a key away
+/// (docs/decisions/0013-rollback-stops-before-its-vote.md).
 @Suite("A rollback's vote")
 struct RollbackVoteTests {
   static let refusedLine =

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Model
 import TestSupport
 import Testing
@@ -110,7 +111,8 @@ extension LabTests {
     @Test("a node that runs with another environment is not confirmed, nor are its values told")
     func otherEnvironment() throws {
       let restart = try lab.startHeld("restart", "--yes", "--json")
-      // The servers do not compare this one among themselves (facts, section C).
+      // The servers do not compare this one among themselves (docs/facts.md,
+      // "Comparison of environments").
       try lab.exec(
         "minio-5",
         "sed -i 's/^MINIO_ROOT_PASSWORD=.*/MINIO_ROOT_PASSWORD=\"another-password\"/' /etc/default/minio"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import TestSupport
 
 private let kms1 = "https://kms-1.example.net:7373"

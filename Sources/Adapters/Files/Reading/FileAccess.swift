@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Glibc
 
 /// Whether somebody else could read a file, by what the kernel would look at: owner, mode and

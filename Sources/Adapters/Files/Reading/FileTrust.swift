@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Glibc
 
 /// Whether somebody else could change what stands at a path: the owner and the mode of it, of the directory that it

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Glibc
 
 /// Paths by pattern (glob(7)), expanded as systemd expands those of `EnvironmentFile=`.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Glibc
 
 /// The way to a file, name by name, links resolved: what is on it, and who else than those trusted could change where

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Linux
 
 /// The right to replace a file: one holder at a time, in one process at a time. A crash gives it

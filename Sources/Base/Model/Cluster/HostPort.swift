@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A host (name, IPv4 or IPv6 address) and a port.
 package struct HostPort: Sendable, Hashable, Codable {
   /// The name or address; an IPv6 address without its brackets.

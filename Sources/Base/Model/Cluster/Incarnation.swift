@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// One life of an agent's state directory: 128 random bits, drawn when the directory has none and durable in it from
 /// then on.
 ///

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The cluster as its operator describes it: one file, the same on every host.
 ///
 /// An agent finds itself in it by the name in its certificate.
@@ -131,7 +133,8 @@ package struct Inventory: Sendable, Codable, Hashable {
 
   /// The port of an agent where the inventory names none.
   package static let defaultAgentPort: UInt16 = 7377
-  /// The port of a Key Manager where the inventory names none (facts, section 0).
+  /// The port of a Key Manager where the inventory names none (docs/facts.md,
+  /// "The documented procedure").
   package static let defaultKeyManagerPort: UInt16 = 7373
   /// The port of a MinIO server where the inventory names none.
   package static let defaultServerPort: UInt16 = 9000

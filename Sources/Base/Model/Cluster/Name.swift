@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The rule for names of clusters, nodes and Key Manager hosts.
 ///
 /// They stand in certificates, file names, URLs and tables, so the alphabet is small:

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Until when a certificate of Keyturn's own is worth something.
 package struct OwnCertificate: Sendable, Hashable {
   /// The rule of what is said of it.

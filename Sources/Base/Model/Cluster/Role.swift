@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// What a certificate of the cluster's CA entitles its holder to.
 package enum Role: String, Sendable, Codable, Hashable, CaseIterable {
   /// The agent on an AIStor node.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// How much a server owes to the holder of a certificate. The lowest gives way first.
 package enum Standing: Int, Sendable, Hashable, CaseIterable, Comparable {
   /// It may only look.

@@ -1,6 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a number that comes from outside may be: from a peer, from a record, from a query. The range
 // stands where the field is declared, and the decoder of its type holds to it, so that nothing that
-// is read later meets a number on which arithmetic could fail (docs/decisions/0060).
+// is read later meets a number on which arithmetic could fail
+// (docs/decisions/0035-numbers-bounded-where-decoded.md).
 //
 // What depends on the moment or on what a member has is judged where that is known:
 // ``Limits/highestCounter(atRealtimeMicroseconds:)``, ``Limits/highestGeneration(above:)``,

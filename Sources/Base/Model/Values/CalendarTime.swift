@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Times for people and logs, by hand: the formatters of Foundation bring 44 MB of ICU.
 package enum CalendarTime {
   /// `2026-01-31T12:34:56.789Z`: RFC 3339, UTC, milliseconds. What lies outside of the years 0000 to

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 extension String {
   /// The text, whole characters of it and at most so many bytes of UTF-8; what was cut shows as "...".
   package func cut(toBytes limit: Int) -> String {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A point in time on one host's CLOCK_BOOTTIME, in nanoseconds since that host booted.
 ///
 /// Two instants may be compared only when they were read on the same boot of the same host

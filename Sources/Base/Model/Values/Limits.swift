@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Every limit on what comes from outside, in one place, each with its unit in its name.
 ///
 /// Each is tested at the limit and one past it, where it is enforced.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The version of Keyturn, of both programs.
 package enum Version {
   /// MAJOR.MINOR.PATCH (semver.org).

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// How bad a ``Finding`` is.
 package enum Severity: String, Sendable, Codable, Hashable, Comparable, CaseIterable {
   /// Worth knowing; nothing to do.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The line by which the last door, `keyturn guard`, says in the server's journal that it refuses a
 /// start.
 package enum LastDoorLine {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Why a member or the coordinator says no. Decides the exit code and nothing else.
 package enum RefusalCode: String, Sendable, Codable, Hashable, CaseIterable {
   /// The settings or the environment file are not valid.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What Swift's Glibc module leaves out (see `man 2` for each), as functions with the prefix kt_. Nothing here has
 // state. The header itself must not define _GNU_SOURCE: that would change structures which Swift's Glibc module has
 // already imported. CLinux.c does.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sockets, pipes and descriptors to wait on, all close-on-exec from the start. Each returns a descriptor, or 0, or -1
 // with errno set.
 #pragma once

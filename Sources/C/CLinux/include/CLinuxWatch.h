@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // inotify(7) and fnmatch(3), for Adapters/Files/Watching/FileWatch.swift.
 #pragma once
 #include <stddef.h>

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 package import Model
 
 /// The one form in which Keyturn writes a variable: `NAME="value"`, read alike by systemd, by
-/// MinIO's own reader and by a POSIX shell (facts, E.3).
+/// MinIO's own reader and by a POSIX shell (docs/facts.md, "Differences of the readers").
 package enum CanonicalForm {
   /// `NAME="value"` without a line ending.
   ///

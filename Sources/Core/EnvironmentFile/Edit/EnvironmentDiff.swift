@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// What differs between two environment files, variable by variable.
 package enum EnvironmentDiff {
   /// One `-NAME=value` and one `+NAME=value` line per variable that differs, in the order of the

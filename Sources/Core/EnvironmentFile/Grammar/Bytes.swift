@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The bytes that the grammars name, and what both readers hold to be blank.
 enum Byte {
   static let lineFeed = UInt8(ascii: "\n")

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The text of a document: the bytes of the file, and behind them what a reader has that does not stand so in
 /// the file, such as a value without its backslashes.
 ///

@@ -1,9 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// An environment file, parsed without loss: ``bytes`` gives back exactly what was parsed.
 ///
 /// A file has two readers, and they do not agree: systemd (`EnvironmentFile=`) and MinIO itself
-/// (`MINIO_CONFIG_ENV_FILE`). The document knows what each makes of it (facts, E.1 and E.2),
-/// changes single definitions and leaves every other byte alone, and refuses what the two would not
-/// read alike. It guesses nothing and repairs nothing.
+/// (`MINIO_CONFIG_ENV_FILE`). The document knows what each makes of it (docs/facts.md,
+/// "EnvironmentFile= of systemd" and "MinIO's environment file"), changes single definitions and
+/// leaves every other byte alone, and refuses what the two would not read alike. It guesses nothing
+/// and repairs nothing.
 package struct EnvironmentDocument: Sendable, Hashable {
   /// The file, byte for byte.
   package let bytes: [UInt8]

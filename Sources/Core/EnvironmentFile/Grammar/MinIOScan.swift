@@ -1,4 +1,7 @@
-/// The grammar of MinIO's own reader (facts, E.2): line by line, no continuation, no escapes.
+// SPDX-License-Identifier: Apache-2.0
+
+/// The grammar of MinIO's own reader (docs/facts.md, "MinIO's environment file"): line by line, no
+/// continuation, no escapes.
 struct MinIOScan: Sendable {
   /// A line of this many bytes or more is refused, its line ending not counted (Go's
   /// bufio.Scanner).

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// What a POSIX shell that sources the file makes of it: people do `. /etc/default/minio`.
 ///
 /// Of the shell's grammar it knows what an environment file can meet: assignments, `export`, quotes, comments,

@@ -1,4 +1,7 @@
-/// systemd's grammar of `EnvironmentFile=` (facts, E.1), a machine with one state per byte.
+// SPDX-License-Identifier: Apache-2.0
+
+/// systemd's grammar of `EnvironmentFile=` (docs/facts.md, "EnvironmentFile= of systemd"), a
+/// machine with one state per byte.
 ///
 /// * a name begins at the first byte that is neither blank nor `#` or `;` (a comment), and ends at
 /// `=`; a line

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Names of environment variables.
 package enum VariableName {
   /// The longest that is asked for, bytes; no known one comes near it.

@@ -1,10 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Model
 
 /// The MINIO_* variables that the server is known to read, and what a mistyped one was probably
 /// meant to be.
 ///
 /// AIStor is closed and has more of them than the open source, so a name that is not here and near
-/// to none is no error, except in the MINIO_KMS_ group, which is complete (facts, A.1).
+/// to none is no error, except in the MINIO_KMS_ group, which is complete (docs/facts.md,
+/// "Key Manager variables").
 enum KnownVariables {
   /// Single variables.
   static let names: [String] = [

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Model
 
 // The rules on definitions, names, and what each reader makes of them.

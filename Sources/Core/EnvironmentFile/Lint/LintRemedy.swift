@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// What a person has written on the line of a definition, read as a shell would: several words, of which a later one
 /// may be an assignment of its own, and perhaps a comment behind them. Neither systemd nor MinIO reads it so, but
 /// this is what was meant by it.

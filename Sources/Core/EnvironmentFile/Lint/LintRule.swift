@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The rules of ``EnvironmentLint``; the raw values are the stable names in findings.
 package enum LintRule: String, Sendable, Hashable, CaseIterable {
   /// The file is larger than Keyturn and sense allow.

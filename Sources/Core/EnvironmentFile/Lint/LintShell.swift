@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Model
 
 // What a shell that sources the file makes of it, where nothing else is wrong.

@@ -1,4 +1,6 @@
-/// What is probed of an endpoint, in this order (facts, section B.7).
+// SPDX-License-Identifier: Apache-2.0
+
+/// What is probed of an endpoint, in this order (docs/facts.md, "Probing without effects").
 package enum ProbeStage: String, Sendable, Codable, Hashable, CaseIterable {
   /// The name is resolved.
   case dns

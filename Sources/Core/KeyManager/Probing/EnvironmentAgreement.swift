@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 package import Crypto
 
 /// What the servers of a cluster compare before they start together: every MINIO_* variable but a
-/// few, name and value (facts, section C). Nodes whose digests differ would wait for each other
-/// without end.
+/// few, name and value (docs/facts.md, "Comparison of environments"). Nodes whose digests differ
+/// would wait for each other without end.
 package enum EnvironmentAgreement {
   /// One compared variable.
   package struct Entry: Sendable, Hashable, Codable {

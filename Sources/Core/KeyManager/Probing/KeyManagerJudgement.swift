@@ -1,13 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
 package import Model
 
 /// Whether a rollout may go on, given what the probes of all endpoints saw.
 ///
-/// It follows what the server does at its start (facts, sections A.6 and B.6): it takes the first
-/// endpoint that answers, and what that one says is final; a key that does not exist it creates,
-/// which every Key Manager must be able to write. So an existing key needs one endpoint that answers
-/// and a missing one needs all. What is stricter here than in the server: a 403 refuses, since it
-/// would start and not serve, and Key Managers that do not tell the same refuse, since which of
-/// them answers is left to chance.
+/// It follows what the server does at its start (docs/facts.md, "Start and the Key Manager" and
+/// "Choice of endpoint"): it takes the first endpoint that answers, and what that one says is
+/// final; a key that does not exist it creates, which every Key Manager must be able to write. So
+/// an existing key needs one endpoint that answers and a missing one needs all. What is stricter
+/// here than in the server: a 403 refuses, since it would start and not serve, and Key Managers
+/// that do not tell the same refuse, since which of them answers is left to chance.
 package enum KeyManagerJudgement {
   /// What stands against the settings. Errors have the refusal `keyManager`.
   ///

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package import Crypto
 
 /// What a Key Manager told of itself and of the SSE key. All Key Managers, and all nodes, must have
@@ -39,7 +40,8 @@ package struct KeyManagerSight: Sendable, Codable, Hashable {
   }
 }
 
-/// What tells a key from another one of the same name, as KEY:STATUS tells it (facts, section B.4).
+/// What tells a key from another one of the same name, as KEY:STATUS tells it (docs/facts.md,
+/// "Key Manager messages").
 package struct KeyFingerprint: Sendable, Codable, Hashable {
   /// The key's latest version.
   package var version: UInt32

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Base64 with the URL alphabet and without padding (RFC 4648, section 5), as the Key Manager
 /// writes keys and identities.
 ///

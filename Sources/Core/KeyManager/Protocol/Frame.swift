@@ -1,6 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Model
 
-/// What a frame asks for (facts, section B.3); only what Keyturn or a stand-in sends.
+/// What a frame asks for (docs/facts.md, "Key Manager commands"); only what Keyturn or a stand-in
+/// sends.
 package enum Command: UInt16, Sendable, Hashable, CaseIterable {
   /// KEY:CREATE. Keyturn never sends it.
   case keyCreate = 201
@@ -22,8 +24,8 @@ package enum Command: UInt16, Sendable, Hashable, CaseIterable {
   }
 }
 
-/// One command with its message, in a request or an answer (facts, section B.2): u16 command, u32
-/// length, both big-endian, then the message.
+/// One command with its message, in a request or an answer (docs/facts.md, "Key Manager frames"):
+/// u16 command, u32 length, both big-endian, then the message.
 package struct Frame: Sendable, Hashable {
   /// What is asked, the same in the answer.
   package var command: Command

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Crypto
 
-/// Who a client is to the Key Manager: `h1:` and the SHA-256 of the public key (facts, section
-/// A.4).
+/// Who a client is to the Key Manager: `h1:` and the SHA-256 of the public key (docs/facts.md,
+/// "Identity and TLS").
 package struct Identity: Sendable, Hashable, CustomStringConvertible {
   /// `h1:` and 43 characters.
   package let text: String

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// IDENTITY:STATUS: what is known of an identity.
 package struct IdentityRequest: KeyManagerMessage {
   /// The identity, empty for the caller's own.

@@ -1,5 +1,7 @@
-/// The Key Manager's errors that its clients tell apart, by HTTP status and text together (facts,
-/// section B.5).
+// SPDX-License-Identifier: Apache-2.0
+
+/// The Key Manager's errors that its clients tell apart, by HTTP status and text together
+/// (docs/facts.md, "Key Manager errors").
 package enum KeyManagerError: String, Error, Sendable, Hashable, CaseIterable {
   /// 403. An identity that is unknown to the enclave may get it too.
   case accessDenied = "access denied: insufficient permissions"

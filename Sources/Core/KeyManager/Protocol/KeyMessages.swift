@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// KEY:STATUS: what is known of a key.
 package struct KeyStatusRequest: KeyManagerMessage {
   /// The key's name.
@@ -141,7 +143,7 @@ package struct GenerateKeyRequest: KeyManagerMessage {
     self.length = length
   }
 
-  /// The request that the server sends at its start (facts, section A.6).
+  /// The request that the server sends at its start (docs/facts.md, "Start and the Key Manager").
   package static func asAtStart(name: String) -> GenerateKeyRequest {
     GenerateKeyRequest(name: name, associatedData: Array("{}".utf8), length: 32)
   }

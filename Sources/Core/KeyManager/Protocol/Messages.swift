@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Model
 
-/// A message of the Key Manager's protocol (facts, section B.4): package minio.kms, proto3. Fields
-/// that are not known are passed over when one is read; of a field given twice the last counts.
+/// A message of the Key Manager's protocol (docs/facts.md, "Key Manager messages"): package
+/// minio.kms, proto3. Fields that are not known are passed over when one is read; of a field given
+/// twice the last counts.
 package protocol KeyManagerMessage: Sendable, Hashable {
   /// The message in `bytes`.
   init(decoding bytes: [UInt8]) throws(CodecError)

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Why bytes of the Key Manager's protocol could not be read.
 package enum CodecError: Error, Sendable, Hashable, CustomStringConvertible {
   /// They end in the middle of something.

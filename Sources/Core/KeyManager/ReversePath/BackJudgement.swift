@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package import Model
 
 /// One link of the way back: an address and a port of the node.

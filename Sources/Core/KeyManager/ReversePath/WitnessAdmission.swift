@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package import Model
 
 /// Whom a witness serves, and how often. It decides where to connect: what a caller says does not.

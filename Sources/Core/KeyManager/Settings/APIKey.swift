@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Crypto
 package import Model
 package import Secrets
 
-/// A Key Manager API key: the private key with which the server authenticates itself (facts,
-/// section A.3).
+/// A Key Manager API key: the private key with which the server authenticates itself
+/// (docs/facts.md, "Reading of values").
 ///
 /// `k1:` holds an Ed25519 seed, `k2:` an ECDSA scalar on P-256, P-384 or P-521. What identifies the
 /// holder is ``identity``; it may be shown, the key may not. Lengths and alphabet are checked

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 extension String {
   /// Without the white space at both ends, as Go's strings.TrimSpace and with it the server's
   /// env.Get takes it.

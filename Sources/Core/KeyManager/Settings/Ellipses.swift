@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Model
 
 /// The server's `{1...3}` patterns, expanded as it does (minio/pkg, ellipses): decimal numbers,

@@ -1,10 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
 package import Model
 
 /// One Key Manager endpoint of MINIO_KMS_SERVER, as the server will dial it.
 package struct Endpoint: Sendable, Hashable {
   /// The name or address; an IPv6 address without its brackets.
   package let host: String
-  /// The port, nil if none is given: the server then dials 443 (facts, section 0).
+  /// The port, nil if none is given: the server then dials 443 (docs/facts.md,
+  /// "The documented procedure").
   package let port: UInt16?
 
   /// An endpoint; see the properties.

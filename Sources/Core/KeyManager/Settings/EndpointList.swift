@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Model
 
 /// A value of MINIO_KMS_SERVER taken apart: what is right, and everything that is wrong.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A variable of the environment that the server would be started with.
 package struct EnvironmentVariable: Sendable, Hashable, CustomStringConvertible, CustomReflectable {
   /// Its name.

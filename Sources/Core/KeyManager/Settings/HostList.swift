@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Model
 
 /// The variables beside MINIO_KMS_SERVER that list the hosts of one service.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// What can be said of a host by its text alone.
 enum HostName {
   /// Whether it is an IP address as far as its alphabet tells.

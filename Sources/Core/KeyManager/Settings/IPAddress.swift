@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// An IPv4 or IPv6 address by its bytes; an IPv4 address within IPv6 (`::ffff:a.b.c.d`) is the IPv4
 /// address.
 struct IPAddress: Hashable {

@@ -1,10 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
 package import Model
 internal import Secrets
 
 /// The Key Manager settings of an environment, read as the server reads them.
 package struct KeyManagerSettings: Sendable, Hashable {
-  /// MINIO_KMS_SERVER without the blanks around it; every node must have the very same text (facts,
-  /// section C).
+  /// MINIO_KMS_SERVER without the blanks around it; every node must have the very same text
+  /// (docs/facts.md, "Comparison of environments").
   package let server: String
   /// The endpoints that ``server`` names, in its order.
   package let endpoints: [Endpoint]

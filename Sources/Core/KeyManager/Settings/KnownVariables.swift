@@ -1,4 +1,6 @@
-/// The server's variables about key management (facts, section A.1).
+// SPDX-License-Identifier: Apache-2.0
+
+/// The server's variables about key management (docs/facts.md, "Key Manager variables").
 enum KnownVariables {
   static let keyEncryptionService = [
     "MINIO_KMS_KES_ENDPOINT", "MINIO_KMS_KES_KEY_NAME", "MINIO_KMS_KES_API_KEY",

@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 package import Model
 package import Secrets
 
 /// The proxy that a Go program with this environment goes through for https, as
 /// `http.ProxyFromEnvironment` has it (golang.org/x/net/http/httpproxy): the server's client of the
-/// Key Manager takes it (facts, section A.4).
+/// Key Manager takes it (docs/facts.md, "Identity and TLS").
 ///
 /// HTTPS_PROXY, or else https_proxy, names it; NO_PROXY, or else no_proxy, the hosts that are dialled
 /// all the same. `localhost` and loopback addresses always are.

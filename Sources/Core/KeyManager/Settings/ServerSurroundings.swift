@@ -1,5 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// What a server's own client of the Key Manager finds on its host, so that a probe can go about it
-/// as that does (facts, section A.4).
+/// as that does (docs/facts.md, "Identity and TLS").
 package struct ServerSurroundings: Sendable {
   /// The folder of the server's trusted certificates; nil if it is not known.
   package var certificateAuthorities: String?

@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 package import Model
 internal import Secrets
 
 /// Every rule on the four Key Manager settings and their neighbours that can be checked before a
-/// start (facts, sections A.1 to A.5). What the server would refuse, misread or silently ignore is
-/// an error, what is probably a slip a warning.
+/// start (docs/facts.md, "Key Manager variables" to "Names of keys"). What the server would refuse,
+/// misread or silently ignore is an error, what is probably a slip a warning.
 package enum SettingsRules {
   /// How many findings on names that nobody knows are given; one more says how many there are.
   package static let unknownNames = 100
@@ -150,7 +151,7 @@ private struct Check {
     }
   }
 
-  /// The closest published rule, that of KES (facts, section A.5).
+  /// The closest published rule, that of KES (docs/facts.md, "Names of keys").
   private mutating func checkName(_ variable: EnvironmentVariable, rule: String) {
     let value = variable.value.trimmed
     let bytes = Array(value.utf8)

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package import Model
 
 /// The four timestamps of one exchange with a member, as in NTP (RFC 5905, section 8).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package import Model
 
 // A member's side of the rollout protocol (docs/protocol.md).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package import Model
 
 /// What a message about a rollout names it by, and whom it is for.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Model
 
 // A proposer of the rounds above 0: what a member in doubt does when the coordinator is silent

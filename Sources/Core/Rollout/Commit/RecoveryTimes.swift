@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// How long a member waits before and while it recovers a rollout, milliseconds.
 package struct RecoveryTimes: Sendable, Hashable {
   /// Silence of the coordinator until the first member takes a round.

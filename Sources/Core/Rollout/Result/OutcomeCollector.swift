@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package import Model
 
 // Who sums a committed rollout up when its coordinator is gone: the lowest member that the others can

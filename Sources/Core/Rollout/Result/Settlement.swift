@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package import Model
 
 /// What became of a committed rollout when its outcomes were in: told to every member by whoever

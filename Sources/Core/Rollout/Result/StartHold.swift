@@ -1,5 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// That no server may be started on this node with a key that a rollback takes away: durable from
-/// before the rollback's vote, obeyed by the last door (docs/decisions/0012).
+/// before the rollback's vote, obeyed by the last door
+/// (docs/decisions/0013-rollback-stops-before-its-vote.md).
 ///
 /// It ends with an abort, or with the next committed rollout whose restart was taken here. A rollback that was committed
 /// and could not be put in place here leaves it, because the others may have gone back.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// What becomes of the key of a cluster that was encrypted before Keyturn came, while no member is
 /// sealed. Pure.
 ///

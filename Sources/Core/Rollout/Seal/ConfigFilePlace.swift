@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Where the file of MINIO_CONFIG_ENV_FILE is, and who could put another one there.
 ///
 /// The server reads it by itself at its start, and what it says overrides everything. So on a node whose key is sealed

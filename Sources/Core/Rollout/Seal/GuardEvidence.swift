@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package import Crypto
 
 /// What the start guard leaves of a start that it let pass: that it ran, and what it judged. A record, root's alone,

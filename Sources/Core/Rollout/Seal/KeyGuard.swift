@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package import Model
 
 /// The guard of MINIO_KMS_SSE_KEY. Pure; every path that would write a file or restart a server

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// What a server that is about to be started would have for its key, against the seal: the last
 /// door, through which every start goes that systemd makes, whoever asked for it. Pure.
 ///

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package import Crypto
 
 /// What a node's own records say of its seal, without asking anybody.

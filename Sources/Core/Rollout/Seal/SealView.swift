@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package import Crypto
 
 /// What a member says of its seal and its key, to its peers and to operators. No secret is in it.

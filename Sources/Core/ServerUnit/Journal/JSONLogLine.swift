@@ -1,12 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Secrets
 
 /// A line of a server that runs with `--json`: its level, its message and where it is from.
 ///
 /// `{"level":"FATAL","message":"..."}` of what ends it, or for errors
-/// `{"level":"ERROR","api":{"name":"SYSTEM.iam"},"error":{"message":"..."}}`. The second kind has the
-/// level FATAL too, where a part of the server calls its own error so and the server goes on
+/// `{"level":"ERROR","api":{"name":"SYSTEM.iam"},"error":{"message":"..."}}`. The second kind has
+/// the level FATAL too, where a part of the server calls its own error so and the server goes on
 /// (`logger.LogIf` with `FatalKind`): what such a line calls itself counts for nothing. Reads those
-/// four strings, and `time`, and checks no more of the grammar than it needs to find them. Facts D.3.
+/// four strings, and `time`, and checks no more of the grammar than it needs to find them. See
+/// docs/facts.md, "Output of the server".
 package struct JSONLogLine: Sendable, Hashable {
   /// From `level`.
   package var level = LineLevel.plain

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// One line of the journal of a unit.
 package struct JournalEntry: Sendable, Hashable, Codable {
   /// Where it is in the journal (sd_journal_get_cursor(3)).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 extension JournalEntry {
   /// A line of a file in the server's `--log-dir`, which bears its own time as the `time` of a JSON
   /// object: RFC 3339, or milliseconds since 1970.

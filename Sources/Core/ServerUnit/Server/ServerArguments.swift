@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package import Model
 
 /// What the arguments of `minio server` say about where it listens and where it logs.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The words of a command line of `minio server`, options and what stands beside them apart.
 ///
 /// The server's command line library takes the word behind an option as its value, whatever it looks

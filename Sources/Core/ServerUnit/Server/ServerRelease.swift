@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A release of the server, which is named for the time it was built: `RELEASE.2025-09-07T16-13-09Z`.
 package struct ServerRelease: Sendable, Hashable, Comparable {
   /// The whole name.
@@ -28,7 +30,7 @@ package struct ServerRelease: Sendable, Hashable, Comparable {
     self = release
   }
 
-  /// The first that sends READY=1 (facts, section D.1).
+  /// The first that sends READY=1 (docs/facts.md, "The server's unit").
   package static let firstToSayReady = ServerRelease("RELEASE.2023-05-04T21-44-30Z")
 
   /// The first that knows the Key Manager.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// What systemd says of itself (`systemctl show`; org.freedesktop.systemd1).
 ///
 /// `environment` may hold secrets that somebody set for all services: it is never shown as it is.

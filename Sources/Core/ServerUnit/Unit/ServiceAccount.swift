@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Who a service runs as, as far as reading files goes.
 package struct ServiceAccount: Sendable, Hashable {
   /// Name or number of the user.

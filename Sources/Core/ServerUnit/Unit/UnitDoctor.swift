@@ -1,11 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
 package import Model
 
 /// What of the server's unit stands against a rollout, or makes one end badly where it need not.
 ///
 /// Pure rules over what systemd says of the unit, and over the command line that it gives the
-/// server. An error refuses a rollout with the code `unit`. A warning is of something that a rollout
-/// can do without until something else goes wrong. A note says what to expect of a unit that is as
-/// it should be. Which files the unit reads is judged where the files are at hand. Facts D and G.
+/// server. An error refuses a rollout with the code `unit`. A warning is of something that a
+/// rollout can do without until something else goes wrong. A note says what to expect of a unit
+/// that is as it should be. Which files the unit reads is judged where the files are at hand. See
+/// docs/facts.md, "The server's unit" and "Reported incidents".
 package struct UnitDoctor: Sendable {
   private let unit: UnitState
   private let surroundings: Surroundings
@@ -220,7 +222,8 @@ package struct UnitDoctor: Sendable {
     }
   }
 
-  /// How long a server may take to stop in good order (facts, section D.1), with a margin.
+  /// How long a server may take to stop in good order (docs/facts.md, "The server's unit"), with a
+  /// margin.
   private static let stopMicroseconds: UInt64 = 65_000_000
 
   private mutating func start() {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// What a unit's settings make of the host's file tree for its processes, and of their environment past the files:
 /// where the server would not see what the host has.
 package struct UnitSandbox: Sendable, Hashable, Codable {

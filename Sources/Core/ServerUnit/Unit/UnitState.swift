@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// What systemd says of a unit at one moment (`systemctl show`; org.freedesktop.systemd1).
 ///
 /// `environment` and `execStart` may hold secrets that somebody wrote into the unit: they are never

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package import ServerUnit
 
 /// Whether any start of the server since a rollout's restart got past the Key Manager, and so may
@@ -5,7 +6,8 @@ package import ServerUnit
 ///
 /// A rollback that takes a key away depends on the answer, so nothing is taken for granted: each
 /// process must have said itself that it ended before it had a data key. The server asks the Key
-/// Manager before it talks to any peer or drive, and ends if there is no key (facts, section A.6).
+/// Manager before it talks to any peer or drive, and ends if there is no key (docs/facts.md,
+/// "Start and the Key Manager").
 package struct KeyManagerPassage: Sendable {
   /// What the lines say.
   package enum Answer: Sendable, Hashable {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package import ServerUnit
 
 /// A line and what it means.
@@ -22,10 +23,10 @@ package struct ClassifiedLine: Sendable, Hashable {
 /// Tells what the lines of one unit mean, one after the other.
 ///
 /// Gives exactly one line for each that it takes, at once: nothing waits here for a line that may
-/// never come.
-/// A fatal message goes on over lines that begin with six spaces; an error is a block from
-/// `API: SYSTEM.x` over `Time:` and `Error: ...` to its numbered source lines. The line that says
-/// what happened is given as that, the others as ``LineKind/continuation``. Facts D.3.
+/// never come. A fatal message goes on over lines that begin with six spaces; an error is a block
+/// from `API: SYSTEM.x` over `Time:` and `Error: ...` to its numbered source lines. The line that
+/// says what happened is given as that, the others as ``LineKind/continuation``. See docs/facts.md,
+/// "Output of the server".
 package struct LineClassifier: Sendable {
   private enum Block: Sendable, Hashable {
     case none

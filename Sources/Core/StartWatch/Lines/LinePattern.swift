@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package import ServerUnit
 
 /// Who wrote a line.
@@ -72,7 +73,8 @@ package struct LinePattern: Sendable, Hashable {
   /// was seen of AIStor itself. Of systemd's lines its versions.
   package var seen: String
   /// Whether a server that says so has got a data key from the Key Manager before: it asks for one
-  /// early, and ends if there is none (facts, section A.6). Nil if it says so before and after.
+  /// early, and ends if there is none (docs/facts.md, "Start and the Key Manager"). Nil if it says
+  /// so before and after.
   package var passedKeyManager: Bool?
   /// A whole line that is of this row, and of no row above it.
   package var example: String

@@ -1,7 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import ServerUnit
 // The table of lines that mean something for a start, and nothing else: to add a row needs no code,
 // but a whole line as its example, which the tests classify. The first row that matches counts, so
-// the particular stands above the general. Facts A.6, C, D.3 to D.5, E.1 and G.
+// the particular stands above the general. See docs/facts.md, "Start and the Key Manager",
+// "Comparison of environments", "Output of the server" to "Fatal lines",
+// "EnvironmentFile= of systemd" and "Reported incidents".
 
 internal import Model
 

@@ -1,5 +1,8 @@
-/// What a server says of its peers while it waits for them (facts, section C): how many answer, and
-/// in what the configuration of others differs from its own.
+// SPDX-License-Identifier: Apache-2.0
+
+/// What a server says of its peers while it waits for them (docs/facts.md,
+/// "Comparison of environments"): how many answer, and in what the configuration of others differs
+/// from its own.
 ///
 /// Every few seconds it logs a round of three lines, and once for each peer how that one differs.
 struct PeerWait: Sendable {

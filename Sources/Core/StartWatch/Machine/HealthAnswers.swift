@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A health endpoint of the server.
 package enum HealthEndpoint: String, Sendable, Hashable {
   /// Makes a round trip to the Key Manager.
@@ -45,7 +47,7 @@ package enum HealthAnswer: Sendable, Hashable, Codable {
 
   private static let notAllowed = "the Key Manager does not let this identity use the key"
 
-  /// The Key Manager's errors as the server passes them on. Facts A.8.
+  /// The Key Manager's errors as the server passes them on. See docs/facts.md, "KMS errors of S3".
   private static let meanings = [
     "kms:NotAuthorized": notAllowed,
     "kms:KeyNotFound": "the Key Manager has no key of that name",
@@ -53,8 +55,9 @@ package enum HealthAnswer: Sendable, Hashable, Codable {
   ]
 }
 
-/// What the server answered to one look at it. Facts D.6. Each question is asked only if what comes
-/// before it is good: asked too early, the one for the cluster makes the server log errors.
+/// What the server answered to one look at it. See docs/facts.md, "Health endpoints". Each question
+/// is asked only if what comes before it is good: asked too early, the one for the cluster makes
+/// the server log errors.
 package struct HealthAnswers: Sendable, Hashable, Codable {
   /// `/minio/health/ready`: makes a round trip to the Key Manager.
   package var ready: HealthAnswer
@@ -65,7 +68,8 @@ package struct HealthAnswers: Sendable, Hashable, Codable {
   package var cluster: HealthAnswer?
 
   /// Whether the server has answered at all: it listens only after the Key Manager has given it a
-  /// data key (facts, section A.6). The old one's answers are not asked for.
+  /// data key (docs/facts.md, "Start and the Key Manager"). The old one's answers are not asked
+  /// for.
   var isUp: Bool { if case .answered = ready { true } else { false } }
 
   /// Whether the server has too many requests of others to answer all of it.

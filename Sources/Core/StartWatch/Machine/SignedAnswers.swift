@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Whether the server would take a write now.
 package enum WriteAnswer: Sendable, Hashable, Codable {
   /// It would have taken every one that it was asked for.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import ServerUnit
 
 /// Which invocation of the unit is the start that is watched, and which lines are its own.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Model
 internal import ServerUnit
 
@@ -17,7 +18,7 @@ struct StartLog: Sendable {
   /// What journald has said of lines that may be missing, and when, microseconds of CLOCK_MONOTONIC.
   private var losses: [(monotonicMicroseconds: UInt64, text: String)] = []
   /// Whether the server has said something that it says only after the Key Manager has given it a
-  /// data key (facts, section A.6).
+  /// data key (docs/facts.md, "Start and the Key Manager").
   private(set) var isPastKeyManager = false
 
   private var classifier = LineClassifier()

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package import Model
 package import ServerUnit
 
@@ -8,10 +9,11 @@ package import ServerUnit
 /// banner or the sub-systems line of that invocation in the journal or in the files of `--log-dir`,
 /// unless there is no such line to be read; no line of a server that serves broken;
 /// `/minio/health/ready` 200 and no `x-minio-server-status`; a write taken; `/minio/health/cluster`
-/// 200; and all of it unchanged, with no further start of the unit, for the settle time. None of them
-/// is enough alone (facts D.4, D.6, G). A server that does not tell its root user whether it takes
-/// writes is judged by its log: it looks for missing drives again every 15 s. So is one that is too
-/// busy to tell while all else is good, for so long that a drive which hangs would show in its health.
+/// 200; and all of it unchanged, with no further start of the unit, for the settle time. None of
+/// them is enough alone (docs/facts.md, "Lines of a start", "Health endpoints",
+/// "Reported incidents"). A server that does not tell its root user whether it takes writes is
+/// judged by its log: it looks for missing drives again every 15 s. So is one that is too busy to
+/// tell while all else is good, for so long that a drive which hangs would show in its health.
 ///
 /// Failed at once on a fatal line, on a line of a server that serves broken, on another environment,
 /// when the Key Manager refuses the key, and when the new process ends or the unit fails; otherwise

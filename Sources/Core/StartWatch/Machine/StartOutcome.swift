@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Where a start is, in words that a person can read.
 package enum WatchPhase: String, Sendable, Codable, Hashable, CaseIterable {
   /// The restart was asked for; the old process has not ended.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A mistake that the simulator's shell can be told to make, to show that it would be found. The
 /// machines themselves are those of the product: where the mistake would be a machine's, the shell
 /// falsifies what goes into it or comes out of it.

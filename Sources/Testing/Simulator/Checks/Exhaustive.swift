@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Rollout
 
 /// Every order of events of one rollout, with at most one crash of an agent: no time and no chance. What is on

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Rollout
 
 /// One operator, who runs the program again and again: the commands `apply`, `restart`, and `rollback` by hand.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Rollout
 
 // What a member is asked, and what it is answered, as Sources/Agent/API and Peers.swift have it.

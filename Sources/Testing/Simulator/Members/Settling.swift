@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Rollout
 
 /// How a rollout ended on a member, and what became of it; the last few are kept.

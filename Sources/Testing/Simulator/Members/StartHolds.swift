@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Rollout
 
 // What keeps a server from being started for the time of a rollback, as Sources/Agent/Member/RollbackVote.swift and

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Events by their time, then by their order of coming.
 struct EventQueue: Sendable, Hashable {
   private struct Key: Hashable {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 internal import Rollout
 
 /// What goes wrong at a certain time, not by chance at a certain step.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// What may happen in one run, drawn from its seed. Chances are in ten thousand.
 package struct Options: Sendable, Hashable {
   /// Members of the cluster.

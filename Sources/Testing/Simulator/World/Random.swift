@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The simulator's only source of chance: xoshiro256**, seeded by SplitMix64 (Blackman and Vigna,
 /// 2018). The same seed gives the same numbers everywhere and for ever.
 package struct Random: Sendable, Hashable {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// What came of one seed.
 package struct RunResult: Sendable {
   /// The seed.
