@@ -74,19 +74,19 @@ package final class Agent: Sendable {
     /// The committed rollout whose outcomes are being collected, and by whom it was created.
     var collecting: (id: String, createdBy: String, inputs: Mailbox<CollectorInput>)?
     /// How the last rollouts ended here, and what became of them.
-    var settled: [Settled] = []
+    var settled: [KeptResult] = []
     /// Whether the record of it could not be written last.
-    var isSettledUnwritten = false
-    /// Who wishes what.
-    var intents: Intents
+    var isResultUnwritten = false
+    /// Who proposes what.
+    var proposals: Proposals
     /// What was handed to this node, and what came of it.
-    var intent = IntentRecord()
+    var proposal = ProposalRecord()
     /// How often the start that ends a hold was tried in vain, and why it was last; nil if there is nothing to try.
     var releaseFailure: (attempts: Int, refusal: Refusal)?
-    /// Why the last rollout of a wish came to nothing.
-    var intentRefusal: (digest: Digest, refusal: Refusal)?
+    /// Why the last rollout of a proposal came to nothing.
+    var proposalRefusal: (digest: Digest, refusal: Refusal)?
     /// What the first of the members knows, as it was heard last; nil on itself.
-    var firstView: IntentsView?
+    var firstView: ProposalsView?
   }
 
   /// The node's name.
@@ -103,7 +103,7 @@ package final class Agent: Sendable {
   let records: Records
   let history: History
   let timelines: Timelines
-  let wayBack: WayBack
+  let reversePath: ReversePath
   let sharedCheck = SharedCheck()
   /// Of observers who want pages of the server's journal.
   let pageTurns = Turns(limit: Turns.observersPages)
@@ -112,9 +112,9 @@ package final class Agent: Sendable {
   let peers: Peers
   /// Wakes the Participant.
   let alarm = Alarm()
-  /// Wakes the Intents, which are taken through one input at a time too.
-  let intentAlarm = Alarm()
-  let intentTurn = Lock(Turn())
+  /// Wakes the Proposals, which are taken through one input at a time too.
+  let proposalAlarm = Alarm()
+  let proposalTurn = Lock(Turn())
   /// Ends a hold of the server's starts, however often that must be tried.
   let holdAlarm = Alarm()
   /// One at a time changes the record of the hold.
@@ -152,11 +152,11 @@ package final class Agent: Sendable {
     records = Records(port: ports.records)
     history = History(port: ports.records)
     timelines = Timelines(port: ports.records)
-    wayBack = WayBack(node: node, inventory: inventory, ports: ports)
+    reversePath = ReversePath(node: node, inventory: inventory, ports: ports)
     var state = State(
       participant: Participant(
         member: node, incarnation: nil, record: ParticipantRecord(), times: times),
-      intents: Intents(member: node, members: inventory.memberNames, own: nil))
+      proposals: Proposals(member: node, members: inventory.memberNames, own: nil))
     // Each by itself: a damaged one must not hide the others.
     func load<Value>(_ body: () throws(Refusal) -> Value) -> Value? {
       do throws(Refusal) { return try body() } catch {
@@ -193,7 +193,7 @@ package final class Agent: Sendable {
         + rollouts.compactMap { $0?.content(of: node)?.path })
     state.loadDispensable(
       from: records,
-      Intents(member: node, members: inventory.memberNames, run: Self.drawn(), own: nil),
+      Proposals(member: node, members: inventory.memberNames, run: Self.drawn(), own: nil),
       log: ports.log)
     self.state = Lock(state)
     for record in self.state.withLock({ $0.damagedRecords }) where record.finding.severity == .error
@@ -262,7 +262,8 @@ package final class Agent: Sendable {
 
   var assessor: Assessor {
     Assessor(
-      node: node, inventory: inventory, ports: ports, wayBack: wayBack, now: { Clock.now() })
+      node: node, inventory: inventory, ports: ports, reversePath: reversePath, now: { Clock.now() }
+    )
   }
 
   // MARK: the machine
@@ -381,7 +382,7 @@ package final class Agent: Sendable {
         try endHold(of: finished.rollout.id)
       }
       try keepCollecting(finished.rollout)
-      try intentEnded(finished)
+      try proposalEnded(finished)
     case .conclude(let finished):
       conclude(finished)
       keepTimeline()

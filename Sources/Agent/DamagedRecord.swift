@@ -10,7 +10,7 @@ struct DamagedRecord: Sendable {
     case confirmed
     case drift
     case settled
-    case intent
+    case proposal
     case collecting
 
     /// What the node does not know for lack of it, and how that ends.
@@ -23,7 +23,7 @@ struct DamagedRecord: Sendable {
           "what was told of drift is told once more; it is written again with the next drift"
         case .settled:
           "how earlier rollouts ended is known from the other nodes only; the next rollout writes it again"
-        case .intent:
+        case .proposal:
           "what was proposed on this node is forgotten, nothing is begun with it; propose it again"
         case .collecting:
           "a rollout that ended just before is summed up by the other nodes; the next rollout writes it again"
@@ -64,9 +64,9 @@ struct DamagedRecord: Sendable {
 extension Agent.State {
   /// Reads the records that the agent goes on without where they are damaged, each by itself.
   ///
-  /// - Parameter fresh: the intents of this run of the agent, without any of its own.
+  /// - Parameter fresh: the proposals of this run of the agent, without any of its own.
   mutating func loadDispensable(
-    from records: Records, _ fresh: Intents, log: (_ priority: Int, _ message: String) -> Void
+    from records: Records, _ fresh: Proposals, log: (_ priority: Int, _ message: String) -> Void
   ) {
     func load<Value>(
       _ kind: DamagedRecord.Kind, _ read: @escaping @Sendable () throws(Refusal) -> Value
@@ -82,11 +82,11 @@ extension Agent.State {
       confirmed = known
     }
     driftLog.entries = load(.drift) { () throws(Refusal) in try records.loadDrift() } ?? []
-    settled = load(.settled) { () throws(Refusal) in try records.loadSettled() } ?? []
+    settled = load(.settled) { () throws(Refusal) in try records.loadResults() } ?? []
     _ = load(.collecting) { () throws(Refusal) in try records.loadCollecting() }
-    intent =
-      load(.intent) { () throws(Refusal) in try records.loadIntent() ?? IntentRecord() }
-      ?? IntentRecord.forgotten
-    intents = fresh.holding(intent.statement)
+    proposal =
+      load(.proposal) { () throws(Refusal) in try records.loadProposal() ?? ProposalRecord() }
+      ?? ProposalRecord.forgotten
+    proposals = fresh.holding(proposal.statement)
   }
 }

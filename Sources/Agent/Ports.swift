@@ -225,7 +225,7 @@ package protocol WitnessPort: Sendable {
   /// What one of them, by the name of its Key Manager in the inventory, meets when it connects back.
   /// Safe from any thread.
   func ask(_ witness: String, _ request: WitnessRequest, deadline: Instant) throws(Refusal)
-    -> BackReport
+    -> ReverseReport
 }
 
 /// Why the host gives no thread. An alias, since Swift 6.3 counts no type behind `throws` of a

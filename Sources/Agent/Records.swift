@@ -84,9 +84,11 @@ struct Records: Sendable {
   func removeHold() throws(Refusal) { try port.remove(StartHold.record) }
 
   /// What became of the last rollouts.
-  func loadSettled() throws(Refusal) -> [Settled] { try load([Settled].self, "settled") ?? [] }
-  func save(_ settled: [Settled]) throws(Refusal) {
-    try port.save("settled", JSON.encode(settled))
+  func loadResults() throws(Refusal) -> [KeptResult] {
+    try load([KeptResult].self, "results") ?? []
+  }
+  func save(_ settled: [KeptResult]) throws(Refusal) {
+    try port.save("results", JSON.encode(settled))
   }
 
   /// Whose outcomes are to be collected; nil for none.
@@ -99,9 +101,11 @@ struct Records: Sendable {
   func removeCollecting() throws(Refusal) { try port.remove("collecting") }
 
   /// What configuration management has handed to this node; holds secrets.
-  func loadIntent() throws(Refusal) -> IntentRecord? { try load(IntentRecord.self, "intent") }
-  func save(_ intent: IntentRecord) throws(Refusal) {
-    try port.save("intent", JSON.encode(intent))
+  func loadProposal() throws(Refusal) -> ProposalRecord? {
+    try load(ProposalRecord.self, "proposal")
+  }
+  func save(_ proposal: ProposalRecord) throws(Refusal) {
+    try port.save("proposal", JSON.encode(proposal))
   }
 
   /// What was told of drift already.

@@ -17,7 +17,7 @@ package struct Aftermath: Sendable {
     /// Everything is held as it is; the text says why.
     case held(String)
     /// The files of before were rolled out by this rollout, which was committed and came to this.
-    case rolledBack(Rollout, RolloutResult)
+    case rolledBack(Rollout, CoordinatorResult)
     /// Somebody else is at it, or how the rollback was decided is not known; the text says what was
     /// seen.
     case elsewhere(String)
@@ -58,7 +58,7 @@ package struct Aftermath: Sendable {
     let policy = rollout.rollback ?? .never
     switch policy.decide(rollout, outcomes, key: nil, previousKey: nil) {
     case .nothing:
-      settle(Settlement(rollout: rollout.id, kind: .confirmed, by: createdBy))
+      settle(RolloutResult(rollout: rollout.id, kind: .confirmed, by: createdBy))
       return .confirmed
     case .hold(let reason): return hold(rollout, reason)
     case .rollBack: break
@@ -81,7 +81,7 @@ package struct Aftermath: Sendable {
     _ rollout: Rollout, _ back: Rollout, _ seals: [SealView], _ interruption: Interruption,
     _ watcher: some RolloutWatcher
   ) throws(Refusal) -> End {
-    let signs = SignsOfLife(of: back.id, to: links, atOnce: atOnce)
+    let signs = CoordinatorHeartbeat(of: back.id, to: links, atOnce: atOnce)
     defer { signs.end() }
     var watcher = watcher
     let result = try RolloutRunner(
@@ -106,15 +106,15 @@ package struct Aftermath: Sendable {
   /// Tells every member that everything is held as it is.
   @discardableResult
   package func hold(_ rollout: Rollout, _ reason: String) -> End {
-    settle(Settlement(rollout: rollout.id, kind: .held, reason: reason, by: createdBy))
+    settle(RolloutResult(rollout: rollout.id, kind: .held, reason: reason, by: createdBy))
     return .held(reason)
   }
 
   /// Tells every member once; one that does not hear collects by itself, and comes to the same.
-  private func settle(_ settlement: Settlement) {
+  private func settle(_ rolloutResult: RolloutResult) {
     _ = FanOut.map(links, atOnce: atOnce) { link in
       _ = try? link.call(
-        .settle(settlement), lane: .control, deadline: .inMilliseconds(Self.answerMilliseconds))
+        .settle(rolloutResult), lane: .control, deadline: .inMilliseconds(Self.answerMilliseconds))
     }
   }
 

@@ -48,21 +48,22 @@ package enum AgentCall: Sendable {
   /// Take the seal from the other nodes.
   case recoverSeal
   /// Know what became of a committed rollout.
-  case settle(id: String, Settlement)
-  /// Who wishes what, as the node knows it.
-  case intents
-  /// Know what the asking node wishes.
-  case tellIntent(IntentStatement)
+  case settle(id: String, RolloutResult)
+  /// Who proposes what, as the node knows it.
+  case proposals
+  /// Know what the asking node proposes.
+  case tellProposal(MemberProposal)
   /// Take part again in a rollout of settings that were not confirmed.
-  case retryIntent(IntentRetry)
+  case retryProposal(ProposalRetry)
 
   /// GET or POST.
   package var method: String {
     switch self {
-    case .status, .clock, .rollouts, .follow, .generations, .diff, .explain, .logs, .seal, .intents:
+    case .status, .clock, .rollouts, .follow, .generations, .diff, .explain, .logs, .seal,
+      .proposals:
       "GET"
     case .plan, .prepare, .promise, .accept, .decide, .resolve, .check, .recoverSeal, .settle,
-      .tellIntent, .retryIntent:
+      .tellProposal, .retryProposal:
       "POST"
     }
   }
@@ -86,9 +87,9 @@ package enum AgentCall: Sendable {
     case .logs: "/v1/logs"
     case .seal: "/v1/seal"
     case .recoverSeal: "/v1/seal/recover"
-    case .settle(let id, _): "/v1/rollouts/\(id)/settlement"
-    case .intents, .tellIntent: "/v1/intents"
-    case .retryIntent: "/v1/intents/retry"
+    case .settle(let id, _): "/v1/rollouts/\(id)/result"
+    case .proposals, .tellProposal: "/v1/proposals"
+    case .retryProposal: "/v1/proposals/retry"
     }
   }
 
@@ -96,7 +97,7 @@ package enum AgentCall: Sendable {
   package var query: [(name: String, value: String)] {
     switch self {
     case .status, .plan, .promise, .accept, .decide, .resolve, .generations, .rollouts, .seal,
-      .recoverSeal, .settle, .intents, .tellIntent, .retryIntent:
+      .recoverSeal, .settle, .proposals, .tellProposal, .retryProposal:
       []
     case .prepare(_, let wait): wait.map { [("wait", "\($0)")] } ?? []
     case .check(let milliseconds): [("timeout", "\(milliseconds)")]
@@ -114,13 +115,13 @@ package enum AgentCall: Sendable {
   package var body: (any Encodable & Sendable)? {
     switch self {
     case .status, .clock, .resolve, .rollouts, .follow, .check, .generations, .diff, .explain,
-      .logs, .seal, .recoverSeal, .intents:
+      .logs, .seal, .recoverSeal, .proposals:
       nil
     case .plan(let request): request
     case .prepare(let request, _): request
-    case .settle(_, let settlement): settlement
-    case .tellIntent(let statement): statement
-    case .retryIntent(let retry): retry
+    case .settle(_, let rolloutResult): rolloutResult
+    case .tellProposal(let statement): statement
+    case .retryProposal(let retry): retry
     case .promise(_, let request): request
     case .accept(_, let request): request
     case .decide(_, let decision): decision
@@ -163,19 +164,19 @@ extension AgentRequest where Answer == ReplyAnswer {
 extension AgentRequest where Answer == DoubtAnswer {
   package static func resolve(id: String) -> Self { Self(.resolve(id: id)) }
 }
-extension AgentRequest where Answer == Settlement {
+extension AgentRequest where Answer == RolloutResult {
   /// Know what became of a committed rollout.
-  package static func settle(_ settlement: Settlement) -> Self {
-    Self(.settle(id: settlement.rollout, settlement))
+  package static func settle(_ rolloutResult: RolloutResult) -> Self {
+    Self(.settle(id: rolloutResult.rollout, rolloutResult))
   }
 }
-extension AgentRequest where Answer == IntentsView {
-  /// Who wishes what, as the node knows it.
-  package static var intents: Self { Self(.intents) }
-  /// Know what the asking node wishes.
-  package static func tell(_ statement: IntentStatement) -> Self { Self(.tellIntent(statement)) }
+extension AgentRequest where Answer == ProposalsView {
+  /// Who proposes what, as the node knows it.
+  package static var proposals: Self { Self(.proposals) }
+  /// Know what the asking node proposes.
+  package static func tell(_ statement: MemberProposal) -> Self { Self(.tellProposal(statement)) }
   /// Take part again in a rollout of these settings.
-  package static func retry(_ retry: IntentRetry) -> Self { Self(.retryIntent(retry)) }
+  package static func retry(_ retry: ProposalRetry) -> Self { Self(.retryProposal(retry)) }
 }
 extension AgentRequest where Answer == RolloutView {
   /// The events of a rollout after one of them: a long poll.

@@ -165,12 +165,12 @@ package struct ClusterPlan: Sendable {
   /// - Parameters:
   ///   - rollback: what becomes of it if a start is not confirmed; nil for never.
   ///   - undoes: the rollout whose files it takes back.
-  ///   - wish: the digest of the settings that it brings.
+  ///   - proposal: the digest of the settings that it brings.
   /// - Throws: a refusal if the nodes' seals forbid it, or the answers are not the members'.
   package func rollout(
     id: String, kind: RolloutKind, inventory: Inventory, createdBy: String,
     realtimeMicroseconds: Int64, rollback: RollbackPolicy? = nil, undoes: String? = nil,
-    wish: Digest? = nil
+    proposal: Digest? = nil
   ) throws(Refusal) -> Rollout {
     let answers = rows.compactMap(\.answer)
     if let older = answers.first(where: { $0.incarnation == nil }) {
@@ -195,7 +195,7 @@ package struct ClusterPlan: Sendable {
       stopMilliseconds: inventory.timeouts.stopSeconds * 1000,
       startMilliseconds: inventory.timeouts.startSeconds * 1000,
       settleMilliseconds: inventory.timeouts.settleSeconds * 1000,
-      rollback: rollback, undoes: undoes, wish: wish)
+      rollback: rollback, undoes: undoes, proposal: proposal)
     guard rollout.members == inventory.memberNames else {
       throw Refusal(
         .configuration,

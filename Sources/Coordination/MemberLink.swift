@@ -164,7 +164,7 @@ final class MemberLink: Sendable {
   private static let unknowing =
     "it does not know the rollout any more: it has lost its state, or was replaced, since it voted"
 
-  private func accept(_ proposal: Proposal) {
+  private func accept(_ proposal: BallotValue) {
     let deadline = Instant.inMilliseconds(runner.limits.acceptMilliseconds)
     let request = AgentRequest.accept(
       id: runner.rollout.id,

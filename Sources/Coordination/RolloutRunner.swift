@@ -44,7 +44,7 @@ package struct RolloutRunner: Sendable {
   ///
   /// - Parameters:
   ///   - generation: the one to go back to, for a rollback.
-  ///   - changes: the wishes, the same for every node.
+  ///   - changes: the changes, the same for every node.
   ///   - createKey: whether the server may create the SSE key at its first start.
   ///   - seals: what each member said of its seal in its plan (``ClusterPlan/seals``).
   ///   - links: one for each member, in the order of ``Rollout/members``.
@@ -73,8 +73,8 @@ package struct RolloutRunner: Sendable {
   /// - Throws: a refusal if the threads that it needs cannot be started; nothing was sent then.
   package func run(
     _ interruption: Interruption, _ watcher: inout some RolloutWatcher,
-    signs: SignsOfLife? = nil
-  ) throws(Refusal) -> RolloutResult {
+    signs: CoordinatorHeartbeat? = nil
+  ) throws(Refusal) -> CoordinatorResult {
     let inputs = Mailbox<CoordinatorInput>(capacity: Self.mailboxCapacity)
     var members: [MemberLink] = []
     for (name, link) in zip(rollout.members, links) {
@@ -88,7 +88,7 @@ package struct RolloutRunner: Sendable {
       members.append(member)
     }
     defer { for member in members { member.stop() } }
-    var result: RolloutResult?
+    var result: CoordinatorResult?
     interruption.handled(by: { inputs.post(.cancel) }) {
       result = drive(inputs, members, &watcher, signs)
     }
@@ -99,8 +99,8 @@ package struct RolloutRunner: Sendable {
 
   private func drive(
     _ inputs: Mailbox<CoordinatorInput>, _ members: [MemberLink],
-    _ watcher: inout some RolloutWatcher, _ signs: SignsOfLife?
-  ) -> RolloutResult {
+    _ watcher: inout some RolloutWatcher, _ signs: CoordinatorHeartbeat?
+  ) -> CoordinatorResult {
     var machine = Coordinator(rollout: rollout, limits: limits)
     var timers: [(timer: CoordinatorTimer, instant: Instant)] = []
     var input: CoordinatorInput? = .start

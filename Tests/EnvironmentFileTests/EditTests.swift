@@ -34,7 +34,7 @@ import Testing
         == Self.file.replacing("  MINIO_ROOT_USER=admin\n", with: "MINIO_ROOT_USER=\"root\"\n"))
   }
 
-  @Test("a new variable is appended at the end, in the order of the wishes")
+  @Test("a new variable is appended at the end, in the order of the changes")
   func append() throws {
     let result = try document(Self.file).applying([
       set("MINIO_KMS_SSE_KEY", "key-1"), set("MINIO_KMS_ENCLAVE", "e"),
@@ -78,7 +78,7 @@ import Testing
   }
 
   @Test(
-    "a wish that both readers already fulfil leaves the bytes as they are",
+    "a change that both readers already fulfil leaves the bytes as they are",
     arguments: [
       (Self.file, set("MINIO_OPTS", "--console-address :9001")), (Self.file, unset("MISSING")),
       ("A=1\nA=2\n", set("A", "2")), ("A='$x'\n", set("A", "$x")), ("A=\n", set("A", "")),
@@ -182,7 +182,7 @@ import Testing
     #expect(edited > 300)
   }
 
-  @Test("an edit whose result reads otherwise than wished is found out, never returned")
+  @Test("an edit whose result reads otherwise than requested is found out, never returned")
   func codes() {
     var random = Seeded(3)
     var failed = 0

@@ -15,12 +15,12 @@ extension EnvironmentDocument.Reading {
   var pairs: [String] { variables.map { "\($0.name)=\($0.value)" } }
 }
 
-/// A wish to set `name`.
+/// A change to set `name`.
 func set(_ name: String, _ value: String) -> SettingChange {
   SettingChange(name: name, value: Secret(value))
 }
 
-/// A wish to remove `name`.
+/// A change to remove `name`.
 func unset(_ name: String) -> SettingChange { SettingChange(name: name, value: nil) }
 
 /// What `body` refuses with, or nil.

@@ -82,7 +82,7 @@ import Threads
 
   private func reach(
     agent: HostPort, server: HostPort, milliseconds: Int = 10_000
-  ) -> [BackAttempt] {
+  ) -> [ReverseAttempt] {
     NodeReach.run(
       .init(name: "minio-1", address: agent.text, server: server.text), nonce: Self.nonce,
       context: witness, deadline: .inMilliseconds(milliseconds))
@@ -98,10 +98,10 @@ import Threads
   @Test(
     "only the agent that holds the nonce is the one",
     arguments: [
-      (AgentPort.asker, BackOutcome.reached), (.copy, .anotherHost), (.liar, .anotherHost),
+      (AgentPort.asker, ReverseOutcome.reached), (.copy, .anotherHost), (.liar, .anotherHost),
       (.other, .anotherHost), (.refusing, .failed), (.nothing, .refused),
     ])
-  func agents(kind: AgentPort, outcome: BackOutcome) throws {
+  func agents(kind: AgentPort, outcome: ReverseOutcome) throws {
     let nobody = try free()
     var place = nobody
     var server: HTTPSServer?

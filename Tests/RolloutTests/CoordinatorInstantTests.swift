@@ -61,7 +61,7 @@ struct CoordinatorInstantTests {
       var (coordinator, _) = proposed()
       for name in ["a", "b"] { _ = coordinator.handle(.accepted(member: name), at: start) }
       let later = start.advanced(byMilliseconds: 400)
-      var result: RolloutResult?
+      var result: CoordinatorResult?
       for name in rollout.members {
         let offset = isPaused && name == "b" ? -2_000 : 0
         _ = coordinator.handle(.clock(member: name, sample(at: later, offset: offset)), at: later)

@@ -44,7 +44,7 @@ private func committed() -> Coordinator {
 }
 
 extension [CoordinatorEffect] {
-  fileprivate var result: RolloutResult? {
+  fileprivate var result: CoordinatorResult? {
     for case .finished(let result) in self { return result }
     return nil
   }

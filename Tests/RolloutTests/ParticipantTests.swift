@@ -25,7 +25,7 @@ func exampleRollout(
 
 private let facts = PreparedFacts(invocation: "old", journalCursor: "s=1", staged: true)
 private let instant = Instant(nanoseconds: 5_000)
-private let proposal = Proposal(
+private let proposal = BallotValue(
   ballot: .coordinator, decision: .commit, instant: instant, bootID: "boot")
 private let report = RestartReport(
   planned: instant, issued: Instant(nanoseconds: 5_100), previousInvocation: "old")

@@ -6,7 +6,7 @@ import Testing
 private let rollout = exampleRollout()
 private let key = rollout.key(for: "a")
 private let facts = PreparedFacts(invocation: "old", journalCursor: nil, staged: true)
-private let commit = Proposal(
+private let commit = BallotValue(
   ballot: .coordinator, decision: .commit, instant: Instant(nanoseconds: 5), bootID: "boot")
 private let moment = Moment(
   now: Instant(nanoseconds: 1_000_000_000), bootID: "boot", jitterMilliseconds: 0)
@@ -56,7 +56,7 @@ struct RecoveryTests {
   @Test("nothing accepted among a majority: abort, accepted by a majority, then told to all")
   func abort() {
     var participant = asking()
-    let abort = Proposal(ballot: first, decision: .abort, instant: nil, bootID: "")
+    let abort = BallotValue(ballot: first, decision: .abort, instant: nil, bootID: "")
     #expect(
       participant.hear("b", .promise(first), .promised(nil)).questions
         == [.accept(abort), .accept(abort)])
@@ -72,7 +72,7 @@ struct RecoveryTests {
     for own in [true, false] {
       var participant = asking(accepted: own)
       let effects = participant.hear("c", .promise(first), .promised(own ? nil : commit))
-      let proposal = Proposal(ballot: first, decision: .commit, instant: nil, bootID: "")
+      let proposal = BallotValue(ballot: first, decision: .commit, instant: nil, bootID: "")
       #expect(effects.questions == [.accept(proposal), .accept(proposal)])
       _ = participant.hear("b", .accept(proposal), .accepted)
       #expect(
@@ -84,7 +84,7 @@ struct RecoveryTests {
   @Test("the proposal of the highest ballot counts, in whichever order the promises come")
   func highest() {
     let five = exampleRollout(members: ["a", "b", "c", "d", "e"])
-    let later = Proposal(
+    let later = BallotValue(
       ballot: Ballot(round: 1, proposer: "e"), decision: .abort, instant: nil, bootID: "")
     for replies in [[commit, later], [later, commit]] {
       var recovery = Recovery(member: "a", rollout: five, times: RecoveryTimes())
@@ -115,7 +115,7 @@ struct RecoveryTests {
   func neverVoted() {
     var participant = asking()
     #expect(participant.hear("b", .promise(first), .neverVoted) == [], "c may know more")
-    let abort = Proposal(ballot: first, decision: .abort, instant: nil, bootID: "")
+    let abort = BallotValue(ballot: first, decision: .abort, instant: nil, bootID: "")
     #expect(
       participant.hear("c", .promise(first), .neverVoted).questions
         == [.accept(abort), .accept(abort)])
@@ -129,7 +129,7 @@ struct RecoveryTests {
   func neverVotedInTime() {
     var participant = asking()
     #expect(participant.hear("b", .promise(first), .neverVoted) == [])
-    let abort = Proposal(ballot: first, decision: .abort, instant: nil, bootID: "")
+    let abort = BallotValue(ballot: first, decision: .abort, instant: nil, bootID: "")
     #expect(participant.handle(.woke, at: moment).questions == [.accept(abort), .accept(abort)])
     _ = participant.hear("b", .accept(abort), .neverVoted)
     #expect(participant.record.last?.outcome.kind == .aborted)
@@ -157,7 +157,7 @@ struct RecoveryTests {
     _ = participant.handle(.woke, at: moment)
     let second = Ballot(round: 2, proposer: "a")
     _ = participant.hear("b", .promise(second), .neverVoted)
-    let proposal = Proposal(ballot: second, decision: .commit, instant: nil, bootID: "")
+    let proposal = BallotValue(ballot: second, decision: .commit, instant: nil, bootID: "")
     #expect(
       participant.hear("c", .promise(second), .promised(nil)).questions
         == [.accept(proposal), .accept(proposal)])
@@ -171,7 +171,7 @@ struct RecoveryTests {
   func majorityNeverVoted() {
     var participant = asking(accepted: true)
     #expect(participant.hear("b", .promise(first), .neverVoted) == [])
-    let abort = Proposal(ballot: first, decision: .abort, instant: nil, bootID: "")
+    let abort = BallotValue(ballot: first, decision: .abort, instant: nil, bootID: "")
     #expect(
       participant.hear("c", .promise(first), .neverVoted).questions
         == [.accept(abort), .accept(abort)])

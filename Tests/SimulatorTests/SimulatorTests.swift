@@ -65,7 +65,7 @@ struct SimulatorTests {
       571541, 311990,
     ] as [UInt64])
   func kept(seed: UInt64) {
-    // As they were drawn then: nothing was settled or wished.
+    // As they were drawn then: nothing was settled or proposed.
     #expect(Runs.run(seed: seed, options: World.rolloutsAlone(seed: seed)).violation == nil)
   }
 
@@ -74,8 +74,8 @@ struct SimulatorTests {
     arguments: [
       // An agent died between the record of the end and that of what follows: nobody summed up.
       (270, .collectingAfterTheEnd),
-      // The same with the wish, which was begun again after it had failed.
-      (11016, .wishAfterTheEnd),
+      // The same with the proposal, which was begun again after it had failed.
+      (11016, .proposalAfterTheEnd),
       // Another rollout was under way when the outcomes were in, and came to nothing.
       (10331, .sumGivenUp),
     ] as [(UInt64, Simulator.Bug)])
@@ -121,15 +121,15 @@ struct SimulatorTests {
     }
   }
 
-  @Test("wishes that all members hold come into force without faults, at every size")
-  func wishes() {
+  @Test("proposals that all members hold come into force without faults, at every size")
+  func proposals() {
     for members in 1...9 {
       var options = Options()
       options.members = members
       options.rollouts = 0
       options.settles = 1
       options.rollsBack = 1
-      options.wishes = 1
+      options.proposals = 1
       var commits = 0
       for seed: UInt64 in 1...10 {
         let result = Runs.run(seed: seed, options: options)
@@ -179,7 +179,7 @@ struct SimulatorTests {
     for bug: Simulator.Bug in [
       .silenceIsYes, .restartOnAccept, .sealAfterTheEnd, .timerLostOnRestart, .confirmedByMajority,
       .begunBeforeAllHold, .withdrawalForgotten, .roundZeroAgain, .holdRemovedFirst,
-      .anybodySettles,
+      .anybodyReports,
     ] {
       #expect(Runs.firstFailure(1...300, bug: bug) != nil)
     }

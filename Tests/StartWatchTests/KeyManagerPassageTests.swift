@@ -83,9 +83,9 @@ struct KeyManagerPassageTests {
       ]) != .refused)
   }
 
-  @Test("a start that the last door refused got nowhere")
+  @Test("a start that the start guard refused got nowhere")
   func refusedByDoor() {
-    let line = "keyturn: the last door: this start is refused: MINIO_KMS_SSE_KEY is \"k\""
+    let line = "keyturn: the start guard: this start is refused: MINIO_KMS_SSE_KEY is \"k\""
     #expect(
       answer([
         started("1"), entry(Self.refused, "1"), started("2"),

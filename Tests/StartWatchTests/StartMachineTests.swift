@@ -157,7 +157,7 @@ import Testing
   }
 
   @Test("a settle timer of before, one that is early, and a unit that was not asked end nothing")
-  func earlySettled() {
+  func earlyResult() {
     var machine = Self.settling()
     let early = Self.zero.advanced(byMilliseconds: 9_999)
     #expect(machine.handle(.fired(.settled), at: early) == [])

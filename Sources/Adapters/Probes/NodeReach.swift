@@ -18,14 +18,14 @@ package enum NodeReach {
   /// agent must prove that it holds `nonce`.
   package static func run(
     _ node: Inventory.Node, nonce: Digest, context: TLSContext, deadline: Instant
-  ) -> [BackAttempt] {
+  ) -> [ReverseAttempt] {
     struct Target: Sendable {
-      var port: BackPort
+      var port: ReversePort
       var place: HostPort
     }
     var targets: [Target] = []
-    var failed: [BackAttempt] = []
-    let places = [(BackPort.agent, node.agentPlace), (.server, node.serverPlace)]
+    var failed: [ReverseAttempt] = []
+    let places = [(ReversePort.agent, node.agentPlace), (.server, node.serverPlace)]
     let found = InParallel.map(
       places.map { $0.1 }, thread: "reach-name", until: deadline.advanced(byMilliseconds: grace)
     ) { place -> Result<[SocketAddress], SocketFailure> in
@@ -42,9 +42,9 @@ package enum NodeReach {
           Target(port: port, place: HostPort(host: $0.host, port: $0.port))
         }
       case .failure(let failure):
-        failed.append(BackAttempt(port, name, .noAddress, detail: failure.description))
+        failed.append(ReverseAttempt(port, name, .noAddress, detail: failure.description))
       case nil:
-        failed.append(BackAttempt(port, name, .noAddress, detail: "look up \(name): timed out"))
+        failed.append(ReverseAttempt(port, name, .noAddress, detail: "look up \(name): timed out"))
       }
     }
     let attempts = InParallel.map(
@@ -62,7 +62,7 @@ package enum NodeReach {
     return failed
       + zip(targets, attempts).map { target, attempt in
         attempt
-          ?? BackAttempt(
+          ?? ReverseAttempt(
             target.port, target.place.text, .noAnswer, detail: "the deadline came first")
       }
   }
@@ -73,7 +73,7 @@ package enum NodeReach {
   private static func agent(
     _ node: Inventory.Node, _ place: HostPort, _ nonce: Digest, _ context: TLSContext,
     _ deadline: Instant
-  ) -> BackAttempt {
+  ) -> ReverseAttempt {
     let own = context.principal
     let challenge = random()
     let client = HTTPSClient(
@@ -90,37 +90,37 @@ package enum NodeReach {
             (name: "challenge", value: challenge.hex),
           ]), until: deadline)
     } catch {
-      return BackAttempt(
-        .agent, place.text, BackOutcome(error), detail: error.description)
+      return ReverseAttempt(
+        .agent, place.text, ReverseOutcome(error), detail: error.description)
     }
     let proof = ReachProof.proof(
       nonce: nonce, challenge: challenge, node: node.name, witness: own.name)
     if response.status == 200,
       (try? JSON.decode(ReachedAnswer.self, from: response.body))?.proof == proof
     {
-      return BackAttempt(.agent, place.text, .reached)
+      return ReverseAttempt(.agent, place.text, .reached)
     }
     if response.status == 403 {
       let message = (try? JSON.decode(ErrorAnswer.self, from: response.body))?.message
-      return BackAttempt(
+      return ReverseAttempt(
         .agent, place.text, .failed, detail: message ?? "its agent answered 403")
     }
-    return BackAttempt(
+    return ReverseAttempt(
       .agent, place.text, .anotherHost,
       detail:
         "an agent with the certificate of \(node.name) answers, but it is not the one that asked")
   }
 
-  private static func server(_ place: HostPort, _ deadline: Instant) -> BackAttempt {
+  private static func server(_ place: HostPort, _ deadline: Instant) -> ReverseAttempt {
     do throws(HTTPSFailure) {
       let face = try ServerFaceProbe.look(at: place, until: deadline)
-      let outcome: BackOutcome = face.status == 200 ? .reached : .failed
-      return BackAttempt(
+      let outcome: ReverseOutcome = face.status == 200 ? .reached : .failed
+      return ReverseAttempt(
         .server, place.text, outcome,
         detail: outcome == .reached ? "" : "GET /minio/health/live answered \(face.status)",
         face: face)
     } catch {
-      return BackAttempt(.server, place.text, BackOutcome(error), detail: error.description)
+      return ReverseAttempt(.server, place.text, ReverseOutcome(error), detail: error.description)
     }
   }
 
@@ -130,8 +130,8 @@ package enum NodeReach {
   }
 }
 
-extension BackOutcome {
-  /// What a failure means for the way back.
+extension ReverseOutcome {
+  /// What a failure means for the reverse path.
   init(_ failure: HTTPSFailure) {
     switch failure {
     case .lookup: self = .noAddress

@@ -79,18 +79,18 @@ extension Agent {
       case ("GET", 3, "v1", "rollouts"):
         try permit(principal, [.observer, .operator, .node])
         return .json(200, try view(parts[2], request))
-      case ("POST", 4, "v1", "rollouts") where parts[3] == "settlement":
+      case ("POST", 4, "v1", "rollouts") where parts[3] == "result":
         try permit(principal, [.operator, .node])
-        return .json(200, try answerSettlement(decode(request), of: parts[2], by: principal))
-      case ("GET", 2, "v1", "intents"):
+        return .json(200, try answerResult(decode(request), of: parts[2], by: principal))
+      case ("GET", 2, "v1", "proposals"):
         try permit(principal, [.observer, .operator, .node])
         return .json(200, intentsView())
-      case ("POST", 2, "v1", "intents"):
+      case ("POST", 2, "v1", "proposals"):
         try permit(principal, [.node])
-        return .json(200, heardIntent(try decode(request), of: principal.name))
-      case ("POST", 3, "v1", "intents") where parts[2] == "retry":
+        return .json(200, heardProposal(try decode(request), of: principal.name))
+      case ("POST", 3, "v1", "proposals") where parts[2] == "retry":
         try permit(principal, [.operator])
-        return .json(200, try retryIntent(decode(request)))
+        return .json(200, try retryProposal(decode(request)))
       case ("POST", 4, "v1", "rollouts") where Self.steps.contains(parts[3]):
         return try answerStep(parts[3], of: parts[2], request, from: principal)
       default:
@@ -155,7 +155,7 @@ extension Agent {
       throw Refusal(
         .validation, "nonce and challenge must be 64 lower-case hexadecimal digits each")
     }
-    guard let proof = wayBack.proof(of: nonce, challenge: challenge, to: witness) else {
+    guard let proof = reversePath.proof(of: nonce, challenge: challenge, to: witness) else {
       throw Refusal(.validation, "\(node) has handed out no such nonce to \(witness) just now")
     }
     return ReachedAnswer(proof: proof)
@@ -178,7 +178,7 @@ extension Agent {
     if let members = request.members, answer.refusal == nil {
       answer.refusal = problem(withMembers: members)
     }
-    if principal.role == .node, request.kind == .apply { intentSeen(request, answer) }
+    if principal.role == .node, request.kind == .apply { proposalSeen(request, answer) }
     return answer
   }
 
@@ -190,7 +190,9 @@ extension Agent {
       principal, rollout.kind, changes: request.changes, createKey: request.createKey,
       generation: request.generation, undo: rollout.undoes)
     try validate(request.changes)
-    if let problem = problem(with: rollout, by: principal) ?? problem(ofWish: request, principal) {
+    if let problem = problem(with: rollout, by: principal)
+      ?? problem(ofSettings: request, principal)
+    {
       return VoteAnswer(rollout: rollout.digest, refusal: problem, environmentDigest: nil)
     }
     state.update { state in
@@ -292,14 +294,14 @@ extension Agent {
     return nil
   }
 
-  /// Why the rollout is not one of the wish that it says; nil if it is. A node brings nothing but wishes.
-  private func problem(ofWish request: PrepareRequest, _ principal: Principal) -> Refusal? {
+  /// Why the rollout is not one of the proposal that it says; nil if it is. A node brings nothing but proposals.
+  private func problem(ofSettings request: PrepareRequest, _ principal: Principal) -> Refusal? {
     let rollout = request.rollout
-    if rollout.wish == nil, principal.role == .operator || rollout.kind != .apply { return nil }
-    let wish = Wish.digest(
+    if rollout.proposal == nil, principal.role == .operator || rollout.kind != .apply { return nil }
+    let proposal = ProposedSettings.digest(
       cluster: inventory.cluster, changes: request.changes.map(\.change),
       createKey: request.createKey)
-    if rollout.kind == .apply, rollout.wish == wish { return nil }
+    if rollout.kind == .apply, rollout.proposal == proposal { return nil }
     return Refusal(.vote, "the rollout says that it is of other settings than it brings")
   }
 

@@ -8,17 +8,17 @@ internal import Threads
 extension Agent {
   /// Answers root on this host, over the local socket:
   ///
-  ///     POST /v1/intent            IntentRequest  -> IntentsView
-  ///     POST /v1/intent/withdraw                  -> IntentsView
-  ///     GET  /v1/intent                           -> IntentsView
+  ///     POST /v1/proposal            ProposalRequest  -> ProposalsView
+  ///     POST /v1/proposal/withdraw                  -> ProposalsView
+  ///     GET  /v1/proposal                           -> ProposalsView
   ///
   /// Blocks as long as a plan of this node takes.
   package func answerLocally(_ request: HTTPRequest) -> HTTPResponse {
     do throws(Refusal) {
       switch (request.method, request.path) {
-      case ("POST", "/v1/intent"): return .json(200, try propose(decode(request)))
-      case ("POST", "/v1/intent/withdraw"): return .json(200, try withdraw())
-      case ("GET", "/v1/intent"): return .json(200, wholeView())
+      case ("POST", "/v1/proposal"): return .json(200, try propose(decode(request)))
+      case ("POST", "/v1/proposal/withdraw"): return .json(200, try withdraw())
+      case ("GET", "/v1/proposal"): return .json(200, wholeView())
       default:
         return .json(
           404,

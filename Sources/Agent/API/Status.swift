@@ -128,7 +128,7 @@ extension Agent {
     }
     attempt("unit-unreadable") { () throws(Refusal) in
       let unit = try ports.unit.state(deadline: .inMilliseconds(5_000))
-      findings += LastDoorRules.findings(
+      findings += StartGuardRules.findings(
         unit, state: ports.records.directory, isNeeded: sealRecord().seal != nil)
       look.unit = unit
     }
@@ -171,7 +171,7 @@ extension DriftKind {
     switch self {
     case .runningKey: "running-key"
     case .startGuard: "start-guard"
-    case .edited, .replaced, .attributes, .otherFile, .process, .unit, .key: "last-door"
+    case .edited, .replaced, .attributes, .otherFile, .process, .unit, .key: "start-guard"
     }
   }
 }

@@ -55,8 +55,8 @@ struct DriftSnapshot {
   /// What a server that was started now would run with, and what the running one does; nil unless
   /// both are known.
   var environments: (next: [EnvironmentVariable], running: [EnvironmentVariable])?
-  /// Why the last door would refuse a start; nil if it would not.
-  var lastDoor: String?
+  /// Why the start guard would refuse a start; nil if it would not.
+  var startGuard: String?
   /// What is wrong with the running server's key, and with the start guard.
   var keyItems: [DriftItem] = []
   /// What an own rollout has put in place, which is no drift even if its start was not confirmed.
@@ -90,12 +90,12 @@ struct DriftSnapshot {
           ))
       }
     }
-    if let lastDoor {
+    if let startGuard {
       items.append(
         DriftItem(
           .key, .error, place: unit?.id ?? "the server",
           variables: ["MINIO_KMS_SSE_KEY"],
-          message: "the last door would refuse the server's next start: \(lastDoor)"))
+          message: "the start guard would refuse the server's next start: \(startGuard)"))
     }
     return Drift(items + keyItems)
   }

@@ -182,10 +182,10 @@ extension Agent {
       )
     }
     let seal = sealRecord()
-    snapshot.lastDoor =
-      LastDoor.problem(
-        record: seal, key: server.lastDoorVariable("MINIO_KMS_SSE_KEY"),
-        enclave: server.lastDoorVariable("MINIO_KMS_ENCLAVE"))
+    snapshot.startGuard =
+      StartGuard.problem(
+        record: seal, key: server.startGuardVariable("MINIO_KMS_SSE_KEY"),
+        enclave: server.startGuardVariable("MINIO_KMS_ENCLAVE"))
       ?? (seal.seal == nil ? nil : server.keyProblem)
     snapshot.keyItems = look.keyItems
     if let content = record.lastCommitted?.rollout.content(of: node) {
@@ -278,20 +278,20 @@ extension DriftSnapshot {
 }
 
 extension ServerEnvironment {
-  /// What a start would have of a variable, for the last door.
-  fileprivate func lastDoorVariable(_ name: String) -> LastDoor.Variable {
+  /// What a start would have of a variable, for the start guard.
+  fileprivate func startGuardVariable(_ name: String) -> StartGuard.Variable {
     let given = atStart.last { $0.name == name }
     let source = sources.last { $0.variables.contains { $0.name == name } }
     let own = config?.definitions.filter { $0.counts && $0.name == name } ?? []
-    return LastDoor.Variable(
+    return StartGuard.Variable(
       environment: given.map {
-        LastDoor.Definition(
+        StartGuard.Definition(
           value: $0.value,
           place: [source?.place, $0.line.map { "line \($0)" }].compactMap(\.self)
             .joined(separator: " "))
       },
       file: own.map { definition in
-        LastDoor.Definition(
+        StartGuard.Definition(
           value: definition.value,
           place: "\(config?.place ?? "") line \(definition.line ?? 0)")
       })

@@ -7,7 +7,7 @@ internal import Secrets
 /// The one file that a rollout replaces on a node, and what is to be changed in it.
 struct EditTarget {
   let path: String
-  /// The wishes that are not fulfilled yet.
+  /// The changes that are not fulfilled yet.
   let changes: [SettingChange]
 }
 
@@ -19,24 +19,24 @@ extension ServerEnvironment {
     return inventoryFile
   }
 
-  /// The file that wins for all the wishes that are not fulfilled yet.
+  /// The file that wins for all the changes that are not fulfilled yet.
   ///
   /// A variable belongs in the file whose definition wins now; one that is defined nowhere goes with
-  /// the others, or else into ``defaultFile(_:)``. If every wish is fulfilled the file is
+  /// the others, or else into ``defaultFile(_:)``. If every change is fulfilled the file is
   /// `preferred`, if it is one of the files.
   ///
-  /// - Throws: a refusal that names every place, if the wishes need two files, or one of them a
+  /// - Throws: a refusal that names every place, if the changes need two files, or one of them a
   ///   place that is no file.
   func target(
-    of wishes: [SettingChange], inventoryFile: String, preferred: String?
+    of changes: [SettingChange], inventoryFile: String, preferred: String?
   ) throws(Refusal) -> EditTarget {
-    let pending = wishes.filter { !isFulfilled($0) }
+    let pending = changes.filter { !isFulfilled($0) }
     if pending.isEmpty {
       let path = preferred.flatMap { files.contains($0) ? $0 : nil }
       return EditTarget(path: path ?? defaultFile(inventoryFile), changes: [])
     }
     var homes: [(name: String, source: EnvironmentSource)] = []
-    for wish in pending { homes += home(of: wish).map { (wish.name, $0) } }
+    for change in pending { homes += home(of: change).map { (change.name, $0) } }
     if let home = homes.first(where: { $0.source.path == nil }) {
       throw Refusal(
         .validation,
@@ -47,10 +47,10 @@ extension ServerEnvironment {
     for home in homes where !paths.contains(home.source.place) { paths.append(home.source.place) }
     if paths.count > 1 {
       var texts: [String] = []
-      for wish in pending {
-        let places = places(of: wish.name)
+      for change in pending {
+        let places = places(of: change.name)
         texts.append(
-          "\(wish.name) in \(places.isEmpty ? "no place" : places.joined(separator: ", "))")
+          "\(change.name) in \(places.isEmpty ? "no place" : places.joined(separator: ", "))")
       }
       throw Refusal(
         .validation,
@@ -58,22 +58,22 @@ extension ServerEnvironment {
       )
     }
     // Undefined ones stay beside those that are fulfilled, so that a group is in one file.
-    let path = paths.first ?? commonFile(of: wishes) ?? defaultFile(inventoryFile)
+    let path = paths.first ?? commonFile(of: changes) ?? defaultFile(inventoryFile)
     return EditTarget(path: path, changes: pending)
   }
 
-  /// Where a wish would have to be carried out: the place that wins, to remove a variable each place
+  /// Where a change would have to be carried out: the place that wins, to remove a variable each place
   /// that has it; none if it is defined nowhere.
-  private func home(of wish: SettingChange) -> [EnvironmentSource] {
-    if wish.value == nil {
-      return all.filter { $0.definitions.contains { $0.counts && $0.name == wish.name } }
+  private func home(of change: SettingChange) -> [EnvironmentSource] {
+    if change.value == nil {
+      return all.filter { $0.definitions.contains { $0.counts && $0.name == change.name } }
     }
-    if let winner = winner(of: wish.name) { return [winner.source] }
-    return all.last { $0.variables.contains { $0.name == wish.name } }.map { [$0] } ?? []
+    if let winner = winner(of: change.name) { return [winner.source] }
+    return all.last { $0.variables.contains { $0.name == change.name } }.map { [$0] } ?? []
   }
 
-  private func isFulfilled(_ wish: SettingChange) -> Bool {
-    isSame(self[wish.name], wish.value?.reveal())
+  private func isFulfilled(_ change: SettingChange) -> Bool {
+    isSame(self[change.name], change.value?.reveal())
   }
 
   private func isSame(_ a: String?, _ b: String?) -> Bool {
@@ -84,25 +84,25 @@ extension ServerEnvironment {
     }
   }
 
-  private func commonFile(of wishes: [SettingChange]) -> String? {
-    let paths = Set(wishes.compactMap { winner(of: $0.name)?.source.path })
+  private func commonFile(of changes: [SettingChange]) -> String? {
+    let paths = Set(changes.compactMap { winner(of: $0.name)?.source.path })
     return paths.count == 1 ? paths.first : nil
   }
 
-  /// Wishes that this environment, which has them in their file, does not fulfil all the same.
-  func shadowed(_ wishes: [SettingChange]) -> [Finding] {
-    wishes.filter { !isFulfilled($0) }.map { wish in
-      guard let winner = winner(of: wish.name) else {
+  /// RequestedSettings that this environment, which has them in their file, does not fulfil all the same.
+  func shadowed(_ changes: [SettingChange]) -> [Finding] {
+    changes.filter { !isFulfilled($0) }.map { change in
+      guard let winner = winner(of: change.name) else {
         return Finding(
-          .error, rule: "shadowed", variable: wish.name,
+          .error, rule: "shadowed", variable: change.name,
           message: "UnsetEnvironment= of \(unit) takes it away, wherever it is set",
           remedy: "remove it there (systemctl cat \(unit)), then systemctl daemon-reload")
       }
       return Finding(
-        .error, rule: "shadowed", variable: wish.name, file: winner.source.place,
+        .error, rule: "shadowed", variable: change.name, file: winner.source.place,
         line: winner.variable.line,
-        message: "\(wish.name) is also set there, and that value would win",
-        remedy: remedy(wish.name, winner.source))
+        message: "\(change.name) is also set there, and that value would win",
+        remedy: remedy(change.name, winner.source))
     }
   }
 

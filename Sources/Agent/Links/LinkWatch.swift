@@ -14,8 +14,8 @@ struct LinkRecord: Sendable {
   var at: Instant
   /// The forward direction, one for each endpoint.
   var reports: [EndpointReport]
-  /// The way back.
-  var directions: [BackDirection]
+  /// The reverse path.
+  var directions: [ReverseDirection]
 
   func ageSeconds(at now: Instant) -> Int { max(0, now.milliseconds(since: at) / 1_000) }
 
@@ -113,8 +113,8 @@ extension Agent {
   /// What the probes of both directions saw.
   struct Links {
     var reports: [EndpointReport] = []
-    var directions: [BackDirection] = []
-    var back: [BackAnswer] = []
+    var directions: [ReverseDirection] = []
+    var back: [ReverseAnswer] = []
     var findings: [Finding] = []
   }
 
@@ -128,9 +128,9 @@ extension Agent {
     let isEncrypted =
       KeyGuard.Holder(seal: seal, running: look.inForce, unit: look.unit) != nil
     do throws(Refusal) {
-      let pending: WayBack.Pending
+      let pending: ReversePath.Pending
       if let settings = try KeyManagerSettings.parse(look.environment) {
-        pending = wayBack.begin(
+        pending = reversePath.begin(
           endpoints: settings.endpoints, server: arguments, deadline: deadline)
         links.reports = ports.probe.keyManagers(
           settings, surroundings: surroundings, deadline: deadline)
@@ -138,7 +138,7 @@ extension Agent {
           links.reports, settings: settings, firstEnablement: !isEncrypted, createKey: false)
       } else {
         let hosts = inventory.keyManagers.compactMap(\.place)
-        pending = wayBack.begin(
+        pending = reversePath.begin(
           endpoints: hosts.map { Endpoint(host: $0.host, port: $0.port) }, server: arguments,
           deadline: deadline)
         links.reports = ports.probe.keyManagers(

@@ -15,7 +15,7 @@ internal import Threads
 package protocol ReachPort: Sendable {
   /// Connects to every address of both ports of a node. The agent must prove that it holds the
   /// nonce. Blocks until the deadline at the longest.
-  func reach(_ node: Inventory.Node, nonce: Digest, deadline: Instant) -> [BackAttempt]
+  func reach(_ node: Inventory.Node, nonce: Digest, deadline: Instant) -> [ReverseAttempt]
 }
 
 /// The witness on one Key Manager host.
@@ -115,7 +115,7 @@ package final class Witness: Sendable {
       $0.underWay -= 1
       $0.admission.countServed()
     }
-    return .json(200, BackReport(witness: name, node: node.name, attempts: attempts))
+    return .json(200, ReverseReport(witness: name, node: node.name, attempts: attempts))
   }
 
   /// The nonce, if that is all there is in the request: whoever names an address has not understood

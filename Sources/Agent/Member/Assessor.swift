@@ -31,7 +31,7 @@ struct Assessor: Sendable {
   let node: String
   let inventory: Inventory
   let ports: Ports
-  let wayBack: WayBack
+  let reversePath: ReversePath
   let now: @Sendable () -> Instant
 
   /// Blocks while the unit is read and the Key Managers are probed, up to the inventory's probe
@@ -116,9 +116,9 @@ struct Assessor: Sendable {
         at: 0)
     }
     if let unit {
-      findings += LastDoorRules.findings(
+      findings += StartGuardRules.findings(
         unit, state: ports.records.directory, isNeeded: isGuarded
-      ).filter { $0.rule == "last-door-missing" }
+      ).filter { $0.rule == "start-guard-missing" }
     }
     findings += merged?.settingsFindings(path: path) ?? []
     var sight: KeyManagerSight?
@@ -182,7 +182,7 @@ struct Assessor: Sendable {
   /// Finds the file, and what it would be.
   private func settle(
     _ edit: inout Edit, in server: ServerEnvironment, _ kind: RolloutKind,
-    _ earlier: Result<History.Kept, Refusal>?, _ wishes: [SettingChange], lastPath: String?
+    _ earlier: Result<History.Kept, Refusal>?, _ changes: [SettingChange], lastPath: String?
   ) throws(Refusal) {
     func take(_ path: String) {
       edit.path = path
@@ -203,7 +203,7 @@ struct Assessor: Sendable {
         to: isOwn ? edit.proposed.minio : edit.proposed.systemd)
     } else {
       let target = try server.target(
-        of: kind == .apply ? wishes : [], inventoryFile: inventory.environmentFile,
+        of: kind == .apply ? changes : [], inventoryFile: inventory.environmentFile,
         preferred: lastPath)
       take(target.path)
       edit.changes = target.changes
@@ -314,7 +314,7 @@ struct Assessor: Sendable {
         return ([], nil)
       }
       let deadline = now().advanced(byMilliseconds: inventory.timeouts.probeSeconds * 1000)
-      let back = wayBack.begin(
+      let back = reversePath.begin(
         endpoints: settings.endpoints, server: arguments(unit, server), deadline: deadline)
       let reports = ports.probe.keyManagers(
         settings, surroundings: surroundings(unit, server), deadline: deadline)

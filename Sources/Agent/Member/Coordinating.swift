@@ -60,9 +60,9 @@ extension Agent {
         return
       }
     case .apply:
-      let wish = Wish.digest(
+      let proposal = ProposedSettings.digest(
         cluster: inventory.cluster, changes: changes.map(\.change), createKey: createKey)
-      if state.withLock({ $0.intents.own.digest }) == wish { return }
+      if state.withLock({ $0.proposals.own.digest }) == proposal { return }
     case .restart: break
     }
     throw Refusal(
@@ -76,10 +76,10 @@ extension Agent {
   /// to take back.
   private func isOpen(_ finished: FinishedRollout) -> Bool {
     let id = finished.rollout.id
-    let (settlement, isCollecting) = state.withLock { state in
-      (state.settled.first { $0.rollout == id }?.settlement, state.collecting?.id == id)
+    let (rolloutResult, isCollecting) = state.withLock { state in
+      (state.settled.first { $0.rollout == id }?.rolloutResult, state.collecting?.id == id)
     }
-    switch settlement?.kind {
+    switch rolloutResult?.kind {
     case .confirmed, .held: return false
     case .rollingBack: return true
     // Its own start is good, and nobody asks any more how the others' were.

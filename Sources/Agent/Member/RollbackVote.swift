@@ -9,7 +9,7 @@ internal import Threads
 // The vote on a rollback that takes a key away
 // (docs/decisions/0013-rollback-stops-before-its-vote.md). A server that failed is started again,
 // by systemd or at a reboot, and may get past the Key Manager between the vote and the instant: so
-// the last door refuses every start with another key than the one that is gone back to, the journal
+// the start guard refuses every start with another key than the one that is gone back to, the journal
 // is looked at since the rollout that brought the key, and the unit is stopped.
 extension Agent {
   private static let journalPage = 1_000
@@ -36,10 +36,10 @@ extension Agent {
         "the rollback would take the key \"\(key.name)\" away on \(node), and since when it is there is not known; only the last rollout can be taken back then (keyturn apply --unset removes a key that was never used)"
       )
     }
-    guard let unit = assessment.unit, unit.startPre.contains(where: \.isLastDoor) else {
+    guard let unit = assessment.unit, unit.startPre.contains(where: \.isStartGuard) else {
       throw Refusal(
         .unit,
-        "the rollback would take the key \"\(key.name)\" away on \(node), and without the last door no start with it can be kept from happening meanwhile; install systemd/minio.service.d/10-keyturn.conf"
+        "the rollback would take the key \"\(key.name)\" away on \(node), and without the start guard no start with it can be kept from happening meanwhile; install systemd/minio.service.d/10-keyturn.conf"
       )
     }
     let hold = try vote.act { () throws(Refusal) in try self.hold(for: rollout, key: answer.key) }

@@ -66,7 +66,7 @@ extension Agent {
   /// there is one. Blocks up to `wait` milliseconds, and on the disk.
   func view(_ id: String, after: Int, wait: Int) throws(Refusal) -> RolloutView {
     var view = try steps(id, after: after, wait: wait)
-    view.settlement = settled(id)?.settlement
+    view.rolloutResult = settled(id)?.rolloutResult
     return view
   }
 

@@ -10,11 +10,11 @@ internal import Threads
 // member that the others reach does.
 
 /// How a rollout ended here, and what became of it; the last few are kept for who watches.
-struct Settled: Sendable, Codable, Hashable {
+struct KeptResult: Sendable, Codable, Hashable {
   var rollout: String
   var outcome: Outcome?
   /// Nil until somebody has said so.
-  var settlement: Settlement?
+  var rolloutResult: RolloutResult?
 }
 
 /// That a rollout's outcomes are to be collected, durable, so that it goes on after the agent's
@@ -50,9 +50,9 @@ extension Agent {
   private func noteEnd(_ finished: FinishedRollout) {
     let rollout = finished.rollout
     if let undone = rollout.undoes {
-      let settlement = Settlement(
+      let rolloutResult = RolloutResult(
         rollout: undone, kind: .rollingBack, rollback: rollout.id, by: rollout.createdBy)
-      note(undone) { $0.settlement = settlement }
+      note(undone) { $0.rolloutResult = rolloutResult }
     }
     note(rollout.id) { $0.outcome = finished.outcome }
   }
@@ -69,7 +69,7 @@ extension Agent {
         Clock.realtimeMicroseconds() < record.until
       else { return try records.removeCollecting() }
       if settled?.outcome == nil { noteEnd(last) }
-      if settled?.settlement == nil {
+      if settled?.rolloutResult == nil {
         startCollecting(last)
       } else {
         try records.removeCollecting()
@@ -128,7 +128,9 @@ extension Agent {
       switch answer {
       case .success(let view):
         // It was asked about this one: what it says of others nobody has asked.
-        if let settlement = view.settlement, settlement.rollout == id { settle(settlement) }
+        if let rolloutResult = view.rolloutResult, rolloutResult.rollout == id {
+          settle(rolloutResult)
+        }
         inputs.post(.answered(member: member, view.outcome))
       // Who is there and knows nothing of it, because its host was replaced, sums nothing up.
       case .failure: break
@@ -140,7 +142,7 @@ extension Agent {
     guard state.withLock({ $0.collecting?.id }) == id else { return }
     do throws(Refusal) {
       // What is forgotten by a restart is collected again.
-      if state.withLock({ $0.isSettledUnwritten }) { try writeSettled() }
+      if state.withLock({ $0.isResultUnwritten }) { try writeResults() }
       if try records.loadCollecting()?.rollout == id { try records.removeCollecting() }
     } catch { ports.log(4, error.message) }
     state.update { state in
@@ -207,27 +209,28 @@ extension Agent {
     inputs?.post(.heard)
   }
 
-  /// POST /v1/rollouts/ID/settlement.
-  func answerSettlement(
-    _ settlement: Settlement, of id: String, by principal: Principal
-  ) throws(Refusal) -> Settlement {
-    guard settlement.rollout == id, let finished = finished(id) else {
+  /// POST /v1/rollouts/ID/result.
+  func answerResult(
+    _ rolloutResult: RolloutResult, of id: String, by principal: Principal
+  ) throws(Refusal) -> RolloutResult {
+    guard rolloutResult.rollout == id, let finished = finished(id) else {
       throw Refusal(.validation, "\(node) was not in rollout \(id.prefix(16)) last")
     }
     let author = principal.author
-    guard settlement.by == author,
-      finished.rollout.mayBeSettled(by: principal)
+    guard rolloutResult.by == author,
+      finished.rollout.mayReportResult(by: principal)
     else {
       throw Refusal(
         .notPermitted,
         "what became of rollout \(id) is told by \(finished.rollout.createdBy), who created it, or by one of its members, each in its own name; the certificate is \(author)'s"
       )
     }
-    if let why = settle(settlement) {
+    if let why = settle(rolloutResult) {
       throw Refusal(
-        .validation, "\(node) does not take rollout \(id) for \(settlement.kind.rawValue): \(why)")
+        .validation,
+        "\(node) does not take rollout \(id) for \(rolloutResult.kind.rawValue): \(why)")
     }
-    return settlement
+    return rolloutResult
   }
 
   private func finished(_ id: String) -> FinishedRollout? {
@@ -239,71 +242,71 @@ extension Agent {
   ///
   /// - Returns: why that is not taken; nil if it is.
   @discardableResult
-  private func settle(_ settlement: Settlement) -> String? {
+  private func settle(_ rolloutResult: RolloutResult) -> String? {
     // Looked at and taken at once: of two first words one is the second.
     let refusal = state.update { state -> String? in
-      let entry = state.settled.first { $0.rollout == settlement.rollout }
+      let entry = state.settled.first { $0.rollout == rolloutResult.rollout }
       let record = state.participant.record
       let finished = [record.last, record.lastCommitted].lazy.compactMap(\.self)
-        .first { $0.rollout.id == settlement.rollout }
+        .first { $0.rollout.id == rolloutResult.rollout }
       let own = finished?.outcome ?? entry?.outcome
-      if let why = settlement.refusal(after: entry?.settlement, own: own) { return why }
-      state.note(settlement.rollout) { $0.settlement = settlement }
+      if let why = rolloutResult.refusal(after: entry?.rolloutResult, own: own) { return why }
+      state.note(rolloutResult.rollout) { $0.rolloutResult = rolloutResult }
       return nil
     }
     if let why = refusal {
       ports.log(
         4,
-        "rollout \(settlement.rollout): \(settlement.by) says that it is \(settlement.kind.rawValue), which is not taken: \(why)"
+        "rollout \(rolloutResult.rollout): \(rolloutResult.by) says that it is \(rolloutResult.kind.rawValue), which is not taken: \(why)"
       )
       return why
     }
-    keepSettled()
-    intentSettled(settlement)
+    keepResults()
+    proposalEnded(rolloutResult)
     let inputs = state.withLock { state in
-      state.collecting.flatMap { $0.id == settlement.rollout ? $0.inputs : nil }
+      state.collecting.flatMap { $0.id == rolloutResult.rollout ? $0.inputs : nil }
     }
     inputs?.close()
     return nil
   }
 
   /// Keeps it for who watches.
-  private func note(_ id: String, _ change: (inout Settled) -> Void) {
+  private func note(_ id: String, _ change: (inout KeptResult) -> Void) {
     state.update { $0.note(id, change) }
-    keepSettled()
+    keepResults()
   }
 
   /// Writes it down if anything has changed since that was done.
-  private func keepSettled() {
-    guard state.withLock({ $0.isSettledUnwritten }) else { return }
-    do throws(Refusal) { try writeSettled() } catch { ports.log(4, error.message) }
+  private func keepResults() {
+    guard state.withLock({ $0.isResultUnwritten }) else { return }
+    do throws(Refusal) { try writeResults() } catch { ports.log(4, error.message) }
   }
 
-  private func writeSettled() throws(Refusal) {
+  private func writeResults() throws(Refusal) {
     try settledTurn.withLock { _ throws(Refusal) in
       let settled = state.withLock { $0.settled }
       try records.save(settled)
-      state.update { if $0.settled == settled { $0.isSettledUnwritten = false } }
+      state.update { if $0.settled == settled { $0.isResultUnwritten = false } }
     }
   }
 
   /// How a rollout ended here and what became of it; nil if that was too long ago.
-  func settled(_ id: String) -> Settled? {
+  func settled(_ id: String) -> KeptResult? {
     state.withLock { state in state.settled.first { $0.rollout == id } }
   }
 }
 
 extension Agent.State {
-  private static let keptSettlements = 8
+  private static let keptResults = 8
 
   /// Changes what is known of how a rollout ended.
-  fileprivate mutating func note(_ id: String, _ change: (inout Settled) -> Void) {
+  fileprivate mutating func note(_ id: String, _ change: (inout KeptResult) -> Void) {
     let before = settled.first { $0.rollout == id }
-    var entry = before ?? Settled(rollout: id, outcome: nil, settlement: nil)
+    var entry = before ?? KeptResult(rollout: id, outcome: nil, rolloutResult: nil)
     change(&entry)
     if entry == before { return }
     settled.removeAll { $0.rollout == id }
-    settled = (settled + [entry]).suffix(Self.keptSettlements)
-    isSettledUnwritten = true
+    settled = (settled + [entry]).suffix(Self.keptResults)
+    isResultUnwritten = true
   }
 }

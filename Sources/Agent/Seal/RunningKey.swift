@@ -60,19 +60,20 @@ struct RunningKey {
     do throws(Refusal) {
       let file = try definitions()
       let variables = Self.names.map { name in
-        LastDoor.Variable(
+        StartGuard.Variable(
           environment: process.last { $0.name == name }.map {
-            LastDoor.Definition(
+            StartGuard.Definition(
               value: $0.value, place: "the environment of its process (PID \(unit.mainPID))")
           }, file: file.filter { $0.name == name }.map(\.definition))
       }
-      return LastDoor.problem(seal: seal, key: variables[0], enclave: variables[1])
+      return StartGuard.problem(seal: seal, key: variables[0], enclave: variables[1])
         .map { .other($0) } ?? .same(.files("it was not asked"))
     } catch { return .unknown(error.message) }
   }
 
   /// What it has read of the file that its MINIO_CONFIG_ENV_FILE names, if that is what the file says still.
-  private func definitions() throws(Refusal) -> [(name: String, definition: LastDoor.Definition)] {
+  private func definitions() throws(Refusal) -> [(name: String, definition: StartGuard.Definition)]
+  {
     guard let path = try ServerEnvironment.configPath(of: process) else { return [] }
     guard let bytes = try ports.file.read(path, seenBy: unit.mainPID),
       let changed = try ports.file.changed(path, seenBy: unit.mainPID)
@@ -86,7 +87,7 @@ struct RunningKey {
         "\(path), which MINIO_CONFIG_ENV_FILE of the process names, was changed after its start")
     }
     return EnvironmentDocument(bytes).minio.definitions.filter { !$0.isDropped }.map {
-      ($0.name, LastDoor.Definition(value: $0.value, place: "\(path) line \($0.line)"))
+      ($0.name, StartGuard.Definition(value: $0.value, place: "\(path) line \($0.line)"))
     }
   }
 
@@ -103,7 +104,7 @@ extension Agent {
   func keyDrift(_ look: Look, _ key: KeyIdentity) -> [DriftItem] {
     guard let unit = look.unit, unit.loadState == "loaded" else { return [] }
     var items: [DriftItem] = []
-    if let problem = LastDoorRules.problem(unit, state: ports.records.directory) {
+    if let problem = StartGuardRules.problem(unit, state: ports.records.directory) {
       items.append(DriftItem(.startGuard, .error, place: unit.id, message: problem))
     }
     guard unit.mainPID > 0, let process = look.running, unit.isStarted(process) else {
@@ -198,7 +199,7 @@ extension Agent {
   /// Why it is not known that the start guard ran for the unit's present start; nil if it did.
   func guardProblem(_ unit: UnitState) -> String? {
     let what =
-      "the last door did not run for the start of \(unit.id) (invocation \(unit.invocationID))"
+      "the start guard did not run for the start of \(unit.id) (invocation \(unit.invocationID))"
     let bytes: [UInt8]?
     do throws(Refusal) { bytes = try ports.records.guardEvidence(of: unit.invocationID) } catch {
       return "\(what): \(error.message)"

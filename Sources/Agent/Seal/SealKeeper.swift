@@ -355,7 +355,7 @@ extension Agent {
     if facts.findings.isEmpty, let was = old.findings.first, was.severity == .error {
       ports.log(5, "the seal is as it must be again (\(was.rule))")
     }
-    // The last door may judge otherwise now.
+    // The start guard may judge otherwise now.
     if facts.record != old.record { ports.watch.wake() }
   }
 }

@@ -16,8 +16,8 @@ package enum Fault {
 
   /// The program has come to a place. Blocks if a test wants it to.
   package static func reach(_ place: @autoclosure () -> String) {
-    guard let file, let wish = read(file) else { return }
-    let words = wish.split(whereSeparator: \.isWhitespace)
+    guard let file, let proposal = read(file) else { return }
+    let words = proposal.split(whereSeparator: \.isWhitespace)
     guard words.count == 2, words[0] == place() else { return }
     let reached = file + ".reached"
     // Another thread may have been faster.

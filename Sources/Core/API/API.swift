@@ -10,7 +10,7 @@
 //   POST /v1/rollouts/ID/accept           operator, node AcceptRequest -> ReplyAnswer
 //   POST /v1/rollouts/ID/decision         operator, node DecisionRequest -> ReplyAnswer
 //   POST /v1/rollouts/ID/resolve          operator                    -> DoubtAnswer
-//   POST /v1/rollouts/ID/settlement       operator, node Settlement   -> Settlement
+//   POST /v1/rollouts/ID/result       operator, node RolloutResult   -> RolloutResult
 //   GET  /v1/rollouts                     observer, operator, node    -> RolloutsAnswer
 //   GET  /v1/rollouts/ID?after=N&wait=MS  observer, operator, node    -> RolloutView (a long poll)
 //   GET  /v1/generations                  observer, operator          -> HistoryAnswer
@@ -20,8 +20,8 @@
 //   GET  /v1/logs?...                     observer, operator          -> LogsAnswer (a long poll)
 //   GET  /v1/seal                         observer, operator, node    -> SealView
 //   POST /v1/seal/recover                 operator                    -> SealRecovery
-//   GET  /v1/intents                      observer, operator, node    -> IntentsView
-//   POST /v1/intents                      node       IntentStatement  -> IntentsView
+//   GET  /v1/proposals                      observer, operator, node    -> ProposalsView
+//   POST /v1/proposals                      node       MemberProposal  -> ProposalsView
 // Witnesses: APIWitness.swift.
 //
 // What is refused is answered with an HTTP status from 400 on and an ErrorAnswer; what is not even HTTP, with text.
@@ -45,9 +45,9 @@ package struct ErrorAnswer: Sendable, Codable, Hashable {
   }
 }
 
-/// A wish on the wire. The only place where a value of a setting is encoded.
+/// A proposal on the wire. The only place where a value of a setting is encoded.
 package struct WireChange: Sendable, Codable {
-  /// The wish itself.
+  /// The proposal itself.
   package var change: SettingChange
 
   /// The variable's name.
@@ -55,7 +55,7 @@ package struct WireChange: Sendable, Codable {
 
   private enum Key: String, CodingKey { case name, value }
 
-  /// The wish on the wire.
+  /// The proposal on the wire.
   package init(_ change: SettingChange) { self.change = change }
 
   /// `{"name":...,"value":...}`, without a value to remove the variable.
@@ -80,7 +80,7 @@ package struct PlanRequest: Sendable, Codable {
   package var kind: RolloutKind
   /// The generation to go back to, for a rollback; nil otherwise.
   @BoundedIfPresent<Bounds.Generation> package var generation: Int?
-  /// The wishes; empty for a restart.
+  /// The proposals; empty for a restart.
   package var changes: [WireChange]
   /// Whether the server may create the SSE key at its first start.
   package var createKey: Bool
@@ -230,7 +230,7 @@ package struct PrepareRequest: Sendable, Codable {
   package var rollout: Rollout
   /// The generation to go back to, for a rollback; nil otherwise.
   @BoundedIfPresent<Bounds.Generation> package var generation: Int?
-  /// The wishes, the same for every node.
+  /// The proposals, the same for every node.
   package var changes: [WireChange]
   /// Whether the server may create the SSE key at its first start.
   package var createKey: Bool
@@ -300,13 +300,13 @@ package struct AcceptRequest: Sendable, Codable, Hashable {
   /// The rollout's epoch.
   @Bounded<Bounds.Epoch> package var epoch: UInt64
   /// The proposal.
-  package var proposal: Proposal
+  package var proposal: BallotValue
 
   /// The incarnation that it is for, as the rollout lists it.
   package var incarnation: Incarnation?
 
   /// A request; see the properties.
-  package init(epoch: UInt64, incarnation: Incarnation?, proposal: Proposal) {
+  package init(epoch: UInt64, incarnation: Incarnation?, proposal: BallotValue) {
     self.epoch = epoch
     self.incarnation = incarnation
     self.proposal = proposal
@@ -369,13 +369,13 @@ package struct ReplyAnswer: Sendable, Codable, Hashable {
   /// How the rollout ended here, if it has.
   package var outcome: Outcome?
   /// What was accepted before, to a promise.
-  package var proposal: Proposal?
+  package var proposal: BallotValue?
   /// What was promised before, if it outranks.
   package var ballot: Ballot?
 
   /// An answer; see the properties.
   package init(
-    reply: ReplyKind, outcome: Outcome? = nil, proposal: Proposal? = nil, ballot: Ballot? = nil
+    reply: ReplyKind, outcome: Outcome? = nil, proposal: BallotValue? = nil, ballot: Ballot? = nil
   ) {
     self.reply = reply
     self.outcome = outcome

@@ -15,7 +15,7 @@ package enum DriftKind: String, Sendable, Codable, Hashable, CaseIterable {
   case process
   /// The unit says something else about the environment, or consists of other files.
   case unit
-  /// The last door would refuse a start.
+  /// The start guard would refuse a start.
   case key
   /// The running server uses another key than the sealed one, or it cannot be told which.
   case runningKey

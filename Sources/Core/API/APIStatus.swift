@@ -148,13 +148,13 @@ package struct CheckAnswer: Sendable, Codable, Hashable {
   package var drift: Drift
   /// What the checks of file, unit and Key Managers found.
   package var findings: [Finding]
-  /// The way back from every Key Manager; nil from an agent that does not know of it.
-  package var back: [BackAnswer]?
+  /// The reverse path from every Key Manager; nil from an agent that does not know of it.
+  package var back: [ReverseAnswer]?
 
   /// An answer; see the properties.
   package init(
     node: String, endpoints: [ProbeAnswer], drift: Drift, findings: [Finding],
-    back: [BackAnswer]? = nil
+    back: [ReverseAnswer]? = nil
   ) {
     self.node = node
     self.endpoints = endpoints

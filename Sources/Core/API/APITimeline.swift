@@ -81,13 +81,13 @@ package struct RolloutView: Sendable, Codable, Hashable {
   /// commit was acted on at once.
   package var instant: Instant?
   /// What became of it when all outcomes were in, as far as this member was told.
-  package var settlement: Settlement?
+  package var rolloutResult: RolloutResult?
 
   /// A view; see the properties.
   package init(
     id: String, events: [RolloutEvent], report: RestartReport?, outcome: Outcome?,
     rollout: RolloutHead? = nil, bootID: String? = nil, instant: Instant? = nil,
-    settlement: Settlement? = nil
+    rolloutResult: RolloutResult? = nil
   ) {
     self.id = id
     self.events = events
@@ -96,7 +96,7 @@ package struct RolloutView: Sendable, Codable, Hashable {
     self.rollout = rollout
     self.bootID = bootID
     self.instant = instant
-    self.settlement = settlement
+    self.rolloutResult = rolloutResult
   }
 }
 

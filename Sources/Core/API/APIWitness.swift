@@ -4,7 +4,7 @@ package import Model
 
 // Between nodes and witnesses (docs/api.md, "Witnesses"):
 //
-//   POST /v1/witness                          node      WitnessRequest  -> BackReport (KeyManager)
+//   POST /v1/witness                          node      WitnessRequest  -> ReverseReport (KeyManager)
 //   GET  /v1/reached?nonce=NAME&challenge=C   witness                   -> ReachedAnswer
 //   GET  /v1/status, /metrics of a witness    as a node's               -> WitnessStatus, text
 
@@ -47,8 +47,8 @@ package struct WitnessStatus: Sendable, Codable, Hashable {
   }
 }
 
-/// One link of the way back: an address and a port of the node.
-package struct BackLinkAnswer: Sendable, Codable, Hashable {
+/// One link of the reverse path: an address and a port of the node.
+package struct ReverseLinkAnswer: Sendable, Codable, Hashable {
   /// `agent`, `server`.
   package var port: String
   /// The address and the port.
@@ -79,8 +79,8 @@ package struct BackLinkAnswer: Sendable, Codable, Hashable {
   }
 }
 
-/// The way back from one Key Manager to a node.
-package struct BackAnswer: Sendable, Codable, Hashable {
+/// The reverse path from one Key Manager to a node.
+package struct ReverseAnswer: Sendable, Codable, Hashable {
   /// The Key Manager's name in the inventory; an endpoint that is not in it as the settings have it.
   package var keyManager: String
   /// The endpoint of ``CheckAnswer/endpoints`` that it is; nil if it is none of them.
@@ -92,12 +92,12 @@ package struct BackAnswer: Sendable, Codable, Hashable {
   /// What is wrong, or why it is not known, for people; empty if it is fine.
   package var detail: String
   /// Every address and port.
-  package var links: [BackLinkAnswer]
+  package var links: [ReverseLinkAnswer]
 
-  /// A way back; see the properties.
+  /// A reverse path; see the properties.
   package init(
     keyManager: String, endpoint: String?, verdict: String, unverified: String? = nil,
-    detail: String = "", links: [BackLinkAnswer] = []
+    detail: String = "", links: [ReverseLinkAnswer] = []
   ) {
     self.keyManager = keyManager
     self.endpoint = endpoint

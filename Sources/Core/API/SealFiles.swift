@@ -19,7 +19,7 @@ extension SealRecord {
   /// function type as a use of its import.
   package typealias Failure = Refusal
 
-  /// What the records say together, read alike by the agent and by the last door. A damaged one is
+  /// What the records say together, read alike by the agent and by the start guard. A damaged one is
   /// said, not thrown. Blocks as `load` does.
   ///
   /// - Parameters:

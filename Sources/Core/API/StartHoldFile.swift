@@ -7,7 +7,7 @@ extension StartHold {
   /// The record's name in the agent's state directory.
   package static let record = "hold"
 
-  /// The hold in a record's bytes, read alike by the agent and by the last door; nil if there are
+  /// The hold in a record's bytes, read alike by the agent and by the start guard; nil if there are
   /// none.
   ///
   /// - Throws: a refusal if it cannot be understood: then no start is known to be allowed.

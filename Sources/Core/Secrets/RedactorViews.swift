@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 extension Redactor {
-  /// A text as it is, or as it reads once an encoding is taken off, with the way back.
+  /// A text as it is, or as it reads once an encoding is taken off, with the reverse path.
   ///
   /// To look for a secret in the decoded text finds it however much or little of it was encoded.
   struct View {

@@ -212,8 +212,8 @@ extension JSONValue {
     ])
   }
 
-  /// A way back with all its links.
-  init(_ back: BackAnswer) {
+  /// A reverse path with all its links.
+  init(_ back: ReverseAnswer) {
     self = .object([
       "keyManager": .string(back.keyManager), "endpoint": JSONValue(back.endpoint),
       "verdict": .string(back.verdict), "unverified": JSONValue(back.unverified),

@@ -24,8 +24,8 @@ struct CheckReport: Sendable {
     var stage: String?
     /// What was seen at it.
     var detail = ""
-    /// The way back; nil from an agent that does not know of it.
-    var back: BackAnswer?
+    /// The reverse path; nil from an agent that does not know of it.
+    var back: ReverseAnswer?
 
     var level: Level { max(forwardLevel, backLevel) }
 
@@ -48,7 +48,7 @@ struct CheckReport: Sendable {
       }
     }
 
-    /// A few words: the worst stage of the way there, and the way back unless it is fine too.
+    /// A few words: the worst stage of the way there, and the reverse path unless it is fine too.
     var words: String {
       let there =
         forward == nil
@@ -58,7 +58,7 @@ struct CheckReport: Sendable {
       return [there, backWords.map { "back \($0)" }].compactMap(\.self).joined(separator: ", ")
     }
 
-    /// Nil if the way back is fine, or not known of.
+    /// Nil if the reverse path is fine, or not known of.
     private var backWords: String? {
       guard let back, back.verdict != "fine" else { return nil }
       if back.verdict == "notChecked" { return "unverified" }

@@ -82,7 +82,7 @@ struct CheckView {
     if !unverified.isEmpty {
       words[0].text +=
         words[0].text == "fine"
-        ? ", the way back from \(unverified.joined(separator: ", ")) unverified" : ""
+        ? ", the reverse path from \(unverified.joined(separator: ", ")) unverified" : ""
     }
     return words
   }

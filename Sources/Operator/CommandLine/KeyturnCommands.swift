@@ -10,7 +10,7 @@ enum KeyturnCommands {
     commands: [
       plan, apply, restart, rollback, watch, resolve, check, status, history, show, diff, explain,
       logs, propose, proposals,
-      sealShow, sealRecover, lint, lastDoor, pkiInit, pkiIssue, pkiShow,
+      sealShow, sealRecover, lint, startGuard, pkiInit, pkiIssue, pkiShow,
     ],
     commonOptions: [
       OptionRule("json", help: "print JSON lines; the last is the result"),
@@ -402,9 +402,9 @@ enum KeyturnCommands {
     ],
     exitCodes: [.done, .failed, .validationRefused])
 
-  private static let lastDoor = CommandRule(
+  private static let startGuard = CommandRule(
     name: "guard",
-    summary: "the last door: refuse the start of a server with another key than the sealed one",
+    summary: "the start guard: refuse the start of a server with another key than the sealed one",
     details: """
       systemd runs it before the server (systemd/minio.service.d/10-keyturn.conf). It compares
       MINIO_KMS_SSE_KEY and MINIO_KMS_ENCLAVE of its own environment, and of the file that

@@ -8,7 +8,7 @@ internal import Model
 internal import Rollout
 internal import Threads
 
-/// `keyturn guard`: the last door. systemd runs it before the server's process, with the very
+/// `keyturn guard`: the start guard. systemd runs it before the server's process, with the very
 /// environment that the process will get, and gives the start up if it does not exit with 0.
 ///
 /// It compares the key in that environment with the seal in the agent's state directory. It needs
@@ -28,13 +28,13 @@ struct GuardCommand: Sendable {
   func run() -> CommandResult {
     guard let refusal = refusal() else { return CommandResult(.done) }
     guard context.console.format == .text else {
-      context.console.message(.error, "the last door: this start is refused: \(refusal)")
+      context.console.message(.error, "the start guard: this start is refused: \(refusal)")
       return CommandResult(.startRefused)
     }
     // journald takes the priority from the head of a line; a journal line is one line.
     let head = context.host.variable("JOURNAL_STREAM") == nil ? "" : "<3>"
     context.host.write(
-      "\(head)\(LastDoorLine.head)\(Console.visible(refusal))\n", to: .standardError)
+      "\(head)\(StartGuardLine.head)\(Console.visible(refusal))\n", to: .standardError)
     // systemd gives every process that it starts for a unit the unit's invocation.
     if context.host.variable("INVOCATION_ID") == nil {
       context.console.message(
@@ -52,7 +52,7 @@ struct GuardCommand: Sendable {
       // Where nothing is sealed there is nothing to lose.
       if found.seal == nil { return nil }
       return
-        "that the last door has judged it cannot be written down, so the agent could not tell this start from one that went past it: \(error.message)"
+        "that the start guard has judged it cannot be written down, so the agent could not tell this start from one that went past it: \(error.message)"
     }
     return nil
   }
@@ -101,13 +101,13 @@ struct GuardCommand: Sendable {
     case .missing, .damaged:
       return "which key is sealed on this node is not known, so no key can be told from another: "
         + "\(record.problem ?? "") (in \(directory)). `keyturn seal recover NODE` takes the seal "
-        + "from the other nodes; docs/operations.md, \"The last door\", says more"
+        + "from the other nodes; docs/operations.md, \"The start guard\", says more"
     }
     let hold: StartHold?
     do throws(Refusal) { hold = try self.hold(directory) } catch {
       return
         "whether a rollback holds the server is not known: \(error.message) (in \(directory)); "
-        + "docs/operations.md, \"The last door\""
+        + "docs/operations.md, \"The start guard\""
     }
     found.seal = seal
     if seal == nil, hold == nil { return nil }
@@ -124,24 +124,24 @@ struct GuardCommand: Sendable {
         + "so which key it would use is not known; mend the file, or its path"
     }
     let file = EnvironmentDocument(found.file ?? []).minio.definitions.filter { !$0.isDropped }
-    func variable(_ name: String) -> LastDoor.Variable {
-      LastDoor.Variable(
+    func variable(_ name: String) -> StartGuard.Variable {
+      StartGuard.Variable(
         environment: context.host.variable(name).map {
-          LastDoor.Definition(value: $0, place: "what systemd hands over")
+          StartGuard.Definition(value: $0, place: "what systemd hands over")
         },
         file: file.filter { $0.name == name }.map {
-          LastDoor.Definition(value: $0.value, place: "\(path) line \($0.line)")
+          StartGuard.Definition(value: $0.value, place: "\(path) line \($0.line)")
         })
     }
     let (key, enclave) = (variable(Self.key), variable(Self.enclave))
     found.key = key.value.map { KeyIdentity(name: $0, enclave: enclave.value ?? "") }
-    if let hold, let problem = LastDoor.problem(hold: hold, key: key, enclave: enclave) {
+    if let hold, let problem = StartGuard.problem(hold: hold, key: key, enclave: enclave) {
       return
         "\(problem), and rollback \(hold.rollout) takes that key back: a server that got past the "
         + "Key Manager with it now would encrypt with a key that is not there afterwards. `keyturn "
-        + "watch \(hold.rollout)` shows how it ends; docs/operations.md, \"The last door\""
+        + "watch \(hold.rollout)` shows how it ends; docs/operations.md, \"The start guard\""
     }
-    guard let seal, let problem = LastDoor.problem(seal: seal, key: key, enclave: enclave) else {
+    guard let seal, let problem = StartGuard.problem(seal: seal, key: key, enclave: enclave) else {
       return nil
     }
     let since = CalendarTime.text(microseconds: seal.sealedAtMicroseconds)
@@ -150,7 +150,7 @@ struct GuardCommand: Sendable {
       + "with another. Put back \(Self.key)=\"\(seal.keyName)\" and "
       + "\(Self.enclave)=\"\(seal.enclave)\" where the unit reads them (`keyturn explain "
       + "\(Self.key)` shows the places, `keyturn history` what was there before), then "
-      + "`systemctl reset-failed` and start the unit again; docs/operations.md, \"The last door\""
+      + "`systemctl reset-failed` and start the unit again; docs/operations.md, \"The start guard\""
   }
 
   /// The agent's word that a rollback is under way; nil if it is not.

@@ -16,7 +16,7 @@ struct ProposalsCommand: Sendable {
     let configuration = try context.configuration()
     if let digest = context.invocation.value("retry") { return retry(digest, configuration) }
     let console = context.console
-    let rows = context.ask(configuration, .intents)
+    let rows = context.ask(configuration, .proposals)
     console.events("proposal", rows) { view in
       [
         "digest": JSONValue(view.own.digest?.hex), "phase": .string(view.phase.rawValue),
@@ -53,9 +53,9 @@ struct ProposalsCommand: Sendable {
   /// Asks every node to take settings again.
   private func retry(_ digest: String, _ configuration: Configuration) -> CommandResult {
     let console = context.console
-    let retry = IntentRetry(digest: digest)
+    let retry = ProposalRetry(digest: digest)
     if !retry.isWellFormed {
-      let digits = IntentRetry.digits
+      let digits = ProposalRetry.digits
       console.message(
         .error,
         "--retry \(digest) is not \(digits.lowerBound) to \(digits.upperBound) lower-case hexadecimal digits; `keyturn proposals` shows them"
@@ -81,16 +81,16 @@ struct ProposalsCommand: Sendable {
       failures: rows.compactMap { $0.failure?.refusal.code })
   }
 
-  private static func failure(_ view: IntentsView) -> IntentFailure? {
+  private static func failure(_ view: ProposalsView) -> ProposalFailure? {
     view.phase == .notConfirmed ? view.failure : nil
   }
 
   /// What the node's row is about: what it holds, or what it does not take again.
-  private static func digest(_ view: IntentsView) -> Digest? {
+  private static func digest(_ view: ProposalsView) -> Digest? {
     view.own.digest ?? failure(view)?.digest
   }
 
-  private static func problem(_ view: IntentsView) -> String? {
+  private static func problem(_ view: ProposalsView) -> String? {
     if let failure = failure(view) {
       let reason = failure.reason.isEmpty ? "" : ": \(failure.reason)"
       return
@@ -99,7 +99,7 @@ struct ProposalsCommand: Sendable {
     return view.refusal.map { "the last attempt came to nothing: \($0.message)" }
   }
 
-  private static func words(_ phase: IntentPhase) -> String {
+  private static func words(_ phase: ProposalPhase) -> String {
     switch phase {
     case .none: "none"
     case .waiting: "waiting for others"

@@ -30,17 +30,19 @@ struct ProposeCommand: Sendable {
       return CommandResult(.usage)
     }
     if invocation.has("withdraw") { return try withdraw() }
-    let wishes = try PlanCommand(context: context, kind: .apply).readWishes()
-    for finding in wishes.findings { context.console.message(finding.severity, finding.statement) }
-    if wishes.hasErrors {
+    let proposals = try PlanCommand(context: context, kind: .apply).readSettings()
+    for finding in proposals.findings {
+      context.console.message(finding.severity, finding.statement)
+    }
+    if proposals.hasErrors {
       context.console.message(.error, "nothing was proposed: the settings are refused")
       return CommandResult(.validationRefused, isChanged: false)
     }
-    let body = IntentRequest(
-      changes: wishes.changes.map(WireChange.init), createKey: wishes.createKey)
+    let body = ProposalRequest(
+      changes: proposals.changes.map(WireChange.init), createKey: proposals.createKey)
     let view = try ask(
       HTTPRequest(
-        "POST", "/v1/intent", headers: ["content-type": "application/json"],
+        "POST", "/v1/proposal", headers: ["content-type": "application/json"],
         body: JSON.encode(body)), Self.proposeMilliseconds)
     event(view)
     // Nothing is proposed, whether it would have been waited for or not.
@@ -78,13 +80,13 @@ struct ProposeCommand: Sendable {
 
   private func ask(
     _ request: HTTPRequest, _ milliseconds: Int
-  ) throws(Refusal) -> IntentsView {
+  ) throws(Refusal) -> ProposalsView {
     let socket = context.invocation.value("socket") ?? Self.socket
     let response = try context.local.ask(
       request, socket: socket, deadline: .inMilliseconds(milliseconds))
     let no: ErrorAnswer
     do throws(JSONFailure) {
-      if response.status == 200 { return try JSON.decode(IntentsView.self, from: response.body) }
+      if response.status == 200 { return try JSON.decode(ProposalsView.self, from: response.body) }
       no = try JSON.decode(ErrorAnswer.self, from: response.body)
     } catch {
       throw Refusal(
@@ -96,7 +98,7 @@ struct ProposeCommand: Sendable {
   }
 
   private func withdraw() throws(Refusal) -> CommandResult {
-    let view = try ask(HTTPRequest("POST", "/v1/intent/withdraw"), Self.askMilliseconds)
+    let view = try ask(HTTPRequest("POST", "/v1/proposal/withdraw"), Self.askMilliseconds)
     event(view)
     context.console.line(
       view.isChanged ? "withdrawn: \(view.node) proposes nothing" : "there was no proposal here")
@@ -105,7 +107,7 @@ struct ProposeCommand: Sendable {
 
   // MARK: what there is to say
 
-  private func event(_ view: IntentsView) {
+  private func event(_ view: ProposalsView) {
     let failure = view.phase == .notConfirmed ? view.failure : nil
     context.console.event(
       "proposal", node: view.node,
@@ -120,7 +122,7 @@ struct ProposeCommand: Sendable {
   }
 
   /// These settings were rolled out before and not confirmed: every run says so, until a person has acted.
-  private func refused(_ view: IntentsView, _ failure: IntentFailure) -> CommandResult {
+  private func refused(_ view: ProposalsView, _ failure: ProposalFailure) -> CommandResult {
     let end =
       switch failure.code {
       case .rolledBack: "and rolled back"
@@ -136,7 +138,7 @@ struct ProposeCommand: Sendable {
   }
 
   /// Without `--wait`: what is still missing.
-  private func told(_ view: IntentsView) -> CommandResult {
+  private func told(_ view: ProposalsView) -> CommandResult {
     let console = context.console
     switch view.phase {
     case .inForce:
@@ -153,7 +155,7 @@ struct ProposeCommand: Sendable {
       .done, outcome: view.phase == .inForce ? "inForce" : "proposed", isChanged: view.isChanged)
   }
 
-  private static func missing(_ view: IntentsView) -> String {
+  private static func missing(_ view: ProposalsView) -> String {
     var parts: [String] = []
     if !view.missing.isEmpty { parts.append("not yet on \(NodeNames.folded(view.missing))") }
     if !view.differing.isEmpty {
@@ -165,16 +167,16 @@ struct ProposeCommand: Sendable {
 
   // MARK: waiting
 
-  private func wait(_ first: IntentsView) throws(Refusal) -> CommandResult {
+  private func wait(_ first: ProposalsView) throws(Refusal) -> CommandResult {
     let console = context.console
     let seconds =
       context.invocation.value("timeout").flatMap(Self.seconds) ?? Self.waitSeconds
     let deadline = Instant.inMilliseconds(seconds * 1_000)
-    let before = settlement(of: first.rollout, first)
+    let before = rolloutResult(of: first.rollout, first)
     if first.phase == .inForce, before == nil || before?.kind == .confirmed { return told(first) }
     let wanted = first.own.digest
     // What had ended before it was proposed here is not this one's end.
-    let earlier = Set(first.settlements.map(\.rollout))
+    let earlier = Set(first.results.map(\.rollout))
     var (view, rollout) = (first, first.rollout)
     var said = ""
     while true {
@@ -189,26 +191,26 @@ struct ProposeCommand: Sendable {
         return CommandResult(.busy, outcome: "waiting", isChanged: first.isChanged)
       }
       Clock.sleep(until: .inMilliseconds(Self.pollMilliseconds))
-      view = try ask(HTTPRequest("GET", "/v1/intent"), Self.askMilliseconds)
+      view = try ask(HTTPRequest("GET", "/v1/proposal"), Self.askMilliseconds)
       if let under = view.rollout, !earlier.contains(under) { rollout = under }
     }
   }
 
   /// How it ended; nil if it has not.
   private func end(
-    _ view: IntentsView, _ rollout: String?, _ wanted: Digest?, isChanged: Bool
+    _ view: ProposalsView, _ rollout: String?, _ wanted: Digest?, isChanged: Bool
   ) -> CommandResult? {
     let console = context.console
-    if let settlement = settlement(of: rollout, view) {
-      switch settlement.kind {
+    if let rolloutResult = rolloutResult(of: rollout, view) {
+      switch rolloutResult.kind {
       case .confirmed:
-        console.line("rollout \(settlement.rollout): confirmed on all nodes")
+        console.line("rollout \(rolloutResult.rollout): confirmed on all nodes")
         return CommandResult(.done, outcome: "confirmed", isChanged: true)
       case .held:
-        console.message(.error, "everything is held as it is: \(settlement.reason)")
+        console.message(.error, "everything is held as it is: \(rolloutResult.reason)")
         return CommandResult(.notConfirmed, isChanged: true)
       case .rollingBack:
-        guard let end = self.settlement(of: settlement.rollback, view) else { return nil }
+        guard let end = self.rolloutResult(of: rolloutResult.rollback, view) else { return nil }
         console.message(
           .error, "not every start was confirmed: rolled back by rollout \(end.rollout)")
         return CommandResult(
@@ -230,7 +232,7 @@ struct ProposeCommand: Sendable {
     }
   }
 
-  private func settlement(of id: String?, _ view: IntentsView) -> Settlement? {
-    view.settlements.last { $0.rollout == id }
+  private func rolloutResult(of id: String?, _ view: ProposalsView) -> RolloutResult? {
+    view.results.last { $0.rollout == id }
   }
 }

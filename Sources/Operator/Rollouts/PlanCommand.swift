@@ -6,7 +6,7 @@ internal import Model
 internal import Rollout
 internal import Secrets
 
-/// `keyturn plan`, and the first half of `apply`, `restart` and `rollback`: wishes, checks, what would change.
+/// `keyturn plan`, and the first half of `apply`, `restart` and `rollback`: settings, checks, what would change.
 /// Touches nothing.
 struct PlanCommand: Sendable {
   let context: CommandContext
@@ -19,7 +19,7 @@ struct PlanCommand: Sendable {
     /// The nodes are in a rollout that comes to the same.
     case joins(Configuration, ActiveSummary)
     /// All nodes would take part.
-    case ready(Configuration, Wishes, ClusterPlan)
+    case ready(Configuration, RequestedSettings, ClusterPlan)
   }
 
   /// `keyturn plan`.
@@ -53,26 +53,28 @@ struct PlanCommand: Sendable {
       return .ended(CommandResult(.usage))
     }
     let configuration = try context.configuration()
-    let wishes: Wishes
+    let settings: RequestedSettings
     switch kind {
-    case .apply: wishes = try readWishes()
-    case .restart: wishes = Wishes()
+    case .apply: settings = try readSettings()
+    case .restart: settings = RequestedSettings()
     case .rollback:
       switch RollbackCommand(context: context).target(configuration) {
-      case .generation(let number): wishes = Wishes(generation: number)
+      case .generation(let number): settings = RequestedSettings(generation: number)
       case .refused(let result): return .ended(result)
       }
     }
-    for finding in wishes.findings { context.console.message(finding.severity, finding.statement) }
-    if wishes.hasErrors { return .ended(refuse(wishes, configuration)) }
-    let plan = ask(configuration, wishes)
+    for finding in settings.findings {
+      context.console.message(finding.severity, finding.statement)
+    }
+    if settings.hasErrors { return .ended(refuse(settings, configuration)) }
+    let plan = ask(configuration, settings)
     if let active = plan.joinable(kind, cluster: configuration.inventory.cluster) {
       return .joins(configuration, active)
     }
     let verdict = plan.verdict(isRestart: kind == .restart)
     plan.show(context.console, said: verdict)
     switch verdict {
-    case .ready: return .ready(configuration, wishes, plan)
+    case .ready: return .ready(configuration, settings, plan)
     case .nothingToDo:
       let count = plan.rows.count
       context.console.line(
@@ -91,11 +93,11 @@ struct PlanCommand: Sendable {
     }
   }
 
-  /// What every node makes of the wishes. Blocks until each has answered or is out of time.
-  func ask(_ configuration: Configuration, _ wishes: Wishes) -> ClusterPlan {
+  /// What every node makes of the settings. Blocks until each has answered or is out of time.
+  func ask(_ configuration: Configuration, _ settings: RequestedSettings) -> ClusterPlan {
     let request = PlanRequest(
-      kind: kind, generation: wishes.generation, changes: wishes.changes.map(WireChange.init),
-      createKey: wishes.createKey, members: configuration.inventory.memberNames)
+      kind: kind, generation: settings.generation, changes: settings.changes.map(WireChange.init),
+      createKey: settings.createKey, members: configuration.inventory.memberNames)
     let timeouts = configuration.inventory.timeouts
     return ClusterPlan(
       rows: context.ask(
@@ -129,10 +131,10 @@ struct PlanCommand: Sendable {
     return nil
   }
 
-  /// The wishes that the command's options name.
-  func readWishes() throws(Refusal) -> Wishes {
+  /// The settings that the command's options name.
+  func readSettings() throws(Refusal) -> RequestedSettings {
     let invocation = context.invocation
-    return Wishes(
+    return RequestedSettings(
       settings: try content("settings"), apiKey: try content("api-key-file"),
       removals: invocation.values("unset"), createKey: invocation.has("create-key"))
   }
@@ -156,14 +158,16 @@ struct PlanCommand: Sendable {
     }
   }
 
-  /// The wishes are wrong in themselves: 5, unless they also touch a key that is in force
+  /// The settings are wrong in themselves: 5, unless they also touch a key that is in force
   /// somewhere: then that is the news.
-  private func refuse(_ wishes: Wishes, _ configuration: Configuration) -> CommandResult {
+  private func refuse(_ settings: RequestedSettings, _ configuration: Configuration)
+    -> CommandResult
+  {
     var nodes = configuration.names.map { NodeResult(name: $0, outcome: "untouched") }
     var code = ExitCode.validationRefused
-    if wishes.concernsKey {
+    if settings.concernsKey {
       for (index, row) in context.ask(configuration, .status).enumerated() {
-        guard let status = row.answer, let refusal = Self.guardRefusal(status, wishes) else {
+        guard let status = row.answer, let refusal = Self.guardRefusal(status, settings) else {
           continue
         }
         nodes[index].outcome = "refused"
@@ -178,13 +182,14 @@ struct PlanCommand: Sendable {
     return CommandResult(code, nodes: nodes)
   }
 
-  private static func guardRefusal(_ status: NodeStatus, _ wishes: Wishes) -> Refusal? {
+  private static func guardRefusal(_ status: NodeStatus, _ settings: RequestedSettings) -> Refusal?
+  {
     if let seal = status.seal {
-      return wishes.refusal(by: .seal(seal), enclaveInForce: seal.enclave)
+      return settings.refusal(by: .seal(seal), enclaveInForce: seal.enclave)
     }
     guard let key = status.runningKey, !key.isEmpty else { return nil }
     // The enclave of a key that is not sealed yet is not in the status; the node itself guards
     // that.
-    return wishes.refusal(by: .running(keyName: key, enclave: ""), enclaveInForce: "")
+    return settings.refusal(by: .running(keyName: key, enclave: ""), enclaveInForce: "")
   }
 }

@@ -15,9 +15,9 @@ struct RolloutCommand: Sendable {
     switch try PlanCommand(context: context, kind: kind).prepare() {
     case .ended(let result): return result
     case .joins(let configuration, let active): return try join(active, configuration)
-    case .ready(let configuration, let wishes, let plan):
+    case .ready(let configuration, let settings, let plan):
       if let result = confirm(configuration, plan) { return result }
-      return try roll(configuration, wishes, plan)
+      return try roll(configuration, settings, plan)
     }
   }
 
@@ -53,7 +53,7 @@ struct RolloutCommand: Sendable {
   }
 
   private func roll(
-    _ configuration: Configuration, _ wishes: Wishes, _ plan: ClusterPlan
+    _ configuration: Configuration, _ settings: RequestedSettings, _ plan: ClusterPlan
   ) throws(Refusal) -> CommandResult {
     let inventory = configuration.inventory
     let rollout = try plan.rollout(
@@ -61,12 +61,13 @@ struct RolloutCommand: Sendable {
       createdBy: configuration.connections.principal.author,
       realtimeMicroseconds: Clock.realtimeMicroseconds(),
       rollback: kind == .apply ? policy(inventory) : nil,
-      wish: kind == .apply ? wishes.digest(cluster: inventory.cluster) : nil)
+      proposal: kind == .apply ? settings.digest(cluster: inventory.cluster) : nil)
     let links = zip(configuration.names, configuration.connections.links)
       .sorted { $0.0 < $1.0 }.map(\.1)
     let runner = RolloutRunner(
-      rollout: rollout, generation: wishes.generation,
-      changes: wishes.changes.map(WireChange.init), createKey: wishes.createKey, seals: plan.seals,
+      rollout: rollout, generation: settings.generation,
+      changes: settings.changes.map(WireChange.init), createKey: settings.createKey,
+      seals: plan.seals,
       links: links,
       limits: CoordinatorLimits(inventory))
     let console = context.console
@@ -78,13 +79,13 @@ struct RolloutCommand: Sendable {
       ])
     console.progress("rollout \(rollout.id) of \(NodeNames.counted(rollout.members.count))")
     var display = RolloutDisplay(console, rollout.members)
-    let signs = SignsOfLife(of: rollout.id, to: links)
+    let signs = CoordinatorHeartbeat(of: rollout.id, to: links)
     defer { signs.end() }
     let result = try runner.run(context.interruption, &display, signs: signs)
     display.end()
     if result.decision == .commit { tellTimeline(configuration, rollout.id) }
     if result.decision == .abort, result.exitCode == .busy,
-      let active = joinable(configuration, wishes)
+      let active = joinable(configuration, settings)
     {
       return try join(active, configuration)
     }
@@ -97,8 +98,10 @@ struct RolloutCommand: Sendable {
   }
 
   /// Another one came first; perhaps it is the same.
-  private func joinable(_ configuration: Configuration, _ wishes: Wishes) -> ActiveSummary? {
-    PlanCommand(context: context, kind: kind).ask(configuration, wishes)
+  private func joinable(_ configuration: Configuration, _ settings: RequestedSettings)
+    -> ActiveSummary?
+  {
+    PlanCommand(context: context, kind: kind).ask(configuration, settings)
       .joinable(kind, cluster: configuration.inventory.cluster)
   }
 
@@ -112,7 +115,7 @@ struct RolloutCommand: Sendable {
 
   /// What follows from the outcomes; after a rollback its result is the command's.
   private func settle(
-    _ rollout: Rollout, _ result: RolloutResult, _ links: [any AgentLink],
+    _ rollout: Rollout, _ result: CoordinatorResult, _ links: [any AgentLink],
     _ configuration: Configuration
   ) throws(Refusal) -> CommandResult {
     let command = report(result)
@@ -163,7 +166,7 @@ struct RolloutCommand: Sendable {
     for line in TimelineText(axis: axis).summary { context.console.line(line) }
   }
 
-  private func report(_ result: RolloutResult) -> CommandResult {
+  private func report(_ result: CoordinatorResult) -> CommandResult {
     let console = context.console
     let nodes = result.outcomes.map {
       NodeResult(
@@ -198,7 +201,7 @@ struct RolloutCommand: Sendable {
   }
 
   /// `skew 23.3 ms (restarts issued within 0.8 ms, stops within 1.2 ms)`; nil if nothing is known.
-  private static func skew(_ result: RolloutResult) -> String? {
+  private static func skew(_ result: CoordinatorResult) -> String? {
     let others = [
       result.issueSkewNanoseconds.map { "restarts issued within \(tenths($0)) ms" },
       result.stopSkewNanoseconds.map { "stops within \(tenths($0)) ms" },

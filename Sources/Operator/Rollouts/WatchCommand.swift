@@ -57,9 +57,9 @@ struct WatchCommand: Sendable {
       console.message(.error, "nothing was touched")
       return report(.voteRefused, outcomes)
     }
-    switch first.settlement?.kind {
+    switch first.rolloutResult?.kind {
     case .rollingBack:
-      guard let back = first.settlement?.rollback else { break }
+      guard let back = first.rolloutResult?.rollback else { break }
       console.event("rollback", ["id": .string(back), "undoes": .string(id)])
       console.message(.warning, "not every start was confirmed: rolled back by rollout \(back)")
       let second = try watch(back, configuration)
@@ -68,7 +68,7 @@ struct WatchCommand: Sendable {
       let isHealthy = ends.allSatisfy { $0.outcome.kind == .confirmed }
       return report(isHealthy ? .rolledBack : .rolledBackUnhealthy, ends)
     case .held:
-      console.message(.error, "everything is held as it is: \(first.settlement?.reason ?? "")")
+      console.message(.error, "everything is held as it is: \(first.rolloutResult?.reason ?? "")")
     case .confirmed, nil: break
     }
     let isKnown = kinds.contains { $0 == .failed || $0 == .timedOut }
@@ -97,7 +97,7 @@ struct WatchCommand: Sendable {
     var outcomes: [String: Outcome] = [:]
     /// Who knows nothing of it, or did not answer, and why.
     var troubles: [String: LinkFailure] = [:]
-    var settlement: Settlement?
+    var rolloutResult: RolloutResult?
     var isInterrupted = false
 
     /// Whether somebody has voted no, or knows of the abort: nobody is ever restarted by it then.
@@ -174,14 +174,14 @@ struct WatchCommand: Sendable {
           seen.outcomes[name] = outcome
           display.changed(member: name, phase: outcome.kind.rawValue, detail: outcome.reason)
         }
-        if let settlement = view.settlement { seen.settlement = settlement }
+        if let rolloutResult = view.rolloutResult { seen.rolloutResult = rolloutResult }
       case nil: display.tick()
       }
       let kinds = seen.outcomes.values.map(\.kind)
       let isComplete = seen.outcomes.count == configuration.names.count
       if isComplete {
         if kinds.allSatisfy({ $0 == .confirmed }) || kinds.allSatisfy({ $0 == .aborted }) { return }
-        if seen.settlement != nil { return }
+        if seen.rolloutResult != nil { return }
       }
       if seen.isAborted,
         configuration.names.allSatisfy({ seen.outcomes[$0] != nil || seen.isStranger($0) })

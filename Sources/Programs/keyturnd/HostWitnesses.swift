@@ -20,7 +20,7 @@ struct HostWitnesses: WitnessPort {
 
   func ask(
     _ witness: String, _ request: WitnessRequest, deadline: Instant
-  ) throws(Refusal) -> BackReport {
+  ) throws(Refusal) -> ReverseReport {
     guard let place = inventory.keyManager(named: witness)?.witnessPlace else {
       throw Refusal(.configuration, "\(witness) has no witness in the inventory")
     }
@@ -32,7 +32,7 @@ struct HostWitnesses: WitnessPort {
       client, HTTPRequest("POST", "/v1/witness", body: JSON.encode(request)), deadline)
     let no: ErrorAnswer
     do throws(JSONFailure) {
-      if response.status == 200 { return try JSON.decode(BackReport.self, from: response.body) }
+      if response.status == 200 { return try JSON.decode(ReverseReport.self, from: response.body) }
       no = try JSON.decode(ErrorAnswer.self, from: response.body)
     } catch {
       throw Refusal(
@@ -67,7 +67,7 @@ struct HostWitnesses: WitnessPort {
 struct HostReach: ReachPort {
   let context: TLSContext
 
-  func reach(_ node: Inventory.Node, nonce: Digest, deadline: Instant) -> [BackAttempt] {
+  func reach(_ node: Inventory.Node, nonce: Digest, deadline: Instant) -> [ReverseAttempt] {
     NodeReach.run(node, nonce: nonce, context: context, deadline: deadline)
   }
 }

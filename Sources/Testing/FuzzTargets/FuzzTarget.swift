@@ -134,8 +134,8 @@ package enum FuzzTarget: String, Sendable, CaseIterable {
     var changes = [SettingChange(name: "MINIO_FUZZ", value: Secret(value))]
     for (index, variable) in names.enumerated()
     where !changes.contains(where: { same($0.name, variable.name) }) {
-      let wish = index == 0 ? nil : Secret(value + "x")
-      changes.append(SettingChange(name: variable.name, value: wish))
+      let change = index == 0 ? nil : Secret(value + "x")
+      changes.append(SettingChange(name: variable.name, value: change))
     }
     let result: EnvironmentDocument
     do throws(Refusal) { result = try document.applying(changes) } catch {

@@ -19,9 +19,9 @@ enum PeerFuzz {
     case 2: return again(PromiseRequest.self, body)
     case 3: return again(AcceptRequest.self, body)
     case 4: return again(DecisionRequest.self, body)
-    case 5: return again(Settlement.self, body)
-    case 6: return again(IntentStatement.self, body)
-    case 7: return again(IntentRequest.self, body)
+    case 5: return again(RolloutResult.self, body)
+    case 6: return again(MemberProposal.self, body)
+    case 7: return again(ProposalRequest.self, body)
     case 8: return again(WitnessRequest.self, body)
     case 9: return again(PlanAnswer.self, body)
     case 10: return again(VoteAnswer.self, body)
@@ -36,8 +36,8 @@ enum PeerFuzz {
     case 19: return again(ExplainAnswer.self, body)
     case 20: return again(LogsAnswer.self, body)
     case 21: return again(SealView.self, body) ?? again(SealRecovery.self, body)
-    case 22: return again(IntentsView.self, body)
-    default: return again(BackReport.self, body) ?? again(ErrorAnswer.self, body)
+    case 22: return again(ProposalsView.self, body)
+    default: return again(ReverseReport.self, body) ?? again(ErrorAnswer.self, body)
     }
   }
 
@@ -154,7 +154,7 @@ enum PeerFuzz {
       &member,
       [
         .started, .woke, .promise(key, ballot),
-        .accept(key, Proposal(ballot: ballot, decision: .commit, instant: nil, bootID: "")),
+        .accept(key, BallotValue(ballot: ballot, decision: .commit, instant: nil, bootID: "")),
         .decided(key, .commit, instant: nil, bootID: "", reason: ""),
       ])
     for case .persist(let written) in effects where written.highestEpoch < record.highestEpoch {

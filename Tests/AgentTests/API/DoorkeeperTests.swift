@@ -48,12 +48,12 @@ import Threads
     let (large, small) = (Limits.httpBodyBytes, Limits.smallBodyBytes)
     let rows: [(String, [Role], Int)] = [
       ("/v1/plan", [.operator, .node], large), ("/v1/rollouts", [.operator, .node], large),
-      ("/v1/rollouts/\(id)/settlement", [.operator, .node], small),
+      ("/v1/rollouts/\(id)/result", [.operator, .node], small),
       ("/v1/rollouts/\(id)/promise", [.node], small),
       ("/v1/rollouts/\(id)/accept", [.operator, .node], small),
       ("/v1/rollouts/\(id)/decision", [.operator, .node], small),
-      ("/v1/rollouts/\(id)/resolve", [.operator], small), ("/v1/intents", [.node], small),
-      ("/v1/intents/retry", [.operator], small), ("/v1/seal/recover", [.operator], small),
+      ("/v1/rollouts/\(id)/resolve", [.operator], small), ("/v1/proposals", [.node], small),
+      ("/v1/proposals/retry", [.operator], small), ("/v1/seal/recover", [.operator], small),
       ("/v1/check", [.observer, .operator], small),
     ]
     for (path, roles, bytes) in rows {

@@ -99,13 +99,13 @@ struct DriftTests {
     #expect(try told(next, 3) == ["edited", "edited", "edited"])
   }
 
-  @Test("another SSE key in the file: the last door is asked, and status is an error")
+  @Test("another SSE key in the file: the start guard is asked, and status is an error")
   func key() throws {
     let node = try confirmed()
     edit(node) { $0.replacing("key-1", with: "key-2") }
     #expect(Set(try told(node, 3)) == ["edited", "process", "key"])
     let status = try status(node)
-    let finding = try #require(status.findings.first { $0.rule == "last-door" })
+    let finding = try #require(status.findings.first { $0.rule == "start-guard" })
     #expect(finding.severity == .error && finding.message.contains("\"key-2\""))
     #expect(status.drift.processDiffers == ["MINIO_KMS_SSE_KEY"] && status.drift.fileChanged)
     #expect(status.drift.items?.first?.kind == .key)
@@ -189,10 +189,10 @@ struct DriftTests {
     #expect(try kinds(node) == [.runningKey, .process])
   }
 
-  @Test("a start that the last door refused, and a unit without it, are in the findings")
-  func lastDoor() throws {
+  @Test("a start that the start guard refused, and a unit without it, are in the findings")
+  func startGuard() throws {
     let node = try confirmed(watch: false)
-    #expect(try !status(node).findings.contains { $0.rule.hasPrefix("last-door") })
+    #expect(try !status(node).findings.contains { $0.rule.hasPrefix("start-guard") })
     node.host.state.update { state in
       state.unit.activeState = "failed"
       state.unit.startPre = [
@@ -202,11 +202,11 @@ struct DriftTests {
       ]
     }
     #expect(
-      try status(node).findings.contains { $0.rule == "last-door" && $0.severity == .error })
+      try status(node).findings.contains { $0.rule == "start-guard" && $0.severity == .error })
     node.host.state.update { $0.unit.startPre = [] }
     #expect(
       try status(node).findings.contains {
-        $0.rule == "last-door-missing" && $0.severity == .error
+        $0.rule == "start-guard-missing" && $0.severity == .error
       })
   }
 

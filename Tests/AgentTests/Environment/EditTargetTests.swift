@@ -95,8 +95,8 @@ struct EditTargetTests {
   func two() throws {
     let node = Node(twoFiles("MINIO_A=1\nMINIO_B=1\n", more: "MINIO_B=2\nMINIO_C=3\n"))
     let changes = ["MINIO_A", "MINIO_C"].map { SettingChange(name: $0, value: Secret("9")) }
-    for wishes in [changes, [SettingChange(name: "MINIO_B", value: nil)]] {
-      let refusal = try node.plan(wishes).refusal
+    for changes in [changes, [SettingChange(name: "MINIO_B", value: nil)]] {
+      let refusal = try node.plan(changes).refusal
       #expect(refusal?.code == .validation)
       #expect(refusal?.message.contains("\(configPath) line ") == true)
       #expect(refusal?.message.contains("/etc/default/minio line ") == true)

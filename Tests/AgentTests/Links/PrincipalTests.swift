@@ -30,7 +30,7 @@ struct PrincipalTests {
   @Test("a node outside of the inventory reads nothing and measures nothing")
   func stranger() {
     let cluster = Cluster([plainFile, plainFile])
-    for path in ["/v1/status", "/v1/clock", "/v1/seal", "/v1/rollouts", "/v1/intents"] {
+    for path in ["/v1/status", "/v1/clock", "/v1/seal", "/v1/rollouts", "/v1/proposals"] {
       #expect(cluster[0].send("GET", path, as: Self.node("minio-9")).status == 403, "\(path)")
       #expect(cluster[0].send("GET", path, as: Self.node("minio-2")).status == 200, "\(path)")
     }
@@ -62,10 +62,10 @@ struct PrincipalTests {
   func sameName() throws {
     let cluster = Cluster([plainFile, plainFile])
     let wire = enabling.map(WireChange.init)
-    _ = try cluster[0].agent.propose(IntentRequest(changes: wire, createKey: false))
+    _ = try cluster[0].agent.propose(ProposalRequest(changes: wire, createKey: false))
     var rollout = try cluster.rollout(enabling)
     rollout.createdBy = cluster[1].agent.principal.author
-    rollout.wish = Wish.digest(cluster: "prod", changes: enabling, createKey: false)
+    rollout.proposal = ProposedSettings.digest(cluster: "prod", changes: enabling, createKey: false)
     let request = PrepareRequest(
       rollout: rollout, changes: wire, createKey: false,
       seals: try cluster.nodes.compactMap { try $0.plan(enabling).sealView })
@@ -74,7 +74,7 @@ struct PrincipalTests {
     #expect(try JSON.decode(VoteAnswer.self, from: response.body).refusal == nil)
     let proposal = AcceptRequest(
       epoch: rollout.epoch, incarnation: cluster[0].agent.incarnation,
-      proposal: Proposal(
+      proposal: BallotValue(
         ballot: .coordinator, decision: .commit, instant: Clock.now(), bootID: "boot-1"))
     let same = Principal(cluster: "prod", role: .operator, name: "minio-2")
     for step in ["accept", "decision"] {

@@ -11,7 +11,7 @@ import Testing
 import Threads
 
 /// Witness and node together: what either answers, and to whom.
-@Suite("Agent: the way back")
+@Suite("Agent: the reverse path")
 struct WitnessAgentTests {
   private static let inventory = Inventory(
     cluster: "prod", nodes: [.init(name: "minio-1", address: "minio-1")],
@@ -25,11 +25,11 @@ struct WitnessAgentTests {
   /// Says of every place that it was reached, and remembers where it was sent.
   private final class Reach: ReachPort {
     let sent = Lock([(node: Inventory.Node, nonce: Digest)]())
-    func reach(_ node: Inventory.Node, nonce: Digest, deadline: Instant) -> [BackAttempt] {
+    func reach(_ node: Inventory.Node, nonce: Digest, deadline: Instant) -> [ReverseAttempt] {
       sent.update { $0.append((node, nonce)) }
       return [
-        BackAttempt(.agent, "10.0.0.3:7377", .reached),
-        BackAttempt(
+        ReverseAttempt(.agent, "10.0.0.3:7377", .reached),
+        ReverseAttempt(
           .server, "10.0.0.3:9000", .reached,
           face: ServerFace(publicKey: nil, validUntil: nil, host: .sha256([1]), status: 200)),
       ]
@@ -75,7 +75,7 @@ struct WitnessAgentTests {
     let setup = Setup()
     let response = setup.ask(Self.question)
     #expect(response.status == 200)
-    let report = try JSON.decode(BackReport.self, from: response.body)
+    let report = try JSON.decode(ReverseReport.self, from: response.body)
     #expect(report.witness == "kms-1" && report.node == "minio-1" && report.attempts.count == 2)
     let sent = setup.reach.sent.withLock { $0 }
     #expect(sent.map(\.node) == Self.inventory.nodes)
@@ -193,11 +193,11 @@ struct WitnessAgentTests {
   func check() throws {
     let host = FakeHost(file: plainFile)
     host.state.update {
-      $0.witnesses["kms-1"] = BackReport(
+      $0.witnesses["kms-1"] = ReverseReport(
         witness: "kms-1", node: "minio-1",
         attempts: [
-          BackAttempt(.agent, "10.0.0.3:7377", .reached),
-          BackAttempt(.server, "10.0.0.3:9000", .refused),
+          ReverseAttempt(.agent, "10.0.0.3:7377", .reached),
+          ReverseAttempt(.server, "10.0.0.3:9000", .refused),
         ])
     }
     let answer = Self.agent(host).check()
@@ -206,24 +206,26 @@ struct WitnessAgentTests {
     #expect(back.map(\.verdict) == ["failed", "notChecked"])
     #expect(back[1].unverified == "noWitness")
     #expect(back.map(\.endpoint) == answer.endpoints.map(\.endpoint))
-    #expect(answer.findings.contains { $0.rule == "back-direction" && $0.severity == .error })
-    #expect(answer.findings.contains { $0.rule == "back-unverified" && $0.severity == .warning })
+    #expect(answer.findings.contains { $0.rule == "reverse-path" && $0.severity == .error })
+    #expect(
+      answer.findings.contains { $0.rule == "reverse-path-unverified" && $0.severity == .warning })
   }
 
   @Test("a report of another node, or of another witness, verifies nothing")
   func otherReport() throws {
     let host = FakeHost(file: plainFile)
     host.state.update {
-      $0.witnesses["kms-1"] = BackReport(witness: "kms-1", node: "minio-2", attempts: [])
+      $0.witnesses["kms-1"] = ReverseReport(witness: "kms-1", node: "minio-2", attempts: [])
     }
     let back = try #require(Self.agent(host).check().back)
     #expect(back[0].unverified == "silent" && back[0].detail.contains("minio-2"))
   }
 
-  @Test("a way back that fails is a no to a rollout; one that is not verified as the policy says")
+  @Test(
+    "a reverse path that fails is a no to a rollout; one that is not verified as the policy says")
   func votes() throws {
     func plan(
-      _ policy: Inventory.UnverifiedDirection, _ outcome: BackOutcome?
+      _ policy: Inventory.UnverifiedDirection, _ outcome: ReverseOutcome?
     ) throws -> PlanAnswer {
       let host = FakeHost(file: plainFile)
       var inventory = Self.inventory
@@ -231,11 +233,11 @@ struct WitnessAgentTests {
       inventory.unverifiedDirection = policy
       if let outcome {
         host.state.update { state in
-          state.witnesses["kms-1"] = BackReport(
+          state.witnesses["kms-1"] = ReverseReport(
             witness: "kms-1", node: "minio-1",
             attempts: [
-              BackAttempt(.agent, "10.0.0.3:7377", .reached),
-              BackAttempt(
+              ReverseAttempt(.agent, "10.0.0.3:7377", .reached),
+              ReverseAttempt(
                 .server, "10.0.0.3:9000", outcome,
                 face: outcome == .reached
                   ? ServerFace(publicKey: nil, validUntil: nil, host: .sha256([1]), status: 200)
@@ -256,7 +258,8 @@ struct WitnessAgentTests {
     #expect(refused?.message.contains("10.0.0.3:9000") == true, "\(refused?.message ?? "")")
     let warned = try plan(.warn, nil)
     #expect(warned.refusal == nil)
-    #expect(warned.findings.contains { $0.rule == "back-unverified" && $0.severity == .warning })
+    #expect(
+      warned.findings.contains { $0.rule == "reverse-path-unverified" && $0.severity == .warning })
     #expect(try plan(.refuse, nil).refusal?.code == .keyManager)
   }
 
@@ -272,12 +275,12 @@ struct WitnessAgentTests {
         .first { $0.hasPrefix(name) }.map(String.init)
     }
     #expect(line("keyturn_key_manager_links") == nil)
-    func report(_ outcome: BackOutcome) -> BackReport {
-      BackReport(
+    func report(_ outcome: ReverseOutcome) -> ReverseReport {
+      ReverseReport(
         witness: "kms-1", node: "minio-1",
         attempts: [
-          BackAttempt(.agent, "10.0.0.3:7377", outcome),
-          BackAttempt(
+          ReverseAttempt(.agent, "10.0.0.3:7377", outcome),
+          ReverseAttempt(
             .server, "10.0.0.3:9000", .reached,
             face: ServerFace(publicKey: nil, validUntil: nil, host: .sha256([1]), status: 200)),
         ])

@@ -53,17 +53,17 @@ struct CarryOnTests {
   @Test("where there is no thread for what all have proposed, it is proposed and tried again")
   func noThreadForProposals() throws {
     let node = Node()
-    node.host.state.update { $0.refusedThreads = ["intent"] }
-    let request = IntentRequest(changes: enabling.map(WireChange.init), createKey: false)
+    node.host.state.update { $0.refusedThreads = ["proposal"] }
+    let request = ProposalRequest(changes: enabling.map(WireChange.init), createKey: false)
     let response = node.agent.answerLocally(
-      HTTPRequest("POST", "/v1/intent", body: JSON.encode(request)))
+      HTTPRequest("POST", "/v1/proposal", body: JSON.encode(request)))
     #expect(response.status == 200, "\(String(decoding: response.body, as: UTF8.self))")
     let isTold: Bool? = node.host.state.wait(until: .inMilliseconds(20_000)) { state in
       state.lines.contains { $0.contains("is tried again") } ? true : nil
     }
     #expect(isTold == true)
     let begins: Bool? = node.agent.state.wait(until: .inMilliseconds(20_000)) { state in
-      var later = state.intents
+      var later = state.proposals
       let effects = later.handle(.woke, at: .inMilliseconds(600_000))
       return effects.contains { if case .begin = $0 { true } else { false } } ? true : nil
     }

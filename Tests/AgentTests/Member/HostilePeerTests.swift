@@ -81,7 +81,7 @@ private struct HostileCaller {
       let request = PromiseRequest(epoch: rollout.epoch, incarnation: addressee, ballot: ballot)
       return (path + "/promise", JSON.encode(request))
     case 1:
-      let proposal = Proposal(
+      let proposal = BallotValue(
         ballot: generator.pick([.coordinator, Ballot(round: 3, proposer: principal.name)]),
         decision: .commit, instant: now, bootID: "boot-1")
       let request = AcceptRequest(
@@ -95,18 +95,18 @@ private struct HostileCaller {
     case 3:
       return (path + "/resolve", [])
     case 4:
-      let settlement = Settlement(
+      let rolloutResult = RolloutResult(
         rollout: before.id, kind: generator.pick([.confirmed, .held, .rollingBack]), reason: "so",
         rollback: rollout.id, by: principal.author)
-      return ("/v1/rollouts/\(before.id)/settlement", JSON.encode(settlement))
+      return ("/v1/rollouts/\(before.id)/result", JSON.encode(rolloutResult))
     case 5:
       let request = PlanRequest(
         kind: generator.pick([.apply, .restart, .rollback]), changes: changes, createKey: false,
         undo: before.id, members: rollout.members)
       return ("/v1/plan", JSON.encode(request))
     case 6:
-      let statement = IntentStatement(serial: 3, digest: rollout.digest, isInForce: false)
-      return ("/v1/intents", JSON.encode(statement))
+      let statement = MemberProposal(serial: 3, digest: rollout.digest, isInForce: false)
+      return ("/v1/proposals", JSON.encode(statement))
     default:
       var other = generator.pick([rollout, before])
       other.createdBy = principal.author
@@ -140,7 +140,7 @@ private struct HostileCaller {
     case 6: (request.path, request.query) = ("/v1/explain", query("name", "MINIO_BROWSER"))
     case 7: (request.path, request.query) = ("/v1/reached", query("nonce", "0"))
     default:
-      request.path = generator.pick(["/v1/intents", "/v1/rollouts", "/metrics", "/v1/status"])
+      request.path = generator.pick(["/v1/proposals", "/v1/rollouts", "/metrics", "/v1/status"])
     }
     return request
   }
@@ -270,7 +270,7 @@ struct HostilePeerTests {
 
   /// Reaches nothing.
   private struct Nothing: ReachPort {
-    func reach(_ node: Inventory.Node, nonce: Digest, deadline: Instant) -> [BackAttempt] { [] }
+    func reach(_ node: Inventory.Node, nonce: Digest, deadline: Instant) -> [ReverseAttempt] { [] }
   }
 
   @Test("8,500 questions to a witness: it lives, and then serves a node as before")

@@ -73,7 +73,7 @@ extension Node {
   fileprivate func accept(_ rollout: Rollout) throws {
     let request = AcceptRequest(
       epoch: rollout.epoch, incarnation: agent.incarnation,
-      proposal: Proposal(
+      proposal: BallotValue(
         ballot: .coordinator, decision: .commit, instant: Clock.now(), bootID: "boot-1"))
     let response = send("POST", "/v1/rollouts/\(rollout.id)/accept", JSON.encode(request))
     #expect(try JSON.decode(ReplyAnswer.self, from: response.body).reply == .accepted)
@@ -256,8 +256,8 @@ struct AgentRecoveryTests {
       cluster[0].send("POST", "/v1/rollouts/\(id)/\(step)", JSON.encode(body), as: principal).status
     }
     let other = Ballot(round: 9, proposer: "minio-3")
-    let proposal = Proposal(ballot: other, decision: .abort, instant: nil, bootID: "")
-    let first = Proposal(ballot: .coordinator, decision: .commit, instant: nil, bootID: "")
+    let proposal = BallotValue(ballot: other, decision: .abort, instant: nil, bootID: "")
+    let first = BallotValue(ballot: .coordinator, decision: .commit, instant: nil, bootID: "")
     let life = cluster[0].agent.incarnation
     let (epoch, bob) = (rollout.epoch, Principal(cluster: "prod", role: .operator, name: "bob"))
     #expect(

@@ -248,7 +248,7 @@ struct RollbackVoteTests {
     #expect(node.host.state.withLock { $0.records[StartHold.record] } != nil)
   }
 
-  @Test("without the last door no start could be kept from happening: no")
+  @Test("without the start guard no start could be kept from happening: no")
   func noDoor() throws {
     let node = try failedNode()
     node.host.state.update { $0.unit.startPre = [] }

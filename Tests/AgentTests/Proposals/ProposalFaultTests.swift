@@ -16,23 +16,24 @@ import Threads
 /// What must hold of proposals when something goes wrong around them.
 @Suite("Proposals, when something is wrong", .serialized)
 struct ProposalFaultTests {
-  private static let request = IntentRequest(
+  private static let request = ProposalRequest(
     changes: enabling.map(WireChange.init), createKey: false)
-  private static let other = IntentRequest(
+  private static let other = ProposalRequest(
     changes: [WireChange(SettingChange(name: "MINIO_SITE_NAME", value: Secret("x")))],
     createKey: false)
 
   private func local(
-    _ agent: Agent, _ method: String, _ path: String, _ request: IntentRequest? = nil
-  ) throws -> IntentsView {
+    _ agent: Agent, _ method: String, _ path: String, _ request: ProposalRequest? = nil
+  ) throws -> ProposalsView {
     let response = agent.answerLocally(
       HTTPRequest(method, path, body: request.map { JSON.encode($0) } ?? []))
     #expect(response.status == 200, "\(String(decoding: response.body, as: UTF8.self))")
-    return try JSON.decode(IntentsView.self, from: response.body)
+    return try JSON.decode(ProposalsView.self, from: response.body)
   }
 
-  private func propose(_ agent: Agent, _ request: IntentRequest = request) throws -> IntentsView {
-    try local(agent, "POST", "/v1/intent", request)
+  private func propose(_ agent: Agent, _ request: ProposalRequest = request) throws -> ProposalsView
+  {
+    try local(agent, "POST", "/v1/proposal", request)
   }
 
   /// Blocks until the condition holds; whether it did within 30 s.
@@ -57,14 +58,14 @@ struct ProposalFaultTests {
     // The last of the checks: the file is staged, the vote is not written yet.
     host.state.update { state in
       state.onStage = {
-        let answer = agent.answerLocally(HTTPRequest("POST", "/v1/intent/withdraw"))
+        let answer = agent.answerLocally(HTTPRequest("POST", "/v1/proposal/withdraw"))
         withdrawn.update { $0 = $0 ?? answer }
       }
     }
     for node in cluster.nodes { _ = try propose(node.agent) }
     #expect(comes { withdrawn.withLock { $0 } != nil })
     let answer = try #require(withdrawn.withLock { $0 })
-    let view = try JSON.decode(IntentsView.self, from: answer.body)
+    let view = try JSON.decode(ProposalsView.self, from: answer.body)
     #expect(answer.status == 200 && view.isChanged && view.own.digest == nil)
     #expect(comes { cluster.nodes.allSatisfy { $0.agent.isAtRest } })
     #expect(comes { cluster[0].agent.intentsView().refusal != nil })
@@ -87,7 +88,7 @@ struct ProposalFaultTests {
         // The host's state is taken here: another thread asks.
         do throws(Errno) {
           try Thread.start("withdraw") {
-            answer.update { $0 = agent.answerLocally(HTTPRequest("POST", "/v1/intent/withdraw")) }
+            answer.update { $0 = agent.answerLocally(HTTPRequest("POST", "/v1/proposal/withdraw")) }
             if let given = answer.withLock({ $0 }) { answers.update { $0.append(given) } }
           }
         } catch { Issue.record("\(error)") }
@@ -110,7 +111,7 @@ struct ProposalFaultTests {
     var cluster = Cluster([plainFile, plainFile])
     // Its serial is 3 in the life before.
     _ = try propose(cluster[index].agent, Self.other)
-    _ = try local(cluster[index].agent, "POST", "/v1/intent/withdraw")
+    _ = try local(cluster[index].agent, "POST", "/v1/proposal/withdraw")
     _ = try propose(cluster[index].agent, Self.other)
     #expect(
       comes { cluster[1 - index].agent.intentsView().rows[index].statement != nil || index == 0 })
@@ -121,12 +122,12 @@ struct ProposalFaultTests {
   }
 
   @Test("a node whose record of its proposal is damaged is heard when it proposes again")
-  func damagedIntent() throws {
+  func damagedProposal() throws {
     var cluster = Cluster([plainFile, plainFile])
     _ = try propose(cluster[1].agent, Self.other)
-    _ = try local(cluster[1].agent, "POST", "/v1/intent/withdraw")
+    _ = try local(cluster[1].agent, "POST", "/v1/proposal/withdraw")
     _ = try propose(cluster[1].agent, Self.other)
-    cluster[1].host.state.update { $0.records["intent"] = [] }
+    cluster[1].host.state.update { $0.records["proposal"] = [] }
     cluster.restart(1)
     // The first member hears that nothing is held there any more.
     #expect(comes { cluster[0].agent.intentsView().rows[1].statement?.digest == nil })
@@ -138,7 +139,7 @@ struct ProposalFaultTests {
 
   @Test(
     "a damaged record takes no other with it, and status names it",
-    arguments: ["settled", "collecting", "confirmed", "drift"])
+    arguments: ["results", "collecting", "confirmed", "drift"])
   func oneDamaged(name: String) throws {
     var cluster = Cluster([plainFile, plainFile])
     let digest = try #require(try propose(cluster[1].agent).own.digest)
@@ -155,7 +156,9 @@ struct ProposalFaultTests {
   @Test("each of several damaged records is a finding of its own")
   func allDamaged() throws {
     let host = FakeHost(file: plainFile)
-    let names = ["rollout", "incarnation", "confirmed", "drift", "settled", "intent", "collecting"]
+    let names = [
+      "rollout", "incarnation", "confirmed", "drift", "results", "proposal", "collecting",
+    ]
     host.state.update { state in for name in names { state.records[name] = [] } }
     let findings = Node(host).agent.status().findings.filter { $0.rule == "damaged-record" }
     for name in names {
@@ -168,7 +171,7 @@ struct ProposalFaultTests {
 
   /// Both nodes hold the settings and one of them fails to start with them; blocks until it is rolled back
   /// everywhere.
-  private func failing() throws -> (cluster: Cluster, failure: IntentFailure) {
+  private func failing() throws -> (cluster: Cluster, failure: ProposalFailure) {
     let cluster = Cluster([plainFile, plainFile])
     cluster.failOnce(1)
     for node in cluster.nodes { _ = try propose(node.agent, Self.other) }
@@ -184,7 +187,7 @@ struct ProposalFaultTests {
   }
 
   /// What both nodes are handed again, run after run, and what each of them says.
-  private func proposeAgain(_ cluster: Cluster) throws -> [IntentsView] {
+  private func proposeAgain(_ cluster: Cluster) throws -> [ProposalsView] {
     try (0..<3).flatMap { _ in try cluster.nodes.map { try propose($0.agent, Self.other) } }
   }
 
@@ -204,21 +207,21 @@ struct ProposalFaultTests {
     #expect(views.last?.phase == .notConfirmed)
     // The one that was replaced knows of nothing, and waits for the other, which does.
     #expect(views[0].phase == (isReplaced ? .waiting : .notConfirmed))
-    Clock.sleep(until: .inMilliseconds(Intents.quietMilliseconds + 500))
+    Clock.sleep(until: .inMilliseconds(Proposals.quietMilliseconds + 500))
     #expect(restarts(cluster) == before)
   }
 
   @Test("a person who says so has it rolled out again: by digest, or by a rollout of their own")
   func retried() throws {
     let (cluster, failure) = try failing()
-    let retry = JSON.encode(IntentRetry(digest: String(failure.digest.hex.prefix(12))))
+    let retry = JSON.encode(ProposalRetry(digest: String(failure.digest.hex.prefix(12))))
     for node in cluster.nodes {
-      let response = node.send("POST", "/v1/intents/retry", retry)
+      let response = node.send("POST", "/v1/proposals/retry", retry)
       #expect(response.status == 200)
-      #expect(try JSON.decode(IntentsView.self, from: response.body).isChanged)
+      #expect(try JSON.decode(ProposalsView.self, from: response.body).isChanged)
     }
     let observer = Principal(cluster: "prod", role: .observer, name: "o")
-    #expect(cluster[0].send("POST", "/v1/intents/retry", retry, as: observer).status == 403)
+    #expect(cluster[0].send("POST", "/v1/proposals/retry", retry, as: observer).status == 403)
     for node in cluster.nodes { _ = try propose(node.agent, Self.other) }
     #expect(comes { cluster.nodes.allSatisfy { $0.agent.intentsView().phase == .inForce } })
     #expect(cluster.nodes.allSatisfy { $0.agent.intentsView().failure == nil })
@@ -257,21 +260,21 @@ struct ProposalFaultTests {
     let json =
       #"{"statement":{"serial":2,"isInForce":false},"failed":{"digest":"\#(digest.hex)","rollout":"00000000000000aa"}}"#
     let host = FakeHost(file: plainFile)
-    host.state.update { $0.records["intent"] = Array(json.utf8) }
+    host.state.update { $0.records["proposal"] = Array(json.utf8) }
     let view = Node(host).agent.intentsView()
     #expect(view.phase == .notConfirmed && view.failure?.code == .notConfirmed)
     #expect(view.failure?.digest == digest)
   }
 
   @Test("a member does not vote for other settings than the proposal that a rollout says it is of")
-  func otherWish() throws {
+  func otherSettings() throws {
     let cluster = Cluster([plainFile, plainFile])
     for node in cluster.nodes { _ = try propose(node.agent) }
     let first = Principal(cluster: "prod", role: .node, name: "minio-1")
     var rollout = try cluster.rollout(enabling)
     rollout.createdBy = first.author
-    for wish in [nil, Digest.sha256([9])] {
-      rollout.wish = wish
+    for proposal in [nil, Digest.sha256([9])] {
+      rollout.proposal = proposal
       let request = PrepareRequest(
         rollout: rollout, generation: nil, changes: enabling.map(WireChange.init), createKey: false,
         seals: [])

@@ -56,7 +56,7 @@ extension Cluster {
   /// A rollout with an operator's coordinator.
   func coordinate(
     _ changes: [SettingChange], rollback: RollbackPolicy? = .whenSafe
-  ) throws -> (rollout: Rollout, result: RolloutResult) {
+  ) throws -> (rollout: Rollout, result: CoordinatorResult) {
     let wire = changes.map(WireChange.init)
     let request = PlanRequest(kind: .apply, changes: wire, createKey: false)
     let plan = ClusterPlan(
@@ -71,7 +71,7 @@ extension Cluster {
     let rollout = try plan.rollout(
       id: Rollout.newID(), kind: .apply, inventory: inventory, createdBy: "alice",
       realtimeMicroseconds: 1, rollback: rollback,
-      wish: Wish.digest(cluster: "prod", changes: changes, createKey: false))
+      proposal: ProposedSettings.digest(cluster: "prod", changes: changes, createKey: false))
     var watcher = NoWatcher()
     let result = try RolloutRunner(
       rollout: rollout, changes: wire, createKey: false, seals: plan.seals, links: links,
@@ -80,7 +80,7 @@ extension Cluster {
     return (rollout, result)
   }
 
-  func after(_ rollout: Rollout, _ result: RolloutResult) throws -> Aftermath.End {
+  func after(_ rollout: Rollout, _ result: CoordinatorResult) throws -> Aftermath.End {
     try Aftermath(inventory: inventory, createdBy: "alice", links: links)
       .carryOut(after: rollout, result.outcomes, Interruption()) { _ in NoWatcher() }
   }
@@ -93,9 +93,9 @@ extension Cluster {
   }
 
   /// Blocks until what became of the rollout is known on a node.
-  func settlement(_ index: Int, _ id: String) throws -> Settlement? {
+  func rolloutResult(_ index: Int, _ id: String) throws -> RolloutResult? {
     for _ in 0..<600 {
-      if let settlement = try view(index, id).settlement { return settlement }
+      if let rolloutResult = try view(index, id).rolloutResult { return rolloutResult }
       Clock.sleep(until: .inMilliseconds(50))
     }
     return nil
@@ -167,8 +167,8 @@ struct AfterCommitTests {
       #expect(node.host.state.withLock { $0["/etc/default/minio"] } == plainFile)
       let view = try cluster.view(index, rollout.id)
       #expect(view.outcome?.kind == .failed)
-      #expect(view.settlement?.kind == .rollingBack && view.settlement?.rollback == back.id)
-      #expect(try cluster.view(index, back.id).settlement?.kind == .confirmed)
+      #expect(view.rolloutResult?.kind == .rollingBack && view.rolloutResult?.rollback == back.id)
+      #expect(try cluster.view(index, back.id).rolloutResult?.kind == .confirmed)
     }
   }
 
@@ -184,7 +184,7 @@ struct AfterCommitTests {
     }
     #expect(reason.contains("is sealed"), "\(reason)")
     #expect(cluster.nodes.map { $0.host.state.withLock { $0.file } } == files)
-    #expect(try cluster.view(0, rollout.id).settlement?.kind == .held)
+    #expect(try cluster.view(0, rollout.id).rolloutResult?.kind == .held)
   }
 
   @Test("never means never")
@@ -207,7 +207,7 @@ struct AfterCommitTests {
       return
     }
     for (index, node) in cluster.nodes.enumerated() {
-      #expect(try cluster.view(index, rollout.id).settlement?.kind == .confirmed)
+      #expect(try cluster.view(index, rollout.id).rolloutResult?.kind == .confirmed)
       _ = node.agent.state.wait(until: .inMilliseconds(5_000)) { $0.collecting == nil ? true : nil }
       #expect(node.host.state.withLock { $0.records["collecting"] } == nil)
     }
@@ -228,10 +228,12 @@ struct AfterCommitTests {
     }
     let (rollout, _) = try cluster.coordinate(enabling)
     for index in 0..<3 {
-      let settlement = try #require(try cluster.settlement(index, rollout.id))
-      #expect(settlement.kind == .rollingBack && settlement.by == "node/minio-1", "\(settlement)")
-      let back = try #require(settlement.rollback)
-      #expect(try cluster.settlement(index, back)?.kind == .confirmed)
+      let rolloutResult = try #require(try cluster.rolloutResult(index, rollout.id))
+      #expect(
+        rolloutResult.kind == .rollingBack && rolloutResult.by == "node/minio-1", "\(rolloutResult)"
+      )
+      let back = try #require(rolloutResult.rollback)
+      #expect(try cluster.rolloutResult(index, back)?.kind == .confirmed)
       #expect(cluster[index].host.state.withLock { $0["/etc/default/minio"] } == plainFile)
       // Neither of two that might have summed it up restarts a server twice.
       #expect(cluster[index].host.state.withLock { $0.restarts } == 2)
@@ -261,8 +263,8 @@ struct AfterCommitTests {
     cluster.collectorTimes = Self.impatient
     cluster.restart(0)
     for index in 0..<3 {
-      let settlement = try #require(try cluster.settlement(index, rollout.id), "\(index)")
-      #expect(settlement.kind == .confirmed && settlement.by == "node/minio-1")
+      let rolloutResult = try #require(try cluster.rolloutResult(index, rollout.id), "\(index)")
+      #expect(rolloutResult.kind == .confirmed && rolloutResult.by == "node/minio-1")
     }
   }
 
@@ -276,8 +278,8 @@ struct AfterCommitTests {
     _ = try cluster[0].decide(later, .abort)
     cluster.collectorTimes = Self.impatient
     cluster.restart(0)
-    #expect(try cluster.settlement(0, rollout.id)?.kind == .confirmed)
-    #expect(try cluster.settlement(1, rollout.id)?.kind == .confirmed)
+    #expect(try cluster.rolloutResult(0, rollout.id)?.kind == .confirmed)
+    #expect(try cluster.rolloutResult(1, rollout.id)?.kind == .confirmed)
   }
 
   @Test(
@@ -293,14 +295,14 @@ struct AfterCommitTests {
     // Two rounds of questions, and the outcomes are in.
     Clock.sleep(until: .inMilliseconds(1_000))
     _ = try cluster[0].decide(later, .abort)
-    #expect(try cluster.settlement(0, rollout.id)?.kind == .confirmed)
+    #expect(try cluster.rolloutResult(0, rollout.id)?.kind == .confirmed)
   }
 
   @Test("what became of a rollout is collected again if it could not be written and is forgotten")
   func notWritten() throws {
     var cluster = Cluster([plainFile], collectorTimes: Self.patient)
     let (rollout, result) = try cluster.coordinate(enabling)
-    cluster[0].host.failRecord("settled")
+    cluster[0].host.failRecord("results")
     guard case .confirmed = try cluster.after(rollout, result) else {
       Issue.record("\(result)")
       return
@@ -310,7 +312,7 @@ struct AfterCommitTests {
     cluster[0].host.failRecord("")
     cluster.collectorTimes = Self.impatient
     cluster.restart(0)
-    #expect(try cluster.settlement(0, rollout.id)?.kind == .confirmed)
+    #expect(try cluster.rolloutResult(0, rollout.id)?.kind == .confirmed)
   }
 
   @Test(

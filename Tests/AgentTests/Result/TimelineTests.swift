@@ -183,7 +183,7 @@ extension Node {
     let changes = rollout.kind == .restart ? [] : enabling
     #expect(try prepare(rollout, changes).refusal == nil)
     let instant = Instant.inMilliseconds(100)
-    let proposal = Proposal(
+    let proposal = BallotValue(
       ballot: .coordinator, decision: .commit, instant: instant, bootID: "boot-1")
     _ = send(
       "POST", "/v1/rollouts/\(rollout.id)/accept",

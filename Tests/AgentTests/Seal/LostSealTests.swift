@@ -90,8 +90,8 @@ struct LostSealTests {
     #expect(cluster[0].host.state.withLock { $0.records["seal"] } == nil)
   }
 
-  @Test("before the next start status says that the last door would refuse it")
-  func lastDoor() throws {
+  @Test("before the next start status says that the start guard would refuse it")
+  func startGuard() throws {
     let cluster = Cluster([plainFile, plainFile])
     try cluster.apply(enabling)
     Loss.removed.happen(to: cluster[1].host)

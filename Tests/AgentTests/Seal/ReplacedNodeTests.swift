@@ -145,7 +145,7 @@ struct ReplacedNodeTests {
 
 extension Node {
   fileprivate func accept(_ rollout: Rollout) throws -> ReplyAnswer {
-    let proposal = Proposal(
+    let proposal = BallotValue(
       ballot: .coordinator, decision: .commit, instant: Clock.now(), bootID: "boot-1")
     let request = AcceptRequest(
       epoch: rollout.epoch, incarnation: rollout.content(of: agent.node)?.incarnation,

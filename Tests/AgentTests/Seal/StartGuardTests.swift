@@ -70,10 +70,10 @@ struct StartGuardTests {
   @Test("a guard as it is installed has no problem; with the state directory named neither")
   func good() {
     let state = "/var/lib/keyturn"
-    #expect(LastDoorRules.problem(Self.unit(), state: state) == nil)
+    #expect(StartGuardRules.problem(Self.unit(), state: state) == nil)
     for arguments in [["--state", "/srv/state"], ["--state=/srv/state"]] {
       #expect(
-        LastDoorRules.problem(Self.unit(Self.command(arguments)), state: "/srv/state") == nil)
+        StartGuardRules.problem(Self.unit(Self.command(arguments)), state: "/srv/state") == nil)
     }
   }
 
@@ -98,7 +98,7 @@ struct StartGuardTests {
       (unit(sandbox: UnitSandbox(mounts: ["/run"])), "another /run/keyturn-guard"),
     ])
   func changed(unit: UnitState, message: String) {
-    let problem = LastDoorRules.problem(unit, state: "/var/lib/keyturn")
+    let problem = StartGuardRules.problem(unit, state: "/var/lib/keyturn")
     #expect(problem?.contains(message) == true, "\(problem ?? "none")")
     #expect(problem?.contains("systemctl daemon-reload") == true)
   }
@@ -129,7 +129,7 @@ struct StartGuardTests {
     let plan = try node.plan(other)
     #expect(plan.refusal == nil)
     #expect(
-      plan.findings.contains { $0.rule == "last-door-missing" && $0.severity == .warning })
+      plan.findings.contains { $0.rule == "start-guard-missing" && $0.severity == .warning })
   }
 
   @Test("a start that the guard has left no evidence of is an error, until the next one")

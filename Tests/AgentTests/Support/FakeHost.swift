@@ -121,7 +121,7 @@ final class FakeHost: Sendable {
     var onPage: @Sendable () -> Void = {}
     var isJournalLossy = false
     /// What the witnesses answer, by their names; those that are not here are down.
-    var witnesses: [String: BackReport] = [:]
+    var witnesses: [String: ReverseReport] = [:]
     /// Which witness was asked, with which nonce.
     var questions: [(witness: String, nonce: Digest)] = []
     /// What the server looks like from here.
@@ -541,7 +541,7 @@ final class FakeHost: Sendable {
     let host: FakeHost
     func ask(
       _ witness: String, _ request: WitnessRequest, deadline: Instant
-    ) throws(Refusal) -> BackReport {
+    ) throws(Refusal) -> ReverseReport {
       let report = host.state.update { state in
         state.questions.append((witness, request.nonce))
         return state.witnesses[witness]

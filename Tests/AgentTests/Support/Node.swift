@@ -156,7 +156,7 @@ struct Node {
     #expect(vote.refusal == nil)
     let request = AcceptRequest(
       epoch: rollout.epoch, incarnation: agent.incarnation,
-      proposal: Proposal(
+      proposal: BallotValue(
         ballot: .coordinator, decision: .commit, instant: Clock.now(), bootID: "boot-1"))
     _ = send("POST", "/v1/rollouts/\(rollout.id)/accept", JSON.encode(request))
     _ = try decide(rollout, .commit)

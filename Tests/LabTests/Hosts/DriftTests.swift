@@ -109,7 +109,7 @@ extension LabTests {
       #expect(seen.count == before + 1 && seen.last?.PRIORITY == "3")
       let status = try lab.keyturn("status")
       #expect(status.status == 3 && status.stdout.contains("START WOULD BE REFUSED"))
-      #expect(status.stderr.contains("the last door would refuse"))
+      #expect(status.stderr.contains("the start guard would refuse"))
       try lab.exec(Self.node, "cp -p /run/good \(Self.file)")
       #expect(try lab.keyturn("status").status == 0)
     }

@@ -44,7 +44,7 @@ extension LabTests {
       Route("GET", "/v1/explain?name=MINIO_VOLUMES", [.observer, .operator]),
       Route("GET", "/v1/rollouts", [.observer, .node, .operator]),
       Route("GET", "/v1/rollouts/\(id)", [.observer, .node, .operator]),
-      Route("GET", "/v1/intents", [.observer, .node, .operator]),
+      Route("GET", "/v1/proposals", [.observer, .node, .operator]),
       Route("GET", "/v1/generations", [.observer, .operator]),
       Route("GET", "/v1/generations/0/diff?to=1", [.observer, .operator]),
       Route("GET", "/v1/seal", [.observer, .node, .operator]),
@@ -56,8 +56,8 @@ extension LabTests {
       Route("POST", "/v1/rollouts/\(id)/accept", [.node, .operator]),
       Route("POST", "/v1/rollouts/\(id)/decision", [.node, .operator]),
       Route("POST", "/v1/rollouts/\(id)/resolve", [.operator]),
-      Route("POST", "/v1/rollouts/\(id)/settlement", [.node, .operator]),
-      Route("POST", "/v1/intents", [.node]),
+      Route("POST", "/v1/rollouts/\(id)/result", [.node, .operator]),
+      Route("POST", "/v1/proposals", [.node]),
     ]
     private static let nowhere = [
       ("GET", "/"), ("PUT", "/v1/status"), ("DELETE", "/v1/rollouts/\(id)"), ("GET", "/v1/plan"),

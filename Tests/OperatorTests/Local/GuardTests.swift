@@ -62,7 +62,7 @@ import Testing
     #expect(code == .startRefused && code.rawValue == 12)
     #expect(host.errors.split(separator: "\n").count == 1)
     for part in [
-      "keyturn: the last door: this start is refused: MINIO_KMS_SSE_KEY is \"key-2\"",
+      "keyturn: the start guard: this start is refused: MINIO_KMS_SSE_KEY is \"key-2\"",
       "\"key-1\"", "2026-09-21T", "00000000000000aa", "Put back MINIO_KMS_SSE_KEY=\"key-1\"",
       "systemctl reset-failed", "docs/operations.md",
     ] {
@@ -83,7 +83,7 @@ import Testing
   func json() {
     let (code, host) = run([:], [:], seal: Self.record, ["guard", "--state", "/state", "--json"])
     #expect(code == .startRefused && host.errors.isEmpty)
-    #expect(host.output.contains(#""message":"the last door: this start is refused: MINIO_KMS"#))
+    #expect(host.output.contains(#""message":"the start guard: this start is refused: MINIO_KMS"#))
   }
 
   @Test("in the journal the line is an error")

@@ -9,9 +9,9 @@ import Threads
 
 @Suite("keyturn check", .timeLimit(.minutes(1)))
 struct CheckTests {
-  /// A node's answer: for each Key Manager the stage that fails (nil: none), and the way back.
+  /// A node's answer: for each Key Manager the stage that fails (nil: none), and the reverse path.
   private static func answer(
-    _ name: String, _ links: [(keyManager: String, stage: String?, back: BackAnswer?)],
+    _ name: String, _ links: [(keyManager: String, stage: String?, back: ReverseAnswer?)],
     findings: [Finding] = [], drift: Drift = Drift()
   ) -> CheckAnswer {
     CheckAnswer(
@@ -33,13 +33,13 @@ struct CheckTests {
   private static func back(
     _ keyManager: String, _ verdict: String = "fine", unverified: String? = nil,
     detail: String = "", refused: String? = nil
-  ) -> BackAnswer {
-    BackAnswer(
+  ) -> ReverseAnswer {
+    ReverseAnswer(
       keyManager: keyManager, endpoint: "https://\(keyManager).example.net:7373", verdict: verdict,
       unverified: unverified, detail: detail,
       links: refused.map {
         [
-          BackLinkAnswer(
+          ReverseLinkAnswer(
             port: "server", address: $0, verdict: "failed", outcome: "refused", milliseconds: 1,
             detail: detail)
         ]
@@ -194,8 +194,8 @@ struct CheckTests {
   @Test("what the judgement says already is not said twice")
   func once() {
     let finding = Finding(
-      .error, rule: "back-direction", refusal: .keyManager,
-      message: "the way back from kms-2: \(Self.refused.detail)")
+      .error, rule: "reverse-path", refusal: .keyManager,
+      message: "the reverse path from kms-2: \(Self.refused.detail)")
     let other = Self.answer("minio-3", [("kms-2", nil, Self.refused)], findings: [finding])
     let (code, host) = Sample.run("check", Self.agents(Sample.names, ["minio-3": other]))
     #expect(code == .keyManagerRefused)

@@ -29,7 +29,7 @@ struct AfterCommitTests {
     #expect(agents.map(\.restarts) == [2, 2, 2, 2])
     let requests = agents.compactMap(\.request?.rollout)
     #expect(requests.allSatisfy { $0.kind == .rollback && $0.undoes != nil })
-    #expect(agents.allSatisfy { $0.settlement?.kind == .confirmed })
+    #expect(agents.allSatisfy { $0.rolloutResult?.kind == .confirmed })
     #expect(host.output.contains("4 expected, 4 confirmed, 0 failed, 0 unknown"))
   }
 
@@ -37,7 +37,7 @@ struct AfterCommitTests {
   func unhealthy() {
     let agents = agents(.failsToStart("FATAL x"), alwaysFails: true)
     #expect(Sample.run("apply --yes --settings kms.env", agents).code == .rolledBackUnhealthy)
-    #expect(agents.allSatisfy { $0.settlement?.kind == .held })
+    #expect(agents.allSatisfy { $0.rolloutResult?.kind == .held })
   }
 
   @Test("never, by option or inventory, holds everything: exit 9, and says why")
@@ -53,7 +53,7 @@ struct AfterCommitTests {
       #expect(code == .notConfirmed, "\(host.errors)")
       #expect(agents.map(\.restarts) == [1, 1, 1, 1])
       #expect(host.errors.contains("held as it is"), "\(host.errors)")
-      #expect(agents.allSatisfy { $0.settlement?.kind == .held })
+      #expect(agents.allSatisfy { $0.rolloutResult?.kind == .held })
     }
   }
 
@@ -173,21 +173,21 @@ struct AfterCommitTests {
 
 @Suite("propose and proposals", .timeLimit(.minutes(1)))
 struct ProposeTests {
-  private let wish = Digest.ofFields(["wish"])
+  private let proposal = Digest.ofFields(["proposal"])
 
   private func view(
-    _ phase: IntentPhase, rollout: String? = nil, missing: [String] = [], refusal: Refusal? = nil,
-    settlements: [Settlement] = [], isChanged: Bool = false, digest: Digest? = nil
+    _ phase: ProposalPhase, rollout: String? = nil, missing: [String] = [], refusal: Refusal? = nil,
+    results: [RolloutResult] = [], isChanged: Bool = false, digest: Digest? = nil
   ) -> HTTPResponse {
-    let statement = IntentStatement(
-      serial: 1, digest: digest ?? wish, isInForce: phase == .inForce)
+    let statement = MemberProposal(
+      serial: 1, digest: digest ?? proposal, isInForce: phase == .inForce)
     return .json(
       200,
-      IntentsView(
+      ProposalsView(
         node: "minio-1", own: statement, phase: phase,
         rows: Sample.names.map {
-          IntentRow(member: $0, statement: missing.contains($0) ? nil : statement)
-        }, rollout: rollout, refusal: refusal, settlements: settlements, isChanged: isChanged))
+          ProposalRow(member: $0, statement: missing.contains($0) ? nil : statement)
+        }, rollout: rollout, refusal: refusal, results: results, isChanged: isChanged))
   }
 
   private func run(
@@ -208,7 +208,7 @@ struct ProposeTests {
     #expect(host.lines.last?.contains(#""changed":true"#) == true, "\(host.output)")
     #expect(host.output.contains(#""missing":["minio-3","minio-4"]"#))
     let body = try #require(local.requests.withLock { $0.first?.body })
-    let request = try JSON.decode(IntentRequest.self, from: body)
+    let request = try JSON.decode(ProposalRequest.self, from: body)
     #expect(request.changes.map(\.name).contains("MINIO_KMS_API_KEY"))
     let text = run("propose --settings kms.env", [view(.waiting, missing: ["minio-4"])]).host
     #expect(text.output.contains("not yet on minio-4"))
@@ -224,10 +224,12 @@ struct ProposeTests {
 
   @Test("--wait ends with the rollout: 0, the no's own code, 9, 10, 11, and 75 when time is up")
   func waits() {
-    func settled(_ kind: Settlement.Kind, back: Settlement.Kind? = nil) -> HTTPResponse {
-      var all = [Settlement(rollout: "r1", kind: kind, rollback: back == nil ? nil : "r2", by: "a")]
-      if let back { all.append(Settlement(rollout: "r2", kind: back, by: "a")) }
-      return view(.inForce, rollout: "r1", settlements: all)
+    func settled(_ kind: RolloutResult.Kind, back: RolloutResult.Kind? = nil) -> HTTPResponse {
+      var all = [
+        RolloutResult(rollout: "r1", kind: kind, rollback: back == nil ? nil : "r2", by: "a")
+      ]
+      if let back { all.append(RolloutResult(rollout: "r2", kind: back, by: "a")) }
+      return view(.inForce, rollout: "r1", results: all)
     }
     let rolling = view(.rollingOut, rollout: "r1")
     let cases: [([HTTPResponse], ExitCode)] = [
@@ -259,10 +261,10 @@ struct ProposeTests {
   @Test(
     "--wait says that nothing changed for what is in force, also when the rollout of it is known")
   func waitsForNothing() {
-    let settled = [Settlement(rollout: "r1", kind: .confirmed, by: "a")]
+    let settled = [RolloutResult(rollout: "r1", kind: .confirmed, by: "a")]
     // What was proposed before and rolled out; and one that is found in force while it is waited for.
-    let known = view(.inForce, rollout: "r1", settlements: settled)
-    for answers in [[known], [view(.inForce)], [view(.waiting, settlements: settled), known]] {
+    let known = view(.inForce, rollout: "r1", results: settled)
+    for answers in [[known], [view(.inForce)], [view(.waiting, results: settled), known]] {
       for _ in 0..<2 {
         let (code, host, _) = run("propose --settings kms.env --wait --json", answers)
         let last = host.lines.last ?? ""
@@ -277,7 +279,7 @@ struct ProposeTests {
         view(.waiting, isChanged: true), view(.rollingOut, rollout: "r2"),
         view(
           .inForce, rollout: "r2",
-          settlements: [Settlement(rollout: "r2", kind: .confirmed, by: "a")]),
+          results: [RolloutResult(rollout: "r2", kind: .confirmed, by: "a")]),
       ])
     #expect(host.lines.last?.contains(#""outcome":"confirmed""#) == true, "\(host.output)")
     #expect(host.lines.last?.contains(#""changed":true"#) == true, "\(host.output)")
@@ -287,12 +289,12 @@ struct ProposeTests {
     "settings that were not confirmed end each run with the code and the reason of that",
     arguments: [ExitCode.notConfirmed, .rolledBack, .rolledBackUnhealthy])
   func failedBefore(code: ExitCode) throws {
-    let statement = IntentStatement(serial: 3, digest: nil)
-    let failure = IntentFailure(
-      digest: wish, rollout: "r1", code: code, reason: "minio-2: failed: FATAL x")
+    let statement = MemberProposal(serial: 3, digest: nil)
+    let failure = ProposalFailure(
+      digest: proposal, rollout: "r1", code: code, reason: "minio-2: failed: FATAL x")
     let answer = HTTPResponse.json(
       200,
-      IntentsView(
+      ProposalsView(
         node: "minio-1", own: statement, phase: .notConfirmed, rows: [], rollout: "r1",
         refusal: nil, failure: failure))
     for arguments in ["propose --settings kms.env", "propose --settings kms.env --wait"] {
@@ -315,8 +317,8 @@ struct ProposeTests {
       Sample.names.map { name in
         FakeAgent(
           name,
-          intents: IntentsView(
-            node: name, own: IntentStatement(serial: 1, digest: nil), phase: .none, rows: [],
+          proposals: ProposalsView(
+            node: name, own: MemberProposal(serial: 1, digest: nil), phase: .none, rows: [],
             rollout: nil, refusal: nil, isChanged: isChanged))
       }
     }
@@ -334,14 +336,14 @@ struct ProposeTests {
     let agents = Sample.names.dropLast().map { name in
       FakeAgent(
         name,
-        intents: IntentsView(
-          node: name, own: IntentStatement(serial: 1, digest: wish), phase: .waiting, rows: [],
+        proposals: ProposalsView(
+          node: name, own: MemberProposal(serial: 1, digest: proposal), phase: .waiting, rows: [],
           rollout: nil, refusal: nil))
     }
     let (code, host) = Sample.run("proposals", agents)
     #expect(code == .unknown)
     #expect(host.output.contains("waiting for others"))
-    #expect(host.output.contains(String(wish.hex.prefix(12))))
+    #expect(host.output.contains(String(proposal.hex.prefix(12))))
     #expect(host.errors.contains("minio-4"))
   }
 }

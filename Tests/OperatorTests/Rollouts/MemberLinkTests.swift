@@ -22,7 +22,7 @@ import Threads
     }
   }
 
-  @Test("what must reach a member is not lost behind signs of life that it does not answer")
+  @Test("what must reach a member is not lost behind heartbeat that it does not answer")
   func signs() throws {
     let hole = BlackHole()
     let rollout = Rollout(
@@ -44,7 +44,7 @@ import Threads
     member.post(
       .accept(
         member: "minio-1",
-        Proposal(ballot: .coordinator, decision: .commit, instant: nil, bootID: "")))
+        BallotValue(ballot: .coordinator, decision: .commit, instant: nil, bootID: "")))
     hole.isOpen.update { $0 = true }
     let isAsked: Bool? = hole.asked.wait(until: .inMilliseconds(20_000)) { paths in
       paths.contains { $0.hasSuffix("/accept") } ? true : nil

@@ -14,7 +14,7 @@ import Threads
     },
     createdBy: "bob", prepareMilliseconds: 1_000, stopMilliseconds: 1_000,
     startMilliseconds: 1_000)
-  private static let proposal = Proposal(
+  private static let proposal = BallotValue(
     ballot: .coordinator, decision: .commit, instant: Instant(nanoseconds: 1), bootID: "boot")
   private static let command = "resolve 00000000000000aa"
 

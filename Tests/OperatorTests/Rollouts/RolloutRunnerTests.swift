@@ -19,7 +19,7 @@ import Threads
 
   private func run(
     _ agents: [FakeAgent], _ interruption: Interruption = Interruption()
-  ) throws -> (result: RolloutResult, phases: [String]) {
+  ) throws -> (result: CoordinatorResult, phases: [String]) {
     let rollout = Rollout(
       id: "00112233445566ff", epoch: 4, kind: .apply, cluster: "prod", generation: 1, seal: nil,
       contents: agents.map {

@@ -41,7 +41,7 @@ final class FakeAgent: AgentLink {
     var isDiscarded = false
     var request: PrepareRequest?
     /// What it was told of the rollout's end.
-    var settlement: Settlement?
+    var rolloutResult: RolloutResult?
     var questions: [(member: String, key: RolloutKey, question: RecoveryQuestion)] = []
   }
 
@@ -64,7 +64,7 @@ final class FakeAgent: AgentLink {
   /// What it tells of rollouts that are over.
   private let kept: [RolloutView]
   let explained: ExplainAnswer?
-  private let intents: IntentsView?
+  private let proposals: ProposalsView?
   /// Whether what is gone back to fails to start too.
   private let alwaysFails: Bool
   private let undoPlan: PlanAnswer
@@ -83,7 +83,7 @@ final class FakeAgent: AgentLink {
     problem: String? = nil, check: CheckAnswer? = nil, history: HistoryAnswer? = nil,
     diff: Result<DiffAnswer, LinkFailure>? = nil, lines: [LogLine] = [], isLossy: Bool = false,
     clockAhead: Int64 = 0, kept: [RolloutView] = [], explained: ExplainAnswer? = nil,
-    intents: IntentsView? = nil, alwaysFails: Bool = false, undoRefusal: Refusal? = nil,
+    proposals: ProposalsView? = nil, alwaysFails: Bool = false, undoRefusal: Refusal? = nil,
     onCheck: (@Sendable (Int) -> CheckAnswer)? = nil,
     onPrepare: @escaping @Sendable () -> Void = {}, onCommit: @escaping @Sendable () -> Void = {}
   ) {
@@ -101,7 +101,7 @@ final class FakeAgent: AgentLink {
     self.clockAhead = clockAhead
     self.kept = kept
     self.explained = explained
-    self.intents = intents
+    self.proposals = proposals
     self.alwaysFails = alwaysFails
     undoPlan = self.plan.undone(undoRefusal)
     self.onCheck = onCheck
@@ -146,7 +146,7 @@ final class FakeAgent: AgentLink {
   /// What it was asked to vote on last.
   var request: PrepareRequest? { state.withLock { $0.request } }
   /// What it was told became of the rollout.
-  var settlement: Settlement? { state.withLock { $0.settlement } }
+  var rolloutResult: RolloutResult? { state.withLock { $0.rolloutResult } }
   /// Whether it is in a rollout.
   var isActive: Bool { state.withLock { $0.participant.record.active != nil } }
 
@@ -205,13 +205,13 @@ final class FakeAgent: AgentLink {
       let vote = prepare(request, deadline)
       if case .voteIsLost(let failure) = fault { throw failure }
       return vote
-    case .settle(_, let settlement):
-      state.update { $0.settlement = settlement }
-      return settlement
-    case .intents, .tellIntent, .retryIntent:
-      return intents
-        ?? IntentsView(
-          node: name, own: IntentStatement(serial: 0, digest: nil), phase: .none, rows: [],
+    case .settle(_, let rolloutResult):
+      state.update { $0.rolloutResult = rolloutResult }
+      return rolloutResult
+    case .proposals, .tellProposal, .retryProposal:
+      return proposals
+        ?? ProposalsView(
+          node: name, own: MemberProposal(serial: 0, digest: nil), phase: .none, rows: [],
           rollout: nil, refusal: nil)
     case .promise(let id, let request):
       perform(
@@ -260,7 +260,7 @@ final class FakeAgent: AgentLink {
         if events.isEmpty, state.outcome == nil { return nil }
         return RolloutView(
           id: id, events: events, report: state.report, outcome: state.outcome,
-          settlement: state.settlement)
+          rolloutResult: state.rolloutResult)
       }
       if case .goneAfterCommit = fault, view != nil { throw gone }
       return view ?? RolloutView(id: id, events: [], report: nil, outcome: nil)
@@ -287,7 +287,7 @@ final class FakeAgent: AgentLink {
     state.update { state in
       if let earlier = state.request, earlier.rollout.id != request.rollout.id {
         (state.events, state.votes) = ([], [])
-        (state.report, state.outcome, state.settlement) = (nil, nil, nil)
+        (state.report, state.outcome, state.rolloutResult) = (nil, nil, nil)
       }
       state.request = request
     }

@@ -61,7 +61,7 @@ package struct Inventory: Sendable, Codable, Hashable {
     }
   }
 
-  /// What a way back from a Key Manager that no witness has verified means for a rollout.
+  /// What a reverse path from a Key Manager that no witness has verified means for a rollout.
   package enum UnverifiedDirection: String, Sendable, Codable, Hashable, CaseIterable {
     /// It is a warning.
     case warn
@@ -128,7 +128,7 @@ package struct Inventory: Sendable, Codable, Hashable {
   package var clockBoundMilliseconds: Int
   /// What becomes of an `apply` whose starts are not all confirmed.
   package var rollback: RollbackPolicy
-  /// What a way back from a Key Manager means that is not verified.
+  /// What a reverse path from a Key Manager means that is not verified.
   package var unverifiedDirection: UnverifiedDirection
 
   /// The port of an agent where the inventory names none.

@@ -86,7 +86,7 @@ package enum ExitCode: Int32, Sendable, Codable, CaseIterable {
   case rolledBack = 10
   /// Rolled back, and not healthy.
   case rolledBackUnhealthy = 11
-  /// The last door refused the start of a server (`guard`).
+  /// The start guard refused the start of a server (`guard`).
   case startRefused = 12
   /// The command line is wrong (EX_USAGE).
   case usage = 64
@@ -112,7 +112,7 @@ package enum ExitCode: Int32, Sendable, Codable, CaseIterable {
     case .notConfirmed: "restarted, start not confirmed"
     case .rolledBack: "rolled back and healthy"
     case .rolledBackUnhealthy: "rolled back and not healthy"
-    case .startRefused: "the last door refused the start (only guard)"
+    case .startRefused: "the start guard refused the start (only guard)"
     case .usage: "usage"
     case .busy: "busy with another rollout"
     case .notPermitted: "not permitted"

@@ -7,7 +7,7 @@ extension EnvironmentDocument {
   ///
   /// A definition's line or lines are replaced in place by the canonical form or deleted; a new
   /// variable is appended, with the line ending of the file. A variable that both readers already
-  /// have as wished is left as it is written, whatever its form, so wishes that are fulfilled give
+  /// have as requested is left as it is written, whatever its form, so changes that are fulfilled give
   /// back the same bytes.
   ///
   /// Refuses (`validation`, with the line and what to do) a file that systemd does not load, an
@@ -176,7 +176,7 @@ extension EnvironmentDocument {
         throw Refusal(
           .failed,
           "cannot change the environment file: reading the result back gave something else than "
-            + "wished, nothing was changed; run 'keyturn lint' on the file and correct what it names"
+            + "requested, nothing was changed; run 'keyturn lint' on the file and correct what it names"
         )
       }
     }

@@ -2,7 +2,7 @@
 package import Model
 package import Secrets
 
-/// The file of wishes given to `keyturn apply --settings FILE`: `KEY=value` lines.
+/// The file of changes given to `keyturn apply --settings FILE`: `KEY=value` lines.
 ///
 /// It is read as an environment file is, and held to what both readers read alike: `#` comments,
 /// empty lines and one pair of quotes around a value. Everything else is refused with its line.
@@ -39,7 +39,7 @@ package enum SettingsFile {
     return (changes, lines, findings)
   }
 
-  /// In wishes there is no excuse for ambiguity.
+  /// In changes there is no excuse for ambiguity.
   private static func strict(_ finding: Finding) -> Finding {
     var finding = finding
     switch LintRule(rawValue: finding.rule) {

@@ -181,7 +181,7 @@ package struct Coordinator: Sendable, Hashable {
       effects.append(
         .accept(
           member: name,
-          Proposal(
+          BallotValue(
             ballot: .coordinator, decision: .commit, instant: clock.translate(instant),
             bootID: clock.bootID)))
     }
@@ -385,7 +385,7 @@ package struct Coordinator: Sendable, Hashable {
       "the decision is not known: no majority of the members answered; they end the rollout by themselves as soon as a majority is connected, keyturn status shows it"
     return [
       .finished(
-        RolloutResult(
+        CoordinatorResult(
           exitCode: .unknown, decision: nil, summary: summary, outcomes: outcomes,
           skewNanoseconds: nil))
     ]
@@ -421,7 +421,7 @@ package struct Coordinator: Sendable, Hashable {
         : "; some members could not be told and hold their vote if they gave one, until they have asked the others: keyturn resolve \(rollout.id) has them do it now")
     return [
       .finished(
-        RolloutResult(
+        CoordinatorResult(
           exitCode: refusal.code.exitCode, decision: .abort, summary: summary, outcomes: outcomes,
           skewNanoseconds: nil))
     ]
@@ -450,7 +450,7 @@ package struct Coordinator: Sendable, Hashable {
     if unknown > 0 { summary += ", \(unknown) unknown" }
     return [
       .finished(
-        RolloutResult(
+        CoordinatorResult(
           exitCode: exitCode, decision: .commit, summary: summary, outcomes: outcomes,
           skewNanoseconds: skew(\.started), issueSkewNanoseconds: skew(\.issued),
           stopSkewNanoseconds: skew(\.stopping), writeOutageNanoseconds: writeOutage))

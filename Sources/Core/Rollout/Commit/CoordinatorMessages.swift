@@ -59,7 +59,7 @@ package enum CoordinatorEffect: Sendable, Hashable {
   /// coordinator lives (``ParticipantInput/heard(id:)``).
   case measure(member: String)
   /// Ask a member to accept commit at an instant of its own clock.
-  case accept(member: String, Proposal)
+  case accept(member: String, BallotValue)
   /// Tell a member the decision, again and again until it acknowledges or the timer comes.
   case decide(member: String, Decision, instant: Instant?, bootID: String, reason: String)
   /// Follow a member's progress to its outcome.
@@ -71,7 +71,7 @@ package enum CoordinatorEffect: Sendable, Hashable {
   /// A member's outcome or vote is known, for those who watch.
   case report(member: String, phase: String, detail: String)
   /// The end.
-  case finished(RolloutResult)
+  case finished(CoordinatorResult)
 }
 
 /// How a rollout ended on one member.
@@ -89,7 +89,7 @@ package struct MemberOutcome: Sendable, Codable, Hashable {
 }
 
 /// What a rollout came to, for the operator.
-package struct RolloutResult: Sendable, Hashable {
+package struct CoordinatorResult: Sendable, Hashable {
   /// What the command exits with.
   package var exitCode: ExitCode
   /// The decision; nil when it is not known.

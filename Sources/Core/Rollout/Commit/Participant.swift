@@ -179,14 +179,14 @@ package struct Participant: Sendable, Hashable {
       if ballot <= active.promised { return [.reply(.outranked(active.promised))] }
       active.promised = ballot
       record.active = active
-      var proposal: Proposal?
+      var proposal: BallotValue?
       if case .accepted(let accepted) = active.stage { proposal = accepted }
       return [.persist(record)] + giveWay(to: ballot, moment) + [.reply(.promised(proposal))]
     }
   }
 
   private mutating func accept(
-    _ key: RolloutKey, _ proposal: Proposal, _ moment: Moment
+    _ key: RolloutKey, _ proposal: BallotValue, _ moment: Moment
   ) -> [ParticipantEffect] {
     guard var active = active(key) else { return fence(key) }
     switch active.stage {

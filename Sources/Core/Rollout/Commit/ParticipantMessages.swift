@@ -62,7 +62,7 @@ package enum ParticipantInput: Sendable, Hashable {
   /// A proposer asks for a promise not to accept a lower ballot.
   case promise(RolloutKey, Ballot)
   /// A proposer asks to accept.
-  case accept(RolloutKey, Proposal)
+  case accept(RolloutKey, BallotValue)
   /// Somebody tells the decision. A commit without an instant is acted on at once.
   case decided(RolloutKey, Decision, instant: Instant?, bootID: String, reason: String)
   /// The instant comes, nothing is done yet, and the unit is another invocation than at the vote:
@@ -103,7 +103,7 @@ package enum RecoveryQuestion: Sendable, Hashable {
   /// Comes to the other as ``ParticipantInput/promise(_:_:)``.
   case promise(Ballot)
   /// Comes to the other as ``ParticipantInput/accept(_:_:)``.
-  case accept(Proposal)
+  case accept(BallotValue)
   /// Comes to the other as ``ParticipantInput/decided(_:_:instant:bootID:reason:)`` without an
   /// instant.
   case decide(Decision, reason: String)
@@ -122,7 +122,7 @@ package enum RecoveryQuestion: Sendable, Hashable {
 /// The answer to a proposer. Each stays true for ever: a proposer decides by it.
 package enum ParticipantReply: Sendable, Hashable {
   /// Nothing of a lower ballot will be accepted; with the proposal accepted before, if any.
-  case promised(Proposal?)
+  case promised(BallotValue?)
   /// Accepted.
   case accepted
   /// As high a ballot was promised before, this one.

@@ -39,7 +39,7 @@ package struct PreparedFacts: Sendable, Codable, Hashable {
 }
 
 /// A proposal that a member has accepted.
-package struct Proposal: Sendable, Codable, Hashable {
+package struct BallotValue: Sendable, Codable, Hashable {
   /// Its rank.
   package var ballot: Ballot
   /// What is proposed.
@@ -63,7 +63,7 @@ package enum ParticipantStage: Sendable, Codable, Hashable {
   /// Voted yes; waits for a proposal.
   case prepared
   /// Accepted a proposal; waits for the decision.
-  case accepted(Proposal)
+  case accepted(BallotValue)
   /// Knows commit; acts at the instant.
   case committed(instant: Instant, bootID: String)
   /// Restarted; the start is being watched.

@@ -27,7 +27,7 @@ struct Recovery: Sendable, Hashable {
   private enum Phase: Sendable, Hashable {
     case waiting
     case promising(Ballot)
-    case accepting(Proposal)
+    case accepting(BallotValue)
   }
 
   private let member: String
@@ -47,7 +47,7 @@ struct Recovery: Sendable, Hashable {
   /// Who has said that it is another incarnation than the one that voted, in the order of `members`.
   private var replacements: [Bool]
   /// The accepted proposal of the highest ballot among this round's promises.
-  private var highest: Proposal?
+  private var highest: BallotValue?
   /// The highest round that was heard of.
   private var round: UInt32 = 0
   /// Rounds that came to nothing.
@@ -87,7 +87,8 @@ struct Recovery: Sendable, Hashable {
   /// A member has promised.
   ///
   /// - Returns: what is to be accepted, once a majority has.
-  mutating func promised(_ name: String, _ ballot: Ballot, _ accepted: Proposal?) -> Proposal? {
+  mutating func promised(_ name: String, _ ballot: Ballot, _ accepted: BallotValue?) -> BallotValue?
+  {
     guard phase == .promising(ballot) else { return nil }
     if let accepted, highest.map({ $0.ballot < accepted.ballot }) ?? true { highest = accepted }
     note(name, .given)
@@ -97,7 +98,7 @@ struct Recovery: Sendable, Hashable {
   /// A member has not voted, and never will.
   ///
   /// - Returns: what is to be accepted, once nobody else can say anything.
-  mutating func neverVoted(_ name: String, _ ballot: Ballot) -> Proposal? {
+  mutating func neverVoted(_ name: String, _ ballot: Ballot) -> BallotValue? {
     guard phase == .promising(ballot) else { return nil }
     note(name, .neverVoted)
     return proposal(ballot)
@@ -106,12 +107,12 @@ struct Recovery: Sendable, Hashable {
   /// The time for promises is over.
   ///
   /// - Returns: what is to be accepted, if who never voted completes a majority.
-  mutating func unheard() -> Proposal? {
+  mutating func unheard() -> BallotValue? {
     guard case .promising(let ballot) = phase, isAbortable else { return nil }
     return propose(ballot)
   }
 
-  private mutating func proposal(_ ballot: Ballot) -> Proposal? {
+  private mutating func proposal(_ ballot: Ballot) -> BallotValue? {
     if standings.count(where: { $0 == .given }) >= majority { return propose(ballot) }
     return isAbortable && !standings.contains(.silent) ? propose(ballot) : nil
   }
@@ -127,9 +128,9 @@ struct Recovery: Sendable, Hashable {
       || (highest?.decision != .commit && standings.count(where: { $0 != .silent }) >= majority)
   }
 
-  private mutating func propose(_ ballot: Ballot) -> Proposal {
+  private mutating func propose(_ ballot: Ballot) -> BallotValue {
     let decision = isNeverVoted ? .abort : highest?.decision ?? .abort
-    let proposal = Proposal(ballot: ballot, decision: decision, instant: nil, bootID: "")
+    let proposal = BallotValue(ballot: ballot, decision: decision, instant: nil, bootID: "")
     ask(.accepting(proposal))
     return proposal
   }

@@ -71,15 +71,15 @@ package struct Rollout: Sendable, Codable, Hashable {
   /// The id of the rollout whose files are taken back; only of a rollback that nobody asked for by
   /// a generation's number.
   package var undoes: String?
-  /// The digest of the settings that it brings (``Wish``); nil for a restart or a rollback.
-  package var wish: Digest?
+  /// The digest of the settings that it brings (``ProposedSettings``); nil for a restart or a rollback.
+  package var proposal: Digest?
 
   /// A rollout; see the properties.
   package init(
     id: String, epoch: UInt64, kind: RolloutKind, cluster: String, generation: Int, seal: Seal?,
     contents: [MemberContent], createdBy: String, prepareMilliseconds: Int, stopMilliseconds: Int,
     startMilliseconds: Int, settleMilliseconds: Int = 10_000, rollback: RollbackPolicy? = nil,
-    undoes: String? = nil, wish: Digest? = nil
+    undoes: String? = nil, proposal: Digest? = nil
   ) {
     self.id = id
     self.epoch = epoch
@@ -95,7 +95,7 @@ package struct Rollout: Sendable, Codable, Hashable {
     self.settleMilliseconds = settleMilliseconds
     self.rollback = rollback
     self.undoes = undoes
-    self.wish = wish
+    self.proposal = proposal
   }
 
   /// How long after the instant a member knows at the latest how it ended, milliseconds.
@@ -125,7 +125,7 @@ package struct Rollout: Sendable, Codable, Hashable {
       String(prepareMilliseconds), String(stopMilliseconds), String(startMilliseconds),
       String(settleMilliseconds),
       String(generation), seal?.digest.hex ?? "", rollback?.rawValue ?? "", undoes ?? "",
-      wish?.hex ?? "",
+      proposal?.hex ?? "",
     ]
     for content in contents {
       fields += [

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// That no server may be started on this node with a key that a rollback takes away: durable from
-/// before the rollback's vote, obeyed by the last door
+/// before the rollback's vote, obeyed by the start guard
 /// (docs/decisions/0013-rollback-stops-before-its-vote.md).
 ///
 /// It ends with an abort, or with the next committed rollout whose restart was taken here. A rollback that was committed
@@ -38,7 +38,7 @@ package struct StartHold: Sendable, Codable, Hashable {
   }
 }
 
-extension LastDoor {
+extension StartGuard {
   /// Why the start would be refused by a hold; nil if it has the key that the hold allows, by
   /// bytes. Without a key the enclave does not matter.
   package static func problem(hold: StartHold, key: Variable, enclave: Variable) -> String? {

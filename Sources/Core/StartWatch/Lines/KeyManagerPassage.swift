@@ -26,7 +26,7 @@ package struct KeyManagerPassage: Sendable {
   }
 
   /// What `keyturn guard` says of a start that it does not let through.
-  private static let refusedByDoor = "the last door: this start is refused"
+  private static let refusedByDoor = "the start guard: this start is refused"
 
   private let previousInvocation: String
   private let previousPID: Int32?
@@ -46,7 +46,7 @@ package struct KeyManagerPassage: Sendable {
   /// - Parameters:
   ///   - previousInvocation: the start of before, whose last lines are of no account.
   ///   - previousPID: its main process, if known. What it says last may bear the next invocation.
-  ///   - held: since when the last door lets no start through; those that began later count for
+  ///   - held: since when the start guard lets no start through; those that began later count for
   ///     nothing, whatever became of them. The boot as the journal writes it.
   package init(
     previousInvocation: String, previousPID: Int32? = nil,

@@ -277,14 +277,14 @@ extension LinePattern {
       seen: "2024 to 2026", passedKeyManager: true,
       example: "FATAL Unable to start the server: Specified port is already in use"),
     row(
-      "last-door", .server, nil, LastDoorLine.head, is: .fatal(.fatalLine),
-      "The last door, keyturn guard, did not let the server start.",
+      "start-guard", .server, nil, StartGuardLine.head, is: .fatal(.fatalLine),
+      "The start guard, keyturn guard, did not let the server start.",
       cause:
         "another SSE key or enclave than the sealed one stands in the server's environment, or "
         + "which one is sealed cannot be known",
-      remedy: "do what the end of the line says; docs/operations.md, \"The last door\"",
+      remedy: "do what the end of the line says; docs/operations.md, \"The start guard\"",
       seen: "Keyturn's own",
-      example: LastDoorLine.head
+      example: StartGuardLine.head
         + "MINIO_KMS_SSE_KEY is \"other\" in what systemd hands over, but "
         + "the key \"store\" in the enclave \"tenant\" is sealed since 2026-01-31T12:00:00Z"),
     fatal(

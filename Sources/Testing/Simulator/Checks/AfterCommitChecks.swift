@@ -2,7 +2,7 @@
 internal import Crypto
 internal import Rollout
 
-// What must always hold of intents, of coordinators on members and of what follows a commit, beside the invariants
+// What must always hold of proposals, of coordinators on members and of what follows a commit, beside the invariants
 // of the rollout itself.
 
 extension World {
@@ -14,11 +14,11 @@ extension World {
       if history.undoes >= 0, earlier.undoes == history.undoes {
         violate(6, "r\(index) takes r\(history.undoes) back, and r\(other) did")
       }
-      if history.wish >= 0, earlier.wish == history.wish,
-        wishes[history.wish].handed < min(earlier.begun, history.begun),
+      if history.proposal >= 0, earlier.proposal == history.proposal,
+        proposals[history.proposal].handed < min(earlier.begun, history.begun),
         options.handEdits == 0
       {
-        violate(6, "r\(index) brings wish \(history.wish), and r\(other) did")
+        violate(6, "r\(index) brings proposal \(history.proposal), and r\(other) did")
       }
     }
   }
@@ -41,62 +41,62 @@ extension World {
   }
 
   /// Promoted only when all have confirmed.
-  mutating func checkSettlement(_ index: Int, _ settlement: Settlement) {
-    if settlement.kind == .confirmed,
+  mutating func checkResult(_ index: Int, _ rolloutResult: RolloutResult) {
+    if rolloutResult.kind == .confirmed,
       !histories[index].outcomes.allSatisfy({ $0 == .confirmed })
     {
-      violate(9, "\(settlement.by) promotes r\(index), and not every start was confirmed")
+      violate(9, "\(rolloutResult.by) promotes r\(index), and not every start was confirmed")
     }
   }
 
-  /// A member's wish was made durable.
-  mutating func said(_ m: Int, _ statement: IntentStatement) {
+  /// A member's proposal was made durable.
+  mutating func said(_ m: Int, _ statement: MemberProposal) {
     let serial = Int(statement.serial)
     while members[m].said.count <= serial { members[m].said.append(nil) }
     members[m].said[serial] = statement.digest
-    if let digest = statement.digest, case .holds(let wish) = members[m].handed,
-      wishIndex(digest) != wish
+    if let digest = statement.digest, case .holds(let proposal) = members[m].handed,
+      settingsIndex(digest) != proposal
     {
-      violate(9, "m\(m) wishes \(wishIndex(digest) ?? -1), and its root was told another")
+      violate(9, "m\(m) proposes \(settingsIndex(digest) ?? -1), and its root was told another")
     }
   }
 
-  /// The first member begins: each of them has said that it wishes this.
+  /// The first member begins: each of them has said that it proposes this.
   mutating func checkBegin(_ m: Int, _ digest: Digest) {
     for (other, member) in members.enumerated() {
-      let serial = Int(members[m].intents[Self.names[other]]?.serial ?? 0)
+      let serial = Int(members[m].proposals[Self.names[other]]?.serial ?? 0)
       let said = serial < member.said.count ? member.said[serial] : nil
       if said != digest {
-        violate(2, "m\(m) begins what all wish, and m\(other) has not said so")
+        violate(2, "m\(m) begins what all propose, and m\(other) has not said so")
       }
     }
   }
 
   /// A member is asked for its vote by another one.
   mutating func noteHeld(_ m: Int, _ index: Int) {
-    let wish = histories[index].wish
-    if wish >= 0, case .holds(let held) = members[m].handed, held != wish {
+    let proposal = histories[index].proposal
+    if proposal >= 0, case .holds(let held) = members[m].handed, held != proposal {
       histories[index].strangers |= 1 << m
     }
   }
 
   mutating func checkHeld(_ m: Int, _ index: Int) {
     if histories[index].strangers >> m & 1 == 1 {
-      violate(2, "m\(m) votes yes on r\(index), and does not wish that")
+      violate(2, "m\(m) votes yes on r\(index), and does not proposal that")
     }
   }
 
   /// Everything has healed long ago: the last rollout is settled everywhere, and alike.
-  mutating func checkSettled(_ latest: Int) {
+  mutating func checkResults(_ latest: Int) {
     let history = histories[latest]
-    var settled: [Settlement.Kind] = []
+    var settled: [RolloutResult.Kind] = []
     for m in members.indices where members[m].life == history.lives[m] {
-      guard let settlement = settlement(m, latest) else {
+      guard let rolloutResult = rolloutResult(m, latest) else {
         violate(7, "m\(m) was not told what became of r\(latest)")
         return
       }
-      settled.append(settlement.kind)
-      checkSettlement(latest, settlement)
+      settled.append(rolloutResult.kind)
+      checkResult(latest, rolloutResult)
     }
     guard settled.contains(.confirmed), options.handEdits == 0 else { return }
     let key = contents[history.content].key
@@ -110,14 +110,15 @@ extension World {
     }
   }
 
-  /// What all have wished until the end is in force, or the first knows why not.
-  mutating func checkWishes() {
-    guard let digest = members[0].intents.own.digest, let wish = wishIndex(digest),
-      members.allSatisfy({ $0.intents.own.digest == digest }), members[0].refused != wish
+  /// What all have proposed until the end is in force, or the first knows why not.
+  mutating func checkSettings() {
+    guard let digest = members[0].proposals.own.digest, let proposal = settingsIndex(digest),
+      members.allSatisfy({ $0.proposals.own.digest == digest }), members[0].refused != proposal
     else { return }
     for (m, member) in members.enumerated() where options.handEdits == 0 {
-      if member.disk.file != wishes[wish].content || member.unit.content != member.disk.file {
-        violate(7, "all wish \(wish), and m\(m) has another file, or its server has")
+      if member.disk.file != proposals[proposal].content || member.unit.content != member.disk.file
+      {
+        violate(7, "all propose \(proposal), and m\(m) has another file, or its server has")
       }
     }
   }

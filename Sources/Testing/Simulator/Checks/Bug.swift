@@ -50,8 +50,8 @@ package enum Bug: String, Sendable, CaseIterable {
   case collectingForgotten
   /// That outcomes are to be collected is written after the record that ends the rollout.
   case collectingAfterTheEnd
-  /// A wish that was rolled out is ended after the record that ends the rollout.
-  case wishAfterTheEnd
+  /// A proposal that was rolled out is ended after the record that ends the rollout.
+  case proposalAfterTheEnd
   /// A member does not sum up any more if another rollout was under way when the outcomes were in.
   case sumGivenUp
   /// Two members take a rollout back: a lower one that answers is not heeded, nor what came since.
@@ -61,13 +61,13 @@ package enum Bug: String, Sendable, CaseIterable {
   /// What holds a server for a rollback is removed before the server is started again.
   case holdRemovedFirst
   /// A member takes anybody's word, and the last one's, for what became of a rollout.
-  case anybodySettles
+  case anybodyReports
   /// A member that was restarted goes on as coordinator in round 0.
   case roundZeroAgain
-  /// A wish is begun before every member has said that it holds it.
+  /// A proposal is begun before every member has said that it holds it.
   case begunBeforeAllHold
   /// A withdrawal is answered and not taken.
   case withdrawalForgotten
-  /// A wish whose rollout was not confirmed is wished still.
-  case failedWishStays
+  /// A proposal whose rollout was not confirmed is proposed still.
+  case failedSettingsStay
 }

@@ -204,9 +204,9 @@ extension World {
         let record = members[call.to].disk.record
         return record.active == nil && record.last?.rollout.id == histories[call.rollout].rollout.id
       }
-    // No settling and no wishes where every order is tried.
+    // No settling and no proposals where every order is tried.
     case .start, .timeout, .send, .begin, .fault, .heal, .sign, .planned, .collect, .sumUp, .intend,
-      .beginWish, .propose, .withdraw:
+      .beginSettings, .propose, .withdraw:
       return false
     }
   }

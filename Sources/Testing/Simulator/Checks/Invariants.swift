@@ -108,7 +108,7 @@ extension World {
   }
 
   /// A coordinator says how a rollout has ended.
-  mutating func checkReport(_ index: Int, _ result: RolloutResult) {
+  mutating func checkReport(_ index: Int, _ result: CoordinatorResult) {
     let history = histories[index]
     if let decision = result.decision {
       learn(index, decision, "the report")
@@ -148,7 +148,7 @@ extension World {
     if let busy = operators.indices.first(where: { operators[$0].isBusy }) {
       violate(7, "operator \(busy) waits still")
     }
-    checkWishes()
+    checkSettings()
     checkServers()
     guard violation == nil, let last = histories.lastIndex(where: { $0.decision == .commit })
     else { return }
@@ -156,7 +156,7 @@ extension World {
       histories.indices.filter { histories[$0].decision == .commit }
       .max { histories[$0].rollout.epoch < histories[$1].rollout.epoch } ?? last
     let history = histories[latest]
-    if options.settles > 0 { checkSettled(latest) }
+    if options.settles > 0 { checkResults(latest) }
     for (m, member) in members.enumerated() where member.life == history.lives[m] {
       if member.participant.record.lastCommitted?.rollout.id != history.rollout.id {
         violate(7, "r\(latest) was committed, and m\(m) has not ended it")

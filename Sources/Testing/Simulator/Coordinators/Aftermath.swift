@@ -66,7 +66,7 @@ extension World {
   }
 
   /// `rollBack`: the rollback's coordinator has come to its end.
-  mutating func undone(_ u: Int, _ index: Int, _ result: RolloutResult) {
+  mutating func undone(_ u: Int, _ index: Int, _ result: CoordinatorResult) {
     let first = histories[index].undoes
     switch result.decision {
     case .commit:
@@ -92,17 +92,17 @@ extension World {
   }
 
   /// Tells every member once what became of a rollout.
-  private mutating func settle(_ u: Int, _ index: Int, _ kind: Settlement.Kind) {
+  private mutating func settle(_ u: Int, _ index: Int, _ kind: RolloutResult.Kind) {
     let who = name(u)
     let host = undertakings[u].host
     if isKilled(u) { return }
     note("\(who): r\(index) is \(kind.rawValue)")
-    let settlement = Settlement(
+    let rolloutResult = RolloutResult(
       rollout: histories[index].rollout.id, kind: kind, by: principal(host))
-    checkSettlement(index, settlement)
+    checkResult(index, rolloutResult)
     undertakings[u].coordinator = nil
     undertakings[u].awaited = members.count
-    for m in members.indices { ask(u, m, .settle(settlement), rollout: index) }
+    for m in members.indices { ask(u, m, .settle(rolloutResult), rollout: index) }
   }
 
   mutating func told(_ u: Int) {

@@ -8,8 +8,8 @@ struct Undertaking: Hashable {
   enum Goal: Hashable {
     /// An operator's own; with the rollout that is taken back by hand, -1 for none.
     case command(undo: Int)
-    /// What all members were handed: the wish's number.
-    case wish(Int)
+    /// What all members were handed: the proposal's number.
+    case proposal(Int)
     /// To take a rollout back that ended so, as its policy says.
     case undo(Int, [MemberOutcome])
     /// To tell how a rollout was settled; nothing more follows.
@@ -51,7 +51,7 @@ struct PlanView: Hashable {
 /// What a member is asked to plan.
 enum PlanKind: Hashable {
   case command
-  case wish(Int)
+  case proposal(Int)
   case undo(Int)
 }
 
@@ -133,7 +133,7 @@ extension World {
 
   /// A rollout that its plan asks for begins.
   mutating func begin(
-    _ u: Int, _ kind: RolloutKind, content: Int, previous: Int, undoes: Int = -1, wish: Int = -1
+    _ u: Int, _ kind: RolloutKind, content: Int, previous: Int, undoes: Int = -1, proposal: Int = -1
   ) {
     let who = name(u)
     let plans = undertakings[u].plans.compactMap(\.self)
@@ -153,11 +153,11 @@ extension World {
       }, createdBy: principal(host), prepareMilliseconds: 2_000, stopMilliseconds: 1_000,
       startMilliseconds: 3_000, rollback: kind == .apply && options.rollsBack > 0 ? .whenSafe : nil,
       undoes: undoes < 0 ? nil : histories[undoes].rollout.id,
-      wish: wish < 0 ? nil : wishes[wish].digest)
+      proposal: proposal < 0 ? nil : proposals[proposal].digest)
     histories.append(
       History(
         rollout: rollout, content: content, previous: previous, outcomes: members.map { _ in nil },
-        begun: now, undoes: undoes, wish: wish, lives: plans.map(\.life)))
+        begun: now, undoes: undoes, proposal: proposal, lives: plans.map(\.life)))
     undertakings[u].rollout = index
     undertakings[u].coordinator = Coordinator(rollout: rollout)
     note("\(who) begins r\(index), a \(kind.rawValue), epoch \(rollout.epoch)")
@@ -270,7 +270,7 @@ extension World {
     }
   }
 
-  /// Sources/Coordination/SignsOfLife.swift: once a second, until what became of it was told.
+  /// Sources/Coordination/CoordinatorHeartbeat.swift: once a second, until what became of it was told.
   mutating func sign(_ u: Int) {
     if undertakings[u].isOver { return }
     for index in undertakings[u].signs {
@@ -279,7 +279,7 @@ extension World {
     schedule(.sign(undertaking: u), after: 1_000_000_000)
   }
 
-  private mutating func finished(_ u: Int, _ index: Int, _ result: RolloutResult) {
+  private mutating func finished(_ u: Int, _ index: Int, _ result: CoordinatorResult) {
     let who = name(u)
     var result = result
     if bug == .unknownReportedAsAbort, result.decision == nil { result.decision = .abort }
@@ -295,8 +295,8 @@ extension World {
     }
     if options.settles == 0 { return leave(u) }
     if case .undo = undertakings[u].goal { return undone(u, index, result) }
-    if case .wish(let wish) = undertakings[u].goal, result.decision != .commit {
-      return wishCameToNothing(u, wish)
+    if case .proposal(let proposal) = undertakings[u].goal, result.decision != .commit {
+      return proposalFailed(u, proposal)
     }
     // What is not known here the members collect.
     if result.decision != .commit
@@ -309,7 +309,7 @@ extension World {
   }
 
   /// An operator without a policy goes back as the policy would.
-  private func takesBackByHand(_ index: Int, _ result: RolloutResult) -> Bool {
+  private func takesBackByHand(_ index: Int, _ result: CoordinatorResult) -> Bool {
     let history = histories[index]
     guard result.decision == .commit, history.previous >= 0 else { return false }
     if bug == .rollbackRemovesKey, history.rollout.kind == .apply, result.exitCode != .done {

@@ -110,11 +110,11 @@ extension World {
       }
       undertakings[u].plans[m] = view
       commandPlanned(u, undo)
-    case .wish, .undo:
+    case .proposal, .undo:
       if case .plan(let view) = answer { undertakings[u].plans[m] = view }
       undertakings[u].awaited -= 1
       if undertakings[u].awaited > 0 || isKilled(u) { return }
-      if case .wish(let wish) = undertakings[u].goal { wishPlanned(u, wish) }
+      if case .proposal(let proposal) = undertakings[u].goal { proposalPlanned(u, proposal) }
       if case .undo(let first, let outcomes) = undertakings[u].goal {
         undoPlanned(u, first, outcomes)
       }

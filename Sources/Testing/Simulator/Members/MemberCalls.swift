@@ -31,14 +31,14 @@ extension World {
     case .outcome:
       answer(index, attempt, outcomeView(m, call.rollout))
       return
-    case .settle(let settlement):
-      let answer = answerSettlement(m, settlement, from: call.from)
+    case .settle(let rolloutResult):
+      let answer = answerResult(m, rolloutResult, from: call.from)
       if isAlive(m, member.run) { self.answer(index, attempt, answer) }
       return
     case .tell(let statement):
       heard(m, call.from, statement)
       if isAlive(m, member.run) {
-        answer(index, attempt, .statement(members[m].intents.own))
+        answer(index, attempt, .statement(members[m].proposals.own))
       }
       return
     case .clock, .measure:

@@ -214,7 +214,7 @@ extension World {
     }
     if options.settles == 0 { return true }
     if bug != .collectingAfterTheEnd, !keepCollecting(m, finished) { return false }
-    return bug == .wishAfterTheEnd || intentEnded(m, finished)
+    return bug == .proposalAfterTheEnd || proposalEnded(m, finished)
   }
 
   /// A long poll: answered when there is something to say.

@@ -89,11 +89,11 @@ extension World {
   private mutating func resume(_ m: Int) {
     let run = members[m].run
     members[m].settled = members[m].disk.settled
-    members[m].intent = members[m].disk.intent
+    members[m].proposal = members[m].disk.proposal
     members[m].refused = -1
-    members[m].intents = Intents(
+    members[m].proposals = Proposals(
       member: Self.names[m], members: Array(Self.names.prefix(members.count)),
-      own: members[m].intent.statement)
+      own: members[m].proposal.statement)
     resumeCollecting(m)
     if isAlive(m, run) { intend(m, .started) }
     if bug == .roundZeroAgain, isAlive(m, run), members[m].forgotten >= 0 {

@@ -2,10 +2,10 @@
 internal import Rollout
 
 /// How a rollout ended on a member, and what became of it; the last few are kept.
-struct SimulatedSettled: Hashable {
+struct SimulatedResult: Hashable {
   var rollout: Int
   var outcome: OutcomeKind?
-  var settlement: Settlement?
+  var rolloutResult: RolloutResult?
 }
 
 /// That a rollout's outcomes are to be collected.
@@ -37,7 +37,7 @@ struct SimulatedSum: Hashable {
 // What becomes of a committed rollout on a member, as Sources/Agent/Result/Settling.swift has it.
 
 extension World {
-  private static let keptSettlements = 8
+  private static let keptResults = 8
   private static let graceMilliseconds = 120_000
   private static let attempts = 3
 
@@ -61,7 +61,7 @@ extension World {
   mutating func follow(_ m: Int, _ finished: FinishedRollout) {
     if bug == .collectingAfterTheEnd, !keepCollecting(m, finished), !members[m].isUp { return }
     noteEnd(m, finished)
-    if bug == .wishAfterTheEnd, members[m].isUp { _ = intentEnded(m, finished) }
+    if bug == .proposalAfterTheEnd, members[m].isUp { _ = proposalEnded(m, finished) }
     if !members[m].isUp { return }
     if chance(options.cutAtEnd) {
       // Just long enough that it does not hear of the others when it asks first.
@@ -77,10 +77,10 @@ extension World {
     guard let index = rolloutIndex(finished.rollout.id) else { return }
     let undone = histories[index].undoes
     if undone >= 0 {
-      let settlement = Settlement(
+      let rolloutResult = RolloutResult(
         rollout: histories[undone].rollout.id, kind: .rollingBack, rollback: finished.rollout.id,
         by: finished.rollout.createdBy)
-      note(m, undone) { $0.settlement = settlement }
+      note(m, undone) { $0.rolloutResult = rolloutResult }
     }
     if !members[m].isUp { return }
     note(m, index) { $0.outcome = finished.outcome.kind }
@@ -96,7 +96,7 @@ extension World {
     if let last = participant.lastCommitted, last.rollout.id == id, now < record.until {
       if settled?.outcome == nil { noteEnd(m, last) }
       if !members[m].isUp { return }
-      if settled?.settlement == nil { return startCollecting(m, last) }
+      if settled?.rolloutResult == nil { return startCollecting(m, last) }
     }
     if dies(m) || diskFails(m) { return }
     members[m].disk.collecting = nil
@@ -154,8 +154,8 @@ extension World {
       members[m].collector?.known |= 1 << call.to
     }
     switch answer {
-    case .view(_, let outcome, let settlement):
-      if let settlement { settle(m, settlement) }
+    case .view(_, let outcome, let rolloutResult):
+      if let rolloutResult { settle(m, rolloutResult) }
       collect(m, call.rollout, .answered(member: name, outcome))
     // Who is there and knows nothing of it, because its host was replaced, sums nothing up.
     default: break
@@ -214,21 +214,21 @@ extension World {
     collect(m, call.rollout, .heard)
   }
 
-  /// POST /v1/rollouts/ID/settlement.
+  /// POST /v1/rollouts/ID/result.
   ///
   /// - Parameter node: who tells it; nil for somebody who has nothing to do with the rollout.
-  mutating func answerSettlement(
-    _ m: Int, _ settlement: Settlement, from node: Int?
+  mutating func answerResult(
+    _ m: Int, _ rolloutResult: RolloutResult, from node: Int?
   ) -> Answer {
-    guard let rollout = finished(m, settlement.rollout)?.rollout else { return .failed }
+    guard let rollout = finished(m, rolloutResult.rollout)?.rollout else { return .failed }
     let author = node.map { principal($0) }
     let isMember = node.map { $0 < members.count } ?? false
     guard
-      bug == .anybodySettles
-        || (author == settlement.by
+      bug == .anybodyReports
+        || (author == rolloutResult.by
           && (isMember || rollout.createdBy == author))
     else { return .failed }
-    return settle(m, settlement) ? .view(nil, nil, settlement) : .failed
+    return settle(m, rolloutResult) ? .view(nil, nil, rolloutResult) : .failed
   }
 
   private func finished(_ m: Int, _ id: String) -> FinishedRollout? {
@@ -238,19 +238,19 @@ extension World {
 
   /// - Returns: whether the member takes it.
   @discardableResult
-  private mutating func settle(_ m: Int, _ settlement: Settlement) -> Bool {
-    guard let index = rolloutIndex(settlement.rollout) else { return false }
+  private mutating func settle(_ m: Int, _ rolloutResult: RolloutResult) -> Bool {
+    guard let index = rolloutIndex(rolloutResult.rollout) else { return false }
     let entry = members[m].settled.first { $0.rollout == index }
     let own =
-      finished(m, settlement.rollout)?.outcome ?? entry?.outcome.map { Outcome($0, "") }
-    if bug != .anybodySettles, settlement.refusal(after: entry?.settlement, own: own) != nil {
-      note("m\(m) does not take r\(index) for \(settlement.kind.rawValue)")
+      finished(m, rolloutResult.rollout)?.outcome ?? entry?.outcome.map { Outcome($0, "") }
+    if bug != .anybodyReports, rolloutResult.refusal(after: entry?.rolloutResult, own: own) != nil {
+      note("m\(m) does not take r\(index) for \(rolloutResult.kind.rawValue)")
       return false
     }
-    if settlement.kind == .confirmed, let own, own.kind != .confirmed {
+    if rolloutResult.kind == .confirmed, let own, own.kind != .confirmed {
       violate(9, "m\(m) takes r\(index) for confirmed, and its own start was not")
     }
-    note(m, index) { $0.settlement = settlement }
+    note(m, index) { $0.rolloutResult = rolloutResult }
     if members[m].isUp, members[m].collector?.rollout == index,
       members[m].collector?.isOver == false
     {
@@ -260,21 +260,21 @@ extension World {
   }
 
   private mutating func note(
-    _ m: Int, _ index: Int, _ change: (inout SimulatedSettled) -> Void
+    _ m: Int, _ index: Int, _ change: (inout SimulatedResult) -> Void
   ) {
     let before = members[m].settled.first { $0.rollout == index }
-    var entry = before ?? SimulatedSettled(rollout: index)
+    var entry = before ?? SimulatedResult(rollout: index)
     change(&entry)
     if entry == before { return }
     members[m].settled.removeAll { $0.rollout == index }
-    members[m].settled = (members[m].settled + [entry]).suffix(Self.keptSettlements)
+    members[m].settled = (members[m].settled + [entry]).suffix(Self.keptResults)
     if dies(m) || diskFails(m) { return }
     members[m].disk.settled = members[m].settled
-    note("m\(m) keeps that r\(index) is \(entry.settlement?.kind.rawValue ?? "not settled")")
+    note("m\(m) keeps that r\(index) is \(entry.rolloutResult?.kind.rawValue ?? "not settled")")
   }
 
-  func settlement(_ m: Int, _ index: Int) -> Settlement? {
-    members[m].settled.first { $0.rollout == index }?.settlement
+  func rolloutResult(_ m: Int, _ index: Int) -> RolloutResult? {
+    members[m].settled.first { $0.rollout == index }?.rolloutResult
   }
 
   /// GET /v1/rollouts/ID of another member, which does not wait.
@@ -282,11 +282,11 @@ extension World {
     let id = histories[index].rollout.id
     let record = members[m].participant.record
     let settled = members[m].settled.first { $0.rollout == index }
-    if record.active?.rollout.id == id { return .view(nil, nil, settled?.settlement) }
+    if record.active?.rollout.id == id { return .view(nil, nil, settled?.rolloutResult) }
     let finished = [record.last, record.lastCommitted].lazy.compactMap(\.self)
       .first { $0.rollout.id == id }
     if let outcome = finished?.outcome ?? settled?.outcome.map({ Outcome($0, "") }) {
-      return .view(finished?.report, outcome, settled?.settlement)
+      return .view(finished?.report, outcome, settled?.rolloutResult)
     }
     return .failed
   }

@@ -17,9 +17,9 @@ struct SimulatedDisk: Hashable {
   var seal = 0
   /// The number of the last generation; 0 for none.
   var generation = 0
-  var settled: [SimulatedSettled] = []
+  var settled: [SimulatedResult] = []
   var collecting: SimulatedCollecting?
-  var intent = SimulatedIntent()
+  var proposal = SimulatedProposal()
   var hold: Hold?
 
   /// That no server may start with another key than this one, for a rollback.
@@ -86,7 +86,7 @@ struct SimulatedMember: Hashable {
   var known = ParticipantRecord()
   /// Keys that the server may have encrypted with, bits.
   var encrypted = 0
-  /// What root was told that it wishes.
+  /// What root was told that it proposes.
   var handed = Handed.holds(-1)
   /// The digests that were ever durable, by their serial.
   var said: [Digest?] = [nil]
@@ -101,20 +101,20 @@ struct SimulatedMember: Hashable {
   var unreported: (id: String, report: RestartReport)?
   var wakeSerial = 0
   /// Threads and timers that a crash ends; what was read of the disk at the start.
-  var settled: [SimulatedSettled] = []
+  var settled: [SimulatedResult] = []
   var collector: SimulatedCollector?
   var sums: [SimulatedSum] = []
   var collectSerial = 0
-  var intents: Intents
-  var intent = SimulatedIntent()
-  var intentSerial = 0
-  /// The wish whose last rollout came to nothing; -1 for none.
+  var proposals: Proposals
+  var proposal = SimulatedProposal()
+  var proposalSerial = 0
+  /// The proposal whose last rollout came to nothing; -1 for none.
   var refused = -1
 
   init(_ index: Int, _ options: Options, _ random: inout Random, key: Int) {
     participant = Participant(
       member: World.names[index], incarnation: World.incarnation(0), record: ParticipantRecord())
-    intents = Intents(
+    proposals = Proposals(
       member: World.names[index], members: Array(World.names.prefix(options.members)), own: nil)
     offset = Int64(random.below(1 << 40))
     rate =

@@ -8,14 +8,14 @@ enum Request: Hashable {
   case clock(isAfterVote: Bool)
   case measure
   case prepare
-  case accept(Proposal)
+  case accept(BallotValue)
   case decide(Decision, instant: Instant?, bootID: String, reason: String)
   case follow
   case ask(RolloutKey, RecoveryQuestion)
   /// How it ended there, and what became of it.
   case outcome
-  case settle(Settlement)
-  case tell(IntentStatement)
+  case settle(RolloutResult)
+  case tell(MemberProposal)
 }
 
 /// A request on its way, until it is answered or given up.
@@ -41,8 +41,8 @@ enum Answer: Hashable {
   case clock(Instant, boot: Int)
   case vote(Vote, environment: Int)
   case reply(ParticipantReply)
-  case view(RestartReport?, Outcome?, Settlement?)
-  case statement(IntentStatement)
+  case view(RestartReport?, Outcome?, RolloutResult?)
+  case statement(MemberProposal)
   /// Nobody listens, the connection broke, or no answer came in time.
   case unreachable
   /// The agent answers that it cannot.
@@ -70,8 +70,8 @@ enum Event: Hashable {
   case collect(member: Int, serial: Int, rollout: Int)
   case sumUp(member: Int, run: Int, rollout: Int)
   case intend(member: Int, serial: Int)
-  case beginWish(member: Int, run: Int, wish: Int)
-  case propose(member: Int, wish: Int)
+  case beginSettings(member: Int, run: Int, proposal: Int)
+  case propose(member: Int, proposal: Int)
   case withdraw(member: Int)
   case begin(operator: Int)
   case fault(Fault)

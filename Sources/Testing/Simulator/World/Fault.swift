@@ -65,7 +65,7 @@ extension World {
     }
     planReplacements()
     schedule(.heal, after: end * 1_000_000)
-    planWishes()
+    planSettings()
   }
 
   /// Some at any time, the others when a commit is proposed ("Undertaking.swift").
@@ -81,22 +81,22 @@ extension World {
   }
 
   /// Configuration management runs on each host by itself; the last wave comes when everything has healed.
-  private mutating func planWishes() {
-    if options.wishes == 0 { return }
-    for wave in 0...options.wishes {
-      let isLast = wave == options.wishes
+  private mutating func planSettings() {
+    if options.proposals == 0 { return }
+    for wave in 0...options.proposals {
+      let isLast = wave == options.proposals
       let isAgain = wave > 0 && random.below(3) == 0
       let old = contents[0].key
-      let wish =
+      let proposal =
         isAgain
-        ? random.below(wishes.count)
-        : makeWish(key: old != 0 ? old : random.below(4) == 0 ? random.below(3) : 1)
+        ? random.below(proposals.count)
+        : makeSettings(key: old != 0 ? old : random.below(4) == 0 ? random.below(3) : 1)
       let start =
         isLast ? options.faultMilliseconds + 1_000 : random.below(options.faultMilliseconds)
       for m in members.indices {
         let time = (start + random.below(5_000)) * 1_000_000
         if !isLast, random.below(10) == 0 { continue }
-        schedule(.propose(member: m, wish: wish), after: time)
+        schedule(.propose(member: m, proposal: proposal), after: time)
         if !isLast, chance(options.withdraw) {
           schedule(.withdraw(member: m), after: time + random.below(8_000) * 1_000_000)
         }
@@ -135,8 +135,8 @@ extension World {
       _ = perform(m, .resolve(id: active.rollout.id))
     case .lie(let m):
       guard members[m].isUp, let last = members[m].participant.record.last else { return }
-      let settlement = Settlement(rollout: last.rollout.id, kind: .confirmed, by: "stranger")
-      _ = answerSettlement(m, settlement, from: nil)
+      let rolloutResult = RolloutResult(rollout: last.rollout.id, kind: .confirmed, by: "stranger")
+      _ = answerResult(m, rolloutResult, from: nil)
     case .replace(let m):
       guard replacementsLeft > 0 else { return }
       replacementsLeft -= 1

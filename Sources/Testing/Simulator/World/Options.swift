@@ -60,8 +60,8 @@ package struct Options: Sendable, Hashable {
   /// Whether the policy is "when-safe"; 0: "never".
   package var rollsBack = 0
   /// How often configuration management hands the members something, while faults happen; and once afterwards.
-  package var wishes = 0
-  /// A member's wish is withdrawn soon.
+  package var proposals = 0
+  /// A member's proposal is withdrawn soon.
   package var withdraw = 0
   /// One member's checks take at least so long, milliseconds: its vote comes last.
   package var laggard = 0
@@ -131,7 +131,7 @@ package struct Options: Sendable, Hashable {
   private mutating func drawReplacements(_ seed: UInt64) {
     var random = Random(seed: seed ^ 0x1FE5_1FE5)
     // What a member has proposed before is the proposals' matter.
-    guard members >= 3, wishes == 0, random.below(3) == 0 else { return }
+    guard members >= 3, proposals == 0, random.below(3) == 0 else { return }
     replacements = random.pick(1...(members - 1) / 2)
   }
 
@@ -143,7 +143,7 @@ package struct Options: Sendable, Hashable {
     if later.below(4) == 0 { cutAtCommit = [2_000, 6_000][later.below(2)] }
   }
 
-  /// Settling, wishes, and faults that make them meet.
+  /// Settling, proposals, and faults that make them meet.
   private mutating func drawWhatFollows(_ seed: UInt64) {
     var latest = Random(seed: seed ^ 0x5E77_1E00)
     if latest.below(4) == 0 {
@@ -161,7 +161,7 @@ package struct Options: Sendable, Hashable {
         if latest.below(2) == 0 { startFailure = [1_500, 6_000][latest.below(2)] }
       }
       if latest.below(2) == 0 {
-        wishes = latest.pick(1...3)
+        proposals = latest.pick(1...3)
         withdraw = [0, 500, 2_000][latest.below(3)]
         // Often nobody else is at it.
         if latest.below(2) == 0 { rollouts = 0 }
@@ -181,7 +181,8 @@ package struct Options: Sendable, Hashable {
       ("outages", outages), ("handEdits", handEdits), ("slowCheck", slowCheck),
       ("cutAtProposal", cutAtProposal), ("resolves", resolves), ("hasty", hasty),
       ("cutAtCommit", cutAtCommit), ("settles", settles), ("rollsBack", rollsBack),
-      ("wishes", wishes), ("withdraw", withdraw), ("laggard", laggard), ("cutAtEnd", cutAtEnd),
+      ("proposals", proposals), ("withdraw", withdraw), ("laggard", laggard),
+      ("cutAtEnd", cutAtEnd),
       ("killAtCommit", killAtCommit), ("replacements", replacements),
       ("lies", lies),
     ]
@@ -200,7 +201,7 @@ package struct Options: Sendable, Hashable {
     ("handEdits", { $0.handEdits = 0 }), ("slowCheck", { $0.slowCheck = 0 }),
     ("cutAtProposal", { $0.cutAtProposal = 0 }), ("resolves", { $0.resolves = 0 }),
     ("hasty", { $0.hasty = 0 }), ("cutAtCommit", { $0.cutAtCommit = 0 }),
-    ("wishes", { $0.wishes = max(0, $0.wishes - 1) }), ("withdraw", { $0.withdraw = 0 }),
+    ("proposals", { $0.proposals = max(0, $0.proposals - 1) }), ("withdraw", { $0.withdraw = 0 }),
     ("killAtCommit", { $0.killAtCommit = 0 }), ("cutAtEnd", { $0.cutAtEnd = 0 }),
     ("rollsBack", { $0.rollsBack = 0 }), ("laggard", { $0.laggard = 0 }),
     ("lies", { $0.lies = 0 }), ("replacements", { $0.replacements = max(0, $0.replacements - 1) }),

@@ -33,12 +33,12 @@ struct History: Hashable {
   /// The outcome in each member's record.
   var outcomes: [OutcomeKind?]
   var begun: Int64 = 0
-  /// The rollout that it takes back, and the wish that it brings; -1 for none.
+  /// The rollout that it takes back, and the proposal that it brings; -1 for none.
   var undoes = -1
-  var wish = -1
+  var proposal = -1
   /// The one undertaking that may propose in round 0.
   var proposer = -1
-  /// Bits: who was asked for its vote while it held another wish, as its root knows.
+  /// Bits: who was asked for its vote while it held another proposal, as its root knows.
   var strangers = 0
   /// Which life of each member the rollout is of.
   var lives: [Int]
@@ -59,7 +59,7 @@ package struct World: Sendable, Hashable {
   var members: [SimulatedMember] = []
   var operators: [SimulatedOperator] = []
   var undertakings: [Undertaking] = []
-  var wishes: [SimulatedWish] = []
+  var proposals: [SimulatedSettings] = []
   var calls: [Call] = []
   var histories: [History] = []
   var contents: [Content] = [Content(key: 0)]
@@ -205,12 +205,12 @@ package struct World: Sendable, Hashable {
       guard isAlive(member, run) else { return }
       sumUp(member, rollout)
     case .intend(let member, let serial):
-      guard members[member].isUp, members[member].intentSerial == serial else { return }
+      guard members[member].isUp, members[member].proposalSerial == serial else { return }
       intend(member, .woke)
-    case .beginWish(let member, let run, let wish):
+    case .beginSettings(let member, let run, let proposal):
       guard isAlive(member, run) else { return }
-      beginWish(member, wish)
-    case .propose(let member, let wish): propose(member, wish)
+      beginSettings(member, proposal)
+    case .propose(let member, let proposal): propose(member, proposal)
     case .withdraw(let member): withdraw(member)
     case .begin(let index): begin(index)
     case .fault(let fault): strike(fault)

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 package import Model
 
-/// One link of the way back: an address and a port of the node.
-package struct BackLink: Sendable, Hashable {
+/// One link of the reverse path: an address and a port of the node.
+package struct ReverseLink: Sendable, Hashable {
   /// Which of the node's ports.
-  package var port: BackPort
+  package var port: ReversePort
   /// The address and the port.
   package var address: String
   /// How it is; `notChecked` where nothing can be said.
   package var verdict: ProbeVerdict
   /// How the attempt ended.
-  package var outcome: BackOutcome
+  package var outcome: ReverseOutcome
   /// How long it took.
   package var milliseconds: Int
   /// Until when the server's certificate is valid, seconds since 1970-01-01 UTC, if one was shown.
@@ -19,8 +19,8 @@ package struct BackLink: Sendable, Hashable {
   package var text: String
 }
 
-/// The way back from one Key Manager.
-package struct BackDirection: Sendable, Hashable {
+/// The reverse path from one Key Manager.
+package struct ReverseDirection: Sendable, Hashable {
   /// Why nothing is known of it.
   package enum Unverified: String, Sendable, Codable, Hashable, CaseIterable {
     /// There is no witness: nothing is amiss, and nothing is known.
@@ -40,20 +40,20 @@ package struct BackDirection: Sendable, Hashable {
   /// Why it is unverified, if it is.
   package var unverified: Unverified?
   /// Every address and port; empty where no witness has answered.
-  package var links: [BackLink]
+  package var links: [ReverseLink]
   /// What is wrong, or why it is not known, for people; empty if it is fine.
   package var text: String
 }
 
-/// What the witnesses' reports come to: which ways back work, and what keeps the others from it.
-package enum BackJudgement {
-  /// Judges the way back from each Key Manager to `node`.
+/// What the witnesses' reports come to: which reverse paths work, and what keeps the others from it.
+package enum ReverseJudgement {
+  /// Judges the reverse path from each Key Manager to `node`.
   ///
   /// A server's port counts only while the node itself is answered there. An address that does not
   /// answer beside others that do is degraded; one at which somebody else answers is a failure.
   package static func directions(
-    _ looks: [BackLook], node: String, own: OwnServer
-  ) -> [BackDirection] {
+    _ looks: [ReverseLook], node: String, own: OwnServer
+  ) -> [ReverseDirection] {
     looks.map { look in
       switch look.answer {
       case .noWitness:
@@ -72,17 +72,17 @@ package enum BackJudgement {
   ///
   /// What is the same on every node has no node's name in it.
   package static func findings(
-    _ directions: [BackDirection], policy: Inventory.UnverifiedDirection
+    _ directions: [ReverseDirection], policy: Inventory.UnverifiedDirection
   ) -> [Finding] {
     let bad = directions.filter { $0.verdict >= .degraded }.map { direction in
       Finding(
-        direction.verdict == .failed ? .error : .warning, rule: "back-direction",
+        direction.verdict == .failed ? .error : .warning, rule: "reverse-path",
         refusal: .keyManager,
-        message: "the way back from \(direction.keyManager): \(direction.text)",
+        message: "the reverse path from \(direction.keyManager): \(direction.text)",
         remedy: direction.remedy)
     }
     // Said once for all of which the same is said.
-    let unverified = BackDirection.Unverified.allCases.flatMap { reason -> [Finding] in
+    let unverified = ReverseDirection.Unverified.allCases.flatMap { reason -> [Finding] in
       let those = directions.filter { $0.unverified == reason }
       guard !those.isEmpty else { return [] }
       let severity: Severity = policy == .refuse ? .error : .warning
@@ -107,26 +107,26 @@ package enum BackJudgement {
     _ severity: Severity, _ names: [String], _ what: String, _ remedy: String
   ) -> Finding {
     Finding(
-      severity, rule: "back-unverified", refusal: .keyManager,
+      severity, rule: "reverse-path-unverified", refusal: .keyManager,
       message:
-        "the way back from \(names.joined(separator: ", ")) is not verified: \(what)",
+        "the reverse path from \(names.joined(separator: ", ")) is not verified: \(what)",
       remedy: remedy)
   }
 
   private static func unverified(
-    _ look: BackLook, _ reason: BackDirection.Unverified, _ text: String
-  ) -> BackDirection {
-    BackDirection(
+    _ look: ReverseLook, _ reason: ReverseDirection.Unverified, _ text: String
+  ) -> ReverseDirection {
+    ReverseDirection(
       keyManager: look.keyManager, verdict: .notChecked, unverified: reason, links: [], text: text)
   }
 
   private static func judge(
-    _ look: BackLook, _ report: BackReport, _ node: String, _ own: OwnServer
-  ) -> BackDirection {
+    _ look: ReverseLook, _ report: ReverseReport, _ node: String, _ own: OwnServer
+  ) -> ReverseDirection {
     let links = report.attempts.map { link($0, look, node, own) }
     var verdict = ProbeVerdict.fine
     var words: [String] = []
-    for port in BackPort.allCases {
+    for port in ReversePort.allCases {
       let those = links.filter { $0.port == port }
       guard !those.isEmpty else {
         return unverified(look, .silent, "its witness says nothing of the \(port.title)")
@@ -138,24 +138,24 @@ package enum BackJudgement {
         bad.count < those.count && bad.allSatisfy { $0.outcome != .anotherHost }
       verdict = max(verdict, isPartial ? .degraded : .failed)
     }
-    var reason: BackDirection.Unverified?
+    var reason: ReverseDirection.Unverified?
     if case .silent(let why) = own, verdict == .fine {
       (verdict, reason) = (.notChecked, .serverDown)
       words = ["the server of \(node) does not answer \(node) itself: \(why)"]
     }
-    return BackDirection(
+    return ReverseDirection(
       keyManager: look.keyManager, verdict: verdict, unverified: reason, links: links,
       text: words.joined(separator: "; "))
   }
 
   private static func link(
-    _ attempt: BackAttempt, _ look: BackLook, _ node: String, _ own: OwnServer
-  ) -> BackLink {
+    _ attempt: ReverseAttempt, _ look: ReverseLook, _ node: String, _ own: OwnServer
+  ) -> ReverseLink {
     var (outcome, detail) = (attempt.outcome, attempt.detail)
     if attempt.port == .server {
       switch own {
       case .silent:
-        return BackLink(
+        return ReverseLink(
           port: .server, address: attempt.address, verdict: .notChecked, outcome: outcome,
           milliseconds: attempt.milliseconds, validUntil: attempt.face?.validUntil,
           text: "the server does not run")
@@ -168,7 +168,7 @@ package enum BackJudgement {
     let text =
       outcome == .reached
       ? "" : explanation(attempt, outcome, detail, look, node) + elsewhere(attempt, own, node)
-    return BackLink(
+    return ReverseLink(
       port: attempt.port, address: attempt.address, verdict: outcome == .reached ? .fine : .failed,
       outcome: outcome, milliseconds: attempt.milliseconds, validUntil: attempt.face?.validUntil,
       text: text)
@@ -177,7 +177,7 @@ package enum BackJudgement {
   /// What is to be said where the server listens on another port than the inventory has: it may be
   /// meant so, behind an address translation.
   private static func elsewhere(
-    _ attempt: BackAttempt, _ own: OwnServer, _ node: String
+    _ attempt: ReverseAttempt, _ own: OwnServer, _ node: String
   ) -> String {
     guard attempt.port == .server, case .answers(_, let port) = own,
       attempt.address.split(separator: ":").last.map(String.init) != "\(port)"
@@ -186,7 +186,7 @@ package enum BackJudgement {
   }
 
   private static func explanation(
-    _ attempt: BackAttempt, _ outcome: BackOutcome, _ detail: String, _ look: BackLook,
+    _ attempt: ReverseAttempt, _ outcome: ReverseOutcome, _ detail: String, _ look: ReverseLook,
     _ node: String
   ) -> String {
     let place = "\(attempt.address) (\(attempt.port.title))"
@@ -199,7 +199,7 @@ package enum BackJudgement {
         "\(forward)\(place) refuses \(look.keyManager): a firewall on \(node) or before it rejects it"
     case .timedOut:
       return
-        "\(forward)\(place) does not answer \(look.keyManager): a firewall drops it, or there is no way back"
+        "\(forward)\(place) does not answer \(look.keyManager): a firewall drops it, or there is no reverse path"
     case .noAnswer:
       return
         "\(forward)\(place) takes the connection of \(look.keyManager) and gives no answer in time: one of the two is overloaded, or large packets are lost between them"
@@ -231,7 +231,7 @@ extension ServerFace {
   }
 }
 
-extension BackDirection {
+extension ReverseDirection {
   /// What to do about it.
   fileprivate var remedy: String? {
     let outcomes = links.filter { $0.verdict == .failed }.map(\.outcome)
@@ -243,7 +243,7 @@ extension BackDirection {
       return "check the host's name, and the resolver of \(keyManager)"
     }
     if outcomes.contains(.noRoute) { return "check the routes of \(keyManager)" }
-    let dropped: Set<BackOutcome> = [.refused, .timedOut]
+    let dropped: Set<ReverseOutcome> = [.refused, .timedOut]
     if !dropped.isDisjoint(with: outcomes) {
       let ports = links.filter { dropped.contains($0.outcome) && $0.verdict == .failed }.compactMap
       { link in
@@ -261,7 +261,7 @@ extension BackDirection {
   }
 }
 
-extension BackDirection.Unverified {
+extension ReverseDirection.Unverified {
   /// What to do about it.
   var remedy: String {
     switch self {
@@ -275,7 +275,7 @@ extension BackDirection.Unverified {
   }
 }
 
-extension BackPort {
+extension ReversePort {
   /// For people.
   package var title: String {
     switch self {

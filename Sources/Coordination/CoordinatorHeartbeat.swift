@@ -3,7 +3,7 @@ internal import Threads
 
 /// Tells the members of a committed rollout, once a second, that whoever coordinates it is still
 /// there: then none of them sums it up (`Core/Rollout/OutcomeCollector.swift`).
-package final class SignsOfLife: Sendable {
+package final class CoordinatorHeartbeat: Sendable {
   private let rollout: String
   private let links: [any AgentLink]
   private let threads: Int
@@ -30,7 +30,7 @@ package final class SignsOfLife: Sendable {
     guard isFirst else { return }
     for offset in 0..<threads {
       // Without a thread these members may sum it up too, and come to the same.
-      _ = try? Thread.start("signs") { [self] in
+      _ = try? Thread.start("heartbeat") { [self] in
         let own = stride(from: offset, to: links.count, by: threads).map { links[$0] }
         repeat {
           for link in own where !state.withLock({ $0.isOver }) {

@@ -12,29 +12,30 @@ import Testing
 import Threads
 
 @Suite("Proposals")
-struct IntentKeeperTests {
-  private static let request = IntentRequest(
+struct ProposalKeeperTests {
+  private static let request = ProposalRequest(
     changes: enabling.map(WireChange.init), createKey: false)
-  private static let other = IntentRequest(
+  private static let other = ProposalRequest(
     changes: [WireChange(SettingChange(name: "MINIO_SITE_NAME", value: Secret("x")))],
     createKey: false)
 
   private func local(
-    _ agent: Agent, _ method: String, _ path: String, _ request: IntentRequest? = nil
-  ) throws -> IntentsView {
+    _ agent: Agent, _ method: String, _ path: String, _ request: ProposalRequest? = nil
+  ) throws -> ProposalsView {
     let response = agent.answerLocally(
       HTTPRequest(method, path, body: request.map { JSON.encode($0) } ?? []))
     #expect(response.status == 200, "\(String(decoding: response.body, as: UTF8.self))")
-    return try JSON.decode(IntentsView.self, from: response.body)
+    return try JSON.decode(ProposalsView.self, from: response.body)
   }
 
-  private func propose(_ agent: Agent, _ request: IntentRequest = request) throws -> IntentsView {
-    try local(agent, "POST", "/v1/intent", request)
+  private func propose(_ agent: Agent, _ request: ProposalRequest = request) throws -> ProposalsView
+  {
+    try local(agent, "POST", "/v1/proposal", request)
   }
 
-  /// Blocks until the wish of every node has come to a phase.
-  private func wait(_ cluster: Cluster, for phase: IntentPhase) -> [IntentPhase] {
-    var phases: [IntentPhase] = []
+  /// Blocks until the proposal of every node has come to a phase.
+  private func wait(_ cluster: Cluster, for phase: ProposalPhase) -> [ProposalPhase] {
+    var phases: [ProposalPhase] = []
     for _ in 0..<600 {
       phases = cluster.nodes.map { $0.agent.intentsView().phase }
       if phases.allSatisfy({ $0 == phase }) { break }
@@ -65,11 +66,11 @@ struct IntentKeeperTests {
   func disagreement() throws {
     let cluster = Cluster([plainFile, plainFile, plainFile])
     for node in cluster.nodes.dropFirst() { _ = try propose(node.agent) }
-    #expect(try local(cluster[2].agent, "POST", "/v1/intent/withdraw").isChanged)
+    #expect(try local(cluster[2].agent, "POST", "/v1/proposal/withdraw").isChanged)
     #expect(try propose(cluster[0].agent).missing == ["minio-3"])
     let view = try propose(cluster[2].agent, Self.other)
     #expect(view.differing == ["minio-1", "minio-2"])
-    Clock.sleep(until: .inMilliseconds(Intents.quietMilliseconds + 500))
+    Clock.sleep(until: .inMilliseconds(Proposals.quietMilliseconds + 500))
     #expect(cluster.nodes.allSatisfy { $0.host.state.withLock { $0.restarts } == 0 })
     _ = try propose(cluster[2].agent)
     #expect(wait(cluster, for: .inForce) == [.inForce, .inForce, .inForce])
@@ -79,13 +80,13 @@ struct IntentKeeperTests {
   func refused() throws {
     let node = Node()
     let change = SettingChange(name: "MINIO_KMS_SSE_KEY", value: Secret("k"))
-    let body = IntentRequest(changes: [WireChange(change)], createKey: false)
+    let body = ProposalRequest(changes: [WireChange(change)], createKey: false)
     let response = node.agent.answerLocally(
-      HTTPRequest("POST", "/v1/intent", body: JSON.encode(body)))
+      HTTPRequest("POST", "/v1/proposal", body: JSON.encode(body)))
     #expect(response.status == 400)
     let no = try JSON.decode(ErrorAnswer.self, from: response.body)
     #expect(no.kind == .validation)
-    #expect(node.host.state.withLock { $0.records["intent"] } == nil)
+    #expect(node.host.state.withLock { $0.records["proposal"] } == nil)
   }
 
   @Test("a proposal outlives the agent, and a node that is not a member is not heard")
@@ -94,9 +95,9 @@ struct IntentKeeperTests {
     _ = try propose(cluster[1].agent)
     cluster.restart(1)
     #expect(cluster[1].agent.intentsView().own.digest != nil)
-    let statement = IntentStatement(serial: 9, digest: .sha256([1]))
+    let statement = MemberProposal(serial: 9, digest: .sha256([1]))
     let stranger = Principal(cluster: "prod", role: .node, name: "minio-7")
-    let response = cluster[0].send("POST", "/v1/intents", JSON.encode(statement), as: stranger)
+    let response = cluster[0].send("POST", "/v1/proposals", JSON.encode(statement), as: stranger)
     #expect(response.status == 403)
     _ = try propose(cluster[0].agent)
     #expect(wait(cluster, for: .inForce) == [.inForce, .inForce])
@@ -105,15 +106,15 @@ struct IntentKeeperTests {
   @Test("what cannot be written is not proposed")
   func notWritten() throws {
     let node = Node()
-    node.host.failRecord("intent")
+    node.host.failRecord("proposal")
     let response = node.agent.answerLocally(
-      HTTPRequest("POST", "/v1/intent", body: JSON.encode(Self.request)))
+      HTTPRequest("POST", "/v1/proposal", body: JSON.encode(Self.request)))
     #expect(response.status == 400)
     let own = node.agent.intentsView().own
     #expect(own.serial == 0 && own.digest == nil)
   }
 
-  @Test("what failed is not wished again by an agent that died just when the rollout had ended")
+  @Test("what failed is not proposed again by an agent that died just when the rollout had ended")
   func diesAtTheEnd() throws {
     var cluster = Cluster([plainFile, plainFile])
     for index in 0..<2 { cluster.failAtKeyManager(index, line: "FATAL it does not start") }
@@ -135,12 +136,12 @@ struct IntentKeeperTests {
     #expect(view.phase == .notConfirmed && view.rollout == rollout.id)
   }
 
-  @Test("a plan of what was withdrawn meanwhile does not bring the wish back")
+  @Test("a plan of what was withdrawn meanwhile does not bring the proposal back")
   func withdrawnMeanwhile() throws {
     let node = Node()
     _ = try propose(node.agent)
     let digest = try #require(node.agent.intentsView().own.digest)
-    _ = try local(node.agent, "POST", "/v1/intent/withdraw")
+    _ = try local(node.agent, "POST", "/v1/proposal/withdraw")
     node.agent.intend(.found(digest))
     #expect(node.agent.intentsView().own.digest == nil)
   }

@@ -3,22 +3,22 @@ package import Crypto
 package import Model
 
 // What the members have been handed by configuration management, and when they begin a rollout by
-// themselves (docs/protocol.md, "Intents").
+// themselves (docs/protocol.md, "Proposals").
 //
 // The first member of the list hears from all others and begins; nobody else needs to know. A
 // rollout needs every member, the first one too, so nothing is lost by asking only it: N messages
-// for N members that change their wish. Nothing is promised here: at worst two members begin (when
+// for N members that change their proposal. Nothing is promised here: at worst two members begin (when
 // inventories differ), and the epoch lets one through.
 //
-// A wish is open until it is in force. One that is in force counts as held, so that a single node
+// A proposal is open until it is in force. One that is in force counts as held, so that a single node
 // that drifted, or was added, finds the others agreed; the next committed rollout ends it.
 //
 // It refuses to: begin while a member is missing or wants something else, before the quiet period is
 // over, as anybody but the first of the members, for what is in force everywhere, or twice for the
-// same wishes.
+// same proposals.
 
-/// What a member says of its wish: the serial alone once it was withdrawn.
-package struct IntentStatement: Sendable, Codable, Hashable {
+/// What a member says of its proposal: the serial alone once it was withdrawn.
+package struct MemberProposal: Sendable, Codable, Hashable {
   /// The run of the member's agent that the serial counts in; nil from an agent of a version before there
   /// were any. An agent that begins to count again, because its node was installed again, was restored from a
   /// backup or has a damaged record, does so in another run, so what it says counts.
@@ -42,47 +42,47 @@ package struct IntentStatement: Sendable, Codable, Hashable {
   package var isOpen: Bool { digest != nil && !isInForce }
 
   /// Whether another one says the same of the settings.
-  fileprivate func isLike(_ other: IntentStatement) -> Bool {
+  fileprivate func isLike(_ other: MemberProposal) -> Bool {
     digest == other.digest && isInForce == other.isInForce
   }
 }
 
-/// What comes to the intents of a member.
-package enum IntentsInput: Sendable, Hashable {
+/// What comes to the proposals of a member.
+package enum ProposalsInput: Sendable, Hashable {
   /// The agent has started.
   case started
-  /// A wish was handed to this member, and looked at; nil withdraws it.
+  /// A proposal was handed to this member, and looked at; nil withdraws it.
   case proposed(Digest?, isInForce: Bool)
-  /// A plan of this wish has found it in the file and in the running server. Of no account if the
-  /// member wishes something else by now.
+  /// A plan of this proposal has found it in the file and in the running server. Of no account if the
+  /// member proposes something else by now.
   case found(Digest)
-  /// Another member has said what it wishes, in a message or in an answer.
-  case heard(member: String, IntentStatement)
-  /// The instant of the last ``IntentsEffect/wake(_:)`` has come.
+  /// Another member has said what it proposes, in a message or in an answer.
+  case heard(member: String, MemberProposal)
+  /// The instant of the last ``ProposalsEffect/wake(_:)`` has come.
   case woke
-  /// A rollout was committed here and its start confirmed; with the wish that it was for.
+  /// A rollout was committed here and its start confirmed; with the proposal that it was for.
   case committed(Digest?)
-  /// The rollout of this wish came to nothing.
+  /// The rollout of this proposal came to nothing.
   case refused(Digest)
 }
 
-/// What is done about intents, in the order given.
-package enum IntentsEffect: Sendable, Hashable {
+/// What is done about proposals, in the order given.
+package enum ProposalsEffect: Sendable, Hashable {
   /// Make it durable, with the settings themselves, before anybody is told.
-  case persist(IntentStatement)
+  case persist(MemberProposal)
   /// Tell another member; it answers with its own statement.
-  case tell(member: String, IntentStatement)
-  /// Send ``IntentsInput/woke`` at this instant; takes the place of the wake before.
+  case tell(member: String, MemberProposal)
+  /// Send ``ProposalsInput/woke`` at this instant; takes the place of the wake before.
   case wake(Instant)
   /// All members want this: coordinate a rollout of it.
   case begin(Digest)
 }
 
-/// Who holds which wish, as one member knows it; and when it is to begin the rollout.
-package struct Intents: Sendable, Hashable {
+/// Who holds which proposal, as one member knows it; and when it is to begin the rollout.
+package struct Proposals: Sendable, Hashable {
   /// From the last change to the beginning, milliseconds.
   package static let quietMilliseconds = 2_000
-  /// From one round of telling to the next, while a wish is open, milliseconds.
+  /// From one round of telling to the next, while a proposal is open, milliseconds.
   package static let againMilliseconds = 5_000
   /// From a rollout that came to nothing to the next, milliseconds.
   package static let retryMilliseconds = 60_000
@@ -93,21 +93,21 @@ package struct Intents: Sendable, Hashable {
   private let members: [String]
   private let run: Incarnation?
   /// In the order of `members`; nil for one that was not heard of.
-  private var statements: [IntentStatement?]
+  private var statements: [MemberProposal?]
   /// The runs of each member that are over: a statement that was on its way for long is not news.
   private var ended: [[Incarnation?]]
   /// When the last change was heard of.
   private var changed: Instant?
-  /// When the wish may be begun, if not before: the last rollout of it came to nothing.
+  /// When the proposal may be begun, if not before: the last rollout of it came to nothing.
   private var notBefore: Instant?
-  /// The wish that was begun last, so that it is not begun again.
+  /// The proposal that was begun last, so that it is not begun again.
   private var begun: Digest?
 
-  /// The intents of `member`, one of the sorted `members`, with what was durable.
+  /// The proposals of `member`, one of the sorted `members`, with what was durable.
   ///
   /// - Parameter run: what tells this run of the agent from all others.
   package init(
-    member: String, members: [String], run: Incarnation? = nil, own: IntentStatement?
+    member: String, members: [String], run: Incarnation? = nil, own: MemberProposal?
   ) {
     self.member = member
     self.members = members
@@ -121,27 +121,27 @@ package struct Intents: Sendable, Hashable {
   }
 
   /// The same with what this member held in an earlier run; nothing was ever held with a serial of 0.
-  package func holding(_ kept: IntentStatement) -> Intents {
-    Intents(member: member, members: members, run: run, own: kept.serial > 0 ? kept : nil)
+  package func holding(_ kept: MemberProposal) -> Proposals {
+    Proposals(member: member, members: members, run: run, own: kept.serial > 0 ? kept : nil)
   }
 
   /// Whether this member is the one that begins.
   package var isFirst: Bool { members.first == member }
 
-  /// What this member wishes.
-  package var own: IntentStatement {
-    self[member] ?? IntentStatement(run: run, serial: 0, digest: nil)
+  /// What this member proposes.
+  package var own: MemberProposal {
+    self[member] ?? MemberProposal(run: run, serial: 0, digest: nil)
   }
 
-  /// What a member is known to wish; nil if it was not heard of.
-  package subscript(_ name: String) -> IntentStatement? {
+  /// What a member is known to propose; nil if it was not heard of.
+  package subscript(_ name: String) -> MemberProposal? {
     members.firstIndex(of: name).flatMap { statements[$0] }
   }
 
   /// Who holds nothing or was not heard of.
   package var missing: [String] { zip(members, statements).filter { $0.1?.digest == nil }.map(\.0) }
 
-  /// Who holds another wish than this member.
+  /// Who holds another proposal than this member.
   package var differing: [String] {
     guard let digest = own.digest else { return [] }
     return zip(members, statements)
@@ -149,7 +149,7 @@ package struct Intents: Sendable, Hashable {
   }
 
   /// Takes one input; returns what to do, in order.
-  package mutating func handle(_ input: IntentsInput, at now: Instant) -> [IntentsEffect] {
+  package mutating func handle(_ input: ProposalsInput, at now: Instant) -> [ProposalsEffect] {
     switch input {
     case .started:
       changed = now
@@ -172,34 +172,34 @@ package struct Intents: Sendable, Hashable {
 
   private mutating func proposed(
     _ digest: Digest?, _ isInForce: Bool, _ now: Instant
-  ) -> [IntentsEffect] {
+  ) -> [ProposalsEffect] {
     let isInForce = isInForce && digest != nil
     if own.digest == digest, own.isInForce == isInForce { return own.isOpen ? tell(now) : [] }
     return state(
-      IntentStatement(run: run, serial: own.serial + 1, digest: digest, isInForce: isInForce), now)
+      MemberProposal(run: run, serial: own.serial + 1, digest: digest, isInForce: isInForce), now)
   }
 
-  private mutating func committed(_ digest: Digest?, _ now: Instant) -> [IntentsEffect] {
-    guard let wish = own.digest else { return [] }
-    if wish == digest {
+  private mutating func committed(_ digest: Digest?, _ now: Instant) -> [ProposalsEffect] {
+    guard let proposal = own.digest else { return [] }
+    if proposal == digest {
       if own.isInForce { return [] }
       return state(
-        IntentStatement(run: run, serial: own.serial + 1, digest: wish, isInForce: true), now)
+        MemberProposal(run: run, serial: own.serial + 1, digest: proposal, isInForce: true), now)
     }
     // Another one has come into force since; what is still open stays so.
     if own.isOpen { return [] }
-    return state(IntentStatement(run: run, serial: own.serial + 1, digest: nil), now)
+    return state(MemberProposal(run: run, serial: own.serial + 1, digest: nil), now)
   }
 
   /// A new statement of the own.
-  private mutating func state(_ statement: IntentStatement, _ now: Instant) -> [IntentsEffect] {
+  private mutating func state(_ statement: MemberProposal, _ now: Instant) -> [ProposalsEffect] {
     set(member, statement, now)
     return [.persist(statement)] + tell(now)
   }
 
   private mutating func heard(
-    _ name: String, _ statement: IntentStatement, _ now: Instant
-  ) -> [IntentsEffect] {
+    _ name: String, _ statement: MemberProposal, _ now: Instant
+  ) -> [ProposalsEffect] {
     guard name != member, let index = members.firstIndex(of: name) else { return [] }
     let known = statements[index]
     let isNewRun = known.map { $0.run != statement.run } ?? false
@@ -219,7 +219,7 @@ package struct Intents: Sendable, Hashable {
     return [.wake(now.advanced(byMilliseconds: Self.quietMilliseconds))]
   }
 
-  private mutating func woke(_ now: Instant) -> [IntentsEffect] {
+  private mutating func woke(_ now: Instant) -> [ProposalsEffect] {
     guard isFirst, let digest = own.digest, let changed, isAgreed else { return tell(now) }
     if begun == digest { return [] }
     let ready = max(
@@ -229,33 +229,33 @@ package struct Intents: Sendable, Hashable {
     return [.begin(digest)]
   }
 
-  /// Whether all hold the same wish, and somebody does not have it in force.
+  /// Whether all hold the same proposal, and somebody does not have it in force.
   private var isAgreed: Bool {
     statements.allSatisfy { $0?.digest == own.digest }
       && statements.contains { $0?.isOpen ?? false }
   }
 
-  private mutating func set(_ name: String, _ statement: IntentStatement, _ now: Instant) {
+  private mutating func set(_ name: String, _ statement: MemberProposal, _ now: Instant) {
     guard let index = members.firstIndex(of: name) else { return }
     statements[index] = statement
     changed = now
-    // A wish that was changed may be wished again.
+    // A proposal that was changed may be proposed again.
     begun = nil
     notBefore = nil
   }
 
   /// Tells whom it concerns: the first member; the first itself those who hold something else or
   /// were not heard of, since it may have forgotten what they said.
-  private func tell(_ now: Instant) -> [IntentsEffect] {
-    let wish = own.digest
+  private func tell(_ now: Instant) -> [ProposalsEffect] {
+    let proposal = own.digest
     let others =
       isFirst
-      ? members.filter { $0 != member && wish != nil && self[$0]?.digest != wish }
+      ? members.filter { $0 != member && proposal != nil && self[$0]?.digest != proposal }
       : Array(members.prefix(1))
     // A withdrawal of what was never told needs no telling.
     let isKnown = own.serial > 0
     let wait = isFirst && others.isEmpty ? Self.quietMilliseconds : Self.againMilliseconds
-    let wakes = isFirst ? wish != nil && statements.contains { $0?.isOpen ?? true } : own.isOpen
+    let wakes = isFirst ? proposal != nil && statements.contains { $0?.isOpen ?? true } : own.isOpen
     return (isKnown ? others.map { .tell(member: $0, own) } : [])
       + (wakes ? [.wake(now.advanced(byMilliseconds: wait))] : [])
   }

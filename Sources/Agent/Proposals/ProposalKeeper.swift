@@ -7,25 +7,25 @@ internal import Model
 internal import Rollout
 internal import Threads
 
-// What configuration management has handed to this node: the shell around Intents.
+// What configuration management has handed to this node: the shell around Proposals.
 //
 // Everybody tells the first of the members (rank 0), which begins when all agree. The settings
 // themselves stay on each node; the first one's travel in its request for the vote, and each member
 // compares them with its own before it so much as plans them.
 
-/// What is durable of the own wish. Holds secrets; 0600 like every record.
-struct IntentRecord: Sendable, Codable {
-  var statement = IntentStatement(serial: 0, digest: nil)
-  /// The settings; nil without a wish.
-  var wish: IntentRequest?
-  /// The last wish whose rollout was committed and not confirmed on every node: it is wished no more, nor
+/// What is durable of the own proposal. Holds secrets; 0600 like every record.
+struct ProposalRecord: Sendable, Codable {
+  var statement = MemberProposal(serial: 0, digest: nil)
+  /// The settings; nil without a proposal.
+  var settings: ProposalRequest?
+  /// The last proposal whose rollout was committed and not confirmed on every node: it is proposed no more, nor
   /// taken again from configuration management.
-  var failed: IntentFailure?
-  /// The last rollout of a wish that was committed here.
+  var failed: ProposalFailure?
+  /// The last rollout of a proposal that was committed here.
   var rolledOut: RolledOut?
 
   /// In place of a record that cannot be read: the others are told that nothing is held here any more.
-  static let forgotten = IntentRecord(statement: IntentStatement(serial: 1, digest: nil))
+  static let forgotten = ProposalRecord(statement: MemberProposal(serial: 1, digest: nil))
 
   struct RolledOut: Sendable, Codable, Hashable {
     var digest: Digest
@@ -42,27 +42,27 @@ extension Agent {
   /// - Parameter change: what else becomes of the record.
   /// - Throws: a refusal if it could not be made durable; nothing has changed then.
   func take(
-    _ input: IntentsInput, _ change: (inout IntentRecord) -> Void = { _ in }
+    _ input: ProposalsInput, _ change: (inout ProposalRecord) -> Void = { _ in }
   ) throws(Refusal) {
-    let notBegun = try intentTurn.withLock { _ throws(Refusal) -> Digest? in
-      var (intents, record) = state.withLock { ($0.intents, $0.intent) }
-      let effects = intents.handle(input, at: Clock.now())
+    let notBegun = try proposalTurn.withLock { _ throws(Refusal) -> Digest? in
+      var (proposals, record) = state.withLock { ($0.proposals, $0.proposal) }
+      let effects = proposals.handle(input, at: Clock.now())
       // Nobody is told of a statement that is not durable, also not who only asks.
       for case .persist(let statement) in effects {
         record.statement = statement
-        if statement.digest == nil { record.wish = nil }
+        if statement.digest == nil { record.settings = nil }
         change(&record)
         try records.save(record)
       }
-      state.update { [intents, record] in ($0.intents, $0.intent) = (intents, record) }
+      state.update { [proposals, record] in ($0.proposals, $0.proposal) = (proposals, record) }
       var notBegun: Digest?
       for effect in effects {
         switch effect {
         case .persist: break
         case .tell(let member, let statement): tell(member, statement)
-        case .wake(let instant): wakeIntents(at: instant)
+        case .wake(let instant): wakeProposals(at: instant)
         case .begin(let digest):
-          do throws(Refusal) { try startThread("intent") { self.begin(digest) } } catch {
+          do throws(Refusal) { try startThread("proposal") { self.begin(digest) } } catch {
             ports.log(3, "what all nodes have proposed is tried again: \(error.message)")
             notBegun = digest
           }
@@ -73,11 +73,11 @@ extension Agent {
     if let notBegun { intend(.refused(notBegun)) }
   }
 
-  private func wakeIntents(at instant: Instant) {
+  private func wakeProposals(at instant: Instant) {
     do throws(Errno) {
-      try intentAlarm.set(instant) { [self] _ in intend(.woke) }
+      try proposalAlarm.set(instant) { [self] _ in intend(.woke) }
     } catch {
-      ports.log(4, "intents: \(error)")
+      ports.log(4, "proposals: \(error)")
       // Too early it is told when to come again; never would leave the proposals alone for good.
       carryOn("alarm") { [self] in
         Clock.sleep(until: min(instant, .inMilliseconds(Self.withoutThreadMilliseconds)))
@@ -87,22 +87,22 @@ extension Agent {
   }
 
   /// The same where there is nobody to tell.
-  func intend(_ input: IntentsInput) {
+  func intend(_ input: ProposalsInput) {
     do throws(Refusal) { try take(input) } catch { ports.log(3, error.message) }
   }
 
-  private func tell(_ member: String, _ statement: IntentStatement) {
+  private func tell(_ member: String, _ statement: MemberProposal) {
     peers.ask(
       .tell(statement), of: member, .later, deadline: .inMilliseconds(Self.tellMilliseconds)
-    ) { [self] (answer: Result<IntentsView, LinkFailure>) in
+    ) { [self] (answer: Result<ProposalsView, LinkFailure>) in
       guard case .success(let view) = answer, view.node == member else { return }
       if member == inventory.memberNames.first { state.update { $0.firstView = view } }
       intend(.heard(member: member, view.own))
     }
   }
 
-  /// POST /v1/intents: another member says what it wishes.
-  func heardIntent(_ statement: IntentStatement, of member: String) -> IntentsView {
+  /// POST /v1/proposals: another member says what it proposes.
+  func heardProposal(_ statement: MemberProposal, of member: String) -> ProposalsView {
     intend(.heard(member: member, statement))
     return intentsView()
   }
@@ -113,7 +113,7 @@ extension Agent {
   /// plan.
   ///
   /// - Throws: a refusal if they could never be voted for.
-  func propose(_ request: IntentRequest) throws(Refusal) -> IntentsView {
+  func propose(_ request: ProposalRequest) throws(Refusal) -> ProposalsView {
     try validate(request.changes)
     if request.changes.isEmpty {
       throw Refusal(.validation, "there is nothing to propose; name at least one setting")
@@ -128,16 +128,16 @@ extension Agent {
     }
     let digest = digest(of: request)
     if isRefusedAsFailed(digest, answer) {
-      // What was proposed before is not wished any more either.
+      // What was proposed before is not proposed any more either.
       try take(.proposed(nil, isInForce: false))
       return wholeView()
     }
-    let before = state.withLock { $0.intents.own }
+    let before = state.withLock { $0.proposals.own }
     try take(.proposed(digest, isInForce: Self.isInForce(answer))) { record in
-      record.wish = request
+      record.settings = request
       if record.failed?.digest == digest { record.failed = nil }
     }
-    let own = state.withLock { $0.intents.own }
+    let own = state.withLock { $0.proposals.own }
     // What is in force already changes nothing, also when it was not proposed before.
     return wholeView(isChanged: own != before && !own.isInForce)
   }
@@ -146,12 +146,12 @@ extension Agent {
   /// proposals again when its checks have ended (``stillProposed(_:)``).
   ///
   /// - Throws: a refusal if this node has voted for it already.
-  func withdraw() throws(Refusal) -> IntentsView {
-    let hadWish = try betweenTurns { () throws(Refusal) in
+  func withdraw() throws(Refusal) -> ProposalsView {
+    let hadSettings = try betweenTurns { () throws(Refusal) in
       let (own, active) = state.withLock { state in
-        (state.intents.own.digest, state.participant.record.active?.rollout)
+        (state.proposals.own.digest, state.participant.record.active?.rollout)
       }
-      if let own, let active, active.wish == own {
+      if let own, let active, active.proposal == own {
         throw Refusal(
           .busy,
           "rollout \(active.id) of what is proposed on \(node) is under way and \(node) has voted for it: nothing was withdrawn; `keyturn watch \(active.id)` follows it"
@@ -160,7 +160,7 @@ extension Agent {
       try take(.proposed(nil, isInForce: false))
       return own != nil
     }
-    return wholeView(isChanged: hadWish)
+    return wholeView(isChanged: hadSettings)
   }
 
   /// The input, or a no in place of a yes for what is not proposed on this node any more. Within a turn: from here
@@ -168,7 +168,7 @@ extension Agent {
   func stillProposed(_ input: ParticipantInput) -> ParticipantInput {
     guard case .assessed(let rollout, .success) = input else { return input }
     let isGone = state.withLock { state in
-      state.proposalVote == rollout.id && state.intents.own.digest != rollout.wish
+      state.proposalVote == rollout.id && state.proposals.own.digest != rollout.proposal
     }
     if !isGone { return input }
     return .assessed(
@@ -180,8 +180,8 @@ extension Agent {
         )))
   }
 
-  private func digest(of request: IntentRequest) -> Digest {
-    Wish.digest(
+  private func digest(of request: ProposalRequest) -> Digest {
+    ProposedSettings.digest(
       cluster: inventory.cluster, changes: request.changes.map(\.change),
       createKey: request.createKey)
   }
@@ -190,31 +190,31 @@ extension Agent {
     answer.refusal == nil && answer.before == answer.after && !answer.restartNeeded
   }
 
-  /// The first member has had this node plan its own wish: what the plan says of it is known anew.
-  func intentSeen(_ request: PlanRequest, _ answer: PlanAnswer) {
+  /// The first member has had this node plan its own proposal: what the plan says of it is known anew.
+  func proposalSeen(_ request: PlanRequest, _ answer: PlanAnswer) {
     guard Self.isInForce(answer) else { return }
-    let wish = IntentRequest(changes: request.changes, createKey: request.createKey)
-    intend(.found(digest(of: wish)))
+    let settings = ProposalRequest(changes: request.changes, createKey: request.createKey)
+    intend(.found(digest(of: settings)))
   }
 
   // MARK: the rollout
 
   /// All members want this: coordinates the rollout. On a thread of its own; blocks to its end.
   private func begin(_ digest: Digest) {
-    let wish = state.withLock { $0.intent.wish }
-    guard let wish, self.digest(of: wish) == digest else { return }
+    let settings = state.withLock { $0.proposal.settings }
+    guard let settings, self.digest(of: settings) == digest else { return }
     let problem: Refusal?
-    do throws(Refusal) { problem = try roll(wish, digest) } catch { problem = error }
-    state.update { $0.intentRefusal = problem.map { (digest, $0) } }
+    do throws(Refusal) { problem = try roll(settings, digest) } catch { problem = error }
+    state.update { $0.proposalRefusal = problem.map { (digest, $0) } }
     guard let problem else { return }
     ports.log(4, "what all nodes have proposed came to nothing: \(problem.message)")
     intend(.refused(digest))
   }
 
   /// Why the rollout came to nothing; nil if it did not.
-  private func roll(_ wish: IntentRequest, _ digest: Digest) throws(Refusal) -> Refusal? {
+  private func roll(_ settings: ProposalRequest, _ digest: Digest) throws(Refusal) -> Refusal? {
     let plan = clusterPlan(
-      PlanRequest(kind: .apply, changes: wish.changes, createKey: wish.createKey))
+      PlanRequest(kind: .apply, changes: settings.changes, createKey: settings.createKey))
     switch plan.verdict(isRestart: false) {
     case .nothingToDo: return nil
     case .refused(let refusal): return refusal
@@ -224,14 +224,14 @@ extension Agent {
       id: Rollout.newID(), kind: .apply, inventory: inventory,
       createdBy: principal.author,
       realtimeMicroseconds: Clock.realtimeMicroseconds(), rollback: inventory.rollback,
-      wish: digest)
+      proposal: digest)
     ports.log(5, "all nodes have proposed the same: rollout \(rollout.id) begins")
     let links = memberLinks
-    let signs = SignsOfLife(of: rollout.id, to: links, atOnce: Limits.peersAtOnce)
+    let signs = CoordinatorHeartbeat(of: rollout.id, to: links, atOnce: Limits.peersAtOnce)
     defer { signs.end() }
     var watcher = LoggingWatcher(rollout: rollout.id, log: ports.log)
     let result = try RolloutRunner(
-      rollout: rollout, changes: wish.changes, createKey: wish.createKey, seals: plan.seals,
+      rollout: rollout, changes: settings.changes, createKey: settings.createKey, seals: plan.seals,
       links: links,
       limits: CoordinatorLimits(inventory)
     ).run(Interruption(), &watcher, signs: signs)
@@ -260,43 +260,44 @@ extension Agent {
 
   // MARK: what is known
 
-  /// The intents as this member knows them.
-  func intentsView() -> IntentsView {
+  /// The proposals as this member knows them.
+  func intentsView() -> ProposalsView {
     state.withLock { state in
-      let own = state.intents.own
-      var refusal = state.intentRefusal.flatMap { $0.digest == own.digest ? $0.refusal : nil }
+      let own = state.proposals.own
+      var refusal = state.proposalRefusal.flatMap { $0.digest == own.digest ? $0.refusal : nil }
       if refusal == nil, let first = state.firstView, first.own.digest == own.digest {
         refusal = first.refusal
       }
       let (phase, rollout) = Self.phase(state, own, refusal)
-      return IntentsView(
+      return ProposalsView(
         node: node, own: own, phase: phase,
-        rows: inventory.memberNames.map { IntentRow(member: $0, statement: state.intents[$0]) },
+        rows: inventory.memberNames.map { ProposalRow(member: $0, statement: state.proposals[$0]) },
         rollout: rollout, refusal: phase == .refused ? refusal : nil,
-        failure: state.intent.failed,
-        settlements: state.settled.compactMap(\.settlement))
+        failure: state.proposal.failed,
+        results: state.settled.compactMap(\.rolloutResult))
     }
   }
 
   private static func phase(
-    _ state: State, _ own: IntentStatement, _ refusal: Refusal?
-  ) -> (IntentPhase, String?) {
+    _ state: State, _ own: MemberProposal, _ refusal: Refusal?
+  ) -> (ProposalPhase, String?) {
     let record = state.participant.record
-    if let active = record.active?.rollout ?? state.participant.assessing, let wish = active.wish,
-      wish == own.digest
+    if let active = record.active?.rollout ?? state.participant.assessing,
+      let settings = active.proposal,
+      settings == own.digest
     {
       return (.rollingOut, active.id)
     }
     guard own.digest != nil else {
-      return state.intent.failed.map { (.notConfirmed, $0.rollout) } ?? (.none, nil)
+      return state.proposal.failed.map { (.notConfirmed, $0.rollout) } ?? (.none, nil)
     }
     if own.isInForce {
       let last = record.lastCommitted?.rollout
-      guard let last, last.wish == own.digest else { return (.inForce, nil) }
+      guard let last, last.proposal == own.digest else { return (.inForce, nil) }
       // Confirmed here, and not known yet whether everywhere.
       let isOpen =
         state.collecting?.id == last.id
-        && state.settled.first { $0.rollout == last.id }?.settlement == nil
+        && state.settled.first { $0.rollout == last.id }?.rolloutResult == nil
       return (isOpen ? .rollingOut : .inForce, last.id)
     }
     return (refusal == nil ? .waiting : .refused, nil)
@@ -304,11 +305,11 @@ extension Agent {
 
   /// The same with what the first member knows of the others. Blocks until it has answered, at most 2 s;
   /// without it the others are simply not heard of.
-  func wholeView(isChanged: Bool = false) -> IntentsView {
+  func wholeView(isChanged: Bool = false) -> ProposalsView {
     if let first = inventory.memberNames.first, first != node {
-      let statement = state.withLock { $0.intents.own }
+      let statement = state.withLock { $0.proposals.own }
       do throws(LinkFailure) {
-        let view: IntentsView = try peers.ask(
+        let view: ProposalsView = try peers.ask(
           .tell(statement), of: first, .now, deadline: .inMilliseconds(Self.tellMilliseconds))
         state.update { $0.firstView = view }
       } catch { ports.log(5, "ask \(first) who has proposed what: \(error.refusal.message)") }

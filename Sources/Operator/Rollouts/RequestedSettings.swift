@@ -8,7 +8,7 @@ internal import Secrets
 
 /// What the operator wants: the settings file, the API key's own file and `--unset` together,
 /// checked as far as that is possible without a node; or a generation.
-struct Wishes: Sendable {
+struct RequestedSettings: Sendable {
   /// The changes, each variable once.
   let changes: [SettingChange]
   /// The generation to go back to; nil if that is not what is wanted.
@@ -17,7 +17,7 @@ struct Wishes: Sendable {
   let createKey: Bool
   /// What the checks found; with an error among it the changes must not be used.
   let findings: [Finding]
-  /// Every value that the SSE key would be given; nil if the wishes leave it alone.
+  /// Every value that the SSE key would be given; nil if the settings leave it alone.
   private let keys: [String]?
   /// The same for the enclave.
   private let enclaves: [String]?
@@ -26,7 +26,7 @@ struct Wishes: Sendable {
   static let enclaveVariable = "MINIO_KMS_ENCLAVE"
   static let apiKeyVariable = "MINIO_KMS_API_KEY"
 
-  /// The wishes of `restart`, none, or of `rollback`: a generation.
+  /// The settings of `restart`, none, or of `rollback`: a generation.
   init(generation: Int? = nil) {
     self.generation = generation
     changes = []
@@ -36,7 +36,7 @@ struct Wishes: Sendable {
     enclaves = nil
   }
 
-  /// Wishes from the content of the files.
+  /// RequestedSettings from the content of the files.
   ///
   /// - Parameters:
   ///   - settings: the settings file and its name for messages.
@@ -113,9 +113,9 @@ struct Wishes: Sendable {
     enclaves = wanted(Self.enclaveVariable)
   }
 
-  /// By which the same wishes are known again.
+  /// By which the same settings are known again.
   func digest(cluster: String) -> Digest {
-    Wish.digest(cluster: cluster, changes: changes, createKey: createKey)
+    ProposedSettings.digest(cluster: cluster, changes: changes, createKey: createKey)
   }
 
   /// Whether something is wrong with them in themselves.
@@ -137,7 +137,7 @@ struct Wishes: Sendable {
       holder: holder, keys: keys ?? [key], enclaves: enclaves ?? [enclaveInForce])
   }
 
-  /// KeyManager's rules look at a whole environment; the wishes are one only when all four are
+  /// KeyManager's rules look at a whole environment; the settings are one only when all four are
   /// there. The rest each node checks with its own file.
   private static func rules(
     _ changes: [SettingChange], _ lines: [String: Int], _ file: String?

@@ -8,8 +8,8 @@ internal import ServerUnit
 internal import Threads
 
 /// The question to every witness whether its host reaches this node, and the node's answer when one
-/// comes to see. What is concluded is KeyManager's `BackJudgement`.
-final class WayBack: Sendable {
+/// comes to see. What is concluded is KeyManager's `ReverseJudgement`.
+final class ReversePath: Sendable {
   private let node: String
   private let inventory: Inventory
   private let ports: Ports
@@ -24,23 +24,23 @@ final class WayBack: Sendable {
   /// A question that is under way.
   struct Pending {
     fileprivate struct Found: Sendable {
-      var looks: [BackLook]
+      var looks: [ReverseLook]
       var own: OwnServer
     }
     fileprivate let node: String
     fileprivate let policy: Inventory.UnverifiedDirection
     fileprivate let deadline: Instant
-    fileprivate let late: [BackLook]
+    fileprivate let late: [ReverseLook]
     fileprivate let found: Lock<Found?>
     fileprivate let endpoints: [String: Endpoint]
 
     /// Blocks until every witness has answered, or the deadline; `forward` is what the node itself
     /// has seen meanwhile.
-    func directions(_ forward: [EndpointReport]) -> [BackDirection] {
-      let end = deadline.advanced(byMilliseconds: WayBack.graceMilliseconds)
+    func directions(_ forward: [EndpointReport]) -> [ReverseDirection] {
+      let end = deadline.advanced(byMilliseconds: ReversePath.graceMilliseconds)
       let found =
         found.wait(until: end) { $0 } ?? Found(looks: late, own: .silent("it was not looked at"))
-      return BackJudgement.directions(
+      return ReverseJudgement.directions(
         found.looks.map { look in
           var look = look
           look.forward = endpoints[look.keyManager].flatMap { endpoint in
@@ -51,13 +51,13 @@ final class WayBack: Sendable {
     }
 
     /// What stands against a rollout, by the inventory's policy.
-    func findings(_ directions: [BackDirection]) -> [Finding] {
-      BackJudgement.findings(directions, policy: policy)
+    func findings(_ directions: [ReverseDirection]) -> [Finding] {
+      ReverseJudgement.findings(directions, policy: policy)
     }
 
     /// The same for `keyturn check`.
-    func answers(_ directions: [BackDirection]) -> [BackAnswer] {
-      directions.map { BackAnswer($0, endpoint: endpoints[$0.keyManager]?.text) }
+    func answers(_ directions: [ReverseDirection]) -> [ReverseAnswer] {
+      directions.map { ReverseAnswer($0, endpoint: endpoints[$0.keyManager]?.text) }
     }
   }
 
@@ -68,7 +68,7 @@ final class WayBack: Sendable {
   /// are those that the server uses: one that the inventory does not have is unverified.
   func begin(endpoints: [Endpoint], server: ServerArguments, deadline: Instant) -> Pending {
     var known: [String: Endpoint] = [:]
-    var strangers: [BackLook] = []
+    var strangers: [ReverseLook] = []
     for endpoint in endpoints {
       if let host = inventory.keyManagers.first(where: {
         $0.place?.isSame(as: endpoint.target) == true
@@ -76,12 +76,12 @@ final class WayBack: Sendable {
         known[host.name] = endpoint
       } else {
         known[endpoint.target.text] = endpoint
-        strangers.append(BackLook(keyManager: endpoint.target.text, answer: .notInInventory))
+        strangers.append(ReverseLook(keyManager: endpoint.target.text, answer: .notInInventory))
       }
     }
     let (hosts, others) = (inventory.keyManagers, strangers)
     let late = hosts.map { host in
-      BackLook(
+      ReverseLook(
         keyManager: host.name,
         answer: host.witness == nil ? .noWitness : .silent("the deadline came first"))
     }
@@ -98,7 +98,7 @@ final class WayBack: Sendable {
       let questions =
         [Question.ownServer] + hosts.filter { $0.witness != nil }.map { .witness($0.name) }
       let answers = InParallel.map(
-        questions, thread: "way-back",
+        questions, thread: "reverse-path",
         until: deadline.advanced(byMilliseconds: Self.graceMilliseconds)
       ) { [self] in ask($0, server, deadline) }
       var (looks, own) = (late, OwnServer.silent("the deadline came first"))
@@ -114,7 +114,7 @@ final class WayBack: Sendable {
       }
       found.update { [looks, own] in $0 = .init(looks: looks + others, own: own) }
     }
-    do throws(Errno) { try Thread.start("way-back", work) } catch { work() }
+    do throws(Errno) { try Thread.start("reverse-path", work) } catch { work() }
     return pending
   }
 
@@ -174,13 +174,13 @@ extension HostPort {
   }
 }
 
-extension BackAnswer {
-  init(_ direction: BackDirection, endpoint: String?) {
+extension ReverseAnswer {
+  init(_ direction: ReverseDirection, endpoint: String?) {
     self.init(
       keyManager: direction.keyManager, endpoint: endpoint, verdict: direction.verdict.rawValue,
       unverified: direction.unverified?.rawValue, detail: direction.text,
       links: direction.links.map {
-        BackLinkAnswer(
+        ReverseLinkAnswer(
           port: $0.port.rawValue, address: $0.address, verdict: $0.verdict.rawValue,
           outcome: $0.outcome.rawValue, milliseconds: $0.milliseconds, detail: $0.text,
           validUntil: $0.validUntil)

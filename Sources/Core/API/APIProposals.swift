@@ -28,8 +28,8 @@ package struct ActiveSummary: Sendable, Codable, Hashable {
 }
 
 /// What configuration management hands to its own node's agent, over the local socket. Holds secrets.
-package struct IntentRequest: Sendable, Codable {
-  /// The wishes.
+package struct ProposalRequest: Sendable, Codable {
+  /// The proposals.
   package var changes: [WireChange]
   /// Whether the server may create the SSE key at its first start.
   package var createKey: Bool
@@ -41,22 +41,22 @@ package struct IntentRequest: Sendable, Codable {
   }
 }
 
-/// What one member is known to wish.
-package struct IntentRow: Sendable, Codable, Hashable {
+/// What one member is known to propose.
+package struct ProposalRow: Sendable, Codable, Hashable {
   /// The member's name.
   package var member: String
   /// What it said last; nil if nothing was heard of it.
-  package var statement: IntentStatement?
+  package var statement: MemberProposal?
 
   /// A row; see the properties.
-  package init(member: String, statement: IntentStatement?) {
+  package init(member: String, statement: MemberProposal?) {
     self.member = member
     self.statement = statement
   }
 }
 
-/// Where the wish of a member stands.
-package enum IntentPhase: String, Sendable, Codable, Hashable {
+/// Where the proposal of a member stands.
+package enum ProposalPhase: String, Sendable, Codable, Hashable {
   /// It has none.
   case none
   /// Others are missing, or want something else.
@@ -73,7 +73,7 @@ package enum IntentPhase: String, Sendable, Codable, Hashable {
 
 /// Settings whose rollout was committed and not confirmed on every node: what configuration management
 /// proposes again is refused with this, until a person says otherwise.
-package struct IntentFailure: Sendable, Codable, Hashable {
+package struct ProposalFailure: Sendable, Codable, Hashable {
   /// The digest of the settings.
   package var digest: Digest
   /// The rollout of them.
@@ -108,7 +108,7 @@ package struct IntentFailure: Sendable, Codable, Hashable {
 }
 
 /// Asks a node to take part again in a rollout of settings that were not confirmed.
-package struct IntentRetry: Sendable, Codable, Hashable {
+package struct ProposalRetry: Sendable, Codable, Hashable {
   /// How many hexadecimal digits name the settings.
   package static let digits = 8...64
 
@@ -125,36 +125,36 @@ package struct IntentRetry: Sendable, Codable, Hashable {
   }
 }
 
-/// The intents as one member knows them; whole only on the first of the members.
-package struct IntentsView: Sendable, Codable, Hashable {
+/// The proposals as one member knows them; whole only on the first of the members.
+package struct ProposalsView: Sendable, Codable, Hashable {
   /// The member that answers.
   package var node: String
-  /// What it wishes itself.
-  package var own: IntentStatement
+  /// What it proposes itself.
+  package var own: MemberProposal
   /// Where that stands.
-  package var phase: IntentPhase
+  package var phase: ProposalPhase
   /// One row for each member.
-  package var rows: [IntentRow]
+  package var rows: [ProposalRow]
   /// The rollout that ``phase`` is of, if there is one.
   package var rollout: String?
-  /// Why the last rollout of the wish came to nothing.
+  /// Why the last rollout of the proposal came to nothing.
   package var refusal: Refusal?
   /// The last settings whose rollout was not confirmed, which are not begun again by themselves; nil if
   /// there are none, and from an agent of a version before there were any.
-  package var failure: IntentFailure?
+  package var failure: ProposalFailure?
   /// What became of the last rollouts, as far as this member was told.
-  package var settlements: [Settlement]
+  package var results: [RolloutResult]
   /// Whether the request that this answers changed anything; false for one that only asks.
   package var isChanged: Bool
 
   /// A view; see the properties.
   package init(
-    node: String, own: IntentStatement, phase: IntentPhase, rows: [IntentRow], rollout: String?,
-    refusal: Refusal?, failure: IntentFailure? = nil, settlements: [Settlement] = [],
+    node: String, own: MemberProposal, phase: ProposalPhase, rows: [ProposalRow], rollout: String?,
+    refusal: Refusal?, failure: ProposalFailure? = nil, results: [RolloutResult] = [],
     isChanged: Bool = false
   ) {
     self.failure = failure
-    self.settlements = settlements
+    self.results = results
     self.node = node
     self.own = own
     self.phase = phase

@@ -4,21 +4,21 @@ internal import Model
 internal import Rollout
 
 /// What configuration management may hand to the members: settings, which make one content of every file.
-struct SimulatedWish: Hashable {
+struct SimulatedSettings: Hashable {
   var content: Int
   var digest: Digest
   /// When a member was handed it last, in true time.
   var handed: Int64 = -1
 }
 
-/// What is durable of a member's own wish.
-struct SimulatedIntent: Hashable {
-  var statement = IntentStatement(serial: 0, digest: nil)
-  /// The wish's number; -1 for none.
-  var wish = -1
+/// What is durable of a member's own proposal.
+struct SimulatedProposal: Hashable {
+  var statement = MemberProposal(serial: 0, digest: nil)
+  /// The proposal's number; -1 for none.
+  var proposal = -1
 }
 
-/// What a member's root was told of its wish, for the invariants.
+/// What a member's root was told of its proposal, for the invariants.
 enum Handed: Hashable {
   /// It holds this one; -1 for none.
   case holds(Int)
@@ -26,47 +26,50 @@ enum Handed: Hashable {
   case unknown
 }
 
-// What configuration management has handed to a member, as Sources/Agent/Proposals/IntentKeeper.swift has it.
+// What configuration management has handed to a member, as Sources/Agent/Proposals/ProposalKeeper.swift has it.
 
 extension World {
-  private static let wishDigests = (0..<16).map { Digest.ofFields(["wish", String($0)]) }
+  private static let settingsDigests = (0..<16).map { Digest.ofFields(["proposal", String($0)]) }
   /// Nobody looks any longer than that after everything has healed.
   private static let patience: Int64 = 300_000_000_000
 
-  mutating func makeWish(key: Int) -> Int {
-    let wish = wishes.count
-    if wish == Self.wishDigests.count { return wish - 1 }
+  mutating func makeSettings(key: Int) -> Int {
+    let proposal = proposals.count
+    if proposal == Self.settingsDigests.count { return proposal - 1 }
     contents.append(Content(key: key))
-    wishes.append(SimulatedWish(content: contents.count - 1, digest: Self.wishDigests[wish]))
-    return wish
+    proposals.append(
+      SimulatedSettings(content: contents.count - 1, digest: Self.settingsDigests[proposal]))
+    return proposal
   }
 
-  func wishIndex(_ digest: Digest?) -> Int? {
-    digest.flatMap { digest in wishes.firstIndex { $0.digest == digest } }
+  func settingsIndex(_ digest: Digest?) -> Int? {
+    digest.flatMap { digest in proposals.firstIndex { $0.digest == digest } }
   }
 
   // MARK: from the node
 
   /// `keyturn propose`.
-  mutating func propose(_ m: Int, _ wish: Int) {
+  mutating func propose(_ m: Int, _ proposal: Int) {
     guard members[m].isUp else { return }
-    let view = planView(m, .wish(wish))
+    let view = planView(m, .proposal(proposal))
     if view.refusal == .guarded || view.refusal == .file {
-      note("m\(m) refuses wish \(wish)")
+      note("m\(m) refuses proposal \(proposal)")
       return
     }
-    note("m\(m) is handed wish \(wish)")
+    note("m\(m) is handed proposal \(proposal)")
     members[m].handed = .unknown
-    if intend(m, .proposed(wishes[wish].digest, isInForce: view.isInForce), wish: wish) {
-      members[m].handed = .holds(wish)
-      wishes[wish].handed = now
+    if intend(
+      m, .proposed(proposals[proposal].digest, isInForce: view.isInForce), proposal: proposal)
+    {
+      members[m].handed = .holds(proposal)
+      proposals[proposal].handed = now
     }
   }
 
   /// `keyturn propose --withdraw`.
   mutating func withdraw(_ m: Int) {
     guard members[m].isUp else { return }
-    note("m\(m) is to wish nothing")
+    note("m\(m) is to withdraw its proposal")
     members[m].handed = .unknown
     if bug == .withdrawalForgotten || intend(m, .proposed(nil, isInForce: false)) {
       members[m].handed = .holds(-1)
@@ -79,30 +82,30 @@ extension World {
   ///
   /// - Returns: whether what it promises is durable.
   @discardableResult
-  mutating func intend(_ m: Int, _ input: IntentsInput, wish: Int? = nil) -> Bool {
-    let before = members[m].intents
-    let effects = members[m].intents.handle(input, at: members[m].clock(now))
+  mutating func intend(_ m: Int, _ input: ProposalsInput, proposal: Int? = nil) -> Bool {
+    let before = members[m].proposals
+    let effects = members[m].proposals.handle(input, at: members[m].clock(now))
     for effect in effects {
       if dies(m) { return false }
       switch effect {
       case .persist(let statement):
-        var record = members[m].intent
+        var record = members[m].proposal
         record.statement = statement
-        if let wish { record.wish = wish }
-        if statement.digest == nil { record.wish = -1 }
+        if let proposal { record.proposal = proposal }
+        if statement.digest == nil { record.proposal = -1 }
         let fails = diskFails(m)
         if !fails || (now >= members[m].diskIsFullUntil && random.below(2) == 0) {
-          members[m].disk.intent = record
+          members[m].disk.proposal = record
           said(m, statement)
         }
         if fails {
-          note("m\(m) cannot write its wish")
-          members[m].intents = before
+          note("m\(m) cannot write its proposal")
+          members[m].proposals = before
           return false
         }
-        members[m].intent = record
+        members[m].proposal = record
         note(
-          "m\(m) wishes \(record.wish), serial \(statement.serial)\(statement.isInForce ? ", in force" : "")"
+          "m\(m) proposes \(record.proposal), serial \(statement.serial)\(statement.isInForce ? ", in force" : "")"
         )
       case .tell(let name, let statement):
         guard let to = Self.names.firstIndex(of: name) else { continue }
@@ -110,50 +113,51 @@ extension World {
           Call(
             from: m, to: to, age: members[m].run, rollout: -1, request: .tell(statement)))
       case .wake(let instant):
-        members[m].intentSerial += 1
+        members[m].proposalSerial += 1
         if !isFaulty, now > healedAt + Self.patience { continue }
         schedule(
-          .intend(member: m, serial: members[m].intentSerial),
+          .intend(member: m, serial: members[m].proposalSerial),
           after: Int(max(0, members[m].time(instant) - now)))
       case .begin(let digest):
         checkBegin(m, digest)
         schedule(
-          .beginWish(member: m, run: members[m].run, wish: wishIndex(digest) ?? -1),
+          .beginSettings(member: m, run: members[m].run, proposal: settingsIndex(digest) ?? -1),
           after: 0)
       }
     }
     return true
   }
 
-  /// Another member has said what it wishes.
-  mutating func heard(_ m: Int, _ from: Int, _ statement: IntentStatement) {
+  /// Another member has said what it proposes.
+  mutating func heard(_ m: Int, _ from: Int, _ statement: MemberProposal) {
     intend(m, .heard(member: Self.names[from], statement))
-    guard bug == .begunBeforeAllHold, members[m].isUp, members[m].intents.isFirst else { return }
+    guard bug == .begunBeforeAllHold, members[m].isUp, members[m].proposals.isFirst else { return }
     // Who was not heard of will want the same.
-    for other in members.indices where other != m && members[m].intents[Self.names[other]] == nil {
+    for other in members.indices where other != m && members[m].proposals[Self.names[other]] == nil
+    {
       intend(
         m,
         .heard(
-          member: Self.names[other], IntentStatement(serial: 1, digest: statement.digest)))
+          member: Self.names[other], MemberProposal(serial: 1, digest: statement.digest)))
       if !members[m].isUp { return }
     }
   }
 
-  /// `intentSeen`: the first member has had this one plan its own wish.
-  mutating func intentSeen(_ m: Int, _ wish: Int, _ view: PlanView) {
+  /// `proposalSeen`: the first member has had this one plan its own proposal.
+  mutating func proposalSeen(_ m: Int, _ proposal: Int, _ view: PlanView) {
     guard view.isInForce else { return }
-    intend(m, .found(wishes[wish].digest))
+    intend(m, .found(proposals[proposal].digest))
   }
 
-  /// `intentEnded`: a committed rollout has ended here.
+  /// `proposalEnded`: a committed rollout has ended here.
   ///
-  /// - Returns: whether what follows for the wish is durable.
-  mutating func intentEnded(_ m: Int, _ finished: FinishedRollout) -> Bool {
-    let wish = finished.rollout.wish
+  /// - Returns: whether what follows for the proposal is durable.
+  mutating func proposalEnded(_ m: Int, _ finished: FinishedRollout) -> Bool {
+    let proposal = finished.rollout.proposal
     if finished.outcome.kind == .confirmed {
-      return intend(m, .committed(wish))
+      return intend(m, .committed(proposal))
     }
-    if let wish, members[m].intents.own.digest == wish, bug != .failedWishStays {
+    if let proposal, members[m].proposals.own.digest == proposal, bug != .failedSettingsStay {
       // Not again by itself.
       return intend(m, .proposed(nil, isInForce: false))
     }
@@ -165,8 +169,8 @@ extension World {
     let call = calls[index]
     guard case .plan(let kind) = call.request, isAlive(call.to, run) else { return }
     let view = planView(call.to, kind)
-    if case .wish(let wish) = kind {
-      intentSeen(call.to, wish, view)
+    if case .proposal(let proposal) = kind {
+      proposalSeen(call.to, proposal, view)
       if !isAlive(call.to, run) { return }
     }
     answer(index, attempt, .plan(view))
@@ -175,26 +179,27 @@ extension World {
   // MARK: the rollout
 
   /// `begin`: all members want this.
-  mutating func beginWish(_ m: Int, _ wish: Int) {
-    guard wish >= 0, members[m].intent.wish == wish else { return }
-    note("m\(m): all wish \(wish)")
-    undertake(Undertaking(host: m, goal: .wish(wish)), .wish(wish))
+  mutating func beginSettings(_ m: Int, _ proposal: Int) {
+    guard proposal >= 0, members[m].proposal.proposal == proposal else { return }
+    note("m\(m): all propose \(proposal)")
+    undertake(Undertaking(host: m, goal: .proposal(proposal)), .proposal(proposal))
   }
 
   /// Every member has said what it makes of it.
-  mutating func wishPlanned(_ u: Int, _ wish: Int) {
-    if refusal(of: u) != nil { return wishCameToNothing(u, wish) }
+  mutating func proposalPlanned(_ u: Int, _ proposal: Int) {
+    if refusal(of: u) != nil { return proposalFailed(u, proposal) }
     let plans = undertakings[u].plans.compactMap(\.self)
     if plans.allSatisfy({ $0.file == $0.after && !$0.isRestartNeeded }) { return leave(u) }
-    begin(u, .apply, content: wishes[wish].content, previous: plans[0].file, wish: wish)
+    begin(
+      u, .apply, content: proposals[proposal].content, previous: plans[0].file, proposal: proposal)
   }
 
-  mutating func wishCameToNothing(_ u: Int, _ wish: Int) {
+  mutating func proposalFailed(_ u: Int, _ proposal: Int) {
     let m = undertakings[u].host
     leave(u)
-    note("what all have wished came to nothing")
-    members[m].refused = wish
-    intend(m, .refused(wishes[wish].digest))
+    note("what all have proposed came to nothing")
+    members[m].refused = proposal
+    intend(m, .refused(proposals[proposal].digest))
   }
 
   // MARK: what a member may ask of another
@@ -204,7 +209,8 @@ extension World {
     if node >= members.count { return true }
     switch rollout.kind {
     case .rollback: return mayUndo(m, rollout.undoes)
-    case .apply: return rollout.wish != nil && members[m].intents.own.digest == rollout.wish
+    case .apply:
+      return rollout.proposal != nil && members[m].proposals.own.digest == rollout.proposal
     case .restart: return false
     }
   }
@@ -213,7 +219,8 @@ extension World {
     if node >= members.count { return true }
     switch kind {
     case .command: return false
-    case .wish(let wish): return members[m].intents.own.digest == wishes[wish].digest
+    case .proposal(let proposal):
+      return members[m].proposals.own.digest == proposals[proposal].digest
     case .undo(let index): return mayUndo(m, histories[index].rollout.id)
     }
   }
@@ -232,7 +239,7 @@ extension World {
       epoch: record.highestEpoch, file: file, after: file, life: members[m].life)
     switch kind {
     case .command: return view
-    case .wish(let wish): view.after = wishes[wish].content
+    case .proposal(let proposal): view.after = proposals[proposal].content
     case .undo(let index):
       guard bug == .undoneTwice || record.lastCommitted?.rollout.id == histories[index].rollout.id
       else {

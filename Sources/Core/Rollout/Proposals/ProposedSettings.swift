@@ -2,14 +2,14 @@
 package import Crypto
 package import Secrets
 
-/// What makes two wishes the same one: the settings, and whether the key may be created.
-package enum Wish {
+/// What makes two proposals the same one: the settings, and whether the key may be created.
+package enum ProposedSettings {
   /// Over names and values, in the order of the names, length-prefixed. It is told to members and
   /// observers: like the digest of the file it says nothing of a secret that cannot be guessed.
   package static func digest(
     cluster: String, changes: [SettingChange], createKey: Bool
   ) -> Digest {
-    var fields = ["keyturn wish 1", cluster, createKey ? "create" : ""]
+    var fields = ["keyturn proposal 1", cluster, createKey ? "create" : ""]
     for change in changes.sorted(by: { $0.name < $1.name }) {
       fields += [change.name, change.value == nil ? "unset" : "set", change.value?.reveal() ?? ""]
     }

@@ -28,10 +28,10 @@ struct SettlementTests {
   }
 
   private func tell(
-    _ cluster: Cluster, _ settlement: Settlement, as principal: Principal
+    _ cluster: Cluster, _ rolloutResult: RolloutResult, as principal: Principal
   ) -> Int {
     cluster[0].send(
-      "POST", "/v1/rollouts/\(settlement.rollout)/settlement", JSON.encode(settlement),
+      "POST", "/v1/rollouts/\(rolloutResult.rollout)/result", JSON.encode(rolloutResult),
       as: principal
     ).status
   }
@@ -39,9 +39,9 @@ struct SettlementTests {
   @Test("an operator who did not create the rollout does not say what became of it")
   func stranger() throws {
     let (cluster, rollout) = try ended()
-    let held = Settlement(rollout: rollout.id, kind: .held, reason: "so it is", by: "alice")
+    let held = RolloutResult(rollout: rollout.id, kind: .held, reason: "so it is", by: "alice")
     #expect(tell(cluster, held, as: Self.bob) == 403)
-    #expect(try cluster.view(0, rollout.id).settlement == nil)
+    #expect(try cluster.view(0, rollout.id).rolloutResult == nil)
     #expect(cluster[0].agent.state.withLock { $0.collecting } != nil, "it goes on collecting")
   }
 
@@ -52,25 +52,25 @@ struct SettlementTests {
       ("alice", Self.peer), ("node/minio-1", Self.peer), ("minio-2", Self.peer),
       ("node/minio-2", alice), ("bob", alice),
     ] {
-      let told = Settlement(rollout: rollout.id, kind: .confirmed, by: by)
+      let told = RolloutResult(rollout: rollout.id, kind: .confirmed, by: by)
       #expect(tell(cluster, told, as: principal) == 403, "\(principal.name) as \(by)")
     }
-    #expect(try cluster.view(0, rollout.id).settlement == nil)
-    let own = Settlement(rollout: rollout.id, kind: .confirmed, by: "node/minio-2")
+    #expect(try cluster.view(0, rollout.id).rolloutResult == nil)
+    let own = RolloutResult(rollout: rollout.id, kind: .confirmed, by: "node/minio-2")
     #expect(tell(cluster, own, as: Self.peer) == 200)
-    #expect(try cluster.view(0, rollout.id).settlement == own)
+    #expect(try cluster.view(0, rollout.id).rolloutResult == own)
   }
 
   @Test("that all starts were confirmed is not taken where the own one was not")
   func ownFailure() throws {
     let (cluster, rollout) = try ended(failing: true)
-    let confirmed = Settlement(rollout: rollout.id, kind: .confirmed, by: "alice")
+    let confirmed = RolloutResult(rollout: rollout.id, kind: .confirmed, by: "alice")
     #expect(tell(cluster, confirmed, as: alice) != 200)
-    #expect(try cluster.view(0, rollout.id).settlement == nil)
-    let held = Settlement(rollout: rollout.id, kind: .held, reason: "so it is", by: "alice")
+    #expect(try cluster.view(0, rollout.id).rolloutResult == nil)
+    let held = RolloutResult(rollout: rollout.id, kind: .held, reason: "so it is", by: "alice")
     #expect(tell(cluster, held, as: alice) == 200)
     #expect(tell(cluster, confirmed, as: alice) != 200)
-    #expect(try cluster.view(0, rollout.id).settlement == held)
+    #expect(try cluster.view(0, rollout.id).rolloutResult == held)
   }
 
   @Test("what a member says of a rollout that it was not asked about is not taken")
@@ -86,7 +86,7 @@ struct SettlementTests {
         guard node == "minio-2", var view = try? JSON.decode(RolloutView.self, from: bytes) else {
           return bytes
         }
-        view.settlement = Settlement(rollout: other, kind: .confirmed, by: "node/minio-2")
+        view.rolloutResult = RolloutResult(rollout: other, kind: .confirmed, by: "node/minio-2")
         lies.update { $0 += 1 }
         return JSON.encode(view)
       }
@@ -95,23 +95,23 @@ struct SettlementTests {
     #expect(try cluster.run(rollout, enabling).outcomes == [.confirmed, .confirmed])
     let agent = cluster[0].agent
     let isOver: Bool? = agent.state.wait(until: .inMilliseconds(20_000)) { state in
-      state.collecting == nil && state.settled.contains { $0.settlement != nil } ? true : nil
+      state.collecting == nil && state.settled.contains { $0.rolloutResult != nil } ? true : nil
     }
     #expect(isOver == true && lies.withLock { $0 } > 0)
     #expect(agent.settled(other) == nil)
-    #expect(agent.settled(rollout.id)?.settlement?.kind == .confirmed)
+    #expect(agent.settled(rollout.id)?.rolloutResult?.kind == .confirmed)
   }
 
   @Test("a reason is cut at its limit, and a name that is too long refused")
   func texts() throws {
     let (cluster, rollout) = try ended()
-    var held = Settlement(rollout: rollout.id, kind: .held, reason: "so it is", by: "alice")
+    var held = RolloutResult(rollout: rollout.id, kind: .held, reason: "so it is", by: "alice")
     held.rollback = String(repeating: "r", count: Limits.nameInMessageBytes + 1)
     #expect(tell(cluster, held, as: alice) == 400)
     held.rollback = String(repeating: "r", count: Limits.nameInMessageBytes)
     held.reason = String(repeating: "é", count: Limits.reasonBytes)
     #expect(tell(cluster, held, as: alice) == 200)
-    let kept = try #require(try cluster.view(0, rollout.id).settlement)
+    let kept = try #require(try cluster.view(0, rollout.id).rolloutResult)
     #expect(kept.reason.utf8.count <= Limits.reasonBytes && kept.reason.hasSuffix("é..."))
     let outcome = try JSON.decode(
       Outcome.self,
@@ -133,12 +133,12 @@ struct SettlementTests {
   @Test("what was told first stays, unless a rollback follows")
   func first() throws {
     let (cluster, rollout) = try ended()
-    let held = Settlement(rollout: rollout.id, kind: .held, reason: "so it is", by: "alice")
+    let held = RolloutResult(rollout: rollout.id, kind: .held, reason: "so it is", by: "alice")
     #expect(tell(cluster, held, as: alice) == 200)
     #expect(tell(cluster, held, as: alice) == 200, "repeated")
-    let confirmed = Settlement(rollout: rollout.id, kind: .confirmed, by: "node/minio-2")
+    let confirmed = RolloutResult(rollout: rollout.id, kind: .confirmed, by: "node/minio-2")
     #expect(tell(cluster, confirmed, as: Self.peer) != 200)
-    #expect(try cluster.view(0, rollout.id).settlement == held)
+    #expect(try cluster.view(0, rollout.id).rolloutResult == held)
   }
 
   @Test(

@@ -2,14 +2,14 @@
 @testable import Rollout
 import Testing
 
-@Suite("Last door")
-struct LastDoorTests {
+@Suite("Start guard")
+struct StartGuardTests {
   private static let seal = Seal(
     cluster: "prod", keyName: "key-1", enclave: "store", rollout: "00000000000000aa",
     sealedAtMicroseconds: 1)
 
-  private func variable(_ environment: String?, _ file: [String] = []) -> LastDoor.Variable {
-    LastDoor.Variable(
+  private func variable(_ environment: String?, _ file: [String] = []) -> StartGuard.Variable {
+    StartGuard.Variable(
       environment: environment.map { .init(value: $0, place: "the environment") },
       file: file.enumerated().map { .init(value: $1, place: "the file, line \($0 + 1)") })
   }
@@ -22,7 +22,8 @@ struct LastDoorTests {
   func passes(environment: String?, file: [String]) {
     let enclave = variable("store")
     #expect(
-      LastDoor.problem(seal: Self.seal, key: variable(environment, file), enclave: enclave) == nil)
+      StartGuard.problem(seal: Self.seal, key: variable(environment, file), enclave: enclave) == nil
+    )
   }
 
   @Test(
@@ -37,7 +38,7 @@ struct LastDoorTests {
     ] as [(String?, [String], String)])
   func refused(environment: String?, file: [String], message: String) throws {
     let problem = try #require(
-      LastDoor.problem(
+      StartGuard.problem(
         seal: Self.seal, key: variable(environment, file), enclave: variable("store")))
     #expect(problem.contains(message), "\(problem)")
     #expect(!problem.contains("k1:") && !problem.contains("hunter2"))
@@ -47,7 +48,7 @@ struct LastDoorTests {
     "a seal that was removed or damaged lets nothing pass, one that was lifted or never was all")
   func records() {
     func problem(_ record: SealRecord) -> String? {
-      LastDoor.problem(record: record, key: variable("key-1"), enclave: variable("store"))
+      StartGuard.problem(record: record, key: variable("key-1"), enclave: variable("store"))
     }
     #expect(problem(.unsealed(lifted: nil)) == nil)
     #expect(problem(.unsealed(lifted: Self.seal.digest)) == nil)
@@ -61,20 +62,20 @@ struct LastDoorTests {
     var seal = Self.seal
     seal.keyName = "cl\u{E9}"
     let key = variable("cle\u{301}")
-    #expect(LastDoor.problem(seal: seal, key: key, enclave: variable("store")) != nil)
+    #expect(StartGuard.problem(seal: seal, key: key, enclave: variable("store")) != nil)
   }
 
   @Test("the same name in another enclave, or in none, is refused", arguments: ["other", nil])
   func enclave(value: String?) {
     #expect(
-      LastDoor.problem(seal: Self.seal, key: variable("key-1"), enclave: variable(value)) != nil)
+      StartGuard.problem(seal: Self.seal, key: variable("key-1"), enclave: variable(value)) != nil)
   }
 
   @Test("a seal without an enclave allows an environment without one")
   func noEnclave() {
     var seal = Self.seal
     seal.enclave = ""
-    #expect(LastDoor.problem(seal: seal, key: variable("key-1"), enclave: variable(nil)) == nil)
-    #expect(LastDoor.problem(seal: seal, key: variable("key-1"), enclave: variable("x")) != nil)
+    #expect(StartGuard.problem(seal: seal, key: variable("key-1"), enclave: variable(nil)) == nil)
+    #expect(StartGuard.problem(seal: seal, key: variable("key-1"), enclave: variable("x")) != nil)
   }
 }

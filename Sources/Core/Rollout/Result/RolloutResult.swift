@@ -3,14 +3,14 @@ package import Model
 
 /// What became of a committed rollout when its outcomes were in: told to every member by whoever
 /// summed it up, so that no other does it again, and whoever watches knows the end.
-package struct Settlement: Sendable, Codable, Hashable {
+package struct RolloutResult: Sendable, Codable, Hashable {
   /// What was done.
   package enum Kind: String, Sendable, Codable, Hashable {
     /// Every start was confirmed: nothing is left to do.
     case confirmed
     /// Not every start was, and everything is held as it is.
     case held
-    /// The files of before are being rolled out, by ``Settlement/rollback``.
+    /// The files of before are being rolled out, by ``RolloutResult/rollback``.
     case rollingBack
   }
 
@@ -44,7 +44,7 @@ package struct Settlement: Sendable, Codable, Hashable {
     by = try name(.by) ?? ""
   }
 
-  /// A settlement; see the properties.
+  /// A rolloutResult; see the properties.
   package init(
     rollout: String, kind: Kind, reason: String = "", rollback: String? = nil, by: String
   ) {
@@ -56,7 +56,7 @@ package struct Settlement: Sendable, Codable, Hashable {
   }
 }
 
-extension Settlement {
+extension RolloutResult {
   /// Why a member does not take this for the result of a rollout; nil if it does. What was told first stays: who tells
   /// another thing is mistaken, or lies. A member knows by itself how its own start ended, and by its own record that
   /// a rollout was taken back, whoever says what.
@@ -64,7 +64,7 @@ extension Settlement {
   /// - Parameters:
   ///   - known: what it was told before; nil for nothing.
   ///   - own: how its own part has ended; nil if it has not, or that was too long ago.
-  package func refusal(after known: Settlement?, own: Outcome?) -> String? {
+  package func refusal(after known: RolloutResult?, own: Outcome?) -> String? {
     if let known, known != self {
       return "the rollout was said to be \(known.kind.rawValue) before, by \(known.by)"
     }
@@ -77,7 +77,7 @@ extension Settlement {
 
 extension Rollout {
   /// Whether this one may tell what became of it: who created it, and any member.
-  package func mayBeSettled(by principal: Principal) -> Bool {
+  package func mayReportResult(by principal: Principal) -> Bool {
     if createdBy == principal.author { return true }
     return principal.role == .node && content(of: principal.name) != nil
   }

@@ -4,7 +4,7 @@ internal import Rollout
 internal import ServerUnit
 
 /// Whether the start guard stands before the server as it must, and whether it has refused.
-enum LastDoorRules {
+enum StartGuardRules {
   /// What `keyturn guard` exits with when it refuses a start.
   private static let refused = ExitCode.startRefused.rawValue
   /// CLD_EXITED of waitid(2).
@@ -22,13 +22,13 @@ enum LastDoorRules {
     func mend(_ what: String) -> String {
       "\(what); install \(dropIn) as /etc/systemd/system/\(unit.id).d/10-keyturn.conf and run systemctl daemon-reload"
     }
-    guard let door = unit.startPre.first(where: \.isLastDoor) else {
+    guard let door = unit.startPre.first(where: \.isStartGuard) else {
       if unit.needDaemonReload {
         return
-          "the last door is not in force: \(unit.id) has no ExecStartPre= with keyturn guard, and its files have changed since systemd read them; run systemctl daemon-reload"
+          "the start guard is not in force: \(unit.id) has no ExecStartPre= with keyturn guard, and its files have changed since systemd read them; run systemctl daemon-reload"
       }
       return mend(
-        "the last door is not installed: \(unit.id) has no ExecStartPre= with keyturn guard, so a start by hand with another SSE key is not stopped"
+        "the start guard is not installed: \(unit.id) has no ExecStartPre= with keyturn guard, so a start by hand with another SSE key is not stopped"
       )
     }
     let command = "ExecStartPre= of \(unit.id) with keyturn guard"
@@ -38,7 +38,7 @@ enum LastDoorRules {
     if door.flags.contains("ignore-failure") {
       return mend("\(command) has the prefix -, so systemd starts what it refuses")
     }
-    if !LastDoorRules.isProgram(door.path) {
+    if !StartGuardRules.isProgram(door.path) {
       return mend("\(command) runs \(door.path) in its place")
     }
     if !isOfThisState(door.words.dropFirst(2), state) {
@@ -77,17 +77,18 @@ enum LastDoorRules {
     if let problem = problem(unit, state: state) {
       return [
         Finding(
-          isNeeded ? .error : .warning, rule: "last-door-missing", refusal: .unit, message: problem)
+          isNeeded ? .error : .warning, rule: "start-guard-missing", refusal: .unit,
+          message: problem)
       ]
     }
-    guard let door = unit.startPre.first(where: \.isLastDoor), door.exitCode == exited,
+    guard let door = unit.startPre.first(where: \.isStartGuard), door.exitCode == exited,
       door.exitStatus == refused, unit.activeState != "active"
     else { return [] }
     return [
       Finding(
-        .error, rule: "last-door", refusal: .guarded, variable: "MINIO_KMS_SSE_KEY",
+        .error, rule: "start-guard", refusal: .guarded, variable: "MINIO_KMS_SSE_KEY",
         message:
-          "the last door refused the last start of \(unit.id); journalctl -u \(unit.id) says why and what to do (docs/operations.md, \"The last door\")"
+          "the start guard refused the last start of \(unit.id); journalctl -u \(unit.id) says why and what to do (docs/operations.md, \"The start guard\")"
       )
     ]
   }
@@ -95,7 +96,7 @@ enum LastDoorRules {
 
 extension UnitState.Command {
   /// Whether it is `keyturn guard`, wherever it is installed.
-  var isLastDoor: Bool {
+  var isStartGuard: Bool {
     guard words.count >= 2, words[1] == "guard" else { return false }
     return words[0] == "keyturn" || words[0].hasSuffix("/keyturn")
   }

@@ -9,7 +9,7 @@ extension LabTests {
   /// The other direction: witnesses on the Key Manager hosts, and everything that can keep them from
   /// reaching a node.
   @Suite(.serialized, .lab(nodes: 2, keyManagers: 2, witnesses: true))
-  struct WayBackTests {
+  struct ReversePathTests {
     let lab: Lab
 
     init() throws {
@@ -144,7 +144,7 @@ extension LabTests {
     ]
 
     @Test(
-      "a way back that does not work refuses, one that cannot be verified warns: with link and stage, in time, nothing touched",
+      "a reverse path that does not work refuses, one that cannot be verified warns: with link and stage, in time, nothing touched",
       arguments: faults)
     func fault(_ fault: Fault) throws {
       let change = try lab.file("change.env", "MINIO_BROWSER=off\n")
@@ -205,7 +205,7 @@ extension LabTests {
       let before = try lab.footprint()
       let outcome = try lab.keyturn("apply", "--yes", "--settings", change)
       #expect(outcome.status == 7, "\(outcome.stdout)\(outcome.stderr)")
-      #expect(outcome.stderr.contains("the way back from kms-2 is not verified"))
+      #expect(outcome.stderr.contains("the reverse path from kms-2 is not verified"))
       try lab.expectUntouched(since: before)
     }
 
@@ -232,7 +232,7 @@ extension LabTests {
       #expect(proof.contains("kms-1 is no witness in the inventory of minio-1"), "\(proof)")
     }
 
-    @Test("a node whose own server does not run: its way back is unverified, not refused")
+    @Test("a node whose own server does not run: its reverse path is unverified, not refused")
     func serverDown() throws {
       try lab.exec("minio-2", "systemctl stop minio")
       defer { _ = try? lab.exec("minio-2", "systemctl start minio") }

@@ -5,22 +5,23 @@ import Model
 import Testing
 
 @Suite("Back direction: what the witnesses' reports come to")
-struct BackJudgementTests {
+struct ReverseJudgementTests {
   private static let own = ServerFace(
     publicKey: .sha256([1]), validUntil: 9, host: .sha256([2]), status: 200)
 
   private static func answered(
-    agent: [BackOutcome] = [.reached], server: [BackOutcome] = [.reached], face: ServerFace? = own
+    agent: [ReverseOutcome] = [.reached], server: [ReverseOutcome] = [.reached],
+    face: ServerFace? = own
   ) -> WitnessAnswer {
-    func attempts(_ port: BackPort, _ outcomes: [BackOutcome]) -> [BackAttempt] {
+    func attempts(_ port: ReversePort, _ outcomes: [ReverseOutcome]) -> [ReverseAttempt] {
       outcomes.enumerated().map { index, outcome in
-        BackAttempt(
+        ReverseAttempt(
           port, "10.0.0.\(index + 3):\(port == .agent ? 7377 : 9000)", outcome, detail: "seen",
           face: port == .server && outcome == .reached ? face : nil)
       }
     }
     return .answered(
-      BackReport(
+      ReverseReport(
         witness: "kms-1", node: "minio-3",
         attempts: attempts(.agent, agent) + attempts(.server, server)))
   }
@@ -28,10 +29,10 @@ struct BackJudgementTests {
   private static func judge(
     _ answer: WitnessAnswer, own: OwnServer = .answers(own, port: 9000),
     forward: ProbeVerdict? = .fine
-  ) throws -> BackDirection {
+  ) throws -> ReverseDirection {
     try #require(
-      BackJudgement.directions(
-        [BackLook(keyManager: "kms-1", answer: answer, forward: forward)], node: "minio-3",
+      ReverseJudgement.directions(
+        [ReverseLook(keyManager: "kms-1", answer: answer, forward: forward)], node: "minio-3",
         own: own
       ).first)
   }
@@ -41,15 +42,15 @@ struct BackJudgementTests {
     let direction = try Self.judge(Self.answered())
     #expect(direction.verdict == .fine && direction.text.isEmpty)
     for policy in Inventory.UnverifiedDirection.allCases {
-      #expect(BackJudgement.findings([direction], policy: policy).isEmpty)
+      #expect(ReverseJudgement.findings([direction], policy: policy).isEmpty)
     }
   }
 
   @Test(
     "a port that is not reached is a failure, and its words say where and why",
     arguments: [
-      (BackPort.server, BackOutcome.refused, "10.0.0.3:9000", "a firewall on minio-3"),
-      (.server, .timedOut, "10.0.0.3:9000", "a firewall drops it, or there is no way back"),
+      (ReversePort.server, ReverseOutcome.refused, "10.0.0.3:9000", "a firewall on minio-3"),
+      (.server, .timedOut, "10.0.0.3:9000", "a firewall drops it, or there is no reverse path"),
       (.server, .noAnswer, "10.0.0.3:9000", "takes the connection of kms-1 and gives no answer"),
       (.server, .noRoute, "10.0.0.3:9000", "kms-1 has no route"),
       (.server, .noAddress, "10.0.0.3:9000", "kms-1 cannot resolve"),
@@ -59,13 +60,13 @@ struct BackJudgementTests {
       (.agent, .anotherHost, "10.0.0.3:7377", "another host"),
       (.agent, .failed, "10.0.0.3:7377", "seen"),
     ])
-  func failures(port: BackPort, outcome: BackOutcome, place: String, words: String) throws {
+  func failures(port: ReversePort, outcome: ReverseOutcome, place: String, words: String) throws {
     let answer =
       port == .agent ? Self.answered(agent: [outcome]) : Self.answered(server: [outcome])
     let direction = try Self.judge(answer)
     #expect(direction.verdict == .failed)
     #expect(direction.text.contains(place) && direction.text.contains(words), "\(direction.text)")
-    let findings = BackJudgement.findings([direction], policy: .warn)
+    let findings = ReverseJudgement.findings([direction], policy: .warn)
     #expect(findings.map(\.severity) == [.error])
     #expect(findings.map(\.refusal) == [.keyManager])
   }
@@ -73,11 +74,11 @@ struct BackJudgementTests {
   @Test("who takes the connection and says nothing has no firewall before it")
   func overloaded() throws {
     let direction = try Self.judge(Self.answered(agent: [.noAnswer]))
-    let finding = try #require(BackJudgement.findings([direction], policy: .warn).first)
+    let finding = try #require(ReverseJudgement.findings([direction], policy: .warn).first)
     #expect(finding.remedy?.contains("MTU") == true, "\(finding)")
     // A port that is closed comes first, and the other one is not to be opened.
     let both = try Self.judge(Self.answered(agent: [.noAnswer], server: [.timedOut]))
-    let remedy = try #require(BackJudgement.findings([both], policy: .warn).first?.remedy)
+    let remedy = try #require(ReverseJudgement.findings([both], policy: .warn).first?.remedy)
     #expect(remedy.contains("9000/tcp") && !remedy.contains("7377"), "\(remedy)")
   }
 
@@ -94,7 +95,7 @@ struct BackJudgementTests {
   func addresses() throws {
     let some = try Self.judge(Self.answered(server: [.reached, .timedOut]))
     #expect(some.verdict == .degraded && some.text.contains("10.0.0.4:9000"))
-    #expect(BackJudgement.findings([some], policy: .refuse).map(\.severity) == [.warning])
+    #expect(ReverseJudgement.findings([some], policy: .refuse).map(\.severity) == [.warning])
     #expect(try Self.judge(Self.answered(server: [.refused, .timedOut])).verdict == .failed)
   }
 
@@ -133,12 +134,12 @@ struct BackJudgementTests {
   @Test("what is not verified warns or refuses, as the inventory says")
   func unverified() throws {
     let looks = [
-      BackLook(keyManager: "kms-1", answer: .noWitness),
-      BackLook(keyManager: "kms-2", answer: .noWitness),
-      BackLook(keyManager: "kms-3", answer: .silent("connect to 10.0.1.3: connection refused")),
-      BackLook(keyManager: "lb:7373", answer: .notInInventory),
+      ReverseLook(keyManager: "kms-1", answer: .noWitness),
+      ReverseLook(keyManager: "kms-2", answer: .noWitness),
+      ReverseLook(keyManager: "kms-3", answer: .silent("connect to 10.0.1.3: connection refused")),
+      ReverseLook(keyManager: "lb:7373", answer: .notInInventory),
     ]
-    let directions = BackJudgement.directions(
+    let directions = ReverseJudgement.directions(
       looks, node: "minio-3", own: .answers(Self.own, port: 9000))
     #expect(directions.allSatisfy { $0.verdict == .notChecked })
     #expect(
@@ -146,7 +147,7 @@ struct BackJudgementTests {
     for (policy, severity) in [
       (Inventory.UnverifiedDirection.warn, Severity.warning), (.refuse, .error),
     ] {
-      let findings = BackJudgement.findings(directions, policy: policy)
+      let findings = ReverseJudgement.findings(directions, policy: policy)
       #expect(findings.map(\.severity) == [severity, severity, severity])
       #expect(findings.allSatisfy { $0.refusal == .keyManager && $0.remedy != nil })
       #expect(findings[0].message.contains("kms-1, kms-2"))

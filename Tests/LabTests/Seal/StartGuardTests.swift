@@ -3,9 +3,9 @@ import TestSupport
 import Testing
 
 extension LabTests {
-  /// The last door with the real systemd: the start that nobody asked the agent about.
+  /// The start guard with the real systemd: the start that nobody asked the agent about.
   @Suite(.serialized, .lab(nodes: 2, keyManagers: 1))
-  struct LastDoorTests {
+  struct StartGuardTests {
     let lab: Lab
     private static let node = "minio-1"
     private static let file = "/etc/default/minio"
@@ -20,7 +20,7 @@ extension LabTests {
       try lab.exec(Self.node, "systemctl show minio -P ActiveState").filter(\.isLetter)
     }
 
-    /// The messages of the last door since the last of these lines was counted.
+    /// The messages of the start guard since the last of these lines was counted.
     private func refusals() throws -> [String] {
       try lab.exec(Self.node, "journalctl -q -u minio -o cat -t keyturn -p err || true")
         .split(separator: "\n").map(String.init)
@@ -87,11 +87,11 @@ extension LabTests {
       if isAgentStopped { try lab.exec(Self.node, "systemctl start keyturnd") }
       let status = try lab.keyturn("status", "--json")
       #expect(status.status == 3)
-      #expect(status.stdout.contains("the last door refused the last start of minio.service"))
-      #expect(status.stdout.contains("\"last-door\""))
+      #expect(status.stdout.contains("the start guard refused the last start of minio.service"))
+      #expect(status.stdout.contains("\"start-guard\""))
       try mend()
       let after = try lab.keyturn("status")
-      #expect(after.status == 0 && !(after.stdout + after.stderr).contains("last door"))
+      #expect(after.status == 0 && !(after.stdout + after.stderr).contains("start guard"))
     }
 
     @Test(

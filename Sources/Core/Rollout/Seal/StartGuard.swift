@@ -4,7 +4,7 @@
 /// door, through which every start goes that systemd makes, whoever asked for it. Pure.
 ///
 /// It knows nothing of rollouts, files and units, and has no way to say "all the same".
-package enum LastDoor {
+package enum StartGuard {
   /// A value of a variable, and where it is from.
   package struct Definition: Sendable, Hashable {
     /// The value.

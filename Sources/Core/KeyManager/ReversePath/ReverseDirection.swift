@@ -2,12 +2,12 @@
 package import Crypto
 package import Model
 
-// The way back: from a Key Manager host to a node. A witness on that host connects to the node when
+// The reverse path: from a Key Manager host to a node. A witness on that host connects to the node when
 // the node asks it to, and says what it met; the node compares that with what it knows of itself.
-// What is concluded is in BackJudgement.swift.
+// What is concluded is in ReverseJudgement.swift.
 
 /// The ports of a node that a Key Manager host must reach.
-package enum BackPort: String, Sendable, Codable, Hashable, CaseIterable {
+package enum ReversePort: String, Sendable, Codable, Hashable, CaseIterable {
   /// The agent's.
   case agent
   /// The MinIO server's.
@@ -15,7 +15,7 @@ package enum BackPort: String, Sendable, Codable, Hashable, CaseIterable {
 }
 
 /// How the attempt to reach one address of a node ended.
-package enum BackOutcome: String, Sendable, Codable, Hashable, CaseIterable {
+package enum ReverseOutcome: String, Sendable, Codable, Hashable, CaseIterable {
   /// It answered as it must; an agent has proved to be the one that asked.
   case reached
   /// The connection was refused.
@@ -56,13 +56,13 @@ package struct ServerFace: Sendable, Codable, Hashable {
 }
 
 /// What a witness met at one address of a node.
-package struct BackAttempt: Sendable, Codable, Hashable {
+package struct ReverseAttempt: Sendable, Codable, Hashable {
   /// Which of the node's ports.
-  package var port: BackPort
+  package var port: ReversePort
   /// The address in figures and the port; the host's name where it has no address.
   package var address: String
   /// How it ended.
-  package var outcome: BackOutcome
+  package var outcome: ReverseOutcome
   /// How long it took.
   @Bounded<Bounds.Milliseconds> package var milliseconds: Int
   /// What happened, for people; no secret in it.
@@ -72,7 +72,7 @@ package struct BackAttempt: Sendable, Codable, Hashable {
 
   /// An attempt; see the properties.
   package init(
-    _ port: BackPort, _ address: String, _ outcome: BackOutcome, milliseconds: Int = 0,
+    _ port: ReversePort, _ address: String, _ outcome: ReverseOutcome, milliseconds: Int = 0,
     detail: String = "", face: ServerFace? = nil
   ) {
     self.port = port
@@ -85,16 +85,16 @@ package struct BackAttempt: Sendable, Codable, Hashable {
 }
 
 /// A witness's answer: every address of the node that asked, as its own inventory has it.
-package struct BackReport: Sendable, Codable, Hashable {
+package struct ReverseReport: Sendable, Codable, Hashable {
   /// The witness's name.
   package var witness: String
   /// The node's name.
   package var node: String
   /// Every address of both ports.
-  package var attempts: [BackAttempt]
+  package var attempts: [ReverseAttempt]
 
   /// A report; see the properties.
-  package init(witness: String, node: String, attempts: [BackAttempt]) {
+  package init(witness: String, node: String, attempts: [ReverseAttempt]) {
     self.witness = witness
     self.node = node
     self.attempts = attempts
@@ -110,11 +110,11 @@ package enum WitnessAnswer: Sendable, Hashable {
   /// The witness gave no answer; with why.
   case silent(String)
   /// It answered.
-  case answered(BackReport)
+  case answered(ReverseReport)
 }
 
 /// One Key Manager, and what came of the question to its witness.
-package struct BackLook: Sendable, Hashable {
+package struct ReverseLook: Sendable, Hashable {
   /// Its name in the inventory; an endpoint that is not in it as the settings have it.
   package var keyManager: String
   /// What came of it.
