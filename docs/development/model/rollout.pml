@@ -1,8 +1,8 @@
-/* The agreement part of the rollout protocol (docs/protocol.md) for spin.
+/* The agreement part of the rollout protocol (docs/development/protocol.md) for spin.
  *
  * N members vote, accept and learn; a coordinator proposes commit at ballot 0 and may die anywhere;
- * every member may take rounds of its own above it. Messages are lost by not being received: who
- * waits may always give up. A message stays in the network for ever and may be received again, so it
+ * every member may take rounds of its own above it. Messages are lost by not being received: whoever
+ * waits may always give up. A message stays in the network permanently and may be received again, so it
  * is late, repeated and out of order in every way. What a member has said is what it has on disk: a
  * crash forgets nothing that was said, and what was not said need not be modelled.
  *
