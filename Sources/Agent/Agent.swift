@@ -77,7 +77,6 @@ package final class Agent: Sendable {
     var settled: [KeptResult] = []
     /// Whether the record of it could not be written last.
     var isResultUnwritten = false
-    /// Who proposes what.
     var proposals: Proposals
     /// What was handed to this node, and what came of it.
     var proposal = ProposalRecord()
@@ -89,9 +88,7 @@ package final class Agent: Sendable {
     var firstView: ProposalsView?
   }
 
-  /// The node's name.
   package let node: String
-  /// The agent's version.
   package let version: String
   /// The life of its state directory; nil if the record of it is damaged or could not be written, and
   /// then nothing is voted on.
@@ -108,7 +105,6 @@ package final class Agent: Sendable {
   /// Of observers who want pages of the server's journal.
   let pageTurns = Turns(limit: Turns.observersPages)
   let state: Lock<State>
-  /// The other nodes' agents.
   let peers: Peers
   /// Wakes the Participant.
   let alarm = Alarm()

@@ -114,7 +114,6 @@ package struct JournalRequest: Sendable, Hashable {
   /// How long to wait for the first.
   package var deadline: Instant
 
-  /// A request; see the properties.
   package init(start: Start, limit: Int, deadline: Instant) {
     self.start = start
     self.limit = limit
@@ -200,7 +199,6 @@ package struct AgentEvent: Sendable {
   /// Journal fields for programs, none of them a secret; those without a value count as not there.
   package var fields: [(name: String, value: String)]
 
-  /// A message; see the properties.
   package init(id: String, priority: Int, message: String, fields: [(name: String, value: String)])
   {
     self.id = id
@@ -238,32 +236,24 @@ package typealias StartThread =
 
 /// Everything that the agent needs of the host.
 package struct Ports: Sendable {
-  /// The environment's files.
   package var file: any EnvironmentFilePort
-  /// The unit.
   package var unit: any UnitPort
-  /// The journal.
   package var journal: any JournalPort
   /// Processes.
   package var process: any ProcessPort
   /// Probes.
   package var probe: any ProbePort
-  /// Records.
   package var records: any RecordPort
   /// Changes of files.
   package var watch: any FileWatchPort
   /// A message of the agent's that the catalogue explains.
   package var event: @Sendable (AgentEvent) -> Void
-  /// The other nodes' agents.
   package var peers: any PeerPort
-  /// The witnesses.
   package var witnesses: any WitnessPort
-  /// Threads.
   package var startThread: StartThread
   /// One line for the agent's own log; priority as in syslog, 3 error, 4 warning, 6 information.
   package var log: @Sendable (_ priority: Int, _ message: String) -> Void
 
-  /// The ports; see the properties.
   package init(
     file: any EnvironmentFilePort, unit: any UnitPort, journal: any JournalPort,
     process: any ProcessPort, probe: any ProbePort, records: any RecordPort,

@@ -31,7 +31,7 @@ struct Records: Sendable {
     {
       throw Refusal(
         .configuration,
-        "the agent's records \"\(Self.participant)\" and \"incarnation\" are of two state directories, \(own) and \(incarnation): what this node has promised in rollout \(record.active?.rollout.id ?? "") is not known; docs/operations.md, \"A damaged record\""
+        "the agent's records \"\(Self.participant)\" and \"incarnation\" are of two state directories, \(own) and \(incarnation): what this node has promised in rollout \(record.active?.rollout.id ?? "") is not known; docs/use/trouble.md, \"A damaged record\""
       )
     }
     return record
@@ -123,7 +123,7 @@ struct Records: Sendable {
     do throws(Refusal) { return try read(type, name) } catch {
       throw Refusal(
         error.code,
-        "\(error.message); it is not repaired by guessing: docs/operations.md, \"A damaged record\""
+        "\(error.message); it is not repaired by guessing: docs/use/trouble.md, \"A damaged record\""
       )
     }
   }

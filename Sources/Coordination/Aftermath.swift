@@ -5,7 +5,7 @@ package import Rollout
 internal import Threads
 
 /// What follows from the outcomes of a committed rollout: nothing, hold, or the files of before by a
-/// second rollout with votes of its own (docs/protocol.md, "After the commit").
+/// second rollout with votes of its own (docs/development/protocol.md, "After the commit").
 ///
 /// Carried out by whoever coordinated it, or by the member that collected the outcomes in its place;
 /// both come to the same.

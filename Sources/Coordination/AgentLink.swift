@@ -5,7 +5,6 @@ package import Rollout
 
 /// A question to an agent, and the type of its answer.
 package struct AgentRequest<Answer: Decodable & Sendable>: Sendable {
-  /// What is asked.
   package let call: AgentCall
 
   private init(_ call: AgentCall) { self.call = call }
@@ -248,7 +247,6 @@ package struct LogsQuery: Sendable, Hashable {
   /// Only lines that the node knows as errors, with what each means.
   package var errorsOnly: Bool
 
-  /// A query; see the properties.
   package init(start: Start, limit: Int, waitMilliseconds: Int, errorsOnly: Bool = false) {
     self.start = start
     self.limit = limit

@@ -152,7 +152,7 @@ package struct ClusterPlan: Sendable {
     for answer in lifted where answer.lifted != lifted[0].lifted {
       throw Refusal(
         .guarded,
-        "\(lifted[0].node) and \(answer.node) were sealed with different keys before their seals were lifted; see docs/operations.md, \"The seal\""
+        "\(lifted[0].node) and \(answer.node) were sealed with different keys before their seals were lifted; see docs/use/seal.md, \"The seal\""
       )
     }
     return Seal(
@@ -210,7 +210,7 @@ package struct ClusterPlan: Sendable {
   private func checkNumbers(
     _ answers: [PlanAnswer], _ realtimeMicroseconds: Int64
   ) throws(Refusal) {
-    let way = "see docs/operations.md, \"A node that tells numbers that cannot be\""
+    let way = "see docs/use/trouble.md, \"A node that reports impossible numbers\""
     let highest = Limits.highestCounter(atRealtimeMicroseconds: realtimeMicroseconds)
     for answer in answers where answer.epoch >= highest {
       throw Refusal(

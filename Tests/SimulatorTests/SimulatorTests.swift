@@ -3,7 +3,7 @@ import Testing
 
 @testable import Simulator
 
-// The long runs, and the seeded bugs, are keyturn-sim's own (scripts/test, docs/simulation.md): an
+// The long runs, and the seeded bugs, are keyturn-sim's own (scripts/test, docs/development/simulation.md): an
 // optimised build is twenty times faster.
 
 @Suite("Simulator")

@@ -42,7 +42,6 @@ package struct FileFailure: Error, Sendable, Hashable, CustomStringConvertible {
     case system
   }
 
-  /// What kind of failure it is.
   package var kind: Kind
   /// The file that it is about.
   package var path: String
@@ -56,7 +55,6 @@ package struct FileFailure: Error, Sendable, Hashable, CustomStringConvertible {
     self.message = message
   }
 
-  /// The message.
   package var description: String { message }
 
   /// As a member's no: a file that changed is a vote, everything else is about the file.

@@ -11,14 +11,12 @@ package import Model
 package struct ConnectionAdmission: Sendable {
   /// How many may stay.
   package struct Bounds: Sendable, Hashable {
-    /// Places.
     package var places: Int
     /// Places of one holder, by role and name.
     package var perHolder: Int
     /// Places that nobody else gets.
     package var kept: [Standing: Int]
 
-    /// Bounds; see the properties.
     package init(places: Int, perHolder: Int, kept: [Standing: Int] = [:]) {
       self.places = places
       self.perHolder = perHolder
@@ -89,7 +87,6 @@ package struct ConnectionAdmission: Sendable {
     entries[id]?.restsSince = rests
   }
 
-  /// A connection has ended.
   package mutating func end(_ id: UInt64) { entries[id] = nil }
 
   private func count(of standing: Standing) -> Int {

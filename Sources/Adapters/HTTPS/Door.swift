@@ -12,7 +12,6 @@ internal import Threads
 final class Door {
   private struct Waiting {
     var socket: Socket
-    /// When it is cut.
     var deadline: Instant
     /// Nil until something has come: who says nothing costs no memory of OpenSSL's.
     var handshake: TLSHandshake?

@@ -11,7 +11,6 @@ internal import Threads
 package final class HTTPSClient {
   /// Where the agent listens.
   package let address: HostPort
-  /// Who must answer there.
   package let expected: Principal
   private let context: TLSContext
   private let connectMilliseconds: Int

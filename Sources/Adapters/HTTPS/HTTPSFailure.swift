@@ -17,7 +17,6 @@ package enum HTTPSFailure: Error, Sendable, Hashable, CustomStringConvertible {
   /// What came is not HTTP; with where it came from.
   case malformed(HTTPViolation, from: String)
 
-  /// The whole message.
   package var description: String {
     switch self {
     case .lookup(let failure), .connect(let failure), .transfer(let failure): failure.description

@@ -44,7 +44,6 @@ package final class HTTPSServer: Sendable {
 
   /// Who is at the other end of a connection.
   package struct Peer: Sendable, Hashable {
-    /// Its address.
     package var address: SocketAddress
     /// Who its certificate says it is, if it does.
     package var principal: Principal?

@@ -18,7 +18,6 @@ package import Sockets
 package struct HandshakeAdmission: Sendable {
   /// How many may wait.
   package struct Bounds: Sendable, Hashable {
-    /// Places.
     package var places = Limits.handshakes
     /// Places of one source.
     package var perSource = Limits.handshakesOfSource

@@ -20,7 +20,6 @@ struct EndpointProbe: Sendable {
 
   /// The endpoint as the report names it.
   let endpoint: String
-  /// What is dialled.
   let target: HostPort
   /// The proxy on the way there; nil if there is none.
   let proxy: ProxySettings.Proxy?

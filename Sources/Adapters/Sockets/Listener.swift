@@ -107,7 +107,6 @@ package final class Listener: Sendable {
   package struct Events: Sendable {
     /// ``Listener/shutdown()`` was called.
     package var isShutDown: Bool
-    /// A connection has come.
     package var hasConnection: Bool
     /// Which of the sockets can be read, by their place in the list.
     package var readable: [Int]

@@ -96,7 +96,6 @@ package struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
     return String(decoding: bytes.dropFirst(2).prefix { $0 != 0 }, as: UTF8.self)
   }
 
-  /// The text.
   package var description: String { text }
 
   /// Lends the address to a system call.

@@ -25,7 +25,6 @@ package struct BusFailure: Error, Sendable, Hashable, CustomStringConvertible {
     case busy
   }
 
-  /// What kind of failure it is.
   package var kind: Kind
   /// Whole sentences for a person.
   package var message: String
@@ -36,7 +35,6 @@ package struct BusFailure: Error, Sendable, Hashable, CustomStringConvertible {
     self.message = message
   }
 
-  /// The message.
   package var description: String { message }
 
   /// As a member's no.

@@ -8,7 +8,6 @@ internal import Threads
 
 /// That a restart, a stop or a start was asked for and queued.
 package struct RestartTicket: Sendable, Hashable, Codable {
-  /// The unit.
   package var unit: String
   /// The number of the service manager's job.
   package var job: UInt32

@@ -10,7 +10,6 @@ package struct Credentials: Sendable, Hashable {
   /// Its key, PKCS#8 PEM; without a passphrase but for an authority that was made with one.
   package var keyPEM: Secret
 
-  /// A pair; see the properties.
   package init(certificatePEM: String, keyPEM: Secret) {
     self.certificatePEM = certificatePEM
     self.keyPEM = keyPEM

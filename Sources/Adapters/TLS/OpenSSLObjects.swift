@@ -162,14 +162,12 @@ final class MemoryBIO {
   }
   deinit { BIO_free(pointer) }
 
-  /// What is in it, a secret.
   var secret: Secret {
     var bytes: UnsafePointer<CChar>?
     let count = kt_bio_data(pointer, &bytes)
     return Secret(UnsafeRawBufferPointer(start: bytes, count: count))
   }
 
-  /// What is in it.
   var text: String {
     var bytes: UnsafePointer<CChar>?
     let count = kt_bio_data(pointer, &bytes)

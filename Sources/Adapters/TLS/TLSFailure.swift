@@ -39,12 +39,10 @@ package struct TLSFailure: Error, Sendable, Hashable, CustomStringConvertible {
     case system
   }
 
-  /// What kind it is.
   package var kind: Kind
   /// The whole message: with whom, what happened, OpenSSL's reasons.
   package var description: String
 
-  /// A failure; see the properties.
   package init(_ kind: Kind, _ description: String) {
     self.kind = kind
     self.description = description

@@ -22,7 +22,6 @@ struct MetricsText {
       [("", Int(certificate.validUntil))])
   }
 
-  /// All of it.
   var response: HTTPResponse {
     HTTPResponse(
       200, headers: ["content-type": "text/plain; version=0.0.4; charset=utf-8"],

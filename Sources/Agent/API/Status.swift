@@ -50,7 +50,7 @@ extension Agent {
         .error, rule: "rollout-in-doubt", refusal: .vote,
         message:
           "how rollout \(rollout.id) by \(rollout.createdBy) was decided cannot be known any more: \(replaced.joined(separator: ", ")) lost their state since they voted, and fewer than \(rollout.majority) of those who voted are left; nothing is changed",
-        remedy: "docs/operations.md, \"A majority was replaced\"")
+        remedy: "docs/use/trouble.md, \"A majority was replaced\"")
     }
     return Finding(
       .warning, rule: "rollout-in-doubt", refusal: .unreachable,

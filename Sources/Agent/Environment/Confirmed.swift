@@ -9,16 +9,12 @@ internal import ServerUnit
 package struct FileMark: Sendable, Codable, Hashable {
   /// Of its bytes; nil if there is no file.
   package var digest: Digest?
-  /// Its permission bits.
   package var mode: UInt32
-  /// Its owner.
   package var userID: UInt32
-  /// Its group.
   package var groupID: UInt32
   /// Tells it from another one of the same content in its place.
   package var inode: UInt64
 
-  /// A mark; see the properties.
   package init(digest: Digest?, mode: UInt32, userID: UInt32, groupID: UInt32, inode: UInt64) {
     self.digest = digest
     self.mode = mode

@@ -18,7 +18,6 @@ struct EnvironmentSource {
     case config
   }
 
-  /// One definition in it.
   struct Definition {
     var name: String
     /// Any may be a secret.

@@ -60,7 +60,7 @@ struct History: Sendable {
     } catch {
       throw Refusal(
         .configuration,
-        "the agent's record \"\(Self.name(number))\" cannot be read: \(error); it is not used, see docs/operations.md, \"A damaged record\""
+        "the agent's record \"\(Self.name(number))\" cannot be read: \(error); it is not used, see docs/use/trouble.md, \"A damaged record\""
       )
     }
   }

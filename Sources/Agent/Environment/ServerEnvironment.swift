@@ -26,7 +26,6 @@ struct ServerEnvironment {
   private let account: ServiceAccount?
   /// What the unit makes of the host's files.
   let sandbox: UnitSandbox
-  /// The unit's name.
   let unit: String
   /// How this host's systemd reads a comment.
   private let comments: CommentGrammar

@@ -10,11 +10,9 @@ internal import Threads
 
 /// What a look came to.
 struct LinkRecord: Sendable {
-  /// When it ended.
   var at: Instant
   /// The forward direction, one for each endpoint.
   var reports: [EndpointReport]
-  /// The reverse path.
   var directions: [ReverseDirection]
 
   func ageSeconds(at now: Instant) -> Int { max(0, now.milliseconds(since: at) / 1_000) }

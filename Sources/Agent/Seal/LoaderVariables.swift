@@ -35,6 +35,5 @@ enum LoaderVariables {
     "SWIFT_BINARY_COMPATIBILITY_VERSION",
   ]
 
-  /// All of them.
   static let all = linker + library + runtime
 }

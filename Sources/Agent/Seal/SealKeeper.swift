@@ -10,13 +10,11 @@ internal import Threads
 
 /// What came of a look at the seal: this node's records and the other members'.
 struct SealFacts: Sendable {
-  /// The node's own records.
   var record = SealRecord.unsealed(lifted: nil)
   /// What it tells the others of it.
   var view: SealView?
   /// Why the node takes part in nothing.
   var refusal: Refusal?
-  /// What status shows.
   var findings: [Finding] = []
   /// Members that could not be asked while this node is not sealed: one of them may be.
   var silent: [String] = []

@@ -88,7 +88,7 @@ enum StartGuardRules {
       Finding(
         .error, rule: "start-guard", refusal: .guarded, variable: "MINIO_KMS_SSE_KEY",
         message:
-          "the start guard refused the last start of \(unit.id); journalctl -u \(unit.id) says why and what to do (docs/operations.md, \"The start guard\")"
+          "the start guard refused the last start of \(unit.id); journalctl -u \(unit.id) says why and what to do (docs/use/seal.md, \"The start guard\")"
       )
     ]
   }

@@ -10,7 +10,7 @@ internal import Threads
 
 extension Agent {
   /// From the request for the restart to the first look at it, milliseconds. With it the servers of
-  /// 16 nodes on 2 cores start about a third closer together (docs/benchmarks.md).
+  /// 16 nodes on 2 cores start about a third closer together (docs/development/benchmarks.md).
   private static let watchDelayMilliseconds = 120
 
   /// Watches one start to its outcome: the shell around StartMachine. Blocks; runs on a thread of

@@ -50,7 +50,6 @@ package enum JSON {
   package struct IgnoredField: Sendable, Hashable {
     /// For example `timeouts.stopSecond`.
     package var place: String
-    /// Its own name.
     package var name: String
     /// What there is beside it: one of these was perhaps meant.
     package var siblings: [String]

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The API between `keyturn` and `keyturnd`: HTTPS (TLS 1.3, mutual), HTTP/1.1, JSON. docs/api.md
+// The API between `keyturn` and `keyturnd`: HTTPS (TLS 1.3, mutual), HTTP/1.1, JSON. docs/development/api.md
 // describes it.
 //
 //   GET  /v1/status                       observer, operator, node    -> NodeStatus
@@ -38,7 +38,6 @@ package struct ErrorAnswer: Sendable, Codable, Hashable {
   /// What was attempted, what happened, what to do.
   package var message: String
 
-  /// An error; see the properties.
   package init(kind: RefusalCode, message: String) {
     self.kind = kind
     self.message = message
@@ -47,10 +46,8 @@ package struct ErrorAnswer: Sendable, Codable, Hashable {
 
 /// A proposal on the wire. The only place where a value of a setting is encoded.
 package struct WireChange: Sendable, Codable {
-  /// The proposal itself.
   package var change: SettingChange
 
-  /// The variable's name.
   package var name: String { change.name }
 
   private enum Key: String, CodingKey { case name, value }
@@ -89,7 +86,6 @@ package struct PlanRequest: Sendable, Codable {
   /// The members that a rollout would have, as the caller's inventory says; nil if it does not tell.
   package var members: [String]?
 
-  /// A request; see the properties.
   package init(
     kind: RolloutKind, generation: Int? = nil, changes: [WireChange], createKey: Bool,
     undo: String? = nil, members: [String]? = nil
@@ -105,12 +101,10 @@ package struct PlanRequest: Sendable, Codable {
 
 /// One variable of the environment and the digest of its value.
 package struct VariableDigest: Sendable, Codable, Hashable {
-  /// The variable's name.
   package var name: String
   /// Digest of its value as the server reads it.
   package var digest: Digest
 
-  /// A variable and its digest.
   package init(name: String, digest: Digest) {
     self.name = name
     self.digest = digest
@@ -119,7 +113,6 @@ package struct VariableDigest: Sendable, Codable, Hashable {
 
 /// What a node makes of a plan. Nothing was changed.
 package struct PlanAnswer: Sendable, Codable, Hashable {
-  /// The node's name.
   package var node: String
   /// The file that the plan edits: the one that wins on this node.
   package var path: String
@@ -168,7 +161,6 @@ package struct PlanAnswer: Sendable, Codable, Hashable {
   /// The life of the node's state directory, which the rollout lists. An agent that does not say it is older.
   package var incarnation: Incarnation?
 
-  /// An answer; see the properties.
   package init(
     node: String, path: String, before: Digest?, after: Digest?, difference: [String],
     restartNeeded: Bool, restartReason: String, findings: [Finding], refusal: Refusal?,
@@ -215,7 +207,6 @@ package struct ClockReading: Sendable, Codable, Hashable {
   /// CLOCK_REALTIME at ``sent``, microseconds since 1970-01-01 UTC; only for merging logs.
   @Bounded<Bounds.WallMicroseconds> package var realtimeMicroseconds: Int64
 
-  /// A reading; see the properties.
   package init(received: Instant, sent: Instant, bootID: String, realtimeMicroseconds: Int64) {
     self.received = received
     self.sent = sent
@@ -226,7 +217,6 @@ package struct ClockReading: Sendable, Codable, Hashable {
 
 /// A request for a vote.
 package struct PrepareRequest: Sendable, Codable {
-  /// The rollout.
   package var rollout: Rollout
   /// The generation to go back to, for a rollback; nil otherwise.
   @BoundedIfPresent<Bounds.Generation> package var generation: Int?
@@ -238,7 +228,6 @@ package struct PrepareRequest: Sendable, Codable {
   /// its own by its records as they are now.
   package var seals: [SealView]
 
-  /// A request; see the properties.
   package init(
     rollout: Rollout, generation: Int? = nil, changes: [WireChange], createKey: Bool,
     seals: [SealView]
@@ -251,7 +240,6 @@ package struct PrepareRequest: Sendable, Codable {
   }
 }
 
-/// A vote.
 package struct VoteAnswer: Sendable, Codable, Hashable {
   /// The digest of the rollout that was voted on.
   package var rollout: Digest
@@ -264,7 +252,6 @@ package struct VoteAnswer: Sendable, Codable, Hashable {
   /// There is no vote yet: ask again. Only for who asked with `wait`.
   package var isPending: Bool?
 
-  /// A vote; see the properties.
   package init(
     rollout: Digest, refusal: Refusal?, environmentDigest: Digest?, keyManagerDigest: Digest? = nil,
     isPending: Bool? = nil
@@ -281,13 +268,11 @@ package struct VoteAnswer: Sendable, Codable, Hashable {
 package struct PromiseRequest: Sendable, Codable, Hashable {
   /// The rollout's epoch, or a higher one: a member that has not voted yet never will.
   @Bounded<Bounds.Epoch> package var epoch: UInt64
-  /// The ballot.
   package var ballot: Ballot
 
   /// The incarnation that it is for, as the rollout lists it.
   package var incarnation: Incarnation?
 
-  /// A request; see the properties.
   package init(epoch: UInt64, incarnation: Incarnation?, ballot: Ballot) {
     self.epoch = epoch
     self.incarnation = incarnation
@@ -297,15 +282,12 @@ package struct PromiseRequest: Sendable, Codable, Hashable {
 
 /// A request to accept a proposal.
 package struct AcceptRequest: Sendable, Codable, Hashable {
-  /// The rollout's epoch.
   @Bounded<Bounds.Epoch> package var epoch: UInt64
-  /// The proposal.
   package var proposal: BallotValue
 
   /// The incarnation that it is for, as the rollout lists it.
   package var incarnation: Incarnation?
 
-  /// A request; see the properties.
   package init(epoch: UInt64, incarnation: Incarnation?, proposal: BallotValue) {
     self.epoch = epoch
     self.incarnation = incarnation
@@ -317,7 +299,6 @@ package struct AcceptRequest: Sendable, Codable, Hashable {
 package struct DecisionRequest: Sendable, Codable, Hashable {
   /// The rollout's epoch, or a higher one.
   @Bounded<Bounds.Epoch> package var epoch: UInt64
-  /// What was decided.
   package var decision: Decision
   /// When to act, the member's CLOCK_BOOTTIME; nil for abort, and for a commit that is to be acted on
   /// at once.
@@ -330,7 +311,6 @@ package struct DecisionRequest: Sendable, Codable, Hashable {
   /// The incarnation that it is for, as the rollout lists it.
   package var incarnation: Incarnation?
 
-  /// A decision; see the properties.
   package init(
     epoch: UInt64, incarnation: Incarnation?, decision: Decision, instant: Instant?,
     bootID: String, reason: String
@@ -348,7 +328,6 @@ package struct DecisionRequest: Sendable, Codable, Hashable {
 package enum ReplyKind: String, Sendable, Codable, Hashable {
   /// Nothing of a lower ballot will be accepted; with what was accepted before.
   case promised
-  /// Accepted.
   case accepted
   /// Commit is known here.
   case committed
@@ -364,7 +343,6 @@ package enum ReplyKind: String, Sendable, Codable, Hashable {
 
 /// A member's answer to accept and decision.
 package struct ReplyAnswer: Sendable, Codable, Hashable {
-  /// What the answer is.
   package var reply: ReplyKind
   /// How the rollout ended here, if it has.
   package var outcome: Outcome?
@@ -373,7 +351,6 @@ package struct ReplyAnswer: Sendable, Codable, Hashable {
   /// What was promised before, if it outranks.
   package var ballot: Ballot?
 
-  /// An answer; see the properties.
   package init(
     reply: ReplyKind, outcome: Outcome? = nil, proposal: BallotValue? = nil, ballot: Ballot? = nil
   ) {

@@ -36,7 +36,6 @@ package struct DriftItem: Sendable, Codable, Hashable {
   /// What was seen, one sentence without a value of any variable but the key's name.
   package var message: String
 
-  /// A thing; see the properties.
   package init(
     _ kind: DriftKind, _ severity: Severity, place: String, variables: [String] = [],
     message: String

@@ -3,16 +3,13 @@ package import Model
 
 /// Where a node's server gets one variable from.
 package struct ExplainAnswer: Sendable, Codable, Hashable {
-  /// The node's name.
   package var node: String
-  /// The variable's name.
   package var name: String
   /// Every definition of it, in the order in which the places count.
   package var definitions: [ExplainedDefinition]
   /// The known name that was probably meant, where it is defined nowhere.
   package var suggestion: String?
 
-  /// An answer; see the properties.
   package init(
     node: String, name: String, definitions: [ExplainedDefinition], suggestion: String?
   ) {
@@ -46,12 +43,10 @@ package struct ExplainedDefinition: Sendable, Codable, Hashable {
   @BoundedIfPresent<Bounds.Count> package var line: Int?
   /// The value as the reader of the place has it; a secret as its identity, or not at all.
   package var value: String
-  /// What comes of it.
   package var effect: Effect
   /// Why, where that is not said by the effect; empty otherwise.
   package var reason: String
 
-  /// A definition; see the properties.
   package init(place: String, line: Int?, value: String, effect: Effect, reason: String) {
     self.place = place
     self.line = line

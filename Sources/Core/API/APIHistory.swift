@@ -8,9 +8,7 @@ package import Rollout
 package struct Generation: Sendable, Codable, Hashable {
   /// That of the rollout, the same on all nodes; 0 for the file that was found.
   @Bounded<Bounds.Generation> package var number: Int
-  /// The file.
   package var path: String
-  /// Its digest.
   package var digest: Digest
   /// The rollout that confirmed it; for number 0 the one before whose change it was found.
   package var rollout: String
@@ -18,12 +16,10 @@ package struct Generation: Sendable, Codable, Hashable {
   package var kind: RolloutKind?
   /// The rollout that it took back; nil if it took none back.
   package var undoes: String?
-  /// Who created that rollout.
   package var createdBy: String
   /// When it was confirmed here, or found; microseconds since 1970-01-01 UTC.
   @Bounded<Bounds.WallMicroseconds> package var confirmedAtMicroseconds: Int64
 
-  /// A generation; see the properties.
   package init(
     number: Int, path: String, digest: Digest, rollout: String, kind: RolloutKind?,
     undoes: String? = nil, createdBy: String, confirmedAtMicroseconds: Int64
@@ -41,14 +37,12 @@ package struct Generation: Sendable, Codable, Hashable {
 
 /// One generation in a node's history.
 package struct HistoryEntry: Sendable, Codable, Hashable {
-  /// Its number.
   @Bounded<Bounds.Generation> package var number: Int
   /// What it is; nil if its record is damaged.
   package var generation: Generation?
   /// What is wrong with its record; nil if nothing is.
   package var problem: String?
 
-  /// An entry; see the properties.
   package init(number: Int, generation: Generation?, problem: String?) {
     self.number = number
     self.generation = generation
@@ -58,16 +52,13 @@ package struct HistoryEntry: Sendable, Codable, Hashable {
 
 /// What a node has kept.
 package struct HistoryAnswer: Sendable, Codable, Hashable {
-  /// The node's name.
   package var node: String
-  /// The generations, ascending.
   package var generations: [HistoryEntry]
   /// Digest of the file as it is; nil if there is none, or if it cannot be read.
   package var file: Digest?
   /// Why the file cannot be read; nil if it can.
   package var fileProblem: String?
 
-  /// An answer; see the properties.
   package init(node: String, generations: [HistoryEntry], file: Digest?, fileProblem: String?) {
     self.node = node
     self.generations = generations
@@ -87,7 +78,6 @@ package struct HistoryAnswer: Sendable, Codable, Hashable {
 
 /// What differs on a node between a generation and another, or the file as it is.
 package struct DiffAnswer: Sendable, Codable, Hashable {
-  /// The node's name.
   package var node: String
   /// The file that the first is of.
   package var fromPath: String
@@ -101,7 +91,6 @@ package struct DiffAnswer: Sendable, Codable, Hashable {
   /// comments, order or form differ.
   package var difference: [String]
 
-  /// An answer; see the properties.
   package init(
     node: String, fromPath: String, toPath: String, from: Digest, to: Digest?,
     difference: [String]

@@ -7,12 +7,9 @@ package struct LogError: Sendable, Codable, Hashable {
   package var kind: String
   /// What it means, in one sentence; nil where that is not known, as are the next two.
   package var meaning: String?
-  /// What causes it.
   package var cause: String?
-  /// What to do.
   package var remedy: String?
 
-  /// An error; see the properties.
   package init(kind: String, meaning: String?, cause: String?, remedy: String?) {
     self.kind = kind
     self.meaning = meaning
@@ -31,12 +28,10 @@ package struct LogLine: Sendable, Codable, Hashable {
   package var identifier: String
   /// The process; 0 if it is not known.
   package var pid: Int32
-  /// The message.
   package var message: String
   /// What it says, where only errors were asked for.
   package var error: LogError?
 
-  /// A line; see the properties.
   package init(
     realtimeMicroseconds: Int64, priority: Int, identifier: String, pid: Int32, message: String,
     error: LogError? = nil
@@ -53,7 +48,6 @@ package struct LogLine: Sendable, Codable, Hashable {
 /// Lines of a unit's journal. Asked for by `?since=MICROSECONDS`, `?after=CURSOR` or `?last=N`, and
 /// `limit=N`, `wait=MS`, `errors=true`.
 package struct LogsAnswer: Sendable, Codable, Hashable {
-  /// The lines, oldest first.
   package var lines: [LogLine]
   /// Where to go on.
   package var cursor: String?
@@ -65,7 +59,6 @@ package struct LogsAnswer: Sendable, Codable, Hashable {
   /// The node's clock when it answered, microseconds since 1970-01-01 UTC.
   @BoundedIfPresent<Bounds.WallMicroseconds> package var realtimeMicroseconds: Int64?
 
-  /// Lines; see the properties.
   package init(
     lines: [LogLine], cursor: String?, more: Bool, lossy: Bool? = nil,
     realtimeMicroseconds: Int64? = nil

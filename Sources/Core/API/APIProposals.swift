@@ -5,11 +5,8 @@ package import Rollout
 
 /// The rollout that a node is in, for who would begin another: is it the same, and whose is it?
 package struct ActiveSummary: Sendable, Codable, Hashable {
-  /// Its id.
   package var id: String
-  /// What it does.
   package var kind: RolloutKind
-  /// Who created it.
   package var createdBy: String
   /// What it comes to (``Rollout/plan``).
   package var plan: Digest
@@ -17,7 +14,6 @@ package struct ActiveSummary: Sendable, Codable, Hashable {
   /// in between.
   @BoundedIfPresent<Bounds.WallMicroseconds> package var sinceMicroseconds: Int64?
 
-  /// A summary; see the properties.
   package init(_ rollout: Rollout, sinceMicroseconds: Int64?) {
     id = rollout.id
     kind = rollout.kind
@@ -29,12 +25,10 @@ package struct ActiveSummary: Sendable, Codable, Hashable {
 
 /// What configuration management hands to its own node's agent, over the local socket. Holds secrets.
 package struct ProposalRequest: Sendable, Codable {
-  /// The proposals.
   package var changes: [WireChange]
   /// Whether the server may create the SSE key at its first start.
   package var createKey: Bool
 
-  /// A request; see the properties.
   package init(changes: [WireChange], createKey: Bool) {
     self.changes = changes
     self.createKey = createKey
@@ -43,12 +37,10 @@ package struct ProposalRequest: Sendable, Codable {
 
 /// What one member is known to propose.
 package struct ProposalRow: Sendable, Codable, Hashable {
-  /// The member's name.
   package var member: String
   /// What it said last; nil if nothing was heard of it.
   package var statement: MemberProposal?
 
-  /// A row; see the properties.
   package init(member: String, statement: MemberProposal?) {
     self.member = member
     self.statement = statement
@@ -57,7 +49,6 @@ package struct ProposalRow: Sendable, Codable, Hashable {
 
 /// Where the proposal of a member stands.
 package enum ProposalPhase: String, Sendable, Codable, Hashable {
-  /// It has none.
   case none
   /// Others are missing, or want something else.
   case waiting
@@ -76,7 +67,6 @@ package enum ProposalPhase: String, Sendable, Codable, Hashable {
 package struct ProposalFailure: Sendable, Codable, Hashable {
   /// The digest of the settings.
   package var digest: Digest
-  /// The rollout of them.
   package var rollout: String
   /// How it ended: not confirmed, or rolled back with or without success.
   package var code: ExitCode
@@ -85,7 +75,6 @@ package struct ProposalFailure: Sendable, Codable, Hashable {
   /// The rollout that took it back; nil if none did.
   package var rollback: String?
 
-  /// A failure; see the properties.
   package init(
     digest: Digest, rollout: String, code: ExitCode, reason: String, rollback: String? = nil
   ) {
@@ -115,7 +104,6 @@ package struct ProposalRetry: Sendable, Codable, Hashable {
   /// The first digits of the settings' digest.
   package var digest: String
 
-  /// A request; see the properties.
   package init(digest: String) { self.digest = digest }
 
   /// Whether the digits are ones.
@@ -127,9 +115,7 @@ package struct ProposalRetry: Sendable, Codable, Hashable {
 
 /// The proposals as one member knows them; whole only on the first of the members.
 package struct ProposalsView: Sendable, Codable, Hashable {
-  /// The member that answers.
   package var node: String
-  /// What it proposes itself.
   package var own: MemberProposal
   /// Where that stands.
   package var phase: ProposalPhase
@@ -147,7 +133,6 @@ package struct ProposalsView: Sendable, Codable, Hashable {
   /// Whether the request that this answers changed anything; false for one that only asks.
   package var isChanged: Bool
 
-  /// A view; see the properties.
   package init(
     node: String, own: MemberProposal, phase: ProposalPhase, rows: [ProposalRow], rollout: String?,
     refusal: Refusal?, failure: ProposalFailure? = nil, results: [RolloutResult] = [],

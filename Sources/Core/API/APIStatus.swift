@@ -4,9 +4,7 @@ package import Rollout
 
 /// One node at a glance.
 package struct NodeStatus: Sendable, Codable, Hashable {
-  /// The node's name.
   package var node: String
-  /// The agent's version.
   package var version: String
   /// ActiveState of the unit (systemd), for example `active`.
   package var activeState: String
@@ -14,15 +12,12 @@ package struct NodeStatus: Sendable, Codable, Hashable {
   package var subState: String
   /// The unit's main process; 0 if there is none.
   package var mainPID: Int32
-  /// The unit's invocation.
   package var invocation: String
   /// `MINIO_KMS_SSE_KEY` of the running process; nil if it has none.
   package var runningKey: String?
   /// The seal; nil if no start with a key was ever confirmed.
   package var seal: Seal?
-  /// The last confirmed generation.
   package var generation: Generation?
-  /// What differs.
   package var drift: Drift
   /// The rollout that the node is in, and where: `prepared`, `accepted`, `committed`, `watching`.
   package var activeRollout: String?
@@ -32,7 +27,6 @@ package struct NodeStatus: Sendable, Codable, Hashable {
   package var doubt: Doubt?
   /// The rollout that the node was in last.
   package var lastRollout: String?
-  /// How that ended here.
   package var lastOutcome: Outcome?
   /// The highest epoch that the node has seen.
   @Bounded<Bounds.Epoch> package var epoch: UInt64
@@ -42,7 +36,6 @@ package struct NodeStatus: Sendable, Codable, Hashable {
   /// The node's own last look at its Key Managers; nil before the first.
   package var links: LinkSummary?
 
-  /// A status; see the properties.
   package init(
     node: String, version: String, activeState: String, subState: String, mainPID: Int32,
     invocation: String, runningKey: String?, seal: Seal?, generation: Generation?, drift: Drift,
@@ -79,7 +72,6 @@ package struct Doubt: Sendable, Codable, Hashable {
   /// Who has said that its state was lost since it voted: it cannot help to end it. Nil for nobody.
   package var replaced: [String]?
 
-  /// A doubt; see the properties.
   package init(attempts: Int, missing: [String], replaced: [String]? = nil) {
     self.attempts = attempts
     self.missing = missing
@@ -89,14 +81,12 @@ package struct Doubt: Sendable, Codable, Hashable {
 
 /// What a node says when it is asked to end a rollout now.
 package struct DoubtAnswer: Sendable, Codable, Hashable {
-  /// The node's name.
   package var node: String
   /// Where it is in the rollout, as ``NodeStatus/activeStage``; nil if it is not in it.
   package var stage: String?
   /// Its doubt, if it has one.
   package var doubt: Doubt?
 
-  /// An answer; see the properties.
   package init(node: String, stage: String?, doubt: Doubt?) {
     self.node = node
     self.stage = stage
@@ -115,7 +105,6 @@ package struct ProbeStageAnswer: Sendable, Codable, Hashable {
   /// What was seen, for people.
   package var detail: String
 
-  /// A stage; see the properties.
   package init(stage: String, verdict: String, milliseconds: Int, detail: String) {
     self.stage = stage
     self.verdict = verdict
@@ -128,10 +117,8 @@ package struct ProbeStageAnswer: Sendable, Codable, Hashable {
 package struct ProbeAnswer: Sendable, Codable, Hashable {
   /// `host:port`.
   package var endpoint: String
-  /// The stages, in order.
   package var stages: [ProbeStageAnswer]
 
-  /// A probe; see the properties.
   package init(endpoint: String, stages: [ProbeStageAnswer]) {
     self.endpoint = endpoint
     self.stages = stages
@@ -140,18 +127,14 @@ package struct ProbeAnswer: Sendable, Codable, Hashable {
 
 /// What a node's check came to.
 package struct CheckAnswer: Sendable, Codable, Hashable {
-  /// The node's name.
   package var node: String
-  /// Every Key Manager endpoint.
   package var endpoints: [ProbeAnswer]
-  /// What differs.
   package var drift: Drift
   /// What the checks of file, unit and Key Managers found.
   package var findings: [Finding]
   /// The reverse path from every Key Manager; nil from an agent that does not know of it.
   package var back: [ReverseAnswer]?
 
-  /// An answer; see the properties.
   package init(
     node: String, endpoints: [ProbeAnswer], drift: Drift, findings: [Finding],
     back: [ReverseAnswer]? = nil
@@ -166,14 +149,12 @@ package struct CheckAnswer: Sendable, Codable, Hashable {
 
 /// What came of the request to recover a seal.
 package struct SealRecovery: Sendable, Codable, Hashable {
-  /// The node's name.
   package var node: String
   /// The seal that it has now.
   package var seal: Seal
   /// What was wrong; nil if it had this seal already.
   package var problem: String?
 
-  /// A recovery; see the properties.
   package init(node: String, seal: Seal, problem: String?) {
     self.node = node
     self.seal = seal

@@ -4,18 +4,13 @@ package import Rollout
 
 /// What is to be known of a rollout beside its steps.
 package struct RolloutHead: Sendable, Codable, Hashable {
-  /// The rollout's id.
   package var id: String
-  /// Its epoch.
   @Bounded<Bounds.Epoch> package var epoch: UInt64
-  /// What it does.
   package var kind: RolloutKind
   /// The number that the files become.
   @Bounded<Bounds.Generation> package var generation: Int
-  /// Who created it.
   package var createdBy: String
 
-  /// A head; see the properties.
   package init(
     id: String, epoch: UInt64, kind: RolloutKind, generation: Int, createdBy: String
   ) {
@@ -26,7 +21,6 @@ package struct RolloutHead: Sendable, Codable, Hashable {
     self.createdBy = createdBy
   }
 
-  /// The head of a rollout.
   package init(_ rollout: Rollout) {
     self.init(
       id: rollout.id, epoch: rollout.epoch, kind: rollout.kind, generation: rollout.generation,
@@ -49,7 +43,6 @@ package struct RolloutEvent: Sendable, Codable, Hashable {
   /// What it waits for, or why; for people, redacted.
   package var detail: String
 
-  /// A step; see the properties.
   package init(
     sequence: Int, realtimeMicroseconds: Int64, instant: Instant? = nil, phase: String,
     detail: String
@@ -64,7 +57,6 @@ package struct RolloutEvent: Sendable, Codable, Hashable {
 
 /// A rollout as one member sees it.
 package struct RolloutView: Sendable, Codable, Hashable {
-  /// The rollout's id.
   package var id: String
   /// Steps after the one that was asked for.
   package var events: [RolloutEvent]
@@ -83,7 +75,6 @@ package struct RolloutView: Sendable, Codable, Hashable {
   /// What became of it when all outcomes were in, as far as this member was told.
   package var rolloutResult: RolloutResult?
 
-  /// A view; see the properties.
   package init(
     id: String, events: [RolloutEvent], report: RestartReport?, outcome: Outcome?,
     rollout: RolloutHead? = nil, bootID: String? = nil, instant: Instant? = nil,
@@ -102,14 +93,12 @@ package struct RolloutView: Sendable, Codable, Hashable {
 
 /// One of the rollouts that a member has kept a timeline of.
 package struct RolloutEntry: Sendable, Codable, Hashable {
-  /// What rollout it is.
   package var rollout: RolloutHead
   /// When it began here, microseconds since 1970-01-01 UTC of the node.
   @Bounded<Bounds.WallMicroseconds> package var beganMicroseconds: Int64
   /// How it ended here; nil while it has not.
   package var outcome: Outcome?
 
-  /// An entry; see the properties.
   package init(rollout: RolloutHead, beganMicroseconds: Int64, outcome: Outcome?) {
     self.rollout = rollout
     self.beganMicroseconds = beganMicroseconds
@@ -119,12 +108,9 @@ package struct RolloutEntry: Sendable, Codable, Hashable {
 
 /// The rollouts that a member has kept a timeline of, the newest first.
 package struct RolloutsAnswer: Sendable, Codable, Hashable {
-  /// The node's name.
   package var node: String
-  /// The rollouts.
   package var rollouts: [RolloutEntry]
 
-  /// An answer; see the properties.
   package init(node: String, rollouts: [RolloutEntry]) {
     self.node = node
     self.rollouts = rollouts

@@ -2,7 +2,7 @@
 package import Crypto
 package import Model
 
-// Between nodes and witnesses (docs/api.md, "Witnesses"):
+// Between nodes and witnesses (docs/development/api.md, "Witnesses"):
 //
 //   POST /v1/witness                          node      WitnessRequest  -> ReverseReport (KeyManager)
 //   GET  /v1/reached?nonce=NAME&challenge=C   witness                   -> ReachedAnswer
@@ -31,14 +31,12 @@ package struct ReachedAnswer: Sendable, Codable, Hashable {
 package struct WitnessStatus: Sendable, Codable, Hashable {
   /// Its name, that of its Key Manager host in the inventory.
   package var witness: String
-  /// The agent's version.
   package var version: String
   /// The questions that were answered since its start.
   @Bounded<Bounds.Count> package var served: Int
   /// Those that were refused, by reason.
   package var refused: [String: Int]
 
-  /// A status; see the properties.
   package init(witness: String, version: String, served: Int, refused: [String: Int]) {
     self.witness = witness
     self.version = version
@@ -64,7 +62,6 @@ package struct ReverseLinkAnswer: Sendable, Codable, Hashable {
   /// Until when the server's certificate is valid, seconds since 1970-01-01 UTC; nil without one.
   @BoundedIfPresent<Bounds.WallSeconds> package var validUntil: Int64?
 
-  /// A link; see the properties.
   package init(
     port: String, address: String, verdict: String, outcome: String, milliseconds: Int,
     detail: String, validUntil: Int64? = nil
@@ -91,10 +88,8 @@ package struct ReverseAnswer: Sendable, Codable, Hashable {
   package var unverified: String?
   /// What is wrong, or why it is not known, for people; empty if it is fine.
   package var detail: String
-  /// Every address and port.
   package var links: [ReverseLinkAnswer]
 
-  /// A reverse path; see the properties.
   package init(
     keyManager: String, endpoint: String?, verdict: String, unverified: String? = nil,
     detail: String = "", links: [ReverseLinkAnswer] = []
@@ -123,7 +118,6 @@ package struct LinkSummary: Sendable, Codable, Hashable {
   /// What is wrong with the worst of them, for people; empty if nothing is.
   package var worst: String
 
-  /// A summary; see the properties.
   package init(
     ageSeconds: Int, fine: Int, degraded: Int, failed: Int, notChecked: Int, worst: String
   ) {

@@ -6,7 +6,6 @@ package import Rollout
 
 /// The records of the seal by their names in the agent's state directory.
 package enum SealFile: String, Sendable, CaseIterable {
-  /// The seal.
   case seal
   /// The digest of the last seal that was written.
   case digest = "seal.digest"

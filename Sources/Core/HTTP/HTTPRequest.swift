@@ -15,7 +15,6 @@ package struct HTTPRequest: Sendable {
   /// The body; empty if there is none.
   package var body: [UInt8]
 
-  /// A request; see the properties.
   package init(
     _ method: String, _ path: String, query: [(name: String, value: String)] = [],
     headers: HTTPHeaders = [:], body: [UInt8] = []

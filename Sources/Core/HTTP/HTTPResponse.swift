@@ -3,7 +3,6 @@ internal import JSONCoding
 
 /// An HTTP response, as received or to be sent.
 package struct HTTPResponse: Sendable, Hashable {
-  /// The status code.
   package var status: Int
   /// The header fields. To be sent: without Content-Length and Connection, which the serialiser
   /// writes.
@@ -11,7 +10,6 @@ package struct HTTPResponse: Sendable, Hashable {
   /// The body; empty if there is none.
   package var body: [UInt8]
 
-  /// A response; see the properties.
   package init(_ status: Int, headers: HTTPHeaders = [:], body: [UInt8] = []) {
     self.status = status
     self.headers = headers

@@ -9,12 +9,10 @@ package struct HTTPViolation: Error, Sendable, Hashable, CustomStringConvertible
   /// What is wrong, without any of the message's own text.
   package var reason: String
 
-  /// A violation; see the properties.
   package init(_ status: Int, _ reason: String) {
     self.status = status
     self.reason = reason
   }
 
-  /// The reason.
   package var description: String { reason }
 }

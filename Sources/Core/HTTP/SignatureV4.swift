@@ -17,14 +17,12 @@ package struct SignatureV4: Sendable {
   /// Names of the fields that are covered, in lower case and in order.
   package var fields: [String]
 
-  /// The field of the time.
   package static let timeField = "x-amz-date"
   /// The field of the body's digest.
   package static let digestField = "x-amz-content-sha256"
   /// How the Authorization field begins.
   package static let algorithm = "AWS4-HMAC-SHA256"
 
-  /// A signature's parts but the signature itself; see the properties.
   package init(time: String, region: String, service: String = "s3", fields: [String]) {
     self.time = time
     self.region = region

@@ -8,7 +8,6 @@ package struct AccessCredentials: Sendable, Hashable {
   /// The secret key, which is never sent.
   package var secretKey: Secret
 
-  /// Two keys; see the properties.
   package init(accessKey: Secret, secretKey: Secret) {
     self.accessKey = accessKey
     self.secretKey = secretKey

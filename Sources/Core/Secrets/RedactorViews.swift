@@ -4,7 +4,6 @@ extension Redactor {
   ///
   /// To look for a secret in the decoded text finds it however much or little of it was encoded.
   struct View {
-    /// The text.
     var bytes: [UInt8] = []
     /// Where each byte of it begins in the original, and after the last where that ends; empty if
     /// they are the same.

@@ -229,7 +229,6 @@ struct CheckReport: Sendable {
       + (links ? [.keyManager] : [])
   }
 
-  /// The last line.
   var conclusion: String {
     let nodes = nodes
     let bad = nodes.count { $0.outcome != "fine" }

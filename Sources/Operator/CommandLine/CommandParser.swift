@@ -2,7 +2,6 @@
 
 /// A command as it was given: checked against its rule.
 struct Invocation: Sendable {
-  /// The command.
   let command: CommandRule
   /// Its operands: as many as the rule names, and perhaps optional ones.
   let operands: [String]
@@ -21,7 +20,6 @@ struct Invocation: Sendable {
 
 /// What a command line asks for.
 enum CommandRequest: Sendable {
-  /// Run a command.
   case run(Invocation)
   /// Show the help of a command, or the program's (nil).
   case help(CommandRule?)

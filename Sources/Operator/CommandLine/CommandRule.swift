@@ -34,13 +34,11 @@ struct CommandRule: Sendable {
     }
   }
 
-  /// Its words one by one.
   var words: [String] { name.split(separator: " ").map(String.init) }
 }
 
 /// All commands of a program.
 struct CommandTable: Sendable {
-  /// The program's name.
   let program: String
   /// What it is, one line.
   let summary: String

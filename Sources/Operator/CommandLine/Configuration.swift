@@ -93,7 +93,7 @@ struct Configuration: Sendable {
     JSON.ignored(in: bytes, by: inventory).map { field in
       let meant = Suggestion.nearest(to: field.name, among: field.siblings)
       return "\(path): \(field.place) is no field of an inventory and is ignored; "
-        + (meant.map { "did you mean \($0)?" } ?? "docs/file-formats.md lists them")
+        + (meant.map { "did you mean \($0)?" } ?? "docs/use/file-formats.md lists them")
     }
   }
 

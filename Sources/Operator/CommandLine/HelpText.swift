@@ -18,7 +18,6 @@ struct HelpText {
     self.columns = min(max(columns ?? 80, Self.leastColumns), Self.mostColumns)
   }
 
-  /// The program's help.
   var program: String {
     var lines = wrapped("\(table.program): \(table.summary)") + ["", "Commands:"]
     lines += list(table.commands)
@@ -36,7 +35,6 @@ struct HelpText {
     Self.text(list(commands) + ["", "keyturn help COMMAND says more of one."])
   }
 
-  /// The help of one command.
   func command(_ command: CommandRule) -> String {
     var lines = wrapped("\(table.program) \(command.name): \(command.summary)") + ["", "Examples:"]
     for example in command.examples {

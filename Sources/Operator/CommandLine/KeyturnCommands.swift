@@ -3,7 +3,6 @@ internal import Model
 
 /// The commands of `keyturn`.
 enum KeyturnCommands {
-  /// All of them.
   static let table = CommandTable(
     program: "keyturn",
     summary: "one encryption setting and one instant of restart for all nodes of an AIStor cluster",
@@ -372,7 +371,7 @@ enum KeyturnCommands {
     summary: "give a node whose seal is lost, damaged or another the seal of the other nodes",
     details: """
       The node asks the others itself. All that are sealed must have the same seal, and they must be more than half
-      of them. Find out first why the record was lost. Nothing lifts a seal: docs/operations.md, "The seal".
+      of them. Find out first why the record was lost. Nothing lifts a seal: docs/use/seal.md, "The seal".
       """,
     operands: ["NODE"],
     options: clusterOptions,

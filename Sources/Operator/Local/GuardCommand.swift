@@ -101,13 +101,13 @@ struct GuardCommand: Sendable {
     case .missing, .damaged:
       return "which key is sealed on this node is not known, so no key can be told from another: "
         + "\(record.problem ?? "") (in \(directory)). `keyturn seal recover NODE` takes the seal "
-        + "from the other nodes; docs/operations.md, \"The start guard\", says more"
+        + "from the other nodes; docs/use/seal.md, \"The start guard\", says more"
     }
     let hold: StartHold?
     do throws(Refusal) { hold = try self.hold(directory) } catch {
       return
         "whether a rollback holds the server is not known: \(error.message) (in \(directory)); "
-        + "docs/operations.md, \"The start guard\""
+        + "docs/use/seal.md, \"The start guard\""
     }
     found.seal = seal
     if seal == nil, hold == nil { return nil }
@@ -139,7 +139,7 @@ struct GuardCommand: Sendable {
       return
         "\(problem), and rollback \(hold.rollout) takes that key back: a server that got past the "
         + "Key Manager with it now would encrypt with a key that is not there afterwards. `keyturn "
-        + "watch \(hold.rollout)` shows how it ends; docs/operations.md, \"The start guard\""
+        + "watch \(hold.rollout)` shows how it ends; docs/use/seal.md, \"The start guard\""
     }
     guard let seal, let problem = StartGuard.problem(seal: seal, key: key, enclave: enclave) else {
       return nil
@@ -150,7 +150,7 @@ struct GuardCommand: Sendable {
       + "with another. Put back \(Self.key)=\"\(seal.keyName)\" and "
       + "\(Self.enclave)=\"\(seal.enclave)\" where the unit reads them (`keyturn explain "
       + "\(Self.key)` shows the places, `keyturn history` what was there before), then "
-      + "`systemctl reset-failed` and start the unit again; docs/operations.md, \"The start guard\""
+      + "`systemctl reset-failed` and start the unit again; docs/use/seal.md, \"The start guard\""
   }
 
   /// The agent's word that a rollback is under way; nil if it is not.

@@ -14,7 +14,6 @@ struct LogMerge: Sendable {
     /// clock is known.
     var order: Int64
     var line: LogLine
-    /// When it came here.
     var arrived: Instant
   }
 
@@ -22,7 +21,6 @@ struct LogMerge: Sendable {
   struct Folded: Sendable {
     /// The nodes' numbers, that of the first one first.
     var sources: [Int]
-    /// The first one.
     var first: Line
   }
 

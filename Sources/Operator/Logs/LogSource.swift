@@ -22,7 +22,6 @@ enum LogArrival: Sendable {
 /// Bounded: with so much read that has not gone out yet nothing more is asked for. The node's journal
 /// keeps it meanwhile.
 final class LogSource: Sendable {
-  /// What is wanted.
   struct Wanted: Sendable {
     var start: LogsQuery.Start
     /// No line that is later, microseconds since 1970 of the node; nil for no end.

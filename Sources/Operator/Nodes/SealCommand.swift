@@ -33,7 +33,7 @@ struct SealCommand: Sendable {
     if digests.count > 1 || views.contains(where: { $0.problem != nil }) {
       context.console.message(
         .error,
-        "the nodes' seals are not the same; `keyturn status` says what to do on which node (docs/operations.md, \"The seal\")"
+        "the nodes' seals are not the same; `keyturn status` says what to do on which node (docs/use/seal.md, \"The seal\")"
       )
       return CommandResult(.failed, nodes: nodes)
     }

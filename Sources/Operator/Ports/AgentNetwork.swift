@@ -21,7 +21,6 @@ package struct AgentConnections: Sendable {
   /// A link to each node, in the order of the inventory's nodes.
   package var links: [any AgentLink]
 
-  /// Connections; see the properties.
   package init(certificate: OwnCertificate, links: [any AgentLink]) {
     self.certificate = certificate
     self.links = links
@@ -30,14 +29,10 @@ package struct AgentConnections: Sendable {
 
 /// The three files of a certificate's holder, PEM.
 package struct CredentialFiles: Sendable {
-  /// The cluster's authority.
   package var authority: [UInt8]
-  /// The certificate.
   package var certificate: [UInt8]
-  /// Its private key.
   package var key: [UInt8]
 
-  /// CredentialFiles; see the properties.
   package init(authority: [UInt8], certificate: [UInt8], key: [UInt8]) {
     self.authority = authority
     self.certificate = certificate

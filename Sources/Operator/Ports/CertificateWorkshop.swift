@@ -34,12 +34,10 @@ package protocol CertificateWorkshop: Sendable {
 package struct CertificateFacts: Sendable, Hashable {
   /// Whom it is for; nil for an authority, or a certificate that is not Keyturn's.
   package var principal: Principal?
-  /// The subject's name.
   package var subject: String
   /// Until when it is valid, microseconds since 1970-01-01 UTC.
   package var validUntilMicroseconds: Int64
 
-  /// Facts; see the properties.
   package init(principal: Principal?, subject: String, validUntilMicroseconds: Int64) {
     self.principal = principal
     self.subject = subject

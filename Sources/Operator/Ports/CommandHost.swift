@@ -59,21 +59,18 @@ package struct TerminalSize: Sendable, Hashable {
   /// Lines down.
   package var rows: Int
 
-  /// A size; see the properties.
   package init(columns: Int, rows: Int) {
     self.columns = columns
     self.rows = rows
   }
 }
 
-/// What was read.
 package struct ReadContent: Sendable {
   /// The bytes.
   package var bytes: [UInt8]
   /// The file's permission bits; nil for standard input.
   package var mode: UInt32?
 
-  /// Content; see the properties.
   package init(bytes: [UInt8], mode: UInt32?) {
     self.bytes = bytes
     self.mode = mode

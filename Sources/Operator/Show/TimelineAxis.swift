@@ -62,9 +62,7 @@ struct TimelineAxis: Sendable {
     var step: Step
     var first: Int64
     var last: Int64
-    /// Who was last.
     var lastNode: String
-    /// How many got there.
     var count: Int
   }
 
@@ -253,7 +251,6 @@ enum TimelineActivity: String, CaseIterable, Sendable {
 }
 
 extension TimelineAxis.Row {
-  /// A stretch of one activity.
   struct Stretch: Sendable, Hashable {
     var activity: TimelineActivity
     var from: Int64

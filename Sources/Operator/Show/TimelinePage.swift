@@ -7,7 +7,6 @@ struct TimelinePage: Sendable {
   let axis: TimelineAxis
   let cluster: String
 
-  /// The page.
   var text: String {
     let title = "Rollout \(axis.id) of \(cluster)"
     var body = "<h1>\(HTML.escaped(title))</h1>\n"

@@ -22,7 +22,6 @@ package enum FuzzTarget: String, Sendable, CaseIterable {
   case requests
   /// The agent's durable records.
   case records
-  /// The inventory.
   case inventory
   /// Lines of a server's log, and the redactor.
   case lines

@@ -2,7 +2,7 @@
 internal import Glibc
 internal import Simulator
 
-// keyturn-sim: runs the rollout protocol through bad days (docs/simulation.md).
+// keyturn-sim: runs the rollout protocol through bad days (docs/development/simulation.md).
 
 private let usage = """
   usage: keyturn-sim --seeds A..B [--bug NAME]

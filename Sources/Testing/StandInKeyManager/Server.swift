@@ -15,7 +15,6 @@ struct Server: Sendable {
   struct Identity: Sendable {
     var tls: StandInTLSContext
     var outdatedTLS: StandInTLSContext
-    /// Its name for itself.
     var host: String
     var faultsFile: String?
   }

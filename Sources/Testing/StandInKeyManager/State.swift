@@ -42,7 +42,6 @@ struct State: Codable, Sendable {
   }
 
   struct Key: Codable, Sendable, Equatable {
-    /// Its latest version.
     var version: Int
     /// When it was created, nanoseconds since 1970-01-01 UTC.
     var createdAt: Int64

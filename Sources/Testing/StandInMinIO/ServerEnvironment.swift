@@ -16,7 +16,6 @@ struct ServerEnvironment: Sendable {
   /// Whether the variable exists, even if it is empty.
   func exists(_ name: String) -> Bool { values[name] != nil }
 
-  /// All of it.
   var all: [String: String] { values }
 
   /// Its raw value.

@@ -10,7 +10,6 @@ package struct EnvironmentFileGenerator: Sendable {
   /// The same seed gives the same files.
   package init(seed: UInt64) { random = SeededGenerator(seed: seed) }
 
-  /// The next file.
   package mutating func next() -> [UInt8] {
     var file: [UInt8] = chance(1, 40) ? [0xEF, 0xBB, 0xBF] : []
     // Bytes that make systemd refuse the whole file are rare, or they would hide everything else.

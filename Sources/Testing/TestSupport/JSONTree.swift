@@ -7,7 +7,6 @@ package indirect enum JSONTree: Sendable, Hashable {
   case word(String)
   /// A string, as it is written between its quotes.
   case text(String)
-  /// A list.
   case list([JSONTree])
   /// An object, its fields in their order.
   case object([Field])
@@ -16,10 +15,8 @@ package indirect enum JSONTree: Sendable, Hashable {
   package struct Field: Sendable, Hashable {
     /// Its name, as it is written between its quotes.
     package var name: String
-    /// Its value.
     package var value: JSONTree
 
-    /// A field; see the properties.
     package init(_ name: String, _ value: JSONTree) {
       self.name = name
       self.value = value
@@ -41,7 +38,6 @@ package indirect enum JSONTree: Sendable, Hashable {
     return bytes
   }
 
-  /// Every leaf in it.
   package var leaves: [JSONTree] {
     switch self {
     case .word, .text: [self]

@@ -4,7 +4,6 @@ package import Linux
 
 /// A new directory of mode 0700; removed with everything in it when the last reference goes.
 package final class TemporaryDirectory: Sendable {
-  /// Its absolute path.
   package let path: String
 
   /// Makes it in $TMPDIR or /tmp.

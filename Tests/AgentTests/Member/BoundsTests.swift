@@ -150,7 +150,7 @@ struct PoisonedRecordTests {
     let node = Node(before.host)
     let finding = node.agent.status().findings.first { $0.rule == "damaged-record" }
     #expect(finding?.message.contains("record \"rollout\"") == true)
-    #expect(finding?.message.contains("docs/operations.md, \"A damaged record\"") == true)
+    #expect(finding?.message.contains("docs/use/trouble.md, \"A damaged record\"") == true)
     #expect(
       node.send(
         "POST", "/v1/plan",

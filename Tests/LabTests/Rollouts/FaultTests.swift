@@ -342,7 +342,7 @@ extension LabTests {
       try expectOneEnd(.abort, since: before)
     }
 
-    /// How often; `KEYTURN_LAB_ROUNDS=200` for the figure in docs/testing.md.
+    /// How often; `KEYTURN_LAB_ROUNDS=200` for the figure in docs/development/testing.md.
     private static let rounds =
       getenv("KEYTURN_LAB_ROUNDS").flatMap { Int(String(cString: $0)) } ?? 8
 

@@ -64,7 +64,7 @@ import Testing
     for part in [
       "keyturn: the start guard: this start is refused: MINIO_KMS_SSE_KEY is \"key-2\"",
       "\"key-1\"", "2026-09-21T", "00000000000000aa", "Put back MINIO_KMS_SSE_KEY=\"key-1\"",
-      "systemctl reset-failed", "docs/operations.md",
+      "systemctl reset-failed", "docs/use/seal.md",
     ] {
       #expect(host.errors.contains(part), "\(part): \(host.errors)")
     }
@@ -128,7 +128,7 @@ import Testing
     let (code, host) = run(Self.good, seal: record)
     #expect(code == .startRefused)
     #expect(host.errors.contains("keyturn seal recover NODE"))
-    #expect(host.errors.contains("docs/operations.md"))
+    #expect(host.errors.contains("docs/use/seal.md"))
   }
 
   /// The records beside the seal, by their names.

@@ -8,9 +8,7 @@ internal import Linux
 package struct FileFacts: Sendable, Hashable {
   /// The permission bits, 0 to 0o7777.
   package var mode: UInt32
-  /// Its owner.
   package var userID: UInt32
-  /// Its group.
   package var groupID: UInt32
   /// Its size, bytes; 0 for the files of /proc.
   package var sizeBytes: UInt64
@@ -64,7 +62,6 @@ package struct FileContent: Sendable {
 package enum FileReading {
   /// Whether a symbolic link as the last part of the path is followed.
   package enum Links: Sendable {
-    /// It is followed.
     case follow
     /// It is refused.
     case refuse

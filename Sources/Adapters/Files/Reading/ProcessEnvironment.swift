@@ -4,9 +4,7 @@ package import Secrets
 
 /// The environment that a running process was started with.
 package enum ProcessEnvironment {
-  /// One variable of it.
   package struct Variable: Sendable, Hashable {
-    /// Its name.
     package var name: String
     /// Its value; any may be a secret.
     package var value: Secret

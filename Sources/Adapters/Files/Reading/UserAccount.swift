@@ -3,14 +3,11 @@ internal import Glibc
 
 /// A user and the groups that a process of theirs is in, as numbers.
 package struct UserAccount: Sendable, Hashable {
-  /// The user.
   package var userID: UInt32
-  /// The primary group.
   package var groupID: UInt32
   /// All groups, the primary one among them.
   package var groupIDs: Set<UInt32>
 
-  /// An account; see the properties.
   package init(userID: UInt32, groupID: UInt32, groupIDs: Set<UInt32> = []) {
     self.userID = userID
     self.groupID = groupID

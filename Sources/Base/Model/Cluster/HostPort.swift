@@ -4,10 +4,8 @@
 package struct HostPort: Sendable, Hashable, Codable {
   /// The name or address; an IPv6 address without its brackets.
   package var host: String
-  /// The port.
   package var port: UInt16
 
-  /// A host and a port.
   package init(host: String, port: UInt16) {
     self.host = host
     self.port = port

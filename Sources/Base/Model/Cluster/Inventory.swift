@@ -14,7 +14,6 @@ package struct Inventory: Sendable, Codable, Hashable {
     /// agent's host. Witnesses connect to it.
     package var server: String?
 
-    /// A node; see the properties.
     package init(name: String, address: String, server: String? = nil) {
       self.name = name
       self.address = address
@@ -33,9 +32,7 @@ package struct Inventory: Sendable, Codable, Hashable {
     }
   }
 
-  /// One Key Manager host.
   package struct KeyManagerHost: Sendable, Codable, Hashable {
-    /// Its name.
     package var name: String
     /// `host:port` of the Key Manager; the port is 7373 if it is left out.
     package var address: String
@@ -43,7 +40,6 @@ package struct Inventory: Sendable, Codable, Hashable {
     /// the port is 7377 if it is left out. Nil: it has none.
     package var witness: String?
 
-    /// A Key Manager host; see the properties.
     package init(name: String, address: String, witness: String? = nil) {
       self.name = name
       self.address = address
@@ -63,7 +59,6 @@ package struct Inventory: Sendable, Codable, Hashable {
 
   /// What a reverse path from a Key Manager that no witness has verified means for a rollout.
   package enum UnverifiedDirection: String, Sendable, Codable, Hashable, CaseIterable {
-    /// It is a warning.
     case warn
     /// It is a refusal.
     case refuse
@@ -116,7 +111,6 @@ package struct Inventory: Sendable, Codable, Hashable {
   package var cluster: String
   /// The AIStor nodes.
   package var nodes: [Node]
-  /// The Key Manager hosts.
   package var keyManagers: [KeyManagerHost]
   /// The systemd unit of the server.
   package var unit: String
@@ -139,7 +133,6 @@ package struct Inventory: Sendable, Codable, Hashable {
   /// The port of a MinIO server where the inventory names none.
   package static let defaultServerPort: UInt16 = 9000
 
-  /// An inventory; see the properties.
   package init(
     cluster: String, nodes: [Node], keyManagers: [KeyManagerHost] = [],
     unit: String = "minio.service", environmentFile: String = "/etc/default/minio",

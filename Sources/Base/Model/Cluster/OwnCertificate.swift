@@ -10,7 +10,6 @@ package struct OwnCertificate: Sendable, Hashable {
   /// Its end, seconds since 1970-01-01 UTC.
   package var validUntil: Int64
 
-  /// A certificate; see the properties.
   package init(principal: Principal, validUntil: Int64) {
     self.principal = principal
     self.validUntil = validUntil
@@ -35,6 +34,6 @@ package struct OwnCertificate: Sendable, Hashable {
       .warning, rule: Self.rule, refusal: .configuration,
       message: "the certificate of \(principal.uri) \(end)",
       remedy:
-        "issue another one with keyturn pki issue (docs/operations.md, \"Certificates\")")
+        "issue another one with keyturn pki issue (docs/use/runbooks.md, \"Certificates\")")
   }
 }

@@ -17,12 +17,10 @@ package enum Role: String, Sendable, Codable, Hashable, CaseIterable {
 package struct Principal: Sendable, Codable, Hashable {
   /// The cluster that the certificate is for.
   package var cluster: String
-  /// What it entitles to.
   package var role: Role
   /// The holder's name; for a node its name in the inventory.
   package var name: String
 
-  /// A principal; see the properties.
   package init(cluster: String, role: Role, name: String) {
     self.cluster = cluster
     self.role = role

@@ -12,7 +12,6 @@
 package protocol Bound: Sendable {
   /// The type that holds it.
   associatedtype Number: FixedWidthInteger & Codable & Sendable
-  /// What it may be.
   static var range: ClosedRange<Number> { get }
 }
 
@@ -57,7 +56,6 @@ package enum Bounds {
 
 /// A number that is decoded only within its range. In memory it is the bare number.
 @propertyWrapper package struct Bounded<Kind: Bound>: Sendable, Codable, Hashable {
-  /// The number.
   package var wrappedValue: Kind.Number
 
   /// A number that was made here; it is not looked at.

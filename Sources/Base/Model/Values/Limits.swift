@@ -68,17 +68,14 @@ package enum Limits {
   /// How long another agent's host may take to accept a connection, milliseconds: one that is gone
   /// must not keep the others waiting for the whole time of an answer.
   package static let peerConnectMilliseconds = 300
-  /// Nodes in an inventory.
   package static let inventoryNodes = 4096
   /// Key Manager hosts in an inventory.
   package static let inventoryKeyManagers = 64
   /// A node's, cluster's or host's name, characters.
   package static let nameCharacters = 64
-  /// Settings in one change.
   package static let settingsInChange = 256
   /// The longest wait of one long poll, milliseconds.
   package static let longPollMilliseconds = 25_000
-  /// Journal lines in one answer.
   package static let journalLinesInAnswer = 2_000
   /// How many lines back from the journal's end may be asked for.
   package static let journalLinesBack = 100_000

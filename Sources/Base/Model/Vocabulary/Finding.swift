@@ -24,7 +24,6 @@ package enum Severity: String, Sendable, Codable, Hashable, Comparable, CaseIter
 ///
 /// The message says what is wrong with what, the remedy what to do. Neither holds a secret.
 package struct Finding: Sendable, Codable, Hashable {
-  /// How bad it is.
   package var severity: Severity
   /// A stable kebab-case name of the rule, for example `kms-endpoint-port`.
   package var rule: String
@@ -45,7 +44,6 @@ package struct Finding: Sendable, Codable, Hashable {
   /// How many findings of the rule it stands for, each of which would be too much; nil if it is one itself.
   @BoundedIfPresent<Bounds.Count> package var more: Int?
 
-  /// A finding; see the properties.
   package init(
     _ severity: Severity, rule: String, refusal: RefusalCode = .validation,
     variable: String? = nil, file: String? = nil, line: Int? = nil, column: Int? = nil,

@@ -56,7 +56,6 @@ package struct Refusal: Sendable, Codable, Hashable, Error, CustomStringConverti
     self.message = message
   }
 
-  /// The message.
   package var description: String { message }
 }
 
@@ -64,7 +63,6 @@ package struct Refusal: Sendable, Codable, Hashable, Error, CustomStringConverti
 package enum ExitCode: Int32, Sendable, Codable, CaseIterable {
   /// Done, or nothing to do.
   case done = 0
-  /// Failed.
   case failed = 1
   /// Changes are pending; only `plan --detailed-exitcode`.
   case changesPending = 2

@@ -32,7 +32,6 @@ package enum EnvironmentLint {
 
   /// What the two readers make of a variable.
   package struct Comparison: Sendable, Hashable {
-    /// The name.
     package var name: String
     /// The 1-based line of the definition that is effective for systemd, else for MinIO.
     package var line: Int

@@ -12,7 +12,6 @@ struct WrittenLine: Sendable {
 
   /// The first is the definition itself.
   private(set) var assignments: [Assignment] = []
-  /// Whether a comment follows.
   private(set) var hasComment = false
   /// Whether anything stands behind the first closing quote, or the value goes on without quotes.
   private(set) var isWhole = true

@@ -61,18 +61,14 @@ package enum ProbeReason: String, Sendable, Codable, Hashable, CaseIterable {
 
 /// How one stage of the probe of one endpoint, or of one of its addresses, went.
 package struct StageResult: Sendable, Codable, Hashable {
-  /// Which stage.
   package var stage: ProbeStage
-  /// How it went.
   package var verdict: ProbeVerdict
   /// What the Key Manager said, where the judgement depends on it.
   package var reason: ProbeReason?
-  /// How long it took.
   package var milliseconds: Int
   /// What happened, for people: a clause without a full stop, no secret in it.
   package var detail: String
 
-  /// A result; see the properties.
   package init(
     _ stage: ProbeStage, _ verdict: ProbeVerdict, reason: ProbeReason? = nil,
     milliseconds: Int = 0, detail: String
@@ -97,7 +93,6 @@ package struct AddressReport: Sendable, Codable, Hashable {
   /// What the Key Manager told of itself and of the key.
   package var sight: KeyManagerSight
 
-  /// A report; see the properties.
   package init(
     address: String, stages: [StageResult], link: SecuredLink? = nil,
     sight: KeyManagerSight = KeyManagerSight()
@@ -126,7 +121,6 @@ package struct SecuredLink: Sendable, Codable, Hashable {
   /// With fewer days left a certificate is not as it should be.
   package static let warningDays = 14
 
-  /// A session; see the properties.
   package init(protocolVersion: String, serverKey: String, notAfter: Int64, daysLeft: Int) {
     self.protocolVersion = protocolVersion
     self.serverKey = serverKey
@@ -149,7 +143,6 @@ package struct EndpointReport: Sendable, Codable, Hashable {
   /// What was seen at each address, in the resolver's order.
   package var addresses: [AddressReport]
 
-  /// A report; see the properties.
   package init(
     endpoint: String, address: String?, proxy: String? = nil, stages: [StageResult],
     addresses: [AddressReport] = []

@@ -7,12 +7,10 @@ package import Crypto
 package enum EnvironmentAgreement {
   /// One compared variable.
   package struct Entry: Sendable, Hashable, Codable {
-    /// Its name.
     package var name: String
     /// The digest of its name and value.
     package var digest: Digest
 
-    /// An entry; see the properties.
     package init(name: String, digest: Digest) {
       self.name = name
       self.digest = digest
@@ -29,7 +27,6 @@ package enum EnvironmentAgreement {
     /// In the second only.
     package var extra: [String]
 
-    /// Whether there is none.
     package var isEmpty: Bool { missing.isEmpty && mismatching.isEmpty && extra.isEmpty }
   }
 

@@ -251,7 +251,6 @@ extension EndpointReport {
 }
 
 extension ProbeStage {
-  /// The stage for people.
   package var title: String {
     switch self {
     case .dns: "name resolution"

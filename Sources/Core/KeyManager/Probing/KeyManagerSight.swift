@@ -21,7 +21,6 @@ package struct KeyManagerSight: Sendable, Codable, Hashable {
   /// The SSE key; nil if nothing was told of it.
   package var key: Key?
 
-  /// A sight; see the properties.
   package init(release: String? = nil, host: String? = nil, key: Key? = nil) {
     self.release = release
     self.host = host
@@ -43,7 +42,6 @@ package struct KeyManagerSight: Sendable, Codable, Hashable {
 /// What tells a key from another one of the same name, as KEY:STATUS tells it (docs/facts.md,
 /// "Key Manager messages").
 package struct KeyFingerprint: Sendable, Codable, Hashable {
-  /// The key's latest version.
   package var version: UInt32
   /// `AES256` or `ChaCha20`.
   package var type: String
@@ -52,7 +50,6 @@ package struct KeyFingerprint: Sendable, Codable, Hashable {
   /// The identity that created it; nil if the Key Manager does not say.
   package var createdBy: String?
 
-  /// A fingerprint; see the properties.
   package init(version: UInt32, type: String, createdAt: Timestamp?, createdBy: String?) {
     self.version = version
     self.type = type

@@ -29,10 +29,8 @@ package enum Command: UInt16, Sendable, Hashable, CaseIterable {
 package struct Frame: Sendable, Hashable {
   /// What is asked, the same in the answer.
   package var command: Command
-  /// The message, protobuf.
   package var payload: [UInt8]
 
-  /// A frame; see the properties.
   package init(_ command: Command, payload: [UInt8]) {
     self.command = command
     self.payload = payload

@@ -20,6 +20,5 @@ package struct Identity: Sendable, Hashable, CustomStringConvertible {
     text = "h1:" + Base64URL.encode(Digest.sha256Bytes(subjectPublicKeyInfo))
   }
 
-  /// The text.
   package var description: String { text }
 }

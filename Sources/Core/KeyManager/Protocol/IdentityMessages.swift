@@ -26,7 +26,6 @@ package struct IdentityRequest: KeyManagerMessage {
 
 /// The answer to IDENTITY:STATUS. Service accounts and tags are passed over.
 package struct IdentityResponse: KeyManagerMessage {
-  /// The identity.
   package var identity = ""
   /// 1 SysAdmin, 2 Admin, 3 User.
   package var privilege: UInt32 = 0

@@ -30,7 +30,6 @@ package enum KeyManagerError: String, Error, Sendable, Hashable, CaseIterable {
     }
   }
 
-  /// Its text.
   package var message: String { rawValue }
 
   /// The error of that status and text; nil if there is none with both.

@@ -2,12 +2,10 @@
 
 /// KEY:STATUS: what is known of a key.
 package struct KeyStatusRequest: KeyManagerMessage {
-  /// The key's name.
   package var name = ""
   /// Its version, 0 for the latest.
   package var version: UInt32 = 0
 
-  /// A request; see the properties.
   package init(name: String, version: UInt32 = 0) {
     self.name = name
     self.version = version
@@ -36,9 +34,7 @@ package struct KeyStatusRequest: KeyManagerMessage {
 
 /// The answer to KEY:STATUS.
 package struct KeyStatusResponse: KeyManagerMessage {
-  /// The key's name.
   package var name = ""
-  /// Its version.
   package var version: UInt32 = 0
   /// `AES256` or `ChaCha20`.
   package var type = ""
@@ -47,7 +43,6 @@ package struct KeyStatusResponse: KeyManagerMessage {
   /// The identity that created it; may be empty.
   package var createdBy = ""
 
-  /// An answer; see the properties.
   package init(
     name: String, version: UInt32, type: String, createdAt: Timestamp?, createdBy: String
   ) {
@@ -87,14 +82,12 @@ package struct KeyStatusResponse: KeyManagerMessage {
 
 /// KEY:CREATE: a new key. The server sends it at a start whose key is missing, Keyturn never.
 package struct CreateKeyRequest: KeyManagerMessage {
-  /// The key's name.
   package var name = ""
   /// `AES256`, `ChaCha20`, or empty for the Key Manager's choice.
   package var type = ""
   /// Whether an existing key gets a new version.
   package var addVersion = false
 
-  /// A request; see the properties.
   package init(name: String, type: String = "", addVersion: Bool = false) {
     self.name = name
     self.type = type
@@ -135,7 +128,6 @@ package struct GenerateKeyRequest: KeyManagerMessage {
   /// The data key's length in bytes, at most 1024, 0 for 32.
   package var length: UInt32 = 0
 
-  /// A request; see the properties.
   package init(name: String, version: UInt32 = 0, associatedData: [UInt8], length: UInt32) {
     self.name = name
     self.version = version
@@ -179,10 +171,8 @@ package struct GenerateKeyResponse: KeyManagerMessage, CustomStringConvertible, 
   package var version: UInt32 = 0
   /// The data key; a secret.
   package var plaintext: [UInt8] = []
-  /// The data key, encrypted.
   package var ciphertext: [UInt8] = []
 
-  /// An answer; see the properties.
   package init(version: UInt32, plaintext: [UInt8], ciphertext: [UInt8]) {
     self.version = version
     self.plaintext = plaintext

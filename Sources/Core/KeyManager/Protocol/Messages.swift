@@ -112,7 +112,6 @@ package struct Timestamp: KeyManagerMessage, Codable {
   /// Nanoseconds within the second.
   package var nanoseconds: Int32
 
-  /// A point in time; see the properties.
   package init(seconds: Int64, nanoseconds: Int32 = 0) {
     self.seconds = seconds
     self.nanoseconds = nanoseconds

@@ -8,7 +8,6 @@ package import Model
 
 /// The ports of a node that a Key Manager host must reach.
 package enum ReversePort: String, Sendable, Codable, Hashable, CaseIterable {
-  /// The agent's.
   case agent
   /// The MinIO server's.
   case server
@@ -46,7 +45,6 @@ package struct ServerFace: Sendable, Codable, Hashable {
   /// The status of its answer to `GET /minio/health/live`.
   @Bounded<Bounds.Count> package var status: Int
 
-  /// A face; see the properties.
   package init(publicKey: Digest?, validUntil: Int64?, host: Digest?, status: Int) {
     self.publicKey = publicKey
     self.validUntil = validUntil
@@ -61,16 +59,13 @@ package struct ReverseAttempt: Sendable, Codable, Hashable {
   package var port: ReversePort
   /// The address in figures and the port; the host's name where it has no address.
   package var address: String
-  /// How it ended.
   package var outcome: ReverseOutcome
-  /// How long it took.
   @Bounded<Bounds.Milliseconds> package var milliseconds: Int
   /// What happened, for people; no secret in it.
   package var detail: String
   /// What the server looks like, if one was reached.
   package var face: ServerFace?
 
-  /// An attempt; see the properties.
   package init(
     _ port: ReversePort, _ address: String, _ outcome: ReverseOutcome, milliseconds: Int = 0,
     detail: String = "", face: ServerFace? = nil
@@ -86,14 +81,11 @@ package struct ReverseAttempt: Sendable, Codable, Hashable {
 
 /// A witness's answer: every address of the node that asked, as its own inventory has it.
 package struct ReverseReport: Sendable, Codable, Hashable {
-  /// The witness's name.
   package var witness: String
-  /// The node's name.
   package var node: String
   /// Every address of both ports.
   package var attempts: [ReverseAttempt]
 
-  /// A report; see the properties.
   package init(witness: String, node: String, attempts: [ReverseAttempt]) {
     self.witness = witness
     self.node = node
@@ -109,7 +101,6 @@ package enum WitnessAnswer: Sendable, Hashable {
   case notInInventory
   /// The witness gave no answer; with why.
   case silent(String)
-  /// It answered.
   case answered(ReverseReport)
 }
 
@@ -117,12 +108,10 @@ package enum WitnessAnswer: Sendable, Hashable {
 package struct ReverseLook: Sendable, Hashable {
   /// Its name in the inventory; an endpoint that is not in it as the settings have it.
   package var keyManager: String
-  /// What came of it.
   package var answer: WitnessAnswer
   /// How the node's own TCP connections to this Key Manager went; nil if it was not probed.
   package var forward: ProbeVerdict?
 
-  /// A look; see the properties.
   package init(keyManager: String, answer: WitnessAnswer, forward: ProbeVerdict? = nil) {
     self.keyManager = keyManager
     self.answer = answer

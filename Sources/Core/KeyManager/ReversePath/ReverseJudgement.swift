@@ -9,9 +9,7 @@ package struct ReverseLink: Sendable, Hashable {
   package var address: String
   /// How it is; `notChecked` where nothing can be said.
   package var verdict: ProbeVerdict
-  /// How the attempt ended.
   package var outcome: ReverseOutcome
-  /// How long it took.
   package var milliseconds: Int
   /// Until when the server's certificate is valid, seconds since 1970-01-01 UTC, if one was shown.
   package var validUntil: Int64?
@@ -33,7 +31,6 @@ package struct ReverseDirection: Sendable, Hashable {
     case serverDown
   }
 
-  /// The Key Manager's name.
   package var keyManager: String
   /// Fine, degraded (some address only), failed, or `notChecked` for unverified.
   package var verdict: ProbeVerdict
@@ -266,7 +263,7 @@ extension ReverseDirection.Unverified {
   var remedy: String {
     switch self {
     case .noWitness:
-      "run keyturnd with role witness there and name it in the inventory (docs/operations.md, \"Witnesses\")"
+      "run keyturnd with role witness there and name it in the inventory (docs/use/install.md, \"Witnesses\")"
     case .notInInventory: "add it to keyManagers in the inventory"
     case .silent:
       "look at systemctl status keyturnd on that host, and see that its port (7377/tcp) is open from here"

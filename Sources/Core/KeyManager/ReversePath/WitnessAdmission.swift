@@ -30,7 +30,6 @@ package struct WitnessAdmission: Sendable {
 
   private let inventory: Inventory
   private var buckets: [String: Bucket] = [:]
-  /// How many were served.
   package private(set) var served = 0
   /// How many were refused, for each reason.
   package private(set) var refused: [Refused: Int] = [:]
@@ -56,7 +55,6 @@ package struct WitnessAdmission: Sendable {
     return .success(node)
   }
 
-  /// Counts one that was served.
   package mutating func countServed() { served += 1 }
 
   /// Counts a refusal.

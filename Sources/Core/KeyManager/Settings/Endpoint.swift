@@ -9,7 +9,6 @@ package struct Endpoint: Sendable, Hashable {
   /// "The documented procedure").
   package let port: UInt16?
 
-  /// An endpoint; see the properties.
   package init(host: String, port: UInt16?) {
     self.host = host
     self.port = port
@@ -18,7 +17,6 @@ package struct Endpoint: Sendable, Hashable {
   /// The port that the server dials where none is given; not the Key Manager's own.
   package static let defaultPort: UInt16 = 443
 
-  /// What the server dials.
   package var target: HostPort { HostPort(host: host, port: port ?? Self.defaultPort) }
 
   /// `https://host:port`, the port only if one is given.

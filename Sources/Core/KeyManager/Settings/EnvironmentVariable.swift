@@ -2,7 +2,6 @@
 
 /// A variable of the environment that the server would be started with.
 package struct EnvironmentVariable: Sendable, Hashable, CustomStringConvertible, CustomReflectable {
-  /// Its name.
   package var name: String
   /// Its value after quotes are removed, as the server would get it. Any may be a secret.
   package var value: String
@@ -11,7 +10,6 @@ package struct EnvironmentVariable: Sendable, Hashable, CustomStringConvertible,
   /// Its 1-based column there, if that is known.
   package var column: Int?
 
-  /// A variable; see the properties.
   package init(name: String, value: String, line: Int? = nil, column: Int? = nil) {
     self.name = name
     self.value = value

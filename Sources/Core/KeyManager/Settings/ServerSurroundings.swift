@@ -10,7 +10,6 @@ package struct ServerSurroundings: Sendable {
   /// The environment that it is started with: HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE, SSL_CERT_DIR.
   package var environment: [EnvironmentVariable]
 
-  /// Surroundings; see the properties.
   package init(
     certificateAuthorities: String?, environment: [EnvironmentVariable] = [],
     obstacle: @escaping @Sendable (_ path: String) -> String? = { _ in nil }

@@ -14,7 +14,6 @@ package struct ClockSample: Sendable, Codable, Hashable {
   /// The boot of the member that its timestamps belong to.
   package var bootID: String
 
-  /// A sample; see the properties.
   package init(
     requestSent: Instant, requestReceived: Instant, answerSent: Instant, answerReceived: Instant,
     bootID: String

@@ -2,7 +2,7 @@
 internal import Crypto
 package import Model
 
-// The coordinator's side of the rollout protocol (docs/protocol.md), hosted by whoever created the
+// The coordinator's side of the rollout protocol (docs/development/protocol.md), hosted by whoever created the
 // rollout: the command line, or a member.
 //
 //   idle --start--> preparing --all yes--> accepting --majority, or a member knows--> following --all ended--> finished
@@ -49,7 +49,6 @@ package struct Coordinator: Sendable, Hashable {
     var outcome: Outcome?
   }
 
-  /// The rollout.
   package let rollout: Rollout
   private let limits: CoordinatorLimits
   private var state = State.idle

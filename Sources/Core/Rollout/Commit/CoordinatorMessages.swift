@@ -35,7 +35,6 @@ package enum CoordinatorInput: Sendable, Hashable {
   case cancel
 }
 
-/// The coordinator's timers.
 package enum CoordinatorTimer: Sendable, Hashable {
   /// Votes must be in.
   case prepare
@@ -76,12 +75,9 @@ package enum CoordinatorEffect: Sendable, Hashable {
 
 /// How a rollout ended on one member.
 package struct MemberOutcome: Sendable, Codable, Hashable {
-  /// The member's name.
   package var member: String
-  /// How it ended there.
   package var outcome: Outcome
 
-  /// A member and its outcome.
   package init(member: String, outcome: Outcome) {
     self.member = member
     self.outcome = outcome

@@ -17,7 +17,6 @@ package enum OutcomeKind: String, Sendable, Codable, Hashable {
 
 /// How a rollout ended on one member, with the reason.
 package struct Outcome: Sendable, Codable, Hashable {
-  /// How it ended.
   package var kind: OutcomeKind
   /// Why, for a person: the journal line, the deadline, the refusal. Redacted.
   package var reason: String
@@ -51,7 +50,6 @@ package struct Outcome: Sendable, Codable, Hashable {
 package struct RestartReport: Sendable, Codable, Hashable {
   /// The instant that was agreed.
   package var planned: Instant
-  /// When RestartUnit was called.
   package var issued: Instant
   /// The unit's invocation before the restart; empty if it was not running.
   package var previousInvocation: String
@@ -70,7 +68,6 @@ package struct RestartReport: Sendable, Codable, Hashable {
   /// Since when the new server takes writes; nil until it does, and where it does not tell.
   package var writable: Instant?
 
-  /// A report; see the properties.
   package init(
     planned: Instant, issued: Instant, previousInvocation: String, previousPID: Int32? = nil,
     journalCursor: String? = nil, stopping: Instant? = nil, stopped: Instant? = nil,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package import Model
 
-// A member's side of the rollout protocol (docs/protocol.md).
+// A member's side of the rollout protocol (docs/development/protocol.md).
 //
 //   idle --prepare--> assessing --yes--> prepared --accept--> accepted --commit--> committed --restarted--> watching
 //    ^                    | no               | abort             | abort                                       |
@@ -19,11 +19,9 @@ package import Model
 
 /// A member's side of the protocol: pure, never throws, waits or reads a clock.
 package struct Participant: Sendable, Hashable {
-  /// The member's own name.
   package let member: String
   /// The life of its state directory; nil if that is not known, and then it votes on nothing and answers nothing.
   package let incarnation: Incarnation?
-  /// What is durable.
   package private(set) var record: ParticipantRecord
   /// The rollout whose checks are running; not durable, a crash forgets it and nothing was
   /// promised.

@@ -7,14 +7,11 @@ package import Model
 /// member that has not voted on it: once it has seen the epoch it never will. The addressee is the
 /// incarnation that the rollout lists for the member: no other one answers.
 package struct RolloutKey: Sendable, Codable, Hashable {
-  /// The rollout's id.
   package var id: String
-  /// The rollout's epoch.
   @Bounded<Bounds.Epoch> package var epoch: UInt64
   /// The incarnation that the message is for, as the rollout lists it; nil for a rollout that lists none.
   package var addressee: Incarnation?
 
-  /// A rollout's key.
   package init(id: String, epoch: UInt64, addressee: Incarnation?) {
     self.id = id
     self.epoch = epoch
@@ -39,7 +36,6 @@ package struct Moment: Sendable, Hashable {
   /// at the same time again and again.
   package var jitterMilliseconds: Int
 
-  /// A moment; see the properties.
   package init(now: Instant, bootID: String, jitterMilliseconds: Int) {
     self.now = now
     self.bootID = bootID
@@ -123,7 +119,6 @@ package enum RecoveryQuestion: Sendable, Hashable {
 package enum ParticipantReply: Sendable, Hashable {
   /// Nothing of a lower ballot will be accepted; with the proposal accepted before, if any.
   case promised(BallotValue?)
-  /// Accepted.
   case accepted
   /// As high a ballot was promised before, this one.
   case outranked(Ballot)

@@ -15,19 +15,16 @@ package struct PreparedFacts: Sendable, Codable, Hashable {
 
   /// One variable, without its value.
   package struct Variable: Sendable, Codable, Hashable {
-    /// Its name.
     package var name: String
     /// Digest of name and value.
     package var digest: Digest
 
-    /// A variable; see the properties.
     package init(name: String, digest: Digest) {
       self.name = name
       self.digest = digest
     }
   }
 
-  /// Facts; see the properties.
   package init(
     invocation: String, journalCursor: String?, staged: Bool, environment: [Variable]? = nil
   ) {
@@ -40,16 +37,13 @@ package struct PreparedFacts: Sendable, Codable, Hashable {
 
 /// A proposal that a member has accepted.
 package struct BallotValue: Sendable, Codable, Hashable {
-  /// Its rank.
   package var ballot: Ballot
-  /// What is proposed.
   package var decision: Decision
   /// When to act, in this member's CLOCK_BOOTTIME; nil for abort.
   package var instant: Instant?
   /// The boot of this member that the instant belongs to.
   package var bootID: String
 
-  /// A proposal; see the properties.
   package init(ballot: Ballot, decision: Decision, instant: Instant?, bootID: String) {
     self.ballot = ballot
     self.decision = decision
@@ -72,7 +66,6 @@ package enum ParticipantStage: Sendable, Codable, Hashable {
 
 /// The rollout that a member is in.
 package struct ActiveRollout: Sendable, Codable, Hashable {
-  /// The rollout.
   package var rollout: Rollout
   /// What the member knew when it voted.
   package var facts: PreparedFacts
@@ -84,9 +77,7 @@ package struct ActiveRollout: Sendable, Codable, Hashable {
 
 /// The rollout that a member was in last.
 package struct FinishedRollout: Sendable, Codable, Hashable {
-  /// The rollout.
   package var rollout: Rollout
-  /// How it ended here.
   package var outcome: Outcome
   /// What happened at the instant; nil if nothing did.
   package var report: RestartReport?
@@ -96,7 +87,6 @@ package struct FinishedRollout: Sendable, Codable, Hashable {
 package struct ParticipantRecord: Sendable, Codable, Hashable {
   /// The highest epoch that the member has seen.
   @Bounded<Bounds.Epoch> package var highestEpoch: UInt64
-  /// The rollout that it is in.
   package var active: ActiveRollout?
   /// The rollout that it was in last.
   package var last: FinishedRollout?

@@ -2,7 +2,7 @@
 internal import Model
 
 // A proposer of the rounds above 0: what a member in doubt does when the coordinator is silent
-// (docs/protocol.md, "When the coordinator is gone"; Gray and Lamport 2006, section 4).
+// (docs/development/protocol.md, "When the coordinator is gone"; Gray and Lamport 2006, section 4).
 //
 //   waiting --woke--> promising --a majority--> accepting --a majority--> decided
 //      ^                  | no majority in time, outranked  |

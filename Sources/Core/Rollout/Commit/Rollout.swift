@@ -14,7 +14,6 @@ package enum RolloutKind: String, Sendable, Codable, Hashable {
 
 /// What one member holds before and shall hold after the commit.
 package struct MemberContent: Sendable, Codable, Hashable {
-  /// The member's name.
   package var member: String
   /// The file that the digests are of: the one that wins on this member.
   package var path: String
@@ -26,7 +25,6 @@ package struct MemberContent: Sendable, Codable, Hashable {
   /// nothing about the rollout. Nil only in a record that was written before rollouts said so.
   package var incarnation: Incarnation?
 
-  /// A member's content; see the properties.
   package init(
     member: String, incarnation: Incarnation?, path: String, before: Digest?, after: Digest?
   ) {
@@ -44,9 +42,7 @@ package struct Rollout: Sendable, Codable, Hashable {
   package var id: String
   /// The fence: 1 + the highest epoch that any member has seen.
   @Bounded<Bounds.Epoch> package var epoch: UInt64
-  /// What it does.
   package var kind: RolloutKind
-  /// The cluster's name.
   package var cluster: String
   /// The number of the generation that the files become once they are confirmed, the same on all
   /// members: 1 + the highest that any member has, or for a restart the last one.
@@ -74,7 +70,6 @@ package struct Rollout: Sendable, Codable, Hashable {
   /// The digest of the settings that it brings (``ProposedSettings``); nil for a restart or a rollback.
   package var proposal: Digest?
 
-  /// A rollout; see the properties.
   package init(
     id: String, epoch: UInt64, kind: RolloutKind, cluster: String, generation: Int, seal: Seal?,
     contents: [MemberContent], createdBy: String, prepareMilliseconds: Int, stopMilliseconds: Int,
@@ -107,7 +102,6 @@ package struct Rollout: Sendable, Codable, Hashable {
     hasher.combine(epoch)
   }
 
-  /// The members' names, sorted.
   package var members: [String] { contents.map(\.member) }
 
   /// What `member` holds before and after; nil if it is not a member.
@@ -152,13 +146,11 @@ package struct Ballot: Sendable, Codable, Hashable, Comparable {
   /// Who proposes; breaks ties.
   package var proposer: String
 
-  /// A rank; see the properties.
   package init(round: UInt32, proposer: String) {
     self.round = round
     self.proposer = proposer
   }
 
-  /// The coordinator's own ballot.
   package static let coordinator = Ballot(round: 0, proposer: "")
 
   /// By round, then by proposer.

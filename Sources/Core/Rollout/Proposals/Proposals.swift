@@ -3,7 +3,7 @@ package import Crypto
 package import Model
 
 // What the members have been handed by configuration management, and when they begin a rollout by
-// themselves (docs/protocol.md, "Proposals").
+// themselves (docs/development/protocol.md, "Proposals").
 //
 // The first member of the list hears from all others and begins; nobody else needs to know. A
 // rollout needs every member, the first one too, so nothing is lost by asking only it: N messages
@@ -30,7 +30,6 @@ package struct MemberProposal: Sendable, Codable, Hashable {
   /// Whether the member has found the settings in its file and its running server.
   package var isInForce: Bool
 
-  /// A statement; see the properties.
   package init(run: Incarnation? = nil, serial: UInt64, digest: Digest?, isInForce: Bool = false) {
     self.run = run
     self.serial = serial
@@ -128,7 +127,6 @@ package struct Proposals: Sendable, Hashable {
   /// Whether this member is the one that begins.
   package var isFirst: Bool { members.first == member }
 
-  /// What this member proposes.
   package var own: MemberProposal {
     self[member] ?? MemberProposal(run: run, serial: 0, digest: nil)
   }

@@ -16,7 +16,6 @@ package struct RolloutResult: Sendable, Codable, Hashable {
 
   /// The id of the rollout that it is about.
   package var rollout: String
-  /// What was done.
   package var kind: Kind
   /// Why it is held; empty otherwise.
   package var reason: String
@@ -44,7 +43,6 @@ package struct RolloutResult: Sendable, Codable, Hashable {
     by = try name(.by) ?? ""
   }
 
-  /// A rolloutResult; see the properties.
   package init(
     rollout: String, kind: Kind, reason: String = "", rollback: String? = nil, by: String
   ) {

@@ -11,7 +11,6 @@
 /// then gone, when systemd has taken the start. So no crash and no failure leaves the server stopped and nobody to
 /// start it.
 package struct StartHold: Sendable, Codable, Hashable {
-  /// The rollback.
   package var rollout: String
   /// The key that a start may have; nil if it must have none.
   package var key: KeyIdentity?
@@ -21,7 +20,6 @@ package struct StartHold: Sendable, Codable, Hashable {
   /// Whether it holds nothing any more and the server is to be started; nil for no.
   package private(set) var releasing: Bool?
 
-  /// A hold; see the properties.
   package init(rollout: String, key: KeyIdentity?, wasUp: Bool, isReleasing: Bool = false) {
     self.rollout = rollout
     self.key = key
@@ -32,7 +30,6 @@ package struct StartHold: Sendable, Codable, Hashable {
   /// Whether it holds nothing any more, and the server is to be started.
   package var isReleasing: Bool { releasing ?? false }
 
-  /// The same, being released.
   package var released: StartHold {
     StartHold(rollout: rollout, key: key, wasUp: wasUp, isReleasing: true)
   }

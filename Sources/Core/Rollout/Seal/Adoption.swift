@@ -52,7 +52,7 @@ package enum Adoption: Sendable, Hashable {
         SealProblem(
           kind: .keys,
           message:
-            "the servers run with different keys (\(all.joined(separator: "; "))), so none is sealed and no rollout is possible until they agree: docs/operations.md, \"The seal\""
+            "the servers run with different keys (\(all.joined(separator: "; "))), so none is sealed and no rollout is possible until they agree: docs/use/seal.md, \"The seal\""
         ))
       return
     }

@@ -15,7 +15,6 @@ package struct ConfigFilePlace: Sendable, Hashable {
   /// Who else may write it, or a directory on the way, for people; nil if nobody else may.
   package var foreign: String?
 
-  /// A place; see the properties.
   package init(path: String, steps: [String] = [], exists: Bool = true, foreign: String? = nil) {
     self.path = path
     self.steps = steps

@@ -22,7 +22,6 @@ package struct GuardEvidence: Sendable, Codable, Hashable {
   /// When, microseconds since 1970.
   package var realtimeMicroseconds: Int64
 
-  /// Evidence; see the properties.
   package init(
     invocation: String, key: KeyIdentity?, config: String? = nil, configDigest: Digest? = nil,
     seal: Digest? = nil, realtimeMicroseconds: Int64

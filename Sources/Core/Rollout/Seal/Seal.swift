@@ -5,7 +5,6 @@ package import Model
 /// The key that a cluster's data is encrypted with, fixed when the first start with it was
 /// confirmed. The same record on every member.
 package struct Seal: Sendable, Codable, Hashable {
-  /// The cluster.
   package var cluster: String
   /// The value of MINIO_KMS_SSE_KEY.
   package var keyName: String
@@ -18,7 +17,6 @@ package struct Seal: Sendable, Codable, Hashable {
   /// The digest of the seal that was in force before a person lifted it; nil for the first.
   package var previous: Digest?
 
-  /// A seal; see the properties.
   package init(
     cluster: String, keyName: String, enclave: String, rollout: String,
     sealedAtMicroseconds: Int64, previous: Digest? = nil
@@ -62,7 +60,6 @@ package struct KeyIdentity: Sendable, Codable, Hashable {
   /// The value of MINIO_KMS_ENCLAVE; empty if there is none.
   package var enclave: String
 
-  /// A key; see the properties.
   package init(name: String, enclave: String) {
     self.name = name
     self.enclave = enclave

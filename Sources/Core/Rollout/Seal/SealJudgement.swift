@@ -21,7 +21,6 @@ package struct SealProblem: Sendable, Hashable {
     case unknown
   }
 
-  /// What is wrong.
   package var kind: Kind
   /// On which member, what it means and what to do, for people.
   package var message: String
@@ -31,7 +30,6 @@ package struct SealProblem: Sendable, Hashable {
     Refusal(kind == .unknown ? .unreachable : .guarded, message)
   }
 
-  /// The same for status.
   package var finding: Finding {
     Finding(
       .error, rule: "seal-\(kind.rawValue)", refusal: refusal.code, variable: "MINIO_KMS_SSE_KEY",
@@ -93,7 +91,7 @@ package enum SealJudgement {
     }
     return refused(
       .differs,
-      "\(node) is sealed with \(seal.text), \(holders.text), and no seal has a majority; find out which is right, docs/operations.md, \"The seal\""
+      "\(node) is sealed with \(seal.text), \(holders.text), and no seal has a majority; find out which is right, docs/use/seal.md, \"The seal\""
     )
   }
 
@@ -103,7 +101,7 @@ package enum SealJudgement {
     guard holders.groups.count == 1, let group = holders.groups.first else {
       return refused(
         .differs,
-        "the members' seals differ: \(holders.text); find out which is right, docs/operations.md, \"The seal\""
+        "the members' seals differ: \(holders.text); find out which is right, docs/use/seal.md, \"The seal\""
       )
     }
     let seal = group.seal
@@ -173,13 +171,13 @@ package enum SealJudgement {
     guard let group = holders.groups.first else {
       throw Refusal(
         .guarded,
-        "\(attempt): no other member that answers is sealed\(silent(peers)); see docs/operations.md, \"The seal\""
+        "\(attempt): no other member that answers is sealed\(silent(peers)); see docs/use/seal.md, \"The seal\""
       )
     }
     if holders.groups.count > 1 {
       throw Refusal(
         .guarded,
-        "\(attempt): the other members' seals differ: \(holders.text); find out which is right, docs/operations.md, \"The seal\""
+        "\(attempt): the other members' seals differ: \(holders.text); find out which is right, docs/use/seal.md, \"The seal\""
       )
     }
     let lifted = peers.compactMap(\.view).filter { $0.lifted == group.digest }.map(\.node)
@@ -193,7 +191,7 @@ package enum SealJudgement {
     if group.nodes.count < needed {
       throw Refusal(
         .guarded,
-        "\(attempt): \(needed) of the \(peers.count) other members must have the same seal, and these are too few: \(group.text)\(silent(peers)); docs/operations.md, \"The seal\""
+        "\(attempt): \(needed) of the \(peers.count) other members must have the same seal, and these are too few: \(group.text)\(silent(peers)); docs/use/seal.md, \"The seal\""
       )
     }
     return group.seal

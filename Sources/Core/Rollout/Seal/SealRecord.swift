@@ -9,7 +9,6 @@ package import Crypto
 package enum SealRecord: Sendable, Hashable {
   /// Never sealed, or lifted; then with the digest of the seal that was.
   case unsealed(lifted: Digest?)
-  /// Sealed.
   case sealed(Seal)
   /// There was one; nobody lifted it.
   case missing

@@ -3,7 +3,6 @@ package import Crypto
 
 /// What a member says of its seal and its key, to its peers and to operators. No secret is in it.
 package struct SealView: Sendable, Codable, Hashable {
-  /// The member's name.
   package var node: String
   /// A digest over the names of its inventory's nodes: whoever counts members must count the same.
   package var members: Digest
@@ -26,7 +25,6 @@ package struct SealView: Sendable, Codable, Hashable {
   /// Whether it joins: it has never been in a committed rollout and has no generation.
   package var isNew: Bool
 
-  /// A view; see the properties.
   package init(
     node: String, members: Digest, seal: Seal? = nil, problem: String? = nil,
     lifted: Digest? = nil, pending: Seal? = nil, runningKey: KeyIdentity? = nil,
@@ -57,12 +55,10 @@ package enum PeerSeal: Sendable, Hashable {
   /// It could not be asked; the text says what happened.
   case silent(node: String, reason: String)
 
-  /// What it said.
   package var view: SealView? {
     if case .answered(let view) = self { view } else { nil }
   }
 
-  /// Its name.
   package var node: String {
     switch self {
     case .answered(let view): view.node

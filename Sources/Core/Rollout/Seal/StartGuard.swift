@@ -7,7 +7,6 @@
 package enum StartGuard {
   /// A value of a variable, and where it is from.
   package struct Definition: Sendable, Hashable {
-    /// The value.
     package var value: String
     /// Where it is from, for people.
     package var place: String
@@ -27,7 +26,6 @@ package enum StartGuard {
     /// override.
     package var file: [Definition]
 
-    /// A variable; see the properties.
     package init(environment: Definition?, file: [Definition] = []) {
       self.environment = environment
       self.file = file

@@ -19,10 +19,8 @@ package struct JournalEntry: Sendable, Hashable, Codable {
   package var priority: Int
   /// `SYSLOG_IDENTIFIER`.
   package var identifier: String?
-  /// The line.
   package var message: String
 
-  /// An entry; see the properties.
   package init(
     cursor: String, realtimeMicroseconds: Int64, monotonicMicroseconds: UInt64, bootID: String,
     invocationID: String?, pid: Int32?, priority: Int, identifier: String?, message: String
@@ -65,7 +63,6 @@ package struct JournalPage: Sendable, Hashable {
   /// read, or are damaged.
   package var isLossy: Bool
 
-  /// A page; see the properties.
   package init(
     entries: [JournalEntry] = [], cursor: String? = nil, isFull: Bool = false,
     isLossy: Bool = false

@@ -19,7 +19,6 @@ package struct ServerArguments: Sendable, Hashable {
   package var json = false
   /// Whether there is no banner and no INFO line (`--quiet`).
   package var quiet = false
-  /// The pools' drives.
   package var volumes: ServerVolumes
 
   /// Reads the words of a command line.

@@ -2,7 +2,6 @@
 
 /// A release of the server, which is named for the time it was built: `RELEASE.2025-09-07T16-13-09Z`.
 package struct ServerRelease: Sendable, Hashable, Comparable {
-  /// The whole name.
   package let text: String
 
   /// Finds one in a line of the banner or of `minio --version`; nil if there is none.

@@ -10,7 +10,6 @@ package struct ManagerState: Sendable, Hashable {
   /// `systemctl set-environment` has added since.
   package var environment: [String]
 
-  /// A state; see the properties.
   package init(version: String = "", environment: [String] = []) {
     self.version = version
     self.environment = environment

@@ -11,7 +11,6 @@ package struct ServiceAccount: Sendable, Hashable {
   /// Whether it reads what permissions forbid (CAP_DAC_OVERRIDE or CAP_DAC_READ_SEARCH).
   package var overridesPermissions: Bool
 
-  /// An account; see the properties.
   package init(
     user: String, group: String = "", supplementaryGroups: [String] = [],
     overridesPermissions: Bool = false

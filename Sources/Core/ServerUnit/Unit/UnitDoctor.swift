@@ -18,14 +18,12 @@ package struct UnitDoctor: Sendable {
   package struct Surroundings: Sendable {
     /// A file under the certificates' directory that the service's user cannot read.
     package struct Unreadable: Sendable, Hashable {
-      /// Its path.
       package var path: String
       /// Whether it is one of the further authorities, which the server passes over in silence.
       package var isAuthority: Bool
       /// What keeps the user from it.
       package var why: String
 
-      /// A file; see the properties.
       package init(path: String, isAuthority: Bool, why: String) {
         self.path = path
         self.isAuthority = isAuthority
@@ -48,7 +46,6 @@ package struct UnitDoctor: Sendable {
     /// Files that the server needs and cannot read.
     package var unreadable: [Unreadable]
 
-    /// Surroundings; see the properties.
     package init(
       isInRollout: Bool, stopSeconds: Int, startSeconds: Int, environment: [String: String]? = nil,
       atStart: [String: String]? = nil, release: ServerRelease? = nil, unreadable: [Unreadable] = []

@@ -21,7 +21,6 @@ package struct UnitSandbox: Sendable, Hashable, Codable {
   /// `PAMName=`: a session whose modules may set variables; empty without one.
   package var pamName: String
 
-  /// A sandbox; see the properties.
   package init(
     privateTmp: Bool = false, privateDevices: Bool = false, protectHome: String = "no",
     root: String = "", mounts: [String] = [], inaccessible: [String] = [],

@@ -12,7 +12,6 @@ package struct UnitState: Sendable, Hashable, Codable {
     /// Written with a leading `-`: it may be missing.
     package var isOptional: Bool
 
-    /// A line; see the properties.
     package init(path: String, isOptional: Bool = false) {
       self.path = path
       self.isOptional = isOptional
@@ -21,12 +20,9 @@ package struct UnitState: Sendable, Hashable, Codable {
 
   /// A job that is queued or running for the unit.
   package struct Job: Sendable, Hashable, Codable {
-    /// Its number.
     package var id: UInt32
-    /// Its object path.
     package var path: String
 
-    /// A job; see the properties.
     package init(id: UInt32, path: String) {
       self.id = id
       self.path = path
@@ -46,7 +42,6 @@ package struct UnitState: Sendable, Hashable, Codable {
     /// Its exit status or the signal that ended it.
     package var exitStatus: Int32
 
-    /// A command; see the properties.
     package init(
       path: String? = nil, words: [String], flags: [String] = [], exitCode: Int32 = 0,
       exitStatus: Int32 = 0
@@ -134,7 +129,6 @@ package struct UnitState: Sendable, Hashable, Codable {
   package var needDaemonReload: Bool
   /// The unit's file; empty if there is none.
   package var fragmentPath: String
-  /// Its drop-in files.
   package var dropIns: [String]
   /// `NotifyAccess=`: `none`, `main`, `exec`, `all`.
   package var notifyAccess: String
@@ -143,7 +137,6 @@ package struct UnitState: Sendable, Hashable, Codable {
   /// What it makes of the host's files.
   package var sandbox: UnitSandbox
 
-  /// A state; see the properties.
   package init(
     id: String, loadState: String = "loaded", activeState: String, subState: String,
     type: String = "notify", mainPID: Int32 = 0, invocationID: String = "", nRestarts: Int = 0,

@@ -3,7 +3,6 @@ package import ServerUnit
 
 /// A line and what it means.
 package struct ClassifiedLine: Sendable, Hashable {
-  /// Who wrote it.
   package var source: LineSource
   /// How grave it calls itself.
   package var level: LineLevel

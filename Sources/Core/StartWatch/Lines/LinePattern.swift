@@ -49,7 +49,6 @@ package enum LineKind: Sendable, Hashable {
 package struct LinePattern: Sendable, Hashable {
   /// Its stable kebab-case name.
   package var id: String
-  /// Who writes it.
   package var source: LineSource
   /// The level that it has, or nil if it may have any.
   package var level: LineLevel?
@@ -66,7 +65,6 @@ package struct LinePattern: Sendable, Hashable {
   package var meaning: String
   /// What is mostly behind it.
   package var cause: String?
-  /// What to do.
   package var remedy: String?
   /// The releases of MinIO of which the wording is known, from their source or from logs of theirs:
   /// `2026` is the open-source server as of January 2026, which AIStor is descended from; `AIStor`

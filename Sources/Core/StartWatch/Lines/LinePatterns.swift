@@ -15,7 +15,6 @@ extension LinePattern {
   /// The word for entries that were gone before they could be read.
   static let loss = JournalEntry.lossMessage
 
-  /// All rows.
   package static let table: [LinePattern] =
     keyManager + configuration + server + broken + waiting + good + drives + warnings + manager
     + journal
@@ -282,7 +281,7 @@ extension LinePattern {
       cause:
         "another SSE key or enclave than the sealed one stands in the server's environment, or "
         + "which one is sealed cannot be known",
-      remedy: "do what the end of the line says; docs/operations.md, \"The start guard\"",
+      remedy: "do what the end of the line says; docs/use/seal.md, \"The start guard\"",
       seen: "Keyturn's own",
       example: StartGuardLine.head
         + "MINIO_KMS_SSE_KEY is \"other\" in what systemd hands over, but "

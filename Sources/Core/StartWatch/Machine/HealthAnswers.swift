@@ -77,7 +77,6 @@ package struct HealthAnswers: Sendable, Hashable, Codable {
     if case .busy = writes { true } else { ready.isBusy }
   }
 
-  /// The answers of one look; see the properties.
   package init(ready: HealthAnswer, writes: WriteAnswer? = nil, cluster: HealthAnswer? = nil) {
     self.ready = ready
     self.writes = writes

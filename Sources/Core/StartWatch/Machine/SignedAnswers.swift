@@ -16,7 +16,6 @@ package enum WriteAnswer: Sendable, Hashable, Codable {
 package enum ServerKMSAnswer: Sendable, Hashable, Codable {
   /// It has one; the name of the key that it encrypts with.
   case defaultKey(String)
-  /// It has none.
   case none
   /// It did not say; what happened.
   case untold(String)

@@ -70,7 +70,6 @@ package struct StartDeadlines: Sendable, Hashable, Codable {
   /// How long all must stay good before the word is "confirmed", milliseconds.
   package var settleMilliseconds: Int
 
-  /// Two instants and a time; see the properties.
   package init(stop: Instant, start: Instant, settleMilliseconds: Int) {
     self.stop = stop
     self.start = start

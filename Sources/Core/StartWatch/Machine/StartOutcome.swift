@@ -78,7 +78,6 @@ package struct StartEvidence: Sendable, Hashable, Codable {
   /// How long all of it stayed good, milliseconds.
   package var settledMilliseconds: Int
 
-  /// Evidence; see the properties.
   package init(
     invocationID: String, saidReady: Bool, key: KeyEvidence, marks: [SuccessMark], log: Log,
     writes: Writes, lostDrives: [String], warnings: [String], settledMilliseconds: Int
@@ -159,7 +158,6 @@ package struct StartFailure: Sendable, Hashable, Codable, CustomStringConvertibl
     case linesLost
   }
 
-  /// What ended the wait.
   package var kind: Kind
   /// The phase that the start was in.
   package var phase: WatchPhase
@@ -175,7 +173,6 @@ package struct StartFailure: Sendable, Hashable, Codable, CustomStringConvertibl
   /// if that is not known.
   package var passedKeyManager: Bool?
 
-  /// A failure; see the properties.
   package init(
     kind: Kind, phase: WatchPhase, reason: String, cause: String? = nil, remedy: String? = nil,
     patternID: String? = nil, passedKeyManager: Bool? = nil

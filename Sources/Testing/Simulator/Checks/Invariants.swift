@@ -2,7 +2,7 @@
 internal import Model
 internal import Rollout
 
-// What must always hold (docs/protocol.md), looked at as soon as it could be broken.
+// What must always hold (docs/development/protocol.md), looked at as soon as it could be broken.
 
 extension World {
   /// Somebody has learned the decision of a rollout.

@@ -12,7 +12,6 @@ package struct Options: Sendable, Hashable {
   package var faultMilliseconds = 20_000
   /// A message or an answer is lost.
   package var drop = 0
-  /// A request comes twice.
   package var duplicate = 0
   /// A message takes up to 4 s instead of up to `latencyMicroseconds`.
   package var slow = 0
@@ -34,7 +33,6 @@ package struct Options: Sendable, Hashable {
   package var clockSteps = 0
   /// An operator's program is killed, in ten thousand of what happens to it.
   package var kill = 0
-  /// An operator interrupts, likewise.
   package var interrupt = 0
   /// A start ends before the server has asked the Key Manager, after it, or not at all.
   package var startFailure = 0

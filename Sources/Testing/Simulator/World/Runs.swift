@@ -2,7 +2,6 @@
 
 /// What came of one seed.
 package struct RunResult: Sendable {
-  /// The seed.
   package var seed: UInt64
   /// What was broken; nil for a good run.
   package var violation: Violation?

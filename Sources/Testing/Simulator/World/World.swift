@@ -12,9 +12,8 @@ internal import Rollout
 
 /// Something that must always hold and did not.
 package struct Violation: Sendable, Hashable, CustomStringConvertible {
-  /// The number of the invariant in docs/protocol.md.
+  /// The number of the invariant in docs/development/protocol.md.
   package var invariant: Int
-  /// What was seen.
   package var text: String
 
   /// The number and the text.
@@ -85,7 +84,6 @@ package struct World: Sendable, Hashable {
   /// One line for each event, if asked for.
   package internal(set) var lines: [String] = []
   let isTraced: Bool
-  /// By the node.
   let nodeNames: [String]
   /// Whose checks take the longest; -1 for nobody.
   let laggard: Int
