@@ -82,7 +82,7 @@ extension World {
 
   mutating func checkHeld(_ m: Int, _ index: Int) {
     if histories[index].strangers >> m & 1 == 1 {
-      violate(2, "m\(m) votes yes on r\(index), and does not proposal that")
+      violate(2, "m\(m) votes yes on r\(index), and does not propose that")
     }
   }
 
