@@ -88,18 +88,18 @@ package struct Aftermath: Sendable {
       rollout: back, changes: [], createKey: false, seals: seals, links: links,
       limits: CoordinatorLimits(inventory)
     ).run(interruption, &watcher, signs: signs)
-    switch result.decision {
-    case .commit:
+    switch result.ending {
+    case .confirmed, .notConfirmed, .outcomesUnknown:
       // The members know by the rollback itself what became of the first.
       if !result.outcomes.contains(where: { $0.outcome.kind == .unknown }) {
         _ = try carryOut(after: back, result.outcomes, interruption, watch: { _ in watcher })
       }
       return .rolledBack(back, result)
-    case .abort where result.exitCode == .busy || result.exitCode == .voteRefused:
+    case .aborted(let refusal) where [.busy, .vote, .clock].contains(refusal.code):
       // Perhaps another member rolls back as well; the next who collects sees what has become of it.
       return .elsewhere("the rollback came to nothing: \(result.summary)")
-    case .abort: return hold(rollout, "the rollback came to nothing: \(result.summary)")
-    case nil: return .elsewhere("the rollback \(back.id): \(result.summary)")
+    case .aborted: return hold(rollout, "the rollback came to nothing: \(result.summary)")
+    case .undecided: return .elsewhere("the rollback \(back.id): \(result.summary)")
     }
   }
 

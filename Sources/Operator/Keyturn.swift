@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package import Coordination
-package import Model
+internal import Model
 internal import Rollout
 
-/// The command line `keyturn`: arguments in, exit code out.
+/// The command line `keyturn`: arguments in, exit status out.
 package struct Keyturn: Sendable {
   private let host: any CommandHost
   private let network: any AgentNetwork
@@ -27,7 +27,7 @@ package struct Keyturn: Sendable {
 
   /// Runs the command that `arguments` (without the program's name) ask for, and returns what to
   /// exit with. Blocks until the command has ended.
-  package func run(_ arguments: [String]) -> ExitCode {
+  package func run(_ arguments: [String]) -> Int32 {
     let table = KeyturnCommands.table
     let help = HelpText(table, columns: host.terminal(.standardOutput)?.columns)
     do throws(UsageProblem) {
@@ -38,34 +38,34 @@ package struct Keyturn: Sendable {
       case .group(let commands): host.write(help.group(commands), to: .standardOutput)
       case .run(let invocation): return run(invocation)
       }
-      return .done
+      return ExitCode.done.rawValue
     } catch {
       if arguments.first == "check", arguments.contains("--nagios") {
-        host.write(CheckNagios.unknown(error.message) + "\n", to: .standardOutput)
-        return CheckNagios.State.unknown.exitCode
+        return CheckNagios.tellUnknown(error.message, host)
       }
       host.write("keyturn: \(Console.visible(error.message))\n", to: .standardError)
-      return .usage
+      return ExitCode.usage.rawValue
     }
   }
 
-  private func run(_ invocation: Invocation) -> ExitCode {
+  private func run(_ invocation: Invocation) -> Int32 {
     let console = Console(
       host, json: invocation.has("json"), quiet: invocation.has("quiet"),
       noColor: invocation.has("no-color"))
     let context = CommandContext(
       invocation: invocation, console: console, host: host, network: network, workshop: workshop,
       interruption: interruption, local: local)
+    if invocation.has("nagios") { return CheckCommand(context: context).nagios() }
     var result: CommandResult
     do throws(Refusal) {
       result = try carryOut(context)
     } catch {
       console.message(.error, error.message)
-      result = CommandResult(error.code.exitCode)
+      result = CommandResult(ExitCode(error.code))
     }
     // `lint --json` prints one object, nothing else.
     if invocation.command.name != "lint", !result.isTold { console.event("result", result.fields) }
-    return result.exitCode
+    return result.exitCode.rawValue
   }
 
   private func carryOut(_ context: CommandContext) throws(Refusal) -> CommandResult {

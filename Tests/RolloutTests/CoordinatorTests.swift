@@ -88,7 +88,7 @@ struct CoordinatorTests {
     #expect(effects.decisions == [.abort, .abort])  // a has prepared, c may have
     _ = coordinator.handle(.acknowledged(member: "a"), at: start)
     let end = coordinator.handle(.acknowledged(member: "c"), at: start).result
-    #expect(end?.exitCode == .guardRefused)
+    #expect(end?.ending.refusal?.code == .guarded)
     #expect(end?.decision == .abort)
     #expect(end?.outcomes.map(\.outcome.kind) == [.aborted, .aborted, .aborted])
     #expect(end?.outcomes[1].outcome.reason == "sealed")
@@ -104,7 +104,7 @@ struct CoordinatorTests {
       let end = coordinator.handle(
         isBack ? .acknowledged(member: "c") : .silent(member: "c", reason: "refused"), at: start
       ).result
-      #expect(end?.exitCode == .unreachable)
+      #expect(end?.ending.refusal?.code == .unreachable)
       #expect(end?.summary.contains("could not be told") == !isBack)
       #expect(
         coordinator.handle(.fired(.decide), at: start) == [], "it had ended with the last answer")
@@ -118,7 +118,7 @@ struct CoordinatorTests {
     let effects = coordinator.handle(.fired(.prepare), at: start)
     #expect(effects.decisions == [.abort, .abort, .abort])
     let end = coordinator.handle(.fired(.decide), at: start).result
-    #expect(end?.exitCode == .unreachable)
+    #expect(end?.ending.refusal?.code == .unreachable)
     #expect(end?.summary.contains("b, c") == true)
   }
 
@@ -135,11 +135,11 @@ struct CoordinatorTests {
       #expect(effects.decisions == [.abort, .abort, .abort])
       for name in ["a", "b"] { _ = coordinator.handle(.acknowledged(member: name), at: start) }
       let end = coordinator.handle(.acknowledged(member: "c"), at: start).result
-      #expect(end?.exitCode == .keyManagerRefused)
+      #expect(end?.ending.refusal?.code == .keyManager)
     }
   }
 
-  @Test("members with other MINIO_* variables are an abort: exit 8")
+  @Test("members with other MINIO_* variables are an abort")
   func environments() {
     var coordinator = started()
     for name in ["a", "b"] {
@@ -150,7 +150,7 @@ struct CoordinatorTests {
     #expect(effects.decisions == [.abort, .abort, .abort])
     for name in ["a", "b"] { _ = coordinator.handle(.acknowledged(member: name), at: start) }
     let end = coordinator.handle(.acknowledged(member: "c"), at: start).result
-    #expect(end?.exitCode == .voteRefused)
+    #expect(end?.ending.refusal?.code == .vote)
   }
 
   @Test(
@@ -217,11 +217,11 @@ struct CoordinatorTests {
       var coordinator = proposed()
       let effects = coordinator.handle(input, at: start)
       #expect(!effects.decisions.contains(.abort))
-      if let result = effects.result { #expect(result.exitCode == .unknown) }
+      if let result = effects.result { #expect(result.ending == .undecided) }
     }
   }
 
-  @Test("all confirmed is exit 0 with the skew of the calls in the coordinator's clock")
+  @Test("all starts confirmed, with the skew of the calls in the coordinator's clock")
   func confirmed() {
     var coordinator = committed()
     for (index, name) in rollout.members.enumerated() {
@@ -238,7 +238,7 @@ struct CoordinatorTests {
     for name in rollout.members {
       effects = coordinator.handle(.ended(member: name, Outcome(.confirmed, "")), at: start)
     }
-    #expect(effects.result?.exitCode == .done)
+    #expect(effects.result?.ending == .confirmed)
     #expect(effects.result?.issueSkewNanoseconds == 3_000_000)
     #expect(effects.result?.skewNanoseconds == 23_000_000)
     #expect(effects.result?.writeOutageNanoseconds == 1_005_000_000)
@@ -259,25 +259,25 @@ struct CoordinatorTests {
     for name in rollout.members {
       effects = coordinator.handle(.ended(member: name, Outcome(.confirmed, "")), at: start)
     }
-    #expect(effects.result?.exitCode == .done)
+    #expect(effects.result?.ending == .confirmed)
     #expect(effects.result?.writeOutageNanoseconds == nil)
   }
 
-  @Test("one failed start is exit 9, one unknown is exit 3, failed outweighs unknown")
+  @Test("a failed start outweighs an unknown outcome")
   func failures() {
-    let cases: [([OutcomeKind], ExitCode)] = [
+    let cases: [([OutcomeKind], RolloutEnding)] = [
       ([.confirmed, .failed, .confirmed], .notConfirmed),
       ([.confirmed, .timedOut, .confirmed], .notConfirmed),
-      ([.confirmed, .unknown, .confirmed], .unknown),
+      ([.confirmed, .unknown, .confirmed], .outcomesUnknown),
       ([.unknown, .failed, .confirmed], .notConfirmed),
     ]
-    for (kinds, exitCode) in cases {
+    for (kinds, ending) in cases {
       var coordinator = committed()
       var effects: [CoordinatorEffect] = []
       for (name, kind) in zip(rollout.members, kinds) {
         effects = coordinator.handle(.ended(member: name, Outcome(kind, "")), at: start)
       }
-      #expect(effects.result?.exitCode == exitCode)
+      #expect(effects.result?.ending == ending)
       #expect(effects.result?.outcomes.map(\.outcome.kind) == kinds)
     }
   }
@@ -288,7 +288,7 @@ struct CoordinatorTests {
     _ = coordinator.handle(.ended(member: "a", Outcome(.confirmed, "")), at: start)
     let result = coordinator.handle(.fired(.follow), at: start).result
     #expect(result?.outcomes.map(\.outcome.kind) == [.confirmed, .unknown, .unknown])
-    #expect(result?.exitCode == .unknown)
+    #expect(result?.ending == .outcomesUnknown)
   }
 
   @Test("interrupted before the proposal it aborts")
@@ -310,7 +310,7 @@ struct CoordinatorCancelTests {
     _ = coordinator.handle(.acknowledged(member: "a"), at: start)
     _ = coordinator.handle(.ended(member: "b", Outcome(.confirmed, "")), at: start)
     let result = coordinator.handle(.acknowledged(member: "c"), at: start).result
-    #expect(result?.exitCode == .unknown)
+    #expect(result?.ending == .outcomesUnknown)
     #expect(result?.decision == .commit)
     #expect(result?.outcomes.map(\.outcome.kind) == [.unknown, .confirmed, .unknown])
   }

@@ -324,7 +324,7 @@ struct CoordinatorSupersededTests {
       Issue.record("it has not ended: \(effects)")
       return
     }
-    #expect(result.decision == .abort && result.exitCode == .unreachable)
+    #expect(result.decision == .abort && result.ending.refusal?.code == .unreachable)
   }
 
   @Test(

@@ -36,7 +36,7 @@ extension Agent {
       case .confirmed: (6, "confirmed on all nodes")
       case .held(let reason): (4, "held as it is: \(reason)")
       case .rolledBack(let back, let result):
-        (result.exitCode == .done ? 5 : 3, "rolled back by \(back.id): \(result.summary)")
+        (result.ending == .confirmed ? 5 : 3, "rolled back by \(back.id): \(result.summary)")
       case .elsewhere(let reason): (5, reason)
       }
     ports.log(priority, "rollout \(rollout.id): \(words)")

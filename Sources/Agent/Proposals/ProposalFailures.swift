@@ -45,8 +45,9 @@ extension Agent {
     do throws(Refusal) {
       let failed = state.withLock { $0.proposal.failed }
       if let failed, failed.rollback == rolloutResult.rollout {
-        let code: ExitCode = rolloutResult.kind == .confirmed ? .rolledBack : .rolledBackUnhealthy
-        return try keepProposal { $0.failed?.code = code }
+        return try keepProposal {
+          $0.failed?.ending = rolloutResult.kind == .confirmed ? .rolledBack : .rolledBackUnhealthy
+        }
       }
       switch rolloutResult.kind {
       case .confirmed:
@@ -80,7 +81,7 @@ extension Agent {
       var failed =
         record.failed.flatMap { $0.rollout == rollout ? $0 : nil }
         ?? ProposalFailure(
-          digest: rolledOut.digest, rollout: rollout, code: .notConfirmed, reason: news.reason)
+          digest: rolledOut.digest, rollout: rollout, ending: .notConfirmed, reason: news.reason)
       if failed.reason.isEmpty { failed.reason = news.reason }
       failed.rollback = failed.rollback ?? news.rollback
       record.failed = failed

@@ -235,15 +235,16 @@ extension Agent {
       links: links,
       limits: CoordinatorLimits(inventory)
     ).run(Interruption(), &watcher, signs: signs)
-    switch result.decision {
-    case .commit:
+    switch result.ending {
+    case .confirmed, .notConfirmed, .outcomesUnknown:
       // What is not known here the members collect.
       if !result.outcomes.contains(where: { $0.outcome.kind == .unknown }) {
         finish(rollout, result.outcomes, links)
       }
       return nil
+    case .aborted(let refusal): return Refusal(refusal.code, result.summary)
     // If it is committed after all its end says so, and there is nothing left to try again.
-    case .abort, nil: return Refusal(result.exitCode.refusalCode, result.summary)
+    case .undecided: return Refusal(.failed, result.summary)
     }
   }
 
@@ -323,12 +324,5 @@ extension Agent {
     }
     view.isChanged = isChanged
     return view
-  }
-}
-
-extension ExitCode {
-  /// The kind of no that leads to this exit code.
-  fileprivate var refusalCode: RefusalCode {
-    RefusalCode.allCases.first { $0.exitCode == self } ?? .failed
   }
 }

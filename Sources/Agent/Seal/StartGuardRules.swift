@@ -5,8 +5,6 @@ internal import ServerUnit
 
 /// Whether the start guard stands before the server as it must, and whether it has refused.
 enum StartGuardRules {
-  /// What `keyturn guard` exits with when it refuses a start.
-  private static let refused = ExitCode.startRefused.rawValue
   /// CLD_EXITED of waitid(2).
   private static let exited: Int32 = 1
 
@@ -82,7 +80,7 @@ enum StartGuardRules {
       ]
     }
     guard let door = unit.startPre.first(where: \.isStartGuard), door.exitCode == exited,
-      door.exitStatus == refused, unit.activeState != "active"
+      door.exitStatus == StartGuard.refusalStatus, unit.activeState != "active"
     else { return [] }
     return [
       Finding(

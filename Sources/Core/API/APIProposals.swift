@@ -65,22 +65,28 @@ package enum ProposalPhase: String, Sendable, Codable, Hashable {
 /// Settings whose rollout was committed and not confirmed on every node: what configuration management
 /// proposes again is refused with this, until a person says otherwise.
 package struct ProposalFailure: Sendable, Codable, Hashable {
+  package enum Ending: String, Sendable, Codable, Hashable, CaseIterable {
+    case notConfirmed
+    /// Rolled back, and every start of the rollback was confirmed.
+    case rolledBack
+    case rolledBackUnhealthy
+  }
+
   /// The digest of the settings.
   package var digest: Digest
   package var rollout: String
-  /// How it ended: not confirmed, or rolled back with or without success.
-  package var code: ExitCode
+  package var ending: Ending
   /// Why, as far as this member was told; no secret in it.
   package var reason: String
   /// The rollout that took it back; nil if none did.
   package var rollback: String?
 
   package init(
-    digest: Digest, rollout: String, code: ExitCode, reason: String, rollback: String? = nil
+    digest: Digest, rollout: String, ending: Ending, reason: String, rollback: String? = nil
   ) {
     self.digest = digest
     self.rollout = rollout
-    self.code = code
+    self.ending = ending
     self.reason = reason
     self.rollback = rollback
   }
@@ -90,7 +96,7 @@ package struct ProposalFailure: Sendable, Codable, Hashable {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     digest = try container.decode(Digest.self, forKey: .digest)
     rollout = try container.decode(String.self, forKey: .rollout)
-    code = try container.decodeIfPresent(ExitCode.self, forKey: .code) ?? .notConfirmed
+    ending = try container.decodeIfPresent(Ending.self, forKey: .ending) ?? .notConfirmed
     reason = try container.decodeIfPresent(String.self, forKey: .reason) ?? ""
     rollback = try container.decodeIfPresent(String.self, forKey: .rollback)
   }

@@ -17,41 +17,40 @@ struct CheckCommand: Sendable {
   /// Blocks until each node has probed its Key Managers or is out of time; with `--watch` until it is
   /// interrupted.
   func run() throws(Refusal) -> CommandResult {
-    let isNagios = context.invocation.has("nagios")
     if let problem = optionProblem {
-      if isNagios { return tellUnknown(problem) }
       context.console.message(.error, problem)
       return CommandResult(.usage)
     }
-    do throws(Refusal) {
-      let configuration = try context.configuration()
-      let timeout = seconds("timeout") ?? configuration.inventory.timeouts.probeSeconds
-      if context.invocation.has("watch") {
-        return watch(
-          configuration, timeout: timeout, every: seconds("every") ?? Self.defaultEverySeconds)
-      }
-      let began = Clock.now()
-      let report = ask(configuration, timeout: timeout)
-      if isNagios {
-        let nagios = CheckNagios(
-          report: report, milliseconds: Clock.now().milliseconds(since: began),
-          timeoutSeconds: timeout)
-        context.console.host.write(nagios.line + "\n", to: .standardOutput)
-        return CommandResult(nagios.state.exitCode, isTold: true)
-      }
-      tell(report)
-      var result = report.result
-      result.isTold = true
-      return result
-    } catch {
-      guard isNagios else { throw error }
-      return tellUnknown(error.message)
+    let configuration = try context.configuration()
+    let timeout = timeout(configuration)
+    if context.invocation.has("watch") {
+      return watch(
+        configuration, timeout: timeout, every: seconds("every") ?? Self.defaultEverySeconds)
     }
+    let report = ask(configuration, timeout: timeout)
+    tell(report)
+    var result = report.result
+    result.isTold = true
+    return result
   }
 
-  private func tellUnknown(_ message: String) -> CommandResult {
-    context.console.host.write(CheckNagios.unknown(message) + "\n", to: .standardOutput)
-    return CommandResult(CheckNagios.State.unknown.exitCode, isTold: true)
+  /// The same for `--nagios`: one line, and an exit status that is Nagios' own.
+  func nagios() -> Int32 {
+    do throws(Refusal) {
+      if let problem = optionProblem { throw Refusal(.validation, problem) }
+      let configuration = try context.configuration()
+      let timeout = timeout(configuration)
+      let began = Clock.now()
+      let nagios = CheckNagios(
+        report: ask(configuration, timeout: timeout),
+        milliseconds: Clock.now().milliseconds(since: began), timeoutSeconds: timeout)
+      context.console.host.write(nagios.line + "\n", to: .standardOutput)
+      return nagios.state.rawValue
+    } catch { return CheckNagios.tellUnknown(error.message, context.host) }
+  }
+
+  private func timeout(_ configuration: Configuration) -> Int {
+    seconds("timeout") ?? configuration.inventory.timeouts.probeSeconds
   }
 
   /// What is wrong with the options; nil if nothing is.

@@ -13,16 +13,6 @@ struct CheckNagios {
     case unknown = 3
 
     var word: String { "\(self)".uppercased() }
-
-    /// The numbers are Nagios'; the names that they have elsewhere in Keyturn mean nothing here.
-    var exitCode: ExitCode {
-      switch self {
-      case .ok: .done
-      case .warning: .failed
-      case .critical: .changesPending
-      case .unknown: .unknown
-      }
-    }
   }
 
   let report: CheckReport
@@ -50,9 +40,10 @@ struct CheckNagios {
     String(Console.visible(text).map { $0 == "|" || $0.isNewline ? " " : $0 })
   }
 
-  /// The line where nothing could be checked.
-  static func unknown(_ message: String) -> String {
-    "KEYTURN \(State.unknown.word) - \(clean(message))"
+  /// Writes the line where nothing could be checked; returns what to exit with.
+  static func tellUnknown(_ message: String, _ host: any CommandHost) -> Int32 {
+    host.write("KEYTURN \(State.unknown.word) - \(clean(message))\n", to: .standardOutput)
+    return State.unknown.rawValue
   }
 
   private var text: String {

@@ -214,7 +214,7 @@ struct CheckReport: Sendable {
   var result: CommandResult {
     let codes = rows.flatMap { Self.codes($0) }
     let nodes = nodes
-    if let code = codes.deciding { return CommandResult(code.exitCode, nodes: nodes) }
+    if let code = codes.deciding { return CommandResult(ExitCode(code), nodes: nodes) }
     return CommandResult(nodes.contains { $0.outcome != "fine" } ? .failed : .done, nodes: nodes)
   }
 

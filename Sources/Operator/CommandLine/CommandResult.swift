@@ -81,28 +81,3 @@ struct CommandResult: Sendable, Hashable {
     Double((nanoseconds + 500) / 1000) / 1000
   }
 }
-
-extension ExitCode {
-  /// One word for programs.
-  var word: String {
-    switch self {
-    case .done: "done"
-    case .failed: "failed"
-    case .changesPending: "changesPending"
-    case .unknown: "unknown"
-    case .unreachable: "unreachable"
-    case .validationRefused: "validationRefused"
-    case .guardRefused: "guardRefused"
-    case .keyManagerRefused: "keyManagerRefused"
-    case .voteRefused: "voteRefused"
-    case .notConfirmed: "notConfirmed"
-    case .rolledBack: "rolledBack"
-    case .rolledBackUnhealthy: "rolledBackUnhealthy"
-    case .startRefused: "startRefused"
-    case .usage: "usage"
-    case .busy: "busy"
-    case .notPermitted: "notPermitted"
-    case .badConfiguration: "badConfiguration"
-    }
-  }
-}

@@ -53,7 +53,7 @@ struct DiffCommand: Sendable {
     if let code = codes.deciding {
       // That no node has it is an answer; that some have not, or were not reached, is half of one.
       let isWhole = codes.count == rows.count && !codes.contains(.unreachable)
-      return CommandResult(isWhole ? code.exitCode : .unknown, nodes: nodes)
+      return CommandResult(isWhole ? ExitCode(code) : .unknown, nodes: nodes)
     }
     let isSame = nodes.allSatisfy { $0.outcome == "same" }
     let exitCode: ExitCode = !isSame && context.invocation.has("exit-code") ? .failed : .done

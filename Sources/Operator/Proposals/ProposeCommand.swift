@@ -123,18 +123,19 @@ struct ProposeCommand: Sendable {
 
   /// These settings were rolled out before and not confirmed: every run says so, until a person has acted.
   private func refused(_ view: ProposalsView, _ failure: ProposalFailure) -> CommandResult {
-    let end =
-      switch failure.code {
-      case .rolledBack: "and rolled back"
-      case .rolledBackUnhealthy: "and rolled back, which was not confirmed either"
-      default: "and not confirmed on every node"
+    let (code, end): (ExitCode, String) =
+      switch failure.ending {
+      case .notConfirmed: (.notConfirmed, "and not confirmed on every node")
+      case .rolledBack: (.rolledBack, "and rolled back")
+      case .rolledBackUnhealthy:
+        (.rolledBackUnhealthy, "and rolled back, which was not confirmed either")
       }
     let reason = failure.reason.isEmpty ? "" : " (\(failure.reason))"
     context.console.message(
       .error,
       "nothing is proposed on \(view.node): rollout \(failure.rollout) has rolled these settings out before \(end)\(reason); `keyturn show \(failure.rollout)` has the steps. They are not rolled out again by themselves: change them, or mend the cause and give `keyturn proposals --retry \(failure.digest)` or `keyturn apply`"
     )
-    return CommandResult(failure.code, outcome: "notConfirmed", isChanged: false)
+    return CommandResult(code, outcome: "notConfirmed", isChanged: false)
   }
 
   /// Without `--wait`: what is still missing.
@@ -224,7 +225,7 @@ struct ProposeCommand: Sendable {
     case .refused:
       guard let refusal = view.refusal else { return nil }
       console.message(.error, "nothing was touched: \(refusal.message); it is tried again")
-      return CommandResult(refusal.code.exitCode, isChanged: isChanged)
+      return CommandResult(ExitCode(refusal.code), isChanged: isChanged)
     case .none where rollout == nil, .waiting where view.own.digest != wanted:
       console.message(.error, "the proposal was withdrawn or replaced meanwhile")
       return CommandResult(.failed, isChanged: isChanged)

@@ -89,7 +89,7 @@ struct PlanCommand: Sendable {
           name: name, outcome: refusal.map { Self.outcome($0.code) } ?? "untouched",
           reason: refusal?.message ?? "")
       }
-      return .ended(CommandResult(refusal.code.exitCode, nodes: nodes))
+      return .ended(CommandResult(ExitCode(refusal.code), nodes: nodes))
     }
   }
 

@@ -68,7 +68,7 @@ struct RollbackCommand: Sendable {
     }
     return .refused(
       CommandResult(
-        code.exitCode,
+        ExitCode(code),
         nodes: refusals.map { name, refusal in
           NodeResult(
             name: name, outcome: refusal.map { PlanCommand.outcome($0.code) } ?? "untouched",

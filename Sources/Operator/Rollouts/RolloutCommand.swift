@@ -84,7 +84,7 @@ struct RolloutCommand: Sendable {
     let result = try runner.run(context.interruption, &display, signs: signs)
     display.end()
     if result.decision == .commit { tellTimeline(configuration, rollout.id) }
-    if result.decision == .abort, result.exitCode == .busy,
+    if result.ending.refusal?.code == .busy,
       let active = joinable(configuration, settings)
     {
       return try join(active, configuration)
@@ -149,7 +149,7 @@ struct RolloutCommand: Sendable {
       return command
     case .rolledBack(_, let second):
       var rolledBack = report(second)
-      rolledBack.exitCode = second.exitCode == .done ? .rolledBack : .rolledBackUnhealthy
+      rolledBack.exitCode = ExitCode(rollback: second.ending)
       rolledBack.outcome = rolledBack.exitCode.word
       return rolledBack
     case .elsewhere(let reason):
@@ -173,7 +173,7 @@ struct RolloutCommand: Sendable {
         name: $0.member, outcome: $0.outcome.kind.rawValue, reason: $0.outcome.reason,
         warning: $0.outcome.warning)
     }
-    console.message(result.exitCode == .done ? .note : .error, result.summary)
+    console.message(result.ending == .confirmed ? .note : .error, result.summary)
     // A no is in the summary; without a terminal a line for each change has told the others.
     let untold = nodes.filter { node in
       node.outcome != OutcomeKind.confirmed.rawValue && !node.reason.isEmpty
@@ -194,7 +194,7 @@ struct RolloutCommand: Sendable {
     }
     console.line(Self.recap(result.outcomes.map(\.outcome.kind)))
     return CommandResult(
-      result.exitCode, skewNanoseconds: result.skewNanoseconds,
+      ExitCode(result.ending), skewNanoseconds: result.skewNanoseconds,
       issueSkewNanoseconds: result.issueSkewNanoseconds,
       stopSkewNanoseconds: result.stopSkewNanoseconds,
       writeOutageNanoseconds: result.writeOutageNanoseconds, nodes: nodes)

@@ -19,7 +19,7 @@ enum Main {
       local: LocalSocket(), interruption: interruption, version: Version.text)
     // Not exit(3): threads may still be in a call to an agent, and its handlers would take OpenSSL
     // away from under them. Nothing is buffered.
-    _exit(keyturn.run(Array(CommandLine.arguments.dropFirst())).rawValue)
+    _exit(keyturn.run(Array(CommandLine.arguments.dropFirst())))
   }
 
   /// The first signal tells the command, if it listens; any other ends the process as the shell
@@ -36,7 +36,7 @@ enum Main {
       }
     } catch {
       ProcessHost().write("keyturn: \(error)\n", to: .standardError)
-      exit(ExitCode.failed.rawValue)
+      exit(EXIT_FAILURE)
     }
   }
 }

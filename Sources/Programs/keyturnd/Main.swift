@@ -14,6 +14,10 @@ import Threads
 /// SIGTERM.
 @main
 enum Daemon {
+  /// EX_USAGE and EX_CONFIG of sysexits.h: systemd does not start the agent again after these
+  /// (`RestartPreventExitStatus=` of its unit).
+  private static let (usageStatus, configurationStatus): (Int32, Int32) = (64, 78)
+
   static func main() {
     Signals.prepare()
     ProgramMemory.keepFromOthers()
@@ -27,11 +31,11 @@ enum Daemon {
       write(1, text)
     case .usage(let problem):
       write(2, "keyturnd: \(problem); keyturnd --help tells what there is\n")
-      exit(ExitCode.usage.rawValue)
+      exit(usageStatus)
     case .run(let configuration):
       do throws(Refusal) { try run(configuration) } catch {
         log(3, error.message)
-        exit(error.code.exitCode.rawValue)
+        exit(error.code == .configuration ? configurationStatus : EXIT_FAILURE)
       }
     }
   }
@@ -134,7 +138,7 @@ enum Daemon {
     server.stop(until: .inMilliseconds(700))
     // Threads that wait for the Key Manager or the journal end with the process: what matters is in
     // the records. Not exit(3): its handlers would take OpenSSL away from under them.
-    _exit(ExitCode.done.rawValue)
+    _exit(EXIT_SUCCESS)
   }
 
   /// The local socket. Without it everything but `keyturn propose` works; nil then, and it is said.

@@ -98,7 +98,7 @@ struct PrincipalTests {
   func confirmed() throws {
     let cluster = Cluster([plainFile, plainFile, plainFile])
     let (rollout, result) = try cluster.coordinate(enabling)
-    #expect(result.exitCode == .done)
+    #expect(result.ending == .confirmed)
     let undo = PlanRequest(kind: .rollback, changes: [], createKey: false, undo: rollout.id)
     func ask() -> HTTPResponse {
       cluster[0].send("POST", "/v1/plan", JSON.encode(undo), as: Self.node("minio-2"))

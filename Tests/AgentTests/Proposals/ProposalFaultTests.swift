@@ -46,6 +46,21 @@ struct ProposalFaultTests {
     return condition()
   }
 
+  @Test("a refusal keeps its kind from the coordinator to the proposal: a clock that is not known")
+  func clock() throws {
+    let cluster = Cluster([plainFile, plainFile])
+    // A round trip of 200 ms: the clock is known to 100 ms, and 50 ms are allowed.
+    cluster.network.onQuestion.update { onQuestion in
+      onQuestion = { _, path in
+        if path == "/v1/clock" { Clock.sleep(until: .inMilliseconds(200)) }
+      }
+    }
+    for node in cluster.nodes { _ = try propose(node.agent) }
+    #expect(comes { cluster[0].agent.intentsView().refusal != nil })
+    let refusal = cluster[0].agent.intentsView().refusal
+    #expect(refusal?.code == .clock, "\(refusal as Any)")
+  }
+
   // MARK: a withdrawal
 
   @Test(
@@ -178,7 +193,7 @@ struct ProposalFaultTests {
     #expect(comes { cluster.nodes.allSatisfy { $0.agent.intentsView().failure?.rollback != nil } })
     #expect(comes { cluster.nodes.allSatisfy { $0.agent.isAtRest } })
     #expect(
-      comes { cluster.nodes.allSatisfy { $0.agent.intentsView().failure?.code == .rolledBack } })
+      comes { cluster.nodes.allSatisfy { $0.agent.intentsView().failure?.ending == .rolledBack } })
     return (cluster, try #require(cluster[0].agent.intentsView().failure))
   }
 
@@ -199,7 +214,7 @@ struct ProposalFaultTests {
     let before = restarts(cluster)
     for view in try proposeAgain(cluster) {
       #expect(view.phase == .notConfirmed && !view.isChanged, "\(view)")
-      #expect(view.failure?.code == .rolledBack && view.own.digest == nil, "\(view)")
+      #expect(view.failure?.ending == .rolledBack && view.own.digest == nil, "\(view)")
     }
     if isReplaced { cluster[0].host.state.update { $0.records = [:] } }
     cluster.restartAll()
@@ -233,7 +248,7 @@ struct ProposalFaultTests {
   func applied() throws {
     let (cluster, _) = try failing()
     let (rollout, result) = try cluster.coordinate(Self.other.changes.map(\.change))
-    #expect(result.exitCode == .done, "\(result)")
+    #expect(result.ending == .confirmed, "\(result)")
     _ = try cluster.after(rollout, result)
     for node in cluster.nodes {
       let view = try propose(node.agent, Self.other)
@@ -262,7 +277,7 @@ struct ProposalFaultTests {
     let host = FakeHost(file: plainFile)
     host.state.update { $0.records["proposal"] = Array(json.utf8) }
     let view = Node(host).agent.intentsView()
-    #expect(view.phase == .notConfirmed && view.failure?.code == .notConfirmed)
+    #expect(view.phase == .notConfirmed && view.failure?.ending == .notConfirmed)
     #expect(view.failure?.digest == digest)
   }
 

@@ -155,13 +155,13 @@ struct AfterCommitTests {
   func coordinatorRollsBack() throws {
     let cluster = cluster(Self.patient)
     let (rollout, result) = try cluster.coordinate(enabling)
-    #expect(result.exitCode == .notConfirmed, "\(result)")
+    #expect(result.ending == .notConfirmed, "\(result)")
     settleDown(cluster)
     guard case .rolledBack(let back, let second) = try cluster.after(rollout, result) else {
       Issue.record("it was not rolled back")
       return
     }
-    #expect(second.exitCode == .done, "\(second)")
+    #expect(second.ending == .confirmed, "\(second)")
     #expect(back.undoes == rollout.id && back.kind == .rollback)
     for (index, node) in cluster.nodes.enumerated() {
       #expect(node.host.state.withLock { $0["/etc/default/minio"] } == plainFile)

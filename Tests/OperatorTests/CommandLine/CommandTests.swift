@@ -80,7 +80,7 @@ import Testing
         Issue.record("not refused")
         return
       }
-      #expect(refusal.code.exitCode == exitCode)
+      #expect(ExitCode(refusal.code) == exitCode)
     }
   }
 

@@ -19,7 +19,7 @@ struct TrustTests {
       host: host, network: FakeNetwork(agents: Sample.names.map { FakeAgent($0) }),
       workshop: FakeWorkshop(), local: FakeLocalAgent(), interruption: Interruption(),
       version: "test")
-    return (keyturn.run(arguments.split(separator: " ").map(String.init)), host)
+    return (keyturn.code(arguments.split(separator: " ").map(String.init)), host)
   }
 
   @Test("an inventory that only lies in the working directory is named when it is taken")

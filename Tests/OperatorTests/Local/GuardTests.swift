@@ -32,7 +32,7 @@ import Testing
       host: host, network: FakeNetwork(agents: []), workshop: FakeWorkshop(),
       local: FakeLocalAgent(),
       interruption: Interruption(), version: "test")
-    return (keyturn.run(arguments), host)
+    return (keyturn.code(arguments), host)
   }
 
   @Test("the sealed key passes without a word")

@@ -287,11 +287,13 @@ struct ProposeTests {
 
   @Test(
     "settings that were not confirmed end each run with the code and the reason of that",
-    arguments: [ExitCode.notConfirmed, .rolledBack, .rolledBackUnhealthy])
-  func failedBefore(code: ExitCode) throws {
+    arguments: zip(
+      ProposalFailure.Ending.allCases,
+      [ExitCode.notConfirmed, .rolledBack, .rolledBackUnhealthy]))
+  func failedBefore(ending: ProposalFailure.Ending, code: ExitCode) throws {
     let statement = MemberProposal(serial: 3, digest: nil)
     let failure = ProposalFailure(
-      digest: proposal, rollout: "r1", code: code, reason: "minio-2: failed: FATAL x")
+      digest: proposal, rollout: "r1", ending: ending, reason: "minio-2: failed: FATAL x")
     let answer = HTTPResponse.json(
       200,
       ProposalsView(

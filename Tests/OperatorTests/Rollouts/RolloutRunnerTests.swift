@@ -48,7 +48,7 @@ import Threads
   func commit() throws {
     let agents = agents()
     let (result, phases) = try run(agents)
-    #expect(result.exitCode == .done)
+    #expect(result.ending == .confirmed)
     #expect(result.decision == .commit)
     #expect(result.outcomes.map(\.outcome.kind) == [.confirmed, .confirmed, .confirmed])
     #expect(agents.map(\.restarts) == [1, 1, 1])
@@ -64,7 +64,7 @@ import Threads
   func messages() throws {
     for count in [3, 9, 27] {
       let agents = (1...count).map { FakeAgent("minio-\($0)") }.sorted { $0.name < $1.name }
-      #expect(try run(agents).result.exitCode == .done)
+      #expect(try run(agents).result.ending == .confirmed)
       for agent in agents { #expect((12...20).contains(agent.calls), "\(agent.calls)") }
     }
   }
@@ -73,7 +73,7 @@ import Threads
   func no() throws {
     let agents = agents(.votesNo(Refusal(.keyManager, "kms-1:7373: tls failed")))
     let (result, _) = try run(agents)
-    #expect(result.exitCode == .keyManagerRefused)
+    #expect(result.ending.refusal?.code == .keyManager)
     #expect(result.decision == .abort)
     #expect(result.outcomes.map(\.outcome.kind) == [.aborted, .aborted, .aborted])
     #expect(result.outcomes[2].outcome.reason == "kms-1:7373: tls failed")
@@ -85,7 +85,7 @@ import Threads
   func unreachable() throws {
     let agents = agents(.unreachable)
     let (result, _) = try run(agents)
-    #expect(result.exitCode == .unreachable)
+    #expect(result.ending.refusal?.code == .unreachable)
     #expect(agents.map(\.restarts) == [0, 0, 0])
     #expect(agents.map(\.isActive) == [false, false, false])
   }
@@ -104,9 +104,9 @@ import Threads
     let (result, _) = try run(agents)
     #expect(result.decision == .abort)
     if case .voteIsLost(.unreachable) = fault {
-      #expect(result.exitCode == .unreachable)
+      #expect(result.ending.refusal?.code == .unreachable)
     } else {
-      #expect(result.exitCode == .busy)
+      #expect(result.ending.refusal?.code == .busy)
       #expect(result.summary.contains("too many requests are being served"), "\(result.summary)")
     }
     #expect(agents.map(\.restarts) == [0, 0, 0])
@@ -116,7 +116,7 @@ import Threads
   @Test("one is gone after the commit: the others are confirmed, its state is unknown")
   func gone() throws {
     let (result, _) = try run(agents(.goneAfterCommit))
-    #expect(result.exitCode == .unknown)
+    #expect(result.ending == .outcomesUnknown)
     #expect(result.outcomes.map(\.outcome.kind) == [.confirmed, .confirmed, .unknown])
     #expect(result.skewNanoseconds == nil)
   }
@@ -124,7 +124,7 @@ import Threads
   @Test("one start fails: its line is shown with its name, and the result is not confirmed")
   func failed() throws {
     let (result, phases) = try run(agents(.failsToStart("FATAL Failed to connect to KMS")))
-    #expect(result.exitCode == .notConfirmed)
+    #expect(result.ending == .notConfirmed)
     #expect(result.outcomes[2].outcome == Outcome(.failed, "FATAL Failed to connect to KMS"))
     #expect(phases.contains("minio-3 failed FATAL Failed to connect to KMS"))
   }
@@ -137,7 +137,7 @@ import Threads
       FakeAgent("minio-2", .votesAfterAbort, onPrepare: { _ = interruption.interrupt() }),
     ]
     let (result, _) = try run(agents, interruption)
-    #expect(result.exitCode == .failed)
+    #expect(result.ending.refusal?.code == .failed)
     #expect(result.decision == .abort)
     #expect(agents.map(\.restarts) == [0, 0])
     #expect(agents.map(\.isActive) == [false, false])
@@ -151,7 +151,7 @@ import Threads
       FakeAgent("minio-2", .neverStarts),
     ]
     let (result, _) = try run(agents, interruption)
-    #expect(result.exitCode == .unknown)
+    #expect(result.ending == .outcomesUnknown)
     #expect(result.decision == .commit)
     #expect(result.outcomes.allSatisfy { $0.outcome.reason.contains("go on by themselves") })
   }

@@ -197,6 +197,15 @@ enum Sample {
     let keyturn = Keyturn(
       host: host, network: FakeNetwork(agents: agents, cluster: cluster, validUntil: validUntil),
       workshop: workshop, local: local, interruption: interruption, version: "test")
-    return (keyturn.run(arguments.split(separator: " ").map(String.init)), host)
+    return (keyturn.code(arguments.split(separator: " ").map(String.init)), host)
+  }
+}
+
+extension Keyturn {
+  /// What it exits with; Nagios' codes are among the numbers too.
+  func code(_ arguments: [String]) -> ExitCode {
+    let status = run(arguments)
+    guard let code = ExitCode(rawValue: status) else { fatalError("exit status \(status)") }
+    return code
   }
 }

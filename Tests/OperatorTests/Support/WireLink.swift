@@ -54,6 +54,6 @@ extension Sample {
     let keyturn = Keyturn(
       host: host, network: WireNetwork(links: links), workshop: FakeWorkshop(),
       local: FakeLocalAgent(), interruption: interruption, version: "test")
-    return (keyturn.run(arguments.split(separator: " ").map(String.init)), host)
+    return (keyturn.code(arguments.split(separator: " ").map(String.init)), host)
   }
 }

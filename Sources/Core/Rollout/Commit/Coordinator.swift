@@ -385,7 +385,7 @@ package struct Coordinator: Sendable, Hashable {
     return [
       .finished(
         CoordinatorResult(
-          exitCode: .unknown, decision: nil, summary: summary, outcomes: outcomes,
+          ending: .undecided, summary: summary, outcomes: outcomes,
           skewNanoseconds: nil))
     ]
   }
@@ -421,7 +421,7 @@ package struct Coordinator: Sendable, Hashable {
     return [
       .finished(
         CoordinatorResult(
-          exitCode: refusal.code.exitCode, decision: .abort, summary: summary, outcomes: outcomes,
+          ending: .aborted(refusal), summary: summary, outcomes: outcomes,
           skewNanoseconds: nil))
     ]
   }
@@ -433,14 +433,6 @@ package struct Coordinator: Sendable, Hashable {
     }
     let kinds = outcomes.map(\.outcome.kind)
     let confirmed = kinds.count { $0 == .confirmed }
-    let exitCode: ExitCode
-    if confirmed == kinds.count {
-      exitCode = .done
-    } else if kinds.contains(where: { $0 == .failed || $0 == .timedOut || $0 == .aborted }) {
-      exitCode = .notConfirmed
-    } else {
-      exitCode = .unknown
-    }
     let unknown = kinds.count { $0 == .unknown }
     var summary = "\(confirmed) of \(kinds.count) starts confirmed"
     if kinds.count - confirmed - unknown > 0 {
@@ -450,7 +442,7 @@ package struct Coordinator: Sendable, Hashable {
     return [
       .finished(
         CoordinatorResult(
-          exitCode: exitCode, decision: .commit, summary: summary, outcomes: outcomes,
+          ending: RolloutEnding(committed: outcomes), summary: summary, outcomes: outcomes,
           skewNanoseconds: skew(\.started), issueSkewNanoseconds: skew(\.issued),
           stopSkewNanoseconds: skew(\.stopping), writeOutageNanoseconds: writeOutage))
     ]

@@ -86,10 +86,7 @@ package struct MemberOutcome: Sendable, Codable, Hashable {
 
 /// What a rollout came to, for the operator.
 package struct CoordinatorResult: Sendable, Hashable {
-  /// What the command exits with.
-  package var exitCode: ExitCode
-  /// The decision; nil when it is not known.
-  package var decision: Decision?
+  package var ending: RolloutEnding
   /// One sentence.
   package var summary: String
   /// One entry for every member, sorted by name.
@@ -103,6 +100,9 @@ package struct CoordinatorResult: Sendable, Hashable {
   package var stopSkewNanoseconds: Int64?
   /// First call of RestartUnit to the moment since which every server takes writes, likewise.
   package var writeOutageNanoseconds: Int64?
+
+  /// Nil when it is not known.
+  package var decision: Decision? { ending.decision }
 }
 
 /// How long the coordinator waits, and how exact a clock must be.

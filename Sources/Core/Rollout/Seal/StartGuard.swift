@@ -5,6 +5,9 @@
 ///
 /// It knows nothing of rollouts, files and units, and has no way to say "all the same".
 package enum StartGuard {
+  /// What `keyturn guard` exits with when it refuses a start.
+  package static let refusalStatus: Int32 = 12
+
   /// A value of a variable, and where it is from.
   package struct Definition: Sendable, Hashable {
     package var value: String

@@ -125,8 +125,8 @@ extension World {
       }
     }
     let confirmed = result.outcomes.allSatisfy { $0.outcome.kind == .confirmed }
-    if (result.exitCode == .done) != (result.decision == .commit && confirmed) {
-      violate(9, "r\(index) is reported with exit \(result.exitCode.rawValue)")
+    if (result.ending == .confirmed) != (result.decision == .commit && confirmed) {
+      violate(9, "r\(index) is reported as \(result.ending)")
     }
   }
 

@@ -68,16 +68,16 @@ extension World {
   /// `rollBack`: the rollback's coordinator has come to its end.
   mutating func undone(_ u: Int, _ index: Int, _ result: CoordinatorResult) {
     let first = histories[index].undoes
-    switch result.decision {
-    case .commit:
+    switch result.ending {
+    case .confirmed, .notConfirmed, .outcomesUnknown:
       if result.outcomes.contains(where: { $0.outcome.kind == .unknown }) {
         conclude(u)
       } else {
         carryOut(u, after: index, result.outcomes)
       }
-    case .abort where result.exitCode == .busy || result.exitCode == .voteRefused: elsewhere(u)
-    case .abort: settle(u, first, .held)
-    case nil: elsewhere(u)
+    case .aborted(let refusal) where [.busy, .vote, .clock].contains(refusal.code): elsewhere(u)
+    case .aborted: settle(u, first, .held)
+    case .undecided: elsewhere(u)
     }
   }
 

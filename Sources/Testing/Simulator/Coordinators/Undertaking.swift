@@ -282,10 +282,10 @@ extension World {
   private mutating func finished(_ u: Int, _ index: Int, _ result: CoordinatorResult) {
     let who = name(u)
     var result = result
-    if bug == .unknownReportedAsAbort, result.decision == nil { result.decision = .abort }
-    note(
-      "\(who): r\(index) \(result.decision?.rawValue ?? "unknown"), exit \(result.exitCode.rawValue)"
-    )
+    if bug == .unknownReportedAsAbort, result.ending == .undecided {
+      result.ending = .aborted(Refusal(.failed, "undecided"))
+    }
+    note("\(who): r\(index) \(result.ending)")
     checkReport(index, result)
     let host = undertakings[u].host
     if case .command = undertakings[u].goal, histories[index].rollout.rollback == nil,
@@ -312,7 +312,7 @@ extension World {
   private func takesBackByHand(_ index: Int, _ result: CoordinatorResult) -> Bool {
     let history = histories[index]
     guard result.decision == .commit, history.previous >= 0 else { return false }
-    if bug == .rollbackRemovesKey, history.rollout.kind == .apply, result.exitCode != .done {
+    if bug == .rollbackRemovesKey, history.rollout.kind == .apply, result.ending != .confirmed {
       return true
     }
     return RollbackPolicy.whenSafe.decide(
