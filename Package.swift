@@ -55,6 +55,11 @@ func tests(_ module: String, _ dependencies: [Target.Dependency]) -> Target {
     swiftSettings: strict)
 }
 
+/// What `--version` says of where the build is from; nil outside of a git work tree.
+let commit = Context.gitInformation.map {
+  $0.currentCommit.prefix(12) + ($0.hasUncommittedChanges ? "+" : "")
+}
+
 let package = Package(
   name: "keyturn",
   products: [
@@ -68,6 +73,9 @@ let package = Package(
     .systemLibrary(
       name: "COpenSSL", path: "Sources/C/COpenSSL", pkgConfig: "openssl",
       providers: [.apt(["libssl-dev"]), .yum(["openssl-devel"])]),
+    .target(
+      name: "CBuild", path: "Sources/C/CBuild",
+      cSettings: commit.map { [.define("KEYTURN_COMMIT", to: "\"\($0)\"")] } ?? []),
     .target(name: "CLinux", path: "Sources/C/CLinux", cSettings: [.define("_GNU_SOURCE")]),
 
     base("Model", []),
@@ -123,13 +131,13 @@ let package = Package(
       [
         "Model", "Crypto", "JSONCoding", "Linux", "Threads", "Secrets", "ServerUnit", "StartWatch",
         "KeyManager", "Rollout", "HTTP", "API", "Files", "Sockets", "Systemd", "TLS", "HTTPS",
-        "Probes", "Coordination", "AgentLinks", "Agent",
+        "Probes", "Coordination", "AgentLinks", "Agent", "CBuild",
       ]),
     program(
       "keyturn", "Programs/keyturn",
       [
         "Model", "Linux", "Threads", "Secrets", "Rollout", "HTTP", "Files", "Sockets", "TLS",
-        "HTTPS", "Coordination", "AgentLinks", "Operator",
+        "HTTPS", "Coordination", "AgentLinks", "Operator", "CBuild",
       ]),
 
     room(

@@ -32,7 +32,7 @@ package struct Keyturn: Sendable {
     let help = HelpText(table, columns: host.terminal(.standardOutput)?.columns)
     do throws(UsageProblem) {
       switch try CommandParser(table: table).parse(arguments) {
-      case .version: host.write("keyturn \(version)\n", to: .standardOutput)
+      case .version: host.write("\(version)\n", to: .standardOutput)
       case .help(nil): host.write(help.program, to: .standardOutput)
       case .help(let command?): host.write(help.command(command), to: .standardOutput)
       case .group(let commands): host.write(help.group(commands), to: .standardOutput)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CBuild
 import Coordination
 import Glibc
 import Linux
@@ -16,7 +17,8 @@ enum Main {
     listen(interruption)
     let keyturn = Keyturn(
       host: ProcessHost(), network: HTTPSNetwork(), workshop: FileWorkshop(),
-      local: LocalSocket(), interruption: interruption, version: Version.text)
+      local: LocalSocket(), interruption: interruption,
+      version: Version.line(of: "keyturn", commit: String(cString: kt_commit())))
     // Not exit(3): threads may still be in a call to an agent, and its handlers would take OpenSSL
     // away from under them. Nothing is buffered.
     _exit(keyturn.run(Array(CommandLine.arguments.dropFirst())))

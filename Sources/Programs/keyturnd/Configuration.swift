@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CBuild
 import Files
 import JSONCoding
 import Model
@@ -58,7 +59,8 @@ struct Configuration {
     while let option = rest.popFirst() {
       switch option {
       case "--help", "-h": return .print(help)
-      case "--version": return .print("keyturnd \(Version.text)\n")
+      case "--version":
+        return .print(Version.line(of: "keyturnd", commit: String(cString: kt_commit())) + "\n")
       case "--inventory", "--credentials", "--state", "--listen", "--socket":
         guard let value = rest.popFirst() else { return .usage("\(option) needs a value") }
         switch option {

@@ -4,4 +4,10 @@
 package enum Version {
   /// MAJOR.MINOR.PATCH (semver.org).
   package static let text = "0.1.0"
+
+  /// What `--version` prints: the program, its version, and the commit that it was built from, of which
+  /// nothing is known outside of a git work tree.
+  package static func line(of program: String, commit: String) -> String {
+    "\(program) \(text)\(commit.isEmpty ? "" : " (\(commit))")"
+  }
 }
