@@ -55,10 +55,8 @@ func tests(_ module: String, _ dependencies: [Target.Dependency]) -> Target {
     swiftSettings: strict)
 }
 
-/// What `--version` says of where the build is from; nil outside of a git work tree.
-let commit = Context.gitInformation.map {
-  $0.currentCommit.prefix(12) + ($0.hasUncommittedChanges ? "+" : "")
-}
+/// What `--version` says of where the build is from: `scripts/build` sets it.
+let commit = Context.environment["KEYTURN_COMMIT"] ?? ""
 
 let package = Package(
   name: "keyturn",
@@ -75,7 +73,7 @@ let package = Package(
       providers: [.apt(["libssl-dev"]), .yum(["openssl-devel"])]),
     .target(
       name: "CBuild", path: "Sources/C/CBuild",
-      cSettings: commit.map { [.define("KEYTURN_COMMIT", to: "\"\($0)\"")] } ?? []),
+      cSettings: [.define("KEYTURN_COMMIT", to: "\"\(commit)\"")]),
     .target(name: "CLinux", path: "Sources/C/CLinux", cSettings: [.define("_GNU_SOURCE")]),
 
     base("Model", []),

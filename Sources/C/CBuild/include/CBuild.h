@@ -3,7 +3,7 @@
 #ifndef KT_BUILD_H
 #define KT_BUILD_H
 
-/// The first digits of the commit, with a "+" if there were changes beside it; "" outside of a git work tree.
+/// The first digits of the commit, with a "+" if there were changes beside it; "" if the build was not told (scripts/build).
 const char *kt_commit(void);
 
 #endif
