@@ -9,7 +9,7 @@ struct DamagedRecord: Sendable {
   enum Kind: String, Sendable, CaseIterable {
     case confirmed
     case drift
-    case settled
+    case results
     case proposal
     case collecting
 
@@ -21,12 +21,12 @@ struct DamagedRecord: Sendable {
           "drift is measured against the last generation only; the next confirmed start writes it again"
         case .drift:
           "what was told of drift is told once more; it is written again with the next drift"
-        case .settled:
+        case .results:
           "how earlier rollouts ended is known from the other nodes only; the next rollout writes it again"
         case .proposal:
           "what was proposed on this node is forgotten, nothing is begun with it; propose it again"
         case .collecting:
-          "a rollout that ended just before is summed up by the other nodes; the next rollout writes it again"
+          "the result of a rollout that ended just before is worked out by the other nodes; the next rollout writes it again"
         }
       return "\(consequence), or move /var/lib/keyturn/\(rawValue) away and restart keyturnd"
     }
@@ -59,34 +59,4 @@ struct DamagedRecord: Sendable {
 
   /// Whether it is still so. Blocks on the disk.
   var isDamaged: Bool { !(isReadable?() ?? false) }
-}
-
-extension Agent.State {
-  /// Reads the records that the agent goes on without where they are damaged, each by itself.
-  ///
-  /// - Parameter fresh: the proposals of this run of the agent, without any of its own.
-  mutating func loadDispensable(
-    from records: Records, _ fresh: Proposals, log: (_ priority: Int, _ message: String) -> Void
-  ) {
-    func load<Value>(
-      _ kind: DamagedRecord.Kind, _ read: @escaping @Sendable () throws(Refusal) -> Value
-    ) -> Value? {
-      do throws(Refusal) { return try read() } catch {
-        log(4, error.message)
-        damagedRecords.append(
-          DamagedRecord(kind, error) { () throws(Refusal) in _ = try read() })
-        return nil
-      }
-    }
-    if let known = load(.confirmed, { () throws(Refusal) in try records.loadConfirmed() }) {
-      confirmed = known
-    }
-    driftLog.entries = load(.drift) { () throws(Refusal) in try records.loadDrift() } ?? []
-    settled = load(.settled) { () throws(Refusal) in try records.loadResults() } ?? []
-    _ = load(.collecting) { () throws(Refusal) in try records.loadCollecting() }
-    proposal =
-      load(.proposal) { () throws(Refusal) in try records.loadProposal() ?? ProposalRecord() }
-      ?? ProposalRecord.forgotten
-    proposals = fresh.holding(proposal.statement)
-  }
 }

@@ -83,12 +83,12 @@ struct Records: Sendable {
   }
   func removeHold() throws(Refusal) { try port.remove(StartHold.record) }
 
-  /// What became of the last rollouts.
+  /// The results of the last rollouts.
   func loadResults() throws(Refusal) -> [KeptResult] {
     try load([KeptResult].self, "results") ?? []
   }
-  func save(_ settled: [KeptResult]) throws(Refusal) {
-    try port.save("results", JSON.encode(settled))
+  func save(_ results: [KeptResult]) throws(Refusal) {
+    try port.save("results", JSON.encode(results))
   }
 
   /// Whose outcomes are to be collected; nil for none.
@@ -109,10 +109,10 @@ struct Records: Sendable {
   }
 
   /// What was told of drift already.
-  func loadDrift() throws(Refusal) -> [Agent.DriftLog.Entry] {
-    try load([Agent.DriftLog.Entry].self, Self.drift) ?? []
+  func loadDrift() throws(Refusal) -> [DriftLog.Entry] {
+    try load([DriftLog.Entry].self, Self.drift) ?? []
   }
-  func saveDrift(_ entries: [Agent.DriftLog.Entry]) throws(Refusal) {
+  func saveDrift(_ entries: [DriftLog.Entry]) throws(Refusal) {
     try port.save(Self.drift, JSON.encode(entries))
   }
 

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Linux
 internal import Model
 internal import Threads
 
@@ -57,34 +56,5 @@ final class Reserve: Sendable {
       }
       if let taken { return taken }
     }
-  }
-}
-
-/// One thread that is there from the start, for when the host gives none.
-extension Agent {
-  /// What a rollout hangs on: runs `body` on a thread of its own, or, if the host gives none now, on the agent's
-  /// reserve, so that nothing that was decided is left undone. Does not block.
-  ///
-  /// - Parameter isLong: it may take long, or can do nothing without threads. Then the reserve is not given away to
-  ///   it: it waits for a thread of its own.
-  func carryOn(_ name: String, isLong: Bool = false, _ body: @escaping @Sendable () -> Void) {
-    do throws(Refusal) { try startThread(name, body) } catch {
-      ports.log(3, "\(error.message); it waits for the agent's reserve")
-      reserve.post(Reserve.Work(name, isLong: isLong, body))
-    }
-  }
-
-  /// For what no thread could be started for: one after the other, each on a thread of its own if one is to be had by
-  /// then.
-  func keepReserve() {
-    do throws(Errno) {
-      try Thread.start("reserve") { [reserve, ports] in
-        while let work = reserve.take() {
-          do throws(Errno) { try ports.startThread(work.name, work.body) } catch {
-            if work.isLong { reserve.postpone(work) } else { work.body() }
-          }
-        }
-      }
-    } catch { ports.log(3, "\(node): \(error)") }
   }
 }

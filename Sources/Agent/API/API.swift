@@ -50,12 +50,12 @@ extension Agent {
         return .json(200, try reached(request, by: principal.name))
       case ("GET", 2, "v1", "generations"):
         try permit(principal, [.observer, .operator])
-        return .json(200, try historyAnswer())
+        return .json(200, try generations.answer())
       case ("GET", 4, "v1", "generations") where parts[3] == "diff":
         try permit(principal, [.observer, .operator])
         return .json(
           200,
-          try difference(
+          try generations.difference(
             from: number(parts[2], of: "generation"), to: integer(request, "to")))
       case ("GET", 2, "v1", "explain"):
         try permit(principal, [.observer, .operator])
@@ -65,17 +65,17 @@ extension Agent {
         return .json(200, try logs(request, for: principal.role))
       case ("GET", 2, "v1", "seal"):
         try permit(principal, [.observer, .operator, .node])
-        return .json(200, sealView(sealRecord()))
+        return .json(200, seals.view(seals.record()))
       case ("POST", 3, "v1", "seal") where parts[2] == "recover":
         try permit(principal, [.operator])
-        return .json(200, try recoverSeal(by: principal.name))
+        return .json(200, try seals.recover(by: principal.name))
       case ("POST", 2, "v1", "rollouts"):
         try permitCoordinator(principal)
         return .json(
           200, try vote(decode(request), by: principal, waiting: integer(request, "wait")))
       case ("GET", 2, "v1", "rollouts"):
         try permit(principal, [.observer, .operator, .node])
-        return .json(200, try rollouts())
+        return .json(200, try timelines.rollouts())
       case ("GET", 3, "v1", "rollouts"):
         try permit(principal, [.observer, .operator, .node])
         return .json(200, try view(parts[2], request))
@@ -170,10 +170,13 @@ extension Agent {
       principal, request.kind, changes: request.changes, createKey: request.createKey,
       generation: request.generation, undo: request.undo)
     try validate(request.changes)
-    if let damaged = state.withLock({ $0.damaged }) { throw damaged }
-    var answer = assess(
-      kind: request.kind, generation: request.generation, changes: request.changes,
-      createKey: request.createKey, sealForPlan(), undo: request.undo
+    if let damage = stored.damage { throw damage }
+    var answer = assessor.assess(
+      AssessedChange(
+        kind: request.kind, generation: request.generation,
+        changes: request.changes.map(\.change), createKey: request.createKey,
+        reverted: request.undo),
+      seals.forPlan()
     ).answer
     if let members = request.members, answer.refusal == nil {
       answer.refusal = problem(withMembers: members)
@@ -195,23 +198,19 @@ extension Agent {
     {
       return VoteAnswer(rollout: rollout.digest, refusal: problem, environmentDigest: nil)
     }
-    state.update { state in
-      let busy = state.participant.record.active != nil || state.participant.assessing != nil
-      if busy { return }
-      state.request = request
-      state.proposalVote =
-        principal.role == .node && rollout.kind == .apply ? rollout.id : nil
-      state.vote = nil
+    let isOfProposal = principal.role == .node && rollout.kind == .apply
+    let asked = perform(.prepare(rollout)) { [self] in
+      state.update { state in
+        let isBusy = state.participant.record.active != nil || state.participant.assessing != nil
+        if !isBusy { state.vote = PendingVote(request, isOfProposal: isOfProposal) }
+      }
+      return true
     }
-    if case .failure(let refusal)? = perform(.prepare(rollout)) {
+    if case .failure(let refusal)? = asked {
       return VoteAnswer(rollout: rollout.digest, refusal: refusal, environmentDigest: nil)
     }
-    let due = state.withLock { state in
-      if state.voteDue?.id != rollout.id {
-        state.voteDue = (rollout.id, .inMilliseconds(rollout.prepareMilliseconds))
-      }
-      return state.voteDue?.due ?? Clock.now()
-    }
+    let pending = state.withLock { $0.vote.flatMap { $0.rollout == rollout ? $0 : nil } }
+    let due = pending?.due ?? .inMilliseconds(rollout.prepareMilliseconds)
     let deadline =
       milliseconds.map { min(due, .inMilliseconds(min($0, Limits.longPollMilliseconds))) } ?? due
     let isThere = state.wait(until: deadline) {
@@ -230,17 +229,16 @@ extension Agent {
           "\(node): the checks did not end within \(rollout.prepareMilliseconds / 1000) s (prepareSeconds in the inventory)"
         )))
     return state.withLock { state in
+      let pending = state.vote.flatMap { $0.rollout == rollout ? $0 : nil }
       if state.participant.record.active?.rollout == rollout {
-        if let seen = state.seen, seen.rollout == rollout.digest { return seen }
-        return VoteAnswer(rollout: rollout.digest, refusal: nil, environmentDigest: nil)
+        return pending?.seen
+          ?? VoteAnswer(rollout: rollout.digest, refusal: nil, environmentDigest: nil)
       }
       var refusal = Refusal(
         .vote,
         "\(node) is not in the rollout any more: it was aborted, or others asked for its vote meanwhile; try again"
       )
-      if let vote = state.vote, vote.id == rollout.id, case .no(let own) = vote.vote {
-        refusal = own
-      }
+      if case .no(let own)? = pending?.vote { refusal = own }
       return VoteAnswer(rollout: rollout.digest, refusal: refusal, environmentDigest: nil)
     }
   }
@@ -257,7 +255,7 @@ extension Agent {
   }
 
   private func problem(with rollout: Rollout, by principal: Principal) -> Refusal? {
-    if let damaged = state.withLock({ $0.damaged }) { return damaged }
+    if let damage = stored.damage { return damage }
     if rollout.cluster != inventory.cluster {
       return Refusal(
         .vote, "the rollout is for cluster \(rollout.cluster), this is \(inventory.cluster)")
@@ -322,7 +320,7 @@ extension Agent {
 
   func reply(_ input: ParticipantInput) throws(Refusal) -> ReplyAnswer {
     // What it does not remember it must not deny.
-    if let damaged = state.withLock({ $0.isForgetful ? $0.damaged : nil }) { throw damaged }
+    if stored.hasLostPromises, let damage = stored.damage { throw damage }
     switch perform(input) {
     case .success(let reply): return ReplyAnswer(reply)
     case nil: throw Refusal(.failed, "\(node): the machine gave no answer")
@@ -333,9 +331,18 @@ extension Agent {
   // MARK: long polls
 
   private func view(_ id: String, _ request: HTTPRequest) throws(Refusal) -> RolloutView {
-    try view(
+    let view = try timelines.view(
       id, after: try integer(request, "after") ?? 0,
-      wait: min(try integer(request, "wait") ?? 0, Limits.longPollMilliseconds))
+      wait: min(try integer(request, "wait") ?? 0, Limits.longPollMilliseconds)
+    ) { rollouts.now.finished(id) }
+    let result = settled(id)
+    // Its timeline may have made room for others.
+    var known =
+      view
+      ?? result?.outcome.map { RolloutView(id: id, events: [], report: nil, outcome: $0) }
+    known?.rolloutResult = result?.rolloutResult
+    if let known { return known }
+    throw Refusal(.validation, "\(node) knows no rollout \(id.prefix(16))")
   }
 
   private func logs(_ request: HTTPRequest, for role: Role) throws(Refusal) -> LogsAnswer {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import API
 internal import EnvironmentFile
+internal import KeyManager
 internal import Model
 internal import Threads
 
@@ -14,11 +15,7 @@ extension Agent {
         "name: \(name.flatMap(VariableName.problem) ?? "it is missing"); give the name of a variable"
       )
     }
-    let deadline = Instant.inMilliseconds(5_000)
-    let server = try ServerEnvironment(
-      unit: ports.unit.state(deadline: deadline), fallback: inventory.environmentFile,
-      ports: ports, deadline: deadline)
-    let definitions = server.explained(name)
+    let definitions = try ServerView(site).wholeServer().explained(name)
     return ExplainAnswer(
       node: node, name: name, definitions: definitions,
       suggestion: definitions.isEmpty ? VariableName.nearest(to: name) : nil)
@@ -54,7 +51,7 @@ extension ServerEnvironment {
       }
       return ExplainedDefinition(
         place: source.place, line: definition.line,
-        value: Assessor.describe(name, definition.value), effect: effect, reason: reason)
+        value: SettingDisplay.text(of: name, definition.value), effect: effect, reason: reason)
     }
   }
 }

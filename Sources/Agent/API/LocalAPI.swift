@@ -30,16 +30,4 @@ extension Agent {
       return .json(400, ErrorAnswer(kind: error.code, message: error.message))
     }
   }
-
-  /// The rollout that the node is in, for who would begin another.
-  var activeSummary: ActiveSummary? {
-    state.withLock { state in
-      guard let rollout = state.participant.record.active?.rollout else { return nil }
-      let timeline = state.timeline.flatMap { $0.id == rollout.id ? $0 : nil }
-      let since = timeline?.events.first.flatMap {
-        $0.phase == "preparing" ? $0.realtimeMicroseconds : nil
-      }
-      return ActiveSummary(rollout, sinceMicroseconds: since)
-    }
-  }
 }

@@ -10,8 +10,8 @@ extension Agent {
   ///
   /// Every label has a fixed set of values; no value of a variable is in it, nor the key's name.
   func metrics() -> HTTPResponse {
-    let state = state.withLock { $0 }
-    let log = state.driftLog
+    let participant = state.withLock { $0.participant }
+    let log = drift.log
     var text = MetricsText()
     func family(_ name: String, _ type: String, _ help: String, _ samples: [(String, Int)]) {
       text.family(name, type, help, samples)
@@ -31,29 +31,29 @@ extension Agent {
     family(
       "keyturn_drift_watching", "gauge", "Whether changes are seen as they happen.",
       one(log.isWatching))
-    family("keyturn_sealed", "gauge", "Whether an SSE key is sealed here.", one(state.seal != nil))
+    family("keyturn_sealed", "gauge", "Whether an SSE key is sealed here.", one(seals.seal != nil))
     family(
       "keyturn_generation", "gauge", "The last confirmed generation of the environment file.",
-      [("", state.generation?.number ?? 0)])
+      [("", generations.last?.number ?? 0)])
     family(
       "keyturn_record_damaged", "gauge", "Whether a damaged record keeps the node from voting.",
-      one(state.damaged != nil))
+      one(stored.damage != nil))
     family(
       "keyturn_rollout_active", "gauge", "Whether the node is in a rollout.",
-      one(state.participant.record.active != nil))
+      one(participant.record.active != nil))
     family(
       "keyturn_rollout_in_doubt", "gauge",
       "Whether the node has voted yes on a rollout and does not know the decision.",
-      one(state.participant.record.active?.stage.isInDoubt ?? false))
+      one(participant.record.active?.stage.isInDoubt ?? false))
     family(
       "keyturn_recovery_attempts", "gauge",
       "How often the node has tried in vain to end the rollout that it is in doubt of.",
-      [("", state.participant.doubt?.attempts ?? 0)])
+      [("", participant.doubt?.attempts ?? 0)])
     family(
       "keyturn_epoch", "gauge", "The highest epoch that the node has seen.",
-      [("", Int(clamping: state.participant.record.highestEpoch))])
+      [("", Int(clamping: participant.record.highestEpoch))])
     if let certificate { text.family(certificate) }
-    if let links = state.links {
+    if let links = links.last {
       family(
         "keyturn_key_manager_links", "gauge",
         "Links to the Key Managers and back, by how they were at the last look.",

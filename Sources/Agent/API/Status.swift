@@ -10,31 +10,31 @@ internal import Threads
 extension Agent {
   /// The node at a glance. Blocks while the unit is read, at most 5 s.
   func status() -> NodeStatus {
-    var findings = sealFindings()
-    let (participant, seal, generation, damaged, links) = state.withLock {
-      ($0.participant, $0.seal, $0.generation, $0.damagedRecords, $0.links)
-    }
+    let participant = state.withLock { $0.participant }
     let record = participant.record
-    findings += damaged.filter(\.isDamaged).map(\.finding)
-    findings += certificateFindings() + damagedGeneration()
+    var findings = seals.findings()
+    findings += stored.damagedRecords.filter(\.isDamaged).map(\.finding)
+    findings += certificateFindings() + generations.damage()
     findings += instantFindings()
     let doubt = participant.doubt.map { Doubt($0) }
     if let doubt, let rollout = record.active?.rollout {
       findings.append(Self.finding(doubt, node, rollout))
     }
-    let look = lookAtServer(&findings)
-    findings += holdFindings(look.unit)
-    findings += examine(look).filter { $0.severity > .note }
+    let look = drift.look()
+    let unit = look.view.unit
+    findings += look.findings + holdFindings(unit)
+    findings += look.view.examine(look.view.server, isInRollout: record.active != nil)
+      .filter { $0.severity > .note }
     return NodeStatus(
-      node: node, version: version, activeState: look.unit?.activeState ?? "unknown",
-      subState: look.unit?.subState ?? "unknown", mainPID: look.unit?.mainPID ?? 0,
-      invocation: look.unit?.invocationID ?? "",
-      runningKey: look.inForce.flatMap { KeyIdentity($0) }
-        .map { Assessor.describe("MINIO_KMS_SSE_KEY", $0.name) }, seal: seal,
-      generation: generation, drift: look.drift, activeRollout: record.active?.rollout.id,
+      node: node, version: version, activeState: unit?.activeState ?? "unknown",
+      subState: unit?.subState ?? "unknown", mainPID: unit?.mainPID ?? 0,
+      invocation: unit?.invocationID ?? "",
+      runningKey: (try? look.view.inForce()).flatMap { KeyIdentity($0) }
+        .map { SettingDisplay.text(of: "MINIO_KMS_SSE_KEY", $0.name) }, seal: seals.seal,
+      generation: generations.last, drift: look.drift, activeRollout: record.active?.rollout.id,
       activeStage: record.active?.stage.name, doubt: doubt, lastRollout: record.last?.rollout.id,
       lastOutcome: record.last?.outcome, epoch: record.highestEpoch, findings: findings,
-      links: links?.summary(at: Clock.now()))
+      links: links.last?.summary(at: Clock.now()))
   }
 
   private static func finding(_ doubt: Doubt, _ node: String, _ rollout: Rollout) -> Finding {
@@ -64,12 +64,13 @@ extension Agent {
   func check(milliseconds: Int? = nil) -> CheckAnswer {
     let wanted = milliseconds ?? inventory.timeouts.probeSeconds * 1_000
     let deadline = Instant.inMilliseconds(min(wanted, Limits.checkMilliseconds))
-    var findings = sealFindings() + certificateFindings()
-    let look = lookAtServer(&findings)
-    findings += examine(look)
-    findings += look.server?.settingsFindings(path: inventory.environmentFile) ?? []
-    let links = probeLinks(look, deadline: deadline)
-    findings += links.findings
+    let look = drift.look()
+    let view = look.view
+    let links = links.probe(view, deadline: deadline)
+    let findings =
+      seals.findings() + certificateFindings() + look.findings
+      + view.examine(view.server, isInRollout: rollouts.now.isInRollout)
+      + (view.server?.settingsFindings(path: inventory.environmentFile) ?? []) + links.findings
     return CheckAnswer(
       node: node, endpoints: links.reports.map(ProbeAnswer.init), drift: look.drift,
       findings: findings.sorted { $0.severity > $1.severity }, back: links.back)
@@ -80,99 +81,18 @@ extension Agent {
     return [certificate?.finding(at: now)].compactMap(\.self)
   }
 
-  private func examine(_ look: Look) -> [Finding] {
-    let isInRollout = state.withLock { $0.participant.record.active != nil }
-    return look.unit.map { assessor.examine($0, look.server, isInRollout: isInRollout) } ?? []
-  }
-
   /// A redactor that knows every secret of the files, as any reader reads them, of the running process, and of what
   /// is kept: a server that is ending had the last generation's, and the journal goes further back. Blocks on systemd
   /// and the disk.
   func redactor() -> Redactor {
-    var findings: [Finding] = []
-    let look = lookAtServer(&findings)
-    var known = (look.running ?? []).map { (name: $0.name, value: $0.value) }
-    known += (look.server?.all ?? []).flatMap { source in
+    let view = ServerView(site)
+    var known = (view.running ?? []).map { (name: $0.name, value: $0.value) }
+    known += (view.server?.all ?? []).flatMap { source in
       (source.definitions + source.misreadings).map { (name: $0.name, value: $0.value) }
         + source.variables.map { (name: $0.name, value: $0.value) }
     }
-    known += keptSecrets().map { (name: $0.name, value: $0.value.reveal()) }
-    return Redactor(environment: known, label: { Assessor.describe($0, $1.reveal()) })
-  }
-
-  struct Look {
-    var unit: UnitState?
-    /// What its process was started with.
-    var running: [EnvironmentVariable]?
-    /// What it runs with, as far as that can be known; see ``ServerEnvironment/inForce(_:)``.
-    var inForce: [EnvironmentVariable]?
-    /// Where its environment comes from; nil if that could not be read.
-    var server: ServerEnvironment?
-    /// What it would be started with.
-    var environment: [EnvironmentVariable] { server?.variables ?? [] }
-    /// What is wrong with its key and with the start guard, where a key is sealed.
-    var keyItems: [DriftItem] = []
-    /// What drift is looked for in; nil if that could not be read, and while a rollout of our own is
-    /// under way.
-    var snapshot: DriftSnapshot?
-    var drift = Drift()
-  }
-
-  func lookAtServer(_ findings: inout [Finding]) -> Look {
-    var look = Look()
-    func attempt(_ rule: String, _ body: () throws(Refusal) -> Void) {
-      do throws(Refusal) { try body() } catch {
-        findings.append(
-          Finding(.warning, rule: rule, refusal: error.code, message: error.message))
-      }
-    }
-    attempt("unit-unreadable") { () throws(Refusal) in
-      let unit = try ports.unit.state(deadline: .inMilliseconds(5_000))
-      findings += StartGuardRules.findings(
-        unit, state: ports.records.directory, isNeeded: sealRecord().seal != nil)
-      look.unit = unit
-    }
-    if let pid = look.unit?.mainPID, pid > 0 {
-      attempt("process-unreadable") { () throws(Refusal) in
-        look.running = try ports.process.environment(of: pid)
-      }
-    }
-    if let key = sealRecord().seal?.key { look.keyItems = keyDrift(look, key) }
-    attempt("file-unreadable") { () throws(Refusal) in
-      look.inForce = try look.running.map { running throws(Refusal) in
-        try ServerEnvironment.inForce(running, of: look.unit?.mainPID ?? 0, ports.file)
-      }
-    }
-    attempt("file-unreadable") { () throws(Refusal) in
-      let server = try ServerEnvironment(
-        unit: look.unit, fallback: inventory.environmentFile, ports: ports,
-        deadline: .inMilliseconds(5_000))
-      look.server = server
-      look.snapshot = try driftSnapshot(look, server)
-      look.drift = look.snapshot.map { drift(of: $0) } ?? Drift()
-      findings += try server.findings(inventoryFile: inventory.environmentFile) {
-        path throws(Refusal) in
-        guard let unit = look.unit else { return nil }
-        return try ports.file.obstacle(reading: path, as: unit.account)
-      }
-    }
-    for item in (look.drift.items ?? look.keyItems) where item.severity == .error {
-      if findings.contains(where: { $0.message == item.message }) { continue }
-      findings.append(
-        Finding(.error, rule: item.kind.rule, refusal: .guarded, message: item.message))
-    }
-    return look
-  }
-}
-
-extension DriftKind {
-  /// Of the finding that a thing is where it is an error.
-  fileprivate var rule: String {
-    switch self {
-    case .runningKey: "running-key"
-    case .startGuard: "start-guard"
-    case .edited, .replaced, .attributes, .otherFile, .process, .unit, .key: "start-guard"
-    }
+    known += generations.keptSecrets().map { (name: $0.name, value: $0.value.reveal()) }
+    return Redactor(environment: known, label: { SettingDisplay.text(of: $0, $1.reveal()) })
   }
 }
 

@@ -2,13 +2,53 @@
 internal import API
 internal import Crypto
 internal import EnvironmentFile
+internal import KeyManager
 internal import Model
 internal import Rollout
 internal import Secrets
 internal import Threads
 
-/// What the agent keeps of the environment file, and what it tells of it.
-extension Agent {
+/// What the node keeps of the environment file, and what it tells of it: the confirmed generations (``History``), and
+/// the file that the last rollout replaced, so that a rollout can be taken back also where that file was no
+/// generation: changed by hand since, or never confirmed. What was never confirmed and was rolled back from is kept for
+/// its secrets: the server may have printed them.
+final class Generations: Sendable {
+  private struct State {
+    /// The last generation; nil if there is none, or if its record is damaged.
+    var last: Generation?
+    /// Its number, also if its record is damaged; 0 if there is none.
+    var lastNumber: Int
+    /// The secrets of the files that are kept, and which these were when they were read.
+    var secrets: (files: [String], secrets: [History.KeptSecret])?
+  }
+
+  static let replacedFolder = "before"
+
+  private let site: Site
+  private let history: History
+  private let rollouts: any RolloutState
+  private let state: Lock<State>
+
+  /// - Parameter lastNumber: of the last generation, 0 if there is none.
+  init(_ site: Site, _ history: History, lastNumber: Int, rollouts: any RolloutState) {
+    self.site = site
+    self.history = history
+    self.rollouts = rollouts
+    var state = State(lastNumber: lastNumber)
+    if lastNumber > 0 {
+      // Without it a rollout is possible still.
+      site.attempt(4) { () throws(Refusal) in state.last = try history.load(lastNumber)?.generation
+      }
+    }
+    self.state = Lock(state)
+  }
+
+  /// The last generation; nil if there is none, or if its record is damaged.
+  var last: Generation? { state.withLock { $0.last } }
+
+  /// Its number, also if its record is damaged; 0 if there is none.
+  var lastNumber: Int { state.withLock { $0.lastNumber } }
+
   // MARK: in a rollout
 
   /// Whether the rollout's number is one that its file may take here. Numbers only grow; only a
@@ -18,14 +58,14 @@ extension Agent {
     if rollout.generation < answer.generation + (keepsLast ? 0 : 1) {
       throw Refusal(
         .vote,
-        "the file would become generation \(rollout.generation) on \(node), which has generation \(answer.generation) already; plan again"
+        "the file would become generation \(rollout.generation) on \(site.node), which has generation \(answer.generation) already; plan again"
       )
     }
     let highest = Limits.highestGeneration(above: answer.generation)
     if rollout.generation > highest {
       throw Refusal(
         .vote,
-        "the file would become generation \(rollout.generation) on \(node), which has generation \(answer.generation) and takes none above \(highest); a node tells a wrong number (keyturn history), or the coordinator does"
+        "the file would become generation \(rollout.generation) on \(site.node), which has generation \(answer.generation) and takes none above \(highest); a node tells a wrong number (keyturn history), or the coordinator does"
       )
     }
   }
@@ -33,10 +73,9 @@ extension Agent {
   /// Before the very first change: the file as it is becomes number 0, so that it can be compared
   /// with later ones. Once a change was committed it stays as it is. Blocks on the disk.
   func keepFound(_ bytes: [UInt8]?, before rollout: Rollout) throws(Refusal) {
-    let isFirst = state.withLock {
-      $0.lastNumber == 0 && $0.participant.record.lastCommitted == nil
-    }
-    guard isFirst, let content = rollout.content(of: node) else { return }
+    guard lastNumber == 0, rollouts.now.record.lastCommitted == nil,
+      let content = rollout.content(of: site.node)
+    else { return }
     // A vote that came to nothing may have kept one that is gone since.
     guard let bytes else { return try history.remove(0) }
     try history.save(
@@ -50,12 +89,12 @@ extension Agent {
 
   /// The file that a start was confirmed with becomes a generation, durable when this returns.
   /// Repeating it changes nothing. Blocks on the disk.
-  func keepGeneration(
+  func keep(
     _ bytes: [UInt8], of finished: FinishedRollout, at now: Int64
   ) throws(Refusal) {
     let rollout = finished.rollout
-    guard rollout.generation > state.withLock({ $0.lastNumber }),
-      let content = rollout.content(of: node)
+    guard rollout.generation > lastNumber,
+      let content = rollout.content(of: site.node)
     else { return }
     let generation = Generation(
       number: rollout.generation, path: content.path, digest: Digest.sha256(bytes),
@@ -63,11 +102,11 @@ extension Agent {
       createdBy: rollout.createdBy, confirmedAtMicroseconds: now)
     try history.save(History.Kept(generation: generation, bytes: bytes))
     state.update { state in
-      state.generation = generation
+      state.last = generation
       state.lastNumber = generation.number
     }
     // One too many does no harm, and the next one goes on with it.
-    do throws(Refusal) { try history.prune() } catch { ports.log(4, error.message) }
+    site.attempt(4) { () throws(Refusal) in try history.prune() }
   }
 
   /// Every secret of every file that is kept, as either reader reads it. The files are read again
@@ -78,16 +117,16 @@ extension Agent {
     let replaced: [String]
     do throws(Refusal) {
       numbers = try history.numbers()
-      replaced = try ports.records.list(Self.replacedFolder)
+      replaced = try site.ports.records.list(Self.replacedFolder)
     } catch {
-      ports.log(4, error.message)
+      site.log(4, error.message)
       return []
     }
     let names = numbers.map(String.init) + replaced
-    if let kept = state.withLock({ $0.keptSecrets }), kept.files == names { return kept.secrets }
+    if let kept = state.withLock({ $0.secrets }), kept.files == names { return kept.secrets }
     let files =
       numbers.map { (try? history.load($0))?.bytes }
-      + replaced.map { try? ports.records.load("\(Self.replacedFolder)/\($0)") }
+      + replaced.map { try? site.ports.records.load("\(Self.replacedFolder)/\($0)") }
     var seen: Set<History.KeptSecret> = []
     var secrets: [History.KeptSecret] = []
     for document in files.compactMap({ $0.map(EnvironmentDocument.init) }) {
@@ -97,8 +136,55 @@ extension Agent {
         if seen.insert(secret).inserted { secrets.append(secret) }
       }
     }
-    if !files.contains(nil) { state.update { $0.keptSecrets = (names, secrets) } }
+    if !files.contains(nil) { state.update { $0.secrets = (names, secrets) } }
     return secrets
+  }
+
+  /// Keeps the file that a rollout is to replace, unless the last generation is that file. Durable
+  /// when it returns. Blocks on the disk.
+  func keepBefore(_ bytes: [UInt8]?, _ rollout: Rollout) throws(Refusal) {
+    guard let bytes, let content = rollout.content(of: site.node), content.before != content.after
+    else { return }
+    let last = rollouts.now.record.lastCommitted?.rollout.id
+    for name in try site.ports.records.list(Self.replacedFolder) where name != last {
+      try site.ports.records.remove("\(Self.replacedFolder)/\(name)")
+    }
+    if self.last?.digest == content.before { return }
+    try site.ports.records.save("\(Self.replacedFolder)/\(rollout.id)", bytes)
+  }
+
+  /// What the last committed rollout replaced here. Blocks on the disk.
+  func beforeLast(_ id: String) throws(Refusal) -> History.Kept {
+    guard let last = rollouts.now.record.lastCommitted?.rollout,
+      last.id == id, let content = last.content(of: site.node)
+    else {
+      throw Refusal(
+        .vote, "\(site.node): rollout \(id) is not the last one that was committed there")
+    }
+    guard let before = content.before else {
+      throw Refusal(.vote, "\(site.node) had no file before rollout \(id)")
+    }
+    for number in try history.numbers().reversed() {
+      // A damaged one is not the one that is looked for.
+      if let kept = try? history.load(number), kept.generation.digest == before,
+        kept.generation.path == content.path
+      {
+        return kept
+      }
+    }
+    guard let bytes = try site.ports.records.load("\(Self.replacedFolder)/\(id)"),
+      Digest.sha256(bytes) == before
+    else {
+      throw Refusal(
+        .vote,
+        "\(site.node) has not kept the file that rollout \(id) replaced; keyturn history shows what it has"
+      )
+    }
+    return History.Kept(
+      generation: Generation(
+        number: 0, path: content.path, digest: before, rollout: id, kind: nil,
+        createdBy: last.createdBy, confirmedAtMicroseconds: 0),
+      bytes: bytes)
   }
 
   /// The generation that a rollback goes back to. Blocks on the disk.
@@ -122,11 +208,11 @@ extension Agent {
   // MARK: the answers
 
   /// The file that the last generation is of; the inventory's where there is none.
-  var lastPath: String { state.withLock { $0.generation }?.path ?? inventory.environmentFile }
+  var lastPath: String { last?.path ?? site.inventory.environmentFile }
 
   /// Without the last generation nobody knows whether the file was changed since.
-  func damagedGeneration() -> [Finding] {
-    let number = state.withLock { $0.generation == nil ? $0.lastNumber : 0 }
+  func damage() -> [Finding] {
+    let number = state.withLock { $0.last == nil ? $0.lastNumber : 0 }
     if number == 0 { return [] }
     do throws(Refusal) {
       _ = try history.load(number)
@@ -141,7 +227,7 @@ extension Agent {
   }
 
   /// Everything that is kept, damaged records included. Blocks on the disk.
-  func historyAnswer() throws(Refusal) -> HistoryAnswer {
+  func answer() throws(Refusal) -> HistoryAnswer {
     var entries: [HistoryEntry] = []
     for number in try history.numbers() {
       do throws(Refusal) {
@@ -152,8 +238,9 @@ extension Agent {
         entries.append(HistoryEntry(number: number, generation: nil, problem: error.message))
       }
     }
-    var answer = HistoryAnswer(node: node, generations: entries, file: nil, fileProblem: nil)
-    do throws(Refusal) { answer.file = try ports.file.read(lastPath).map(Digest.sha256) } catch {
+    var answer = HistoryAnswer(node: site.node, generations: entries, file: nil, fileProblem: nil)
+    do throws(Refusal) { answer.file = try site.ports.file.read(lastPath).map(Digest.sha256) } catch
+    {
       answer.fileProblem = error.message
     }
     return answer
@@ -173,13 +260,13 @@ extension Agent {
       (path, bytes) = (to.generation.path, to.bytes)
     } else {
       path = from.generation.path
-      bytes = try ports.file.read(path)
+      bytes = try site.ports.file.read(path)
     }
     return DiffAnswer(
-      node: node, fromPath: from.generation.path, toPath: path, from: from.generation.digest,
+      node: site.node, fromPath: from.generation.path, toPath: path, from: from.generation.digest,
       to: bytes.map(Digest.sha256),
       difference: EnvironmentDiff.lines(
         from: EnvironmentDocument(from.bytes), to: EnvironmentDocument(bytes ?? []),
-        describe: Assessor.describe))
+        describe: SettingDisplay.text(of:_:)))
   }
 }

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import API
 internal import KeyManager
-package import Model
+internal import Model
 internal import Rollout
 internal import Threads
-
-// The node's own look at its Key Managers, again and again: status and metrics show the last one
-// without asking anybody. It is the check of `keyturn check`, one connection to an endpoint.
 
 /// What a look came to.
 struct LinkRecord: Sendable {
@@ -59,20 +56,38 @@ struct LinkRecord: Sendable {
   }
 }
 
-extension Agent {
+/// The node's own look at its Key Managers, again and again: status and metrics show the last one
+/// without asking anybody. It is the check of `keyturn check`, one connection to an endpoint.
+final class LinkWatch: Sendable {
   /// Between two looks, milliseconds; up to a sixth more or less, so that nodes which were started
   /// together do not ask together.
   static let linkMilliseconds = 60_000
   /// The first look comes within this time, milliseconds.
   private static let firstLinkMilliseconds = 10_000
 
+  private let site: Site
+  private let reversePath: ReversePath
+  private let rollouts: any RolloutState
+  private let seals: SealKeeper
+  private let state = Lock<LinkRecord?>(nil)
+
+  init(_ site: Site, reversePath: ReversePath, rollouts: any RolloutState, seals: SealKeeper) {
+    self.site = site
+    self.reversePath = reversePath
+    self.rollouts = rollouts
+    self.seals = seals
+  }
+
+  /// The last look; nil before the first.
+  var last: LinkRecord? { state.withLock { $0 } }
+
   /// Starts the looks, which go on as long as the process, on a thread of their own.
-  package func watchLinks() throws(Refusal) {
-    try startThread("links") { [self] in
+  func watch() throws(Refusal) {
+    try site.startThread("links") { [self] in
       Clock.sleep(until: .inMilliseconds(Int.random(in: 1_000...Self.firstLinkMilliseconds)))
       while true {
         // A rollout's votes ask for themselves, and its restarts are no news.
-        if isAtRest { lookAtLinks() }
+        if rollouts.now.isAtRest { look() }
         let spread = Self.linkMilliseconds / 6
         Clock.sleep(
           until: .inMilliseconds(Self.linkMilliseconds + Int.random(in: -spread...spread)))
@@ -82,26 +97,24 @@ extension Agent {
 
   /// One look. Blocks up to the inventory's probe timeout. Says in the log when a link has failed or
   /// works again, once.
-  func lookAtLinks() {
-    var findings: [Finding] = []
-    let look = lookAtServer(&findings)
-    let links = probeLinks(
-      look, deadline: .inMilliseconds(inventory.timeouts.probeSeconds * 1_000))
+  func look() {
+    let links = probe(
+      ServerView(site), deadline: .inMilliseconds(site.inventory.timeouts.probeSeconds * 1_000))
     let record = LinkRecord(
       at: Clock.now(), reports: links.reports, directions: links.directions)
     let before = state.update { state in
-      defer { state.links = record }
-      return state.links?.problems ?? []
+      defer { state = record }
+      return state?.problems ?? []
     }
     let now = record.problems
     // The catalogue explains both (systemd/keyturn.catalog).
     for problem in now where !before.contains(problem) {
-      ports.event(
+      site.ports.event(
         AgentEvent(
           id: "cf39e54a1c954da08f86925c64f94ede", priority: 4, message: problem, fields: []))
     }
     if now.isEmpty, !before.isEmpty {
-      ports.event(
+      site.ports.event(
         AgentEvent(
           id: "8d48bbfa244944e6bb14ce0ed8274a3f", priority: 5,
           message: "all links to the Key Managers and back are fine again", fields: []))
@@ -118,28 +131,28 @@ extension Agent {
 
   /// Both directions at once: the endpoints of the settings, or else the inventory's Key Managers.
   /// Blocks until the deadline at the longest.
-  func probeLinks(_ look: Look, deadline: Instant) -> Links {
+  func probe(_ view: ServerView, deadline: Instant) -> Links {
     var links = Links()
-    let arguments = assessor.arguments(look.unit, look.server)
-    let surroundings = assessor.surroundings(look.unit, look.server)
-    let seal = state.withLock { $0.seal }
+    let arguments = view.arguments(view.server)
+    let surroundings = view.surroundings(view.server)
+    let inForce = try? view.inForce()
     let isEncrypted =
-      KeyGuard.Holder(seal: seal, running: look.inForce, unit: look.unit) != nil
+      KeyGuard.Holder(seal: seals.record().seal, running: inForce, unit: view.unit) != nil
     do throws(Refusal) {
       let pending: ReversePath.Pending
-      if let settings = try KeyManagerSettings.parse(look.environment) {
+      if let settings = try KeyManagerSettings.parse(view.variables) {
         pending = reversePath.begin(
           endpoints: settings.endpoints, server: arguments, deadline: deadline)
-        links.reports = ports.probe.keyManagers(
+        links.reports = site.ports.probe.keyManagers(
           settings, surroundings: surroundings, deadline: deadline)
         links.findings += KeyManagerJudgement.findings(
           links.reports, settings: settings, firstEnablement: !isEncrypted, createKey: false)
       } else {
-        let hosts = inventory.keyManagers.compactMap(\.place)
+        let hosts = site.inventory.keyManagers.compactMap(\.place)
         pending = reversePath.begin(
           endpoints: hosts.map { Endpoint(host: $0.host, port: $0.port) }, server: arguments,
           deadline: deadline)
-        links.reports = ports.probe.keyManagers(
+        links.reports = site.ports.probe.keyManagers(
           at: hosts, surroundings: surroundings, deadline: deadline)
       }
       links.directions = pending.directions(links.reports)

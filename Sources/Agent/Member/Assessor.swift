@@ -9,81 +9,112 @@ internal import Secrets
 internal import ServerUnit
 internal import Threads
 
-/// What an assessment came to: the answer for the operator, and what a vote needs of it.
-struct Assessment {
-  var answer: PlanAnswer
-  /// The file as it is; nil if there is none, or if it could not be read.
-  var currentBytes: [UInt8]?
-  /// The file as it would be; nil if it would not change.
-  var newBytes: [UInt8]?
-  /// Who gets the file if it is new; nil for root.
-  var owner: ServiceAccount?
-  /// The unit's state when it was looked at.
-  var unit: UnitState?
-  /// What the server shall run with; nil if that is not known.
-  var environment: [PreparedFacts.Variable]?
+/// What a plan or a vote asks for.
+struct AssessedChange {
+  var kind: RolloutKind
+  /// The generation that a rollback goes back to; nil for none.
+  var generation: Int?
+  var changes: [SettingChange]
+  var createKey: Bool
+  /// The rollout that a rollback takes back; nil for none.
+  var reverted: String?
 }
 
 /// Every validation and preflight of one node, in the order of the protocol. Changes nothing.
 ///
 /// `plan` shows what it says; a vote is a yes only if it finds no reason for a no.
-struct Assessor: Sendable {
-  let node: String
-  let inventory: Inventory
-  let ports: Ports
-  let reversePath: ReversePath
-  let now: @Sendable () -> Instant
+final class Assessor: Sendable {
+  /// How often a process is looked at where it, or the last one, has ended meanwhile.
+  private static let processLooks = 20
 
-  /// Blocks while the unit is read and the Key Managers are probed, up to the inventory's probe
-  /// timeout.
+  private let site: Site
+  private let reversePath: ReversePath
+  private let generations: Generations
+  private let timelines: Timelines
+  private let rollouts: any RolloutState
+  private let incarnation: Incarnation?
+  /// One assessment at a time: each may have a thread for every address of every endpoint.
+  private let turn = Lock(Turn())
+
+  init(
+    _ site: Site, incarnation: Incarnation?, reversePath: ReversePath, generations: Generations,
+    timelines: Timelines, rollouts: any RolloutState
+  ) {
+    self.site = site
+    self.incarnation = incarnation
+    self.reversePath = reversePath
+    self.generations = generations
+    self.timelines = timelines
+    self.rollouts = rollouts
+  }
+
+  /// Every check of this node, one caller after the other. Blocks up to the probes' deadline for each
+  /// caller that came before.
   ///
-  /// - Parameters:
-  ///   - earlier: for a rollback the generation to go back to, or why it cannot be had.
-  ///   - lastPath: the file of the last generation; nil if there is none.
-  ///   - isUndo: whether the last rollout is to be taken back: a job of the unit is its own then.
-  func assess(
-    kind: RolloutKind, earlier: Result<History.Kept, Refusal>? = nil, changes: [SettingChange],
-    createKey: Bool, seal: Seal?, generation: Int, lastPath: String?, record: ParticipantRecord,
-    isUndo: Bool = false
+  /// - Parameter facts: what is to be said of the seal.
+  func assess(_ change: AssessedChange, _ facts: SealFacts) -> Assessment {
+    let (last, number, record) = (generations.last, generations.lastNumber, rollouts.now.record)
+    var assessment = turn.withLock { _ in
+      judge(
+        change, seal: facts.record.seal, generation: number, lastPath: last?.path, record: record)
+    }
+    assessment.answer.isLastGeneration =
+      assessment.answer.path == last?.path && assessment.answer.before == last?.digest
+    facts.complete(&assessment.answer)
+    assessment.answer.active = activeSummary
+    assessment.answer.incarnation = incarnation
+    return assessment
+  }
+
+  /// The rollout that the node is in, for who would begin another.
+  private var activeSummary: ActiveSummary? {
+    rollouts.now.record.active.map {
+      ActiveSummary($0.rollout, sinceMicroseconds: timelines.preparingSince($0.rollout.id))
+    }
+  }
+
+  /// Blocks while the unit is read and the Key Managers are probed, up to the inventory's probe timeout.
+  ///
+  /// - Parameter lastPath: the file of the last generation; nil if there is none.
+  private func judge(
+    _ change: AssessedChange, seal: Seal?, generation: Int, lastPath: String?,
+    record: ParticipantRecord
   ) -> Assessment {
     var refusals: [Refusal] = []
-    var findings: [Finding] = []
-    let unit = unitState(&findings)
-    let running = runningEnvironment(of: unit, seal: seal, &findings)
-    var inForce = running
-    var edit = Edit(path: inventory.environmentFile)
+    let view = ServerView(site, processLooks: Self.processLooks)
+    let unit = view.unit
+    var findings = unreadable(view, isSealed: seal != nil)
+    var inForce = view.running
+    var edit = Edit(path: site.inventory.environmentFile)
     var currentKey: KeyIdentity?
     // What cannot be read is not an empty file: nothing is said of what it holds.
     do throws(Refusal) {
       if seal == nil {
-        inForce = try running.map { running throws(Refusal) in
+        do throws(Refusal) { inForce = try view.inForce() } catch {
           // A process that has ended since sees no files any more.
-          do throws(Refusal) {
-            return try ServerEnvironment.inForce(running, of: unit?.mainPID ?? 0, ports.file)
-          } catch { return try ServerEnvironment.inForce(running, ports.file) }
+          inForce = try view.running.map { running throws(Refusal) in
+            try ServerEnvironment.inForce(running, site.ports.file)
+          }
         }
       }
-      let server = try ServerEnvironment(
-        unit: unit, fallback: inventory.environmentFile, ports: ports, deadline: unitDeadline)
-      edit.server = server
-      currentKey = KeyIdentity(server.variables)
-      try settle(&edit, in: server, kind, earlier, changes, lastPath: lastPath)
+      if let failure = view.failure(.environment) { throw failure }
+      if let server = view.server {
+        edit.server = server
+        currentKey = KeyIdentity(server.variables)
+        try find(&edit, in: server, change, lastPath: lastPath)
+      }
     } catch { refusals.append(error) }
     let path = edit.path
     let merged = edit.server
-    if let unit {
-      // A note is of a unit that is as it should be: for `check`.
-      findings += examine(unit, merged, isInRollout: record.active != nil || isUndo)
-        .filter { $0.severity > .note }
-    }
+    // A note is of a unit that is as it should be: for `check`. A job of the unit is the rollout's own where the last
+    // one is taken back.
+    findings += view.examine(
+      merged, isInRollout: record.active != nil || change.reverted != nil
+    ).filter { $0.severity > .note }
     let (current, proposed) = (edit.current ?? EnvironmentDocument([]), edit.proposed)
     let environment = merged?.variables ?? []
     do throws(Refusal) {
-      findings +=
-        try merged?.findings(inventoryFile: inventory.environmentFile) { file throws(Refusal) in
-          guard let unit else { return nil }
-          return try ports.file.obstacle(reading: file, as: unit.account)
-        } ?? []
+      findings += try merged.map(view.problems(with:)) ?? []
     } catch { refusals.append(error) }
     // What is not read at all is not shadowed.
     if let merged, merged.files.contains(path) { findings += merged.shadowed(edit.changes) }
@@ -112,19 +143,20 @@ struct Assessor: Sendable {
       refusals.insert(
         Refusal(
           .guarded,
-          "which MINIO_KMS_SSE_KEY the server of \(node) would use cannot be relied on: \(problem)"),
+          "which MINIO_KMS_SSE_KEY the server of \(site.node) would use cannot be relied on: \(problem)"
+        ),
         at: 0)
     }
     if let unit {
       findings += StartGuardRules.findings(
-        unit, state: ports.records.directory, isNeeded: isGuarded
+        unit, state: site.ports.records.directory, isNeeded: isGuarded
       ).filter { $0.rule == "start-guard-missing" }
     }
     findings += merged?.settingsFindings(path: path) ?? []
     var sight: KeyManagerSight?
     if refusals.isEmpty && !findings.contains(where: { $0.severity == .error }) {
       let preflight = preflight(
-        merged, unit: unit, firstEnablement: holder == nil, createKey: createKey)
+        view, merged, firstEnablement: holder == nil, createKey: change.createKey)
       findings += preflight.findings
       sight = preflight.sight
     }
@@ -142,13 +174,14 @@ struct Assessor: Sendable {
     let agreed = EnvironmentAgreement.map(of: environment).map {
       VariableDigest(name: $0.name, digest: $0.digest)
     }
-    let reason = merged.map { restartReason($0.variables, running: running, unit: unit) } ?? ""
+    let reason = merged.map { restartReason($0.variables, view) } ?? ""
     let changed = proposed.bytes != current.bytes
     let before = edit.current.map { Digest.sha256($0.bytes) }
     let answer = PlanAnswer(
-      node: node, path: path, before: before,
+      node: site.node, path: path, before: before,
       after: changed ? Digest.sha256(proposed.bytes) : before,
-      difference: EnvironmentDiff.lines(from: current, to: proposed, describe: Self.describe),
+      difference: EnvironmentDiff.lines(
+        from: current, to: proposed, describe: SettingDisplay.text(of:_:)),
       restartNeeded: changed || !reason.isEmpty,
       restartReason: changed ? "the file changes" : reason,
       findings: findings, refusal: refusals.first, environment: agreed,
@@ -162,7 +195,28 @@ struct Assessor: Sendable {
       environment: merged.map { RunningEnvironment.digests(of: $0.variables) })
   }
 
-  private var unitDeadline: Instant { now().advanced(byMilliseconds: 5_000) }
+  /// What the view lacks, as it counts for a vote.
+  private func unreadable(_ view: ServerView, isSealed: Bool) -> [Finding] {
+    var findings: [Finding] = []
+    if let failure = view.failure(.unit) {
+      findings.append(
+        Finding(
+          .error, rule: "unit-unreadable", refusal: .unit, message: failure.message,
+          remedy: "look at systemctl status \(site.inventory.unit)"))
+    }
+    if let failure = view.failure(.process) {
+      findings.append(
+        Finding(
+          // Without a seal only the running process tells which key is in force: the guard would be
+          // blind.
+          isSealed ? .warning : .error, rule: "process-unreadable", refusal: .unit,
+          message: failure.message,
+          remedy: isSealed
+            ? "the comparison with the running server is left out"
+            : "which SSE key is in force is not known without it; try again"))
+    }
+    return findings
+  }
 
   /// What becomes of the one file.
   private struct Edit {
@@ -180,20 +234,23 @@ struct Assessor: Sendable {
   }
 
   /// Finds the file, and what it would be.
-  private func settle(
-    _ edit: inout Edit, in server: ServerEnvironment, _ kind: RolloutKind,
-    _ earlier: Result<History.Kept, Refusal>?, _ changes: [SettingChange], lastPath: String?
+  private func find(
+    _ edit: inout Edit, in server: ServerEnvironment, _ change: AssessedChange, lastPath: String?
   ) throws(Refusal) {
+    let inventoryFile = site.inventory.environmentFile
     func take(_ path: String) {
       edit.path = path
       edit.current = server.document(at: path)
       edit.proposed = edit.current ?? EnvironmentDocument([])
     }
-    take(inventory.environmentFile)
-    if let earlier {
-      let kept = try earlier.get()
+    take(inventoryFile)
+    if change.kind == .rollback {
+      let kept =
+        if let reverted = change.reverted { try generations.beforeLast(reverted) } else {
+          try generations.earlier(change.generation)
+        }
       let target = try server.target(
-        of: [], inventoryFile: inventory.environmentFile, preferred: kept.generation.path)
+        of: [], inventoryFile: inventoryFile, preferred: kept.generation.path)
       take(target.path)
       let old = edit.proposed
       edit.proposed = try document(of: kept, at: target.path)
@@ -203,15 +260,15 @@ struct Assessor: Sendable {
         to: isOwn ? edit.proposed.minio : edit.proposed.systemd)
     } else {
       let target = try server.target(
-        of: kind == .apply ? changes : [], inventoryFile: inventory.environmentFile,
+        of: change.kind == .apply ? change.changes : [], inventoryFile: inventoryFile,
         preferred: lastPath)
       take(target.path)
       edit.changes = target.changes
       edit.proposed = try edit.proposed.applying(target.changes)
     }
     guard edit.proposed.bytes != (edit.current?.bytes ?? []) else { return }
-    edit.server = try server.replacing(edit.path, by: edit.proposed, ports: ports)
-    try ports.file.checkReplaceable(edit.path)
+    edit.server = try server.replacing(edit.path, by: edit.proposed, ports: site.ports)
+    try site.ports.file.checkReplaceable(edit.path)
   }
 
   /// The file of a generation, if it is one that can take the present one's place.
@@ -221,7 +278,7 @@ struct Assessor: Sendable {
     guard kept.generation.path == path else {
       throw Refusal(
         .validation,
-        "generation \(kept.generation.number) is of \(kept.generation.path), and the file that \(node) edits is now \(path); apply the settings instead (keyturn diff \(kept.generation.number) shows what differs)"
+        "generation \(kept.generation.number) is of \(kept.generation.path), and the file that \(site.node) edits is now \(path); apply the settings instead (keyturn diff \(kept.generation.number) shows what differs)"
       )
     }
     return EnvironmentDocument(kept.bytes)
@@ -239,85 +296,19 @@ struct Assessor: Sendable {
       + removed.map { SettingChange(name: $0.name, value: nil) }
   }
 
-  /// The value of a secret variable as people may see it: an API key as its identity, anything else
-  /// not at all.
-  static func describe(_ name: String, _ value: String) -> String {
-    guard SecretVariables.contains(name) else { return withoutPasswords(value) }
-    guard name == "MINIO_KMS_API_KEY", let identity = try? APIKey(Secret(value)).identity else {
-      return "<redacted>"
-    }
-    return identity.text
-  }
-
-  /// What of another variable's value people may see: not an API key that got under a wrong name,
-  /// not `password=` in a connection string, and of `NAME:PASSWORD@`, in a URL or a data source's
-  /// name, nothing up to the last `@`.
-  private static func withoutPasswords(_ value: String) -> String {
-    let text = Redactor().redact(value)
-    guard let at = text.utf8.lastIndex(of: UInt8(ascii: "@")),
-      text.utf8[..<at].contains(UInt8(ascii: ":"))
-    else { return text }
-    return Redactor.placeholder + text[at...]
-  }
-
-  private func unitState(_ findings: inout [Finding]) -> UnitState? {
-    do throws(Refusal) { return try ports.unit.state(deadline: unitDeadline) } catch {
-      findings.append(
-        Finding(
-          .error, rule: "unit-unreadable", refusal: .unit, message: error.message,
-          remedy: "look at systemctl status \(inventory.unit)"))
-      return nil
-    }
-  }
-
-  /// How often a process is looked at where it, or the last one, has ended meanwhile.
-  private static let processLooks = 20
-  /// From one look to the next at the same process, milliseconds: systemd may not have seen its end yet.
-  private static let processPauseMilliseconds = 50
-
-  private func runningEnvironment(
-    of unit: UnitState?, seal: Seal?, _ findings: inout [Finding]
-  ) -> [EnvironmentVariable]? {
-    guard var unit, unit.mainPID > 0 else { return nil }
-    for _ in 1..<Self.processLooks {
-      do throws(Refusal) { return try ports.process.environment(of: unit.mainPID) } catch {
-        // A server that ends soon after each start is gone between two looks: that is no process that
-        // cannot be read.
-        guard let next = try? ports.unit.state(deadline: unitDeadline) else { break }
-        if next.mainPID == unit.mainPID {
-          Clock.sleep(until: .inMilliseconds(Self.processPauseMilliseconds))
-        }
-        unit = next
-        if unit.mainPID <= 0 { return nil }
-      }
-    }
-    do throws(Refusal) { return try ports.process.environment(of: unit.mainPID) } catch {
-      findings.append(
-        Finding(
-          // Without a seal only the running process tells which key is in force: the guard would be
-          // blind.
-          seal == nil ? .error : .warning, rule: "process-unreadable", refusal: .unit,
-          message: error.message,
-          remedy: seal == nil
-            ? "which SSE key is in force is not known without it; try again"
-            : "the comparison with the running server is left out"))
-      return nil
-    }
-  }
-
   /// What the probes say, and what they were told, which every node must have been told alike.
   private func preflight(
-    _ server: ServerEnvironment?, unit: UnitState?, firstEnablement: Bool, createKey: Bool
+    _ view: ServerView, _ server: ServerEnvironment?, firstEnablement: Bool, createKey: Bool
   ) -> (findings: [Finding], sight: KeyManagerSight?) {
     do throws(Refusal) {
       guard let settings = try KeyManagerSettings.parse(server?.variables ?? []) else {
         return ([], nil)
       }
-      let deadline = now().advanced(byMilliseconds: inventory.timeouts.probeSeconds * 1000)
+      let deadline = Instant.inMilliseconds(site.inventory.timeouts.probeSeconds * 1000)
       let back = reversePath.begin(
-        endpoints: settings.endpoints, server: arguments(unit, server), deadline: deadline)
-      let reports = ports.probe.keyManagers(
-        settings, surroundings: surroundings(unit, server), deadline: deadline)
+        endpoints: settings.endpoints, server: view.arguments(server), deadline: deadline)
+      let reports = site.ports.probe.keyManagers(
+        settings, surroundings: view.surroundings(server), deadline: deadline)
       let findings = KeyManagerJudgement.findings(
         reports, settings: settings, firstEnablement: firstEnablement, createKey: createKey)
       return (
@@ -331,107 +322,16 @@ struct Assessor: Sendable {
     }
   }
 
-  /// What the server's client of the Key Manager would find here.
-  func surroundings(
-    _ unit: UnitState?, _ server: ServerEnvironment?
-  ) -> ServerSurroundings {
-    let (file, account) = (ports.file, unit?.account)
-    return ServerSurroundings(
-      certificateAuthorities: arguments(unit, server).certificateAuthorities,
-      environment: server?.variables ?? [],
-      obstacle: { path in
-        guard let account else { return nil }
-        do throws(Refusal) {
-          return try file.obstacle(reading: path, as: account)
-        } catch { return error.message }
-      })
-  }
-
-  /// The arguments that the server would be started with, its certificates' directory filled in.
-  func arguments(_ unit: UnitState?, _ server: ServerEnvironment?) -> ServerArguments {
-    arguments(unit, server?.atStart ?? [], inForce: server?.variables)
-  }
-
-  /// The same of a server that is given `atStart` by systemd.
-  ///
-  /// - Parameter inForce: what it runs with once it has read its own file; nil if that is the same.
-  func arguments(
-    _ unit: UnitState?, _ atStart: [EnvironmentVariable], inForce: [EnvironmentVariable]? = nil
-  ) -> ServerArguments {
-    var arguments = ServerArguments(
-      execStart: unit?.execStart ?? [], environment: ServerEnvironment.values(atStart),
-      inForce: inForce.map { ServerEnvironment.values($0) })
-    if arguments.certificatesDirectory == nil {
-      let user = unit.map(\.user).flatMap { $0.isEmpty ? nil : $0 } ?? "root"
-      arguments.certificatesDirectory = arguments.certificatesDirectory(
-        home: ports.process.home(of: user))
-    }
-    return arguments
-  }
-
   private func restartReason(
-    _ environment: [EnvironmentVariable], running: [EnvironmentVariable]?, unit: UnitState?
+    _ environment: [EnvironmentVariable], _ view: ServerView
   ) -> String {
-    guard let unit, unit.mainPID > 0, unit.activeState == "active", let running else {
-      return "the server is not running"
-    }
+    guard let unit = view.unit, unit.mainPID > 0, unit.activeState == "active",
+      let running = view.running
+    else { return "the server is not running" }
     let names = RunningEnvironment.differences(
       file: environment,
-      process: ServerEnvironment.probablyInForce(running, of: unit.mainPID, ports.file))
+      process: ServerEnvironment.probablyInForce(running, of: unit.mainPID, site.ports.file))
     if names.isEmpty { return "" }
     return "the running server has other values of \(names.joined(separator: ", "))"
   }
-}
-
-extension KeyGuard.Holder {
-  /// The seal, or else the key of a server that is running and READY: encrypted before Keyturn
-  /// came.
-  init?(seal: Seal?, running: [EnvironmentVariable]?, unit: UnitState?) {
-    if let seal {
-      self = .seal(seal)
-      return
-    }
-    guard unit?.activeState == "active", let key = running.flatMap({ KeyIdentity($0) }) else {
-      return nil
-    }
-    self = .running(keyName: key.name, enclave: key.enclave)
-  }
-}
-
-/// The running process' environment beside the file's.
-enum RunningEnvironment {
-  /// Every MINIO_* variable without its value, sorted by name; of a name given twice the last
-  /// counts.
-  static func digests(of environment: [EnvironmentVariable]) -> [PreparedFacts.Variable] {
-    map(environment).sorted { $0.key < $1.key }.map {
-      PreparedFacts.Variable(name: $0.key, digest: .ofFields([$0.key, $0.value]))
-    }
-  }
-
-  /// Names of the variables that are in one only, or differ, sorted.
-  static func differences(
-    _ a: [PreparedFacts.Variable], _ b: [PreparedFacts.Variable]
-  ) -> [String] {
-    Set(a).symmetricDifference(b).map(\.name).reduce(into: Set()) { $0.insert($1) }.sorted()
-  }
-
-  private static func map(_ variables: [EnvironmentVariable]) -> [String: String] {
-    Dictionary(
-      variables.filter { $0.name.hasPrefix("MINIO_") }.map { ($0.name, $0.value) },
-      uniquingKeysWith: { $1 })
-  }
-
-  /// Names of MINIO_* variables whose values differ, sorted. What the server sets for itself is not
-  /// compared.
-  static func differences(
-    file: [EnvironmentVariable], process: [EnvironmentVariable]
-  ) -> [String] {
-    let (wanted, actual) = (map(file), map(process))
-    return Set(wanted.keys).union(actual.keys).sorted().filter { wanted[$0] != actual[$0] }
-  }
-}
-
-extension ServerArguments {
-  /// Where the server looks for further certificate authorities.
-  var certificateAuthorities: String? { certificatesDirectory.map { "\($0)/CAs" } }
 }

@@ -93,7 +93,7 @@ extension Agent {
   /// What a committed rollout cannot go on without: again and again until it is done. Blocks.
   private func insist(_ id: String, _ phase: String, _ body: () throws(Refusal) -> Void) {
     while true {
-      do throws(Refusal) { return try body() } catch { note(id, phase, error.message) }
+      do throws(Refusal) { return try body() } catch { timelines.note(id, phase, error.message) }
       Clock.sleep(until: .inMilliseconds(Self.recordAgainMilliseconds))
     }
   }

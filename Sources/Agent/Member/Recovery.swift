@@ -28,7 +28,7 @@ extension Agent {
       ports.log(3, "\(node): \(error)")
       // Too early costs a round that comes to nothing; never would leave the member in doubt.
       let setting = alarm.last
-      carryOn("alarm") { [self] in
+      site.carryOn("alarm") { [self] in
         Clock.sleep(until: min(instant, .inMilliseconds(Self.withoutThreadMilliseconds)))
         perform(.woke) { [self] in alarm.last == setting }
       }

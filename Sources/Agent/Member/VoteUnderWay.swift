@@ -12,7 +12,7 @@ internal import Threads
 struct VoteUnderWay: Sendable {
   let rollout: Rollout
   private let node: String
-  private let state: Lock<Agent.State>
+  private let state: Lock<MemberState.State>
 
   fileprivate init(_ rollout: Rollout, _ agent: Agent) {
     self.rollout = rollout
@@ -30,7 +30,7 @@ struct VoteUnderWay: Sendable {
   }
 
   /// Changes the agent's state if the vote has not ended; it does not end meanwhile.
-  func change(_ body: (inout Agent.State) -> Void) throws(Refusal) {
+  func change(_ body: (inout MemberState.State) -> Void) throws(Refusal) {
     let isWanted = state.update { state in
       guard state.participant.assessing == rollout else { return false }
       body(&state)

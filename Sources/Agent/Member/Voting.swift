@@ -10,44 +10,8 @@ internal import Threads
 // What this node checks before it votes, and what it stages for the instant.
 
 extension Agent {
-  /// Every check of this node, one caller after the other. Blocks up to the probes' deadline for each
-  /// caller that came before.
-  ///
-  /// - Parameter facts: what is to be said of the seal.
-  func assess(
-    kind: RolloutKind, generation: Int?, changes: [WireChange], createKey: Bool, _ facts: SealFacts,
-    undo: String? = nil
-  ) -> Assessment {
-    let (last, number, record) = state.withLock {
-      ($0.generation, $0.lastNumber, $0.participant.record)
-    }
-    var assessment = assessing.withLock { _ in
-      var earlier: Result<History.Kept, Refusal>?
-      if kind == .rollback {
-        do throws(Refusal) {
-          if let undo {
-            earlier = .success(try beforeLast(undo))
-          } else {
-            earlier = .success(try self.earlier(generation))
-          }
-        } catch { earlier = .failure(error) }
-      }
-      var assessment = assessor.assess(
-        kind: kind, earlier: earlier, changes: changes.map(\.change), createKey: createKey,
-        seal: facts.record.seal, generation: number, lastPath: last?.path, record: record,
-        isUndo: undo != nil)
-      assessment.answer.isLastGeneration =
-        assessment.answer.path == last?.path && assessment.answer.before == last?.digest
-      return assessment
-    }
-    facts.complete(&assessment.answer)
-    assessment.answer.active = activeSummary
-    assessment.answer.incarnation = incarnation
-    return assessment
-  }
-
   func assess(_ rollout: Rollout) {
-    guard let request = state.withLock({ $0.request }), request.rollout == rollout else {
+    guard let request = state.withLock({ $0.vote?.request }), request.rollout == rollout else {
       perform(
         .assessed(
           rollout, .failure(Refusal(.failed, "\(node): the request was replaced; try again"))))
@@ -59,7 +23,7 @@ extension Agent {
       result = .success(facts)
     } catch { result = .failure(error) }
     // Another rollout's may have come when this one was aborted meanwhile.
-    state.update { if $0.request?.rollout == rollout { $0.request = nil } }
+    state.update { if $0.vote?.rollout == rollout { $0.vote?.request = nil } }
     perform(.assessed(rollout, result))
   }
 
@@ -67,13 +31,16 @@ extension Agent {
     _ vote: VoteUnderWay, _ request: PrepareRequest
   ) throws(Refusal) -> PreparedFacts {
     let rollout = vote.rollout
-    let assessment = assess(
-      kind: rollout.kind, generation: request.generation, changes: request.changes,
-      createKey: request.createKey, sealForVote(request.seals), undo: rollout.undoes)
+    let assessment = assessor.assess(
+      AssessedChange(
+        kind: rollout.kind, generation: request.generation,
+        changes: request.changes.map(\.change), createKey: request.createKey,
+        reverted: rollout.undoes),
+      seals.forVote(request.seals))
     if let refusal = assessment.answer.refusal { throw refusal }
-    note(rollout.id, "checked", "")
+    timelines.note(rollout.id, "checked", "")
     if let refusal = SealJudgement.problem(
-      with: rollout, key: assessment.answer.key, record: sealRecord(), node: node)
+      with: rollout, key: assessment.answer.key, record: seals.record(), node: node)
     {
       throw refusal
     }
@@ -98,11 +65,11 @@ extension Agent {
         "\(path) on \(node) would become another file than the plan says; plan again"
       )
     }
-    try verifyNumber(of: rollout, assessment.answer)
+    try generations.verifyNumber(of: rollout, assessment.answer)
     let cursor = try ports.journal.cursor()
     try vote.act { () throws(Refusal) in
-      try keepFound(assessment.currentBytes, before: rollout)
-      try keepBefore(assessment.currentBytes, rollout)
+      try generations.keepFound(assessment.currentBytes, before: rollout)
+      try generations.keepBefore(assessment.currentBytes, rollout)
     }
     try holdStarts(before: vote, assessment)
     if let bytes = assessment.newBytes {
@@ -115,7 +82,7 @@ extension Agent {
       Fault.reach("agent.check.staged")
     }
     try vote.change {
-      $0.seen = VoteAnswer(
+      $0.vote?.seen = VoteAnswer(
         rollout: rollout.digest, refusal: nil,
         environmentDigest: assessment.answer.environmentDigest,
         keyManagerDigest: assessment.answer.keyManager.map { Digest.ofFields([$0]) })
@@ -140,10 +107,9 @@ extension Agent {
 
   /// A file staged by an agent that died before it had voted belongs to nobody.
   func removeOrphans() {
-    if state.withLock({ $0.damaged != nil }) { return }
+    if stored.damage != nil { return }
     // Where it staged is in no record then: beside one of the files that the environment is from.
-    var findings: [Finding] = []
-    if let files = lookAtServer(&findings).server?.files {
+    if let files = ServerView(site).server?.files {
       state.update { $0.targets.formUnion(files) }
     }
     discardStaged()

@@ -62,7 +62,7 @@ extension Agent {
         case .tell(let member, let statement): tell(member, statement)
         case .wake(let instant): wakeProposals(at: instant)
         case .begin(let digest):
-          do throws(Refusal) { try startThread("proposal") { self.begin(digest) } } catch {
+          do throws(Refusal) { try site.startThread("proposal") { self.begin(digest) } } catch {
             ports.log(3, "what all nodes have proposed is tried again: \(error.message)")
             notBegun = digest
           }
@@ -79,7 +79,7 @@ extension Agent {
     } catch {
       ports.log(4, "proposals: \(error)")
       // Too early it is told when to come again; never would leave the proposals alone for good.
-      carryOn("alarm") { [self] in
+      site.carryOn("alarm") { [self] in
         Clock.sleep(until: min(instant, .inMilliseconds(Self.withoutThreadMilliseconds)))
         intend(.woke)
       }
@@ -118,10 +118,11 @@ extension Agent {
     if request.changes.isEmpty {
       throw Refusal(.validation, "there is nothing to propose; name at least one setting")
     }
-    if let damaged = state.withLock({ $0.damaged }) { throw damaged }
-    let answer = assess(
-      kind: .apply, generation: nil, changes: request.changes, createKey: request.createKey,
-      sealForPlan()
+    if let damage = stored.damage { throw damage }
+    let answer = assessor.assess(
+      AssessedChange(
+        kind: .apply, changes: request.changes.map(\.change), createKey: request.createKey),
+      seals.forPlan()
     ).answer
     if let refusal = answer.refusal, [.validation, .guarded, .file].contains(refusal.code) {
       throw refusal
@@ -143,11 +144,11 @@ extension Agent {
   }
 
   /// `keyturn propose --withdraw`. What it answers holds: a vote that is being prepared looks at the
-  /// proposals again when its checks have ended (``stillProposed(_:)``).
+  /// proposals again when its checks have ended (``stillProposed(_:_:)``).
   ///
   /// - Throws: a refusal if this node has voted for it already.
   func withdraw() throws(Refusal) -> ProposalsView {
-    let hadSettings = try betweenTurns { () throws(Refusal) in
+    let hadSettings = try rollouts.betweenTurns { () throws(Refusal) in
       let (own, active) = state.withLock { state in
         (state.proposals.own.digest, state.participant.record.active?.rollout)
       }
@@ -163,12 +164,15 @@ extension Agent {
     return wholeView(isChanged: hadSettings)
   }
 
-  /// The input, or a no in place of a yes for what is not proposed on this node any more. Within a turn: from here
-  /// to the vote's record nothing is withdrawn.
-  func stillProposed(_ input: ParticipantInput) -> ParticipantInput {
+  /// The input, or a no in place of a yes for what is not proposed on this node any more: until the turn ends, and so to
+  /// the vote's record, nothing is withdrawn.
+  func stillProposed(
+    _ input: ParticipantInput, _ turn: borrowing MemberTurn
+  ) -> ParticipantInput {
     guard case .assessed(let rollout, .success) = input else { return input }
     let isGone = state.withLock { state in
-      state.proposalVote == rollout.id && state.proposals.own.digest != rollout.proposal
+      state.vote?.isOfProposal == true && state.vote?.rollout.id == rollout.id
+        && state.proposals.own.digest != rollout.proposal
     }
     if !isGone { return input }
     return .assessed(
@@ -280,7 +284,7 @@ extension Agent {
   }
 
   private static func phase(
-    _ state: State, _ own: MemberProposal, _ refusal: Refusal?
+    _ state: MemberState.State, _ own: MemberProposal, _ refusal: Refusal?
   ) -> (ProposalPhase, String?) {
     let record = state.participant.record
     if let active = record.active?.rollout ?? state.participant.assessing,

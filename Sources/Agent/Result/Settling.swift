@@ -86,7 +86,7 @@ extension Agent {
       return state.collecting?.inputs
     }
     earlier?.close()
-    carryOn("collect", isLong: true) { self.collect(finished, inputs) }
+    site.carryOn("collect", isLong: true) { self.collect(finished, inputs) }
   }
 
   /// Blocks until somebody has summed the rollout up, or this member has. On a thread of its own.
@@ -296,7 +296,7 @@ extension Agent {
   }
 }
 
-extension Agent.State {
+extension MemberState.State {
   private static let keptResults = 8
 
   /// Changes what is known of how a rollout ended.

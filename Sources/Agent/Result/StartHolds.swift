@@ -92,7 +92,7 @@ extension Agent {
     } catch {
       ports.log(3, "\(node): \(error)")
       // Its own thread ends then, and what is owed is in the record.
-      carryOn("release", isLong: true) { self.releaseHold(after: Self.firstPauseMilliseconds) }
+      site.carryOn("release", isLong: true) { self.releaseHold(after: Self.firstPauseMilliseconds) }
     }
   }
 

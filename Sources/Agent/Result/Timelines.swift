@@ -1,78 +1,123 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import API
-internal import JSONCoding
 internal import Model
 internal import Rollout
 internal import Threads
 
-/// The timelines of the last rollouts, one durable record for each, so that `keyturn show` can tell
-/// afterwards how a rollout went.
-///
-/// No decision rests on them: one that cannot be written or read is told, and holds nothing up.
-struct Timelines: Sendable {
-  private static let folder = "timelines"
-  private static let digits = 20
+/// What is told of rollouts, during and after them: the timeline of the one that runs or ran last, and the records of
+/// those before it.
+final class Timelines: Sendable {
+  private let site: Site
+  private let records: TimelineRecords
+  private let current = Lock<Timeline?>(nil)
 
-  private let port: any RecordPort
-  /// One write at a time, and of two the later one is the later state.
-  private let writing = Lock(Turn())
+  /// Goes on with the timeline of the rollout that the record says; blocks on the disk.
+  init(_ site: Site, resuming record: ParticipantRecord) {
+    self.site = site
+    records = TimelineRecords(port: site.ports.records)
+    var kept: Timeline?
+    if let id = record.active?.rollout.id ?? record.last?.rollout.id {
+      site.attempt(4) { () throws(Refusal) in kept = try records.load(id) }
+    }
+    current.update { [kept] in $0 = Timeline(kept, record, at: time) }
+  }
 
-  init(port: any RecordPort) { self.port = port }
+  /// Now, by both clocks.
+  private var time: Timeline.Time {
+    Timeline.Time(
+      realtimeMicroseconds: Clock.realtimeMicroseconds(), instant: Clock.now(),
+      bootID: site.ports.process.bootID())
+  }
 
-  /// Keeps the timeline that `current` gives, in place of an earlier state of it, durable when this
-  /// returns; with nil nothing happens. Forgets the oldest beyond the limit. Blocks on the disk.
-  func save(_ current: () -> Timeline?) throws(Refusal) {
-    try writing.withLock { _ throws(Refusal) in
-      guard let timeline = current() else { return }
-      try port.save("\(Self.folder)/\(Self.name(timeline.rollout))", JSON.encode(timeline))
-      for name in try names().dropLast(Limits.timelines) {
-        try port.remove("\(Self.folder)/\(name)")
+  // MARK: the rollout that runs
+
+  func begin(_ rollout: Rollout) {
+    let now = time
+    current.update { $0 = Timeline(rollout, at: now) }
+    note(rollout.id, "preparing", "")
+  }
+
+  /// Changes the timeline if it is of this rollout, and wakes those who wait for a step.
+  func change(_ id: String, _ body: (inout Timeline, Timeline.Time) -> Void) {
+    let now = time
+    current.update { timeline in
+      guard var changed = timeline, changed.id == id else { return }
+      body(&changed, now)
+      timeline = changed
+    }
+  }
+
+  /// Adds a step.
+  func note(_ id: String, _ phase: String, _ detail: String) {
+    change(id) { $0.append(phase, detail, at: $1) }
+  }
+
+  /// Has the timeline written down as it is by then. Does not block: nobody waits for the disk.
+  func keep() {
+    let write: @Sendable () -> Void = { [self] in
+      do throws(Refusal) { try records.save { current.withLock { $0 } } } catch {
+        site.log(4, "a timeline is not kept: \(error.message)")
+      }
+    }
+    do throws(Refusal) { try site.startThread("timeline", write) } catch {
+      site.log(4, "a timeline is not kept: \(error.message)")
+    }
+  }
+
+  /// When this node was asked for its vote on the rollout, microseconds since 1970-01-01 UTC; nil if that is not known
+  /// any more.
+  func preparingSince(_ id: String) -> Int64? {
+    current.withLock { timeline in
+      guard let timeline, timeline.id == id else { return nil }
+      return timeline.events.first.flatMap {
+        $0.phase == "preparing" ? $0.realtimeMicroseconds : nil
       }
     }
   }
 
-  /// The timeline of a rollout; nil if it is not kept. Blocks on the disk.
-  func load(_ id: String) throws(Refusal) -> Timeline? {
-    // The newest, should an id have come twice.
-    guard let name = try names().last(where: { $0.hasSuffix("-\(id)") }) else { return nil }
-    return try read(name)
-  }
+  // MARK: answers
 
-  /// All that are kept, the newest first; what is wrong with one that cannot be read goes to
-  /// `problem`. Blocks on the disk.
-  func all(problem: (String) -> Void) throws(Refusal) -> [Timeline] {
-    var timelines: [Timeline] = []
-    for name in try names().reversed() {
-      do throws(Refusal) {
-        if let timeline = try read(name) { timelines.append(timeline) }
-      } catch { problem(error.message) }
+  /// The rollouts that are known here, the newest first. Blocks on the disk.
+  func rollouts() throws(Refusal) -> RolloutsAnswer {
+    let current = current.withLock { $0 }
+    var all = try records.all { site.log(4, $0) }
+    if let current {
+      // What is in memory is newer than what is kept.
+      all.removeAll { $0.id == current.id }
+      let place = all.firstIndex { $0.rollout.epoch <= current.rollout.epoch } ?? all.endIndex
+      all.insert(current, at: place)
     }
-    return timelines
+    return RolloutsAnswer(node: site.node, rollouts: all.map(\.entry))
   }
 
-  private func read(_ name: String) throws(Refusal) -> Timeline? {
-    guard let bytes = try port.load("\(Self.folder)/\(name)") else { return nil }
-    do { return try JSON.decode(Timeline.self, from: bytes) } catch {
-      throw Refusal(
-        .failed,
-        "the timeline \"\(name)\" cannot be read: \(error); nothing rests on it, and the file may be removed"
-      )
+  /// The steps of a rollout after one of them, of the rollout that runs as soon as there is one. Blocks up to `wait`
+  /// milliseconds, and on the disk. Nil if nothing is known of the rollout.
+  ///
+  /// - Parameter finished: how the rollout ended; asked after the wait.
+  func view(
+    _ id: String, after: Int, wait: Int, finished: () -> FinishedRollout?
+  ) throws(Refusal) -> RolloutView? {
+    // Wakes for a step, for the end, and when another rollout takes this one's place.
+    _ = current.wait(until: .inMilliseconds(wait)) { timeline -> Bool? in
+      guard let timeline, timeline.id == id else { return true }
+      let view = timeline.view(after: after)
+      return view.events.isEmpty && view.outcome == nil ? nil : true
     }
-  }
-
-  /// The records' names, the oldest rollout first. What is no timeline's name is left out.
-  private func names() throws(Refusal) -> [String] {
-    try port.list(Self.folder)
-      .filter { name in
-        name.utf8.count == Self.digits + 17
-          && name.utf8.prefix(Self.digits).allSatisfy { (0x30...0x39).contains($0) }
-      }
-      .sorted()
-  }
-
-  /// `EPOCH-ID`: epochs grow, so that names sort by age.
-  private static func name(_ rollout: RolloutHead) -> String {
-    let epoch = String(rollout.epoch)
-    return String(repeating: "0", count: max(0, digits - epoch.count)) + "\(epoch)-\(rollout.id)"
+    if let timeline = current.withLock({ $0 }), timeline.id == id {
+      return timeline.view(after: after)
+    }
+    // Another rollout has come since.
+    let finished = finished()
+    if var kept = try records.load(id) {
+      // It may have been kept before the end.
+      if let finished { kept.end(finished.outcome, at: time) }
+      return kept.view(after: after)
+    }
+    // Kept by an agent that had no timelines: how it ended is in the record.
+    return finished.map {
+      RolloutView(
+        id: id, events: [], report: $0.report, outcome: $0.outcome,
+        rollout: RolloutHead($0.rollout))
+    }
   }
 }

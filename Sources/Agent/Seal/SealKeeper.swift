@@ -1,46 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import API
 internal import Coordination
-internal import KeyManager
-internal import Linux
-package import Model
+internal import Model
 internal import Rollout
-internal import ServerUnit
 internal import Threads
 
-/// What came of a look at the seal: this node's records and the other members'.
-struct SealFacts: Sendable {
-  var record = SealRecord.unsealed(lifted: nil)
-  /// What it tells the others of it.
-  var view: SealView?
-  /// Why the node takes part in nothing.
-  var refusal: Refusal?
-  var findings: [Finding] = []
-  /// Members that could not be asked while this node is not sealed: one of them may be.
-  var silent: [String] = []
-  /// When the others were asked; nil if they never were.
-  var asked: Instant?
-
-  /// Adds what follows for a plan or a vote.
-  func complete(_ answer: inout PlanAnswer) {
-    answer.sealView = view
-    answer.lifted = record.lifted
-    answer.findings = (findings.filter { $0.severity < .error } + answer.findings)
-      .sorted { $0.severity > $1.severity }
-    if let refusal {
-      answer.refusal = refusal
-    } else if !silent.isEmpty, answer.key != nil, answer.refusal == nil {
-      answer.refusal = Refusal(
-        .unreachable,
-        "\(answer.node) is not sealed, and whether \(silent.joined(separator: ", ")) are is not known: see that every agent runs and has the same version, and plan again"
-      )
-    }
+/// Looks after this node's seal: its records, what the other members say of theirs, and what follows.
+///
+/// Each look reads the records: what a person or a broken disk does to them counts at once, and a record that was
+/// recovered needs no restart.
+final class SealKeeper: Sendable {
+  private struct State {
+    /// The seal as its record was read last; nil if there is none, or none to rely on.
+    var seal: Seal?
+    /// What came of the last look at the seal and at the others'.
+    var facts = SealFacts()
+    /// What each of the others said of its seal when it was asked last.
+    var seals: [String: PeerSeal] = [:]
+    /// Where among the others the background asks next.
+    var nextPeer = 0
   }
-}
 
-// Each look reads the records anew: what a person or a broken disk does to them counts at once, and
-// a record that was recovered needs no restart.
-extension Agent {
   /// Between two looks where nothing is expected to come of them, milliseconds.
   private static let restMilliseconds = 30_000
   /// Between two looks where something is, milliseconds.
@@ -48,17 +28,29 @@ extension Agent {
   /// In which time a sealed node asks each of the others once, milliseconds.
   private static let sealedMilliseconds = 300_000
 
+  let site: Site
+  let rollouts: any RolloutState
+  let generations: Generations
+  private let state: Lock<State>
+
+  /// Reads the record of the seal; blocks on the disk.
+  init(_ site: Site, rollouts: any RolloutState, generations: Generations) {
+    self.site = site
+    self.rollouts = rollouts
+    self.generations = generations
+    state = Lock(State(seal: site.records.sealRecord(cluster: site.inventory.cluster).seal))
+  }
+
+  /// The seal as its record was read last; nil if there is none, or none to rely on. Does not block on the disk.
+  var seal: Seal? { state.withLock { $0.seal } }
+
   /// Looks after the seal from now on, on a thread of its own: says when the record is lost, takes
   /// the others' seal where a start was confirmed there and not here, adopts the key of a cluster
   /// that was encrypted before.
-  package func keepSealInBackground() throws(Refusal) {
-    do throws(Errno) {
-      try Thread.start("seal") { [self] in
-        while true {
-          Clock.sleep(until: .inMilliseconds(lookAfterSeal()))
-        }
-      }
-    } catch { throw Refusal(.failed, "\(node): \(error)") }
+  func keepInBackground() throws(Refusal) {
+    try site.startThread("seal") { [self] in
+      while true { Clock.sleep(until: .inMilliseconds(look())) }
+    }
   }
 
   /// One look of the background's. Asks a few of the others, the next ones each time, and only if
@@ -66,37 +58,37 @@ extension Agent {
   ///
   /// - Returns: how long to wait before the next, milliseconds.
   @discardableResult
-  func lookAfterSeal() -> Int {
-    let record = sealRecord()
-    let facts = state.withLock { $0.sealFacts }
+  func look() -> Int {
+    let record = record()
+    let facts = state.withLock { $0.facts }
     if record != facts.record || facts.asked == nil {
-      keepSeal(asking: nextPeers(Limits.peersAtOnce))
+      keep(asking: nextPeers(Limits.peersAtOnce))
       return Self.eagerMilliseconds
     }
     switch record {
     case .missing, .damaged: break  // said already; only a person mends it
     case .sealed(let seal):
       do throws(Refusal) {
-        try betweenTurns { () throws(Refusal) in try records.completeSeal(seal) }
-      } catch { ports.log(4, error.message) }
+        try rollouts.betweenTurns { () throws(Refusal) in try site.records.completeSeal(seal) }
+      } catch { site.log(4, error.message) }
       if !facts.findings.isEmpty {
-        keepSeal(asking: nextPeers(Limits.peersAtOnce))
+        keep(asking: nextPeers(Limits.peersAtOnce))
         return Self.eagerMilliseconds
       }
       let looks = Self.sealedMilliseconds / Self.restMilliseconds
-      keepSeal(
-        asking: nextPeers(min(Limits.peersAtOnce, (peers.names.count + looks - 1) / looks)))
+      keep(
+        asking: nextPeers(min(Limits.peersAtOnce, (site.peers.names.count + looks - 1) / looks)))
     case .unsealed:
-      let view = sealView(record)
+      let view = view(record)
       // Nothing to take and nothing to adopt in a cluster without encryption.
       if view.runningKey != nil || view.keyProblem != nil || view.pending != nil
         || !facts.findings.isEmpty
       {
-        keepSeal(asking: nextPeers(Limits.peersAtOnce))
+        keep(asking: nextPeers(Limits.peersAtOnce))
         return Self.eagerMilliseconds
       }
       // Who was not asked yet, or could not be, may be sealed.
-      if !facts.silent.isEmpty { keepSeal(asking: nextPeers(Limits.peersAtOnce)) }
+      if !facts.silent.isEmpty { keep(asking: nextPeers(Limits.peersAtOnce)) }
     }
     return Self.restMilliseconds
   }
@@ -106,9 +98,9 @@ extension Agent {
   /// what others say now: for that it asks anew whoever it depends on. Blocks while the others are
   /// asked, at most twice `Limits.peersMilliseconds`, and on the disk.
   @discardableResult
-  func keepSeal(asking names: [String]) -> SealFacts {
-    let record = sealRecord()
-    let own = sealView(record)
+  func keep(asking names: [String]) -> SealFacts {
+    let record = record()
+    let own = view(record)
     var heard = askPeers(names)
     var facts = SealFacts()
     facts.record = record
@@ -117,7 +109,7 @@ extension Agent {
       var standing = SealJudgement.standing(own: own, record: record, peers: heard)
       if case .take(let seal) = standing {
         let holders = heard.compactMap(\.view).holders(of: seal)
-        let needed = own.isNew ? peers.names : Array(holders.prefix(Limits.peersAtOnce))
+        let needed = own.isNew ? site.peers.names : Array(holders.prefix(Limits.peersAtOnce))
         if !Set(names).isSuperset(of: needed) {
           heard = askPeers(needed)
           standing = SealJudgement.standing(own: own, record: record, peers: heard)
@@ -131,7 +123,7 @@ extension Agent {
         facts.findings = [problem.finding]
       case .unsealed(let silent):
         facts.silent = silent
-        try adopt(own, heard, isFresh: Set(names).isSuperset(of: peers.names), &facts)
+        try adopt(own, heard, isFresh: Set(names).isSuperset(of: site.peers.names), &facts)
       }
     } catch {
       facts.refusal = error
@@ -139,7 +131,7 @@ extension Agent {
         Finding(.error, rule: "seal-unwritable", refusal: error.code, message: error.message)
       ]
     }
-    facts.view = facts.record == record ? own : sealView(facts.record)
+    facts.view = facts.record == record ? own : view(facts.record)
     remember(facts)
     return facts
   }
@@ -149,11 +141,11 @@ extension Agent {
   ) throws(Refusal) {
     func adoption(_ heard: [PeerSeal]) -> Adoption {
       Adoption(
-        own: own, peers: heard, cluster: inventory.cluster,
+        own: own, peers: heard, cluster: site.inventory.cluster,
         realtimeMicroseconds: Clock.realtimeMicroseconds())
     }
     var judged = adoption(heard)
-    if case .seal = judged, !isFresh { judged = adoption(askPeers(peers.names)) }
+    if case .seal = judged, !isFresh { judged = adoption(askPeers(site.peers.names)) }
     switch judged {
     case .nothing, .expected: break
     case .waiting(let text):
@@ -170,18 +162,16 @@ extension Agent {
   /// Writes a seal that the others have, or that this node makes of its running server, unless
   /// something has come in between.
   private func keep(_ seal: Seal, isTaken: Bool) throws(Refusal) -> SealRecord {
-    try betweenTurns { () throws(Refusal) in
-      let record = sealRecord()
+    try rollouts.betweenTurns { () throws(Refusal) in
+      let record = record()
       guard case .unsealed = record else { return record }
-      let (active, assessing) = state.withLock {
-        ($0.participant.record.active, $0.participant.assessing)
-      }
+      let now = rollouts.now
       // A rollout seals by itself; what it seals was voted on.
-      if !isTaken && (active != nil || assessing != nil) { return record }
-      if let voted = active?.rollout.seal, voted.digest != seal.digest { return record }
-      try records.save(seal)
+      if !isTaken && !now.isAtRest { return record }
+      if let voted = now.record.active?.rollout.seal, voted.digest != seal.digest { return record }
+      try site.records.save(seal)
       state.update { $0.seal = seal }
-      ports.log(
+      site.log(
         5,
         isTaken
           ? "key \(seal.text) is sealed, taken from the other members"
@@ -190,73 +180,75 @@ extension Agent {
     }
   }
 
-  /// The start is confirmed: what was voted on is sealed. Within a turn.
-  func seal(_ finished: FinishedRollout) throws(Refusal) {
+  /// The start is confirmed: what was voted on is sealed.
+  func confirm(
+    _ finished: FinishedRollout, _ turn: borrowing MemberTurn
+  ) throws(Refusal) {
     guard let seal = finished.rollout.seal else { return }
-    switch sealRecord() {
+    switch record() {
     case .unsealed:
-      try records.save(seal)
+      try site.records.save(seal)
       state.update { $0.seal = seal }
-      ports.log(5, "key \(seal.text) is sealed by rollout \(finished.rollout.id)")
+      site.log(5, "key \(seal.text) is sealed by rollout \(finished.rollout.id)")
     case .sealed(let own):
       if own.digest != seal.digest {
-        ports.log(3, "\(node) is sealed with \(own.text) already, not with \(seal.text)")
+        site.log(3, "\(site.node) is sealed with \(own.text) already, not with \(seal.text)")
       }
     case .missing, .damaged:
       // What was lost or altered is not written over.
       throw Refusal(
         .guarded,
-        "the seal \(seal.text) cannot be kept: the record \"seal\" of \(node) was removed or altered; keyturn seal recover \(node)"
+        "the seal \(seal.text) cannot be kept: the record \"seal\" of \(site.node) was removed or altered; keyturn seal recover \(site.node)"
       )
     }
   }
 
   /// Takes the seal from the other members, whatever this node's own record is. Blocks while they
   /// are asked.
-  func recoverSeal(by person: String) throws(Refusal) -> SealRecovery {
+  func recover(by person: String) throws(Refusal) -> SealRecovery {
     let seal: Seal
     do throws(Refusal) {
-      seal = try SealJudgement.recovery(of: node, peers: askPeers(peers.names))
+      seal = try SealJudgement.recovery(of: site.node, peers: askPeers(site.peers.names))
     } catch {
-      guard let own = sealRecord().seal else { throw error }
+      guard let own = record().seal else { throw error }
       throw Refusal(error.code, "its own seal is sound (\(own.text)); \(error.message)")
     }
-    let recovery: SealRecovery = try betweenTurns { () throws(Refusal) in
-      let record = sealRecord()
+    let recovery: SealRecovery = try rollouts.betweenTurns { () throws(Refusal) in
+      let record = record()
       if record.seal?.digest == seal.digest {
-        return SealRecovery(node: node, seal: seal, problem: nil)
+        return SealRecovery(node: site.node, seal: seal, problem: nil)
       }
       let problem =
         record.problem
         ?? record.seal.map { "it was sealed with \($0.text)" } ?? "it was not sealed"
-      try records.save(seal)
-      try records.removeLiftedSeal()
+      try site.records.save(seal)
+      try site.records.removeLiftedSeal()
       state.update { $0.seal = seal }
-      return SealRecovery(node: node, seal: seal, problem: problem)
+      return SealRecovery(node: site.node, seal: seal, problem: problem)
     }
     if let problem = recovery.problem {
-      ports.log(5, "the seal \(seal.text) was recovered by \(person): \(problem)")
+      site.log(5, "the seal \(seal.text) was recovered by \(person): \(problem)")
     }
-    keepSeal(asking: peers.names)
+    keep(asking: site.peers.names)
     return recovery
   }
 
   // MARK: what is known here
 
   /// What the records of the seal say now. May block on the disk.
-  func sealRecord() -> SealRecord {
-    let record = records.sealRecord(cluster: inventory.cluster)
+  func record() -> SealRecord {
+    let record = site.records.sealRecord(cluster: site.inventory.cluster)
     state.withLock { $0.seal = record.seal }
     return record
   }
 
   /// What status says of the seal, without asking anybody. May block on the disk.
-  func sealFindings() -> [Finding] {
-    let record = sealRecord()
-    let facts = state.withLock { $0.sealFacts }
+  func findings() -> [Finding] {
+    let record = record()
+    let facts = state.withLock { $0.facts }
     if record == facts.record { return facts.findings }
     let own = SealView(
-      node: node, members: SealView.digest(ofMembers: inventory.memberNames),
+      node: site.node, members: SealView.digest(ofMembers: site.inventory.memberNames),
       problem: record.problem)
     switch SealJudgement.standing(own: own, record: record, peers: []) {
     case .refused(let problem): return [problem.finding]
@@ -264,53 +256,9 @@ extension Agent {
     }
   }
 
-  /// What this node tells the others. Blocks while the unit is read.
-  func sealView(_ record: SealRecord) -> SealView {
-    let (rollouts, assessing) = state.withLock {
-      ($0.participant.record, $0.participant.assessing)
-    }
-    var view = SealView(
-      node: node, members: SealView.digest(ofMembers: inventory.memberNames), seal: record.seal,
-      problem: record.problem, lifted: record.lifted,
-      pending: record.seal == nil ? rollouts.pendingSeal : nil,
-      isInRollout: rollouts.active != nil || assessing != nil, isNew: isNew)
-    do throws(Refusal) {
-      let unit = try ports.unit.state(deadline: .inMilliseconds(Limits.peersMilliseconds / 2))
-      guard unit.activeState == "active", unit.mainPID > 0 else { return view }
-      let process = try ports.process.environment(of: unit.mainPID)
-      view.keyProblem = try keyProblem(unit, process)
-      if view.keyProblem == nil {
-        view.runningKey = KeyIdentity(
-          try ServerEnvironment.inForce(process, of: unit.mainPID, ports.file))
-      }
-      view.isServing = true
-    } catch {
-      // A server that cannot be looked at is not known to be READY.
-    }
-    return view
-  }
-
-  /// Why the key that a server runs with is not known: the file that it has read by itself is
-  /// another one since. Nil if it is known.
-  private func keyProblem(
-    _ unit: UnitState, _ process: [EnvironmentVariable]
-  ) throws(Refusal) -> String? {
-    guard let path = try ServerEnvironment.configPath(of: process),
-      let changed = try ports.file.changed(path, seenBy: unit.mainPID)
-    else { return nil }
-    let age = Int64(Clock.monotonicMicroseconds()) - Int64(unit.execMainStartMonotonicMicroseconds)
-    return changed > Clock.realtimeMicroseconds() - age
-      ? "\(path) was changed after its start" : nil
-  }
-
-  /// Never in a committed rollout, and without a generation.
-  private var isNew: Bool {
-    state.withLock { $0.participant.record.lastCommitted == nil && $0.generation == nil }
-  }
-
   /// The next ones to be asked, each in its turn.
   private func nextPeers(_ count: Int) -> [String] {
-    let names = peers.names
+    let names = site.peers.names
     if names.isEmpty { return [] }
     return state.withLock { state in
       let first = state.nextPeer % names.count
@@ -323,7 +271,7 @@ extension Agent {
   ///
   /// - Returns: what each of the others said when it was asked last, sorted by name.
   private func askPeers(_ names: [String]) -> [PeerSeal] {
-    let answers = peers.ask(
+    let answers = site.peers.ask(
       .seal, of: names, .later, deadline: .inMilliseconds(Limits.peersMilliseconds))
     return state.withLock { state in
       for (name, answer) in zip(names, answers) {
@@ -335,7 +283,7 @@ extension Agent {
           case .failure(let failure): .silent(node: name, reason: failure.refusal.message)
           }
       }
-      return inventory.memberNames.filter { $0 != node }.map {
+      return site.inventory.memberNames.filter { $0 != site.node }.map {
         state.seals[$0] ?? .silent(node: $0, reason: "it was not asked yet")
       }
     }
@@ -344,38 +292,16 @@ extension Agent {
   /// Keeps it for status, and says what is new of it, once.
   private func remember(_ facts: SealFacts) {
     let old = state.update { state in
-      defer { state.sealFacts = facts }
-      return state.sealFacts
+      defer { state.facts = facts }
+      return state.facts
     }
     for finding in facts.findings where !old.findings.contains(finding) {
-      ports.log(finding.severity == .error ? 3 : 4, finding.message)
+      site.log(finding.severity == .error ? 3 : 4, finding.message)
     }
     if facts.findings.isEmpty, let was = old.findings.first, was.severity == .error {
-      ports.log(5, "the seal is as it must be again (\(was.rule))")
+      site.log(5, "the seal is as it must be again (\(was.rule))")
     }
     // The start guard may judge otherwise now.
-    if facts.record != old.record { ports.watch.wake() }
-  }
-}
-
-extension KeyIdentity {
-  /// The key of an environment; the last definition counts. Nil without one.
-  init?(_ variables: [EnvironmentVariable]) {
-    func value(_ name: String) -> String { variables.last { $0.name == name }?.value ?? "" }
-    let name = value("MINIO_KMS_SSE_KEY")
-    if name.isEmpty { return nil }
-    self.init(name: name, enclave: value("MINIO_KMS_ENCLAVE"))
-  }
-}
-
-extension ParticipantRecord {
-  /// The seal of a rollout that was committed, where the start was not confirmed here, or not yet.
-  fileprivate var pendingSeal: Seal? {
-    switch active?.stage {
-    case .committed, .watching: return active?.rollout.seal
-    case .prepared, .accepted, nil:
-      guard let lastCommitted, lastCommitted.outcome.kind != .confirmed else { return nil }
-      return lastCommitted.rollout.seal
-    }
+    if facts.record != old.record { site.ports.watch.wake() }
   }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import KeyManager
 internal import Model
 internal import Rollout
 internal import ServerUnit
@@ -97,5 +98,26 @@ extension UnitState.Command {
   var isStartGuard: Bool {
     guard words.count >= 2, words[1] == "guard" else { return false }
     return words[0] == "keyturn" || words[0].hasSuffix("/keyturn")
+  }
+}
+
+extension ServerEnvironment {
+  /// What a start would have of a variable, for the start guard.
+  func startGuardVariable(_ name: String) -> StartGuard.Variable {
+    let given = atStart.last { $0.name == name }
+    let source = sources.last { $0.variables.contains { $0.name == name } }
+    let own = config?.definitions.filter { $0.counts && $0.name == name } ?? []
+    return StartGuard.Variable(
+      environment: given.map {
+        StartGuard.Definition(
+          value: $0.value,
+          place: [source?.place, $0.line.map { "line \($0)" }].compactMap(\.self)
+            .joined(separator: " "))
+      },
+      file: own.map { definition in
+        StartGuard.Definition(
+          value: definition.value,
+          place: "\(config?.place ?? "") line \(definition.line ?? 0)")
+      })
   }
 }

@@ -2,8 +2,9 @@
 internal import KeyManager
 internal import Model
 internal import ServerUnit
+internal import Threads
 
-extension Assessor {
+extension ServerView {
   /// Lines of a start that are looked through for the server's release.
   private static let bannerLines = 200
 
@@ -13,9 +14,9 @@ extension Assessor {
   /// - Parameters:
   ///   - server: where the unit's environment comes from; nil if that could not be read.
   ///   - isInRollout: whether the node is in a rollout: then a job of the unit is its own.
-  func examine(
-    _ unit: UnitState, _ server: ServerEnvironment?, isInRollout: Bool
-  ) -> [Finding] {
+  func examine(_ server: ServerEnvironment?, isInRollout: Bool) -> [Finding] {
+    guard let unit else { return [] }
+    let inventory = site.inventory
     var surroundings = UnitDoctor.Surroundings(
       isInRollout: isInRollout, stopSeconds: inventory.timeouts.stopSeconds,
       startSeconds: inventory.timeouts.startSeconds,
@@ -24,7 +25,7 @@ extension Assessor {
       release: release(of: unit))
     var findings: [Finding] = []
     do throws(Refusal) {
-      surroundings.unreadable = try unreadable(arguments(unit, server), by: unit)
+      surroundings.unreadable = try unreadable(arguments(server), by: unit)
     } catch {
       findings.append(
         Finding(
@@ -46,10 +47,10 @@ extension Assessor {
     var files = ["public.crt", "private.key"].map {
       (path: "\(directory)/\($0)", isAuthority: false)
     }
-    files += try ports.file.paths(matching: "\(directory)/CAs/*").map { ($0, true) }
+    files += try site.ports.file.paths(matching: "\(directory)/CAs/*").map { ($0, true) }
     var found: [UnitDoctor.Surroundings.Unreadable] = []
     for file in files {
-      if let why = try ports.file.obstacle(reading: file.path, as: unit.account) {
+      if let why = try site.ports.file.obstacle(reading: file.path, as: unit.account) {
         found.append(.init(path: file.path, isAuthority: file.isAuthority, why: why))
       }
     }
@@ -62,10 +63,10 @@ extension Assessor {
     let start = unit.execMainStartRealtimeMicroseconds
     guard unit.mainPID > 0, start > 0 else { return nil }
     do throws(Refusal) {
-      let page = try ports.journal.page(
+      let page = try site.ports.journal.page(
         JournalRequest(
           start: .since(microseconds: Int64(clamping: start)), limit: Self.bannerLines,
-          deadline: now()))
+          deadline: Clock.now()))
       return page.entries.lazy.compactMap { ServerRelease(ofBanner: $0.message) }.first
     } catch { return nil }
   }

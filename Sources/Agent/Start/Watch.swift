@@ -24,7 +24,7 @@ extension Agent {
     }
     // Until the seal is durable the rollout has not ended: no other may begin without it.
     while case .failure(let refusal)? = perform(.watched(id: id, outcome)) {
-      note(id, "sealing", refusal.message)
+      timelines.note(id, "sealing", refusal.message)
       Clock.sleep(until: .inMilliseconds(Self.recordAgainMilliseconds))
     }
   }
@@ -41,7 +41,7 @@ extension Agent {
     // The first moments belong to systemd and the servers, on every node at once; the journal keeps
     // what we have not read.
     Clock.sleep(until: issued.advanced(byMilliseconds: Self.watchDelayMilliseconds))
-    keepTimeline()
+    timelines.keep()
     let unit = try unitState(until: rollout)
     let arguments = serverArguments(unit)
     let redactor = redactor()
@@ -88,7 +88,7 @@ extension Agent {
           case .phase(let phase, let detail):
             // Terminal phases are told with their reason when the rollout is concluded.
             if ![.confirmed, .failed, .unknown].contains(phase) {
-              note(rollout.id, phase.rawValue, detail)
+              timelines.note(rollout.id, phase.rawValue, detail)
             }
           case .askHealth:
             let unit = seenUnit
@@ -152,24 +152,22 @@ extension Agent {
       seen.started = instant(unit.execMainStartMonotonicMicroseconds)
     }
     if seen == report { return }
-    state.update { state in
-      guard state.timeline?.id == id else { return }
+    timelines.change(id) { timeline, _ in
       // What is known already stays: a server that crashes later stops and starts again.
-      let known = state.timeline?.report
+      let known = timeline.report
       seen.stopping = known?.stopping ?? seen.stopping
       seen.stopped = known?.stopped ?? seen.stopped
       seen.started = known?.started ?? seen.started
-      state.timeline?.note(seen)
+      timeline.note(seen)
     }
   }
 
   /// Tells since when the new server takes writes: the outage for writes ends with it.
   private func noteWrites(_ since: Instant, after report: RestartReport, _ id: String) {
-    state.update { state in
-      guard state.timeline?.id == id else { return }
-      var known = state.timeline?.report ?? report
+    timelines.change(id) { timeline, _ in
+      var known = timeline.report ?? report
       known.writable = since
-      state.timeline?.note(known)
+      timeline.note(known)
     }
   }
 
@@ -256,14 +254,14 @@ extension Agent {
       let names = RunningEnvironment.differences(
         voted, RunningEnvironment.digests(of: running))
       if !names.isEmpty { return .differs(names) }
-      return try compareKey(of: pid, with: active.rollout.seal)
+      return try key.compare(of: pid, with: active.rollout.seal)
     } catch { return .unknown(error.message) }
   }
 
   /// The arguments that the server is started with by the file as it is now.
   private func serverArguments(_ unit: UnitState) -> ServerArguments {
-    var findings: [Finding] = []
-    return assessor.arguments(unit, lookAtServer(&findings).server)
+    let view = ServerView(site, unit: unit)
+    return view.arguments(view.server)
   }
 }
 

@@ -90,9 +90,7 @@ enum Daemon {
     // agents may need this one for that, so it serves already.
     agent.settle(until: .inMilliseconds(10_000))
     let local = serveLocally(agent, configuration)
-    try agent.keepSealInBackground()
-    try agent.watchDrift()
-    try agent.watchLinks()
+    try agent.watch()
     serveUntilTheEnd(
       server, local: local, "\(inventory.cluster)/\(node.name)", context,
       isResponsive: { agent.isResponsive }, isAtRest: { agent.isAtRest })

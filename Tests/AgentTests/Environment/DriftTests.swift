@@ -18,7 +18,7 @@ struct DriftTests {
   private func confirmed(watch: Bool = true) throws -> Node {
     let node = Node()
     #expect(try node.apply(enabling)?.kind == .confirmed)
-    if watch { try node.agent.watchDrift() }
+    if watch { try node.agent.drift.watch() }
     return node
   }
 
@@ -93,7 +93,7 @@ struct DriftTests {
     #expect(try told(node, 1) == ["edited"])
     _ = node.host.state.wait(until: .inMilliseconds(20_000)) { $0.records["drift"] }
     let next = Node(node.host)
-    try next.agent.watchDrift()
+    try next.agent.drift.watch()
     edit(next) { $0 + "# two\n" }
     // Both agents of this test are told of the second edit; none tells of the first.
     #expect(try told(next, 3) == ["edited", "edited", "edited"])

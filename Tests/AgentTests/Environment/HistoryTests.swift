@@ -158,9 +158,9 @@ struct HistoryTests {
     let last = try #require(try node.kept(1))
     let finished = try #require(
       node.agent.state.withLock { $0.participant.record.lastCommitted })
-    try node.agent.keepGeneration([1], of: finished, at: 7)
+    try node.agent.generations.keep([1], of: finished, at: 7)
     #expect(try node.kept(1) == last)
-    try Node(node.host).agent.keepGeneration([1], of: finished, at: 7)
+    try Node(node.host).agent.generations.keep([1], of: finished, at: 7)
     #expect(try node.kept(1) == last)
   }
 

@@ -286,8 +286,8 @@ struct WitnessAgentTests {
         ])
     }
     host.state.update { $0.witnesses["kms-1"] = report(.timedOut) }
-    agent.lookAtLinks()
-    agent.lookAtLinks()
+    agent.links.look()
+    agent.links.look()
     let links = try #require(agent.status().links)
     #expect(links.failed == 1 && links.fine == 2 && links.notChecked == 1 && links.ageSeconds <= 60)
     #expect(links.worst.contains("10.0.0.3:7377"))
@@ -303,8 +303,8 @@ struct WitnessAgentTests {
     }
     #expect(told("10.0.0.3:7377") == 1 && told("fine again") == 0)
     host.state.update { $0.witnesses["kms-1"] = report(.reached) }
-    agent.lookAtLinks()
-    agent.lookAtLinks()
+    agent.links.look()
+    agent.links.look()
     #expect(told("fine again") == 1)
     #expect(agent.status().links?.failed == 0)
   }

@@ -250,7 +250,7 @@ struct HostilePeerTests {
       }
       let agent = cluster[0].agent
       for _ in 0..<20 {
-        _ = agent.lookAfterSeal()
+        _ = agent.seals.look()
         _ = agent.wholeView()
         _ = agent.clusterPlan(PlanRequest(kind: .restart, changes: [], createKey: false))
       }

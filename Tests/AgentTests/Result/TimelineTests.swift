@@ -108,7 +108,7 @@ struct TimelineTests {
   @Test("the last rollouts are kept, the newest first; a damaged one is told and hides no other")
   func store() throws {
     let host = FakeHost(file: plainFile)
-    let timelines = Timelines(port: host.ports().records)
+    let timelines = TimelineRecords(port: host.ports().records)
     for number in 1...Limits.timelines + 3 {
       var timeline = Timeline(rollout(number), at: time(0))
       timeline.append("preparing", "", at: time(0))

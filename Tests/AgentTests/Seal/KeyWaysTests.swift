@@ -139,7 +139,7 @@ struct KeyWaysTests {
     "the watch tells of another key in use at once, with its id, also while a file cannot be read")
   func told() throws {
     let node = try confirmed()
-    try node.agent.watchDrift()
+    try node.agent.drift.watch()
     node.host.state.update { state in
       state.readFailure = Refusal(.file, "read: Input/output error")
       state.process = state.process.map {
@@ -211,7 +211,7 @@ struct KeyWaysTests {
     #expect(items.count == 1 && items.first?.severity == .warning)
     #expect(items.first?.message.contains("and not its enclave") == true)
     node.host.state.update { $0.kms = .defaultKey("another") }
-    node.agent.state.update { $0.serversWord = nil }
+    node.agent.key.forgetWord()
     let others = try status(node).drift.items?.filter { $0.kind == .runningKey } ?? []
     #expect(others.count == 1 && others.first?.severity == .error)
   }

@@ -163,10 +163,10 @@ struct LostSealTests {
     }
     cluster.restart(2)
     cluster.network.down.update { $0 = ["minio-1", "minio-2"] }
-    cluster[2].agent.lookAfterSeal()
+    cluster[2].agent.seals.look()
     #expect(cluster[2].agent.status().seal == nil)
     cluster.network.down.update { $0 = [] }
-    cluster[2].agent.lookAfterSeal()
+    cluster[2].agent.seals.look()
     #expect(cluster[2].agent.status().seal == cluster.seals()[0])
   }
 

@@ -120,10 +120,10 @@ struct RolloutSealTests {
   @Test("in between a node asks a few of the others at each look, and each of them in its turn")
   func looks() throws {
     let cluster = Cluster([String](repeating: plainFile, count: 21))
-    cluster[0].agent.lookAfterSeal()
+    cluster[0].agent.seals.look()
     let first = cluster.network.questions.withLock { $0.map(\.node) }
     #expect(first.count == Limits.peersAtOnce && Set(first).count == first.count)
-    for _ in 0..<3 { cluster[0].agent.lookAfterSeal() }
+    for _ in 0..<3 { cluster[0].agent.seals.look() }
     let all = cluster.network.questions.withLock { $0.map(\.node) }
     #expect(Set(all).count == 20)
     #expect(all.count <= 3 * Limits.peersAtOnce, "and then no more: nobody is sealed")

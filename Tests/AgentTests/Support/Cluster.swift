@@ -136,7 +136,7 @@ struct Cluster {
   }
 
   /// Every agent looks after its seal, in turn.
-  func look() { for node in nodes { node.agent.lookAfterSeal() } }
+  func look() { for node in nodes { node.agent.seals.look() } }
 
   /// What status says, as errors and warnings.
   func rules(_ index: Int) -> [String] { nodes[index].agent.status().findings.map(\.rule) }

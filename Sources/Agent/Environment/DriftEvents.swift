@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import API
+internal import Crypto
+internal import Model
+
+/// What the watch has told already.
+struct DriftLog {
+  /// One thing that was told, and a mark that is another when it has changed since.
+  struct Entry: Sendable, Codable, Hashable {
+    var kind: DriftKind
+    var place: String
+    var mark: Digest
+  }
+
+  var drift = Drift()
+  var entries: [Entry] = []
+  /// How often each kind came up or changed since the agent's start.
+  var totals: [DriftKind: Int] = [:]
+  /// Whether changes are seen as they happen.
+  var isWatching = false
+}
+
+extension AgentEvent {
+  /// A thing that has drifted.
+  init(_ item: DriftItem) {
+    self.init(
+      id: item.kind.messageID, priority: item.severity.priority, message: item.message,
+      fields: [
+        (name: "KEYTURN_KIND", value: item.kind.rawValue),
+        (name: "KEYTURN_FILE", value: item.place),
+        (name: "KEYTURN_VARIABLES", value: item.variables.joined(separator: " ")),
+      ])
+  }
+
+  /// It is as it was again.
+  init(goneFrom place: String, kind: DriftKind) {
+    self.init(
+      id: "ba85b74afda8461fb22d57c1e2a1ffa4", priority: 6,
+      message: "\(place): no drift any more (\(kind.rawValue))",
+      fields: [
+        (name: "KEYTURN_KIND", value: kind.rawValue), (name: "KEYTURN_FILE", value: place),
+      ])
+  }
+}
+
+extension DriftKind {
+  /// In systemd/keyturn.catalog.
+  var messageID: String {
+    switch self {
+    case .edited: "4a1888d3292d4122a1461c9b82874261"
+    case .replaced: "c8a7040143e143c7af1cd4735ece9381"
+    case .attributes: "db8c1467393e41e09f3439fec8dc885c"
+    case .otherFile: "7193f547bba646b9b69126c85527b2fd"
+    case .process: "f8c31ce1947149db889dc00e1ac5bb98"
+    case .unit: "471924178a804abb98fd2937a2c31942"
+    case .key: "da661bd4a07a4dd0ba609da4cb592754"
+    case .runningKey: "4bac44fbc40b4de3a9da2e2b613a66da"
+    case .startGuard: "7f9264b43ce9450e93b333e13aca44a5"
+    }
+  }
+
+  /// Whether it is found without the files.
+  var isOfKey: Bool { self == .runningKey || self == .startGuard }
+}
+
+extension Severity {
+  /// As in syslog.
+  fileprivate var priority: Int {
+    switch self {
+    case .error: 3
+    case .warning: 4
+    case .note: 5
+    }
+  }
+}
+
+extension DriftKind {
+  /// Of the finding that a thing is where it is an error.
+  var rule: String {
+    switch self {
+    case .runningKey: "running-key"
+    case .startGuard: "start-guard"
+    case .edited, .replaced, .attributes, .otherFile, .process, .unit, .key: "start-guard"
+    }
+  }
+}

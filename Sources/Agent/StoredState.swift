@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import API
+internal import Model
+internal import Rollout
+internal import Threads
+
+/// What the agent's records say at its start. Each is read by itself: a damaged one must not hide the others. A record
+/// that the agent does without is nil or empty where it is damaged.
+struct StoredState {
+  /// The life of the state directory; nil if the record of it is damaged or could not be written, and then the node
+  /// votes on nothing.
+  private(set) var incarnation: Incarnation?
+  private(set) var participant = ParticipantRecord()
+  /// The record of what the member has promised is damaged: it can answer nobody.
+  private(set) var hasLostPromises = false
+  /// The number of the last generation; 0 if there is none.
+  private(set) var lastGeneration = 0
+  private(set) var confirmed: Confirmed?
+  private(set) var drift: [DriftLog.Entry] = []
+  private(set) var results: [KeptResult] = []
+  private(set) var proposal = ProposalRecord.forgotten
+  /// Why no rollout may be voted on: a damaged record.
+  private(set) var damage: Refusal?
+  /// All records that could not be read.
+  private(set) var damagedRecords: [DamagedRecord] = []
+
+  /// Blocks on the disk.
+  init(_ site: Site, _ history: History) {
+    let records = site.records
+    incarnation = need { () throws(Refusal) in try Self.incarnation(in: records) }
+    let incarnation = incarnation
+    let record = need { () throws(Refusal) in
+      try records.loadParticipant(of: site.node, incarnation: incarnation)
+    }
+    // Without an incarnation it goes on with what was decided, and answers nobody.
+    hasLostPromises = incarnation == nil || record == nil
+    participant = record ?? ParticipantRecord()
+    lastGeneration = need { () throws(Refusal) in try history.numbers().last ?? 0 } ?? 0
+
+    confirmed = use(.confirmed, site) { () throws(Refusal) in try records.loadConfirmed() } ?? nil
+    drift = use(.drift, site) { () throws(Refusal) in try records.loadDrift() } ?? []
+    results = use(.results, site) { () throws(Refusal) in try records.loadResults() } ?? []
+    _ = use(.collecting, site) { () throws(Refusal) in try records.loadCollecting() }
+    proposal =
+      use(.proposal, site) { () throws(Refusal) in try records.loadProposal() ?? ProposalRecord() }
+      ?? ProposalRecord.forgotten
+    for record in damagedRecords where record.finding.severity == .error {
+      site.log(3, record.finding.message)
+    }
+  }
+
+  /// A record without which nothing may be voted on.
+  private mutating func need<Value>(_ read: () throws(Refusal) -> Value) -> Value? {
+    do throws(Refusal) { return try read() } catch {
+      damage = damage ?? error
+      damagedRecords.append(DamagedRecord(error))
+      return nil
+    }
+  }
+
+  /// A record that the agent does without.
+  private mutating func use<Value>(
+    _ kind: DamagedRecord.Kind, _ site: Site,
+    _ read: @escaping @Sendable () throws(Refusal) -> Value
+  ) -> Value? {
+    do throws(Refusal) { return try read() } catch {
+      site.log(4, error.message)
+      damagedRecords.append(
+        DamagedRecord(kind, error) { () throws(Refusal) in _ = try read() })
+      return nil
+    }
+  }
+
+  /// The one that the state directory has; a new one, durable, where it has none: it is new, or from a version
+  /// without them.
+  private static func incarnation(in records: Records) throws(Refusal) -> Incarnation {
+    // Without the record of what was promised, which is there from the first start on, it is a new life.
+    let (known, isWhole) = (try records.loadIncarnation(), records.hasParticipant)
+    if let known, isWhole { return known }
+    let new = Incarnation.random()
+    try records.save(new)
+    if !isWhole { try records.save(ParticipantRecord()) }
+    return new
+  }
+}
+
+extension Incarnation {
+  static func random() -> Incarnation {
+    Incarnation(random: .random(in: 0...UInt64.max), .random(in: 0...UInt64.max))
+  }
+}
