@@ -77,13 +77,13 @@ let package = Package(
     .target(name: "CLinux", path: "Sources/C/CLinux", cSettings: [.define("_GNU_SOURCE")]),
 
     base("Model", []),
-    base("Crypto", ["COpenSSL"]),
+    base("Crypto", ["Model", "COpenSSL"]),
     base("JSONCoding", []),
     base("Linux", ["CLinux"]),
     base("Threads", ["Model", "Linux", "CLinux"]),
     base("FaultPoints", []),
 
-    core("Secrets", []),
+    core("Secrets", ["Model"]),
     core("EnvironmentFile", ["Model", "Secrets"]),
     core("ServerUnit", ["Model", "Secrets"]),
     core("StartWatch", ["Model", "ServerUnit"]),
@@ -170,7 +170,7 @@ let package = Package(
     room("TestSupport", "Testing/TestSupport", ["Model", "Linux", "Threads", "CLinux"]),
 
     tests("Model", ["Model"]),
-    tests("Crypto", ["Crypto"]),
+    tests("Crypto", ["Model", "Crypto"]),
     tests("Secrets", ["Model", "Secrets"]),
     tests(
       "EnvironmentFile",

@@ -191,7 +191,7 @@ package final class Agent: Sendable {
           // What has happened has happened, also when the record of it cannot be written.
           if input.isPromise { state.update { $0.participant = before } }
           // Last: who reads of it finds the state that it left.
-          ports.log(3, error.message)
+          ports.log(.error, error.message)
           if !input.isPromise { continue }
           if case .assessed(let rollout, _) = input { refuse(rollout, error, turn) }
           return .failure(error)
@@ -212,7 +212,7 @@ package final class Agent: Sendable {
       $0.participant.handle(.assessed(rollout, .failure(refusal)), at: moment())
     }) {
       do throws(Refusal) { try carryOut(effect, turn, reply: &reply, later: &later) } catch {
-        ports.log(3, error.message)
+        ports.log(.error, error.message)
       }
     }
     precondition(later.isEmpty && reply == nil, "a no asks for nothing more")

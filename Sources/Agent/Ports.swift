@@ -192,15 +192,15 @@ package protocol FileWatchPort: Sendable {
 package struct AgentEvent: Sendable {
   /// Its MESSAGE_ID, 32 hexadecimal digits.
   package var id: String
-  /// As in syslog.
-  package var priority: Int
+  package var priority: LogPriority
   /// One sentence, no secret in it.
   package var message: String
   /// Journal fields for programs, none of them a secret; those without a value count as not there.
   package var fields: [(name: String, value: String)]
 
-  package init(id: String, priority: Int, message: String, fields: [(name: String, value: String)])
-  {
+  package init(
+    id: String, priority: LogPriority, message: String, fields: [(name: String, value: String)]
+  ) {
     self.id = id
     self.priority = priority
     self.message = message
@@ -251,8 +251,8 @@ package struct Ports: Sendable {
   package var peers: any PeerPort
   package var witnesses: any WitnessPort
   package var startThread: StartThread
-  /// One line for the agent's own log; priority as in syslog, 3 error, 4 warning, 6 information.
-  package var log: @Sendable (_ priority: Int, _ message: String) -> Void
+  /// One line for the agent's own log.
+  package var log: @Sendable (_ priority: LogPriority, _ message: String) -> Void
 
   package init(
     file: any EnvironmentFilePort, unit: any UnitPort, journal: any JournalPort,
@@ -262,7 +262,7 @@ package struct Ports: Sendable {
       try Thread.start(name, body)
     },
     event: @escaping @Sendable (AgentEvent) -> Void,
-    log: @escaping @Sendable (_ priority: Int, _ message: String) -> Void
+    log: @escaping @Sendable (_ priority: LogPriority, _ message: String) -> Void
   ) {
     self.startThread = startThread
     self.file = file

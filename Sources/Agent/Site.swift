@@ -25,10 +25,10 @@ struct Site: Sendable {
   var principal: Principal { Principal(cluster: inventory.cluster, role: .node, name: node) }
 
   /// Priority as in syslog.
-  func log(_ priority: Int, _ message: String) { ports.log(priority, message) }
+  func log(_ priority: LogPriority, _ message: String) { ports.log(priority, message) }
 
   /// Does `body`; a failure is only logged, with the priority.
-  func attempt(_ priority: Int, _ body: () throws(Refusal) -> Void) {
+  func attempt(_ priority: LogPriority, _ body: () throws(Refusal) -> Void) {
     do throws(Refusal) { try body() } catch { log(priority, error.message) }
   }
 
@@ -47,7 +47,7 @@ struct Site: Sendable {
   ///   waits for a thread of its own.
   func carryOn(_ name: String, isLong: Bool = false, _ body: @escaping @Sendable () -> Void) {
     do throws(Refusal) { try startThread(name, body) } catch {
-      log(3, "\(error.message); it waits for the agent's reserve")
+      log(.error, "\(error.message); it waits for the agent's reserve")
       reserve.post(Reserve.Work(name, isLong: isLong, body))
     }
   }
@@ -63,7 +63,7 @@ struct Site: Sendable {
           }
         }
       }
-    } catch { log(3, "\(node): \(error)") }
+    } catch { log(.error, "\(node): \(error)") }
   }
 
   /// Lets the reserve's thread end.

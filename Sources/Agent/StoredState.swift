@@ -45,7 +45,7 @@ struct StoredState {
       use(.proposal, site) { () throws(Refusal) in try records.loadProposal() ?? ProposalRecord() }
       ?? ProposalRecord.forgotten
     for record in damagedRecords where record.finding.severity == .error {
-      site.log(3, record.finding.message)
+      site.log(.error, record.finding.message)
     }
   }
 
@@ -64,7 +64,7 @@ struct StoredState {
     _ read: @escaping @Sendable () throws(Refusal) -> Value
   ) -> Value? {
     do throws(Refusal) { return try read() } catch {
-      site.log(4, error.message)
+      site.log(.warning, error.message)
       damagedRecords.append(
         DamagedRecord(kind, error) { () throws(Refusal) in _ = try read() })
       return nil

@@ -112,7 +112,7 @@ package struct Aftermath: Sendable {
 
   /// Tells every member once; one that does not hear collects by itself, and comes to the same.
   private func settle(_ rolloutResult: RolloutResult) {
-    _ = FanOut.map(links, atOnce: atOnce) { link in
+    _ = Parallel.map(links, atOnce: atOnce) { link in
       _ = try? link.call(
         .settle(rolloutResult), lane: .control, deadline: .inMilliseconds(Self.answerMilliseconds))
     }
@@ -121,7 +121,7 @@ package struct Aftermath: Sendable {
   private func ask(_ rollout: Rollout) -> [NodeAnswer<PlanAnswer>] {
     let request = PlanRequest(kind: .rollback, changes: [], createKey: false, undo: rollout.id)
     let milliseconds = inventory.timeouts.prepareSeconds * 1000 + Self.answerMilliseconds
-    return FanOut.ask(
+    return Parallel.ask(
       .plan(request), of: zip(inventory.memberNames, links).map { (name: $0, link: $1) },
       atOnce: atOnce, milliseconds: milliseconds)
   }

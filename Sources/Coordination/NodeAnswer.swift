@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Threads
+package import Threads
 
 /// What a node said, or why it said nothing.
 package struct NodeAnswer<Answer: Sendable>: Sendable {
@@ -26,7 +26,7 @@ package struct NodeAnswer<Answer: Sendable>: Sendable {
   }
 }
 
-extension FanOut {
+extension Parallel {
   /// The same question to every node at once; the answers in the nodes' order. Blocks until each has
   /// answered or is out of time.
   ///

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Crypto
 import KeyManager
+import Secrets
 import Testing
 
 @Suite struct EnvironmentAgreementTests {
@@ -60,20 +61,5 @@ import Testing
       EnvironmentVariable(name: "MINIO_B", value: "x"),
     ])
     #expect(map[0].digest != map[1].digest)
-  }
-
-  @Test("differences are named as missing, mismatching and extra")
-  func differences() {
-    func map(_ pairs: [(String, String)]) -> [EnvironmentAgreement.Entry] {
-      EnvironmentAgreement.map(of: pairs.map { EnvironmentVariable(name: $0.0, value: $0.1) })
-    }
-    let a = map([("MINIO_D", "1"), ("MINIO_A", "1"), ("MINIO_B", "1"), ("MINIO_C", "1")])
-    let b = map([("MINIO_C", "1"), ("MINIO_B", "2"), ("MINIO_E", "1")])
-    let differences = EnvironmentAgreement.differences(a, b)
-    #expect(differences.missing == ["MINIO_A", "MINIO_D"])
-    #expect(differences.mismatching == ["MINIO_B"])
-    #expect(differences.extra == ["MINIO_E"])
-    #expect(!differences.isEmpty)
-    #expect(EnvironmentAgreement.differences(a, a).isEmpty)
   }
 }

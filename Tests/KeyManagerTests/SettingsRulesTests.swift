@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Model
+import Secrets
 import Testing
 
 @testable import KeyManager
@@ -282,8 +283,8 @@ private func environment(_ name: String, _ value: String) -> [EnvironmentVariabl
   @Test("a name that a finding can be about is left out only if the lint of the file names it")
   func mayConcern() {
     let names =
-      KeyManagerSettings.variables + KnownVariables.keyEncryptionService
-      + KnownVariables.staticKey + KnownVariables.ignored + KnownVariables.proxies
+      KeyManagerSettings.variables + KeyManagerVariables.keyEncryptionService
+      + KeyManagerVariables.staticKey + KeyManagerVariables.ignored + KeyManagerVariables.proxies
       + ["MINIO_KMS_AUTO_ENCRYPTION", "MINIO_KMS_REPLICATE_KEYID"]
     for name in names {
       #expect(SettingsRules.mayConcern(Array(name.utf8)[...]))
@@ -304,9 +305,8 @@ private func environment(_ name: String, _ value: String) -> [EnvironmentVariabl
 
   @Test("a name that resembles nothing is not answered with a guess")
   func noGuess() {
-    #expect(KnownVariables.nearest(to: "MINIO_KMS_COMPLETELY_DIFFERENT") == nil)
-    #expect(KnownVariables.nearest(to: String(repeating: "A", count: 100_000)) == nil)
-    #expect(KnownVariables.nearest(to: "MINIO_SERVER", within: 2) == nil)
+    #expect(KeyManagerVariables.nearest(to: "MINIO_KMS_COMPLETELY_DIFFERENT".utf8) == nil)
+    #expect(KeyManagerVariables.nearest(to: "MINIO_SERVER".utf8, within: 2) == nil)
   }
 
   @Test("of a variable given twice the last counts")

@@ -3,6 +3,7 @@ import HTTP
 import JSONCoding
 @testable import KeyManager
 import Model
+import Secrets
 @testable import Probes
 import Sockets
 import TLS

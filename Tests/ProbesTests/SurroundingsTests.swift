@@ -2,6 +2,7 @@
 import HTTP
 @testable import KeyManager
 import Model
+import Secrets
 @testable import Probes
 import Sockets
 import TLS

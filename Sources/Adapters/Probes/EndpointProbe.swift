@@ -63,7 +63,7 @@ struct EndpointProbe: Sendable {
       addresses.removeLast(addresses.count - Limits.endpointAddresses)
     }
     let end = deadline.advanced(byMilliseconds: 500)
-    let reports = InParallel.map(addresses, thread: "probe-address", until: end) { address in
+    let reports = Parallel.map(addresses, thread: "probe-address", until: end) { address in
       AddressProbe(self, address).run()
     }
     return EndpointReport(

@@ -45,7 +45,7 @@ package enum KeyManagerProbe {
     // Every wait of a probe ends at its deadline; what comes after that is a matter of the
     // processor.
     let end = deadline.advanced(byMilliseconds: 1_000)
-    let reports = InParallel.map(probes, thread: "probe", until: end) { $0.run() }
+    let reports = Parallel.map(probes, thread: "probe", until: end) { $0.run() }
     return zip(probes, reports).map { probe, report in
       report
         ?? EndpointReport(endpoint: probe.endpoint, address: nil, stages: EndpointProbe.late)

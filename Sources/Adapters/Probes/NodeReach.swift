@@ -26,7 +26,7 @@ package enum NodeReach {
     var targets: [Target] = []
     var failed: [ReverseAttempt] = []
     let places = [(ReversePort.agent, node.agentPlace), (.server, node.serverPlace)]
-    let found = InParallel.map(
+    let found = Parallel.map(
       places.map { $0.1 }, thread: "reach-name", until: deadline.advanced(byMilliseconds: grace)
     ) { place -> Result<[SocketAddress], SocketFailure> in
       Result { () throws(SocketFailure) in
@@ -47,7 +47,7 @@ package enum NodeReach {
         failed.append(ReverseAttempt(port, name, .noAddress, detail: "look up \(name): timed out"))
       }
     }
-    let attempts = InParallel.map(
+    let attempts = Parallel.map(
       targets, thread: "reach", until: deadline.advanced(byMilliseconds: grace)
     ) { target in
       let began = Clock.now()

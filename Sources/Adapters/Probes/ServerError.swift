@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import HTTP
+internal import Model
 
 /// An error as a MinIO server answers it: XML, or JSON of the same names. Nothing else of the body is
 /// passed on, as it may hold what the request said.
@@ -35,9 +36,6 @@ struct ServerError {
 
   /// A character of a code, of a region's name or of an upload's (base64, for URLs or not).
   private static func isPlain(_ byte: UInt8) -> Bool {
-    switch byte {
-    case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
-    default: "-_.:+/=".utf8.contains(byte)
-    }
+    byte.isLetterOrDigit || "-_.:+/=".utf8.contains(byte)
   }
 }

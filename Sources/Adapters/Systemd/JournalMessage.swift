@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CSystemd
 internal import Glibc
+package import Model
 
 /// A message of our own in the journal, with fields that programs can match (the native protocol,
 /// systemd.journal-fields(7)).
@@ -9,13 +10,12 @@ package enum JournalMessage {
   ///
   /// - Parameters:
   ///   - id: its MESSAGE_ID, 32 hexadecimal digits, by which the catalogue explains it.
-  ///   - priority: as in syslog.
   ///   - fields: names of capital letters, digits and `_`; those without a value are left out.
   package static func send(
-    id: String, priority: Int, _ message: String, fields: [(name: String, value: String)]
+    id: String, priority: LogPriority, _ message: String, fields: [(name: String, value: String)]
   ) -> Bool {
     var entries = [
-      "MESSAGE=\(message)", "MESSAGE_ID=\(id)", "PRIORITY=\(priority)",
+      "MESSAGE=\(message)", "MESSAGE_ID=\(id)", "PRIORITY=\(priority.rawValue)",
       "SYSLOG_IDENTIFIER=keyturnd",
     ]
     entries += fields.filter { !$0.value.isEmpty }.map { "\($0.name)=\($0.value)" }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Model
 internal import ServerUnit
 
 extension UnitState {
@@ -80,7 +81,7 @@ extension UnitState {
     switch name {
     case "InvocationID":
       let bytes = try reader.variant("ay") { () throws(BusFailure) in try reader.bytes() }
-      invocationID = UnitState.hex(bytes)
+      invocationID = bytes.hex
     case "Environment": environment = try strings()
     case "PassEnvironment": passEnvironment = try strings()
     case "UnsetEnvironment": unsetEnvironment = try strings()
@@ -145,11 +146,6 @@ extension UnitState {
     }
   }
 
-  private static func hex(_ bytes: [UInt8]) -> String {
-    let digits = Array("0123456789abcdef".utf8)
-    return String(
-      decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
-  }
 }
 
 extension UnitSandbox {

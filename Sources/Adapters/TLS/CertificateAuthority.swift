@@ -133,10 +133,7 @@ package struct CertificateAuthority: Sendable {
       address.utf8.count <= 253
       && labels.allSatisfy { label in
         (1...63).contains(label.utf8.count) && label.first != "-" && label.last != "-"
-          && label.utf8.allSatisfy {
-            (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0)
-              || $0 == 0x2D || $0 == 0x5F
-          }
+          && label.utf8.allSatisfy { $0.isLetterOrDigit || $0 == 0x2D || $0 == 0x5F }
       }
     guard isName else {
       throw CertificateFailure(

@@ -123,7 +123,7 @@ extension ContextHandle {
     defer { closedir(directory) }
     while let entry = readdir(directory) {
       let isHashed = withUnsafeBytes(of: &entry.pointee.d_name) { name in
-        name.prefix(8).allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
+        name.prefix(8).allSatisfy { $0.hexValue != nil && !$0.isCapital }
           && name[8] == 0x2E && name[9] == 0x30 && name[10] == 0
       }
       if isHashed { return true }

@@ -267,10 +267,7 @@ extension Agent {
     }
     if let problem = problem(withEpoch: rollout.epoch) { return Refusal(.vote, problem) }
     if let problem = problem(withMembers: rollout.members) { return problem }
-    let hex = rollout.id.utf8.allSatisfy {
-      (0x30...0x39).contains($0) || (0x61...0x66).contains($0)
-    }
-    if rollout.id.utf8.count != 16 || !hex {
+    if !rollout.id.isHex(digits: 16) {
       return Refusal(.vote, "the rollout's id is not 16 lower-case hexadecimal digits")
     }
     if rollout.undoes != nil, rollout.kind != .rollback {

@@ -18,10 +18,10 @@ package final class RequestJournal: Sendable {
   static let remembered = 256
 
   private let quiet = Lock<[String: Quiet]>([:])
-  private let log: @Sendable (_ priority: Int, _ message: String) -> Void
+  private let log: @Sendable (_ priority: LogPriority, _ message: String) -> Void
 
   /// A journal that writes its lines by `log`.
-  package init(log: @escaping @Sendable (_ priority: Int, _ message: String) -> Void) {
+  package init(log: @escaping @Sendable (_ priority: LogPriority, _ message: String) -> Void) {
     self.log = log
   }
 
@@ -34,19 +34,19 @@ package final class RequestJournal: Sendable {
     let route = request.map { "\($0.method) \(Self.visible($0.path))" } ?? "a connection"
     switch response.status {
     case 401, 403, 409, 413, 429, 503:
-      write(4, "refused \(Self.name(principal))") {
+      write(.warning, "refused \(Self.name(principal))") {
         "refused \(who): \(route): \(response.status)\(Self.reason(response))"
       }
     case 200..<300:
       guard let request, request.method == "POST", request.path != "/v1/check",
         principal?.role == .operator
       else { return }
-      write(6, "answered \(Self.name(principal)) \(request.path)") { "\(who): \(route)" }
+      write(.information, "answered \(Self.name(principal)) \(request.path)") { "\(who): \(route)" }
     default: return
     }
   }
 
-  private func write(_ priority: Int, _ key: String, _ line: () -> String) {
+  private func write(_ priority: LogPriority, _ key: String, _ line: () -> String) {
     let leftOut: Int? = quiet.withLock { quiet in
       let now = Clock.now()
       let isKnown = quiet[key] != nil

@@ -3,6 +3,7 @@ internal import API
 package import Crypto
 internal import KeyManager
 internal import Model
+internal import Secrets
 internal import ServerUnit
 
 /// What is remembered of a file: enough to tell that it is another one, and no byte of it.

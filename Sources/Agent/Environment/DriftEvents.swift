@@ -2,6 +2,7 @@
 internal import API
 internal import Crypto
 internal import Model
+internal import Secrets
 
 /// What the watch has told already.
 struct DriftLog {
@@ -35,7 +36,7 @@ extension AgentEvent {
   /// It is as it was again.
   init(goneFrom place: String, kind: DriftKind) {
     self.init(
-      id: "ba85b74afda8461fb22d57c1e2a1ffa4", priority: 6,
+      id: "ba85b74afda8461fb22d57c1e2a1ffa4", priority: .information,
       message: "\(place): no drift any more (\(kind.rawValue))",
       fields: [
         (name: "KEYTURN_KIND", value: kind.rawValue), (name: "KEYTURN_FILE", value: place),
@@ -64,12 +65,11 @@ extension DriftKind {
 }
 
 extension Severity {
-  /// As in syslog.
-  fileprivate var priority: Int {
+  fileprivate var priority: LogPriority {
     switch self {
-    case .error: 3
-    case .warning: 4
-    case .note: 5
+    case .error: .error
+    case .warning: .warning
+    case .note: .notice
     }
   }
 }

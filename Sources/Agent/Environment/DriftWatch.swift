@@ -97,7 +97,8 @@ final class DriftWatch: Sendable {
         try waitForChange(until: wakesBy)
       } catch {
         if complaint != error.message {
-          site.log(4, "drift is looked for only every 10 s and at each status: \(error.message)")
+          site.log(
+            .warning, "drift is looked for only every 10 s and at each status: \(error.message)")
         }
         complaint = error.message
         state.update { $0.log.isWatching = false }
@@ -280,7 +281,7 @@ final class DriftWatch: Sendable {
       return before
     }
     if before == entries { return }
-    site.attempt(4) { () throws(Refusal) in try site.records.saveDrift(entries) }
+    site.attempt(.warning) { () throws(Refusal) in try site.records.saveDrift(entries) }
     for (item, entry) in zip(items, entries) where !before.contains(entry) {
       site.ports.event(AgentEvent(item))
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import EnvironmentFile
 internal import KeyManager
+internal import Secrets
 
 /// One place that variables of the server's environment come from.
 struct EnvironmentSource {

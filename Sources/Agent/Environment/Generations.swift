@@ -37,7 +37,8 @@ final class Generations: Sendable {
     var state = State(lastNumber: lastNumber)
     if lastNumber > 0 {
       // Without it a rollout is possible still.
-      site.attempt(4) { () throws(Refusal) in state.last = try history.load(lastNumber)?.generation
+      site.attempt(.warning) { () throws(Refusal) in
+        state.last = try history.load(lastNumber)?.generation
       }
     }
     self.state = Lock(state)
@@ -106,7 +107,7 @@ final class Generations: Sendable {
       state.lastNumber = generation.number
     }
     // One too many does no harm, and the next one goes on with it.
-    site.attempt(4) { () throws(Refusal) in try history.prune() }
+    site.attempt(.warning) { () throws(Refusal) in try history.prune() }
   }
 
   /// Every secret of every file that is kept, as either reader reads it. The files are read again
@@ -119,7 +120,7 @@ final class Generations: Sendable {
       numbers = try history.numbers()
       replaced = try site.ports.records.list(Self.replacedFolder)
     } catch {
-      site.log(4, error.message)
+      site.log(.warning, error.message)
       return []
     }
     let names = numbers.map(String.init) + replaced

@@ -34,7 +34,7 @@ struct History: Sendable {
     try port.list(Self.folder)
       .compactMap { name in
         // By bytes: "+1", a blank or a digit of another script makes no number.
-        guard name.utf8.count == Self.digits, name.utf8.allSatisfy({ (0x30...0x39).contains($0) })
+        guard name.utf8.count == Self.digits, name.isDigits
         else { return nil }
         return Int(name)
       }

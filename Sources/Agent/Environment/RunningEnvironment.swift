@@ -2,20 +2,21 @@
 internal import Crypto
 internal import KeyManager
 internal import Rollout
+internal import Secrets
 
 /// The running process' environment beside the file's.
 enum RunningEnvironment {
   /// Every MINIO_* variable without its value, sorted by name; of a name given twice the last
   /// counts.
-  static func digests(of environment: [EnvironmentVariable]) -> [PreparedFacts.Variable] {
+  static func digests(of environment: [EnvironmentVariable]) -> [NamedDigest] {
     map(environment).sorted { $0.key < $1.key }.map {
-      PreparedFacts.Variable(name: $0.key, digest: .ofFields([$0.key, $0.value]))
+      NamedDigest(name: $0.key, digest: .ofFields([$0.key, $0.value]))
     }
   }
 
   /// Names of the variables that are in one only, or differ, sorted.
   static func differences(
-    _ a: [PreparedFacts.Variable], _ b: [PreparedFacts.Variable]
+    _ a: [NamedDigest], _ b: [NamedDigest]
   ) -> [String] {
     Set(a).symmetricDifference(b).map(\.name).reduce(into: Set()) { $0.insert($1) }.sorted()
   }

@@ -3,6 +3,7 @@ internal import EnvironmentFile
 internal import KeyManager
 internal import Model
 internal import Rollout
+internal import Secrets
 internal import ServerUnit
 
 // What is wrong with the server's environment, and why it cannot be relied on.

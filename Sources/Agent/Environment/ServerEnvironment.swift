@@ -3,6 +3,7 @@ internal import EnvironmentFile
 internal import KeyManager
 internal import Model
 internal import Rollout
+internal import Secrets
 internal import ServerUnit
 
 /// What the server's process gets of its environment, and from where.

@@ -2,6 +2,7 @@
 internal import KeyManager
 internal import Model
 internal import Rollout
+internal import Secrets
 internal import ServerUnit
 internal import Threads
 

@@ -111,12 +111,12 @@ final class LinkWatch: Sendable {
     for problem in now where !before.contains(problem) {
       site.ports.event(
         AgentEvent(
-          id: "cf39e54a1c954da08f86925c64f94ede", priority: 4, message: problem, fields: []))
+          id: "cf39e54a1c954da08f86925c64f94ede", priority: .warning, message: problem, fields: []))
     }
     if now.isEmpty, !before.isEmpty {
       site.ports.event(
         AgentEvent(
-          id: "8d48bbfa244944e6bb14ce0ed8274a3f", priority: 5,
+          id: "8d48bbfa244944e6bb14ce0ed8274a3f", priority: .notice,
           message: "all links to the Key Managers and back are fine again", fields: []))
     }
   }

@@ -97,7 +97,7 @@ final class ReversePath: Sendable {
     let work: @Sendable () -> Void = { [self] in
       let questions =
         [Question.ownServer] + hosts.filter { $0.witness != nil }.map { .witness($0.name) }
-      let answers = InParallel.map(
+      let answers = Parallel.map(
         questions, thread: "reverse-path",
         until: deadline.advanced(byMilliseconds: Self.graceMilliseconds)
       ) { [self] in ask($0, server, deadline) }

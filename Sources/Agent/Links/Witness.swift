@@ -31,14 +31,14 @@ package final class Witness: Sendable {
   private let version: String
   private let certificate: OwnCertificate?
   private let reach: any ReachPort
-  private let log: @Sendable (_ priority: Int, _ message: String) -> Void
+  private let log: @Sendable (_ priority: LogPriority, _ message: String) -> Void
   private let state: Lock<State>
 
   /// A witness with its inventory and its certificate.
   package init(
     name: String, inventory: Inventory, version: String, certificate: OwnCertificate? = nil,
     reach: any ReachPort,
-    log: @escaping @Sendable (_ priority: Int, _ message: String) -> Void
+    log: @escaping @Sendable (_ priority: LogPriority, _ message: String) -> Void
   ) {
     self.name = name
     self.inventory = inventory
@@ -147,7 +147,9 @@ package final class Witness: Sendable {
       case .busy: (429, .busy, "too many nodes ask at once")
       }
     if isNew {
-      log(4, "refused \(principal.uri): \(what) (told once; keyturn_witness_refused_total counts)")
+      log(
+        .warning,
+        "refused \(principal.uri): \(what) (told once; keyturn_witness_refused_total counts)")
     }
     return .json(
       status, ErrorAnswer(kind: kind, message: "witness \(name) refuses \(principal.name): \(what)")

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import API
+internal import Crypto
 internal import Model
 internal import Rollout
 internal import ServerUnit
@@ -16,5 +17,5 @@ struct Assessment {
   /// The unit's state when it was looked at.
   var unit: UnitState?
   /// What the server is to run with; nil if that is not known.
-  var environment: [PreparedFacts.Variable]?
+  var environment: [NamedDigest]?
 }

@@ -171,9 +171,6 @@ final class Assessor: Sendable {
       refusals.append(refusal)
     }
 
-    let agreed = EnvironmentAgreement.map(of: environment).map {
-      VariableDigest(name: $0.name, digest: $0.digest)
-    }
     let reason = merged.map { restartReason($0.variables, view) } ?? ""
     let changed = proposed.bytes != current.bytes
     let before = edit.current.map { Digest.sha256($0.bytes) }
@@ -184,7 +181,8 @@ final class Assessor: Sendable {
         from: current, to: proposed, describe: SettingDisplay.text(of:_:)),
       restartNeeded: changed || !reason.isEmpty,
       restartReason: changed ? "the file changes" : reason,
-      findings: findings, refusal: refusals.first, environment: agreed,
+      findings: findings, refusal: refusals.first,
+      environment: EnvironmentAgreement.map(of: environment),
       environmentDigest: EnvironmentAgreement.digest(of: environment), epoch: record.highestEpoch,
       activeRollout: record.active?.rollout.id, generation: generation,
       seal: seal, key: KeyIdentity(environment), currentKey: currentKey, keyManager: sight?.text)

@@ -14,7 +14,8 @@ extension Agent {
     if finished.outcome.kind != .aborted { follow(finished) }
     timelines.change(id) { $0.end(finished.outcome, at: $1) }
     ports.log(
-      finished.outcome.kind == .confirmed || finished.outcome.kind == .aborted ? 6 : 3,
+      finished.outcome.kind == .confirmed || finished.outcome.kind == .aborted
+        ? .information : .error,
       "rollout \(id): \(finished.outcome.kind.rawValue) \(finished.outcome.reason)")
     // What others did meanwhile has not been looked at.
     ports.watch.wake()
@@ -33,13 +34,13 @@ extension Agent {
     guard let bytes = try ports.file.read(path) else { return }
     guard Digest.sha256(bytes) == content?.after else {
       ports.log(
-        4, "\(path) was changed during the start; it is no generation")
+        .warning, "\(path) was changed during the start; it is no generation")
       return
     }
     try generations.keep(bytes, of: finished, at: Clock.realtimeMicroseconds())
     // What drift is measured against stops no rollout.
     do throws(Refusal) { try drift.keepConfirmed(finished.rollout) } catch {
-      ports.log(4, "drift is measured against an earlier start: \(error.message)")
+      ports.log(.warning, "drift is measured against an earlier start: \(error.message)")
     }
   }
 }

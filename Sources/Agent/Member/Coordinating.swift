@@ -24,20 +24,23 @@ extension Agent {
   func clusterPlan(_ request: PlanRequest) -> ClusterPlan {
     let milliseconds = inventory.timeouts.prepareSeconds * 1000 + Limits.agentTransferMilliseconds
     return ClusterPlan(
-      rows: FanOut.ask(
+      rows: Parallel.ask(
         .plan(request), of: zip(inventory.memberNames, memberLinks).map { (name: $0, link: $1) },
         atOnce: Limits.peersAtOnce, milliseconds: milliseconds))
   }
 
   /// Tells how a rollout that this member has summed up went on.
   func log(_ end: Aftermath.End, of rollout: Rollout) {
-    let (priority, words) =
+    let (priority, words): (LogPriority, String) =
       switch end {
-      case .confirmed: (6, "confirmed on all nodes")
-      case .held(let reason): (4, "held as it is: \(reason)")
+      case .confirmed: (.information, "confirmed on all nodes")
+      case .held(let reason): (.warning, "held as it is: \(reason)")
       case .rolledBack(let back, let result):
-        (result.ending == .confirmed ? 5 : 3, "rolled back by \(back.id): \(result.summary)")
-      case .elsewhere(let reason): (5, reason)
+        (
+          result.ending == .confirmed ? .notice : .error,
+          "rolled back by \(back.id): \(result.summary)"
+        )
+      case .elsewhere(let reason): (.notice, reason)
       }
     ports.log(priority, "rollout \(rollout.id): \(words)")
   }
@@ -119,17 +122,19 @@ private struct OwnLink: AgentLink {
 /// Writes into the agent's log what an operator would see.
 struct LoggingWatcher: RolloutWatcher {
   let rollout: String
-  let log: @Sendable (_ priority: Int, _ message: String) -> Void
+  let log: @Sendable (_ priority: LogPriority, _ message: String) -> Void
 
   mutating func changed(member: String, phase: String, detail: String) {
     switch phase {
     case "refused", "unreachable", "failed", "timedOut", "confirmed":
-      log(6, "rollout \(rollout): \(member): \(phase)" + (detail.isEmpty ? "" : ": \(detail)"))
+      log(
+        .information,
+        "rollout \(rollout): \(member): \(phase)" + (detail.isEmpty ? "" : ": \(detail)"))
     default: break
     }
   }
   mutating func committed(inNanoseconds: Int64) {
-    log(6, "rollout \(rollout): all nodes voted yes")
+    log(.information, "rollout \(rollout): all nodes voted yes")
   }
   mutating func tick() {}
   mutating func end() {}

@@ -101,7 +101,7 @@ extension Agent {
   /// systemd has taken the restart: no start is owed any more.
   private func holdIsPaid(by id: String) {
     do throws(Refusal) { try endHold(exceptOf: id) } catch {
-      ports.log(4, error.message)
+      ports.log(.warning, error.message)
       // It finds a server that runs, and removes it.
       releaseHoldIfAborted()
     }
@@ -111,7 +111,7 @@ extension Agent {
   /// limit refuse this one: then a node would have the new file and no server.
   private func forgetFailedStarts(until deadline: Instant) {
     do throws(Refusal) { try ports.unit.resetFailed(deadline: deadline) } catch {
-      ports.log(4, error.message)
+      ports.log(.warning, error.message)
     }
   }
 
@@ -146,7 +146,8 @@ extension Agent {
   func hurry(_ id: String) {
     guard unreachable?.id == id else { return }
     state.update { $0.hurried = id }
-    ports.log(5, "rollout \(id): its instant is out of reach, an operator has had it fired now")
+    ports.log(
+      .notice, "rollout \(id): its instant is out of reach, an operator has had it fired now")
   }
 
   /// The committed rollout whose instant is out of reach.

@@ -50,7 +50,7 @@ final class Peers: Sendable {
   /// asked by everybody at once.
   let names: [String]
   private let port: any PeerPort
-  private let log: @Sendable (_ priority: Int, _ message: String) -> Void
+  private let log: @Sendable (_ priority: LogPriority, _ message: String) -> Void
   private let state = Lock(State())
 
   init(_ ports: Ports, inventory: Inventory, except node: String) {
@@ -144,7 +144,7 @@ final class Peers: Sendable {
     } catch {
       // The others go on; if there are none, whoever asks is told that no answer came in time.
       state.update { $0.threads -= 1 }
-      log(3, "ask the other nodes: \(error); raise TasksMax= of keyturnd.service")
+      log(.error, "ask the other nodes: \(error); raise TasksMax= of keyturnd.service")
     }
   }
 

@@ -25,7 +25,7 @@ extension Agent {
         perform(.woke) { [self] in alarm.last == setting }
       }
     } catch {
-      ports.log(3, "\(node): \(error)")
+      ports.log(.error, "\(node): \(error)")
       // Too early costs a round that comes to nothing; never would leave the member in doubt.
       let setting = alarm.last
       site.carryOn("alarm") { [self] in
@@ -76,7 +76,7 @@ extension Agent {
     }
     if ballot.map(Self.isPlausible) ?? true { return reply }
     ports.log(
-      4,
+      .warning,
       "\(member) tells a round of rollout \(key.id) that no proposer can have got to; its answer is not counted"
     )
     return nil

@@ -100,7 +100,7 @@ extension Agent {
     }
     for path in targets {
       do throws(Refusal) { try ports.file.discard(beside: path, allExcept: known) } catch {
-        ports.log(4, error.message)
+        ports.log(.warning, error.message)
       }
     }
   }

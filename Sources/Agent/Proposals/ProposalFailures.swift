@@ -64,7 +64,7 @@ extension Agent {
           rolloutResult.rollout,
           ProposalNews(reason: "not every start was confirmed", rollback: rolloutResult.rollback))
       }
-    } catch { ports.log(3, error.message) }
+    } catch { ports.log(.error, error.message) }
   }
 
   /// What became known of a rollout that was not confirmed.

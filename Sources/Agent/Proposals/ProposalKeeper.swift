@@ -63,7 +63,7 @@ extension Agent {
         case .wake(let instant): wakeProposals(at: instant)
         case .begin(let digest):
           do throws(Refusal) { try site.startThread("proposal") { self.begin(digest) } } catch {
-            ports.log(3, "what all nodes have proposed is tried again: \(error.message)")
+            ports.log(.error, "what all nodes have proposed is tried again: \(error.message)")
             notBegun = digest
           }
         }
@@ -77,7 +77,7 @@ extension Agent {
     do throws(Errno) {
       try proposalAlarm.set(instant) { [self] _ in intend(.woke) }
     } catch {
-      ports.log(4, "proposals: \(error)")
+      ports.log(.warning, "proposals: \(error)")
       // Too early it is told when to come again; never would leave the proposals alone for good.
       site.carryOn("alarm") { [self] in
         Clock.sleep(until: min(instant, .inMilliseconds(Self.withoutThreadMilliseconds)))
@@ -88,7 +88,7 @@ extension Agent {
 
   /// The same where there is nobody to tell.
   func intend(_ input: ProposalsInput) {
-    do throws(Refusal) { try take(input) } catch { ports.log(3, error.message) }
+    do throws(Refusal) { try take(input) } catch { ports.log(.error, error.message) }
   }
 
   private func tell(_ member: String, _ statement: MemberProposal) {
@@ -211,7 +211,7 @@ extension Agent {
     do throws(Refusal) { problem = try roll(settings, digest) } catch { problem = error }
     state.update { $0.proposalRefusal = problem.map { (digest, $0) } }
     guard let problem else { return }
-    ports.log(4, "what all nodes have proposed came to nothing: \(problem.message)")
+    ports.log(.warning, "what all nodes have proposed came to nothing: \(problem.message)")
     intend(.refused(digest))
   }
 
@@ -229,7 +229,7 @@ extension Agent {
       createdBy: principal.author,
       realtimeMicroseconds: Clock.realtimeMicroseconds(), rollback: inventory.rollback,
       proposal: digest)
-    ports.log(5, "all nodes have proposed the same: rollout \(rollout.id) begins")
+    ports.log(.notice, "all nodes have proposed the same: rollout \(rollout.id) begins")
     let links = memberLinks
     let signs = CoordinatorHeartbeat(of: rollout.id, to: links, atOnce: Limits.peersAtOnce)
     defer { signs.end() }
@@ -260,7 +260,7 @@ extension Agent {
         LoggingWatcher(rollout: back.id, log: ports.log)
       }
       log(end, of: rollout)
-    } catch { ports.log(3, "rollout \(rollout.id): \(error.message)") }
+    } catch { ports.log(.error, "rollout \(rollout.id): \(error.message)") }
   }
 
   // MARK: what is known
@@ -317,7 +317,7 @@ extension Agent {
         let view: ProposalsView = try peers.ask(
           .tell(statement), of: first, .now, deadline: .inMilliseconds(Self.tellMilliseconds))
         state.update { $0.firstView = view }
-      } catch { ports.log(5, "ask \(first) who has proposed what: \(error.refusal.message)") }
+      } catch { ports.log(.notice, "ask \(first) who has proposed what: \(error.refusal.message)") }
     }
     var view = intentsView()
     if let first = state.withLock({ $0.firstView }) {

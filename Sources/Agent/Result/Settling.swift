@@ -74,7 +74,7 @@ extension Agent {
       } else {
         try records.removeCollecting()
       }
-    } catch { ports.log(4, error.message) }
+    } catch { ports.log(.warning, error.message) }
   }
 
   private func startCollecting(_ finished: FinishedRollout) {
@@ -144,7 +144,7 @@ extension Agent {
       // What is forgotten by a restart is collected again.
       if state.withLock({ $0.isResultUnwritten }) { try writeResults() }
       if try records.loadCollecting()?.rollout == id { try records.removeCollecting() }
-    } catch { ports.log(4, error.message) }
+    } catch { ports.log(.warning, error.message) }
     state.update { state in
       if state.collecting?.id == id { state.collecting = nil }
     }
@@ -169,7 +169,7 @@ extension Agent {
       guard record.active == nil, record.lastCommitted?.rollout.id == rollout.id else { return nil }
       let end = try aftermath.carryOut(after: rollout, outcomes, Interruption()) { back in
         ports.log(
-          4,
+          .warning,
           "rollout \(rollout.id) was not confirmed on all nodes and its coordinator is gone: \(node) rolls it back with \(back.id)"
         )
         return LoggingWatcher(rollout: back.id, log: ports.log)
@@ -191,7 +191,7 @@ extension Agent {
     for number in 1...Self.attempts {
       if number > 1 { pause() }
       do throws(Refusal) { reason = try attempt() } catch {
-        ports.log(3, "\(node): \(error.message)")
+        ports.log(.error, "\(node): \(error.message)")
         reason = error.message
       }
       if reason == nil { return nil }
@@ -256,7 +256,7 @@ extension Agent {
     }
     if let why = refusal {
       ports.log(
-        4,
+        .warning,
         "rollout \(rolloutResult.rollout): \(rolloutResult.by) says that it is \(rolloutResult.kind.rawValue), which is not taken: \(why)"
       )
       return why
@@ -279,7 +279,7 @@ extension Agent {
   /// Writes it down if anything has changed since that was done.
   private func keepResults() {
     guard state.withLock({ $0.isResultUnwritten }) else { return }
-    do throws(Refusal) { try writeResults() } catch { ports.log(4, error.message) }
+    do throws(Refusal) { try writeResults() } catch { ports.log(.warning, error.message) }
   }
 
   private func writeResults() throws(Refusal) {

@@ -75,7 +75,7 @@ extension Agent {
         guard let hold = try records.loadHold(), hold.rollout == rollout else { return }
         try records.save(hold.released)
       }
-    } catch { ports.log(3, error.message) }
+    } catch { ports.log(.error, error.message) }
     releaseHold(after: 0)
   }
 
@@ -90,7 +90,7 @@ extension Agent {
         releaseHold(after: pause)
       }
     } catch {
-      ports.log(3, "\(node): \(error)")
+      ports.log(.error, "\(node): \(error)")
       // Its own thread ends then, and what is owed is in the record.
       site.carryOn("release", isLong: true) { self.releaseHold(after: Self.firstPauseMilliseconds) }
     }
@@ -118,7 +118,7 @@ extension Agent {
         state.releaseFailure = (attempts, error)
         return attempts
       }
-      if attempts == 1 { ports.log(3, error.message) }
+      if attempts == 1 { ports.log(.error, error.message) }
       let doublings = min(attempts - 1, 16)
       return min(Self.firstPauseMilliseconds << doublings, Self.longestPauseMilliseconds)
     }

@@ -65,7 +65,7 @@ struct TimelineRecords: Sendable {
     try port.list(Self.folder)
       .filter { name in
         name.utf8.count == Self.digits + 17
-          && name.utf8.prefix(Self.digits).allSatisfy { (0x30...0x39).contains($0) }
+          && name.utf8.prefix(Self.digits).allSatisfy { $0.isDigit }
       }
       .sorted()
   }

@@ -17,7 +17,7 @@ final class Timelines: Sendable {
     records = TimelineRecords(port: site.ports.records)
     var kept: Timeline?
     if let id = record.active?.rollout.id ?? record.last?.rollout.id {
-      site.attempt(4) { () throws(Refusal) in kept = try records.load(id) }
+      site.attempt(.warning) { () throws(Refusal) in kept = try records.load(id) }
     }
     current.update { [kept] in $0 = Timeline(kept, record, at: time) }
   }
@@ -56,11 +56,11 @@ final class Timelines: Sendable {
   func keep() {
     let write: @Sendable () -> Void = { [self] in
       do throws(Refusal) { try records.save { current.withLock { $0 } } } catch {
-        site.log(4, "a timeline is not kept: \(error.message)")
+        site.log(.warning, "a timeline is not kept: \(error.message)")
       }
     }
     do throws(Refusal) { try site.startThread("timeline", write) } catch {
-      site.log(4, "a timeline is not kept: \(error.message)")
+      site.log(.warning, "a timeline is not kept: \(error.message)")
     }
   }
 
@@ -80,7 +80,7 @@ final class Timelines: Sendable {
   /// The rollouts that are known here, the newest first. Blocks on the disk.
   func rollouts() throws(Refusal) -> RolloutsAnswer {
     let current = current.withLock { $0 }
-    var all = try records.all { site.log(4, $0) }
+    var all = try records.all { site.log(.warning, $0) }
     if let current {
       // What is in memory is newer than what is kept.
       all.removeAll { $0.id == current.id }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import KeyManager
 internal import Rollout
+internal import Secrets
 internal import ServerUnit
 
 extension KeyIdentity {

@@ -3,6 +3,7 @@ internal import EnvironmentFile
 internal import KeyManager
 internal import Model
 internal import Rollout
+internal import Secrets
 internal import ServerUnit
 internal import StartWatch
 internal import Threads

@@ -70,7 +70,7 @@ final class SealKeeper: Sendable {
     case .sealed(let seal):
       do throws(Refusal) {
         try rollouts.betweenTurns { () throws(Refusal) in try site.records.completeSeal(seal) }
-      } catch { site.log(4, error.message) }
+      } catch { site.log(.warning, error.message) }
       if !facts.findings.isEmpty {
         keep(asking: nextPeers(Limits.peersAtOnce))
         return Self.eagerMilliseconds
@@ -172,7 +172,7 @@ final class SealKeeper: Sendable {
       try site.records.save(seal)
       state.update { $0.seal = seal }
       site.log(
-        5,
+        .notice,
         isTaken
           ? "key \(seal.text) is sealed, taken from the other members"
           : "key \(seal.text) is sealed: every server runs with it (adopted)")
@@ -189,10 +189,10 @@ final class SealKeeper: Sendable {
     case .unsealed:
       try site.records.save(seal)
       state.update { $0.seal = seal }
-      site.log(5, "key \(seal.text) is sealed by rollout \(finished.rollout.id)")
+      site.log(.notice, "key \(seal.text) is sealed by rollout \(finished.rollout.id)")
     case .sealed(let own):
       if own.digest != seal.digest {
-        site.log(3, "\(site.node) is sealed with \(own.text) already, not with \(seal.text)")
+        site.log(.error, "\(site.node) is sealed with \(own.text) already, not with \(seal.text)")
       }
     case .missing, .damaged:
       // What was lost or altered is not written over.
@@ -227,7 +227,7 @@ final class SealKeeper: Sendable {
       return SealRecovery(node: site.node, seal: seal, problem: problem)
     }
     if let problem = recovery.problem {
-      site.log(5, "the seal \(seal.text) was recovered by \(person): \(problem)")
+      site.log(.notice, "the seal \(seal.text) was recovered by \(person): \(problem)")
     }
     keep(asking: site.peers.names)
     return recovery
@@ -296,10 +296,10 @@ final class SealKeeper: Sendable {
       return state.facts
     }
     for finding in facts.findings where !old.findings.contains(finding) {
-      site.log(finding.severity == .error ? 3 : 4, finding.message)
+      site.log(finding.severity == .error ? .error : .warning, finding.message)
     }
     if facts.findings.isEmpty, let was = old.findings.first, was.severity == .error {
-      site.log(5, "the seal is as it must be again (\(was.rule))")
+      site.log(.notice, "the seal is as it must be again (\(was.rule))")
     }
     // The start guard may judge otherwise now.
     if facts.record != old.record { site.ports.watch.wake() }

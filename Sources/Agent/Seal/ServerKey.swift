@@ -4,6 +4,7 @@ internal import JSONCoding
 internal import KeyManager
 internal import Model
 internal import Rollout
+internal import Secrets
 internal import ServerUnit
 internal import StartWatch
 internal import Threads
@@ -114,7 +115,7 @@ final class ServerKey: Sendable {
         let changed = try site.ports.file.changed(file) ?? 0
         if changed > Int64(clamping: unit.execMainStartRealtimeMicroseconds) { isOlder = true }
       }
-    } catch { site.log(4, error.message) }
+    } catch { site.log(.warning, error.message) }
     return DriftItem(
       .startGuard, isOlder ? .warning : .error, place: unit.id,
       message: isOlder

@@ -2,6 +2,7 @@
 internal import KeyManager
 internal import Model
 internal import Rollout
+internal import Secrets
 internal import ServerUnit
 
 /// Whether the start guard stands before the server as it must, and whether it has refused.

@@ -199,7 +199,7 @@ extension Agent {
             state = next
             if !inputs.post(.unit(state), until: nil) { return }
           } catch {
-            if !complained { log(4, error.message) }
+            if !complained { log(.warning, error.message) }
             complained = true
             // systemd or the bus is away: not to be asked in a loop.
             Clock.sleep(until: .inMilliseconds(500))

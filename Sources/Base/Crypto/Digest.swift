@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import COpenSSL
+internal import Model
 
 /// A SHA-256 digest.
-package struct Digest: Sendable, Hashable, Comparable, Codable, CustomStringConvertible {
+package struct Digest: Sendable, Hashable, Comparable, HexText {
+  package static let digits = 64
   /// 64 lower-case hexadecimal digits.
   package let hex: String
 
-  /// The digest with those 64 lower-case hexadecimal digits; nil if `hex` is not of that form.
   package init?(hex: String) {
-    guard hex.utf8.count == 64,
-      hex.utf8.allSatisfy({ (0x30...0x39).contains($0) || (0x61...0x66).contains($0) })
-    else { return nil }
+    guard hex.isHex(digits: Self.digits) else { return nil }
     self.hex = hex
   }
 
@@ -20,11 +19,7 @@ package struct Digest: Sendable, Hashable, Comparable, Codable, CustomStringConv
     self.init(known: bytes)
   }
 
-  private init(known bytes: [UInt8]) {
-    let digits = Array("0123456789abcdef".utf8)
-    hex = String(
-      decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
-  }
+  private init(known bytes: [UInt8]) { hex = bytes.hex }
 
   /// SHA-256 of `bytes`, by OpenSSL. A pure function: this is why Core may call the library here.
   package static func sha256(_ bytes: [UInt8]) -> Digest { Digest(known: sha256Bytes(bytes)) }
@@ -60,22 +55,16 @@ package struct Digest: Sendable, Hashable, Comparable, Codable, CustomStringConv
 
   /// By the hexadecimal digits.
   package static func < (a: Digest, b: Digest) -> Bool { a.hex < b.hex }
+}
 
-  /// The first 12 hexadecimal digits, enough for people.
-  package var description: String { String(hex.prefix(12)) }
+/// The name of something, and the digest of what it holds.
+package struct NamedDigest: Sendable, Hashable, Codable {
+  package var name: String
+  /// Of name and value.
+  package var digest: Digest
 
-  /// Encoded as its hexadecimal digits; anything else is refused.
-  package init(from decoder: any Decoder) throws {
-    let container = try decoder.singleValueContainer()
-    guard let digest = Digest(hex: try container.decode(String.self)) else {
-      throw DecodingError.dataCorruptedError(
-        in: container, debugDescription: "not 64 lower-case hexadecimal digits")
-    }
-    self = digest
-  }
-  /// Encoded as its hexadecimal digits.
-  package func encode(to encoder: any Encoder) throws {
-    var container = encoder.singleValueContainer()
-    try container.encode(hex)
+  package init(name: String, digest: Digest) {
+    self.name = name
+    self.digest = digest
   }
 }

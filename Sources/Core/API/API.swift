@@ -99,18 +99,6 @@ package struct PlanRequest: Sendable, Codable {
   }
 }
 
-/// One variable of the environment and the digest of its value.
-package struct VariableDigest: Sendable, Codable, Hashable {
-  package var name: String
-  /// Digest of its value as the server reads it.
-  package var digest: Digest
-
-  package init(name: String, digest: Digest) {
-    self.name = name
-    self.digest = digest
-  }
-}
-
 /// What a node makes of a plan. Nothing was changed.
 package struct PlanAnswer: Sendable, Codable, Hashable {
   package var node: String
@@ -131,7 +119,7 @@ package struct PlanAnswer: Sendable, Codable, Hashable {
   /// The no, if the node would vote no.
   package var refusal: Refusal?
   /// The MINIO_* variables that all nodes must have alike, as AIStor compares them, sorted by name.
-  package var environment: [VariableDigest]
+  package var environment: [NamedDigest]
   /// Digest over ``environment``.
   package var environmentDigest: Digest
   /// The highest epoch that the node has seen.
@@ -164,7 +152,7 @@ package struct PlanAnswer: Sendable, Codable, Hashable {
   package init(
     node: String, path: String, before: Digest?, after: Digest?, difference: [String],
     restartNeeded: Bool, restartReason: String, findings: [Finding], refusal: Refusal?,
-    environment: [VariableDigest], environmentDigest: Digest, epoch: UInt64,
+    environment: [NamedDigest], environmentDigest: Digest, epoch: UInt64,
     activeRollout: String?, generation: Int, isLastGeneration: Bool = false, seal: Seal?,
     key: KeyIdentity?, lifted: Digest? = nil, sealView: SealView? = nil,
     currentKey: KeyIdentity? = nil, active: ActiveSummary? = nil, keyManager: String? = nil,

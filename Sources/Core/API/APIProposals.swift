@@ -114,8 +114,7 @@ package struct ProposalRetry: Sendable, Codable, Hashable {
 
   /// Whether the digits are ones.
   package var isWellFormed: Bool {
-    Self.digits.contains(digest.utf8.count)
-      && digest.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
+    Self.digits.contains(digest.utf8.count) && digest.isHex(digits: digest.utf8.count)
   }
 }
 

@@ -97,9 +97,8 @@ package struct HTTPRequestParser: Sendable {
   private static func checkVersion(_ version: ArraySlice<UInt8>) throws(HTTPViolation) {
     if version.elementsEqual("HTTP/1.1".utf8) { return }
     let bytes = Array(version)
-    let digits: ClosedRange<UInt8> = 0x30...0x39
     guard bytes.count == 8, bytes.starts(with: "HTTP/".utf8), bytes[6] == 0x2E,
-      digits.contains(bytes[5]), digits.contains(bytes[7])
+      bytes[5].isDigit, bytes[7].isDigit
     else { throw HTTPViolation(400, "the version is not of the form HTTP/1.1") }
     throw HTTPViolation(505, "only HTTP/1.1 is supported")
   }

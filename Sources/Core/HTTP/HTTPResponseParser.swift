@@ -168,7 +168,7 @@ package struct HTTPResponseParser: Sendable {
     }
     var size = 0
     for digit in digits {
-      guard let value = HTTPSyntax.hexValue(digit) else {
+      guard let value = digit.hexValue else {
         throw HTTPViolation(502, "a chunk's size is not valid")
       }
       size = size << 4 | Int(value)

@@ -70,7 +70,7 @@ package struct SignatureV4: Sendable {
       signingKey = next
     }
     defer { signingKey.wipe() }
-    return Self.hex(MessageCode.hmacSHA256(Array(toSign.utf8), key: signingKey))
+    return MessageCode.hmacSHA256(Array(toSign.utf8), key: signingKey).hex
   }
 
   /// What the key is made for: `20130524/us-east-1/s3/aws4_request`.
@@ -93,9 +93,5 @@ package struct SignatureV4: Sendable {
   /// RFC 3339 without its punctuation, in whole seconds.
   private static func time(microseconds: Int64) -> String {
     CalendarTime.text(seconds: microseconds / 1_000_000).filter { $0 != "-" && $0 != ":" }
-  }
-
-  private static func hex(_ bytes: [UInt8]) -> String {
-    Digest(bytes: bytes)?.hex ?? ""
   }
 }

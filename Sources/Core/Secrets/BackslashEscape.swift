@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Model
 
 /// What follows a backslash in a JSON string (RFC 8259, section 7).
 package struct BackslashEscape {
@@ -34,19 +35,9 @@ package struct BackslashEscape {
     guard position + 4 <= bytes.count else { return nil }
     var unit: UInt16 = 0
     for byte in bytes[position..<position + 4] {
-      guard let digit = hexDigit(byte) else { return nil }
+      guard let digit = byte.hexValue else { return nil }
       unit = unit << 4 | UInt16(digit)
     }
     return unit
-  }
-}
-
-/// The value of a hexadecimal digit.
-package func hexDigit(_ byte: UInt8) -> UInt8? {
-  switch byte {
-  case 0x30...0x39: byte - 0x30
-  case 0x41...0x46: byte - 0x41 + 10
-  case 0x61...0x66: byte - 0x61 + 10
-  default: nil
   }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Model
 
 /// Takes secrets out of text, whatever printed it.
 ///
@@ -164,7 +165,7 @@ package struct Redactor: Sendable {
   }
 
   private static func isCapital(_ name: ArraySlice<UInt8>) -> Bool {
-    !name.isEmpty && !name.contains { (0x61...0x7A).contains($0) }
+    !name.isEmpty && !name.contains(where: \.isSmall)
   }
 
   /// The quote that opens before the name at `start`. Between them may be more words, as in
@@ -198,7 +199,6 @@ package struct Redactor: Sendable {
   }
 
   private static func isWord(_ byte: UInt8) -> Bool {
-    (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
-      || byte == UInt8(ascii: "_")
+    byte.isLetterOrDigit || byte == UInt8(ascii: "_")
   }
 }

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Model
+
 extension Redactor {
   /// A text as it is, or as it reads once an encoding is taken off, with the reverse path.
   ///
@@ -31,7 +33,7 @@ extension Redactor {
     private static func percentDecoded(_ bytes: [UInt8], plusIsBlank: Bool) -> View {
       View(bytes) { position in
         if bytes[position] == UInt8(ascii: "%"), position + 2 < bytes.count,
-          let high = hexDigit(bytes[position + 1]), let low = hexDigit(bytes[position + 2])
+          let high = bytes[position + 1].hexValue, let low = bytes[position + 2].hexValue
         {
           return ([high << 4 | low], 3)
         }

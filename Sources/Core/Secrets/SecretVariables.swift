@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Model
 
 /// Variables whose value must not be shown.
 package enum SecretVariables {
@@ -16,14 +17,11 @@ package enum SecretVariables {
       // Hardly any two bytes are those with which a word begins.
       if seconds[initial] >> UInt32(name[start + 1] & 0x1F) & 1 == 0 { return false }
       return wordsByInitial[initial].contains { word in
-        name.endIndex - start >= word.count && zip(name[start...], word).allSatisfy(isSameLetter)
+        name.endIndex - start >= word.count
+          && zip(name[start...], word).allSatisfy { $0.capital == $1 }
       }
     }
     return hasWord && !paths.contains(String(decoding: name, as: UTF8.self).uppercased())
-  }
-
-  private static func isSameLetter(_ byte: UInt8, _ capital: UInt8) -> Bool {
-    byte == capital || (0x61...0x7A).contains(byte) && byte & 0xDF == capital
   }
 
   /// Names that have one of the words, and whose value is the name of a key or the path of a file.

@@ -37,7 +37,7 @@ struct CommandContext: Sendable {
     _ configuration: Configuration, _ request: AgentRequest<Answer>,
     milliseconds: Int = CommandContext.answerMilliseconds
   ) -> [NodeAnswer<Answer>] {
-    FanOut.ask(
+    Parallel.ask(
       request, of: zip(configuration.names, configuration.connections.links).map { ($0, $1) },
       milliseconds: milliseconds)
   }
@@ -49,7 +49,7 @@ struct CommandContext: Sendable {
 
   /// The number that an operand means; nil if it is not one.
   static func generationNumber(_ text: String) -> Int? {
-    guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = Int(text),
+    guard text.isDigits, let number = Int(text),
       number <= Limits.generationNumber
     else { return nil }
     return number

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Model
 
 /// A command as it was given: checked against its rule.
 struct Invocation: Sendable {
@@ -203,6 +204,6 @@ struct CommandParser: Sendable {
   }
 
   private func advice(_ word: String, among words: [String], otherwise: String) -> String {
-    Suggestion.nearest(to: word, among: words).map { "did you mean \($0)?" } ?? otherwise
+    WordList.nearest(to: word, among: words).map { "did you mean \($0)?" } ?? otherwise
   }
 }

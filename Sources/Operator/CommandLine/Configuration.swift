@@ -91,7 +91,7 @@ struct Configuration: Sendable {
     _ bytes: [UInt8], _ inventory: Inventory, _ path: String
   ) -> [String] {
     JSON.ignored(in: bytes, by: inventory).map { field in
-      let meant = Suggestion.nearest(to: field.name, among: field.siblings)
+      let meant = WordList.nearest(to: field.name, among: field.siblings)
       return "\(path): \(field.place) is no field of an inventory and is ignored; "
         + (meant.map { "did you mean \($0)?" } ?? "docs/use/file-formats.md lists them")
     }

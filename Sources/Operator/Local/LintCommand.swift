@@ -2,6 +2,7 @@
 internal import EnvironmentFile
 internal import KeyManager
 internal import Model
+internal import Secrets
 
 /// `keyturn lint`: one environment file, offline.
 struct LintCommand: Sendable {

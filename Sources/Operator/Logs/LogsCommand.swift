@@ -139,7 +139,7 @@ struct LogsCommand: Sendable {
   /// From when to when the rollout went on on each node: from its instant (where there was none,
   /// from its first step) to its outcome.
   private func spans(of id: String, _ nodes: [Node]) throws(Refusal) -> [Node] {
-    let views = FanOut.map(nodes) { node -> Result<RolloutView, LinkFailure> in
+    let views = Parallel.map(nodes) { node -> Result<RolloutView, LinkFailure> in
       do throws(LinkFailure) {
         return .success(
           try node.link.call(

@@ -72,7 +72,7 @@ struct ProposeCommand: Sendable {
   }
 
   private static func seconds(_ text: String) -> Int? {
-    guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let seconds = Int(text),
+    guard text.isDigits, let seconds = Int(text),
       (1...86_400).contains(seconds)
     else { return nil }
     return seconds

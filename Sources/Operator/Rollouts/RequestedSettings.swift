@@ -163,7 +163,7 @@ struct RequestedSettings: Sendable {
   private static func isSettable(_ name: String) -> Bool {
     name.hasPrefix("MINIO_") && name.utf8.count > 6
       && name.utf8.allSatisfy {
-        (0x41...0x5A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x5F
+        $0.isCapital || $0.isDigit || $0 == 0x5F
       }
   }
 }

@@ -122,7 +122,7 @@ struct ResolveCommand: Sendable {
   // MARK: what happened
 
   private func report(_ nodes: Nodes, _ configuration: Configuration) -> CommandResult {
-    let known = FanOut.map(Array(zip(nodes.rows, configuration.connections.links))) { row, link in
+    let known = Parallel.map(Array(zip(nodes.rows, configuration.connections.links))) { row, link in
       Self.outcome(row, nodes.id, link)
     }
     let outcomes = known.map(\.outcome)

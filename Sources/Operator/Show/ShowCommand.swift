@@ -3,6 +3,7 @@ internal import API
 internal import Coordination
 internal import Model
 internal import Rollout
+internal import Threads
 
 /// `keyturn show`: how a rollout went, on every node, on one axis. Asks the nodes for what they have
 /// kept of it; changes nothing.
@@ -58,7 +59,7 @@ struct ShowCommand: Sendable {
   ) -> [Int64] {
     if rows.contains(where: { $0.answer?.instant != nil }) { return [] }
     let links = configuration.connections.links
-    return FanOut.map(Array(zip(links, rows.map { $0.answer != nil }))) { link, answers in
+    return Parallel.map(Array(zip(links, rows.map { $0.answer != nil }))) { link, answers in
       answers ? NodeClock.correction(link) : 0
     }
   }

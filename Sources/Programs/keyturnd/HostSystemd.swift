@@ -143,9 +143,7 @@ struct HostProcess: ProcessPort {
 
   func environment(of pid: Int32) throws(Refusal) -> [EnvironmentVariable] {
     do throws(FileFailure) {
-      return try ProcessEnvironment.read(pid: pid).map {
-        EnvironmentVariable(name: $0.name, value: $0.value.reveal())
-      }
+      return try ProcessEnvironment.read(pid: pid)
     } catch { throw error.refusal }
   }
 

@@ -33,7 +33,7 @@ extension HTTPSServer.Bounds {
 extension Intake {
   static func agent(
     _ agent: Agent, _ inventory: Inventory,
-    _ log: @escaping @Sendable (_ priority: Int, _ message: String) -> Void
+    _ log: @escaping @Sendable (_ priority: LogPriority, _ message: String) -> Void
   ) -> Intake {
     let doorkeeper = Doorkeeper(of: agent.node, inventory)
     let journal = RequestJournal(log: log)
@@ -70,7 +70,8 @@ extension Intake {
   }
 
   static func witness(
-    _ witness: Witness, _ log: @escaping @Sendable (_ priority: Int, _ message: String) -> Void
+    _ witness: Witness,
+    _ log: @escaping @Sendable (_ priority: LogPriority, _ message: String) -> Void
   ) -> Intake {
     let journal = RequestJournal(log: log)
     var intake = Intake { request, peer in

@@ -34,7 +34,7 @@ enum Daemon {
       exit(usageStatus)
     case .run(let configuration):
       do throws(Refusal) { try run(configuration) } catch {
-        log(3, error.message)
+        log(.error, error.message)
         exit(error.code == .configuration ? configurationStatus : EXIT_FAILURE)
       }
     }
@@ -117,7 +117,8 @@ enum Daemon {
   ) throws(Refusal) -> HTTPSServer {
     do throws(Errno) {
       return try HTTPSServer.start(
-        listener: listener, context: context, bounds: bounds, intake: intake, log: { log(4, $0) })
+        listener: listener, context: context, bounds: bounds, intake: intake,
+        log: { log(.warning, $0) })
     } catch { throw Refusal(.failed, "start the server: \(error)") }
   }
 
@@ -126,9 +127,9 @@ enum Daemon {
     isResponsive: () -> Bool, isAtRest: () -> Bool
   ) {
     Notify.ready(status: "serving \(name) on \(server.address)")
-    log(6, "keyturnd \(Version.text) serves \(name)")
+    log(.information, "keyturnd \(Version.text) serves \(name)")
     let now = Clock.realtimeMicroseconds() / 1_000_000
-    if let finding = context.ownCertificate.finding(at: now) { log(4, finding.statement) }
+    if let finding = context.ownCertificate.finding(at: now) { log(.warning, finding.statement) }
     ProgramMemory.releaseAtRest()
     waitForTheEnd(isResponsive, isAtRest)
     Notify.stopping()
@@ -149,10 +150,10 @@ enum Daemon {
     do {
       return try HTTPSServer.start(
         local: Listener.bind(local: configuration.socket), user: geteuid(), bounds: bounds,
-        log: { log(4, $0) }, handler: { agent.answerLocally($0) })
+        log: { log(.warning, $0) }, handler: { agent.answerLocally($0) })
     } catch {
       log(
-        3,
+        .error,
         "\(error); keyturn propose does not work on this host (RuntimeDirectory= of keyturnd.service)"
       )
       return nil
@@ -191,7 +192,7 @@ enum Daemon {
       case .stop: return
       case .reload:
         log(
-          5,
+          .notice,
           "SIGHUP: nothing to reload; systemctl restart keyturnd reads the inventory anew and loses nothing"
         )
       case nil:
@@ -209,8 +210,8 @@ enum Daemon {
   }
 
   /// One line to standard error, which journald takes with its priority.
-  @Sendable private static func log(_ priority: Int, _ message: String) {
-    write(2, "<\(priority)>\(message.split(separator: "\n").joined(separator: " | "))\n")
+  @Sendable private static func log(_ priority: LogPriority, _ message: String) {
+    write(2, "<\(priority.rawValue)>\(message.split(separator: "\n").joined(separator: " | "))\n")
   }
 
   private static func write(_ descriptor: Int32, _ text: String) {

@@ -71,7 +71,7 @@ enum PeerFuzz {
         continue
       }
       if byte == UInt8(ascii: "\"") { isText = true }
-      if (0x30...0x39).contains(byte) || byte == UInt8(ascii: "-") {
+      if byte.isDigit || byte == UInt8(ascii: "-") {
         digits.append(byte)
         continue
       }

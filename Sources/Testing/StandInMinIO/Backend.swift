@@ -2,6 +2,7 @@
 import Files
 import Glibc
 import Linux
+import Model
 
 /// What the server has written to its drive that matters here: its configuration, encrypted once
 /// for each key that it was ever started with (docs/facts.md, "What is bound to a key").
@@ -44,15 +45,9 @@ struct Backend {
       owning: try retrying("open \(path)") {
         open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
       })
-    let line = Array("\(sealed.keyName) \(Self.digits(sealed.ciphertext))\n".utf8)
+    let line = Array("\(sealed.keyName) \(sealed.ciphertext.hex)\n".utf8)
     _ = try retrying("write \(path)") { write(file.raw, line, line.count) }
     _ = try retrying("sync \(path)") { fsync(file.raw) }
-  }
-
-  private static func digits(_ bytes: [UInt8]) -> String {
-    let alphabet = Array("0123456789abcdef".utf8)
-    return String(
-      decoding: bytes.flatMap { [alphabet[Int($0 >> 4)], alphabet[Int($0 & 15)]] }, as: UTF8.self)
   }
 
   private static func bytes(_ digits: Substring) -> [UInt8] {

@@ -2,6 +2,7 @@
 import Crypto
 import Files
 import Glibc
+import Model
 import Threads
 
 /// What this stand-in does otherwise than a good server, for tests: one line for each in a file.
@@ -92,22 +93,14 @@ struct Behaviour: Sendable {
     for (name, value) in environment.sorted(by: { $0.key < $1.key })
     where name.hasPrefix("MINIO_") {
       console.startup("\(name)=\(value)")
-      console.startup("GET https://kms-1:7373/v1/key?name=x&value=\(percentEncoded(value)) 403")
+      console.startup(
+        "GET https://kms-1:7373/v1/key?name=x&value=\(value.utf8.percentEncoded(but: \.isLetterOrDigit)) 403"
+      )
       console.startup("dump \(name): \"\(escaped(value))\", of \(value.utf8.count) bytes")
       for before in ["", "x", "xy"] {
         console.startup("Basic \(base64(Array((before + value).utf8)))")
       }
     }
-  }
-
-  private static func percentEncoded(_ text: String) -> String {
-    let digits = Array("0123456789ABCDEF")
-    return text.utf8.map { byte in
-      switch byte {
-      case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: String(UnicodeScalar(byte))
-      default: "%\(digits[Int(byte >> 4)])\(digits[Int(byte & 15)])"
-      }
-    }.joined()
   }
 
   private static func escaped(_ text: String) -> String {

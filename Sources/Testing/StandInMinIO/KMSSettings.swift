@@ -105,12 +105,7 @@ enum KMSSettings {
       throw Problem.unusable("mtls: invalid private key")
     }
     let digits = Array(text.dropFirst(3).utf8)
-    let bad = digits.firstIndex { byte in
-      switch byte {
-      case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x5F: false
-      default: true
-      }
-    }
+    let bad = digits.firstIndex { !$0.isLetterOrDigit && $0 != 0x2D && $0 != 0x5F }
     if let bad { throw Problem.unusable("illegal base64 data at input byte \(bad)") }
     let count = digits.count * 3 / 4
     if !(isSeed ? [32] : [32, 48, 66]).contains(count) {

@@ -13,7 +13,7 @@ import Threads
     Signals.prepare()
     var values: [String: String] = [:]
     for variable in (try? ProcessEnvironment.read(pid: getpid())) ?? [] {
-      values[variable.name] = variable.value.reveal()
+      values[variable.name] = variable.value
     }
     let words = Array(CommandLine.arguments.dropFirst())
     if words == ["--version"] {

@@ -84,7 +84,9 @@ import Threads
     403, ErrorAnswer(kind: .notPermitted, message: "role observer may not"))
 
   private func journal() -> RequestJournal {
-    RequestJournal { [lines] priority, line in lines.update { $0.append("<\(priority)>\(line)") } }
+    RequestJournal { [lines] priority, line in
+      lines.update { $0.append("<\(priority.rawValue)>\(line)") }
+    }
   }
 
   @Test("a refusal names role, name, address and route; the next line counts what was left out")

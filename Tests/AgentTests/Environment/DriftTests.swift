@@ -6,6 +6,7 @@ import JSONCoding
 import KeyManager
 import Model
 import Rollout
+import Secrets
 import ServerUnit
 import Testing
 import Threads
@@ -44,7 +45,7 @@ struct DriftTests {
         state.events.count >= count ? state.events : nil
       })
     return events.map { event in
-      (event.priority == 6 ? "-" : "")
+      (event.priority == .information ? "-" : "")
         + (event.fields.first { $0.name == "KEYTURN_KIND" }?.value ?? "")
     }
   }
@@ -69,7 +70,7 @@ struct DriftTests {
     node.agent.ports.watch.wake()
     #expect(try kinds(node) == [.edited])
     let event = try #require(node.host.state.withLock { $0.events.first })
-    #expect(event.id == DriftKind.edited.messageID && event.priority == 4)
+    #expect(event.id == DriftKind.edited.messageID && event.priority == .warning)
     #expect(event.fields.contains { $0.name == "KEYTURN_FILE" && $0.value == Self.path })
     #expect(!event.message.contains("k1:"))
     edit(node) { $0.replacing("# a remark, k1:secret\n", with: "") }

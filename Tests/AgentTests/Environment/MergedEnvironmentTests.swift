@@ -3,6 +3,7 @@ import API
 @testable import Agent
 import KeyManager
 import Model
+import Secrets
 import ServerUnit
 import Testing
 import Threads

@@ -150,7 +150,7 @@ struct KeyWaysTests {
     let event = node.host.state.wait(until: .inMilliseconds(20_000)) { state in
       state.events.first { $0.id == DriftKind.runningKey.messageID }
     }
-    #expect(event?.priority == 3)
+    #expect(event?.priority == .error)
     let metrics = node.send("GET", "/metrics").body
     #expect(
       String(decoding: metrics, as: UTF8.self).contains("keyturn_drift{kind=\"runningKey\"} 1\n"))

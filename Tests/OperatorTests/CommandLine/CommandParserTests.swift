@@ -130,11 +130,4 @@ import Testing
       #expect(!command.examples.isEmpty, "\(command.name)")
     }
   }
-
-  @Test(
-    "typing errors are counted",
-    arguments: [("plan", "plan", 0), ("plna", "plan", 1), ("pan", "plan", 1), ("", "plan", 4)])
-  func distance(_ a: String, _ b: String, _ errors: Int) {
-    #expect(Suggestion.distance(a, b) == errors)
-  }
 }

@@ -102,7 +102,7 @@ import Threads
     let commands = [
       "apply --settings kms.env --yes", "restart --yes", "rollback 1 --yes", "resolve \(Self.id)",
     ]
-    let took = FanOut.map(Array(0..<60)) { number -> (Int, String) in
+    let took = Parallel.map(Array(0..<60)) { number -> (Int, String) in
       let agents = Sample.names.map { Self.agent($0, isKept: false) }
       let interruption = Interruption()
       let links = Self.links(agents, liars: ["minio-2"], oneIn: 6, generator, count)

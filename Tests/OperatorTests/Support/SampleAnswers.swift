@@ -24,8 +24,8 @@ extension PlanAnswer {
     key: KeyIdentity? = nil, lifted: Digest? = nil, keyManager: String? = nil
   ) -> PlanAnswer {
     let environment = [
-      VariableDigest(name: "MINIO_KMS_SERVER", digest: .ofFields([value])),
-      VariableDigest(name: "MINIO_VOLUMES", digest: .ofFields(["v"])),
+      NamedDigest(name: "MINIO_KMS_SERVER", digest: .ofFields([value])),
+      NamedDigest(name: "MINIO_VOLUMES", digest: .ofFields(["v"])),
     ]
     return PlanAnswer(
       node: name, path: "/etc/default/minio", before: .ofFields(["old"]),

@@ -4,12 +4,6 @@ package import Secrets
 
 /// The environment that a running process was started with.
 package enum ProcessEnvironment {
-  package struct Variable: Sendable, Hashable {
-    package var name: String
-    /// Its value; any may be a secret.
-    package var value: Secret
-  }
-
   /// The kernel starts no process with more than this (three quarters of its 8 MiB stack limit).
   static let limitBytes = 6 << 20
 
@@ -17,7 +11,7 @@ package enum ProcessEnvironment {
   ///
   /// Throws `absent` if there is no such process. Bytes that are not UTF-8 are replaced. Empty for
   /// a kernel thread and for a process that has just ended.
-  package static func read(pid: Int32) throws(FileFailure) -> [Variable] {
+  package static func read(pid: Int32) throws(FileFailure) -> [EnvironmentVariable] {
     let path = "/proc/\(pid)/environ"
     do throws(FileFailure) {
       return variables(in: try FileReading.read(path, limitBytes: limitBytes).bytes)
@@ -28,12 +22,12 @@ package enum ProcessEnvironment {
     }
   }
 
-  static func variables(in bytes: [UInt8]) -> [Variable] {
+  static func variables(in bytes: [UInt8]) -> [EnvironmentVariable] {
     bytes.split(separator: 0).compactMap { entry in
       guard let equals = entry.firstIndex(of: 0x3D) else { return nil }
-      return Variable(
+      return EnvironmentVariable(
         name: String(decoding: entry[..<equals], as: UTF8.self),
-        value: Secret(String(decoding: entry[entry.index(after: equals)...], as: UTF8.self)))
+        value: String(decoding: entry[entry.index(after: equals)...], as: UTF8.self))
     }
   }
 }

@@ -24,7 +24,7 @@ package struct HostPort: Sendable, Hashable, Codable {
         guard rest.first == ":" else { return nil }
         port = rest.dropFirst()
       }
-      guard host.utf8.allSatisfy({ Self.isHex($0) || $0 == 0x3A || $0 == 0x2E || $0 == 0x25 })
+      guard host.utf8.allSatisfy({ $0.hexValue != nil || $0 == 0x3A || $0 == 0x2E || $0 == 0x25 })
       else { return nil }
     } else {
       if let colon = text.lastIndex(of: ":") {
@@ -32,17 +32,12 @@ package struct HostPort: Sendable, Hashable, Codable {
         port = text[text.index(after: colon)...]
       }
       guard
-        host.utf8.allSatisfy({
-          Self.isHex($0) || (0x67...0x7A).contains($0) || (0x47...0x5A).contains($0) || $0 == 0x2D
-            || $0 == 0x2E || $0 == 0x5F
-        })
+        host.utf8.allSatisfy({ $0.isLetterOrDigit || $0 == 0x2D || $0 == 0x2E || $0 == 0x5F })
       else { return nil }
     }
     guard !host.isEmpty, host.utf8.count <= 253 else { return nil }
     if let port {
-      guard let number = UInt16(port), number > 0,
-        port.utf8.allSatisfy({ (0x30...0x39).contains($0) })
-      else { return nil }
+      guard let number = UInt16(port), number > 0, port.isDigits else { return nil }
       self.init(host: String(host), port: number)
     } else {
       guard let defaultPort else { return nil }
@@ -52,8 +47,4 @@ package struct HostPort: Sendable, Hashable, Codable {
 
   /// `host:port`, an IPv6 address in brackets.
   package var text: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
-
-  private static func isHex(_ byte: UInt8) -> Bool {
-    (0x30...0x39).contains(byte) || (0x41...0x46).contains(byte) || (0x61...0x66).contains(byte)
-  }
 }

@@ -12,14 +12,10 @@ package enum Name {
     if bytes.count > Limits.nameCharacters {
       return "it has \(bytes.count) characters, \(Limits.nameCharacters) are allowed"
     }
-    if !isAlphanumeric(first) { return "it must begin with a letter or a digit" }
-    for byte in bytes where !isAlphanumeric(byte) && byte != 0x2E && byte != 0x5F && byte != 0x2D {
+    if !first.isLetterOrDigit { return "it must begin with a letter or a digit" }
+    for byte in bytes where !byte.isLetterOrDigit && byte != 0x2E && byte != 0x5F && byte != 0x2D {
       return "only letters, digits, '.', '_' and '-' are allowed"
     }
     return nil
-  }
-
-  private static func isAlphanumeric(_ byte: UInt8) -> Bool {
-    (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
   }
 }

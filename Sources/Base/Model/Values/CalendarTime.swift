@@ -58,9 +58,7 @@ package enum CalendarTime {
   }
 
   private static func number(_ text: Substring) -> Int64? {
-    guard (1...9).contains(text.utf8.count), text.utf8.allSatisfy({ (0x30...0x39).contains($0) })
-    else { return nil }
-    return Int64(text)
+    text.isDigits && text.utf8.count <= 9 ? Int64(text) : nil
   }
 
   private static func digits(_ number: Int64, _ count: Int) -> String {

@@ -60,9 +60,9 @@ package enum SettingsFile {
     }
     let name = variable.name
     let isMinIO = name.utf8.starts(with: "MINIO_".utf8) && name.utf8.count > 6
-    let isUpper = name.utf8.allSatisfy { Byte.isNamePart($0) && !(0x61...0x7A).contains($0) }
+    let isUpper = name.utf8.allSatisfy { Byte.isNamePart($0) && !$0.isSmall }
     guard isMinIO && isUpper else {
-      let near = KnownVariables.nearest(to: name).map { "did you mean \($0)?" }
+      let near = KnownVariables.nearest(to: name.utf8).map { "did you mean \($0)?" }
       return error(
         "setting-name",
         "only variables named MINIO_ and capital letters, digits and '_' can be set",

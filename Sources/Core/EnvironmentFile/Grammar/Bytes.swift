@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Model
 
 /// The bytes that the grammars name, and what both readers hold to be blank.
 enum Byte {
@@ -29,12 +30,12 @@ enum Byte {
 
   /// What may begin the name of a variable.
   static func isNameStart(_ byte: UInt8) -> Bool {
-    (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte) || byte == 0x5F
+    byte.isLetter || byte == 0x5F
   }
 
   /// What may follow in the name of a variable.
   static func isNamePart(_ byte: UInt8) -> Bool {
-    isNameStart(byte) || (0x30...0x39).contains(byte)
+    isNameStart(byte) || byte.isDigit
   }
 }
 

@@ -14,7 +14,7 @@ package enum VariableName {
 
   /// The variable of MinIO's that was probably meant; nil if `name` is known or near none.
   package static func nearest(to name: String) -> String? {
-    if case .near(let nearest) = KnownVariables.verdict(name) { return nearest }
+    if case .near(let nearest) = KnownVariables.verdict(Array(name.utf8)[...]) { return nearest }
     return nil
   }
 }

@@ -220,7 +220,8 @@ struct Lint {
   /// lines: then it may hold anything.
   func isShowable(_ name: String, _ value: String) -> Bool {
     if SecretVariables.contains(name) || value.utf8.contains(where: Byte.isNewline) { return false }
-    if !KnownVariables.isKnown(name), let meant = KnownVariables.nearest(to: name),
+    if !KnownVariables.isKnown(Array(name.utf8)[...]),
+      let meant = KnownVariables.nearest(to: name.utf8),
       SecretVariables.contains(meant)
     {
       return false

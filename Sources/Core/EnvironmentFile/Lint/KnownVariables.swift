@@ -48,41 +48,13 @@ enum KnownVariables {
     }
     let initial = name[name.startIndex + prefixCount]
     return familyBytes.contains { $0[prefixCount] == initial && name.starts(with: $0) }
-      || name.count < known.count && known[name.count].contains { name.elementsEqual($0.bytes) }
+      || known.contains(name)
   }
-
-  static func isKnown(_ name: String) -> Bool { isKnown(Array(name.utf8)[...]) }
 
   /// `MINIO_`, with which all of them begin.
   private static let prefixCount = 6
   private static let familyBytes = families.map { Array($0.utf8) }
-
-  /// One of ``names``.
-  private struct Known {
-    let name: String
-    let bytes: [UInt8]
-    let letters: UInt64
-    /// How far a name may be from it that is meant to be it.
-    let limit: Int
-
-    init(_ name: String) {
-      (self.name, bytes) = (name, Array(name.utf8))
-      letters = KnownVariables.letters(of: bytes[...])
-      limit = bytes.count >= 14 ? 2 : 1
-    }
-  }
-
-  /// ``names`` by the number of their bytes.
-  private static let known: [[Known]] = {
-    let all = names.map(Known.init)
-    let longest = all.reduce(0) { max($0, $1.bytes.count) }
-    return (0...longest).map { count in all.filter { $0.bytes.count == count } }
-  }()
-
-  /// One bit for each letter that the name has.
-  private static func letters(of name: ArraySlice<UInt8>) -> UInt64 {
-    name.reduce(0) { $0 | 1 << UInt64(upper($1) & 63) }
-  }
+  private static let known = WordList(names)
 
   /// What is to be thought of the name of a variable.
   enum Verdict: Equatable {
@@ -98,67 +70,17 @@ enum KnownVariables {
   static func verdict(_ name: ArraySlice<UInt8>) -> Verdict {
     if isKnown(name) { return .known }
     if let nearest = nearest(to: name) { return .near(nearest) }
-    let isKeyManagers =
-      name.count >= keyManagerPrefix.count
-      && zip(name, keyManagerPrefix).allSatisfy { upper($0) == $1 }
+    let isKeyManagers = name.prefix(keyManagerPrefix.count).lazy.map(\.capital)
+      .elementsEqual(keyManagerPrefix)
     return isKeyManagers ? .unknownKeyManager : .unknown
   }
-
-  static func verdict(_ name: String) -> Verdict { verdict(Array(name.utf8)[...]) }
 
   static let keyManagerPrefix = Array("MINIO_KMS_".utf8)
 
   /// The known name that `name` was probably meant to be: at most two letters apart, or only one if
   /// it is short.
-  static func nearest(to name: ArraySlice<UInt8>) -> String? {
-    if name.count > known.count + 1 { return nil }
-    let letters = letters(of: name)
-    var capitals: [UInt8]?
-    var best: (name: String, distance: Int)?
-    for count in max(0, name.count - 2)..<min(name.count + 3, known.count) {
-      for known in known[count] {
-        let limit = min(known.limit, (best?.distance ?? 3) - 1)
-        // A letter inserted or deleted changes one bit at most, one replaced two.
-        if abs(count - name.count) > limit
-          || (letters ^ known.letters).nonzeroBitCount > 2 * limit
-        {
-          continue
-        }
-        let bytes = capitals ?? name.map(upper)
-        capitals = bytes
-        if let distance = distance(bytes, known.bytes, atMost: limit) {
-          best = (known.name, distance)
-        }
-      }
-    }
-    return best?.name
-  }
-
-  static func nearest(to name: String) -> String? { nearest(to: Array(name.utf8)[...]) }
-
-  private static func upper(_ byte: UInt8) -> UInt8 {
-    (0x61...0x7A).contains(byte) ? byte & 0xDF : byte
-  }
-
-  /// The number of letters to insert, delete, replace or swap with their neighbour; nil if more
-  /// than `limit`.
-  private static func distance(_ a: [UInt8], _ b: [UInt8], atMost limit: Int) -> Int? {
-    var previous: [Int] = []
-    var row = Array(0...b.count)
-    for i in a.indices {
-      var next = [i + 1]
-      next.reserveCapacity(row.count)
-      for j in b.indices {
-        var cost = min(row[j + 1] + 1, next[j] + 1, row[j] + (a[i] == b[j] ? 0 : 1))
-        if i > 0, j > 0, a[i] == b[j - 1], a[i - 1] == b[j] {
-          cost = min(cost, previous[j - 1] + 1)
-        }
-        next.append(cost)
-      }
-      if next.allSatisfy({ $0 > limit }) { return nil }
-      (previous, row) = (row, next)
-    }
-    return row[b.count] <= limit ? row[b.count] : nil
+  static func nearest(to name: some Collection<UInt8>) -> String? {
+    known.nearest(to: name) { $0 >= 14 ? 2 : 1 }
   }
 }
 

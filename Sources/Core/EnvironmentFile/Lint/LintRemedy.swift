@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Model
 
 /// What a person has written on the line of a definition, read as a shell would: several words, of which a later one
 /// may be an assignment of its own, and perhaps a comment behind them. Neither systemd nor MinIO reads it so, but
@@ -58,7 +59,7 @@ struct WrittenLine: Sendable {
   private mutating func beginAssignment() -> Bool {
     let word = bytes[offset...]
     let next = word.prefix {
-      (0x41...0x5A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x5F
+      $0.isCapital || $0.isDigit || $0 == 0x5F
     }
     guard let first = next.first, Byte.isNameStart(first), next.endIndex < bytes.endIndex,
       bytes[next.endIndex] == Byte.equals

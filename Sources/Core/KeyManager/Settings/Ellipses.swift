@@ -47,8 +47,8 @@ enum Ellipses {
     let first = text[..<dots]
     let last = text[dots...].dropFirst(3)
     // Nine digits are enough for every port and host number, and cannot overflow.
-    guard [first, last].allSatisfy({ $0.utf8.allSatisfy { (0x30...0x39).contains($0) } }),
-      first.utf8.count <= 9, last.utf8.count <= 9, let from = Int(first), let to = Int(last)
+    guard first.isDigits, last.isDigits, first.utf8.count <= 9,
+      last.utf8.count <= 9, let from = Int(first), let to = Int(last)
     else { throw bad }
     guard from <= to else { throw Problem(message: "counts down from \(from) to \(to)") }
     guard to - from < Limits.keyManagerEndpoints else {

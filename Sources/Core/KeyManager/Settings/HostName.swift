@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Model
 
 /// What can be said of a host by its text alone.
 enum HostName {
   /// Whether it is an IP address as far as its alphabet tells.
   static func isAddress(_ host: String) -> Bool {
-    host.contains(":") || host.utf8.allSatisfy { (0x30...0x39).contains($0) || $0 == 0x2E }
+    host.contains(":") || host.utf8.allSatisfy { $0.isDigit || $0 == 0x2E }
   }
 
   /// Whether it can be a host: an IPv6 address, four numbers of an IPv4 address, or labels of 1 to

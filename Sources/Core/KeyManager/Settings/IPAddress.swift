@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Model
 
 /// An IPv4 or IPv6 address by its bytes; an IPv4 address within IPv6 (`::ffff:a.b.c.d`) is the IPv4
 /// address.
@@ -34,7 +35,7 @@ struct IPAddress: Hashable {
     var bytes: [UInt8] = []
     for part in parts {
       // A leading zero might be octal to others: Go refuses it.
-      guard (1...3).contains(part.utf8.count), part.utf8.allSatisfy({ (0x30...0x39).contains($0) }),
+      guard part.utf8.count <= 3, part.isDigits,
         part == "0" || !part.hasPrefix("0"), let byte = UInt8(part)
       else { return nil }
       bytes.append(byte)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package import Model
-internal import Secrets
+package import Secrets
 
 /// The Key Manager settings of an environment, read as the server reads them.
 package struct KeyManagerSettings: Sendable, Hashable {

@@ -87,7 +87,10 @@ package struct ProxySettings: Sendable, Hashable {
     var authorization: Secret?
     if let at = rest.lastIndex(of: "@") {
       // What Go cannot decode is an URL that it cannot read.
-      guard let user = percentDecoded(rest[..<at]) else { return nil }
+      guard
+        let user = rest[..<at].utf8.percentDecoded.flatMap({ String(validating: $0, as: UTF8.self) }
+        )
+      else { return nil }
       let whole = Array((rest[..<at].contains(":") ? user : user + ":").utf8)
       authorization = Secret("Basic \(Base64URL.standard(whole))")
       rest = rest[rest.index(after: at)...]
@@ -103,35 +106,8 @@ package struct ProxySettings: Sendable, Hashable {
   }
 
   private static func isScheme(_ text: String) -> Bool {
-    text.utf8.first.map { (0x61...0x7A).contains($0) } == true
-      && text.utf8.allSatisfy {
-        (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || "+-.".utf8.contains($0)
-      }
-  }
-
-  private static func percentDecoded(_ text: Substring) -> String? {
-    var bytes: [UInt8] = []
-    var rest = Array(text.utf8)[...]
-    while let byte = rest.popFirst() {
-      guard byte == 0x25 else {
-        bytes.append(byte)
-        continue
-      }
-      guard let high = rest.popFirst().flatMap(hexValue),
-        let low = rest.popFirst().flatMap(hexValue)
-      else { return nil }
-      bytes.append(high << 4 | low)
-    }
-    return String(validating: bytes, as: UTF8.self)
-  }
-
-  private static func hexValue(_ byte: UInt8) -> UInt8? {
-    switch byte {
-    case 0x30...0x39: byte - 0x30
-    case 0x41...0x46: byte - 0x37
-    case 0x61...0x66: byte - 0x57
-    default: nil
-    }
+    text.utf8.first?.isSmall == true
+      && text.utf8.allSatisfy { $0.isSmall || $0.isDigit || "+-.".utf8.contains($0) }
   }
 
   // MARK: NO_PROXY

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+package import Secrets
 
 /// What a server's own client of the Key Manager finds on its host, so that a probe can go about it
 /// as that does (docs/facts.md, "Identity and TLS").

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package import Model
-internal import Secrets
+package import Secrets
 
 /// Every rule on the four Key Manager settings and their neighbours that can be checked before a
 /// start (docs/facts.md, "Key Manager variables" to "Names of keys"). What the server would refuse,
@@ -12,8 +12,9 @@ package enum SettingsRules {
   /// Whether a rule can be about a variable of this name other than that a `MINIO_KMS_` one is not known, which
   /// the lint of a file says too; what it cannot be about may be left out.
   package static func mayConcern(_ name: ArraySlice<UInt8>) -> Bool {
-    KnownVariables.isKnown(name)
-      || !name.starts(with: KnownVariables.prefix) && KnownVariables.mayBeMeant(name)
+    KeyManagerVariables.isKnown(name)
+      || !name.starts(with: KeyManagerVariables.prefix)
+        && KeyManagerVariables.nearest(to: name, within: 2) != nil
   }
 
   /// What is wrong with `environment`: the merged variables as the server would get them. Of a name
@@ -76,8 +77,8 @@ private struct Check {
   /// A proxy between the server and the Key Manager, which is seldom meant.
   private mutating func checkProxy(_ variable: EnvironmentVariable) {
     let isOutdone =
-      variable.name != KnownVariables.proxies[0]
-      && variables.contains { $0.name == KnownVariables.proxies[0] && !$0.value.isEmpty }
+      variable.name != KeyManagerVariables.proxies[0]
+      && variables.contains { $0.name == KeyManagerVariables.proxies[0] && !$0.value.isEmpty }
     guard !isOutdone, let server = variables.first(where: { $0.name == "MINIO_KMS_SERVER" }) else {
       return
     }
@@ -174,10 +175,7 @@ private struct Check {
   }
 
   private static func isNameByte(_ byte: UInt8) -> Bool {
-    switch byte {
-    case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x5F: true
-    default: false
-    }
+    byte.isLetterOrDigit || byte == 0x2D || byte == 0x5F
   }
 
   private var present: [EnvironmentVariable] {
@@ -202,14 +200,14 @@ private struct Check {
   private mutating func checkNeighbour(_ variable: EnvironmentVariable) {
     let name = variable.name
     switch name {
-    case _ where KnownVariables.keyEncryptionService.contains(name):
+    case _ where KeyManagerVariables.keyEncryptionService.contains(name):
       if !present.isEmpty {
         add(
           .error, "kms-beside-kes", variable,
           "it configures KES beside the Key Manager (present counts, even if empty); the server "
             + "refuses to start with both", "remove it, or remove the four MINIO_KMS_* settings")
       }
-    case _ where KnownVariables.staticKey.contains(name):
+    case _ where KeyManagerVariables.staticKey.contains(name):
       if !present.isEmpty {
         add(
           .error, "kms-beside-static-key", variable,
@@ -217,7 +215,7 @@ private struct Check {
             + "server refuses to start with both",
           "remove it, or remove the four MINIO_KMS_* settings")
       } else if variables.contains(where: {
-        KnownVariables.keyEncryptionService.contains($0.name)
+        KeyManagerVariables.keyEncryptionService.contains($0.name)
       }) {
         add(
           .error, "kes-beside-static-key", variable,
@@ -226,21 +224,22 @@ private struct Check {
       }
     case "MINIO_KMS_AUTO_ENCRYPTION": checkAutoEncryption(variable)
     case "MINIO_KMS_REPLICATE_KEYID": break
-    case _ where KnownVariables.ignored.contains(name):
+    case _ where KeyManagerVariables.ignored.contains(name):
       add(
         .warning, "kms-ignored-variable", variable, "the server does not know it and ignores it",
         "remove it: the client certificate comes from MINIO_KMS_API_KEY, trusted CAs from the "
           + "CAs folder of the server's certificates")
-    case _ where KnownVariables.proxies.contains(name):
+    case _ where KeyManagerVariables.proxies.contains(name):
       checkProxy(variable)
-    case _ where name.utf8.starts(with: KnownVariables.prefix):
+    case _ where name.utf8.starts(with: KeyManagerVariables.prefix):
       if isUnknownOnlyCounted() { return }
       add(
         .error, "kms-unknown-variable", variable, "the server knows no variable of this name",
-        KnownVariables.nearest(to: name).map { "did you mean \($0)?" } ?? "remove it")
+        KeyManagerVariables.nearest(to: name.utf8).map { "did you mean \($0)?" } ?? "remove it")
     default:
       // A slip in front of or within the prefix, such as MINO_KMS_SERVER or minio_kms_server.
-      if let meant = KnownVariables.nearest(to: name, within: 2), !isUnknownOnlyCounted() {
+      if let meant = KeyManagerVariables.nearest(to: name.utf8, within: 2), !isUnknownOnlyCounted()
+      {
         add(
           .error, "kms-unknown-variable", variable,
           "the server knows no variable of this name, which is almost \(meant)",
@@ -267,7 +266,7 @@ private struct Check {
 
   private mutating func checkAutoEncryption(_ variable: EnvironmentVariable) {
     guard !["", "off", "false", "0"].contains(variable.value.trimmed.lowercased()) else { return }
-    let other = KnownVariables.keyEncryptionService + KnownVariables.staticKey
+    let other = KeyManagerVariables.keyEncryptionService + KeyManagerVariables.staticKey
     if present.isEmpty, !variables.contains(where: { other.contains($0.name) }) {
       add(
         .error, "kms-auto-encryption", variable,

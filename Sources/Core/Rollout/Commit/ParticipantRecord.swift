@@ -11,22 +11,10 @@ package struct PreparedFacts: Sendable, Codable, Hashable {
   /// Whether a file is staged; false where only the process is to be restarted.
   package var staged: Bool
   /// The environment that the server shall run with, which was voted on, sorted by name.
-  package var environment: [Variable]?
-
-  /// One variable, without its value.
-  package struct Variable: Sendable, Codable, Hashable {
-    package var name: String
-    /// Digest of name and value.
-    package var digest: Digest
-
-    package init(name: String, digest: Digest) {
-      self.name = name
-      self.digest = digest
-    }
-  }
+  package var environment: [NamedDigest]?
 
   package init(
-    invocation: String, journalCursor: String?, staged: Bool, environment: [Variable]? = nil
+    invocation: String, journalCursor: String?, staged: Bool, environment: [NamedDigest]? = nil
   ) {
     self.invocation = invocation
     self.journalCursor = journalCursor

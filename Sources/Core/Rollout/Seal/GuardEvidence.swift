@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package import Crypto
+internal import Model
 
 /// What the start guard leaves of a start that it let pass: that it ran, and what it judged. A record, root's alone,
 /// in a directory of its own, under the start's invocation, which nobody knows beforehand.
@@ -37,10 +38,6 @@ package struct GuardEvidence: Sendable, Codable, Hashable {
   /// The record of a start; nil if this is no invocation of systemd's. What is in the environment may be anything, a
   /// path among it.
   package static func path(of invocation: String) -> String? {
-    let digits = invocation.utf8
-    guard digits.count == 32,
-      digits.allSatisfy({ (48...57).contains($0) || (97...102).contains($0) })
-    else { return nil }
-    return "\(directory)/\(invocation)"
+    invocation.isHex(digits: 32) ? "\(directory)/\(invocation)" : nil
   }
 }

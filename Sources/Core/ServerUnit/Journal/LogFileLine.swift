@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Model
 extension JournalEntry {
   /// A line of a file in the server's `--log-dir`, which bears its own time as the `time` of a JSON
   /// object: RFC 3339, or milliseconds since 1970.
@@ -30,7 +31,7 @@ extension JSONLogLine {
     let form = Array("dddd-dd-ddTdd:dd:dd".utf8)
     guard bytes.count > form.count,
       zip(bytes, form).allSatisfy({ byte, wanted in
-        wanted == UInt8(ascii: "d") ? (0x30...0x39).contains(byte) : byte == wanted
+        wanted == UInt8(ascii: "d") ? byte.isDigit : byte == wanted
       })
     else { return nil }
     func number(_ range: Range<Int>) -> Int64 {
@@ -41,7 +42,7 @@ extension JSONLogLine {
     if bytes[position] == UInt8(ascii: ".") {
       position += 1
       var unit: Int64 = 100_000
-      while position < bytes.count, (0x30...0x39).contains(bytes[position]) {
+      while position < bytes.count, bytes[position].isDigit {
         fraction += Int64(bytes[position] - 0x30) * unit
         unit /= 10
         position += 1
@@ -62,7 +63,7 @@ extension JSONLogLine {
     let bytes = Array(zone)
     guard bytes.count == 6, bytes[3] == UInt8(ascii: ":"),
       bytes[0] == UInt8(ascii: "+") || bytes[0] == UInt8(ascii: "-"),
-      [1, 2, 4, 5].allSatisfy({ (0x30...0x39).contains(bytes[$0]) })
+      [1, 2, 4, 5].allSatisfy({ bytes[$0].isDigit })
     else { return nil }
     func two(_ index: Int) -> Int64 {
       Int64(bytes[index] - 0x30) * 10 + Int64(bytes[index + 1] - 0x30)

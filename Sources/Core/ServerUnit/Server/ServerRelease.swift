@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Model
 
 /// A release of the server, which is named for the time it was built: `RELEASE.2025-09-07T16-13-09Z`.
 package struct ServerRelease: Sendable, Hashable, Comparable {
@@ -12,7 +13,7 @@ package struct ServerRelease: Sendable, Hashable, Comparable {
     let form = "dddd-dd-ddTdd-dd-ddZ"
     guard time.utf8.count == form.utf8.count,
       zip(time.utf8, form.utf8).allSatisfy({ byte, wanted in
-        wanted == UInt8(ascii: "d") ? (0x30...0x39).contains(byte) : byte == wanted
+        wanted == UInt8(ascii: "d") ? byte.isDigit : byte == wanted
       })
     else { return nil }
     text = mark + time

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Model
 package import ServerUnit
 
 /// A line and what it means.
@@ -119,7 +120,7 @@ package struct LineClassifier: Sendable {
     switch text.dropFirst(word.count).first {
     case "=": return true
     case ":":
-      return word.utf8.allSatisfy { (0x30...0x39).contains($0) }
+      return word.utf8.allSatisfy(\.isDigit)
         || ["Time", "DeploymentID", "RequestID", "RemoteHost", "Host", "UserAgent"].contains(word)
     default: return false
     }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Model
 
 /// What a server says of its peers while it waits for them (docs/facts.md,
 /// "Comparison of environments"): how many answer, and in what the configuration of others differs
@@ -98,7 +99,7 @@ struct PeerWait: Sendable {
       return isURL ? String(text) : nil
     }
     let port = text[text.index(after: colon)...]
-    return !port.isEmpty && port.utf8.allSatisfy { (0x30...0x39).contains($0) }
+    return port.isDigits
       ? String(text) : nil
   }
 
