@@ -2,6 +2,7 @@
 package import API
 package import Model
 package import Rollout
+package import Threads
 
 /// A question to an agent, and the type of its answer.
 package struct AgentRequest<Answer: Decodable & Sendable>: Sendable {
@@ -286,4 +287,25 @@ package protocol AgentLink: Sendable {
   func call<Answer>(
     _ request: AgentRequest<Answer>, lane: AgentLane, deadline: Instant
   ) throws(LinkFailure) -> Answer
+}
+
+extension Parallel {
+  /// The same question to every node at once; the answers in the nodes' order. Blocks until each has
+  /// answered or is out of time.
+  ///
+  /// - Parameters:
+  ///   - nodes: each node's name and the way to it.
+  ///   - atOnce: how many at a time; nil for all.
+  package static func ask<Answer>(
+    _ request: AgentRequest<Answer>, of nodes: [(name: String, link: any AgentLink)],
+    atOnce: Int? = nil, milliseconds: Int
+  ) -> [NodeAnswer<Answer>] {
+    map(nodes, atOnce: atOnce) { node in
+      do throws(LinkFailure) {
+        let answer = try node.link.call(
+          request, lane: .control, deadline: .inMilliseconds(milliseconds))
+        return NodeAnswer(name: node.name, result: .success(answer))
+      } catch { return NodeAnswer(name: node.name, result: .failure(error.refusal)) }
+    }
+  }
 }

@@ -108,8 +108,7 @@ final class MemberLink: Sendable {
     // From here on it may have voted yes, whatever is heard of it: only its own no is one.
     do throws(LinkFailure) {
       let request = PrepareRequest(
-        rollout: runner.rollout, generation: runner.generation, changes: runner.changes,
-        createKey: runner.createKey, seals: runner.seals)
+        rollout: runner.rollout, request: runner.request, seals: runner.seals)
       let answer = try link.call(.prepare(request), lane: .control, deadline: deadline)
       Fault.reach("coordinator.answered.prepare")
       if let refusal = answer.refusal {

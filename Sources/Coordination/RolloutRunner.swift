@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package import API
+internal import API
 internal import FaultPoints
 internal import Linux
 package import Model
@@ -31,10 +31,7 @@ extension RolloutWatcher {
 /// its own.
 package struct RolloutRunner: Sendable {
   let rollout: Rollout
-  /// The generation to go back to, for a rollback.
-  let generation: Int?
-  let changes: [WireChange]
-  let createKey: Bool
+  let request: RolloutRequest
   let seals: [SealView]
   /// The link to each member, in the order of ``Rollout/members``.
   let links: [any AgentLink]
@@ -43,20 +40,15 @@ package struct RolloutRunner: Sendable {
   /// A runner of one rollout.
   ///
   /// - Parameters:
-  ///   - generation: the one to go back to, for a rollback.
-  ///   - changes: the changes, the same for every node.
-  ///   - createKey: whether the server may create the SSE key at its first start.
   ///   - seals: what each member said of its seal in its plan (``ClusterPlan/seals``).
   ///   - links: one for each member, in the order of ``Rollout/members``.
   package init(
-    rollout: Rollout, generation: Int? = nil, changes: [WireChange], createKey: Bool,
-    seals: [SealView], links: [any AgentLink], limits: CoordinatorLimits
+    rollout: Rollout, request: RolloutRequest, seals: [SealView], links: [any AgentLink],
+    limits: CoordinatorLimits
   ) {
     precondition(links.count == rollout.members.count, "each member has its link")
     self.rollout = rollout
-    self.generation = generation
-    self.changes = changes
-    self.createKey = createKey
+    self.request = request
     self.seals = seals
     self.links = links
     self.limits = limits
@@ -69,11 +61,11 @@ package struct RolloutRunner: Sendable {
   /// Runs the rollout to its end. Blocks, at the longest for the sum of the rollout's and the
   /// limits' times.
   ///
-  /// - Parameter signs: given from the commit on, so that the members leave the rest to the caller.
+  /// - Parameter heartbeat: given from the commit on, so that the members leave the rest to the caller.
   /// - Throws: a refusal if the threads that it needs cannot be started; nothing was sent then.
   package func run(
     _ interruption: Interruption, _ watcher: inout some RolloutWatcher,
-    signs: CoordinatorHeartbeat? = nil
+    _ heartbeat: CoordinatorHeartbeat? = nil
   ) throws(Refusal) -> CoordinatorResult {
     let inputs = Mailbox<CoordinatorInput>(capacity: Self.mailboxCapacity)
     var members: [MemberLink] = []
@@ -90,7 +82,7 @@ package struct RolloutRunner: Sendable {
     defer { for member in members { member.stop() } }
     var result: CoordinatorResult?
     interruption.handled(by: { inputs.post(.cancel) }) {
-      result = drive(inputs, members, &watcher, signs)
+      result = drive(inputs, members, &watcher, heartbeat)
     }
     watcher.end()
     guard let result else { preconditionFailure("the machine ends with a result") }
@@ -99,7 +91,7 @@ package struct RolloutRunner: Sendable {
 
   private func drive(
     _ inputs: Mailbox<CoordinatorInput>, _ members: [MemberLink],
-    _ watcher: inout some RolloutWatcher, _ signs: CoordinatorHeartbeat?
+    _ watcher: inout some RolloutWatcher, _ heartbeat: CoordinatorHeartbeat?
   ) -> CoordinatorResult {
     var machine = Coordinator(rollout: rollout, limits: limits)
     var timers: [(timer: CoordinatorTimer, instant: Instant)] = []
@@ -111,7 +103,7 @@ package struct RolloutRunner: Sendable {
           switch effect {
           case .arm(let timer, let instant): timers.append((timer, instant))
           case .committed(let instant):
-            signs?.begin()
+            heartbeat?.begin()
             watcher.committed(inNanoseconds: instant.nanoseconds(since: Clock.now()))
           case .report(let name, let phase, let detail):
             watcher.changed(member: name, phase: phase, detail: detail)

@@ -6,6 +6,7 @@ package import HTTP
 internal import JSONCoding
 package import Model
 internal import Rollout
+internal import Secrets
 internal import Threads
 
 extension Agent {
@@ -166,22 +167,16 @@ extension Agent {
   private func plan(
     _ request: PlanRequest, by principal: Principal
   ) throws(Refusal) -> PlanAnswer {
-    try permitCoordination(
-      principal, request.kind, changes: request.changes, createKey: request.createKey,
-      generation: request.generation, undo: request.undo)
-    try validate(request.changes)
+    try permitCoordination(principal, request.request)
+    try validate(request.request.changes)
     if let damage = stored.damage { throw damage }
-    var answer = assessor.assess(
-      AssessedChange(
-        kind: request.kind, generation: request.generation,
-        changes: request.changes.map(\.change), createKey: request.createKey,
-        reverted: request.undo),
-      seals.forPlan()
-    ).answer
+    var answer = assessor.assess(request.request, seals.forPlan()).answer
     if let members = request.members, answer.refusal == nil {
       answer.refusal = problem(withMembers: members)
     }
-    if principal.role == .node, request.kind == .apply { proposalSeen(request, answer) }
+    if principal.role == .node, request.request.kind == .apply {
+      proposalSeen(request.request, answer)
+    }
     return answer
   }
 
@@ -189,13 +184,9 @@ extension Agent {
     _ request: PrepareRequest, by principal: Principal, waiting milliseconds: Int?
   ) throws(Refusal) -> VoteAnswer {
     let rollout = request.rollout
-    try permitCoordination(
-      principal, rollout.kind, changes: request.changes, createKey: request.createKey,
-      generation: request.generation, undo: rollout.undoes)
-    try validate(request.changes)
-    if let problem = problem(with: rollout, by: principal)
-      ?? problem(ofSettings: request, principal)
-    {
+    try permitCoordination(principal, request.request)
+    try validate(request.request.changes)
+    if let problem = problem(with: rollout, by: principal) ?? problem(of: request, principal) {
       return VoteAnswer(rollout: rollout.digest, refusal: problem, environmentDigest: nil)
     }
     let isOfProposal = principal.role == .node && rollout.kind == .apply
@@ -243,7 +234,7 @@ extension Agent {
     }
   }
 
-  func validate(_ changes: [WireChange]) throws(Refusal) {
+  func validate(_ changes: [SettingChange]) throws(Refusal) {
     if changes.count > Limits.settingsInChange {
       throw Refusal(
         .validation,
@@ -289,13 +280,15 @@ extension Agent {
     return nil
   }
 
-  /// Why the rollout is not one of the proposal that it says; nil if it is. A node brings nothing but proposals.
-  private func problem(ofSettings request: PrepareRequest, _ principal: Principal) -> Refusal? {
+  /// Why the rollout is not one of what is asked for, or of the proposal that it says; nil if it is. A node brings
+  /// nothing but proposals.
+  private func problem(of request: PrepareRequest, _ principal: Principal) -> Refusal? {
     let rollout = request.rollout
+    if rollout.kind != request.request.kind || rollout.undoes != request.request.undoes {
+      return Refusal(.vote, "the rollout is another one than its request asks for")
+    }
     if rollout.proposal == nil, principal.role == .operator || rollout.kind != .apply { return nil }
-    let proposal = ProposedSettings.digest(
-      cluster: inventory.cluster, changes: request.changes.map(\.change),
-      createKey: request.createKey)
+    let proposal = request.request.proposal(cluster: inventory.cluster)
     if rollout.kind == .apply, rollout.proposal == proposal { return nil }
     return Refusal(.vote, "the rollout says that it is of other settings than it brings")
   }

@@ -8,7 +8,7 @@ internal import Threads
 extension Agent {
   /// Answers root on this host, over the local socket:
   ///
-  ///     POST /v1/proposal            ProposalRequest  -> ProposalsView
+  ///     POST /v1/proposal            RolloutRequest   -> ProposalsView
   ///     POST /v1/proposal/withdraw                  -> ProposalsView
   ///     GET  /v1/proposal                           -> ProposalsView
   ///

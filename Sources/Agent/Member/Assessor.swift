@@ -9,17 +9,6 @@ internal import Secrets
 internal import ServerUnit
 internal import Threads
 
-/// What a plan or a vote asks for.
-struct AssessedChange {
-  var kind: RolloutKind
-  /// The generation that a rollback goes back to; nil for none.
-  var generation: Int?
-  var changes: [SettingChange]
-  var createKey: Bool
-  /// The rollout that a rollback takes back; nil for none.
-  var reverted: String?
-}
-
 /// Every validation and preflight of one node, in the order of the protocol. Changes nothing.
 ///
 /// `plan` shows what it says; a vote is a yes only if it finds no reason for a no.
@@ -52,11 +41,11 @@ final class Assessor: Sendable {
   /// caller that came before.
   ///
   /// - Parameter facts: what is to be said of the seal.
-  func assess(_ change: AssessedChange, _ facts: SealFacts) -> Assessment {
+  func assess(_ request: RolloutRequest, _ facts: SealFacts) -> Assessment {
     let (last, number, record) = (generations.last, generations.lastNumber, rollouts.now.record)
     var assessment = turn.withLock { _ in
       judge(
-        change, seal: facts.record.seal, generation: number, lastPath: last?.path, record: record)
+        request, seal: facts.record.seal, generation: number, lastPath: last?.path, record: record)
     }
     assessment.answer.isLastGeneration =
       assessment.answer.path == last?.path && assessment.answer.before == last?.digest
@@ -77,7 +66,7 @@ final class Assessor: Sendable {
   ///
   /// - Parameter lastPath: the file of the last generation; nil if there is none.
   private func judge(
-    _ change: AssessedChange, seal: Seal?, generation: Int, lastPath: String?,
+    _ request: RolloutRequest, seal: Seal?, generation: Int, lastPath: String?,
     record: ParticipantRecord
   ) -> Assessment {
     var refusals: [Refusal] = []
@@ -101,7 +90,7 @@ final class Assessor: Sendable {
       if let server = view.server {
         edit.server = server
         currentKey = KeyIdentity(server.variables)
-        try find(&edit, in: server, change, lastPath: lastPath)
+        try find(&edit, in: server, request, lastPath: lastPath)
       }
     } catch { refusals.append(error) }
     let path = edit.path
@@ -109,7 +98,7 @@ final class Assessor: Sendable {
     // A note is of a unit that is as it should be: for `check`. A job of the unit is the rollout's own where the last
     // one is taken back.
     findings += view.examine(
-      merged, isInRollout: record.active != nil || change.reverted != nil
+      merged, isInRollout: record.active != nil || request.undoes != nil
     ).filter { $0.severity > .note }
     let (current, proposed) = (edit.current ?? EnvironmentDocument([]), edit.proposed)
     let environment = merged?.variables ?? []
@@ -156,7 +145,7 @@ final class Assessor: Sendable {
     var sight: KeyManagerSight?
     if refusals.isEmpty && !findings.contains(where: { $0.severity == .error }) {
       let preflight = preflight(
-        view, merged, firstEnablement: holder == nil, createKey: change.createKey)
+        view, merged, firstEnablement: holder == nil, createKey: request.createKey)
       findings += preflight.findings
       sight = preflight.sight
     }
@@ -233,7 +222,7 @@ final class Assessor: Sendable {
 
   /// Finds the file, and what it would be.
   private func find(
-    _ edit: inout Edit, in server: ServerEnvironment, _ change: AssessedChange, lastPath: String?
+    _ edit: inout Edit, in server: ServerEnvironment, _ request: RolloutRequest, lastPath: String?
   ) throws(Refusal) {
     let inventoryFile = site.inventory.environmentFile
     func take(_ path: String) {
@@ -242,10 +231,10 @@ final class Assessor: Sendable {
       edit.proposed = edit.current ?? EnvironmentDocument([])
     }
     take(inventoryFile)
-    if change.kind == .rollback {
+    if request.kind == .rollback {
       let kept =
-        if let reverted = change.reverted { try generations.beforeLast(reverted) } else {
-          try generations.earlier(change.generation)
+        if let undone = request.undoes { try generations.beforeLast(undone) } else {
+          try generations.earlier(request.generation)
         }
       let target = try server.target(
         of: [], inventoryFile: inventoryFile, preferred: kept.generation.path)
@@ -258,7 +247,7 @@ final class Assessor: Sendable {
         to: isOwn ? edit.proposed.minio : edit.proposed.systemd)
     } else {
       let target = try server.target(
-        of: change.kind == .apply ? change.changes : [], inventoryFile: inventoryFile,
+        of: request.kind == .apply ? request.changes : [], inventoryFile: inventoryFile,
         preferred: lastPath)
       take(target.path)
       edit.changes = target.changes

@@ -9,30 +9,27 @@ internal import Threads
 
 /// What a coordinator on this member needs.
 extension Agent {
-  /// A link to each member, in the order of their names: to the others through ``Peers``, and so never
-  /// over more than its few connections; to this one without any.
-  var memberLinks: [any AgentLink] {
+  /// A link to each member: to the others through ``Peers``, and so never over more than its few
+  /// connections; to this one without any.
+  private var memberLinks: [(name: String, link: any AgentLink)] {
     inventory.memberNames.map { name in
-      name == node ? OwnLink(agent: self) : peers.link(to: name)
+      (name, name == node ? OwnLink(agent: self) : peers.link(to: name))
     }
   }
 
   /// This agent, as a node's certificate says who it is.
   var principal: Principal { Principal(cluster: inventory.cluster, role: .node, name: node) }
 
-  /// What every member makes of the plan. Blocks until each has answered or is out of time.
-  func clusterPlan(_ request: PlanRequest) -> ClusterPlan {
-    let milliseconds = inventory.timeouts.prepareSeconds * 1000 + Limits.agentTransferMilliseconds
-    return ClusterPlan(
-      rows: Parallel.ask(
-        .plan(request), of: zip(inventory.memberNames, memberLinks).map { (name: $0, link: $1) },
-        atOnce: Limits.peersAtOnce, milliseconds: milliseconds))
+  /// A rollout with this member as its coordinator.
+  var undertaking: Undertaking {
+    Undertaking(
+      inventory, createdBy: principal.author, members: memberLinks, atOnce: Limits.peersAtOnce)
   }
 
-  /// Tells how a rollout that this member has summed up went on.
-  func log(_ end: Aftermath.End, of rollout: Rollout) {
+  /// Logs what followed from a rollout that this member has coordinated, or collected.
+  func log(_ aftermath: Undertaking.Aftermath, of rollout: Rollout) {
     let (priority, words): (LogPriority, String) =
-      switch end {
+      switch aftermath {
       case .confirmed: (.information, "confirmed on all nodes")
       case .held(let reason): (.warning, "held as it is: \(reason)")
       case .rolledBack(let back, let result):
@@ -49,22 +46,21 @@ extension Agent {
   /// carry out what was decided before: take back the last rollout, as its own policy says, or bring
   /// what this node's own root has proposed.
   func permitCoordination(
-    _ principal: Principal, _ kind: RolloutKind, changes: [WireChange], createKey: Bool,
-    generation: Int?, undo: String?
+    _ principal: Principal, _ request: RolloutRequest
   ) throws(Refusal) {
     try permitCoordinator(principal)
     if principal.role == .operator { return }
-    switch kind {
+    switch request.kind {
     case .rollback:
       let last = state.withLock { $0.participant.record.lastCommitted }
-      if generation == nil, changes.isEmpty, let last, last.rollout.id == undo,
+      if request.generation == nil, request.changes.isEmpty, let last,
+        last.rollout.id == request.undoes,
         last.rollout.kind == .apply, last.rollout.rollback == .whenSafe, isOpen(last)
       {
         return
       }
     case .apply:
-      let proposal = ProposedSettings.digest(
-        cluster: inventory.cluster, changes: changes.map(\.change), createKey: createKey)
+      let proposal = request.proposal(cluster: inventory.cluster)
       if state.withLock({ $0.proposals.own.digest }) == proposal { return }
     case .restart: break
     }
@@ -120,6 +116,24 @@ private struct OwnLink: AgentLink {
 }
 
 /// Writes into the agent's log what an operator would see.
+struct LoggingObserver: UndertakingObserver {
+  let node: String
+  let log: @Sendable (_ priority: LogPriority, _ message: String) -> Void
+
+  func begins(_ rollout: Rollout) -> LoggingWatcher {
+    if let undone = rollout.undoes {
+      log(
+        .warning,
+        "rollout \(undone) was not confirmed on all nodes: \(node) rolls it back with \(rollout.id)"
+      )
+    } else {
+      log(.notice, "all nodes have proposed the same: rollout \(rollout.id) begins")
+    }
+    return LoggingWatcher(rollout: rollout.id, log: log)
+  }
+  func ended(_ rollout: Rollout, _ result: CoordinatorResult) {}
+}
+
 struct LoggingWatcher: RolloutWatcher {
   let rollout: String
   let log: @Sendable (_ priority: LogPriority, _ message: String) -> Void

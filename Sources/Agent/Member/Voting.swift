@@ -31,12 +31,7 @@ extension Agent {
     _ vote: VoteUnderWay, _ request: PrepareRequest
   ) throws(Refusal) -> PreparedFacts {
     let rollout = vote.rollout
-    let assessment = assessor.assess(
-      AssessedChange(
-        kind: rollout.kind, generation: request.generation,
-        changes: request.changes.map(\.change), createKey: request.createKey,
-        reverted: rollout.undoes),
-      seals.forVote(request.seals))
+    let assessment = assessor.assess(request.request, seals.forVote(request.seals))
     if let refusal = assessment.answer.refusal { throw refusal }
     timelines.note(rollout.id, "checked", "")
     if let refusal = SealJudgement.problem(

@@ -17,7 +17,7 @@ internal import Threads
 struct ProposalRecord: Sendable, Codable {
   var statement = MemberProposal(serial: 0, digest: nil)
   /// The settings; nil without a proposal.
-  var settings: ProposalRequest?
+  var settings: RolloutRequest?
   /// The last proposal whose rollout was committed and not confirmed on every node: it is proposed no more, nor
   /// taken again from configuration management.
   var failed: ProposalFailure?
@@ -113,21 +113,17 @@ extension Agent {
   /// plan.
   ///
   /// - Throws: a refusal if they could never be voted for.
-  func propose(_ request: ProposalRequest) throws(Refusal) -> ProposalsView {
+  func propose(_ request: RolloutRequest) throws(Refusal) -> ProposalsView {
     try validate(request.changes)
-    if request.changes.isEmpty {
+    if request.changes.isEmpty || request.kind != .apply {
       throw Refusal(.validation, "there is nothing to propose; name at least one setting")
     }
     if let damage = stored.damage { throw damage }
-    let answer = assessor.assess(
-      AssessedChange(
-        kind: .apply, changes: request.changes.map(\.change), createKey: request.createKey),
-      seals.forPlan()
-    ).answer
+    let answer = assessor.assess(request, seals.forPlan()).answer
     if let refusal = answer.refusal, [.validation, .guarded, .file].contains(refusal.code) {
       throw refusal
     }
-    let digest = digest(of: request)
+    let digest = request.proposal(cluster: inventory.cluster)
     if isRefusedAsFailed(digest, answer) {
       // What was proposed before is not proposed any more either.
       try take(.proposed(nil, isInForce: false))
@@ -184,21 +180,13 @@ extension Agent {
         )))
   }
 
-  private func digest(of request: ProposalRequest) -> Digest {
-    ProposedSettings.digest(
-      cluster: inventory.cluster, changes: request.changes.map(\.change),
-      createKey: request.createKey)
-  }
-
   static func isInForce(_ answer: PlanAnswer) -> Bool {
     answer.refusal == nil && answer.before == answer.after && !answer.restartNeeded
   }
 
   /// The first member has had this node plan its own proposal: what the plan says of it is known anew.
-  func proposalSeen(_ request: PlanRequest, _ answer: PlanAnswer) {
-    guard Self.isInForce(answer) else { return }
-    let settings = ProposalRequest(changes: request.changes, createKey: request.createKey)
-    intend(.found(digest(of: settings)))
+  func proposalSeen(_ request: RolloutRequest, _ answer: PlanAnswer) {
+    if Self.isInForce(answer) { intend(.found(request.proposal(cluster: inventory.cluster))) }
   }
 
   // MARK: the rollout
@@ -206,9 +194,9 @@ extension Agent {
   /// All members want this: coordinates the rollout. On a thread of its own; blocks to its end.
   private func begin(_ digest: Digest) {
     let settings = state.withLock { $0.proposal.settings }
-    guard let settings, self.digest(of: settings) == digest else { return }
+    guard let settings, settings.proposal(cluster: inventory.cluster) == digest else { return }
     let problem: Refusal?
-    do throws(Refusal) { problem = try roll(settings, digest) } catch { problem = error }
+    do throws(Refusal) { problem = try roll(settings) } catch { problem = error }
     state.update { $0.proposalRefusal = problem.map { (digest, $0) } }
     guard let problem else { return }
     ports.log(.warning, "what all nodes have proposed came to nothing: \(problem.message)")
@@ -216,51 +204,23 @@ extension Agent {
   }
 
   /// Why the rollout came to nothing; nil if it did not.
-  private func roll(_ settings: ProposalRequest, _ digest: Digest) throws(Refusal) -> Refusal? {
-    let plan = clusterPlan(
-      PlanRequest(kind: .apply, changes: settings.changes, createKey: settings.createKey))
+  private func roll(_ request: RolloutRequest) throws(Refusal) -> Refusal? {
+    let undertaking = undertaking
+    let plan = undertaking.ask(request)
     switch plan.verdict(isRestart: false) {
     case .nothingToDo: return nil
-    case .refused(let refusal): return refusal
+    case .refused(let refusal, _): return refusal
     case .ready: break
     }
-    let rollout = try plan.rollout(
-      id: Rollout.newID(), kind: .apply, inventory: inventory,
-      createdBy: principal.author,
-      realtimeMicroseconds: Clock.realtimeMicroseconds(), rollback: inventory.rollback,
-      proposal: digest)
-    ports.log(.notice, "all nodes have proposed the same: rollout \(rollout.id) begins")
-    let links = memberLinks
-    let signs = CoordinatorHeartbeat(of: rollout.id, to: links, atOnce: Limits.peersAtOnce)
-    defer { signs.end() }
-    var watcher = LoggingWatcher(rollout: rollout.id, log: ports.log)
-    let result = try RolloutRunner(
-      rollout: rollout, changes: settings.changes, createKey: settings.createKey, seals: plan.seals,
-      links: links,
-      limits: CoordinatorLimits(inventory)
-    ).run(Interruption(), &watcher, signs: signs)
-    switch result.ending {
-    case .confirmed, .notConfirmed, .outcomesUnknown:
-      // What is not known here the members collect.
-      if !result.outcomes.contains(where: { $0.outcome.kind == .unknown }) {
-        finish(rollout, result.outcomes, links)
-      }
-      return nil
-    case .aborted(let refusal): return Refusal(refusal.code, result.summary)
+    let end = try undertaking.run(
+      request, on: plan, Interruption(), LoggingObserver(node: node, log: ports.log))
+    if let aftermath = end.aftermath { log(aftermath, of: end.rollout) }
+    switch end.result.ending {
+    case .confirmed, .notConfirmed, .outcomesUnknown: return nil
+    case .aborted(let refusal): return Refusal(refusal.code, end.result.summary)
     // If it is committed after all its end says so, and there is nothing left to try again.
-    case .undecided: return Refusal(.failed, result.summary)
+    case .undecided: return Refusal(.failed, end.result.summary)
     }
-  }
-
-  private func finish(_ rollout: Rollout, _ outcomes: [MemberOutcome], _ links: [any AgentLink]) {
-    do throws(Refusal) {
-      let end = try Aftermath(
-        inventory: inventory, createdBy: principal.author, links: links, atOnce: Limits.peersAtOnce
-      ).carryOut(after: rollout, outcomes, Interruption()) { back in
-        LoggingWatcher(rollout: back.id, log: ports.log)
-      }
-      log(end, of: rollout)
-    } catch { ports.log(.error, "rollout \(rollout.id): \(error.message)") }
   }
 
   // MARK: what is known

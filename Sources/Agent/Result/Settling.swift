@@ -153,9 +153,7 @@ extension Agent {
   /// Does what follows from the outcomes, in the coordinator's place. Blocks as long as a rollback
   /// takes.
   private func sumUp(_ rollout: Rollout, _ outcomes: [MemberOutcome]) {
-    let aftermath = Aftermath(
-      inventory: inventory, createdBy: principal.author, links: memberLinks,
-      atOnce: Limits.peersAtOnce)
+    let undertaking = undertaking
     let end = Instant.inMilliseconds(rollout.watchMilliseconds + Self.graceMilliseconds)
     let pause = {
       let milliseconds = Self.pauseMilliseconds + Int.random(in: 0...Self.pauseMilliseconds)
@@ -167,18 +165,13 @@ extension Agent {
       let record = state.withLock { $0.participant.record }
       // Somebody went on with another one.
       guard record.active == nil, record.lastCommitted?.rollout.id == rollout.id else { return nil }
-      let end = try aftermath.carryOut(after: rollout, outcomes, Interruption()) { back in
-        ports.log(
-          .warning,
-          "rollout \(rollout.id) was not confirmed on all nodes and its coordinator is gone: \(node) rolls it back with \(back.id)"
-        )
-        return LoggingWatcher(rollout: back.id, log: ports.log)
-      }
-      log(end, of: rollout)
-      guard case .elsewhere(let reason) = end else { return nil }
+      let aftermath = undertaking.conclude(
+        rollout, outcomes, Interruption(), LoggingObserver(node: node, log: ports.log))
+      log(aftermath, of: rollout)
+      guard case .elsewhere(let reason) = aftermath else { return nil }
       return reason
     }
-    if let reason { aftermath.hold(rollout, reason) }
+    if let reason { undertaking.hold(rollout, reason) }
   }
 
   /// Does it again after a pause while it comes to nothing, a few times. Blocks.

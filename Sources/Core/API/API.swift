@@ -29,7 +29,6 @@
 package import Crypto
 package import Model
 package import Rollout
-package import Secrets
 
 /// What goes wrong between programs: bounded kinds, a message for people.
 package struct ErrorAnswer: Sendable, Codable, Hashable {
@@ -44,143 +43,15 @@ package struct ErrorAnswer: Sendable, Codable, Hashable {
   }
 }
 
-/// A proposal on the wire. The only place where a value of a setting is encoded.
-package struct WireChange: Sendable, Codable {
-  package var change: SettingChange
-
-  package var name: String { change.name }
-
-  private enum Key: String, CodingKey { case name, value }
-
-  /// The proposal on the wire.
-  package init(_ change: SettingChange) { self.change = change }
-
-  /// `{"name":...,"value":...}`, without a value to remove the variable.
-  package init(from decoder: any Decoder) throws {
-    let fields = try decoder.container(keyedBy: Key.self)
-    change = SettingChange(
-      name: try fields.decode(String.self, forKey: .name),
-      value: try fields.decodeIfPresent(String.self, forKey: .value).map(Secret.init))
-  }
-
-  /// `{"name":...,"value":...}`, without a value to remove the variable.
-  package func encode(to encoder: any Encoder) throws {
-    var fields = encoder.container(keyedBy: Key.self)
-    try fields.encode(change.name, forKey: .name)
-    try fields.encodeIfPresent(change.value?.reveal(), forKey: .value)
-  }
-}
-
 /// What is asked of a node: validated and checked against its file, its unit and its Key Managers.
 package struct PlanRequest: Sendable, Codable {
-  /// Apply, restart or rollback.
-  package var kind: RolloutKind
-  /// The generation to go back to, for a rollback; nil otherwise.
-  @BoundedIfPresent<Bounds.Generation> package var generation: Int?
-  /// The proposals; empty for a restart.
-  package var changes: [WireChange]
-  /// Whether the server may create the SSE key at its first start.
-  package var createKey: Bool
-  /// For a rollback without a generation: the id of the rollout whose files are to be taken back.
-  package var undo: String?
+  package var request: RolloutRequest
   /// The members that a rollout would have, as the caller's inventory says; nil if it does not tell.
   package var members: [String]?
 
-  package init(
-    kind: RolloutKind, generation: Int? = nil, changes: [WireChange], createKey: Bool,
-    undo: String? = nil, members: [String]? = nil
-  ) {
+  package init(_ request: RolloutRequest, members: [String]? = nil) {
+    self.request = request
     self.members = members
-    self.undo = undo
-    self.kind = kind
-    self.generation = generation
-    self.changes = changes
-    self.createKey = createKey
-  }
-}
-
-/// What a node makes of a plan. Nothing was changed.
-package struct PlanAnswer: Sendable, Codable, Hashable {
-  package var node: String
-  /// The file that the plan edits: the one that wins on this node.
-  package var path: String
-  /// Digest of the file as it is; nil if there is none.
-  package var before: Digest?
-  /// Digest of the file as it would be; equal to ``before`` if nothing in it would change.
-  package var after: Digest?
-  /// The change, one line each, `-NAME=value` and `+NAME=value`, secrets as identities.
-  package var difference: [String]
-  /// Whether the running server would have another environment, or is not running.
-  package var restartNeeded: Bool
-  /// Why it is needed, for people; empty if it is not.
-  package var restartReason: String
-  /// What the checks found, worst first.
-  package var findings: [Finding]
-  /// The no, if the node would vote no.
-  package var refusal: Refusal?
-  /// The MINIO_* variables that all nodes must have alike, as AIStor compares them, sorted by name.
-  package var environment: [NamedDigest]
-  /// Digest over ``environment``.
-  package var environmentDigest: Digest
-  /// The highest epoch that the node has seen.
-  @Bounded<Bounds.Epoch> package var epoch: UInt64
-  /// The rollout that the node is in.
-  package var activeRollout: String?
-  /// The number of the last generation; 0 if there is none.
-  @Bounded<Bounds.Generation> package var generation: Int
-  /// Whether the file is that generation, byte for byte.
-  package var isLastGeneration: Bool
-  /// The seal; nil if no start with a key was ever confirmed.
-  package var seal: Seal?
-  /// The values of MINIO_KMS_SSE_KEY and MINIO_KMS_ENCLAVE that the server would run with; nil
-  /// without a key.
-  package var key: KeyIdentity?
-  /// The digest of the seal that was lifted, while there is no other.
-  package var lifted: Digest?
-  /// What the node says of its seal: the coordinator tells every member what all say.
-  package var sealView: SealView?
-  /// The same as ``key``, of the files as they are: what a rollback would take away.
-  package var currentKey: KeyIdentity?
-  /// The rollout that the node is in, for who wants the same.
-  package var active: ActiveSummary?
-  /// What the Key Managers told of themselves and of the SSE key, for people; alike on all nodes.
-  /// Nil if nothing was told.
-  package var keyManager: String?
-  /// The life of the node's state directory, which the rollout lists. An agent that does not say it is older.
-  package var incarnation: Incarnation?
-
-  package init(
-    node: String, path: String, before: Digest?, after: Digest?, difference: [String],
-    restartNeeded: Bool, restartReason: String, findings: [Finding], refusal: Refusal?,
-    environment: [NamedDigest], environmentDigest: Digest, epoch: UInt64,
-    activeRollout: String?, generation: Int, isLastGeneration: Bool = false, seal: Seal?,
-    key: KeyIdentity?, lifted: Digest? = nil, sealView: SealView? = nil,
-    currentKey: KeyIdentity? = nil, active: ActiveSummary? = nil, keyManager: String? = nil,
-    incarnation: Incarnation? = nil
-  ) {
-    self.incarnation = incarnation
-    self.sealView = sealView
-    self.currentKey = currentKey
-    self.active = active
-    self.node = node
-    self.path = path
-    self.before = before
-    self.after = after
-    self.difference = difference
-    self.restartNeeded = restartNeeded
-    self.restartReason = restartReason
-    self.findings = findings
-    self.refusal = refusal
-    self.environment = environment
-    self.environmentDigest = environmentDigest
-    self.epoch = epoch
-    self.activeRollout = activeRollout
-    self.generation = generation
-    self.isLastGeneration = isLastGeneration
-    self.seal = seal
-    self.key = key
-    self.lifted = lifted
-    self.keyManager = keyManager
   }
 }
 
@@ -206,25 +77,15 @@ package struct ClockReading: Sendable, Codable, Hashable {
 /// A request for a vote.
 package struct PrepareRequest: Sendable, Codable {
   package var rollout: Rollout
-  /// The generation to go back to, for a rollback; nil otherwise.
-  @BoundedIfPresent<Bounds.Generation> package var generation: Int?
-  /// The proposals, the same for every node.
-  package var changes: [WireChange]
-  /// Whether the server may create the SSE key at its first start.
-  package var createKey: Bool
+  package var request: RolloutRequest
   /// What each member said of its seal when it was asked for its plan. Each judges itself by it, and
   /// its own by its records as they are now.
   package var seals: [SealView]
 
-  package init(
-    rollout: Rollout, generation: Int? = nil, changes: [WireChange], createKey: Bool,
-    seals: [SealView]
-  ) {
-    self.seals = seals
+  package init(rollout: Rollout, request: RolloutRequest, seals: [SealView]) {
     self.rollout = rollout
-    self.generation = generation
-    self.changes = changes
-    self.createKey = createKey
+    self.request = request
+    self.seals = seals
   }
 }
 

@@ -3,38 +3,6 @@ package import Crypto
 package import Model
 package import Rollout
 
-/// The rollout that a node is in, for who would begin another: is it the same, and whose is it?
-package struct ActiveSummary: Sendable, Codable, Hashable {
-  package var id: String
-  package var kind: RolloutKind
-  package var createdBy: String
-  /// What it comes to (``Rollout/plan``).
-  package var plan: Digest
-  /// Since when the node is in it, microseconds since 1970-01-01 UTC; nil if its agent was restarted
-  /// in between.
-  @BoundedIfPresent<Bounds.WallMicroseconds> package var sinceMicroseconds: Int64?
-
-  package init(_ rollout: Rollout, sinceMicroseconds: Int64?) {
-    id = rollout.id
-    kind = rollout.kind
-    createdBy = rollout.createdBy
-    plan = rollout.plan
-    self.sinceMicroseconds = sinceMicroseconds
-  }
-}
-
-/// What configuration management hands to its own node's agent, over the local socket. Holds secrets.
-package struct ProposalRequest: Sendable, Codable {
-  package var changes: [WireChange]
-  /// Whether the server may create the SSE key at its first start.
-  package var createKey: Bool
-
-  package init(changes: [WireChange], createKey: Bool) {
-    self.changes = changes
-    self.createKey = createKey
-  }
-}
-
 /// What one member is known to propose.
 package struct ProposalRow: Sendable, Codable, Hashable {
   package var member: String

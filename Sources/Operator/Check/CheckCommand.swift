@@ -181,7 +181,7 @@ struct CheckCommand: Sendable {
           "reason": .string(node.reason),
         ]
         guard let answer = row.answer.answer else {
-          object["kind"] = JSONValue(row.answer.failure?.refusal.code.rawValue)
+          object["kind"] = JSONValue(row.answer.failure?.code.rawValue)
           return .object(object)
         }
         object["endpoints"] = .array(answer.endpoints.map(JSONValue.init))

@@ -22,7 +22,7 @@ struct CheckNagios {
   /// A node that cannot be reached is critical: that is what is monitored. A certificate that does
   /// not permit the look leaves everything unknown.
   var state: State {
-    if report.rows.contains(where: { $0.answer.failure?.refusal.code == .notPermitted }) {
+    if report.rows.contains(where: { $0.answer.failure?.code == .notPermitted }) {
       return .unknown
     }
     if report.nodes.contains(where: { $0.outcome != "fine" }) { return .critical }

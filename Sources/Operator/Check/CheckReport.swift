@@ -172,7 +172,7 @@ struct CheckReport: Sendable {
   /// Everything that makes a node not fine, the worst first.
   func problems(_ row: Row, isStrict: Bool) -> [String] {
     guard let answer = row.answer.answer else {
-      return row.answer.failure.map { [$0.refusal.message] } ?? []
+      return row.answer.failure.map { [$0.message] } ?? []
     }
     // The guard's before the Key Manager's, as the exit code has it.
     let errors = answer.findings.filter { $0.severity == .error }
@@ -220,7 +220,7 @@ struct CheckReport: Sendable {
 
   private static func codes(_ row: Row) -> [RefusalCode] {
     guard let answer = row.answer.answer else {
-      return row.answer.failure.map { [$0.refusal.code] } ?? []
+      return row.answer.failure.map { [$0.code] } ?? []
     }
     let links =
       answer.endpoints.flatMap(\.stages).contains { $0.verdict == "failed" }

@@ -30,7 +30,7 @@ struct CheckView {
     let header = ["NODE"] + report.columns
     let body = report.rows.map { row -> [StyledText] in
       guard row.answer.answer != nil else {
-        let word = row.answer.failure?.refusal.code.rawValue ?? "unreachable"
+        let word = row.answer.failure?.code.rawValue ?? "unreachable"
         return [StyledText(row.name), StyledText(word, .bad)]
       }
       return [StyledText(row.name)]
@@ -69,7 +69,7 @@ struct CheckView {
   /// Each node in a few words, for `--watch` where nothing can be redrawn.
   static func words(_ row: CheckReport.Row, _ columns: [String]) -> [StyledText] {
     if let failure = row.answer.failure {
-      return [StyledText(failure.refusal.code.rawValue, .bad)]
+      return [StyledText(failure.code.rawValue, .bad)]
     }
     var words: [StyledText] = []
     var unverified: [String] = []

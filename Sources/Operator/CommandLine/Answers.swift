@@ -16,8 +16,8 @@ extension Console {
         event(
           "unreachable", node: row.name,
           [
-            "kind": .string(failure.refusal.code.rawValue),
-            "reason": .string(failure.refusal.message),
+            "kind": .string(failure.code.rawValue),
+            "reason": .string(failure.message),
           ])
       }
     }
@@ -35,7 +35,7 @@ extension NodeResult {
       case .success(let answer):
         NodeResult(name: row.name, outcome: outcome(answer), reason: reason(answer) ?? "")
       case .failure(let failure):
-        NodeResult(name: row.name, outcome: "unknown", reason: failure.refusal.message)
+        NodeResult(name: row.name, outcome: "unknown", reason: failure.message)
       }
     }
   }

@@ -44,7 +44,7 @@ struct CommandContext: Sendable {
 
   /// Says which nodes did not answer, or said no, and why.
   func tellFailures<Answer>(_ rows: [NodeAnswer<Answer>]) {
-    console.errors(rows.map { (name: $0.name, message: $0.failure?.refusal.message) })
+    console.errors(rows.map { (name: $0.name, message: $0.failure?.message) })
   }
 
   /// The number that an operand means; nil if it is not one.

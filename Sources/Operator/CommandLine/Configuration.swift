@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Coordination
 internal import JSONCoding
 internal import Model
 
@@ -13,6 +14,13 @@ struct Configuration: Sendable {
 
   /// The nodes' names, in the order of the inventory.
   var names: [String] { inventory.nodes.map(\.name) }
+
+  /// A rollout with this command as its coordinator; plans are in the order of the inventory.
+  var undertaking: Undertaking {
+    Undertaking(
+      inventory, createdBy: connections.principal.author,
+      members: zip(names, connections.links).map { (name: $0, link: $1) })
+  }
 
   /// Reads inventory and credentials from where the options, the environment or the defaults say.
   static func read(

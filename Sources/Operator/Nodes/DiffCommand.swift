@@ -48,7 +48,7 @@ struct DiffCommand: Sendable {
 
   private func result(_ rows: [NodeAnswer<DiffAnswer>]) -> CommandResult {
     let nodes = NodeResult.answers(rows) { $0.from == $0.to ? "same" : "different" }
-    let codes = rows.compactMap { $0.failure?.refusal.code }
+    let codes = rows.compactMap { $0.failure?.code }
     if codes.contains(.notPermitted) { return CommandResult(.notPermitted, nodes: nodes) }
     if let code = codes.deciding {
       // That no node has it is an answer; that some have not, or were not reached, is half of one.

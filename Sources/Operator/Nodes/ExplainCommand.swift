@@ -29,7 +29,7 @@ struct ExplainCommand: Sendable {
     context.tellFailures(rows)
     return .asked(
       NodeResult.answers(rows) { $0.winner == nil ? "unset" : "set" },
-      failures: rows.compactMap { $0.failure?.refusal.code })
+      failures: rows.compactMap { $0.failure?.code })
   }
 
   /// One line for each definition, the last that counts marked.

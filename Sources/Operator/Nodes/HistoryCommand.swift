@@ -26,7 +26,7 @@ struct HistoryCommand: Sendable {
     let isSound = !history.messages.contains { $0.severity == .error }
     return .asked(
       NodeResult.answers(rows) { _ in "reachable" },
-      failures: rows.compactMap { $0.failure?.refusal.code }, isSound: isSound)
+      failures: rows.compactMap { $0.failure?.code }, isSound: isSound)
   }
 
   private static func fields(_ answer: HistoryAnswer) -> [String: JSONValue] {

@@ -23,11 +23,11 @@ struct SealCommand: Sendable {
     let header = ["NODE", "SSE KEY", "ENCLAVE", "ROLLOUT", "DIGEST", "STATE"]
     for line in TextTable.lines(header, rows.map(Self.cells)) { context.console.line(line) }
     context.console.errors(
-      rows.map { (name: $0.name, message: $0.failure?.refusal.message ?? $0.answer?.problem) })
+      rows.map { (name: $0.name, message: $0.failure?.message ?? $0.answer?.problem) })
     let views = rows.compactMap(\.answer)
     let digests = Set(views.map { $0.seal?.digest })
     let nodes = NodeResult.answers(rows, reason: \.problem, outcome: Self.state)
-    if rows.contains(where: { $0.failure?.refusal.code == .notPermitted }) {
+    if rows.contains(where: { $0.failure?.code == .notPermitted }) {
       return CommandResult(.notPermitted, nodes: nodes)
     }
     if digests.count > 1 || views.contains(where: { $0.problem != nil }) {
@@ -80,7 +80,7 @@ struct SealCommand: Sendable {
 
   private static func cells(_ row: NodeAnswer<SealView>) -> [String] {
     guard let view = row.answer else {
-      return [row.name, row.failure?.refusal.code.rawValue ?? "", "", "", "", ""]
+      return [row.name, row.failure?.code.rawValue ?? "", "", "", "", ""]
     }
     guard let seal = view.seal else {
       let running = view.runningKey.map { " (runs with \($0.text))" } ?? ""

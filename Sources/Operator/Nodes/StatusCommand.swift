@@ -26,7 +26,7 @@ struct StatusCommand: Sendable {
     let isSound = !rows.contains { $0.answer?.findings.contains { $0.severity == .error } ?? false }
     return .asked(
       NodeResult.answers(rows) { _ in "reachable" },
-      failures: rows.compactMap { $0.failure?.refusal.code }, isSound: isSound)
+      failures: rows.compactMap { $0.failure?.code }, isSound: isSound)
   }
 
   private static let header = [
@@ -58,7 +58,7 @@ struct StatusCommand: Sendable {
 
   private static func cells(_ row: NodeAnswer<NodeStatus>) -> [String] {
     guard let status = row.answer else {
-      return [row.name, row.failure?.refusal.code.rawValue ?? "", "", "", "", "", ""]
+      return [row.name, row.failure?.code.rawValue ?? "", "", "", "", "", ""]
     }
     return [
       row.name, "\(status.activeState) (\(status.subState))", key(status),

@@ -27,7 +27,7 @@ struct ProposalsCommand: Sendable {
     }
     let cells = rows.map { row -> [String] in
       guard let view = row.answer else {
-        return [row.name, "", row.failure?.refusal.code.rawValue ?? "", ""]
+        return [row.name, "", row.failure?.code.rawValue ?? "", ""]
       }
       return [
         row.name, Self.digest(view).map { String($0.hex.prefix(Self.digestDigits)) } ?? "-",
@@ -47,7 +47,7 @@ struct ProposalsCommand: Sendable {
       })
     return .asked(
       NodeResult.answers(rows, reason: \.refusal?.message, outcome: \.phase.rawValue),
-      failures: rows.compactMap { $0.failure?.refusal.code })
+      failures: rows.compactMap { $0.failure?.code })
   }
 
   /// Asks every node to take settings again.
@@ -78,7 +78,7 @@ struct ProposalsCommand: Sendable {
     }
     return .asked(
       NodeResult.answers(rows, reason: { _ in nil }) { $0.isChanged ? "taken" : "unchanged" },
-      failures: rows.compactMap { $0.failure?.refusal.code })
+      failures: rows.compactMap { $0.failure?.code })
   }
 
   private static func failure(_ view: ProposalsView) -> ProposalFailure? {

@@ -38,12 +38,10 @@ struct ProposeCommand: Sendable {
       context.console.message(.error, "nothing was proposed: the settings are refused")
       return CommandResult(.validationRefused, isChanged: false)
     }
-    let body = ProposalRequest(
-      changes: proposals.changes.map(WireChange.init), createKey: proposals.createKey)
     let view = try ask(
       HTTPRequest(
         "POST", "/v1/proposal", headers: ["content-type": "application/json"],
-        body: JSON.encode(body)), Self.proposeMilliseconds)
+        body: JSON.encode(proposals.request)), Self.proposeMilliseconds)
     event(view)
     // Nothing is proposed, whether it would have been waited for or not.
     if view.phase == .notConfirmed, let failure = view.failure { return refused(view, failure) }

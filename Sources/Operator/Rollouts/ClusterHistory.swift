@@ -140,7 +140,7 @@ struct ClusterHistory: Sendable {
     func count(_ rollout: String) -> Int { rollouts.count { $0 == rollout } }
     let common = rollouts.max { count($0) < count($1) }
     return rows.map { row in
-      guard let answer = row.answer else { return (row.name, row.failure?.refusal) }
+      guard let answer = row.answer else { return (row.name, row.failure) }
       guard let entry = answer.generations.first(where: { $0.number == number }) else {
         let own = answer.generations.map(\.number)
         return (

@@ -19,7 +19,7 @@ struct PlanCommand: Sendable {
     /// The nodes are in a rollout that comes to the same.
     case joins(Configuration, ActiveSummary)
     /// All nodes would take part.
-    case ready(Configuration, RequestedSettings, ClusterPlan)
+    case ready(Configuration, RolloutRequest, ClusterPlan)
   }
 
   /// `keyturn plan`.
@@ -56,10 +56,11 @@ struct PlanCommand: Sendable {
     let settings: RequestedSettings
     switch kind {
     case .apply: settings = try readSettings()
-    case .restart: settings = RequestedSettings()
+    case .restart: settings = RequestedSettings(RolloutRequest(kind: .restart))
     case .rollback:
       switch RollbackCommand(context: context).target(configuration) {
-      case .generation(let number): settings = RequestedSettings(generation: number)
+      case .generation(let number):
+        settings = RequestedSettings(RolloutRequest(kind: .rollback, generation: number))
       case .refused(let result): return .ended(result)
       }
     }
@@ -67,14 +68,14 @@ struct PlanCommand: Sendable {
       context.console.message(finding.severity, finding.statement)
     }
     if settings.hasErrors { return .ended(refuse(settings, configuration)) }
-    let plan = ask(configuration, settings)
+    let plan = configuration.undertaking.ask(settings.request)
     if let active = plan.joinable(kind, cluster: configuration.inventory.cluster) {
       return .joins(configuration, active)
     }
     let verdict = plan.verdict(isRestart: kind == .restart)
     plan.show(context.console, said: verdict)
     switch verdict {
-    case .ready: return .ready(configuration, settings, plan)
+    case .ready: return .ready(configuration, settings.request, plan)
     case .nothingToDo:
       let count = plan.rows.count
       context.console.line(
@@ -82,7 +83,7 @@ struct PlanCommand: Sendable {
       )
       let nodes = configuration.names.map { NodeResult(name: $0, outcome: "unchanged") }
       return .ended(CommandResult(.done, outcome: "nothingToDo", nodes: nodes))
-    case .refused(let refusal):
+    case .refused(let refusal, _):
       context.console.message(.error, "nothing was touched: \(refusal.message)")
       let nodes = plan.refusals.map { name, refusal in
         NodeResult(
@@ -91,18 +92,6 @@ struct PlanCommand: Sendable {
       }
       return .ended(CommandResult(ExitCode(refusal.code), nodes: nodes))
     }
-  }
-
-  /// What every node makes of the settings. Blocks until each has answered or is out of time.
-  func ask(_ configuration: Configuration, _ settings: RequestedSettings) -> ClusterPlan {
-    let request = PlanRequest(
-      kind: kind, generation: settings.generation, changes: settings.changes.map(WireChange.init),
-      createKey: settings.createKey, members: configuration.inventory.memberNames)
-    let timeouts = configuration.inventory.timeouts
-    return ClusterPlan(
-      rows: context.ask(
-        configuration, .plan(request),
-        milliseconds: timeouts.prepareSeconds * 1000 + CommandContext.answerMilliseconds))
   }
 
   /// One word for a node that says no, or says nothing.

@@ -25,7 +25,7 @@ extension ClusterPlan {
     _ row: NodeAnswer<PlanAnswer>, _ refusal: Refusal?, _ said: Verdict
   ) -> [String] {
     var why = ""
-    if let refusal, !said.tells(refusal) { why = ": \(refusal.message)" }
+    if let refusal, !said.tells(of: row.name) { why = ": \(refusal.message)" }
     guard let answer = row.answer else {
       return ["\(refusal?.code.title ?? "unreachable")\(why)"]
     }

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Crypto
 internal import EnvironmentFile
 internal import KeyManager
 internal import Model
@@ -9,13 +8,9 @@ internal import Secrets
 /// What the operator wants: the settings file, the API key's own file and `--unset` together,
 /// checked as far as that is possible without a node; or a generation.
 struct RequestedSettings: Sendable {
-  /// The changes, each variable once.
-  let changes: [SettingChange]
-  /// The generation to go back to; nil if that is not what is wanted.
-  let generation: Int?
-  /// Whether the first start may create the SSE key.
-  let createKey: Bool
-  /// What the checks found; with an error among it the changes must not be used.
+  /// With an error among the findings it must not be used.
+  let request: RolloutRequest
+  /// What the checks found.
   let findings: [Finding]
   /// Every value that the SSE key would be given; nil if the settings leave it alone.
   private let keys: [String]?
@@ -26,11 +21,9 @@ struct RequestedSettings: Sendable {
   static let enclaveVariable = "MINIO_KMS_ENCLAVE"
   static let apiKeyVariable = "MINIO_KMS_API_KEY"
 
-  /// The settings of `restart`, none, or of `rollback`: a generation.
-  init(generation: Int? = nil) {
-    self.generation = generation
-    changes = []
-    createKey = false
+  /// What `restart` and `rollback` ask for.
+  init(_ request: RolloutRequest) {
+    self.request = request
     findings = []
     keys = nil
     enclaves = nil
@@ -100,9 +93,7 @@ struct RequestedSettings: Sendable {
     }
     let rules = Self.rules(changes, lines, settings?.file)
     findings = findings.withoutNames(namedBy: rules) + rules
-    generation = nil
-    self.changes = changes
-    self.createKey = createKey
+    request = RolloutRequest(kind: .apply, changes: changes, createKey: createKey)
     self.findings = findings.sorted { $0.severity > $1.severity }
     func wanted(_ name: String) -> [String]? {
       if removals.contains(name) { return [] }
@@ -111,11 +102,6 @@ struct RequestedSettings: Sendable {
     }
     keys = wanted(Self.keyVariable)
     enclaves = wanted(Self.enclaveVariable)
-  }
-
-  /// By which the same settings are known again.
-  func digest(cluster: String) -> Digest {
-    ProposedSettings.digest(cluster: cluster, changes: changes, createKey: createKey)
   }
 
   /// Whether something is wrong with them in themselves.

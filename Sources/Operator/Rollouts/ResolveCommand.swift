@@ -60,8 +60,8 @@ struct ResolveCommand: Sendable {
     var nodes = Nodes(id: id, rows: context.ask(configuration, .status))
     if let failure = nodes.rows[0].failure, nodes.rows.allSatisfy({ $0.failure != nil }) {
       throw Refusal(
-        failure.refusal.code,
-        "no node answers; \(nodes.rows[0].name): \(failure.refusal.message)")
+        failure.code,
+        "no node answers; \(nodes.rows[0].name): \(failure.message)")
     }
     if nodes.active.isEmpty {
       context.console.progress("no node that answers is in rollout \(id)")
@@ -176,7 +176,7 @@ struct ResolveCommand: Sendable {
   ) -> NodeResult {
     guard let status = row.answer else {
       return NodeResult(
-        name: row.name, outcome: "unknown", reason: row.failure?.refusal.message ?? "no answer")
+        name: row.name, outcome: "unknown", reason: row.failure?.message ?? "no answer")
     }
     if status.activeRollout == id {
       switch status.activeStage {

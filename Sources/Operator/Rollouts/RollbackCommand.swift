@@ -26,8 +26,8 @@ struct RollbackCommand: Sendable {
   func target(_ configuration: Configuration) -> Target {
     let console = context.console
     let history = ClusterHistory(rows: context.ask(configuration, .generations))
-    if let code = history.rows.compactMap({ $0.failure?.refusal.code }).deciding {
-      return refuse(history.rows.map { ($0.name, $0.failure?.refusal) }, code)
+    if let code = history.rows.compactMap({ $0.failure?.code }).deciding {
+      return refuse(history.rows.map { ($0.name, $0.failure) }, code)
     }
     let wanted = context.invocation.operands.first.flatMap(CommandContext.generationNumber)
     guard let number = wanted ?? history.previous else {

@@ -26,7 +26,7 @@ struct WatchCommand: Sendable {
     if let id = context.invocation.operands.first { return try follow(id, configuration) }
     let rows = context.ask(configuration, .status)
     let answers = rows.compactMap(\.answer)
-    if answers.isEmpty, let failure = rows.first?.failure { throw failure.refusal }
+    if answers.isEmpty, let failure = rows.first?.failure { throw failure }
     if let id = Self.mostly(answers.compactMap(\.activeRollout)) {
       return try follow(id, configuration)
     }
@@ -86,7 +86,7 @@ struct WatchCommand: Sendable {
     let nodes = outcomes.map {
       NodeResult(name: $0.member, outcome: $0.outcome.kind.rawValue, reason: $0.outcome.reason)
     }
-    context.console.line(RolloutCommand.recap(outcomes.map(\.outcome.kind)))
+    context.console.line(RolloutReport.recap(outcomes.map(\.outcome.kind)))
     return CommandResult(code, nodes: nodes)
   }
 

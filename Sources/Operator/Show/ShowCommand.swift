@@ -38,7 +38,7 @@ struct ShowCommand: Sendable {
     }
     events(axis)
     context.tellFailures(rows)
-    return CommandResult.asked(nodes(axis), failures: rows.compactMap { $0.failure?.refusal.code })
+    return CommandResult.asked(nodes(axis), failures: rows.compactMap { $0.failure?.code })
       .with(axis)
   }
 
@@ -49,7 +49,7 @@ struct ShowCommand: Sendable {
     // What is shown may not be the last one, if a node does not tell.
     context.tellFailures(rows)
     if let newest = all.max(by: { $0.epoch < $1.epoch }) { return newest.id }
-    if let failure = rows.compactMap(\.failure).first { throw failure.refusal }
+    if let failure = rows.compactMap(\.failure).first { throw failure }
     return nil
   }
 
@@ -69,10 +69,7 @@ struct ShowCommand: Sendable {
     "no node knows rollout \(id); each keeps its last \(Limits.timelines)"
   }
 
-  static func knowsNothing(_ failure: LinkFailure?) -> Bool {
-    if case .answered(let answer)? = failure { return answer.kind == .validation }
-    return false
-  }
+  static func knowsNothing(_ failure: Refusal?) -> Bool { failure?.code == .validation }
 
   private func nodes(_ axis: TimelineAxis) -> [NodeResult] {
     axis.rows.map { row in

@@ -79,7 +79,7 @@ struct TimelineAxis: Sendable {
   /// The members' views, or why there is none; `corrections` are added to their wall clocks,
   /// microseconds.
   init(
-    id: String, _ views: [(node: String, view: Result<RolloutView, LinkFailure>)],
+    id: String, _ views: [(node: String, view: Result<RolloutView, Refusal>)],
     corrections: [Int64] = []
   ) {
     self.id = id
@@ -101,7 +101,7 @@ struct TimelineAxis: Sendable {
       let (row, member) = pair
       guard let member else {
         var problem = "no answer"
-        if case .failure(let failure) = row.view { problem = failure.refusal.message }
+        if case .failure(let failure) = row.view { problem = failure.message }
         return Row(node: row.node, marks: [], outcome: nil, isByWallClock: false, problem: problem)
       }
       let marks = member.marks { corrected($0, index) &- zero }

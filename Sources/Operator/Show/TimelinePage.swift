@@ -38,7 +38,7 @@ struct TimelinePage: Sendable {
 
   private var recap: String {
     let kinds = axis.rows.map { $0.outcome?.kind ?? .unknown }
-    var text = RolloutCommand.recap(kinds)
+    var text = RolloutReport.recap(kinds)
     if let skew = axis.skew(of: .start) {
       text += "; starts within \(TimelineText.duration(skew))"
     }

@@ -97,7 +97,7 @@ struct TimelineText: Sendable {
 
   /// `1.2 ms`, `3.40 s`.
   static func duration(_ nanoseconds: Int64) -> String {
-    if nanoseconds < 1_000_000_000 { return "\(RolloutCommand.tenths(nanoseconds)) ms" }
+    if nanoseconds < 1_000_000_000 { return "\(RolloutReport.tenths(nanoseconds)) ms" }
     let hundredths = (nanoseconds + 5_000_000) / 10_000_000
     let rest = hundredths % 100
     return "\(hundredths / 100).\(rest < 10 ? "0" : "")\(rest) s"

@@ -21,7 +21,7 @@ enum PeerFuzz {
     case 4: return again(DecisionRequest.self, body)
     case 5: return again(RolloutResult.self, body)
     case 6: return again(MemberProposal.self, body)
-    case 7: return again(ProposalRequest.self, body)
+    case 7: return again(RolloutRequest.self, body)
     case 8: return again(WitnessRequest.self, body)
     case 9: return again(PlanAnswer.self, body)
     case 10: return again(VoteAnswer.self, body)

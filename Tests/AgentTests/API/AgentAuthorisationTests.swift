@@ -84,7 +84,7 @@ struct AgentAuthorisationTests {
     #expect(
       node.send("GET", "/v1/logs", query: [(name: "limit", value: "-1")]).status == 400)
     let change = SettingChange(name: "PATH", value: Secret("/tmp"))
-    let request = PlanRequest(kind: .apply, changes: [WireChange(change)], createKey: false)
+    let request = PlanRequest(RolloutRequest(kind: .apply, changes: [change]))
     #expect(node.send("POST", "/v1/plan", JSON.encode(request)).status == 400)
   }
 
@@ -93,9 +93,9 @@ struct AgentAuthorisationTests {
     let node = Node()
     for (count, status) in [(Limits.settingsInChange, 200), (Limits.settingsInChange + 1, 400)] {
       let changes = (0..<count).map {
-        WireChange(SettingChange(name: "MINIO_X\($0)", value: Secret("v")))
+        SettingChange(name: "MINIO_X\($0)", value: Secret("v"))
       }
-      let request = PlanRequest(kind: .apply, changes: changes, createKey: false)
+      let request = PlanRequest(RolloutRequest(kind: .apply, changes: changes))
       #expect(node.send("POST", "/v1/plan", JSON.encode(request)).status == status)
     }
   }

@@ -87,7 +87,9 @@ struct HistoryTests {
     let node = Node()
     let rollout = try node.rollout(browserOff, number: number)
     let request = PrepareRequest(
-      rollout: rollout, changes: browserOff.map(WireChange.init), createKey: false, seals: [])
+      rollout: rollout,
+      request: RolloutRequest(kind: rollout.kind, changes: browserOff, undoes: rollout.undoes),
+      seals: [])
     #expect(node.send("POST", "/v1/rollouts", JSON.encode(request)).status == 400)
   }
 
@@ -237,7 +239,7 @@ struct HistoryTests {
     let node = Node(host)
     #expect(node.agent.status().findings.contains { $0.rule == "damaged-record" })
     #expect(node.send("GET", "/v1/generations").status == 500)
-    let request = PlanRequest(kind: .restart, changes: [], createKey: false)
+    let request = PlanRequest(RolloutRequest(kind: .restart))
     #expect(node.send("POST", "/v1/plan", JSON.encode(request)).status == 500)
   }
 

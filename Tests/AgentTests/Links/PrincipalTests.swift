@@ -61,13 +61,14 @@ struct PrincipalTests {
   @Test("an operator is not the node of the same name: it proposes nothing for its rollout")
   func sameName() throws {
     let cluster = Cluster([plainFile, plainFile])
-    let wire = enabling.map(WireChange.init)
-    _ = try cluster[0].agent.propose(ProposalRequest(changes: wire, createKey: false))
+    let wire = enabling
+    _ = try cluster[0].agent.propose(RolloutRequest(kind: .apply, changes: wire))
     var rollout = try cluster.rollout(enabling)
     rollout.createdBy = cluster[1].agent.principal.author
-    rollout.proposal = ProposedSettings.digest(cluster: "prod", changes: enabling, createKey: false)
+    rollout.proposal = RolloutRequest(kind: .apply, changes: enabling).proposal(cluster: "prod")
     let request = PrepareRequest(
-      rollout: rollout, changes: wire, createKey: false,
+      rollout: rollout,
+      request: RolloutRequest(kind: rollout.kind, changes: wire, undoes: rollout.undoes),
       seals: try cluster.nodes.compactMap { try $0.plan(enabling).sealView })
     let response = cluster[0].send(
       "POST", "/v1/rollouts", JSON.encode(request), as: Self.node("minio-2"))
@@ -99,11 +100,11 @@ struct PrincipalTests {
     let cluster = Cluster([plainFile, plainFile, plainFile])
     let (rollout, result) = try cluster.coordinate(enabling)
     #expect(result.ending == .confirmed)
-    let undo = PlanRequest(kind: .rollback, changes: [], createKey: false, undo: rollout.id)
+    let undo = PlanRequest(RolloutRequest(kind: .rollback, undoes: rollout.id))
     func ask() -> HTTPResponse {
       cluster[0].send("POST", "/v1/plan", JSON.encode(undo), as: Self.node("minio-2"))
     }
-    guard case .confirmed = try cluster.after(rollout, result) else {
+    guard case .confirmed = cluster.after(rollout, result) else {
       Issue.record("it was not confirmed")
       return
     }
@@ -112,7 +113,8 @@ struct PrincipalTests {
     back.kind = .rollback
     back.undoes = rollout.id
     back.createdBy = cluster[1].agent.principal.author
-    let request = PrepareRequest(rollout: back, changes: [], createKey: false, seals: [])
+    let request = PrepareRequest(
+      rollout: back, request: RolloutRequest(kind: back.kind, undoes: back.undoes), seals: [])
     #expect(
       cluster[0].send("POST", "/v1/rollouts", JSON.encode(request), as: Self.node("minio-2"))
         .status == 403)

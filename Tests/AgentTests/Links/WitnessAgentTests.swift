@@ -246,8 +246,7 @@ struct WitnessAgentTests {
         }
       }
       let agent = Self.agent(host, inventory)
-      let request = PlanRequest(
-        kind: .apply, changes: enabling.map(WireChange.init), createKey: false)
+      let request = PlanRequest(RolloutRequest(kind: .apply, changes: enabling))
       let response = agent.answer(
         HTTPRequest("POST", "/v1/plan", body: JSON.encode(request)), from: alice)
       return try JSON.decode(PlanAnswer.self, from: response.body)

@@ -45,8 +45,7 @@ struct AgentPlanTests {
   func otherInventory() throws {
     let node = Node(of: ["minio-1", "minio-2", "minio-3"])
     func refusal(_ members: [String]) throws -> Refusal? {
-      let request = PlanRequest(
-        kind: .apply, changes: enabling.map(WireChange.init), createKey: false, members: members)
+      let request = PlanRequest(RolloutRequest(kind: .apply, changes: enabling), members: members)
       let body = node.send("POST", "/v1/plan", JSON.encode(request)).body
       return try JSON.decode(PlanAnswer.self, from: body).refusal
     }

@@ -440,7 +440,7 @@ struct AgentRolloutTests {
     host.state.update { $0.records["rollout"] = Array("nonsense".utf8) }
     let node = Node(host)
     #expect(node.agent.status().findings.contains { $0.rule == "damaged-record" })
-    let request = PlanRequest(kind: .restart, changes: [], createKey: false)
+    let request = PlanRequest(RolloutRequest(kind: .restart))
     #expect(node.send("POST", "/v1/plan", JSON.encode(request)).status == 500)
     #expect(host.state.withLock { $0.records["rollout"] } == Array("nonsense".utf8))
   }

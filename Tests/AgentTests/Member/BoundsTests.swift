@@ -100,7 +100,8 @@ struct BoundsTests {
     let node = Node()
     let rollout = try node.rollout(enabling)
     let request = PrepareRequest(
-      rollout: rollout, changes: enabling.map(WireChange.init), createKey: false,
+      rollout: rollout,
+      request: RolloutRequest(kind: rollout.kind, changes: enabling, undoes: rollout.undoes),
       seals: node.seals.withLock { $0 })
     for wait in ["9223372036854775807", "9223372036854"] {
       let response = node.send(
@@ -155,7 +156,7 @@ struct PoisonedRecordTests {
       node.send(
         "POST", "/v1/plan",
         JSON.encode(
-          PlanRequest(kind: .restart, changes: [], createKey: false))
+          PlanRequest(RolloutRequest(kind: .restart)))
       ).status >= 400)
   }
 

@@ -54,7 +54,7 @@ struct CarryOnTests {
   func noThreadForProposals() throws {
     let node = Node()
     node.host.state.update { $0.refusedThreads = ["proposal"] }
-    let request = ProposalRequest(changes: enabling.map(WireChange.init), createKey: false)
+    let request = RolloutRequest(kind: .apply, changes: enabling)
     let response = node.agent.answerLocally(
       HTTPRequest("POST", "/v1/proposal", body: JSON.encode(request)))
     #expect(response.status == 200, "\(String(decoding: response.body, as: UTF8.self))")

@@ -33,7 +33,7 @@ private struct HostileCaller {
   var rollout: Rollout
   var before: Rollout
   let seals: [SealView]
-  let changes: [WireChange]
+  let changes: [SettingChange]
 
   private static func node(_ name: String) -> Principal {
     Principal(cluster: "prod", role: .node, name: name)
@@ -101,8 +101,9 @@ private struct HostileCaller {
       return ("/v1/rollouts/\(before.id)/result", JSON.encode(rolloutResult))
     case 5:
       let request = PlanRequest(
-        kind: generator.pick([.apply, .restart, .rollback]), changes: changes, createKey: false,
-        undo: before.id, members: rollout.members)
+        RolloutRequest(
+          kind: generator.pick([.apply, .restart, .rollback]), changes: changes, undoes: before.id),
+        members: rollout.members)
       return ("/v1/plan", JSON.encode(request))
     case 6:
       let statement = MemberProposal(serial: 3, digest: rollout.digest, isInForce: false)
@@ -113,7 +114,9 @@ private struct HostileCaller {
       other.id = generator.pick([other.id, Rollout.newID()])
       other.epoch += UInt64(generator.below(3))
       let request = PrepareRequest(
-        rollout: other, changes: changes, createKey: false, seals: seals)
+        rollout: other,
+        request: RolloutRequest(kind: other.kind, changes: changes, undoes: other.undoes),
+        seals: seals)
       return ("/v1/rollouts", JSON.encode(request))
     }
   }
@@ -218,7 +221,7 @@ struct HostilePeerTests {
       var caller = HostileCaller(
         generator: generator, rollout: rollout, before: before,
         seals: cluster.nodes.compactMap { try? $0.plan(changes).sealView },
-        changes: changes.map(WireChange.init))
+        changes: changes)
       for _ in 0..<400 {
         let request = caller.next()
         let asked = Clock.now()
@@ -252,7 +255,7 @@ struct HostilePeerTests {
       for _ in 0..<20 {
         _ = agent.seals.look()
         _ = agent.wholeView()
-        _ = agent.clusterPlan(PlanRequest(kind: .restart, changes: [], createKey: false))
+        _ = agent.undertaking.ask(RolloutRequest(kind: .restart))
       }
       // In doubt, it asks the others.
       let changes = Self.browser("hostile-\(round)")

@@ -50,7 +50,7 @@ struct RollbackVoteTests {
 
   /// The rollout that takes it back.
   func undoing(_ node: Node) throws -> Rollout {
-    let request = PlanRequest(kind: .rollback, changes: [], createKey: false, undo: Self.failed)
+    let request = PlanRequest(RolloutRequest(kind: .rollback, undoes: Self.failed))
     let plan = try JSON.decode(
       PlanAnswer.self, from: node.send("POST", "/v1/plan", JSON.encode(request)).body)
     #expect(plan.refusal == nil, "\(plan.refusal?.message ?? "")")
@@ -277,12 +277,12 @@ struct RollbackVoteTests {
     #expect(try node.prepare(second, changes).refusal == nil)
     _ = try node.decide(second, .commit)
     #expect(try node.outcome(second)?.kind == .failed)
-    let request = PlanRequest(kind: .rollback, changes: [], createKey: false, undo: second.id)
+    let request = PlanRequest(RolloutRequest(kind: .rollback, undoes: second.id))
     let plan = try JSON.decode(
       PlanAnswer.self, from: node.send("POST", "/v1/plan", JSON.encode(request)).body)
     #expect(plan.refusal == nil)
     #expect(plan.after == Digest.sha256(Array(edited.utf8)))
-    let stranger = PlanRequest(kind: .rollback, changes: [], createKey: false, undo: first.id)
+    let stranger = PlanRequest(RolloutRequest(kind: .rollback, undoes: first.id))
     let no = try JSON.decode(
       PlanAnswer.self, from: node.send("POST", "/v1/plan", JSON.encode(stranger)).body)
     #expect(no.refusal?.code == .vote)

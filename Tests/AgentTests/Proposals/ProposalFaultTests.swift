@@ -16,14 +16,12 @@ import Threads
 /// What must hold of proposals when something goes wrong around them.
 @Suite("Proposals, when something is wrong", .serialized)
 struct ProposalFaultTests {
-  private static let request = ProposalRequest(
-    changes: enabling.map(WireChange.init), createKey: false)
-  private static let other = ProposalRequest(
-    changes: [WireChange(SettingChange(name: "MINIO_SITE_NAME", value: Secret("x")))],
-    createKey: false)
+  private static let request = RolloutRequest(kind: .apply, changes: enabling)
+  private static let other = RolloutRequest(
+    kind: .apply, changes: [SettingChange(name: "MINIO_SITE_NAME", value: Secret("x"))])
 
   private func local(
-    _ agent: Agent, _ method: String, _ path: String, _ request: ProposalRequest? = nil
+    _ agent: Agent, _ method: String, _ path: String, _ request: RolloutRequest? = nil
   ) throws -> ProposalsView {
     let response = agent.answerLocally(
       HTTPRequest(method, path, body: request.map { JSON.encode($0) } ?? []))
@@ -31,7 +29,7 @@ struct ProposalFaultTests {
     return try JSON.decode(ProposalsView.self, from: response.body)
   }
 
-  private func propose(_ agent: Agent, _ request: ProposalRequest = request) throws -> ProposalsView
+  private func propose(_ agent: Agent, _ request: RolloutRequest = request) throws -> ProposalsView
   {
     try local(agent, "POST", "/v1/proposal", request)
   }
@@ -247,9 +245,9 @@ struct ProposalFaultTests {
   )
   func applied() throws {
     let (cluster, _) = try failing()
-    let (rollout, result) = try cluster.coordinate(Self.other.changes.map(\.change))
+    let (rollout, result) = try cluster.coordinate(Self.other.changes)
     #expect(result.ending == .confirmed, "\(result)")
-    _ = try cluster.after(rollout, result)
+    _ = cluster.after(rollout, result)
     for node in cluster.nodes {
       let view = try propose(node.agent, Self.other)
       #expect(view.phase == .inForce && !view.isChanged && view.failure == nil, "\(view)")
@@ -291,7 +289,8 @@ struct ProposalFaultTests {
     for proposal in [nil, Digest.sha256([9])] {
       rollout.proposal = proposal
       let request = PrepareRequest(
-        rollout: rollout, generation: nil, changes: enabling.map(WireChange.init), createKey: false,
+        rollout: rollout,
+        request: RolloutRequest(kind: rollout.kind, changes: enabling, undoes: rollout.undoes),
         seals: [])
       let response = cluster[1].send("POST", "/v1/rollouts", JSON.encode(request), as: first)
       let vote = try JSON.decode(VoteAnswer.self, from: response.body)

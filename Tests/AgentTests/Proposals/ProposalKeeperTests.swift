@@ -13,14 +13,12 @@ import Threads
 
 @Suite("Proposals")
 struct ProposalKeeperTests {
-  private static let request = ProposalRequest(
-    changes: enabling.map(WireChange.init), createKey: false)
-  private static let other = ProposalRequest(
-    changes: [WireChange(SettingChange(name: "MINIO_SITE_NAME", value: Secret("x")))],
-    createKey: false)
+  private static let request = RolloutRequest(kind: .apply, changes: enabling)
+  private static let other = RolloutRequest(
+    kind: .apply, changes: [SettingChange(name: "MINIO_SITE_NAME", value: Secret("x"))])
 
   private func local(
-    _ agent: Agent, _ method: String, _ path: String, _ request: ProposalRequest? = nil
+    _ agent: Agent, _ method: String, _ path: String, _ request: RolloutRequest? = nil
   ) throws -> ProposalsView {
     let response = agent.answerLocally(
       HTTPRequest(method, path, body: request.map { JSON.encode($0) } ?? []))
@@ -28,7 +26,7 @@ struct ProposalKeeperTests {
     return try JSON.decode(ProposalsView.self, from: response.body)
   }
 
-  private func propose(_ agent: Agent, _ request: ProposalRequest = request) throws -> ProposalsView
+  private func propose(_ agent: Agent, _ request: RolloutRequest = request) throws -> ProposalsView
   {
     try local(agent, "POST", "/v1/proposal", request)
   }
@@ -80,7 +78,7 @@ struct ProposalKeeperTests {
   func refused() throws {
     let node = Node()
     let change = SettingChange(name: "MINIO_KMS_SSE_KEY", value: Secret("k"))
-    let body = ProposalRequest(changes: [WireChange(change)], createKey: false)
+    let body = RolloutRequest(kind: .apply, changes: [change])
     let response = node.agent.answerLocally(
       HTTPRequest("POST", "/v1/proposal", body: JSON.encode(body)))
     #expect(response.status == 400)
@@ -128,7 +126,7 @@ struct ProposalKeeperTests {
         kept.update { $0 = records }
       }
     }
-    let (rollout, _) = try cluster.coordinate(enabling, rollback: nil)
+    let (rollout, _) = try cluster.coordinate(enabling, rollback: .never)
     host.state.update { $0.records = kept.withLock { $0 } }
     cluster.restart(1)
     let view = cluster[1].agent.intentsView()
@@ -154,7 +152,7 @@ struct ProposalKeeperTests {
     #expect(result.ending == .confirmed, "\(result)")
     // Confirmed here, and nobody has said yet that it is everywhere.
     #expect(cluster[1].agent.intentsView().phase == .rollingOut)
-    _ = try cluster.after(rollout, result)
+    _ = cluster.after(rollout, result)
     #expect(cluster[1].agent.intentsView().phase == .inForce)
     #expect(try propose(cluster[0].agent).phase == .inForce)
   }

@@ -35,7 +35,9 @@ struct OperatorLink: AgentLink {
 }
 
 /// Sees nothing.
-struct NoWatcher: RolloutWatcher {
+struct NoWatcher: RolloutWatcher, UndertakingObserver {
+  func begins(_ rollout: Rollout) -> NoWatcher { self }
+  func ended(_ rollout: Rollout, _ result: CoordinatorResult) {}
   mutating func changed(member: String, phase: String, detail: String) {}
   mutating func committed(inNanoseconds: Int64) {}
   mutating func tick() {}
@@ -57,32 +59,32 @@ extension Cluster {
   func coordinate(
     _ changes: [SettingChange], rollback: RollbackPolicy? = .whenSafe
   ) throws -> (rollout: Rollout, result: CoordinatorResult) {
-    let wire = changes.map(WireChange.init)
-    let request = PlanRequest(kind: .apply, changes: wire, createKey: false)
+    let request = RolloutRequest(kind: .apply, changes: changes)
     let plan = ClusterPlan(
       rows: zip(names, links).map { name, link in
         do throws(LinkFailure) {
           return NodeAnswer(
             name: name,
             result: .success(
-              try link.call(.plan(request), lane: .control, deadline: .inMilliseconds(20_000))))
-        } catch { return NodeAnswer(name: name, result: .failure(error)) }
+              try link.call(
+                .plan(PlanRequest(request)), lane: .control, deadline: .inMilliseconds(20_000))))
+        } catch { return NodeAnswer(name: name, result: .failure(error.refusal)) }
       })
     let rollout = try plan.rollout(
-      id: Rollout.newID(), kind: .apply, inventory: inventory, createdBy: "alice",
-      realtimeMicroseconds: 1, rollback: rollback,
-      proposal: ProposedSettings.digest(cluster: "prod", changes: changes, createKey: false))
+      id: Rollout.newID(), request, inventory: inventory, createdBy: "alice",
+      realtimeMicroseconds: 1, rollback: rollback)
     var watcher = NoWatcher()
     let result = try RolloutRunner(
-      rollout: rollout, changes: wire, createKey: false, seals: plan.seals, links: links,
+      rollout: rollout, request: request, seals: plan.seals, links: links,
       limits: CoordinatorLimits(inventory)
     ).run(Interruption(), &watcher)
     return (rollout, result)
   }
 
-  func after(_ rollout: Rollout, _ result: CoordinatorResult) throws -> Aftermath.End {
-    try Aftermath(inventory: inventory, createdBy: "alice", links: links)
-      .carryOut(after: rollout, result.outcomes, Interruption()) { _ in NoWatcher() }
+  func after(_ rollout: Rollout, _ result: CoordinatorResult) -> Undertaking.Aftermath {
+    Undertaking(
+      inventory, createdBy: "alice", members: zip(names, links).map { (name: $0, link: $1) }
+    ).conclude(rollout, result.outcomes, Interruption(), NoWatcher())
   }
 
   /// What a node says of a rollout.
@@ -157,7 +159,7 @@ struct AfterCommitTests {
     let (rollout, result) = try cluster.coordinate(enabling)
     #expect(result.ending == .notConfirmed, "\(result)")
     settleDown(cluster)
-    guard case .rolledBack(let back, let second) = try cluster.after(rollout, result) else {
+    guard case .rolledBack(let back, let second) = cluster.after(rollout, result) else {
       Issue.record("it was not rolled back")
       return
     }
@@ -178,7 +180,7 @@ struct AfterCommitTests {
     cluster[1].host.startsWell(Self.good)
     let (rollout, result) = try cluster.coordinate(enabling)
     let files = cluster.nodes.map { $0.host.state.withLock { $0.file } }
-    guard case .held(let reason) = try cluster.after(rollout, result) else {
+    guard case .held(let reason) = cluster.after(rollout, result) else {
       Issue.record("it was not held")
       return
     }
@@ -191,7 +193,7 @@ struct AfterCommitTests {
   func never() throws {
     let cluster = cluster(Self.patient)
     let (rollout, result) = try cluster.coordinate(enabling, rollback: .never)
-    guard case .held = try cluster.after(rollout, result) else {
+    guard case .held = cluster.after(rollout, result) else {
       Issue.record("it was not held")
       return
     }
@@ -202,7 +204,7 @@ struct AfterCommitTests {
   func confirmed() throws {
     let cluster = Cluster([plainFile, plainFile], collectorTimes: Self.patient)
     let (rollout, result) = try cluster.coordinate(enabling)
-    guard case .confirmed = try cluster.after(rollout, result) else {
+    guard case .confirmed = cluster.after(rollout, result) else {
       Issue.record("\(result)")
       return
     }
@@ -303,7 +305,7 @@ struct AfterCommitTests {
     var cluster = Cluster([plainFile], collectorTimes: Self.patient)
     let (rollout, result) = try cluster.coordinate(enabling)
     cluster[0].host.failRecord("results")
-    guard case .confirmed = try cluster.after(rollout, result) else {
+    guard case .confirmed = cluster.after(rollout, result) else {
       Issue.record("\(result)")
       return
     }
@@ -325,17 +327,17 @@ struct AfterCommitTests {
     func status(_ request: PlanRequest, _ principal: Principal = peer) -> Int {
       cluster[0].send("POST", "/v1/plan", JSON.encode(request), as: principal).status
     }
-    let undo = PlanRequest(kind: .rollback, changes: [], createKey: false, undo: rollout.id)
+    let undo = PlanRequest(RolloutRequest(kind: .rollback, undoes: rollout.id))
     #expect(status(undo) == 200)
     let stranger = Principal(cluster: "prod", role: .node, name: "minio-9")
     #expect(status(undo, stranger) == 403)
     for request in [
-      PlanRequest(kind: .rollback, changes: [], createKey: false, undo: "00000000000000ff"),
-      PlanRequest(kind: .rollback, generation: 0, changes: [], createKey: false),
-      PlanRequest(kind: .restart, changes: [], createKey: false),
-      PlanRequest(kind: .apply, changes: enabling.map(WireChange.init), createKey: false),
+      PlanRequest(RolloutRequest(kind: .rollback, undoes: "00000000000000ff")),
+      PlanRequest(RolloutRequest(kind: .rollback, generation: 0)),
+      PlanRequest(RolloutRequest(kind: .restart)),
+      PlanRequest(RolloutRequest(kind: .apply, changes: enabling)),
     ] {
-      #expect(status(request) == 403, "\(request.kind)")
+      #expect(status(request) == 403, "\(request.request.kind)")
     }
   }
 }

@@ -65,8 +65,7 @@ struct Node {
   func plan(
     _ changes: [SettingChange], kind: RolloutKind = .apply, to earlier: Int? = nil
   ) throws -> PlanAnswer {
-    let request = PlanRequest(
-      kind: kind, generation: earlier, changes: changes.map(WireChange.init), createKey: false)
+    let request = PlanRequest(RolloutRequest(kind: kind, generation: earlier, changes: changes))
     let response = send("POST", "/v1/plan", JSON.encode(request))
     return try JSON.decode(PlanAnswer.self, from: response.body)
   }
@@ -101,8 +100,10 @@ struct Node {
     _ rollout: Rollout, _ changes: [SettingChange], to earlier: Int? = nil
   ) throws -> VoteAnswer {
     let request = PrepareRequest(
-      rollout: rollout, generation: earlier, changes: changes.map(WireChange.init),
-      createKey: false, seals: seals.withLock { $0 })
+      rollout: rollout,
+      request: RolloutRequest(
+        kind: rollout.kind, generation: earlier, changes: changes, undoes: rollout.undoes),
+      seals: seals.withLock { $0 })
     let response = send("POST", "/v1/rollouts", JSON.encode(request))
     return try JSON.decode(VoteAnswer.self, from: response.body)
   }

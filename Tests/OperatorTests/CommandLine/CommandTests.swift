@@ -76,7 +76,7 @@ import Testing
         NodeAnswer(
           name: name, result: .success(PlanAnswer.sample(name, refusal: Refusal(code, "no"))))
       }
-      guard case .refused(let refusal) = ClusterPlan(rows: rows).verdict(isRestart: false) else {
+      guard case .refused(let refusal, _) = ClusterPlan(rows: rows).verdict(isRestart: false) else {
         Issue.record("not refused")
         return
       }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import API
-@testable import Coordination
+import Coordination
 import Crypto
 import Model
 @testable import Operator
-import Rollout
+@testable import Rollout
 import Testing
 
 @Suite("Operator: history", .timeLimit(.minutes(1))) struct HistoryTests {
@@ -172,10 +172,10 @@ import Testing
     #expect(host.output.contains("back to generation 1: confirmed 2023-11-14T22:14:20Z"))
     for agent in agents {
       #expect(agent.restarts == 1)
-      #expect(agent.request?.generation == 1)
+      #expect(agent.request?.request.generation == 1)
       #expect(agent.request?.rollout.kind == .rollback)
       #expect(agent.request?.rollout.generation == 3)
-      #expect(agent.request?.changes.isEmpty == true)
+      #expect(agent.request?.request.changes.isEmpty == true)
     }
   }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import API
-@testable import Coordination
+import Coordination
 import Crypto
 import Model
 @testable import Operator
-import Rollout
+@testable import Rollout
 import Testing
 
 @Suite("keyturn seal") struct SealCommandTests {

@@ -7,6 +7,7 @@ import JSONCoding
 import Model
 @testable import Operator
 import Rollout
+import Secrets
 import Testing
 import Threads
 
@@ -208,7 +209,7 @@ struct ProposeTests {
     #expect(host.lines.last?.contains(#""changed":true"#) == true, "\(host.output)")
     #expect(host.output.contains(#""missing":["minio-3","minio-4"]"#))
     let body = try #require(local.requests.withLock { $0.first?.body })
-    let request = try JSON.decode(ProposalRequest.self, from: body)
+    let request = try JSON.decode(RolloutRequest.self, from: body)
     #expect(request.changes.map(\.name).contains("MINIO_KMS_API_KEY"))
     let text = run("propose --settings kms.env", [view(.waiting, missing: ["minio-4"])]).host
     #expect(text.output.contains("not yet on minio-4"))

@@ -35,8 +35,8 @@ import Threads
       createdBy: "alice", prepareMilliseconds: 2_000, stopMilliseconds: 100,
       startMilliseconds: 300)
     let runner = RolloutRunner(
-      rollout: rollout, changes: [], createKey: false, seals: [], links: [hole],
-      limits: CoordinatorLimits())
+      rollout: rollout, request: RolloutRequest(kind: rollout.kind, undoes: rollout.undoes),
+      seals: [], links: [hole], limits: CoordinatorLimits())
     let member = MemberLink(runner, "minio-1", hole, Mailbox(capacity: 1_024))
     try member.start()
     defer { member.stop() }

@@ -34,7 +34,8 @@ import Threads
     limits.outcomeGraceMilliseconds = 100
     limits.decideMilliseconds = 300
     let runner = RolloutRunner(
-      rollout: rollout, changes: [], createKey: false, seals: [], links: agents, limits: limits)
+      rollout: rollout, request: RolloutRequest(kind: rollout.kind, undoes: rollout.undoes),
+      seals: [], links: agents, limits: limits)
     var watcher = Watcher()
     let result = try runner.run(interruption, &watcher)
     return (result, watcher.phases)

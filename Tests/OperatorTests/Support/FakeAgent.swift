@@ -172,7 +172,7 @@ final class FakeAgent: AgentLink {
       let now = Clock.now()
       return ClockReading(received: now, sent: now, bootID: "boot", realtimeMicroseconds: 0)
     case .plan(let request):
-      var answer = request.undo == nil ? plan : undoPlan
+      var answer = request.request.undoes == nil ? plan : undoPlan
       answer.epoch = max(answer.epoch, state.withLock { $0.participant.record.highestEpoch })
       return answer
     case .check:

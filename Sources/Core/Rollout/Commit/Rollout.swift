@@ -67,7 +67,7 @@ package struct Rollout: Sendable, Codable, Hashable {
   /// The id of the rollout whose files are taken back; only of a rollback that nobody asked for by
   /// a generation's number.
   package var undoes: String?
-  /// The digest of the settings that it brings (``ProposedSettings``); nil for a restart or a rollback.
+  /// The digest of the settings that it brings (``RolloutRequest/proposal(cluster:)``); nil for a restart or a rollback.
   package var proposal: Digest?
 
   package init(

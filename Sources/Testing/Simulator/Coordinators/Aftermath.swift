@@ -2,7 +2,7 @@
 internal import Model
 internal import Rollout
 
-// What follows from the outcomes of a committed rollout, as Sources/Coordination/Aftermath.swift has it.
+// What follows from the outcomes of a committed rollout, as Sources/Coordination/Undertaking.swift has it.
 
 extension World {
   /// ClusterPlan's verdict on what the members have answered: nil if all would take part.
@@ -12,7 +12,7 @@ extension World {
     return plans.lazy.compactMap { $0?.refusal ?? ($0?.isBusy ?? false ? .busy : nil) }.first
   }
 
-  /// `carryOut`.
+  /// `conclude`.
   mutating func carryOut(_ u: Int, after index: Int, _ outcomes: [MemberOutcome]) {
     let who = name(u)
     var outcomes = outcomes

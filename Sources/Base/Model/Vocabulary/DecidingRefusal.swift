@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-package import Model
-
 extension RefusalCode {
   /// When nodes say no for different reasons, the one of the lowest rank decides the exit code:
   /// first what keeps the operator from seeing the rest, then the guard, then the rest in the order

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-package import API
-package import Crypto
+internal import Crypto
 package import Model
-package import Rollout
 
 /// What all nodes make of a plan, and what follows from it. Pure.
 package struct ClusterPlan: Sendable {
   /// One row for each node of the inventory.
   package let rows: [NodeAnswer<PlanAnswer>]
 
-  /// The plan that these answers make.
   package init(rows: [NodeAnswer<PlanAnswer>]) { self.rows = rows }
 
   /// What follows.
@@ -18,13 +15,12 @@ package struct ClusterPlan: Sendable {
     case nothingToDo
     /// All nodes would take part.
     case ready
-    /// Nothing can be touched.
-    case refused(Refusal)
+    /// Nothing can be touched; `tells` names the nodes whose own reason the refusal repeats.
+    case refused(Refusal, tells: [String])
 
-    /// Whether what it says holds why a node says no.
-    package func tells(_ refusal: Refusal) -> Bool {
-      guard case .refused(let said) = self else { return false }
-      return said.code == refusal.code && said.message.contains(": \(refusal.message)")
+    /// Whether it repeats why this node says no.
+    package func tells(of node: String) -> Bool {
+      if case .refused(_, let names) = self { names.contains(node) } else { false }
     }
   }
 
@@ -43,7 +39,7 @@ package struct ClusterPlan: Sendable {
   package var refusals: [(name: String, refusal: Refusal?)] {
     rows.map { row in
       switch row.result {
-      case .failure(let failure): return (row.name, failure.refusal)
+      case .failure(let refusal): return (row.name, refusal)
       case .success(let answer):
         // A seal that is not what it must be is the news, whatever else is wrong.
         let seal = sealRefusal(answer)
@@ -73,14 +69,16 @@ package struct ClusterPlan: Sendable {
         })
       let others = NodeNames.folded(groups.dropFirst().flatMap(\.names))
       let first = groups.first.map { "\(NodeNames.folded($0.names)): \($0.value)" } ?? ""
-      return .refused(Refusal(code, others.isEmpty ? first : "\(first) (for \(others) see above)"))
+      return .refused(
+        Refusal(code, others.isEmpty ? first : "\(first) (for \(others) see above)"),
+        tells: groups.first?.names ?? [])
     }
     let answers = rows.compactMap(\.answer)
     if let difference = environmentDifference {
-      return .refused(Refusal(.vote, difference))
+      return .refused(Refusal(.vote, difference), tells: [])
     }
     if let difference = keyManagerDifference {
-      return .refused(Refusal(.keyManager, difference))
+      return .refused(Refusal(.keyManager, difference), tells: [])
     }
     if !isRestart, answers.allSatisfy({ $0.before == $0.after && !$0.restartNeeded }) {
       return .nothingToDo
@@ -111,7 +109,7 @@ package struct ClusterPlan: Sendable {
     }
     let which = parts.isEmpty ? "their digests differ" : parts.joined(separator: "; ")
     return
-      "the nodes would not run with the same MINIO_* variables and would wait for one another for ever: \(which); make the files alike first"
+      "the nodes would not run with the same MINIO_* variables and would wait for one another permanently: \(which); make the files alike first"
   }
 
   /// What the nodes were told by the Key Managers, where it is not the same; nil if it is.
@@ -163,14 +161,11 @@ package struct ClusterPlan: Sendable {
   /// The rollout that this plan asks for, of one epoch above all that any node has seen.
   ///
   /// - Parameters:
-  ///   - rollback: what becomes of it if a start is not confirmed; nil for never.
-  ///   - undoes: the rollout whose files it takes back.
-  ///   - proposal: the digest of the settings that it brings.
+  ///   - rollback: what is done if a start is not confirmed; nil for what the inventory says.
   /// - Throws: a refusal if the nodes' seals forbid it, or the answers are not the members'.
   package func rollout(
-    id: String, kind: RolloutKind, inventory: Inventory, createdBy: String,
-    realtimeMicroseconds: Int64, rollback: RollbackPolicy? = nil, undoes: String? = nil,
-    proposal: Digest? = nil
+    id: String, _ request: RolloutRequest, inventory: Inventory, createdBy: String,
+    realtimeMicroseconds: Int64, rollback: RollbackPolicy? = nil
   ) throws(Refusal) -> Rollout {
     let answers = rows.compactMap(\.answer)
     if let older = answers.first(where: { $0.incarnation == nil }) {
@@ -180,9 +175,10 @@ package struct ClusterPlan: Sendable {
       )
     }
     try checkNumbers(answers, realtimeMicroseconds)
+    let isApply = request.kind == .apply
     let rollout = Rollout(
-      id: id, epoch: (answers.map(\.epoch).max() ?? 0) + 1, kind: kind,
-      cluster: inventory.cluster, generation: nextGeneration(kind),
+      id: id, epoch: (answers.map(\.epoch).max() ?? 0) + 1, kind: request.kind,
+      cluster: inventory.cluster, generation: nextGeneration(request.kind),
       seal: try seal(
         cluster: inventory.cluster, rollout: id, realtimeMicroseconds: realtimeMicroseconds),
       contents: answers.map {
@@ -195,7 +191,8 @@ package struct ClusterPlan: Sendable {
       stopMilliseconds: inventory.timeouts.stopSeconds * 1000,
       startMilliseconds: inventory.timeouts.startSeconds * 1000,
       settleMilliseconds: inventory.timeouts.settleSeconds * 1000,
-      rollback: rollback, undoes: undoes, proposal: proposal)
+      rollback: isApply ? rollback ?? inventory.rollback : nil, undoes: request.undoes,
+      proposal: isApply ? request.proposal(cluster: inventory.cluster) : nil)
     guard rollout.members == inventory.memberNames else {
       throw Refusal(
         .configuration,
@@ -231,14 +228,6 @@ package struct ClusterPlan: Sendable {
   }
 }
 
-extension Rollout {
-  /// An id that no other rollout has: 16 hexadecimal digits, by chance.
-  package static func newID() -> String {
-    let digits = String(UInt64.random(in: .min ... .max), radix: 16)
-    return String(repeating: "0", count: 16 - digits.count) + digits
-  }
-}
-
 extension CoordinatorLimits {
   /// The defaults, with the bound on clocks that the inventory allows.
   package init(_ inventory: Inventory) {
@@ -247,15 +236,42 @@ extension CoordinatorLimits {
   }
 }
 
-extension ActiveSummary {
-  /// `0d07a7a0593ac303 (apply by alice, since 12:00:00)`, the time of day in UTC.
-  package var text: String {
-    var text = "\(id) (\(kind.rawValue) by \(createdBy)"
-    if let sinceMicroseconds {
-      let seconds = (sinceMicroseconds / 1_000_000) % 86_400
-      func two(_ number: Int64) -> String { number < 10 ? "0\(number)" : "\(number)" }
-      text += ", since \(two(seconds / 3_600)):\(two(seconds / 60 % 60)):\(two(seconds % 60)) UTC"
+extension ClusterPlan {
+  /// Whether the files of before may come back, by what every node says of its own. Pure.
+  package func undoing(
+    _ rollout: Rollout, _ outcomes: [MemberOutcome], _ policy: RollbackPolicy
+  ) -> RollbackDecision {
+    switch verdict(isRestart: false) {
+    case .refused(let refusal, _): return .hold(refusal.message)
+    case .nothingToDo: return .hold("the files are those of before already")
+    case .ready: break
     }
-    return text + ")"
+    let answers = rows.compactMap(\.answer)
+    for answer in answers {
+      guard let content = rollout.content(of: answer.node), content.path == answer.path,
+        content.after == answer.before, content.before == answer.after
+      else {
+        return .hold("\(answer.node): its file was changed since; there is no going back to before")
+      }
+    }
+    // Where a key would be taken away, that one decides.
+    let removing = answers.first { $0.currentKey != $0.key } ?? answers.first
+    return policy.decide(
+      rollout, outcomes, key: removing?.currentKey, previousKey: removing?.key)
+  }
+
+  /// The rollout that the nodes are in already, if it comes to the same as this plan: it can be
+  /// joined. A node that has not been asked for its vote yet is in none.
+  package func joinable(_ kind: RolloutKind, cluster: String) -> ActiveSummary? {
+    let answers = rows.compactMap(\.answer)
+    guard answers.count == rows.count, let active = answers.lazy.compactMap(\.active).first,
+      active.kind == kind,
+      answers.allSatisfy({ $0.active.map { $0.id == active.id } ?? true })
+    else { return nil }
+    let contents = answers.map {
+      MemberContent(
+        member: $0.node, incarnation: nil, path: $0.path, before: nil, after: $0.after)
+    }.sorted { $0.member < $1.member }
+    return active.plan == Rollout.plan(kind, cluster: cluster, contents) ? active : nil
   }
 }

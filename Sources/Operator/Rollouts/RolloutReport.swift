@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Coordination
+internal import Model
+internal import Rollout
+
+/// Tells how a rollout that this command coordinates goes on, and what it came to.
+struct RolloutReport: UndertakingObserver {
+  let context: CommandContext
+  let configuration: Configuration
+
+  private var console: Console { context.console }
+
+  func begins(_ rollout: Rollout) -> RolloutDisplay {
+    if let undone = rollout.undoes {
+      console.event("rollback", ["id": .string(rollout.id), "undoes": .string(undone)])
+      console.message(
+        .warning,
+        "no server got past the Key Manager with a new key: rollout \(rollout.id) restores the previous files"
+      )
+    } else {
+      console.event(
+        "rollout",
+        [
+          "id": .string(rollout.id), "epoch": .integer(Int64(clamping: rollout.epoch)),
+          "generation": JSONValue(rollout.generation),
+        ])
+      console.progress("rollout \(rollout.id) of \(NodeNames.counted(rollout.members.count))")
+    }
+    return RolloutDisplay(console, rollout.members)
+  }
+
+  func ended(_ rollout: Rollout, _ result: CoordinatorResult) {
+    if rollout.undoes != nil {
+      // Why a rollback did not begin is told with what follows from that.
+      if result.decision == .commit { tell(result) }
+      return
+    }
+    if result.decision == .commit { tellTimeline(rollout.id) }
+    // The command looks first whether the other rollout is the same.
+    if result.ending.refusal?.code != .busy { tell(result) }
+  }
+
+  /// The first and last node at each step, on a terminal; `keyturn show` has the rest.
+  private func tellTimeline(_ id: String) {
+    guard console.isLive else { return }
+    let rows = context.ask(configuration, .follow(id: id, after: 0, waitMilliseconds: 0))
+    let axis = TimelineAxis(id: id, rows.map { (node: $0.name, view: $0.result) })
+    for line in TimelineText(axis: axis).summary { console.line(line) }
+  }
+
+  func tell(_ result: CoordinatorResult) {
+    let nodes = result.nodes
+    console.message(result.ending == .confirmed ? .note : .error, result.summary)
+    // A no is in the summary; without a terminal a line for each change has told the others.
+    let untold = nodes.filter { node in
+      node.outcome != OutcomeKind.confirmed.rawValue && !node.reason.isEmpty
+        && (console.isQuiet || console.isLive || node.outcome != OutcomeKind.aborted.rawValue)
+    }
+    for group in NodeNames.grouped(
+      untold.map { (name: $0.name, value: "\($0.outcome): \($0.reason)") })
+    {
+      console.line("\(NodeNames.folded(group.names)): \(group.value)")
+    }
+    let warnings = nodes.compactMap { node in node.warning.map { (name: node.name, value: $0) } }
+    for group in NodeNames.grouped(warnings) {
+      console.message(.warning, "\(NodeNames.folded(group.names)): \(group.value)")
+    }
+    if let skew = Self.skew(result) { console.line(skew) }
+    if let outage = result.writeOutageNanoseconds {
+      console.line("no writes for \(Self.tenths(outage / 1_000)) s, from the first restart on")
+    }
+    console.line(Self.recap(result.outcomes.map(\.outcome.kind)))
+  }
+
+  /// `skew 23.3 ms (restarts issued within 0.8 ms, stops within 1.2 ms)`; nil if nothing is known.
+  private static func skew(_ result: CoordinatorResult) -> String? {
+    let others = [
+      result.issueSkewNanoseconds.map { "restarts issued within \(tenths($0)) ms" },
+      result.stopSkewNanoseconds.map { "stops within \(tenths($0)) ms" },
+    ].compactMap(\.self).joined(separator: ", ")
+    guard let skew = result.skewNanoseconds else { return others.isEmpty ? nil : others }
+    return "skew \(tenths(skew)) ms" + (others.isEmpty ? "" : " (\(others))")
+  }
+
+  /// `4 expected, 3 confirmed, 1 failed, 0 unknown`.
+  static func recap(_ kinds: [OutcomeKind]) -> String {
+    func count(_ wanted: OutcomeKind...) -> Int { kinds.count { wanted.contains($0) } }
+    let untouched = count(.aborted)
+    return "\(kinds.count) expected, \(count(.confirmed)) confirmed, "
+      + "\(count(.failed, .timedOut)) failed, \(count(.unknown)) unknown"
+      + (untouched > 0 ? ", \(untouched) not touched" : "")
+  }
+
+  /// Milliseconds with one decimal.
+  static func tenths(_ nanoseconds: Int64) -> String {
+    let tenths = (nanoseconds + 50_000) / 100_000
+    return "\(tenths / 10).\(tenths % 10)"
+  }
+}
+
+extension CoordinatorResult {
+  fileprivate var nodes: [NodeResult] {
+    outcomes.map {
+      NodeResult(
+        name: $0.member, outcome: $0.outcome.kind.rawValue, reason: $0.outcome.reason,
+        warning: $0.outcome.warning)
+    }
+  }
+}
+
+extension CommandResult {
+  init(_ result: CoordinatorResult) {
+    self.init(
+      ExitCode(result.ending), skewNanoseconds: result.skewNanoseconds,
+      issueSkewNanoseconds: result.issueSkewNanoseconds,
+      stopSkewNanoseconds: result.stopSkewNanoseconds,
+      writeOutageNanoseconds: result.writeOutageNanoseconds, nodes: result.nodes)
+  }
+}
