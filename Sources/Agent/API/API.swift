@@ -82,16 +82,16 @@ extension Agent {
         return .json(200, try view(parts[2], request))
       case ("POST", 4, "v1", "rollouts") where parts[3] == "result":
         try permit(principal, [.operator, .node])
-        return .json(200, try answerResult(decode(request), of: parts[2], by: principal))
+        return .json(200, try summary.answer(decode(request), of: parts[2], by: principal))
       case ("GET", 2, "v1", "proposals"):
         try permit(principal, [.observer, .operator, .node])
-        return .json(200, intentsView())
+        return .json(200, proposals.view())
       case ("POST", 2, "v1", "proposals"):
         try permit(principal, [.node])
-        return .json(200, heardProposal(try decode(request), of: principal.name))
+        return .json(200, proposals.heard(try decode(request), of: principal.name))
       case ("POST", 3, "v1", "proposals") where parts[2] == "retry":
         try permit(principal, [.operator])
-        return .json(200, try retryProposal(decode(request)))
+        return .json(200, try proposals.retry(decode(request)))
       case ("POST", 4, "v1", "rollouts") where Self.steps.contains(parts[3]):
         return try answerStep(parts[3], of: parts[2], request, from: principal)
       default:
@@ -131,7 +131,7 @@ extension Agent {
     }
   }
 
-  private func integer(_ request: HTTPRequest, _ name: String) throws(Refusal) -> Int? {
+  func integer(_ request: HTTPRequest, _ name: String) throws(Refusal) -> Int? {
     guard let text = request.query(name) else { return nil }
     return try number(text, of: name)
   }
@@ -168,14 +168,14 @@ extension Agent {
     _ request: PlanRequest, by principal: Principal
   ) throws(Refusal) -> PlanAnswer {
     try permitCoordination(principal, request.request)
-    try validate(request.request.changes)
+    try request.request.changes.validate()
     if let damage = stored.damage { throw damage }
     var answer = assessor.assess(request.request, seals.forPlan()).answer
     if let members = request.members, answer.refusal == nil {
       answer.refusal = problem(withMembers: members)
     }
     if principal.role == .node, request.request.kind == .apply {
-      proposalSeen(request.request, answer)
+      proposals.seen(request.request, answer)
     }
     return answer
   }
@@ -185,64 +185,13 @@ extension Agent {
   ) throws(Refusal) -> VoteAnswer {
     let rollout = request.rollout
     try permitCoordination(principal, request.request)
-    try validate(request.request.changes)
+    try request.request.changes.validate()
     if let problem = problem(with: rollout, by: principal) ?? problem(of: request, principal) {
       return VoteAnswer(rollout: rollout.digest, refusal: problem, environmentDigest: nil)
     }
-    let isOfProposal = principal.role == .node && rollout.kind == .apply
-    let asked = perform(.prepare(rollout)) { [self] in
-      state.update { state in
-        let isBusy = state.participant.record.active != nil || state.participant.assessing != nil
-        if !isBusy { state.vote = PendingVote(request, isOfProposal: isOfProposal) }
-      }
-      return true
-    }
-    if case .failure(let refusal)? = asked {
-      return VoteAnswer(rollout: rollout.digest, refusal: refusal, environmentDigest: nil)
-    }
-    let pending = state.withLock { $0.vote.flatMap { $0.rollout == rollout ? $0 : nil } }
-    let due = pending?.due ?? .inMilliseconds(rollout.prepareMilliseconds)
-    let deadline =
-      milliseconds.map { min(due, .inMilliseconds(min($0, Limits.longPollMilliseconds))) } ?? due
-    let isThere = state.wait(until: deadline) {
-      $0.participant.assessing == rollout ? nil : true
-    }
-    if isThere == nil, Clock.now() < due {
-      return VoteAnswer(
-        rollout: rollout.digest, refusal: nil, environmentDigest: nil, isPending: true)
-    }
-    // It takes its turn after the vote that may be being written: a yes counts when it is durable.
-    perform(
-      .overdue(
-        id: rollout.id,
-        Refusal(
-          .vote,
-          "\(node): the checks did not end within \(rollout.prepareMilliseconds / 1000) s (prepareSeconds in the inventory)"
-        )))
-    return state.withLock { state in
-      let pending = state.vote.flatMap { $0.rollout == rollout ? $0 : nil }
-      if state.participant.record.active?.rollout == rollout {
-        return pending?.seen
-          ?? VoteAnswer(rollout: rollout.digest, refusal: nil, environmentDigest: nil)
-      }
-      var refusal = Refusal(
-        .vote,
-        "\(node) is not in the rollout any more: it was aborted, or others asked for its vote meanwhile; try again"
-      )
-      if case .no(let own)? = pending?.vote { refusal = own }
-      return VoteAnswer(rollout: rollout.digest, refusal: refusal, environmentDigest: nil)
-    }
-  }
-
-  func validate(_ changes: [SettingChange]) throws(Refusal) {
-    if changes.count > Limits.settingsInChange {
-      throw Refusal(
-        .validation,
-        "\(changes.count) settings in one change, \(Limits.settingsInChange) are allowed")
-    }
-    for change in changes where !change.name.hasPrefix("MINIO_") {
-      throw Refusal(.validation, "\(change.name.prefix(64)) is not a MINIO_* variable")
-    }
+    return member.vote(
+      request, isOfProposal: principal.role == .node && rollout.kind == .apply,
+      waiting: milliseconds)
   }
 
   private func problem(with rollout: Rollout, by principal: Principal) -> Refusal? {
@@ -311,7 +260,7 @@ extension Agent {
   func reply(_ input: ParticipantInput) throws(Refusal) -> ReplyAnswer {
     // What it does not remember it must not deny.
     if stored.hasLostPromises, let damage = stored.damage { throw damage }
-    switch perform(input) {
+    switch member.perform(input) {
     case .success(let reply): return ReplyAnswer(reply)
     case nil: throw Refusal(.failed, "\(node): the machine gave no answer")
     case .failure(let refusal): throw refusal
@@ -325,7 +274,7 @@ extension Agent {
       id, after: try integer(request, "after") ?? 0,
       wait: min(try integer(request, "wait") ?? 0, Limits.longPollMilliseconds)
     ) { rollouts.now.finished(id) }
-    let result = settled(id)
+    let result = results.kept(id)
     // Its timeline may have made room for others.
     var known =
       view
@@ -334,31 +283,18 @@ extension Agent {
     if let known { return known }
     throw Refusal(.validation, "\(node) knows no rollout \(id.prefix(16))")
   }
+}
 
-  private func logs(_ request: HTTPRequest, for role: Role) throws(Refusal) -> LogsAnswer {
-    let limit = min(try integer(request, "limit") ?? 1_000, Limits.journalLinesInAnswer)
-    let start: JournalRequest.Start
-    if let cursor = request.query("after") {
-      start = .after(cursor: cursor)
-    } else if let since = try integer(request, "since") {
-      start = .since(microseconds: Int64(since))
-    } else {
-      start = .last(min(try integer(request, "last") ?? limit, Limits.journalLinesBack))
-    }
-    let wait = min(try integer(request, "wait") ?? 0, Limits.longPollMilliseconds)
-    let page = try ports.journal.page(
-      JournalRequest(start: start, limit: limit, deadline: .inMilliseconds(wait)))
-    let errorsOnly = request.query("errors") == "true"
-    if role != .observer { return logs(page, errorsOnly: errorsOnly) }
-    // What is secret is looked up for each page, and each line searched for all of it: an observer must not be able to
-    // occupy the node with that.
-    let turn = Instant.inMilliseconds(Turns.observersPageMilliseconds)
-    guard let answer = pageTurns.take(until: turn, { logs(page, errorsOnly: errorsOnly) }) else {
+extension [SettingChange] {
+  /// Throws if they are too many, or not of MinIO.
+  func validate() throws(Refusal) {
+    if count > Limits.settingsInChange {
       throw Refusal(
-        .busy,
-        "\(Turns.observersPages) pages of the journal are made ready for other observers, and no turn came in \(Turns.observersPageMilliseconds / 1_000) s; try again"
-      )
+        .validation,
+        "\(count) settings in one change, \(Limits.settingsInChange) are allowed")
     }
-    return answer
+    for change in self where !change.name.hasPrefix("MINIO_") {
+      throw Refusal(.validation, "\(change.name.prefix(64)) is not a MINIO_* variable")
+    }
   }
 }

@@ -16,9 +16,9 @@ extension Agent {
   package func answerLocally(_ request: HTTPRequest) -> HTTPResponse {
     do throws(Refusal) {
       switch (request.method, request.path) {
-      case ("POST", "/v1/proposal"): return .json(200, try propose(decode(request)))
-      case ("POST", "/v1/proposal/withdraw"): return .json(200, try withdraw())
-      case ("GET", "/v1/proposal"): return .json(200, wholeView())
+      case ("POST", "/v1/proposal"): return .json(200, try proposals.propose(decode(request)))
+      case ("POST", "/v1/proposal/withdraw"): return .json(200, try proposals.withdraw())
+      case ("GET", "/v1/proposal"): return .json(200, proposals.wholeView())
       default:
         return .json(
           404,

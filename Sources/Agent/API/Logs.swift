@@ -1,18 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import API
+internal import HTTP
+internal import Model
 internal import Secrets
 internal import ServerUnit
 internal import StartWatch
 internal import Threads
 
 extension Agent {
+  /// GET /v1/logs.
+  func logs(_ request: HTTPRequest, for role: Role) throws(Refusal) -> LogsAnswer {
+    let limit = min(try integer(request, "limit") ?? 1_000, Limits.journalLinesInAnswer)
+    let start: JournalRequest.Start
+    if let cursor = request.query("after") {
+      start = .after(cursor: cursor)
+    } else if let since = try integer(request, "since") {
+      start = .since(microseconds: Int64(since))
+    } else {
+      start = .last(min(try integer(request, "last") ?? limit, Limits.journalLinesBack))
+    }
+    let wait = min(try integer(request, "wait") ?? 0, Limits.longPollMilliseconds)
+    let page = try ports.journal.page(
+      JournalRequest(start: start, limit: limit, deadline: .inMilliseconds(wait)))
+    let errorsOnly = request.query("errors") == "true"
+    if role != .observer { return logs(page, errorsOnly: errorsOnly) }
+    // What is secret is looked up for each page, and each line searched for all of it: an observer must not be able to
+    // occupy the node with that.
+    let turn = Instant.inMilliseconds(Turns.observersPageMilliseconds)
+    guard let answer = pageTurns.take(until: turn, { logs(page, errorsOnly: errorsOnly) }) else {
+      throw Refusal(
+        .busy,
+        "\(Turns.observersPages) pages of the journal are made ready for other observers, and no turn came in \(Turns.observersPageMilliseconds / 1_000) s; try again"
+      )
+    }
+    return answer
+  }
+
   /// A page of the server's journal as it is told to others: redacted, and, where only errors are
   /// wanted, with what each means. Blocks while systemd and files are asked what is secret.
   ///
   /// An error's block that two pages share is put together from its second part only: the line that
   /// says what happened is found anyway.
-  func logs(_ page: JournalPage, errorsOnly: Bool) -> LogsAnswer {
-    let redactor = page.entries.isEmpty ? Redactor() : redactor()
+  private func logs(_ page: JournalPage, errorsOnly: Bool) -> LogsAnswer {
+    let redactor =
+      page.entries.isEmpty ? Redactor() : ServerView(site).redactor(generations.keptSecrets())
     var classifier = LineClassifier()
     let lines = page.entries.compactMap { entry -> LogLine? in
       var entry = entry

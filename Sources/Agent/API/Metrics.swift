@@ -10,7 +10,7 @@ extension Agent {
   ///
   /// Every label has a fixed set of values; no value of a variable is in it, nor the key's name.
   func metrics() -> HTTPResponse {
-    let participant = state.withLock { $0.participant }
+    let participant = rollouts.state.withLock { $0.participant }
     let log = drift.log
     var text = MetricsText()
     func family(_ name: String, _ type: String, _ help: String, _ samples: [(String, Int)]) {

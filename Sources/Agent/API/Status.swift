@@ -10,19 +10,19 @@ internal import Threads
 extension Agent {
   /// The node at a glance. Blocks while the unit is read, at most 5 s.
   func status() -> NodeStatus {
-    let participant = state.withLock { $0.participant }
+    let participant = rollouts.state.withLock { $0.participant }
     let record = participant.record
     var findings = seals.findings()
     findings += stored.damagedRecords.filter(\.isDamaged).map(\.finding)
     findings += certificateFindings() + generations.damage()
-    findings += instantFindings()
+    findings += member.instantFindings()
     let doubt = participant.doubt.map { Doubt($0) }
     if let doubt, let rollout = record.active?.rollout {
       findings.append(Self.finding(doubt, node, rollout))
     }
     let look = drift.look()
     let unit = look.view.unit
-    findings += look.findings + holdFindings(unit)
+    findings += look.findings + holds.findings(unit)
     findings += look.view.examine(look.view.server, isInRollout: record.active != nil)
       .filter { $0.severity > .note }
     return NodeStatus(
@@ -79,20 +79,6 @@ extension Agent {
   private func certificateFindings() -> [Finding] {
     let now = Clock.realtimeMicroseconds() / 1_000_000
     return [certificate?.finding(at: now)].compactMap(\.self)
-  }
-
-  /// A redactor that knows every secret of the files, as any reader reads them, of the running process, and of what
-  /// is kept: a server that is ending had the last generation's, and the journal goes further back. Blocks on systemd
-  /// and the disk.
-  func redactor() -> Redactor {
-    let view = ServerView(site)
-    var known = (view.running ?? []).map { (name: $0.name, value: $0.value) }
-    known += (view.server?.all ?? []).flatMap { source in
-      (source.definitions + source.misreadings).map { (name: $0.name, value: $0.value) }
-        + source.variables.map { (name: $0.name, value: $0.value) }
-    }
-    known += generations.keptSecrets().map { (name: $0.name, value: $0.value.reveal()) }
-    return Redactor(environment: known, label: { SettingDisplay.text(of: $0, $1.reveal()) })
   }
 }
 

@@ -134,6 +134,22 @@ struct ServerView {
     }
   }
 
+  // MARK: secrets
+
+  /// A redactor that knows every secret of the files, as any reader reads them, of the running process, and of what
+  /// is kept: a server that is ending had the last generation's, and the journal goes further back.
+  ///
+  /// - Parameter kept: the secrets of the files that are kept.
+  func redactor(_ kept: [History.KeptSecret]) -> Redactor {
+    var known = (running ?? []).map { (name: $0.name, value: $0.value) }
+    known += (server?.all ?? []).flatMap { source in
+      (source.definitions + source.misreadings).map { (name: $0.name, value: $0.value) }
+        + source.variables.map { (name: $0.name, value: $0.value) }
+    }
+    known += kept.map { (name: $0.name, value: $0.value.reveal()) }
+    return Redactor(environment: known, label: { SettingDisplay.text(of: $0, $1.reveal()) })
+  }
+
   // MARK: a start
 
   /// The arguments that the server would be started with, its certificates' directory filled in.

@@ -86,7 +86,7 @@ package final class Witness: Sendable {
     }
   }
 
-  /// What is said to whom there is nothing to say.
+  /// The answer where there is nothing to tell.
   package struct Dismissal: Error {
     /// The answer to whatever it would ask.
     package var answer: HTTPResponse

@@ -6,19 +6,18 @@ internal import Threads
 
 // What follows on this node from the end of a rollout.
 
-extension Agent {
+extension Member {
   func conclude(_ finished: FinishedRollout) {
     let id = finished.rollout.id
-    // Whoever reads of the end finds what is proposed as it is now, and somebody to whom to tell what
-    // became of the rollout.
-    if finished.outcome.kind != .aborted { follow(finished) }
+    // Whoever reads of the end finds what is proposed as it is now, and a member that takes the rollout's result.
+    if finished.outcome.kind != .aborted { summary.follow(finished) }
     timelines.change(id) { $0.end(finished.outcome, at: $1) }
-    ports.log(
+    site.log(
       finished.outcome.kind == .confirmed || finished.outcome.kind == .aborted
         ? .information : .error,
       "rollout \(id): \(finished.outcome.kind.rawValue) \(finished.outcome.reason)")
     // What others did meanwhile has not been looked at.
-    ports.watch.wake()
+    site.ports.watch.wake()
   }
 
   /// The start is confirmed: the file is a generation now, and the seal that was voted on is in
@@ -28,19 +27,19 @@ extension Agent {
   ) throws(Refusal) {
     try seals.confirm(finished, turn)
     // What could not be read is not written over.
-    if let damage = stored.damage { throw damage }
-    let content = finished.rollout.content(of: node)
-    let path = content?.path ?? inventory.environmentFile
-    guard let bytes = try ports.file.read(path) else { return }
+    if let damage { throw damage }
+    let content = finished.rollout.content(of: site.node)
+    let path = content?.path ?? site.inventory.environmentFile
+    guard let bytes = try site.ports.file.read(path) else { return }
     guard Digest.sha256(bytes) == content?.after else {
-      ports.log(
+      site.log(
         .warning, "\(path) was changed during the start; it is no generation")
       return
     }
     try generations.keep(bytes, of: finished, at: Clock.realtimeMicroseconds())
     // What drift is measured against stops no rollout.
     do throws(Refusal) { try drift.keepConfirmed(finished.rollout) } catch {
-      ports.log(.warning, "drift is measured against an earlier start: \(error.message)")
+      site.log(.warning, "drift is measured against an earlier start: \(error.message)")
     }
   }
 }

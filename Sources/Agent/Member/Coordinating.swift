@@ -7,24 +7,36 @@ internal import Model
 internal import Rollout
 internal import Threads
 
-/// What a coordinator on this member needs.
-extension Agent {
+/// What a coordinator on this member needs: this member is asked as all others are, without a connection.
+final class OwnCoordination: Sendable {
+  typealias Answer = @Sendable (HTTPRequest, Principal) -> HTTPResponse?
+
+  private let site: Site
+  /// How this agent answers; nil until it is whole, and once it is gone.
+  private let answer = Lock<Answer?>(nil)
+
+  init(_ site: Site) { self.site = site }
+
+  func ask(_ answer: @escaping Answer) { self.answer.update { $0 = answer } }
+
   /// A link to each member: to the others through ``Peers``, and so never over more than its few
   /// connections; to this one without any.
   private var memberLinks: [(name: String, link: any AgentLink)] {
-    inventory.memberNames.map { name in
-      (name, name == node ? OwnLink(agent: self) : peers.link(to: name))
+    let own = OwnLink(principal: site.principal, answer: answer.withLock { $0 })
+    return site.inventory.memberNames.map { name in
+      (name, name == site.node ? own : site.peers.link(to: name))
     }
   }
-
-  /// This agent, as a node's certificate says who it is.
-  var principal: Principal { Principal(cluster: inventory.cluster, role: .node, name: node) }
 
   /// A rollout with this member as its coordinator.
   var undertaking: Undertaking {
     Undertaking(
-      inventory, createdBy: principal.author, members: memberLinks, atOnce: Limits.peersAtOnce)
+      site.inventory, createdBy: site.principal.author, members: memberLinks,
+      atOnce: Limits.peersAtOnce)
   }
+
+  /// Who logs how it goes on.
+  var observer: LoggingObserver { LoggingObserver(node: site.node, log: site.ports.log) }
 
   /// Logs what followed from a rollout that this member has coordinated, or collected.
   func log(_ aftermath: Undertaking.Aftermath, of rollout: Rollout) {
@@ -39,73 +51,24 @@ extension Agent {
         )
       case .elsewhere(let reason): (.notice, reason)
       }
-    ports.log(priority, "rollout \(rollout.id): \(words)")
-  }
-
-  /// Whether a caller may have this agent plan, or vote on, a rollout. An operator may. A node may only
-  /// carry out what was decided before: take back the last rollout, as its own policy says, or bring
-  /// what this node's own root has proposed.
-  func permitCoordination(
-    _ principal: Principal, _ request: RolloutRequest
-  ) throws(Refusal) {
-    try permitCoordinator(principal)
-    if principal.role == .operator { return }
-    switch request.kind {
-    case .rollback:
-      let last = state.withLock { $0.participant.record.lastCommitted }
-      if request.generation == nil, request.changes.isEmpty, let last,
-        last.rollout.id == request.undoes,
-        last.rollout.kind == .apply, last.rollout.rollback == .whenSafe, isOpen(last)
-      {
-        return
-      }
-    case .apply:
-      let proposal = request.proposal(cluster: inventory.cluster)
-      if state.withLock({ $0.proposals.own.digest }) == proposal { return }
-    case .restart: break
-    }
-    throw Refusal(
-      .notPermitted,
-      "the node \(principal.name) may ask \(node) only for what was proposed on \(node) itself, or for the rollback of its last rollout where that is \"when-safe\" and was not confirmed"
-    )
-  }
-
-  /// Whether what becomes of a committed rollout is still to be seen, as far as this member can know
-  /// by itself. What was confirmed on all members, and what somebody decided to hold, is an operator's
-  /// to take back.
-  private func isOpen(_ finished: FinishedRollout) -> Bool {
-    let id = finished.rollout.id
-    let (rolloutResult, isCollecting) = state.withLock { state in
-      (state.settled.first { $0.rollout == id }?.rolloutResult, state.collecting?.id == id)
-    }
-    switch rolloutResult?.kind {
-    case .confirmed, .held: return false
-    case .rollingBack: return true
-    // Its own start is good, and nobody asks any more how the others' were.
-    case nil: return isCollecting || finished.outcome.kind != .confirmed
-    }
-  }
-}
-
-extension Agent {
-  /// Whether a caller may coordinate anything at all.
-  func permitCoordinator(_ principal: Principal) throws(Refusal) {
-    try permit(principal, [.operator, .node])
+    site.log(priority, "rollout \(rollout.id): \(words)")
   }
 }
 
 /// The way from the coordinator to the member that hosts it.
 private struct OwnLink: AgentLink {
-  let agent: Agent
+  let principal: Principal
+  let answer: OwnCoordination.Answer?
 
   func call<Answer>(
     _ request: AgentRequest<Answer>, lane: AgentLane, deadline: Instant
   ) throws(LinkFailure) -> Answer {
     let call = request.call
-    let response = agent.answer(
-      HTTPRequest(
-        call.method, call.path, query: call.query, body: call.body.map { JSON.encode($0) } ?? []),
-      from: agent.principal)
+    let request = HTTPRequest(
+      call.method, call.path, query: call.query, body: call.body.map { JSON.encode($0) } ?? [])
+    guard let response = answer?(request, principal) else {
+      throw .unreachable("the agent is not there")
+    }
     let no: ErrorAnswer
     do throws(JSONFailure) {
       if response.status == 200 { return try JSON.decode(Answer.self, from: response.body) }

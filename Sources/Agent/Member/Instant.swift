@@ -6,7 +6,7 @@ internal import Rollout
 internal import ServerUnit
 internal import Threads
 
-extension Agent {
+extension Member {
   /// At the instant: rename the staged file over the target, ask systemd to restart the unit, then
   /// make the rename durable. Each step is left out if it was done before a crash. Blocks; runs on
   /// a thread of its own.
@@ -15,28 +15,28 @@ extension Agent {
   /// crashed in it would come up alone with the new environment and wait for its peers.
   func fire(_ active: ActiveRollout, _ instant: Instant, bootID: String) {
     let id = active.rollout.id
-    guard let content = active.rollout.content(of: node) else {
+    guard let content = active.rollout.content(of: site.node) else {
       let why =
-        "the rollout has no node \(node): this one had another name when it voted; nothing was restarted here"
+        "the rollout has no node \(site.node): this one had another name when it voted; nothing was restarted here"
       return fail(id, Refusal(.configuration, why))
     }
     // An instant of another boot means nothing any more: it is past.
-    let isSameBoot = bootID == ports.process.bootID()
+    let isSameBoot = bootID == site.ports.process.bootID()
     let isLate = !isSameBoot || instant <= Clock.now() || isHurried(to: instant, of: id)
     do throws(Refusal) {
-      // The unit may have been started anew since the vote: what counts is what runs just before
+      // The unit may have been started again since the vote: what counts is what runs just before
       // the instant, and what the journal says from then on.
       let unit =
         isLate
-        ? try ports.unit.state(deadline: .inMilliseconds(10_000))
-        : try? ports.unit.state(deadline: instant)
+        ? try site.ports.unit.state(deadline: .inMilliseconds(10_000))
+        : try? site.ports.unit.state(deadline: instant)
       let isDone =
         isLate
         ? try wasRestarted(unit, active, content, since: isSameBoot ? instant : nil) : false
       var (previous, cursor) = (active.facts.invocation, String?.none)
       if !isDone, let unit, unit.invocationID != previous {
         previous = unit.invocationID
-        cursor = try? ports.journal.cursor()
+        cursor = try? site.ports.journal.cursor()
         // Durable before the file is in place: after a crash it tells the restart that is to come
         // from a start that the old file had.
         let firing = ParticipantInput.firing(
@@ -45,24 +45,25 @@ extension Agent {
           if case .failure(let refusal)? = perform(firing) { throw refusal }
         }
       }
-      try settleHold(before: id)
+      try holds.release(before: id)
       if !isDone { forgetFailedStarts(until: isLate ? .inMilliseconds(10_000) : instant) }
       if !isLate { Clock.sleep(until: instant) }
       Fault.reach("agent.fire.install")
       if active.facts.staged, let after = content.after {
-        try ports.file.install(at: content.path, tag: id, before: content.before, after: after)
-      } else if !isDone, try ports.file.read(content.path).map(Digest.sha256) != content.after {
+        try site.ports.file.install(at: content.path, tag: id, before: content.before, after: after)
+      } else if !isDone, try site.ports.file.read(content.path).map(Digest.sha256) != content.after
+      {
         // The vote, the key guard's with it, was on another file.
         throw Refusal(
           .file,
-          "\(content.path) on \(node) was changed after the vote, the server was not restarted with it; look at it and plan again"
+          "\(content.path) on \(site.node) was changed after the vote, the server was not restarted with it; look at it and plan again"
         )
       }
       // Not before the file is there: a start with the old one may be what is held. Without it the restart is refused.
-      if !isDone { insist(id, "waiting") { () throws(Refusal) in try openHold(exceptOf: id) } }
+      if !isDone { insist(id, "waiting") { () throws(Refusal) in try holds.open(exceptOf: id) } }
       let issued = Clock.now()
       Fault.reach("agent.fire.restart")
-      if !isDone { try ports.unit.restart(deadline: .inMilliseconds(30_000)) }
+      if !isDone { try site.ports.unit.restart(deadline: .inMilliseconds(30_000)) }
       let report = RestartReport(
         planned: isSameBoot ? min(instant, issued) : issued, issued: issued,
         previousInvocation: previous,
@@ -74,7 +75,7 @@ extension Agent {
       // beside the file: its directory may be read-only.
       if active.facts.staged {
         insist(id, "syncing") { () throws(Refusal) in
-          try ports.file.syncDirectory(of: content.path)
+          try site.ports.file.syncDirectory(of: content.path)
         }
       }
       perform(.restarted(id: id, report))
@@ -87,7 +88,7 @@ extension Agent {
       if case .failure(let refusal)? = perform(.fireFailed(id: id, error)) { throw refusal }
     }
     // A start that was owed before is owed still.
-    releaseHoldIfAborted()
+    holds.releaseIfAborted()
   }
 
   /// What a committed rollout cannot go on without: again and again until it is done. Blocks.
@@ -100,18 +101,18 @@ extension Agent {
 
   /// systemd has taken the restart: no start is owed any more.
   private func holdIsPaid(by id: String) {
-    do throws(Refusal) { try endHold(exceptOf: id) } catch {
-      ports.log(.warning, error.message)
+    do throws(Refusal) { try holds.end(exceptOf: id) } catch {
+      site.log(.warning, error.message)
       // It finds a server that runs, and removes it.
-      releaseHoldIfAborted()
+      holds.releaseIfAborted()
     }
   }
 
-  /// The starts of before, an operator's or systemd's own after failures, must not make the start
+  /// Earlier starts, an operator's or systemd's own after failures, must not make the start
   /// limit refuse this one: then a node would have the new file and no server.
   private func forgetFailedStarts(until deadline: Instant) {
-    do throws(Refusal) { try ports.unit.resetFailed(deadline: deadline) } catch {
-      ports.log(.warning, error.message)
+    do throws(Refusal) { try site.ports.unit.resetFailed(deadline: deadline) } catch {
+      site.log(.warning, error.message)
     }
   }
 
@@ -124,7 +125,7 @@ extension Agent {
   ) throws(Refusal) -> Bool {
     guard let unit, unit.mainPID > 0, !unit.invocationID.isEmpty,
       unit.invocationID != active.facts.invocation,
-      try ports.file.read(content.path).map(Digest.sha256) == content.after
+      try site.ports.file.read(content.path).map(Digest.sha256) == content.after
     else { return false }
     guard let instant else { return true }
     let (now, start) = (Clock.monotonicMicroseconds(), unit.execMainStartMonotonicMicroseconds)
@@ -146,15 +147,15 @@ extension Agent {
   func hurry(_ id: String) {
     guard unreachable?.id == id else { return }
     state.update { $0.hurried = id }
-    ports.log(
+    site.log(
       .notice, "rollout \(id): its instant is out of reach, an operator has had it fired now")
   }
 
   /// The committed rollout whose instant is out of reach.
   private var unreachable: (id: String, instant: Instant)? {
-    let active = state.withLock { $0.participant.record.active }
+    let active = rollouts.now.record.active
     guard let active, case .committed(let instant, let bootID) = active.stage,
-      bootID == ports.process.bootID(), instant > Clock.now(),
+      bootID == site.ports.process.bootID(), instant > Clock.now(),
       !instant.isNearEnoughForDecision(at: Clock.now())
     else { return nil }
     return (active.rollout.id, instant)
@@ -167,7 +168,7 @@ extension Agent {
       Finding(
         .error, rule: "rollout-instant-unreachable", refusal: .busy,
         message:
-          "rollout \(id) is committed, and its instant is \(hours) hours ahead, which no decision may be: \(node) neither restarts nor votes until then; keyturn resolve \(id) has it restart now"
+          "rollout \(id) is committed, and its instant is \(hours) hours ahead, which no decision may be: \(site.node) neither restarts nor votes until then; keyturn resolve \(id) has it restart now"
       )
     ]
   }

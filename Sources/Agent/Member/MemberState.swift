@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import API
-internal import Crypto
 internal import Model
 internal import Rollout
 internal import Threads
@@ -26,33 +24,14 @@ struct RolloutStanding: Sendable {
 protocol RolloutState: Sendable {
   var now: RolloutStanding { get }
 
+  /// Blocks until the member is in no rollout that it has voted yes on, at most until the deadline.
+  func waitForEnd(until deadline: Instant)
+
   /// Runs `body` while the Participant takes no input, effects included: what `body` finds stays true while it acts.
   /// Not from within a turn of the Participant's: it would wait for itself.
   func betweenTurns<Value, Failure: Error>(
     _ body: () throws(Failure) -> Value
   ) throws(Failure) -> Value
-}
-
-/// What is known here of the vote on the rollout that was asked for last.
-struct PendingVote: Sendable {
-  let rollout: Rollout
-  /// What was asked with it, until the checks have ended. Holds the settings' values.
-  var request: PrepareRequest?
-  /// Whether a member asked for it because of what is proposed on this node, and not an operator.
-  let isOfProposal: Bool
-  /// When the vote must be there.
-  let due: Instant
-  /// The vote; nil while the checks run.
-  var vote: Vote?
-  /// The yes that the checks prepared: what this node has seen of what all must have alike.
-  var seen: VoteAnswer?
-
-  init(_ request: PrepareRequest, isOfProposal: Bool) {
-    rollout = request.rollout
-    self.request = request
-    self.isOfProposal = isOfProposal
-    due = .inMilliseconds(request.rollout.prepareMilliseconds)
-  }
 }
 
 /// Shows that the Participant takes an input on this thread, its effects included. Who needs that takes the token.
@@ -75,21 +54,6 @@ final class MemberState: RolloutState {
     var hurried: String?
     /// What the other members are asked to end a rollout that this one is in doubt of.
     var question: RecoveryQuestion?
-    /// The committed rollout whose outcomes are being collected, and by whom it was created.
-    var collecting: (id: String, createdBy: String, inputs: Mailbox<CollectorInput>)?
-    /// How the last rollouts ended here, and what became of them.
-    var settled: [KeptResult] = []
-    /// Whether the record of it could not be written last.
-    var isResultUnwritten = false
-    var proposals = Proposals(member: "", members: [], own: nil)
-    /// What was handed to this node, and what came of it.
-    var proposal = ProposalRecord()
-    /// How often the start that ends a hold was tried in vain, and why it was last; nil if there is nothing to try.
-    var releaseFailure: (attempts: Int, refusal: Refusal)?
-    /// Why the last rollout of a proposal came to nothing.
-    var proposalRefusal: (digest: Digest, refusal: Refusal)?
-    /// What the first of the members knows, as it was heard last; nil on itself.
-    var firstView: ProposalsView?
 
     init(_ participant: Participant) { self.participant = participant }
   }
@@ -105,6 +69,10 @@ final class MemberState: RolloutState {
         record: state.participant.record, assessing: state.participant.assessing,
         checking: state.checking)
     }
+  }
+
+  func waitForEnd(until deadline: Instant) {
+    _ = state.wait(until: deadline) { $0.participant.record.active == nil ? true : nil }
   }
 
   func inTurn<Value>(_ body: (borrowing MemberTurn) -> Value) -> Value {

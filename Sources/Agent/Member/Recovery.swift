@@ -9,9 +9,9 @@ internal import Threads
 // What a member in doubt does with the others: carries out the Participant's `wake` and `ask`, and
 // feeds the answers back. Which question is asked, and what follows from an answer, is the machine's
 // (Core/Rollout/Recovery.swift).
-extension Agent {
-  /// A decision is told for so long to a member that does not hear, milliseconds. One that is away
-  /// for longer asks by itself when it is back.
+extension Member {
+  /// How long a decision is told to a member that does not answer, milliseconds. A member that is away for longer asks
+  /// when it is back.
   private static let tellMilliseconds = 30_000
   private static let withoutThreadMilliseconds = 1_000
   private static let firstPauseMilliseconds = 50
@@ -25,7 +25,7 @@ extension Agent {
         perform(.woke) { [self] in alarm.last == setting }
       }
     } catch {
-      ports.log(.error, "\(node): \(error)")
+      site.log(.error, "\(site.node): \(error)")
       // Too early costs a round that comes to nothing; never would leave the member in doubt.
       let setting = alarm.last
       site.carryOn("alarm") { [self] in
@@ -40,7 +40,9 @@ extension Agent {
     state.update { $0.question = question }
     switch question {
     case .promise, .accept:
-      ask(member, key, question, due: Clock.now(), deadline: .inMilliseconds(answerMilliseconds))
+      ask(
+        member, key, question, due: Clock.now(), deadline: .inMilliseconds(times.answerMilliseconds)
+      )
     case .decide:
       tell(
         member, key, question, due: Clock.now(), until: .inMilliseconds(Self.tellMilliseconds),
@@ -53,7 +55,7 @@ extension Agent {
     _ member: String, _ key: RolloutKey, _ question: RecoveryQuestion, due: Instant,
     deadline: Instant
   ) {
-    peers.ask(
+    site.peers.ask(
       AgentRequest<ReplyAnswer>.question(question, key), of: member, .now, due: due,
       deadline: deadline, isWanted: { [self] in state.withLock { $0.question } == question }
     ) { [self] answer in
@@ -74,8 +76,8 @@ extension Agent {
     case .promised(let proposal): ballot = proposal?.ballot
     case .accepted, .committed, .ended, .neverVoted, .replaced: ballot = nil
     }
-    if ballot.map(Self.isPlausible) ?? true { return reply }
-    ports.log(
+    if ballot?.isPlausible ?? true { return reply }
+    site.log(
       .warning,
       "\(member) tells a round of rollout \(key.id) that no proposer can have got to; its answer is not counted"
     )
@@ -87,8 +89,8 @@ extension Agent {
     _ member: String, _ key: RolloutKey, _ question: RecoveryQuestion, due: Instant,
     until end: Instant, pause: Int
   ) {
-    let deadline = due.advanced(byMilliseconds: answerMilliseconds)
-    peers.ask(
+    let deadline = due.advanced(byMilliseconds: times.answerMilliseconds)
+    site.peers.ask(
       AgentRequest<ReplyAnswer>.question(question, key), of: member, .now, due: due,
       deadline: deadline
     ) { [self] answer in

@@ -11,7 +11,7 @@ internal import Threads
 // by systemd or at a reboot, and may get past the Key Manager between the vote and the instant: so
 // the start guard refuses every start with another key than the one that is gone back to, the journal
 // is looked at since the rollout that brought the key, and the unit is stopped.
-extension Agent {
+extension Member {
   private static let journalPage = 1_000
   private static let journalPages = 100
   private static let stopMilliseconds = 20_000
@@ -27,24 +27,24 @@ extension Agent {
   func holdStarts(before vote: VoteUnderWay, _ assessment: Assessment) throws(Refusal) {
     let (rollout, answer) = (vote.rollout, assessment.answer)
     guard rollout.kind == .rollback, let key = answer.currentKey, key != answer.key else { return }
-    guard let last = state.withLock({ $0.participant.record.lastCommitted }),
-      let content = last.rollout.content(of: node), content.before == answer.after,
+    guard let last = rollouts.now.record.lastCommitted,
+      let content = last.rollout.content(of: site.node), content.before == answer.after,
       content.after == answer.before, let report = last.report, let cursor = report.journalCursor
     else {
       throw Refusal(
         .guarded,
-        "the rollback would take the key \"\(key.name)\" away on \(node), and since when it is there is not known; only the last rollout can be taken back then (keyturn apply --unset removes a key that was never used)"
+        "the rollback would take the key \"\(key.name)\" away on \(site.node), and since when it is there is not known; only the last rollout can be taken back then (keyturn apply --unset removes a key that was never used)"
       )
     }
     guard let unit = assessment.unit, unit.startPre.contains(where: \.isStartGuard) else {
       throw Refusal(
         .unit,
-        "the rollback would take the key \"\(key.name)\" away on \(node), and without the start guard no start with it can be kept from happening meanwhile; install systemd/minio.service.d/10-keyturn.conf"
+        "the rollback would take the key \"\(key.name)\" away on \(site.node), and without the start guard no start with it can be kept from happening meanwhile; install systemd/minio.service.d/10-keyturn.conf"
       )
     }
-    let hold = try vote.act { () throws(Refusal) in try self.hold(for: rollout, key: answer.key) }
+    let hold = try vote.act { () throws(Refusal) in try holds.begin(for: rollout, key: answer.key) }
     do throws(Refusal) {
-      // From here on no other start gets to the server; one that has begun comes to its end by itself.
+      // From here on no other start gets to the server; one that has begun comes to its end.
       let held = Clock.monotonicMicroseconds()
       let end = Instant.inMilliseconds(Self.silentMilliseconds)
       var passage = try starts(since: cursor, report, held)
@@ -57,20 +57,20 @@ extension Agent {
       try vote.act { () throws(Refusal) in try stop(with: hold) }
       try judge(starts(since: cursor, report, held), key)
     } catch {
-      releaseHold(of: rollout.id)
+      holds.release(of: rollout.id)
       throw error
     }
   }
 
   /// Stops the unit, if the hold is in force: it is what lets nobody else start it, and what has it started again.
   private func stop(with hold: StartHold) throws(Refusal) {
-    guard try records.loadHold() == hold else {
+    guard try holds.current() == hold else {
       throw Refusal(
         .guarded,
-        "\(node): what held the server's starts for rollback \(hold.rollout) is gone, so the server was not stopped; try again"
+        "\(site.node): what held the server's starts for rollback \(hold.rollout) is gone, so the server was not stopped; try again"
       )
     }
-    try ports.unit.stop(deadline: .inMilliseconds(Self.stopMilliseconds))
+    try site.ports.unit.stop(deadline: .inMilliseconds(Self.stopMilliseconds))
   }
 
   private func judge(_ answer: KeyManagerPassage.Answer, _ key: KeyIdentity) throws(Refusal) {
@@ -82,7 +82,7 @@ extension Agent {
     }
     throw Refusal(
       .guarded,
-      "the server of \(node) may have encrypted with the key \"\(key.name)\", and would not be able to read it without: \(why)"
+      "the server of \(site.node) may have encrypted with the key \"\(key.name)\", and would not be able to read it without: \(why)"
     )
   }
 
@@ -93,10 +93,10 @@ extension Agent {
   ) throws(Refusal) -> KeyManagerPassage.Answer {
     var passage = KeyManagerPassage(
       previousInvocation: report.previousInvocation, previousPID: report.previousPID,
-      held: (ports.process.bootID().filter { $0 != "-" }, held))
+      held: (site.ports.process.bootID().filter { $0 != "-" }, held))
     var after = cursor
     for _ in 0..<Self.journalPages {
-      let page = try ports.journal.page(
+      let page = try site.ports.journal.page(
         JournalRequest(
           start: .after(cursor: after), limit: Self.journalPage, deadline: Clock.now()))
       if page.isLossy {

@@ -1,12 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import API
 internal import Model
 internal import Rollout
 internal import Threads
 
+/// What is known here of the vote on the rollout that was asked for last.
+struct PendingVote: Sendable {
+  let rollout: Rollout
+  /// What was asked with it, until the checks have ended. Holds the settings' values.
+  var request: PrepareRequest?
+  /// Whether a member asked for it because of what is proposed on this node, and not an operator.
+  let isOfProposal: Bool
+  /// When the vote must be there.
+  let due: Instant
+  /// The vote; nil while the checks run.
+  var vote: Vote?
+  /// The yes that the checks prepared: what this node has seen of what all must have alike.
+  var seen: VoteAnswer?
+
+  init(_ request: PrepareRequest, isOfProposal: Bool) {
+    rollout = request.rollout
+    self.request = request
+    self.isOfProposal = isOfProposal
+    due = .inMilliseconds(request.rollout.prepareMilliseconds)
+  }
+}
+
 /// A vote whose checks run, on the thread that has it.
 ///
 /// A vote can end before its checks: with an abort, or because they take too long. They cannot be broken off, so each
-/// act of theirs on the host or on the agent's state asks here first whether the vote is still wanted. And the checks
+/// act of theirs on the host or on the member's state asks here first whether the vote is still wanted. And the checks
 /// of one vote begin when those of the one before have come to their end: what an ended vote was just about to do, a
 /// stop of the server above all, never comes between what the next one does.
 struct VoteUnderWay: Sendable {
@@ -14,10 +37,10 @@ struct VoteUnderWay: Sendable {
   private let node: String
   private let state: Lock<MemberState.State>
 
-  fileprivate init(_ rollout: Rollout, _ agent: Agent) {
+  fileprivate init(_ rollout: Rollout, _ member: Member) {
     self.rollout = rollout
-    node = agent.node
-    state = agent.state
+    node = member.site.node
+    state = member.state
   }
 
   /// Throws if the vote has ended.
@@ -29,7 +52,7 @@ struct VoteUnderWay: Sendable {
     return try body()
   }
 
-  /// Changes the agent's state if the vote has not ended; it does not end meanwhile.
+  /// Changes the member's state if the vote has not ended; it does not end meanwhile.
   func change(_ body: (inout MemberState.State) -> Void) throws(Refusal) {
     let isWanted = state.update { state in
       guard state.participant.assessing == rollout else { return false }
@@ -57,7 +80,7 @@ struct VoteUnderWay: Sendable {
   }
 }
 
-extension Agent {
+extension Member {
   /// Runs the checks of a vote, alone. Blocks as long as they and those of a vote that has ended before take.
   func voting<Value>(
     on rollout: Rollout, _ checks: (VoteUnderWay) throws(Refusal) -> Value

@@ -13,21 +13,21 @@ internal import Threads
 // A rollout of proposals needs all members to hold them: one that remembers is enough to prevent it, whoever
 // coordinates, and also when the first member was replaced and has forgotten.
 
-extension Agent {
+extension ProposalKeeper {
   /// A committed rollout is about to end here. Durable before the end itself is, so that no crash
   /// leaves a proposal to be begun again whose start was not confirmed. Repeating it changes nothing.
-  func proposalEnded(_ finished: FinishedRollout) throws(Refusal) {
+  func ended(_ finished: FinishedRollout) throws(Refusal) {
     let rollout = finished.rollout
     if let undone = rollout.undoes {
-      try proposalFailed(
-        undone, ProposalNews(reason: "not every start was confirmed", rollback: rollout.id))
+      try fail(
+        undone, News(reason: "not every start was confirmed", rollback: rollout.id))
     }
     guard let settings = rollout.proposal else {
       if finished.outcome.kind == .confirmed { try take(.committed(nil)) }
       return
     }
-    let isProposed = state.withLock { $0.proposals.own.digest } == settings
-    try keepProposal { record in
+    let isProposed = own.digest == settings
+    try keep { record in
       record.rolledOut = .init(digest: settings, rollout: rollout.id)
       // Others were proposed since, and serve.
       if isProposed, finished.outcome.kind == .confirmed { record.failed = nil }
@@ -35,47 +35,47 @@ extension Agent {
     if finished.outcome.kind == .confirmed {
       try take(.committed(settings))
     } else {
-      let reason = "\(node): \(finished.outcome.kind.rawValue): \(finished.outcome.reason)"
-      try proposalFailed(rollout.id, ProposalNews(reason: reason))
+      let reason = "\(site.node): \(finished.outcome.kind.rawValue): \(finished.outcome.reason)"
+      try fail(rollout.id, News(reason: reason))
     }
   }
 
-  /// Somebody who may has said what became of a rollout. Repeating it changes nothing.
-  func proposalEnded(_ rolloutResult: RolloutResult) {
+  /// The result of a rollout was reported. Repeating it changes nothing.
+  func ended(_ rolloutResult: RolloutResult) {
     do throws(Refusal) {
-      let failed = state.withLock { $0.proposal.failed }
+      let failed = state.withLock { $0.record.failed }
       if let failed, failed.rollback == rolloutResult.rollout {
-        return try keepProposal {
+        return try keep {
           $0.failed?.ending = rolloutResult.kind == .confirmed ? .rolledBack : .rolledBackUnhealthy
         }
       }
       switch rolloutResult.kind {
       case .confirmed:
-        try keepProposal { record in
+        try keep { record in
           guard let rolledOut = record.rolledOut, rolledOut.rollout == rolloutResult.rollout,
             record.failed?.digest == rolledOut.digest
           else { return }
           record.failed = nil
         }
       case .held:
-        try proposalFailed(rolloutResult.rollout, ProposalNews(reason: rolloutResult.reason))
+        try fail(rolloutResult.rollout, News(reason: rolloutResult.reason))
       case .rollingBack:
-        try proposalFailed(
+        try fail(
           rolloutResult.rollout,
-          ProposalNews(reason: "not every start was confirmed", rollback: rolloutResult.rollback))
+          News(reason: "not every start was confirmed", rollback: rolloutResult.rollback))
       }
-    } catch { ports.log(.error, error.message) }
+    } catch { site.log(.error, error.message) }
   }
 
   /// What became known of a rollout that was not confirmed.
-  private struct ProposalNews {
+  private struct News {
     var reason: String
     var rollback: String?
   }
 
   /// The rollout was not confirmed on every node: if it was of a proposal, that is not proposed any more.
-  private func proposalFailed(_ rollout: String, _ news: ProposalNews) throws(Refusal) {
-    guard let rolledOut = state.withLock({ $0.proposal.rolledOut }), rolledOut.rollout == rollout
+  private func fail(_ rollout: String, _ news: News) throws(Refusal) {
+    guard let rolledOut = state.withLock({ $0.record.rolledOut }), rolledOut.rollout == rollout
     else { return }
     func note(_ record: inout ProposalRecord) {
       var failed =
@@ -86,33 +86,33 @@ extension Agent {
       failed.rollback = failed.rollback ?? news.rollback
       record.failed = failed
     }
-    if state.withLock({ $0.proposals.own.digest }) == rolledOut.digest {
+    if own.digest == rolledOut.digest {
       try take(.proposed(nil, isInForce: false), note)
     } else {
-      try keepProposal(note)
+      try keep(note)
     }
   }
 
   /// Changes the record and nothing that is told to others. Nothing is written if nothing changes.
   ///
   /// - Throws: a refusal if it could not be made durable; nothing has changed then.
-  private func keepProposal(_ change: (inout ProposalRecord) -> Void) throws(Refusal) {
-    try proposalTurn.withLock { _ throws(Refusal) in
-      let before = state.withLock { $0.proposal }
+  private func keep(_ change: (inout ProposalRecord) -> Void) throws(Refusal) {
+    try turn.withLock { _ throws(Refusal) in
+      let before = state.withLock { $0.record }
       var record = before
       change(&record)
       if record.failed == before.failed, record.rolledOut == before.rolledOut { return }
-      try records.save(record)
-      state.update { $0.proposal = record }
+      try site.records.save(record)
+      state.update { $0.record = record }
     }
   }
 
   /// Whether these settings failed last, and nobody has put them in force since with a rollout of their own.
   func isRefusedAsFailed(_ digest: Digest, _ answer: PlanAnswer) -> Bool {
-    let (failed, last) = state.withLock {
-      ($0.proposal.failed, $0.participant.record.lastCommitted)
+    let last = rollouts.now.record.lastCommitted
+    guard let failed = state.withLock({ $0.record.failed }), failed.digest == digest else {
+      return false
     }
-    guard let failed, failed.digest == digest else { return false }
     let isByPerson =
       last.map {
         $0.rollout.id != failed.rollout && $0.rollout.undoes == nil
@@ -122,7 +122,7 @@ extension Agent {
   }
 
   /// POST /v1/proposals/retry, `keyturn proposals --retry`: what failed is taken again when it is proposed.
-  func retryProposal(_ retry: ProposalRetry) throws(Refusal) -> ProposalsView {
+  func retry(_ retry: ProposalRetry) throws(Refusal) -> ProposalsView {
     guard retry.isWellFormed else {
       throw Refusal(
         .validation,
@@ -130,16 +130,16 @@ extension Agent {
       )
     }
     let isChanged = state.withLock {
-      $0.proposal.failed?.digest.hex.hasPrefix(retry.digest) ?? false
+      $0.record.failed?.digest.hex.hasPrefix(retry.digest) ?? false
     }
     if isChanged {
-      try keepProposal { record in
+      try keep { record in
         record.failed = nil
         // Whoever says once more how it ended says nothing new.
         record.rolledOut = nil
       }
     }
-    var view = intentsView()
+    var view = view()
     view.isChanged = isChanged
     return view
   }

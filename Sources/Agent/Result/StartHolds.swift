@@ -5,94 +5,112 @@ internal import Rollout
 internal import ServerUnit
 internal import Threads
 
-// How a hold of the server's starts begins and ends (Core/Rollout/StartHold.swift). What ends it runs on the thread
-// of its own timer: a start may take seconds to be taken, and meanwhile the agent answers.
-extension Agent {
+/// How a hold of the server's starts begins and ends (Core/Rollout/Result/StartHold.swift). What ends it runs on the
+/// thread of its own timer: a start may take seconds to be taken, and meanwhile the agent answers.
+final class StartHolds: Sendable {
   private static let startMilliseconds = 5_000
   private static let firstPauseMilliseconds = 500
   private static let longestPauseMilliseconds = 30_000
 
+  private let site: Site
+  private let rollouts: any RolloutState
+  /// One at a time changes the record.
+  private let turn = Lock(Turn())
+  /// Ends a hold, however often that must be tried.
+  private let alarm = Alarm()
+  /// How often the start that ends a hold was tried in vain, and why it was last; nil if there is nothing to try.
+  private let failure = Lock<(attempts: Int, refusal: Refusal)?>(nil)
+
+  init(_ site: Site, rollouts: any RolloutState) {
+    self.site = site
+    self.rollouts = rollouts
+  }
+
+  /// The hold; nil if there is none. Blocks on the disk.
+  func current() throws(Refusal) -> StartHold? { try site.records.loadHold() }
+
   /// Begins a hold, durably. One that is still being released is taken over: its start is owed by this one then.
-  func hold(for rollout: Rollout, key: KeyIdentity?) throws(Refusal) -> StartHold {
-    try holdTurn.withLock { _ throws(Refusal) in
+  func begin(for rollout: Rollout, key: KeyIdentity?) throws(Refusal) -> StartHold {
+    try turn.withLock { _ throws(Refusal) in
       // In this order: a start is owed until systemd has taken it, and from then on the unit is not down.
-      let isOwed = try records.loadHold()?.wasUp ?? false
-      let unit = try ports.unit.state(deadline: .inMilliseconds(Self.startMilliseconds))
+      let isOwed = try site.records.loadHold()?.wasUp ?? false
+      let unit = try site.ports.unit.state(deadline: .inMilliseconds(Self.startMilliseconds))
       let hold = StartHold(rollout: rollout.id, key: key, wasUp: isOwed || !unit.isDown)
-      try records.save(hold)
+      try site.records.save(hold)
       return hold
     }
   }
 
   /// Another rollout is about to be put in place here: a hold of an earlier one that an abort has ended, and that could
   /// not be released yet, is released.
-  func settleHold(before rollout: String) throws(Refusal) {
-    try holdTurn.withLock { _ throws(Refusal) in
-      guard let hold = try records.loadHold(), hold.rollout != rollout, !hold.isReleasing,
+  func release(before rollout: String) throws(Refusal) {
+    try turn.withLock { _ throws(Refusal) in
+      guard let hold = try site.records.loadHold(), hold.rollout != rollout, !hold.isReleasing,
         !isStanding(hold)
       else { return }
-      try records.save(hold.released)
+      try site.records.save(hold.released)
     }
   }
 
   /// Another rollout has put its file in place: the start with it is let through, and is owed until it was taken.
-  func openHold(exceptOf rollout: String) throws(Refusal) {
-    try holdTurn.withLock { _ throws(Refusal) in
-      guard let hold = try records.loadHold(), hold.rollout != rollout, !hold.isReleasing else {
+  func open(exceptOf rollout: String) throws(Refusal) {
+    try turn.withLock { _ throws(Refusal) in
+      guard let hold = try site.records.loadHold(), hold.rollout != rollout, !hold.isReleasing
+      else {
         return
       }
-      try records.save(hold.released)
+      try site.records.save(hold.released)
     }
   }
 
   /// Another rollout has restarted the server: what was held for an earlier one, and was owed, is over.
-  func endHold(exceptOf rollout: String) throws(Refusal) {
-    try holdTurn.withLock { _ throws(Refusal) in
-      guard let hold = try records.loadHold(), hold.rollout != rollout else { return }
-      try records.removeHold()
+  func end(exceptOf rollout: String) throws(Refusal) {
+    try turn.withLock { _ throws(Refusal) in
+      guard let hold = try site.records.loadHold(), hold.rollout != rollout else { return }
+      try site.records.removeHold()
     }
   }
 
   /// Whether a hold stays whatever comes to nothing: its rollback was committed, and neither that nor a rollout after it
   /// got as far as a restart here. Where nothing was restarted no vote begins a hold, so it is no later one's.
   private func isStanding(_ hold: StartHold) -> Bool {
-    guard let last = state.withLock({ $0.participant.record.lastCommitted }) else { return false }
+    guard let last = rollouts.now.record.lastCommitted else { return false }
     return last.rollout.id == hold.rollout || last.report == nil
   }
 
   /// The rollback's start is confirmed: nothing is left to be kept from starting.
-  func endHold(of rollout: String) throws(Refusal) {
-    try holdTurn.withLock { _ throws(Refusal) in
-      guard let hold = try records.loadHold(), hold.rollout == rollout else { return }
-      try records.removeHold()
+  func end(of rollout: String) throws(Refusal) {
+    try turn.withLock { _ throws(Refusal) in
+      guard let hold = try site.records.loadHold(), hold.rollout == rollout else { return }
+      try site.records.removeHold()
     }
   }
 
   /// The vote on this rollback has become a no: lets the server start again. Blocks on the disk.
-  func releaseHold(of rollout: String) {
+  func release(of rollout: String) {
     do throws(Refusal) {
-      try holdTurn.withLock { _ throws(Refusal) in
-        guard let hold = try records.loadHold(), hold.rollout == rollout else { return }
-        try records.save(hold.released)
+      try turn.withLock { _ throws(Refusal) in
+        guard let hold = try site.records.loadHold(), hold.rollout == rollout else { return }
+        try site.records.save(hold.released)
       }
-    } catch { ports.log(.error, error.message) }
-    releaseHold(after: 0)
+    } catch { site.log(.error, error.message) }
+    release(after: 0)
   }
 
   /// A rollback may have come to nothing here: then the server is let start again. Not if it was committed, and only
   /// could not be put in place here. Also for one of which the record knows nothing any more. Does not block.
-  func releaseHoldIfAborted() { releaseHold(after: 0) }
+  func releaseIfAborted() { release(after: 0) }
 
-  private func releaseHold(after milliseconds: Int) {
+  private func release(after milliseconds: Int) {
     do throws(Errno) {
-      try holdAlarm.set(.inMilliseconds(milliseconds)) { [self] _ in
+      try alarm.set(.inMilliseconds(milliseconds)) { [self] _ in
         guard let pause = releaseStep() else { return }
-        releaseHold(after: pause)
+        release(after: pause)
       }
     } catch {
-      ports.log(.error, "\(node): \(error)")
+      site.log(.error, "\(site.node): \(error)")
       // Its own thread ends then, and what is owed is in the record.
-      site.carryOn("release", isLong: true) { self.releaseHold(after: Self.firstPauseMilliseconds) }
+      site.carryOn("release", isLong: true) { self.release(after: Self.firstPauseMilliseconds) }
     }
   }
 
@@ -102,23 +120,23 @@ extension Agent {
   private func releaseStep() -> Int? {
     do throws(Refusal) {
       guard let hold = try releasedHold() else {
-        state.update { $0.releaseFailure = nil }
+        failure.update { $0 = nil }
         return nil
       }
       try startServer(owedBy: hold)
-      try holdTurn.withLock { _ throws(Refusal) in
+      try turn.withLock { _ throws(Refusal) in
         // A rollback that is voted on meanwhile has taken it over.
-        if try records.loadHold() == hold { try records.removeHold() }
+        if try site.records.loadHold() == hold { try site.records.removeHold() }
       }
-      state.update { $0.releaseFailure = nil }
+      failure.update { $0 = nil }
       return nil
     } catch {
-      let attempts = state.update { state in
-        let attempts = (state.releaseFailure?.attempts ?? 0) + 1
-        state.releaseFailure = (attempts, error)
+      let attempts = failure.update { failure in
+        let attempts = (failure?.attempts ?? 0) + 1
+        failure = (attempts, error)
         return attempts
       }
-      if attempts == 1 { ports.log(.error, error.message) }
+      if attempts == 1 { site.log(.error, error.message) }
       let doublings = min(attempts - 1, 16)
       return min(Self.firstPauseMilliseconds << doublings, Self.longestPauseMilliseconds)
     }
@@ -126,21 +144,20 @@ extension Agent {
 
   /// The hold, durably being released; nil if there is none, or if it is needed.
   private func releasedHold() throws(Refusal) -> StartHold? {
-    try holdTurn.withLock { _ throws(Refusal) in
-      guard let hold = try records.loadHold() else { return nil }
+    try turn.withLock { _ throws(Refusal) in
+      guard let hold = try site.records.loadHold() else { return nil }
       if hold.isReleasing { return hold }
-      let (participant, checking) = state.withLock { ($0.participant, $0.checking) }
-      let record = participant.record
-      let last = record.lastCommitted
+      let now = rollouts.now
+      let last = now.record.lastCommitted
       if last?.rollout.id == hold.rollout, last?.outcome.kind == .confirmed {
         // Left by an agent that died before it was removed, and that removed it last.
-        try records.removeHold()
+        try site.records.removeHold()
         return nil
       }
       // Also the checks of a vote that has ended: they may be about to stop the server. Their end releases it.
-      let needing = [record.active?.rollout.id, participant.assessing?.id, checking]
+      let needing = [now.record.active?.rollout.id, now.assessing?.id, now.checking]
       if needing.contains(hold.rollout) || isStanding(hold) { return nil }
-      try records.save(hold.released)
+      try site.records.save(hold.released)
       return hold.released
     }
   }
@@ -151,16 +168,16 @@ extension Agent {
   private func startServer(owedBy hold: StartHold) throws(Refusal) {
     guard hold.wasUp else { return }
     let deadline = Instant.inMilliseconds(Self.startMilliseconds)
-    if try ports.unit.state(deadline: deadline).isUp { return }
-    try ports.unit.start(deadline: deadline)
+    if try site.ports.unit.state(deadline: deadline).isUp { return }
+    try site.ports.unit.start(deadline: deadline)
   }
 
   // MARK: status
 
   /// For status: a hold, and a server that nobody has started again.
-  func holdFindings(_ unit: UnitState?) -> [Finding] {
+  func findings(_ unit: UnitState?) -> [Finding] {
     let hold: StartHold?
-    do throws(Refusal) { hold = try records.loadHold() } catch {
+    do throws(Refusal) { hold = try site.records.loadHold() } catch {
       return [
         Finding(
           .error, rule: "damaged-record", refusal: error.code,
@@ -171,13 +188,13 @@ extension Agent {
     guard let hold else { return isDown ? stoppedFindings() : [] }
     if hold.isReleasing {
       if !isDown { return [] }
-      let why = state.withLock { $0.releaseFailure.map { ": \($0.refusal.message)" } ?? "" }
+      let why = failure.withLock { $0.map { ": \($0.refusal.message)" } ?? "" }
       return [
         Finding(
           .error, rule: "server-down", refusal: .unit,
           message:
             "the server was stopped for the vote on rollback \(hold.rollout), which came to nothing, and could not be started again\(why); it is tried again",
-          remedy: "look at systemctl status \(inventory.unit), and start it")
+          remedy: "look at systemctl status \(site.inventory.unit), and start it")
       ]
     }
     return [
@@ -192,7 +209,7 @@ extension Agent {
   /// An aborted rollout has touched nothing: a server that is down after it was stopped by somebody else, or was
   /// not started again.
   private func stoppedFindings() -> [Finding] {
-    let record = state.withLock { $0.participant.record }
+    let record = rollouts.now.record
     guard record.active == nil, let last = record.last, last.outcome.kind == .aborted else {
       return []
     }
@@ -202,7 +219,7 @@ extension Agent {
         message:
           "the server is not running; the last rollout here, \(last.rollout.id), was aborted and has restarted nothing",
         remedy:
-          "look at systemctl status \(inventory.unit); keyturn logs shows what the server said last"
+          "look at systemctl status \(site.inventory.unit); keyturn logs shows what the server said last"
       )
     ]
   }

@@ -95,7 +95,7 @@ final class SealKeeper: Sendable {
 
   /// Looks at the own record and asks some of the others, the rest counts as it was heard last; takes
   /// or makes the seal if that is what follows, and remembers what came of it. What is written down is
-  /// what others say now: for that it asks anew whoever it depends on. Blocks while the others are
+  /// what others say now: for that it asks again whoever it depends on. Blocks while the others are
   /// asked, at most twice `Limits.peersMilliseconds`, and on the disk.
   @discardableResult
   func keep(asking names: [String]) -> SealFacts {
@@ -166,7 +166,7 @@ final class SealKeeper: Sendable {
       let record = record()
       guard case .unsealed = record else { return record }
       let now = rollouts.now
-      // A rollout seals by itself; what it seals was voted on.
+      // A rollout makes its own seal; what it seals was voted on.
       if !isTaken && !now.isAtRest { return record }
       if let voted = now.record.active?.rollout.seal, voted.digest != seal.digest { return record }
       try site.records.save(seal)

@@ -8,7 +8,7 @@ internal import ServerUnit
 internal import StartWatch
 internal import Threads
 
-extension Agent {
+extension Member {
   /// From the request for the restart to the first look at it, milliseconds. With it the servers of
   /// 16 nodes on 2 cores start about a third closer together (docs/development/benchmarks.md).
   private static let watchDelayMilliseconds = 120
@@ -44,14 +44,14 @@ extension Agent {
     timelines.keep()
     let unit = try unitState(until: rollout)
     let arguments = serverArguments(unit)
-    let redactor = redactor()
+    let redactor = ServerView(site).redactor(generations.keptSecrets())
     let inputs = Mailbox<StartInput>(capacity: 4_096)
     defer { inputs.close() }
     let cursor = report.journalCursor ?? active.facts.journalCursor
-    let boot = ports.process.bootID()
+    let boot = site.ports.process.bootID()
     // What journald lost before this boot is no line of a server of this one.
     let isOfThisBoot = cursor.map { $0.split(separator: ";").contains("b=\(boot)") } ?? false
-    let subscription = try ports.journal.follow(after: cursor) { entry in
+    let subscription = try site.ports.journal.follow(after: cursor) { entry in
       if entry.isOfJournal, entry == .loss ? !isOfThisBoot : entry.bootID != boot { return }
       var entry = entry
       entry.message = redactor.redact(entry.message)
@@ -67,8 +67,8 @@ extension Agent {
     let deadlines = StartDeadlines(
       stop: stop, start: stop.advanced(byMilliseconds: rollout.startMilliseconds),
       settleMilliseconds: rollout.settleMilliseconds)
-    let look = HealthLook(arguments: arguments, ports: ports)
-    var machine = StartMachine(arguments: arguments, peers: inventory.nodes.count - 1)
+    let look = HealthLook(arguments: arguments, ports: site.ports)
+    var machine = StartMachine(arguments: arguments, peers: site.inventory.nodes.count - 1)
     var seenUnit: UnitState?
     var takesWrites: Instant?
     var timers: [StartTimer: Instant] = [:]
@@ -176,7 +176,7 @@ extension Agent {
     let deadline = Instant.inMilliseconds(rollout.watchMilliseconds)
     while true {
       do throws(Refusal) {
-        return try ports.unit.state(deadline: .inMilliseconds(5_000))
+        return try site.ports.unit.state(deadline: .inMilliseconds(5_000))
       } catch {
         if Clock.now() >= deadline { throw error }
         Clock.sleep(until: .inMilliseconds(500))
@@ -185,7 +185,7 @@ extension Agent {
   }
 
   private func follow(_ unit: UnitState, into inputs: Mailbox<StartInput>) throws(Refusal) {
-    let (port, log) = (ports.unit, ports.log)
+    let (port, log) = (site.ports.unit, site.ports.log)
     do throws(Errno) {
       try Thread.start("unit") {
         var state = unit
@@ -220,7 +220,7 @@ extension Agent {
       return nil
     }
     let age = Clock.now().nanoseconds(since: issued) / 1_000
-    return try ports.journal.follow(
+    return try site.ports.journal.follow(
       directory: directory, since: Clock.realtimeMicroseconds() - age,
       deliver: { entry in
         var entry = entry
@@ -250,7 +250,7 @@ extension Agent {
     }
     do throws(Refusal) {
       let running = try ServerEnvironment.inForce(
-        try ports.process.environment(of: pid), of: pid, ports.file)
+        try site.ports.process.environment(of: pid), of: pid, site.ports.file)
       let names = RunningEnvironment.differences(
         voted, RunningEnvironment.digests(of: running))
       if !names.isEmpty { return .differs(names) }

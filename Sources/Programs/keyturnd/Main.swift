@@ -88,7 +88,7 @@ enum Daemon {
     let server = try serve(listener, context, bounds: .agent, intake: .agent(agent, inventory, log))
     // What was under way is finished before the server may start with the wrong file; the other
     // agents may need this one for that, so it serves already.
-    agent.settle(until: .inMilliseconds(10_000))
+    agent.catchUp(until: .inMilliseconds(10_000))
     let local = serveLocally(agent, configuration)
     try agent.watch()
     serveUntilTheEnd(
@@ -193,7 +193,7 @@ enum Daemon {
       case .reload:
         log(
           .notice,
-          "SIGHUP: nothing to reload; systemctl restart keyturnd reads the inventory anew and loses nothing"
+          "SIGHUP: nothing to reload; systemctl restart keyturnd reads the inventory again and loses nothing"
         )
       case nil:
         if isResponsive() { Notify.watchdog() }

@@ -67,7 +67,7 @@ struct DriftTests {
     let node = try confirmed()
     edit(node) { $0 + "# a remark, k1:secret\n" }
     #expect(try told(node, 1) == ["edited"])
-    node.agent.ports.watch.wake()
+    node.agent.site.ports.watch.wake()
     #expect(try kinds(node) == [.edited])
     let event = try #require(node.host.state.withLock { $0.events.first })
     #expect(event.id == DriftKind.edited.messageID && event.priority == .warning)

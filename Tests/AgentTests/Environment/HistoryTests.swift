@@ -159,7 +159,7 @@ struct HistoryTests {
     try node.apply(browserOff)
     let last = try #require(try node.kept(1))
     let finished = try #require(
-      node.agent.state.withLock { $0.participant.record.lastCommitted })
+      node.agent.rollouts.state.withLock { $0.participant.record.lastCommitted })
     try node.agent.generations.keep([1], of: finished, at: 7)
     #expect(try node.kept(1) == last)
     try Node(node.host).agent.generations.keep([1], of: finished, at: 7)

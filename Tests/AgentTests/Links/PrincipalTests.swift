@@ -62,9 +62,9 @@ struct PrincipalTests {
   func sameName() throws {
     let cluster = Cluster([plainFile, plainFile])
     let wire = enabling
-    _ = try cluster[0].agent.propose(RolloutRequest(kind: .apply, changes: wire))
+    _ = try cluster[0].agent.proposals.propose(RolloutRequest(kind: .apply, changes: wire))
     var rollout = try cluster.rollout(enabling)
-    rollout.createdBy = cluster[1].agent.principal.author
+    rollout.createdBy = cluster[1].agent.site.principal.author
     rollout.proposal = RolloutRequest(kind: .apply, changes: enabling).proposal(cluster: "prod")
     let request = PrepareRequest(
       rollout: rollout,
@@ -112,7 +112,7 @@ struct PrincipalTests {
     var back = try cluster.rollout([], id: "00000000000000bb")
     back.kind = .rollback
     back.undoes = rollout.id
-    back.createdBy = cluster[1].agent.principal.author
+    back.createdBy = cluster[1].agent.site.principal.author
     let request = PrepareRequest(
       rollout: back, request: RolloutRequest(kind: back.kind, undoes: back.undoes), seals: [])
     #expect(

@@ -261,7 +261,7 @@ struct AgentRolloutTests {
         if hasStaged.withLock({ $0 }) { return }
         hasStaged.update { $0 = true }
         // The first one's checks end while the next one's wait for their turn.
-        _ = node.agent.state.wait(until: .inMilliseconds(20_000)) {
+        _ = node.agent.rollouts.state.wait(until: .inMilliseconds(20_000)) {
           $0.participant.assessing == next ? true : nil
         }
       }

@@ -181,7 +181,7 @@ struct PoisonedRecordTests {
     #expect(node.host.state.withLock { $0.restarts } == 0)
     let response = node.send("POST", "/v1/rollouts/\(id)/resolve")
     #expect(response.status == 200)
-    let end: Bool? = node.agent.state.wait(until: .inMilliseconds(20_000)) {
+    let end: Bool? = node.agent.rollouts.state.wait(until: .inMilliseconds(20_000)) {
       $0.participant.record.active == nil ? true : nil
     }
     #expect(end == true && node.host.state.withLock { $0.restarts } == 1)

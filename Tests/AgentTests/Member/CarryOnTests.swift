@@ -62,7 +62,7 @@ struct CarryOnTests {
       state.lines.contains { $0.contains("is tried again") } ? true : nil
     }
     #expect(isTold == true)
-    let begins: Bool? = node.agent.state.wait(until: .inMilliseconds(20_000)) { state in
+    let begins: Bool? = node.agent.proposals.state.wait(until: .inMilliseconds(20_000)) { state in
       var later = state.proposals
       let effects = later.handle(.woke, at: .inMilliseconds(600_000))
       return effects.contains { if case .begin = $0 { true } else { false } } ? true : nil
@@ -87,7 +87,7 @@ struct CarryOnTests {
       at: Moment(now: Clock.now(), bootID: "boot-1", jitterMilliseconds: 0))
     host.state.update { $0.records["rollout"] = JSON.encode(participant.record) }
     let renamed = Node(host, name: "minio-9", of: ["minio-9"])
-    let isFree: Bool? = renamed.agent.state.wait(until: .inMilliseconds(20_000)) { state in
+    let isFree: Bool? = renamed.agent.rollouts.state.wait(until: .inMilliseconds(20_000)) { state in
       state.participant.record.active == nil ? true : nil
     }
     #expect(isFree == true)

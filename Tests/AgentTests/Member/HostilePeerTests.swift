@@ -191,7 +191,7 @@ struct HostilePeerTests {
         if let id = node.agent.status().activeRollout {
           _ = node.send("POST", "/v1/rollouts/\(id)/resolve")
         }
-        isAtRest = node.agent.state.wait(until: .inMilliseconds(200)) { state in
+        isAtRest = node.agent.rollouts.state.wait(until: .inMilliseconds(200)) { state in
           state.participant.record.active == nil && state.participant.assessing == nil ? true : nil
         }
       }
@@ -254,15 +254,15 @@ struct HostilePeerTests {
       let agent = cluster[0].agent
       for _ in 0..<20 {
         _ = agent.seals.look()
-        _ = agent.wholeView()
-        _ = agent.undertaking.ask(RolloutRequest(kind: .restart))
+        _ = agent.proposals.wholeView()
+        _ = agent.coordination.undertaking.ask(RolloutRequest(kind: .restart))
       }
       // In doubt, it asks the others.
       let changes = Self.browser("hostile-\(round)")
       let rollout = try cluster.rollout(changes, id: Rollout.newID())
       for node in cluster.nodes { #expect(try node.prepare(rollout, changes).refusal == nil) }
       _ = cluster[0].send("POST", "/v1/rollouts/\(rollout.id)/resolve")
-      _ = agent.state.wait(until: .inMilliseconds(200)) {
+      _ = agent.rollouts.state.wait(until: .inMilliseconds(200)) {
         $0.participant.record.active == nil ? true : nil
       }
       cluster.network.rewrite.update { $0 = nil }

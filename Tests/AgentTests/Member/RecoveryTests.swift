@@ -63,7 +63,7 @@ extension Cluster {
   /// Blocks until a node has tried so often in vain.
   fileprivate func waitForDoubt(_ index: Int, attempts: Int) -> Bool {
     let agent = nodes[index].agent
-    return agent.state.wait(until: .inMilliseconds(20_000)) { state in
+    return agent.rollouts.state.wait(until: .inMilliseconds(20_000)) { state in
       (state.participant.doubt?.attempts ?? 0) >= attempts ? true : nil
     } ?? false
   }

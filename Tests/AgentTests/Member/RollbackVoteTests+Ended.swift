@@ -22,7 +22,7 @@ extension RollbackVoteTests {
     node.host.state.update { state in
       state.onPage = {
         _ = try? node.decide(rollout, .abort)
-        node.agent.releaseHoldIfAborted()
+        node.agent.holds.releaseIfAborted()
       }
     }
     #expect(try node.prepare(rollout, []).refusal?.code == .vote)
@@ -42,7 +42,7 @@ extension RollbackVoteTests {
         host.state.update { $0.unit.activeState = "active" }
         _ = try? node.decide(rollout, .abort)
         // As the end of another vote does.
-        node.agent.releaseHoldIfAborted()
+        node.agent.holds.releaseIfAborted()
         _ = host.state.wait(until: .inMilliseconds(Self.boundMilliseconds)) {
           $0.records[StartHold.record] == nil ? true : nil
         }

@@ -105,7 +105,7 @@ extension RollbackVoteTests {
     _ = try node.decide(next, .commit)
     #expect(try node.outcome(next)?.kind == .failed)
     #expect(try hold(node) == before && before?.isReleasing == false)
-    node.agent.releaseHoldIfAborted()
+    node.agent.holds.releaseIfAborted()
     _ = Node(node.host)
     #expect(try hold(node) == before)
     #expect(node.host.state.withLock { $0.starts } == 0)

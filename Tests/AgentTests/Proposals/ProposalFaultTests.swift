@@ -54,8 +54,8 @@ struct ProposalFaultTests {
       }
     }
     for node in cluster.nodes { _ = try propose(node.agent) }
-    #expect(comes { cluster[0].agent.intentsView().refusal != nil })
-    let refusal = cluster[0].agent.intentsView().refusal
+    #expect(comes { cluster[0].agent.proposals.view().refusal != nil })
+    let refusal = cluster[0].agent.proposals.view().refusal
     #expect(refusal?.code == .clock, "\(refusal as Any)")
   }
 
@@ -81,8 +81,8 @@ struct ProposalFaultTests {
     let view = try JSON.decode(ProposalsView.self, from: answer.body)
     #expect(answer.status == 200 && view.isChanged && view.own.digest == nil)
     #expect(comes { cluster.nodes.allSatisfy { $0.agent.isAtRest } })
-    #expect(comes { cluster[0].agent.intentsView().refusal != nil })
-    #expect(cluster[0].agent.intentsView().refusal?.message.contains("was withdrawn") == true)
+    #expect(comes { cluster[0].agent.proposals.view().refusal != nil })
+    #expect(cluster[0].agent.proposals.view().refusal?.message.contains("was withdrawn") == true)
     for node in cluster.nodes {
       #expect(node.host.state.withLock { $0.restarts } == 0)
       #expect(node.host.state.withLock { $0["/etc/default/minio"] } == plainFile)
@@ -113,7 +113,7 @@ struct ProposalFaultTests {
     let no = try JSON.decode(ErrorAnswer.self, from: answer.body)
     #expect(answer.status == 400 && no.kind == .busy, "\(no)")
     #expect(no.message.contains("is under way"), "\(no)")
-    #expect(comes { cluster.nodes.allSatisfy { $0.agent.intentsView().phase == .inForce } })
+    #expect(comes { cluster.nodes.allSatisfy { $0.agent.proposals.view().phase == .inForce } })
   }
 
   // MARK: what a node has lost
@@ -127,11 +127,12 @@ struct ProposalFaultTests {
     _ = try local(cluster[index].agent, "POST", "/v1/proposal/withdraw")
     _ = try propose(cluster[index].agent, Self.other)
     #expect(
-      comes { cluster[1 - index].agent.intentsView().rows[index].statement != nil || index == 0 })
+      comes { cluster[1 - index].agent.proposals.view().rows[index].statement != nil || index == 0 }
+    )
     cluster[index].host.state.update { $0.records = [:] }
     cluster.restart(index)
     for node in cluster.nodes { _ = try propose(node.agent) }
-    #expect(comes { cluster.nodes.allSatisfy { $0.agent.intentsView().phase == .inForce } })
+    #expect(comes { cluster.nodes.allSatisfy { $0.agent.proposals.view().phase == .inForce } })
   }
 
   @Test("a node whose record of its proposal is damaged is heard when it proposes again")
@@ -143,10 +144,10 @@ struct ProposalFaultTests {
     cluster[1].host.state.update { $0.records["proposal"] = [] }
     cluster.restart(1)
     // The first member hears that nothing is held there any more.
-    #expect(comes { cluster[0].agent.intentsView().rows[1].statement?.digest == nil })
+    #expect(comes { cluster[0].agent.proposals.view().rows[1].statement?.digest == nil })
     #expect(cluster.rules(1).contains("damaged-record"))
     for node in cluster.nodes { _ = try propose(node.agent) }
-    #expect(comes { cluster.nodes.allSatisfy { $0.agent.intentsView().phase == .inForce } })
+    #expect(comes { cluster.nodes.allSatisfy { $0.agent.proposals.view().phase == .inForce } })
     #expect(!cluster.rules(1).contains("damaged-record"))
   }
 
@@ -158,7 +159,7 @@ struct ProposalFaultTests {
     let digest = try #require(try propose(cluster[1].agent).own.digest)
     cluster[1].host.state.update { $0.records[name] = [] }
     cluster.restart(1)
-    #expect(cluster[1].agent.intentsView().own.digest == digest)
+    #expect(cluster[1].agent.proposals.view().own.digest == digest)
     let finding = try #require(
       cluster[1].agent.status().findings.first { $0.rule == "damaged-record" })
     #expect(finding.message.contains(name) && finding.severity == .warning, "\(finding)")
@@ -188,11 +189,14 @@ struct ProposalFaultTests {
     let cluster = Cluster([plainFile, plainFile])
     cluster.failOnce(1)
     for node in cluster.nodes { _ = try propose(node.agent, Self.other) }
-    #expect(comes { cluster.nodes.allSatisfy { $0.agent.intentsView().failure?.rollback != nil } })
+    #expect(
+      comes { cluster.nodes.allSatisfy { $0.agent.proposals.view().failure?.rollback != nil } })
     #expect(comes { cluster.nodes.allSatisfy { $0.agent.isAtRest } })
     #expect(
-      comes { cluster.nodes.allSatisfy { $0.agent.intentsView().failure?.ending == .rolledBack } })
-    return (cluster, try #require(cluster[0].agent.intentsView().failure))
+      comes {
+        cluster.nodes.allSatisfy { $0.agent.proposals.view().failure?.ending == .rolledBack }
+      })
+    return (cluster, try #require(cluster[0].agent.proposals.view().failure))
   }
 
   private func restarts(_ cluster: Cluster) -> [Int] {
@@ -236,8 +240,8 @@ struct ProposalFaultTests {
     let observer = Principal(cluster: "prod", role: .observer, name: "o")
     #expect(cluster[0].send("POST", "/v1/proposals/retry", retry, as: observer).status == 403)
     for node in cluster.nodes { _ = try propose(node.agent, Self.other) }
-    #expect(comes { cluster.nodes.allSatisfy { $0.agent.intentsView().phase == .inForce } })
-    #expect(cluster.nodes.allSatisfy { $0.agent.intentsView().failure == nil })
+    #expect(comes { cluster.nodes.allSatisfy { $0.agent.proposals.view().phase == .inForce } })
+    #expect(cluster.nodes.allSatisfy { $0.agent.proposals.view().failure == nil })
   }
 
   @Test(
@@ -263,8 +267,8 @@ struct ProposalFaultTests {
     let view = try propose(cluster[0].agent, Self.other)
     #expect(view.phase == .notConfirmed && view.own.digest == nil, "\(view)")
     for node in cluster.nodes { _ = try propose(node.agent) }
-    #expect(comes { cluster.nodes.allSatisfy { $0.agent.intentsView().phase == .inForce } })
-    #expect(cluster.nodes.allSatisfy { $0.agent.intentsView().failure == nil })
+    #expect(comes { cluster.nodes.allSatisfy { $0.agent.proposals.view().phase == .inForce } })
+    #expect(cluster.nodes.allSatisfy { $0.agent.proposals.view().failure == nil })
   }
 
   @Test("a record of a failure of before there were reasons is read")
@@ -274,7 +278,7 @@ struct ProposalFaultTests {
       #"{"statement":{"serial":2,"isInForce":false},"failed":{"digest":"\#(digest.hex)","rollout":"00000000000000aa"}}"#
     let host = FakeHost(file: plainFile)
     host.state.update { $0.records["proposal"] = Array(json.utf8) }
-    let view = Node(host).agent.intentsView()
+    let view = Node(host).agent.proposals.view()
     #expect(view.phase == .notConfirmed && view.failure?.ending == .notConfirmed)
     #expect(view.failure?.digest == digest)
   }

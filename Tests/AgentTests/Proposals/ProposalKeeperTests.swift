@@ -35,7 +35,7 @@ struct ProposalKeeperTests {
   private func wait(_ cluster: Cluster, for phase: ProposalPhase) -> [ProposalPhase] {
     var phases: [ProposalPhase] = []
     for _ in 0..<600 {
-      phases = cluster.nodes.map { $0.agent.intentsView().phase }
+      phases = cluster.nodes.map { $0.agent.proposals.view().phase }
       if phases.allSatisfy({ $0 == phase }) { break }
       Clock.sleep(until: .inMilliseconds(50))
     }
@@ -92,7 +92,7 @@ struct ProposalKeeperTests {
     var cluster = Cluster([plainFile, plainFile])
     _ = try propose(cluster[1].agent)
     cluster.restart(1)
-    #expect(cluster[1].agent.intentsView().own.digest != nil)
+    #expect(cluster[1].agent.proposals.view().own.digest != nil)
     let statement = MemberProposal(serial: 9, digest: .sha256([1]))
     let stranger = Principal(cluster: "prod", role: .node, name: "minio-7")
     let response = cluster[0].send("POST", "/v1/proposals", JSON.encode(statement), as: stranger)
@@ -108,7 +108,7 @@ struct ProposalKeeperTests {
     let response = node.agent.answerLocally(
       HTTPRequest("POST", "/v1/proposal", body: JSON.encode(Self.request)))
     #expect(response.status == 400)
-    let own = node.agent.intentsView().own
+    let own = node.agent.proposals.view().own
     #expect(own.serial == 0 && own.digest == nil)
   }
 
@@ -129,7 +129,7 @@ struct ProposalKeeperTests {
     let (rollout, _) = try cluster.coordinate(enabling, rollback: .never)
     host.state.update { $0.records = kept.withLock { $0 } }
     cluster.restart(1)
-    let view = cluster[1].agent.intentsView()
+    let view = cluster[1].agent.proposals.view()
     #expect(view.own.digest == nil)
     #expect(view.phase == .notConfirmed && view.rollout == rollout.id)
   }
@@ -138,10 +138,10 @@ struct ProposalKeeperTests {
   func withdrawnMeanwhile() throws {
     let node = Node()
     _ = try propose(node.agent)
-    let digest = try #require(node.agent.intentsView().own.digest)
+    let digest = try #require(node.agent.proposals.view().own.digest)
     _ = try local(node.agent, "POST", "/v1/proposal/withdraw")
-    node.agent.intend(.found(digest))
-    #expect(node.agent.intentsView().own.digest == nil)
+    node.agent.proposals.intend(.found(digest))
+    #expect(node.agent.proposals.view().own.digest == nil)
   }
 
   @Test("an operator's rollout of the same settings puts the proposals in force")
@@ -151,9 +151,9 @@ struct ProposalKeeperTests {
     let (rollout, result) = try cluster.coordinate(enabling)
     #expect(result.ending == .confirmed, "\(result)")
     // Confirmed here, and nobody has said yet that it is everywhere.
-    #expect(cluster[1].agent.intentsView().phase == .rollingOut)
+    #expect(cluster[1].agent.proposals.view().phase == .rollingOut)
     _ = cluster.after(rollout, result)
-    #expect(cluster[1].agent.intentsView().phase == .inForce)
+    #expect(cluster[1].agent.proposals.view().phase == .inForce)
     #expect(try propose(cluster[0].agent).phase == .inForce)
   }
 

@@ -210,7 +210,9 @@ struct AfterCommitTests {
     }
     for (index, node) in cluster.nodes.enumerated() {
       #expect(try cluster.view(index, rollout.id).rolloutResult?.kind == .confirmed)
-      _ = node.agent.state.wait(until: .inMilliseconds(5_000)) { $0.collecting == nil ? true : nil }
+      _ = node.agent.results.state.wait(until: .inMilliseconds(5_000)) {
+        $0.open == nil ? true : nil
+      }
       #expect(node.host.state.withLock { $0.records["collecting"] } == nil)
     }
   }
@@ -310,7 +312,7 @@ struct AfterCommitTests {
       return
     }
     let agent = cluster[0].agent
-    _ = agent.state.wait(until: .inMilliseconds(5_000)) { $0.collecting == nil ? true : nil }
+    _ = agent.results.state.wait(until: .inMilliseconds(5_000)) { $0.open == nil ? true : nil }
     cluster[0].host.failRecord("")
     cluster.collectorTimes = Self.impatient
     cluster.restart(0)

@@ -42,7 +42,7 @@ struct SettlementTests {
     let held = RolloutResult(rollout: rollout.id, kind: .held, reason: "so it is", by: "alice")
     #expect(tell(cluster, held, as: Self.bob) == 403)
     #expect(try cluster.view(0, rollout.id).rolloutResult == nil)
-    #expect(cluster[0].agent.state.withLock { $0.collecting } != nil, "it goes on collecting")
+    #expect(cluster[0].agent.results.state.withLock { $0.open } != nil, "it goes on collecting")
   }
 
   @Test("nobody tells it in another's name")
@@ -94,12 +94,12 @@ struct SettlementTests {
     let rollout = try cluster.rollout(enabling)
     #expect(try cluster.run(rollout, enabling).outcomes == [.confirmed, .confirmed])
     let agent = cluster[0].agent
-    let isOver: Bool? = agent.state.wait(until: .inMilliseconds(20_000)) { state in
-      state.collecting == nil && state.settled.contains { $0.rolloutResult != nil } ? true : nil
+    let isOver: Bool? = agent.results.state.wait(until: .inMilliseconds(20_000)) { state in
+      state.open == nil && state.results.contains { $0.rolloutResult != nil } ? true : nil
     }
     #expect(isOver == true && lies.withLock { $0 } > 0)
-    #expect(agent.settled(other) == nil)
-    #expect(agent.settled(rollout.id)?.rolloutResult?.kind == .confirmed)
+    #expect(agent.results.kept(other) == nil)
+    #expect(agent.results.kept(rollout.id)?.rolloutResult?.kind == .confirmed)
   }
 
   @Test("a reason is cut at its limit, and a name that is too long refused")
@@ -149,7 +149,8 @@ struct SettlementTests {
     func run(untilAttempt last: Int) -> String? {
       attempts.update { $0 = 0 }
       pauses.update { $0 = 0 }
-      return node.agent.repeatedly(pause: { pauses.update { $0 += 1 } }) { () throws(Refusal) in
+      return node.agent.summary.repeatedly(pause: { pauses.update { $0 += 1 } }) {
+        () throws(Refusal) in
         let number = attempts.update { attempts in
           attempts += 1
           return attempts

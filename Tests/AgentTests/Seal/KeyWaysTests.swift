@@ -211,7 +211,7 @@ struct KeyWaysTests {
     #expect(items.count == 1 && items.first?.severity == .warning)
     #expect(items.first?.message.contains("and not its enclave") == true)
     node.host.state.update { $0.kms = .defaultKey("another") }
-    node.agent.key.forgetWord()
+    node.agent.member.key.forgetWord()
     let others = try status(node).drift.items?.filter { $0.kind == .runningKey } ?? []
     #expect(others.count == 1 && others.first?.severity == .error)
   }

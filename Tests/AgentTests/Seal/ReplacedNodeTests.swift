@@ -36,7 +36,8 @@ extension Cluster {
   }
 
   fileprivate func waitForDoubt(_ index: Int, attempts: Int) -> Bool {
-    let isVain: Bool? = nodes[index].agent.state.wait(until: .inMilliseconds(20_000)) { state in
+    let isVain: Bool? = nodes[index].agent.rollouts.state.wait(until: .inMilliseconds(20_000)) {
+      state in
       (state.participant.doubt?.attempts ?? 0) >= attempts ? true : nil
     }
     return isVain ?? false

@@ -132,7 +132,7 @@ struct Cluster {
     }
     nodes = fresh
     connect()
-    for node in nodes { node.agent.settle(until: .inMilliseconds(milliseconds)) }
+    for node in nodes { node.agent.catchUp(until: .inMilliseconds(milliseconds)) }
   }
 
   /// Every agent looks after its seal, in turn.

@@ -51,7 +51,7 @@ struct Node {
       version: "test", ports: host.ports(peers: peers, isForNewAgent: true),
       certificate: certificate, times: times, collectorTimes: collectorTimes)
     agent.start()
-    if settles { agent.settle(until: .inMilliseconds(5_000)) }
+    if settles { agent.catchUp(until: .inMilliseconds(5_000)) }
   }
 
   func send(

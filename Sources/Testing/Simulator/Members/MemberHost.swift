@@ -191,7 +191,7 @@ extension World {
     }
   }
 
-  /// Sources/Agent/Agent.swift, `sealAndKeep`.
+  /// Sources/Agent/Member/Conclusion.swift, `sealAndKeep`.
   mutating func keep(_ m: Int, _ finished: FinishedRollout) -> Bool {
     if finished.outcome.kind == .confirmed {
       if digest(members[m].disk.file) == finished.rollout.content(of: Self.names[m])?.after {

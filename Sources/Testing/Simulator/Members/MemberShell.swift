@@ -3,7 +3,7 @@ internal import Crypto
 internal import Model
 internal import Rollout
 
-// The agent's shell, as Sources/Agent/Agent.swift and API.swift have it.
+// The member's shell, as Sources/Agent/Member/Member.swift and API.swift have it.
 
 extension World {
   // MARK: crashes
@@ -121,7 +121,7 @@ extension World {
     case done(ParticipantReply?)
   }
 
-  /// Sources/Agent/Agent.swift, `perform`: takes one input through the machine and carries out its
+  /// Sources/Agent/Member/Member.swift, `perform`: takes one input through the machine and carries out its
   /// effects in their order.
   mutating func perform(_ m: Int, _ input: ParticipantInput) -> Performed {
     let before = members[m].participant
@@ -285,7 +285,7 @@ extension World {
     }
   }
 
-  /// Sources/Agent/Agent.swift, `check`: the checks have ended.
+  /// Sources/Agent/Member/Voting.swift, `check`: the checks have ended.
   mutating func assessed(_ m: Int, _ index: Int) {
     let history = histories[index]
     let rollout = history.rollout

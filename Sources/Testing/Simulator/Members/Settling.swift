@@ -34,7 +34,7 @@ struct SimulatedSum: Hashable {
   var end: Int64
 }
 
-// What becomes of a committed rollout on a member, as Sources/Agent/Result/Settling.swift has it.
+// What becomes of a committed rollout on a member, as Sources/Agent/Result/RolloutSummary.swift has it.
 
 extension World {
   private static let keptResults = 8

@@ -50,9 +50,9 @@ extension Agent {
             key, told.decision, instant: told.instant, bootID: told.bootID, reason: told.reason)))
     case "resolve":
       try permit(principal, [.operator])
-      if case .failure(let refusal)? = perform(.resolve(id: id)) { throw refusal }
-      hurry(id)
-      let participant = state.withLock { $0.participant }
+      if case .failure(let refusal)? = member.perform(.resolve(id: id)) { throw refusal }
+      member.hurry(id)
+      let participant = rollouts.state.withLock { $0.participant }
       guard participant.record.active?.rollout.id == id else {
         return .json(200, DoubtAnswer(node: node, stage: nil, doubt: nil))
       }
@@ -80,12 +80,6 @@ extension Agent {
     if let problem = problem(withEpoch: epoch) { throw Refusal(.validation, problem) }
   }
 
-  /// Whether a ballot's round is one that some proposer can have got to by itself.
-  static func isPlausible(_ ballot: Ballot) -> Bool {
-    UInt64(ballot.round)
-      <= Limits.highestCounter(atRealtimeMicroseconds: Clock.realtimeMicroseconds())
-  }
-
   /// The instant of a decision, before anything of it is written down. One of another boot means
   /// nothing here, and is acted on at once.
   private func checkInstant(_ instant: Instant?, bootID: String) throws(Refusal) {
@@ -102,14 +96,16 @@ extension Agent {
 
   /// The coordinator of a rollout shows that it lives. Anybody else's word of it counts for nothing.
   func heard(of id: String, _ principal: Principal) {
-    let active = state.withLock { $0.participant.record.active?.rollout }
-    if let active, active.id == id, active.createdBy == principal.author { perform(.heard(id: id)) }
-    heardOfCoordinator(id, principal)
+    let active = rollouts.now.record.active?.rollout
+    if let active, active.id == id, active.createdBy == principal.author {
+      member.perform(.heard(id: id))
+    }
+    summary.heard(of: id, principal)
   }
 
   /// A node must be a member of the rollout that it asks about, if this member is in it.
   private func permitMember(of id: String, _ principal: Principal) throws(Refusal) {
-    let active = state.withLock { $0.participant.record.active?.rollout }
+    let active = rollouts.now.record.active?.rollout
     guard principal.role == .node, let active, active.id == id,
       active.content(of: principal.name) == nil
     else { return }
@@ -131,14 +127,14 @@ extension Agent {
     _ ballot: Ballot, of id: String, from principal: Principal
   ) throws(Refusal) {
     if ballot == .coordinator {
-      let active = state.withLock { $0.participant.record.active?.rollout }
+      let active = rollouts.now.record.active?.rollout
       guard let active, active.id == id, active.createdBy != principal.author else { return }
       throw Refusal(
         .notPermitted,
         "rollout \(id) is \(active.createdBy)'s, the certificate \(principal.author)'s; if its coordinator is gone: keyturn resolve \(id)"
       )
     }
-    if !Self.isPlausible(ballot) {
+    if !ballot.isPlausible {
       throw Refusal(
         .validation,
         "\(principal.name) proposes round \(ballot.round) of rollout \(id), which no proposer can have got to"
@@ -150,5 +146,12 @@ extension Agent {
         "\(principal.name) may not propose with ballot (\(ballot.round), \(ballot.proposer.prefix(Limits.nameCharacters))): above round 0 each member proposes in its own name"
       )
     }
+  }
+}
+
+extension Ballot {
+  /// Whether its round is one that some proposer can have got to.
+  var isPlausible: Bool {
+    UInt64(round) <= Limits.highestCounter(atRealtimeMicroseconds: Clock.realtimeMicroseconds())
   }
 }
