@@ -37,12 +37,12 @@ struct StoredState {
     participant = record ?? ParticipantRecord()
     lastGeneration = need { () throws(Refusal) in try history.numbers().last ?? 0 } ?? 0
 
-    confirmed = use(.confirmed, site) { () throws(Refusal) in try records.loadConfirmed() } ?? nil
-    drift = use(.drift, site) { () throws(Refusal) in try records.loadDrift() } ?? []
-    results = use(.results, site) { () throws(Refusal) in try records.loadResults() } ?? []
-    _ = use(.collecting, site) { () throws(Refusal) in try records.loadCollecting() }
+    confirmed = use(.confirmed, site) { () throws(Refusal) in try records.confirmed.load() } ?? nil
+    drift = use(.drift, site) { () throws(Refusal) in try records.drift.load() ?? [] } ?? []
+    results = use(.results, site) { () throws(Refusal) in try records.results.load() ?? [] } ?? []
+    _ = use(.collecting, site) { () throws(Refusal) in try records.collecting.load() }
     proposal =
-      use(.proposal, site) { () throws(Refusal) in try records.loadProposal() ?? ProposalRecord() }
+      use(.proposal, site) { () throws(Refusal) in try records.proposal.load() ?? ProposalRecord() }
       ?? ProposalRecord.forgotten
     for record in damagedRecords where record.finding.severity == .error {
       site.log(.error, record.finding.message)
@@ -75,11 +75,11 @@ struct StoredState {
   /// without them.
   private static func incarnation(in records: Records) throws(Refusal) -> Incarnation {
     // Without the record of what was promised, which is there from the first start on, it is a new life.
-    let (known, isWhole) = (try records.loadIncarnation(), records.hasParticipant)
+    let (known, isWhole) = (try records.incarnation.load(), records.hasParticipant)
     if let known, isWhole { return known }
     let new = Incarnation.random()
-    try records.save(new)
-    if !isWhole { try records.save(ParticipantRecord()) }
+    try records.incarnation.save(new)
+    if !isWhole { try records.participant.save(ParticipantRecord()) }
     return new
   }
 }

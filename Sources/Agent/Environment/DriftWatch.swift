@@ -74,7 +74,7 @@ final class DriftWatch: Sendable {
     while true {
       var wakesBy: Instant?
       do throws(Refusal) {
-        let found = lookForDrift()
+        let found = find()
         if found.isStarting {
           wakesBy = .inMilliseconds(Self.startingMilliseconds)
         } else if seals.record().seal != nil {
@@ -181,31 +181,31 @@ final class DriftWatch: Sendable {
 
   /// A look of the watch's own.
   private struct Found {
+    let look: Look
     /// Where to watch.
     var places: [String]
-    /// What is there; nil while a rollout of our own is under way, and where something cannot be read.
-    var snapshot: DriftSnapshot?
-    var isComplete: Bool
-    var isInOwnRollout: Bool
+    let isInOwnRollout: Bool
     /// Whether the server's process has only just been started.
-    var isStarting: Bool
-    var keyItems: [DriftItem]
+    let isStarting: Bool
+
+    /// What is there; nil while a rollout of our own is under way, and where something cannot be read: that is neither
+    /// there nor gone.
+    var snapshot: DriftSnapshot? { look.view.unit == nil ? nil : look.snapshot }
+    var isComplete: Bool { snapshot != nil || isInOwnRollout }
   }
 
-  private func lookForDrift() -> Found {
+  private func find() -> Found {
     let look = look()
     let unit = look.view.unit
-    var places = unit?.environmentFiles.map(\.path) ?? [site.inventory.environmentFile]
-    for path in paths(look.view.server) where !places.contains(path) { places.append(path) }
-    // What could not be read is neither there nor gone.
-    let isComplete = look.snapshot != nil && unit != nil
-    let isInOwnRollout = rollouts.now.isInRollout
     let start = unit?.execMainStartMonotonicMicroseconds ?? 0
     let isYoung = start > 0 && Clock.monotonicMicroseconds() < start &+ Self.youngMicroseconds
-    return Found(
-      places: places, snapshot: isComplete ? look.snapshot : nil,
-      isComplete: isComplete || isInOwnRollout, isInOwnRollout: isInOwnRollout,
-      isStarting: isYoung && seals.seal != nil, keyItems: look.keyItems)
+    var found = Found(
+      look: look, places: unit?.environmentFiles.map(\.path) ?? [site.inventory.environmentFile],
+      isInOwnRollout: rollouts.now.isInRollout, isStarting: isYoung && seals.seal != nil)
+    for path in paths(look.view.server) where !found.places.contains(path) {
+      found.places.append(path)
+    }
+    return found
   }
 
   /// Every file to compare: those of the environment, and the last generation's.
@@ -264,7 +264,7 @@ final class DriftWatch: Sendable {
       if found.isInOwnRollout { return }
       // What is known of the rest stays as it was.
       let known = state.withLock { $0.log.drift.items ?? [] }
-      drift = Drift(known.filter { !$0.kind.isOfKey } + found.keyItems)
+      drift = Drift(known.filter { !$0.kind.isOfKey } + found.look.keyItems)
     }
     let snapshot = found.snapshot ?? DriftSnapshot()
     let items = drift.items ?? []
@@ -281,7 +281,7 @@ final class DriftWatch: Sendable {
       return before
     }
     if before == entries { return }
-    site.attempt(.warning) { () throws(Refusal) in try site.records.saveDrift(entries) }
+    site.attempt(.warning) { () throws(Refusal) in try site.records.drift.save(entries) }
     for (item, entry) in zip(items, entries) where !before.contains(entry) {
       site.ports.event(AgentEvent(item))
     }
@@ -311,7 +311,7 @@ final class DriftWatch: Sendable {
     let confirmed = Confirmed(
       rollout: rollout.id, files: files, unitEnvironment: unit.environmentDigest,
       unitFiles: unit.filesDigest)
-    try site.records.save(confirmed)
+    try site.records.confirmed.save(confirmed)
     state.update { $0.confirmed = confirmed }
   }
 }

@@ -116,7 +116,7 @@ final class Member: Sendable {
     later: inout [@Sendable () -> Void]
   ) throws(Refusal) {
     switch effect {
-    case .persist(let record): try site.records.save(record)
+    case .persist(let record): try site.records.participant.save(record)
     case .assess(let rollout):
       timelines.begin(rollout)
       later.append { self.assess(rollout) }

@@ -8,7 +8,7 @@ internal import Threads
 
 // What a member in doubt does with the others: carries out the Participant's `wake` and `ask`, and
 // feeds the answers back. Which question is asked, and what follows from an answer, is the machine's
-// (Core/Rollout/Recovery.swift).
+// (Core/Rollout/Commit/Recovery.swift).
 extension Member {
   /// How long a decision is told to a member that does not answer, milliseconds. A member that is away for longer asks
   /// when it is back.

@@ -102,7 +102,7 @@ extension ProposalKeeper {
       var record = before
       change(&record)
       if record.failed == before.failed, record.rolledOut == before.rolledOut { return }
-      try site.records.save(record)
+      try site.records.proposal.save(record)
       state.update { $0.record = record }
     }
   }

@@ -70,7 +70,7 @@ final class ProposalKeeper: Sendable {
         record.statement = statement
         if statement.digest == nil { record.settings = nil }
         change(&record)
-        try site.records.save(record)
+        try site.records.proposal.save(record)
       }
       state.update { [proposals, record] in ($0.proposals, $0.record) = (proposals, record) }
       var notBegun: Digest?

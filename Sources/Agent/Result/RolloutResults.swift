@@ -95,7 +95,7 @@ final class RolloutResults: Sendable {
     guard state.withLock({ $0.isUnwritten }) else { return }
     try writing.withLock { _ throws(Refusal) in
       let results = state.withLock { $0.results }
-      try site.records.save(results)
+      try site.records.results.save(results)
       state.update { if $0.results == results { $0.isUnwritten = false } }
     }
   }

@@ -45,7 +45,7 @@ final class RolloutSummary: Sendable {
   /// between the two would leave it to nobody, and the others to this member.
   func prepare(_ rollout: Rollout) throws(Refusal) {
     let wait = Int64(rollout.watchMilliseconds + Self.graceMilliseconds) * 1_000
-    try site.records.save(
+    try site.records.collecting.save(
       CollectingRecord(rollout: rollout.id, until: Clock.realtimeMicroseconds() + wait))
   }
 
@@ -69,19 +69,19 @@ final class RolloutSummary: Sendable {
   /// Goes on with it after the agent's restart, which may have come before anything of it was begun.
   func resume() {
     do throws(Refusal) {
-      guard let record = try site.records.loadCollecting() else { return }
+      guard let record = try site.records.collecting.load() else { return }
       let participant = rollouts.now.record
       // Its end was not durable yet, and comes again.
       if participant.active?.rollout.id == record.rollout { return }
       let known = results.kept(record.rollout)
       guard let last = participant.lastCommitted, last.rollout.id == record.rollout,
         Clock.realtimeMicroseconds() < record.until
-      else { return try site.records.removeCollecting() }
+      else { return try site.records.collecting.remove() }
       if known?.outcome == nil { note(last) }
       if known?.rolloutResult == nil {
         collect(last)
       } else {
-        try site.records.removeCollecting()
+        try site.records.collecting.remove()
       }
     } catch { site.log(.warning, error.message) }
   }
@@ -149,7 +149,7 @@ final class RolloutSummary: Sendable {
     site.attempt(.warning) { () throws(Refusal) in
       // What is forgotten by a restart is collected again.
       try results.write()
-      if try site.records.loadCollecting()?.rollout == id { try site.records.removeCollecting() }
+      if try site.records.collecting.load()?.rollout == id { try site.records.collecting.remove() }
     }
     results.close(id)
   }

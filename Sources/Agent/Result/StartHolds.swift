@@ -13,6 +13,7 @@ final class StartHolds: Sendable {
   private static let longestPauseMilliseconds = 30_000
 
   private let site: Site
+  private var record: Record<StartHold> { site.records.hold }
   private let rollouts: any RolloutState
   /// One at a time changes the record.
   private let turn = Lock(Turn())
@@ -27,16 +28,16 @@ final class StartHolds: Sendable {
   }
 
   /// The hold; nil if there is none. Blocks on the disk.
-  func current() throws(Refusal) -> StartHold? { try site.records.loadHold() }
+  func current() throws(Refusal) -> StartHold? { try record.load() }
 
   /// Begins a hold, durably. One that is still being released is taken over: its start is owed by this one then.
   func begin(for rollout: Rollout, key: KeyIdentity?) throws(Refusal) -> StartHold {
     try turn.withLock { _ throws(Refusal) in
       // In this order: a start is owed until systemd has taken it, and from then on the unit is not down.
-      let isOwed = try site.records.loadHold()?.wasUp ?? false
+      let isOwed = try record.load()?.wasUp ?? false
       let unit = try site.ports.unit.state(deadline: .inMilliseconds(Self.startMilliseconds))
       let hold = StartHold(rollout: rollout.id, key: key, wasUp: isOwed || !unit.isDown)
-      try site.records.save(hold)
+      try record.save(hold)
       return hold
     }
   }
@@ -44,30 +45,35 @@ final class StartHolds: Sendable {
   /// Another rollout is about to be put in place here: a hold of an earlier one that an abort has ended, and that could
   /// not be released yet, is released.
   func release(before rollout: String) throws(Refusal) {
-    try turn.withLock { _ throws(Refusal) in
-      guard let hold = try site.records.loadHold(), hold.rollout != rollout, !hold.isReleasing,
-        !isStanding(hold)
-      else { return }
-      try site.records.save(hold.released)
-    }
+    try release { $0.rollout != rollout && !$0.isReleasing && !isStanding($0) }
   }
 
   /// Another rollout has put its file in place: the start with it is let through, and is owed until it was taken.
   func open(exceptOf rollout: String) throws(Refusal) {
-    try turn.withLock { _ throws(Refusal) in
-      guard let hold = try site.records.loadHold(), hold.rollout != rollout, !hold.isReleasing
-      else {
-        return
-      }
-      try site.records.save(hold.released)
-    }
+    try release { $0.rollout != rollout && !$0.isReleasing }
   }
 
   /// Another rollout has restarted the server: what was held for an earlier one, and was owed, is over.
-  func end(exceptOf rollout: String) throws(Refusal) {
+  func end(exceptOf rollout: String) throws(Refusal) { try end { $0.rollout != rollout } }
+
+  /// The rollback's start is confirmed: nothing is left to be kept from starting.
+  func end(of rollout: String) throws(Refusal) { try end { $0.rollout == rollout } }
+
+  /// The vote on this rollback has become a no: lets the server start again. Blocks on the disk.
+  func release(of rollout: String) {
+    site.attempt(.error) { () throws(Refusal) in try release { $0.rollout == rollout } }
+    release(after: 0)
+  }
+
+  private func end(_ isMeant: (StartHold) -> Bool) throws(Refusal) {
     try turn.withLock { _ throws(Refusal) in
-      guard let hold = try site.records.loadHold(), hold.rollout != rollout else { return }
-      try site.records.removeHold()
+      if let hold = try record.load(), isMeant(hold) { try record.remove() }
+    }
+  }
+
+  private func release(_ isMeant: (StartHold) -> Bool) throws(Refusal) {
+    try turn.withLock { _ throws(Refusal) in
+      if let hold = try record.load(), isMeant(hold) { try record.save(hold.released) }
     }
   }
 
@@ -76,25 +82,6 @@ final class StartHolds: Sendable {
   private func isStanding(_ hold: StartHold) -> Bool {
     guard let last = rollouts.now.record.lastCommitted else { return false }
     return last.rollout.id == hold.rollout || last.report == nil
-  }
-
-  /// The rollback's start is confirmed: nothing is left to be kept from starting.
-  func end(of rollout: String) throws(Refusal) {
-    try turn.withLock { _ throws(Refusal) in
-      guard let hold = try site.records.loadHold(), hold.rollout == rollout else { return }
-      try site.records.removeHold()
-    }
-  }
-
-  /// The vote on this rollback has become a no: lets the server start again. Blocks on the disk.
-  func release(of rollout: String) {
-    do throws(Refusal) {
-      try turn.withLock { _ throws(Refusal) in
-        guard let hold = try site.records.loadHold(), hold.rollout == rollout else { return }
-        try site.records.save(hold.released)
-      }
-    } catch { site.log(.error, error.message) }
-    release(after: 0)
   }
 
   /// A rollback may have come to nothing here: then the server is let start again. Not if it was committed, and only
@@ -126,7 +113,7 @@ final class StartHolds: Sendable {
       try startServer(owedBy: hold)
       try turn.withLock { _ throws(Refusal) in
         // A rollback that is voted on meanwhile has taken it over.
-        if try site.records.loadHold() == hold { try site.records.removeHold() }
+        if try record.load() == hold { try record.remove() }
       }
       failure.update { $0 = nil }
       return nil
@@ -145,19 +132,19 @@ final class StartHolds: Sendable {
   /// The hold, durably being released; nil if there is none, or if it is needed.
   private func releasedHold() throws(Refusal) -> StartHold? {
     try turn.withLock { _ throws(Refusal) in
-      guard let hold = try site.records.loadHold() else { return nil }
+      guard let hold = try record.load() else { return nil }
       if hold.isReleasing { return hold }
       let now = rollouts.now
       let last = now.record.lastCommitted
       if last?.rollout.id == hold.rollout, last?.outcome.kind == .confirmed {
         // Left by an agent that died before it was removed, and that removed it last.
-        try site.records.removeHold()
+        try record.remove()
         return nil
       }
       // Also the checks of a vote that has ended: they may be about to stop the server. Their end releases it.
       let needing = [now.record.active?.rollout.id, now.assessing?.id, now.checking]
       if needing.contains(hold.rollout) || isStanding(hold) { return nil }
-      try site.records.save(hold.released)
+      try record.save(hold.released)
       return hold.released
     }
   }
@@ -177,7 +164,7 @@ final class StartHolds: Sendable {
   /// For status: a hold, and a server that nobody has started again.
   func findings(_ unit: UnitState?) -> [Finding] {
     let hold: StartHold?
-    do throws(Refusal) { hold = try site.records.loadHold() } catch {
+    do throws(Refusal) { hold = try record.load() } catch {
       return [
         Finding(
           .error, rule: "damaged-record", refusal: error.code,
