@@ -57,6 +57,21 @@ import Testing
     }
   }
 
+  @Test(
+    "a whole record of a newer version is refused by that name, and left as it is",
+    arguments: [2, 10])
+  func newer(_ version: Int) throws {
+    let content = Array("{\"epoch\":7}".utf8)
+    let header = "keyturn-record \(version) sha256:\(Digest.sha256(content).hex)\n"
+    try make(path, Array(header.utf8) + content)
+    let refused = failure { () throws(FileFailure) in _ = try DurableRecord.read(path) }
+    #expect(refused?.kind == .newer)
+    #expect(refused?.message.contains("version \(version)") == true)
+    try make(path, Array(header.utf8) + content + [0x20])
+    #expect(
+      failure { () throws(FileFailure) in _ = try DurableRecord.read(path) }?.kind == .damaged)
+  }
+
   @Test("a record of the largest size is written and read, one byte more is refused both ways")
   func limit() throws {
     let largest = [UInt8](repeating: 0x20, count: Limits.recordFileBytes)

@@ -30,6 +30,8 @@ package struct FileFailure: Error, Sendable, Hashable, CustomStringConvertible {
     case changed
     /// Its checksum does not fit its content.
     case damaged
+    /// A newer version of the program wrote it.
+    case newer
     /// Another process has its lock.
     case busy
     /// The disk or the quota is full.

@@ -7,12 +7,14 @@ internal import Model
 /// read.
 ///
 /// Its first line is `keyturn-record 1 sha256:DIGEST`, the digest being that of all bytes after it.
-/// A record that is torn, altered or too large is an error that names it, never an empty one. One
+/// The number is the version of what the record means (docs/development/versions.md). A record that is
+/// torn, altered, too large or of a newer version is an error that names it, never an empty one. One
 /// thread at a time may write a record.
 package enum DurableRecord {
-  private static let magic = "keyturn-record 1 sha256:"
+  /// The version that is written, and the only one that is read.
+  package static let version = 1
   private static let unfinished = ".keyturn-new"
-  private static let headerBytes = magic.utf8.count + 64 + 1
+  private static let headerBytes = header(of: [], version).count
 
   /// The content of a record, nil if there is none. May block on the disk.
   package static func read(_ path: String) throws(FileFailure) -> [UInt8]? {
@@ -22,7 +24,13 @@ package enum DurableRecord {
     else { return nil }
     let header = file.bytes.prefix(headerBytes)
     let content = Array(file.bytes.dropFirst(headerBytes))
-    guard header.elementsEqual(self.header(of: content)) else {
+    guard header.elementsEqual(self.header(of: content, version)) else {
+      if let newer = newerVersion(of: file.bytes) {
+        throw FileFailure(
+          .newer, path,
+          "read \(path): it is a record of version \(newer), written by a newer Keyturn, and this one reads version \(version); install that Keyturn again."
+        )
+      }
       throw FileFailure(
         .damaged, path,
         "read \(path): its checksum is wrong: it was altered or torn, and is not used.")
@@ -48,7 +56,8 @@ package enum DurableRecord {
     let directory = try Directory(place.directory)
     let temporary = ".\(place.name)\(unfinished)"
     try directory.remove(temporary)
-    try directory.create(temporary, header(of: bytes) + bytes) { (file) throws(FileFailure) in
+    try directory.create(temporary, header(of: bytes, version) + bytes) {
+      (file) throws(FileFailure) in
       try FileAttributes.set(mode: mode, of: file, path: path)
     }
     do throws(FileFailure) {
@@ -127,7 +136,17 @@ package enum DurableRecord {
     if result == 0 { try parent.sync() }
   }
 
-  private static func header(of content: [UInt8]) -> [UInt8] {
-    Array("\(magic)\(Digest.sha256(content).hex)\n".utf8)
+  private static func header(of content: [UInt8], _ version: Int) -> [UInt8] {
+    Array("keyturn-record \(version) sha256:\(Digest.sha256(content).hex)\n".utf8)
+  }
+
+  /// The version of a whole record that is newer than ``version``; nil if it is damaged.
+  private static func newerVersion(of bytes: [UInt8]) -> Int? {
+    guard let end = bytes.firstIndex(of: 0x0A) else { return nil }
+    let words = String(decoding: bytes[..<end], as: UTF8.self).split(separator: " ")
+    guard words.count == 3, let newer = Int(words[1]), newer > version,
+      bytes[...end].elementsEqual(header(of: Array(bytes[(end + 1)...]), newer))
+    else { return nil }
+    return newer
   }
 }
