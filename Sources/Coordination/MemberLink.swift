@@ -222,7 +222,7 @@ final class MemberLink: Sendable {
         pause = Self.firstPauseMilliseconds
         for event in view.events where event.sequence > after {
           after = event.sequence
-          if !Self.phasesBeforeCommit.contains(event.phase) {
+          if event.phase.known?.isOfVote != true {
             inputs.post(.progress(member: name, phase: event.phase, detail: event.detail))
           }
         }
@@ -241,11 +241,6 @@ final class MemberLink: Sendable {
       }
     }
   }
-
-  /// Known from the votes already; the events begin with them.
-  private static let phasesBeforeCommit = [
-    "preparing", "checked", "prepared", "refused", "accepted",
-  ]
 
   /// Repeats `body` while the member is unreachable, with growing pauses. Returns the last failure,
   /// if it never succeeded.

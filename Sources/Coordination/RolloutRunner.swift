@@ -9,7 +9,7 @@ internal import Threads
 /// Who watches a rollout. Called from the runner's thread only.
 package protocol RolloutWatcher {
   /// A member is in another phase.
-  mutating func changed(member: String, phase: String, detail: String)
+  mutating func changed(member: String, phase: Word<RolloutPhase>, detail: String)
   /// The decision is commit; all restart in so many nanoseconds.
   mutating func committed(inNanoseconds: Int64)
   /// Time goes by: at least twice a second.

@@ -72,7 +72,7 @@ struct CoordinatorTests {
     for name in ["a", "b"] {
       let effects = coordinator.handle(
         .vote(member: name, .yes, environment: environment), at: start)
-      #expect(effects == [.report(member: name, phase: "prepared", detail: "")])
+      #expect(effects == [.report(member: name, phase: .known(.prepared), detail: "")])
     }
     let effects = coordinator.handle(.vote(member: "c", .yes, environment: environment), at: start)
     let accepts = effects.filter { if case .accept = $0 { true } else { false } }

@@ -59,7 +59,7 @@ extension Agent {
       return .json(
         200,
         DoubtAnswer(
-          node: node, stage: participant.record.active?.stage.name,
+          node: node, stage: participant.record.active.map { .known($0.stage.phase) },
           doubt: participant.doubt.map { Doubt($0) }))
     default: preconditionFailure("the table of the API has no step \(step)")
     }

@@ -32,7 +32,8 @@ extension Agent {
       runningKey: (try? look.view.inForce()).flatMap { KeyIdentity($0) }
         .map { SettingDisplay.text(of: "MINIO_KMS_SSE_KEY", $0.name) }, seal: seals.seal,
       generation: generations.last, drift: look.drift, activeRollout: record.active?.rollout.id,
-      activeStage: record.active?.stage.name, doubt: doubt, lastRollout: record.last?.rollout.id,
+      activeStage: record.active.map { .known($0.stage.phase) }, doubt: doubt,
+      lastRollout: record.last?.rollout.id,
       lastOutcome: record.last?.outcome, epoch: record.highestEpoch, findings: findings,
       links: links.last?.summary(at: Clock.now()))
   }

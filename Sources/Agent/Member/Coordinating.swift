@@ -101,12 +101,12 @@ struct LoggingWatcher: RolloutWatcher {
   let rollout: String
   let log: @Sendable (_ priority: LogPriority, _ message: String) -> Void
 
-  mutating func changed(member: String, phase: String, detail: String) {
-    switch phase {
-    case "refused", "unreachable", "failed", "timedOut", "confirmed":
+  mutating func changed(member: String, phase: Word<RolloutPhase>, detail: String) {
+    switch phase.known {
+    case .refused, .unreachable, .failed, .timedOut, .confirmed:
       log(
         .information,
-        "rollout \(rollout): \(member): \(phase)" + (detail.isEmpty ? "" : ": \(detail)"))
+        "rollout \(rollout): \(member): \(phase.text)" + (detail.isEmpty ? "" : ": \(detail)"))
     default: break
     }
   }

@@ -41,7 +41,7 @@ extension Member {
         // from a start that the old file had.
         let firing = ParticipantInput.firing(
           id: id, invocation: previous, journalCursor: cursor)
-        insist(id, "waiting") { () throws(Refusal) in
+        insist(id, .waiting) { () throws(Refusal) in
           if case .failure(let refusal)? = perform(firing) { throw refusal }
         }
       }
@@ -60,7 +60,7 @@ extension Member {
         )
       }
       // Not before the file is there: a start with the old one may be what is held. Without it the restart is refused.
-      if !isDone { insist(id, "waiting") { () throws(Refusal) in try holds.open(exceptOf: id) } }
+      if !isDone { insist(id, .waiting) { () throws(Refusal) in try holds.open(exceptOf: id) } }
       let issued = Clock.now()
       Fault.reach("agent.fire.restart")
       if !isDone { try site.ports.unit.restart(deadline: .inMilliseconds(30_000)) }
@@ -74,7 +74,7 @@ extension Member {
       // A record that says "restarted" must not outlive the rename. Without one nothing is made
       // beside the file: its directory may be read-only.
       if active.facts.staged {
-        insist(id, "syncing") { () throws(Refusal) in
+        insist(id, .syncing) { () throws(Refusal) in
           try site.ports.file.syncDirectory(of: content.path)
         }
       }
@@ -84,7 +84,7 @@ extension Member {
 
   /// Nothing could be done at the instant. Told to nobody until it is durable: after a crash it would be tried again.
   private func fail(_ id: String, _ error: Refusal) {
-    insist(id, "failing") { () throws(Refusal) in
+    insist(id, .failing) { () throws(Refusal) in
       if case .failure(let refusal)? = perform(.fireFailed(id: id, error)) { throw refusal }
     }
     // A start that was owed before is owed still.
@@ -92,7 +92,7 @@ extension Member {
   }
 
   /// What a committed rollout cannot go on without: again and again until it is done. Blocks.
-  private func insist(_ id: String, _ phase: String, _ body: () throws(Refusal) -> Void) {
+  private func insist(_ id: String, _ phase: RolloutPhase, _ body: () throws(Refusal) -> Void) {
     while true {
       do throws(Refusal) { return try body() } catch { timelines.note(id, phase, error.message) }
       Clock.sleep(until: .inMilliseconds(Self.recordAgainMilliseconds))

@@ -123,8 +123,8 @@ final class Member: Sendable {
     case .vote(let id, let vote):
       state.update { if $0.vote?.rollout.id == id { $0.vote?.vote = vote } }
       switch vote {
-      case .yes: timelines.note(id, "prepared", "")
-      case .no(let refusal): timelines.note(id, "refused", refusal.message)
+      case .yes: timelines.note(id, .prepared, "")
+      case .no(let refusal): timelines.note(id, .refused, refusal.message)
       }
       timelines.keep()
     case .reply(let answer):
@@ -135,13 +135,13 @@ final class Member: Sendable {
     case .arm(let active, let instant, let bootID):
       timelines.change(active.rollout.id) { timeline, now in
         timeline.arm(instant, bootID: bootID, at: now)
-        timeline.append("armed", "", at: now)
+        timeline.append(.armed, "", at: now)
       }
       site.carryOn("instant") { self.fire(active, instant, bootID: bootID) }
     case .watch(let active, let report):
       timelines.change(active.rollout.id) { timeline, now in
         timeline.note(report)
-        timeline.append("restarting", "", at: now)
+        timeline.append(.restarting, "", at: now)
       }
       site.carryOn("watch", isLong: true) { self.watch(active, report) }
     case .keep(let finished):

@@ -83,7 +83,7 @@ extension Member {
     let rollout = vote.rollout
     let assessment = assessor.assess(request.request, seals.forVote(request.seals))
     if let refusal = assessment.answer.refusal { throw refusal }
-    timelines.note(rollout.id, "checked", "")
+    timelines.note(rollout.id, .checked, "")
     if let refusal = SealJudgement.problem(
       with: rollout, key: assessment.answer.key, record: seals.record(), node: site.node)
     {

@@ -46,7 +46,7 @@ struct Timeline: Codable, Hashable {
       self.init(rollout, at: time)
     }
     if let active = record.active {
-      append(active.stage.name, "the agent was restarted", at: time)
+      append(active.stage.phase, "the agent was restarted", at: time)
       if case .watching(let report) = active.stage { note(report) }
     } else if let last = record.last {
       if let report = last.report { note(report) }
@@ -55,15 +55,15 @@ struct Timeline: Codable, Hashable {
   }
 
   /// Adds a step, unless it repeats the last one.
-  mutating func append(_ phase: String, _ detail: String, at time: Time) {
+  mutating func append(_ phase: RolloutPhase, _ detail: String, at time: Time) {
     let detail = Redactor().redact(detail).cut(toBytes: Limits.rolloutDetailBytes)
-    if let last = events.last, last.phase == phase, last.detail == detail { return }
+    if let last = events.last, last.phase == .known(phase), last.detail == detail { return }
     let sequence = (events.last?.sequence ?? 0) + 1
     if events.count >= Limits.rolloutEvents { events.remove(at: Limits.firstRolloutEvents) }
     events.append(
       RolloutEvent(
         sequence: sequence, realtimeMicroseconds: time.realtimeMicroseconds,
-        instant: time.bootID == bootID ? time.instant : nil, phase: phase, detail: detail))
+        instant: time.bootID == bootID ? time.instant : nil, phase: .known(phase), detail: detail))
   }
 
   /// The instant is known. One that is past was agreed on by nobody: the commit was learnt late, or
@@ -98,7 +98,7 @@ struct Timeline: Codable, Hashable {
     }
     if self.outcome == outcome { return }
     self.outcome = outcome
-    append(outcome.kind.rawValue, outcome.reason, at: time)
+    append(outcome.kind.phase, outcome.reason, at: time)
   }
 
   /// The steps after one of them, and how things stand.
@@ -114,13 +114,12 @@ struct Timeline: Codable, Hashable {
 }
 
 extension ParticipantStage {
-  /// The stage in one word, as status shows it.
-  var name: String {
+  var phase: RolloutPhase {
     switch self {
-    case .prepared: "prepared"
-    case .accepted: "accepted"
-    case .committed: "committed"
-    case .watching: "watching"
+    case .prepared: .prepared
+    case .accepted: .accepted
+    case .committed: .committed
+    case .watching: .watching
     }
   }
 

@@ -34,7 +34,7 @@ final class Timelines: Sendable {
   func begin(_ rollout: Rollout) {
     let now = time
     current.update { $0 = Timeline(rollout, at: now) }
-    note(rollout.id, "preparing", "")
+    note(rollout.id, .preparing, "")
   }
 
   /// Changes the timeline if it is of this rollout, and wakes those who wait for a step.
@@ -48,7 +48,7 @@ final class Timelines: Sendable {
   }
 
   /// Adds a step.
-  func note(_ id: String, _ phase: String, _ detail: String) {
+  func note(_ id: String, _ phase: RolloutPhase, _ detail: String) {
     change(id) { $0.append(phase, detail, at: $1) }
   }
 
@@ -70,7 +70,7 @@ final class Timelines: Sendable {
     current.withLock { timeline in
       guard let timeline, timeline.id == id else { return nil }
       return timeline.events.first.flatMap {
-        $0.phase == "preparing" ? $0.realtimeMicroseconds : nil
+        $0.phase == .known(.preparing) ? $0.realtimeMicroseconds : nil
       }
     }
   }

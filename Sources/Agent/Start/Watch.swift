@@ -24,7 +24,7 @@ extension Member {
     }
     // Until the seal is durable the rollout has not ended: no other may begin without it.
     while case .failure(let refusal)? = perform(.watched(id: id, outcome)) {
-      timelines.note(id, "sealing", refusal.message)
+      timelines.note(id, .sealing, refusal.message)
       Clock.sleep(until: .inMilliseconds(Self.recordAgainMilliseconds))
     }
   }
@@ -88,7 +88,7 @@ extension Member {
           case .phase(let phase, let detail):
             // Terminal phases are told with their reason when the rollout is concluded.
             if ![.confirmed, .failed, .unknown].contains(phase) {
-              timelines.note(rollout.id, phase.rawValue, detail)
+              timelines.note(rollout.id, phase.ofRollout, detail)
             }
           case .askHealth:
             let unit = seenUnit

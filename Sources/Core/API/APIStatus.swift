@@ -22,7 +22,7 @@ package struct NodeStatus: Sendable, Codable, Hashable {
   /// The rollout that the node is in, and where: `prepared`, `accepted`, `committed`, `watching`.
   package var activeRollout: String?
   /// Where it is in it.
-  package var activeStage: String?
+  package var activeStage: Word<RolloutPhase>?
   /// What keeps the node from knowing the decision; nil unless it is prepared or accepted.
   package var doubt: Doubt?
   /// The rollout that the node was in last.
@@ -39,7 +39,8 @@ package struct NodeStatus: Sendable, Codable, Hashable {
   package init(
     node: String, version: String, activeState: String, subState: String, mainPID: Int32,
     invocation: String, runningKey: String?, seal: Seal?, generation: Generation?, drift: Drift,
-    activeRollout: String?, activeStage: String?, doubt: Doubt? = nil, lastRollout: String?,
+    activeRollout: String?, activeStage: Word<RolloutPhase>?, doubt: Doubt? = nil,
+    lastRollout: String?,
     lastOutcome: Outcome?, epoch: UInt64, findings: [Finding], links: LinkSummary? = nil
   ) {
     self.node = node
@@ -83,11 +84,11 @@ package struct Doubt: Sendable, Codable, Hashable {
 package struct DoubtAnswer: Sendable, Codable, Hashable {
   package var node: String
   /// Where it is in the rollout, as ``NodeStatus/activeStage``; nil if it is not in it.
-  package var stage: String?
+  package var stage: Word<RolloutPhase>?
   /// Its doubt, if it has one.
   package var doubt: Doubt?
 
-  package init(node: String, stage: String?, doubt: Doubt?) {
+  package init(node: String, stage: Word<RolloutPhase>?, doubt: Doubt?) {
     self.node = node
     self.stage = stage
     self.doubt = doubt

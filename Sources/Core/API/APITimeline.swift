@@ -36,15 +36,13 @@ package struct RolloutEvent: Sendable, Codable, Hashable {
   @Bounded<Bounds.WallMicroseconds> package var realtimeMicroseconds: Int64
   /// When, CLOCK_BOOTTIME of the node on the boot ``RolloutView/bootID``; nil on another one.
   package var instant: Instant?
-  /// `preparing`, `checked`, `prepared`, `refused`, `accepted`, `armed`, `installed`, `restarting`,
-  /// `stopping`, `starting`, `waitingForPeers`, `waitingForDrives`, `waitingForQuorum`,
-  /// `initialising`, `ready`, `serving`, `confirmed`, `failed`, `timedOut`, `aborted`.
-  package var phase: String
+  package var phase: Word<RolloutPhase>
   /// What it waits for, or why; for people, redacted.
   package var detail: String
 
   package init(
-    sequence: Int, realtimeMicroseconds: Int64, instant: Instant? = nil, phase: String,
+    sequence: Int, realtimeMicroseconds: Int64, instant: Instant? = nil,
+    phase: Word<RolloutPhase>,
     detail: String
   ) {
     self.sequence = sequence

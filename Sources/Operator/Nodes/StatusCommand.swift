@@ -103,7 +103,7 @@ struct StatusCommand: Sendable {
 
   private static func rollout(_ status: NodeStatus) -> String {
     if let active = status.activeRollout {
-      return "\(active) \(status.activeStage ?? "active")"
+      return "\(active) \(status.activeStage?.text ?? "active")"
         + (status.doubt == nil ? "" : " (IN DOUBT)")
     }
     guard let last = status.lastRollout else { return "-" }
@@ -131,7 +131,7 @@ struct StatusCommand: Sendable {
       "sealedKey": JSONValue(status.seal?.keyName),
       "generation": JSONValue(status.generation?.number),
       "activeRollout": JSONValue(status.activeRollout),
-      "activeStage": JSONValue(status.activeStage),
+      "activeStage": JSONValue(status.activeStage?.text),
       "doubt": status.doubt.map { doubt in
         JSONValue.object([
           "attempts": JSONValue(doubt.attempts),

@@ -34,7 +34,7 @@ struct ResolveCommand: Sendable {
     var active: [NodeAnswer<NodeStatus>] { rows.filter { $0.answer?.activeRollout == id } }
     /// Those that do not know its decision.
     var doubtful: [NodeAnswer<NodeStatus>] {
-      active.filter { ["prepared", "accepted"].contains($0.answer?.activeStage) }
+      active.filter { [.known(.prepared), .known(.accepted)].contains($0.answer?.activeStage) }
     }
     /// Those that have something to do: who is in doubt, and who would act at an instant that is out
     /// of reach.
@@ -108,7 +108,7 @@ struct ResolveCommand: Sendable {
     let name = row.name
     guard let index = configuration.names.firstIndex(of: name) else { return }
     context.console.progress(
-      row.answer?.activeStage == "committed"
+      row.answer?.activeStage == .known(.committed)
         ? "\(name) restarts now: the instant of rollout \(id) is out of its reach"
         : "\(name) asks the others how rollout \(id) was decided")
     do throws(LinkFailure) {
@@ -123,31 +123,30 @@ struct ResolveCommand: Sendable {
 
   private func report(_ nodes: Nodes, _ configuration: Configuration) -> CommandResult {
     let known = Parallel.map(Array(zip(nodes.rows, configuration.connections.links))) { row, link in
-      Self.outcome(row, nodes.id, link)
+      Self.resolution(row, nodes.id, link)
     }
-    let outcomes = known.map(\.outcome)
-    let isCommitted = nodes.isCommitted || outcomes.contains { Self.ofCommit.contains($0) }
-    let isDecided = isCommitted || outcomes.contains("aborted") || !outcomes.contains("inDoubt")
-    let results = known.map { node in
-      var node = node
-      if node.outcome == "unknown", isDecided {
-        node.reason +=
-          "; it learns from the others how the rollout ended, as soon as they are connected"
-      }
-      return node
+    let words = known.map(\.word)
+    let isCommitted = nodes.isCommitted || words.contains(where: \.isOfCommit)
+    let isDecided = isCommitted || words.contains(.aborted) || !words.contains(.inDoubt)
+    let results = zip(nodes.rows, known).map { row, known in
+      let later =
+        known.word == .unknown && isDecided
+        ? "; it learns from the others how the rollout ended, as soon as they are connected" : ""
+      return NodeResult(
+        name: row.name, outcome: known.word.rawValue, reason: known.reason + later)
     }
     let summary: String
     if isCommitted {
-      let count = outcomes.count { $0 == "confirmed" }
+      let count = words.count { $0 == .confirmed }
       summary =
-        "rollout \(nodes.id) was committed: the new file on every node; \(count) of \(outcomes.count) starts confirmed"
-    } else if outcomes.contains("aborted") {
+        "rollout \(nodes.id) was committed: the new file on every node; \(count) of \(words.count) starts confirmed"
+    } else if words.contains(.aborted) {
       summary = "rollout \(nodes.id) was aborted: no file was replaced, no server restarted"
     } else if isDecided {
       summary = "rollout \(nodes.id): there is nothing to resolve on the nodes that answer"
     } else {
       summary =
-        "rollout \(nodes.id) is not decided: \(outcomes.count / 2 + 1) of the \(outcomes.count) nodes must be connected; those in doubt change nothing meanwhile and go on asking by themselves"
+        "rollout \(nodes.id) is not decided: \(words.count / 2 + 1) of the \(words.count) nodes must be connected; those in doubt change nothing meanwhile and go on asking by themselves"
     }
     context.console.message(isDecided ? .note : .error, summary)
     for group in NodeNames.grouped(
@@ -160,52 +159,71 @@ struct ResolveCommand: Sendable {
     {
       context.console.line("\(NodeNames.folded(group.names)): \(group.value)")
     }
-    return CommandResult(Self.exitCode(outcomes), nodes: results)
+    return CommandResult(Self.exitCode(words), nodes: results)
   }
 
-  private static let ofCommit = ["committed", "confirmed", "failed", "timedOut"]
+  /// What became of a rollout on one node.
+  private enum Resolution: String, Sendable {
+    case confirmed, failed, timedOut, aborted, unknown
+    /// It has voted yes and does not know the decision.
+    case inDoubt
+    /// The new file is in place, and its start has not ended.
+    case committed
+    /// It holds no vote on it.
+    case untouched
 
-  private static func exitCode(_ outcomes: [String]) -> ExitCode {
-    if outcomes.contains("failed") || outcomes.contains("timedOut") { return .notConfirmed }
-    return ["unknown", "inDoubt", "committed"].contains { outcomes.contains($0) } ? .unknown : .done
+    init(_ kind: OutcomeKind) {
+      self =
+        switch kind {
+        case .confirmed: .confirmed
+        case .failed: .failed
+        case .timedOut: .timedOut
+        case .aborted: .aborted
+        case .unknown: .unknown
+        }
+    }
+
+    var isOfCommit: Bool { [.committed, .confirmed, .failed, .timedOut].contains(self) }
   }
 
-  /// What became of the rollout on one node, in a word and a sentence. Blocks while it is asked.
-  private static func outcome(
+  private static func exitCode(_ words: [Resolution]) -> ExitCode {
+    if words.contains(where: { $0 == .failed || $0 == .timedOut }) { return .notConfirmed }
+    return words.contains { [.unknown, .inDoubt, .committed].contains($0) } ? .unknown : .done
+  }
+
+  /// What became of the rollout on one node, and why. Blocks while it is asked.
+  private static func resolution(
     _ row: NodeAnswer<NodeStatus>, _ id: String, _ link: any AgentLink
-  ) -> NodeResult {
+  ) -> (word: Resolution, reason: String) {
     guard let status = row.answer else {
-      return NodeResult(
-        name: row.name, outcome: "unknown", reason: row.failure?.message ?? "no answer")
+      return (.unknown, row.failure?.message ?? "no answer")
     }
     if status.activeRollout == id {
-      switch status.activeStage {
-      case "prepared", "accepted":
+      switch status.activeStage?.known {
+      case .prepared, .accepted:
         let missing = (status.doubt?.missing ?? []).filter { $0 != row.name }
-        return NodeResult(
-          name: row.name, outcome: "inDoubt",
-          reason: "it has voted yes and does not know the decision"
-            + (missing.isEmpty ? "" : ", no answer from \(missing.joined(separator: ", "))"))
+        return (
+          .inDoubt,
+          "it has voted yes and does not know the decision"
+            + (missing.isEmpty ? "" : ", no answer from \(missing.joined(separator: ", "))")
+        )
       default:
-        return NodeResult(
-          name: row.name, outcome: "committed",
-          reason: "the new file is in place, and its start has not come to an end")
+        return (.committed, "the new file is in place, and its start has not come to an end")
       }
     }
     if status.lastRollout == id, let outcome = status.lastOutcome {
-      return NodeResult(name: row.name, outcome: outcome.kind.rawValue, reason: outcome.reason)
+      return (Resolution(outcome.kind), outcome.reason)
     }
     do throws(LinkFailure) {
       let view = try link.call(
         .follow(id: id, after: 0, waitMilliseconds: 0), lane: .control,
         deadline: .inMilliseconds(answerMilliseconds))
       if let outcome = view.outcome {
-        return NodeResult(name: row.name, outcome: outcome.kind.rawValue, reason: outcome.reason)
+        return (Resolution(outcome.kind), outcome.reason)
       }
     } catch {
       // It knows none: then it never had one, or aborted and forgot it.
     }
-    return NodeResult(
-      name: row.name, outcome: "untouched", reason: "it holds no vote on it and did nothing for it")
+    return (.untouched, "it holds no vote on it and did nothing for it")
   }
 }

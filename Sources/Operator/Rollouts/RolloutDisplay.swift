@@ -22,18 +22,18 @@ struct RolloutDisplay: RolloutWatcher {
     self.console = console
     began = Clock.now()
     lastSign = began
-    table = RolloutTable(names, phase: "asked", at: began)
+    table = RolloutTable(names, phase: .asked, at: began)
   }
 
-  mutating func changed(member: String, phase: String, detail: String) {
+  mutating func changed(member: String, phase: Word<RolloutPhase>, detail: String) {
     let state = RolloutTable.State(phase: phase, detail: detail)
     let isKnown =
       detail.isEmpty && table.rows.contains { $0.name == member && $0.state.phase == phase }
     guard table.set(member, state, at: Clock.now()) else { return }
     console.event(
-      "phase", node: member, ["phase": .string(phase), "detail": .string(detail)])
+      "phase", node: member, ["phase": .string(phase.text), "detail": .string(detail)])
     // That the last detail is over is no news.
-    if !isKnown { say("\(member): \(phase)" + (detail.isEmpty ? "" : ": \(detail)")) }
+    if !isKnown { say("\(member): \(phase.text)" + (detail.isEmpty ? "" : ": \(detail)")) }
     draw()
   }
 
@@ -81,19 +81,19 @@ struct RolloutDisplay: RolloutWatcher {
       text += "\u{1B}[\(min(above, max(1, size.rows - 1)))A\r"
       if size.columns != drawnColumns { text += "\u{1B}[J" }
     }
-    for (line, phase) in lines { text += "\r\u{1B}[2K" + colored(line, phase) + "\n" }
+    for (line, phase) in lines { text += "\r\u{1B}[2K" + colored(line, phase?.known) + "\n" }
     if drawn.count > lines.count { text += "\u{1B}[J" }
     drawn = lines.map(\.text)
     drawnColumns = size.columns
     console.host.write(text, to: .standardOutput)
   }
 
-  private func colored(_ line: String, _ phase: String) -> String {
+  private func colored(_ line: String, _ phase: RolloutPhase?) -> String {
     guard console.hasColor else { return line }
     switch phase {
-    case "confirmed": return "\u{1B}[32m\(line)\u{1B}[0m"
-    case "failed", "timedOut", "refused", "unreachable": return "\u{1B}[31m\(line)\u{1B}[0m"
-    case "unknown", "aborted": return "\u{1B}[33m\(line)\u{1B}[0m"
+    case .confirmed: return "\u{1B}[32m\(line)\u{1B}[0m"
+    case .failed, .timedOut, .refused, .unreachable: return "\u{1B}[31m\(line)\u{1B}[0m"
+    case .unknown, .aborted: return "\u{1B}[33m\(line)\u{1B}[0m"
     default: return line
     }
   }

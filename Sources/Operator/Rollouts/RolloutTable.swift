@@ -6,7 +6,7 @@ internal import Model
 struct RolloutTable: Sendable {
   /// Where a node is.
   struct State: Sendable, Hashable {
-    var phase: String
+    var phase: Word<RolloutPhase>
     var detail: String
   }
 
@@ -29,8 +29,8 @@ struct RolloutTable: Sendable {
   private(set) var rows: [Row]
 
   /// All nodes in the same state.
-  init(_ names: [String], phase: String, at now: Instant) {
-    rows = names.map { Row(name: $0, state: State(phase: phase, detail: ""), since: now) }
+  init(_ names: [String], phase: RolloutPhase, at now: Instant) {
+    rows = names.map { Row(name: $0, state: State(phase: .known(phase), detail: ""), since: now) }
   }
 
   /// A node is in another state; false if it was in it already.
@@ -72,21 +72,24 @@ struct RolloutTable: Sendable {
 
   /// `minio-[1-3] starting, minio-4 failed`.
   var phases: String {
-    NodeNames.grouped(rows.map { (name: $0.name, value: $0.state.phase) })
+    NodeNames.grouped(rows.map { (name: $0.name, value: $0.state.phase.text) })
       .map { "\(NodeNames.folded($0.names)) \($0.value)" }.joined(separator: ", ")
   }
 
   /// The table's lines, the header first, each with the phase that it is of, for a terminal of this
   /// size, of which one line stays free.
-  func text(columns: Int, rows: Int, at now: Instant) -> [(text: String, phase: String)] {
+  func text(columns: Int, rows: Int, at now: Instant) -> [(
+    text: String, phase: Word<RolloutPhase>?
+  )] {
     let lines = lines(room: max(1, rows - 2))
     let cells = lines.map { line in
       [
-        Self.cut(NodeNames.folded(line.names), columns / 3, line.names.count), line.state.phase,
+        Self.cut(NodeNames.folded(line.names), columns / 3, line.names.count),
+        line.state.phase.text,
         "\(now.milliseconds(since: line.since) / 1000) s", line.state.detail,
       ]
     }
-    let phases = [""] + lines.map(\.state.phase)
+    let phases = [nil] + lines.map(\.state.phase)
     let text = TextTable.lines(["NODE", "STATE", "FOR", "DETAIL"], cells)
     return zip(text, phases).prefix(max(2, rows - 1)).map { text, phase in
       (Self.cut(Console.visible(text), max(20, columns - 1)), phase)

@@ -166,13 +166,13 @@ struct WatchCommand: Sendable {
         for event in view.events {
           display.changed(member: name, phase: event.phase, detail: event.detail)
           // Who voted no is in no rollout, and tells no other end.
-          if event.phase == "refused", seen.outcomes[name] == nil {
+          if event.phase == .known(.refused), seen.outcomes[name] == nil {
             seen.outcomes[name] = Outcome(.aborted, event.detail)
           }
         }
         if let outcome = view.outcome, seen.outcomes[name] != outcome {
           seen.outcomes[name] = outcome
-          display.changed(member: name, phase: outcome.kind.rawValue, detail: outcome.reason)
+          display.changed(member: name, phase: .known(outcome.kind.phase), detail: outcome.reason)
         }
         if let rolloutResult = view.rolloutResult { seen.rolloutResult = rolloutResult }
       case nil: display.tick()

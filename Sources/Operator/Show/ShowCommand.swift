@@ -74,7 +74,7 @@ struct ShowCommand: Sendable {
   private func nodes(_ axis: TimelineAxis) -> [NodeResult] {
     axis.rows.map { row in
       NodeResult(
-        name: row.node, outcome: row.outcome?.kind.rawValue ?? row.end?.phase ?? "unknown",
+        name: row.node, outcome: row.outcome?.kind.rawValue ?? row.end?.phase.text ?? "unknown",
         reason: row.outcome?.reason ?? row.end?.detail ?? row.problem ?? "")
     }
   }
@@ -89,8 +89,8 @@ struct ShowCommand: Sendable {
       for line in part { console.line(line) }
     }
     let reasons = axis.rows.compactMap { row -> (name: String, value: String)? in
-      guard let end = row.end, end.phase != "confirmed" else { return nil }
-      return (row.node, "\(end.phase): \(row.outcome?.reason ?? end.detail)")
+      guard let end = row.end, end.phase != .known(.confirmed) else { return nil }
+      return (row.node, "\(end.phase.text): \(row.outcome?.reason ?? end.detail)")
     }
     if !reasons.isEmpty { console.line("") }
     for group in NodeNames.grouped(reasons) {
@@ -119,7 +119,7 @@ struct ShowCommand: Sendable {
             row.marks.map { mark in
               .object([
                 "milliseconds": .number(CommandResult.milliseconds(mark.at)),
-                "phase": .string(mark.phase), "detail": .string(mark.detail),
+                "phase": .string(mark.phase.text), "detail": .string(mark.detail),
               ])
             }),
         ])

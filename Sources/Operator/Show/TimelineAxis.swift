@@ -16,7 +16,7 @@ struct TimelineAxis: Sendable {
   struct Mark: Sendable, Hashable {
     /// Nanoseconds after zero.
     var at: Int64
-    var phase: String
+    var phase: Word<RolloutPhase>
     var detail: String
   }
 
@@ -33,7 +33,7 @@ struct TimelineAxis: Sendable {
 
     /// When it got to a step, nanoseconds after zero.
     func time(of step: Step) -> Int64? {
-      marks.first { step.phases.contains($0.phase) }?.at
+      marks.first { $0.phase.known.map(step.phases.contains) ?? false }?.at
     }
   }
 
@@ -42,17 +42,17 @@ struct TimelineAxis: Sendable {
     case checked, voted, issued, stop, stopped, start, ready, writes, confirmed
 
     /// The phases that begin it.
-    var phases: [String] {
+    var phases: [RolloutPhase] {
       switch self {
-      case .checked: ["checked"]
-      case .voted: ["prepared"]
-      case .issued: ["restarting"]
-      case .stop: ["stopping"]
-      case .stopped: ["stopped"]
-      case .start: ["starting"]
-      case .ready: ["ready", "serving"]
-      case .writes: ["takesWrites"]
-      case .confirmed: ["confirmed"]
+      case .checked: [.checked]
+      case .voted: [.prepared]
+      case .issued: [.restarting]
+      case .stop: [.stopping]
+      case .stopped: [.stopped]
+      case .start: [.starting]
+      case .ready: [.ready, .serving]
+      case .writes: [.takesWrites]
+      case .confirmed: [.confirmed]
       }
     }
   }
@@ -182,20 +182,20 @@ struct TimelineAxis: Sendable {
         return marks.sorted { $0.at < $1.at }
       }
       for (phase, instant) in [
-        ("restarting", report.issued), ("stopping", report.stopping), ("stopped", report.stopped),
-        ("starting", report.started), ("takesWrites", report.writable),
+        (RolloutPhase.restarting, report.issued), (.stopping, report.stopping),
+        (.stopped, report.stopped), (.starting, report.started), (.takesWrites, report.writable),
       ] {
         guard let instant else { continue }
         let exact = Self.onAxis(instant.nanoseconds - base)
-        if let index = marks.firstIndex(where: { $0.phase == phase }) {
+        if let index = marks.firstIndex(where: { $0.phase == .known(phase) }) {
           marks[index].at = exact
         } else {
-          marks.append(Mark(at: exact, phase: phase, detail: ""))
+          marks.append(Mark(at: exact, phase: .known(phase), detail: ""))
         }
       }
       // A node that had nothing to stop has only waited for that to be seen.
       if let started = report.started, report.stopping == nil {
-        marks.removeAll { $0.phase == "stopping" && $0.at > started.nanoseconds - base }
+        marks.removeAll { $0.phase == .known(.stopping) && $0.at > started.nanoseconds - base }
       }
       return marks.sorted { $0.at < $1.at }
     }
@@ -220,20 +220,20 @@ struct TimelineAxis: Sendable {
 enum TimelineActivity: String, CaseIterable, Sendable {
   case checking, waiting, armed, stopping, starting, verifying
 
-  /// What a phase is part of; nil for one that ends it, or is not known.
-  init?(phase: String) {
+  /// What a phase is part of; nil for one that ends it, or that goes on with what was before it.
+  init?(_ phase: RolloutPhase) {
     switch phase {
-    case "preparing", "checked": self = .checking
-    case "prepared", "accepted": self = .waiting
-    case "armed", "committed": self = .armed
-    case "restarting", "stopping": self = .stopping
+    case .preparing, .checked: self = .checking
+    case .prepared, .accepted: self = .waiting
+    case .armed, .committed: self = .armed
+    case .restarting, .stopping: self = .stopping
     // From here on it is the start's first commands that take the time.
-    case "stopped", "starting", "watching", "waitingForPeers", "waitingForDrives",
-      "waitingForQuorum",
-      "initialising":
+    case .stopped, .starting, .watching, .waitingForPeers, .waitingForDrives, .waitingForQuorum,
+      .initialising:
       self = .starting
-    case "ready", "serving", "takesWrites", "settling", "sealing": self = .verifying
-    default: return nil
+    case .ready, .serving, .takesWrites, .settling, .sealing: self = .verifying
+    case .asked, .waiting, .syncing, .failing: return nil
+    case .refused, .unreachable, .confirmed, .failed, .timedOut, .aborted, .unknown: return nil
     }
   }
 
@@ -262,7 +262,8 @@ extension TimelineAxis.Row {
     var stretches: [Stretch] = []
     var activity: TimelineActivity?
     for (mark, next) in zip(marks, marks.dropFirst()) {
-      activity = Self.isEnd(mark.phase) ? nil : TimelineActivity(phase: mark.phase) ?? activity
+      let phase = mark.phase.known
+      activity = phase?.isEnd == true ? nil : phase.flatMap(TimelineActivity.init) ?? activity
       guard let activity else { continue }
       if stretches.last?.activity == activity, stretches.last?.to == mark.at {
         stretches[stretches.count - 1].to = next.at
@@ -274,9 +275,5 @@ extension TimelineAxis.Row {
   }
 
   /// The step that ended it; nil if it has not ended.
-  var end: TimelineAxis.Mark? { marks.last { Self.isEnd($0.phase) } }
-
-  private static func isEnd(_ phase: String) -> Bool {
-    ["confirmed", "failed", "timedOut", "refused", "aborted", "unknown"].contains(phase)
-  }
+  var end: TimelineAxis.Mark? { marks.last { $0.phase.known?.isEnd == true } }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Model
 internal import Rollout
 
 /// A rollout's timeline as one HTML page: no script, nothing from elsewhere, and a policy that
@@ -104,9 +105,9 @@ struct TimelinePage: Sendable {
         "<rect class=\"\(stretch.activity.rawValue)\" x=\"\(Self.number(from))\" y=\"\(Self.number(y + 4))\" width=\"\(Self.number(max(to - from, 1)))\" height=\"16\"><title>\(HTML.escaped(row.node)): \(stretch.activity.title), \(TimelineText.time(stretch.from)) to \(TimelineText.time(stretch.to))</title></rect>\n"
     }
     if let end = row.end, range.contains(end.at) {
-      let kind = end.phase == "confirmed" ? "good" : "bad"
+      let kind = end.phase == .known(.confirmed) ? "good" : "bad"
       svg +=
-        "<circle class=\"\(kind)\" cx=\"\(Self.number(x(end.at)))\" cy=\"\(Self.number(y + 12))\" r=\"6\"><title>\(HTML.escaped("\(row.node): \(end.phase) \(TimelineText.time(end.at))"))</title></circle>\n"
+        "<circle class=\"\(kind)\" cx=\"\(Self.number(x(end.at)))\" cy=\"\(Self.number(y + 12))\" r=\"6\"><title>\(HTML.escaped("\(row.node): \(end.phase.text) \(TimelineText.time(end.at))"))</title></circle>\n"
     }
     if let problem = row.problem {
       svg +=
@@ -184,7 +185,7 @@ struct TimelinePage: Sendable {
         [row.node] + steps.map { row.time(of: $0).map(TimelineText.time) ?? "" }
           + [
             row.end.map { TimelineText.time($0.at) } ?? "",
-            (row.outcome?.kind.rawValue ?? row.end?.phase ?? "unknown")
+            (row.outcome?.kind.rawValue ?? row.end?.phase.text ?? "unknown")
               + (row.isByWallClock ? " (placed by its wall clock)" : ""),
             row.outcome?.reason ?? row.end?.detail ?? row.problem ?? "",
           ]
@@ -195,7 +196,7 @@ struct TimelinePage: Sendable {
     "<details><summary>\(HTML.escaped(row.node))</summary>\n"
       + HTML.table(
         ["when", "step", "detail"],
-        row.marks.map { [TimelineText.time($0.at), $0.phase, $0.detail] })
+        row.marks.map { [TimelineText.time($0.at), $0.phase.text, $0.detail] })
       + "</details>\n"
   }
 

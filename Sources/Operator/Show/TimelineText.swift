@@ -51,7 +51,9 @@ struct TimelineText: Sendable {
   }
 
   private func outcome(_ row: TimelineAxis.Row) -> String {
-    var text = row.outcome?.kind.rawValue ?? row.end?.phase ?? row.marks.last?.phase ?? "unknown"
+    var text =
+      row.outcome?.kind.rawValue ?? row.end?.phase.text ?? row.marks.last?.phase.text
+      ?? "unknown"
     if row.isByWallClock { text += " (by its wall clock)" }
     return text
   }
@@ -76,7 +78,7 @@ struct TimelineText: Sendable {
         for column in place(stretch.from)...place(stretch.to) { bar[column] = letter }
       }
       if axis.hasInstant, bar[place(0)] != " " { bar[place(0)] = "|" }
-      if let end = row.end { bar[place(end.at)] = end.phase == "confirmed" ? "+" : "!" }
+      if let end = row.end { bar[place(end.at)] = end.phase == .known(.confirmed) ? "+" : "!" }
       let padding = String(repeating: " ", count: name - row.node.count)
       return "\(row.node)\(padding) [\(String(bar))]"
     }

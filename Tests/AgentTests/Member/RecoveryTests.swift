@@ -163,7 +163,7 @@ struct AgentRecoveryTests {
     let (cluster, rollout) = try Cluster.left(3, isolated: ["minio-1", "minio-2", "minio-3"])
     #expect(cluster.waitForDoubt(0, attempts: 3))
     let status = cluster[0].agent.status()
-    #expect(status.activeRollout == id && status.activeStage == "prepared")
+    #expect(status.activeRollout == id && status.activeStage == .known(.prepared))
     #expect(status.doubt?.missing == ["minio-2", "minio-3"], "\(String(describing: status.doubt))")
     let finding = status.findings.first { $0.rule == "rollout-in-doubt" }
     #expect(finding?.message.contains("rollout \(id) by alice") == true)
@@ -182,7 +182,7 @@ struct AgentRecoveryTests {
   func resolve() throws {
     let (cluster, rollout) = try Cluster.left(3, isolated: ["minio-1", "minio-2", "minio-3"])
     let answer = try JSON.decode(DoubtAnswer.self, from: cluster.resolve(1).body)
-    #expect(answer.node == "minio-2" && answer.stage == "prepared")
+    #expect(answer.node == "minio-2" && answer.stage == .known(.prepared))
     cluster.network.down.update { $0 = [] }
     #expect(try cluster.outcomes(rollout) == [.aborted, .aborted, .aborted])
     #expect(try JSON.decode(DoubtAnswer.self, from: cluster.resolve(1).body).stage == nil)
@@ -212,7 +212,7 @@ struct AgentRecoveryTests {
       3, isolated: ["minio-1", "minio-2", "minio-3"], asked: [])
     cluster.restartAll(settling: 300)
     let status = cluster[0].agent.status()
-    #expect(status.activeRollout == id && status.activeStage == "prepared")
+    #expect(status.activeRollout == id && status.activeStage == .known(.prepared))
     #expect(cluster.restarts == [0, 0, 0])
   }
 

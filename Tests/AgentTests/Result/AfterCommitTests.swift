@@ -38,7 +38,7 @@ struct OperatorLink: AgentLink {
 struct NoWatcher: RolloutWatcher, UndertakingObserver {
   func begins(_ rollout: Rollout) -> NoWatcher { self }
   func ended(_ rollout: Rollout, _ result: CoordinatorResult) {}
-  mutating func changed(member: String, phase: String, detail: String) {}
+  mutating func changed(member: String, phase: Word<RolloutPhase>, detail: String) {}
   mutating func committed(inNanoseconds: Int64) {}
   mutating func tick() {}
   mutating func end() {}

@@ -62,7 +62,7 @@ struct TimelineTests {
   func bounded() {
     var timeline = Timeline(rollout(), at: time(0))
     for number in 1...Limits.rolloutEvents + 10 {
-      timeline.append("starting", "\(number)", at: time(Int64(number)))
+      timeline.append(.starting, "\(number)", at: time(Int64(number)))
     }
     let events = timeline.events
     #expect(events.count == Limits.rolloutEvents)
@@ -73,23 +73,23 @@ struct TimelineTests {
       (Limits.rolloutDetailBytes, Limits.rolloutDetailBytes),
       (Limits.rolloutDetailBytes + 1, Limits.rolloutDetailBytes),
     ] {
-      timeline.append("failed", String(repeating: "x", count: count), at: time(9_999))
+      timeline.append(.failed, String(repeating: "x", count: count), at: time(9_999))
       #expect(timeline.events.last?.detail.utf8.count == expected)
     }
-    timeline.append("failed", String(repeating: "\u{1F600}", count: 600), at: time(9_999))
+    timeline.append(.failed, String(repeating: "\u{1F600}", count: 600), at: time(9_999))
     #expect(timeline.events.last?.detail.hasSuffix("\u{1F600}...") == true)
   }
 
   @Test("steps of another boot have no instant, and an instant of another boot, or past, is none")
   func boots() {
     var timeline = Timeline(rollout(), at: time(0))
-    timeline.append("prepared", "", at: time(5))
+    timeline.append(.prepared, "", at: time(5))
     timeline.arm(Instant(nanoseconds: 4_000_000), bootID: "boot-1", at: time(5))
     #expect(timeline.view(after: 0).instant == nil)
     timeline.arm(Instant(nanoseconds: 9_000_000), bootID: "boot-2", at: time(5))
     #expect(timeline.view(after: 0).instant == nil)
     timeline.arm(Instant(nanoseconds: 9_000_000), bootID: "boot-1", at: time(5))
-    timeline.append("restarting", "", at: time(3, boot: "boot-2"))
+    timeline.append(.restarting, "", at: time(3, boot: "boot-2"))
     let view = timeline.view(after: 0)
     #expect(view.instant == Instant(nanoseconds: 9_000_000) && view.bootID == "boot-1")
     #expect(view.events.map { $0.instant?.nanoseconds } == [5_000_000, nil])
@@ -98,7 +98,7 @@ struct TimelineTests {
   @Test("what looks like a secret is in no step, whoever wrote it there")
   func redacted() {
     var timeline = Timeline(rollout(), at: time(0))
-    timeline.append("waiting", "the server printed \(apiKey)", at: time(1))
+    timeline.append(.waiting, "the server printed \(apiKey)", at: time(1))
     timeline.end(Outcome(.failed, "MINIO_ROOT_PASSWORD=hunter2hunter2"), at: time(2))
     let text = String(decoding: JSON.encode(timeline.view(after: 0)), as: UTF8.self)
     #expect(!text.contains(apiKey) && !text.contains("hunter2"))
@@ -111,7 +111,7 @@ struct TimelineTests {
     let timelines = TimelineRecords(port: host.ports().records)
     for number in 1...Limits.timelines + 3 {
       var timeline = Timeline(rollout(number), at: time(0))
-      timeline.append("preparing", "", at: time(0))
+      timeline.append(.preparing, "", at: time(0))
       try timelines.save { timeline }
     }
     #expect(kept(host).count == Limits.timelines)
@@ -134,7 +134,7 @@ struct TimelineTests {
     let again = Node(node.host)
     let view = try again.view(first.id)
     #expect(view.outcome?.kind == .confirmed && view.rollout == RolloutHead(first))
-    let phases = view.events.map(\.phase)
+    let phases = view.events.map(\.phase.text)
     #expect(phases.starts(with: ["preparing", "checked", "prepared", "armed", "restarting"]))
     #expect(phases.last == "confirmed" && view.instant != nil && view.report?.started != nil)
     #expect(view.events.allSatisfy { $0.instant != nil })
@@ -158,7 +158,7 @@ struct TimelineTests {
     // Alone it is a majority, and soon would abort.
     let again = Node(node.host, settles: false)
     let view = try again.view(rollout.id)
-    #expect(view.events.map(\.phase) == ["preparing", "checked", "prepared", "prepared"])
+    #expect(view.events.map(\.phase.text) == ["preparing", "checked", "prepared", "prepared"])
     #expect(view.events.last?.detail == "the agent was restarted")
     #expect(view.events.map(\.sequence) == [1, 2, 3, 4])
   }

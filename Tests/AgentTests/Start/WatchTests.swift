@@ -4,6 +4,7 @@ import API
 import HTTP
 import JSONCoding
 import KeyManager
+import Model
 import Rollout
 import Secrets
 import ServerUnit
@@ -23,7 +24,7 @@ import Threads
     var after = 0
     for _ in 0..<100 {
       let view = try view(node, rollout, after: after)
-      if view.events.contains(where: { $0.phase == phase.rawValue }) { return rollout }
+      if view.events.contains(where: { $0.phase == .known(phase.ofRollout) }) { return rollout }
       try #require(view.outcome == nil, "\(view.events)")
       after = view.events.last?.sequence ?? after
     }

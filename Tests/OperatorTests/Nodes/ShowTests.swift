@@ -27,7 +27,7 @@ extension RolloutView {
         RolloutEvent(
           sequence: index + 1,
           realtimeMicroseconds: wall * 1_000_000 + (step.0 + shift) * 1_000,
-          instant: instant(step.0), phase: step.1, detail: index == 7 ? outcome.reason : "")
+          instant: instant(step.0), phase: Word(step.1), detail: index == 7 ? outcome.reason : "")
       },
       report: RestartReport(
         planned: Instant(nanoseconds: boot * 1_000_000_000), issued: instant(1),
@@ -68,7 +68,7 @@ struct ShowTests {
     // What systemd says, not when it was heard of.
     #expect(axis.rows.map { $0.time(of: .start) } == [7_000_000, 10_000_000])
     #expect(axis.skew(of: .stop) == 3_000_000 && axis.skew(of: .start) == 3_000_000)
-    #expect(axis.rows.map { $0.end?.phase } == ["confirmed", "confirmed"])
+    #expect(axis.rows.map { $0.end?.phase.text } == ["confirmed", "confirmed"])
   }
 
   @Test("a node without the instant is placed by its wall clock, and it is said")
@@ -100,7 +100,7 @@ struct ShowTests {
     view.events.append(
       RolloutEvent(
         sequence: 9, realtimeMicroseconds: 100_250_000,
-        instant: Instant(nanoseconds: 7_250_000_000), phase: "stopping", detail: "ordered"))
+        instant: Instant(nanoseconds: 7_250_000_000), phase: .known(.stopping), detail: "ordered"))
     let row = axis([view]).rows[0]
     #expect(row.time(of: .stop) == nil)
     #expect(row.time(of: .start) == 7_000_000)
@@ -111,7 +111,7 @@ struct ShowTests {
   func skew() {
     var late = RolloutView.sample(shift: 1)
     late.report = nil
-    late.events.removeAll { $0.phase == "starting" }
+    late.events.removeAll { $0.phase == .known(.starting) }
     #expect(axis([.sample(shift: 0), late]).skew(of: .start) == nil)
   }
 
@@ -226,11 +226,11 @@ struct RolloutTableTests {
   @Test("every node is in the table, however many there are and however small the terminal")
   func folded() {
     let names = (1...64).map { "minio-\($0)" }
-    var table = RolloutTable(names, phase: "asked", at: begin)
+    var table = RolloutTable(names, phase: .asked, at: begin)
     for (index, name) in names.enumerated() {
       let detail = index < 60 ? "\(index) of 63 peers answered" : "FATAL no KMS"
       _ = table.set(
-        name, .init(phase: index < 60 ? "waitingForPeers" : "failed", detail: detail),
+        name, .init(phase: .known(index < 60 ? .waitingForPeers : .failed), detail: detail),
         at: begin.advanced(byMilliseconds: index * 1_000))
     }
     for rows in [4, 24, 70] {
@@ -241,15 +241,15 @@ struct RolloutTableTests {
     #expect(small.count == 3)
     #expect(small[1].text.hasPrefix("minio-[1-60]   waitingForPeers  70 s"), "\(small)")
     #expect(small[2].text == "minio-[61-64]  failed           10 s  FATAL no KMS")
-    #expect(small.map(\.phase) == ["", "waitingForPeers", "failed"])
+    #expect(small.map(\.phase) == [nil, .known(.waitingForPeers), .known(.failed)])
     #expect(table.lines(room: 64).count == 64)
   }
 
   @Test("since when starts anew with each change, and with no other")
   func since() {
-    var table = RolloutTable(["a", "b"], phase: "asked", at: begin)
+    var table = RolloutTable(["a", "b"], phase: .asked, at: begin)
     let later = begin.advanced(byMilliseconds: 5_000)
-    let ready = RolloutTable.State(phase: "ready", detail: "")
+    let ready = RolloutTable.State(phase: .known(.ready), detail: "")
     let changes = [
       table.set("a", ready, at: later),
       table.set("a", ready, at: later.advanced(byMilliseconds: 1)),
@@ -263,7 +263,7 @@ struct RolloutTableTests {
   @Test("long lists of names are cut, so that the state stays in sight")
   func names() {
     let names = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta"]
-    let table = RolloutTable(names, phase: "starting", at: begin)
+    let table = RolloutTable(names, phase: .starting, at: begin)
     let text = table.text(columns: 60, rows: 5, at: begin)
     #expect(text.count == 2 && text[1].text.contains("... (8 nodes)  starting"), "\(text)")
   }

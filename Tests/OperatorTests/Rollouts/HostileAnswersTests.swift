@@ -41,7 +41,7 @@ import Threads
       events: phases.enumerated().map { index, phase in
         RolloutEvent(
           sequence: index + 1, realtimeMicroseconds: 1_700_000_000_000_000 + Int64(index) * 50_000,
-          instant: instant(index * 50), phase: phase, detail: "")
+          instant: instant(index * 50), phase: Word(phase), detail: "")
       },
       report: RestartReport(
         planned: instant(100), issued: instant(101), previousInvocation: "i",

@@ -24,7 +24,8 @@ import Testing
       RolloutView(
         id: "00000000000000aa",
         events: [
-          RolloutEvent(sequence: 1, realtimeMicroseconds: 1_000_000, phase: "confirmed", detail: "")
+          RolloutEvent(
+            sequence: 1, realtimeMicroseconds: 1_000_000, phase: .known(.confirmed), detail: "")
         ], report: nil, outcome: Outcome(.confirmed, ""),
         rollout: RolloutHead(
           id: "00000000000000aa", epoch: 4, kind: .apply, generation: 1, createdBy: "alice"),

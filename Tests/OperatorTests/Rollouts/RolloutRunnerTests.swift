@@ -10,8 +10,8 @@ import Threads
 @Suite(.timeLimit(.minutes(1))) struct RolloutRunnerTests {
   private struct Watcher: RolloutWatcher {
     var phases: [String] = []
-    mutating func changed(member: String, phase: String, detail: String) {
-      phases.append("\(member) \(phase) \(detail)")
+    mutating func changed(member: String, phase: Word<RolloutPhase>, detail: String) {
+      phases.append("\(member) \(phase.text) \(detail)")
     }
     mutating func committed(inNanoseconds: Int64) { phases.append("committed") }
     mutating func tick() {}

@@ -123,12 +123,12 @@ final class FakeAgent: AgentLink {
       findings: [])
   }
 
-  private func stage(_ record: ParticipantRecord) -> String? {
+  private func stage(_ record: ParticipantRecord) -> Word<RolloutPhase>? {
     switch record.active?.stage {
-    case .prepared: "prepared"
-    case .accepted: "accepted"
-    case .committed: "committed"
-    case .watching: "watching"
+    case .prepared: .known(.prepared)
+    case .accepted: .known(.accepted)
+    case .committed: .known(.committed)
+    case .watching: .known(.watching)
     case nil: nil
     }
   }
@@ -390,6 +390,7 @@ final class FakeAgent: AgentLink {
   private func say(_ phase: String, _ detail: String, _ state: inout State) {
     state.events.append(
       RolloutEvent(
-        sequence: state.events.count + 1, realtimeMicroseconds: 0, phase: phase, detail: detail))
+        sequence: state.events.count + 1, realtimeMicroseconds: 0, phase: Word(phase),
+        detail: detail))
   }
 }

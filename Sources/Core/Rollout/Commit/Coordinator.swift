@@ -118,10 +118,12 @@ package struct Coordinator: Sendable, Hashable {
     }
     switch vote {
     case .no(let refusal):
-      return [.report(member: name, phase: "refused", detail: refusal.message)]
+      return [.report(member: name, phase: .known(.refused), detail: refusal.message)]
         + abort(Refusal(refusal.code, "\(name): \(refusal.message)"), now)
     case .yes:
-      var effects: [CoordinatorEffect] = [.report(member: name, phase: "prepared", detail: "")]
+      var effects: [CoordinatorEffect] = [
+        .report(member: name, phase: .known(.prepared), detail: "")
+      ]
       if members.allSatisfy({ $0.vote == .yes }) { effects += propose(now) }
       return effects
     }
@@ -137,8 +139,8 @@ package struct Coordinator: Sendable, Hashable {
       member.vote = .no(refusal)
       member.isLost = true
     }
-    let phase = refusal.code == .unreachable ? "unreachable" : "refused"
-    return [.report(member: name, phase: phase, detail: refusal.message)]
+    let phase = refusal.code == .unreachable ? RolloutPhase.unreachable : .refused
+    return [.report(member: name, phase: .known(phase), detail: refusal.message)]
       + abort(Refusal(refusal.code, "\(name): \(refusal.message)"), now)
   }
 
@@ -307,7 +309,7 @@ package struct Coordinator: Sendable, Hashable {
       guard let index = names.firstIndex(of: name), members[index].outcome == nil else { return [] }
       members[index].outcome = outcome
       effects.append(
-        .report(member: name, phase: outcome.kind.rawValue, detail: outcome.reason))
+        .report(member: name, phase: .known(outcome.kind.phase), detail: outcome.reason))
       if members.allSatisfy({ $0.outcome != nil }) { effects += finishCommitted() }
     case .aborting(let refusal):
       update(name) { member in

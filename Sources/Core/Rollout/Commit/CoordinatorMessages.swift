@@ -24,7 +24,7 @@ package enum CoordinatorInput: Sendable, Hashable {
   /// A member could not be reached, or did not answer in time; the text says what was tried.
   case silent(member: String, reason: String)
   /// A member's rollout moved on.
-  case progress(member: String, phase: String, detail: String)
+  case progress(member: String, phase: Word<RolloutPhase>, detail: String)
   /// A member restarted its unit.
   case restarted(member: String, RestartReport)
   /// A member's rollout ended.
@@ -68,7 +68,7 @@ package enum CoordinatorEffect: Sendable, Hashable {
   /// The decision is commit; the instant in the coordinator's clock.
   case committed(instant: Instant)
   /// A member's outcome or vote is known, for those who watch.
-  case report(member: String, phase: String, detail: String)
+  case report(member: String, phase: Word<RolloutPhase>, detail: String)
   /// The end.
   case finished(CoordinatorResult)
 }

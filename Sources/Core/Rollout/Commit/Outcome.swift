@@ -13,6 +13,16 @@ package enum OutcomeKind: String, Sendable, Codable, Hashable {
   case timedOut
   /// The coordinator could not find out.
   case unknown
+
+  package var phase: RolloutPhase {
+    switch self {
+    case .aborted: .aborted
+    case .confirmed: .confirmed
+    case .failed: .failed
+    case .timedOut: .timedOut
+    case .unknown: .unknown
+    }
+  }
 }
 
 /// How a rollout ended on one member, with the reason.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+package import Model
 
 /// Where a start is, in words that a person can read.
 package enum WatchPhase: String, Sendable, Codable, Hashable, CaseIterable {
@@ -26,6 +27,23 @@ package enum WatchPhase: String, Sendable, Codable, Hashable, CaseIterable {
   case unknown
   /// The last phase of any other.
   case failed
+
+  package var ofRollout: RolloutPhase {
+    switch self {
+    case .stopping: .stopping
+    case .starting: .starting
+    case .waitingForPeers: .waitingForPeers
+    case .waitingForDrives: .waitingForDrives
+    case .waitingForQuorum: .waitingForQuorum
+    case .initialising: .initialising
+    case .ready: .ready
+    case .serving: .serving
+    case .settling: .settling
+    case .confirmed: .confirmed
+    case .unknown: .unknown
+    case .failed: .failed
+    }
+  }
 }
 
 /// How a start ended.

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Where a member is in a rollout, in the words of status, timelines and displays.
+package enum RolloutPhase: String, Sendable, Hashable, CaseIterable {
+  /// The coordinator has asked for its vote.
+  case asked
+  /// Its checks run.
+  case preparing
+  case checked
+  /// It voted yes.
+  case prepared
+  /// It voted no, or why its vote is not known.
+  case refused
+  case unreachable
+  /// It accepted commit, and does not know the decision.
+  case accepted
+  case committed
+  /// It waits for the instant.
+  case armed
+  /// What a committed rollout cannot go on without is tried again before the restart.
+  case waiting
+  case restarting
+  case stopping
+  case stopped
+  /// The replaced file's directory could not be made durable yet.
+  case syncing
+  case starting
+  case watching
+  case waitingForPeers
+  case waitingForDrives
+  case waitingForQuorum
+  case initialising
+  case ready
+  case serving
+  case takesWrites
+  /// All is good, and must stay so for the settle time.
+  case settling
+  /// The seal could not be made durable yet.
+  case sealing
+  /// That the restart could not be done is not durable yet.
+  case failing
+  case confirmed
+  case failed
+  case timedOut
+  case aborted
+  case unknown
+
+  /// Known from the votes already.
+  package var isOfVote: Bool {
+    [.preparing, .checked, .prepared, .refused, .accepted].contains(self)
+  }
+
+  /// Whether nothing of the rollout follows on this member.
+  package var isEnd: Bool {
+    [.confirmed, .failed, .timedOut, .refused, .aborted, .unknown].contains(self)
+  }
+}
