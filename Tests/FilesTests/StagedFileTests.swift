@@ -49,7 +49,7 @@ func failure(_ body: () throws(FileFailure) -> Void) -> FileFailure? {
     #expect(staged.path == directory(".minio.keyturn-r1"))
     #expect(try FileReading.read(target, limitBytes: 1000).bytes == old)
     try staged.install()
-    try staged.syncDirectory()
+    try StagedFile.syncDirectory(of: staged.target)
     #expect(try names() == ["minio"])
     #expect(try FileReading.read(target, limitBytes: 1000).bytes == new)
   }

@@ -185,7 +185,7 @@ struct Scene {
     let old = try StagedFile.inspect(path)?.digest
     let staged = try StagedFile.stage(bytes, under: lock, tag: "r2", expecting: old)
     try staged.install()
-    try staged.syncDirectory()
+    try StagedFile.syncDirectory(of: staged.target)
   }
 
   /// What stands beside the file and is wider than it was, or has content without its label.

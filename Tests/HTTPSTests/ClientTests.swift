@@ -27,7 +27,7 @@ import Threads
     return HostPort(host: "127.0.0.1", port: listener.address.port)
   }
 
-  @Test("an idle connection that the server has closed is made anew, for any method")
+  @Test("an idle connection that the server has closed is opened again, for any method")
   func idleClosed() throws {
     var bounds = HTTPSServer.Bounds()
     bounds.idleMilliseconds = 20

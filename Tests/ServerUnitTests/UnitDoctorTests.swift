@@ -6,12 +6,15 @@ import Testing
 @Suite struct UnitDoctorTests {
   /// The official distributed unit, running (docs/facts.md, "The server's unit").
   private static let official = UnitState(
-    id: "minio.service", activeState: "active", subState: "running", mainPID: 100,
-    user: "minio-user",
-    environmentFiles: [.init(path: "/etc/default/minio", isOptional: true)],
-    execStart: ["/usr/local/bin/minio", "server", "$MINIO_OPTS", "$MINIO_VOLUMES"],
-    restart: "always", startLimitBurst: 5, startLimitIntervalMicroseconds: 10_000_000,
-    sendsSIGKILL: false)
+    id: "minio.service", activeState: "active", subState: "running", mainPID: 100
+  ) {
+    $0.user = "minio-user"
+    $0.environmentFiles = [.init(path: "/etc/default/minio", isOptional: true)]
+    $0.execStart = ["/usr/local/bin/minio", "server", "$MINIO_OPTS", "$MINIO_VOLUMES"]
+    $0.restart = "always"
+    ($0.startLimitBurst, $0.startLimitIntervalMicroseconds) = (5, 10_000_000)
+    $0.sendsSIGKILL = false
+  }
 
   private static func rules(
     _ change: (inout UnitState, inout UnitDoctor.Surroundings) -> Void = { _, _ in }

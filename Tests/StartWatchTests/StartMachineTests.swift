@@ -156,7 +156,7 @@ import Testing
     }
   }
 
-  @Test("a settle timer of before, one that is early, and a unit that was not asked end nothing")
+  @Test("an earlier settle timer, one that is early, and a unit that was not asked end nothing")
   func earlyResult() {
     var machine = Self.settling()
     let early = Self.zero.advanced(byMilliseconds: 9_999)
@@ -238,7 +238,7 @@ import Testing
     #expect(!effects.contains(.askEnvironment(pid: 200)) && machine.outcome == nil)
   }
 
-  @Test("a unit that was active and is not any more is not confirmed by health of before")
+  @Test("a unit that was active and is not any more is not confirmed by earlier health")
   func reloading() {
     var machine = StartMachine(arguments: Self.quiet)
     _ = machine.handle(Self.restart, at: Self.zero)
@@ -384,8 +384,8 @@ import Testing
     say(200, "FATAL x")
     for number in 0..<later { say(300, "FATAL number \(number)") }
     let ended = UnitState(
-      id: "minio.service", activeState: "failed", subState: "failed", invocationID: "new",
-      execMainPID: 200)
+      id: "minio.service", activeState: "failed", subState: "failed", invocationID: "new"
+    ) { $0.execMainPID = 200 }
     let wait =
       isKept ? StartMachine.continuationMilliseconds : StartMachine.lateLinesMilliseconds
     let effects = machine.handle(.unit(ended), at: Self.zero)

@@ -63,20 +63,28 @@ private func withManager(
     try withManager(answer: { _ in .properties(properties) }) { manager, bus in
       let state = try bus.unit("minio.service", deadline: soon())
       let expected = UnitState(
-        id: "minio.service", loadState: "loaded", activeState: "activating", subState: "start",
-        type: "notify", mainPID: 4321, invocationID: "000102030405060708090a0b0c0d0e0f",
-        nRestarts: 3, result: "exit-code", execMainStartMonotonicMicroseconds: 1 << 40,
-        execMainPID: 4320, execMainCode: 1, execMainStatus: 203, user: "minio-user", group: "minio",
-        environmentFiles: [
+        id: "minio.service", activeState: "activating", subState: "start", mainPID: 4321,
+        invocationID: "000102030405060708090a0b0c0d0e0f"
+      ) {
+        ($0.nRestarts, $0.result) = (3, "exit-code")
+        $0.execMainStartMonotonicMicroseconds = 1 << 40
+        ($0.execMainPID, $0.execMainCode, $0.execMainStatus) = (4320, 1, 203)
+        ($0.user, $0.group) = ("minio-user", "minio")
+        $0.environmentFiles = [
           .init(path: "/etc/default/minio", isOptional: true), .init(path: "/etc/more"),
-        ], environment: ["A=1", "B=two words"],
-        passEnvironment: ["C"], unsetEnvironment: ["D", "E=1"], supplementaryGroups: ["ssl-cert"],
-        ambientCapabilities: 1 << 10, capabilityBoundingSet: 1 << 40,
-        execStart: ["/usr/bin/minio", "server", "$MINIO_OPTS"], restart: "always",
-        startLimitBurst: 5, startLimitIntervalMicroseconds: 10_000_000,
-        timeoutStartMicroseconds: .max, timeoutStopMicroseconds: 90_000_000,
-        needDaemonReload: true, fragmentPath: "/etc/minio.service", dropIns: ["/etc/a.conf"],
-        notifyAccess: "main", job: .init(id: 77, path: "/job/77"))
+        ]
+        $0.environment = ["A=1", "B=two words"]
+        ($0.passEnvironment, $0.unsetEnvironment) = (["C"], ["D", "E=1"])
+        $0.supplementaryGroups = ["ssl-cert"]
+        ($0.ambientCapabilities, $0.capabilityBoundingSet) = (1 << 10, 1 << 40)
+        $0.execStart = ["/usr/bin/minio", "server", "$MINIO_OPTS"]
+        $0.restart = "always"
+        ($0.startLimitBurst, $0.startLimitIntervalMicroseconds) = (5, 10_000_000)
+        $0.timeoutStopMicroseconds = 90_000_000
+        $0.needDaemonReload = true
+        ($0.fragmentPath, $0.dropIns) = ("/etc/minio.service", ["/etc/a.conf"])
+        $0.job = .init(id: 77, path: "/job/77")
+      }
       #expect(state == expected)
       #expect(
         manager.requests.last == .init(path: unitPath, member: "GetAll", arguments: [""]))
@@ -347,7 +355,7 @@ private func withManager(
     #expect(Notify.line("a\nREADY=1\r\nb\u{2028}c") == "a READY=1 b c")
   }
 
-  @Test("a time of libsystemd's is waited for to its end, and never for ever")
+  @Test("a time of libsystemd's is waited for to its end, and never without limit")
   func timeouts() {
     let now = Clock.monotonicMicroseconds()
     #expect(Monotonic.milliseconds(until: .max) == -1)

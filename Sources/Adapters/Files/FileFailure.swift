@@ -26,7 +26,7 @@ package struct FileFailure: Error, Sendable, Hashable, CustomStringConvertible {
     case immutable
     /// It is larger than its limit.
     case tooLarge
-    /// It is not, or no longer, what the caller was told that it is.
+    /// It is not, or no longer, what the caller expected.
     case changed
     /// Its checksum does not fit its content.
     case damaged
@@ -50,7 +50,6 @@ package struct FileFailure: Error, Sendable, Hashable, CustomStringConvertible {
   /// Whole sentences for a person.
   package var message: String
 
-  /// A failure with its message.
   package init(_ kind: Kind, _ path: String, _ message: String) {
     self.kind = kind
     self.path = path
@@ -59,7 +58,7 @@ package struct FileFailure: Error, Sendable, Hashable, CustomStringConvertible {
 
   package var description: String { message }
 
-  /// As a member's no: a file that changed is a vote, everything else is about the file.
+  /// As a refusal: a changed file refuses the vote, everything else concerns the file.
   package var refusal: Refusal { Refusal(kind == .changed ? .vote : .file, message) }
 
   /// The failure of a system call: `attempt` is what was done, for example `create`, `path` on
@@ -93,7 +92,7 @@ package struct FileFailure: Error, Sendable, Hashable, CustomStringConvertible {
   }
 }
 
-/// `call` until it is not interrupted; the failure says what was attempted on which path.
+/// Repeats `call` while a signal interrupts it.
 func fileCall<Result: FixedWidthInteger & SignedInteger>(
   _ attempt: String, _ path: String, _ call: () -> Result
 ) throws(FileFailure) -> Result {

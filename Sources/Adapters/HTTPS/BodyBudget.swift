@@ -4,9 +4,10 @@ package import Model
 /// How much memory the bodies of all requests may take at once, from before they are read until they
 /// are answered.
 ///
-/// A value. What a body costs is its bytes and what comes of them: ``Limits/bodyCostFactor`` times
-/// its length. Others than operators may take three quarters of it, with large bodies half, and no
-/// holder has more than one large body at a time: so small ones and an operator's always get through.
+/// A value. A body costs ``Limits/bodyCostFactor`` times its length: its bytes and what they are
+/// decoded to. Holders other than operators may take three quarters of the budget, half of it with
+/// large bodies, and each holder at most one large body at a time. So small bodies and those of
+/// operators always get through.
 package struct BodyBudget: Sendable {
   private let bytes: Int
   private var used = 0
@@ -14,7 +15,6 @@ package struct BodyBudget: Sendable {
   private var usedByLarge = 0
   private var large: Set<String> = []
 
-  /// A budget of so many bytes.
   package init(bytes: Int = Limits.bodyBudgetBytes) { self.bytes = bytes }
 
   /// What a body of a holder has taken; to be given back once.
@@ -31,7 +31,8 @@ package struct BodyBudget: Sendable {
   ) -> Share? {
     let isLarge = length > Limits.smallBodyBytes
     let isPrivileged = standing == .operator
-    // What alone is more than the budget must still be possible; its own limit is elsewhere.
+    // A body larger than the whole budget must still be possible; the limit of one body is enforced
+    // elsewhere.
     let cost = min(length * Limits.bodyCostFactor, bytes)
     guard used + cost <= bytes else { return nil }
     let part = min(cost, bytes / 2)

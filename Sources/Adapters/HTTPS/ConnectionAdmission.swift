@@ -3,11 +3,11 @@ package import Model
 
 /// Which connections may stay after their handshake, when it is known who they are.
 ///
-/// A value: no clock, no socket. Some places are kept for each standing, the rest is for whoever
-/// comes. When places are short, the connection that has rested the longest goes, of the lowest
-/// standing that has more than what is kept for it; never one of a higher standing than the newcomer,
-/// and never one that is being answered. One holder has so many places at the most, and replaces its
-/// own.
+/// A value: no clock, no socket. Some places are reserved for each standing, the rest are open to
+/// all. When places are short, the connection that has been idle the longest is closed, among those
+/// of the lowest standing that has more than its reserve. A connection of a higher standing than
+/// the newcomer is never closed, nor one that is being answered. A holder has a limited number of
+/// places and replaces its own connections.
 package struct ConnectionAdmission: Sendable {
   /// How many may stay.
   package struct Bounds: Sendable, Hashable {
@@ -24,9 +24,8 @@ package struct ConnectionAdmission: Sendable {
     }
   }
 
-  /// What becomes of a connection whose holder is known.
+  /// The decision on a connection whose holder is known.
   package enum Verdict: Sendable, Hashable {
-    /// It has a place.
     case admitted
     /// It has the place of another one, which is to be closed.
     case replaces(UInt64)
@@ -45,10 +44,8 @@ package struct ConnectionAdmission: Sendable {
   private var entries: [UInt64: Entry] = [:]
   private var rests: UInt64 = 0
 
-  /// An admission with all places free.
   package init(_ bounds: Bounds) { self.bounds = bounds }
 
-  /// Taken places.
   package var count: Int { entries.count }
 
   /// A connection has been made by `holder`. Unless it is refused it has a place, and rests.

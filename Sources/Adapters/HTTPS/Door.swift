@@ -6,14 +6,14 @@ internal import Sockets
 internal import TLS
 internal import Threads
 
-/// What stands before the handshake's end: one thread accepts connections and takes all handshakes
-/// on as bytes come, so that a client that says nothing, or a byte a second, costs a socket and no
-/// thread. It never blocks but in poll(2).
+/// All connections before the end of their handshake: one thread accepts them and advances all
+/// handshakes as bytes arrive. A silent or slow client costs a socket and no thread. The thread
+/// blocks only in poll(2).
 final class Door {
   private struct Waiting {
     var socket: Socket
     var deadline: Instant
-    /// Nil until something has come: who says nothing costs no memory of OpenSSL's.
+    /// Nil until a byte has arrived: a silent client costs no memory of OpenSSL.
     var handshake: TLSHandshake?
     /// It has had its last answer; what still comes is dropped until the other side closes, so that
     /// no reset takes the answer away (RFC 9112, 9.6).
@@ -159,7 +159,7 @@ final class Door {
       server.intake.note(nil, peer, answer)
       return dismiss(transport, answer)
     case .replaces(let other):
-      // It rests, or is about to find out that it must end.
+      // It is idle, or about to learn that it must end.
       server.state.withLock { $0.sockets[other] }?.interruptReading()
     case .admitted: break
     }

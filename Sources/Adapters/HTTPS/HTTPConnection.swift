@@ -10,13 +10,11 @@ internal import Threads
 package final class HTTPConnection {
   /// Whether and how a probe's connection is secured.
   package enum Security: Sendable {
-    /// Plain HTTP.
     case none
     /// TLS as the probed program's own clients do it.
     case probe(ProbeTLSContext)
   }
 
-  /// Whether it can carry another request.
   package private(set) var isReusable = true
   /// Whether any byte of the answer to the last request has come.
   private(set) var hasAnswered = false

@@ -4,12 +4,11 @@ package import Model
 package import TLS
 internal import Threads
 
-/// Requests to one agent over Keyturn's own TLS, on one connection that is kept and made anew as
-/// needed.
+/// Requests to one agent over Keyturn's own TLS, on one connection that is kept, and opened again
+/// when needed.
 ///
 /// It belongs to one thread.
 package final class HTTPSClient {
-  /// Where the agent listens.
   package let address: HostPort
   package let expected: Principal
   private let context: TLSContext
@@ -36,9 +35,9 @@ package final class HTTPSClient {
 
   /// Sends a request and blocks until the whole answer is there, or the deadline.
   ///
-  /// A kept connection that the agent has closed in the meantime is made anew. Whether the agent
-  /// has seen the request can be unknown then; so a request that was already sent is sent once more
-  /// only if it is `repeatable` (a GET unless said otherwise) and nothing of an answer had come.
+  /// If the agent has closed the kept connection, a new one is opened. It can then be unknown
+  /// whether the agent has seen the request. So a request that was already sent is sent again only
+  /// if it is `repeatable` (by default a GET) and no byte of an answer has arrived.
   package func request(
     _ request: HTTPRequest, repeatable: Bool? = nil, until deadline: Instant
   ) throws(HTTPSFailure) -> HTTPResponse {

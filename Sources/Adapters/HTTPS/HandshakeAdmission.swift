@@ -19,7 +19,6 @@ package struct HandshakeAdmission: Sendable {
   /// How many may wait.
   package struct Bounds: Sendable, Hashable {
     package var places = Limits.handshakes
-    /// Places of one source.
     package var perSource = Limits.handshakesOfSource
     /// So many taken places are pressure.
     package var refusalsFrom = Limits.handshakesUnderPressure
@@ -30,9 +29,8 @@ package struct HandshakeAdmission: Sendable {
     package init() {}
   }
 
-  /// What becomes of a connection that has come.
+  /// The decision on a new connection.
   package enum Verdict: Sendable, Hashable {
-    /// It has a place.
     case admitted
     /// It has the place of another one, which is to be closed.
     case replaces(UInt64)
@@ -49,10 +47,8 @@ package struct HandshakeAdmission: Sendable {
   private var entries: [UInt64: Entry] = [:]
   private var counts: [SourceNetwork: Int] = [:]
 
-  /// An admission with all places free.
   package init(_ bounds: Bounds = Bounds()) { self.bounds = bounds }
 
-  /// Taken places.
   package var count: Int { entries.count }
 
   /// A connection has come. Unless it is refused it has a place until ``end(_:)``.

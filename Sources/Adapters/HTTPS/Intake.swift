@@ -5,7 +5,7 @@ package import Model
 /// What the owner of a server decides: who may stay, whose body is read, and what is answered. Every
 /// closure runs on a thread of the server's; only ``answer`` may block.
 package struct Intake: Sendable {
-  /// What becomes of a connection once its certificate is known.
+  /// The decision on a connection once its certificate is known.
   package enum Place: Sendable {
     /// It may stay.
     case served(Standing)
@@ -13,7 +13,7 @@ package struct Intake: Sendable {
     case refused(HTTPResponse)
   }
 
-  /// What becomes of a request's body, whose length is known.
+  /// The decision on a request's body, whose length is known.
   package enum Body: Sendable {
     /// It is read if it has no more than so many bytes; otherwise it is refused (413).
     case taken(upTo: Int)

@@ -29,7 +29,6 @@ enum Transport {
     }
   }
 
-  /// Blocks until the kernel has taken all of `bytes`.
   func write(_ bytes: [UInt8], until deadline: Instant) throws(HTTPSFailure) {
     switch self {
     case .plain(let socket):

@@ -3,6 +3,7 @@ internal import Crypto
 internal import HTTP
 internal import JSONCoding
 internal import KeyManager
+internal import Model
 
 /// What a Key Manager's answer to a command means for the server's start (docs/facts.md,
 /// "Start and the Key Manager", "Key Manager frames").
@@ -117,12 +118,4 @@ func printable(_ text: String) -> String {
   }
   return String(String.UnicodeScalarView(scalars))
     .split { $0.isWhitespace }.joined(separator: " ")
-}
-
-extension String {
-  /// Without the white space at both ends.
-  fileprivate var trimmed: String {
-    let start = drop { $0.isWhitespace }
-    return String(start.reversed().drop { $0.isWhitespace }.reversed())
-  }
 }

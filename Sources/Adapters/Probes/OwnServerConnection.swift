@@ -37,7 +37,6 @@ struct OwnServerConnection {
       host: place.text, connection: try secure(socket, place, leaf, deadline))
   }
 
-  /// Whether it can carry another request.
   var staysOpen: Bool { connection.staysOpen }
 
   /// Blocks until the answer is complete, or the deadline. After a failure the connection is over.

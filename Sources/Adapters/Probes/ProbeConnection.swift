@@ -42,7 +42,6 @@ final class ProbeConnection {
   private let transport: Transport
   private let host: String
   private var parser = HTTPResponseParser(bodyLimit: Limits.probeBodyBytes)
-  /// Whether it can carry another request.
   private(set) var staysOpen = true
 
   /// Over TLS; `host` is for the Host field.

@@ -46,7 +46,7 @@ package enum ServerFaceProbe {
     return ServerFace(
       publicKey: certificate.flatMap { Digest(bytes: $0.publicKeyDigest) },
       validUntil: certificate?.notAfter,
-      // Made anew, so that nothing of another program's text is passed on.
+      // Formatted here, so that no text of another program is passed on.
       host: response.headers["x-amz-id-2"].map { Digest.sha256(Array($0.utf8)) },
       status: response.status)
   }

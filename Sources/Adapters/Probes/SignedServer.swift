@@ -41,7 +41,7 @@ package enum SignedServer {
       }
       return .taken(asked: count)
     } catch {
-      // Who takes the connection and does not answer is not away.
+      // A server that accepts the connection without answering is not away.
       let isBusy = error.isTimeout && session.isConnected
       return isBusy ? .busy("no answer: \(error.text)") : .refused("no answer: \(error.text)")
     }

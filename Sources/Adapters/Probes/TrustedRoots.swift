@@ -9,8 +9,8 @@ internal import TLS
 /// the folder of its authorities, as far as the server's user can read them (docs/facts.md,
 /// "Identity and TLS").
 ///
-/// The server passes over what it cannot read without a word. Here it is passed over too, and told:
-/// it is the likely reason where a chain ends in an unknown authority.
+/// The server silently ignores what it cannot read. It is ignored here too, but reported: it is the
+/// likely reason for a chain that ends in an unknown authority.
 struct TrustedRoots: Sendable {
   /// The certificates, PEM, one each.
   private(set) var certificates: [String] = []

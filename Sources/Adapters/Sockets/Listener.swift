@@ -24,8 +24,8 @@ package final class Listener: Sendable {
     self.isShared = isShared
   }
 
-  /// Takes over a TCP socket that already listens, and that another process holds too: whatever
-  /// becomes of this listener, connections wait there. Throws if it is not such a socket.
+  /// Takes over a TCP socket that already listens, and that another process holds too: connections
+  /// wait there even after this listener is closed. Throws if it is not such a socket.
   static func adopting(_ descriptor: consuming FileDescriptor) throws(Errno) -> Listener {
     let raw = descriptor.raw
     let attempt = "use descriptor \(raw), handed over by the service manager"

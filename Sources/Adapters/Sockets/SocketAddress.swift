@@ -50,7 +50,6 @@ package struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
     self = address
   }
 
-  /// AF_INET or AF_INET6.
   var family: Int32 { Int32(bytes.withUnsafeBytes { $0.loadUnaligned(as: sa_family_t.self) }) }
 
   private var isLocal: Bool { family == AF_UNIX }

@@ -29,7 +29,6 @@ package struct BusFailure: Error, Sendable, Hashable, CustomStringConvertible {
   /// Whole sentences for a person.
   package var message: String
 
-  /// A failure with its message.
   package init(_ kind: Kind, _ message: String) {
     self.kind = kind
     self.message = message

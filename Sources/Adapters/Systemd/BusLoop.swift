@@ -298,7 +298,7 @@ final class BusLoop {
     }
   }
 
-  /// What to wait for changes with every step: it is asked each time anew.
+  /// What to wait for changes with every step, so it is asked each time.
   private func poll() {
     var entries = [pollfd(fd: shared.wakeup.descriptor, events: Int16(POLLIN), revents: 0)]
     var milliseconds: Int32 = -1
@@ -313,7 +313,7 @@ final class BusLoop {
         pollfd(fd: descriptor, events: Int16(truncatingIfNeeded: events), revents: 0))
       milliseconds = Monotonic.milliseconds(until: until)
     }
-    // An interrupted poll is as good as one that is over: everything is asked anew.
+    // An interrupted poll needs no repetition: the loop asks for everything again.
     _ = Glibc.poll(&entries, nfds_t(entries.count), milliseconds)
   }
 }

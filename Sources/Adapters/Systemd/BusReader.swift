@@ -26,7 +26,6 @@ struct BusReader {
     try array("s") { () throws(BusFailure) in try string() }
   }
 
-  /// An array of bytes.
   func bytes() throws(BusFailure) -> [UInt8] {
     var base: UnsafeRawPointer?
     var count = 0

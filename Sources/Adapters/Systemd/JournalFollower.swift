@@ -7,8 +7,8 @@ internal import Threads
 
 /// Follows the journal of one unit on a thread of its own and hands every entry over as it comes.
 package final class JournalFollower: Sendable {
-  /// journald tells of new entries up to 250 ms late, but they can be read at once: so look this
-  /// often.
+  /// journald reports new entries up to 250 ms late, but they can be read at once, so they are
+  /// polled.
   static let lookMilliseconds = 50
   /// How long after a failure the journal is opened again.
   private static let reopenMilliseconds = 1_000

@@ -23,17 +23,17 @@ package enum JournalStart: Sendable, Hashable {
 /// libsystemd wants such a handle to be used by one thread only, for all its life: make it, use it
 /// and drop it in one function.
 ///
-/// Entries that journald removed (vacuum) before they were read are missed, and that is said
-/// (``takeLoss()``): where the entry of the last cursor is not there any more, the next one that is,
-/// whoever logged it, must have the number after it. The numbers are in the cursors
-/// (systemd.journal-fields(7), `s=` and `i=`).
+/// Entries that journald removed (vacuum) before they were read are reported as a loss
+/// (``takeLoss()``): if the entry of the last cursor no longer exists, the next existing one of any
+/// unit must have the next number. The numbers are in the cursors (systemd.journal-fields(7), `s=`
+/// and `i=`).
 struct JournalSession: ~Copyable {
   private let journal: OpaquePointer
   private let unit: String?
   private var start: JournalStart
   /// Whether entries may have been missed since that was asked for.
   private var isLossy = false
-  /// The cursor from which on nothing was there when it was looked whether anything is missing.
+  /// The cursor that had no later entry when a gap was looked for.
   private var unverified: String?
   /// The entry that a seek may land on, and that was delivered already.
   private var delivered: String?
@@ -70,7 +70,7 @@ struct JournalSession: ~Copyable {
     let wanted = [
       ["_SYSTEMD_UNIT=\(unit)"], ["_PID=1", "UNIT=\(unit)"],
       ["_TRANSPORT=driver", "OBJECT_SYSTEMD_UNIT=\(unit)"],
-      // journald was started anew (SD_MESSAGE_JOURNAL_START): what was logged meanwhile may be lost.
+      // journald was restarted (SD_MESSAGE_JOURNAL_START): lines logged in between may be lost.
       ["_TRANSPORT=driver", "MESSAGE_ID=f77379a8490b408bbe5f6940505a777b"],
     ]
     for fields in wanted {

@@ -5,13 +5,10 @@ internal import CSystemd
 ///
 /// Does nothing when the program was not started by one. None of it blocks.
 package enum Notify {
-  /// Start-up is finished.
   package static func ready(status: String) { send("READY=1\nSTATUS=\(line(status))") }
 
-  /// The program ends.
   package static func stopping() { send("STOPPING=1") }
 
-  /// The program is alive.
   package static func watchdog() { send("WATCHDOG=1") }
 
   /// What `systemctl status` shows.

@@ -19,11 +19,10 @@ package struct RestartTicket: Sendable, Hashable, Codable {
 
 /// How a job of the service manager ended (systemd.service's `JobRemoved`).
 package enum JobResult: String, Sendable, Hashable, Codable, CaseIterable {
-  /// It was carried out.
   case done
   /// It failed: the unit did not start.
   case failed
-  /// Somebody cancelled or replaced it.
+  /// It was cancelled or replaced.
   case canceled
   /// The job's own time was over.
   case timeout
@@ -41,8 +40,7 @@ package enum JobResult: String, Sendable, Hashable, Codable, CaseIterable {
   case collected
   /// The unit starts only once.
   case once
-  /// It is over, and how was not heard, because the connection to the bus was lost: look at the
-  /// unit's state.
+  /// It ended while the connection to the bus was lost: the unit's state tells how.
   case unknown
 }
 

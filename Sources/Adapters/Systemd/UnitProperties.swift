@@ -32,22 +32,14 @@ extension UnitState {
     case "NotifyAccess": property = \.notifyAccess
     default: return false
     }
-    self[keyPath: property] = try reader.variant("s") { () throws(BusFailure) in
-      try reader.string()
-    }
+    self[keyPath: property] = try reader.variant("s", reader.string)
     return true
   }
 
   private mutating func readNumber(_ name: String, _ reader: BusReader) throws(BusFailure) -> Bool {
-    func uint32() throws(BusFailure) -> UInt32 {
-      try reader.variant("u") { () throws(BusFailure) in try reader.uint32() }
-    }
-    func int32() throws(BusFailure) -> Int32 {
-      try reader.variant("i") { () throws(BusFailure) in try reader.int32() }
-    }
-    func uint64() throws(BusFailure) -> UInt64 {
-      try reader.variant("t") { () throws(BusFailure) in try reader.uint64() }
-    }
+    func uint32() throws(BusFailure) -> UInt32 { try reader.variant("u", reader.uint32) }
+    func int32() throws(BusFailure) -> Int32 { try reader.variant("i", reader.int32) }
+    func uint64() throws(BusFailure) -> UInt64 { try reader.variant("t", reader.uint64) }
     switch name {
     case "MainPID": mainPID = Int32(truncatingIfNeeded: try uint32())
     case "NRestarts": nRestarts = Int(try uint32())
@@ -66,21 +58,19 @@ extension UnitState {
     case "AmbientCapabilities": ambientCapabilities = try uint64()
     case "CapabilityBoundingSet": capabilityBoundingSet = try uint64()
     case "SendSIGKILL":
-      sendsSIGKILL = try reader.variant("b") { () throws(BusFailure) in try reader.bool() }
+      sendsSIGKILL = try reader.variant("b", reader.bool)
     case "NeedDaemonReload":
-      needDaemonReload = try reader.variant("b") { () throws(BusFailure) in try reader.bool() }
+      needDaemonReload = try reader.variant("b", reader.bool)
     default: return false
     }
     return true
   }
 
   private mutating func readList(_ name: String, _ reader: BusReader) throws(BusFailure) -> Bool {
-    func strings() throws(BusFailure) -> [String] {
-      try reader.variant("as") { () throws(BusFailure) in try reader.strings() }
-    }
+    func strings() throws(BusFailure) -> [String] { try reader.variant("as", reader.strings) }
     switch name {
     case "InvocationID":
-      let bytes = try reader.variant("ay") { () throws(BusFailure) in try reader.bytes() }
+      let bytes = try reader.variant("ay", reader.bytes)
       invocationID = bytes.hex
     case "Environment": environment = try strings()
     case "PassEnvironment": passEnvironment = try strings()
@@ -151,12 +141,8 @@ extension UnitState {
 extension UnitSandbox {
   /// Takes one of the unit's properties if it belongs here.
   mutating func read(_ name: String, _ reader: BusReader) throws(BusFailure) -> Bool {
-    func text() throws(BusFailure) -> String {
-      try reader.variant("s") { () throws(BusFailure) in try reader.string() }
-    }
-    func flag() throws(BusFailure) -> Bool {
-      try reader.variant("b") { () throws(BusFailure) in try reader.bool() }
-    }
+    func text() throws(BusFailure) -> String { try reader.variant("s", reader.string) }
+    func flag() throws(BusFailure) -> Bool { try reader.variant("b", reader.bool) }
     /// The strings at one place of each structure, whose fields are named by `before` and `after`.
     func places(_ before: String, _ after: String) throws(BusFailure) -> [String] {
       let fields = "\(before)s\(after)"
@@ -184,10 +170,10 @@ extension UnitSandbox {
     case "ExtensionImages":
       if try !places("", "ba(ss)").isEmpty { hasExtensions = true }
     case "ExtensionDirectories":
-      let places = try reader.variant("as") { () throws(BusFailure) in try reader.strings() }
+      let places = try reader.variant("as", reader.strings)
       if !places.isEmpty { hasExtensions = true }
     case "InaccessiblePaths":
-      inaccessible = try reader.variant("as") { () throws(BusFailure) in try reader.strings() }
+      inaccessible = try reader.variant("as", reader.strings)
     case "PAMName": pamName = try text()
     default: return false
     }
@@ -202,11 +188,9 @@ extension ManagerState {
     try reader.properties { (name) throws(BusFailure) in
       switch name {
       case "Version":
-        state.version = try reader.variant("s") { () throws(BusFailure) in try reader.string() }
+        state.version = try reader.variant("s", reader.string)
       case "Environment":
-        state.environment = try reader.variant("as") { () throws(BusFailure) in
-          try reader.strings()
-        }
+        state.environment = try reader.variant("as", reader.strings)
       default: try reader.skip("v")
       }
     }

@@ -5,7 +5,6 @@ package import Secrets
 
 /// A certificate and its key, as they stand in files.
 package struct Credentials: Sendable, Hashable {
-  /// The certificate, PEM.
   package var certificatePEM: String
   /// Its key, PKCS#8 PEM; without a passphrase but for an authority that was made with one.
   package var keyPEM: Secret
@@ -22,7 +21,6 @@ package struct Credentials: Sendable, Hashable {
 /// refuses names and addresses outside their small alphabets, so that nothing of them can become an
 /// extension of its own.
 package struct CertificateAuthority: Sendable {
-  /// The CA's own certificate and key.
   package let credentials: Credentials
   private let passphrase: Secret?
   /// The cluster, from the O of its subject.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import COpenSSL
 
-/// A certificate in the making.
 final class CertificateDraft {
   private let certificate: Certificate
   /// Whose certificate signs it; nil if it signs itself.

@@ -24,7 +24,6 @@ package struct CertificateInfo: Sendable, Hashable {
   /// by.
   package var publicKeyDigest: [UInt8]
 
-  /// Reads the first certificate of a PEM text.
   package init(pem: String) throws(CertificateFailure) {
     self.init(try Certificate.all(inPEM: pem, "the certificate")[0])
   }

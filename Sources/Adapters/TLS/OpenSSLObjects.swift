@@ -29,7 +29,6 @@ final class Certificate {
     return certificates
   }
 
-  /// The certificate as PEM text.
   func pem() throws(CertificateFailure) -> String {
     let bio = try MemoryBIO()
     guard PEM_write_bio_X509(bio.pointer, pointer) == 1 else {
@@ -117,7 +116,6 @@ final class PrivateKey {
     return bio.secret
   }
 
-  /// The key as PKCS#8 PEM text.
   func pem() throws(CertificateFailure) -> Secret {
     let bio = try MemoryBIO(secret: ())
     guard PEM_write_bio_PKCS8PrivateKey(bio.pointer, pointer, nil, nil, 0, nil, nil) == 1 else {

@@ -46,8 +46,8 @@ package final class ProbeTLSContext: Sendable {
     return ProbeTLSContext(handle, pinned: leaf.der)
   }
 
-  /// Trusts nothing and accepts any certificate, to see which one is shown: for a look at a server
-  /// from which nothing is believed and to which nothing is told.
+  /// Trusts nothing and accepts any certificate, to see which one is shown. For servers whose
+  /// answers are not trusted and that get no secret.
   package static func observing() throws(CertificateFailure) -> ProbeTLSContext {
     let handle = try ContextHandle(minimumVersion: TLS1_2_VERSION)
     SSL_CTX_set_verify(handle.pointer, SSL_VERIFY_NONE, nil)
@@ -86,7 +86,6 @@ package final class ProbeTLSContext: Sendable {
 }
 
 extension Certificate {
-  /// The certificate as DER.
   fileprivate var der: [UInt8] {
     var bytes: UnsafeMutablePointer<UInt8>?
     let count = i2d_X509(pointer, &bytes)

@@ -54,6 +54,5 @@ package struct CertificateFailure: Error, Sendable, Hashable, CustomStringConver
   /// What was attempted, what is wrong, what to do.
   package var description: String
 
-  /// A failure with its words.
   package init(_ description: String) { self.description = description }
 }

@@ -2,7 +2,6 @@
 internal import COpenSSL
 internal import Model
 
-/// A SHA-256 digest.
 package struct Digest: Sendable, Hashable, Comparable, HexText {
   package static let digits = 64
   /// 64 lower-case hexadecimal digits.
@@ -13,7 +12,6 @@ package struct Digest: Sendable, Hashable, Comparable, HexText {
     self.hex = hex
   }
 
-  /// The digest with those bytes; nil if they are not 32.
   package init?(bytes: [UInt8]) {
     guard bytes.count == 32 else { return nil }
     self.init(known: bytes)
@@ -24,7 +22,6 @@ package struct Digest: Sendable, Hashable, Comparable, HexText {
   /// SHA-256 of `bytes`, by OpenSSL. A pure function: this is why Core may call the library here.
   package static func sha256(_ bytes: [UInt8]) -> Digest { Digest(known: sha256Bytes(bytes)) }
 
-  /// The 32 bytes of SHA-256 of `bytes`.
   package static func sha256Bytes(_ bytes: [UInt8]) -> [UInt8] {
     var output = [UInt8](repeating: 0, count: 32)
     var length: UInt32 = 0
@@ -53,7 +50,6 @@ package struct Digest: Sendable, Hashable, Comparable, HexText {
     ofFields(fields.map { Array($0.utf8) })
   }
 
-  /// By the hexadecimal digits.
   package static func < (a: Digest, b: Digest) -> Bool { a.hex < b.hex }
 }
 

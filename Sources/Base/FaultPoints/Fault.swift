@@ -43,11 +43,9 @@ package enum Fault {
     return count > 0 ? String(decoding: bytes[..<count], as: UTF8.self) : nil
   }
   #else
-  /// The program has come to a place.
   @inlinable @inline(__always)
   package static func reach(_ place: @autoclosure () -> String) {}
 
-  /// The name of an enumeration's case.
   @inlinable @inline(__always)
   package static func name(_ value: some Any) -> String { "" }
   #endif

@@ -6,7 +6,6 @@ package struct JSONFailure: Error, Sendable, Hashable, CustomStringConvertible {
   /// For example `nodes[2].address: is missing`. It holds no value of the text.
   package var description: String
 
-  /// A failure with its words.
   package init(_ description: String) { self.description = description }
 }
 
@@ -28,7 +27,6 @@ package enum JSON {
     }
   }
 
-  /// The value as one line of text.
   package static func line(_ value: some Encodable) -> String {
     String(decoding: encode(value), as: UTF8.self)
   }
@@ -103,7 +101,6 @@ package enum JSON {
   }
 }
 
-/// The fields of a JSON text, without its values.
 private enum JSONShape: Decodable {
   case leaf
   case null

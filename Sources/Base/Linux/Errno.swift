@@ -3,12 +3,10 @@ internal import Glibc
 
 /// The error number of a failed system call, with what was attempted.
 package struct Errno: Error, Sendable, Hashable, CustomStringConvertible {
-  /// The number, for example ENOENT.
   package var code: Int32
   /// What was attempted on what, for example `open /etc/default/minio`.
   package var attempt: String
 
-  /// An error number and what was attempted.
   package init(_ code: Int32, _ attempt: String) {
     self.code = code
     self.attempt = attempt

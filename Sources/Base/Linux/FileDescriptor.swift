@@ -6,7 +6,6 @@ package struct FileDescriptor: ~Copyable, Sendable {
   /// The number; borrowed, valid as long as this value lives.
   package let raw: Int32
 
-  /// Takes ownership of an open descriptor.
   package init(owning raw: Int32) { self.raw = raw }
 
   deinit { _ = Glibc.close(raw) }

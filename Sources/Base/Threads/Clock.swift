@@ -3,7 +3,6 @@ internal import CLinux
 internal import Glibc
 package import Model
 
-/// The host's clocks.
 package enum Clock {
   /// CLOCK_BOOTTIME now: what the protocol and every deadline is counted in.
   package static func now() -> Instant { Instant(nanoseconds: kt_boottime_nanoseconds()) }
@@ -34,7 +33,6 @@ extension Instant {
     return Int32(clamping: max(0, left))
   }
 
-  /// The instant `milliseconds` from now.
   package static func inMilliseconds(_ milliseconds: Int) -> Instant {
     Clock.now().advanced(byMilliseconds: milliseconds)
   }

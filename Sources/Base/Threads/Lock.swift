@@ -13,7 +13,6 @@ package final class Lock<Value>: Sendable {
   private nonisolated(unsafe) let condition: UnsafeMutablePointer<pthread_cond_t>
   private nonisolated(unsafe) var value: Value
 
-  /// A lock around `value`.
   package init(_ value: sending Value) {
     self.value = value
     mutex = .allocate(capacity: 1)

@@ -10,7 +10,6 @@ package final class Mailbox<Element: Sendable>: Sendable {
   private let state = Lock(State())
   private let capacity: Int
 
-  /// A queue of at most `capacity` elements.
   package init(capacity: Int) { self.capacity = capacity }
 
   /// Appends; false if the queue is full or closed. Never blocks for long.
@@ -38,7 +37,6 @@ package final class Mailbox<Element: Sendable>: Sendable {
     return posted ?? false
   }
 
-  /// Whether the queue has been closed.
   package var isClosed: Bool { state.withLock { $0.closed } }
 
   /// Ends the queue: what is in it can still be taken, nothing more is accepted.

@@ -6,7 +6,6 @@ package import Model
 /// The signals that end or reload a program, taken one by one on the main thread instead of
 /// interrupting any.
 package enum Signals {
-  /// What was asked for.
   package enum Request: Sendable, Hashable {
     /// SIGTERM or SIGINT: end in good order.
     case stop

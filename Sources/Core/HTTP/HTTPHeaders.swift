@@ -5,20 +5,16 @@ package struct HTTPHeaders: Sendable, Hashable, ExpressibleByDictionaryLiteral {
   /// The fields; names in lower case, values without the white space around them.
   package private(set) var fields: [(name: String, value: String)] = []
 
-  /// No fields.
   package init() {}
 
-  /// The fields of a literal, in its order.
   package init(dictionaryLiteral elements: (String, String)...) {
     for (name, value) in elements { add(name, value) }
   }
 
-  /// Appends a field.
   package mutating func add(_ name: String, _ value: String) {
     fields.append((name.lowercased(), value))
   }
 
-  /// The values of all fields of that name.
   package func all(_ name: String) -> [String] {
     let name = name.lowercased()
     return fields.filter { $0.name == name }.map(\.value)
@@ -37,12 +33,10 @@ package struct HTTPHeaders: Sendable, Hashable, ExpressibleByDictionaryLiteral {
     }
   }
 
-  /// Equal fields in equal order.
   package static func == (a: HTTPHeaders, b: HTTPHeaders) -> Bool {
     a.fields.elementsEqual(b.fields) { $0 == $1 }
   }
 
-  /// Hashes the fields.
   package func hash(into hasher: inout Hasher) {
     for field in fields {
       hasher.combine(field.name)

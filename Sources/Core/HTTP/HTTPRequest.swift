@@ -12,7 +12,6 @@ package struct HTTPRequest: Sendable {
   /// The header fields. To be sent: without Host, Content-Length and Connection, which the
   /// serialiser writes.
   package var headers: HTTPHeaders
-  /// The body; empty if there is none.
   package var body: [UInt8]
 
   package init(
@@ -26,7 +25,6 @@ package struct HTTPRequest: Sendable {
     self.body = body
   }
 
-  /// The first value of that name in the query.
   package func query(_ name: String) -> String? { query.first { $0.name == name }?.value }
 
   /// Whether the sender wants the connection to end after the answer (RFC 9112, 9.3).

@@ -25,7 +25,6 @@ package struct HTTPRequestParser: Sendable {
     if case .head = state { buffer.isEmpty } else { false }
   }
 
-  /// Takes bytes that have come.
   package mutating func feed(_ bytes: [UInt8]) {
     if buffer.isEmpty { buffer = bytes } else { buffer += bytes }
   }

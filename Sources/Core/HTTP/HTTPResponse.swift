@@ -7,7 +7,6 @@ package struct HTTPResponse: Sendable, Hashable {
   /// The header fields. To be sent: without Content-Length and Connection, which the serialiser
   /// writes.
   package var headers: HTTPHeaders
-  /// The body; empty if there is none.
   package var body: [UInt8]
 
   package init(_ status: Int, headers: HTTPHeaders = [:], body: [UInt8] = []) {
@@ -16,20 +15,17 @@ package struct HTTPResponse: Sendable, Hashable {
     self.body = body
   }
 
-  /// A response with a line of text.
   package static func text(_ status: Int, _ text: String) -> HTTPResponse {
     HTTPResponse(
       status, headers: ["content-type": "text/plain; charset=utf-8"],
       body: Array((text + "\n").utf8))
   }
 
-  /// A response with a value as JSON.
   package static func json(_ status: Int, _ value: some Encodable) -> HTTPResponse {
     HTTPResponse(
       status, headers: ["content-type": "application/json"], body: JSON.encode(value))
   }
 
-  /// The bytes to send.
   package func bytes(closes: Bool) -> [UInt8] {
     var head = "HTTP/1.1 \(status) \(Self.reason(status))\r\n"
     // RFC 9110, 8.6: neither 1xx nor 204 may announce a body.

@@ -3,7 +3,6 @@ internal import Model
 
 /// What follows a backslash in a JSON string (RFC 8259, section 7).
 package struct BackslashEscape {
-  /// The bytes that it stands for.
   package let decoded: [UInt8]
   /// How many bytes it has, without the backslash.
   package let length: Int

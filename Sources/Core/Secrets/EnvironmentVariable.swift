@@ -22,3 +22,17 @@ package struct EnvironmentVariable: Sendable, Hashable, CustomStringConvertible,
   /// Shows no children, so that `dump` prints no value.
   package var customMirror: Mirror { Mirror(self, children: []) }
 }
+
+/// One change: a variable set to a value, or removed.
+package struct SettingChange: Sendable, Hashable {
+  /// The variable's name, for example `MINIO_KMS_SERVER`.
+  package var name: String
+  /// The new value; nil removes it.
+  package var value: Secret?
+
+  /// Every value is held as a secret, since any may be one.
+  package init(name: String, value: Secret?) {
+    self.name = name
+    self.value = value
+  }
+}

@@ -3,15 +3,17 @@ internal import Model
 
 /// Takes secrets out of text, whatever printed it.
 ///
-/// Three things go: every known secret value, as it is, URL-encoded, escaped as in JSON, or in base64,
-/// alone or within more text;
-/// everything that looks like an API key (`k1:` or `k2:` and 43 characters or more), known or not;
-/// and the value in `NAME=value` where ``SecretVariables`` has the name. The last may take more
-/// than the value, where it cannot be known how far that goes. Time is linear in the text.
+/// It removes three things: every known secret value, plain, URL-encoded, escaped as in JSON or in
+/// base64, alone or within other text; everything that looks like an API key (`k1:` or `k2:` and 43
+/// or more characters), known or not; and the value in `NAME=value` where ``SecretVariables`` has
+/// the name. The last may remove more than the value if its end is unknown. Time is linear in the
+/// text.
 package struct Redactor: Sendable {
   /// What stands in place of a secret.
   package static let placeholder = "<redacted>"
-  /// Shorter values are not looked for: they would be found in everything. UTF-8 bytes.
+  /// Shorter values are not looked for: they would be found in everything. UTF-8 bytes. Less than
+  /// ``SecretTexts/shortestBytes``, because a log must rather lose a word than show a secret, while
+  /// a finding without its value tells an operator nothing.
   package static let minimumBytes = 6
 
   private var needles: [(needle: ByteNeedle, label: String)] = []

@@ -2,9 +2,9 @@
 internal import Model
 
 extension Redactor {
-  /// A text as it is, or as it reads once an encoding is taken off, with the reverse path.
+  /// A text as it is, or decoded, with the origin of each byte.
   ///
-  /// To look for a secret in the decoded text finds it however much or little of it was encoded.
+  /// Searching the decoded text finds a secret however much of it was encoded.
   struct View {
     var bytes: [UInt8] = []
     /// Where each byte of it begins in the original, and after the last where that ends; empty if

@@ -12,7 +12,6 @@ package struct Secret: Sendable, Hashable, CustomStringConvertible, CustomDebugS
 {
   private let storage: Storage
 
-  /// Wraps `text`.
   package init(_ text: String) {
     var text = text
     storage = text.withUTF8 { Storage(UnsafeRawBufferPointer($0)) }
@@ -33,19 +32,14 @@ package struct Secret: Sendable, Hashable, CustomStringConvertible, CustomDebugS
     withExtendedLifetime(storage) { body(UnsafeRawBufferPointer(storage.bytes)) }
   }
 
-  /// How many bytes it has.
   package var count: Int { storage.bytes.count }
 
-  /// Byte for byte equal.
   package static func == (a: Secret, b: Secret) -> Bool {
     a.withBytes { a in b.withBytes { b in a.elementsEqual(b) } }
   }
-  /// Feeds the bytes.
   package func hash(into hasher: inout Hasher) { withBytes { hasher.combine(bytes: $0) } }
 
-  /// Always `<redacted>`.
   package var description: String { "<redacted>" }
-  /// Always `<redacted>`.
   package var debugDescription: String { "<redacted>" }
   /// Shows no children, so that `dump` prints nothing either.
   package var customMirror: Mirror { Mirror(self, children: []) }

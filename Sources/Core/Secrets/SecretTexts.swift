@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The texts of secrets, to be looked for in what is to be shown: a key that stands in another variable too is
-/// no less a key there.
+/// The texts of secrets, to be looked for in what is shown: a key may also stand in another
+/// variable.
 ///
-/// Looked for is each text whole, and what follows its first and its second `:`, so that `k1:` and `kes:v1:` make
-/// no difference. Time is linear in the text that is looked at, however many secrets there are.
+/// Searches for each text as a whole, and for the parts after its first and second `:`, so that the
+/// prefixes `k1:` and `kes:v1:` make no difference. ``Redactor`` searches for other parts, because
+/// its values come from logs: lines, and one part after the last `:`. Time is linear in the
+/// searched text, however many secrets there are.
 package struct SecretTexts: Sendable {
   /// Shorter ones are not looked for: they would be found in everything. MinIO takes no shorter passwords.
   package static let shortestBytes = 8
-  /// So many with the same beginning are told apart; of more the beginning counts.
+  /// How many texts with the same beginning are compared whole; if there are more, the beginning is
+  /// enough.
   private static let alike = 4
 
   /// Each text by its first ``shortestBytes``.
   private var texts: [UInt64: [[UInt8]]] = [:]
 
-  /// Looks for nothing.
   package init() {}
 
   /// Looks for `text` too, the white space around it left out.

@@ -55,7 +55,7 @@ struct CommandContext: Sendable {
     return number
   }
 
-  /// What is wrong with operands that shall be generations; nil if nothing is.
+  /// What is wrong with operands that must be generations; nil if nothing is.
   static func generationProblem(_ operands: [String]) -> String? {
     operands.first { generationNumber($0) == nil }.map {
       "\"\($0)\" is not a generation, which is a whole number from 0 on; keyturn history shows them"

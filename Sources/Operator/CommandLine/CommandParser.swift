@@ -9,7 +9,6 @@ struct Invocation: Sendable {
   /// The values of each option that was given; an option without value has an empty list.
   fileprivate let given: [String: [String]]
 
-  /// Whether the option was given.
   func has(_ option: String) -> Bool { given[option] != nil }
 
   /// The value of an option that may be given once.
@@ -26,7 +25,6 @@ enum CommandRequest: Sendable {
   case help(CommandRule?)
   /// Show what commands there are that begin with the same word.
   case group([CommandRule])
-  /// Show the version.
   case version
 }
 

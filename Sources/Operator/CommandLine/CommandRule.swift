@@ -11,7 +11,6 @@ struct CommandRule: Sendable {
 
   /// Its words, for example `pki init`.
   let name: String
-  /// What it does, one line.
   let summary: String
   /// What the help says beyond that; may be empty. An empty line parts paragraphs; other line ends
   /// are for the source only.
@@ -40,7 +39,6 @@ struct CommandRule: Sendable {
 /// All commands of a program.
 struct CommandTable: Sendable {
   let program: String
-  /// What it is, one line.
   let summary: String
   /// The commands in the order of the help.
   let commands: [CommandRule]

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Model
 
-/// The commands of `keyturn`.
 enum KeyturnCommands {
   static let table = CommandTable(
     program: "keyturn",
@@ -72,7 +71,7 @@ enum KeyturnCommands {
       watch shows them.
 
       If a start is not confirmed and no server got past the Key Manager with a key that it did not have before,
-      the files of before are rolled out again. If the nodes are in the same rollout already it is watched.
+      the previous files are rolled out again. If the nodes are in the same rollout already it is watched.
       """,
     operands: [],
     options: settingsOptions + [

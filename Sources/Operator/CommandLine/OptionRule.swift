@@ -22,7 +22,6 @@ struct OptionRule: Sendable, Hashable {
   let value: Value
   /// Whether the command cannot run without it.
   let isRequired: Bool
-  /// What it does, one line.
   let help: String
 
   init(

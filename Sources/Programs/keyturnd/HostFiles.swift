@@ -83,11 +83,7 @@ struct HostEnvironmentFile: EnvironmentFilePort {
   }
 
   func syncDirectory(of path: String) throws(Refusal) {
-    try refusing { () throws(FileFailure) in
-      // Only the directory counts here, so the digests may be any.
-      try StagedFile(under: lock(of: path), tag: "sync", old: nil, new: Digest.sha256([]))
-        .syncDirectory()
-    }
+    try refusing { () throws(FileFailure) in try StagedFile.syncDirectory(of: path) }
   }
 
   func discard(beside path: String, allExcept tags: [String]) throws(Refusal) {

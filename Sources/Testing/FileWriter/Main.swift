@@ -40,7 +40,7 @@ import Glibc
     let staged = try StagedFile(under: lock, tag: "r1", old: old, new: Digest.sha256(bytes))
     chmod(staged.path, 0o400)
     try staged.install()
-    try staged.syncDirectory()
+    try StagedFile.syncDirectory(of: staged.target)
   }
 
   private static func record(_ path: String, _ bytes: [UInt8]) throws(FileFailure) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import FoundationEssentials
 
-/// How the stand-in is to misbehave: a JSON file that is read anew for each connection and request,
-/// so that a test can change its mind. Without the file it behaves.
+/// How the stand-in misbehaves: a JSON file that is read again for each connection and request, so
+/// that a test can change its mind. Without the file it behaves.
 struct Faults: Codable, Sendable {
   // The connection.
   /// It accepts and says nothing.

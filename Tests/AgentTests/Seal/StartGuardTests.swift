@@ -55,9 +55,11 @@ struct StartGuardTests {
     _ command: UnitState.Command? = good, unset: [String] = LoaderVariables.all,
     sandbox: UnitSandbox = UnitSandbox()
   ) -> UnitState {
-    UnitState(
-      id: "minio.service", activeState: "active", subState: "running", unsetEnvironment: unset,
-      startPre: command.map { [$0] } ?? [], sandbox: sandbox)
+    UnitState(id: "minio.service", activeState: "active", subState: "running") {
+      $0.unsetEnvironment = unset
+      $0.startPre = command.map { [$0] } ?? []
+      $0.sandbox = sandbox
+    }
   }
 
   private static func command(

@@ -55,11 +55,14 @@ final class FakeHost: Sendable {
     var records: [String: [UInt8]] = [:]
     var unit = UnitState(
       id: "minio.service", activeState: "active", subState: "running", mainPID: 100,
-      invocationID: "old", user: "minio-user",
-      environmentFiles: [.init(path: "/etc/default/minio", isOptional: true)],
-      execStart: ["/usr/local/bin/minio", "server", "$MINIO_OPTS", "$MINIO_VOLUMES"],
-      startPre: [.init(words: ["/usr/local/bin/keyturn", "guard"], flags: ["privileged"])],
-      restart: "always")
+      invocationID: "old"
+    ) {
+      $0.user = "minio-user"
+      $0.environmentFiles = [.init(path: "/etc/default/minio", isOptional: true)]
+      $0.execStart = ["/usr/local/bin/minio", "server", "$MINIO_OPTS", "$MINIO_VOLUMES"]
+      $0.startPre = [.init(words: ["/usr/local/bin/keyturn", "guard"], flags: ["privileged"])]
+      $0.restart = "always"
+    }
     /// The start guard has left no evidence of these starts.
     var unguarded: Set<String> = []
     /// Files that a running process sees otherwise than the host.

@@ -11,39 +11,18 @@ package enum FileAccess {
     reading path: String, as account: UserAccount, in tree: FileTree = .own
   ) throws(FileFailure) -> String? {
     _ = try FilePlace(path)
-    if try !permits(Directory(tree.place("/")).facts(), in: tree.place("/"), ".", account, search) {
-      return "the directory / cannot be searched"
+    var obstacle: String?
+    _ = try PathWalk.follow(path, in: tree) { step throws(FileFailure) in
+      let wanted = step.isLast ? read : search
+      if step.facts.isSymbolicLink { return true }
+      if try permits(step.facts, in: tree.place(step.parent), step.name, account, wanted) {
+        return true
+      }
+      let (kind, verb) = step.isLast ? ("file", "read") : ("directory", "searched")
+      obstacle = "the \(kind) \(step.path) (\(step.facts.permissions)) cannot be \(verb)"
+      return false
     }
-    var directory = ""
-    var rest = PathWalk.components(path)
-    var links = 0
-    while !rest.isEmpty {
-      let name = rest.removeFirst()
-      if name == ".." {
-        directory = String(
-          directory.prefix(upTo: directory.lastIndex(of: "/") ?? directory.endIndex))
-        continue
-      }
-      let parent = directory.isEmpty ? "/" : directory
-      let whole = "\(directory)/\(name)"
-      guard let facts = try Directory(tree.place(parent)).facts(of: name) else { return nil }
-      if facts.isSymbolicLink {
-        links += 1
-        if links > PathWalk.linkLimit { throw FileFailure("follow", path, code: ELOOP) }
-        let target = try PathWalk.destination(of: tree.place(whole))
-        if target.hasPrefix("/") { directory = "" }
-        rest = PathWalk.components(target) + rest
-        continue
-      }
-      let wanted = rest.isEmpty ? read : search
-      if try !permits(facts, in: tree.place(parent), name, account, wanted) {
-        let (kind, verb) = rest.isEmpty ? ("file", "read") : ("directory", "searched")
-        return "the \(kind) \(whole) (mode \(String(facts.mode, radix: 8)), owner "
-          + "\(facts.userID):\(facts.groupID)) cannot be \(verb)"
-      }
-      directory = whole
-    }
-    return nil
+    return obstacle
   }
 
   private static let read: UInt32 = 4

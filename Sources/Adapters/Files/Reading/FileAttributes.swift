@@ -3,7 +3,7 @@ internal import CLinux
 internal import Glibc
 internal import Linux
 
-/// What of a file besides its content must survive a replacement.
+/// The attributes of a file that must survive its replacement.
 enum FileAttributes {
   static let accessList = "system.posix_acl_access"
 
@@ -12,8 +12,8 @@ enum FileAttributes {
   private static let measured: Set<String> = ["security.ima", "security.evm"]
 
   /// Gives `new` the owner, the extended attributes (access list and security label among them) and
-  /// the mode of `old`; true if it did not have them yet. If it was no wider than `old` before, it
-  /// is at no moment.
+  /// the mode of `old`; true if it did not have them yet. `new` never has wider permissions than
+  /// `old`, unless it had them before.
   static func carryOver(
     from old: borrowing FileDescriptor, to new: borrowing FileDescriptor, path: String
   ) throws(FileFailure) -> Bool {
@@ -74,8 +74,8 @@ enum FileAttributes {
     return true
   }
 
-  /// Sets the mode of a file that replaces none, and takes an access list from it that it got from
-  /// its directory; true if either was needed.
+  /// Sets the mode of a new file and removes an access list inherited from its directory; true if
+  /// either was needed.
   @discardableResult
   static func set(
     mode: UInt32, of file: borrowing FileDescriptor, path: String
@@ -94,7 +94,7 @@ enum FileAttributes {
     return true
   }
 
-  /// Gives a file that replaces none to somebody.
+  /// Sets the owner of a new file.
   static func set(
     owner: UserAccount, of file: borrowing FileDescriptor, path: String
   ) throws(FileFailure) {
@@ -104,7 +104,6 @@ enum FileAttributes {
     }
   }
 
-  /// True if there was one.
   private static func removeAccessList(
     of file: borrowing FileDescriptor, path: String
   ) throws(FileFailure) -> Bool {

@@ -24,6 +24,9 @@ package struct FileFacts: Sendable, Hashable {
   let isImmutable: Bool
   let isMountPoint: Bool
 
+  /// Mode and owner, for people.
+  var permissions: String { "mode \(String(mode, radix: 8)), owner \(userID):\(groupID)" }
+
   /// The facts of an open file, or of `name` in an open directory. Does not block on a local file
   /// system.
   init(
@@ -49,12 +52,9 @@ package struct FileFacts: Sendable, Hashable {
 
 /// The bytes of a file and what the kernel says of it, read through one descriptor.
 package struct FileContent: Sendable {
-  /// All of its bytes.
   package var bytes: [UInt8]
-  /// What the kernel says of it.
   package var facts: FileFacts
 
-  /// SHA-256 of the bytes.
   package var digest: Digest { Digest.sha256(bytes) }
 }
 

@@ -4,10 +4,10 @@ internal import Linux
 
 /// The files of the host as one of its processes sees them: from its root, with the mounts of its mount namespace.
 ///
-/// A service has often another view than systemd (PrivateTmp=, ProtectHome= and their like), this program too. What is
-/// asked of another process' tree needs CAP_SYS_PTRACE (proc(5), /proc/PID/root).
+/// A service often has another view than systemd (PrivateTmp=, ProtectHome= and similar), and so
+/// has this program. Reading another process' tree needs CAP_SYS_PTRACE (proc(5), /proc/PID/root).
 package struct FileTree: Sendable, Hashable {
-  /// The directory that all paths begin at; empty for the own one.
+  /// Prefix of all paths; empty for this process' own tree.
   let root: String
   /// The list of its mounts, which poll(2) tells the changes of.
   let mounts: String
@@ -25,8 +25,8 @@ package struct FileTree: Sendable, Hashable {
 
   /// Opens a file. Every link on the way leads to where it leads that process.
   ///
-  /// Name by name, since the kernel would follow an absolute link from this process' root. openat2(2) could do it at
-  /// once, and is not to be had in a unit with RestrictSUIDSGID=.
+  /// Name by name, because the kernel would resolve an absolute link from this process' root.
+  /// openat2(2) could do it in one call, but RestrictSUIDSGID= blocks it.
   func open(_ path: String, _ flags: Int32) throws(FileFailure) -> FileDescriptor {
     if root.isEmpty {
       return FileDescriptor(owning: try fileCall("open", path) { Glibc.open(path, flags) })
@@ -36,7 +36,7 @@ package struct FileTree: Sendable, Hashable {
     do throws(FileFailure) {
       place = FileDescriptor(owning: try fileCall("open", root) { Glibc.open(root, directory) })
     } catch {
-      // Not that there is no such file.
+      // Must not be taken for a missing file.
       throw FileFailure(
         .system, path,
         "open \(path) as the process of \(root) sees it: \(error.message) The process may have ended; else see that keyturnd runs as root with CAP_SYS_PTRACE."
@@ -46,7 +46,7 @@ package struct FileTree: Sendable, Hashable {
     guard walk.exists else { throw FileFailure("open", path, code: ENOENT) }
     let names = PathWalk.components(walk.real)
     for (index, name) in names.enumerated() {
-      // Where a link stands now there was none a moment ago.
+      // A link here was made after the walk.
       let kind = (index == names.count - 1 ? flags : directory) | O_NOFOLLOW
       let raw = place.raw
       place = FileDescriptor(owning: try fileCall("open", path) { openat(raw, name, kind) })

@@ -6,8 +6,8 @@ package enum PathPattern {
   /// The paths that match, in the order of their bytes; a path without a pattern is its own match,
   /// also if it is a link that leads nowhere. Empty if there is none. May block on the disk.
   ///
-  /// A directory that cannot be listed counts as empty, which is systemd's way too. In another tree than the own one a
-  /// link is followed in the directories before the first pattern only.
+  /// A directory that cannot be listed counts as empty, as in systemd. In another process' tree,
+  /// links are followed only in the directories before the first pattern.
   package static func paths(
     matching pattern: String, in tree: FileTree = .own
   ) throws(FileFailure) -> [String] {
@@ -17,7 +17,7 @@ package enum PathPattern {
       let walk = try PathWalk(pattern, in: tree, trusting: nil)
       return walk.exists ? [pattern] : []
     }
-    // What is found is told by the path that was asked for.
+    // Results keep the path as it was given.
     let asked = fixed.map { "/\($0)" }.joined()
     let real =
       fixed.isEmpty

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Glibc
 
-/// The way to a file, name by name, links resolved: what is on it, and who else than those trusted could change where
-/// it leads, or what the file says.
+/// The path to a file, name by name, with links resolved: its steps, and whether an untrusted user
+/// could change where it leads or what the file contains.
 package struct PathWalk: Sendable, Hashable {
-  /// Every place that was passed, without a link in it, in order; the file last.
+  /// Every step in order, without a link in its path; the file last.
   package private(set) var steps: [String] = []
   /// Whether the file is there.
   package private(set) var exists = true
-  /// The first thing on the way that somebody else may write, for people; nil if there is none.
+  /// The first step that an untrusted user may write, for people; nil if there is none.
   package private(set) var foreign: String?
   /// When the file, or a link on the way to it, was changed last (ctime), nanoseconds since 1970-01-01 UTC; 0 if it is
   /// not there.
@@ -47,11 +47,50 @@ package struct PathWalk: Sendable, Hashable {
   ///
   /// - Parameter trust: nil where it does not matter who may write.
   package init(_ path: String, in tree: FileTree, trusting trust: Trust?) throws(FileFailure) {
-    var directory = ""
-    var rest = Self.components(path)
-    var links = 0
     var linksChanged: Int64 = 0
-    try note(Directory(tree.place("/")).facts(), "/", tree, ".", in: "/", trust)
+    let missing = try Self.follow(path, in: tree) { step throws(FileFailure) in
+      steps.append(step.path)
+      if step.facts.isSymbolicLink {
+        linksChanged = max(linksChanged, step.facts.changedNanoseconds)
+        return true
+      }
+      if step.path != "/" {
+        changedNanoseconds = max(linksChanged, step.facts.changedNanoseconds)
+      }
+      if let trust, foreign == nil, let who = try Self.writer(step, tree, trust) {
+        foreign = "\(who) may write \(step.path) (\(step.facts.permissions))"
+      }
+      return true
+    }
+    guard let missing else { return }
+    steps.append(missing)
+    exists = false
+    changedNanoseconds = 0
+  }
+
+  /// One place on the way.
+  struct Step {
+    /// Without a link in it.
+    let path: String
+    /// The directory that it is in, and its name there.
+    let parent: String
+    let name: String
+    let facts: FileFacts
+    /// Whether nothing follows it.
+    let isLast: Bool
+  }
+
+  /// Calls `visit` for the root, then for every link, directory and file on the way, until it returns
+  /// false. Returns the path of what is missing; nil if nothing is. Blocks on the disk.
+  static func follow(
+    _ path: String, in tree: FileTree, _ visit: (Step) throws(FileFailure) -> Bool
+  ) throws(FileFailure) -> String? {
+    var directory = ""
+    var rest = components(path)
+    var links = 0
+    let root = try Directory(tree.place("/")).facts()
+    let first = Step(path: "/", parent: "/", name: ".", facts: root, isLast: rest.isEmpty)
+    guard try visit(first) else { return nil }
     while !rest.isEmpty {
       let name = rest.removeFirst()
       if name == ".." {
@@ -61,26 +100,22 @@ package struct PathWalk: Sendable, Hashable {
       }
       let parent = directory.isEmpty ? "/" : directory
       let whole = "\(directory)/\(name)"
-      guard let facts = try Self.facts(of: name, in: tree.place(parent)) else {
-        steps.append(([whole] + rest).joined(separator: "/"))
-        exists = false
-        changedNanoseconds = 0
-        return
+      guard let facts = try facts(of: name, in: tree.place(parent)) else {
+        return ([whole] + rest).joined(separator: "/")
       }
+      let step = Step(path: whole, parent: parent, name: name, facts: facts, isLast: rest.isEmpty)
+      guard try visit(step) else { return nil }
       if facts.isSymbolicLink {
-        steps.append(whole)
         links += 1
-        linksChanged = max(linksChanged, facts.changedNanoseconds)
-        if links > Self.linkLimit { throw FileFailure("follow", path, code: ELOOP) }
-        let target = try Self.destination(of: tree.place(whole))
+        if links > linkLimit { throw FileFailure("follow", path, code: ELOOP) }
+        let target = try destination(of: tree.place(whole))
         if target.hasPrefix("/") { directory = "" }
-        rest = Self.components(target) + rest
-        continue
+        rest = components(target) + rest
+      } else {
+        directory = whole
       }
-      try note(facts, whole, tree, name, in: parent, trust)
-      directory = whole
-      changedNanoseconds = max(linksChanged, facts.changedNanoseconds)
     }
+    return nil
   }
 
   /// The path of the file without a link on its way.
@@ -98,36 +133,23 @@ package struct PathWalk: Sendable, Hashable {
     path.split(separator: "/").map(String.init).filter { $0 != "." }
   }
 
-  static func destination(of link: String) throws(FileFailure) -> String {
+  private static func destination(of link: String) throws(FileFailure) -> String {
     var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
     let count = try fileCall("read the link", link) { readlink(link, &buffer, buffer.count) }
     return String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 
-  private mutating func note(
-    _ facts: FileFacts, _ path: String, _ tree: FileTree, _ name: String, in parent: String,
-    _ trust: Trust?
-  ) throws(FileFailure) {
-    steps.append(path)
-    guard let trust, foreign == nil, let who = try Self.writer(facts, tree, name, in: parent, trust)
-    else {
-      return
-    }
-    foreign =
-      "\(who) may write \(path) (mode \(String(facts.mode, radix: 8)), owner \(facts.userID):\(facts.groupID))"
-  }
-
   /// Somebody who is not trusted and may write; nil if there is nobody.
   private static func writer(
-    _ facts: FileFacts, _ tree: FileTree, _ name: String, in parent: String, _ trust: Trust
+    _ step: Step, _ tree: FileTree, _ trust: Trust
   ) throws(FileFailure) -> String? {
-    // An owner can give himself every right.
+    let facts = step.facts
+    // The owner can always change the mode.
     if !trust.users.contains(facts.userID) { return "user \(facts.userID)" }
     if facts.mode & 0o002 != 0 { return "every user" }
     // With an access list these bits are its mask.
     if facts.mode & 0o020 == 0 { return nil }
-    let directory = tree.place(parent == "/" ? "/" : parent)
-    guard let list = try FileAccess.accessList(of: name, in: directory) else {
+    guard let list = try FileAccess.accessList(of: step.name, in: tree.place(step.parent)) else {
       return trust.groups.contains(facts.groupID) ? nil : "group \(facts.groupID)"
     }
     for entry in list where FileAccess.masked(entry, in: list) & FileAccess.write != 0 {

@@ -7,12 +7,12 @@ internal import Threads
 /// Follows the lines that are appended to the files of one directory, on a thread of its own: a
 /// program's log directory, whose files are rotated by renaming.
 ///
-/// A file is known by its inode, so that one that is renamed goes on where it was. Lines of one that
-/// is removed within a tenth of a second after they were written are lost.
+/// A file is identified by its inode, so a renamed file continues where it was. Lines are lost if
+/// their file is removed within a tenth of a second after they were written.
 package final class DirectoryTail: Sendable {
-  /// How often it is looked.
+  /// Time between two looks.
   private static let lookMilliseconds = 100
-  /// So much of the end of a file that was there already is read, bytes.
+  /// How much of the end of a file that existed before is read, bytes.
   static let tailBytes: UInt64 = 256 << 10
   /// The longest line; longer ones are cut.
   private static let lineBytes = Limits.journalLineBytes
@@ -55,8 +55,8 @@ package final class DirectoryTail: Sendable {
   private struct Files {
     struct Place {
       var offset: UInt64
-      /// The beginning of a line whose end was not there yet; nil while a line is passed over of
-      /// which the beginning is not known.
+      /// The beginning of a line whose end has not been written yet; nil while skipping a line
+      /// whose beginning is unknown.
       var rest: [UInt8]?
       /// Up to here it was there at the first look.
       var isNewFrom: UInt64
@@ -74,7 +74,7 @@ package final class DirectoryTail: Sendable {
         guard let facts = try directory.facts(of: name), facts.isRegular else { continue }
         seen.insert(facts.inode)
         var place = places[facts.inode] ?? begin(facts)
-        // Written anew from its beginning.
+        // It was truncated and written again.
         if facts.sizeBytes < place.offset { place = Place(offset: 0, rest: [], isNewFrom: 0) }
         if facts.sizeBytes > place.offset, let file = try directory.open(name) {
           read(file, &place, deliver)

@@ -14,10 +14,10 @@ internal import Threads
 /// there is nothing to poll: at rest it costs nothing. What it does not see: writes through mmap(2).
 ///
 /// ```
-/// armed --an event on a name of interest--> armed anew along the ways as they are now, then told
+/// armed --an event on a name of interest--> armed again along the present paths, then reported
 /// ```
 ///
-/// Who is told looks at the files afterwards, so what happens between the two is told again.
+/// The caller reads the files after the report, so a change between the two is reported again.
 package final class FileWatch: Sendable {
   private struct State {
     /// Absolute paths and patterns.

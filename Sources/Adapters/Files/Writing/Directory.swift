@@ -38,11 +38,11 @@ struct Directory: ~Copyable {
   /// Creates a file that must not exist yet, 0600, lets `prepare` give it its final owner, labels
   /// and mode, and makes it durable. Whatever fails, the file is gone again.
   ///
-  /// `prepare` has its turn before the first byte, so that no byte is ever less protected than it
-  /// will be, and after the last, because a write takes set-id bits and capabilities away.
+  /// `prepare` runs before the first byte, so that no byte is ever less protected than in the end,
+  /// and after the last, because a write clears set-id bits and capabilities.
   ///
-  /// An error of fsync gives the file up: the kernel marks the pages clean after it, so that a
-  /// second fsync would report a success that is none.
+  /// If fsync fails, the file is discarded: the kernel marks the pages clean, so a second fsync
+  /// would succeed without writing them.
   func create(
     _ name: String, _ bytes: [UInt8],
     prepare: (borrowing FileDescriptor) throws(FileFailure) -> Void
@@ -69,7 +69,7 @@ struct Directory: ~Copyable {
     }
   }
 
-  /// Gives `old` the name `new`, in place of what may have had it.
+  /// Renames `old` to `new`, replacing an existing file.
   func rename(_ old: String, to new: String) throws(FileFailure) {
     let directory = descriptor.raw
     _ = try fileCall("rename \(path(of: old)) to", path(of: new)) {
@@ -165,10 +165,8 @@ struct Directory: ~Copyable {
     }
   }
 
-  /// The facts of the directory itself.
   func facts() throws(FileFailure) -> FileFacts { try FileFacts(of: descriptor, path: path) }
 
-  /// Sets its permission bits.
   func setMode(_ mode: UInt32) throws(FileFailure) {
     let raw = descriptor.raw
     _ = try fileCall("change the mode of", path) { fchmod(raw, mode) }

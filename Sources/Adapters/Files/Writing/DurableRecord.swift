@@ -69,8 +69,8 @@ package enum DurableRecord {
     try Directory.syncRename(of: place)
   }
 
-  /// Removes what crashes left of unfinished writes in a directory; none of them was ever a record.
-  /// May block on the disk.
+  /// Removes the unfinished writes that crashes left in a directory; none of them was ever a
+  /// record. May block on the disk.
   ///
   /// For the start of the one process that writes there.
   package static func removeOrphans(in path: String) throws(FileFailure) {
@@ -93,7 +93,7 @@ package enum DurableRecord {
     let directory = try Directory(path)
     var records: [(name: String, changed: Int64)] = []
     for name in try directory.names() {
-      // Another process may be at the same.
+      // Another process may be pruning too.
       guard let facts = try directory.facts(of: name) else { continue }
       records.append((name, facts.changedNanoseconds))
     }

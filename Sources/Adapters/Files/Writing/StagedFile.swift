@@ -12,10 +12,10 @@ internal import Model
 ///                   staged --discard--> absent
 /// ```
 ///
-/// It holds nothing but the target's ``WriterLock``: after a crash it is the same again from its
-/// target, tag and two digests, and each operation may be repeated. It refuses, with the old file
-/// intact and nothing left beside it, whatever a rename would not really replace (symbolic link,
-/// hard links, mount point, immutable file) or what is not the version it was planned from.
+/// Its only resource is the target's ``WriterLock``: after a crash, target, tag and two digests
+/// restore it, and each operation may be repeated. It refuses a target that a rename would not
+/// really replace (symbolic link, hard links, mount point, immutable file) or that is not the
+/// planned version. A refusal leaves the old file intact and nothing beside it.
 package struct StagedFile: Sendable {
   /// The file that is to be replaced, absolute.
   package var target: String { lock.target }
@@ -86,13 +86,12 @@ package struct StagedFile: Sendable {
     return staged
   }
 
-  /// Puts the new version in the place of the old one, in one step that everyone sees at once. May
-  /// block on the disk.
+  /// Puts the new version in the place of the old one, atomically. May block on the disk.
   ///
   /// A compare-and-swap: throws `changed` if the target is no longer the version that this was
   /// staged against, and `damaged` if the staged file is not what was written. Owner and mode are
   /// compared again too, since they may have been narrowed meanwhile. Does nothing if the target is
-  /// the new version already. The rename is durable only after ``syncDirectory()``.
+  /// the new version already. The rename is durable only after ``syncDirectory(of:)``.
   package func install() throws(FileFailure) {
     let directory = try Directory(place.directory)
     let current = try directory.open(place.name)
@@ -113,21 +112,23 @@ package struct StagedFile: Sendable {
       _ = try? directory.remove(name)
       throw error
     }
-    // Programs that know nothing of our lock have from here to the rename, two system calls, to be
-    // overwritten unseen.
+    // A program that ignores our lock can lose a write only between here and the rename, two system
+    // calls later.
     guard try directory.facts(of: place.name) == found?.facts else {
       throw FileFailure(
         .changed, target,
-        "replace \(target): it was changed at this very moment; look at it and plan again.")
+        "replace \(target): it changed while it was being replaced; check it and plan again.")
     }
     try directory.rename(name, to: place.name)
   }
 
   /// Makes an installed file's rename durable. May block on the disk.
   ///
-  /// A call of its own, because the protocol issues the restart in between. If it throws, the new
-  /// version is in place all the same.
-  package func syncDirectory() throws(FileFailure) { try Directory.syncRename(of: place) }
+  /// A separate call, because the protocol issues the restart in between. If it throws, the new
+  /// version is in place nevertheless.
+  package static func syncDirectory(of target: String) throws(FileFailure) {
+    try Directory.syncRename(of: FilePlace(target))
+  }
 
   /// Removes the staged file, if it is there. May block on the disk. An installed file is not
   /// touched.

@@ -3,8 +3,9 @@
 /// One life of an agent's state directory: 128 random bits, drawn when the directory has none and durable in it from
 /// then on.
 ///
-/// A node that lost its state (its disk replaced, the host installed again, the directory emptied) has another one
-/// under the same name. Whoever remembers what the node said before can tell that this node does not.
+/// A node that lost its state (its disk replaced, the host installed again, the directory emptied)
+/// has another one under the same name. So other members can tell that the node has forgotten what
+/// it said before.
 package struct Incarnation: Sendable, Hashable, HexText {
   package static let digits = 32
 

@@ -4,7 +4,6 @@
 ///
 /// An agent finds itself in it by the name in its certificate.
 package struct Inventory: Sendable, Codable, Hashable {
-  /// One AIStor node.
   package struct Node: Sendable, Codable, Hashable {
     /// Its name; the one in its certificate.
     package var name: String
@@ -109,10 +108,8 @@ package struct Inventory: Sendable, Codable, Hashable {
 
   /// The cluster's name; the one in every certificate.
   package var cluster: String
-  /// The AIStor nodes.
   package var nodes: [Node]
   package var keyManagers: [KeyManagerHost]
-  /// The systemd unit of the server.
   package var unit: String
   /// The environment file that Keyturn writes, absolute.
   package var environmentFile: String
@@ -120,9 +117,9 @@ package struct Inventory: Sendable, Codable, Hashable {
   package var timeouts: Timeouts
   /// The largest error of the clock estimate with which an instant is agreed, milliseconds.
   package var clockBoundMilliseconds: Int
-  /// What becomes of an `apply` whose starts are not all confirmed.
+  /// What follows an `apply` whose starts are not all confirmed.
   package var rollback: RollbackPolicy
-  /// What a reverse path from a Key Manager means that is not verified.
+  /// What an unverified reverse path means for a rollout.
   package var unverifiedDirection: UnverifiedDirection
 
   /// The port of an agent where the inventory names none.
@@ -188,15 +185,12 @@ package struct Inventory: Sendable, Codable, Hashable {
   /// The members of a rollout: the nodes' names, sorted.
   package var memberNames: [String] { nodes.map(\.name).sorted() }
 
-  /// The node of that name.
   package func node(named name: String) -> Node? { nodes.first { $0.name == name } }
 
-  /// The Key Manager host of that name.
   package func keyManager(named name: String) -> KeyManagerHost? {
     keyManagers.first { $0.name == name }
   }
 
-  /// Everything that is wrong with it; empty if nothing is.
   package func problems() -> [String] {
     var problems: [String] = []
     if let problem = Name.problem(in: cluster) {
@@ -262,7 +256,7 @@ package struct Inventory: Sendable, Codable, Hashable {
     ] where !(1...86_400).contains(seconds) {
       problems.append("timeouts.\(name): \(seconds) is not in 1...86400")
     }
-    // None at all is allowed: a start is confirmed then as soon as all of it is good.
+    // 0 is allowed: then a start is confirmed as soon as it is healthy.
     if !(0...3_600).contains(timeouts.settleSeconds) {
       problems.append("timeouts.settleSeconds: \(timeouts.settleSeconds) is not in 0...3600")
     }
@@ -271,4 +265,13 @@ package struct Inventory: Sendable, Codable, Hashable {
     }
     return problems
   }
+}
+
+/// What follows a committed rollout whose starts were not all confirmed.
+package enum RollbackPolicy: String, Sendable, Codable, Hashable, CaseIterable {
+  /// The previous files are rolled out again, unless a server may have encrypted with a key that
+  /// they lack.
+  case whenSafe = "when-safe"
+  /// Nothing is rolled back; the new files stay.
+  case never
 }

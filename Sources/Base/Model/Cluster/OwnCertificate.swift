@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Until when a certificate of Keyturn's own is worth something.
+/// The end of a certificate of Keyturn's own.
 package struct OwnCertificate: Sendable, Hashable {
-  /// The rule of what is said of it.
+  /// The rule of its findings.
   package static let rule = "own-certificate"
 
   /// Whom it is for.
@@ -15,7 +15,7 @@ package struct OwnCertificate: Sendable, Hashable {
     self.validUntil = validUntil
   }
 
-  /// What is to be said of it at a time, seconds since 1970-01-01 UTC: a warning in its last
+  /// The finding at a time, seconds since 1970-01-01 UTC: a warning in its last
   /// ``Limits/ownCertificateWarningDays`` days and after its end, nil before.
   package func finding(at seconds: Int64) -> Finding? {
     let left = validUntil - seconds

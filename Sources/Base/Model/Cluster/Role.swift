@@ -27,9 +27,9 @@ package struct Principal: Sendable, Codable, Hashable {
     self.name = name
   }
 
-  /// What stands in a rollout and its records for who created it: the name of an operator, and
-  /// `ROLE/NAME` of anybody else. No name has a slash in it, so a node is never taken for the operator
-  /// of the same name.
+  /// The creator as a rollout and its records name it: the name of an operator, `ROLE/NAME` for any
+  /// other role. No name has a slash in it, so a node is never taken for the operator of the same
+  /// name.
   package var author: String { role == .operator ? name : "\(role.rawValue)/\(name)" }
 
   /// `keyturn://CLUSTER/ROLE/NAME`.
@@ -47,4 +47,16 @@ package struct Principal: Sendable, Codable, Hashable {
     else { return nil }
     self.init(cluster: parts[0], role: role, name: parts[2])
   }
+}
+
+/// The priority of a certificate's holder on a server. The lowest gives way first.
+package enum Standing: Int, Sendable, Hashable, CaseIterable, Comparable {
+  /// It may only look.
+  case observer
+  /// A node or a witness of the inventory.
+  case member
+  /// It may plan and roll out.
+  case `operator`
+
+  package static func < (one: Standing, other: Standing) -> Bool { one.rawValue < other.rawValue }
 }

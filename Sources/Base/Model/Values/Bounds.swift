@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a number that comes from outside may be: from a peer, from a record, from a query. The range
-// stands where the field is declared, and the decoder of its type holds to it, so that nothing that
-// is read later meets a number on which arithmetic could fail
+
+// The range of a number from outside: from a peer, a record or a query. The range is declared with
+// the field and enforced by its decoder, so that no later arithmetic can overflow
 // (docs/decisions/0035-numbers-bounded-where-decoded.md).
 //
 // What depends on the moment or on what a member has is judged where that is known:
@@ -10,46 +10,37 @@
 
 /// The range of one kind of number.
 package protocol Bound: Sendable {
-  /// The type that holds it.
   associatedtype Number: FixedWidthInteger & Codable & Sendable
   static var range: ClosedRange<Number> { get }
 }
 
-/// The kinds of numbers.
 package enum Bounds {
   /// The number of a rollout in the order of all.
   package enum Epoch: Bound {
-    /// See ``Limits/epoch``.
     package static let range = 0...Limits.epoch
   }
   /// The number of a version of the environment file.
   package enum Generation: Bound {
-    /// See ``Limits/generationNumber``.
     package static let range = 0...Limits.generationNumber
   }
   /// The number of a statement in the order of one member's.
   package enum Serial: Bound {
-    /// See ``Limits/serial``.
     package static let range = 0...Limits.serial
   }
   /// A time of day, microseconds since 1970-01-01 UTC.
   package enum WallMicroseconds: Bound {
-    /// See ``Limits/wallSeconds``.
     package static let range = 0...Limits.wallSeconds * 1_000_000
   }
   /// A time of day, seconds since 1970-01-01 UTC; certificates may begin before.
   package enum WallSeconds: Bound {
-    /// See ``Limits/wallSeconds``.
     package static let range = -Limits.wallSeconds...Limits.wallSeconds
   }
   /// How long something may take or has taken, milliseconds.
   package enum Milliseconds: Bound {
-    /// See ``Limits/durationMilliseconds``.
     package static let range = 0...Limits.durationMilliseconds
   }
   /// How many there are of something, or which of many it is.
   package enum Count: Bound {
-    /// See ``Limits/count``.
     package static let range = 0...Limits.count
   }
 }
@@ -76,7 +67,6 @@ package enum Bounds {
     wrappedValue = number
   }
 
-  /// The bare number.
   package func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     try container.encode(wrappedValue)
@@ -85,7 +75,6 @@ package enum Bounds {
 
 /// The same for a number that may be left out.
 @propertyWrapper package struct BoundedIfPresent<Kind: Bound>: Sendable, Codable, Hashable {
-  /// The number; nil if there is none.
   package var wrappedValue: Kind.Number?
 
   /// A number that was made here; it is not looked at.
@@ -128,11 +117,11 @@ extension Limits {
   /// The highest epoch, or round of a ballot, that is taken from others when the wall clock says
   /// so: the seconds since 1970, and ``counterAheadSeconds``.
   ///
-  /// Rightly both count from 1, by one for each rollout or attempt, and stay far below it. Whoever
-  /// tells a member the highest that it may has done no harm: what comes next is higher by one, and
-  /// a second later every member takes that, however far its own number was behind. A largest step
-  /// would not do: repeated on one member it takes that one further from the others than a step, and
-  /// from then on they refuse each other.
+  /// Correct members count from 1, by one for each rollout or attempt, and stay far below it. A
+  /// peer that claims the highest allowed number does no harm: the next number is higher by one,
+  /// and a second later every member accepts it, whatever its own number was. A largest step would
+  /// not do: repeated on one member, it would move that member further from the others than one
+  /// step, and they would refuse each other.
   package static func highestCounter(atRealtimeMicroseconds microseconds: Int64) -> UInt64 {
     UInt64(max(0, microseconds) / 1_000_000) + counterAheadSeconds
   }

@@ -86,7 +86,7 @@ package enum CalendarTime {
   }
 
   /// The inverse of ``civil(days:)``.
-  private static func days(_ year: Int64, _ month: Int64, _ day: Int64) -> Int64 {
+  package static func days(_ year: Int64, _ month: Int64, _ day: Int64) -> Int64 {
     let year = month <= 2 ? year - 1 : year
     let era = floorDivide(year, 400)
     let yearOfEra = year - era * 400

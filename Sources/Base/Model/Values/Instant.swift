@@ -5,17 +5,14 @@
 /// Two instants may be compared only when they were read on the same boot of the same host
 /// (`BootID`); the rollout protocol translates between hosts with ``ClockSample``.
 package struct Instant: Sendable, Hashable, Comparable, Codable {
-  /// Nanoseconds since the host booted.
   package var nanoseconds: Int64
 
-  /// An instant `nanoseconds` after boot.
   package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
 
-  /// Earlier first.
   package static func < (a: Instant, b: Instant) -> Bool { a.nanoseconds < b.nanoseconds }
 
-  /// The instant `milliseconds` later (earlier if negative); the last or the first that there is where
-  /// that is none. Nobody lives to see it, so that as a deadline it means what the sum would.
+  /// The instant `milliseconds` later (earlier if negative), clamped to the first or last instant.
+  /// No host runs that long, so a clamped deadline works as the exact one would.
   package func advanced(byMilliseconds milliseconds: Int) -> Instant {
     Instant(
       nanoseconds: nanoseconds.addingClamped(Int64(milliseconds).multipliedClamped(by: 1_000_000)))

@@ -37,8 +37,7 @@ package enum Limits {
   package static let handshakes = 128
   /// Of these, connections of one source: an IPv4 address or an IPv6 network of 64 bits.
   package static let handshakesOfSource = 16
-  /// So many connections that wait are pressure: from here on a source that has one already may be
-  /// refused another.
+  /// From this number of waiting connections on, a source that has one may be refused another.
   package static let handshakesUnderPressure = 48
   /// The probability of that refusal at the beginning of pressure, percent.
   package static let handshakeRefusalPercent = 30

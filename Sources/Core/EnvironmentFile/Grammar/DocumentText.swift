@@ -75,7 +75,6 @@ struct DocumentText: Sendable {
   /// Bytes that are no UTF-8 become U+FFFD.
   func string(_ slice: Slice) -> String { String(decoding: self[slice], as: UTF8.self) }
 
-  /// Byte for byte equal.
   func isSame(_ a: Slice, _ b: Slice) -> Bool { a == b || isSame(a.range, b.range) }
 
   private func isSame(_ a: Range<Int>, _ b: Range<Int>) -> Bool {
@@ -112,7 +111,6 @@ struct DocumentText: Sendable {
   /// How many names there are; each has a number below it.
   var nameCount: Int { names.count }
 
-  /// The name of this number.
   func name(_ number: Int) -> Slice { names[number] }
 
   /// The number of the name that stands at `range`; a new one if it is met for the first time.
@@ -205,7 +203,8 @@ struct Definition: Sendable {
   }
 }
 
-/// Numbers names for one who reads the same file as systemd: most names stand where systemd has them.
+/// Assigns name numbers for a second reader of the same file: most names stand where systemd has
+/// them.
 struct NameNumbers {
   private let definitions: [Definition]
   private var next = 0

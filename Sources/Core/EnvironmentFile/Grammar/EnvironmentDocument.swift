@@ -8,11 +8,9 @@
 /// leaves every other byte alone, and refuses what the two would not read alike. It guesses nothing
 /// and repairs nothing.
 package struct EnvironmentDocument: Sendable, Hashable {
-  /// The file, byte for byte.
   package let bytes: [UInt8]
   /// The same, and what the readers make of it.
   let text: DocumentText
-  /// systemd since v254.
   let current: SystemdScan
   /// systemd before v254; the same as `current` unless a comment ends in a backslash.
   let earlier: SystemdScan
@@ -51,11 +49,9 @@ package struct EnvironmentDocument: Sendable, Hashable {
     Reading(text: text, entries: scan.definitions, failure: scan.failure)
   }
 
-  /// Whether the bytes are the same; all else follows from them.
   package static func == (a: EnvironmentDocument, b: EnvironmentDocument) -> Bool {
     a.bytes == b.bytes
   }
-  /// Feeds the bytes.
   package func hash(into hasher: inout Hasher) { hasher.combine(bytes) }
 }
 
@@ -80,7 +76,6 @@ extension EnvironmentDocument {
     package static func == (a: Reading, b: Reading) -> Bool {
       a.failure == b.failure && a.definitions == b.definitions
     }
-    /// Feeds the definitions and the failure.
     package func hash(into hasher: inout Hasher) {
       hasher.combine(failure)
       hasher.combine(definitions)
@@ -120,9 +115,7 @@ extension EnvironmentDocument {
     }
   }
 
-  /// One definition in a file.
   package struct Variable: Sendable, Hashable {
-    /// The name as the reader has it.
     package let name: String
     /// The value as the reader has it; bytes that are no UTF-8 stand as U+FFFD. It may be a secret.
     package let value: String

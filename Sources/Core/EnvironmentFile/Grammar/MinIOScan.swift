@@ -7,7 +7,6 @@ struct MinIOScan: Sendable {
   /// bufio.Scanner).
   static let lineBytes = 64 << 10
 
-  /// What MinIO makes of the file.
   let definitions: Definitions
   /// Why it refuses the whole file; nil if it takes it.
   let failure: String?

@@ -35,7 +35,6 @@ struct SystemdScan: Sendable {
 
   /// A definition and what is odd about the way it is written.
   struct Oddity: Sendable {
-    /// The index of the definition.
     let definition: UInt32
     let form: Form
   }
@@ -43,18 +42,15 @@ struct SystemdScan: Sendable {
   /// systemd refuses to read files of this size or larger, bytes.
   static let fileBytes = 64 << 20
 
-  /// What systemd makes of the file.
   let definitions: Definitions
   /// Why it refuses the whole file; nil if it takes it.
   let failure: String?
   /// The definitions that are not in the simple form, in the order of the file.
   let oddities: [Oddity]
-  /// The state after the last byte.
   let endState: State
   /// The offsets of the backslashes that are the last byte of a comment's line.
   let escapedComments: [Int]
 
-  /// Reads `bytes`, the file of `text`.
   init(_ bytes: [UInt8], _ text: inout DocumentText, _ comments: CommentGrammar) {
     var machine = Machine(bytes: bytes, text: consume text, comments: comments)
     machine.run()
@@ -101,7 +97,7 @@ struct SystemdScan: Sendable {
     /// The last opening quote of the value at hand.
     private var quote: Int?
     private var form = Form()
-    private let plain = Plain.table
+    private let plain = PlainBytes.table
 
     init(bytes: [UInt8], text: consuming DocumentText, comments: CommentGrammar) {
       self.bytes = bytes
@@ -136,7 +132,7 @@ struct SystemdScan: Sendable {
     /// Takes the bytes from `offset` that mean nothing but themselves in the state at hand, all at once: nearly
     /// all bytes of a file are such. Returns the offset of the first that does not.
     private mutating func takePlain(from offset: Int) -> Int {
-      guard let mask = Plain.mask(state) else { return offset }
+      guard let mask = PlainBytes.mask(state) else { return offset }
       var end = offset
       while end < bytes.count, plain[Int(bytes[end])] & mask != 0 { end += 1 }
       if end == offset || state == .comment { return end }
@@ -337,33 +333,5 @@ struct SystemdScan: Sendable {
       }
       return nil
     }
-  }
-}
-
-/// For each byte, the states in which it means nothing but itself.
-private enum Plain {
-  static func mask(_ state: SystemdScan.State) -> UInt8? {
-    switch state {
-    case .name: 1
-    case .bare: 2
-    case .singleQuoted: 4
-    case .doubleQuoted: 8
-    case .comment: 16
-    case .beforeName, .beforeValue, .bareEscape, .doubleQuotedEscape, .commentEscape: nil
-    }
-  }
-
-  static let table: [UInt8] = (0...UInt8.max).map { byte in
-    if Byte.isNewline(byte) { return 0 }
-    var states: UInt8 = 0
-    let isBlank = Byte.isBlank(byte)
-    if !isBlank && byte != Byte.equals { states |= 1 }
-    let isQuote = byte == Byte.singleQuote || byte == Byte.doubleQuote
-    let isBareSpecial = byte == Byte.backslash || byte == Byte.hash || isQuote
-    if !isBlank && !isBareSpecial { states |= 2 }
-    if byte != Byte.singleQuote { states |= 4 }
-    if byte != Byte.doubleQuote && byte != Byte.backslash { states |= 8 }
-    if byte != Byte.backslash { states |= 16 }
-    return states
   }
 }

@@ -56,7 +56,7 @@ enum KnownVariables {
   private static let familyBytes = families.map { Array($0.utf8) }
   private static let known = WordList(names)
 
-  /// What is to be thought of the name of a variable.
+  /// The verdict on the name of a variable.
   enum Verdict: Equatable {
     case known
     /// Not known, and so near to this one that it is probably meant.
@@ -66,7 +66,7 @@ enum KnownVariables {
     case unknown
   }
 
-  /// What is to be thought of `name`.
+  /// The verdict on `name`.
   static func verdict(_ name: ArraySlice<UInt8>) -> Verdict {
     if isKnown(name) { return .known }
     if let nearest = nearest(to: name) { return .near(nearest) }
@@ -100,5 +100,24 @@ extension KnownVariables {
     case .unknown:
       (.warning, "no variable of this name is known", "check its spelling")
     }
+  }
+}
+
+/// Names of environment variables.
+package enum VariableName {
+  /// The longest that is asked for, bytes; no known one comes near it.
+  static let limitBytes = 256
+
+  /// Why `name` cannot be a variable's name, or nil.
+  package static func problem(with name: String) -> String? {
+    if name.utf8.count > limitBytes { return "its name has more than \(limitBytes) bytes" }
+    if isVariableName(name) { return nil }
+    return "its name is not made of letters, digits and '_' with a letter or '_' first"
+  }
+
+  /// The variable of MinIO's that was probably meant; nil if `name` is known or near none.
+  package static func nearest(to name: String) -> String? {
+    if case .near(let nearest) = KnownVariables.verdict(Array(name.utf8)[...]) { return nearest }
+    return nil
   }
 }

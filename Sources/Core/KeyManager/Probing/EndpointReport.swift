@@ -109,13 +109,11 @@ package struct AddressReport: Sendable, Codable, Hashable {
 
 /// A TLS session that was accepted.
 package struct SecuredLink: Sendable, Codable, Hashable {
-  /// For example `TLSv1.3`.
   package var protocolVersion: String
   /// The server's public key, for example `EC P-256` or `RSA 2048`.
   package var serverKey: String
   /// Until when the server's certificate is valid, seconds since 1970-01-01 UTC.
   package var notAfter: Int64
-  /// Whole days until then.
   package var daysLeft: Int
 
   /// With fewer days left a certificate is not as it should be.

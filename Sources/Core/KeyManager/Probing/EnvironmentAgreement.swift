@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package import Crypto
+internal import Model
 package import Secrets
 
 /// What the servers of a cluster compare before they start together: every MINIO_* variable but a

@@ -13,7 +13,7 @@ package enum KeyManagerJudgement {
   /// What stands against the settings. Errors have the refusal `keyManager`.
   ///
   /// `firstEnablement`: no start with an SSE key has been confirmed on any node. `createKey`: the
-  /// operator has said that the server shall create the key.
+  /// operator lets the server create the key.
   package static func findings(
     _ reports: [EndpointReport], settings: KeyManagerSettings, firstEnablement: Bool,
     createKey: Bool
@@ -140,7 +140,7 @@ package enum KeyManagerJudgement {
     return findings
   }
 
-  /// Endpoints that lead to one Key Manager: with it goes what seems to be two.
+  /// Endpoints that lead to one Key Manager: its failure would take down both.
   private static func sharedHosts(_ reports: [EndpointReport]) -> [Finding] {
     let hosts = groups(
       reports.flatMap { report in

@@ -6,11 +6,9 @@ internal import Model
 package enum Command: UInt16, Sendable, Hashable, CaseIterable {
   /// KEY:CREATE. Keyturn never sends it.
   case keyCreate = 201
-  /// KEY:STATUS.
   case keyStatus = 204
   /// KEY:GENERATE: a new data key, encrypted with a key of the enclave.
   case keyGenerate = 207
-  /// IDENTITY:STATUS.
   case identityStatus = 403
 
   /// The name that policies and people use.
@@ -36,12 +34,10 @@ package struct Frame: Sendable, Hashable {
     self.payload = payload
   }
 
-  /// A frame with a message.
   package init(_ command: Command, _ message: some KeyManagerMessage) {
     self.init(command, payload: message.encoded())
   }
 
-  /// Its bytes on the wire.
   package func encoded() -> [UInt8] {
     let length = UInt32(payload.count)
     return [

@@ -20,7 +20,6 @@ package enum KeyManagerError: String, Error, Sendable, Hashable, CaseIterable {
   /// 400.
   case invalidCiphertext = "invalid ciphertext"
 
-  /// Its HTTP status.
   package var status: Int {
     switch self {
     case .accessDenied: 403

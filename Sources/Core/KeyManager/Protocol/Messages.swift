@@ -2,37 +2,40 @@
 internal import Model
 
 /// A message of the Key Manager's protocol (docs/facts.md, "Key Manager messages"): package
-/// minio.kms, proto3. Fields that are not known are passed over when one is read; of a field given
-/// twice the last counts.
+/// minio.kms, proto3.
 package protocol KeyManagerMessage: Sendable, Hashable {
-  /// The message in `bytes`.
-  init(decoding bytes: [UInt8]) throws(CodecError)
-  /// Its bytes.
-  func encoded() -> [UInt8]
+  /// A message whose fields have their defaults.
+  static var empty: Self { get }
+  static var fields: [ProtobufField<Self>] { get }
+}
+
+extension KeyManagerMessage {
+  /// The message in `bytes`. Unknown fields are ignored, so that the answers of a newer Key Manager
+  /// can be read; of a field given twice the last counts.
+  package init(decoding bytes: [UInt8]) throws(CodecError) {
+    self = Self.empty
+    var reader = ProtobufReader(bytes)
+    while let (number, value) = try reader.next() {
+      try Self.fields.first { $0.number == number }?.take(value, &self)
+    }
+  }
+
+  package func encoded() -> [UInt8] {
+    var writer = ProtobufWriter()
+    for field in Self.fields {
+      if let value = field.value(self) { writer.append(field.number, value) }
+    }
+    return writer.bytes
+  }
 }
 
 /// Why a request failed; the body of every answer that is not 200.
 package struct ErrorResponse: KeyManagerMessage, Codable {
-  /// The text; together with the HTTP status it is a ``KeyManagerError``.
+  /// Together with the HTTP status it is a ``KeyManagerError``.
   package var message = ""
 
-  /// An error with its text.
-  package init(message: String) { self.message = message }
-
-  /// The message in `bytes`.
-  package init(decoding bytes: [UInt8]) throws(CodecError) {
-    var reader = ProtobufReader(bytes)
-    while let field = try reader.next() {
-      if case (1, .bytes(let bytes)) = field { message = try ProtobufReader.text(bytes) }
-    }
-  }
-
-  /// Its bytes.
-  package func encoded() -> [UInt8] {
-    var writer = ProtobufWriter()
-    writer.field(1, message)
-    return writer.bytes
-  }
+  package static let empty = ErrorResponse()
+  package static let fields: [ProtobufField<ErrorResponse>] = [.text(1, \.message)]
 }
 
 /// The answer to `GET /version`.
@@ -48,95 +51,41 @@ package struct VersionResponse: KeyManagerMessage {
   /// Whether it runs in FIPS 140 mode.
   package var fips140 = false
 
-  /// An empty answer.
-  package init() {}
-
-  /// The message in `bytes`.
-  package init(decoding bytes: [UInt8]) throws(CodecError) {
-    var reader = ProtobufReader(bytes)
-    while let field = try reader.next() {
-      switch field {
-      case (1, .bytes(let bytes)): version = try ProtobufReader.text(bytes)
-      case (2, .bytes(let bytes)): commit = try ProtobufReader.text(bytes)
-      case (3, .bytes(let bytes)): apiVersion = try ProtobufReader.text(bytes)
-      case (4, .bytes(let bytes)): host = try ProtobufReader.text(bytes)
-      case (5, .varint(let value)): fips140 = value != 0
-      default: break
-      }
-    }
-  }
-
-  /// Its bytes.
-  package func encoded() -> [UInt8] {
-    var writer = ProtobufWriter()
-    writer.field(1, version)
-    writer.field(2, commit)
-    writer.field(3, apiVersion)
-    writer.field(4, host)
-    writer.field(5, fips140)
-    return writer.bytes
-  }
+  package static let empty = VersionResponse()
+  package static let fields: [ProtobufField<VersionResponse>] = [
+    .text(1, \.version), .text(2, \.commit), .text(3, \.apiVersion), .text(4, \.host),
+    .flag(5, \.fips140),
+  ]
 }
 
 extension VersionResponse: Codable {
-  private enum Key: String, CodingKey {
+  private enum CodingKeys: String, CodingKey {
     case version, commit, host, fips140
     case apiVersion = "api_version"
   }
 
   /// The answer of a Key Manager that speaks JSON; protojson leaves out what has its default.
   package init(from decoder: any Decoder) throws {
-    let fields = try decoder.container(keyedBy: Key.self)
+    let fields = try decoder.container(keyedBy: CodingKeys.self)
     version = try fields.decodeIfPresent(String.self, forKey: .version) ?? ""
     commit = try fields.decodeIfPresent(String.self, forKey: .commit) ?? ""
     apiVersion = try fields.decodeIfPresent(String.self, forKey: .apiVersion) ?? ""
     host = try fields.decodeIfPresent(String.self, forKey: .host) ?? ""
     fips140 = try fields.decodeIfPresent(Bool.self, forKey: .fips140) ?? false
   }
-
-  /// As protojson, with the defaults written out.
-  package func encode(to encoder: any Encoder) throws {
-    var fields = encoder.container(keyedBy: Key.self)
-    try fields.encode(version, forKey: .version)
-    try fields.encode(commit, forKey: .commit)
-    try fields.encode(apiVersion, forKey: .apiVersion)
-    try fields.encode(host, forKey: .host)
-    try fields.encode(fips140, forKey: .fips140)
-  }
 }
 
 /// A point in time, google.protobuf.Timestamp.
 package struct Timestamp: KeyManagerMessage, Codable {
-  /// Seconds since 1970-01-01 UTC.
-  package var seconds: Int64
-  /// Nanoseconds within the second.
-  package var nanoseconds: Int32
+  /// Since 1970-01-01 UTC.
+  package var seconds: Int64 = 0
+  /// Within the second.
+  package var nanoseconds: Int32 = 0
 
-  package init(seconds: Int64, nanoseconds: Int32 = 0) {
-    self.seconds = seconds
-    self.nanoseconds = nanoseconds
-  }
-
-  /// The message in `bytes`.
-  package init(decoding bytes: [UInt8]) throws(CodecError) {
-    self.init(seconds: 0)
-    var reader = ProtobufReader(bytes)
-    while let field = try reader.next() {
-      switch field {
-      case (1, .varint(let value)): seconds = Int64(bitPattern: value)
-      case (2, .varint(let value)): nanoseconds = Int32(truncatingIfNeeded: value)
-      default: break
-      }
-    }
-  }
-
-  /// Its bytes.
-  package func encoded() -> [UInt8] {
-    var writer = ProtobufWriter()
-    writer.field(1, UInt64(bitPattern: seconds))
-    writer.field(2, UInt64(bitPattern: Int64(nanoseconds)))
-    return writer.bytes
-  }
+  package static let empty = Timestamp()
+  package static let fields: [ProtobufField<Timestamp>] = [
+    .number(1, \.seconds), .number(2, \.nanoseconds),
+  ]
 
   /// `2024-01-15T08:12:48.25Z`, no more digits than are needed; what protobuf does not allow (it
   /// ends with the year 9999) as the two numbers.
@@ -150,4 +99,130 @@ package struct Timestamp: KeyManagerMessage, Codable {
     while digits.hasSuffix("0") { digits.removeLast() }
     return "\(whole.dropLast()).\(digits)Z"
   }
+}
+
+// MARK: keys
+
+/// KEY:STATUS: what is known of a key.
+package struct KeyStatusRequest: KeyManagerMessage {
+  package var name = ""
+  /// 0 for the latest.
+  package var version: UInt32 = 0
+
+  package init(name: String = "", version: UInt32 = 0) {
+    self.name = name
+    self.version = version
+  }
+
+  package static let empty = KeyStatusRequest()
+  package static let fields: [ProtobufField<KeyStatusRequest>] = [
+    .text(1, \.name), .number(2, \.version),
+  ]
+}
+
+/// The answer to KEY:STATUS.
+package struct KeyStatusResponse: KeyManagerMessage {
+  package var name = ""
+  package var version: UInt32 = 0
+  /// `AES256` or `ChaCha20`.
+  package var type = ""
+  /// Nil if the Key Manager does not say.
+  package var createdAt: Timestamp?
+  /// The identity that created it; may be empty.
+  package var createdBy = ""
+
+  package static let empty = KeyStatusResponse()
+  package static let fields: [ProtobufField<KeyStatusResponse>] = [
+    .text(1, \.name), .number(2, \.version), .text(3, \.type), .message(4, \.createdAt),
+    .text(5, \.createdBy),
+  ]
+}
+
+/// KEY:CREATE: a new key. The server sends it at a start whose key is missing, Keyturn never.
+package struct CreateKeyRequest: KeyManagerMessage {
+  package var name = ""
+  /// `AES256`, `ChaCha20`, or empty for the Key Manager's choice.
+  package var type = ""
+  /// Whether an existing key gets a new version.
+  package var addVersion = false
+
+  package static let empty = CreateKeyRequest()
+  package static let fields: [ProtobufField<CreateKeyRequest>] = [
+    .text(1, \.name), .text(2, \.type), .flag(3, \.addVersion),
+  ]
+}
+
+/// KEY:GENERATE: a new data key.
+package struct GenerateKeyRequest: KeyManagerMessage {
+  /// The name of the key that encrypts it.
+  package var name = ""
+  /// That key's version, 0 for the latest.
+  package var version: UInt32 = 0
+  /// What the data key is bound to; the server sends `{}` at its start.
+  package var associatedData: [UInt8] = []
+  /// The data key's length in bytes, at most 1024, 0 for 32.
+  package var length: UInt32 = 0
+
+  package static let empty = GenerateKeyRequest()
+  package static let fields: [ProtobufField<GenerateKeyRequest>] = [
+    .text(1, \.name), .number(2, \.version), .bytes(3, \.associatedData), .number(4, \.length),
+  ]
+
+  /// The request that the server sends at its start (docs/facts.md, "Start and the Key Manager").
+  package static func asAtStart(name: String) -> GenerateKeyRequest {
+    GenerateKeyRequest(name: name, associatedData: Array("{}".utf8), length: 32)
+  }
+}
+
+/// The answer to KEY:GENERATE. Holds a data key in the clear: wipe ``plaintext``.
+package struct GenerateKeyResponse: KeyManagerMessage, CustomStringConvertible, CustomReflectable {
+  /// The version of the key that encrypted it.
+  package var version: UInt32 = 0
+  /// The data key; a secret.
+  package var plaintext: [UInt8] = []
+  package var ciphertext: [UInt8] = []
+
+  package static let empty = GenerateKeyResponse()
+  package static let fields: [ProtobufField<GenerateKeyResponse>] = [
+    .number(1, \.version), .bytes(2, \.plaintext), .bytes(3, \.ciphertext),
+  ]
+
+  /// Does not show the data key.
+  package var description: String { "data key of version \(version)" }
+  /// Shows no children, so that `dump` prints no data key.
+  package var customMirror: Mirror { Mirror(self, children: []) }
+}
+
+// MARK: identities
+
+/// IDENTITY:STATUS: what is known of an identity.
+package struct IdentityRequest: KeyManagerMessage {
+  /// Empty for the caller's own.
+  package var identity = ""
+
+  package init(identity: String = "") { self.identity = identity }
+
+  package static let empty = IdentityRequest()
+  package static let fields: [ProtobufField<IdentityRequest>] = [.text(1, \.identity)]
+}
+
+/// The answer to IDENTITY:STATUS. Service accounts and tags are ignored.
+package struct IdentityResponse: KeyManagerMessage {
+  package var identity = ""
+  /// 1 SysAdmin, 2 Admin, 3 User.
+  package var privilege: UInt32 = 0
+  /// The name of its policy; without one a user may do nothing.
+  package var policy = ""
+  /// Nil if the Key Manager does not say.
+  package var createdAt: Timestamp?
+  /// The identity that added it.
+  package var createdBy = ""
+  /// Whether it is a service account of another.
+  package var isServiceAccount = false
+
+  package static let empty = IdentityResponse()
+  package static let fields: [ProtobufField<IdentityResponse>] = [
+    .text(1, \.identity), .number(2, \.privilege), .text(3, \.policy), .message(4, \.createdAt),
+    .text(5, \.createdBy), .flag(6, \.isServiceAccount),
+  ]
 }

@@ -29,29 +29,97 @@ package enum CodecError: Error, Sendable, Hashable, CustomStringConvertible {
   }
 }
 
-/// Writes a protobuf message (proto3): a field that has its default value is left out.
+/// What a field holds on the wire.
+enum ProtobufValue: Equatable {
+  case varint(UInt64)
+  case bytes([UInt8])
+  /// 4 or 8 bytes; no message here uses them.
+  case fixed([UInt8])
+}
+
+/// One field of a message (proto3): its number, and the property that it is read into and written from.
+package struct ProtobufField<Message>: Sendable {
+  let number: UInt64
+  /// Nil for the default, which is left out.
+  let value: @Sendable (Message) -> ProtobufValue?
+  /// Leaves the message as it is if the value is of another kind.
+  let take: @Sendable (ProtobufValue, inout Message) throws(CodecError) -> Void
+
+  static func number<Number: FixedWidthInteger & SendableMetatype>(
+    _ number: UInt64, _ path: any WritableKeyPath<Message, Number> & Sendable
+  ) -> Self {
+    Self(number: number) {
+      $0[keyPath: path] == 0 ? nil : .varint(UInt64(truncatingIfNeeded: $0[keyPath: path]))
+    } take: { value, message throws(CodecError) in
+      if case .varint(let number) = value {
+        message[keyPath: path] = Number(truncatingIfNeeded: number)
+      }
+    }
+  }
+
+  static func flag(_ number: UInt64, _ path: any WritableKeyPath<Message, Bool> & Sendable) -> Self
+  {
+    Self(number: number) {
+      $0[keyPath: path] ? .varint(1) : nil
+    } take: {
+      value, message throws(CodecError) in
+      if case .varint(let number) = value { message[keyPath: path] = number != 0 }
+    }
+  }
+
+  static func bytes(_ number: UInt64, _ path: any WritableKeyPath<Message, [UInt8]> & Sendable)
+    -> Self
+  {
+    Self(number: number) {
+      $0[keyPath: path].isEmpty ? nil : .bytes($0[keyPath: path])
+    } take: {
+      value, message throws(CodecError) in
+      if case .bytes(let bytes) = value { message[keyPath: path] = bytes }
+    }
+  }
+
+  static func text(_ number: UInt64, _ path: any WritableKeyPath<Message, String> & Sendable)
+    -> Self
+  {
+    Self(number: number) {
+      $0[keyPath: path].isEmpty ? nil : .bytes(Array($0[keyPath: path].utf8))
+    } take: { value, message throws(CodecError) in
+      guard case .bytes(let bytes) = value else { return }
+      guard let text = String(validating: bytes, as: UTF8.self) else { throw .badText }
+      message[keyPath: path] = text
+    }
+  }
+
+  /// A message within: written even if it is empty.
+  static func message<Inner: KeyManagerMessage & SendableMetatype>(
+    _ number: UInt64, _ path: any WritableKeyPath<Message, Inner?> & Sendable
+  ) -> Self {
+    Self(number: number) {
+      $0[keyPath: path].map { .bytes($0.encoded()) }
+    } take: {
+      value, message throws(CodecError) in
+      if case .bytes(let bytes) = value { message[keyPath: path] = try Inner(decoding: bytes) }
+    }
+  }
+}
+
+/// Writes the fields of a protobuf message one after the other.
 struct ProtobufWriter {
   private(set) var bytes: [UInt8] = []
 
-  mutating func field(_ number: UInt32, _ value: UInt64) {
-    guard value != 0 else { return }
-    varint(UInt64(number) << 3)
-    varint(value)
-  }
-
-  mutating func field(_ number: UInt32, _ value: Bool) { field(number, value ? 1 : 0) }
-
-  mutating func field(_ number: UInt32, _ value: String) { field(number, Array(value.utf8)) }
-
-  mutating func field(_ number: UInt32, _ value: [UInt8]) {
-    if !value.isEmpty { element(number, value) }
-  }
-
-  /// An element of a repeated field or a message within: written even if it is empty.
-  mutating func element(_ number: UInt32, _ value: [UInt8]) {
-    varint(UInt64(number) << 3 | 2)
-    varint(UInt64(value.count))
-    bytes += value
+  mutating func append(_ number: UInt64, _ value: ProtobufValue) {
+    switch value {
+    case .varint(let value):
+      varint(number << 3)
+      varint(value)
+    case .bytes(let value):
+      varint(number << 3 | 2)
+      varint(UInt64(value.count))
+      bytes += value
+    case .fixed(let value):
+      varint(number << 3 | (value.count == 8 ? 1 : 5))
+      bytes += value
+    }
   }
 
   private mutating func varint(_ value: UInt64) {
@@ -64,23 +132,14 @@ struct ProtobufWriter {
   }
 }
 
-/// Reads the fields of a protobuf message one after the other. Who reads takes the numbers and
-/// types that it knows and passes over the others, so that a newer Key Manager's answers can be
-/// read.
+/// Reads the fields of a protobuf message one after the other.
 struct ProtobufReader {
-  enum Value: Equatable {
-    case varint(UInt64)
-    case bytes([UInt8])
-    /// 4 or 8 bytes; no message here uses them.
-    case fixed([UInt8])
-  }
-
   private var rest: ArraySlice<UInt8>
 
   init(_ bytes: [UInt8]) { rest = bytes[...] }
 
   /// The next field, nil after the last.
-  mutating func next() throws(CodecError) -> (number: UInt64, value: Value)? {
+  mutating func next() throws(CodecError) -> (number: UInt64, value: ProtobufValue)? {
     guard !rest.isEmpty else { return nil }
     let tag = try varint()
     let number = tag >> 3
@@ -110,10 +169,5 @@ struct ProtobufReader {
       if byte < 0x80 { return value }
     }
     throw .overlong
-  }
-
-  static func text(_ bytes: [UInt8]) throws(CodecError) -> String {
-    guard let text = String(validating: bytes, as: UTF8.self) else { throw .badText }
-    return text
   }
 }

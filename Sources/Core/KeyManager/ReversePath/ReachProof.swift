@@ -30,7 +30,6 @@ package struct HandedOut: Sendable {
   }
   private var entries: [Entry] = []
 
-  /// None yet.
   package init() {}
 
   /// Remembers a nonce that goes to `witness`. The oldest is forgotten when there are too many.

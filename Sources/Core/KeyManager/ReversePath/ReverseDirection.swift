@@ -29,7 +29,6 @@ package enum ReverseOutcome: String, Sendable, Codable, Hashable, CaseIterable {
   case noAddress
   /// Somebody else answered.
   case anotherHost
-  /// Anything else.
   case failed
 }
 

@@ -10,7 +10,6 @@ package import Secrets
 /// holder is ``identity``; it may be shown, the key may not. Lengths and alphabet are checked
 /// exactly, more strictly than the server does, and the scalar must be a private key of its curve.
 package struct APIKey: Sendable, Hashable {
-  /// What kind of private key it is.
   package enum Kind: String, Sendable, Hashable, CaseIterable {
     /// `k1:`, 32 bytes.
     case ed25519
@@ -21,7 +20,6 @@ package struct APIKey: Sendable, Hashable {
     /// `k2:`, 66 bytes.
     case p521
 
-    /// The private key's length in bytes.
     package var byteCount: Int {
       switch self {
       case .ed25519, .p256: 32
@@ -31,7 +29,6 @@ package struct APIKey: Sendable, Hashable {
     }
   }
 
-  /// What kind of private key it is.
   package let kind: Kind
   /// The identity that the Key Manager knows the holder by.
   package let identity: Identity
@@ -172,4 +169,26 @@ package struct APIKey: Sendable, Hashable {
   private static let ecPublicKey: [UInt8] = [
     0x06, 0x07, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x02, 0x01,
   ]
+}
+
+/// Who a client is to the Key Manager: `h1:` and the SHA-256 of the public key (docs/facts.md,
+/// "Identity and TLS").
+package struct Identity: Sendable, Hashable, CustomStringConvertible {
+  /// `h1:` and 43 characters.
+  package let text: String
+
+  /// The identity in `text`; nil unless it is `h1:` and the base64 of exactly 32 bytes.
+  package init?(_ text: String) {
+    guard text.hasPrefix("h1:"),
+      let bytes = try? Base64URL.decode(text.dropFirst(3).utf8), bytes.count == 32
+    else { return nil }
+    self.text = text
+  }
+
+  /// The identity of the holder of a public key, given as DER SubjectPublicKeyInfo.
+  package init(subjectPublicKeyInfo: [UInt8]) {
+    text = "h1:" + Base64URL.encode(Digest.sha256Bytes(subjectPublicKeyInfo))
+  }
+
+  package var description: String { text }
 }

@@ -14,7 +14,6 @@ package struct ProxySettings: Sendable, Hashable {
     /// How one speaks with it: `http`, `https`, `socks5` or `socks5h`, or what the variable says
     /// instead, which Go cannot use.
     package var scheme: String
-    /// Where it is.
     package var place: HostPort
     /// The value of Proxy-Authorization (RFC 7617) for what stands before the URL's @; nil if
     /// nothing does.

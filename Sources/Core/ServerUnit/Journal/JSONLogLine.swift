@@ -10,13 +10,11 @@ internal import Secrets
 /// four strings, and `time`, and checks no more of the grammar than it needs to find them. See
 /// docs/facts.md, "Output of the server".
 package struct JSONLogLine: Sendable, Hashable {
-  /// From `level`.
   package var level = LineLevel.plain
   /// `message`, or else `error.message`.
   package var text = ""
   /// `api.name`, if it is one of the server's own parts.
   package var subsystem: String?
-  /// `time`, as it is written.
   package var time: String?
 
   /// Objects within objects that are followed; a deeper line is taken as plain text.
@@ -134,4 +132,18 @@ package struct JSONLogLine: Sendable, Hashable {
       return nil
     }
   }
+}
+
+/// How grave a line calls itself: its prefix, or the `level` of a JSON line.
+package enum LineLevel: String, Sendable, Codable, Hashable {
+  /// `FATAL `; before 2024-07-12 `ERROR `.
+  case fatal
+  /// `ERRO: `, `Error: `.
+  case error
+  /// `WARN: `.
+  case warning
+  /// `INFO: `.
+  case info
+  /// No prefix: the banner, lines of old versions, and everything of the service manager.
+  case plain
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// One line of the journal of a unit.
 package struct JournalEntry: Sendable, Hashable, Codable {
   /// Where it is in the journal (sd_journal_get_cursor(3)).
   package var cursor: String
@@ -8,7 +7,6 @@ package struct JournalEntry: Sendable, Hashable, Codable {
   package var realtimeMicroseconds: Int64
   /// When it was logged, microseconds of CLOCK_MONOTONIC on the boot `bootID`.
   package var monotonicMicroseconds: UInt64
-  /// The boot that it was logged on.
   package var bootID: String
   /// The unit's start that it belongs to: `_SYSTEMD_INVOCATION_ID`, or, in a line that the service
   /// manager logs about the unit, `INVOCATION_ID`.
@@ -17,7 +15,6 @@ package struct JournalEntry: Sendable, Hashable, Codable {
   package var pid: Int32?
   /// 0 (emergency) to 7 (debug).
   package var priority: Int
-  /// `SYSLOG_IDENTIFIER`.
   package var identifier: String?
   package var message: String
 
@@ -41,7 +38,6 @@ package struct JournalEntry: Sendable, Hashable, Codable {
   /// Whether journald says it, of what it has or has not kept.
   package var isOfJournal: Bool { identifier == Self.journald }
 
-  /// What `loss` says.
   package static let lossMessage = "Entries were removed from the journal before they were read"
 
   /// What stands in place of entries that were gone before they could be read.
@@ -53,7 +49,6 @@ package struct JournalEntry: Sendable, Hashable, Codable {
 
 /// Some entries of a unit's journal, and where to go on.
 package struct JournalPage: Sendable, Hashable {
-  /// The entries in the journal's order.
   package var entries: [JournalEntry]
   /// The next page is the one after this; nil if the journal is empty.
   package var cursor: String?

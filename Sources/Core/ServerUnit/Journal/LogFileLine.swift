@@ -52,7 +52,7 @@ extension JSONLogLine {
     let (year, month, day) = (number(0..<4), number(5..<7), number(8..<10))
     guard (1...12).contains(month), (1...31).contains(day) else { return nil }
     let seconds =
-      days(year, month, day) * 86_400 + number(11..<13) * 3_600 + number(14..<16) * 60
+      CalendarTime.days(year, month, day) * 86_400 + number(11..<13) * 3_600 + number(14..<16) * 60
       + number(17..<19) - offset
     return seconds * 1_000_000 + fraction
   }
@@ -70,15 +70,5 @@ extension JSONLogLine {
     }
     let seconds = two(1) * 3_600 + two(4) * 60
     return bytes[0] == UInt8(ascii: "-") ? -seconds : seconds
-  }
-
-  /// Days from 1970-01-01 in the Gregorian calendar (Howard Hinnant, "chrono-Compatible Low-Level
-  /// Date Algorithms", days_from_civil).
-  private static func days(_ year: Int64, _ month: Int64, _ day: Int64) -> Int64 {
-    let year = month <= 2 ? year - 1 : year
-    let era = year / 400
-    let yearOfEra = year - era * 400
-    let dayOfYear = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1
-    return era * 146_097 + yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear - 719_468
   }
 }

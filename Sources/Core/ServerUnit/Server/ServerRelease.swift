@@ -38,6 +38,5 @@ package struct ServerRelease: Sendable, Hashable, Comparable {
   /// The first that takes API keys of the kind `k2:`.
   package static let firstToTakeECDSAKeys = ServerRelease("RELEASE.2025-05-24T17-08-30Z")
 
-  /// By time.
   package static func < (a: ServerRelease, b: ServerRelease) -> Bool { a.text < b.text }
 }

@@ -7,15 +7,12 @@ package struct ServerVolumes: Sendable, Hashable {
   /// Drives of the largest erasure set.
   static let drivesOfSet = 16
 
-  /// How many pools there are.
   package enum Pools: Sendable, Hashable {
-    /// So many.
     case known(Int)
     /// Nobody knows here, and why.
     case unknown(String)
   }
 
-  /// How many pools there are.
   package let pools: Pools
   /// The drives of each pool; empty if they cannot be counted.
   package let drives: [Int]

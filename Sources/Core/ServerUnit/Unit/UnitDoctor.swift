@@ -1,64 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 package import Model
 
-/// What of the server's unit stands against a rollout, or makes one end badly where it need not.
+/// What in the server's unit prevents a rollout, or makes one fail needlessly.
 ///
 /// Pure rules over what systemd says of the unit, and over the command line that it gives the
-/// server. An error refuses a rollout with the code `unit`. A warning is of something that a
-/// rollout can do without until something else goes wrong. A note says what to expect of a unit
-/// that is as it should be. Which files the unit reads is judged where the files are at hand. See
-/// docs/facts.md, "The server's unit" and "Reported incidents".
+/// server. An error refuses a rollout with the code `unit`. A warning concerns a rollout only if
+/// something else goes wrong. A note says what to expect of a correct unit. The unit's files are
+/// checked where they can be read. See docs/facts.md, "The server's unit" and "Reported incidents".
 package struct UnitDoctor: Sendable {
   private let unit: UnitState
   private let surroundings: Surroundings
   private let arguments: ServerArguments
   private var findings: [Finding] = []
-
-  /// What is known beside the unit itself.
-  package struct Surroundings: Sendable {
-    /// A file under the certificates' directory that the service's user cannot read.
-    package struct Unreadable: Sendable, Hashable {
-      package var path: String
-      /// Whether it is one of the further authorities, which the server passes over in silence.
-      package var isAuthority: Bool
-      /// What keeps the user from it.
-      package var why: String
-
-      package init(path: String, isAuthority: Bool, why: String) {
-        self.path = path
-        self.isAuthority = isAuthority
-        self.why = why
-      }
-    }
-
-    /// The node is in a rollout: a job of the unit is its own, and so is a server that is down.
-    package var isInRollout: Bool
-    /// How long a rollout gives the server to stop, seconds.
-    package var stopSeconds: Int
-    /// How long it gives it to start, seconds.
-    package var startSeconds: Int
-    /// What the unit's process would run with; nil if that is not known.
-    package var environment: [String: String]?
-    /// What systemd would give it, before it reads a file by itself; nil if that is the same.
-    package var atStart: [String: String]?
-    /// The release that the running server's banner names; nil if that is not known.
-    package var release: ServerRelease?
-    /// Files that the server needs and cannot read.
-    package var unreadable: [Unreadable]
-
-    package init(
-      isInRollout: Bool, stopSeconds: Int, startSeconds: Int, environment: [String: String]? = nil,
-      atStart: [String: String]? = nil, release: ServerRelease? = nil, unreadable: [Unreadable] = []
-    ) {
-      self.isInRollout = isInRollout
-      self.stopSeconds = stopSeconds
-      self.startSeconds = startSeconds
-      self.environment = environment
-      self.atStart = atStart
-      self.release = release
-      self.unreadable = unreadable
-    }
-  }
 
   /// Every finding about the unit, in the order of the rules.
   package static func findings(_ unit: UnitState, _ surroundings: Surroundings) -> [Finding] {
@@ -120,8 +73,8 @@ package struct UnitDoctor: Sendable {
     }
     if surroundings.isInRollout { return }
     if let job = unit.job {
-      // A start may go on for ever where the server waits for its peers, or for what a rollout is
-      // to mend: who waited for it would wait for ever.
+      // A start may never end if the server waits for its peers, or for what the rollout repairs.
+      // So a rollout must not wait for it.
       let isStart = unit.activeState == "activating"
       add(
         isStart ? .warning : .error, isStart ? "unit-starting" : "unit-job",

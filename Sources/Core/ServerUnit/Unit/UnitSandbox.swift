@@ -3,9 +3,7 @@
 /// What a unit's settings make of the host's file tree for its processes, and of their environment past the files:
 /// where the server would not see what the host has.
 package struct UnitSandbox: Sendable, Hashable, Codable {
-  /// `PrivateTmp=`.
   package var privateTmp: Bool
-  /// `PrivateDevices=`.
   package var privateDevices: Bool
   /// `ProtectHome=`: `no`, `yes`, `read-only`, `tmpfs`.
   package var protectHome: String
@@ -14,7 +12,6 @@ package struct UnitSandbox: Sendable, Hashable, Codable {
   /// What is mounted for the unit alone: the places of BindPaths=, BindReadOnlyPaths=, MountImages= and
   /// TemporaryFileSystem=.
   package var mounts: [String]
-  /// `InaccessiblePaths=`.
   package var inaccessible: [String]
   /// Whether there are ExtensionImages= or ExtensionDirectories=, which lie over /usr and /opt.
   package var hasExtensions: Bool

@@ -54,144 +54,151 @@ package struct UnitState: Sendable, Hashable, Codable {
     }
   }
 
-  /// The unit's name, for example `minio.service`.
   package var id: String
   /// `loaded`, `not-found`, `masked`, `bad-setting`, `error`.
-  package var loadState: String
+  package var loadState: String = "loaded"
   /// `active`, `activating`, `deactivating`, `reloading`, `inactive`, `failed`.
   package var activeState: String
   /// The state in the words of the unit's kind: `running`, `start`, `auto-restart`, `dead`.
   package var subState: String
   /// `notify`, `simple`, `exec`, ...
-  package var type: String
+  package var type: String = "notify"
   /// The main process; 0 if there is none.
   package var mainPID: Int32
   /// 32 hex digits; empty if the unit was never started on this boot.
   package var invocationID: String
   /// Automatic restarts since the last one by hand.
-  package var nRestarts: Int
+  package var nRestarts: Int = 0
   /// `success`, `exit-code`, `signal`, `timeout`, `resources`, `start-limit-hit`, ...
-  package var result: String
+  package var result: String = "success"
   /// When the unit was last on the way from active to inactive, microseconds of CLOCK_MONOTONIC; 0
   /// if never.
   package var activeExitMonotonicMicroseconds: UInt64 = 0
   /// When it was inactive then; 0 if never.
   package var inactiveEnterMonotonicMicroseconds: UInt64 = 0
   /// When the main process was started, microseconds of CLOCK_MONOTONIC; 0 if never.
-  package var execMainStartMonotonicMicroseconds: UInt64
+  package var execMainStartMonotonicMicroseconds: UInt64 = 0
   /// The same, microseconds since 1970; 0 if never.
-  package var execMainStartRealtimeMicroseconds: UInt64
+  package var execMainStartRealtimeMicroseconds: UInt64 = 0
   /// The main process of the latest start, which systemd still names after its end; 0 from the
   /// start's beginning until there is one.
-  package var execMainPID: Int32
+  package var execMainPID: Int32 = 0
   /// How the main process ended: CLD_EXITED (1), CLD_KILLED (2), CLD_DUMPED (3); 0 while it runs.
-  package var execMainCode: Int32
+  package var execMainCode: Int32 = 0
   /// Its exit status or the signal that ended it.
-  package var execMainStatus: Int32
+  package var execMainStatus: Int32 = 0
   /// The user that it runs as; empty for root.
-  package var user: String
+  package var user: String = ""
   /// The group that it runs as; empty for the user's own.
-  package var group: String
+  package var group: String = ""
   /// The `EnvironmentFile=` lines, in their order.
-  package var environmentFiles: [EnvironmentFile]
+  package var environmentFiles: [EnvironmentFile] = []
   /// `Environment=`, each `NAME=value`.
-  package var environment: [String]
+  package var environment: [String] = []
   /// `PassEnvironment=`: names of variables that it gets from the service manager's own process.
-  package var passEnvironment: [String]
+  package var passEnvironment: [String] = []
   /// `UnsetEnvironment=`: `NAME`, or `NAME=value`, that it does not get wherever they are set.
-  package var unsetEnvironment: [String]
-  /// `SupplementaryGroups=`.
-  package var supplementaryGroups: [String]
+  package var unsetEnvironment: [String] = []
+  package var supplementaryGroups: [String] = []
   /// `AmbientCapabilities=`, a bit for each.
-  package var ambientCapabilities: UInt64
+  package var ambientCapabilities: UInt64 = 0
   /// `CapabilityBoundingSet=`, a bit for each.
-  package var capabilityBoundingSet: UInt64
+  package var capabilityBoundingSet: UInt64 = .max
   /// The words of `ExecStart=`, variables not expanded.
-  package var execStart: [String]
-  /// The commands of `ExecStartPre=`, in their order.
-  package var startPre: [Command]
+  package var execStart: [String] = []
+  package var startPre: [Command] = []
   /// `Restart=`: `no`, `always`, `on-failure`, ...
-  package var restart: String
+  package var restart: String = "no"
   /// `StartLimitBurst=`: so many starts in `startLimitIntervalMicroseconds`, then none; 0 for no
   /// limit.
-  package var startLimitBurst: Int
+  package var startLimitBurst: Int = 0
   /// `StartLimitIntervalSec=`, microseconds.
-  package var startLimitIntervalMicroseconds: UInt64
+  package var startLimitIntervalMicroseconds: UInt64 = 0
   /// `TimeoutStartSec=`, microseconds; UInt64.max for infinity.
-  package var timeoutStartMicroseconds: UInt64
+  package var timeoutStartMicroseconds: UInt64 = .max
   /// `TimeoutStopSec=`, microseconds; UInt64.max for infinity.
-  package var timeoutStopMicroseconds: UInt64
+  package var timeoutStopMicroseconds: UInt64 = .max
   /// `RestartSec=`, microseconds.
-  package var restartMicroseconds: UInt64
+  package var restartMicroseconds: UInt64 = 100_000
   /// `SendSIGKILL=`: whether what has not ended by `TimeoutStopSec=` is killed.
-  package var sendsSIGKILL: Bool
+  package var sendsSIGKILL: Bool = true
   /// Whether the unit's files are newer than what the service manager has read.
-  package var needDaemonReload: Bool
+  package var needDaemonReload: Bool = false
   /// The unit's file; empty if there is none.
-  package var fragmentPath: String
-  package var dropIns: [String]
+  package var fragmentPath: String = ""
+  package var dropIns: [String] = []
   /// `NotifyAccess=`: `none`, `main`, `exec`, `all`.
-  package var notifyAccess: String
-  /// The job that is queued or running for it.
+  package var notifyAccess: String = "main"
   package var job: Job?
   /// What it makes of the host's files.
-  package var sandbox: UnitSandbox
+  package var sandbox: UnitSandbox = UnitSandbox()
 
+  /// A unit with systemd's defaults for all that `change` does not set.
   package init(
-    id: String, loadState: String = "loaded", activeState: String, subState: String,
-    type: String = "notify", mainPID: Int32 = 0, invocationID: String = "", nRestarts: Int = 0,
-    result: String = "success", execMainStartMonotonicMicroseconds: UInt64 = 0,
-    execMainStartRealtimeMicroseconds: UInt64 = 0,
-    execMainPID: Int32 = 0, execMainCode: Int32 = 0, execMainStatus: Int32 = 0, user: String = "",
-    group: String = "", environmentFiles: [EnvironmentFile] = [], environment: [String] = [],
-    passEnvironment: [String] = [], unsetEnvironment: [String] = [],
-    supplementaryGroups: [String] = [], ambientCapabilities: UInt64 = 0,
-    capabilityBoundingSet: UInt64 = .max,
-    execStart: [String] = [], startPre: [Command] = [], restart: String = "no",
-    startLimitBurst: Int = 0,
-    startLimitIntervalMicroseconds: UInt64 = 0, timeoutStartMicroseconds: UInt64 = .max,
-    timeoutStopMicroseconds: UInt64 = .max, restartMicroseconds: UInt64 = 100_000,
-    sendsSIGKILL: Bool = true, needDaemonReload: Bool = false,
-    fragmentPath: String = "", dropIns: [String] = [], notifyAccess: String = "main",
-    job: Job? = nil, sandbox: UnitSandbox = UnitSandbox()
+    id: String, activeState: String, subState: String, mainPID: Int32 = 0,
+    invocationID: String = "", _ change: (inout UnitState) -> Void = { _ in }
   ) {
     self.id = id
-    self.loadState = loadState
     self.activeState = activeState
     self.subState = subState
-    self.type = type
     self.mainPID = mainPID
     self.invocationID = invocationID
-    self.nRestarts = nRestarts
-    self.result = result
-    self.execMainStartMonotonicMicroseconds = execMainStartMonotonicMicroseconds
-    self.execMainStartRealtimeMicroseconds = execMainStartRealtimeMicroseconds
-    self.execMainPID = execMainPID
-    self.execMainCode = execMainCode
-    self.execMainStatus = execMainStatus
+    change(&self)
+  }
+}
+
+/// What systemd says of itself (`systemctl show`; org.freedesktop.systemd1).
+///
+/// `environment` may hold secrets that somebody set for all services: it is never shown as it is.
+package struct ManagerState: Sendable, Hashable {
+  /// Its version, as in `252.39-1~deb12u2`.
+  package var version: String
+  /// What every service gets, each `NAME=value`: `DefaultEnvironment=`, and what
+  /// `systemctl set-environment` has added since.
+  package var environment: [String]
+
+  package init(version: String = "", environment: [String] = []) {
+    self.version = version
+    self.environment = environment
+  }
+
+  /// The number before the first dot; nil if there is none.
+  package var majorVersion: Int? {
+    Int(version.drop { $0 == "v" }.prefix { ("0"..."9").contains($0) })
+  }
+}
+
+/// Who a service runs as, as far as reading files goes.
+package struct ServiceAccount: Sendable, Hashable {
+  /// Name or number of the user.
+  package var user: String
+  /// Name or number of the group; empty for the user's own.
+  package var group: String
+  /// Names or numbers of further groups, beside those of the user.
+  package var supplementaryGroups: [String]
+  /// Whether it reads what permissions forbid (CAP_DAC_OVERRIDE or CAP_DAC_READ_SEARCH).
+  package var overridesPermissions: Bool
+
+  package init(
+    user: String, group: String = "", supplementaryGroups: [String] = [],
+    overridesPermissions: Bool = false
+  ) {
     self.user = user
     self.group = group
-    self.environmentFiles = environmentFiles
-    self.environment = environment
-    self.passEnvironment = passEnvironment
-    self.unsetEnvironment = unsetEnvironment
     self.supplementaryGroups = supplementaryGroups
-    self.ambientCapabilities = ambientCapabilities
-    self.capabilityBoundingSet = capabilityBoundingSet
-    self.execStart = execStart
-    self.startPre = startPre
-    self.restart = restart
-    self.startLimitBurst = startLimitBurst
-    self.startLimitIntervalMicroseconds = startLimitIntervalMicroseconds
-    self.timeoutStartMicroseconds = timeoutStartMicroseconds
-    self.timeoutStopMicroseconds = timeoutStopMicroseconds
-    self.restartMicroseconds = restartMicroseconds
-    self.sendsSIGKILL = sendsSIGKILL
-    self.needDaemonReload = needDaemonReload
-    self.fragmentPath = fragmentPath
-    self.dropIns = dropIns
-    self.notifyAccess = notifyAccess
-    self.job = job
-    self.sandbox = sandbox
+    self.overridesPermissions = overridesPermissions
+  }
+}
+
+extension UnitState {
+  /// Who its processes run as: root has the capabilities of the bounding set, others the ambient
+  /// ones.
+  package var account: ServiceAccount {
+    let isRoot = ["", "root", "0"].contains(user)
+    let capabilities = capabilityBoundingSet & (isRoot ? .max : ambientCapabilities)
+    // linux/capability.h: CAP_DAC_OVERRIDE 1, CAP_DAC_READ_SEARCH 2.
+    return ServiceAccount(
+      user: isRoot ? "root" : user, group: group, supplementaryGroups: supplementaryGroups,
+      overridesPermissions: capabilities & (1 << 1 | 1 << 2) != 0)
   }
 }

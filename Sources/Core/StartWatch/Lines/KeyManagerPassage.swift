@@ -2,14 +2,13 @@
 package import ServerUnit
 
 /// Whether any start of the server since a rollout's restart got past the Key Manager, and so may
-/// have encrypted with its key: read off the lines of all of them. Pure.
+/// have encrypted with its key, by the lines of all these starts. Pure.
 ///
 /// A rollback that takes a key away depends on the answer, so nothing is taken for granted: each
 /// process must have said itself that it ended before it had a data key. The server asks the Key
 /// Manager before it talks to any peer or drive, and ends if there is no key (docs/facts.md,
 /// "Start and the Key Manager").
 package struct KeyManagerPassage: Sendable {
-  /// What the lines say.
   package enum Answer: Sendable, Hashable {
     /// Every start ended before it had a data key.
     case refused
@@ -44,7 +43,7 @@ package struct KeyManagerPassage: Sendable {
   /// No line was read yet.
   ///
   /// - Parameters:
-  ///   - previousInvocation: the start of before, whose last lines are of no account.
+  ///   - previousInvocation: the previous start, whose last lines are ignored.
   ///   - previousPID: its main process, if known. What it says last may bear the next invocation.
   ///   - held: since when the start guard lets no start through; those that began later count for
   ///     nothing, whatever became of them. The boot as the journal writes it.
@@ -57,7 +56,6 @@ package struct KeyManagerPassage: Sendable {
     self.held = held
   }
 
-  /// Takes the next line of the unit's journal.
   package mutating func take(_ entry: JournalEntry) {
     if entry.invocationID == previousInvocation, !previousInvocation.isEmpty { return }
     let line = classifier.take(entry)
@@ -101,7 +99,6 @@ package struct KeyManagerPassage: Sendable {
     if verdict == false { processes[index].isRefused = true }
   }
 
-  /// What all lines together say.
   package var answer: Answer {
     if let passed { return .passed(passed) }
     if let process = processes.first(where: { !$0.isRefused }) {

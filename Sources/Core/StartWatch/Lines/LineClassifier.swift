@@ -12,7 +12,6 @@ package struct ClassifiedLine: Sendable, Hashable {
   /// The text without its level; of a continuation that says nothing more about what happened, such
   /// as the error's time or a line of the server's source, nothing.
   package var statement: String
-  /// What it means for the start.
   package var kind: LineKind
   /// The row of the table that it is of, if it is of one.
   package var pattern: LinePattern?
@@ -38,10 +37,8 @@ package struct LineClassifier: Sendable {
 
   private var block = Block.none
 
-  /// A classifier that has seen nothing.
   package init() {}
 
-  /// What `entry` means.
   package mutating func take(_ entry: JournalEntry) -> ClassifiedLine {
     let message = entry.message
     if entry.isOfJournal {

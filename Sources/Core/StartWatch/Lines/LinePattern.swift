@@ -3,7 +3,6 @@ package import ServerUnit
 
 /// Who wrote a line.
 package enum LineSource: String, Sendable, Codable, Hashable {
-  /// The MinIO server.
   case server
   /// systemd, about the unit.
   case manager
@@ -23,13 +22,10 @@ package enum SuccessMark: String, Sendable, Codable, Hashable {
 
 /// What a line means for the start.
 package enum LineKind: Sendable, Hashable {
-  /// The start is in that phase.
   case progress(WatchPhase)
-  /// The start got that far.
   case success(SuccessMark)
   /// The server runs and answers, but not all of it works. The start has failed.
   case brokenButServing
-  /// The start has failed.
   case fatal(StartFailure.Kind)
   /// Lines of the start may be missing.
   case linesLost
@@ -41,7 +37,6 @@ package enum LineKind: Sendable, Hashable {
   case driveLost
   /// Belongs to the line before it: more of a fatal message, or of an error's block.
   case continuation
-  /// Anything else.
   case ordinary
 }
 
@@ -59,7 +54,6 @@ package struct LinePattern: Sendable, Hashable {
   package var bare: [String]
   /// Of these the text contains at least one, if there are any.
   package var contains: [String]
-  /// What it means for the start.
   package var kind: LineKind
   /// What it says, for a person.
   package var meaning: String

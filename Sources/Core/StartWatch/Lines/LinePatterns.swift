@@ -34,7 +34,7 @@ extension LinePattern {
       "ciphertext-not-authentic", contains: ["ciphertext is not authentic"], is: .brokenButServing,
       "Stored configuration or IAM cannot be decrypted.",
       cause: "the Key Manager does not hold the key that the data was encrypted with: another "
-        + "MINIO_KMS_SSE_KEY or enclave, a key made anew under the old name, or no KMS at all",
+        + "MINIO_KMS_SSE_KEY or enclave, a key created again under the old name, or no KMS at all",
       remedy: "put back the settings that the data was encrypted with, on all nodes",
       seen: "2022 to 2026",
       example: "Error: Unable to initialize IAM sub-system: decryption failed: "

@@ -219,7 +219,7 @@ extension LinePattern {
       seen: "systemd 240 to 257", example: "Suppressed 1042 messages from minio.service"),
     row(
       "journal-started", .journal, contains: ["Journal started"], is: .linesLost,
-      "journald was started anew.",
+      "journald was restarted.",
       cause: "it was restarted, or it crashed: what was logged meanwhile may be lost",
       remedy: "see `systemctl status systemd-journald`",
       seen: "systemd 240 to 257", example: "Journal started"),

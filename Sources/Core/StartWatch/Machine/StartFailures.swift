@@ -19,7 +19,7 @@ extension StartFailure {
       reason:
         "the new process (PID \(pid)) was started with another environment than was voted on: \(what)",
       cause: "a file, a drop-in or `systemctl set-environment` was changed after the vote, or "
-        + "systemd has not read the unit's files anew",
+        + "systemd has not reloaded the unit's files",
       remedy: "`keyturn explain \(names.first ?? "")` shows every place that sets it; put it right "
         + "on this node, then `keyturn restart`")
   }
@@ -60,7 +60,7 @@ extension StartFailure {
       reason: "READY and health are good, but lines of its log may be missing: \(loss)",
       cause: "what the server said in them is not known; it may serve without its users or its "
         + "configuration",
-      remedy: "look at the node with `keyturn logs`; `keyturn restart` watches a start anew",
+      remedy: "look at the node with `keyturn logs`; `keyturn restart` watches another start",
       passedKeyManager: true)
   }
 
@@ -72,7 +72,7 @@ extension StartFailure {
       kind: .stopDeadline, phase: phase,
       reason: "the old process\(process) did not end before the stop deadline\(state)",
       cause: "a drive or a request hangs; the official unit has TimeoutStopSec=infinity and "
-        + "SendSIGKILL=no, so systemd waits for ever",
+        + "SendSIGKILL=no, so systemd waits without limit",
       remedy: "find what it hangs on; `systemctl kill --signal=SIGKILL` ends it",
       passedKeyManager: false)
   }

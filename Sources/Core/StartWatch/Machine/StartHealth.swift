@@ -11,7 +11,6 @@ extension StartMachine {
     effects.append(.askHealth)
   }
 
-  /// Takes the answers of one look.
   mutating func take(
     _ answers: HealthAnswers, at now: Instant, _ effects: inout [StartEffect]
   ) {

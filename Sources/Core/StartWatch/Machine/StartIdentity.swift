@@ -3,9 +3,9 @@ internal import ServerUnit
 
 /// Which invocation of the unit is the start that is watched, and which lines are its own.
 ///
-/// The first word of an invocation that is none of before makes it known, be it the unit's or a
-/// line's: the two come over two ways, in any order. A line that bears no invocation is kept until
-/// the unit says that its process is the new server.
+/// The first message of an invocation that was unknown before identifies the new start, whether it
+/// comes from the unit or from a line: these arrive over two channels, in any order. A line without
+/// an invocation is kept until the unit names its process as the new server.
 struct StartIdentity: Sendable {
   /// Lines of nobody yet that are kept, the last ones: as a server ends it says why.
   static let unclaimedLimit = 64
@@ -16,7 +16,7 @@ struct StartIdentity: Sendable {
   private(set) var invocation: String?
   /// When the restart was ordered, microseconds of CLOCK_MONOTONIC; 0 if it is not known.
   private let issued: UInt64
-  /// Invocations of before the restart; what comes from them decides nothing.
+  /// Invocations from before the restart; their messages are ignored.
   private var earlier: Set<String>
   /// Lines without an invocation, of processes that the unit has not called its main one.
   private var unclaimed: [JournalEntry] = []
@@ -43,7 +43,7 @@ struct StartIdentity: Sendable {
     return !state.invocationID.isEmpty && !earlier.contains(state.invocationID)
   }
 
-  /// An invocation that is none of before; false if one is known already.
+  /// Takes a new invocation; false if one is known already.
   mutating func begin(_ new: String) -> Bool {
     guard invocation == nil else { return false }
     invocation = new

@@ -27,8 +27,8 @@ package import ServerUnit
 /// Unknown when all that can be seen is good, and lines of the log may be missing: what the server
 /// said in them could be anything.
 ///
-/// States: idle until the restart is issued; then the phases of ``WatchPhase``, drawn anew from
-/// what is known after each input; over once there is an outcome, and deaf from then on.
+/// States: idle until the restart is issued; then the phases of ``WatchPhase``, derived from what
+/// is known after each input; over once there is an outcome, after which inputs are ignored.
 ///
 /// Give it redacted lines: what a fatal line says is kept word for word.
 package struct StartMachine: Sendable {
@@ -57,7 +57,6 @@ package struct StartMachine: Sendable {
   /// Lines of a fatal message that are kept.
   static let reasonLineLimit = 40
 
-  /// Where the start is.
   package internal(set) var phase = WatchPhase.stopping
   /// What it waits for; empty if nothing is known.
   package internal(set) var detail = ""
@@ -180,7 +179,7 @@ package struct StartMachine: Sendable {
     case .lateLines: if let pending { finish(.failed(pending.failure), &effects) }
     case .health: askHealth(at: now, &effects)
     case .settled:
-      // One of a settling that was broken off comes too early for the present one.
+      // The timer of an interrupted settle time fires too early for the present one.
       if case .until(let end) = settling, now >= end {
         settling = .unitIsAsked
         effects.append(.askUnit)
@@ -225,7 +224,7 @@ package struct StartMachine: Sendable {
     return state.mainPID != 0 && state.mainPID != pid
   }
 
-  /// The new process is known; whatever was said of the unit before it is of no account.
+  /// The new process is known; earlier messages about the unit no longer count.
   private mutating func hasBegun() {
     oldProcessGone = true
     pending = nil

@@ -2,12 +2,12 @@
 package import Model
 package import ServerUnit
 
-/// What one node's start is told.
+/// The inputs of the start machine.
 package enum StartInput: Sendable, Hashable {
   /// systemd has taken the order to restart. `previousInvocation` is the unit's InvocationID at the
   /// last look before the order, empty if it had none; `issued` the order's time, microseconds of
-  /// CLOCK_MONOTONIC, 0 if it was on another boot. What began before it is of before, also if
-  /// systemd started it after that look.
+  /// CLOCK_MONOTONIC, 0 if it was on another boot. What began before it belongs to the previous
+  /// start, even if systemd started it after that look.
   case restartIssued(previousInvocation: String, issued: UInt64, deadlines: StartDeadlines)
   /// The unit, on every change of it, and as the answer to ``StartEffect/askUnit``.
   case unit(UnitState)
@@ -22,7 +22,6 @@ package enum StartInput: Sendable, Hashable {
   case health(HealthAnswers)
   /// The answer to ``StartEffect/askEnvironment(pid:)``.
   case environment(pid: Int32, EnvironmentAnswer)
-  /// A timer that was armed has fired.
   case fired(StartTimer)
 }
 
@@ -47,9 +46,7 @@ package enum StartEffect: Sendable, Hashable {
   case finished(StartOutcome)
 }
 
-/// The timers of ``StartMachine``.
 package enum StartTimer: String, Sendable, Codable, Hashable, CaseIterable {
-  /// The old process must have ended.
   case stopDeadline
   /// All of the new one must be good.
   case startDeadline
@@ -63,7 +60,6 @@ package enum StartTimer: String, Sendable, Codable, Hashable, CaseIterable {
 
 /// Until when a restart must have got where.
 package struct StartDeadlines: Sendable, Hashable, Codable {
-  /// The old process has ended.
   package var stop: Instant
   /// All of the new one is good; it may be settling still.
   package var start: Instant

@@ -46,7 +46,6 @@ package enum WatchPhase: String, Sendable, Codable, Hashable, CaseIterable {
   }
 }
 
-/// How a start ended.
 package enum StartOutcome: Sendable, Hashable, Codable {
   /// The new server runs and all of it works.
   case confirmed(StartEvidence)
@@ -60,9 +59,7 @@ package enum StartOutcome: Sendable, Hashable, Codable {
 package struct StartEvidence: Sendable, Hashable, Codable {
   /// Where the server's lines were read.
   package enum Log: Sendable, Hashable, Codable {
-    /// In the unit's journal.
     case journal
-    /// In the files of this directory.
     case files(String)
     /// Nowhere, and why: none of its lines counts for or against it.
     case nowhere(String)
@@ -95,21 +92,6 @@ package struct StartEvidence: Sendable, Hashable, Codable {
   package var warnings: [String]
   /// How long all of it stayed good, milliseconds.
   package var settledMilliseconds: Int
-
-  package init(
-    invocationID: String, saidReady: Bool, key: KeyEvidence, marks: [SuccessMark], log: Log,
-    writes: Writes, lostDrives: [String], warnings: [String], settledMilliseconds: Int
-  ) {
-    self.writes = writes
-    self.lostDrives = lostDrives
-    self.invocationID = invocationID
-    self.saidReady = saidReady
-    self.key = key
-    self.marks = marks
-    self.log = log
-    self.warnings = warnings
-    self.settledMilliseconds = settledMilliseconds
-  }
 }
 
 extension StartEvidence: CustomStringConvertible {
@@ -177,7 +159,6 @@ package struct StartFailure: Sendable, Hashable, Codable, CustomStringConvertibl
   }
 
   package var kind: Kind
-  /// The phase that the start was in.
   package var phase: WatchPhase
   /// The line that says it, word for word, or what was waited for.
   package var reason: String
@@ -190,19 +171,6 @@ package struct StartFailure: Sendable, Hashable, Codable, CustomStringConvertibl
   /// Whether the server got past the Key Manager, so that it may have encrypted with its key; nil
   /// if that is not known.
   package var passedKeyManager: Bool?
-
-  package init(
-    kind: Kind, phase: WatchPhase, reason: String, cause: String? = nil, remedy: String? = nil,
-    patternID: String? = nil, passedKeyManager: Bool? = nil
-  ) {
-    self.kind = kind
-    self.phase = phase
-    self.reason = reason
-    self.cause = cause
-    self.remedy = remedy
-    self.patternID = patternID
-    self.passedKeyManager = passedKeyManager
-  }
 
   /// Reason, cause and remedy on one line.
   package var description: String {

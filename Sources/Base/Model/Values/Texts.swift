@@ -9,4 +9,17 @@ extension String {
     else { return "" }
     return String(scalars[first...last])
   }
+
+  /// The text cut to whole characters and at most `limit` bytes of UTF-8, with "..." for the rest.
+  package func cut(toBytes limit: Int) -> String {
+    guard utf8.count > limit else { return self }
+    var end = startIndex
+    var bytes = 0
+    for index in indices {
+      bytes += self[index].utf8.count
+      if bytes > limit - 3 { break }
+      end = self.index(after: index)
+    }
+    return self[..<end] + "..."
+  }
 }

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension UnitDoctor {
+  /// What is known beside the unit itself.
+  package struct Surroundings: Sendable {
+    /// A file under the certificates' directory that the service's user cannot read.
+    package struct Unreadable: Sendable, Hashable {
+      package var path: String
+      /// Whether it is one of the further authorities, which the server passes over in silence.
+      package var isAuthority: Bool
+      /// What keeps the user from it.
+      package var why: String
+
+      package init(path: String, isAuthority: Bool, why: String) {
+        self.path = path
+        self.isAuthority = isAuthority
+        self.why = why
+      }
+    }
+
+    /// The node is in a rollout: a job of the unit is its own, and so is a server that is down.
+    package var isInRollout: Bool
+    /// How long a rollout gives the server to stop, seconds.
+    package var stopSeconds: Int
+    /// How long it gives it to start, seconds.
+    package var startSeconds: Int
+    /// What the unit's process would run with; nil if that is not known.
+    package var environment: [String: String]?
+    /// What systemd would give it, before it reads a file by itself; nil if that is the same.
+    package var atStart: [String: String]?
+    /// The release that the running server's banner names; nil if that is not known.
+    package var release: ServerRelease?
+    /// Files that the server needs and cannot read.
+    package var unreadable: [Unreadable]
+
+    package init(
+      isInRollout: Bool, stopSeconds: Int, startSeconds: Int, environment: [String: String]? = nil,
+      atStart: [String: String]? = nil, release: ServerRelease? = nil, unreadable: [Unreadable] = []
+    ) {
+      self.isInRollout = isInRollout
+      self.stopSeconds = stopSeconds
+      self.startSeconds = startSeconds
+      self.environment = environment
+      self.atStart = atStart
+      self.release = release
+      self.unreadable = unreadable
+    }
+  }
+}
