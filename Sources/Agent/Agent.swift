@@ -10,7 +10,7 @@ package final class Agent: Sendable {
   /// Shown in status; nil where there is no TLS.
   let certificate: OwnCertificate?
   let site: Site
-  let stored: StoredState
+  let damage: RecordDamage
   let rollouts: MemberState
   let generations: Generations
   let timelines: Timelines
@@ -32,7 +32,7 @@ package final class Agent: Sendable {
   package var node: String { site.node }
   /// The life of the state directory; nil if the record of it is damaged or could not be written, and
   /// then nothing is voted on.
-  var incarnation: Incarnation? { stored.incarnation }
+  var incarnation: Incarnation? { assessor.incarnation }
   var inventory: Inventory { site.inventory }
   var ports: Ports { site.ports }
 
@@ -52,11 +52,12 @@ package final class Agent: Sendable {
     self.certificate = certificate
     site = Site(node: node, inventory: inventory, ports: ports)
     let history = History(port: ports.records)
-    stored = StoredState(site, history)
+    let stored = StoredState(site, history)
+    damage = stored.damage
     let record = stored.participant
     rollouts = MemberState(
       Participant(
-        member: node, incarnation: stored.hasLostPromises ? nil : stored.incarnation,
+        member: node, incarnation: damage.hasLostPromises ? nil : stored.incarnation,
         record: record,
         times: times))
     generations = Generations(
@@ -75,14 +76,14 @@ package final class Agent: Sendable {
     results = RolloutResults(site, stored.results)
     coordination = OwnCoordination(site)
     proposals = ProposalKeeper(
-      site, stored.proposal, damage: stored.damage, rollouts: rollouts, seals: seals,
+      site, stored.proposal, damage: damage.refusal, rollouts: rollouts, seals: seals,
       assessor: assessor, results: results, coordination: coordination)
     summary = RolloutSummary(
       site, times: collectorTimes, rollouts: rollouts, results: results, proposals: proposals,
       coordination: coordination)
     holds = StartHolds(site, rollouts: rollouts)
     member = Member(
-      site, times: times, damage: stored.damage, rollouts: rollouts, timelines: timelines,
+      site, times: times, damage: damage.refusal, rollouts: rollouts, timelines: timelines,
       generations: generations, seals: seals, key: key, drift: drift, holds: holds,
       summary: summary, proposals: proposals, assessor: assessor)
     let known = [record.active?.rollout, record.last?.rollout, record.lastCommitted?.rollout]

@@ -5,24 +5,20 @@ internal import Rollout
 internal import Threads
 
 /// What the agent's records say at its start. Each is read by itself: a damaged one must not hide the others. A record
-/// that the agent does without is nil or empty where it is damaged.
+/// that the agent does without is nil or empty where it is damaged. Holds secrets: whoever keeps a part of it keeps that
+/// part alone.
 struct StoredState {
   /// The life of the state directory; nil if the record of it is damaged or could not be written, and then the node
   /// votes on nothing.
   private(set) var incarnation: Incarnation?
   private(set) var participant = ParticipantRecord()
-  /// The record of what the member has promised is damaged: it can answer nobody.
-  private(set) var hasLostPromises = false
   /// The number of the last generation; 0 if there is none.
   private(set) var lastGeneration = 0
   private(set) var confirmed: Confirmed?
   private(set) var drift: [DriftLog.Entry] = []
   private(set) var results: [KeptResult] = []
   private(set) var proposal = ProposalRecord.forgotten
-  /// Why no rollout may be voted on: a damaged record.
-  private(set) var damage: Refusal?
-  /// All records that could not be read.
-  private(set) var damagedRecords: [DamagedRecord] = []
+  private(set) var damage = RecordDamage()
 
   /// Blocks on the disk.
   init(_ site: Site, _ history: History) {
@@ -33,7 +29,7 @@ struct StoredState {
       try records.loadParticipant(of: site.node, incarnation: incarnation)
     }
     // Without an incarnation it goes on with what was decided, and answers nobody.
-    hasLostPromises = incarnation == nil || record == nil
+    damage.hasLostPromises = incarnation == nil || record == nil
     participant = record ?? ParticipantRecord()
     lastGeneration = need { () throws(Refusal) in try history.numbers().last ?? 0 } ?? 0
 
@@ -44,7 +40,7 @@ struct StoredState {
     proposal =
       use(.proposal, site) { () throws(Refusal) in try records.proposal.load() ?? ProposalRecord() }
       ?? ProposalRecord.forgotten
-    for record in damagedRecords where record.finding.severity == .error {
+    for record in damage.records where record.finding.severity == .error {
       site.log(.error, record.finding.message)
     }
   }
@@ -52,8 +48,8 @@ struct StoredState {
   /// A record without which nothing may be voted on.
   private mutating func need<Value>(_ read: () throws(Refusal) -> Value) -> Value? {
     do throws(Refusal) { return try read() } catch {
-      damage = damage ?? error
-      damagedRecords.append(DamagedRecord(error))
+      damage.refusal = damage.refusal ?? error
+      damage.records.append(DamagedRecord(error))
       return nil
     }
   }
@@ -65,7 +61,7 @@ struct StoredState {
   ) -> Value? {
     do throws(Refusal) { return try read() } catch {
       site.log(.warning, error.message)
-      damagedRecords.append(
+      damage.records.append(
         DamagedRecord(kind, error) { () throws(Refusal) in _ = try read() })
       return nil
     }
@@ -82,6 +78,16 @@ struct StoredState {
     if !isWhole { try records.participant.save(ParticipantRecord()) }
     return new
   }
+}
+
+/// What of the agent's records was damaged at its start.
+struct RecordDamage: Sendable {
+  /// Why no rollout may be voted on.
+  fileprivate(set) var refusal: Refusal?
+  /// The record of what the member has promised is damaged: it can answer nobody.
+  fileprivate(set) var hasLostPromises = false
+  /// All records that could not be read.
+  fileprivate(set) var records: [DamagedRecord] = []
 }
 
 extension Incarnation {

@@ -169,7 +169,7 @@ extension Agent {
   ) throws(Refusal) -> PlanAnswer {
     try permitCoordination(principal, request.request)
     try request.request.changes.validate()
-    if let damage = stored.damage { throw damage }
+    if let refusal = damage.refusal { throw refusal }
     var answer = assessor.assess(request.request, seals.forPlan()).answer
     if let members = request.members, answer.refusal == nil {
       answer.refusal = problem(withMembers: members)
@@ -195,7 +195,7 @@ extension Agent {
   }
 
   private func problem(with rollout: Rollout, by principal: Principal) -> Refusal? {
-    if let damage = stored.damage { return damage }
+    if let refusal = damage.refusal { return refusal }
     if rollout.cluster != inventory.cluster {
       return Refusal(
         .vote, "the rollout is for cluster \(rollout.cluster), this is \(inventory.cluster)")
@@ -259,7 +259,7 @@ extension Agent {
 
   func reply(_ input: ParticipantInput) throws(Refusal) -> ReplyAnswer {
     // What it does not remember it must not deny.
-    if stored.hasLostPromises, let damage = stored.damage { throw damage }
+    if damage.hasLostPromises, let refusal = damage.refusal { throw refusal }
     switch member.perform(input) {
     case .success(let reply): return ReplyAnswer(reply)
     case nil: throw Refusal(.failed, "\(node): the machine gave no answer")

@@ -37,7 +37,7 @@ extension Agent {
       [("", generations.last?.number ?? 0)])
     family(
       "keyturn_record_damaged", "gauge", "Whether a damaged record keeps the node from voting.",
-      one(stored.damage != nil))
+      one(damage.refusal != nil))
     family(
       "keyturn_rollout_active", "gauge", "Whether the node is in a rollout.",
       one(participant.record.active != nil))

@@ -13,7 +13,7 @@ extension Agent {
     let participant = rollouts.state.withLock { $0.participant }
     let record = participant.record
     var findings = seals.findings()
-    findings += stored.damagedRecords.filter(\.isDamaged).map(\.finding)
+    findings += damage.records.filter(\.isDamaged).map(\.finding)
     findings += certificateFindings() + generations.damage()
     findings += member.instantFindings()
     let doubt = participant.doubt.map { Doubt($0) }

@@ -21,7 +21,8 @@ final class Assessor: Sendable {
   private let generations: Generations
   private let timelines: Timelines
   private let rollouts: any RolloutState
-  private let incarnation: Incarnation?
+  /// The life of the state directory; nil if it is not known.
+  let incarnation: Incarnation?
   /// One assessment at a time: each may have a thread for every address of every endpoint.
   private let turn = Lock(Turn())
 

@@ -58,7 +58,7 @@ final class Member: Sendable {
   ///
   /// - Parameter isWanted: asked within the turn; if it says no, nothing is done.
   /// - Returns: the answer to the proposer, if the machine gave one; a refusal if a promise could
-  /// not be made durable.
+  /// not be made durable, or if the vote that was asked for is a no before any check.
   @discardableResult
   func perform(
     _ given: ParticipantInput, ifWanted isWanted: () -> Bool = { true }
@@ -82,6 +82,10 @@ final class Member: Sendable {
           if !input.isPromise { continue }
           if case .assessed(let rollout, _) = input { refuse(rollout, error, turn) }
           return .failure(error)
+        }
+        // Another vote than the pending one is kept nowhere.
+        if case .prepare = input, case .vote(_, .no(let refusal)) = effect {
+          return .failure(refusal)
         }
       }
       return reply.map { .success($0) }
