@@ -47,7 +47,7 @@ package enum AgentCall: Sendable {
   case seal
   /// Take the seal from the other nodes.
   case recoverSeal
-  /// Know what became of a committed rollout.
+  /// Know the result of a committed rollout.
   case settle(id: String, RolloutResult)
   /// Who proposes what, as the node knows it.
   case proposals
@@ -165,7 +165,7 @@ extension AgentRequest where Answer == DoubtAnswer {
   package static func resolve(id: String) -> Self { Self(.resolve(id: id)) }
 }
 extension AgentRequest where Answer == RolloutResult {
-  /// Know what became of a committed rollout.
+  /// Know the result of a committed rollout.
   package static func settle(_ rolloutResult: RolloutResult) -> Self {
     Self(.settle(id: rolloutResult.rollout, rolloutResult))
   }

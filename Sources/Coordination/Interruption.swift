@@ -18,7 +18,7 @@ package final class Interruption: Sendable {
   /// Nobody listens yet.
   package init() {}
 
-  /// Tells the command that it shall end. False if nobody listens, or it was told before, by another
+  /// Tells the command that it must end. False if nobody listens, or it was told before, by another
   /// signal than this one: then the process should exit at once.
   package func interrupt() -> Bool { interrupt(at: Clock.now()) }
 

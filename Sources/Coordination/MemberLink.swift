@@ -18,7 +18,7 @@ final class MemberLink: Sendable {
   private let control = Mailbox<CoordinatorEffect>(capacity: 16)
   private let following = Mailbox<CoordinatorEffect>(capacity: 16)
   private let isStopped = Lock(false)
-  /// Whether a sign of life is to be given: one is as good as many, and nothing else may be lost for it.
+  /// Whether a heartbeat is to be sent: one is as good as many, and nothing else may be lost for it.
   private let isSignPending = Lock(false)
 
   /// Exchanges for the clock before the vote, and after it.
@@ -78,7 +78,7 @@ final class MemberLink: Sendable {
   private func carryOut(_ effect: CoordinatorEffect, _ lane: AgentLane) {
     switch effect {
     case .prepare: prepare()
-    // A sign of life; the clock is known well enough without it.
+    // A heartbeat; the clock is known well enough without it.
     case .measure:
       isSignPending.update { $0 = false }
       try? measure(1)

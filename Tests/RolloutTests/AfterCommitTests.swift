@@ -12,7 +12,7 @@ private let confirmed = Outcome(.confirmed, "", passedKeyManager: true)
 struct OutcomeCollectorTests {
   private let rollout = exampleRollout()
 
-  @Test("the lowest member that is reached sums up; a higher one waits for it")
+  @Test("the lowest member that is reached works out the result; a higher one waits for it")
   func lowest() {
     for (lowerLives, sumsUp) in [(true, false), (false, true)] {
       var collector = OutcomeCollector(member: "b", rollout: rollout, own: confirmed)
@@ -58,7 +58,7 @@ struct OutcomeCollectorTests {
     #expect(asked(10_000) == names.filter { $0 != "n25" }, "it is the lowest")
   }
 
-  @Test("all outcomes in: it sums up at once")
+  @Test("all outcomes in: it works out the result at once")
   func all() {
     var collector = OutcomeCollector(member: "a", rollout: rollout, own: confirmed)
     _ = collector.handle(.started, at: at(0))
@@ -67,7 +67,7 @@ struct OutcomeCollectorTests {
       _ = collector.handle(.answered(member: name, confirmed), at: at(5_100))
     }
     guard case .collected(let outcomes)? = collector.handle(.woke, at: at(6_000)).first else {
-      Issue.record("it did not sum up")
+      Issue.record("it did not work out the result")
       return
     }
     #expect(outcomes.allSatisfy { $0.outcome.kind == .confirmed })

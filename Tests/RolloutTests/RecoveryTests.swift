@@ -241,7 +241,7 @@ struct RecoveryTests {
     #expect(participant.record.active?.stage == .prepared)
   }
 
-  @Test("a sign of life of the coordinator, and another proposer, put the own attempt off")
+  @Test("a heartbeat of the coordinator, and another proposer, put the own attempt off")
   func putOff() {
     var participant = Participant(member: "a", incarnation: life, record: ParticipantRecord())
     _ = participant.handle(.prepare(rollout), at: moment)
@@ -268,7 +268,7 @@ struct RecoveryTests {
     #expect(participant.handle(.resolve(id: rollout.id), at: moment) == [], "it is at it")
   }
 
-  @Test("answers to another rollout's questions are of no account")
+  @Test("answers to another rollout's questions are ignored")
   func stale() {
     var participant = asking()
     let other = RolloutKey(id: "00000000000000ff", epoch: 1, addressee: life)

@@ -72,7 +72,7 @@ struct SimulatorTests {
   @Test(
     "what once failed after the commit holds, and would be seen",
     arguments: [
-      // An agent died between the record of the end and that of what follows: nobody summed up.
+      // An agent died between the record of the end and that of what follows: nobody worked out the result.
       (270, .collectingAfterTheEnd),
       // The same with the proposal, which was begun again after it had failed.
       (11016, .proposalAfterTheEnd),

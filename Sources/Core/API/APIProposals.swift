@@ -59,7 +59,7 @@ package struct ProposalFailure: Sendable, Codable, Hashable {
     self.rollback = rollback
   }
 
-  /// A record of before there was a reason has the settings and the rollout only.
+  /// A record from before there was a reason has the settings and the rollout only.
   package init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     digest = try container.decode(Digest.self, forKey: .digest)
@@ -101,7 +101,7 @@ package struct ProposalsView: Sendable, Codable, Hashable {
   /// The last settings whose rollout was not confirmed, which are not begun again by themselves; nil if
   /// there are none, and from an agent of a version before there were any.
   package var failure: ProposalFailure?
-  /// What became of the last rollouts, as far as this member was told.
+  /// The results of the last rollouts, as far as this member was told.
   package var results: [RolloutResult]
   /// Whether the request that this answers changed anything; false for one that only asks.
   package var isChanged: Bool

@@ -70,7 +70,7 @@ package struct RolloutView: Sendable, Codable, Hashable {
   /// on every member, and so puts their steps on one axis. Nil without a commit, and where the
   /// commit was acted on at once.
   package var instant: Instant?
-  /// What became of it when all outcomes were in, as far as this member was told.
+  /// Its result when all outcomes were in, as far as this member was told.
   package var rolloutResult: RolloutResult?
 
   package init(

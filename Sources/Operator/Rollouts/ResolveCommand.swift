@@ -162,7 +162,7 @@ struct ResolveCommand: Sendable {
     return CommandResult(Self.exitCode(words), nodes: results)
   }
 
-  /// What became of a rollout on one node.
+  /// How a rollout ended on one node.
   private enum Resolution: String, Sendable {
     case confirmed, failed, timedOut, aborted, unknown
     /// It has voted yes and does not know the decision.
@@ -191,7 +191,7 @@ struct ResolveCommand: Sendable {
     return words.contains { [.unknown, .inDoubt, .committed].contains($0) } ? .unknown : .done
   }
 
-  /// What became of the rollout on one node, and why. Blocks while it is asked.
+  /// How the rollout ended on one node, and why. Blocks while it is asked.
   private static func resolution(
     _ row: NodeAnswer<NodeStatus>, _ id: String, _ link: any AgentLink
   ) -> (word: Resolution, reason: String) {

@@ -5,7 +5,7 @@ internal import Rollout
 internal import Threads
 
 /// Shows a rollout while it runs: on a terminal a table redrawn in place, elsewhere a line for each
-/// change of state and a sign of life every 30 s, with `--json` the same as events.
+/// change of state and a line every 30 s, with `--json` the same as events.
 struct RolloutDisplay: RolloutWatcher {
   private let console: Console
   private let began: Instant

@@ -78,7 +78,7 @@ struct DriftTests {
     #expect(try status(node).drift.isEmpty)
   }
 
-  @Test("another edit of an edited file is told anew")
+  @Test("another edit of an edited file is told again")
   func again() throws {
     let node = try confirmed()
     edit(node) { $0 + "# one\n" }

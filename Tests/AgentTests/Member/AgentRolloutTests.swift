@@ -311,7 +311,7 @@ struct AgentRolloutTests {
     }
   }
 
-  @Test("failed starts of before do not make the start limit refuse the rollout's")
+  @Test("earlier failed starts do not make the start limit refuse the rollout's")
   func startLimit() throws {
     let node = Node()
     node.host.state.update { $0.isAtStartLimit = true }

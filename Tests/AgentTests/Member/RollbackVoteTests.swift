@@ -68,7 +68,7 @@ struct RollbackVoteTests {
   }
 
   @Test(
-    "the server is stopped and held before the vote, and the file of before comes back at the commit"
+    "the server is stopped and held before the vote, and the previous file comes back at the commit"
   )
   func committed() throws {
     let node = try failedNode()

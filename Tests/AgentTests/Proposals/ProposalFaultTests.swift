@@ -271,7 +271,7 @@ struct ProposalFaultTests {
     #expect(cluster.nodes.allSatisfy { $0.agent.proposals.view().failure == nil })
   }
 
-  @Test("a record of a failure of before there were reasons is read")
+  @Test("a record of a failure from before there were reasons is read")
   func oldRecord() throws {
     let digest = Digest.sha256([1])
     let json =

@@ -94,7 +94,7 @@ extension Cluster {
       deadline: .inMilliseconds(5_000))
   }
 
-  /// Blocks until what became of the rollout is known on a node.
+  /// Blocks until the result of the rollout is known on a node.
   func rolloutResult(_ index: Int, _ id: String) throws -> RolloutResult? {
     for _ in 0..<600 {
       if let rolloutResult = try view(index, id).rolloutResult { return rolloutResult }
@@ -220,7 +220,7 @@ struct AfterCommitTests {
   @Test("without a coordinator the lowest member collects the outcomes and rolls back")
   func membersRollBack() throws {
     let cluster = cluster(Self.impatient)
-    // The servers end at the Key Manager once, and start with the file of before.
+    // The servers end at the Key Manager once, and start with the previous file.
     for node in cluster.nodes {
       let host = node.host
       host.state.update { state in
@@ -302,7 +302,7 @@ struct AfterCommitTests {
     #expect(try cluster.rolloutResult(0, rollout.id)?.kind == .confirmed)
   }
 
-  @Test("what became of a rollout is collected again if it could not be written and is forgotten")
+  @Test("the result of a rollout is collected again if it could not be written and is forgotten")
   func notWritten() throws {
     var cluster = Cluster([plainFile], collectorTimes: Self.patient)
     let (rollout, result) = try cluster.coordinate(enabling)

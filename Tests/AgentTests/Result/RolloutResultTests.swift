@@ -8,9 +8,9 @@ import Rollout
 import Testing
 import Threads
 
-/// Who may say what became of a rollout.
+/// Who may report the result of a rollout.
 @Suite("A rollout's result", .timeLimit(.minutes(2)))
-struct SettlementTests {
+struct RolloutResultTests {
   private static let patient: CollectorTimes = {
     var times = CollectorTimes()
     times.silenceMilliseconds = 600_000
@@ -36,7 +36,7 @@ struct SettlementTests {
     ).status
   }
 
-  @Test("an operator who did not create the rollout does not say what became of it")
+  @Test("an operator who did not create the rollout does not report its result")
   func stranger() throws {
     let (cluster, rollout) = try ended()
     let held = RolloutResult(rollout: rollout.id, kind: .held, reason: "so it is", by: "alice")

@@ -137,7 +137,7 @@ import Threads
     #expect(outcome.kind == .unknown && outcome.passedKeyManager == true)
     #expect(outcome.reason.contains("lines of its log may be missing: \(word)"))
     #expect(node.agent.status().seal == nil)
-    // Not of a rollout that holds the node for ever.
+    // Not of a rollout that holds the node permanently.
     #expect(node.agent.isAtRest)
   }
 

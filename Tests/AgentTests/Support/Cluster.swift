@@ -113,7 +113,7 @@ struct Cluster {
 
   subscript(index: Int) -> Node { nodes[index] }
 
-  /// The agent of a node is started anew over what its disk holds.
+  /// The agent of a node is started again over what its disk holds.
   mutating func restart(_ index: Int) {
     nodes[index] = Node(
       nodes[index].host, name: names[index], of: names,
@@ -122,7 +122,7 @@ struct Cluster {
     connect()
   }
 
-  /// All agents are started anew at once.
+  /// All agents are started again at once.
   mutating func restartAll(settling milliseconds: Int = 5_000) {
     let fresh = nodes.indices.map { index in
       Node(

@@ -194,7 +194,7 @@ final class FakeHost: Sendable {
       .filter { !state.unit.unsetEnvironment.contains($0.name) }
   }
 
-  /// - Parameter isForNewAgent: the agent of before is dead; what is left of its threads must not write
+  /// - Parameter isForNewAgent: the previous agent is dead; what is left of its threads must not write
   ///   any more.
   func ports(peers: any PeerPort = NoPeers(), isForNewAgent: Bool = false) -> Ports {
     let incarnation = state.update { state in

@@ -141,7 +141,7 @@ extension LabTests {
         outputs[arguments.joined(separator: " ")] = outcome.stdout + outcome.stderr
         return outcome
       }
-      // The rollback fails too, and leaves the files of before: the password of the rollout is then in no file.
+      // The rollback fails too, and leaves the previous files: the password of the rollout is then in no file.
       let failed = try take(["apply", "--yes", "--json", "--settings", settings("failed")])
       #expect(failed.status == 11)
       #expect(try lab.exec("minio-1", "cat /etc/default/minio").contains(secrets["present"] ?? "-"))

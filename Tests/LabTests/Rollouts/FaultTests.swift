@@ -129,7 +129,7 @@ extension LabTests {
 
     /// All nodes have ended the last rollout alike.
     ///
-    /// - Parameter rebooted: a node whose journal has begun anew; its server must have been started
+    /// - Parameter rebooted: a node whose journal has begun again; its server must have been started
     ///   once since then.
     private func expectOneEnd(
       _ end: Place.End, since before: [String: Facts], rebooted: String? = nil,

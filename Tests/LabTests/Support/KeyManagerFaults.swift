@@ -186,7 +186,7 @@ extension Lab {
     return counts
   }
 
-  /// Changes a Key Manager's state by a sed script; it starts anew with it.
+  /// Changes a Key Manager's state by a sed script; it starts again with it.
   func editState(of host: String, _ script: String) throws {
     try exec(
       host,

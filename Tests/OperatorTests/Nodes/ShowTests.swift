@@ -245,7 +245,7 @@ struct RolloutTableTests {
     #expect(table.lines(room: 64).count == 64)
   }
 
-  @Test("since when starts anew with each change, and with no other")
+  @Test("since when starts again with each change, and with no other")
   func since() {
     var table = RolloutTable(["a", "b"], phase: .asked, at: begin)
     let later = begin.advanced(byMilliseconds: 5_000)

@@ -157,7 +157,7 @@ import Threads
     #expect(result.outcomes.allSatisfy { $0.outcome.reason.contains("go on by themselves") })
   }
 
-  @Test("a second interruption is not taken: the process shall exit at once")
+  @Test("a second interruption is not taken: the process must exit at once")
   func twice() throws {
     let interruption = Interruption()
     let began = Clock.now()

@@ -17,7 +17,7 @@ package enum CoordinatorInput: Sendable, Hashable {
   case accepted(member: String)
   /// A member promised to a higher ballot: a recovery is under way.
   case outranked(member: String)
-  /// A member knows commit, by whomever.
+  /// A member reports that the decision is commit.
   case committed(member: String)
   /// A member has been told the decision, and has nothing to do with the rollout otherwise.
   case acknowledged(member: String)
@@ -111,7 +111,7 @@ package struct CoordinatorLimits: Sendable, Hashable {
   package var voteGraceMilliseconds = 3_000
   /// Acceptances, milliseconds.
   package var acceptMilliseconds = 5_000
-  /// From one sign of life to the next while votes are awaited, milliseconds; well below the
+  /// From one heartbeat to the next while votes are awaited, milliseconds; well below the
   /// members' own patience (``RecoveryTimes/silenceMilliseconds``).
   package var beatMilliseconds = 1_000
   /// For the members to end the rollout by themselves, milliseconds.

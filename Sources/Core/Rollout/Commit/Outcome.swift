@@ -67,7 +67,7 @@ package struct RestartReport: Sendable, Codable, Hashable {
   /// may bear the new invocation: journald looks that up when it reads them.
   package var previousPID: Int32?
   /// The journal's cursor before the restart, if the unit had another invocation by then than at the
-  /// vote: what that one said is of no account.
+  /// vote: that invocation is ignored.
   package var journalCursor: String?
   /// When systemd began to stop the old process; nil until that is known, and if none ran.
   package var stopping: Instant?

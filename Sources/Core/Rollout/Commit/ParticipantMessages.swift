@@ -32,7 +32,7 @@ package struct Moment: Sendable, Hashable {
   package var now: Instant
   /// The boot that it belongs to.
   package var bootID: String
-  /// Random, anew each time, 0 to ``RecoveryTimes/jitterMilliseconds``: keeps members from trying
+  /// Random, another each time, 0 to ``RecoveryTimes/jitterMilliseconds``: keeps members from trying
   /// at the same time again and again.
   package var jitterMilliseconds: Int
 
@@ -115,7 +115,7 @@ package enum RecoveryQuestion: Sendable, Hashable {
   }
 }
 
-/// The answer to a proposer. Each stays true for ever: a proposer decides by it.
+/// The answer to a proposer. Each stays true permanently: a proposer decides by it.
 package enum ParticipantReply: Sendable, Hashable {
   /// Nothing of a lower ballot will be accepted; with the proposal accepted before, if any.
   case promised(BallotValue?)

@@ -10,7 +10,7 @@ package struct PreparedFacts: Sendable, Codable, Hashable {
   package var journalCursor: String?
   /// Whether a file is staged; false where only the process is to be restarted.
   package var staged: Bool
-  /// The environment that the server shall run with, which was voted on, sorted by name.
+  /// The environment that the server must run with, which was voted on, sorted by name.
   package var environment: [NamedDigest]?
 
   package init(

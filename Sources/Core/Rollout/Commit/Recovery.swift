@@ -75,7 +75,7 @@ struct Recovery: Sendable, Hashable {
 
   /// Begins the next round, above `promised` and whatever was heard of.
   mutating func begin(above promised: Ballot) -> Ballot {
-    // At the end of the numbers it is outranked for ever, which is safe.
+    // At the end of the numbers it is outranked permanently, which is safe.
     round = max(round, promised.round)
     if round < .max { round += 1 }
     let ballot = Ballot(round: round, proposer: member)

@@ -12,7 +12,7 @@ package enum RolloutKind: String, Sendable, Codable, Hashable {
   case rollback
 }
 
-/// What one member holds before and shall hold after the commit.
+/// What one member holds before and must hold after the commit.
 package struct MemberContent: Sendable, Codable, Hashable {
   package var member: String
   /// The file that the digests are of: the one that wins on this member.

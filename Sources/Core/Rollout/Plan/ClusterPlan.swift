@@ -237,13 +237,13 @@ extension CoordinatorLimits {
 }
 
 extension ClusterPlan {
-  /// Whether the files of before may come back, by what every node says of its own. Pure.
+  /// Whether the previous files may come back, by what every node says of its own. Pure.
   package func undoing(
     _ rollout: Rollout, _ outcomes: [MemberOutcome], _ policy: RollbackPolicy
   ) -> RollbackDecision {
     switch verdict(isRestart: false) {
     case .refused(let refusal, _): return .hold(refusal.message)
-    case .nothingToDo: return .hold("the files are those of before already")
+    case .nothingToDo: return .hold("the previous files are in place already")
     case .ready: break
     }
     let answers = rows.compactMap(\.answer)

@@ -52,7 +52,7 @@ package enum ProposalsInput: Sendable, Hashable {
   case started
   /// A proposal was handed to this member, and looked at; nil withdraws it.
   case proposed(Digest?, isInForce: Bool)
-  /// A plan of this proposal has found it in the file and in the running server. Of no account if the
+  /// A plan of this proposal has found it in the file and in the running server. Ignored if the
   /// member proposes something else by now.
   case found(Digest)
   /// Another member has said what it proposes, in a message or in an answer.

@@ -6,7 +6,7 @@ package import Model
 // they hear that a lower one lives. Each asks the few just before it in the list, and further ones only
 // while none of these answers: nobody is asked by all at once, and only the lowest asks everybody.
 //
-// Nothing is promised here. At worst two members sum up, and come to the same: an outcome that was
+// Nothing is promised here. At worst two members work out the result, and come to the same: an outcome that was
 // told stays what it is.
 
 /// What comes to a collector.
@@ -15,7 +15,7 @@ package enum CollectorInput: Sendable, Hashable {
   case started
   /// A member that knows the rollout has answered how it ended there; nil if it has not yet.
   case answered(member: String, Outcome?)
-  /// The coordinator has shown that it lives: it sums up.
+  /// The coordinator has shown that it is there: it works out the result.
   case heard
   /// The instant of the last ``CollectorEffect/wake(_:)`` has come.
   case woke
@@ -101,7 +101,7 @@ package struct OutcomeCollector: Sendable, Hashable {
     let isLate = deadline.map { now >= $0 } ?? false
     if isAsking {
       if hasAnswered[..<rank].contains(true) {
-        // It sums up by itself; it is asked again in case it dies.
+        // It works out the result itself; it is asked again in case it dies.
         asksAll = false
         if isLate {
           isOver = true

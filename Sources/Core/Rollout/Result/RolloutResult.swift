@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package import Model
 
-/// What became of a committed rollout when its outcomes were in: told to every member by whoever
+/// The result of a committed rollout when its outcomes were in: told to every member by whoever
 /// summed it up, so that no other does it again, and whoever watches knows the end.
 package struct RolloutResult: Sendable, Codable, Hashable {
   /// What was done.
@@ -10,7 +10,7 @@ package struct RolloutResult: Sendable, Codable, Hashable {
     case confirmed
     /// Not every start was, and everything is held as it is.
     case held
-    /// The files of before are being rolled out, by ``RolloutResult/rollback``.
+    /// The previous files are being rolled out, by ``RolloutResult/rollback``.
     case rollingBack
   }
 
@@ -74,7 +74,7 @@ extension RolloutResult {
 }
 
 extension Rollout {
-  /// Whether this one may tell what became of it: who created it, and any member.
+  /// Whether this one may report its result: who created it, and any member.
   package func mayReportResult(by principal: Principal) -> Bool {
     if createdBy == principal.author { return true }
     return principal.role == .node && content(of: principal.name) != nil

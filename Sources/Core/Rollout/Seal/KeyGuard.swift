@@ -85,7 +85,7 @@ package enum KeyGuard {
     where values.count > 1 {
       return Refusal(
         .validation,
-        "\(name) would be defined \(values.count) times, and a confirmed start seals the key for ever: define it once"
+        "\(name) would be defined \(values.count) times, and a confirmed start seals the key permanently: define it once"
       )
     }
     return nil

@@ -41,7 +41,7 @@ package struct SealProblem: Sendable, Hashable {
 package enum SealStanding: Sendable, Hashable {
   /// Sealed, and no majority says otherwise.
   case sealed(Seal)
-  /// Not sealed, and shall be: by a seal that the others have.
+  /// Not sealed, and must be: by a seal that the others have.
   case take(Seal)
   /// Nobody who answered is sealed; these could not be asked.
   case unsealed(silent: [String])
@@ -215,7 +215,7 @@ package enum SealJudgement {
         ? refusal("would run with an SSE key that is not sealed, and the rollout does not seal it")
         : nil
     }
-    if record.seal != nil { return refusal("is sealed, and the rollout would seal anew") }
+    if record.seal != nil { return refusal("is sealed, and the rollout would seal again") }
     guard let key else {
       return refusal("would run without an SSE key, and the rollout would seal \(seal.text)")
     }

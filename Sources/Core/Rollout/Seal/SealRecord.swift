@@ -31,7 +31,7 @@ package enum SealRecord: Sendable, Hashable {
       self = .damaged("it is of cluster \(seal.cluster), this is \(cluster)")
       return
     }
-    // A crash between seal and digest leaves the digest of before: none, or what it is chained to.
+    // A crash between seal and digest leaves the previous digest: none, or what it is chained to.
     if let written, written != seal.digest, written != seal.previous {
       self = .damaged("it is not the one that this node has written: it was altered")
       return

@@ -31,7 +31,7 @@ extension World {
     }
   }
 
-  /// Somebody sums up: what is known of a member is what its record says.
+  /// Somebody works out the result: what is known of a member is what its record says.
   mutating func checkOutcomes(_ index: Int, _ outcomes: [MemberOutcome], _ who: String) {
     for (m, member) in outcomes.enumerated() where member.outcome.kind != .unknown {
       if histories[index].outcomes[m] != member.outcome.kind {
@@ -92,7 +92,7 @@ extension World {
     var settled: [RolloutResult.Kind] = []
     for m in members.indices where members[m].life == history.lives[m] {
       guard let rolloutResult = rolloutResult(m, latest) else {
-        violate(7, "m\(m) was not told what became of r\(latest)")
+        violate(7, "m\(m) was not told the result of r\(latest)")
         return
       }
       settled.append(rolloutResult.kind)

@@ -52,7 +52,7 @@ package enum Bug: String, Sendable, CaseIterable {
   case collectingAfterTheEnd
   /// A proposal that was rolled out is ended after the record that ends the rollout.
   case proposalAfterTheEnd
-  /// A member does not sum up any more if another rollout was under way when the outcomes were in.
+  /// A member does not work out the result any more if another rollout was under way when the outcomes were in.
   case sumGivenUp
   /// Two members take a rollout back: a lower one that answers is not heeded, nor what came since.
   case undoneTwice
@@ -60,7 +60,7 @@ package enum Bug: String, Sendable, CaseIterable {
   case replacedAnswers
   /// What holds a server for a rollback is removed before the server is started again.
   case holdRemovedFirst
-  /// A member takes anybody's word, and the last one's, for what became of a rollout.
+  /// A member takes anybody's word, and the last one's, for the result of a rollout.
   case anybodyReports
   /// A member that was restarted goes on as coordinator in round 0.
   case roundZeroAgain

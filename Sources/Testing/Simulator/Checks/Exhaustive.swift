@@ -177,14 +177,14 @@ extension World {
       return !isAlive(member, run)
         || members[member].participant.assessing?.id != histories[rollout].rollout.id
     case .fire(let member, let run):
-      // What arms anew brings an event of its own.
+      // What arms again brings an event of its own.
       return !isAlive(member, run) || members[member].armed == nil
     case .assessed(let member, let run, _), .sync(let member, let run),
       .fireFailed(let member, let run, _), .watched(let member, let run, _),
       .release(let member, let run):
       return !isAlive(member, run)
     case .timer(_, .beat):
-      // A sign of life only puts off what may come at any moment here.
+      // A heartbeat only puts off what may come at any moment here.
       return true
     case .timer(let u, let timer):
       // Each belongs to one state of the coordinator, which comes back to none.

@@ -91,7 +91,7 @@ extension World {
     sumUpAgain(host, collected)
   }
 
-  /// Tells every member once what became of a rollout.
+  /// Tells every member the result of a rollout once.
   private mutating func settle(_ u: Int, _ index: Int, _ kind: RolloutResult.Kind) {
     let who = name(u)
     let host = undertakings[u].host
@@ -117,7 +117,7 @@ extension World {
     if collected >= 0 { endCollecting(host, collected) }
   }
 
-  /// A member sums up in the coordinator's place; nobody else hears of it by signs.
+  /// A member works out the result in the coordinator's place; no heartbeat tells the others.
   mutating func sumUp(_ m: Int, _ index: Int, _ outcomes: [MemberOutcome]) {
     let u = undertakings.count
     undertakings.append(

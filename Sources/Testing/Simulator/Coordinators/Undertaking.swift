@@ -19,14 +19,14 @@ struct Undertaking: Hashable {
   /// The node: a member, or after them an operator.
   let host: Int
   let goal: Goal
-  /// Whose sum it is, if a member sums up in the coordinator's place; -1 otherwise.
+  /// Which member works out the result in the coordinator's place; -1 otherwise.
   var collected = -1
   /// The rollout that is coordinated; -1 for none.
   var rollout = -1
   var coordinator: Coordinator?
   /// What the members have answered to the plan.
   var plans: [PlanView?] = []
-  /// How many have not answered yet: to the plan, or to what became of the rollout.
+  /// How many have not answered yet: to the plan, or to the result.
   var awaited = 0
   /// Of these the members hear once a second that the coordinator lives.
   var signs: [Int] = []
@@ -270,7 +270,7 @@ extension World {
     }
   }
 
-  /// Sources/Coordination/CoordinatorHeartbeat.swift: once a second, until what became of it was told.
+  /// Sources/Coordination/CoordinatorHeartbeat.swift: once a second, until the result was told.
   mutating func sign(_ u: Int) {
     if undertakings[u].isOver { return }
     for index in undertakings[u].signs {

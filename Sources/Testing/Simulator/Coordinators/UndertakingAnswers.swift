@@ -27,7 +27,7 @@ extension World {
       }
     case .measure:
       calls[index].isDone = true
-      // A sign of life after the end of a rollout measures for nobody.
+      // A heartbeat after the end of a rollout measures for nobody.
       if call.rollout == undertakings[u].rollout { _ = sample(u, call, answer) }
     case .prepare:
       calls[index].isDone = true

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Rollout
 
-/// How a rollout ended on a member, and what became of it; the last few are kept.
+/// How a rollout ended on a member, and its result; the last few are kept.
 struct SimulatedResult: Hashable {
   var rollout: Int
   var outcome: OutcomeKind?
@@ -19,13 +19,13 @@ struct SimulatedCollecting: Hashable {
 struct SimulatedCollector: Hashable {
   var rollout: Int
   var machine: OutcomeCollector
-  /// Whether it has them all, and sums up.
+  /// Whether it has them all, and works out the result.
   var isOver = false
   /// Bits: whose outcome is known. Only a mistake makes use of it.
   var known = 0
 }
 
-/// Outcomes that are summed up in the coordinator's place; goes on while a later rollout's are collected.
+/// Outcomes that a member collects in the coordinator's place; goes on while a later rollout's are collected.
 struct SimulatedSum: Hashable {
   var rollout: Int
   var outcomes: [MemberOutcome]
@@ -112,7 +112,7 @@ extension World {
 
   /// `collect`: takes one input through the machine.
   mutating func collect(_ m: Int, _ index: Int, _ input: CollectorInput) {
-    // While it sums up nothing is taken out of the mailbox.
+    // While it works out the result nothing is taken out of the mailbox.
     guard members[m].collector?.rollout == index, members[m].collector?.isOver == false else {
       return
     }

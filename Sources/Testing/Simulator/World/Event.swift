@@ -12,7 +12,7 @@ enum Request: Hashable {
   case decide(Decision, instant: Instant?, bootID: String, reason: String)
   case follow
   case ask(RolloutKey, RecoveryQuestion)
-  /// How it ended there, and what became of it.
+  /// How it ended there, and its result.
   case outcome
   case settle(RolloutResult)
   case tell(MemberProposal)

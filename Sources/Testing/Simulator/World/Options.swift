@@ -66,9 +66,9 @@ package struct Options: Sendable, Hashable {
 
   /// A member is cut off from some others just as its own part of a committed rollout has ended.
   package var cutAtEnd = 0
-  /// The coordinator is killed when it has told all that commit is decided: the members sum up.
+  /// The coordinator is killed when it has told all that commit is decided: the members work out the result.
   package var killAtCommit = 0
-  /// Times in which somebody who has nothing to do with it says what became of a rollout.
+  /// Times in which somebody who has nothing to do with it reports the result of a rollout.
   package var lies = 0
   /// Hosts that are replaced, in the run: the same name, and an empty state directory. Always fewer than half of the
   /// members, since nobody can tell how a rollout was decided when a majority of those who voted is gone.
@@ -155,7 +155,7 @@ package struct Options: Sendable, Hashable {
       if latest.below(3) == 0 { cutAtEnd = [2_000, 6_000][latest.below(2)] }
       if latest.below(3) == 0 {
         killAtCommit = [2_000, 8_000][latest.below(2)]
-        // And what is summed up without a coordinator is often to be taken back.
+        // And a result that is worked out without a coordinator is often a rollback.
         if latest.below(2) == 0 { startFailure = [1_500, 6_000][latest.below(2)] }
       }
       if latest.below(2) == 0 {

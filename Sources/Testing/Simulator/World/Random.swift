@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// The simulator's only source of chance: xoshiro256**, seeded by SplitMix64 (Blackman and Vigna,
-/// 2018). The same seed gives the same numbers everywhere and for ever.
+/// 2018). The same seed gives the same numbers everywhere and permanently.
 package struct Random: Sendable, Hashable {
   private var state: (UInt64, UInt64, UInt64, UInt64)
 

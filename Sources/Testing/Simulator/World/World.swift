@@ -20,7 +20,7 @@ package struct Violation: Sendable, Hashable, CustomStringConvertible {
   package var description: String { "invariant \(invariant): \(text)" }
 }
 
-/// What a rollout is, and what became of it, as only the simulator can know.
+/// What a rollout is, and its result, as only the simulator can know.
 struct History: Hashable {
   var rollout: Rollout
   /// The new content's number, and the old one's.
