@@ -11,7 +11,7 @@ package struct AgentRequest<Answer: Decodable & Sendable>: Sendable {
   private init(_ call: AgentCall) { self.call = call }
 }
 
-/// Every question that an agent is asked (Core/API/API.swift says what is answered).
+/// Every question that an agent is asked (Core/API/RolloutMessages.swift says what is answered).
 package enum AgentCall: Sendable {
   /// One node at a glance.
   case status

@@ -2,7 +2,7 @@
 internal import Threads
 
 /// Tells the members of a committed rollout, once a second, that whoever coordinates it is still
-/// there: then none of them sums it up (`Core/Rollout/OutcomeCollector.swift`).
+/// there: then none of them sums it up (`Core/Rollout/Result/OutcomeCollector.swift`).
 package final class CoordinatorHeartbeat: Sendable {
   private let rollout: String
   private let links: [any AgentLink]

@@ -3,7 +3,63 @@ internal import API
 internal import Model
 internal import Rollout
 
-// Who may have this agent take part in a rollout.
+// Who may ask what: callers by role, coordinators, members, proposers of a ballot.
+extension Agent {
+  /// A caller of one of these roles; a node must be one of the inventory's, whatever it asks.
+  func permit(_ principal: Principal, _ roles: [Role]) throws(Refusal) {
+    if roles.contains(principal.role) { return try permitMember(principal) }
+    throw Refusal(
+      .notPermitted,
+      "the certificate of \(principal.name) has role \(principal.role.rawValue), this needs \(roles.map(\.rawValue).joined(separator: " or ")): use the credentials of one"
+    )
+  }
+
+  /// A node must be a member of the rollout that it asks about, if this member is in it.
+  func permitMember(of id: String, _ principal: Principal) throws(Refusal) {
+    let active = rollouts.now.record.active?.rollout
+    guard principal.role == .node, let active, active.id == id,
+      active.content(of: principal.name) == nil
+    else { return }
+    throw Refusal(.notPermitted, "\(principal.name) is no member of rollout \(id)")
+  }
+
+  /// A node must be one of the cluster's; other roles are not looked at.
+  func permitMember(_ principal: Principal) throws(Refusal) {
+    if principal.role == .node, inventory.node(named: principal.name) == nil {
+      throw Refusal(
+        .notPermitted,
+        "\(principal.name) is no node of the inventory of \(node); make the inventories the same on every host"
+      )
+    }
+  }
+
+  /// Whether the caller may propose with this ballot.
+  func permit(
+    _ ballot: Ballot, of id: String, from principal: Principal
+  ) throws(Refusal) {
+    if ballot == .coordinator {
+      let active = rollouts.now.record.active?.rollout
+      guard let active, active.id == id, active.createdBy != principal.author else { return }
+      throw Refusal(
+        .notPermitted,
+        "rollout \(id) is \(active.createdBy)'s, the certificate \(principal.author)'s; if its coordinator is gone: keyturn resolve \(id)"
+      )
+    }
+    if !ballot.isPlausible {
+      throw Refusal(
+        .validation,
+        "\(principal.name) proposes round \(ballot.round) of rollout \(id), which no proposer can have got to"
+      )
+    }
+    if principal.role != .node || ballot.proposer != principal.name || ballot.round == 0 {
+      throw Refusal(
+        .notPermitted,
+        "\(principal.name) may not propose with ballot (\(ballot.round), \(ballot.proposer.prefix(Limits.nameCharacters))): above round 0 each member proposes in its own name"
+      )
+    }
+  }
+}
+
 extension Agent {
   /// Whether a caller may have this agent plan, or vote on, a rollout. An operator may. A node may only
   /// carry out what was decided before: take back the last rollout, as its own policy says, or bring

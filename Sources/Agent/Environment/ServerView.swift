@@ -114,7 +114,7 @@ struct ServerView {
     }
     note("unit-unreadable", failures[.unit])
     if let unit {
-      findings += StartGuardRules.findings(
+      findings += StartGuardInUnit.findings(
         unit, state: site.ports.records.directory, isNeeded: isSealed)
     }
     note("process-unreadable", failures[.process])

@@ -138,7 +138,7 @@ final class Assessor: Sendable {
         at: 0)
     }
     if let unit {
-      findings += StartGuardRules.findings(
+      findings += StartGuardInUnit.findings(
         unit, state: site.ports.records.directory, isNeeded: isGuarded
       ).filter { $0.rule == "start-guard-missing" }
     }

@@ -29,7 +29,7 @@ final class ServerKey: Sendable {
   func drift(_ view: ServerView, from key: KeyIdentity) -> [DriftItem] {
     guard let unit = view.unit, unit.loadState == "loaded" else { return [] }
     var items: [DriftItem] = []
-    if let problem = StartGuardRules.problem(unit, state: site.ports.records.directory) {
+    if let problem = StartGuardInUnit.problem(unit, state: site.ports.records.directory) {
       items.append(DriftItem(.startGuard, .error, place: unit.id, message: problem))
     }
     guard unit.mainPID > 0, let process = view.running, unit.isStarted(process) else {

@@ -8,7 +8,7 @@ internal import Threads
 /// `keyturn resolve`: has the members end a rollout whose coordinator is gone, now rather than when
 /// they would by themselves; follows it to the end, and tells what happened on each node.
 ///
-/// It decides nothing: a majority of the members does (Core/Rollout/Recovery.swift).
+/// It decides nothing: a majority of the members does (Core/Rollout/Commit/Recovery.swift).
 struct ResolveCommand: Sendable {
   let context: CommandContext
 

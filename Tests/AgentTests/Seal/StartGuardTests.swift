@@ -72,10 +72,10 @@ struct StartGuardTests {
   @Test("a guard as it is installed has no problem; with the state directory named neither")
   func good() {
     let state = "/var/lib/keyturn"
-    #expect(StartGuardRules.problem(Self.unit(), state: state) == nil)
+    #expect(StartGuardInUnit.problem(Self.unit(), state: state) == nil)
     for arguments in [["--state", "/srv/state"], ["--state=/srv/state"]] {
       #expect(
-        StartGuardRules.problem(Self.unit(Self.command(arguments)), state: "/srv/state") == nil)
+        StartGuardInUnit.problem(Self.unit(Self.command(arguments)), state: "/srv/state") == nil)
     }
   }
 
@@ -100,7 +100,7 @@ struct StartGuardTests {
       (unit(sandbox: UnitSandbox(mounts: ["/run"])), "another /run/keyturn-guard"),
     ])
   func changed(unit: UnitState, message: String) {
-    let problem = StartGuardRules.problem(unit, state: "/var/lib/keyturn")
+    let problem = StartGuardInUnit.problem(unit, state: "/var/lib/keyturn")
     #expect(problem?.contains(message) == true, "\(problem ?? "none")")
     #expect(problem?.contains("systemctl daemon-reload") == true)
   }

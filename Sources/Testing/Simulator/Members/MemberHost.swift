@@ -2,12 +2,12 @@
 internal import Model
 internal import Rollout
 
-// The instant and the watch, as Sources/Agent/Instant.swift and Watch.swift have them; the server.
+// The instant and the watch, as Sources/Agent/Member/FireAtInstant.swift and Watch.swift have them; the server.
 
 extension World {
   // MARK: the instant
 
-  /// Sources/Agent/Instant.swift, `fire`.
+  /// Sources/Agent/Member/FireAtInstant.swift, `fire`.
   mutating func fire(_ m: Int) {
     guard let (active, instant, bootID, isLate) = members[m].armed,
       let index = rolloutIndex(active.rollout.id),

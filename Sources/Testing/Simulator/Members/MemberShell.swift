@@ -243,7 +243,7 @@ extension World {
 
   // MARK: the vote
 
-  /// Sources/Agent/API.swift, `vote`.
+  /// Sources/Agent/API/AgentAPI.swift, `vote`.
   mutating func vote(_ m: Int, _ rollout: Int, _ call: Int, _ attempt: Int) {
     let record = members[m].participant.record
     if record.active == nil, members[m].participant.assessing == nil {

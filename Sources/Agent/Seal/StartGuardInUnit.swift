@@ -6,7 +6,7 @@ internal import Secrets
 internal import ServerUnit
 
 /// Whether the start guard stands before the server as it must, and whether it has refused.
-enum StartGuardRules {
+enum StartGuardInUnit {
   /// CLD_EXITED of waitid(2).
   private static let exited: Int32 = 1
 
@@ -38,7 +38,7 @@ enum StartGuardRules {
     if door.flags.contains("ignore-failure") {
       return mend("\(command) has the prefix -, so systemd starts what it refuses")
     }
-    if !StartGuardRules.isProgram(door.path) {
+    if !StartGuardInUnit.isProgram(door.path) {
       return mend("\(command) runs \(door.path) in its place")
     }
     if !isOfThisState(door.words.dropFirst(2), state) {

@@ -13,7 +13,7 @@ extension Agent {
   /// Answers one request of a caller whose certificate says who it is. Blocks as long as a vote or
   /// a long poll takes.
   ///
-  /// Whatever is not in the table of Core/API/API.swift is refused; so is every caller of another cluster.
+  /// Whatever is not in the table of Core/API/RolloutMessages.swift is refused; so is every caller of another cluster.
   package func answer(_ request: HTTPRequest, from principal: Principal) -> HTTPResponse {
     let received = Clock.now()
     guard principal.cluster == inventory.cluster else {
@@ -111,15 +111,6 @@ extension Agent {
   }
 
   private static let steps = ["promise", "accept", "decision", "resolve"]
-
-  /// A caller of one of these roles; a node must be one of the inventory's, whatever it asks.
-  func permit(_ principal: Principal, _ roles: [Role]) throws(Refusal) {
-    if roles.contains(principal.role) { return try permitMember(principal) }
-    throw Refusal(
-      .notPermitted,
-      "the certificate of \(principal.name) has role \(principal.role.rawValue), this needs \(roles.map(\.rawValue).joined(separator: " or ")): use the credentials of one"
-    )
-  }
 
   private func refuse(_ status: Int, _ kind: RefusalCode, _ message: String) -> HTTPResponse {
     .json(status, ErrorAnswer(kind: kind, message: message))
