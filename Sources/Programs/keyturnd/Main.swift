@@ -17,6 +17,8 @@ enum Daemon {
   /// EX_USAGE and EX_CONFIG of sysexits.h: systemd does not start the agent again after these
   /// (`RestartPreventExitStatus=` of its unit).
   private static let (usageStatus, configurationStatus): (Int32, Int32) = (64, 78)
+  /// EX_TEMPFAIL: something is not there yet, for example the port. systemd starts the agent again.
+  private static let busyStatus: Int32 = 75
 
   static func main() {
     Signals.prepare()
@@ -35,7 +37,11 @@ enum Daemon {
     case .run(let configuration):
       do throws(Refusal) { try run(configuration) } catch {
         log(.error, error.message)
-        exit(error.code == .configuration ? configurationStatus : EXIT_FAILURE)
+        switch error.code {
+        case .configuration: exit(configurationStatus)
+        case .busy: exit(busyStatus)
+        default: exit(EXIT_FAILURE)
+        }
       }
     }
   }
