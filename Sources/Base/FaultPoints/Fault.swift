@@ -10,14 +10,14 @@ internal import Glibc
 /// Whoever comes to that place first renames the file to `FILE.reached`, so that it happens once, also
 /// if the program is started again; then it ends the program with SIGKILL, or waits there, the thread
 /// alone, until `FILE.reached` is removed.
-package enum Fault {
+public enum Fault {
   #if DEBUG
   private static let file = getenv("KEYTURN_FAULT").map { String(cString: $0) }
 
   /// The program has come to a place. Blocks if a test wants it to.
-  package static func reach(_ place: @autoclosure () -> String) {
-    guard let file, let proposal = read(file) else { return }
-    let words = proposal.split(whereSeparator: \.isWhitespace)
+  public static func reach(_ place: @autoclosure () -> String) {
+    guard let file, let order = read(file) else { return }
+    let words = order.split(whereSeparator: \.isWhitespace)
     guard words.count == 2, words[0] == place() else { return }
     let reached = file + ".reached"
     // Another thread may have been faster.
@@ -30,7 +30,7 @@ package enum Fault {
   }
 
   /// The name of an enumeration's case, without what belongs to it.
-  package static func name(_ value: some Any) -> String {
+  public static func name(_ value: some Any) -> String {
     String(String(describing: value).prefix { $0 != "(" })
   }
 
@@ -43,10 +43,12 @@ package enum Fault {
     return count > 0 ? String(decoding: bytes[..<count], as: UTF8.self) : nil
   }
   #else
+  // Public, as nothing else is: `package` bodies are not inlined in other modules, and the names would stay in the
+  // programs.
   @inlinable @inline(__always)
-  package static func reach(_ place: @autoclosure () -> String) {}
+  public static func reach(_ place: @autoclosure () -> String) {}
 
   @inlinable @inline(__always)
-  package static func name(_ value: some Any) -> String { "" }
+  public static func name(_ value: some Any) -> String { "" }
   #endif
 }
