@@ -5,7 +5,8 @@ package import Secrets
 /// The owner of an SSL_CTX. It is set up by one thread, then never changed.
 package final class ContextHandle: Sendable {
   // Proof: after the set-up only SSL_new uses it, which is safe from any thread
-  // (openssl-threads(7)).
+  // (openssl-threads(7)). Other modules see it for the set-up of the stand-ins' context alone
+  // (Testing/StandInTransport).
   nonisolated(unsafe) package let pointer: OpaquePointer
 
   package init(minimumVersion: Int32) throws(CertificateFailure) {

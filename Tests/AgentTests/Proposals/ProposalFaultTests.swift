@@ -16,24 +16,6 @@ import Threads
 /// What must hold of proposals when something goes wrong around them.
 @Suite("Proposals, when something is wrong", .serialized)
 struct ProposalFaultTests {
-  private static let request = RolloutRequest(kind: .apply, changes: enabling)
-  private static let other = RolloutRequest(
-    kind: .apply, changes: [SettingChange(name: "MINIO_SITE_NAME", value: Secret("x"))])
-
-  private func local(
-    _ agent: Agent, _ method: String, _ path: String, _ request: RolloutRequest? = nil
-  ) throws -> ProposalsView {
-    let response = agent.answerLocally(
-      HTTPRequest(method, path, body: request.map { JSON.encode($0) } ?? []))
-    #expect(response.status == 200, "\(String(decoding: response.body, as: UTF8.self))")
-    return try JSON.decode(ProposalsView.self, from: response.body)
-  }
-
-  private func propose(_ agent: Agent, _ request: RolloutRequest = request) throws -> ProposalsView
-  {
-    try local(agent, "POST", "/v1/proposal", request)
-  }
-
   /// Blocks until the condition holds; whether it did within 30 s.
   private func comes(_ condition: () -> Bool) -> Bool {
     let deadline = Instant.inMilliseconds(30_000)
@@ -123,9 +105,9 @@ struct ProposalFaultTests {
   func reimaged(index: Int) throws {
     var cluster = Cluster([plainFile, plainFile])
     // Its serial is 3 in the life before.
-    _ = try propose(cluster[index].agent, Self.other)
+    _ = try propose(cluster[index].agent, Proposed.other)
     _ = try local(cluster[index].agent, "POST", "/v1/proposal/withdraw")
-    _ = try propose(cluster[index].agent, Self.other)
+    _ = try propose(cluster[index].agent, Proposed.other)
     #expect(
       comes { cluster[1 - index].agent.proposals.view().rows[index].statement != nil || index == 0 }
     )
@@ -138,9 +120,9 @@ struct ProposalFaultTests {
   @Test("a node whose record of its proposal is damaged is heard when it proposes again")
   func damagedProposal() throws {
     var cluster = Cluster([plainFile, plainFile])
-    _ = try propose(cluster[1].agent, Self.other)
+    _ = try propose(cluster[1].agent, Proposed.other)
     _ = try local(cluster[1].agent, "POST", "/v1/proposal/withdraw")
-    _ = try propose(cluster[1].agent, Self.other)
+    _ = try propose(cluster[1].agent, Proposed.other)
     cluster[1].host.state.update { $0.records["proposal"] = [] }
     cluster.restart(1)
     // The first member hears that nothing is held there any more.
@@ -188,7 +170,7 @@ struct ProposalFaultTests {
   private func failing() throws -> (cluster: Cluster, failure: ProposalFailure) {
     let cluster = Cluster([plainFile, plainFile])
     cluster.failOnce(1)
-    for node in cluster.nodes { _ = try propose(node.agent, Self.other) }
+    for node in cluster.nodes { _ = try propose(node.agent, Proposed.other) }
     #expect(
       comes { cluster.nodes.allSatisfy { $0.agent.proposals.view().failure?.rollback != nil } })
     #expect(comes { cluster.nodes.allSatisfy { $0.agent.isAtRest } })
@@ -205,7 +187,7 @@ struct ProposalFaultTests {
 
   /// What both nodes are handed again, run after run, and what each of them says.
   private func proposeAgain(_ cluster: Cluster) throws -> [ProposalsView] {
-    try (0..<3).flatMap { _ in try cluster.nodes.map { try propose($0.agent, Self.other) } }
+    try (0..<3).flatMap { _ in try cluster.nodes.map { try propose($0.agent, Proposed.other) } }
   }
 
   @Test(
@@ -239,7 +221,7 @@ struct ProposalFaultTests {
     }
     let observer = Principal(cluster: "prod", role: .observer, name: "o")
     #expect(cluster[0].send("POST", "/v1/proposals/retry", retry, as: observer).status == 403)
-    for node in cluster.nodes { _ = try propose(node.agent, Self.other) }
+    for node in cluster.nodes { _ = try propose(node.agent, Proposed.other) }
     #expect(comes { cluster.nodes.allSatisfy { $0.agent.proposals.view().phase == .inForce } })
     #expect(cluster.nodes.allSatisfy { $0.agent.proposals.view().failure == nil })
   }
@@ -249,11 +231,11 @@ struct ProposalFaultTests {
   )
   func applied() throws {
     let (cluster, _) = try failing()
-    let (rollout, result) = try cluster.coordinate(Self.other.changes)
+    let (rollout, result) = try cluster.coordinate(Proposed.other.changes)
     #expect(result.ending == .confirmed, "\(result)")
     _ = cluster.after(rollout, result)
     for node in cluster.nodes {
-      let view = try propose(node.agent, Self.other)
+      let view = try propose(node.agent, Proposed.other)
       #expect(view.phase == .inForce && !view.isChanged && view.failure == nil, "\(view)")
     }
   }
@@ -264,7 +246,7 @@ struct ProposalFaultTests {
   func others() throws {
     let (cluster, _) = try failing()
     #expect(try propose(cluster[0].agent).phase == .waiting)
-    let view = try propose(cluster[0].agent, Self.other)
+    let view = try propose(cluster[0].agent, Proposed.other)
     #expect(view.phase == .notConfirmed && view.own.digest == nil, "\(view)")
     for node in cluster.nodes { _ = try propose(node.agent) }
     #expect(comes { cluster.nodes.allSatisfy { $0.agent.proposals.view().phase == .inForce } })

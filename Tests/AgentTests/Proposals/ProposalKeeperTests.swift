@@ -13,24 +13,6 @@ import Threads
 
 @Suite("Proposals")
 struct ProposalKeeperTests {
-  private static let request = RolloutRequest(kind: .apply, changes: enabling)
-  private static let other = RolloutRequest(
-    kind: .apply, changes: [SettingChange(name: "MINIO_SITE_NAME", value: Secret("x"))])
-
-  private func local(
-    _ agent: Agent, _ method: String, _ path: String, _ request: RolloutRequest? = nil
-  ) throws -> ProposalsView {
-    let response = agent.answerLocally(
-      HTTPRequest(method, path, body: request.map { JSON.encode($0) } ?? []))
-    #expect(response.status == 200, "\(String(decoding: response.body, as: UTF8.self))")
-    return try JSON.decode(ProposalsView.self, from: response.body)
-  }
-
-  private func propose(_ agent: Agent, _ request: RolloutRequest = request) throws -> ProposalsView
-  {
-    try local(agent, "POST", "/v1/proposal", request)
-  }
-
   /// Blocks until the proposal of every node has come to a phase.
   private func wait(_ cluster: Cluster, for phase: ProposalPhase) -> [ProposalPhase] {
     var phases: [ProposalPhase] = []
@@ -66,7 +48,7 @@ struct ProposalKeeperTests {
     for node in cluster.nodes.dropFirst() { _ = try propose(node.agent) }
     #expect(try local(cluster[2].agent, "POST", "/v1/proposal/withdraw").isChanged)
     #expect(try propose(cluster[0].agent).missing == ["minio-3"])
-    let view = try propose(cluster[2].agent, Self.other)
+    let view = try propose(cluster[2].agent, Proposed.other)
     #expect(view.differing == ["minio-1", "minio-2"])
     Clock.sleep(until: .inMilliseconds(Proposals.quietMilliseconds + 500))
     #expect(cluster.nodes.allSatisfy { $0.host.state.withLock { $0.restarts } == 0 })
@@ -106,7 +88,7 @@ struct ProposalKeeperTests {
     let node = Node()
     node.host.failRecord("proposal")
     let response = node.agent.answerLocally(
-      HTTPRequest("POST", "/v1/proposal", body: JSON.encode(Self.request)))
+      HTTPRequest("POST", "/v1/proposal", body: JSON.encode(Proposed.request)))
     #expect(response.status == 400)
     let own = node.agent.proposals.view().own
     #expect(own.serial == 0 && own.digest == nil)
