@@ -5,11 +5,52 @@ internal import Model
 internal import Threads
 
 /// `keyturn check`: every Key Manager from every node and back, and drift.
-struct CheckCommand: Sendable {
-  let context: CommandContext
+struct CheckCommand: Command {
+  struct Options: OptionGroup {
+    @Option("strict", help: "exit 1 on drift, and on anything degraded") var isStrict: Bool
+    @Option(
+      "timeout", takes: "SECONDS",
+      help: "for all of it, 1 to 60; probeSeconds of the inventory if left out, which is 5",
+      as: .number(of: "seconds", in: 1...60))
+    var timeout: Int?
+    @Option("watch", help: "look again and again until interrupted") var watches: Bool
+    @Option(
+      "every", takes: "SECONDS", help: "with --watch, 1 to 60; 5 if left out",
+      as: .number(of: "seconds", in: 1...60))
+    var every: Int?
+    @Option("nagios", help: "one line with performance data for Nagios and its kin")
+    var isNagios: Bool
+    var cluster = ClusterOptions()
 
-  /// Seconds that `--timeout` may be, and those between two rounds of `--watch`.
-  private static let secondsRange = 1...60
+    var problem: String? {
+      if watches { return isNagios ? "--nagios is one look; leave --watch out" : nil }
+      return every == nil ? nil : "--every is for --watch, which is not given"
+    }
+  }
+
+  static let rule = CommandRule(
+    name: "check",
+    summary: "reach every Key Manager from every node and back, and look for drift",
+    details: """
+      There: DNS, TCP, TLS chain and name, /version, readiness, and with settings the identity, the enclave and
+      the key. Back: the witness on each Key Manager host connects to the node's agent and to its MinIO. Then what
+      differs between the files, the running process and the last confirmed start. All nodes at once. With --json
+      one object. --nagios: one line, and Nagios' exit codes: 0 ok, 1 warning (degraded, drift), 2 critical (a
+      link fails, a node is unreachable), 3 unknown.
+      """,
+    examples: [
+      ("keyturn check", "before a maintenance window"),
+      ("keyturn check --quiet --strict", "as a test in configuration management"),
+      ("keyturn check --watch", "while a firewall is being mended"),
+      ("keyturn check --nagios --timeout 8", "as a check of a monitoring system"),
+    ],
+    exitCodes: [
+      .done, .failed, .unreachable, .validationRefused, .guardRefused, .keyManagerRefused,
+    ] + ExitCode.ownFault)
+
+  let context: CommandContext
+  let options: Options
+
   private static let defaultEverySeconds = 5
   /// Past the nodes' own deadline: the way of the question and of the answer.
   private static let graceMilliseconds = 500
@@ -17,15 +58,13 @@ struct CheckCommand: Sendable {
   /// Blocks until each node has probed its Key Managers or is out of time; with `--watch` until it is
   /// interrupted.
   func run() throws(Refusal) -> CommandResult {
-    if let problem = optionProblem {
-      context.console.message(.error, problem)
-      return CommandResult(.usage)
-    }
-    let configuration = try context.configuration()
+    if options.isNagios { return nagios() }
+    let configuration = try context.configuration(
+      options.cluster, warns: context.console.format == .text)
     let timeout = timeout(configuration)
-    if context.invocation.has("watch") {
+    if options.watches {
       return watch(
-        configuration, timeout: timeout, every: seconds("every") ?? Self.defaultEverySeconds)
+        configuration, timeout: timeout, every: options.every ?? Self.defaultEverySeconds)
     }
     let report = ask(configuration, timeout: timeout)
     tell(report)
@@ -35,45 +74,23 @@ struct CheckCommand: Sendable {
   }
 
   /// The same for `--nagios`: one line, and an exit status that is Nagios' own.
-  func nagios() -> Int32 {
+  private func nagios() -> CommandResult {
+    var result = CommandResult(.done, isTold: true)
     do throws(Refusal) {
-      if let problem = optionProblem { throw Refusal(.validation, problem) }
-      let configuration = try context.configuration()
+      let configuration = try context.configuration(options.cluster, warns: false)
       let timeout = timeout(configuration)
       let began = Clock.now()
       let nagios = CheckNagios(
         report: ask(configuration, timeout: timeout),
         milliseconds: Clock.now().milliseconds(since: began), timeoutSeconds: timeout)
       context.console.host.write(nagios.line + "\n", to: .standardOutput)
-      return nagios.state.rawValue
-    } catch { return CheckNagios.tellUnknown(error.message, context.host) }
+      result.foreignStatus = nagios.state.rawValue
+    } catch { result.foreignStatus = CheckNagios.tellUnknown(error.message, context.host) }
+    return result
   }
 
   private func timeout(_ configuration: Configuration) -> Int {
-    seconds("timeout") ?? configuration.inventory.timeouts.probeSeconds
-  }
-
-  /// What is wrong with the options; nil if nothing is.
-  private var optionProblem: String? {
-    for option in ["timeout", "every"] {
-      guard let text = context.invocation.value(option), seconds(option) == nil else { continue }
-      return
-        "--\(option) \(text) is not a number of seconds from \(Self.secondsRange.lowerBound) to \(Self.secondsRange.upperBound)"
-    }
-    let isWatch = context.invocation.has("watch")
-    if isWatch, context.invocation.has("nagios") {
-      return "--nagios is one look; leave --watch out"
-    }
-    if !isWatch, context.invocation.value("every") != nil {
-      return "--every is for --watch, which is not given"
-    }
-    return nil
-  }
-
-  private func seconds(_ option: String) -> Int? {
-    context.invocation.value(option).flatMap { Int($0) }.flatMap {
-      Self.secondsRange.contains($0) ? $0 : nil
-    }
+    options.timeout ?? configuration.inventory.timeouts.probeSeconds
   }
 
   /// One round: all nodes at once, with one deadline.
@@ -82,7 +99,7 @@ struct CheckCommand: Sendable {
       configuration, .check(timeoutMilliseconds: timeout * 900),
       milliseconds: timeout * 1_000 + Self.graceMilliseconds)
     return CheckReport(
-      answers, inventory: configuration.inventory, isStrict: context.invocation.has("strict"))
+      answers, inventory: configuration.inventory, isStrict: options.isStrict)
   }
 
   private var width: Int { context.console.host.terminal(.standardOutput)?.columns ?? 132 }

@@ -3,9 +3,8 @@ internal import Coordination
 internal import Model
 internal import Threads
 
-/// What every command has: what was asked, the way out and in.
+/// What every command has: the way out and in.
 struct CommandContext: Sendable {
-  let invocation: Invocation
   let console: Console
   let host: any CommandHost
   let network: any AgentNetwork
@@ -17,13 +16,14 @@ struct CommandContext: Sendable {
   static let answerMilliseconds = 5_000
 
   /// The inventory and the way to its nodes. Warns of fields that an inventory does not
-  /// have, and when the own certificate is about to expire.
-  func configuration() throws(Refusal) -> Configuration {
-    let configuration = try Configuration.read(invocation, host, network)
+  /// have, and when the own certificate is about to expire, unless the output must be one object
+  /// or one line.
+  func configuration(
+    _ options: ClusterOptions, warns: Bool = true
+  ) throws(Refusal) -> Configuration {
+    let configuration = try Configuration.read(options, host, network)
+    if !warns { return configuration }
     let now = Clock.realtimeMicroseconds() / 1_000_000
-    // What is one object, or one line, for programs stays that.
-    let isOneObject = invocation.command.name == "check" && console.format == .json
-    if isOneObject || invocation.has("nagios") { return configuration }
     for note in configuration.notes { console.message(.note, note) }
     for warning in configuration.warnings { console.message(.warning, warning) }
     if let finding = configuration.connections.certificate.finding(at: now) {
@@ -45,21 +45,6 @@ struct CommandContext: Sendable {
   /// Says which nodes did not answer, or said no, and why.
   func tellFailures<Answer>(_ rows: [NodeAnswer<Answer>]) {
     console.errors(rows.map { (name: $0.name, message: $0.failure?.message) })
-  }
-
-  /// The number that an operand means; nil if it is not one.
-  static func generationNumber(_ text: String) -> Int? {
-    guard text.isDigits, let number = Int(text),
-      number <= Limits.generationNumber
-    else { return nil }
-    return number
-  }
-
-  /// What is wrong with operands that must be generations; nil if nothing is.
-  static func generationProblem(_ operands: [String]) -> String? {
-    operands.first { generationNumber($0) == nil }.map {
-      "\"\($0)\" is not a generation, which is a whole number from 0 on; keyturn history shows them"
-    }
   }
 
   /// The whole of a file that the command was given, or of standard input for `-`.

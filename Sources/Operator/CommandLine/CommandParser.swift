@@ -2,29 +2,24 @@
 internal import Model
 
 /// A command as it was given: checked against its rule.
-struct Invocation: Sendable {
-  let command: CommandRule
-  /// Its operands: as many as the rule names, and perhaps optional ones.
-  let operands: [String]
-  /// The values of each option that was given; an option without value has an empty list.
-  fileprivate let given: [String: [String]]
-
-  func has(_ option: String) -> Bool { given[option] != nil }
-
-  /// The value of an option that may be given once.
-  func value(_ option: String) -> String? { given[option]?.first }
-
-  /// The values of an option that may be repeated, in order.
-  func values(_ option: String) -> [String] { given[option] ?? [] }
+struct Invocation {
+  let command: any Command.Type
+  let common: CommonOptions
+  /// The command's own options, with the values that were given.
+  let options: any OptionGroup
+  /// What is wrong with a value, or with the options together; nil if nothing is.
+  let problem: String?
+  /// Runs the command with these options.
+  let run: (CommandContext) throws(Refusal) -> CommandResult
 }
 
 /// What a command line asks for.
-enum CommandRequest: Sendable {
+enum CommandRequest {
   case run(Invocation)
   /// Show the help of a command, or the program's (nil).
-  case help(CommandRule?)
+  case help((any Command.Type)?)
   /// Show what commands there are that begin with the same word.
-  case group([CommandRule])
+  case group([any Command.Type])
   case version
 }
 
@@ -33,15 +28,15 @@ struct UsageProblem: Error, Sendable, Hashable {
   let message: String
 }
 
-/// Reads a command line by a table of commands. Words are taken as they are: no abbreviations, no
+/// Reads a command line by the table of commands. Words are taken as they are: no abbreviations, no
 /// clusters of short options; `--` ends the options, `-` is an operand.
-struct CommandParser: Sendable {
-  let table: CommandTable
+enum CommandParser {
+  private static let program = CommandTable.program
 
   /// The request in `arguments` (without the program's name).
-  func parse(_ arguments: [String]) throws(UsageProblem) -> CommandRequest {
+  static func parse(_ arguments: [String]) throws(UsageProblem) -> CommandRequest {
     guard let first = arguments.first else {
-      throw UsageProblem(message: "a command is missing; \(table.program) --help lists them")
+      throw UsageProblem(message: "a command is missing; \(program) --help lists them")
     }
     switch first {
     case "--help", "-h": return .help(nil)
@@ -55,153 +50,153 @@ struct CommandParser: Sendable {
       return .group(group)
     }
     let command = try command(arguments)
-    return try parse(command, Array(arguments.dropFirst(command.words.count)))
+    return try parse(command, Array(arguments.dropFirst(command.rule.words.count)))
   }
 
-  private func help(_ words: [String]) throws(UsageProblem) -> CommandRequest {
+  private static func help(_ words: [String]) throws(UsageProblem) -> CommandRequest {
     if words.isEmpty { return .help(nil) }
     if words.count == 1, case let group = group(words[0]), !group.isEmpty { return .group(group) }
     let command = try command(words)
-    guard words.count == command.words.count else {
+    guard words.count == command.rule.words.count else {
       throw UsageProblem(
-        message: "help takes one command, not also \"\(words[command.words.count])\"")
+        message: "help takes one command, not also \"\(words[command.rule.words.count])\"")
     }
     return .help(command)
   }
 
   /// The commands of several words that begin with this one.
-  private func group(_ word: String) -> [CommandRule] {
-    table.commands.filter { $0.words.count > 1 && $0.words[0] == word }
+  private static func group(_ word: String) -> [any Command.Type] {
+    CommandTable.commands.filter { $0.rule.words.count > 1 && $0.rule.words[0] == word }
   }
 
   /// The command whose words `arguments` begin with.
-  private func command(_ arguments: [String]) throws(UsageProblem) -> CommandRule {
-    if let command = table.commands.first(where: { arguments.starts(with: $0.words) }) {
+  private static func command(_ arguments: [String]) throws(UsageProblem) -> any Command.Type {
+    let commands = CommandTable.commands
+    if let command = commands.first(where: { arguments.starts(with: $0.rule.words) }) {
       return command
     }
     let given = arguments[0]
     if given.hasPrefix("-") {
       throw UsageProblem(
         message:
-          "\(given) stands before the command; options come after it: \(table.program) COMMAND \(given)"
+          "\(given) stands before the command; options come after it: \(program) COMMAND \(given)"
       )
     }
     let group = group(given)
     if !group.isEmpty {
-      let names = group.map(\.name).joined(separator: ", ")
+      let names = group.map { $0.rule.name }.joined(separator: ", ")
       let problem =
         arguments.count > 1
         ? "\(given) has no command \"\(arguments[1])\"" : "\(given) needs a further word"
       throw UsageProblem(message: "\(problem); there are: \(names)")
     }
-    var names = table.commands.map { $0.words[0] } + ["help"]
-    names = names.enumerated().filter { names.firstIndex(of: $0.element) == $0.offset }.map(
-      \.element)
+    let names = commands.map { $0.rule.words[0] } + ["help"]
     throw UsageProblem(
       message: "there is no command \"\(given)\"; "
-        + advice(given, among: names, otherwise: "\(table.program) --help lists the commands"))
+        + advice(given, among: names, otherwise: "\(program) --help lists the commands"))
   }
 
-  private func parse(
-    _ command: CommandRule, _ arguments: [String]
+  private static func parse<C: Command>(
+    _ command: C.Type, _ arguments: [String]
   ) throws(UsageProblem) -> CommandRequest {
-    let rules = command.options + table.commonOptions
-    var given: [String: [String]] = [:]
-    var operands: [String] = []
+    let (own, common) = (C.Options(), CommonOptions())
+    let declared = own.declared + common.declared
+    let operands = declared.filter { $0.rule.isOperand }
+    let options = declared.filter { !$0.rule.isOperand }
+    let name = command.rule.name
+    var given: [Given] = []
+    var operandCount = 0
     var rest = arguments[...]
     var optionsEnded = false
     while let argument = rest.popFirst() {
       if optionsEnded || !argument.hasPrefix("-") || argument == "-" {
-        operands.append(argument)
+        guard operandCount < operands.count else {
+          throw UsageProblem(
+            message: "\(name) does not take \"\(argument)\"; \(program) help \(name)")
+        }
+        given.append((operands[operandCount], argument))
+        operandCount += 1
         continue
       }
       if argument == "--" {
         optionsEnded = true
         continue
       }
-      let (rule, attached) = try option(argument, command, rules)
-      if rule.name == "help" { return .help(command) }
-      try take(rule, argument, attached, &rest, &given)
+      let (option, attached) = try option(argument, name, options)
+      if option.rule.name == "help" { return .help(command) }
+      try take(option, attached, &rest, &given)
     }
-    let missing = rules.filter { $0.isRequired && given[$0.name] == nil }
-    if let rule = missing.first {
+    for option in declared where option.rule.isRequired {
+      if given.contains(where: { $0.option === option }) { continue }
       throw UsageProblem(
-        message: "\(command.name) needs \(rule.usage); \(table.program) help \(command.name)")
+        message: "\(name) needs \(option.rule.usage); \(program) help \(name)")
     }
-    let most = command.operands.count + command.optionalOperands.count
-    if operands.count > most {
-      throw UsageProblem(
-        message: "\(command.name) does not take \"\(operands[most])\"; "
-          + "\(table.program) help \(command.name)")
+    var problem: String?
+    for (option, value) in given {
+      do throws(UsageProblem) { try option.take(value) } catch {
+        problem = problem ?? error.message
+      }
     }
-    if operands.count < command.operands.count {
-      throw UsageProblem(
-        message: "\(command.name) needs \(command.operands[operands.count]); "
-          + "\(table.program) help \(command.name)")
-    }
-    return .run(Invocation(command: command, operands: operands, given: given))
+    return .run(
+      Invocation(
+        command: command, common: common, options: own, problem: problem ?? own.problem
+      ) { (context) throws(Refusal) in try C(context: context, options: own).run() })
   }
 
-  /// The rule that `argument` names, and the value after its `=`.
-  private func option(
-    _ argument: String, _ command: CommandRule, _ rules: [OptionRule]
-  ) throws(UsageProblem) -> (OptionRule, String?) {
+  private typealias Given = (option: any AnyOption, value: String)
+
+  /// The option that `argument` names, and the value after its `=`.
+  private static func option(
+    _ argument: String, _ command: String, _ options: [any AnyOption]
+  ) throws(UsageProblem) -> (any AnyOption, String?) {
+    let help = "\(program) help \(command) lists them"
     if argument.hasPrefix("--") {
       let parts = argument.dropFirst(2).split(
         separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
       let name = String(parts[0])
-      if let rule = rules.first(where: { $0.name == name }) {
-        return (rule, parts.count > 1 ? String(parts[1]) : nil)
+      if let option = options.first(where: { $0.rule.name == name }) {
+        return (option, parts.count > 1 ? String(parts[1]) : nil)
       }
+      let names = options.map { "--\($0.rule.name)" }
       throw UsageProblem(
-        message: "\(command.name) has no option --\(name); "
-          + advice(
-            "--\(name)", among: rules.map { "--\($0.name)" },
-            otherwise: "\(table.program) help \(command.name) lists them"))
+        message: "\(command) has no option --\(name); "
+          + advice("--\(name)", among: names, otherwise: help))
     }
-    if argument.count == 2, let rule = rules.first(where: { $0.short == argument.last }) {
-      return (rule, nil)
+    if argument.count == 2, let option = options.first(where: { $0.rule.short == argument.last }) {
+      return (option, nil)
     }
-    throw UsageProblem(
-      message: "\(command.name) has no option \(argument); "
-        + "\(table.program) help \(command.name) lists them")
+    throw UsageProblem(message: "\(command) has no option \(argument); \(help)")
   }
 
-  private func take(
-    _ rule: OptionRule, _ argument: String, _ attached: String?, _ rest: inout ArraySlice<String>,
-    _ given: inout [String: [String]]
+  private static func take(
+    _ option: any AnyOption, _ attached: String?, _ rest: inout ArraySlice<String>,
+    _ given: inout [Given]
   ) throws(UsageProblem) {
-    switch rule.value {
-    case .none:
+    let rule = option.rule
+    if rule.isFlag {
       if attached != nil { throw UsageProblem(message: "--\(rule.name) takes no value") }
-      given[rule.name] = []
-    case .one(let placeholder):
-      if given[rule.name] != nil { throw UsageProblem(message: "--\(rule.name) is given twice") }
-      given[rule.name] = [try value(rule, placeholder, attached, &rest)]
-    case .repeated(let placeholder):
-      given[rule.name, default: []].append(try value(rule, placeholder, attached, &rest))
-    case .list(let placeholder):
-      given[rule.name, default: []].append(try value(rule, placeholder, attached, &rest))
-      while attached == nil, let next = rest.first, !next.hasPrefix("-") {
-        given[rule.name, default: []].append(next)
-        rest.removeFirst()
-      }
+      given.append((option, ""))
+      return
     }
-  }
-
-  private func value(
-    _ rule: OptionRule, _ placeholder: String, _ attached: String?,
-    _ rest: inout ArraySlice<String>
-  ) throws(UsageProblem) -> String {
-    if let attached { return attached }
+    if !rule.isRepeated, given.contains(where: { $0.option === option }) {
+      throw UsageProblem(message: "--\(rule.name) is given twice")
+    }
+    if let attached {
+      given.append((option, attached))
+      return
+    }
     guard let next = rest.first, next == "-" || !next.hasPrefix("-") else {
       throw UsageProblem(message: "--\(rule.name) needs a value: \(rule.usage)")
     }
     rest.removeFirst()
-    return next
+    given.append((option, next))
+    while rule.isList, let next = rest.first, !next.hasPrefix("-") {
+      given.append((option, next))
+      rest.removeFirst()
+    }
   }
 
-  private func advice(_ word: String, among words: [String], otherwise: String) -> String {
+  private static func advice(_ word: String, among words: [String], otherwise: String) -> String {
     WordList.nearest(to: word, among: words).map { "did you mean \($0)?" } ?? otherwise
   }
 }

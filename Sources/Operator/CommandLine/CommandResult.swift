@@ -37,6 +37,8 @@ struct CommandResult: Sendable, Hashable {
   var nodes: [NodeResult]
   /// The command has said it all already: there is no `result` line.
   var isTold = false
+  /// What to exit with instead, where another program says what its numbers mean.
+  var foreignStatus: Int32?
   /// Whether anything is another than before, for configuration management; nil where nobody asks.
   var isChanged: Bool?
 
@@ -56,6 +58,8 @@ struct CommandResult: Sendable, Hashable {
     self.nodes = nodes
     self.isTold = isTold
   }
+
+  var exitStatus: Int32 { foreignStatus ?? exitCode.rawValue }
 
   /// The last event of `--json`.
   var fields: [String: JSONValue] {

@@ -24,10 +24,10 @@ struct Configuration: Sendable {
 
   /// Reads inventory and credentials from where the options, the environment or the defaults say.
   static func read(
-    _ invocation: Invocation, _ host: any CommandHost, _ network: any AgentNetwork
+    _ options: ClusterOptions, _ host: any CommandHost, _ network: any AgentNetwork
   ) throws(Refusal) -> Configuration {
-    let (inventory, warnings, notes) = try readInventory(invocation, host)
-    let credentials = try readCredentials(invocation, host)
+    let (inventory, warnings, notes) = try readInventory(options, host)
+    let credentials = try readCredentials(options, host)
     let connections = try network.open(inventory, credentials)
     guard connections.principal.cluster == inventory.cluster else {
       throw Refusal(
@@ -43,9 +43,9 @@ struct Configuration: Sendable {
   private static let stray = "./inventory.json"
 
   private static func readInventory(
-    _ invocation: Invocation, _ host: any CommandHost
+    _ options: ClusterOptions, _ host: any CommandHost
   ) throws(Refusal) -> (Inventory, warnings: [String], notes: [String]) {
-    let chosen = invocation.value("inventory") ?? host.variable("KEYTURN_INVENTORY")
+    let chosen = options.inventory ?? host.variable("KEYTURN_INVENTORY")
     let places = chosen.map { [$0] } ?? [stray, "/etc/keyturn/inventory.json"]
     var left: [String] = []
     for path in places {
@@ -106,10 +106,10 @@ struct Configuration: Sendable {
   }
 
   private static func readCredentials(
-    _ invocation: Invocation, _ host: any CommandHost
+    _ options: ClusterOptions, _ host: any CommandHost
   ) throws(Refusal) -> CredentialFiles {
     let directory =
-      invocation.value("credentials") ?? host.variable("KEYTURN_CREDENTIALS")
+      options.credentials ?? host.variable("KEYTURN_CREDENTIALS")
       ?? "/etc/keyturn/credentials"
     func read(_ name: String) throws(Refusal) -> ReadContent {
       let path = "\(directory)/\(name)"

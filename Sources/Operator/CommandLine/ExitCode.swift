@@ -97,3 +97,12 @@ extension ExitCode {
   /// One word for programs.
   var word: String { "\(self)" }
 }
+
+extension ExitCode {
+  /// Why nothing was touched, busy aside.
+  static let untouched: [ExitCode] = [
+    .unreachable, .validationRefused, .guardRefused, .keyManagerRefused, .voteRefused,
+  ]
+  /// What every command can exit with that asks agents.
+  static let ownFault: [ExitCode] = [.notPermitted, .badConfiguration]
+}

@@ -3,26 +3,25 @@ internal import Model
 
 /// The help texts, made from the table of commands: examples first, exit codes last.
 struct HelpText {
-  let table: CommandTable
   /// How wide a line may be.
   let columns: Int
 
+  private static let common = CommonOptions().declared.map(\.rule)
   private static let optionWidth = 32
   /// Beyond that a line is hard to read.
   private static let mostColumns = 100
   private static let leastColumns = 60
 
   /// The help for a terminal of this width; nil: for none.
-  init(_ table: CommandTable, columns: Int? = nil) {
-    self.table = table
+  init(columns: Int? = nil) {
     self.columns = min(max(columns ?? 80, Self.leastColumns), Self.mostColumns)
   }
 
   var program: String {
-    var lines = wrapped("\(table.program): \(table.summary)") + ["", "Commands:"]
-    lines += list(table.commands)
+    var lines = wrapped("\(CommandTable.program): \(CommandTable.summary)") + ["", "Commands:"]
+    lines += list(CommandTable.commands)
     lines += ["", "Options of every command:"]
-    lines += options(table.commonOptions)
+    lines += options(Self.common)
     lines += entry("      --version", Self.optionWidth, "the version, before any command")
     lines += ["", "Exit codes:"]
     lines += exitCodes(ExitCode.allCases)
@@ -31,32 +30,32 @@ struct HelpText {
   }
 
   /// What there is of a word with which several commands begin.
-  func group(_ commands: [CommandRule]) -> String {
+  func group(_ commands: [any Command.Type]) -> String {
     Self.text(list(commands) + ["", "keyturn help COMMAND says more of one."])
   }
 
-  func command(_ command: CommandRule) -> String {
-    var lines = wrapped("\(table.program) \(command.name): \(command.summary)") + ["", "Examples:"]
-    for example in command.examples {
+  func command(_ command: any Command.Type) -> String {
+    let (rule, parameters) = (command.rule, command.parameters)
+    let name = "\(CommandTable.program) \(rule.name)"
+    var lines = wrapped("\(name): \(rule.summary)") + ["", "Examples:"]
+    for example in rule.examples {
       lines += ["  \(example.line)", "      \(example.purpose)"]
     }
-    let operands =
-      command.operands.map { " \($0)" }.joined()
-      + command.optionalOperands.map { " [\($0)]" }.joined()
-    let required = command.options.filter(\.isRequired).map { " \($0.usage)" }.joined()
-    let optional = command.options.contains { !$0.isRequired } ? " [OPTIONS]" : ""
-    lines += ["", "Usage: \(table.program) \(command.name)\(operands)\(required)\(optional)"]
-    for paragraph in command.paragraphs { lines += [""] + wrapped(paragraph) }
+    let own = parameters.filter { !$0.isOperand }
+    let named = parameters.filter(\.isOperand) + own.filter(\.isRequired)
+    let optional = own.contains { !$0.isRequired } ? ["[OPTIONS]"] : []
+    lines += ["", "Usage: " + ([name] + named.map(\.usage) + optional).joined(separator: " ")]
+    for paragraph in rule.paragraphs { lines += [""] + wrapped(paragraph) }
     lines += ["", "Options:"]
-    lines += options(command.options + table.commonOptions)
+    lines += options(own + Self.common)
     lines += ["", "Exit codes:"]
-    lines += exitCodes((command.exitCodes + [.usage]).sorted { $0.rawValue < $1.rawValue })
+    lines += exitCodes((rule.exitCodes + [.usage]).sorted { $0.rawValue < $1.rawValue })
     return Self.text(lines)
   }
 
-  private func list(_ commands: [CommandRule]) -> [String] {
-    let width = (table.commands.map(\.name.count).max() ?? 0) + 4
-    return commands.flatMap { entry("  \($0.name)", width, $0.summary) }
+  private func list(_ commands: [any Command.Type]) -> [String] {
+    let width = (CommandTable.commands.map { $0.rule.name.count }.max() ?? 0) + 4
+    return commands.flatMap { entry("  \($0.rule.name)", width, $0.rule.summary) }
   }
 
   private func options(_ rules: [OptionRule]) -> [String] {

@@ -17,8 +17,33 @@ internal import Threads
 /// Where nothing was ever sealed, or was lifted, it allows everything; what it cannot read, or was
 /// removed, it does not take for nothing. Without its directory the agent never was on this node;
 /// but one that is named in the unit must be there.
-struct GuardCommand: Sendable {
+struct GuardCommand: Command {
+  struct Options: OptionGroup {
+    @Option(
+      "state", takes: "DIR",
+      help: "the agent's records, which must be there; /var/lib/keyturn if left out", as: .text)
+    var state: String?
+  }
+
+  static let rule = CommandRule(
+    name: "guard",
+    summary: "the start guard: refuse the start of a server with another key than the sealed one",
+    details: """
+      systemd runs it before the server (systemd/minio.service.d/10-keyturn.conf). It compares
+      MINIO_KMS_SSE_KEY and MINIO_KMS_ENCLAVE of its own environment, and of the file that
+      MINIO_CONFIG_ENV_FILE names, with the seal of this host. It needs no agent and no network, says
+      nothing when it allows the start, and allows everything where nothing was sealed, or the seal
+      was lifted, and no rollback is under way that takes the key away. A seal that was removed or
+      damaged refuses. Run by hand it judges the shell's environment: whether the next start would be
+      refused is in keyturn status.
+      """,
+    examples: [
+      ("ExecStartPre=+/usr/local/bin/keyturn guard", "in the server's unit")
+    ],
+    exitCodes: [.done, .startRefused])
+
   let context: CommandContext
+  let options: Options
 
   private static let key = "MINIO_KMS_SSE_KEY"
   private static let enclave = "MINIO_KMS_ENCLAVE"
@@ -79,7 +104,7 @@ struct GuardCommand: Sendable {
   }
 
   private func refusal(_ found: inout Found) -> String? {
-    let named = context.invocation.value("state")
+    let named = options.state
     if let named {
       do throws(ReadFailure) {
         if try !context.host.isDirectory(named) {

@@ -5,18 +5,40 @@ internal import Model
 internal import Secrets
 
 /// `keyturn lint`: one environment file, offline.
-struct LintCommand: Sendable {
+struct LintCommand: Command {
+  struct Options: OptionGroup {
+    @Option(takes: "FILE", as: .text) var file: String
+    @Option("strict", help: "exit 5 on a warning also") var isStrict: Bool
+    @Option("show-secrets", help: "do not redact the values of secret variables")
+    var showsSecrets: Bool
+  }
+
+  static let rule = CommandRule(
+    name: "lint",
+    summary: "check an environment file; needs no agent",
+    details: """
+      Reads the file as systemd and as MinIO do, and shows where they differ, and what a shell that sources it
+      would make of it. - is standard input. Secrets are redacted.
+      """,
+    examples: [
+      ("keyturn lint /etc/default/minio", "check a file"),
+      ("keyturn lint --json minio.env", "one object: variables as both read them, findings"),
+      ("keyturn lint --strict - <minio.env", "check standard input"),
+    ],
+    exitCodes: [.done, .failed, .validationRefused])
+
   let context: CommandContext
+  let options: Options
 
   /// Blocks while it reads.
   func run() throws(Refusal) -> CommandResult {
-    let path = context.invocation.operands[0]
+    let path = options.file
     let file = path == "-" ? "standard input" : path
     let document = EnvironmentDocument(try context.read(path).bytes)
     let findings = Self.findings(
-      in: document, file: file, showsSecrets: context.invocation.has("show-secrets"))
+      in: document, file: file, showsSecrets: options.showsSecrets)
     let worst = findings.map(\.severity).max()
-    let limit: Severity = context.invocation.has("strict") ? .warning : .error
+    let limit: Severity = options.isStrict ? .warning : .error
     let isRefused = worst.map { $0 >= limit } ?? false
     if context.console.format == .json {
       context.host.write(
@@ -50,7 +72,7 @@ struct LintCommand: Sendable {
 
   private func variables(_ document: EnvironmentDocument) -> [JSONValue] {
     EnvironmentLint.variables(
-      in: document, showsSecrets: context.invocation.has("show-secrets")
+      in: document, showsSecrets: options.showsSecrets
     ).map { variable in
       .object([
         "name": .string(variable.name), "line": JSONValue(variable.line),

@@ -9,29 +9,71 @@ internal import Threads
 ///
 /// Nothing is kept but what waits for older lines of other nodes, and the newest lines where only so
 /// many are wanted: how much there is to read makes no difference to the memory.
-struct LogsCommand: Sendable {
-  let context: CommandContext
+struct LogsCommand: Command {
+  struct Options: OptionGroup {
+    @Option("follow", short: "f", help: "go on with new lines until interrupted") var follows: Bool
+    @Option("since", takes: "TIME", help: "all lines from then on", as: .time)
+    var sinceMicroseconds: Int64?
+    @Option("rollout", takes: "ID", help: "from that rollout's instant to its outcome", as: .text)
+    var rollout: String?
+    @Option(
+      "lines", short: "n", takes: "LINES",
+      help: "the newest so many; without --since and --rollout 1000, with --follow 10",
+      as: .number(of: "lines", in: 0...Limits.journalLinesBack))
+    var lines: Int?
+    @Option("node", takes: "SET", help: "only these nodes; may be repeated", as: .nodeSet)
+    var sets: [NodeSet]
+    @Option(
+      "grep", short: "g", takes: "PATTERN",
+      help: "only lines that match (extended regular expression, as grep -E)", as: .pattern)
+    var pattern: TextPattern?
+    @Option(
+      "errors",
+      help: "only errors: those that Keyturn knows with cause and remedy, others marked as unknown")
+    var errorsOnly: Bool
+    var cluster = ClusterOptions()
 
-  private static let linesRange = 0...Limits.journalLinesBack
+    var problem: String? {
+      guard rollout != nil, sinceMicroseconds != nil else { return nil }
+      return "--rollout says since when already; leave --since out"
+    }
+
+    /// Only the newest so many of what is there already; nil: all.
+    var newestLines: Int? {
+      if lines != nil || sinceMicroseconds != nil || rollout != nil { return lines }
+      return follows ? 10 : 1_000
+    }
+  }
+
+  static let rule = CommandRule(
+    name: "logs",
+    summary: "the unit's journal of all nodes, merged by time, secrets redacted",
+    details: """
+      TIME is a duration back from now (90s, 15m, 2h, 1d) or a time in UTC (2026-01-31 or
+      2026-01-31T12:00:00Z). SET is a list like minio-[1-3,5],minio-8. What several nodes log alike within a second
+      is one line. Without --since or --rollout the newest lines are printed; with --grep or --errors those of the
+      last hour.
+      """,
+    examples: [
+      ("keyturn logs -f", "follow all nodes"),
+      ("keyturn logs --since 15m -n 200", "the newest 200 lines of 15 minutes"),
+      (
+        "keyturn logs --rollout 0d07a7a0593ac303 --errors",
+        "what went wrong in that rollout, and what to do"
+      ),
+      ("keyturn logs -f --node minio-[1-3] --grep 'KMS|IAM'", "of three nodes"),
+    ],
+    exitCodes: [.done, .failed, .unknown] + ExitCode.ownFault)
+
+  let context: CommandContext
+  let options: Options
+
   /// Lines that wait in all, bytes; and the newest ones that are kept.
   private static let heldBytes = 12 << 20
   private static let newestBytes = 16 << 20
   /// Lines that are asked for at once, of all nodes together.
   private static let pageLines = 8_000
   private static let pageLinesRange = 100...Limits.journalLinesInAnswer
-
-  /// What was asked for.
-  private struct Options {
-    var follows: Bool
-    /// Microseconds since 1970; nil: not said.
-    var since: Int64?
-    /// Only the newest so many of what is there already; nil: all.
-    var lines: Int?
-    var errorsOnly: Bool
-    var pattern: TextPattern?
-    var sets: [NodeSet]
-    var rollout: String?
-  }
 
   /// One node and what is wanted of it.
   private struct Node: Sendable {
@@ -44,12 +86,7 @@ struct LogsCommand: Sendable {
 
   /// Blocks until the past is printed, and with `--follow` until it is interrupted.
   func run() throws(Refusal) -> CommandResult {
-    let options: Options
-    do throws(UsageProblem) { options = try self.options() } catch {
-      context.console.message(.error, error.message)
-      return CommandResult(.usage)
-    }
-    let configuration = try context.configuration()
+    let configuration = try context.configuration(options.cluster)
     var nodes = zip(configuration.names, configuration.connections.links).map {
       Node(name: $0, link: $1)
     }
@@ -71,8 +108,8 @@ struct LogsCommand: Sendable {
     }
     var session = LogSession(
       context.console, nodes.map { (name: $0.name, link: $0.link) }, pattern: options.pattern,
-      newest: options.lines.map { LogSession.Newest($0, bytes: Self.newestBytes) })
-    try start(nodes, options, &session)
+      newest: options.newestLines.map { LogSession.Newest($0, bytes: Self.newestBytes) })
+    try start(nodes, &session)
     if options.follows {
       context.interruption.handled(by: session.stopper) { session.run() }
     } else {
@@ -91,49 +128,6 @@ struct LogsCommand: Sendable {
         reason: failure?.message ?? "")
     }
     return .asked(results, failures: failures.compactMap { $0?.code })
-  }
-
-  // MARK: what is wanted
-
-  private func options() throws(UsageProblem) -> Options {
-    let invocation = context.invocation
-    let follows = invocation.has("follow")
-    var options = Options(
-      follows: follows, errorsOnly: invocation.has("errors"), sets: [],
-      rollout: invocation.value("rollout"))
-    if let since = invocation.value("since") {
-      guard let start = CalendarTime.microseconds(since, now: Clock.realtimeMicroseconds()) else {
-        throw UsageProblem(message: "--since \(since) is no time; keyturn help logs says what is")
-      }
-      options.since = start
-    }
-    if options.rollout != nil, options.since != nil {
-      throw UsageProblem(message: "--rollout says since when already; leave --since out")
-    }
-    if let text = invocation.value("lines") {
-      guard let lines = Int(text), Self.linesRange.contains(lines) else {
-        throw UsageProblem(message: "--lines \(text) is not in \(Self.linesRange)")
-      }
-      options.lines = lines
-    } else if options.since == nil, options.rollout == nil {
-      options.lines = follows ? 10 : 1_000
-    }
-    if let pattern = invocation.value("grep") {
-      do throws(TextPattern.Malformed) { options.pattern = try TextPattern(pattern) } catch {
-        throw UsageProblem(
-          message: "--grep \(pattern) is no extended regular expression: \(error.reason)")
-      }
-    }
-    for text in invocation.values("node") {
-      guard let set = NodeSet(text) else {
-        throw UsageProblem(
-          message:
-            "--node \(text) is no set of nodes; write minio-3, minio-[1-3,5] or both with a comma"
-        )
-      }
-      options.sets.append(set)
-    }
-    return options
   }
 
   /// From when to when the rollout went on on each node: from its instant (where there was none,
@@ -165,15 +159,15 @@ struct LogsCommand: Sendable {
   }
 
   private func start(
-    _ nodes: [Node], _ options: Options, _ session: inout LogSession
+    _ nodes: [Node], _ session: inout LogSession
   ) throws(Refusal) {
     let lines = Self.pageLines / max(1, nodes.count)
     var wanted = LogSource.Wanted(
-      start: .last(options.lines ?? 0), until: nil, errorsOnly: options.errorsOnly,
+      start: .last(options.newestLines ?? 0), until: nil, errorsOnly: options.errorsOnly,
       follows: options.follows,
       pageLines: min(max(lines, Self.pageLinesRange.lowerBound), Self.pageLinesRange.upperBound),
       heldBytes: Self.heldBytes / max(1, nodes.count))
-    var since = options.since
+    var since = options.sinceMicroseconds
     // What matches may be far back: then a time bounds the search, not a number.
     if since == nil, options.errorsOnly || options.pattern != nil {
       since = Clock.realtimeMicroseconds() - 3_600 * 1_000_000
@@ -196,6 +190,32 @@ struct LogsCommand: Sendable {
       } catch {
         session.stopper()
         throw Refusal(.failed, "\(error); raise the limit on threads and try again")
+      }
+    }
+  }
+}
+
+extension ArgumentType<Int64> {
+  /// A time in microseconds since 1970.
+  fileprivate static var time: Self {
+    Self("is no time; keyturn help logs says what is") {
+      CalendarTime.microseconds($0, now: Clock.realtimeMicroseconds())
+    }
+  }
+}
+
+extension ArgumentType<NodeSet> {
+  fileprivate static var nodeSet: Self {
+    Self("is no set of nodes; write minio-3, minio-[1-3,5] or both with a comma") { NodeSet($0) }
+  }
+}
+
+extension ArgumentType<TextPattern> {
+  fileprivate static var pattern: Self {
+    Self { (text, rule) throws(UsageProblem) in
+      do throws(TextPattern.Malformed) { return try TextPattern(text) } catch {
+        throw UsageProblem(
+          message: "--\(rule.name) \(text) is no extended regular expression: \(error.reason)")
       }
     }
   }

@@ -6,20 +6,31 @@ internal import Model
 
 /// `keyturn diff`: what differs between two generations, or a generation and the files as they are,
 /// on every node.
-struct DiffCommand: Sendable {
+struct DiffCommand: Command {
+  struct Options: OptionGroup {
+    @Option(takes: "A", as: .generation) var from: Int
+    @Option(takes: "B", as: .generation) var to: Int?
+    @Option("exit-code", help: "exit 1 when something differs") var hasExitCode: Bool
+    var cluster = ClusterOptions()
+  }
+
+  static let rule = CommandRule(
+    name: "diff",
+    summary: "what differs between two generations, on each node; secrets as identities",
+    details: "Without B: between generation A and the files as they are.",
+    examples: [
+      ("keyturn diff 3 4", "what did the rollout of generation 4 change?"),
+      ("keyturn diff 4 --exit-code", "was a file changed since?"),
+    ],
+    exitCodes: [.done, .failed, .unknown, .validationRefused] + ExitCode.ownFault)
+
   let context: CommandContext
+  let options: Options
 
   /// Blocks until each node has answered or is out of time.
   func run() throws(Refusal) -> CommandResult {
-    let operands = context.invocation.operands
-    let numbers = operands.compactMap(CommandContext.generationNumber)
-    if let problem = CommandContext.generationProblem(operands) {
-      context.console.message(.error, problem)
-      return CommandResult(.usage)
-    }
-    let configuration = try context.configuration()
-    let rows = context.ask(
-      configuration, .diff(from: numbers[0], to: numbers.count > 1 ? numbers[1] : nil))
+    let configuration = try context.configuration(options.cluster)
+    let rows = context.ask(configuration, .diff(from: options.from, to: options.to))
     context.console.events("diff", rows, fields: Self.fields)
     show(rows)
     return result(rows)
@@ -56,7 +67,7 @@ struct DiffCommand: Sendable {
       return CommandResult(isWhole ? ExitCode(code) : .unknown, nodes: nodes)
     }
     let isSame = nodes.allSatisfy { $0.outcome == "same" }
-    let exitCode: ExitCode = !isSame && context.invocation.has("exit-code") ? .failed : .done
+    let exitCode: ExitCode = !isSame && options.hasExitCode ? .failed : .done
     return CommandResult(exitCode, outcome: isSame ? "same" : "different", nodes: nodes)
   }
 

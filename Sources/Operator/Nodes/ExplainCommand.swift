@@ -5,19 +5,37 @@ internal import EnvironmentFile
 internal import Model
 
 /// `keyturn explain KEY`: where each node's server gets a variable from.
-struct ExplainCommand: Sendable {
+struct ExplainCommand: Command {
+  struct Options: OptionGroup {
+    @Option(takes: "KEY", as: .variable) var variable: String
+    var cluster = ClusterOptions()
+  }
+
+  static let rule = CommandRule(
+    name: "explain",
+    summary: "where each value of a variable comes from on each node, and which one wins",
+    details: """
+      All places in the order in which they count: the service manager's environment, PassEnvironment=,
+      Environment=, the files of EnvironmentFile=, UnsetEnvironment=, and the file of MINIO_CONFIG_ENV_FILE, which
+      the server reads by itself. What wins is what the next start gets. Secrets are shown as identities, or not.
+      """,
+    examples: [
+      (
+        "keyturn explain MINIO_KMS_SSE_KEY",
+        "which definition of the key counts, and what it overrides"
+      )
+    ],
+    exitCodes: [.done, .failed, .unknown] + ExitCode.ownFault)
+
   let context: CommandContext
+  let options: Options
 
   /// Blocks until each node has answered or is out of time.
   func run() throws(Refusal) -> CommandResult {
-    let name = context.invocation.operands[0]
-    if let problem = VariableName.problem(with: name) {
-      context.console.message(.error, "\"\(name)\": \(problem); give the name of a variable")
-      return CommandResult(.usage)
-    }
-    let configuration = try context.configuration()
+    let configuration = try context.configuration(options.cluster)
     let rows = context.ask(
-      configuration, .explain(name), milliseconds: 2 * CommandContext.answerMilliseconds)
+      configuration, .explain(options.variable), milliseconds: 2 * CommandContext.answerMilliseconds
+    )
     context.console.events("explain", rows, fields: Self.fields)
     let texts = rows.compactMap { row in
       row.answer.map { (name: row.name, value: Self.lines($0)) }
@@ -69,5 +87,14 @@ extension JSONValue {
       "value": .string(definition.value), "effect": .string(definition.effect.rawValue),
       "reason": .string(definition.reason),
     ])
+  }
+}
+
+extension ArgumentType<String> {
+  fileprivate static var variable: Self {
+    Self { (text, _) throws(UsageProblem) in
+      guard let problem = VariableName.problem(with: text) else { return text }
+      throw UsageProblem(message: "\"\(text)\": \(problem); give the name of a variable")
+    }
   }
 }

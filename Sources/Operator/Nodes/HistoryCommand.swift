@@ -6,12 +6,27 @@ internal import Model
 internal import Rollout
 
 /// `keyturn history`: the generations of all nodes in one table.
-struct HistoryCommand: Sendable {
+struct HistoryCommand: Command {
+  typealias Options = ClusterOptions
+
+  static let rule = CommandRule(
+    name: "history",
+    summary: "the generations of the environment files: who, when, which rollout, on which nodes",
+    details: """
+      A generation is a file that a start was confirmed with; its number is the same on all nodes. Number 0 is
+      the file that was found before the first change. The last 20 are kept.
+      """,
+    examples: [
+      ("keyturn history", "nodes that have the same together; drift is marked")
+    ],
+    exitCodes: [.done, .failed, .unknown] + ExitCode.ownFault)
+
   let context: CommandContext
+  let options: Options
 
   /// Blocks until each node has answered or is out of time.
   func run() throws(Refusal) -> CommandResult {
-    let configuration = try context.configuration()
+    let configuration = try context.configuration(options)
     let rows = context.ask(configuration, .generations)
     context.console.events("history", rows, fields: Self.fields)
     let history = ClusterHistory(rows: rows)

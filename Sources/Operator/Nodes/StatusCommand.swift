@@ -5,12 +5,23 @@ internal import Model
 internal import Rollout
 
 /// `keyturn status`: one row for each node of the inventory, always.
-struct StatusCommand: Sendable {
+struct StatusCommand: Command {
+  typealias Options = ClusterOptions
+
+  static let rule = CommandRule(
+    name: "status",
+    summary: "one row for each node of the inventory, reachable or not",
+    examples: [
+      ("keyturn status", "unit, sealed key, generation, rollout, drift")
+    ],
+    exitCodes: [.done, .failed, .unknown] + ExitCode.ownFault)
+
   let context: CommandContext
+  let options: Options
 
   /// Blocks until each node has answered or is out of time.
   func run() throws(Refusal) -> CommandResult {
-    let configuration = try context.configuration()
+    let configuration = try context.configuration(options)
     let rows = context.ask(configuration, .status)
     context.console.events("status", rows, fields: Self.fields)
     for line in lines(rows) { context.console.line(line) }

@@ -6,15 +6,39 @@ internal import Model
 internal import Rollout
 
 /// `keyturn proposals`: which node holds which proposal; with `--retry`: what was not confirmed is taken again.
-struct ProposalsCommand: Sendable {
+struct ProposalsCommand: Command {
+  struct Options: OptionGroup {
+    @Option(
+      "retry", takes: "DIGEST",
+      help: "take these settings again; at least 8 digits of their digest",
+      as: .retry)
+    var retry: ProposalRetry?
+    var cluster = ClusterOptions()
+  }
+
+  static let rule = CommandRule(
+    name: "proposals",
+    summary: "who holds which proposal, and where it stands",
+    details: """
+      PROPOSAL is the beginning of a digest over the settings: nodes with the same one agree. Settings whose rollout
+      was not confirmed are not rolled out again by themselves, and every run of propose says so. When the cause is
+      mended, --retry with their digest has all nodes take them again at their next propose.
+      """,
+    examples: [
+      ("keyturn proposals", "which nodes are still missing?"),
+      ("keyturn proposals --retry 4f1c9a02b7d3", "the cause is mended"),
+    ],
+    exitCodes: [.done, .failed, .unknown, .validationRefused] + ExitCode.ownFault)
+
   let context: CommandContext
+  let options: Options
 
   private static let digestDigits = 12
 
   /// Blocks until each node has answered or is out of time.
   func run() throws(Refusal) -> CommandResult {
-    let configuration = try context.configuration()
-    if let digest = context.invocation.value("retry") { return retry(digest, configuration) }
+    let configuration = try context.configuration(options.cluster)
+    if let settings = options.retry { return retry(settings, configuration) }
     let console = context.console
     let rows = context.ask(configuration, .proposals)
     console.events("proposal", rows) { view in
@@ -51,17 +75,8 @@ struct ProposalsCommand: Sendable {
   }
 
   /// Asks every node to take settings again.
-  private func retry(_ digest: String, _ configuration: Configuration) -> CommandResult {
-    let console = context.console
-    let retry = ProposalRetry(digest: digest)
-    if !retry.isWellFormed {
-      let digits = ProposalRetry.digits
-      console.message(
-        .error,
-        "--retry \(digest) is not \(digits.lowerBound) to \(digits.upperBound) lower-case hexadecimal digits; `keyturn proposals` shows them"
-      )
-      return CommandResult(.usage)
-    }
+  private func retry(_ retry: ProposalRetry, _ configuration: Configuration) -> CommandResult {
+    let (console, digest) = (context.console, retry.digest)
     let rows = context.ask(configuration, .retry(retry))
     console.events("retry", rows) { ["changed": .bool($0.isChanged)] }
     let taken = rows.filter { $0.answer?.isChanged ?? false }.map(\.name)
@@ -107,6 +122,18 @@ struct ProposalsCommand: Sendable {
     case .inForce: "in force"
     case .refused: "refused, tried again"
     case .notConfirmed: "start not confirmed"
+    }
+  }
+}
+
+extension ArgumentType<ProposalRetry> {
+  fileprivate static var retry: Self {
+    let digits = ProposalRetry.digits
+    return Self(
+      "is not \(digits.lowerBound) to \(digits.upperBound) lower-case hexadecimal digits; `keyturn proposals` shows them"
+    ) {
+      let retry = ProposalRetry(digest: $0)
+      return retry.isWellFormed ? retry : nil
     }
   }
 }

@@ -11,8 +11,54 @@ internal import Threads
 /// `keyturn propose`: hands settings to this host's own agent. When all nodes hold the same, the members
 /// roll them out by themselves. This is how configuration management drives Keyturn: on each node by
 /// itself, in any order, as often as it likes.
-struct ProposeCommand: Sendable {
+struct ProposeCommand: Command {
+  struct Options: OptionGroup {
+    var settings = SettingsOptions()
+    @Option("wait", help: "wait until it is in force on all nodes, or has failed") var waits: Bool
+    @Option(
+      "timeout", takes: "SECONDS", help: "how long to wait; 900 if left out, then exit 75",
+      as: .number(of: "seconds", in: 1...86_400))
+    var timeout: Int?
+    @Option("withdraw", help: "take this host's proposal back") var withdraws: Bool
+    @Option(
+      "socket", takes: "PATH", help: "the agent's; /run/keyturn/agent.sock if left out", as: .text)
+    var socket: String?
+
+    var problem: String? {
+      guard withdraws else { return settings.problem("propose") }
+      let others = [
+        ("settings", settings.settings != nil), ("api-key-file", settings.apiKeyFile != nil),
+        ("unset", !settings.removals.isEmpty), ("create-key", settings.createKey), ("wait", waits),
+      ]
+      return others.first(where: \.1).map { "--withdraw takes no --\($0.0)" }
+    }
+  }
+
+  static let rule = CommandRule(
+    name: "propose",
+    summary: "hand settings to this host's agent; the nodes roll them out when all have the same",
+    details: """
+      For configuration management, as root on each node, in any order and as often as it likes. Returns at once
+      and says what is still missing. When all nodes hold the same, and nothing new has come for 2 s, the first
+      node begins the rollout, with all checks and votes, without a question. What is in force already is said so
+      and changes nothing. Settings whose rollout was not confirmed are refused with the exit code of that, until
+      they are others, or a person says otherwise (proposals --retry, apply). --json: the result says whether
+      anything was changed.
+      """,
+    examples: [
+      ("keyturn propose --settings kms.env", "on each node"),
+      (
+        "keyturn propose --settings kms.env --wait --json",
+        "exit 0 when it is confirmed on all nodes"
+      ),
+      ("keyturn propose --withdraw", "this node wants nothing any more"),
+    ],
+    exitCodes: [.done, .failed] + ExitCode.untouched + [
+      .notConfirmed, .rolledBack, .rolledBackUnhealthy, .busy,
+    ] + ExitCode.ownFault)
+
   let context: CommandContext
+  let options: Options
 
   private static let socket = "/run/keyturn/agent.sock"
   /// The agent looks at the settings as for a plan, probes included, after another assessment.
@@ -24,13 +70,8 @@ struct ProposeCommand: Sendable {
   /// Blocks until the agent has looked at the settings; with `--wait` until they are in force, or will
   /// not be.
   func run() throws(Refusal) -> CommandResult {
-    let invocation = context.invocation
-    if let problem = usageProblem() {
-      context.console.message(.error, problem)
-      return CommandResult(.usage)
-    }
-    if invocation.has("withdraw") { return try withdraw() }
-    let proposals = try PlanCommand(context: context, kind: .apply).readSettings()
+    if options.withdraws { return try withdraw() }
+    let proposals = try RequestedSettings(options.settings, context)
     for finding in proposals.findings {
       context.console.message(finding.severity, finding.statement)
     }
@@ -45,41 +86,14 @@ struct ProposeCommand: Sendable {
     event(view)
     // Nothing is proposed, whether it would have been waited for or not.
     if view.phase == .notConfirmed, let failure = view.failure { return refused(view, failure) }
-    if !invocation.has("wait") { return told(view) }
+    if !options.waits { return told(view) }
     return try wait(view)
-  }
-
-  private func usageProblem() -> String? {
-    let invocation = context.invocation
-    let settings = ["settings", "api-key-file", "unset", "create-key", "wait"].filter(
-      invocation.has)
-    if invocation.has("withdraw") {
-      return settings.first.map { "--withdraw takes no --\($0)" }
-    }
-    if invocation.value("settings") == "-", invocation.value("api-key-file") == "-" {
-      return "standard input can be the settings or the API key, not both; use a file for one"
-    }
-    if !invocation.has("settings"), !invocation.has("api-key-file"), !invocation.has("unset") {
-      return
-        "there is nothing to propose: give --settings FILE, --api-key-file FILE or --unset KEY"
-    }
-    if let text = invocation.value("timeout"), Self.seconds(text) == nil {
-      return "--timeout \(text) is not a number of seconds in 1...86400"
-    }
-    return nil
-  }
-
-  private static func seconds(_ text: String) -> Int? {
-    guard text.isDigits, let seconds = Int(text),
-      (1...86_400).contains(seconds)
-    else { return nil }
-    return seconds
   }
 
   private func ask(
     _ request: HTTPRequest, _ milliseconds: Int
   ) throws(Refusal) -> ProposalsView {
-    let socket = context.invocation.value("socket") ?? Self.socket
+    let socket = options.socket ?? Self.socket
     let response = try context.local.ask(
       request, socket: socket, deadline: .inMilliseconds(milliseconds))
     let no: ErrorAnswer
@@ -168,9 +182,7 @@ struct ProposeCommand: Sendable {
 
   private func wait(_ first: ProposalsView) throws(Refusal) -> CommandResult {
     let console = context.console
-    let seconds =
-      context.invocation.value("timeout").flatMap(Self.seconds) ?? Self.waitSeconds
-    let deadline = Instant.inMilliseconds(seconds * 1_000)
+    let deadline = Instant.inMilliseconds((options.timeout ?? Self.waitSeconds) * 1_000)
     let before = rolloutResult(of: first.rollout, first)
     if first.phase == .inForce, before == nil || before?.kind == .confirmed { return told(first) }
     let wanted = first.own.digest

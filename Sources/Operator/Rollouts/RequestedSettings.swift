@@ -153,3 +153,32 @@ struct RequestedSettings: Sendable {
       }
   }
 }
+
+extension RequestedSettings {
+  /// The settings that a command's options name. Blocks while files are read.
+  init(_ options: SettingsOptions, _ context: CommandContext) throws(Refusal) {
+    self.init(
+      settings: try Self.content(options.settings, isSecret: false, context),
+      apiKey: try Self.content(options.apiKeyFile, isSecret: true, context),
+      removals: options.removals, createKey: options.createKey)
+  }
+
+  /// A file and its name for messages; nil if none is named.
+  private static func content(
+    _ path: String?, isSecret: Bool, _ context: CommandContext
+  ) throws(Refusal) -> (bytes: [UInt8], file: String)? {
+    guard let path else { return nil }
+    let content = try context.read(path)
+    if content.isShared, isSecret || holdsSecret(content.bytes) {
+      context.console.message(
+        .warning, "\(path) holds a secret and can be read by group or others; chmod 600 it")
+    }
+    return (content.bytes, path == "-" ? "standard input" : path)
+  }
+
+  private static func holdsSecret(_ settings: [UInt8]) -> Bool {
+    EnvironmentDocument(settings).systemd.definitions.contains {
+      SecretVariables.contains($0.name)
+    }
+  }
+}

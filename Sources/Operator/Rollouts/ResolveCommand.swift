@@ -9,8 +9,28 @@ internal import Threads
 /// they would by themselves; follows it to the end, and tells what happened on each node.
 ///
 /// It decides nothing: a majority of the members does (Core/Rollout/Commit/Recovery.swift).
-struct ResolveCommand: Sendable {
+struct ResolveCommand: Command {
+  struct Options: OptionGroup {
+    @Option(takes: "ID", as: .text) var id: String
+    var cluster = ClusterOptions()
+  }
+
+  static let rule = CommandRule(
+    name: "resolve",
+    summary: "have the nodes end a rollout now whose coordinator is gone, and tell how it ended",
+    details: """
+      A rollout whose keyturn was killed between the votes and the decision leaves nodes in doubt: they are untouched,
+      refuse any other, and end it by themselves as soon as a majority of them is connected. This has them try now,
+      follows the rollout to its end, and tells what happened on each node. If it was or may have been committed it is
+      finished, and the servers restart at once, without a question; otherwise it is aborted.
+      """,
+    examples: [
+      ("keyturn resolve 0d07a7a0593ac303", "the id is in keyturn status")
+    ],
+    exitCodes: [.done, .failed, .unknown, .unreachable, .notConfirmed] + ExitCode.ownFault)
+
   let context: CommandContext
+  let options: Options
 
   private static let pollMilliseconds = 250
   /// A node that has answered before and does not now must not hold up the others.
@@ -55,8 +75,8 @@ struct ResolveCommand: Sendable {
 
   /// Blocks until the rollout has ended on every node that answers, or for as long as that may take.
   func run() throws(Refusal) -> CommandResult {
-    let configuration = try context.configuration()
-    let id = context.invocation.operands[0]
+    let configuration = try context.configuration(options.cluster)
+    let id = options.id
     var nodes = Nodes(id: id, rows: context.ask(configuration, .status))
     if let failure = nodes.rows[0].failure, nodes.rows.allSatisfy({ $0.failure != nil }) {
       throw Refusal(

@@ -1,233 +1,55 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import API
 internal import Coordination
-internal import Linux
 internal import Model
-internal import Rollout
-internal import Threads
 
-/// `keyturn watch`: follows a rollout that somebody else coordinates, from anywhere, through a rollback
-/// too, to its end. Changes nothing; Ctrl-C ends the watching only.
-struct WatchCommand: Sendable {
+/// `keyturn watch`: follows the rollout that the nodes are in, or the last one. Changes nothing.
+struct WatchCommand: Command {
+  struct Options: OptionGroup {
+    @Option(takes: "ID", as: .text) var id: String?
+    var cluster = ClusterOptions()
+  }
+
+  static let rule = CommandRule(
+    name: "watch",
+    summary: "follow a rollout to its end, from anywhere, through a rollback too",
+    details: """
+      Changes nothing; Ctrl-C ends the watching only. Without ID: the rollout that the nodes are in, or the last
+      one. The exit code is the one that the rollout's own command line would have; one that was aborted is 8.
+      """,
+    examples: [
+      ("keyturn watch", "what is going on?"),
+      ("keyturn watch 0d07a7a0593ac303", "after Ctrl-C, or one that the nodes began by themselves"),
+    ],
+    exitCodes: [
+      .done, .failed, .unknown, .validationRefused, .voteRefused, .notConfirmed, .rolledBack,
+      .rolledBackUnhealthy,
+    ] + ExitCode.ownFault)
+
   let context: CommandContext
-
-  private static let pollMilliseconds = 20_000
-  private static let pauseMilliseconds = 1_000
-  private static let tickMilliseconds = 500
-  /// For nodes that do not answer, when all others have ended.
-  private static let silenceMilliseconds = 30_000
-  /// For somebody to say what becomes of a rollout that was not confirmed, beyond the time that a
-  /// member takes to collect the outcomes.
-  private static let judgeMilliseconds = 60_000
+  let options: Options
 
   /// Blocks until the rollout has ended, or the operator has had enough.
   func run() throws(Refusal) -> CommandResult {
-    let configuration = try context.configuration()
-    if let id = context.invocation.operands.first { return try follow(id, configuration) }
+    let configuration = try context.configuration(options.cluster)
+    let follower = RolloutFollower(context: context, configuration: configuration)
+    if let id = options.id { return try follower.follow(id) }
     let rows = context.ask(configuration, .status)
     let answers = rows.compactMap(\.answer)
     if answers.isEmpty, let failure = rows.first?.failure { throw failure }
     if let id = Self.mostly(answers.compactMap(\.activeRollout)) {
-      return try follow(id, configuration)
+      return try follower.follow(id)
     }
     guard let id = Self.mostly(answers.compactMap(\.lastRollout)) else {
       context.console.line("no node has been in a rollout")
       return CommandResult(.done, outcome: "nothingToDo")
     }
     context.console.progress("no rollout is under way; the last one:")
-    return try follow(id, configuration)
+    return try follower.follow(id)
   }
 
   /// What most of them say.
   private static func mostly(_ ids: [String]) -> String? {
     ids.max { a, b in (ids.count { $0 == a }, a) < (ids.count { $0 == b }, b) }
-  }
-
-  /// Follows it to its end, and a rollback of it to the rollback's. Blocks.
-  func follow(_ id: String, _ configuration: Configuration) throws(Refusal) -> CommandResult {
-    let console = context.console
-    console.event("rollout", ["id": .string(id)])
-    console.progress("rollout \(id)")
-    let first = try watch(id, configuration)
-    if first.isInterrupted { return left(id, first, configuration) }
-    let outcomes = first.memberOutcomes(configuration.names)
-    let kinds = outcomes.map(\.outcome.kind)
-    if kinds.allSatisfy({ $0 == .confirmed }) { return report(.done, outcomes) }
-    if kinds.allSatisfy({ $0 == .aborted }) {
-      console.message(.error, "nothing was touched")
-      return report(.voteRefused, outcomes)
-    }
-    switch first.rolloutResult?.kind {
-    case .rollingBack:
-      guard let back = first.rolloutResult?.rollback else { break }
-      console.event("rollback", ["id": .string(back), "undoes": .string(id)])
-      console.message(.warning, "not every start was confirmed: rolled back by rollout \(back)")
-      let second = try watch(back, configuration)
-      if second.isInterrupted { return left(back, second, configuration) }
-      let ends = second.memberOutcomes(configuration.names)
-      let isHealthy = ends.allSatisfy { $0.outcome.kind == .confirmed }
-      return report(isHealthy ? .rolledBack : .rolledBackUnhealthy, ends)
-    case .held:
-      console.message(.error, "everything is held as it is: \(first.rolloutResult?.reason ?? "")")
-    case .confirmed, nil: break
-    }
-    let isKnown = kinds.contains { $0 == .failed || $0 == .timedOut }
-    return report(isKnown ? .notConfirmed : .unknown, outcomes)
-  }
-
-  private func left(
-    _ id: String, _ seen: Seen, _ configuration: Configuration
-  ) -> CommandResult {
-    context.console.message(.note, "the rollout goes on; keyturn watch \(id) shows how it ends")
-    return report(.unknown, seen.memberOutcomes(configuration.names))
-  }
-
-  private func report(_ code: ExitCode, _ outcomes: [MemberOutcome]) -> CommandResult {
-    let nodes = outcomes.map {
-      NodeResult(name: $0.member, outcome: $0.outcome.kind.rawValue, reason: $0.outcome.reason)
-    }
-    context.console.line(RolloutReport.recap(outcomes.map(\.outcome.kind)))
-    return CommandResult(code, nodes: nodes)
-  }
-
-  // MARK: one rollout
-
-  /// What was seen of a rollout.
-  private struct Seen {
-    var outcomes: [String: Outcome] = [:]
-    /// Who knows nothing of it, or did not answer, and why.
-    var troubles: [String: LinkFailure] = [:]
-    var rolloutResult: RolloutResult?
-    var isInterrupted = false
-
-    /// Whether somebody has voted no, or knows of the abort: nobody is ever restarted by it then.
-    var isAborted: Bool { outcomes.values.contains { $0.kind == .aborted } }
-
-    /// Who answers, and knows nothing of it.
-    func isStranger(_ name: String) -> Bool {
-      if case .answered(let answer)? = troubles[name] { answer.kind == .validation } else { false }
-    }
-
-    func memberOutcomes(_ names: [String]) -> [MemberOutcome] {
-      names.sorted().map { name in
-        if isAborted, outcomes[name] == nil, isStranger(name) {
-          return MemberOutcome(
-            member: name,
-            outcome: Outcome(.aborted, "it was aborted before this node was asked for its vote"))
-        }
-        let trouble = troubles[name]?.refusal.message ?? "no outcome was heard"
-        return MemberOutcome(member: name, outcome: outcomes[name] ?? Outcome(.unknown, trouble))
-      }
-    }
-  }
-
-  private enum Heard: Sendable {
-    case view(String, RolloutView)
-    case trouble(String, LinkFailure)
-    case interrupted
-  }
-
-  private func watch(_ id: String, _ configuration: Configuration) throws(Refusal) -> Seen {
-    let heard = Mailbox<Heard>(capacity: 1 << 16)
-    defer { heard.close() }
-    for (name, link) in zip(configuration.names, configuration.connections.links) {
-      do throws(Errno) {
-        try Thread.start("watch") { Self.poll(id, name, link, heard) }
-      } catch { throw Refusal(.failed, "\(error); raise the limit on threads and try again") }
-    }
-    var seen = Seen()
-    var display = RolloutDisplay(context.console, configuration.names.sorted())
-    context.interruption.handled(by: { heard.post(.interrupted) }) {
-      gather(&seen, configuration, heard, &display)
-    }
-    display.end()
-    if seen.outcomes.isEmpty, seen.troubles.count == configuration.names.count,
-      let stranger = seen.troubles.first(where: { seen.isStranger($0.key) })
-    {
-      throw Refusal(stranger.value.refusal.code, ShowCommand.unknown(id))
-    }
-    return seen
-  }
-
-  private func gather(
-    _ seen: inout Seen, _ configuration: Configuration, _ heard: Mailbox<Heard>,
-    _ display: inout RolloutDisplay
-  ) {
-    let timeouts = configuration.inventory.timeouts
-    var deadline: Instant?
-    while true {
-      switch heard.take(until: .inMilliseconds(Self.tickMilliseconds)) {
-      case .interrupted:
-        seen.isInterrupted = true
-        return
-      case .trouble(let name, let failure): seen.troubles[name] = failure
-      case .view(let name, let view):
-        seen.troubles[name] = nil
-        for event in view.events {
-          display.changed(member: name, phase: event.phase, detail: event.detail)
-          // Who voted no is in no rollout, and tells no other end.
-          if event.phase == .known(.refused), seen.outcomes[name] == nil {
-            seen.outcomes[name] = Outcome(.aborted, event.detail)
-          }
-        }
-        if let outcome = view.outcome, seen.outcomes[name] != outcome {
-          seen.outcomes[name] = outcome
-          display.changed(member: name, phase: .known(outcome.kind.phase), detail: outcome.reason)
-        }
-        if let rolloutResult = view.rolloutResult { seen.rolloutResult = rolloutResult }
-      case nil: display.tick()
-      }
-      let kinds = seen.outcomes.values.map(\.kind)
-      let isComplete = seen.outcomes.count == configuration.names.count
-      if isComplete {
-        if kinds.allSatisfy({ $0 == .confirmed }) || kinds.allSatisfy({ $0 == .aborted }) { return }
-        if seen.rolloutResult != nil { return }
-      }
-      if seen.isAborted,
-        configuration.names.allSatisfy({ seen.outcomes[$0] != nil || seen.isStranger($0) })
-      {
-        return
-      }
-      // All that is still missing does not answer, or nobody has said what becomes of it.
-      let isWaiting = seen.outcomes.count + seen.troubles.count < configuration.names.count
-      guard !isWaiting else {
-        deadline = nil
-        continue
-      }
-      let wait =
-        isComplete
-        ? (timeouts.stopSeconds + timeouts.startSeconds + timeouts.settleSeconds) * 1_000
-          + Self.judgeMilliseconds
-        : Self.silenceMilliseconds
-      let end = deadline ?? .inMilliseconds(wait)
-      deadline = end
-      if Clock.now() >= end { return }
-      // Everybody has answered, and nobody knows it.
-      let isStrange = seen.troubles.values.allSatisfy {
-        if case .answered = $0 { true } else { false }
-      }
-      if seen.outcomes.isEmpty, isStrange { return }
-    }
-  }
-
-  /// Long polls of one node until nobody listens any more. Blocks; on a thread of its own.
-  private static func poll(
-    _ id: String, _ name: String, _ link: any AgentLink, _ heard: Mailbox<Heard>
-  ) {
-    var after = 0
-    while !heard.isClosed {
-      var isEnded = false
-      do throws(LinkFailure) {
-        let view = try link.call(
-          .follow(id: id, after: after, waitMilliseconds: pollMilliseconds), lane: .following,
-          deadline: .inMilliseconds(pollMilliseconds + CommandContext.answerMilliseconds))
-        after = view.events.last?.sequence ?? after
-        isEnded = view.outcome != nil
-        heard.post(.view(name, view))
-        if !isEnded { continue }
-      } catch { heard.post(.trouble(name, error)) }
-      // It has told all, but perhaps not yet what becomes of the rollout.
-      Clock.sleep(until: .inMilliseconds(pauseMilliseconds))
-    }
   }
 }

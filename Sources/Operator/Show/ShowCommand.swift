@@ -7,13 +7,36 @@ internal import Threads
 
 /// `keyturn show`: how a rollout went, on every node, on one axis. Asks the nodes for what they have
 /// kept of it; changes nothing.
-struct ShowCommand: Sendable {
+struct ShowCommand: Command {
+  struct Options: OptionGroup {
+    @Option(takes: "ID", as: .text) var id: String?
+    @Option(
+      "html", takes: "FILE",
+      help: "write a page with a chart instead (0600; a file that is there is refused)", as: .text)
+    var page: String?
+    var cluster = ClusterOptions()
+  }
+
+  static let rule = CommandRule(
+    name: "show",
+    summary: "how a rollout went on each node: votes, instant, stop, start, ready, confirmed",
+    details: """
+      Without ID: the last rollout. Each node keeps the steps of its last 20. All stand on one axis, whose zero is
+      the instant of the restart, as the nodes' clocks were measured then.
+      """,
+    examples: [
+      ("keyturn show", "the last rollout"),
+      ("keyturn show 0d07a7a0593ac303 --html rollout.html", "a page of its own, for the report"),
+    ],
+    exitCodes: [.done, .failed, .unknown, .validationRefused] + ExitCode.ownFault)
+
   let context: CommandContext
+  let options: Options
 
   /// Blocks until each node has answered or is out of time.
   func run() throws(Refusal) -> CommandResult {
-    let configuration = try context.configuration()
-    var id = context.invocation.operands.first
+    let configuration = try context.configuration(options.cluster)
+    var id = options.id
     if id == nil { id = try newest(configuration) }
     guard let id else {
       context.console.message(.error, "no node has kept a rollout")
@@ -28,7 +51,7 @@ struct ShowCommand: Sendable {
       context.console.message(.error, Self.unknown(id))
       return CommandResult(.validationRefused, nodes: nodes(axis))
     }
-    if let path = context.invocation.value("html") {
+    if let path = options.page {
       try context.host.create(
         path,
         Array(TimelinePage(axis: axis, cluster: configuration.inventory.cluster).text.utf8))

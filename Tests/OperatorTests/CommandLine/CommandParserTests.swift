@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
+import Model
 @testable import Operator
 import Testing
 
 @Suite struct CommandParserTests {
-  private let parser = CommandParser(table: KeyturnCommands.table)
-
   private func invocation(_ line: String) -> Invocation? {
-    guard case .run(let invocation) = try? parser.parse(words(line)) else { return nil }
+    guard case .run(let invocation) = try? CommandParser.parse(words(line)) else { return nil }
     return invocation
+  }
+
+  private func options<C: Command>(_ line: String, of command: C.Type) -> C.Options? {
+    invocation(line)?.options as? C.Options
   }
 
   private func problem(_ line: String) -> String? {
     do throws(UsageProblem) {
-      _ = try parser.parse(words(line))
-      return nil
+      guard case .run(let invocation) = try CommandParser.parse(words(line)) else { return nil }
+      return invocation.problem
     } catch { return error.message }
   }
 
@@ -23,40 +26,38 @@ import Testing
     "an option's value follows it or stands behind its =",
     arguments: ["plan --settings f --json", "plan --json --settings=f"])
   func values(_ line: String) throws {
-    let plan = try #require(invocation(line))
-    #expect(plan.command.name == "plan")
-    #expect(plan.value("settings") == "f")
-    #expect(plan.has("json"))
-    #expect(!plan.has("quiet"))
+    let given = try #require(invocation(line))
+    #expect(given.command == PlanCommand.self && given.common.isJSON && !given.common.isQuiet)
+    #expect((given.options as? PlanCommand.Options)?.settings.settings == "f")
   }
 
   @Test("a repeated option keeps its values in order")
   func repeated() throws {
-    let plan = try #require(invocation("plan --unset A --unset B"))
-    #expect(plan.values("unset") == ["A", "B"])
+    let plan = try #require(options("plan --unset A --unset B", of: PlanCommand.self))
+    #expect(plan.settings.removals == ["A", "B"])
   }
 
   @Test("a list takes all words up to the next option, and may be repeated")
   func list() throws {
     let issue = try #require(
-      invocation("pki issue --role node --address a b --name n --address c"))
-    #expect(issue.command.name == "pki issue")
-    #expect(issue.values("address") == ["a", "b", "c"])
-    #expect(issue.value("name") == "n")
+      options(
+        "pki issue --role node --address a b --name n --address c", of: PKIIssueCommand.self))
+    #expect(issue.addresses == ["a", "b", "c"])
+    #expect(issue.name == "n" && issue.role == .node)
   }
 
   @Test("short options stand alone, with their value in the next word")
   func short() throws {
-    let logs = try #require(invocation("logs -f -n 20 -q"))
-    #expect(logs.has("follow") && logs.has("quiet"))
-    #expect(logs.value("lines") == "20")
+    let logs = try #require(options("logs -f -n 20 -q", of: LogsCommand.self))
+    #expect(logs.follows && logs.lines == 20)
+    #expect(invocation("logs -f -n 20 -q")?.common.isQuiet == true)
   }
 
   @Test("a lone dash is an operand, and behind -- everything is")
   func operands() throws {
-    #expect(invocation("lint -")?.operands == ["-"])
-    #expect(invocation("lint --strict -- --x")?.operands == ["--x"])
-    #expect(invocation("plan --settings -")?.value("settings") == "-")
+    #expect(options("lint -", of: LintCommand.self)?.file == "-")
+    #expect(options("lint --strict -- --x", of: LintCommand.self)?.file == "--x")
+    #expect(options("plan --settings -", of: PlanCommand.self)?.settings.settings == "-")
   }
 
   @Test(
@@ -87,6 +88,19 @@ import Testing
       ("pki init", "pki init needs --cluster NAME; keyturn help pki init"),
       ("help plann", "there is no command \"plann\"; did you mean plan?"),
       ("help plan x", "help takes one command, not also \"x\""),
+      ("lint --x -", "lint has no option --x; keyturn help lint lists them"),
+      (
+        "diff 1 x",
+        "\"x\" is not a generation, which is a whole number from 0 on; keyturn history shows them"
+      ),
+      ("check --timeout 61", "--timeout 61 is not a number of seconds from 1 to 60"),
+      ("logs -n many", "--lines many is not a number of lines from 0 to 100000"),
+      ("check --every 5", "--every is for --watch, which is not given"),
+      ("propose --withdraw --wait", "--withdraw takes no --wait"),
+      (
+        "pki issue --role king --name n",
+        "--role king is none of node, witness, operator, observer"
+      ),
     ])
   func problems(_ line: String, _ message: String) {
     #expect(problem(line) == message)
@@ -95,26 +109,26 @@ import Testing
   @Test("help is asked for in four ways, version in one")
   func help() throws {
     for line in ["--help", "-h", "help"] {
-      guard case .help(nil) = try parser.parse(words(line)) else {
+      guard case .help(nil) = try CommandParser.parse(words(line)) else {
         Issue.record("\(line)")
         continue
       }
     }
     for line in ["help pki init", "pki init --help", "pki init -h"] {
-      guard case .help(let command?) = try parser.parse(words(line)) else {
+      guard case .help(let command?) = try CommandParser.parse(words(line)) else {
         Issue.record("\(line)")
         continue
       }
-      #expect(command.name == "pki init")
+      #expect(command.rule.name == "pki init")
     }
     for line in ["help pki", "pki --help", "pki -h"] {
-      guard case .group(let commands) = try parser.parse(words(line)) else {
+      guard case .group(let commands) = try CommandParser.parse(words(line)) else {
         Issue.record("\(line)")
         continue
       }
-      #expect(commands.map(\.name) == ["pki init", "pki issue", "pki show"])
+      #expect(commands.map { $0.rule.name } == ["pki init", "pki issue", "pki show"])
     }
-    guard case .version = try parser.parse(["--version"]) else {
+    guard case .version = try CommandParser.parse(["--version"]) else {
       Issue.record("--version")
       return
     }
@@ -122,12 +136,13 @@ import Testing
 
   @Test("no option of a command is declared twice, and none has a common option's short form")
   func table() {
-    for command in KeyturnCommands.table.commands {
-      let rules = command.options + KeyturnCommands.table.commonOptions
-      #expect(Set(rules.map(\.name)).count == rules.count, "\(command.name)")
+    for command in CommandTable.commands {
+      let rules = command.parameters + CommonOptions().declared.map(\.rule)
+      let names = rules.filter { !$0.isOperand }.map(\.name)
+      #expect(Set(names).count == names.count, "\(command.rule.name)")
       let shorts = rules.compactMap(\.short)
-      #expect(Set(shorts).count == shorts.count, "\(command.name)")
-      #expect(!command.examples.isEmpty, "\(command.name)")
+      #expect(Set(shorts).count == shorts.count, "\(command.rule.name)")
+      #expect(!command.rule.examples.isEmpty, "\(command.rule.name)")
     }
   }
 }

@@ -97,11 +97,10 @@ import Testing
 
   @Test("the help of the program and of every command is the one that was agreed")
   func help() {
-    let help = HelpText(KeyturnCommands.table, columns: 120)
+    let help = HelpText(columns: 120)
     #expect(help.program.hasPrefix("keyturn: one encryption setting"))
-    let status = KeyturnCommands.table.commands.first { $0.name == "status" }
     #expect(
-      status.map { help.command($0) } == """
+      help.command(StatusCommand.self) == """
         keyturn status: one row for each node of the inventory, reachable or not
 
         Examples:
@@ -145,10 +144,10 @@ import Testing
 
   @Test("no line of a help is wider than 80, or than the terminal, but for examples")
   func width() {
-    let table = KeyturnCommands.table
+    let commands = CommandTable.commands
     for columns in [80, 100] {
-      let help = HelpText(table, columns: columns)
-      for text in [help.program, help.group(table.commands)] + table.commands.map(help.command) {
+      let help = HelpText(columns: columns)
+      for text in [help.program, help.group(commands)] + commands.map(help.command) {
         for line in text.split(separator: "\n")
         where !line.hasPrefix("  keyturn ") && !line.hasPrefix("Usage: ") {
           #expect(line.count <= columns, "\(line)")
@@ -176,13 +175,13 @@ import Testing
     ] as [(Int64, String)])
   func left(_ days: Int64, _ text: String) {
     let now: Int64 = 1_800_000_000_000_000
-    #expect(PKICommand.left(until: now + days * 86_400_000_000, at: now) == text)
-    #expect(PKICommand.left(until: now + 1, at: now) == "less than a day left")
+    #expect(PKIShowCommand.left(until: now + days * 86_400_000_000, at: now) == text)
+    #expect(PKIShowCommand.left(until: now + 1, at: now) == "less than a day left")
   }
 
   @Test("every exit code of the issue stands in the program's help")
   func codes() {
-    let help = HelpText(KeyturnCommands.table).program
+    let help = HelpText().program
     for code in ExitCode.allCases { #expect(help.contains("\n  \(code.rawValue) ")) }
   }
 }

@@ -4,32 +4,25 @@ internal import Coordination
 internal import Model
 internal import Rollout
 
-/// The part of `keyturn rollback` that is its own: which generation, and whether every node has it.
-/// The rest is a rollout like any other.
-struct RollbackCommand: Sendable {
+/// Which generation `keyturn rollback` goes back to, and whether every node has it.
+struct RollbackTarget: Sendable {
   let context: CommandContext
 
   /// What came of it.
-  enum Target: Sendable {
+  enum Outcome: Sendable {
     /// Every node has this one, from the same rollout.
     case generation(Int)
     /// There is nothing to go back to: this is the command's result.
     case refused(CommandResult)
   }
 
-  /// What is wrong with the operand; nil if nothing is.
-  static func usageProblem(_ invocation: Invocation) -> String? {
-    CommandContext.generationProblem(invocation.operands)
-  }
-
   /// Asks every node for its history; blocks until each has answered or is out of time.
-  func target(_ configuration: Configuration) -> Target {
+  func find(_ wanted: Int?, _ configuration: Configuration) -> Outcome {
     let console = context.console
     let history = ClusterHistory(rows: context.ask(configuration, .generations))
     if let code = history.rows.compactMap({ $0.failure?.code }).deciding {
       return refuse(history.rows.map { ($0.name, $0.failure) }, code)
     }
-    let wanted = context.invocation.operands.first.flatMap(CommandContext.generationNumber)
     guard let number = wanted ?? history.previous else {
       console.message(
         .error,
@@ -58,7 +51,7 @@ struct RollbackCommand: Sendable {
 
   private func refuse(
     _ refusals: [(name: String, refusal: Refusal?)], _ code: RefusalCode
-  ) -> Target {
+  ) -> Outcome {
     let groups = NodeNames.grouped(
       refusals.compactMap { name, refusal in refusal.map { (name: name, value: $0) } })
     for group in groups where group.value.code == code {
@@ -71,7 +64,7 @@ struct RollbackCommand: Sendable {
         ExitCode(code),
         nodes: refusals.map { name, refusal in
           NodeResult(
-            name: name, outcome: refusal.map { PlanCommand.outcome($0.code) } ?? "untouched",
+            name: name, outcome: refusal.map { RolloutPreparation.outcome($0.code) } ?? "untouched",
             reason: refusal?.message ?? "")
         }))
   }

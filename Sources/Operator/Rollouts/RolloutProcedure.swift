@@ -3,14 +3,17 @@ internal import Coordination
 internal import Model
 internal import Rollout
 
-/// `keyturn apply`, `keyturn restart` and `keyturn rollback`: plan, ask, then the rollout.
-struct RolloutCommand: Sendable {
+/// What `apply`, `restart` and `rollback` do: plan, ask, then the rollout.
+struct RolloutProcedure {
   let context: CommandContext
-  let kind: RolloutKind
+  let options: RolloutOptions
+  let goal: RolloutPreparation.Goal
+  /// Nil: the inventory's.
+  var rollback: RollbackPolicy?
 
   /// Runs it to its end. Blocks for as long as the starts take.
   func run() throws(Refusal) -> CommandResult {
-    switch try PlanCommand(context: context, kind: kind).prepare() {
+    switch try RolloutPreparation(context: context, cluster: options.cluster, goal: goal).run() {
     case .ended(let result): return result
     case .joins(let configuration, let active): return try join(active, configuration)
     case .ready(let configuration, let request, let plan):
@@ -21,7 +24,7 @@ struct RolloutCommand: Sendable {
 
   /// Asks, unless `--yes` was given. The result if the answer is no, or there is nobody to ask.
   private func confirm(_ configuration: Configuration, _ plan: ClusterPlan) -> CommandResult? {
-    if context.invocation.has("yes") { return nil }
+    if options.isUnasked { return nil }
     let cluster = configuration.inventory.cluster
     let nodes = configuration.names.map { NodeResult(name: $0, outcome: "untouched") }
     let count = configuration.names.count
@@ -53,12 +56,12 @@ struct RolloutCommand: Sendable {
     let report = RolloutReport(context: context, configuration: configuration)
     let end = try configuration.undertaking.run(
       request, on: plan,
-      rollback: context.invocation.value("rollback").flatMap(RollbackPolicy.init),
+      rollback: rollback,
       context.interruption, report)
     if end.result.ending.refusal?.code == .busy {
       // Another one came first; perhaps it is the same.
       let now = configuration.undertaking.ask(request)
-      if let active = now.joinable(kind, cluster: configuration.inventory.cluster) {
+      if let active = now.joinable(goal.kind, cluster: configuration.inventory.cluster) {
         return try join(active, configuration)
       }
       report.tell(end.result)
@@ -72,7 +75,7 @@ struct RolloutCommand: Sendable {
       return result
     case .confirmed, nil: return result
     case .held(let reason):
-      if kind == .apply {
+      if goal.kind == .apply {
         console.message(.error, "everything is held as it is: \(reason)")
       }
       return result
@@ -83,7 +86,8 @@ struct RolloutCommand: Sendable {
       return result
     case .elsewhere(let reason):
       console.message(.warning, reason)
-      return try WatchCommand(context: context).follow(end.rollout.id, configuration)
+      return try RolloutFollower(context: context, configuration: configuration).follow(
+        end.rollout.id)
     }
   }
 
@@ -92,6 +96,6 @@ struct RolloutCommand: Sendable {
   ) throws(Refusal) -> CommandResult {
     context.console.message(
       .note, "the same is under way already: it is watched here, rollout \(active.text)")
-    return try WatchCommand(context: context).follow(active.id, configuration)
+    return try RolloutFollower(context: context, configuration: configuration).follow(active.id)
   }
 }

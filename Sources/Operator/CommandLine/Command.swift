@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Model
+
+/// A command: what its help says, its options, and its run.
+protocol Command: SendableMetatype {
+  associatedtype Options: OptionGroup
+  static var rule: CommandRule { get }
+  init(context: CommandContext, options: Options)
+  /// Blocks until the command has ended.
+  func run() throws(Refusal) -> CommandResult
+}
+
+extension Command {
+  /// The rules of its own options and operands, in the order of the help.
+  static var parameters: [OptionRule] { Options().declared.map(\.rule) }
+}
+
+/// What the help says of a command, its options aside.
+struct CommandRule: Sendable {
+  /// Its words, for example `pki init`.
+  let name: String
+  let summary: String
+  /// What the help says beyond that. An empty line separates paragraphs; other line ends are for
+  /// the source only.
+  var details = ""
+  /// Shown first in the help.
+  let examples: [(line: String, purpose: String)]
+  /// What it can exit with, beside 64.
+  let exitCodes: [ExitCode]
+
+  /// ``details`` in paragraphs, each in one line.
+  var paragraphs: [String] {
+    details.split(separator: "\n\n").map { $0.split(separator: "\n").joined(separator: " ") }
+  }
+
+  var words: [String] { name.split(separator: " ").map(String.init) }
+}
+
+/// All commands, in the order of the help.
+enum CommandTable {
+  static let program = "keyturn"
+  static let summary =
+    "one encryption setting and one instant of restart for all nodes of an AIStor cluster"
+  static let commands: [any Command.Type] = [
+    PlanCommand.self, ApplyCommand.self, RestartCommand.self, RollbackCommand.self,
+    WatchCommand.self, ResolveCommand.self, CheckCommand.self, StatusCommand.self,
+    HistoryCommand.self, ShowCommand.self, DiffCommand.self, ExplainCommand.self,
+    LogsCommand.self, ProposeCommand.self, ProposalsCommand.self, SealShowCommand.self,
+    SealRecoverCommand.self, LintCommand.self, GuardCommand.self, PKIInitCommand.self,
+    PKIIssueCommand.self, PKIShowCommand.self,
+  ]
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What every command has.
+struct CommonOptions: OptionGroup {
+  @Option("json", help: "print JSON lines; the last is the result") var isJSON: Bool
+  @Option("quiet", short: "q", help: "print results and errors only") var isQuiet: Bool
+  @Option("no-color", help: "no colours (also NO_COLOR, TERM=dumb, or no terminal)")
+  var hasNoColor: Bool
+  @Option("help", short: "h", help: "this text") var isHelp: Bool
+}
+
+/// Where the cluster's inventory and the operator's credentials are.
+struct ClusterOptions: OptionGroup {
+  @Option(
+    "inventory", takes: "FILE",
+    help: "the cluster (else $KEYTURN_INVENTORY, ./inventory.json, /etc/keyturn/inventory.json)",
+    as: .text)
+  var inventory: String?
+  @Option(
+    "credentials", takes: "DIR",
+    help: "ca.pem, cert.pem, key.pem (else $KEYTURN_CREDENTIALS, /etc/keyturn/credentials)",
+    as: .text)
+  var credentials: String?
+}
+
+/// The settings that an operator wants.
+struct SettingsOptions: OptionGroup {
+  @Option(
+    "settings", takes: "FILE", help: "the settings as KEY=value lines; - is standard input",
+    as: .text)
+  var settings: String?
+  @Option("unset", takes: "KEY", help: "remove a setting; may be repeated", as: .text)
+  var removals: [String]
+  @Option(
+    "api-key-file", takes: "FILE",
+    help: "the value of MINIO_KMS_API_KEY, from a file of its own; - is standard input", as: .text)
+  var apiKeyFile: String?
+  @Option(
+    "create-key", help: "allow that the first start creates the SSE key where there is none yet")
+  var createKey: Bool
+
+  /// What is wrong where settings must be given; nil if nothing is.
+  func problem(_ verb: String) -> String? {
+    if settings == "-", apiKeyFile == "-" {
+      return "standard input can be the settings or the API key, not both; use a file for one"
+    }
+    if settings == nil, apiKeyFile == nil, removals.isEmpty {
+      return
+        "there is nothing to \(verb): give --settings FILE, --api-key-file FILE or --unset KEY"
+    }
+    return nil
+  }
+}
+
+/// What every command has that begins a rollout.
+struct RolloutOptions: OptionGroup {
+  @Option("yes", short: "y", help: "do not ask; needed where there is no terminal")
+  var isUnasked: Bool
+  var cluster = ClusterOptions()
+}

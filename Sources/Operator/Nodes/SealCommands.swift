@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import API
+internal import Coordination
+internal import Crypto
+internal import Model
+internal import Rollout
+internal import Threads
+
+/// `keyturn seal show`: the seal of each node, and whether all have the same.
+struct SealShowCommand: Command {
+  typealias Options = ClusterOptions
+
+  static let rule = CommandRule(
+    name: "seal show",
+    summary:
+      "show the seal of each node: which SSE key can never be changed, and whether all agree",
+    examples: [("keyturn seal show", "key, enclave, rollout, digest")],
+    exitCodes: [.done, .failed, .unknown] + ExitCode.ownFault)
+
+  let context: CommandContext
+  let options: Options
+
+  /// Blocks until each node has answered or is out of time.
+  func run() throws(Refusal) -> CommandResult {
+    let configuration = try context.configuration(options)
+    let rows = context.ask(configuration, .seal)
+    context.console.events("seal", rows, fields: Self.fields)
+    let header = ["NODE", "SSE KEY", "ENCLAVE", "ROLLOUT", "DIGEST", "STATE"]
+    for line in TextTable.lines(header, rows.map(Self.cells)) { context.console.line(line) }
+    context.console.errors(
+      rows.map { (name: $0.name, message: $0.failure?.message ?? $0.answer?.problem) })
+    let views = rows.compactMap(\.answer)
+    let digests = Set(views.map { $0.seal?.digest })
+    let nodes = NodeResult.answers(rows, reason: \.problem, outcome: Self.state)
+    if rows.contains(where: { $0.failure?.code == .notPermitted }) {
+      return CommandResult(.notPermitted, nodes: nodes)
+    }
+    if digests.count > 1 || views.contains(where: { $0.problem != nil }) {
+      context.console.message(
+        .error,
+        "the nodes' seals are not the same; `keyturn status` says what to do on which node (docs/use/seal.md, \"The seal\")"
+      )
+      return CommandResult(.failed, nodes: nodes)
+    }
+    return CommandResult(views.count == rows.count ? .done : .unknown, nodes: nodes)
+  }
+
+  private static func state(_ view: SealView) -> String {
+    if view.problem != nil { return "unusable" }
+    if view.seal != nil { return "sealed" }
+    if view.pending != nil { return "pending" }
+    return view.lifted == nil ? "not sealed" : "lifted"
+  }
+
+  private static func cells(_ row: NodeAnswer<SealView>) -> [String] {
+    guard let view = row.answer else {
+      return [row.name, row.failure?.code.rawValue ?? "", "", "", "", ""]
+    }
+    guard let seal = view.seal else {
+      let running = view.runningKey.map { " (runs with \($0.text))" } ?? ""
+      return [row.name, "-", "-", "-", "-", state(view) + running]
+    }
+    return [
+      row.name, seal.keyName, seal.enclave, seal.rollout, String(seal.digest.hex.prefix(12)),
+      state(view),
+    ]
+  }
+
+  private static func fields(_ view: SealView) -> [String: JSONValue] {
+    [
+      "state": .string(state(view)), "problem": JSONValue(view.problem),
+      "sealedKey": JSONValue(view.seal?.keyName), "enclave": JSONValue(view.seal?.enclave),
+      "rollout": JSONValue(view.seal?.rollout), "digest": JSONValue(view.seal?.digest.hex),
+      "previous": JSONValue(view.seal?.previous?.hex), "lifted": JSONValue(view.lifted?.hex),
+      "runningKey": JSONValue(view.runningKey?.name),
+      "runningEnclave": JSONValue(view.runningKey?.enclave),
+    ]
+  }
+}
+
+/// `keyturn seal recover`: gives a node the seal of the others.
+struct SealRecoverCommand: Command {
+  struct Options: OptionGroup {
+    @Option(takes: "NODE", as: .text) var node: String
+    var cluster = ClusterOptions()
+  }
+
+  static let rule = CommandRule(
+    name: "seal recover",
+    summary: "give a node whose seal is lost, damaged or another the seal of the other nodes",
+    details: """
+      The node asks the others itself. All that are sealed must have the same seal, and they must be more than half
+      of them. Find out first why the record was lost. Nothing lifts a seal: docs/use/seal.md, "The seal".
+      """,
+    examples: [
+      ("keyturn seal recover minio-2", "the node is in keyturn status")
+    ],
+    exitCodes: [.done, .failed, .unreachable, .guardRefused] + ExitCode.ownFault)
+
+  let context: CommandContext
+  let options: Options
+
+  /// How long a node may take that asks all the others first.
+  private static let recoverMilliseconds =
+    CommandContext.answerMilliseconds + 2 * Limits.peersMilliseconds
+
+  /// Blocks until the node has asked the others, or is out of time.
+  func run() throws(Refusal) -> CommandResult {
+    let configuration = try context.configuration(options.cluster)
+    let name = options.node
+    guard let index = configuration.names.firstIndex(of: name) else {
+      context.console.message(
+        .error,
+        "there is no node \"\(name)\" in the inventory, only \(NodeNames.folded(configuration.names))"
+      )
+      return CommandResult(.usage)
+    }
+    let recovery: SealRecovery
+    do throws(LinkFailure) {
+      recovery = try configuration.connections.links[index].call(
+        .recoverSeal, lane: .control, deadline: .inMilliseconds(Self.recoverMilliseconds))
+    } catch {
+      throw Refusal(error.refusal.code, "\(name): \(error.refusal.message)")
+    }
+    let seal = recovery.seal.text
+    context.console.line(
+      recovery.problem.map { "\(name): \($0); now it has the seal of the others: \(seal)" }
+        ?? "\(name): it has the seal of the others already: \(seal)")
+    return CommandResult(
+      .done,
+      nodes: [
+        NodeResult(
+          name: name, outcome: recovery.problem == nil ? "unchanged" : "recovered",
+          reason: recovery.problem ?? "")
+      ])
+  }
+}

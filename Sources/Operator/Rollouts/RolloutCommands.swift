@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Model
+
+/// `keyturn apply`: the settings on all nodes, with one restart.
+struct ApplyCommand: Command {
+  struct Options: OptionGroup {
+    var settings = SettingsOptions()
+    @Option(
+      "rollback", takes: "POLICY",
+      help: "when-safe or never, if a start is not confirmed; else the inventory's", as: .word)
+    var rollback: RollbackPolicy?
+    var rollout = RolloutOptions()
+
+    var problem: String? { settings.problem("apply") }
+  }
+
+  static let rule = CommandRule(
+    name: "apply",
+    summary: "plan, ask, then install the settings on all nodes and restart them at one instant",
+    details: """
+      Every node must vote yes before anything is touched. Each start is followed until it is confirmed, and a
+      fatal line is shown at once. Ctrl-C before commit is proposed ends in nothing touched; after that it ends
+      the watching only, as soon as every node knows the decision: the agents go on by themselves, and keyturn
+      watch shows them.
+
+      If a start is not confirmed and no server got past the Key Manager with a key that it did not have before,
+      the previous files are rolled out again. If the nodes are in the same rollout already it is watched.
+      """,
+    examples: [
+      ("keyturn apply --settings kms.env", "shows the plan and asks first"),
+      (
+        "keyturn apply --settings kms.env --api-key-file - --yes <key",
+        "from a pipeline, the API key from standard input"
+      ),
+      ("keyturn apply --unset MINIO_KMS_REPLICATE_KEYID", "removes one setting"),
+    ],
+    exitCodes: [.done, .failed, .unknown] + ExitCode.untouched + [
+      .notConfirmed, .rolledBack, .rolledBackUnhealthy, .busy,
+    ] + ExitCode.ownFault)
+
+  let context: CommandContext
+  let options: Options
+
+  func run() throws(Refusal) -> CommandResult {
+    try RolloutProcedure(
+      context: context, options: options.rollout, goal: .settings(options.settings),
+      rollback: options.rollback
+    ).run()
+  }
+}
+
+/// `keyturn restart`: one restart of all nodes, the files as they are.
+struct RestartCommand: Command {
+  typealias Options = RolloutOptions
+
+  static let rule = CommandRule(
+    name: "restart",
+    summary: "restart all nodes at one instant, the file as it is",
+    details: "The same rollout as apply, votes and checks included, without a change of the file.",
+    examples: [
+      ("keyturn restart", "asks first"),
+      ("keyturn restart --yes --json", "from a pipeline"),
+    ],
+    exitCodes: [.done, .failed, .unknown] + ExitCode.untouched + [.notConfirmed, .busy]
+      + ExitCode.ownFault)
+
+  let context: CommandContext
+  let options: Options
+
+  func run() throws(Refusal) -> CommandResult {
+    try RolloutProcedure(context: context, options: options, goal: .restart).run()
+  }
+}
+
+/// `keyturn rollback`: the files of an earlier generation.
+struct RollbackCommand: Command {
+  struct Options: OptionGroup {
+    @Option(takes: "GENERATION", as: .generation) var generation: Int?
+    var rollout = RolloutOptions()
+  }
+
+  static let rule = CommandRule(
+    name: "rollback",
+    summary: "install the files of an earlier generation on all nodes and restart them",
+    details: """
+      The same rollout as apply: plan, question, votes, key guard and Key Manager checks, one instant. Every node
+      must have the generation, from the same rollout. Without one: the newest that every node has and that is
+      not what the files are now. Once confirmed, the old files are a new generation.
+      """,
+    examples: [
+      ("keyturn rollback", "to the last good one; shows the plan and asks first"),
+      ("keyturn rollback 12 --yes", "to this one; from a pipeline"),
+    ],
+    exitCodes: [.done, .failed, .unknown] + ExitCode.untouched + [.notConfirmed, .busy]
+      + ExitCode.ownFault)
+
+  let context: CommandContext
+  let options: Options
+
+  func run() throws(Refusal) -> CommandResult {
+    try RolloutProcedure(
+      context: context, options: options.rollout, goal: .generation(options.generation)
+    ).run()
+  }
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import API
+internal import Coordination
+internal import EnvironmentFile
+internal import Model
+internal import Rollout
+internal import Secrets
+
+/// What `plan`, `apply`, `restart` and `rollback` begin with: settings, checks, what would change.
+/// Touches nothing.
+struct RolloutPreparation {
+  /// What the nodes are to have afterwards.
+  enum Goal {
+    case settings(SettingsOptions)
+    case restart
+    /// An earlier generation; nil: the last good one.
+    case generation(Int?)
+
+    var kind: RolloutKind {
+      switch self {
+      case .settings: .apply
+      case .restart: .restart
+      case .generation: .rollback
+      }
+    }
+  }
+
+  /// How it went.
+  enum Outcome: Sendable {
+    /// Nothing differs, or something is wrong: this is the command's result.
+    case ended(CommandResult)
+    /// The nodes are in a rollout that comes to the same.
+    case joins(Configuration, ActiveSummary)
+    /// All nodes would take part.
+    case ready(Configuration, RolloutRequest, ClusterPlan)
+  }
+
+  let context: CommandContext
+  let cluster: ClusterOptions
+  let goal: Goal
+
+  /// Blocks until each node has answered or is out of time.
+  func run() throws(Refusal) -> Outcome {
+    let configuration = try context.configuration(cluster)
+    let settings: RequestedSettings
+    switch goal {
+    case .settings(let options): settings = try RequestedSettings(options, context)
+    case .restart: settings = RequestedSettings(RolloutRequest(kind: .restart))
+    case .generation(let wanted):
+      switch RollbackTarget(context: context).find(wanted, configuration) {
+      case .generation(let number):
+        settings = RequestedSettings(RolloutRequest(kind: .rollback, generation: number))
+      case .refused(let result): return .ended(result)
+      }
+    }
+    for finding in settings.findings {
+      context.console.message(finding.severity, finding.statement)
+    }
+    if settings.hasErrors { return .ended(refuse(settings, configuration)) }
+    let plan = configuration.undertaking.ask(settings.request)
+    if let active = plan.joinable(goal.kind, cluster: configuration.inventory.cluster) {
+      return .joins(configuration, active)
+    }
+    let verdict = plan.verdict(isRestart: goal.kind == .restart)
+    plan.show(context.console, said: verdict)
+    switch verdict {
+    case .ready: return .ready(configuration, settings.request, plan)
+    case .nothingToDo:
+      let count = plan.rows.count
+      context.console.line(
+        "nothing to do: \(count == 1 ? "the node has and runs" : "\(count) nodes have and run") what is wanted"
+      )
+      let nodes = configuration.names.map { NodeResult(name: $0, outcome: "unchanged") }
+      return .ended(CommandResult(.done, outcome: "nothingToDo", nodes: nodes))
+    case .refused(let refusal, _):
+      context.console.message(.error, "nothing was touched: \(refusal.message)")
+      let nodes = plan.refusals.map { name, refusal in
+        NodeResult(
+          name: name, outcome: refusal.map { Self.outcome($0.code) } ?? "untouched",
+          reason: refusal?.message ?? "")
+      }
+      return .ended(CommandResult(ExitCode(refusal.code), nodes: nodes))
+    }
+  }
+
+  /// One word for a node that says no, or says nothing.
+  static func outcome(_ code: RefusalCode) -> String {
+    code == .unreachable ? "unreachable" : "refused"
+  }
+
+  /// The settings are wrong in themselves: 5, unless they also touch a key that is in force
+  /// somewhere: then that is the news.
+  private func refuse(_ settings: RequestedSettings, _ configuration: Configuration)
+    -> CommandResult
+  {
+    var nodes = configuration.names.map { NodeResult(name: $0, outcome: "untouched") }
+    var code = ExitCode.validationRefused
+    if settings.concernsKey {
+      for (index, row) in context.ask(configuration, .status).enumerated() {
+        guard let status = row.answer, let refusal = Self.guardRefusal(status, settings) else {
+          continue
+        }
+        nodes[index].outcome = "refused"
+        nodes[index].reason = refusal.message
+        if code != .guardRefused {
+          context.console.message(.error, "\(row.name): \(refusal.message)")
+        }
+        code = .guardRefused
+      }
+    }
+    context.console.message(.error, "nothing was touched: the settings are refused")
+    return CommandResult(code, nodes: nodes)
+  }
+
+  private static func guardRefusal(_ status: NodeStatus, _ settings: RequestedSettings) -> Refusal?
+  {
+    if let seal = status.seal {
+      return settings.refusal(by: .seal(seal), enclaveInForce: seal.enclave)
+    }
+    guard let key = status.runningKey, !key.isEmpty else { return nil }
+    // The enclave of a key that is not sealed yet is not in the status; the node itself guards
+    // that.
+    return settings.refusal(by: .running(keyName: key, enclave: ""), enclaveInForce: "")
+  }
+}
