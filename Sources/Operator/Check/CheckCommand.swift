@@ -187,62 +187,43 @@ struct CheckCommand: Command {
   // MARK: for programs
 
   /// The one object of `--json`.
-  private static func fields(_ report: CheckReport) -> [String: JSONValue] {
+  private static func fields(_ report: CheckReport) -> JSONObject {
     var fields = report.result.fields
-    fields["cluster"] = .string(report.cluster)
-    fields["keyManagers"] = .array(report.columns.map { .string($0) })
-    fields["nodes"] = .array(
-      zip(report.rows, report.nodes).map { row, node in
-        var object: [String: JSONValue] = [
-          "name": .string(node.name), "outcome": .string(node.outcome),
-          "reason": .string(node.reason),
-        ]
-        guard let answer = row.answer.answer else {
-          object["kind"] = JSONValue(row.answer.failure?.code.rawValue)
-          return .object(object)
-        }
-        object["endpoints"] = .array(answer.endpoints.map(JSONValue.init))
-        object["back"] = .array((answer.back ?? []).map(JSONValue.init))
-        object["drift"] = JSONValue(answer.drift)
-        object["findings"] = .array(answer.findings.map(JSONValue.init))
-        return .object(object)
-      })
+    fields["cluster"] = report.cluster
+    fields["keyManagers"] = report.columns
+    fields["nodes"] = zip(report.rows, report.nodes).map { row, node in
+      var object: JSONObject = [
+        "name": node.name, "outcome": node.outcome, "reason": node.reason,
+      ]
+      guard let answer = row.answer.answer else {
+        object["kind"] = row.answer.failure?.code.rawValue
+        return object
+      }
+      object["endpoints"] = answer.endpoints
+      object["back"] = (answer.back ?? []).map(JSONObject.init)
+      object["drift"] = JSONObject(answer.drift)
+      object["findings"] = answer.findings.map(JSONObject.init)
+      return object
+    }
     fields["skewMilliseconds"] = nil
     fields["issueSkewMilliseconds"] = nil
     return fields
   }
 }
 
-extension JSONValue {
-  /// A probe with all its stages.
-  init(_ probe: ProbeAnswer) {
-    self = .object([
-      "endpoint": .string(probe.endpoint),
-      "stages": .array(
-        probe.stages.map {
-          .object([
-            "stage": .string($0.stage), "verdict": .string($0.verdict),
-            "milliseconds": JSONValue($0.milliseconds), "detail": .string($0.detail),
-          ])
-        }),
-    ])
-  }
-
+extension JSONObject {
   /// A reverse path with all its links.
   init(_ back: ReverseAnswer) {
-    self = .object([
-      "keyManager": .string(back.keyManager), "endpoint": JSONValue(back.endpoint),
-      "verdict": .string(back.verdict), "unverified": JSONValue(back.unverified),
-      "detail": .string(back.detail),
-      "links": .array(
-        back.links.map {
-          .object([
-            "port": .string($0.port), "address": .string($0.address),
-            "verdict": .string($0.verdict), "outcome": .string($0.outcome),
-            "milliseconds": JSONValue($0.milliseconds), "detail": .string($0.detail),
-            "certificateValidUntil": $0.validUntil.map { .integer($0) } ?? .null,
-          ])
-        }),
-    ])
+    self = [
+      "keyManager": back.keyManager, "endpoint": back.endpoint, "verdict": back.verdict,
+      "unverified": back.unverified, "detail": back.detail,
+      "links": back.links.map {
+        [
+          "port": $0.port, "address": $0.address, "verdict": $0.verdict, "outcome": $0.outcome,
+          "milliseconds": $0.milliseconds, "detail": $0.detail,
+          "certificateValidUntil": $0.validUntil,
+        ] as JSONObject
+      },
+    ]
   }
 }

@@ -39,21 +39,7 @@ struct CheckView {
           return StyledText(cell.words, Self.style(cell.level))
         }
     }
-    let widths = header.indices.map { column in
-      ([header[column].count] + body.map { $0.count > column ? $0[column].text.count : 0 }).max()
-        ?? 0
-    }
-    return ([header.map { StyledText($0) }] + body).map { cells in
-      var parts: [StyledText] = []
-      for (column, cell) in cells.enumerated() {
-        parts.append(cell)
-        if column < cells.count - 1 {
-          parts.append(
-            StyledText(String(repeating: " ", count: widths[column] - cell.text.count + 2)))
-        }
-      }
-      return StyledLine(parts)
-    }
+    return TextTable.lines(header, body)
   }
 
   /// What is wrong, one line for all nodes of which the same is to be said.

@@ -7,7 +7,7 @@ internal import Model
 extension Console {
   /// One event for each node: `name` with what it said, or `unreachable` with why it said nothing.
   func events<Answer>(
-    _ name: String, _ rows: [NodeAnswer<Answer>], fields: (Answer) -> [String: JSONValue]
+    _ name: String, _ rows: [NodeAnswer<Answer>], fields: (Answer) -> JSONObject
   ) {
     for row in rows {
       switch row.result {
@@ -16,8 +16,7 @@ extension Console {
         event(
           "unreachable", node: row.name,
           [
-            "kind": .string(failure.code.rawValue),
-            "reason": .string(failure.message),
+            "kind": failure.code.rawValue, "reason": failure.message,
           ])
       }
     }
@@ -39,6 +38,15 @@ extension NodeResult {
       }
     }
   }
+
+  /// Nodes on which nothing was touched; why, where a node says no or says nothing.
+  static func untouched(_ refusals: [(name: String, refusal: Refusal?)]) -> [NodeResult] {
+    refusals.map { name, refusal in
+      guard let refusal else { return NodeResult(name: name, outcome: "untouched") }
+      let outcome = refusal.code == .unreachable ? "unreachable" : "refused"
+      return NodeResult(name: name, outcome: outcome, reason: refusal.message)
+    }
+  }
 }
 
 extension CommandResult {
@@ -50,5 +58,14 @@ extension CommandResult {
   ) -> CommandResult {
     if failures.contains(.notPermitted) { return CommandResult(.notPermitted, nodes: nodes) }
     return CommandResult(failures.isEmpty && isSound ? .done : .unknown, nodes: nodes)
+  }
+
+  static func asked<Answer>(
+    _ rows: [NodeAnswer<Answer>], isSound: Bool = true,
+    reason: (Answer) -> String? = { _ in nil }, outcome: (Answer) -> String
+  ) -> CommandResult {
+    asked(
+      NodeResult.answers(rows, reason: reason, outcome: outcome),
+      failures: rows.compactMap { $0.failure?.code }, isSound: isSound)
   }
 }

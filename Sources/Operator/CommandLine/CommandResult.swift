@@ -2,7 +2,7 @@
 internal import Model
 
 /// What a command came to on one node.
-struct NodeResult: Sendable, Hashable {
+struct NodeResult: Sendable, Hashable, Encodable {
   var name: String
   /// One word: `confirmed`, `failed`, `unreachable`, `untouched` and the like.
   var outcome: String
@@ -10,15 +10,18 @@ struct NodeResult: Sendable, Hashable {
   var reason = ""
   /// What someone should look at although it went well; nil if nothing.
   var warning: String?
+}
 
-  /// For `--json`.
-  fileprivate var fields: [String: JSONValue] {
-    var fields: [String: JSONValue] = [
-      "name": .string(name), "outcome": .string(outcome), "reason": .string(reason),
-    ]
-    if let warning { fields["warning"] = .string(warning) }
-    return fields
-  }
+/// What a rollout took, nanoseconds; nil unless it is known of all nodes.
+struct RolloutTimes: Sendable, Hashable {
+  /// Between the first and the last start of a server.
+  var skew: Int64?
+  /// Between the first and the last request for a restart.
+  var issueSkew: Int64?
+  /// Between the first and the last stop of a server.
+  var stopSkew: Int64?
+  /// From the first request for a restart until every server took writes.
+  var writeOutage: Int64?
 }
 
 /// What a command came to: its exit code and one entry for each node of the inventory.
@@ -26,14 +29,7 @@ struct CommandResult: Sendable, Hashable {
   var exitCode: ExitCode
   /// One word; the exit code's unless there is a better one.
   var outcome: String
-  /// Between the first and the last start of a server.
-  var skewNanoseconds: Int64?
-  /// Between the first and the last request for a restart.
-  var issueSkewNanoseconds: Int64?
-  /// Between the first and the last stop of a server.
-  var stopSkewNanoseconds: Int64?
-  /// From the first request for a restart until every server took writes.
-  var writeOutageNanoseconds: Int64?
+  var times = RolloutTimes()
   var nodes: [NodeResult]
   /// The command has said it all already: there is no `result` line.
   var isTold = false
@@ -43,45 +39,33 @@ struct CommandResult: Sendable, Hashable {
   var isChanged: Bool?
 
   init(
-    _ exitCode: ExitCode, outcome: String? = nil, skewNanoseconds: Int64? = nil,
-    issueSkewNanoseconds: Int64? = nil, stopSkewNanoseconds: Int64? = nil,
-    writeOutageNanoseconds: Int64? = nil, nodes: [NodeResult] = [], isTold: Bool = false,
+    _ exitCode: ExitCode, outcome: String? = nil, nodes: [NodeResult] = [], isTold: Bool = false,
     isChanged: Bool? = nil
   ) {
-    self.writeOutageNanoseconds = writeOutageNanoseconds
-    self.isChanged = isChanged
     self.exitCode = exitCode
     self.outcome = outcome ?? exitCode.word
-    self.skewNanoseconds = skewNanoseconds
-    self.issueSkewNanoseconds = issueSkewNanoseconds
-    self.stopSkewNanoseconds = stopSkewNanoseconds
     self.nodes = nodes
     self.isTold = isTold
+    self.isChanged = isChanged
   }
 
   var exitStatus: Int32 { foreignStatus ?? exitCode.rawValue }
 
   /// The last event of `--json`.
-  var fields: [String: JSONValue] {
-    var fields: [String: JSONValue] = [
-      "outcome": .string(outcome),
-      "exitCode": .integer(Int64(exitCode.rawValue)),
-      "skewMilliseconds": Self.milliseconds(skewNanoseconds),
-      "issueSkewMilliseconds": Self.milliseconds(issueSkewNanoseconds),
-      "stopSkewMilliseconds": Self.milliseconds(stopSkewNanoseconds),
-      "writeOutageMilliseconds": Self.milliseconds(writeOutageNanoseconds),
-      "nodes": .array(nodes.map { .object($0.fields) }),
+  var fields: JSONObject {
+    var fields: JSONObject = [
+      "outcome": outcome, "exitCode": exitCode.rawValue,
+      "skewMilliseconds": Self.milliseconds(times.skew),
+      "issueSkewMilliseconds": Self.milliseconds(times.issueSkew),
+      "stopSkewMilliseconds": Self.milliseconds(times.stopSkew),
+      "writeOutageMilliseconds": Self.milliseconds(times.writeOutage), "nodes": nodes,
     ]
-    if let isChanged { fields["changed"] = .bool(isChanged) }
+    if let isChanged { fields["changed"] = isChanged }
     return fields
   }
 
-  private static func milliseconds(_ nanoseconds: Int64?) -> JSONValue {
-    nanoseconds.map { .number(milliseconds($0)) } ?? .null
-  }
-
   /// Milliseconds to three decimals.
-  static func milliseconds(_ nanoseconds: Int64) -> Double {
-    Double((nanoseconds + 500) / 1000) / 1000
+  static func milliseconds(_ nanoseconds: Int64?) -> Double? {
+    nanoseconds.map { Double(($0 + 500) / 1000) / 1000 }
   }
 }

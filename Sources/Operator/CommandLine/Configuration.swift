@@ -15,6 +15,9 @@ struct Configuration: Sendable {
   /// The nodes' names, in the order of the inventory.
   var names: [String] { inventory.nodes.map(\.name) }
 
+  /// What a command came to that touched nothing.
+  var untouched: [NodeResult] { names.map { NodeResult(name: $0, outcome: "untouched") } }
+
   /// A rollout with this command as its coordinator; plans are in the order of the inventory.
   var undertaking: Undertaking {
     Undertaking(

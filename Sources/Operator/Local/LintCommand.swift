@@ -59,25 +59,23 @@ struct LintCommand: Command {
     return CommandResult(isRefused ? .validationRefused : .done)
   }
 
-  private func report(_ document: EnvironmentDocument, _ findings: [Finding]) -> JSONValue {
-    .object([
-      "loadable": .object([
-        "systemd": .bool(document.systemd.failure == nil),
-        "minio": .bool(document.minio.failure == nil),
-      ]),
-      "variables": .array(variables(document)),
-      "findings": .array(findings.map(JSONValue.init)),
-    ])
+  private func report(_ document: EnvironmentDocument, _ findings: [Finding]) -> JSONObject {
+    [
+      "loadable": [
+        "systemd": document.systemd.failure == nil, "minio": document.minio.failure == nil,
+      ] as JSONObject,
+      "variables": variables(document), "findings": findings.map(JSONObject.init),
+    ] as JSONObject
   }
 
-  private func variables(_ document: EnvironmentDocument) -> [JSONValue] {
+  private func variables(_ document: EnvironmentDocument) -> [JSONObject] {
     EnvironmentLint.variables(
       in: document, showsSecrets: options.showsSecrets
     ).map { variable in
-      .object([
-        "name": .string(variable.name), "line": JSONValue(variable.line),
-        "systemd": JSONValue(variable.systemd), "minio": JSONValue(variable.minio),
-      ])
+      [
+        "name": variable.name, "line": variable.line, "systemd": variable.systemd,
+        "minio": variable.minio,
+      ] as JSONObject
     }
   }
 

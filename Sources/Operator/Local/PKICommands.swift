@@ -52,7 +52,7 @@ struct PKIInitCommand: Command {
     try context.workshop.makeAuthority(
       cluster: cluster, directory: directory, days: options.certificate.days, passphrase: passphrase
     )
-    context.console.event("authority", ["cluster": .string(cluster), "out": .string(directory)])
+    context.console.event("authority", ["cluster": cluster, "out": directory])
     context.console.line("the authority of \(cluster) is in \(directory)/ca.pem and ca-key.pem")
     context.console.message(
       .note,
@@ -138,7 +138,7 @@ struct PKIIssueCommand: Command {
         ? try context.passphrase(of: "\(authority)/ca-key.pem", in: passphraseFile) : nil,
       directory: directory)
     context.console.event(
-      "certificate", ["principal": .string(principal.uri), "out": .string(directory)])
+      "certificate", ["principal": principal.uri, "out": directory])
     context.console.line("\(principal.uri) is in \(directory)/ (ca.pem, cert.pem, key.pem)")
     return CommandResult(.done)
   }
@@ -173,8 +173,7 @@ struct PKIShowCommand: Command {
     context.console.event(
       "certificate",
       [
-        "principal": JSONValue(facts.principal?.uri), "subject": .string(facts.subject),
-        "validUntil": .string(until),
+        "principal": facts.principal?.uri, "subject": facts.subject, "validUntil": until,
       ])
     context.console.line("subject      \(facts.subject)")
     context.console.line("entitles to  \(facts.principal?.uri ?? "nothing in Keyturn")")

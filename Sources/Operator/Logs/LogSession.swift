@@ -184,19 +184,20 @@ struct LogSession: Sendable {
   }
 
   private func event(_ folded: LogMerge.Folded, _ entry: LogLine, _ order: Int64) -> Bool {
-    var fields: [String: JSONValue] = [
-      "time": .string(CalendarTime.text(microseconds: entry.realtimeMicroseconds)),
-      "priority": JSONValue(entry.priority), "identifier": .string(entry.identifier),
-      "pid": .integer(Int64(entry.pid)), "message": .string(entry.message),
+    var fields: JSONObject = [
+      "time": CalendarTime.text(microseconds: entry.realtimeMicroseconds),
+      "priority": entry.priority, "identifier": entry.identifier, "pid": entry.pid,
+      "message": entry.message,
     ]
     if order != entry.realtimeMicroseconds {
-      fields["correctedTime"] = .string(CalendarTime.text(microseconds: order))
+      fields["correctedTime"] = CalendarTime.text(microseconds: order)
     }
     if let error = entry.error {
-      fields["error"] = .object([
-        "kind": .string(error.kind), "meaning": JSONValue(error.meaning),
-        "cause": JSONValue(error.cause), "remedy": JSONValue(error.remedy),
-      ])
+      fields["error"] =
+        [
+          "kind": error.kind, "meaning": error.meaning, "cause": error.cause,
+          "remedy": error.remedy,
+        ] as JSONObject
     }
     return console.event("log", node: names[folded.sources[0]], fields)
   }

@@ -71,11 +71,10 @@ struct DiffCommand: Command {
     return CommandResult(exitCode, outcome: isSame ? "same" : "different", nodes: nodes)
   }
 
-  private static func fields(_ answer: DiffAnswer) -> [String: JSONValue] {
+  private static func fields(_ answer: DiffAnswer) -> JSONObject {
     [
-      "fromPath": .string(answer.fromPath), "toPath": .string(answer.toPath),
-      "from": .string(answer.from.hex), "to": JSONValue(answer.to?.hex),
-      "difference": .array(answer.difference.map { .string($0) }),
+      "fromPath": answer.fromPath, "toPath": answer.toPath, "from": answer.from.hex,
+      "to": answer.to?.hex, "difference": answer.difference,
     ]
   }
 }

@@ -45,9 +45,7 @@ struct ExplainCommand: Command {
       for line in group.value { context.console.line("  " + line) }
     }
     context.tellFailures(rows)
-    return .asked(
-      NodeResult.answers(rows) { $0.winner == nil ? "unset" : "set" },
-      failures: rows.compactMap { $0.failure?.code })
+    return .asked(rows) { $0.winner == nil ? "unset" : "set" }
   }
 
   /// One line for each definition, the last that counts marked.
@@ -70,23 +68,21 @@ struct ExplainCommand: Command {
     return effect.rawValue + String(repeating: " ", count: width - effect.rawValue.utf8.count)
   }
 
-  private static func fields(_ answer: ExplainAnswer) -> [String: JSONValue] {
+  private static func fields(_ answer: ExplainAnswer) -> JSONObject {
     [
-      "name": .string(answer.name), "value": JSONValue(answer.winner?.value),
-      "suggestion": JSONValue(answer.suggestion),
-      "definitions": .array(answer.definitions.map(JSONValue.init)),
+      "name": answer.name, "value": answer.winner?.value, "suggestion": answer.suggestion,
+      "definitions": answer.definitions.map(JSONObject.init),
     ]
   }
 }
 
-extension JSONValue {
+extension JSONObject {
   /// A definition with all its parts.
   fileprivate init(_ definition: ExplainedDefinition) {
-    self = .object([
-      "place": .string(definition.place), "line": JSONValue(definition.line),
-      "value": .string(definition.value), "effect": .string(definition.effect.rawValue),
-      "reason": .string(definition.reason),
-    ])
+    self = [
+      "place": definition.place, "line": definition.line, "value": definition.value,
+      "effect": definition.effect.rawValue, "reason": definition.reason,
+    ]
   }
 }
 

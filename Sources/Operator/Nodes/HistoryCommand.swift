@@ -39,32 +39,29 @@ struct HistoryCommand: Command {
     for message in history.messages { context.console.message(message.severity, message.text) }
     context.tellFailures(rows)
     let isSound = !history.messages.contains { $0.severity == .error }
-    return .asked(
-      NodeResult.answers(rows) { _ in "reachable" },
-      failures: rows.compactMap { $0.failure?.code }, isSound: isSound)
+    return .asked(rows, isSound: isSound) { _ in "reachable" }
   }
 
-  private static func fields(_ answer: HistoryAnswer) -> [String: JSONValue] {
+  private static func fields(_ answer: HistoryAnswer) -> JSONObject {
     [
-      "current": JSONValue(answer.current?.number), "file": JSONValue(answer.file?.hex),
-      "fileProblem": JSONValue(answer.fileProblem), "fileChanged": .bool(answer.isDrifted),
-      "generations": .array(answer.generations.map(JSONValue.init)),
+      "current": answer.current?.number, "file": answer.file?.hex,
+      "fileProblem": answer.fileProblem, "fileChanged": answer.isDrifted,
+      "generations": answer.generations.map(JSONObject.init),
     ]
   }
 }
 
-extension JSONValue {
+extension JSONObject {
   /// A generation with all that is known of it.
   init(_ entry: HistoryEntry) {
     let generation = entry.generation
-    self = .object([
-      "number": .integer(Int64(entry.number)), "path": JSONValue(generation?.path),
-      "digest": JSONValue(generation?.digest.hex), "rollout": JSONValue(generation?.rollout),
-      "kind": JSONValue(generation?.kind?.rawValue),
-      "createdBy": JSONValue(generation?.createdBy),
-      "confirmedAt": JSONValue(
-        (generation?.confirmedAtMicroseconds).map { CalendarTime.text(microseconds: $0) }),
-      "problem": JSONValue(entry.problem),
-    ])
+    self = [
+      "number": entry.number, "path": generation?.path, "digest": generation?.digest.hex,
+      "rollout": generation?.rollout, "kind": generation?.kind?.rawValue,
+      "createdBy": generation?.createdBy,
+      "confirmedAt":
+        (generation?.confirmedAtMicroseconds).map { CalendarTime.text(microseconds: $0) },
+      "problem": entry.problem,
+    ]
   }
 }

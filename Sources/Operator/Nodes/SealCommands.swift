@@ -66,14 +66,12 @@ struct SealShowCommand: Command {
     ]
   }
 
-  private static func fields(_ view: SealView) -> [String: JSONValue] {
+  private static func fields(_ view: SealView) -> JSONObject {
     [
-      "state": .string(state(view)), "problem": JSONValue(view.problem),
-      "sealedKey": JSONValue(view.seal?.keyName), "enclave": JSONValue(view.seal?.enclave),
-      "rollout": JSONValue(view.seal?.rollout), "digest": JSONValue(view.seal?.digest.hex),
-      "previous": JSONValue(view.seal?.previous?.hex), "lifted": JSONValue(view.lifted?.hex),
-      "runningKey": JSONValue(view.runningKey?.name),
-      "runningEnclave": JSONValue(view.runningKey?.enclave),
+      "state": state(view), "problem": view.problem, "sealedKey": view.seal?.keyName,
+      "enclave": view.seal?.enclave, "rollout": view.seal?.rollout, "digest": view.seal?.digest.hex,
+      "previous": view.seal?.previous?.hex, "lifted": view.lifted?.hex,
+      "runningKey": view.runningKey?.name, "runningEnclave": view.runningKey?.enclave,
     ]
   }
 }

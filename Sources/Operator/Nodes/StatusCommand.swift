@@ -35,9 +35,7 @@ struct StatusCommand: Command {
     }
     // A node that answers, but with a damaged record, does not know its own state.
     let isSound = !rows.contains { $0.answer?.findings.contains { $0.severity == .error } ?? false }
-    return .asked(
-      NodeResult.answers(rows) { _ in "reachable" },
-      failures: rows.compactMap { $0.failure?.code }, isSound: isSound)
+    return .asked(rows, isSound: isSound) { _ in "reachable" }
   }
 
   private static let header = [
@@ -134,55 +132,31 @@ struct StatusCommand: Command {
     return parts.isEmpty ? "-" : parts.joined(separator: "; ")
   }
 
-  private static func fields(_ status: NodeStatus) -> [String: JSONValue] {
+  private static func fields(_ status: NodeStatus) -> JSONObject {
     [
-      "version": .string(status.version), "activeState": .string(status.activeState),
-      "subState": .string(status.subState), "mainPID": .integer(Int64(status.mainPID)),
-      "invocation": .string(status.invocation), "runningKey": JSONValue(status.runningKey),
-      "sealedKey": JSONValue(status.seal?.keyName),
-      "generation": JSONValue(status.generation?.number),
-      "activeRollout": JSONValue(status.activeRollout),
-      "activeStage": JSONValue(status.activeStage?.text),
+      "version": status.version, "activeState": status.activeState, "subState": status.subState,
+      "mainPID": status.mainPID, "invocation": status.invocation, "runningKey": status.runningKey,
+      "sealedKey": status.seal?.keyName, "generation": status.generation?.number,
+      "activeRollout": status.activeRollout, "activeStage": status.activeStage?.text,
       "doubt": status.doubt.map { doubt in
-        JSONValue.object([
-          "attempts": JSONValue(doubt.attempts),
-          "missing": .array(doubt.missing.map { .string($0) }),
-        ])
-      } ?? .null,
-      "lastRollout": JSONValue(status.lastRollout),
-      "lastOutcome": JSONValue(status.lastOutcome?.kind.rawValue),
-      "links": status.links.map(JSONValue.init) ?? .null,
-      "epoch": .integer(Int64(clamping: status.epoch)), "drift": JSONValue(status.drift),
-      "findings": .array(status.findings.map(JSONValue.init)),
+        [
+          "attempts": doubt.attempts, "missing": doubt.missing,
+        ] as JSONObject
+      },
+      "lastRollout": status.lastRollout, "lastOutcome": status.lastOutcome?.kind.rawValue,
+      "links": status.links, "epoch": status.epoch, "drift": JSONObject(status.drift),
+      "findings": status.findings.map(JSONObject.init),
     ]
   }
 }
 
-extension JSONValue {
-  /// A node's own look at its Key Managers.
-  fileprivate init(_ links: LinkSummary) {
-    self = .object([
-      "ageSeconds": JSONValue(links.ageSeconds), "fine": JSONValue(links.fine),
-      "degraded": JSONValue(links.degraded), "failed": JSONValue(links.failed),
-      "notChecked": JSONValue(links.notChecked), "worst": .string(links.worst),
-    ])
-  }
-
+extension JSONObject {
   /// What differs.
   init(_ drift: Drift) {
-    self = .object([
-      "fileChanged": .bool(drift.fileChanged),
-      "processDiffers": .array(drift.processDiffers.map { .string($0) }),
-      "items": .array(
-        (drift.items ?? []).map { item in
-          .object([
-            "kind": .string(item.kind.rawValue), "severity": .string(item.severity.rawValue),
-            "place": .string(item.place),
-            "variables": .array(item.variables.map { .string($0) }),
-            "message": .string(item.message),
-          ])
-        }),
-    ])
+    self = [
+      "fileChanged": drift.fileChanged, "processDiffers": drift.processDiffers,
+      "items": drift.items ?? [],
+    ]
   }
 }
 

@@ -51,16 +51,16 @@ struct Console: Sendable {
   /// An event, for programs; false when nobody reads it any more.
   @discardableResult
   func event(
-    _ name: String, node: String? = nil, _ fields: [String: JSONValue] = [:]
+    _ name: String, node: String? = nil, _ fields: JSONObject = [:]
   ) -> Bool {
     guard format == .json else { return true }
     var object = fields
-    object["event"] = .string(name)
+    object["event"] = name
     if object["time"] == nil {
-      object["time"] = .string(CalendarTime.text(microseconds: Clock.realtimeMicroseconds()))
+      object["time"] = CalendarTime.text(microseconds: Clock.realtimeMicroseconds())
     }
-    if let node { object["node"] = .string(node) }
-    return host.write(JSONValue.object(object).text + "\n", to: .standardOutput)
+    if let node { object["node"] = node }
+    return host.write(object.text + "\n", to: .standardOutput)
   }
 
   /// A message. Notes are left out with `--quiet`.
@@ -68,7 +68,7 @@ struct Console: Sendable {
     if isQuiet, severity == .note { return }
     switch format {
     case .json:
-      event("message", ["severity": .string(severity.rawValue), "message": .string(text)])
+      event("message", ["severity": severity.rawValue, "message": text])
     case .text:
       let head = severity == .note ? "" : "\(severity.rawValue): "
       let lines = Self.broken(
@@ -80,9 +80,7 @@ struct Console: Sendable {
   /// What was said of nodes: one message for all of which the same was said; nothing for nil.
   func errors(_ rows: [(name: String, message: String?)]) {
     let told = rows.compactMap { row in row.message.map { (name: row.name, value: $0) } }
-    for group in NodeNames.grouped(told) {
-      message(.error, "\(NodeNames.folded(group.names)): \(group.value)")
-    }
+    for line in NodeNames.lines(told) { message(.error, line) }
   }
 
   /// `text` as a terminal may have it: a journal line must not drive it, nor show one name as another.

@@ -37,21 +37,26 @@ struct StyledLine: Sendable, Hashable {
 
   var plain: String { parts.map(\.text).joined() }
 
-  /// The line as it is written: at most `columns` characters, nothing in it that drives a terminal
-  /// but the colours.
-  func rendered(color: Bool, columns: Int = .max) -> String {
-    var room = columns
-    var result = ""
-    for part in parts {
-      let text = String(Console.visible(part.text).prefix(max(0, room)))
-      room -= text.count
-      guard color, let code = part.color, !text.isEmpty else {
-        result += text
-        continue
-      }
-      result += "\u{1B}[\(code)m\(text)\u{1B}[0m"
+  /// At most so many characters as they are seen; three dots stand for what is cut off.
+  func cut(to columns: Int) -> StyledLine {
+    var line = StyledLine(parts.map { StyledText(Console.visible($0.text), $0.style) })
+    if line.plain.count <= columns { return line }
+    var room = columns - 3
+    for index in line.parts.indices {
+      line.parts[index].text = String(line.parts[index].text.prefix(max(0, room)))
+      room -= line.parts[index].text.count
     }
-    return result
+    line.parts[line.parts.count - 1].text += "..."
+    return line
+  }
+
+  /// The line as it is written: nothing in it drives a terminal but the colours.
+  func rendered(color: Bool) -> String {
+    parts.map { part in
+      let text = Console.visible(part.text)
+      guard color, let code = part.color, !text.isEmpty else { return text }
+      return "\u{1B}[\(code)m\(text)\u{1B}[0m"
+    }.joined()
   }
 }
 
@@ -66,8 +71,9 @@ extension Console {
 /// Lines that are drawn over the last ones on a terminal.
 struct Redrawing {
   private let console: Console
-  /// How many lines stand on the terminal now.
-  private var drawn = 0
+  /// What stands on the terminal now, and how wide that was then.
+  private var drawn: [StyledLine] = []
+  private var columns = 0
 
   init(_ console: Console) { self.console = console }
 
@@ -79,14 +85,20 @@ struct Redrawing {
     if lines.count > room {
       shown = lines.prefix(room - 1) + [StyledLine("... \(lines.count - room + 1) more lines")]
     }
-    var text = drawn == 0 ? "" : "\u{1B}[\(drawn)A"
-    for line in shown {
-      text +=
-        "\r\u{1B}[2K"
-        + line.rendered(color: console.hasColor, columns: max(20, size.columns - 1)) + "\n"
+    shown = shown.map { $0.cut(to: max(20, size.columns - 1)) }
+    if shown == drawn, size.columns == columns { return }
+    var text = ""
+    if !drawn.isEmpty {
+      // In a terminal that became narrower the old lines have been broken into several.
+      let above = drawn.reduce(0) {
+        $0 + max(1, ($1.plain.count + size.columns - 1) / size.columns)
+      }
+      text += "\u{1B}[\(min(above, max(1, size.rows - 1)))A\r"
+      if size.columns != columns { text += "\u{1B}[J" }
     }
-    if drawn > shown.count { text += "\u{1B}[J" }
-    drawn = shown.count
+    for line in shown { text += "\r\u{1B}[2K" + line.rendered(color: console.hasColor) + "\n" }
+    if drawn.count > shown.count { text += "\u{1B}[J" }
+    (drawn, columns) = (shown, size.columns)
     console.host.write(text, to: .standardOutput)
   }
 }

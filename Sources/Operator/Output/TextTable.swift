@@ -1,22 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Rows and columns for people.
+/// Rows and columns for people: two blanks between columns, nothing after the last cell of a row.
 enum TextTable {
-  /// The lines of a table: two blanks between columns, nothing behind the last.
-  static func lines(_ header: [String], _ rows: [[String]]) -> [String] {
-    let all = [header] + rows
+  /// Rows may be shorter than the header.
+  static func lines(_ header: [String], _ rows: [[StyledText]]) -> [StyledLine] {
+    let all = [header.map { StyledText($0) }] + rows
     let widths = header.indices.map { column in
-      all.map { $0[column].count }.max() ?? 0
+      all.map { column < $0.count ? $0[column].text.count : 0 }.max() ?? 0
     }
     return all.map { row in
-      var line = ""
-      for (column, cell) in row.enumerated() {
-        line += cell
-        let last = row[(column + 1)...].allSatisfy(\.isEmpty)
-        if last { break }
-        line += String(repeating: " ", count: widths[column] - cell.count + 2)
+      let last = row.lastIndex { !$0.text.isEmpty } ?? 0
+      let cells = row.prefix(last + 1).enumerated().flatMap { column, cell in
+        let space = String(repeating: " ", count: widths[column] - cell.text.count + 2)
+        return column == last ? [cell] : [cell, StyledText(space)]
       }
-      return line
+      return StyledLine(cells)
     }
+  }
+
+  static func lines(_ header: [String], _ rows: [[String]]) -> [String] {
+    lines(header, rows.map { row in row.map { StyledText($0) } }).map(\.plain)
   }
 }

@@ -43,10 +43,9 @@ struct ProposalsCommand: Command {
     let rows = context.ask(configuration, .proposals)
     console.events("proposal", rows) { view in
       [
-        "digest": JSONValue(view.own.digest?.hex), "phase": .string(view.phase.rawValue),
-        "rollout": JSONValue(view.rollout),
-        "reason": JSONValue(view.refusal?.message ?? Self.failure(view)?.reason),
-        "failed": JSONValue(view.failure?.digest.hex),
+        "digest": view.own.digest?.hex, "phase": view.phase.rawValue, "rollout": view.rollout,
+        "reason": view.refusal?.message ?? Self.failure(view)?.reason,
+        "failed": view.failure?.digest.hex,
       ]
     }
     let cells = rows.map { row -> [String] in
@@ -62,23 +61,15 @@ struct ProposalsCommand: Command {
       console.line(line)
     }
     context.tellFailures(rows)
-    console.errors(
-      rows.map { row in
-        (
-          name: row.name,
-          message: row.answer.flatMap(Self.problem)
-        )
-      })
-    return .asked(
-      NodeResult.answers(rows, reason: \.refusal?.message, outcome: \.phase.rawValue),
-      failures: rows.compactMap { $0.failure?.code })
+    console.errors(rows.map { (name: $0.name, message: $0.answer.flatMap(Self.problem)) })
+    return .asked(rows, reason: \.refusal?.message, outcome: \.phase.rawValue)
   }
 
   /// Asks every node to take settings again.
   private func retry(_ retry: ProposalRetry, _ configuration: Configuration) -> CommandResult {
     let (console, digest) = (context.console, retry.digest)
     let rows = context.ask(configuration, .retry(retry))
-    console.events("retry", rows) { ["changed": .bool($0.isChanged)] }
+    console.events("retry", rows) { ["changed": $0.isChanged] }
     let taken = rows.filter { $0.answer?.isChanged ?? false }.map(\.name)
     context.tellFailures(rows)
     if taken.isEmpty, !rows.contains(where: { $0.failure != nil }) {
@@ -91,9 +82,7 @@ struct ProposalsCommand: Command {
         "settings \(digest) are taken again on \(NodeNames.folded(taken)), at the next `keyturn propose` of each node"
       )
     }
-    return .asked(
-      NodeResult.answers(rows, reason: { _ in nil }) { $0.isChanged ? "taken" : "unchanged" },
-      failures: rows.compactMap { $0.failure?.code })
+    return .asked(rows) { $0.isChanged ? "taken" : "unchanged" }
   }
 
   private static func failure(_ view: ProposalsView) -> ProposalFailure? {

@@ -124,12 +124,9 @@ struct ProposeCommand: Command {
     context.console.event(
       "proposal", node: view.node,
       [
-        "digest": JSONValue(view.own.digest?.hex), "phase": .string(view.phase.rawValue),
-        "missing": .array(view.missing.map { .string($0) }),
-        "differing": .array(view.differing.map { .string($0) }),
-        "rollout": JSONValue(view.rollout),
-        "reason": JSONValue(view.refusal?.message ?? failure?.reason),
-        "changed": .bool(view.isChanged),
+        "digest": view.own.digest?.hex, "phase": view.phase.rawValue, "missing": view.missing,
+        "differing": view.differing, "rollout": view.rollout,
+        "reason": view.refusal?.message ?? failure?.reason, "changed": view.isChanged,
       ])
   }
 

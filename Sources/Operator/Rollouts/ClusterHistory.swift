@@ -76,9 +76,7 @@ struct ClusterHistory: Sendable {
       let texts = answers.compactMap { answer in
         text(answer).map { (name: answer.node, value: $0) }
       }
-      return NodeNames.grouped(texts).map {
-        (severity, "\(NodeNames.folded($0.names)): \($0.value)")
-      }
+      return NodeNames.lines(texts).map { (severity, $0) }
     }
     let all = numbers
     return answers.flatMap { answer in

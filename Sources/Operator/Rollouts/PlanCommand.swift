@@ -41,8 +41,7 @@ struct PlanCommand: Command {
     case .ended(let result): return result
     case .joins(let configuration, let active):
       context.console.message(.error, "the same is under way already, rollout \(active.text)")
-      return CommandResult(
-        .busy, nodes: configuration.names.map { NodeResult(name: $0, outcome: "untouched") })
+      return CommandResult(.busy, nodes: configuration.untouched)
     case .ready(_, _, let plan):
       let nodes = plan.rows.map { row in
         let changes = row.answer.map { $0.before != $0.after || $0.restartNeeded } ?? false

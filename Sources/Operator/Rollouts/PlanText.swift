@@ -45,35 +45,30 @@ extension ClusterPlan {
     return lines
   }
 
-  private static func fields(_ answer: PlanAnswer) -> [String: JSONValue] {
+  private static func fields(_ answer: PlanAnswer) -> JSONObject {
     [
-      "file": .string(answer.path), "before": JSONValue(answer.before?.hex),
-      "after": JSONValue(answer.after?.hex),
-      "difference": .array(answer.difference.map { .string($0) }),
-      "restartNeeded": .bool(answer.restartNeeded),
-      "restartReason": .string(answer.restartReason),
-      "findings": .array(answer.findings.map(JSONValue.init)),
+      "file": answer.path, "before": answer.before?.hex, "after": answer.after?.hex,
+      "difference": answer.difference, "restartNeeded": answer.restartNeeded,
+      "restartReason": answer.restartReason, "findings": answer.findings.map(JSONObject.init),
       "refusal": answer.refusal.map {
-        .object(["kind": .string($0.code.rawValue), "message": .string($0.message)])
-      } ?? .null,
-      "activeRollout": JSONValue(answer.activeRollout),
-      "sealedKey": JSONValue(answer.seal?.keyName),
-      "epoch": .integer(Int64(clamping: answer.epoch)),
+        ["kind": $0.code.rawValue, "message": $0.message] as JSONObject
+      },
+      "activeRollout": answer.activeRollout, "sealedKey": answer.seal?.keyName,
+      "epoch": answer.epoch,
     ]
   }
 }
 
-extension JSONValue {
+extension JSONObject {
   /// A finding with all its parts; `more` only where it stands for others.
   init(_ finding: Finding) {
-    var parts: [String: JSONValue] = [
-      "severity": .string(finding.severity.rawValue), "rule": .string(finding.rule),
-      "variable": JSONValue(finding.variable), "file": JSONValue(finding.file),
-      "line": JSONValue(finding.line), "column": JSONValue(finding.column),
-      "message": .string(finding.message), "remedy": JSONValue(finding.remedy),
+    var parts: JSONObject = [
+      "severity": finding.severity.rawValue, "rule": finding.rule, "variable": finding.variable,
+      "file": finding.file, "line": finding.line, "column": finding.column,
+      "message": finding.message, "remedy": finding.remedy,
     ]
-    if let more = finding.more { parts["more"] = JSONValue(more) }
-    self = .object(parts)
+    if let more = finding.more { parts["more"] = more }
+    self = parts
   }
 }
 

@@ -169,16 +169,10 @@ struct ResolveCommand: Command {
         "rollout \(nodes.id) is not decided: \(words.count / 2 + 1) of the \(words.count) nodes must be connected; those in doubt change nothing meanwhile and go on asking by themselves"
     }
     context.console.message(isDecided ? .note : .error, summary)
-    for group in NodeNames.grouped(
-      results.map { node in
-        (
-          name: node.name,
-          value: node.outcome + (node.reason.isEmpty ? "" : ": \(node.reason)")
-        )
-      })
-    {
-      context.console.line("\(NodeNames.folded(group.names)): \(group.value)")
+    let texts = results.map { node in
+      (name: node.name, value: node.outcome + (node.reason.isEmpty ? "" : ": \(node.reason)"))
     }
+    for line in NodeNames.lines(texts) { context.console.line(line) }
     return CommandResult(Self.exitCode(words), nodes: results)
   }
 

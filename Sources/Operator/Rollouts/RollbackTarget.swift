@@ -28,16 +28,13 @@ struct RollbackTarget: Sendable {
         .error,
         "nothing was touched: there is no generation that every node has and that is not what the files are now; keyturn history shows what there is"
       )
-      return .refused(
-        CommandResult(
-          .voteRefused,
-          nodes: configuration.names.map { NodeResult(name: $0, outcome: "untouched") }))
+      return .refused(CommandResult(.voteRefused, nodes: configuration.untouched))
     }
     let refusals = history.refusals(of: number)
     if let code = refusals.compactMap({ $0.refusal?.code }).deciding {
       return refuse(refusals, code)
     }
-    console.event("rollback", ["generation": JSONValue(number)])
+    console.event("rollback", ["generation": number])
     if let generation = history.generation(number) {
       let time = ClusterHistory.time(generation.confirmedAtMicroseconds)
       console.progress(
@@ -52,20 +49,12 @@ struct RollbackTarget: Sendable {
   private func refuse(
     _ refusals: [(name: String, refusal: Refusal?)], _ code: RefusalCode
   ) -> Outcome {
-    let groups = NodeNames.grouped(
-      refusals.compactMap { name, refusal in refusal.map { (name: name, value: $0) } })
-    for group in groups where group.value.code == code {
-      context.console.message(
-        .error,
-        "nothing was touched: \(NodeNames.folded(group.names)): \(group.value.message)")
+    let deciding = refusals.compactMap { name, refusal in
+      refusal?.code == code ? refusal.map { (name: name, value: $0.message) } : nil
     }
-    return .refused(
-      CommandResult(
-        ExitCode(code),
-        nodes: refusals.map { name, refusal in
-          NodeResult(
-            name: name, outcome: refusal.map { RolloutPreparation.outcome($0.code) } ?? "untouched",
-            reason: refusal?.message ?? "")
-        }))
+    for line in NodeNames.lines(deciding) {
+      context.console.message(.error, "nothing was touched: \(line)")
+    }
+    return .refused(CommandResult(ExitCode(code), nodes: NodeResult.untouched(refusals)))
   }
 }

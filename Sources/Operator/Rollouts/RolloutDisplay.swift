@@ -11,10 +11,7 @@ struct RolloutDisplay: RolloutWatcher {
   private let began: Instant
   private var table: RolloutTable
   private var lastSign: Instant
-  /// What stands on the terminal now.
-  private var drawn: [String] = []
-  /// How wide it was then.
-  private var drawnColumns = 0
+  private var screen: Redrawing
 
   static let signMilliseconds = 30_000
 
@@ -23,6 +20,7 @@ struct RolloutDisplay: RolloutWatcher {
     began = Clock.now()
     lastSign = began
     table = RolloutTable(names, phase: .asked, at: began)
+    screen = Redrawing(console)
   }
 
   mutating func changed(member: String, phase: Word<RolloutPhase>, detail: String) {
@@ -31,7 +29,7 @@ struct RolloutDisplay: RolloutWatcher {
       detail.isEmpty && table.rows.contains { $0.name == member && $0.state.phase == phase }
     guard table.set(member, state, at: Clock.now()) else { return }
     console.event(
-      "phase", node: member, ["phase": .string(phase.text), "detail": .string(detail)])
+      "phase", node: member, ["phase": phase.text, "detail": detail])
     // That the last detail is over is no news.
     if !isKnown { say("\(member): \(phase.text)" + (detail.isEmpty ? "" : ": \(detail)")) }
     draw()
@@ -39,7 +37,7 @@ struct RolloutDisplay: RolloutWatcher {
 
   mutating func committed(inNanoseconds: Int64) {
     let milliseconds = inNanoseconds / 1_000_000
-    console.event("committed", ["inMilliseconds": .integer(milliseconds)])
+    console.event("committed", ["inMilliseconds": milliseconds])
     say("all nodes voted yes; restart in \(milliseconds) ms")
   }
 
@@ -51,7 +49,7 @@ struct RolloutDisplay: RolloutWatcher {
       lastSign = now
       let seconds = now.milliseconds(since: began) / 1000
       let phases = table.phases
-      console.event("waiting", ["seconds": .integer(Int64(seconds)), "phases": .string(phases)])
+      console.event("waiting", ["seconds": seconds, "phases": phases])
       console.progress("waiting for \(seconds) s: \(phases)")
     }
   }
@@ -59,7 +57,7 @@ struct RolloutDisplay: RolloutWatcher {
   /// Leaves the last state of the table standing.
   mutating func end() {
     draw()
-    drawn = []
+    screen = Redrawing(console)
   }
 
   /// A line for logs; on a terminal only what must not get lost goes above the table.
@@ -69,32 +67,8 @@ struct RolloutDisplay: RolloutWatcher {
     console.progress(text)
   }
 
-  /// Redraws the table over the last one.
   private mutating func draw() {
     guard console.isLive, let size = console.host.terminal(.standardOutput) else { return }
-    let lines = table.text(columns: size.columns, rows: size.rows, at: Clock.now())
-    if lines.map(\.text) == drawn, size.columns == drawnColumns { return }
-    var text = ""
-    if !drawn.isEmpty {
-      // In a terminal that became narrower the old lines have been broken into several.
-      let above = drawn.reduce(0) { $0 + max(1, ($1.count + size.columns - 1) / size.columns) }
-      text += "\u{1B}[\(min(above, max(1, size.rows - 1)))A\r"
-      if size.columns != drawnColumns { text += "\u{1B}[J" }
-    }
-    for (line, phase) in lines { text += "\r\u{1B}[2K" + colored(line, phase?.known) + "\n" }
-    if drawn.count > lines.count { text += "\u{1B}[J" }
-    drawn = lines.map(\.text)
-    drawnColumns = size.columns
-    console.host.write(text, to: .standardOutput)
-  }
-
-  private func colored(_ line: String, _ phase: RolloutPhase?) -> String {
-    guard console.hasColor else { return line }
-    switch phase {
-    case .confirmed: return "\u{1B}[32m\(line)\u{1B}[0m"
-    case .failed, .timedOut, .refused, .unreachable: return "\u{1B}[31m\(line)\u{1B}[0m"
-    case .unknown, .aborted: return "\u{1B}[33m\(line)\u{1B}[0m"
-    default: return line
-    }
+    screen.draw(table.text(columns: size.columns, rows: size.rows, at: Clock.now()))
   }
 }

@@ -24,7 +24,7 @@ struct RolloutFollower: Sendable {
   /// Follows it to its end, and a rollback of it to the rollback's. Blocks.
   func follow(_ id: String) throws(Refusal) -> CommandResult {
     let console = context.console
-    console.event("rollout", ["id": .string(id)])
+    console.event("rollout", ["id": id])
     console.progress("rollout \(id)")
     let first = try watch(id)
     if first.isInterrupted { return left(id, first) }
@@ -38,7 +38,7 @@ struct RolloutFollower: Sendable {
     switch first.rolloutResult?.kind {
     case .rollingBack:
       guard let back = first.rolloutResult?.rollback else { break }
-      console.event("rollback", ["id": .string(back), "undoes": .string(id)])
+      console.event("rollback", ["id": back, "undoes": id])
       console.message(.warning, "not every start was confirmed: rolled back by rollout \(back)")
       let second = try watch(back)
       if second.isInterrupted { return left(back, second) }

@@ -74,18 +74,9 @@ struct RolloutPreparation {
       return .ended(CommandResult(.done, outcome: "nothingToDo", nodes: nodes))
     case .refused(let refusal, _):
       context.console.message(.error, "nothing was touched: \(refusal.message)")
-      let nodes = plan.refusals.map { name, refusal in
-        NodeResult(
-          name: name, outcome: refusal.map { Self.outcome($0.code) } ?? "untouched",
-          reason: refusal?.message ?? "")
-      }
-      return .ended(CommandResult(ExitCode(refusal.code), nodes: nodes))
+      return .ended(
+        CommandResult(ExitCode(refusal.code), nodes: NodeResult.untouched(plan.refusals)))
     }
-  }
-
-  /// One word for a node that says no, or says nothing.
-  static func outcome(_ code: RefusalCode) -> String {
-    code == .unreachable ? "unreachable" : "refused"
   }
 
   /// The settings are wrong in themselves: 5, unless they also touch a key that is in force
@@ -93,7 +84,7 @@ struct RolloutPreparation {
   private func refuse(_ settings: RequestedSettings, _ configuration: Configuration)
     -> CommandResult
   {
-    var nodes = configuration.names.map { NodeResult(name: $0, outcome: "untouched") }
+    var nodes = configuration.untouched
     var code = ExitCode.validationRefused
     if settings.concernsKey {
       for (index, row) in context.ask(configuration, .status).enumerated() {

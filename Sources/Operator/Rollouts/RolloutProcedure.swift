@@ -26,7 +26,7 @@ struct RolloutProcedure {
   private func confirm(_ configuration: Configuration, _ plan: ClusterPlan) -> CommandResult? {
     if options.isUnasked { return nil }
     let cluster = configuration.inventory.cluster
-    let nodes = configuration.names.map { NodeResult(name: $0, outcome: "untouched") }
+    let nodes = configuration.untouched
     let count = configuration.names.count
     let answers = plan.rows.compactMap(\.answer)
     if answers.contains(where: \.enablesEncryption) {

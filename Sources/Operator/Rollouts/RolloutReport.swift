@@ -12,7 +12,7 @@ struct RolloutReport: UndertakingObserver {
 
   func begins(_ rollout: Rollout) -> RolloutDisplay {
     if let undone = rollout.undoes {
-      console.event("rollback", ["id": .string(rollout.id), "undoes": .string(undone)])
+      console.event("rollback", ["id": rollout.id, "undoes": undone])
       console.message(
         .warning,
         "no server got past the Key Manager with a new key: rollout \(rollout.id) restores the previous files"
@@ -21,8 +21,7 @@ struct RolloutReport: UndertakingObserver {
       console.event(
         "rollout",
         [
-          "id": .string(rollout.id), "epoch": .integer(Int64(clamping: rollout.epoch)),
-          "generation": JSONValue(rollout.generation),
+          "id": rollout.id, "epoch": rollout.epoch, "generation": rollout.generation,
         ])
       console.progress("rollout \(rollout.id) of \(NodeNames.counted(rollout.members.count))")
     }
@@ -56,15 +55,10 @@ struct RolloutReport: UndertakingObserver {
       node.outcome != OutcomeKind.confirmed.rawValue && !node.reason.isEmpty
         && (console.isQuiet || console.isLive || node.outcome != OutcomeKind.aborted.rawValue)
     }
-    for group in NodeNames.grouped(
-      untold.map { (name: $0.name, value: "\($0.outcome): \($0.reason)") })
-    {
-      console.line("\(NodeNames.folded(group.names)): \(group.value)")
-    }
+    let reasons = untold.map { (name: $0.name, value: "\($0.outcome): \($0.reason)") }
+    for line in NodeNames.lines(reasons) { console.line(line) }
     let warnings = nodes.compactMap { node in node.warning.map { (name: node.name, value: $0) } }
-    for group in NodeNames.grouped(warnings) {
-      console.message(.warning, "\(NodeNames.folded(group.names)): \(group.value)")
-    }
+    for line in NodeNames.lines(warnings) { console.message(.warning, line) }
     if let skew = Self.skew(result) { console.line(skew) }
     if let outage = result.writeOutageNanoseconds {
       console.line("no writes for \(Self.tenths(outage / 1_000)) s, from the first restart on")
@@ -110,10 +104,9 @@ extension CoordinatorResult {
 
 extension CommandResult {
   init(_ result: CoordinatorResult) {
-    self.init(
-      ExitCode(result.ending), skewNanoseconds: result.skewNanoseconds,
-      issueSkewNanoseconds: result.issueSkewNanoseconds,
-      stopSkewNanoseconds: result.stopSkewNanoseconds,
-      writeOutageNanoseconds: result.writeOutageNanoseconds, nodes: result.nodes)
+    self.init(ExitCode(result.ending), nodes: result.nodes)
+    times = RolloutTimes(
+      skew: result.skewNanoseconds, issueSkew: result.issueSkewNanoseconds,
+      stopSkew: result.stopSkewNanoseconds, writeOutage: result.writeOutageNanoseconds)
   }
 }

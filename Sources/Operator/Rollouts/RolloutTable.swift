@@ -76,28 +76,29 @@ struct RolloutTable: Sendable {
       .map { "\(NodeNames.folded($0.names)) \($0.value)" }.joined(separator: ", ")
   }
 
-  /// The table's lines, the header first, each with the phase that it is of, for a terminal of this
-  /// size, of which one line stays free.
-  func text(columns: Int, rows: Int, at now: Instant) -> [(
-    text: String, phase: Word<RolloutPhase>?
-  )] {
+  /// The table's lines, the header first, for a terminal of this size, of which one line stays free.
+  func text(columns: Int, rows: Int, at now: Instant) -> [StyledLine] {
     let lines = lines(room: max(1, rows - 2))
     let cells = lines.map { line in
       [
         Self.cut(NodeNames.folded(line.names), columns / 3, line.names.count),
-        line.state.phase.text,
-        "\(now.milliseconds(since: line.since) / 1000) s", line.state.detail,
+        line.state.phase.text, "\(now.milliseconds(since: line.since) / 1000) s", line.state.detail,
       ]
     }
-    let phases = [nil] + lines.map(\.state.phase)
-    let text = TextTable.lines(["NODE", "STATE", "FOR", "DETAIL"], cells)
-    return zip(text, phases).prefix(max(2, rows - 1)).map { text, phase in
-      (Self.cut(Console.visible(text), max(20, columns - 1)), phase)
-    }
+    let styles = [.plain] + lines.map { Self.style($0.state.phase.known) }
+    return zip(TextTable.lines(["NODE", "STATE", "FOR", "DETAIL"], cells), styles)
+      .prefix(max(2, rows - 1)).map { text, style in
+        StyledLine([StyledText(text, style)]).cut(to: max(20, columns - 1))
+      }
   }
 
-  private static func cut(_ line: String, _ room: Int) -> String {
-    line.count <= room ? line : line.prefix(room - 3) + "..."
+  private static func style(_ phase: RolloutPhase?) -> StyledText.Style {
+    switch phase {
+    case .confirmed: .good
+    case .failed, .timedOut, .refused, .unreachable: .bad
+    case .unknown, .aborted: .doubtful
+    default: .plain
+    }
   }
 
   /// Long lists of names must not push the rest off the screen.

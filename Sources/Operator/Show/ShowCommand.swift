@@ -61,8 +61,11 @@ struct ShowCommand: Command {
     }
     events(axis)
     context.tellFailures(rows)
-    return CommandResult.asked(nodes(axis), failures: rows.compactMap { $0.failure?.code })
-      .with(axis)
+    var result = CommandResult.asked(nodes(axis), failures: rows.compactMap { $0.failure?.code })
+    result.times = RolloutTimes(
+      skew: axis.skew(of: .start), issueSkew: axis.skew(of: .issued),
+      stopSkew: axis.skew(of: .stop), writeOutage: axis.writeOutage)
+    return result
   }
 
   /// The id of the rollout with the highest epoch that any node has kept.
@@ -116,9 +119,7 @@ struct ShowCommand: Command {
       return (row.node, "\(end.phase.text): \(row.outcome?.reason ?? end.detail)")
     }
     if !reasons.isEmpty { console.line("") }
-    for group in NodeNames.grouped(reasons) {
-      console.line("\(NodeNames.folded(group.names)): \(group.value)")
-    }
+    for line in NodeNames.lines(reasons) { console.line(line) }
   }
 
   private func events(_ axis: TimelineAxis) {
@@ -126,38 +127,24 @@ struct ShowCommand: Command {
     console.event(
       "rollout",
       [
-        "id": .string(axis.id), "kind": JSONValue(axis.head?.kind.rawValue),
-        "createdBy": JSONValue(axis.head?.createdBy),
-        "epoch": axis.head.map { .integer(Int64(clamping: $0.epoch)) } ?? .null,
-        "generation": JSONValue(axis.head?.generation), "hasInstant": .bool(axis.hasInstant),
-        "zero": JSONValue(axis.zeroMicroseconds.map { CalendarTime.text(microseconds: $0) }),
+        "id": axis.id, "kind": axis.head?.kind.rawValue, "createdBy": axis.head?.createdBy,
+        "epoch": axis.head?.epoch, "generation": axis.head?.generation,
+        "hasInstant": axis.hasInstant,
+        "zero": axis.zeroMicroseconds.map { CalendarTime.text(microseconds: $0) },
       ])
     for row in axis.rows where row.problem == nil {
       console.event(
         "timeline", node: row.node,
         [
-          "outcome": JSONValue(row.outcome?.kind.rawValue),
-          "reason": JSONValue(row.outcome?.reason), "byWallClock": .bool(row.isByWallClock),
-          "steps": .array(
-            row.marks.map { mark in
-              .object([
-                "milliseconds": .number(CommandResult.milliseconds(mark.at)),
-                "phase": .string(mark.phase.text), "detail": .string(mark.detail),
-              ])
-            }),
+          "outcome": row.outcome?.kind.rawValue, "reason": row.outcome?.reason,
+          "byWallClock": row.isByWallClock,
+          "steps": row.marks.map { mark in
+            [
+              "milliseconds": CommandResult.milliseconds(mark.at), "phase": mark.phase.text,
+              "detail": mark.detail,
+            ] as JSONObject
+          },
         ])
     }
-  }
-}
-
-extension CommandResult {
-  /// The same, with the skews of a timeline.
-  fileprivate func with(_ axis: TimelineAxis) -> CommandResult {
-    var result = self
-    result.skewNanoseconds = axis.skew(of: .start)
-    result.issueSkewNanoseconds = axis.skew(of: .issued)
-    result.stopSkewNanoseconds = axis.skew(of: .stop)
-    result.writeOutageNanoseconds = axis.writeOutage
-    return result
   }
 }

@@ -76,23 +76,33 @@ import Testing
     arguments: hidden)
   func hiddenCharacters(scalar: Unicode.Scalar) throws {
     let text = "minio-1\(scalar)x"
-    for shown in [Console.visible(text), HTML.escaped(text), JSONValue.string(text).text] {
+    for shown in [Console.visible(text), HTML.escaped(text), json(text)] {
       #expect(!shown.unicodeScalars.contains(scalar), "\(shown.debugDescription)")
       #expect(shown.contains("minio-1") && shown.contains("x"))
     }
     // A program reads what was written.
     let read = try JSON.decode(
-      [String].self, from: Array(JSONValue.array([.string(text)]).text.utf8))
-    #expect(read[0].unicodeScalars.elementsEqual(text.unicodeScalars))
+      [String: String].self, from: Array(json(text).utf8))
+    #expect(try #require(read["x"]).unicodeScalars.elementsEqual(text.unicodeScalars))
+  }
+
+  private func json(_ text: String) -> String { (["x": text] as JSONObject).text }
+
+  @Test("a value that is nil is null in JSON, one that is taken away is not there")
+  func absent() {
+    var object: JSONObject = ["a": nil as Int?, "b": 1, "c": ["d": [true]] as JSONObject]
+    #expect(object.text == #"{"a":null,"b":1,"c":{"d":[true]}}"#)
+    object["b"] = nil
+    #expect(object.text == #"{"a":null,"c":{"d":[true]}}"#)
   }
 
   @Test("such a character is named where it stood")
   func hiddenNames() {
     #expect(Console.visible("a\u{202E}b\u{200B}") == "a<U+202E>b<U+200B>")
     #expect(HTML.escaped("<\u{202E}>") == "&lt;&lt;U+202E&gt;&gt;")
-    #expect(JSONValue.string("a\u{202E}\u{9B}\u{E0041}").text == #""a\u202e\u009b\udb40\udc41""#)
+    #expect(json("a\u{202E}\u{9B}\u{E0041}") == #"{"x":"a\u202e\u009b\udb40\udc41"}"#)
     #expect(Console.visible("Zürich – 東京 ✓") == "Zürich – 東京 ✓")
-    #expect(JSONValue.string("Zürich – 東京").text == #""Zürich – 東京""#)
+    #expect(json("Zürich – 東京") == #"{"x":"Zürich – 東京"}"#)
   }
 
   @Test("the help of the program and of every command is the one that was agreed")

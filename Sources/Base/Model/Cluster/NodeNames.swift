@@ -36,6 +36,11 @@ package enum NodeNames {
     return groups
   }
 
+  /// `minio-[1-3]: text`: a line for all of which the same is said.
+  package static func lines(_ rows: [(name: String, value: String)]) -> [String] {
+    grouped(rows).map { "\(folded($0.names)): \($0.value)" }
+  }
+
   /// A name without its number.
   private struct Shape: Equatable {
     var prefix: String
