@@ -4,7 +4,6 @@ internal import Model
 
 package struct Digest: Sendable, Hashable, Comparable, HexText {
   package static let digits = 64
-  /// 64 lower-case hexadecimal digits.
   package let hex: String
 
   package init?(hex: String) {
@@ -45,7 +44,6 @@ package struct Digest: Sendable, Hashable, Comparable, HexText {
     return sha256(bytes)
   }
 
-  /// ``ofFields(_:)`` of UTF-8 texts.
   package static func ofFields(_ fields: [String]) -> Digest {
     ofFields(fields.map { Array($0.utf8) })
   }

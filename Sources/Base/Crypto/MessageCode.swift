@@ -9,8 +9,7 @@ package enum MessageCode {
     var length: UInt32 = 0
     // An empty array has no address, which OpenSSL takes for "the key of the last call".
     let key = key.isEmpty ? [0] : key
-    let result = HMAC(
-      EVP_sha256(), key, Int32(key.count), message, message.count, &output, &length)
+    let result = HMAC(EVP_sha256(), key, Int32(key.count), message, message.count, &output, &length)
     precondition(result != nil && length == 32, "OpenSSL has no HMAC-SHA256")
     return output
   }

@@ -32,10 +32,8 @@ package enum PublicKey {
 }
 
 extension [UInt8] {
-  /// Overwrites the bytes with zeros in a way that the compiler may not leave out, then empties the
-  /// array.
-  ///
-  /// Clears this array's own storage; copies that were made of it earlier stay as they are.
+  /// Overwrites the bytes with zeros, which the compiler may not leave out, and empties the array.
+  /// Copies that were made of it earlier stay as they are.
   package mutating func wipe() {
     withUnsafeMutableBytes { OPENSSL_cleanse($0.baseAddress, $0.count) }
     removeAll()

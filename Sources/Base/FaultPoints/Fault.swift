@@ -3,13 +3,13 @@
 internal import Glibc
 #endif
 
-/// Places in a program at which a test can end or stop it, by name and never by a sleep. A release
-/// build has nothing of it (`scripts/test` looks).
+/// Places in a program at which a test can end or hold it, by name and never by a sleep. A release
+/// build has none of it (`scripts/test` looks).
 ///
-/// `KEYTURN_FAULT` in the environment names a file. A test writes `PLACE kill` or `PLACE hold` into it.
-/// Whoever comes to that place first renames the file to `FILE.reached`, so that it happens once, also
-/// if the program is started again; then it ends the program with SIGKILL, or waits there, the thread
-/// alone, until `FILE.reached` is removed.
+/// `KEYTURN_FAULT` in the environment names a file, into which a test writes `PLACE kill` or `PLACE
+/// hold`. The first thread at that place renames the file to `FILE.reached`, so that it happens
+/// once, also if the program is started again; then it ends the program with SIGKILL, or waits
+/// until `FILE.reached` is removed.
 public enum Fault {
   #if DEBUG
   private static let file = getenv("KEYTURN_FAULT").map { String(cString: $0) }
@@ -43,12 +43,10 @@ public enum Fault {
     return count > 0 ? String(decoding: bytes[..<count], as: UTF8.self) : nil
   }
   #else
-  // Public, as nothing else is: `package` bodies are not inlined in other modules, and the names would stay in the
-  // programs.
-  @inlinable @inline(__always)
-  public static func reach(_ place: @autoclosure () -> String) {}
+  // Public, as nothing else is: bodies of `package` functions are not inlined in other modules, and
+  // the names of the places would stay in the programs.
+  @inlinable @inline(__always) public static func reach(_ place: @autoclosure () -> String) {}
 
-  @inlinable @inline(__always)
-  public static func name(_ value: some Any) -> String { "" }
+  @inlinable @inline(__always) public static func name(_ value: some Any) -> String { "" }
   #endif
 }

@@ -11,8 +11,7 @@ package struct JSONFailure: Error, Sendable, Hashable, CustomStringConvertible {
 
 /// JSON in and out, for messages between Keyturn's programs and for its files.
 ///
-/// Nothing is ever compared, voted on or signed as JSON text: that is what `Digest.ofFields` is
-/// for.
+/// Nothing is compared, voted on or signed as JSON text: `Digest.ofFields` is for that.
 package enum JSON {
   /// The value as JSON: keys sorted, so that it is the same in every process, slashes not escaped.
   package static func encode(_ value: some Encodable, pretty: Bool = false) -> [UInt8] {
@@ -49,13 +48,13 @@ package enum JSON {
     /// For example `timeouts.stopSecond`.
     package var place: String
     package var name: String
-    /// What there is beside it: one of these was perhaps meant.
+    /// The known fields beside it, one of which was perhaps meant.
     package var siblings: [String]
   }
 
-  /// What `bytes` say and `value`, which was decoded from them, does not hold: for files that people
-  /// write, where a mistyped field would mean a default without a word. Fields that are null are no
-  /// matter.
+  /// The fields of `bytes` that `value`, which was decoded from them, does not have. For files that
+  /// people write, where a mistyped field would silently mean a default. Fields that are null do
+  /// not count.
   package static func ignored(in bytes: [UInt8], by value: some Encodable) -> [IgnoredField] {
     guard let written = try? decode(JSONShape.self, from: bytes),
       let read = try? decode(JSONShape.self, from: encode(value))

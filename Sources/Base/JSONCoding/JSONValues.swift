@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 extension JSON {
-  /// Whether a text holds more than `limit` values: what decoding costs beyond its length. Not a
-  /// judgement of whether it is JSON.
+  /// Whether a text holds more than `limit` values, which decoding costs beyond its length. Does
+  /// not check that it is JSON.
   ///
-  /// A list of a million numbers is 2 MB of text and more than 50 MB decoded, whether anybody wants
-  /// the list or not; so this is asked first, and it allocates nothing.
+  /// A list of a million numbers is 2 MB of text and more than 50 MB decoded, even if nobody wants
+  /// the list; so this is asked first, and it allocates nothing.
   package static func hasMoreValues(than limit: Int, _ bytes: [UInt8]) -> Bool {
     var count = 0
     var isText = false

@@ -12,7 +12,6 @@ package struct Errno: Error, Sendable, Hashable, CustomStringConvertible {
     self.attempt = attempt
   }
 
-  /// `open /etc/default/minio: No such file or directory`.
   package var description: String { "\(attempt): \(Errno.text(code))" }
 
   /// The C library's words for an error number. Safe from any thread.

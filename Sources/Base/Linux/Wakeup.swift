@@ -6,9 +6,8 @@ internal import Glibc
 package final class Wakeup: Sendable {
   private let event: FileDescriptor
 
-  /// A wake-up that has not been given yet.
   package init() throws(Errno) {
-    event = FileDescriptor(owning: try retrying("eventfd") { kt_wakeup_eventfd() })
+    event = FileDescriptor(owning: try retrying("eventfd") { kt_eventfd() })
   }
 
   /// To be polled for POLLIN; readable from ``signal()`` to ``clear()``.

@@ -17,12 +17,10 @@ package enum Clock {
   /// times of files.
   package static func realtimeMicroseconds() -> Int64 { kt_realtime_nanoseconds() / 1000 }
 
-  /// Blocks the calling thread until `instant`, by an absolute timer. Returns at once if it is
-  /// past.
+  /// Blocks the calling thread until `instant`, by an absolute timer.
   package static func sleep(until instant: Instant) {
     while kt_sleep_until_boottime(instant.nanoseconds) == EINTR {}
   }
-
 }
 
 extension Instant {

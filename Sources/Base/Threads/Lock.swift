@@ -51,9 +51,7 @@ package final class Lock<Value>: Sendable {
 
   /// Blocks until `body` returns a result, asking it again after each ``update(_:)``, or until the
   /// deadline (nil).
-  package func wait<Result>(
-    until deadline: Instant?, _ body: (inout Value) -> Result?
-  ) -> Result? {
+  package func wait<Result>(until deadline: Instant?, _ body: (inout Value) -> Result?) -> Result? {
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }
     while true {
@@ -71,13 +69,12 @@ package final class Lock<Value>: Sendable {
   }
 }
 
-/// The value of a lock that guards nothing but the order of those who take it.
+/// The value of a lock that guards only the order of those who take it.
 ///
 /// Not `Void`: for a property without a size the compiler names the object's own address, and the
 /// thread sanitizer takes its accesses for writes of the object's header.
 package struct Turn: Sendable {
   private var place: UInt8 = 0
 
-  /// The value that all have.
   package init() {}
 }

@@ -27,7 +27,7 @@ package enum Parallel {
         }
       }
     }
-    // Where the host gives no thread, those that there are do its share.
+    // If the host gives no more threads, those that there are do the work.
     for _ in 1..<max(1, min(items.count, atOnce ?? items.count)) {
       guard (try? Thread.start(name, work)) != nil else { break }
     }

@@ -3,8 +3,7 @@ internal import CLinux
 internal import Glibc
 package import Model
 
-/// The signals that end or reload a program, taken one by one on the main thread instead of
-/// interrupting any.
+/// The signals that end or reload a program, taken one by one on the main thread.
 package enum Signals {
   package enum Request: Sendable, Hashable {
     /// SIGTERM or SIGINT: end in good order.

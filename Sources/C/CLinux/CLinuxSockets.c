@@ -40,7 +40,7 @@ int kt_peer_user(int socket, unsigned *user) {
   struct ucred credentials;
   socklen_t size = sizeof credentials;
   if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size)) return -1;
-  // A socket that is none of this host's has no process behind it.
+  // A socket of another host has no process behind it.
   if (size != sizeof credentials || credentials.pid <= 0) return -1;
   *user = credentials.uid;
   return 0;

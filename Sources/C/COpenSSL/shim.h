@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// OpenSSL 3.0 or later. What of it Swift cannot import by itself (function-like macros, SSL_OP_*,
-// stacks) goes here as static inline functions with the prefix kt_.
+// OpenSSL 3.0 or later. What Swift cannot import (function-like macros, SSL_OP_*, stacks) is here as static inline
+// functions with the prefix kt_.
 #pragma once
 #include <openssl/bio.h>
 #include <openssl/bn.h>
@@ -36,7 +36,7 @@ static inline void kt_ctx_like_go(SSL_CTX *context) {
   SSL_CTX_set_options(context, SSL_OP_CLEANSE_PLAINTEXT);
 }
 
-/// For the stand-in only: the highest version, and what goes with versions that nobody should speak.
+/// For the stand-in only: the highest version, and what belongs to versions that nobody should use.
 static inline void kt_ctx_outdated(SSL_CTX *context, int maximum_version) {
   SSL_CTX_set_security_level(context, 0);
   SSL_CTX_set_min_proto_version(context, TLS1_VERSION);
@@ -57,7 +57,7 @@ static inline long kt_bio_data(BIO *bio, const char **bytes) {
 }
 static inline void kt_bio_reset(BIO *bio) { (void)BIO_reset(bio); }
 
-/// The key as PKCS#8, encrypted: PBES2 with AES-256-CBC and PBKDF2 of HMAC-SHA-256 (RFC 8018). NULL if that fails.
+/// The key as encrypted PKCS#8: PBES2 with AES-256-CBC and PBKDF2 of HMAC-SHA-256 (RFC 8018). NULL if that fails.
 static inline X509_SIG *kt_encrypt_key(const EVP_PKEY *key, const char *passphrase, int length,
                                        int iterations) {
   PKCS8_PRIV_KEY_INFO *plain = EVP_PKEY2PKCS8(key);
@@ -65,7 +65,7 @@ static inline X509_SIG *kt_encrypt_key(const EVP_PKEY *key, const char *passphra
                                               NID_hmacWithSHA256)
                           : NULL;
   X509_SIG *encrypted = way ? PKCS8_set0_pbe(passphrase, length, plain, way) : NULL;
-  // What it has not taken over.
+  // On success it belongs to `encrypted`.
   if (way && !encrypted) X509_ALGOR_free(way);
   PKCS8_PRIV_KEY_INFO_free(plain);
   return encrypted;

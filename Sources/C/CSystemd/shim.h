@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What of libsystemd Swift cannot import by itself (macros, variadic functions) goes here as
-// static inline functions with the prefix kt_.
+// What Swift cannot import of libsystemd (macros, variadic functions) is here as static inline functions with the
+// prefix kt_.
 #pragma once
 #include <systemd/sd-bus.h>
 #include <systemd/sd-daemon.h>

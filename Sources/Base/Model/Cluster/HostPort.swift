@@ -31,8 +31,7 @@ package struct HostPort: Sendable, Hashable, Codable {
         host = text[..<colon]
         port = text[text.index(after: colon)...]
       }
-      guard
-        host.utf8.allSatisfy({ $0.isLetterOrDigit || $0 == 0x2D || $0 == 0x2E || $0 == 0x5F })
+      guard host.utf8.allSatisfy({ $0.isLetterOrDigit || $0 == 0x2D || $0 == 0x2E || $0 == 0x5F })
       else { return nil }
     }
     guard !host.isEmpty, host.utf8.count <= 253 else { return nil }

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// One life of an agent's state directory: 128 random bits, drawn when the directory has none and durable in it from
-/// then on.
+/// One life of an agent's state directory: 128 random bits, drawn when the directory has none, and
+/// durable in it from then on.
 ///
-/// A node that lost its state (its disk replaced, the host installed again, the directory emptied)
-/// has another one under the same name. So other members can tell that the node has forgotten what
-/// it said before.
+/// A node that lost its state (disk replaced, host reinstalled, directory emptied) has another one
+/// under the same name, so other members can tell that it has forgotten what it said before.
 package struct Incarnation: Sendable, Hashable, HexText {
   package static let digits = 32
 
-  /// 32 lower-case hexadecimal digits.
   package let hex: String
 
   package init?(hex: String) {

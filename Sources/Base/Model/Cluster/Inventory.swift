@@ -59,24 +59,22 @@ package struct Inventory: Sendable, Codable, Hashable {
   /// What a reverse path from a Key Manager that no witness has verified means for a rollout.
   package enum UnverifiedDirection: String, Sendable, Codable, Hashable, CaseIterable {
     case warn
-    /// It is a refusal.
     case refuse
   }
 
   /// How long each part of a rollout may take.
   package struct Timeouts: Sendable, Codable, Hashable {
-    /// Preflight and vote of one member, seconds.
+    /// Preflight and vote of one member.
     package var prepareSeconds: Int
-    /// Stop of the unit after the instant, seconds.
+    /// Stop of the unit after the instant.
     package var stopSeconds: Int
-    /// Start of the unit until all of it is good, seconds.
+    /// Start of the unit until all of it is good.
     package var startSeconds: Int
-    /// How long it must stay good before it is confirmed, seconds.
+    /// How long it must stay good before it is confirmed.
     package var settleSeconds: Int
-    /// One probe of one Key Manager endpoint, seconds.
+    /// One probe of one Key Manager endpoint.
     package var probeSeconds: Int
 
-    /// The defaults: 30, 90, 300, 10 and 5 seconds.
     package init(
       prepareSeconds: Int = 30, stopSeconds: Int = 90, startSeconds: Int = 300,
       settleSeconds: Int = 10, probeSeconds: Int = 5
@@ -88,21 +86,15 @@ package struct Inventory: Sendable, Codable, Hashable {
       self.probeSeconds = probeSeconds
     }
 
-    private enum Key: String, CodingKey {
-      case prepareSeconds, stopSeconds, startSeconds, settleSeconds, probeSeconds
-    }
-
     /// Every field may be left out.
     package init(from decoder: any Decoder) throws {
-      let fields = try decoder.container(keyedBy: Key.self)
+      let fields = try decoder.container(keyedBy: CodingKeys.self)
       self.init()
-      prepareSeconds =
-        try fields.decodeIfPresent(Int.self, forKey: .prepareSeconds) ?? prepareSeconds
-      stopSeconds = try fields.decodeIfPresent(Int.self, forKey: .stopSeconds) ?? stopSeconds
-      startSeconds = try fields.decodeIfPresent(Int.self, forKey: .startSeconds) ?? startSeconds
-      settleSeconds =
-        try fields.decodeIfPresent(Int.self, forKey: .settleSeconds) ?? settleSeconds
-      probeSeconds = try fields.decodeIfPresent(Int.self, forKey: .probeSeconds) ?? probeSeconds
+      try fields.decode(into: &prepareSeconds, forKey: .prepareSeconds)
+      try fields.decode(into: &stopSeconds, forKey: .stopSeconds)
+      try fields.decode(into: &startSeconds, forKey: .startSeconds)
+      try fields.decode(into: &settleSeconds, forKey: .settleSeconds)
+      try fields.decode(into: &probeSeconds, forKey: .probeSeconds)
     }
   }
 
@@ -113,21 +105,17 @@ package struct Inventory: Sendable, Codable, Hashable {
   package var unit: String
   /// The environment file that Keyturn writes, absolute.
   package var environmentFile: String
-  /// How long each part of a rollout may take.
   package var timeouts: Timeouts
   /// The largest error of the clock estimate with which an instant is agreed, milliseconds.
   package var clockBoundMilliseconds: Int
   /// What follows an `apply` whose starts are not all confirmed.
   package var rollback: RollbackPolicy
-  /// What an unverified reverse path means for a rollout.
   package var unverifiedDirection: UnverifiedDirection
 
-  /// The port of an agent where the inventory names none.
+  /// Ports where the inventory names none; the Key Manager's is from docs/facts.md, "The documented
+  /// procedure".
   package static let defaultAgentPort: UInt16 = 7377
-  /// The port of a Key Manager where the inventory names none (docs/facts.md,
-  /// "The documented procedure").
   package static let defaultKeyManagerPort: UInt16 = 7373
-  /// The port of a MinIO server where the inventory names none.
   package static let defaultServerPort: UInt16 = 9000
 
   package init(
@@ -147,39 +135,19 @@ package struct Inventory: Sendable, Codable, Hashable {
     self.unverifiedDirection = unverifiedDirection
   }
 
-  private enum Key: String, CodingKey {
-    case cluster, nodes, keyManagers, unit, environmentFile, timeouts, clockBoundMilliseconds
-    case rollback, unverifiedDirection
-  }
-
   /// `cluster` and `nodes` must be there, the rest has defaults.
   package init(from decoder: any Decoder) throws {
-    let fields = try decoder.container(keyedBy: Key.self)
+    let fields = try decoder.container(keyedBy: CodingKeys.self)
     self.init(
       cluster: try fields.decode(String.self, forKey: .cluster),
       nodes: try fields.decode([Node].self, forKey: .nodes))
-    keyManagers =
-      try fields.decodeIfPresent([KeyManagerHost].self, forKey: .keyManagers) ?? keyManagers
-    unit = try fields.decodeIfPresent(String.self, forKey: .unit) ?? unit
-    environmentFile =
-      try fields.decodeIfPresent(String.self, forKey: .environmentFile) ?? environmentFile
-    timeouts = try fields.decodeIfPresent(Timeouts.self, forKey: .timeouts) ?? timeouts
-    clockBoundMilliseconds =
-      try fields.decodeIfPresent(Int.self, forKey: .clockBoundMilliseconds)
-      ?? clockBoundMilliseconds
-    rollback = try Self.word(in: fields, .rollback) ?? rollback
-    unverifiedDirection = try Self.word(in: fields, .unverifiedDirection) ?? unverifiedDirection
-  }
-
-  /// One of a few words; nil if the field is left out.
-  private static func word<Word: RawRepresentable<String> & CaseIterable>(
-    in fields: KeyedDecodingContainer<Key>, _ key: Key
-  ) throws -> Word? {
-    guard let text = try fields.decodeIfPresent(String.self, forKey: key) else { return nil }
-    if let word = Word(rawValue: text) { return word }
-    let words = Word.allCases.map(\.rawValue).joined(separator: ", ")
-    throw DecodingError.dataCorruptedError(
-      forKey: key, in: fields, debugDescription: "is none of \(words)")
+    try fields.decode(into: &keyManagers, forKey: .keyManagers)
+    try fields.decode(into: &unit, forKey: .unit)
+    try fields.decode(into: &environmentFile, forKey: .environmentFile)
+    try fields.decode(into: &timeouts, forKey: .timeouts)
+    try fields.decode(into: &clockBoundMilliseconds, forKey: .clockBoundMilliseconds)
+    try fields.decodeWord(into: &rollback, forKey: .rollback)
+    try fields.decodeWord(into: &unverifiedDirection, forKey: .unverifiedDirection)
   }
 
   /// The members of a rollout: the nodes' names, sorted.
@@ -227,7 +195,7 @@ package struct Inventory: Sendable, Codable, Hashable {
         problems.append("\(host.kind) \"\(host.name)\": address \(address.text) is given twice")
       }
     }
-    // A witness may share its Key Manager's host, and a node's server its agent's: only the form counts.
+    // A witness may share its Key Manager's host, and a server its agent's: only the form counts.
     for node in nodes where node.agentPlace != nil && node.serverPlace == nil {
       problems.append(
         "node \"\(node.name)\": server \"\(node.server ?? "")\" is not host or host:port")
@@ -264,6 +232,26 @@ package struct Inventory: Sendable, Codable, Hashable {
       problems.append("clockBoundMilliseconds: \(clockBoundMilliseconds) is not in 1...10000")
     }
     return problems
+  }
+}
+
+extension KeyedDecodingContainer {
+  /// Leaves `value` as it is if there is no such field.
+  fileprivate func decode<Value: Decodable>(into value: inout Value, forKey key: Key) throws {
+    value = try decodeIfPresent(Value.self, forKey: key) ?? value
+  }
+
+  /// The same for one of a few words, which the error lists.
+  fileprivate func decodeWord<Word: RawRepresentable<String> & CaseIterable>(
+    into value: inout Word, forKey key: Key
+  ) throws {
+    guard let text = try decodeIfPresent(String.self, forKey: key) else { return }
+    guard let word = Word(rawValue: text) else {
+      let words = Word.allCases.map(\.rawValue).joined(separator: ", ")
+      throw DecodingError.dataCorruptedError(
+        forKey: key, in: self, debugDescription: "is none of \(words)")
+    }
+    value = word
   }
 }
 

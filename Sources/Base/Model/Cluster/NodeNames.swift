@@ -2,8 +2,8 @@
 
 /// Lists of names as people write them: `minio-[1-3,5]`.
 package enum NodeNames {
-  /// The names, those that differ only in the last number of their first label folded into one.
-  /// Separated by commas; in the order in which each group first appears, numbers ascending.
+  /// The names, those that differ only in the last number of their first label folded into one;
+  /// separated by commas, in the order in which each group first appears, numbers ascending.
   package static func folded(_ names: [String]) -> String {
     var groups: [(shape: Shape, numbers: [Int])] = []
     for name in names {
@@ -20,8 +20,7 @@ package enum NodeNames {
   /// `1 node`, `4 nodes`.
   package static func counted(_ count: Int) -> String { "\(count) node\(count == 1 ? "" : "s")" }
 
-  /// Elements that are alike together, with the names of all that are; in the order of the first of
-  /// each.
+  /// Groups equal values with the names of all that have them, in the order of the first of each.
   package static func grouped<Value: Equatable>(_ rows: [(name: String, value: Value)])
     -> [(names: [String], value: Value)]
   {
@@ -77,16 +76,12 @@ package enum NodeNames {
       }
     }
     let parts = ranges.map { range in
-      let low = padded(range.lowerBound, shape.width)
-      return range.count == 1 ? low : "\(low)-\(padded(range.upperBound, shape.width))"
+      let low = String(range.lowerBound).zeroPadded(to: shape.width)
+      let high = String(range.upperBound).zeroPadded(to: shape.width)
+      return range.count == 1 ? low : "\(low)-\(high)"
     }
     let single = ranges.count == 1 && ranges[0].count == 1
     return shape.prefix + (single ? parts[0] : "[\(parts.joined(separator: ","))]") + shape.suffix
-  }
-
-  private static func padded(_ number: Int, _ width: Int) -> String {
-    let text = String(number)
-    return String(repeating: "0", count: max(0, width - text.count)) + text
   }
 }
 

@@ -2,10 +2,8 @@
 
 /// The end of a certificate of Keyturn's own.
 package struct OwnCertificate: Sendable, Hashable {
-  /// The rule of its findings.
   package static let rule = "own-certificate"
 
-  /// Whom it is for.
   package var principal: Principal
   /// Its end, seconds since 1970-01-01 UTC.
   package var validUntil: Int64
@@ -21,15 +19,14 @@ package struct OwnCertificate: Sendable, Hashable {
     let left = validUntil - seconds
     guard left < Int64(Limits.ownCertificateWarningDays) * 86_400 else { return nil }
     let date = CalendarTime.text(seconds: validUntil)
-    let end: String
-    switch left {
-    case ..<0: end = "expired on \(date): its connections are refused"
-    case ..<86_400: end = "expires within a day, on \(date): its connections are refused then"
-    default:
-      let days = left / 86_400
-      end =
-        "expires in \(days) \(days == 1 ? "day" : "days"), on \(date): its connections are refused then"
-    }
+    let end =
+      switch left {
+      case ..<0: "expired on \(date): its connections are refused"
+      case ..<86_400: "expires within a day, on \(date): its connections are refused then"
+      default:
+        "expires in \(left / 86_400) \(left < 2 * 86_400 ? "day" : "days"), on \(date): its connections "
+          + "are refused then"
+      }
     return Finding(
       .warning, rule: Self.rule, refusal: .configuration,
       message: "the certificate of \(principal.uri) \(end)",

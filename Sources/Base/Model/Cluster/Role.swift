@@ -15,7 +15,6 @@ package enum Role: String, Sendable, Codable, Hashable, CaseIterable {
 /// Who is at the other end of a connection, as its certificate says: the URI name
 /// `keyturn://CLUSTER/ROLE/NAME` in the subject alternative names.
 package struct Principal: Sendable, Codable, Hashable {
-  /// The cluster that the certificate is for.
   package var cluster: String
   package var role: Role
   /// The holder's name; for a node its name in the inventory.

@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension UInt8 {
-  @inlinable package var isDigit: Bool { self >= 0x30 && self <= 0x39 }
-  /// `A` to `Z`.
-  @inlinable package var isCapital: Bool { self >= 0x41 && self <= 0x5A }
-  /// `a` to `z`.
-  @inlinable package var isSmall: Bool { self >= 0x61 && self <= 0x7A }
-  @inlinable package var isLetter: Bool { isCapital || isSmall }
-  @inlinable package var isLetterOrDigit: Bool { isLetter || isDigit }
+  package var isDigit: Bool { self >= 0x30 && self <= 0x39 }
+  package var isCapital: Bool { self >= 0x41 && self <= 0x5A }
+  package var isSmall: Bool { self >= 0x61 && self <= 0x7A }
+  package var isLetter: Bool { isCapital || isSmall }
+  package var isLetterOrDigit: Bool { isLetter || isDigit }
   /// A letter as its capital, anything else as it is.
-  @inlinable package var capital: UInt8 { isSmall ? self & 0xDF : self }
+  package var capital: UInt8 { isSmall ? self & 0xDF : self }
 
   /// The value of a hexadecimal digit; nil for anything else.
-  @inlinable package var hexValue: UInt8? {
+  package var hexValue: UInt8? {
     switch self {
     case 0x30...0x39: self - 0x30
     case 0x41...0x46: self - 0x41 + 10
@@ -23,10 +21,10 @@ extension UInt8 {
 }
 
 extension StringProtocol {
-  /// Whether it has at least one character and nothing but `0` to `9`.
+  /// Whether it is not empty and has only `0` to `9`.
   package var isDigits: Bool { !isEmpty && utf8.allSatisfy(\.isDigit) }
 
-  /// Whether it is so many digits of ``Sequence/hex``.
+  /// Whether it is so many digits as ``Sequence/hex`` has.
   package func isHex(digits: Int) -> Bool {
     utf8.count == digits && utf8.allSatisfy { $0.hexValue != nil && !$0.isCapital }
   }
@@ -42,8 +40,8 @@ extension Sequence<UInt8> {
 }
 
 extension Collection<UInt8> {
-  /// Each `%` and its two hexadecimal digits made one byte (RFC 3986, 2.1); nil if they are missing
-  /// behind one.
+  /// Each `%` with its two hexadecimal digits becomes one byte (RFC 3986, 2.1); nil if they are
+  /// missing.
   package var percentDecoded: [UInt8]? {
     var decoded: [UInt8] = []
     decoded.reserveCapacity(count)
@@ -60,14 +58,14 @@ extension Collection<UInt8> {
     return decoded
   }
 
-  /// The inverse, for all bytes but those that `isKept` names.
+  /// The inverse; bytes that `isKept` names stay as they are.
   package func percentEncoded(but isKept: (UInt8) -> Bool) -> String {
     let bytes = flatMap { isKept($0) ? [$0] : Array("%\([$0].hex.uppercased())".utf8) }
     return String(decoding: bytes, as: UTF8.self)
   }
 }
 
-/// A value that is known, shown, sent and recorded as so many lower-case hexadecimal digits.
+/// A value that is shown, sent and recorded as a fixed number of lower-case hexadecimal digits.
 package protocol HexText: Codable, CustomStringConvertible {
   static var digits: Int { get }
   var hex: String { get }

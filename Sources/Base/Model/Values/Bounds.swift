@@ -8,7 +8,6 @@
 // ``Limits/highestCounter(atRealtimeMicroseconds:)``, ``Limits/highestGeneration(above:)``,
 // ``Instant/isNearEnoughForDecision(at:)``.
 
-/// The range of one kind of number.
 package protocol Bound: Sendable {
   associatedtype Number: FixedWidthInteger & Codable & Sendable
   static var range: ClosedRange<Number> { get }
@@ -19,7 +18,6 @@ package enum Bounds {
   package enum Epoch: Bound {
     package static let range = 0...Limits.epoch
   }
-  /// The number of a version of the environment file.
   package enum Generation: Bound {
     package static let range = 0...Limits.generationNumber
   }
@@ -49,12 +47,9 @@ package enum Bounds {
 @propertyWrapper package struct Bounded<Kind: Bound>: Sendable, Codable, Hashable {
   package var wrappedValue: Kind.Number
 
-  /// A number that was made here; it is not looked at.
+  /// The number was made here, and is not checked.
   package init(wrappedValue: Kind.Number) { self.wrappedValue = wrappedValue }
 
-  /// The bare number.
-  ///
-  /// - Throws: what it is and what it may be, if it is not within its range.
   package init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
     let number = try container.decode(Kind.Number.self)
@@ -77,12 +72,8 @@ package enum Bounds {
 @propertyWrapper package struct BoundedIfPresent<Kind: Bound>: Sendable, Codable, Hashable {
   package var wrappedValue: Kind.Number?
 
-  /// A number that was made here; it is not looked at.
   package init(wrappedValue: Kind.Number?) { self.wrappedValue = wrappedValue }
 
-  /// The bare number.
-  ///
-  /// - Throws: what it is and what it may be, if it is not within its range.
   package init(from decoder: any Decoder) throws {
     wrappedValue = try Bounded<Kind>(from: decoder).wrappedValue
   }
@@ -95,7 +86,7 @@ package enum Bounds {
 }
 
 extension KeyedDecodingContainer {
-  /// What the decoders that the compiler writes call: a field that is left out is no number.
+  /// Synthesised decoders call this: a field that is left out is no number.
   package func decode<Kind>(
     _ type: BoundedIfPresent<Kind>.Type, forKey key: Key
   ) throws -> BoundedIfPresent<Kind> {
@@ -103,10 +94,8 @@ extension KeyedDecodingContainer {
   }
 }
 extension KeyedEncodingContainer {
-  /// What the encoders that the compiler writes call: no number is a field that is left out.
-  package mutating func encode<Kind>(
-    _ value: BoundedIfPresent<Kind>, forKey key: Key
-  ) throws {
+  /// Synthesised encoders call this: no number is a field that is left out.
+  package mutating func encode<Kind>(_ value: BoundedIfPresent<Kind>, forKey key: Key) throws {
     try encodeIfPresent(value.wrappedValue, forKey: key)
   }
 }
@@ -126,7 +115,8 @@ extension Limits {
     UInt64(max(0, microseconds) / 1_000_000) + counterAheadSeconds
   }
 
-  /// The highest number that a generation may have on a node whose last one is `number`; 0 for none.
+  /// The highest number that a generation may have on a node whose last one is `number`; 0 for
+  /// none.
   package static func highestGeneration(above number: Int) -> Int {
     let step = number == 0 ? firstGenerations : generationStep
     return min(number.addingClamped(step), generationNumber)

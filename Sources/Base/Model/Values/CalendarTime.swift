@@ -2,8 +2,8 @@
 
 /// Times for people and logs, by hand: the formatters of Foundation bring 44 MB of ICU.
 package enum CalendarTime {
-  /// `2026-01-31T12:34:56.789Z`: RFC 3339, UTC, milliseconds. What lies outside of the years 0000 to
-  /// 9999 is told as their first or last moment.
+  /// `2026-01-31T12:34:56.789Z`: RFC 3339, UTC, milliseconds. A time outside the years 0000 to 9999
+  /// becomes their first or last moment.
   package static func text(microseconds: Int64) -> String {
     let milliseconds = min(max(floorDivide(microseconds, 1000), first * 1000), last * 1000 + 999)
     let seconds = floorDivide(milliseconds, 1000)
@@ -62,8 +62,7 @@ package enum CalendarTime {
   }
 
   private static func digits(_ number: Int64, _ count: Int) -> String {
-    let text = String(number)
-    return String(repeating: "0", count: max(0, count - text.count)) + text
+    String(number).zeroPadded(to: count)
   }
 
   private static func floorDivide(_ a: Int64, _ b: Int64) -> Int64 {

@@ -18,7 +18,6 @@ package struct Instant: Sendable, Hashable, Comparable, Codable {
       nanoseconds: nanoseconds.addingClamped(Int64(milliseconds).multipliedClamped(by: 1_000_000)))
   }
 
-  /// How much later `self` is than `earlier`, in nanoseconds; negative if it is earlier.
   package func nanoseconds(since earlier: Instant) -> Int64 {
     nanoseconds.subtractingClamped(earlier.nanoseconds)
   }
@@ -28,9 +27,8 @@ package struct Instant: Sendable, Hashable, Comparable, Codable {
     Int(nanoseconds(since: earlier) / 1_000_000)
   }
 
-  /// Encoded as the bare number of nanoseconds.
-  ///
-  /// - Throws: if it is further from the boot than any host's life (``Limits/instantNanoseconds``).
+  /// The bare number of nanoseconds. Throws if it is further from the boot than any host's life
+  /// (``Limits/instantNanoseconds``).
   package init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
     let nanoseconds = try container.decode(Int64.self)
@@ -44,7 +42,6 @@ package struct Instant: Sendable, Hashable, Comparable, Codable {
     }
     self.nanoseconds = nanoseconds
   }
-  /// Encoded as the bare number of nanoseconds.
   package func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     try container.encode(nanoseconds)

@@ -6,14 +6,12 @@
 package enum Limits {
   /// An environment or settings file, bytes.
   package static let environmentFileBytes = 1 << 20
-  /// An inventory file, bytes.
   package static let inventoryFileBytes = 1 << 20
   /// A durable record of the agent, bytes: the largest environment file with a generation's head,
   /// and three rollouts of the largest inventory.
   package static let recordFileBytes = 4 << 20
   /// One line of an HTTP request or response head, bytes.
   package static let httpLineBytes = 8 << 10
-  /// Header fields in one HTTP message.
   package static let httpHeaderCount = 64
   /// The whole head of an HTTP message, bytes.
   package static let httpHeadBytes = 32 << 10
@@ -25,7 +23,6 @@ package enum Limits {
   package static let writeQuestions = 16
   /// The name of a key in an answer of the server, bytes.
   package static let keyNameBytes = 255
-  /// The passphrase of a certificate authority's key, bytes.
   package static let passphraseBytes = 8...1024
   /// Connections that an agent serves at once, after their handshake.
   package static let agentConnections = 64
@@ -60,7 +57,7 @@ package enum Limits {
   package static let agentTransferMilliseconds = 10_000
   /// How long a TLS handshake may take, and a client's whole connecting, milliseconds.
   package static let handshakeMilliseconds = 5_000
-  /// How long the other agents may take to tell their seals, milliseconds, all of them together.
+  /// How long the other agents may take to report their seals, all of them together.
   package static let peersMilliseconds = 2_000
   /// Questions to other agents at once, each on a connection of its own.
   package static let peersAtOnce = 8
@@ -68,12 +65,10 @@ package enum Limits {
   /// must not keep the others waiting for the whole time of an answer.
   package static let peerConnectMilliseconds = 300
   package static let inventoryNodes = 4096
-  /// Key Manager hosts in an inventory.
   package static let inventoryKeyManagers = 64
   /// A node's, cluster's or host's name, characters.
   package static let nameCharacters = 64
   package static let settingsInChange = 256
-  /// The longest wait of one long poll, milliseconds.
   package static let longPollMilliseconds = 25_000
   package static let journalLinesInAnswer = 2_000
   /// How many lines back from the journal's end may be asked for.
@@ -89,15 +84,13 @@ package enum Limits {
   package static let firstRolloutEvents = 64
   /// The detail of one event, bytes; longer ones are cut.
   package static let rolloutDetailBytes = 2_048
-  /// The reason of a rollout's outcome or result that a peer or a record tells, bytes; longer ones are cut.
+  /// The reason of a rollout's outcome or result that a peer or a record tells, bytes; longer ones
+  /// are cut.
   package static let reasonBytes = 8 << 10
   /// A name that a peer's message gives beside it, bytes.
   package static let nameInMessageBytes = 512
-  /// Timelines of rollouts that an agent keeps.
   package static let timelines = 20
-  /// Generations that an agent keeps.
   package static let generations = 20
-  /// The highest number of a generation.
   package static let generationNumber = 99_999_999
   /// How far above a node's last generation the next one's number may be.
   package static let generationStep = 1_000
@@ -105,8 +98,8 @@ package enum Limits {
   package static let firstGenerations = 1_000_000
   /// The highest epoch at any time: seconds of 136 years.
   package static let epoch: UInt64 = 1 << 32
-  /// How far an epoch or a ballot's round may be ahead of the seconds since 1970, seconds: so much may
-  /// wall clocks differ.
+  /// How far an epoch or a ballot's round may be ahead of the seconds since 1970, seconds: so much
+  /// may wall clocks differ.
   package static let counterAheadSeconds: UInt64 = 600
   /// The highest serial number of a member's statements.
   package static let serial: UInt64 = 1 << 53
@@ -121,9 +114,7 @@ package enum Limits {
   package static let wallSeconds: Int64 = 253_402_300_799
   /// The longest that anything may be told to take, milliseconds: a day.
   package static let durationMilliseconds = 86_400_000
-  /// The longest settle time, milliseconds.
   package static let settleMilliseconds = 3_600_000
-  /// The highest count of anything.
   package static let count = 1 << 40
   /// Addresses of one Key Manager endpoint that are probed.
   package static let endpointAddresses = 16
@@ -147,12 +138,11 @@ package enum Limits {
   package static let witnessBurst = 20
   /// How long it takes until a node may ask once more after its burst, milliseconds.
   package static let witnessRefillMilliseconds = 500
-  /// How long a witness tries to connect back, milliseconds; less if the inventory's probe timeout is
-  /// short.
+  /// How long a witness tries to connect back, milliseconds; less if the inventory's probe timeout
+  /// is short.
   package static let witnessMilliseconds = 3_000
   /// Callers of which a witness remembers that it has refused them, for its log.
   package static let witnessRemembered = 256
-  /// The body of a question to a witness, bytes.
   package static let witnessBodyBytes = 1 << 10
   /// How long a node answers for a nonce that it has handed out, milliseconds.
   package static let nonceMilliseconds = 15_000

@@ -22,4 +22,8 @@ extension String {
     }
     return self[..<end] + "..."
   }
+
+  package func zeroPadded(to width: Int) -> String {
+    String(repeating: "0", count: Swift.max(0, width - utf8.count)) + self
+  }
 }

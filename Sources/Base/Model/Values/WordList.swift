@@ -26,7 +26,7 @@ package struct WordList: Sendable {
       && byLength[word.count].contains { word.elementsEqual($0.text.utf8) }
   }
 
-  /// The word with the fewest typing errors between it and `word`, whatever the case of letters; the
+  /// The word with the fewest typing errors between it and `word`, in any case of letters; the
   /// first of several. Nil if there are too many errors for each.
   ///
   /// - Parameter limit: how many are allowed for a known word of so many bytes.

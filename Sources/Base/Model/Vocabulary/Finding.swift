@@ -9,7 +9,6 @@ package enum Severity: String, Sendable, Codable, Hashable, Comparable, CaseIter
   /// A mistake; what was asked is refused.
   case error
 
-  /// note < warning < error.
   package static func < (a: Severity, b: Severity) -> Bool { a.rank < b.rank }
   private var rank: Int {
     switch self {
@@ -29,19 +28,15 @@ package struct Finding: Sendable, Codable, Hashable {
   package var rule: String
   /// What refusal an error of this rule is; decides the exit code.
   package var refusal: RefusalCode
-  /// The environment variable that it is about, if it is about one.
   package var variable: String?
-  /// The file that it is about, if it is about one.
   package var file: String?
   /// 1-based line in the file.
   @BoundedIfPresent<Bounds.Count> package var line: Int?
   /// 1-based column (in bytes) in the line.
   @BoundedIfPresent<Bounds.Count> package var column: Int?
-  /// What is wrong, one sentence, no secret in it.
   package var message: String
-  /// What to do next, one sentence.
   package var remedy: String?
-  /// How many findings of the rule it stands for, each of which would be too much; nil if it is one itself.
+  /// How many findings of the rule it stands for, because all would be too many; nil if it is one.
   @BoundedIfPresent<Bounds.Count> package var more: Int?
 
   package init(

@@ -17,7 +17,7 @@ package enum RolloutPhase: String, Sendable, Hashable, CaseIterable {
   case committed
   /// It waits for the instant.
   case armed
-  /// What a committed rollout cannot go on without is tried again before the restart.
+  /// A step that a committed rollout needs is tried again before the restart.
   case waiting
   case restarting
   case stopping

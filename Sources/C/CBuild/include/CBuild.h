@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the build is of. Apart, so that a commit compiles this and nothing else again.
+// The commit that is built, apart, so that another commit compiles only this again.
 #ifndef KT_BUILD_H
 #define KT_BUILD_H
 
-/// The first digits of the commit, with a "+" if there were changes beside it; "" if the build was not told (scripts/build).
+/// The first digits of the commit, with a "+" for uncommitted changes; "" if scripts/build did not give it.
 const char *kt_commit(void);
 
 #endif

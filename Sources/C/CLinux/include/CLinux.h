@@ -50,9 +50,6 @@ int kt_xattr_get(int file, const char *name, void *value, size_t size);
 int kt_xattr_set(int file, const char *name, const void *value, size_t size);
 int kt_xattr_remove(int file, const char *name);
 
-/// A new eventfd(2), non-blocking, close-on-exec; -1 and errno on failure.
-int kt_wakeup_eventfd(void);
-
 /// Ignores SIGPIPE and blocks SIGTERM, SIGINT and SIGHUP in the calling thread and those it will start;
 /// 0 or an error number.
 int kt_signals_prepare(void);

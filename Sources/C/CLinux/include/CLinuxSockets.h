@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sockets, pipes and descriptors to wait on, all close-on-exec from the start. Each returns a descriptor, or 0, or -1
-// with errno set.
+// Sockets, pipes and descriptors to wait on, all close-on-exec. Each function returns a descriptor, or 0, or -1 with
+// errno set.
 #pragma once
 
 /// A stream socket of an address family, non-blocking.
@@ -15,10 +15,10 @@ int kt_tune_stream(int socket);
 /// The user of the process at the other end of a local socket, when it connected.
 int kt_peer_user(int socket, unsigned *user);
 
-/// An eventfd that is not signalled.
+/// A new eventfd(2), non-blocking, not signalled.
 int kt_eventfd(void);
 
-/// Signals an eventfd: everyone who polls it wakes, now and from now on.
+/// Signals an eventfd: everyone who polls it wakes, now and later.
 int kt_eventfd_signal(int eventfd);
 
 /// A pipe: [0] to read, [1] to write.

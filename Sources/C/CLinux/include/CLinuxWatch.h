@@ -7,15 +7,14 @@
 /// A new inotify descriptor, non-blocking, close-on-exec; -1 and errno on failure.
 int kt_watch_open(void);
 
-/// Watches a directory for names that come, go or change in it, or a file for changes of itself; adds to what the
-/// same watch is there for already. Its number, or -1 and errno.
+/// Watches a directory for names that come, go or change in it, or a file for changes of itself, beside what the same
+/// watch is for already. Its number, or -1 and errno.
 int kt_watch_directory(int watch, const char *path);
 int kt_watch_file(int watch, const char *path);
 
-/// Ends one of them; -1 and errno on failure.
+/// Ends a watch; -1 and errno on failure.
 int kt_watch_remove(int watch, int number);
 
-/// One event.
 struct kt_watch_event {
   int number;       // of the directory or file
   uint32_t is_lost; // 0 or 1: events were lost, or the file system has gone: anything may have changed
