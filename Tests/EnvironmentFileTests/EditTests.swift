@@ -173,11 +173,12 @@ import Testing
       let file = EnvironmentDocument(random.fragments(Int.random(in: 0..<30, using: &random)))
       let changes = [set("K", "new"), Bool.random(using: &random) ? set("N", "1") : unset("B")]
       guard let result = try? file.applying(changes) else { continue }
-      edited += result == file ? 0 : 1
+      edited += result.bytes == file.bytes ? 0 : 1
       for reading in [result.systemd, result.systemd(comments: .beforeVersion254)] {
         #expect(reading["K"] == "new")
       }
-      #expect(try result.applying(changes) == result, "a second time there is nothing to do")
+      let again = try result.applying(changes)
+      #expect(again.bytes == result.bytes, "a second time there is nothing to do")
     }
     #expect(edited > 300)
   }

@@ -2,13 +2,12 @@
 
 /// What differs between two environment files, variable by variable.
 package enum EnvironmentDiff {
-  /// One `-NAME=value` and one `+NAME=value` line per variable that differs, in the order of the
-  /// old file, then of the new one.
+  /// One `-NAME=value` and one `+NAME=value` line for each variable that differs, in the order of
+  /// the old file, then of the new one. `describe(name, value)` must redact secrets.
   ///
-  /// A value is shown as `describe(name, value)` gives it, which must redact secrets. The lines end
-  /// in the reader's name where systemd and MinIO's own reader do not have the same values; a
-  /// reader that cannot load either file at all is left out (most files are only ever read by
-  /// systemd).
+  /// Where systemd and MinIO's own reader have different values, there are lines for each, ending
+  /// in its name. MinIO's are left out if it cannot load one of the files: most files only systemd
+  /// reads.
   package static func lines(
     from old: EnvironmentDocument, to new: EnvironmentDocument,
     describe: (_ name: String, _ value: String) -> String

@@ -3,17 +3,16 @@ package import Model
 package import Secrets
 
 extension EnvironmentDocument {
-  /// The document after `changes`; every byte that they are not about stays as it is.
+  /// The document after `changes`; all other bytes stay as they are.
   ///
-  /// A definition's line or lines are replaced in place by the canonical form or deleted; a new
-  /// variable is appended, with the line ending of the file. A variable that both readers already
-  /// have as requested is left as it is written, whatever its form, so changes that are fulfilled give
-  /// back the same bytes.
+  /// A definition's lines are replaced in place by the canonical form, or deleted. A new variable
+  /// is appended, with the line ending of the file. A variable that all readers already have as
+  /// requested stays as it is written, so fulfilled changes give back the same bytes.
   ///
   /// Refuses (`validation`, with the line and what to do) a file that systemd does not load, an
-  /// open quote, a variable defined twice or not alike for both readers, a value that has no
-  /// canonical form, and a file after whose end nothing can be appended. At last it reads its own
-  /// result; if that is not the old reading with just those changes it refuses (`failed`).
+  /// open quote, a variable defined twice or read differently, a value without a canonical form,
+  /// and a file whose end swallows what is appended. Refuses (`failed`) a result that does not read
+  /// as the old file with just those changes.
   package func applying(_ changes: [SettingChange]) throws(Refusal) -> EnvironmentDocument {
     try refuseUnreadable()
     var edits: [(range: Range<Int>, line: String?)] = []
@@ -61,8 +60,7 @@ extension EnvironmentDocument {
         throw Refusal(
           .validation,
           "cannot change the environment file: the quote opened in the value that begins on line "
-            + "\(line) is never closed and swallows the rest of the file; close it first"
-        )
+            + "\(line) is never closed and swallows the rest of the file; close it first")
       }
     }
   }
@@ -88,8 +86,8 @@ extension EnvironmentDocument {
       found[1].first?.range == definition.range
     else { throw disagreement }
     let range = definition.range
-    // Its lines must be lines for MinIO too (a lone carriage return ends one only for systemd), and
-    // nothing else.
+    // MinIO must see the same whole lines (a lone carriage return ends one only for systemd), with
+    // nothing else in them.
     let isWhole =
       (range.lowerBound == 0 || bytes[range.lowerBound - 1] == Byte.lineFeed)
       && (range.upperBound == bytes.count || bytes[range.upperBound - 1] == Byte.lineFeed)
@@ -105,8 +103,7 @@ extension EnvironmentDocument {
     let isOpen = [current, earlier].contains { scan in
       switch scan.endState {
       case .beforeName: false
-      case .name, .beforeValue, .bare: bytes.last == Byte.lineFeed
-      case .comment: bytes.last == Byte.lineFeed
+      case .name, .beforeValue, .bare, .comment: bytes.last == Byte.lineFeed
       case .bareEscape, .singleQuoted, .doubleQuoted, .doubleQuotedEscape, .commentEscape: true
       }
     }
@@ -121,12 +118,10 @@ extension EnvironmentDocument {
 
   /// The ending of the last line that has one.
   private var lineEnding: [UInt8] {
-    if let last = bytes.lastIndex(of: Byte.lineFeed), last > 0,
+    guard let last = bytes.lastIndex(of: Byte.lineFeed), last > 0,
       bytes[last - 1] == Byte.carriageReturn
-    {
-      return [Byte.carriageReturn, Byte.lineFeed]
-    }
-    return [Byte.lineFeed]
+    else { return [Byte.lineFeed] }
+    return [Byte.carriageReturn, Byte.lineFeed]
   }
 
   private func spliced(_ edits: [(range: Range<Int>, line: String?)], _ appended: [String])
@@ -137,10 +132,9 @@ extension EnvironmentDocument {
     for edit in edits.sorted(by: { $0.range.lowerBound < $1.range.lowerBound }) {
       result += bytes[copied..<edit.range.lowerBound]
       if let line = edit.line {
-        result += Array(line.utf8)
+        result += line.utf8
         // The ending of the definition's last line stays what it was.
-        let ending = bytes[edit.range].reversed().prefix(2).prefix { Byte.isNewline($0) }.reversed()
-        result += ending
+        result += bytes[edit.range].reversed().prefix(2).prefix { Byte.isNewline($0) }.reversed()
       }
       copied = edit.range.upperBound
     }

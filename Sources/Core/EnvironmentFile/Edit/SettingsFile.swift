@@ -39,7 +39,7 @@ package enum SettingsFile {
     return (changes, lines, findings)
   }
 
-  /// In changes there is no excuse for ambiguity.
+  /// Ambiguities that are warnings in an environment file are errors here.
   private static func strict(_ finding: Finding) -> Finding {
     var finding = finding
     switch LintRule(rawValue: finding.rule) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Model
 
-/// The bytes that the grammars name, and what both readers hold to be blank.
+/// The bytes of the grammars, and the classes of bytes that both readers share.
 enum Byte {
   static let lineFeed = UInt8(ascii: "\n")
   static let carriageReturn = UInt8(ascii: "\r")
@@ -28,21 +28,13 @@ enum Byte {
   /// A control character of ASCII, the tab included.
   static func isControl(_ byte: UInt8) -> Bool { byte < 0x20 || byte == 0x7F }
 
-  /// What may begin the name of a variable.
-  static func isNameStart(_ byte: UInt8) -> Bool {
-    byte.isLetter || byte == 0x5F
-  }
-
-  /// What may follow in the name of a variable.
-  static func isNamePart(_ byte: UInt8) -> Bool {
-    isNameStart(byte) || byte.isDigit
-  }
+  static func isNameStart(_ byte: UInt8) -> Bool { byte.isLetter || byte == 0x5F }
+  static func isNamePart(_ byte: UInt8) -> Bool { isNameStart(byte) || byte.isDigit }
 }
 
 /// Whether `name` is a name that systemd and every shell accept: `[A-Za-z_][A-Za-z0-9_]*`.
 func isVariableName(_ name: String) -> Bool { isVariableName(name.utf8) }
 
-/// The same for bytes.
 func isVariableName(_ name: some Collection<UInt8>) -> Bool {
   guard let first = name.first, Byte.isNameStart(first) else { return false }
   return name.allSatisfy(Byte.isNamePart)
@@ -60,16 +52,10 @@ func isSameText(_ a: String?, _ b: String?) -> Bool {
 
 /// UTF-8 as systemd wants it: well formed, no surrogate, no noncharacter.
 enum UTF8Text {
-  /// Why a sequence is refused.
-  enum Problem: Sendable {
-    case malformed
-    case noncharacter
-  }
+  enum Problem { case malformed, noncharacter }
 
   /// The first byte in `range` that begins no acceptable character, and why; nil if there is none.
-  static func problem(
-    in bytes: [UInt8], range: Range<Int>
-  ) -> (offset: Int, problem: Problem)? {
+  static func problem(in bytes: [UInt8], range: Range<Int>) -> (offset: Int, problem: Problem)? {
     var offset = range.lowerBound
     while offset < range.upperBound {
       let lead = bytes[offset]
@@ -104,9 +90,7 @@ enum UTF8Text {
   }
 
   /// The scalar value of the sequence at `offset` and its length; nil if it is not well formed.
-  static func decode(
-    _ bytes: [UInt8], at offset: Int, end: Int
-  ) -> (scalar: UInt32, length: Int)? {
+  static func decode(_ bytes: [UInt8], at offset: Int, end: Int) -> (scalar: UInt32, length: Int)? {
     let lead = bytes[offset]
     let length: Int
     var scalar: UInt32

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The text of a document: the bytes of the file, and behind them what a reader has that does not stand so in
-/// the file, such as a value without its backslashes.
+/// The bytes of the file, followed by text that a reader has but the file lacks, such as a value
+/// without its backslashes.
 ///
-/// Whatever the readers have is a ``Slice`` of it, and a name is a number: so nothing is copied, and two names
-/// are compared once only.
+/// What the readers have is a ``Slice`` of it, and a name is a number: nothing is copied, and two
+/// names are compared only once.
 struct DocumentText: Sendable {
-  /// A part of the text; half of a range's size, since a file can have a definition for every two bytes.
+  /// A part of the text; half of a range's size, since a file can have a definition for every two
+  /// bytes.
   struct Slice: Sendable, Hashable {
     private let start: UInt32
     private let end: UInt32
@@ -28,10 +29,10 @@ struct DocumentText: Sendable {
   /// Whether the file has nothing but ASCII, as nearly all have: then there is no UTF-8 to check.
   let isASCII: Bool
 
-  /// The names in the order in which they were met.
+  /// In the order of their numbers.
   private var names: [Slice] = []
-  /// A hash table with open addressing and a power of two of places. A place has the name's number plus one, and
-  /// its hash in the upper half; 0 if it is free.
+  /// A hash table with open addressing; its size is a power of two. A place has the name's number
+  /// plus one, and its hash in the upper half; 0 if it is free.
   private var table = [UInt64](repeating: 0, count: 64)
 
   init(_ file: [UInt8]) {
@@ -51,7 +52,7 @@ struct DocumentText: Sendable {
 
   // MARK: - Lines
 
-  /// The 1-based line of the byte at `offset`. It is at hand if that is not far behind the line `near`.
+  /// The 1-based line of the byte at `offset`. Fast if it is close behind the line `near`.
   func line(of offset: Int, near: Int = 1) -> Int {
     var (low, high) = (0, lineStarts.count)
     if lineStarts[near - 1] <= offset {
@@ -75,19 +76,14 @@ struct DocumentText: Sendable {
   /// Bytes that are no UTF-8 become U+FFFD.
   func string(_ slice: Slice) -> String { String(decoding: self[slice], as: UTF8.self) }
 
-  func isSame(_ a: Slice, _ b: Slice) -> Bool { a == b || isSame(a.range, b.range) }
-
-  private func isSame(_ a: Range<Int>, _ b: Range<Int>) -> Bool {
-    guard a.count == b.count else { return false }
-    for distance in 0..<a.count
-    where bytes[a.lowerBound + distance] != bytes[b.lowerBound + distance] {
-      return false
-    }
-    return true
+  func isSame(_ a: Slice, _ b: Slice) -> Bool {
+    if a == b { return true }
+    let (a, b) = (a.range, b.range)
+    return a.count == b.count && zip(a, b).allSatisfy { bytes[$0] == bytes[$1] }
   }
 
-  /// Appends a piece of the file to `part`, which stays a range of the file as long as the pieces adjoin. Only
-  /// one part is made at a time.
+  /// Appends a piece of the file to `part`, which stays a range of the file as long as the pieces
+  /// adjoin. Only one part is made at a time.
   mutating func append(_ piece: Range<Int>, to part: inout Range<Int>) {
     if part.isEmpty {
       part = piece
@@ -99,7 +95,8 @@ struct DocumentText: Sendable {
     }
   }
 
-  /// Byte for byte: a slice of the array would hold it, and appending to it would then copy all of it.
+  /// Byte for byte: a slice of the array would hold it, and appending to it would then copy all of
+  /// it.
   private mutating func copy(_ range: Range<Int>) -> Range<Int> {
     let start = bytes.count
     for offset in range { bytes.append(bytes[offset]) }
@@ -113,7 +110,7 @@ struct DocumentText: Sendable {
 
   func name(_ number: Int) -> Slice { names[number] }
 
-  /// The number of the name that stands at `range`; a new one if it is met for the first time.
+  /// The number of the name at `range`; a name that is met for the first time gets a new one.
   mutating func number(ofNameAt range: Range<Int>) -> Int {
     let range = repaired(range)
     let (hash, place, found) = find(range, of: bytes)
@@ -130,7 +127,7 @@ struct DocumentText: Sendable {
     return find(name.indices, of: name).number
   }
 
-  /// A name that is no UTF-8 counts as it is shown.
+  /// A name that is not UTF-8 counts as the text that is shown for it.
   private mutating func repaired(_ range: Range<Int>) -> Range<Int> {
     if isASCII || UTF8Text.isWellFormed(bytes, range: range) { return range }
     let text = String(decoding: bytes[range], as: UTF8.self)
@@ -147,8 +144,8 @@ struct DocumentText: Sendable {
     return UInt32(truncatingIfNeeded: hasher.finalize())
   }
 
-  /// The hash of the name at `range` of `text`, its place in the table, or where it would be, and its number, or
-  /// nil.
+  /// The hash of the name at `range` of `text`, its place in the table or the free one for it, and
+  /// its number or nil.
   private func find(
     _ range: Range<Int>, of text: [UInt8]
   ) -> (hash: UInt32, place: Int, number: Int?) {
@@ -228,7 +225,7 @@ struct Definitions: Sendable {
   let all: [Definition]
   /// The numbers of the names that are defined, in the order of their first definitions.
   let names: [UInt32]
-  /// For each number of a name the index of its last definition that is not dropped, or -1.
+  /// For each number of a name, the index of its last definition that is not dropped, or -1.
   private let last: [Int32]
 
   init(_ all: [Definition], nameCount: Int) {

@@ -2,12 +2,12 @@
 
 /// An environment file, parsed without loss: ``bytes`` gives back exactly what was parsed.
 ///
-/// A file has two readers, and they do not agree: systemd (`EnvironmentFile=`) and MinIO itself
+/// A file has two readers that do not agree: systemd (`EnvironmentFile=`) and MinIO itself
 /// (`MINIO_CONFIG_ENV_FILE`). The document knows what each makes of it (docs/facts.md,
-/// "EnvironmentFile= of systemd" and "MinIO's environment file"), changes single definitions and
-/// leaves every other byte alone, and refuses what the two would not read alike. It guesses nothing
-/// and repairs nothing.
-package struct EnvironmentDocument: Sendable, Hashable {
+/// "EnvironmentFile= of systemd" and "MinIO's environment file"), changes single definitions,
+/// leaves every other byte alone, and refuses what the two would not read alike. It guesses and
+/// repairs nothing.
+package struct EnvironmentDocument: Sendable {
   package let bytes: [UInt8]
   /// The same, and what the readers make of it.
   let text: DocumentText
@@ -17,7 +17,7 @@ package struct EnvironmentDocument: Sendable, Hashable {
   /// MinIO's own reader.
   let own: MinIOScan
 
-  /// Parses any bytes, in time linear in their number; never fails, but a ``Reading`` may have.
+  /// Parses any bytes in linear time. Never fails; a ``Reading`` may have a failure.
   package init(_ bytes: [UInt8]) {
     self.bytes = bytes
     var text = DocumentText(bytes)
@@ -48,11 +48,6 @@ package struct EnvironmentDocument: Sendable, Hashable {
   private func reading(_ scan: SystemdScan) -> Reading {
     Reading(text: text, entries: scan.definitions, failure: scan.failure)
   }
-
-  package static func == (a: EnvironmentDocument, b: EnvironmentDocument) -> Bool {
-    a.bytes == b.bytes
-  }
-  package func hash(into hasher: inout Hasher) { hasher.combine(bytes) }
 }
 
 /// How systemd reads a comment whose last byte is a backslash.
@@ -64,8 +59,8 @@ package enum CommentGrammar: Sendable, Hashable, CaseIterable {
 }
 
 extension EnvironmentDocument {
-  /// What one reader makes of a file. Its variables are made when they are asked for: ask once.
-  package struct Reading: Sendable, Hashable {
+  /// What one reader makes of a file. Each call makes the variables again: call once.
+  package struct Reading: Sendable, Equatable {
     let text: DocumentText
     /// All definitions, dropped ones and those of a file that is refused included.
     let entries: Definitions
@@ -75,10 +70,6 @@ extension EnvironmentDocument {
     /// Whether both have the same definitions, and the same failure if any.
     package static func == (a: Reading, b: Reading) -> Bool {
       a.failure == b.failure && a.definitions == b.definitions
-    }
-    package func hash(into hasher: inout Hasher) {
-      hasher.combine(failure)
-      hasher.combine(definitions)
     }
 
     /// The effective variables in the order of their first definitions, each as its last definition
@@ -131,14 +122,12 @@ extension EnvironmentDocument {
     let isOneLine: Bool
   }
 
-  /// Where a definition departs from the simple form, as offsets in the file; nil where it does
-  /// not.
+  /// Where a definition departs from the simple form, as offsets in the file, or nil.
   struct Form: Sendable, Hashable {
     typealias Offset = UInt32
 
     /// An offset or nil in four bytes: a file can have one for every few of its own.
-    @propertyWrapper
-    struct Packed: Sendable, Hashable {
+    @propertyWrapper struct Packed: Sendable, Hashable {
       private var offset = Offset.max
 
       var wrappedValue: Offset? {

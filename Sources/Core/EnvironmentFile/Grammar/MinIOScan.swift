@@ -14,10 +14,8 @@ struct MinIOScan: Sendable {
   let oddities: [UInt32]
   /// The lines that are refused because they have no `=`: number and bytes, without the line feed.
   let malformed: [Line]
-  /// The lines that are too long.
   let tooLong: [Line]
 
-  /// A line as MinIO sees it.
   struct Line: Sendable, Hashable {
     var number: Int
     var range: Range<Int>
@@ -79,7 +77,7 @@ struct MinIOScan: Sendable {
     return "line \(noEquals): no '=', MinIO refuses the whole file"
   }
 
-  /// What a line is made of that is `all` without white space around it; nil if it has no `=`.
+  /// The parts of `all`, a line without white space around it; nil if it has no `=`.
   private static func parts(
     of all: Range<Int>, in bytes: [UInt8]
   ) -> (name: Range<Int>, value: Range<Int>, isOdd: Bool)? {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a POSIX shell that sources the file makes of it: people do `. /etc/default/minio`.
+/// What a POSIX shell makes of the file when it is sourced: people do `. /etc/default/minio`.
 ///
-/// Of the shell's grammar it knows what an environment file can meet: assignments, `export`, quotes, comments,
-/// expansions, and everything that makes the shell do something else than assign. It runs nothing, and of
-/// what depends on where it is run it gives no value.
+/// It knows what of the shell's grammar an environment file can contain: assignments, `export`,
+/// quotes, comments, expansions, and whatever is not an assignment. It runs nothing, and gives no
+/// value for what depends on where it runs.
 struct ShellScan {
   /// What the shell does other than assigning what is written.
   enum Problem {
@@ -34,7 +34,7 @@ struct ShellScan {
   private let bytes: [UInt8]
   private var offset = 0
   private var numbers: NameNumbers
-  /// The assignments of the command at hand.
+  /// The assignments of the current command.
   private var assigned: [(name: Int, value: Value)] = []
 
   /// Reads the document's bytes, in time linear in their number.
@@ -63,7 +63,7 @@ struct ShellScan {
     while let byte, byte != Byte.lineFeed { offset += 1 }
   }
 
-  /// One line, or what a quote or a backslash makes one.
+  /// One command: a line, or several that a quote or a backslash joins.
   private mutating func takeCommand() {
     if !assigned.isEmpty { assigned.removeAll(keepingCapacity: true) }
     var hasCommand = false
@@ -82,7 +82,7 @@ struct ShellScan {
       } else if byte == Byte.hash {
         skipLine()
       } else if Self.isOperator(byte) {
-        // What follows is not followed: one word about the line is enough.
+        // The rest of the line is not read: one finding is enough.
         problems.append((UInt32(offset), .operator))
         if byte != Byte.semicolon { assigned.removeAll(keepingCapacity: true) }
         skipLine()
@@ -104,11 +104,7 @@ struct ShellScan {
           // Assignments before a command are for that command only.
           (hasCommand, isExport, export) = (true, false, nil)
           assigned.removeAll(keepingCapacity: true)
-          if count == problems.count {
-            problems.append((UInt32(start), .command))
-          } else {
-            problems.insert((UInt32(start), .command), at: count)
-          }
+          problems.insert((UInt32(start), .command), at: count)
         }
       }
     }
@@ -119,7 +115,7 @@ struct ShellScan {
     }
   }
 
-  /// `NAME=` at the offset, which then is behind it; nil, and the offset as it was, if there is none.
+  /// Takes `NAME=` at the offset; nil, and takes nothing, if there is none.
   private mutating func takeName() -> Int? {
     guard let first = byte, Byte.isNameStart(first) else { return nil }
     var end = offset + 1
@@ -138,9 +134,7 @@ struct ShellScan {
     while let byte {
       let start = offset
       switch byte {
-      case Byte.lineFeed, Byte.space, Byte.tab:
-        return Value(slice: isKnown ? DocumentText.Slice(word) : nil)
-      case _ where Self.isOperator(byte):
+      case _ where Byte.isBlank(byte) || byte == Byte.lineFeed || Self.isOperator(byte):
         return Value(slice: isKnown ? DocumentText.Slice(word) : nil)
       case Byte.backslash:
         offset += 1
@@ -213,8 +207,8 @@ struct ShellScan {
     return false
   }
 
-  /// From `$` or a backquote to behind the expansion, true; false, behind the `$`, if it is none; nil if it
-  /// is never closed.
+  /// Takes the expansion at `$` or a backquote: true. Takes only the `$` if it begins none: false.
+  /// Nil if the expansion is never closed.
   private mutating func takeExpansion(isQuoted: Bool) -> Bool? {
     let start = offset
     offset += 1
@@ -241,7 +235,7 @@ struct ShellScan {
       offset += 1
       return true
     }
-    // What is nested in it is not followed: it has no value here in any case.
+    // Nested expansions are not followed: the value is unknown in any case.
     guard let end = bytes[offset...].firstIndex(of: closing) else { return nil }
     problems.append((UInt32(start), .expansion))
     offset = end + 1

@@ -4,15 +4,13 @@
 /// machine with one state per byte.
 ///
 /// * a name begins at the first byte that is neither blank nor `#` or `;` (a comment), and ends at
-/// `=`; a line
-///   without `=` is dropped;
+///   `=`; a line without `=` is dropped;
 /// * a value is bare, where `\` takes the next byte as it is, or in quotes, after which more may
-/// follow;
+///   follow;
 /// * both CR and LF end a line.
 struct SystemdScan: Sendable {
   typealias Form = EnvironmentDocument.Form
 
-  /// Where in the grammar a byte stands.
   enum State: Sendable, Hashable {
     /// At the beginning of a line, or in blanks there.
     case beforeName
@@ -129,7 +127,7 @@ struct SystemdScan: Sendable {
       }
     }
 
-    /// Takes the bytes from `offset` that mean nothing but themselves in the state at hand, all at once: nearly
+    /// Takes the bytes from `offset` that mean only themselves in this state, all at once: nearly
     /// all bytes of a file are such. Returns the offset of the first that does not.
     private mutating func takePlain(from offset: Int) -> Int {
       guard let mask = PlainBytes.mask(state) else { return offset }
@@ -208,9 +206,7 @@ struct SystemdScan: Sendable {
         return
       }
       if Byte.isBlank(byte) { return }
-      if quote != nil, form.afterQuote == nil {
-        form.afterQuote = Form.Offset(offset)
-      }
+      if quote != nil, form.afterQuote == nil { form.afterQuote = Form.Offset(offset) }
       switch byte {
       case Byte.singleQuote, Byte.doubleQuote:
         state = byte == Byte.singleQuote ? .singleQuoted : .doubleQuoted
@@ -283,9 +279,7 @@ struct SystemdScan: Sendable {
     private mutating func noteBare(_ byte: UInt8, at offset: Int) {
       switch byte {
       case Byte.hash:
-        if form.hash == nil, Byte.isBlank(bytes[offset - 1]) {
-          form.hash = Form.Offset(offset)
-        }
+        if form.hash == nil, Byte.isBlank(bytes[offset - 1]) { form.hash = Form.Offset(offset) }
       case Byte.singleQuote, Byte.doubleQuote:
         if form.strayQuote == nil { form.strayQuote = Form.Offset(offset) }
       default: break
@@ -310,15 +304,11 @@ struct SystemdScan: Sendable {
       }
       let definition = Definition(
         name: text.number(ofNameAt: name), start: name.lowerBound, line: nameLine, value: value,
-        range: nameStart..<end, isDropped: !isVariableName(name), isOneLine: form.isOneLine)
+        range: nameStart..<end, isDropped: !isVariableName(bytes[name]), isOneLine: form.isOneLine)
       if form != .simple {
         oddities.append(Oddity(definition: UInt32(definitions.count), form: form))
       }
       definitions.append(definition)
-    }
-
-    private func isVariableName(_ range: Range<Int>) -> Bool {
-      Byte.isNameStart(bytes[range.lowerBound]) && range.allSatisfy { Byte.isNamePart(bytes[$0]) }
     }
 
     private func textFailure() -> String? {

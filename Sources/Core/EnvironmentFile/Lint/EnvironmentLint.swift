@@ -5,11 +5,10 @@ internal import Secrets
 /// Checks an environment file as text: what its two readers make of it, and what a person probably
 /// meant.
 ///
-/// It knows nothing of what a value must be for MinIO to start; that is KeyManager's. Unless asked
-/// to, it prints no value that is or may be a secret, and none that something else can have run
-/// into.
+/// KeyManager checks which values let MinIO start. Unless asked to, this prints no value that may
+/// be a secret, or that another setting may have run into.
 package enum EnvironmentLint {
-  /// How many findings of one rule are given; one more says how many there are.
+  /// Findings given of one rule; another one counts the rest.
   package static let findingsPerRule = 100
 
   /// All findings in the order of lines and columns. An error means that a reader refuses the file
@@ -85,8 +84,7 @@ struct Lint {
   private(set) var findings: [Finding] = []
   /// How many findings each rule has, those included that are not given.
   private var tallies: [(rule: LintRule, count: Int, worst: Severity)] = []
-  /// For each line whether it stands within a value that systemd reads over several lines, the first of which
-  /// does not.
+  /// For each line, whether a value that systemd reads over several lines goes on in it.
   private var isWithin: [Bool]
   /// The secrets of the file, which another variable may hold too.
   private var secrets = SecretTexts()
@@ -120,12 +118,10 @@ struct Lint {
 
   // MARK: - Collecting
 
-  /// The bytes of the definition's name.
   func name(_ definition: Definition) -> ArraySlice<UInt8> {
     text[text.name(Int(definition.name))]
   }
 
-  /// The definition's name, for a finding.
   func variable(_ definition: Definition) -> String {
     text.string(text.name(Int(definition.name)))
   }
@@ -148,7 +144,8 @@ struct Lint {
         file: file, line: line, column: column, message: message, remedy: remedy))
   }
 
-  /// Whether enough findings of `rule` are there; one more is then counted, and need not be made.
+  /// Whether `rule` has all the findings that are given: this one is then counted, and need not be
+  /// made.
   mutating func isOnlyCounted(_ severity: Severity, _ rule: LintRule) -> Bool {
     guard let index = tallies.firstIndex(where: { $0.rule == rule }),
       tallies[index].count >= EnvironmentLint.findingsPerRule
@@ -158,9 +155,9 @@ struct Lint {
     return true
   }
 
-  /// Whether `rule` has findings that are not given, and an error among all of them: nothing but its count can
-  /// change.
-  func isSettled(_ rule: LintRule) -> Bool {
+  /// Whether only the count of `rule` can change: it has findings that are not given, and an error
+  /// among all of them.
+  func isDecided(_ rule: LintRule) -> Bool {
     tallies.contains {
       $0.rule == rule && $0.count >= EnvironmentLint.findingsPerRule && $0.worst == .error
     }
@@ -215,14 +212,13 @@ struct Lint {
         && isShowable(variable.name, variable.value))
   }
 
-  /// Whether neither the name, nor the one that was probably meant, nor the value looks like a
-  /// secret's, nor has the value a secret of the file in it. A lost quote makes one value of several
-  /// lines: then it may hold anything.
+  /// Whether neither the name, nor the name probably meant, nor the value looks like a secret's,
+  /// and the value holds no secret of the file. One of several lines may hold anything: a quote was
+  /// lost.
   func isShowable(_ name: String, _ value: String) -> Bool {
     if SecretVariables.contains(name) || value.utf8.contains(where: Byte.isNewline) { return false }
     if !KnownVariables.isKnown(Array(name.utf8)[...]),
-      let meant = KnownVariables.nearest(to: name.utf8),
-      SecretVariables.contains(meant)
+      let meant = KnownVariables.nearest(to: name.utf8), SecretVariables.contains(meant)
     {
       return false
     }
@@ -240,8 +236,8 @@ struct Lint {
       }
   }
 
-  /// Whether a variable of MinIO's may be anything: it stands within a value that systemd reads over several
-  /// lines, and is not plainly one of MinIO's.
+  /// Whether a variable of MinIO's reader may be a piece of another value: it stands within one
+  /// that systemd reads over several lines, and its name is not plainly one of MinIO's.
   func isStray(line: Int, name: some Sequence<UInt8>) -> Bool {
     isWithinValue(line: line) && !name.starts(with: "MINIO_".utf8)
   }

@@ -4,11 +4,10 @@ internal import Model
 /// The MINIO_* variables that the server is known to read, and what a mistyped one was probably
 /// meant to be.
 ///
-/// AIStor is closed and has more of them than the open source, so a name that is not here and near
-/// to none is no error, except in the MINIO_KMS_ group, which is complete (docs/facts.md,
+/// AIStor is closed and has more of them than the open source, so an unknown name that is near to
+/// none is no error, except in the MINIO_KMS_ group, which is complete (docs/facts.md,
 /// "Key Manager variables").
 enum KnownVariables {
-  /// Single variables.
   static let names: [String] = [
     "MINIO_KMS_SERVER", "MINIO_KMS_ENCLAVE", "MINIO_KMS_SSE_KEY", "MINIO_KMS_API_KEY",
     "MINIO_KMS_KES_ENDPOINT", "MINIO_KMS_KES_KEY_NAME", "MINIO_KMS_KES_API_KEY",
@@ -56,17 +55,15 @@ enum KnownVariables {
   private static let familyBytes = families.map { Array($0.utf8) }
   private static let known = WordList(names)
 
-  /// The verdict on the name of a variable.
   enum Verdict: Equatable {
     case known
-    /// Not known, and so near to this one that it is probably meant.
+    /// Not known, and so near to this known one that it is probably meant.
     case near(String)
     /// Of the MINIO_KMS_ group, which is complete, and none of it.
     case unknownKeyManager
     case unknown
   }
 
-  /// The verdict on `name`.
   static func verdict(_ name: ArraySlice<UInt8>) -> Verdict {
     if isKnown(name) { return .known }
     if let nearest = nearest(to: name) { return .near(nearest) }
@@ -82,9 +79,7 @@ enum KnownVariables {
   static func nearest(to name: some Collection<UInt8>) -> String? {
     known.nearest(to: name) { $0 >= 14 ? 2 : 1 }
   }
-}
 
-extension KnownVariables {
   /// What is wrong with a name and what to do; nil if it is known.
   static func complaint(_ verdict: Verdict) -> (Severity, message: String, remedy: String)? {
     switch verdict {
@@ -103,7 +98,6 @@ extension KnownVariables {
   }
 }
 
-/// Names of environment variables.
 package enum VariableName {
   /// The longest that is asked for, bytes; no known one comes near it.
   static let limitBytes = 256

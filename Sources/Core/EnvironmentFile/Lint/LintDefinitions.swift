@@ -8,9 +8,7 @@ extension Lint {
     for oddity in document.current.oddities {
       checkForm(of: definitions[Int(oddity.definition)], oddity.form)
     }
-    for definition in definitions where definition.isDropped {
-      checkDropped(definition)
-    }
+    for definition in definitions where definition.isDropped { checkDropped(definition) }
   }
 
   private mutating func checkForm(of definition: Definition, _ form: EnvironmentDocument.Form) {
@@ -47,9 +45,7 @@ extension Lint {
     } else if let offset = form.hash {
       addInlineComment(definition, at: offset)
     }
-    if let offset = form.strayQuote, form.afterQuote == nil,
-      !isOnlyCounted(.warning, .strayQuote)
-    {
+    if let offset = form.strayQuote, form.afterQuote == nil, !isOnlyCounted(.warning, .strayQuote) {
       addForm(
         .warning, .strayQuote, at: offset, definition,
         "a quote that does not begin the value is part of it for systemd and MinIO; a shell takes it away",
@@ -57,7 +53,7 @@ extension Lint {
     }
   }
 
-  /// Without a remedy that is to write the definition in the safe form.
+  /// The remedy is the safe form unless another one is given.
   private mutating func addForm(
     _ severity: Severity, _ rule: LintRule, at offset: EnvironmentDocument.Form.Offset,
     _ definition: Definition, _ message: String, remedy: String? = nil
@@ -117,10 +113,9 @@ extension Lint {
     for number in systemd.names {
       let name = text[text.name(Int(number))]
       let isMinIO = zip(name, "MINIO".utf8).allSatisfy { $0 & 0xDF == $1 }
-      guard name.count > 5, isMinIO, !KnownVariables.isKnown(name),
-        let definition = systemd[number]
+      guard name.count > 5, isMinIO, !KnownVariables.isKnown(name), let definition = systemd[number]
       else { continue }
-      if isSettled(.unknownVariable), isOnlyCounted(.error, .unknownVariable) { continue }
+      if isDecided(.unknownVariable), isOnlyCounted(.error, .unknownVariable) { continue }
       guard
         let (severity, message, remedy) = KnownVariables.complaint(KnownVariables.verdict(name)),
         !isOnlyCounted(severity, .unknownVariable)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Model
 
-/// What a person has written on the line of a definition, read as a shell would: several words, of which a later one
-/// may be an assignment of its own, and perhaps a comment behind them. Neither systemd nor MinIO reads it so, but
-/// this is what was meant by it.
+/// A definition's line as its author meant it, read as a shell would: several words, of which a
+/// later one may be another assignment, and perhaps a comment. Neither systemd nor MinIO reads it
+/// so.
 struct WrittenLine: Sendable {
   /// One `NAME=value` without the quotes.
   struct Assignment: Sendable, Hashable {
@@ -14,20 +14,22 @@ struct WrittenLine: Sendable {
   /// The first is the definition itself.
   private(set) var assignments: [Assignment] = []
   private(set) var hasComment = false
-  /// Whether anything stands behind the first closing quote, or the value goes on without quotes.
+  /// Whether nothing stands behind the first closing quote, and the value does not go on without
+  /// one.
   private(set) var isWhole = true
-  /// Whether every quote is closed and no backslash is in it: else this says nothing.
+  /// Whether every quote is closed and there is no backslash; otherwise nothing here is certain.
   private(set) var isClear = true
 
   private let bytes: ArraySlice<UInt8>
   private var offset: Int
-  /// The assignment at hand: its name, its value, and how much of that stands in quotes at its two ends.
+  /// The current assignment: its name, its value, and how much of that is quoted at its two ends.
   private var name: String
   private var value: [UInt8] = []
   private var keptStart = false
   private var keptEnd = 0
 
-  /// Reads `bytes`, the line from the byte behind `=` of the definition of `name`, without its ending.
+  /// Reads `bytes`, the line from the byte behind `=` of the definition of `name`, without its
+  /// ending.
   init(name: String, _ bytes: ArraySlice<UInt8>) {
     self.name = name
     self.bytes = bytes
@@ -55,12 +57,10 @@ struct WrittenLine: Sendable {
     }
   }
 
-  /// A word that begins with `NAME=`, in capitals as all variables of this kind are: another assignment.
+  /// Begins another assignment if the word begins with `NAME=`, in capitals as all such variables
+  /// are.
   private mutating func beginAssignment() -> Bool {
-    let word = bytes[offset...]
-    let next = word.prefix {
-      $0.isCapital || $0.isDigit || $0 == 0x5F
-    }
+    let next = bytes[offset...].prefix { $0.isCapital || $0.isDigit || $0 == 0x5F }
     guard let first = next.first, Byte.isNameStart(first), next.endIndex < bytes.endIndex,
       bytes[next.endIndex] == Byte.equals
     else { return false }
@@ -109,7 +109,7 @@ struct WrittenLine: Sendable {
     keptEnd = value.count
   }
 
-  /// White space that nobody sees, at an end that no quote holds, is not meant.
+  /// Invisible white space at an end outside quotes is not meant.
   private mutating func endAssignment() {
     let trimmed = MinIOScan.trimmed(value, value.indices)
     let start = keptStart ? 0 : trimmed.lowerBound
@@ -121,7 +121,6 @@ struct WrittenLine: Sendable {
   }
 }
 
-// What to write in place of a definition.
 extension Lint {
   /// What to write instead: the line itself where it may be shown, and what was meant is plain.
   func safeForm(_ definition: Definition) -> String {
@@ -143,7 +142,7 @@ extension Lint {
     let isAsRead = written.isWhole && !written.hasComment && !hasBlankEnd(variable.value)
     let value = isAsRead ? variable.value : values[0].value
     let comment = written.hasComment ? "move the comment to a line of its own and " : ""
-    // What is hidden in the value as it is read may not be shown in a part of it either.
+    // A part of a hidden value is hidden too.
     let isShown = isShowable(variable) && (showsSecrets || isShowable(name, value))
     return comment + form(of: name, value: isShown ? value : nil)
   }

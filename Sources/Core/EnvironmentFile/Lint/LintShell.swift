@@ -4,8 +4,8 @@ internal import Model
 // What a shell that sources the file makes of it, where nothing else is wrong.
 extension Lint {
   mutating func checkShell() {
-    // A line with another finding has to be corrected in any case, and so has a file with so many that not all
-    // are shown.
+    // A line with another finding must be corrected in any case, and so must a file with so many
+    // that not all are shown.
     if hasMore { return }
     let scan = ShellScan(document)
     var isFound = [Bool](repeating: false, count: text.lineStarts.count + 1)
@@ -27,11 +27,10 @@ extension Lint {
     for number in systemd.names {
       guard let definition = systemd[number], !isFound[Int(definition.line)],
         let shell = scan.value(of: Int(number))?.slice, let other = minio[number],
-        text.isSame(definition.value, other.value),
-        shell != definition.value
+        text.isSame(definition.value, other.value), shell != definition.value
       else { continue }
       let (theirs, value) = (scan.text[shell], text[definition.value])
-      // In a file with CR LF it has a carriage return more; that is said once.
+      // In a file with CR LF the shell's has a carriage return more; another finding says so.
       if theirs.elementsEqual(value)
         || theirs.dropLast().elementsEqual(value) && theirs.last == Byte.carriageReturn
       {
@@ -84,9 +83,7 @@ extension Lint {
         high = middle
       }
     }
-    guard low < definitions.count, definitions[low].range.range.contains(offset) else {
-      return nil
-    }
-    return definitions[low]
+    guard low < definitions.count else { return nil }
+    return definitions[low].range.range.contains(offset) ? definitions[low] : nil
   }
 }

@@ -122,7 +122,7 @@ extension Lint {
     }
   }
 
-  /// Whether there is nothing but printable ASCII, tabs and line endings, as in nearly all files.
+  /// Whether there are only printable ASCII, tabs and line endings, as in nearly all files.
   private func isPlain(_ part: ArraySlice<UInt8>) -> Bool {
     part.allSatisfy { (0x20...0x7E).contains($0) || $0 == Byte.tab || Byte.isNewline($0) }
   }
@@ -208,8 +208,7 @@ extension Lint {
       add(
         swallows ? .error : .warning, .commentBackslash, at: offset,
         "a comment ends in a backslash: before v254 systemd takes the next line for a part of it"
-          + (swallows ? ", and that line is no comment" : ""),
-        remedy: "remove the backslash")
+          + (swallows ? ", and that line is no comment" : ""), remedy: "remove the backslash")
     }
   }
 }
