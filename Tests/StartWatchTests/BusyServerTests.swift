@@ -98,7 +98,7 @@ import Testing
       ),
       at: now)
     _ = machine.handle(Self.busy, at: now)
-    #expect(machine.phase == .serving && machine.detail.contains("a drive was missing"))
+    #expect(machine.phase == .serving && machine.detail.contains("a missing drive"))
     _ = machine.handle(.fired(.startDeadline), at: now.advanced(byMilliseconds: 15_000))
     guard case .failed(let failure) = machine.outcome else {
       Issue.record("no failure")

@@ -2,12 +2,11 @@
 package import ServerUnit
 
 /// Whether any start of the server since a rollout's restart got past the Key Manager, and so may
-/// have encrypted with its key, by the lines of all these starts. Pure.
+/// have encrypted with its key. Decided from the lines of all these starts.
 ///
-/// A rollback that takes a key away depends on the answer, so nothing is taken for granted: each
-/// process must have said itself that it ended before it had a data key. The server asks the Key
-/// Manager before it talks to any peer or drive, and ends if there is no key (docs/facts.md,
-/// "Start and the Key Manager").
+/// A rollback that takes a key away depends on the answer, so nothing is assumed: each process must
+/// have said itself that it ended before it had a data key. The server asks the Key Manager before
+/// any peer or drive, and ends if there is no key (docs/facts.md, "Start and the Key Manager").
 package struct KeyManagerPassage: Sendable {
   package enum Answer: Sendable, Hashable {
     /// Every start ended before it had a data key.
@@ -25,28 +24,26 @@ package struct KeyManagerPassage: Sendable {
   }
 
   /// What `keyturn guard` says of a start that it does not let through.
-  private static let refusedByDoor = "the start guard: this start is refused"
+  private static let guardRefusal = "the start guard: this start is refused"
 
   private let previousInvocation: String
   private let previousPID: Int32?
   /// The boot of the first line: the one that the previous process belongs to.
   private var previousBoot: String?
   private let held: (bootID: String, monotonicMicroseconds: UInt64)?
-  /// Starts that began behind a closed door.
-  private var behindDoor: Set<String> = []
+  /// Starts that began while the start guard refused all.
+  private var guardedStarts: Set<String> = []
   private var classifier = LineClassifier()
   private var processes: [Process] = []
   /// Every start that was begun, in the order of the journal.
   private var invocations: [String] = []
   private var passed: String?
 
-  /// No line was read yet.
-  ///
   /// - Parameters:
   ///   - previousInvocation: the previous start, whose last lines are ignored.
-  ///   - previousPID: its main process, if known. What it says last may bear the next invocation.
-  ///   - held: since when the start guard lets no start through; those that began later count for
-  ///     nothing, whatever became of them. The boot as the journal writes it.
+  ///   - previousPID: its main process, if known. Its last lines may bear the next invocation.
+  ///   - held: since when the start guard refuses every start; starts that began later do not count.
+  ///     The boot as the journal writes it.
   package init(
     previousInvocation: String, previousPID: Int32? = nil,
     held: (bootID: String, monotonicMicroseconds: UInt64)? = nil
@@ -61,30 +58,29 @@ package struct KeyManagerPassage: Sendable {
     let line = classifier.take(entry)
     let boot = previousBoot ?? entry.bootID
     previousBoot = boot
-    // Should its number be another process' by now, that one's start is one that has logged nothing.
+    // If another process has its number by now, that start counts as one that has logged nothing.
     if entry.pid != nil, entry.pid == previousPID, entry.bootID == boot,
       line.pattern?.passedKeyManager != true
     {
       return
     }
     if let invocation = entry.invocationID, !invocation.isEmpty {
-      if behindDoor.contains(invocation) { return }
+      if guardedStarts.contains(invocation) { return }
       if !invocations.contains(invocation) {
         if let held, entry.bootID == held.bootID,
           entry.monotonicMicroseconds >= held.monotonicMicroseconds
         {
-          behindDoor.insert(invocation)
+          guardedStarts.insert(invocation)
           return
         }
         invocations.append(invocation)
       }
     }
     guard line.source == .server, let pid = entry.pid else { return }
-    let isOfDoor = entry.message.contains(Self.refusedByDoor)
-    let verdict = isOfDoor ? false : line.pattern?.passedKeyManager
+    let isOfGuard = entry.message.contains(Self.guardRefusal)
+    let verdict = isOfGuard ? false : line.pattern?.passedKeyManager
     if verdict == true, passed == nil { passed = line.text }
-    // A line without an invocation may be the last word of the old process; only what is known to
-    // be of a start counts.
+    // A line without an invocation may be the old process' last: it counts only with a verdict.
     guard entry.invocationID != nil || verdict != nil else { return }
     let index =
       processes.firstIndex {

@@ -5,7 +5,7 @@ package import ServerUnit
 /// A line and what it means.
 package struct ClassifiedLine: Sendable, Hashable {
   package var source: LineSource
-  /// How grave it calls itself.
+  /// The severity that it claims.
   package var level: LineLevel
   /// The line word for word; of a JSON line its message.
   package var text: String
@@ -13,7 +13,7 @@ package struct ClassifiedLine: Sendable, Hashable {
   /// as the error's time or a line of the server's source, nothing.
   package var statement: String
   package var kind: LineKind
-  /// The row of the table that it is of, if it is of one.
+  /// Its row of the table, if any.
   package var pattern: LinePattern?
   /// For an error in a block: the part of the server that it is from (`SYSTEM.iam`).
   package var subsystem: String?
@@ -24,14 +24,14 @@ package struct ClassifiedLine: Sendable, Hashable {
 /// Gives exactly one line for each that it takes, at once: nothing waits here for a line that may
 /// never come. A fatal message goes on over lines that begin with six spaces; an error is a block
 /// from `API: SYSTEM.x` over `Time:` and `Error: ...` to its numbered source lines. The line that
-/// says what happened is given as that, the others as ``LineKind/continuation``. See docs/facts.md,
-/// "Output of the server".
+/// says what happened has its own kind, the others are ``LineKind/continuation``. See
+/// docs/facts.md, "Output of the server".
 package struct LineClassifier: Sendable {
   private enum Block: Sendable, Hashable {
     case none
     case fatal(pid: Int32?)
-    /// `isSaid` once the line has come that says what happened: what follows is more of it, until
-    /// the first of its source lines.
+    /// `isSaid` once the line has come that says what happened: what follows, until the first of
+    /// its source lines, is more of it.
     case error(pid: Int32?, subsystem: String, isSaid: Bool)
   }
 
@@ -87,7 +87,7 @@ package struct LineClassifier: Sendable {
     if case .error(_, let subsystem, _) = block { subsystem } else { nil }
   }
 
-  /// What a line that belongs to the one before it says; nil if it belongs to none.
+  /// The statement of a line that belongs to the one before it; nil if it belongs to none.
   private mutating func continuation(_ message: String, pid: Int32?) -> String? {
     switch block {
     case .none: return nil
@@ -99,7 +99,7 @@ package struct LineClassifier: Sendable {
         if !isField { block = .error(pid: writer, subsystem: subsystem, isSaid: false) }
         return isField ? message : ""
       }
-      // An error may have several lines; one that means something of its own is none of them.
+      // An error may have several lines; a line with a meaning of its own is not one of them.
       guard isSaid, !message.isEmpty, Self.errorHeader(message) == nil,
         case let line = Self.level(of: message), line.0 == .plain,
         LinePattern.of(source: .server, level: .plain, text: message) == nil

@@ -33,7 +33,7 @@ package enum LineKind: Sendable, Hashable {
   case error
   /// Something to look at that does not stop the start.
   case warning
-  /// A drive is lost to this server, which starts without it. Told with the outcome, whatever that is.
+  /// The server starts without a drive. Reported with any outcome.
   case driveLost
   /// Belongs to the line before it: more of a fatal message, or of an error's block.
   case continuation
@@ -45,34 +45,31 @@ package struct LinePattern: Sendable, Hashable {
   /// Its stable kebab-case name.
   package var id: String
   package var source: LineSource
-  /// The level that it has, or nil if it may have any.
+  /// Nil if it may have any.
   package var level: LineLevel?
   /// What the text begins with, after its level; empty if with anything.
   package var prefix: String
-  /// What it may begin with instead. Of what ends it a server with `--json` gives only the error, without
-  /// the words that introduce it in text (`logger.Fatal` of minio:internal).
+  /// What it may begin with instead. With `--json` a fatal line has only the error, without the
+  /// words before it (`logger.Fatal` of minio:internal).
   package var bare: [String]
-  /// Of these the text contains at least one, if there are any.
+  /// The text contains at least one of these, if there are any.
   package var contains: [String]
   package var kind: LineKind
-  /// What it says, for a person.
   package var meaning: String
-  /// What is mostly behind it.
   package var cause: String?
   package var remedy: String?
-  /// The releases of MinIO of which the wording is known, from their source or from logs of theirs:
-  /// `2026` is the open-source server as of January 2026, which AIStor is descended from; `AIStor`
-  /// was seen of AIStor itself. Of systemd's lines its versions.
+  /// The releases of MinIO whose wording is known, from source or logs: `2026` is the open-source
+  /// server of January 2026, from which AIStor descends; `AIStor` was seen from AIStor itself. For
+  /// systemd's lines its versions.
   package var seen: String
-  /// Whether a server that says so has got a data key from the Key Manager before: it asks for one
-  /// early, and ends if there is none (docs/facts.md, "Start and the Key Manager"). Nil if it says
-  /// so before and after.
+  /// Whether a server that logs this has already got a data key from the Key Manager: it asks for
+  /// one early, and ends if there is none (docs/facts.md, "Start and the Key Manager"). Nil if it
+  /// logs this before and after.
   package var passedKeyManager: Bool?
   /// A whole line that is of this row, and of no row above it.
   package var example: String
 
-  /// A row; see the properties. `passedKeyManager` is true of what only a server says that goes on,
-  /// unless it is given.
+  /// `passedKeyManager` is true by default for what only a server that goes on logs.
   static func row(
     _ id: String, _ source: LineSource = .server, _ level: LineLevel? = nil, _ prefix: String = "",
     bare: [String] = [], contains: [String] = [], is kind: LineKind, _ meaning: String,
@@ -86,8 +83,7 @@ package struct LinePattern: Sendable, Hashable {
       }
     return LinePattern(
       id: id, source: source, level: level, prefix: prefix, bare: bare, contains: contains,
-      kind: kind,
-      meaning: meaning, cause: cause, remedy: remedy, seen: seen,
+      kind: kind, meaning: meaning, cause: cause, remedy: remedy, seen: seen,
       passedKeyManager: passedKeyManager ?? (goesOn ? true : nil), example: example)
   }
 
@@ -103,15 +99,14 @@ package struct LinePattern: Sendable, Hashable {
       example: example)
   }
 
-  /// Whether it says that a drive of a peer is missing and will be looked for again.
+  /// Whether it says that a peer's drive is missing and will be tried again.
   var isMissedDrive: Bool { id == "drives-use" || id == "drives-connect" }
 
-  /// The first row of the table that a line is of; nil if none.
+  /// The first row of the table that the line matches.
   static func of(source: LineSource, level: LineLevel, text: String) -> LinePattern? {
     table.first { $0.matches(source: source, level: level, text: text) }
   }
 
-  /// Whether a line of `source` and `level` with `text` after its level is of this row.
   func matches(source: LineSource, level: LineLevel, text: String) -> Bool {
     guard self.source == source, self.level == nil || self.level == level,
       text.hasPrefix(prefix) || bare.contains(where: text.hasPrefix)

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import ServerUnit
-// The table of lines that mean something for a start, and nothing else: to add a row needs no code,
-// but a whole line as its example, which the tests classify. The first row that matches counts, so
-// the particular stands above the general. See docs/facts.md, "Start and the Key Manager",
-// "Comparison of environments", "Output of the server" to "Fatal lines",
-// "EnvironmentFile= of systemd" and "Reported incidents".
-
 internal import Model
+internal import ServerUnit
+
+// The table of lines that mean something for a start. To add a row needs no code, but a whole line
+// as its example, which the tests classify. The first row that matches counts, so the particular
+// stands above the general. See docs/facts.md, "Start and the Key Manager", "Comparison of
+// environments", "Output of the server" to "Fatal lines", "EnvironmentFile= of systemd" and
+// "Reported incidents".
 
 extension LinePattern {
-  /// systemd's word that it will not start the unit again. It may bear the previous invocation.
+  /// systemd will not start the unit again. The line may bear the previous invocation.
   static let startLimit = "Start request repeated too quickly"
 
-  /// The word for entries that were gone before they could be read.
+  /// Entries were gone before they could be read.
   static let loss = JournalEntry.lossMessage
 
   package static let table: [LinePattern] =
@@ -44,8 +44,7 @@ extension LinePattern {
       contains: [
         "insufficient permissions to perform KMS operation",
         "access denied: insufficient permissions",
-      ],
-      is: .brokenButServing, "The Key Manager does not let this identity use the key.",
+      ], is: .brokenButServing, "The Key Manager does not let this identity use the key.",
       cause: "the policy of the API key's identity lacks KEY:GENERATE or KEY:DECRYPT for it",
       remedy: "assign a policy that allows both to the identity, in the enclave of the settings",
       seen: "2023 to 2026",
@@ -69,8 +68,7 @@ extension LinePattern {
       "IAM was loaded in part; some users and policies are missing.",
       cause:
         "a part of the stored IAM data cannot be read, or the identity provider does not answer",
-      remedy: "see the error at the end of the line",
-      seen: "2022 to 2026",
+      remedy: "see the error at the end of the line", seen: "2022 to 2026",
       example: "Error: IAM sub-system is partially initialized, unable to load policies"),
   ]
 
@@ -172,8 +170,7 @@ extension LinePattern {
         + "failed to read key"),
     fatal(
       "kms-auto-encryption", "MINIO_KMS_AUTO_ENCRYPTION requires a valid KMS configuration",
-      bare: ["no KMS configured"],
-      "Encryption is on, but no Key Manager is configured.",
+      bare: ["no KMS configured"], "Encryption is on, but no Key Manager is configured.",
       cause: "the MINIO_KMS_ settings are missing from what this process was given",
       remedy: "see that the unit loads the environment file that holds them",
       seen: "2026", passedKeyManager: false,
@@ -192,8 +189,7 @@ extension LinePattern {
       "No root credentials could be derived.",
       cause:
         "MINIO_ROOT_USER and MINIO_ROOT_PASSWORD are not set, and this Key Manager derives none",
-      remedy: "set both in the environment file",
-      seen: "2024-05 to 2026", passedKeyManager: true,
+      remedy: "set both in the environment file", seen: "2024-05 to 2026", passedKeyManager: true,
       example: "FATAL Unable to generate root access key using KMS: not supported"),
   ]
 
@@ -202,8 +198,7 @@ extension LinePattern {
   private static let configuration: [LinePattern] = [
     fatal(
       "config-env-malformed", "Unable to read the config environment file: ",
-      bare: ["envEntry malformed"],
-      contains: ["malformed", "token too long"],
+      bare: ["envEntry malformed"], contains: ["malformed", "token too long"],
       "A line of MINIO_CONFIG_ENV_FILE is not KEY=value.",
       cause:
         "MinIO reads the file more strictly than systemd: a line without `=`, or a `;` comment",
@@ -223,8 +218,7 @@ extension LinePattern {
       "config-env", "Unable to read the config environment file: ",
       "MINIO_CONFIG_ENV_FILE could not be read.",
       cause: "the file that it names is not one that the server can use",
-      remedy: "see the end of the line",
-      seen: "2022-06 to 2026", passedKeyManager: false,
+      remedy: "see the end of the line", seen: "2022-06 to 2026", passedKeyManager: false,
       example: "FATAL Unable to read the config environment file: read /etc/minio: is a directory"),
     fatal(
       "arguments-invalid", "Invalid command line arguments", "The server's arguments are wrong.",
@@ -235,8 +229,7 @@ extension LinePattern {
       example: "FATAL Invalid command line arguments: Host in endpoint is empty"),
     fatal(
       "arguments-check", "Unable to validate passed arguments", "The server's arguments are wrong.",
-      cause: "MINIO_OPTS or MINIO_VOLUMES is wrong",
-      remedy: "see both in the environment file",
+      cause: "MINIO_OPTS or MINIO_VOLUMES is wrong", remedy: "see both in the environment file",
       seen: "2026", passedKeyManager: false,
       example: "FATAL Unable to validate passed arguments in MinIO configuration: bad address"),
     fatal(
@@ -249,17 +242,14 @@ extension LinePattern {
     fatal(
       "tls", "Unable to load the TLS configuration: ", "The server's certificate cannot be used.",
       cause: "public.crt or private.key in the certs directory is damaged, apart, or not readable",
-      remedy: "see both as the service user",
-      seen: "2026", passedKeyManager: false,
+      remedy: "see both as the service user", seen: "2026", passedKeyManager: false,
       example: "FATAL Unable to load the TLS configuration: tls: private key does not match "
         + "public key"),
     fatal(
       "credentials", "Unable to validate credentials inherited from the shell environment",
-      bare: ["Invalid credentials"],
-      "The root credentials are not valid.",
+      bare: ["Invalid credentials"], "The root credentials are not valid.",
       cause: "MINIO_ROOT_USER has fewer than 3 characters, or MINIO_ROOT_PASSWORD fewer than 8",
-      remedy: "correct both in the environment file",
-      seen: "2026", passedKeyManager: true,
+      remedy: "correct both in the environment file", seen: "2026", passedKeyManager: true,
       example: "ERROR Unable to validate credentials inherited from the shell environment: "
         + "Invalid credentials"),
   ]
@@ -314,8 +304,7 @@ extension LinePattern {
       "systemd does not start the unit again.",
       cause: "it failed more often than StartLimitBurst= allows",
       remedy: "correct what made it fail, then `systemctl reset-failed` and start it again",
-      seen: "systemd 252 to 257",
-      example: "minio.service: Start request repeated too quickly."),
+      seen: "systemd 252 to 257", example: "minio.service: Start request repeated too quickly."),
     row(
       "environment-file", .manager, contains: ["Failed to load environment files: "],
       is: .fatal(.fatalLine), "systemd could not read the environment file.",
@@ -327,13 +316,11 @@ extension LinePattern {
       "environment-assignment", .manager, contains: ["Ignoring invalid environment assignment"],
       is: .warning, "systemd left out a line of the environment file.",
       cause: "its name is not a valid one (`export`, a blank, a dash)",
-      remedy: "`keyturn lint` on the environment file names the line",
-      seen: "systemd 252 to 257",
+      remedy: "`keyturn lint` on the environment file names the line", seen: "systemd 252 to 257",
       example: "minio.service: Ignoring invalid environment assignment 'export A=b': "
         + "/etc/default/minio"),
     row(
-      "exec", .manager,
-      contains: ["Failed at step ", "Failed to execute ", "locate executable"],
+      "exec", .manager, contains: ["Failed at step ", "Failed to execute ", "locate executable"],
       is: .fatal(.fatalLine), "systemd could not run the server.",
       cause: "the program, its directory or its user is missing, or may not be used",
       remedy: "see the step that the line names in the unit",
@@ -351,22 +338,19 @@ extension LinePattern {
       "start-timeout", .manager, contains: ["start operation timed out"], is: .fatal(.fatalLine),
       "READY=1 did not come before the unit's TimeoutStartSec=.",
       cause: "it waits for its peers, or it is too old to send READY=1 (before 2023-05-04)",
-      remedy: "set TimeoutStartSec=infinity as in the official unit",
-      seen: "systemd 252 to 257",
+      remedy: "set TimeoutStartSec=infinity as in the official unit", seen: "systemd 252 to 257",
       example: "minio.service: start operation timed out. Terminating."),
     row(
       "out-of-memory", .manager, contains: ["killed by the OOM killer"], is: .fatal(.exited),
       "The kernel ended the server for want of memory.",
       cause: "the host or the unit has too little memory",
-      remedy: "give it more, or look at MemoryMax= of the unit",
-      seen: "systemd 252 to 257",
+      remedy: "give it more, or look at MemoryMax= of the unit", seen: "systemd 252 to 257",
       example: "minio.service: A process of this unit has been killed by the OOM killer."),
     row(
       "killed", .manager, contains: ["Main process exited, code=killed", "exited, code=dumped"],
       is: .fatal(.exited), "A signal ended the new process.",
       cause: "someone or the kernel ended it, or it crashed",
-      remedy: "see `coredumpctl` and the kernel's log",
-      seen: "systemd 252 to 257",
+      remedy: "see `coredumpctl` and the kernel's log", seen: "systemd 252 to 257",
       example: "minio.service: Main process exited, code=killed, status=9/KILL"),
     row(
       "exited", .manager, contains: ["Main process exited"], is: .fatal(.exited),

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import ServerUnit
 
-// The rows of ``LinePattern/table`` for a server that goes on: what it waits for, what a good start says, what
-// to look at; and of journald for what it has lost.
+// The rows of ``LinePattern/table`` for a server that goes on: what it waits for, what a good start
+// says, what to look at; and journald's for lines that are lost.
 
 extension LinePattern {
   // MARK: - On the way: peers, drives, quorum
@@ -21,8 +21,7 @@ extension LinePattern {
       example: "Waiting for atleast 1 remote servers to be online for bootstrap check"),
     row(
       "peers-offline", .server, nil, "Following servers are currently offline or unreachable",
-      is: .progress(.waitingForPeers), "Those peers do not answer.",
-      seen: "2021 to 2026",
+      is: .progress(.waitingForPeers), "Those peers do not answer.", seen: "2021 to 2026",
       example: "INFO: Following servers are currently offline or unreachable "
         + "[https://minio-2:9000 is unreachable: connection refused]"),
     row(
@@ -35,14 +34,12 @@ extension LinePattern {
         + "[https://minio-2:9000 has incorrect configuration: x]"),
     row(
       "drives-connect", .server, nil, "Unable to connect to ", contains: ["will be retried"],
-      is: .progress(.waitingForDrives), "A peer's drives cannot be reached yet.",
-      seen: "2026",
+      is: .progress(.waitingForDrives), "A peer's drives cannot be reached yet.", seen: "2026",
       example: "INFO: Unable to connect to http://minio-2:9000/data1: connection refused, "
         + "will be retried"),
     row(
       "drives-use", .server, nil, "Unable to use the drive ", contains: ["will be retried"],
-      is: .progress(.waitingForDrives), "A drive cannot be used yet.",
-      seen: "2026",
+      is: .progress(.waitingForDrives), "A drive cannot be used yet.", seen: "2026",
       example: "INFO: Unable to use the drive /data1: drive not found, will be retried"),
     row(
       "drives-minimum", .server, nil, "Waiting for a minimum of ",
@@ -52,13 +49,11 @@ extension LinePattern {
       example: "INFO: Waiting for a minimum of 8 drives to come online (elapsed 5s)"),
     row(
       "drives-formatting", .server, nil, "Formatting ", contains: [" pool, "],
-      is: .progress(.waitingForDrives), "New drives are being formatted.",
-      seen: "2026",
+      is: .progress(.waitingForDrives), "New drives are being formatted.", seen: "2026",
       example: "INFO: Formatting 1st pool, 1 set(s), 8 drives per set."),
     row(
       "drives-first-server", .server, nil, "Waiting for the first server to format",
-      is: .progress(.waitingForDrives), "The first server has to format the drives.",
-      seen: "2026",
+      is: .progress(.waitingForDrives), "The first server has to format the drives.", seen: "2026",
       example: "INFO: Waiting for the first server to format the drives (elapsed 3s)"),
     row(
       "drives-other-servers", .server, nil, "Waiting for all other servers to be online to format",
@@ -68,19 +63,16 @@ extension LinePattern {
         + "(elapses 3s)"),
     row(
       "quorum", .server, nil, "Waiting for quorum READ", is: .progress(.waitingForQuorum),
-      "Too few drives of an erasure set answer to read from it.",
-      seen: "2026",
+      "Too few drives of an erasure set answer to read from it.", seen: "2026",
       example: "INFO: Waiting for quorum READ healthcheck to succeed retrying in 1s.. "
         + "possible cause unhealthy sets"),
     row(
       "subsystems-wait", .server, nil, "Waiting for all MinIO sub-systems to be initialize",
-      is: .progress(.initialising), "The sub-systems are being initialised.",
-      seen: "2021 to 2026",
+      is: .progress(.initialising), "The sub-systems are being initialised.", seen: "2021 to 2026",
       example: "INFO: Waiting for all MinIO sub-systems to be initialize..."),
     row(
       "iam-wait", .server, nil, "Waiting for all MinIO IAM sub-system to be initialized",
-      is: .progress(.initialising), "IAM is being loaded.",
-      seen: "2026",
+      is: .progress(.initialising), "IAM is being loaded.", seen: "2026",
       example: "INFO: Waiting for all MinIO IAM sub-system to be initialized.. possible cause "
         + "(read quorum)"),
   ]
@@ -90,23 +82,18 @@ extension LinePattern {
   static let good: [LinePattern] = [
     row(
       "subsystems", .server, nil, "All MinIO sub-systems initialized successfully",
-      is: .success(.subsystems), "The sub-systems are initialised.",
-      seen: "2021 to 2026",
+      is: .success(.subsystems), "The sub-systems are initialised.", seen: "2021 to 2026",
       example: "INFO: All MinIO sub-systems initialized successfully in 12.5ms"),
     row(
       "iam", .server, nil, "IAM load(startup) finished", is: .success(.iam), "IAM is loaded.",
-      seen: "2026",
-      example: "INFO: IAM load(startup) finished. (duration: 3.1ms)"),
+      seen: "2026", example: "INFO: IAM load(startup) finished. (duration: 3.1ms)"),
     row(
       "banner", .server, nil, "MinIO Object Storage Server", is: .success(.banner),
-      "The banner of the open-source server.",
-      seen: "2022 to 2026",
+      "The banner of the open-source server.", seen: "2022 to 2026",
       example: "MinIO Object Storage Server"),
     row(
       "banner-aistor", .server, nil, "MinIO AIStor Server", is: .success(.banner),
-      "The banner of AIStor.",
-      seen: "AIStor",
-      example: "MinIO AIStor Server"),
+      "The banner of AIStor.", seen: "AIStor", example: "MinIO AIStor Server"),
     row(
       "banner-api", .server, nil, "API: http", is: .success(.banner),
       "The banner's line of addresses; the first line of the banner before 2022.",
@@ -202,8 +189,7 @@ extension LinePattern {
     row(
       "default-credentials", contains: ["Detected default credentials"], is: .warning,
       "The root password is the one that everyone knows.",
-      remedy: "set MINIO_ROOT_USER and MINIO_ROOT_PASSWORD",
-      seen: "2026",
+      remedy: "set MINIO_ROOT_USER and MINIO_ROOT_PASSWORD", seen: "2026",
       example: "WARN: Detected default credentials 'minioadmin:minioadmin', we recommend that you "
         + "change these values"),
   ]
@@ -229,7 +215,6 @@ extension LinePattern {
       cause:
         "the journal was rotated or vacuumed; it has too little room (RuntimeMaxUse=, SystemMaxUse=)",
       remedy: "give the journal more room (journald.conf(5))",
-      seen: "Keyturn's own, of the follower of the journal",
-      example: loss),
+      seen: "Keyturn's own, of the follower of the journal", example: loss),
   ]
 }

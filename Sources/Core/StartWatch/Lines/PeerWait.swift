@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Model
 
-/// What a server says of its peers while it waits for them (docs/facts.md,
-/// "Comparison of environments"): how many answer, and in what the configuration of others differs
-/// from its own.
+/// What a server says of its peers while it waits for them (docs/facts.md, "Comparison of
+/// environments"): how many answer, and in what the configuration of others differs from its own.
 ///
 /// Every few seconds it logs a round of three lines, and once for each peer how that one differs.
 struct PeerWait: Sendable {
@@ -16,7 +15,6 @@ struct PeerWait: Sendable {
   /// What differs on a peer, by its address: names of variables, or the server's words.
   private var differences: [(peer: String, what: [String])] = []
 
-  /// The wait of a server with so many peers.
   init(total: Int?) { self.total = total }
 
   /// Peers that are named in a sentence.
@@ -39,8 +37,8 @@ struct PeerWait: Sendable {
     return true
   }
 
-  /// `3 of 7 peers answered, not minio-2:9000; 2 report another MINIO_KMS_SERVER (minio-3:9000, ...)`;
-  /// empty if no round was heard yet.
+  /// `3 of 7 peers answered, not minio-2:9000; 2 report another MINIO_KMS_SERVER (minio-3:9000,
+  /// ...)`; empty if no round was heard yet.
   var text: String {
     var parts: [String] = []
     if let total, !offline.isEmpty || !mismatching.isEmpty {
@@ -98,9 +96,7 @@ struct PeerWait: Sendable {
     guard isURL || text.last?.isNumber == true, let colon = text.lastIndex(of: ":") else {
       return isURL ? String(text) : nil
     }
-    let port = text[text.index(after: colon)...]
-    return port.isDigits
-      ? String(text) : nil
+    return text[text.index(after: colon)...].isDigits ? String(text) : nil
   }
 
   /// `https://minio-2:9000 has incorrect configuration: Expected ...: Mismatching environment

@@ -2,7 +2,6 @@
 internal import ServerUnit
 
 extension StartFailure {
-  /// A line says it.
   init(_ line: ClassifiedLine, phase: WatchPhase) {
     let kind: Kind = if case .fatal(let kind) = line.kind { kind } else { .brokenButServing }
     self.init(

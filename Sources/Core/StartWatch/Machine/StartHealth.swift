@@ -11,18 +11,15 @@ extension StartMachine {
     effects.append(.askHealth)
   }
 
-  mutating func take(
-    _ answers: HealthAnswers, at now: Instant, _ effects: inout [StartEffect]
-  ) {
+  mutating func take(_ answers: HealthAnswers, at now: Instant, _ effects: inout [StartEffect]) {
     let asked = healthAsked ?? now
     healthAsked = nil
-    // The question for the cluster's health makes a server log errors that sees too few drives.
-    let isSlow =
-      settling != .no || answers.isBusy || answers.cluster.map { !$0.isGood } == true
+    // A server that sees too few drives logs an error for each question about the cluster.
+    let isSlow = settling != .no || answers.isBusy || answers.cluster.map { !$0.isGood } == true
     let interval =
       isSlow ? Self.settlingHealthIntervalMilliseconds : Self.healthIntervalMilliseconds
     effects.append(.arm(.health, now.advanced(byMilliseconds: interval)))
-    // A server that has said that it is ready, and then only that it is busy, is ready still.
+    // A server that was ready, and is now only too busy to answer, is still ready.
     if answers.ready.isBusy, health?.ready.isGood == true { return }
     health = answers
     if case .unknown = environment { environment = .notAsked }
@@ -51,7 +48,7 @@ extension StartMachine {
 
   // MARK: - Writes
 
-  /// What it is known from that it takes writes, where all is good.
+  /// The evidence that it takes writes, where all is good.
   var writesEvidence: StartEvidence.Writes {
     switch health?.writes {
     case .untold(let why): .byLog(why)
@@ -60,8 +57,8 @@ extension StartMachine {
     }
   }
 
-  /// All else is good: what stands against it while the server was always too busy to tell whether it
-  /// takes writes.
+  /// What is missing, while all else is good, from a server that was always too busy to tell
+  /// whether it takes writes.
   mutating func busy(at now: Instant) -> (WatchPhase, String)? {
     guard case .busy(let why) = health?.writes, writes.since == nil else {
       onlyBusySince = nil
@@ -75,16 +72,17 @@ extension StartMachine {
     return (.serving, "it is too busy to tell whether it takes writes: \(why)")
   }
 
-  /// What its log has against a server that does not tell whether it takes writes.
+  /// What the log says against a server that does not tell whether it takes writes; nil for
+  /// nothing.
   private func missedDrive(_ why: String, at now: Instant) -> String? {
     guard let last = log.missedDrive,
       now < last.advanced(byMilliseconds: Self.missedDriveMilliseconds)
     else { return nil }
-    return
-      "whether it takes writes it does not tell (\(why)); a drive was missing in its log less than \(Self.missedDriveMilliseconds / 1_000) s ago"
+    return "it does not tell whether it takes writes (\(why)); its log named a missing drive less "
+      + "than \(Self.missedDriveMilliseconds / 1_000) s ago"
   }
 
-  /// What stands against calling it a server that takes writes.
+  /// Why it does not count as a server that takes writes; nil if it does.
   func writesTrouble(_ answer: WriteAnswer?, at now: Instant) -> String? {
     switch answer {
     case nil: return phase == .serving ? detail : ""

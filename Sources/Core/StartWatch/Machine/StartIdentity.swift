@@ -7,9 +7,9 @@ internal import ServerUnit
 /// comes from the unit or from a line: these arrive over two channels, in any order. A line without
 /// an invocation is kept until the unit names its process as the new server.
 struct StartIdentity: Sendable {
-  /// Lines of nobody yet that are kept, the last ones: as a server ends it says why.
+  /// How many unclaimed lines are kept, the last ones: a server says why as it ends.
   static let unclaimedLimit = 64
-  /// The same of files, where nothing tells whose they are but the time.
+  /// The same for lines of files, of which only the time tells whose they are.
   static let unclaimedFileLineLimit = 1_024
 
   /// The new start's; nil until it is known.
@@ -34,9 +34,9 @@ struct StartIdentity: Sendable {
 
   /// Whether a state is of the new start, or of one after it.
   mutating func isNew(_ state: UnitState) -> Bool {
-    // Without a main process of its own the start is a new one: the last one's time is no longer told.
+    // A start without a main process is a new one: systemd no longer gives the previous one's time.
     if invocation == nil, state.execMainPID != 0,
-      isOfBefore(state.execMainStartMonotonicMicroseconds)
+      isBeforeOrder(state.execMainStartMonotonicMicroseconds)
     {
       earlier.insert(state.invocationID)
     }
@@ -51,21 +51,20 @@ struct StartIdentity: Sendable {
   }
 
   /// Whether something happened before the restart was ordered, microseconds of CLOCK_MONOTONIC.
-  private func isOfBefore(_ time: UInt64) -> Bool { time > 0 && time < issued }
+  private func isBeforeOrder(_ time: UInt64) -> Bool { time > 0 && time < issued }
 
   // MARK: lines
 
-  /// What a line is to the start that is watched.
   enum Belonging {
-    /// It is of the start. If nothing was known of it, it is now.
+    /// Of the watched start.
     case own
-    /// It is of the new start, which nobody had heard of.
+    /// Of the watched start, which was unknown until now.
     case first
-    /// It is of another, or of nobody yet.
+    /// Of another start, or of none yet.
     case other
   }
 
-  /// Whose a line of the journal is. One that is nobody's yet is kept.
+  /// Whose a line of the journal is. A line that is of no start yet is kept.
   mutating func belonging(_ entry: JournalEntry, _ unit: UnitState?) -> Belonging {
     if entry.isOfJournal { return .own }
     guard let from = entry.invocationID, !from.isEmpty else {
@@ -74,7 +73,7 @@ struct StartIdentity: Sendable {
       unclaimed = unclaimed.suffix(Self.unclaimedLimit - 1) + [entry]
       return .other
     }
-    if from != invocation, isOfBefore(entry.monotonicMicroseconds) { earlier.insert(from) }
+    if from != invocation, isBeforeOrder(entry.monotonicMicroseconds) { earlier.insert(from) }
     if earlier.contains(from) {
       // systemd refuses a start before the start has an invocation of its own.
       return Self.isStartLimit(entry) ? .own : .other
@@ -82,9 +81,9 @@ struct StartIdentity: Sendable {
     return begin(from) ? .first : .own
   }
 
-  /// journald reads the invocation from a link that systemd removes as the start ends: the last words
-  /// of a server that ends at once have none if journald comes late. Their PID is the sender's in any
-  /// case. The unit may have been heard before them, or be heard after.
+  /// journald reads the invocation from a link that systemd removes as the start ends: the last
+  /// lines of a server that ends at once may have none. Their PID is right in any case. The unit's
+  /// message may come before or after them.
   private func isOfMainProcess(_ entry: JournalEntry, _ unit: UnitState?) -> Bool {
     guard let invocation, let unit, unit.invocationID == invocation else { return false }
     return entry.pid == unit.execMainPID
@@ -94,14 +93,12 @@ struct StartIdentity: Sendable {
     entry.pid == 1 && entry.message.holds(LinePattern.startLimit)
   }
 
-  /// Keeps a line of a file, which bears no more than its time.
+  /// Keeps a line of a file, which has no more than its time.
   mutating func keep(fileLine: JournalEntry) {
-    unclaimedFileLines =
-      unclaimedFileLines.suffix(Self.unclaimedFileLineLimit - 1) + [fileLine]
+    unclaimedFileLines = unclaimedFileLines.suffix(Self.unclaimedFileLineLimit - 1) + [fileLine]
   }
 
-  /// The lines that were kept and are the start's, by what the unit says now; those that are nobody's
-  /// still stay.
+  /// The kept lines that are the start's, by what the unit says now; the others stay.
   mutating func claim(_ unit: UnitState?) -> (entries: [JournalEntry], fileLines: [JournalEntry]) {
     let entries = unclaimed.filter { isOfMainProcess($0, unit) }
     let kept = unclaimed.filter { !isOfMainProcess($0, unit) }

@@ -10,35 +10,33 @@ struct StartLog: Sendable {
   private(set) var warnings: [String] = []
   /// Drives that it has lost in this start, each once.
   private(set) var lostDrives: [String] = []
-  /// When it last said that a drive of a peer is missing and will be looked for again; nil if it has
-  /// not.
+  /// When it last said that a peer's drive is missing and will be tried again, or nil.
   private(set) var missedDrive: Instant?
   /// What the server waits for; nil if it has not said.
   private(set) var waiting: (phase: WatchPhase, detail: String)?
-  /// What journald has said of lines that may be missing, and when, microseconds of CLOCK_MONOTONIC.
+  /// What journald has said of lines that may be missing, and when, microseconds of
+  /// CLOCK_MONOTONIC.
   private var losses: [(monotonicMicroseconds: UInt64, text: String)] = []
-  /// Whether the server has said something that it says only after the Key Manager has given it a
-  /// data key (docs/facts.md, "Start and the Key Manager").
+  /// Whether the server has logged what comes only after the Key Manager gave it a data key
+  /// (docs/facts.md, "Start and the Key Manager").
   private(set) var isPastKeyManager = false
 
   private var classifier = LineClassifier()
   private var peers: PeerWait
   private var lines: [(patternID: String, text: String)] = []
 
-  /// The log of a server with so many peers; nil if that is not known.
+  /// - Parameter peers: how many other servers there are; nil if that is not known.
   init(peers: Int?) { self.peers = PeerWait(total: peers) }
 
-  /// Lost drives that are told.
   private static let lostDriveLimit = 4
 
-  /// A line that called itself fatal was none: it is kept as one to look at.
+  /// Keeps a line that was not fatal after all as a warning.
   mutating func withdraw(fatal text: String) { warn("\(text) (and the server runs on)") }
 
-  /// Words of journald's that are kept.
   private static let lossLimit = 100
 
-  /// Why lines of a process may be missing that was started then, microseconds of CLOCK_MONOTONIC;
-  /// nil if none is known to be. One that began only after journald was up again has lost nothing.
+  /// Why lines may be missing of a process that started then, microseconds of CLOCK_MONOTONIC; nil
+  /// if none is known to be. A process that began after journald was up again has lost nothing.
   func loss(since start: UInt64) -> String? {
     losses.first { $0.monotonicMicroseconds == 0 || $0.monotonicMicroseconds >= start }?.text
   }

@@ -4,55 +4,52 @@ package import ServerUnit
 
 /// Watches one restart of the server on one node, and says how it ended.
 ///
-/// Confirmed means all of: an invocation that is not the previous one; the unit active, which is
-/// READY=1 for Type=notify; the main process started with the environment that was voted on; the
-/// banner or the sub-systems line of that invocation in the journal or in the files of `--log-dir`,
-/// unless there is no such line to be read; no line of a server that serves broken;
-/// `/minio/health/ready` 200 and no `x-minio-server-status`; a write taken; `/minio/health/cluster`
-/// 200; and all of it unchanged, with no further start of the unit, for the settle time. None of
-/// them is enough alone (docs/facts.md, "Lines of a start", "Health endpoints",
-/// "Reported incidents"). A server that does not tell its root user whether it takes writes is
-/// judged by its log: it looks for missing drives again every 15 s. So is one that is too busy to
-/// tell while all else is good, for so long that a drive which hangs would show in its health.
+/// Confirmed means all of: a new invocation; the unit active, which is READY=1 for Type=notify; the
+/// main process started with the environment that was voted on; the banner or the sub-systems line
+/// of that invocation in the journal or in the files of `--log-dir`, if it can be read there; no
+/// line of a server that serves broken; `/minio/health/ready` 200 and no `x-minio-server-status`; a
+/// write taken; `/minio/health/cluster` 200; and all of it unchanged, with no further start of the
+/// unit, for the settle time. None of them is enough alone (docs/facts.md, "Lines of a start",
+/// "Health endpoints", "Reported incidents"). A server that does not tell its root user whether it
+/// takes writes is judged by its log: it looks for missing drives again every 15 s. So is a server
+/// that is too busy to tell while all else is good, for so long that a hanging drive would show in
+/// its health.
 ///
-/// Failed at once on a fatal line, on a line of a server that serves broken, on another environment,
-/// when the Key Manager refuses the key, and when the new process ends or the unit fails; otherwise
-/// when a deadline passes. A fatal line of a server that is active already is held until the process
-/// has ended, and taken back if it answers that it is ready. systemd and
-/// the server are heard over two ways, in any order: after word of the unit the machine gives the
-/// server's own line 200 ms to come, since that one says why. Lines of the previous invocation
-/// decide nothing; a line that bears no invocation waits until the unit says that its process is the
-/// new server.
+/// Failed at once on a fatal line, on a line of a server that serves broken, on another
+/// environment, when the Key Manager refuses the key, and when the new process ends or the unit
+/// fails; otherwise when a deadline passes. A fatal line of an active server is held until the
+/// process has ended, and taken back if the server answers that it is ready. Messages of systemd
+/// and of the server come in any order: after the unit's the machine waits 200 ms for the server's
+/// own line, which says why. Lines of the previous invocation decide nothing; a line without an
+/// invocation waits until the unit says that its process is the new server.
 ///
-/// Unknown when all that can be seen is good, and lines of the log may be missing: what the server
-/// said in them could be anything.
+/// Unknown when all that can be seen is good, but lines of the log may be missing.
 ///
 /// States: idle until the restart is issued; then the phases of ``WatchPhase``, derived from what
 /// is known after each input; over once there is an outcome, after which inputs are ignored.
 ///
-/// Give it redacted lines: what a fatal line says is kept word for word.
+/// Give it redacted lines: a fatal line is kept word for word.
 package struct StartMachine: Sendable {
   /// Warnings that are kept for the outcome.
   package static let warningLimit = 20
-  /// From one answer about health to the next question, milliseconds.
+  /// Between a health answer and the next question.
   package static let healthIntervalMilliseconds = 250
-  /// The same while the start settles: each question makes a round trip to the Key Manager.
+  /// Longer while the start settles: each question makes a round trip to the Key Manager.
   package static let settlingHealthIntervalMilliseconds = 1_000
-  /// How long the rest of a fatal message may take, milliseconds.
+  /// How long the rest of a fatal message may take.
   package static let continuationMilliseconds = 50
-  /// How long the server's own line may come after systemd's word, milliseconds.
+  /// How long after systemd's message the server's own line may come.
   package static let lateLinesMilliseconds = 200
-  /// How long a server that is active may take to end after a fatal line, milliseconds.
+  /// How long an active server may take to end after a fatal line.
   package static let endMilliseconds = 2_000
-  /// How long ago the last line about a missing drive must be where the server does not tell whether
-  /// it takes writes, milliseconds: it looks for such a drive again every 15 s.
+  /// How old the last line about a missing drive must be where the server does not tell whether it
+  /// takes writes: it looks for such a drive again every 15 s.
   package static let missedDriveMilliseconds = 17_000
-  /// How long a server that has not taken a write yet may be too busy to tell while all else is good,
-  /// milliseconds, before its log decides: it takes 30 s itself to call a drive that hangs offline
-  /// (`drive` `max_timeout`). The start deadline ends that wait too: a rollback would meet the
-  /// same load.
+  /// How long a server that has taken no write yet may be too busy to tell while all else is good,
+  /// before its log decides: the server itself calls a hanging drive offline after 30 s (`drive`
+  /// `max_timeout`). The start deadline ends that wait too: a rollback would meet the same load.
   package static let busyMilliseconds = 45_000
-  /// Answers in a row that the Key Manager refuses the key, before that is the verdict.
+  /// How many refusals of the key in a row are the verdict.
   static let keyRefusals = 3
   /// Lines of a fatal message that are kept.
   static let reasonLineLimit = 40
@@ -60,7 +57,7 @@ package struct StartMachine: Sendable {
   package internal(set) var phase = WatchPhase.stopping
   /// What it waits for; empty if nothing is known.
   package internal(set) var detail = ""
-  /// How it ended, once it has.
+  /// Nil until it has ended.
   package internal(set) var outcome: StartOutcome?
 
   let arguments: ServerArguments
@@ -72,11 +69,11 @@ package struct StartMachine: Sendable {
   var log: StartLog
   var filesTrouble: String?
   var health: HealthAnswers?
-  /// When the question was asked whose answer is awaited; nil if none is.
+  /// When the unanswered question was asked; nil if there is none.
   var healthAsked: Instant?
   var keyRefusals = 0
   var writes = WritesSeen()
-  /// Since when all is good but that it is too busy to tell whether it takes writes.
+  /// Since when all is good except that it is too busy to tell whether it takes writes.
   var onlyBusySince: Instant?
   var environment = Environment.notAsked
   var settling = Settling.no
@@ -86,42 +83,39 @@ package struct StartMachine: Sendable {
   /// A failure that waits for the lines that belong to it.
   struct PendingFailure {
     var failure: StartFailure
-    /// Whether it is the server's own word, which nothing replaces.
+    /// Whether it is the server's own line, which nothing replaces.
     var isServersWord: Bool
     var lineCount = 1
     /// When the fatal line of a server that was active was heard; nil for anything else.
     var doubtedSince: Instant?
   }
 
-  /// What is known of whether it takes writes.
   struct WritesSeen {
-    /// Since when, without a refusal.
+    /// Since when it takes writes, without a refusal.
     var since: Instant?
     /// How often it was asked since then.
     var asked = 0
   }
 
-  /// What is known of what the main process was started with.
+  /// What the main process was started with.
   enum Environment: Equatable {
     case notAsked
     case asked
-    /// It is to be asked again.
+    /// Ask again.
     case unknown(String)
     case same(pid: Int32, KeyEvidence)
   }
 
   enum Settling: Equatable {
     case no
-    /// All is good, and must be until then.
+    /// All is good, and must stay so until then.
     case until(Instant)
-    /// It was, and the unit is asked one last time.
+    /// All stayed good; the unit is asked one last time.
     case unitIsAsked
-    /// The unit has answered since.
+    /// The unit has answered.
     case over
   }
 
-  /// A watch of a server that runs with these arguments.
-  ///
   /// - Parameter peers: how many other servers the deployment has; nil if that is not known.
   package init(arguments: ServerArguments, peers: Int? = nil) {
     self.arguments = arguments
@@ -235,8 +229,7 @@ package struct StartMachine: Sendable {
       && unit?.activeState == "active"
   }
 
-  /// Whether active means that the server has said READY=1. Type=simple is active from the first
-  /// moment, and its lines and health say more.
+  /// Whether active means that the server has said READY=1. Type=simple is active at once.
   var saysReady: Bool { unit?.type.hasPrefix("notify") == true }
 
   private mutating func take(
@@ -244,7 +237,7 @@ package struct StartMachine: Sendable {
   ) {
     guard environment == .asked else { return }
     guard pid == unit?.mainPID else {
-      environment = .unknown("the main process is another one since")
+      environment = .unknown("there is another main process now")
       return
     }
     switch answer {
@@ -283,7 +276,6 @@ package struct StartMachine: Sendable {
     }
   }
 
-  /// Takes the lines that were kept until it was known whose they are.
   private mutating func takeKept(at now: Instant, _ effects: inout [StartEffect]) {
     let (entries, fileLines) = identity.claim(unit)
     for line in entries + fileLines where outcome == nil { take(line, at: now, &effects) }
@@ -291,15 +283,15 @@ package struct StartMachine: Sendable {
 
   // MARK: - The end
 
-  /// Holds a failure until the lines that belong to it have come. The server's own word replaces
-  /// systemd's, and the first of the server's stays.
+  /// Holds a failure until the lines that belong to it have come. The server's own line replaces
+  /// systemd's, and the server's first one stays.
   private mutating func fail(
     _ failure: StartFailure, isServersWord: Bool = false, at now: Instant,
     _ effects: inout [StartEffect]
   ) {
     if let known = pending, known.isServersWord || !isServersWord {
       guard known.doubtedSince != nil, !isServersWord else { return }
-      // The process has ended: its fatal line was one.
+      // The process has ended: the line was fatal.
       pending?.doubtedSince = nil
       effects.append(.arm(.lateLines, now.advanced(byMilliseconds: Self.continuationMilliseconds)))
       return

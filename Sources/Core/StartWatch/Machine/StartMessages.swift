@@ -4,17 +4,17 @@ package import ServerUnit
 
 /// The inputs of the start machine.
 package enum StartInput: Sendable, Hashable {
-  /// systemd has taken the order to restart. `previousInvocation` is the unit's InvocationID at the
-  /// last look before the order, empty if it had none; `issued` the order's time, microseconds of
+  /// systemd has accepted the restart. `previousInvocation` is the unit's InvocationID at the last
+  /// look before it, empty if it had none; `issued` the time of the order, microseconds of
   /// CLOCK_MONOTONIC, 0 if it was on another boot. What began before it belongs to the previous
   /// start, even if systemd started it after that look.
   case restartIssued(previousInvocation: String, issued: UInt64, deadlines: StartDeadlines)
-  /// The unit, on every change of it, and as the answer to ``StartEffect/askUnit``.
+  /// The unit, on every change, and as the answer to ``StartEffect/askUnit``.
   case unit(UnitState)
-  /// A line of the unit's journal from the cursor before the restart on, or a word of journald's
-  /// about lines that it has lost; redacted.
+  /// A line of the unit's journal after the cursor from before the restart, or journald's own about
+  /// lost lines; redacted.
   case entry(JournalEntry)
-  /// A line of a file in the server's `--log-dir`, redacted, with the time that it bears itself.
+  /// A line of a file in the server's `--log-dir`, redacted, with the line's own time.
   case fileLine(JournalEntry)
   /// The files of the server's `--log-dir` cannot be followed, and why.
   case filesUnreadable(String)
@@ -25,45 +25,42 @@ package enum StartInput: Sendable, Hashable {
   case fired(StartTimer)
 }
 
-/// What the machine wants done, in this order.
+/// To be carried out in the order given.
 package enum StartEffect: Sendable, Hashable {
   /// Give back ``StartInput/fired(_:)`` at that instant. A timer that is armed again is moved.
   case arm(StartTimer, Instant)
   /// Ask whether the server is ready; if so, whether it takes writes; if it does, or does not say,
-  /// for the cluster's health. With a deadline of the shell's own; give back
+  /// for the cluster's health. Within a deadline that the shell chooses, give back
   /// ``StartInput/health(_:)`` exactly once.
   case askHealth
   /// Since that instant the server takes writes, without a refusal so far.
   case takesWrites(since: Instant)
-  /// Compare what the process was started with with what was voted on, and give back
+  /// Compare the process' environment with the one that was voted on, and give back
   /// ``StartInput/environment(pid:_:)`` exactly once.
   case askEnvironment(pid: Int32)
-  /// Ask systemd for the unit and give it back as ``StartInput/unit(_:)``, however long that takes.
+  /// Give back ``StartInput/unit(_:)``, however long systemd takes to answer.
   case askUnit
-  /// The start is now in that phase; `detail` says what it waits for, empty if nothing is known.
+  /// `detail` says what the start waits for; empty if nothing is known.
   case phase(WatchPhase, detail: String)
-  /// It is over. Nothing comes after this.
+  /// Nothing comes after this.
   case finished(StartOutcome)
 }
 
 package enum StartTimer: String, Sendable, Codable, Hashable, CaseIterable {
   case stopDeadline
-  /// All of the new one must be good.
   case startDeadline
   /// Ask for health again.
   case health
   /// The lines that belong to a failure have come by now.
   case lateLines
-  /// All has been good for as long as it must be.
   case settled
 }
 
-/// Until when a restart must have got where.
 package struct StartDeadlines: Sendable, Hashable, Codable {
   package var stop: Instant
-  /// All of the new one is good; it may be settling still.
+  /// All of the new server is good; it may still be settling.
   package var start: Instant
-  /// How long all must stay good before the word is "confirmed", milliseconds.
+  /// How long all must stay good before the start is confirmed.
   package var settleMilliseconds: Int
 
   package init(stop: Instant, start: Instant, settleMilliseconds: Int) {
@@ -73,25 +70,25 @@ package struct StartDeadlines: Sendable, Hashable, Codable {
   }
 }
 
-/// What it is known from that a process uses the sealed key.
+/// The evidence that a process uses the sealed key.
 package enum KeyEvidence: Sendable, Hashable, Codable {
   /// None is sealed, and the start would seal none.
   case notSealed
   /// The server says so itself.
   case word
-  /// Its environment, and the file that it has read; the server does not tell, and why.
+  /// Its environment, and the file that it has read; why the server does not tell.
   case files(String)
 }
 
 /// Whether a process was started with the environment that was voted on.
 package enum EnvironmentAnswer: Sendable, Hashable, Codable {
-  /// It was, and uses the sealed key, if one is.
+  /// It was, and it uses the sealed key, if there is one.
   case same(KeyEvidence)
   /// It was not; the names of the variables that differ, at least one.
   case differs([String])
-  /// It was, and does not use the key that is sealed, or nobody knows that the start guard let it pass;
+  /// It was, but does not use the sealed key, or it is not known that the start guard let it pass;
   /// what was found.
   case otherKey(String)
-  /// It cannot be told at the moment, and why.
+  /// Why that cannot be told at the moment.
   case unknown(String)
 }

@@ -1,19 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 package import Model
 
-/// Where a start is, in words that a person can read.
+/// Where a start is.
 package enum WatchPhase: String, Sendable, Codable, Hashable, CaseIterable {
-  /// The restart was asked for; the old process has not ended.
+  /// The restart was ordered; the old process has not ended.
   case stopping
-  /// The old process is gone or a new one runs; nothing was heard of it yet.
+  /// The old process is gone or a new one runs, which has said nothing yet.
   case starting
-  /// It waits for enough peers with the same configuration.
+  /// For enough peers with the same configuration.
   case waitingForPeers
-  /// It waits for enough drives.
   case waitingForDrives
-  /// It waits for read quorum.
+  /// For read quorum.
   case waitingForQuorum
-  /// It initialises its sub-systems.
   case initialising
   /// systemd calls it active: READY=1 for Type=notify.
   case ready
@@ -21,11 +19,9 @@ package enum WatchPhase: String, Sendable, Codable, Hashable, CaseIterable {
   case serving
   /// All of it is good, and must stay so for the settle time.
   case settling
-  /// All of it was good for that long. The last phase of a good start.
   case confirmed
-  /// All that can be seen is good, but not all can be seen. The last phase of such a start.
+  /// All that can be seen is good, but not all can be seen.
   case unknown
-  /// The last phase of any other.
   case failed
 
   package var ofRollout: RolloutPhase {
@@ -47,9 +43,7 @@ package enum WatchPhase: String, Sendable, Codable, Hashable, CaseIterable {
 }
 
 package enum StartOutcome: Sendable, Hashable, Codable {
-  /// The new server runs and all of it works.
   case confirmed(StartEvidence)
-  /// It does not, or not in time.
   case failed(StartFailure)
   /// All that can be seen is good, but lines of the log may be missing.
   case unknown(StartFailure)
@@ -60,37 +54,33 @@ package struct StartEvidence: Sendable, Hashable, Codable {
   /// Where the server's lines were read.
   package enum Log: Sendable, Hashable, Codable {
     case journal
+    /// The directory.
     case files(String)
-    /// Nowhere, and why: none of its lines counts for or against it.
+    /// Why nowhere: none of its lines counts for or against it.
     case nowhere(String)
   }
 
-  /// Whether the server takes writes.
+  /// The evidence that the server takes writes.
   package enum Writes: Sendable, Hashable, Codable {
     /// Asked so many times since all has been good, it would have taken each.
     case taken(asked: Int)
-    /// It does not tell, and why. Its log has no line of a missing drive, or the last one is
+    /// Why it does not tell. Its log has no line of a missing drive, or the last one is
     /// ``StartMachine/missedDriveMilliseconds`` old.
     case byLog(String)
   }
 
-  /// The new start of the unit.
   package var invocationID: String
-  /// Whether READY=1 was heard; otherwise the unit is of a Type= that has none.
+  /// False for a unit of a Type= without READY=1.
   package var saidReady: Bool
-  /// What it is known from that the server uses the sealed key.
   package var key: KeyEvidence
   /// The lines of a good start that were seen, in their order.
   package var marks: [SuccessMark]
-  /// Where its lines were read.
   package var log: Log
-  /// What it is known from that the server takes writes.
   package var writes: Writes
-  /// Drives that the server has lost in this start.
   package var lostDrives: [String]
   /// What was logged on the way that someone should look at; at most ``StartMachine/warningLimit``.
   package var warnings: [String]
-  /// How long all of it stayed good, milliseconds.
+  /// How long all of it stayed good.
   package var settledMilliseconds: Int
 }
 
@@ -119,8 +109,7 @@ extension StartEvidence: CustomStringConvertible {
       }
     return [
       "new invocation", saidReady ? "READY" : "active", "environment as voted", sealed, seen,
-      writing, "health ready and cluster good",
-      "unchanged for \(settledMilliseconds / 1_000) s",
+      writing, "health ready and cluster good", "unchanged for \(settledMilliseconds / 1_000) s",
     ].compactMap(\.self).joined(separator: ", ")
   }
 
@@ -130,9 +119,7 @@ extension StartEvidence: CustomStringConvertible {
   }
 }
 
-/// Why a start failed.
 package struct StartFailure: Sendable, Hashable, Codable, CustomStringConvertible {
-  /// What ended the wait.
   package enum Kind: String, Sendable, Codable, Hashable {
     /// The server logged that it cannot go on, or systemd that it cannot start it.
     case fatalLine
@@ -150,11 +137,9 @@ package struct StartFailure: Sendable, Hashable, Codable, CustomStringConvertibl
     case keyRefused
     /// The new main process uses another key than the sealed one, or the start guard did not run.
     case otherKey
-    /// The old process did not end in time.
     case stopDeadline
-    /// The new one was not good in time.
     case startDeadline
-    /// Lines of its log may be missing; only of an unknown outcome.
+    /// Lines of its log may be missing; only with an unknown outcome.
     case linesLost
   }
 
@@ -162,11 +147,10 @@ package struct StartFailure: Sendable, Hashable, Codable, CustomStringConvertibl
   package var phase: WatchPhase
   /// The line that says it, word for word, or what was waited for.
   package var reason: String
-  /// What is mostly behind it, if that is known.
+  /// The usual cause, if known.
   package var cause: String?
-  /// What to do, if that is known.
   package var remedy: String?
-  /// The row of the table of lines, if one is of this reason.
+  /// The row of the table of lines that matches, if any.
   package var patternID: String?
   /// Whether the server got past the Key Manager, so that it may have encrypted with its key; nil
   /// if that is not known.

@@ -5,16 +5,13 @@ internal import ServerUnit
 extension StartMachine {
   // MARK: - Phases
 
-  mutating func show(
-    _ newPhase: WatchPhase, _ newDetail: String, _ effects: inout [StartEffect]
-  ) {
+  mutating func show(_ newPhase: WatchPhase, _ newDetail: String, _ effects: inout [StartEffect]) {
     guard newPhase != phase || newDetail != detail else { return }
     phase = newPhase
     detail = newDetail
     effects.append(.phase(phase, detail: detail))
   }
 
-  /// Draws the conclusions from what is known.
   mutating func advance(at now: Instant, _ effects: inout [StartEffect]) {
     if let pending {
       (settling, onlyBusySince) = (.no, nil)
@@ -68,12 +65,12 @@ extension StartMachine {
     if case .same(_, let key) = environment { key } else { .notSealed }
   }
 
-  /// Whether the lines of a good start can be read somewhere.
   private var startIsLogged: Bool {
     !arguments.quiet && (arguments.logDirectory == nil || filesTrouble == nil)
   }
 
-  /// Where the start is and what it waits for; nil if all of it is good. Asks for what is not known.
+  /// Where the start is and what it waits for; nil if all of it is good. Asks for what is not
+  /// known.
   private mutating func unfinished(
     at now: Instant, _ effects: inout [StartEffect]
   ) -> (WatchPhase, String)? {
@@ -96,9 +93,7 @@ extension StartMachine {
     }
     if let trouble = writesTrouble(health.writes, at: now) { return (.serving, trouble) }
     guard let cluster = health.cluster else { return (.serving, phase == .serving ? detail : "") }
-    if let trouble = cluster.trouble(path: "/minio/health/cluster") {
-      return (.serving, trouble)
-    }
+    if let trouble = cluster.trouble(path: "/minio/health/cluster") { return (.serving, trouble) }
     switch environment {
     case .notAsked:
       guard let pid = unit?.mainPID, pid > 0 else { return (.serving, "there is no main process") }
