@@ -106,19 +106,16 @@ struct HTTPHeadReader {
     var head = HTTPHead(startLine: Array(buffer[lines[0]]))
     for line in lines.dropFirst() {
       let bytes = buffer[line]
-      // RFC 9112, 5.2: a line that begins with white space continues the one before; obsolete,
-      // refused.
+      // RFC 9112, 5.2: a folded field is obsolete, and refused.
       if bytes.first == 0x20 || bytes.first == 0x09 {
         throw HTTPViolation(status, "a header field is folded")
       }
-      // RFC 9112, 5.1: no white space is allowed between the name and the colon; isToken sees to
-      // that.
+      // RFC 9112, 5.1: no white space between the name and the colon; isToken sees to that.
       guard let colon = bytes.firstIndex(of: 0x3A), colon > bytes.startIndex,
         bytes[..<colon].allSatisfy(HTTPSyntax.isToken)
       else { throw HTTPViolation(status, "a header field's name is not a token") }
       let value = HTTPSyntax.trimmed(bytes[(colon + 1)...])
-      // RFC 9110, 5.5: CR, LF and NUL in a value are dangerous and refused, other control
-      // characters with them.
+      // RFC 9110, 5.5: CR, LF and NUL are dangerous; refused with all other control characters.
       guard value.allSatisfy(HTTPSyntax.isFieldValue) else {
         throw HTTPViolation(status, "a header field's value holds a control character")
       }
@@ -130,7 +127,7 @@ struct HTTPHeadReader {
 }
 
 extension [UInt8] {
-  /// Removes the first `count` bytes; those that moved are left in no other place.
+  /// Removes the first `count` bytes and leaves no copy of those that move.
   mutating func dropWiping(_ count: Int) {
     withUnsafeMutableBytes { bytes in
       let rest = bytes.count - count

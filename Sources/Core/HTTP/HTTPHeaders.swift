@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// The header fields of an HTTP message, in their order. Names are compared without regard to case.
-package struct HTTPHeaders: Sendable, Hashable, ExpressibleByDictionaryLiteral {
+package struct HTTPHeaders: Sendable, Equatable, ExpressibleByDictionaryLiteral {
   /// The fields; names in lower case, values without the white space around them.
   package private(set) var fields: [(name: String, value: String)] = []
 
@@ -35,12 +35,5 @@ package struct HTTPHeaders: Sendable, Hashable, ExpressibleByDictionaryLiteral {
 
   package static func == (a: HTTPHeaders, b: HTTPHeaders) -> Bool {
     a.fields.elementsEqual(b.fields) { $0 == $1 }
-  }
-
-  package func hash(into hasher: inout Hasher) {
-    for field in fields {
-      hasher.combine(field.name)
-      hasher.combine(field.value)
-    }
   }
 }

@@ -2,15 +2,13 @@
 
 /// An HTTP request, as received or to be sent.
 package struct HTTPRequest: Sendable {
-  /// The method, in upper case by convention: methods are case-sensitive.
+  /// Methods are case-sensitive, and in upper case by convention.
   package var method: String
   /// The path, percent-decoded; begins with a slash.
   package var path: String
-  /// The query's names and values, percent-decoded, in their order. A name without `=` has an empty
-  /// value.
+  /// Percent-decoded, in their order. A name without `=` has an empty value.
   package var query: [(name: String, value: String)]
-  /// The header fields. To be sent: without Host, Content-Length and Connection, which the
-  /// serialiser writes.
+  /// To be sent without Host, Content-Length and Connection, which the serialiser writes.
   package var headers: HTTPHeaders
   package var body: [UInt8]
 
@@ -30,14 +28,12 @@ package struct HTTPRequest: Sendable {
   /// Whether the sender wants the connection to end after the answer (RFC 9112, 9.3).
   package var closes: Bool { headers.lists("connection", "close") }
 
-  /// The bytes to send to `host` (the Host field: a name, with `:port` unless it is the scheme's
-  /// own).
+  /// - Parameter host: the Host field: a name, with `:port` unless it is the scheme's own.
   package func bytes(host: String, closes: Bool = false) -> [UInt8] {
     var target = HTTPSyntax.percentEncoded(path, also: "/:@!$&'()*+,;=")
     for (index, pair) in query.enumerated() {
       target += index == 0 ? "?" : "&"
-      target +=
-        HTTPSyntax.percentEncoded(pair.name) + "=" + HTTPSyntax.percentEncoded(pair.value)
+      target += HTTPSyntax.percentEncoded(pair.name) + "=" + HTTPSyntax.percentEncoded(pair.value)
     }
     var head = "\(method) \(target) HTTP/1.1\r\nhost: \(host)\r\n"
     // A body is announced for the methods that have one, even if it is empty (RFC 9110, 8.6).

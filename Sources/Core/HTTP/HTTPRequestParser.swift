@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Model
 
-/// Bytes of a connection to HTTP/1.1 requests, for a server. No IO: feed what has come, take what
-/// is complete.
+/// Turns the bytes of a connection into HTTP/1.1 requests, for a server. No IO: feed what has come,
+/// take what is complete.
 ///
 /// It is stricter than RFC 9112 where leniency would let two programs see different messages in the
 /// same bytes: no bare LF, no folded fields, one Content-Length, no Transfer-Encoding, origin-form
@@ -21,16 +21,14 @@ package struct HTTPRequestParser: Sendable {
   package init(bodyLimit: Int = Limits.httpBodyBytes) { self.bodyLimit = bodyLimit }
 
   /// Whether nothing of a next request has come yet.
-  package var isIdle: Bool {
-    if case .head = state { buffer.isEmpty } else { false }
-  }
+  package var isIdle: Bool { if case .head = state { buffer.isEmpty } else { false } }
 
   package mutating func feed(_ bytes: [UInt8]) {
     if buffer.isEmpty { buffer = bytes } else { buffer += bytes }
   }
 
-  /// A request whose body is still to come, once, as soon as its head is there: whether its body is
-  /// wanted can be decided then. Nil if more bytes are needed, or it was returned already.
+  /// Each request with a body once, as soon as its head is there, so that the body can be refused.
+  /// Nil if more bytes are needed, or it was returned already.
   package mutating func nextHead() throws(HTTPViolation) -> (request: HTTPRequest, bodyBytes: Int)?
   {
     guard case .head = state, let head = try reader.next(&buffer) else { return nil }
@@ -83,9 +81,7 @@ package struct HTTPRequestParser: Sendable {
     }
     // RFC 9110, 10.1.1: a final status is a valid answer to an expectation; 417 makes clients send
     // without it.
-    if head.headers["expect"] != nil {
-      throw HTTPViolation(417, "Expect is not supported")
-    }
+    if head.headers["expect"] != nil { throw HTTPViolation(417, "Expect is not supported") }
     // RFC 9112, 6.3: a request without Content-Length has no body.
     let length = try head.contentLength(status: 400) ?? 0
     let request = HTTPRequest(

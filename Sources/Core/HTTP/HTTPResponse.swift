@@ -2,10 +2,9 @@
 internal import JSONCoding
 
 /// An HTTP response, as received or to be sent.
-package struct HTTPResponse: Sendable, Hashable {
+package struct HTTPResponse: Sendable, Equatable {
   package var status: Int
-  /// The header fields. To be sent: without Content-Length and Connection, which the serialiser
-  /// writes.
+  /// To be sent without Content-Length and Connection, which the serialiser writes.
   package var headers: HTTPHeaders
   package var body: [UInt8]
 
@@ -22,8 +21,7 @@ package struct HTTPResponse: Sendable, Hashable {
   }
 
   package static func json(_ status: Int, _ value: some Encodable) -> HTTPResponse {
-    HTTPResponse(
-      status, headers: ["content-type": "application/json"], body: JSON.encode(value))
+    HTTPResponse(status, headers: ["content-type": "application/json"], body: JSON.encode(value))
   }
 
   package func bytes(closes: Bool) -> [UInt8] {

@@ -2,14 +2,14 @@
 internal import Crypto
 internal import Model
 
-/// Bytes of a connection to HTTP/1.1 responses, for a client. No IO: feed what has come, take what
-/// is complete.
+/// Turns the bytes of a connection into HTTP/1.1 responses, for a client. No IO: feed what has
+/// come, take what is complete.
 ///
 /// Interim responses (1xx) are dropped. Not for HEAD, whose responses are framed differently. After
 /// a violation the parser must not be used any more.
 ///
-/// A response may hold a secret. What has been taken out of the buffer is left in no other place:
-/// the bytes of a body are in the response, which the caller wipes, and nowhere else.
+/// A response may hold a secret: the bytes of a body are in the response, which the caller wipes,
+/// and nowhere else.
 package struct HTTPResponseParser: Sendable {
   private enum State {
     case head
@@ -31,18 +31,16 @@ package struct HTTPResponseParser: Sendable {
   private var reader = HTTPHeadReader(status: 502)
   private var sawHTTP10 = false
 
-  /// A parser at the beginning of a connection; a body of more than `bodyLimit` bytes is a
-  /// violation. `toConnect`: only heads are taken. The answer to a CONNECT has no body if it is 2xx
-  /// (RFC 9110, 9.3.6), and after any other the connection is of no use.
+  /// A body of more than `bodyLimit` bytes is a violation. `toConnect`: only heads are taken, since
+  /// the answer to a CONNECT has no body if it is 2xx (RFC 9110, 9.3.6), and after any other the
+  /// connection is of no use.
   package init(bodyLimit: Int = Limits.httpBodyBytes, toConnect: Bool = false) {
     self.bodyLimit = bodyLimit
     isToConnect = toConnect
   }
 
   /// Whether nothing of a next response has come yet.
-  package var isIdle: Bool {
-    if case .head = state { buffer.isEmpty } else { false }
-  }
+  package var isIdle: Bool { if case .head = state { buffer.isEmpty } else { false } }
 
   /// Whether the connection can carry another request after the last response (RFC 9112, 9.3).
   package private(set) var staysOpen = true
@@ -57,7 +55,8 @@ package struct HTTPResponseParser: Sendable {
     }
   }
 
-  /// The response that the orderly end of the connection completes, or the violation that it is.
+  /// The response that ends with the connection; the end of the connection within any other is a
+  /// violation.
   package mutating func end() throws(HTTPViolation) -> HTTPResponse {
     guard case .untilEnd(let response) = state else {
       throw HTTPViolation(502, "the connection ended within the response")

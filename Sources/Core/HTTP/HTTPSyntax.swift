@@ -25,7 +25,6 @@ enum HTTPSyntax {
     return bytes[first...last]
   }
 
-  /// Without the blanks and tabs at both ends.
   static func trimmed(_ text: Substring) -> String {
     String(decoding: trimmed(text.utf8), as: UTF8.self)
   }

@@ -5,8 +5,8 @@ package import Secrets
 
 /// AWS Signature Version 4 in the header fields of a request, as S3 servers check it.
 ///
-/// The path is percent-encoded once, as S3 wants it; the body is always covered by its digest. Pure:
-/// the time is an argument.
+/// The path is percent-encoded once, as S3 wants it; the body is always covered by its digest.
+/// Pure: the time is an argument.
 package struct SignatureV4: Sendable {
   /// When the request was signed: `20130524T000000Z`.
   package var time: String

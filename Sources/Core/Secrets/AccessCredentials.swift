@@ -13,7 +13,7 @@ package struct AccessCredentials: Sendable, Hashable {
     self.secretKey = secretKey
   }
 
-  /// What a server uses that was given none (`internal/auth/credentials.go`).
+  /// What a server without credentials uses (`internal/auth/credentials.go`).
   package static let serverDefault = AccessCredentials(
     accessKey: Secret("minioadmin"), secretKey: Secret("minioadmin"))
 }

@@ -7,15 +7,15 @@ enum Base64 {
   private static let urlSafe = Array(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
 
-  /// The characters that are there whatever stands before and behind the bytes, for each of the
-  /// three places that they can have in a group of three, in both alphabets; each once.
+  /// The characters that depend on `bytes` alone, for each of the three places that they can have
+  /// in a group of three bytes, in both alphabets; each once.
   static func traces(of bytes: [UInt8]) -> [[UInt8]] {
     var traces: [[UInt8]] = []
     for alphabet in [standard, urlSafe] {
       for before in 0..<3 {
         let padded = [UInt8](repeating: 0, count: before) + bytes
-        // The first character that no bit of what stands before is in, and the one after the last
-        // that no bit of what stands behind is in.
+        // The first character without a bit of what stands before, and the first with a bit of what
+        // stands behind.
         let (first, end) = ((before * 8 + 5) / 6, padded.count * 8 / 6)
         let trace = (first..<end).map { alphabet[sextet($0, of: padded)] }
         if !traces.contains(trace) { traces.append(trace) }

@@ -25,12 +25,11 @@ package struct EnvironmentVariable: Sendable, Hashable, CustomStringConvertible,
 
 /// One change: a variable set to a value, or removed.
 package struct SettingChange: Sendable, Hashable {
-  /// The variable's name, for example `MINIO_KMS_SERVER`.
   package var name: String
   /// The new value; nil removes it.
   package var value: Secret?
 
-  /// Every value is held as a secret, since any may be one.
+  /// Every value is held as a secret, because any may be one.
   package init(name: String, value: Secret?) {
     self.name = name
     self.value = value

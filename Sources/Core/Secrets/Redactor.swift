@@ -11,18 +11,18 @@ internal import Model
 package struct Redactor: Sendable {
   /// What stands in place of a secret.
   package static let placeholder = "<redacted>"
-  /// Shorter values are not looked for: they would be found in everything. UTF-8 bytes. Less than
-  /// ``SecretTexts/shortestBytes``, because a log must rather lose a word than show a secret, while
-  /// a finding without its value tells an operator nothing.
+  /// Shorter values, in UTF-8 bytes, are not looked for: they would be found in everything. Less
+  /// than ``SecretTexts/shortestBytes``, because a log should rather lose a word than show a
+  /// secret, while a finding without its value tells an operator nothing.
   package static let minimumBytes = 6
 
   private var needles: [(needle: ByteNeedle, label: String)] = []
 
-  /// Looks for no value, but for what looks like a key and for assignments.
+  /// Looks for what looks like a key, and for assignments, alone.
   package init() {}
 
-  /// Looks for the secret values of an environment. `label` may give what is to stand in place of a
-  /// secret, for an API key its identity; nil gives ``placeholder``.
+  /// Looks for the secret values of an environment. `label` gives the text in place of a secret,
+  /// for an API key its identity; nil gives ``placeholder``.
   package init(
     environment: [(name: String, value: String)],
     label: (_ name: String, _ value: Secret) -> String? = { _, _ in nil }
@@ -33,7 +33,7 @@ package struct Redactor: Sendable {
   }
 
   /// Looks for this value too, for its lines if it has several, and for what follows its last `:`
-  /// if that is long enough to be a key of its own.
+  /// if that is long enough to be a key.
   package mutating func add(_ secret: Secret, label: String? = nil) {
     let whole = Array(secret.reveal().utf8)
     var values = [whole]
@@ -53,7 +53,6 @@ package struct Redactor: Sendable {
     }
   }
 
-  /// `text` without the secrets.
   package func redact(_ text: String) -> String {
     let bytes = Array(text.utf8)
     var spans: [Span] = Self.assignments(in: bytes)
@@ -68,7 +67,7 @@ package struct Redactor: Sendable {
       }
     }
     guard !spans.isEmpty else { return text }
-    // Of spans that overlap one remains, over all, with a known secret's label if one has it.
+    // Overlapping spans become one, with a known secret's label if one of them has it.
     spans.sort {
       ($0.range.lowerBound, $1.range.upperBound) < ($1.range.lowerBound, $0.range.upperBound)
     }
@@ -87,7 +86,7 @@ package struct Redactor: Sendable {
     var position = 0
     for span in merged {
       result += bytes[position..<span.range.lowerBound]
-      result += Array(span.label.utf8)
+      result += span.label.utf8
       position = span.range.upperBound
     }
     result += bytes[position...]

@@ -11,7 +11,7 @@ extension Redactor {
     /// they are the same.
     private var starts: [Int] = []
 
-    /// The views of `bytes` that differ from it, and the text itself.
+    /// The text itself, and its views that differ.
     static func all(of bytes: [UInt8]) -> [View] {
       var views = [View(bytes: bytes)]
       if bytes.contains(UInt8(ascii: "%")) {
@@ -24,7 +24,7 @@ extension Redactor {
       return views
     }
 
-    /// What a range of this view is in the original.
+    /// The range of the original.
     func origin(of range: Range<Int>) -> Range<Int> {
       starts.isEmpty ? range : starts[range.lowerBound]..<starts[range.upperBound]
     }
@@ -77,7 +77,6 @@ extension Redactor {
     /// For each prefix the length of its longest proper prefix that is also its suffix.
     private let borders: [Int]
 
-    /// A needle for `bytes`.
     init(_ bytes: [UInt8]) {
       precondition(!bytes.isEmpty, "an empty needle is everywhere")
       self.bytes = bytes
@@ -91,8 +90,8 @@ extension Redactor {
       self.borders = borders
     }
 
-    /// Where it is in `text`. Occurrences that overlap are all given, and the beginning of one that
-    /// `text` ends in, if that is long enough to tell: long lines are cut.
+    /// Where it is in `text`: overlapping occurrences too, and the beginning of one at the end of
+    /// `text` if that is long enough to tell: long lines are cut.
     func ranges(in text: [UInt8]) -> [Range<Int>] {
       var ranges: [Range<Int>] = []
       var length = 0

@@ -5,8 +5,8 @@
 /// Its description, its mirror and string interpolation give `<redacted>`. It is not `Codable`:
 /// whoever puts one on a wire or in a file says so with ``reveal()``, which is easy to search for.
 ///
-/// Its bytes are kept once, however often the value is copied, and are overwritten when the last copy goes. What
-/// ``reveal()`` gives is an ordinary string, of which nothing is overwritten.
+/// Its bytes are kept once, however often the value is copied, and are overwritten when the last
+/// copy goes. What ``reveal()`` gives is an ordinary string, of which nothing is overwritten.
 package struct Secret: Sendable, Hashable, CustomStringConvertible, CustomDebugStringConvertible,
   CustomReflectable
 {
@@ -21,9 +21,7 @@ package struct Secret: Sendable, Hashable, CustomStringConvertible, CustomDebugS
   package init(_ bytes: UnsafeRawBufferPointer) { storage = Storage(bytes) }
 
   /// The value itself. Every call is a place where a secret leaves its type.
-  package func reveal() -> String {
-    withBytes { String(decoding: $0, as: UTF8.self) }
-  }
+  package func reveal() -> String { withBytes { String(decoding: $0, as: UTF8.self) } }
 
   /// Hands the bytes to `body`, which must not keep them: a secret need not leave its type for a
   /// library that takes bytes.
@@ -45,8 +43,7 @@ package struct Secret: Sendable, Hashable, CustomStringConvertible, CustomDebugS
   package var customMirror: Mirror { Mirror(self, children: []) }
 
   /// Overwrites memory that held a secret.
-  @inline(never)
-  static func wipe(_ bytes: UnsafeMutableRawBufferPointer) {
+  @inline(never) static func wipe(_ bytes: UnsafeMutableRawBufferPointer) {
     // Not inlined: before a release of the memory the compiler may leave out what nobody reads.
     for index in bytes.indices { bytes[index] = 0 }
   }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The texts of secrets, to be looked for in what is shown: a key may also stand in another
-/// variable.
+/// The texts of secrets, to be looked for in what is shown: another variable may hold a key too.
 ///
 /// Searches for each text as a whole, and for the parts after its first and second `:`, so that the
 /// prefixes `k1:` and `kes:v1:` make no difference. ``Redactor`` searches for other parts, because
 /// its values come from logs: lines, and one part after the last `:`. Time is linear in the
 /// searched text, however many secrets there are.
 package struct SecretTexts: Sendable {
-  /// Shorter ones are not looked for: they would be found in everything. MinIO takes no shorter passwords.
+  /// Shorter ones are not looked for: they would be found in everything. MinIO takes no shorter
+  /// passwords.
   package static let shortestBytes = 8
   /// How many texts with the same beginning are compared whole; if there are more, the beginning is
   /// enough.
@@ -19,7 +19,7 @@ package struct SecretTexts: Sendable {
 
   package init() {}
 
-  /// Looks for `text` too, the white space around it left out.
+  /// Looks for `text` too, without the white space around it.
   package mutating func insert(_ text: some BidirectionalCollection<UInt8>) {
     var rest = Array(text.reversed().drop { $0 <= 0x20 }.reversed().drop { $0 <= 0x20 })[...]
     for _ in 0...2 {

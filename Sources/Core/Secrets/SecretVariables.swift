@@ -24,7 +24,7 @@ package enum SecretVariables {
     return hasWord && !paths.contains(String(decoding: name, as: UTF8.self).uppercased())
   }
 
-  /// Names that have one of the words, and whose value is the name of a key or the path of a file.
+  /// Names with one of the words whose value is the name of a key or the path of a file.
   private static let paths: Set<String> = [
     "MINIO_KMS_SSE_KEY", "MINIO_KMS_KES_KEY_NAME", "MINIO_KMS_KES_KEY_FILE",
     "MINIO_KMS_SECRET_KEY_FILE", "MINIO_ROOT_PASSWORD_FILE", "MINIO_ACCESS_KEY_FILE",
@@ -37,7 +37,8 @@ package enum SecretVariables {
     "CONNECTION_STRING", "DSN", "AMQP_URL", "ELASTICSEARCH_URL", "SUBNET_PROXY",
   ].map { Array($0.utf8) }
 
-  /// For each first letter of a word the second ones, a bit for each; a letter is told by five bits.
+  /// For each first letter of a word the second ones, a bit for each; a letter is told by five
+  /// bits.
   private static let seconds = wordsByInitial.map { words in
     words.reduce(into: UInt32(0)) { $0 |= 1 << UInt32($1[1] & 0x1F) }
   }

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Secrets
 
-/// A line of a server that runs with `--json`: its level, its message and where it is from.
+/// A line of a server that runs with `--json`: its level, its message and its origin.
 ///
-/// `{"level":"FATAL","message":"..."}` of what ends it, or for errors
-/// `{"level":"ERROR","api":{"name":"SYSTEM.iam"},"error":{"message":"..."}}`. The second kind has
-/// the level FATAL too, where a part of the server calls its own error so and the server goes on
-/// (`logger.LogIf` with `FatalKind`): what such a line calls itself counts for nothing. Reads those
-/// four strings, and `time`, and checks no more of the grammar than it needs to find them. See
+/// A fatal line is `{"level":"FATAL","message":"..."}`, an error
+/// `{"level":"ERROR","api":{"name":"SYSTEM.iam"},"error":{"message":"..."}}`. An error may have the
+/// level FATAL though the server goes on (`logger.LogIf` with `FatalKind`): it counts as an error.
+/// Reads those four strings and `time`, and checks no more of the grammar than that needs. See
 /// docs/facts.md, "Output of the server".
 package struct JSONLogLine: Sendable, Hashable {
   package var level = LineLevel.plain
@@ -49,8 +48,6 @@ package struct JSONLogLine: Sendable, Hashable {
     var errorMessage: String?
     var name: String?
     var time: String?
-
-    init(bytes: [UInt8]) { self.bytes = bytes }
 
     private var next: UInt8? { position < bytes.count ? bytes[position] : nil }
 
@@ -134,7 +131,7 @@ package struct JSONLogLine: Sendable, Hashable {
   }
 }
 
-/// How grave a line calls itself: its prefix, or the `level` of a JSON line.
+/// The severity that a line claims: its prefix, or the `level` of a JSON line.
 package enum LineLevel: String, Sendable, Codable, Hashable {
   /// `FATAL `; before 2024-07-12 `ERROR `.
   case fatal

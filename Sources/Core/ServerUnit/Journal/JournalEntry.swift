@@ -35,7 +35,7 @@ package struct JournalEntry: Sendable, Hashable, Codable {
 
   private static let journald = "systemd-journald"
 
-  /// Whether journald says it, of what it has or has not kept.
+  /// Whether it is journald's own, about lines that it has or has not kept.
   package var isOfJournal: Bool { identifier == Self.journald }
 
   package static let lossMessage = "Entries were removed from the journal before they were read"
@@ -43,24 +43,22 @@ package struct JournalEntry: Sendable, Hashable, Codable {
   /// What stands in place of entries that were gone before they could be read.
   package static let loss = JournalEntry(
     cursor: "", realtimeMicroseconds: 0, monotonicMicroseconds: 0, bootID: "", invocationID: nil,
-    pid: nil, priority: 4, identifier: journald,
-    message: lossMessage)
+    pid: nil, priority: 4, identifier: journald, message: lossMessage)
 }
 
 /// Some entries of a unit's journal, and where to go on.
 package struct JournalPage: Sendable, Hashable {
   package var entries: [JournalEntry]
-  /// The next page is the one after this; nil if the journal is empty.
+  /// Where the next page begins; nil if the journal is empty.
   package var cursor: String?
   /// Whether there may be more already.
   package var isFull: Bool
-  /// Whether entries before or among these may have been missed: they were removed before they were
-  /// read, or are damaged.
+  /// Whether entries before or among these may be missing: removed before they were read, or
+  /// damaged.
   package var isLossy: Bool
 
   package init(
-    entries: [JournalEntry] = [], cursor: String? = nil, isFull: Bool = false,
-    isLossy: Bool = false
+    entries: [JournalEntry] = [], cursor: String? = nil, isFull: Bool = false, isLossy: Bool = false
   ) {
     self.entries = entries
     self.cursor = cursor

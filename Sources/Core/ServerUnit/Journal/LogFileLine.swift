@@ -4,8 +4,8 @@ extension JournalEntry {
   /// A line of a file in the server's `--log-dir`, which bears its own time as the `time` of a JSON
   /// object: RFC 3339, or milliseconds since 1970.
   ///
-  /// - Parameter received: when the line was appended, microseconds since 1970, as far as it is known
-  ///   for a line without a time; nil gives nil for such a line.
+  /// - Parameter received: when the line was appended, microseconds since 1970, as far as it is
+  ///   known for a line without a time; nil gives nil for such a line.
   package init?(fileLine line: String, received: Int64?) {
     guard let time = JSONLogLine(line)?.timeMicroseconds ?? received else { return nil }
     self.init(

@@ -21,13 +21,11 @@ package struct ServerArguments: Sendable, Hashable {
   package var quiet = false
   package var volumes: ServerVolumes
 
-  /// Reads the words of a command line.
-  ///
   /// - Parameters:
   ///   - environment: what the process is started with. The server takes an option that is not
   ///     given from there, before it reads any file (`StringFlag.Apply` of minio:cli).
-  ///   - inForce: the same with the file over it that the server reads by itself; only the drives
-  ///     are taken from that (`serverCmdArgs` of minio:cmd). Nil if it is the same.
+  ///   - inForce: the same, overridden by the file that the server reads itself; only the drives are
+  ///     taken from it (`serverCmdArgs` of minio:cmd). Nil if it is the same.
   package init(
     arguments: [String], environment: [String: String] = [:], inForce: [String: String]? = nil
   ) {
@@ -66,8 +64,8 @@ package struct ServerArguments: Sendable, Hashable {
     return ServerVolumes(operands)
   }
 
-  /// Reads the words of `ExecStart=` as systemd will run them with `environment`; see
-  /// ``init(arguments:environment:inForce:)``. What the server reads by itself systemd does not see.
+  /// Reads the words of `ExecStart=` as systemd runs them with `environment`; see
+  /// ``init(arguments:environment:inForce:)``. systemd does not see what the server reads itself.
   package init(
     execStart: [String], environment: [String: String], inForce: [String: String]? = nil
   ) {

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The words of a command line of `minio server`, options and what stands beside them apart.
+/// The words of a `minio server` command line, options and operands apart.
 ///
-/// The server's command line library takes the word behind an option as its value, whatever it looks
-/// like, unless the option is a switch or has its value in its own word (`Command.Run` of minio:cli).
+/// The server's command line library takes the word behind an option as its value, whatever it
+/// looks like, unless the option is a switch or has its value in the same word (`Command.Run` of
+/// minio:cli).
 struct ServerOptions {
   /// The last value of each option that takes one.
   private(set) var values: [String: String] = [:]
-  /// The switches that are given.
   private(set) var switches: [String: Bool] = [:]
-  /// What stands beside the options behind the word `server`; nil without that word.
+  /// The words behind `server` that belong to no option; nil without that word.
   private(set) var operands: [String]?
-  /// An option of another version of the server: whether the word behind it is its value is not
-  /// known.
+  /// An option of another server version: whether the next word is its value is not known.
   private(set) var unknown: String?
 
   /// `ServerFlags` and `GlobalFlags` of minio:cmd (2022 to 2025-10), and AIStor's.

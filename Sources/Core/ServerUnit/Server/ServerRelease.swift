@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Model
 
-/// A release of the server, which is named for the time it was built: `RELEASE.2025-09-07T16-13-09Z`.
+/// A release of the server, which is named for the time it was built:
+/// `RELEASE.2025-09-07T16-13-09Z`.
 package struct ServerRelease: Sendable, Hashable, Comparable {
   package let text: String
 

@@ -9,7 +9,7 @@ package struct ServerVolumes: Sendable, Hashable {
 
   package enum Pools: Sendable, Hashable {
     case known(Int)
-    /// Nobody knows here, and why.
+    /// Why it is not known.
     case unknown(String)
   }
 
@@ -17,34 +17,29 @@ package struct ServerVolumes: Sendable, Hashable {
   /// The drives of each pool; empty if they cannot be counted.
   package let drives: [Int]
 
-  /// Counts what the words name, at least one.
   package init(_ words: [String]) {
     let counts = words.map(Self.count)
     let hasRanges = words.contains { $0.contains("...") }
-    pools =
-      words.isEmpty ? .unknown("no drive is named") : .known(hasRanges ? words.count : 1)
-    guard counts.allSatisfy({ $0 != nil }) else {
-      drives = []
-      return
-    }
+    pools = words.isEmpty ? .unknown("no drive is named") : .known(hasRanges ? words.count : 1)
     let known = counts.compactMap(\.self)
-    drives = hasRanges ? known : (known.isEmpty ? [] : [known.reduce(0, +)])
+    let isComplete = known.count == counts.count && !known.isEmpty
+    drives = isComplete ? (hasRanges ? known : [known.reduce(0, +)]) : []
   }
 
-  /// Of drives that are named where nobody looks.
+  /// Of drives that are named elsewhere.
   init(unknown why: String) { (pools, drives) = (.unknown(why), []) }
 
-  /// Erasure sets that there are at least; nil if that is not known.
+  /// The least number of erasure sets; nil if that is not known.
   package var sets: Int? {
     drives.isEmpty
       ? nil : drives.reduce(0) { $0 + ($1 + Self.drivesOfSet - 1) / Self.drivesOfSet }
   }
 
-  /// How many names to ask for in one look, so that a few looks meet every set: chance puts each name
-  /// in one.
+  /// How many names to ask for in one look, so that a few looks reach every set: chance puts a name
+  /// into a set.
   package var writeQuestions: Int { sets.map { $0 == 1 ? 1 : 4 * $0 } ?? 4 }
 
-  /// The product of the word's ranges; nil if one is none.
+  /// The product of the word's ranges; nil if one is not a range.
   private static func count(_ word: String) -> Int? {
     var total = 1
     var rest = word[...]
@@ -62,7 +57,8 @@ package struct ServerVolumes: Sendable, Hashable {
     return total
   }
 
-  /// A number of at most 8 digits, or hexadecimal with a letter in it, as the server's ranges have them.
+  /// A number of at most 8 digits, or hexadecimal with a letter in it, as the server's ranges have
+  /// them.
   private static func number(_ text: Substring) -> Int? {
     guard (1...8).contains(text.utf8.count) else { return nil }
     return Int(text) ?? Int(text, radix: 16)

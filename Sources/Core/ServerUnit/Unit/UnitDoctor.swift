@@ -13,7 +13,7 @@ package struct UnitDoctor: Sendable {
   private let arguments: ServerArguments
   private var findings: [Finding] = []
 
-  /// Every finding about the unit, in the order of the rules.
+  /// In the order of the rules.
   package static func findings(_ unit: UnitState, _ surroundings: Surroundings) -> [Finding] {
     var doctor = UnitDoctor(unit, surroundings)
     doctor.examine()
@@ -32,8 +32,7 @@ package struct UnitDoctor: Sendable {
   private mutating func add(
     _ severity: Severity, _ rule: String, _ message: String, _ remedy: String
   ) {
-    findings.append(
-      Finding(severity, rule: rule, refusal: .unit, message: message, remedy: remedy))
+    findings.append(Finding(severity, rule: rule, refusal: .unit, message: message, remedy: remedy))
   }
 
   private mutating func examine() {
@@ -105,7 +104,8 @@ package struct UnitDoctor: Sendable {
 
   // MARK: the Key Manager's API key
 
-  /// Releases between the first with the Key Manager and the first that takes k2 keys end with FATAL.
+  /// Releases between the first with the Key Manager and the first that takes k2 keys end with
+  /// FATAL.
   private mutating func keyKind() {
     guard let release = surroundings.release, release < .firstToTakeECDSAKeys,
       release >= .firstWithKeyManager,
@@ -218,8 +218,7 @@ package struct UnitDoctor: Sendable {
   private mutating func command() {
     let words = unit.execStart
     guard let program = words.first else {
-      add(
-        .error, "unit-exec", "\(unit.id) has no ExecStart=", "install the official unit")
+      add(.error, "unit-exec", "\(unit.id) has no ExecStart=", "install the official unit")
       return
     }
     guard words.dropFirst().contains("server") else {

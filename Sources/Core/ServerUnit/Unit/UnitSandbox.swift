@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a unit's settings make of the host's file tree for its processes, and of their environment past the files:
-/// where the server would not see what the host has.
+/// What a unit's settings make of the host's file tree for its processes, and of their environment
+/// past the files: where the server would not see what the host has.
 package struct UnitSandbox: Sendable, Hashable, Codable {
   package var privateTmp: Bool
   package var privateDevices: Bool
@@ -9,8 +9,8 @@ package struct UnitSandbox: Sendable, Hashable, Codable {
   package var protectHome: String
   /// `RootDirectory=` or `RootImage=`; empty without them.
   package var root: String
-  /// What is mounted for the unit alone: the places of BindPaths=, BindReadOnlyPaths=, MountImages= and
-  /// TemporaryFileSystem=.
+  /// What is mounted for the unit alone: the places of BindPaths=, BindReadOnlyPaths=, MountImages=
+  /// and TemporaryFileSystem=.
   package var mounts: [String]
   package var inaccessible: [String]
   /// Whether there are ExtensionImages= or ExtensionDirectories=, which lie over /usr and /opt.
@@ -33,8 +33,8 @@ package struct UnitSandbox: Sendable, Hashable, Codable {
     self.pamName = pamName
   }
 
-  /// The setting by which the server sees another thing at an absolute path than the host has; nil if it sees the
-  /// same.
+  /// The setting by which the server sees something else at an absolute path than the host; nil if
+  /// it sees the same.
   package func difference(at path: String) -> String? {
     if let setting = differenceForAll(at: path) { return setting }
     if privateTmp, ["/tmp", "/var/tmp"].contains(where: { Self.covers($0, path) }) {
@@ -50,8 +50,8 @@ package struct UnitSandbox: Sendable, Hashable, Codable {
     return nil
   }
 
-  /// The same for a command with the prefix +, which systemd spares most of the sandbox (`apply_mount_namespace` of
-  /// systemd 252).
+  /// The same for a command with the prefix +, which systemd exempts from most of the sandbox
+  /// (`apply_mount_namespace` of systemd 252).
   package func differenceForAll(at path: String) -> String? {
     if !root.isEmpty { return "RootDirectory= or RootImage=" }
     if mounts.contains(where: { Self.covers($0, path) }) {
@@ -63,7 +63,7 @@ package struct UnitSandbox: Sendable, Hashable, Codable {
     return nil
   }
 
-  /// Whether a path is that place, or lies in it.
+  /// Whether `path` is `place` or lies in it.
   private static func covers(_ place: String, _ path: String) -> Bool {
     // Written with - or + in front where it may be missing, or is below the unit's own root.
     var place = place.drop { $0 == "-" || $0 == "+" }

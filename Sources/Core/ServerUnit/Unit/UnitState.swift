@@ -87,11 +87,10 @@ package struct UnitState: Sendable, Hashable, Codable {
   package var execMainCode: Int32 = 0
   /// Its exit status or the signal that ended it.
   package var execMainStatus: Int32 = 0
-  /// The user that it runs as; empty for root.
+  /// Empty for root.
   package var user: String = ""
-  /// The group that it runs as; empty for the user's own.
+  /// Empty for the user's own.
   package var group: String = ""
-  /// The `EnvironmentFile=` lines, in their order.
   package var environmentFiles: [EnvironmentFile] = []
   /// `Environment=`, each `NAME=value`.
   package var environment: [String] = []
@@ -100,11 +99,10 @@ package struct UnitState: Sendable, Hashable, Codable {
   /// `UnsetEnvironment=`: `NAME`, or `NAME=value`, that it does not get wherever they are set.
   package var unsetEnvironment: [String] = []
   package var supplementaryGroups: [String] = []
-  /// `AmbientCapabilities=`, a bit for each.
+  /// A bit for each (linux/capability.h).
   package var ambientCapabilities: UInt64 = 0
-  /// `CapabilityBoundingSet=`, a bit for each.
   package var capabilityBoundingSet: UInt64 = .max
-  /// The words of `ExecStart=`, variables not expanded.
+  /// Variables are not expanded.
   package var execStart: [String] = []
   package var startPre: [Command] = []
   /// `Restart=`: `no`, `always`, `on-failure`, ...
@@ -112,13 +110,11 @@ package struct UnitState: Sendable, Hashable, Codable {
   /// `StartLimitBurst=`: so many starts in `startLimitIntervalMicroseconds`, then none; 0 for no
   /// limit.
   package var startLimitBurst: Int = 0
-  /// `StartLimitIntervalSec=`, microseconds.
   package var startLimitIntervalMicroseconds: UInt64 = 0
   /// `TimeoutStartSec=`, microseconds; UInt64.max for infinity.
   package var timeoutStartMicroseconds: UInt64 = .max
   /// `TimeoutStopSec=`, microseconds; UInt64.max for infinity.
   package var timeoutStopMicroseconds: UInt64 = .max
-  /// `RestartSec=`, microseconds.
   package var restartMicroseconds: UInt64 = 100_000
   /// `SendSIGKILL=`: whether what has not ended by `TimeoutStopSec=` is killed.
   package var sendsSIGKILL: Bool = true
@@ -130,7 +126,6 @@ package struct UnitState: Sendable, Hashable, Codable {
   /// `NotifyAccess=`: `none`, `main`, `exec`, `all`.
   package var notifyAccess: String = "main"
   package var job: Job?
-  /// What it makes of the host's files.
   package var sandbox: UnitSandbox = UnitSandbox()
 
   /// A unit with systemd's defaults for all that `change` does not set.
@@ -147,7 +142,7 @@ package struct UnitState: Sendable, Hashable, Codable {
   }
 }
 
-/// What systemd says of itself (`systemctl show`; org.freedesktop.systemd1).
+/// systemd itself (`systemctl show`; org.freedesktop.systemd1).
 ///
 /// `environment` may hold secrets that somebody set for all services: it is never shown as it is.
 package struct ManagerState: Sendable, Hashable {

@@ -8,7 +8,6 @@ extension UnitDoctor {
       package var path: String
       /// Whether it is one of the further authorities, which the server passes over in silence.
       package var isAuthority: Bool
-      /// What keeps the user from it.
       package var why: String
 
       package init(path: String, isAuthority: Bool, why: String) {
@@ -18,19 +17,17 @@ extension UnitDoctor {
       }
     }
 
-    /// The node is in a rollout: a job of the unit is its own, and so is a server that is down.
+    /// A job of the unit is then the rollout's own, and so is a server that is down.
     package var isInRollout: Bool
-    /// How long a rollout gives the server to stop, seconds.
+    /// How long a rollout gives the server to stop and to start.
     package var stopSeconds: Int
-    /// How long it gives it to start, seconds.
     package var startSeconds: Int
-    /// What the unit's process would run with; nil if that is not known.
+    /// The environment that is in force in the unit's process; nil if that is not known.
     package var environment: [String: String]?
-    /// What systemd would give it, before it reads a file by itself; nil if that is the same.
+    /// The part that systemd gives it, before the server reads a file itself; nil if that is all.
     package var atStart: [String: String]?
     /// The release that the running server's banner names; nil if that is not known.
     package var release: ServerRelease?
-    /// Files that the server needs and cannot read.
     package var unreadable: [Unreadable]
 
     package init(
