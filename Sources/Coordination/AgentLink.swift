@@ -11,152 +11,109 @@ package struct AgentRequest<Answer: Decodable & Sendable>: Sendable {
   private init(_ call: AgentCall) { self.call = call }
 }
 
-/// Every question that an agent is asked (Core/API/RolloutMessages.swift says what is answered).
+/// Every question that an agent is asked; the types of the answers are in Core/API.
 package enum AgentCall: Sendable {
-  /// One node at a glance.
   case status
-  /// The node's clock; asked by the coordinator of a rollout it says that the coordinator lives.
+  /// The node's clock; asked by the coordinator of a rollout it is the coordinator's heartbeat.
   case clock(rollout: String?)
-  /// What the node makes of a plan.
   case plan(PlanRequest)
-  /// The node's vote; with a time in milliseconds, that it is still to come if it has not by then.
+  /// The node's vote; with a wait, the answer after that time is that the vote is still to come.
   case prepare(PrepareRequest, waitMilliseconds: Int?)
-  /// Promise to accept nothing of a lower ballot.
   case promise(id: String, PromiseRequest)
-  /// Accept a proposal.
   case accept(id: String, AcceptRequest)
-  /// Know a decision.
   case decide(id: String, DecisionRequest)
   /// End a rollout now, with the other members.
   case resolve(id: String)
-  /// The rollouts that the node knows.
   case rollouts
   /// The events of a rollout after one of them: a long poll.
   case follow(id: String, after: Int, waitMilliseconds: Int)
-  /// Probe the Key Managers both ways, look for drift; so long at the most.
+  /// Probe the Key Managers both ways and look for drift, within this time.
   case check(timeoutMilliseconds: Int)
-  /// What the node has kept of its environment file.
   case generations
-  /// What differs between two generations, or one and the file as it is.
+  /// What differs between two generations, or between one and the present file.
   case diff(from: Int, to: Int?)
   /// Where the server gets a variable from.
   case explain(name: String)
   /// Lines of the unit's journal: a long poll.
   case logs(LogsQuery)
-  /// The node's seal and key.
   case seal
   /// Take the seal from the other nodes.
   case recoverSeal
-  /// Know the result of a committed rollout.
+  /// The result of a committed rollout.
   case settle(id: String, RolloutResult)
-  /// Who proposes what, as the node knows it.
   case proposals
-  /// Know what the asking node proposes.
+  /// What the asking node proposes.
   case tellProposal(MemberProposal)
   /// Take part again in a rollout of settings that were not confirmed.
   case retryProposal(ProposalRetry)
 
-  /// GET or POST.
-  package var method: String {
-    switch self {
-    case .status, .clock, .rollouts, .follow, .generations, .diff, .explain, .logs, .seal,
-      .proposals:
-      "GET"
-    case .plan, .prepare, .promise, .accept, .decide, .resolve, .check, .recoverSeal, .settle,
-      .tellProposal, .retryProposal:
-      "POST"
-    }
-  }
-
-  /// The path of the resource.
-  package var path: String {
-    switch self {
-    case .status: "/v1/status"
-    case .clock: "/v1/clock"
-    case .plan: "/v1/plan"
-    case .prepare, .rollouts: "/v1/rollouts"
-    case .promise(let id, _): "/v1/rollouts/\(id)/promise"
-    case .accept(let id, _): "/v1/rollouts/\(id)/accept"
-    case .decide(let id, _): "/v1/rollouts/\(id)/decision"
-    case .resolve(let id): "/v1/rollouts/\(id)/resolve"
-    case .follow(let id, _, _): "/v1/rollouts/\(id)"
-    case .check: "/v1/check"
-    case .generations: "/v1/generations"
-    case .diff(let from, _): "/v1/generations/\(from)/diff"
-    case .explain: "/v1/explain"
-    case .logs: "/v1/logs"
-    case .seal: "/v1/seal"
-    case .recoverSeal: "/v1/seal/recover"
-    case .settle(let id, _): "/v1/rollouts/\(id)/result"
-    case .proposals, .tellProposal: "/v1/proposals"
-    case .retryProposal: "/v1/proposals/retry"
-    }
-  }
-
-  /// Names and values of the query, not encoded.
-  package var query: [(name: String, value: String)] {
-    switch self {
-    case .status, .plan, .promise, .accept, .decide, .resolve, .generations, .rollouts, .seal,
-      .recoverSeal, .settle, .proposals, .tellProposal, .retryProposal:
-      []
-    case .prepare(_, let wait): wait.map { [("wait", "\($0)")] } ?? []
-    case .check(let milliseconds): [("timeout", "\(milliseconds)")]
-    case .diff(_, let to): to.map { [("to", "\($0)")] } ?? []
-    case .explain(let name): [("name", name)]
-    case .clock(let id): id.map { [("rollout", $0)] } ?? []
-    case .follow(_, let after, let wait): [("after", "\(after)"), ("wait", "\(wait)")]
-    case .logs(let query):
-      [query.start.pair, ("limit", "\(query.limit)"), ("wait", "\(query.waitMilliseconds)")]
-        + (query.errorsOnly ? [("errors", "true")] : [])
-    }
-  }
-
+  package var method: String { request.method }
+  package var path: String { request.path }
+  /// Names and values, not encoded.
+  package var query: [(name: String, value: String)] { request.query }
   /// What is posted as JSON; nil where there is no body.
-  package var body: (any Encodable & Sendable)? {
-    switch self {
-    case .status, .clock, .resolve, .rollouts, .follow, .check, .generations, .diff, .explain,
-      .logs, .seal, .recoverSeal, .proposals:
-      nil
-    case .plan(let request): request
-    case .prepare(let request, _): request
-    case .settle(_, let rolloutResult): rolloutResult
-    case .tellProposal(let statement): statement
-    case .retryProposal(let retry): retry
-    case .promise(_, let request): request
-    case .accept(_, let request): request
-    case .decide(_, let decision): decision
+  package var body: (any Encodable & Sendable)? { request.body }
+
+  private typealias Query = [(name: String, value: String)]
+  private typealias Request = (
+    method: String, path: String, query: Query, body: (any Encodable & Sendable)?
+  )
+
+  private var request: Request {
+    func get(_ path: String, _ query: Query = []) -> Request { ("GET", path, query, nil) }
+    func post(
+      _ path: String, _ body: (any Encodable & Sendable)? = nil, query: Query = []
+    ) -> Request { ("POST", path, query, body) }
+    return switch self {
+    case .status: get("/v1/status")
+    case .clock(let id): get("/v1/clock", id.map { [("rollout", $0)] } ?? [])
+    case .plan(let request): post("/v1/plan", request)
+    case .prepare(let request, let wait):
+      post("/v1/rollouts", request, query: wait.map { [("wait", "\($0)")] } ?? [])
+    case .promise(let id, let request): post("/v1/rollouts/\(id)/promise", request)
+    case .accept(let id, let request): post("/v1/rollouts/\(id)/accept", request)
+    case .decide(let id, let decision): post("/v1/rollouts/\(id)/decision", decision)
+    case .resolve(let id): post("/v1/rollouts/\(id)/resolve")
+    case .rollouts: get("/v1/rollouts")
+    case .follow(let id, let after, let wait):
+      get("/v1/rollouts/\(id)", [("after", "\(after)"), ("wait", "\(wait)")])
+    case .check(let milliseconds): post("/v1/check", query: [("timeout", "\(milliseconds)")])
+    case .generations: get("/v1/generations")
+    case .diff(let from, let to):
+      get("/v1/generations/\(from)/diff", to.map { [("to", "\($0)")] } ?? [])
+    case .explain(let name): get("/v1/explain", [("name", name)])
+    case .logs(let query): get("/v1/logs", query.pairs)
+    case .seal: get("/v1/seal")
+    case .recoverSeal: post("/v1/seal/recover")
+    case .settle(let id, let result): post("/v1/rollouts/\(id)/result", result)
+    case .proposals: get("/v1/proposals")
+    case .tellProposal(let proposal): post("/v1/proposals", proposal)
+    case .retryProposal(let retry): post("/v1/proposals/retry", retry)
     }
   }
 }
 
 extension AgentRequest where Answer == NodeStatus {
-  /// One node at a glance.
   package static var status: Self { Self(.status) }
 }
 extension AgentRequest where Answer == ClockReading {
-  /// The node's clock.
   package static func clock(rollout: String?) -> Self { Self(.clock(rollout: rollout)) }
 }
 extension AgentRequest where Answer == PlanAnswer {
-  /// What the node makes of a plan.
   package static func plan(_ request: PlanRequest) -> Self { Self(.plan(request)) }
 }
 extension AgentRequest where Answer == VoteAnswer {
-  /// The node's vote.
   package static func prepare(_ request: PrepareRequest, waitMilliseconds: Int? = nil) -> Self {
     Self(.prepare(request, waitMilliseconds: waitMilliseconds))
   }
 }
 extension AgentRequest where Answer == ReplyAnswer {
-  /// Promise to accept nothing of a lower ballot.
   package static func promise(id: String, _ request: PromiseRequest) -> Self {
     Self(.promise(id: id, request))
   }
-  /// Accept a proposal.
   package static func accept(id: String, _ request: AcceptRequest) -> Self {
     Self(.accept(id: id, request))
   }
-  /// Know a decision.
   package static func decide(id: String, _ decision: DecisionRequest) -> Self {
     Self(.decide(id: id, decision))
   }
@@ -165,63 +122,49 @@ extension AgentRequest where Answer == DoubtAnswer {
   package static func resolve(id: String) -> Self { Self(.resolve(id: id)) }
 }
 extension AgentRequest where Answer == RolloutResult {
-  /// Know the result of a committed rollout.
   package static func settle(_ rolloutResult: RolloutResult) -> Self {
     Self(.settle(id: rolloutResult.rollout, rolloutResult))
   }
 }
 extension AgentRequest where Answer == ProposalsView {
-  /// Who proposes what, as the node knows it.
   package static var proposals: Self { Self(.proposals) }
-  /// Know what the asking node proposes.
   package static func tell(_ statement: MemberProposal) -> Self { Self(.tellProposal(statement)) }
-  /// Take part again in a rollout of these settings.
   package static func retry(_ retry: ProposalRetry) -> Self { Self(.retryProposal(retry)) }
 }
 extension AgentRequest where Answer == RolloutView {
-  /// The events of a rollout after one of them: a long poll.
   package static func follow(id: String, after: Int, waitMilliseconds: Int) -> Self {
     Self(.follow(id: id, after: after, waitMilliseconds: waitMilliseconds))
   }
 }
 extension AgentRequest where Answer == RolloutsAnswer {
-  /// The rollouts that the node knows.
   package static var rollouts: Self { Self(.rollouts) }
 }
 extension AgentRequest where Answer == CheckAnswer {
-  /// Probe the Key Managers both ways, look for drift; so long at the most.
   package static func check(timeoutMilliseconds: Int) -> Self {
     Self(.check(timeoutMilliseconds: timeoutMilliseconds))
   }
 }
 extension AgentRequest where Answer == HistoryAnswer {
-  /// What the node has kept of its environment file.
   package static var generations: Self { Self(.generations) }
 }
 extension AgentRequest where Answer == DiffAnswer {
-  /// What differs between two generations.
   package static func diff(from: Int, to: Int?) -> Self { Self(.diff(from: from, to: to)) }
 }
 extension AgentRequest where Answer == ExplainAnswer {
-  /// Where the server gets a variable from.
   package static func explain(_ name: String) -> Self { Self(.explain(name: name)) }
 }
 extension AgentRequest where Answer == LogsAnswer {
-  /// Lines of the unit's journal: a long poll.
   package static func logs(_ query: LogsQuery) -> Self { Self(.logs(query)) }
 }
 extension AgentRequest where Answer == SealView {
-  /// The node's seal and key.
   package static var seal: Self { Self(.seal) }
 }
 extension AgentRequest where Answer == SealRecovery {
-  /// Take the seal from the other nodes.
   package static var recoverSeal: Self { Self(.recoverSeal) }
 }
 
 /// Which lines of the journal are wanted.
 package struct LogsQuery: Sendable, Hashable {
-  /// Where they begin.
   package enum Start: Sendable, Hashable {
     /// At a time, microseconds since 1970-01-01 UTC.
     case since(Int64)
@@ -229,21 +172,22 @@ package struct LogsQuery: Sendable, Hashable {
     case after(cursor: String)
     /// With the last so many.
     case last(Int)
+  }
 
-    fileprivate var pair: (name: String, value: String) {
-      switch self {
+  fileprivate var pairs: [(name: String, value: String)] {
+    let first =
+      switch start {
       case .last(let count): ("last", "\(count)")
       case .since(let microseconds): ("since", "\(microseconds)")
       case .after(let cursor): ("after", cursor)
       }
-    }
+    return [first, ("limit", "\(limit)"), ("wait", "\(waitMilliseconds)")]
+      + (errorsOnly ? [("errors", "true")] : [])
   }
 
-  /// Where they begin.
   package var start: Start
-  /// How many at the most.
   package var limit: Int
-  /// How long to wait for the first, milliseconds.
+  /// How long to wait for the first.
   package var waitMilliseconds: Int
   /// Only lines that the node knows as errors, with what each means.
   package var errorsOnly: Bool
@@ -256,8 +200,7 @@ package struct LogsQuery: Sendable, Hashable {
   }
 }
 
-/// Which of the two connections to an agent a question takes; on each, one question follows the
-/// other.
+/// Which of the two connections to an agent a question takes; each answers one question at a time.
 package enum AgentLane: Sendable, Hashable {
   /// What is answered at once, or after a check.
   case control
@@ -267,12 +210,10 @@ package enum AgentLane: Sendable, Hashable {
 
 /// Why an agent did not answer as it should.
 package enum LinkFailure: Error, Sendable, Hashable {
-  /// It could not be reached, or not in time; says what was attempted and what happened.
+  /// Not reached, or not in time; what was attempted and what happened.
   case unreachable(String)
-  /// It answered with an error.
   case answered(ErrorAnswer)
 
-  /// As a no.
   package var refusal: Refusal {
     switch self {
     case .unreachable(let message): Refusal(.unreachable, message)
@@ -290,12 +231,10 @@ package protocol AgentLink: Sendable {
 }
 
 extension Parallel {
-  /// The same question to every node at once; the answers in the nodes' order. Blocks until each has
+  /// Asks every node the same at once; the answers are in the nodes' order. Blocks until each has
   /// answered or is out of time.
   ///
-  /// - Parameters:
-  ///   - nodes: each node's name and the way to it.
-  ///   - atOnce: how many at a time; nil for all.
+  /// - Parameter atOnce: how many nodes at a time; nil for all.
   package static func ask<Answer>(
     _ request: AgentRequest<Answer>, of nodes: [(name: String, link: any AgentLink)],
     atOnce: Int? = nil, milliseconds: Int

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Threads
 
-/// Tells the members of a committed rollout, once a second, that whoever coordinates it is still
-/// there: then none of them sums it up (`Core/Rollout/Result/OutcomeCollector.swift`).
+/// Tells the members of a committed rollout once a second that its coordinator is alive, so that
+/// none of them works out the result itself (`Core/Rollout/Result/OutcomeCollector.swift`).
 package final class CoordinatorHeartbeat: Sendable {
   private let rollout: String
   private let links: [any AgentLink]
@@ -11,17 +11,15 @@ package final class CoordinatorHeartbeat: Sendable {
 
   private static let intervalMilliseconds = 1_000
 
-  /// Nothing is told yet.
-  ///
-  /// - Parameter atOnce: how many members are told at a time; nil for all, so that one that is away
-  ///   delays nobody else.
+  /// - Parameter atOnce: how many members are told at a time; nil for all, so that a silent one
+  ///   delays no other.
   package init(of rollout: String, to links: [any AgentLink], atOnce: Int? = nil) {
     self.rollout = rollout
     self.links = links
     threads = max(1, min(links.count, atOnce ?? links.count))
   }
 
-  /// Begins, on threads of its own; more than once is the same as once. Does not block.
+  /// Begins, on threads of its own. Calling it again does nothing. Does not block.
   func begin() {
     let isFirst = state.update { state in
       defer { state.isBegun = true }
@@ -29,7 +27,7 @@ package final class CoordinatorHeartbeat: Sendable {
     }
     guard isFirst else { return }
     for offset in 0..<threads {
-      // Without a thread these members may sum it up too, and come to the same.
+      // Without a thread these members may work out the result too, and come to the same.
       _ = try? Thread.start("heartbeat") { [self] in
         let own = stride(from: offset, to: links.count, by: threads).map { links[$0] }
         repeat {
@@ -44,6 +42,6 @@ package final class CoordinatorHeartbeat: Sendable {
     }
   }
 
-  /// Ends it. Does not block.
+  /// Does not block.
   package func end() { state.update { $0.isOver = true } }
 }

@@ -8,8 +8,8 @@ internal import Threads
 
 /// Carries the coordinator's effects to one member, and the member's answers back as inputs.
 ///
-/// Two threads, one for each lane: votes, proposals and commits on the first; aborts, which must
-/// overtake a vote that is still being made, and the long polls on the second.
+/// Two threads, one for each lane: votes, accept requests and commits on the first; on the second
+/// long polls, and aborts, which must overtake a vote that is still being made.
 final class MemberLink: Sendable {
   private let runner: RolloutRunner
   private let name: String
@@ -18,7 +18,7 @@ final class MemberLink: Sendable {
   private let control = Mailbox<CoordinatorEffect>(capacity: 16)
   private let following = Mailbox<CoordinatorEffect>(capacity: 16)
   private let isStopped = Lock(false)
-  /// Whether a heartbeat is to be sent: one is as good as many, and nothing else may be lost for it.
+  /// Whether a heartbeat waits to be sent: one is enough, and it must displace nothing else.
   private let isSignPending = Lock(false)
 
   /// Exchanges for the clock before the vote, and after it.
@@ -39,7 +39,6 @@ final class MemberLink: Sendable {
     self.inputs = inputs
   }
 
-  /// Starts the two threads.
   func start() throws(Errno) {
     do throws(Errno) {
       for (mailbox, lane) in [(control, AgentLane.control), (following, .following)] {
@@ -53,14 +52,13 @@ final class MemberLink: Sendable {
     }
   }
 
-  /// Lets the threads end: each when the call that it is in has ended. Does not wait for them.
+  /// Lets each thread end after its present call. Does not wait for them.
   func stop() {
     isStopped.update { $0 = true }
     control.close()
     following.close()
   }
 
-  /// Takes an effect that is for this member.
   func post(_ effect: CoordinatorEffect) {
     switch effect {
     case .measure:
@@ -94,8 +92,7 @@ final class MemberLink: Sendable {
   }
 
   private func prepare() {
-    let milliseconds =
-      runner.rollout.prepareMilliseconds + runner.limits.voteGraceMilliseconds
+    let milliseconds = runner.rollout.prepareMilliseconds + runner.limits.voteGraceMilliseconds
     let deadline = Instant.inMilliseconds(milliseconds)
     do throws(LinkFailure) { try measure(Self.samples.before) } catch {
       switch error {
@@ -105,7 +102,7 @@ final class MemberLink: Sendable {
       }
       return
     }
-    // From here on it may have voted yes, whatever is heard of it: only its own no is one.
+    // From here on it may have voted yes: only its own no counts as a no.
     do throws(LinkFailure) {
       let request = PrepareRequest(
         rollout: runner.rollout, request: runner.request, seals: runner.seals)
@@ -139,7 +136,7 @@ final class MemberLink: Sendable {
         .clock(rollout: runner.rollout.id), lane: lane,
         deadline: sent.advanced(byMilliseconds: Self.sampleMilliseconds))
       let received = Clock.now()
-      // It had the request for no longer than we waited; clocks run apart by less than a thousandth.
+      // It had the request no longer than we waited; clocks run apart by less than a thousandth.
       let (took, waited) = (
         reading.sent.nanoseconds(since: reading.received), received.nanoseconds(since: sent)
       )
@@ -148,7 +145,7 @@ final class MemberLink: Sendable {
           ErrorAnswer(
             kind: .clock,
             message:
-              "its clock cannot be right: it says that it had a question for \(took / 1_000) us, and the answer was here after \(waited / 1_000) us"
+              "its clock cannot be right: it says that it took \(took / 1_000) us for an answer that was here after \(waited / 1_000) us"
           ))
       }
       let sample = ClockSample(
@@ -161,7 +158,7 @@ final class MemberLink: Sendable {
   /// The state directory that the rollout lists for the member.
   private var incarnation: Incarnation? { runner.rollout.content(of: name)?.incarnation }
   private static let unknowing =
-    "it does not know the rollout any more: it has lost its state, or was replaced, since it voted"
+    "it no longer knows the rollout: since it voted it has lost its state, or was replaced"
 
   private func accept(_ proposal: BallotValue) {
     let deadline = Instant.inMilliseconds(runner.limits.acceptMilliseconds)
@@ -207,7 +204,7 @@ final class MemberLink: Sendable {
     }
   }
 
-  /// Long polls to the outcome; a member that is away is asked again until the runner stops.
+  /// Polls until the outcome; a silent member is asked again until the runner stops.
   private func follow() {
     var after = 0
     var reported: RestartReport?
@@ -227,7 +224,7 @@ final class MemberLink: Sendable {
           }
         }
         if let report = view.report, report != reported {
-          // Whether the clock that its times are of has stood still since it was measured.
+          // Tells whether the clock of its times has stood still since it was measured.
           if reported == nil { try? measure(1, .following) }
           reported = report
           inputs.post(.restarted(member: name, report))
@@ -244,8 +241,7 @@ final class MemberLink: Sendable {
 
   /// Repeats `body` while the member is unreachable, with growing pauses. Returns the last failure,
   /// if it never succeeded.
-  @discardableResult
-  private func repeatedly(
+  @discardableResult private func repeatedly(
     until deadline: Instant, _ body: () throws(LinkFailure) -> Void
   ) -> LinkFailure? {
     var pause = Self.firstPauseMilliseconds
@@ -272,6 +268,6 @@ final class MemberLink: Sendable {
   }
 
   private func outcome(_ answer: ReplyAnswer) -> Outcome {
-    answer.outcome ?? Outcome(.unknown, "the rollout has ended there, how is not known")
+    answer.outcome ?? Outcome(.unknown, "the rollout has ended there, but how is not known")
   }
 }

@@ -8,23 +8,21 @@ internal import Threads
 
 /// Who watches a rollout. Called from the runner's thread only.
 package protocol RolloutWatcher {
-  /// A member is in another phase.
   mutating func changed(member: String, phase: Word<RolloutPhase>, detail: String)
   /// The decision is commit; all restart in so many nanoseconds.
   mutating func committed(inNanoseconds: Int64)
-  /// Time goes by: at least twice a second.
+  /// At least twice a second.
   mutating func tick()
-  /// It was the last.
+  /// Nothing else is called after this.
   mutating func end()
 }
 
 extension RolloutWatcher {
-  /// Nothing.
   package mutating func end() {}
 }
 
-/// Hosts the ``Coordinator``: carries out its effects over the links to the agents, feeds back what
-/// came of them.
+/// Hosts the ``Coordinator``: carries out its effects over the links to the agents, and feeds the
+/// answers back.
 ///
 /// One thread per member and lane sends that member's messages in their order; the caller's thread
 /// owns the machine and the timers. Messages go out to all members at once, each on connections of
@@ -37,8 +35,6 @@ package struct RolloutRunner: Sendable {
   let links: [any AgentLink]
   let limits: CoordinatorLimits
 
-  /// A runner of one rollout.
-  ///
   /// - Parameters:
   ///   - seals: what each member said of its seal in its plan (``ClusterPlan/seals``).
   ///   - links: one for each member, in the order of ``Rollout/members``.
@@ -55,13 +51,14 @@ package struct RolloutRunner: Sendable {
   }
 
   private static let tickMilliseconds = 500
-  /// More than all members together say in a rollout; only progress is lost beyond.
+  /// More than all members together send in a rollout; beyond it only progress is lost.
   private static let mailboxCapacity = 1 << 20
 
   /// Runs the rollout to its end. Blocks, at the longest for the sum of the rollout's and the
   /// limits' times.
   ///
-  /// - Parameter heartbeat: given from the commit on, so that the members leave the rest to the caller.
+  /// - Parameter heartbeat: begins with the commit, so that the members leave the rest to the
+  ///   caller.
   /// - Throws: a refusal if the threads that it needs cannot be started; nothing was sent then.
   package func run(
     _ interruption: Interruption, _ watcher: inout some RolloutWatcher,
@@ -80,12 +77,10 @@ package struct RolloutRunner: Sendable {
       members.append(member)
     }
     defer { for member in members { member.stop() } }
-    var result: CoordinatorResult?
-    interruption.handled(by: { inputs.post(.cancel) }) {
-      result = drive(inputs, members, &watcher, heartbeat)
+    let result = interruption.handled(by: { inputs.post(.cancel) }) {
+      drive(inputs, members, &watcher, heartbeat)
     }
     watcher.end()
-    guard let result else { preconditionFailure("the machine ends with a result") }
     return result
   }
 

@@ -4,26 +4,26 @@ package import Model
 package import Rollout
 internal import Threads
 
-/// Who is told how an undertaking goes on.
+/// Follows an undertaking.
 package protocol UndertakingObserver {
   associatedtype Watcher: RolloutWatcher
-  /// A rollout begins. One that undoes another is the rollback of the first.
+  /// A rollout begins. If it undoes another, it is the rollback of the first.
   func begins(_ rollout: Rollout) -> Watcher
-  /// A rollout came to this; what follows from it has not begun.
+  /// A rollout has ended; what follows from it has not begun.
   func ended(_ rollout: Rollout, _ result: CoordinatorResult)
 }
 
 /// One rollout, coordinated to its end: heartbeat, votes, restarts, the rollout's result, and the
 /// rollback that its policy asks for (docs/development/protocol.md, "After the commit").
 ///
-/// The same for the command line, for a member that brings what all nodes have proposed, and for a
-/// member that has collected the outcomes in the place of a coordinator that is gone.
+/// The same for the command line, for a member that rolls out what all nodes have proposed, and for
+/// a member that has collected the outcomes in place of a coordinator that is gone.
 package struct Undertaking: Sendable {
   package struct End: Sendable {
     package let rollout: Rollout
     package let result: CoordinatorResult
-    /// What followed; nil if nothing can follow from here: nothing was touched, or the decision or
-    /// an outcome is not known, and the members go on by themselves.
+    /// Nil if nothing can follow from here: nothing was touched, or the decision or an outcome is
+    /// not known, and the members go on without the coordinator.
     package let aftermath: Aftermath?
   }
 
@@ -31,11 +31,11 @@ package struct Undertaking: Sendable {
   package enum Aftermath: Sendable {
     /// Every start was confirmed.
     case confirmed
-    /// Everything is held as it is, and why.
+    /// Why the new files stay.
     case held(String)
-    /// This rollout restored the previous files, and came to this.
+    /// The rollout that restored the previous files, and its result.
     case rolledBack(Rollout, CoordinatorResult)
-    /// Another may be rolling back, or how the rollback was decided is not known; says what was seen.
+    /// Another may be rolling back, or it is not known how the rollback was decided; what was seen.
     case elsewhere(String)
   }
 
@@ -74,7 +74,8 @@ package struct Undertaking: Sendable {
 
   /// Runs the rollout of a plan that is ready, and what follows. Blocks for as long as that takes.
   ///
-  /// - Parameter rollback: what is done if a start is not confirmed; nil for what the inventory says.
+  /// - Parameter rollback: what is done if a start is not confirmed; nil for what the inventory
+  ///   says.
   /// - Throws: a refusal if nothing was sent to anybody.
   package func run(
     _ request: RolloutRequest, on plan: ClusterPlan, rollback: RollbackPolicy? = nil,
@@ -110,8 +111,8 @@ package struct Undertaking: Sendable {
       aftermath: isKnown ? conclude(rollout, result.outcomes, interruption, observer) : nil)
   }
 
-  /// Does what follows from the outcomes, one for each member, and tells every member that can be
-  /// reached. Blocks for as long as a plan and a rollout take.
+  /// Does what follows from the outcomes, one for each member, and tells every member that answers.
+  /// Blocks for as long as a plan and a rollout take.
   package func conclude(
     _ rollout: Rollout, _ outcomes: [MemberOutcome], _ interruption: Interruption,
     _ observer: some UndertakingObserver
@@ -140,21 +141,20 @@ package struct Undertaking: Sendable {
     switch result.ending {
     case .confirmed, .notConfirmed, .outcomesUnknown: return .rolledBack(back, result)
     case .aborted(let refusal) where [.busy, .vote, .clock].contains(refusal.code):
-      // Another member may be rolling back too; whoever collects next sees how that ended.
+      // Another member may be rolling back too; the next one that collects sees how that ended.
       return .elsewhere("the rollback did not begin: \(result.summary)")
     case .aborted: return hold(rollout, "the rollback did not begin: \(result.summary)")
     case .undecided: return .elsewhere("the rollback \(back.id): \(result.summary)")
     }
   }
 
-  /// Tells every member that everything is held as it is.
-  @discardableResult
-  package func hold(_ rollout: Rollout, _ reason: String) -> Aftermath {
+  /// Tells every member that the new files stay.
+  @discardableResult package func hold(_ rollout: Rollout, _ reason: String) -> Aftermath {
     tell(RolloutResult(rollout: rollout.id, kind: .held, reason: reason, by: createdBy))
     return .held(reason)
   }
 
-  /// Tells every member once. One that does not hear it collects the outcomes, and comes to the same
+  /// Tells every member once. One that misses it collects the outcomes, and comes to the same
   /// result.
   private func tell(_ result: RolloutResult) {
     _ = Parallel.map(links, atOnce: atOnce) { link in
@@ -165,9 +165,8 @@ package struct Undertaking: Sendable {
 }
 
 extension Rollout {
-  /// An id that no other rollout has: 16 random hexadecimal digits.
+  /// 16 random hexadecimal digits.
   package static func newID() -> String {
-    let digits = String(UInt64.random(in: .min ... .max), radix: 16)
-    return String(repeating: "0", count: 16 - digits.count) + digits
+    String(UInt64.random(in: .min ... .max), radix: 16).zeroPadded(to: 16)
   }
 }
