@@ -5,10 +5,10 @@ import Glibc
 
 /// One whole write of a file, for a test that kills it at each of its system calls.
 ///
-/// `file-writer replace TARGET TEXT` does what an agent does with an environment file from its start
-/// to its end, `file-writer record PATH TEXT` the same with a record. Two calls of access(2) on
-/// ``begin`` and ``end`` frame the write in a trace. Exits with 1 and the failure's kind and message
-/// if the write fails.
+/// `file-writer replace TARGET TEXT` does what an agent does with an environment file from its
+/// start to its end, `file-writer record PATH TEXT` the same with a record. Two calls of access(2)
+/// on ``begin`` and ``end`` frame the write in a trace. Exits with 1 and the failure's kind and
+/// message if the write fails.
 @main enum Main {
   static let begin = "/file-writer/begin"
   static let end = "/file-writer/end"
@@ -35,8 +35,8 @@ import Glibc
     let lock = try WriterLock(path)
     try StagedFile.removeOrphans(under: lock, except: [])
     _ = try StagedFile.stage(bytes, under: lock, tag: "r1", expecting: old)
-    // A value of its own, as after a crash between the two; the target and it do not have the same
-    // mode any more, so that installing has to do its part of the work too.
+    // A second value, as after a crash between the two. Its mode is no longer the target's, so that
+    // installing has to do that part of the work too.
     let staged = try StagedFile(under: lock, tag: "r1", old: old, new: Digest.sha256(bytes))
     chmod(staged.path, 0o400)
     try staged.install()

@@ -16,7 +16,7 @@ final class Attacker {
     var sent = 0
     var wasMade = false
   }
-  /// The head of a record with a hello of 512 bytes, which never comes to its end.
+  /// The head of a record with a hello of 512 bytes, of which the end never comes.
   private static let hello: [UInt8] =
     [0x16, 0x03, 0x01, 0x02, 0x04, 0x01, 0x00, 0x02, 0x00, 0x03, 0x03]
     + [UInt8](repeating: 0x20, count: 505)
@@ -53,7 +53,7 @@ final class Attacker {
       if isDue { make(&slot) }
       return
     }
-    // Whatever the agent says, only the end counts.
+    // Only the end counts, whatever the agent says.
     let bytes = (try? socket.readNow(upTo: 16 << 10)) ?? nil
     let isOver = socket.isReadable && (bytes?.isEmpty ?? false)
     if isOver || (isDue && !send(&slot, socket)) {
@@ -66,8 +66,7 @@ final class Attacker {
   private func make(_ slot: inout Slot) {
     slot.next = .inMilliseconds(1_000)
     do {
-      let socket = try Socket.connect(
-        to: plan.target, from: source, until: .inMilliseconds(3_000))
+      let socket = try Socket.connect(to: plan.target, from: source, until: .inMilliseconds(3_000))
       if slot.kind == .idle || slot.kind == .heads, !plan.contexts.isEmpty {
         let context = plan.contexts[slot.number % plan.contexts.count]
         slot.session = try context.connect(
@@ -83,7 +82,7 @@ final class Attacker {
     }
   }
 
-  /// A byte, where it is due; false if the connection is over.
+  /// Sends a byte where one is due; false if the connection is over.
   private func send(_ slot: inout Slot, _ socket: Socket) -> Bool {
     slot.next = .inMilliseconds(1_000)
     let now = Instant.inMilliseconds(100)

@@ -8,14 +8,13 @@ import Sockets
 import TLS
 import Threads
 
-/// An attacker of an agent's port, for the lab's tests: holds as many connections as it is told, from
-/// several addresses at once, and makes each that is closed again a second later.
+/// An attacker of an agent's port, for the lab's tests: holds as many connections as it is told,
+/// from several addresses at once, and makes each that is closed again a second later.
 ///
 /// `connection-flood PLACE --from ADDRESS,... --silent N --slow N --idle N --heads N --credentials
-/// DIR,... --name NODE --seconds N`. Silent ones say nothing; slow ones send a byte a second of a TLS hello; idle
 /// ones make the handshake with one of the credentials and say nothing more; heads ones then send a
-/// byte a second of a request's head. It prints `ready` when each of them was made once, and at the
-/// end how many were made, and closed by the agent.
+/// byte a second of a request's head. It prints `ready` when each was made once, and at the end how
+/// many were made, and closed by the agent.
 @main enum Main {
   static func main() {
     Signals.prepare()
@@ -43,14 +42,12 @@ import Threads
   }
 }
 
-/// What happened so far.
 struct Count {
   var made = 0
   var closed = 0
   var failed = 0
 }
 
-/// What the arguments say.
 struct Plan: Sendable {
   enum Kind: Sendable { case silent, slow, idle, heads }
   struct Wrong: Error { var what: String }
@@ -107,7 +104,7 @@ struct Plan: Sendable {
     Principal(cluster: context.principal.cluster, role: .node, name: name)
   }
 
-  /// How many of a kind the source with this number makes.
+  /// How many connections of a kind the source with this number makes.
   func share(_ kind: Kind, of number: Int) -> Int {
     let all = counts[kind] ?? 0
     return all / sources.count + (number < all % sources.count ? 1 : 0)

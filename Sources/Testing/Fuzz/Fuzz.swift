@@ -2,8 +2,8 @@
 internal import FuzzTargets
 internal import Glibc
 
-// Fuzzing (scripts/fuzz): libFuzzer brings `main`, and calls these. Any other build has a program that runs
-// files through a target once, to look at a finding.
+// Fuzzing (scripts/fuzz): libFuzzer has its own `main`, and calls these. Any other build is a
+// program that runs files through a target once, to look at a finding.
 
 #if FUZZING
 /// The target that `KEYTURN_FUZZ` names.

@@ -17,7 +17,7 @@ enum KeyManagerFuzz {
       if frame.payload.count > Limits.frameBytes { return "frames: one is longer than allowed" }
       if let problem = messages(frame.payload) { return problem }
     }
-    // Each cut is either between two frames or refused.
+    // A cut is either between two frames or refused.
     var ends: Set<Int> = [0]
     for frame in decoded { ends.insert((ends.max() ?? 0) + 6 + frame.payload.count) }
     for count in [bytes.count / 2, bytes.count - 1] where count >= 0 {
@@ -135,8 +135,8 @@ enum KeyManagerFuzz {
       ?? check(GenerateKeyRequest.self, bytes, isReadable([1])) { $0.name == value(1) }
   }
 
-  /// It is read if and only if it is well formed, it is what the plain reader sees, and what is
-  /// written of it is read as the same.
+  /// It is read if and only if it is well formed; it is what the plain reader sees; and it is read
+  /// again as the same after it was written.
   private static func check<Message: KeyManagerMessage>(
     _ type: Message.Type, _ bytes: [UInt8], _ isReadable: Bool, _ isRight: (Message) -> Bool
   ) -> String? {
@@ -151,7 +151,7 @@ enum KeyManagerFuzz {
     return again == message ? nil : "\(type): written and read it is another"
   }
 
-  /// One field of a protobuf message, read as the encoding's description has it.
+  /// One field of a protobuf message, read as the encoding's documentation says.
   private struct Field {
     enum Value {
       case number(UInt64)

@@ -5,8 +5,8 @@ internal import KeyManager
 internal import Model
 internal import Rollout
 
-/// What agents, operators and witnesses send each other, and what an agent keeps: what the decoders
-/// take is written and read as the same, and no number in it is one on which arithmetic could fail.
+/// What agents, operators and witnesses send each other, and what an agent keeps: whatever the
+/// decoders take is written and read as the same, and no number in it can overflow arithmetic.
 enum PeerFuzz {
   // MARK: the API
 
@@ -41,7 +41,7 @@ enum PeerFuzz {
     }
   }
 
-  /// Reads, writes, reads and writes: the same both times, and the numbers within what is allowed.
+  /// Reads, writes and reads again: the same both times, and each number within its range.
   private static func again<Value: Codable>(
     _ type: Value.Type, _ body: [UInt8], _ look: (Value) -> String? = { _ in nil }
   ) -> String? {
@@ -53,8 +53,7 @@ enum PeerFuzz {
     return numbers(written).map { "\(type): \($0)" } ?? look(value)
   }
 
-  /// Sums of a few must not fail, so that none may be near the end of the numbers. Process ids and
-  /// rounds are of 32 bits.
+  /// Sums of a few numbers must not overflow, so none may be near the end of the range.
   private static func numbers(_ json: [UInt8]) -> String? {
     var isText = false
     var isEscaped = false
@@ -144,7 +143,7 @@ enum PeerFuzz {
     return again(Seal.self, body) { _ in nil }
   }
 
-  /// What a member does with its record when it is started, and what others may ask it then.
+  /// What a member does with its record when it is started, and what others may then ask it.
   private static func live(_ member: inout Participant, _ record: ParticipantRecord) -> String? {
     let key =
       record.active?.rollout.key(for: member.member)
@@ -173,7 +172,7 @@ enum PeerFuzz {
 
   // MARK: the inventory
 
-  /// A file that people write: what is wrong with it is said, and what is not is used.
+  /// A file that people write: what is taken of it is used.
   static func inventory(_ bytes: [UInt8]) -> String? {
     guard let inventory = try? JSON.decode(Inventory.self, from: bytes) else { return nil }
     _ = JSON.ignored(in: bytes, by: inventory)

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The two grammars once more, as plainly as they can be said: systemd's as `parse_env_file_internal` of
-/// src/basic/env-file.c has it, state by state, MinIO's as `parsEnvEntry` of cmd/common-main.go.
+/// The two grammars again, as plainly as possible: systemd's like `parse_env_file_internal` of
+/// src/basic/env-file.c, state by state, MinIO's like `parsEnvEntry` of cmd/common-main.go.
 ///
-/// Slow and without places: what EnvironmentFile makes of a file must be the same.
+/// Slow and without places: what EnvironmentFile reads must be the same.
 enum Reference {
-  /// A name and a value as bytes; as String, names that only Unicode holds for the same would be one.
+  /// As bytes: String holds names for equal that only Unicode does.
   struct Entry: Equatable {
     var name: [UInt8]
     var value: [UInt8]
@@ -147,7 +147,7 @@ enum Reference {
     var lines = bytes.split(separator: 10, omittingEmptySubsequences: false)
     if lines.last?.isEmpty == true { lines.removeLast() }
     for line in lines {
-      // A line and its line feed, or the last line, must leave room in the scanner's buffer.
+      // A line, with its line feed if any, must leave room in the scanner's buffer.
       if line.count >= 64 << 10 { return nil }
       var entry = trimSpace(line)
       if entry.isEmpty || entry.first == UInt8(ascii: "#") { continue }

@@ -2,11 +2,10 @@
 internal import HTTP
 internal import Model
 
-/// The HTTP response parser: what comes of bytes does not depend on how they come.
+/// The HTTP response parser: the result must not depend on how the bytes are cut.
 enum ResponseFuzz {
   private static let bodyLimit = 512
 
-  /// What came of a stream.
   private struct Outcome: Equatable {
     var responses: [HTTPResponse] = []
     var isRefused = false
@@ -57,7 +56,7 @@ enum ResponseFuzz {
     return outcome
   }
 
-  /// What the serialiser writes of a response is read as the same.
+  /// What the serialiser writes is read as the same.
   private static func rewritten(_ response: HTTPResponse) -> String? {
     var plain = HTTPResponse(response.status, body: response.body)
     let framing = ["content-length", "transfer-encoding", "connection"]
@@ -65,7 +64,7 @@ enum ResponseFuzz {
       plain.headers.add(name, value)
     }
     if response.status == 204 || response.status == 304 { plain.body = [] }
-    // Its length takes a field of its own.
+    // Content-Length takes a field too.
     if plain.headers.fields.count == Limits.httpHeaderCount { return nil }
     var parser = HTTPResponseParser(bodyLimit: bodyLimit)
     parser.feed(plain.bytes(closes: false))

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import FoundationEssentials
 internal import Model
 internal import Secrets
 internal import ServerUnit
 internal import StartWatch
 internal import TLS
 
-/// What a server logs, and what a certificate holds.
 enum TextFuzz {
   private static let secret = "sEcr3t-Passw0rd-0f-Tests"
   private static let key = "k1:" + String(repeating: "aB3-_", count: 9)
@@ -34,8 +34,9 @@ enum TextFuzz {
 
   /// DER, as it comes in a handshake.
   static func certificate(_ bytes: [UInt8]) -> String? {
-    let pem =
-      "-----BEGIN CERTIFICATE-----\n\(base64(bytes))\n-----END CERTIFICATE-----\n"
+    let base64 = Data(bytes).base64EncodedString(
+      options: [.lineLength64Characters, .endLineWithLineFeed])
+    let pem = "-----BEGIN CERTIFICATE-----\n\(base64)\n-----END CERTIFICATE-----\n"
     guard let info = try? CertificateInfo(pem: pem) else { return nil }
     if let principal = info.principal {
       if Principal(uri: principal.uri) != principal { return "certificate: the name is another" }
@@ -50,21 +51,5 @@ enum TextFuzz {
     }
     if info.publicKeyDigest.count != 32 { return "certificate: the key's digest has no 32 bytes" }
     return nil
-  }
-
-  private static func base64(_ bytes: [UInt8]) -> String {
-    let letters = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-    var text: [UInt8] = []
-    for start in stride(from: 0, to: bytes.count, by: 3) {
-      let group = bytes[start..<min(start + 3, bytes.count)]
-      let bits = group.reduce(0) { $0 << 8 | UInt32($1) } << (8 * UInt32(3 - group.count))
-      for place in 0..<4 {
-        let isPadding = place > group.count
-        text.append(
-          isPadding ? UInt8(ascii: "=") : letters[Int(bits >> UInt32(18 - 6 * place)) & 63])
-      }
-      if text.count % 65 == 64 { text.append(UInt8(ascii: "\n")) }
-    }
-    return String(decoding: text, as: UTF8.self)
   }
 }

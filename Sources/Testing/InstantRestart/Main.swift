@@ -5,8 +5,7 @@ import Model
 import Systemd
 import Threads
 
-/// The bare program of the benchmark: what remains of a coordinated restart when everything else is
-/// taken away.
+/// The bare program of the benchmark: what a coordinated restart costs without anything else.
 ///
 /// `instant-restart --unit UNIT --at NANOSECONDS` opens the bus, sleeps until that instant of
 /// CLOCK_BOOTTIME, asks for the restart, and prints when it really asked and when the job was

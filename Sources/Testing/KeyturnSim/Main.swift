@@ -148,15 +148,7 @@ private let usage = """
   }
 
   private static func say(_ line: String) {
-    var bytes = Array(line.utf8)
-    bytes.append(0x0A)
-    bytes.withUnsafeBytes { buffer in
-      var offset = 0
-      while offset < buffer.count {
-        let count = write(1, buffer.baseAddress?.advanced(by: offset), buffer.count - offset)
-        if count <= 0 { return }
-        offset += count
-      }
-    }
+    print(line)
+    fflush(nil)
   }
 }

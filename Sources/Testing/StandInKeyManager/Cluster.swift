@@ -19,8 +19,7 @@ struct Cluster: Sendable {
   private let context: ProbeTLSContext
   private let peers: [HostPort]
 
-  /// Blocks on the disk; `authorities` is the folder of certificates by which the peers are
-  /// verified.
+  /// Blocks on the disk. `authorities` is the folder of certificates that verify the peers.
   init(masterKey: String, peers: [HostPort], authorities: String) throws {
     secret = Digest.ofFields(["cluster", masterKey]).hex
     let names = (try? FileManager.default.contentsOfDirectory(atPath: authorities)) ?? []
@@ -43,7 +42,7 @@ struct Cluster: Sendable {
     return nil
   }
 
-  /// Whether every peer has taken the change. Blocks likewise.
+  /// Whether every peer has taken the change. Blocks as long.
   func replicate(_ change: State.Change, _ faults: Faults) -> Bool {
     let body = JSON.encode(change)
     return current(faults).allSatisfy { ask($0, "replicate", body) == 200 }

@@ -102,7 +102,7 @@ struct Commands: Sendable {
       rest = rest.dropFirst(length)
       let number = Int(header[0]) << 8 | Int(header[1])
       guard let command = Command(rawValue: number) else {
-        // Cluster commands and the rest of the enclaves' are a system administrator's.
+        // Cluster commands and the other enclave commands are a system administrator's.
         throw number < 200 ? .accessDenied : .malformed("command \(number) is not supported")
       }
       let result: [UInt8]

@@ -2,7 +2,7 @@
 import FoundationEssentials
 
 /// How the stand-in misbehaves: a JSON file that is read again for each connection and request, so
-/// that a test can change its mind. Without the file it behaves.
+/// that a test can change it. Without the file the stand-in behaves.
 struct Faults: Codable, Sendable {
   // The connection.
   /// It accepts and says nothing.
@@ -33,7 +33,6 @@ struct Faults: Codable, Sendable {
   /// `chunked`, `unframed` (without a length), `truncated`, `oversized` or `trailing` (something
   /// behind the frame).
   var framing: String?
-  /// The Content-Type of each answer.
   var contentType: String?
   /// How errors are written: `protobuf`, `json` or `text`.
   var errors: String?
@@ -45,7 +44,7 @@ struct Faults: Codable, Sendable {
     var text: String
   }
 
-  /// A file that is not there is no fault; one that cannot be read is a test gone wrong.
+  /// A missing file is no fault; one that cannot be read is a broken test.
   static func load(_ path: String?) -> Faults {
     guard let path, let data = FileManager.default.contents(atPath: path) else { return Faults() }
     do { return try JSONDecoder().decode(Faults.self, from: data) } catch {

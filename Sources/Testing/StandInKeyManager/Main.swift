@@ -62,18 +62,15 @@ import Threads
   }
 }
 
-/// The command line.
 struct Options {
   var address = HostPort(host: "0.0.0.0", port: 7373)
   var certificatesDirectory = "/etc/minkms/certs"
   var stateFile = ""
-  /// The name for itself; none: the host's.
+  /// The name that it gives itself; nil for the host's.
   var host: String?
-  /// The other Key Managers of the cluster.
   var peers: [HostPort] = []
   var faultsFile: String?
 
-  /// What is wrong with it.
   struct Problem: Error, CustomStringConvertible { var description: String }
 
   init(_ arguments: [String]) throws(Problem) {

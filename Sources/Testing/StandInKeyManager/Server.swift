@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import FoundationEssentials
 import Glibc
 import HTTP
 import JSONCoding
@@ -11,7 +12,6 @@ import Threads
 /// The HTTPS server: a client certificate is asked for and may be absent; it counts by its public
 /// key alone.
 struct Server: Sendable {
-  /// How it is reached.
   struct Identity: Sendable {
     var tls: StandInTLSContext
     var outdatedTLS: StandInTLSContext
@@ -24,9 +24,7 @@ struct Server: Sendable {
   private let commands: Commands
 
   /// Blocks until it listens.
-  init(
-    on place: HostPort, _ identity: Identity, _ commands: Commands
-  ) throws(SocketFailure) {
+  init(on place: HostPort, _ identity: Identity, _ commands: Commands) throws(SocketFailure) {
     listener = try Listener.bind(place, backlog: 1024)
     self.identity = identity
     self.commands = commands
@@ -70,7 +68,7 @@ struct Server: Sendable {
     do {
       let faults = faults
       if faults.silent == true {
-        // Until the client has had enough.
+        // Until the client gives up.
         while !(try socket.read(upTo: 1 << 10, until: .inMilliseconds(60_000))).isEmpty {}
         return
       }
@@ -88,7 +86,7 @@ struct Server: Sendable {
       while true {
         let next: HTTPRequest?
         do throws(HTTPViolation) { next = try parser.next() } catch {
-          // As Go's server answers what it cannot read, a TLS handshake for example.
+          // Go's server answers so to what it cannot read, for example a TLS handshake.
           try connection.write(HTTPResponse.text(400, "bad request").bytes(closes: true))
           return socket.finish(until: .inMilliseconds(1_000))
         }
@@ -113,7 +111,7 @@ struct Server: Sendable {
     }
   }
 
-  /// The answer on the wire, spoiled as wanted.
+  /// The answer on the wire, with the faults that are wanted.
   private static func bytes(_ answer: HTTPResponse, closes: Bool, _ faults: Faults) -> [UInt8] {
     var answer = answer
     if let type = faults.contentType {
@@ -149,9 +147,7 @@ struct Server: Sendable {
 
   // MARK: one request
 
-  private func answer(
-    _ request: HTTPRequest, _ client: String?, _ faults: Faults
-  ) -> HTTPResponse {
+  private func answer(_ request: HTTPRequest, _ client: String?, _ faults: Faults) -> HTTPResponse {
     let parts = request.path.split(separator: "/", omittingEmptySubsequences: true)
     switch (request.method, parts) {
     case ("GET", ["version"]): return version(request, faults)
@@ -170,14 +166,13 @@ struct Server: Sendable {
       do throws(CommandFailure) {
         let body = try commands.run(
           request.body, enclave: parts.count == 3 ? String(parts[2]) : "", identity: client, faults)
-        return HTTPResponse(
-          200, headers: ["content-type": "application/octet-stream"], body: body)
+        return HTTPResponse(200, headers: ["content-type": "application/octet-stream"], body: body)
       } catch { return failure(error, faults) }
     default: return .text(404, "not found")
     }
   }
 
-  /// Another Key Manager of the cluster asks whether a write can be taken, or brings one.
+  /// Another Key Manager of the cluster asks whether a write can be taken, or sends one.
   private func peer(_ request: HTTPRequest, _ what: String, _ faults: Faults) -> HTTPResponse {
     guard request.headers[Cluster.secretField] == commands.cluster.secret else {
       return failure(.accessDenied, faults)
@@ -219,15 +214,9 @@ struct Server: Sendable {
     }
   }
 
-  /// Base64 with the URL alphabet, without padding.
+  /// The URL alphabet, without padding.
   private static func base64(of bytes: [UInt8]) -> String {
-    let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
-    var text: [UInt8] = []
-    for start in stride(from: 0, to: bytes.count, by: 3) {
-      let group = bytes[start...].prefix(3)
-      let bits = group.reduce(0) { $0 << 8 | Int($1) } << (8 * (3 - group.count))
-      for index in 0...group.count { text.append(alphabet[bits >> (18 - 6 * index) & 63]) }
-    }
-    return String(decoding: text, as: UTF8.self)
+    let urlSafe: [Character: Character] = ["+": "-", "/": "_"]
+    return String(Data(bytes).base64EncodedString().filter { $0 != "=" }.map { urlSafe[$0] ?? $0 })
   }
 }

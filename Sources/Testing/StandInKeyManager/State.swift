@@ -5,16 +5,14 @@ import Linux
 
 /// What the Key Manager knows, as its state file holds it.
 ///
-/// Each host has a file of its own and sends what it writes to all others (`Cluster`). The bytes of
-/// a key follow from `masterKey`, its enclave and its name: two hosts with the same master key agree
-/// on every key.
+/// Each host has its own file and sends what it writes to all others (`Cluster`). The bytes of a
+/// key follow from `masterKey`, its enclave and its name: hosts with the same master key agree on
+/// every key.
 struct State: Codable, Sendable {
   struct Enclave: Codable, Sendable {
-    /// By `h1:...`.
+    /// By `h1:...`; policies and keys by name.
     var identities: [String: Member] = [:]
-    /// By name.
     var policies: [String: Policy]?
-    /// By name.
     var keys: [String: Key] = [:]
   }
 
@@ -43,23 +41,22 @@ struct State: Codable, Sendable {
 
   struct Key: Codable, Sendable, Equatable {
     var version: Int
-    /// When it was created, nanoseconds since 1970-01-01 UTC.
+    /// Nanoseconds since 1970-01-01 UTC.
     var createdAt: Int64
-    /// The identity that created it.
     var createdBy: String
 
-    /// Of two that were created at the same time on two hosts all keep the same one.
+    /// Decides between two that two hosts created at the same time, everywhere alike.
     func isBefore(_ other: Key) -> Bool {
       (createdAt, createdBy) < (other.createdAt, other.createdBy)
     }
   }
 
   var masterKey: String
-  /// Identities that may everything, in every enclave and with enclaves themselves.
+  /// Identities that may do everything, in every enclave and with enclaves themselves.
   var administrators: Set<String>?
   var enclaves: [String: Enclave]
 
-  /// Blocks until the file is read.
+  /// Blocks on the disk.
   static func load(_ path: String) throws -> State {
     guard let data = FileManager.default.contents(atPath: path) else {
       throw Errno(ENOENT, "read \(path)")
@@ -67,7 +64,7 @@ struct State: Codable, Sendable {
     return try JSONDecoder().decode(State.self, from: data)
   }
 
-  /// Blocks until the file is replaced.
+  /// Blocks on the disk.
   func save(_ path: String) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]

@@ -4,11 +4,11 @@ import Glibc
 import Linux
 import Model
 
-/// What the server has written to its drive that matters here: its configuration, encrypted once
-/// for each key that it was ever started with (docs/facts.md, "What is bound to a key").
+/// What matters here of the server's drive: its configuration, encrypted once for each key that it
+/// was ever started with (docs/facts.md, "What is bound to a key").
 ///
-/// A file of lines `KEY CIPHERTEXT`, the ciphertext of a data key in hexadecimal digits. Whether
-/// the configuration can be read is whether the Key Manager still decrypts every one of them.
+/// A file of lines `KEY CIPHERTEXT`, the ciphertext of a data key in hexadecimal digits. The
+/// configuration can be read if the Key Manager still decrypts every one of them.
 struct Backend {
   private let directory: String
   private var path: String { "\(directory)/configuration" }
@@ -39,7 +39,7 @@ struct Backend {
     }
   }
 
-  /// Appends one. Blocks until it is on the disk.
+  /// Blocks until it is on the disk.
   func append(_ sealed: Sealed) throws(Errno) {
     let file = FileDescriptor(
       owning: try retrying("open \(path)") {

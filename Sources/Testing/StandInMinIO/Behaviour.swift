@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Crypto
 import Files
+import FoundationEssentials
 import Glibc
 import Model
 import Threads
 
-/// What this stand-in does otherwise than a good server, for tests: one line for each in a file.
+/// How this stand-in departs from a good server, for tests: one line for each in a file.
 ///
 ///     wording open-source        or `old` (a server of 2021) or `aistor`, which it is without
 ///     fatal TEXT                 ends with this FATAL line, after the Key Manager was asked
@@ -27,12 +28,11 @@ import Threads
 ///
 /// `once ` before any of them: at one start only. Nothing of this is the real server's.
 struct Behaviour: Sendable {
-  /// Where it is read from.
   static let path = "/run/standin-minio"
 
   private let directives: [[String]]
 
-  /// Reads the file; a good server where there is none.
+  /// A good server if there is no file.
   init() {
     let content = try? FileReading.readIfPresent(Self.path, limitBytes: 64 << 10)
     let text = content.flatMap(\.self).map { String(decoding: $0.bytes, as: UTF8.self) } ?? ""
@@ -59,7 +59,6 @@ struct Behaviour: Sendable {
     directives.first { $0[0] == name }?.dropFirst().joined(separator: " ")
   }
 
-  /// Whether there is a line of that name.
   func has(_ name: String) -> Bool { text(name) != nil }
 
   /// The number that follows the name, and what follows that.
@@ -70,7 +69,7 @@ struct Behaviour: Sendable {
     return (value, parts.count > 1 ? String(parts[1]) : "")
   }
 
-  /// Carries out what is due so long after the server began to serve, on threads of their own.
+  /// Carries out what is due after the server began to serve, on threads of their own.
   func serve(_ console: Console) {
     after("exit-after") { Glibc._exit(Int32($0) ?? 1) }
     after("kill-after") { _ in kill(getpid(), SIGKILL) }
@@ -88,7 +87,7 @@ struct Behaviour: Sendable {
     }
   }
 
-  /// Prints an environment as it is, in a URL, in a JSON string and in base64.
+  /// Prints an environment plainly, in a URL, in a JSON string and in base64.
   static func dump(_ environment: [String: String], _ console: Console) {
     for (name, value) in environment.sorted(by: { $0.key < $1.key })
     where name.hasPrefix("MINIO_") {
@@ -98,7 +97,7 @@ struct Behaviour: Sendable {
       )
       console.startup("dump \(name): \"\(escaped(value))\", of \(value.utf8.count) bytes")
       for before in ["", "x", "xy"] {
-        console.startup("Basic \(base64(Array((before + value).utf8)))")
+        console.startup("Basic \(Data((before + value).utf8).base64EncodedString())")
       }
     }
   }
@@ -112,19 +111,5 @@ struct Behaviour: Sendable {
       default: String(scalar)
       }
     }.joined()
-  }
-
-  private static func base64(_ bytes: [UInt8]) -> String {
-    let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
-    var text = ""
-    for start in stride(from: 0, to: bytes.count, by: 3) {
-      let group = Array(bytes[start..<min(start + 3, bytes.count)])
-      let whole = group + [0, 0]
-      let bits = Int(whole[0]) << 16 | Int(whole[1]) << 8 | Int(whole[2])
-      for index in 0..<4 {
-        text.append(index <= group.count ? alphabet[bits >> (18 - 6 * index) & 63] : "=")
-      }
-    }
-    return text
   }
 }

@@ -13,35 +13,12 @@ struct SystemConfiguration: Sendable, Equatable {
   /// Digests of the values of the MINIO_* variables.
   var environment: [String: String]
 
-  /// Where the stand-ins tell it to one another; the real servers have a protocol of their own for
-  /// it.
+  /// Where the stand-ins exchange it; the real servers have their own protocol for that.
   static let path = "/minio/stand-in/bootstrap"
 
   var text: String {
     "\(checksum)\n\(endpointCount)\n\(commandLine)\n"
       + environment.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)\n" }.joined()
-  }
-
-  init(
-    checksum: String, endpointCount: Int, commandLine: String, environment: [String: String]
-  ) {
-    self.checksum = checksum
-    self.endpointCount = endpointCount
-    self.commandLine = commandLine
-    self.environment = environment
-  }
-
-  init?(_ text: String) {
-    let lines = text.split(separator: "\n").map(String.init)
-    guard lines.count >= 3, let count = Int(lines[1]) else { return nil }
-    var environment: [String: String] = [:]
-    for line in lines.dropFirst(3) {
-      let words = line.split(separator: " ").map(String.init)
-      guard words.count == 2 else { return nil }
-      environment[words[0]] = words[1]
-    }
-    self.init(
-      checksum: lines[0], endpointCount: count, commandLine: lines[2], environment: environment)
   }
 
   /// How a peer's differs, in the server's words; nil if it does not.
@@ -71,6 +48,21 @@ struct SystemConfiguration: Sendable, Equatable {
   }
 }
 
+extension SystemConfiguration {
+  init?(_ text: String) {
+    let lines = text.split(separator: "\n").map(String.init)
+    guard lines.count >= 3, let count = Int(lines[1]) else { return nil }
+    var environment: [String: String] = [:]
+    for line in lines.dropFirst(3) {
+      let words = line.split(separator: " ").map(String.init)
+      guard words.count == 2 else { return nil }
+      environment[words[0]] = words[1]
+    }
+    self.init(
+      checksum: lines[0], endpointCount: count, commandLine: lines[2], environment: environment)
+  }
+}
+
 /// Waits for as many peers with the same configuration as the server does: half of them, rounded
 /// down.
 struct Bootstrap {
@@ -87,14 +79,14 @@ struct Bootstrap {
   let peers: [Peer]
   let console: Console
 
-  /// Blocks until enough peers agree; there is no deadline.
+  /// Blocks until enough peers agree, without a deadline.
   func wait() throws(Errno) {
     let needed = peers.count / 2
     if needed == 0 { return }
     let state = Lock(State(views: peers.map { _ in .unknown }))
     for (index, peer) in peers.enumerated() {
       try Thread.start("bootstrap") { [self] in
-        // Half of a retry's pause apart, so that the nodes' questions do not come all at once.
+        // Jitter, so that the nodes' questions do not come all at once.
         var pause = 20 + Int.random(in: 0..<20)
         while true {
           let view = look(at: peer)
@@ -125,8 +117,7 @@ struct Bootstrap {
   }
 
   private func look(at peer: Peer) -> View {
-    guard
-      let answer = peer.get(SystemConfiguration.path, until: .inMilliseconds(1_000)),
+    guard let answer = peer.get(SystemConfiguration.path, until: .inMilliseconds(1_000)),
       answer.status == 200,
       let seen = SystemConfiguration(String(decoding: answer.body, as: UTF8.self))
     else { return .offline }

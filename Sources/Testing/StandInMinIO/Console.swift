@@ -3,9 +3,8 @@ import Glibc
 import Model
 import Threads
 
-/// The server's messages: text on standard error, or JSON lines (docs/facts.md,
-/// "Output of the server"). With a log directory they go to a file there, as JSON, and standard
-/// error stays empty.
+/// The server's messages: text on standard error, or JSON lines (docs/facts.md, "Output of the
+/// server"). With a log directory they go to a file there, as JSON, and standard error stays empty.
 struct Console: Sendable {
   private let json: Bool
   private let quiet: Bool
@@ -32,8 +31,8 @@ struct Console: Sendable {
   func warn(_ text: String) { write("WARNING", "WARN: ", text) }
   func startup(_ text: String) { if !quiet { write("INFO", "", text) } }
 
-  /// A runtime error, in several lines. As JSON it has an `api` and no `message`, also where the server
-  /// gives it the level FATAL and goes on.
+  /// A runtime error, in several lines. As JSON it has an `api` and no `message`, also where the
+  /// server gives it the level FATAL and goes on.
   func error(_ subsystem: String, _ text: String, level: String = "ERROR") {
     if json {
       return line(
@@ -98,7 +97,7 @@ struct Console: Sendable {
     }
   }
 
-  /// One write for one line, so that no other thread's comes into it.
+  /// One write for each line, so that threads do not mix.
   private func put(_ line: String) {
     let bytes = Array(line.utf8)
     _ = Glibc.write(descriptor, bytes, bytes.count)

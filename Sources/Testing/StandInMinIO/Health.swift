@@ -46,12 +46,11 @@ final class Health: Sendable {
     writeQuorum = data == parity ? data + 1 : data
   }
 
-  /// The answer to a request. Blocks while the Key Manager or the peers are asked.
+  /// Nil if the request is for none of them. Blocks while the Key Manager or the peers are asked.
   func answer(_ request: HTTPRequest) -> HTTPResponse? {
     guard ["GET", "HEAD"].contains(request.method) else { return nil }
     let now = progress.withLock { $0 }
-    let offline: HTTPHeaders =
-      now.initialised ? [:] : ["x-minio-server-status": "offline"]
+    let offline: HTTPHeaders = now.initialised ? [:] : ["x-minio-server-status": "offline"]
     switch request.path {
     case "/minio/health/live": return HTTPResponse(200, headers: offline)
     case "/minio/health/ready":
@@ -81,7 +80,7 @@ final class Health: Sendable {
       ]
       if online < quorum {
         if !read {
-          // Not fatal, whatever it calls itself.
+          // Not fatal, in spite of its level.
           console.error(
             "storage",
             "Write quorum could not be established on pool: 0, set: 0, expected write quorum: "

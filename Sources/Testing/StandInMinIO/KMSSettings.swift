@@ -9,17 +9,15 @@ enum KMSSettings {
   case none
   case keyManager(hosts: [String], enclave: String, keyName: String, apiKey: APIKey)
 
-  /// Why there can be no KMS, as the server says it.
+  /// Why there can be no KMS, in the server's words.
   struct Problem: Error {
     var text: String
-    /// What introduces it in text, and not in JSON.
+    /// What comes before it in text, but not in JSON.
     var introduction: String
 
-    /// The settings are not complete or contradict one another.
     static func invalid(_ text: String) -> Problem {
       Problem(text: text, introduction: "Invalid KMS configuration specified: ")
     }
-    /// A value cannot be used.
     static func unusable(_ text: String) -> Problem {
       Problem(text: text, introduction: "Failed to connect to KMS: ")
     }
@@ -70,8 +68,7 @@ enum KMSSettings {
     }
     self = .keyManager(
       hosts: hosts.isEmpty ? ["127.0.0.1:7373"] : hosts.map(Self.withoutScheme),
-      enclave: environment.get("MINIO_KMS_ENCLAVE"),
-      keyName: environment.get("MINIO_KMS_SSE_KEY"),
+      enclave: environment.get("MINIO_KMS_ENCLAVE"), keyName: environment.get("MINIO_KMS_SSE_KEY"),
       apiKey: try Self.apiKey(environment.get("MINIO_KMS_API_KEY")))
   }
 

@@ -7,7 +7,6 @@ import Threads
 /// The server's client of the Key Manager (docs/facts.md, "Identity and TLS",
 /// "Start and the Key Manager", "Key Manager frames", "Choice of endpoint").
 final class KeyManagerClient: Sendable {
-  /// Why the Key Manager did not do what it was asked.
   struct Failure: Error {
     /// The HTTP status, nil if there was no answer.
     var status: Int?
@@ -35,23 +34,21 @@ final class KeyManagerClient: Sendable {
   /// A new data key, as its ciphertext. Blocks until a Key Manager answers or all have failed.
   func generate(associatedData: String) throws(Failure) -> [UInt8] {
     // KEY:GENERATE with name, associated data and the length 32.
-    let message =
-      Self.field(1, keyName) + Self.field(3, associatedData) + [0x20, 0x20]
+    let message = Self.field(1, keyName) + Self.field(3, associatedData) + [0x20, 0x20]
     return Self.element(3, of: try send(207, message))
   }
 
-  /// Creates the default key. Blocks likewise.
+  /// Creates the default key. Blocks as long.
   func create() throws(Failure) { _ = try send(201, Self.field(1, keyName)) }
 
-  /// Whether the Key Manager decrypts what ``generate(associatedData:)`` gave. Blocks likewise.
+  /// Whether the Key Manager decrypts what ``generate(associatedData:)`` gave. Blocks as long.
   func decrypt(_ ciphertext: [UInt8], keyName: String, associatedData: String) throws(Failure) {
-    let message =
-      Self.field(1, keyName) + Self.field(3, ciphertext) + Self.field(4, associatedData)
+    let message = Self.field(1, keyName) + Self.field(3, ciphertext) + Self.field(4, associatedData)
     _ = try send(206, message)
   }
 
-  /// What /minio/health/ready says of the Key Manager: nil, or its error as the server passes it on
-  /// (docs/facts.md, "KMS errors of S3"). Blocks likewise.
+  /// The Key Manager's error in /minio/health/ready as the server passes it on, or nil
+  /// (docs/facts.md, "KMS errors of S3"). Blocks as long.
   func healthFailure() -> (status: Int, code: String)? {
     do throws(Failure) {
       _ = try generate(associatedData: #"{"healthcheck":""}"#)
@@ -63,8 +60,8 @@ final class KeyManagerClient: Sendable {
     }
   }
 
-  /// Sends a command to the hosts in turn, from a random one on: an answer of any kind is final, a
-  /// host that gives none is left out for 30 s.
+  /// Sends a command to the hosts in turn, from a random one on. Any answer is final; a host
+  /// without one is left out for 30 s.
   private func send(_ command: UInt16, _ message: [UInt8]) throws(Failure) -> [UInt8] {
     let start = Int.random(in: 0..<hosts.count)
     let order = (hosts[start...] + hosts[..<start])
@@ -110,7 +107,7 @@ final class KeyManagerClient: Sendable {
     return head + [UInt8(length)] + bytes
   }
 
-  /// The bytes of a field of a message; none if it is not there.
+  /// Empty if the message has no such field.
   private static func element(_ wanted: UInt64, of message: [UInt8]) -> [UInt8] {
     var rest = message[...]
     func varint() -> UInt64? {

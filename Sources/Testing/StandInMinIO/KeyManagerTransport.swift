@@ -13,12 +13,11 @@ internal import Threads
 /// "Reading of values", "Identity and TLS"): mutual TLS with the API key, the system's roots and
 /// those in the certificates directory.
 struct KeyManagerTransport: Sendable {
-  /// Why there was no answer.
   struct Problem: Error { var text: String }
 
   private let context: ProbeTLSContext
 
-  /// Blocks on the disk. Roots that cannot be read are passed over, as the server does.
+  /// Blocks on the disk. Ignores roots that cannot be read, as the server does.
   init(apiKey: APIKey, authoritiesDirectory: String) throws(KMSSettings.Problem) {
     let roots = ((try? Self.files(in: authoritiesDirectory)) ?? []).compactMap { path in
       (try? FileReading.read(path, limitBytes: 1 << 20)).map {
@@ -27,7 +26,7 @@ struct KeyManagerTransport: Sendable {
     }
     do throws(CertificateFailure) {
       let client = try apiKey.withPrivateKeyInfo { info throws(CertificateFailure) in
-        // The bare key is what a PKCS#8 without a public half ends with.
+        // A PKCS#8 without a public half ends with the bare key.
         let bare = Array(info.suffix(apiKey.kind.byteCount))
         return try ClientCertificate.selfSigned(
           apiKey.kind == .ed25519 ? .ed25519(seed: bare) : .ecdsa(scalar: bare),
@@ -38,11 +37,11 @@ struct KeyManagerTransport: Sendable {
     } catch { throw .unusable(error.description) }
   }
 
-  /// Sends a request and takes the answer. Blocks for at most 30 s to connect and 60 s in all.
+  /// Blocks for at most 30 s to connect and 60 s in all.
   func post(
     to host: String, path: String, body: [UInt8]
   ) throws(Problem) -> (status: Int, body: [UInt8]) {
-    // What follows a slash in the endpoint is part of the URL.
+    // Behind a slash in the endpoint is a part of the URL.
     let authority = host.prefix { $0 != "/" }
     guard let place = HostPort(String(authority), defaultPort: 443) else {
       throw Problem(text: "dial tcp: lookup \(authority): no such host")

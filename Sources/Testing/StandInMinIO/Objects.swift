@@ -4,7 +4,7 @@ import Model
 import Secrets
 import Threads
 
-/// What the server answers to a request that is signed as its root user: whether it takes a write, and
+/// The server's answers to requests that are signed as its root user: whether it takes a write, and
 /// its Key Manager's status. It stores no objects, and has no bucket.
 final class Objects: Sendable {
   private let root: AccessCredentials
@@ -30,10 +30,10 @@ final class Objects: Sendable {
     isRootOff = behaviour.has("root-off")
   }
 
-  /// The server has looked for all drives. One that has missed some looks again only after 15 s.
+  /// The server has looked for all drives. If it missed some it looks again only after 15 s.
   func begin() { writable.update { $0 = .inMilliseconds(refusesFor ?? 0) } }
 
-  /// The answer to a request; nil if it is none of these.
+  /// Nil if the request is for neither.
   func answer(_ request: HTTPRequest) -> HTTPResponse? {
     let isWrite = request.method == "POST" && request.query("uploads") != nil
     let isStatus = request.method == "GET" && request.path == "/minio/kms/v1/status"
@@ -44,8 +44,7 @@ final class Objects: Sendable {
     if let code = refusal(of: request) { return Self.error(403, code, json: isStatus) }
     if isStatus {
       guard let keyName else { return Self.error(501, "NotImplemented", json: true) }
-      return .json(
-        200, KeyManagerStatus(name: "MinIO KMS", defaultKeyID: keyName, endpoints: [:]))
+      return .json(200, KeyManagerStatus(name: "MinIO KMS", defaultKeyID: keyName, endpoints: [:]))
     }
     guard let since = writable.withLock(\.self), since <= Clock.now() else {
       return Self.error(503, "SlowDownWrite")
@@ -64,7 +63,7 @@ final class Objects: Sendable {
     }
   }
 
-  /// The code of what is wrong with who asks; nil if it is the root user.
+  /// The code of what is wrong with the signature; nil if it is the root user's.
   private func refusal(of request: HTTPRequest) -> String? {
     let fields = (request.headers["authorization"] ?? "").split { $0 == " " || $0 == "," }
     guard fields.first == Substring(SignatureV4.algorithm) else { return "AccessDenied" }
@@ -86,7 +85,6 @@ final class Objects: Sendable {
       ? nil : "SignatureDoesNotMatch"
   }
 
-  /// An error as the server gives it.
   static func error(_ status: Int, _ code: String, json: Bool = false) -> HTTPResponse {
     let body =
       json

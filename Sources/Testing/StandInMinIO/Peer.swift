@@ -3,11 +3,10 @@ import HTTP
 import Model
 import Sockets
 
-/// Another node of the deployment.
 struct Peer: Sendable {
   let place: HostPort
 
-  /// Asks it over HTTP; nil unless it answers in time. Blocks until then.
+  /// Nil unless it answers in time. Blocks until then.
   func get(_ path: String, until deadline: Instant) -> HTTPResponse? {
     do {
       let addresses = try Resolver.resolve(place.host, port: place.port, until: deadline)

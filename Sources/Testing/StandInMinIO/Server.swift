@@ -16,7 +16,6 @@ struct Server {
   private var environment: ServerEnvironment
   private let behaviour: Behaviour
 
-  /// How long the buckets' metadata takes to load.
   private static let bucketMetadataMilliseconds = 100
 
   init(
@@ -56,8 +55,7 @@ struct Server {
       commandLine: arguments.pools.joined(separator: " "),
       environment: environment.fingerprints { Digest.ofFields([$0]).hex })
     let health = Health(
-      peers: peers, drives: drives.count, client: client, behaviour: behaviour,
-      console: console)
+      peers: peers, drives: drives.count, client: client, behaviour: behaviour, console: console)
     let objects = Objects(environment, client: client, health: health, behaviour: behaviour)
     listen(health, objects, configuration, node: distributed ? own.host?.text : nil)
 
@@ -103,7 +101,7 @@ struct Server {
     behaviour.serve(console)
   }
 
-  /// Says what it waits for, every half second, as long as its behaviour wants.
+  /// Says every half second what it waits for, as long as its behaviour wants.
   private func wait(_ name: String, _ text: String) {
     guard let wait = behaviour.number(name) else { return }
     let end = Instant.inMilliseconds(wait.value)
@@ -145,7 +143,7 @@ struct Server {
     return client
   }
 
-  /// Ends with a FATAL line of a test's: what comes before its first `: ` introduces it.
+  /// Ends with a test's FATAL line; the text up to its first `: ` introduces it.
   private func endFatally(_ text: String) -> Never {
     guard let colon = text.firstRange(of: ": ") else { console.fatal("", text) }
     console.fatal(String(text[..<colon.upperBound]), String(text[colon.upperBound...]))
@@ -170,7 +168,7 @@ struct Server {
     _ health: Health, _ objects: Objects, _ configuration: SystemConfiguration, node: String?
   ) {
     let common = Array(configuration.text.utf8)
-    // As MinIO's addCustomHeaders: in every answer, made from the node's name among its endpoints.
+    // As MinIO's addCustomHeaders: in every answer, from the node's name among its endpoints.
     let identity = node.map { Digest.sha256(Array($0.utf8)).hex }
     do {
       let server = try WebServer(on: arguments.address) { request in
@@ -192,8 +190,8 @@ struct Server {
     } catch { console.fatal("Unable to start the server: ", "\(error)") }
   }
 
-  /// Reads what is encrypted on the drive, and encrypts it for a new key. False, with the server's
-  /// lines about it, if not all of it can be read (docs/facts.md, "What is bound to a key").
+  /// Reads what is encrypted on the drive, and encrypts it for a new key. False, after the server's
+  /// lines about it, if a part cannot be read (docs/facts.md, "What is bound to a key").
   private func readConfiguration(_ backend: Backend, _ client: KeyManagerClient?) -> Bool {
     let data = String(decoding: Backend.associatedData, as: UTF8.self)
     do {
@@ -218,8 +216,7 @@ struct Server {
   }
 
   private func cannotRead(_ text: String) -> Bool {
-    console.error(
-      "config", "Unable to initialize config, some features may be missing: \(text)")
+    console.error("config", "Unable to initialize config, some features may be missing: \(text)")
     console.error(
       "iam", "Unable to initialize IAM sub-system, some users may not be available: \(text)")
     return false
@@ -250,8 +247,8 @@ struct Server {
     if distributed { console.startup(dashes) }
   }
 
-  /// Of the running program: enough of it to tell two builds apart, without reading megabytes at
-  /// each start.
+  /// Of a part of the running program that tells builds apart, without reading megabytes at each
+  /// start.
   private static func checksum() -> String {
     let file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC)
     defer { close(file) }

@@ -12,7 +12,6 @@ struct ServerArguments: Sendable {
   /// As they stand in the arguments: one pool each.
   var pools: [String] = []
 
-  /// What is wrong with the arguments.
   struct Problem: Error { var text: String }
 
   init(_ arguments: [String], home: String) throws(Problem) {
@@ -52,14 +51,12 @@ struct ServerArguments: Sendable {
     }
   }
 
-  /// The drives: every pool with its `{1...4}` expanded.
+  /// Every pool with its `{1...4}` expanded.
   func endpoints() throws(Problem) -> [Drive] {
     var drives: [Drive] = []
     for pool in pools {
       for text in try Self.expand(pool) {
-        guard let drive = Drive(text) else {
-          throw Problem(text: "invalid drive \"\(text)\"")
-        }
+        guard let drive = Drive(text) else { throw Problem(text: "invalid drive \"\(text)\"") }
         drives.append(drive)
       }
     }

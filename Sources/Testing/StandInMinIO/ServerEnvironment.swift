@@ -10,23 +10,19 @@ struct ServerEnvironment: Sendable {
 
   init(_ values: [String: String]) { self.values = values }
 
-  /// What is wrong with the file that MINIO_CONFIG_ENV_FILE names.
   struct Problem: Error { var text: String }
 
-  /// Whether the variable exists, even if it is empty.
+  /// An empty variable exists.
   func exists(_ name: String) -> Bool { values[name] != nil }
 
   var all: [String: String] { values }
 
-  /// Its raw value.
   func raw(_ name: String) -> String? { values[name] }
 
   mutating func remove(_ name: String) { values[name] = nil }
 
-  /// The value without the white space around it, empty if there is none.
-  ///
-  /// A value that begins with `env` is taken for a reference to a web service; one that is not of
-  /// that form is silently empty. There is no such service here.
+  /// The value without the white space around it; empty if there is none. A value that begins with
+  /// `env` refers to a web service; without one, as here, it is silently empty.
   func get(_ name: String) -> String {
     guard let value = values[name], !value.hasPrefix("env") else { return "" }
     return trimmed(value)
@@ -47,8 +43,7 @@ struct ServerEnvironment: Sendable {
       if entry.isEmpty || entry.hasPrefix("#") { continue }
       if entry.hasPrefix("export") { entry = trimmed(entry.dropFirst(6)) }
       guard let equals = entry.firstIndex(of: "=") else {
-        throw Problem(
-          text: "envEntry malformed; \(entry), expected to be of form 'KEY=value'")
+        throw Problem(text: "envEntry malformed; \(entry), expected to be of form 'KEY=value'")
       }
       var value = entry[entry.index(after: equals)...]
       if let first = value.first, value.count >= 2, first == "\"" || first == "'",
@@ -60,7 +55,7 @@ struct ServerEnvironment: Sendable {
     }
   }
 
-  /// What must be the same on every node: the digest of every MINIO_* value, but for those of
+  /// What must be the same on every node: the digests of the MINIO_* values, without those of
   /// docs/facts.md, "Comparison of environments".
   func fingerprints(_ digest: (String) -> String) -> [String: String] {
     let skipped: Set<String> = [

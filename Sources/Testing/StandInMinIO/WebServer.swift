@@ -17,14 +17,11 @@ struct WebServer: Sendable {
     self.handler = handler
   }
 
-  /// Starts to accept connections, until the process ends.
   func start() throws(Errno) {
     try Thread.start("accept") { [self] in
       while true {
         let socket: Socket?
-        do throws(Errno) {
-          socket = try listener.accept()
-        } catch {
+        do { socket = try listener.accept() } catch {
           Clock.sleep(until: .inMilliseconds(100))
           continue
         }

@@ -5,8 +5,8 @@ package import Linux
 package import Sockets
 internal import TLS
 
-/// Servers for the TESTING stand-ins and for tests: they authenticate nobody. No program of the
-/// product may use them.
+/// Servers for the stand-ins and for tests. They authenticate nobody: no program of the product may
+/// use them.
 package enum StandInServer {
   /// Starts serving; plain HTTP if `context` is nil. See
   /// ``HTTPSServer/start(listener:context:bounds:intake:log:)``.

@@ -5,18 +5,16 @@ package import Secrets
 package import Sockets
 package import TLS
 
-/// The server side of the TESTING stand-in for a Key Manager: it asks for a client certificate,
-/// accepts any and none, and leaves it to the caller to know the client by
-/// ``TLSSession/peerPublicKeyDigest`` (docs/facts.md, "Identity and TLS").
-///
-/// For the stand-ins and tests only. It authenticates nobody: no program of the product may use it.
+/// The server side of the stand-in for a Key Manager: it asks for a client certificate, accepts any
+/// and none, and leaves it to the caller to know the client by ``TLSSession/peerPublicKeyDigest``
+/// (docs/facts.md, "Identity and TLS"). It authenticates nobody: no program of the product may use
+/// it.
 package final class StandInTLSContext: Sendable {
   let handle: ContextHandle
 
   private init(_ handle: ContextHandle) { self.handle = handle }
 
-  /// A context with the server's certificate (chain) and key. `isOutdated`: it speaks TLS 1.1 at
-  /// most.
+  /// `isOutdated`: it speaks TLS 1.1 at most.
   package static func acceptingAnyClient(
     certificatePEM: String, keyPEM: Secret, isOutdated: Bool = false
   ) throws(CertificateFailure) -> StandInTLSContext {
@@ -27,17 +25,13 @@ package final class StandInTLSContext: Sendable {
     return StandInTLSContext(handle)
   }
 
-  /// Blocks until the handshake is done, or the deadline.
+  /// Blocks until the handshake is done or the deadline has come.
   package func accept(over socket: Socket, until deadline: Instant) throws(TLSFailure) -> TLSSession
   {
     let session = try TLSSession(handle, over: socket, .server)
     try session.handshake(until: deadline)
     return session
   }
-}
-
-extension StandInTLSContext {
-  /// Begins a handshake with the client at the other end of `socket`.
   package func begin(over socket: Socket) throws(TLSFailure) -> TLSHandshake {
     try TLSHandshake(handle, over: socket)
   }

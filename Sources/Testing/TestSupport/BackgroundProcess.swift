@@ -4,12 +4,10 @@ package import Linux
 package import Model
 internal import Threads
 
-/// A child process that runs beside the test: its lines can be waited for, each with the time at
-/// which it came.
+/// A child process beside the test, whose lines can be waited for, each with its time.
 package final class BackgroundProcess: Sendable {
   /// A line of standard output.
   package struct Line: Sendable {
-    /// Without its end.
     package var text: String
     /// When its end was read.
     package var arrived: Instant
@@ -32,8 +30,8 @@ package final class BackgroundProcess: Sendable {
 
   private let state = Lock(State())
 
-  /// Starts it as ``Subprocess/run(_:_:environment:input:until:started:output:)`` does, on a thread
-  /// of its own; at the deadline it is killed with its group.
+  /// Starts it like ``Subprocess/run(_:_:environment:input:until:started:output:)``, on a thread of
+  /// its own; at the deadline it is killed with its group.
   package init(
     _ path: String, _ arguments: [String] = [], environment: [String: String]? = nil,
     input: String = "", until deadline: Instant
@@ -55,11 +53,10 @@ package final class BackgroundProcess: Sendable {
     }
   }
 
-  /// What has come so far.
   package var lines: [Line] { state.withLock { $0.lines } }
 
   /// Blocks until `condition` holds for the lines so far (true), or the process has ended or the
-  /// deadline has come without that (false). Asked again for each line; must be short.
+  /// deadline has come (false). `condition` is asked again for each line, and must be short.
   package func wait(until deadline: Instant, for condition: ([Line]) -> Bool) -> Bool {
     state.wait(until: deadline) { state -> Bool? in
       if condition(state.lines) { return true }
@@ -67,7 +64,7 @@ package final class BackgroundProcess: Sendable {
     } ?? false
   }
 
-  /// Blocks until the process has ended; its deadline is the one it was started with.
+  /// Blocks until the process has ended, at its own deadline at the latest.
   package func outcome() throws(Errno) -> Subprocess.Outcome {
     guard let result = state.wait(until: nil, { $0.result }) else {
       preconditionFailure("a wait without a deadline ends with a result")

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Environment files as people, tools and accidents write them: lines of systemd's grammar with
-/// everything that it treats specially, some then damaged byte by byte.
-///
-/// It knows what may stand in such a file, and nothing of how a reader takes it.
+/// Environment files as people, tools and accidents write them: lines of systemd's grammar with all
+/// that it treats specially, some damaged byte by byte. It knows nothing of how a reader takes
+/// them.
 package struct EnvironmentFileGenerator: Sendable {
   private var random: SeededGenerator
 
@@ -63,7 +62,7 @@ package struct EnvironmentFileGenerator: Sendable {
 
   // MARK: definitions
 
-  /// Few names, so that they meet; the second row is what systemd sets by itself.
+  /// Few names, so that they meet; the second row is what systemd itself sets.
   private static let names = [
     "A", "B", "K1", "_x", "MINIO_OPTS", "MINIO_KMS_SSE_KEY", "lower", "A_1",
     "PATH", "LANG", "USER", "HOME", "SHELL", "LOGNAME", "INVOCATION_ID", "JOURNAL_STREAM",
@@ -126,7 +125,7 @@ package struct EnvironmentFileGenerator: Sendable {
       "\u{10fffd}", "\u{ad}", "\u{202e}",
     ].map { Array($0.utf8) }
 
-  /// NUL, noncharacters and what is no UTF-8: lone, cut, overlong, surrogates, beyond the last.
+  /// NUL, noncharacters and invalid UTF-8: lone, cut, overlong, surrogates, beyond the last.
   private static let hostile: [[UInt8]] = [
     [0x00], [0xEF, 0xBF, 0xBE], [0xEF, 0xBF, 0xBF], [0xEF, 0xB7, 0x90], [0xEF, 0xB7, 0xAF],
     [0xF0, 0x9F, 0xBF, 0xBE], [0xF4, 0x8F, 0xBF, 0xBF], [0x80], [0xBF], [0xC3], [0xC3, 0x28],

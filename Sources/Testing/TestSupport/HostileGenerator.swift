@@ -1,36 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Model
 
-/// What a peer may say that means harm, or is broken: messages of ours, changed. A seed repeats it.
+/// What a hostile or broken peer may send: messages of ours, changed. A seed repeats it.
 ///
 /// It changes numbers to the extremes and to just beside our limits, leaves fields out, gives them
-/// another type, makes them huge, repeats them, takes values of other messages into them, sends an old
+/// another type, makes them huge, repeats them, mixes in values of other messages, sends an old
 /// message for a new one, and sometimes what is no JSON at all.
 package struct HostileGenerator: Sendable {
   private var random: SeededGenerator
-  /// Leaves of messages that it has seen.
+  /// Leaves and whole messages that it has seen.
   private var leaves: [JSONTree] = []
-  /// Messages that it has seen.
   private var messages: [[UInt8]] = []
 
   private static let keptLeaves = 512
   private static let keptMessages = 64
 
-  /// The generator of a seed.
   package init(seed: UInt64) { random = SeededGenerator(seed: seed) }
 
-  /// A number below `bound`.
   package mutating func below(_ bound: Int) -> Int { Int.random(in: 0..<bound, using: &random) }
 
-  /// One of some.
   package mutating func pick<Element>(_ elements: [Element]) -> Element {
     elements[below(elements.count)]
   }
 
-  /// True once in so many times.
   package mutating func once(in times: Int) -> Bool { below(times) == 0 }
 
-  /// Another message in place of this one.
+  /// A message in place of this one.
   package mutating func message(_ bytes: [UInt8]) -> [UInt8] {
     guard var tree = JSONTree(bytes) else { return raw(bytes) }
     remember(tree, bytes)
@@ -41,7 +36,7 @@ package struct HostileGenerator: Sendable {
     return tree.bytes
   }
 
-  /// Another value in place of this one of a query.
+  /// A query's value in place of this one.
   package mutating func query(_ value: String) -> String {
     once(in: 4)
       ? pick(["", "-", "x", "%", "\u{202E}", "1e3", " 1", "٣", "null"]) : number(near: value)
@@ -62,7 +57,7 @@ package struct HostileGenerator: Sendable {
     }
   }
 
-  /// What is no JSON any more, or is none of ours.
+  /// No JSON, or none of ours.
   private mutating func raw(_ bytes: [UInt8]) -> [UInt8] {
     var bytes = bytes
     switch below(7) {
@@ -147,7 +142,7 @@ package struct HostileGenerator: Sendable {
 
   // MARK: leaves
 
-  /// Where arithmetic ends, and where our limits do.
+  /// Where arithmetic ends, and where our limits are.
   private static let edges: [Int64] = [
     0, -1, .min, .max, 1 << 31, 1 << 32, 1 << 53, 1 << 62, Int64(Int32.min),
     Limits.instantNanoseconds, -Limits.instantNanoseconds, Int64(Limits.epoch),

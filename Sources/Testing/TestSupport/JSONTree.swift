@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// JSON as a tree of texts, so that there can be numbers in it that no type of ours holds, fields that
-/// come twice, and lists of anything.
+/// JSON as a tree of texts, which can have numbers that no type of ours holds, fields that come
+/// twice, and lists of anything.
 package indirect enum JSONTree: Sendable, Hashable {
-  /// `null`, `true`, `false` or a number, as it is written.
+  /// `null`, `true`, `false` or a number, as written.
   case word(String)
-  /// A string, as it is written between its quotes.
+  /// A string, as written between its quotes.
   case text(String)
   case list([JSONTree])
-  /// An object, its fields in their order.
+  /// The fields in their order.
   case object([Field])
 
-  /// A field of an object.
   package struct Field: Sendable, Hashable {
-    /// Its name, as it is written between its quotes.
+    /// As written between its quotes.
     package var name: String
     package var value: JSONTree
 
@@ -23,15 +22,13 @@ package indirect enum JSONTree: Sendable, Hashable {
     }
   }
 
-  /// The tree of a text that is JSON; nil if it is none. What is no JSON in words and texts is not
-  /// looked for.
+  /// Nil if the text is no JSON; words and texts are not checked.
   package init?(_ bytes: [UInt8]) {
     var reader = Reader(bytes: bytes)
     guard let tree = reader.value(), reader.isAtEnd else { return nil }
     self = tree
   }
 
-  /// The tree as JSON.
   package var bytes: [UInt8] {
     var bytes: [UInt8] = []
     write(into: &bytes)
@@ -69,7 +66,7 @@ package indirect enum JSONTree: Sendable, Hashable {
   }
 }
 
-/// Reads compact JSON, as our own encoder writes it.
+/// Reads compact JSON, as our encoder writes it.
 private struct Reader {
   let bytes: [UInt8]
   var place = 0

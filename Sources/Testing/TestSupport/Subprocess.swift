@@ -7,25 +7,22 @@ internal import Threads
 
 /// Child processes for tests; the product starts none.
 package enum Subprocess {
-  /// How a child ended, and what it wrote.
   package struct Outcome: Sendable {
-    /// Its exit status; 128 + the signal's number if a signal ended it, as a shell says it.
+    /// The exit status; 128 + the signal's number if a signal ended it, as in a shell.
     package var status: Int32
-    /// Whether the deadline came first; the child and its process group were then killed.
+    /// The deadline came first: the child and its process group were killed.
     package var timedOut: Bool
-    /// What it wrote to standard output.
     package var stdout: String
-    /// What it wrote to standard error.
     package var stderr: String
   }
 
   /// Starts the program at `path` (no search) in a process group of its own and blocks until it has
   /// ended, or kills the group at the deadline.
   ///
-  /// No signal is blocked in it and all are at their defaults. Both outputs are read at once, so
-  /// that neither can fill up; what a grandchild still writes after the child's end is not waited
-  /// for. `environment` is the whole environment; nil is a copy of the test's own. `started` is
-  /// given the process' number, `output` whatever comes on standard output, as it comes.
+  /// It blocks no signal, and all are at their defaults. Both outputs are read at once, so that
+  /// neither can fill up; output of a grandchild after the child's end is not waited for.
+  /// `environment` is the whole environment; nil is a copy of the test's own. `started` gets the
+  /// process' number, `output` whatever comes on standard output, as it comes.
   package static func run(
     _ path: String, _ arguments: [String] = [], environment: [String: String]? = nil,
     input: String = "", until deadline: Instant, started: (Int32) -> Void = { _ in },
@@ -37,7 +34,7 @@ package enum Subprocess {
     let process = try spawn(
       [path] + arguments, environment, [inputFile.raw, output.writing.raw, error.writing.raw])
     started(process)
-    // Otherwise the pipes would never end.
+    // With the writing ends open here the pipes would never end.
     let reading0 = output.closeWriting()
     let reading1 = error.closeWriting()
     _ = try retrying("set up a pipe") { fcntl(reading0.raw, F_SETFL, O_NONBLOCK) }
@@ -62,7 +59,7 @@ package enum Subprocess {
         continue
       }
       hasEnded = entries[0].revents != 0
-      // Once more after its end: what it wrote last is in the pipes by then.
+      // Once more after its end: its last output is in the pipes by then.
       if isOpen0 {
         let count = stdout.count
         isOpen0 = drain(reading0.raw, into: &stdout)
@@ -111,7 +108,6 @@ package enum Subprocess {
     return descriptor
   }
 
-  /// Starts a program with those three descriptors as its standard ones.
   private static func spawn(
     _ arguments: [String], _ environment: [String: String]?, _ descriptors: [Int32]
   ) throws(Errno) -> pid_t {
@@ -131,8 +127,7 @@ package enum Subprocess {
     posix_spawnattr_setsigdefault(&attributes, &signals)
     posix_spawnattr_setpgroup(&attributes, 0)
     posix_spawnattr_setflags(
-      &attributes,
-      Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP))
+      &attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP))
 
     var argv = arguments.map { strdup($0) } + [nil]
     var envp = environment?.map { strdup("\($0.key)=\($0.value)") } ?? []

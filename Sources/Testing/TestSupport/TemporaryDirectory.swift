@@ -2,7 +2,7 @@
 internal import Glibc
 package import Linux
 
-/// A new directory of mode 0700; removed with everything in it when the last reference goes.
+/// A new directory of mode 0700; removed with everything in it with the last reference.
 package final class TemporaryDirectory: Sendable {
   package let path: String
 
@@ -20,7 +20,7 @@ package final class TemporaryDirectory: Sendable {
   deinit { Self.removeAll(path) }
 
   private static func removeAll(_ path: String) {
-    // A directory is listed, anything else, a symbolic link too, only removed.
+    // A directory is emptied first; anything else, also a symbolic link, is only removed.
     if unlink(path) == 0 { return }
     if let directory = opendir(path) {
       while let entry = readdir(directory) {
@@ -34,6 +34,5 @@ package final class TemporaryDirectory: Sendable {
     rmdir(path)
   }
 
-  /// The path of `name` in it.
   package func path(_ name: String) -> String { "\(path)/\(name)" }
 }

@@ -2,8 +2,8 @@
 internal import Crypto
 internal import Rollout
 
-// What must always hold of proposals, of coordinators on members and of what follows a commit, beside the invariants
-// of the rollout itself.
+// What must always hold of proposals, of members that coordinate and of what follows a commit,
+// beside the invariants of the rollout itself.
 
 extension World {
   /// Somebody knows that a rollout is committed.
@@ -42,14 +42,13 @@ extension World {
 
   /// Promoted only when all have confirmed.
   mutating func checkResult(_ index: Int, _ rolloutResult: RolloutResult) {
-    if rolloutResult.kind == .confirmed,
-      !histories[index].outcomes.allSatisfy({ $0 == .confirmed })
+    if rolloutResult.kind == .confirmed, !histories[index].outcomes.allSatisfy({ $0 == .confirmed })
     {
       violate(9, "\(rolloutResult.by) promotes r\(index), and not every start was confirmed")
     }
   }
 
-  /// A member's proposal was made durable.
+  /// A member's proposal is durable.
   mutating func said(_ m: Int, _ statement: MemberProposal) {
     let serial = Int(statement.serial)
     while members[m].said.count <= serial { members[m].said.append(nil) }
@@ -61,7 +60,7 @@ extension World {
     }
   }
 
-  /// The first member begins: each of them has said that it proposes this.
+  /// The first member begins a proposal: each member must have said that it proposes this.
   mutating func checkBegin(_ m: Int, _ digest: Digest) {
     for (other, member) in members.enumerated() {
       let serial = Int(members[m].proposals[Self.names[other]]?.serial ?? 0)
@@ -86,7 +85,7 @@ extension World {
     }
   }
 
-  /// Everything has healed long ago: the last rollout is settled everywhere, and alike.
+  /// Everything has healed long ago: all members know the last rollout's result, and the same one.
   mutating func checkResults(_ latest: Int) {
     let history = histories[latest]
     var settled: [RolloutResult.Kind] = []
@@ -110,7 +109,7 @@ extension World {
     }
   }
 
-  /// What all have proposed until the end is in force, or the first knows why not.
+  /// What all have proposed until the end is in force, or the first member knows why not.
   mutating func checkSettings() {
     guard let digest = members[0].proposals.own.digest, let proposal = settingsIndex(digest),
       members.allSatisfy({ $0.proposals.own.digest == digest }), members[0].refused != proposal

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A mistake that the simulator's shell can be told to make, to show that it would be found. The
-/// machines themselves are those of the product: where the mistake would be a machine's, the shell
-/// falsifies what goes into it or comes out of it.
+/// A mistake that the simulator's shell can make, to show that it would be found. The machines are
+/// the product's: for a mistake of a machine, the shell falsifies its inputs or effects.
 package enum Bug: String, Sendable, CaseIterable {
   /// A reply leaves before the record that it depends on is written.
   case sendBeforePersist
@@ -52,15 +51,15 @@ package enum Bug: String, Sendable, CaseIterable {
   case collectingAfterTheEnd
   /// A proposal that was rolled out is ended after the record that ends the rollout.
   case proposalAfterTheEnd
-  /// A member does not work out the result any more if another rollout was under way when the outcomes were in.
+  /// A member gives the result up if another rollout runs when the outcomes are known.
   case sumGivenUp
-  /// Two members take a rollout back: a lower one that answers is not heeded, nor what came since.
+  /// Two members roll back: a lower one that answers is ignored, and so is what came since.
   case undoneTwice
   /// A member whose host was replaced answers in the place of the one that has voted.
   case replacedAnswers
   /// What holds a server for a rollback is removed before the server is started again.
   case holdRemovedFirst
-  /// A member takes anybody's word, and the last one's, for the result of a rollout.
+  /// A member takes anybody's message, and the last one, for the result of a rollout.
   case anybodyReports
   /// A member that was restarted goes on as coordinator in round 0.
   case roundZeroAgain
@@ -68,6 +67,6 @@ package enum Bug: String, Sendable, CaseIterable {
   case begunBeforeAllHold
   /// A withdrawal is answered and not taken.
   case withdrawalForgotten
-  /// A proposal whose rollout was not confirmed is proposed still.
+  /// A proposal whose rollout was not confirmed is still proposed.
   case failedSettingsStay
 }

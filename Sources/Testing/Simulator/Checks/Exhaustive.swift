@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Rollout
 
-/// Every order of events of one rollout, with at most one crash of an agent: no time and no chance. What is on
-/// its way may come in any order or not at all, which any number of lost messages are, and a coordinator that is
-/// killed; every timer may come at any moment.
+/// Every order of events of one rollout, with at most one crash of an agent: no time and no chance.
+/// Messages may come in any order or not at all, which covers lost messages and a coordinator that
+/// is killed; every timer may fire at any moment.
 package struct Exhaustive {
-  /// What came of it.
   package struct Result: Sendable {
     /// Different states that were seen.
     package var states = 0
-    /// The depth that was gone through completely.
+    /// The depth that was searched completely.
     package var depth = 0
-    /// Whether nothing was left to try.
+    /// Whether everything was tried.
     package var isComplete = false
     /// What was broken, and the events that led there.
     package var violation: Violation?
@@ -33,23 +32,20 @@ package struct Exhaustive {
     var step = 0
   }
 
-  /// How one state comes from another: which of the pending events is handled, and before which effect the agent
-  /// dies.
+  /// The step to a state: which pending event is handled, and before which effect the agent dies.
   private struct Step {
     var from: Int32
     var event: Int16
     var effect: Int16?
   }
 
-  /// Breadth first: after `depth` steps every order of so many events was tried.
+  /// Breadth first: after `depth` steps every order of so many events was tried. `isOver` is asked
+  /// now and then, and ends the search; `progress` is called after each depth.
   ///
   /// - Parameters:
   ///   - members: 1 to 3.
   ///   - mayCrash: whether an agent may die, once.
-  ///   - bug: a mistake that is to be found.
-  ///   - depth: how many events at the most.
-  ///   - isOver: asked now and then; true ends the search.
-  ///   - progress: told after each depth.
+  ///   - depth: the most events of one order.
   package static func run(
     members: Int, mayCrash: Bool = true, bug: Bug? = nil, depth: Int, isOver: () -> Bool,
     progress: (Result) -> Void = { _ in }
@@ -94,8 +90,7 @@ package struct Exhaustive {
     options.members = members
     options.operators = 1
     options.rollouts = 1
-    var world = World(
-      options, random: Random(seed: 1), bug: bug, trace: false, exhaustive: true)
+    var world = World(options, random: Random(seed: 1), bug: bug, trace: false, exhaustive: true)
     // The plan and the clocks come first, in one order: nothing depends on it.
     while let index = world.pending.firstIndex(where: { world.isPreliminary($0) }) {
       world.handle(world.pending.remove(at: index))
@@ -114,8 +109,7 @@ package struct Exhaustive {
     }
   }
 
-  /// The state after a step; nil if there is none, because nobody's patience is left or there are no so many
-  /// effects.
+  /// The state after a step; nil if there is none: no patience is left, or there are fewer effects.
   private static func child(of node: Node, _ step: Step) -> Node? {
     var child = node
     let event = child.world.pending.remove(at: Int(step.event))
@@ -134,7 +128,7 @@ package struct Exhaustive {
     return child
   }
 
-  /// The events on the way to a step, which is repeated for that.
+  /// The events on the way to a step, found by repeating it.
   private static func lines(to last: Step, _ steps: [Step], _ root: Node) -> [String] {
     var way = [last]
     while let first = way.first, first.from > 0 { way.insert(steps[Int(first.from)], at: 0) }
@@ -160,10 +154,8 @@ extension World {
     default: return false
     }
   }
-}
 
-extension World {
-  /// Takes away what waits and can do nothing any more, now or later: a state without it has the same future.
+  /// Removes events that can never do anything again: the state has the same future without them.
   fileprivate mutating func forgetTheDead() { pending = pending.filter { !isDead($0) } }
 
   private func isDead(_ event: Event) -> Bool {
@@ -177,17 +169,17 @@ extension World {
       return !isAlive(member, run)
         || members[member].participant.assessing?.id != histories[rollout].rollout.id
     case .fire(let member, let run):
-      // What arms again brings an event of its own.
+      // Arming again brings another event.
       return !isAlive(member, run) || members[member].armed == nil
     case .assessed(let member, let run, _), .sync(let member, let run),
       .fireFailed(let member, let run, _), .watched(let member, let run, _),
       .release(let member, let run):
       return !isAlive(member, run)
     case .timer(_, .beat):
-      // A heartbeat only puts off what may come at any moment here.
+      // A heartbeat only postpones what may come at any moment here.
       return true
     case .timer(let u, let timer):
-      // Each belongs to one state of the coordinator, which comes back to none.
+      // Each belongs to one state of the coordinator, which never comes back.
       guard !undertakings[u].isOver, var coordinator = undertakings[u].coordinator else {
         return true
       }
@@ -196,7 +188,7 @@ extension World {
     case .request(let index, _):
       let call = calls[index]
       if isCaller(call) { return false }
-      // Nobody hears the answer, so only what it makes of the member counts.
+      // Nobody hears the answer, so only its effect on the member counts.
       switch call.request {
       case .plan, .clock, .measure, .follow, .outcome: return true
       case .settle, .tell: return false
@@ -204,7 +196,7 @@ extension World {
         let record = members[call.to].disk.record
         return record.active == nil && record.last?.rollout.id == histories[call.rollout].rollout.id
       }
-    // No settling and no proposals where every order is tried.
+    // No results and no proposals where every order is tried.
     case .start, .timeout, .send, .begin, .fault, .heal, .sign, .planned, .collect, .sumUp, .intend,
       .beginSettings, .propose, .withdraw:
       return false
@@ -213,8 +205,8 @@ extension World {
 }
 
 extension Exhaustive.Node {
-  /// Equal for states that have the same future. What is pending counts in whatever order, a call by what it is,
-  /// and of the rollouts only what becomes of them: their texts are the same in all states.
+  /// Equal for states that have the same future. Pending events count in any order, a call by its
+  /// content, and a rollout only by its course: the texts are the same in all states.
   fileprivate var fingerprint: Int {
     var hasher = Hasher()
     for member in world.members { combine(member, into: &hasher) }
@@ -255,7 +247,7 @@ extension Exhaustive.Node {
     hasher.combine(call.from)
     hasher.combine(call.to)
     hasher.combine(call.request)
-    // A long poll that is repeated is told less.
+    // A repeated long poll is told less.
     hasher.combine(call.attempt)
   }
 
@@ -265,7 +257,7 @@ extension Exhaustive.Node {
     case .request(let call, _):
       one.combine(0)
       combine(call: call, into: &one)
-      // What was asked by an earlier life of the agent is answered to nobody.
+      // What an earlier life of the agent asked is answered to nobody.
       one.combine(world.isCaller(world.calls[call]))
     case .answer(let call, _, let answer):
       one.combine(1)
@@ -290,7 +282,7 @@ extension Exhaustive.Node {
 }
 
 extension Event {
-  /// Tells those apart that have the same parts.
+  /// Tells events apart that have the same parts.
   fileprivate var kind: Int {
     switch self {
     case .overdue: 3

@@ -19,8 +19,8 @@ extension World {
     }
   }
 
-  /// A record was replaced. What the member believes not to be written has promised nobody anything;
-  /// a crash may bring it back.
+  /// A record was replaced. What the member does not know to be written has promised nothing; a
+  /// crash may bring it back.
   mutating func checkRecord(_ m: Int, _ new: ParticipantRecord, isKnown: Bool) {
     mix(Int(truncatingIfNeeded: new.highestEpoch) &* 16 &+ m)
     if !isKnown { return }
@@ -56,8 +56,7 @@ extension World {
 
   /// A confirmed start with a key is sealed before the rollout has ended.
   private mutating func checkSeal(_ m: Int, _ index: Int, _ finished: FinishedRollout) {
-    guard finished.outcome.kind == .confirmed,
-      members[m].unit.content == histories[index].content,
+    guard finished.outcome.kind == .confirmed, members[m].unit.content == histories[index].content,
       contents[histories[index].content].key != 0, members[m].disk.seal == 0
     else { return }
     violate(5, "m\(m) ends r\(index) confirmed, and its key is not sealed")
@@ -82,8 +81,7 @@ extension World {
     let key = contents[history.content].key
     for (other, member) in members.enumerated() {
       if member.disk.seal != 0, member.disk.seal != key {
-        violate(
-          5, "m\(m) installs key \(key), and m\(other) has sealed key \(member.disk.seal)")
+        violate(5, "m\(m) installs key \(key), and m\(other) has sealed key \(member.disk.seal)")
       }
       let encrypted = member.encrypted & ~(1 << key) & ~1
       if history.rollout.kind == .rollback, encrypted != 0 {
@@ -107,7 +105,7 @@ extension World {
     if members[m].disk.file < 0 { violate(4, "m\(m)'s file is no generation") }
   }
 
-  /// A coordinator says how a rollout has ended.
+  /// A coordinator reports how a rollout has ended.
   mutating func checkReport(_ index: Int, _ result: CoordinatorResult) {
     let history = histories[index]
     if let decision = result.decision {
@@ -141,7 +139,7 @@ extension World {
         violate(7, "m\(m) is in \(active.rollout.id) still")
       }
       if member.participant.record != member.disk.record {
-        // A record that could not be written, and no other since: what it says is older.
+        // A record that could not be written, with none since, is older.
         note("m\(m)'s record on disk is an older one")
       }
     }

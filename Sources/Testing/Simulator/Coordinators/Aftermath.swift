@@ -2,7 +2,8 @@
 internal import Model
 internal import Rollout
 
-// What follows from the outcomes of a committed rollout, as Sources/Coordination/Undertaking.swift has it.
+// What follows from a committed rollout's outcomes, as Sources/Coordination/Undertaking.swift does
+// it.
 
 extension World {
   /// ClusterPlan's verdict on what the members have answered: nil if all would take part.
@@ -38,7 +39,7 @@ extension World {
     }
   }
 
-  /// `undoing`: every node has said what it makes of going back.
+  /// `undoing`: every member has answered the rollback's plan.
   mutating func undoPlanned(_ u: Int, _ first: Int, _ outcomes: [MemberOutcome]) {
     let history = histories[first]
     let plans = undertakings[u].plans.compactMap(\.self)
@@ -52,7 +53,7 @@ extension World {
         return settle(u, first, .held)
       }
     }
-    // Where a key would be taken away, that one decides.
+    // If a key would be taken away, that decides.
     let key = identity(history.content)
     switch RollbackPolicy.whenSafe.decide(
       history.rollout, outcomes, key: key, previousKey: identity(history.previous))
@@ -65,7 +66,7 @@ extension World {
       previous: isUnchecked ? plans[0].file : history.content, undoes: first)
   }
 
-  /// `rollBack`: the rollback's coordinator has come to its end.
+  /// `rollBack`: the rollback's coordinator has ended.
   mutating func undone(_ u: Int, _ index: Int, _ result: CoordinatorResult) {
     let first = histories[index].undoes
     switch result.ending {
@@ -110,22 +111,20 @@ extension World {
     if undertakings[u].awaited == 0 { conclude(u) }
   }
 
-  /// Nothing is left to do.
   private mutating func conclude(_ u: Int) {
     let (host, collected) = (undertakings[u].host, undertakings[u].collected)
     leave(u)
     if collected >= 0 { endCollecting(host, collected) }
   }
 
-  /// A member works out the result in the coordinator's place; no heartbeat tells the others.
+  /// A member works out the result in the coordinator's place, without a heartbeat to the others.
   mutating func sumUp(_ m: Int, _ index: Int, _ outcomes: [MemberOutcome]) {
     let u = undertakings.count
-    undertakings.append(
-      Undertaking(host: m, goal: .tell(index), collected: index))
+    undertakings.append(Undertaking(host: m, goal: .tell(index), collected: index))
     carryOut(u, after: index, outcomes)
   }
 
-  /// Three attempts have found somebody else at it.
+  /// Three attempts have found another member at it.
   mutating func hold(_ m: Int, _ index: Int) {
     undertakings.append(Undertaking(host: m, goal: .tell(index), collected: index))
     settle(undertakings.count - 1, index, .held)

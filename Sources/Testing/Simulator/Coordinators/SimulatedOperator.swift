@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Rollout
 
-/// One operator, who runs the program again and again: the commands `apply`, `restart`, and `rollback` by hand.
+/// One operator, who runs the program again and again: `apply`, `restart`, and `rollback` by hand.
 struct SimulatedOperator: Hashable {
   let clock: Int64
   /// What is being done; -1 before the first.
   var undertaking = -1
-  /// The rollout that is to be undone by hand; -1 for none.
+  /// The rollout to undo by hand; -1 for none.
   var undo = -1
   var isBusy = false
 
@@ -14,7 +14,7 @@ struct SimulatedOperator: Hashable {
 }
 
 extension World {
-  /// An operator wants something: asks every member what it holds.
+  /// An operator begins: asks every member for its plan.
   mutating func begin(_ o: Int) {
     guard !operators[o].isBusy, rolloutsLeft > 0 || operators[o].undo >= 0 else { return }
     if operators[o].undo < 0 { rolloutsLeft -= 1 }
@@ -24,7 +24,6 @@ extension World {
     undertake(Undertaking(host: members.count + o, goal: .command(undo: undo)), .command)
   }
 
-  /// The program has ended.
   mutating func left(_ o: Int) {
     operators[o].isBusy = false
     if rolloutsLeft > 0 || operators[o].undo >= 0, !isExhaustive {
@@ -32,7 +31,7 @@ extension World {
     }
   }
 
-  /// A member has answered the plan; goes on when it was the last.
+  /// A member has answered the plan; the last answer goes on.
   mutating func commandPlanned(_ u: Int, _ undo: Int) {
     let plans = undertakings[u].plans.compactMap(\.self)
     guard plans.count == members.count else { return }

@@ -2,17 +2,17 @@
 internal import Model
 internal import Rollout
 
-/// One plan and the rollout that comes of it, with the shell around its Coordinator: an operator's program, or a
-/// thread of a member's agent. It is over for good when its host dies.
+/// One plan and its rollout, with the shell around its Coordinator: an operator's program, or a
+/// thread of a member's agent. It ends with its host.
 struct Undertaking: Hashable {
   enum Goal: Hashable {
-    /// An operator's own; with the rollout that is taken back by hand, -1 for none.
+    /// An operator's; with the rollout that is undone by hand, -1 for none.
     case command(undo: Int)
-    /// What all members were handed: the proposal's number.
+    /// A proposal of all members, by number.
     case proposal(Int)
-    /// To take a rollout back that ended so, as its policy says.
+    /// The rollback of a rollout that ended so, as its policy says.
     case undo(Int, [MemberOutcome])
-    /// To tell how a rollout was settled; nothing more follows.
+    /// Only to report a result.
     case tell(Int)
   }
 
@@ -28,12 +28,12 @@ struct Undertaking: Hashable {
   var plans: [PlanView?] = []
   /// How many have not answered yet: to the plan, or to the result.
   var awaited = 0
-  /// Of these the members hear once a second that the coordinator lives.
+  /// The rollouts whose members hear the heartbeat.
   var signs: [Int] = []
   var isOver = false
 }
 
-/// What a member says to a plan.
+/// A member's answer to a plan.
 struct PlanView: Hashable {
   var epoch: UInt64
   /// The content of its file, and what it would be afterwards.
@@ -44,11 +44,9 @@ struct PlanView: Hashable {
   var refusal: RefusalCode?
   var isBusy = false
 
-  /// Whether the server runs with it already.
   var isInForce: Bool { refusal == nil && file == after && !isRestartNeeded }
 }
 
-/// What a member is asked to plan.
 enum PlanKind: Hashable {
   case command
   case proposal(Int)
@@ -56,9 +54,7 @@ enum PlanKind: Hashable {
 }
 
 extension World {
-  func nodeName(_ node: Int) -> String {
-    nodeNames[node]
-  }
+  func nodeName(_ node: Int) -> String { nodeNames[node] }
 
   /// The name in a node's certificate.
   func principal(_ node: Int) -> String { node < members.count ? Self.names[node] : "operator" }
@@ -70,10 +66,9 @@ extension World {
       : Instant(nanoseconds: now + operators[node - members.count].clock)
   }
 
-  /// Who: for the trace.
   func name(_ u: Int) -> String { nodeName(undertakings[u].host) }
 
-  /// Begins something; asks every member what it makes of it.
+  /// Begins an undertaking: asks every member for its plan.
   mutating func undertake(_ undertaking: Undertaking, _ kind: PlanKind) {
     let u = undertakings.count
     undertakings.append(undertaking)
@@ -103,7 +98,7 @@ extension World {
     ask(u, m, request, rollout: rollout, for: milliseconds)
   }
 
-  /// It is over, as its host wanted.
+  /// Ends an undertaking as its host wanted.
   mutating func leave(_ u: Int) {
     if undertakings[u].isOver { return }
     end(u)
@@ -117,7 +112,8 @@ extension World {
     undertakings[u].plans = []
   }
 
-  /// Whether the host dies here: an operator's program is killed, an agent dies between two effects.
+  /// Whether the host dies here: an operator's program is killed, an agent dies between two
+  /// effects.
   mutating func isKilled(_ u: Int) -> Bool {
     let who = name(u)
     let host = undertakings[u].host
@@ -131,17 +127,16 @@ extension World {
 
   // MARK: the coordinator
 
-  /// A rollout that its plan asks for begins.
+  /// Begins the rollout of a plan.
   mutating func begin(
     _ u: Int, _ kind: RolloutKind, content: Int, previous: Int, undoes: Int = -1, proposal: Int = -1
   ) {
     let who = name(u)
     let plans = undertakings[u].plans.compactMap(\.self)
     let index = histories.count
-    let digits = String(index + 1, radix: 16)
     let host = undertakings[u].host
     let rollout = Rollout(
-      id: String(repeating: "0", count: 16 - digits.count) + digits,
+      id: String(index + 1, radix: 16).zeroPadded(to: 16),
       epoch: 1 + (plans.map(\.epoch).max() ?? 0), kind: kind, cluster: "c", generation: index + 1,
       seal: nil,
       contents: members.indices.map { m in
@@ -218,8 +213,7 @@ extension World {
       if bug == .abortAfterAccept, case .fired(.accept) = input {
         for m in members.indices {
           ask(
-            u, m, .decide(.abort, instant: nil, bootID: "", reason: ""), rollout: index,
-            for: 5_000)
+            u, m, .decide(.abort, instant: nil, bootID: "", reason: ""), rollout: index, for: 5_000)
         }
         leave(u)
         return
@@ -234,8 +228,7 @@ extension World {
           decision == .abort ? 5_000 : 4_000)
       case .follow(let name): ask(u, name, .follow, index, nil)
       case .arm(let timer, let instant):
-        schedule(
-          .timer(undertaking: u, timer), after: Int(instant.nanoseconds(since: time)))
+        schedule(.timer(undertaking: u, timer), after: Int(instant.nanoseconds(since: time)))
       case .committed:
         note("\(who): r\(index) is committed")
         learn(index, .commit, who)
@@ -257,14 +250,14 @@ extension World {
     }
   }
 
-  /// At the worst moment: some members get the proposal, or are heard, and others are not.
+  /// At the worst moment: some members get the accept request, or are heard, and others are not.
   private mutating func cutOff(_ host: Int) {
     let own = 1 << host
     let some = random.below(1 << members.count) & ~own
     let milliseconds = random.pick(500...8_000)
     if random.below(2) == 0 { strike(.cut(from: own, to: some, milliseconds: milliseconds)) }
     if random.below(2) == 0 { strike(.cut(from: some, to: own, milliseconds: milliseconds)) }
-    // And members from one another.
+    // And members from each other.
     if random.below(2) == 0 {
       strike(.cut(from: some, to: (1 << members.count) - 1 - some, milliseconds: milliseconds))
     }
@@ -298,7 +291,7 @@ extension World {
     if case .proposal(let proposal) = undertakings[u].goal, result.decision != .commit {
       return proposalFailed(u, proposal)
     }
-    // What is not known here the members collect.
+    // The members collect what is not known here.
     if result.decision != .commit
       || result.outcomes.contains(where: { $0.outcome.kind == .unknown }
       )
@@ -308,7 +301,7 @@ extension World {
     carryOut(u, after: index, result.outcomes)
   }
 
-  /// An operator without a policy goes back as the policy would.
+  /// An operator without a policy rolls back where the policy would.
   private func takesBackByHand(_ index: Int, _ result: CoordinatorResult) -> Bool {
     let history = histories[index]
     guard result.decision == .commit, history.previous >= 0 else { return false }

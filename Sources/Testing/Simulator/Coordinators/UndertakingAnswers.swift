@@ -2,7 +2,7 @@
 internal import Model
 internal import Rollout
 
-// What the members answer to an undertaking, as Sources/Coordination/MemberLink.swift has it.
+// The members' answers to an undertaking, as Sources/Coordination/MemberLink.swift takes them.
 
 extension World {
   mutating func undertakingAnswered(_ u: Int, _ index: Int, _ answer: Answer) {
@@ -22,12 +22,11 @@ extension World {
       if !isAfterVote {
         ask(u, call.to, .prepare, rollout: call.rollout)
       } else {
-        drive(
-          u, .vote(member: name, .yes, environment: digest(histories[call.rollout].content)))
+        drive(u, .vote(member: name, .yes, environment: digest(histories[call.rollout].content)))
       }
     case .measure:
       calls[index].isDone = true
-      // A heartbeat after the end of a rollout measures for nobody.
+      // A heartbeat after the end of a rollout measures nothing.
       if call.rollout == undertakings[u].rollout { _ = sample(u, call, answer) }
     case .prepare:
       calls[index].isDone = true

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Rollout
 
-// What a member is asked, and what it is answered, as Sources/Agent/API and Peers.swift have it.
+// What a member is asked and answers, as in Sources/Agent/API and Peers.swift.
 
 extension World {
-  /// A request has come to a member.
   mutating func arrive(_ index: Int, _ attempt: Int) {
     let call = calls[index]
     let m = call.to
@@ -22,8 +21,7 @@ extension World {
     case .plan(let kind):
       if isPermitted(m, from: call.from, kind) {
         schedule(
-          .planned(call: index, attempt: attempt, run: member.run),
-          after: milliseconds(1...400))
+          .planned(call: index, attempt: attempt, run: member.run), after: milliseconds(1...400))
       } else {
         answer(index, attempt, .failed)
       }
@@ -49,7 +47,7 @@ extension World {
       }
       let clock = Answer.clock(members[m].clock(now), boot: members[m].boot)
       if isExhaustive {
-        // It is the same at any moment: question and answer are one event.
+        // The clock is the same at any moment: question and answer are one event.
         answered(index, attempt, clock)
       } else {
         answer(index, attempt, clock)
@@ -74,8 +72,7 @@ extension World {
       }
       input = .accept(key(of: call), proposal)
     case .decide(let decision, let instant, let bootID, let reason):
-      input = .decided(
-        key(of: call), decision, instant: instant, bootID: bootID, reason: reason)
+      input = .decided(key(of: call), decision, instant: instant, bootID: bootID, reason: reason)
     case .ask(_, let question): input = question.input(key(of: call))
     }
     let caller = nodeName(call.from)
@@ -97,14 +94,12 @@ extension World {
     }
   }
 
-  /// What a message names a rollout by.
   private func key(of call: Call) -> RolloutKey {
     var key = histories[call.rollout].rollout.key(for: Self.names[call.to])
     if bug == .replacedAnswers { key.addressee = members[call.to].incarnation }
     return key
   }
 
-  /// The answer to what a member has asked another.
   mutating func memberAnswered(_ index: Int, _ answer: Answer) {
     let call = calls[index]
     switch call.request {

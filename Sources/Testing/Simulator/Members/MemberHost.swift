@@ -2,12 +2,12 @@
 internal import Model
 internal import Rollout
 
-// The instant and the watch, as Sources/Agent/Member/FireAtInstant.swift and Watch.swift have them; the server.
+// The instant, the watch and the server, as in Sources/Agent/Member/FireAtInstant.swift and
+// Watch.swift.
 
 extension World {
   // MARK: the instant
 
-  /// Sources/Agent/Member/FireAtInstant.swift, `fire`.
   mutating func fire(_ m: Int) {
     guard let (active, instant, bootID, isLate) = members[m].armed,
       let index = rolloutIndex(active.rollout.id),
@@ -25,8 +25,7 @@ extension World {
       case .died: return
       case .failed:
         members[m].armed = (active, instant, bootID, true)
-        schedule(
-          .fire(member: m, run: members[m].run), after: 2_000_000_000)
+        schedule(.fire(member: m, run: members[m].run), after: 2_000_000_000)
         return
       case .done: break
       }
@@ -54,7 +53,7 @@ extension World {
     let issued = members[m].clock(now)
     if !isDone {
       restart(m, index)
-      // Not before the instant, though the clock stands still.
+      // Not before the instant, though the clock does not move.
       if isExhaustive { members[m].unit.started = max(members[m].unit.started, instant) }
     }
     if !endHold(m, { $0.rollout != index }) {
@@ -73,8 +72,7 @@ extension World {
   mutating func sync(_ m: Int) {
     guard let (id, report) = members[m].unreported else { return }
     if diskFails(m) {
-      schedule(
-        .sync(member: m, run: members[m].run), after: 2_000_000_000)
+      schedule(.sync(member: m, run: members[m].run), after: 2_000_000_000)
       return
     }
     members[m].unreported = nil
@@ -86,8 +84,7 @@ extension World {
     if !members[m].isUp { return }
     let id = histories[index].rollout.id
     if case .failed = perform(m, .fireFailed(id: id, Self.noVote)) {
-      let event = Event.fireFailed(
-        member: m, run: members[m].run, rollout: index)
+      let event = Event.fireFailed(member: m, run: members[m].run, rollout: index)
       schedule(event, after: 2_000_000_000)
     }
   }
@@ -103,7 +100,7 @@ extension World {
     return unit.started >= instant
   }
 
-  /// Renames the staged file over the target, if the target is still the one that was planned from.
+  /// Renames the staged file over the target, if the target is still the planned one.
   private mutating func install(_ m: Int, _ index: Int, _ content: MemberContent) -> Bool {
     checkInstall(m, index)
     let file = members[m].disk.file
@@ -134,7 +131,7 @@ extension World {
     startServer(m, for: index)
   }
 
-  /// The unit's process is replaced; how its start will end is drawn now.
+  /// Replaces the unit's process; how the start will end is drawn now.
   mutating func startServer(_ m: Int, for index: Int) {
     mix(m * 16 + index)
     let content = members[m].disk.file
@@ -185,9 +182,7 @@ extension World {
       ? Outcome(.timedOut, "", passedKeyManager: nil) : unit.outcome
     note("m\(m) has watched r\(index): \(outcome.kind.rawValue)")
     if case .failed = perform(m, .watched(id: rollout.id, outcome)) {
-      schedule(
-        .watched(member: m, run: members[m].run, rollout: index),
-        after: 2_000_000_000)
+      schedule(.watched(member: m, run: members[m].run, rollout: index), after: 2_000_000_000)
     }
   }
 
@@ -217,7 +212,7 @@ extension World {
     return bug == .proposalAfterTheEnd || proposalEnded(m, finished)
   }
 
-  /// A long poll: answered when there is something to say.
+  /// A long poll: answered when there is news.
   mutating func follow(_ m: Int, _ index: Int, _ call: Int, _ attempt: Int) {
     members[m].followers.append((index, call, attempt))
     tellFollowers(m)

@@ -3,7 +3,7 @@ internal import Crypto
 internal import Model
 internal import Rollout
 
-// The member's shell, as Sources/Agent/Member/Member.swift and API.swift have it.
+// The member's shell, as in Sources/Agent/Member/Member.swift and AgentAPI.swift.
 
 extension World {
   // MARK: crashes
@@ -85,7 +85,6 @@ extension World {
     }
   }
 
-  /// What follows `perform(.started)` in the agent's start.
   private mutating func resume(_ m: Int) {
     let run = members[m].run
     members[m].settled = members[m].disk.settled
@@ -108,7 +107,8 @@ extension World {
   }
 
   func isDue(_ m: Int, _ instant: Instant, _ bootID: String) -> Bool {
-    // Where no time goes by it has come for an agent that was restarted: it may have acted before.
+    // Where time does not move, it is due for an agent that was restarted: it may have acted
+    // before.
     bootID != members[m].bootID || instant <= members[m].clock(now)
       || (isExhaustive && members[m].run > 0)
   }
@@ -121,8 +121,8 @@ extension World {
     case done(ParticipantReply?)
   }
 
-  /// Sources/Agent/Member/Member.swift, `perform`: takes one input through the machine and carries out its
-  /// effects in their order.
+  /// Sources/Agent/Member/Member.swift, `perform`: takes one input through the machine and carries
+  /// out its effects in their order.
   mutating func perform(_ m: Int, _ input: ParticipantInput) -> Performed {
     let before = members[m].participant
     var effects = members[m].participant.handle(input, at: moment(m))
@@ -168,12 +168,10 @@ extension World {
     case .assess(let rollout):
       guard let index = rolloutIndex(rollout.id) else { return true }
       let isSlow = chance(options.slowCheck)
-      let event = Event.assessed(
-        member: m, run: members[m].run, rollout: index)
+      let event = Event.assessed(member: m, run: members[m].run, rollout: index)
       let usual = m == laggard ? options.laggard...options.laggard + 400 : 1...400
       schedule(event, after: milliseconds(isSlow ? 1_900...5_000 : usual))
-    case .vote: break
-    case .reply: break
+    case .vote, .reply: break
     case .discard:
       discard(m)
       releaseSoon(m)
@@ -202,7 +200,7 @@ extension World {
         return true
       }
       if bug == .recoveryMajorityOneShort, case .promise = question, to == (m + 1) % members.count {
-        // It is not asked, and counted all the same.
+        // It is not asked, but counted.
         calls.append(
           Call(
             from: m, to: to, age: members[m].run, rollout: index,
@@ -265,7 +263,7 @@ extension World {
     settleVotes(m)
   }
 
-  /// Answers those who wait for a vote that is there now.
+  /// Answers the callers whose vote is there.
   mutating func settleVotes(_ m: Int) {
     if members[m].voters.isEmpty || !members[m].isUp { return }
     let voters = members[m].voters
@@ -294,8 +292,7 @@ extension World {
     if isWanted { members[m].request = -1 }
     guard isWanted, let content = rollout.content(of: Self.names[m]),
       content.before == digest(members[m].disk.file), isAllowed(m, history.content),
-      isUndoOfTheLast(m, rollout),
-      contents[history.content].key == 0 || !isKeyManagerAway
+      isUndoOfTheLast(m, rollout), contents[history.content].key == 0 || !isKeyManagerAway
     else {
       note("m\(m)'s checks of r\(index) fail")
       _ = perform(m, .assessed(rollout, .failure(Self.noVote)))
@@ -325,8 +322,7 @@ extension World {
       strike(
         .cut(
           from: 1 << m, to: everybody & ~reached & ~(1 << m), milliseconds: random.pick(100...9_000)
-        )
-      )
+        ))
       _ = perform(m, .resolve(id: rollout.id))
     }
   }
@@ -340,7 +336,7 @@ extension World {
     return holder == 0 || contents[content].key == holder
   }
 
-  /// A rollback by policy takes back what was committed here last, nothing else.
+  /// A rollback by policy undoes only what was committed here last.
   private func isUndoOfTheLast(_ m: Int, _ rollout: Rollout) -> Bool {
     guard let undone = rollout.undoes, bug != .undoneTwice else { return true }
     return members[m].participant.record.lastCommitted?.rollout.id == undone

@@ -3,7 +3,8 @@ internal import Crypto
 internal import Model
 internal import Rollout
 
-/// What configuration management may hand to the members: settings, which make one content of every file.
+/// What configuration management may hand to the members: settings that make one content of every
+/// file.
 struct SimulatedSettings: Hashable {
   var content: Int
   var digest: Digest
@@ -11,26 +12,26 @@ struct SimulatedSettings: Hashable {
   var handed: Int64 = -1
 }
 
-/// What is durable of a member's own proposal.
+/// The durable part of a member's own proposal.
 struct SimulatedProposal: Hashable {
   var statement = MemberProposal(serial: 0, digest: nil)
   /// The proposal's number; -1 for none.
   var proposal = -1
 }
 
-/// What a member's root was told of its proposal, for the invariants.
+/// What a member's root knows of its proposal, for the invariants.
 enum Handed: Hashable {
   /// It holds this one; -1 for none.
   case holds(Int)
-  /// It was told that it could not be written, or nothing.
+  /// It could not be written, or root was told nothing.
   case unknown
 }
 
-// What configuration management has handed to a member, as Sources/Agent/Proposals/ProposalKeeper.swift has it.
+// Proposals from configuration management, as in Sources/Agent/Proposals/ProposalKeeper.swift.
 
 extension World {
   private static let settingsDigests = (0..<16).map { Digest.ofFields(["proposal", String($0)]) }
-  /// Nobody looks any longer than that after everything has healed.
+  /// Nobody looks later than this after everything has healed.
   private static let patience: Int64 = 300_000_000_000
 
   mutating func makeSettings(key: Int) -> Int {
@@ -78,9 +79,7 @@ extension World {
 
   // MARK: the machine
 
-  /// `take`: one input, and its effects in their order.
-  ///
-  /// - Returns: whether what it promises is durable.
+  /// `take`: one input, and its effects in their order. False if its promise is not durable.
   @discardableResult
   mutating func intend(_ m: Int, _ input: ProposalsInput, proposal: Int? = nil) -> Bool {
     let before = members[m].proposals
@@ -109,9 +108,7 @@ extension World {
         )
       case .tell(let name, let statement):
         guard let to = Self.names.firstIndex(of: name) else { continue }
-        call(
-          Call(
-            from: m, to: to, age: members[m].run, rollout: -1, request: .tell(statement)))
+        call(Call(from: m, to: to, age: members[m].run, rollout: -1, request: .tell(statement)))
       case .wake(let instant):
         members[m].proposalSerial += 1
         if !isFaulty, now > healedAt + Self.patience { continue }
@@ -128,43 +125,40 @@ extension World {
     return true
   }
 
-  /// Another member has said what it proposes.
+  /// Another member has reported its proposal.
   mutating func heard(_ m: Int, _ from: Int, _ statement: MemberProposal) {
     intend(m, .heard(member: Self.names[from], statement))
     guard bug == .begunBeforeAllHold, members[m].isUp, members[m].proposals.isFirst else { return }
-    // Who was not heard of will want the same.
+    // The bug: a member that was not heard of is taken to propose the same.
     for other in members.indices where other != m && members[m].proposals[Self.names[other]] == nil
     {
       intend(
-        m,
-        .heard(
-          member: Self.names[other], MemberProposal(serial: 1, digest: statement.digest)))
+        m, .heard(member: Self.names[other], MemberProposal(serial: 1, digest: statement.digest)))
       if !members[m].isUp { return }
     }
   }
 
-  /// `proposalSeen`: the first member has had this one plan its own proposal.
+  /// `proposalSeen`: the first member has asked this one to plan its own proposal.
   mutating func proposalSeen(_ m: Int, _ proposal: Int, _ view: PlanView) {
     guard view.isInForce else { return }
     intend(m, .found(proposals[proposal].digest))
   }
 
-  /// `proposalEnded`: a committed rollout has ended here.
-  ///
-  /// - Returns: whether what follows for the proposal is durable.
+  /// `proposalEnded`: a committed rollout has ended here. False if the proposal's end is not
+  /// durable.
   mutating func proposalEnded(_ m: Int, _ finished: FinishedRollout) -> Bool {
     let proposal = finished.rollout.proposal
     if finished.outcome.kind == .confirmed {
       return intend(m, .committed(proposal))
     }
     if let proposal, members[m].proposals.own.digest == proposal, bug != .failedSettingsStay {
-      // Not again by itself.
+      // Not rolled out again.
       return intend(m, .proposed(nil, isInForce: false))
     }
     return true
   }
 
-  /// A plan's checks have ended: the answer.
+  /// A plan's checks have ended.
   mutating func planned(_ index: Int, _ attempt: Int, _ run: Int) {
     let call = calls[index]
     guard case .plan(let kind) = call.request, isAlive(call.to, run) else { return }
@@ -178,14 +172,14 @@ extension World {
 
   // MARK: the rollout
 
-  /// `begin`: all members want this.
+  /// `begin`: all members propose this.
   mutating func beginSettings(_ m: Int, _ proposal: Int) {
     guard proposal >= 0, members[m].proposal.proposal == proposal else { return }
     note("m\(m): all propose \(proposal)")
     undertake(Undertaking(host: m, goal: .proposal(proposal)), .proposal(proposal))
   }
 
-  /// Every member has said what it makes of it.
+  /// Every member has answered the plan.
   mutating func proposalPlanned(_ u: Int, _ proposal: Int) {
     if refusal(of: u) != nil { return proposalFailed(u, proposal) }
     let plans = undertakings[u].plans.compactMap(\.self)
@@ -235,8 +229,7 @@ extension World {
   func planView(_ m: Int, _ kind: PlanKind) -> PlanView {
     let record = members[m].participant.record
     let file = members[m].disk.file
-    var view = PlanView(
-      epoch: record.highestEpoch, file: file, after: file, life: members[m].life)
+    var view = PlanView(epoch: record.highestEpoch, file: file, after: file, life: members[m].life)
     switch kind {
     case .command: return view
     case .proposal(let proposal): view.after = proposals[proposal].content

@@ -1,31 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Rollout
 
-/// How a rollout ended on a member, and its result; the last few are kept.
+/// A rollout's outcome on a member, and its result; the last few are kept.
 struct SimulatedResult: Hashable {
   var rollout: Int
   var outcome: OutcomeKind?
   var rolloutResult: RolloutResult?
 }
 
-/// That a rollout's outcomes are to be collected.
+/// The record of a rollout whose outcomes are to be collected.
 struct SimulatedCollecting: Hashable {
   var rollout: Int
-  /// True time: it is the wall clock's, which the simulator leaves alone.
+  /// True time: that of the wall clock, which the simulator leaves alone.
   var until: Int64
 }
 
-/// The thread that collects.
 struct SimulatedCollector: Hashable {
   var rollout: Int
   var machine: OutcomeCollector
-  /// Whether it has them all, and works out the result.
+  /// Whether it has all outcomes, and works out the result.
   var isOver = false
-  /// Bits: whose outcome is known. Only a mistake makes use of it.
+  /// Bits: whose outcome is known. Only a bug uses it.
   var known = 0
 }
 
-/// Outcomes that a member collects in the coordinator's place; goes on while a later rollout's are collected.
+/// Outcomes that a member has collected in the coordinator's place, while a later rollout's are
+/// collected.
 struct SimulatedSum: Hashable {
   var rollout: Int
   var outcomes: [MemberOutcome]
@@ -34,7 +34,7 @@ struct SimulatedSum: Hashable {
   var end: Int64
 }
 
-// What becomes of a committed rollout on a member, as Sources/Agent/Result/RolloutSummary.swift has it.
+// A committed rollout's result on a member, as in Sources/Agent/Result/RolloutSummary.swift.
 
 extension World {
   private static let keptResults = 8
@@ -49,7 +49,6 @@ extension World {
     }
   }
 
-  /// A committed rollout is about to end here.
   mutating func keepCollecting(_ m: Int, _ finished: FinishedRollout) -> Bool {
     guard options.settles > 0, let record = collecting(m, finished) else { return true }
     if dies(m) || diskFails(m) { return false }
@@ -64,7 +63,7 @@ extension World {
     if bug == .proposalAfterTheEnd, members[m].isUp { _ = proposalEnded(m, finished) }
     if !members[m].isUp { return }
     if chance(options.cutAtEnd) {
-      // Just long enough that it does not hear of the others when it asks first.
+      // Just long enough that it does not hear from the others when it asks first.
       let some = random.below(1 << members.count) & ~(1 << m)
       let milliseconds = random.pick(4_500...8_000)
       strike(.cut(from: 1 << m, to: some, milliseconds: milliseconds))
@@ -86,7 +85,7 @@ extension World {
     note(m, index) { $0.outcome = finished.outcome.kind }
   }
 
-  /// Goes on with it after the agent's restart.
+  /// Continues after the agent's restart.
   mutating func resumeCollecting(_ m: Int) {
     guard bug != .collectingForgotten, let record = members[m].disk.collecting else { return }
     let participant = members[m].participant.record
@@ -112,7 +111,7 @@ extension World {
 
   /// `collect`: takes one input through the machine.
   mutating func collect(_ m: Int, _ index: Int, _ input: CollectorInput) {
-    // While it works out the result nothing is taken out of the mailbox.
+    // While it works out the result, the mailbox is not read.
     guard members[m].collector?.rollout == index, members[m].collector?.isOver == false else {
       return
     }
@@ -129,9 +128,7 @@ extension World {
           after: Int(max(0, members[m].time(instant) - now)))
       case .ask(let name):
         guard let to = Self.names.firstIndex(of: name) else { continue }
-        call(
-          Call(
-            from: m, to: to, age: members[m].run, rollout: index, request: .outcome))
+        call(Call(from: m, to: to, age: members[m].run, rollout: index, request: .outcome))
       case .collected(let outcomes):
         note("m\(m) has collected the outcomes of r\(index)")
         members[m].collector?.isOver = true
@@ -143,12 +140,11 @@ extension World {
     }
   }
 
-  /// What another member has answered, and how it was asked.
   mutating func outcomeAnswered(_ m: Int, _ call: Call, _ answer: Answer) {
     guard members[m].collector?.rollout == call.rollout else { return }
     let name = Self.names[call.to]
     if bug == .undoneTwice, call.to < m {
-      // A lower one is not heeded, beyond how it ended there.
+      // The bug: a lower member is ignored, except for its outcome.
       guard case .view(_, .some, _) = answer, (members[m].collector?.known ?? 0) >> call.to & 1 == 0
       else { return }
       members[m].collector?.known |= 1 << call.to
@@ -157,7 +153,7 @@ extension World {
     case .view(_, let outcome, let rolloutResult):
       if let rolloutResult { settle(m, rolloutResult) }
       collect(m, call.rollout, .answered(member: name, outcome))
-    // Who is there and knows nothing of it, because its host was replaced, sums nothing up.
+    // A member whose host was replaced knows nothing of the rollout, and works nothing out.
     default: break
     }
   }
@@ -166,7 +162,7 @@ extension World {
     members[m].sums.removeAll { $0.rollout == index }
     guard members[m].collector?.rollout == index else { return }
     members[m].collector = nil
-    // What is forgotten by a restart is collected again.
+    // What a restart forgets is collected again.
     if members[m].disk.settled != members[m].settled {
       if dies(m) || diskFails(m) { return }
       members[m].disk.settled = members[m].settled
@@ -179,14 +175,12 @@ extension World {
   mutating func sumUp(_ m: Int, _ index: Int) {
     guard let sum = members[m].sums.first(where: { $0.rollout == index }) else { return }
     let record = members[m].participant.record
-    // Another one may be under way, and come to nothing.
+    // Another rollout may be under way, and be aborted.
     if record.active != nil, now < sum.end, bug != .sumGivenUp {
-      schedule(
-        .sumUp(member: m, run: members[m].run, rollout: index),
-        after: 500_000_000)
+      schedule(.sumUp(member: m, run: members[m].run, rollout: index), after: 500_000_000)
       return
     }
-    // Somebody went on with another one.
+    // Another rollout has followed.
     let isLast = record.lastCommitted?.rollout.id == histories[index].rollout.id
     guard record.active == nil, isLast || bug == .undoneTwice else {
       return endCollecting(m, index)
@@ -194,19 +188,18 @@ extension World {
     sumUp(m, index, sum.outcomes)
   }
 
-  /// Somebody else was at it: tries again, or gives up.
+  /// Another member was at it: tries again, or gives up.
   mutating func sumUpAgain(_ m: Int, _ index: Int) {
     guard let position = members[m].sums.firstIndex(where: { $0.rollout == index }) else { return }
     if members[m].sums[position].attempt == Self.attempts { return hold(m, index) }
     members[m].sums[position].attempt += 1
     schedule(
-      .sumUp(member: m, run: members[m].run, rollout: index),
-      after: milliseconds(2_000...4_000))
+      .sumUp(member: m, run: members[m].run, rollout: index), after: milliseconds(2_000...4_000))
   }
 
   // MARK: what others say
 
-  /// Whoever created the rollout shows that it is there.
+  /// The rollout's creator shows that it is alive.
   mutating func heardOfCoordinator(_ m: Int, _ call: Call) {
     guard call.rollout >= 0, members[m].collector?.rollout == call.rollout,
       histories[call.rollout].rollout.createdBy == principal(call.from)
@@ -214,12 +207,8 @@ extension World {
     collect(m, call.rollout, .heard)
   }
 
-  /// POST /v1/rollouts/ID/result.
-  ///
-  /// - Parameter node: who tells it; nil for somebody who has nothing to do with the rollout.
-  mutating func answerResult(
-    _ m: Int, _ rolloutResult: RolloutResult, from node: Int?
-  ) -> Answer {
+  /// POST /v1/rollouts/ID/result. `node` reports it; nil is a stranger to the rollout.
+  mutating func answerResult(_ m: Int, _ rolloutResult: RolloutResult, from node: Int?) -> Answer {
     guard let rollout = finished(m, rolloutResult.rollout)?.rollout else { return .failed }
     let author = node.map { principal($0) }
     let isMember = node.map { $0 < members.count } ?? false
@@ -241,8 +230,7 @@ extension World {
   private mutating func settle(_ m: Int, _ rolloutResult: RolloutResult) -> Bool {
     guard let index = rolloutIndex(rolloutResult.rollout) else { return false }
     let entry = members[m].settled.first { $0.rollout == index }
-    let own =
-      finished(m, rolloutResult.rollout)?.outcome ?? entry?.outcome.map { Outcome($0, "") }
+    let own = finished(m, rolloutResult.rollout)?.outcome ?? entry?.outcome.map { Outcome($0, "") }
     if bug != .anybodyReports, rolloutResult.refusal(after: entry?.rolloutResult, own: own) != nil {
       note("m\(m) does not take r\(index) for \(rolloutResult.kind.rawValue)")
       return false
@@ -259,9 +247,7 @@ extension World {
     return true
   }
 
-  private mutating func note(
-    _ m: Int, _ index: Int, _ change: (inout SimulatedResult) -> Void
-  ) {
+  private mutating func note(_ m: Int, _ index: Int, _ change: (inout SimulatedResult) -> Void) {
     let before = members[m].settled.first { $0.rollout == index }
     var entry = before ?? SimulatedResult(rollout: index)
     change(&entry)
@@ -277,7 +263,7 @@ extension World {
     members[m].settled.first { $0.rollout == index }?.rolloutResult
   }
 
-  /// GET /v1/rollouts/ID of another member, which does not wait.
+  /// GET /v1/rollouts/ID of another member, without a wait.
   func outcomeView(_ m: Int, _ index: Int) -> Answer {
     let id = histories[index].rollout.id
     let record = members[m].participant.record

@@ -3,14 +3,14 @@ internal import Crypto
 internal import Model
 internal import Rollout
 
-/// What survives the crash of a process, and what of it survives the crash of a host.
+/// What survives the crash of a process, and how much of it the crash of a host.
 struct SimulatedDisk: Hashable {
   var record = ParticipantRecord()
-  /// What a crash of the host leaves of the record; only where a bug leaves out the sync.
+  /// What a host's crash leaves of the record; only where a bug omits the sync.
   var syncedRecord: ParticipantRecord?
   /// The content's number; -1 is torn.
   var file = 0
-  /// What the file may be after a crash of the host, if the rename was not synced.
+  /// What the file may be after a host's crash, if the rename was not synced.
   var unsynced: (Int, staged: Staged)?
   var staged: [Staged] = []
   /// The key that is sealed; 0 for none.
@@ -22,7 +22,7 @@ struct SimulatedDisk: Hashable {
   var proposal = SimulatedProposal()
   var hold: Hold?
 
-  /// That no server may start with another key than this one, for a rollback.
+  /// Until the rollback ends, no server may start with another key than this one.
   struct Hold: Hashable {
     var rollout: Int
     var key: Int
@@ -76,7 +76,7 @@ struct SimulatedMember: Hashable {
   var run = 0
   /// Counts the host's.
   var boot = 0
-  /// Counts the state directory's: how often the host was replaced.
+  /// Counts the state directory's lives: how often the host was replaced.
   var life = 0
   var incarnation: Incarnation { World.incarnation(life) }
   var offset: Int64
@@ -86,11 +86,11 @@ struct SimulatedMember: Hashable {
   var known = ParticipantRecord()
   /// Keys that the server may have encrypted with, bits.
   var encrypted = 0
-  /// What root was told that it proposes.
+  /// What root knows of the member's proposal.
   var handed = Handed.holds(-1)
   /// The digests that were ever durable, by their serial.
   var said: [Digest?] = [nil]
-  /// The rollout that it coordinated when it died; -1 for none. Only a mistake makes use of it.
+  /// The rollout that it coordinated when it died; -1 for none. Only a bug uses it.
   var forgotten = -1
 
   // What a crash of the agent forgets.
@@ -173,6 +173,6 @@ extension World {
       jitterMilliseconds: isExhaustive ? 0 : random.below(201))
   }
 
-  /// Which rollout that is; nil for one that the simulator does not know.
+  /// Nil for a rollout that the simulator does not know.
   func rolloutIndex(_ id: String) -> Int? { histories.firstIndex { $0.rollout.id == id } }
 }

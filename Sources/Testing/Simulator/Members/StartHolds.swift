@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Rollout
 
-// What keeps a server from being started for the time of a rollback, as Sources/Agent/Member/RollbackVote.swift and
-// StartHolds.swift have it, and the guard before each start.
+// Start holds, as in Sources/Agent/Member/RollbackVote.swift and StartHolds.swift, and the guard
+// before each start.
 
 extension World {
-  /// Between the vote on a rollback and the instant no server may get past the Key Manager with a key that is to be
-  /// taken away: it is stopped before the vote and not let start until the end.
-  ///
-  /// - Returns: whether the vote may be a yes.
+  /// Between the vote on a rollback and the instant, no server may get past the Key Manager with a
+  /// key that is to be taken away: it is stopped before the vote and not started until the end.
+  /// False: vote no.
   mutating func stopForRollback(_ m: Int, _ index: Int) -> Bool {
     if bug == .rollbackRemovesKey { return true }
     let key = contents[histories[index].content].key
@@ -27,7 +26,7 @@ extension World {
     return true
   }
 
-  /// A rollback may have come to nothing here.
+  /// A rollback may have been aborted here.
   mutating func releaseSoon(_ m: Int, after milliseconds: Int = 0) {
     guard members[m].disk.hold != nil else { return }
     schedule(.release(member: m, run: members[m].run), after: milliseconds * 1_000_000)
@@ -70,15 +69,14 @@ extension World {
     members[m].disk.hold = nil
   }
 
-  /// A hold that no abort releases: its rollback was committed, and nothing was restarted here since.
+  /// A hold that no abort releases: its rollback was committed, and nothing was restarted here
+  /// since.
   func isStanding(_ m: Int, _ hold: SimulatedDisk.Hold) -> Bool {
     guard let last = members[m].participant.record.lastCommitted else { return false }
     return last.rollout.id == histories[hold.rollout].rollout.id || last.report == nil
   }
 
-  /// Lets go a hold that is not this rollout's.
-  ///
-  /// - Returns: whether it could be written.
+  /// Releases a hold that is not this rollout's; false if that could not be written.
   mutating func openHold(_ m: Int, exceptOf index: Int) -> Bool {
     guard let hold = members[m].disk.hold, hold.rollout != index, !hold.isReleasing else {
       return true
@@ -88,9 +86,8 @@ extension World {
     return true
   }
 
-  /// Another rollout has restarted the server, or this one's start is confirmed.
-  ///
-  /// - Returns: whether it could be written.
+  /// Another rollout has restarted the server, or this one's start is confirmed; false if that
+  /// could not be written.
   mutating func endHold(_ m: Int, _ isOver: (SimulatedDisk.Hold) -> Bool) -> Bool {
     guard let hold = members[m].disk.hold, isOver(hold) else { return true }
     if dies(m) || diskFails(m) { return false }
@@ -110,7 +107,7 @@ extension World {
     startServer(m, for: -1)
   }
 
-  /// Everything has healed long ago: no server is down that nobody holds.
+  /// Everything has healed long ago: no server is down without a hold.
   mutating func checkServers() {
     for (m, member) in members.enumerated()
     where !member.unit.isRunning && member.disk.hold?.isReleasing ?? true {

@@ -12,7 +12,7 @@ enum Request: Hashable {
   case decide(Decision, instant: Instant?, bootID: String, reason: String)
   case follow
   case ask(RolloutKey, RecoveryQuestion)
-  /// How it ended there, and its result.
+  /// The outcome there, and the result.
   case outcome
   case settle(RolloutResult)
   case tell(MemberProposal)
@@ -31,11 +31,10 @@ struct Call: Hashable {
   var giveUpAt: Int64 = .max
   var sentAt: Int64 = 0
   var isDone = false
-  /// Who calls; -1 for an agent itself.
+  /// -1: an agent itself calls.
   var undertaking = -1
 }
 
-/// What comes back.
 enum Answer: Hashable {
   case plan(PlanView)
   case clock(Instant, boot: Int)
@@ -43,13 +42,12 @@ enum Answer: Hashable {
   case reply(ParticipantReply)
   case view(RestartReport?, Outcome?, RolloutResult?)
   case statement(MemberProposal)
-  /// Nobody listens, the connection broke, or no answer came in time.
+  /// Nobody listens, the connection broke, or the answer was late.
   case unreachable
   /// The agent answers that it cannot.
   case failed
 }
 
-/// What happens next.
 enum Event: Hashable {
   case request(call: Int, attempt: Int)
   case answer(call: Int, attempt: Int, Answer)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Events by their time, then by their order of coming.
+/// Events by time, then in the order of their coming.
 struct EventQueue: Sendable, Hashable {
   private struct Key: Hashable {
     var time: Int64

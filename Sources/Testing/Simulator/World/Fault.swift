@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Rollout
 
-/// What goes wrong at a certain time, not by chance at a certain step.
+/// A fault at a certain time, not by chance at a certain step.
 enum Fault: Hashable {
   /// Links are cut, for so long: from the nodes of one set to those of the other, both as bits.
   case cut(from: Int, to: Int, milliseconds: Int)
@@ -12,7 +12,7 @@ enum Fault: Hashable {
   case handEdit(member: Int)
   case keyManager(isAway: Bool)
   case resolve(member: Int)
-  /// Somebody who has nothing to do with the last rollout says that all its starts were confirmed.
+  /// A stranger to the last rollout reports that all its starts were confirmed.
   case lie(member: Int)
   /// The host is replaced by a new one of the same name, with an empty state directory.
   case replace(member: Int)
@@ -80,7 +80,8 @@ extension World {
     }
   }
 
-  /// Configuration management runs on each host by itself; the last wave comes when everything has healed.
+  /// Configuration management runs on each host alone; its last wave comes when everything has
+  /// healed.
   private mutating func planSettings() {
     if options.proposals == 0 { return }
     for wave in 0...options.proposals {
@@ -144,8 +145,8 @@ extension World {
     }
   }
 
-  /// The new host has the file that hosts are installed with. The seal is there: it is taken from the others before
-  /// anything is voted on, which is not in this world.
+  /// The new host has the file that hosts are installed with. The seal is there: it is taken from
+  /// the other members before any vote, which is outside this world.
   private mutating func replace(_ m: Int) {
     stop(m, host: true)
     members[m].unit.isRunning = false

@@ -2,7 +2,7 @@
 extension World {
   // MARK: the network
 
-  /// Makes a call; what it comes to is `answered`.
+  /// Makes a call; its end is `answered`.
   mutating func call(_ call: Call) {
     calls.append(call)
     send(calls.count - 1)
@@ -73,7 +73,7 @@ extension World {
 
   mutating func answered(_ index: Int, _ attempt: Int, _ answer: Answer) {
     let call = calls[index]
-    // An answer to an earlier attempt is not heard: its connection was given up.
+    // An answer to an earlier attempt is ignored: its connection was given up.
     if call.isDone || call.attempt != attempt || !isCaller(call) { return }
     if call.undertaking < 0 {
       memberAnswered(index, answer)
@@ -82,9 +82,7 @@ extension World {
     }
   }
 
-  /// Sends a call again after a pause, unless its time is over.
-  ///
-  /// - Returns: whether it will be sent again.
+  /// Sends a call again after a pause; false if its time is over.
   mutating func repeatCall(_ index: Int) -> Bool {
     let pause = min(50 << min(calls[index].attempt - 1, 10), 2_000) * 1_000_000
     if isExhaustive || now + Int64(pause) >= calls[index].giveUpAt {

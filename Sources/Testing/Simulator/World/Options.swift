@@ -2,11 +2,9 @@
 
 /// What may happen in one run, drawn from its seed. Chances are in ten thousand.
 package struct Options: Sendable, Hashable {
-  /// Members of the cluster.
   package var members = 3
-  /// Operators who compete.
   package var operators = 1
-  /// Rollouts that they begin together at the most, rollbacks not counted.
+  /// The most rollouts that they begin together, rollbacks not counted.
   package var rollouts = 2
   /// How long faults happen, milliseconds; then everything heals.
   package var faultMilliseconds = 20_000
@@ -36,7 +34,7 @@ package struct Options: Sendable, Hashable {
   package var interrupt = 0
   /// A start ends before the server has asked the Key Manager, after it, or not at all.
   package var startFailure = 0
-  /// The server dies by itself, and systemd starts it again, times in the run.
+  /// The server dies, and systemd starts it again, times in the run.
   package var flaps = 0
   /// Times in which the Key Manager is away.
   package var outages = 0
@@ -46,18 +44,20 @@ package struct Options: Sendable, Hashable {
   package var slowCheck = 0
   /// The coordinator is cut off from some members just as it proposes commit.
   package var cutAtProposal = 0
-  /// Somebody asks a member to end what it is in doubt of, times in the run.
+  /// A member is asked to end a rollout in doubt, times in the run.
   package var resolves = 0
   /// A member is asked to end the rollout as soon as it has voted, and reaches one other only.
   package var hasty = 0
   /// The coordinator is cut off from all just as it knows that commit is decided.
   package var cutAtCommit = 0
 
-  /// Whether outcomes are collected and settled; 0: nobody looks once the rollout has ended.
+  /// Whether outcomes are collected and a result is worked out; 0: nobody looks after the rollout's
+  /// end.
   package var settles = 0
   /// Whether the policy is "when-safe"; 0: "never".
   package var rollsBack = 0
-  /// How often configuration management hands the members something, while faults happen; and once afterwards.
+  /// How often configuration management hands the members something, while faults happen; and once
+  /// afterwards.
   package var proposals = 0
   /// A member's proposal is withdrawn soon.
   package var withdraw = 0
@@ -66,19 +66,20 @@ package struct Options: Sendable, Hashable {
 
   /// A member is cut off from some others just as its own part of a committed rollout has ended.
   package var cutAtEnd = 0
-  /// The coordinator is killed when it has told all that commit is decided: the members work out the result.
+  /// The coordinator is killed when it has told all that commit is decided: the members work out
+  /// the result.
   package var killAtCommit = 0
-  /// Times in which somebody who has nothing to do with it reports the result of a rollout.
+  /// Times in which a stranger reports the result of a rollout.
   package var lies = 0
-  /// Hosts that are replaced, in the run: the same name, and an empty state directory. Always fewer than half of the
-  /// members, since nobody can tell how a rollout was decided when a majority of those who voted is gone.
+  /// Hosts that are replaced, in the run: the same name, and an empty state directory. Always fewer
+  /// than half of the members: when a majority of the voters is gone, nobody can tell the decision.
   package var replacements = 0
 
   /// No faults.
   package init() {}
 
-  /// The options of a seed. Each kind of fault is in about half of the runs: all at once would leave
-  /// few rollouts that get anywhere.
+  /// The options of a seed. Each kind of fault is in about half of the runs: all at once would
+  /// leave few rollouts that get anywhere.
   init(_ random: inout Random) {
     func some(_ random: inout Random, _ values: [Int], of odds: Int = 2) -> Int {
       let index = random.below(values.count)
@@ -111,7 +112,7 @@ package struct Options: Sendable, Hashable {
     resolves = some(&random, [1, 4], of: 4)
   }
 
-  /// The options of a seed. What was thought of later is drawn apart, so that seeds without it keep
+  /// The options of a seed. What was added later is drawn separately, so that seeds without it keep
   /// their history.
   init(seed: UInt64, _ random: inout Random) {
     self.init(rolloutsAlone: seed, &random)
@@ -125,15 +126,15 @@ package struct Options: Sendable, Hashable {
     if settles > 0, random.below(4) == 0 { lies = random.pick(1...4) }
   }
 
-  /// Drawn apart too.
+  /// Drawn separately too.
   private mutating func drawReplacements(_ seed: UInt64) {
     var random = Random(seed: seed ^ 0x1FE5_1FE5)
-    // What a member has proposed before is the proposals' matter.
+    // A replaced member's earlier proposals are no part of this world.
     guard members >= 3, proposals == 0, random.below(3) == 0 else { return }
     replacements = random.pick(1...(members - 1) / 2)
   }
 
-  /// Without what follows a commit: what seeds were drawn to before it was thought of.
+  /// Without what follows a commit: the draw of seeds before that was added.
   init(rolloutsAlone seed: UInt64, _ random: inout Random) {
     self.init(&random)
     var later = Random(seed: ~seed)
@@ -141,12 +142,12 @@ package struct Options: Sendable, Hashable {
     if later.below(4) == 0 { cutAtCommit = [2_000, 6_000][later.below(2)] }
   }
 
-  /// Settling, proposals, and faults that make them meet.
+  /// Results, proposals, and faults that make them meet.
   private mutating func drawWhatFollows(_ seed: UInt64) {
     var latest = Random(seed: seed ^ 0x5E77_1E00)
     if latest.below(4) == 0 {
       laggard = latest.pick(200...1_500)
-      // Who is asked too early has often not voted yet.
+      // A member that is asked too early has often not voted yet.
       if latest.below(2) == 0 { hasty = [1_000, 4_000][latest.below(2)] }
     }
     if latest.below(4) != 0 {
@@ -161,13 +162,13 @@ package struct Options: Sendable, Hashable {
       if latest.below(2) == 0 {
         proposals = latest.pick(1...3)
         withdraw = [0, 500, 2_000][latest.below(3)]
-        // Often nobody else is at it.
+        // Often no operator is at it.
         if latest.below(2) == 0 { rollouts = 0 }
       }
     }
   }
 
-  /// One line: what is not nothing.
+  /// One line: what is not 0.
   package var line: String {
     let all: [(String, Int)] = [
       ("members", members), ("operators", operators), ("rollouts", rollouts),
@@ -180,8 +181,7 @@ package struct Options: Sendable, Hashable {
       ("cutAtProposal", cutAtProposal), ("resolves", resolves), ("hasty", hasty),
       ("cutAtCommit", cutAtCommit), ("settles", settles), ("rollsBack", rollsBack),
       ("proposals", proposals), ("withdraw", withdraw), ("laggard", laggard),
-      ("cutAtEnd", cutAtEnd),
-      ("killAtCommit", killAtCommit), ("replacements", replacements),
+      ("cutAtEnd", cutAtEnd), ("killAtCommit", killAtCommit), ("replacements", replacements),
       ("lies", lies),
     ]
     return all.filter { $0.1 != 0 }.map { "\($0.0)=\($0.1)" }.joined(separator: " ")

@@ -5,7 +5,6 @@
 package struct Random: Sendable, Hashable {
   private var state: (UInt64, UInt64, UInt64, UInt64)
 
-  /// A generator of its own for each seed.
   package init(seed: UInt64) {
     var seed = seed
     func next() -> UInt64 {
@@ -18,7 +17,6 @@ package struct Random: Sendable, Hashable {
     state = (next(), next(), next(), next())
   }
 
-  /// The next 64 bits.
   package mutating func next() -> UInt64 {
     let product = state.1 &* 5
     let result = ((product << 7) | (product >> 57)) &* 9
@@ -37,19 +35,16 @@ package struct Random: Sendable, Hashable {
     Int((next() >> 32).multipliedFullWidth(by: UInt64(bound)).low >> 32)
   }
 
-  /// A number of the range.
   mutating func pick(_ range: ClosedRange<Int>) -> Int {
     range.lowerBound + below(range.upperBound - range.lowerBound + 1)
   }
 
-  /// True so many times in ten thousand.
+  /// True in so many of ten thousand draws.
   mutating func chance(_ perTenThousand: Int) -> Bool {
     perTenThousand > 0 && below(10_000) < perTenThousand
   }
 
-  /// By all of the state.
   package static func == (a: Random, b: Random) -> Bool { a.state == b.state }
-  /// By all of the state.
   package func hash(into hasher: inout Hasher) {
     hasher.combine(state.0)
     hasher.combine(state.1)

@@ -4,23 +4,22 @@ internal import Model
 internal import Rollout
 
 // One cluster in one process: its members' shells and hosts, its operators, the network between
-// them. The machines are the product's own; what is around them is written here once more, effect by
+// them. The machines are the product's own; the shell around them is written again here, effect by
 // effect in the order of Sources/Agent and Sources/Operator, so that it can be broken.
 //
 // Nothing here reads a clock, a file or a random device; there is one thread, one queue of events,
 // and no iteration over a Set or a Dictionary: a seed has one history.
 
-/// Something that must always hold and did not.
+/// Something that must always hold, and did not.
 package struct Violation: Sendable, Hashable, CustomStringConvertible {
   /// The number of the invariant in docs/development/protocol.md.
   package var invariant: Int
   package var text: String
 
-  /// The number and the text.
   package var description: String { "invariant \(invariant): \(text)" }
 }
 
-/// What a rollout is, and its result, as only the simulator can know.
+/// A rollout and its true course, which only the simulator knows.
 struct History: Hashable {
   var rollout: Rollout
   /// The new content's number, and the old one's.
@@ -49,7 +48,6 @@ struct Content: Hashable {
   var isByHand = false
 }
 
-/// The whole of one run.
 package struct World: Sendable, Hashable {
   var options: Options
   let bug: Bug?
@@ -69,15 +67,13 @@ package struct World: Sendable, Hashable {
   var isKeyManagerAway = false
   var rolloutsLeft: Int
   var replacementsLeft: Int
-  /// The next one is a crash, so many effects from now; only for exhaustive runs.
+  /// The effect, counted from now, at which the agent crashes; only for exhaustive runs.
   var crashCountdown: Int?
-  /// No time, no chance: every order of events is tried by the caller.
+  /// No time and no chance: the caller tries every order of events.
   let isExhaustive: Bool
   var queue = EventQueue()
   var pending: [Event] = []
-  /// What was broken.
   package internal(set) var violation: Violation?
-  /// Events so far.
   package internal(set) var steps = 0
   /// Over all events and effects: two processes must come to the same.
   package internal(set) var digest: UInt64 = 0xcbf2_9ce4_8422_2325
@@ -85,11 +81,9 @@ package struct World: Sendable, Hashable {
   package internal(set) var lines: [String] = []
   let isTraced: Bool
   let nodeNames: [String]
-  /// Whose checks take the longest; -1 for nobody.
+  /// The member whose checks take the longest; -1 for none.
   let laggard: Int
-  /// How many rollouts were committed.
   package var commits: Int { histories.count { $0.decision == .commit } }
-  /// How many rollouts were aborted.
   package var aborts: Int { histories.count { $0.decision == .abort } }
 
   static let names = (0..<9).map { "m\($0)" }
@@ -110,7 +104,7 @@ package struct World: Sendable, Hashable {
     cuts = Array(
       repeating: 0,
       count: (options.members + options.operators) * (options.members + options.operators))
-    // Some clusters were encrypted before Keyturn came.
+    // Some clusters were encrypted before Keyturn was installed.
     if !exhaustive, self.random.below(4) == 0 { contents[0].key = 1 }
     for index in 0..<options.members {
       members.append(SimulatedMember(index, options, &self.random, key: contents[0].key))
@@ -122,16 +116,13 @@ package struct World: Sendable, Hashable {
   }
 
   /// The world of one seed, with its own options or others.
-  package init(
-    seed: UInt64, options: Options? = nil, bug: Bug? = nil, trace: Bool = false
-  ) {
+  package init(seed: UInt64, options: Options? = nil, bug: Bug? = nil, trace: Bool = false) {
     var random = Random(seed: seed)
     let drawn = Options(seed: seed, &random)
     self.init(options ?? drawn, random: random, bug: bug, trace: trace)
     planFaults()
   }
 
-  /// The options of a seed.
   package static func options(seed: UInt64) -> Options {
     var random = Random(seed: seed)
     return Options(seed: seed, &random)
@@ -142,9 +133,6 @@ package struct World: Sendable, Hashable {
     var random = Random(seed: seed)
     return Options(rolloutsAlone: seed, &random)
   }
-
-  /// The options of this run.
-  package var optionsInForce: Options { options }
 
   /// Runs to the end, or to the first violation.
   package mutating func run() {
@@ -166,48 +154,37 @@ package struct World: Sendable, Hashable {
     case .answer(let call, let attempt, let answer): answered(call, attempt, answer)
     case .timeout(let call, let attempt): answered(call, attempt, .unreachable)
     case .send(let call): send(call)
+    case .overdue(let member, let run, let rollout) where isAlive(member, run):
+      _ = perform(member, .overdue(id: histories[rollout].rollout.id, Self.noVote))
+    case .assessed(let member, let run, let rollout) where isAlive(member, run):
+      assessed(member, rollout)
+    case .fire(let member, let run) where isAlive(member, run): fire(member)
+    case .sync(let member, let run) where isAlive(member, run): sync(member)
+    case .fireFailed(let member, let run, let rollout) where isAlive(member, run):
+      fireFailed(member, rollout)
+    case .watched(let member, let run, let rollout) where isAlive(member, run):
+      watched(member, rollout)
+    case .release(let member, let run) where isAlive(member, run): release(member)
+    case .sumUp(let member, let run, let rollout) where isAlive(member, run): sumUp(member, rollout)
+    case .beginSettings(let member, let run, let proposal) where isAlive(member, run):
+      beginSettings(member, proposal)
+    // What an earlier run of the agent has begun.
+    case .overdue, .assessed, .fire, .sync, .fireFailed, .watched, .release, .sumUp, .beginSettings:
+      break
     case .wake(let member, let serial):
       guard members[member].isUp, members[member].wakeSerial == serial else { return }
       note("m\(member) wakes")
       _ = perform(member, .woke)
-    case .overdue(let member, let run, let rollout):
-      guard isAlive(member, run) else { return }
-      _ = perform(member, .overdue(id: histories[rollout].rollout.id, Self.noVote))
-    case .assessed(let member, let run, let rollout):
-      guard isAlive(member, run) else { return }
-      assessed(member, rollout)
-    case .fire(let member, let run):
-      guard isAlive(member, run) else { return }
-      fire(member)
-    case .sync(let member, let run):
-      guard isAlive(member, run) else { return }
-      sync(member)
-    case .fireFailed(let member, let run, let rollout):
-      guard isAlive(member, run) else { return }
-      fireFailed(member, rollout)
-    case .watched(let member, let run, let rollout):
-      guard isAlive(member, run) else { return }
-      watched(member, rollout)
-    case .start(let member): start(member)
-    case .release(let member, let run):
-      guard isAlive(member, run) else { return }
-      release(member)
-    case .timer(let u, let timer):
-      if !undertakings[u].isOver { drive(u, .fired(timer)) }
-    case .sign(let u): sign(u)
-    case .planned(let call, let attempt, let run): planned(call, attempt, run)
     case .collect(let member, let serial, let rollout):
       guard members[member].isUp, members[member].collectSerial == serial else { return }
       collect(member, rollout, .woke)
-    case .sumUp(let member, let run, let rollout):
-      guard isAlive(member, run) else { return }
-      sumUp(member, rollout)
     case .intend(let member, let serial):
       guard members[member].isUp, members[member].proposalSerial == serial else { return }
       intend(member, .woke)
-    case .beginSettings(let member, let run, let proposal):
-      guard isAlive(member, run) else { return }
-      beginSettings(member, proposal)
+    case .start(let member): start(member)
+    case .timer(let u, let timer): if !undertakings[u].isOver { drive(u, .fired(timer)) }
+    case .sign(let u): sign(u)
+    case .planned(let call, let attempt, let run): planned(call, attempt, run)
     case .propose(let member, let proposal): propose(member, proposal)
     case .withdraw(let member): withdraw(member)
     case .begin(let index): begin(index)
@@ -245,13 +222,10 @@ package struct World: Sendable, Hashable {
     note("VIOLATION of invariant \(invariant): \(text)")
   }
 
-  /// One line of the trace, and its part in the digest.
   mutating func note(_ text: @autoclosure () -> String) {
     guard isTraced else { return }
-    let milliseconds = now / 1_000_000
-    let microseconds = String(now / 1_000 % 1_000)
-    let padding = String(repeating: "0", count: 3 - microseconds.count)
-    lines.append("\(milliseconds).\(padding)\(microseconds) ms  \(text())")
+    let microseconds = String(now / 1_000 % 1_000).zeroPadded(to: 3)
+    lines.append("\(now / 1_000_000).\(microseconds) ms  \(text())")
   }
 
   mutating func mix(_ value: Int) {
