@@ -59,14 +59,14 @@ struct CheckCommand: Command {
   /// interrupted.
   func run() throws(Refusal) -> CommandResult {
     if options.isNagios { return nagios() }
-    let configuration = try context.configuration(
+    let cluster = try context.cluster(
       options.cluster, warns: context.console.format == .text)
-    let timeout = timeout(configuration)
+    let timeout = timeout(cluster)
     if options.watches {
       return watch(
-        configuration, timeout: timeout, every: options.every ?? Self.defaultEverySeconds)
+        cluster, timeout: timeout, every: options.every ?? Self.defaultEverySeconds)
     }
-    let report = ask(configuration, timeout: timeout)
+    let report = ask(cluster, timeout: timeout)
     tell(report)
     var result = report.result
     result.isTold = true
@@ -77,11 +77,11 @@ struct CheckCommand: Command {
   private func nagios() -> CommandResult {
     var result = CommandResult(.done, isTold: true)
     do throws(Refusal) {
-      let configuration = try context.configuration(options.cluster, warns: false)
-      let timeout = timeout(configuration)
+      let cluster = try context.cluster(options.cluster, warns: false)
+      let timeout = timeout(cluster)
       let began = Clock.now()
       let nagios = CheckNagios(
-        report: ask(configuration, timeout: timeout),
+        report: ask(cluster, timeout: timeout),
         milliseconds: Clock.now().milliseconds(since: began), timeoutSeconds: timeout)
       context.console.host.write(nagios.line + "\n", to: .standardOutput)
       result.foreignStatus = nagios.state.rawValue
@@ -89,17 +89,17 @@ struct CheckCommand: Command {
     return result
   }
 
-  private func timeout(_ configuration: Configuration) -> Int {
-    options.timeout ?? configuration.inventory.timeouts.probeSeconds
+  private func timeout(_ cluster: Cluster) -> Int {
+    options.timeout ?? cluster.inventory.timeouts.probeSeconds
   }
 
   /// One round: all nodes at once, with one deadline.
-  private func ask(_ configuration: Configuration, timeout: Int) -> CheckReport {
+  private func ask(_ cluster: Cluster, timeout: Int) -> CheckReport {
     let answers = context.ask(
-      configuration, .check(timeoutMilliseconds: timeout * 900),
+      cluster, .check(timeoutMilliseconds: timeout * 900),
       milliseconds: timeout * 1_000 + Self.graceMilliseconds)
     return CheckReport(
-      answers, inventory: configuration.inventory, isStrict: options.isStrict)
+      answers, inventory: cluster.inventory, isStrict: options.isStrict)
   }
 
   private var width: Int { context.console.host.terminal(.standardOutput)?.columns ?? 132 }
@@ -124,14 +124,14 @@ struct CheckCommand: Command {
   // MARK: watching
 
   /// Round after round, until it is interrupted; the last one decides the exit code.
-  private func watch(_ configuration: Configuration, timeout: Int, every: Int) -> CommandResult {
+  private func watch(_ cluster: Cluster, timeout: Int, every: Int) -> CommandResult {
     let stops = Lock(false)
     return context.interruption.handled(by: { stops.update { $0 = true } }) {
       var screen = Redrawing(context.console)
       var before: [String: [StyledText]] = [:]
       while true {
         let next = Instant.inMilliseconds(every * 1_000)
-        let report = ask(configuration, timeout: timeout)
+        let report = ask(cluster, timeout: timeout)
         if context.console.isLive {
           screen.draw(picture(report))
         } else if context.console.format == .json {

@@ -18,28 +18,26 @@ struct CommandContext: Sendable {
   /// The inventory and the way to its nodes. Warns of fields that an inventory does not
   /// have, and when the own certificate is about to expire, unless the output must be one object
   /// or one line.
-  func configuration(
+  func cluster(
     _ options: ClusterOptions, warns: Bool = true
-  ) throws(Refusal) -> Configuration {
-    let configuration = try Configuration.read(options, host, network)
-    if !warns { return configuration }
+  ) throws(Refusal) -> Cluster {
+    let cluster = try Cluster.read(options, host, network)
+    if !warns { return cluster }
     let now = Clock.realtimeMicroseconds() / 1_000_000
-    for note in configuration.notes { console.message(.note, note) }
-    for warning in configuration.warnings { console.message(.warning, warning) }
-    if let finding = configuration.connections.certificate.finding(at: now) {
+    for note in cluster.notes { console.message(.note, note) }
+    for warning in cluster.warnings { console.message(.warning, warning) }
+    if let finding = cluster.connections.certificate.finding(at: now) {
       console.message(finding.severity, finding.statement)
     }
-    return configuration
+    return cluster
   }
 
   /// The same question to all nodes at once; blocks until each has answered or is out of time.
   func ask<Answer>(
-    _ configuration: Configuration, _ request: AgentRequest<Answer>,
+    _ cluster: Cluster, _ request: AgentRequest<Answer>,
     milliseconds: Int = CommandContext.answerMilliseconds
   ) -> [NodeAnswer<Answer>] {
-    Parallel.ask(
-      request, of: zip(configuration.names, configuration.connections.links).map { ($0, $1) },
-      milliseconds: milliseconds)
+    Parallel.ask(request, of: cluster.members, milliseconds: milliseconds)
   }
 
   /// Says which nodes did not answer, or said no, and why.
@@ -49,13 +47,7 @@ struct CommandContext: Sendable {
 
   /// The whole of a file that the command was given, or of standard input for `-`.
   func read(_ path: String) throws(Refusal) -> ReadContent {
-    let content: ReadContent?
-    do throws(ReadFailure) {
-      content = try host.read(path, limitBytes: Limits.environmentFileBytes)
-    } catch {
-      throw Refusal(.failed, error.message)
-    }
-    guard let content else { throw Refusal(.failed, "there is no file \(path); check the path") }
-    return content
+    if let content = try host.read(path, limitBytes: Limits.environmentFileBytes) { return content }
+    throw Refusal(.failed, "there is no file \(path); check the path")
   }
 }

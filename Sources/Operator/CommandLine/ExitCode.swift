@@ -4,38 +4,26 @@ package import Rollout
 
 /// What `keyturn` exits with. 4 to 8: nothing was touched anywhere.
 package enum ExitCode: Int32, Sendable, CaseIterable {
-  /// Done, or nothing to do.
   case done = 0
   case failed = 1
-  /// Changes are pending; only `plan --detailed-exitcode`.
   case changesPending = 2
-  /// Some node's state is unknown.
   case unknown = 3
-  /// A node is unreachable; nothing was touched.
   case unreachable = 4
-  /// Validation refused; nothing was touched.
   case validationRefused = 5
-  /// The key guard refused; nothing was touched.
   case guardRefused = 6
-  /// The Key Manager preflight refused; nothing was touched.
   case keyManagerRefused = 7
-  /// Another vote or the clock bound refused; nothing was touched.
   case voteRefused = 8
-  /// Restarted, a start was not confirmed.
   case notConfirmed = 9
-  /// Rolled back, and healthy.
   case rolledBack = 10
-  /// Rolled back, and not healthy.
   case rolledBackUnhealthy = 11
-  /// The start guard refused the start of a server (`guard`).
   case startRefused = 12
-  /// The command line is wrong (EX_USAGE).
+  /// EX_USAGE of sysexits.h.
   case usage = 64
-  /// Busy with another rollout, try again (EX_TEMPFAIL).
+  /// EX_TEMPFAIL of sysexits.h.
   case busy = 75
-  /// Not permitted (EX_NOPERM).
+  /// EX_NOPERM of sysexits.h.
   case notPermitted = 77
-  /// Keyturn's own configuration is bad (EX_CONFIG).
+  /// EX_CONFIG of sysexits.h.
   case badConfiguration = 78
 
   /// One line for the help text and the manual.

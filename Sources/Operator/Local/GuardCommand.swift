@@ -73,7 +73,7 @@ struct GuardCommand: Command {
   private func refusal() -> String? {
     var found = Found()
     if let refusal = refusal(&found) { return refusal }
-    do throws(ReadFailure) { try leaveEvidence(found) } catch {
+    do throws(Refusal) { try leaveEvidence(found) } catch {
       // Where nothing is sealed there is nothing to lose.
       if found.seal == nil { return nil }
       return
@@ -92,7 +92,7 @@ struct GuardCommand: Command {
     var key: KeyIdentity?
   }
 
-  private func leaveEvidence(_ found: Found) throws(ReadFailure) {
+  private func leaveEvidence(_ found: Found) throws(Refusal) {
     guard let invocation = context.host.variable("INVOCATION_ID"),
       let path = GuardEvidence.path(of: invocation)
     else { return }
@@ -106,7 +106,7 @@ struct GuardCommand: Command {
   private func refusal(_ found: inout Found) -> String? {
     let named = options.state
     if let named {
-      do throws(ReadFailure) {
+      do throws(Refusal) {
         if try !context.host.isDirectory(named) {
           return "which key is sealed on this node is not known: there is no directory \(named), "
             + "which --state in the unit's ExecStartPre= names. Mount it, or correct the path"
@@ -115,9 +115,7 @@ struct GuardCommand: Command {
     }
     let directory = named ?? "/var/lib/keyturn"
     let record = SealRecord(cluster: nil) { file throws(Refusal) in
-      do throws(ReadFailure) {
-        return try context.host.record("\(directory)/\(file.rawValue)")
-      } catch { throw Refusal(.file, error.message) }
+      try context.host.record("\(directory)/\(file.rawValue)")
     }
     let seal: Seal?
     switch record {
@@ -138,7 +136,7 @@ struct GuardCommand: Command {
     if seal == nil, hold == nil { return nil }
     let path = (context.host.variable(Self.config) ?? "").trimmed
     found.path = path
-    do throws(ReadFailure) {
+    do throws(Refusal) {
       if let problem = try problem(with: path) {
         return "\(Self.config): \(problem), so which key the server would use cannot be relied on; "
           + ConfigFilePlace.remedy
@@ -180,16 +178,12 @@ struct GuardCommand: Command {
 
   /// The agent's word that a rollback is under way; nil if it is not.
   private func hold(_ directory: String) throws(Refusal) -> StartHold? {
-    let bytes: [UInt8]?
-    do throws(ReadFailure) {
-      bytes = try context.host.record("\(directory)/\(StartHold.record)")
-    } catch { throw Refusal(.file, error.message) }
-    return try StartHold.read(bytes)
+    try StartHold.read(context.host.record("\(directory)/\(StartHold.record)"))
   }
 
   /// Why the file that MINIO_CONFIG_ENV_FILE names could be another one for the server than for this program, or a
   /// moment later; nil if it is none, or one to rely on.
-  private func problem(with path: String) throws(ReadFailure) -> String? {
+  private func problem(with path: String) throws(Refusal) -> String? {
     if path.isEmpty { return nil }
     if let obstacle = ConfigFilePlace.obstacle(to: path) { return obstacle }
     // systemd tells a command with the prefix + too whom the unit's other commands run as.
@@ -198,7 +192,7 @@ struct GuardCommand: Command {
 
   /// The file that MINIO_CONFIG_ENV_FILE names; nil if there is none. What MinIO would not start with at all is left
   /// to it.
-  private func content(of path: String) throws(ReadFailure) -> [UInt8]? {
+  private func content(of path: String) throws(Refusal) -> [UInt8]? {
     if path.isEmpty { return nil }
     return try context.host.read(path, limitBytes: Limits.environmentFileBytes)?.bytes
   }

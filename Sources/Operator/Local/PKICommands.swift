@@ -178,7 +178,7 @@ struct PKIShowCommand: Command {
     context.console.line("subject      \(facts.subject)")
     context.console.line("entitles to  \(facts.principal?.uri ?? "nothing in Keyturn")")
     context.console.line(
-      "valid until  \(ClusterHistory.time(facts.validUntilMicroseconds)), \(left)")
+      "valid until  \(ClusterGenerations.time(facts.validUntilMicroseconds)), \(left)")
     return CommandResult(.done)
   }
 

@@ -86,10 +86,8 @@ struct LogsCommand: Command {
 
   /// Blocks until the past is printed, and with `--follow` until it is interrupted.
   func run() throws(Refusal) -> CommandResult {
-    let configuration = try context.configuration(options.cluster)
-    var nodes = zip(configuration.names, configuration.connections.links).map {
-      Node(name: $0, link: $1)
-    }
+    let cluster = try context.cluster(options.cluster)
+    var nodes = cluster.members.map { Node(name: $0, link: $1) }
     for set in options.sets where !nodes.contains(where: { set.contains($0.name) }) {
       context.console.message(
         .error,
@@ -101,7 +99,7 @@ struct LogsCommand: Command {
       nodes.removeAll { node in !options.sets.contains { $0.contains(node.name) } }
     }
     if let id = options.rollout {
-      nodes = try spans(of: id, nodes)
+      nodes = spans(of: id, nodes)
       if nodes.allSatisfy({ $0.failure?.code == .validation }) {
         throw Refusal(.validation, ShowCommand.unknown(id))
       }
@@ -132,27 +130,20 @@ struct LogsCommand: Command {
 
   /// From when to when the rollout went on on each node: from its instant (where there was none,
   /// from its first step) to its outcome.
-  private func spans(of id: String, _ nodes: [Node]) throws(Refusal) -> [Node] {
-    let views = Parallel.map(nodes) { node -> Result<RolloutView, LinkFailure> in
-      do throws(LinkFailure) {
-        return .success(
-          try node.link.call(
-            .follow(id: id, after: 0, waitMilliseconds: 0), lane: .control,
-            deadline: .inMilliseconds(CommandContext.answerMilliseconds)))
-      } catch { return .failure(error) }
-    }
-    return zip(nodes, views).map { node, answer in
+  private func spans(of id: String, _ nodes: [Node]) -> [Node] {
+    let rows = Parallel.ask(
+      .follow(id: id, after: 0, waitMilliseconds: 0), of: nodes.map { ($0.name, $0.link) },
+      milliseconds: CommandContext.answerMilliseconds)
+    return zip(nodes, rows).map { node, row in
       var node = node
-      switch answer {
-      case .success(let view):
-        let axis = TimelineAxis.Member(view)
-        if let from = axis.instantMicroseconds ?? view.events.first?.realtimeMicroseconds {
-          let end = view.outcome == nil ? nil : view.events.last?.realtimeMicroseconds
-          node.span = from...max(from, end ?? .max)
-        } else {
-          node.failure = Refusal(.failed, "it has kept no steps of rollout \(id)")
-        }
-      case .failure(let failure): node.failure = failure.refusal
+      node.failure = row.failure
+      guard let view = row.answer else { return node }
+      let axis = TimelineAxis.Member(view)
+      if let from = axis.instantMicroseconds ?? view.events.first?.realtimeMicroseconds {
+        let end = view.outcome == nil ? nil : view.events.last?.realtimeMicroseconds
+        node.span = from...max(from, end ?? .max)
+      } else {
+        node.failure = Refusal(.failed, "it has kept no steps of rollout \(id)")
       }
       return node
     }

@@ -29,8 +29,8 @@ struct DiffCommand: Command {
 
   /// Blocks until each node has answered or is out of time.
   func run() throws(Refusal) -> CommandResult {
-    let configuration = try context.configuration(options.cluster)
-    let rows = context.ask(configuration, .diff(from: options.from, to: options.to))
+    let cluster = try context.cluster(options.cluster)
+    let rows = context.ask(cluster, .diff(from: options.from, to: options.to))
     context.console.events("diff", rows, fields: Self.fields)
     show(rows)
     return result(rows)

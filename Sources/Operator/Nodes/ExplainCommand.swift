@@ -32,9 +32,9 @@ struct ExplainCommand: Command {
 
   /// Blocks until each node has answered or is out of time.
   func run() throws(Refusal) -> CommandResult {
-    let configuration = try context.configuration(options.cluster)
+    let cluster = try context.cluster(options.cluster)
     let rows = context.ask(
-      configuration, .explain(options.variable), milliseconds: 2 * CommandContext.answerMilliseconds
+      cluster, .explain(options.variable), milliseconds: 2 * CommandContext.answerMilliseconds
     )
     context.console.events("explain", rows, fields: Self.fields)
     let texts = rows.compactMap { row in

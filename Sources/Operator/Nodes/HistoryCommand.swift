@@ -26,15 +26,15 @@ struct HistoryCommand: Command {
 
   /// Blocks until each node has answered or is out of time.
   func run() throws(Refusal) -> CommandResult {
-    let configuration = try context.configuration(options)
-    let rows = context.ask(configuration, .generations)
+    let cluster = try context.cluster(options)
+    let rows = context.ask(cluster, .generations)
     context.console.events("history", rows, fields: Self.fields)
-    let history = ClusterHistory(rows: rows)
+    let history = ClusterGenerations(rows: rows)
     let table = history.table
     if table.isEmpty {
       context.console.progress("no generation yet: the first rollout that is confirmed makes one")
     } else {
-      for line in TextTable.lines(ClusterHistory.header, table) { context.console.line(line) }
+      for line in TextTable.lines(ClusterGenerations.header, table) { context.console.line(line) }
     }
     for message in history.messages { context.console.message(message.severity, message.text) }
     context.tellFailures(rows)

@@ -22,8 +22,8 @@ struct SealShowCommand: Command {
 
   /// Blocks until each node has answered or is out of time.
   func run() throws(Refusal) -> CommandResult {
-    let configuration = try context.configuration(options)
-    let rows = context.ask(configuration, .seal)
+    let cluster = try context.cluster(options)
+    let rows = context.ask(cluster, .seal)
     context.console.events("seal", rows, fields: Self.fields)
     let header = ["NODE", "SSE KEY", "ENCLAVE", "ROLLOUT", "DIGEST", "STATE"]
     for line in TextTable.lines(header, rows.map(Self.cells)) { context.console.line(line) }
@@ -104,18 +104,18 @@ struct SealRecoverCommand: Command {
 
   /// Blocks until the node has asked the others, or is out of time.
   func run() throws(Refusal) -> CommandResult {
-    let configuration = try context.configuration(options.cluster)
+    let cluster = try context.cluster(options.cluster)
     let name = options.node
-    guard let index = configuration.names.firstIndex(of: name) else {
+    guard let index = cluster.names.firstIndex(of: name) else {
       context.console.message(
         .error,
-        "there is no node \"\(name)\" in the inventory, only \(NodeNames.folded(configuration.names))"
+        "there is no node \"\(name)\" in the inventory, only \(NodeNames.folded(cluster.names))"
       )
       return CommandResult(.usage)
     }
     let recovery: SealRecovery
     do throws(LinkFailure) {
-      recovery = try configuration.connections.links[index].call(
+      recovery = try cluster.connections.links[index].call(
         .recoverSeal, lane: .control, deadline: .inMilliseconds(Self.recoverMilliseconds))
     } catch {
       throw Refusal(error.refusal.code, "\(name): \(error.refusal.message)")

@@ -21,8 +21,8 @@ struct StatusCommand: Command {
 
   /// Blocks until each node has answered or is out of time.
   func run() throws(Refusal) -> CommandResult {
-    let configuration = try context.configuration(options)
-    let rows = context.ask(configuration, .status)
+    let cluster = try context.cluster(options)
+    let rows = context.ask(cluster, .status)
     context.console.events("status", rows, fields: Self.fields)
     for line in lines(rows) { context.console.line(line) }
     context.tellFailures(rows)

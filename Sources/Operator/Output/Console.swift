@@ -86,3 +86,22 @@ struct Console: Sendable {
   /// `text` as a terminal may have it: a journal line must not drive it, nor show one name as another.
   static func visible(_ text: String) -> String { HiddenCharacters.visible(text) }
 }
+
+extension Console {
+  /// One event for each node: `name` with what it said, or `unreachable` with why it said nothing.
+  func events<Answer>(
+    _ name: String, _ rows: [NodeAnswer<Answer>], fields: (Answer) -> JSONObject
+  ) {
+    for row in rows {
+      switch row.result {
+      case .success(let answer): event(name, node: row.name, fields(answer))
+      case .failure(let failure):
+        event(
+          "unreachable", node: row.name,
+          [
+            "kind": failure.code.rawValue, "reason": failure.message,
+          ])
+      }
+    }
+  }
+}

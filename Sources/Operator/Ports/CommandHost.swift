@@ -3,24 +3,25 @@ package import Model
 package import Rollout
 package import Secrets
 
-/// The process around a command: its files, its standard streams, its environment.
+/// The process around a command: its files, its standard streams, its environment. What cannot be
+/// read or written is refused as `.failed`.
 package protocol CommandHost: Sendable {
   /// The content of a file of at most `limitBytes`, or of standard input for `-`; nil if there is
   /// no such file. May block on standard input.
-  func read(_ path: String, limitBytes: Int) throws(ReadFailure) -> ReadContent?
+  func read(_ path: String, limitBytes: Int) throws(Refusal) -> ReadContent?
   /// The content of one of the agent's records, its checksum verified; nil if there is none. May
   /// block on the disk.
-  func record(_ path: String) throws(ReadFailure) -> [UInt8]?
+  func record(_ path: String) throws(Refusal) -> [UInt8]?
   /// Whether there is such a directory. May block on the disk.
-  func isDirectory(_ path: String) throws(ReadFailure) -> Bool
+  func isDirectory(_ path: String) throws(Refusal) -> Bool
   /// The way to a file, and who beside root and the user could change where it leads or what it says. May block on
   /// the disk.
   ///
   /// - Parameter user: a name; nil for root alone.
-  func place(of path: String, user: String?) throws(ReadFailure) -> ConfigFilePlace
+  func place(of path: String, user: String?) throws(Refusal) -> ConfigFilePlace
   /// Writes one of the records of what the start guard let pass, and removes the oldest beyond the limit. May block on
   /// the disk.
-  func leaveEvidence(_ path: String, _ bytes: [UInt8]) throws(ReadFailure)
+  func leaveEvidence(_ path: String, _ bytes: [UInt8]) throws(Refusal)
   /// Makes a file that only its owner may read (0600), durable; one that is there is refused. May
   /// block on the disk.
   func create(_ path: String, _ bytes: [UInt8]) throws(Refusal)
@@ -39,7 +40,7 @@ package protocol CommandHost: Sendable {
   var isRoot: Bool { get }
   /// How somebody other than root and the process's own user could change the file, or put another one
   /// in its place; nil if nobody could. May block on the disk.
-  func foreignHold(on path: String) throws(ReadFailure) -> String?
+  func foreignHold(on path: String) throws(Refusal) -> String?
   /// A variable of the process's environment.
   func variable(_ name: String) -> String?
 }
@@ -78,13 +79,4 @@ package struct ReadContent: Sendable {
 
   /// Whether group or others may read it.
   var isShared: Bool { (mode ?? 0) & 0o044 != 0 }
-}
-
-/// Why something could not be read: what was attempted, on what, what happened, what to do.
-package struct ReadFailure: Error, Sendable, Hashable {
-  /// Whole sentences for a person.
-  package var message: String
-
-  /// A failure with its message.
-  package init(message: String) { self.message = message }
 }

@@ -37,10 +37,10 @@ struct ProposalsCommand: Command {
 
   /// Blocks until each node has answered or is out of time.
   func run() throws(Refusal) -> CommandResult {
-    let configuration = try context.configuration(options.cluster)
-    if let settings = options.retry { return retry(settings, configuration) }
+    let cluster = try context.cluster(options.cluster)
+    if let settings = options.retry { return retry(settings, cluster) }
     let console = context.console
-    let rows = context.ask(configuration, .proposals)
+    let rows = context.ask(cluster, .proposals)
     console.events("proposal", rows) { view in
       [
         "digest": view.own.digest?.hex, "phase": view.phase.rawValue, "rollout": view.rollout,
@@ -66,9 +66,9 @@ struct ProposalsCommand: Command {
   }
 
   /// Asks every node to take settings again.
-  private func retry(_ retry: ProposalRetry, _ configuration: Configuration) -> CommandResult {
+  private func retry(_ retry: ProposalRetry, _ cluster: Cluster) -> CommandResult {
     let (console, digest) = (context.console, retry.digest)
-    let rows = context.ask(configuration, .retry(retry))
+    let rows = context.ask(cluster, .retry(retry))
     console.events("retry", rows) { ["changed": $0.isChanged] }
     let taken = rows.filter { $0.answer?.isChanged ?? false }.map(\.name)
     context.tellFailures(rows)

@@ -36,12 +36,12 @@ struct PlanCommand: Command {
 
   func run() throws(Refusal) -> CommandResult {
     switch try RolloutPreparation(
-      context: context, cluster: options.cluster, goal: .settings(options.settings)
+      context: context, options: options.cluster, goal: .settings(options.settings)
     ).run() {
     case .ended(let result): return result
-    case .joins(let configuration, let active):
+    case .joins(let cluster, let active):
       context.console.message(.error, "the same is under way already, rollout \(active.text)")
-      return CommandResult(.busy, nodes: configuration.untouched)
+      return CommandResult(.busy, nodes: cluster.untouched)
     case .ready(_, _, let plan):
       let nodes = plan.rows.map { row in
         let changes = row.answer.map { $0.before != $0.after || $0.restartNeeded } ?? false

@@ -75,9 +75,9 @@ struct ResolveCommand: Command {
 
   /// Blocks until the rollout has ended on every node that answers, or for as long as that may take.
   func run() throws(Refusal) -> CommandResult {
-    let configuration = try context.configuration(options.cluster)
+    let cluster = try context.cluster(options.cluster)
     let id = options.id
-    var nodes = Nodes(id: id, rows: context.ask(configuration, .status))
+    var nodes = Nodes(id: id, rows: context.ask(cluster, .status))
     if let failure = nodes.rows[0].failure, nodes.rows.allSatisfy({ $0.failure != nil }) {
       throw Refusal(
         failure.code,
@@ -91,13 +91,13 @@ struct ResolveCommand: Command {
           .warning, "the nodes are in another: keyturn resolve \(others.joined(separator: ", "))")
       }
     } else {
-      follow(&nodes, configuration)
+      follow(&nodes, cluster)
     }
-    return report(nodes, configuration)
+    return report(nodes, cluster)
   }
 
-  private func follow(_ nodes: inout Nodes, _ configuration: Configuration) {
-    let timeouts = configuration.inventory.timeouts
+  private func follow(_ nodes: inout Nodes, _ cluster: Cluster) {
+    let timeouts = cluster.inventory.timeouts
     var deadline = Instant.inMilliseconds(Self.doubtMilliseconds)
     var wasCommitted = false
     var (asked, next) = (0, Clock.now())
@@ -111,28 +111,28 @@ struct ResolveCommand: Command {
       }
       let waiting = nodes.toAsk
       if !waiting.isEmpty, Clock.now() >= next {
-        ask(waiting[asked % waiting.count], nodes.id, configuration)
+        ask(waiting[asked % waiting.count], nodes.id, cluster)
         asked += 1
         next = .inMilliseconds(Self.nextMemberMilliseconds)
       }
       Clock.sleep(until: .inMilliseconds(Self.pollMilliseconds))
       nodes.update(
-        context.ask(configuration, .status, milliseconds: Self.answerMilliseconds))
+        context.ask(cluster, .status, milliseconds: Self.answerMilliseconds))
     }
   }
 
   /// Has one member try now. What comes of it is seen in its status.
   private func ask(
-    _ row: NodeAnswer<NodeStatus>, _ id: String, _ configuration: Configuration
+    _ row: NodeAnswer<NodeStatus>, _ id: String, _ cluster: Cluster
   ) {
     let name = row.name
-    guard let index = configuration.names.firstIndex(of: name) else { return }
+    guard let index = cluster.names.firstIndex(of: name) else { return }
     context.console.progress(
       row.answer?.activeStage == .known(.committed)
         ? "\(name) restarts now: the instant of rollout \(id) is out of its reach"
         : "\(name) asks the others how rollout \(id) was decided")
     do throws(LinkFailure) {
-      _ = try configuration.connections.links[index].call(
+      _ = try cluster.connections.links[index].call(
         .resolve(id: id), lane: .control, deadline: .inMilliseconds(Self.answerMilliseconds))
     } catch {
       context.console.message(.warning, "\(name): \(error.refusal.message)")
@@ -141,8 +141,8 @@ struct ResolveCommand: Command {
 
   // MARK: what happened
 
-  private func report(_ nodes: Nodes, _ configuration: Configuration) -> CommandResult {
-    let known = Parallel.map(Array(zip(nodes.rows, configuration.connections.links))) { row, link in
+  private func report(_ nodes: Nodes, _ cluster: Cluster) -> CommandResult {
+    let known = Parallel.map(Array(zip(nodes.rows, cluster.connections.links))) { row, link in
       Self.resolution(row, nodes.id, link)
     }
     let words = known.map(\.word)

@@ -17,9 +17,9 @@ struct RollbackTarget: Sendable {
   }
 
   /// Asks every node for its history; blocks until each has answered or is out of time.
-  func find(_ wanted: Int?, _ configuration: Configuration) -> Outcome {
+  func find(_ wanted: Int?, _ cluster: Cluster) -> Outcome {
     let console = context.console
-    let history = ClusterHistory(rows: context.ask(configuration, .generations))
+    let history = ClusterGenerations(rows: context.ask(cluster, .generations))
     if let code = history.rows.compactMap({ $0.failure?.code }).deciding {
       return refuse(history.rows.map { ($0.name, $0.failure) }, code)
     }
@@ -28,7 +28,7 @@ struct RollbackTarget: Sendable {
         .error,
         "nothing was touched: there is no generation that every node has and that is not what the files are now; keyturn history shows what there is"
       )
-      return .refused(CommandResult(.voteRefused, nodes: configuration.untouched))
+      return .refused(CommandResult(.voteRefused, nodes: cluster.untouched))
     }
     let refusals = history.refusals(of: number)
     if let code = refusals.compactMap({ $0.refusal?.code }).deciding {
@@ -36,7 +36,7 @@ struct RollbackTarget: Sendable {
     }
     console.event("rollback", ["generation": number])
     if let generation = history.generation(number) {
-      let time = ClusterHistory.time(generation.confirmedAtMicroseconds)
+      let time = ClusterGenerations.time(generation.confirmedAtMicroseconds)
       console.progress(
         generation.kind == nil
           ? "back to generation \(number): the files as found \(time), before the first change"

@@ -10,7 +10,7 @@ internal import Threads
 /// end. Changes nothing; Ctrl-C ends the watching only.
 struct RolloutFollower: Sendable {
   let context: CommandContext
-  let configuration: Configuration
+  let cluster: Cluster
 
   private static let pollMilliseconds = 20_000
   private static let pauseMilliseconds = 1_000
@@ -28,7 +28,7 @@ struct RolloutFollower: Sendable {
     console.progress("rollout \(id)")
     let first = try watch(id)
     if first.isInterrupted { return left(id, first) }
-    let outcomes = first.memberOutcomes(configuration.names)
+    let outcomes = first.memberOutcomes(cluster.names)
     let kinds = outcomes.map(\.outcome.kind)
     if kinds.allSatisfy({ $0 == .confirmed }) { return report(.done, outcomes) }
     if kinds.allSatisfy({ $0 == .aborted }) {
@@ -42,7 +42,7 @@ struct RolloutFollower: Sendable {
       console.message(.warning, "not every start was confirmed: rolled back by rollout \(back)")
       let second = try watch(back)
       if second.isInterrupted { return left(back, second) }
-      let ends = second.memberOutcomes(configuration.names)
+      let ends = second.memberOutcomes(cluster.names)
       let isHealthy = ends.allSatisfy { $0.outcome.kind == .confirmed }
       return report(isHealthy ? .rolledBack : .rolledBackUnhealthy, ends)
     case .held:
@@ -55,15 +55,12 @@ struct RolloutFollower: Sendable {
 
   private func left(_ id: String, _ seen: Seen) -> CommandResult {
     context.console.message(.note, "the rollout goes on; keyturn watch \(id) shows how it ends")
-    return report(.unknown, seen.memberOutcomes(configuration.names))
+    return report(.unknown, seen.memberOutcomes(cluster.names))
   }
 
   private func report(_ code: ExitCode, _ outcomes: [MemberOutcome]) -> CommandResult {
-    let nodes = outcomes.map {
-      NodeResult(name: $0.member, outcome: $0.outcome.kind.rawValue, reason: $0.outcome.reason)
-    }
     context.console.line(RolloutReport.recap(outcomes.map(\.outcome.kind)))
-    return CommandResult(code, nodes: nodes)
+    return CommandResult(code, nodes: outcomes.map { NodeResult($0) })
   }
 
   // MARK: one rollout
@@ -106,18 +103,18 @@ struct RolloutFollower: Sendable {
   private func watch(_ id: String) throws(Refusal) -> Seen {
     let heard = Mailbox<Heard>(capacity: 1 << 16)
     defer { heard.close() }
-    for (name, link) in zip(configuration.names, configuration.connections.links) {
+    for (name, link) in cluster.members {
       do throws(Errno) {
         try Thread.start("watch") { Self.poll(id, name, link, heard) }
       } catch { throw Refusal(.failed, "\(error); raise the limit on threads and try again") }
     }
     var seen = Seen()
-    var display = RolloutDisplay(context.console, configuration.names.sorted())
+    var display = RolloutDisplay(context.console, cluster.names.sorted())
     context.interruption.handled(by: { heard.post(.interrupted) }) {
       gather(&seen, heard, &display)
     }
     display.end()
-    if seen.outcomes.isEmpty, seen.troubles.count == configuration.names.count,
+    if seen.outcomes.isEmpty, seen.troubles.count == cluster.names.count,
       let stranger = seen.troubles.first(where: { seen.isStranger($0.key) })
     {
       throw Refusal(stranger.value.refusal.code, ShowCommand.unknown(id))
@@ -128,7 +125,7 @@ struct RolloutFollower: Sendable {
   private func gather(
     _ seen: inout Seen, _ heard: Mailbox<Heard>, _ display: inout RolloutDisplay
   ) {
-    let timeouts = configuration.inventory.timeouts
+    let timeouts = cluster.inventory.timeouts
     var deadline: Instant?
     while true {
       switch heard.take(until: .inMilliseconds(Self.tickMilliseconds)) {
@@ -153,18 +150,18 @@ struct RolloutFollower: Sendable {
       case nil: display.tick()
       }
       let kinds = seen.outcomes.values.map(\.kind)
-      let isComplete = seen.outcomes.count == configuration.names.count
+      let isComplete = seen.outcomes.count == cluster.names.count
       if isComplete {
         if kinds.allSatisfy({ $0 == .confirmed }) || kinds.allSatisfy({ $0 == .aborted }) { return }
         if seen.rolloutResult != nil { return }
       }
       if seen.isAborted,
-        configuration.names.allSatisfy({ seen.outcomes[$0] != nil || seen.isStranger($0) })
+        cluster.names.allSatisfy({ seen.outcomes[$0] != nil || seen.isStranger($0) })
       {
         return
       }
       // All that is still missing does not answer, or nobody has said what becomes of it.
-      let isWaiting = seen.outcomes.count + seen.troubles.count < configuration.names.count
+      let isWaiting = seen.outcomes.count + seen.troubles.count < cluster.names.count
       guard !isWaiting else {
         deadline = nil
         continue

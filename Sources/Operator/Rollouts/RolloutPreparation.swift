@@ -30,24 +30,24 @@ struct RolloutPreparation {
     /// Nothing differs, or something is wrong: this is the command's result.
     case ended(CommandResult)
     /// The nodes are in a rollout that comes to the same.
-    case joins(Configuration, ActiveSummary)
+    case joins(Cluster, ActiveSummary)
     /// All nodes would take part.
-    case ready(Configuration, RolloutRequest, ClusterPlan)
+    case ready(Cluster, RolloutRequest, ClusterPlan)
   }
 
   let context: CommandContext
-  let cluster: ClusterOptions
+  let options: ClusterOptions
   let goal: Goal
 
   /// Blocks until each node has answered or is out of time.
   func run() throws(Refusal) -> Outcome {
-    let configuration = try context.configuration(cluster)
+    let cluster = try context.cluster(options)
     let settings: RequestedSettings
     switch goal {
-    case .settings(let options): settings = try RequestedSettings(options, context)
+    case .settings(let wanted): settings = try RequestedSettings(wanted, context)
     case .restart: settings = RequestedSettings(RolloutRequest(kind: .restart))
     case .generation(let wanted):
-      switch RollbackTarget(context: context).find(wanted, configuration) {
+      switch RollbackTarget(context: context).find(wanted, cluster) {
       case .generation(let number):
         settings = RequestedSettings(RolloutRequest(kind: .rollback, generation: number))
       case .refused(let result): return .ended(result)
@@ -56,21 +56,21 @@ struct RolloutPreparation {
     for finding in settings.findings {
       context.console.message(finding.severity, finding.statement)
     }
-    if settings.hasErrors { return .ended(refuse(settings, configuration)) }
-    let plan = configuration.undertaking.ask(settings.request)
-    if let active = plan.joinable(goal.kind, cluster: configuration.inventory.cluster) {
-      return .joins(configuration, active)
+    if settings.hasErrors { return .ended(refuse(settings, cluster)) }
+    let plan = cluster.undertaking.ask(settings.request)
+    if let active = plan.joinable(goal.kind, cluster: cluster.inventory.cluster) {
+      return .joins(cluster, active)
     }
     let verdict = plan.verdict(isRestart: goal.kind == .restart)
     plan.show(context.console, said: verdict)
     switch verdict {
-    case .ready: return .ready(configuration, settings.request, plan)
+    case .ready: return .ready(cluster, settings.request, plan)
     case .nothingToDo:
       let count = plan.rows.count
       context.console.line(
         "nothing to do: \(count == 1 ? "the node has and runs" : "\(count) nodes have and run") what is wanted"
       )
-      let nodes = configuration.names.map { NodeResult(name: $0, outcome: "unchanged") }
+      let nodes = cluster.names.map { NodeResult(name: $0, outcome: "unchanged") }
       return .ended(CommandResult(.done, outcome: "nothingToDo", nodes: nodes))
     case .refused(let refusal, _):
       context.console.message(.error, "nothing was touched: \(refusal.message)")
@@ -81,13 +81,13 @@ struct RolloutPreparation {
 
   /// The settings are wrong in themselves: 5, unless they also touch a key that is in force
   /// somewhere: then that is the news.
-  private func refuse(_ settings: RequestedSettings, _ configuration: Configuration)
+  private func refuse(_ settings: RequestedSettings, _ cluster: Cluster)
     -> CommandResult
   {
-    var nodes = configuration.untouched
+    var nodes = cluster.untouched
     var code = ExitCode.validationRefused
     if settings.concernsKey {
-      for (index, row) in context.ask(configuration, .status).enumerated() {
+      for (index, row) in context.ask(cluster, .status).enumerated() {
         guard let status = row.answer, let refusal = Self.guardRefusal(status, settings) else {
           continue
         }

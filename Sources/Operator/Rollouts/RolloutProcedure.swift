@@ -13,21 +13,21 @@ struct RolloutProcedure {
 
   /// Runs it to its end. Blocks for as long as the starts take.
   func run() throws(Refusal) -> CommandResult {
-    switch try RolloutPreparation(context: context, cluster: options.cluster, goal: goal).run() {
+    switch try RolloutPreparation(context: context, options: options.cluster, goal: goal).run() {
     case .ended(let result): return result
-    case .joins(let configuration, let active): return try join(active, configuration)
-    case .ready(let configuration, let request, let plan):
-      if let result = confirm(configuration, plan) { return result }
-      return try roll(configuration, request, plan)
+    case .joins(let cluster, let active): return try join(active, cluster)
+    case .ready(let cluster, let request, let plan):
+      if let result = confirm(cluster, plan) { return result }
+      return try roll(cluster, request, plan)
     }
   }
 
   /// Asks, unless `--yes` was given. The result if the answer is no, or there is nobody to ask.
-  private func confirm(_ configuration: Configuration, _ plan: ClusterPlan) -> CommandResult? {
+  private func confirm(_ cluster: Cluster, _ plan: ClusterPlan) -> CommandResult? {
     if options.isUnasked { return nil }
-    let cluster = configuration.inventory.cluster
-    let nodes = configuration.untouched
-    let count = configuration.names.count
+    let name = cluster.inventory.cluster
+    let nodes = cluster.untouched
+    let count = cluster.names.count
     let answers = plan.rows.compactMap(\.answer)
     if answers.contains(where: \.enablesEncryption) {
       context.console.message(
@@ -37,32 +37,32 @@ struct RolloutProcedure {
     }
     guard
       let answer = context.host.ask(
-        "This restarts \(count == 1 ? "the node" : "all \(count) nodes") of \(cluster) at one instant. Type \(cluster) to go on: "
+        "This restarts \(count == 1 ? "the node" : "all \(count) nodes") of \(name) at one instant. Type \(name) to go on: "
       )
     else {
       context.console.message(
         .error, "nothing was touched: there is no terminal to ask on; give --yes to go on unasked")
       return CommandResult(.usage, nodes: nodes)
     }
-    if answer == cluster { return nil }
-    context.console.message(.error, "nothing was touched: the answer was not \"\(cluster)\"")
+    if answer == name { return nil }
+    context.console.message(.error, "nothing was touched: the answer was not \"\(name)\"")
     return CommandResult(.failed, nodes: nodes)
   }
 
   private func roll(
-    _ configuration: Configuration, _ request: RolloutRequest, _ plan: ClusterPlan
+    _ cluster: Cluster, _ request: RolloutRequest, _ plan: ClusterPlan
   ) throws(Refusal) -> CommandResult {
     let console = context.console
-    let report = RolloutReport(context: context, configuration: configuration)
-    let end = try configuration.undertaking.run(
+    let report = RolloutReport(context: context, cluster: cluster)
+    let end = try cluster.undertaking.run(
       request, on: plan,
       rollback: rollback,
       context.interruption, report)
     if end.result.ending.refusal?.code == .busy {
       // Another one came first; perhaps it is the same.
-      let now = configuration.undertaking.ask(request)
-      if let active = now.joinable(goal.kind, cluster: configuration.inventory.cluster) {
-        return try join(active, configuration)
+      let now = cluster.undertaking.ask(request)
+      if let active = now.joinable(goal.kind, cluster: cluster.inventory.cluster) {
+        return try join(active, cluster)
       }
       report.tell(end.result)
     }
@@ -86,16 +86,16 @@ struct RolloutProcedure {
       return result
     case .elsewhere(let reason):
       console.message(.warning, reason)
-      return try RolloutFollower(context: context, configuration: configuration).follow(
+      return try RolloutFollower(context: context, cluster: cluster).follow(
         end.rollout.id)
     }
   }
 
   private func join(
-    _ active: ActiveSummary, _ configuration: Configuration
+    _ active: ActiveSummary, _ cluster: Cluster
   ) throws(Refusal) -> CommandResult {
     context.console.message(
       .note, "the same is under way already: it is watched here, rollout \(active.text)")
-    return try RolloutFollower(context: context, configuration: configuration).follow(active.id)
+    return try RolloutFollower(context: context, cluster: cluster).follow(active.id)
   }
 }

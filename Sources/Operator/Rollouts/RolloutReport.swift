@@ -6,7 +6,7 @@ internal import Rollout
 /// Tells how a rollout that this command coordinates goes on, and what it came to.
 struct RolloutReport: UndertakingObserver {
   let context: CommandContext
-  let configuration: Configuration
+  let cluster: Cluster
 
   private var console: Console { context.console }
 
@@ -42,13 +42,13 @@ struct RolloutReport: UndertakingObserver {
   /// The first and last node at each step, on a terminal; `keyturn show` has the rest.
   private func tellTimeline(_ id: String) {
     guard console.isLive else { return }
-    let rows = context.ask(configuration, .follow(id: id, after: 0, waitMilliseconds: 0))
+    let rows = context.ask(cluster, .follow(id: id, after: 0, waitMilliseconds: 0))
     let axis = TimelineAxis(id: id, rows.map { (node: $0.name, view: $0.result) })
     for line in TimelineText(axis: axis).summary { console.line(line) }
   }
 
   func tell(_ result: CoordinatorResult) {
-    let nodes = result.nodes
+    let nodes = result.outcomes.map { NodeResult($0) }
     console.message(result.ending == .confirmed ? .note : .error, result.summary)
     // A no is in the summary; without a terminal a line for each change has told the others.
     let untold = nodes.filter { node in
@@ -92,19 +92,9 @@ struct RolloutReport: UndertakingObserver {
   }
 }
 
-extension CoordinatorResult {
-  fileprivate var nodes: [NodeResult] {
-    outcomes.map {
-      NodeResult(
-        name: $0.member, outcome: $0.outcome.kind.rawValue, reason: $0.outcome.reason,
-        warning: $0.outcome.warning)
-    }
-  }
-}
-
 extension CommandResult {
   init(_ result: CoordinatorResult) {
-    self.init(ExitCode(result.ending), nodes: result.nodes)
+    self.init(ExitCode(result.ending), nodes: result.outcomes.map { NodeResult($0) })
     times = RolloutTimes(
       skew: result.skewNanoseconds, issueSkew: result.issueSkewNanoseconds,
       stopSkew: result.stopSkewNanoseconds, writeOutage: result.writeOutageNanoseconds)

@@ -31,10 +31,10 @@ struct WatchCommand: Command {
 
   /// Blocks until the rollout has ended, or the operator has had enough.
   func run() throws(Refusal) -> CommandResult {
-    let configuration = try context.configuration(options.cluster)
-    let follower = RolloutFollower(context: context, configuration: configuration)
+    let cluster = try context.cluster(options.cluster)
+    let follower = RolloutFollower(context: context, cluster: cluster)
     if let id = options.id { return try follower.follow(id) }
-    let rows = context.ask(configuration, .status)
+    let rows = context.ask(cluster, .status)
     let answers = rows.compactMap(\.answer)
     if answers.isEmpty, let failure = rows.first?.failure { throw failure }
     if let id = Self.mostly(answers.compactMap(\.activeRollout)) {

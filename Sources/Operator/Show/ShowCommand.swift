@@ -35,17 +35,17 @@ struct ShowCommand: Command {
 
   /// Blocks until each node has answered or is out of time.
   func run() throws(Refusal) -> CommandResult {
-    let configuration = try context.configuration(options.cluster)
+    let cluster = try context.cluster(options.cluster)
     var id = options.id
-    if id == nil { id = try newest(configuration) }
+    if id == nil { id = try newest(cluster) }
     guard let id else {
       context.console.message(.error, "no node has kept a rollout")
       return CommandResult(.validationRefused)
     }
-    let rows = context.ask(configuration, .follow(id: id, after: 0, waitMilliseconds: 0))
+    let rows = context.ask(cluster, .follow(id: id, after: 0, waitMilliseconds: 0))
     let axis = TimelineAxis(
       id: id, rows.map { (node: $0.name, view: $0.result) },
-      corrections: corrections(configuration, rows))
+      corrections: corrections(cluster, rows))
     let unknown = rows.filter { Self.knowsNothing($0.failure) }
     if unknown.count == rows.count {
       context.console.message(.error, Self.unknown(id))
@@ -54,7 +54,7 @@ struct ShowCommand: Command {
     if let path = options.page {
       try context.host.create(
         path,
-        Array(TimelinePage(axis: axis, cluster: configuration.inventory.cluster).text.utf8))
+        Array(TimelinePage(axis: axis, cluster: cluster.inventory.cluster).text.utf8))
       context.console.message(.note, "\(path) is written")
     } else {
       print(axis)
@@ -69,8 +69,8 @@ struct ShowCommand: Command {
   }
 
   /// The id of the rollout with the highest epoch that any node has kept.
-  private func newest(_ configuration: Configuration) throws(Refusal) -> String? {
-    let rows = context.ask(configuration, .rollouts)
+  private func newest(_ cluster: Cluster) throws(Refusal) -> String? {
+    let rows = context.ask(cluster, .rollouts)
     let all = rows.compactMap(\.answer).flatMap(\.rollouts).map(\.rollout)
     // What is shown may not be the last one, if a node does not tell.
     context.tellFailures(rows)
@@ -81,10 +81,10 @@ struct ShowCommand: Command {
 
   /// What is to be added to the nodes' wall clocks, where these are what counts.
   private func corrections(
-    _ configuration: Configuration, _ rows: [NodeAnswer<RolloutView>]
+    _ cluster: Cluster, _ rows: [NodeAnswer<RolloutView>]
   ) -> [Int64] {
     if rows.contains(where: { $0.answer?.instant != nil }) { return [] }
-    let links = configuration.connections.links
+    let links = cluster.connections.links
     return Parallel.map(Array(zip(links, rows.map { $0.answer != nil }))) { link, answers in
       answers ? NodeClock.correction(link) : 0
     }

@@ -9,7 +9,7 @@ import Secrets
 
 /// The process around the command: files, standard streams, environment.
 struct ProcessHost: CommandHost {
-  func read(_ path: String, limitBytes: Int) throws(ReadFailure) -> ReadContent? {
+  func read(_ path: String, limitBytes: Int) throws(Refusal) -> ReadContent? {
     do throws(FileFailure) {
       if path == "-" {
         return ReadContent(
@@ -21,44 +21,39 @@ struct ProcessHost: CommandHost {
       return ReadContent(bytes: content.bytes, mode: content.facts.mode & 0o7777)
     } catch {
       let isPipe = error.kind == .notRegular
-      throw ReadFailure(
-        message: error.message
+      throw Refusal(
+        .failed,
+        error.message
           + (isPipe ? " What comes through a pipe is read with - in its place." : ""))
     }
   }
 
-  func record(_ path: String) throws(ReadFailure) -> [UInt8]? {
-    do throws(FileFailure) { return try DurableRecord.read(path) } catch {
-      throw ReadFailure(message: error.message)
-    }
+  func record(_ path: String) throws(Refusal) -> [UInt8]? {
+    try refusing { () throws(FileFailure) in try DurableRecord.read(path) }
   }
 
-  func isDirectory(_ path: String) throws(ReadFailure) -> Bool {
-    do throws(FileFailure) { return try FileReading.isDirectory(path) } catch {
-      throw ReadFailure(message: error.message)
-    }
+  func isDirectory(_ path: String) throws(Refusal) -> Bool {
+    try refusing { () throws(FileFailure) in try FileReading.isDirectory(path) }
   }
 
-  func place(of path: String, user: String?) throws(ReadFailure) -> ConfigFilePlace {
-    do throws(FileFailure) {
+  func place(of path: String, user: String?) throws(Refusal) -> ConfigFilePlace {
+    try refusing { () throws(FileFailure) in
       let walk = try PathWalk(path, in: .own, trusting: PathWalk.Trust(user: user))
       return ConfigFilePlace(
         path: path, steps: walk.steps, exists: walk.exists, foreign: walk.foreign)
-    } catch { throw ReadFailure(message: error.message) }
+    }
   }
 
-  func leaveEvidence(_ path: String, _ bytes: [UInt8]) throws(ReadFailure) {
-    do throws(FileFailure) {
+  func leaveEvidence(_ path: String, _ bytes: [UInt8]) throws(Refusal) {
+    try refusing { () throws(FileFailure) in
       try DurableRecord.makeDirectory(GuardEvidence.directory)
       try DurableRecord.write(path, bytes)
       try DurableRecord.prune(GuardEvidence.directory, keeping: GuardEvidence.limit)
-    } catch { throw ReadFailure(message: error.message) }
+    }
   }
 
   func create(_ path: String, _ bytes: [UInt8]) throws(Refusal) {
-    do throws(FileFailure) { try NewFile.create(path, bytes, mode: 0o600) } catch {
-      throw Refusal(.failed, error.message)
-    }
+    try refusing { () throws(FileFailure) in try NewFile.create(path, bytes, mode: 0o600) }
   }
 
   @discardableResult
@@ -101,10 +96,8 @@ struct ProcessHost: CommandHost {
 
   var isRoot: Bool { geteuid() == 0 }
 
-  func foreignHold(on path: String) throws(ReadFailure) -> String? {
-    do throws(FileFailure) { return try FileTrust.problem(of: path) } catch {
-      throw ReadFailure(message: error.message)
-    }
+  func foreignHold(on path: String) throws(Refusal) -> String? {
+    try refusing { () throws(FileFailure) in try FileTrust.problem(of: path) }
   }
 
   func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
@@ -114,5 +107,11 @@ struct ProcessHost: CommandHost {
     case .standardOutput: STDOUT_FILENO
     case .standardError: STDERR_FILENO
     }
+  }
+
+  private func refusing<Result>(
+    _ body: () throws(FileFailure) -> Result
+  ) throws(Refusal) -> Result {
+    do throws(FileFailure) { return try body() } catch { throw Refusal(.failed, error.message) }
   }
 }

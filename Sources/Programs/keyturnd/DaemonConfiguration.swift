@@ -8,7 +8,7 @@ import Sockets
 import TLS
 
 /// What the daemon is started with.
-struct Configuration {
+struct DaemonConfiguration {
   static let help = """
     keyturnd: the agent of one AIStor node, or a witness (systemd starts it: systemctl status keyturnd)
 
@@ -40,13 +40,13 @@ struct Configuration {
 
   /// What the arguments ask for.
   enum Request {
-    case run(Configuration)
+    case run(DaemonConfiguration)
     case print(String)
     case usage(String)
   }
 
   static func parse(_ arguments: [String], environment: [String: String]) -> Request {
-    var configuration = Configuration()
+    var configuration = DaemonConfiguration()
     // systemd may name several directories, separated by colons; ours is the first.
     if let directory = environment["STATE_DIRECTORY"]?.split(separator: ":").first {
       configuration.state = String(directory)

@@ -16,48 +16,43 @@ struct HostUnit: UnitPort {
   let name: String
 
   func state(deadline: Instant) throws(Refusal) -> UnitState {
-    do throws(BusFailure) { return try bus.unit(name, deadline: deadline) } catch {
-      throw error.refusal
-    }
+    try refusing { () throws(BusFailure) in try bus.unit(name, deadline: deadline) }
   }
   func manager(deadline: Instant) throws(Refusal) -> ManagerState {
-    do throws(BusFailure) { return try bus.manager(deadline: deadline) } catch {
-      throw error.refusal
-    }
+    try refusing { () throws(BusFailure) in try bus.manager(deadline: deadline) }
   }
   func restart(deadline: Instant) throws(Refusal) {
-    do throws(BusFailure) { _ = try bus.restart(name, deadline: deadline) } catch {
-      throw error.refusal
-    }
+    _ = try refusing { () throws(BusFailure) in try bus.restart(name, deadline: deadline) }
   }
   func stop(deadline: Instant) throws(Refusal) {
-    do throws(BusFailure) {
-      let ticket = try bus.stop(name, deadline: deadline)
-      if try bus.result(of: ticket, deadline: deadline) != nil { return }
-    } catch { throw error.refusal }
+    let result = try refusing { () throws(BusFailure) in
+      try bus.result(of: bus.stop(name, deadline: deadline), deadline: deadline)
+    }
+    if result != nil { return }
     throw Refusal(
       .unit, "stop \(name): it has not stopped in time; see what the process hangs on")
   }
   func start(deadline: Instant) throws(Refusal) {
-    do throws(BusFailure) { _ = try bus.start(name, deadline: deadline) } catch {
-      throw error.refusal
-    }
+    _ = try refusing { () throws(BusFailure) in try bus.start(name, deadline: deadline) }
   }
   func resetFailed(deadline: Instant) throws(Refusal) {
-    do throws(BusFailure) { try bus.resetFailed(name, deadline: deadline) } catch {
-      throw error.refusal
-    }
+    try refusing { () throws(BusFailure) in try bus.resetFailed(name, deadline: deadline) }
   }
   func change(after state: UnitState, deadline: Instant) throws(Refusal) -> UnitState? {
-    do throws(BusFailure) {
-      return try bus.change(of: name, from: state, deadline: deadline)
-    } catch { throw error.refusal }
+    try refusing { () throws(BusFailure) in
+      try bus.change(of: name, from: state, deadline: deadline)
+    }
   }
   func rest(after state: UnitState, deadline: Instant) throws(Refusal) -> UnitState? {
-    do throws(BusFailure) {
-      return try bus.change(
-        of: name, from: state, recheckMilliseconds: 60_000, deadline: deadline)
-    } catch { throw error.refusal }
+    try refusing { () throws(BusFailure) in
+      try bus.change(of: name, from: state, recheckMilliseconds: 60_000, deadline: deadline)
+    }
+  }
+
+  private func refusing<Result>(
+    _ body: () throws(BusFailure) -> Result
+  ) throws(Refusal) -> Result {
+    do throws(BusFailure) { return try body() } catch { throw error.refusal }
   }
 }
 

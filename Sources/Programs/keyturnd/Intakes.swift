@@ -38,7 +38,7 @@ extension Intake {
     let doorkeeper = Doorkeeper(of: agent.node, inventory)
     let journal = RequestJournal(log: log)
     var intake = Intake { request, peer in
-      guard let principal = peer.principal else { return refusal(403, .notPermitted, "no name") }
+      guard let principal = peer.principal else { return nameless }
       if JSON.hasMoreValues(than: Limits.jsonValues, request.body) {
         return refusal(
           413, .validation, "the body holds more than \(Limits.jsonValues) values")
@@ -46,17 +46,13 @@ extension Intake {
       return agent.answer(request, from: principal)
     }
     intake.place = { peer in
-      guard let principal = peer.principal else {
-        return .refused(refusal(403, .notPermitted, "no name"))
-      }
+      guard let principal = peer.principal else { return .refused(nameless) }
       do throws(Refusal) { return .served(try doorkeeper.standing(of: principal)) } catch {
         return .refused(refusal(403, error.code, error.message))
       }
     }
     intake.body = { request, peer in
-      guard let principal = peer.principal else {
-        return .refused(refusal(403, .notPermitted, "no name"))
-      }
+      guard let principal = peer.principal else { return .refused(nameless) }
       do throws(Refusal) {
         return .taken(upTo: try doorkeeper.bodyLimit(of: request, from: principal))
       } catch {
@@ -75,13 +71,11 @@ extension Intake {
   ) -> Intake {
     let journal = RequestJournal(log: log)
     var intake = Intake { request, peer in
-      guard let principal = peer.principal else { return refusal(403, .notPermitted, "no name") }
+      guard let principal = peer.principal else { return nameless }
       return witness.answer(request, from: principal)
     }
     intake.place = { peer in
-      guard let principal = peer.principal else {
-        return .refused(refusal(403, .notPermitted, "no name"))
-      }
+      guard let principal = peer.principal else { return .refused(nameless) }
       return switch witness.standing(of: principal) {
       case .success(let standing): .served(standing)
       case .failure(let dismissal): .refused(dismissal.answer)
@@ -95,6 +89,8 @@ extension Intake {
     intake.words = { refusal($0, $0 == 503 ? .unreachable : .validation, $1) }
     return intake
   }
+
+  private static let nameless = refusal(403, .notPermitted, "no name")
 
   @Sendable private static func refusal(
     _ status: Int, _ kind: RefusalCode, _ message: String

@@ -3,7 +3,7 @@ import Linux
 import Model
 import Sockets
 
-extension Configuration {
+extension DaemonConfiguration {
   /// Where the agent serves: on the socket that systemd holds for it (keyturnd.socket), or on one of
   /// its own.
   ///

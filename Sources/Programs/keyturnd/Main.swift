@@ -28,7 +28,9 @@ enum Daemon {
     for name in ["STATE_DIRECTORY", "RUNTIME_DIRECTORY"] + HandedSockets.variables {
       environment[name] = getenv(name).map { String(cString: $0) }
     }
-    switch Configuration.parse(Array(CommandLine.arguments.dropFirst()), environment: environment) {
+    switch DaemonConfiguration.parse(
+      Array(CommandLine.arguments.dropFirst()), environment: environment)
+    {
     case .print(let text):
       write(1, text)
     case .usage(let problem):
@@ -46,7 +48,7 @@ enum Daemon {
     }
   }
 
-  private static func run(_ configuration: Configuration) throws(Refusal) {
+  private static func run(_ configuration: DaemonConfiguration) throws(Refusal) {
     let inventory = try configuration.inventory()
     let context = try configuration.context()
     let principal = context.principal
@@ -72,7 +74,7 @@ enum Daemon {
   }
 
   private static func notInInventory(
-    _ principal: Principal, _ configuration: Configuration, _ inventory: Inventory
+    _ principal: Principal, _ configuration: DaemonConfiguration, _ inventory: Inventory
   ) -> Refusal {
     let what =
       principal.role == .witness ? "keyManagers have no such host with a witness" : "is not"
@@ -83,7 +85,7 @@ enum Daemon {
   }
 
   private static func runNode(
-    _ node: Inventory.Node, _ configuration: Configuration, _ inventory: Inventory,
+    _ node: Inventory.Node, _ configuration: DaemonConfiguration, _ inventory: Inventory,
     _ context: TLSContext
   ) throws(Refusal) {
     let agent = Agent(
@@ -104,7 +106,7 @@ enum Daemon {
 
   /// A Key Manager host: no bus, no records, no file of MinIO's.
   private static func runWitness(
-    _ host: Inventory.KeyManagerHost, _ place: HostPort, _ configuration: Configuration,
+    _ host: Inventory.KeyManagerHost, _ place: HostPort, _ configuration: DaemonConfiguration,
     _ inventory: Inventory, _ context: TLSContext
   ) throws(Refusal) {
     let witness = Witness(
@@ -148,7 +150,7 @@ enum Daemon {
 
   /// The local socket. Without it everything but `keyturn propose` works; nil then, and it is said.
   private static func serveLocally(
-    _ agent: Agent, _ configuration: Configuration
+    _ agent: Agent, _ configuration: DaemonConfiguration
   ) -> HTTPSServer? {
     var bounds = HTTPSServer.Bounds()
     bounds.connections = .init(
@@ -169,7 +171,7 @@ enum Daemon {
   /// What the agent needs of its host. What is not there now may be in a moment, so systemd tries
   /// again; but a state directory that is wrong stays wrong.
   private static func ports(
-    _ configuration: Configuration, _ inventory: Inventory, _ context: TLSContext
+    _ configuration: DaemonConfiguration, _ inventory: Inventory, _ context: TLSContext
   ) throws(Refusal) -> Ports {
     let records: HostRecords
     do { records = try HostRecords(directory: configuration.state) } catch {

@@ -195,7 +195,7 @@ import Testing
     let rows = Sample.names.map {
       NodeAnswer(name: $0, result: .success(HistoryAnswer.sample($0, contents, file: file)))
     }
-    #expect(ClusterHistory(rows: rows).previous == expected)
+    #expect(ClusterGenerations(rows: rows).previous == expected)
   }
 
   @Test("without a number, one that a node lacks is passed over")
@@ -209,7 +209,7 @@ import Testing
           HistoryAnswer.sample(
             $0, $0 == "minio-3" ? Array(contents.dropLast()) : contents, file: "c")))
     }
-    #expect(ClusterHistory(rows: rows).previous == 2)
+    #expect(ClusterGenerations(rows: rows).previous == 2)
   }
 
   @Test("a node that lacks it, has it damaged or from another rollout is named; nothing touched")

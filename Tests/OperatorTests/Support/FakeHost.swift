@@ -50,29 +50,29 @@ final class FakeHost: CommandHost {
   var errors: String { state.withLock { $0.errors } }
   var lines: [String] { output.split(separator: "\n").map(String.init) }
 
-  func read(_ path: String, limitBytes: Int) throws(ReadFailure) -> ReadContent? {
+  func read(_ path: String, limitBytes: Int) throws(Refusal) -> ReadContent? {
     guard let content = files[path] else { return nil }
-    if content.bytes.count > limitBytes { throw ReadFailure(message: "\(path) is too large") }
+    if content.bytes.count > limitBytes { throw Refusal(.failed, "\(path) is too large") }
     return content
   }
-  func record(_ path: String) throws(ReadFailure) -> [UInt8]? {
+  func record(_ path: String) throws(Refusal) -> [UInt8]? {
     guard let content = files[path] else { return nil }
     if content.bytes.starts(with: "DAMAGED".utf8) {
-      throw ReadFailure(message: "read \(path): its checksum is wrong.")
+      throw Refusal(.failed, "read \(path): its checksum is wrong.")
     }
     return content.bytes
   }
-  func place(of path: String, user: String?) throws(ReadFailure) -> ConfigFilePlace {
+  func place(of path: String, user: String?) throws(Refusal) -> ConfigFilePlace {
     ConfigFilePlace(
       path: path, steps: [path], exists: files[path] != nil, foreign: foreign[path])
   }
   /// What the start guard has left, by its path.
   var evidence: [String: [UInt8]] { state.withLock { $0.evidence } }
-  func leaveEvidence(_ path: String, _ bytes: [UInt8]) throws(ReadFailure) {
-    if let evidenceFailure { throw ReadFailure(message: evidenceFailure) }
+  func leaveEvidence(_ path: String, _ bytes: [UInt8]) throws(Refusal) {
+    if let evidenceFailure { throw Refusal(.failed, evidenceFailure) }
     state.update { $0.evidence[path] = bytes }
   }
-  func isDirectory(_ path: String) throws(ReadFailure) -> Bool {
+  func isDirectory(_ path: String) throws(Refusal) -> Bool {
     directories.contains(path) || files.keys.contains { $0.hasPrefix(path + "/") }
   }
   /// What was written into files, by their paths.
@@ -94,7 +94,7 @@ final class FakeHost: CommandHost {
   func ask(_ question: String) -> String? { answer }
   func askSecret(_ question: String) -> Secret? { answer.map(Secret.init) }
   let isRoot: Bool
-  func foreignHold(on path: String) throws(ReadFailure) -> String? { foreignHolds[path] }
+  func foreignHold(on path: String) throws(Refusal) -> String? { foreignHolds[path] }
   func variable(_ name: String) -> String? { variables[name] }
 }
 

@@ -6,7 +6,7 @@ internal import Model
 internal import Rollout
 
 /// What all nodes have kept of their environment files. Pure.
-struct ClusterHistory: Sendable {
+struct ClusterGenerations: Sendable {
   /// One row for each node of the inventory.
   let rows: [NodeAnswer<HistoryAnswer>]
 

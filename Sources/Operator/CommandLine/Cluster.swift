@@ -4,7 +4,7 @@ internal import JSONCoding
 internal import Model
 
 /// The cluster and the credentials that a command works with.
-struct Configuration: Sendable {
+struct Cluster: Sendable {
   let inventory: Inventory
   let connections: AgentConnections
   /// What is wrong with the inventory and does no harm by itself, for a person.
@@ -18,19 +18,26 @@ struct Configuration: Sendable {
   /// What a command came to that touched nothing.
   var untouched: [NodeResult] { names.map { NodeResult(name: $0, outcome: "untouched") } }
 
+  /// The nodes in the order of the inventory, with the way to each.
+  var members: [(name: String, link: any AgentLink)] {
+    zip(names, connections.links).map { (name: $0, link: $1) }
+  }
+
   /// A rollout with this command as its coordinator; plans are in the order of the inventory.
   var undertaking: Undertaking {
-    Undertaking(
-      inventory, createdBy: connections.principal.author,
-      members: zip(names, connections.links).map { (name: $0, link: $1) })
+    Undertaking(inventory, createdBy: connections.principal.author, members: members)
   }
 
   /// Reads inventory and credentials from where the options, the environment or the defaults say.
   static func read(
     _ options: ClusterOptions, _ host: any CommandHost, _ network: any AgentNetwork
-  ) throws(Refusal) -> Configuration {
-    let (inventory, warnings, notes) = try readInventory(options, host)
-    let credentials = try readCredentials(options, host)
+  ) throws(Refusal) -> Cluster {
+    let (inventory, warnings, notes): (Inventory, [String], [String])
+    let credentials: CredentialFiles
+    do throws(Refusal) {
+      (inventory, warnings, notes) = try readInventory(options, host)
+      credentials = try readCredentials(options, host)
+    } catch { throw Refusal(.configuration, error.message) }
     let connections = try network.open(inventory, credentials)
     guard connections.principal.cluster == inventory.cluster else {
       throw Refusal(
@@ -38,7 +45,7 @@ struct Configuration: Sendable {
         "the certificate is for the cluster \"\(connections.principal.cluster)\", the inventory describes \"\(inventory.cluster)\"; use the credentials of that cluster"
       )
     }
-    return Configuration(
+    return Cluster(
       inventory: inventory, connections: connections, warnings: warnings, notes: notes)
   }
 
@@ -52,7 +59,9 @@ struct Configuration: Sendable {
     let places = chosen.map { [$0] } ?? [stray, "/etc/keyturn/inventory.json"]
     var left: [String] = []
     for path in places {
-      guard let content = try content(path, Limits.inventoryFileBytes, host) else { continue }
+      guard let content = try host.read(path, limitBytes: Limits.inventoryFileBytes) else {
+        continue
+      }
       let isStray = chosen == nil && path == stray
       if isStray, let problem = try mistrust(host) {
         left.append(problem)
@@ -76,11 +85,9 @@ struct Configuration: Sendable {
   /// cluster and which agents a command of root's is for.
   private static func mistrust(_ host: any CommandHost) throws(Refusal) -> String? {
     if !host.isRoot { return nil }
-    do throws(ReadFailure) {
-      return try host.foreignHold(on: stray).map {
-        "\(stray) is not taken: \($0); name it with --inventory if it is meant"
-      }
-    } catch { throw Refusal(.configuration, error.message) }
+    return try host.foreignHold(on: stray).map {
+      "\(stray) is not taken: \($0); name it with --inventory if it is meant"
+    }
   }
 
   private static func parse(_ bytes: [UInt8], _ path: String) throws(Refusal) -> Inventory {
@@ -116,7 +123,7 @@ struct Configuration: Sendable {
       ?? "/etc/keyturn/credentials"
     func read(_ name: String) throws(Refusal) -> ReadContent {
       let path = "\(directory)/\(name)"
-      if let content = try content(path, Limits.recordFileBytes, host) { return content }
+      if let content = try host.read(path, limitBytes: Limits.recordFileBytes) { return content }
       throw Refusal(
         .configuration,
         "there is no \(path); name the directory with --credentials DIR or $KEYTURN_CREDENTIALS (keyturn pki issue --role operator makes one)"
@@ -130,15 +137,5 @@ struct Configuration: Sendable {
     }
     return CredentialFiles(
       authority: try read("ca.pem").bytes, certificate: try read("cert.pem").bytes, key: key.bytes)
-  }
-
-  private static func content(
-    _ path: String, _ limitBytes: Int, _ host: any CommandHost
-  ) throws(Refusal) -> ReadContent? {
-    do throws(ReadFailure) {
-      return try host.read(path, limitBytes: limitBytes)
-    } catch {
-      throw Refusal(.configuration, error.message)
-    }
   }
 }
