@@ -241,7 +241,8 @@ final class MemberLink: Sendable {
 
   /// Repeats `body` while the member is unreachable, with growing pauses. Returns the last failure,
   /// if it never succeeded.
-  @discardableResult private func repeatedly(
+  @discardableResult
+  private func repeatedly(
     until deadline: Instant, _ body: () throws(LinkFailure) -> Void
   ) -> LinkFailure? {
     var pause = Self.firstPauseMilliseconds

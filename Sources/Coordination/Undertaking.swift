@@ -149,7 +149,8 @@ package struct Undertaking: Sendable {
   }
 
   /// Tells every member that the new files stay.
-  @discardableResult package func hold(_ rollout: Rollout, _ reason: String) -> Aftermath {
+  @discardableResult
+  package func hold(_ rollout: Rollout, _ reason: String) -> Aftermath {
     tell(RolloutResult(rollout: rollout.id, kind: .held, reason: reason, by: createdBy))
     return .held(reason)
   }

@@ -3,6 +3,7 @@ import HTTP
 import HTTPS
 import Model
 import Sockets
+import StandInTransport
 import TLS
 import Testing
 import Threads

@@ -22,14 +22,11 @@ package final class HTTPSLink: AgentLink {
     _ address: HostPort, _ context: TLSContext, _ agent: Principal,
     connectMilliseconds: Int = Limits.handshakeMilliseconds
   ) {
-    (control, following) = (
-      Lock(
-        HTTPSClient(
-          address, context: context, expecting: agent, connectMilliseconds: connectMilliseconds)),
-      Lock(
-        HTTPSClient(
-          address, context: context, expecting: agent, connectMilliseconds: connectMilliseconds))
-    )
+    func client() -> sending HTTPSClient {
+      HTTPSClient(
+        address, context: context, expecting: agent, connectMilliseconds: connectMilliseconds)
+    }
+    (control, following) = (Lock(client()), Lock(client()))
   }
 
   /// Blocks until the answer is there or the deadline has come.
@@ -42,11 +39,7 @@ package final class HTTPSLink: AgentLink {
       message.headers = ["content-type": "application/json"]
       message.body = JSON.encode(body)
     }
-    let connection =
-      switch lane {
-      case .control: control
-      case .following: following
-      }
+    let connection = lane == .control ? control : following
     let response: HTTPResponse
     do throws(HTTPSFailure) {
       response = try connection.withLock { client throws(HTTPSFailure) in

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package import Model
 
-/// How much memory the bodies of all requests may take at once, from before they are read until they
-/// are answered.
+/// How much memory the bodies of all requests may take at once, from before they are read until
+/// they are answered.
 ///
 /// A value. A body costs ``Limits/bodyCostFactor`` times its length: its bytes and what they are
 /// decoded to. Holders other than operators may take three quarters of the budget, half of it with
@@ -17,7 +17,7 @@ package struct BodyBudget: Sendable {
 
   package init(bytes: Int = Limits.bodyBudgetBytes) { self.bytes = bytes }
 
-  /// What a body of a holder has taken; to be given back once.
+  /// A body's part of the budget; to be given back once.
   package struct Share: Sendable {
     fileprivate var cost: Int
     /// Who holds a large body; nil if it is small.
@@ -25,10 +25,8 @@ package struct BodyBudget: Sendable {
     fileprivate var isPrivileged: Bool
   }
 
-  /// Takes what a body costs; nil if that is not there now.
-  package mutating func take(
-    _ length: Int, holder: String, _ standing: Standing
-  ) -> Share? {
+  /// Takes what a body costs; nil if there is not enough now.
+  package mutating func take(_ length: Int, holder: String, _ standing: Standing) -> Share? {
     let isLarge = length > Limits.smallBodyBytes
     let isPrivileged = standing == .operator
     // A body larger than the whole budget must still be possible; the limit of one body is enforced

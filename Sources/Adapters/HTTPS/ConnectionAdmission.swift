@@ -9,7 +9,6 @@ package import Model
 /// the newcomer is never closed, nor one that is being answered. A holder has a limited number of
 /// places and replaces its own connections.
 package struct ConnectionAdmission: Sendable {
-  /// How many may stay.
   package struct Bounds: Sendable, Hashable {
     package var places: Int
     /// Places of one holder, by role and name.
@@ -27,9 +26,8 @@ package struct ConnectionAdmission: Sendable {
   /// The decision on a connection whose holder is known.
   package enum Verdict: Sendable, Hashable {
     case admitted
-    /// It has the place of another one, which is to be closed.
+    /// It takes the place of another, which must be closed.
     case replaces(UInt64)
-    /// There is no place for it.
     case refused
   }
 
@@ -48,10 +46,8 @@ package struct ConnectionAdmission: Sendable {
 
   package var count: Int { entries.count }
 
-  /// A connection has been made by `holder`. Unless it is refused it has a place, and rests.
-  package mutating func arrive(
-    _ id: UInt64, holder: String, _ standing: Standing
-  ) -> Verdict {
+  /// `holder` has connected. Unless refused, the connection has a place, and rests.
+  package mutating func arrive(_ id: UInt64, holder: String, _ standing: Standing) -> Verdict {
     if entries.count(where: { $0.value.holder == holder }) >= bounds.perHolder {
       return replace(with: id, holder, standing) { $0.holder == holder }
     }
@@ -69,9 +65,7 @@ package struct ConnectionAdmission: Sendable {
     }
   }
 
-  /// A request of a connection is going to be answered.
-  ///
-  /// - Returns: false if the connection has no place any more and must end.
+  /// A request is about to be answered; false if the connection has lost its place and must end.
   package mutating func begin(_ id: UInt64) -> Bool {
     guard entries[id] != nil else { return false }
     entries[id]?.restsSince = nil

@@ -35,14 +35,13 @@ final class Door {
     admission = HandshakeAdmission(server.bounds.handshakes)
   }
 
-  /// Runs until the listener is shut down; whoever waits then is cut.
+  /// Runs until the listener is shut down; connections that wait then are cut.
   func keep() {
     while true {
       let ids = Array(waiting.keys)
       do throws(Errno) {
         let events = try server.listener.wait(
-          with: ids.compactMap { waiting[$0]?.socket },
-          until: waiting.values.map(\.deadline).min())
+          with: ids.compactMap { waiting[$0]?.socket }, until: waiting.values.map(\.deadline).min())
         if events.isShutDown { return }
         for place in events.readable { advance(ids[place]) }
         cutOverdue()
@@ -97,7 +96,6 @@ final class Door {
     admission.end(id)
   }
 
-  /// Something has come on a connection.
   private func advance(_ id: UInt64) {
     guard let one = waiting[id], case .tls(let begin) = server.security else { return }
     if one.isEnding {
@@ -127,8 +125,7 @@ final class Door {
   }
 
   /// Lets a connection in, to a thread of its own, if its holder may stay and there is a place.
-  ///
-  /// - Returns: false if it has had its last answer.
+  /// False if it has had its last answer.
   @discardableResult
   private func enter(_ id: UInt64, _ transport: Transport) -> Bool {
     let server = server

@@ -35,12 +35,11 @@ package final class HTTPConnection {
     until deadline: Instant
   ) throws(HTTPSFailure) -> HTTPConnection {
     let socket = try connect(place, until: deadline)
-    return try open(
-      over: socket, place, security: security, bodyLimit: bodyLimit, until: deadline)
+    return try open(over: socket, place, security: security, bodyLimit: bodyLimit, until: deadline)
   }
 
-  /// The same over a socket that is already connected to `place`, for a probe that looks at every
-  /// step by itself.
+  /// The same over a socket that is already connected to `place`, for a probe that reports each
+  /// step.
   package static func open(
     over socket: Socket, _ place: HostPort, security: Security,
     bodyLimit: Int = Limits.probeBodyBytes, until deadline: Instant
@@ -58,7 +57,8 @@ package final class HTTPConnection {
 
   /// Blocks until some address of `place` accepts a connection, or the deadline.
   ///
-  /// - Parameter milliseconds: how long each address may take to accept, once the name is looked up.
+  /// - Parameter milliseconds: how long each address may take to accept, once the name is looked
+  ///   up.
   static func connect(
     _ place: HostPort, until deadline: Instant, withinMilliseconds milliseconds: Int = .max
   ) throws(HTTPSFailure) -> Socket {
@@ -76,7 +76,6 @@ package final class HTTPConnection {
     throw .connect(last)
   }
 
-  /// Who is at the other end.
   package var peer: SocketAddress { transport.socket.peer }
 
   /// What the server's certificate says; nil without TLS.

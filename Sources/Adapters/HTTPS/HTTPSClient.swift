@@ -15,10 +15,8 @@ package final class HTTPSClient {
   private let connectMilliseconds: Int
   private var connection: HTTPConnection?
 
-  /// A client without a connection yet. Does not block.
-  ///
-  /// - Parameter connectMilliseconds: how long the host may take to accept the connection, after its
-  ///   name is looked up and before the handshake.
+  /// - Parameter connectMilliseconds: how long the host may take to accept the connection, after
+  ///   its name is looked up and before the handshake.
   package init(
     _ address: HostPort, context: TLSContext, expecting expected: Principal,
     connectMilliseconds: Int = Limits.handshakeMilliseconds

@@ -6,19 +6,18 @@ package import Sockets
 package import TLS
 internal import Threads
 
-/// A small HTTPS server: one thread at the door, which accepts and makes all handshakes, and one for
-/// each connection behind it.
+/// A small HTTPS server: one thread at the door, which accepts and makes all handshakes, and one
+/// for each connection behind it.
 ///
-/// Nobody costs more than a socket before its handshake is done, and how many sockets wait there is
-/// ``HandshakeAdmission``'s. Who may stay is ``ConnectionAdmission``'s. It refuses: clients without a
+/// Before its handshake is done a client costs no more than a socket; ``HandshakeAdmission``
+/// decides how many wait there, ``ConnectionAdmission`` who may stay. It refuses: clients without a
 /// certificate of the cluster's CA (in the handshake), certificates without a Keyturn name and whom
-/// ``Intake/place`` refuses (with an answer, right after the handshake), bodies that ``Intake/body``
-/// does not want (before they are read), and everything that ``HTTPRequestParser`` refuses (its 4xx or
-/// 5xx, then the connection ends). Each phase of a connection has its deadline, so that no client can
-/// hold a thread: handshake, idle, one whole request, one whole answer. An idle connection costs one
-/// thread in poll(2).
+/// ``Intake/place`` refuses (with an answer, right after the handshake), bodies that
+/// ``Intake/body`` does not want (before they are read), and everything that ``HTTPRequestParser``
+/// refuses (its 4xx or 5xx, then the connection ends). Each phase of a connection has its deadline,
+/// so that no client can hold a thread: handshake, idle, one whole request, one whole answer. An
+/// idle connection costs one thread in poll(2).
 package final class HTTPSServer: Sendable {
-  /// How much it takes on.
   package struct Bounds: Sendable {
     /// Connections that wait for the end of their handshake.
     package var handshakes = HandshakeAdmission.Bounds()
@@ -38,7 +37,7 @@ package final class HTTPSServer: Sendable {
     /// How long a request waits until there is memory for its body, milliseconds.
     package var bodyWaitMilliseconds = Limits.bodyWaitMilliseconds
 
-    /// Bounds that make no difference between those who come.
+    /// No difference between clients.
     package init() {}
   }
 
@@ -52,11 +51,10 @@ package final class HTTPSServer: Sendable {
     /// The user of its process, on a local socket.
     package var user: UInt32?
 
-    /// Role and name together; whoever has none is one holder with all others.
+    /// Role and name; all clients without them are one holder.
     var holder: String { principal?.uri ?? "" }
   }
 
-  /// How a connection becomes one that requests come on.
   package enum Security {
     case plain
     case tls(@Sendable (Socket) throws(TLSFailure) -> TLSHandshake)
@@ -114,7 +112,7 @@ package final class HTTPSServer: Sendable {
     return server
   }
 
-  /// Starts serving on a local socket, without TLS, whom `user` is: any other is refused (403).
+  /// Serves `user` alone on a local socket, without TLS; any other is refused (403).
   package static func start(
     local listener: Listener, user: UInt32, bounds: Bounds,
     log: @escaping @Sendable (String) -> Void,

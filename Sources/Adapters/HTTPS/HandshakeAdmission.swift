@@ -12,29 +12,25 @@ package import Sockets
 ///   probability that rises to certainty when all places are taken (MaxStartups of sshd_config(5)).
 /// - When all places are taken, the source with the most gives one to a newcomer with fewer.
 ///
-/// So whoever has one connection, and finishes its handshake as any real client does, comes in
-/// however many connections a few sources hold or try. A connection that has said nothing goes before
-/// one that has.
+/// So a real client, with one connection and a handshake that it finishes, gets in however many
+/// connections a few sources hold or try. A silent connection gives way before one that has sent
+/// something.
 package struct HandshakeAdmission: Sendable {
-  /// How many may wait.
   package struct Bounds: Sendable, Hashable {
     package var places = Limits.handshakes
     package var perSource = Limits.handshakesOfSource
-    /// So many taken places are pressure.
+    /// Taken places from which on there is pressure.
     package var refusalsFrom = Limits.handshakesUnderPressure
     /// The probability of a refusal when pressure begins, percent.
     package var refusalPercent = Limits.handshakeRefusalPercent
 
-    /// The bounds of an agent.
     package init() {}
   }
 
-  /// The decision on a new connection.
   package enum Verdict: Sendable, Hashable {
     case admitted
-    /// It has the place of another one, which is to be closed.
+    /// It takes the place of another, which must be closed.
     case replaces(UInt64)
-    /// It is to be closed.
     case refused
   }
 
@@ -78,7 +74,7 @@ package struct HandshakeAdmission: Sendable {
   /// Something has come on a connection.
   package mutating func heard(_ id: UInt64) { entries[id]?.hasSpoken = true }
 
-  /// A connection waits no more, whatever came of it.
+  /// A connection no longer waits.
   package mutating func end(_ id: UInt64) {
     guard let entry = entries.removeValue(forKey: id) else { return }
     let left = (counts[entry.source] ?? 1) - 1

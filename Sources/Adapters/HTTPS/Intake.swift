@@ -2,14 +2,13 @@
 package import HTTP
 package import Model
 
-/// What the owner of a server decides: who may stay, whose body is read, and what is answered. Every
-/// closure runs on a thread of the server's; only ``answer`` may block.
+/// What the owner of a server decides: who may stay, whose body is read, and what is answered.
+/// Every closure runs on a thread of the server's; only ``answer`` may block.
 package struct Intake: Sendable {
   /// The decision on a connection once its certificate is known.
   package enum Place: Sendable {
-    /// It may stay.
     case served(Standing)
-    /// It gets this answer, whatever it would ask, and is closed.
+    /// It gets this answer and is closed.
     case refused(HTTPResponse)
   }
 
@@ -27,17 +26,14 @@ package struct Intake: Sendable {
   package var body: @Sendable (HTTPRequest, HTTPSServer.Peer) -> Body
   /// Answers a request; it may block.
   package var answer: @Sendable (HTTPRequest, HTTPSServer.Peer) -> HTTPResponse
-  /// Is told every answer before it is sent; of a connection that was refused a place, without its
-  /// request.
+  /// Called with every answer before it is sent; without a request if the connection was refused a
+  /// place.
   package var note: @Sendable (HTTPRequest?, HTTPSServer.Peer, HTTPResponse) -> Void
-
-  /// An answer of the server's own, such as 413 or 503, in the form of the owner's errors.
+  /// An answer of the server itself, such as 413 or 503, in the form of the owner's errors.
   package var words: @Sendable (_ status: Int, _ message: String) -> HTTPResponse
 
-  /// An intake that lets everybody stay and reads every body, unless changed.
-  package init(
-    answer: @escaping @Sendable (HTTPRequest, HTTPSServer.Peer) -> HTTPResponse
-  ) {
+  /// Lets everybody stay and reads every body, unless changed.
+  package init(answer: @escaping @Sendable (HTTPRequest, HTTPSServer.Peer) -> HTTPResponse) {
     place = { _ in .served(.operator) }
     body = { _, _ in .taken(upTo: .max) }
     self.answer = answer

@@ -33,7 +33,6 @@ struct ServedConnection {
     self.standing = standing
   }
 
-  /// Answers one request after the other, to the connection's end.
   func serve() {
     var parser = HTTPRequestParser(bodyLimit: bounds.bodyBytes)
     do throws(Ending) {
@@ -43,7 +42,7 @@ struct ServedConnection {
     }
   }
 
-  /// - Returns: whether another may follow.
+  /// False if no other may follow.
   private func serveOne(_ parser: inout HTTPRequestParser) throws(Ending) -> Bool {
     var share: BodyBudget.Share?
     defer { giveBack(share) }
@@ -54,7 +53,8 @@ struct ServedConnection {
     guard server.state.withLock({ $0.admission.begin(id) }) else { throw .replaced }
     let response = server.intake.answer(request, peer)
     server.intake.note(request, peer, response)
-    // Before the answer is sent: who has it may be sure that nothing of its request is left.
+    // Before the answer is sent: a client that has it may be sure that nothing of its request is
+    // left.
     giveBack(share)
     share = nil
     server.state.withLock { $0.admission.rest(id) }

@@ -48,8 +48,7 @@ struct AddressProbe {
   }
 
   private mutating func allStages() {
-    guard let socket = connect(), secure(socket), askVersion(), askHealth(.live),
-      askHealth(.ready)
+    guard let socket = connect(), secure(socket), askVersion(), askHealth(.live), askHealth(.ready)
     else { return }
     if let subject = probe.subject { askEnclave(subject) }
     connection?.close(until: probe.deadline)
@@ -128,8 +127,7 @@ struct AddressProbe {
     }
   }
 
-  /// The answer to a request, over the connection that there is or, if the host has closed it, over
-  /// another.
+  /// The answer to a request, over the present connection or, if the host has closed it, a new one.
   private mutating func ask(_ request: HTTPRequest) throws(ProbeFailure) -> HTTPResponse {
     if let connection, connection.staysOpen {
       return try connection.ask(request, until: probe.deadline)
@@ -196,8 +194,8 @@ struct AddressProbe {
 
   // MARK: what the API key may ask
 
-  /// Who the identity is, what the key is, and, as the last word, what the server asks for at its
-  /// start: a data key.
+  /// Asks for the identity and the key, and last for what decides: the data key that the server
+  /// asks for at its start.
   private mutating func askEnclave(_ subject: EndpointProbe.Subject) {
     do throws(ProbeFailure) {
       guard let who = try askIdentity(subject) else { return }
@@ -211,7 +209,7 @@ struct AddressProbe {
         }
         what = key.text
         sight.key = .exists(key)
-      // A minimal policy may lack it. The last word is with what the server will send.
+      // A minimal policy may lack it; what the server will send decides.
       case .denied: sight.key = .usable
       default: return conclude(status, who)
       }
@@ -262,7 +260,7 @@ struct AddressProbe {
     case .enclaveMissing:
       conclude(answer, "")
       return nil
-    // Whether it may ask for itself is not what counts; what it may do with the key is.
+    // It need not be allowed to ask for itself, only to use the key.
     case .denied, .keyMissing, .other: return "it may not ask for itself"
     }
   }

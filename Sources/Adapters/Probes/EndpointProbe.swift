@@ -18,14 +18,13 @@ struct EndpointProbe: Sendable {
     var identity: Identity
   }
 
-  /// The endpoint as the report names it.
   let endpoint: String
   let target: HostPort
   /// The proxy on the way there; nil if there is none.
   let proxy: ProxySettings.Proxy?
   /// The TLS of the server's client, or why it could not be set up.
   let context: Result<ProbeTLSContext, CertificateFailure>
-  /// Where that trust comes from.
+  /// What `context` trusts.
   let roots: TrustedRoots
   let subject: Subject?
   let deadline: Instant
@@ -74,14 +73,14 @@ struct EndpointProbe: Sendable {
       })
   }
 
-  /// A report of which nothing is known for that reason.
+  /// Nothing was probed, for that reason.
   private func notProbed(_ reason: String) -> EndpointReport {
     EndpointReport(
       endpoint: endpoint, address: nil, proxy: proxy?.place.text,
       stages: ProbeStage.allCases.map { StageResult($0, .notChecked, detail: reason) })
   }
 
-  /// The stages of what has not come to its end.
+  /// All stages, not finished at the deadline.
   static var late: [StageResult] {
     ProbeStage.allCases.map {
       StageResult($0, .notChecked, reason: .timeout, detail: "the deadline came first")

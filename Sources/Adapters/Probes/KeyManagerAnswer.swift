@@ -8,8 +8,8 @@ internal import Model
 /// What a Key Manager's answer to a command means for the server's start (docs/facts.md,
 /// "Start and the Key Manager", "Key Manager frames").
 enum KeyManagerAnswer {
-  /// It does what was asked; the message of the answer. That of KEY:GENERATE is empty here: it holds
-  /// a data key, and that it is there is all that we need to know.
+  /// It does what was asked; the message of the answer. That of KEY:GENERATE is empty here: it
+  /// holds a data key, and that it is there is all that we need to know.
   case told([UInt8])
   /// The identity may not do this, or is unknown there.
   case denied(String)
@@ -45,8 +45,7 @@ enum KeyManagerAnswer {
     of response: HTTPResponse, to command: Command
   ) throws(Problem) -> [UInt8] {
     guard response.headers["content-length"] != nil else {
-      throw Problem(
-        text: "the answer has no Content-Length, without which the server refuses it")
+      throw Problem(text: "the answer has no Content-Length, without which the server refuses it")
     }
     var frames = try reading { () throws(CodecError) in try Frame.decodeAll(response.body) }
     guard frames.count == 1, frames[0].command == command else {
@@ -116,6 +115,5 @@ func printable(_ text: String) -> String {
     default: scalar
     }
   }
-  return String(String.UnicodeScalarView(scalars))
-    .split { $0.isWhitespace }.joined(separator: " ")
+  return String(String.UnicodeScalarView(scalars)).split { $0.isWhitespace }.joined(separator: " ")
 }

@@ -42,8 +42,7 @@ package enum KeyManagerProbe {
         proxy: proxies.proxy(for: endpoint.target), context: context, roots: roots,
         subject: subject, deadline: deadline)
     }
-    // Every wait of a probe ends at its deadline; what comes after that is a matter of the
-    // processor.
+    // Every wait of a probe ends at its deadline; the rest is processor time.
     let end = deadline.advanced(byMilliseconds: 1_000)
     let reports = Parallel.map(probes, thread: "probe", until: end) { $0.run() }
     return zip(probes, reports).map { probe, report in
@@ -62,8 +61,7 @@ package enum KeyManagerProbe {
           commonName: key?.identity.text ?? "", days: 90)
       }
       return try .verifying(
-        extraRootsPEM: roots.certificates, trustsSystemRoots: roots.includesSystem,
-        client: client)
+        extraRootsPEM: roots.certificates, trustsSystemRoots: roots.includesSystem, client: client)
     }
   }
 }

@@ -10,7 +10,8 @@ internal import Sockets
 package import TLS
 internal import Threads
 
-/// A witness's connections back to a node: every address of its agent and of its server, all at once.
+/// A witness's connections back to a node: every address of its agent and of its server, all at
+/// once.
 ///
 /// It goes where its inventory says, and nowhere else.
 package enum NodeReach {
@@ -67,7 +68,7 @@ package enum NodeReach {
       }
   }
 
-  /// What comes after the last wait is a matter of the processor, milliseconds.
+  /// Processor time after the last wait, milliseconds.
   private static let grace = 250
 
   private static func agent(
@@ -90,8 +91,7 @@ package enum NodeReach {
             (name: "challenge", value: challenge.hex),
           ]), until: deadline)
     } catch {
-      return ReverseAttempt(
-        .agent, place.text, ReverseOutcome(error), detail: error.description)
+      return ReverseAttempt(.agent, place.text, ReverseOutcome(error), detail: error.description)
     }
     let proof = ReachProof.proof(
       nonce: nonce, challenge: challenge, node: node.name, witness: own.name)

@@ -6,10 +6,10 @@ internal import ServerUnit
 internal import Sockets
 internal import TLS
 
-/// A connection to this host's own server: over https, if there are a certificate and its key in the
-/// server's directory, and then only to who holds that very certificate. It belongs to one thread.
+/// A connection to this host's own server: over https, if there are a certificate and its key in
+/// the server's directory, and then only to the holder of that certificate. It belongs to one
+/// thread.
 struct OwnServerConnection {
-  /// What the Host field says.
   let host: String
   private let connection: ProbeConnection
 

@@ -4,11 +4,11 @@ internal import Model
 internal import Sockets
 internal import TLS
 
-/// Why a host that is probed gave no answer.
+/// Why a probed host gave no answer.
 struct ProbeFailure: Error {
   /// Whether the deadline came first.
   var isTimeout: Bool
-  /// With whom, what happened; no secret in it.
+  /// With whom, and what happened; no secret.
   var text: String
 
   init(_ failure: SocketFailure) {
@@ -32,7 +32,7 @@ struct ProbeFailure: Error {
   }
 }
 
-/// One HTTP/1.1 connection to a host that is probed. It belongs to one thread.
+/// One HTTP/1.1 connection to a probed host. It belongs to one thread.
 final class ProbeConnection {
   private enum Transport {
     case plain(Socket)
@@ -44,13 +44,11 @@ final class ProbeConnection {
   private var parser = HTTPResponseParser(bodyLimit: Limits.probeBodyBytes)
   private(set) var staysOpen = true
 
-  /// Over TLS; `host` is for the Host field.
   init(_ session: TLSSession, host: String) {
     transport = .tls(session)
     self.host = host
   }
 
-  /// Without TLS.
   init(_ socket: Socket, host: String) {
     transport = .plain(socket)
     self.host = host
@@ -67,7 +65,7 @@ final class ProbeConnection {
       }
       let bytes = try read(until: deadline)
       if bytes.isEmpty { return try parse { parser throws(HTTPViolation) in try parser.end() } }
-      // Handed over, not copied: what is left of an answer is wiped there.
+      // Handed over, not copied: the rest of an answer is wiped there.
       parser.feed(consume bytes)
     }
   }

@@ -5,12 +5,12 @@ internal import Model
 internal import Secrets
 internal import Sockets
 
-/// The way through an HTTP proxy, as Go's net/http makes it: CONNECT, which only a 200 answers well.
+/// The way through an HTTP proxy, as Go's net/http makes it: CONNECT, which only a 200 answers
+/// well.
 enum ProxyTunnel {
   /// Blocks until the proxy at the other end of `socket` leads to `target`, or the deadline.
   static func open(
-    over socket: Socket, _ proxy: ProxySettings.Proxy, to target: HostPort,
-    until deadline: Instant
+    over socket: Socket, _ proxy: ProxySettings.Proxy, to target: HostPort, until deadline: Instant
   ) throws(ProbeFailure) {
     var head = "CONNECT \(target.text) HTTP/1.1\r\nhost: \(target.text)\r\n"
     if let authorization = proxy.authorization {

@@ -2,15 +2,13 @@
 internal import HTTP
 internal import Model
 
-/// An error as a MinIO server answers it: XML, or JSON of the same names. Nothing else of the body is
-/// passed on, as it may hold what the request said.
+/// An error as a MinIO server answers it: XML, or JSON of the same names. Nothing else of the body
+/// is passed on, because it may repeat the request.
 struct ServerError {
-  /// The HTTP status.
   let status: Int
   /// For example `SlowDownWrite` or `kms:NotAuthorized`; nil if the body has none.
   let code: String?
 
-  /// Reads the error out of an answer.
   init(_ response: HTTPResponse) {
     status = response.status
     code = Self.element("Code", in: response.body)
@@ -19,8 +17,8 @@ struct ServerError {
   /// `503 SlowDownWrite`.
   var text: String { code.map { "\(status) \($0)" } ?? "\(status)" }
 
-  /// The text of the first element, or JSON field, of that name, if it is a plain word of at most 128
-  /// bytes.
+  /// The text of the first element, or JSON field, of that name, if it is a plain word of at most
+  /// 128 bytes.
   static func element(_ name: String, in body: [UInt8]) -> String? {
     let (begin, end): ([UInt8], UInt8) =
       body.first == UInt8(ascii: "{")

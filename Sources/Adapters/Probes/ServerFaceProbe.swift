@@ -7,9 +7,9 @@ package import Model
 package import ServerUnit
 internal import TLS
 
-/// A look at a MinIO server without any right there: which certificate it shows, what it says of
-/// its host, and whether it lives (docs/facts.md, "Health endpoints"). Nothing it says is believed;
-/// it is compared.
+/// A look at a MinIO server without credentials: which certificate it shows, what it says of its
+/// host, and whether it lives (docs/facts.md, "Health endpoints"). What it says is not trusted,
+/// only compared.
 package enum ServerFaceProbe {
   /// The server of this very host. Blocks until the deadline at the longest.
   package static func own(_ server: ServerArguments, deadline: Instant) -> OwnServer {

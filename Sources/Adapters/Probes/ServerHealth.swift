@@ -6,8 +6,8 @@ package import StartWatch
 
 /// The health endpoints of this host's own server (docs/facts.md, "Health endpoints").
 package enum ServerHealth {
-  /// Blocks until the server has answered, or the deadline. Over https, if there are a
-  /// certificate and its key in the server's directory, and then only to who holds that certificate.
+  /// Blocks until the server has answered, or the deadline. Over https, if there are a certificate
+  /// and its key in the server's directory, and then only to the holder of that certificate.
   package static func ask(
     _ endpoint: HealthEndpoint, of server: ServerArguments, deadline: Instant
   ) -> HealthAnswer {

@@ -9,16 +9,16 @@ internal import Threads
 
 /// Questions to this host's own server that it answers only to its root user.
 package enum SignedServer {
-  /// Whether the server would take a write: it is asked to begin an upload into a bucket that there
-  /// is not. It looks for a write quorum of its own view of the drives of the object's erasure set
-  /// before it has all of them look for the bucket (`newMultipartUpload`, `WriteMetadata` of
-  /// minio:cmd, 2024-05 to 2025-10), so "no such bucket" is the word of a write quorum, and nothing
-  /// was written. 503 is its answer without one. Under load it keeps requests waiting and answers 429 after some
-  /// time (`maxClients`). Blocks until the deadline at the longest.
+  /// Whether the server would take a write: it is asked to begin an upload into a bucket that does
+  /// not exist. It looks for a write quorum of the object's erasure set, as it sees the drives,
+  /// before all of them look for the bucket (`newMultipartUpload`, `WriteMetadata` of minio:cmd,
+  /// 2024-05 to 2025-10). So "no such bucket" proves a write quorum, and nothing was written; 503
+  /// is the answer without one. Under load it lets requests wait, and answers 429 after some time
+  /// (`maxClients`). Blocks until the deadline at the longest.
   ///
   /// - Parameters:
-  ///   - bucket: a name that nobody has given to a bucket, the same for a whole start: the server
-  ///     remembers for some minutes that it has looked for it.
+  ///   - bucket: a name that no bucket has, the same for a whole start: the server remembers for some
+  ///     minutes that it has looked for it.
   ///   - objects: how many names are asked for, one after the other; chance puts each in an erasure
   ///     set.
   package static func takesWrites(
@@ -58,7 +58,7 @@ package enum SignedServer {
       ? .untold(error.text) : .refused(error.text)
   }
 
-  /// A server that keeps uploads without a bucket is not left with one.
+  /// Removes the upload from a server that keeps uploads without a bucket.
   private static func abandon(
     _ response: HTTPResponse, _ path: String, _ session: inout Session
   ) throws(ProbeFailure) {
@@ -66,8 +66,8 @@ package enum SignedServer {
     _ = try session.ask(HTTPRequest("DELETE", path, query: [("uploadId", upload)]))
   }
 
-  /// What the server says of its Key Manager (`GET /minio/kms/v1/status`, plain JSON). Blocks until
-  /// the deadline at the longest.
+  /// The server's Key Manager status (`GET /minio/kms/v1/status`, plain JSON). Blocks until the
+  /// deadline at the longest.
   package static func kmsStatus(
     _ server: ServerArguments, as credentials: AccessCredentials, deadline: Instant
   ) -> ServerKMSAnswer {
@@ -76,7 +76,7 @@ package enum SignedServer {
     do throws(ProbeFailure) {
       let response = try session.ask(HTTPRequest("GET", "/minio/kms/v1/status"))
       let error = ServerError(response)
-      // 501 is also what a server says that has no such question at all; it has no code then.
+      // A server without this question answers 501 too, but without a code.
       if response.status == 501, error.code == "NotImplemented" { return .none }
       guard response.status == 200 else { return .untold(error.text) }
       guard let status = try? JSON.decode(KMSStatus.self, from: response.body),
@@ -92,7 +92,7 @@ package enum SignedServer {
     enum CodingKeys: String, CodingKey { case defaultKeyID = "default-key-id" }
   }
 
-  /// Requests as the root user, on one connection as long as it lasts.
+  /// Requests as the root user, on one connection while it lasts.
   private struct Session {
     let server: ServerArguments
     let credentials: AccessCredentials
@@ -100,7 +100,7 @@ package enum SignedServer {
     private var connection: OwnServerConnection?
     private var region = "us-east-1"
 
-    /// Whether the server has taken the connection that it was asked over last.
+    /// Whether the server has accepted the last connection.
     var isConnected: Bool { connection != nil }
 
     init(server: ServerArguments, credentials: AccessCredentials, deadline: Instant) {
@@ -109,7 +109,7 @@ package enum SignedServer {
       self.deadline = deadline
     }
 
-    /// Asks once more if the server wants its own region in the signature, and says which.
+    /// Asks again if the server wants its own region in the signature, and names it.
     mutating func ask(_ request: HTTPRequest) throws(ProbeFailure) -> HTTPResponse {
       let response = try send(request)
       guard response.status == 400,

@@ -12,13 +12,13 @@ internal import TLS
 /// The server silently ignores what it cannot read. It is ignored here too, but reported: it is the
 /// likely reason for a chain that ends in an unknown authority.
 struct TrustedRoots: Sendable {
-  /// The certificates, PEM, one each.
+  /// PEM, one certificate each.
   private(set) var certificates: [String] = []
   /// Whether the system's own roots count: SSL_CERT_FILE and SSL_CERT_DIR together replace them.
   private(set) var includesSystem = true
-  /// What holds certificates and is passed over by the server, and why, each a clause.
+  /// What holds certificates but is ignored by the server, and why, each a clause.
   private(set) var unreadable: [String] = []
-  /// What else may be the reason where an authority is not known.
+  /// What else may explain an unknown authority.
   private(set) var absent: [String] = []
 
   private static let filesLimit = 1_024
@@ -67,7 +67,7 @@ struct TrustedRoots: Sendable {
     }
   }
 
-  /// Each certificate that can be read; what is none, and what stands around them, is passed over.
+  /// Each readable certificate; everything else is skipped.
   private static func blocks(in text: String) -> [String] {
     let (begin, end) = ("-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----")
     var blocks: [String] = []
@@ -81,7 +81,7 @@ struct TrustedRoots: Sendable {
     return blocks
   }
 
-  /// The names in a folder, sorted; nil if there is no such folder.
+  /// Sorted; nil if there is no such folder.
   private static func names(in folder: String) -> [String]? {
     guard let stream = opendir(folder) else { return nil }
     defer { closedir(stream) }

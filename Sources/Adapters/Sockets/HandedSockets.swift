@@ -5,9 +5,8 @@ package import Linux
 /// Sockets that the service manager holds for this program and has handed over at its start
 /// (sd_listen_fds(3)).
 package enum HandedSockets {
-  /// The names of the variables that tell of them.
   package static let variables = ["LISTEN_PID", "LISTEN_FDS"]
-  /// The first descriptor, SD_LISTEN_FDS_START.
+  /// SD_LISTEN_FDS_START.
   private static let first: Int32 = 3
 
   /// How many were handed to this process; 0 without a service manager that does, or if they are

@@ -10,12 +10,12 @@ package final class Listener: Sendable {
   /// Where it listens; the port is the real one also when 0 was asked for.
   package let address: SocketAddress
   private let descriptor: FileDescriptor
-  private let wake: FileDescriptor
+  private let wake: Wakeup
   /// Whether another process, the service manager, holds the same socket.
   private let isShared: Bool
 
   private init(
-    _ descriptor: consuming FileDescriptor, wake: consuming FileDescriptor, address: SocketAddress,
+    _ descriptor: consuming FileDescriptor, wake: Wakeup, address: SocketAddress,
     isShared: Bool = false
   ) {
     self.descriptor = descriptor
@@ -38,8 +38,7 @@ package final class Listener: Sendable {
       getsockname(raw, base.assumingMemoryBound(to: sockaddr.self), length) == 0
     }
     guard listens == 1, let bound else { throw Errno(EINVAL, attempt) }
-    let wake = FileDescriptor(owning: try retrying(attempt) { kt_eventfd() })
-    return Listener(descriptor, wake: wake, address: bound, isShared: true)
+    return Listener(descriptor, wake: try Wakeup(), address: bound, isShared: true)
   }
 
   /// Listens on the first address of `place`; port 0 takes any free one. Blocks only to look up a
@@ -59,18 +58,17 @@ package final class Listener: Sendable {
       setsockopt(raw, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<Int32>.size))
       _ = try retrying(attempt) { wanted.withSockaddr { Glibc.bind(raw, $0, $1) } }
       _ = try retrying(attempt) { listen(raw, backlog) }
-      let wake = FileDescriptor(owning: try retrying(attempt) { kt_eventfd() })
       let bound = SocketAddress { base, length in
         getsockname(raw, base.assumingMemoryBound(to: sockaddr.self), length) == 0
       }
       guard let bound else { throw Errno(EAFNOSUPPORT, attempt) }
-      return Listener(descriptor, wake: wake, address: bound)
+      return Listener(descriptor, wake: try Wakeup(), address: bound)
     } catch { throw .system(error) }
   }
 
-  /// Listens on a local socket that only this process' user may connect to (mode 0600). What lies at
-  /// the path is removed first: a socket of a process that is gone. The directory must be closed to
-  /// others.
+  /// Listens on a local socket that only this process' user may connect to (mode 0600). What lies
+  /// at the path is removed first: a socket of a process that is gone. The directory must be closed
+  /// to others.
   package static func bind(
     local path: String, backlog: Int32 = 16
   ) throws(SocketFailure) -> Listener {
@@ -87,8 +85,7 @@ package final class Listener: Sendable {
       _ = try retrying(attempt) { address.withSockaddr { Glibc.bind(raw, $0, $1) } }
       _ = try retrying(attempt) { chmod(path, 0o600) }
       _ = try retrying(attempt) { listen(raw, backlog) }
-      let wake = FileDescriptor(owning: try retrying(attempt) { kt_eventfd() })
-      return Listener(descriptor, wake: wake, address: address)
+      return Listener(descriptor, wake: try Wakeup(), address: address)
     } catch { throw .system(error) }
   }
 
@@ -103,7 +100,6 @@ package final class Listener: Sendable {
     }
   }
 
-  /// What has happened while a thread waited.
   package struct Events: Sendable {
     /// ``Listener/shutdown()`` was called.
     package var isShutDown: Bool
@@ -114,7 +110,7 @@ package final class Listener: Sendable {
 
   /// Blocks until something happens here or on one of `sockets`, or until the deadline (nil: none).
   package func wait(with sockets: [Socket], until deadline: Instant?) throws(Errno) -> Events {
-    var entries = [descriptor.raw, wake.raw].map {
+    var entries = [descriptor.raw, wake.descriptor].map {
       pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
     }
     entries += sockets.map(\.pollEntry)
@@ -137,7 +133,7 @@ package final class Listener: Sendable {
       if raw != -1 {
         let connection = FileDescriptor(owning: raw)
         _ = kt_tune_stream(raw)
-        // Who connects to a local socket has no name of its own.
+        // A client of a local socket has no address.
         if let peer = peer ?? (address.family == AF_UNIX ? address : nil) {
           return Socket(connection, peer: peer)
         }
@@ -152,12 +148,11 @@ package final class Listener: Sendable {
     }
   }
 
-  /// Wakes ``accept()``, for good. From any thread; does not block. The port is free when the
+  /// Ends ``accept()`` permanently. From any thread; does not block. The port is free when the
   /// listener is released, unless the service manager holds it.
   package func shutdown() {
-    // In this order: accept(2) fails on a socket that is shut down, which must not look like an
-    // error.
-    _ = kt_eventfd_signal(wake.raw)
+    // First: accept(2) fails on a socket that is shut down, which must not look like an error.
+    wake.signal()
     // A socket that is shut down listens no more, whoever else holds it: the service manager's must
     // go on.
     if !isShared { _ = Glibc.shutdown(descriptor.raw, Int32(SHUT_RDWR)) }

@@ -10,8 +10,8 @@ package enum Resolver {
   /// the deadline.
   ///
   /// A name is looked up on a thread of its own: getaddrinfo(3) takes no deadline. When the
-  /// deadline comes first, that thread is left to end by itself, which the C library's own timeouts
-  /// make it do. Addresses in figures need neither thread nor network.
+  /// deadline comes first, that thread ends by the C library's own timeouts. Numeric addresses need
+  /// neither thread nor network.
   package static func resolve(
     _ host: String, port: UInt16, until deadline: Instant
   ) throws(SocketFailure) -> [SocketAddress] {

@@ -10,7 +10,6 @@ internal import Threads
 /// Any thread may call ``interruptReading()`` and ``interrupt()``; one thread at a time reads, one
 /// writes. It is closed when the last reference goes. No call raises SIGPIPE.
 package final class Socket: Sendable {
-  /// Who is at the other end.
   package let peer: SocketAddress
   private let descriptor: FileDescriptor
 
@@ -19,11 +18,11 @@ package final class Socket: Sendable {
     self.peer = peer
   }
 
-  /// What poll(2) is asked for: whether it can be read.
+  /// Asks poll(2) whether it can be read.
   var pollEntry: pollfd { pollfd(fd: descriptor.raw, events: Int16(POLLIN), revents: 0) }
 
-  /// Blocks until `address` accepts a connection, refuses it, or the deadline comes. From the host's
-  /// own address `source`, if one is given.
+  /// Blocks until `address` accepts a connection, refuses it, or the deadline comes. From the
+  /// host's own address `source`, if one is given.
   package static func connect(
     to address: SocketAddress, from source: SocketAddress? = nil, until deadline: Instant
   ) throws(SocketFailure) -> Socket {
@@ -55,9 +54,7 @@ package final class Socket: Sendable {
   /// end of the stream.
   ///
   /// Nothing is allocated before there is something to read.
-  package func read(
-    upTo count: Int, until deadline: Instant
-  ) throws(SocketFailure) -> [UInt8] {
+  package func read(upTo count: Int, until deadline: Instant) throws(SocketFailure) -> [UInt8] {
     while true {
       try waitFor(descriptor.raw, Int16(POLLIN), until: deadline, "read from \(peer)")
       var code: Int32 = 0
@@ -105,8 +102,8 @@ package final class Socket: Sendable {
     }
   }
 
-  /// The user of the process that connected to a local socket (SO_PEERCRED, unix(7)); nil if that is
-  /// not known.
+  /// The user of the process that connected to a local socket (SO_PEERCRED, unix(7)); nil if that
+  /// is not known.
   package var peerUser: UInt32? {
     var user: UInt32 = 0
     return kt_peer_user(descriptor.raw, &user) == 0 ? user : nil

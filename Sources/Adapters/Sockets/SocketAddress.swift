@@ -65,8 +65,8 @@ package struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
     }
   }
 
-  /// The IPv4 address in ::ffff:a.b.c.d, by which an IPv4 host is known at a socket for both (RFC 4291,
-  /// 2.5.5.2).
+  /// The IPv4 address in ::ffff:a.b.c.d, by which an IPv4 host is known at a socket for both (RFC
+  /// 4291, 2.5.5.2).
   private var mapped: ArraySlice<UInt8>? {
     let prefix = [UInt8](repeating: 0, count: 10) + [0xFF, 0xFF]
     return family == AF_INET6 && bytes[8..<20].elementsEqual(prefix) ? bytes[20..<24] : nil

@@ -25,7 +25,6 @@ final class BusShared: Sendable {
     case watch(path: String)
   }
 
-  /// What was heard in signals.
   struct Heard {
     /// The results of the last jobs by their number, and their order.
     var results: [UInt32: String] = [:]
@@ -34,8 +33,8 @@ final class BusShared: Sendable {
     var changes: [String: UInt64] = [:]
     var stopped = false
 
-    /// How often a unit may have changed: by a change of its own, or by a daemon-reload, after which
-    /// systemd says nothing of single units.
+    /// How often a unit may have changed: by a change of its own, or by a daemon-reload, after
+    /// which systemd says nothing of single units.
     func changes(of path: String) -> UInt64 {
       (changes[path] ?? 0) &+ (changes[BusLoop.managerPath] ?? 0)
     }
@@ -50,7 +49,7 @@ final class BusShared: Sendable {
   let wakeup: Wakeup
   let heard = Lock(Heard())
 
-  /// Where the bus is; nil: where the host's is.
+  /// Nil: the host's bus.
   let address: String?
 
   init(address: String?) throws(Errno) {
@@ -103,8 +102,7 @@ final class BusLoop {
 
   /// Blocks until the owner has stopped it.
   func run() {
-    // So that it is open when the first call comes; that call reports what is wrong, if anything
-    // is.
+    // Opened before the first call, which reports what is wrong.
     _ = try? open(for: "begin")
     while !shared.heard.withLock({ $0.stopped }) {
       shared.wakeup.clear()
@@ -309,8 +307,7 @@ final class BusLoop {
       if descriptor < 0 || events < 0 || code < 0 {
         return close(Errno.text(-min(descriptor, events, code)))
       }
-      entries.append(
-        pollfd(fd: descriptor, events: Int16(truncatingIfNeeded: events), revents: 0))
+      entries.append(pollfd(fd: descriptor, events: Int16(truncatingIfNeeded: events), revents: 0))
       milliseconds = Monotonic.milliseconds(until: until)
     }
     // An interrupted poll needs no repetition: the loop asks for everything again.

@@ -28,10 +28,11 @@ package final class JournalFollower: Sendable {
   /// everything that the restart makes the unit say comes after it. May block on the disk.
   package static func currentCursor() throws(Errno) -> String? { try JournalSession.tailCursor() }
 
-  /// Starts the thread. Without a unit it follows the whole journal. `deliver` is called on it, in the journal's order, once for each entry of
-  /// the unit's processes and for each that the service manager or journald logged about the unit;
-  /// `lost` before the next of them when entries may have been missed, because they were removed
-  /// before they were read, or are damaged. Does not block.
+  /// Starts the thread. Without a unit it follows the whole journal. `deliver` is called on the
+  /// thread once for each entry of the unit's processes, and for each that the service manager or
+  /// journald logged about the unit, in the journal's order; `lost` before the next of them when
+  /// entries may be missing, because they were removed before they were read, or are damaged. Does
+  /// not block.
   package init(
     unit: String?, from start: JournalStart, lost: @escaping @Sendable () -> Void = {},
     deliver: @escaping @Sendable (JournalEntry) -> Void

@@ -7,8 +7,8 @@ internal import Threads
 /// Reads the journal of one unit page by page.
 package enum JournalReader {
   /// At most `limit` entries of a unit from `start` on, as ``JournalFollower`` would give them, and
-  /// not many more bytes than ``Limits/journalBytesInAnswer``. Blocks on the disk, and, if there are
-  /// none yet, until there are some or the deadline has come.
+  /// not many more bytes than ``Limits/journalBytesInAnswer``. Blocks on the disk, and, if there
+  /// are none yet, until there are some or the deadline has come.
   package static func page(
     unit: String?, from start: JournalStart, limit: Int, deadline: Instant
   ) throws(Errno) -> JournalPage {
@@ -29,8 +29,7 @@ package enum JournalReader {
         bytes += entry.message.utf8.count
       }
       if !page.entries.isEmpty || limit <= 0 || Clock.now() >= deadline { break }
-      try session.wait(
-        nil, until: min(deadline, .inMilliseconds(JournalFollower.lookMilliseconds)))
+      try session.wait(nil, until: min(deadline, .inMilliseconds(JournalFollower.lookMilliseconds)))
     }
     page.isFull = page.entries.count >= limit || bytes >= Limits.journalBytesInAnswer
     page.isLossy = session.takeLoss()

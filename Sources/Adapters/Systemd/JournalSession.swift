@@ -190,8 +190,7 @@ struct JournalSession: ~Copyable {
   private func entry() -> JournalEntry? {
     var (realtime, monotonic) = (UInt64(0), UInt64(0))
     var boot = sd_id128_t()
-    guard let cursor = try? currentCursor(),
-      sd_journal_get_realtime_usec(journal, &realtime) >= 0,
+    guard let cursor = try? currentCursor(), sd_journal_get_realtime_usec(journal, &realtime) >= 0,
       sd_journal_get_monotonic_usec(journal, &monotonic, &boot) >= 0
     else { return nil }
     let fromManager = field("_PID") == "1"

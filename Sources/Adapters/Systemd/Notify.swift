@@ -14,9 +14,8 @@ package enum Notify {
   /// What `systemctl status` shows.
   package static func status(_ text: String) { send("STATUS=\(line(text))") }
 
-  /// How often ``watchdog()`` must be called at least, microseconds; nil if it need not.
-  ///
-  /// Call it twice as often.
+  /// How often ``watchdog()`` must be called at least, microseconds; nil if it need not. Call it
+  /// twice as often.
   package static var watchdogIntervalMicroseconds: UInt64? {
     var interval: UInt64 = 0
     return sd_watchdog_enabled(0, &interval) > 0 ? interval : nil

@@ -11,9 +11,8 @@ package struct RestartTicket: Sendable, Hashable, Codable {
   package var unit: String
   /// The number of the service manager's job.
   package var job: UInt32
-  /// When it was asked for.
   package var requested: Instant
-  /// When the service manager had answered that the job is queued.
+  /// When the service manager had queued the job.
   package var queued: Instant
 }
 
@@ -55,7 +54,7 @@ package final class SystemBus: Sendable {
   private let recheckMilliseconds: Int
   private let shared: BusShared
 
-  /// Starts the thread. Does not block; that there is no bus is told by the first call.
+  /// Starts the thread. Does not block; the first call reports a missing bus.
   package convenience init() throws(Errno) { try self.init(address: nil) }
 
   /// The same on a bus at another address, `unix:path=...`.

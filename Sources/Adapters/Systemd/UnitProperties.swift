@@ -57,10 +57,8 @@ extension UnitState {
     case "TimeoutStopUSec": timeoutStopMicroseconds = try uint64()
     case "AmbientCapabilities": ambientCapabilities = try uint64()
     case "CapabilityBoundingSet": capabilityBoundingSet = try uint64()
-    case "SendSIGKILL":
-      sendsSIGKILL = try reader.variant("b", reader.bool)
-    case "NeedDaemonReload":
-      needDaemonReload = try reader.variant("b", reader.bool)
+    case "SendSIGKILL": sendsSIGKILL = try reader.variant("b", reader.bool)
+    case "NeedDaemonReload": needDaemonReload = try reader.variant("b", reader.bool)
     default: return false
     }
     return true
@@ -86,7 +84,7 @@ extension UnitState {
         }
       }
     case "ExecStart": execStart = try UnitState.commands(reader).first?.words ?? []
-    case "ExecStartPreEx": startPre = try UnitState.flaggedCommands(reader)
+    case "ExecStartPreEx": startPre = try UnitState.commands(reader, hasFlags: true)
     case "ExecStartPre":
       // The same commands with less of their prefixes.
       let plain = try UnitState.commands(reader)
@@ -103,31 +101,19 @@ extension UnitState {
     return true
   }
 
-  private static func commands(_ reader: BusReader) throws(BusFailure) -> [Command] {
-    // Path, arguments, whether failure is ignored, four times of the last run, its PID, code,
-    // status.
-    try reader.variant("a(sasbttttuii)") { () throws(BusFailure) in
-      try reader.array("(sasbttttuii)") { () throws(BusFailure) in
-        try reader.structure("sasbttttuii") { () throws(BusFailure) in
-          let path = try reader.string()
-          let words = try reader.strings()
-          try reader.skip("bttttu")
-          return Command(
-            path: path, words: words, exitCode: try reader.int32(),
-            exitStatus: try reader.int32())
-        }
-      }
-    }
-  }
-
-  private static func flaggedCommands(_ reader: BusReader) throws(BusFailure) -> [Command] {
-    // The same with the names of the prefixes' flags in place of the one.
-    try reader.variant("a(sasasttttuii)") { () throws(BusFailure) in
-      try reader.array("(sasasttttuii)") { () throws(BusFailure) in
-        try reader.structure("sasasttttuii") { () throws(BusFailure) in
-          let path = try reader.string()
-          let (words, flags) = (try reader.strings(), try reader.strings())
-          try reader.skip("ttttu")
+  /// - Parameter hasFlags: whether each command has the names of its prefixes' flags, instead of
+  ///   whether its failure is ignored.
+  private static func commands(
+    _ reader: BusReader, hasFlags: Bool = false
+  ) throws(BusFailure) -> [Command] {
+    // Path, arguments, flags, four times of the last run, its PID, code, status.
+    let form = hasFlags ? "sasasttttuii" : "sasbttttuii"
+    return try reader.variant("a(\(form))") { () throws(BusFailure) in
+      try reader.array("(\(form))") { () throws(BusFailure) in
+        try reader.structure(form) { () throws(BusFailure) in
+          let (path, words) = (try reader.string(), try reader.strings())
+          let flags = hasFlags ? try reader.strings() : []
+          try reader.skip(hasFlags ? "ttttu" : "bttttu")
           return Command(
             path: path, words: words, flags: flags, exitCode: try reader.int32(),
             exitStatus: try reader.int32())
@@ -135,7 +121,6 @@ extension UnitState {
       }
     }
   }
-
 }
 
 extension UnitSandbox {
@@ -172,8 +157,7 @@ extension UnitSandbox {
     case "ExtensionDirectories":
       let places = try reader.variant("as", reader.strings)
       if !places.isEmpty { hasExtensions = true }
-    case "InaccessiblePaths":
-      inaccessible = try reader.variant("as", reader.strings)
+    case "InaccessiblePaths": inaccessible = try reader.variant("as", reader.strings)
     case "PAMName": pamName = try text()
     default: return false
     }
@@ -187,10 +171,8 @@ extension ManagerState {
     var state = ManagerState()
     try reader.properties { (name) throws(BusFailure) in
       switch name {
-      case "Version":
-        state.version = try reader.variant("s", reader.string)
-      case "Environment":
-        state.environment = try reader.variant("as", reader.strings)
+      case "Version": state.version = try reader.variant("s", reader.string)
+      case "Environment": state.environment = try reader.variant("as", reader.strings)
       default: try reader.skip("v")
       }
     }

@@ -6,20 +6,15 @@ package import Secrets
 /// A certificate and its key, as they stand in files.
 package struct Credentials: Sendable, Hashable {
   package var certificatePEM: String
-  /// Its key, PKCS#8 PEM; without a passphrase but for an authority that was made with one.
+  /// PKCS#8 PEM; encrypted only for an authority that was made with a passphrase.
   package var keyPEM: Secret
-
-  package init(certificatePEM: String, keyPEM: Secret) {
-    self.certificatePEM = certificatePEM
-    self.keyPEM = keyPEM
-  }
 }
 
 /// The certificate authority of one cluster: ECDSA P-256, ten years, signs leaves only.
 ///
-/// What its leaves entitle to stands in the one URI name `keyturn://CLUSTER/ROLE/NAME` of each. It
-/// refuses names and addresses outside their small alphabets, so that nothing of them can become an
-/// extension of its own.
+/// The one URI name of each leaf says what it entitles to: `keyturn://CLUSTER/ROLE/NAME`. Names and
+/// addresses outside their small alphabets are refused, so that none of them can become an
+/// extension.
 package struct CertificateAuthority: Sendable {
   package let credentials: Credentials
   private let passphrase: Secret?
@@ -28,7 +23,7 @@ package struct CertificateAuthority: Sendable {
 
   /// Makes a new authority for a cluster. Writes no files.
   ///
-  /// - Parameter passphrase: what its key is encrypted with; nil for not at all.
+  /// - Parameter passphrase: encrypts the key; nil for a plain one.
   package static func create(
     cluster: String, days: Int = 3650, passphrase: Secret? = nil
   ) throws(CertificateFailure) -> CertificateAuthority {
@@ -44,8 +39,7 @@ package struct CertificateAuthority: Sendable {
     try draft.add(NID_subject_key_identifier, "hash")
     try draft.add(NID_authority_key_identifier, "keyid:always")
     let keyPEM = if let passphrase { try key.pem(passphrase: passphrase) } else { try key.pem() }
-    let credentials = Credentials(
-      certificatePEM: try draft.sign(by: key).pem(), keyPEM: keyPEM)
+    let credentials = Credentials(certificatePEM: try draft.sign(by: key).pem(), keyPEM: keyPEM)
     return CertificateAuthority(credentials, passphrase, cluster: cluster)
   }
 
@@ -102,8 +96,7 @@ package struct CertificateAuthority: Sendable {
     let principal = Principal(cluster: cluster, role: role, name: name)
     var names = ["URI:\(principal.uri)"]
     for address in addresses { names.append(try Self.alternativeName(address)) }
-    let caKey = try PrivateKey(
-      pem: credentials.keyPEM, passphrase: passphrase, "the CA's key")
+    let caKey = try PrivateKey(pem: credentials.keyPEM, passphrase: passphrase, "the CA's key")
     let ca = try Certificate.all(inPEM: credentials.certificatePEM, "the CA's certificate")[0]
 
     let key = try PrivateKey.generateP256()

@@ -92,7 +92,6 @@ final class CertificateDraft {
 }
 
 extension PrivateKey {
-  /// A new key on the curve P-256.
   static func generateP256() throws(CertificateFailure) -> PrivateKey {
     ERR_clear_error()
     guard let pointer = kt_generate_p256() else {
@@ -107,8 +106,7 @@ extension Certificate {
   var organization: String? {
     let subject = X509_get_subject_name(pointer)
     let index = X509_NAME_get_index_by_NID(subject, NID_organizationName, -1)
-    guard index >= 0,
-      let text = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, index))
+    guard index >= 0, let text = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, index))
     else { return nil }
     let bytes = UnsafeBufferPointer(
       start: ASN1_STRING_get0_data(text), count: Int(ASN1_STRING_length(text)))

@@ -9,9 +9,8 @@ package struct CertificateInfo: Sendable, Hashable {
   package var subject: String
   /// The issuer, in the same form.
   package var issuer: String
-  /// Valid from, seconds since 1970-01-01 UTC.
+  /// Valid from and until, seconds since 1970-01-01 UTC.
   package var notBefore: Int64
-  /// Valid until, seconds since 1970-01-01 UTC.
   package var notAfter: Int64
   /// Who its holder is: from the one subject alternative name of the form
   /// `keyturn://CLUSTER/ROLE/NAME`; nil if there is none, or more than one.

@@ -8,10 +8,10 @@ package enum KeyMemory {
   /// What a piece of it has at least, bytes.
   private static let smallestBytes = 64
 
-  /// From now on private keys are kept in memory that is never swapped out and in no core, between pages that
-  /// nothing can touch, and overwritten when it is released (CRYPTO_secure_malloc_init(3)). Before the first key.
-  ///
-  /// - Returns: whether the kernel has locked it; where it does not permit that, all but the locking is so.
+  /// From now on private keys are kept in memory that is never swapped out and in no core, between
+  /// pages that nothing can touch, and is overwritten when it is released
+  /// (CRYPTO_secure_malloc_init(3)). Call it before the first key. False if the kernel does not
+  /// permit to lock the memory; the rest holds then too.
   @discardableResult
   package static func lock() -> Bool { CRYPTO_secure_malloc_init(bytes, smallestBytes) == 1 }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import COpenSSL
+internal import Model
 
 /// One entry of OpenSSL's error queue, which every thread has of its own.
 struct OpenSSLError {
@@ -36,7 +37,6 @@ struct OpenSSLError {
   }
 
   private static func hex(_ code: UInt) -> String {
-    let digits = String(code, radix: 16, uppercase: true)
-    return String(repeating: "0", count: max(0, 8 - digits.utf8.count)) + digits
+    String(code, radix: 16, uppercase: true).zeroPadded(to: 8)
   }
 }

@@ -98,10 +98,9 @@ final class PrivateKey {
     pem.reveal().contains("-----BEGIN ENCRYPTED PRIVATE KEY-----")
   }
 
-  /// Rounds of PBKDF2: about a quarter of a second for whoever has the passphrase, and for each that is guessed.
+  /// Rounds of PBKDF2: about a quarter of a second for each passphrase, also a guessed one.
   private static let passphraseRounds: Int32 = 600_000
 
-  /// The key as encrypted PKCS#8 PEM text.
   func pem(passphrase: Secret) throws(CertificateFailure) -> Secret {
     let bio = try MemoryBIO(secret: ())
     let encrypted = passphrase.withBytes { bytes in

@@ -10,15 +10,14 @@ package import Sockets
 /// Purposes are checked too: only a certificate for serverAuth may accept, only one for clientAuth
 /// may connect.
 package final class TLSContext: Sendable {
-  /// What the own certificate says.
   package let own: CertificateInfo
-  /// Who the own certificate says we are.
+  /// Who we are, by the own certificate.
   package let principal: Principal
-  /// The own certificate's name and end.
   package var ownCertificate: OwnCertificate {
     OwnCertificate(principal: principal, validUntil: own.notAfter)
   }
-  let handle: ContextHandle
+  /// Other modules use it in tests alone (Testing/StandInTransport).
+  package let handle: ContextHandle
 
   private init(_ handle: ContextHandle, own: CertificateInfo, principal: Principal) {
     self.handle = handle
@@ -65,16 +64,11 @@ package final class TLSContext: Sendable {
     return session
   }
 
-  /// Blocks until the client at the other end of `socket` has shown a certificate of the CA, or the
-  /// deadline.
-  ///
-  /// Any cluster, role and name of that CA comes in; ``TLSSession/peer`` is for the caller to
-  /// judge.
-  package func accept(over socket: Socket, until deadline: Instant) throws(TLSFailure) -> TLSSession
-  {
-    let session = try TLSSession(handle, over: socket, .server)
-    try session.handshake(until: deadline)
-    return session
+  /// Begins a handshake with the client at the other end of `socket`, which must show a certificate
+  /// of the CA. Any cluster, role and name of that CA comes in; ``TLSSession/peer`` is for the
+  /// caller to judge.
+  package func begin(over socket: Socket) throws(TLSFailure) -> TLSHandshake {
+    try TLSHandshake(handle, over: socket)
   }
 
   /// The bare name where only the names differ, else all of it.
@@ -84,12 +78,11 @@ package final class TLSContext: Sendable {
   }
 }
 
-/// The server's side of a handshake that is under way: it is taken on whenever something has come,
-/// and never blocks. It belongs to one thread.
+/// The server's side of a handshake under way. It never blocks: advance it whenever bytes have
+/// come. It belongs to one thread.
 package final class TLSHandshake {
   private let session: TLSSession
 
-  /// Begins one with the client at the other end of `socket`.
   package init(_ context: ContextHandle, over socket: Socket) throws(TLSFailure) {
     session = try TLSSession(context, over: socket, .server)
   }
@@ -98,13 +91,5 @@ package final class TLSHandshake {
   /// failure it is over, and the alert that says why has been sent.
   package func advance() throws(TLSFailure) -> TLSSession? {
     try session.advance() ? session : nil
-  }
-}
-
-extension TLSContext {
-  /// Begins a handshake with the client at the other end of `socket`, which must show a certificate
-  /// of the CA. See ``accept(over:until:)`` for who comes in.
-  package func begin(over socket: Socket) throws(TLSFailure) -> TLSHandshake {
-    try TLSHandshake(handle, over: socket)
   }
 }

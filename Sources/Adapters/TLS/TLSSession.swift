@@ -34,7 +34,7 @@ package final class TLSSession {
   private let side: Side
   private var isOver = false
   private var hasReceived = false
-  /// The certificate that the verification stumbled over.
+  /// The certificate that failed the verification.
   private var rejected: CertificateInfo?
 
   package init(_ context: ContextHandle, over socket: Socket, _ side: Side) throws(TLSFailure) {
@@ -64,8 +64,8 @@ package final class TLSSession {
     notePeer()
   }
 
-  /// Takes what has come and goes on with the handshake; whether it is done. Does not block: what
-  /// the kernel does not take at once, of so little, is a failure.
+  /// Takes what has come and continues the handshake; whether it is done. Does not block: if the
+  /// kernel does not take the few bytes at once, that is a failure.
   func advance() throws(TLSFailure) -> Bool {
     if isOver { throw TLSFailure(.closed, "TLS with \(socket.peer): the session is over") }
     let received: [UInt8]
@@ -137,9 +137,7 @@ package final class TLSSession {
 
   /// One call of OpenSSL, and what it wants to send. Its positive result, 0 at the end of the
   /// session, or nil if it needs input first.
-  private func step(
-    until deadline: Instant, _ call: () -> Int32
-  ) throws(TLSFailure) -> Int32? {
+  private func step(until deadline: Instant, _ call: () -> Int32) throws(TLSFailure) -> Int32? {
     if isOver { throw TLSFailure(.closed, "TLS with \(socket.peer): the session is over") }
     ERR_clear_error()
     let result = call()

@@ -13,7 +13,8 @@ package final class Mailbox<Element: Sendable>: Sendable {
   package init(capacity: Int) { self.capacity = capacity }
 
   /// Appends; false if the queue is full or closed. Never blocks for long.
-  @discardableResult package func post(_ element: Element) -> Bool {
+  @discardableResult
+  package func post(_ element: Element) -> Bool {
     state.update { state in
       if state.closed || state.elements.count >= capacity { return false }
       state.elements.append(element)
@@ -23,7 +24,8 @@ package final class Mailbox<Element: Sendable>: Sendable {
 
   /// Appends; blocks while the queue is full, until the deadline (nil: as long as it takes). False
   /// if it is closed or the deadline has come.
-  @discardableResult package func post(_ element: Element, until deadline: Instant?) -> Bool {
+  @discardableResult
+  package func post(_ element: Element, until deadline: Instant?) -> Bool {
     let posted: Bool? = state.wait(until: deadline) { state in
       if state.closed { return false }
       if state.elements.count >= capacity { return nil }

@@ -13,7 +13,8 @@ package final class Thread: Sendable {
   /// Starts a thread that runs `body`. The name is cut to the kernel's 15 characters.
   ///
   /// The thread is detached; ``join(until:)`` waits for its end by a flag of ours.
-  @discardableResult package static func start(
+  @discardableResult
+  package static func start(
     _ name: String, stackBytes: Int = 512 << 10, _ body: @escaping @Sendable () -> Void
   ) throws(Errno) -> Thread {
     let thread = Thread()

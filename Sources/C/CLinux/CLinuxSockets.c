@@ -32,7 +32,6 @@ int kt_tune_stream(int socket) {
 }
 
 int kt_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
-int kt_eventfd_signal(int descriptor) { return eventfd_write(descriptor, 1); }
 int kt_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 int kt_pidfd_open(int pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
 

@@ -6,6 +6,7 @@ internal import HTTP
 import HTTPS
 import JSONCoding
 import Model
+import StandInTransport
 import TLS
 internal import Threads
 

@@ -27,12 +27,26 @@ package final class StandInTLSContext: Sendable {
 
   /// Blocks until the handshake is done or the deadline has come.
   package func accept(over socket: Socket, until deadline: Instant) throws(TLSFailure) -> TLSSession
-  {
-    let session = try TLSSession(handle, over: socket, .server)
-    try session.handshake(until: deadline)
-    return session
-  }
+  { try handle.accept(over: socket, until: deadline) }
+
   package func begin(over socket: Socket) throws(TLSFailure) -> TLSHandshake {
     try TLSHandshake(handle, over: socket)
+  }
+}
+
+extension TLSContext {
+  /// Blocks until the client at the other end of `socket` has shown a certificate of the CA, or the
+  /// deadline. The product's servers begin a handshake instead, which never blocks.
+  package func accept(over socket: Socket, until deadline: Instant) throws(TLSFailure) -> TLSSession
+  { try handle.accept(over: socket, until: deadline) }
+}
+
+extension ContextHandle {
+  fileprivate func accept(
+    over socket: Socket, until deadline: Instant
+  ) throws(TLSFailure) -> TLSSession {
+    let session = try TLSSession(self, over: socket, .server)
+    try session.handshake(until: deadline)
+    return session
   }
 }

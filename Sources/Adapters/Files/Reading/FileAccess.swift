@@ -83,9 +83,7 @@ package enum FileAccess {
 
   /// The entries of linux/posix_acl_xattr.h: version 2 in 4 bytes, then tag, permissions and id in
   /// 2, 2 and 4 bytes each, little-endian. Nil if there is no list.
-  static func accessList(
-    of name: String, in directory: String
-  ) throws(FileFailure) -> [Entry]? {
+  static func accessList(of name: String, in directory: String) throws(FileFailure) -> [Entry]? {
     let path = directory.hasSuffix("/") ? "\(directory)\(name)" : "\(directory)/\(name)"
     guard let file = try Directory(directory).open(name),
       let bytes = try FileAttributes.value(of: FileAttributes.accessList, of: file, path: path)

@@ -94,7 +94,6 @@ enum FileAttributes {
     return true
   }
 
-  /// Sets the owner of a new file.
   static func set(
     owner: UserAccount, of file: borrowing FileDescriptor, path: String
   ) throws(FileFailure) {

@@ -14,9 +14,8 @@ package struct FileFacts: Sendable, Hashable {
   package var sizeBytes: UInt64
   /// When its content, name, owner or mode last changed, nanoseconds since 1970.
   package var changedNanoseconds: Int64
-  /// Its device and inode: the same file has the same pair.
+  /// The same file has the same device and inode.
   package var device: UInt64
-  /// See ``device``.
   package var inode: UInt64
   let isRegular: Bool
   let isSymbolicLink: Bool
@@ -29,9 +28,7 @@ package struct FileFacts: Sendable, Hashable {
 
   /// The facts of an open file, or of `name` in an open directory. Does not block on a local file
   /// system.
-  init(
-    of file: borrowing FileDescriptor, _ name: String = "", path: String
-  ) throws(FileFailure) {
+  init(of file: borrowing FileDescriptor, _ name: String = "", path: String) throws(FileFailure) {
     let raw = file.raw
     var found = kt_file_facts()
     _ = try fileCall("stat", path) { kt_stat_file(raw, name, &found) }
@@ -60,12 +57,8 @@ package struct FileContent: Sendable {
 
 /// Reads whole files of a bounded size.
 package enum FileReading {
-  /// Whether a symbolic link as the last part of the path is followed.
-  package enum Links: Sendable {
-    case follow
-    /// It is refused.
-    case refuse
-  }
+  /// What becomes of a symbolic link as the last part of the path.
+  package enum Links: Sendable { case follow, refuse }
 
   /// Reads a regular file. May block on the disk.
   ///
@@ -91,8 +84,8 @@ package enum FileReading {
     }
   }
 
-  /// Whether `path` is a directory, or a link to one; false if there is nothing. Does not block on a local file
-  /// system.
+  /// Whether `path` is a directory, or a link to one; false if there is nothing. Does not block on
+  /// a local file system.
   package static func isDirectory(_ path: String) throws(FileFailure) -> Bool {
     do throws(FileFailure) {
       _ = try Directory(path)
@@ -103,8 +96,8 @@ package enum FileReading {
     }
   }
 
-  /// Whether `path` is a regular file, or a link to one; false if there is nothing. Needs no right to read it. Does not
-  /// block on a local file system.
+  /// Whether `path` is a regular file, or a link to one; false if there is nothing. Needs no right
+  /// to read it. Does not block on a local file system.
   package static func isRegularFile(_ path: String) throws(FileFailure) -> Bool {
     do throws(FileFailure) {
       var facts = stat()
@@ -116,7 +109,7 @@ package enum FileReading {
     }
   }
 
-  /// Reads standard input to its end, whatever it is. Blocks until whoever writes it closes it.
+  /// Reads standard input to its end, whatever it is. Blocks until its writer closes it.
   package static func readStandardInput(limitBytes: Int) throws(FileFailure) -> [UInt8] {
     let copy = try fileCall("read", "standard input") { fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0) }
     return try bytes(

@@ -2,7 +2,8 @@
 internal import Glibc
 internal import Linux
 
-/// The files of the host as one of its processes sees them: from its root, with the mounts of its mount namespace.
+/// The files of the host as one of its processes sees them: from its root, with the mounts of its
+/// mount namespace.
 ///
 /// A service often has another view than systemd (PrivateTmp=, ProtectHome= and similar), and so
 /// has this program. Reading another process' tree needs CAP_SYS_PTRACE (proc(5), /proc/PID/root).

@@ -32,8 +32,8 @@ package enum FileTrust {
     return nil
   }
 
-  /// - Parameter isOnWay: only part of the path. A sticky directory protects entries of other users,
-  ///   and a system group with write access, as on /usr/local, is accepted.
+  /// - Parameter isOnWay: only part of the path. A sticky directory protects entries of other
+  ///   users, and a system group with write access, as on /usr/local, is accepted.
   private static func problem(
     _ path: String, _ facts: FileFacts, _ owners: Set<UInt32>, isOnWay: Bool
   ) -> String? {

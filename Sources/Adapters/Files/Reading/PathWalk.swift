@@ -10,19 +10,18 @@ package struct PathWalk: Sendable, Hashable {
   package private(set) var exists = true
   /// The first step that an untrusted user may write, for people; nil if there is none.
   package private(set) var foreign: String?
-  /// When the file, or a link on the way to it, was changed last (ctime), nanoseconds since 1970-01-01 UTC; 0 if it is
-  /// not there.
+  /// When the file, or a link on the way to it, was changed last (ctime), nanoseconds since
+  /// 1970-01-01 UTC; 0 if it is missing.
   package private(set) var changedNanoseconds: Int64 = 0
 
   /// Who may write.
   package struct Trust: Sendable, Hashable {
-    /// Users by their numbers.
     package var users: Set<UInt32>
-    /// Groups by their numbers.
     package var groups: Set<UInt32>
 
-    /// Root, its group, and a user with the group that the user database gives it, whatever groups its processes
-    /// have. One that does not exist, as that of DynamicUser= while nothing runs, owns nothing.
+    /// Root with its group, and a user with its group in the user database, whatever groups its
+    /// processes have. A user that does not exist, as that of DynamicUser= while nothing runs, owns
+    /// nothing.
     ///
     /// - Parameter user: its name or number; nil for root only.
     package init(user: String?) {
@@ -80,8 +79,8 @@ package struct PathWalk: Sendable, Hashable {
     let isLast: Bool
   }
 
-  /// Calls `visit` for the root, then for every link, directory and file on the way, until it returns
-  /// false. Returns the path of what is missing; nil if nothing is. Blocks on the disk.
+  /// Calls `visit` for the root, then for every link, directory and file on the way, until it
+  /// returns false. Returns the path of what is missing; nil if nothing is. Blocks on the disk.
   static func follow(
     _ path: String, in tree: FileTree, _ visit: (Step) throws(FileFailure) -> Bool
   ) throws(FileFailure) -> String? {

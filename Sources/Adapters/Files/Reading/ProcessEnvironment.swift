@@ -37,8 +37,7 @@ package enum BootID {
   /// 32 lower-case hexadecimal digits, the form of the journal's `_BOOT_ID`. Does not block.
   package static func read() throws(FileFailure) -> String {
     let path = "/proc/sys/kernel/random/boot_id"
-    let text = String(
-      decoding: try FileReading.read(path, limitBytes: 64).bytes, as: UTF8.self)
+    let text = String(decoding: try FileReading.read(path, limitBytes: 64).bytes, as: UTF8.self)
     let digits = text.filter { $0.isHexDigit }.lowercased()
     guard digits.utf8.count == 32 else {
       throw FileFailure(.damaged, path, "read \(path): it is not a boot id.")

@@ -10,7 +10,6 @@ internal import Threads
 /// A file is identified by its inode, so a renamed file continues where it was. Lines are lost if
 /// their file is removed within a tenth of a second after they were written.
 package final class DirectoryTail: Sendable {
-  /// Time between two looks.
   private static let lookMilliseconds = 100
   /// How much of the end of a file that existed before is read, bytes.
   static let tailBytes: UInt64 = 256 << 10
@@ -20,8 +19,8 @@ package final class DirectoryTail: Sendable {
   private let isStopped = Lock(false)
 
   /// Starts the thread. `deliver` is called on it once for each whole line of a regular file;
-  /// `isNew` is false of those that may have been there before. `fail` is called when the directory
-  /// cannot be read, once until it can again. Does not block.
+  /// `isNew` is false for lines that may be older. `fail` is called when the directory cannot be
+  /// read, once until it can again. Does not block.
   ///
   /// - Parameter since: files that have not changed since then, nanoseconds since 1970, begin at
   ///   their end.
@@ -51,14 +50,13 @@ package final class DirectoryTail: Sendable {
   /// Ends the thread soon. Does not block.
   package func stop() { isStopped.withLock { $0 = true } }
 
-  /// What was read of which file.
   private struct Files {
     struct Place {
       var offset: UInt64
       /// The beginning of a line whose end has not been written yet; nil while skipping a line
       /// whose beginning is unknown.
       var rest: [UInt8]?
-      /// Up to here it was there at the first look.
+      /// What is before this was there at the first look.
       var isNewFrom: UInt64
     }
 

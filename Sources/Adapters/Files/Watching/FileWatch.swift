@@ -5,13 +5,13 @@ package import Linux
 package import Model
 internal import Threads
 
-/// Tells that one of a set of files may have changed: written in place, replaced, removed, given
-/// another mode or owner, come into being, or reached by another way because a symbolic link or a
+/// Reports that one of a set of files may have changed: written in place, replaced, created,
+/// removed, given another mode or owner, or reached another way because a symbolic link or a
 /// directory was switched.
 ///
 /// It watches every directory on the way to a file for the next name on it, links resolved, and the
-/// file itself for what is done to it under another name. Mounts that come and go are told too. So
-/// there is nothing to poll: at rest it costs nothing. What it does not see: writes through mmap(2).
+/// file itself for what is done to it under another name. Mounts that come and go are reported too.
+/// So there is nothing to poll: at rest it costs nothing. It does not see writes through mmap(2).
 ///
 /// ```
 /// armed --an event on a name of interest--> armed again along the present paths, then reported
@@ -47,8 +47,7 @@ package final class FileWatch: Sendable {
   /// Of /proc/PID/mountinfo; -1, which poll(2) passes over, where it cannot be had.
   private let mounts: FileDescriptor
 
-  /// A watch of nothing yet, in the files as this tree's process sees them. Throws when the user's limit of inotify
-  /// instances is reached.
+  /// Watches nothing yet. Throws when the user's limit of inotify instances is reached.
   package init(tree: FileTree = .own) throws(Errno) {
     self.tree = tree
     mounts = FileDescriptor(owning: open(tree.mounts, O_RDONLY | O_CLOEXEC))
@@ -56,8 +55,8 @@ package final class FileWatch: Sendable {
     wakeup = try Wakeup()
   }
 
-  /// From now on these absolute paths are watched, and no others; one with `*`, `?` or `[` is a
-  /// pattern as in EnvironmentFile=. None of them needs to exist. May block on the disk.
+  /// Watches these absolute paths from now on, and no others; one with `*`, `?` or `[` is a pattern
+  /// as in EnvironmentFile=. None of them needs to exist. May block on the disk.
   ///
   /// Throws when the kernel has no more watches to give (fs.inotify.max_user_watches); then some
   /// are watched and some are not.
@@ -78,7 +77,7 @@ package final class FileWatch: Sendable {
       var entries = [
         pollfd(fd: descriptor.raw, events: Int16(POLLIN), revents: 0),
         pollfd(fd: wakeup.descriptor, events: Int16(POLLIN), revents: 0),
-        // Each change of the mounts is told once (proc(5), /proc/PID/mounts).
+        // Each change of the mounts is reported once (proc(5), /proc/PID/mounts).
         pollfd(fd: mounts.raw, events: Int16(POLLPRI), revents: 0),
       ]
       let left = deadline?.remainingMilliseconds() ?? -1
@@ -104,7 +103,7 @@ package final class FileWatch: Sendable {
     }
   }
 
-  /// Takes all events that there are; whether one of them is of interest.
+  /// Takes all pending events; whether one of them is of interest.
   private func takeEvents(_ state: State) throws(Errno) -> Bool {
     var isRelevant = false
     var buffer = [UInt8](repeating: 0, count: 16 << 10)
@@ -141,7 +140,7 @@ package final class FileWatch: Sendable {
       let names = place.split(separator: "/").map(String.init)
       try walk("/", names[...], links: 0, &state)
     }
-    // One of a directory that is gone is gone already.
+    // The watch of a removed directory is gone already.
     for number in before where state.interests[number] == nil {
       _ = kt_watch_remove(descriptor.raw, number)
     }
@@ -171,7 +170,7 @@ package final class FileWatch: Sendable {
     }
   }
 
-  /// Goes on behind one name: through a link, into a directory, or to the file at the end.
+  /// Continues behind one name: through a link, into a directory, or to the file at the end.
   private func step(
     _ directory: String, _ name: String, _ rest: ArraySlice<String>, links: Int,
     _ state: inout State
@@ -180,8 +179,7 @@ package final class FileWatch: Sendable {
     if let target = Self.target(of: tree.place(path)) {
       if links >= Self.links { return }
       let names = target.split(separator: "/").map(String.init) + rest
-      return try walk(
-        target.hasPrefix("/") ? "/" : directory, names[...], links: links + 1, &state)
+      return try walk(target.hasPrefix("/") ? "/" : directory, names[...], links: links + 1, &state)
     }
     if !rest.isEmpty { return try walk(path, rest, links: links, &state) }
     guard let number = try add(path, kt_watch_file) else { return }

@@ -93,8 +93,8 @@ struct Directory: ~Copyable {
   /// Makes what was created, renamed and removed in it durable.
   func sync() throws(FileFailure) { try Directory.sync(descriptor, path: path) }
 
-  /// The same for a directory in which `target` was just renamed; a failure says that the file is in
-  /// place all the same.
+  /// The same for a directory in which `target` was just renamed; a failure says that the file is
+  /// in place all the same.
   static func syncRename(of target: FilePlace) throws(FileFailure) {
     do throws(FileFailure) {
       try Directory(target.directory).sync()
@@ -106,8 +106,8 @@ struct Directory: ~Copyable {
     }
   }
 
-  /// Opens a file, makes it first if need be, and locks it until it is closed, which the end of the
-  /// process does too; nil if someone else has the lock. Does not wait.
+  /// Opens a file, creates it first if need be, and locks it until it is closed or the process
+  /// ends; nil if another process has the lock. Does not wait.
   func lock(_ name: String) throws(FileFailure) -> FileDescriptor? {
     let directory = descriptor.raw
     let path = path(of: name)

@@ -7,9 +7,9 @@ internal import Model
 /// read.
 ///
 /// Its first line is `keyturn-record 1 sha256:DIGEST`, the digest being that of all bytes after it.
-/// The number is the version of what the record means (docs/development/versions.md). A record that is
-/// torn, altered, too large or of a newer version is an error that names it, never an empty one. One
-/// thread at a time may write a record.
+/// The number is the version of what the record means (docs/development/versions.md). A record that
+/// is torn, altered, too large or of a newer version is an error that names it, never an empty one.
+/// One thread at a time may write a record.
 package enum DurableRecord {
   /// The version that is written, and the only one that is read.
   package static let version = 1
@@ -57,8 +57,7 @@ package enum DurableRecord {
     let temporary = ".\(place.name)\(unfinished)"
     try directory.remove(temporary)
     try directory.create(temporary, header(of: bytes, version) + bytes) {
-      (file) throws(FileFailure) in
-      try FileAttributes.set(mode: mode, of: file, path: path)
+      (file) throws(FileFailure) in try FileAttributes.set(mode: mode, of: file, path: path)
     }
     do throws(FileFailure) {
       try directory.rename(temporary, to: place.name)

@@ -8,9 +8,7 @@ package enum NewFile {
   ///
   /// Throws `system` (File exists) if there is anything of that name; whatever fails, no file is
   /// left.
-  package static func create(
-    _ path: String, _ bytes: [UInt8], mode: UInt32
-  ) throws(FileFailure) {
+  package static func create(_ path: String, _ bytes: [UInt8], mode: UInt32) throws(FileFailure) {
     let place = try FilePlace(absolute(path))
     let directory = try Directory(place.directory)
     try directory.create(place.name, bytes) { (file) throws(FileFailure) in

@@ -36,9 +36,7 @@ package struct StagedFile: Sendable {
   }
 
   /// The staged file that ``stage(_:under:tag:expecting:)`` made before a crash. Touches nothing.
-  package init(
-    under lock: WriterLock, tag: String, old: Digest?, new: Digest
-  ) throws(FileFailure) {
+  package init(under lock: WriterLock, tag: String, old: Digest?, new: Digest) throws(FileFailure) {
     if let problem = Name.problem(in: tag) {
       let target = lock.target
       throw FileFailure(.invalid, target, "stage \(target): tag \"\(tag)\": \(problem).")
@@ -50,8 +48,8 @@ package struct StagedFile: Sendable {
     self.new = new
   }
 
-  /// Writes a new version of the lock's target, durable, with the old one's attributes. May block on
-  /// the disk.
+  /// Writes a new version of the lock's target, durable, with the old one's attributes. May block
+  /// on the disk.
   ///
   /// `old` is the digest of the version that the new one was made from, nil if there was none: then
   /// the new file is 0600 and belongs to `owner`, or else to the calling process's user. What an
@@ -66,8 +64,7 @@ package struct StagedFile: Sendable {
       throw FileFailure(
         .tooLarge, target,
         "stage \(target): the new version has \(bytes.count) bytes, "
-          + "\(Limits.environmentFileBytes) are allowed."
-      )
+          + "\(Limits.environmentFileBytes) are allowed.")
     }
     let directory = try Directory(staged.place.directory)
     let current = try directory.open(staged.place.name)
@@ -198,9 +195,7 @@ package struct StagedFile: Sendable {
   private static func prefix(of place: FilePlace) -> String { ".\(place.name).keyturn-" }
 
   /// The open target; nil if there is none.
-  private func inspect(
-    _ current: borrowing FileDescriptor?
-  ) throws(FileFailure) -> FileContent? {
+  private func inspect(_ current: borrowing FileDescriptor?) throws(FileFailure) -> FileContent? {
     switch current {
     case .some(let file): try StagedFile.replaceable(file, path: target)
     case .none: nil

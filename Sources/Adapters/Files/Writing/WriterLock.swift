@@ -15,8 +15,8 @@ package final class WriterLock: Sendable {
   let place: FilePlace
   private let file: FileDescriptor
 
-  /// Takes the lock of `target`, which need not exist, until the last reference goes. Does not wait:
-  /// throws `busy` if it is taken, and what opening a file in its directory throws.
+  /// Takes the lock of `target`, which need not exist, until the last reference goes. Does not
+  /// wait: throws `busy` if it is taken, and what opening a file in its directory throws.
   package init(_ target: String) throws(FileFailure) {
     place = try FilePlace(target)
     let name = ".\(place.name).keyturn.lock"

@@ -18,9 +18,6 @@ int kt_peer_user(int socket, unsigned *user);
 /// A new eventfd(2), non-blocking, not signalled.
 int kt_eventfd(void);
 
-/// Signals an eventfd: everyone who polls it wakes, now and later.
-int kt_eventfd_signal(int eventfd);
-
 /// A pipe: [0] to read, [1] to write.
 int kt_pipe(int ends[2]);
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package import HTTP
+package import HTTPS
 package import Model
 
-/// One request on a connection of its own, for probes of a Key Manager or MinIO.
+/// One request on a connection of its own.
 package enum HTTPExchange {
   /// Blocks until the whole answer to a GET is there, or the deadline.
   package static func get(
