@@ -18,7 +18,7 @@ struct CheckCommand: Command {
       "every", takes: "SECONDS", help: "with --watch, 1 to 60; 5 if left out",
       as: .number(of: "seconds", in: 1...60))
     var every: Int?
-    @Option("nagios", help: "one line with performance data for Nagios and its kin")
+    @Option("nagios", help: "one line with performance data for Nagios and compatible systems")
     var isNagios: Bool
     var cluster = ClusterOptions()
 
@@ -41,7 +41,7 @@ struct CheckCommand: Command {
     examples: [
       ("keyturn check", "before a maintenance window"),
       ("keyturn check --quiet --strict", "as a test in configuration management"),
-      ("keyturn check --watch", "while a firewall is being mended"),
+      ("keyturn check --watch", "while a firewall is repaired"),
       ("keyturn check --nagios --timeout 8", "as a check of a monitoring system"),
     ],
     exitCodes: [
@@ -52,11 +52,9 @@ struct CheckCommand: Command {
   let options: Options
 
   private static let defaultEverySeconds = 5
-  /// Past the nodes' own deadline: the way of the question and of the answer.
+  /// Past the nodes' own deadline, for the way there and back.
   private static let graceMilliseconds = 500
 
-  /// Blocks until each node has probed its Key Managers or is out of time; with `--watch` until it is
-  /// interrupted.
   func run() throws(Refusal) -> CommandResult {
     if options.isNagios { return nagios() }
     let cluster = try context.cluster(
@@ -73,7 +71,7 @@ struct CheckCommand: Command {
     return result
   }
 
-  /// The same for `--nagios`: one line, and an exit status that is Nagios' own.
+  /// One line, and an exit status that is Nagios' own.
   private func nagios() -> CommandResult {
     var result = CommandResult(.done, isTold: true)
     do throws(Refusal) {
@@ -93,7 +91,6 @@ struct CheckCommand: Command {
     options.timeout ?? cluster.inventory.timeouts.probeSeconds
   }
 
-  /// One round: all nodes at once, with one deadline.
   private func ask(_ cluster: Cluster, timeout: Int) -> CheckReport {
     let answers = context.ask(
       cluster, .check(timeoutMilliseconds: timeout * 900),
@@ -161,7 +158,7 @@ struct CheckCommand: Command {
       + CheckView(report: report, columns: width).lines + errors + [StyledLine(report.conclusion)]
   }
 
-  /// The whole at first, then what is another than before.
+  /// All nodes at first, then those that changed.
   private func tellChanges(_ report: CheckReport, _ before: inout [String: [StyledText]]) {
     let time = CalendarTime.text(microseconds: Clock.realtimeMicroseconds())
     var changed: [(name: String, value: [StyledText])] = []
@@ -169,7 +166,7 @@ struct CheckCommand: Command {
       var words = CheckView.words(row, report.columns)
       let problems = report.problems(row, isStrict: report.isStrict)
       if row.level < .degraded, row.answer.failure == nil {
-        // What is not about a link.
+        // Problems that are not of a link.
         words += problems.map { StyledText($0, .bad) }
       }
       if before[row.name] == words { continue }
@@ -186,7 +183,6 @@ struct CheckCommand: Command {
 
   // MARK: for programs
 
-  /// The one object of `--json`.
   private static func fields(_ report: CheckReport) -> JSONObject {
     var fields = report.result.fields
     fields["cluster"] = report.cluster
@@ -212,7 +208,6 @@ struct CheckCommand: Command {
 }
 
 extension JSONObject {
-  /// A reverse path with all its links.
   init(_ back: ReverseAnswer) {
     self = [
       "keyManager": back.keyManager, "endpoint": back.endpoint, "verdict": back.verdict,

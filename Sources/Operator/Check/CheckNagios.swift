@@ -2,10 +2,9 @@
 internal import Coordination
 internal import Model
 
-/// `keyturn check --nagios`: one line and an exit code as Nagios and its kin read them (Monitoring
+/// `keyturn check --nagios`: one line and an exit code as Nagios reads them (Monitoring
 /// Plugins Development Guidelines, "Plugin Return Codes" and "Performance data").
 struct CheckNagios {
-  /// The states, with their exit codes.
   enum State: Int32 {
     case ok = 0
     case warning = 1
@@ -32,15 +31,14 @@ struct CheckNagios {
     return isRemarked ? .warning : .ok
   }
 
-  /// The line, without its end.
   var line: String { "KEYTURN \(state.word) - \(text) | \(data)" }
 
-  /// Without what would end the text or the line.
+  /// Without what would end text or line.
   static func clean(_ text: String) -> String {
     String(Console.visible(text).map { $0 == "|" || $0.isNewline ? " " : $0 })
   }
 
-  /// Writes the line where nothing could be checked; returns what to exit with.
+  /// Writes the line of a check that could not be made; returns the exit status.
   static func tellUnknown(_ message: String, _ host: any CommandHost) -> Int32 {
     host.write("KEYTURN \(State.unknown.word) - \(clean(message))\n", to: .standardOutput)
     return State.unknown.rawValue

@@ -3,7 +3,7 @@ internal import API
 internal import Coordination
 internal import Model
 
-/// What a round of `keyturn check` came to: every node beside every Key Manager, both directions.
+/// The result of a round of `keyturn check`: every node and every Key Manager, both directions.
 struct CheckReport: Sendable {
   /// How a cell or a node is, from best to worst.
   enum Level: Int, Sendable, Hashable, Comparable {
@@ -86,7 +86,6 @@ struct CheckReport: Sendable {
     }
   }
 
-  /// One node.
   struct Row: Sendable {
     var answer: NodeAnswer<CheckAnswer>
     /// By ``CheckReport/columns``; nil where the node has nothing to do with that Key Manager.
@@ -151,7 +150,6 @@ struct CheckReport: Sendable {
     endpoint.hasPrefix("https://") ? String(endpoint.dropFirst(8)) : endpoint
   }
 
-  /// A stage for people.
   static func title(ofStage stage: String) -> String {
     ["dns", "tcp", "tls"].contains(stage) ? stage.uppercased() : stage
   }

@@ -3,11 +3,10 @@ internal import API
 internal import Coordination
 internal import Model
 
-/// A round of `keyturn check` as lines for people: the matrix of nodes and Key Managers while it is
-/// small, else nodes that are alike together, each with what is not fine.
+/// A round of `keyturn check` for people: a matrix of nodes and Key Managers while it is small, else
+/// what is not fine, nodes with the same together.
 struct CheckView {
   let report: CheckReport
-  /// Characters across.
   let columns: Int
 
   /// More nodes than these are folded.
@@ -42,7 +41,7 @@ struct CheckView {
     return TextTable.lines(header, body)
   }
 
-  /// What is wrong, one line for all nodes of which the same is to be said.
+  /// What is wrong, nodes with the same together.
   private var folded: [StyledLine] {
     NodeNames.grouped(report.rows.map { (name: $0.name, value: Self.words($0, report.columns)) })
       .flatMap { group in
@@ -81,14 +80,14 @@ struct CheckView {
     }
   }
 
-  /// Warnings, and drift. Errors are said once, with the names of their nodes, by themselves; notes are
-  /// true of most healthy clusters, and stand in `--json`.
+  /// Warnings and drift. Errors are printed apart; notes, which most healthy clusters have, are in
+  /// `--json` only.
   private var remarks: [StyledLine] {
     let all = report.rows.flatMap { row -> [(name: String, value: String)] in
       guard let answer = row.answer.answer else { return [] }
       var lines = answer.findings.filter { $0.severity == .warning }.map(\.text)
       if let items = answer.drift.items {
-        // What is an error is among the findings.
+        // Errors are among the findings.
         for item in items where item.severity < .error {
           lines.append("\(item.severity.rawValue): drift: \(item.message)")
         }

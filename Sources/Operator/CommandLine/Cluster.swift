@@ -3,19 +3,18 @@ internal import Coordination
 internal import JSONCoding
 internal import Model
 
-/// The cluster and the credentials that a command works with.
+/// The cluster that a command works with, and the way to it.
 struct Cluster: Sendable {
   let inventory: Inventory
   let connections: AgentConnections
-  /// What is wrong with the inventory and does no harm by itself, for a person.
+  /// What is wrong with the inventory and harmless.
   let warnings: [String]
-  /// Which inventory it is where nobody has named one.
+  /// Which inventory it is, where none was named.
   let notes: [String]
 
-  /// The nodes' names, in the order of the inventory.
   var names: [String] { inventory.nodes.map(\.name) }
 
-  /// What a command came to that touched nothing.
+  /// The result of a command that touched nothing.
   var untouched: [NodeResult] { names.map { NodeResult(name: $0, outcome: "untouched") } }
 
   /// The nodes in the order of the inventory, with the way to each.
@@ -49,7 +48,7 @@ struct Cluster: Sendable {
       inventory: inventory, connections: connections, warnings: warnings, notes: notes)
   }
 
-  /// Taken from wherever the command happens to be given, which may be anywhere.
+  /// In the working directory, which may be anywhere.
   private static let stray = "./inventory.json"
 
   private static func readInventory(
@@ -81,8 +80,8 @@ struct Cluster: Sendable {
     )
   }
 
-  /// Why root does not take the inventory of the working directory; nil if it does. Whoever writes it says which
-  /// cluster and which agents a command of root's is for.
+  /// Why root does not use the inventory of the working directory; nil if it does. The inventory
+  /// says which agents root's commands go to.
   private static func mistrust(_ host: any CommandHost) throws(Refusal) -> String? {
     if !host.isRoot { return nil }
     return try host.foreignHold(on: stray).map {
@@ -104,13 +103,13 @@ struct Cluster: Sendable {
     return inventory
   }
 
-  /// A mistyped field has no effect, and its default may be what nobody wants.
+  /// A mistyped field is ignored, and its default may be unwanted.
   private static func warnings(
     _ bytes: [UInt8], _ inventory: Inventory, _ path: String
   ) -> [String] {
     JSON.ignored(in: bytes, by: inventory).map { field in
       let meant = WordList.nearest(to: field.name, among: field.siblings)
-      return "\(path): \(field.place) is no field of an inventory and is ignored; "
+      return "\(path): \(field.place) is not a field of an inventory and is ignored; "
         + (meant.map { "did you mean \($0)?" } ?? "docs/use/file-formats.md lists them")
     }
   }

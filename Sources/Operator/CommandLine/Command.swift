@@ -11,21 +11,17 @@ protocol Command: SendableMetatype {
 }
 
 extension Command {
-  /// The rules of its own options and operands, in the order of the help.
   static var parameters: [OptionRule] { Options().declared.map(\.rule) }
 }
 
-/// What the help says of a command, its options aside.
+/// What the help says of a command. 64 is among the exit codes of each.
 struct CommandRule: Sendable {
   /// Its words, for example `pki init`.
   let name: String
   let summary: String
-  /// What the help says beyond that. An empty line separates paragraphs; other line ends are for
-  /// the source only.
+  /// An empty line separates paragraphs; other line ends are for the source only.
   var details = ""
-  /// Shown first in the help.
   let examples: [(line: String, purpose: String)]
-  /// What it can exit with, beside 64.
   let exitCodes: [ExitCode]
 
   /// ``details`` in paragraphs, each in one line.

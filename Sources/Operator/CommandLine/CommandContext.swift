@@ -3,7 +3,7 @@ internal import Coordination
 internal import Model
 internal import Threads
 
-/// What every command has: the way out and in.
+/// What every command gets: output, files, the way to the agents.
 struct CommandContext: Sendable {
   let console: Console
   let host: any CommandHost
@@ -12,12 +12,11 @@ struct CommandContext: Sendable {
   let interruption: Interruption
   let local: any LocalAgent
 
-  /// How long a node may take to answer what it knows already.
+  /// For an answer that a node has at hand.
   static let answerMilliseconds = 5_000
 
-  /// The inventory and the way to its nodes. Warns of fields that an inventory does not
-  /// have, and when the own certificate is about to expire, unless the output must be one object
-  /// or one line.
+  /// Reads inventory and credentials. Without `warns` nothing is printed, for output that is one
+  /// object or one line.
   func cluster(
     _ options: ClusterOptions, warns: Bool = true
   ) throws(Refusal) -> Cluster {
@@ -32,7 +31,7 @@ struct CommandContext: Sendable {
     return cluster
   }
 
-  /// The same question to all nodes at once; blocks until each has answered or is out of time.
+  /// Asks all nodes at once; blocks until each has answered or is out of time.
   func ask<Answer>(
     _ cluster: Cluster, _ request: AgentRequest<Answer>,
     milliseconds: Int = CommandContext.answerMilliseconds
@@ -40,12 +39,11 @@ struct CommandContext: Sendable {
     Parallel.ask(request, of: cluster.members, milliseconds: milliseconds)
   }
 
-  /// Says which nodes did not answer, or said no, and why.
   func tellFailures<Answer>(_ rows: [NodeAnswer<Answer>]) {
     console.errors(rows.map { (name: $0.name, message: $0.failure?.message) })
   }
 
-  /// The whole of a file that the command was given, or of standard input for `-`.
+  /// A whole file, or standard input for `-`.
   func read(_ path: String) throws(Refusal) -> ReadContent {
     if let content = try host.read(path, limitBytes: Limits.environmentFileBytes) { return content }
     throw Refusal(.failed, "there is no file \(path); check the path")

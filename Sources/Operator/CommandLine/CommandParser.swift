@@ -1,29 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Model
 
-/// A command as it was given: checked against its rule.
+/// A command line that was parsed.
 struct Invocation {
   let command: any Command.Type
   let common: CommonOptions
-  /// The command's own options, with the values that were given.
+  /// The command's own, with their values.
   let options: any OptionGroup
-  /// What is wrong with a value, or with the options together; nil if nothing is.
+  /// What is wrong with a value, or with the options together.
   let problem: String?
-  /// Runs the command with these options.
   let run: (CommandContext) throws(Refusal) -> CommandResult
 }
 
-/// What a command line asks for.
 enum CommandRequest {
   case run(Invocation)
-  /// Show the help of a command, or the program's (nil).
+  /// Nil: the program's.
   case help((any Command.Type)?)
-  /// Show what commands there are that begin with the same word.
+  /// The commands that begin with the same word.
   case group([any Command.Type])
   case version
 }
 
-/// A command line that cannot be understood. The message ends with what to do.
+/// A wrong command line. The message ends with what to do.
 struct UsageProblem: Error, Sendable, Hashable {
   let message: String
 }
@@ -33,7 +31,6 @@ struct UsageProblem: Error, Sendable, Hashable {
 enum CommandParser {
   private static let program = CommandTable.program
 
-  /// The request in `arguments` (without the program's name).
   static func parse(_ arguments: [String]) throws(UsageProblem) -> CommandRequest {
     guard let first = arguments.first else {
       throw UsageProblem(message: "a command is missing; \(program) --help lists them")
@@ -64,12 +61,10 @@ enum CommandParser {
     return .help(command)
   }
 
-  /// The commands of several words that begin with this one.
   private static func group(_ word: String) -> [any Command.Type] {
     CommandTable.commands.filter { $0.rule.words.count > 1 && $0.rule.words[0] == word }
   }
 
-  /// The command whose words `arguments` begin with.
   private static func command(_ arguments: [String]) throws(UsageProblem) -> any Command.Type {
     let commands = CommandTable.commands
     if let command = commands.first(where: { arguments.starts(with: $0.rule.words) }) {

@@ -3,14 +3,13 @@ internal import Coordination
 internal import Model
 internal import Rollout
 
-/// What a command came to on one node.
+/// A command's result on one node.
 struct NodeResult: Sendable, Hashable, Encodable {
   var name: String
   /// One word: `confirmed`, `failed`, `unreachable`, `untouched` and the like.
   var outcome: String
-  /// Why; may be empty.
   var reason = ""
-  /// What someone should look at although it went well; nil if nothing.
+  /// What to look at although it went well.
   var warning: String?
 }
 
@@ -26,18 +25,18 @@ struct RolloutTimes: Sendable, Hashable {
   var writeOutage: Int64?
 }
 
-/// What a command came to: its exit code and one entry for each node of the inventory.
+/// A command's result: its exit code and one entry for each node of the inventory.
 struct CommandResult: Sendable, Hashable {
   var exitCode: ExitCode
-  /// One word; the exit code's unless there is a better one.
+  /// One word; the exit code's by default.
   var outcome: String
   var times = RolloutTimes()
   var nodes: [NodeResult]
-  /// The command has said it all already: there is no `result` line.
+  /// Whether the command has printed its own result: there is no `result` event then.
   var isTold = false
-  /// What to exit with instead, where another program says what its numbers mean.
+  /// Exit status by the rules of another program (Nagios); nil: the exit code.
   var foreignStatus: Int32?
-  /// Whether anything is another than before, for configuration management; nil where nobody asks.
+  /// Whether anything was changed, for configuration management; nil: not reported.
   var isChanged: Bool?
 
   init(
@@ -73,7 +72,7 @@ struct CommandResult: Sendable, Hashable {
 }
 
 extension NodeResult {
-  /// What a node said: one word for it, and why if there is a reason. `unknown` where it said nothing.
+  /// One word and a reason for each answer; `unknown` for a node that gave none.
   static func answers<Answer>(
     _ rows: [NodeAnswer<Answer>], reason: (Answer) -> String? = { _ in nil },
     outcome: (Answer) -> String
@@ -96,7 +95,7 @@ extension NodeResult {
       warning: outcome.warning)
   }
 
-  /// Nodes on which nothing was touched; why, where a node says no or says nothing.
+  /// Nodes on which nothing was touched, with the reasons of those that refuse or do not answer.
   static func untouched(_ refusals: [(name: String, refusal: Refusal?)]) -> [NodeResult] {
     refusals.map { name, refusal in
       guard let refusal else { return NodeResult(name: name, outcome: "untouched") }
@@ -107,9 +106,7 @@ extension NodeResult {
 }
 
 extension CommandResult {
-  /// What asking came to: done if every node has answered and knows its own state.
-  ///
-  /// - Parameter failures: why nodes did not answer, or said no.
+  /// Done if every node has answered and knows its own state.
   static func asked(
     _ nodes: [NodeResult], failures: [RefusalCode], isSound: Bool = true
   ) -> CommandResult {

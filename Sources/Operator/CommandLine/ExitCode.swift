@@ -26,7 +26,6 @@ package enum ExitCode: Int32, Sendable, CaseIterable {
   /// EX_CONFIG of sysexits.h.
   case badConfiguration = 78
 
-  /// One line for the help text and the manual.
   package var meaning: String {
     switch self {
     case .done: "done, or nothing to do"
@@ -51,7 +50,7 @@ package enum ExitCode: Int32, Sendable, CaseIterable {
 }
 
 extension ExitCode {
-  /// What to exit with when this is the reason that nothing was touched.
+  /// For a command that touched nothing for this reason.
   package init(_ refusal: RefusalCode) {
     self =
       switch refusal {
@@ -77,20 +76,19 @@ extension ExitCode {
       }
   }
 
-  /// What to exit with after a rollback that was committed.
+  /// For a rollback that was committed.
   init(rollback ending: RolloutEnding) {
     self = ending == .confirmed ? .rolledBack : .rolledBackUnhealthy
   }
 
-  /// One word for programs.
   var word: String { "\(self)" }
 }
 
 extension ExitCode {
-  /// Why nothing was touched, busy aside.
+  /// Nothing was touched, for another reason than `busy`.
   static let untouched: [ExitCode] = [
     .unreachable, .validationRefused, .guardRefused, .keyManagerRefused, .voteRefused,
   ]
-  /// What every command can exit with that asks agents.
+  /// Of every command that asks agents.
   static let ownFault: [ExitCode] = [.notPermitted, .badConfiguration]
 }

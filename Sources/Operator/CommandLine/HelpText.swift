@@ -3,16 +3,16 @@ internal import Model
 
 /// The help texts, made from the table of commands: examples first, exit codes last.
 struct HelpText {
-  /// How wide a line may be.
+  /// Of a line, at most.
   let columns: Int
 
   private static let common = CommonOptions().declared.map(\.rule)
   private static let optionWidth = 32
-  /// Beyond that a line is hard to read.
+  /// A longer line is hard to read.
   private static let mostColumns = 100
   private static let leastColumns = 60
 
-  /// The help for a terminal of this width; nil: for none.
+  /// `columns`: of the terminal; nil for none.
   init(columns: Int? = nil) {
     self.columns = min(max(columns ?? 80, Self.leastColumns), Self.mostColumns)
   }
@@ -29,7 +29,7 @@ struct HelpText {
     return Self.text(lines)
   }
 
-  /// What there is of a word with which several commands begin.
+  /// The commands that begin with the same word.
   func group(_ commands: [any Command.Type]) -> String {
     Self.text(list(commands) + ["", "keyturn help COMMAND says more of one."])
   }
@@ -69,7 +69,6 @@ struct HelpText {
     codes.flatMap { entry("  \($0.rawValue)", 6, $0.meaning) }
   }
 
-  /// A name, and beside it what it is.
   private func entry(_ name: String, _ width: Int, _ text: String) -> [String] {
     let padding = String(repeating: " ", count: max(1, width - name.count))
     return Wrapping.lines(name + padding + text, columns: columns, indent: width)

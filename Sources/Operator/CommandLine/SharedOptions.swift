@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What every command has.
 struct CommonOptions: OptionGroup {
   @Option("json", help: "print JSON lines; the last is the result") var isJSON: Bool
   @Option("quiet", short: "q", help: "print results and errors only") var isQuiet: Bool
@@ -9,7 +8,6 @@ struct CommonOptions: OptionGroup {
   @Option("help", short: "h", help: "this text") var isHelp: Bool
 }
 
-/// Where the cluster's inventory and the operator's credentials are.
 struct ClusterOptions: OptionGroup {
   @Option(
     "inventory", takes: "FILE",
@@ -23,7 +21,6 @@ struct ClusterOptions: OptionGroup {
   var credentials: String?
 }
 
-/// The settings that an operator wants.
 struct SettingsOptions: OptionGroup {
   @Option(
     "settings", takes: "FILE", help: "the settings as KEY=value lines; - is standard input",
@@ -39,7 +36,7 @@ struct SettingsOptions: OptionGroup {
     "create-key", help: "allow that the first start creates the SSE key where there is none yet")
   var createKey: Bool
 
-  /// What is wrong where settings must be given; nil if nothing is.
+  /// What is wrong, where settings are required.
   func problem(_ verb: String) -> String? {
     if settings == "-", apiKeyFile == "-" {
       return "standard input can be the settings or the API key, not both; use a file for one"
@@ -52,7 +49,7 @@ struct SettingsOptions: OptionGroup {
   }
 }
 
-/// What every command has that begins a rollout.
+/// Of every command that begins a rollout.
 struct RolloutOptions: OptionGroup {
   @Option("yes", short: "y", help: "do not ask; needed where there is no terminal")
   var isUnasked: Bool

@@ -8,15 +8,14 @@ internal import Model
 internal import Rollout
 internal import Threads
 
-/// `keyturn guard`: the start guard. systemd runs it before the server's process, with the very
-/// environment that the process will get, and gives the start up if it does not exit with 0.
+/// `keyturn guard`: the start guard. systemd runs it before the server's process, in the same
+/// environment, and gives up the start if it does not exit with 0.
 ///
 /// It compares the key in that environment with the seal in the agent's state directory. It needs
 /// no agent, inventory, certificate or network, changes nothing, and is silent unless it refuses. Of
-/// each start that it lets pass it leaves evidence, by which the agent knows that it ran.
-/// Where nothing was ever sealed, or was lifted, it allows everything; what it cannot read, or was
-/// removed, it does not take for nothing. Without its directory the agent never was on this node;
-/// but one that is named in the unit must be there.
+/// each start that it allows it leaves evidence, by which the agent knows that it ran.
+/// It allows everything where nothing was sealed, or the seal was lifted, or the state directory is
+/// not there and the unit does not name it. A seal that is damaged or was removed refuses.
 struct GuardCommand: Command {
   struct Options: OptionGroup {
     @Option(
@@ -49,7 +48,6 @@ struct GuardCommand: Command {
   private static let enclave = "MINIO_KMS_ENCLAVE"
   private static let config = "MINIO_CONFIG_ENV_FILE"
 
-  /// Blocks on the disk only.
   func run() -> CommandResult {
     guard let refusal = refusal() else { return CommandResult(.done) }
     guard context.console.format == .text else {
@@ -82,7 +80,6 @@ struct GuardCommand: Command {
     return nil
   }
 
-  /// What a start would have.
   private struct Found {
     var seal: Seal?
     /// What MINIO_CONFIG_ENV_FILE names; empty if nothing.
@@ -122,7 +119,7 @@ struct GuardCommand: Command {
     case .unsealed: seal = nil
     case .sealed(let own): seal = own
     case .missing, .damaged:
-      return "which key is sealed on this node is not known, so no key can be told from another: "
+      return "which key is sealed on this node is not known, so keys cannot be compared: "
         + "\(record.problem ?? "") (in \(directory)). `keyturn seal recover NODE` takes the seal "
         + "from the other nodes; docs/use/seal.md, \"The start guard\", says more"
     }
@@ -144,7 +141,7 @@ struct GuardCommand: Command {
       found.file = try content(of: path)
     } catch {
       return "\(error.message) \(Self.config) names this file, whose values the server would take, "
-        + "so which key it would use is not known; mend the file, or its path"
+        + "so which key it would use is not known; correct the file, or its path"
     }
     let file = EnvironmentDocument(found.file ?? []).minio.definitions.filter { !$0.isDropped }
     func variable(_ name: String) -> StartGuard.Variable {
@@ -176,22 +173,21 @@ struct GuardCommand: Command {
       + "`systemctl reset-failed` and start the unit again; docs/use/seal.md, \"The start guard\""
   }
 
-  /// The agent's word that a rollback is under way; nil if it is not.
+  /// Of a rollback that is under way; nil if there is none.
   private func hold(_ directory: String) throws(Refusal) -> StartHold? {
     try StartHold.read(context.host.record("\(directory)/\(StartHold.record)"))
   }
 
-  /// Why the file that MINIO_CONFIG_ENV_FILE names could be another one for the server than for this program, or a
-  /// moment later; nil if it is none, or one to rely on.
+  /// Why the server could read another file than this program, or another content; nil if it could
+  /// not, or there is no file.
   private func problem(with path: String) throws(Refusal) -> String? {
     if path.isEmpty { return nil }
     if let obstacle = ConfigFilePlace.obstacle(to: path) { return obstacle }
-    // systemd tells a command with the prefix + too whom the unit's other commands run as.
+    // systemd sets USER to the unit's user, also for a command with the prefix +.
     return try context.host.place(of: path, user: context.host.variable("USER")).problem
   }
 
-  /// The file that MINIO_CONFIG_ENV_FILE names; nil if there is none. What MinIO would not start with at all is left
-  /// to it.
+  /// Nil if there is no file.
   private func content(of path: String) throws(Refusal) -> [UInt8]? {
     if path.isEmpty { return nil }
     return try context.host.read(path, limitBytes: Limits.environmentFileBytes)?.bytes

@@ -30,7 +30,6 @@ struct LintCommand: Command {
   let context: CommandContext
   let options: Options
 
-  /// Blocks while it reads.
   func run() throws(Refusal) -> CommandResult {
     let path = options.file
     let file = path == "-" ? "standard input" : path
@@ -79,8 +78,7 @@ struct LintCommand: Command {
     }
   }
 
-  /// What is wrong with the file as text and with the Key Manager's settings in it, in the order of
-  /// the lines; what is about no line comes last.
+  /// Of the text and of the Key Manager's settings in it, by line; those without a line come last.
   private static func findings(
     in document: EnvironmentDocument, file: String, showsSecrets: Bool
   ) -> [Finding] {
@@ -100,8 +98,7 @@ struct LintCommand: Command {
 }
 
 extension [Finding] {
-  /// These without those on an unknown name that the rules on the Key Manager's settings find too:
-  /// one mistake is named once, by those who know more of it.
+  /// Without those on an unknown name that the Key Manager's rules, which know more, report too.
   func withoutNames(namedBy rules: [Finding]) -> [Finding] {
     let names = Set(
       rules.filter { ["kms-unknown-variable", "kms-ignored-variable"].contains($0.rule) }

@@ -3,9 +3,9 @@ internal import Model
 internal import Secrets
 internal import Threads
 
-/// What is said of each certificate that is made.
+/// What `pki init` and `pki issue` have in common.
 struct CertificateOptions: OptionGroup {
-  /// Where the authority is unless it is said.
+  /// Where the authority is by default.
   static let directory = "./pki"
 
   @Option(
@@ -56,12 +56,12 @@ struct PKIInitCommand: Command {
     context.console.line("the authority of \(cluster) is in \(directory)/ca.pem and ca-key.pem")
     context.console.message(
       .note,
-      "keep \(directory)/ca-key.pem off the nodes: whoever has it\(passphrase == nil ? "" : " and its passphrase") can be anyone"
+      "keep \(directory)/ca-key.pem off the nodes: with it\(passphrase == nil ? "" : " and its passphrase") anyone can issue any certificate"
     )
     return CommandResult(.done)
   }
 
-  /// What a new authority's key is to be encrypted with: from a file, or asked for twice; nil without both.
+  /// For the new authority's key, from a file or asked for twice; nil: no passphrase.
   private func newPassphrase() throws(Refusal) -> Secret? {
     let path = options.certificate.passphraseFile
     if path == nil, !options.hasPassphrase { return nil }
@@ -88,7 +88,8 @@ struct PKIIssueCommand: Command {
     @Option("pki", takes: "DIR", help: "where the authority is; ./pki if left out", as: .text)
     var authority: String?
     @Option(
-      "out", takes: "DIR", help: "where to; a directory of the name beside the authority", as: .text
+      "out", takes: "DIR",
+      help: "where to; a directory with the name beside the authority if left out", as: .text
     )
     var directory: String?
     var certificate = CertificateOptions()
@@ -192,8 +193,7 @@ struct PKIShowCommand: Command {
 }
 
 extension CommandContext {
-  /// The passphrase, from where it was said to be or from the terminal; never from an argument, which every process
-  /// of the host can read.
+  /// From a file or the terminal; never from an argument, which every process of the host can read.
   fileprivate func passphrase(
     of what: String, in path: String?
   ) throws(Refusal) -> Secret {

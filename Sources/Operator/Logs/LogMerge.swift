@@ -8,7 +8,6 @@ internal import Model
 /// come: each other node has a later one waiting here, has ended, or is known to have nothing for a
 /// moment, ``windowMilliseconds``, since an older one may still be on its way.
 struct LogMerge: Sendable {
-  /// A line of one node.
   struct Line: Sendable {
     /// When it was logged, microseconds since 1970-01-01 UTC of this host, as far as the node's
     /// clock is known.
@@ -36,7 +35,7 @@ struct LogMerge: Sendable {
     var waiting: [Waiting] = []
     /// What stands before it has gone out.
     var head = 0
-    /// Nothing older can come: it has told all that it has, or nothing ever will come.
+    /// It has sent all that it has: nothing older can come.
     var isCaughtUp = false
     var hasEnded = false
 
@@ -79,10 +78,8 @@ struct LogMerge: Sendable {
     sources[source].isCaughtUp = isCaughtUp
   }
 
-  /// Nothing more comes from a node.
   mutating func end(_ source: Int) { sources[source].hasEnded = true }
 
-  /// Whether nothing more comes, and everything has gone out.
   var hasEnded: Bool { sources.allSatisfy { $0.hasEnded && $0.first == nil } }
 
   /// When the next line may go out if nothing comes until then; nil if none waits.

@@ -5,7 +5,7 @@ internal import Linux
 internal import Model
 internal import Threads
 
-/// One run of `keyturn logs`: takes what the nodes' threads read, and prints it in order.
+/// One run of `keyturn logs`: prints what the nodes' threads read, in order.
 struct LogSession: Sendable {
   /// The newest lines of what is there already, until all of that is known.
   struct Newest: Sendable {
@@ -42,7 +42,6 @@ struct LogSession: Sendable {
       head += 1
     }
 
-    /// All of them, oldest first.
     var all: ArraySlice<LogMerge.Folded> { lines[head...] }
   }
 
@@ -83,7 +82,6 @@ struct LogSession: Sendable {
     try sources[number].start(wanted)
   }
 
-  /// Nothing is wanted of a node.
   mutating func skip(_ number: Int) {
     behind.remove(number)
     merge.end(number)
@@ -150,7 +148,7 @@ struct LogSession: Sendable {
 
   /// Prints what was kept, once; false when nobody reads it any more.
   private mutating func showNewest() -> Bool {
-    // What waits for a moment is of the past, too.
+    // Lines that still wait are of the past too.
     guard let kept = newest, merge.due == nil || merge.hasEnded else { return true }
     newest = nil
     if kept.dropped > 0 {

@@ -5,29 +5,27 @@ internal import Linux
 internal import Model
 internal import Threads
 
-/// What the thread of a ``LogSource`` tells.
+/// From the thread of a ``LogSource``.
 enum LogArrival: Sendable {
-  /// Lines; whether these are all that there are at present.
+  /// Lines, and whether these are all at present.
   case lines(source: Int, [LogMerge.Line], isCaughtUp: Bool)
-  /// Nothing more comes from this one; why, if that is not as it should be.
+  /// Nothing more comes; why, if it should.
   case ended(source: Int, LinkFailure?)
   /// Lines may be missing.
   case lost(source: Int)
-  /// It answers no more (and is asked again), or again.
+  /// It does not answer (and is asked again), or answers again (nil).
   case away(source: Int, LinkFailure?)
 }
 
 /// Reads one node's journal on a thread of its own.
 ///
-/// Bounded: with so much read that has not gone out yet nothing more is asked for. The node's journal
-/// keeps it meanwhile.
+/// Bounded: no more is asked for while too much waits to go out. The node's journal keeps it.
 final class LogSource: Sendable {
   struct Wanted: Sendable {
     var start: LogsQuery.Start
     /// No line that is later, microseconds since 1970 of the node; nil for no end.
     var until: Int64?
     var errorsOnly = false
-    /// Goes on with new lines.
     var follows = false
     /// How many lines are asked for at once, and how many bytes may wait here.
     var pageLines: Int
@@ -44,7 +42,7 @@ final class LogSource: Sendable {
 
   private static let pageMilliseconds = 10_000
   private static let pollMilliseconds = 20_000
-  /// From one question to the next while lines come: more of them come with each answer.
+  /// Between two questions while lines come, so that an answer has more of them.
   private static let restMilliseconds = 100
   private static let longestPauseMilliseconds = 2_000
 
@@ -66,7 +64,6 @@ final class LogSource: Sendable {
   /// Ends the thread soon. Does not block.
   func stop() { isStopped.update { $0 = true } }
 
-  /// A line of this node has gone out.
   func release(_ line: LogMerge.Line) { held.update { $0 -= Self.size(line) } }
 
   /// What a line takes here, bytes, roughly.

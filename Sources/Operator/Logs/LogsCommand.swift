@@ -7,8 +7,8 @@ internal import Threads
 
 /// `keyturn logs`: the journals of all nodes, merged by time.
 ///
-/// Nothing is kept but what waits for older lines of other nodes, and the newest lines where only so
-/// many are wanted: how much there is to read makes no difference to the memory.
+/// Memory does not grow with the journals: kept are lines that wait for older ones of other nodes,
+/// and the newest lines where a number was given.
 struct LogsCommand: Command {
   struct Options: OptionGroup {
     @Option("follow", short: "f", help: "go on with new lines until interrupted") var follows: Bool
@@ -84,7 +84,6 @@ struct LogsCommand: Command {
     var failure: Refusal?
   }
 
-  /// Blocks until the past is printed, and with `--follow` until it is interrupted.
   func run() throws(Refusal) -> CommandResult {
     let cluster = try context.cluster(options.cluster)
     var nodes = cluster.members.map { Node(name: $0, link: $1) }
@@ -128,8 +127,7 @@ struct LogsCommand: Command {
     return .asked(results, failures: failures.compactMap { $0?.code })
   }
 
-  /// From when to when the rollout went on on each node: from its instant (where there was none,
-  /// from its first step) to its outcome.
+  /// The rollout's time on each node: from its instant, or else its first step, to its outcome.
   private func spans(of id: String, _ nodes: [Node]) -> [Node] {
     let rows = Parallel.ask(
       .follow(id: id, after: 0, waitMilliseconds: 0), of: nodes.map { ($0.name, $0.link) },
@@ -159,7 +157,7 @@ struct LogsCommand: Command {
       pageLines: min(max(lines, Self.pageLinesRange.lowerBound), Self.pageLinesRange.upperBound),
       heldBytes: Self.heldBytes / max(1, nodes.count))
     var since = options.sinceMicroseconds
-    // What matches may be far back: then a time bounds the search, not a number.
+    // A match may be far back: a time bounds the search, not a number.
     if since == nil, options.errorsOnly || options.pattern != nil {
       since = Clock.realtimeMicroseconds() - 3_600 * 1_000_000
     }
@@ -189,7 +187,7 @@ struct LogsCommand: Command {
 extension ArgumentType<Int64> {
   /// A time in microseconds since 1970.
   fileprivate static var time: Self {
-    Self("is no time; keyturn help logs says what is") {
+    Self("is not a time; keyturn help logs says what is") {
       CalendarTime.microseconds($0, now: Clock.realtimeMicroseconds())
     }
   }
@@ -197,7 +195,7 @@ extension ArgumentType<Int64> {
 
 extension ArgumentType<NodeSet> {
   fileprivate static var nodeSet: Self {
-    Self("is no set of nodes; write minio-3, minio-[1-3,5] or both with a comma") { NodeSet($0) }
+    Self("is not a set of nodes; write minio-3, minio-[1-3,5] or both with a comma") { NodeSet($0) }
   }
 }
 
@@ -206,7 +204,7 @@ extension ArgumentType<TextPattern> {
     Self { (text, rule) throws(UsageProblem) in
       do throws(TextPattern.Malformed) { return try TextPattern(text) } catch {
         throw UsageProblem(
-          message: "--\(rule.name) \(text) is no extended regular expression: \(error.reason)")
+          message: "--\(rule.name) \(text) is not an extended regular expression: \(error.reason)")
       }
     }
   }

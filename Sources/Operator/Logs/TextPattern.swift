@@ -4,15 +4,12 @@ internal import Glibc
 // Proof: `compiled` is written once, in init; regexec(3) may use it on several threads.
 /// An extended regular expression of POSIX (regex(7)), as `grep -E` takes it. Bytes are characters.
 package final class TextPattern: @unchecked Sendable {
-  /// Why a text is no such expression.
   package struct Malformed: Error, Sendable, Hashable {
-    /// In regcomp's words.
     package var reason: String
   }
 
   private let compiled: UnsafeMutablePointer<regex_t>
 
-  /// The expression in `text`.
   package init(_ text: String) throws(Malformed) {
     // Owned by the object only when it is whole: deinit runs also after a throw from here on.
     let expression = UnsafeMutablePointer<regex_t>.allocate(capacity: 1)

@@ -5,16 +5,15 @@ internal import Crypto
 internal import Model
 internal import Rollout
 
-/// What all nodes have kept of their environment files. Pure.
+/// The generations of all nodes. Pure.
 struct ClusterGenerations: Sendable {
-  /// One row for each node of the inventory.
   let rows: [NodeAnswer<HistoryAnswer>]
 
   // MARK: for people
 
   private static let digestDigits = 12
 
-  /// What is the same on nodes that share a row of the table.
+  /// What nodes have in common that share a row of the table.
   private struct Cell: Equatable {
     var isCurrent: Bool
     var isDrifted: Bool
@@ -26,7 +25,7 @@ struct ClusterGenerations: Sendable {
 
   static let header = ["GENERATION", "CONFIRMED", "BY", "KIND", "ROLLOUT", "DIGEST", "NODES"]
 
-  /// The rows under ``header``, the newest first, nodes that have the same together.
+  /// The newest generation first, nodes with the same together.
   var table: [[String]] {
     let answers = rows.compactMap(\.answer)
     return numbers.reversed().flatMap { number -> [[String]] in
@@ -56,7 +55,7 @@ struct ClusterGenerations: Sendable {
     return Cell(
       isCurrent: isCurrent, isDrifted: isCurrent && answer.isDrifted,
       kind: generation.map { $0.kind?.rawValue ?? "found" } ?? "DAMAGED",
-      // Whose rollout came after it did not make it.
+      // Generation 0 was found: what it names is the author of the rollout after it.
       createdBy: generation.map { $0.kind == nil ? "-" : $0.createdBy } ?? "-",
       rollout: generation?.rollout ?? "-",
       digest: generation.map { String($0.digest.hex.prefix(digestDigits)) } ?? "-")
@@ -67,7 +66,7 @@ struct ClusterGenerations: Sendable {
     "\(CalendarTime.text(microseconds: microseconds).prefix(19))Z"
   }
 
-  /// What a person should know beside the table, each with its nodes.
+  /// What to know beside the table, each with its nodes.
   var messages: [(severity: Severity, text: String)] {
     let answers = rows.compactMap(\.answer)
     func grouped(
@@ -114,16 +113,16 @@ struct ClusterGenerations: Sendable {
     }.joined(separator: ", ")
   }
 
-  /// Every number that any node has, ascending.
+  /// All numbers, ascending.
   private var numbers: [Int] {
     Set(rows.compactMap(\.answer).flatMap { $0.generations.map(\.number) }).sorted()
   }
 
   // MARK: to go back to
 
-  /// The newest generation that every node has and that is not what the files are now; nil if there
-  /// is none. After a good rollout that is the one before it, after one that failed on all nodes
-  /// the last good one.
+  /// The newest generation that every node has and whose file is not the current one: after a
+  /// rollout that was confirmed the one before it, after one that failed on all nodes the last good
+  /// one.
   var previous: Int? {
     numbers.last { number in
       refusals(of: number).allSatisfy { $0.refusal == nil }
@@ -131,8 +130,8 @@ struct ClusterGenerations: Sendable {
     }
   }
 
-  /// Why a node cannot go back to a generation, for each node; nil where it can. It must be from the
-  /// same rollout on all.
+  /// Why each node cannot go back to a generation; nil where it can. It must be from the same
+  /// rollout on all.
   func refusals(of number: Int) -> [(name: String, refusal: Refusal?)] {
     let rollouts = rows.compactMap { Self.generation(number, of: $0)?.rollout }
     func count(_ rollout: String) -> Int { rollouts.count { $0 == rollout } }
@@ -165,7 +164,7 @@ struct ClusterGenerations: Sendable {
     }
   }
 
-  /// A generation as the first node has it.
+  /// As the first node has it.
   func generation(_ number: Int) -> Generation? {
     rows.compactMap { Self.generation(number, of: $0) }.first
   }

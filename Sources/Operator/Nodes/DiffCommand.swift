@@ -27,7 +27,6 @@ struct DiffCommand: Command {
   let context: CommandContext
   let options: Options
 
-  /// Blocks until each node has answered or is out of time.
   func run() throws(Refusal) -> CommandResult {
     let cluster = try context.cluster(options.cluster)
     let rows = context.ask(cluster, .diff(from: options.from, to: options.to))
@@ -62,7 +61,7 @@ struct DiffCommand: Command {
     let codes = rows.compactMap { $0.failure?.code }
     if codes.contains(.notPermitted) { return CommandResult(.notPermitted, nodes: nodes) }
     if let code = codes.deciding {
-      // That no node has it is an answer; that some have not, or were not reached, is half of one.
+      // If no node has it, that is an answer; if some have not, or were not reached, the state is unknown.
       let isWhole = codes.count == rows.count && !codes.contains(.unreachable)
       return CommandResult(isWhole ? ExitCode(code) : .unknown, nodes: nodes)
     }

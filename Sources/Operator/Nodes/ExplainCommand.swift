@@ -17,7 +17,7 @@ struct ExplainCommand: Command {
     details: """
       All places in the order in which they count: the service manager's environment, PassEnvironment=,
       Environment=, the files of EnvironmentFile=, UnsetEnvironment=, and the file of MINIO_CONFIG_ENV_FILE, which
-      the server reads by itself. What wins is what the next start gets. Secrets are shown as identities, or not.
+      the server itself reads. The winner is what the next start gets. Secrets are shown as identities, or not at all.
       """,
     examples: [
       (
@@ -30,7 +30,6 @@ struct ExplainCommand: Command {
   let context: CommandContext
   let options: Options
 
-  /// Blocks until each node has answered or is out of time.
   func run() throws(Refusal) -> CommandResult {
     let cluster = try context.cluster(options.cluster)
     let rows = context.ask(
@@ -48,7 +47,6 @@ struct ExplainCommand: Command {
     return .asked(rows) { $0.winner == nil ? "unset" : "set" }
   }
 
-  /// One line for each definition, the last that counts marked.
   private static func lines(_ answer: ExplainAnswer) -> [String] {
     if answer.definitions.isEmpty {
       let meant = answer.suggestion.map { "; did you mean \($0)?" } ?? ""
@@ -77,7 +75,6 @@ struct ExplainCommand: Command {
 }
 
 extension JSONObject {
-  /// A definition with all its parts.
   fileprivate init(_ definition: ExplainedDefinition) {
     self = [
       "place": definition.place, "line": definition.line, "value": definition.value,

@@ -24,7 +24,6 @@ struct HistoryCommand: Command {
   let context: CommandContext
   let options: Options
 
-  /// Blocks until each node has answered or is out of time.
   func run() throws(Refusal) -> CommandResult {
     let cluster = try context.cluster(options)
     let rows = context.ask(cluster, .generations)
@@ -52,7 +51,6 @@ struct HistoryCommand: Command {
 }
 
 extension JSONObject {
-  /// A generation with all that is known of it.
   init(_ entry: HistoryEntry) {
     let generation = entry.generation
     self = [

@@ -20,7 +20,6 @@ struct SealShowCommand: Command {
   let context: CommandContext
   let options: Options
 
-  /// Blocks until each node has answered or is out of time.
   func run() throws(Refusal) -> CommandResult {
     let cluster = try context.cluster(options)
     let rows = context.ask(cluster, .seal)
@@ -102,7 +101,6 @@ struct SealRecoverCommand: Command {
   private static let recoverMilliseconds =
     CommandContext.answerMilliseconds + 2 * Limits.peersMilliseconds
 
-  /// Blocks until the node has asked the others, or is out of time.
   func run() throws(Refusal) -> CommandResult {
     let cluster = try context.cluster(options.cluster)
     let name = options.node

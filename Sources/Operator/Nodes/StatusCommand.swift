@@ -19,7 +19,6 @@ struct StatusCommand: Command {
   let context: CommandContext
   let options: Options
 
-  /// Blocks until each node has answered or is out of time.
   func run() throws(Refusal) -> CommandResult {
     let cluster = try context.cluster(options)
     let rows = context.ask(cluster, .status)
@@ -33,7 +32,7 @@ struct StatusCommand: Command {
       context.console.message(
         group.value.severity, "\(NodeNames.folded(group.names)): \(group.value.statement)")
     }
-    // A node that answers, but with a damaged record, does not know its own state.
+    // A node with a damaged record does not know its own state.
     let isSound = !rows.contains { $0.answer?.findings.contains { $0.severity == .error } ?? false }
     return .asked(rows, isSound: isSound) { _ in "reachable" }
   }
@@ -42,8 +41,7 @@ struct StatusCommand: Command {
     "NODE", "UNIT", "SSE KEY", "GENERATION", "ROLLOUT", "KEY MANAGERS", "DRIFT",
   ]
 
-  /// The table. On a terminal that is too narrow for it, what all nodes that answer have alike stands
-  /// above it, once.
+  /// On a terminal that is too narrow for the table, what all nodes have in common is above it, once.
   private func lines(_ rows: [NodeAnswer<NodeStatus>]) -> [String] {
     let cells = rows.map(Self.cells)
     let table = TextTable.lines(Self.header, cells)
@@ -76,27 +74,26 @@ struct StatusCommand: Command {
     ]
   }
 
-  /// The node's own last look at its Key Managers, with its age: how many links are fine, of those of
-  /// which anything is known.
+  /// The node's own last look at its Key Managers, with its age.
   private static func links(_ links: LinkSummary?) -> String {
     guard let links else { return "-" }
     let known = links.fine + links.degraded + links.failed
     let bad = [(links.failed, "failed"), (links.degraded, "degraded")].filter { $0.0 > 0 }
       .map { "\($0.0) \($0.1)" }
     let words = bad.isEmpty ? "fine" : "\(bad.joined(separator: ", ")) of \(known)"
-    // An old answer says nothing of now: the node looks about once a minute, while it is at rest.
+    // A node at rest looks about once a minute: what is older is not the state now.
     let tense = links.ageSeconds > oldLookSeconds ? "was " : ""
     return known == 0 ? "-" : "\(tense)\(words) (\(links.ageSeconds) s ago)"
   }
 
-  /// A look that is older was not repeated when it should have been, seconds.
+  /// A look that is older should have been repeated.
   static let oldLookSeconds = 90
 
   private static let sealRule = "seal-"
 
   private static func key(_ status: NodeStatus) -> String {
     let running = status.runningKey
-    // Loudly: the node takes part in nothing.
+    // In capitals: the node takes part in nothing.
     let problem = status.findings.first {
       $0.severity == .error && $0.rule.hasPrefix(sealRule)
     }
@@ -119,7 +116,6 @@ struct StatusCommand: Command {
     return "\(last) \(status.lastOutcome?.kind.rawValue ?? "ended")"
   }
 
-  /// What differs, for people.
   static func drift(_ drift: Drift) -> String {
     if let items = drift.items {
       return items.isEmpty ? "-" : items.map(\.summary).joined(separator: "; ")
@@ -151,7 +147,6 @@ struct StatusCommand: Command {
 }
 
 extension JSONObject {
-  /// What differs.
   init(_ drift: Drift) {
     self = [
       "fileChanged": drift.fileChanged, "processDiffers": drift.processDiffers,
@@ -161,7 +156,6 @@ extension JSONObject {
 }
 
 extension DriftItem {
-  /// For a cell of a table.
   fileprivate var summary: String {
     switch kind {
     case .edited: "file changed"

@@ -3,18 +3,17 @@ internal import Coordination
 internal import Model
 internal import Threads
 
-/// What a command says: lines for people, or JSON lines.
+/// A command's output: lines for people, or JSON lines.
 ///
-/// Used from one thread, the command's. Results go to standard output, messages to standard error;
-/// with `--json` everything is an event on standard output. Characters that cannot be seen are made
-/// visible in what others wrote (``HiddenCharacters``).
+/// Used from the command's thread only. Results go to standard output, messages to standard error;
+/// with `--json` everything is an event on standard output.
 struct Console: Sendable {
   enum Format: Sendable { case text, json }
 
   let host: any CommandHost
   let format: Format
   let isQuiet: Bool
-  /// Whether standard output may have colours and be redrawn.
+  /// Whether standard output is a terminal that may be redrawn.
   let isLive: Bool
   let hasColor: Bool
 
@@ -27,16 +26,15 @@ struct Console: Sendable {
     hasColor = isLive && !noColor && (host.variable("NO_COLOR") ?? "").isEmpty
   }
 
-  /// A line of the result, for people; false when nobody reads it any more.
+  /// A line of the result, for people; false when nobody reads any more.
   @discardableResult
   func line(_ text: String) -> Bool {
     format != .text || host.write(Self.visible(text) + "\n", to: .standardOutput)
   }
 
-  /// A line on the way to the result, for people; not with `--quiet`.
   func progress(_ text: String) { if !isQuiet { line(text) } }
 
-  /// The same, of words: broken between them where a terminal is narrower.
+  /// The same, broken between words where the terminal is narrower.
   func prose(_ text: String) {
     let columns = isLive ? host.terminal(.standardOutput)?.columns : nil
     let indent = text.prefix { $0 == " " }.count + 2
@@ -48,7 +46,7 @@ struct Console: Sendable {
     return Wrapping.lines(text, columns: columns, indent: indent)
   }
 
-  /// An event, for programs; false when nobody reads it any more.
+  /// An event, for programs; false when nobody reads any more.
   @discardableResult
   func event(
     _ name: String, node: String? = nil, _ fields: JSONObject = [:]
@@ -63,7 +61,7 @@ struct Console: Sendable {
     return host.write(object.text + "\n", to: .standardOutput)
   }
 
-  /// A message. Notes are left out with `--quiet`.
+  /// `--quiet` leaves notes out.
   func message(_ severity: Severity, _ text: String) {
     if isQuiet, severity == .note { return }
     switch format {
@@ -77,18 +75,18 @@ struct Console: Sendable {
     }
   }
 
-  /// What was said of nodes: one message for all of which the same was said; nothing for nil.
+  /// One message for all nodes with the same error; none for nil.
   func errors(_ rows: [(name: String, message: String?)]) {
     let told = rows.compactMap { row in row.message.map { (name: row.name, value: $0) } }
     for line in NodeNames.lines(told) { message(.error, line) }
   }
 
-  /// `text` as a terminal may have it: a journal line must not drive it, nor show one name as another.
+  /// `text` without what could drive a terminal or show one name as another.
   static func visible(_ text: String) -> String { HiddenCharacters.visible(text) }
 }
 
 extension Console {
-  /// One event for each node: `name` with what it said, or `unreachable` with why it said nothing.
+  /// An event for each node: `name` with its answer, or `unreachable` with the reason.
   func events<Answer>(
     _ name: String, _ rows: [NodeAnswer<Answer>], fields: (Answer) -> JSONObject
   ) {

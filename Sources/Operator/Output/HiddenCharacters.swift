@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Characters that nobody sees, and that change how others are seen: controls, marks of the direction of writing,
-/// separators of lines, what has no width. In text of others they could drive a terminal, make one line two, or
-/// show a name or a value as another one.
+/// Characters that are not seen, or change how others are seen: controls, directional marks, line
+/// separators, what has no width. From outside they could drive a terminal, break a line, or show
+/// one name as another.
 enum HiddenCharacters {
   static func contains(_ scalar: Unicode.Scalar) -> Bool {
     if scalar.isASCII { return scalar.value < 0x20 || scalar.value == 0x7F }
     switch scalar.properties.generalCategory {
-    // Cc, Cf, Zl, Zp; what is assigned to nothing may be drawn as nothing.
+    // Cc, Cf, Zl, Zp; an unassigned character may be drawn as nothing.
     case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .unassigned:
       return true
     default: return scalar.properties.isDefaultIgnorableCodePoint
     }
   }
 
-  /// Whether there is none in `text`, as nearly always.
   static func areAbsent(from text: String) -> Bool {
     text.utf8.allSatisfy { (0x20...0x7E).contains($0) }
       || !text.unicodeScalars.contains(where: contains)
@@ -39,7 +38,7 @@ enum HiddenCharacters {
     return String(result)
   }
 
-  /// For programs: JSON, in whose strings alone they can be, with each of them escaped.
+  /// For programs: each is escaped. In JSON they can only be in strings.
   static func escaped(inJSON text: String) -> String {
     if areAbsent(from: text) { return text }
     var result = String.UnicodeScalarView()

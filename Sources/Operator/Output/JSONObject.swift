@@ -15,13 +15,12 @@ struct JSONObject: Encodable, ExpressibleByDictionaryLiteral {
     self.fields = Dictionary(fields.map { ($0, Field(value: $1)) }) { $1 }
   }
 
-  /// Nil takes the field away.
+  /// Setting nil removes the field.
   subscript(name: String) -> (any Encodable)? {
     get { fields[name]?.value }
     set { fields[name] = newValue.map(Field.init) }
   }
 
-  /// One line, keys sorted, characters that cannot be seen escaped.
   var text: String { HiddenCharacters.escaped(inJSON: JSON.line(self)) }
 
   func encode(to encoder: any Encoder) throws { try fields.encode(to: encoder) }

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A set of nodes as people write it: `minio-3`, `minio-[1-3,5]`, `rack[1-2]-minio[1-4]`, and as
-/// MinIO writes it, `minio-{1...4}`. The reverse of ``NodeNames/folded(_:)``, of which commas make
-/// several.
+/// A set of nodes: `minio-3`, `minio-[1-3,5]`, `rack[1-2]-minio[1-4]`, several with commas, or as
+/// MinIO writes it, `minio-{1...4}`. The reverse of ``NodeNames/folded(_:)``.
 struct NodeSet: Sendable, Hashable {
   private struct Range: Sendable, Hashable {
     var numbers: ClosedRange<Int>
-    /// How many digits a number has where it is written with leading zeros, else 0.
+    /// Digits of a number with leading zeros, else 0.
     var width: Int
   }
   private enum Part: Sendable, Hashable {
@@ -14,11 +13,9 @@ struct NodeSet: Sendable, Hashable {
     case number([Range])
   }
 
-  /// As it was written.
   let text: String
   private let patterns: [[Part]]
 
-  /// The set that `text` means; nil if it means none.
   init?(_ text: String) {
     var patterns: [[Part]] = []
     for piece in Self.pieces(of: text) {
@@ -29,7 +26,6 @@ struct NodeSet: Sendable, Hashable {
     self.patterns = patterns
   }
 
-  /// Whether a node of this name is in the set.
   func contains(_ name: String) -> Bool { patterns.contains { Self.match($0, name[...]) } }
 
   private static func match(_ parts: [Part], _ name: Substring) -> Bool {
@@ -54,7 +50,6 @@ struct NodeSet: Sendable, Hashable {
     return rest.isEmpty
   }
 
-  /// Split at commas, but not at those in brackets.
   private static func pieces(of text: String) -> [Substring] {
     var isInside = false
     return text.split(omittingEmptySubsequences: false) { character in

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A piece of a line, and whether it has a colour.
+/// A piece of a line, perhaps coloured.
 struct StyledText: Sendable, Hashable {
   enum Style: Sendable, Hashable {
     case plain
@@ -28,7 +28,7 @@ struct StyledText: Sendable, Hashable {
   }
 }
 
-/// A line for people. Whatever its colours say, its words say too.
+/// A line for people. Its words say what its colours say.
 struct StyledLine: Sendable, Hashable {
   var parts: [StyledText]
 
@@ -37,7 +37,7 @@ struct StyledLine: Sendable, Hashable {
 
   var plain: String { parts.map(\.text).joined() }
 
-  /// At most so many characters as they are seen; three dots stand for what is cut off.
+  /// At most so many visible characters; three dots stand for what is cut off.
   func cut(to columns: Int) -> StyledLine {
     var line = StyledLine(parts.map { StyledText(Console.visible($0.text), $0.style) })
     if line.plain.count <= columns { return line }
@@ -50,7 +50,7 @@ struct StyledLine: Sendable, Hashable {
     return line
   }
 
-  /// The line as it is written: nothing in it drives a terminal but the colours.
+  /// As it is written: only the colours drive the terminal.
   func rendered(color: Bool) -> String {
     parts.map { part in
       let text = Console.visible(part.text)
@@ -61,7 +61,6 @@ struct StyledLine: Sendable, Hashable {
 }
 
 extension Console {
-  /// A line on the way to the result, for people; not with `--quiet`.
   func progress(_ line: StyledLine) {
     guard !isQuiet, format == .text else { return }
     host.write(line.rendered(color: hasColor) + "\n", to: .standardOutput)
@@ -71,13 +70,13 @@ extension Console {
 /// Lines that are drawn over the last ones on a terminal.
 struct Redrawing {
   private let console: Console
-  /// What stands on the terminal now, and how wide that was then.
+  /// What is on the terminal now, and how wide the terminal was.
   private var drawn: [StyledLine] = []
   private var columns = 0
 
   init(_ console: Console) { self.console = console }
 
-  /// Draws the lines in place of the last; what does not fit on the screen is counted.
+  /// Draws over the last lines; those that do not fit on the screen are counted.
   mutating func draw(_ lines: [StyledLine]) {
     guard let size = console.host.terminal(.standardOutput) else { return }
     let room = max(3, size.rows - 1)
@@ -89,7 +88,7 @@ struct Redrawing {
     if shown == drawn, size.columns == columns { return }
     var text = ""
     if !drawn.isEmpty {
-      // In a terminal that became narrower the old lines have been broken into several.
+      // A terminal that became narrower has broken the old lines.
       let above = drawn.reduce(0) {
         $0 + max(1, ($1.plain.count + size.columns - 1) / size.columns)
       }

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Text broken into lines between its words, for people with a terminal.
 enum Wrapping {
-  /// `text` in lines of at most `columns` characters, all but the first after `indent` blanks. A word
-  /// that is longer stands on a line of its own; blanks at the beginning stay.
+  /// `text` broken between its words into lines of at most `columns` characters, all but the first
+  /// after `indent` blanks. A longer word has a line for itself; blanks at the beginning stay.
   static func lines(_ text: String, columns: Int, indent: Int = 0) -> [String] {
     if text.count <= columns { return [text] }
     var lines: [String] = []

@@ -2,11 +2,9 @@
 package import Coordination
 package import Model
 
-/// How to get to agents.
 package protocol AgentNetwork: Sendable {
-  /// Links to all nodes of the inventory; connects to none of them yet.
-  ///
-  /// - Throws: a ``Refusal`` if the credentials cannot be used.
+  /// Links to all nodes of the inventory; connects to none of them yet. Refuses credentials that
+  /// cannot be used.
   func open(
     _ inventory: Inventory, _ credentials: CredentialFiles
   ) throws(Refusal) -> AgentConnections
@@ -14,9 +12,7 @@ package protocol AgentNetwork: Sendable {
 
 /// Links to agents, and who they are made as.
 package struct AgentConnections: Sendable {
-  /// Whom the credentials are of, and until when.
   package var certificate: OwnCertificate
-  /// Whom the credentials are of.
   package var principal: Principal { certificate.principal }
   /// A link to each node, in the order of the inventory's nodes.
   package var links: [any AgentLink]

@@ -5,7 +5,7 @@ internal import Crypto
 internal import Model
 internal import Rollout
 
-/// `keyturn proposals`: which node holds which proposal; with `--retry`: what was not confirmed is taken again.
+/// `keyturn proposals`: the proposal of each node; `--retry` accepts settings again that were not confirmed.
 struct ProposalsCommand: Command {
   struct Options: OptionGroup {
     @Option(
@@ -21,12 +21,12 @@ struct ProposalsCommand: Command {
     summary: "who holds which proposal, and where it stands",
     details: """
       PROPOSAL is the beginning of a digest over the settings: nodes with the same one agree. Settings whose rollout
-      was not confirmed are not rolled out again by themselves, and every run of propose says so. When the cause is
-      mended, --retry with their digest has all nodes take them again at their next propose.
+      was not confirmed are not rolled out again, and every run of propose says so. When the cause is repaired,
+      --retry with their digest makes all nodes take them again at their next propose.
       """,
     examples: [
       ("keyturn proposals", "which nodes are still missing?"),
-      ("keyturn proposals --retry 4f1c9a02b7d3", "the cause is mended"),
+      ("keyturn proposals --retry 4f1c9a02b7d3", "the cause is repaired"),
     ],
     exitCodes: [.done, .failed, .unknown, .validationRefused] + ExitCode.ownFault)
 
@@ -35,7 +35,6 @@ struct ProposalsCommand: Command {
 
   private static let digestDigits = 12
 
-  /// Blocks until each node has answered or is out of time.
   func run() throws(Refusal) -> CommandResult {
     let cluster = try context.cluster(options.cluster)
     if let settings = options.retry { return retry(settings, cluster) }
@@ -65,7 +64,6 @@ struct ProposalsCommand: Command {
     return .asked(rows, reason: \.refusal?.message, outcome: \.phase.rawValue)
   }
 
-  /// Asks every node to take settings again.
   private func retry(_ retry: ProposalRetry, _ cluster: Cluster) -> CommandResult {
     let (console, digest) = (context.console, retry.digest)
     let rows = context.ask(cluster, .retry(retry))
@@ -89,7 +87,7 @@ struct ProposalsCommand: Command {
     view.phase == .notConfirmed ? view.failure : nil
   }
 
-  /// What the node's row is about: what it holds, or what it does not take again.
+  /// The settings that the node proposes, or refuses.
   private static func digest(_ view: ProposalsView) -> Digest? {
     view.own.digest ?? failure(view)?.digest
   }
@@ -98,7 +96,7 @@ struct ProposalsCommand: Command {
     if let failure = failure(view) {
       let reason = failure.reason.isEmpty ? "" : ": \(failure.reason)"
       return
-        "rollout \(failure.rollout) was not confirmed\(reason); its settings are not rolled out again by themselves, --retry \(failure.digest) changes that"
+        "rollout \(failure.rollout) was not confirmed\(reason); its settings are not rolled out again until `keyturn proposals --retry \(failure.digest)`"
     }
     return view.refusal.map { "the last attempt came to nothing: \($0.message)" }
   }

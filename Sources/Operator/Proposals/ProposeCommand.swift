@@ -8,9 +8,8 @@ internal import Model
 internal import Rollout
 internal import Threads
 
-/// `keyturn propose`: hands settings to this host's own agent. When all nodes hold the same, the members
-/// roll them out by themselves. This is how configuration management drives Keyturn: on each node by
-/// itself, in any order, as often as it likes.
+/// `keyturn propose`: hands settings to this host's agent. When all nodes hold the same, the members
+/// roll them out. Configuration management runs it on each node, in any order, as often as it likes.
 struct ProposeCommand: Command {
   struct Options: OptionGroup {
     var settings = SettingsOptions()
@@ -61,14 +60,12 @@ struct ProposeCommand: Command {
   let options: Options
 
   private static let socket = "/run/keyturn/agent.sock"
-  /// The agent looks at the settings as for a plan, probes included, after another assessment.
+  /// The agent assesses the settings as for a plan, probes included, after another assessment.
   private static let proposeMilliseconds = 60_000
   private static let askMilliseconds = 10_000
   private static let waitSeconds = 900
   private static let pollMilliseconds = 1_000
 
-  /// Blocks until the agent has looked at the settings; with `--wait` until they are in force, or will
-  /// not be.
   func run() throws(Refusal) -> CommandResult {
     if options.withdraws { return try withdraw() }
     let proposals = try RequestedSettings(options.settings, context)
@@ -84,7 +81,7 @@ struct ProposeCommand: Command {
         "POST", "/v1/proposal", headers: ["content-type": "application/json"],
         body: JSON.encode(proposals.request)), Self.proposeMilliseconds)
     event(view)
-    // Nothing is proposed, whether it would have been waited for or not.
+    // Nothing is proposed, with or without --wait.
     if view.phase == .notConfirmed, let failure = view.failure { return refused(view, failure) }
     if !options.waits { return told(view) }
     return try wait(view)
@@ -130,7 +127,7 @@ struct ProposeCommand: Command {
       ])
   }
 
-  /// These settings were rolled out before and not confirmed: every run says so, until a person has acted.
+  /// These settings were rolled out and not confirmed: refused until a person has acted.
   private func refused(_ view: ProposalsView, _ failure: ProposalFailure) -> CommandResult {
     let (code, end): (ExitCode, String) =
       switch failure.ending {
@@ -142,7 +139,7 @@ struct ProposeCommand: Command {
     let reason = failure.reason.isEmpty ? "" : " (\(failure.reason))"
     context.console.message(
       .error,
-      "nothing is proposed on \(view.node): rollout \(failure.rollout) has rolled these settings out before \(end)\(reason); `keyturn show \(failure.rollout)` has the steps. They are not rolled out again by themselves: change them, or mend the cause and give `keyturn proposals --retry \(failure.digest)` or `keyturn apply`"
+      "nothing is proposed on \(view.node): rollout \(failure.rollout) has rolled these settings out before \(end)\(reason); `keyturn show \(failure.rollout)` has the steps. They are not rolled out again: change them, or repair the cause and run `keyturn proposals --retry \(failure.digest)` or `keyturn apply`"
     )
     return CommandResult(code, outcome: "notConfirmed", isChanged: false)
   }
@@ -183,7 +180,7 @@ struct ProposeCommand: Command {
     let before = rolloutResult(of: first.rollout, first)
     if first.phase == .inForce, before == nil || before?.kind == .confirmed { return told(first) }
     let wanted = first.own.digest
-    // What had ended before it was proposed here is not this one's end.
+    // A rollout that had ended before is not this proposal's.
     let earlier = Set(first.results.map(\.rollout))
     var (view, rollout) = (first, first.rollout)
     var said = ""

@@ -5,10 +5,9 @@ internal import Crypto
 internal import Model
 internal import Rollout
 
-/// A plan as it is shown.
 extension ClusterPlan {
-  /// Prints it: for people nodes with the same content together, for programs one event for each
-  /// node. Why a node says no is left out where `said`, which is told below, says it.
+  /// Prints it, for people nodes with the same content together. The reason of a refusal is left out
+  /// where the verdict, which is printed later, has it.
   func show(_ console: Console, said: Verdict) {
     console.events("plan", rows, fields: Self.fields)
     let refusals = refusals
@@ -29,7 +28,7 @@ extension ClusterPlan {
     guard let answer = row.answer else {
       return ["\(refusal?.code.title ?? "unreachable")\(why)"]
     }
-    // The finding that the refusal repeats is said once.
+    // The finding that the refusal repeats is left out.
     var lines = answer.findings.filter { $0.statement != refusal?.message }.map(\.text)
     if let refusal { lines.insert("refused (\(refusal.code.title))\(why)", at: 0) }
     if answer.before == answer.after {
@@ -60,7 +59,7 @@ extension ClusterPlan {
 }
 
 extension JSONObject {
-  /// A finding with all its parts; `more` only where it stands for others.
+  /// `more` only where the finding stands for others.
   init(_ finding: Finding) {
     var parts: JSONObject = [
       "severity": finding.severity.rawValue, "rule": finding.rule, "variable": finding.variable,
@@ -73,7 +72,6 @@ extension JSONObject {
 }
 
 extension RefusalCode {
-  /// For people.
   fileprivate var title: String {
     switch self {
     case .guarded: "key guard"

@@ -5,14 +5,13 @@ internal import Model
 internal import Rollout
 internal import Secrets
 
-/// What the operator wants: the settings file, the API key's own file and `--unset` together,
-/// checked as far as that is possible without a node; or a generation.
+/// The settings file, the API key's file and `--unset` together, checked as far as that is possible
+/// without a node.
 struct RequestedSettings: Sendable {
-  /// With an error among the findings it must not be used.
+  /// Not to be used if there is an error among the findings.
   let request: RolloutRequest
-  /// What the checks found.
   let findings: [Finding]
-  /// Every value that the SSE key would be given; nil if the settings leave it alone.
+  /// Every value given to the SSE key; nil if the settings do not touch it.
   private let keys: [String]?
   /// The same for the enclave.
   private let enclaves: [String]?
@@ -29,16 +28,11 @@ struct RequestedSettings: Sendable {
     enclaves = nil
   }
 
-  /// RequestedSettings from the content of the files.
-  ///
-  /// - Parameters:
-  ///   - settings: the settings file and its name for messages.
-  ///   - apiKey: the content of the API key's own file and its name.
-  ///   - removals: the variables to be removed.
-  init(
-    settings: (bytes: [UInt8], file: String)?, apiKey: (bytes: [UInt8], file: String)?,
-    removals: [String], createKey: Bool
-  ) {
+  /// The settings that a command's options name. Blocks while files are read.
+  init(_ options: SettingsOptions, _ context: CommandContext) throws(Refusal) {
+    let settings = try Self.content(options.settings, isSecret: false, context)
+    let apiKey = try Self.content(options.apiKeyFile, isSecret: true, context)
+    let removals = options.removals
     var changes: [SettingChange] = []
     var lines: [String: Int] = [:]
     var findings: [Finding] = []
@@ -56,7 +50,7 @@ struct RequestedSettings: Sendable {
     }
     if let apiKey {
       if definitions.contains(where: { $0.name == Self.apiKeyVariable }) {
-        conflict(Self.apiKeyVariable, "it is in the settings file and in a file of its own")
+        conflict(Self.apiKeyVariable, "it is in the settings file and in the API key file")
       }
       let value = Self.line(apiKey.bytes)
       do throws(Refusal) {
@@ -93,7 +87,7 @@ struct RequestedSettings: Sendable {
     }
     let rules = Self.rules(changes, lines, settings?.file)
     findings = findings.withoutNames(namedBy: rules) + rules
-    request = RolloutRequest(kind: .apply, changes: changes, createKey: createKey)
+    request = RolloutRequest(kind: .apply, changes: changes, createKey: options.createKey)
     self.findings = findings.sorted { $0.severity > $1.severity }
     func wanted(_ name: String) -> [String]? {
       if removals.contains(name) { return [] }
@@ -104,14 +98,11 @@ struct RequestedSettings: Sendable {
     enclaves = wanted(Self.enclaveVariable)
   }
 
-  /// Whether something is wrong with them in themselves.
   var hasErrors: Bool { findings.contains { $0.severity == .error } }
 
-  /// Whether they touch what the key guard guards.
   var concernsKey: Bool { keys != nil || enclaves != nil }
 
-  /// What the guard of a node with that key in force says of them, whatever else is wrong with
-  /// them.
+  /// Of the guard of a node with that key in force.
   func refusal(by holder: KeyGuard.Holder, enclaveInForce: String) -> Refusal? {
     guard concernsKey else { return nil }
     let key =
@@ -123,8 +114,7 @@ struct RequestedSettings: Sendable {
       holder: holder, keys: keys ?? [key], enclaves: enclaves ?? [enclaveInForce])
   }
 
-  /// KeyManager's rules look at a whole environment; the settings are one only when all four are
-  /// there. The rest each node checks with its own file.
+  /// The Key Manager's rules need all four settings. Otherwise each node checks them with its own file.
   private static func rules(
     _ changes: [SettingChange], _ lines: [String: Int], _ file: String?
   ) -> [Finding] {
@@ -152,18 +142,8 @@ struct RequestedSettings: Sendable {
         $0.isCapital || $0.isDigit || $0 == 0x5F
       }
   }
-}
 
-extension RequestedSettings {
-  /// The settings that a command's options name. Blocks while files are read.
-  init(_ options: SettingsOptions, _ context: CommandContext) throws(Refusal) {
-    self.init(
-      settings: try Self.content(options.settings, isSecret: false, context),
-      apiKey: try Self.content(options.apiKeyFile, isSecret: true, context),
-      removals: options.removals, createKey: options.createKey)
-  }
-
-  /// A file and its name for messages; nil if none is named.
+  /// A file and its name for messages.
   private static func content(
     _ path: String?, isSecret: Bool, _ context: CommandContext
   ) throws(Refusal) -> (bytes: [UInt8], file: String)? {

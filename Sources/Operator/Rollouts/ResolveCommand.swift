@@ -5,10 +5,8 @@ internal import Model
 internal import Rollout
 internal import Threads
 
-/// `keyturn resolve`: has the members end a rollout whose coordinator is gone, now rather than when
-/// they would by themselves; follows it to the end, and tells what happened on each node.
-///
-/// It decides nothing: a majority of the members does (Core/Rollout/Commit/Recovery.swift).
+/// `keyturn resolve`: makes the members end a rollout whose coordinator is gone, and shows what
+/// happened on each node. A majority of the members decides (Core/Rollout/Commit/Recovery.swift).
 struct ResolveCommand: Command {
   struct Options: OptionGroup {
     @Option(takes: "ID", as: .text) var id: String
@@ -17,12 +15,12 @@ struct ResolveCommand: Command {
 
   static let rule = CommandRule(
     name: "resolve",
-    summary: "have the nodes end a rollout now whose coordinator is gone, and tell how it ended",
+    summary: "make the nodes end a rollout whose coordinator is gone, and show how it ended",
     details: """
-      A rollout whose keyturn was killed between the votes and the decision leaves nodes in doubt: they are untouched,
-      refuse any other, and end it by themselves as soon as a majority of them is connected. This has them try now,
-      follows the rollout to its end, and tells what happened on each node. If it was or may have been committed it is
-      finished, and the servers restart at once, without a question; otherwise it is aborted.
+      If keyturn is killed between the votes and the decision, nodes are in doubt: they are untouched, refuse other
+      rollouts, and end this one as soon as a majority of them is connected. This makes them try now, follows the
+      rollout to its end, and shows what happened on each node. A rollout that was or may have been committed is
+      finished: the servers restart at once, without a question. Any other is aborted.
       """,
     examples: [
       ("keyturn resolve 0d07a7a0593ac303", "the id is in keyturn status")
@@ -33,38 +31,37 @@ struct ResolveCommand: Command {
   let options: Options
 
   private static let pollMilliseconds = 250
-  /// A node that has answered before and does not now must not hold up the others.
+  /// A node that no longer answers must not delay the others.
   private static let answerMilliseconds = 2_000
-  /// One member is asked after the other, so that they do not outrank one another.
+  /// Members are asked one after the other, so that their ballots do not compete.
   private static let nextMemberMilliseconds = 2_000
-  /// So long the members may be in doubt while they try.
+  /// How long the members may try.
   private static let doubtMilliseconds = 30_000
 
-  /// What each node said last, in the order of the inventory.
+  /// The last answer of each node, in the order of the inventory.
   private struct Nodes {
     let id: String
     var rows: [NodeAnswer<NodeStatus>]
 
-    /// Takes what is said now; a node that is silent is where it was.
+    /// A node that does not answer keeps its last answer.
     mutating func update(_ new: [NodeAnswer<NodeStatus>]) {
       rows = zip(rows, new).map { $1.answer == nil && $0.answer != nil ? $0 : $1 }
     }
 
-    /// Those that are in the rollout.
+    /// In the rollout.
     var active: [NodeAnswer<NodeStatus>] { rows.filter { $0.answer?.activeRollout == id } }
-    /// Those that do not know its decision.
+    /// In doubt.
     var doubtful: [NodeAnswer<NodeStatus>] {
       active.filter { [.known(.prepared), .known(.accepted)].contains($0.answer?.activeStage) }
     }
-    /// Those that have something to do: who is in doubt, and who would act at an instant that is out
-    /// of reach.
+    /// In doubt, or waiting for an instant that is out of reach.
     var toAsk: [NodeAnswer<NodeStatus>] {
       doubtful
         + active.filter { row in
           row.answer?.findings.contains { $0.rule == "rollout-instant-unreachable" } ?? false
         }
     }
-    /// Whether one knows that it is committed.
+    /// Whether a node knows that it is committed.
     var isCommitted: Bool {
       active.count > doubtful.count
         || rows.contains {
@@ -73,7 +70,7 @@ struct ResolveCommand: Command {
     }
   }
 
-  /// Blocks until the rollout has ended on every node that answers, or for as long as that may take.
+  /// Blocks until the rollout has ended on every node that answers, or the time for that is over.
   func run() throws(Refusal) -> CommandResult {
     let cluster = try context.cluster(options.cluster)
     let id = options.id
@@ -121,7 +118,7 @@ struct ResolveCommand: Command {
     }
   }
 
-  /// Has one member try now. What comes of it is seen in its status.
+  /// Makes one member try now; its status shows the result.
   private func ask(
     _ row: NodeAnswer<NodeStatus>, _ id: String, _ cluster: Cluster
   ) {
@@ -166,7 +163,7 @@ struct ResolveCommand: Command {
       summary = "rollout \(nodes.id): there is nothing to resolve on the nodes that answer"
     } else {
       summary =
-        "rollout \(nodes.id) is not decided: \(words.count / 2 + 1) of the \(words.count) nodes must be connected; those in doubt change nothing meanwhile and go on asking by themselves"
+        "rollout \(nodes.id) is not decided: \(words.count / 2 + 1) of the \(words.count) nodes must be connected; until then those in doubt change nothing and keep asking"
     }
     context.console.message(isDecided ? .note : .error, summary)
     let texts = results.map { node in
@@ -236,7 +233,7 @@ struct ResolveCommand: Command {
         return (Resolution(outcome.kind), outcome.reason)
       }
     } catch {
-      // It knows none: then it never had one, or aborted and forgot it.
+      // It had no such rollout, or has aborted and forgotten it.
     }
     return (.untouched, "it holds no vote on it and did nothing for it")
   }

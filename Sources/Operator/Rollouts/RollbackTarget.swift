@@ -8,15 +8,14 @@ internal import Rollout
 struct RollbackTarget: Sendable {
   let context: CommandContext
 
-  /// What came of it.
   enum Outcome: Sendable {
     /// Every node has this one, from the same rollout.
     case generation(Int)
-    /// There is nothing to go back to: this is the command's result.
+    /// Nothing to go back to: the command's result.
     case refused(CommandResult)
   }
 
-  /// Asks every node for its history; blocks until each has answered or is out of time.
+  /// Blocks until each node has answered or is out of time.
   func find(_ wanted: Int?, _ cluster: Cluster) -> Outcome {
     let console = context.console
     let history = ClusterGenerations(rows: context.ask(cluster, .generations))
@@ -26,7 +25,7 @@ struct RollbackTarget: Sendable {
     guard let number = wanted ?? history.previous else {
       console.message(
         .error,
-        "nothing was touched: there is no generation that every node has and that is not what the files are now; keyturn history shows what there is"
+        "nothing was touched: no generation that every node has differs from the current files; `keyturn history` shows the generations"
       )
       return .refused(CommandResult(.voteRefused, nodes: cluster.untouched))
     }

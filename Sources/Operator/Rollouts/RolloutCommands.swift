@@ -20,7 +20,7 @@ struct ApplyCommand: Command {
     details: """
       Every node must vote yes before anything is touched. Each start is followed until it is confirmed, and a
       fatal line is shown at once. Ctrl-C before commit is proposed ends in nothing touched; after that it ends
-      the watching only, as soon as every node knows the decision: the agents go on by themselves, and keyturn
+      the watching only, as soon as every node knows the decision: the agents go on, and keyturn
       watch shows them.
 
       If a start is not confirmed and no server got past the Key Manager with a key that it did not have before,

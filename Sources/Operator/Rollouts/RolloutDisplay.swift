@@ -4,8 +4,8 @@ internal import Model
 internal import Rollout
 internal import Threads
 
-/// Shows a rollout while it runs: on a terminal a table redrawn in place, elsewhere a line for each
-/// change of state and a line every 30 s, with `--json` the same as events.
+/// Shows a rollout while it runs: on a terminal a table that is redrawn, elsewhere a line for each
+/// change of state and every 30 s, with `--json` the same as events.
 struct RolloutDisplay: RolloutWatcher {
   private let console: Console
   private let began: Instant
@@ -30,7 +30,7 @@ struct RolloutDisplay: RolloutWatcher {
     guard table.set(member, state, at: Clock.now()) else { return }
     console.event(
       "phase", node: member, ["phase": phase.text, "detail": detail])
-    // That the last detail is over is no news.
+    // The end of a detail is not worth a line.
     if !isKnown { say("\(member): \(phase.text)" + (detail.isEmpty ? "" : ": \(detail)")) }
     draw()
   }
@@ -54,13 +54,13 @@ struct RolloutDisplay: RolloutWatcher {
     }
   }
 
-  /// Leaves the last state of the table standing.
+  /// Leaves the last table on the screen.
   mutating func end() {
     draw()
     screen = Redrawing(console)
   }
 
-  /// A line for logs; on a terminal only what must not get lost goes above the table.
+  /// A line where there is no table.
   private mutating func say(_ text: String) {
     if console.isLive { return }
     lastSign = Clock.now()

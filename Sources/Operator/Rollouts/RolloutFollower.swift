@@ -6,8 +6,8 @@ internal import Model
 internal import Rollout
 internal import Threads
 
-/// Follows a rollout that somebody else coordinates, from anywhere, through a rollback too, to its
-/// end. Changes nothing; Ctrl-C ends the watching only.
+/// Follows a rollout that others coordinate, and its rollback, to the end. Changes nothing; Ctrl-C
+/// ends the watching only.
 struct RolloutFollower: Sendable {
   let context: CommandContext
   let cluster: Cluster
@@ -15,13 +15,13 @@ struct RolloutFollower: Sendable {
   private static let pollMilliseconds = 20_000
   private static let pauseMilliseconds = 1_000
   private static let tickMilliseconds = 500
-  /// For nodes that do not answer, when all others have ended.
+  /// Given to nodes that do not answer when all others have ended.
   private static let silenceMilliseconds = 30_000
-  /// For somebody to say what becomes of a rollout that was not confirmed, beyond the time that a
-  /// member takes to collect the outcomes.
+  /// Given for the result of a rollout that was not confirmed, beyond the time that a member takes to
+  /// collect the outcomes.
   private static let judgeMilliseconds = 60_000
 
-  /// Follows it to its end, and a rollback of it to the rollback's. Blocks.
+  /// Blocks until the rollout and its rollback have ended.
   func follow(_ id: String) throws(Refusal) -> CommandResult {
     let console = context.console
     console.event("rollout", ["id": id])
@@ -65,18 +65,17 @@ struct RolloutFollower: Sendable {
 
   // MARK: one rollout
 
-  /// What was seen of a rollout.
   private struct Seen {
     var outcomes: [String: Outcome] = [:]
-    /// Who knows nothing of it, or did not answer, and why.
+    /// Of nodes that do not know it, or did not answer.
     var troubles: [String: LinkFailure] = [:]
     var rolloutResult: RolloutResult?
     var isInterrupted = false
 
-    /// Whether somebody has voted no, or knows of the abort: nobody is ever restarted by it then.
+    /// Whether a node has voted no, or knows of the abort: then it restarts no server.
     var isAborted: Bool { outcomes.values.contains { $0.kind == .aborted } }
 
-    /// Who answers, and knows nothing of it.
+    /// Whether the node answers and does not know it.
     func isStranger(_ name: String) -> Bool {
       if case .answered(let answer)? = troubles[name] { answer.kind == .validation } else { false }
     }
@@ -137,7 +136,7 @@ struct RolloutFollower: Sendable {
         seen.troubles[name] = nil
         for event in view.events {
           display.changed(member: name, phase: event.phase, detail: event.detail)
-          // Who voted no is in no rollout, and tells no other end.
+          // A node that voted no is not in the rollout and reports no outcome.
           if event.phase == .known(.refused), seen.outcomes[name] == nil {
             seen.outcomes[name] = Outcome(.aborted, event.detail)
           }
@@ -160,7 +159,7 @@ struct RolloutFollower: Sendable {
       {
         return
       }
-      // All that is still missing does not answer, or nobody has said what becomes of it.
+      // Missing are nodes that do not answer, or the result.
       let isWaiting = seen.outcomes.count + seen.troubles.count < cluster.names.count
       guard !isWaiting else {
         deadline = nil
@@ -174,7 +173,7 @@ struct RolloutFollower: Sendable {
       let end = deadline ?? .inMilliseconds(wait)
       deadline = end
       if Clock.now() >= end { return }
-      // Everybody has answered, and nobody knows it.
+      // All nodes answer and none knows it.
       let isStrange = seen.troubles.values.allSatisfy {
         if case .answered = $0 { true } else { false }
       }
@@ -182,7 +181,7 @@ struct RolloutFollower: Sendable {
     }
   }
 
-  /// Long polls of one node until nobody listens any more. Blocks; on a thread of its own.
+  /// Long polls of one node until the mailbox is closed. Blocks; runs on its own thread.
   private static func poll(
     _ id: String, _ name: String, _ link: any AgentLink, _ heard: Mailbox<Heard>
   ) {
@@ -198,7 +197,7 @@ struct RolloutFollower: Sendable {
         heard.post(.view(name, view))
         if !isEnded { continue }
       } catch { heard.post(.trouble(name, error)) }
-      // It has told all, but perhaps not yet what becomes of the rollout.
+      // Its outcome is known, but perhaps not yet the rollout's result.
       Clock.sleep(until: .inMilliseconds(pauseMilliseconds))
     }
   }

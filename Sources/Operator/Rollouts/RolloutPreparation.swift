@@ -9,7 +9,7 @@ internal import Secrets
 /// What `plan`, `apply`, `restart` and `rollback` begin with: settings, checks, what would change.
 /// Touches nothing.
 struct RolloutPreparation {
-  /// What the nodes are to have afterwards.
+  /// What is wanted of the nodes.
   enum Goal {
     case settings(SettingsOptions)
     case restart
@@ -25,11 +25,10 @@ struct RolloutPreparation {
     }
   }
 
-  /// How it went.
   enum Outcome: Sendable {
-    /// Nothing differs, or something is wrong: this is the command's result.
+    /// Nothing to do, or refused: the command's result.
     case ended(CommandResult)
-    /// The nodes are in a rollout that comes to the same.
+    /// The nodes are in the same rollout already.
     case joins(Cluster, ActiveSummary)
     /// All nodes would take part.
     case ready(Cluster, RolloutRequest, ClusterPlan)
@@ -39,7 +38,6 @@ struct RolloutPreparation {
   let options: ClusterOptions
   let goal: Goal
 
-  /// Blocks until each node has answered or is out of time.
   func run() throws(Refusal) -> Outcome {
     let cluster = try context.cluster(options)
     let settings: RequestedSettings
@@ -79,8 +77,7 @@ struct RolloutPreparation {
     }
   }
 
-  /// The settings are wrong in themselves: 5, unless they also touch a key that is in force
-  /// somewhere: then that is the news.
+  /// For settings with errors: 5, unless they also touch a key that is in force on a node.
   private func refuse(_ settings: RequestedSettings, _ cluster: Cluster)
     -> CommandResult
   {
@@ -109,8 +106,7 @@ struct RolloutPreparation {
       return settings.refusal(by: .seal(seal), enclaveInForce: seal.enclave)
     }
     guard let key = status.runningKey, !key.isEmpty else { return nil }
-    // The enclave of a key that is not sealed yet is not in the status; the node itself guards
-    // that.
+    // The status has no enclave of a key that is not sealed yet; the node itself guards that.
     return settings.refusal(by: .running(keyName: key, enclave: ""), enclaveInForce: "")
   }
 }

@@ -8,10 +8,9 @@ struct RolloutProcedure {
   let context: CommandContext
   let options: RolloutOptions
   let goal: RolloutPreparation.Goal
-  /// Nil: the inventory's.
+  /// Nil: as the inventory says.
   var rollback: RollbackPolicy?
 
-  /// Runs it to its end. Blocks for as long as the starts take.
   func run() throws(Refusal) -> CommandResult {
     switch try RolloutPreparation(context: context, options: options.cluster, goal: goal).run() {
     case .ended(let result): return result
@@ -22,7 +21,7 @@ struct RolloutProcedure {
     }
   }
 
-  /// Asks, unless `--yes` was given. The result if the answer is no, or there is nobody to ask.
+  /// Asks, unless `--yes` was given. Returns the result if the rollout must not go on.
   private func confirm(_ cluster: Cluster, _ plan: ClusterPlan) -> CommandResult? {
     if options.isUnasked { return nil }
     let name = cluster.inventory.cluster
@@ -59,7 +58,7 @@ struct RolloutProcedure {
       rollback: rollback,
       context.interruption, report)
     if end.result.ending.refusal?.code == .busy {
-      // Another one came first; perhaps it is the same.
+      // Another rollout came first, perhaps the same.
       let now = cluster.undertaking.ask(request)
       if let active = now.joinable(goal.kind, cluster: cluster.inventory.cluster) {
         return try join(active, cluster)
@@ -71,7 +70,7 @@ struct RolloutProcedure {
     case nil where end.result.decision != .abort:
       console.message(
         .note,
-        "the agents go on by themselves; keyturn watch \(end.rollout.id) shows how it ends")
+        "the agents go on; keyturn watch \(end.rollout.id) shows how it ends")
       return result
     case .confirmed, nil: return result
     case .held(let reason):

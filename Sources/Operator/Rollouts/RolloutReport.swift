@@ -3,7 +3,7 @@ internal import Coordination
 internal import Model
 internal import Rollout
 
-/// Tells how a rollout that this command coordinates goes on, and what it came to.
+/// Shows the course and result of a rollout that this command coordinates.
 struct RolloutReport: UndertakingObserver {
   let context: CommandContext
   let cluster: Cluster
@@ -30,12 +30,12 @@ struct RolloutReport: UndertakingObserver {
 
   func ended(_ rollout: Rollout, _ result: CoordinatorResult) {
     if rollout.undoes != nil {
-      // Why a rollback did not begin is told with what follows from that.
+      // Why a rollback did not begin is shown with the result.
       if result.decision == .commit { tell(result) }
       return
     }
     if result.decision == .commit { tellTimeline(rollout.id) }
-    // The command looks first whether the other rollout is the same.
+    // The caller first checks whether the other rollout is the same.
     if result.ending.refusal?.code != .busy { tell(result) }
   }
 
@@ -50,7 +50,7 @@ struct RolloutReport: UndertakingObserver {
   func tell(_ result: CoordinatorResult) {
     let nodes = result.outcomes.map { NodeResult($0) }
     console.message(result.ending == .confirmed ? .note : .error, result.summary)
-    // A no is in the summary; without a terminal a line for each change has told the others.
+    // A refusal is in the summary; without a terminal each change had a line already.
     let untold = nodes.filter { node in
       node.outcome != OutcomeKind.confirmed.rawValue && !node.reason.isEmpty
         && (console.isQuiet || console.isLive || node.outcome != OutcomeKind.aborted.rawValue)

@@ -2,38 +2,34 @@
 internal import Coordination
 internal import Model
 
-/// Where each node is in a rollout, and the table of it that fits a terminal. Pure.
+/// The state of each node in a rollout, as a table that fits a terminal. Pure.
 struct RolloutTable: Sendable {
-  /// Where a node is.
   struct State: Sendable, Hashable {
     var phase: Word<RolloutPhase>
     var detail: String
   }
 
-  /// One node.
   struct Row: Sendable, Hashable {
     var name: String
     var state: State
-    /// Since when.
     var since: Instant
   }
 
-  /// One line of the table, of one node or of several in the same state.
+  /// Of one node or of several in the same state.
   struct Line: Sendable, Hashable {
     var names: [String]
     var state: State
-    /// Since when the first of them has been in it.
+    /// Of the first of them.
     var since: Instant
   }
 
   private(set) var rows: [Row]
 
-  /// All nodes in the same state.
   init(_ names: [String], phase: RolloutPhase, at now: Instant) {
     rows = names.map { Row(name: $0, state: State(phase: .known(phase), detail: ""), since: now) }
   }
 
-  /// A node is in another state; false if it was in it already.
+  /// False if the node was in that state already.
   mutating func set(_ name: String, _ state: State, at now: Instant) -> Bool {
     guard let index = rows.firstIndex(where: { $0.name == name }), rows[index].state != state else {
       return false
@@ -43,8 +39,8 @@ struct RolloutTable: Sendable {
     return true
   }
 
-  /// At most `room` lines in which every node is: one for each node if these fit, else one for all
-  /// in the same phase and detail, else one for all in the same phase.
+  /// At most `room` lines with every node: one for each if these fit, else one for each phase and
+  /// detail, else one for each phase.
   func lines(room: Int) -> [Line] {
     if rows.count <= room {
       return rows.map { Line(names: [$0.name], state: $0.state, since: $0.since) }
@@ -53,12 +49,12 @@ struct RolloutTable: Sendable {
     return folded.count <= room ? folded : self.folded { State(phase: $0.state.phase, detail: "") }
   }
 
-  /// One line for all whose `key` is the same, in the order of the first of each.
+  /// One line for each `key`, in the order of the first of each.
   private func folded(_ key: (Row) -> State) -> [Line] {
     NodeNames.grouped(rows.map { (name: $0.name, value: key($0)) }).map { names, state in
       let members = rows.filter { names.contains($0.name) }
       let details = NodeNames.grouped(members.map { (name: $0.name, value: $0.state.detail) })
-      // What most of them say, if they do not all say the same.
+      // Of most of them, if they differ.
       let most = details.max { $0.names.count < $1.names.count }
       var detail = most?.value ?? ""
       if details.count > 1, let most {
@@ -76,7 +72,7 @@ struct RolloutTable: Sendable {
       .map { "\(NodeNames.folded($0.names)) \($0.value)" }.joined(separator: ", ")
   }
 
-  /// The table's lines, the header first, for a terminal of this size, of which one line stays free.
+  /// For a terminal of this size, of which one line stays free; the header first.
   func text(columns: Int, rows: Int, at now: Instant) -> [StyledLine] {
     let lines = lines(room: max(1, rows - 2))
     let cells = lines.map { line in
@@ -101,7 +97,7 @@ struct RolloutTable: Sendable {
     }
   }
 
-  /// Long lists of names must not push the rest off the screen.
+  /// A long list of names must not push the rest off the screen.
   private static func cut(_ names: String, _ room: Int, _ count: Int) -> String {
     let room = max(24, room)
     if names.count <= room { return names }

@@ -19,7 +19,7 @@ struct WatchCommand: Command {
       """,
     examples: [
       ("keyturn watch", "what is going on?"),
-      ("keyturn watch 0d07a7a0593ac303", "after Ctrl-C, or one that the nodes began by themselves"),
+      ("keyturn watch 0d07a7a0593ac303", "after Ctrl-C, or one that began with proposals"),
     ],
     exitCodes: [
       .done, .failed, .unknown, .validationRefused, .voteRefused, .notConfirmed, .rolledBack,
@@ -29,7 +29,6 @@ struct WatchCommand: Command {
   let context: CommandContext
   let options: Options
 
-  /// Blocks until the rollout has ended, or the operator has had enough.
   func run() throws(Refusal) -> CommandResult {
     let cluster = try context.cluster(options.cluster)
     let follower = RolloutFollower(context: context, cluster: cluster)
@@ -48,7 +47,7 @@ struct WatchCommand: Command {
     return try follower.follow(id)
   }
 
-  /// What most of them say.
+  /// The most frequent.
   private static func mostly(_ ids: [String]) -> String? {
     ids.max { a, b in (ids.count { $0 == a }, a) < (ids.count { $0 == b }, b) }
   }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Text for an HTML page.
 enum HTML {
   /// `text` as it must stand in text and in quoted attributes; what cannot be seen is made visible.
   static func escaped(_ text: String) -> String {

@@ -5,8 +5,7 @@ internal import Model
 internal import Rollout
 internal import Threads
 
-/// `keyturn show`: how a rollout went, on every node, on one axis. Asks the nodes for what they have
-/// kept of it; changes nothing.
+/// `keyturn show`: a rollout's steps on every node, on one axis.
 struct ShowCommand: Command {
   struct Options: OptionGroup {
     @Option(takes: "ID", as: .text) var id: String?
@@ -26,14 +25,13 @@ struct ShowCommand: Command {
       """,
     examples: [
       ("keyturn show", "the last rollout"),
-      ("keyturn show 0d07a7a0593ac303 --html rollout.html", "a page of its own, for the report"),
+      ("keyturn show 0d07a7a0593ac303 --html rollout.html", "as a page, for a report"),
     ],
     exitCodes: [.done, .failed, .unknown, .validationRefused] + ExitCode.ownFault)
 
   let context: CommandContext
   let options: Options
 
-  /// Blocks until each node has answered or is out of time.
   func run() throws(Refusal) -> CommandResult {
     let cluster = try context.cluster(options.cluster)
     var id = options.id
@@ -72,14 +70,14 @@ struct ShowCommand: Command {
   private func newest(_ cluster: Cluster) throws(Refusal) -> String? {
     let rows = context.ask(cluster, .rollouts)
     let all = rows.compactMap(\.answer).flatMap(\.rollouts).map(\.rollout)
-    // What is shown may not be the last one, if a node does not tell.
+    // If a node does not answer, there may be a newer one.
     context.tellFailures(rows)
     if let newest = all.max(by: { $0.epoch < $1.epoch }) { return newest.id }
     if let failure = rows.compactMap(\.failure).first { throw failure }
     return nil
   }
 
-  /// What is to be added to the nodes' wall clocks, where these are what counts.
+  /// Of the nodes' wall clocks, where these place the steps.
   private func corrections(
     _ cluster: Cluster, _ rows: [NodeAnswer<RolloutView>]
   ) -> [Int64] {
@@ -90,7 +88,6 @@ struct ShowCommand: Command {
     }
   }
 
-  /// Why there is nothing to tell of a rollout.
   static func unknown(_ id: String) -> String {
     "no node knows rollout \(id); each keeps its last \(Limits.timelines)"
   }
@@ -98,11 +95,7 @@ struct ShowCommand: Command {
   static func knowsNothing(_ failure: Refusal?) -> Bool { failure?.code == .validation }
 
   private func nodes(_ axis: TimelineAxis) -> [NodeResult] {
-    axis.rows.map { row in
-      NodeResult(
-        name: row.node, outcome: row.outcome?.kind.rawValue ?? row.end?.phase.text ?? "unknown",
-        reason: row.outcome?.reason ?? row.end?.detail ?? row.problem ?? "")
-    }
+    axis.rows.map { NodeResult(name: $0.node, outcome: $0.word, reason: $0.reason) }
   }
 
   private func print(_ axis: TimelineAxis) {

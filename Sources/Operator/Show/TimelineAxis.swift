@@ -6,13 +6,11 @@ internal import Rollout
 
 /// The steps of one rollout on all members, on one axis. Pure.
 ///
-/// Its zero is the instant that was agreed on: each member has it in its own CLOCK_BOOTTIME, as the
-/// clocks were measured at that time, so a member's steps are placed by how far from it they were,
-/// whatever its wall clock said then or says now. A member without it (the commit was learnt late,
-/// or the host booted in between) is placed by its wall clock. Where nobody has it, nothing was
-/// restarted at one instant: then zero is the first step of all, by the wall clocks.
+/// Zero is the agreed instant. Each member has it in its own CLOCK_BOOTTIME, so its steps are placed
+/// by their distance from it, whatever its wall clock says. A member without it (it learnt the
+/// commit late, or its host booted since) is placed by its wall clock. If no member has it, nothing
+/// was restarted at one instant, and zero is the first step by the wall clocks.
 struct TimelineAxis: Sendable {
-  /// A step.
   struct Mark: Sendable, Hashable {
     /// Nanoseconds after zero.
     var at: Int64
@@ -20,7 +18,6 @@ struct TimelineAxis: Sendable {
     var detail: String
   }
 
-  /// One member.
   struct Row: Sendable {
     var node: String
     /// In the order of time.
@@ -37,7 +34,6 @@ struct TimelineAxis: Sendable {
     }
   }
 
-  /// What every member goes through.
   enum Step: String, CaseIterable, Sendable {
     case checked, voted, issued, stop, stopped, start, ready, writes, confirmed
 
@@ -70,7 +66,6 @@ struct TimelineAxis: Sendable {
   /// What rollout it is; nil if no member tells.
   let head: RolloutHead?
   let rows: [Row]
-  /// Whether zero is the instant.
   let hasInstant: Bool
   /// Zero by the wall clocks (the median of the members'), microseconds since 1970-01-01 UTC; nil
   /// without a step.
@@ -200,7 +195,7 @@ struct TimelineAxis: Sendable {
       return marks.sorted { $0.at < $1.at }
     }
 
-    /// Nothing is further from zero than a host lives, whatever a node says: so any two can be compared.
+    /// Bounds what a node says, so that any two can be compared.
     private static func onAxis(_ nanoseconds: Int64) -> Int64 {
       min(max(nanoseconds, -Limits.instantNanoseconds), Limits.instantNanoseconds)
     }
@@ -237,7 +232,6 @@ enum TimelineActivity: String, CaseIterable, Sendable {
     }
   }
 
-  /// For people.
   var title: String {
     switch self {
     case .checking: "checks and probes"
@@ -273,6 +267,10 @@ extension TimelineAxis.Row {
     }
     return stretches
   }
+
+  /// How it ended, in one word.
+  var word: String { outcome?.kind.rawValue ?? end?.phase.text ?? "unknown" }
+  var reason: String { outcome?.reason ?? end?.detail ?? problem ?? "" }
 
   /// The step that ended it; nil if it has not ended.
   var end: TimelineAxis.Mark? { marks.last { $0.phase.known?.isEnd == true } }

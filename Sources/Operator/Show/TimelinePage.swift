@@ -148,7 +148,6 @@ struct TimelinePage: Sendable {
     return tenths % 10 == 0 ? "\(tenths / 10)" : "\(tenths / 10).\(abs(tenths % 10))"
   }
 
-  /// What fits beside the chart.
   private static func short(_ name: String) -> String {
     name.count <= 20 ? name : name.prefix(19) + "\u{2026}"
   }
@@ -185,9 +184,7 @@ struct TimelinePage: Sendable {
         [row.node] + steps.map { row.time(of: $0).map(TimelineText.time) ?? "" }
           + [
             row.end.map { TimelineText.time($0.at) } ?? "",
-            (row.outcome?.kind.rawValue ?? row.end?.phase.text ?? "unknown")
-              + (row.isByWallClock ? " (placed by its wall clock)" : ""),
-            row.outcome?.reason ?? row.end?.detail ?? row.problem ?? "",
+            row.word + (row.isByWallClock ? " (placed by its wall clock)" : ""), row.reason,
           ]
       })
   }

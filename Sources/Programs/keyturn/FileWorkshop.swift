@@ -81,7 +81,7 @@ struct FileWorkshop: CertificateWorkshop {
     if content.facts.mode & 0o077 != 0 {
       throw Refusal(
         .failed,
-        "\(path) can be read by others than its owner (mode \(String(content.facts.mode, radix: 8))); whoever has read it can be anyone: chmod 600 it, and make a new authority if somebody may have"
+        "\(path) can be read by others than its owner (mode \(String(content.facts.mode, radix: 8))); with it anyone can issue any certificate: chmod 600 it, and make a new authority if it may have been read"
       )
     }
     return content.bytes.withUnsafeBytes(Secret.init)

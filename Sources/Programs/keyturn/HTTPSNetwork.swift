@@ -23,7 +23,7 @@ struct HTTPSNetwork: AgentNetwork {
     var links: [any AgentLink] = []
     for node in inventory.nodes {
       guard let address = HostPort(node.address, defaultPort: Inventory.defaultAgentPort) else {
-        throw Refusal(.configuration, "\(node.name): \"\(node.address)\" is no address")
+        throw Refusal(.configuration, "\(node.name): \"\(node.address)\" is not an address")
       }
       let agent = Principal(cluster: inventory.cluster, role: .node, name: node.name)
       links.append(HTTPSLink(address, context, agent))

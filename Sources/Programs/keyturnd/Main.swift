@@ -34,7 +34,7 @@ enum Daemon {
     case .print(let text):
       write(1, text)
     case .usage(let problem):
-      write(2, "keyturnd: \(problem); keyturnd --help tells what there is\n")
+      write(2, "keyturnd: \(problem); keyturnd --help shows the options\n")
       exit(usageStatus)
     case .run(let configuration):
       do throws(Refusal) { try run(configuration) } catch {

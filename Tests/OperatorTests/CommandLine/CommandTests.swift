@@ -303,7 +303,7 @@ import Testing
     #expect(code == .done)
     #expect(
       host.errors
-        == "keyturn: warning: ./inventory.json: rolback is no field of an inventory and is ignored; did you mean rollback?\n"
+        == "keyturn: warning: ./inventory.json: rolback is not a field of an inventory and is ignored; did you mean rollback?\n"
     )
     #expect(Sample.run("status", agents()).host.errors.isEmpty)
     let word = inventory.replacing("rolback", with: "rollback").replacing("never", with: "nver")
