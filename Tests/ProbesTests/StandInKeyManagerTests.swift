@@ -2,6 +2,7 @@
 import Files
 import Glibc
 import HTTP
+import HTTPS
 import JSONCoding
 @testable import KeyManager
 import Model
@@ -85,8 +86,8 @@ private let stranger = "k1:b_6Dhm4iqaGR1gd_CkAA_otcPtgaqS2Xixb_G95TJV8"
     let place = HostPort(host: "127.0.0.1", port: hosts[host].port)
     let socket = try Socket.connect(
       to: try Resolver.resolve(place.host, port: place.port, until: deadline)[0], until: deadline)
-    let connection = ProbeConnection(
-      try context.connect(over: socket, host: place.host, until: deadline), host: place.text)
+    let session = try context.connect(over: socket, host: place.host, until: deadline)
+    let connection = ProbeConnection(.tls(session), host: place.text)
     return try connection.ask(
       HTTPRequest(method, path, query: query, headers: [:], body: body), until: deadline)
   }

@@ -92,6 +92,16 @@ package struct FileFailure: Error, Sendable, Hashable, CustomStringConvertible {
   }
 }
 
+/// Nil if there is no such file or directory.
+func ifPresent<Value: ~Copyable>(
+  _ body: () throws(FileFailure) -> Value
+) throws(FileFailure) -> Value? {
+  do throws(FileFailure) { return try body() } catch {
+    if error.kind == .absent { return nil }
+    throw error
+  }
+}
+
 /// Repeats `call` while a signal interrupts it.
 func fileCall<Result: FixedWidthInteger & SignedInteger>(
   _ attempt: String, _ path: String, _ call: () -> Result

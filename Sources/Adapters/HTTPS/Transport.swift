@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Model
-internal import Sockets
-internal import TLS
+package import Model
+package import Sockets
+package import TLS
 
 /// A connection with TLS or, for probes and stand-ins, without.
-enum Transport {
+package enum Transport {
   case plain(Socket)
   case tls(TLSSession)
 
-  var socket: Socket {
+  package var socket: Socket {
     switch self {
     case .plain(let socket): socket
     case .tls(let session): session.socket
@@ -16,7 +16,7 @@ enum Transport {
   }
 
   /// Blocks until something has come; empty at the orderly end of the stream.
-  func read(until deadline: Instant) throws(HTTPSFailure) -> [UInt8] {
+  package func read(until deadline: Instant) throws(HTTPSFailure) -> [UInt8] {
     switch self {
     case .plain(let socket):
       do throws(SocketFailure) {
@@ -29,7 +29,7 @@ enum Transport {
     }
   }
 
-  func write(_ bytes: [UInt8], until deadline: Instant) throws(HTTPSFailure) {
+  package func write(_ bytes: [UInt8], until deadline: Instant) throws(HTTPSFailure) {
     switch self {
     case .plain(let socket):
       do throws(SocketFailure) {
@@ -43,7 +43,7 @@ enum Transport {
   }
 
   /// Says that nothing more will come. Blocks at most until the deadline; the socket stays open.
-  func close(until deadline: Instant) {
+  package func close(until deadline: Instant) {
     if case .tls(let session) = self { session.close(until: deadline) }
   }
 }

@@ -2,6 +2,7 @@
 internal import Crypto
 internal import Glibc
 internal import HTTP
+internal import HTTPS
 internal import KeyManager
 internal import Model
 internal import Sockets
@@ -82,7 +83,7 @@ struct AddressProbe {
   private mutating func secure(_ socket: Socket) -> Bool {
     do throws(ProbeFailure) {
       let session = try handshake(socket)
-      connection = ProbeConnection(session, host: probe.target.text)
+      connection = ProbeConnection(.tls(session), host: probe.target.text)
       var detail = [session.protocolVersion]
       var verdict = ProbeVerdict.fine
       if let certificate = session.peerCertificate {
@@ -132,7 +133,7 @@ struct AddressProbe {
     if let connection, connection.staysOpen {
       return try connection.ask(request, until: probe.deadline)
     }
-    let next = ProbeConnection(try handshake(try dial()), host: probe.target.text)
+    let next = ProbeConnection(.tls(try handshake(try dial())), host: probe.target.text)
     connection = next
     return try next.ask(request, until: probe.deadline)
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Files
 internal import HTTP
+internal import HTTPS
 internal import Model
 internal import ServerUnit
 internal import Sockets
@@ -31,7 +32,7 @@ struct OwnServerConnection {
     } catch { throw ProbeFailure(error) }
     guard let leaf else {
       return OwnServerConnection(
-        host: place.text, connection: ProbeConnection(socket, host: place.text))
+        host: place.text, connection: ProbeConnection(.plain(socket), host: place.text))
     }
     return OwnServerConnection(
       host: place.text, connection: try secure(socket, place, leaf, deadline))
@@ -55,8 +56,8 @@ struct OwnServerConnection {
       throw ProbeFailure(error.description)
     }
     do throws(TLSFailure) {
-      return ProbeConnection(
-        try context.connect(over: socket, host: place.host, until: deadline), host: place.text)
+      let session = try context.connect(over: socket, host: place.host, until: deadline)
+      return ProbeConnection(.tls(session), host: place.text)
     } catch { throw ProbeFailure(error) }
   }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import HTTP
+internal import HTTPS
 internal import Model
 internal import Sockets
 internal import TLS
@@ -21,6 +22,11 @@ struct ProbeFailure: Error {
     text = failure.description
   }
 
+  init(_ failure: HTTPSFailure) {
+    isTimeout = failure.isTimeout
+    text = failure.description
+  }
+
   init(_ violation: HTTPViolation) {
     isTimeout = false
     text = "the answer is not valid HTTP: \(violation.reason)"
@@ -34,36 +40,31 @@ struct ProbeFailure: Error {
 
 /// One HTTP/1.1 connection to a probed host. It belongs to one thread.
 final class ProbeConnection {
-  private enum Transport {
-    case plain(Socket)
-    case tls(TLSSession)
-  }
-
   private let transport: Transport
   private let host: String
   private var parser = HTTPResponseParser(bodyLimit: Limits.probeBodyBytes)
   private(set) var staysOpen = true
 
-  init(_ session: TLSSession, host: String) {
-    transport = .tls(session)
-    self.host = host
-  }
-
-  init(_ socket: Socket, host: String) {
-    transport = .plain(socket)
+  init(_ transport: Transport, host: String) {
+    self.transport = transport
     self.host = host
   }
 
   /// Blocks until the answer is complete, or the deadline. After a failure the connection is over.
   func ask(_ request: HTTPRequest, until deadline: Instant) throws(ProbeFailure) -> HTTPResponse {
     staysOpen = false
-    try write(request.bytes(host: host), until: deadline)
+    do throws(HTTPSFailure) {
+      try transport.write(request.bytes(host: host), until: deadline)
+    } catch { throw ProbeFailure(error) }
     while true {
       if let response = try parse({ parser throws(HTTPViolation) in try parser.next() }) {
         staysOpen = parser.staysOpen
         return response
       }
-      let bytes = try read(until: deadline)
+      let bytes: [UInt8]
+      do throws(HTTPSFailure) { bytes = try transport.read(until: deadline) } catch {
+        throw ProbeFailure(error)
+      }
       if bytes.isEmpty { return try parse { parser throws(HTTPViolation) in try parser.end() } }
       // Handed over, not copied: the rest of an answer is wiped there.
       parser.feed(consume bytes)
@@ -77,33 +78,5 @@ final class ProbeConnection {
   }
 
   /// Ends it in order, as far as that works until the deadline.
-  func close(until deadline: Instant) {
-    if case .tls(let session) = transport { session.close(until: deadline) }
-  }
-
-  private func write(_ bytes: [UInt8], until deadline: Instant) throws(ProbeFailure) {
-    switch transport {
-    case .plain(let socket):
-      do throws(SocketFailure) { try socket.write(bytes, until: deadline) } catch {
-        throw ProbeFailure(error)
-      }
-    case .tls(let session):
-      do throws(TLSFailure) { try session.write(bytes, until: deadline) } catch {
-        throw ProbeFailure(error)
-      }
-    }
-  }
-
-  private func read(until deadline: Instant) throws(ProbeFailure) -> [UInt8] {
-    switch transport {
-    case .plain(let socket):
-      do throws(SocketFailure) { return try socket.read(upTo: 16 << 10, until: deadline) } catch {
-        throw ProbeFailure(error)
-      }
-    case .tls(let session):
-      do throws(TLSFailure) { return try session.read(upTo: 16 << 10, until: deadline) } catch {
-        throw ProbeFailure(error)
-      }
-    }
-  }
+  func close(until deadline: Instant) { transport.close(until: deadline) }
 }

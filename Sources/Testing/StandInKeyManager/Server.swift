@@ -2,6 +2,7 @@
 import FoundationEssentials
 import Glibc
 import HTTP
+import HTTPS
 import JSONCoding
 import Model
 import Sockets
@@ -45,25 +46,6 @@ struct Server: Sendable {
 
   // MARK: one connection
 
-  private enum Connection {
-    case plain(Socket)
-    case tls(TLSSession)
-
-    func read() throws -> [UInt8] {
-      switch self {
-      case .plain(let socket): try socket.read(upTo: 16 << 10, until: .inMilliseconds(90_000))
-      case .tls(let session): try session.read(upTo: 16 << 10, until: .inMilliseconds(90_000))
-      }
-    }
-
-    func write(_ bytes: [UInt8]) throws {
-      switch self {
-      case .plain(let socket): try socket.write(bytes, until: .inMilliseconds(10_000))
-      case .tls(let session): try session.write(bytes, until: .inMilliseconds(10_000))
-      }
-    }
-  }
-
   private func serve(_ socket: Socket) {
     do {
       let faults = faults
@@ -73,7 +55,7 @@ struct Server: Sendable {
         return
       }
       var client: String?
-      let connection: Connection
+      let connection: Transport
       if faults.plainHTTP == true {
         connection = .plain(socket)
       } else {
@@ -87,11 +69,12 @@ struct Server: Sendable {
         let next: HTTPRequest?
         do throws(HTTPViolation) { next = try parser.next() } catch {
           // Go's server answers so to what it cannot read, for example a TLS handshake.
-          try connection.write(HTTPResponse.text(400, "bad request").bytes(closes: true))
+          let answer = HTTPResponse.text(400, "bad request").bytes(closes: true)
+          try connection.write(answer, until: .inMilliseconds(10_000))
           return socket.finish(until: .inMilliseconds(1_000))
         }
         guard let request = next else {
-          let bytes = try connection.read()
+          let bytes = try connection.read(until: .inMilliseconds(90_000))
           if bytes.isEmpty { return }
           parser.feed(bytes)
           continue
@@ -100,9 +83,10 @@ struct Server: Sendable {
         if let delay = faults.slowMilliseconds { Clock.sleep(until: .inMilliseconds(delay)) }
         let answer = answer(request, client, faults)
         let closes = request.closes || faults.framing == "unframed"
-        try connection.write(Self.bytes(answer, closes: closes, faults))
+        try connection.write(
+          Self.bytes(answer, closes: closes, faults), until: .inMilliseconds(10_000))
         if closes {
-          if case .tls(let session) = connection { session.close(until: .inMilliseconds(1_000)) }
+          connection.close(until: .inMilliseconds(1_000))
           return socket.finish(until: .inMilliseconds(1_000))
         }
       }

@@ -76,37 +76,26 @@ package enum FileReading {
   package static func readIfPresent(
     _ path: String, limitBytes: Int, links: Links = .follow, in tree: FileTree = .own
   ) throws(FileFailure) -> FileContent? {
-    do throws(FileFailure) {
-      return try read(path, limitBytes: limitBytes, links: links, in: tree)
-    } catch {
-      if error.kind == .absent { return nil }
-      throw error
+    try ifPresent { () throws(FileFailure) in
+      try read(path, limitBytes: limitBytes, links: links, in: tree)
     }
   }
 
   /// Whether `path` is a directory, or a link to one; false if there is nothing. Does not block on
   /// a local file system.
   package static func isDirectory(_ path: String) throws(FileFailure) -> Bool {
-    do throws(FileFailure) {
-      _ = try Directory(path)
-      return true
-    } catch {
-      if error.kind == .absent { return false }
-      throw error
-    }
+    let found = try ifPresent { () throws(FileFailure) in try Directory(path) }
+    return found != nil
   }
 
   /// Whether `path` is a regular file, or a link to one; false if there is nothing. Needs no right
   /// to read it. Does not block on a local file system.
   package static func isRegularFile(_ path: String) throws(FileFailure) -> Bool {
-    do throws(FileFailure) {
-      var facts = stat()
-      _ = try fileCall("stat", path) { stat(path, &facts) }
-      return facts.st_mode & S_IFMT == S_IFREG
-    } catch {
-      if error.kind == .absent { return false }
-      throw error
+    var facts = stat()
+    let found = try ifPresent { () throws(FileFailure) in
+      try fileCall("stat", path) { stat(path, &facts) }
     }
+    return found != nil && facts.st_mode & S_IFMT == S_IFREG
   }
 
   /// Reads standard input to its end, whatever it is. Blocks until its writer closes it.

@@ -122,10 +122,7 @@ package struct PathWalk: Sendable, Hashable {
 
   /// Nil if there is none, also where a file stands in a directory's place.
   private static func facts(of name: String, in parent: String) throws(FileFailure) -> FileFacts? {
-    do throws(FileFailure) { return try Directory(parent).facts(of: name) } catch {
-      if error.kind == .absent { return nil }
-      throw error
-    }
+    try ifPresent { () throws(FileFailure) in try Directory(parent).facts(of: name) } ?? nil
   }
 
   static func components(_ path: String) -> [String] {

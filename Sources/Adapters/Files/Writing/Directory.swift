@@ -23,15 +23,12 @@ struct Directory: ~Copyable {
 
   /// Opens a file for reading without following a link; nil if there is none.
   func open(_ name: String) throws(FileFailure) -> FileDescriptor? {
-    let directory = descriptor.raw
-    do throws(FileFailure) {
-      return FileDescriptor(
-        owning: try fileCall("open", path(of: name)) {
+    let (directory, path) = (descriptor.raw, path(of: name))
+    return try ifPresent { () throws(FileFailure) in
+      FileDescriptor(
+        owning: try fileCall("open", path) {
           openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
         })
-    } catch {
-      if error.kind == .absent { return nil }
-      throw error
     }
   }
 
@@ -80,14 +77,10 @@ struct Directory: ~Copyable {
   /// Removes a file; false if there is none.
   @discardableResult
   func remove(_ name: String) throws(FileFailure) -> Bool {
-    let directory = descriptor.raw
-    do throws(FileFailure) {
-      _ = try fileCall("remove", path(of: name)) { unlinkat(directory, name, 0) }
-      return true
-    } catch {
-      if error.kind == .absent { return false }
-      throw error
-    }
+    let (directory, path) = (descriptor.raw, path(of: name))
+    return try ifPresent { () throws(FileFailure) in
+      try fileCall("remove", path) { unlinkat(directory, name, 0) }
+    } != nil
   }
 
   /// Makes what was created, renamed and removed in it durable.
@@ -127,11 +120,8 @@ struct Directory: ~Copyable {
 
   /// The facts of a file in it, or of the symbolic link of that name; nil if there is none.
   func facts(of name: String) throws(FileFailure) -> FileFacts? {
-    do throws(FileFailure) {
-      return try FileFacts(of: descriptor, name, path: path(of: name))
-    } catch {
-      if error.kind == .absent { return nil }
-      throw error
+    try ifPresent { () throws(FileFailure) in
+      try FileFacts(of: descriptor, name, path: path(of: name))
     }
   }
 

@@ -105,12 +105,8 @@ package enum DurableRecord {
   ///
   /// Names that begin with a dot (what a crash left of an unfinished write) are not among them.
   package static func list(_ directory: String) throws(FileFailure) -> [String] {
-    do throws(FileFailure) {
-      return try Directory(directory).names().filter { !$0.hasPrefix(".") }
-    } catch {
-      if error.kind == .absent { return [] }
-      throw error
-    }
+    let names = try ifPresent { () throws(FileFailure) in try Directory(directory).names() }
+    return names?.filter { !$0.hasPrefix(".") } ?? []
   }
 
   /// Makes sure that there is a directory that only this process's user can enter. May block on the

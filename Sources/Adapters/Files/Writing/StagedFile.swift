@@ -139,14 +139,9 @@ package struct StagedFile: Sendable {
   package static func tags(beside target: String) throws(FileFailure) -> [String] {
     let place = try FilePlace(target)
     let prefix = prefix(of: place)
-    do throws(FileFailure) {
-      return try Directory(place.directory).names()
-        .filter { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }
-        .filter { Name.problem(in: $0) == nil }
-    } catch {
-      if error.kind == .absent { return [] }
-      throw error
-    }
+    let names = try ifPresent { () throws(FileFailure) in try Directory(place.directory).names() }
+    return (names ?? []).filter { $0.hasPrefix(prefix) }
+      .map { String($0.dropFirst(prefix.count)) }.filter { Name.problem(in: $0) == nil }
   }
 
   /// Removes the staged files beside the lock's target whose tag is not in `known`, and returns
