@@ -8,7 +8,7 @@ struct CheckReport: Sendable {
   /// How a cell or a node is, from best to worst.
   enum Level: Int, Sendable, Hashable, Comparable {
     case fine
-    /// Nothing is known, and nothing is amiss.
+    /// Not known, and no sign of a fault.
     case unverified
     case degraded
     case failed
@@ -43,7 +43,7 @@ struct CheckReport: Sendable {
       case "failed": .failed
       case "degraded": .degraded
       case "fine", nil: .fine
-      // A witness that should answer and does not is amiss.
+      // A witness that should answer and does not is a fault.
       default: back?.unverified == "silent" ? .degraded : .unverified
       }
     }

@@ -61,7 +61,7 @@ struct LogMerge: Sendable {
   private var sources: [Source]
   private let folds: Bool
 
-  /// A merge of so many nodes; without `folds` each line stays by itself.
+  /// Without `folds` identical lines of several nodes stay apart.
   init(count: Int, folds: Bool) {
     sources = (0..<count).map { _ in Source() }
     self.folds = folds

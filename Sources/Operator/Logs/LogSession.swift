@@ -69,7 +69,7 @@ struct LogSession: Sendable {
     self.newest = newest
     let arrivals = arrivals
     sources = nodes.enumerated().map { LogSource($0, $1.name, $1.link, arrivals) }
-    // For programs each line stays by itself.
+    // Programs get each line.
     merge = LogMerge(count: nodes.count, folds: console.format == .text)
     behind = Set(nodes.indices)
     failures = nodes.map { _ in nil }
@@ -96,7 +96,7 @@ struct LogSession: Sendable {
     }
   }
 
-  /// Prints until nothing more comes, nobody reads it any more, or it is stopped. Blocks.
+  /// Prints until nothing more comes, nobody reads any more, or it is stopped. Blocks.
   mutating func run() {
     defer { stopper() }
     while !isStopped.withLock({ $0 }) {
@@ -146,7 +146,7 @@ struct LogSession: Sendable {
 
   // MARK: output
 
-  /// Prints what was kept, once; false when nobody reads it any more.
+  /// Prints what was kept, once; false when nobody reads any more.
   private mutating func showNewest() -> Bool {
     // Lines that still wait are of the past too.
     guard let kept = newest, merge.due == nil || merge.hasEnded else { return true }
@@ -161,7 +161,7 @@ struct LogSession: Sendable {
     return true
   }
 
-  /// False when nobody reads it any more.
+  /// False when nobody reads any more.
   private func show(_ folded: LogMerge.Folded) -> Bool {
     let (entry, order) = (folded.first.line, folded.first.order)
     if console.format == .json { return event(folded, entry, order) }

@@ -17,7 +17,7 @@ enum LogArrival: Sendable {
   case away(source: Int, LinkFailure?)
 }
 
-/// Reads one node's journal on a thread of its own.
+/// Reads one node's journal on its own thread.
 ///
 /// Bounded: no more is asked for while too much waits to go out. The node's journal keeps it.
 final class LogSource: Sendable {
@@ -127,7 +127,7 @@ final class LogSource: Sendable {
     return lines.count < answer.lines.count
   }
 
-  /// Blocks while whoever prints is behind.
+  /// Blocks while the printing thread is behind.
   private func post(_ arrival: LogArrival) {
     while !arrivals.post(arrival), !isStopped.withLock({ $0 }) {
       sleep(until: .inMilliseconds(10))

@@ -10,7 +10,7 @@ enum NodeClock {
   /// What to add to the node's times to have this host's, microseconds: of some readings the one
   /// that took the shortest. 0 from an agent that does not tell, or does not answer. Blocks.
   static func correction(_ link: any AgentLink) -> Int64 {
-    // No line is asked for; whoever may read logs is told the clock with them.
+    // Asks for no line: an answer with logs has the clock.
     let query = LogsQuery(start: .last(0), limit: 0, waitMilliseconds: 0)
     var best: (took: Int64, correction: Int64)?
     for _ in 0..<readings {

@@ -142,22 +142,22 @@ struct ResolveCommand: Command {
     let known = Parallel.map(Array(zip(nodes.rows, cluster.connections.links))) { row, link in
       Self.resolution(row, nodes.id, link)
     }
-    let words = known.map(\.word)
+    let words = known.map(\.resolution)
     let isCommitted = nodes.isCommitted || words.contains(where: \.isOfCommit)
-    let isDecided = isCommitted || words.contains(.aborted) || !words.contains(.inDoubt)
+    let isDecided = isCommitted || words.contains(.ended(.aborted)) || !words.contains(.inDoubt)
     let results = zip(nodes.rows, known).map { row, known in
       let later =
-        known.word == .unknown && isDecided
+        known.resolution == .ended(.unknown) && isDecided
         ? "; it learns from the others how the rollout ended, as soon as they are connected" : ""
       return NodeResult(
-        name: row.name, outcome: known.word.rawValue, reason: known.reason + later)
+        name: row.name, outcome: known.resolution.word, reason: known.reason + later)
     }
     let summary: String
     if isCommitted {
-      let count = words.count { $0 == .confirmed }
+      let count = words.count { $0 == .ended(.confirmed) }
       summary =
         "rollout \(nodes.id) was committed: the new file on every node; \(count) of \(words.count) starts confirmed"
-    } else if words.contains(.aborted) {
+    } else if words.contains(.ended(.aborted)) {
       summary = "rollout \(nodes.id) was aborted: no file was replaced, no server restarted"
     } else if isDecided {
       summary = "rollout \(nodes.id): there is nothing to resolve on the nodes that answer"
@@ -174,8 +174,8 @@ struct ResolveCommand: Command {
   }
 
   /// How a rollout ended on one node.
-  private enum Resolution: String, Sendable {
-    case confirmed, failed, timedOut, aborted, unknown
+  private enum Resolution: Sendable, Equatable {
+    case ended(OutcomeKind)
     /// It has voted yes and does not know the decision.
     case inDoubt
     /// The new file is in place, and its start has not ended.
@@ -183,31 +183,25 @@ struct ResolveCommand: Command {
     /// It holds no vote on it.
     case untouched
 
-    init(_ kind: OutcomeKind) {
-      self =
-        switch kind {
-        case .confirmed: .confirmed
-        case .failed: .failed
-        case .timedOut: .timedOut
-        case .aborted: .aborted
-        case .unknown: .unknown
-        }
-    }
+    var word: String { if case .ended(let kind) = self { kind.rawValue } else { "\(self)" } }
 
-    var isOfCommit: Bool { [.committed, .confirmed, .failed, .timedOut].contains(self) }
+    var isOfCommit: Bool {
+      [.committed, .ended(.confirmed), .ended(.failed), .ended(.timedOut)].contains(self)
+    }
   }
 
   private static func exitCode(_ words: [Resolution]) -> ExitCode {
-    if words.contains(where: { $0 == .failed || $0 == .timedOut }) { return .notConfirmed }
-    return words.contains { [.unknown, .inDoubt, .committed].contains($0) } ? .unknown : .done
+    if words.contains(.ended(.failed)) || words.contains(.ended(.timedOut)) { return .notConfirmed }
+    return words.contains { [.ended(.unknown), .inDoubt, .committed].contains($0) }
+      ? .unknown : .done
   }
 
   /// How the rollout ended on one node, and why. Blocks while it is asked.
   private static func resolution(
     _ row: NodeAnswer<NodeStatus>, _ id: String, _ link: any AgentLink
-  ) -> (word: Resolution, reason: String) {
+  ) -> (resolution: Resolution, reason: String) {
     guard let status = row.answer else {
-      return (.unknown, row.failure?.message ?? "no answer")
+      return (.ended(.unknown), row.failure?.message ?? "no answer")
     }
     if status.activeRollout == id {
       switch status.activeStage?.known {
@@ -223,18 +217,13 @@ struct ResolveCommand: Command {
       }
     }
     if status.lastRollout == id, let outcome = status.lastOutcome {
-      return (Resolution(outcome.kind), outcome.reason)
+      return (.ended(outcome.kind), outcome.reason)
     }
-    do throws(LinkFailure) {
-      let view = try link.call(
-        .follow(id: id, after: 0, waitMilliseconds: 0), lane: .control,
-        deadline: .inMilliseconds(answerMilliseconds))
-      if let outcome = view.outcome {
-        return (Resolution(outcome.kind), outcome.reason)
-      }
-    } catch {
-      // It had no such rollout, or has aborted and forgotten it.
-    }
+    let view = try? link.call(
+      .follow(id: id, after: 0, waitMilliseconds: 0), lane: .control,
+      deadline: .inMilliseconds(answerMilliseconds))
+    if let outcome = view?.outcome { return (.ended(outcome.kind), outcome.reason) }
+    // It had no such rollout, or has aborted and forgotten it.
     return (.untouched, "it holds no vote on it and did nothing for it")
   }
 }

@@ -63,8 +63,7 @@ struct FileWorkshop: CertificateWorkshop {
     } catch { throw Refusal(.failed, error.description) }
   }
 
-  /// Makes the directory if it is not there. What is written into one that somebody else can change may be read by
-  /// them, or be another key when it is installed.
+  /// Makes the directory if it is not there. A user who can change it could read or replace the key.
   private static func makeDirectory(_ path: String) throws {
     if let problem = try FileTrust.problem(of: path) {
       throw Refusal(
@@ -74,7 +73,7 @@ struct FileWorkshop: CertificateWorkshop {
     try NewFile.makeDirectory(path)
   }
 
-  /// The authority's key, which nobody else may read: whoever has it can be anyone.
+  /// The authority's key: with it anyone can issue any certificate.
   private static func authorityKey(_ authority: String) throws -> Secret {
     let path = "\(authority)/ca-key.pem"
     let content = try FileReading.read(path, limitBytes: Limits.recordFileBytes)

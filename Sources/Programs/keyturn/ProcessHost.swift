@@ -63,7 +63,7 @@ struct ProcessHost: CommandHost {
       let written = try? retrying("write") {
         bytes.withUnsafeBytes { Glibc.write(Self.descriptor(stream), $0.baseAddress, $0.count) }
       }
-      // Nobody reads any more (EPIPE), or the disk behind it is full: there is nobody to tell.
+      // Nobody reads any more (EPIPE), or the disk is full: the failure cannot be reported.
       guard let written else { return false }
       bytes = bytes.dropFirst(written)
     }

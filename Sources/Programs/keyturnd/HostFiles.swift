@@ -7,8 +7,8 @@ import Rollout
 import ServerUnit
 import Threads
 
-/// The environment's files on this host's disk. They are read as systemd sees them, or the server: the agent's own
-/// sandbox has a /tmp and a /dev of its own.
+/// The environment's files on this host's disk, as systemd or the server sees them: the agent's
+/// sandbox has another /tmp and /dev.
 struct HostEnvironmentFile: EnvironmentFilePort {
   private let host = FileTree.of(pid: 1)
   /// Each taken when it is first needed, and held until the process ends.

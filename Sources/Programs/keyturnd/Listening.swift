@@ -7,8 +7,8 @@ extension DaemonConfiguration {
   /// Where the agent serves: on the socket that systemd holds for it (keyturnd.socket), or on one of
   /// its own.
   ///
-  /// A port that is taken is no mistake of the configuration: whoever took it may let go, and systemd
-  /// starts the agent again until then. A socket on another port than the inventory's is one.
+  /// A port that is in use is not a mistake of the configuration: it may become free, and systemd
+  /// starts the agent again until then. A socket on another port than the inventory's is a mistake.
   func listener(port wanted: UInt16?) throws(Refusal) -> Listener {
     let port = listen?.port ?? wanted ?? Inventory.defaultAgentPort
     let handed: [Listener]
