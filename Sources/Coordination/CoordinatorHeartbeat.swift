@@ -19,7 +19,7 @@ package final class CoordinatorHeartbeat: Sendable {
     threads = max(1, min(links.count, atOnce ?? links.count))
   }
 
-  /// Begins, on threads of its own. Calling it again does nothing. Does not block.
+  /// Begins, on new threads. Calling it again does nothing. Does not block.
   func begin() {
     let isFirst = state.update { state in
       defer { state.isBegun = true }

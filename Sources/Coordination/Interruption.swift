@@ -16,8 +16,8 @@ package final class Interruption: Sendable {
 
   package init() {}
 
-  /// Tells the command to end. False if nobody listens, or if it was told before and this is no
-  /// echo of that signal: then the process should exit at once.
+  /// Tells the command to end. False if no handler is set, or if the command was told before and
+  /// this is no echo of that signal: then the process should exit at once.
   package func interrupt() -> Bool { interrupt(at: Clock.now()) }
 
   package func interrupt(at now: Instant) -> Bool {

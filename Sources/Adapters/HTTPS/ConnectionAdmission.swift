@@ -13,7 +13,7 @@ package struct ConnectionAdmission: Sendable {
     package var places: Int
     /// Places of one holder, by role and name.
     package var perHolder: Int
-    /// Places that nobody else gets.
+    /// Places that only connections of this standing get.
     package var kept: [Standing: Int]
 
     package init(places: Int, perHolder: Int, kept: [Standing: Int] = [:]) {

@@ -124,8 +124,8 @@ final class Door {
     waiting[id]?.deadline = .inMilliseconds(HTTPSServer.lingerMilliseconds)
   }
 
-  /// Lets a connection in, to a thread of its own, if its holder may stay and there is a place.
-  /// False if it has had its last answer.
+  /// Starts a thread for a connection if its holder may stay and there is a place. False if the
+  /// connection has had its last answer.
   @discardableResult
   private func enter(_ id: UInt64, _ transport: Transport) -> Bool {
     let server = server

@@ -83,12 +83,12 @@ package final class HTTPConnection {
     if case .tls(let session) = transport { session.peerCertificate } else { nil }
   }
 
-  /// Whether something has come that nobody asked for, such as the end of the connection. Does not
+  /// Whether something has come without a request, such as the end of the connection. Does not
   /// block.
   var isDisturbed: Bool { transport.socket.isReadable }
 
-  /// Sends a request and blocks until the whole answer is there, or the deadline. After a failure
-  /// the connection must not be used any more. `closes` asks the server to close after it.
+  /// Sends a request and blocks until the whole answer is there, or the deadline. Do not use the
+  /// connection after a failure. `closes` asks the server to close after the answer.
   package func exchange(
     _ request: HTTPRequest, closes: Bool = false, until deadline: Instant
   ) throws(HTTPSFailure) -> HTTPResponse {

@@ -2,12 +2,12 @@
 internal import Model
 package import Sockets
 
-/// Which connections may wait for the end of their handshake, when nobody knows yet who they are.
+/// Which connections may wait for the end of their handshake. Their clients are not known yet.
 ///
 /// A value: no clock, no socket; the dice are an argument. There are places for so many, and each
 /// source (``SourceNetwork``) has an equal right to them:
 ///
-/// - A source that has all the places that one may have replaces one of its own, at random.
+/// - A source that has as many places as a source may have replaces one of them, at random.
 /// - From ``Bounds/refusalsFrom`` on, a source that has a place already is refused another with a
 ///   probability that rises to certainty when all places are taken (MaxStartups of sshd_config(5)).
 /// - When all places are taken, the source with the most gives one to a newcomer with fewer.

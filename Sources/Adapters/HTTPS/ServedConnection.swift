@@ -4,7 +4,7 @@ internal import Model
 internal import Sockets
 internal import Threads
 
-/// A connection behind the door: requests and answers, on a thread of its own.
+/// A connection behind the door: requests and answers. Each has one thread.
 struct ServedConnection {
   /// Why a connection ends before its client wants it to.
   private enum Ending: Error {

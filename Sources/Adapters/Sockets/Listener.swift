@@ -153,8 +153,7 @@ package final class Listener: Sendable {
   package func shutdown() {
     // First: accept(2) fails on a socket that is shut down, which must not look like an error.
     wake.signal()
-    // A socket that is shut down listens no more, whoever else holds it: the service manager's must
-    // go on.
+    // shutdown(2) ends listening for every holder of the socket. The service manager's must go on.
     if !isShared { _ = Glibc.shutdown(descriptor.raw, Int32(SHUT_RDWR)) }
   }
 }

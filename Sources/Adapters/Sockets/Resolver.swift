@@ -9,7 +9,7 @@ package enum Resolver {
   /// Blocks until the addresses of `host` are known, in the order in which they should be tried, or
   /// the deadline.
   ///
-  /// A name is looked up on a thread of its own: getaddrinfo(3) takes no deadline. When the
+  /// Each name is looked up on a new thread: getaddrinfo(3) takes no deadline. When the
   /// deadline comes first, that thread ends by the C library's own timeouts. Numeric addresses need
   /// neither thread nor network.
   package static func resolve(

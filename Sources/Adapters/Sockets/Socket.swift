@@ -39,7 +39,7 @@ package final class Socket: Sendable {
     }
     let (result, code) = address.withSockaddr { (Glibc.connect(raw, $0, $1), errno) }
     if result == -1 {
-      // After EINTR, too, the attempt goes on by itself (connect(2)).
+      // The kernel goes on with the attempt after EINTR, too (connect(2)).
       guard code == EINPROGRESS || code == EINTR else { throw SocketFailure(code, attempt) }
       try waitFor(raw, Int16(POLLOUT), until: deadline, attempt)
       var outcome: Int32 = 0

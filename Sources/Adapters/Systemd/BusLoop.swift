@@ -33,8 +33,8 @@ final class BusShared: Sendable {
     var changes: [String: UInt64] = [:]
     var stopped = false
 
-    /// How often a unit may have changed: by a change of its own, or by a daemon-reload, after
-    /// which systemd says nothing of single units.
+    /// How often a unit may have changed. A daemon-reload counts for every unit: systemd signals no
+    /// single unit after it.
     func changes(of path: String) -> UInt64 {
       (changes[path] ?? 0) &+ (changes[BusLoop.managerPath] ?? 0)
     }
@@ -231,7 +231,7 @@ final class BusLoop {
     if let error = sd_bus_message_get_error(message)?.pointee {
       let name = error.name.map { String(cString: $0) } ?? ""
       let text = error.message.map { String(cString: $0) } ?? ""
-      // When a connection ends libsystemd answers what waits by itself, as it does at a timeout.
+      // libsystemd itself answers waiting calls when a connection ends, as it does at a timeout.
       let isOpen = sd_bus_is_open(bus) > 0
       call.complete(
         .failure(

@@ -5,7 +5,7 @@ internal import Model
 package import ServerUnit
 internal import Threads
 
-/// Follows the journal of one unit on a thread of its own and hands every entry over as it comes.
+/// Follows the journal of one unit on one thread and hands every entry over as it comes.
 package final class JournalFollower: Sendable {
   /// journald reports new entries up to 250 ms late, but they can be read at once, so they are
   /// polled.

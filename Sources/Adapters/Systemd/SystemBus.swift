@@ -45,9 +45,9 @@ package enum JobResult: String, Sendable, Hashable, Codable, CaseIterable {
 
 /// The service manager of this host, over the system bus.
 ///
-/// Its methods may be called from any thread and block until there is an answer or their deadline
-/// has come. One thread of its own holds the connection; it is opened at once, and, when it was
-/// lost, again by the next call. The reference is org.freedesktop.systemd1(5).
+/// Its methods may be called from any thread and block until the answer or their deadline. One
+/// thread holds the connection. It is opened at once; after a loss the next call opens it again.
+/// The reference is org.freedesktop.systemd1(5).
 package final class SystemBus: Sendable {
   /// How long a signal may have been missed before the state is asked for again: the connection,
   /// or the subscription with it, may have been lost.

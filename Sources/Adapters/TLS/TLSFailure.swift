@@ -12,8 +12,8 @@ package struct TLSFailure: Error, Sendable, Hashable, CustomStringConvertible {
     case unknownAuthority
     /// The peer's certificate is not for the host that was asked for.
     case nameMismatch
-    /// The peer is somebody else of the cluster than was expected, or nobody of it; or its
-    /// certificate is not the pinned one.
+    /// The peer is not of the cluster, or not the one that was expected; or its certificate is not
+    /// the pinned one.
     case unexpectedPeer
     /// The peer's certificate was refused here for another reason, such as its purpose.
     case certificateRefused

@@ -6,7 +6,7 @@ internal import Model
 ///
 /// It is stricter than RFC 9112 where leniency would let two programs see different messages in the
 /// same bytes: no bare LF, no folded fields, one Content-Length, no Transfer-Encoding, origin-form
-/// targets only. After a violation the parser must not be used any more.
+/// targets only. Do not use the parser after a violation.
 package struct HTTPRequestParser: Sendable {
   private enum State {
     case head

@@ -5,8 +5,8 @@ internal import Model
 /// Turns the bytes of a connection into HTTP/1.1 responses, for a client. No IO: feed what has
 /// come, take what is complete.
 ///
-/// Interim responses (1xx) are dropped. Not for HEAD, whose responses are framed differently. After
-/// a violation the parser must not be used any more.
+/// Interim responses (1xx) are dropped. Not for HEAD, whose responses are framed differently. Do
+/// not use the parser after a violation.
 ///
 /// A response may hold a secret: the bytes of a body are in the response, which the caller wipes,
 /// and nowhere else.
@@ -45,7 +45,7 @@ package struct HTTPResponseParser: Sendable {
   /// Whether the connection can carry another request after the last response (RFC 9112, 9.3).
   package private(set) var staysOpen = true
 
-  /// Takes bytes that have come. They are wiped here if nobody else holds them.
+  /// Takes bytes that have come. They are wiped here if this is their only copy.
   package mutating func feed(_ bytes: consuming [UInt8]) {
     if buffer.isEmpty {
       buffer = bytes

@@ -3,7 +3,7 @@
 /// A value that must never be shown: API keys, passwords, licenses.
 ///
 /// Its description, its mirror and string interpolation give `<redacted>`. It is not `Codable`:
-/// whoever puts one on a wire or in a file says so with ``reveal()``, which is easy to search for.
+/// code that writes one to a wire or a file must call ``reveal()``, which is easy to search for.
 ///
 /// Its bytes are kept once, however often the value is copied, and are overwritten when the last
 /// copy goes. What ``reveal()`` gives is an ordinary string, of which nothing is overwritten.
@@ -44,7 +44,7 @@ package struct Secret: Sendable, Hashable, CustomStringConvertible, CustomDebugS
 
   /// Overwrites memory that held a secret.
   @inline(never) static func wipe(_ bytes: UnsafeMutableRawBufferPointer) {
-    // Not inlined: before a release of the memory the compiler may leave out what nobody reads.
+    // Not inlined: the compiler may drop writes that nothing reads before the memory is released.
     for index in bytes.indices { bytes[index] = 0 }
   }
 

@@ -98,7 +98,7 @@ package enum FileReading {
     return found != nil && facts.st_mode & S_IFMT == S_IFREG
   }
 
-  /// Reads standard input to its end, whatever it is. Blocks until its writer closes it.
+  /// Reads standard input to its end. It may be of any kind. Blocks until its writer closes it.
   package static func readStandardInput(limitBytes: Int) throws(FileFailure) -> [UInt8] {
     let copy = try fileCall("read", "standard input") { fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0) }
     return try bytes(

@@ -135,7 +135,7 @@ package struct PathWalk: Sendable, Hashable {
     return String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 
-  /// Somebody who is not trusted and may write; nil if there is nobody.
+  /// A user or group that may write and is not trusted; nil if there is none.
   private static func writer(
     _ step: Step, _ tree: FileTree, _ trust: Trust
   ) throws(FileFailure) -> String? {

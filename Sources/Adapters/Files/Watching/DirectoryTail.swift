@@ -4,8 +4,8 @@ package import Linux
 internal import Model
 internal import Threads
 
-/// Follows the lines that are appended to the files of one directory, on a thread of its own: a
-/// program's log directory, whose files are rotated by renaming.
+/// Follows the lines that are appended to the files of one directory, such as a program's logs,
+/// which are rotated by renaming. It has one thread.
 ///
 /// A file is identified by its inode, so a renamed file continues where it was. Lines are lost if
 /// their file is removed within a tenth of a second after they were written.

@@ -5,10 +5,10 @@ internal import Linux
 /// back.
 ///
 /// It is an flock(2) on `.NAME.keyturn.lock` beside the file, empty and 0600, made once and left
-/// there. Not on the file itself, which a rename replaces. Not on its directory, which anyone who
-/// can read it can lock: the lock would be a way to stop us, and we would stop whoever else locks
-/// it. Not below /run or in a state directory, because writers of one file need not agree on those.
-/// It binds only those who ask for it; against all others there are the digests of ``StagedFile``.
+/// there. Not on the file itself, which a rename replaces. Not on its directory: everyone who can
+/// read that can lock it, so others could stop us and we could stop others. Not below /run or in a
+/// state directory, because writers of one file need not agree on those. The lock binds only those
+/// who ask for it; the digests of ``StagedFile`` guard against all others.
 package final class WriterLock: Sendable {
   /// The file that may be replaced, absolute.
   package var target: String { place.path }

@@ -38,7 +38,7 @@ package enum Limits {
   package static let handshakesUnderPressure = 48
   /// The probability of that refusal at the beginning of pressure, percent.
   package static let handshakeRefusalPercent = 30
-  /// A body that every role may send where it may send one at all, bytes. Larger ones are large.
+  /// The largest body of most requests, bytes. A longer one counts as large.
   package static let smallBodyBytes = 64 << 10
   /// What all bodies that are being read or answered may cost at once, bytes.
   package static let bodyBudgetBytes = 64 << 20
@@ -61,8 +61,8 @@ package enum Limits {
   package static let peersMilliseconds = 2_000
   /// Questions to other agents at once, each on a connection of its own.
   package static let peersAtOnce = 8
-  /// How long another agent's host may take to accept a connection, milliseconds: one that is gone
-  /// must not keep the others waiting for the whole time of an answer.
+  /// How long another agent's host may take to accept a connection, milliseconds: a host that is
+  /// gone must not use up the whole time for an answer.
   package static let peerConnectMilliseconds = 300
   package static let inventoryNodes = 4096
   package static let inventoryKeyManagers = 64

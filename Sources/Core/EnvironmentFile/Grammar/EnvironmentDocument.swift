@@ -126,7 +126,7 @@ extension EnvironmentDocument {
   struct Form: Sendable, Hashable {
     typealias Offset = UInt32
 
-    /// An offset or nil in four bytes: a file can have one for every few of its own.
+    /// An offset or nil in four bytes: a large file can have one for every few of its bytes.
     @propertyWrapper struct Packed: Sendable, Hashable {
       private var offset = Offset.max
 

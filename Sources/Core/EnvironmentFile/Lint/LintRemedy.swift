@@ -174,7 +174,7 @@ extension Lint {
     return MinIOScan.trimmed(bytes, bytes.indices) != bytes.indices
   }
 
-  /// The definition's line as it is written; nil if it has no `=` of its own.
+  /// The definition's line as it is written; nil if there is no `=` in that line.
   private func written(_ definition: Definition, _ name: String) -> WrittenLine? {
     let line = bytes[Int(definition.start)...].prefix { !Byte.isNewline($0) }
     guard let equals = line.firstIndex(of: Byte.equals) else { return nil }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// How many pools and drives the arguments of `minio server` name. See docs/facts.md,
-/// "Comparison of environments": an argument with `{1...4}` is a pool of its own; several without
-/// are one pool together.
+/// "Comparison of environments": each argument with `{1...4}` is a pool; all arguments without are
+/// one pool.
 package struct ServerVolumes: Sendable, Hashable {
   /// Drives of the largest erasure set.
   static let drivesOfSet = 16

@@ -75,7 +75,7 @@ struct StartIdentity: Sendable {
     }
     if from != invocation, isBeforeOrder(entry.monotonicMicroseconds) { earlier.insert(from) }
     if earlier.contains(from) {
-      // systemd refuses a start before the start has an invocation of its own.
+      // systemd refuses a start before it gives the start a new invocation.
       return Self.isStartLimit(entry) ? .own : .other
     }
     return begin(from) ? .first : .own

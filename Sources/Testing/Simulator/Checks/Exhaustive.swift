@@ -257,7 +257,7 @@ extension Exhaustive.Node {
     case .request(let call, _):
       one.combine(0)
       combine(call: call, into: &one)
-      // What an earlier life of the agent asked is answered to nobody.
+      // An answer to a call that an earlier life of the agent made reaches no caller.
       one.combine(world.isCaller(world.calls[call]))
     case .answer(let call, _, let answer):
       one.combine(1)

@@ -78,7 +78,7 @@ extension World {
     if isAlive(m, run), members[m].armed?.isLate ?? false {
       fire(m)
     }
-    // READY was said, or never will be: at a boot systemd starts the server, if nobody has.
+    // READY was said, or never will be: at a boot systemd starts the server unless it runs already.
     if members[m].isBooting {
       members[m].isBooting = false
       bootServer(m)

@@ -51,8 +51,7 @@ package struct Options: Sendable, Hashable {
   /// The coordinator is cut off from all just as it knows that commit is decided.
   package var cutAtCommit = 0
 
-  /// Whether outcomes are collected and a result is worked out; 0: nobody looks after the rollout's
-  /// end.
+  /// Whether outcomes are collected and a result is worked out after the rollout's end.
   package var settles = 0
   /// Whether the policy is "when-safe"; 0: "never".
   package var rollsBack = 0
