@@ -57,12 +57,10 @@ struct CheckCommand: Command {
 
   func run() throws(Refusal) -> CommandResult {
     if options.isNagios { return nagios() }
-    let cluster = try context.cluster(
-      options.cluster, warns: context.console.format == .text)
+    let cluster = try context.cluster(options.cluster, warns: context.console.format == .text)
     let timeout = timeout(cluster)
     if options.watches {
-      return watch(
-        cluster, timeout: timeout, every: options.every ?? Self.defaultEverySeconds)
+      return watch(cluster, timeout: timeout, every: options.every ?? Self.defaultEverySeconds)
     }
     let report = ask(cluster, timeout: timeout)
     tell(report)
@@ -95,8 +93,7 @@ struct CheckCommand: Command {
     let answers = context.ask(
       cluster, .check(timeoutMilliseconds: timeout * 900),
       milliseconds: timeout * 1_000 + Self.graceMilliseconds)
-    return CheckReport(
-      answers, inventory: cluster.inventory, isStrict: options.isStrict)
+    return CheckReport(answers, inventory: cluster.inventory, isStrict: options.isStrict)
   }
 
   private var width: Int { context.console.host.terminal(.standardOutput)?.columns ?? 132 }
@@ -188,9 +185,7 @@ struct CheckCommand: Command {
     fields["cluster"] = report.cluster
     fields["keyManagers"] = report.columns
     fields["nodes"] = zip(report.rows, report.nodes).map { row, node in
-      var object: JSONObject = [
-        "name": node.name, "outcome": node.outcome, "reason": node.reason,
-      ]
+      var object: JSONObject = ["name": node.name, "outcome": node.outcome, "reason": node.reason]
       guard let answer = row.answer.answer else {
         object["kind"] = row.answer.failure?.code.rawValue
         return object

@@ -101,9 +101,7 @@ struct CheckReport: Sendable {
   let rows: [Row]
   let isStrict: Bool
 
-  init(
-    _ answers: [NodeAnswer<CheckAnswer>], inventory: Inventory, isStrict: Bool
-  ) {
+  init(_ answers: [NodeAnswer<CheckAnswer>], inventory: Inventory, isStrict: Bool) {
     cluster = inventory.cluster
     self.isStrict = isStrict
     var columns = inventory.keyManagers.map(\.name)

@@ -44,8 +44,7 @@ struct Cluster: Sendable {
         "the certificate is for the cluster \"\(connections.principal.cluster)\", the inventory describes \"\(inventory.cluster)\"; use the credentials of that cluster"
       )
     }
-    return Cluster(
-      inventory: inventory, connections: connections, warnings: warnings, notes: notes)
+    return Cluster(inventory: inventory, connections: connections, warnings: warnings, notes: notes)
   }
 
   /// In the working directory, which may be anywhere.
@@ -69,9 +68,7 @@ struct Cluster: Sendable {
       let inventory = try parse(content.bytes, path)
       let note =
         "the inventory is \(stray) of the working directory, cluster \(inventory.cluster); --inventory or $KEYTURN_INVENTORY names another"
-      return (
-        inventory, left + warnings(content.bytes, inventory, path), isStray ? [note] : []
-      )
+      return (inventory, left + warnings(content.bytes, inventory, path), isStray ? [note] : [])
     }
     let reasons = left.map { "; \($0)" }.joined()
     throw Refusal(

@@ -17,9 +17,7 @@ struct CommandContext: Sendable {
 
   /// Reads inventory and credentials. Without `warns` nothing is printed, for output that is one
   /// object or one line.
-  func cluster(
-    _ options: ClusterOptions, warns: Bool = true
-  ) throws(Refusal) -> Cluster {
+  func cluster(_ options: ClusterOptions, warns: Bool = true) throws(Refusal) -> Cluster {
     let cluster = try Cluster.read(options, host, network)
     if !warns { return cluster }
     let now = Clock.realtimeMicroseconds() / 1_000_000

@@ -123,8 +123,7 @@ enum CommandParser {
     }
     for option in declared where option.rule.isRequired {
       if given.contains(where: { $0.option === option }) { continue }
-      throw UsageProblem(
-        message: "\(name) needs \(option.rule.usage); \(program) help \(name)")
+      throw UsageProblem(message: "\(name) needs \(option.rule.usage); \(program) help \(name)")
     }
     var problem: String?
     for (option, value) in given {

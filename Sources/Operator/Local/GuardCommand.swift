@@ -36,9 +36,7 @@ struct GuardCommand: Command {
       damaged refuses. Run by hand it judges the shell's environment: whether the next start would be
       refused is in keyturn status.
       """,
-    examples: [
-      ("ExecStartPre=+/usr/local/bin/keyturn guard", "in the server's unit")
-    ],
+    examples: [("ExecStartPre=+/usr/local/bin/keyturn guard", "in the server's unit")],
     exitCodes: [.done, .startRefused])
 
   let context: CommandContext

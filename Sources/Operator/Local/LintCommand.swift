@@ -34,14 +34,12 @@ struct LintCommand: Command {
     let path = options.file
     let file = path == "-" ? "standard input" : path
     let document = EnvironmentDocument(try context.read(path).bytes)
-    let findings = Self.findings(
-      in: document, file: file, showsSecrets: options.showsSecrets)
+    let findings = Self.findings(in: document, file: file, showsSecrets: options.showsSecrets)
     let worst = findings.map(\.severity).max()
     let limit: Severity = options.isStrict ? .warning : .error
     let isRefused = worst.map { $0 >= limit } ?? false
     if context.console.format == .json {
-      context.host.write(
-        report(document, findings).text + "\n", to: .standardOutput)
+      context.host.write(report(document, findings).text + "\n", to: .standardOutput)
     } else {
       for finding in findings where !context.console.isQuiet || finding.severity >= limit {
         context.console.line(finding.text)
@@ -68,9 +66,7 @@ struct LintCommand: Command {
   }
 
   private func variables(_ document: EnvironmentDocument) -> [JSONObject] {
-    EnvironmentLint.variables(
-      in: document, showsSecrets: options.showsSecrets
-    ).map { variable in
+    EnvironmentLint.variables(in: document, showsSecrets: options.showsSecrets).map { variable in
       [
         "name": variable.name, "line": variable.line, "systemd": variable.systemd,
         "minio": variable.minio,

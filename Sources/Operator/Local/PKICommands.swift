@@ -138,8 +138,7 @@ struct PKIIssueCommand: Command {
       passphrase: needsPassphrase
         ? try context.passphrase(of: "\(authority)/ca-key.pem", in: passphraseFile) : nil,
       directory: directory)
-    context.console.event(
-      "certificate", ["principal": principal.uri, "out": directory])
+    context.console.event("certificate", ["principal": principal.uri, "out": directory])
     context.console.line("\(principal.uri) is in \(directory)/ (ca.pem, cert.pem, key.pem)")
     return CommandResult(.done)
   }
@@ -154,9 +153,7 @@ struct PKIShowCommand: Command {
   static let rule = CommandRule(
     name: "pki show",
     summary: "show what a certificate entitles to, and until when",
-    examples: [
-      ("keyturn pki show /etc/keyturn/credentials/cert.pem", "cluster, role, name")
-    ],
+    examples: [("keyturn pki show /etc/keyturn/credentials/cert.pem", "cluster, role, name")],
     exitCodes: [.done, .failed])
 
   let context: CommandContext
@@ -194,9 +191,7 @@ struct PKIShowCommand: Command {
 
 extension CommandContext {
   /// From a file or the terminal; never from an argument, which every process of the host can read.
-  fileprivate func passphrase(
-    of what: String, in path: String?
-  ) throws(Refusal) -> Secret {
+  fileprivate func passphrase(of what: String, in path: String?) throws(Refusal) -> Secret {
     guard let path else {
       guard let typed = host.askSecret("passphrase of the authority's key: ") else {
         throw Refusal(

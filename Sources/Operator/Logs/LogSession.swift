@@ -130,8 +130,7 @@ struct LogSession: Sendable {
         "\(names[source]): lines may be missing here: journald had removed them before they were read, or they are damaged; its journal is too small for what is logged (SystemMaxUse=, RuntimeMaxUse= in journald.conf)"
       )
     case .away(let source, let failure?):
-      console.message(
-        .warning, "\(names[source]): \(failure.refusal.message); asking again")
+      console.message(.warning, "\(names[source]): \(failure.refusal.message); asking again")
       // The others' lines do not wait for it.
       merge.add([], from: source, isCaughtUp: true)
       behind.remove(source)
@@ -173,9 +172,7 @@ struct LogSession: Sendable {
     var isRead = console.line(
       "\(CalendarTime.text(microseconds: order)) \(nodes) \(process): \(entry.message)")
     guard let error = entry.error else { return isRead }
-    for (head, text) in [
-      ("meaning", error.meaning), ("cause", error.cause), ("do", error.remedy),
-    ] {
+    for (head, text) in [("meaning", error.meaning), ("cause", error.cause), ("do", error.remedy)] {
       if let text { isRead = console.line("  \(head): \(text)") && isRead }
     }
     return isRead

@@ -117,8 +117,7 @@ struct LogsCommand: Command {
 
   private func result(_ nodes: [Node], _ session: LogSession) -> CommandResult {
     let failures = zip(nodes, session.failures).map { $1?.refusal ?? $0.failure }
-    context.console.errors(
-      zip(nodes, failures).map { (name: $0.name, message: $1?.message) })
+    context.console.errors(zip(nodes, failures).map { (name: $0.name, message: $1?.message) })
     let results = zip(nodes, failures).map { node, failure in
       NodeResult(
         name: node.name, outcome: failure == nil ? "reachable" : "unknown",
@@ -147,9 +146,7 @@ struct LogsCommand: Command {
     }
   }
 
-  private func start(
-    _ nodes: [Node], _ session: inout LogSession
-  ) throws(Refusal) {
+  private func start(_ nodes: [Node], _ session: inout LogSession) throws(Refusal) {
     let lines = Self.pageLines / max(1, nodes.count)
     var wanted = LogSource.Wanted(
       start: .last(options.newestLines ?? 0), until: nil, errorsOnly: options.errorsOnly,

@@ -169,9 +169,7 @@ struct ClusterGenerations: Sendable {
     rows.compactMap { Self.generation(number, of: $0) }.first
   }
 
-  private static func generation(
-    _ number: Int, of row: NodeAnswer<HistoryAnswer>
-  ) -> Generation? {
+  private static func generation(_ number: Int, of row: NodeAnswer<HistoryAnswer>) -> Generation? {
     row.answer?.generations.first { $0.number == number }?.generation
   }
 }

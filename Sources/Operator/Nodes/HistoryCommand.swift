@@ -16,9 +16,7 @@ struct HistoryCommand: Command {
       A generation is a file that a start was confirmed with; its number is the same on all nodes. Number 0 is
       the file that was found before the first change. The last 20 are kept.
       """,
-    examples: [
-      ("keyturn history", "nodes that have the same together; drift is marked")
-    ],
+    examples: [("keyturn history", "nodes that have the same together; drift is marked")],
     exitCodes: [.done, .failed, .unknown] + ExitCode.ownFault)
 
   let context: CommandContext

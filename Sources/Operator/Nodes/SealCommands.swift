@@ -89,9 +89,7 @@ struct SealRecoverCommand: Command {
       The node asks the others itself. All that are sealed must have the same seal, and they must be more than half
       of them. Find out first why the record was lost. Nothing lifts a seal: docs/use/seal.md, "The seal".
       """,
-    examples: [
-      ("keyturn seal recover minio-2", "the node is in keyturn status")
-    ],
+    examples: [("keyturn seal recover minio-2", "the node is in keyturn status")],
     exitCodes: [.done, .failed, .unreachable, .guardRefused] + ExitCode.ownFault)
 
   let context: CommandContext

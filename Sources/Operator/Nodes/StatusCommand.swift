@@ -11,9 +11,7 @@ struct StatusCommand: Command {
   static let rule = CommandRule(
     name: "status",
     summary: "one row for each node of the inventory, reachable or not",
-    examples: [
-      ("keyturn status", "unit, sealed key, generation, rollout, drift")
-    ],
+    examples: [("keyturn status", "unit, sealed key, generation, rollout, drift")],
     exitCodes: [.done, .failed, .unknown] + ExitCode.ownFault)
 
   let context: CommandContext
@@ -135,9 +133,7 @@ struct StatusCommand: Command {
       "sealedKey": status.seal?.keyName, "generation": status.generation?.number,
       "activeRollout": status.activeRollout, "activeStage": status.activeStage?.text,
       "doubt": status.doubt.map { doubt in
-        [
-          "attempts": doubt.attempts, "missing": doubt.missing,
-        ] as JSONObject
+        ["attempts": doubt.attempts, "missing": doubt.missing] as JSONObject
       },
       "lastRollout": status.lastRollout, "lastOutcome": status.lastOutcome?.kind.rawValue,
       "links": status.links, "epoch": status.epoch, "drift": JSONObject(status.drift),

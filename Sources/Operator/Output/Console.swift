@@ -48,9 +48,7 @@ struct Console: Sendable {
 
   /// An event, for programs; false when nobody reads any more.
   @discardableResult
-  func event(
-    _ name: String, node: String? = nil, _ fields: JSONObject = [:]
-  ) -> Bool {
+  func event(_ name: String, node: String? = nil, _ fields: JSONObject = [:]) -> Bool {
     guard format == .json else { return true }
     var object = fields
     object["event"] = name

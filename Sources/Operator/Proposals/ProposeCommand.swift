@@ -87,9 +87,7 @@ struct ProposeCommand: Command {
     return try wait(view)
   }
 
-  private func ask(
-    _ request: HTTPRequest, _ milliseconds: Int
-  ) throws(Refusal) -> ProposalsView {
+  private func ask(_ request: HTTPRequest, _ milliseconds: Int) throws(Refusal) -> ProposalsView {
     let socket = options.socket ?? Self.socket
     let response = try context.local.ask(
       request, socket: socket, deadline: .inMilliseconds(milliseconds))

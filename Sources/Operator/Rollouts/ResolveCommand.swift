@@ -22,9 +22,7 @@ struct ResolveCommand: Command {
       rollout to its end, and shows what happened on each node. A rollout that was or may have been committed is
       finished: the servers restart at once, without a question. Any other is aborted.
       """,
-    examples: [
-      ("keyturn resolve 0d07a7a0593ac303", "the id is in keyturn status")
-    ],
+    examples: [("keyturn resolve 0d07a7a0593ac303", "the id is in keyturn status")],
     exitCodes: [.done, .failed, .unknown, .unreachable, .notConfirmed] + ExitCode.ownFault)
 
   let context: CommandContext
@@ -113,15 +111,12 @@ struct ResolveCommand: Command {
         next = .inMilliseconds(Self.nextMemberMilliseconds)
       }
       Clock.sleep(until: .inMilliseconds(Self.pollMilliseconds))
-      nodes.update(
-        context.ask(cluster, .status, milliseconds: Self.answerMilliseconds))
+      nodes.update(context.ask(cluster, .status, milliseconds: Self.answerMilliseconds))
     }
   }
 
   /// Makes one member try now; its status shows the result.
-  private func ask(
-    _ row: NodeAnswer<NodeStatus>, _ id: String, _ cluster: Cluster
-  ) {
+  private func ask(_ row: NodeAnswer<NodeStatus>, _ id: String, _ cluster: Cluster) {
     let name = row.name
     guard let index = cluster.names.firstIndex(of: name) else { return }
     context.console.progress(

@@ -28,8 +28,7 @@ struct RolloutDisplay: RolloutWatcher {
     let isKnown =
       detail.isEmpty && table.rows.contains { $0.name == member && $0.state.phase == phase }
     guard table.set(member, state, at: Clock.now()) else { return }
-    console.event(
-      "phase", node: member, ["phase": phase.text, "detail": detail])
+    console.event("phase", node: member, ["phase": phase.text, "detail": detail])
     // The end of a detail is not worth a line.
     if !isKnown { say("\(member): \(phase.text)" + (detail.isEmpty ? "" : ": \(detail)")) }
     draw()

@@ -54,9 +54,7 @@ struct RolloutProcedure {
     let console = context.console
     let report = RolloutReport(context: context, cluster: cluster)
     let end = try cluster.undertaking.run(
-      request, on: plan,
-      rollback: rollback,
-      context.interruption, report)
+      request, on: plan, rollback: rollback, context.interruption, report)
     if end.result.ending.refusal?.code == .busy {
       // Another rollout came first, perhaps the same.
       let now = cluster.undertaking.ask(request)
@@ -85,14 +83,11 @@ struct RolloutProcedure {
       return result
     case .elsewhere(let reason):
       console.message(.warning, reason)
-      return try RolloutFollower(context: context, cluster: cluster).follow(
-        end.rollout.id)
+      return try RolloutFollower(context: context, cluster: cluster).follow(end.rollout.id)
     }
   }
 
-  private func join(
-    _ active: ActiveSummary, _ cluster: Cluster
-  ) throws(Refusal) -> CommandResult {
+  private func join(_ active: ActiveSummary, _ cluster: Cluster) throws(Refusal) -> CommandResult {
     context.console.message(
       .note, "the same is under way already: it is watched here, rollout \(active.text)")
     return try RolloutFollower(context: context, cluster: cluster).follow(active.id)

@@ -78,9 +78,7 @@ struct ShowCommand: Command {
   }
 
   /// Of the nodes' wall clocks, where these place the steps.
-  private func corrections(
-    _ cluster: Cluster, _ rows: [NodeAnswer<RolloutView>]
-  ) -> [Int64] {
+  private func corrections(_ cluster: Cluster, _ rows: [NodeAnswer<RolloutView>]) -> [Int64] {
     if rows.contains(where: { $0.answer?.instant != nil }) { return [] }
     let links = cluster.connections.links
     return Parallel.map(Array(zip(links, rows.map { $0.answer != nil }))) { link, answers in

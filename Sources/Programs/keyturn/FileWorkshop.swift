@@ -20,8 +20,7 @@ struct FileWorkshop: CertificateWorkshop {
       let pair = authority.credentials
       try Self.makeDirectory(directory)
       // The key first: where one is already, nothing is written.
-      try NewFile.create(
-        "\(directory)/ca-key.pem", pair.keyPEM.withBytes(Array.init), mode: 0o600)
+      try NewFile.create("\(directory)/ca-key.pem", pair.keyPEM.withBytes(Array.init), mode: 0o600)
       try NewFile.create("\(directory)/ca.pem", Array(pair.certificatePEM.utf8), mode: 0o644)
     } catch { throw Self.refusal("make the authority of \(cluster)", error) }
   }
@@ -46,8 +45,7 @@ struct FileWorkshop: CertificateWorkshop {
           try issuer.issue(role: role, name: name, addresses: addresses, days: days)
         } ?? issuer.issue(role: role, name: name, addresses: addresses)
       try Self.makeDirectory(directory)
-      try NewFile.create(
-        "\(directory)/key.pem", pair.keyPEM.withBytes(Array.init), mode: 0o600)
+      try NewFile.create("\(directory)/key.pem", pair.keyPEM.withBytes(Array.init), mode: 0o600)
       try NewFile.create("\(directory)/cert.pem", Array(pair.certificatePEM.utf8), mode: 0o644)
       try NewFile.create("\(directory)/ca.pem", Array(certificate.utf8), mode: 0o644)
       return Principal(cluster: issuer.cluster, role: role, name: name)

@@ -152,8 +152,6 @@ struct HostRecords: RecordPort {
 }
 
 /// Turns a failed file operation into the refusal that it means for a rollout.
-private func refusing<Result>(
-  _ body: () throws(FileFailure) -> Result
-) throws(Refusal) -> Result {
+private func refusing<Result>(_ body: () throws(FileFailure) -> Result) throws(Refusal) -> Result {
   do throws(FileFailure) { return try body() } catch { throw error.refusal }
 }

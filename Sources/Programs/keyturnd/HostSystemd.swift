@@ -29,8 +29,7 @@ struct HostUnit: UnitPort {
       try bus.result(of: bus.stop(name, deadline: deadline), deadline: deadline)
     }
     if result != nil { return }
-    throw Refusal(
-      .unit, "stop \(name): it has not stopped in time; see what the process hangs on")
+    throw Refusal(.unit, "stop \(name): it has not stopped in time; see what the process hangs on")
   }
   func start(deadline: Instant) throws(Refusal) {
     _ = try refusing { () throws(BusFailure) in try bus.start(name, deadline: deadline) }
@@ -49,9 +48,7 @@ struct HostUnit: UnitPort {
     }
   }
 
-  private func refusing<Result>(
-    _ body: () throws(BusFailure) -> Result
-  ) throws(Refusal) -> Result {
+  private func refusing<Result>(_ body: () throws(BusFailure) -> Result) throws(Refusal) -> Result {
     do throws(BusFailure) { return try body() } catch { throw error.refusal }
   }
 }

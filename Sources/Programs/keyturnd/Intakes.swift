@@ -10,22 +10,21 @@ internal import Sockets
 // Whom an agent and a witness let in: what Agent decides, in the words of the server.
 
 extension HTTPSServer.Bounds {
-  static var agent: Self {
-    var bounds = Self()
-    let kept = Limits.agentPlacesKept
-    bounds.connections = .init(
-      places: Limits.agentConnections, perHolder: Limits.connectionsOfHolder,
-      kept: [.operator: kept.operators, .member: kept.members, .observer: kept.observers])
+  static var agent: Self { of(Limits.agentConnections, Limits.agentPlacesKept) }
+
+  static var witness: Self {
+    var bounds = of(Limits.witnessConnections, Limits.witnessPlacesKept)
+    bounds.bodyBytes = Limits.witnessBodyBytes
     return bounds
   }
 
-  static var witness: Self {
+  private static func of(
+    _ places: Int, _ kept: (operators: Int, members: Int, observers: Int)
+  ) -> Self {
     var bounds = Self()
-    let kept = Limits.witnessPlacesKept
     bounds.connections = .init(
-      places: Limits.witnessConnections, perHolder: Limits.connectionsOfHolder,
+      places: places, perHolder: Limits.connectionsOfHolder,
       kept: [.operator: kept.operators, .member: kept.members, .observer: kept.observers])
-    bounds.bodyBytes = Limits.witnessBodyBytes
     return bounds
   }
 }
@@ -40,8 +39,7 @@ extension Intake {
     var intake = Intake { request, peer in
       guard let principal = peer.principal else { return nameless }
       if JSON.hasMoreValues(than: Limits.jsonValues, request.body) {
-        return refusal(
-          413, .validation, "the body holds more than \(Limits.jsonValues) values")
+        return refusal(413, .validation, "the body holds more than \(Limits.jsonValues) values")
       }
       return agent.answer(request, from: principal)
     }
@@ -56,8 +54,7 @@ extension Intake {
       do throws(Refusal) {
         return .taken(upTo: try doorkeeper.bodyLimit(of: request, from: principal))
       } catch {
-        return .refused(
-          refusal(error.code == .notPermitted ? 403 : 404, error.code, error.message))
+        return .refused(refusal(error.code == .notPermitted ? 403 : 404, error.code, error.message))
       }
     }
     intake.note = { journal.note($0, from: $1.principal, at: $1.address.host, $2) }

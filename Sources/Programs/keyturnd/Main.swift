@@ -153,8 +153,7 @@ enum Daemon {
     _ agent: Agent, _ configuration: DaemonConfiguration
   ) -> HTTPSServer? {
     var bounds = HTTPSServer.Bounds()
-    bounds.connections = .init(
-      places: Limits.localConnections, perHolder: Limits.localConnections)
+    bounds.connections = .init(places: Limits.localConnections, perHolder: Limits.localConnections)
     do {
       return try HTTPSServer.start(
         local: Listener.bind(local: configuration.socket), user: geteuid(), bounds: bounds,
