@@ -64,9 +64,7 @@ struct CheckCommand: Command {
     }
     let report = ask(cluster, timeout: timeout)
     tell(report)
-    var result = report.result
-    result.isTold = true
-    return result
+    return report.result
   }
 
   /// One line, and an exit status that is Nagios' own.
@@ -133,11 +131,7 @@ struct CheckCommand: Command {
         } else {
           tellChanges(report, &before)
         }
-        let isOver = stops.wait(until: next) { $0 ? true : nil }
-        guard isOver != nil else { continue }
-        var result = report.result
-        result.isTold = true
-        return result
+        if stops.wait(until: next, { $0 ? true : nil }) != nil { return report.result }
       }
     }
   }
@@ -146,11 +140,7 @@ struct CheckCommand: Command {
     let time = CalendarTime.text(microseconds: Clock.realtimeMicroseconds())
     let errors = NodeNames.grouped(
       Self.errors(report).compactMap { row in row.message.map { (name: row.name, value: $0) } }
-    ).map {
-      StyledLine([
-        StyledText("\(NodeNames.folded($0.names)): "), StyledText("error: \($0.value)", .bad),
-      ])
-    }
+    ).map { StyledLine($0.names, StyledText("error: \($0.value)", .bad)) }
     return [StyledLine("\(report.cluster) at \(time)")]
       + CheckView(report: report, columns: width).lines + errors + [StyledLine(report.conclusion)]
   }
@@ -172,8 +162,8 @@ struct CheckCommand: Command {
     }
     for group in NodeNames.grouped(changed) {
       for word in group.value {
-        context.console.progress(
-          StyledLine([StyledText("\(time) \(NodeNames.folded(group.names)): "), word]))
+        let line = StyledLine(group.names, word)
+        context.console.progress(StyledLine([StyledText("\(time) ")] + line.parts))
       }
     }
   }

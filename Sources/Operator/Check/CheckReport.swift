@@ -210,8 +210,9 @@ struct CheckReport: Sendable {
   var result: CommandResult {
     let codes = rows.flatMap { Self.codes($0) }
     let nodes = nodes
-    if let code = codes.deciding { return CommandResult(ExitCode(code), nodes: nodes) }
-    return CommandResult(nodes.contains { $0.outcome != "fine" } ? .failed : .done, nodes: nodes)
+    let isFine = nodes.allSatisfy { $0.outcome == "fine" }
+    return CommandResult(
+      codes.deciding.map { ExitCode($0) } ?? (isFine ? .done : .failed), nodes: nodes, isTold: true)
   }
 
   private static func codes(_ row: Row) -> [RefusalCode] {

@@ -45,9 +45,7 @@ struct CheckView {
   private var folded: [StyledLine] {
     NodeNames.grouped(report.rows.map { (name: $0.name, value: Self.words($0, report.columns)) })
       .flatMap { group in
-        group.value.map { word in
-          StyledLine([StyledText("\(NodeNames.folded(group.names)): "), word])
-        }
+        group.value.map { StyledLine(group.names, $0) }
       }
   }
 
@@ -98,9 +96,7 @@ struct CheckView {
     }
     return NodeNames.grouped(all).map { group in
       let style: StyledText.Style = group.value.hasPrefix("warning") ? .doubtful : .plain
-      return StyledLine([
-        StyledText("\(NodeNames.folded(group.names)): "), StyledText(group.value, style),
-      ])
+      return StyledLine(group.names, StyledText(group.value, style))
     }
   }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Model
 
 /// A piece of a line, perhaps coloured.
 struct StyledText: Sendable, Hashable {
@@ -34,6 +35,9 @@ struct StyledLine: Sendable, Hashable {
 
   init(_ parts: [StyledText]) { self.parts = parts }
   init(_ text: String) { parts = [StyledText(text)] }
+  init(_ names: [String], _ text: StyledText) {
+    parts = [StyledText("\(NodeNames.folded(names)): "), text]
+  }
 
   var plain: String { parts.map(\.text).joined() }
 
