@@ -90,7 +90,7 @@ let package = Package(
     core("KeyManager", ["Model", "Crypto", "Secrets"]),
     core("Rollout", ["Model", "Crypto", "Secrets"]),
     core("HTTP", ["Model", "Crypto", "JSONCoding", "Secrets"]),
-    core("API", ["Model", "Crypto", "JSONCoding", "Secrets", "Rollout"]),
+    core("API", ["Model", "Crypto", "JSONCoding", "Secrets", "Rollout", "HTTP"]),
 
     adapter("Files", ["Model", "Crypto", "Linux", "Threads", "Secrets", "CLinux"]),
     adapter("Sockets", ["Model", "Linux", "Threads", "CLinux"]),
@@ -180,7 +180,7 @@ let package = Package(
     tests("KeyManager", ["Model", "Crypto", "Secrets", "KeyManager"]),
     tests("Rollout", ["Model", "Crypto", "Rollout"]),
     tests("HTTP", ["Model", "JSONCoding", "Secrets", "HTTP"]),
-    tests("API", ["Model", "JSONCoding"]),
+    tests("API", ["Model", "Crypto", "JSONCoding", "HTTP", "API"]),
     tests(
       "Files",
       [

@@ -10,6 +10,7 @@ package final class Agent: Sendable {
   /// Shown in status; nil where there is no TLS.
   let certificate: OwnCertificate?
   let site: Site
+  package let doorkeeper: Doorkeeper
   let damage: RecordDamage
   let rollouts: MemberState
   let generations: Generations
@@ -51,6 +52,7 @@ package final class Agent: Sendable {
     self.version = version
     self.certificate = certificate
     site = Site(node: node, inventory: inventory, ports: ports)
+    doorkeeper = Doorkeeper(of: node, inventory)
     let history = History(port: ports.records)
     let stored = StoredState(site, history)
     damage = stored.damage

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import API
 internal import Threads
 
 /// Tells the members of a committed rollout once a second that its coordinator is alive, so that

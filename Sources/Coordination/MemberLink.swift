@@ -106,7 +106,7 @@ final class MemberLink: Sendable {
     do throws(LinkFailure) {
       let request = PrepareRequest(
         rollout: runner.rollout, request: runner.request, seals: runner.seals)
-      let answer = try link.call(.prepare(request), lane: .control, deadline: deadline)
+      let answer = try link.call(.vote(request), lane: .control, deadline: deadline)
       Fault.reach("coordinator.answered.prepare")
       if let refusal = answer.refusal {
         inputs.post(.vote(member: name, .no(refusal), environment: nil))
@@ -142,10 +142,9 @@ final class MemberLink: Sendable {
       )
       guard (0...waited + waited / 1_000 + 1_000_000).contains(took) else {
         throw .answered(
-          ErrorAnswer(
-            kind: .clock,
-            message:
-              "its clock cannot be right: it says that it took \(took / 1_000) us for an answer that was here after \(waited / 1_000) us"
+          Refusal(
+            .clock,
+            "its clock cannot be right: it says that it took \(took / 1_000) us for an answer that was here after \(waited / 1_000) us"
           ))
       }
       let sample = ClockSample(

@@ -160,7 +160,7 @@ package struct Undertaking: Sendable {
   private func tell(_ result: RolloutResult) {
     _ = Parallel.map(links, atOnce: atOnce) { link in
       _ = try? link.call(
-        .settle(result), lane: .control, deadline: .inMilliseconds(Self.answerMilliseconds))
+        .know(result), lane: .control, deadline: .inMilliseconds(Self.answerMilliseconds))
     }
   }
 }

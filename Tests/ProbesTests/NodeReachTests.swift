@@ -65,8 +65,8 @@ import Threads
     else { return .text(400, "not a witness's question") }
     switch kind {
     case .refusing:
-      return .json(403, ErrorAnswer(kind: .notPermitted, message: "kms-1 is no witness here"))
-    case .copy: return .json(400, ErrorAnswer(kind: .validation, message: "no such nonce"))
+      return .refusal(403, .notPermitted, "kms-1 is no witness here")
+    case .copy: return .refusal(400, .validation, "no such nonce")
     default: break
     }
     let nonce = if case .liar = kind { Digest.sha256([2]) } else { Self.nonce }

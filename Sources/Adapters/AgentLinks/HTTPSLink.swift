@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import API
+package import API
 package import Coordination
 internal import HTTP
 internal import HTTPS
-internal import JSONCoding
 package import Model
 internal import Sockets
 package import TLS
@@ -33,45 +32,23 @@ package final class HTTPSLink: AgentLink {
   package func call<Answer>(
     _ request: AgentRequest<Answer>, lane: AgentLane, deadline: Instant
   ) throws(LinkFailure) -> Answer {
-    let call = request.call
-    var message = HTTPRequest(call.method, call.path, query: call.query)
-    if let body = call.body {
-      message.headers = ["content-type": "application/json"]
-      message.body = JSON.encode(body)
-    }
     let connection = lane == .control ? control : following
     let response: HTTPResponse
     do throws(HTTPSFailure) {
       response = try connection.withLock { client throws(HTTPSFailure) in
-        try client.request(message, repeatable: true, until: deadline)
+        try client.request(request.message, repeatable: true, until: deadline)
       }
     } catch {
       throw Self.failure(error)
     }
-    return try Self.answer(Answer.self, response, "\(call.method) \(call.path)")
-  }
-
-  private static func answer<Answer: Decodable>(
-    _ type: Answer.Type, _ response: HTTPResponse, _ attempt: String
-  ) throws(LinkFailure) -> Answer {
-    let no: ErrorAnswer
-    do throws(JSONFailure) {
-      if response.status == 200 { return try JSON.decode(type, from: response.body) }
-      no = try JSON.decode(ErrorAnswer.self, from: response.body)
-    } catch {
-      no = ErrorAnswer(
-        kind: .failed,
-        message: "\(attempt): the agent's answer, status \(response.status), is not understood "
-          + "(\(error)); its version may be another")
-    }
-    throw .answered(no)
+    do throws(Refusal) { return try request.answer(in: response) } catch { throw .answered(error) }
   }
 
   /// An agent that refuses our certificate is there, and says no.
   private static func failure(_ failure: HTTPSFailure) -> LinkFailure {
     if case .tls(let tls) = failure, tls.kind == .refusedByPeer || tls.kind == .certificateRequired
     {
-      return .answered(ErrorAnswer(kind: .notPermitted, message: failure.description))
+      return .answered(Refusal(.notPermitted, failure.description))
     }
     return .unreachable("\(failure)\(advice(failure).map { "; \($0)" } ?? "")")
   }

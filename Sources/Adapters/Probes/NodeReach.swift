@@ -81,29 +81,22 @@ package enum NodeReach {
       place, context: context,
       expecting: Principal(cluster: own.cluster, role: .node, name: node.name))
     defer { client.close() }
+    let request = AgentRequest.reached(nonce: ReachProof.name(of: nonce), challenge: challenge)
     let response: HTTPResponse
     do throws(HTTPSFailure) {
-      response = try client.request(
-        HTTPRequest(
-          "GET", "/v1/reached",
-          query: [
-            (name: "nonce", value: ReachProof.name(of: nonce).hex),
-            (name: "challenge", value: challenge.hex),
-          ]), until: deadline)
+      response = try client.request(request.message, until: deadline)
     } catch {
       return ReverseAttempt(.agent, place.text, ReverseOutcome(error), detail: error.description)
     }
     let proof = ReachProof.proof(
       nonce: nonce, challenge: challenge, node: node.name, witness: own.name)
-    if response.status == 200,
-      (try? JSON.decode(ReachedAnswer.self, from: response.body))?.proof == proof
-    {
+    if response.status == 200, (try? request.answer(in: response))?.proof == proof {
       return ReverseAttempt(.agent, place.text, .reached)
     }
     if response.status == 403 {
-      let message = (try? JSON.decode(ErrorAnswer.self, from: response.body))?.message
       return ReverseAttempt(
-        .agent, place.text, .failed, detail: message ?? "its agent answered 403")
+        .agent, place.text, .failed,
+        detail: (try? response.refusal())?.message ?? "its agent answered 403")
     }
     return ReverseAttempt(
       .agent, place.text, .anotherHost,

@@ -12,92 +12,16 @@ internal import Threads
 extension Agent {
   /// Answers one request of a caller whose certificate says who it is. Blocks as long as a vote or
   /// a long poll takes.
-  ///
-  /// Whatever is not in the table of Core/API/RolloutMessages.swift is refused; so is every caller of another cluster.
   package func answer(_ request: HTTPRequest, from principal: Principal) -> HTTPResponse {
     let received = Clock.now()
-    guard principal.cluster == inventory.cluster else {
-      return refuse(
-        403, .notPermitted,
-        "the certificate of \(principal.name) is for cluster \(principal.cluster), this is \(inventory.cluster)"
-      )
-    }
-    let parts = request.path.split(separator: "/", omittingEmptySubsequences: false).dropFirst()
-      .map(String.init)
     do throws(Refusal) {
-      switch (request.method, parts.count, parts.first, parts.dropFirst().first) {
-      case ("GET", 2, "v1", "status"):
-        try permit(principal, [.observer, .operator, .node])
-        return .json(200, status())
-      case ("GET", 1, "metrics", nil):
-        try permit(principal, [.observer, .operator])
-        return metrics()
-      case ("GET", 2, "v1", "clock"):
-        try permit(principal, [.operator, .node])
-        if let id = request.query("rollout") { heard(of: id, principal) }
-        return .json(
-          200,
-          ClockReading(
-            received: received, sent: Clock.now(), bootID: ports.process.bootID(),
-            realtimeMicroseconds: Clock.realtimeMicroseconds()))
-      case ("POST", 2, "v1", "plan"):
-        try permitCoordinator(principal)
-        return .json(200, try plan(decode(request), by: principal))
-      case ("POST", 2, "v1", "check"):
-        try permit(principal, [.observer, .operator])
-        return .json(200, check(for: principal.role, milliseconds: try integer(request, "timeout")))
-      case ("GET", 2, "v1", "reached"):
-        try permit(principal, [.witness])
-        return .json(200, try reached(request, by: principal.name))
-      case ("GET", 2, "v1", "generations"):
-        try permit(principal, [.observer, .operator])
-        return .json(200, try generations.answer())
-      case ("GET", 4, "v1", "generations") where parts[3] == "diff":
-        try permit(principal, [.observer, .operator])
-        return .json(
-          200,
-          try generations.difference(
-            from: number(parts[2], of: "generation"), to: integer(request, "to")))
-      case ("GET", 2, "v1", "explain"):
-        try permit(principal, [.observer, .operator])
-        return .json(200, try explain(request.query("name")))
-      case ("GET", 2, "v1", "logs"):
-        try permit(principal, [.observer, .operator])
-        return .json(200, try logs(request, for: principal.role))
-      case ("GET", 2, "v1", "seal"):
-        try permit(principal, [.observer, .operator, .node])
-        return .json(200, seals.view(seals.record()))
-      case ("POST", 3, "v1", "seal") where parts[2] == "recover":
-        try permit(principal, [.operator])
-        return .json(200, try seals.recover(by: principal.name))
-      case ("POST", 2, "v1", "rollouts"):
-        try permitCoordinator(principal)
-        return .json(
-          200, try vote(decode(request), by: principal, waiting: integer(request, "wait")))
-      case ("GET", 2, "v1", "rollouts"):
-        try permit(principal, [.observer, .operator, .node])
-        return .json(200, try timelines.rollouts())
-      case ("GET", 3, "v1", "rollouts"):
-        try permit(principal, [.observer, .operator, .node])
-        return .json(200, try view(parts[2], request))
-      case ("POST", 4, "v1", "rollouts") where parts[3] == "result":
-        try permit(principal, [.operator, .node])
-        return .json(200, try summary.answer(decode(request), of: parts[2], by: principal))
-      case ("GET", 2, "v1", "proposals"):
-        try permit(principal, [.observer, .operator, .node])
-        return .json(200, proposals.view())
-      case ("POST", 2, "v1", "proposals"):
-        try permit(principal, [.node])
-        return .json(200, proposals.heard(try decode(request), of: principal.name))
-      case ("POST", 3, "v1", "proposals") where parts[2] == "retry":
-        try permit(principal, [.operator])
-        return .json(200, try proposals.retry(decode(request)))
-      case ("POST", 4, "v1", "rollouts") where Self.steps.contains(parts[3]):
-        return try answerStep(parts[3], of: parts[2], request, from: principal)
-      default:
-        return refuse(
-          404, .validation, "there is no \(request.method) \(request.path) in this agent's API")
+      _ = try doorkeeper.standing(of: principal)
+      guard let (route, argument) = Route.of(request, to: .agent) else {
+        return .refusal(404, Route.unknown(request))
       }
+      try route.permit(principal)
+      if route == .metrics { return metrics() }
+      return .json(200, try answer(route, argument, request, from: principal, received))
     } catch {
       let status: Int =
         switch error.code {
@@ -106,14 +30,50 @@ extension Agent {
         case .busy: 409
         default: 500
         }
-      return refuse(status, error.code, error.message)
+      return .refusal(status, error)
     }
   }
 
-  private static let steps = ["promise", "accept", "decision", "resolve"]
-
-  private func refuse(_ status: Int, _ kind: RefusalCode, _ message: String) -> HTTPResponse {
-    .json(status, ErrorAnswer(kind: kind, message: message))
+  private func answer(
+    _ route: Route, _ argument: String, _ request: HTTPRequest, from principal: Principal,
+    _ received: Instant
+  ) throws(Refusal) -> any Encodable {
+    switch route {
+    case .status: return status()
+    case .clock:
+      if let id = request.query(.rollout) { heard(of: id, principal) }
+      return ClockReading(
+        received: received, sent: Clock.now(), bootID: ports.process.bootID(),
+        realtimeMicroseconds: Clock.realtimeMicroseconds())
+    case .plan: return try plan(decode(request), by: principal)
+    case .check: return check(for: principal.role, milliseconds: try integer(request, .timeout))
+    case .reached: return try reached(request, by: principal.name)
+    case .explain: return try explain(request.query(.name))
+    case .generations: return try generations.answer()
+    case .diff:
+      return try generations.difference(
+        from: number(argument, of: "generation"), to: integer(request, .to))
+    case .logs: return try logs(request, for: principal.role)
+    case .seal: return seals.view(seals.record())
+    case .recoverSeal: return try seals.recover(by: principal.name)
+    case .vote: return try vote(decode(request), by: principal, waiting: integer(request, .wait))
+    case .promise, .accept, .decide:
+      try permitMember(of: argument, principal)
+      return switch route {
+      case .promise: try promise(decode(request), of: argument, to: principal)
+      case .accept: try accept(decode(request), of: argument, from: principal)
+      default: try decide(decode(request), of: argument, from: principal)
+      }
+    case .resolve: return try resolve(argument)
+    case .rollouts: return try timelines.rollouts()
+    case .follow: return try view(argument, request)
+    case .result: return try summary.answer(decode(request), of: argument, by: principal)
+    case .proposals: return proposals.view()
+    case .tellProposal: return proposals.heard(try decode(request), of: principal.name)
+    case .retryProposal: return try proposals.retry(decode(request))
+    case .metrics, .connectBack, .propose, .withdrawProposal, .ownProposal:
+      preconditionFailure("\(route) is not answered as JSON here")
+    }
   }
 
   func decode<Value: Decodable>(_ request: HTTPRequest) throws(Refusal) -> Value {
@@ -122,9 +82,9 @@ extension Agent {
     }
   }
 
-  func integer(_ request: HTTPRequest, _ name: String) throws(Refusal) -> Int? {
+  func integer(_ request: HTTPRequest, _ name: Route.Parameter) throws(Refusal) -> Int? {
     guard let text = request.query(name) else { return nil }
-    return try number(text, of: name)
+    return try number(text, of: name.rawValue)
   }
 
   private func number(_ text: String, of name: String) throws(Refusal) -> Int {
@@ -138,11 +98,8 @@ extension Agent {
   /// inventory is told, and only of a nonce that it has just been given.
   private func reached(_ request: HTTPRequest, by witness: String) throws(Refusal) -> ReachedAnswer
   {
-    guard inventory.keyManager(named: witness)?.witness != nil else {
-      throw Refusal(.notPermitted, "\(witness) is no witness in the inventory of \(node)")
-    }
-    guard let nonce = request.query("nonce").flatMap(Digest.init(hex:)),
-      let challenge = request.query("challenge").flatMap(Digest.init(hex:))
+    guard let nonce = request.query(.nonce).flatMap(Digest.init(hex:)),
+      let challenge = request.query(.challenge).flatMap(Digest.init(hex:))
     else {
       throw Refusal(
         .validation, "nonce and challenge must be 64 lower-case hexadecimal digits each")
@@ -262,8 +219,8 @@ extension Agent {
 
   private func view(_ id: String, _ request: HTTPRequest) throws(Refusal) -> RolloutView {
     let view = try timelines.view(
-      id, after: try integer(request, "after") ?? 0,
-      wait: min(try integer(request, "wait") ?? 0, Limits.longPollMilliseconds)
+      id, after: try integer(request, .after) ?? 0,
+      wait: min(try integer(request, .wait) ?? 0, Limits.longPollMilliseconds)
     ) { rollouts.now.finished(id) }
     let result = results.kept(id)
     // Its timeline may have made room for others.

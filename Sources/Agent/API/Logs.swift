@@ -10,19 +10,19 @@ internal import Threads
 extension Agent {
   /// GET /v1/logs.
   func logs(_ request: HTTPRequest, for role: Role) throws(Refusal) -> LogsAnswer {
-    let limit = min(try integer(request, "limit") ?? 1_000, Limits.journalLinesInAnswer)
+    let limit = min(try integer(request, .limit) ?? 1_000, Limits.journalLinesInAnswer)
     let start: JournalRequest.Start
-    if let cursor = request.query("after") {
+    if let cursor = request.query(.after) {
       start = .after(cursor: cursor)
-    } else if let since = try integer(request, "since") {
+    } else if let since = try integer(request, .since) {
       start = .since(microseconds: Int64(since))
     } else {
-      start = .last(min(try integer(request, "last") ?? limit, Limits.journalLinesBack))
+      start = .last(min(try integer(request, .last) ?? limit, Limits.journalLinesBack))
     }
-    let wait = min(try integer(request, "wait") ?? 0, Limits.longPollMilliseconds)
+    let wait = min(try integer(request, .wait) ?? 0, Limits.longPollMilliseconds)
     let page = try ports.journal.page(
       JournalRequest(start: start, limit: limit, deadline: .inMilliseconds(wait)))
-    let errorsOnly = request.query("errors") == "true"
+    let errorsOnly = request.query(.errors) == "true"
     if role != .observer { return logs(page, errorsOnly: errorsOnly) }
     // What is secret is looked up for each page, and each line searched for all of it: an observer must not be able to
     // occupy the node with that.

@@ -3,17 +3,8 @@ internal import API
 internal import Model
 internal import Rollout
 
-// Who may ask what: callers by role, coordinators, members, proposers of a ballot.
+// What a caller may ask beyond its role, which Route knows: coordinators, members, proposers of a ballot.
 extension Agent {
-  /// A caller of one of these roles; a node must be one of the inventory's, whatever it asks.
-  func permit(_ principal: Principal, _ roles: [Role]) throws(Refusal) {
-    if roles.contains(principal.role) { return try permitMember(principal) }
-    throw Refusal(
-      .notPermitted,
-      "the certificate of \(principal.name) has role \(principal.role.rawValue), this needs \(roles.map(\.rawValue).joined(separator: " or ")): use the credentials of one"
-    )
-  }
-
   /// A node must be a member of the rollout that it asks about, if this member is in it.
   func permitMember(of id: String, _ principal: Principal) throws(Refusal) {
     let active = rollouts.now.record.active?.rollout
@@ -21,16 +12,6 @@ extension Agent {
       active.content(of: principal.name) == nil
     else { return }
     throw Refusal(.notPermitted, "\(principal.name) is no member of rollout \(id)")
-  }
-
-  /// A node must be one of the cluster's; other roles are not looked at.
-  func permitMember(_ principal: Principal) throws(Refusal) {
-    if principal.role == .node, inventory.node(named: principal.name) == nil {
-      throw Refusal(
-        .notPermitted,
-        "\(principal.name) is no node of the inventory of \(node); make the inventories the same on every host"
-      )
-    }
   }
 
   /// Whether the caller may propose with this ballot.
@@ -67,7 +48,6 @@ extension Agent {
   func permitCoordination(
     _ principal: Principal, _ request: RolloutRequest
   ) throws(Refusal) {
-    try permitCoordinator(principal)
     if principal.role == .operator { return }
     switch request.kind {
     case .rollback:
@@ -99,12 +79,5 @@ extension Agent {
     case nil:
       return results.isOpen(finished.rollout.id) || finished.outcome.kind != .confirmed
     }
-  }
-}
-
-extension Agent {
-  /// Whether a caller may coordinate anything at all.
-  func permitCoordinator(_ principal: Principal) throws(Refusal) {
-    try permit(principal, [.operator, .node])
   }
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import API
 package import HTTP
-internal import JSONCoding
 package import Model
 internal import Threads
 
@@ -38,8 +37,8 @@ package final class RequestJournal: Sendable {
         "refused \(who): \(route): \(response.status)\(Self.reason(response))"
       }
     case 200..<300:
-      guard let request, request.method == "POST", request.path != "/v1/check",
-        principal?.role == .operator
+      guard let request, request.method == "POST", principal?.role == .operator,
+        Route.of(request, to: .agent)?.route.isLook != true
       else { return }
       write(.information, "answered \(Self.name(principal)) \(request.path)") { "\(who): \(route)" }
     default: return
@@ -68,8 +67,7 @@ package final class RequestJournal: Sendable {
   }
 
   private static func reason(_ response: HTTPResponse) -> String {
-    let answer = try? JSON.decode(ErrorAnswer.self, from: response.body)
-    return answer.map { ", \(visible($0.message))" } ?? ""
+    (try? response.refusal()).map { ", \(visible($0.message))" } ?? ""
   }
 
   /// A caller's own text must not make a line of its own, nor move a cursor.

@@ -1,68 +1,56 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import API
-internal import HTTP
 internal import Model
 internal import Rollout
 internal import Threads
 
+// What a proposer asks of this member. Ballot 0 and the decision that follows from it belong to whoever created the
+// rollout. Everything above is between the members, each in its own name.
 extension Agent {
-  /// POST /v1/rollouts/ID/STEP: what a proposer asks of this member, and an operator who wants the
-  /// rollout ended.
-  ///
-  /// Ballot 0 and the decision that follows from it belong to whoever created the rollout. Everything
-  /// above is between the members, each in its own name.
-  func answerStep(
-    _ step: String, of id: String, _ request: HTTPRequest, from principal: Principal
-  ) throws(Refusal) -> HTTPResponse {
-    switch step {
-    case "promise":
-      try permit(principal, [.node])
-      try permitMember(of: id, principal)
-      let asked: PromiseRequest = try decode(request)
-      try checkEpoch(asked.epoch)
-      try permit(asked.ballot, of: id, from: principal)
-      let key = RolloutKey(id: id, epoch: asked.epoch, addressee: asked.incarnation)
-      return .json(200, try reply(.promise(key, asked.ballot)))
-    case "accept":
-      try permit(principal, [.operator, .node])
-      try permitMember(of: id, principal)
-      let asked: AcceptRequest = try decode(request)
-      try checkEpoch(asked.epoch)
-      try permit(asked.proposal.ballot, of: id, from: principal)
-      try checkInstant(asked.proposal.instant, bootID: asked.proposal.bootID)
-      let key = RolloutKey(id: id, epoch: asked.epoch, addressee: asked.incarnation)
-      return .json(200, try reply(.accept(key, asked.proposal)))
-    case "decision":
-      try permit(principal, [.operator, .node])
-      try permitMember(of: id, principal)
-      let told: DecisionRequest = try decode(request)
-      try checkEpoch(told.epoch)
-      // A member that has learnt the decision tells it; when to act only the coordinator knows.
-      if principal.role == .operator || told.instant != nil {
-        try permit(.coordinator, of: id, from: principal)
-      }
-      try checkInstant(told.instant, bootID: told.bootID)
-      let key = RolloutKey(id: id, epoch: told.epoch, addressee: told.incarnation)
-      return .json(
-        200,
-        try reply(
-          .decided(
-            key, told.decision, instant: told.instant, bootID: told.bootID, reason: told.reason)))
-    case "resolve":
-      try permit(principal, [.operator])
-      if case .failure(let refusal)? = member.perform(.resolve(id: id)) { throw refusal }
-      member.hurry(id)
-      let participant = rollouts.state.withLock { $0.participant }
-      guard participant.record.active?.rollout.id == id else {
-        return .json(200, DoubtAnswer(node: node, stage: nil, doubt: nil))
-      }
-      return .json(
-        200,
-        DoubtAnswer(
-          node: node, stage: participant.record.active.map { .known($0.stage.phase) },
-          doubt: participant.doubt.map { Doubt($0) }))
-    default: preconditionFailure("the table of the API has no step \(step)")
+  func promise(
+    _ asked: PromiseRequest, of id: String, to principal: Principal
+  ) throws(Refusal) -> ReplyAnswer {
+    try checkEpoch(asked.epoch)
+    try permit(asked.ballot, of: id, from: principal)
+    let key = RolloutKey(id: id, epoch: asked.epoch, addressee: asked.incarnation)
+    return try reply(.promise(key, asked.ballot))
+  }
+
+  func accept(
+    _ asked: AcceptRequest, of id: String, from principal: Principal
+  ) throws(Refusal) -> ReplyAnswer {
+    try checkEpoch(asked.epoch)
+    try permit(asked.proposal.ballot, of: id, from: principal)
+    try checkInstant(asked.proposal.instant, bootID: asked.proposal.bootID)
+    let key = RolloutKey(id: id, epoch: asked.epoch, addressee: asked.incarnation)
+    return try reply(.accept(key, asked.proposal))
+  }
+
+  func decide(
+    _ told: DecisionRequest, of id: String, from principal: Principal
+  ) throws(Refusal) -> ReplyAnswer {
+    try checkEpoch(told.epoch)
+    // A member that has learnt the decision tells it; when to act only the coordinator knows.
+    if principal.role == .operator || told.instant != nil {
+      try permit(.coordinator, of: id, from: principal)
     }
+    try checkInstant(told.instant, bootID: told.bootID)
+    let key = RolloutKey(id: id, epoch: told.epoch, addressee: told.incarnation)
+    return try reply(
+      .decided(
+        key, told.decision, instant: told.instant, bootID: told.bootID, reason: told.reason))
+  }
+
+  /// An operator wants the rollout ended.
+  func resolve(_ id: String) throws(Refusal) -> DoubtAnswer {
+    if case .failure(let refusal)? = member.perform(.resolve(id: id)) { throw refusal }
+    member.hurry(id)
+    let participant = rollouts.state.withLock { $0.participant }
+    guard let active = participant.record.active, active.rollout.id == id else {
+      return DoubtAnswer(node: node, stage: nil, doubt: nil)
+    }
+    return DoubtAnswer(
+      node: node, stage: .known(active.stage.phase), doubt: participant.doubt.map { Doubt($0) })
   }
 
   // MARK: numbers

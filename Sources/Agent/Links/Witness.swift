@@ -57,17 +57,13 @@ package final class Witness: Sendable {
   /// Answers one request of a caller whose certificate says who it is. Blocks while it connects
   /// back.
   package func answer(_ request: HTTPRequest, from principal: Principal) -> HTTPResponse {
-    switch (request.method, request.path) {
-    case ("POST", "/v1/witness"): return connectBack(request, principal)
-    case ("GET", "/v1/status"), ("GET", "/metrics"):
-      guard principal.cluster == inventory.cluster else { return refuse(.cluster, principal) }
-      let isMetrics = request.path == "/metrics"
-      guard principal.role != .witness, !(isMetrics && principal.role == .node) else {
-        return refuse(.role, principal)
-      }
-      return isMetrics ? metrics() : .json(200, status())
-    default: return refuse(.request, principal)
+    guard let route = Route.of(request, to: .witness)?.route else {
+      return refuse(.request, principal)
     }
+    if route == .connectBack { return connectBack(request, principal) }
+    guard principal.cluster == inventory.cluster else { return refuse(.cluster, principal) }
+    guard route.roles.contains(principal.role) else { return refuse(.role, principal) }
+    return route == .metrics ? metrics() : .json(200, status())
   }
 
   /// What a certificate's holder is owed here; the answer that it gets instead if there is nothing
@@ -151,9 +147,7 @@ package final class Witness: Sendable {
         .warning,
         "refused \(principal.uri): \(what) (told once; keyturn_witness_refused_total counts)")
     }
-    return .json(
-      status, ErrorAnswer(kind: kind, message: "witness \(name) refuses \(principal.name): \(what)")
-    )
+    return .refusal(status, kind, "witness \(name) refuses \(principal.name): \(what)")
   }
 
   // MARK: looking

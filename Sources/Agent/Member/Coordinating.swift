@@ -63,18 +63,10 @@ private struct OwnLink: AgentLink {
   func call<Answer>(
     _ request: AgentRequest<Answer>, lane: AgentLane, deadline: Instant
   ) throws(LinkFailure) -> Answer {
-    let call = request.call
-    let request = HTTPRequest(
-      call.method, call.path, query: call.query, body: call.body.map { JSON.encode($0) } ?? [])
-    guard let response = answer?(request, principal) else {
+    guard let response = answer?(request.message, principal) else {
       throw .unreachable("the agent is not there")
     }
-    let no: ErrorAnswer
-    do throws(JSONFailure) {
-      if response.status == 200 { return try JSON.decode(Answer.self, from: response.body) }
-      no = try JSON.decode(ErrorAnswer.self, from: response.body)
-    } catch { no = ErrorAnswer(kind: .failed, message: "\(call.method) \(call.path): \(error)") }
-    throw .answered(no)
+    do throws(Refusal) { return try request.answer(in: response) } catch { throw .answered(error) }
   }
 }
 

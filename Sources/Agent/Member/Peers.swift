@@ -200,45 +200,29 @@ private struct PeerLink: AgentLink {
   func call<Answer>(
     _ request: AgentRequest<Answer>, lane: AgentLane, deadline: Instant
   ) throws(LinkFailure) -> Answer {
-    let id: String
-    let (after, wait): (Int, Int)
-    switch request.call {
-    case .follow(let rollout, let last, let most): (id, after, wait) = (rollout, last, most)
-    case .prepare(let question, nil):
-      return try awaitVote(question, request, deadline)
+    var question = request
+    let (urgency, pause, end): (Peers.Urgency, Int, Instant)
+    switch (request.route, request.waitMilliseconds) {
+    case (.follow, let wait?):
+      question.waitMilliseconds = 0
+      (urgency, pause, end) = (.later, pauseMilliseconds, min(deadline, .inMilliseconds(wait)))
+    case (.vote, nil):
+      question.waitMilliseconds = Self.voteMilliseconds
+      (urgency, pause, end) = (.now, Self.voteMilliseconds, deadline)
     default: return try peers.ask(request, of: node, .now, deadline: deadline)
     }
-    let end = min(deadline, .inMilliseconds(wait))
     while true {
-      let view: RolloutView = try peers.ask(
-        .follow(id: id, after: after, waitMilliseconds: 0), of: node, .later, deadline: deadline)
-      let next = Instant.inMilliseconds(pauseMilliseconds)
-      if !view.events.isEmpty || view.outcome != nil || next >= end {
-        guard let answer = view as? Answer else {
-          preconditionFailure("a follow is answered with a view")
-        }
-        return answer
-      }
+      let answer = try peers.ask(question, of: node, urgency, deadline: deadline)
+      let next = Instant.inMilliseconds(pause)
+      if !isToCome(answer) || next >= end { return answer }
       Clock.sleep(until: next)
     }
   }
-  /// Asks for the vote until it is there.
-  private func awaitVote<Answer>(
-    _ question: PrepareRequest, _ request: AgentRequest<Answer>, _ deadline: Instant
-  ) throws(LinkFailure) -> Answer {
-    while true {
-      let vote: VoteAnswer = try peers.ask(
-        .prepare(question, waitMilliseconds: Self.voteMilliseconds), of: node, .now,
-        deadline: deadline)
-      let next = Instant.inMilliseconds(Self.voteMilliseconds)
-      if vote.isPending != true || next >= deadline {
-        guard let answer = vote as? Answer else {
-          preconditionFailure("a request for a vote is answered with one")
-        }
-        return answer
-      }
-      Clock.sleep(until: next)
-    }
+
+  /// Whether there is nothing to tell yet.
+  private func isToCome(_ answer: any Sendable) -> Bool {
+    if let view = answer as? RolloutView { return view.events.isEmpty && view.outcome == nil }
+    return (answer as? VoteAnswer)?.isPending == true
   }
 
   /// How long one question waits for the vote, and how long it is until the next, milliseconds.

@@ -2,11 +2,7 @@
 package import Crypto
 package import Model
 
-// Between nodes and witnesses (docs/development/api.md, "Witnesses"):
-//
-//   POST /v1/witness                          node      WitnessRequest  -> ReverseReport (KeyManager)
-//   GET  /v1/reached?nonce=NAME&challenge=C   witness                   -> ReachedAnswer
-//   GET  /v1/status, /metrics of a witness    as a node's               -> WitnessStatus, text
+// Between nodes and witnesses (docs/development/api.md, "Witnesses").
 
 /// The question of a node to a witness: connect back to me. It names no address and no node; both
 /// are the witness's to know.

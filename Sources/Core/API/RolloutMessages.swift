@@ -1,47 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The API between `keyturn` and `keyturnd`: HTTPS (TLS 1.3, mutual), HTTP/1.1, JSON. docs/development/api.md
-// describes it.
-//
-//   GET  /v1/status                       observer, operator, node    -> NodeStatus
-//   GET  /v1/clock                        operator, node              -> ClockReading
-//   POST /v1/plan                         operator, node PlanRequest  -> PlanAnswer
-//   POST /v1/rollouts?wait=MS             operator, node PrepareRequest -> VoteAnswer (when the checks have ended)
-//   POST /v1/rollouts/ID/promise          node       PromiseRequest   -> ReplyAnswer
-//   POST /v1/rollouts/ID/accept           operator, node AcceptRequest -> ReplyAnswer
-//   POST /v1/rollouts/ID/decision         operator, node DecisionRequest -> ReplyAnswer
-//   POST /v1/rollouts/ID/resolve          operator                    -> DoubtAnswer
-//   POST /v1/rollouts/ID/result       operator, node RolloutResult   -> RolloutResult
-//   GET  /v1/rollouts                     observer, operator, node    -> RolloutsAnswer
-//   GET  /v1/rollouts/ID?after=N&wait=MS  observer, operator, node    -> RolloutView (a long poll)
-//   GET  /v1/generations                  observer, operator          -> HistoryAnswer
-//   GET  /v1/generations/N/diff?to=M      observer, operator          -> DiffAnswer
-//   POST /v1/check?timeout=MS             observer, operator          -> CheckAnswer
-//   GET  /v1/explain?name=KEY             observer, operator          -> ExplainAnswer
-//   GET  /v1/logs?...                     observer, operator          -> LogsAnswer (a long poll)
-//   GET  /v1/seal                         observer, operator, node    -> SealView
-//   POST /v1/seal/recover                 operator                    -> SealRecovery
-//   GET  /v1/proposals                      observer, operator, node    -> ProposalsView
-//   POST /v1/proposals                      node       MemberProposal  -> ProposalsView
-// Witnesses: APIWitness.swift.
-//
-// What is refused is answered with an HTTP status from 400 on and an ErrorAnswer; what is not even HTTP, with text.
+// What is asked and answered in a rollout, as JSON. Route has the paths.
 
 package import Crypto
 package import Model
 package import Rollout
-
-/// What goes wrong between programs: bounded kinds, a message for people.
-package struct ErrorAnswer: Sendable, Codable, Hashable {
-  /// What kind of no it is.
-  package var kind: RefusalCode
-  /// What was attempted, what happened, what to do.
-  package var message: String
-
-  package init(kind: RefusalCode, message: String) {
-    self.kind = kind
-    self.message = message
-  }
-}
 
 /// What is asked of a node: validated and checked against its file, its unit and its Key Managers.
 package struct PlanRequest: Sendable, Codable {

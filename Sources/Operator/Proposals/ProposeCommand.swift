@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import API
-internal import Coordination
 internal import Crypto
 internal import HTTP
-internal import JSONCoding
 internal import Model
 internal import Rollout
 internal import Threads
@@ -76,10 +74,7 @@ struct ProposeCommand: Command {
       context.console.message(.error, "nothing was proposed: the settings are refused")
       return CommandResult(.validationRefused, isChanged: false)
     }
-    let view = try ask(
-      HTTPRequest(
-        "POST", "/v1/proposal", headers: ["content-type": "application/json"],
-        body: JSON.encode(proposals.request)), Self.proposeMilliseconds)
+    let view = try ask(.propose(proposals.request), Self.proposeMilliseconds)
     event(view)
     // Nothing is proposed, with or without --wait.
     if view.phase == .notConfirmed, let failure = view.failure { return refused(view, failure) }
@@ -87,25 +82,17 @@ struct ProposeCommand: Command {
     return try wait(view)
   }
 
-  private func ask(_ request: HTTPRequest, _ milliseconds: Int) throws(Refusal) -> ProposalsView {
-    let socket = options.socket ?? Self.socket
-    let response = try context.local.ask(
-      request, socket: socket, deadline: .inMilliseconds(milliseconds))
-    let no: ErrorAnswer
-    do throws(JSONFailure) {
-      if response.status == 200 { return try JSON.decode(ProposalsView.self, from: response.body) }
-      no = try JSON.decode(ErrorAnswer.self, from: response.body)
-    } catch {
-      throw Refusal(
-        response.status == 403 ? .notPermitted : .failed,
-        "the agent's answer, status \(response.status), is not understood (\(error)); its version may be another"
-      )
-    }
-    throw Refusal(no.kind, no.message)
+  private func ask(
+    _ request: AgentRequest<ProposalsView>, _ milliseconds: Int
+  ) throws(Refusal) -> ProposalsView {
+    try request.answer(
+      in: context.local.ask(
+        request.message, socket: options.socket ?? Self.socket,
+        deadline: .inMilliseconds(milliseconds)))
   }
 
   private func withdraw() throws(Refusal) -> CommandResult {
-    let view = try ask(HTTPRequest("POST", "/v1/proposal/withdraw"), Self.askMilliseconds)
+    let view = try ask(.withdrawProposal, Self.askMilliseconds)
     event(view)
     context.console.line(
       view.isChanged ? "withdrawn: \(view.node) proposes nothing" : "there was no proposal here")
@@ -194,7 +181,7 @@ struct ProposeCommand: Command {
         return CommandResult(.busy, outcome: "waiting", isChanged: first.isChanged)
       }
       Clock.sleep(until: .inMilliseconds(Self.pollMilliseconds))
-      view = try ask(HTTPRequest("GET", "/v1/proposal"), Self.askMilliseconds)
+      view = try ask(.ownProposal, Self.askMilliseconds)
       if let under = view.rollout, !earlier.contains(under) { rollout = under }
     }
   }

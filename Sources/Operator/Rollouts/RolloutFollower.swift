@@ -77,7 +77,8 @@ struct RolloutFollower: Sendable {
 
     /// Whether the node answers and does not know it.
     func isStranger(_ name: String) -> Bool {
-      if case .answered(let answer)? = troubles[name] { answer.kind == .validation } else { false }
+      guard case .answered(let refusal)? = troubles[name] else { return false }
+      return refusal.code == .validation
     }
 
     func memberOutcomes(_ names: [String]) -> [MemberOutcome] {

@@ -4,7 +4,6 @@ import Agent
 import Crypto
 import HTTP
 import HTTPS
-import JSONCoding
 import KeyManager
 import Model
 import Probes
@@ -28,17 +27,8 @@ struct HostWitnesses: WitnessPort {
       place, context: context,
       expecting: Principal(cluster: inventory.cluster, role: .witness, name: witness))
     defer { client.close() }
-    let response = try ask(
-      client, HTTPRequest("POST", "/v1/witness", body: JSON.encode(request)), deadline)
-    let no: ErrorAnswer
-    do throws(JSONFailure) {
-      if response.status == 200 { return try JSON.decode(ReverseReport.self, from: response.body) }
-      no = try JSON.decode(ErrorAnswer.self, from: response.body)
-    } catch {
-      throw Refusal(
-        .failed, "its answer, status \(response.status), is not understood; its version may differ")
-    }
-    throw Refusal(no.kind, no.message)
+    let question = AgentRequest<ReverseReport>(.connectBack, body: request)
+    return try question.answer(in: ask(client, question.message, deadline))
   }
 
   /// When every node of a large cluster asks at once, some connections are closed: those ask again.

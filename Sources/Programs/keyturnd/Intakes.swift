@@ -31,22 +31,23 @@ extension HTTPSServer.Bounds {
 
 extension Intake {
   static func agent(
-    _ agent: Agent, _ inventory: Inventory,
+    _ agent: Agent,
     _ log: @escaping @Sendable (_ priority: LogPriority, _ message: String) -> Void
   ) -> Intake {
-    let doorkeeper = Doorkeeper(of: agent.node, inventory)
+    let doorkeeper = agent.doorkeeper
     let journal = RequestJournal(log: log)
     var intake = Intake { request, peer in
       guard let principal = peer.principal else { return nameless }
       if JSON.hasMoreValues(than: Limits.jsonValues, request.body) {
-        return refusal(413, .validation, "the body holds more than \(Limits.jsonValues) values")
+        return .refusal(
+          413, .validation, "the body holds more than \(Limits.jsonValues) values")
       }
       return agent.answer(request, from: principal)
     }
     intake.place = { peer in
       guard let principal = peer.principal else { return .refused(nameless) }
       do throws(Refusal) { return .served(try doorkeeper.standing(of: principal)) } catch {
-        return .refused(refusal(403, error.code, error.message))
+        return .refused(.refusal(403, error))
       }
     }
     intake.body = { request, peer in
@@ -54,11 +55,11 @@ extension Intake {
       do throws(Refusal) {
         return .taken(upTo: try doorkeeper.bodyLimit(of: request, from: principal))
       } catch {
-        return .refused(refusal(error.code == .notPermitted ? 403 : 404, error.code, error.message))
+        return .refused(.refusal(error.code == .notPermitted ? 403 : 404, error))
       }
     }
     intake.note = { journal.note($0, from: $1.principal, at: $1.address.host, $2) }
-    intake.words = { refusal($0, $0 == 503 ? .unreachable : .validation, $1) }
+    intake.words = { .refusal($0, $0 == 503 ? .unreachable : .validation, $1) }
     return intake
   }
 
@@ -80,18 +81,12 @@ extension Intake {
     }
     intake.note = { request, peer, answer in
       // Whom it dismisses, and what a node asks of it, a witness counts and tells itself.
-      guard let request, request.path != "/v1/witness" else { return }
+      guard let request, Route.of(request, to: .witness)?.route != .connectBack else { return }
       journal.note(request, from: peer.principal, at: peer.address.host, answer)
     }
-    intake.words = { refusal($0, $0 == 503 ? .unreachable : .validation, $1) }
+    intake.words = { .refusal($0, $0 == 503 ? .unreachable : .validation, $1) }
     return intake
   }
 
-  private static let nameless = refusal(403, .notPermitted, "no name")
-
-  @Sendable private static func refusal(
-    _ status: Int, _ kind: RefusalCode, _ message: String
-  ) -> HTTPResponse {
-    .json(status, ErrorAnswer(kind: kind, message: message))
-  }
+  private static let nameless = HTTPResponse.refusal(403, .notPermitted, "no name")
 }

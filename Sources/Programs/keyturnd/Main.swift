@@ -93,7 +93,7 @@ enum Daemon {
       ports: try ports(configuration, inventory, context), certificate: context.ownCertificate)
     let listener = try configuration.listener(port: node.agentPlace?.port)
     agent.start()
-    let server = try serve(listener, context, bounds: .agent, intake: .agent(agent, inventory, log))
+    let server = try serve(listener, context, bounds: .agent, intake: .agent(agent, log))
     // What was under way is finished before the server may start with the wrong file; the other
     // agents may need this one for that, so it serves already.
     agent.catchUp(until: .inMilliseconds(10_000))

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import API
+internal import HTTP
 internal import JSONCoding
 internal import KeyManager
 internal import Model
@@ -37,8 +38,13 @@ enum PeerFuzz {
     case 20: return again(LogsAnswer.self, body)
     case 21: return again(SealView.self, body) ?? again(SealRecovery.self, body)
     case 22: return again(ProposalsView.self, body)
-    default: return again(ReverseReport.self, body) ?? again(ErrorAnswer.self, body)
+    default: return again(ReverseReport.self, body) ?? refusal(body)
     }
+  }
+
+  private static func refusal(_ body: [UInt8]) -> String? {
+    guard let no = try? HTTPResponse(403, body: body).refusal() else { return nil }
+    return (try? HTTPResponse.refusal(403, no).refusal()) == no ? nil : "a refusal differs"
   }
 
   /// Reads, writes and reads again: the same both times, and each number within its range.

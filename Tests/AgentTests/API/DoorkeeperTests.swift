@@ -80,8 +80,8 @@ import Threads
   private let lines = Lock<[String]>([])
   private let ann = Principal(cluster: "prod", role: .operator, name: "ann")
   private let mallory = Principal(cluster: "prod", role: .observer, name: "mallory")
-  private let refusal = HTTPResponse.json(
-    403, ErrorAnswer(kind: .notPermitted, message: "role observer may not"))
+  private let refusal = HTTPResponse.refusal(
+    403, .notPermitted, "role observer may not")
 
   private func journal() -> RequestJournal {
     RequestJournal { [lines] priority, line in
@@ -112,7 +112,7 @@ import Threads
   @Test("what an operator asked for and got is a line, what only looks is none")
   func answers() {
     let journal = journal()
-    let answer = HTTPResponse.json(200, ErrorAnswer(kind: .failed, message: ""))
+    let answer = HTTPResponse.json(200, [""])
     for (method, path) in [
       ("POST", "/v1/rollouts"), ("GET", "/v1/status"), ("POST", "/v1/check"), ("POST", "/v1/plan"),
     ] {

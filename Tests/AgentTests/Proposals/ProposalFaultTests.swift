@@ -92,8 +92,8 @@ struct ProposalFaultTests {
     for node in cluster.nodes { _ = try propose(node.agent) }
     #expect(comes { answers.withLock { !$0.isEmpty } })
     let answer = try #require(answers.withLock { $0.first })
-    let no = try JSON.decode(ErrorAnswer.self, from: answer.body)
-    #expect(answer.status == 400 && no.kind == .busy, "\(no)")
+    let no = try answer.refusal()
+    #expect(answer.status == 400 && no.code == .busy, "\(no)")
     #expect(no.message.contains("is under way"), "\(no)")
     #expect(comes { cluster.nodes.allSatisfy { $0.agent.proposals.view().phase == .inForce } })
   }

@@ -64,8 +64,8 @@ struct ProposalKeeperTests {
     let response = node.agent.answerLocally(
       HTTPRequest("POST", "/v1/proposal", body: JSON.encode(body)))
     #expect(response.status == 400)
-    let no = try JSON.decode(ErrorAnswer.self, from: response.body)
-    #expect(no.kind == .validation)
+    let no = try response.refusal()
+    #expect(no.code == .validation)
     #expect(node.host.state.withLock { $0.records["proposal"] } == nil)
   }
 

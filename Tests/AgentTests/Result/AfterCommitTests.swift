@@ -20,17 +20,8 @@ struct OperatorLink: AgentLink {
     _ request: AgentRequest<Answer>, lane: AgentLane, deadline: Instant
   ) throws(LinkFailure) -> Answer {
     if isGone() { throw .unreachable("it is gone") }
-    let call = request.call
-    let response = agent.answer(
-      HTTPRequest(
-        call.method, call.path, query: call.query, body: call.body.map { JSON.encode($0) } ?? []),
-      from: alice)
-    let no: ErrorAnswer
-    do throws(JSONFailure) {
-      if response.status == 200 { return try JSON.decode(Answer.self, from: response.body) }
-      no = try JSON.decode(ErrorAnswer.self, from: response.body)
-    } catch { throw .unreachable("\(error)") }
-    throw .answered(no)
+    let response = agent.answer(request.message, from: alice)
+    do throws(Refusal) { return try request.answer(in: response) } catch { throw .answered(error) }
   }
 }
 

@@ -37,9 +37,9 @@ struct Cluster {
         counts[caller] = (now + 1, max(most, now + 1))
       }
       defer { underWay.update { $0[caller]?.now -= 1 } }
-      let call = request.call
-      questions.update { $0.append((node, "\(call.method) \(call.path)")) }
-      onQuestion.withLock { $0 }(node, call.path)
+      let message = request.message
+      questions.update { $0.append((node, "\(message.method) \(message.path)")) }
+      onQuestion.withLock { $0 }(node, message.path)
       if holes.withLock({ $0.contains(node) || $0.contains(caller) }) {
         Clock.sleep(
           until: min(deadline, .inMilliseconds(Limits.peerConnectMilliseconds)))
@@ -49,18 +49,11 @@ struct Cluster {
       guard !isDown, let agent = agents.withLock({ $0[node] }) else {
         throw .unreachable("connection refused")
       }
-      let response = agent.answer(
-        HTTPRequest(
-          call.method, call.path, query: call.query, body: call.body.map { JSON.encode($0) } ?? []),
-        from: Principal(cluster: "prod", role: .node, name: caller))
-      let body = rewrite.withLock { $0 }?(node, response.body) ?? response.body
-      do {
-        if response.status == 200 { return try JSON.decode(Answer.self, from: body) }
-        throw LinkFailure.answered(try JSON.decode(ErrorAnswer.self, from: response.body))
-      } catch let failure as LinkFailure {
-        throw failure
-      } catch {
-        throw .unreachable("\(error)")
+      var response = agent.answer(
+        message, from: Principal(cluster: "prod", role: .node, name: caller))
+      if let rewrite = rewrite.withLock({ $0 }) { response.body = rewrite(node, response.body) }
+      do throws(Refusal) { return try request.answer(in: response) } catch {
+        throw .answered(error)
       }
     }
   }

@@ -137,7 +137,7 @@ import Testing
   @Test("a node that lacks the generation: exit 3; all of them: 5; an unreachable one: 3")
   func diffMissing() {
     let missing = Result<DiffAnswer, LinkFailure>.failure(
-      .answered(ErrorAnswer(kind: .validation, message: "it has no generation 9")))
+      .answered(Refusal(.validation, "it has no generation 9")))
     let one = Sample.run("diff 9 --exit-code", agents(third: FakeAgent("minio-3", diff: missing)))
     #expect(one.code == .unknown)
     #expect(one.host.errors.contains("minio-3: it has no generation 9"))

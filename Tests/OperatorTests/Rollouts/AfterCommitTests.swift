@@ -249,7 +249,7 @@ struct ProposeTests {
 
   @Test("what the agent refuses, no agent, wrong settings and a wrong command line touch nothing")
   func refused() {
-    let no = HTTPResponse.json(400, ErrorAnswer(kind: .guarded, message: "the key is sealed"))
+    let no = HTTPResponse.refusal(400, .guarded, "the key is sealed")
     #expect(run("propose --settings kms.env", [no]).code == .guardRefused)
     #expect(run("propose --settings kms.env", []).code == .unreachable)
     for arguments in [

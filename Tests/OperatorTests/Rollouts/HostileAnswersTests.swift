@@ -67,7 +67,7 @@ import Threads
   ) -> [WireLink] {
     agents.map { agent in
       let isLiar = liars.contains(agent.name)
-      return WireLink(agent: agent) { _, bytes in
+      return WireLink(agent: agent) { bytes in
         guard isLiar, generator.withLock({ $0.once(in: share) }) else { return bytes }
         count.update { $0 += 1 }
         return generator.withLock { $0.message(bytes) }

@@ -33,7 +33,7 @@ import Testing
     }
     return zip(Sample.names, kept).map { node, view in
       let isRollout = ["received", "epoch", "generation"].contains(name)
-      return WireLink(agent: FakeAgent(node, kept: isRollout ? [] : [view])) { _, bytes in
+      return WireLink(agent: FakeAgent(node, kept: isRollout ? [] : [view])) { bytes in
         node == "minio-2" ? Self.replace(name, number, in: bytes) : bytes
       }
     }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+import API
 @testable import Coordination
+import HTTP
 import Model
 import Rollout
 import Testing
@@ -14,8 +16,8 @@ import Threads
     func call<Answer>(
       _ request: AgentRequest<Answer>, lane: AgentLane, deadline: Instant
     ) throws(LinkFailure) -> Answer {
-      asked.update { $0.append(request.call.path) }
-      if case .clock = request.call {
+      asked.update { $0.append(request.message.path) }
+      if request.route == .clock {
         _ = isOpen.wait(until: .inMilliseconds(20_000)) { $0 ? true : nil }
       }
       throw .unreachable("no answer in time")

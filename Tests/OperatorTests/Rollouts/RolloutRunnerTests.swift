@@ -92,7 +92,7 @@ import Threads
   }
 
   private static let busy = LinkFailure.answered(
-    ErrorAnswer(kind: .busy, message: "too many requests are being served"))
+    Refusal(.busy, "too many requests are being served"))
 
   @Test(
     "a vote that is not known, the yes of it perhaps given, is told of the abort",

@@ -2,6 +2,7 @@
 import API
 import Coordination
 import Crypto
+import HTTP
 import Model
 @testable import Operator
 import Rollout
@@ -154,25 +155,37 @@ final class FakeAgent: AgentLink {
     _ request: AgentRequest<Answer>, lane: AgentLane, deadline: Instant
   ) throws(LinkFailure) -> Answer {
     counter.update { $0 += 1 }
-    guard let answer = try answer(request.call, deadline) as? Answer else {
+    guard let answer = try answer(request, deadline) as? Answer else {
       preconditionFailure("the request and its answer fit")
     }
     return answer
   }
 
-  private func answer(_ call: AgentCall, _ deadline: Instant) throws(LinkFailure) -> any Sendable {
+  /// What is posted with a request.
+  private func body<Body, Answer>(of request: AgentRequest<Answer>) -> Body {
+    guard let body = request.body as? Body else {
+      preconditionFailure("\(request.route) is posted with a \(Body.self)")
+    }
+    return body
+  }
+
+  private func answer<Answer>(
+    _ request: AgentRequest<Answer>, _ deadline: Instant
+  ) throws(LinkFailure) -> any Sendable {
+    let (id, query) = (request.argument, request.message)
     let gone = LinkFailure.unreachable("connect to \(name):7377: connection refused")
     if case .unreachable = fault { throw gone }
     let isCommitted = state.withLock { $0.restarts > 0 }
     if case .goneAfterCommit = fault, isCommitted { throw gone }
-    switch call {
+    switch request.route {
     case .status: return status
     case .clock:
       if case .clockFailsAfterVote(let failure) = fault, isActive { throw failure }
       let now = Clock.now()
       return ClockReading(received: now, sent: now, bootID: "boot", realtimeMicroseconds: 0)
-    case .plan(let request):
-      var answer = request.request.undoes == nil ? plan : undoPlan
+    case .plan:
+      let asked: PlanRequest = body(of: request)
+      var answer = asked.request.undoes == nil ? plan : undoPlan
       answer.epoch = max(answer.epoch, state.withLock { $0.participant.record.highestEpoch })
       return answer
     case .check:
@@ -181,18 +194,19 @@ final class FakeAgent: AgentLink {
         return count
       }
       return onCheck?(count) ?? check
-    case .explain(let name):
+    case .explain:
       return explained
-        ?? ExplainAnswer(node: self.name, name: name, definitions: [], suggestion: nil)
+        ?? ExplainAnswer(
+          node: name, name: query.query(.name) ?? "", definitions: [], suggestion: nil)
     case .generations: return history
     case .diff: return try diff.get()
     case .seal: return view
     case .recoverSeal:
       guard let sealed else {
-        throw .answered(ErrorAnswer(kind: .guarded, message: "the other members' seals differ"))
+        throw .answered(Refusal(.guarded, "the other members' seals differ"))
       }
       return SealRecovery(node: name, seal: sealed, problem: view.problem)
-    case .logs(let query): return logs(query)
+    case .logs: return logs(query)
     case .rollouts:
       return RolloutsAnswer(
         node: name,
@@ -201,11 +215,12 @@ final class FakeAgent: AgentLink {
             RolloutEntry(rollout: $0, beganMicroseconds: 0, outcome: view.outcome)
           }
         })
-    case .prepare(let request, _):
-      let vote = prepare(request, deadline)
+    case .vote:
+      let vote = prepare(body(of: request), deadline)
       if case .voteIsLost(let failure) = fault { throw failure }
       return vote
-    case .settle(_, let rolloutResult):
+    case .result:
+      let rolloutResult: RolloutResult = body(of: request)
       state.update { $0.rolloutResult = rolloutResult }
       return rolloutResult
     case .proposals, .tellProposal, .retryProposal:
@@ -213,18 +228,21 @@ final class FakeAgent: AgentLink {
         ?? ProposalsView(
           node: name, own: MemberProposal(serial: 0, digest: nil), phase: .none, rows: [],
           rollout: nil, refusal: nil)
-    case .promise(let id, let request):
+    case .promise:
+      let request: PromiseRequest = body(of: request)
       perform(
         .promise(
           RolloutKey(id: id, epoch: request.epoch, addressee: request.incarnation), request.ballot))
       return reply()
-    case .accept(let id, let request):
+    case .accept:
+      let request: AcceptRequest = body(of: request)
       perform(
         .accept(
           RolloutKey(id: id, epoch: request.epoch, addressee: request.incarnation), request.proposal
         ))
       return reply()
-    case .decide(let id, let request):
+    case .decide:
+      let request: DecisionRequest = body(of: request)
       perform(
         .decided(
           RolloutKey(id: id, epoch: request.epoch, addressee: request.incarnation),
@@ -236,20 +254,22 @@ final class FakeAgent: AgentLink {
         if case .goneAfterCommit = fault { throw gone }
       }
       return reply()
-    case .resolve(let id):
+    case .resolve:
       perform(.resolve(id: id))
       return DoubtAnswer(node: name, stage: nil, doubt: nil)
-    case .follow(let id, let after, let wait):
+    case .follow:
+      let after = query.query(.after).flatMap { Int($0) } ?? 0
+      let wait = request.waitMilliseconds
       if let view = kept.first(where: { $0.id == id }) { return view }
       if !kept.isEmpty || id.hasPrefix("nobody") {
-        throw .answered(ErrorAnswer(kind: .validation, message: "\(name) knows no rollout \(id)"))
+        throw .answered(Refusal(.validation, "\(name) knows no rollout \(id)"))
       }
       let record = state.withLock { $0.participant.record }
       let known = [
         record.active?.rollout.id, record.last?.rollout.id, record.lastCommitted?.rollout.id,
       ]
       if wait == 0, !known.contains(id) {
-        throw .answered(ErrorAnswer(kind: .validation, message: "\(name) knows no rollout"))
+        throw .answered(Refusal(.validation, "\(name) knows no rollout"))
       }
       if wait == 0, let last = record.lastCommitted, last.rollout.id == id {
         return RolloutView(id: id, events: [], report: last.report, outcome: last.outcome)
@@ -264,22 +284,25 @@ final class FakeAgent: AgentLink {
       }
       if case .goneAfterCommit = fault, view != nil { throw gone }
       return view ?? RolloutView(id: id, events: [], report: nil, outcome: nil)
+    case .metrics, .reached, .connectBack, .propose, .withdrawProposal, .ownProposal:
+      preconditionFailure("no operator asks for \(request.route)")
     }
   }
 
-  private func logs(_ query: LogsQuery) -> LogsAnswer {
-    var found = lines[...]
-    switch query.start {
-    case .since(let microseconds):
-      found = found.drop { $0.realtimeMicroseconds < microseconds }
-    case .last(let count): found = found.suffix(count)
-    case .after(let cursor): found = found.dropFirst(Int(cursor) ?? 0)
+  private func logs(_ query: HTTPRequest) -> LogsAnswer {
+    func number(_ parameter: Route.Parameter) -> Int? {
+      query.query(parameter).flatMap { Int($0) }
     }
-    let page = found.prefix(query.limit)
+    var found = lines[...]
+    if let since = number(.since) { found = found.drop { $0.realtimeMicroseconds < since } }
+    if let last = number(.last) { found = found.suffix(last) }
+    if let cursor = number(.after) { found = found.dropFirst(cursor) }
+    let limit = number(.limit) ?? 1_000
+    let page = found.prefix(limit)
     return LogsAnswer(
-      lines: query.errorsOnly ? page.filter { $0.error != nil } : Array(page),
+      lines: query.query(.errors) == "true" ? page.filter { $0.error != nil } : Array(page),
       cursor: "\(page.endIndex)", more: page.count < found.count,
-      lossy: isLossy && query.limit > 0,
+      lossy: isLossy && limit > 0,
       realtimeMicroseconds: Clock.realtimeMicroseconds() + clockAhead)
   }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import API
 import Coordination
+import HTTP
 import JSONCoding
 import Model
 @testable import Operator
@@ -9,7 +10,7 @@ import Rollout
 /// A link that carries every answer as JSON, as the network does; a test may write another one.
 struct WireLink: AgentLink {
   let agent: FakeAgent
-  let rewrite: @Sendable (AgentCall, [UInt8]) -> [UInt8]
+  let rewrite: @Sendable ([UInt8]) -> [UInt8]
 
   func call<Answer>(
     _ request: AgentRequest<Answer>, lane: AgentLane, deadline: Instant
@@ -18,14 +19,8 @@ struct WireLink: AgentLink {
     guard let value = answer as? any Encodable else {
       preconditionFailure("every answer can be written")
     }
-    do throws(JSONFailure) {
-      return try JSON.decode(Answer.self, from: rewrite(request.call, JSON.encode(value)))
-    } catch {
-      throw .answered(
-        ErrorAnswer(
-          kind: .failed,
-          message: "\(request.call.method) \(request.call.path): not understood (\(error))"))
-    }
+    let response = HTTPResponse(200, body: rewrite(JSON.encode(value)))
+    do throws(Refusal) { return try request.answer(in: response) } catch { throw .answered(error) }
   }
 }
 
