@@ -97,28 +97,10 @@ package protocol JournalSubscription: Sendable {
 
 /// Which entries of the journal are wanted.
 package struct JournalRequest: Sendable, Hashable {
-  /// Where they begin.
-  package enum Start: Sendable, Hashable {
-    /// After the one that has this cursor.
-    case after(cursor: String)
-    /// At this time, microseconds since 1970-01-01 UTC.
-    case since(microseconds: Int64)
-    /// With the last so many.
-    case last(Int)
-  }
-
-  /// Where they begin.
-  package var start: Start
-  /// At most so many.
+  package var start: LogsQuery.Start
   package var limit: Int
   /// How long to wait for the first.
   package var deadline: Instant
-
-  package init(start: Start, limit: Int, deadline: Instant) {
-    self.start = start
-    self.limit = limit
-    self.deadline = deadline
-  }
 }
 
 /// The kernel, for what it knows of processes.

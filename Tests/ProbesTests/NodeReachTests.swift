@@ -160,7 +160,7 @@ import Threads
     let silent = try FakeHost(nil) { _ in .silence }
     let began = Clock.now()
     let attempts = try reach(agent: free(), server: silent.place, milliseconds: 300)
-    #expect(attempts.map(\.outcome) == [.refused, .noAnswer])
+    #expect(attempts.map(\.outcome) == [.known(.refused), .known(.noAnswer)])
     #expect(Clock.now().milliseconds(since: began) >= 300)
   }
 
@@ -168,7 +168,7 @@ import Threads
   func name() throws {
     let attempts = try reach(
       agent: HostPort(host: "no-such-host.invalid", port: 7377), server: free())
-    #expect(attempts.first { $0.port == .agent }?.outcome == .noAddress)
+    #expect(attempts.first { $0.port == .agent }?.outcome == .known(.noAddress))
   }
 
   @Test("a server that does not run is silent, with why")

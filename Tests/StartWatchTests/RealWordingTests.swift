@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Model
 @testable import ServerUnit
 @testable import StartWatch
 import Testing

@@ -227,7 +227,7 @@ struct Transcript: Sendable, CustomTestStringConvertible {
   }
 
   struct Run {
-    var phases: [(milliseconds: Int, phase: WatchPhase, detail: String)] = []
+    var phases: [(milliseconds: Int, phase: RolloutPhase, detail: String)] = []
     var healthAskedAt: [Int] = []
     /// Since when it takes writes, as told last.
     var takesWritesSince: Int?

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Model
 import StartWatch
 import Testing
 
@@ -28,7 +29,7 @@ import Testing
       } else {
         #expect(words.first == "failed")
       }
-      #expect(words.dropFirst().first == failure.kind.rawValue)
+      #expect(words.dropFirst().first == failure.kind.text)
       #expect(words.dropFirst(2).first == failure.patternID)
       if let reason = headers["reason"] {
         #expect(failure.reason == reason)

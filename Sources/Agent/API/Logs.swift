@@ -11,11 +11,11 @@ extension Agent {
   /// GET /v1/logs.
   func logs(_ request: HTTPRequest, for role: Role) throws(Refusal) -> LogsAnswer {
     let limit = min(try integer(request, .limit) ?? 1_000, Limits.journalLinesInAnswer)
-    let start: JournalRequest.Start
+    let start: LogsQuery.Start
     if let cursor = request.query(.after) {
       start = .after(cursor: cursor)
     } else if let since = try integer(request, .since) {
-      start = .since(microseconds: Int64(since))
+      start = .since(Int64(since))
     } else {
       start = .last(min(try integer(request, .last) ?? limit, Limits.journalLinesBack))
     }
@@ -67,18 +67,18 @@ extension Agent {
 extension LogError {
   /// What a line says that is an error; nil if it is none.
   fileprivate init?(_ line: ClassifiedLine) {
-    let kind: String
+    let kind: LogErrorKind
     switch line.kind {
-    case .fatal: kind = "fatal"
-    case .brokenButServing: kind = "broken"
-    case .driveLost: kind = "error"
-    case .error: kind = "unknown"
+    case .fatal: kind = .fatal
+    case .brokenButServing: kind = .broken
+    case .driveLost: kind = .error
+    case .error: kind = .unknown
     // What the table knows as an error of the server's, though it stops no start.
-    case .warning where line.source == .server && line.level == .error: kind = "error"
+    case .warning where line.source == .server && line.level == .error: kind = .error
     default: return nil
     }
     self.init(
-      kind: kind, meaning: line.pattern?.meaning, cause: line.pattern?.cause,
+      kind: .known(kind), meaning: line.pattern?.meaning, cause: line.pattern?.cause,
       remedy: line.pattern?.remedy)
   }
 }

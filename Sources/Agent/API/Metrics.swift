@@ -2,6 +2,7 @@
 internal import API
 internal import HTTP
 internal import KeyManager
+internal import Model
 internal import Rollout
 internal import Threads
 

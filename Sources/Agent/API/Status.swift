@@ -97,7 +97,7 @@ extension ProbeAnswer {
       endpoint: report.endpoint,
       stages: report.stages.map {
         ProbeStageAnswer(
-          stage: $0.stage.rawValue, verdict: $0.verdict.rawValue, milliseconds: $0.milliseconds,
+          stage: .known($0.stage), verdict: .known($0.verdict), milliseconds: $0.milliseconds,
           detail: $0.detail)
       })
   }

@@ -177,12 +177,12 @@ extension HostPort {
 extension ReverseAnswer {
   init(_ direction: ReverseDirection, endpoint: String?) {
     self.init(
-      keyManager: direction.keyManager, endpoint: endpoint, verdict: direction.verdict.rawValue,
-      unverified: direction.unverified?.rawValue, detail: direction.text,
+      keyManager: direction.keyManager, endpoint: endpoint, verdict: .known(direction.verdict),
+      unverified: direction.unverified.map { .known($0) }, detail: direction.text,
       links: direction.links.map {
         ReverseLinkAnswer(
-          port: $0.port.rawValue, address: $0.address, verdict: $0.verdict.rawValue,
-          outcome: $0.outcome.rawValue, milliseconds: $0.milliseconds, detail: $0.text,
+          port: .known($0.port), address: $0.address, verdict: .known($0.verdict),
+          outcome: .known($0.outcome), milliseconds: $0.milliseconds, detail: $0.text,
           validUntil: $0.validUntil)
       })
   }

@@ -91,11 +91,8 @@ struct Timeline: Codable, Hashable {
 
   /// How it ended; the last step says it, too.
   mutating func end(_ outcome: Outcome, at time: Time) {
-    var outcome = outcome
-    outcome.reason = Redactor().redact(outcome.reason)
-    outcome.warning = outcome.warning.map {
-      Redactor().redact($0).cut(toBytes: Limits.rolloutDetailBytes)
-    }
+    var outcome = outcome.mapTexts(Redactor().redact)
+    outcome.warning = outcome.warning?.cut(toBytes: Limits.rolloutDetailBytes)
     if self.outcome == outcome { return }
     self.outcome = outcome
     append(outcome.kind.phase, outcome.reason, at: time)

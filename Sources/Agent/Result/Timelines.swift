@@ -70,7 +70,7 @@ final class Timelines: Sendable {
     current.withLock { timeline in
       guard let timeline, timeline.id == id else { return nil }
       return timeline.events.first.flatMap {
-        $0.phase == .known(.preparing) ? $0.realtimeMicroseconds : nil
+        $0.phase == .preparing ? $0.realtimeMicroseconds : nil
       }
     }
   }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import API
 internal import KeyManager
 internal import Model
 internal import ServerUnit
@@ -65,7 +66,7 @@ extension ServerView {
     do throws(Refusal) {
       let page = try site.ports.journal.page(
         JournalRequest(
-          start: .since(microseconds: Int64(clamping: start)), limit: Self.bannerLines,
+          start: .since(Int64(clamping: start)), limit: Self.bannerLines,
           deadline: Clock.now()))
       return page.entries.lazy.compactMap { ServerRelease(ofBanner: $0.message) }.first
     } catch { return nil }

@@ -87,8 +87,8 @@ extension Member {
           case .arm(let timer, let instant): timers[timer] = instant
           case .phase(let phase, let detail):
             // Terminal phases are told with their reason when the rollout is concluded.
-            if ![.confirmed, .failed, .unknown].contains(phase) {
-              timelines.note(rollout.id, phase.ofRollout, detail)
+            if !phase.isEnd {
+              timelines.note(rollout.id, phase, detail)
             }
           case .askHealth:
             let unit = seenUnit
@@ -278,14 +278,10 @@ extension StartOutcome {
         .confirmed, evidence.description + (writes ?? ""), passedKeyManager: true)
       outcome.warning = evidence.warning
       return outcome
-    case .unknown(let failure):
-      return Outcome(
-        .unknown, failure.description, passedKeyManager: failure.passedKeyManager)
+    case .unknown(let failure): return Outcome(.unknown, failure)
     case .failed(let failure):
       let isLate = failure.kind == .stopDeadline || failure.kind == .startDeadline
-      return Outcome(
-        isLate ? .timedOut : .failed, failure.description,
-        passedKeyManager: failure.passedKeyManager)
+      return Outcome(isLate ? .timedOut : .failed, failure)
     }
   }
 }

@@ -1,16 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 package import Model
 
+/// What an error in the log means for the server.
+package enum LogErrorKind: String, Sendable, Hashable {
+  /// The start has failed.
+  case fatal
+  /// It serves, but not all of it.
+  case broken
+  /// It is known, and not the end of a start.
+  case error
+  case unknown
+}
+
 /// What a line says that is an error.
 package struct LogError: Sendable, Codable, Hashable {
-  /// `fatal`: the start has failed; `broken`: it serves, but not all of it; `error`: anything else.
-  package var kind: String
+  package var kind: Word<LogErrorKind>
   /// What it means, in one sentence; nil where that is not known, as are the next two.
   package var meaning: String?
   package var cause: String?
   package var remedy: String?
 
-  package init(kind: String, meaning: String?, cause: String?, remedy: String?) {
+  package init(
+    kind: Word<LogErrorKind>, meaning: String?, cause: String?, remedy: String?
+  ) {
     self.kind = kind
     self.meaning = meaning
     self.cause = cause

@@ -97,16 +97,16 @@ package struct DoubtAnswer: Sendable, Codable, Hashable {
 
 /// One stage of a probe of one Key Manager endpoint.
 package struct ProbeStageAnswer: Sendable, Codable, Hashable {
-  /// `dns`, `tcp`, `tls`, `version`, `ready`, `identity`, `enclave`, `key`.
-  package var stage: String
-  /// `fine`, `degraded`, `failed`, `notChecked`.
-  package var verdict: String
+  package var stage: Word<ProbeStage>
+  package var verdict: Word<ProbeVerdict>
   /// How long it took, milliseconds.
   @Bounded<Bounds.Milliseconds> package var milliseconds: Int
   /// What was seen, for people.
   package var detail: String
 
-  package init(stage: String, verdict: String, milliseconds: Int, detail: String) {
+  package init(
+    stage: Word<ProbeStage>, verdict: Word<ProbeVerdict>, milliseconds: Int, detail: String
+  ) {
     self.stage = stage
     self.verdict = verdict
     self.milliseconds = milliseconds

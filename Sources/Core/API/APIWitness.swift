@@ -43,14 +43,11 @@ package struct WitnessStatus: Sendable, Codable, Hashable {
 
 /// One link of the reverse path: an address and a port of the node.
 package struct ReverseLinkAnswer: Sendable, Codable, Hashable {
-  /// `agent`, `server`.
-  package var port: String
+  package var port: Word<ReversePort>
   /// The address and the port.
   package var address: String
-  /// `fine`, `failed`, `notChecked`.
-  package var verdict: String
-  /// `reached`, `refused`, `timedOut`, `noRoute`, `noAddress`, `anotherHost`, `failed`.
-  package var outcome: String
+  package var verdict: Word<ProbeVerdict>
+  package var outcome: Word<ReverseOutcome>
   /// How long it took, milliseconds.
   @Bounded<Bounds.Milliseconds> package var milliseconds: Int
   /// What that means, for people; empty if it is fine.
@@ -59,8 +56,8 @@ package struct ReverseLinkAnswer: Sendable, Codable, Hashable {
   @BoundedIfPresent<Bounds.WallSeconds> package var validUntil: Int64?
 
   package init(
-    port: String, address: String, verdict: String, outcome: String, milliseconds: Int,
-    detail: String, validUntil: Int64? = nil
+    port: Word<ReversePort>, address: String, verdict: Word<ProbeVerdict>,
+    outcome: Word<ReverseOutcome>, milliseconds: Int, detail: String, validUntil: Int64? = nil
   ) {
     self.port = port
     self.address = address
@@ -78,16 +75,16 @@ package struct ReverseAnswer: Sendable, Codable, Hashable {
   package var keyManager: String
   /// The endpoint of ``CheckAnswer/endpoints`` that it is; nil if it is none of them.
   package var endpoint: String?
-  /// `fine`, `degraded`, `failed`, `notChecked`.
-  package var verdict: String
-  /// Why it was not checked: `noWitness`, `notInInventory`, `silent`, `serverDown`.
-  package var unverified: String?
+  package var verdict: Word<ProbeVerdict>
+  /// Why it was not checked.
+  package var unverified: Word<ReverseUnverified>?
   /// What is wrong, or why it is not known, for people; empty if it is fine.
   package var detail: String
   package var links: [ReverseLinkAnswer]
 
   package init(
-    keyManager: String, endpoint: String?, verdict: String, unverified: String? = nil,
+    keyManager: String, endpoint: String?, verdict: Word<ProbeVerdict>,
+    unverified: Word<ReverseUnverified>? = nil,
     detail: String = "", links: [ReverseLinkAnswer] = []
   ) {
     self.keyManager = keyManager

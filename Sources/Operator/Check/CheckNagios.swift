@@ -24,7 +24,7 @@ struct CheckNagios {
     if report.rows.contains(where: { $0.answer.failure?.code == .notPermitted }) {
       return .unknown
     }
-    if report.nodes.contains(where: { $0.outcome != "fine" }) { return .critical }
+    if report.nodes.contains(where: { $0.outcome != .fine }) { return .critical }
     let isRemarked = report.rows.contains { row in
       row.level >= .degraded || !report.problems(row, isStrict: true).isEmpty
     }
@@ -69,7 +69,7 @@ struct CheckNagios {
     let seconds = "\(milliseconds / 1_000).\(String(milliseconds % 1_000 + 1_000).dropFirst())"
     return [
       "nodes=\(report.rows.count);;;0",
-      "unreachable=\(report.nodes.count { $0.outcome == "unreachable" });;0;0",
+      "unreachable=\(report.nodes.count { $0.outcome == .unreachable });;0;0",
       "links=\(levels.count);;;0", "failed=\(links(.failed));;0;0",
       "degraded=\(links(.degraded));0;;0", "unverified=\(links(.unverified));;;0",
       "time=\(seconds)s;;;0;\(timeoutSeconds)",

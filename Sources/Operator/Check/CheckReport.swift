@@ -14,13 +14,22 @@ struct CheckReport: Sendable {
     case failed
 
     static func < (a: Level, b: Level) -> Bool { a.rawValue < b.rawValue }
+
+    init(_ verdict: Word<ProbeVerdict>) {
+      switch verdict.known {
+      case .fine: self = .fine
+      case .degraded: self = .degraded
+      case .failed: self = .failed
+      case .notChecked, nil: self = .unverified
+      }
+    }
   }
 
   /// One node and one Key Manager.
   struct Cell: Sendable, Hashable {
-    /// `fine`, `failed` and so on: the node's own way there; nil where it is not probed.
-    var forward: String?
-    /// The stage that is worst, if one is not fine.
+    /// The node's own way there; nil where it is not probed.
+    var forward: Word<ProbeVerdict>?
+    /// The stage that is worst, for people, if one is not fine.
     var stage: String?
     /// What was seen at it.
     var detail = ""
@@ -29,23 +38,13 @@ struct CheckReport: Sendable {
 
     var level: Level { max(forwardLevel, backLevel) }
 
-    var forwardLevel: Level {
-      switch forward {
-      case "failed": .failed
-      case "degraded": .degraded
-      case "fine", nil: .fine
-      default: .unverified
-      }
-    }
+    var forwardLevel: Level { forward.map { Level($0) } ?? .fine }
 
     var backLevel: Level {
-      switch back?.verdict {
-      case "failed": .failed
-      case "degraded": .degraded
-      case "fine", nil: .fine
+      guard let back else { return .fine }
+      let level = Level(back.verdict)
       // A witness that should answer and does not is a fault.
-      default: back?.unverified == "silent" ? .degraded : .unverified
-      }
+      return level == .unverified && back.unverified?.known == .silent ? .degraded : level
     }
 
     /// A few words: the worst stage of the way there, and the reverse path unless it is fine too.
@@ -53,22 +52,22 @@ struct CheckReport: Sendable {
       let there =
         forward == nil
         ? nil
-        : stage.map { "\($0) \(forward == "failed" ? "failed" : "degraded")" }
-          ?? (forward == "fine" ? "fine" : "not checked")
+        : stage.map { "\($0) \(forwardLevel == .failed ? "failed" : "degraded")" }
+          ?? (forwardLevel == .fine ? "fine" : "not checked")
       return [there, backWords.map { "back \($0)" }].compactMap(\.self).joined(separator: ", ")
     }
 
     /// Nil if the reverse path is fine, or not known of.
     private var backWords: String? {
-      guard let back, back.verdict != "fine" else { return nil }
-      if back.verdict == "notChecked" { return "unverified" }
+      guard let back, back.verdict != .fine else { return nil }
+      if back.verdict == .notChecked { return "unverified" }
       var words: [String] = []
-      for link in back.links where link.verdict == "failed" {
-        let port = link.address.split(separator: ":").last.map(String.init) ?? link.port
-        let word = "\(port) \(CheckReport.title(ofOutcome: link.outcome))"
+      for link in back.links where link.verdict == .failed {
+        let port = link.address.split(separator: ":").last.map(String.init) ?? link.port.text
+        let word = "\(port) \(link.outcome.known?.title ?? link.outcome.text)"
         if !words.contains(word) { words.append(word) }
       }
-      return words.isEmpty ? back.verdict : words.joined(separator: ", ")
+      return words.isEmpty ? back.verdict.text : words.joined(separator: ", ")
     }
 
     /// What is wrong in whole words, an entry for each direction that is not fine.
@@ -79,7 +78,7 @@ struct CheckReport: Sendable {
         problems.append("\(column): \(stage): \(verdict)\(detail)")
       }
       if let back, backLevel >= .degraded {
-        let unverified = back.verdict == "notChecked" ? "unverified, " : ""
+        let unverified = back.verdict == .notChecked ? "unverified, " : ""
         problems.append("\(column) back: \(unverified)\(back.detail)")
       }
       return problems
@@ -125,11 +124,11 @@ struct CheckReport: Sendable {
       let index = rest.firstIndex { $0.endpoint == probe.endpoint }
       let back = index.map { rest.remove(at: $0) }
       let name = back?.keyManager ?? plain(probe.endpoint)
-      let worst = probe.stages.filter { $0.verdict != "notChecked" }
+      let worst = probe.stages.filter { $0.verdict != .notChecked }
         .max { rank($0.verdict) < rank($1.verdict) }
-      var cell = Cell(forward: worst?.verdict ?? "notChecked", back: back)
+      var cell = Cell(forward: worst?.verdict ?? .known(.notChecked), back: back)
       // The first of the worst: what comes after it follows from it.
-      if let worst, worst.verdict != "fine",
+      if let worst, worst.verdict != .fine,
         let first = probe.stages.first(where: { $0.verdict == worst.verdict })
       {
         cell.stage = title(ofStage: first.stage)
@@ -140,26 +139,19 @@ struct CheckReport: Sendable {
     return cells + rest.map { ($0.keyManager, Cell(back: $0)) }
   }
 
-  private static func rank(_ verdict: String) -> Int {
-    ["fine": 0, "notChecked": 1, "degraded": 2, "failed": 3][verdict] ?? 3
+  /// A verdict that is not known here may be the worst.
+  private static func rank(_ verdict: Word<ProbeVerdict>) -> ProbeVerdict {
+    verdict.known ?? .failed
   }
 
   private static func plain(_ endpoint: String) -> String {
     endpoint.hasPrefix("https://") ? String(endpoint.dropFirst(8)) : endpoint
   }
 
-  static func title(ofStage stage: String) -> String {
-    ["dns", "tcp", "tls"].contains(stage) ? stage.uppercased() : stage
-  }
-
-  /// How an attempt to connect back ended, for people.
-  static func title(ofOutcome outcome: String) -> String {
-    switch outcome {
-    case "timedOut": "timed out"
-    case "noRoute": "no route"
-    case "noAddress": "no address"
-    case "anotherHost": "another host"
-    default: outcome
+  private static func title(ofStage stage: Word<ProbeStage>) -> String {
+    switch stage.known {
+    case .dns, .tcp, .tls: stage.text.uppercased()
+    default: stage.text
     }
   }
 
@@ -173,19 +165,20 @@ struct CheckReport: Sendable {
     // The guard's before the Key Manager's, as the exit code has it.
     let errors = answer.findings.filter { $0.severity == .error }
     var problems = errors.map(\.statement)
-    for verdict in isStrict ? ["failed", "degraded"] : ["failed"] {
+    // What the judgement says already is not said again.
+    let said = errors.compactMap(\.link)
+    for verdict in isStrict ? [ProbeVerdict.failed, .degraded] : [.failed] {
       for endpoint in answer.endpoints {
         for stage in endpoint.stages where stage.verdict == verdict {
-          // What the judgement says already is not said again.
-          let isSaid = errors.contains {
-            $0.message.contains(endpoint.endpoint) && $0.message.contains(stage.detail)
+          if said.contains(where: { $0.keyManager == endpoint.endpoint && $0.stage == stage.stage })
+          {
+            continue
           }
-          if isSaid { continue }
-          problems.append("\(endpoint.endpoint): \(stage.stage) \(verdict): \(stage.detail)")
+          problems.append("\(endpoint.endpoint): \(stage.stage.text) \(verdict): \(stage.detail)")
         }
       }
       for back in answer.back ?? [] where back.verdict == verdict {
-        if errors.contains(where: { $0.message.contains(back.detail) }) { continue }
+        if said.contains(Finding.Link(keyManager: back.keyManager)) { continue }
         problems.append("from \(back.keyManager) back: \(back.detail)")
       }
     }
@@ -201,8 +194,8 @@ struct CheckReport: Sendable {
   var nodes: [NodeResult] {
     rows.map { row in
       let reason = problems(row, isStrict: isStrict).first ?? ""
-      let outcome =
-        row.answer.failure != nil ? "unreachable" : reason.isEmpty ? "fine" : "failed"
+      let outcome: NodeOutcome =
+        row.answer.failure != nil ? .unreachable : reason.isEmpty ? .fine : .failed
       return NodeResult(name: row.name, outcome: outcome, reason: reason)
     }
   }
@@ -210,7 +203,7 @@ struct CheckReport: Sendable {
   var result: CommandResult {
     let codes = rows.flatMap { Self.codes($0) }
     let nodes = nodes
-    let isFine = nodes.allSatisfy { $0.outcome == "fine" }
+    let isFine = nodes.allSatisfy { $0.outcome == .fine }
     return CommandResult(
       codes.deciding.map { ExitCode($0) } ?? (isFine ? .done : .failed), nodes: nodes, isTold: true)
   }
@@ -220,15 +213,15 @@ struct CheckReport: Sendable {
       return row.answer.failure.map { [$0.code] } ?? []
     }
     let links =
-      answer.endpoints.flatMap(\.stages).contains { $0.verdict == "failed" }
-      || (answer.back ?? []).contains { $0.verdict == "failed" }
+      answer.endpoints.flatMap(\.stages).contains { $0.verdict == .failed }
+      || (answer.back ?? []).contains { $0.verdict == .failed }
     return answer.findings.filter { $0.severity == .error }.map(\.refusal)
       + (links ? [.keyManager] : [])
   }
 
   var conclusion: String {
     let nodes = nodes
-    let bad = nodes.count { $0.outcome != "fine" }
+    let bad = nodes.count { $0.outcome != .fine }
     let remarked = rows.filter { !problems($0, isStrict: true).isEmpty }.map(\.name)
     let count = NodeNames.counted(nodes.count)
     if bad > 0 { return "\(count): \(nodes.count - bad) fine, \(bad) not" }

@@ -15,7 +15,7 @@ struct Cluster: Sendable {
   var names: [String] { inventory.nodes.map(\.name) }
 
   /// The result of a command that touched nothing.
-  var untouched: [NodeResult] { names.map { NodeResult(name: $0, outcome: "untouched") } }
+  var untouched: [NodeResult] { names.map { NodeResult(name: $0, outcome: .untouched) } }
 
   /// The nodes in the order of the inventory, with the way to each.
   var members: [(name: String, link: any AgentLink)] {

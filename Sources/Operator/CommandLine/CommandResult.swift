@@ -6,11 +6,12 @@ internal import Rollout
 /// A command's result on one node.
 struct NodeResult: Sendable, Hashable, Encodable {
   var name: String
-  /// One word: `confirmed`, `failed`, `unreachable`, `untouched` and the like.
-  var outcome: String
+  var outcome: NodeOutcome
   var reason = ""
   /// What to look at although it went well.
   var warning: String?
+  /// What is known of a start that was not confirmed.
+  var failure: StartFailure?
 }
 
 /// What a rollout took, nanoseconds; nil unless it is known of all nodes.
@@ -72,17 +73,17 @@ struct CommandResult: Sendable, Hashable {
 }
 
 extension NodeResult {
-  /// One word and a reason for each answer; `unknown` for a node that gave none.
+  /// The outcome and a reason for each answer; unknown for a node that gave none.
   static func answers<Answer>(
     _ rows: [NodeAnswer<Answer>], reason: (Answer) -> String? = { _ in nil },
-    outcome: (Answer) -> String
+    outcome: (Answer) -> NodeOutcome
   ) -> [NodeResult] {
     rows.map { row in
       switch row.result {
       case .success(let answer):
         NodeResult(name: row.name, outcome: outcome(answer), reason: reason(answer) ?? "")
       case .failure(let failure):
-        NodeResult(name: row.name, outcome: "unknown", reason: failure.message)
+        NodeResult(name: row.name, outcome: .unknown, reason: failure.message)
       }
     }
   }
@@ -91,16 +92,16 @@ extension NodeResult {
   init(_ member: MemberOutcome) {
     let outcome = member.outcome
     self.init(
-      name: member.member, outcome: outcome.kind.rawValue, reason: outcome.reason,
-      warning: outcome.warning)
+      name: member.member, outcome: NodeOutcome(outcome.kind), reason: outcome.reason,
+      warning: outcome.warning, failure: outcome.failure)
   }
 
   /// Nodes on which nothing was touched, with the reasons of those that refuse or do not answer.
   static func untouched(_ refusals: [(name: String, refusal: Refusal?)]) -> [NodeResult] {
     refusals.map { name, refusal in
-      guard let refusal else { return NodeResult(name: name, outcome: "untouched") }
-      let outcome = refusal.code == .unreachable ? "unreachable" : "refused"
-      return NodeResult(name: name, outcome: outcome, reason: refusal.message)
+      NodeResult(
+        name: name, outcome: refusal.map { NodeOutcome($0.code) } ?? .untouched,
+        reason: refusal?.message ?? "")
     }
   }
 }
@@ -116,7 +117,7 @@ extension CommandResult {
 
   static func asked<Answer>(
     _ rows: [NodeAnswer<Answer>], isSound: Bool = true,
-    reason: (Answer) -> String? = { _ in nil }, outcome: (Answer) -> String
+    reason: (Answer) -> String? = { _ in nil }, outcome: (Answer) -> NodeOutcome
   ) -> CommandResult {
     asked(
       NodeResult.answers(rows, reason: reason, outcome: outcome),

@@ -120,7 +120,7 @@ struct LogsCommand: Command {
     context.console.errors(zip(nodes, failures).map { (name: $0.name, message: $1?.message) })
     let results = zip(nodes, failures).map { node, failure in
       NodeResult(
-        name: node.name, outcome: failure == nil ? "reachable" : "unknown",
+        name: node.name, outcome: failure == nil ? .reachable : .unknown,
         reason: failure?.message ?? "")
     }
     return .asked(results, failures: failures.compactMap { $0?.code })

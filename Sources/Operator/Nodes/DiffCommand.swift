@@ -57,7 +57,7 @@ struct DiffCommand: Command {
   }
 
   private func result(_ rows: [NodeAnswer<DiffAnswer>]) -> CommandResult {
-    let nodes = NodeResult.answers(rows) { $0.from == $0.to ? "same" : "different" }
+    let nodes = NodeResult.answers(rows) { $0.from == $0.to ? .same : .different }
     let codes = rows.compactMap { $0.failure?.code }
     if codes.contains(.notPermitted) { return CommandResult(.notPermitted, nodes: nodes) }
     if let code = codes.deciding {
@@ -65,7 +65,7 @@ struct DiffCommand: Command {
       let isWhole = codes.count == rows.count && !codes.contains(.unreachable)
       return CommandResult(isWhole ? ExitCode(code) : .unknown, nodes: nodes)
     }
-    let isSame = nodes.allSatisfy { $0.outcome == "same" }
+    let isSame = nodes.allSatisfy { $0.outcome == .same }
     let exitCode: ExitCode = !isSame && options.hasExitCode ? .failed : .done
     return CommandResult(exitCode, outcome: isSame ? "same" : "different", nodes: nodes)
   }

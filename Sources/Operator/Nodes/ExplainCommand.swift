@@ -44,7 +44,7 @@ struct ExplainCommand: Command {
       for line in group.value { context.console.line("  " + line) }
     }
     context.tellFailures(rows)
-    return .asked(rows) { $0.winner == nil ? "unset" : "set" }
+    return .asked(rows) { $0.winner == nil ? .unset : .set }
   }
 
   private static func lines(_ answer: ExplainAnswer) -> [String] {

@@ -36,7 +36,7 @@ struct HistoryCommand: Command {
     for message in history.messages { context.console.message(message.severity, message.text) }
     context.tellFailures(rows)
     let isSound = !history.messages.contains { $0.severity == .error }
-    return .asked(rows, isSound: isSound) { _ in "reachable" }
+    return .asked(rows, isSound: isSound) { _ in .reachable }
   }
 
   private static func fields(_ answer: HistoryAnswer) -> JSONObject {

@@ -44,11 +44,11 @@ struct SealShowCommand: Command {
     return CommandResult(views.count == rows.count ? .done : .unknown, nodes: nodes)
   }
 
-  private static func state(_ view: SealView) -> String {
-    if view.problem != nil { return "unusable" }
-    if view.seal != nil { return "sealed" }
-    if view.pending != nil { return "pending" }
-    return view.lifted == nil ? "not sealed" : "lifted"
+  private static func state(_ view: SealView) -> NodeOutcome {
+    if view.problem != nil { return .unusable }
+    if view.seal != nil { return .sealed }
+    if view.pending != nil { return .pending }
+    return view.lifted == nil ? .notSealed : .lifted
   }
 
   private static func cells(_ row: NodeAnswer<SealView>) -> [String] {
@@ -57,11 +57,11 @@ struct SealShowCommand: Command {
     }
     guard let seal = view.seal else {
       let running = view.runningKey.map { " (runs with \($0.text))" } ?? ""
-      return [row.name, "-", "-", "-", "-", state(view) + running]
+      return [row.name, "-", "-", "-", "-", state(view).rawValue + running]
     }
     return [
       row.name, seal.keyName, seal.enclave, seal.rollout, String(seal.digest.hex.prefix(12)),
-      state(view),
+      state(view).rawValue,
     ]
   }
 
@@ -124,7 +124,7 @@ struct SealRecoverCommand: Command {
       .done,
       nodes: [
         NodeResult(
-          name: name, outcome: recovery.problem == nil ? "unchanged" : "recovered",
+          name: name, outcome: recovery.problem == nil ? .unchanged : .recovered,
           reason: recovery.problem ?? "")
       ])
   }

@@ -32,7 +32,7 @@ struct StatusCommand: Command {
     }
     // A node with a damaged record does not know its own state.
     let isSound = !rows.contains { $0.answer?.findings.contains { $0.severity == .error } ?? false }
-    return .asked(rows, isSound: isSound) { _ in "reachable" }
+    return .asked(rows, isSound: isSound) { _ in .reachable }
   }
 
   private static let header = [

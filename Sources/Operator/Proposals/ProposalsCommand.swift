@@ -61,7 +61,7 @@ struct ProposalsCommand: Command {
     }
     context.tellFailures(rows)
     console.errors(rows.map { (name: $0.name, message: $0.answer.flatMap(Self.problem)) })
-    return .asked(rows, reason: \.refusal?.message, outcome: \.phase.rawValue)
+    return .asked(rows, reason: \.refusal?.message) { NodeOutcome($0.phase) }
   }
 
   private func retry(_ retry: ProposalRetry, _ cluster: Cluster) -> CommandResult {
@@ -80,7 +80,7 @@ struct ProposalsCommand: Command {
         "settings \(digest) are taken again on \(NodeNames.folded(taken)), at the next `keyturn propose` of each node"
       )
     }
-    return .asked(rows) { $0.isChanged ? "taken" : "unchanged" }
+    return .asked(rows) { $0.isChanged ? .taken : .unchanged }
   }
 
   private static func failure(_ view: ProposalsView) -> ProposalFailure? {

@@ -45,7 +45,7 @@ struct PlanCommand: Command {
     case .ready(_, _, let plan):
       let nodes = plan.rows.map { row in
         let changes = row.answer.map { $0.before != $0.after || $0.restartNeeded } ?? false
-        return NodeResult(name: row.name, outcome: changes ? "changes" : "unchanged")
+        return NodeResult(name: row.name, outcome: changes ? .changes : .unchanged)
       }
       context.console.line(
         nodes.count == 1

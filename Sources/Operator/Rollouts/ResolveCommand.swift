@@ -137,22 +137,22 @@ struct ResolveCommand: Command {
     let known = Parallel.map(Array(zip(nodes.rows, cluster.connections.links))) { row, link in
       Self.resolution(row, nodes.id, link)
     }
-    let words = known.map(\.resolution)
-    let isCommitted = nodes.isCommitted || words.contains(where: \.isOfCommit)
-    let isDecided = isCommitted || words.contains(.ended(.aborted)) || !words.contains(.inDoubt)
+    let words = known.map(\.word)
+    let isCommitted = nodes.isCommitted || words.contains(where: Self.ofCommit.contains)
+    let isDecided = isCommitted || words.contains(.aborted) || !words.contains(.inDoubt)
     let results = zip(nodes.rows, known).map { row, known in
       let later =
-        known.resolution == .ended(.unknown) && isDecided
+        known.word == .unknown && isDecided
         ? "; it learns from the others how the rollout ended, as soon as they are connected" : ""
       return NodeResult(
-        name: row.name, outcome: known.resolution.word, reason: known.reason + later)
+        name: row.name, outcome: known.word, reason: known.reason + later)
     }
     let summary: String
     if isCommitted {
-      let count = words.count { $0 == .ended(.confirmed) }
+      let count = words.count { $0 == .confirmed }
       summary =
         "rollout \(nodes.id) was committed: the new file on every node; \(count) of \(words.count) starts confirmed"
-    } else if words.contains(.ended(.aborted)) {
+    } else if words.contains(.aborted) {
       summary = "rollout \(nodes.id) was aborted: no file was replaced, no server restarted"
     } else if isDecided {
       summary = "rollout \(nodes.id): there is nothing to resolve on the nodes that answer"
@@ -162,41 +162,28 @@ struct ResolveCommand: Command {
     }
     context.console.message(isDecided ? .note : .error, summary)
     let texts = results.map { node in
-      (name: node.name, value: node.outcome + (node.reason.isEmpty ? "" : ": \(node.reason)"))
+      (
+        name: node.name,
+        value: node.outcome.rawValue + (node.reason.isEmpty ? "" : ": \(node.reason)")
+      )
     }
     for line in NodeNames.lines(texts) { context.console.line(line) }
     return CommandResult(Self.exitCode(words), nodes: results)
   }
 
-  /// How a rollout ended on one node.
-  private enum Resolution: Sendable, Equatable {
-    case ended(OutcomeKind)
-    /// It has voted yes and does not know the decision.
-    case inDoubt
-    /// The new file is in place, and its start has not ended.
-    case committed
-    /// It holds no vote on it.
-    case untouched
+  private static let ofCommit: Set<NodeOutcome> = [.committed, .confirmed, .failed, .timedOut]
 
-    var word: String { if case .ended(let kind) = self { kind.rawValue } else { "\(self)" } }
-
-    var isOfCommit: Bool {
-      [.committed, .ended(.confirmed), .ended(.failed), .ended(.timedOut)].contains(self)
-    }
-  }
-
-  private static func exitCode(_ words: [Resolution]) -> ExitCode {
-    if words.contains(.ended(.failed)) || words.contains(.ended(.timedOut)) { return .notConfirmed }
-    return words.contains { [.ended(.unknown), .inDoubt, .committed].contains($0) }
-      ? .unknown : .done
+  private static func exitCode(_ words: [NodeOutcome]) -> ExitCode {
+    if words.contains(where: { $0 == .failed || $0 == .timedOut }) { return .notConfirmed }
+    return words.contains { [.unknown, .inDoubt, .committed].contains($0) } ? .unknown : .done
   }
 
   /// How the rollout ended on one node, and why. Blocks while it is asked.
   private static func resolution(
     _ row: NodeAnswer<NodeStatus>, _ id: String, _ link: any AgentLink
-  ) -> (resolution: Resolution, reason: String) {
+  ) -> (word: NodeOutcome, reason: String) {
     guard let status = row.answer else {
-      return (.ended(.unknown), row.failure?.message ?? "no answer")
+      return (.unknown, row.failure?.message ?? "no answer")
     }
     if status.activeRollout == id {
       switch status.activeStage?.known {
@@ -212,12 +199,12 @@ struct ResolveCommand: Command {
       }
     }
     if status.lastRollout == id, let outcome = status.lastOutcome {
-      return (.ended(outcome.kind), outcome.reason)
+      return (NodeOutcome(outcome.kind), outcome.reason)
     }
     let view = try? link.call(
       .follow(id: id, after: 0, waitMilliseconds: 0), lane: .control,
       deadline: .inMilliseconds(answerMilliseconds))
-    if let outcome = view?.outcome { return (.ended(outcome.kind), outcome.reason) }
+    if let outcome = view?.outcome { return (NodeOutcome(outcome.kind), outcome.reason) }
     // It had no such rollout, or has aborted and forgotten it.
     return (.untouched, "it holds no vote on it and did nothing for it")
   }

@@ -138,7 +138,7 @@ struct RolloutFollower: Sendable {
         for event in view.events {
           display.changed(member: name, phase: event.phase, detail: event.detail)
           // A node that voted no is not in the rollout and reports no outcome.
-          if event.phase == .known(.refused), seen.outcomes[name] == nil {
+          if event.phase == .refused, seen.outcomes[name] == nil {
             seen.outcomes[name] = Outcome(.aborted, event.detail)
           }
         }

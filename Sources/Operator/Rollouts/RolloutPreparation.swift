@@ -68,7 +68,7 @@ struct RolloutPreparation {
       context.console.line(
         "nothing to do: \(count == 1 ? "the node has and runs" : "\(count) nodes have and run") what is wanted"
       )
-      let nodes = cluster.names.map { NodeResult(name: $0, outcome: "unchanged") }
+      let nodes = cluster.names.map { NodeResult(name: $0, outcome: .unchanged) }
       return .ended(CommandResult(.done, outcome: "nothingToDo", nodes: nodes))
     case .refused(let refusal, _):
       context.console.message(.error, "nothing was touched: \(refusal.message)")
@@ -88,7 +88,7 @@ struct RolloutPreparation {
         guard let status = row.answer, let refusal = Self.guardRefusal(status, settings) else {
           continue
         }
-        nodes[index].outcome = "refused"
+        nodes[index].outcome = .refused
         nodes[index].reason = refusal.message
         if code != .guardRefused {
           context.console.message(.error, "\(row.name): \(refusal.message)")

@@ -53,10 +53,10 @@ struct RolloutReport: UndertakingObserver {
     console.message(result.ending == .confirmed ? .note : .error, result.summary)
     // A refusal is in the summary; without a terminal each change had a line already.
     let untold = nodes.filter { node in
-      node.outcome != OutcomeKind.confirmed.rawValue && !node.reason.isEmpty
-        && (console.isQuiet || console.isLive || node.outcome != OutcomeKind.aborted.rawValue)
+      node.outcome != .confirmed && !node.reason.isEmpty
+        && (console.isQuiet || console.isLive || node.outcome != .aborted)
     }
-    let reasons = untold.map { (name: $0.name, value: "\($0.outcome): \($0.reason)") }
+    let reasons = untold.map { (name: $0.name, value: "\($0.outcome.rawValue): \($0.reason)") }
     for line in NodeNames.lines(reasons) { console.line(line) }
     let warnings = nodes.compactMap { node in node.warning.map { (name: node.name, value: $0) } }
     for line in NodeNames.lines(warnings) { console.message(.warning, line) }

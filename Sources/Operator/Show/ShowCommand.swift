@@ -93,7 +93,11 @@ struct ShowCommand: Command {
   static func knowsNothing(_ failure: Refusal?) -> Bool { failure?.code == .validation }
 
   private func nodes(_ axis: TimelineAxis) -> [NodeResult] {
-    axis.rows.map { NodeResult(name: $0.node, outcome: $0.word, reason: $0.reason) }
+    axis.rows.map { row in
+      NodeResult(
+        name: row.node, outcome: NodeOutcome(rawValue: row.word) ?? .unknown, reason: row.reason,
+        failure: row.outcome?.failure)
+    }
   }
 
   private func print(_ axis: TimelineAxis) {
@@ -128,6 +132,7 @@ struct ShowCommand: Command {
         "timeline", node: row.node,
         [
           "outcome": row.outcome?.kind.rawValue, "reason": row.outcome?.reason,
+          "failure": row.outcome?.failure,
           "byWallClock": row.isByWallClock,
           "steps": row.marks.map { mark in
             [

@@ -105,7 +105,7 @@ struct TimelinePage: Sendable {
         "<rect class=\"\(stretch.activity.rawValue)\" x=\"\(Self.number(from))\" y=\"\(Self.number(y + 4))\" width=\"\(Self.number(max(to - from, 1)))\" height=\"16\"><title>\(HTML.escaped(row.node)): \(stretch.activity.title), \(TimelineText.time(stretch.from)) to \(TimelineText.time(stretch.to))</title></rect>\n"
     }
     if let end = row.end, range.contains(end.at) {
-      let kind = end.phase == .known(.confirmed) ? "good" : "bad"
+      let kind = end.phase == .confirmed ? "good" : "bad"
       svg +=
         "<circle class=\"\(kind)\" cx=\"\(Self.number(x(end.at)))\" cy=\"\(Self.number(y + 12))\" r=\"6\"><title>\(HTML.escaped("\(row.node): \(end.phase.text) \(TimelineText.time(end.at))"))</title></circle>\n"
     }

@@ -78,7 +78,7 @@ struct TimelineText: Sendable {
         for column in place(stretch.from)...place(stretch.to) { bar[column] = letter }
       }
       if axis.hasInstant, bar[place(0)] != " " { bar[place(0)] = "|" }
-      if let end = row.end { bar[place(end.at)] = end.phase == .known(.confirmed) ? "+" : "!" }
+      if let end = row.end { bar[place(end.at)] = end.phase == .confirmed ? "+" : "!" }
       let padding = String(repeating: " ", count: name - row.node.count)
       return "\(row.node)\(padding) [\(String(bar))]"
     }

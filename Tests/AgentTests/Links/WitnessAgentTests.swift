@@ -203,8 +203,8 @@ struct WitnessAgentTests {
     let answer = Self.agent(host).check()
     let back = try #require(answer.back)
     #expect(back.map(\.keyManager) == ["kms-1", "kms-2"])
-    #expect(back.map(\.verdict) == ["failed", "notChecked"])
-    #expect(back[1].unverified == "noWitness")
+    #expect(back.map(\.verdict) == [.known(.failed), .known(.notChecked)])
+    #expect(back[1].unverified == .known(.noWitness))
     #expect(back.map(\.endpoint) == answer.endpoints.map(\.endpoint))
     #expect(answer.findings.contains { $0.rule == "reverse-path" && $0.severity == .error })
     #expect(
@@ -218,7 +218,7 @@ struct WitnessAgentTests {
       $0.witnesses["kms-1"] = ReverseReport(witness: "kms-1", node: "minio-2", attempts: [])
     }
     let back = try #require(Self.agent(host).check().back)
-    #expect(back[0].unverified == "silent" && back[0].detail.contains("minio-2"))
+    #expect(back[0].unverified == .known(.silent) && back[0].detail.contains("minio-2"))
   }
 
   @Test(

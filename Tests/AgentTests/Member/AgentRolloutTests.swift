@@ -298,6 +298,7 @@ struct AgentRolloutTests {
     #expect(outcome?.kind == .failed)
     #expect(outcome?.reason.contains("FATAL Failed to connect to KMS") == true)
     #expect(outcome?.reason.contains(apiKey) == false)
+    #expect(outcome?.failure?.reason.contains(apiKey) == false)
     #expect(node.agent.status().seal == nil)
   }
 

@@ -99,7 +99,13 @@ struct TimelineTests {
   func redacted() {
     var timeline = Timeline(rollout(), at: time(0))
     timeline.append(.waiting, "the server printed \(apiKey)", at: time(1))
-    timeline.end(Outcome(.failed, "MINIO_ROOT_PASSWORD=hunter2hunter2"), at: time(2))
+    let secret = "MINIO_ROOT_PASSWORD=hunter2hunter2"
+    timeline.end(
+      Outcome(
+        .failed,
+        StartFailure(
+          kind: .fatalLine, phase: .starting, reason: secret, cause: apiKey, remedy: secret)),
+      at: time(2))
     let text = String(decoding: JSON.encode(timeline.view(after: 0)), as: UTF8.self)
     #expect(!text.contains(apiKey) && !text.contains("hunter2"))
     #expect(text.contains("<redacted>"))

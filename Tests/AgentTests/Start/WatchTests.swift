@@ -16,7 +16,7 @@ import Threads
 @Suite struct WatchTests {
   /// Commits a rollout whose starts settle for so long, and waits until the start is in `phase`.
   private func begin(
-    _ node: Node, settleMilliseconds: Int = 60_000, until phase: WatchPhase = .settling
+    _ node: Node, settleMilliseconds: Int = 60_000, until phase: RolloutPhase = .settling
   ) throws -> Rollout {
     let rollout = try node.rollout(enabling, settleMilliseconds: settleMilliseconds)
     try #require(try node.prepare(rollout, enabling).refusal == nil)
@@ -24,7 +24,7 @@ import Threads
     var after = 0
     for _ in 0..<100 {
       let view = try view(node, rollout, after: after)
-      if view.events.contains(where: { $0.phase == .known(phase.ofRollout) }) { return rollout }
+      if view.events.contains(where: { $0.phase == phase }) { return rollout }
       try #require(view.outcome == nil, "\(view.events)")
       after = view.events.last?.sequence ?? after
     }
@@ -85,6 +85,34 @@ import Threads
     #expect(outcome.kind == .confirmed)
     let report = try #require(try view(node, rollout).report)
     #expect(report.writable.map { $0 > report.issued } == true)
+  }
+
+  @Test("a failed start keeps kind, phase, pattern and remedy in the agent's answer and record")
+  func failure() throws {
+    let node = Node()
+    node.host.state.update {
+      $0.startLines = ["Error: Server startup failed with 'io.EOF', some features may be missing"]
+    }
+    let rollout = try node.rollout(enabling, settleMilliseconds: 300)
+    try #require(try node.prepare(rollout, enabling).refusal == nil)
+    _ = try node.decide(rollout, .commit)
+    let outcome = try #require(try node.outcome(rollout))
+    let failure = try #require(outcome.failure)
+    #expect(outcome.kind == .failed && outcome.reason == failure.description)
+    #expect(failure.kind == .brokenButServing && failure.patternID == "startup-failed")
+    #expect(failure.phase.known != nil && failure.cause != nil && failure.remedy != nil)
+    let again = Node(node.host)
+    #expect(again.agent.status().lastOutcome == outcome)
+  }
+
+  @Test("an outcome of an older agent has no failure, and words of a newer one are kept")
+  func versions() throws {
+    let old = try JSON.decode(
+      Outcome.self, from: Array(#"{"kind":"failed","reason":"FATAL x"}"#.utf8))
+    #expect(old == Outcome(.failed, "FATAL x"))
+    let new = #"{"failure":{"kind":"k","phase":"p","reason":"r"},"kind":"failed","reason":"r"}"#
+    let read = try JSON.decode(Outcome.self, from: Array(new.utf8))
+    #expect(read.failure?.kind == Word("k") && JSON.line(read) == new)
   }
 
   @Test("a drive that the server loses in this very start is told with the confirmation")

@@ -354,7 +354,7 @@ import Testing
   @Test("check: a stage that fails is exit 7 with node, endpoint and stage; unreachable is 4")
   func check() {
     let failed = CheckAnswer(
-      node: "minio-3", endpoints: [.sample("failed")], drift: Drift(), findings: [])
+      node: "minio-3", endpoints: [.sample(.failed)], drift: Drift(), findings: [])
     let (code, host) = Sample.run("check", agents(third: FakeAgent("minio-3", check: failed)))
     #expect(code == .keyManagerRefused)
     #expect(host.errors.contains("minio-3: kms-1:7373: tls failed: the certificate has expired"))

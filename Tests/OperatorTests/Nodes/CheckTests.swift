@@ -11,37 +11,37 @@ import Threads
 struct CheckTests {
   /// A node's answer: for each Key Manager the stage that fails (nil: none), and the reverse path.
   private static func answer(
-    _ name: String, _ links: [(keyManager: String, stage: String?, back: ReverseAnswer?)],
+    _ name: String, _ links: [(keyManager: String, stage: ProbeStage?, back: ReverseAnswer?)],
     findings: [Finding] = [], drift: Drift = Drift()
   ) -> CheckAnswer {
     CheckAnswer(
       node: name,
       endpoints: links.map { link in
-        let stages = ["dns", "tcp", "tls", "key"]
+        let stages = [ProbeStage.dns, .tcp, .tls, .key]
         let failed = stages.firstIndex { $0 == link.stage } ?? stages.count
         return ProbeAnswer(
           endpoint: "https://\(link.keyManager).example.net:7373",
           stages: stages.enumerated().map { index, stage in
             ProbeStageAnswer(
-              stage: stage,
-              verdict: index < failed ? "fine" : index == failed ? "failed" : "notChecked",
+              stage: .known(stage),
+              verdict: .known(index < failed ? .fine : index == failed ? .failed : .notChecked),
               milliseconds: 1, detail: index == failed ? "certificate expired 3 days ago" : "")
           })
       }, drift: drift, findings: findings, back: links.compactMap(\.back))
   }
 
   private static func back(
-    _ keyManager: String, _ verdict: String = "fine", unverified: String? = nil,
+    _ keyManager: String, _ verdict: ProbeVerdict = .fine, unverified: ReverseUnverified? = nil,
     detail: String = "", refused: String? = nil
   ) -> ReverseAnswer {
     ReverseAnswer(
-      keyManager: keyManager, endpoint: "https://\(keyManager).example.net:7373", verdict: verdict,
-      unverified: unverified, detail: detail,
+      keyManager: keyManager, endpoint: "https://\(keyManager).example.net:7373",
+      verdict: .known(verdict), unverified: unverified.map { .known($0) }, detail: detail,
       links: refused.map {
         [
           ReverseLinkAnswer(
-            port: "server", address: $0, verdict: "failed", outcome: "refused", milliseconds: 1,
-            detail: detail)
+            port: .known(.server), address: $0, verdict: .known(.failed), outcome: .known(.refused),
+            milliseconds: 1, detail: detail)
         ]
       } ?? [])
   }
@@ -68,7 +68,7 @@ struct CheckTests {
   }
 
   private static let refused = back(
-    "kms-2", "failed", detail: "minio-3 reaches kms-2, but 10.0.0.3:9000 (MinIO) refuses kms-2",
+    "kms-2", .failed, detail: "minio-3 reaches kms-2, but 10.0.0.3:9000 (MinIO) refuses kms-2",
     refused: "10.0.0.3:9000")
 
   private static func agents(
@@ -87,7 +87,7 @@ struct CheckTests {
   @Test("a small cluster is a matrix: a row for each node, a column for each Key Manager")
   func matrix() {
     let other = Self.answer(
-      "minio-3", [("kms-1", "tls", Self.back("kms-1")), ("kms-2", nil, Self.refused)])
+      "minio-3", [("kms-1", .tls, Self.back("kms-1")), ("kms-2", nil, Self.refused)])
     let (code, host) = Sample.run("check", Self.agents(Sample.names, ["minio-3": other]))
     #expect(code == .keyManagerRefused)
     #expect(
@@ -117,7 +117,7 @@ struct CheckTests {
 
   @Test("where no witness is, the cell says unverified, and the exit code stays 0")
   func unverified() {
-    let none = Self.back("kms-1", "notChecked", unverified: "noWitness", detail: "no witness")
+    let none = Self.back("kms-1", .notChecked, unverified: .noWitness, detail: "no witness")
     let agents = Sample.names.map {
       FakeAgent($0, check: Self.answer($0, [("kms-1", nil, none)]))
     }
@@ -131,7 +131,7 @@ struct CheckTests {
   func folded() {
     let names = (1...17).map { "minio-\($0)" }
     let other = Self.answer(
-      "minio-16", [("kms-1", nil, Self.back("kms-1")), ("kms-2", "tls", Self.back("kms-2"))])
+      "minio-16", [("kms-1", nil, Self.back("kms-1")), ("kms-2", .tls, Self.back("kms-2"))])
     let (code, host) = Sample.run(
       "check", Self.agents(names, ["minio-16": other]), files: Self.inventory(names))
     #expect(code == .keyManagerRefused)
@@ -184,7 +184,7 @@ struct CheckTests {
   @Test("what an agent says cannot drive the terminal, nor end the line early")
   func control() {
     let evil = Self.answer(
-      "minio-1", [("kms-1", nil, Self.back("kms-1", "failed", detail: "x\u{1B}[2J\ny"))])
+      "minio-1", [("kms-1", nil, Self.back("kms-1", .failed, detail: "x\u{1B}[2J\ny"))])
     let agents = Self.agents(Sample.names, ["minio-1": evil])
     let (_, host) = Sample.run("check", agents, terminal: TerminalSize(columns: 100, rows: 30))
     #expect(!(host.output + host.errors).contains("\u{1B}[2J"))
@@ -195,7 +195,8 @@ struct CheckTests {
   func once() {
     let finding = Finding(
       .error, rule: "reverse-path", refusal: .keyManager,
-      message: "the reverse path from kms-2: \(Self.refused.detail)")
+      message: "the reverse path from kms-2: \(Self.refused.detail)",
+      link: Finding.Link(keyManager: "kms-2"))
     let other = Self.answer("minio-3", [("kms-2", nil, Self.refused)], findings: [finding])
     let (code, host) = Sample.run("check", Self.agents(Sample.names, ["minio-3": other]))
     #expect(code == .keyManagerRefused)
@@ -251,11 +252,11 @@ struct CheckTests {
       switch fault {
       case "unverified":
         Self.answer(
-          "minio-3", [("kms-1", nil, Self.back("kms-1", "notChecked", unverified: "noWitness"))])
+          "minio-3", [("kms-1", nil, Self.back("kms-1", .notChecked, unverified: .noWitness))])
       case "silent":
         Self.answer(
           "minio-3",
-          [("kms-1", nil, Self.back("kms-1", "notChecked", unverified: "silent", detail: "down"))])
+          [("kms-1", nil, Self.back("kms-1", .notChecked, unverified: .silent, detail: "down"))])
       case "drift": Self.answer("minio-3", [], drift: Drift(fileChanged: true))
       case "back": Self.answer("minio-3", [("kms-2", nil, Self.refused)])
       default: nil
@@ -308,7 +309,7 @@ struct CheckTests {
         onCheck: { round in
           if round == 3 { _ = interruption.interrupt() }
           return name == "minio-3" && round == 1
-            ? answer(name, [("kms-1", "tls", back("kms-1"))]) : fine(name)
+            ? answer(name, [("kms-1", .tls, back("kms-1"))]) : fine(name)
         })
     }
   }

@@ -119,7 +119,8 @@ struct LogsTests {
   func filtered() {
     let now = Double(Clock.realtimeMicroseconds()) / 1_000_000
     let error = LogError(
-      kind: "fatal", meaning: "No Key Manager.", cause: "a firewall", remedy: "open port 7373")
+      kind: .known(.fatal), meaning: "No Key Manager.", cause: "a firewall",
+      remedy: "open port 7373")
     let agents =
       [
         FakeAgent(

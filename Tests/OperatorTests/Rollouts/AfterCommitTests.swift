@@ -119,6 +119,20 @@ struct AfterCommitTests {
     #expect(host.lines.suffix(3).contains("minio-4: failed: FATAL x"), "\(host.output)")
   }
 
+  @Test("a failed start keeps its kind, phase and pattern from the agent's answer to the JSON")
+  func failure() throws {
+    let agents = agents(.failsToStart("FATAL x"))
+    let links = agents.map { WireLink(agent: $0) { $0 } }
+    let whole =
+      #""failure":{"kind":"fatalLine","patternID":"kms-refused","phase":"starting","reason":"FATAL x"}"#
+    let apply = Sample.run("apply --yes --settings kms.env --rollback never --json", over: links)
+    let id = try #require(agents[0].request?.rollout.id)
+    for host in [
+      apply.host, Sample.run("watch \(id) --json", over: links).host,
+      Sample.run("show \(id) --json", over: links).host,
+    ] { #expect(host.lines.last?.contains(whole) == true, "\(host.output)\(host.errors)") }
+  }
+
   // MARK: joining
 
   private func busy(_ other: Bool) -> [FakeAgent] {

@@ -50,7 +50,7 @@ import Threads
     let line = LogLine(
       realtimeMicroseconds: 1_700_000_000_000_000, priority: 6, identifier: "minio", pid: 7,
       message: "MinIO",
-      error: LogError(kind: "error", meaning: "m", cause: "c", remedy: "r"))
+      error: LogError(kind: .known(.error), meaning: "m", cause: "c", remedy: "r"))
     return FakeAgent(
       name, sealed: Sample.seal, lines: [line, line], kept: isKept ? [view] : [],
       explained: ExplainAnswer(

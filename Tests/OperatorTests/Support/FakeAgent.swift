@@ -94,7 +94,7 @@ final class FakeAgent: AgentLink {
     self.sealed = sealed
     self.problem = problem
     self.check =
-      check ?? CheckAnswer(node: name, endpoints: [.sample("fine")], drift: Drift(), findings: [])
+      check ?? CheckAnswer(node: name, endpoints: [.sample(.fine)], drift: Drift(), findings: [])
     self.history = history ?? .sample(name)
     self.diff = diff ?? .success(.sample(name))
     self.lines = lines
@@ -400,7 +400,10 @@ final class FakeAgent: AgentLink {
         switch fault {
         case .neverStarts: continue
         case .failsToStart(let line) where active.rollout.kind != .rollback || alwaysFails:
-          outcome = Outcome(.failed, line)
+          outcome = Outcome(
+            .failed,
+            StartFailure(
+              kind: .fatalLine, phase: .starting, reason: line, patternID: "kms-refused"))
         default: outcome = Outcome(.confirmed, "")
         }
         run(.watched(id: active.rollout.id, outcome), &state)

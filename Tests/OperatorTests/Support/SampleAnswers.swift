@@ -82,13 +82,15 @@ extension DiffAnswer {
 
 extension ProbeAnswer {
   /// A probe that got as far as TLS.
-  static func sample(_ verdict: String) -> ProbeAnswer {
+  static func sample(_ verdict: ProbeVerdict) -> ProbeAnswer {
     ProbeAnswer(
       endpoint: "kms-1:7373",
       stages: [
-        ProbeStageAnswer(stage: "dns", verdict: "fine", milliseconds: 1, detail: ""),
         ProbeStageAnswer(
-          stage: "tls", verdict: verdict, milliseconds: 2, detail: "the certificate has expired"),
+          stage: .known(.dns), verdict: .known(.fine), milliseconds: 1, detail: ""),
+        ProbeStageAnswer(
+          stage: .known(.tls), verdict: .known(verdict), milliseconds: 2,
+          detail: "the certificate has expired"),
       ])
   }
 }

@@ -34,6 +34,19 @@ package struct Finding: Sendable, Codable, Hashable {
   @BoundedIfPresent<Bounds.Count> package var line: Int?
   /// 1-based column (in bytes) in the line.
   @BoundedIfPresent<Bounds.Count> package var column: Int?
+  /// The link to a Key Manager that it is about.
+  package struct Link: Sendable, Codable, Hashable {
+    /// The endpoint as the settings have it; of a reverse path the Key Manager's name.
+    package var keyManager: String
+    /// Nil for the reverse path.
+    package var stage: Word<ProbeStage>?
+
+    package init(keyManager: String, stage: ProbeStage? = nil) {
+      self.keyManager = keyManager
+      self.stage = stage.map { .known($0) }
+    }
+  }
+  package var link: Link?
   package var message: String
   package var remedy: String?
   /// How many findings of the rule it stands for, because all would be too many; nil if it is one.
@@ -42,7 +55,7 @@ package struct Finding: Sendable, Codable, Hashable {
   package init(
     _ severity: Severity, rule: String, refusal: RefusalCode = .validation,
     variable: String? = nil, file: String? = nil, line: Int? = nil, column: Int? = nil,
-    message: String, remedy: String? = nil, more: Int? = nil
+    message: String, remedy: String? = nil, link: Link? = nil, more: Int? = nil
   ) {
     self.severity = severity
     self.rule = rule
@@ -53,6 +66,7 @@ package struct Finding: Sendable, Codable, Hashable {
     self.column = column
     self.message = message
     self.remedy = remedy
+    self.link = link
     self.more = more
   }
 

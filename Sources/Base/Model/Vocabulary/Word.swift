@@ -10,6 +10,9 @@ package enum Word<Known: RawRepresentable<String> & Hashable & Sendable>: Hashab
   /// Nil for a word that is not known here.
   package var known: Known? { if case .known(let word) = self { word } else { nil } }
 
+  package static func == (word: Self, known: Known) -> Bool { word == .known(known) }
+  package static func != (word: Self, known: Known) -> Bool { word != .known(known) }
+
   package var text: String {
     switch self {
     case .known(let word): word.rawValue

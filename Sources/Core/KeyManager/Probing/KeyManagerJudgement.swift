@@ -87,25 +87,26 @@ package enum KeyManagerJudgement {
     _ report: EndpointReport, _ result: StageResult, _ settings: KeyManagerSettings,
     isOneEnough: Bool
   ) -> Finding {
-    switch result.reason {
+    let link = Finding.Link(keyManager: report.endpoint, stage: result.stage)
+    return switch result.reason {
     case .denied:
       finding(
         .error, "kms-identity-denied", "MINIO_KMS_API_KEY",
         "\(report.link): enclave \"\(settings.enclave)\" does not admit identity "
           + "\(settings.apiKey.identity): \(result.detail); the server would start, but not serve",
         "add the identity to the enclave with `minkms add-identity` and give it a policy that "
-          + "allows KEY:GENERATE and KEY:DECRYPT, or check MINIO_KMS_ENCLAVE")
+          + "allows KEY:GENERATE and KEY:DECRYPT, or check MINIO_KMS_ENCLAVE", link)
     case .enclaveMissing:
       finding(
         .error, "kms-enclave-missing", "MINIO_KMS_ENCLAVE",
         "\(report.link): enclave \"\(settings.enclave)\" does not exist there",
-        "check the name for a typo, or create it with `minkms add-enclave`")
+        "check the name for a typo, or create it with `minkms add-enclave`", link)
     case .keyMissing, .timeout, nil:
       finding(
         isOneEnough ? .warning : .error, "kms-probe-\(result.stage.rawValue)",
         "MINIO_KMS_SERVER",
         "\(report.link): \(result.stage.title) failed: \(result.detail)"
-          + (isOneEnough ? others : ""), result.stage.remedy)
+          + (isOneEnough ? others : ""), result.stage.remedy, link)
     }
   }
 
@@ -207,7 +208,8 @@ package enum KeyManagerJudgement {
           .error, "kms-probe-write", "MINIO_KMS_SERVER",
           "\(report.link): is not ready for writes"
             + (report[.write].map { ": \($0.detail)" } ?? "")
-            + "; a key is created only when every Key Manager is", ProbeStage.write.remedy)
+            + "; a key is created only when every Key Manager is", ProbeStage.write.remedy,
+          Finding.Link(keyManager: report.endpoint, stage: .write))
       }
     }
     return [
@@ -223,11 +225,12 @@ package enum KeyManagerJudgement {
   }
 
   private static func finding(
-    _ severity: Severity, _ rule: String, _ variable: String, _ message: String, _ remedy: String
+    _ severity: Severity, _ rule: String, _ variable: String, _ message: String, _ remedy: String,
+    _ link: Finding.Link? = nil
   ) -> Finding {
     Finding(
       severity, rule: rule, refusal: .keyManager, variable: variable, message: message,
-      remedy: remedy)
+      remedy: remedy, link: link)
   }
 }
 

@@ -6,32 +6,6 @@ package import Model
 // the node asks it to, and says what it met; the node compares that with what it knows of itself.
 // What is concluded is in ReverseJudgement.swift.
 
-/// The ports of a node that a Key Manager host must reach.
-package enum ReversePort: String, Sendable, Codable, Hashable, CaseIterable {
-  case agent
-  /// The MinIO server's.
-  case server
-}
-
-/// How the attempt to reach one address of a node ended.
-package enum ReverseOutcome: String, Sendable, Codable, Hashable, CaseIterable {
-  /// It answered as it must; an agent has proved to be the one that asked.
-  case reached
-  /// The connection was refused.
-  case refused
-  /// The deadline came before a connection.
-  case timedOut
-  /// It took the connection and gave no whole answer before the deadline.
-  case noAnswer
-  /// The network knows no way there.
-  case noRoute
-  /// The name has no address there.
-  case noAddress
-  /// Somebody else answered.
-  case anotherHost
-  case failed
-}
-
 /// What can be told of a MinIO server without any right there: enough to recognise it by.
 package struct ServerFace: Sendable, Codable, Hashable {
   /// SHA-256 of the public key (DER SubjectPublicKeyInfo) of its certificate; nil without TLS.
@@ -58,7 +32,7 @@ package struct ReverseAttempt: Sendable, Codable, Hashable {
   package var port: ReversePort
   /// The address in figures and the port; the host's name where it has no address.
   package var address: String
-  package var outcome: ReverseOutcome
+  package var outcome: Word<ReverseOutcome>
   @Bounded<Bounds.Milliseconds> package var milliseconds: Int
   /// What happened, for people; no secret in it.
   package var detail: String
@@ -71,7 +45,7 @@ package struct ReverseAttempt: Sendable, Codable, Hashable {
   ) {
     self.port = port
     self.address = address
-    self.outcome = outcome
+    self.outcome = .known(outcome)
     self.milliseconds = milliseconds
     self.detail = detail
     self.face = face

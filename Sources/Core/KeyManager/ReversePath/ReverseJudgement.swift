@@ -19,23 +19,11 @@ package struct ReverseLink: Sendable, Hashable {
 
 /// The reverse path from one Key Manager.
 package struct ReverseDirection: Sendable, Hashable {
-  /// Why nothing is known of it.
-  package enum Unverified: String, Sendable, Codable, Hashable, CaseIterable {
-    /// There is no witness: nothing is amiss, and nothing is known.
-    case noWitness
-    /// The Key Manager is not in the inventory.
-    case notInInventory
-    /// The witness gave no answer.
-    case silent
-    /// The node's own server does not run, so that it cannot be reached from anywhere.
-    case serverDown
-  }
-
   package var keyManager: String
   /// Fine, degraded (some address only), failed, or `notChecked` for unverified.
   package var verdict: ProbeVerdict
   /// Why it is unverified, if it is.
-  package var unverified: Unverified?
+  package var unverified: ReverseUnverified?
   /// Every address and port; empty where no witness has answered.
   package var links: [ReverseLink]
   /// What is wrong, or why it is not known, for people; empty if it is fine.
@@ -76,10 +64,10 @@ package enum ReverseJudgement {
         direction.verdict == .failed ? .error : .warning, rule: "reverse-path",
         refusal: .keyManager,
         message: "the reverse path from \(direction.keyManager): \(direction.text)",
-        remedy: direction.remedy)
+        remedy: direction.remedy, link: Finding.Link(keyManager: direction.keyManager))
     }
     // Said once for all of which the same is said.
-    let unverified = ReverseDirection.Unverified.allCases.flatMap { reason -> [Finding] in
+    let unverified = ReverseUnverified.allCases.flatMap { reason -> [Finding] in
       let those = directions.filter { $0.unverified == reason }
       guard !those.isEmpty else { return [] }
       let severity: Severity = policy == .refuse ? .error : .warning
@@ -111,7 +99,7 @@ package enum ReverseJudgement {
   }
 
   private static func unverified(
-    _ look: ReverseLook, _ reason: ReverseDirection.Unverified, _ text: String
+    _ look: ReverseLook, _ reason: ReverseUnverified, _ text: String
   ) -> ReverseDirection {
     ReverseDirection(
       keyManager: look.keyManager, verdict: .notChecked, unverified: reason, links: [], text: text)
@@ -135,7 +123,7 @@ package enum ReverseJudgement {
         bad.count < those.count && bad.allSatisfy { $0.outcome != .anotherHost }
       verdict = max(verdict, isPartial ? .degraded : .failed)
     }
-    var reason: ReverseDirection.Unverified?
+    var reason: ReverseUnverified?
     if case .silent(let why) = own, verdict == .fine {
       (verdict, reason) = (.notChecked, .serverDown)
       words = ["the server of \(node) does not answer \(node) itself: \(why)"]
@@ -148,7 +136,7 @@ package enum ReverseJudgement {
   private static func link(
     _ attempt: ReverseAttempt, _ look: ReverseLook, _ node: String, _ own: OwnServer
   ) -> ReverseLink {
-    var (outcome, detail) = (attempt.outcome, attempt.detail)
+    var (outcome, detail) = (attempt.outcome.known ?? .failed, attempt.detail)
     if attempt.port == .server {
       switch own {
       case .silent:
@@ -258,7 +246,7 @@ extension ReverseDirection {
   }
 }
 
-extension ReverseDirection.Unverified {
+extension ReverseUnverified {
   /// What to do about it.
   var remedy: String {
     switch self {

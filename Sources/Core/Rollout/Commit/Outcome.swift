@@ -38,14 +38,31 @@ package struct Outcome: Sendable, Codable, Hashable {
   /// What someone should look at although it is confirmed: a drive that was lost in this very start.
   package var warning: String?
 
+  /// Why the start was not confirmed; nil for any other outcome, and from an older agent.
+  package var failure: StartFailure?
+
   /// What a peer or a record tells; its texts are cut at ``Limits/reasonBytes``.
   package init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     kind = try container.decode(OutcomeKind.self, forKey: .kind)
-    reason = try container.decode(String.self, forKey: .reason).cut(toBytes: Limits.reasonBytes)
+    reason = try container.decode(String.self, forKey: .reason)
     passedKeyManager = try container.decodeIfPresent(Bool.self, forKey: .passedKeyManager)
-    warning = try container.decodeIfPresent(String.self, forKey: .warning)?
-      .cut(toBytes: Limits.reasonBytes)
+    warning = try container.decodeIfPresent(String.self, forKey: .warning)
+    failure = try container.decodeIfPresent(StartFailure.self, forKey: .failure)
+    self = mapTexts { $0.cut(toBytes: Limits.reasonBytes) }
+  }
+
+  package func mapTexts(_ transform: (String) -> String) -> Outcome {
+    var outcome = self
+    outcome.reason = transform(reason)
+    outcome.warning = warning.map(transform)
+    outcome.failure = failure?.mapTexts(transform)
+    return outcome
+  }
+
+  package init(_ kind: OutcomeKind, _ failure: StartFailure) {
+    self.init(kind, failure.description, passedKeyManager: failure.passedKeyManager)
+    self.failure = failure
   }
 
   /// How it ended and why.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+package import Model
 package import ServerUnit
 
 /// Who wrote a line.
@@ -22,7 +23,7 @@ package enum SuccessMark: String, Sendable, Codable, Hashable {
 
 /// What a line means for the start.
 package enum LineKind: Sendable, Hashable {
-  case progress(WatchPhase)
+  case progress(RolloutPhase)
   case success(SuccessMark)
   /// The server runs and answers, but not all of it works. The start has failed.
   case brokenButServing

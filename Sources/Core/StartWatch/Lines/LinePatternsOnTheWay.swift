@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Model
 internal import ServerUnit
 
 // The rows of ``LinePattern/table`` for a server that goes on: what it waits for, what a good start

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Model
 internal import ServerUnit
 
 extension StartFailure {
-  init(_ line: ClassifiedLine, phase: WatchPhase) {
+  init(_ line: ClassifiedLine, phase: RolloutPhase) {
     let kind: Kind = if case .fatal(let kind) = line.kind { kind } else { .brokenButServing }
     self.init(
       kind: kind, phase: phase, reason: line.text, cause: line.pattern?.cause,
@@ -11,7 +12,7 @@ extension StartFailure {
   }
 
   /// The new process was started with something else than was voted on.
-  static func otherEnvironment(pid: Int32, _ names: [String], phase: WatchPhase) -> StartFailure {
+  static func otherEnvironment(pid: Int32, _ names: [String], phase: RolloutPhase) -> StartFailure {
     let what = "\(names.joined(separator: ", ")) \(names.count == 1 ? "differs" : "differ")"
     return StartFailure(
       kind: .otherEnvironment, phase: phase,
@@ -25,7 +26,7 @@ extension StartFailure {
 
   /// The server is READY, and the Key Manager gives it no data key and will not: what it writes
   /// encrypted fails.
-  static func keyRefused(_ answer: HealthAnswer, phase: WatchPhase) -> StartFailure {
+  static func keyRefused(_ answer: HealthAnswer, phase: RolloutPhase) -> StartFailure {
     let isMissing = answer.keyRefusal == "kms:KeyNotFound"
     return StartFailure(
       kind: .keyRefused, phase: phase,
@@ -41,7 +42,7 @@ extension StartFailure {
   }
 
   /// The new process does not use the sealed key, as far as can be told.
-  static func otherKey(pid: Int32, _ what: String, phase: WatchPhase) -> StartFailure {
+  static func otherKey(pid: Int32, _ what: String, phase: RolloutPhase) -> StartFailure {
     StartFailure(
       kind: .otherKey, phase: phase,
       reason: "the new process (PID \(pid)) cannot be confirmed to use the sealed key: \(what)",
@@ -64,7 +65,7 @@ extension StartFailure {
   }
 
   /// The old process runs on.
-  static func stopDeadline(unit: UnitState?, phase: WatchPhase) -> StartFailure {
+  static func stopDeadline(unit: UnitState?, phase: RolloutPhase) -> StartFailure {
     let process = unit.map { $0.mainPID > 0 ? " (PID \($0.mainPID))" : "" } ?? ""
     let state = unit.map { "; the unit is \($0.activeState) (\($0.subState))" } ?? ""
     return StartFailure(
@@ -78,7 +79,7 @@ extension StartFailure {
 
   /// The new process runs, and not all of it is good.
   static func startDeadline(
-    phase: WatchPhase, waitedFor detail: String, warnings: [String]
+    phase: RolloutPhase, waitedFor detail: String, warnings: [String]
   ) -> StartFailure {
     let waitedFor = detail.isEmpty ? "" : ": \(detail)"
     return StartFailure(
@@ -90,7 +91,7 @@ extension StartFailure {
   }
 
   /// The new process ended and systemd starts, or has started, another.
-  static func restarted(unit: UnitState, phase: WatchPhase) -> StartFailure {
+  static func restarted(unit: UnitState, phase: RolloutPhase) -> StartFailure {
     StartFailure(
       kind: .exited, phase: phase,
       reason:
@@ -101,7 +102,7 @@ extension StartFailure {
   }
 
   /// The unit is failed or inactive after the new process was started.
-  static func ended(unit: UnitState, phase: WatchPhase) -> StartFailure {
+  static func ended(unit: UnitState, phase: RolloutPhase) -> StartFailure {
     let how =
       switch unit.execMainCode {
       case 1: ", the process ended with status \(unit.execMainStatus)"
@@ -116,7 +117,7 @@ extension StartFailure {
       failure.cause = "someone stopped the unit, or the process ended by itself"
       failure.remedy = "find out who stops it, then start it again"
     case "start-limit-hit":
-      failure.kind = .startLimit
+      failure.kind = .known(.startLimit)
       failure.cause = "it was started more often than StartLimitBurst= allows"
       failure.remedy = "`systemctl reset-failed \(unit.id)`, then start it again"
     case "resources":
@@ -130,29 +131,21 @@ extension StartFailure {
       failure.cause = "the kernel ended it for want of memory"
       failure.remedy = "give it more memory, or look at MemoryMax= of the unit"
     default:
-      failure.kind = unit.execMainCode == 0 ? .unit : .exited
+      failure.kind = .known(unit.execMainCode == 0 ? .unit : .exited)
       failure.remedy = "read its last lines: `keyturn logs`, or where `--log-dir` points"
     }
     return failure
   }
 }
 
-extension WatchPhase {
+extension RolloutPhase {
   /// The phase as the end of a sentence that begins with "it was".
   var words: String {
     switch self {
-    case .stopping: "stopping"
-    case .starting: "starting"
     case .waitingForPeers: "waiting for peers"
     case .waitingForDrives: "waiting for drives"
     case .waitingForQuorum: "waiting for read quorum"
-    case .initialising: "initialising"
-    case .ready: "ready"
-    case .serving: "serving"
-    case .settling: "settling"
-    case .confirmed: "confirmed"
-    case .unknown: "unknown"
-    case .failed: "failed"
+    default: rawValue
     }
   }
 
@@ -171,7 +164,7 @@ extension WatchPhase {
     case .ready: "see the Key Manager: the ready endpoint makes a round trip to it"
     case .serving: "see IAM and write quorum: `mc admin info`, `keyturn logs`"
     case .settling: "see what changes: `keyturn logs`, `systemctl status`"
-    case .confirmed, .failed, .unknown: nil
+    default: nil
     }
   }
 }

@@ -59,7 +59,7 @@ extension StartMachine {
 
   /// What is missing, while all else is good, from a server that was always too busy to tell
   /// whether it takes writes.
-  mutating func busy(at now: Instant) -> (WatchPhase, String)? {
+  mutating func busy(at now: Instant) -> (RolloutPhase, String)? {
     guard case .busy(let why) = health?.writes, writes.since == nil else {
       onlyBusySince = nil
       return nil

@@ -13,7 +13,7 @@ struct StartLog: Sendable {
   /// When it last said that a peer's drive is missing and will be tried again, or nil.
   private(set) var missedDrive: Instant?
   /// What the server waits for; nil if it has not said.
-  private(set) var waiting: (phase: WatchPhase, detail: String)?
+  private(set) var waiting: (phase: RolloutPhase, detail: String)?
   /// What journald has said of lines that may be missing, and when, microseconds of
   /// CLOCK_MONOTONIC.
   private var losses: [(monotonicMicroseconds: UInt64, text: String)] = []
@@ -69,7 +69,7 @@ struct StartLog: Sendable {
   }
 
   /// Keeps what the server waits for: the last line of each kind since the last round of them.
-  private mutating func note(_ line: ClassifiedLine, _ phase: WatchPhase) {
+  private mutating func note(_ line: ClassifiedLine, _ phase: RolloutPhase) {
     if waiting?.phase != phase { lines = [] }
     let id = line.pattern?.id ?? ""
     if let known = lines.firstIndex(where: { $0.patternID == id }) {

@@ -25,7 +25,7 @@ package import ServerUnit
 ///
 /// Unknown when all that can be seen is good, but lines of the log may be missing.
 ///
-/// States: idle until the restart is issued; then the phases of ``WatchPhase``, derived from what
+/// States: idle until the restart is issued; then the phases of ``RolloutPhase``, derived from what
 /// is known after each input; over once there is an outcome, after which inputs are ignored.
 ///
 /// Give it redacted lines: a fatal line is kept word for word.
@@ -54,7 +54,7 @@ package struct StartMachine: Sendable {
   /// Lines of a fatal message that are kept.
   static let reasonLineLimit = 40
 
-  package internal(set) var phase = WatchPhase.stopping
+  package internal(set) var phase = RolloutPhase.stopping
   /// What it waits for; empty if nothing is known.
   package internal(set) var detail = ""
   /// Nil until it has ended.

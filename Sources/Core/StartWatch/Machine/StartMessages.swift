@@ -41,7 +41,7 @@ package enum StartEffect: Sendable, Hashable {
   /// Give back ``StartInput/unit(_:)``, however long systemd takes to answer.
   case askUnit
   /// `detail` says what the start waits for; empty if nothing is known.
-  case phase(WatchPhase, detail: String)
+  case phase(RolloutPhase, detail: String)
   /// Nothing comes after this.
   case finished(StartOutcome)
 }

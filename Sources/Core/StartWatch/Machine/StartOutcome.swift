@@ -1,47 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package import Model
 
-/// Where a start is.
-package enum WatchPhase: String, Sendable, Codable, Hashable, CaseIterable {
-  /// The restart was ordered; the old process has not ended.
-  case stopping
-  /// The old process is gone or a new one runs, which has said nothing yet.
-  case starting
-  /// For enough peers with the same configuration.
-  case waitingForPeers
-  case waitingForDrives
-  /// For read quorum.
-  case waitingForQuorum
-  case initialising
-  /// systemd calls it active: READY=1 for Type=notify.
-  case ready
-  /// `/minio/health/ready` is good; whether it takes writes, and the cluster's health, are awaited.
-  case serving
-  /// All of it is good, and must stay so for the settle time.
-  case settling
-  case confirmed
-  /// All that can be seen is good, but not all can be seen.
-  case unknown
-  case failed
-
-  package var ofRollout: RolloutPhase {
-    switch self {
-    case .stopping: .stopping
-    case .starting: .starting
-    case .waitingForPeers: .waitingForPeers
-    case .waitingForDrives: .waitingForDrives
-    case .waitingForQuorum: .waitingForQuorum
-    case .initialising: .initialising
-    case .ready: .ready
-    case .serving: .serving
-    case .settling: .settling
-    case .confirmed: .confirmed
-    case .unknown: .unknown
-    case .failed: .failed
-    }
-  }
-}
-
 package enum StartOutcome: Sendable, Hashable, Codable {
   case confirmed(StartEvidence)
   case failed(StartFailure)
@@ -116,48 +75,5 @@ extension StartEvidence: CustomStringConvertible {
   /// What someone should look at although the start is confirmed; nil if nothing.
   package var warning: String? {
     lostDrives.isEmpty ? nil : "it runs without a drive: \(lostDrives.joined(separator: "; "))"
-  }
-}
-
-package struct StartFailure: Sendable, Hashable, Codable, CustomStringConvertible {
-  package enum Kind: String, Sendable, Codable, Hashable {
-    /// The server logged that it cannot go on, or systemd that it cannot start it.
-    case fatalLine
-    /// The server runs, but logged that a part of it does not work.
-    case brokenButServing
-    /// The new main process ended.
-    case exited
-    /// systemd refuses to start the unit again (`systemctl reset-failed` before the next try).
-    case startLimit
-    /// The unit is failed or was stopped.
-    case unit
-    /// The new main process has another environment than was voted on.
-    case otherEnvironment
-    /// The server runs, and the Key Manager refuses it the key.
-    case keyRefused
-    /// The new main process uses another key than the sealed one, or the start guard did not run.
-    case otherKey
-    case stopDeadline
-    case startDeadline
-    /// Lines of its log may be missing; only with an unknown outcome.
-    case linesLost
-  }
-
-  package var kind: Kind
-  package var phase: WatchPhase
-  /// The line that says it, word for word, or what was waited for.
-  package var reason: String
-  /// The usual cause, if known.
-  package var cause: String?
-  package var remedy: String?
-  /// The row of the table of lines that matches, if any.
-  package var patternID: String?
-  /// Whether the server got past the Key Manager, so that it may have encrypted with its key; nil
-  /// if that is not known.
-  package var passedKeyManager: Bool?
-
-  /// Reason, cause and remedy on one line.
-  package var description: String {
-    [reason, cause, remedy].compactMap(\.self).joined(separator: " — ")
   }
 }

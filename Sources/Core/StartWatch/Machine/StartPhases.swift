@@ -5,7 +5,8 @@ internal import ServerUnit
 extension StartMachine {
   // MARK: - Phases
 
-  mutating func show(_ newPhase: WatchPhase, _ newDetail: String, _ effects: inout [StartEffect]) {
+  mutating func show(_ newPhase: RolloutPhase, _ newDetail: String, _ effects: inout [StartEffect])
+  {
     guard newPhase != phase || newDetail != detail else { return }
     phase = newPhase
     detail = newDetail
@@ -73,7 +74,7 @@ extension StartMachine {
   /// known.
   private mutating func unfinished(
     at now: Instant, _ effects: inout [StartEffect]
-  ) -> (WatchPhase, String)? {
+  ) -> (RolloutPhase, String)? {
     guard identity.invocation != nil else {
       guard !oldProcessGone else { return (.starting, "the old process has ended") }
       guard let unit, unit.mainPID > 0 else { return (.stopping, "the restart was ordered") }
