@@ -179,15 +179,6 @@ package struct AgentEvent: Sendable {
   package var message: String
   /// Journal fields for programs, none of them a secret; those without a value count as not there.
   package var fields: [(name: String, value: String)]
-
-  package init(
-    id: String, priority: LogPriority, message: String, fields: [(name: String, value: String)]
-  ) {
-    self.id = id
-    self.priority = priority
-    self.message = message
-    self.fields = fields
-  }
 }
 
 /// The agents of the other nodes.

@@ -3,14 +3,12 @@ internal import API
 package import HTTP
 package import Model
 
-/// Who may stay connected to an agent. ``Route`` says whose body is read,
-/// before it is.
+/// Who may stay connected to an agent, and how large a body is read.
 package struct Doorkeeper: Sendable {
   private let node: String
   private let inventory: Inventory
 
-  /// The doorkeeper of a node with this inventory.
-  package init(of node: String, _ inventory: Inventory) {
+  init(of node: String, _ inventory: Inventory) {
     self.node = node
     self.inventory = inventory
   }

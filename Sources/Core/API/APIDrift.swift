@@ -25,7 +25,6 @@ package enum DriftKind: String, Sendable, Codable, Hashable, CaseIterable {
 
 /// One thing that has drifted.
 package struct DriftItem: Sendable, Codable, Hashable {
-  /// In which way.
   package var kind: DriftKind
   /// How bad it is: a note where nothing would be different after a start.
   package var severity: Severity
@@ -57,13 +56,11 @@ package struct Drift: Sendable, Codable, Hashable {
   /// All of it, the worst first; nil from an agent that does not know more than the above.
   package var items: [DriftItem]?
 
-  /// No drift unless said otherwise.
-  package init(fileChanged: Bool = false, processDiffers: [String] = []) {
+  package init(fileChanged: Bool = false) {
     self.fileChanged = fileChanged
-    self.processDiffers = processDiffers
+    processDiffers = []
   }
 
-  /// These things.
   package init(_ items: [DriftItem]) {
     self.items = items.sorted { $0.severity > $1.severity }
     fileChanged = items.contains { $0.kind == .edited }

@@ -40,7 +40,6 @@ package struct ProposalFailure: Sendable, Codable, Hashable {
     case rolledBackUnhealthy
   }
 
-  /// The digest of the settings.
   package var digest: Digest
   package var rollout: String
   package var ending: Ending
@@ -90,9 +89,7 @@ package struct ProposalRetry: Sendable, Codable, Hashable {
 package struct ProposalsView: Sendable, Codable, Hashable {
   package var node: String
   package var own: MemberProposal
-  /// Where that stands.
   package var phase: ProposalPhase
-  /// One row for each member.
   package var rows: [ProposalRow]
   /// The rollout that ``phase`` is of, if there is one.
   package var rollout: String?

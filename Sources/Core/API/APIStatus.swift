@@ -21,11 +21,9 @@ package struct NodeStatus: Sendable, Codable, Hashable {
   package var drift: Drift
   /// The rollout that the node is in, and where: `prepared`, `accepted`, `committed`, `watching`.
   package var activeRollout: String?
-  /// Where it is in it.
   package var activeStage: Word<RolloutPhase>?
   /// What keeps the node from knowing the decision; nil unless it is prepared or accepted.
   package var doubt: Doubt?
-  /// The rollout that the node was in last.
   package var lastRollout: String?
   package var lastOutcome: Outcome?
   /// The highest epoch that the node has seen.
@@ -85,7 +83,6 @@ package struct DoubtAnswer: Sendable, Codable, Hashable {
   package var node: String
   /// Where it is in the rollout, as ``NodeStatus/activeStage``; nil if it is not in it.
   package var stage: Word<RolloutPhase>?
-  /// Its doubt, if it has one.
   package var doubt: Doubt?
 
   package init(node: String, stage: Word<RolloutPhase>?, doubt: Doubt?) {
@@ -99,9 +96,7 @@ package struct DoubtAnswer: Sendable, Codable, Hashable {
 package struct ProbeStageAnswer: Sendable, Codable, Hashable {
   package var stage: Word<ProbeStage>
   package var verdict: Word<ProbeVerdict>
-  /// How long it took, milliseconds.
   @Bounded<Bounds.Milliseconds> package var milliseconds: Int
-  /// What was seen, for people.
   package var detail: String
 
   package init(
@@ -151,7 +146,6 @@ package struct CheckAnswer: Sendable, Codable, Hashable {
 /// What came of the request to recover a seal.
 package struct SealRecovery: Sendable, Codable, Hashable {
   package var node: String
-  /// The seal that it has now.
   package var seal: Seal
   /// What was wrong; nil if it had this seal already.
   package var problem: String?

@@ -10,7 +10,6 @@ package struct WitnessRequest: Sendable, Codable, Hashable {
   /// 32 random bytes.
   package var nonce: Digest
 
-  /// A question; see the property.
   package init(nonce: Digest) { self.nonce = nonce }
 }
 
@@ -19,13 +18,11 @@ package struct ReachedAnswer: Sendable, Codable, Hashable {
   /// See `ReachProof`.
   package var proof: Digest
 
-  /// An answer; see the property.
   package init(proof: Digest) { self.proof = proof }
 }
 
 /// A witness at a glance.
 package struct WitnessStatus: Sendable, Codable, Hashable {
-  /// Its name, that of its Key Manager host in the inventory.
   package var witness: String
   package var version: String
   /// The questions that were answered since its start.
@@ -44,11 +41,9 @@ package struct WitnessStatus: Sendable, Codable, Hashable {
 /// One link of the reverse path: an address and a port of the node.
 package struct ReverseLinkAnswer: Sendable, Codable, Hashable {
   package var port: Word<ReversePort>
-  /// The address and the port.
   package var address: String
   package var verdict: Word<ProbeVerdict>
   package var outcome: Word<ReverseOutcome>
-  /// How long it took, milliseconds.
   @Bounded<Bounds.Milliseconds> package var milliseconds: Int
   /// What that means, for people; empty if it is fine.
   package var detail: String
@@ -98,7 +93,6 @@ package struct ReverseAnswer: Sendable, Codable, Hashable {
 
 /// What a node's own look at its Key Managers, which it takes by itself again and again, came to.
 package struct LinkSummary: Sendable, Codable, Hashable {
-  /// How old it is, seconds.
   @Bounded<Bounds.Count> package var ageSeconds: Int
   /// Links to the Key Managers and back that are fine.
   @Bounded<Bounds.Count> package var fine: Int

@@ -91,7 +91,6 @@ package struct PromiseRequest: Sendable, Codable, Hashable {
   }
 }
 
-/// A request to accept a proposal.
 package struct AcceptRequest: Sendable, Codable, Hashable {
   @Bounded<Bounds.Epoch> package var epoch: UInt64
   package var proposal: BallotValue

@@ -59,7 +59,7 @@ package struct PlanAnswer: Sendable, Codable, Hashable {
     node: String, path: String, before: Digest?, after: Digest?, difference: [String],
     restartNeeded: Bool, restartReason: String, findings: [Finding], refusal: Refusal?,
     environment: [NamedDigest], environmentDigest: Digest, epoch: UInt64,
-    activeRollout: String?, generation: Int, isLastGeneration: Bool = false, seal: Seal?,
+    activeRollout: String?, generation: Int, seal: Seal?,
     key: KeyIdentity?, lifted: Digest? = nil, sealView: SealView? = nil,
     currentKey: KeyIdentity? = nil, active: ActiveSummary? = nil, keyManager: String? = nil,
     incarnation: Incarnation? = nil
@@ -82,7 +82,7 @@ package struct PlanAnswer: Sendable, Codable, Hashable {
     self.epoch = epoch
     self.activeRollout = activeRollout
     self.generation = generation
-    self.isLastGeneration = isLastGeneration
+    isLastGeneration = false
     self.seal = seal
     self.key = key
     self.lifted = lifted
