@@ -65,12 +65,14 @@ extension Agent {
   func check(milliseconds: Int? = nil) -> CheckAnswer {
     let wanted = milliseconds ?? inventory.timeouts.probeSeconds * 1_000
     let deadline = Instant.inMilliseconds(min(wanted, Limits.checkMilliseconds))
+    // As long as the links are probed a rollout may come or end: the unit is judged by the state of its own moment.
+    let isInRollout = rollouts.now.isInRollout
     let look = drift.look()
     let view = look.view
     let links = links.probe(view, deadline: deadline)
     let findings =
       seals.findings() + certificateFindings() + look.findings
-      + view.examine(view.server, isInRollout: rollouts.now.isInRollout)
+      + view.examine(view.server, isInRollout: isInRollout)
       + (view.server?.settingsFindings(path: inventory.environmentFile) ?? []) + links.findings
     return CheckAnswer(
       node: node, endpoints: links.reports.map(ProbeAnswer.init), drift: look.drift,

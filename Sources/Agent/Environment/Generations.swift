@@ -46,6 +46,10 @@ final class Generations: Sendable {
 
   /// The last generation; nil if there is none, or if its record is damaged.
   var last: Generation? { state.withLock { $0.last } }
+  /// The last generation and its number, of one moment.
+  var latest: (generation: Generation?, number: Int) {
+    state.withLock { ($0.last, $0.lastNumber) }
+  }
 
   /// Its number, also if its record is damaged; 0 if there is none.
   var lastNumber: Int { state.withLock { $0.lastNumber } }

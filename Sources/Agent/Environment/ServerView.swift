@@ -27,13 +27,14 @@ struct ServerView {
   /// From one look to the next at the same process, milliseconds: systemd may not have seen its end yet.
   private static let processPauseMilliseconds = 50
 
-  /// Blocks on systemd, at most 5 s for each question, and on the disk.
+  /// Blocks on systemd, at most 5 s for unit and environment together, and on the disk.
   ///
   /// - Parameters:
   ///   - unit: nil to ask systemd for it.
   ///   - processLooks: how often a process is looked at where it, or the last one, has ended meanwhile.
   init(_ site: Site, unit known: UnitState? = nil, processLooks: Int = 1) {
     self.site = site
+    let deadline = Instant.inMilliseconds(Self.unitMilliseconds)
     var failures: [Part: Refusal] = [:]
     func attempt<Value>(_ part: Part, _ body: () throws(Refusal) -> Value?) -> Value? {
       do throws(Refusal) { return try body() } catch {
@@ -44,7 +45,7 @@ struct ServerView {
     let unit =
       known
       ?? attempt(.unit) { () throws(Refusal) in
-        try site.ports.unit.state(deadline: .inMilliseconds(Self.unitMilliseconds))
+        try site.ports.unit.state(deadline: deadline)
       }
     self.unit = unit
     running = attempt(.process) { () throws(Refusal) in
@@ -53,7 +54,7 @@ struct ServerView {
     server = attempt(.environment) { () throws(Refusal) in
       try ServerEnvironment(
         unit: unit, fallback: site.inventory.environmentFile, ports: site.ports,
-        deadline: .inMilliseconds(Self.unitMilliseconds))
+        deadline: deadline)
     }
     self.failures = failures
   }

@@ -43,7 +43,7 @@ final class Assessor: Sendable {
   ///
   /// - Parameter facts: what is to be said of the seal.
   func assess(_ request: RolloutRequest, _ facts: SealFacts) -> Assessment {
-    let (last, number, record) = (generations.last, generations.lastNumber, rollouts.now.record)
+    let ((last, number), record) = (generations.latest, rollouts.now.record)
     var assessment = turn.withLock { _ in
       judge(
         request, seal: facts.record.seal, generation: number, lastPath: last?.path, record: record)

@@ -18,7 +18,7 @@ package import Model
 
 /// The coordinator's side of the protocol: pure, never throws, waits or reads a clock.
 package struct Coordinator: Sendable, Hashable {
-  private enum State: Sendable, Hashable {
+  enum State: Sendable, Hashable {
     case idle
     case preparing
     /// Commit was proposed: the instant, and when that was.
@@ -30,7 +30,7 @@ package struct Coordinator: Sendable, Hashable {
     case finished
   }
 
-  private struct Member: Sendable, Hashable {
+  struct Member: Sendable, Hashable {
     var vote: Vote?
     var environment: Digest?
     /// What its Key Managers told it.
@@ -50,12 +50,12 @@ package struct Coordinator: Sendable, Hashable {
   }
 
   package let rollout: Rollout
-  private let limits: CoordinatorLimits
-  private var state = State.idle
+  let limits: CoordinatorLimits
+  var state = State.idle
   /// The operator wants out after the proposal: it ends when every member has been told.
-  private var isCancelled = false
-  private var members: [Member]
-  private let names: [String]
+  var isCancelled = false
+  var members: [Member]
+  let names: [String]
 
   /// A coordinator of a rollout that no member has heard of yet.
   package init(rollout: Rollout, limits: CoordinatorLimits = CoordinatorLimits()) {
@@ -81,7 +81,7 @@ package struct Coordinator: Sendable, Hashable {
       }
       return []
     case .accepted(let name): return accepted(name, now)
-    case .acknowledged(let name): return told(name, now)
+    case .acknowledged(let name): return told(name)
     case .outranked(let name): return outranked(name, now)
     case .committed(let name): return committed(name, now)
     case .silent(let name, let reason): return silent(name, reason, now)
@@ -203,7 +203,7 @@ package struct Coordinator: Sendable, Hashable {
 
   /// A member knows commit: so it is the decision, whoever brought it about.
   private mutating func committed(_ name: String, _ now: Instant) -> [CoordinatorEffect] {
-    commit(now) + told(name, now)
+    commit(now) + told(name)
   }
 
   private mutating func commit(_ now: Instant) -> [CoordinatorEffect] {
@@ -251,7 +251,7 @@ package struct Coordinator: Sendable, Hashable {
       let left = members.count { $0.accepted || !$0.isOutranked }
       return left < rollout.majority ? supersede(instant, now) : []
     // It is in good hands, and there is one abort only.
-    case .aborting: return told(name, now)
+    case .aborting: return told(name)
     case .idle, .preparing, .superseded, .following, .finished: return []
     }
   }
@@ -264,10 +264,11 @@ package struct Coordinator: Sendable, Hashable {
     return follow() + [.arm(.recover, now.advanced(byMilliseconds: limits.recoverMilliseconds))]
   }
 
-  private mutating func told(_ name: String, _ now: Instant) -> [CoordinatorEffect] {
+  /// The member knows the end, or is lost: it could not be told.
+  private mutating func told(_ name: String, isLost: Bool = false) -> [CoordinatorEffect] {
     update(name) { member in
       member.told = true
-      member.isLost = false
+      member.isLost = isLost
     }
     guard case .aborting(let refusal) = state else { return leaveIfAllAreTold() }
     return members.allSatisfy(\.told) ? finishAborted(refusal) : []
@@ -280,12 +281,7 @@ package struct Coordinator: Sendable, Hashable {
     case .idle, .finished, .accepting, .superseded: return []
     case .preparing:
       return voteUnknown(name, Refusal(.unreachable, reason), now)
-    case .aborting(let refusal):
-      update(name) { member in
-        member.told = true
-        member.isLost = true
-      }
-      return members.allSatisfy(\.told) ? finishAborted(refusal) : []
+    case .aborting: return told(name, isLost: true)
     case .following:
       return ended(name, Outcome(.unknown, reason), now)
     }
@@ -302,7 +298,7 @@ package struct Coordinator: Sendable, Hashable {
           Refusal(
             .unreachable,
             "\(name): \(outcome.reason); the nodes ended the rollout without the coordinator, which did not reach a majority of them in time"
-          ), now) + told(name, now)
+          ), now) + told(name)
       }
       effects += commit(now) + ended(name, outcome, now)
     case .following:
@@ -311,12 +307,7 @@ package struct Coordinator: Sendable, Hashable {
       effects.append(
         .report(member: name, phase: .known(outcome.kind.phase), detail: outcome.reason))
       if members.allSatisfy({ $0.outcome != nil }) { effects += finishCommitted() }
-    case .aborting(let refusal):
-      update(name) { member in
-        member.told = true
-        member.isLost = false
-      }
-      if members.allSatisfy(\.told) { effects += finishAborted(refusal) }
+    case .aborting: return told(name)
     case .idle, .preparing, .finished: break
     }
     return effects
@@ -349,134 +340,6 @@ package struct Coordinator: Sendable, Hashable {
     case (.prepare, _), (.beat, _), (.accept, _), (.recover, _), (.decide, _), (.follow, _):
       return []
     }
-  }
-
-  private mutating func cancel(_ now: Instant) -> [CoordinatorEffect] {
-    switch state {
-    case .idle, .preparing:
-      return abort(Refusal(.failed, "interrupted before the proposal"), now)
-    case .superseded:
-      return unknown("interrupted after the proposal; the nodes end it by themselves")
-    case .accepting, .following:
-      // To leave now could leave a member in doubt; it takes no longer than telling them all.
-      isCancelled = true
-      return leaveIfAllAreTold()
-    case .aborting, .finished: return []
-    }
-  }
-
-  /// After commit the agents finish by themselves, once each of them knows the decision.
-  private mutating func leaveIfAllAreTold() -> [CoordinatorEffect] {
-    guard case .following = state, isCancelled,
-      members.allSatisfy({ $0.told || $0.outcome != nil })
-    else { return [] }
-    for index in members.indices where members[index].outcome == nil {
-      members[index].outcome = Outcome(
-        .unknown, "interrupted; the agents go on by themselves, keyturn status shows how it ends")
-    }
-    return finishCommitted()
-  }
-
-  private mutating func unknown(_ reason: String) -> [CoordinatorEffect] {
-    state = .finished
-    let outcomes = zip(names, members).map {
-      MemberOutcome(member: $0, outcome: $1.outcome ?? Outcome(.unknown, reason))
-    }
-    let summary =
-      "the decision is not known: no majority of the members answered; they end the rollout by themselves as soon as a majority is connected, keyturn status shows it"
-    return [
-      .finished(
-        CoordinatorResult(
-          ending: .undecided, summary: summary, outcomes: outcomes,
-          skewNanoseconds: nil))
-    ]
-  }
-
-  private mutating func abort(_ refusal: Refusal, _ now: Instant) -> [CoordinatorEffect] {
-    state = .aborting(refusal)
-    for index in members.indices {
-      // Who voted no has nothing to be told.
-      if case .no = members[index].vote, !members[index].isLost { members[index].told = true }
-    }
-    if members.allSatisfy(\.told) { return finishAborted(refusal) }
-    var effects: [CoordinatorEffect] = []
-    for (name, member) in zip(names, members) where !member.told {
-      effects.append(
-        .decide(member: name, .abort, instant: nil, bootID: "", reason: refusal.message))
-    }
-    return effects + [.arm(.decide, now.advanced(byMilliseconds: limits.decideMilliseconds))]
-  }
-
-  private mutating func finishAborted(_ refusal: Refusal) -> [CoordinatorEffect] {
-    state = .finished
-    let outcomes = zip(names, members).map { name, member in
-      var reason = "not touched"
-      if case .no(let own) = member.vote { reason = own.message }
-      return MemberOutcome(member: name, outcome: Outcome(.aborted, reason))
-    }
-    let told = members.allSatisfy { $0.told && !$0.isLost }
-    let summary =
-      "nothing was touched: \(refusal.message)"
-      + (told
-        ? ""
-        : "; some members could not be told and hold their vote if they gave one, until they have asked the others: keyturn resolve \(rollout.id) has them do it now")
-    return [
-      .finished(
-        CoordinatorResult(
-          ending: .aborted(refusal), summary: summary, outcomes: outcomes,
-          skewNanoseconds: nil))
-    ]
-  }
-
-  private mutating func finishCommitted() -> [CoordinatorEffect] {
-    state = .finished
-    let outcomes = zip(names, members).map { name, member in
-      MemberOutcome(member: name, outcome: member.outcome ?? Outcome(.unknown, "no outcome"))
-    }
-    let kinds = outcomes.map(\.outcome.kind)
-    let confirmed = kinds.count { $0 == .confirmed }
-    let unknown = kinds.count { $0 == .unknown }
-    var summary = "\(confirmed) of \(kinds.count) starts confirmed"
-    if kinds.count - confirmed - unknown > 0 {
-      summary += ", \(kinds.count - confirmed - unknown) not confirmed"
-    }
-    if unknown > 0 { summary += ", \(unknown) unknown" }
-    return [
-      .finished(
-        CoordinatorResult(
-          ending: RolloutEnding(committed: outcomes), summary: summary, outcomes: outcomes,
-          skewNanoseconds: skew(\.started), issueSkewNanoseconds: skew(\.issued),
-          stopSkewNanoseconds: skew(\.stopping), writeOutageNanoseconds: writeOutage))
-    ]
-  }
-
-  /// First to last of one instant of every member, all in the coordinator's clock.
-  private func skew(_ instant: (RestartReport) -> Instant?) -> Int64? {
-    guard let instants = instants(instant), let first = instants.min(), let last = instants.max()
-    else { return nil }
-    return last - first
-  }
-
-  /// From the first order to restart until every server takes writes.
-  private var writeOutage: Int64? {
-    guard let first = instants(\.issued)?.min(), let last = instants(\.writable)?.max() else {
-      return nil
-    }
-    return last - first
-  }
-
-  /// One instant of every member, in the coordinator's clock, nanoseconds; nil if one is not known.
-  private func instants(_ instant: (RestartReport) -> Instant?) -> [Int64]? {
-    var instants: [Int64] = []
-    for member in members {
-      guard let clock = member.clock, !member.isClockBroken,
-        let instant = member.report.flatMap(instant)
-      else {
-        return nil
-      }
-      instants.append(clock.translateBack(instant).nanoseconds)
-    }
-    return instants
   }
 
   private mutating func update(_ name: String, _ change: (inout Member) -> Void) {
