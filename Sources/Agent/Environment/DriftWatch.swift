@@ -165,7 +165,7 @@ final class DriftWatch: Sendable {
       do throws(Refusal) {
         look.snapshot = try snapshot(look, server, seal)
         look.drift = look.snapshot.map(difference) ?? Drift()
-      } catch where look.findings.contains(where: { $0.message == error.message }) {
+      } catch  where look.findings.contains(where: { $0.message == error.message }) {
         // The file that cannot be read is told already.
       } catch {
         look.findings.append(
