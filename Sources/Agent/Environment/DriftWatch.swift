@@ -165,12 +165,13 @@ final class DriftWatch: Sendable {
       do throws(Refusal) {
         look.snapshot = try snapshot(look, server, seal)
         look.drift = look.snapshot.map(difference) ?? Drift()
-      } catch  where look.findings.contains(where: { $0.message == error.message }) {
-        // The file that cannot be read is told already.
       } catch {
-        look.findings.append(
-          Finding(
-            .warning, rule: "file-unreadable", refusal: error.code, message: error.message))
+        // A file that cannot be read may be told already.
+        if !look.findings.contains(where: { $0.message == error.message }) {
+          look.findings.append(
+            Finding(
+              .warning, rule: "file-unreadable", refusal: error.code, message: error.message))
+        }
       }
     }
     for item in (look.drift.items ?? look.keyItems) where item.severity == .error {
