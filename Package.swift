@@ -165,7 +165,16 @@ let package = Package(
         "KeyManager", "Rollout", "HTTP", "API", "TLS",
       ]),
     program("fuzz", "Testing/Fuzz", ["FuzzTargets"]),
+    .target(name: "CFibers", path: "Sources/C/CFibers"),
+    room("Fibers", "Testing/Fibers", ["Model", "Threads", "CFibers"]),
     room("Simulator", "Testing/Simulator", ["Model", "Crypto", "Rollout"]),
+    room(
+      "World", "Testing/World",
+      [
+        "Model", "Crypto", "JSONCoding", "Linux", "Threads", "Secrets", "ServerUnit", "StartWatch",
+        "KeyManager", "Rollout", "HTTP", "API", "Coordination", "Agent", "Fibers",
+      ]),
+    program("keyturn-world", "Testing/KeyturnWorld", ["World"]),
     program("keyturn-sim", "Testing/KeyturnSim", ["Simulator"]),
     room("TestSupport", "Testing/TestSupport", ["Model", "Linux", "Threads", "CLinux"]),
 
@@ -187,6 +196,8 @@ let package = Package(
         "Model", "Crypto", "Linux", "Threads", "Secrets", "Files", "TestSupport", "CLinux",
         "file-writer",
       ]),
+    tests("Fibers", ["Model", "Threads", "Fibers"]),
+    tests("World", ["World"]),
     tests("Sockets", ["Model", "Linux", "Threads", "Sockets"]),
     tests("Systemd", ["Model", "Linux", "Threads", "ServerUnit", "Files", "Systemd", "CSystemd"]),
     tests(

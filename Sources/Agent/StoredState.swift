@@ -92,6 +92,6 @@ struct RecordDamage: Sendable {
 
 extension Incarnation {
   static func random() -> Incarnation {
-    Incarnation(random: .random(in: 0...UInt64.max), .random(in: 0...UInt64.max))
+    Incarnation(random: RandomNumbers.word(), RandomNumbers.word())
   }
 }

@@ -168,6 +168,6 @@ package struct Undertaking: Sendable {
 extension Rollout {
   /// 16 random hexadecimal digits.
   package static func newID() -> String {
-    String(UInt64.random(in: .min ... .max), radix: 16).zeroPadded(to: 16)
+    String(RandomNumbers.word(), radix: 16).zeroPadded(to: 16)
   }
 }

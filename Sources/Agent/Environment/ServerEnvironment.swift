@@ -222,7 +222,8 @@ struct ServerEnvironment {
 
   /// Whether UnsetEnvironment= takes it away (`strv_env_delete` of systemd).
   func isUnset(_ name: String, _ value: String) -> Bool {
-    unset.contains { $0 == name || $0.utf8.elementsEqual("\(name)=\(value)".utf8) }
+    let assignment = Array("\(name)=\(value)".utf8)
+    return unset.contains { $0 == name || $0.utf8.elementsEqual(assignment) }
   }
 
   /// Every definition of the variable that any reader of any source sees; the same text of a file

@@ -84,13 +84,15 @@ final class LinkWatch: Sendable {
   /// Starts the looks, which go on as long as the process, on a thread of their own.
   func watch() throws(Refusal) {
     try site.startThread("links") { [self] in
-      Clock.sleep(until: .inMilliseconds(Int.random(in: 1_000...Self.firstLinkMilliseconds)))
+      Clock.sleep(
+        until: .inMilliseconds(RandomNumbers.integer(in: 1_000...Self.firstLinkMilliseconds)))
       while true {
         // A rollout's votes ask for themselves, and its restarts are no news.
         if rollouts.now.isAtRest { look() }
         let spread = Self.linkMilliseconds / 6
         Clock.sleep(
-          until: .inMilliseconds(Self.linkMilliseconds + Int.random(in: -spread...spread)))
+          until: .inMilliseconds(
+            Self.linkMilliseconds + RandomNumbers.integer(in: -spread...spread)))
       }
     }
   }

@@ -158,7 +158,7 @@ final class ReversePath: Sendable {
 
   /// 32 random bytes, in the form of a digest.
   private static func random() -> Digest {
-    var generator = SystemRandomNumberGenerator()
+    var generator = RandomNumbers()
     return .sha256((0..<32).map { _ in UInt8.random(in: .min ... .max, using: &generator) })
   }
 }

@@ -112,7 +112,7 @@ final class Member: Sendable {
   private func moment() -> Moment {
     Moment(
       now: Clock.now(), bootID: site.ports.process.bootID(),
-      jitterMilliseconds: Int.random(in: 0...times.jitterMilliseconds))
+      jitterMilliseconds: RandomNumbers.integer(in: 0...times.jitterMilliseconds))
   }
 
   private func carryOut(

@@ -160,7 +160,8 @@ final class RolloutSummary: Sendable {
     let undertaking = coordination.undertaking
     let end = Instant.inMilliseconds(rollout.watchMilliseconds + Self.graceMilliseconds)
     let pause = {
-      let milliseconds = Self.pauseMilliseconds + Int.random(in: 0...Self.pauseMilliseconds)
+      let milliseconds =
+        Self.pauseMilliseconds + RandomNumbers.integer(in: 0...Self.pauseMilliseconds)
       Clock.sleep(until: .inMilliseconds(milliseconds))
     }
     let reason = repeatedly(pause: pause) { () throws(Refusal) in

@@ -9,7 +9,7 @@
 /// (sysdeps/generic/unsecvars.h), of every release from 2.17 on; then those of OpenSSL and of Swift.
 /// Not here: what only tells where temporary files, time zones or name servers are (TMPDIR, TZDIR,
 /// RES_OPTIONS and their like). The guard asks none of these, and the server may need them.
-enum LoaderVariables {
+package enum LoaderVariables {
   /// Of the dynamic linker.
   static let linker = [
     "LD_ASSUME_KERNEL", "LD_AUDIT", "LD_BIND_NOT", "LD_BIND_NOW", "LD_DEBUG", "LD_DEBUG_OUTPUT",
@@ -35,5 +35,5 @@ enum LoaderVariables {
     "SWIFT_BINARY_COMPATIBILITY_VERSION",
   ]
 
-  static let all = linker + library + runtime
+  package static let all = linker + library + runtime
 }

@@ -5,21 +5,33 @@ package import Model
 
 package enum Clock {
   /// CLOCK_BOOTTIME now: what the protocol and every deadline is counted in.
-  package static func now() -> Instant { Instant(nanoseconds: kt_boottime_nanoseconds()) }
+  package static func now() -> Instant {
+    Instant(nanoseconds: Runtime.simulated?.boottimeNanoseconds ?? kt_boottime_nanoseconds())
+  }
 
   /// CLOCK_MONOTONIC now, microseconds: what systemd's timestamps and sd_bus/sd_journal timeouts
   /// are in.
   package static func monotonicMicroseconds() -> UInt64 {
-    UInt64(kt_monotonic_nanoseconds() / 1000)
+    UInt64((Runtime.simulated?.monotonicNanoseconds ?? kt_monotonic_nanoseconds()) / 1000)
   }
 
   /// CLOCK_REALTIME now, microseconds since 1970-01-01 UTC: only for people, and beside the
   /// times of files.
-  package static func realtimeMicroseconds() -> Int64 { kt_realtime_nanoseconds() / 1000 }
+  package static func realtimeMicroseconds() -> Int64 {
+    (Runtime.simulated?.realtimeNanoseconds ?? kt_realtime_nanoseconds()) / 1000
+  }
 
   /// Blocks the calling thread until `instant`, by an absolute timer.
   package static func sleep(until instant: Instant) {
-    while kt_sleep_until_boottime(instant.nanoseconds) == EINTR {}
+    guard let simulated = Runtime.simulated else {
+      while kt_sleep_until_boottime(instant.nanoseconds) == EINTR {}
+      return
+    }
+    // Nobody wakes this place: it is on the stack of the one who sleeps.
+    withUnsafeTemporaryAllocation(byteCount: 1, alignment: 1) { place in
+      guard let base = place.baseAddress else { return }
+      simulated.park(at: base, until: instant.nanoseconds)
+    }
   }
 }
 

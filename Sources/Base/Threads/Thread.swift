@@ -18,6 +18,13 @@ package final class Thread: Sendable {
     _ name: String, stackBytes: Int = 512 << 10, _ body: @escaping @Sendable () -> Void
   ) throws(Errno) -> Thread {
     let thread = Thread()
+    if let simulated = Runtime.simulated {
+      simulated.start(name) {
+        body()
+        thread.done.update { $0 = true }
+      }
+      return thread
+    }
     let box = Unmanaged.passRetained(
       Start(name: String(name.prefix(15)), thread: thread, body: body))
     var attributes = pthread_attr_t()

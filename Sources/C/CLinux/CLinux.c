@@ -122,3 +122,5 @@ void kt_keep_memory_from_others(void) {
   (void)setrlimit(RLIMIT_CORE, &none);
   (void)prctl(PR_SET_DUMPABLE, 0);
 }
+
+_Thread_local void *kt_runtime_of_thread;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What Swift's Glibc module leaves out (see `man 2` for each), as functions with the prefix kt_. Nothing here has
-// state. The header itself must not define _GNU_SOURCE: that would change structures which Swift's Glibc module has
+// state but kt_runtime. The header itself must not define _GNU_SOURCE: that would change structures which Swift's Glibc module has
 // already imported. CLinux.c does.
 #pragma once
 #include <pthread.h>
@@ -65,3 +65,8 @@ void kt_keep_memory_from_others(void);
 /// used once: they are never written, stay in the page cache, and come back one by one when they are used again
 /// (madvise(2), MADV_DONTNEED on the segments without write permission). Failures do not matter.
 void kt_release_memory_at_rest(void);
+
+/// What a simulation has set for the calling thread (Base/Threads/Runtime.swift); NULL in an installed program.
+extern _Thread_local void *kt_runtime_of_thread;
+static inline void *kt_runtime(void) { return kt_runtime_of_thread; }
+static inline void kt_set_runtime(void *runtime) { kt_runtime_of_thread = runtime; }

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What a run came to. A share of seeds that never gets to one of these says nothing about it.
+package enum RareState: String, CaseIterable, Sendable {
+  case committed
+  case aborted
+  /// A rollback was committed.
+  case rolledBack = "rolled back"
+  /// A result that holds everything.
+  case held
+  /// A member brought what all nodes have proposed.
+  case proposed
+  case sealed
+  /// The members have ended it with a commit, or an abort, without its coordinator.
+  case recoveredCommit = "commit recovered"
+  case recoveredAbort = "abort recovered"
+  /// An agent was killed in this state.
+  case killedPrepared = "killed when prepared"
+  case killedAccepted = "killed when accepted"
+  case killedCommitted = "killed when committed"
+  case killedWatching = "killed when watching"
+  case powerCutInRollout = "power cut in a rollout"
+}
