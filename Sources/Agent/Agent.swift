@@ -66,7 +66,7 @@ package final class Agent: Sendable {
       site, history, lastNumber: stored.lastGeneration, rollouts: rollouts)
     timelines = Timelines(site, resuming: record)
     seals = SealKeeper(site, rollouts: rollouts, generations: generations)
-    let key = ServerKey(site, seals: seals)
+    let key = KeyDrift(site, seals: seals)
     drift = DriftWatch(
       site, confirmed: stored.confirmed, entries: stored.drift, rollouts: rollouts,
       generations: generations, seals: seals, key: key)

@@ -218,7 +218,8 @@ final class MemberLink: Sendable {
         pause = Self.firstPauseMilliseconds
         for event in view.events where event.sequence > after {
           after = event.sequence
-          if event.phase.known?.isOfVote != true {
+          // The end comes with the outcome.
+          if event.phase.known.map({ !$0.isOfVote && !$0.isEnd }) ?? true {
             inputs.post(.progress(member: name, phase: event.phase, detail: event.detail))
           }
         }

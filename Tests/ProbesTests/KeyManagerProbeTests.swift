@@ -53,15 +53,15 @@ private let generated = binary(
 
 /// What a Key Manager answers; the properties say otherwise where a test wants it.
 private struct Script: Sendable {
-  var version = FakeHost.Answer.response(ProbesTests.version)
-  var ready = FakeHost.Answer.response(HTTPResponse(200))
-  var live = FakeHost.Answer.response(HTTPResponse(200))
-  var write = FakeHost.Answer.response(HTTPResponse(200))
-  var identityStatus = FakeHost.Answer.response(status(of: identity))
-  var keyStatus = FakeHost.Answer.response(ProbesTests.keyStatus)
-  var keyGenerate = FakeHost.Answer.response(generated)
+  var version = FakeHTTPHost.Answer.response(ProbesTests.version)
+  var ready = FakeHTTPHost.Answer.response(HTTPResponse(200))
+  var live = FakeHTTPHost.Answer.response(HTTPResponse(200))
+  var write = FakeHTTPHost.Answer.response(HTTPResponse(200))
+  var identityStatus = FakeHTTPHost.Answer.response(status(of: identity))
+  var keyStatus = FakeHTTPHost.Answer.response(ProbesTests.keyStatus)
+  var keyGenerate = FakeHTTPHost.Answer.response(generated)
 
-  @Sendable func answer(_ request: HTTPRequest) -> FakeHost.Answer {
+  @Sendable func answer(_ request: HTTPRequest) -> FakeHTTPHost.Answer {
     switch (request.method, request.path) {
     case ("GET", "/version"): version
     case ("GET", "/v1/health/live"): live
@@ -106,7 +106,7 @@ private struct Script: Sendable {
   }
 
   private func probe(
-    _ host: FakeHost, name: String = "127.0.0.1", key: String = apiKey, trust: String? = nil,
+    _ host: FakeHTTPHost, name: String = "127.0.0.1", key: String = apiKey, trust: String? = nil,
     milliseconds: Int = 10_000, environment: [String: String] = [:]
   ) throws -> EndpointReport {
     let reports = KeyManagerProbe.run(
@@ -126,10 +126,10 @@ private struct Script: Sendable {
 
   private func probe(
     _ change: (inout Script) -> Void = { _ in }
-  ) throws -> (EndpointReport, [FakeHost.Received]) {
+  ) throws -> (EndpointReport, [FakeHTTPHost.Received]) {
     var script = Script()
     change(&script)
-    let host = try FakeHost(try credentials(), script.answer)
+    let host = try FakeHTTPHost(try credentials(), script.answer)
     let report = try probe(host)
     return (report, host.received)
   }
@@ -199,7 +199,7 @@ private struct Script: Sendable {
   func ecdsa(key: String, identity: String) throws {
     var script = Script()
     script.identityStatus = .response(status(of: identity))
-    let host = try FakeHost(try credentials(), script.answer)
+    let host = try FakeHTTPHost(try credentials(), script.answer)
     #expect(troubles(try probe(host, key: key)) == [])
     #expect(Set(host.received.map(\.identity)) == [identity])
   }
@@ -208,7 +208,7 @@ private struct Script: Sendable {
 
   @Test("a name is verified as a name")
   func byName() throws {
-    let host = try FakeHost(try credentials(), Script().answer)
+    let host = try FakeHTTPHost(try credentials(), Script().answer)
     #expect(
       troubles(try probe(host, name: "localhost"))
         .filter { !$0.hasPrefix("tcp degraded") } == [])
@@ -216,7 +216,7 @@ private struct Script: Sendable {
 
   @Test("a name that does not exist fails at name resolution")
   func noName() throws {
-    let host = try FakeHost(nil) { _ in .silence }
+    let host = try FakeHTTPHost(nil) { _ in .silence }
     let report = try probe(host, name: "kms-1.invalid")
     #expect(report[.dns]?.verdict == .failed)
     #expect(report[.tcp]?.detail == "name resolution failed")
@@ -226,7 +226,7 @@ private struct Script: Sendable {
 
   @Test("a closed port fails at the TCP connection")
   func closedPort() throws {
-    let port = try FakeHost(nil) { _ in .silence }.port
+    let port = try FakeHTTPHost(nil) { _ in .silence }.port
     let report = KeyManagerProbe.run(
       hosts: [HostPort(host: "127.0.0.1", port: port)], surroundings: surroundings(),
       deadline: .inMilliseconds(10_000))[0]
@@ -237,7 +237,7 @@ private struct Script: Sendable {
 
   @Test("a certificate of an authority that the server does not trust fails at TLS")
   func unknownAuthority() throws {
-    let host = try FakeHost(try credentials(), Script().answer)
+    let host = try FakeHTTPHost(try credentials(), Script().answer)
     let empty = try TemporaryDirectory()
     for trust in [empty.path, "\(empty.path)/absent"] {
       let report = try probe(host, trust: trust)
@@ -249,14 +249,14 @@ private struct Script: Sendable {
 
   @Test("a certificate for another name fails at TLS")
   func wrongName() throws {
-    let host = try FakeHost(try credentials(["kms-2.example.net"]), Script().answer)
+    let host = try FakeHTTPHost(try credentials(["kms-2.example.net"]), Script().answer)
     #expect(try probe(host)[.tls]?.verdict == .failed)
     #expect(host.received.isEmpty)
   }
 
   @Test("HTTP without TLS on the port fails at TLS")
   func plainHTTP() throws {
-    let host = try FakeHost(nil) { _ in .response(HTTPResponse(400)) }
+    let host = try FakeHTTPHost(nil) { _ in .response(HTTPResponse(400)) }
     #expect(try probe(host)[.tls]?.verdict == .failed)
   }
 
@@ -279,7 +279,7 @@ private struct Script: Sendable {
   func atOnce() throws {
     let waiting = Lock(0)
     let hosts = try (0..<3).map { _ in
-      try FakeHost(try credentials()) { request in
+      try FakeHTTPHost(try credentials()) { request in
         // Nobody is answered before all three have been asked.
         if request.path == "/version" {
           waiting.update { $0 += 1 }
@@ -465,7 +465,7 @@ private struct Script: Sendable {
     let frame = keyStatus.body
     let length = Limits.probeBodyBytes
     let status = "HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\n"
-    let answers: [FakeHost.Answer] = [
+    let answers: [FakeHTTPHost.Answer] = [
       .response(HTTPResponse(500)), .response(.text(404, "page not found")),
       .response(binary(200, [])), .response(binary(200, Array(frame.dropLast()))),
       .response(binary(200, frame + [0])), .response(binary(200, frame + frame)),
@@ -490,7 +490,7 @@ private struct Script: Sendable {
 
   @Test("without settings a host is probed up to its readiness, and shows no identity")
   func withoutSettings() throws {
-    let host = try FakeHost(try credentials(), Script().answer)
+    let host = try FakeHTTPHost(try credentials(), Script().answer)
     let report = KeyManagerProbe.run(
       hosts: [host.place], surroundings: surroundings(), deadline: .inMilliseconds(10_000))[0]
     #expect(report.stages.filter { $0.verdict == .fine }.count == 6)

@@ -26,7 +26,7 @@ import Threads
 
   @Test("status, x-minio-server-status and the code of an error's body are returned")
   func answers() throws {
-    let host = try FakeHost(nil) { request in
+    let host = try FakeHTTPHost(nil) { request in
       request.path == "/minio/health/ready"
         ? .response(
           HTTPResponse(
@@ -47,7 +47,7 @@ import Threads
       (String(repeating: "a", count: 128), String?.some(String(repeating: "a", count: 128))),
       (String(repeating: "a", count: 129), nil), ("a b", nil), ("", nil), ("\u{1B}[31m", nil),
     ] {
-      let host = try FakeHost(nil) { _ in
+      let host = try FakeHTTPHost(nil) { _ in
         .response(HTTPResponse(500, body: Array("<Error><Code>\(text)</Code></Error>".utf8)))
       }
       #expect(ask(":\(host.port)") == .answered(status: 500, code: code))
@@ -59,7 +59,7 @@ import Threads
     let authority = try CertificateAuthority.create(cluster: "test")
     let own = try authority.issue(role: .node, name: "minio-1")
     let other = try authority.issue(role: .node, name: "minio-1")
-    let host = try FakeHost(own) { _ in .response(HTTPResponse(200)) }
+    let host = try FakeHTTPHost(own) { _ in .response(HTTPResponse(200)) }
     let directory = try TemporaryDirectory()
     try directory.write(own.certificatePEM, to: "public.crt")
     try directory.write("a key", to: "private.key")
@@ -79,7 +79,7 @@ import Threads
 
   @Test("a directory without a certificate, or without its key, means http")
   func noCertificate() throws {
-    let host = try FakeHost(nil) { _ in .response(HTTPResponse(200)) }
+    let host = try FakeHTTPHost(nil) { _ in .response(HTTPResponse(200)) }
     let empty = try TemporaryDirectory()
     let keyOnly = try TemporaryDirectory()
     try keyOnly.write("a key", to: "private.key")
@@ -100,9 +100,9 @@ import Threads
 
   @Test("no server, a silent one and an address that is none are failures")
   func failures() throws {
-    let port = try FakeHost(nil) { _ in .silence }.port
+    let port = try FakeHTTPHost(nil) { _ in .silence }.port
     #expect(isFailure(ask(":\(port)")))
-    let silent = try FakeHost(nil) { _ in .silence }
+    let silent = try FakeHTTPHost(nil) { _ in .silence }
     #expect(isFailure(ask(":\(silent.port)", milliseconds: 200)))
     #expect(isFailure(ask("a b:c")))
   }

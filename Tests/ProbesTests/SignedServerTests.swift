@@ -38,7 +38,7 @@ import Threads
 
   @Test("no such bucket, said of every name that is asked for, is a write taken")
   func taken() throws {
-    let host = try FakeHost(nil) { _ in .response(Self.error(404, "NoSuchBucket")) }
+    let host = try FakeHTTPHost(nil) { _ in .response(Self.error(404, "NoSuchBucket")) }
     #expect(write(host.port, objects: 3) == .taken(asked: 3))
     let requests = host.received.map(\.request)
     #expect(requests.count == 3)
@@ -58,7 +58,7 @@ import Threads
 
   @Test("at most so many names are asked for, and at least one")
   func bounded() throws {
-    let host = try FakeHost(nil) { _ in .response(Self.error(404, "NoSuchBucket")) }
+    let host = try FakeHTTPHost(nil) { _ in .response(Self.error(404, "NoSuchBucket")) }
     #expect(
       write(host.port, objects: Limits.writeQuestions + 1)
         == .taken(asked: Limits.writeQuestions))
@@ -69,17 +69,17 @@ import Threads
 
   @Test("503 is a refusal with the server's own code, and ends the questions")
   func refused() throws {
-    let host = try FakeHost(nil) { _ in .response(Self.error(503, "SlowDownWrite")) }
+    let host = try FakeHTTPHost(nil) { _ in .response(Self.error(503, "SlowDownWrite")) }
     #expect(write(host.port, objects: 3) == .refused("503 SlowDownWrite"))
     #expect(host.received.count == 1)
   }
 
   @Test("a server that has too many requests, or does not answer in time, is busy: no refusal")
   func busy() throws {
-    let host = try FakeHost(nil) { _ in .response(Self.error(429, "TooManyRequests")) }
+    let host = try FakeHTTPHost(nil) { _ in .response(Self.error(429, "TooManyRequests")) }
     #expect(write(host.port, objects: 3) == .busy("429 TooManyRequests"))
     #expect(host.received.count == 1)
-    let silent = try FakeHost(nil) { _ in .silence }
+    let silent = try FakeHTTPHost(nil) { _ in .silence }
     guard case .busy(let text) = write(silent.port, milliseconds: 200) else {
       Issue.record("a server that took the connection was called away")
       return
@@ -89,25 +89,25 @@ import Threads
 
   @Test("404 without the word that there is no such bucket is no write taken")
   func otherNotFound() throws {
-    let host = try FakeHost(nil) { _ in .response(Self.error(404, "NoSuchKey")) }
+    let host = try FakeHTTPHost(nil) { _ in .response(Self.error(404, "NoSuchKey")) }
     #expect(write(host.port) == .refused("404 NoSuchKey"))
-    let plain = try FakeHost(nil) { _ in .response(HTTPResponse(404)) }
+    let plain = try FakeHTTPHost(nil) { _ in .response(HTTPResponse(404)) }
     #expect(write(plain.port) == .refused("404"))
   }
 
   @Test("a root user that is switched off, or unknown, tells nothing")
   func untold() throws {
     for (status, code) in [(403, "InvalidAccessKeyId"), (403, "AccessDenied"), (501, "X")] {
-      let host = try FakeHost(nil) { _ in .response(Self.error(status, code)) }
+      let host = try FakeHTTPHost(nil) { _ in .response(Self.error(status, code)) }
       #expect(write(host.port) == .untold("\(status) \(code)"))
     }
-    let denied = try FakeHost(nil) { _ in .response(Self.error(403, "kms:NotAuthorized")) }
+    let denied = try FakeHTTPHost(nil) { _ in .response(Self.error(403, "kms:NotAuthorized")) }
     #expect(write(denied.port) == .refused("403 kms:NotAuthorized"))
   }
 
   @Test("a server that wants its own region in the signature gets it")
   func region() throws {
-    let host = try FakeHost(nil) { request in
+    let host = try FakeHTTPHost(nil) { request in
       let field = request.headers["authorization"] ?? ""
       return .response(
         field.contains("/eu-1/s3/")
@@ -120,7 +120,7 @@ import Threads
 
   @Test("an upload that a server begins all the same is abandoned, and counts as taken")
   func abandoned() throws {
-    let host = try FakeHost(nil) { request in
+    let host = try FakeHTTPHost(nil) { request in
       .response(
         request.method == "DELETE"
           ? HTTPResponse(204)
@@ -137,7 +137,7 @@ import Threads
 
   @Test("a server that is not there takes no write")
   func absent() throws {
-    let port = try FakeHost(nil) { _ in .silence }.port
+    let port = try FakeHTTPHost(nil) { _ in .silence }.port
     guard case .refused(let text) = write(port) else {
       Issue.record("a server that is not there took a write")
       return
@@ -148,7 +148,7 @@ import Threads
   @Test("an answer beyond the limit of a body is no write taken")
   func huge() throws {
     let long = [UInt8](repeating: UInt8(ascii: " "), count: Limits.probeBodyBytes + 1)
-    let host = try FakeHost(nil) { _ in .response(HTTPResponse(404, body: long)) }
+    let host = try FakeHTTPHost(nil) { _ in .response(HTTPResponse(404, body: long)) }
     guard case .refused = write(host.port) else {
       Issue.record("an answer beyond the limit took a write")
       return
@@ -158,7 +158,7 @@ import Threads
   @Test("the server's default key is read from its Key Manager's status")
   func defaultKey() throws {
     let body = #"{"name":"MinIO KMS","default-key-id":"a-key","endpoints":{"h:7373":"online"}}"#
-    let host = try FakeHost(nil) { request in
+    let host = try FakeHTTPHost(nil) { request in
       .response(
         request.path == "/minio/kms/v1/status"
           ? HTTPResponse(200, body: Array(body.utf8)) : HTTPResponse(404))
@@ -171,7 +171,9 @@ import Threads
   @Test("a server without a Key Manager says so; one that says nothing useful is not believed")
   func noDefaultKey() throws {
     func answer(_ status: Int, _ body: String) throws -> ServerKMSAnswer {
-      let host = try FakeHost(nil) { _ in .response(HTTPResponse(status, body: Array(body.utf8))) }
+      let host = try FakeHTTPHost(nil) { _ in
+        .response(HTTPResponse(status, body: Array(body.utf8)))
+      }
       return kms(host.port)
     }
     #expect(try answer(501, #"{"Code":"NotImplemented","Message":"m"}"#) == .none)

@@ -21,12 +21,12 @@ import Threads
     folder = try TemporaryDirectory()
   }
 
-  private func host(_ names: String...) throws -> (FakeHost, Credentials) {
+  private func host(_ names: String...) throws -> (FakeHTTPHost, Credentials) {
     let credentials = try authority.issue(role: .witness, name: "kms-1", addresses: names)
     let version = HTTPResponse(
       200, headers: ["content-type": "application/json"],
       body: Array(#"{"version":"1","host":"kms-1"}"#.utf8))
-    let host = try FakeHost(credentials) { request in
+    let host = try FakeHTTPHost(credentials) { request in
       .response(request.path == "/version" ? version : HTTPResponse(200))
     }
     return (host, credentials)
@@ -118,7 +118,7 @@ import Threads
     let issued = try authority.issue(
       role: .witness, name: "kms-1", addresses: ["127.0.0.1"], days: 13)
     try folder.write(authority.credentials.certificatePEM, to: "ca.crt")
-    let host = try FakeHost(issued) { _ in .response(HTTPResponse(200)) }
+    let host = try FakeHTTPHost(issued) { _ in .response(HTTPResponse(200)) }
     let report = probe(host.place)
     #expect(report[.tls]?.verdict == .degraded)
     // To the second it is 13.

@@ -39,7 +39,7 @@ final class DriftWatch: Sendable {
   private let rollouts: any RolloutState
   private let generations: Generations
   private let seals: SealKeeper
-  private let key: ServerKey
+  private let key: KeyDrift
   private let state: Lock<State>
 
   /// - Parameters:
@@ -47,7 +47,7 @@ final class DriftWatch: Sendable {
   ///   - entries: what was told before the agent's start.
   init(
     _ site: Site, confirmed: Confirmed?, entries: [DriftLog.Entry], rollouts: any RolloutState,
-    generations: Generations, seals: SealKeeper, key: ServerKey
+    generations: Generations, seals: SealKeeper, key: KeyDrift
   ) {
     self.site = site
     self.rollouts = rollouts

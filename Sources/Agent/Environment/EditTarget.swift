@@ -89,7 +89,7 @@ extension ServerEnvironment {
     return paths.count == 1 ? paths.first : nil
   }
 
-  /// RequestedSettings that this environment, which has them in their file, does not fulfil all the same.
+  /// Findings for the settings that are in their file, and that another place overrides.
   func shadowed(_ changes: [SettingChange]) -> [Finding] {
     changes.filter { !isFulfilled($0) }.map { change in
       guard let winner = winner(of: change.name) else {

@@ -26,13 +26,10 @@ extension Member {
     do throws(Refusal) {
       // The unit may have been started again since the vote: what counts is what runs just before
       // the instant, and what the journal says from then on.
-      let unit =
+      let (unit, isDone) =
         isLate
-        ? try site.ports.unit.state(deadline: .inMilliseconds(10_000))
-        : try? site.ports.unit.state(deadline: instant)
-      let isDone =
-        isLate
-        ? try wasRestarted(unit, active, content, since: isSameBoot ? instant : nil) : false
+        ? try unitAfterJobs(active, content, since: isSameBoot ? instant : nil)
+        : (try? site.ports.unit.state(deadline: instant), false)
       var (previous, cursor) = (active.facts.invocation, String?.none)
       if !isDone, let unit, unit.invocationID != previous {
         previous = unit.invocationID
@@ -120,6 +117,24 @@ extension Member {
   /// unit has another invocation than at the vote, begun at the instant or later (on another boot,
   /// where the instant is nil, at any time). A unit that only crashed in between runs with the old
   /// file.
+  /// The unit, and whether it was restarted for this rollout already. A restart that was ordered before a crash may
+  /// still be stopping the server: one more order would stop the server that the first one starts. So the unit's job is
+  /// waited for, at most as long as a stop may take.
+  private func unitAfterJobs(
+    _ active: ActiveRollout, _ content: MemberContent, since instant: Instant?
+  ) throws(Refusal) -> (UnitState?, Bool) {
+    var unit = try site.ports.unit.state(deadline: .inMilliseconds(10_000))
+    let patience = Instant.inMilliseconds(active.rollout.stopMilliseconds)
+    while instant != nil, unit.job != nil,
+      try !wasRestarted(unit, active, content, since: instant),
+      try site.ports.file.read(content.path).map(Digest.sha256) == content.after,
+      let next = try site.ports.unit.change(after: unit, deadline: patience)
+    {
+      unit = next
+    }
+    return (unit, try wasRestarted(unit, active, content, since: instant))
+  }
+
   private func wasRestarted(
     _ unit: UnitState?, _ active: ActiveRollout, _ content: MemberContent, since instant: Instant?
   ) throws(Refusal) -> Bool {

@@ -19,7 +19,7 @@ final class Member: Sendable {
   let timelines: Timelines
   let generations: Generations
   let seals: SealKeeper
-  let key: ServerKey
+  let key: KeyDrift
   let drift: DriftWatch
   let holds: StartHolds
   let summary: RolloutSummary
@@ -34,7 +34,7 @@ final class Member: Sendable {
 
   init(
     _ site: Site, times: RecoveryTimes, damage: Refusal?, rollouts: MemberState,
-    timelines: Timelines, generations: Generations, seals: SealKeeper, key: ServerKey,
+    timelines: Timelines, generations: Generations, seals: SealKeeper, key: KeyDrift,
     drift: DriftWatch, holds: StartHolds, summary: RolloutSummary, proposals: ProposalKeeper,
     assessor: Assessor
   ) {

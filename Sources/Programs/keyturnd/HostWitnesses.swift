@@ -58,6 +58,6 @@ struct HostReach: ReachPort {
   let context: TLSContext
 
   func reach(_ node: Inventory.Node, nonce: Digest, deadline: Instant) -> [ReverseAttempt] {
-    NodeReach.run(node, nonce: nonce, context: context, deadline: deadline)
+    ReverseProbe.run(node, nonce: nonce, context: context, deadline: deadline)
   }
 }

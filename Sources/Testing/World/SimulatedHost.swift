@@ -164,7 +164,9 @@ final class SimulatedHost: @unchecked Sendable {
     agent = nil
     if reviving {
       world.runtime.spawn("revive", in: manager) { [self] in
-        take(upTo: 5_000_000)
+        // RestartSec= of keyturnd.service.
+        Clock.sleep(until: .inMilliseconds(1_000))
+        take(upTo: world.draw(2) == 0 ? 100_000 : 4_000_000)
         startAgent()
       }
     }
@@ -189,6 +191,7 @@ final class SimulatedHost: @unchecked Sendable {
     unit.subState = "dead"
     unit.mainPID = 0
     unit.invocationID = ""
+    unit.job = nil
     environment = []
     journal = []
     stir()
@@ -209,15 +212,14 @@ final class SimulatedHost: @unchecked Sendable {
 
   /// Stops the server if it runs, and starts it: a job of the service manager's.
   func restartServer() {
-    job += 1
-    let job = job
+    let job = newJob()
     world.runtime.spawn("job-\(job)", in: manager) { [self] in
       if self.job != job { return }
       if unit.mainPID != 0 {
         unit.activeState = "deactivating"
         unit.subState = "stop-sigterm"
         stir()
-        take(upTo: 400_000)
+        take(upTo: world.faults.stopMicroseconds)
         if self.job != job { return }
         end()
       }
@@ -228,18 +230,18 @@ final class SimulatedHost: @unchecked Sendable {
   /// Stops the server: a job of the service manager's, which goes on if its caller is killed. Blocks until it has
   /// stopped, or the deadline has come (false).
   func stopServer(until deadline: Instant) -> Bool {
-    job += 1
-    let job = job
+    let job = newJob()
     world.runtime.spawn("job-\(job)", in: manager) { [self] in
       if unit.mainPID != 0 {
         unit.activeState = "deactivating"
         stir()
-        take(upTo: 400_000)
+        take(upTo: world.faults.stopMicroseconds)
         if self.job != job { return }
         end()
       }
       unit.activeState = "inactive"
       unit.subState = "dead"
+      unit.job = nil
       stir()
     }
     while self.job == job, unit.activeState != "inactive" {
@@ -250,9 +252,16 @@ final class SimulatedHost: @unchecked Sendable {
   }
 
   func startServer() {
-    job += 1
-    let job = job
+    let job = newJob()
     world.runtime.spawn("job-\(job)", in: manager) { [self] in start(job) }
+  }
+
+  /// Takes the place of the job before.
+  private func newJob() -> Int {
+    job += 1
+    unit.job = .init(id: UInt32(job), path: "/org/freedesktop/systemd1/job/\(job)")
+    stir()
+    return job
   }
 
   private func end() {
@@ -281,6 +290,7 @@ final class SimulatedHost: @unchecked Sendable {
         write("INFO: All MinIO sub-systems initialized successfully in 1s")
         unit.activeState = "active"
         unit.subState = "running"
+        unit.job = nil
         write("MinIO AIStor Server")
         stir()
         return
@@ -289,6 +299,7 @@ final class SimulatedHost: @unchecked Sendable {
       end()
       unit.activeState = "activating"
       unit.subState = "auto-restart"
+      unit.job = nil
       stir()
       Clock.sleep(until: .inMilliseconds(5_000))
     }

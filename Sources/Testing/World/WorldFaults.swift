@@ -8,6 +8,8 @@ struct WorldFaults {
   var networkMicroseconds: Int64 = 500
   var lossOf256: UInt64 = 0
   var diskMicroseconds: Int64 = 300
+  /// How long the server takes to stop, at the most.
+  var stopMicroseconds: Int64 = 400_000
   var crashes = 0
   /// Of 65,536 calls of an agent to its host, in how many it is killed.
   var killsOf65536: UInt64 = 0
@@ -30,6 +32,7 @@ struct WorldFaults {
     networkMicroseconds = [200, 2_000, 200_000][Int(numbers.next() % 3)]
     lossOf256 = [0, 0, 8, 40][Int(numbers.next() % 4)]
     diskMicroseconds = [100, 5_000, 200_000][Int(numbers.next() % 3)]
+    stopMicroseconds = [100_000, 400_000, 8_000_000][Int(numbers.next() % 3)]
     crashes = draw(4)
     killsOf65536 = [0, 0, 20, 100][Int(numbers.next() % 4)]
     powerCuts = draw(2)

@@ -115,7 +115,7 @@ struct DriftTests {
   @Test("a variable that the server's own file overrides makes no difference to a start, others do")
   func overridden() throws {
     let config = "/etc/minio/config.env"
-    let host = FakeHost(
+    let host = FakeNodeHost(
       file: plainFile + "MINIO_BROWSER=on\nMINIO_SITE_NAME=a\nMINIO_CONFIG_ENV_FILE=\(config)\n")
     host.state.update { $0[config] = "MINIO_BROWSER=off\n" }
     let node = Node(host)

@@ -16,8 +16,8 @@ import Threads
 private let configPath = "/etc/minio/config.env"
 private func twoFiles(
   _ config: String? = "MINIO_ROOT_USER=\"admin\"\n", more: String = ""
-) -> FakeHost {
-  let host = FakeHost(
+) -> FakeNodeHost {
+  let host = FakeNodeHost(
     file: "MINIO_VOLUMES=\"/data\"\nMINIO_CONFIG_ENV_FILE=\(configPath)\n\(more)")
   host.state.update { $0[configPath] = config }
   return host
@@ -79,7 +79,7 @@ struct EditTargetTests {
 
   @Test("a file of a pattern is edited like any other")
   func pattern() throws {
-    let host = FakeHost(file: plainFile)
+    let host = FakeNodeHost(file: plainFile)
     host.state.update { state in
       state.unit.environmentFiles.append(.init(path: "/etc/minio/*.env"))
       state["/etc/minio/a.env"] = "MINIO_BROWSER=x\n"
@@ -106,7 +106,7 @@ struct EditTargetTests {
 
   @Test("a setting whose place is no file is refused with the place and what to do")
   func noFile() throws {
-    let places: [(@Sendable (inout FakeHost.State) -> Void, String)] = [
+    let places: [(@Sendable (inout FakeNodeHost.State) -> Void, String)] = [
       ({ $0.manager.environment.append("MINIO_BROWSER=on") }, "systemctl unset-environment"),
       (
         { state in
@@ -182,14 +182,14 @@ struct EditTargetTests {
 
   @Test("a new file that the server reads is its user's; one that systemd reads is root's")
   func owner() throws {
-    let own = FakeHost(file: "")
+    let own = FakeNodeHost(file: "")
     own.state.update { state in
       state.file = nil
       state.unit.environmentFiles = [.init(path: "/etc/default/minio-unit")]
       state["/etc/default/minio-unit"] = "MINIO_CONFIG_ENV_FILE=\(configPath)\n"
     }
     for (host, file, user) in [
-      (own, configPath, "minio-user"), (FakeHost(file: ""), "/etc/default/minio", nil),
+      (own, configPath, "minio-user"), (FakeNodeHost(file: ""), "/etc/default/minio", nil),
     ] {
       let node = Node(host, environmentFile: file)
       host.state.update { $0.files[file] = nil }

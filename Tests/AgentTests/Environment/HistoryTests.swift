@@ -234,7 +234,7 @@ struct HistoryTests {
 
   @Test("a history that cannot be listed refuses every rollout, as other records do")
   func unlistable() {
-    let host = FakeHost(file: plainFile)
+    let host = FakeNodeHost(file: plainFile)
     host.state.update { $0.listFailure = Refusal(.file, "list generations: Input/output error") }
     let node = Node(host)
     #expect(node.agent.status().findings.contains { $0.rule == "damaged-record" })

@@ -10,9 +10,9 @@ import Threads
 
 /// The environment that a host's server would be given.
 private func environment(
-  _ change: (inout FakeHost.State) -> Void
+  _ change: (inout FakeNodeHost.State) -> Void
 ) throws -> ServerEnvironment {
-  let host = FakeHost(file: "")
+  let host = FakeNodeHost(file: "")
   host.state.update(change)
   return try ServerEnvironment(
     unit: host.state.withLock { $0.unit }, fallback: "/etc/default/minio", ports: host.ports(),
@@ -25,7 +25,7 @@ private func findings(_ server: ServerEnvironment, obstacle: String? = nil) thro
 
 @Suite("Agent: the merged environment")
 struct MergedEnvironmentTests {
-  private static let places: [@Sendable (inout FakeHost.State, String) -> Void] = [
+  private static let places: [@Sendable (inout FakeNodeHost.State, String) -> Void] = [
     { $0.manager.environment.append("MINIO_X=\($1)") },
     { state, value in
       state.unit.passEnvironment = ["MINIO_X"]

@@ -9,7 +9,7 @@ import Testing
 @Suite struct UndoneGenerationsTests {
   @Test("rollouts that were taken back again and again do not push out the files that served")
   func undonePairs() throws {
-    let history = History(port: FakeHost(file: plainFile).ports().records)
+    let history = History(port: FakeNodeHost(file: plainFile).ports().records)
     func keep(_ number: Int, undoes: String? = nil) throws {
       let bytes = Array("A=\(number)\n".utf8)
       try history.save(

@@ -149,7 +149,7 @@ struct WitnessAgentTests {
 
   // MARK: the node's side
 
-  private static func agent(_ host: FakeHost, _ inventory: Inventory = inventory) -> Agent {
+  private static func agent(_ host: FakeNodeHost, _ inventory: Inventory = inventory) -> Agent {
     Agent(node: "minio-1", inventory: inventory, version: "test", ports: host.ports())
   }
 
@@ -166,7 +166,7 @@ struct WitnessAgentTests {
 
   @Test("a node proves to the witness that it asked that it is the one, and to nobody else")
   func proof() throws {
-    let host = FakeHost(file: plainFile)
+    let host = FakeNodeHost(file: plainFile)
     let agent = Self.agent(host)
     _ = agent.check()
     let question = try #require(host.state.withLock { $0.questions.first })
@@ -191,7 +191,7 @@ struct WitnessAgentTests {
 
   @Test("check says of each Key Manager what its witness met, or why nothing is known")
   func check() throws {
-    let host = FakeHost(file: plainFile)
+    let host = FakeNodeHost(file: plainFile)
     host.state.update {
       $0.witnesses["kms-1"] = ReverseReport(
         witness: "kms-1", node: "minio-1",
@@ -213,7 +213,7 @@ struct WitnessAgentTests {
 
   @Test("a report of another node, or of another witness, verifies nothing")
   func otherReport() throws {
-    let host = FakeHost(file: plainFile)
+    let host = FakeNodeHost(file: plainFile)
     host.state.update {
       $0.witnesses["kms-1"] = ReverseReport(witness: "kms-1", node: "minio-2", attempts: [])
     }
@@ -227,7 +227,7 @@ struct WitnessAgentTests {
     func plan(
       _ policy: Inventory.UnverifiedDirection, _ outcome: ReverseOutcome?
     ) throws -> PlanAnswer {
-      let host = FakeHost(file: plainFile)
+      let host = FakeNodeHost(file: plainFile)
       var inventory = Self.inventory
       inventory.keyManagers.removeLast()
       inventory.unverifiedDirection = policy
@@ -266,7 +266,7 @@ struct WitnessAgentTests {
 
   @Test("the last look is in status and metrics with its age, and a change is logged once")
   func background() throws {
-    let host = FakeHost(file: plainFile)
+    let host = FakeNodeHost(file: plainFile)
     let agent = Self.agent(host)
     #expect(agent.status().links == nil)
     func line(_ name: String) -> String? {

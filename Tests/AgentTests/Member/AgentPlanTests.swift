@@ -67,7 +67,7 @@ struct AgentPlanTests {
   @Test("a Key Manager that fails a stage is refused with endpoint and stage")
   func keyManager() throws {
     let node = Node()
-    var report = FakeHost.Probe.fine("kms-1.example.net:7373")
+    var report = FakeNodeHost.Probe.fine("kms-1.example.net:7373")
     report.stages[1].verdict = .failed
     report.stages[1].detail = "connection refused"
     node.host.state.update { $0.reports = [report] }
@@ -81,7 +81,7 @@ struct AgentPlanTests {
     let node = Node()
     let rollout = try node.rollout(enabling)
     #expect(try node.plan(enabling).keyManager == nil)
-    var report = FakeHost.Probe.fine("https://kms-1.example.net:7373")
+    var report = FakeNodeHost.Probe.fine("https://kms-1.example.net:7373")
     let sight = KeyManagerSight(release: "2026", host: "kms-1", key: .usable)
     report.addresses = [AddressReport(address: "192.0.2.1:7373", stages: [], sight: sight)]
     node.host.state.update { $0.reports = [report] }

@@ -63,7 +63,7 @@ struct AgentRolloutTests {
 
   @Test("a second definition anywhere else in the server's environment is refused once sealed")
   func secondSource() throws {
-    let changes: [@Sendable (inout FakeHost.State) -> Void] = [
+    let changes: [@Sendable (inout FakeNodeHost.State) -> Void] = [
       { state in
         state.files["/etc/minio/extra"] = Array("MINIO_KMS_SSE_KEY=key-2\n".utf8)
         state.unit.environmentFiles.append(.init(path: "/etc/minio/extra"))
@@ -93,7 +93,7 @@ struct AgentRolloutTests {
     let file =
       plainFile
       + "MINIO_KMS_SERVER=\"https://kms-1.example.net:7373\"\nMINIO_KMS_ENCLAVE=\"store\"\nMINIO_KMS_SSE_KEY=\"key-9\"\nMINIO_KMS_API_KEY=\"\(apiKey)\"\n"
-    let node = Node(FakeHost(file: file))
+    let node = Node(FakeNodeHost(file: file))
     #expect(try node.plan(enabling).refusal?.code == .guarded)
   }
 
@@ -336,44 +336,66 @@ struct AgentRolloutTests {
     #expect(node.host.state.withLock { $0.restarts } == 1)
   }
 
-  @Test("an agent that was restarted between commit and restart does what is left, once")
-  func restartedAfterCommit() throws {
-    for done in [false, true] {
-      let host = FakeHost(file: plainFile)
-      let first = Node(host)
-      let rollout = try first.rollout(enabling)
-      _ = try first.prepare(rollout, enabling)
-      // The record as it is just after the decision, in an agent that never got to act.
-      guard let bytes = host.state.withLock({ $0.records["rollout"] }) else {
-        Issue.record("there is no record")
-        return
-      }
-      var participant = Participant(
-        member: "minio-1", incarnation: first.agent.incarnation,
-        record: try JSON.decode(ParticipantRecord.self, from: bytes))
-      _ = participant.handle(
-        .decided(
-          rollout.key(for: "minio-1"), .commit, instant: Instant(nanoseconds: 1), bootID: "boot-1",
-          reason: ""),
-        at: Moment(now: Clock.now(), bootID: "boot-1", jitterMilliseconds: 0))
-      host.state.update { $0.records["rollout"] = JSON.encode(participant.record) }
-      if done {
-        // It had installed and restarted, and died before it could write so.
-        let file = FakeHost.File(host: host)
-        if let content = rollout.content(of: "minio-1"), let after = content.after {
-          try file.install(at: content.path, tag: rollout.id, before: content.before, after: after)
-        }
-        try FakeHost.Unit(host: host).restart(deadline: .inMilliseconds(1))
-      }
-      let second = Node(host)
-      #expect(try second.outcome(rollout)?.kind == .confirmed)
-      #expect(host.state.withLock { $0.restarts } == 1)
+  /// How far the agent got before it died.
+  enum Progress: CaseIterable { case committed, ordered, restarted }
+
+  @Test(
+    "an agent that was restarted between commit and restart does what is left, once",
+    arguments: Progress.allCases)
+  func restartedAfterCommit(_ progress: Progress) throws {
+    let host = FakeNodeHost(file: plainFile)
+    let first = Node(host)
+    let rollout = try first.rollout(enabling)
+    _ = try first.prepare(rollout, enabling)
+    // The record as it is just after the decision, in an agent that never got to act.
+    guard let bytes = host.state.withLock({ $0.records["rollout"] }) else {
+      Issue.record("there is no record")
+      return
     }
+    var participant = Participant(
+      member: "minio-1", incarnation: first.agent.incarnation,
+      record: try JSON.decode(ParticipantRecord.self, from: bytes))
+    _ = participant.handle(
+      .decided(
+        rollout.key(for: "minio-1"), .commit, instant: Instant(nanoseconds: 1), bootID: "boot-1",
+        reason: ""),
+      at: Moment(now: Clock.now(), bootID: "boot-1", jitterMilliseconds: 0))
+    host.state.update { $0.records["rollout"] = JSON.encode(participant.record) }
+    if progress != .committed {
+      // It had installed and ordered the restart, and died before it could write so.
+      let file = FakeNodeHost.File(host: host)
+      if let content = rollout.content(of: "minio-1"), let after = content.after {
+        try file.install(at: content.path, tag: rollout.id, before: content.before, after: after)
+      }
+    }
+    switch progress {
+    case .committed: break
+    case .ordered:
+      // systemd is still stopping the server.
+      let isTaken = Lock(false)
+      host.state.update { state in
+        state.unit.activeState = "deactivating"
+        state.unit.job = .init(id: 7, path: "/org/freedesktop/systemd1/job/7")
+        state.onWait = {
+          let isFirst = isTaken.withLock { isTaken in
+            defer { isTaken = true }
+            return !isTaken
+          }
+          guard isFirst else { return }
+          host.state.update { $0.unit.job = nil }
+          try? FakeNodeHost.Unit(host: host).restart(deadline: .inMilliseconds(1))
+        }
+      }
+    case .restarted: try FakeNodeHost.Unit(host: host).restart(deadline: .inMilliseconds(1))
+    }
+    let second = Node(host)
+    #expect(try second.outcome(rollout)?.kind == .confirmed)
+    #expect(host.state.withLock { $0.restarts } == 1)
   }
 
   @Test("an agent that resumes its watch after a reboot does not wait for the old boot's instant")
   func watchOnAnotherBoot() throws {
-    let host = FakeHost(file: plainFile)
+    let host = FakeNodeHost(file: plainFile)
     let first = Node(host)
     let rollout = try first.rollout([], kind: .restart)
     _ = try first.prepare(rollout, [])
@@ -393,7 +415,7 @@ struct AgentRolloutTests {
         id: rollout.id,
         RestartReport(planned: instant, issued: instant, previousInvocation: "old")), at: moment)
     host.state.update { $0.records["rollout"] = JSON.encode(participant.record) }
-    try FakeHost.Unit(host: host).restart(deadline: .inMilliseconds(1))
+    try FakeNodeHost.Unit(host: host).restart(deadline: .inMilliseconds(1))
     #expect(try Node(host).outcome(rollout)?.kind == .confirmed)
     #expect(host.state.withLock { $0.restarts } == 1)
   }
@@ -427,7 +449,7 @@ struct AgentRolloutTests {
 
   @Test("a file staged by an agent that died before its vote is removed at the next start")
   func orphan() {
-    let host = FakeHost(file: plainFile)
+    let host = FakeNodeHost(file: plainFile)
     host.state.update {
       $0.staged["00000000000000ee"] = .init(path: "/etc/default/minio", bytes: [1])
     }
@@ -437,7 +459,7 @@ struct AgentRolloutTests {
 
   @Test("a damaged record is reported and refuses every rollout, and is not replaced")
   func damaged() throws {
-    let host = FakeHost(file: plainFile)
+    let host = FakeNodeHost(file: plainFile)
     host.state.update { $0.records["rollout"] = Array("nonsense".utf8) }
     let node = Node(host)
     #expect(node.agent.status().findings.contains { $0.rule == "damaged-record" })

@@ -72,7 +72,7 @@ struct CarryOnTests {
 
   @Test("a node that has another name since its vote says that nothing was restarted, and is free")
   func renamed() throws {
-    let host = FakeHost(file: plainFile)
+    let host = FakeNodeHost(file: plainFile)
     let first = Node(host)
     let rollout = try first.rollout(enabling)
     #expect(try first.prepare(rollout, enabling).refusal == nil)

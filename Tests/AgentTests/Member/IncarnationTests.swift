@@ -9,7 +9,7 @@ import Threads
 @Suite struct IncarnationTests {
   @Test("a state directory gets an incarnation at the first start, and keeps it at the next")
   func kept() throws {
-    let host = FakeHost(file: plainFile)
+    let host = FakeNodeHost(file: plainFile)
     let first = try #require(Node(host).agent.incarnation)
     #expect(host.state.withLock { $0.records["incarnation"] } == JSON.encode(first))
     #expect(Node(host).agent.incarnation == first)
@@ -17,7 +17,7 @@ import Threads
 
   @Test("an emptied state directory gets another incarnation")
   func replaced() throws {
-    let host = FakeHost(file: plainFile)
+    let host = FakeNodeHost(file: plainFile)
     let first = try #require(Node(host).agent.incarnation)
     host.state.update { $0.records = [:] }
     let second = try #require(Node(host).agent.incarnation)
@@ -26,7 +26,7 @@ import Threads
 
   @Test("a damaged incarnation is not replaced: nothing is voted on, and status says so")
   func damaged() throws {
-    let host = FakeHost(file: plainFile)
+    let host = FakeNodeHost(file: plainFile)
     host.state.update { $0.records["incarnation"] = [] }
     let node = Node(host)
     #expect(node.agent.incarnation == nil)
@@ -38,7 +38,7 @@ import Threads
 
   @Test("one that could not be written is none: nothing is voted on")
   func unwritten() {
-    let host = FakeHost(file: plainFile)
+    let host = FakeNodeHost(file: plainFile)
     host.failRecord("incarnation")
     let node = Node(host)
     #expect(node.agent.incarnation == nil)

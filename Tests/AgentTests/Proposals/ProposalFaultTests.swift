@@ -151,7 +151,7 @@ struct ProposalFaultTests {
 
   @Test("each of several damaged records is a finding of its own")
   func allDamaged() throws {
-    let host = FakeHost(file: plainFile)
+    let host = FakeNodeHost(file: plainFile)
     let names = [
       "rollout", "incarnation", "confirmed", "drift", "results", "proposal", "collecting",
     ]
@@ -258,7 +258,7 @@ struct ProposalFaultTests {
     let digest = Digest.sha256([1])
     let json =
       #"{"statement":{"serial":2,"isInForce":false},"failed":{"digest":"\#(digest.hex)","rollout":"00000000000000aa"}}"#
-    let host = FakeHost(file: plainFile)
+    let host = FakeNodeHost(file: plainFile)
     host.state.update { $0.records["proposal"] = Array(json.utf8) }
     let view = Node(host).agent.proposals.view()
     #expect(view.phase == .notConfirmed && view.failure?.ending == .notConfirmed)

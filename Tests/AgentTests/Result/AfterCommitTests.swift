@@ -237,7 +237,7 @@ struct AfterCommitTests {
 
   /// An agent dies between the record of its rollout's end and everything that follows from it: what its disk
   /// holds then. Begins before the rollout.
-  private func recordsAtTheEnd(_ host: FakeHost) -> Lock<[String: [UInt8]]> {
+  private func recordsAtTheEnd(_ host: FakeNodeHost) -> Lock<[String: [UInt8]]> {
     let kept = Lock([String: [UInt8]]())
     host.state.update { state in
       state.onSave = { name in

@@ -23,12 +23,12 @@ struct TimelineTests {
       instant: Instant(nanoseconds: milliseconds * 1_000_000), bootID: boot)
   }
 
-  private func kept(_ host: FakeHost) -> [String] {
+  private func kept(_ host: FakeNodeHost) -> [String] {
     host.state.withLock { $0.records.keys.filter { $0.hasPrefix("timelines/") }.sorted() }
   }
 
   /// Waits for what is written by threads of its own.
-  private func waitForKept(_ host: FakeHost, _ text: String) {
+  private func waitForKept(_ host: FakeNodeHost, _ text: String) {
     let found = host.state.wait(until: .inMilliseconds(10_000)) { state in
       state.records.contains {
         $0.key.hasPrefix("timelines/") && String(decoding: $0.value, as: UTF8.self).contains(text)
@@ -113,7 +113,7 @@ struct TimelineTests {
 
   @Test("the last rollouts are kept, the newest first; a damaged one is told and hides no other")
   func store() throws {
-    let host = FakeHost(file: plainFile)
+    let host = FakeNodeHost(file: plainFile)
     let timelines = TimelineRecords(port: host.ports().records)
     for number in 1...Limits.timelines + 3 {
       var timeline = Timeline(rollout(number), at: time(0))

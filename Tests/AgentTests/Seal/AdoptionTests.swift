@@ -81,7 +81,7 @@ struct AdoptionTests {
     }
     cluster[1].host.state.update { state in
       state.file = Array(encryptedFile("key-9").utf8)
-      state.process = FakeHost.variables(encryptedFile("key-9"))
+      state.process = FakeNodeHost.variables(encryptedFile("key-9"))
     }
     cluster.look()
     cluster.look()

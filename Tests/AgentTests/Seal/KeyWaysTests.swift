@@ -157,7 +157,7 @@ struct KeyWaysTests {
   }
 
   /// A start that goes well but for what `change` makes of it.
-  private func start(_ change: @escaping @Sendable (inout FakeHost.State) -> Void) throws
+  private func start(_ change: @escaping @Sendable (inout FakeNodeHost.State) -> Void) throws
     -> Outcome?
   {
     let node = try confirmed()
@@ -182,7 +182,7 @@ struct KeyWaysTests {
   func firstStart() throws {
     for change in [
       { $0.kms = .defaultKey("another-key") }, { $0.unguarded = [$0.unit.invocationID] },
-    ] as [@Sendable (inout FakeHost.State) -> Void] {
+    ] as [@Sendable (inout FakeNodeHost.State) -> Void] {
       let node = Node()
       node.host.state.update { $0.onRestart = change }
       #expect(try node.apply(enabling)?.kind == .failed)

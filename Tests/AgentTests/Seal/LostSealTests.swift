@@ -20,7 +20,7 @@ struct LostSealTests {
   enum Loss: CaseIterable {
     case removed, torn, anotherKey, anotherKeyEverywhereHere, anotherCluster
 
-    func happen(to host: FakeHost) {
+    func happen(to host: FakeNodeHost) {
       let seal = host.state.withLock { $0.records["seal"] } ?? []
       var text = String(decoding: seal, as: UTF8.self)
       host.state.update { state in
@@ -194,7 +194,7 @@ struct LostSealTests {
       node.host.state.update { state in
         state.records["seal.lifted"] = state.records.removeValue(forKey: "seal")
         // The servers run on empty drives, without a key.
-        state.process = FakeHost.variables(plainFile)
+        state.process = FakeNodeHost.variables(plainFile)
       }
       cluster.restart(index)
       if index == 0 {

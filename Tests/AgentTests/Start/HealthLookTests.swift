@@ -8,7 +8,7 @@ import Testing
 import Threads
 
 @Suite struct HealthLookTests {
-  private let host = FakeHost(file: "MINIO_ROOT_USER=alice\nMINIO_ROOT_PASSWORD=secret-1\n")
+  private let host = FakeNodeHost(file: "MINIO_ROOT_USER=alice\nMINIO_ROOT_PASSWORD=secret-1\n")
 
   private func look(
     volumes: String = "http://minio-{1...4}/data", mainPID: Int32 = 200

@@ -9,11 +9,12 @@ import Threads
   private func credentials(
     _ environment: String, files: [String: String] = [:]
   ) throws -> String {
-    let host = FakeHost(file: "")
+    let host = FakeNodeHost(file: "")
     host.state.update { state in
       for (path, text) in files { state[path] = text }
     }
-    let found = try RootCredentials.of(FakeHost.variables(environment), FakeHost.File(host: host))
+    let found = try RootCredentials.of(
+      FakeNodeHost.variables(environment), FakeNodeHost.File(host: host))
     return "\(found.accessKey.reveal())/\(found.secretKey.reveal())"
   }
 

@@ -187,7 +187,7 @@ import Threads
   @Test("what the server reads by itself counts as its environment")
   func configFile() throws {
     let file = plainFile + "MINIO_CONFIG_ENV_FILE=/etc/minio/config.env\n"
-    let host = FakeHost(file: file)
+    let host = FakeNodeHost(file: file)
     host.state.update { $0["/etc/minio/config.env"] = "MINIO_SITE_NAME=one\n" }
     let node = Node(host)
     #expect(
@@ -205,7 +205,7 @@ import Threads
   @Test("with --log-dir the files are followed, and their broken-but-serving line counts")
   func logDirectory() throws {
     let file = plainFile + "MINIO_OPTS=\"--log-dir /var/log/minio\"\n"
-    let host = FakeHost(file: file)
+    let host = FakeNodeHost(file: file)
     host.state.update { state in
       state.startLines = []
       state.logFiles["/var/log/minio"] = [
@@ -227,7 +227,7 @@ import Threads
 
   @Test("options that stand only in the file that the server reads itself are none of its own")
   func optionsInTheServersFile() throws {
-    let host = FakeHost(file: plainFile + "MINIO_CONFIG_ENV_FILE=/etc/minio/config.env\n")
+    let host = FakeNodeHost(file: plainFile + "MINIO_CONFIG_ENV_FILE=/etc/minio/config.env\n")
     host.state.update { state in
       state["/etc/minio/config.env"] =
         "MINIO_OPTS=\"--log-dir /var/log/minio\"\nMINIO_LOG_DIR=/var/log/minio\n"
@@ -239,7 +239,7 @@ import Threads
 
   @Test("where the log directory cannot be read the verdict says that no line counts")
   func logDirectoryUnreadable() throws {
-    let host = FakeHost(file: plainFile + "MINIO_OPTS=\"--log-dir /var/log/minio\"\n")
+    let host = FakeNodeHost(file: plainFile + "MINIO_OPTS=\"--log-dir /var/log/minio\"\n")
     host.state.update { $0.startLines = [] }
     let outcome = try #require(try Node(host).apply(enabling))
     #expect(outcome.kind == .confirmed)
@@ -254,7 +254,7 @@ import Threads
     let first = Node()
     let rollout = try begin(first)
     // The other agent ends with its process; here it goes on, deaf to the record.
-    let host = FakeHost(file: plainFile)
+    let host = FakeNodeHost(file: plainFile)
     let state = first.host.state.withLock { $0 }
     host.state.update { $0 = state }
     host.state.update { $0.deliver = [] }
@@ -273,7 +273,7 @@ import Threads
   @Test("whether the server got past the Key Manager is in the outcome of each kind of end")
   func passedKeyManager() throws {
     func outcome(_ line: String) throws -> Outcome? {
-      let host = FakeHost(file: plainFile)
+      let host = FakeNodeHost(file: plainFile)
       host.state.update { state in
         state.startLines = [line]
         state.onRestart = { state in
@@ -294,7 +294,7 @@ import Threads
   @Test("no secret of the old or the new environment is in a step or an outcome")
   func secrets() throws {
     let old = "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
-    let host = FakeHost(
+    let host = FakeNodeHost(
       file: plainFile + "MINIO_OTHER_TOKEN=\(old)\nMINIO_ROOT_PASSWORD=hunter22hunter\n")
     host.state.update { state in
       state.startLines = [

@@ -92,7 +92,8 @@ struct Cluster {
     for (name, file) in zip(names, files) {
       nodes.append(
         Node(
-          FakeHost(file: file), name: name, of: names, peers: View(network: network, node: name),
+          FakeNodeHost(file: file), name: name, of: names,
+          peers: View(network: network, node: name),
           times: times, seals: told, collectorTimes: collectorTimes))
     }
     connect()

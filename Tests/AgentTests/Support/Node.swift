@@ -28,15 +28,15 @@ let alice = Principal(cluster: "prod", role: .operator, name: "alice")
 
 /// One node's agent over a host in memory, and what an operator would do with it.
 struct Node {
-  let host: FakeHost
+  let host: FakeNodeHost
   let agent: Agent
   /// What all nodes said of their seals at the last plan, as the command line keeps it.
   let seals: Lock<[SealView]>
 
   init(
-    _ host: FakeHost = FakeHost(file: plainFile), name: String = "minio-1",
+    _ host: FakeNodeHost = FakeNodeHost(file: plainFile), name: String = "minio-1",
     of names: [String] = ["minio-1"], environmentFile: String = "/etc/default/minio",
-    peers: any PeerPort = FakeHost.NoPeers(), times: RecoveryTimes = RecoveryTimes(),
+    peers: any PeerPort = FakeNodeHost.NoPeers(), times: RecoveryTimes = RecoveryTimes(),
     settles: Bool = true, seals: Lock<[SealView]> = Lock([]),
     collectorTimes: CollectorTimes = CollectorTimes(), rollback: RollbackPolicy = .whenSafe,
     certificate: OwnCertificate? = nil

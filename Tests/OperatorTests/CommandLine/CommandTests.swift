@@ -31,7 +31,7 @@ import Testing
     var time: String
   }
 
-  private func result(_ host: FakeHost) throws -> ResultLine {
+  private func result(_ host: FakeCommandHost) throws -> ResultLine {
     let last = try #require(host.lines.last)
     return try JSON.decode(ResultLine.self, from: Array(last.utf8))
   }

@@ -11,8 +11,8 @@ struct TrustTests {
   private func status(
     _ arguments: String = "status", isRoot: Bool, hold: String? = nil,
     files more: [String: String] = [:], variables: [String: String] = [:]
-  ) -> (code: ExitCode, host: FakeHost) {
-    let host = FakeHost(
+  ) -> (code: ExitCode, host: FakeCommandHost) {
+    let host = FakeCommandHost(
       files: Sample.files.merging(more) { $1 }, variables: variables, isRoot: isRoot,
       foreignHolds: hold.map { ["./inventory.json": $0] } ?? [:])
     let keyturn = Keyturn(

@@ -21,10 +21,10 @@ import Testing
     _ arguments: [String] = ["guard", "--state", "/state"], isBySystemd: Bool = true,
     invocation: String = GuardTests.invocation, foreign: [String: String] = [:],
     evidenceFailure: String? = nil
-  ) -> (code: ExitCode, host: FakeHost) {
+  ) -> (code: ExitCode, host: FakeCommandHost) {
     var files = files
     files["/state/seal"] = seal
-    let host = FakeHost(
+    let host = FakeCommandHost(
       files: files, directories: ["/state"],
       variables: isBySystemd ? variables.merging(["INVOCATION_ID": invocation]) { $1 } : variables,
       foreign: foreign, evidenceFailure: evidenceFailure)

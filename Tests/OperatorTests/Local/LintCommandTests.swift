@@ -26,7 +26,9 @@ import Testing
     var findings: [Finding]
   }
 
-  private func lint(_ text: String, _ options: String = "") -> (code: ExitCode, host: FakeHost) {
+  private func lint(_ text: String, _ options: String = "") -> (
+    code: ExitCode, host: FakeCommandHost
+  ) {
     Sample.run("lint \(options) -", [], files: ["-": text])
   }
 

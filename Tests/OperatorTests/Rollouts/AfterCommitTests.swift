@@ -208,7 +208,7 @@ struct ProposeTests {
 
   private func run(
     _ arguments: String, _ answers: [HTTPResponse]
-  ) -> (code: ExitCode, host: FakeHost, local: FakeLocalAgent) {
+  ) -> (code: ExitCode, host: FakeCommandHost, local: FakeLocalAgent) {
     let local = FakeLocalAgent(answers)
     let (code, host) = Sample.run(arguments, [], local: local)
     #expect(!(host.output + host.errors).contains(Sample.apiKey))

@@ -43,9 +43,9 @@ extension Sample {
   static func run(
     _ arguments: String, over links: [WireLink], inventory: String? = nil,
     interruption: Interruption = Interruption()
-  ) -> (code: ExitCode, host: FakeHost) {
+  ) -> (code: ExitCode, host: FakeCommandHost) {
     let more = inventory.map { ["./inventory.json": $0] } ?? [:]
-    let host = FakeHost(files: files.merging(more) { $1 }, mode: 0o600)
+    let host = FakeCommandHost(files: files.merging(more) { $1 }, mode: 0o600)
     let keyturn = Keyturn(
       host: host, network: WireNetwork(links: links), workshop: FakeWorkshop(),
       local: FakeLocalAgent(), interruption: interruption, version: "test")

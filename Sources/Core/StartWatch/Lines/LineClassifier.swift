@@ -146,15 +146,8 @@ package struct LineClassifier: Sendable {
     source: LineSource, level: LineLevel, text: String, whole: String, subsystem: String? = nil
   ) -> ClassifiedLine {
     let pattern = LinePattern.of(source: source, level: level, text: text)
-    let kind: LineKind =
-      switch (level, pattern?.kind) {
-      case (.fatal, _): .fatal(.fatalLine)
-      case (_, let kind?): kind
-      case (.error, nil): .error
-      case (.warning, nil), (.info, nil), (.plain, nil): .ordinary
-      }
     return ClassifiedLine(
-      source: source, level: level, text: whole, statement: text, kind: kind, pattern: pattern,
-      subsystem: subsystem)
+      source: source, level: level, text: whole, statement: text,
+      kind: LinePattern.kind(of: level, pattern), pattern: pattern, subsystem: subsystem)
   }
 }

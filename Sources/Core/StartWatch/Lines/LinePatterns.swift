@@ -9,6 +9,16 @@ internal import ServerUnit
 // "Reported incidents".
 
 extension LinePattern {
+  /// What a line is by its level and its row: one that calls itself fatal is, with or without a row.
+  static func kind(of level: LineLevel, _ row: LinePattern?) -> LineKind {
+    switch (level, row?.kind) {
+    case (.fatal, _): .fatal(.fatalLine)
+    case (_, let kind?): kind
+    case (.error, nil): .error
+    case (.warning, nil), (.info, nil), (.plain, nil): .ordinary
+    }
+  }
+
   /// systemd will not start the unit again. The line may bear the previous invocation.
   static let startLimit = "Start request repeated too quickly"
 

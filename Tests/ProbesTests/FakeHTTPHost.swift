@@ -11,7 +11,7 @@ import Testing
 import Threads
 
 /// A host on 127.0.0.1 that answers requests as a test says, over TLS or not.
-final class FakeHost: Sendable {
+final class FakeHTTPHost: Sendable {
   /// What it does with a request.
   enum Answer: Sendable {
     /// Answers, and keeps the connection.

@@ -10,7 +10,7 @@ internal import StartWatch
 internal import Threads
 
 /// Whether the running server uses the key that it must use, and whether the start guard ran before it.
-final class ServerKey: Sendable {
+final class KeyDrift: Sendable {
   private let site: Site
   private let seals: SealKeeper
   /// What the server of an invocation said of the key that it encrypts with, and until when that counts.

@@ -8,7 +8,7 @@ import Secrets
 import Threads
 
 /// A process in memory: files, an environment, and everything that was written.
-final class FakeHost: CommandHost {
+final class FakeCommandHost: CommandHost {
   private struct State {
     var output = ""
     var errors = ""
@@ -189,8 +189,8 @@ enum Sample {
     terminal: TerminalSize? = nil, variables: [String: String] = [:],
     interruption: Interruption = Interruption(), local: FakeLocalAgent = FakeLocalAgent(),
     validUntil: Int64 = .max / 2, workshop: FakeWorkshop = FakeWorkshop()
-  ) -> (code: ExitCode, host: FakeHost) {
-    let host = FakeHost(
+  ) -> (code: ExitCode, host: FakeCommandHost) {
+    let host = FakeCommandHost(
       files: files.merging(more) { $1 }, mode: mode, answer: answer,
       variables: ["KEYTURN_INVENTORY": "./inventory.json"].merging(variables) { $1 },
       terminal: terminal)

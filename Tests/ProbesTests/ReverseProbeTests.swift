@@ -13,7 +13,7 @@ import Testing
 import Threads
 
 /// A witness's connections to an agent and a server on this host.
-@Suite struct NodeReachTests {
+@Suite struct ReverseProbeTests {
   /// What stands at the agent's port.
   enum AgentPort: Sendable {
     /// The agent that has handed out the nonce.
@@ -83,7 +83,7 @@ import Threads
   private func reach(
     agent: HostPort, server: HostPort, milliseconds: Int = 10_000
   ) -> [ReverseAttempt] {
-    NodeReach.run(
+    ReverseProbe.run(
       .init(name: "minio-1", address: agent.text, server: server.text), nonce: Self.nonce,
       context: witness, deadline: .inMilliseconds(milliseconds))
   }
@@ -123,7 +123,7 @@ import Threads
   func face() throws {
     let own = try authority.issue(role: .node, name: "minio-1")
     let headers: HTTPHeaders = ["x-amz-id-2": "dd9025bab4ad464b"]
-    let secured = try FakeHost(own) { _ in .closing(HTTPResponse(200, headers: headers)) }
+    let secured = try FakeHTTPHost(own) { _ in .closing(HTTPResponse(200, headers: headers)) }
     let info = try CertificateInfo(pem: own.certificatePEM)
     let expected = ServerFace(
       publicKey: Digest(bytes: info.publicKeyDigest), validUntil: info.notAfter,
@@ -141,7 +141,7 @@ import Threads
 
   @Test("a server without TLS is asked without it")
   func plain() throws {
-    let server = try FakeHost(nil) { _ in .closing(HTTPResponse(200)) }
+    let server = try FakeHTTPHost(nil) { _ in .closing(HTTPResponse(200)) }
     let attempt = try #require(reach(agent: free(), server: server.place).last)
     #expect(attempt.outcome == .reached, "\(attempt.detail)")
     #expect(
@@ -150,14 +150,14 @@ import Threads
 
   @Test("a server that answers something else is told")
   func status() throws {
-    let server = try FakeHost(nil) { _ in .closing(HTTPResponse(404)) }
+    let server = try FakeHTTPHost(nil) { _ in .closing(HTTPResponse(404)) }
     let attempt = try #require(reach(agent: free(), server: server.place).last)
     #expect(attempt.outcome == .failed && attempt.detail.contains("404"))
   }
 
   @Test("who connects and says nothing is given up at the deadline; the other need not wait")
   func silence() throws {
-    let silent = try FakeHost(nil) { _ in .silence }
+    let silent = try FakeHTTPHost(nil) { _ in .silence }
     let began = Clock.now()
     let attempts = try reach(agent: free(), server: silent.place, milliseconds: 300)
     #expect(attempts.map(\.outcome) == [.known(.refused), .known(.noAnswer)])

@@ -14,7 +14,7 @@ internal import Threads
 /// once.
 ///
 /// It goes where its inventory says, and nowhere else.
-package enum NodeReach {
+package enum ReverseProbe {
   /// Blocks until every address has answered, or the deadline. `context` is the witness's own; an
   /// agent must prove that it holds `nonce`.
   package static func run(
