@@ -155,6 +155,9 @@ extension World {
     }
     if result.kind == .held { reached.insert(.held) }
     if host.isServing { return }
+    if host.unit.activeState == "inactive", host.records["hold"] == nil {
+      violate("\(host.name): the server is stopped, and nothing holds it")
+    }
     if isAllGood {
       violate(
         "\(host.name): its start by \(last.rollout.id) was confirmed, and the server does not run")
