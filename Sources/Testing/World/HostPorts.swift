@@ -88,6 +88,7 @@ struct HostFiles: EnvironmentFilePort {
 
   func discard(beside path: String, allExcept tags: [String]) throws(Refusal) {
     host.enter()
+    if host.world.planted == .discardIgnored { return }
     host.staged = host.staged.filter { $0.value.path != path || tags.contains($0.key) }
     host.enter()
   }
@@ -171,16 +172,14 @@ struct HostUnit: UnitPort {
   }
   func start(deadline: Instant) throws(Refusal) {
     host.enter()
-    if host.world.planted != .startIgnored { host.startServer() }
+    host.startServer()
     host.enter()
   }
   func resetFailed(deadline: Instant) throws(Refusal) { host.enter() }
   func change(after state: UnitState, deadline: Instant) throws(Refusal) -> UnitState? {
     while host.unit == state {
       if Clock.now() >= deadline { return nil }
-      let isTold = host.world.planted != .changesUntold
-      host.world.runtime.park(
-        at: isTold ? host.changed : host.untold, until: deadline.nanoseconds)
+      host.world.runtime.park(at: host.changed, until: deadline.nanoseconds)
     }
     return host.unit
   }

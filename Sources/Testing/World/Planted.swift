@@ -8,10 +8,8 @@ package enum Planted: String, CaseIterable, Sendable {
   case otherFileInstalled
   /// A directory's sync does nothing: a power cut undoes the rename.
   case syncIgnored
-  /// systemd takes a start of the server and does nothing.
-  case startIgnored
-  /// Whoever waits for a change of the unit is not woken before the deadline, which is far.
-  case changesUntold
+  /// What was staged and is not wanted any more stays.
+  case discardIgnored
   /// A lock is taken in the agent's log, while another thread that holds it logs.
   case deadlock
 }

@@ -30,8 +30,7 @@ final class SimulatedHost: @unchecked Sendable {
   /// Where whoever waits for something here is parked.
   let changed = UnsafeMutablePointer<UInt8>.allocate(capacity: 1)
 
-  /// A place that nobody wakes, and two locks in the wrong order: see ``Planted``.
-  let untold = UnsafeMutablePointer<UInt8>.allocate(capacity: 1)
+  /// Two locks that are taken in the wrong order: see ``Planted``.
   private let twoLocks = (Lock(0), Lock(0))
 
   // The disk.
@@ -77,10 +76,7 @@ final class SimulatedHost: @unchecked Sendable {
     environment = Self.variables(files[Self.environmentFile] ?? [])
   }
 
-  deinit {
-    changed.deallocate()
-    untold.deallocate()
-  }
+  deinit { changed.deallocate() }
 
   /// Takes two locks, in an order that is drawn.
   func logsTwice() {
