@@ -18,10 +18,12 @@ import Testing
   @Test("the nearest word is found in any case, and none beyond the limit")
   func nearest() {
     let list = WordList(["apply", "plan", "plans", "status"])
-    #expect(list.nearest(to: "PLAM".utf8) { _ in 1 } == "plan")
-    #expect(list.nearest(to: "pland".utf8) { _ in 2 } == "plan")
-    #expect(list.nearest(to: "stat".utf8) { _ in 1 } == nil)
-    #expect(list.nearest(to: String(repeating: "A", count: 100_000).utf8) { _ in 6 } == nil)
+    #expect(list.nearest(to: Array("PLAM".utf8), within: 1) == "plan")
+    #expect(list.nearest(to: Array("pland".utf8), within: 2) == "plan")
+    #expect(list.nearest(to: Array("stat".utf8), within: 1) == nil)
+    #expect(list.nearest(to: Array(String(repeating: "A", count: 100_000).utf8), within: 6) == nil)
+    let shortBelow5 = list.nearest(to: Array("pla".utf8), within: 1, shortBelow: 5)
+    #expect(shortBelow5 == nil)
     #expect(list.contains(Array("plan".utf8)[...]) && !list.contains(Array("Plan".utf8)[...]))
   }
 }

@@ -4,6 +4,7 @@
 package struct WordList: Sendable {
   private struct Word {
     let text: String
+    let bytes: [UInt8]
     let capitals: [UInt8]
     let letters: UInt64
   }
@@ -13,8 +14,9 @@ package struct WordList: Sendable {
 
   package init(_ texts: [String]) {
     let words = texts.map { text in
-      let capitals = text.utf8.map(\.capital)
-      return Word(text: text, capitals: capitals, letters: Self.letters(of: capitals))
+      let bytes = Array(text.utf8)
+      return Word(
+        text: text, bytes: bytes, capitals: bytes.map(\.capital), letters: Self.letters(of: bytes))
     }
     let longest = words.map(\.capitals.count).max() ?? 0
     byLength = (0...longest).map { count in words.filter { $0.capitals.count == count } }
@@ -23,27 +25,35 @@ package struct WordList: Sendable {
   /// Whether `word` is one of them, byte for byte.
   package func contains(_ word: ArraySlice<UInt8>) -> Bool {
     word.count < byLength.count
-      && byLength[word.count].contains { word.elementsEqual($0.text.utf8) }
+      && byLength[word.count].contains { word.elementsEqual($0.bytes) }
   }
 
   /// The word with the fewest typing errors between it and `word`, in any case of letters; the
   /// first of several. Nil if there are too many errors for each.
   ///
-  /// - Parameter limit: how many are allowed for a known word of so many bytes.
-  package func nearest(
-    to word: some Collection<UInt8>, within limit: (_ length: Int) -> Int
-  ) -> String? {
-    lazy var capitals = word.map(\.capital)
-    lazy var letters = Self.letters(of: word)
+  /// No closure and no generic parameter: neither is specialised across modules, and a lint asks this for each line.
+  ///
+  /// - Parameters:
+  ///   - most: how many errors are allowed.
+  ///   - length: in known words with fewer bytes one less is.
+  package func nearest(to word: [UInt8], within most: Int, shortBelow length: Int = 0) -> String? {
+    let first = max(0, word.count - most)
+    let last = min(byLength.count - 1, word.count + most)
+    if first > last { return nil }
+    let letters = Self.letters(of: word)
+    var capitals: [UInt8] = []
     var best: (text: String, distance: Int)?
-    for (length, words) in byLength.enumerated() where !words.isEmpty {
-      let limit = min(limit(length), (best?.distance ?? .max) - 1)
-      if abs(length - word.count) > limit { continue }
+    for count in first...last {
+      var limit = min(count < length ? most - 1 : most, (best?.distance ?? .max) - 1)
       // A letter that is inserted or deleted changes one bit at most, one that is replaced two.
-      for known in words where (letters ^ known.letters).nonzeroBitCount <= 2 * limit {
-        let limit = min(limit, (best?.distance ?? .max) - 1)
+      for known in byLength[count]
+      where abs(count - word.count) <= limit
+        && (letters ^ known.letters).nonzeroBitCount <= 2 * limit
+      {
+        if capitals.isEmpty { capitals = word.map(\.capital) }
         if let distance = Self.distance(capitals, known.capitals, atMost: limit) {
           best = (known.text, distance)
+          limit = distance - 1
         }
       }
     }
@@ -52,12 +62,11 @@ package struct WordList: Sendable {
 
   /// The word that a person probably meant: at most three typing errors away, fewer if it is short.
   package static func nearest(to word: String, among words: [String]) -> String? {
-    let limit = max(1, min(3, word.count / 3))
-    return WordList(words).nearest(to: word.utf8) { _ in limit }
+    WordList(words).nearest(to: Array(word.utf8), within: max(1, min(3, word.count / 3)))
   }
 
   /// One bit for each letter that the word has.
-  private static func letters(of word: some Sequence<UInt8>) -> UInt64 {
+  private static func letters(of word: [UInt8]) -> UInt64 {
     word.reduce(0) { $0 | 1 << UInt64($1.capital & 63) }
   }
 

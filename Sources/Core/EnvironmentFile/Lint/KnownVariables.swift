@@ -77,7 +77,7 @@ enum KnownVariables {
   /// The known name that `name` was probably meant to be: at most two letters apart, or only one if
   /// it is short.
   static func nearest(to name: some Collection<UInt8>) -> String? {
-    known.nearest(to: name) { $0 >= 14 ? 2 : 1 }
+    known.nearest(to: Array(name), within: 2, shortBelow: 14)
   }
 
   /// What is wrong with a name and what to do; nil if it is known.

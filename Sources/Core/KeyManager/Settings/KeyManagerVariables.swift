@@ -32,6 +32,6 @@ enum KeyManagerVariables {
 
   /// The variable whose name is nearest to `name`, if it is within `limit` typing errors.
   static func nearest(to name: some Collection<UInt8>, within limit: Int = 6) -> String? {
-    candidates.nearest(to: name) { _ in limit }
+    candidates.nearest(to: Array(name), within: limit)
   }
 }
