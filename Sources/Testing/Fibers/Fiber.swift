@@ -4,7 +4,7 @@ internal import Glibc
 
 /// A simulated thread: a body on a stack of its own.
 final class Fiber {
-  /// Of each stack, bytes; the page below it is never mapped. A debug build's deepest call needs about a third.
+  /// Of each stack, bytes, as a thread of ours has; the page below it is never mapped.
   static let stackBytes = 512 << 10
   private static let guardBytes = 4096
 

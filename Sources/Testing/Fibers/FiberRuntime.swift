@@ -108,6 +108,7 @@ package final class FiberRuntime: SimulatedRuntime, @unchecked Sendable {
     for stack in stacks { Fiber.freeStack(stack) }
     (stacks, spareStacks, ready, parked) = ([], [], [], [:])
     (current, spinner, finished) = (nil, nil, nil)
+    timers = TimerQueue()
   }
 
   /// The fibers of living processes that wait for a lock since so long, nanoseconds of the world.
