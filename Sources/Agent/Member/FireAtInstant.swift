@@ -119,7 +119,7 @@ extension Member {
   /// file.
   /// The unit, and whether it was restarted for this rollout already. A restart that was ordered before a crash may
   /// still be stopping the server: one more order would stop the server that the first one starts. So the unit's job is
-  /// waited for, at most as long as a stop may take.
+  /// waited for, at most as long as a stop may take, and as long as systemd can be asked.
   private func unitAfterJobs(
     _ active: ActiveRollout, _ content: MemberContent, since instant: Instant?
   ) throws(Refusal) -> (UnitState?, Bool) {
@@ -128,7 +128,7 @@ extension Member {
     while instant != nil, unit.job != nil,
       try !wasRestarted(unit, active, content, since: instant),
       try site.ports.file.read(content.path).map(Digest.sha256) == content.after,
-      let next = try site.ports.unit.change(after: unit, deadline: patience)
+      let next = try? site.ports.unit.change(after: unit, deadline: patience)
     {
       unit = next
     }

@@ -76,16 +76,7 @@ struct CarryOnTests {
     let first = Node(host)
     let rollout = try first.rollout(enabling)
     #expect(try first.prepare(rollout, enabling).refusal == nil)
-    let bytes = try #require(host.state.withLock { $0.records["rollout"] })
-    var participant = Participant(
-      member: "minio-1", incarnation: first.agent.incarnation,
-      record: try JSON.decode(ParticipantRecord.self, from: bytes))
-    _ = participant.handle(
-      .decided(
-        rollout.key(for: "minio-1"), .commit, instant: Instant(nanoseconds: 1), bootID: "boot-1",
-        reason: ""),
-      at: Moment(now: Clock.now(), bootID: "boot-1", jitterMilliseconds: 0))
-    host.state.update { $0.records["rollout"] = JSON.encode(participant.record) }
+    try first.recordCommit(of: rollout)
     let renamed = Node(host, name: "minio-9", of: ["minio-9"])
     let isFree: Bool? = renamed.agent.rollouts.state.wait(until: .inMilliseconds(20_000)) { state in
       state.participant.record.active == nil ? true : nil

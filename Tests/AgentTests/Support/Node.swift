@@ -163,4 +163,22 @@ struct Node {
     _ = try decide(rollout, .commit)
     return try outcome(rollout)
   }
+
+  /// Writes the record as it is just after the commit, in an agent that never got to act.
+  ///
+  /// - Parameter then: what the member was told besides.
+  func recordCommit(
+    of rollout: Rollout, at instant: Instant = Instant(nanoseconds: 1), boot: String = "boot-1",
+    then: ParticipantInput? = nil
+  ) throws {
+    let bytes = try #require(host.state.withLock { $0.records["rollout"] })
+    var participant = Participant(
+      member: agent.node, incarnation: agent.incarnation,
+      record: try JSON.decode(ParticipantRecord.self, from: bytes))
+    let moment = Moment(now: Clock.now(), bootID: boot, jitterMilliseconds: 0)
+    let key = rollout.key(for: agent.node)
+    let commit = ParticipantInput.decided(key, .commit, instant: instant, bootID: boot, reason: "")
+    for input in [commit, then].compactMap(\.self) { _ = participant.handle(input, at: moment) }
+    host.state.update { $0.records["rollout"] = JSON.encode(participant.record) }
+  }
 }

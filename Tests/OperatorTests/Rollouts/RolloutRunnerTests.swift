@@ -57,7 +57,8 @@ import Threads
     #expect(phases.contains("committed"))
     for agent in agents {
       #expect(phases.contains("\(agent.name) prepared "))
-      #expect(phases.contains("\(agent.name) confirmed "))
+      // The step that ends the timeline says what the outcome says.
+      #expect(phases.count { $0 == "\(agent.name) confirmed " } == 1)
     }
   }
 
