@@ -62,6 +62,25 @@ struct KeyGuardTests {
   }
 
   @Test(
+    "of a key that is not there the reason is said, and what to do about it",
+    arguments: [
+      (.removed, "would be removed"), (.generation(3), "generation 3 has no MINIO_KMS_SSE_KEY"),
+      (.generation(nil), "the previous file has no MINIO_KMS_SSE_KEY"),
+      (.unset(unit: "minio.service"), "UnsetEnvironment= of minio.service takes"),
+      (.isNew(node: "minio-5", file: "/f"), "is missing on the new node minio-5: /f there"),
+      (.isGone(node: "minio-2", file: "/f", generation: 7), "keyturn rollback 7 puts back"),
+      (.isGone(node: "minio-2", file: "/f", generation: nil), "from the file of another node"),
+    ] as [(KeyGuard.Absence, String)])
+  func absent(absence: KeyGuard.Absence, words: String) throws {
+    let refusal = try #require(
+      KeyGuard.refusal(holder: .seal(Self.seal), keys: [], enclaves: [], absence: absence))
+    #expect(refusal.code == .guarded)
+    #expect(refusal.message.contains(words), "\(refusal.message)")
+    #expect(refusal.message.contains("key-1"))
+    #expect(refusal.message.contains("would be removed") == (absence == .removed))
+  }
+
+  @Test(
     "changed, removed, emptied, given twice, or in another enclave is refused",
     arguments: [
       (["key-2"], ["store"]), ([], ["store"]), ([""], ["store"]), (["key-1", "key-1"], ["store"]),

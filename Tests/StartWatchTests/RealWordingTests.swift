@@ -78,6 +78,49 @@ import Testing
     }
   }
 
+  @Test("a message of several lines is one line for people, in text and with --json")
+  func severalLines() {
+    let line = Self.take(
+      #"{"level":"FATAL","message":"Specified port is already in use\r\n      > Please end it\n\n  HINT:"}"#
+    )
+    #expect(line.text == "Specified port is already in use > Please end it HINT:")
+    #expect(line.pattern?.id == "port-in-use")
+  }
+
+  /// What a start logs that means nothing for it, by how it begins.
+  private static let passedOver = [
+    "Starting minio.service", "Started minio.service", "Stopped minio.service",
+    "Failed to start minio.service", "minio.service: Deactivated successfully",
+    "minio.service: Failed with result", "minio.service: Control process exited",
+    "Configured max API requests per node", "(Pool: 0 Set: 0 Healthy: false)",
+    "Exiting on signal: TERMINATED", "Restarting on service signal", "-----",
+    "Copyright: ", "License: ", "Version: ", "WebUI: ", "Docs: ",
+  ]
+
+  @Test(
+    "each recorded line has a row, goes on with the line before it, or is passed over by name",
+    arguments: Transcript.all.filter { $0.name.hasPrefix("real-") })
+  func recorded(_ transcript: Transcript) {
+    var classifier = LineClassifier()
+    var count = 0
+    for case (_, .entry(let entry)) in transcript.events {
+      let line = classifier.take(entry)
+      count += 1
+      if line.pattern != nil || line.kind == .continuation { continue }
+      #expect(
+        line.kind == .ordinary && Self.passedOver.contains(where: line.statement.hasPrefix),
+        "\(entry.message)")
+    }
+    #expect(count > 5)
+  }
+
+  @Test("the corpus has recordings of text and of JSON")
+  func recordings() {
+    let names = Transcript.all.map(\.name)
+    #expect(names.count { $0.hasPrefix("real-text-") } >= 9)
+    #expect(names.count { $0.hasPrefix("real-json-") } >= 3)
+  }
+
   @Test("a line with an api and no message is not fatal, whatever it calls itself")
   func notFatal() {
     for level in ["FATAL", "ERROR"] {

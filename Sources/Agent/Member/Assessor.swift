@@ -115,11 +115,21 @@ final class Assessor: Sendable {
       guard let merged, merged[name] != nil else { return [] }
       return merged.definitions(of: name).map(\.1.value)
     }
+    let missing = MissingKey(
+      node: site.node, request: request, generation: generation, lastPath: lastPath,
+      hasCommitted: record.lastCommitted != nil)
+    let isAbsent = merged?.files.contains(path) == true && edit.current == nil
+    let lost = isAbsent ? missing.lostFile(path) : nil
     if let merged {
       let keys = definitions("MINIO_KMS_SSE_KEY")
       if var refusal = KeyGuard.refusal(
-        holder: holder, keys: keys, enclaves: definitions("MINIO_KMS_ENCLAVE"))
+        holder: holder, keys: keys, enclaves: definitions("MINIO_KMS_ENCLAVE"),
+        absence: missing.absence(from: merged, file: path, isThereNow: currentKey != nil))
       {
+        // What takes the whole environment away is the cause, and not that the key is gone with it.
+        if keys.isEmpty, let cause = lost ?? MissingKey.causeOfNoEnvironment(findings) {
+          refusal = cause
+        }
         if keys.count > 1 {
           let places = merged.places(of: "MINIO_KMS_SSE_KEY").joined(separator: ", ")
           refusal.message += "; it is defined in: \(places)"
@@ -127,6 +137,8 @@ final class Assessor: Sendable {
         refusals.insert(refusal, at: 0)
       }
     }
+
+    if let lost, refusals.first != lost { refusals.insert(lost, at: 0) }
 
     let isGuarded = holder != nil || KeyIdentity(environment) != nil
     if isGuarded, let problem = merged?.keyProblem {

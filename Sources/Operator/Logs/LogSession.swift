@@ -55,8 +55,13 @@ struct LogSession: Sendable {
   /// Who has not told all of the past yet.
   private var behind: Set<Int>
   private let isStopped = Lock(false)
+  /// Errors whose meaning, cause and remedy are on the screen already.
+  private var explained: Set<LogError> = []
   /// Why a node's lines are not all there.
   private(set) var failures: [LinkFailure?]
+
+  /// Kinds of errors that are explained once only; the table of lines has far fewer.
+  private static let explainedLimit = 1_000
 
   /// - Parameter newest: what of the past is to be printed; nil for all.
   init(
@@ -161,7 +166,7 @@ struct LogSession: Sendable {
   }
 
   /// False when nobody reads any more.
-  private func show(_ folded: LogMerge.Folded) -> Bool {
+  private mutating func show(_ folded: LogMerge.Folded) -> Bool {
     let (entry, order) = (folded.first.line, folded.first.order)
     if console.format == .json { return event(folded, entry, order) }
     let nodes = NodeNames.folded(folded.sources.map { names[$0] })
@@ -169,14 +174,21 @@ struct LogSession: Sendable {
     let process =
       entry.pid > 0 && folded.sources.count == 1
       ? "\(entry.identifier)[\(entry.pid)]" : entry.identifier
+    let isUnknown = entry.error?.kind == .known(.unknown)
     var isRead = console.line(
-      "\(CalendarTime.text(microseconds: order)) \(nodes) \(process): \(entry.message)")
-    guard let error = entry.error else { return isRead }
+      "\(CalendarTime.text(microseconds: order)) \(nodes) \(process): \(entry.message)"
+        + (isUnknown ? Self.unknownMark : ""))
+    guard let error = entry.error,
+      explained.count >= Self.explainedLimit || explained.insert(error).inserted
+    else { return isRead }
     for (head, text) in [("meaning", error.meaning), ("cause", error.cause), ("do", error.remedy)] {
       if let text { isRead = console.line("  \(head): \(text)") && isRead }
     }
     return isRead
   }
+
+  /// Behind an error that no row of the table of lines knows.
+  static let unknownMark = " (an error that Keyturn does not know)"
 
   private func event(_ folded: LogMerge.Folded, _ entry: LogLine, _ order: Int64) -> Bool {
     var fields: JSONObject = [

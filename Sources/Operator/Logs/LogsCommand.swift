@@ -29,7 +29,7 @@ struct LogsCommand: Command {
     var pattern: TextPattern?
     @Option(
       "errors",
-      help: "only errors: those that Keyturn knows with cause and remedy, others marked as unknown")
+      help: "only errors; what Keyturn knows is explained once for each kind, others are marked")
     var errorsOnly: Bool
     var cluster = ClusterOptions()
 

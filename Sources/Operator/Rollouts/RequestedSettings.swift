@@ -41,6 +41,16 @@ struct RequestedSettings: Sendable {
       (changes, lines, findings) = SettingsFile.parse(settings.bytes, file: settings.file)
       definitions = EnvironmentDocument(settings.bytes).systemd.definitions
         .map { ($0.name, $0.value) }
+      // What makes the file may have failed, and nothing to do would look like success.
+      if changes.isEmpty, !findings.contains(where: { $0.severity == .error }) {
+        findings.append(
+          Finding(
+            .error, rule: "settings-none", file: settings.file,
+            message: "there is no setting in it",
+            remedy:
+              "see whether what writes the file has failed; keyturn restart restarts without a change"
+          ))
+      }
     }
     func conflict(_ name: String, _ message: String) {
       findings.append(
@@ -54,6 +64,7 @@ struct RequestedSettings: Sendable {
       }
       let value = Self.line(apiKey.bytes)
       do throws(Refusal) {
+        if value.isEmpty { throw Refusal(.validation, "there is no key in it") }
         _ = try CanonicalForm.line(name: Self.apiKeyVariable, value: value)
       } catch {
         findings.append(

@@ -125,6 +125,68 @@ struct AgentPlanTests {
     }
   }
 
+  @Test("what takes the whole environment away is the cause that is told, not the key gone with it")
+  func firstCause() throws {
+    let cases: [(@Sendable (FakeNodeHost) -> Void, RefusalCode, String)] = [
+      (
+        { host in
+          host.state.update { state in
+            state.unit.loadState = "masked"
+            state.unit.environmentFiles = []
+          }
+        }, .unit, "minio.service is masked"
+      ),
+      (
+        { host in
+          host.state.update { state in
+            state.unit.loadState = "not-found"
+            state.unit.environmentFiles = []
+          }
+        }, .unit, "minio.service is not-found"
+      ),
+      (
+        { host in host.state.update { $0.unit.environmentFiles = [] } }, .unit,
+        "does not read /etc/default/minio"
+      ),
+      (
+        { host in host.state.update { $0.files["/etc/default/minio"] = nil } }, .file,
+        "/etc/default/minio does not exist any more on minio-1"
+      ),
+      (
+        { host in host.state.update { $0.file = Array(plainFile.utf8) } }, .guarded,
+        "MINIO_KMS_SSE_KEY is missing on minio-1"
+      ),
+    ]
+    for (change, code, words) in cases {
+      let node = Node()
+      try node.apply(enabling)
+      change(node.host)
+      for kind in [RolloutKind.restart, .apply] {
+        let refusal = try node.plan([], kind: kind).refusal
+        #expect(refusal?.code == code, "\(words): \(refusal?.message ?? "")")
+        #expect(refusal?.message.contains(words) == true, "\(refusal?.message ?? "")")
+        #expect(refusal?.message.contains("would be removed") == false)
+      }
+    }
+  }
+
+  @Test(
+    "a lost file comes back with its generation; a lost file of an unencrypted node is told too")
+  func lostFile() throws {
+    let node = Node()
+    try node.apply([SettingChange(name: "MINIO_ROOT_USER", value: Secret("other"))])
+    node.host.state.update { $0.files["/etc/default/minio"] = nil }
+    #expect(try node.plan(enabling).refusal?.code == .file)
+    let number = node.agent.status().generation?.number ?? 0
+    let request = RolloutRequest(kind: .rollback, generation: number)
+    let body = node.send(
+      "POST", "/v1/plan", JSON.encode(PlanRequest(request, members: ["minio-1"]))
+    ).body
+    let plan = try JSON.decode(PlanAnswer.self, from: body)
+    #expect(plan.refusal == nil, "\(plan.refusal?.message ?? "")")
+    #expect(plan.before == nil && plan.after != nil)
+  }
+
   @Test("an unchanged file with a server that runs with it needs no restart; an older server does")
   func restartNeeded() throws {
     let node = Node()

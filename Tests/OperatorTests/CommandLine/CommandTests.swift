@@ -186,6 +186,20 @@ import Testing
     #expect(Sample.run("plan --unset PATH", agents()).code == .validationRefused)
   }
 
+  @Test(
+    "a file without a setting, or without a key, is refused: what writes it may have failed",
+    arguments: [
+      "plan --settings empty", "apply --yes --settings comments", "plan --api-key-file empty",
+    ])
+  func empty(_ command: String) {
+    let agents = agents()
+    let (code, host) = Sample.run(
+      command, agents, files: ["empty": "", "comments": "# MINIO_KMS_SSE_KEY=x\n\n"])
+    #expect(code == .validationRefused)
+    #expect(host.errors.contains("there is no"), "\(host.errors)")
+    #expect(agents.allSatisfy { $0.restarts == 0 && $0.request == nil })
+  }
+
   // MARK: apply and restart
 
   @Test("apply with --yes: every node confirmed, skew and recap printed, one line for each change")

@@ -142,6 +142,29 @@ struct LogsTests {
     #expect(json.contains(#""remedy":"open port 7373""#) && json.contains("long ago"))
   }
 
+  @Test("what an error means is said once for each kind; an unknown error says that it is unknown")
+  func explainedOnce() {
+    func error(_ kind: LogErrorKind, _ meaning: String?) -> LogError {
+      LogError(kind: .known(kind), meaning: meaning, cause: nil, remedy: meaning.map { "\($0)?" })
+    }
+    let lines = [
+      line(1, "grid a", error: error(.error, "A peer is away.")),
+      line(2, "grid b", error: error(.error, "A peer is away.")),
+      line(3, "port", error: error(.fatal, "The port is taken.")),
+      line(4, "odd", error: error(.unknown, nil)), line(5, "even", error: error(.unknown, nil)),
+    ]
+    let agents = [FakeAgent("minio-1", lines: lines)] + rest(from: 2)
+    let (_, host) = Sample.run("logs --errors --since 1970-01-01", agents)
+    #expect(
+      host.lines.map { $0.hasPrefix("1970") ? String($0.dropFirst(41)) : $0 } == [
+        ": grid a", "  meaning: A peer is away.", "  do: A peer is away.?", ": grid b", ": port",
+        "  meaning: The port is taken.", "  do: The port is taken.?",
+        ": odd\(LogSession.unknownMark)", ": even\(LogSession.unknownMark)",
+      ])
+    let events = Sample.run("logs --errors --json --since 1970-01-01", agents).host.lines
+    #expect(events.count { $0.contains(#""meaning":"A peer is away.""#) } == 2)
+  }
+
   @Test("--rollout is from the instant to the outcome, on each node by its own clock")
   func rollout() {
     let view = RolloutView.sample(shift: 0)

@@ -29,7 +29,7 @@ extension RollbackPolicy {
       return .hold("this was the rollback itself; look at why the servers do not start")
     case .apply: break
     }
-    if self == .never { return .hold("rollback is \"never\" in the inventory") }
+    if self == .never { return .hold("the rollback policy of this rollout is \"never\"") }
     if rollout.contents.contains(where: { $0.before == nil }) {
       return .hold("a node had no environment file before: there is nothing to go back to")
     }

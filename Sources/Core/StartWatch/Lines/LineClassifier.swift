@@ -7,7 +7,7 @@ package struct ClassifiedLine: Sendable, Hashable {
   package var source: LineSource
   /// The severity that it claims.
   package var level: LineLevel
-  /// The line word for word; of a JSON line its message.
+  /// The line word for word; of a JSON line its message, in one line.
   package var text: String
   /// The text without its level; of a continuation that says nothing more about what happened, such
   /// as the error's time or a line of the server's source, nothing.
@@ -49,9 +49,9 @@ package struct LineClassifier: Sendable {
     }
     if message.utf8.first == UInt8(ascii: "{"), let json = JSONLogLine(message) {
       block = .none
+      let text = Self.inOneLine(json.text)
       return Self.classified(
-        source: .server, level: json.level, text: json.text, whole: json.text,
-        subsystem: json.subsystem)
+        source: .server, level: json.level, text: text, whole: text, subsystem: json.subsystem)
     }
     if let statement = continuation(message, pid: entry.pid) {
       return ClassifiedLine(
@@ -75,6 +75,14 @@ package struct LineClassifier: Sendable {
     }
     return Self.classified(
       source: .server, level: level, text: text, whole: message, subsystem: inside)
+  }
+
+  /// What JSON can have several lines of, as text mode logs it: a reason is one line for people.
+  private static func inOneLine(_ text: String) -> String {
+    guard text.utf8.contains(where: { $0 == 0x0A || $0 == 0x0D }) else { return text }
+    return text.split(whereSeparator: \.isNewline)
+      .map { line in String(line.drop { $0 == " " }) }.filter { !$0.isEmpty }
+      .joined(separator: " ")
   }
 
   /// Whether systemd says it: its process 1, or the child in which it prepares to run the server,

@@ -365,7 +365,8 @@ extension LinePattern {
     row(
       "exited", .manager, contains: ["Main process exited"], is: .fatal(.exited),
       "The new process ended.",
-      cause: "it found something that it cannot start with, and logged it elsewhere or not at all",
+      cause: "it found something that it cannot start with; its own last line says what, if it has "
+        + "logged one",
       remedy: "read its last lines: `keyturn logs`, or where `--log-dir` points",
       seen: "systemd 252 to 257",
       example: "minio.service: Main process exited, code=exited, status=1/FAILURE"),
