@@ -167,7 +167,8 @@ let package = Package(
     program("fuzz", "Testing/Fuzz", ["FuzzTargets"]),
     .target(name: "CFibers", path: "Sources/C/CFibers"),
     room("Fibers", "Testing/Fibers", ["Model", "Threads", "CFibers"]),
-    room("Simulator", "Testing/Simulator", ["Model", "Crypto", "Rollout"]),
+    room("Agreement", "Testing/Agreement", ["Model", "Crypto", "Rollout"]),
+    room("Simulator", "Testing/Simulator", ["Model", "Crypto", "Rollout", "Agreement"]),
     room(
       "World", "Testing/World",
       [
@@ -175,7 +176,7 @@ let package = Package(
         "KeyManager", "Rollout", "HTTP", "API", "Coordination", "Agent", "Fibers",
       ]),
     program("keyturn-world", "Testing/KeyturnWorld", ["World"]),
-    program("keyturn-sim", "Testing/KeyturnSim", ["Simulator"]),
+    program("keyturn-sim", "Testing/KeyturnSim", ["Agreement", "Simulator"]),
     room("TestSupport", "Testing/TestSupport", ["Model", "Linux", "Threads", "CLinux"]),
 
     tests("Model", ["Model"]),
@@ -211,7 +212,8 @@ let package = Package(
         "KeyManager", "HTTP", "API", "Files", "Sockets", "TLS", "HTTPS", "Probes",
         "StandInTransport", "TestSupport", "standin-minkms",
       ]),
-    tests("Simulator", ["Simulator"]),
+    tests("Agreement", ["Agreement"]),
+    tests("Simulator", ["Agreement", "Simulator"]),
     tests(
       "Agent",
       [

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Agreement
 internal import Glibc
 internal import Simulator
 
@@ -8,6 +9,7 @@ private let usage = """
   usage: keyturn-sim --seeds A..B [--bug NAME]
          keyturn-sim --seed N [--trace] [--minimise] [--bug NAME]
          keyturn-sim --bugs [--seeds A..B]
+         keyturn-sim --walks A..B | --walk N
          keyturn-sim --exhaustive MEMBERS [--no-crash] [--depth N] [--seconds N]
   exits 1 if something that must always hold did not, or a seeded bug was not found
   """
@@ -19,6 +21,9 @@ private let usage = """
   private var isMinimised = false
   private var bug: Bug?
   private var allBugs = false
+  private var walks: ClosedRange<UInt64>?
+  /// One walk, whose events are shown.
+  private var walk: UInt64?
   private var exhaustive: Int?
   private var mayCrash = true
   private var depth = 1_000
@@ -45,9 +50,14 @@ private let usage = """
         guard let value = rest.popFirst().flatMap({ UInt64($0) }) else { return nil }
         seed = value
       case "--seeds":
-        let bounds = (rest.popFirst() ?? "").split(separator: ".").compactMap { UInt64($0) }
-        guard bounds.count == 2, bounds[0] <= bounds[1] else { return nil }
-        seeds = bounds[0]...bounds[1]
+        guard let value = Self.range(rest.popFirst()) else { return nil }
+        seeds = value
+      case "--walks":
+        guard let value = Self.range(rest.popFirst()) else { return nil }
+        walks = value
+      case "--walk":
+        guard let value = rest.popFirst().flatMap({ UInt64($0) }) else { return nil }
+        walk = value
       case "--bug":
         guard let value = rest.popFirst().flatMap({ Bug(rawValue: $0) }) else { return nil }
         bug = value
@@ -67,7 +77,18 @@ private let usage = """
     }
   }
 
+  private static func range(_ text: String?) -> ClosedRange<UInt64>? {
+    let bounds = (text ?? "").split(separator: ".").compactMap { UInt64($0) }
+    guard bounds.count == 2, bounds[0] <= bounds[1] else { return nil }
+    return bounds[0]...bounds[1]
+  }
+
   private func run() -> Bool {
+    if let walks { return run(walks: walks) }
+    if let walk {
+      for line in Walks.trace(walk) { Self.say(line) }
+      return run(walks: walk...walk)
+    }
     if allBugs { return runBugs() }
     if let exhaustive { return runExhaustive(exhaustive) }
     if let seed { return run(seed) }
@@ -110,6 +131,23 @@ private let usage = """
     }
     Self.say(
       "seeds \(seeds.lowerBound)..\(seeds.upperBound): \(failures) violations; \(steps) events, \(commits) commits, \(aborts) aborts, \(Self.now() - start) s, digest \(String(digest, radix: 16))"
+    )
+    return failures == 0
+  }
+
+  private func run(walks numbers: ClosedRange<UInt64>) -> Bool {
+    let start = Self.now()
+    var walks = Walks()
+    var failures = 0
+    for number in numbers {
+      guard let violation = walks.walk(number) else { continue }
+      Self.say("walk \(number): VIOLATION, \(violation)")
+      failures += 1
+      if failures == 20 { break }
+    }
+    let sights = Sight.allCases.map { "\($0) \(walks.sights[$0] ?? 0)" }
+    Self.say(
+      "walks \(numbers.lowerBound)..\(numbers.upperBound): \(failures) violations; \(walks.events) events before healing, \(Self.now() - start) s; of the walks came to \(sights.joined(separator: ", "))"
     )
     return failures == 0
   }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Agreement
 internal import Rollout
 
 /// Every order of events of one rollout, with at most one crash of an agent: no time and no chance.

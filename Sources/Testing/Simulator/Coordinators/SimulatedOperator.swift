@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Agreement
 internal import Rollout
 
 /// One operator, who runs the program again and again: `apply`, `restart`, and `rollback` by hand.

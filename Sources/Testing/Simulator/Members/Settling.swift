@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Agreement
 internal import Rollout
 
 /// A rollout's outcome on a member, and its result; the last few are kept.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Agreement
 internal import Rollout
 
 /// A fault at a certain time, not by chance at a certain step.

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Agreement
+
 extension World {
   // MARK: the network
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Agreement
 
 /// What may happen in one run, drawn from its seed. Chances are in ten thousand.
 package struct Options: Sendable, Hashable {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The simulator's only source of chance: xoshiro256**, seeded by SplitMix64 (Blackman and Vigna,
+/// The only source of chance: xoshiro256**, seeded by SplitMix64 (Blackman and Vigna,
 /// 2018). The same seed gives the same numbers everywhere and permanently.
 package struct Random: Sendable, Hashable {
   private var state: (UInt64, UInt64, UInt64, UInt64)
@@ -31,16 +31,16 @@ package struct Random: Sendable, Hashable {
   }
 
   /// 0 ..< bound; the bias is below 2^-32 for the bounds used here.
-  mutating func below(_ bound: Int) -> Int {
+  package mutating func below(_ bound: Int) -> Int {
     Int((next() >> 32).multipliedFullWidth(by: UInt64(bound)).low >> 32)
   }
 
-  mutating func pick(_ range: ClosedRange<Int>) -> Int {
+  package mutating func pick(_ range: ClosedRange<Int>) -> Int {
     range.lowerBound + below(range.upperBound - range.lowerBound + 1)
   }
 
   /// True in so many of ten thousand draws.
-  mutating func chance(_ perTenThousand: Int) -> Bool {
+  package mutating func chance(_ perTenThousand: Int) -> Bool {
     perTenThousand > 0 && below(10_000) < perTenThousand
   }
 
