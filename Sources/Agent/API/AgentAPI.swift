@@ -39,14 +39,20 @@ extension Agent {
     _ received: Instant
   ) throws(Refusal) -> any Encodable {
     switch route {
-    case .status: return status()
+    case .status:
+      var status = status()
+      if principal.role == .observer { status.report = status.report?.forObserver }
+      return status
     case .clock:
       if let id = request.query(.rollout) { heard(of: id, principal) }
       return ClockReading(
         received: received, sent: Clock.now(), bootID: ports.process.bootID(),
         realtimeMicroseconds: Clock.realtimeMicroseconds())
     case .plan: return try plan(decode(request), by: principal)
-    case .check: return check(for: principal.role, milliseconds: try integer(request, .timeout))
+    case .check:
+      var check = check(for: principal.role, milliseconds: try integer(request, .timeout))
+      if principal.role == .observer { check.report = check.report?.forObserver }
+      return check
     case .reached: return try reached(request, by: principal.name)
     case .explain: return try explain(request.query(.name))
     case .generations: return try generations.answer()

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import API
+internal import Crypto
 internal import HTTP
 internal import KeyManager
 internal import Model
@@ -53,6 +54,7 @@ extension Agent {
     family(
       "keyturn_epoch", "gauge", "The highest epoch that the node has seen.",
       [("", Int(clamping: participant.record.highestEpoch))])
+    if let report = drift.lastReport { text.family(report) }
     if let certificate { text.family(certificate) }
     if let links = links.last {
       family(
@@ -67,4 +69,36 @@ extension Agent {
     }
     return text.response
   }
+}
+
+extension MetricsText {
+  /// The server as it was seen last, and what must be the same on all nodes.
+  fileprivate mutating func family(_ report: NodeReport) {
+    func flag(_ value: Bool?) -> [(String, Int)] { value.map { [("", $0 ? 1 : 0)] } ?? [] }
+    family(
+      "keyturn_server_up", "gauge", "Whether the server's main process runs.",
+      flag(report.unit?.isRunning))
+    family(
+      "keyturn_server_ready", "gauge", "Whether it runs and systemd was told that it is READY.",
+      flag(report.unit?.isReady))
+    family(
+      "keyturn_start_guard", "gauge", "Whether every start goes through the start guard.",
+      flag(report.hasStartGuard))
+    let environments = [("running", report.running), ("files", report.files)]
+    family(
+      "keyturn_settings_fingerprint", "gauge",
+      "A number that is the same on nodes with the same MINIO_* settings.",
+      environments.compactMap { name, environment in
+        environment.map { ("{of=\"\(name)\"}", $0.digest.fingerprint) }
+      })
+    family(
+      "keyturn_inventory_fingerprint", "gauge",
+      "A number that is the same on nodes with the same inventory.",
+      [("", Digest.ofFields(report.inventory.map(\.digest.hex)).fingerprint)])
+  }
+}
+
+extension Digest {
+  /// Its first 48 bits: a number that Prometheus, which has binary64 only, holds exactly.
+  fileprivate var fingerprint: Int { Int(hex.prefix(12), radix: 16) ?? 0 }
 }

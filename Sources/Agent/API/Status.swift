@@ -12,19 +12,11 @@ extension Agent {
   func status() -> NodeStatus {
     let participant = rollouts.state.withLock { $0.participant }
     let record = participant.record
-    var findings = seals.findings()
-    findings += damage.records.filter(\.isDamaged).map(\.finding)
-    findings += certificateFindings() + generations.damage()
-    findings += member.instantFindings()
-    let doubt = participant.doubt.map { Doubt($0) }
-    if let doubt, let rollout = record.active?.rollout {
-      findings.append(Self.finding(doubt, node, rollout))
-    }
     let look = drift.look()
     let unit = look.view.unit
-    findings += look.findings + holds.findings(unit)
-    findings += look.view.examine(look.view.server, isInRollout: record.active != nil)
-      .filter { $0.severity > .note }
+    let doubt = participant.doubt.map { Doubt($0) }
+    let findings =
+      findings(look, isInRollout: record.active != nil) + (links.last?.errors ?? [])
     return NodeStatus(
       node: node, version: version, activeState: unit?.activeState ?? "unknown",
       subState: unit?.subState ?? "unknown", mainPID: unit?.mainPID ?? 0,
@@ -34,8 +26,25 @@ extension Agent {
       generation: generations.last, drift: look.drift, activeRollout: record.active?.rollout.id,
       activeStage: record.active.map { .known($0.stage.phase) }, doubt: doubt,
       lastRollout: record.last?.rollout.id,
-      lastOutcome: record.last?.outcome, epoch: record.highestEpoch, findings: findings,
-      links: links.last?.summary(at: Clock.now()))
+      lastOutcome: record.last?.outcome, epoch: record.highestEpoch,
+      findings: findings.filter { $0.severity > .note },
+      links: links.last?.summary(at: Clock.now()), report: look.report)
+  }
+
+  /// What stands against the node, without its links: the same for status and `check`.
+  private func findings(_ look: DriftWatch.Look, isInRollout: Bool) -> [Finding] {
+    let participant = rollouts.state.withLock { $0.participant }
+    var findings = seals.findings()
+    findings += damage.records.filter(\.isDamaged).map(\.finding)
+    findings += certificateFindings() + generations.damage()
+    findings += member.instantFindings()
+    if let doubt = participant.doubt, let rollout = participant.record.active?.rollout {
+      findings.append(Self.finding(Doubt(doubt), node, rollout))
+    }
+    findings += look.findings + holds.findings(look.view.unit)
+    findings += look.view.examine(look.view.server, isInRollout: isInRollout)
+    findings += look.view.server?.settingsFindings(path: inventory.environmentFile) ?? []
+    return findings
   }
 
   private static func finding(_ doubt: Doubt, _ node: String, _ rollout: Rollout) -> Finding {
@@ -70,13 +79,11 @@ extension Agent {
     let look = drift.look()
     let view = look.view
     let links = links.probe(view, deadline: deadline)
-    let findings =
-      seals.findings() + certificateFindings() + look.findings
-      + view.examine(view.server, isInRollout: isInRollout)
-      + (view.server?.settingsFindings(path: inventory.environmentFile) ?? []) + links.findings
+    let findings = findings(look, isInRollout: isInRollout) + links.findings
     return CheckAnswer(
       node: node, endpoints: links.reports.map(ProbeAnswer.init), drift: look.drift,
-      findings: findings.sorted { $0.severity > $1.severity }, back: links.back)
+      findings: findings.sorted { $0.severity > $1.severity }, back: links.back,
+      report: look.report)
   }
 
   private func certificateFindings() -> [Finding] {

@@ -16,6 +16,8 @@ final class DriftWatch: Sendable {
     /// What the last confirmed start was made from; nil if there is none, or if its record is damaged.
     var confirmed: Confirmed?
     var log: DriftLog
+    /// What the node tells of itself, as it was seen last; nil before the first look of the watch.
+    var report: NodeReport?
   }
 
   /// From the last of a burst of changes to the look at it, milliseconds: an editor's rename dance
@@ -59,6 +61,8 @@ final class DriftWatch: Sendable {
 
   /// What is known without a look.
   var log: DriftLog { state.withLock { $0.log } }
+  /// The same of the node as a whole; nil before the first look of the watch.
+  var lastReport: NodeReport? { state.withLock { $0.report } }
 
   /// Starts the watch, which goes on as long as the process: a thread for the files, and one that
   /// waits for the unit's changes.
@@ -75,6 +79,7 @@ final class DriftWatch: Sendable {
       var wakesBy: Instant?
       do throws(Refusal) {
         let found = find()
+        state.update { $0.report = found.look.report }
         if found.isStarting {
           wakesBy = .inMilliseconds(Self.startingMilliseconds)
         } else if seals.record().seal != nil {
@@ -153,12 +158,18 @@ final class DriftWatch: Sendable {
     var drift = Drift()
     /// What is wrong, for status and `check`.
     var findings: [Finding] = []
+    /// What the cluster is judged by.
+    var report: NodeReport
   }
 
   /// One look. Blocks on systemd, on the disk, and, where a key is sealed, on the server's answer.
   func look() -> Look {
     let seal = seals.record()
-    var look = Look(view: ServerView(site))
+    let view = ServerView(site)
+    var look = Look(
+      view: view,
+      report: NodeReport(
+        view, seal: seal.seal, generation: generations.last, record: rollouts.now.record))
     look.findings = look.view.findings(isSealed: seal.seal != nil)
     if let key = seal.seal?.key { look.keyItems = self.key.drift(look.view, from: key) }
     if let server = look.view.server {

@@ -11,6 +11,8 @@ struct LinkRecord: Sendable {
   /// The forward direction, one for each endpoint.
   var reports: [EndpointReport]
   var directions: [ReverseDirection]
+  /// Errors that are not of one link: settings that cannot be read, a reverse path that must be verified and is not.
+  var errors: [Finding]
 
   func ageSeconds(at now: Instant) -> Int { max(0, now.milliseconds(since: at) / 1_000) }
 
@@ -33,6 +35,9 @@ struct LinkRecord: Sendable {
       Self.verdicts.map { (direction, $0, Self.count(those, $0)) }
     }
   }
+
+  /// Whether a link does not work.
+  var hasFailed: Bool { (forward + directions.map(\.verdict)).contains(.failed) }
 
   /// What is wrong, a sentence for each link, the worst first.
   var problems: [String] {
@@ -62,6 +67,8 @@ final class LinkWatch: Sendable {
   /// Between two looks, milliseconds; up to a sixth more or less, so that nodes which were started
   /// together do not ask together.
   static let linkMilliseconds = 60_000
+  /// The same while a link fails: status and metrics must know soon that it was mended.
+  static let failedMilliseconds = 10_000
   /// The first look comes within this time, milliseconds.
   private static let firstLinkMilliseconds = 10_000
 
@@ -89,10 +96,10 @@ final class LinkWatch: Sendable {
       while true {
         // A rollout's votes ask for themselves, and its restarts are no news.
         if rollouts.now.isAtRest { look() }
-        let spread = Self.linkMilliseconds / 6
+        let pause = (last?.hasFailed ?? false) ? Self.failedMilliseconds : Self.linkMilliseconds
+        let spread = pause / 6
         Clock.sleep(
-          until: .inMilliseconds(
-            Self.linkMilliseconds + RandomNumbers.integer(in: -spread...spread)))
+          until: .inMilliseconds(pause + RandomNumbers.integer(in: -spread...spread)))
       }
     }
   }
@@ -103,7 +110,8 @@ final class LinkWatch: Sendable {
     let links = probe(
       ServerView(site), deadline: .inMilliseconds(site.inventory.timeouts.probeSeconds * 1_000))
     let record = LinkRecord(
-      at: Clock.now(), reports: links.reports, directions: links.directions)
+      at: Clock.now(), reports: links.reports, directions: links.directions,
+      errors: links.findings.filter { $0.severity == .error && $0.link == nil })
     let before = state.update { state in
       defer { state = record }
       return state?.problems ?? []

@@ -33,14 +33,18 @@ package struct NodeStatus: Sendable, Codable, Hashable {
   package var findings: [Finding]
   /// The node's own last look at its Key Managers; nil before the first.
   package var links: LinkSummary?
+  /// What the cluster is judged by; nil from an agent that is older.
+  package var report: NodeReport?
 
   package init(
     node: String, version: String, activeState: String, subState: String, mainPID: Int32,
     invocation: String, runningKey: String?, seal: Seal?, generation: Generation?, drift: Drift,
     activeRollout: String?, activeStage: Word<RolloutPhase>?, doubt: Doubt? = nil,
     lastRollout: String?,
-    lastOutcome: Outcome?, epoch: UInt64, findings: [Finding], links: LinkSummary? = nil
+    lastOutcome: Outcome?, epoch: UInt64, findings: [Finding], links: LinkSummary? = nil,
+    report: NodeReport? = nil
   ) {
+    self.report = report
     self.node = node
     self.version = version
     self.activeState = activeState
@@ -130,11 +134,14 @@ package struct CheckAnswer: Sendable, Codable, Hashable {
   package var findings: [Finding]
   /// The reverse path from every Key Manager; nil from an agent that does not know of it.
   package var back: [ReverseAnswer]?
+  /// What the cluster is judged by; nil from an agent that is older.
+  package var report: NodeReport?
 
   package init(
     node: String, endpoints: [ProbeAnswer], drift: Drift, findings: [Finding],
-    back: [ReverseAnswer]? = nil
+    back: [ReverseAnswer]? = nil, report: NodeReport? = nil
   ) {
+    self.report = report
     self.node = node
     self.endpoints = endpoints
     self.drift = drift

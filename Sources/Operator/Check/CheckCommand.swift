@@ -7,7 +7,7 @@ internal import Threads
 /// `keyturn check`: every Key Manager from every node and back, and drift.
 struct CheckCommand: Command {
   struct Options: OptionGroup {
-    @Option("strict", help: "exit 1 on drift, and on anything degraded") var isStrict: Bool
+    @Option("strict", help: "exit 1 also on drift, and on anything degraded") var isStrict: Bool
     @Option(
       "timeout", takes: "SECONDS",
       help: "for all of it, 1 to 60; probeSeconds of the inventory if left out, which is 5",
@@ -30,13 +30,14 @@ struct CheckCommand: Command {
 
   static let rule = CommandRule(
     name: "check",
-    summary: "reach every Key Manager from every node and back, and look for drift",
+    summary: "whether every server and link works and the nodes agree, and drift",
     details: """
       There: DNS, TCP, TLS chain and name, /version, readiness, and with settings the identity, the enclave and
       the key. Back: the witness on each Key Manager host connects to the node's agent and to its MinIO. Then what
-      differs between the files, the running process and the last confirmed start. All nodes at once. With --json
-      one object. --nagios: one line, and Nagios' exit codes: 0 ok, 1 warning (degraded, drift), 2 critical (a
-      link fails, a node is unreachable), 3 unknown.
+      differs between the files, the running process and the last confirmed start; whether every server runs and is
+      READY; and what differs between the nodes. All nodes at once. With --json one object. --nagios: one line, and
+      Nagios' exit codes: 0 ok, 1 warning (degraded, drift), 2 critical (something is wrong now), 3 unknown (a node
+      did not answer). Exits 1 where Nagios is told critical, with --strict also where it is told warning.
       """,
     examples: [
       ("keyturn check", "before a maintenance window"),
@@ -44,9 +45,7 @@ struct CheckCommand: Command {
       ("keyturn check --watch", "while a firewall is repaired"),
       ("keyturn check --nagios --timeout 8", "as a check of a monitoring system"),
     ],
-    exitCodes: [
-      .done, .failed, .unreachable, .validationRefused, .guardRefused, .keyManagerRefused,
-    ] + ExitCode.ownFault)
+    exitCodes: [.done, .failed, .unknown] + ExitCode.ownFault)
 
   let context: CommandContext
   let options: Options
@@ -103,14 +102,14 @@ struct CheckCommand: Command {
       return
     }
     for line in CheckView(report: report, columns: width).lines { console.progress(line) }
-    console.errors(Self.errors(report))
+    for error in Self.errors(report) { console.message(.error, error) }
     console.line(report.conclusion)
   }
 
-  private static func errors(_ report: CheckReport) -> [(name: String, message: String?)] {
-    report.rows.flatMap { row in
-      report.problems(row, isStrict: report.isStrict).map { (name: row.name, message: $0) }
-    }
+  /// What is wrong and who did not answer, a line each.
+  private static func errors(_ report: CheckReport) -> [String] {
+    report.health.statements.filter(report.fails).map(\.text)
+      + NodeNames.lines(report.health.unanswered.map { (name: $0.name, value: $0.refusal.message) })
   }
 
   // MARK: watching
@@ -138,9 +137,9 @@ struct CheckCommand: Command {
 
   private func picture(_ report: CheckReport) -> [StyledLine] {
     let time = CalendarTime.text(microseconds: Clock.realtimeMicroseconds())
-    let errors = NodeNames.grouped(
-      Self.errors(report).compactMap { row in row.message.map { (name: row.name, value: $0) } }
-    ).map { StyledLine($0.names, StyledText("error: \($0.value)", .bad)) }
+    let errors = Self.errors(report).map {
+      StyledLine([StyledText("error: \($0)", .bad)])
+    }
     return [StyledLine("\(report.cluster) at \(time)")]
       + CheckView(report: report, columns: width).lines + errors + [StyledLine(report.conclusion)]
   }
@@ -150,11 +149,12 @@ struct CheckCommand: Command {
     let time = CalendarTime.text(microseconds: Clock.realtimeMicroseconds())
     var changed: [(name: String, value: [StyledText])] = []
     for row in report.rows {
-      var words = CheckView.words(row, report.columns)
-      let problems = report.problems(row, isStrict: report.isStrict)
-      if row.level < .degraded, row.answer.failure == nil {
-        // Problems that are not of a link.
-        words += problems.map { StyledText($0, .bad) }
+      let isWell = report.health.level(of: row.name) < .unknown
+      var words = CheckView.words(row, report.columns, isWell: isWell)
+      if row.answer.failure == nil {
+        // Those of a link are among the words.
+        words += report.health.statements(of: row.name, from: report.threshold)
+          .filter { $0.finding.link == nil }.map { StyledText($0.finding.statement, .bad) }
       }
       if before[row.name] == words { continue }
       before[row.name] = words
@@ -174,7 +174,8 @@ struct CheckCommand: Command {
     var fields = report.result.fields
     fields["cluster"] = report.cluster
     fields["keyManagers"] = report.columns
-    fields["nodes"] = zip(report.rows, report.nodes).map { row, node in
+    fields["problems"] = report.health.fields
+    fields["nodes"] = zip(report.rows, report.result.nodes).map { row, node in
       var object: JSONObject = ["name": node.name, "outcome": node.outcome, "reason": node.reason]
       guard let answer = row.answer.answer else {
         object["kind"] = row.answer.failure?.code.rawValue
@@ -184,6 +185,7 @@ struct CheckCommand: Command {
       object["back"] = (answer.back ?? []).map(JSONObject.init)
       object["drift"] = JSONObject(answer.drift)
       object["findings"] = answer.findings.map(JSONObject.init)
+      object["report"] = answer.report
       return object
     }
     fields["skewMilliseconds"] = nil

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import API
 internal import Coordination
 internal import Model
 
@@ -18,17 +19,14 @@ struct CheckNagios {
   let milliseconds: Int
   let timeoutSeconds: Int
 
-  /// A node that cannot be reached is critical: that is what is monitored. A certificate that does
-  /// not permit the look leaves everything unknown.
   var state: State {
-    if report.rows.contains(where: { $0.answer.failure?.code == .notPermitted }) {
-      return .unknown
+    if report.health.isForbidden { return .unknown }
+    return switch report.health.level {
+    case .well: .ok
+    case .remarked: .warning
+    case .unknown: .unknown
+    case .wrong: .critical
     }
-    if report.nodes.contains(where: { $0.outcome != .fine }) { return .critical }
-    let isRemarked = report.rows.contains { row in
-      row.level >= .degraded || !report.problems(row, isStrict: true).isEmpty
-    }
-    return isRemarked ? .warning : .ok
   }
 
   var line: String { "KEYTURN \(state.word) - \(text) | \(data)" }
@@ -44,20 +42,15 @@ struct CheckNagios {
     return State.unknown.rawValue
   }
 
+  /// The conclusion and the first of what decides it.
   private var text: String {
-    let problems = report.rows.flatMap { row in
-      let hard = report.problems(row, isStrict: false)
-      let all = hard.isEmpty ? report.problems(row, isStrict: true) : hard
-      let soft =
-        row.level >= .degraded && all.isEmpty
-        ? zip(report.columns, row.cells).flatMap { $1?.problems(of: $0) ?? [] } : all
-      return soft.prefix(1).map { (name: row.name, value: $0) }
-    }
-    let groups = NodeNames.grouped(problems).map {
-      "\(NodeNames.folded($0.names)): \(Self.clean($0.value))"
-    }
-    return ([report.conclusion] + groups.prefix(3)).joined(separator: "; ")
-      + (groups.count > 3 ? "; and \(groups.count - 3) more" : "")
+    let health = report.health
+    let silent = NodeNames.lines(
+      health.unanswered.map { (name: $0.name, value: $0.refusal.message) })
+    let said = health.statements.filter { $0.level > .well }.map(\.text)
+    let all = (health.level == .wrong ? said + silent : silent + said).map(Self.clean)
+    return ([report.conclusion] + all.prefix(3)).joined(separator: "; ")
+      + (all.count > 3 ? "; and \(all.count - 3) more" : "")
   }
 
   private var data: String {
@@ -69,7 +62,7 @@ struct CheckNagios {
     let seconds = "\(milliseconds / 1_000).\(String(milliseconds % 1_000 + 1_000).dropFirst())"
     return [
       "nodes=\(report.rows.count);;;0",
-      "unreachable=\(report.nodes.count { $0.outcome == .unreachable });;0;0",
+      "unreachable=\(report.health.unanswered.count);;0;0",
       "links=\(levels.count);;;0", "failed=\(links(.failed));;0;0",
       "degraded=\(links(.degraded));0;;0", "unverified=\(links(.unverified));;;0",
       "time=\(seconds)s;;;0;\(timeoutSeconds)",

@@ -98,10 +98,12 @@ struct CheckReport: Sendable {
   /// The Key Managers' names in the inventory, then endpoints that it does not have.
   let columns: [String]
   let rows: [Row]
+  let health: ClusterHealth
   let isStrict: Bool
 
   init(_ answers: [NodeAnswer<CheckAnswer>], inventory: Inventory, isStrict: Bool) {
     cluster = inventory.cluster
+    health = ClusterHealth(answers.map { $0.map(\.sight) }, inventory: inventory)
     self.isStrict = isStrict
     var columns = inventory.keyManagers.map(\.name)
     let named = answers.map { answer in answer.answer.map { Self.cells($0) } ?? [] }
@@ -157,78 +159,20 @@ struct CheckReport: Sendable {
 
   // MARK: the result
 
-  /// Everything that makes a node not fine, the worst first.
-  func problems(_ row: Row, isStrict: Bool) -> [String] {
-    guard let answer = row.answer.answer else {
-      return row.answer.failure.map { [$0.message] } ?? []
-    }
-    // The guard's before the Key Manager's, as the exit code has it.
-    let errors = answer.findings.filter { $0.severity == .error }
-    var problems = errors.map(\.statement)
-    // What the judgement says already is not said again.
-    let said = errors.compactMap(\.link)
-    for verdict in isStrict ? [ProbeVerdict.failed, .degraded] : [.failed] {
-      for endpoint in answer.endpoints {
-        for stage in endpoint.stages where stage.verdict == verdict {
-          if said.contains(where: { $0.keyManager == endpoint.endpoint && $0.stage == stage.stage })
-          {
-            continue
-          }
-          problems.append("\(endpoint.endpoint): \(stage.stage.text) \(verdict): \(stage.detail)")
-        }
-      }
-      for back in answer.back ?? [] where back.verdict == verdict {
-        if said.contains(Finding.Link(keyManager: back.keyManager)) { continue }
-        problems.append("from \(back.keyManager) back: \(back.detail)")
-      }
-    }
-    if isStrict {
-      problems += answer.findings.filter { $0.rule == OwnCertificate.rule }.map(\.statement)
-    }
-    if isStrict, !answer.drift.isEmpty {
-      problems.append("drift: \(StatusCommand.drift(answer.drift))")
-    }
-    return problems
-  }
+  /// Whether every link could be verified.
+  var isComplete: Bool { rows.allSatisfy { $0.level == .fine } }
 
-  var nodes: [NodeResult] {
-    rows.map { row in
-      let reason = problems(row, isStrict: isStrict).first ?? ""
-      let outcome: NodeOutcome =
-        row.answer.failure != nil ? .unreachable : reason.isEmpty ? .fine : .failed
-      return NodeResult(name: row.name, outcome: outcome, reason: reason)
-    }
-  }
+  /// What counts against a node in this check.
+  var threshold: ClusterHealth.Level { isStrict ? .remarked : .unknown }
+
+  /// Whether a statement makes the check fail, and is printed as an error.
+  func fails(_ statement: ClusterHealth.Statement) -> Bool { statement.level >= threshold }
 
   var result: CommandResult {
-    let codes = rows.flatMap { Self.codes($0) }
-    let nodes = nodes
-    let isFine = nodes.allSatisfy { $0.outcome == .fine }
-    return CommandResult(
-      codes.deciding.map { ExitCode($0) } ?? (isFine ? .done : .failed), nodes: nodes, isTold: true)
+    var result = health.result(isStrict: isStrict)
+    result.isTold = true
+    return result
   }
 
-  private static func codes(_ row: Row) -> [RefusalCode] {
-    guard let answer = row.answer.answer else {
-      return row.answer.failure.map { [$0.code] } ?? []
-    }
-    let links =
-      answer.endpoints.flatMap(\.stages).contains { $0.verdict == .failed }
-      || (answer.back ?? []).contains { $0.verdict == .failed }
-    return answer.findings.filter { $0.severity == .error }.map(\.refusal)
-      + (links ? [.keyManager] : [])
-  }
-
-  var conclusion: String {
-    let nodes = nodes
-    let bad = nodes.count { $0.outcome != .fine }
-    let remarked = rows.filter { !problems($0, isStrict: true).isEmpty }.map(\.name)
-    let count = NodeNames.counted(nodes.count)
-    if bad > 0 { return "\(count): \(nodes.count - bad) fine, \(bad) not" }
-    if !remarked.isEmpty {
-      return "\(count): no errors, but drift or degraded links on \(NodeNames.folded(remarked))"
-    }
-    let isVerified = rows.allSatisfy { $0.level == .fine }
-    return "\(count): everything is fine" + (isVerified ? "" : " that could be checked")
-  }
+  var conclusion: String { health.conclusion(isComplete: isComplete) }
 }

@@ -43,31 +43,37 @@ struct CheckView {
 
   /// What is wrong, nodes with the same together.
   private var folded: [StyledLine] {
-    NodeNames.grouped(report.rows.map { (name: $0.name, value: Self.words($0, report.columns)) })
-      .flatMap { group in
-        group.value.map { StyledLine(group.names, $0) }
-      }
+    let rows = report.rows.map { row in
+      let isWell = report.health.level(of: row.name) < .unknown
+      return (name: row.name, value: Self.words(row, report.columns, isWell: isWell))
+    }
+    return NodeNames.grouped(rows).flatMap { group in
+      group.value.map { StyledLine(group.names, $0) }
+    }
   }
 
-  /// Each node in a few words, for `--watch` where nothing can be redrawn.
-  static func words(_ row: CheckReport.Row, _ columns: [String]) -> [StyledText] {
+  /// The links of a node in a few words, also for `--watch` where nothing can be redrawn.
+  ///
+  /// - Parameter isWell: whether nothing else is wrong with the node.
+  static func words(
+    _ row: CheckReport.Row, _ columns: [String], isWell: Bool
+  ) -> [StyledText] {
     if let failure = row.answer.failure {
       return [StyledText(failure.code.rawValue, .bad)]
     }
-    var words: [StyledText] = []
+    var problems: [StyledText] = []
     var unverified: [String] = []
     for (column, cell) in zip(columns, row.cells) {
       guard let cell else { continue }
-      words += cell.problems(of: column).map { StyledText($0, style(cell.level)) }
+      problems += cell.problems(of: column).map { StyledText($0, style(cell.level)) }
       if cell.level == .unverified { unverified.append(column) }
     }
-    if words.isEmpty { words = [StyledText("fine", .good)] }
-    if !unverified.isEmpty {
-      words[0].text +=
-        words[0].text == "fine"
-        ? ", the reverse path from \(unverified.joined(separator: ", ")) unverified" : ""
-    }
-    return words
+    if !problems.isEmpty { return problems }
+    let links = isWell ? "fine" : "Key Managers fine"
+    let reverse =
+      unverified.isEmpty
+      ? "" : ", the reverse path from \(unverified.joined(separator: ", ")) unverified"
+    return [StyledText(links + reverse, isWell ? .good : .plain)]
   }
 
   private static func style(_ level: CheckReport.Level) -> StyledText.Style {
@@ -78,25 +84,14 @@ struct CheckView {
     }
   }
 
-  /// Warnings and drift. Errors are printed apart; notes, which most healthy clusters have, are in
-  /// `--json` only.
+  /// Warnings. Errors are printed apart; notes, which most healthy clusters have, are in `--json` only.
   private var remarks: [StyledLine] {
-    let all = report.rows.flatMap { row -> [(name: String, value: String)] in
-      guard let answer = row.answer.answer else { return [] }
-      var lines = answer.findings.filter { $0.severity == .warning }.map(\.text)
-      if let items = answer.drift.items {
-        // Errors are among the findings.
-        for item in items where item.severity < .error {
-          lines.append("\(item.severity.rawValue): drift: \(item.message)")
-        }
-      } else if !answer.drift.isEmpty {
-        lines.append("warning: \(StatusCommand.drift(answer.drift))")
-      }
-      return lines.map { (row.name, $0) }
+    let statements = report.health.statements.filter {
+      $0.finding.severity == .warning && !report.fails($0)
     }
-    return NodeNames.grouped(all).map { group in
-      let style: StyledText.Style = group.value.hasPrefix("warning") ? .doubtful : .plain
-      return StyledLine(group.names, StyledText(group.value, style))
+    return statements.map { statement in
+      StyledLine(
+        statement.nodes, StyledText("warning: \(statement.finding.statement)", .doubtful))
     }
   }
 }

@@ -23,16 +23,14 @@ struct StatusCommand: Command {
     context.console.events("status", rows, fields: Self.fields)
     for line in lines(rows) { context.console.line(line) }
     context.tellFailures(rows)
-    let findings = rows.flatMap { row in
-      (row.answer?.findings ?? []).map { (name: row.name, value: $0) }
+    let health = ClusterHealth(rows.map { $0.map(\.sight) }, inventory: cluster.inventory)
+    for problem in health.fields { context.console.event("problem", problem) }
+    if context.console.format == .text {
+      for statement in health.statements where statement.finding.severity > .note {
+        context.console.message(statement.finding.severity, statement.text)
+      }
     }
-    for group in NodeNames.grouped(findings) where group.value.severity > .note {
-      context.console.message(
-        group.value.severity, "\(NodeNames.folded(group.names)): \(group.value.statement)")
-    }
-    // A node with a damaged record does not know its own state.
-    let isSound = !rows.contains { $0.answer?.findings.contains { $0.severity == .error } ?? false }
-    return .asked(rows, isSound: isSound) { _ in .reachable }
+    return health.result()
   }
 
   private static let header = [
@@ -137,7 +135,7 @@ struct StatusCommand: Command {
       },
       "lastRollout": status.lastRollout, "lastOutcome": status.lastOutcome?.kind.rawValue,
       "links": status.links, "epoch": status.epoch, "drift": JSONObject(status.drift),
-      "findings": status.findings.map(JSONObject.init),
+      "findings": status.findings.map(JSONObject.init), "report": status.report,
     ]
   }
 }

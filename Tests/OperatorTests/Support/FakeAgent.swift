@@ -66,6 +66,9 @@ final class FakeAgent: AgentLink {
   private let kept: [RolloutView]
   let explained: ExplainAnswer?
   private let proposals: ProposalsView?
+  /// What it tells of itself; nil for an agent that is older.
+  private let report: NodeReport?
+  private let links: LinkSummary?
   /// Whether what is gone back to fails to start too.
   private let alwaysFails: Bool
   private let undoPlan: PlanAnswer
@@ -85,6 +88,7 @@ final class FakeAgent: AgentLink {
     diff: Result<DiffAnswer, LinkFailure>? = nil, lines: [LogLine] = [], isLossy: Bool = false,
     clockAhead: Int64 = 0, kept: [RolloutView] = [], explained: ExplainAnswer? = nil,
     proposals: ProposalsView? = nil, alwaysFails: Bool = false, undoRefusal: Refusal? = nil,
+    report: NodeReport? = .well, links: LinkSummary? = nil,
     onCheck: (@Sendable (Int) -> CheckAnswer)? = nil,
     onPrepare: @escaping @Sendable () -> Void = {}, onCommit: @escaping @Sendable () -> Void = {}
   ) {
@@ -93,8 +97,12 @@ final class FakeAgent: AgentLink {
     self.plan = plan ?? .sample(name)
     self.sealed = sealed
     self.problem = problem
-    self.check =
+    var check =
       check ?? CheckAnswer(node: name, endpoints: [.sample(.fine)], drift: Drift(), findings: [])
+    check.report = check.report ?? report
+    self.check = check
+    self.report = report
+    self.links = links
     self.history = history ?? .sample(name)
     self.diff = diff ?? .success(.sample(name))
     self.lines = lines
@@ -117,11 +125,13 @@ final class FakeAgent: AgentLink {
   private var status: NodeStatus {
     let record = state.withLock { $0.participant.record }
     return NodeStatus(
-      node: name, version: "test", activeState: "active", subState: "running", mainPID: 7,
-      invocation: "i", runningKey: sealed?.keyName, seal: sealed, generation: nil, drift: Drift(),
+      node: name, version: "test", activeState: report?.unit?.activeState ?? "active",
+      subState: report?.unit?.subState ?? "running", mainPID: 7,
+      invocation: "i", runningKey: sealed?.keyName, seal: sealed, generation: nil,
+      drift: check.drift,
       activeRollout: record.active?.rollout.id, activeStage: stage(record),
       lastRollout: record.last?.rollout.id, lastOutcome: record.last?.outcome, epoch: 3,
-      findings: [])
+      findings: check.findings, links: links, report: report)
   }
 
   private func stage(_ record: ParticipantRecord) -> Word<RolloutPhase>? {
@@ -193,7 +203,9 @@ final class FakeAgent: AgentLink {
         defer { count += 1 }
         return count
       }
-      return onCheck?(count) ?? check
+      var answer = onCheck?(count) ?? check
+      answer.report = answer.report ?? report
+      return answer
     case .explain:
       return explained
         ?? ExplainAnswer(

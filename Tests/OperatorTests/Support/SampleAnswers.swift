@@ -94,3 +94,8 @@ extension ProbeAnswer {
       ])
   }
 }
+
+extension NodeReport {
+  /// A node whose server runs and is READY.
+  static let well = NodeReport(unit: Unit())
+}

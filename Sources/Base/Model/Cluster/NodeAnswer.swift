@@ -19,4 +19,9 @@ package struct NodeAnswer<Answer: Sendable>: Sendable {
     case .failure(let failure): failure
     }
   }
+
+  /// The same with what `body` makes of the answer.
+  package func map<Other: Sendable>(_ body: (Answer) -> Other) -> NodeAnswer<Other> {
+    NodeAnswer<Other>(name: name, result: result.map(body))
+  }
 }

@@ -91,25 +91,11 @@ package struct ClusterPlan: Sendable {
   var environmentDifference: String? {
     let nodes = rows.compactMap(\.answer)
     guard Set(nodes.map(\.environmentDigest)).count > 1 else { return nil }
-    var values: [String: [String: Digest]] = [:]
-    for node in nodes {
-      for variable in node.environment {
-        values[variable.name, default: [:]][node.node] = variable.digest
-      }
-    }
-    var parts: [String] = []
-    for name in values.keys.sorted() {
-      let groups = NodeNames.grouped(nodes.map { (name: $0.node, value: values[name]?[$0.node]) })
-      guard groups.count > 1 else { continue }
-      let texts = groups.map { group in
-        let names = NodeNames.folded(group.names)
-        return group.value == nil ? "not on \(names)" : "one value on \(names)"
-      }
-      parts.append("\(name) (\(texts.joined(separator: ", ")))")
-    }
+    let parts = VariableDifferences.clauses(
+      nodes.map { (name: $0.node, variables: $0.environment) })
     let which = parts.isEmpty ? "their digests differ" : parts.joined(separator: "; ")
     return
-      "the nodes would not run with the same MINIO_* variables and would wait for one another permanently: \(which); make the files alike first"
+      "the nodes would not run with the same MINIO_* variables and would wait for one another permanently: \(which); give all nodes the same with `keyturn apply --settings FILE` or `--unset NAME`"
   }
 
   /// What the nodes were told by the Key Managers, where it is not the same; nil if it is.

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+package import Crypto
+package import Model
+internal import Secrets
+
+/// What a node tells of its server and of itself, so that all nodes can be judged as one cluster
+/// (``ClusterHealth``).
+package struct NodeReport: Sendable, Codable, Hashable {
+  /// What systemd says of the server's unit.
+  package struct Unit: Sendable, Codable, Hashable {
+    /// `loaded`, `masked`, `not-found`, ...
+    package var loadState: String
+    /// `active`, `activating`, `failed`, ...
+    package var activeState: String
+    /// `running`, `start`, `auto-restart`, `dead`, ...
+    package var subState: String
+    /// How it ended last: `success`, `exit-code`, `start-limit-hit`, ...
+    package var result: String
+    /// Whether its main process runs.
+    package var isRunning: Bool
+
+    package init(
+      loadState: String = "loaded", activeState: String = "active", subState: String = "running",
+      result: String = "success", isRunning: Bool = true
+    ) {
+      self.loadState = loadState
+      self.activeState = activeState
+      self.subState = subState
+      self.result = result
+      self.isRunning = isRunning
+    }
+
+    /// Whether the server runs and systemd has been told that it is READY.
+    package var isReady: Bool {
+      isRunning && ["active", "reloading", "refreshing"].contains(activeState)
+    }
+  }
+
+  /// The MINIO_* variables that all nodes must have alike.
+  package struct Environment: Sendable, Codable, Hashable {
+    /// Over all of them.
+    package var digest: Digest
+    /// Each of them; for an observer without those whose values may be secrets.
+    package var variables: [NamedDigest]
+
+    package init(digest: Digest, variables: [NamedDigest]) {
+      self.digest = digest
+      self.variables = variables
+    }
+  }
+
+  /// Nil if it could not be read.
+  package var unit: Unit?
+  /// Of the running server; nil if none runs, or if it is not known.
+  package var running: Environment?
+  /// Of what a start would run with; nil if it is not known.
+  package var files: Environment?
+  /// The parts of the agent's inventory.
+  package var inventory: [NamedDigest]
+  /// The number of the last confirmed generation; 0 if there is none.
+  @Bounded<Bounds.Generation> package var generation: Int
+  /// The seal's digest; nil if nothing is sealed.
+  package var seal: Digest?
+  /// Whether every start goes through the start guard; nil if it is not known.
+  package var hasStartGuard: Bool?
+  /// The rollout whose file and restart are under way here; nil if none is.
+  package var restartsIn: String?
+
+  package init(
+    unit: Unit?, running: Environment? = nil, files: Environment? = nil,
+    inventory: [NamedDigest] = [], generation: Int = 0, seal: Digest? = nil,
+    hasStartGuard: Bool? = nil, restartsIn: String? = nil
+  ) {
+    self.unit = unit
+    self.running = running
+    self.files = files
+    self.inventory = inventory
+    self.generation = generation
+    self.seal = seal
+    self.hasStartGuard = hasStartGuard
+    self.restartsIn = restartsIn
+  }
+
+  /// What an observer may know: of a secret that somebody could guess, its digest is enough to try the guesses.
+  package var forObserver: NodeReport {
+    func open(_ environment: Environment?) -> Environment? {
+      environment.map { whole in
+        Environment(
+          digest: whole.digest,
+          variables: whole.variables.filter { !SecretVariables.contains($0.name) })
+      }
+    }
+    var report = self
+    (report.running, report.files) = (open(running), open(files))
+    return report
+  }
+}
+
+extension Inventory {
+  /// Its parts, in a fixed order, each with the digest of what it says: two inventories with the same digests are the
+  /// same cluster, and where one differs its name says in what.
+  package var parts: [NamedDigest] {
+    func part(_ name: String, _ fields: [String]) -> NamedDigest {
+      NamedDigest(name: name, digest: .ofFields(["keyturn inventory 1", name] + fields))
+    }
+    let nodes = nodes.sorted { $0.name < $1.name }
+    let hosts = keyManagers.sorted { $0.name < $1.name }
+    return [
+      part("cluster", [cluster]),
+      part(
+        "nodes",
+        nodes.flatMap { [$0.name, $0.agentPlace?.text ?? "", $0.serverPlace?.text ?? ""] }),
+      part("keyManagers", hosts.flatMap { [$0.name, $0.place?.text ?? ""] }),
+      part("witness", hosts.flatMap { [$0.name, $0.witnessPlace?.text ?? ""] }),
+      part("unit", [unit]), part("environmentFile", [environmentFile]),
+      part(
+        "timeouts",
+        [
+          timeouts.prepareSeconds, timeouts.stopSeconds, timeouts.startSeconds,
+          timeouts.settleSeconds, timeouts.probeSeconds,
+        ].map(String.init)),
+      part("clockBoundMilliseconds", ["\(clockBoundMilliseconds)"]),
+      part("rollback", [rollback.rawValue]),
+      part("unverifiedDirection", [unverifiedDirection.rawValue]),
+    ]
+  }
+}
