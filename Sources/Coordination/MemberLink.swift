@@ -27,7 +27,8 @@ final class MemberLink: Sendable {
   private static let firstPauseMilliseconds = 50
   private static let longestPauseMilliseconds = 2_000
   private static let callMilliseconds = 5_000
-  private static let pollMilliseconds = 20_000
+  /// A member that has lost its power is known to be silent after this and the call's own time.
+  private static let pollMilliseconds = 5_000
 
   init(
     _ runner: RolloutRunner, _ name: String, _ link: any AgentLink,
@@ -208,6 +209,9 @@ final class MemberLink: Sendable {
     var after = 0
     var reported: RestartReport?
     var pause = Self.firstPauseMilliseconds
+    // What it said last, for those who watch: a good state must not stand beside a member that is gone.
+    var last = (phase: Word<RolloutPhase>.known(.committed), detail: "")
+    var isSilent = false
     while !isStopped.withLock({ $0 }) {
       let request = AgentRequest.follow(
         id: runner.rollout.id, after: after, waitMilliseconds: Self.pollMilliseconds)
@@ -216,13 +220,16 @@ final class MemberLink: Sendable {
           request, lane: .following,
           deadline: .inMilliseconds(Self.pollMilliseconds + Self.callMilliseconds))
         pause = Self.firstPauseMilliseconds
-        for event in view.events where event.sequence > after {
-          after = event.sequence
-          // The end comes with the outcome.
-          if event.phase.known.map({ !$0.isOfVote && !$0.isEnd }) ?? true {
-            inputs.post(.progress(member: name, phase: event.phase, detail: event.detail))
-          }
+        let steps = view.events.filter { $0.sequence > after }
+        after = steps.last?.sequence ?? after
+        // The end comes with the outcome.
+        let news = steps.filter { $0.phase.known.map { !$0.isOfVote && !$0.isEnd } ?? true }
+        if isSilent, news.isEmpty { tell(last) }
+        for step in news {
+          last = (step.phase, step.detail)
+          tell(last)
         }
+        isSilent = false
         if let report = view.report, report != reported {
           // Tells whether the clock of its times has stood still since it was measured.
           if reported == nil { try? measure(1, .following) }
@@ -234,9 +241,17 @@ final class MemberLink: Sendable {
           return
         }
       } catch {
+        if !isSilent {
+          isSilent = true
+          tell((.known(.unreachable), "no answer; the last was: \(last.phase.text)"))
+        }
         wait(&pause)
       }
     }
+  }
+
+  private func tell(_ step: (phase: Word<RolloutPhase>, detail: String)) {
+    inputs.post(.progress(member: name, phase: step.phase, detail: step.detail))
   }
 
   /// Repeats `body` while the member is unreachable, with growing pauses. Returns the last failure,

@@ -28,6 +28,14 @@ package struct Keyturn: Sendable {
   /// Runs the command that `arguments` (without the program's name) ask for, and returns what to
   /// exit with. Blocks until the command has ended.
   package func run(_ arguments: [String]) -> Int32 {
+    let status = perform(arguments)
+    guard let failure = host.outputFailure else { return status }
+    // Whoever relies on what should have been printed must not take it for all.
+    host.write("keyturn: error: standard output: \(failure)\n", to: .standardError)
+    return status == ExitCode.done.rawValue ? ExitCode.failed.rawValue : status
+  }
+
+  private func perform(_ arguments: [String]) -> Int32 {
     let help = HelpText(columns: host.terminal(.standardOutput)?.columns)
     let isNagios = arguments.first == "check" && arguments.contains("--nagios")
     do throws(UsageProblem) {
@@ -59,12 +67,13 @@ package struct Keyturn: Sendable {
     do throws(Refusal) {
       if let problem = invocation.problem {
         console.message(.error, problem)
+        result.message = problem
       } else {
         result = try invocation.run(context)
       }
     } catch {
       console.message(.error, error.message)
-      result = CommandResult(ExitCode(error.code))
+      result = CommandResult(ExitCode(error.code), message: error.message)
     }
     // `lint --json` prints one object, nothing else.
     if invocation.command != LintCommand.self, !result.isTold {

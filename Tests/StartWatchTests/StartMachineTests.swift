@@ -132,7 +132,7 @@ import Testing
     #expect(
       machine.handle(Self.environment(.same(.word)), at: Self.zero) == [
         .arm(.settled, Self.settled),
-        .phase(.settling, detail: "all is good, and must stay so for 10 s"),
+        .phase(.settling, detail: "healthy, and must stay so for 10 s"),
       ])
     #expect(machine.handle(.fired(.settled), at: Self.settled) == [.askUnit])
     let end = machine.handle(Self.active, at: Self.settled)

@@ -37,6 +37,11 @@ package enum JSON {
     do {
       return try JSONDecoder().decode(type, from: Data(bytes))
     } catch let error as DecodingError {
+      if case .dataCorrupted(let context) = error, context.codingPath.isEmpty,
+        let fault = JSONFault(in: bytes)
+      {
+        throw JSONFailure("not JSON: \(fault)")
+      }
       throw JSONFailure(words(for: error))
     } catch {
       throw JSONFailure("not valid: \(error)")

@@ -27,7 +27,8 @@ struct UsageProblem: Error, Sendable, Hashable {
 }
 
 /// Reads a command line by the table of commands. Words are taken as they are: no abbreviations, no
-/// clusters of short options; `--` ends the options, `-` is an operand.
+/// clusters of short options; `--` ends the options, `-` is an operand. Options that every command
+/// has, or every command that asks agents, may stand before the command.
 enum CommandParser {
   private static let program = CommandTable.program
 
@@ -37,9 +38,15 @@ enum CommandParser {
     }
     switch first {
     case "--help", "-h": return .help(nil)
-    case "--version": return .version
+    case "--version", "-V": return .version
+    case "version" where arguments.count == 1: return .version
+    case "version": throw UsageProblem(message: "version takes nothing more")
     case "help": return try help(Array(arguments.dropFirst()))
     default: break
+    }
+    let (leading, arguments) = try leadingOptions(of: arguments)
+    guard let first = arguments.first else {
+      throw UsageProblem(message: "a command is missing; \(program) --help lists them")
     }
     if arguments.count == 2, ["--help", "-h"].contains(arguments[1]),
       case let group = group(first), !group.isEmpty
@@ -47,11 +54,31 @@ enum CommandParser {
       return .group(group)
     }
     let command = try command(arguments)
-    return try parse(command, Array(arguments.dropFirst(command.rule.words.count)))
+    return try parse(command, leading + arguments.dropFirst(command.rule.words.count))
+  }
+
+  /// The options before the command, with their values, and the rest.
+  private static func leadingOptions(
+    of arguments: [String]
+  ) throws(UsageProblem) -> (leading: [String], rest: [String]) {
+    let options = CommonOptions().declared + ClusterOptions().declared
+    var rest = arguments[...]
+    while let argument = rest.first, argument.hasPrefix("-"), argument != "-" {
+      let found: (any AnyOption, String?)
+      do throws(UsageProblem) { found = try option(argument, program, options) } catch {
+        throw UsageProblem(
+          message:
+            "\(argument) stands before the command; only options of every command may: \(program) COMMAND \(argument)"
+        )
+      }
+      rest = rest.dropFirst(found.0.rule.isFlag || found.1 != nil ? 1 : 2)
+    }
+    return (Array(arguments[..<rest.startIndex]), Array(rest))
   }
 
   private static func help(_ words: [String]) throws(UsageProblem) -> CommandRequest {
-    if words.isEmpty { return .help(nil) }
+    if words.isEmpty || words == ["help"] { return .help(nil) }
+    if words == ["version"] { return .version }
     if words.count == 1, case let group = group(words[0]), !group.isEmpty { return .group(group) }
     let command = try command(words)
     guard words.count == command.rule.words.count else {
@@ -71,12 +98,6 @@ enum CommandParser {
       return command
     }
     let given = arguments[0]
-    if given.hasPrefix("-") {
-      throw UsageProblem(
-        message:
-          "\(given) stands before the command; options come after it: \(program) COMMAND \(given)"
-      )
-    }
     let group = group(given)
     if !group.isEmpty {
       let names = group.map { $0.rule.name }.joined(separator: ", ")
@@ -85,7 +106,7 @@ enum CommandParser {
         ? "\(given) has no command \"\(arguments[1])\"" : "\(given) needs a further word"
       throw UsageProblem(message: "\(problem); there are: \(names)")
     }
-    let names = commands.map { $0.rule.words[0] } + ["help"]
+    let names = commands.map { $0.rule.words[0] } + ["help", "version"]
     throw UsageProblem(
       message: "there is no command \"\(given)\"; "
         + advice(given, among: names, otherwise: "\(program) --help lists the commands"))
@@ -156,8 +177,11 @@ enum CommandParser {
         message: "\(command) has no option --\(name); "
           + advice("--\(name)", among: names, otherwise: help))
     }
-    if argument.count == 2, let option = options.first(where: { $0.rule.short == argument.last }) {
-      return (option, nil)
+    let letter = argument.dropFirst().first
+    if let option = options.first(where: { $0.rule.short != nil && $0.rule.short == letter }) {
+      let attached = argument.dropFirst(2)
+      if attached.isEmpty { return (option, nil) }
+      if !option.rule.isFlag { return (option, String(attached)) }
     }
     throw UsageProblem(message: "\(command) has no option \(argument); \(help)")
   }

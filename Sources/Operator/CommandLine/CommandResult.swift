@@ -37,18 +37,31 @@ struct CommandResult: Sendable, Hashable {
   var isTold = false
   /// Exit status by the rules of another program (Nagios); nil: the exit code.
   var foreignStatus: Int32?
-  /// Whether anything was changed, for configuration management; nil: not reported.
-  var isChanged: Bool?
+  /// Whether anything was changed, or may have been, for configuration management.
+  var isChanged: Bool
+  /// What it came to, in one sentence; nil: the exit code's meaning.
+  var message: String?
+  /// What is in force now and what to do; nil for a command that rolls nothing out.
+  var ending: Ending?
 
   init(
     _ exitCode: ExitCode, outcome: String? = nil, nodes: [NodeResult] = [], isTold: Bool = false,
-    isChanged: Bool? = nil
+    isChanged: Bool = false, message: String? = nil
   ) {
     self.exitCode = exitCode
     self.outcome = outcome ?? exitCode.word
     self.nodes = nodes
     self.isTold = isTold
     self.isChanged = isChanged
+    self.message = message
+  }
+
+  /// With the last words, which the caller prints.
+  init(
+    _ exitCode: ExitCode, _ ending: Ending, nodes: [NodeResult], isChanged: Bool = false
+  ) {
+    self.init(exitCode, nodes: nodes, isChanged: isChanged, message: ending.headline)
+    self.ending = ending
   }
 
   var exitStatus: Int32 { foreignStatus ?? exitCode.rawValue }
@@ -61,8 +74,9 @@ struct CommandResult: Sendable, Hashable {
       "issueSkewMilliseconds": Self.milliseconds(times.issueSkew),
       "stopSkewMilliseconds": Self.milliseconds(times.stopSkew),
       "writeOutageMilliseconds": Self.milliseconds(times.writeOutage), "nodes": nodes,
+      "changed": isChanged, "message": message ?? exitCode.meaning,
     ]
-    if let isChanged { fields["changed"] = isChanged }
+    if let ending { fields["ending"] = ending.fields }
     return fields
   }
 

@@ -22,7 +22,7 @@ struct HelpText {
     lines += list(CommandTable.commands)
     lines += ["", "Options of every command:"]
     lines += options(Self.common)
-    lines += entry("      --version", Self.optionWidth, "the version, before any command")
+    lines += entry("  -V, --version", Self.optionWidth, "the version, in place of a command")
     lines += ["", "Exit codes:"]
     lines += exitCodes(ExitCode.allCases)
     lines += entry("  130", 6, "interrupted; nothing was touched (but see keyturn help apply)")

@@ -58,7 +58,7 @@ struct PKIInitCommand: Command {
       .note,
       "keep \(directory)/ca-key.pem off the nodes: with it\(passphrase == nil ? "" : " and its passphrase") anyone can issue any certificate"
     )
-    return CommandResult(.done)
+    return CommandResult(.done, isChanged: true)
   }
 
   /// For the new authority's key, from a file or asked for twice; nil: no passphrase.
@@ -140,7 +140,7 @@ struct PKIIssueCommand: Command {
       directory: directory)
     context.console.event("certificate", ["principal": principal.uri, "out": directory])
     context.console.line("\(principal.uri) is in \(directory)/ (ca.pem, cert.pem, key.pem)")
-    return CommandResult(.done)
+    return CommandResult(.done, isChanged: true)
   }
 }
 

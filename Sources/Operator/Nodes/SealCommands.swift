@@ -126,6 +126,6 @@ struct SealRecoverCommand: Command {
         NodeResult(
           name: name, outcome: recovery.problem == nil ? .unchanged : .recovered,
           reason: recovery.problem ?? "")
-      ])
+      ], isChanged: recovery.problem != nil)
   }
 }

@@ -6,8 +6,8 @@ package import Secrets
 /// The process around a command: files, standard streams, environment. File calls may block on the
 /// disk; what fails is refused as `.failed`.
 package protocol CommandHost: Sendable {
-  /// At most `limitBytes` of a file, or of standard input for `-`; nil if there is no such file. May
-  /// block on standard input.
+  /// At most `limitBytes` of a file, of a pipe to its end, or of standard input for `-`; nil if there
+  /// is no such file. May block on a pipe.
   func read(_ path: String, limitBytes: Int) throws(Refusal) -> ReadContent?
   /// One of the agent's records, its checksum verified; nil if there is none.
   func record(_ path: String) throws(Refusal) -> [UInt8]?
@@ -22,6 +22,9 @@ package protocol CommandHost: Sendable {
   /// Writes all of `text`; false when nobody reads any more. May block on a slow reader.
   @discardableResult
   func write(_ text: String, to stream: OutputStream) -> Bool
+  /// Why something could not be written to standard output; nil if all was, or if only nobody reads
+  /// it any more.
+  var outputFailure: String? { get }
   /// Nil if the stream is not a terminal.
   func terminal(_ stream: OutputStream) -> TerminalSize?
   /// Asks on the terminal and blocks until the line is there; nil if standard input is no terminal.
@@ -53,7 +56,7 @@ package struct TerminalSize: Sendable, Hashable {
 
 package struct ReadContent: Sendable {
   package var bytes: [UInt8]
-  /// The file's permission bits; nil for standard input.
+  /// The file's permission bits; nil for standard input and pipes.
   package var mode: UInt32?
 
   package init(bytes: [UInt8], mode: UInt32?) {

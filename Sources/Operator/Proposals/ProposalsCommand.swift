@@ -73,14 +73,16 @@ struct ProposalsCommand: Command {
     if taken.isEmpty, !rows.contains(where: { $0.failure != nil }) {
       console.message(
         .error, "no node has settings \(digest) that were not confirmed: nothing was changed")
-      return CommandResult(.validationRefused, isChanged: false)
+      return CommandResult(.validationRefused)
     }
     if !taken.isEmpty {
       console.line(
         "settings \(digest) are taken again on \(NodeNames.folded(taken)), at the next `keyturn propose` of each node"
       )
     }
-    return .asked(rows) { $0.isChanged ? .taken : .unchanged }
+    var result = CommandResult.asked(rows) { $0.isChanged ? .taken : .unchanged }
+    result.isChanged = !taken.isEmpty
+    return result
   }
 
   private static func failure(_ view: ProposalsView) -> ProposalFailure? {

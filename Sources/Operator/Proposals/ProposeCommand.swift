@@ -71,8 +71,7 @@ struct ProposeCommand: Command {
       context.console.message(finding.severity, finding.statement)
     }
     if proposals.hasErrors {
-      context.console.message(.error, "nothing was proposed: the settings are refused")
-      return CommandResult(.validationRefused, isChanged: false)
+      return told(.validationRefused, .error, "nothing was proposed: the settings are refused")
     }
     let view = try ask(.propose(proposals.request), Self.proposeMilliseconds)
     event(view)
@@ -94,9 +93,20 @@ struct ProposeCommand: Command {
   private func withdraw() throws(Refusal) -> CommandResult {
     let view = try ask(.withdrawProposal, Self.askMilliseconds)
     event(view)
-    context.console.line(
-      view.isChanged ? "withdrawn: \(view.node) proposes nothing" : "there was no proposal here")
-    return CommandResult(.done, outcome: "withdrawn", isChanged: view.isChanged)
+    let message =
+      view.isChanged ? "withdrawn: \(view.node) proposes nothing" : "there was no proposal here"
+    context.console.line(message)
+    return CommandResult(
+      .done, outcome: "withdrawn", isChanged: view.isChanged, message: message)
+  }
+
+  /// Says a sentence, which is the result's too.
+  private func told(
+    _ code: ExitCode, _ severity: Severity, _ message: String, outcome: String? = nil,
+    isChanged: Bool = false
+  ) -> CommandResult {
+    context.console.message(severity, message)
+    return CommandResult(code, outcome: outcome, isChanged: isChanged, message: message)
   }
 
   // MARK: what there is to say
@@ -122,29 +132,28 @@ struct ProposeCommand: Command {
         (.rolledBackUnhealthy, "and rolled back, which was not confirmed either")
       }
     let reason = failure.reason.isEmpty ? "" : " (\(failure.reason))"
-    context.console.message(
-      .error,
-      "nothing is proposed on \(view.node): rollout \(failure.rollout) has rolled these settings out before \(end)\(reason); `keyturn show \(failure.rollout)` has the steps. They are not rolled out again: change them, or repair the cause and run `keyturn proposals --retry \(failure.digest)` or `keyturn apply`"
-    )
-    return CommandResult(code, outcome: "notConfirmed", isChanged: false)
+    return told(
+      code, .error,
+      "nothing is proposed on \(view.node): rollout \(failure.rollout) has rolled these settings out before \(end)\(reason); `keyturn show \(failure.rollout)` has the steps. They are not rolled out again: change them, or repair the cause and run `keyturn proposals --retry \(failure.digest)` or `keyturn apply`",
+      outcome: "notConfirmed")
   }
 
   /// Without `--wait`: what is still missing.
   private func told(_ view: ProposalsView) -> CommandResult {
-    let console = context.console
-    switch view.phase {
-    case .inForce:
-      console.line("already in force on \(view.node)")
-    case .rollingOut:
-      console.line("under way: keyturn watch \(view.rollout ?? "")")
-    case .waiting, .refused, .none, .notConfirmed:
-      console.line("proposed on \(view.node); \(Self.missing(view))")
-      if let refusal = view.refusal {
-        console.message(.warning, "the last attempt came to nothing: \(refusal.message)")
+    let message =
+      switch view.phase {
+      case .inForce: "already in force on \(view.node)"
+      case .rollingOut: "under way: keyturn watch \(view.rollout ?? "")"
+      case .waiting, .refused, .none, .notConfirmed:
+        "proposed on \(view.node); \(Self.missing(view))"
       }
+    context.console.line(message)
+    if let refusal = view.refusal, view.phase != .inForce, view.phase != .rollingOut {
+      context.console.message(.warning, "the last attempt came to nothing: \(refusal.message)")
     }
     return CommandResult(
-      .done, outcome: view.phase == .inForce ? "inForce" : "proposed", isChanged: view.isChanged)
+      .done, outcome: view.phase == .inForce ? "inForce" : "proposed", isChanged: view.isChanged,
+      message: message)
   }
 
   private static func missing(_ view: ProposalsView) -> String {
@@ -176,9 +185,10 @@ struct ProposeCommand: Command {
       if state != said { console.progress(state) }
       said = state
       if Clock.now() >= deadline {
-        console.message(
-          .error, "\(Self.missing(view)); the proposal stays, keyturn propose --withdraw ends it")
-        return CommandResult(.busy, outcome: "waiting", isChanged: first.isChanged)
+        return told(
+          .busy, .error,
+          "\(Self.missing(view)); the proposal stays, keyturn propose --withdraw ends it",
+          outcome: "waiting", isChanged: first.isChanged)
       }
       Clock.sleep(until: .inMilliseconds(Self.pollMilliseconds))
       view = try ask(.ownProposal, Self.askMilliseconds)
@@ -190,34 +200,39 @@ struct ProposeCommand: Command {
   private func end(
     _ view: ProposalsView, _ rollout: String?, _ wanted: Digest?, isChanged: Bool
   ) -> CommandResult? {
-    let console = context.console
-    if let rolloutResult = rolloutResult(of: rollout, view) {
-      switch rolloutResult.kind {
+    if let result = rolloutResult(of: rollout, view) {
+      switch result.kind {
       case .confirmed:
-        console.line("rollout \(rolloutResult.rollout): confirmed on all nodes")
-        return CommandResult(.done, outcome: "confirmed", isChanged: true)
+        let message = "rollout \(result.rollout): confirmed on all nodes"
+        context.console.line(message)
+        return CommandResult(.done, outcome: "confirmed", isChanged: true, message: message)
       case .held:
-        console.message(.error, "everything is held as it is: \(rolloutResult.reason)")
-        return CommandResult(.notConfirmed, isChanged: true)
+        return told(
+          .notConfirmed, .error,
+          "rollout \(result.rollout): not every start was confirmed, and the new files stay: \(result.reason); keyturn watch \(result.rollout) tells each node's end",
+          isChanged: true)
       case .rollingBack:
-        guard let end = self.rolloutResult(of: rolloutResult.rollback, view) else { return nil }
-        console.message(
-          .error, "not every start was confirmed: rolled back by rollout \(end.rollout)")
-        return CommandResult(
-          end.kind == .confirmed ? .rolledBack : .rolledBackUnhealthy, isChanged: true)
+        guard let end = rolloutResult(of: result.rollback, view) else { return nil }
+        let isHealthy = end.kind == .confirmed
+        return told(
+          isHealthy ? .rolledBack : .rolledBackUnhealthy, .error,
+          "rolled back by rollout \(end.rollout)\(isHealthy ? "" : ", which was not confirmed either"): these settings are NOT in force; keyturn watch \(result.rollout) tells why",
+          isChanged: true)
       }
     }
     switch view.phase {
     case .inForce where rollout == nil:
-      console.line("already in force on \(view.node)")
-      return CommandResult(.done, outcome: "inForce", isChanged: false)
+      let message = "already in force on \(view.node)"
+      context.console.line(message)
+      return CommandResult(.done, outcome: "inForce", message: message)
     case .refused:
       guard let refusal = view.refusal else { return nil }
-      console.message(.error, "nothing was touched: \(refusal.message); it is tried again")
-      return CommandResult(ExitCode(refusal.code), isChanged: isChanged)
+      return told(
+        ExitCode(refusal.code), .error,
+        "nothing was touched: \(refusal.message); it is tried again", isChanged: isChanged)
     case .none where rollout == nil, .waiting where view.own.digest != wanted:
-      console.message(.error, "the proposal was withdrawn or replaced meanwhile")
-      return CommandResult(.failed, isChanged: isChanged)
+      return told(
+        .failed, .error, "the proposal was withdrawn or replaced meanwhile", isChanged: isChanged)
     case .none, .waiting, .rollingOut, .inForce, .notConfirmed: return nil
     }
   }

@@ -40,21 +40,22 @@ struct PlanCommand: Command {
     ).run() {
     case .ended(let result): return result
     case .joins(let cluster, let active):
-      context.console.message(.error, "the same is under way already, rollout \(active.text)")
-      return CommandResult(.busy, nodes: cluster.untouched)
+      return context.refused(
+        "the same is under way already, rollout \(active.text)", .busy, cluster,
+        nodes: cluster.untouched)
     case .ready(_, _, let plan):
       let nodes = plan.rows.map { row in
         let changes = row.answer.map { $0.before != $0.after || $0.restartNeeded } ?? false
         return NodeResult(name: row.name, outcome: changes ? .changes : .unchanged)
       }
-      context.console.line(
+      let message =
         nodes.count == 1
-          ? "the node would take part and restart; nothing was changed"
-          : "all \(nodes.count) nodes would take part and restart at one instant; nothing was changed"
-      )
+        ? "the node would take part and restart; nothing was changed"
+        : "all \(nodes.count) nodes would take part and restart at one instant; nothing was changed"
+      context.console.line(message)
       return CommandResult(
         options.hasDetailedExitCode ? .changesPending : .done, outcome: "changesPending",
-        nodes: nodes)
+        nodes: nodes, message: message)
     }
   }
 }

@@ -20,18 +20,17 @@ struct RollbackTarget: Sendable {
     let console = context.console
     let history = ClusterGenerations(rows: context.ask(cluster, .generations))
     if let code = history.rows.compactMap({ $0.failure?.code }).deciding {
-      return refuse(history.rows.map { ($0.name, $0.failure) }, code)
+      return refuse(history.rows.map { ($0.name, $0.failure) }, code, cluster)
     }
     guard let number = wanted ?? history.previous else {
-      console.message(
-        .error,
-        "nothing was touched: no generation that every node has differs from the current files; `keyturn history` shows the generations"
-      )
-      return .refused(CommandResult(.voteRefused, nodes: cluster.untouched))
+      return .refused(
+        context.refused(
+          "no generation that every node has differs from the current files; `keyturn history` shows the generations",
+          .vote, cluster, nodes: cluster.untouched))
     }
     let refusals = history.refusals(of: number)
     if let code = refusals.compactMap({ $0.refusal?.code }).deciding {
-      return refuse(refusals, code)
+      return refuse(refusals, code, cluster)
     }
     console.event("rollback", ["generation": number])
     if let generation = history.generation(number) {
@@ -46,14 +45,14 @@ struct RollbackTarget: Sendable {
   }
 
   private func refuse(
-    _ refusals: [(name: String, refusal: Refusal?)], _ code: RefusalCode
+    _ refusals: [(name: String, refusal: Refusal?)], _ code: RefusalCode, _ cluster: Cluster
   ) -> Outcome {
     let deciding = refusals.compactMap { name, refusal in
       refusal?.code == code ? refusal.map { (name: name, value: $0.message) } : nil
     }
-    for line in NodeNames.lines(deciding) {
-      context.console.message(.error, "nothing was touched: \(line)")
-    }
-    return .refused(CommandResult(ExitCode(code), nodes: NodeResult.untouched(refusals)))
+    return .refused(
+      context.refused(
+        NodeNames.lines(deciding).joined(separator: "; "), code, cluster,
+        nodes: NodeResult.untouched(refusals)))
   }
 }

@@ -10,16 +10,19 @@ struct RolloutDisplay: RolloutWatcher {
   private let console: Console
   private let began: Instant
   private var table: RolloutTable
+  /// What nodes that do not answer said last.
+  private var silent: [String: RolloutTable.State] = [:]
   private var lastSign: Instant
   private var screen: Redrawing
 
   static let signMilliseconds = 30_000
 
-  init(_ console: Console, _ names: [String]) {
+  /// - Parameter names: in the order of their rows.
+  init(_ console: Console, _ names: [String], settleSeconds: Int) {
     self.console = console
     began = Clock.now()
     lastSign = began
-    table = RolloutTable(names, phase: .asked, at: began)
+    table = RolloutTable(names, phase: .asked, settleSeconds: settleSeconds, at: began)
     screen = Redrawing(console)
   }
 
@@ -32,6 +35,25 @@ struct RolloutDisplay: RolloutWatcher {
     // The end of a detail is not worth a line.
     if !isKnown { say("\(member): \(phase.text)" + (detail.isEmpty ? "" : ": \(detail)")) }
     draw()
+  }
+
+  /// It does not answer: what it said last must not stand there as if it were so.
+  mutating func silent(member: String) {
+    guard let row = table.rows.first(where: { $0.name == member }), !silent.keys.contains(member),
+      row.state.phase.known?.isEnd != true
+    else { return }
+    silent[member] = row.state
+    changed(
+      member: member, phase: .known(.unreachable),
+      detail: "no answer; the last was: \(row.state.phase.text)")
+  }
+
+  /// It answers again.
+  mutating func heard(member: String) {
+    guard let state = silent.removeValue(forKey: member),
+      table.rows.first(where: { $0.name == member })?.state.phase.known == .unreachable
+    else { return }
+    changed(member: member, phase: state.phase, detail: state.detail)
   }
 
   mutating func committed(inNanoseconds: Int64) {

@@ -12,11 +12,13 @@ struct RolloutFollower: Sendable {
   let context: CommandContext
   let cluster: Cluster
 
-  private static let pollMilliseconds = 20_000
+  private static let pollMilliseconds = 5_000
   private static let pauseMilliseconds = 1_000
   private static let tickMilliseconds = 500
   /// Given to nodes that do not answer when all others have ended.
   private static let silenceMilliseconds = 30_000
+  /// The same where the rollout was over when this began to watch.
+  private static let overMilliseconds = 3_000
   /// Given for the result of a rollout that was not confirmed, beyond the time that a member takes to
   /// collect the outcomes.
   private static let judgeMilliseconds = 60_000
@@ -28,12 +30,17 @@ struct RolloutFollower: Sendable {
     console.progress("rollout \(id)")
     let first = try watch(id)
     if first.isInterrupted { return left(id, first) }
-    let outcomes = first.memberOutcomes(cluster.names)
-    let kinds = outcomes.map(\.outcome.kind)
-    if kinds.allSatisfy({ $0 == .confirmed }) { return report(.done, outcomes) }
+    let seen = first.committed(id, cluster.names)
+    let kinds = seen.outcomes.map(\.outcome.kind)
+    if kinds.allSatisfy({ $0 == .confirmed }) { return report(.done, seen, held: nil) }
     if kinds.allSatisfy({ $0 == .aborted }) {
-      console.message(.error, "nothing was touched")
-      return report(.voteRefused, outcomes)
+      let reasons = seen.outcomes.map { (name: $0.member, value: $0.outcome.reason) }
+      return tell(
+        .voteRefused,
+        .untouched(
+          "nothing was touched: rollout \(id) was aborted", .vote, members: seen.members,
+          reasons: reasons),
+        seen.outcomes, isChanged: false)
     }
     switch first.rolloutResult?.kind {
     case .rollingBack:
@@ -42,25 +49,34 @@ struct RolloutFollower: Sendable {
       console.message(.warning, "not every start was confirmed: rolled back by rollout \(back)")
       let second = try watch(back)
       if second.isInterrupted { return left(back, second) }
-      let ends = second.memberOutcomes(cluster.names)
-      let isHealthy = ends.allSatisfy { $0.outcome.kind == .confirmed }
-      return report(isHealthy ? .rolledBack : .rolledBackUnhealthy, ends)
-    case .held:
-      console.message(.error, "everything is held as it is: \(first.rolloutResult?.reason ?? "")")
-    case .confirmed, nil: break
+      let taken = second.committed(back, cluster.names)
+      let isHealthy = taken.outcomes.allSatisfy { $0.outcome.kind == .confirmed }
+      return tell(
+        isHealthy ? .rolledBack : .rolledBackUnhealthy, .rolledBack(seen, by: taken),
+        taken.outcomes)
+    case .held, .confirmed, nil: break
     }
     let isKnown = kinds.contains { $0 == .failed || $0 == .timedOut }
-    return report(isKnown ? .notConfirmed : .unknown, outcomes)
+    return report(isKnown ? .notConfirmed : .unknown, seen, held: first.rolloutResult?.reason)
   }
 
   private func left(_ id: String, _ seen: Seen) -> CommandResult {
-    context.console.message(.note, "the rollout goes on; keyturn watch \(id) shows how it ends")
-    return report(.unknown, seen.memberOutcomes(cluster.names))
+    context.console.message(.note, "the rollout goes on; only the watching has ended")
+    return report(.unknown, seen.committed(id, cluster.names), held: nil)
   }
 
-  private func report(_ code: ExitCode, _ outcomes: [MemberOutcome]) -> CommandResult {
-    context.console.line(RolloutReport.recap(outcomes.map(\.outcome.kind)))
-    return CommandResult(code, nodes: outcomes.map { NodeResult($0) })
+  private func report(
+    _ code: ExitCode, _ rollout: Ending.Committed, held: String?
+  ) -> CommandResult {
+    tell(code, .committed(rollout, held: held), rollout.outcomes)
+  }
+
+  private func tell(
+    _ code: ExitCode, _ ending: Ending, _ outcomes: [MemberOutcome], isChanged: Bool = true
+  ) -> CommandResult {
+    context.console.end(ending)
+    return CommandResult(
+      code, ending, nodes: outcomes.map { NodeResult($0) }, isChanged: isChanged)
   }
 
   // MARK: one rollout
@@ -70,7 +86,11 @@ struct RolloutFollower: Sendable {
     /// Of nodes that do not know it, or did not answer.
     var troubles: [String: LinkFailure] = [:]
     var rolloutResult: RolloutResult?
+    /// What rollout it is; nil until a node tells.
+    var head: RolloutHead?
     var isInterrupted = false
+    /// Whether a node has told a step of it before its end.
+    var wasUnderWay = false
 
     /// Whether a node has voted no, or knows of the abort: then it restarts no server.
     var isAborted: Bool { outcomes.values.contains { $0.kind == .aborted } }
@@ -81,8 +101,13 @@ struct RolloutFollower: Sendable {
       return refusal.code == .validation
     }
 
-    func memberOutcomes(_ names: [String]) -> [MemberOutcome] {
-      names.sorted().map { name in
+    func committed(_ id: String, _ names: [String]) -> Ending.Committed {
+      Ending.Committed(
+        id: id, kind: head?.kind, generation: head?.generation, outcomes: memberOutcomes(names))
+    }
+
+    private func memberOutcomes(_ names: [String]) -> [MemberOutcome] {
+      names.map { name in
         if isAborted, outcomes[name] == nil, isStranger(name) {
           return MemberOutcome(
             member: name,
@@ -109,7 +134,8 @@ struct RolloutFollower: Sendable {
       } catch { throw Refusal(.failed, "\(error); raise the limit on threads and try again") }
     }
     var seen = Seen()
-    var display = RolloutDisplay(context.console, cluster.names.sorted())
+    var display = RolloutDisplay(
+      context.console, cluster.names, settleSeconds: cluster.inventory.timeouts.settleSeconds)
     context.interruption.handled(by: { heard.post(.interrupted) }) {
       gather(&seen, heard, &display)
     }
@@ -132,9 +158,16 @@ struct RolloutFollower: Sendable {
       case .interrupted:
         seen.isInterrupted = true
         return
-      case .trouble(let name, let failure): seen.troubles[name] = failure
+      case .trouble(let name, let failure):
+        if case .unreachable = failure, seen.outcomes[name] == nil {
+          display.silent(member: name)
+        }
+        seen.troubles[name] = failure
       case .view(let name, let view):
+        if seen.troubles[name] != nil { display.heard(member: name) }
         seen.troubles[name] = nil
+        seen.head = seen.head ?? view.rollout
+        if view.outcome == nil { seen.wasUnderWay = true }
         for event in view.events {
           display.changed(member: name, phase: event.phase, detail: event.detail)
           // A node that voted no is not in the rollout and reports no outcome.
@@ -170,7 +203,7 @@ struct RolloutFollower: Sendable {
         isComplete
         ? (timeouts.stopSeconds + timeouts.startSeconds + timeouts.settleSeconds) * 1_000
           + Self.judgeMilliseconds
-        : Self.silenceMilliseconds
+        : seen.wasUnderWay ? Self.silenceMilliseconds : Self.overMilliseconds
       let end = deadline ?? .inMilliseconds(wait)
       deadline = end
       if Clock.now() >= end { return }
@@ -187,12 +220,15 @@ struct RolloutFollower: Sendable {
     _ id: String, _ name: String, _ link: any AgentLink, _ heard: Mailbox<Heard>
   ) {
     var after = 0
+    // What is there already comes at once.
+    var wait = 0
     while !heard.isClosed {
       var isEnded = false
       do throws(LinkFailure) {
         let view = try link.call(
-          .follow(id: id, after: after, waitMilliseconds: pollMilliseconds), lane: .following,
-          deadline: .inMilliseconds(pollMilliseconds + CommandContext.answerMilliseconds))
+          .follow(id: id, after: after, waitMilliseconds: wait), lane: .following,
+          deadline: .inMilliseconds(wait + CommandContext.answerMilliseconds))
+        wait = pollMilliseconds
         after = view.events.last?.sequence ?? after
         isEnded = view.outcome != nil
         heard.post(.view(name, view))

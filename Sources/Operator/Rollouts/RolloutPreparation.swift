@@ -40,6 +40,7 @@ struct RolloutPreparation {
 
   func run() throws(Refusal) -> Outcome {
     let cluster = try context.cluster(options)
+    try checkCertificate(cluster)
     let settings: RequestedSettings
     switch goal {
     case .settings(let wanted): settings = try RequestedSettings(wanted, context)
@@ -65,16 +66,27 @@ struct RolloutPreparation {
     case .ready: return .ready(cluster, settings.request, plan)
     case .nothingToDo:
       let count = plan.rows.count
-      context.console.line(
+      let message =
         "nothing to do: \(count == 1 ? "the node has and runs" : "\(count) nodes have and run") what is wanted"
-      )
+      context.console.line(message)
       let nodes = cluster.names.map { NodeResult(name: $0, outcome: .unchanged) }
-      return .ended(CommandResult(.done, outcome: "nothingToDo", nodes: nodes))
-    case .refused(let refusal, _):
-      context.console.message(.error, "nothing was touched: \(refusal.message)")
       return .ended(
-        CommandResult(ExitCode(refusal.code), nodes: NodeResult.untouched(plan.refusals)))
+        CommandResult(.done, outcome: "nothingToDo", nodes: nodes, message: message))
+    case .refused(let refusal, _):
+      return .ended(
+        context.refused(
+          refusal.message, refusal.code, cluster, nodes: NodeResult.untouched(plan.refusals)))
     }
+  }
+
+  /// An agent's credentials and an operator's have the same place where none is named.
+  private func checkCertificate(_ cluster: Cluster) throws(Refusal) {
+    let holder = cluster.connections.principal
+    guard holder.role == .node || holder.role == .witness else { return }
+    throw Refusal(
+      .notPermitted,
+      "nothing was touched: these credentials are the \(holder.role.rawValue) \(holder.name)'s own, which may not roll out; name an operator's with --credentials DIR or $KEYTURN_CREDENTIALS (keyturn pki issue --role operator makes them)"
+    )
   }
 
   /// For settings with errors: 5, unless they also touch a key that is in force on a node.
@@ -96,8 +108,8 @@ struct RolloutPreparation {
         code = .guardRefused
       }
     }
-    context.console.message(.error, "nothing was touched: the settings are refused")
-    return CommandResult(code, nodes: nodes)
+    let why: RefusalCode = code == .guardRefused ? .guarded : .validation
+    return context.refused("the settings are refused", why, cluster, nodes: nodes)
   }
 
   private static func guardRefusal(_ status: NodeStatus, _ settings: RequestedSettings) -> Refusal?
@@ -108,5 +120,17 @@ struct RolloutPreparation {
     guard let key = status.runningKey, !key.isEmpty else { return nil }
     // The status has no enclave of a key that is not sealed yet; the node itself guards that.
     return settings.refusal(by: .running(keyName: key, enclave: ""), enclaveInForce: "")
+  }
+}
+
+extension CommandContext {
+  /// The end of a command that touched nothing, printed.
+  func refused(
+    _ reason: String, _ code: RefusalCode, _ cluster: Cluster, nodes: [NodeResult]
+  ) -> CommandResult {
+    let ending = Ending.untouched(
+      "nothing was touched: \(reason)", code, members: cluster.names)
+    console.end(ending)
+    return CommandResult(ExitCode(code), ending, nodes: nodes)
   }
 }

@@ -23,10 +23,6 @@ struct RolloutProcedure {
 
   /// Asks, unless `--yes` was given. Returns the result if the rollout must not go on.
   private func confirm(_ cluster: Cluster, _ plan: ClusterPlan) -> CommandResult? {
-    if options.isUnasked { return nil }
-    let name = cluster.inventory.cluster
-    let nodes = cluster.untouched
-    let count = cluster.names.count
     let answers = plan.rows.compactMap(\.answer)
     if answers.contains(where: \.enablesEncryption) {
       context.console.message(
@@ -34,24 +30,29 @@ struct RolloutProcedure {
         "this enables encryption and cannot be undone: what is written needs this SSE key, in this enclave, permanently; a confirmed start seals its name"
       )
     }
+    if options.isUnasked { return nil }
+    let name = cluster.inventory.cluster
+    let nodes = cluster.untouched
+    let count = cluster.names.count
     guard
       let answer = context.host.ask(
         "This restarts \(count == 1 ? "the node" : "all \(count) nodes") of \(name) at one instant. Type \(name) to go on: "
       )
     else {
-      context.console.message(
-        .error, "nothing was touched: there is no terminal to ask on; give --yes to go on unasked")
-      return CommandResult(.usage, nodes: nodes)
+      let message =
+        "nothing was touched: there is no terminal to ask on; give --yes to go on unasked"
+      context.console.message(.error, message)
+      return CommandResult(.usage, nodes: nodes, message: message)
     }
     if answer == name { return nil }
-    context.console.message(.error, "nothing was touched: the answer was not \"\(name)\"")
-    return CommandResult(.failed, nodes: nodes)
+    let message = "nothing was touched: the answer was not \"\(name)\""
+    context.console.message(.error, message)
+    return CommandResult(.failed, nodes: nodes, message: message)
   }
 
   private func roll(
     _ cluster: Cluster, _ request: RolloutRequest, _ plan: ClusterPlan
   ) throws(Refusal) -> CommandResult {
-    let console = context.console
     let report = RolloutReport(context: context, cluster: cluster)
     let end = try cluster.undertaking.run(
       request, on: plan, rollback: rollback, context.interruption, report)
@@ -61,28 +62,14 @@ struct RolloutProcedure {
       if let active = now.joinable(goal.kind, cluster: cluster.inventory.cluster) {
         return try join(active, cluster)
       }
-      report.tell(end.result)
     }
-    let result = CommandResult(end.result)
     switch end.aftermath {
-    case nil where end.result.decision != .abort:
-      console.message(
-        .note,
-        "the agents go on; keyturn watch \(end.rollout.id) shows how it ends")
-      return result
-    case .confirmed, nil: return result
-    case .held(let reason):
-      if goal.kind == .apply {
-        console.message(.error, "everything is held as it is: \(reason)")
-      }
-      return result
-    case .rolledBack(_, let rollback):
-      var result = CommandResult(rollback)
-      result.exitCode = ExitCode(rollback: rollback.ending)
-      result.outcome = result.exitCode.word
-      return result
+    case .confirmed, nil: return report.end(end.rollout, end.result, held: nil)
+    case .held(let reason): return report.end(end.rollout, end.result, held: reason)
+    case .rolledBack(let back, let result):
+      return report.end(end.rollout, end.result, takenBackBy: back, result)
     case .elsewhere(let reason):
-      console.message(.warning, reason)
+      context.console.message(.warning, reason)
       return try RolloutFollower(context: context, cluster: cluster).follow(end.rollout.id)
     }
   }

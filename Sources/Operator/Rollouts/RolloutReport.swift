@@ -26,18 +26,12 @@ struct RolloutReport: UndertakingObserver {
         ])
       console.progress("rollout \(rollout.id) of \(NodeNames.counted(rollout.members.count))")
     }
-    return RolloutDisplay(console, rollout.members)
+    return RolloutDisplay(
+      console, cluster.names, settleSeconds: rollout.settleMilliseconds / 1_000)
   }
 
   func ended(_ rollout: Rollout, _ result: CoordinatorResult) {
-    if rollout.undoes != nil {
-      // Why a rollback did not begin is shown with the result.
-      if result.decision == .commit { tell(result) }
-      return
-    }
-    if result.decision == .commit { tellTimeline(rollout.id) }
-    // The caller first checks whether the other rollout is the same.
-    if result.ending.refusal?.code != .busy { tell(result) }
+    if rollout.undoes == nil, result.decision == .commit { tellTimeline(rollout.id) }
   }
 
   /// The first and last node at each step, on a terminal; `keyturn show` has the rest.
@@ -48,23 +42,66 @@ struct RolloutReport: UndertakingObserver {
     for line in TimelineText(axis: axis).summary { console.line(line) }
   }
 
-  func tell(_ result: CoordinatorResult) {
-    let nodes = result.outcomes.map { NodeResult($0) }
-    console.message(result.ending == .confirmed ? .note : .error, result.summary)
-    // A refusal is in the summary; without a terminal each change had a line already.
-    let untold = nodes.filter { node in
-      node.outcome != .confirmed && !node.reason.isEmpty
-        && (console.isQuiet || console.isLive || node.outcome != .aborted)
-    }
-    let reasons = untold.map { (name: $0.name, value: "\($0.outcome.rawValue): \($0.reason)") }
-    for line in NodeNames.lines(reasons) { console.line(line) }
-    let warnings = nodes.compactMap { node in node.warning.map { (name: node.name, value: $0) } }
-    for line in NodeNames.lines(warnings) { console.message(.warning, line) }
-    if let skew = Self.skew(result) { console.line(skew) }
-    if let outage = result.writeOutageNanoseconds {
+  // MARK: the end
+
+  /// Tells how a rollout ended that nothing took back, and gives the command's result.
+  func end(_ rollout: Rollout, _ result: CoordinatorResult, held: String?) -> CommandResult {
+    let outcomes = inOrder(result.outcomes)
+    let nodes = outcomes.map { NodeResult($0) }
+    let ending: Ending =
+      switch result.ending {
+      case .aborted(let refusal):
+        .untouched(
+          result.summary, refusal.code, members: cluster.names,
+          reasons: nodes.map {
+            ($0.name, $0.reason == CoordinatorResult.notTouched ? "" : $0.reason)
+          },
+          rollout: rollout.id)
+      case .undecided:
+        .undecided(result.summary, members: cluster.names, rollout: rollout.id)
+      case .confirmed, .notConfirmed, .outcomesUnknown:
+        .committed(Ending.Committed(rollout, outcomes), held: held)
+      }
+    return tell(
+      CommandResult(
+        ExitCode(result.ending), ending, nodes: nodes, isChanged: result.decision != .abort),
+      result)
+  }
+
+  /// The same where the rollout `back` took it back.
+  func end(
+    _ rollout: Rollout, _ result: CoordinatorResult, takenBackBy back: Rollout,
+    _ backResult: CoordinatorResult
+  ) -> CommandResult {
+    let ends = inOrder(backResult.outcomes)
+    let ending = Ending.rolledBack(
+      Ending.Committed(rollout, inOrder(result.outcomes)), by: Ending.Committed(back, ends))
+    return tell(
+      CommandResult(
+        ExitCode(rollback: backResult.ending), ending,
+        nodes: ends.map { NodeResult($0) }, isChanged: true),
+      backResult)
+  }
+
+  /// In the order of the inventory, as every command tells them.
+  private func inOrder(_ outcomes: [MemberOutcome]) -> [MemberOutcome] {
+    cluster.names.compactMap { name in outcomes.first { $0.member == name } }
+  }
+
+  private func tell(_ told: CommandResult, _ times: CoordinatorResult) -> CommandResult {
+    var told = told
+    told.times = RolloutTimes(
+      skew: times.skewNanoseconds, issueSkew: times.issueSkewNanoseconds,
+      stopSkew: times.stopSkewNanoseconds, writeOutage: times.writeOutageNanoseconds)
+    if let skew = Self.skew(times) { console.line(skew) }
+    if let outage = times.writeOutageNanoseconds {
       console.line("no writes for \(Self.tenths(outage / 1_000)) s, from the first restart on")
     }
-    console.line(Self.recap(result.outcomes.map(\.outcome.kind)))
+    let warnings = told.nodes.compactMap { node in node.warning.map { (name: node.name, value: $0) }
+    }
+    for line in NodeNames.lines(warnings) { console.message(.warning, line) }
+    if let ending = told.ending { console.end(ending) }
+    return told
   }
 
   /// `skew 23.3 ms (restarts issued within 0.8 ms, stops within 1.2 ms)`; nil if nothing is known.
@@ -77,15 +114,6 @@ struct RolloutReport: UndertakingObserver {
     return "skew \(tenths(skew)) ms" + (others.isEmpty ? "" : " (\(others))")
   }
 
-  /// `4 expected, 3 confirmed, 1 failed, 0 unknown`.
-  static func recap(_ kinds: [OutcomeKind]) -> String {
-    func count(_ wanted: OutcomeKind...) -> Int { kinds.count { wanted.contains($0) } }
-    let untouched = count(.aborted)
-    return "\(kinds.count) expected, \(count(.confirmed)) confirmed, "
-      + "\(count(.failed, .timedOut)) failed, \(count(.unknown)) unknown"
-      + (untouched > 0 ? ", \(untouched) not touched" : "")
-  }
-
   /// Milliseconds with one decimal.
   static func tenths(_ nanoseconds: Int64) -> String {
     let tenths = (nanoseconds + 50_000) / 100_000
@@ -93,11 +121,10 @@ struct RolloutReport: UndertakingObserver {
   }
 }
 
-extension CommandResult {
-  init(_ result: CoordinatorResult) {
-    self.init(ExitCode(result.ending), nodes: result.outcomes.map { NodeResult($0) })
-    times = RolloutTimes(
-      skew: result.skewNanoseconds, issueSkew: result.issueSkewNanoseconds,
-      stopSkew: result.stopSkewNanoseconds, writeOutage: result.writeOutageNanoseconds)
+extension Ending.Committed {
+  init(_ rollout: Rollout, _ outcomes: [MemberOutcome]) {
+    self.init(
+      id: rollout.id, kind: rollout.kind, generation: rollout.generation, outcomes: outcomes,
+      sealsKey: rollout.seal != nil)
   }
 }

@@ -24,8 +24,11 @@ struct RolloutTable: Sendable {
   }
 
   private(set) var rows: [Row]
+  /// How long a server must stay healthy.
+  private let settleSeconds: Int
 
-  init(_ names: [String], phase: RolloutPhase, at now: Instant) {
+  init(_ names: [String], phase: RolloutPhase, settleSeconds: Int, at now: Instant) {
+    self.settleSeconds = settleSeconds
     rows = names.map { Row(name: $0, state: State(phase: .known(phase), detail: ""), since: now) }
   }
 
@@ -76,9 +79,12 @@ struct RolloutTable: Sendable {
   func text(columns: Int, rows: Int, at now: Instant) -> [StyledLine] {
     let lines = lines(room: max(1, rows - 2))
     let cells = lines.map { line in
-      [
+      let seconds = now.milliseconds(since: line.since) / 1000
+      // What has ended takes no time any more.
+      let isOver = line.state.phase.known?.isEnd ?? false
+      return [
         Self.cut(NodeNames.folded(line.names), columns / 3, line.names.count),
-        line.state.phase.text, "\(now.milliseconds(since: line.since) / 1000) s", line.state.detail,
+        line.state.phase.text, isOver ? "" : "\(seconds) s", detail(line.state, after: seconds),
       ]
     }
     let styles = [.plain] + lines.map { Self.style($0.state.phase.known) }
@@ -86,6 +92,11 @@ struct RolloutTable: Sendable {
       .prefix(max(2, rows - 1)).map { text, style in
         StyledLine([StyledText(text, style)]).cut(to: max(20, columns - 1))
       }
+  }
+
+  private func detail(_ state: State, after seconds: Int) -> String {
+    guard state.phase.known == .settling else { return state.detail }
+    return "healthy; \(max(0, settleSeconds - seconds)) s of \(settleSeconds) left"
   }
 
   private static func style(_ phase: RolloutPhase?) -> StyledText.Style {

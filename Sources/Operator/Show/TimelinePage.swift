@@ -39,7 +39,7 @@ struct TimelinePage: Sendable {
 
   private var recap: String {
     let kinds = axis.rows.map { $0.outcome?.kind ?? .unknown }
-    var text = RolloutReport.recap(kinds)
+    var text = Ending.counts(of: kinds)
     if let skew = axis.skew(of: .start) {
       text += "; starts within \(TimelineText.duration(skew))"
     }

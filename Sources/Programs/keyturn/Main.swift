@@ -33,6 +33,7 @@ enum Main {
           guard Signals.wait(until: nil) == .stop else { continue }
           if interruption.interrupt() { continue }
           Terminal.restore()
+          if let words = Terminal.lastWords { ProcessHost().write(words, to: .standardError) }
           _exit(130)
         }
       }

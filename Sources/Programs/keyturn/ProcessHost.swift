@@ -6,6 +6,7 @@ import Model
 import Operator
 import Rollout
 import Secrets
+import Threads
 
 /// The process around the command: files, standard streams, environment.
 struct ProcessHost: CommandHost {
@@ -15,17 +16,16 @@ struct ProcessHost: CommandHost {
         return ReadContent(
           bytes: try FileReading.readStandardInput(limitBytes: limitBytes), mode: nil)
       }
+      // A named pipe, or a shell's <(...): read once, to its end.
+      if FileReading.isStream(path) {
+        return ReadContent(
+          bytes: try FileReading.readStream(path, limitBytes: limitBytes), mode: nil)
+      }
       guard let content = try FileReading.readIfPresent(path, limitBytes: limitBytes) else {
         return nil
       }
       return ReadContent(bytes: content.bytes, mode: content.facts.mode & 0o7777)
-    } catch {
-      let isPipe = error.kind == .notRegular
-      throw Refusal(
-        .failed,
-        error.message
-          + (isPipe ? " What comes through a pipe is read with - in its place." : ""))
-    }
+    } catch { throw Refusal(.failed, error.message) }
   }
 
   func record(_ path: String) throws(Refusal) -> [UInt8]? {
@@ -60,15 +60,25 @@ struct ProcessHost: CommandHost {
   func write(_ text: String, to stream: OutputStream) -> Bool {
     var bytes = Array(text.utf8)[...]
     while !bytes.isEmpty {
-      let written = try? retrying("write") {
-        bytes.withUnsafeBytes { Glibc.write(Self.descriptor(stream), $0.baseAddress, $0.count) }
+      do throws(Errno) {
+        let written = try retrying("write") {
+          bytes.withUnsafeBytes { Glibc.write(Self.descriptor(stream), $0.baseAddress, $0.count) }
+        }
+        bytes = bytes.dropFirst(written)
+      } catch {
+        if stream == .standardOutput, error.code != EPIPE {
+          Self.failure.update { $0 = $0 ?? "\(error)" }
+        }
+        return false
       }
-      // Nobody reads any more (EPIPE), or the disk is full: the failure cannot be reported.
-      guard let written else { return false }
-      bytes = bytes.dropFirst(written)
     }
     return true
   }
+
+  /// The first failure of standard output.
+  private static let failure = Lock<String?>(nil)
+
+  var outputFailure: String? { Self.failure.withLock { $0 } }
 
   func terminal(_ stream: OutputStream) -> TerminalSize? {
     let descriptor = Self.descriptor(stream)
@@ -83,7 +93,7 @@ struct ProcessHost: CommandHost {
   func ask(_ question: String) -> String? {
     guard isatty(STDIN_FILENO) == 1 else { return nil }
     write(question, to: .standardError)
-    return readLine(strippingNewline: true) ?? ""
+    return Terminal.asking { readLine(strippingNewline: true) ?? "" }
   }
 
   func askSecret(_ question: String) -> Secret? {

@@ -7,6 +7,21 @@ enum Terminal {
   /// What it is to be again, while it does not show what is typed.
   private static let before = Lock<termios?>(nil)
 
+  /// Whether a question waits for its answer.
+  private static let isAsked = Lock(false)
+
+  /// Runs `body`, which reads the answer to a question.
+  static func asking<Value>(_ body: () -> Value) -> Value {
+    isAsked.update { $0 = true }
+    defer { isAsked.update { $0 = false } }
+    return body()
+  }
+
+  /// What to say when a signal ends the program: the question's line is open; nil for nothing.
+  static var lastWords: String? {
+    isAsked.withLock { $0 } ? "\nkeyturn: interrupted: nothing was touched\n" : nil
+  }
+
   /// Runs `body` while the terminal does not show what is typed.
   static func withoutEcho<Value>(_ body: () -> Value) -> Value {
     var attributes = termios()

@@ -90,7 +90,7 @@ extension LabTests {
       try lab.release()
       let outcome = try apply.outcome()
       #expect(outcome.status == 9, "\(outcome.stdout)\(outcome.stderr)")
-      #expect((outcome.stdout + outcome.stderr).contains("held as it is"), "\(outcome.stdout)")
+      #expect((outcome.stdout + outcome.stderr).contains("not rolled back"), "\(outcome.stdout)")
       for node in lab.nodes { #expect(try isEncrypted(node), "\(node)") }
       #expect(try lab.keyturn("watch", rollout).status == 9)
       try lab.exec(

@@ -46,6 +46,28 @@ import Testing
     #expect(issue.name == "n" && issue.role == .node)
   }
 
+  @Test("options of every command may stand before it, with their values")
+  func leading() throws {
+    for line in [
+      "--json --inventory i plan --settings f", "--inventory=i plan --json --settings f",
+      "-q --json --credentials c --inventory i plan --settings f",
+    ] {
+      let given = try #require(invocation(line), "\(line)")
+      #expect(given.command == PlanCommand.self && given.common.isJSON)
+      let plan = try #require(given.options as? PlanCommand.Options)
+      #expect(plan.cluster.inventory == "i" && plan.settings.settings == "f")
+    }
+    #expect(
+      problem("--inventory i lint f")
+        == "lint has no option --inventory; keyturn help lint lists them")
+  }
+
+  @Test("the value of a short option may stand right behind it")
+  func attached() throws {
+    #expect(try #require(options("logs -n5", of: LogsCommand.self)).lines == 5)
+    #expect(try #require(options("logs -gKMS", of: LogsCommand.self)).pattern != nil)
+  }
+
   @Test("short options stand alone, with their value in the next word")
   func short() throws {
     let logs = try #require(options("logs -f -n 20 -q", of: LogsCommand.self))
@@ -69,10 +91,12 @@ import Testing
       ("pl", "there is no command \"pl\"; keyturn --help lists the commands"),
       ("pki", "pki needs a further word; there are: pki init, pki issue, pki show"),
       ("pki isue", "pki has no command \"isue\"; there are: pki init, pki issue, pki show"),
+      ("--json", "a command is missing; keyturn --help lists them"),
       (
-        "--json plan",
-        "--json stands before the command; options come after it: keyturn COMMAND --json"
+        "--settings f plan",
+        "--settings stands before the command; only options of every command may: keyturn COMMAND --settings"
       ),
+      ("version x", "version takes nothing more"),
       ("plan --setings f", "plan has no option --setings; did you mean --settings?"),
       ("plan --set f", "plan has no option --set; keyturn help plan lists them"),
       ("plan --api-key k1:x", "plan has no option --api-key; keyturn help plan lists them"),
@@ -106,9 +130,9 @@ import Testing
     #expect(problem(line) == message)
   }
 
-  @Test("help is asked for in four ways, version in one")
+  @Test("help and version are asked for in the ways in which people do")
   func help() throws {
-    for line in ["--help", "-h", "help"] {
+    for line in ["--help", "-h", "help", "help help"] {
       guard case .help(nil) = try CommandParser.parse(words(line)) else {
         Issue.record("\(line)")
         continue
@@ -128,9 +152,11 @@ import Testing
       }
       #expect(commands.map { $0.rule.name } == ["pki init", "pki issue", "pki show"])
     }
-    guard case .version = try CommandParser.parse(["--version"]) else {
-      Issue.record("--version")
-      return
+    for line in ["--version", "-V", "version", "help version"] {
+      guard case .version = try CommandParser.parse(words(line)) else {
+        Issue.record("\(line)")
+        continue
+      }
     }
   }
 

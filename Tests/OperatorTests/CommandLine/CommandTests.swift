@@ -209,7 +209,8 @@ import Testing
     #expect(code == .done)
     #expect(agents.map(\.restarts) == [1, 1, 1, 1])
     #expect(host.lines.contains("minio-2: confirmed"))
-    #expect(host.lines.last == "4 expected, 4 confirmed, 0 failed, 0 unknown")
+    #expect(host.errors.contains("keyturn: 4 of 4 starts confirmed\n"), "\(host.errors)")
+    #expect(host.lines.contains("  in force  the new file, generation 1, on minio-[1-4]"))
     #expect(
       host.lines.contains { $0.hasPrefix("skew ") && $0.contains(" ms (restarts issued within ") })
   }
@@ -219,8 +220,8 @@ import Testing
     let (code, host) = Sample.run("restart --yes --json", agents())
     #expect(code == .done)
     let last = try #require(host.lines.last)
-    #expect(
-      last.hasPrefix(#"{"event":"result","exitCode":0,"issueSkewMilliseconds":"#))
+    #expect(last.hasPrefix(#"{"changed":true,"ending":{"inForce":["the files as they were, on"#))
+    #expect(last.contains(#""message":"4 of 4 starts confirmed""#))
     #expect(
       last.contains(#","nodes":[{"name":"minio-1","outcome":"confirmed","reason":"""#))
     let result = try result(host)
@@ -239,7 +240,7 @@ import Testing
       agents(third: FakeAgent("minio-3", .failsToStart(line))))
     #expect(code == .notConfirmed)
     #expect(host.lines.contains("minio-3: failed: \(line)"))
-    #expect(host.lines.last == "4 expected, 3 confirmed, 1 failed, 0 unknown")
+    #expect(host.errors.contains("3 of 4 starts confirmed, 1 not confirmed; the new files stay"))
   }
 
   @Test("no terminal and no --yes: exit 64; the wrong answer: exit 1; the cluster's name: on")
@@ -265,6 +266,71 @@ import Testing
     let (_, dumb) = Sample.run(
       "restart --yes", agents(), terminal: size, variables: ["TERM": "dumb"])
     #expect(!dumb.output.contains("\u{1B}"))
+  }
+
+  @Test("what could not be written to standard output makes a command that went well fail")
+  func fullDisk() {
+    let full = "write: No space left on device"
+    for command in ["status", "help", "--version", "status --json"] {
+      let (code, host) = Sample.run(command, agents(), outputFailure: full)
+      #expect(code == .failed && host.errors.hasSuffix("standard output: \(full)\n"), "\(command)")
+    }
+    #expect(Sample.run("restart", agents(), outputFailure: full).code == .usage)
+  }
+
+  @Test("JSON that cannot be read is told with line and column")
+  func brokenInventory() {
+    for (text, place) in [
+      ("{\n  \"cluster\": \"prod\",\n  \"nodes\": [}\n}", "line 3, column 13: unexpected \"}\""),
+      ("{\"cluster\": \"prod\"", "line 1, column 19: unexpected end"),
+      ("", "line 1, column 1: unexpected end"),
+      ("{\"cluster\": prod}", "line 1, column 13: unexpected \"p\""),
+    ] {
+      let (code, host) = Sample.run("status", [], files: ["./inventory.json": text])
+      #expect(code == .badConfiguration)
+      #expect(
+        host.errors.contains("./inventory.json is not an inventory: not JSON: \(place)"),
+        "\(host.errors)")
+    }
+  }
+
+  @Test("the table of a rollout stands once on the screen when it is over, the last words below it")
+  func onceOnScreen() throws {
+    let size = TerminalSize(columns: 80, rows: 24)
+    for agents in [agents(), agents(third: FakeAgent("minio-3", .failsToStart("FATAL x")))] {
+      for command in ["restart --yes", "apply --yes --settings kms.env --rollback never"] {
+        let host = Sample.run(command, agents, terminal: size).host
+        let screen = Screen(host.output)
+        for name in Sample.names {
+          #expect(screen.lines.count { $0.hasPrefix("\(name)  ") } == 1, "\(screen.lines)")
+        }
+        let table = try #require(screen.lines.firstIndex { $0.hasPrefix("NODE ") })
+        let end = try #require(screen.lines.firstIndex { $0.hasPrefix("  in force") })
+        #expect(screen.lines.count { $0.hasPrefix("NODE ") } == 1 && table < end)
+      }
+    }
+  }
+
+  @Test("that encryption cannot be undone is said, also where nothing is asked")
+  func irreversible() {
+    let enabling = agents {
+      FakeAgent($0, plan: .sample($0, key: KeyIdentity(name: "primary-key", enclave: "tenant-1")))
+    }
+    for command in ["apply --yes --settings kms.env", "apply --settings kms.env"] {
+      let host = Sample.run(command, enabling, answer: "no").host
+      #expect(host.errors.contains("enables encryption and cannot be undone"), "\(host.errors)")
+    }
+  }
+
+  @Test("a node's own certificate is recognised: exit 77, whose it is and what to use")
+  func nodeCertificate() {
+    let agents = agents()
+    for command in ["plan --settings kms.env", "apply --yes --settings kms.env", "restart --yes"] {
+      let (code, host) = Sample.run(command, agents, role: .node, name: "minio-2")
+      #expect(code == .notPermitted)
+      #expect(host.errors.contains("node minio-2's own"), "\(host.errors)")
+      #expect(agents.allSatisfy { $0.calls == 0 })
+    }
   }
 
   @Test(

@@ -226,7 +226,7 @@ struct RolloutTableTests {
   @Test("every node is in the table, however many there are and however small the terminal")
   func folded() {
     let names = (1...64).map { "minio-\($0)" }
-    var table = RolloutTable(names, phase: .asked, at: begin)
+    var table = RolloutTable(names, phase: .asked, settleSeconds: 10, at: begin)
     for (index, name) in names.enumerated() {
       let detail = index < 60 ? "\(index) of 63 peers answered" : "FATAL no KMS"
       _ = table.set(
@@ -240,14 +240,14 @@ struct RolloutTableTests {
     let small = table.text(columns: 100, rows: 24, at: begin.advanced(byMilliseconds: 70_000))
     #expect(small.count == 3)
     #expect(small[1].plain.hasPrefix("minio-[1-60]   waitingForPeers  70 s"), "\(small)")
-    #expect(small[2].plain == "minio-[61-64]  failed           10 s  FATAL no KMS")
+    #expect(small[2].plain == "minio-[61-64]  failed                 FATAL no KMS")
     #expect(small.map(\.parts[0].style) == [.plain, .plain, .bad])
     #expect(table.lines(room: 64).count == 64)
   }
 
   @Test("since when starts again with each change, and with no other")
   func since() {
-    var table = RolloutTable(["a", "b"], phase: .asked, at: begin)
+    var table = RolloutTable(["a", "b"], phase: .asked, settleSeconds: 10, at: begin)
     let later = begin.advanced(byMilliseconds: 5_000)
     let ready = RolloutTable.State(phase: .known(.ready), detail: "")
     let changes = [
@@ -260,10 +260,26 @@ struct RolloutTableTests {
     #expect(table.phases == "a ready, b asked")
   }
 
+  @Test("a server that must stay healthy is told how long; what has ended takes no time any more")
+  func time() {
+    var table = RolloutTable(["a", "b"], phase: .settling, settleSeconds: 10, at: begin)
+    _ = table.set("b", .init(phase: .known(.confirmed), detail: "healthy for 10 s"), at: begin)
+    func rows(_ seconds: Int) -> [String] {
+      table.text(
+        columns: 80, rows: 24, at: begin.advanced(byMilliseconds: seconds * 1_000)
+      ).dropFirst().map(\.plain)
+    }
+    #expect(
+      rows(3) == [
+        "a     settling   3 s  healthy; 7 s of 10 left", "b     confirmed       healthy for 10 s",
+      ])
+    #expect(rows(12)[0] == "a     settling   12 s  healthy; 0 s of 10 left")
+  }
+
   @Test("long lists of names are cut, so that the state stays in sight")
   func names() {
     let names = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta"]
-    let table = RolloutTable(names, phase: .starting, at: begin)
+    let table = RolloutTable(names, phase: .starting, settleSeconds: 10, at: begin)
     let text = table.text(columns: 60, rows: 5, at: begin)
     #expect(text.count == 2 && text[1].plain.contains("... (8 nodes)  starting"), "\(text)")
   }

@@ -31,7 +31,9 @@ struct AfterCommitTests {
     let requests = agents.compactMap(\.request?.rollout)
     #expect(requests.allSatisfy { $0.kind == .rollback && $0.undoes != nil })
     #expect(agents.allSatisfy { $0.rolloutResult?.kind == .confirmed })
-    #expect(host.output.contains("4 expected, 4 confirmed, 0 failed, 0 unknown"))
+    #expect(host.errors.contains("rolled back: your change is NOT in force"), "\(host.errors)")
+    #expect(host.output.contains("the files from before rollout"), "\(host.output)")
+    #expect(host.output.contains("minio-4: failed: FATAL x"), "\(host.output)")
   }
 
   @Test("a rollback that does not start either is exit 11")
@@ -53,7 +55,9 @@ struct AfterCommitTests {
         "apply --yes --settings kms.env\(option)", agents, files: files)
       #expect(code == .notConfirmed, "\(host.errors)")
       #expect(agents.map(\.restarts) == [1, 1, 1, 1])
-      #expect(host.errors.contains("held as it is"), "\(host.errors)")
+      #expect(host.errors.contains("the new files stay"), "\(host.errors)")
+      let reason = "not rolled back: the rollback policy of this rollout is \"never\""
+      #expect(host.output.contains(reason), "\(host.output)")
       #expect(agents.allSatisfy { $0.rolloutResult?.kind == .held })
     }
   }
@@ -64,7 +68,7 @@ struct AfterCommitTests {
       .failsToStart("FATAL x"), undoRefusal: Refusal(.guarded, "the key is sealed"))
     let (code, host) = Sample.run("apply --yes --settings kms.env", agents)
     #expect(code == .notConfirmed)
-    #expect(host.errors.contains("the key is sealed"), "\(host.errors)")
+    #expect(host.output.contains("the key is sealed"), "\(host.output)")
     #expect(agents.map(\.restarts) == [1, 1, 1, 1])
   }
 
@@ -87,7 +91,7 @@ struct AfterCommitTests {
     #expect(
       Sample.run("apply --yes --settings kms.env --rollback never", held).code == .notConfirmed)
     let (code, host) = Sample.run("watch", held)
-    #expect(code == .notConfirmed && host.errors.contains("held as it is"), "\(host.errors)")
+    #expect(code == .notConfirmed && host.output.contains("not rolled back"), "\(host.output)")
     let fresh = agents(.none)
     #expect(Sample.run("watch", fresh).code == .done)
   }
@@ -101,7 +105,8 @@ struct AfterCommitTests {
     }
     let (code, host) = Sample.run("watch aa", agents)
     #expect(code == .voteRefused, "\(host.output)\(host.errors)")
-    #expect(host.lines.last == "4 expected, 0 confirmed, 0 failed, 0 unknown, 4 not touched")
+    #expect(host.errors.contains("nothing was touched: rollout aa was aborted"))
+    #expect(host.output.contains("no file was replaced, no server restarted"), "\(host.output)")
   }
 
   @Test("watch of a rollout that nobody knows says so once: exit 5")
@@ -116,7 +121,10 @@ struct AfterCommitTests {
   func namedAtTheEnd() {
     let (_, host) = Sample.run(
       "apply --yes --settings kms.env --rollback never", agents(.failsToStart("FATAL x")))
-    #expect(host.lines.suffix(3).contains("minio-4: failed: FATAL x"), "\(host.output)")
+    let why = host.lines.first { $0.hasPrefix("  why ") }
+    #expect(why == "  why       minio-4: failed: FATAL x", "\(host.output)")
+    #expect(host.lines.contains { $0.hasPrefix("  in force  the new file") })
+    #expect(host.lines.contains { $0.contains("keyturn logs --rollout ") })
   }
 
   @Test("a failed start keeps its kind, phase and pattern from the agent's answer to the JSON")
@@ -228,6 +236,26 @@ struct ProposeTests {
     #expect(request.changes.map(\.name).contains("MINIO_KMS_API_KEY"))
     let text = run("propose --settings kms.env", [view(.waiting, missing: ["minio-4"])]).host
     #expect(text.output.contains("not yet on minio-4"))
+  }
+
+  @Test("each result says in one sentence what it came to, and whether anything was changed")
+  func sentence() {
+    for (answers, code) in [
+      ([view(.inForce)], ExitCode.done), ([view(.waiting, isChanged: true)], .done),
+      ([HTTPResponse.refusal(400, .guarded, "the key is sealed")], .guardRefused),
+      ([], .unreachable),
+    ] {
+      for arguments in ["propose --settings kms.env --json", "propose --withdraw --json"] {
+        let run = run(arguments, answers)
+        let last = run.host.lines.last ?? ""
+        #expect(last.contains(#""changed":"#) && last.contains(#""message":""#), "\(last)")
+        if code != .done { #expect(last.contains(#""changed":false"#) && run.code == code) }
+      }
+    }
+    let refused = run(
+      "propose --settings kms.env --json",
+      [HTTPResponse.refusal(400, .guarded, "the key is sealed")])
+    #expect(refused.host.lines.last?.contains(#""message":"the key is sealed""#) == true)
   }
 
   @Test("what is in force is said so, exit 0, nothing changed")

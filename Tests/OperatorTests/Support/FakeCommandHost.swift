@@ -33,8 +33,9 @@ final class FakeCommandHost: CommandHost {
     files: [String: String] = [:], directories: Set<String> = [], mode: UInt32 = 0o600,
     answer: String? = nil, variables: [String: String] = [:], terminal: TerminalSize? = nil,
     foreign: [String: String] = [:], evidenceFailure: String? = nil,
-    isRoot: Bool = false, foreignHolds: [String: String] = [:]
+    isRoot: Bool = false, foreignHolds: [String: String] = [:], outputFailure: String? = nil
   ) {
+    self.outputFailure = outputFailure
     self.foreign = foreign
     self.evidenceFailure = evidenceFailure
     self.isRoot = isRoot
@@ -90,6 +91,7 @@ final class FakeCommandHost: CommandHost {
     }
     return true
   }
+  let outputFailure: String?
   func terminal(_ stream: OutputStream) -> TerminalSize? { size }
   func ask(_ question: String) -> String? { answer }
   func askSecret(_ question: String) -> Secret? { answer.map(Secret.init) }
@@ -103,13 +105,15 @@ struct FakeNetwork: AgentNetwork {
   let agents: [FakeAgent]
   var cluster = "prod"
   var validUntil = Int64.max / 2
+  var role = Role.operator
+  var name = "alice"
 
   func open(
     _ inventory: Inventory, _ credentials: CredentialFiles
   ) throws(Refusal) -> AgentConnections {
     AgentConnections(
       certificate: OwnCertificate(
-        principal: Principal(cluster: cluster, role: .operator, name: "alice"),
+        principal: Principal(cluster: cluster, role: role, name: name),
         validUntil: validUntil),
       links: inventory.nodes.map { node in
         agents.first { $0.name == node.name } ?? FakeAgent(node.name, .unreachable)
@@ -188,14 +192,17 @@ enum Sample {
     mode: UInt32 = 0o600, answer: String? = nil, cluster: String = "prod",
     terminal: TerminalSize? = nil, variables: [String: String] = [:],
     interruption: Interruption = Interruption(), local: FakeLocalAgent = FakeLocalAgent(),
-    validUntil: Int64 = .max / 2, workshop: FakeWorkshop = FakeWorkshop()
+    validUntil: Int64 = .max / 2, workshop: FakeWorkshop = FakeWorkshop(), role: Role = .operator,
+    name: String = "alice", outputFailure: String? = nil
   ) -> (code: ExitCode, host: FakeCommandHost) {
     let host = FakeCommandHost(
       files: files.merging(more) { $1 }, mode: mode, answer: answer,
       variables: ["KEYTURN_INVENTORY": "./inventory.json"].merging(variables) { $1 },
-      terminal: terminal)
+      terminal: terminal, outputFailure: outputFailure)
     let keyturn = Keyturn(
-      host: host, network: FakeNetwork(agents: agents, cluster: cluster, validUntil: validUntil),
+      host: host,
+      network: FakeNetwork(
+        agents: agents, cluster: cluster, validUntil: validUntil, role: role, name: name),
       workshop: workshop, local: local, interruption: interruption, version: "test")
     return (keyturn.code(arguments.split(separator: " ").map(String.init)), host)
   }

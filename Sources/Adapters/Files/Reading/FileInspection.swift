@@ -98,6 +98,21 @@ package enum FileReading {
     return found != nil && facts.st_mode & S_IFMT == S_IFREG
   }
 
+  /// Whether `path` is a pipe, or something else that is read once, in order; false if there is
+  /// nothing. Does not open it: a writer would take that for its reader.
+  package static func isStream(_ path: String) -> Bool {
+    var facts = stat()
+    return stat(path, &facts) == 0 && [S_IFIFO, S_IFCHR].contains(facts.st_mode & S_IFMT)
+  }
+
+  /// Reads a stream to its end. Blocks until its writers close it.
+  package static func readStream(
+    _ path: String, limitBytes: Int
+  ) throws(FileFailure) -> [UInt8] {
+    let raw = try fileCall("open", path) { open(path, O_RDONLY | O_CLOEXEC) }
+    return try bytes(of: FileDescriptor(owning: raw), path: path, limitBytes: limitBytes)
+  }
+
   /// Reads standard input to its end. It may be of any kind. Blocks until its writer closes it.
   package static func readStandardInput(limitBytes: Int) throws(FileFailure) -> [UInt8] {
     let copy = try fileCall("read", "standard input") { fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0) }

@@ -6,7 +6,7 @@ extension Coordinator {
   mutating func cancel(_ now: Instant) -> [CoordinatorEffect] {
     switch state {
     case .idle, .preparing:
-      return abort(Refusal(.failed, "interrupted before the proposal"), now)
+      return abort(Refusal(.failed, "cancelled before the commit"), now)
     case .superseded:
       return unknown("interrupted after the proposal; the nodes end it by themselves")
     case .accepting, .following:
@@ -35,7 +35,7 @@ extension Coordinator {
       MemberOutcome(member: $0, outcome: $1.outcome ?? Outcome(.unknown, reason))
     }
     let summary =
-      "the decision is not known: no majority of the members answered; they end the rollout by themselves as soon as a majority is connected, keyturn status shows it"
+      "the decision is not known: no majority of the members answered; they end the rollout by themselves as soon as a majority is connected"
     return [
       .finished(
         CoordinatorResult(
@@ -62,7 +62,7 @@ extension Coordinator {
   mutating func finishAborted(_ refusal: Refusal) -> [CoordinatorEffect] {
     state = .finished
     let outcomes = zip(names, members).map { name, member in
-      var reason = "not touched"
+      var reason = CoordinatorResult.notTouched
       if case .no(let own) = member.vote { reason = own.message }
       return MemberOutcome(member: name, outcome: Outcome(.aborted, reason))
     }

@@ -103,6 +103,9 @@ package struct CoordinatorResult: Sendable, Hashable {
 
   /// Nil when it is not known.
   package var decision: Decision? { ending.decision }
+
+  /// The reason of a member that did not vote no.
+  package static let notTouched = "not touched"
 }
 
 /// How long the coordinator waits, and how exact a clock must be.

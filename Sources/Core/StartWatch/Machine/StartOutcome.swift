@@ -44,32 +44,27 @@ package struct StartEvidence: Sendable, Hashable, Codable {
 }
 
 extension StartEvidence: CustomStringConvertible {
-  /// What it rests on, in one sentence without a verb.
+  /// How long it was healthy, and where the word rests on less than it mostly does.
   package var description: String {
-    let seen =
-      switch log {
-      case .journal: "seen: \(marks.map(\.rawValue).joined(separator: ", "))"
-      case .files(let directory):
-        "seen in \(directory): \(marks.map(\.rawValue).joined(separator: ", "))"
-      case .nowhere(let why): "its lines go to no log that can be read (\(why)), so none counts"
-      }
-    let sealed =
-      switch key {
-      case .notSealed: nil as String?
-      case .word: "the sealed key by its own word"
-      case .files(let why):
-        "the sealed key by its environment and files only, as it does not tell (\(why))"
-      }
-    let writing =
-      switch writes {
-      case .taken(let asked): "takes writes (asked \(asked == 1 ? "once" : "\(asked) times"))"
-      case .byLog(let why):
-        "no drive missing by its log, as it does not tell whether it takes writes (\(why))"
-      }
-    return [
-      "new invocation", saidReady ? "READY" : "active", "environment as voted", sealed, seen,
-      writing, "health ready and cluster good", "unchanged for \(settledMilliseconds / 1_000) s",
-    ].compactMap(\.self).joined(separator: ", ")
+    var parts = [
+      settledMilliseconds >= 1_000 ? "healthy for \(settledMilliseconds / 1_000) s" : "healthy"
+    ]
+    if !saidReady { parts.append("without READY=1, which its unit's Type= has not") }
+    switch log {
+    case .journal: break
+    case .files(let directory): parts.append("its lines read in \(directory)")
+    case .nowhere(let why):
+      parts.append("its lines go to no log that can be read (\(why)), so none counts")
+    }
+    if case .files(let why) = key {
+      parts.append(
+        "the sealed key by its environment and files only, as it does not tell (\(why))")
+    }
+    if case .byLog(let why) = writes {
+      parts.append(
+        "no drive missing by its log, as it does not tell whether it takes writes (\(why))")
+    }
+    return parts.joined(separator: ", ")
   }
 
   /// What someone should look at although the start is confirmed; nil if nothing.

@@ -38,7 +38,7 @@ extension StartMachine {
       let end = now.advanced(byMilliseconds: milliseconds)
       settling = .until(end)
       effects.append(.arm(.settled, end))
-      show(.settling, "all is good, and must stay so for \(milliseconds / 1_000) s", &effects)
+      show(.settling, "healthy, and must stay so for \(milliseconds / 1_000) s", &effects)
     case .until, .unitIsAsked: break
     case .over:
       if let loss = log.loss(since: unit?.execMainStartMonotonicMicroseconds ?? 0) {

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Coordination
+internal import Model
+internal import Rollout
+
+/// The last words of a command that rolls out, or would have: how it ended, what is in force now and
+/// where, why, and what to run next. Pure.
+struct Ending: Sendable, Hashable {
+  /// A command to run, and what for.
+  struct Step: Sendable, Hashable, Encodable {
+    var command: String
+    var purpose: String
+  }
+
+  /// What is to be known of a committed rollout.
+  struct Committed: Sendable, Hashable {
+    var id: String
+    /// Nil where no node tells it.
+    var kind: RolloutKind?
+    /// The number that the files become.
+    var generation: Int?
+    var outcomes: [MemberOutcome]
+    /// Whether its first confirmed start seals the SSE key: then no file without it comes back.
+    var sealsKey = false
+
+    var members: [String] { outcomes.map(\.member) }
+
+    func members(_ kinds: OutcomeKind...) -> [String] {
+      outcomes.filter { kinds.contains($0.outcome.kind) }.map(\.member)
+    }
+  }
+
+  /// How it ended, in one sentence.
+  var headline: String
+  var isGood = false
+  /// What the servers run with now, and where.
+  var inForce: [String]
+  /// What happened, above all the server's own line; cause and remedy follow it.
+  var why: [String] = []
+  var next: [Step] = []
+
+  /// Nodes that ended differently and are told one by one; `keyturn show` has all of them.
+  private static let toldLimit = 4
+
+  var fields: JSONObject { ["inForce": inForce, "why": why, "next": next] }
+
+  // MARK: its text
+
+  private static let labelWidth = 10
+
+  /// The block below the headline, wrapped between words.
+  func lines(columns: Int) -> [String] {
+    func entry(_ label: String, _ texts: [String]) -> [String] {
+      texts.enumerated().flatMap { index, text in
+        let head = index == 0 ? label : ""
+        let blank = String(repeating: " ", count: Self.labelWidth - head.count)
+        return Wrapping.lines(
+          "  \(head)\(blank)\(text)", columns: columns, indent: Self.labelWidth + 4)
+      }
+    }
+    let width = next.map(\.command.count).max() ?? 0
+    let fits = next.allSatisfy { Self.labelWidth + 4 + width + $0.purpose.count <= columns }
+    let steps = next.map { step in
+      let gap = fits ? String(repeating: " ", count: width - step.command.count + 2) : ": "
+      return step.command + (step.purpose.isEmpty ? "" : gap + step.purpose)
+    }
+    return entry("in force", inForce) + entry("why", why) + entry("next", steps)
+  }
+
+  // MARK: how a rollout ends
+
+  /// Nothing was touched.
+  ///
+  /// - Parameters:
+  ///   - reasons: what each node says no with; empty for one that does not.
+  ///   - rollout: its id, if one had begun.
+  static func untouched(
+    _ headline: String, _ code: RefusalCode, members: [String],
+    reasons: [(name: String, value: String)] = [], rollout: String? = nil
+  ) -> Ending {
+    let others = NodeNames.lines(reasons.filter { !$0.value.isEmpty && !headline.holds($0.value) })
+    return Ending(
+      headline: headline,
+      inForce: [
+        "what was before, on \(NodeNames.folded(members)): no file was replaced, no server restarted"
+      ],
+      why: told(others.map { [clean($0)] }), next: steps(after: code, rollout))
+  }
+
+  /// Committed, and nothing followed but what `held` says.
+  ///
+  /// - Parameter held: why the new files stay although not every start was confirmed; nil where that
+  ///   is not known, or there is nothing to say.
+  static func committed(_ rollout: Committed, held: String?) -> Ending {
+    let (all, good) = (rollout.members, rollout.members(.confirmed))
+    var ending = Ending(
+      headline: counts(of: rollout.outcomes.map(\.outcome.kind)), inForce: [place(rollout)])
+    if good.count == all.count {
+      ending.isGood = true
+      ending.next = [Step(command: "keyturn show \(rollout.id)", purpose: "its steps and times")]
+      return ending
+    }
+    ending.inForce += standing(rollout)
+    ending.why = reasons(rollout)
+    if let held, !held.isEmpty, rollout.kind != .restart {
+      ending.headline += "; the new files stay"
+      ending.why.append("not rolled back: \(clean(held))")
+    }
+    let isOpen = rollout.members(.failed, .timedOut).isEmpty
+    if isOpen {
+      ending.next = [
+        Step(command: "keyturn watch \(rollout.id)", purpose: "how it ends, once the nodes answer"),
+        Step(command: "keyturn status", purpose: "what each node runs now"),
+      ]
+      return ending
+    }
+    ending.next = [
+      logs(rollout.id),
+      Step(command: "keyturn restart", purpose: "when the cause is mended: the same files again"),
+    ]
+    if rollout.kind == .apply, !rollout.sealsKey {
+      ending.next.append(
+        Step(command: "keyturn rollback", purpose: "or back to the previous files"))
+    }
+    return ending
+  }
+
+  /// Committed, and taken back.
+  static func rolledBack(_ rollout: Committed, by back: Committed) -> Ending {
+    let bad = back.outcomes.count - back.members(.confirmed).count
+    var ending = Ending(
+      headline: "rolled back: your change is NOT in force",
+      inForce: [
+        "the files from before rollout \(rollout.id), on \(NodeNames.folded(back.members))"
+      ])
+    if bad == 0 {
+      ending.inForce.append(
+        "every server was started with them and confirmed (rollout \(back.id)\(number(back)))")
+    } else {
+      ending.headline +=
+        ", and \(bad) of \(back.outcomes.count) servers are not confirmed with the previous files"
+      ending.inForce += standing(back)
+    }
+    ending.why = reasons(rollout) + reasons(back, "going back, ")
+    ending.next = [logs(rollout.id)]
+    ending.next.append(
+      bad == 0
+        ? Step(command: "keyturn apply", purpose: "again, when the cause is mended")
+        : logs(back.id, "why a server does not start with the previous files"))
+    if bad > 0 {
+      ending.next.append(
+        Step(command: "keyturn restart", purpose: "when that is mended: the same files again"))
+    }
+    return ending
+  }
+
+  /// Commit was proposed, and how it ended is not known.
+  static func undecided(_ summary: String, members: [String], rollout: String) -> Ending {
+    Ending(
+      headline: summary,
+      inForce: [
+        "not known here: on \(NodeNames.folded(members)) either what was before or the new file, but the same on all; the nodes decide it together"
+      ],
+      next: [
+        Step(command: "keyturn watch \(rollout)", purpose: "how it ends"),
+        Step(command: "keyturn resolve \(rollout)", purpose: "have the nodes decide it now"),
+      ])
+  }
+
+  // MARK: parts
+
+  /// `3 of 4 starts confirmed, 1 not confirmed`.
+  static func counts(of kinds: [OutcomeKind]) -> String {
+    if !kinds.isEmpty, kinds.allSatisfy({ $0 == .aborted }) { return "nothing was touched" }
+    func count(_ wanted: OutcomeKind...) -> Int { kinds.count { wanted.contains($0) } }
+    let parts = [
+      (count(.failed, .timedOut), "not confirmed"), (count(.unknown), "unknown"),
+      (count(.aborted), "aborted"),
+    ].filter { $0.0 > 0 }.map { ", \($0.0) \($0.1)" }
+    return "\(count(.confirmed)) of \(kinds.count) starts confirmed" + parts.joined()
+  }
+
+  private static func number(_ rollout: Committed) -> String {
+    rollout.generation.map { ", generation \($0)" } ?? ""
+  }
+
+  /// Which files are where.
+  private static func place(_ rollout: Committed) -> String {
+    let names = NodeNames.folded(rollout.members)
+    return switch rollout.kind {
+    case .restart: "the files as they were, on \(names); every server was restarted"
+    case .rollback: "the files that were gone back to\(number(rollout)), on \(names)"
+    case .apply, nil: "the new file\(number(rollout)), on \(names)"
+    }
+  }
+
+  /// On which nodes the server runs with it, and on which not.
+  private static func standing(_ rollout: Committed) -> [String] {
+    [
+      ("confirmed with it: ", rollout.members(.confirmed)),
+      ("not confirmed: ", rollout.members(.failed, .timedOut)),
+      ("not known: ", rollout.members(.unknown)),
+      ("says that it was aborted there: ", rollout.members(.aborted)),
+    ].filter { !$0.1.isEmpty }.map { $0.0 + NodeNames.folded($0.1) }
+  }
+
+  /// What each start that was not confirmed failed with, alike ones once; cause and remedy behind it.
+  private static func reasons(_ rollout: Committed, _ head: String = "") -> [String] {
+    let rows = rollout.outcomes.filter { $0.outcome.kind != .confirmed }.map { member in
+      let (outcome, failure) = (member.outcome, member.outcome.failure)
+      var lines = ["\(words(outcome.kind)): \(clean(failure?.reason ?? outcome.reason))"]
+      for (label, text) in [("cause", failure?.cause), ("do", failure?.remedy)] {
+        if let text { lines.append("\(label): \(clean(text))") }
+      }
+      return (name: member.member, value: lines)
+    }
+    return told(
+      NodeNames.grouped(rows).map { group in
+        ["\(head)\(NodeNames.folded(group.names)): \(group.value[0])"] + group.value.dropFirst()
+      })
+  }
+
+  private static func words(_ kind: OutcomeKind) -> String {
+    switch kind {
+    case .timedOut: "timed out"
+    case .aborted: "says that it was aborted"
+    case .confirmed, .failed, .unknown: kind.rawValue
+    }
+  }
+
+  /// No more groups of lines than fit a screen.
+  private static func told(_ groups: [[String]]) -> [String] {
+    let rest = groups.count - toldLimit
+    return groups.prefix(toldLimit).flatMap(\.self)
+      + (rest > 0 ? ["and \(rest) more; keyturn show has all of them"] : [])
+  }
+
+  private static func logs(
+    _ id: String, _ purpose: String = "what the servers logged, and what to do"
+  )
+    -> Step
+  { Step(command: "keyturn logs --rollout \(id) --errors", purpose: purpose) }
+
+  private static func steps(after code: RefusalCode, _ rollout: String?) -> [Step] {
+    func step(_ command: String, _ purpose: String) -> [Step] {
+      [Step(command: command, purpose: purpose)]
+    }
+    switch code {
+    case .unreachable: return step("keyturn status", "which nodes answer; keyturnd must run on all")
+    case .guarded:
+      return step("keyturn seal show", "which key is sealed, and where")
+        + step("keyturn explain MINIO_KMS_SSE_KEY", "what sets it on each node")
+    case .keyManager: return step("keyturn check", "each step from each node to each Key Manager")
+    case .unit: return step("keyturn status", "what is wrong with the server's unit, and where")
+    case .file, .validation: return step("keyturn plan", "again, when what is named is mended")
+    case .vote: return step("keyturn plan", "what each node says now")
+    case .clock: return step("keyturn status", "how the nodes do; then the same command again")
+    case .busy:
+      return step("keyturn watch", "how the other rollout ends; then the same command again")
+    case .failed: return rollout.map { step("keyturn show \($0)", "how far it came") } ?? []
+    case .notPermitted: return step("keyturn pki show cert.pem", "whose certificate it is")
+    case .configuration: return []
+    }
+  }
+
+  /// A server's line in one line, without what could drive a terminal: colours and other escapes are
+  /// dropped, any other control characters and blanks are one blank.
+  static func clean(_ text: String) -> String {
+    var result = String.UnicodeScalarView()
+    var scalars = text.unicodeScalars[...]
+    while let scalar = scalars.popFirst() {
+      if scalar == "\u{1B}", scalars.first == "[" {
+        scalars = scalars.dropFirst().drop { !("\u{40}"..."\u{7E}").contains($0) }.dropFirst()
+      } else if scalar == " " || scalar.properties.generalCategory == .control {
+        if result.last != " " { result.append(" ") }
+      } else {
+        result.append(scalar)
+      }
+    }
+    return String(result)
+  }
+}
+
+extension String {
+  fileprivate func holds(_ part: String) -> Bool { firstRange(of: part) != nil }
+}
+
+extension Console {
+  /// The last words of a command.
+  func end(_ ending: Ending) {
+    message(ending.isGood ? .note : .error, ending.headline)
+    let columns = isLive ? host.terminal(.standardOutput)?.columns ?? .max : .max
+    for line in ending.lines(columns: max(columns, 40)) { self.line(line) }
+  }
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+import Coordination
+import Model
+@testable import Operator
+import Rollout
+import Testing
+
+/// The last words of a rollout, as they stand on a terminal of 80 columns.
+@Suite struct EndingTests {
+  private static let line =
+    "FATAL Failed to connect to KMS: failed to generate data key with KMS key: \"kms-1:7373\": "
+    + "dial tcp 10.0.0.5:7373: i/o timeout"
+  private static let failed = Outcome(
+    .failed,
+    StartFailure(
+      kind: .fatalLine, phase: .starting, reason: line,
+      cause: "a firewall or a route between this node and the Key Manager",
+      remedy: "open TCP from this node to the endpoint's port, then try `keyturn check`"))
+
+  private static func rollout(
+    _ kind: RolloutKind? = .apply, _ third: Outcome = Outcome(.confirmed, "healthy for 10 s"),
+    id: String = "0d07a7a0593ac303", generation: Int? = 7, sealsKey: Bool = false
+  ) -> Ending.Committed {
+    Ending.Committed(
+      id: id, kind: kind, generation: generation,
+      outcomes: (1...4).map {
+        MemberOutcome(
+          member: "minio-\($0)", outcome: $0 == 3 ? third : Outcome(.confirmed, "healthy for 10 s"))
+      }, sealsKey: sealsKey)
+  }
+
+  private static func text(_ ending: Ending) -> String {
+    ([ending.headline] + ending.lines(columns: 80)).joined(separator: "\n")
+  }
+
+  private static let back = rollout(.rollback, id: "77aa7a0593ac3000", generation: 8)
+
+  @Test("0: what is in force")
+  func done() {
+    #expect(
+      Self.text(.committed(Self.rollout(), held: nil)) == """
+        4 of 4 starts confirmed
+          in force  the new file, generation 7, on minio-[1-4]
+          next      keyturn show 0d07a7a0593ac303  its steps and times
+        """)
+    #expect(Ending.committed(Self.rollout(), held: nil).isGood)
+    #expect(
+      Self.text(.committed(Self.rollout(.restart), held: nil)).contains(
+        "\n  in force  the files as they were, on minio-[1-4]; every server was restarted\n"))
+  }
+
+  @Test("3: how a start ended is not known, or not even the decision")
+  func unknown() {
+    #expect(
+      Self.text(
+        .committed(Self.rollout(.apply, Outcome(.unknown, "no outcome by the deadline")), held: nil)
+      ) == """
+        3 of 4 starts confirmed, 1 unknown
+          in force  the new file, generation 7, on minio-[1-4]
+                    confirmed with it: minio-[1-2,4]
+                    not known: minio-3
+          why       minio-3: unknown: no outcome by the deadline
+          next      keyturn watch 0d07a7a0593ac303  how it ends, once the nodes answer
+                    keyturn status                  what each node runs now
+        """)
+    #expect(
+      Self.text(
+        .undecided(
+          "the decision is not known: no majority of the members answered",
+          members: Self.rollout().members, rollout: "0d07a7a0593ac303")) == """
+          the decision is not known: no majority of the members answered
+            in force  not known here: on minio-[1-4] either what was before or the new
+                        file, but the same on all; the nodes decide it together
+            next      keyturn watch 0d07a7a0593ac303    how it ends
+                      keyturn resolve 0d07a7a0593ac303  have the nodes decide it now
+          """)
+  }
+
+  @Test(
+    "4 to 8, 75 and 1: nothing was touched, and what to run",
+    arguments: [
+      (.unreachable, ["keyturn status"]), (.validation, ["keyturn plan"]),
+      (.file, ["keyturn plan"]),
+      (.unit, ["keyturn status"]),
+      (.guarded, ["keyturn seal show", "keyturn explain MINIO_KMS_SSE_KEY"]),
+      (.keyManager, ["keyturn check"]), (.vote, ["keyturn plan"]), (.clock, ["keyturn status"]),
+      (.busy, ["keyturn watch"]), (.failed, ["keyturn show 0d07a7a0593ac303"]),
+    ] as [(RefusalCode, [String])])
+  func untouched(code: RefusalCode, commands: [String]) {
+    let ending = Ending.untouched(
+      "nothing was touched: minio-3: no", code, members: Self.rollout().members,
+      reasons: [("minio-1", ""), ("minio-3", "no"), ("minio-4", "a reason of its own")],
+      rollout: "0d07a7a0593ac303")
+    #expect(ending.next.map(\.command) == commands)
+    #expect(
+      Self.text(ending).hasPrefix(
+        """
+        nothing was touched: minio-3: no
+          in force  what was before, on minio-[1-4]: no file was replaced, no server
+                      restarted
+          why       minio-4: a reason of its own
+          next      \(commands[0])
+        """), "\(Self.text(ending))")
+  }
+
+  @Test("9: what runs where, the server's own line, why nothing went back, and what to run")
+  func notConfirmed() {
+    #expect(
+      Self.text(
+        .committed(
+          Self.rollout(.apply, Self.failed),
+          held: "the rollback policy of this rollout is \"never\"")) == """
+          3 of 4 starts confirmed, 1 not confirmed; the new files stay
+            in force  the new file, generation 7, on minio-[1-4]
+                      confirmed with it: minio-[1-2,4]
+                      not confirmed: minio-3
+            why       minio-3: failed: FATAL Failed to connect to KMS: failed to generate
+                        data key with KMS key: "kms-1:7373": dial tcp 10.0.0.5:7373: i/o
+                        timeout
+                      cause: a firewall or a route between this node and the Key Manager
+                      do: open TCP from this node to the endpoint's port, then try
+                        `keyturn check`
+                      not rolled back: the rollback policy of this rollout is "never"
+            next      keyturn logs --rollout 0d07a7a0593ac303 --errors: what the servers
+                        logged, and what to do
+                      keyturn restart: when the cause is mended: the same files again
+                      keyturn rollback: or back to the previous files
+          """)
+    let sealed = Ending.committed(
+      Self.rollout(.apply, Self.failed, sealsKey: true), held: "the key is sealed")
+    #expect(!sealed.next.contains { $0.command == "keyturn rollback" })
+    let restart = Ending.committed(Self.rollout(.restart, Self.failed), held: "a restart")
+    #expect(!restart.why.contains { $0.contains("not rolled back") })
+  }
+
+  @Test("10: the change is not in force, and what took it back")
+  func rolledBack() {
+    let text = Self.text(.rolledBack(Self.rollout(.apply, Self.failed), by: Self.back))
+    #expect(
+      text.hasPrefix(
+        """
+        rolled back: your change is NOT in force
+          in force  the files from before rollout 0d07a7a0593ac303, on minio-[1-4]
+                    every server was started with them and confirmed (rollout
+                      77aa7a0593ac3000, generation 8)
+          why       minio-3: failed: FATAL Failed to connect to KMS: failed to generate
+        """), "\(text)")
+    #expect(
+      text.hasSuffix(
+        """
+          next      keyturn logs --rollout 0d07a7a0593ac303 --errors: what the servers
+                      logged, and what to do
+                    keyturn apply: again, when the cause is mended
+        """), "\(text)")
+    #expect(text.split(separator: "\n").allSatisfy { $0.count <= 80 })
+  }
+
+  @Test("11: the change is not in force, and which servers are down with the previous files")
+  func unhealthy() {
+    let back = Self.rollout(.rollback, Self.failed, id: "77aa7a0593ac3000", generation: 8)
+    let ending = Ending.rolledBack(Self.rollout(.apply, Self.failed), by: back)
+    #expect(
+      ending.headline
+        == "rolled back: your change is NOT in force, and 1 of 4 servers are not confirmed with the previous files"
+    )
+    #expect(ending.inForce.contains("not confirmed: minio-3"))
+    #expect(ending.why.contains { $0.hasPrefix("going back, minio-3: failed: FATAL") })
+    #expect(
+      ending.next.map(\.command) == [
+        "keyturn logs --rollout 0d07a7a0593ac303 --errors",
+        "keyturn logs --rollout 77aa7a0593ac3000 --errors", "keyturn restart",
+      ])
+  }
+
+  @Test("nodes that failed alike are told once, and of many causes the first few")
+  func folded() {
+    let outcomes = (1...9).map { number in
+      MemberOutcome(
+        member: "minio-\(number)",
+        outcome: Outcome(.failed, number < 4 ? "FATAL a" : "FATAL \(number)"))
+    }
+    let ending = Ending.committed(
+      Ending.Committed(id: "0d", kind: .restart, generation: nil, outcomes: outcomes), held: nil)
+    #expect(ending.why.first == "minio-[1-3]: failed: FATAL a")
+    #expect(ending.why.last == "and 3 more; keyturn show has all of them")
+    #expect(ending.why.count == 5)
+  }
+
+  @Test("a server's line drives no terminal and breaks no line")
+  func clean() {
+    #expect(
+      Ending.clean("\u{1B}[31mFATAL\u{1B}[0m in use\r\n      > Please\tend\u{7} it\u{9B}x")
+        == "FATAL in use > Please end it x")
+    #expect(Ending.clean("plain – text") == "plain – text")
+  }
+
+  @Test("a command line that narrow wraps between words, never in them")
+  func narrow() {
+    let lines = Ending.rolledBack(Self.rollout(.apply, Self.failed), by: Self.back).lines(
+      columns: 40)
+    #expect(lines.allSatisfy { $0.count <= 40 || !$0.dropFirst(14).contains(" ") }, "\(lines)")
+  }
+}
