@@ -40,8 +40,9 @@ enum CommandTable {
   static let commands: [any Command.Type] = [
     PlanCommand.self, ApplyCommand.self, RestartCommand.self, RollbackCommand.self,
     WatchCommand.self, ResolveCommand.self, CheckCommand.self, StatusCommand.self,
-    HistoryCommand.self, ShowCommand.self, DiffCommand.self, ExplainCommand.self,
-    LogsCommand.self, ProposeCommand.self, ProposalsCommand.self, SealShowCommand.self,
+    HistoryCommand.self, RolloutsCommand.self, ShowCommand.self, DiffCommand.self,
+    ExplainCommand.self, LogsCommand.self, ProposeCommand.self, ProposalsCommand.self,
+    SealShowCommand.self,
     SealRecoverCommand.self, LintCommand.self, GuardCommand.self, PKIInitCommand.self,
     PKIIssueCommand.self, PKIShowCommand.self,
   ]

@@ -175,7 +175,7 @@ enum CommandParser {
       let names = options.map { "--\($0.rule.name)" }
       throw UsageProblem(
         message: "\(command) has no option --\(name); "
-          + advice("--\(name)", among: names, otherwise: help))
+          + (Self.elsewhere[name] ?? advice("--\(name)", among: names, otherwise: help)))
     }
     let letter = argument.dropFirst().first
     if let option = options.first(where: { $0.rule.short != nil && $0.rule.short == letter }) {
@@ -185,6 +185,14 @@ enum CommandParser {
     }
     throw UsageProblem(message: "\(command) has no option \(argument); \(help)")
   }
+
+  /// Options of other programs, and what is here in their place.
+  private static let elsewhere = [
+    "dry-run": "keyturn plan shows what apply would do", "check": "keyturn plan shows it",
+    "output": "--json prints JSON lines", "format": "--json prints JSON lines",
+    "verbose": "--json prints every step; keyturn show has them afterwards",
+    "force": "there is nothing that overrides a refusal; its message says what to do",
+  ]
 
   private static func take(
     _ option: any AnyOption, _ attached: String?, _ rest: inout ArraySlice<String>,

@@ -97,7 +97,8 @@ struct LogsCommand: Command {
     if !options.sets.isEmpty {
       nodes.removeAll { node in !options.sets.contains { $0.contains(node.name) } }
     }
-    if let id = options.rollout {
+    if let given = options.rollout {
+      let id = try context.rolloutID(given, cluster)
       nodes = spans(of: id, nodes)
       if nodes.allSatisfy({ $0.failure?.code == .validation }) {
         throw Refusal(.validation, ShowCommand.unknown(id))

@@ -31,7 +31,7 @@ struct HistoryCommand: Command {
     if table.isEmpty {
       context.console.progress("no generation yet: the first rollout that is confirmed makes one")
     } else {
-      for line in TextTable.lines(ClusterGenerations.header, table) { context.console.line(line) }
+      context.console.table(ClusterGenerations.header, table)
     }
     for message in history.messages { context.console.message(message.severity, message.text) }
     context.tellFailures(rows)

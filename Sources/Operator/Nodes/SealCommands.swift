@@ -25,7 +25,7 @@ struct SealShowCommand: Command {
     let rows = context.ask(cluster, .seal)
     context.console.events("seal", rows, fields: Self.fields)
     let header = ["NODE", "SSE KEY", "ENCLAVE", "ROLLOUT", "DIGEST", "STATE"]
-    for line in TextTable.lines(header, rows.map(Self.cells)) { context.console.line(line) }
+    context.console.table(header, rows.map(Self.cells))
     context.console.errors(
       rows.map { (name: $0.name, message: $0.failure?.message ?? $0.answer?.problem) })
     let views = rows.compactMap(\.answer)
@@ -35,13 +35,26 @@ struct SealShowCommand: Command {
       return CommandResult(.notPermitted, nodes: nodes)
     }
     if digests.count > 1 || views.contains(where: { $0.problem != nil }) {
-      context.console.message(
-        .error,
-        "the nodes' seals are not the same; `keyturn status` says what to do on which node (docs/use/seal.md, \"The seal\")"
-      )
-      return CommandResult(.failed, nodes: nodes)
+      let message = Self.difference(views)
+      context.console.message(.error, message)
+      return CommandResult(.failed, nodes: nodes, message: message)
     }
     return CommandResult(views.count == rows.count ? .done : .unknown, nodes: nodes)
+  }
+
+  /// In what the seals differ, and what to do.
+  private static func difference(_ views: [SealView]) -> String {
+    let pending = views.filter { $0.seal == nil && $0.pending != nil }
+    let others = views.filter { $0.seal != nil || $0.pending == nil }
+    let sealed = Set(others.map { $0.seal?.digest })
+    if let seal = others.first?.seal, sealed == [seal.digest], !pending.isEmpty,
+      pending.allSatisfy({ $0.pending?.digest == seal.digest && $0.problem == nil })
+    {
+      return
+        "\(NodeNames.folded(pending.map(\.node))) took part in rollout \(seal.rollout), which sealed the key elsewhere, and the start there was not confirmed: keyturn logs --rollout \(seal.rollout) --errors says why; mend that, then keyturn restart"
+    }
+    return
+      "the nodes' seals are not the same; `keyturn status` says what to do on which node (docs/use/seal.md, \"The seal\")"
   }
 
   private static func state(_ view: SealView) -> NodeOutcome {

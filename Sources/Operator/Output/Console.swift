@@ -41,6 +41,18 @@ struct Console: Sendable {
     for line in Self.broken(text, columns, indent: indent) { progress(line) }
   }
 
+  /// A line of the result that is a sentence: broken between words where the terminal is narrower.
+  func result(_ text: String) {
+    let columns = isLive ? host.terminal(.standardOutput)?.columns : nil
+    for line in Self.broken(text, columns, indent: 2) { self.line(line) }
+  }
+
+  /// A table of the result, no wider than the terminal.
+  func table(_ header: [String], _ rows: [[String]]) {
+    let columns = isLive ? host.terminal(.standardOutput)?.columns ?? .max : .max
+    for line in TextTable.lines(header, rows, columns: max(columns, 40)) { self.line(line) }
+  }
+
   private static func broken(_ text: String, _ columns: Int?, indent: Int) -> [String] {
     guard let columns, columns >= 40 else { return [text] }
     return Wrapping.lines(text, columns: columns, indent: indent)
@@ -73,10 +85,17 @@ struct Console: Sendable {
     }
   }
 
-  /// One message for all nodes with the same error; none for nil.
+  /// One message for all nodes with the same error, and for those whose errors differ in nothing but
+  /// the node's own name; none for nil.
   func errors(_ rows: [(name: String, message: String?)]) {
-    let told = rows.compactMap { row in row.message.map { (name: row.name, value: $0) } }
-    for line in NodeNames.lines(told) { message(.error, line) }
+    let told = rows.compactMap { row in row.message.map { (name: row.name, message: $0) } }
+    let alike = told.map { (name: $0.name, value: $0.message.replacing($0.name, with: "NODE")) }
+    for group in NodeNames.grouped(alike) {
+      let own = told.first { $0.name == group.names[0] }?.message ?? group.value
+      message(
+        .error,
+        "\(NodeNames.folded(group.names)): \(group.names.count == 1 ? own : group.value)")
+    }
   }
 
   /// `text` without what could drive a terminal or show one name as another.

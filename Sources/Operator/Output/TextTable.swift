@@ -21,4 +21,20 @@ enum TextTable {
   static func lines(_ header: [String], _ rows: [[String]]) -> [String] {
     lines(header, rows.map { row in row.map { StyledText($0) } }).map(\.plain)
   }
+
+  /// The same at most so wide: if the table is wider, a paragraph for each row, headed by its first
+  /// cell.
+  static func lines(_ header: [String], _ rows: [[String]], columns: Int) -> [String] {
+    let table = lines(header, rows)
+    if table.allSatisfy({ $0.count <= columns }) { return table }
+    let width = (header.map(\.count).max() ?? 0) + 2
+    return rows.flatMap { row in
+      zip(header, row).enumerated().flatMap { index, cell in
+        let label = (index == 0 ? "" : "  ") + cell.0
+        let space = String(repeating: " ", count: max(1, width + 2 - label.count))
+        return cell.1.isEmpty
+          ? [] : Wrapping.lines(label + space + cell.1, columns: columns, indent: width + 2)
+      }
+    }
+  }
 }

@@ -71,7 +71,7 @@ struct ResolveCommand: Command {
   /// Blocks until the rollout has ended on every node that answers, or the time for that is over.
   func run() throws(Refusal) -> CommandResult {
     let cluster = try context.cluster(options.cluster)
-    let id = options.id
+    let id = try context.rolloutID(options.id, cluster)
     var nodes = Nodes(id: id, rows: context.ask(cluster, .status))
     if let failure = nodes.rows[0].failure, nodes.rows.allSatisfy({ $0.failure != nil }) {
       throw Refusal(
@@ -167,7 +167,7 @@ struct ResolveCommand: Command {
         value: node.outcome.rawValue + (node.reason.isEmpty ? "" : ": \(node.reason)")
       )
     }
-    for line in NodeNames.lines(texts) { context.console.line(line) }
+    for line in NodeNames.lines(texts) { context.console.result(line) }
     return CommandResult(Self.exitCode(words), nodes: results)
   }
 

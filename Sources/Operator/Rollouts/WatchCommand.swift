@@ -32,7 +32,9 @@ struct WatchCommand: Command {
   func run() throws(Refusal) -> CommandResult {
     let cluster = try context.cluster(options.cluster)
     let follower = RolloutFollower(context: context, cluster: cluster)
-    if let id = options.id { return try follower.follow(id) }
+    if let id = options.id {
+      return try follower.follow(context.rolloutID(id, cluster))
+    }
     let rows = context.ask(cluster, .status)
     let answers = rows.compactMap(\.answer)
     if answers.isEmpty, let failure = rows.first?.failure { throw failure }

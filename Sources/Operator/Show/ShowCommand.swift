@@ -11,7 +11,9 @@ struct ShowCommand: Command {
     @Option(takes: "ID", as: .text) var id: String?
     @Option(
       "html", takes: "FILE",
-      help: "write a page with a chart instead (0600; a file that is there is refused)", as: .text)
+      help:
+        "write a page with a chart instead (0600; a file that is there is refused; - prints it)",
+      as: .text)
     var page: String?
     var cluster = ClusterOptions()
   }
@@ -34,8 +36,12 @@ struct ShowCommand: Command {
 
   func run() throws(Refusal) -> CommandResult {
     let cluster = try context.cluster(options.cluster)
-    var id = options.id
-    if id == nil { id = try newest(cluster) }
+    let id: String?
+    if let given = options.id {
+      id = try context.rolloutID(given, cluster)
+    } else {
+      id = try newest(cluster)
+    }
     guard let id else {
       context.console.message(.error, "no node has kept a rollout")
       return CommandResult(.validationRefused)
@@ -50,10 +56,13 @@ struct ShowCommand: Command {
       return CommandResult(.validationRefused, nodes: nodes(axis))
     }
     if let path = options.page {
-      try context.host.create(
-        path,
-        Array(TimelinePage(axis: axis, cluster: cluster.inventory.cluster).text.utf8))
-      context.console.message(.note, "\(path) is written")
+      let page = TimelinePage(axis: axis, cluster: cluster.inventory.cluster).text
+      if path == "-" {
+        context.host.write(page, to: .standardOutput)
+      } else {
+        try context.host.create(path, Array(page.utf8))
+        context.console.message(.note, "\(path) is written")
+      }
     } else {
       print(axis)
     }
@@ -114,7 +123,7 @@ struct ShowCommand: Command {
       return (row.node, "\(end.phase.text): \(row.outcome?.reason ?? end.detail)")
     }
     if !reasons.isEmpty { console.line("") }
-    for line in NodeNames.lines(reasons) { console.line(line) }
+    for line in NodeNames.lines(reasons) { console.result(line) }
   }
 
   private func events(_ axis: TimelineAxis) {

@@ -100,6 +100,8 @@ import Testing
       ("plan --setings f", "plan has no option --setings; did you mean --settings?"),
       ("plan --set f", "plan has no option --set; keyturn help plan lists them"),
       ("plan --api-key k1:x", "plan has no option --api-key; keyturn help plan lists them"),
+      ("apply --dry-run", "apply has no option --dry-run; keyturn plan shows what apply would do"),
+      ("status --output json", "status has no option --output; --json prints JSON lines"),
       ("plan -x", "plan has no option -x; keyturn help plan lists them"),
       ("logs -fn 5", "logs has no option -fn; keyturn help logs lists them"),
       ("plan --settings", "--settings needs a value: --settings FILE"),

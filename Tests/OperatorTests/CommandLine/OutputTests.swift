@@ -177,6 +177,20 @@ import Testing
     #expect(Wrapping.lines(text, columns: columns, indent: 2) == lines)
   }
 
+  @Test("a table that is wider than the terminal is a paragraph for each row")
+  func narrowTable() {
+    let header = ["ROLLOUT", "BY", "RESULT"]
+    let rows = [
+      ["0d07", "alice", "minio-[1-2,4] confirmed, minio-3 failed"], ["0d08", "", "done"],
+    ]
+    #expect(TextTable.lines(header, rows, columns: 80) == TextTable.lines(header, rows))
+    #expect(
+      TextTable.lines(header, rows, columns: 40) == [
+        "ROLLOUT    0d07", "  BY       alice", "  RESULT   minio-[1-2,4] confirmed,",
+        "           minio-3 failed", "ROLLOUT    0d08", "  RESULT   done",
+      ])
+  }
+
   @Test(
     "how long a certificate is good for, in days",
     arguments: [

@@ -176,7 +176,7 @@ struct LogsTests {
       + (2...4).map { FakeAgent("minio-\($0)", lines: lines, kept: [.sample("ff", shift: 0)]) }
     let (code, host) = Sample.run("logs --rollout aa", agents)
     #expect(host.lines.map { String($0.suffix(5)) } == [" stop", "ready"])
-    #expect(code == .unknown && host.errors.contains("minio-3: minio-3 knows no rollout aa"))
+    #expect(code == .unknown && host.errors.contains("minio-[2-4]: NODE knows no rollout aa"))
   }
 
   @Test("--rollout of one that no node knows is said once: exit 5")
