@@ -37,6 +37,10 @@ package struct Keyturn: Sendable {
 
   private func perform(_ arguments: [String]) -> Int32 {
     let help = HelpText(columns: host.terminal(.standardOutput)?.columns)
+    if arguments.isEmpty {
+      host.write(help.short, to: .standardError)
+      return ExitCode.usage.rawValue
+    }
     let isNagios = arguments.first == "check" && arguments.contains("--nagios")
     do throws(UsageProblem) {
       switch try CommandParser.parse(arguments) {

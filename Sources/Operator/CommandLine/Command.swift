@@ -36,7 +36,7 @@ struct CommandRule: Sendable {
 enum CommandTable {
   static let program = "keyturn"
   static let summary =
-    "one encryption setting and one instant of restart for all nodes of an AIStor cluster"
+    "apply the same settings to all nodes of an AIStor cluster and restart them together"
   static let commands: [any Command.Type] = [
     PlanCommand.self, ApplyCommand.self, RestartCommand.self, RollbackCommand.self,
     WatchCommand.self, ResolveCommand.self, CheckCommand.self, StatusCommand.self,

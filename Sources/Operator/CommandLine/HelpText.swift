@@ -29,6 +29,14 @@ struct HelpText {
     return Self.text(lines)
   }
 
+  /// For a line without a command.
+  var short: String {
+    Self.text(
+      wrapped("\(CommandTable.program): \(CommandTable.summary)") + [""]
+        + list(CommandTable.commands)
+        + ["", "A command is missing. keyturn help COMMAND says more of one, keyturn help all."])
+  }
+
   /// The commands that begin with the same word.
   func group(_ commands: [any Command.Type]) -> String {
     Self.text(list(commands) + ["", "keyturn help COMMAND says more of one."])

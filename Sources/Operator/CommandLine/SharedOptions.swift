@@ -33,7 +33,7 @@ struct SettingsOptions: OptionGroup {
     help: "the value of MINIO_KMS_API_KEY, from a file of its own; - is standard input", as: .text)
   var apiKeyFile: String?
   @Option(
-    "create-key", help: "allow that the first start creates the SSE key where there is none yet")
+    "create-key", help: "let the first start create the SSE key if there is none yet")
   var createKey: Bool
 
   /// What is wrong, where settings are required.

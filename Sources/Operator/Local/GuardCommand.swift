@@ -26,7 +26,7 @@ struct GuardCommand: Command {
 
   static let rule = CommandRule(
     name: "guard",
-    summary: "the start guard: refuse the start of a server with another key than the sealed one",
+    summary: "the start guard: block a server whose key is not the sealed one",
     details: """
       systemd runs it before the server (systemd/minio.service.d/10-keyturn.conf). It compares
       MINIO_KMS_SSE_KEY and MINIO_KMS_ENCLAVE of its own environment, and of the file that

@@ -152,7 +152,7 @@ struct PKIShowCommand: Command {
 
   static let rule = CommandRule(
     name: "pki show",
-    summary: "show what a certificate entitles to, and until when",
+    summary: "a certificate's role, holder and expiry",
     examples: [("keyturn pki show /etc/keyturn/credentials/cert.pem", "cluster, role, name")],
     exitCodes: [.done, .failed])
 

@@ -18,7 +18,7 @@ struct LogsCommand: Command {
     var rollout: String?
     @Option(
       "lines", short: "n", takes: "LINES",
-      help: "the newest so many; without --since and --rollout 1000, with --follow 10",
+      help: "the last so many lines; without --since and --rollout 1000, with --follow 10",
       as: .number(of: "lines", in: 0...Limits.journalLinesBack))
     var lines: Int?
     @Option("node", takes: "SET", help: "only these nodes; may be repeated", as: .nodeSet)

@@ -37,8 +37,8 @@ struct ProposeCommand: Command {
     details: """
       For configuration management, as root on each node, in any order and as often as it likes. Returns at once
       and says what is still missing. When all nodes hold the same, and nothing new has come for 2 s, the first
-      node begins the rollout, with all checks and votes, without a question. What is in force already is said so
-      and changes nothing. Settings whose rollout was not confirmed are refused with the exit code of that, until
+      node begins the rollout, with all checks and votes, without a question. For what is in force already it does
+      nothing. Settings whose rollout was not confirmed are refused with the exit code of that, until
       they are others, or a person says otherwise (proposals --retry, apply). --json: the result says whether
       anything was changed.
       """,
@@ -48,7 +48,7 @@ struct ProposeCommand: Command {
         "keyturn propose --settings kms.env --wait --json",
         "exit 0 when it is confirmed on all nodes"
       ),
-      ("keyturn propose --withdraw", "this node wants nothing any more"),
+      ("keyturn propose --withdraw", "withdraw this node's proposal"),
     ],
     exitCodes: [.done, .failed] + ExitCode.untouched + [
       .notConfirmed, .rolledBack, .rolledBackUnhealthy, .busy,
@@ -206,18 +206,12 @@ struct ProposeCommand: Command {
         let message = "rollout \(result.rollout): confirmed on all nodes"
         context.console.line(message)
         return CommandResult(.done, outcome: "confirmed", isChanged: true, message: message)
-      case .held:
-        return told(
-          .notConfirmed, .error,
-          "rollout \(result.rollout): not every start was confirmed, and the new files stay: \(result.reason); keyturn watch \(result.rollout) tells each node's end",
-          isChanged: true)
+      case .held: return ended(.notConfirmed, .held(result, of: nodes(view)))
       case .rollingBack:
-        guard let end = rolloutResult(of: result.rollback, view) else { return nil }
-        let isHealthy = end.kind == .confirmed
-        return told(
-          isHealthy ? .rolledBack : .rolledBackUnhealthy, .error,
-          "rolled back by rollout \(end.rollout)\(isHealthy ? "" : ", which was not confirmed either"): these settings are NOT in force; keyturn watch \(result.rollout) tells why",
-          isChanged: true)
+        guard let back = rolloutResult(of: result.rollback, view) else { return nil }
+        return ended(
+          back.kind == .confirmed ? .rolledBack : .rolledBackUnhealthy,
+          .rolledBack(result, by: back, of: nodes(view)))
       }
     }
     switch view.phase {
@@ -227,15 +221,26 @@ struct ProposeCommand: Command {
       return CommandResult(.done, outcome: "inForce", message: message)
     case .refused:
       guard let refusal = view.refusal else { return nil }
-      return told(
-        ExitCode(refusal.code), .error,
-        "nothing was touched: \(refusal.message); it is tried again", isChanged: isChanged)
+      return ended(
+        ExitCode(refusal.code),
+        .untouched(
+          "nothing was touched: \(refusal.message); it is tried again", refusal.code,
+          members: nodes(view)), isChanged: isChanged)
     case .none where rollout == nil, .waiting where view.own.digest != wanted:
       return told(
         .failed, .error, "the proposal was withdrawn or replaced meanwhile", isChanged: isChanged)
     case .none, .waiting, .rollingOut, .inForce, .notConfirmed: return nil
     }
   }
+
+  private func ended(
+    _ code: ExitCode, _ ending: Ending, isChanged: Bool = true
+  ) -> CommandResult {
+    context.console.end(ending)
+    return CommandResult(code, ending, nodes: [], isChanged: isChanged)
+  }
+
+  private func nodes(_ view: ProposalsView) -> [String] { view.rows.map(\.member) }
 
   private func rolloutResult(of id: String?, _ view: ProposalsView) -> RolloutResult? {
     view.results.last { $0.rollout == id }

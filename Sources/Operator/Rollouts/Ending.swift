@@ -167,6 +167,33 @@ struct Ending: Sendable, Hashable {
       ])
   }
 
+  /// A proposal's rollout that ended with the new files in place, as this host's agent knows it.
+  static func held(_ result: RolloutResult, of members: [String]) -> Ending {
+    Ending(
+      headline: "rollout \(result.rollout): not every start was confirmed; the new files stay",
+      inForce: ["the new file, on \(NodeNames.folded(members))"],
+      why: ["not rolled back: \(clean(result.reason))"],
+      next: [each(result.rollout), logs(result.rollout)])
+  }
+
+  /// A proposal's rollout that was taken back, as this host's agent knows it.
+  static func rolledBack(
+    _ result: RolloutResult, by back: RolloutResult, of members: [String]
+  ) -> Ending {
+    let isHealthy = back.kind == .confirmed
+    return Ending(
+      headline: "rolled back: these settings are NOT in force"
+        + (isHealthy ? "" : ", and not every server is confirmed with the previous files"),
+      inForce: [
+        "the files from before rollout \(result.rollout), on \(NodeNames.folded(members)) (rollout \(back.rollout))"
+      ],
+      next: [each(result.rollout), logs(result.rollout)])
+  }
+
+  private static func each(_ id: String) -> Step {
+    Step(command: "keyturn watch \(id)", purpose: "how it ended on each node")
+  }
+
   // MARK: parts
 
   /// `3 of 4 starts confirmed, 1 not confirmed`.
@@ -235,11 +262,11 @@ struct Ending: Sendable, Hashable {
       + (rest > 0 ? ["and \(rest) more; keyturn show has all of them"] : [])
   }
 
-  private static func logs(
+  static func logs(
     _ id: String, _ purpose: String = "what the servers logged, and what to do"
-  )
-    -> Step
-  { Step(command: "keyturn logs --rollout \(id) --errors", purpose: purpose) }
+  ) -> Step {
+    Step(command: "keyturn logs --rollout \(id) --errors", purpose: purpose)
+  }
 
   private static func steps(after code: RefusalCode, _ rollout: String?) -> [Step] {
     func step(_ command: String, _ purpose: String) -> [Step] {

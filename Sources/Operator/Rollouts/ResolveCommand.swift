@@ -15,7 +15,7 @@ struct ResolveCommand: Command {
 
   static let rule = CommandRule(
     name: "resolve",
-    summary: "make the nodes end a rollout whose coordinator is gone, and show how it ended",
+    summary: "finish a rollout whose command line died, and show how it ended",
     details: """
       If keyturn is killed between the votes and the decision, nodes are in doubt: they are untouched, refuse other
       rollouts, and end this one as soon as a majority of them is connected. This makes them try now, follows the
@@ -160,15 +160,41 @@ struct ResolveCommand: Command {
       summary =
         "rollout \(nodes.id) is not decided: \(words.count / 2 + 1) of the \(words.count) nodes must be connected; until then those in doubt change nothing and keep asking"
     }
-    context.console.message(isDecided ? .note : .error, summary)
     let texts = results.map { node in
       (
         name: node.name,
         value: node.outcome.rawValue + (node.reason.isEmpty ? "" : ": \(node.reason)")
       )
     }
-    for line in NodeNames.lines(texts) { context.console.result(line) }
-    return CommandResult(Self.exitCode(words), nodes: results)
+    let code = Self.exitCode(words)
+    let names = NodeNames.folded(cluster.names)
+    let inForce =
+      isCommitted
+      ? "the new file, on \(names)"
+      : isDecided ? "what was before, on \(names)" : "not known: what was before or the new file"
+    var ending = Ending(
+      headline: summary, inForce: [inForce], why: NodeNames.lines(texts),
+      next: Self.next(code, nodes.id))
+    ending.isGood = isDecided
+    context.console.end(ending)
+    return CommandResult(code, ending, nodes: results, isChanged: isCommitted)
+  }
+
+  private static func next(_ code: ExitCode, _ id: String) -> [Ending.Step] {
+    switch code {
+    case .notConfirmed:
+      [
+        Ending.logs(id),
+        Ending.Step(
+          command: "keyturn restart", purpose: "when the cause is mended: the same files again"),
+      ]
+    case .unknown:
+      [
+        Ending.Step(command: "keyturn status", purpose: "which nodes answer"),
+        Ending.Step(command: "keyturn resolve \(id)", purpose: "again, when more of them do"),
+      ]
+    default: []
+    }
   }
 
   private static let ofCommit: Set<NodeOutcome> = [.committed, .confirmed, .failed, .timedOut]

@@ -70,6 +70,14 @@ struct Server {
       "wait-quorum",
       "Waiting for quorum READ healthcheck to succeed retrying in 1s.. possible cause unhealthy sets"
     )
+    // So do most starts of the real server: peers come up later.
+    if behaviour.has("miss-drives") {
+      for peer in peers {
+        console.info(
+          "Unable to use the drive https://\(peer.place.text)\(own.path): drive not found, will be retried"
+        )
+      }
+    }
     let backend: Backend
     do throws(Errno) {
       backend = try Backend(drive: own.path)

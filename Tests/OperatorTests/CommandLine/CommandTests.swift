@@ -278,6 +278,13 @@ import Testing
     #expect(Sample.run("restart", agents(), outputFailure: full).code == .usage)
   }
 
+  @Test("without a command the commands are listed, exit 64")
+  func bare() {
+    let (code, host) = Sample.run("", [])
+    #expect(code == .usage && host.output.isEmpty)
+    #expect(host.errors.contains("\n  apply ") && host.errors.contains("A command is missing."))
+  }
+
   @Test("JSON that cannot be read is told with line and column")
   func brokenInventory() {
     for (text, place) in [

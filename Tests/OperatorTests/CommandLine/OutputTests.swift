@@ -108,7 +108,7 @@ import Testing
   @Test("the help of the program and of every command is the one that was agreed")
   func help() {
     let help = HelpText(columns: 120)
-    #expect(help.program.hasPrefix("keyturn: one encryption setting"))
+    #expect(help.program.hasPrefix("keyturn: apply the same settings"))
     #expect(
       help.command(StatusCommand.self) == """
         keyturn status: one row for each node of the inventory, reachable or not

@@ -286,6 +286,12 @@ struct ProposeTests {
     for (answers, code) in cases {
       let run = run("propose --settings kms.env --wait --timeout 2", answers)
       #expect(run.code == code, "\(run.host.output)\(run.host.errors)")
+      if ![.done, .busy].contains(code) {
+        #expect(run.host.output.contains("  in force  "), "\(run.host.output)")
+        #expect(run.host.output.contains("  next "), "\(run.host.output)")
+      }
+      let isBack = [.rolledBack, .rolledBackUnhealthy].contains(code)
+      #expect(run.host.errors.contains("NOT in force") == isBack, "\(run.host.errors)")
     }
   }
 

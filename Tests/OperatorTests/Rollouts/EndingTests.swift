@@ -172,6 +172,24 @@ import Testing
       ])
   }
 
+  @Test("with --json the same stands in fields")
+  func json() {
+    #expect(
+      Ending.committed(Self.rollout(), held: nil).fields.text
+        == #"{"inForce":["the new file, generation 7, on minio-[1-4]"],"next":[{"command":"keyturn show 0d07a7a0593ac303","purpose":"its steps and times"}],"why":[]}"#
+    )
+    let held = Ending.committed(Self.rollout(.apply, Self.failed), held: "no").fields.text
+    #expect(held.contains(#""minio-3: failed: FATAL Failed to connect to KMS: "#), "\(held)")
+    #expect(held.contains(#""not rolled back: no""#), "\(held)")
+    let result = CommandResult(
+      .rolledBack, .rolledBack(Self.rollout(.apply, Self.failed), by: Self.back), nodes: [],
+      isChanged: true
+    ).fields.text
+    #expect(result.contains(#""changed":true"#) && result.contains(#""exitCode":10"#))
+    #expect(result.contains(#""message":"rolled back: your change is NOT in force""#), "\(result)")
+    #expect(result.contains(#""outcome":"rolledBack""#))
+  }
+
   @Test("nodes that failed alike are told once, and of many causes the first few")
   func folded() {
     let outcomes = (1...9).map { number in

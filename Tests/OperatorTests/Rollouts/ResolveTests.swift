@@ -109,6 +109,8 @@ import Threads
     let (code, host) = Sample.run(Self.command, agents)
     #expect(code == .notConfirmed)
     #expect(host.output.contains("FATAL no"))
+    #expect(host.output.contains("keyturn logs --rollout 00000000000000aa --errors"))
+    #expect(host.output.contains("  in force  the new file, on minio-[1-4]"), "\(host.output)")
   }
 
   @Test("a rollout that no node is in: nothing to do")
