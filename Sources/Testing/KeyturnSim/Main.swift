@@ -10,7 +10,7 @@ private let usage = """
          keyturn-sim --seed N [--trace] [--minimise] [--bug NAME]
          keyturn-sim --bugs [--seeds A..B]
          keyturn-sim --walks A..B | --walk N
-         keyturn-sim --exhaustive MEMBERS [--no-crash] [--depth N] [--seconds N]
+         keyturn-sim --exhaustive MEMBERS [--ballots N] [--deaths N] [--seconds N]
   exits 1 if something that must always hold did not, or a seeded bug was not found
   """
 
@@ -25,8 +25,8 @@ private let usage = """
   /// One walk, whose events are shown.
   private var walk: UInt64?
   private var exhaustive: Int?
-  private var mayCrash = true
-  private var depth = 1_000
+  private var ballots = 1
+  private var deaths = 1
   private var seconds = 600
 
   static func main() {
@@ -45,7 +45,6 @@ private let usage = """
       case "--trace": isTraced = true
       case "--minimise": isMinimised = true
       case "--bugs": allBugs = true
-      case "--no-crash": mayCrash = false
       case "--seed":
         guard let value = rest.popFirst().flatMap({ UInt64($0) }) else { return nil }
         seed = value
@@ -62,13 +61,16 @@ private let usage = """
         guard let value = rest.popFirst().flatMap({ Bug(rawValue: $0) }) else { return nil }
         bug = value
       case "--exhaustive":
-        guard let value = rest.popFirst().flatMap({ Int($0) }), (1...3).contains(value) else {
+        guard let value = rest.popFirst().flatMap({ Int($0) }), (1...7).contains(value) else {
           return nil
         }
         exhaustive = value
-      case "--depth":
+      case "--ballots":
         guard let value = rest.popFirst().flatMap({ Int($0) }) else { return nil }
-        depth = value
+        ballots = value
+      case "--deaths":
+        guard let value = rest.popFirst().flatMap({ Int($0) }) else { return nil }
+        deaths = value
       case "--seconds":
         guard let value = rest.popFirst().flatMap({ Int($0) }) else { return nil }
         seconds = value
@@ -166,17 +168,27 @@ private let usage = """
     return missed == 0
   }
 
+  /// Every order of events, for each way in which the members may begin so many ballots.
   private func runExhaustive(_ members: Int) -> Bool {
-    let start = Self.now()
-    let result = Exhaustive.run(
-      members: members, mayCrash: mayCrash, bug: bug, depth: depth,
-      isOver: { Self.now() - start >= seconds },
-      progress: { Self.say("depth \($0.depth): \($0.states) states, \(Self.now() - start) s") })
-    for line in result.lines { Self.say(line) }
-    Self.say(
-      "\(members) members, \(mayCrash ? "one crash" : "no crash"): \(result.violation.map { "VIOLATION, \($0)" } ?? "good"); \(result.states) states to depth \(result.depth)\(result.isComplete ? ", complete" : ""), \(Self.now() - start) s"
-    )
-    return result.violation == nil
+    var isGood = true
+    for assignment in Exhaustive.assignments(members: members, ballots: ballots) {
+      let start = Self.now()
+      var search = Exhaustive(ballots: assignment, deaths: deaths)
+      let result = search.run(isOver: { Self.now() - start >= seconds })
+      for line in result.lines { Self.say(line) }
+      Self.say(
+        "ballots \(assignment), \(deaths) deaths: \(result.violation.map { "VIOLATION, \($0)" } ?? "good"); \(result.states) states, \(result.steps) steps, \(result.depth) deep\(result.isComplete ? ", complete" : ""); \(result.locals) states of single processes, \(result.messages) messages, \(result.committed) states in which all have committed, \(result.aborted) in which all have aborted, \(result.healed) healed, \(Self.now() - start) s, \(Self.memory()) MB so far"
+      )
+      if result.violation != nil { isGood = false }
+    }
+    return isGood
+  }
+
+  /// The most that this process ever had in memory, MB.
+  private static func memory() -> Int {
+    var usage = rusage()
+    getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+    return usage.ru_maxrss / 1_000
   }
 
   private static func now() -> Int {

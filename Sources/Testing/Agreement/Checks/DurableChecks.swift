@@ -48,7 +48,7 @@ extension Node {
     case .committed, .watching:
       isKept = isKept && !isAborted && record.lastCommitted == record.last
     }
-    if !isKept { out.violate(.onlyGrows, "m\(index)'s record forgets r\(old.rollout.id)") }
+    if !isKept { out.violate(.onlyGrows, "m\(index)'s record forgets \(old.rollout.id)") }
   }
 
   /// The member answers somebody who asks about the rollout: what it says is durable.

@@ -140,6 +140,8 @@ struct CoordinatorHost: Hashable, Sendable {
       case (.neverVoted, .commit), (.replaced, .commit):
         drive(.silent(member: name, reason: ""), now, &out)
       }
+    case .view(let report, let outcome):
+      if isFollowing(member) { followed(member, report, outcome, now, &out) }
     case .lost(.prepare): drive(.voteUnknown(member: name, Node.no), now, &out)
     case .lost(.abort): drive(.silent(member: name, reason: ""), now, &out)
     case .prepare, .heartbeat, .accept, .decide, .ask, .answer: break
@@ -166,12 +168,19 @@ struct CoordinatorHost: Hashable, Sendable {
   }
 
   mutating func poll(_ node: Node, _ now: Instant, _ out: inout Outbox) {
-    let name = Names.members[node.index]
-    if let outcome = node.outcome(course) {
-      endsTold.insert(node.index)
+    followed(node.index, node.report(course), node.outcome(course), now, &out)
+  }
+
+  private mutating func followed(
+    _ member: Int, _ report: RestartReport?, _ outcome: Outcome?, _ now: Instant,
+    _ out: inout Outbox
+  ) {
+    let name = Names.members[member]
+    if let outcome {
+      endsTold.insert(member)
       drive(.ended(member: name, outcome), now, &out)
-    } else if let report = node.report(course) {
-      restartsTold.insert(node.index)
+    } else if let report {
+      restartsTold.insert(member)
       drive(.restarted(member: name, report), now, &out)
     }
   }

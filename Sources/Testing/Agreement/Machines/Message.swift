@@ -25,6 +25,8 @@ struct Message: Hashable, Sendable {
     case vote(Vote)
     case acceptAnswer(ParticipantReply)
     case decideAnswer(Decision, ParticipantReply)
+    /// To a coordinator that follows the member: what it would hear next.
+    case view(RestartReport?, Outcome?)
     /// A coordinator's call was lost: it notices.
     case lost(Call)
   }

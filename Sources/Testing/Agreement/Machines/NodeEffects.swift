@@ -37,7 +37,7 @@ extension Node {
       return .failed
     }
     if !effects.isEmpty, isWritten, participant.record != durable {
-      out.violate(.durableFirst, "m\(index) keeps what is not in its record, after \(input)")
+      out.violate(.durableFirst, "m\(index) keeps what is not in its record")
     }
     if mishap.strikes() {
       die(moment, &out)

@@ -35,7 +35,7 @@ extension Node {
       let input = ParticipantInput.answered(
         member: Names.members[message.from], course.keys[message.from], question, reply)
       _ = perform(input, &mishap, moment, &out)
-    case .vote, .acceptAnswer, .decideAnswer, .lost: break
+    case .vote, .acceptAnswer, .decideAnswer, .view, .lost: break
     }
   }
 

@@ -46,6 +46,30 @@ package struct Walk {
     drawLinks()
   }
 
+  /// A walk that begins where a search has come to, only to heal it.
+  init(
+    _ nodes: [Node], _ courses: [Course], _ coordinators: [CoordinatorHost], _ bag: [Message],
+    seed: UInt64
+  ) {
+    random = Random(seed: seed)
+    options = WalkOptions(healing: nodes.count)
+    self.nodes = nodes
+    self.courses = courses
+    self.coordinators = coordinators
+    self.bag = bag
+    ledger = Ledger(members: nodes.count)
+    for _ in courses { ledger.add() }
+    links = []
+    replacementsLeft = 0
+  }
+
+  /// What a member, or after them the coordinator, knew when the search had come here.
+  mutating func know(_ process: Int, _ decision: Decision?, hasVoted: Bool) {
+    let who = process < nodes.count ? process : Names.firstCoordinator
+    if hasVoted { out.yeses.append(.init(rollout: 0, member: who)) }
+    if let decision { out.learned.append(.init(rollout: 0, decision: decision, who: who)) }
+  }
+
   package mutating func run() {
     begin()
     if options.isDirected { reachProposal() }

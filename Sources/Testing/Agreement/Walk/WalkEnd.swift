@@ -11,6 +11,7 @@ extension Walk {
 
   mutating func heal() {
     note("everything heals")
+    settle()
     isCalm = true
     let healed = now
     var events = 0

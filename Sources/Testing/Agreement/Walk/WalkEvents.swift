@@ -116,6 +116,9 @@ extension Walk {
   mutating func doMischief() {
     let member = random.below(nodes.count)
     let rollout = random.below(coordinators.count)
+    if replacementsLeft > 0, random.below(2) == 0, nodes[member].durable.active != nil {
+      return replace(member)
+    }
     switch random.below(8) {
     case 0:
       note("m\(member)'s agent dies")

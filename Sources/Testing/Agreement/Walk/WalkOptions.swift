@@ -43,6 +43,9 @@ package struct WalkOptions: Sendable, Hashable {
     case deaf
   }
 
+  /// Nothing goes wrong.
+  init(healing members: Int) { self.members = members }
+
   init(_ random: inout Random) {
     members = [1, 2, 2, 3, 3, 3, 3, 3, 3, 4, 4, 5, 5, 5, 5, 6, 7][random.below(17)]
     if random.below(16) == 0 {
@@ -62,7 +65,10 @@ package struct WalkOptions: Sendable, Hashable {
     mischief = [0, 50, 200][random.below(3)]
     no = [0, 0, 300][random.below(3)]
     fireFailure = [0, 0, 0, 1_000][random.below(4)]
-    replacements = random.below(4) == 0 ? (members - 1) / 2 : 0
+    if members > 2, random.below(4) == 0 {
+      replacements = (members - 1) / 2
+      mischief = [200, 800][random.below(2)]
+    }
     links = Links.allCases[random.below(4)]
     if random.below(32) == 0 {
       let member = random.below(members)

@@ -27,7 +27,7 @@ extension World {
 
   mutating func left(_ o: Int) {
     operators[o].isBusy = false
-    if rolloutsLeft > 0 || operators[o].undo >= 0, !isExhaustive {
+    if rolloutsLeft > 0 || operators[o].undo >= 0 {
       schedule(.begin(operator: o), after: milliseconds(10...4_000))
     }
   }
@@ -49,7 +49,7 @@ extension World {
         leave(u)
         return
       }
-    } else if !isExhaustive, random.below(5) == 0 {
+    } else if random.below(5) == 0 {
       content = previous
       kind = .restart
     } else {
@@ -57,7 +57,7 @@ extension World {
       kind = .apply
       let old = previous < 0 ? 0 : contents[previous].key
       // Most keep the key, some bring the first one, some try another.
-      let key = isExhaustive ? 0 : old == 0 ? random.below(3) : random.below(6) == 0 ? 2 : old
+      let key = old == 0 ? random.below(3) : random.below(6) == 0 ? 2 : old
       contents.append(Content(key: key))
     }
     guard previous >= 0, contents.count < Self.digests.count else {

@@ -46,12 +46,7 @@ extension World {
         if !isAlive(m, member.run) { return }
       }
       let clock = Answer.clock(members[m].clock(now), boot: members[m].boot)
-      if isExhaustive {
-        // The clock is the same at any moment: question and answer are one event.
-        answered(index, attempt, clock)
-      } else {
-        answer(index, attempt, clock)
-      }
+      answer(index, attempt, clock)
       return
     case .prepare:
       note("m\(m) is asked for its vote on r\(call.rollout)")

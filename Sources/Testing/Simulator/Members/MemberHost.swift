@@ -54,8 +54,6 @@ extension World {
     let issued = members[m].clock(now)
     if !isDone {
       restart(m, index)
-      // Not before the instant, though the clock does not move.
-      if isExhaustive { members[m].unit.started = max(members[m].unit.started, instant) }
     }
     if !endHold(m, { $0.rollout != index }) {
       if !members[m].isUp { return }
@@ -156,7 +154,7 @@ extension World {
       members[m].encrypted |= 1 << key
     }
     members[m].unit = SimulatedUnit(
-      isRunning: true, invocation: isExhaustive ? members[m].unit.invocation + 1 : steps + 2,
+      isRunning: true, invocation: steps + 2,
       content: content, started: members[m].clock(now), rollout: index, outcome: outcome,
       endsAt: now + Int64(wait))
   }

@@ -11,13 +11,6 @@ extension World {
 
   /// Whether the agent dies here, between two effects.
   mutating func dies(_ m: Int) -> Bool {
-    if isExhaustive {
-      guard let left = crashCountdown else { return false }
-      crashCountdown = left > 0 ? left - 1 : nil
-      if left > 0 { return false }
-      stop(m, host: false)
-      return true
-    }
     guard chance(options.crash) else { return false }
     stop(m, host: random.chance(options.hostCrash))
     return true
@@ -108,10 +101,7 @@ extension World {
   }
 
   func isDue(_ m: Int, _ instant: Instant, _ bootID: String) -> Bool {
-    // Where time does not move, it is due for an agent that was restarted: it may have acted
-    // before.
     bootID != members[m].bootID || instant <= members[m].clock(now)
-      || (isExhaustive && members[m].run > 0)
   }
 
   // MARK: the machine

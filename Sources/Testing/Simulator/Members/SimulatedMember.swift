@@ -171,7 +171,7 @@ extension World {
   mutating func moment(_ m: Int) -> Moment {
     Moment(
       now: members[m].clock(now), bootID: members[m].bootID,
-      jitterMilliseconds: isExhaustive ? 0 : random.below(201))
+      jitterMilliseconds: random.below(201))
   }
 
   /// Nil for a rollout that the simulator does not know.

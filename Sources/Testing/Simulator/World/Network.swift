@@ -16,10 +16,6 @@ extension World {
     calls[index].attempt += 1
     calls[index].sentAt = now
     let attempt = calls[index].attempt
-    if isExhaustive {
-      pending.append(.request(call: index, attempt: attempt))
-      return
-    }
     // As in MemberLink and PeerPort: a call has a deadline of its own.
     schedule(.timeout(call: index, attempt: attempt), after: patience(call.request))
     if call.from == call.to {
@@ -46,10 +42,6 @@ extension World {
 
   mutating func answer(_ index: Int, _ attempt: Int, _ answer: Answer) {
     let call = calls[index]
-    if isExhaustive {
-      pending.append(.answer(call: index, attempt: attempt, answer))
-      return
-    }
     if call.from == call.to {
       schedule(.answer(call: index, attempt: attempt, answer), after: 0)
       return
@@ -87,7 +79,7 @@ extension World {
   /// Sends a call again after a pause; false if its time is over.
   mutating func repeatCall(_ index: Int) -> Bool {
     let pause = min(50 << min(calls[index].attempt - 1, 10), 2_000) * 1_000_000
-    if isExhaustive || now + Int64(pause) >= calls[index].giveUpAt {
+    if now + Int64(pause) >= calls[index].giveUpAt {
       calls[index].isDone = true
       return false
     }

@@ -68,12 +68,7 @@ package struct World: Sendable, Hashable {
   var isKeyManagerAway = false
   var rolloutsLeft: Int
   var replacementsLeft: Int
-  /// The effect, counted from now, at which the agent crashes; only for exhaustive runs.
-  var crashCountdown: Int?
-  /// No time and no chance: the caller tries every order of events.
-  let isExhaustive: Bool
   var queue = EventQueue()
-  var pending: [Event] = []
   package internal(set) var violation: Violation?
   package internal(set) var steps = 0
   /// Over all events and effects: two processes must come to the same.
@@ -91,14 +86,13 @@ package struct World: Sendable, Hashable {
   static let digests = (0..<128).map { Digest.sha256([UInt8($0)]) }
   static let noVote = Refusal(.vote, "no")
 
-  init(_ options: Options, random: Random, bug: Bug?, trace: Bool, exhaustive: Bool = false) {
+  init(_ options: Options, random: Random, bug: Bug?, trace: Bool) {
     self.options = options
     self.random = random
     self.bug = bug
     isTraced = trace
     nodeNames =
       Self.names.prefix(options.members) + (0..<options.operators).map { "operator \($0)" }
-    isExhaustive = exhaustive
     rolloutsLeft = options.rollouts
     replacementsLeft = options.replacements
     laggard = options.laggard > 0 ? self.random.below(options.members) : -1
@@ -106,7 +100,7 @@ package struct World: Sendable, Hashable {
       repeating: 0,
       count: (options.members + options.operators) * (options.members + options.operators))
     // Some clusters were encrypted before Keyturn was installed.
-    if !exhaustive, self.random.below(4) == 0 { contents[0].key = 1 }
+    if self.random.below(4) == 0 { contents[0].key = 1 }
     for index in 0..<options.members {
       members.append(SimulatedMember(index, options, &self.random, key: contents[0].key))
     }
@@ -201,19 +195,15 @@ package struct World: Sendable, Hashable {
   // MARK: time and chance
 
   mutating func schedule(_ event: Event, after nanoseconds: Int) {
-    if isExhaustive {
-      pending.append(event)
-    } else {
-      queue.push(event, at: now + Int64(max(0, nanoseconds)))
-    }
+    queue.push(event, at: now + Int64(max(0, nanoseconds)))
   }
 
   mutating func chance(_ perTenThousand: Int) -> Bool {
-    isFaulty && !isExhaustive && random.chance(perTenThousand)
+    isFaulty && random.chance(perTenThousand)
   }
 
   mutating func milliseconds(_ range: ClosedRange<Int>) -> Int {
-    isExhaustive ? range.lowerBound * 1_000_000 : random.pick(range) * 1_000_000
+    random.pick(range) * 1_000_000
   }
 
   // MARK: what is seen
