@@ -43,7 +43,7 @@ struct SealShowCommand: Command {
   }
 
   /// In what the seals differ, and what to do.
-  private static func difference(_ views: [SealView]) -> String {
+  static func difference(_ views: [SealView]) -> String {
     let pending = views.filter { $0.seal == nil && $0.pending != nil }
     let others = views.filter { $0.seal != nil || $0.pending == nil }
     let sealed = Set(others.map { $0.seal?.digest })

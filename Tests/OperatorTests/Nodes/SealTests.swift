@@ -32,6 +32,26 @@ import Testing
     #expect(Sample.run("seal show", Sample.names.map { FakeAgent($0) }).code == .done)
   }
 
+  @Test(
+    "a node whose start was not confirmed is named, with what to do; other differences are status'")
+  func pending() {
+    func views(_ third: SealView) -> [SealView] {
+      ["minio-1", "minio-2"].map { SealView(node: $0, members: .sha256([]), seal: Sample.seal) }
+        + [third]
+    }
+    let text = SealShowCommand.difference(
+      views(SealView(node: "minio-3", members: .sha256([]), pending: Sample.seal)))
+    #expect(
+      text.hasPrefix("minio-3 took part in rollout \(Sample.seal.rollout), which sealed the key"))
+    #expect(text.hasSuffix("then keyturn restart"))
+    for other in [
+      SealView(node: "minio-3", members: .sha256([]), pending: Self.other),
+      SealView(node: "minio-3", members: .sha256([])),
+      SealView(node: "minio-3", members: .sha256([]), seal: Self.other),
+      SealView(node: "minio-3", members: .sha256([]), problem: "damaged", pending: Sample.seal),
+    ] { #expect(SealShowCommand.difference(views(other)).contains("are not the same")) }
+  }
+
   @Test("recover asks the one node, and says what was wrong")
   func recover() {
     let agents = agents(

@@ -50,7 +50,7 @@ package struct ClusterPlan: Sendable {
             row.name,
             Refusal(
               .busy,
-              "it is in rollout \(answer.active?.text ?? active); wait for it to end, keyturn watch \(active) shows it; if its coordinator is gone the nodes end it by themselves, keyturn resolve \(active) has them try now"
+              "it is in rollout \(answer.active?.text ?? active); keyturn watch \(active) follows it; where its command line is gone the nodes end it by themselves, and keyturn resolve \(active) has them try now"
             )
           )
         }
