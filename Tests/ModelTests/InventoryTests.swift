@@ -51,6 +51,12 @@ import Testing
     "each thing that is wrong is one problem that names it",
     arguments: [
       Row("cluster", "cluster \"a/b\": only") { $0.cluster = "a/b" },
+      Row("outside host", "outsideNodes: \"a:1\" is not the name or address of a host") {
+        $0.outsideNodes = ["minio-9", "10.0.0.9", "a:1"]
+      },
+      Row("outside hosts", "outsideNodes: 4097, 4096 are allowed") {
+        $0.outsideNodes = (1...4_097).map { "n\($0)" }
+      },
       Row("no nodes", "nodes: there is none") { $0.nodes = [] },
       Row("node name", "node \"-x\": it must begin") { $0.nodes[0].name = "-x" },
       Row("name twice", "node \"minio-1\": the name is given twice") {

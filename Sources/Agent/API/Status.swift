@@ -43,6 +43,7 @@ extension Agent {
     }
     findings += look.findings + holds.findings(look.view.unit)
     findings += look.view.examine(look.view.server, isInRollout: isInRollout)
+    findings += look.view.volumeFindings(look.view.server) + look.view.runningVolumeFindings()
     findings += look.view.server?.settingsFindings(path: inventory.environmentFile) ?? []
     return findings
   }

@@ -101,6 +101,8 @@ final class Assessor: Sendable {
     findings += view.examine(
       merged, isInRollout: record.active != nil || request.undoes != nil
     ).filter { $0.severity > .note }
+    // What ran before may run again, also where the inventory has grown meanwhile.
+    if request.undoes == nil { findings += view.volumeFindings(merged) }
     let (current, proposed) = (edit.current ?? EnvironmentDocument([]), edit.proposed)
     let environment = merged?.variables ?? []
     do throws(Refusal) {

@@ -37,6 +37,24 @@ extension ServerView {
     return UnitDoctor.findings(unit, surroundings) + findings
   }
 
+  /// The hosts that a start would wait for, beside the inventory.
+  func volumeFindings(_ server: ServerEnvironment?) -> [Finding] {
+    guard let server, unit != nil else { return [] }
+    return arguments(server).volumes.hosts.findings(site.inventory, whose: "MINIO_VOLUMES")
+  }
+
+  /// The same of the running server, where that waits for others than a start would. Blocks on the disk.
+  func runningVolumeFindings() -> [Finding] {
+    guard let unit, unit.mainPID > 0, let running, unit.isStarted(running) else { return [] }
+    let hosts = ServerArguments(
+      unit, atStart: running,
+      inForce: ServerEnvironment.probablyInForce(running, of: unit.mainPID, site.ports.file),
+      site.ports.process
+    ).volumes.hosts
+    if hosts == arguments(server).volumes.hosts { return [] }
+    return hosts.findings(site.inventory, whose: "MINIO_VOLUMES of the running server")
+  }
+
   /// The certificate and its key, which the server must be able to read, and the authorities, which
   /// it passes over in silence if it cannot. What is not there is none of them.
   private func unreadable(

@@ -18,7 +18,7 @@ struct WitnessAgentTests {
     keyManagers: [
       .init(name: "kms-1", address: "kms-1.example.net", witness: "kms-1.example.net"),
       .init(name: "kms-2", address: "kms-2.example.net"),
-    ])
+    ], outsideNodes: ["minio-2"])
   private static let node = Principal(cluster: "prod", role: .node, name: "minio-1")
   private static let witness = Principal(cluster: "prod", role: .witness, name: "kms-1")
 

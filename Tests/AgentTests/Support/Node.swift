@@ -39,7 +39,8 @@ struct Node {
     peers: any PeerPort = FakeNodeHost.NoPeers(), times: RecoveryTimes = RecoveryTimes(),
     settles: Bool = true, seals: Lock<[SealView]> = Lock([]),
     collectorTimes: CollectorTimes = CollectorTimes(), rollback: RollbackPolicy = .whenSafe,
-    certificate: OwnCertificate? = nil
+    certificate: OwnCertificate? = nil,
+    outsideNodes: [String] = (1...9).map { "minio-\($0)" }
   ) {
     self.host = host
     self.seals = seals
@@ -47,7 +48,8 @@ struct Node {
       node: name,
       inventory: Inventory(
         cluster: "prod", nodes: names.map { .init(name: $0, address: $0) },
-        environmentFile: environmentFile, timeouts: .init(settleSeconds: 0), rollback: rollback),
+        environmentFile: environmentFile, timeouts: .init(settleSeconds: 0), rollback: rollback,
+        outsideNodes: outsideNodes),
       version: "test", ports: host.ports(peers: peers, isForNewAgent: true),
       certificate: certificate, times: times, collectorTimes: collectorTimes)
     agent.start()

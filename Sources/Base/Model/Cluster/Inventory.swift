@@ -111,6 +111,9 @@ package struct Inventory: Sendable, Codable, Hashable {
   /// What follows an `apply` whose starts are not all confirmed.
   package var rollback: RollbackPolicy
   package var unverifiedDirection: UnverifiedDirection
+  /// Hosts that MINIO_VOLUMES names and that are no nodes here, or nodes that it does not name: exceptions from the rule
+  /// that both are the same hosts.
+  package var outsideNodes: [String]
 
   /// Ports where the inventory names none; the Key Manager's is from docs/facts.md, "The documented
   /// procedure".
@@ -122,8 +125,10 @@ package struct Inventory: Sendable, Codable, Hashable {
     cluster: String, nodes: [Node], keyManagers: [KeyManagerHost] = [],
     unit: String = "minio.service", environmentFile: String = "/etc/default/minio",
     timeouts: Timeouts = Timeouts(), clockBoundMilliseconds: Int = 50,
-    rollback: RollbackPolicy = .whenSafe, unverifiedDirection: UnverifiedDirection = .warn
+    rollback: RollbackPolicy = .whenSafe, unverifiedDirection: UnverifiedDirection = .warn,
+    outsideNodes: [String] = []
   ) {
+    self.outsideNodes = outsideNodes
     self.rollback = rollback
     self.cluster = cluster
     self.nodes = nodes
@@ -148,6 +153,7 @@ package struct Inventory: Sendable, Codable, Hashable {
     try fields.decode(into: &clockBoundMilliseconds, forKey: .clockBoundMilliseconds)
     try fields.decodeWord(into: &rollback, forKey: .rollback)
     try fields.decodeWord(into: &unverifiedDirection, forKey: .unverifiedDirection)
+    try fields.decode(into: &outsideNodes, forKey: .outsideNodes)
   }
 
   /// The members of a rollout: the nodes' names, sorted.
@@ -210,6 +216,14 @@ package struct Inventory: Sendable, Codable, Hashable {
       if !addresses.insert(place.text).inserted {
         problems.append("Key Manager \"\(host.name)\": witness \(place.text) is given twice")
       }
+    }
+    if outsideNodes.count > Limits.inventoryNodes {
+      problems.append(
+        "outsideNodes: \(outsideNodes.count), \(Limits.inventoryNodes) are allowed")
+    }
+    for host in outsideNodes.prefix(Limits.inventoryNodes)
+    where HostPort(host, defaultPort: 1)?.host != host {
+      problems.append("outsideNodes: \"\(host)\" is not the name or address of a host")
     }
     if !unit.hasSuffix(".service") || unit.contains("/") {
       problems.append("unit \"\(unit)\": it must be the name of a .service")

@@ -122,6 +122,7 @@ extension Inventory {
       part("clockBoundMilliseconds", ["\(clockBoundMilliseconds)"]),
       part("rollback", [rollback.rawValue]),
       part("unverifiedDirection", [unverifiedDirection.rawValue]),
+      part("outsideNodes", outsideNodes.sorted()),
     ]
   }
 }

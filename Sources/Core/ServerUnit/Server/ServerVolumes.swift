@@ -16,6 +16,7 @@ package struct ServerVolumes: Sendable, Hashable {
   package let pools: Pools
   /// The drives of each pool; empty if they cannot be counted.
   package let drives: [Int]
+  package let hosts: VolumeHosts
 
   package init(_ words: [String]) {
     let counts = words.map(Self.count)
@@ -24,10 +25,11 @@ package struct ServerVolumes: Sendable, Hashable {
     let known = counts.compactMap(\.self)
     let isComplete = known.count == counts.count && !known.isEmpty
     drives = isComplete ? (hasRanges ? known : [known.reduce(0, +)]) : []
+    hosts = VolumeHosts(words)
   }
 
   /// Of drives that are named elsewhere.
-  init(unknown why: String) { (pools, drives) = (.unknown(why), []) }
+  init(unknown why: String) { (pools, drives, hosts) = (.unknown(why), [], VolumeHosts([])) }
 
   /// The least number of erasure sets; nil if that is not known.
   package var sets: Int? {

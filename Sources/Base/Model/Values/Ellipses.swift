@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Model
 
 /// The server's `{1...3}` patterns, expanded as it does (minio/pkg, ellipses): decimal numbers,
 /// zero padded to the width of the second when either begins with a zero, several to a text, the
 /// first changing fastest.
-enum Ellipses {
+package enum Ellipses {
   /// What is wrong with a pattern, a clause that follows "the pattern".
-  struct Problem: Error, Equatable { var message: String }
+  package struct Problem: Error, Equatable { package var message: String }
 
   /// Whether the server takes `text` for a pattern.
-  static func occur(in text: String) -> Bool {
+  package static func occur(in text: String) -> Bool {
     text.contains("...") || (text.contains("{") && text.contains("}"))
   }
 
   /// The texts that a pattern stands for, at most `limit`.
-  static func expand(_ text: String, limit: Int) throws(Problem) -> [String] {
+  package static func expand(_ text: String, limit: Int) throws(Problem) -> [String] {
     var texts = [""]
     var rest = text[...]
     while let open = rest.firstIndex(of: "{") {
@@ -22,9 +21,9 @@ enum Ellipses {
       guard let close = rest[open...].firstIndex(of: "}") else {
         throw Problem(message: "has a { without its }")
       }
-      let numbers = try range(rest[rest.index(after: open)..<close])
+      let numbers = try range(rest[rest.index(after: open)..<close], limit: limit)
       guard texts.count * numbers.count <= limit else {
-        throw Problem(message: "stands for more than \(limit) endpoints")
+        throw Problem(message: "stands for more than \(limit) hosts")
       }
       try checkLiteral(literal)
       texts = numbers.flatMap { number in texts.map { $0 + literal + number } }
@@ -39,7 +38,7 @@ enum Ellipses {
     if literal.contains("...") { throw Problem(message: "has ... outside of { and }") }
   }
 
-  private static func range(_ text: Substring) throws(Problem) -> [String] {
+  private static func range(_ text: Substring, limit: Int) throws(Problem) -> [String] {
     let bad = Problem(message: "must have the form {FIRST...LAST} with two decimal numbers")
     guard let dots = text.utf8.firstIndex(of: 0x2E), text[dots...].hasPrefix("...") else {
       throw bad
@@ -51,8 +50,8 @@ enum Ellipses {
       last.utf8.count <= 9, let from = Int(first), let to = Int(last)
     else { throw bad }
     guard from <= to else { throw Problem(message: "counts down from \(from) to \(to)") }
-    guard to - from < Limits.keyManagerEndpoints else {
-      throw Problem(message: "stands for more than \(Limits.keyManagerEndpoints) endpoints")
+    guard to - from < limit else {
+      throw Problem(message: "stands for more than \(limit) hosts")
     }
     let padded = (first.hasPrefix("0") && first.utf8.count > 1) || last.hasPrefix("0")
     return (from...to).map { number in
