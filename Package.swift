@@ -190,7 +190,7 @@ let package = Package(
     tests("KeyManager", ["Model", "Crypto", "Secrets", "KeyManager"]),
     tests("Rollout", ["Model", "Crypto", "Rollout"]),
     tests("HTTP", ["Model", "JSONCoding", "Secrets", "HTTP"]),
-    tests("API", ["Model", "Crypto", "JSONCoding", "HTTP", "API"]),
+    tests("API", ["Model", "Crypto", "JSONCoding", "Rollout", "HTTP", "API"]),
     tests(
       "Files",
       [

@@ -111,6 +111,10 @@ package protocol ProcessPort: Sendable {
   func home(of user: String) -> String?
   /// The boot that CLOCK_BOOTTIME belongs to.
   func bootID() -> String
+  /// What the file of a program is now, links followed, /proc/PID/exe among them; nil if there is none.
+  func programMark(_ path: String) throws(Refusal) -> ProgramMark?
+  /// What is in it. Reads all of it, however large, so that it disturbs nobody who reads; never runs it.
+  func program(_ path: String, deadline: Instant) throws(Refusal) -> ProgramContent
 }
 
 /// Probes of what the server depends on, and of the server itself.

@@ -11,6 +11,7 @@ struct Site: Sendable {
   let ports: Ports
   let records: Records
   let peers: Peers
+  let programs: Programs
   private let reserve = Reserve()
 
   init(node: String, inventory: Inventory, ports: Ports) {
@@ -18,6 +19,7 @@ struct Site: Sendable {
     self.inventory = inventory
     self.ports = ports
     records = Records(port: ports.records)
+    programs = Programs(ports.process)
     peers = Peers(ports, inventory: inventory, except: node)
   }
 

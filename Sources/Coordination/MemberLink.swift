@@ -106,7 +106,8 @@ final class MemberLink: Sendable {
     // From here on it may have voted yes: only its own no counts as a no.
     do throws(LinkFailure) {
       let request = PrepareRequest(
-        rollout: runner.rollout, request: runner.request, seals: runner.seals)
+        rollout: runner.rollout, request: runner.request, seals: runner.seals,
+        program: runner.program)
       let answer = try link.call(.vote(request), lane: .control, deadline: deadline)
       Fault.reach("coordinator.answered.prepare")
       if let refusal = answer.refusal {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import API
 internal import FaultPoints
+package import Crypto
 internal import Linux
 package import Model
 package import Rollout
@@ -31,17 +32,20 @@ package struct RolloutRunner: Sendable {
   let rollout: Rollout
   let request: RolloutRequest
   let seals: [SealView]
+  let program: Digest?
   /// The link to each member, in the order of ``Rollout/members``.
   let links: [any AgentLink]
   let limits: CoordinatorLimits
 
   /// - Parameters:
   ///   - seals: what each member said of its seal in its plan (``ClusterPlan/seals``).
+  ///   - program: the digest of the server's program on all nodes (``ClusterPlan/program``).
   ///   - links: one for each member, in the order of ``Rollout/members``.
   package init(
-    rollout: Rollout, request: RolloutRequest, seals: [SealView], links: [any AgentLink],
-    limits: CoordinatorLimits
+    rollout: Rollout, request: RolloutRequest, seals: [SealView], program: Digest? = nil,
+    links: [any AgentLink], limits: CoordinatorLimits
   ) {
+    self.program = program
     precondition(links.count == rollout.members.count, "each member has its link")
     self.rollout = rollout
     self.request = request

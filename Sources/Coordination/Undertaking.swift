@@ -81,7 +81,7 @@ package struct Undertaking: Sendable {
     _ request: RolloutRequest, on plan: ClusterPlan, rollback: RollbackPolicy? = nil,
     _ interruption: Interruption, _ observer: some UndertakingObserver
   ) throws(Refusal) -> End {
-    try run(rollout(request, plan, rollback), request, plan.seals, interruption, observer)
+    try run(rollout(request, plan, rollback), request, plan, interruption, observer)
   }
 
   private func rollout(
@@ -93,14 +93,14 @@ package struct Undertaking: Sendable {
   }
 
   private func run(
-    _ rollout: Rollout, _ request: RolloutRequest, _ seals: [SealView],
+    _ rollout: Rollout, _ request: RolloutRequest, _ plan: ClusterPlan,
     _ interruption: Interruption, _ observer: some UndertakingObserver
   ) throws(Refusal) -> End {
     let heartbeat = CoordinatorHeartbeat(of: rollout.id, to: links, atOnce: atOnce)
     defer { heartbeat.end() }
     var watcher = observer.begins(rollout)
     let result = try RolloutRunner(
-      rollout: rollout, request: request, seals: seals, links: links,
+      rollout: rollout, request: request, seals: plan.seals, program: plan.program, links: links,
       limits: CoordinatorLimits(inventory)
     ).run(interruption, &watcher, heartbeat)
     observer.ended(rollout, result)
@@ -136,7 +136,7 @@ package struct Undertaking: Sendable {
     }
     let result: CoordinatorResult
     do throws(Refusal) {
-      result = try run(back, request, plan.seals, interruption, observer).result
+      result = try run(back, request, plan, interruption, observer).result
     } catch { return .elsewhere("the rollback could not begin: \(error.message)") }
     switch result.ending {
     case .confirmed, .notConfirmed, .outcomesUnknown: return .rolledBack(back, result)

@@ -3,6 +3,7 @@ import API
 import Crypto
 import JSONCoding
 import Model
+import Rollout
 import Testing
 
 @Suite("ClusterHealth: whether the cluster is one and alive")
@@ -212,6 +213,25 @@ struct ClusterHealthTests {
       health.statements.map(\.text) == [
         "minio-4: generation 2, and 3 elsewhere — the next rollout gives all nodes the same"
       ])
+  }
+
+  @Test("another program, installed or running, is wrong now, with the releases and the nodes")
+  func programs() {
+    func program(_ text: String) -> ServerProgram {
+      ServerProgram(digest: .ofFields([text]), release: "RELEASE.\(text)")
+    }
+    let all = ServerPrograms(installed: program("a"), running: program("a"))
+    func health(_ other: ServerPrograms?) -> ClusterHealth {
+      Self.health { name, report in report.programs = name == "minio-4" ? other : all }
+    }
+    #expect(health(all).level == .well && health(nil).level == .well)
+    let installed = health(ServerPrograms(installed: program("b"), running: program("a")))
+    #expect(installed.level == .wrong && installed.statements.count == 1)
+    #expect(installed.statements[0].nodes == ["minio-4"])
+    let message = installed.statements[0].finding.message
+    #expect(message.contains("RELEASE.a (") && message.contains("on minio-[1-3], RELEASE.b ("))
+    let running = health(ServerPrograms(installed: program("a"), running: program("b")))
+    #expect(running.statements.map(\.finding.rule) == ["running-programs-differ"])
   }
 
   @Test("another seal, no seal, no start guard are wrong now and name the node")

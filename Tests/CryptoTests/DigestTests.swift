@@ -16,6 +16,19 @@ import Testing
     #expect(Digest.sha256(Array(text.utf8)).description == String(hex.prefix(12)))
   }
 
+  @Test("a digest of parts is that of the whole")
+  func stream() {
+    let bytes = (0..<1_000).map { UInt8(truncatingIfNeeded: $0) }
+    for part in [1, 7, 64, 1_000] {
+      var stream = DigestStream()
+      for start in stride(from: 0, to: bytes.count, by: part) {
+        bytes[start..<min(start + part, bytes.count)].withUnsafeBytes { stream.add($0) }
+      }
+      #expect(stream.digest() == .sha256(bytes))
+    }
+    #expect(DigestStream().digest() == .sha256([]))
+  }
+
   @Test("no two lists of fields have the same digest because of where one field ends")
   func fields() {
     let lists: [[String]] = [

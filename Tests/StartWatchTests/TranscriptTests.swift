@@ -34,6 +34,7 @@ import Testing
       if let reason = headers["reason"] {
         #expect(failure.reason == reason)
       }
+      if let remedy = headers["remedy"] { #expect(failure.remedy == remedy) }
       #expect(Self.text(failure.passedKeyManager) == headers["passed"])
       if failure.patternID != nil {
         #expect(failure.cause != nil && failure.remedy != nil)

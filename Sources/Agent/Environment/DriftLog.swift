@@ -53,6 +53,7 @@ extension DriftKind {
     case .attributes: "db8c1467393e41e09f3439fec8dc885c"
     case .otherFile: "7193f547bba646b9b69126c85527b2fd"
     case .process: "f8c31ce1947149db889dc00e1ac5bb98"
+    case .binary: "9f2e6b0d4c1a4f7e8b35d2a6c07e91f4"
     case .unit: "471924178a804abb98fd2937a2c31942"
     case .key: "da661bd4a07a4dd0ba609da4cb592754"
     case .runningKey: "4bac44fbc40b4de3a9da2e2b613a66da"
@@ -80,7 +81,7 @@ extension DriftKind {
     switch self {
     case .runningKey: "running-key"
     case .startGuard: "start-guard"
-    case .edited, .replaced, .attributes, .otherFile, .process, .unit, .key: "start-guard"
+    case .edited, .replaced, .attributes, .otherFile, .process, .binary, .unit, .key: "start-guard"
     }
   }
 }

@@ -16,6 +16,8 @@ struct DriftSnapshot {
   var environments: (next: [EnvironmentVariable], running: [EnvironmentVariable])?
   /// Why the start guard would refuse a start; nil if it would not.
   var startGuard: String?
+  /// How the running program differs from the one that a start would run.
+  var program: DriftItem?
   /// What is wrong with the running server's key, and with the start guard.
   var keyItems: [DriftItem] = []
   /// What an own rollout has put in place, which is no drift even if its start was not confirmed.
@@ -49,6 +51,7 @@ struct DriftSnapshot {
           ))
       }
     }
+    if let program { items.append(program) }
     if let startGuard {
       items.append(
         DriftItem(

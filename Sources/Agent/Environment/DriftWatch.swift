@@ -150,6 +150,8 @@ final class DriftWatch: Sendable {
   /// The server on this node, and how it differs from the last confirmed start.
   struct Look {
     let view: ServerView
+    /// Nil if it cannot be told which program a start would run.
+    let programs: Programs.Sight?
     /// What is wrong with its key and with the start guard, where a key is sealed; known also where a file cannot be
     /// read.
     var keyItems: [DriftItem] = []
@@ -166,10 +168,13 @@ final class DriftWatch: Sendable {
   func look() -> Look {
     let seal = seals.record()
     let view = ServerView(site)
+    let programs = site.programs.look(
+      view.unit, deadline: .inMilliseconds(Limits.programLookMilliseconds))
     var look = Look(
-      view: view,
+      view: view, programs: programs,
       report: NodeReport(
-        view, seal: seal.seal, generation: generations.last, record: rollouts.now.record))
+        view, programs: programs?.programs, seal: seal.seal, generation: generations.last,
+        record: rollouts.now.record))
     look.findings = look.view.findings(isSealed: seal.seal != nil)
     if let key = seal.seal?.key { look.keyItems = self.key.drift(look.view, from: key) }
     if let server = look.view.server {
@@ -216,7 +221,8 @@ final class DriftWatch: Sendable {
     var found = Found(
       look: look, places: unit?.environmentFiles.map(\.path) ?? [site.inventory.environmentFile],
       isInOwnRollout: rollouts.now.isInRollout, isStarting: isYoung && seals.seal != nil)
-    for path in paths(look.view.server) where !found.places.contains(path) {
+    for path in paths(look.view.server) + [look.programs?.path].compactMap(\.self)
+    where !found.places.contains(path) {
       found.places.append(path)
     }
     return found
@@ -253,6 +259,7 @@ final class DriftWatch: Sendable {
         enclave: server.startGuardVariable("MINIO_KMS_ENCLAVE"))
       ?? (seal.seal == nil ? nil : server.keyProblem)
     snapshot.keyItems = look.keyItems
+    snapshot.program = look.programs?.drift
     if let content = record.lastCommitted?.rollout.content(of: site.node) {
       snapshot.own = (content.path, content.after)
     }

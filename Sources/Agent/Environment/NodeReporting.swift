@@ -12,7 +12,10 @@ extension NodeReport {
   /// - Parameters:
   ///   - generation: the last confirmed one; nil if there is none.
   ///   - record: the rollouts of the node.
-  init(_ view: ServerView, seal: Seal?, generation: Generation?, record: ParticipantRecord) {
+  init(
+    _ view: ServerView, programs: ServerPrograms?, seal: Seal?, generation: Generation?,
+    record: ParticipantRecord
+  ) {
     let (unit, site) = (view.unit, view.site)
     var running: [EnvironmentVariable]?
     if let unit, unit.mainPID > 0, let process = view.running, unit.isStarted(process) {
@@ -26,6 +29,7 @@ extension NodeReport {
         unit.loadState == "loaded"
           ? StartGuardInUnit.problem(unit, state: site.ports.records.directory) == nil : nil
       },
+      programs: programs,
       restartsIn: record.active.flatMap { active in
         switch active.stage {
         case .prepared, .accepted: nil

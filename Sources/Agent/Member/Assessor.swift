@@ -178,7 +178,16 @@ final class Assessor: Sendable {
     let reason = merged.map { restartReason($0.variables, view) } ?? ""
     let changed = proposed.bytes != current.bytes
     let before = edit.current.map { Digest.sha256($0.bytes) }
-    let answer = PlanAnswer(
+    let programs = site.programs.look(
+      unit, deadline: .inMilliseconds(Limits.programMilliseconds))
+    if let failure = programs?.failure {
+      findings.append(
+        Finding(
+          .warning, rule: "program-unreadable", refusal: failure.code,
+          message: "whether all nodes have the same MinIO program is not known: \(failure.message)")
+      )
+    }
+    var answer = PlanAnswer(
       node: site.node, path: path, before: before,
       after: changed ? Digest.sha256(proposed.bytes) : before,
       difference: EnvironmentDiff.lines(
@@ -190,6 +199,7 @@ final class Assessor: Sendable {
       environmentDigest: EnvironmentAgreement.digest(of: environment), epoch: record.highestEpoch,
       activeRollout: record.active?.rollout.id, generation: generation,
       seal: seal, key: KeyIdentity(environment), currentKey: currentKey, keyManager: sight?.text)
+    answer.programs = programs?.programs
     return Assessment(
       answer: answer, currentBytes: edit.current?.bytes,
       newBytes: changed ? proposed.bytes : nil,

@@ -89,6 +89,14 @@ extension Member {
     {
       throw refusal
     }
+    if let wanted = request.program, let own = assessment.answer.programs?.installed,
+      own.digest != wanted
+    {
+      throw Refusal(
+        .vote,
+        "the MinIO program on \(site.node) is another one than when the plan was made: \(own.text); plan again"
+      )
+    }
     guard let content = rollout.content(of: site.node) else {
       throw Refusal(.vote, "\(site.node) is not in the rollout's list of members")
     }

@@ -14,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
@@ -73,6 +74,15 @@ int kt_xattr_set(int file, const char *name, const void *value, size_t size) {
   return fsetxattr(file, name, value, size, 0);
 }
 int kt_xattr_remove(int file, const char *name) { return fremovexattr(file, name); }
+
+// glibc has no wrapper: linux/ioprio.h. 1 is a thread, 0 the calling one; class 3 is idle, none that of the nice value.
+int kt_set_idle_disk_priority(int is_idle) {
+  return (int)syscall(SYS_ioprio_set, 1, 0, is_idle ? 3 << 13 : 0);
+}
+
+const void *kt_find(const void *in, size_t size, const void *what, size_t length) {
+  return memmem(in, size, what, length);
+}
 
 static sigset_t termination_signals(void) {
   sigset_t set;

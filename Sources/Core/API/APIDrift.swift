@@ -13,6 +13,8 @@ package enum DriftKind: String, Sendable, Codable, Hashable, CaseIterable {
   case otherFile
   /// A process that was started now would get another environment than the running one has.
   case process
+  /// The running server is another program than the unit's `ExecStart=` names now.
+  case binary
   /// The unit says something else about the environment, or consists of other files.
   case unit
   /// The start guard would refuse a start.

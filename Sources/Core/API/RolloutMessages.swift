@@ -43,8 +43,14 @@ package struct PrepareRequest: Sendable, Codable {
   /// What each member said of its seal when it was asked for its plan. Each judges itself by it, and
   /// its own by its records as they are now.
   package var seals: [SealView]
+  /// The digest of the server's program that every node has told in its plan: a node that has another by now says no.
+  /// Nil where it was not known of all.
+  package var program: Digest?
 
-  package init(rollout: Rollout, request: RolloutRequest, seals: [SealView]) {
+  package init(
+    rollout: Rollout, request: RolloutRequest, seals: [SealView], program: Digest? = nil
+  ) {
+    self.program = program
     self.rollout = rollout
     self.request = request
     self.seals = seals

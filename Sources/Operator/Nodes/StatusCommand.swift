@@ -34,40 +34,54 @@ struct StatusCommand: Command {
   }
 
   private static let header = [
-    "NODE", "UNIT", "SSE KEY", "GENERATION", "ROLLOUT", "KEY MANAGERS", "DRIFT",
+    "NODE", "UNIT", "RELEASE", "SSE KEY", "GENERATION", "ROLLOUT", "KEY MANAGERS", "DRIFT",
   ]
 
   /// On a terminal that is too narrow for the table, what all nodes have in common is above it, once.
   private func lines(_ rows: [NodeAnswer<NodeStatus>]) -> [String] {
-    let cells = rows.map(Self.cells)
-    let table = TextTable.lines(Self.header, cells)
+    var (header, cells) = (Self.header, rows.map(Self.cells))
+    // Of a server that names no release there is nothing to see.
+    if let column = header.firstIndex(of: "RELEASE"),
+      cells.allSatisfy({ $0[column].isEmpty || $0[column] == "-" })
+    {
+      header.remove(at: column)
+      for index in cells.indices { cells[index].remove(at: column) }
+    }
+    let table = TextTable.lines(header, cells)
     guard context.console.isLive, let size = context.host.terminal(.standardOutput),
       table.contains(where: { $0.count > size.columns })
     else { return table }
     let answers = zip(rows, cells).filter { $0.0.answer != nil }.map(\.1)
-    let shared = ["SSE KEY", "GENERATION", "ROLLOUT"].compactMap { Self.header.firstIndex(of: $0) }
+    let shared = ["RELEASE", "SSE KEY", "GENERATION", "ROLLOUT"]
+      .compactMap { header.firstIndex(of: $0) }
       .filter { column in Set(answers.map { $0[column] }).count == 1 }
     if shared.isEmpty || answers.count < 2 { return table }
-    let width = (shared.map { Self.header[$0].count }.max() ?? 0) + 2
+    let width = (shared.map { header[$0].count }.max() ?? 0) + 2
     let above = shared.map { column in
-      let name = Self.header[column]
+      let name = header[column]
       return name + String(repeating: " ", count: width - name.count) + answers[0][column]
     }
     func rest(_ row: [String]) -> [String] {
       row.indices.filter { !shared.contains($0) }.map { row[$0] }
     }
-    return above + [""] + TextTable.lines(rest(Self.header), cells.map(rest))
+    return above + [""] + TextTable.lines(rest(header), cells.map(rest))
   }
 
   private static func cells(_ row: NodeAnswer<NodeStatus>) -> [String] {
     guard let status = row.answer else {
-      return [row.name, row.failure?.code.rawValue ?? "", "", "", "", "", ""]
+      return [row.name, row.failure?.code.rawValue ?? "", "", "", "", "", "", ""]
     }
     return [
-      row.name, "\(status.activeState) (\(status.subState))", key(status),
+      row.name, "\(status.activeState) (\(status.subState))", release(status), key(status),
       status.generation.map { "\($0.number)" } ?? "-", rollout(status), links(status.links),
       status.activeState == "unknown" ? "unknown" : drift(status.drift),
     ]
+  }
+
+  /// The running server's, without the word that all have.
+  private static func release(_ status: NodeStatus) -> String {
+    guard let release = status.report?.programs?.running?.release else { return "-" }
+    return release.hasPrefix("RELEASE.") ? String(release.dropFirst("RELEASE.".count)) : release
   }
 
   /// The node's own last look at its Key Managers, with its age.
@@ -157,6 +171,7 @@ extension DriftItem {
     case .attributes: "mode or owner: \(place)"
     case .otherFile: "changed: \(place)"
     case .process: "process differs: \(variables.joined(separator: ", "))"
+    case .binary: "another program"
     case .unit: "unit changed"
     case .key: "START WOULD BE REFUSED"
     case .runningKey: severity == .error ? "OTHER KEY IN USE" : "key in use not known"

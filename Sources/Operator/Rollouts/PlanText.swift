@@ -18,6 +18,7 @@ extension ClusterPlan {
       console.progress(NodeNames.folded(group.names))
       for line in group.value { console.prose("  " + line) }
     }
+    for change in programChanges { console.prose(change) }
   }
 
   private func lines(
@@ -53,7 +54,7 @@ extension ClusterPlan {
         ["kind": $0.code.rawValue, "message": $0.message] as JSONObject
       },
       "activeRollout": answer.activeRollout, "sealedKey": answer.seal?.keyName,
-      "epoch": answer.epoch,
+      "epoch": answer.epoch, "programs": answer.programs,
     ]
   }
 }

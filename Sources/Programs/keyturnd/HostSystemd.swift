@@ -153,4 +153,16 @@ struct HostProcess: ProcessPort {
   }
 
   func bootID() -> String { boot }
+
+  func programMark(_ path: String) throws(Refusal) -> ProgramMark? {
+    do throws(FileFailure) { return try ProgramFile.mark(of: path) } catch { throw error.refusal }
+  }
+
+  func program(_ path: String, deadline: Instant) throws(Refusal) -> ProgramContent {
+    do throws(FileFailure) {
+      let content = try ProgramFile.read(path, until: deadline)
+      return ProgramContent(
+        digest: content.digest, isNative: content.isNative, releaseTexts: content.releaseTexts)
+    } catch { throw error.refusal }
+  }
 }

@@ -59,7 +59,7 @@ struct DriftTests {
     let watched = node.host.state.wait(until: .inMilliseconds(20_000)) {
       $0.watched.isEmpty ? nil : $0.watched
     }
-    #expect(watched == [Self.path])
+    #expect(watched == [Self.path, "/usr/local/bin/minio"])
   }
 
   @Test("a hand edit is told once, with its id and without a value, and its end once")

@@ -30,6 +30,7 @@ extension FakeNodeHost {
         state.unit.mainPID = max(state.unit.mainPID, state.unit.execMainPID, 100) + 1
         state.unit.activeState = "active"
         state.unit.execMainPID = state.unit.mainPID
+        if let program = state.program { state.runningProgram = program }
         state.unit.execMainStartMonotonicMicroseconds = Clock.monotonicMicroseconds()
         state.process = FakeNodeHost.started(state)
         state.unit.execMainStartRealtimeMicroseconds = UInt64(Clock.realtimeMicroseconds())
@@ -159,6 +160,22 @@ extension FakeNodeHost {
     }
     func home(of user: String) -> String? { "/home/\(user)" }
     func bootID() -> String { host.state.withLock { $0.boot } }
+    private func program(_ path: String) -> FakeProgram? {
+      host.state.withLock { path.hasPrefix("/proc/") ? $0.runningProgram : $0.program }
+    }
+    func programMark(_ path: String) throws(Refusal) -> ProgramMark? {
+      program(path).map { program in
+        ProgramMark(device: 1, inode: program.inode, bytes: 1, modified: 1, changed: 1)
+      }
+    }
+    func program(_ path: String, deadline: Instant) throws(Refusal) -> ProgramContent {
+      if let failure = host.state.withLock({ $0.programFailure }) { throw failure }
+      host.state.update { $0.programReads += 1 }
+      guard let program = program(path) else { throw Refusal(.file, "there is no \(path)") }
+      return ProgramContent(
+        digest: .ofFields([program.text]), isNative: program.isNative,
+        releaseTexts: program.releases)
+    }
   }
 
   struct Probe: ProbePort {

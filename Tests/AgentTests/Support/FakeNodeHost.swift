@@ -70,6 +70,12 @@ final class FakeNodeHost: Sendable {
     /// Where files are, if not as they are named and root's alone.
     var places: [String: ConfigFilePlace] = [:]
     var process: [EnvironmentVariable] = []
+    /// The server's program as a file, nil for none, and the one that runs.
+    var program: FakeProgram? = FakeProgram(inode: 1, text: "minio")
+    var runningProgram = FakeProgram(inode: 1, text: "minio")
+    /// How often one was read, and why it cannot be.
+    var programReads = 0
+    var programFailure: Refusal?
     var restarts = 0
     /// What the journal holds, if not the lines of the start.
     var journal: [JournalEntry]?
@@ -245,4 +251,13 @@ final class FakeNodeHost: Sendable {
       }
     }
   }
+}
+
+/// A file of a program.
+struct FakeProgram: Sendable {
+  var inode: UInt64
+  /// What is in it.
+  var text: String
+  var releases: [String] = []
+  var isNative = true
 }

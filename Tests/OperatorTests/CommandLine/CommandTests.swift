@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import API
 import Coordination
+import Crypto
 import JSONCoding
 import Model
 @testable import Operator
@@ -136,6 +137,35 @@ import Testing
       host.errors.contains(
         "MINIO_KMS_SERVER differs: minio-[1-2,4] one value, minio-3 another"))
     #expect(!host.errors.contains("MINIO_VOLUMES"))
+  }
+
+  @Test(
+    "nodes with different programs: exit 8 with releases and nodes; a new one everywhere is told in the plan"
+  )
+  func programs() {
+    func programs(_ installed: String, _ running: String) -> ServerPrograms {
+      func program(_ text: String) -> ServerProgram {
+        ServerProgram(digest: .ofFields([text]), release: "RELEASE.\(text)")
+      }
+      return ServerPrograms(installed: program(installed), running: program(running))
+    }
+    func agent(_ name: String, _ installed: String) -> FakeAgent {
+      var plan = PlanAnswer.sample(name)
+      plan.programs = programs(installed, "a")
+      return FakeAgent(name, plan: plan)
+    }
+    let agents = Sample.names.map { agent($0, $0 == "minio-3" ? "b" : "a") }
+    for command in ["plan --settings kms.env", "restart --yes"] {
+      let (code, host) = Sample.run(command, agents)
+      #expect(code == .voteRefused)
+      #expect(host.errors.contains("on minio-[1-2,4], RELEASE.b ("), "\(host.errors)")
+    }
+    #expect(agents.allSatisfy { $0.restarts == 0 && !$0.isActive })
+    let upgraded = Sample.names.map { agent($0, "b") }
+    let (code, host) = Sample.run("restart --yes", upgraded)
+    #expect(code == .done)
+    #expect(host.lines.contains("release RELEASE.a -> RELEASE.b on 4 nodes"), "\(host.lines)")
+    #expect(upgraded.allSatisfy { $0.request?.program == .ofFields(["b"]) })
   }
 
   @Test("a mistyped variable: exit 5 with line and remedy, no node asked")

@@ -4,6 +4,7 @@ import Crypto
 import JSONCoding
 import Model
 @testable import Operator
+import Rollout
 import Testing
 
 @Suite("status, check and Nagios say the same", .timeLimit(.minutes(1)))
@@ -135,6 +136,24 @@ struct HealthTests {
       #expect(code == state.exitCode)
       if state.exitCode == .failed { #expect(host.output.contains(#""level":"wrong""#)) }
     }
+  }
+
+  @Test("the release that runs has a column where a node names one")
+  func release() {
+    let agents = Sample.names.map { name in
+      FakeAgent(
+        name,
+        report: Self.report { report in
+          let program = ServerProgram(
+            digest: .ofFields(["a"]), release: "RELEASE.2025-09-07T16-13-09Z")
+          if name != "minio-2" { report.programs = .init(installed: program, running: program) }
+        })
+    }
+    let lines = Sample.run("status", agents).host.lines
+    #expect(lines[0].contains("UNIT              RELEASE               SSE KEY"), "\(lines)")
+    #expect(lines[1].contains("2025-09-07T16-13-09Z"))
+    #expect(
+      !Sample.run("status", Sample.names.map { FakeAgent($0) }).host.output.contains("RELEASE"))
   }
 
   @Test("in the folded view a node whose server is down is not fine, only its links are")

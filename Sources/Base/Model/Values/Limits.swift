@@ -122,6 +122,12 @@ package enum Limits {
   package static let ownCertificateWarningDays = 30
   /// A file of certificates in the server's CAs folder, bytes.
   package static let certificateFileBytes = 4 << 20
+  /// The server's program, bytes.
+  package static let programBytes = 1 << 30
+  /// How long a plan or a vote waits until the server's program has been read, milliseconds.
+  package static let programMilliseconds = 10_000
+  /// The same of a look for status or drift.
+  package static let programLookMilliseconds = 3_000
   /// Endpoints in MINIO_KMS_SERVER after expansion of `{1...3}`.
   package static let keyManagerEndpoints = 64
   /// Hosts of a list such as MINIO_VOLUMES that are compared with each other.

@@ -50,6 +50,13 @@ int kt_xattr_get(int file, const char *name, void *value, size_t size);
 int kt_xattr_set(int file, const char *name, const void *value, size_t size);
 int kt_xattr_remove(int file, const char *name);
 
+/// Lets the calling thread wait for the disk until nobody else wants it (1), or as usual again (0), ioprio_set(2);
+/// 0, or -1 and errno.
+int kt_set_idle_disk_priority(int is_idle);
+
+/// Where bytes stand first in others (memmem(3)); NULL if they do not.
+const void *kt_find(const void *in, size_t size, const void *what, size_t length);
+
 /// Ignores SIGPIPE and blocks SIGTERM, SIGINT and SIGHUP in the calling thread and those it will start;
 /// 0 or an error number.
 int kt_signals_prepare(void);

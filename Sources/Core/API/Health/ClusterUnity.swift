@@ -20,7 +20,7 @@ struct ClusterUnity {
 
   var statements: [Statement] {
     let isChanging = rows.contains { $0.report.restartsIn != nil }
-    return (isChanging ? [] : environments + seals + generations) + guards + inventories
+    return (isChanging ? [] : environments + programs + seals + generations) + guards + inventories
   }
 
   private func differs(_ rule: String, _ nodes: [String], _ message: String, _ remedy: String)
@@ -74,6 +74,37 @@ struct ClusterUnity {
       clauses.isEmpty
       ? "secret variables, which an operator's certificate shows" : clauses.joined(separator: "; ")
     return (VariableDifferences.minority(digests), text)
+  }
+
+  // MARK: the program
+
+  /// AIStor's nodes do not start among others of another binary.
+  private var programs: [Statement] {
+    func difference(_ program: (ServerPrograms) -> ServerProgram?) -> (
+      nodes: [String], text: String
+    )? {
+      let known = rows.map { (name: $0.name, program: $0.report.programs.flatMap(program)) }
+      guard let text = ProgramDifference.text(known) else { return nil }
+      let digests = known.compactMap { row in
+        row.program.map { (name: row.name, value: $0.digest) }
+      }
+      return (VariableDifferences.minority(digests), text)
+    }
+    if let installed = difference(\.installed) {
+      return [
+        differs(
+          "programs-differ", installed.nodes,
+          "the installed MinIO programs are not the same: \(installed.text)",
+          "install the same package on all nodes, then `keyturn restart`")
+      ]
+    }
+    guard let running = difference(\.running) else { return [] }
+    return [
+      differs(
+        "running-programs-differ", running.nodes,
+        "the running servers are not of the same program: \(running.text)",
+        "`keyturn restart` starts the installed one on all nodes")
+    ]
   }
 
   // MARK: what was confirmed

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package import Crypto
 package import Model
+package import Rollout
 internal import Secrets
 
 /// What a node tells of its server and of itself, so that all nodes can be judged as one cluster
@@ -63,14 +64,17 @@ package struct NodeReport: Sendable, Codable, Hashable {
   package var seal: Digest?
   /// Whether every start goes through the start guard; nil if it is not known.
   package var hasStartGuard: Bool?
+  /// The server's programs; nil if they are not known.
+  package var programs: ServerPrograms?
   /// The rollout whose file and restart are under way here; nil if none is.
   package var restartsIn: String?
 
   package init(
     unit: Unit?, running: Environment? = nil, files: Environment? = nil,
     inventory: [NamedDigest] = [], generation: Int = 0, seal: Digest? = nil,
-    hasStartGuard: Bool? = nil, restartsIn: String? = nil
+    hasStartGuard: Bool? = nil, programs: ServerPrograms? = nil, restartsIn: String? = nil
   ) {
+    self.programs = programs
     self.unit = unit
     self.running = running
     self.files = files

@@ -99,6 +99,7 @@ extension DriftKind {
     case .edited:
       "`keyturn rollback` puts the last generation's file back, `keyturn restart` confirms it as it is"
     case .otherFile, .replaced, .attributes, .unit: "`keyturn restart` confirms it as it is"
+    case .binary: "`keyturn restart` once the same program is installed on all nodes"
     case .process: "`keyturn restart` starts the servers with what the files say"
     case .key, .runningKey, .startGuard: "`keyturn seal show`"
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Crypto
+package import Crypto
 package import Model
 
 /// What all nodes make of a plan, and what follows from it. Pure.
@@ -77,6 +77,9 @@ package struct ClusterPlan: Sendable {
     if let difference = environmentDifference {
       return .refused(Refusal(.vote, difference), tells: [])
     }
+    if let difference = programDifference {
+      return .refused(Refusal(.vote, difference), tells: [])
+    }
     if let difference = keyManagerDifference {
       return .refused(Refusal(.keyManager, difference), tells: [])
     }
@@ -96,6 +99,37 @@ package struct ClusterPlan: Sendable {
     let which = parts.isEmpty ? "their digests differ" : parts.joined(separator: "; ")
     return
       "the nodes would not run with the same MINIO_* variables and would wait for one another permanently: \(which); give all nodes the same with `keyturn apply --settings FILE` or `--unset NAME`"
+  }
+
+  /// AIStor's nodes do not start among others of another binary: which nodes have which. Nil if all that are known are
+  /// the same.
+  var programDifference: String? {
+    ProgramDifference.text(
+      rows.compactMap { row in
+        row.answer.map { (name: row.name, program: $0.programs?.installed) }
+      }
+    ).map {
+      "the nodes would not start with the same MinIO program, and MinIO AIStor refuses that: \($0); install the same package on all nodes"
+    }
+  }
+
+  /// The digest of the program that every node would start; nil if it is not known of all.
+  package var program: Digest? {
+    let digests = rows.map { $0.answer?.programs?.installed?.digest }
+    return Set(digests).count == 1 ? digests.first.flatMap(\.self) : nil
+  }
+
+  /// `release A -> B on 4 nodes`, a line for each change of the program that a restart would bring.
+  package var programChanges: [String] {
+    let changes = rows.compactMap { row in
+      row.answer?.programs?.change.map { (name: row.name, value: $0) }
+    }
+    return NodeNames.grouped(changes).map { group in
+      let nodes =
+        group.names.count == rows.count
+        ? NodeNames.counted(rows.count) : NodeNames.folded(group.names)
+      return "release \(group.value) on \(nodes)"
+    }
   }
 
   /// What the nodes were told by the Key Managers, where it is not the same; nil if it is.

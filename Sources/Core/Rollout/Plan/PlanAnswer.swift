@@ -52,6 +52,8 @@ package struct PlanAnswer: Sendable, Codable, Hashable {
   /// The life of the node's state directory, which the rollout lists. An agent that does not say it is older.
   package var incarnation: Incarnation?
 
+  /// The server's programs; nil if they are not known, and from an agent that is older.
+  package var programs: ServerPrograms?
   /// Whether a key comes into force where none has been sealed: what is written from then on needs it.
   package var enablesEncryption: Bool { seal == nil && key != nil && key != currentKey }
 

@@ -65,6 +65,27 @@ struct PeerWait: Sendable {
     return parts.joined(separator: "; ")
   }
 
+  /// What to do about it; nil if no round was heard yet.
+  var remedy: String? {
+    var parts: [String] = []
+    let known = mismatching.map { peer in differences.first { $0.peer == peer }?.what ?? [] }
+    if known.joined().contains(Self.binary) {
+      parts.append(
+        "install the same MinIO program on all nodes: `keyturn status` shows which differ")
+    }
+    if known.contains(where: { $0.contains { $0 != Self.binary } }) {
+      parts.append("make the MINIO_* values of all nodes alike: `keyturn plan` compares them")
+    }
+    if known.contains(where: \.isEmpty) {
+      parts.append(
+        "make MINIO_* values and MinIO program of all nodes alike: `keyturn status` compares them")
+    }
+    if !offline.isEmpty { parts.append("see that the peers run: `keyturn status`") }
+    return parts.isEmpty ? nil : parts.joined(separator: "; ")
+  }
+
+  private static let binary = "binary of MinIO"
+
   private static func named(_ peers: [String]) -> String {
     let names = peers.prefix(namedLimit).joined(separator: ", ")
     let rest = peers.count - namedLimit
@@ -109,7 +130,7 @@ struct PeerWait: Sendable {
       return nil
     }
     let rest = statement[range.upperBound...]
-    if rest.hasPrefix("Expected MinIO binary checksum") { return (peer, ["binary of MinIO"]) }
+    if rest.hasPrefix("Expected MinIO binary checksum") { return (peer, [binary]) }
     if rest.hasPrefix("Expected number of endpoints") { return (peer, ["number of endpoints"]) }
     if rest.hasPrefix("Expected command line argument") { return (peer, ["MINIO_VOLUMES"]) }
     let names = rest.split(whereSeparator: { " [].,:".contains($0) }).map(String.init)

@@ -79,7 +79,7 @@ extension StartFailure {
 
   /// The new process runs, and not all of it is good.
   static func startDeadline(
-    phase: RolloutPhase, waitedFor detail: String, warnings: [String]
+    phase: RolloutPhase, waitedFor detail: String, warnings: [String], remedy: String?
   ) -> StartFailure {
     let waitedFor = detail.isEmpty ? "" : ": \(detail)"
     return StartFailure(
@@ -87,7 +87,7 @@ extension StartFailure {
       reason: "the start was not good before its deadline; it was \(phase.words)\(waitedFor)",
       cause: warnings.isEmpty
         ? nil : "logged on the way: " + warnings.joined(separator: "; "),
-      remedy: phase.remedyAtDeadline)
+      remedy: remedy ?? phase.remedyAtDeadline)
   }
 
   /// The new process ended and systemd starts, or has started, another.
@@ -155,8 +155,8 @@ extension RolloutPhase {
     case .stopping: "see what the old process hangs on"
     case .starting: "see the unit's Type= and its journal: `systemctl status`, `keyturn logs`"
     case .waitingForPeers:
-      "the peers that it names are down, or run with other MINIO_* values: "
-        + "compare them with `keyturn plan`"
+      "the peers are down, or run with other MINIO_* values or another program: "
+        + "`keyturn status` compares them"
     case .waitingForDrives: "see the drives that it names, and that their hosts are up"
     case .waitingForQuorum: "see which erasure sets have too few drives: `mc admin info`"
     case .initialising:

@@ -80,6 +80,9 @@ struct StartLog: Sendable {
     if peers.take(line.statement) { describePeers() }
   }
 
+  /// What to do about the peers that the server waits for; nil if it waits for none, or has not said.
+  var peersRemedy: String? { waiting?.phase == .waitingForPeers ? peers.remedy : nil }
+
   private mutating func describePeers() {
     let text = peers.text
     if !text.isEmpty { waiting?.detail = text }

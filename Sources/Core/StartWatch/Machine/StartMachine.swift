@@ -335,7 +335,7 @@ package struct StartMachine: Sendable {
 
   mutating func finishLate(_ effects: inout [StartEffect]) {
     let failure = StartFailure.startDeadline(
-      phase: phase, waitedFor: detail, warnings: log.warnings)
+      phase: phase, waitedFor: detail, warnings: log.warnings, remedy: log.peersRemedy)
     finish(.failed(pending?.failure ?? failure), &effects)
   }
 }
