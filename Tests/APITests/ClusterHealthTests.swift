@@ -307,6 +307,26 @@ struct ClusterHealthTests {
     }
   }
 
+  @Test(
+    "a link that fails is wrong now, also where the node's judgement for a rollout is a warning")
+  func failingLink() {
+    let link = Finding.Link(keyManager: "https://kms-2:7373", stage: .tcp)
+    let judged = Finding(
+      .warning, rule: "kms-tcp", refusal: .keyManager, message: "refused", link: link)
+    for (verdict, level) in [
+      (ProbeVerdict.failed, ClusterHealth.Level.wrong), (.degraded, .remarked),
+    ] {
+      let stage = ProbeStageAnswer(
+        stage: .known(.tcp), verdict: .known(verdict), milliseconds: 1, detail: "refused")
+      let check = CheckAnswer(
+        node: "minio-1", endpoints: [ProbeAnswer(endpoint: link.keyManager, stages: [stage])],
+        drift: Drift(), findings: [judged], report: Self.well())
+      let health = ClusterHealth(
+        [NodeAnswer(name: "minio-1", result: .success(check.sight))], inventory: Self.inventory)
+      #expect(health.level == level && health.statements.count == 1)
+    }
+  }
+
   @Test("links of the node's own last look count as those of a check do")
   func links() {
     var status = NodeStatus(

@@ -23,7 +23,20 @@ extension NodeStatus {
 
 extension CheckAnswer {
   package var sight: NodeSight {
-    NodeSight(report: report, findings: findings + linkFindings + drift.findings)
+    NodeSight(report: report, findings: findings.map(raised) + linkFindings + drift.findings)
+  }
+
+  /// A link that fails is wrong now. For a rollout it is a warning where another Key Manager answers.
+  private func raised(_ finding: Finding) -> Finding {
+    guard finding.severity == .warning, let link = finding.link else { return finding }
+    let verdicts =
+      link.stage == nil
+      ? (back ?? []).filter { $0.keyManager == link.keyManager }.map(\.verdict)
+      : endpoints.filter { $0.endpoint == link.keyManager }.flatMap(\.stages)
+        .filter { $0.stage == link.stage }.map(\.verdict)
+    var finding = finding
+    if verdicts.contains(where: { $0 == .failed }) { finding.severity = .error }
+    return finding
   }
 
   /// What the probes saw and the node's own judgement does not say already.
