@@ -53,18 +53,23 @@ extension Node {
 
   /// The member answers somebody who asks about the rollout: what it says is durable.
   func check(_ reply: ParticipantReply, _ out: inout Outbox) {
-    guard isWritten else { return }
     let active = durable.active
     let isDurable =
       switch reply {
       case .promised(let value):
-        if case .accepted(let accepted)? = active?.stage { accepted == value } else { value == nil }
+        if case .accepted(let accepted)? = active?.stage {
+          accepted == value
+        } else {
+          active != nil && value == nil
+        }
       case .accepted: if case .accepted? = active?.stage { true } else { false }
-      case .outranked(let ballot): active?.promised == ballot
+      case .outranked(let ballot): active.map { $0.promised >= ballot } ?? (durable.last != nil)
       case .committed:
         switch active?.stage {
         case .committed, .watching: true
-        case .prepared, .accepted, nil: false
+        case .prepared, .accepted: false
+        // The end was written, and is not known to be.
+        case nil: durable.lastCommitted != nil
         }
       case .ended, .neverVoted, .replaced: true
       }
@@ -78,7 +83,7 @@ extension Node {
   ) {
     if reply == .neverVoted {
       host.neverVoted.insert(rollout)
-      if isWritten, durable.highestEpoch < course.rollout.epoch {
+      if durable.highestEpoch < course.rollout.epoch {
         out.violate(
           .durableFirst, "m\(index) says that it never voted on r\(rollout), and may do so yet")
       }
@@ -86,7 +91,7 @@ extension Node {
     if reply != .replaced, course.keys[index].addressee != incarnation {
       out.violate(.neverIsNever, "m\(index) answers in the place of the incarnation before")
     }
-    guard isWritten, let active = active(rollout) else { return }
+    guard let active = active(rollout) else { return }
     switch (content, reply) {
     case (.ask(.promise(let ballot)), .promised):
       if active.promised < ballot {
@@ -101,7 +106,6 @@ extension Node {
 
   /// A member asks the others only what it has done itself.
   func checkQuestion(_ question: RecoveryQuestion, _ rollout: Int, _ out: inout Outbox) {
-    guard isWritten else { return }
     let isDurable =
       switch question {
       case .promise(let ballot): active(rollout).map { $0.promised >= ballot } ?? false

@@ -64,7 +64,7 @@ extension Node {
     case .discard: keepStaged()
     case .arm(let active, let instant, _):
       let rollout = Names.place(active.rollout.id)
-      if isWritten, !isCommitted(rollout) {
+      if !isCommitted(rollout) {
         out.violate(.durableFirst, "m\(index) arms r\(rollout), and its record does not say commit")
       }
       if agent.fires.contains(where: { $0.rollout == rollout }) {
@@ -142,7 +142,6 @@ extension Node {
 
   private func concluded(_ finished: FinishedRollout, _ out: inout Outbox) {
     let rollout = Names.place(finished.rollout.id)
-    guard isWritten else { return }
     if durable.active?.rollout == finished.rollout || durable.last != finished {
       out.violate(
         .durableFirst, "m\(index) tells the end of r\(rollout), which is not in its record")

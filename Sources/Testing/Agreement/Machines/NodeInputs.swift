@@ -62,7 +62,7 @@ extension Node {
       if participant.assessing == course.rollout { continue }
       agent.voters.remove(rollout)
       let isYes = participant.record.active?.rollout == course.rollout
-      if isYes, isWritten, active(rollout) == nil {
+      if isYes, active(rollout) == nil, durable.last?.rollout != course.rollout {
         out.violate(.durableFirst, "m\(index) votes yes on r\(rollout), and its record does not")
       }
       out.messages.append(

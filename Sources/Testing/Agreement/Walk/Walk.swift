@@ -77,6 +77,7 @@ package struct Walk {
     let second = random.below(max(left, 1))
     while left > 0, violation == nil {
       if left == second, options.rollouts > 1 { begin() }
+      if random.chance(options.restlessness) { drawLinks() }
       if random.chance(options.mischief) { doMischief() } else if !doAnything() { break }
       left -= 1
       steps += 1

@@ -31,6 +31,8 @@ package struct WalkOptions: Sendable, Hashable {
   package var replacements = 0
   var flaw = CoordinatorHost.Flaw.none
   package var links = Links.even
+  /// How often the links become others, in ten thousand.
+  package var restlessness = 0
 
   /// What the links are like.
   package enum Links: Sendable, Hashable, CaseIterable {
@@ -70,6 +72,7 @@ package struct WalkOptions: Sendable, Hashable {
       mischief = [200, 800][random.below(2)]
     }
     links = Links.allCases[random.below(4)]
+    restlessness = [0, 0, 300, 1_000][random.below(4)]
     if random.below(32) == 0 {
       let member = random.below(members)
       flaw = [.clock(member), .noClock(member)][random.below(2)]
