@@ -83,7 +83,7 @@ package struct FileFailure: Error, Sendable, Hashable, CustomStringConvertible {
           "check who runs this, owner and mode of the file and of the directories above it, its attributes "
             + "(lsattr), and, for the agent, its unit's sandbox"
         )
-      case EEXIST: (.invalid, "nothing is ever overwritten; choose another place")
+      case EEXIST: (.invalid, "it is there already, and nothing is overwritten; name another place")
       case ENXIO, EISDIR: (.notRegular, "name a regular file")
       case ENAMETOOLONG, EINVAL: (.invalid, "check the path")
       default: (.system, "check the disk and the kernel's log")

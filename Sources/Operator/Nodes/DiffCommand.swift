@@ -41,7 +41,9 @@ struct DiffCommand: Command {
     for group in NodeNames.grouped(texts) {
       let names = NodeNames.folded(group.names)
       context.console.line("\(names): \(group.value[0])")
-      for line in group.value.dropFirst() { context.console.line("  " + line) }
+      for line in group.value.dropFirst() {
+        context.console.line(Console.difference("  " + line))
+      }
     }
     context.tellFailures(rows)
   }

@@ -132,7 +132,7 @@ struct SealRecoverCommand: Command {
     let seal = recovery.seal.text
     context.console.line(
       recovery.problem.map { "\(name): \($0); now it has the seal of the others: \(seal)" }
-        ?? "\(name): it has the seal of the others already: \(seal)")
+        ?? "\(name): already has the cluster's seal: \(seal)")
     return CommandResult(
       .done,
       nodes: [

@@ -65,6 +65,23 @@ struct StyledLine: Sendable, Hashable {
 }
 
 extension Console {
+  /// A line of a difference, which is green where it adds and red where it removes.
+  static func difference(_ text: String) -> StyledLine {
+    let style: StyledText.Style =
+      switch text.first(where: { $0 != " " }) {
+      case "+": .good
+      case "-": .bad
+      default: .plain
+      }
+    return StyledLine([StyledText(text, style)])
+  }
+
+  /// A line of the result, for people.
+  func line(_ line: StyledLine) {
+    guard format == .text else { return }
+    host.write(line.rendered(color: hasColor) + "\n", to: .standardOutput)
+  }
+
   func progress(_ line: StyledLine) {
     guard !isQuiet, format == .text else { return }
     host.write(line.rendered(color: hasColor) + "\n", to: .standardOutput)

@@ -16,7 +16,14 @@ extension ClusterPlan {
     }
     for group in NodeNames.grouped(texts) {
       console.progress(NodeNames.folded(group.names))
-      for line in group.value { console.prose("  " + line) }
+      for line in group.value {
+        let styled = Console.difference("  " + line)
+        if styled.parts[0].style == .plain {
+          console.prose("  " + line)
+        } else {
+          console.progress(styled)
+        }
+      }
     }
     for change in programChanges { console.prose(change) }
   }

@@ -232,6 +232,6 @@ struct ResolveCommand: Command {
       deadline: .inMilliseconds(answerMilliseconds))
     if let outcome = view?.outcome { return (NodeOutcome(outcome.kind), outcome.reason) }
     // It had no such rollout, or has aborted and forgotten it.
-    return (.untouched, "it holds no vote on it and did nothing for it")
+    return (.untouched, "not part of this rollout")
   }
 }

@@ -308,6 +308,23 @@ import Testing
     #expect(Sample.run("restart", agents(), outputFailure: full).code == .usage)
   }
 
+  @Test("what a plan adds is green and what it takes away red, on a terminal with colours only")
+  func coloredPlan() {
+    let agents = agents {
+      FakeAgent($0, plan: .sample($0, difference: ["+MINIO_A=1", "-MINIO_B=2"]))
+    }
+    let size = TerminalSize(columns: 100, rows: 24)
+    let colored = Sample.run("plan --settings kms.env", agents, terminal: size).host.output
+    #expect(colored.contains("\u{1B}[32m    +MINIO_A=1\u{1B}[0m"), "\(colored)")
+    #expect(colored.contains("\u{1B}[31m    -MINIO_B=2\u{1B}[0m"))
+    for host in [
+      Sample.run("plan --settings kms.env", agents).host,
+      Sample.run("plan --settings kms.env --no-color", agents, terminal: size).host,
+    ] {
+      #expect(host.output.contains("    +MINIO_A=1\n") && !host.output.contains("\u{1B}"))
+    }
+  }
+
   @Test("without a command the commands are listed, exit 64")
   func bare() {
     let (code, host) = Sample.run("", [])

@@ -96,7 +96,7 @@ package struct UnitDoctor: Sendable {
       add(
         .warning, isLimit ? "unit-start-limit-hit" : "unit-failed",
         isLimit
-          ? "systemd has given \(unit.id) up after \(unit.nRestarts) restarts (Result=\(unit.result)); a rollout resets that count before its own start"
+          ? "systemd stopped restarting \(unit.id) after \(unit.nRestarts) tries (Result=\(unit.result)); a rollout resets that count before its own start"
           : "\(unit.id) is failed (Result=\(unit.result)), so the other nodes run without this one",
         "keyturn logs --errors shows why it ended")
     }
