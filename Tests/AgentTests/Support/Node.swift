@@ -40,7 +40,7 @@ struct Node {
     settles: Bool = true, seals: Lock<[SealView]> = Lock([]),
     collectorTimes: CollectorTimes = CollectorTimes(), rollback: RollbackPolicy = .whenSafe,
     certificate: OwnCertificate? = nil,
-    outsideNodes: [String] = (1...9).map { "minio-\($0)" }
+    outsideNodes: [String] = (1...99).map { "minio-\($0)" }
   ) {
     self.host = host
     self.seals = seals
