@@ -49,7 +49,9 @@ struct CoordinatorHost: Hashable, Sendable {
     _ effect: CoordinatorEffect, _ now: Instant, _ out: inout Outbox
   ) {
     switch effect {
-    case .prepare(let name): send(name, .prepare, &out)
+    case .prepare(let name):
+      measure(Names.place(name), now, Walk.bootID, &out)
+      send(name, .prepare, &out)
     case .measure(let name): send(name, .heartbeat, &out)
     case .accept(let name, let value):
       check(name, value, now, &out)
@@ -108,13 +110,7 @@ struct CoordinatorHost: Hashable, Sendable {
     let name = Names.members[member]
     switch message.content {
     case .vote(.yes):
-      var isWide = false
-      if case .clock(member) = flaw { isWide = true }
-      let sent = isWide ? now.advanced(byMilliseconds: -1_000) : now
-      let sample = ClockSample(
-        requestSent: sent, requestReceived: now, answerSent: now, answerReceived: now,
-        bootID: bootID)
-      if flaw != .noClock(member) { drive(.clock(member: name, sample), now, &out) }
+      measure(member, now, bootID, &out)
       let isOther = flaw == .environment(member) && members > 1
       let isElsewhere = flaw == .keyManager(member) && members > 1
       drive(
@@ -146,6 +142,18 @@ struct CoordinatorHost: Hashable, Sendable {
     case .lost(.abort): drive(.silent(member: name, reason: ""), now, &out)
     case .prepare, .heartbeat, .accept, .decide, .ask, .answer: break
     }
+  }
+
+  /// Its clock is measured before a member is asked for its vote, and after it.
+  private mutating func measure(
+    _ member: Int, _ now: Instant, _ bootID: String, _ out: inout Outbox
+  ) {
+    if flaw == .noClock(member) { return }
+    let sent = flaw == .clock(member) ? now.advanced(byMilliseconds: -1_000) : now
+    let sample = ClockSample(
+      requestSent: sent, requestReceived: now, answerSent: now, answerReceived: now,
+      bootID: bootID)
+    drive(.clock(member: Names.members[member], sample), now, &out)
   }
 
   private static let digests = ["a", "b"].map { Digest.ofFields([$0]) }

@@ -65,11 +65,16 @@ extension Node {
       if isYes, active(rollout) == nil, durable.last?.rollout != course.rollout {
         out.violate(.durableFirst, "m\(index) votes yes on r\(rollout), and its record does not")
       }
-      out.messages.append(
-        Message(
-          rollout: rollout, from: index, to: Names.firstCoordinator + rollout,
-          content: .vote(isYes ? .yes : .no(Self.no))))
+      vote(isYes, rollout, course.rollout.epoch, &out)
     }
+  }
+
+  private mutating func vote(_ isYes: Bool, _ rollout: Int, _ epoch: UInt64, _ out: inout Outbox) {
+    if !isYes, durable.highestEpoch >= epoch { host.refused.insert(rollout) }
+    out.messages.append(
+      Message(
+        rollout: rollout, from: index, to: Names.firstCoordinator + rollout,
+        content: .vote(isYes ? .yes : .no(Self.no))))
   }
 
   // MARK: its own agent
@@ -86,6 +91,11 @@ extension Node {
     _ rollout: Int, _ mishap: inout Mishap, _ moment: Moment, _ out: inout Outbox
   ) {
     _ = perform(.overdue(id: "r\(rollout)", Self.no), &mishap, moment, &out)
+    // Who asked is answered now, whatever the machine makes of it.
+    if let assessing = participant.assessing, overdue == rollout {
+      agent.voters.remove(rollout)
+      vote(false, rollout, assessing.epoch, &out)
+    }
   }
 
   /// The rollout whose checks run, and whose vote is waited for.
