@@ -58,8 +58,6 @@ struct Node: Hashable, Sendable {
     /// A yes was given, and not taken back because it could not be written.
     var voted = Bits()
     var neverVoted = Bits()
-    /// A no was given when the epoch was durable: without it the same request counts again.
-    var refused = Bits()
     /// Counts the server's starts.
     var invocation = 0
   }

@@ -119,7 +119,7 @@ extension Node {
       case .prepared:
         if durable.active?.rollout != active.rollout {
           out.yeses.append(.init(rollout: rollout, member: index))
-          if host.neverVoted.contains(rollout) || host.refused.contains(rollout) {
+          if host.neverVoted.contains(rollout) {
             out.violate(.neverIsNever, "m\(index) votes yes on r\(rollout)")
           }
           if host.voted.contains(rollout), known.active == nil {

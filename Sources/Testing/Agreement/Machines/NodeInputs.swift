@@ -65,12 +65,11 @@ extension Node {
       if isYes, active(rollout) == nil, durable.last?.rollout != course.rollout {
         out.violate(.durableFirst, "m\(index) votes yes on r\(rollout), and its record does not")
       }
-      vote(isYes, rollout, course.rollout.epoch, &out)
+      vote(isYes, rollout, &out)
     }
   }
 
-  private mutating func vote(_ isYes: Bool, _ rollout: Int, _ epoch: UInt64, _ out: inout Outbox) {
-    if !isYes, durable.highestEpoch >= epoch { host.refused.insert(rollout) }
+  private func vote(_ isYes: Bool, _ rollout: Int, _ out: inout Outbox) {
     out.messages.append(
       Message(
         rollout: rollout, from: index, to: Names.firstCoordinator + rollout,
@@ -92,9 +91,9 @@ extension Node {
   ) {
     _ = perform(.overdue(id: "r\(rollout)", Self.no), &mishap, moment, &out)
     // Who asked is answered now, whatever the machine makes of it.
-    if let assessing = participant.assessing, overdue == rollout {
+    if overdue == rollout {
       agent.voters.remove(rollout)
-      vote(false, rollout, assessing.epoch, &out)
+      vote(false, rollout, &out)
     }
   }
 
