@@ -173,7 +173,7 @@ let package = Package(
       "World", "Testing/World",
       [
         "Model", "Crypto", "JSONCoding", "Linux", "Threads", "Secrets", "ServerUnit", "StartWatch",
-        "KeyManager", "Rollout", "HTTP", "API", "Coordination", "Agent", "Fibers",
+        "KeyManager", "Rollout", "HTTP", "API", "Coordination", "Agent", "Operator", "Fibers",
       ]),
     program("keyturn-world", "Testing/KeyturnWorld", ["World"]),
     program("keyturn-sim", "Testing/KeyturnSim", ["Agreement", "Simulator"]),

@@ -85,7 +85,7 @@ package final class Agent: Sendable {
       coordination: coordination)
     holds = StartHolds(site, rollouts: rollouts)
     member = Member(
-      site, times: times, damage: damage.refusal, rollouts: rollouts, timelines: timelines,
+      site, times: times, damage: damage, rollouts: rollouts, timelines: timelines,
       generations: generations, seals: seals, key: key, drift: drift, holds: holds,
       summary: summary, proposals: proposals, assessor: assessor)
     let known = [record.active?.rollout, record.last?.rollout, record.lastCommitted?.rollout]

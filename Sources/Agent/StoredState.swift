@@ -31,7 +31,9 @@ struct StoredState {
     // Without an incarnation it goes on with what was decided, and answers nobody.
     damage.hasLostPromises = incarnation == nil || record == nil
     participant = record ?? ParticipantRecord()
-    lastGeneration = need { () throws(Refusal) in try history.numbers().last ?? 0 } ?? 0
+    let number = need { () throws(Refusal) in try history.numbers().last ?? 0 }
+    damage.hasLostGenerations = number == nil
+    lastGeneration = number ?? 0
 
     confirmed = use(.confirmed, site) { () throws(Refusal) in try records.confirmed.load() } ?? nil
     drift = use(.drift, site) { () throws(Refusal) in try records.drift.load() ?? [] } ?? []
@@ -86,6 +88,8 @@ struct RecordDamage: Sendable {
   fileprivate(set) var refusal: Refusal?
   /// The record of what the member has promised is damaged: it can answer nobody.
   fileprivate(set) var hasLostPromises = false
+  /// Which generations are kept could not be read: none is added.
+  fileprivate(set) var hasLostGenerations = false
   /// All records that could not be read.
   fileprivate(set) var records: [DamagedRecord] = []
 }

@@ -214,6 +214,7 @@ final class MemberLink: Sendable {
     var last = (phase: Word<RolloutPhase>.known(.committed), detail: "")
     var isSilent = false
     while !isStopped.withLock({ $0 }) {
+      let soonest = Instant.inMilliseconds(Self.firstPauseMilliseconds)
       let request = AgentRequest.follow(
         id: runner.rollout.id, after: after, waitMilliseconds: Self.pollMilliseconds)
       do throws(LinkFailure) {
@@ -241,6 +242,8 @@ final class MemberLink: Sendable {
           inputs.post(.ended(member: name, outcome))
           return
         }
+        // A member that has no more to tell does not wait with its answer.
+        if steps.isEmpty, Clock.now() < soonest { wait(&pause) }
       } catch {
         if !isSilent {
           isSilent = true

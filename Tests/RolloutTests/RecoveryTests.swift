@@ -190,6 +190,34 @@ struct RecoveryTests {
     #expect(participant.doubt?.replaced == ["b", "c"])
   }
 
+  @Test("who has lost its incarnation ends what the others have ended, and tells each of them once")
+  func lostIncarnation() {
+    let outcome = Outcome(.aborted, "gone")
+    var participant = Participant(member: "a", incarnation: nil, record: asking().record)
+    _ = participant.handle(.started, at: moment)
+    _ = participant.handle(.woke, at: moment)
+    let told = RecoveryQuestion.decide(.abort, reason: "gone")
+    let second = Ballot(round: 2, proposer: "a")
+    #expect(participant.hear("b", .promise(second), .ended(outcome)).questions == [told, told])
+    #expect(participant.record.active == nil)
+    #expect(participant.record.last?.outcome == outcome)
+    #expect(participant.hear("b", told, .ended(outcome)) == [])
+    #expect(participant.hear("c", told, .ended(outcome)) == [])
+  }
+
+  @Test("heartbeats do not put off who has lost its incarnation: it can be told nothing")
+  func heardWithoutIncarnation() {
+    for incarnation in [life, nil] {
+      var record = ParticipantRecord()
+      record.active = ActiveRollout(
+        rollout: rollout, facts: facts, promised: .coordinator, stage: .prepared)
+      var participant = Participant(member: "a", incarnation: incarnation, record: record)
+      _ = participant.handle(.started, at: moment)
+      let isPutOff = !participant.handle(.heard(id: rollout.id), at: moment).isEmpty
+      #expect(isPutOff == (incarnation != nil))
+    }
+  }
+
   @Test("each member is asked in the name of the incarnation that the rollout lists for it")
   func addressees() {
     var other = rollout

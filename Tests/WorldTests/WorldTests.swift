@@ -12,6 +12,10 @@ import World
     }
   }
 
+  /// Each has failed, for a fault of the agent that docs/development/simulation.md describes.
+  @Test("what once failed holds", arguments: [35, 76, 127, 128, 293, 320] as [UInt64])
+  func onceFailed(seed: UInt64) { #expect(World.run(seed: seed).violations == []) }
+
   @Test("a trace tells what happened, with the time of the world")
   func traces() {
     let result = World.run(seed: 35, keepsTrace: true)

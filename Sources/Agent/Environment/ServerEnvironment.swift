@@ -222,8 +222,12 @@ struct ServerEnvironment {
 
   /// Whether UnsetEnvironment= takes it away (`strv_env_delete` of systemd).
   func isUnset(_ name: String, _ value: String) -> Bool {
-    let assignment = Array("\(name)=\(value)".utf8)
-    return unset.contains { $0 == name || $0.utf8.elementsEqual(assignment) }
+    unset.contains { entry in
+      let (entry, name) = (entry.utf8, name.utf8)
+      guard entry.starts(with: name) else { return false }
+      let rest = entry.dropFirst(name.count)
+      return rest.isEmpty || rest.first == 0x3D && rest.dropFirst().elementsEqual(value.utf8)
+    }
   }
 
   /// Every definition of the variable that any reader of any source sees; the same text of a file

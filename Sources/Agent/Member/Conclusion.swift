@@ -27,7 +27,7 @@ extension Member {
   ) throws(Refusal) {
     try seals.confirm(finished, turn)
     // What could not be read is not written over.
-    if let damage { throw damage }
+    if damage.hasLostGenerations, let refusal = damage.refusal { throw refusal }
     let content = finished.rollout.content(of: site.node)
     let path = content?.path ?? site.inventory.environmentFile
     guard let bytes = try site.ports.file.read(path) else { return }

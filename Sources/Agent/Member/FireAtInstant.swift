@@ -138,7 +138,8 @@ extension Member {
   private func wasRestarted(
     _ unit: UnitState?, _ active: ActiveRollout, _ content: MemberContent, since instant: Instant?
   ) throws(Refusal) -> Bool {
-    guard let unit, unit.mainPID > 0, !unit.invocationID.isEmpty,
+    // Also one that has ended since: systemd has had it started once.
+    guard let unit, !unit.invocationID.isEmpty,
       unit.invocationID != active.facts.invocation,
       try site.ports.file.read(content.path).map(Digest.sha256) == content.after
     else { return false }

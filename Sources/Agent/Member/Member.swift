@@ -25,15 +25,15 @@ final class Member: Sendable {
   let summary: RolloutSummary
   let proposals: ProposalKeeper
   let assessor: Assessor
-  /// Why no rollout may be voted on: a damaged record.
-  let damage: Refusal?
+  /// Because of which no rollout may be voted on.
+  let damage: RecordDamage
   /// Wakes the Participant.
   let alarm = Alarm()
 
   var state: Lock<MemberState.State> { rollouts.state }
 
   init(
-    _ site: Site, times: RecoveryTimes, damage: Refusal?, rollouts: MemberState,
+    _ site: Site, times: RecoveryTimes, damage: RecordDamage, rollouts: MemberState,
     timelines: Timelines, generations: Generations, seals: SealKeeper, key: KeyDrift,
     drift: DriftWatch, holds: StartHolds, summary: RolloutSummary, proposals: ProposalKeeper,
     assessor: Assessor

@@ -160,7 +160,7 @@ extension Member {
 
   /// A file staged by an agent that died before it had voted belongs to nobody.
   func removeOrphans() {
-    if damage != nil { return }
+    if damage.refusal != nil { return }
     // Where it staged is in no record then: beside one of the files that the environment is from.
     if let files = ServerView(site).server?.files {
       state.update { $0.targets.formUnion(files) }

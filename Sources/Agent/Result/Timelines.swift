@@ -10,6 +10,8 @@ final class Timelines: Sendable {
   private let site: Site
   private let records: TimelineRecords
   private let current = Lock<Timeline?>(nil)
+  /// Those that another rollout has taken the place of and that may not be written down as they ended.
+  private let replaced = Lock([Timeline]())
 
   /// Goes on with the timeline of the rollout that the record says; blocks on the disk.
   init(_ site: Site, resuming record: ParticipantRecord) {
@@ -19,7 +21,12 @@ final class Timelines: Sendable {
     if let id = record.active?.rollout.id ?? record.last?.rollout.id {
       site.attempt(.warning) { () throws(Refusal) in kept = try records.load(id) }
     }
-    current.update { [kept] in $0 = Timeline(kept, record, at: time) }
+    let resumed = Timeline(kept, record, at: time)
+    current.update { $0 = resumed }
+    // The agent before may have died between the record that ends it and this one: who follows it waits for the end.
+    if resumed?.outcome != kept?.outcome {
+      site.attempt(.warning) { () throws(Refusal) in try records.save { resumed } }
+    }
   }
 
   /// Now, by both clocks.
@@ -33,7 +40,11 @@ final class Timelines: Sendable {
 
   func begin(_ rollout: Rollout) {
     let now = time
-    current.update { $0 = Timeline(rollout, at: now) }
+    let before = current.update { timeline in
+      defer { timeline = Timeline(rollout, at: now) }
+      return timeline
+    }
+    if let before { replaced.update { $0.append(before) } }
     note(rollout.id, .preparing, "")
   }
 
@@ -52,10 +63,16 @@ final class Timelines: Sendable {
     change(id) { $0.append(phase, detail, at: $1) }
   }
 
-  /// Has the timeline written down as it is by then. Does not block: nobody waits for the disk.
+  /// Has the timeline written down as it is by then, and before it the one whose place it took. Does not block: nobody
+  /// waits for the disk.
   func keep() {
     let write: @Sendable () -> Void = { [self] in
-      do throws(Refusal) { try records.save { current.withLock { $0 } } } catch {
+      do throws(Refusal) {
+        while let before = replaced.update({ $0.isEmpty ? nil : $0.removeFirst() }) {
+          try records.save { before }
+        }
+        try records.save { current.withLock { $0 } }
+      } catch {
         site.log(.warning, "a timeline is not kept: \(error.message)")
       }
     }

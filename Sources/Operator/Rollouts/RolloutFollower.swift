@@ -229,12 +229,14 @@ struct RolloutFollower: Sendable {
           .follow(id: id, after: after, waitMilliseconds: wait), lane: .following,
           deadline: .inMilliseconds(wait + CommandContext.answerMilliseconds))
         wait = pollMilliseconds
+        let isNews = view.events.last.map { $0.sequence > after } ?? false
         after = view.events.last?.sequence ?? after
         isEnded = view.outcome != nil
         heard.post(.view(name, view))
-        if !isEnded { continue }
+        if !isEnded, isNews { continue }
       } catch { heard.post(.trouble(name, error)) }
-      // Its outcome is known, but perhaps not yet the rollout's result.
+      // Its outcome is known, but perhaps not yet the rollout's result; or it had nothing to tell, and may not have
+      // waited with that.
       Clock.sleep(until: .inMilliseconds(pauseMilliseconds))
     }
   }

@@ -18,6 +18,8 @@ package final class FiberRuntime: SimulatedRuntime, @unchecked Sendable {
     case stuck([String])
     /// The time does not move: a program that waits by asking again and again.
     case spinning(String)
+    /// The world has seen enough: why.
+    case givenUp(String)
   }
 
   /// The world's time, nanoseconds.
@@ -41,6 +43,7 @@ package final class FiberRuntime: SimulatedRuntime, @unchecked Sendable {
   package private(set) var switches = 0
   /// The fiber that has gone on for so long without waiting for anything.
   private var spinner: Fiber?
+  private var reasonToGiveUp: String?
   /// After how many points at which it could have switched that is taken for an endless loop.
   private static let spinLimit = 1_000_000
 
@@ -67,6 +70,7 @@ package final class FiberRuntime: SimulatedRuntime, @unchecked Sendable {
   /// Runs fibers until the world's time is `end`, or nothing can run any more.
   package func run(until end: Int64) -> End {
     while true {
+      if let reasonToGiveUp { return .givenUp(reasonToGiveUp) }
       if let spinner { return .spinning("\(spinner.process.name)/\(spinner.name)") }
       if let fiber = takeReady() {
         switches += 1
@@ -118,9 +122,15 @@ package final class FiberRuntime: SimulatedRuntime, @unchecked Sendable {
       .map { "\($0.process.name)/\($0.name)" }.sorted()
   }
 
+  /// Ends the run; a fiber that calls it never runs again.
+  package func giveUp(_ reason: String) {
+    reasonToGiveUp = reason
+    leave()
+  }
+
   /// Adds to the digest of the run.
   package func note(_ text: some Sequence<UInt8>) {
-    for byte in text { digest = (digest ^ UInt64(byte)) &* 0x100_0000_01b3 }
+    for byte in Array(text) { digest = (digest ^ UInt64(byte)) &* 0x100_0000_01b3 }
   }
 
   /// The process of the fiber that runs; nil outside of all.
@@ -148,7 +158,7 @@ package final class FiberRuntime: SimulatedRuntime, @unchecked Sendable {
     current.passes += 1
     if current.passes > Self.spinLimit { spinner = current }
     // Nothing switches here again.
-    if !current.process.isAlive || spinner != nil { leave() }
+    if !current.process.isAlive || spinner != nil || reasonToGiveUp != nil { leave() }
     if hesitation > 0, numbers.next() & 65_535 < hesitation {
       // Mostly less than a millisecond; now and then seconds, past any deadline of a question.
       let most: UInt64 = numbers.next() & 63 == 0 ? 3_000_000_000 : 1_000_000

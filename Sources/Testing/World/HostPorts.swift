@@ -30,117 +30,13 @@ extension SimulatedHost {
   }
 }
 
-/// The host's files, each change durable only after ``syncDirectory(of:)``.
-struct HostFiles: EnvironmentFilePort {
-  let host: SimulatedHost
-
-  func read(_ path: String) throws(Refusal) -> [UInt8]? {
-    host.enter()
-    return host.files[path]
-  }
-  func read(_ path: String, seenBy pid: Int32) throws(Refusal) -> [UInt8]? { try read(path) }
-  func changed(_ path: String) throws(Refusal) -> Int64? { host.files[path] == nil ? nil : 0 }
-  func changed(_ path: String, seenBy pid: Int32) throws(Refusal) -> Int64? { try changed(path) }
-  func place(of path: String, for account: ServiceAccount) throws(Refusal) -> ConfigFilePlace {
-    ConfigFilePlace(path: path, steps: [path], exists: host.files[path] != nil)
-  }
-  func paths(matching pattern: String) throws(Refusal) -> [String] {
-    host.files[pattern] == nil ? [] : [pattern]
-  }
-  func obstacle(reading path: String, as account: ServiceAccount) throws(Refusal) -> String? { nil }
-  func checkReplaceable(_ path: String) throws(Refusal) { host.enter() }
-
-  func stage(
-    _ bytes: [UInt8], at path: String, tag: String, before: Digest?, owner: ServiceAccount?
-  ) throws(Refusal) {
-    try write("stage \(path)")
-    guard host.files[path].map(Digest.sha256) == before else {
-      throw Refusal(.vote, "\(host.name): \(path) is not what it was")
+extension SimulatedHost {
+  /// A question to systemd.
+  fileprivate func enterBus() throws(Refusal) {
+    enter()
+    if isBusAway {
+      throw Refusal(.unit, "\(name): connect to the system bus: Connection refused")
     }
-    host.staged[tag] = (path, bytes)
-    host.enter()
-  }
-
-  func install(at path: String, tag: String, before: Digest?, after: Digest) throws(Refusal) {
-    try write("replace \(path)")
-    let now = host.files[path].map(Digest.sha256)
-    if now == after { return }
-    guard now == before, let staged = host.staged[tag], staged.path == path,
-      Digest.sha256(staged.bytes) == after
-    else { throw Refusal(.vote, "\(host.name): \(path) is not what was voted on") }
-    host.world.installed(on: host, tag, after)
-    host.unsynced[path] = (
-      host.unsynced[path].map(\.file) ?? host.files[path], tag, staged.bytes
-    )
-    host.files[path] =
-      host.world.planted == .otherFileInstalled ? staged.bytes + [0x0A] : staged.bytes
-    host.staged[tag] = nil
-    host.stirs += 1
-    host.stir()
-    host.enter()
-  }
-
-  func syncDirectory(of path: String) throws(Refusal) {
-    try write("sync the directory of \(path)")
-    if host.world.planted != .syncIgnored { host.unsynced[path] = nil }
-    host.enter()
-  }
-
-  func discard(beside path: String, allExcept tags: [String]) throws(Refusal) {
-    host.enter()
-    if host.world.planted == .discardIgnored { return }
-    host.staged = host.staged.filter { $0.value.path != path || tags.contains($0.key) }
-    host.enter()
-  }
-
-  private func write(_ attempt: String) throws(Refusal) {
-    host.enter()
-    host.take(upTo: host.world.faults.diskMicroseconds)
-    if let failure = host.diskFailure { throw Refusal(.file, "\(attempt): \(failure)") }
-  }
-}
-
-/// The agent's records: one is replaced at some instant of the call, and durable when it returns.
-struct HostRecords: RecordPort {
-  let host: SimulatedHost
-  var directory: String { "/var/lib/keyturn" }
-
-  func guardEvidence(of invocation: String) throws(Refusal) -> [UInt8]? {
-    JSON.encode(GuardEvidence(invocation: invocation, key: nil, realtimeMicroseconds: 0))
-  }
-  func load(_ name: String) throws(Refusal) -> [UInt8]? {
-    host.enter()
-    return host.records[name]
-  }
-
-  func save(_ name: String, _ bytes: [UInt8]) throws(Refusal) {
-    try write("write \(name)") {
-      if name == "rollout", host.world.planted == .promiseForgotten { return }
-      host.records[name] = bytes
-      host.world.runtime.note(bytes)
-      if name == "rollout" { host.world.promised(host) }
-    }
-  }
-
-  func remove(_ name: String) throws(Refusal) {
-    try write("remove \(name)") { host.records[name] = nil }
-  }
-
-  /// Where the disk is full, the last step may have failed only: then it is done all the same.
-  private func write(_ attempt: String, _ change: () -> Void) throws(Refusal) {
-    host.enter()
-    host.take(upTo: host.world.faults.diskMicroseconds)
-    let failure = host.diskFailure
-    if failure == nil || host.world.chance(32) { change() }
-    host.take(upTo: host.world.faults.diskMicroseconds)
-    host.enter()
-    if let failure { throw Refusal(.file, "\(attempt): \(failure)") }
-  }
-
-  func list(_ folder: String) throws(Refusal) -> [String] {
-    host.enter()
-    return host.records.keys.filter { $0.hasPrefix("\(folder)/") }
-      .map { String($0.dropFirst(folder.utf8.count + 1)) }.sorted()
   }
 }
 
@@ -148,15 +44,16 @@ struct HostUnit: UnitPort {
   let host: SimulatedHost
 
   func state(deadline: Instant) throws(Refusal) -> UnitState {
-    host.enter()
+    try host.enterBus()
     host.take(upTo: 500)
     return host.unit
   }
   func manager(deadline: Instant) throws(Refusal) -> ManagerState {
-    ManagerState(version: "252.39", environment: ["LANG=C.UTF-8"])
+    try host.enterBus()
+    return ManagerState(version: "252.39", environment: ["LANG=C.UTF-8"])
   }
   func restart(deadline: Instant) throws(Refusal) {
-    host.enter()
+    try host.enterBus()
     host.take(upTo: 1_000)
     host.world.restartOrdered(host)
     host.restartServer()
@@ -164,19 +61,20 @@ struct HostUnit: UnitPort {
     host.enter()
   }
   func stop(deadline: Instant) throws(Refusal) {
-    host.enter()
+    try host.enterBus()
     if !host.stopServer(until: deadline) {
       throw Refusal(.unit, "\(host.name): the server has not stopped in time")
     }
     host.enter()
   }
   func start(deadline: Instant) throws(Refusal) {
-    host.enter()
+    try host.enterBus()
     host.startServer()
     host.enter()
   }
-  func resetFailed(deadline: Instant) throws(Refusal) { host.enter() }
+  func resetFailed(deadline: Instant) throws(Refusal) { try host.enterBus() }
   func change(after state: UnitState, deadline: Instant) throws(Refusal) -> UnitState? {
+    try host.enterBus()
     while host.unit == state {
       if Clock.now() >= deadline { return nil }
       host.world.runtime.park(at: host.changed, until: deadline.nanoseconds)
@@ -303,7 +201,7 @@ struct HostFileWatch: FileWatchPort {
   }
 }
 
-/// Key Managers that are all well, and a server that answers when it runs.
+/// Key Managers that are all well or all away, and a server that answers when it runs.
 struct HostProbes: ProbePort {
   let host: SimulatedHost
 
@@ -311,11 +209,11 @@ struct HostProbes: ProbePort {
     _ settings: KeyManagerSettings, surroundings: ServerSurroundings, deadline: Instant
   ) -> [EndpointReport] {
     host.take(upTo: 3_000)
-    return settings.endpoints.map { Self.fine($0.text) }
+    return settings.endpoints.map { report($0.text) }
   }
   func keyManagers(
     at hosts: [HostPort], surroundings: ServerSurroundings, deadline: Instant
-  ) -> [EndpointReport] { hosts.map { Self.fine(Endpoint(host: $0.host, port: $0.port).text) } }
+  ) -> [EndpointReport] { hosts.map { report(Endpoint(host: $0.host, port: $0.port).text) } }
   func ownServer(_ server: ServerArguments, deadline: Instant) -> OwnServer {
     .answers(
       ServerFace(publicKey: nil, validUntil: nil, host: .sha256([1]), status: 200), port: 9000)
@@ -340,10 +238,18 @@ struct HostProbes: ProbePort {
     let key = host.environment.last { $0.name == "MINIO_KMS_SSE_KEY" }?.value
     return key.map { .defaultKey($0) } ?? .untold("not asked")
   }
-  private static func fine(_ endpoint: String) -> EndpointReport {
-    EndpointReport(
+  private func report(_ endpoint: String) -> EndpointReport {
+    let isUp = host.world.keyManagerIsUp
+    return EndpointReport(
       endpoint: endpoint, address: "192.0.2.1",
-      stages: ProbeStage.allCases.map { StageResult($0, .fine, milliseconds: 1, detail: "") })
+      stages: ProbeStage.allCases.map { stage in
+        switch stage {
+        case .dns: StageResult(stage, .fine, milliseconds: 1, detail: "")
+        case .tcp where !isUp:
+          StageResult(stage, .failed, milliseconds: 1, detail: "connection refused")
+        default: StageResult(stage, isUp ? .fine : .notChecked, milliseconds: 1, detail: "")
+        }
+      })
   }
 }
 

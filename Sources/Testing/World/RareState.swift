@@ -20,4 +20,12 @@ package enum RareState: String, CaseIterable, Sendable {
   case killedCommitted = "killed when committed"
   case killedWatching = "killed when watching"
   case powerCutInRollout = "power cut in a rollout"
+  /// The start guard has refused a start.
+  case startRefused = "start refused"
+  case rolledBackByItself = "rolled back by itself"
+  case rollbackInDoubt = "rollback in doubt"
+  /// An agent was killed while its server was held for a rollback.
+  case killedHeld = "killed while held"
+  case withdrawn
+  case replacedInRollout = "replaced in a rollout"
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import API
 internal import Agent
 internal import Crypto
 internal import Fibers
@@ -23,7 +24,7 @@ final class SimulatedHost: @unchecked Sendable {
   private(set) var program: SimulatedProcess?
   private(set) var agent: Agent?
   /// The service manager; another one after each boot.
-  private var manager: SimulatedProcess
+  private(set) var manager: SimulatedProcess
   private(set) var boot = 1
   /// Whether its power is gone.
   private(set) var isOff = false
@@ -32,6 +33,9 @@ final class SimulatedHost: @unchecked Sendable {
 
   /// Two locks that are taken in the wrong order: see ``Planted``.
   private let twoLocks = (Lock(0), Lock(0))
+
+  /// Whether the agent is killed at its next call.
+  var isDoomed = false
 
   // The disk.
   var files: [String: [UInt8]]
@@ -44,35 +48,35 @@ final class SimulatedHost: @unchecked Sendable {
   /// Why nothing can be written; nil if it can.
   var diskFailure: String?
 
-  // systemd.
+  /// Names of records that cannot be read: their checksums are wrong.
+  var damaged: Set<String> = []
+
+  // systemd, and the server.
   var unit: UnitState
   var environment: [EnvironmentVariable] = []
-  private var job = 0
-  /// Digests of files with which the server ends before it is ready.
-  var unstartable: Set<Digest> = []
+  var job = 0
+  var starts = 0
+  /// How the server ends with a region, by its name.
+  var badRegions: [String: BadStart] = [:]
   var journal: [JournalEntry] = []
+  /// What the start guard has left, by its path.
+  var evidence: [String: [UInt8]] = [:]
+  /// Whether the bus does not answer.
+  var isBusAway = false
+  /// The keys with which the server may have encrypted something.
+  var encryptedWith: Set<String> = []
 
-  /// Restarts of the server that each rollout asked for, by the boot and its id.
-  var restarts: [String: Int] = [:]
+  /// What the world knows of it.
+  var history = HostHistory()
 
-  init(_ name: String, _ world: World, file: String, clock: SimulatedClock) {
+  init(_ name: String, _ world: World, clock: SimulatedClock) {
     self.name = name
     self.world = world
     self.clock = clock
     changed.initialize(to: 0)
-    files = [Self.environmentFile: Array(file.utf8)]
+    files = [Self.environmentFile: Array(world.firstFile.utf8)]
     manager = SimulatedProcess("systemd@\(name)", clock)
-    unit = UnitState(
-      id: "minio.service", activeState: "active", subState: "running", mainPID: 100,
-      invocationID: Self.identity(name, 0, 0, 0)
-    ) {
-      $0.user = "minio-user"
-      $0.environmentFiles = [.init(path: Self.environmentFile, isOptional: true)]
-      $0.execStart = ["/usr/local/bin/minio", "server", "$MINIO_OPTS", "$MINIO_VOLUMES"]
-      $0.startPre = [.init(words: ["/usr/local/bin/keyturn", "guard"], flags: ["privileged"])]
-      $0.restart = "always"
-      $0.unsetEnvironment = LoaderVariables.all
-    }
+    unit = Self.freshUnit(Self.identity(name, 0, 0))
     environment = Self.variables(files[Self.environmentFile] ?? [])
   }
 
@@ -84,11 +88,13 @@ final class SimulatedHost: @unchecked Sendable {
     locks.0.withLock { _ in locks.1.withLock { $0 += 1 } }
   }
 
-  var bootID: String { Self.identity(name, boot, 0, 0) }
+  var bootID: String { identity(0) }
 
-  /// 32 hexadecimal digits, as systemd's.
-  private static func identity(_ name: String, _ boot: Int, _ job: Int, _ attempt: Int) -> String {
-    String(Digest.sha256(Array("\(name) \(boot) \(job) \(attempt)".utf8)).hex.prefix(32))
+  /// The invocation of a start, and with 0 the boot: 32 hexadecimal digits, as systemd's.
+  func identity(_ start: Int) -> String { Self.identity(name, boot, start) }
+
+  private static func identity(_ name: String, _ boot: Int, _ start: Int) -> String {
+    String(Digest.sha256(Array("\(name) \(boot) \(start)".utf8)).hex.prefix(32))
   }
 
   /// A call of the agent's comes in here, or goes back: other fibers may run, and in some runs the agent is killed just
@@ -96,7 +102,7 @@ final class SimulatedHost: @unchecked Sendable {
   func enter() {
     world.runtime.pass()
     guard let program, world.runtime.process === program, world.isStormy else { return }
-    if world.runtime.random() & 65_535 < world.faults.killsOf65536 {
+    if isDoomed || world.runtime.random() & 65_535 < world.faults.killsOf65536 {
       killAgent(reviving: true)
     }
   }
@@ -108,16 +114,6 @@ final class SimulatedHost: @unchecked Sendable {
   func take(upTo microseconds: Int64) {
     let nanoseconds = Int64(world.runtime.random() % UInt64(microseconds * 1_000 + 1))
     Clock.sleep(until: Instant(nanoseconds: Clock.now().nanoseconds + nanoseconds))
-  }
-
-  /// What systemd makes of a simple file.
-  static func variables(_ file: [UInt8]) -> [EnvironmentVariable] {
-    String(decoding: file, as: UTF8.self).split(separator: "\n").compactMap { line in
-      guard !line.hasPrefix("#"), let equals = line.firstIndex(of: "=") else { return nil }
-      let value = line[line.index(after: equals)...].filter { $0 != "\"" }
-      return EnvironmentVariable(name: String(line[..<equals]), value: String(value))
-    }
-    .sorted { $0.name < $1.name }
   }
 
   // MARK: the agent
@@ -158,6 +154,7 @@ final class SimulatedHost: @unchecked Sendable {
     world.killed(self)
     program = nil
     agent = nil
+    isDoomed = false
     if reviving {
       world.runtime.spawn("revive", in: manager) { [self] in
         // RestartSec= of keyturnd.service.
@@ -183,14 +180,19 @@ final class SimulatedHost: @unchecked Sendable {
     isOff = true
     world.runtime.kill(manager)
     killAgent(reviving: false)
-    unit.activeState = "inactive"
-    unit.subState = "dead"
-    unit.mainPID = 0
-    unit.invocationID = ""
-    unit.job = nil
-    environment = []
-    journal = []
+    loseServer()
     stir()
+  }
+
+  /// Another host takes the name: with the file that hosts are installed with, and an empty state directory.
+  func replace() {
+    if promised?.active != nil { world.reached.insert(.replacedInRollout) }
+    powerCut()
+    world.trace("\(name): replaced")
+    files = [Self.environmentFile: Array(world.firstFile.utf8)]
+    (staged, records, damaged, encryptedWith) = ([:], [:], [], [])
+    history = HostHistory()
+    history.isReplaced = true
   }
 
   /// Power is back: another boot, the agent, then the server.
@@ -204,121 +206,42 @@ final class SimulatedHost: @unchecked Sendable {
     startAgent(isBoot: true)
   }
 
-  // MARK: the server
-
-  /// Stops the server if it runs, and starts it: a job of the service manager's.
-  func restartServer() {
-    let job = newJob()
-    world.runtime.spawn("job-\(job)", in: manager) { [self] in
-      if self.job != job { return }
-      if unit.mainPID != 0 {
-        unit.activeState = "deactivating"
-        unit.subState = "stop-sigterm"
-        stir()
-        take(upTo: world.faults.stopMicroseconds)
-        if self.job != job { return }
-        end()
-      }
-      start(job)
-    }
-  }
-
-  /// Stops the server: a job of the service manager's, which goes on if its caller is killed. Blocks until it has
-  /// stopped, or the deadline has come (false).
-  func stopServer(until deadline: Instant) -> Bool {
-    let job = newJob()
-    world.runtime.spawn("job-\(job)", in: manager) { [self] in
-      if unit.mainPID != 0 {
-        unit.activeState = "deactivating"
-        stir()
-        take(upTo: world.faults.stopMicroseconds)
-        if self.job != job { return }
-        end()
-      }
-      unit.activeState = "inactive"
-      unit.subState = "dead"
-      unit.job = nil
-      stir()
-    }
-    while self.job == job, unit.activeState != "inactive" {
-      if Clock.now() >= deadline { return false }
-      world.runtime.park(at: changed, until: deadline.nanoseconds)
-    }
-    return true
-  }
-
-  func startServer() {
-    let job = newJob()
-    world.runtime.spawn("job-\(job)", in: manager) { [self] in start(job) }
-  }
-
-  /// Takes the place of the job before.
-  private func newJob() -> Int {
-    job += 1
-    unit.job = .init(id: UInt32(job), path: "/org/freedesktop/systemd1/job/\(job)")
-    stir()
-    return job
-  }
-
-  private func end() {
-    unit.mainPID = 0
-    environment = []
-    stir()
-  }
-
-  private func start(_ job: Int) {
-    var attempt = 0
-    while self.job == job {
-      attempt += 1
-      let file = files[Self.environmentFile] ?? []
-      unit.invocationID = Self.identity(name, boot, job, attempt)
-      unit.mainPID = Int32(1_000 + job * 10 + attempt)
-      unit.execMainPID = unit.mainPID
-      unit.execMainStartMonotonicMicroseconds = Clock.monotonicMicroseconds()
-      unit.execMainStartRealtimeMicroseconds = UInt64(max(0, Clock.realtimeMicroseconds()))
-      unit.activeState = "activating"
-      unit.subState = "start"
-      environment = Self.variables(file)
-      stir()
-      take(upTo: 300_000)
-      if self.job != job { return }
-      if !unstartable.contains(Digest.sha256(file)) {
-        write("INFO: All MinIO sub-systems initialized successfully in 1s")
-        unit.activeState = "active"
-        unit.subState = "running"
-        unit.job = nil
-        write("MinIO AIStor Server")
-        stir()
-        return
-      }
-      write("FATAL Unable to initialize config system: Invalid environment variable")
-      end()
-      unit.activeState = "activating"
-      unit.subState = "auto-restart"
-      unit.job = nil
-      stir()
-      Clock.sleep(until: .inMilliseconds(5_000))
-    }
-  }
-
-  private func write(_ line: String) {
-    journal.append(
-      JournalEntry(
-        cursor: "s=1;i=\(journal.count + 1);b=\(bootID)",
-        realtimeMicroseconds: Clock.realtimeMicroseconds(),
-        monotonicMicroseconds: Clock.monotonicMicroseconds(), bootID: bootID,
-        invocationID: unit.invocationID, pid: unit.mainPID, priority: 6, identifier: "minio",
-        message: line))
-    stir()
-  }
-
-  /// Whether the server takes requests.
-  var isServing: Bool { unit.activeState == "active" && unit.mainPID != 0 }
-
   // MARK: what the checks look at
 
   /// What the member has promised, as its disk says; nil before its first start.
   var promised: ParticipantRecord? {
     records["rollout"].flatMap { try? JSON.decode(ParticipantRecord.self, from: $0) }
   }
+
+  /// The key that is sealed here; nil if none.
+  var sealedKey: String? {
+    let record = SealRecord(cluster: nil) { file throws(Refusal) in records[file.rawValue] }
+    guard case .sealed(let seal) = record else { return nil }
+    return seal.keyName
+  }
+}
+
+/// What the world has seen of a host, whoever runs on it.
+struct HostHistory {
+  /// Restarts of the server that each rollout asked for, by the boot and its id.
+  var restarts: [String: Int] = [:]
+  /// The rollouts on which it has voted yes, by their ids.
+  var votes: Set<String> = []
+  /// What configuration management was told last that this node proposes.
+  var proposal = ProposalTold.unknown
+  /// Whether somebody has edited its file by hand.
+  var isEdited = false
+  /// Whether another host has taken its name, or a record was damaged.
+  var isReplaced = false
+  /// Whether nobody has touched it but its agents.
+  var isUntouched: Bool { !isEdited && !isReplaced }
+}
+
+/// What somebody was told that a node proposes.
+enum ProposalTold: Hashable {
+  /// A command about it is under way, or was killed.
+  case unknown
+  case nothing
+  /// Settings, by their digest.
+  case settings(Digest)
 }

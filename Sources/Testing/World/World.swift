@@ -25,7 +25,7 @@ package final class World: @unchecked Sendable {
   private(set) var network: WorldNetwork!
   private(set) var hosts: [SimulatedHost] = []
   private var numbers: SplitMix
-  private var violations: [String] = []
+  var violations: [String] = []
   private var lines: [String] = []
   private let keepsTrace: Bool
   let planted: Planted?
@@ -36,14 +36,27 @@ package final class World: @unchecked Sendable {
   let outside = SimulatedProcess(
     "world", SimulatedClock(bootOffset: 0, realOffset: 0, driftMillionths: 0))
   var reached: Set<RareState> = []
+  var keyManagerIsUp = true
   /// What is known of the decision of each rollout.
   var decisions: [String: (decision: Decision, member: String)] = [:]
 
   static let cluster = "prod"
   /// Faults come until then, seconds of the world; after it everything heals.
   private static let stormSeconds: Int64 = 60
+  /// So long after it nobody is in doubt any more of a rollout that was under way.
+  private static let doubtSeconds: Int64 = 30
   /// So long after it the cluster must be at rest.
   private static let healSeconds: Int64 = 240
+
+  /// The environment file that hosts are installed with.
+  var firstFile: String {
+    """
+    MINIO_VOLUMES="http://minio-{1...\(inventory.nodes.count)}:9000/data"
+    MINIO_ROOT_USER="admin"
+    MINIO_ROOT_PASSWORD="password"
+
+    """
+  }
 
   init(seed: UInt64, keepsTrace: Bool, planted: Planted?) {
     var numbers = SplitMix(seed &* 0x2545_f491_4f6c_dd1d)
@@ -55,7 +68,8 @@ package final class World: @unchecked Sendable {
     let names = (1...count).map { "minio-\($0)" }
     inventory = Inventory(
       cluster: Self.cluster, nodes: names.map { .init(name: $0, address: $0) },
-      environmentFile: SimulatedHost.environmentFile, timeouts: .init(settleSeconds: 1),
+      environmentFile: SimulatedHost.environmentFile,
+      timeouts: .init(startSeconds: 20, settleSeconds: 1),
       rollback: .whenSafe)
     self.numbers = numbers
     network = WorldNetwork(self)
@@ -64,12 +78,7 @@ package final class World: @unchecked Sendable {
         bootOffset: Int64(self.numbers.next() % 1_000_000_000_000),
         realOffset: 1_700_000_000_000_000_000 + Int64(self.numbers.next() % 2_000_000_000),
         driftMillionths: Int64(self.numbers.next() % 100) - 50)
-      hosts.append(
-        SimulatedHost(
-          name, self,
-          file:
-            "MINIO_VOLUMES=\"http://minio-{1...\(count)}:9000/data\"\nMINIO_ROOT_USER=\"admin\"\nMINIO_ROOT_PASSWORD=\"password\"\n",
-          clock: clock))
+      hosts.append(SimulatedHost(name, self, clock: clock))
     }
   }
 
@@ -89,6 +98,11 @@ package final class World: @unchecked Sendable {
     runtime.spawn("faults", in: outside) { [self] in storm() }
     advance(toSecond: Self.stormSeconds)
     heal()
+    let doubts = inDoubt()
+    advance(toSecond: Self.stormSeconds + Self.doubtSeconds)
+    for (host, rollout) in inDoubt() where doubts.contains(where: { $0 == (host, rollout) }) {
+      violate("\(host) is in doubt of rollout \(rollout) for \(Self.doubtSeconds) s")
+    }
     advance(toSecond: Self.stormSeconds + Self.healSeconds)
     if violations.isEmpty {
       runtime.spawn("inspection", in: outside) { [self] in inspect() }
@@ -110,6 +124,7 @@ package final class World: @unchecked Sendable {
     case .time: break
     case .stuck(let fibers): violate("nothing can run: \(fibers.joined(separator: ", "))")
     case .spinning(let fiber): violate("\(fiber) runs without end")
+    case .givenUp(let reason): violate(reason)
     }
   }
 
@@ -117,6 +132,7 @@ package final class World: @unchecked Sendable {
 
   func trace(_ line: String) {
     runtime.note(line.utf8)
+    checkNoSecret(line, "a line of a log")
     guard keepsTrace else { return }
     let milliseconds = runtime.now / 1_000_000
     lines.append(

@@ -6,6 +6,7 @@ internal import Crypto
 internal import Fibers
 internal import Model
 internal import Rollout
+internal import Secrets
 internal import ServerUnit
 internal import Threads
 
@@ -15,6 +16,8 @@ extension World {
   func promised(_ host: SimulatedHost) {
     guard let record = host.promised else { return }
     if let active = record.active {
+      voted(host, active.rollout)
+      if RolloutStep(active) == faults.killedAt, isStormy, chance(128) { host.isDoomed = true }
       switch active.stage {
       case .committed, .watching:
         note(active.rollout, .commit)
@@ -33,14 +36,31 @@ extension World {
     }
   }
 
+  /// A member has voted yes, perhaps just now.
+  private func voted(_ host: SimulatedHost, _ rollout: Rollout) {
+    guard host.history.votes.insert(rollout.id).inserted, let proposal = rollout.proposal,
+      inventory.memberNames.contains(where: { rollout.createdBy.contains($0) })
+    else { return }
+    switch host.history.proposal {
+    case .unknown: break
+    case .nothing:
+      violate("\(host.name): votes for a proposal that was withdrawn here: \(rollout.id)")
+    case .settings(let held) where held != proposal:
+      violate("\(host.name): votes for another proposal than it was told: \(rollout.id)")
+    case .settings: break
+    }
+  }
+
   /// An agent was killed.
   func killed(_ host: SimulatedHost) {
-    switch host.promised?.active?.stage {
+    if host.records["hold"] != nil { reached.insert(.killedHeld) }
+    switch host.promised?.active.map(RolloutStep.init) {
     case .prepared: reached.insert(.killedPrepared)
     case .accepted: reached.insert(.killedAccepted)
-    case .committed: reached.insert(.killedCommitted)
+    case .committed, .rollbackCommitted: reached.insert(.killedCommitted)
     case .watching: reached.insert(.killedWatching)
-    case nil: break
+    case .rollbackPrepared, .rollbackAccepted: reached.insert(.rollbackInDoubt)
+    case .held, nil: break
     }
   }
 
@@ -51,6 +71,7 @@ extension World {
       reached.insert(.committed)
       if isByMember, rollout.kind == .apply { reached.insert(.proposed) }
       if rollout.kind == .rollback { reached.insert(.rolledBack) }
+      if rollout.undoes != nil { reached.insert(.rolledBackByItself) }
       if rollout.seal != nil { reached.insert(.sealed) }
     case .abort: reached.insert(.aborted)
     }
@@ -66,9 +87,64 @@ extension World {
     }
   }
 
-  /// What a coordinator says at its end must be so.
-  func told(_ result: CoordinatorResult, of rollout: Rollout) {
-    if let decision = result.decision { decided(rollout.id, decision, "its coordinator") }
+  /// What a command's exit status says must be so (docs/use/cli.md).
+  func told(_ status: Int32, _ events: [WorldCommand.Event], _ who: String) {
+    let rollback = events.last { $0.event == "rollback" }?.id
+    guard let id = events.last(where: { $0.event == "rollout" })?.id else { return }
+    switch status {
+    case 0:
+      decided(id, .commit, who)
+      confirmed(id, who)
+    case 9, 11: decided(id, .commit, who)
+    case 10:
+      decided(id, .commit, who)
+      if let rollback {
+        decided(rollback, .commit, who)
+        confirmed(rollback, who)
+      }
+    case 4...8, 75: decided(id, .abort, who)
+    default: break
+    }
+  }
+
+  /// Somebody says that every start of it was confirmed.
+  private func confirmed(_ id: String, _ who: String) {
+    for host in hosts {
+      let ends = [host.promised?.last, host.promised?.lastCommitted].compactMap(\.self)
+      guard let end = ends.first(where: { $0.rollout.id == id }) else { continue }
+      if end.outcome.kind != .confirmed {
+        violate(
+          "\(who) says that \(id) is confirmed, and on \(host.name) it is \(end.outcome.kind)")
+      }
+    }
+  }
+
+  /// Nobody may see the API key who does not need it.
+  func checkNoSecret(_ text: String, _ place: @autoclosure () -> String) {
+    checkNoSecret(Array(text.utf8), place())
+  }
+
+  func checkNoSecret(_ bytes: [UInt8], _ place: @autoclosure () -> String) {
+    let secret = Array(Self.apiKey.utf8.dropFirst(3))
+    let isFound = bytes.withUnsafeBufferPointer { text in
+      var start = 0
+      while start + secret.count <= text.count {
+        if text[start] == secret[0], text[start..<(start + secret.count)].elementsEqual(secret) {
+          return true
+        }
+        start += 1
+      }
+      return false
+    }
+    if isFound { violations.append("the API key is in \(place())") }
+  }
+
+  /// systemd starts the server's process.
+  func started(on host: SimulatedHost, _ environment: [EnvironmentVariable]) {
+    let key = environment.last { $0.name == "MINIO_KMS_SSE_KEY" }?.value
+    if let sealed = host.sealedKey, key != sealed {
+      violate("\(host.name): a server is started with \(key ?? "no key"), \(sealed) is sealed")
+    }
   }
 
   /// The agent has systemd restart the server.
@@ -77,93 +153,31 @@ extension World {
       return violate("\(host.name): a restart without a commit")
     }
     let key = "\(host.boot) \(active.rollout.id)"
-    let count = (host.restarts[key] ?? 0) + 1
-    host.restarts[key] = count
+    let count = (host.history.restarts[key] ?? 0) + 1
+    host.history.restarts[key] = count
     if count > 1 {
       violate("\(host.name): restart \(count) for rollout \(active.rollout.id)")
     }
   }
 
   /// A staged file takes the place of the file.
-  func installed(on host: SimulatedHost, _ tag: String, _ after: Digest) {
+  func installed(on host: SimulatedHost, _ bytes: [UInt8], _ after: Digest) {
     guard let active = host.promised?.active, case .committed = active.stage else {
       return violate("\(host.name): a file was replaced without a commit")
     }
     if active.rollout.content(of: host.name)?.after != after {
       violate("\(host.name): another file was put in place than rollout \(active.rollout.id) has")
     }
-  }
-
-  /// After everything has healed, in bounded time: nobody is in a rollout, every server runs with what its file says
-  /// unless a result says why not, and what the agents tell is so.
-  func inspect() {
-    let observer = Principal(cluster: Self.cluster, role: .observer, name: "inspector")
-    var isConfirmed = true
-    for host in hosts {
-      let link = WorldLink(
-        network: network, caller: "inspector", principal: observer, node: host.name)
-      do throws(LinkFailure) {
-        let status = try link.call(.status, lane: .control, deadline: .inMilliseconds(10_000))
-        check(status, of: host)
-        if let last = host.promised?.lastCommitted {
-          let view = try link.call(
-            .follow(id: last.rollout.id, after: 0, waitMilliseconds: 0), lane: .control,
-            deadline: .inMilliseconds(10_000))
-          check(host, last, view.rolloutResult)
-          isConfirmed = isConfirmed && last.outcome.kind == .confirmed
-        } else if !host.isServing {
-          violate("\(host.name): the server does not run, and nothing was committed")
-        }
-      } catch { violate("\(host.name): \(error.refusal.message)") }
-      if !host.staged.isEmpty { violate("\(host.name): a staged file was left") }
-    }
-    let files = Set(hosts.map { $0.files[SimulatedHost.environmentFile] ?? [] })
-    if isConfirmed, files.count > 1 {
-      violate("the files differ, and every node has confirmed its last rollout")
-    }
-    isInspected = true
-  }
-
-  private func check(_ status: NodeStatus, of host: SimulatedHost) {
-    if let active = status.activeRollout {
-      violate(
-        "\(host.name): still in rollout \(active), \(status.activeStage.map { "\($0)" } ?? "")")
-    }
-    if status.activeState != host.unit.activeState {
-      violate("\(host.name): status says \(status.activeState), it is \(host.unit.activeState)")
-    }
-    if host.isServing,
-      host.environment
-        != SimulatedHost.variables(host.files[SimulatedHost.environmentFile] ?? [])
-    {
-      violate("\(host.name): the server runs with another environment than its file has")
-    }
-  }
-
-  /// A server does not run only where its last rollout has said so, and why everything is held.
-  private func check(_ host: SimulatedHost, _ last: FinishedRollout, _ result: RolloutResult?) {
-    guard let result else {
-      return violate("\(host.name): no result of rollout \(last.rollout.id)")
-    }
-    let isAllGood = last.outcome.kind == .confirmed
-    let file = host.files[SimulatedHost.environmentFile].map(Digest.sha256)
-    if isAllGood, file != last.rollout.content(of: host.name)?.after {
-      violate("\(host.name): \(last.rollout.id) was confirmed, and the file is another")
-    }
-    if result.kind == .confirmed, !isAllGood {
-      violate("\(host.name): \(last.rollout.id) is confirmed on all nodes, and not here")
-    }
-    if result.kind == .held { reached.insert(.held) }
-    if host.isServing { return }
-    if host.unit.activeState == "inactive", host.records["hold"] == nil {
-      violate("\(host.name): the server is stopped, and nothing holds it")
-    }
-    if isAllGood {
-      violate(
-        "\(host.name): its start by \(last.rollout.id) was confirmed, and the server does not run")
-    }
-    if result.kind != .held || result.reason.isEmpty {
-      violate("\(host.name): the server does not run, and the result is \(result.kind)")
+    let key = SimulatedHost.variables(bytes).last { $0.name == "MINIO_KMS_SSE_KEY" }?.value
+    for other in hosts {
+      if let sealed = other.sealedKey, sealed != key {
+        violate("\(host.name): a file with \(key ?? "no key") is put in place, \(sealed) is sealed")
+      }
+      guard active.rollout.kind == .rollback else { continue }
+      if let used = other.encryptedWith.sorted().first(where: { $0 != key }) {
+        violate(
+          "\(host.name): goes back to \(key ?? "no key"), \(other.name) encrypts with \(used)")
+      }
     }
   }
 }

@@ -1,7 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Fibers
 internal import Model
+internal import Rollout
 internal import Threads
+
+/// What a member's record says of a rollout that it is in.
+enum RolloutStep: CaseIterable {
+  case prepared, accepted, committed, watching
+  /// Of a rollback, whose server is stopped and held before the vote.
+  case rollbackPrepared, rollbackAccepted, rollbackCommitted
+  /// The server is held for a rollback, whose vote may come.
+  case held
+
+  /// What only a rollback after a failed start comes to.
+  static let rollback: [Self] = [.rollbackPrepared, .rollbackAccepted, .rollbackCommitted, .held]
+
+  init(_ active: ActiveRollout) {
+    let isRollback = active.rollout.kind == .rollback
+    self =
+      switch active.stage {
+      case .prepared: isRollback ? .rollbackPrepared : .prepared
+      case .accepted: isRollback ? .rollbackAccepted : .accepted
+      case .committed: isRollback ? .rollbackCommitted : .committed
+      case .watching: .watching
+      }
+  }
+}
 
 /// What goes wrong in a run, drawn from its seed.
 struct WorldFaults {
@@ -13,12 +37,28 @@ struct WorldFaults {
   var crashes = 0
   /// Of 65,536 calls of an agent to its host, in how many it is killed.
   var killsOf65536: UInt64 = 0
+  /// The step of a rollout after which an agent is killed at once, in half of the cases; nil for none.
+  var killedAt: RolloutStep?
   var powerCuts = 0
   var cuts = 0
   var dyingOperators = 0
   /// Of the rollouts, those with a file that some hosts cannot start with.
   var badStarts = 0
+  /// Whether the first enablement fails on all hosts before a server has a key, so that it is rolled back.
+  var isDirected = false
   var fullDisks = 0
+  /// Times at which the Key Managers are away.
+  var outages = 0
+  /// Times at which the bus of a host is away.
+  var busOutages = 0
+  /// Times at which a server dies by itself.
+  var deaths = 0
+  /// Times at which the file of a host is edited by hand.
+  var handEdits = 0
+  /// Steps of the real-time clock of a host.
+  var clockSteps = 0
+  /// Hosts that are replaced by new ones, and agents that find a record damaged: fewer than half of all.
+  var losses = 0
   /// How many settings configuration management has, one after the other; 0 without it.
   var proposals = 0
   /// Whether the settings enable encryption.
@@ -35,11 +75,25 @@ struct WorldFaults {
     stopMicroseconds = [100_000, 400_000, 8_000_000][Int(numbers.next() % 3)]
     crashes = draw(4)
     killsOf65536 = [0, 0, 20, 100][Int(numbers.next() % 4)]
+    if numbers.next() % 3 == 0 {
+      killedAt = RolloutStep.allCases[Int(numbers.next() % UInt64(RolloutStep.allCases.count))]
+    }
     powerCuts = draw(2)
     cuts = draw(3)
     dyingOperators = draw(2)
     badStarts = draw(2)
     fullDisks = draw(2)
+    outages = draw(2)
+    busOutages = draw(2)
+    deaths = draw(3)
+    handEdits = draw(2)
+    clockSteps = draw(2)
+    losses = numbers.next() % 3 == 0 ? 1 : 0
+    // A directed part: what rarely comes by chance.
+    if numbers.next() % 4 == 0 {
+      (isDirected, enables, proposals, dyingOperators) = (true, true, 0, 0)
+      killedAt = RolloutStep.rollback[Int(numbers.next() % UInt64(RolloutStep.rollback.count))]
+    }
     proposals = draw(2)
     enables = numbers.next() % 2 == 0
   }
@@ -53,6 +107,12 @@ extension World {
     for _ in 0..<faults.powerCuts { left.append { [self] in cutPower() } }
     for _ in 0..<faults.cuts { left.append { [self] in cutLink() } }
     for _ in 0..<faults.fullDisks { left.append { [self] in fillDisk() } }
+    for _ in 0..<faults.outages { left.append { [self] in sendKeyManagersAway() } }
+    for _ in 0..<faults.busOutages { left.append { [self] in sendBusAway() } }
+    for _ in 0..<faults.deaths { left.append { [self] in hosts[draw(hosts.count)].serverDies() } }
+    for _ in 0..<faults.handEdits { left.append { [self] in editByHand() } }
+    for _ in 0..<faults.clockSteps { left.append { [self] in stepClock() } }
+    if hosts.count > 2 { for _ in 0..<faults.losses { left.append { [self] in loseState() } } }
     while !left.isEmpty {
       pause(upToMilliseconds: 30_000 / (left.count + 1))
       guard isStormy else { return }
@@ -85,15 +145,70 @@ extension World {
     host.diskFailure = nil
   }
 
+  private func sendKeyManagersAway() {
+    trace("the Key Managers are away")
+    keyManagerIsUp = false
+    pause(upToMilliseconds: 8_000)
+    keyManagerIsUp = true
+  }
+
+  private func sendBusAway() {
+    let host = hosts[draw(hosts.count)]
+    trace("\(host.name): the bus is away")
+    host.isBusAway = true
+    pause(upToMilliseconds: 4_000)
+    host.isBusAway = false
+  }
+
+  private func stepClock() {
+    let host = hosts[draw(hosts.count)]
+    trace("\(host.name): its clock is set")
+    host.clock.realOffset += Int64(draw(4_000) - 2_000) * 1_000_000
+  }
+
+  /// A comment, or another key.
+  private func editByHand() {
+    let host = hosts[draw(hosts.count)]
+    let edit = draw(2) == 0 ? "# edited\n" : "MINIO_KMS_SSE_KEY=key-3\n"
+    trace("\(host.name): somebody edits the file: \(edit.dropLast())")
+    host.files[SimulatedHost.environmentFile, default: []] += Array(edit.utf8)
+    host.unsynced[SimulatedHost.environmentFile] = nil
+    host.history.isEdited = true
+    host.stirs += 1
+    host.stir()
+  }
+
+  /// A new host takes the place of one, or one's agent cannot read a record any more.
+  private func loseState() {
+    let host = hosts[draw(hosts.count)]
+    if draw(2) == 0 {
+      host.replace()
+      pause(upToMilliseconds: 5_000)
+      host.bootUp()
+    } else if let record = drawRecord(of: host) {
+      trace("\(host.name): the record \(record) is damaged")
+      host.damaged.insert(record)
+      host.history.isReplaced = true
+      host.killAgent(reviving: true)
+    }
+  }
+
+  private func drawRecord(of host: SimulatedHost) -> String? {
+    let names = host.records.keys.sorted()
+    return names.isEmpty ? nil : names[draw(names.count)]
+  }
+
   /// Ends every fault; none begins any more.
   func heal() {
     trace("everything heals")
     isStormy = false
     network.cuts = []
+    keyManagerIsUp = true
     faults.lossOf256 = 0
     faults.networkMicroseconds = min(faults.networkMicroseconds, 2_000)
     for host in hosts {
       host.diskFailure = nil
+      host.isBusAway = false
       host.bootUp()
       host.startAgent()
     }

@@ -16,6 +16,21 @@ final class WorldNetwork: @unchecked Sendable {
 
   init(_ world: World) { self.world = world }
 
+  /// Of each sender, its messages in one second of the world.
+  private var sent: [String: Int] = [:]
+  private var second: Int64 = 0
+  /// More than that in a second is a storm.
+  private static let mostInASecond = 400
+
+  private func count(from caller: String) {
+    let now = world.runtime.now / 1_000_000_000
+    if now != second { (second, sent) = (now, [:]) }
+    sent[caller, default: 0] += 1
+    if sent[caller, default: 0] > Self.mostInASecond {
+      world.runtime.giveUp("\(caller) sends more than \(Self.mostInASecond) messages in a second")
+    }
+  }
+
   private final class Reply: @unchecked Sendable {
     enum Kind { case answered(HTTPResponse), refused, closed }
     var kind: Kind?
@@ -29,6 +44,7 @@ final class WorldNetwork: @unchecked Sendable {
   ) throws(LinkFailure) -> Answer {
     let message = request.message
     let attempt = "\(message.method) \(message.path) of \(node)"
+    count(from: caller)
     let reply = Reply()
     let copies = world.faults.lossOf256 > 0 && world.chance(4) ? 2 : 1
     for _ in 0..<copies {
@@ -51,6 +67,23 @@ final class WorldNetwork: @unchecked Sendable {
     }
   }
 
+  /// Asks the agent of a host through its socket; nil if it is not there, or goes away.
+  func askLocally(
+    _ host: SimulatedHost, _ request: HTTPRequest, _ deadline: Instant
+  ) -> HTTPResponse? {
+    guard let program = host.program, let agent = host.agent else { return nil }
+    let served = Reply()
+    world.runtime.spawn("local", in: program) { [world] in
+      served.kind = .answered(agent.answerLocally(request))
+      world.runtime.wake(host.changed)
+    }
+    while served.kind == nil, program.isAlive, Clock.now() < deadline {
+      world.runtime.park(at: host.changed, until: deadline.nanoseconds)
+    }
+    if case .answered(let response) = served.kind { return response }
+    return nil
+  }
+
   private func place(of reply: Reply) -> UnsafeRawPointer {
     UnsafeRawPointer(Unmanaged.passUnretained(reply).toOpaque())
   }
@@ -68,7 +101,9 @@ final class WorldNetwork: @unchecked Sendable {
     guard let program = host.program, let agent = host.agent else { return end(.refused) }
     let served = Reply()
     world.runtime.spawn("serve", in: program) { [world] in
-      served.kind = .answered(agent.answer(message, from: principal))
+      let response = agent.answer(message, from: principal)
+      world.checkNoSecret(response.body, "\(node): the answer to \(message.path)")
+      served.kind = .answered(response)
       world.runtime.wake(host.changed)
     }
     while served.kind == nil {

@@ -1,129 +1,143 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import API
 internal import Agent
 internal import Coordination
+internal import Crypto
 internal import Fibers
-internal import HTTP
-internal import JSONCoding
 internal import Model
 internal import Rollout
 internal import Secrets
 internal import Threads
 
+/// What a request for settings is made of.
+struct WorldSettings {
+  let changes: [SettingChange]
+
+  /// - Parameter key: the key that encryption is enabled with; nil to leave it as it is.
+  init(_ number: Int, key: String?) {
+    let enabling =
+      key.map { key in
+        [
+          ("MINIO_KMS_SERVER", "https://kms-1.example.net:7373"), ("MINIO_KMS_ENCLAVE", "store"),
+          ("MINIO_KMS_SSE_KEY", key), ("MINIO_KMS_API_KEY", World.apiKey),
+        ]
+      } ?? []
+    changes = (enabling + [("MINIO_REGION", "region-\(number)")])
+      .map { SettingChange(name: $0.0, value: Secret($0.1)) }
+  }
+
+  /// The file that a command is given.
+  var text: String {
+    changes.map { "\($0.name)=\($0.value?.reveal() ?? "")\n" }.joined()
+  }
+
+  /// What they are as a proposal.
+  var digest: Digest {
+    RolloutRequest(kind: .apply, changes: changes).proposal(cluster: World.cluster)
+  }
+}
+
 extension World {
-  /// Sends the operators of this run, one after the other; some die.
+  static let apiKey = "k1:2COl4dS3G-cjHa3Q-9fUmOrq8yL0Q7a12HH_Yi0oiLw"
+
+  private var inventoryText: String {
+    let nodes = inventory.memberNames.map { #"{"name":"\#($0)","address":"\#($0)"}"# }
+    return """
+      {"cluster":"\(Self.cluster)","nodes":[\(nodes.joined(separator: ","))],
+       "environmentFile":"\(SimulatedHost.environmentFile)","timeouts":{"startSeconds":20,"settleSeconds":1},"rollback":"when-safe"}
+      """
+  }
+
+  /// Sends operators, one after the other; some are killed, some give up.
   func sendOperators() {
     for number in 1...(1 + draw(3)) {
       let process = SimulatedProcess(
         "operator-\(number)",
         SimulatedClock(bootOffset: 7, realOffset: 1_700_000_000_000_000_000, driftMillionths: 0))
-      let isBad = draw(4) < faults.badStarts
-      runtime.spawn("main", in: process) { [self] in apply(number, process.name, isBad: isBad) }
+      let (words, settings) = drawCommand(number)
+      let command = command(of: process.name, settings)
+      runtime.spawn("main", in: process) { [self] in
+        for _ in 0..<3 {
+          trace("\(process.name): keyturn \(words.joined(separator: " "))")
+          let begun = command.events.count
+          let status = command.run(words + ["--yes", "--json"])
+          trace("\(process.name): exit status \(status)")
+          told(status, Array(command.events.dropFirst(begun)), process.name)
+          if [0, 9, 10, 11].contains(status) { return }
+          pause(upToMilliseconds: 10_000)
+        }
+      }
       if draw(3) < faults.dyingOperators {
         pause(upToMilliseconds: 8_000)
         trace("\(process.name) killed")
         runtime.kill(process)
+      } else if draw(3) < faults.dyingOperators {
+        pause(upToMilliseconds: 8_000)
+        runtime.spawn("interrupt", in: process) { [self] in
+          trace("\(process.name): Ctrl-C")
+          if !command.interruption.interrupt() { runtime.kill(process) }
+        }
       }
       pause(upToMilliseconds: 20_000)
     }
   }
 
-  /// The settings of one request; they enable encryption, in some runs.
-  private func changes(_ number: Int, isBad: Bool) -> [SettingChange] {
-    let region = SettingChange(
-      name: "MINIO_REGION", value: Secret("\(isBad ? "bad" : "good")-\(number)"))
-    return (faults.enables ? Self.enabling : []) + [region]
+  private func command(of name: String, _ settings: WorldSettings?) -> WorldCommand {
+    WorldCommand(
+      world: self, name: name,
+      files: [
+        "/etc/keyturn/inventory.json": inventoryText,
+        "/etc/keyturn/credentials/ca.pem": "ca", "/etc/keyturn/credentials/cert.pem": "cert",
+        "/etc/keyturn/credentials/key.pem": "key", "kms.env": settings?.text ?? "",
+      ])
   }
 
-  private static let enabling = [
-    SettingChange(name: "MINIO_KMS_SERVER", value: Secret("https://kms-1.example.net:7373")),
-    SettingChange(name: "MINIO_KMS_ENCLAVE", value: Secret("store")),
-    SettingChange(name: "MINIO_KMS_SSE_KEY", value: Secret("key-1")),
-    SettingChange(
-      name: "MINIO_KMS_API_KEY", value: Secret("k1:2COl4dS3G-cjHa3Q-9fUmOrq8yL0Q7a12HH_Yi0oiLw")),
-  ]
+  func inspectorsCommand() -> WorldCommand { command(of: "inspector", nil) }
 
-  /// `keyturn apply`, tried again while it is refused.
-  private func apply(_ number: Int, _ name: String, isBad: Bool) {
-    let principal = Principal(cluster: Self.cluster, role: .operator, name: name)
-    let links = inventory.memberNames.map { node in
-      (
-        name: node,
-        link: WorldLink(network: network, caller: name, principal: principal, node: node)
-          as any AgentLink
-      )
-    }
-    let undertaking = Undertaking(inventory, createdBy: principal.author, members: links)
-    var request = RolloutRequest(kind: .apply, changes: changes(number, isBad: isBad))
-    if !isBad, draw(6) == 0 { request = RolloutRequest(kind: draw(2) == 0 ? .restart : .rollback) }
-    for _ in 0..<3 {
-      let plan = undertaking.ask(request)
-      switch plan.verdict(isRestart: request.kind == .restart) {
-      case .ready: break
-      case .nothingToDo: return
-      case .refused(let refusal, _):
-        trace("\(name): refused: \(refusal.message)")
-        pause(upToMilliseconds: 10_000)
-        continue
-      }
-      if isBad { spoil(plan) }
-      do throws(Refusal) {
-        let end = try undertaking.run(
-          request, on: plan, Interruption(), Observer(world: self, name: name))
-        if end.result.decision != .abort { return }
-      } catch { trace("\(name): \(error.message)") }
-      pause(upToMilliseconds: 10_000)
+  private func drawCommand(_ number: Int) -> (words: [String], settings: WorldSettings) {
+    let key = faults.enables ? "key-\(draw(6) == 0 ? 2 : 1)" : nil
+    let settings = WorldSettings(number, key: key)
+    if faults.isDirected || draw(4) < faults.badStarts { spoil(settings) }
+    if faults.isDirected, number == 1 { return (["apply", "--settings", "kms.env"], settings) }
+    switch draw(8) {
+    case 0: return (["restart"], settings)
+    case 1: return (["rollback"], settings)
+    default: return (["apply", "--settings", "kms.env"], settings)
     }
   }
 
-  /// Some hosts cannot start with what was planned.
-  private func spoil(_ plan: ClusterPlan) {
-    for row in plan.rows where draw(2) == 0 {
-      if let after = row.answer?.after, row.answer?.before != after {
-        host(row.name)?.unstartable.insert(after)
-      }
+  /// Some hosts cannot start with the settings, each in its own way.
+  private func spoil(_ settings: WorldSettings) {
+    guard let region = settings.changes.last?.value?.reveal() else { return }
+    for host in hosts where faults.isDirected || draw(2) == 0 {
+      host.badRegions[region] =
+        faults.isDirected ? .withoutKeyManager : BadStart.allCases[draw(BadStart.allCases.count)]
     }
   }
 
-  /// Configuration management on one host: it proposes the same again and again, and takes it back at times.
+  /// Configuration management on one host: it proposes the same again and again, changes its mind, and withdraws.
   func manage(_ host: SimulatedHost) {
     guard faults.proposals > 0 else { return }
     for round in 0..<8 {
       pause(upToMilliseconds: 8_000)
-      guard let program = host.program, let agent = host.agent else { continue }
-      let request = RolloutRequest(
-        kind: .apply, changes: changes(100 + round / 4 % faults.proposals, isBad: false))
+      if host.isOff { continue }
+      let settings = WorldSettings(
+        100 + round / 4 % faults.proposals, key: faults.enables ? "key-1" : nil)
       let isWithdrawn = draw(8) == 0
-      runtime.spawn("local", in: program) { [self] in
-        let response = agent.answerLocally(
-          isWithdrawn
-            ? HTTPRequest("POST", "/v1/proposal/withdraw")
-            : HTTPRequest("POST", "/v1/proposal", body: JSON.encode(request)))
-        trace("\(host.name): \(isWithdrawn ? "withdraws" : "proposes"): \(response.status)")
+      let command = WorldCommand(host: host, files: ["kms.env": settings.text], variables: [:])
+      let wanted = isWithdrawn ? ProposalTold.nothing : .settings(settings.digest)
+      // What a command that runs on may still do.
+      if host.history.proposal != wanted { host.history.proposal = .unknown }
+      runtime.spawn("propose", in: host.manager) { [self] in
+        let words =
+          isWithdrawn ? ["propose", "--withdraw"] : ["propose", "--settings", "kms.env"]
+        let status = command.run(words + ["--json"])
+        trace("\(host.name): \(words.joined(separator: " ")): exit status \(status)")
+        if status != 0 { return }
+        host.history.proposal = wanted
+        if isWithdrawn { reached.insert(.withdrawn) }
       }
+      // One after the other, as its runs are.
+      pause(upToMilliseconds: 4_000)
     }
-  }
-}
-
-/// Writes the trace, and checks what a coordinator says.
-private struct Observer: UndertakingObserver {
-  struct Watcher: RolloutWatcher {
-    let world: World
-    let name: String
-    func changed(member: String, phase: Word<RolloutPhase>, detail: String) {
-      world.trace("\(name): \(member) \(phase) \(detail)")
-    }
-    func committed(inNanoseconds: Int64) { world.trace("\(name): commit") }
-    func tick() {}
-  }
-  let world: World
-  let name: String
-  func begins(_ rollout: Rollout) -> Watcher {
-    world.trace("\(name): \(rollout.kind) \(rollout.id) begins")
-    return Watcher(world: world, name: name)
-  }
-  func ended(_ rollout: Rollout, _ result: CoordinatorResult) {
-    world.trace("\(name): \(rollout.id) \(result.summary)")
-    world.told(result, of: rollout)
   }
 }

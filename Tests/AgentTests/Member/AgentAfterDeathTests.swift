@@ -74,6 +74,20 @@ struct AgentAfterDeathTests {
     #expect(host.state.withLock { $0.restarts } == 1)
   }
 
+  @Test("what was decided comes to its end also where the record of the incarnation is damaged")
+  func damagedIncarnation() throws {
+    let host = FakeNodeHost(file: plainFile)
+    let first = Node(host)
+    let rollout = try first.rollout(enabling)
+    _ = try first.prepare(rollout, enabling)
+    try first.recordCommit(of: rollout)
+    host.state.update { $0.records["incarnation"] = [] }
+    let second = Node(host)
+    #expect(try second.outcome(rollout)?.kind == .confirmed)
+    #expect(second.agent.status().generation?.number == rollout.generation)
+    #expect(second.agent.status().activeRollout == nil)
+  }
+
   @Test("an agent that resumes its watch after a reboot does not wait for the old boot's instant")
   func watchOnAnotherBoot() throws {
     let host = FakeNodeHost(file: plainFile)

@@ -155,6 +155,24 @@ struct TimelineTests {
     #expect(again.send("GET", "/v1/rollouts/00000000000000ff").status == 400)
   }
 
+  @Test("an end whose timeline was not kept before a crash can be had after more rollouts")
+  func endedBeforeItWasKept() throws {
+    let node = Node()
+    let first = try node.rollout(enabling)
+    _ = try node.prepare(first, enabling)
+    waitForKept(node.host, #""phase":"prepared""#)
+    let early = node.host.state.withLock { $0.records.filter { $0.key.hasPrefix("timelines/") } }
+    _ = try node.decide(first, .commit)
+    #expect(try node.outcome(first)?.kind == .confirmed)
+    waitForKept(node.host, #""phase":"confirmed""#)
+    node.host.state.update { $0.records.merge(early) { $1 } }
+    let again = Node(node.host)
+    try again.carryThrough(again.rollout([], id: "00000000000000ab", kind: .restart))
+    // It is in no other record any more.
+    try again.carryThrough(again.rollout([], id: "00000000000000ac", kind: .restart))
+    #expect(try again.view(first.id).outcome?.kind == .confirmed)
+  }
+
   @Test("an agent that is restarted in mid-rollout goes on with the steps that were recorded")
   func interrupted() throws {
     let node = Node()

@@ -34,8 +34,13 @@ extension Sequence<UInt8> {
   /// Two hexadecimal digits for each byte, in lower case.
   package var hex: String {
     let digits = Array("0123456789abcdef".utf8)
-    return String(
-      decoding: flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+    var text: [UInt8] = []
+    // An array first: what is generic here is not specialised for other modules.
+    for byte in Array(self) {
+      text.append(digits[Int(byte >> 4)])
+      text.append(digits[Int(byte & 15)])
+    }
+    return String(decoding: text, as: UTF8.self)
   }
 }
 

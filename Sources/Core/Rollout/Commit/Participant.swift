@@ -149,7 +149,10 @@ package struct Participant: Sendable, Hashable {
   }
 
   private func heard(_ id: String, _ moment: Moment) -> [ParticipantEffect] {
-    guard record.active?.rollout.id == id, let recovery, !recovery.isAsking else { return [] }
+    // To a life that the rollout does not name the coordinator can tell nothing.
+    guard let rollout = record.active?.rollout, rollout.id == id,
+      isAddressed(by: rollout.key(for: member)), let recovery, !recovery.isAsking
+    else { return [] }
     return [.wake(recovery.afterSilence(moment))]
   }
 
@@ -198,7 +201,7 @@ package struct Participant: Sendable, Hashable {
     }
   }
 
-  private mutating func decided(
+  mutating func decided(
     _ key: RolloutKey, _ decision: Decision, _ instant: Instant?, _ bootID: String,
     _ reason: String, _ moment: Moment
   ) -> [ParticipantEffect] {

@@ -32,12 +32,23 @@ extension Participant {
     guard let recovery else { return [] }
     var effects: [ParticipantEffect] = [.wake(recovery.afterQuestion(moment))]
     var own: ParticipantReply?
-    for effect in handle(question.input(rollout.key(for: member)), at: moment) {
+    for effect in answerOwn(question, rollout.key(for: member), moment) {
       if case .reply(let reply) = effect { own = reply } else { effects.append(effect) }
     }
     effects += recovery.others.map { .ask(member: $0, rollout.key(for: $0), question) }
     if let own { effects += answered(member, question, own, moment) }
     return effects
+  }
+
+  /// What the member itself says to its question. A decision that the others have told holds for whatever life of the
+  /// member is in the rollout, also for one that answers nobody since its incarnation was lost.
+  private mutating func answerOwn(
+    _ question: RecoveryQuestion, _ key: RolloutKey, _ moment: Moment
+  ) -> [ParticipantEffect] {
+    guard case .decide(let decision, let reason) = question else {
+      return handle(question.input(key), at: moment)
+    }
+    return decided(key, decision, nil, "", reason, moment)
   }
 
   mutating func answered(

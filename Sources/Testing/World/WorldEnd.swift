@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import API
+internal import Agent
+internal import Coordination
+internal import Crypto
+internal import Fibers
+internal import Model
+internal import Rollout
+internal import ServerUnit
+internal import Threads
+
+/// What must hold when everything has healed.
+extension World {
+  /// The rollouts that members are in and whose decision they do not know.
+  func inDoubt() -> [(host: String, rollout: String)] {
+    hosts.compactMap { host in
+      guard let active = host.promised?.active else { return nil }
+      switch active.stage {
+      case .prepared, .accepted: return (host.name, active.rollout.id)
+      case .committed, .watching: return nil
+      }
+    }
+  }
+
+  /// After everything has healed, in bounded time: nobody is in a rollout, every server runs with what its file says
+  /// unless a result says why not, and what the agents tell is so.
+  func inspect() {
+    let observer = Principal(cluster: Self.cluster, role: .observer, name: "inspector")
+    var isConfirmed = true
+    for host in hosts {
+      let link = WorldLink(
+        network: network, caller: "inspector", principal: observer, node: host.name)
+      do throws(LinkFailure) {
+        let status = try link.call(.status, lane: .control, deadline: .inMilliseconds(10_000))
+        check(status, of: host)
+        if let last = host.promised?.lastCommitted {
+          let view = try link.call(
+            .follow(id: last.rollout.id, after: 0, waitMilliseconds: 0), lane: .control,
+            deadline: .inMilliseconds(10_000))
+          check(host, last, view.rolloutResult)
+          isConfirmed = isConfirmed && last.outcome.kind == .confirmed
+        } else if !host.isServing, host.history.isUntouched {
+          violate("\(host.name): the server does not run, and nothing was committed")
+        }
+      } catch { violate("\(host.name): \(error.refusal.message)") }
+      if !host.staged.isEmpty { violate("\(host.name): a staged file was left") }
+    }
+    let files = Set(hosts.filter(\.history.isUntouched).map(\.fileVariables))
+    if isConfirmed, files.count > 1 {
+      violate("the files differ, and every node has confirmed its last rollout")
+    }
+    let status = inspectorsCommand().run(["status", "--json"])
+    let isWell = hosts.allSatisfy { $0.isServing && $0.environment == $0.fileVariables }
+    if status == 0, !isWell { violate("keyturn status exits with 0, and not everything is well") }
+    isInspected = true
+  }
+
+  private func check(_ status: NodeStatus, of host: SimulatedHost) {
+    if let active = status.activeRollout {
+      violate(
+        "\(host.name): still in rollout \(active), \(status.activeStage.map { "\($0)" } ?? "")")
+    }
+    if status.activeState != host.unit.activeState {
+      violate("\(host.name): status says \(status.activeState), it is \(host.unit.activeState)")
+    }
+    if host.isServing, host.environment != host.fileVariables {
+      if !host.history.isEdited, host.promised?.lastCommitted?.outcome.kind == .confirmed {
+        violate("\(host.name): the server runs with another environment than its file has")
+      }
+      if status.drift.items ?? [] == [] {
+        violate("\(host.name): status does not say that the file is not what the server runs with")
+      }
+    }
+  }
+
+  /// A server does not run only where its last rollout has said so, and why everything is held.
+  private func check(_ host: SimulatedHost, _ last: FinishedRollout, _ result: RolloutResult?) {
+    if !host.history.isUntouched { return }
+    guard let result else {
+      return violate("\(host.name): no result of rollout \(last.rollout.id)")
+    }
+    let isAllGood = last.outcome.kind == .confirmed
+    let file = host.files[SimulatedHost.environmentFile].map(Digest.sha256)
+    if isAllGood, file != last.rollout.content(of: host.name)?.after {
+      violate("\(host.name): \(last.rollout.id) was confirmed, and the file is another")
+    }
+    if result.kind == .confirmed, !isAllGood {
+      violate("\(host.name): \(last.rollout.id) is confirmed on all nodes, and not here")
+    }
+    if result.kind == .held { reached.insert(.held) }
+    if host.isServing { return }
+    if host.unit.activeState == "inactive", host.records["hold"] == nil {
+      violate("\(host.name): the server is stopped, and nothing holds it")
+    }
+    if isAllGood {
+      violate(
+        "\(host.name): its start by \(last.rollout.id) was confirmed, and the server does not run")
+    }
+    if result.kind != .held || result.reason.isEmpty {
+      violate("\(host.name): the server does not run, and the result is \(result.kind)")
+    }
+  }
+}
