@@ -180,6 +180,14 @@ final class Assessor: Sendable {
     let before = edit.current.map { Digest.sha256($0.bytes) }
     let programs = site.programs.look(
       unit, deadline: .inMilliseconds(Limits.programMilliseconds))
+    if let programs, programs.isGone {
+      findings.append(
+        Finding(
+          .error, rule: "program-gone", refusal: .unit,
+          message:
+            "\(programs.path) of \(unit?.id ?? "the unit") is gone: no server would start; install MinIO's package again"
+        ))
+    }
     if let failure = programs?.failure {
       findings.append(
         Finding(

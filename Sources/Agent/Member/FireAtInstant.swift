@@ -143,7 +143,8 @@ extension Member {
       unit.invocationID != active.facts.invocation,
       try site.ports.file.read(content.path).map(Digest.sha256) == content.after
     else { return false }
-    guard let instant else { return true }
+    // The boot's own start may have failed before there was a process.
+    guard let instant else { return unit.mainPID > 0 }
     let (now, start) = (Clock.monotonicMicroseconds(), unit.execMainStartMonotonicMicroseconds)
     let age = now > start ? Int64(clamping: now - start) : 0
     let began = Clock.now().nanoseconds.subtractingClamped(age.multipliedClamped(by: 1_000))

@@ -44,7 +44,7 @@ final class Timelines: Sendable {
       defer { timeline = Timeline(rollout, at: now) }
       return timeline
     }
-    if let before { replaced.update { $0.append(before) } }
+    if let before, before.id != rollout.id { replaced.update { $0.append(before) } }
     note(rollout.id, .preparing, "")
   }
 

@@ -20,12 +20,12 @@ struct CheckNagios {
   let timeoutSeconds: Int
 
   var state: State {
-    if report.health.isForbidden { return .unknown }
-    return switch report.health.level {
+    switch report.health.level {
+    case .wrong: .critical
+    case _ where report.health.isForbidden: .unknown
     case .well: .ok
     case .remarked: .warning
     case .unknown: .unknown
-    case .wrong: .critical
     }
   }
 

@@ -6,12 +6,13 @@ extension ClusterHealth {
   /// The exit code of `status` and `check`: 1 for what is wrong now (with `isStrict` also for what should be looked
   /// at), 3 for a node that gave no answer.
   func exitCode(isStrict: Bool = false) -> ExitCode {
-    if isForbidden { return .notPermitted }
-    return switch level {
+    switch level {
+    // Whoever may not ask one node still sees what is wrong with another.
+    case .wrong: .failed
+    case _ where isForbidden: .notPermitted
     case .well: .done
     case .remarked: isStrict ? .failed : .done
     case .unknown: .unknown
-    case .wrong: .failed
     }
   }
 

@@ -184,6 +184,11 @@ struct ProposeCommand: Command {
         view.phase == .rollingOut ? "rollout \(view.rollout ?? "")" : Self.missing(view)
       if state != said { console.progress(state) }
       said = state
+      if Clock.now() >= deadline, view.phase == .rollingOut {
+        return told(
+          .unknown, .error, "\(state) is still under way; keyturn watch follows it to its end",
+          outcome: "waiting", isChanged: first.isChanged)
+      }
       if Clock.now() >= deadline {
         return told(
           .busy, .error,

@@ -20,10 +20,28 @@ struct Ending: Sendable, Hashable {
     /// The number that the files become.
     var generation: Int?
     var outcomes: [MemberOutcome]
-    /// Whether its first confirmed start seals the SSE key: then no file without it comes back.
+    /// Whether its first confirmed start seals the SSE key, or may: then no file without it comes back.
     var sealsKey = false
 
     var members: [String] { outcomes.map(\.member) }
+
+    /// On which the new file is known to be in place: those whose start was judged.
+    var placed: [String] {
+      outcomes.filter { member in
+        switch member.outcome.kind {
+        case .confirmed, .timedOut: true
+        case .failed: member.outcome.failure != nil
+        case .unknown, .aborted: false
+        }
+      }.map(\.member)
+    }
+
+    /// On which nothing was done at the instant.
+    var untouched: [String] {
+      outcomes.filter {
+        $0.outcome.kind == .aborted || ($0.outcome.kind == .failed && $0.outcome.failure == nil)
+      }.map(\.member)
+    }
 
     func members(_ kinds: OutcomeKind...) -> [String] {
       outcomes.filter { kinds.contains($0.outcome.kind) }.map(\.member)
@@ -78,11 +96,13 @@ struct Ending: Sendable, Hashable {
     _ headline: String, _ code: RefusalCode, members: [String],
     reasons: [(name: String, value: String)] = [], rollout: String? = nil
   ) -> Ending {
-    let others = NodeNames.lines(reasons.filter { !$0.value.isEmpty && !headline.holds($0.value) })
+    let noes = reasons.filter { !$0.value.isEmpty }
+    // Alone, the reason in the headline is enough; beside others it must not be missing.
+    let others = NodeNames.lines(noes.allSatisfy { headline.holds($0.value) } ? [] : noes)
     return Ending(
       headline: headline,
       inForce: [
-        "what was before, on \(NodeNames.folded(members)): no file was replaced, no server restarted"
+        "the previous files, on \(NodeNames.folded(members)): no file was replaced, no server restarted"
       ],
       why: told(others.map { [clean($0)] }), next: steps(after: code, rollout))
   }
@@ -94,7 +114,7 @@ struct Ending: Sendable, Hashable {
   static func committed(_ rollout: Committed, held: String?) -> Ending {
     let (all, good) = (rollout.members, rollout.members(.confirmed))
     var ending = Ending(
-      headline: counts(of: rollout.outcomes.map(\.outcome.kind)), inForce: [place(rollout)])
+      headline: counts(of: rollout.outcomes.map(\.outcome.kind)), inForce: place(rollout))
     if good.count == all.count {
       ending.isGood = true
       ending.next = [Step(command: "keyturn show \(rollout.id)", purpose: "its steps and times")]
@@ -109,20 +129,35 @@ struct Ending: Sendable, Hashable {
     let isOpen = rollout.members(.failed, .timedOut).isEmpty
     if isOpen {
       ending.next = [
-        Step(command: "keyturn watch \(rollout.id)", purpose: "how it ends, once the nodes answer"),
+        Step(command: "keyturn watch \(rollout.id)", purpose: "its end; a rollback may follow"),
         Step(command: "keyturn status", purpose: "what each node runs now"),
       ]
       return ending
     }
     ending.next = [
       logs(rollout.id),
-      Step(command: "keyturn restart", purpose: "when the cause is mended: the same files again"),
+      restart(of: all.count),
     ]
+    if !rollout.members(.unknown).isEmpty {
+      // Once they answer, the nodes work out the result, and may roll back by themselves.
+      ending.next.insert(
+        Step(command: "keyturn watch \(rollout.id)", purpose: "its end; a rollback may follow"),
+        at: 0)
+    }
     if rollout.kind == .apply, !rollout.sealsKey {
       ending.next.append(
         Step(command: "keyturn rollback", purpose: "or back to the previous files"))
     }
     return ending
+  }
+
+  /// The watching has ended, and nothing is known of a commit.
+  static func notFollowed(_ rollout: String, members: [String]) -> Ending {
+    Ending(
+      headline: "rollout \(rollout) goes on; only the watching has ended",
+      inForce: [
+        "not known here: on \(NodeNames.folded(members)) the previous files until it commits, its own after that"
+      ], next: [Step(command: "keyturn watch \(rollout)", purpose: "its end")])
   }
 
   /// Committed, and taken back.
@@ -135,21 +170,22 @@ struct Ending: Sendable, Hashable {
       ])
     if bad == 0 {
       ending.inForce.append(
-        "every server was started with them and confirmed (rollout \(back.id)\(number(back)))")
+        "every server was started with them and confirmed (rollback \(back.id)\(back.generation.map { "; kept as generation \($0)" } ?? ""))"
+      )
     } else {
+      let others = back.outcomes.filter { $0.outcome.kind != .confirmed }.map(\.member)
       ending.headline +=
-        ", and \(bad) of \(back.outcomes.count) servers are not confirmed with the previous files"
+        ", and \(NodeNames.folded(others)) \(bad == 1 ? "is" : "are") not confirmed with the previous files either"
       ending.inForce += standing(back)
     }
-    ending.why = reasons(rollout) + reasons(back, "going back, ")
+    ending.why = reasons(rollout) + reasons(back, "after the rollback, ")
     ending.next = [logs(rollout.id)]
     ending.next.append(
       bad == 0
-        ? Step(command: "keyturn apply", purpose: "again, when the cause is mended")
+        ? Step(command: "keyturn apply --settings FILE", purpose: "again, once the cause is fixed")
         : logs(back.id, "why a server does not start with the previous files"))
     if bad > 0 {
-      ending.next.append(
-        Step(command: "keyturn restart", purpose: "when that is mended: the same files again"))
+      ending.next.append(restart(of: back.outcomes.count))
     }
     return ending
   }
@@ -159,11 +195,13 @@ struct Ending: Sendable, Hashable {
     Ending(
       headline: summary,
       inForce: [
-        "not known here: on \(NodeNames.folded(members)) either what was before or the new file, but the same on all; the nodes decide it together"
+        "not known: on \(NodeNames.folded(members)) the previous files or the new ones, the same on all once the nodes have decided; servers may restart until then"
       ],
       next: [
-        Step(command: "keyturn watch \(rollout)", purpose: "how it ends"),
-        Step(command: "keyturn resolve \(rollout)", purpose: "have the nodes decide it now"),
+        Step(command: "keyturn watch \(rollout)", purpose: "its end"),
+        Step(
+          command: "keyturn resolve \(rollout)",
+          purpose: "have the nodes decide now; if it is committed, all servers restart"),
       ])
   }
 
@@ -173,7 +211,7 @@ struct Ending: Sendable, Hashable {
       headline: "rollout \(result.rollout): not every start was confirmed; the new files stay",
       inForce: ["the new file, on \(NodeNames.folded(members))"],
       why: ["not rolled back: \(clean(result.reason))"],
-      next: [each(result.rollout), logs(result.rollout)])
+      next: [each(result.rollout)])
   }
 
   /// A proposal's rollout that was taken back, as this host's agent knows it.
@@ -187,7 +225,7 @@ struct Ending: Sendable, Hashable {
       inForce: [
         "the files from before rollout \(result.rollout), on \(NodeNames.folded(members)) (rollout \(back.rollout))"
       ],
-      next: [each(result.rollout), logs(result.rollout)])
+      next: [each(result.rollout)])
   }
 
   private static func each(_ id: String) -> Step {
@@ -212,13 +250,29 @@ struct Ending: Sendable, Hashable {
   }
 
   /// Which files are where.
-  private static func place(_ rollout: Committed) -> String {
-    let names = NodeNames.folded(rollout.members)
-    return switch rollout.kind {
-    case .restart: "the files as they were, on \(names); every server was restarted"
-    case .rollback: "the files that were gone back to\(number(rollout)), on \(names)"
-    case .apply, nil: "the new file\(number(rollout)), on \(names)"
+  private static func place(_ rollout: Committed) -> [String] {
+    if rollout.kind == .restart {
+      return [
+        "the files as they were, on \(NodeNames.folded(rollout.members)); every server was told to restart"
+      ]
     }
+    let files = rollout.kind == .rollback ? "the files that were gone back to" : "the new file"
+    let (placed, untouched) = (rollout.placed, rollout.untouched)
+    var lines: [String] = []
+    if !placed.isEmpty {
+      lines.append("\(files)\(number(rollout)), on \(NodeNames.folded(placed))")
+    }
+    if !untouched.isEmpty {
+      lines.append(
+        "NOT on \(NodeNames.folded(untouched)): nothing was put in place or restarted there")
+    }
+    return lines
+  }
+
+  private static func restart(of servers: Int) -> Step {
+    Step(
+      command: "keyturn restart",
+      purpose: "once the cause is fixed; restarts all \(servers) servers with the same files")
   }
 
   /// On which nodes the server runs with it, and on which not.
@@ -259,7 +313,7 @@ struct Ending: Sendable, Hashable {
   private static func told(_ groups: [[String]]) -> [String] {
     let rest = groups.count - toldLimit
     return groups.prefix(toldLimit).flatMap(\.self)
-      + (rest > 0 ? ["and \(rest) more; keyturn show has all of them"] : [])
+      + (rest > 0 ? ["and \(rest) more; keyturn show ID has all of them"] : [])
   }
 
   static func logs(
@@ -279,13 +333,15 @@ struct Ending: Sendable, Hashable {
         + step("keyturn explain MINIO_KMS_SSE_KEY", "what sets it on each node")
     case .keyManager: return step("keyturn check", "each step from each node to each Key Manager")
     case .unit: return step("keyturn status", "what is wrong with the server's unit, and where")
-    case .file, .validation: return step("keyturn plan", "again, when what is named is mended")
-    case .vote: return step("keyturn plan", "what each node says now")
-    case .clock: return step("keyturn status", "how the nodes do; then the same command again")
+    case .file, .validation: return step("keyturn plan", "again, once that is fixed")
+    case .vote: return step("keyturn plan", "each node's answer now")
+    case .clock:
+      return step("keyturn status", "whether clocks and nodes are in order; then the same again")
     case .busy:
       return step("keyturn watch", "how the other rollout ends; then the same command again")
     case .failed: return rollout.map { step("keyturn show \($0)", "how far it came") } ?? []
-    case .notPermitted: return step("keyturn pki show cert.pem", "whose certificate it is")
+    case .notPermitted:
+      return step("keyturn pki show /etc/keyturn/credentials/cert.pem", "whose certificate it is")
     case .configuration: return []
     }
   }

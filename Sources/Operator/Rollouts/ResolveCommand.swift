@@ -151,7 +151,7 @@ struct ResolveCommand: Command {
     if isCommitted {
       let count = words.count { $0 == .confirmed }
       summary =
-        "rollout \(nodes.id) was committed: the new file on every node; \(count) of \(words.count) starts confirmed"
+        "rollout \(nodes.id) was committed; \(count) of \(words.count) starts confirmed"
     } else if words.contains(.aborted) {
       summary = "rollout \(nodes.id) was aborted: no file was replaced, no server restarted"
     } else if isDecided {
@@ -170,12 +170,16 @@ struct ResolveCommand: Command {
     let names = NodeNames.folded(cluster.names)
     let inForce =
       isCommitted
-      ? "the new file, on \(names)"
-      : isDecided ? "what was before, on \(names)" : "not known: what was before or the new file"
+      ? "what the rollout brings, on \(names), unless a start failed and a rollback follows"
+      : words.contains(.aborted)
+        ? "the previous files, on \(names)"
+        : isDecided && !words.contains(.unknown)
+          ? "this rollout changes nothing any more; keyturn status shows what runs"
+          : "not known: the previous files or the new ones"
     var ending = Ending(
       headline: summary, inForce: [inForce], why: NodeNames.lines(texts),
       next: Self.next(code, nodes.id))
-    ending.isGood = isDecided
+    ending.isGood = code == .done
     context.console.end(ending)
     return CommandResult(code, ending, nodes: results, isChanged: isCommitted)
   }
@@ -184,9 +188,8 @@ struct ResolveCommand: Command {
     switch code {
     case .notConfirmed:
       [
+        Ending.Step(command: "keyturn watch \(id)", purpose: "its end; a rollback may follow"),
         Ending.logs(id),
-        Ending.Step(
-          command: "keyturn restart", purpose: "when the cause is mended: the same files again"),
       ]
     case .unknown:
       [

@@ -61,8 +61,13 @@ struct RolloutFollower: Sendable {
   }
 
   private func left(_ id: String, _ seen: Seen) -> CommandResult {
+    let rollout = seen.committed(id, cluster.names)
+    if rollout.placed.isEmpty {
+      return tell(
+        .unknown, .notFollowed(id, members: cluster.names), rollout.outcomes, isChanged: false)
+    }
     context.console.message(.note, "the rollout goes on; only the watching has ended")
-    return report(.unknown, seen.committed(id, cluster.names), held: nil)
+    return report(.unknown, rollout, held: nil)
   }
 
   private func report(
@@ -102,8 +107,10 @@ struct RolloutFollower: Sendable {
     }
 
     func committed(_ id: String, _ names: [String]) -> Ending.Committed {
+      // Whether it seals a key no node tells.
       Ending.Committed(
-        id: id, kind: head?.kind, generation: head?.generation, outcomes: memberOutcomes(names))
+        id: id, kind: head?.kind, generation: head?.generation, outcomes: memberOutcomes(names),
+        sealsKey: true)
     }
 
     private func memberOutcomes(_ names: [String]) -> [MemberOutcome] {
@@ -194,7 +201,9 @@ struct RolloutFollower: Sendable {
         return
       }
       // Missing are nodes that do not answer, or the result.
-      let isWaiting = seen.outcomes.count + seen.troubles.count < cluster.names.count
+      let isWaiting = cluster.names.contains {
+        seen.outcomes[$0] == nil && seen.troubles[$0] == nil
+      }
       guard !isWaiting else {
         deadline = nil
         continue

@@ -64,7 +64,10 @@ struct ProgramsTests {
     node.host.state.update { $0.program = nil }
     #expect(
       items(node).map(\.message) == ["/usr/local/bin/minio is gone: the next start would fail"])
+    let gone = try node.plan([]).findings.filter { $0.rule == "program-gone" }
+    #expect(gone.map(\.severity) == [.error] && gone.map(\.refusal) == [.unit])
     install(node)
+    #expect(try !node.plan([]).findings.contains { $0.rule == "program-gone" })
     #expect(try node.apply([], id: "00000000000000ab", kind: .restart)?.kind == .confirmed)
     #expect(items(node).isEmpty)
   }

@@ -46,7 +46,8 @@ import Testing
     #expect(Ending.committed(Self.rollout(), held: nil).isGood)
     #expect(
       Self.text(.committed(Self.rollout(.restart), held: nil)).contains(
-        "\n  in force  the files as they were, on minio-[1-4]; every server was restarted\n"))
+        "\n  in force  the files as they were, on minio-[1-4]; every server was told to\n              restart\n"
+      ))
   }
 
   @Test("3: how a start ended is not known, or not even the decision")
@@ -56,11 +57,11 @@ import Testing
         .committed(Self.rollout(.apply, Outcome(.unknown, "no outcome by the deadline")), held: nil)
       ) == """
         3 of 4 starts confirmed, 1 unknown
-          in force  the new file, generation 7, on minio-[1-4]
+          in force  the new file, generation 7, on minio-[1-2,4]
                     confirmed with it: minio-[1-2,4]
                     not known: minio-3
           why       minio-3: unknown: no outcome by the deadline
-          next      keyturn watch 0d07a7a0593ac303  how it ends, once the nodes answer
+          next      keyturn watch 0d07a7a0593ac303  its end; a rollback may follow
                     keyturn status                  what each node runs now
         """)
     #expect(
@@ -69,10 +70,12 @@ import Testing
           "the decision is not known: no majority of the members answered",
           members: Self.rollout().members, rollout: "0d07a7a0593ac303")) == """
           the decision is not known: no majority of the members answered
-            in force  not known here: on minio-[1-4] either what was before or the new
-                        file, but the same on all; the nodes decide it together
-            next      keyturn watch 0d07a7a0593ac303    how it ends
-                      keyturn resolve 0d07a7a0593ac303  have the nodes decide it now
+            in force  not known: on minio-[1-4] the previous files or the new ones, the
+                        same on all once the nodes have decided; servers may restart until
+                        then
+            next      keyturn watch 0d07a7a0593ac303: its end
+                      keyturn resolve 0d07a7a0593ac303: have the nodes decide now; if it
+                        is committed, all servers restart
           """)
   }
 
@@ -96,9 +99,10 @@ import Testing
       Self.text(ending).hasPrefix(
         """
         nothing was touched: minio-3: no
-          in force  what was before, on minio-[1-4]: no file was replaced, no server
+          in force  the previous files, on minio-[1-4]: no file was replaced, no server
                       restarted
-          why       minio-4: a reason of its own
+          why       minio-3: no
+                    minio-4: a reason of its own
           next      \(commands[0])
         """), "\(Self.text(ending))")
   }
@@ -123,7 +127,8 @@ import Testing
                       not rolled back: the rollback policy of this rollout is "never"
             next      keyturn logs --rollout 0d07a7a0593ac303 --errors: what the servers
                         logged, and what to do
-                      keyturn restart: when the cause is mended: the same files again
+                      keyturn restart: once the cause is fixed; restarts all 4 servers
+                        with the same files
                       keyturn rollback: or back to the previous files
           """)
     let sealed = Ending.committed(
@@ -131,6 +136,28 @@ import Testing
     #expect(!sealed.next.contains { $0.command == "keyturn rollback" })
     let restart = Ending.committed(Self.rollout(.restart, Self.failed), held: "a restart")
     #expect(!restart.why.contains { $0.contains("not rolled back") })
+  }
+
+  @Test("a node on which nothing was done is not among those with the new file")
+  func untouchedNode() {
+    for outcome in [Outcome(.failed, "the file was changed after the vote"), Outcome(.aborted, "")]
+    {
+      let ending = Ending.committed(Self.rollout(.apply, outcome), held: "its server runs")
+      #expect(ending.inForce.first == "the new file, generation 7, on minio-[1-2,4]")
+      #expect(
+        ending.inForce.contains("NOT on minio-3: nothing was put in place or restarted there"))
+    }
+  }
+
+  @Test("watching that ends before a commit is known claims no new file")
+  func notFollowed() {
+    #expect(
+      Self.text(.notFollowed("0d07a7a0593ac303", members: Self.rollout().members)) == """
+        rollout 0d07a7a0593ac303 goes on; only the watching has ended
+          in force  not known here: on minio-[1-4] the previous files until it commits,
+                      its own after that
+          next      keyturn watch 0d07a7a0593ac303  its end
+        """)
   }
 
   @Test("10: the change is not in force, and what took it back")
@@ -141,8 +168,8 @@ import Testing
         """
         rolled back: your change is NOT in force
           in force  the files from before rollout 0d07a7a0593ac303, on minio-[1-4]
-                    every server was started with them and confirmed (rollout
-                      77aa7a0593ac3000, generation 8)
+                    every server was started with them and confirmed (rollback
+                      77aa7a0593ac3000; kept as generation 8)
           why       minio-3: failed: FATAL Failed to connect to KMS: failed to generate
         """), "\(text)")
     #expect(
@@ -150,7 +177,7 @@ import Testing
         """
           next      keyturn logs --rollout 0d07a7a0593ac303 --errors: what the servers
                       logged, and what to do
-                    keyturn apply: again, when the cause is mended
+                    keyturn apply --settings FILE: again, once the cause is fixed
         """), "\(text)")
     #expect(text.split(separator: "\n").allSatisfy { $0.count <= 80 })
   }
@@ -161,10 +188,10 @@ import Testing
     let ending = Ending.rolledBack(Self.rollout(.apply, Self.failed), by: back)
     #expect(
       ending.headline
-        == "rolled back: your change is NOT in force, and 1 of 4 servers are not confirmed with the previous files"
+        == "rolled back: your change is NOT in force, and minio-3 is not confirmed with the previous files either"
     )
     #expect(ending.inForce.contains("not confirmed: minio-3"))
-    #expect(ending.why.contains { $0.hasPrefix("going back, minio-3: failed: FATAL") })
+    #expect(ending.why.contains { $0.hasPrefix("after the rollback, minio-3: failed: FATAL") })
     #expect(
       ending.next.map(\.command) == [
         "keyturn logs --rollout 0d07a7a0593ac303 --errors",
@@ -200,7 +227,7 @@ import Testing
     let ending = Ending.committed(
       Ending.Committed(id: "0d", kind: .restart, generation: nil, outcomes: outcomes), held: nil)
     #expect(ending.why.first == "minio-[1-3]: failed: FATAL a")
-    #expect(ending.why.last == "and 3 more; keyturn show has all of them")
+    #expect(ending.why.last == "and 3 more; keyturn show ID has all of them")
     #expect(ending.why.count == 5)
   }
 

@@ -110,7 +110,10 @@ import Threads
     #expect(code == .notConfirmed)
     #expect(host.output.contains("FATAL no"))
     #expect(host.output.contains("keyturn logs --rollout 00000000000000aa --errors"))
-    #expect(host.output.contains("  in force  the new file, on minio-[1-4]"), "\(host.output)")
+    #expect(
+      host.output.contains("  in force  what the rollout brings, on minio-[1-4], unless"),
+      "\(host.output)")
+    #expect(host.output.contains("keyturn watch 00000000000000aa"), "\(host.output)")
   }
 
   @Test("a rollout that no node is in: nothing to do")
