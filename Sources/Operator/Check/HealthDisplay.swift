@@ -37,7 +37,7 @@ extension ClusterHealth {
   var fields: [JSONObject] {
     statements.map { statement in
       var object = JSONObject(statement.finding)
-      object["nodes"] = statement.nodes
+      object["nodeNames"] = statement.nodes
       object["level"] = "\(statement.level)"
       return object
     }
