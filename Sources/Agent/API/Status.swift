@@ -38,6 +38,16 @@ extension Agent {
     findings += damage.records.filter(\.isDamaged).map(\.finding)
     findings += certificateFindings() + generations.damage()
     findings += member.instantFindings()
+    if let rollout = participant.record.active?.rollout,
+      let why = timelines.obstacle(to: rollout.id)
+    {
+      findings.append(
+        Finding(
+          .error, rule: "rollout-stuck", refusal: .busy,
+          message:
+            "rollout \(rollout.id) cannot be ended on \(node), which votes on no other until then: \(why)",
+          remedy: "it is tried every 2 s; see what keeps the agent from writing"))
+    }
     if let doubt = participant.doubt, let rollout = participant.record.active?.rollout {
       findings.append(Self.finding(Doubt(doubt), node, rollout))
     }

@@ -92,6 +92,14 @@ final class Timelines: Sendable {
     }
   }
 
+  /// Why the rollout does not go on here: the step that fails again and again; nil if none does.
+  func obstacle(to id: String) -> String? {
+    current.withLock { timeline in
+      guard let timeline, timeline.id == id, let last = timeline.events.last else { return nil }
+      return last.phase.known?.isObstacle == true ? last.detail : nil
+    }
+  }
+
   // MARK: answers
 
   /// The rollouts that are known here, the newest first. Blocks on the disk.

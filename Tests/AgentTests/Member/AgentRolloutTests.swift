@@ -205,9 +205,16 @@ struct AgentRolloutTests {
       state.lines.contains { $0.contains("write seal") } ? true : nil
     }
     #expect(node.agent.status().activeRollout == rollout.id)
+    let (end, rule) = (Instant.inMilliseconds(10_000), "rollout-stuck")
+    var stuck: Finding?
+    while stuck == nil, Clock.now() < end {
+      stuck = node.agent.status().findings.first { $0.rule == rule }
+    }
+    #expect(stuck?.severity == .error && stuck?.message.contains("write seal") == true)
     node.host.state.update { $0.failingRecord = nil }
     #expect(try node.outcome(rollout)?.kind == .confirmed)
     #expect(node.agent.status().seal?.keyName == "key-1")
+    #expect(!node.agent.status().findings.contains { $0.rule == "rollout-stuck" })
   }
 
   @Test(

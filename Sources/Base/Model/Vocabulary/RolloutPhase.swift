@@ -50,6 +50,9 @@ package enum RolloutPhase: String, Sendable, Hashable, CaseIterable {
     [.preparing, .checked, .prepared, .refused, .accepted].contains(self)
   }
 
+  /// Whether a step that a committed rollout cannot do without has failed, and is tried again.
+  package var isObstacle: Bool { [.waiting, .syncing, .sealing, .failing].contains(self) }
+
   /// Whether nothing of the rollout follows on this member.
   package var isEnd: Bool {
     [.confirmed, .failed, .timedOut, .refused, .aborted, .unknown].contains(self)
