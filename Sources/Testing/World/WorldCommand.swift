@@ -11,6 +11,8 @@ internal import Secrets
 internal import Threads
 
 /// The installed `keyturn` on a host of the world: an operator's machine, or a node.
+///
+/// Only fibers of the world's one kernel thread touch it, so nothing is locked.
 final class WorldCommand: CommandHost, AgentNetwork, LocalAgent, @unchecked Sendable {
   private let world: World
   /// Whose certificate it has, and the machine's name in the network; nil on a node.
