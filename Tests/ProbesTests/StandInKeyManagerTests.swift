@@ -1,100 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
-import Files
-import Glibc
 import HTTP
-import HTTPS
-import JSONCoding
 @testable import KeyManager
 import Model
 @testable import Probes
-import Secrets
-import Sockets
-import TLS
-import TestSupport
 import Testing
 import Threads
 
-private let admin = "k1:d7cY_5k8HbBGkZpoy2hGmvkxg83QDBXsA_nFXDfTk2E"
-private let user = "k1:2COl4dS3G-cjHa3Q-9fUmOrq8yL0Q7a12HH_Yi0oiLw"
-private let ecUser = "k2:2qsDxbLA5fyqfMz9a1QG5csFwrm1YIAAgQOpDNyt2qA"
+private let admin = StandInKeyManagers.admin
+private let user = StandInKeyManagers.user
+private let ecUser = StandInKeyManagers.ecUser
 private let stranger = "k1:b_6Dhm4iqaGR1gd_CkAA_otcPtgaqS2Xixb_G95TJV8"
 
 /// The stand-in for the Key Manager as it is used in the lab: two processes that are one cluster.
 /// What the lab shows is worth no more than this.
 @Suite(.serialized) struct StandInKeyManagerTests {
-  private let hosts: [StandIn]
-  private let folder: TemporaryDirectory
+  private let keyManagers: StandInKeyManagers
 
-  init() throws {
-    let authority = try CertificateAuthority.create(cluster: "test")
-    let folder = try TemporaryDirectory()
-    let state = """
-      {"masterKey": "m", "administrators": ["\(try Self.identity(admin))"], "enclaves": {"store": {
-        "identities": {
-          "\(try Self.identity(user))": {"privilege": "user", "policy": "most"},
-          "\(try Self.identity(ecUser))": {"privilege": "admin"}},
-        "policies": {"most": {
-          "allow": {"KEY:CREATE": ["*"], "KEY:STATUS": ["*"], "KEY:GENERATE": ["a*", "b"], "KEY:DECRYPT": ["*"]},
-          "deny": {"KEY:CREATE": ["secret*"]}}},
-        "keys": {"a": {"version": 1, "createdAt": 1705306368000000000, "createdBy": ""}}}}}
-      """
-    let ca = authority.credentials.certificatePEM
-    hosts = try (1...2).map { number in
-      let own = try authority.issue(
-        role: .witness, name: "kms-\(number)", addresses: ["127.0.0.1"])
-      return try StandIn(folder.path("kms-\(number)"), own, ca: ca, state: state)
-    }
-    for (host, other) in [(hosts[0], hosts[1]), (hosts[1], hosts[0])] {
-      host.peers = "\"127.0.0.1:\(other.port)\""
-      try host.setFaults("")
-    }
-    self.folder = folder
-  }
-
-  private static func identity(_ key: String) throws -> String {
-    try APIKey(Secret(key)).identity.text
-  }
-
-  /// The status of the answer to one command, its text if it is an error, and its message if not.
-  private func ask(
-    _ host: Int, _ frame: [UInt8], as key: String? = user, enclave: String = "store"
-  ) throws -> (status: Int, text: String, message: [UInt8]) {
-    let response = try exchange(
-      host, "POST", enclave.isEmpty ? "/v1/kms" : "/v1/kms/\(enclave)", frame, as: key)
-    if response.status == 200 { return (200, "", Array(response.body.dropFirst(6))) }
-    let isJSON = response.headers["content-type"] == "application/json"
-    let error =
-      isJSON
-      ? try JSON.decode(ErrorResponse.self, from: response.body)
-      : try ErrorResponse(decoding: response.body)
-    return (response.status, error.message, [])
-  }
-
-  private func exchange(
-    _ host: Int, _ method: String, _ path: String, _ body: [UInt8] = [], as key: String? = user,
-    query: [(name: String, value: String)] = []
-  ) throws -> HTTPResponse {
-    let parsed = try key.map { try APIKey(Secret($0)) }
-    let client = try parsed?.withPrivateKey { bytes throws(CertificateFailure) in
-      try ClientCertificate.selfSigned(
-        parsed?.kind == .ed25519 ? .ed25519(seed: bytes) : .ecdsa(scalar: bytes),
-        commonName: "x")
-    }
-    let context = try ProbeTLSContext.verifying(
-      extraRootsPEM: [hosts[host].authority], client: client)
-    let deadline = Instant.inMilliseconds(20_000)
-    let place = HostPort(host: "127.0.0.1", port: hosts[host].port)
-    let socket = try Socket.connect(
-      to: try Resolver.resolve(place.host, port: place.port, until: deadline)[0], until: deadline)
-    let session = try context.connect(over: socket, host: place.host, until: deadline)
-    let connection = ProbeConnection(.tls(session), host: place.text)
-    return try connection.ask(
-      HTTPRequest(method, path, query: query, headers: [:], body: body), until: deadline)
-  }
+  init() throws { keyManagers = try StandInKeyManagers() }
 
   private func frame(_ command: UInt16, _ name: String = "") -> [UInt8] {
-    let payload = KeyStatusRequest(name: name).encoded()
-    return [UInt8(command >> 8), UInt8(command & 255), 0, 0, 0, UInt8(payload.count)] + payload
+    frame(command, KeyStatusRequest(name: name))
+  }
+
+  private func frame(_ command: UInt16, _ message: some KeyManagerMessage) -> [UInt8] {
+    let payload = message.encoded()
+    let length = [UInt8(payload.count >> 8), UInt8(payload.count & 255)]
+    return [UInt8(command >> 8), UInt8(command & 255), 0, 0] + length + payload
   }
 
   @Test("every error of the protocol comes with its status and its text, as protobuf and as JSON")
@@ -119,9 +50,9 @@ private let stranger = "k1:b_6Dhm4iqaGR1gd_CkAA_otcPtgaqS2Xixb_G95TJV8"
       (.invalidCiphertext, decrypt, user, "store"),
     ]
     for form in ["protobuf", "json"] {
-      try hosts[0].setFaults(#""errors": "\#(form)""#)
+      try keyManagers.setFaults(#""errors": "\#(form)""#)
       for (error, frame, key, enclave) in cases {
-        let answer = try ask(0, frame, as: key, enclave: enclave)
+        let answer = try keyManagers.ask(0, frame, as: key, enclave: enclave)
         #expect(KeyManagerError(status: answer.status, message: answer.text) == error)
       }
     }
@@ -131,130 +62,308 @@ private let stranger = "k1:b_6Dhm4iqaGR1gd_CkAA_otcPtgaqS2Xixb_G95TJV8"
   @Test("k1 and k2 identities are known by their keys, with their policies")
   func identities() throws {
     for (key, privilege, policy) in [(user, UInt32(3), "most"), (ecUser, 2, ""), (admin, 1, "")] {
-      let answer = try ask(0, frame(403), as: key)
+      let answer = try keyManagers.ask(0, frame(403), as: key)
       let told = try IdentityResponse(decoding: answer.message)
-      #expect(told.identity == (try Self.identity(key)))
+      #expect(told.identity == (try StandInKeyManagers.identity(key)))
       #expect(told.privilege == privilege && told.policy == policy)
     }
   }
 
   @Test("reads come from one host, writes go to all and need all")
   func cluster() throws {
-    #expect(try ask(0, frame(201, "n")).status == 200)
-    let told = try (0...1).map { try ask($0, frame(204, "n")).message }
-    #expect(try KeyStatusResponse(decoding: told[0]).createdBy == (try Self.identity(user)))
+    #expect(try keyManagers.ask(0, frame(201, "n")).status == 200)
+    let told = try (0...1).map { try keyManagers.ask($0, frame(204, "n")).message }
+    #expect(
+      try KeyStatusResponse(decoding: told[0]).createdBy == (try StandInKeyManagers.identity(user)))
     #expect(told[0] == told[1])
     func ready(_ host: Int) throws -> [Int] {
       [
-        try exchange(host, "GET", "/v1/health/ready").status,
-        try exchange(host, "GET", "/v1/health/ready", query: [(name: "write", value: "")]).status,
+        try keyManagers.exchange(host, "GET", "/v1/health/ready").status,
+        try keyManagers.exchange(
+          host, "GET", "/v1/health/ready", query: [(name: "write", value: "")]
+        ).status,
       ]
     }
     #expect(try ready(0) == [200, 200])
-    try hosts[1].setFaults(#""readOnly": true"#)
+    try keyManagers.setFaults(#""readOnly": true"#, at: [1])
     #expect(try ready(0) == [200, 503])
-    let refused = try ask(0, frame(201, "m"))
+    let refused = try keyManagers.ask(0, frame(201, "m"))
     #expect(refused.status == 503 && refused.text.contains("not ready for writes"))
-    hosts[1].stop()
+    keyManagers.hosts[1].stop()
     #expect(try ready(0) == [200, 503])
-    #expect(try ask(0, frame(201, "m")).status == 503)
-    #expect(try ask(0, frame(204, "n")).status == 200)
-    #expect(try ask(0, frame(204, "m")).text == KeyManagerError.keyNotFound.message)
+    #expect(try keyManagers.ask(0, frame(201, "m")).status == 503)
+    #expect(try keyManagers.ask(0, frame(204, "n")).status == 200)
+    #expect(try keyManagers.ask(0, frame(204, "m")).text == KeyManagerError.keyNotFound.message)
   }
 
   @Test("a probe of the cluster is fine, and changes nothing")
   func probe() throws {
-    let server = hosts.map { "https://127.0.0.1:\($0.port)" }.joined(separator: ",")
-    let settings = try #require(
-      try KeyManagerSettings.parse([
-        EnvironmentVariable(name: "MINIO_KMS_SERVER", value: server),
-        EnvironmentVariable(name: "MINIO_KMS_ENCLAVE", value: "store"),
-        EnvironmentVariable(name: "MINIO_KMS_SSE_KEY", value: "a"),
-        EnvironmentVariable(name: "MINIO_KMS_API_KEY", value: user),
-      ]))
-    let before = try hosts.map { try $0.state() }
-    let trust = try TemporaryDirectory()
-    try trust.write(hosts[0].authority, to: "ca.crt")
+    let settings = try keyManagers.settings()
+    let before = try keyManagers.hosts.map { try $0.state() }
     let reports = KeyManagerProbe.run(
-      settings: settings, surroundings: ServerSurroundings(certificateAuthorities: trust.path),
+      settings: settings, surroundings: keyManagers.surroundings,
       deadline: .inMilliseconds(15_000))
     #expect(
       KeyManagerJudgement.findings(
         reports, settings: settings, firstEnablement: true, createKey: false
-      ).map(\.rule) == ["kms-same-host"])
+      ).map(\.rule) == [])
     #expect(reports.flatMap(\.sights).map(\.key).allSatisfy { $0 != nil })
-    #expect(try hosts.map { try $0.state() } == before)
+    #expect(try keyManagers.hosts.map { try $0.state() } == before)
+  }
+
+  // MARK: keys
+
+  private func create(
+    _ name: String, type: String = "", addVersion: Bool = false, at host: Int = 0
+  ) throws -> Int {
+    try keyManagers.ask(
+      host, frame(201, CreateKeyRequest(name: name, type: type, addVersion: addVersion))
+    ).status
+  }
+
+  private func generate(
+    _ name: String, version: UInt32 = 0, _ data: String = "{}", at host: Int = 0
+  ) throws -> GenerateKeyResponse {
+    let answer = try keyManagers.ask(
+      host,
+      frame(207, GenerateKeyRequest(name: name, version: version, associatedData: Array(data.utf8)))
+    )
+    try #require(answer.status == 200, "\(answer.text)")
+    return try GenerateKeyResponse(decoding: answer.message)
+  }
+
+  /// What the ciphertext is in the clear; the error's text if it is not opened.
+  private func decrypt(
+    _ name: String, _ ciphertext: [UInt8], version: UInt32 = 0, _ data: String = "{}",
+    at host: Int = 0
+  ) throws -> (plaintext: [UInt8], text: String) {
+    let request = DecryptRequest(
+      name: name, version: version, ciphertext: ciphertext, associatedData: Array(data.utf8))
+    let answer = try keyManagers.ask(host, frame(206, request))
+    return (try DecryptResponse(decoding: answer.message).plaintext, answer.text)
+  }
+
+  private func status(
+    _ name: String, version: UInt32 = 0, at host: Int = 0
+  ) throws -> KeyStatusResponse? {
+    let answer = try keyManagers.ask(
+      host, frame(204, KeyStatusRequest(name: name, version: version)))
+    return answer.status == 200 ? try KeyStatusResponse(decoding: answer.message) : nil
+  }
+
+  /// The fields of a message that are bytes, in its order.
+  private func fields(_ message: [UInt8]) throws -> [(number: UInt64, bytes: [UInt8])] {
+    var (reader, fields) = (ProtobufReader(message), [(number: UInt64, bytes: [UInt8])]())
+    while let (number, value) = try reader.next() {
+      if case .bytes(let bytes) = value { fields.append((number, bytes)) }
+    }
+    return fields
+  }
+
+  private let notOpened = KeyManagerError.invalidCiphertext.message
+
+  @Test(
+    "what one host encrypts every host decrypts, of that version and with that associated data",
+    arguments: ["AES256", "ChaCha20"])
+  func ciphers(type: String) throws {
+    #expect(try create("b", type: type) == 200)
+    #expect(try status("b", at: 1)?.type == type)
+    let key = try generate("b")
+    #expect(key.version == 1 && key.plaintext.count == 32)
+    for version in [UInt32(0), 1] {
+      #expect(try decrypt("b", key.ciphertext, version: version, at: 1).plaintext == key.plaintext)
+    }
+    #expect(try decrypt("b", key.ciphertext, "{ }").text == notOpened)
+    #expect(try decrypt("a", key.ciphertext).text == notOpened)
+    var broken = key.ciphertext
+    broken[broken.count - 20] ^= 1
+    #expect(try decrypt("b", broken).text == notOpened)
+    #expect(
+      try decrypt("b", key.ciphertext, version: 2).text == KeyManagerError.keyNotFound.message)
+  }
+
+  @Test("a key gets versions; the latest encrypts, and each decrypts what it has encrypted")
+  func versions() throws {
+    let first = try generate("a")
+    #expect(try create("a", type: "ChaCha20", addVersion: true, at: 1) == 200)
+    #expect(try create("a") == 409)
+    #expect(try create("none", addVersion: true) == 404)
+    #expect(try status("a")?.version == 2)
+    #expect(try status("a")?.type == "ChaCha20")
+    #expect(try status("a", version: 1)?.type == "AES256")
+    #expect(try status("a", version: 3) == nil)
+    let second = try generate("a")
+    #expect(second.version == 2)
+    #expect(try generate("a", version: 1).version == 1)
+    for key in [first, second] {
+      for version in [0, key.version] {
+        #expect(
+          try decrypt("a", key.ciphertext, version: version, at: 1).plaintext == key.plaintext)
+      }
+      #expect(try decrypt("a", key.ciphertext, version: 3 - key.version).text == notOpened)
+    }
+  }
+
+  @Test("of hosts that create one key at once one does, and all have its bytes")
+  func atOnce() throws {
+    let statuses = Parallel.map(Array(0..<8), thread: "create", until: .inMilliseconds(60_000)) {
+      try? create("b", at: $0 % 2)
+    }
+    #expect(statuses.filter { $0 == 200 }.count == 1)
+    #expect(statuses.filter { $0 == 409 }.count == 7)
+    let key = try generate("b", at: 0)
+    #expect(try decrypt("b", key.ciphertext, at: 1).plaintext == key.plaintext)
+  }
+
+  @Test("a name and a type that no key has are refused")
+  func badKeys() throws {
+    for name in ["", "-a", "a-", "_", "a/b", "a b", "é", String(repeating: "k", count: 81)] {
+      #expect(try create(name) == 400, "\(name)")
+    }
+    #expect(try create("b", type: "AES128") == 400)
+    #expect(try create(String(repeating: "k", count: 80)) == 200)
+  }
+
+  @Test("keys are listed in pages")
+  func list() throws {
+    for name in ["b", "a3", "a1", "a2"] { #expect(try create(name) == 200) }
+    func page(_ prefix: String, _ start: String = "", limit: UInt32 = 0) throws -> [String] {
+      let answer = try keyManagers.ask(
+        0, frame(208, ListRequest(prefix: prefix, continueAt: start, limit: limit)))
+      return try fields(answer.message).map { number, bytes in
+        number == 1
+          ? try KeyStatusResponse(decoding: bytes).name
+          : "then \(String(decoding: bytes, as: UTF8.self))"
+      }
+    }
+    #expect(try page("") == ["a", "a1", "a2", "a3", "b"])
+    #expect(try page("a") == ["a", "a1", "a2", "a3"])
+    #expect(try page("a", limit: 2) == ["a", "a1", "then a2"])
+    #expect(try page("a", "a2", limit: 2) == ["a2", "a3"])
+    #expect(try page("a", "b") == [])
+  }
+
+  @Test("who made a thing, and when, is told where the client looks for it")
+  func origins() throws {
+    let told = Timestamp(seconds: 1_705_306_368, nanoseconds: 250_000_000)
+    let by = try StandInKeyManagers.identity(admin)
+    for (command, name, place) in [(UInt16(103), "store", ""), (305, "most", "store")] {
+      let answer = try keyManagers.ask(0, frame(command, name), as: admin, enclave: place)
+      let found = try fields(answer.message)
+      let first: UInt64 = command == 103 ? 2 : 4
+      #expect(found.map(\.number) == [1, first, first + 1])
+      #expect(try Timestamp(decoding: found[1].bytes) == told)
+      #expect(String(decoding: found[2].bytes, as: UTF8.self) == by)
+    }
+    let who = try IdentityResponse(decoding: try keyManagers.ask(0, frame(403)).message)
+    #expect(who.createdAt == told && who.createdBy == by)
+    let key = try status("a")
+    #expect(key?.createdAt == told && key?.createdBy == by)
+  }
+
+  // MARK: ways to go wrong
+
+  private func fault(_ json: String, at hosts: [Int] = [0, 1]) throws {
+    try keyManagers.setFaults(#""keys": {"a": {\#(json)}}"#, at: hosts)
+  }
+
+  @Test("bytes exchanged under a name: the new ones do not open what the old ones encrypted")
+  func exchanged() throws {
+    let old = try generate("a")
+    let status = try status("a")
+    try fault(#""bytes": "other""#)
+    #expect(try self.status("a") == status)
+    #expect(try decrypt("a", old.ciphertext).text == notOpened)
+    let new = try generate("a", at: 0)
+    #expect(try decrypt("a", new.ciphertext, at: 1).plaintext == new.plaintext)
+    try keyManagers.setFaults("")
+    #expect(try decrypt("a", old.ciphertext).plaintext == old.plaintext)
+    #expect(try decrypt("a", new.ciphertext).text == notOpened)
+  }
+
+  @Test("one host restored from an old backup: it alone does not open it")
+  func oneRestored() throws {
+    let key = try generate("a")
+    try fault(#""bytes": "old""#, at: [1])
+    #expect(try decrypt("a", key.ciphertext, at: 0).plaintext == key.plaintext)
+    #expect(try decrypt("a", key.ciphertext, at: 1).text == notOpened)
+  }
+
+  @Test("a key deleted and made again under its name does not open what the first encrypted")
+  func recreated() throws {
+    let key = try generate("a")
+    #expect(try keyManagers.ask(0, frame(202, "a"), as: admin).status == 200)
+    #expect(try decrypt("a", key.ciphertext, at: 1).text == KeyManagerError.keyNotFound.message)
+    #expect(try create("a") == 200)
+    #expect(try status("a")?.version == 1)
+    for host in 0...1 { #expect(try decrypt("a", key.ciphertext, at: host).text == notOpened) }
+  }
+
+  @Test("a version that is missing is a key that does not exist")
+  func versionMissing() throws {
+    let key = try generate("a")
+    #expect(try create("a", addVersion: true) == 200)
+    try fault(#""lost": [1]"#)
+    let missing = KeyManagerError.keyNotFound.message
+    #expect(try decrypt("a", key.ciphertext, version: 1).text == missing)
+    #expect(try status("a", version: 1) == nil)
+    #expect(try status("a")?.version == 2)
+    try fault(#""lost": [1, 2]"#)
+    #expect(try status("a") == nil)
+  }
+
+  @Test("a Key Manager that verifies nothing opens with any associated data, and with any key")
+  func verifiesNothing() throws {
+    let key = try generate("a")
+    try keyManagers.setFaults(#""verifiesNothing": true"#)
+    #expect(try decrypt("a", key.ciphertext, "other").plaintext == key.plaintext)
+    try keyManagers.setFaults(#""verifiesNothing": true, "keys": {"a": {"bytes": "other"}}"#)
+    let other = try decrypt("a", key.ciphertext).plaintext
+    #expect(other.count == 32 && other != key.plaintext)
+  }
+
+  @Test("KEY:DECRYPT denied leaves KEY:GENERATE")
+  func decryptDenied() throws {
+    try keyManagers.setFaults(#""deny": ["KEY:DECRYPT"]"#)
+    let key = try generate("a")
+    #expect(try decrypt("a", key.ciphertext).text == KeyManagerError.accessDenied.message)
+  }
+
+  @Test("the commands that a host was sent can be counted")
+  func counted() throws {
+    _ = try decrypt("a", try generate("a").ciphertext)
+    let host = keyManagers.hosts[0]
+    #expect(host.commands(2) == ["KEY:GENERATE", "KEY:DECRYPT"])
   }
 }
 
-/// One process of the stand-in.
-private final class StandIn: Sendable {
-  let authority: String
-  let port: UInt16
-  private let process: BackgroundProcess
-  private let folder: String
-  private let others = Lock("")
+/// KEY:LIST, which only people send.
+private struct ListRequest: KeyManagerMessage {
+  var prefix = ""
+  var continueAt = ""
+  var limit: UInt32 = 0
 
-  /// The other hosts, as a JSON array holds them.
-  var peers: String {
-    get { others.withLock { $0 } }
-    set { others.withLock { $0 = newValue } }
-  }
+  static let empty = ListRequest()
+  static let fields: [ProtobufField<ListRequest>] = [
+    .text(1, \.prefix), .text(2, \.continueAt), .number(3, \.limit),
+  ]
+}
 
-  init(_ folder: String, _ own: Credentials, ca: String, state: String) throws {
-    self.folder = folder
-    authority = ca
-    for (name, text) in [
-      ("public.crt", own.certificatePEM), ("private.key", own.keyPEM.reveal()),
-      ("CAs/ca.crt", ca), ("state.json", state),
-    ] {
-      try Self.write(text, to: "\(folder)/\(name)")
-    }
-    process = try BackgroundProcess(
-      "/bin/sh",
-      [
-        "-c",
-        #"exec "$0" server --address 127.0.0.1:0 --certs-dir "$1" --faults "$1/faults.json" "$1/state.json" 2>&1"#,
-        Self.program(), folder,
-      ], until: .inMilliseconds(120_000))
-    let words = "=> Server is up and running on 127.0.0.1:"
-    let isUp = process.wait(until: .inMilliseconds(60_000)) { lines in
-      lines.contains { $0.text.hasPrefix(words) }
-    }
-    try #require(isUp, "\(process.lines.map(\.text))")
-    let line = process.lines.first { $0.text.hasPrefix(words) }?.text ?? ""
-    port = try #require(UInt16(line.dropFirst(words.utf8.count)))
-  }
+/// KEY:DECRYPT.
+private struct DecryptRequest: KeyManagerMessage {
+  var name = ""
+  var version: UInt32 = 0
+  var ciphertext: [UInt8] = []
+  var associatedData: [UInt8] = []
 
-  deinit { stop() }
+  static let empty = DecryptRequest()
+  static let fields: [ProtobufField<DecryptRequest>] = [
+    .text(1, \.name), .number(2, \.version), .bytes(3, \.ciphertext), .bytes(4, \.associatedData),
+  ]
+}
+private struct DecryptResponse: KeyManagerMessage {
+  var plaintext: [UInt8] = []
 
-  func stop() {
-    process.signal(SIGKILL)
-    _ = try? process.outcome()
-  }
-
-  func setFaults(_ json: String) throws {
-    let text = "{\"peers\": [\(peers)]\(json.isEmpty ? "" : ", ")\(json)}"
-    try Self.write(text, to: "\(folder)/faults.json")
-  }
-
-  /// Replaces a file, its folder made if there is none.
-  static func write(_ text: String, to path: String) throws {
-    let outcome = try Subprocess.run(
-      "/bin/sh",
-      ["-euc", #"umask 077; mkdir -p "${0%/*}"; cat >"$0.new"; mv "$0.new" "$0""#, path],
-      input: text, until: .inMilliseconds(10_000))
-    try #require(outcome.status == 0, "\(outcome.stderr)")
-  }
-
-  func state() throws -> [UInt8] {
-    try FileReading.read("\(folder)/state.json", limitBytes: 1 << 20).bytes
-  }
-
-  /// Beside the tests' own program.
-  private static func program() -> String {
-    let bundle = CommandLine.arguments.first ?? ""
-    return String(bundle.prefix(upTo: bundle.lastIndex(of: "/") ?? bundle.startIndex))
-      + "/standin-minkms"
-  }
+  static let empty = DecryptResponse()
+  static let fields: [ProtobufField<DecryptResponse>] = [.bytes(1, \.plaintext)]
 }

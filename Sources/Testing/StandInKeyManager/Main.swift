@@ -21,7 +21,7 @@ import Threads
       let options = try Options(Array(CommandLine.arguments.dropFirst()))
       let state = try State.load(options.stateFile)
       let cluster = try Cluster(
-        masterKey: state.masterKey, peers: options.peers,
+        secret: state.clusterSecret, peers: options.peers,
         authorities: "\(options.certificatesDirectory)/CAs")
       func pem(_ name: String) throws -> String {
         let path = "\(options.certificatesDirectory)/\(name)"

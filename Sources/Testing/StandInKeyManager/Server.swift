@@ -162,10 +162,10 @@ struct Server: Sendable {
       return failure(.accessDenied, faults)
     }
     if faults.readOnly == true { return .text(503, "read-only") }
-    if what == "vote" { return HTTPResponse(200) }
+    if what == "vote" { return HTTPResponse(200, body: Array("\(commands.cluster.rank)".utf8)) }
     do {
-      try commands.take(try JSON.decode(State.Change.self, from: request.body))
-      return HTTPResponse(200)
+      let change = try JSON.decode(State.Change.self, from: request.body)
+      return HTTPResponse(try commands.take(change) ? 200 : 409)
     } catch { return .text(500, "\(error)") }
   }
 

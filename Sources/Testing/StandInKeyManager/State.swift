@@ -2,21 +2,31 @@
 import FoundationEssentials
 import Glibc
 import Linux
+import Threads
 
 /// What the Key Manager knows, as its state file holds it.
 ///
-/// Each host has its own file and sends what it writes to all others (`Cluster`). The bytes of a
-/// key follow from `masterKey`, its enclave and its name: hosts with the same master key agree on
-/// every key.
+/// Each host has its own file and sends what it writes to all others (`Cluster`). A host whose file
+/// is older than the others' is one that was restored from a backup.
 struct State: Codable, Sendable {
   struct Enclave: Codable, Sendable {
+    var created: Origin?
     /// By `h1:...`; policies and keys by name.
     var identities: [String: Member] = [:]
     var policies: [String: Policy]?
     var keys: [String: Key] = [:]
   }
 
+  /// Who made a thing, and when.
+  struct Origin: Codable, Sendable, Equatable {
+    /// Nanoseconds since 1970-01-01 UTC.
+    var at: Int64
+    /// An identity; empty for none.
+    var by: String
+  }
+
   struct Member: Codable, Sendable {
+    var created: Origin?
     /// `admin`: everything in the enclave; `user`: what the policy allows.
     var privilege: String
     /// The name of its policy. None: nothing is allowed.
@@ -25,6 +35,7 @@ struct State: Codable, Sendable {
 
   /// What is not allowed is denied, and a denial wins (docs/facts.md, "Key Manager operation").
   struct Policy: Codable, Sendable {
+    var created: Origin?
     /// Patterns of names (exact, `prefix*` or `*`) by action, for example `KEY:GENERATE`.
     var allow: [String: [String]]
     var deny: [String: [String]]?
@@ -40,18 +51,34 @@ struct State: Codable, Sendable {
   }
 
   struct Key: Codable, Sendable, Equatable {
-    var version: Int
-    /// Nanoseconds since 1970-01-01 UTC.
-    var createdAt: Int64
-    var createdBy: String
+    /// By ascending number.
+    var versions: [Version] = []
 
-    /// Decides between two that two hosts created at the same time, everywhere alike.
-    func isBefore(_ other: Key) -> Bool {
-      (createdAt, createdBy) < (other.createdAt, other.createdBy)
+    /// That version, the latest for 0; nil if it is not there.
+    subscript(number: UInt64) -> Version? {
+      number == 0 ? versions.last : versions.first { UInt64($0.number) == number }
     }
   }
 
-  var masterKey: String
+  /// The bytes that encrypt data keys. Those of one version never change.
+  struct Version: Codable, Sendable, Equatable {
+    var number: UInt32
+    /// `AES256` or `ChaCha20`.
+    var type: String
+    /// 32 bytes.
+    var bytes: Data
+    var created: Origin
+
+    init(number: UInt32, type: String, createdBy: String) {
+      self.number = number
+      self.type = type
+      bytes = Data(Cipher.random(32))
+      created = Origin(at: Clock.realtimeMicroseconds() * 1000, by: createdBy)
+    }
+  }
+
+  /// By which the hosts of a cluster know one another.
+  var clusterSecret: String
   /// Identities that may do everything, in every enclave and with enclaves themselves.
   var administrators: Set<String>?
   var enclaves: [String: Enclave]
@@ -67,27 +94,36 @@ struct State: Codable, Sendable {
   /// Blocks on the disk.
   func save(_ path: String) throws {
     let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     try encoder.encode(self).write(to: URL(filePath: path), options: .atomic)
   }
 
   /// One write, as the hosts send it to one another.
   struct Change: Codable, Sendable {
     var enclave: String
-    /// The key's name; none: the enclave is created.
+    /// Set where the enclave is created.
+    var created: Origin?
+    /// The key's name; none: it is about the enclave.
     var key: String?
-    /// What it becomes; none: it is deleted.
-    var value: Key?
+    /// The version that the key gets; none: it is deleted with all of them.
+    var version: Version?
   }
 
-  mutating func apply(_ change: Change) {
-    var enclave = enclaves[change.enclave] ?? Enclave()
+  /// Whether the change could be taken: another version of its number may have come first.
+  mutating func apply(_ change: Change) -> Bool {
+    var enclave = enclaves[change.enclave] ?? Enclave(created: change.created)
     if let name = change.key {
-      switch (enclave.keys[name], change.value) {
-      case (let old?, let new?): enclave.keys[name] = old.isBefore(new) ? old : new
-      case (_, let new): enclave.keys[name] = new
+      if let version = change.version {
+        var key = enclave.keys[name] ?? Key()
+        if let present = key[UInt64(version.number)] { return present == version }
+        key.versions.append(version)
+        key.versions.sort { $0.number < $1.number }
+        enclave.keys[name] = key
+      } else {
+        enclave.keys[name] = nil
       }
     }
     enclaves[change.enclave] = enclave
+    return true
   }
 }
