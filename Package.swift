@@ -90,7 +90,7 @@ let package = Package(
     core("KeyManager", ["Model", "Crypto", "Secrets"]),
     core("Rollout", ["Model", "Crypto", "Secrets"]),
     core("HTTP", ["Model", "Crypto", "JSONCoding", "Secrets"]),
-    core("API", ["Model", "Crypto", "JSONCoding", "Secrets", "Rollout", "HTTP"]),
+    core("API", ["Model", "Crypto", "JSONCoding", "Secrets", "KeyManager", "Rollout", "HTTP"]),
 
     adapter("Files", ["Model", "Crypto", "Linux", "Threads", "Secrets", "CLinux"]),
     adapter("Sockets", ["Model", "Linux", "Threads", "CLinux"]),
@@ -174,10 +174,13 @@ let package = Package(
       [
         "Model", "Crypto", "JSONCoding", "Linux", "Threads", "Secrets", "ServerUnit", "StartWatch",
         "KeyManager", "Rollout", "HTTP", "API", "Coordination", "Agent", "Operator", "Fibers",
+        "TestSupport",
       ]),
     program("keyturn-world", "Testing/KeyturnWorld", ["World"]),
     program("keyturn-sim", "Testing/KeyturnSim", ["Agreement", "Simulator"]),
-    room("TestSupport", "Testing/TestSupport", ["Model", "Linux", "Threads", "CLinux"]),
+    room(
+      "TestSupport", "Testing/TestSupport",
+      ["Model", "Linux", "Threads", "KeyManager", "CLinux"]),
 
     tests("Model", ["Model"]),
     tests("Crypto", ["Model", "Crypto"]),

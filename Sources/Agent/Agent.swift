@@ -16,6 +16,7 @@ package final class Agent: Sendable {
   let generations: Generations
   let timelines: Timelines
   let seals: SealKeeper
+  let proofs: ProofKeeper
   let drift: DriftWatch
   let reversePath: ReversePath
   let links: LinkWatch
@@ -66,15 +67,17 @@ package final class Agent: Sendable {
       site, history, lastNumber: stored.lastGeneration, rollouts: rollouts)
     timelines = Timelines(site, resuming: record)
     seals = SealKeeper(site, rollouts: rollouts, generations: generations)
-    let key = KeyDrift(site, seals: seals)
+    proofs = ProofKeeper(site, seals: seals, kept: stored.proofs)
+    let key = KeyDrift(site, seals: seals, proofs: proofs)
     drift = DriftWatch(
       site, confirmed: stored.confirmed, entries: stored.drift, rollouts: rollouts,
       generations: generations, seals: seals, key: key)
     reversePath = ReversePath(node: node, inventory: inventory, ports: ports)
-    links = LinkWatch(site, reversePath: reversePath, rollouts: rollouts, seals: seals)
+    links = LinkWatch(
+      site, reversePath: reversePath, rollouts: rollouts, seals: seals, proofs: proofs)
     assessor = Assessor(
       site, incarnation: stored.incarnation, reversePath: reversePath, generations: generations,
-      timelines: timelines, rollouts: rollouts)
+      timelines: timelines, rollouts: rollouts, proofs: proofs)
     results = RolloutResults(site, stored.results)
     coordination = OwnCoordination(site)
     proposals = ProposalKeeper(

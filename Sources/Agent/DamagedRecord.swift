@@ -12,6 +12,7 @@ struct DamagedRecord: Sendable {
     case results
     case proposal
     case collecting
+    case proofs
 
     /// What the node does not know for lack of it, and how that ends.
     fileprivate var remedy: String {
@@ -27,6 +28,8 @@ struct DamagedRecord: Sendable {
           "what was proposed on this node is forgotten, nothing is begun with it; propose it again"
         case .collecting:
           "the result of a rollout that ended just before is worked out by the other nodes; the next rollout writes it again"
+        case .proofs:
+          "the key proofs are taken from the other nodes again, within a minute"
         }
       return "\(consequence), or move /var/lib/keyturn/\(rawValue) away and restart keyturnd"
     }

@@ -119,10 +119,16 @@ package protocol ProcessPort: Sendable {
 
 /// Probes of what the server depends on, and of the server itself.
 package protocol ProbePort: Sendable {
-  /// Every endpoint of the settings, asked as the server would ask at its start.
+  /// Every endpoint of the settings, asked as the server would ask at its start, and for each of the key proofs.
   func keyManagers(
-    _ settings: KeyManagerSettings, surroundings: ServerSurroundings, deadline: Instant
+    _ settings: KeyManagerSettings, surroundings: ServerSurroundings, proofs: [KeyProof],
+    deadline: Instant
   ) -> [EndpointReport]
+  /// A new key proof, made by the Key Managers of the settings and opened once.
+  func makeKeyProof(
+    _ settings: KeyManagerSettings, surroundings: ServerSurroundings,
+    for binding: KeyProof.Binding, by node: String, deadline: Instant
+  ) throws(Refusal) -> KeyProof
   /// Key Manager hosts without any settings: resolution, TCP, TLS, version and readiness.
   func keyManagers(
     at hosts: [HostPort], surroundings: ServerSurroundings, deadline: Instant

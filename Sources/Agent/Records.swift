@@ -2,6 +2,7 @@
 internal import API
 internal import Crypto
 internal import JSONCoding
+internal import KeyManager
 internal import Model
 internal import Rollout
 
@@ -26,6 +27,8 @@ struct Records: Sendable {
   var collecting: Record<CollectingRecord> { Record("collecting", port) }
   /// What configuration management has handed to this node; holds secrets.
   var proposal: Record<ProposalRecord> { Record("proposal", port) }
+  /// What proves the sealed key.
+  var proofs: Record<KeyProofs> { Record("proofs", port) }
   private var sealDigest: Record<Digest> { Record(SealFile.digest.rawValue, port) }
 
   /// Whether there is a record of what the member has promised, whole or damaged.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import API
+internal import KeyManager
 internal import Model
 internal import Rollout
 internal import Threads
@@ -18,6 +19,7 @@ struct StoredState {
   private(set) var drift: [DriftLog.Entry] = []
   private(set) var results: [KeptResult] = []
   private(set) var proposal = ProposalRecord.forgotten
+  private(set) var proofs = KeyProofs()
   private(set) var damage = RecordDamage()
 
   /// Blocks on the disk.
@@ -38,6 +40,9 @@ struct StoredState {
     confirmed = use(.confirmed, site) { () throws(Refusal) in try records.confirmed.load() } ?? nil
     drift = use(.drift, site) { () throws(Refusal) in try records.drift.load() ?? [] } ?? []
     results = use(.results, site) { () throws(Refusal) in try records.results.load() ?? [] } ?? []
+    proofs =
+      use(.proofs, site) { () throws(Refusal) in try records.proofs.load() ?? KeyProofs() }
+      ?? KeyProofs()
     _ = use(.collecting, site) { () throws(Refusal) in try records.collecting.load() }
     proposal =
       use(.proposal, site) { () throws(Refusal) in try records.proposal.load() ?? ProposalRecord() }

@@ -138,7 +138,9 @@ private struct Script: Sendable {
   /// was asked for.
   private func troubles(_ report: EndpointReport) -> [String] {
     report.stages.filter {
-      $0.verdict != .fine && !($0.stage == .write && $0.verdict == .notChecked)
+      // Most have neither a key to create nor a key proof.
+      $0.verdict != .fine
+        && !([.write, .proof].contains($0.stage) && $0.verdict == .notChecked)
     }
     .map { "\($0.stage) \($0.verdict)" + ($0.reason.map { " \($0)" } ?? "") }
   }

@@ -16,12 +16,13 @@ struct AddressProbe {
   private var stages: [StageResult] = []
   private var link: SecuredLink?
   private var sight = KeyManagerSight()
-  private var connection: ProbeConnection?
+  private var session: KeyManagerSession
   private var stageStart = Clock.now()
 
   init(_ probe: EndpointProbe, _ address: SocketAddress) {
     self.probe = probe
     self.address = address
+    session = KeyManagerSession(probe, address)
   }
 
   /// Blocks until every stage was probed, one has failed, or the deadline has come.
@@ -52,14 +53,14 @@ struct AddressProbe {
     guard let socket = connect(), secure(socket), askVersion(), askHealth(.live), askHealth(.ready)
     else { return }
     if let subject = probe.subject { askEnclave(subject) }
-    connection?.close(until: probe.deadline)
+    session.close()
   }
 
   // MARK: the way there
 
   private mutating func connect() -> Socket? {
     do throws(ProbeFailure) {
-      let socket = try dial()
+      let socket = try session.dial()
       let through = probe.proxy.map { _ in ", which leads to \(probe.target.text)" } ?? ""
       note(.tcp, .fine, "connected to \(address)\(through)")
       return socket
@@ -69,27 +70,15 @@ struct AddressProbe {
     }
   }
 
-  private func dial() throws(ProbeFailure) -> Socket {
-    let socket: Socket
-    do throws(SocketFailure) {
-      socket = try Socket.connect(to: address, until: probe.deadline)
-    } catch { throw ProbeFailure(error) }
-    if let proxy = probe.proxy {
-      try ProxyTunnel.open(over: socket, proxy, to: probe.target, until: probe.deadline)
-    }
-    return socket
-  }
-
   private mutating func secure(_ socket: Socket) -> Bool {
     do throws(ProbeFailure) {
-      let session = try handshake(socket)
-      connection = ProbeConnection(.tls(session), host: probe.target.text)
-      var detail = [session.protocolVersion]
+      let tls = try session.secure(socket)
+      var detail = [tls.protocolVersion]
       var verdict = ProbeVerdict.fine
-      if let certificate = session.peerCertificate {
+      if let certificate = tls.peerCertificate {
         let now = Int64(time(nil))
         let link = SecuredLink(
-          protocolVersion: session.protocolVersion, serverKey: certificate.publicKeyText,
+          protocolVersion: tls.protocolVersion, serverKey: certificate.publicKeyText,
           notAfter: certificate.notAfter, daysLeft: certificate.daysLeft(at: now))
         self.link = link
         detail += [link.serverKey, "certificate \(certificate.validityText(at: now))"]
@@ -107,42 +96,12 @@ struct AddressProbe {
     }
   }
 
-  private func handshake(_ socket: Socket) throws(ProbeFailure) -> TLSSession {
-    let context: ProbeTLSContext
-    do throws(CertificateFailure) { context = try probe.context.get() } catch {
-      throw ProbeFailure(error.description)
-    }
-    // A dot at the end is for the resolver; no certificate has it.
-    let host = probe.target.host
-    do throws(TLSFailure) {
-      return try context.connect(
-        over: socket, host: host.hasSuffix(".") ? String(host.dropLast()) : host,
-        until: probe.deadline)
-    } catch {
-      var failure = ProbeFailure(error)
-      if error.kind == .unknownAuthority {
-        let why = probe.roots.unreadable + probe.roots.absent
-        failure.text = ([failure.text] + why).joined(separator: "; ")
-      }
-      throw failure
-    }
-  }
-
-  /// The answer to a request, over the present connection or, if the host has closed it, a new one.
-  private mutating func ask(_ request: HTTPRequest) throws(ProbeFailure) -> HTTPResponse {
-    if let connection, connection.staysOpen {
-      return try connection.ask(request, until: probe.deadline)
-    }
-    let next = ProbeConnection(.tls(try handshake(try dial())), host: probe.target.text)
-    connection = next
-    return try next.ask(request, until: probe.deadline)
-  }
-
   // MARK: what every client may ask
 
   private mutating func askVersion() -> Bool {
     do throws(ProbeFailure) {
-      let response = try ask(HTTPRequest("GET", "/version", headers: ["accept": "application/*"]))
+      let response = try session.ask(
+        HTTPRequest("GET", "/version", headers: ["accept": "application/*"]))
       if response.status == 403 || response.status == 401 {
         note(.version, .degraded, "not permitted: \(KeyManagerAnswer.error(response))")
         return true
@@ -178,7 +137,7 @@ struct AddressProbe {
       "GET", stage == .live ? "/v1/health/live" : "/v1/health/ready",
       query: stage == .write ? [(name: "write", value: "")] : [])
     do throws(ProbeFailure) {
-      let response = try ask(request)
+      let response = try session.ask(request)
       switch response.status {
       case 200: note(stage, .fine, stage == .live ? "alive" : "ready")
       case 401, 403: note(stage, .degraded, "not permitted: \(KeyManagerAnswer.error(response))")
@@ -200,7 +159,8 @@ struct AddressProbe {
   private mutating func askEnclave(_ subject: EndpointProbe.Subject) {
     do throws(ProbeFailure) {
       guard let who = try askIdentity(subject) else { return }
-      let status = try send(Frame(.keyStatus, KeyStatusRequest(name: subject.sseKey)), subject)
+      let status = try session.send(
+        Frame(.keyStatus, KeyStatusRequest(name: subject.sseKey)), subject)
       var what = "KEY:STATUS is not allowed"
       switch status {
       case .told(let payload):
@@ -215,9 +175,10 @@ struct AddressProbe {
       default: return conclude(status, who)
       }
       let generate = Frame(.keyGenerate, GenerateKeyRequest.asAtStart(name: subject.sseKey))
-      let answer = try send(generate, subject)
+      let answer = try session.send(generate, subject)
       if case .told = answer {
         noteAdmitted(who, .key, .fine, "\(what), and KEY:GENERATE gives a data key")
+        openProofs(subject)
       } else {
         sight.key = nil
         conclude(answer, who)
@@ -232,11 +193,11 @@ struct AddressProbe {
   private mutating func askIdentity(
     _ subject: EndpointProbe.Subject
   ) throws(ProbeFailure) -> String? {
-    var answer = try send(Frame(.identityStatus, IdentityRequest()), subject)
+    var answer = try session.send(Frame(.identityStatus, IdentityRequest()), subject)
     if case .other = answer {
       // Before release 2025-08-18 an identity must be named (docs/facts.md,
       // "Key Manager messages").
-      answer = try send(
+      answer = try session.send(
         Frame(.identityStatus, IdentityRequest(identity: subject.identity.text)), subject)
     }
     switch answer {
@@ -262,7 +223,7 @@ struct AddressProbe {
       conclude(answer, "")
       return nil
     // It need not be allowed to ask for itself, only to use the key.
-    case .denied, .keyMissing, .other: return "it may not ask for itself"
+    case .denied, .keyMissing, .notAuthentic, .other: return "it may not ask for itself"
     }
   }
 
@@ -276,7 +237,36 @@ struct AddressProbe {
       sight.key = .missing
       noteAdmitted(who, .key, .failed, text, reason: .keyMissing)
       _ = askHealth(.write)
-    case .other(let text): note(.key, .failed, text)
+    case .notAuthentic(let text), .other(let text): note(.key, .failed, text)
+    }
+  }
+
+  /// Opens the key proofs, one after the other; the first that does not open is the verdict.
+  private mutating func openProofs(_ subject: EndpointProbe.Subject) {
+    guard !subject.proofs.isEmpty else {
+      return note(.proof, .notChecked, "the cluster has no key proof yet")
+    }
+    do throws(ProbeFailure) {
+      for proof in subject.proofs {
+        let opening = try session.open(proof, subject)
+        guard case .opened = opening else { return note(.proof, opening, of: proof) }
+      }
+      let count = subject.proofs.count
+      note(.proof, .fine, count == 1 ? "the key proof opens" : "\(count) key proofs open")
+    } catch { note(.proof, error) }
+  }
+
+  private mutating func note(
+    _ stage: ProbeStage, _ opening: KeyManagerSession.Opening, of proof: KeyProof
+  ) {
+    let which = "the key proof of version \(proof.version)"
+    switch opening {
+    case .opened: preconditionFailure("what has opened is noted for all")
+    case .otherKey(let text): note(stage, .failed, "\(which): \(text)", reason: .otherKey)
+    case .versionMissing(let text):
+      note(stage, .failed, "\(which): \(text)", reason: .versionMissing)
+    case .denied(let text): note(stage, .failed, text, reason: .denied)
+    case .failed(let text): note(stage, .failed, text)
     }
   }
 
@@ -287,19 +277,6 @@ struct AddressProbe {
     note(.identity, .fine, who)
     note(.enclave, .fine, "exists")
     note(stage, verdict, detail, reason: reason)
-  }
-
-  private mutating func send(
-    _ frame: Frame, _ subject: EndpointProbe.Subject
-  ) throws(ProbeFailure) -> KeyManagerAnswer {
-    let request = HTTPRequest(
-      "POST", "/v1/kms/\(subject.enclave)",
-      headers: ["content-type": "application/octet-stream", "accept": "application/*"],
-      body: frame.encoded())
-    var response = try ask(request)
-    // It may hold a data key in the clear.
-    defer { response.body.wipe() }
-    return KeyManagerAnswer(response, to: frame.command)
   }
 
   // MARK: notes

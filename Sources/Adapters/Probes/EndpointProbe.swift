@@ -16,6 +16,8 @@ struct EndpointProbe: Sendable {
     var enclave: String
     var sseKey: String
     var identity: Identity
+    /// What the cluster has encrypted, to be decrypted.
+    var proofs: [KeyProof]
   }
 
   let endpoint: String
@@ -44,15 +46,11 @@ struct EndpointProbe: Sendable {
         detail: (proxy.map { "proxy \($0.place.text), which looks up \(target.host): " } ?? "")
           + detail)
     }
-    let dialled = proxy?.place ?? target
     var addresses: [SocketAddress]
-    do throws(SocketFailure) {
-      addresses = try Resolver.resolve(dialled.host, port: dialled.port, until: deadline)
-    } catch {
-      let failure = ProbeFailure(error)
+    do throws(ProbeFailure) { addresses = try resolve() } catch {
       return EndpointReport(
         endpoint: endpoint, proxy: proxy?.place.text,
-        resolution: resolution(.failed, failure.text, failure.isTimeout ? .timeout : nil),
+        resolution: resolution(.failed, error.text, error.isTimeout ? .timeout : nil),
         addresses: [])
     }
     var result = resolution(.fine, addresses.map(\.host).joined(separator: ", "))
@@ -71,6 +69,14 @@ struct EndpointProbe: Sendable {
         report
           ?? AddressReport(address: address.text, stages: Self.late.filter { $0.stage != .dns })
       })
+  }
+
+  /// The addresses to connect to: the endpoint's, or its proxy's. Blocks until the deadline at the longest.
+  func resolve() throws(ProbeFailure) -> [SocketAddress] {
+    let dialled = proxy?.place ?? target
+    do throws(SocketFailure) {
+      return try Resolver.resolve(dialled.host, port: dialled.port, until: deadline)
+    } catch { throw ProbeFailure(error) }
   }
 
   /// Nothing was probed, for that reason.

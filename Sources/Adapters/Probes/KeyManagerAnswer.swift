@@ -8,8 +8,8 @@ internal import Model
 /// What a Key Manager's answer to a command means for the server's start (docs/facts.md,
 /// "Start and the Key Manager", "Key Manager frames").
 enum KeyManagerAnswer {
-  /// It does what was asked; the message of the answer. That of KEY:GENERATE is empty here: it
-  /// holds a data key, and that it is there is all that we need to know.
+  /// It does what was asked; the message of the answer. That of KEY:GENERATE and of KEY:DECRYPT is
+  /// empty here: a data key in the clear is handed to whoever needs it, and wiped.
   case told([UInt8])
   /// The identity may not do this, or is unknown there.
   case denied(String)
@@ -17,13 +17,28 @@ enum KeyManagerAnswer {
   case enclaveMissing(String)
   /// There is no such key in the enclave.
   case keyMissing(String)
+  /// It was not encrypted with this key, or was bound to something else.
+  case notAuthentic(String)
   /// Anything else, also what the server's client would not accept.
   case other(String)
+
+  /// What happened, a clause; nil if it does what was asked.
+  var problem: String? {
+    switch self {
+    case .told: nil
+    case .denied(let text), .enclaveMissing(let text), .keyMissing(let text),
+      .notAuthentic(let text), .other(let text):
+      text
+    }
+  }
 
   /// What the server's client could not use, a clause.
   struct Problem: Error { var text: String }
 
-  init(_ response: HTTPResponse, to command: Command) {
+  /// What a data key in the clear is for.
+  typealias DataKeyUse = (_ key: GenerateKeyResponse) -> Void
+
+  init(_ response: HTTPResponse, to command: Command, _ use: DataKeyUse = { _ in }) {
     let name = command.name
     guard response.status == 200 else {
       let text = "\(name): \(Self.error(response))"
@@ -31,18 +46,21 @@ enum KeyManagerAnswer {
       case .enclaveNotFound: self = .enclaveMissing(text)
       case .keyNotFound: self = .keyMissing(text)
       case .accessDenied, .identityNotFound: self = .denied(text)
+      case .invalidCiphertext: self = .notAuthentic(text)
       default:
         self = response.status == 403 || response.status == 401 ? .denied(text) : .other(text)
       }
       return
     }
-    do throws(Problem) { self = .told(try Self.message(of: response, to: command)) } catch {
+    do throws(Problem) {
+      self = .told(try Self.message(of: response, to: command, use))
+    } catch {
       self = .other("\(name): \(error.text)")
     }
   }
 
   private static func message(
-    of response: HTTPResponse, to command: Command
+    of response: HTTPResponse, to command: Command, _ use: DataKeyUse
   ) throws(Problem) -> [UInt8] {
     guard response.headers["content-length"] != nil else {
       throw Problem(text: "the answer has no Content-Length, without which the server refuses it")
@@ -52,16 +70,33 @@ enum KeyManagerAnswer {
       for index in frames.indices { frames[index].payload.wipe() }
       throw Problem(text: "the answer is to another command")
     }
-    guard command == .keyGenerate else { return frames[0].payload }
+    switch command {
+    case .keyGenerate, .keyDecrypt: break
+    case .keyCreate, .keyStatus, .identityStatus: return frames[0].payload
+    }
     defer { frames[0].payload.wipe() }
     var key = try reading { () throws(CodecError) in
-      try GenerateKeyResponse(decoding: frames[0].payload)
+      try dataKey(in: frames[0].payload, command)
     }
     defer { key.plaintext.wipe() }
-    guard key.plaintext.count == 32, !key.ciphertext.isEmpty else {
-      throw Problem(text: "the answer holds no data key of 32 bytes")
+    if command == .keyGenerate {
+      guard key.plaintext.count == KeyProof.plaintextBytes, !key.ciphertext.isEmpty else {
+        throw Problem(text: "the answer holds no data key of 32 bytes")
+      }
     }
+    use(key)
     return []
+  }
+
+  private static func dataKey(
+    in message: [UInt8], _ command: Command
+  ) throws(CodecError) -> GenerateKeyResponse {
+    if command == .keyGenerate { return try GenerateKeyResponse(decoding: message) }
+    var opened = try DecryptResponse(decoding: message)
+    var key = GenerateKeyResponse.empty
+    // Moved, not copied: there is one to wipe.
+    swap(&key.plaintext, &opened.plaintext)
+    return key
   }
 
   /// The key in an answer to KEY:STATUS.

@@ -10,14 +10,13 @@ internal import Threads
 package enum KeyManagerProbe {
   /// Blocks until every endpoint of the settings was probed, all at once, or the deadline; a report
   /// for each, in the settings' order.
+  ///
+  /// - Parameter proofs: each is opened through each endpoint.
   package static func run(
-    settings: KeyManagerSettings, surroundings: ServerSurroundings, deadline: Instant
+    settings: KeyManagerSettings, surroundings: ServerSurroundings, proofs: [KeyProof] = [],
+    deadline: Instant
   ) -> [EndpointReport] {
-    let subject = EndpointProbe.Subject(
-      enclave: settings.enclave, sseKey: settings.sseKey, identity: settings.apiKey.identity)
-    return run(
-      settings.endpoints.map { ($0.text, $0.target) }, settings.apiKey, subject, surroundings,
-      deadline)
+    run(probes(settings, surroundings, proofs, deadline))
   }
 
   /// The same for hosts without any settings: resolution, TCP, TLS, version and readiness.
@@ -25,25 +24,41 @@ package enum KeyManagerProbe {
     hosts: [HostPort], surroundings: ServerSurroundings, deadline: Instant
   ) -> [EndpointReport] {
     run(
-      hosts.map { (Endpoint(host: $0.host, port: $0.port).text, $0) }, nil, nil, surroundings,
+      probes(
+        hosts.map { (Endpoint(host: $0.host, port: $0.port).text, $0) }, nil, nil, surroundings,
+        deadline))
+  }
+
+  static func probes(
+    _ settings: KeyManagerSettings, _ surroundings: ServerSurroundings, _ proofs: [KeyProof],
+    _ deadline: Instant
+  ) -> [EndpointProbe] {
+    let subject = EndpointProbe.Subject(
+      enclave: settings.enclave, sseKey: settings.sseKey, identity: settings.apiKey.identity,
+      proofs: proofs)
+    return probes(
+      settings.endpoints.map { ($0.text, $0.target) }, settings.apiKey, subject, surroundings,
       deadline)
   }
 
-  private static func run(
+  private static func probes(
     _ endpoints: [(text: String, target: HostPort)], _ key: APIKey?,
     _ subject: EndpointProbe.Subject?, _ surroundings: ServerSurroundings, _ deadline: Instant
-  ) -> [EndpointReport] {
+  ) -> [EndpointProbe] {
     let roots = TrustedRoots(surroundings)
     let context = context(roots, key)
     let proxies = ProxySettings(surroundings.environment)
-    let probes = endpoints.map { endpoint in
+    return endpoints.map { endpoint in
       EndpointProbe(
         endpoint: endpoint.text, target: endpoint.target,
         proxy: proxies.proxy(for: endpoint.target), context: context, roots: roots,
         subject: subject, deadline: deadline)
     }
+  }
+
+  private static func run(_ probes: [EndpointProbe]) -> [EndpointReport] {
     // Every wait of a probe ends at its deadline; the rest is processor time.
-    let end = deadline.advanced(byMilliseconds: 1_000)
+    let end = (probes.map(\.deadline).max() ?? Clock.now()).advanced(byMilliseconds: 1_000)
     let reports = Parallel.map(probes, thread: "probe", until: end) { $0.run() }
     return zip(probes, reports).map { probe, report in
       report

@@ -9,6 +9,8 @@ internal import TLS
 struct ProbeFailure: Error {
   /// Whether the deadline came first.
   var isTimeout: Bool
+  /// Whether a Key Manager has another key than it must have.
+  var isOtherKey = false
   /// With whom, and what happened; no secret.
   var text: String
 

@@ -61,6 +61,7 @@ extension Agent {
         from: number(argument, of: "generation"), to: integer(request, .to))
     case .logs: return try logs(request, for: principal.role)
     case .seal: return seals.view(seals.record())
+    case .keyProofs: return proofs.answer()
     case .recoverSeal: return try seals.recover(by: principal.name)
     case .vote: return try vote(decode(request), by: principal, waiting: integer(request, .wait))
     case .promise, .accept, .decide:

@@ -54,6 +54,18 @@ extension Agent {
     family(
       "keyturn_epoch", "gauge", "The highest epoch that the node has seen.",
       [("", Int(clamping: participant.record.highestEpoch))])
+    if let proofs = proofs.status(at: Clock.now()) {
+      family(
+        "keyturn_key_proofs", "gauge", "Proofs of the sealed key that are kept.",
+        [("", proofs.count)])
+      family(
+        "keyturn_key_proof_problem", "gauge",
+        "Whether a Key Manager has another key than the one that was proven.",
+        one(self.proofs.problem?.severity == .error))
+      family(
+        "keyturn_key_proof_opened_age_seconds", "gauge", "How long ago all of them opened.",
+        proofs.openedSecondsAgo.map { [("", $0)] } ?? [])
+    }
     if let report = drift.lastReport { text.family(report) }
     if let certificate { text.family(certificate) }
     if let links = links.last {

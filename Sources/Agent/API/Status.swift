@@ -17,7 +17,7 @@ extension Agent {
     let doubt = participant.doubt.map { Doubt($0) }
     let findings =
       findings(look, isInRollout: record.active != nil) + (links.last?.errors ?? [])
-    return NodeStatus(
+    var status = NodeStatus(
       node: node, version: version, activeState: unit?.activeState ?? "unknown",
       subState: unit?.subState ?? "unknown", mainPID: unit?.mainPID ?? 0,
       invocation: unit?.invocationID ?? "",
@@ -29,6 +29,8 @@ extension Agent {
       lastOutcome: record.last?.outcome, epoch: record.highestEpoch,
       findings: findings.filter { $0.severity > .note },
       links: links.last?.summary(at: Clock.now()), report: look.report)
+    status.keyProofs = proofs.status(at: Clock.now())
+    return status
   }
 
   /// What stands against the node, without its links: the same for status and `check`.

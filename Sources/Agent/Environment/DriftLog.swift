@@ -57,12 +57,13 @@ extension DriftKind {
     case .unit: "471924178a804abb98fd2937a2c31942"
     case .key: "da661bd4a07a4dd0ba609da4cb592754"
     case .runningKey: "4bac44fbc40b4de3a9da2e2b613a66da"
+    case .keyProof: "5d0c8a1f7b3e4f2c9a6d1e8b40f7c352"
     case .startGuard: "7f9264b43ce9450e93b333e13aca44a5"
     }
   }
 
   /// Whether it is found without the files.
-  var isOfKey: Bool { self == .runningKey || self == .startGuard }
+  var isOfKey: Bool { self == .runningKey || self == .keyProof || self == .startGuard }
 }
 
 extension Severity {
@@ -80,6 +81,7 @@ extension DriftKind {
   var rule: String {
     switch self {
     case .runningKey: "running-key"
+    case .keyProof: "key-proof"
     case .startGuard: "start-guard"
     case .edited, .replaced, .attributes, .otherFile, .process, .binary, .unit, .key: "start-guard"
     }

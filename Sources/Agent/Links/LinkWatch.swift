@@ -76,13 +76,18 @@ final class LinkWatch: Sendable {
   private let reversePath: ReversePath
   private let rollouts: any RolloutState
   private let seals: SealKeeper
+  private let proofs: ProofKeeper
   private let state = Lock<LinkRecord?>(nil)
 
-  init(_ site: Site, reversePath: ReversePath, rollouts: any RolloutState, seals: SealKeeper) {
+  init(
+    _ site: Site, reversePath: ReversePath, rollouts: any RolloutState, seals: SealKeeper,
+    proofs: ProofKeeper
+  ) {
     self.site = site
     self.reversePath = reversePath
     self.rollouts = rollouts
     self.seals = seals
+    self.proofs = proofs
   }
 
   /// The last look; nil before the first.
@@ -96,7 +101,8 @@ final class LinkWatch: Sendable {
       while true {
         // A rollout's votes ask for themselves, and its restarts are no news.
         if rollouts.now.isAtRest { look() }
-        let pause = (last?.hasFailed ?? false) ? Self.failedMilliseconds : Self.linkMilliseconds
+        let isPressing = (last?.hasFailed ?? false) || proofs.isPressing
+        let pause = isPressing ? Self.failedMilliseconds : Self.linkMilliseconds
         let spread = pause / 6
         Clock.sleep(
           until: .inMilliseconds(pause + RandomNumbers.integer(in: -spread...spread)))
@@ -107,8 +113,9 @@ final class LinkWatch: Sendable {
   /// One look. Blocks up to the inventory's probe timeout. Says in the log when a link has failed or
   /// works again, once.
   func look() {
-    let links = probe(
-      ServerView(site), deadline: .inMilliseconds(site.inventory.timeouts.probeSeconds * 1_000))
+    let deadline = Instant.inMilliseconds(site.inventory.timeouts.probeSeconds * 1_000)
+    let links = probe(ServerView(site), deadline: deadline)
+    if let sight = links.sight { proofs.tend(sight, deadline: deadline) }
     let record = LinkRecord(
       at: Clock.now(), reports: links.reports, directions: links.directions,
       errors: links.findings.filter { $0.severity == .error && $0.link == nil })
@@ -137,6 +144,8 @@ final class LinkWatch: Sendable {
     var directions: [ReverseDirection] = []
     var back: [ReverseAnswer] = []
     var findings: [Finding] = []
+    /// What was seen with the settings; nil without any.
+    var sight: ProofKeeper.Sight?
   }
 
   /// Both directions at once: the endpoints of the settings, or else the inventory's Key Managers.
@@ -154,9 +163,12 @@ final class LinkWatch: Sendable {
         pending = reversePath.begin(
           endpoints: settings.endpoints, server: arguments, deadline: deadline)
         links.reports = site.ports.probe.keyManagers(
-          settings, surroundings: surroundings, deadline: deadline)
+          settings, surroundings: surroundings, proofs: proofs.own.all, deadline: deadline)
         links.findings += KeyManagerJudgement.findings(
           links.reports, settings: settings, firstEnablement: !isEncrypted, createKey: false)
+        links.sight = ProofKeeper.Sight(
+          settings: settings, surroundings: surroundings, reports: links.reports,
+          findings: links.findings)
       } else {
         let hosts = site.inventory.keyManagers.compactMap(\.place)
         pending = reversePath.begin(

@@ -21,6 +21,7 @@ final class Assessor: Sendable {
   private let generations: Generations
   private let timelines: Timelines
   private let rollouts: any RolloutState
+  private let proofs: ProofKeeper
   /// The life of the state directory; nil if it is not known.
   let incarnation: Incarnation?
   /// One assessment at a time: each may have a thread for every address of every endpoint.
@@ -28,8 +29,9 @@ final class Assessor: Sendable {
 
   init(
     _ site: Site, incarnation: Incarnation?, reversePath: ReversePath, generations: Generations,
-    timelines: Timelines, rollouts: any RolloutState
+    timelines: Timelines, rollouts: any RolloutState, proofs: ProofKeeper
   ) {
+    self.proofs = proofs
     self.site = site
     self.incarnation = incarnation
     self.reversePath = reversePath
@@ -328,7 +330,8 @@ final class Assessor: Sendable {
       let back = reversePath.begin(
         endpoints: settings.endpoints, server: view.arguments(server), deadline: deadline)
       let reports = site.ports.probe.keyManagers(
-        settings, surroundings: view.surroundings(server), deadline: deadline)
+        settings, surroundings: view.surroundings(server), proofs: proofs.toOpen().all,
+        deadline: deadline)
       let findings = KeyManagerJudgement.findings(
         reports, settings: settings, firstEnablement: firstEnablement, createKey: createKey)
       return (

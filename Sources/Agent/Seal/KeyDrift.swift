@@ -13,20 +13,26 @@ internal import Threads
 final class KeyDrift: Sendable {
   private let site: Site
   private let seals: SealKeeper
+  private let proofs: ProofKeeper
   /// What the server of an invocation said of the key that it encrypts with, and until when that counts.
   private let word = Lock<(invocation: String, answer: ServerKMSAnswer, until: Instant)?>(nil)
 
-  init(_ site: Site, seals: SealKeeper) {
+  init(_ site: Site, seals: SealKeeper, proofs: ProofKeeper) {
     self.site = site
+    self.proofs = proofs
     self.seals = seals
   }
 
   /// The server is asked again before its word counts.
   func forgetWord() { word.update { $0 = nil } }
 
-  /// Whether the running server uses another key than this one, and whether the start guard ran before it. Blocks on
-  /// the disk.
+  /// Whether the running server uses another key than this one, whether the start guard ran before it, and whether the
+  /// Key Managers have the key that was proven. Blocks on the disk.
   func drift(_ view: ServerView, from key: KeyIdentity) -> [DriftItem] {
+    (proofs.problem.map { [DriftItem($0)] } ?? []) + serverDrift(view, from: key)
+  }
+
+  private func serverDrift(_ view: ServerView, from key: KeyIdentity) -> [DriftItem] {
     guard let unit = view.unit, unit.loadState == "loaded" else { return [] }
     var items: [DriftItem] = []
     if let problem = StartGuardInUnit.problem(unit, state: site.ports.records.directory) {
@@ -137,6 +143,15 @@ final class KeyDrift: Sendable {
       let evidence = try JSON.decode(GuardEvidence.self, from: bytes)
       return evidence.invocation == unit.invocationID ? nil : what
     } catch { return "\(what): what it has left cannot be read" }
+  }
+}
+
+extension DriftItem {
+  /// A key proof that does not open, or that cannot be made.
+  fileprivate init(_ problem: Finding) {
+    self.init(
+      .keyProof, problem.severity, place: problem.link?.keyManager ?? "the Key Managers",
+      variables: ["MINIO_KMS_SSE_KEY"], message: problem.statement)
   }
 }
 

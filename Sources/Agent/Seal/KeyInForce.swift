@@ -14,6 +14,11 @@ extension KeyIdentity {
   }
 }
 
+extension KeyManagerSettings {
+  /// The key that they name.
+  var key: KeyIdentity { KeyIdentity(name: sseKey, enclave: enclave) }
+}
+
 extension KeyGuard.Holder {
   /// The seal, or else the key of a server that is running and READY: encrypted before Keyturn
   /// came.

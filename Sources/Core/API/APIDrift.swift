@@ -21,6 +21,8 @@ package enum DriftKind: String, Sendable, Codable, Hashable, CaseIterable {
   case key
   /// The running server uses another key than the sealed one, or it cannot be told which.
   case runningKey
+  /// A Key Manager has another key than the one that was proven, or the key cannot be proven.
+  case keyProof
   /// The start guard of a sealed node is missing, not as it must be, or did not run.
   case startGuard
 }

@@ -35,6 +35,8 @@ package struct NodeStatus: Sendable, Codable, Hashable {
   package var links: LinkSummary?
   /// What the cluster is judged by; nil from an agent that is older.
   package var report: NodeReport?
+  /// The proofs of the sealed key; nil where none is sealed, and from an agent that is older.
+  package var keyProofs: KeyProofStatus?
 
   package init(
     node: String, version: String, activeState: String, subState: String, mainPID: Int32,

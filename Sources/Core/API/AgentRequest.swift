@@ -62,6 +62,9 @@ extension AgentRequest where Answer == ClockReading {
     Self(.clock, query: id.map { [(.rollout, $0)] } ?? [])
   }
 }
+extension AgentRequest where Answer == KeyProofsAnswer {
+  package static var keyProofs: Self { Self(.keyProofs) }
+}
 extension AgentRequest where Answer == PlanAnswer {
   package static func plan(_ request: PlanRequest) -> Self { Self(.plan, body: request) }
 }

@@ -6,7 +6,7 @@ package import Model
 /// docs/development/api.md describes each, and a test compares the two.
 package enum Route: CaseIterable, Sendable {
   case status, metrics, clock, plan, check, reached, explain
-  case generations, diff, logs, seal, recoverSeal
+  case generations, diff, logs, seal, recoverSeal, keyProofs
   case vote, promise, accept, decide, resolve, rollouts, follow, result
   case proposals, tellProposal, retryProposal
   case connectBack
@@ -67,6 +67,7 @@ package enum Route: CaseIterable, Sendable {
       .get(
         "/v1/logs", [.observer, .operator], [.since, .after, .last, .limit, .wait, .errors])
     case .seal: .get("/v1/seal", [.observer, .operator, .node])
+    case .keyProofs: .get("/v1/seal/proofs", [.observer, .operator, .node])
     case .recoverSeal: .post("/v1/seal/recover", [.operator])
     case .vote: .post("/v1/rollouts", [.operator, .node], [.wait], upTo: Limits.httpBodyBytes)
     case .promise: .post("/v1/rollouts/ID/promise", [.node])

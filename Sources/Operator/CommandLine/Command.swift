@@ -42,8 +42,8 @@ enum CommandTable {
     WatchCommand.self, ResolveCommand.self, CheckCommand.self, StatusCommand.self,
     HistoryCommand.self, RolloutsCommand.self, ShowCommand.self, DiffCommand.self,
     ExplainCommand.self, LogsCommand.self, ProposeCommand.self, ProposalsCommand.self,
-    SealShowCommand.self,
-    SealRecoverCommand.self, LintCommand.self, GuardCommand.self, PKIInitCommand.self,
+    SealShowCommand.self, SealRecoverCommand.self, ProofCommand.self,
+    LintCommand.self, GuardCommand.self, PKIInitCommand.self,
     PKIIssueCommand.self, PKIShowCommand.self,
   ]
 }

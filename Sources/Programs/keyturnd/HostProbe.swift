@@ -10,9 +10,19 @@ import StartWatch
 /// Probes from this host.
 struct HostProbe: ProbePort {
   func keyManagers(
-    _ settings: KeyManagerSettings, surroundings: ServerSurroundings, deadline: Instant
+    _ settings: KeyManagerSettings, surroundings: ServerSurroundings, proofs: [KeyProof],
+    deadline: Instant
   ) -> [EndpointReport] {
-    KeyManagerProbe.run(settings: settings, surroundings: surroundings, deadline: deadline)
+    KeyManagerProbe.run(
+      settings: settings, surroundings: surroundings, proofs: proofs, deadline: deadline)
+  }
+
+  func makeKeyProof(
+    _ settings: KeyManagerSettings, surroundings: ServerSurroundings,
+    for binding: KeyProof.Binding, by node: String, deadline: Instant
+  ) throws(Refusal) -> KeyProof {
+    try KeyProofMaker.make(
+      settings, surroundings: surroundings, for: binding, by: node, deadline: deadline)
   }
 
   func keyManagers(

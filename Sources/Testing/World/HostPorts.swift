@@ -12,6 +12,7 @@ internal import Rollout
 internal import Secrets
 internal import ServerUnit
 internal import StartWatch
+internal import TestSupport
 internal import Threads
 
 extension SimulatedHost {
@@ -206,10 +207,20 @@ struct HostProbes: ProbePort {
   let host: SimulatedHost
 
   func keyManagers(
-    _ settings: KeyManagerSettings, surroundings: ServerSurroundings, deadline: Instant
+    _ settings: KeyManagerSettings, surroundings: ServerSurroundings, proofs: [KeyProof],
+    deadline: Instant
   ) -> [EndpointReport] {
     host.take(upTo: 3_000)
-    return settings.endpoints.map { report($0.text) }
+    return settings.endpoints.map { report($0.text, opening: proofs) }
+  }
+  func makeKeyProof(
+    _ settings: KeyManagerSettings, surroundings: ServerSurroundings,
+    for binding: KeyProof.Binding, by node: String, deadline: Instant
+  ) throws(Refusal) -> KeyProof {
+    host.take(upTo: 1_000)
+    guard host.world.keyManagerIsUp else { throw Refusal(.keyManager, "connection refused") }
+    return host.world.key.proof(
+      KeySource(settings), binding, by: node, at: Clock.realtimeMicroseconds())
   }
   func keyManagers(
     at hosts: [HostPort], surroundings: ServerSurroundings, deadline: Instant
@@ -238,7 +249,7 @@ struct HostProbes: ProbePort {
     let key = host.environment.last { $0.name == "MINIO_KMS_SSE_KEY" }?.value
     return key.map { .defaultKey($0) } ?? .untold("not asked")
   }
-  private func report(_ endpoint: String) -> EndpointReport {
+  private func report(_ endpoint: String, opening proofs: [KeyProof] = []) -> EndpointReport {
     let isUp = host.world.keyManagerIsUp
     return EndpointReport(
       endpoint: endpoint, address: "192.0.2.1",
@@ -247,6 +258,7 @@ struct HostProbes: ProbePort {
         case .dns: StageResult(stage, .fine, milliseconds: 1, detail: "")
         case .tcp where !isUp:
           StageResult(stage, .failed, milliseconds: 1, detail: "connection refused")
+        case .proof where isUp: host.world.key.opening(of: proofs)
         default: StageResult(stage, isUp ? .fine : .notChecked, milliseconds: 1, detail: "")
         }
       })

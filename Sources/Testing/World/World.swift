@@ -2,6 +2,7 @@
 internal import Agent
 internal import Fibers
 internal import Model
+internal import TestSupport
 internal import Rollout
 internal import Threads
 
@@ -37,6 +38,8 @@ package final class World: @unchecked Sendable {
     "world", SimulatedClock(bootOffset: 0, realOffset: 0, driftMillionths: 0))
   var reached: Set<RareState> = []
   var keyManagerIsUp = true
+  /// The SSE key that all Key Managers have.
+  var key = SimulatedKey()
   /// What is known of the decision of each rollout.
   var decisions: [String: (decision: Decision, member: String)] = [:]
 

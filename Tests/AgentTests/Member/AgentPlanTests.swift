@@ -80,7 +80,7 @@ struct AgentPlanTests {
   func keyManagerSight() throws {
     let node = Node()
     let rollout = try node.rollout(enabling)
-    #expect(try node.plan(enabling).keyManager == nil)
+    #expect(try node.plan(enabling).keyManager == "release not told, key version 1, AES256")
     var report = FakeNodeHost.Probe.fine("https://kms-1.example.net:7373")
     let sight = KeyManagerSight(release: "2026", host: "kms-1", key: .usable)
     report.addresses = [AddressReport(address: "192.0.2.1:7373", stages: [], sight: sight)]

@@ -11,6 +11,7 @@ import Rollout
 import Secrets
 import ServerUnit
 import StartWatch
+import TestSupport
 import Threads
 
 /// systemd, the journal, processes, and what answers from elsewhere.
@@ -181,12 +182,40 @@ extension FakeNodeHost {
   struct Probe: ProbePort {
     let host: FakeNodeHost
     func keyManagers(
-      _ settings: KeyManagerSettings, surroundings: ServerSurroundings, deadline: Instant
+      _ settings: KeyManagerSettings, surroundings: ServerSurroundings, proofs: [KeyProof],
+      deadline: Instant
     ) -> [EndpointReport] {
       host.state.update { $0.surroundings = surroundings }
       let given = host.state.withLock { $0.reports }
       if !given.isEmpty { return given }
-      return settings.endpoints.map { Probe.fine($0.text) }
+      let key = host.state.withLock { $0.key }
+      return settings.endpoints.map { endpoint in
+        var report = Probe.fine(endpoint.text)
+        let opening = key.opening(of: proofs)
+        report.stages = report.stages.map { $0.stage == .proof ? opening : $0 }
+        report.addresses = [
+          AddressReport(
+            address: "127.0.0.1:7373", stages: Array(report.stages.dropFirst()),
+            sight: KeyManagerSight(
+              host: "kms",
+              key: .exists(
+                KeyFingerprint(
+                  version: key.version, type: "AES256", createdAt: nil, createdBy: nil))))
+        ]
+        return report
+      }
+    }
+    func makeKeyProof(
+      _ settings: KeyManagerSettings, surroundings: ServerSurroundings,
+      for binding: KeyProof.Binding, by node: String, deadline: Instant
+    ) throws(Refusal) -> KeyProof {
+      let (key, failure) = host.state.update { state in
+        state.proofsMade += 1
+        return (state.key, state.proofFailure)
+      }
+      if let failure { throw failure }
+      return key.proof(
+        KeySource(settings), binding, by: node, at: Clock.realtimeMicroseconds())
     }
     func keyManagers(
       at hosts: [HostPort], surroundings: ServerSurroundings, deadline: Instant

@@ -7,6 +7,7 @@ import JSONCoding
 import KeyManager
 import Linux
 import Model
+import TestSupport
 import Rollout
 import Secrets
 import ServerUnit
@@ -33,6 +34,12 @@ final class FakeNodeHost: Sendable {
       var path: String
       var bytes: [UInt8]
     }
+    /// The SSE key of the Key Managers.
+    var key = SimulatedKey()
+    /// How often one was made.
+    var proofsMade = 0
+    /// Why none can be made; nil if one can.
+    var proofFailure: Refusal?
     /// The journal's last cursor.
     var cursor = "cursor"
     /// What is in the journal before it: delivered to who follows from an earlier one.

@@ -3,6 +3,7 @@ import API
 import Coordination
 import Crypto
 import HTTP
+import KeyManager
 import Model
 @testable import Operator
 import Rollout
@@ -172,6 +173,9 @@ final class FakeAgent: AgentLink {
   }
 
   /// What is posted with a request.
+  /// What it says of the key proofs; nil for none.
+  let keyProofs = Lock<KeyProofsAnswer?>(nil)
+
   private func body<Body, Answer>(of request: AgentRequest<Answer>) -> Body {
     guard let body = request.body as? Body else {
       preconditionFailure("\(request.route) is posted with a \(Body.self)")
@@ -213,6 +217,9 @@ final class FakeAgent: AgentLink {
     case .generations: return history
     case .diff: return try diff.get()
     case .seal: return view
+    case .keyProofs:
+      return keyProofs.withLock { $0 }
+        ?? KeyProofsAnswer(node: name, seal: nil, isServing: true, proofs: KeyProofs())
     case .recoverSeal:
       guard let sealed else {
         throw .answered(Refusal(.guarded, "the other members' seals differ"))

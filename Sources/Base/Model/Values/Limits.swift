@@ -128,6 +128,10 @@ package enum Limits {
   package static let programMilliseconds = 10_000
   /// The same of a look for status or drift.
   package static let programLookMilliseconds = 3_000
+  /// Key proofs that a node keeps, and that it takes in one answer of another.
+  package static let keyProofs = 4
+  /// The encrypted data key of one, bytes.
+  package static let proofCiphertextBytes = 2_048
   /// Endpoints in MINIO_KMS_SERVER after expansion of `{1...3}`.
   package static let keyManagerEndpoints = 64
   /// Hosts of a list such as MINIO_VOLUMES that are compared with each other.

@@ -20,6 +20,8 @@ package enum ProbeStage: String, Sendable, Codable, Hashable, CaseIterable {
   case enclave
   /// The SSE key exists, and a data key can be had of it.
   case key
+  /// What the cluster has encrypted can be decrypted: every key proof opens.
+  case proof
   /// `GET /v1/health/ready?write` is 200; asked only where the key does not exist.
   case write
 }

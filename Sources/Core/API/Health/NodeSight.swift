@@ -114,7 +114,7 @@ extension DriftKind {
     case .otherFile, .replaced, .attributes, .unit: "`keyturn restart` confirms it as it is"
     case .binary: "`keyturn restart` once the same program is installed on all nodes"
     case .process: "`keyturn restart` starts the servers with what the files say"
-    case .key, .runningKey, .startGuard: "`keyturn seal show`"
+    case .key, .runningKey, .keyProof, .startGuard: "`keyturn seal show`"
     }
   }
 }

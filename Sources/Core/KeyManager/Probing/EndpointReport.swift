@@ -9,6 +9,10 @@ package enum ProbeReason: String, Sendable, Codable, Hashable, CaseIterable {
   case enclaveMissing
   /// 404: the key does not exist; the server would create it.
   case keyMissing
+  /// The key is another one: it does not decrypt what the cluster has encrypted.
+  case otherKey
+  /// The version of the key does not exist that the cluster has encrypted with.
+  case versionMissing
   /// The deadline came first.
   case timeout
 }
@@ -173,7 +177,8 @@ extension EndpointReport {
   /// Of several reasons the one that weighs most: a refusal before a key that is missing, and that
   /// before silence.
   private static func mostTelling(_ reasons: [ProbeReason?]) -> ProbeReason? {
-    for reason in [ProbeReason.denied, .enclaveMissing] where reasons.contains(reason) {
+    for reason in [ProbeReason.otherKey, .versionMissing, .denied, .enclaveMissing]
+    where reasons.contains(reason) {
       return reason
     }
     // One address that fails in another way is not a missing key, and not only late.

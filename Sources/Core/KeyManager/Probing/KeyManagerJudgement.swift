@@ -8,7 +8,8 @@ package import Model
 /// final; a key that does not exist it creates, which every Key Manager must be able to write. So
 /// an existing key needs one endpoint that answers and a missing one needs all. What is stricter
 /// here than in the server: a 403 refuses, since it would start and not serve, and Key Managers
-/// that do not tell the same refuse, since which of them answers is left to chance.
+/// that do not tell the same, or do not open the key proofs, refuse, since which of them answers is
+/// left to chance.
 package enum KeyManagerJudgement {
   /// What stands against the settings. Errors have the refusal `keyManager`.
   ///
@@ -40,6 +41,7 @@ package enum KeyManagerJudgement {
         probed.filter(\.lacksKey), settings, firstEnablement: firstEnablement,
         createKey: createKey)
     }
+    findings += KeyProofJudgement.findings(probed, settings: settings, isOneEnough: isOneEnough)
     return findings + disagreements(sights, settings) + sharedHosts(probed)
   }
 
@@ -49,7 +51,7 @@ package enum KeyManagerJudgement {
   private static func judge(
     _ report: EndpointReport, _ settings: KeyManagerSettings, isOneEnough: Bool
   ) -> [Finding] {
-    let needed = ProbeStage.allCases.filter { $0 != .write }
+    let needed = ProbeStage.allCases.filter { $0 != .write && $0 != .proof }
     var findings = needed.compactMap { stage -> Finding? in
       guard let result = report[stage], result.verdict == .degraded else { return nil }
       return finding(
@@ -101,7 +103,7 @@ package enum KeyManagerJudgement {
         .error, "kms-enclave-missing", "MINIO_KMS_ENCLAVE",
         "\(report.link): enclave \"\(settings.enclave)\" does not exist there",
         "check the name for a typo, or create it with `minkms add-enclave`", link)
-    case .keyMissing, .timeout, nil:
+    case .keyMissing, .otherKey, .versionMissing, .timeout, nil:
       finding(
         isOneEnough ? .warning : .error, "kms-probe-\(result.stage.rawValue)",
         "MINIO_KMS_SERVER",
@@ -185,11 +187,12 @@ package enum KeyManagerJudgement {
     let what = "key \"\(settings.sseKey)\" does not exist in enclave \"\(settings.enclave)\""
     guard firstEnablement else {
       return [
-        finding(
-          .error, "kms-key-missing", "MINIO_KMS_SSE_KEY",
-          "\(what), although encryption has been enabled before; the server would create another "
+        Finding(
+          .error, rule: "kms-key-missing", refusal: .guarded, variable: "MINIO_KMS_SSE_KEY",
+          message:
+            "\(what), although encryption has been enabled before; the server would create another "
             + "key of that name, which cannot read what the first one encrypted",
-          "check MINIO_KMS_ENCLAVE and MINIO_KMS_SERVER, or restore the key from a backup")
+          remedy: "check MINIO_KMS_ENCLAVE and MINIO_KMS_SERVER, or restore the key from a backup")
       ]
     }
     guard createKey else {
@@ -237,7 +240,9 @@ package enum KeyManagerJudgement {
 extension EndpointReport {
   /// Whether the server could start with it alone: it admits the identity and gives a data key of
   /// the key, at every address that takes a connection.
-  var answers: Bool { self[.key].map { $0.verdict == .fine || $0.verdict == .degraded } ?? false }
+  package var answers: Bool {
+    self[.key].map { $0.verdict == .fine || $0.verdict == .degraded } ?? false
+  }
 
   /// Whether it answers and does not have the key.
   var lacksKey: Bool { self[.key]?.reason == .keyMissing }
@@ -265,6 +270,7 @@ extension ProbeStage {
     case .identity: "the identity's admission"
     case .enclave: "the enclave"
     case .key: "the SSE key"
+    case .proof: "the key proof"
     case .write: "GET /v1/health/ready?write"
     }
   }
@@ -279,7 +285,8 @@ extension ProbeStage {
       "check the Key Manager's certificate, and put its CA into the CAs folder of the server's "
         + "certificates"
     case .version: "check that a Key Manager listens there, not something else"
-    case .live, .ready, .identity, .enclave, .key: "look at the Key Manager's log on that host"
+    case .live, .ready, .identity, .enclave, .key, .proof:
+      "look at the Key Manager's log on that host"
     case .write: "bring every Key Manager up, or create the key beforehand"
     }
   }

@@ -7,6 +7,8 @@ package enum Command: UInt16, Sendable, Hashable, CaseIterable {
   /// KEY:CREATE. Keyturn never sends it.
   case keyCreate = 201
   case keyStatus = 204
+  /// KEY:DECRYPT: a data key in the clear again.
+  case keyDecrypt = 206
   /// KEY:GENERATE: a new data key, encrypted with a key of the enclave.
   case keyGenerate = 207
   case identityStatus = 403
@@ -16,6 +18,7 @@ package enum Command: UInt16, Sendable, Hashable, CaseIterable {
     switch self {
     case .keyCreate: "KEY:CREATE"
     case .keyStatus: "KEY:STATUS"
+    case .keyDecrypt: "KEY:DECRYPT"
     case .keyGenerate: "KEY:GENERATE"
     case .identityStatus: "IDENTITY:STATUS"
     }

@@ -163,6 +163,15 @@ package struct GenerateKeyRequest: KeyManagerMessage {
   /// The data key's length in bytes, at most 1024, 0 for 32.
   package var length: UInt32 = 0
 
+  package init(
+    name: String = "", version: UInt32 = 0, associatedData: [UInt8] = [], length: UInt32 = 0
+  ) {
+    self.name = name
+    self.version = version
+    self.associatedData = associatedData
+    self.length = length
+  }
+
   package static let empty = GenerateKeyRequest()
   package static let fields: [ProtobufField<GenerateKeyRequest>] = [
     .text(1, \.name), .number(2, \.version), .bytes(3, \.associatedData), .number(4, \.length),
@@ -189,6 +198,46 @@ package struct GenerateKeyResponse: KeyManagerMessage, CustomStringConvertible, 
 
   /// Does not show the data key.
   package var description: String { "data key of version \(version)" }
+  /// Shows no children, so that `dump` prints no data key.
+  package var customMirror: Mirror { Mirror(self, children: []) }
+}
+
+/// KEY:DECRYPT: the data key in the clear.
+package struct DecryptRequest: KeyManagerMessage {
+  /// The name of the key that encrypted it.
+  package var name = ""
+  /// That key's version, 0 for the one that the ciphertext names.
+  package var version: UInt32 = 0
+  package var ciphertext: [UInt8] = []
+  /// What it was bound to when it was made.
+  package var associatedData: [UInt8] = []
+
+  package init(
+    name: String = "", version: UInt32 = 0, ciphertext: [UInt8] = [], associatedData: [UInt8] = []
+  ) {
+    self.name = name
+    self.version = version
+    self.ciphertext = ciphertext
+    self.associatedData = associatedData
+  }
+
+  package static let empty = DecryptRequest()
+  package static let fields: [ProtobufField<DecryptRequest>] = [
+    .text(1, \.name), .number(2, \.version), .bytes(3, \.ciphertext),
+    .bytes(4, \.associatedData),
+  ]
+}
+
+/// The answer to KEY:DECRYPT. Holds a data key in the clear: wipe ``plaintext``.
+package struct DecryptResponse: KeyManagerMessage, CustomStringConvertible, CustomReflectable {
+  /// The data key; a secret.
+  package var plaintext: [UInt8] = []
+
+  package static let empty = DecryptResponse()
+  package static let fields: [ProtobufField<DecryptResponse>] = [.bytes(1, \.plaintext)]
+
+  /// Does not show the data key.
+  package var description: String { "data key" }
   /// Shows no children, so that `dump` prints no data key.
   package var customMirror: Mirror { Mirror(self, children: []) }
 }

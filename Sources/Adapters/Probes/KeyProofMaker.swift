@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Crypto
+package import KeyManager
+package import Model
+internal import Sockets
+internal import Threads
+
+/// Has a Key Manager make a data key, and keeps of it what proves the key (docs/decisions/0058-key-proofs.md).
+package enum KeyProofMaker {
+  private static let attempt = "make a key proof"
+
+  /// Asks one endpoint after the other until one makes it, and has it opened: through another endpoint if one answers,
+  /// else through the same. Blocks until the deadline at the longest.
+  ///
+  /// Changes nothing at the Key Manager: a data key is not kept there.
+  ///
+  /// - Throws: `guarded` if a Key Manager does not open what another one has encrypted; else `keyManager`.
+  package static func make(
+    _ settings: KeyManagerSettings, surroundings: ServerSurroundings,
+    for binding: KeyProof.Binding, by node: String, deadline: Instant
+  ) throws(Refusal) -> KeyProof {
+    let probes = KeyManagerProbe.probes(settings, surroundings, [], deadline)
+    var failures: [String] = []
+    for (index, probe) in probes.enumerated() {
+      guard let subject = probe.subject else { continue }
+      do throws(ProbeFailure) {
+        let proof = try generate(probe, subject, settings, binding, node)
+        let others = probes[(index + 1)...] + probes[..<index]
+        try check(proof, others + [probe], subject)
+        return proof
+      } catch {
+        if error.isOtherKey { throw Refusal(.guarded, "\(attempt): \(error.text)") }
+        failures.append("\(probe.endpoint): \(error.text)")
+      }
+    }
+    throw Refusal(.keyManager, "\(attempt): \(failures.joined(separator: "; "))")
+  }
+
+  private static func generate(
+    _ probe: EndpointProbe, _ subject: EndpointProbe.Subject, _ settings: KeyManagerSettings,
+    _ binding: KeyProof.Binding, _ node: String
+  ) throws(ProbeFailure) -> KeyProof {
+    let request = GenerateKeyRequest(
+      name: subject.sseKey, associatedData: binding.associatedData,
+      length: UInt32(KeyProof.plaintextBytes))
+    return try withSession(probe) { session throws(ProbeFailure) in
+      var made: KeyProof?
+      let answer = try session.send(Frame(.keyGenerate, request), subject) { key in
+        guard key.ciphertext.count <= Limits.proofCiphertextBytes else { return }
+        made = KeyProof(
+          binding: binding, version: key.version, source: KeySource(settings).digest,
+          ciphertext: key.ciphertext,
+          commitment: KeyProof.commitment(
+            binding, ciphertext: key.ciphertext, plaintext: key.plaintext),
+          madeBy: node, madeAt: Clock.realtimeMicroseconds())
+      }
+      if let made { return made }
+      throw ProbeFailure(
+        answer.problem
+          ?? "KEY:GENERATE: the encrypted data key is longer than \(Limits.proofCiphertextBytes) bytes"
+      )
+    }
+  }
+
+  /// Throws if the first endpoint that answers does not open it, or opens it whatever it was bound to.
+  private static func check(
+    _ proof: KeyProof, _ probes: [EndpointProbe], _ subject: EndpointProbe.Subject
+  ) throws(ProbeFailure) {
+    var failure = ProbeFailure("no endpoint was asked to open it")
+    for probe in probes {
+      do throws(ProbeFailure) {
+        return try withSession(probe) { session throws(ProbeFailure) in
+          switch try session.open(proof, subject) {
+          case .opened: break
+          case .otherKey(let text), .versionMissing(let text):
+            var failure = ProbeFailure(
+              "\(probe.endpoint) does not open what another Key Manager has encrypted just now with \(settingText(subject)): \(text); they do not have the same key"
+            )
+            failure.isOtherKey = true
+            throw failure
+          case .denied(let text), .failed(let text): throw ProbeFailure(text)
+          }
+          // A ciphertext that opens with any associated data could be another program's.
+          var other = proof
+          other.binding.cluster += " "
+          let question = Frame(.keyDecrypt, other.question(keyName: subject.sseKey))
+          if case .told = try session.send(question, subject) {
+            throw ProbeFailure(
+              "the Key Manager ignores the associated data of KEY:DECRYPT, to which the data key is bound"
+            )
+          }
+        }
+      } catch {
+        if error.isOtherKey { throw error }
+        failure = error
+      }
+    }
+    throw failure
+  }
+
+  private static func settingText(_ subject: EndpointProbe.Subject) -> String {
+    "key \"\(subject.sseKey)\" of enclave \"\(subject.enclave)\""
+  }
+
+  /// Runs `body` on a connection to the first address that takes one. Blocks until the deadline at the longest.
+  private static func withSession<Result>(
+    _ probe: EndpointProbe, _ body: (inout KeyManagerSession) throws(ProbeFailure) -> Result
+  ) throws(ProbeFailure) -> Result {
+    var failure = ProbeFailure("its name has no address")
+    for address in try probe.resolve().prefix(Limits.endpointAddresses) {
+      var session = KeyManagerSession(probe, address)
+      do throws(ProbeFailure) { _ = try session.secure(try session.dial()) } catch {
+        failure = error
+        continue
+      }
+      defer { session.close() }
+      return try body(&session)
+    }
+    throw failure
+  }
+}

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+import API
+@testable import Agent
+import Crypto
+import HTTP
+import JSONCoding
+import KeyManager
+import Model
+import Rollout
+import Secrets
+import TestSupport
+import Testing
+import Threads
+
+private let other = [SettingChange(name: "MINIO_BROWSER", value: Secret("off"))]
+private let secondID = "00000000000000bb"
+
+extension Cluster {
+  /// Three nodes with the sealed key in force.
+  fileprivate static func sealed(_ count: Int = 3) throws -> Cluster {
+    let cluster = Cluster([String](repeating: plainFile, count: count))
+    let outcomes = try cluster.apply(enabling).outcomes
+    try #require(outcomes == [OutcomeKind?](repeating: .confirmed, count: count))
+    return cluster
+  }
+
+  /// Each agent looks at its Key Managers, in turn.
+  fileprivate func lookAtLinks(_ indices: [Int]? = nil) {
+    for index in indices ?? Array(nodes.indices) { nodes[index].agent.links.look() }
+  }
+
+  fileprivate var proofs: [KeyProofs] { nodes.map { $0.agent.proofs.own } }
+  /// How often each node had one made.
+  fileprivate var made: [Int] { nodes.map { $0.host.state.withLock { $0.proofsMade } } }
+
+  /// All Key Managers have another key of the same name.
+  fileprivate func exchangeKey(_ key: SimulatedKey = SimulatedKey(bytes: 2)) {
+    for node in nodes { node.host.state.update { $0.key = key } }
+  }
+}
+
+@Suite("Agent: key proofs")
+struct ProofKeeperTests {
+  @Test("the first node makes one, the others take it, and a restart keeps it")
+  func making() throws {
+    var cluster = try Cluster.sealed()
+    #expect(cluster.proofs.allSatisfy { $0.all.isEmpty })
+    cluster.lookAtLinks([2])
+    #expect(cluster.made == [0, 0, 0], "minio-3 leaves it to minio-1")
+    #expect(cluster[2].agent.status().keyProofs?.missing == "minio-1 makes it")
+    cluster.lookAtLinks([0, 1, 2])
+    #expect(cluster.made == [1, 0, 0])
+    let proof = try #require(cluster.proofs[0].all.first)
+    #expect(proof.madeBy == "minio-1" && proof.binding.cluster == "prod")
+    #expect(cluster.proofs.allSatisfy { $0.all == [proof] })
+
+    cluster.restart(1)
+    #expect(cluster[1].agent.proofs.own.all == [proof])
+    cluster.lookAtLinks([1])
+    let status = try #require(cluster[1].agent.status().keyProofs)
+    #expect(status.count == 1 && status.openedSecondsAgo != nil && status.missing == nil)
+    #expect(cluster.made == [1, 0, 0])
+  }
+
+  @Test("nothing is proven where no key is sealed")
+  func unsealed() {
+    let cluster = Cluster([plainFile, plainFile])
+    cluster.lookAtLinks()
+    #expect(cluster.made == [0, 0])
+    #expect(cluster[0].agent.status().keyProofs == nil)
+    #expect(cluster[0].agent.proofs.toOpen().all.isEmpty)
+  }
+
+  @Test(
+    "none is made while most of the others are silent: one of them may have one that does not open")
+  func silentMajority() throws {
+    let cluster = try Cluster.sealed()
+    cluster.network.down.update { $0 = ["minio-2", "minio-3"] }
+    cluster.lookAtLinks([0])
+    #expect(cluster.made[0] == 0)
+    #expect(
+      cluster[0].agent.status().keyProofs?.missing
+        == "only 1 of 3 nodes tell their proofs, 2 must")
+    cluster.network.down.update { $0 = ["minio-3"] }
+    cluster.lookAtLinks([0])
+    #expect(cluster.made[0] == 1)
+  }
+
+  @Test("another key of the same name is an alarm, refuses every rollout, and its mending is seen")
+  func exchanged() throws {
+    let cluster = try Cluster.sealed()
+    cluster.lookAtLinks()
+    cluster.exchangeKey()
+    cluster.lookAtLinks([1])
+    let finding = try #require(
+      cluster[1].agent.status().findings.first { $0.rule == "key-proof" })
+    #expect(finding.severity == .error && finding.refusal == .guarded)
+    #expect(finding.message.contains("https://kms-1.example.net:7373"), "\(finding.message)")
+    #expect(finding.message.contains("than the one that this cluster has encrypted with"))
+    #expect(cluster[1].agent.status().drift.items?.first?.kind == .keyProof)
+
+    #expect(try cluster.refusals(other).map(\.?.code) == [.guarded, .guarded, .guarded])
+    #expect(try cluster.apply(other, id: secondID).votes == [.guarded, .guarded, .guarded])
+    #expect(cluster.made == [1, 0, 0], "none is made of the wrong key")
+
+    cluster.exchangeKey(SimulatedKey())
+    cluster.lookAtLinks()
+    #expect(cluster.rules(1).isEmpty, "\(cluster.rules(1))")
+    #expect(
+      try cluster.apply(other, id: "00000000000000cc").outcomes
+        == [.confirmed, .confirmed, .confirmed])
+  }
+
+  @Test("a version of the key that is gone is another key")
+  func versionGone() throws {
+    let cluster = try Cluster.sealed()
+    cluster.exchangeKey(SimulatedKey(bytes: 1, version: 2))
+    cluster.lookAtLinks()
+    cluster.exchangeKey(SimulatedKey(bytes: 1, version: 1))
+    cluster.lookAtLinks()
+    #expect(cluster.rules(0) == ["key-proof"])
+    #expect(try cluster.refusals(other).map(\.?.code) == [.guarded, .guarded, .guarded])
+  }
+
+  @Test("a new version of the key, and another way to it, each get a proof, and the first is kept")
+  func newVersion() throws {
+    let cluster = try Cluster.sealed()
+    cluster.lookAtLinks()
+    cluster.exchangeKey(SimulatedKey(bytes: 1, version: 2))
+    cluster.lookAtLinks()
+    #expect(cluster.proofs.allSatisfy { $0.all.map(\.version) == [1, 2] })
+    let moved = [
+      SettingChange(
+        name: "MINIO_KMS_SERVER",
+        value: Secret("https://kms-1.example.net:7373,https://kms-2.example.net:7373"))
+    ]
+    #expect(
+      try cluster.apply(moved, id: secondID).outcomes == [.confirmed, .confirmed, .confirmed])
+    cluster.lookAtLinks()
+    #expect(cluster.proofs.allSatisfy { $0.all.map(\.version) == [1, 2, 2] })
+    #expect(cluster.made == [3, 0, 0])
+  }
+
+  @Test("a node that was replaced asks the others for theirs, before it votes and for itself")
+  func replaced() throws {
+    var cluster = try Cluster.sealed()
+    cluster.lookAtLinks()
+    cluster[2].host.state.update { $0.records["proofs"] = nil }
+    cluster.restart(2)
+    #expect(cluster[2].agent.proofs.own.all.isEmpty)
+    // Its Key Manager alone is another one: only the others' proof can show it.
+    cluster[2].host.state.update { $0.key = SimulatedKey(bytes: 2) }
+    #expect(try cluster.refusals(other).map(\.?.code) == [nil, nil, .guarded])
+    cluster.lookAtLinks([2])
+    #expect(cluster[2].agent.proofs.own.all.isEmpty, "it keeps none that it cannot open")
+    #expect(cluster.rules(2) == ["key-proof"])
+    #expect(cluster.made == [1, 0, 0])
+
+    cluster[2].host.state.update { $0.key = SimulatedKey() }
+    cluster.lookAtLinks([2])
+    #expect(cluster.proofs[2] == cluster.proofs[0] && cluster.rules(2).isEmpty)
+  }
+
+  @Test("a damaged record is said, and the proofs come from the others again")
+  func damaged() throws {
+    var cluster = try Cluster.sealed()
+    cluster.lookAtLinks()
+    cluster[1].host.state.update { $0.records["proofs"] = Array("[{".utf8) }
+    cluster.restart(1)
+    #expect(cluster.rules(1).contains("damaged-record"))
+    cluster.lookAtLinks([1])
+    #expect(cluster.proofs[1] == cluster.proofs[0])
+    #expect(cluster.rules(1).isEmpty, "\(cluster.rules(1))")
+  }
+
+  @Test("what another node says is of another seal, or of another node, is not taken")
+  func foreign() throws {
+    let cluster = try Cluster.sealed()
+    cluster.lookAtLinks([0])
+    let seal = try #require(cluster.seals()[0]).digest.hex
+    cluster.network.rewrite.update {
+      $0 = { node, body in
+        guard node == "minio-1" else { return body }
+        let text = String(decoding: body, as: UTF8.self)
+        return Array(text.replacing(seal, with: String(repeating: "0", count: 64)).utf8)
+      }
+    }
+    cluster.network.down.update { $0 = ["minio-3"] }
+    cluster.lookAtLinks([1])
+    #expect(cluster.proofs[1].all.isEmpty)
+    #expect(
+      cluster[1].agent.status().keyProofs?.missing
+        == "only 1 of 3 nodes tell their proofs, 2 must")
+  }
+
+  @Test("that no proof can be made is a warning, undoes nothing, and is tried again")
+  func cannotBeMade() throws {
+    let cluster = try Cluster.sealed()
+    cluster[0].host.state.update {
+      $0.proofFailure = Refusal(.keyManager, "make a key proof: KEY:DECRYPT: access denied")
+    }
+    cluster.lookAtLinks([0])
+    let item = try #require(cluster[0].agent.status().drift.items?.first)
+    #expect(item.kind == .keyProof && item.severity == .warning)
+    #expect(item.message.contains("KEY:DECRYPT"))
+    #expect(try cluster[0].plan(other).refusal == nil)
+    cluster[0].host.state.update { $0.proofFailure = nil }
+    cluster.lookAtLinks([0])
+    #expect(cluster[0].agent.status().drift.isEmpty)
+  }
+
+  @Test("the answer to the others holds what they need, and no name of a key")
+  func answered() throws {
+    let cluster = try Cluster.sealed()
+    cluster.lookAtLinks()
+    let response = cluster[0].send("GET", "/v1/seal/proofs")
+    #expect(response.status == 200)
+    let answer = try JSON.decode(KeyProofsAnswer.self, from: response.body)
+    #expect(answer.proofs == cluster.proofs[0] && answer.isServing)
+    #expect(answer.seal == cluster.seals()[0]?.digest)
+    #expect(!String(decoding: response.body, as: UTF8.self).contains("key-1"))
+  }
+}
