@@ -70,7 +70,7 @@ import Testing
 
   @Test(
     "one endpoint that answers is enough, and the one that does not is a warning that names it, the stage and what happened",
-    arguments: ProbeStage.allCases.filter { $0 != .write && $0 != .proof })
+    arguments: ProbeStage.neededByStart)
   func failed(stage: ProbeStage) throws {
     let findings = judge([report(1), report(2, stage, .failed)])
     try #require(findings.count == 1)
@@ -85,7 +85,7 @@ import Testing
 
   @Test(
     "where no endpoint answers each is an error",
-    arguments: ProbeStage.allCases.filter { $0 != .write && $0 != .proof })
+    arguments: ProbeStage.neededByStart)
   func noneAnswers(stage: ProbeStage) {
     let findings = judge([report(1, .tcp, .failed), report(2, stage, .failed)])
     #expect(findings.map(\.severity) == [.error, .error])
@@ -94,7 +94,7 @@ import Testing
 
   @Test(
     "a stage that was not checked is no answer",
-    arguments: ProbeStage.allCases.filter { $0 != .write && $0 != .proof })
+    arguments: ProbeStage.neededByStart)
   func notChecked(stage: ProbeStage) {
     let rule = "kms-probe-\(stage.rawValue)"
     #expect(judge([report(1), report(2, stage, .notChecked)]).map(\.severity) == [.warning])
@@ -153,6 +153,7 @@ import Testing
   @Test("a missing key at a first enablement is refused unless its creation is asked for")
   func keyMissing() throws {
     let refused = judge(keyMissing(write: .fine))
+    #expect(refused.map(\.refusal) == [.keyManager])
     #expect(refused.map(\.rule) == ["kms-key-missing"])
     #expect(refused.map(\.severity) == [.error])
     #expect(refused[0].remedy?.contains("typo") == true)
@@ -171,7 +172,8 @@ import Testing
     }
   }
 
-  @Test("a missing key after a first enablement is refused, whatever is asked for")
+  @Test(
+    "a missing key after a first enablement is the key guard's to refuse, whatever is asked for")
   func keyGone() {
     for createKey in [false, true] {
       let findings = judge(
@@ -180,82 +182,6 @@ import Testing
       #expect(findings.map(\.severity) == [.error])
       #expect(findings.map(\.refusal) == [.guarded])
     }
-  }
-
-  // MARK: key proofs
-
-  /// A report of an endpoint behind which these hosts answer, each at an address of its own.
-  private func proofReport(
-    _ number: Int, _ hosts: [(name: String, verdict: ProbeVerdict, reason: ProbeReason?)]
-  ) -> EndpointReport {
-    let addresses = hosts.enumerated().map { index, host in
-      var told = sight
-      told.host = host.name
-      return AddressReport(
-        address: "192.0.2.\(number)\(index):7373",
-        stages: ProbeStage.allCases.filter { $0 != .dns }.map { stage in
-          stage == .proof
-            ? StageResult(
-              stage, host.verdict, reason: host.reason, detail: "KEY:DECRYPT: invalid ciphertext")
-            : StageResult(stage, stage == .write ? .notChecked : .fine, detail: "")
-        }, sight: told)
-    }
-    return EndpointReport(
-      endpoint: "https://kms-\(number):7373", proxy: nil,
-      resolution: StageResult(.dns, .fine, detail: ""), addresses: addresses)
-  }
-
-  @Test(
-    "another key refuses by the key guard, beside any number that have the right one, and both are named",
-    arguments: [ProbeReason.otherKey, .versionMissing])
-  func otherKey(reason: ProbeReason) throws {
-    let reports = [
-      proofReport(1, [("kms-1", .fine, nil)]), proofReport(2, [("kms-2", .failed, reason)]),
-    ]
-    let finding = try #require(judge(reports, firstEnablement: false).first)
-    #expect(finding.rule == KeyProofJudgement.rule && finding.severity == .error)
-    #expect(finding.refusal == .guarded)
-    #expect(finding.message.hasPrefix("https://kms-2:7373 has another key \"sse-key\""))
-    #expect(finding.message.contains("answered by kms-2 (192.0.2.20:7373)"))
-    #expect(finding.message.contains("the right key is at https://kms-1:7373"))
-    #expect(finding.message.contains("KEY:DECRYPT: invalid ciphertext"))
-    #expect(finding.remedy?.contains("write nothing") == true)
-    #expect(finding.link == Finding.Link(keyManager: "https://kms-2:7373", stage: .proof))
-  }
-
-  @Test("one of several hosts behind one name that has another key is told from the others")
-  func otherKeyBehindOneName() throws {
-    let report = proofReport(1, [("kms-a", .fine, nil), ("kms-b", .failed, .otherKey)])
-    let findings = judge([report, proofReport(2, [("kms-2", .fine, nil)])], firstEnablement: false)
-    try #require(findings.map(\.rule) == [KeyProofJudgement.rule])
-    #expect(findings[0].message.contains("answered by kms-b (192.0.2.11:7373)"))
-    #expect(findings[0].message.contains("at kms-a (192.0.2.10:7373), https://kms-2:7373"))
-  }
-
-  @Test(
-    "a proof that may not be opened names the right that is missing, and is no matter of the guard")
-  func decryptDenied() throws {
-    let reports = [
-      proofReport(1, [("kms-1", .failed, .denied)]), proofReport(2, [("kms-2", .fine, nil)]),
-    ]
-    let finding = try #require(judge(reports, firstEnablement: false).first)
-    #expect(finding.rule == "kms-identity-denied" && finding.severity == .error)
-    #expect(finding.refusal == .keyManager && finding.variable == "MINIO_KMS_API_KEY")
-    #expect(finding.message.contains("may not KEY:DECRYPT"))
-  }
-
-  @Test("that it is not known whether a proof opens is a warning while the server can start")
-  func proofNotKnown() {
-    let late = proofReport(1, [("kms-1", .failed, .timeout)])
-    let reports = [late, proofReport(2, [("kms-2", .fine, nil)])]
-    #expect(judge(reports, firstEnablement: false).map(\.severity) == [.warning])
-    #expect(judge(reports, firstEnablement: false).map(\.rule) == ["kms-probe-proof"])
-  }
-
-  @Test("an endpoint without a proof to open has no finding")
-  func noProof() {
-    let reports = [1, 2].map { proofReport($0, [("kms-\($0)", .notChecked, nil)]) }
-    #expect(judge(reports).isEmpty)
   }
 
   @Test("a key at one Key Manager only is refused, whatever is asked for")
@@ -268,7 +194,7 @@ import Testing
 
   @Test(
     "a missing key beside an endpoint that does not answer is never created",
-    arguments: ProbeStage.allCases.filter { $0 != .write && $0 != .proof })
+    arguments: ProbeStage.neededByStart)
   func keyMissingBesideFailure(stage: ProbeStage) {
     let reports = [
       report(1, .key, .failed, .keyMissing, then: .fine), report(2, stage, .failed),

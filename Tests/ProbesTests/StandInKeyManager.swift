@@ -86,6 +86,13 @@ final class StandInKeyManagers: Sendable {
     for number in numbers { try hosts[number].setFaults(json) }
   }
 
+  /// Has all hosts give a data key that is two texts, which are together in no memory of the tests.
+  func setDataKey(_ first: String, _ second: String, more: String = "") throws {
+    for host in hosts {
+      try host.setFaults(#""dataKey": "\#(first)@@\#(second)"\#(more)"#, joined: true)
+    }
+  }
+
   /// The status of the answer to one command, its text if it is an error, and its message if not.
   func ask(
     _ host: Int, _ frame: [UInt8], as key: String? = StandInKeyManagers.user,
@@ -171,16 +178,17 @@ final class StandInHost: Sendable {
     _ = try? process.outcome()
   }
 
-  func setFaults(_ json: String) throws {
+  /// How it misbehaves from now on, as JSON without braces; `joined`: without each "@@" in it.
+  func setFaults(_ json: String, joined: Bool = false) throws {
     let text = "{\"peers\": [\(peers)]\(json.isEmpty ? "" : ", ")\(json)}"
-    try Self.write(text, to: "\(folder)/faults.json")
+    try Self.write(text, to: "\(folder)/faults.json", filter: joined ? "sed s/@@//" : "cat")
   }
 
   /// Replaces a file, its folder made if there is none.
-  static func write(_ text: String, to path: String) throws {
+  static func write(_ text: String, to path: String, filter: String = "cat") throws {
     let outcome = try Subprocess.run(
       "/bin/sh",
-      ["-euc", #"umask 077; mkdir -p "${0%/*}"; cat >"$0.new"; mv "$0.new" "$0""#, path],
+      ["-euc", #"umask 077; mkdir -p "${0%/*}"; \#(filter) >"$0.new"; mv "$0.new" "$0""#, path],
       input: text, until: .inMilliseconds(10_000))
     try #require(outcome.status == 0, "\(outcome.stderr)")
   }

@@ -348,22 +348,3 @@ private struct ListRequest: KeyManagerMessage {
     .text(1, \.prefix), .text(2, \.continueAt), .number(3, \.limit),
   ]
 }
-
-/// KEY:DECRYPT.
-private struct DecryptRequest: KeyManagerMessage {
-  var name = ""
-  var version: UInt32 = 0
-  var ciphertext: [UInt8] = []
-  var associatedData: [UInt8] = []
-
-  static let empty = DecryptRequest()
-  static let fields: [ProtobufField<DecryptRequest>] = [
-    .text(1, \.name), .number(2, \.version), .bytes(3, \.ciphertext), .bytes(4, \.associatedData),
-  ]
-}
-private struct DecryptResponse: KeyManagerMessage {
-  var plaintext: [UInt8] = []
-
-  static let empty = DecryptResponse()
-  static let fields: [ProtobufField<DecryptResponse>] = [.bytes(1, \.plaintext)]
-}

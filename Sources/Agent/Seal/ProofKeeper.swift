@@ -156,6 +156,8 @@ final class ProofKeeper: Sendable {
           sight.settings, surroundings: sight.surroundings, for: binding(seal), by: site.node,
           deadline: deadline)
         keep([proof], of: seal, "made")
+        // It was opened once, and those that there were have opened before.
+        state.update { $0.openedAt = Clock.now() }
         conclude(nil, missing: nil)
       } catch {
         let isWrong = error.code == .guarded

@@ -50,6 +50,9 @@ struct ProofKeeperTests {
     #expect(cluster[2].agent.status().keyProofs?.missing == "minio-1 makes it")
     cluster.lookAtLinks([0, 1, 2])
     #expect(cluster.made == [1, 0, 0])
+    for node in 0...2 {
+      #expect(cluster[node].agent.status().keyProofs?.openedSecondsAgo != nil, "\(node)")
+    }
     let proof = try #require(cluster.proofs[0].all.first)
     #expect(proof.madeBy == "minio-1" && proof.binding.cluster == "prod")
     #expect(cluster.proofs.allSatisfy { $0.all == [proof] })

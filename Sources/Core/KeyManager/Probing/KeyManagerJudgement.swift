@@ -41,7 +41,7 @@ package enum KeyManagerJudgement {
         probed.filter(\.lacksKey), settings, firstEnablement: firstEnablement,
         createKey: createKey)
     }
-    findings += KeyProofJudgement.findings(probed, settings: settings, isOneEnough: isOneEnough)
+    findings += KeyProofJudgement.findings(probed, settings: settings)
     return findings + disagreements(sights, settings) + sharedHosts(probed)
   }
 

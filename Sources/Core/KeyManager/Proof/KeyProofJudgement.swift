@@ -11,10 +11,11 @@ package enum KeyProofJudgement {
 
   /// What stands against the settings.
   ///
-  /// - Parameter isOneEnough: the server can start, since an endpoint answers.
+  /// Where nobody opens the proofs, nothing is proven: that one would let the server start is not enough.
   static func findings(
-    _ reports: [EndpointReport], settings: KeyManagerSettings, isOneEnough: Bool
+    _ reports: [EndpointReport], settings: KeyManagerSettings
   ) -> [Finding] {
+    let isOneEnough = reports.contains { $0[.proof]?.verdict == .fine }
     let failed = reports.filter { $0[.proof]?.verdict == .failed }
     let (wrong, rest) = (
       failed.filter(\.hasOtherKey), failed.filter { !$0.hasOtherKey }
