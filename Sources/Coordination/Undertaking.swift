@@ -74,22 +74,27 @@ package struct Undertaking: Sendable {
 
   /// Runs the rollout of a plan that is ready, and what follows. Blocks for as long as that takes.
   ///
-  /// - Parameter rollback: what is done if a start is not confirmed; nil for what the inventory
-  ///   says.
+  /// - Parameters:
+  ///   - rollback: what is done if a start is not confirmed; nil for what the inventory says.
+  ///   - forcesRestart: whether the servers are restarted also where none needs it.
   /// - Throws: a refusal if nothing was sent to anybody.
   package func run(
     _ request: RolloutRequest, on plan: ClusterPlan, rollback: RollbackPolicy? = nil,
-    _ interruption: Interruption, _ observer: some UndertakingObserver
+    forcesRestart: Bool = false, _ interruption: Interruption, _ observer: some UndertakingObserver
   ) throws(Refusal) -> End {
-    try run(rollout(request, plan, rollback), request, plan, interruption, observer)
+    try run(
+      rollout(request, plan, rollback, forcesRestart: forcesRestart), request, plan, interruption,
+      observer)
   }
 
   private func rollout(
-    _ request: RolloutRequest, _ plan: ClusterPlan, _ rollback: RollbackPolicy?
+    _ request: RolloutRequest, _ plan: ClusterPlan, _ rollback: RollbackPolicy?,
+    forcesRestart: Bool = false
   ) throws(Refusal) -> Rollout {
     try plan.rollout(
       id: Rollout.newID(), request, inventory: inventory, createdBy: createdBy,
-      realtimeMicroseconds: Clock.realtimeMicroseconds(), rollback: rollback)
+      realtimeMicroseconds: Clock.realtimeMicroseconds(), rollback: rollback,
+      forcesRestart: forcesRestart)
   }
 
   private func run(

@@ -101,6 +101,80 @@ import Testing
     #expect(machine.outcome != nil)
   }
 
+  // MARK: a look
+
+  private static let running = UnitState(
+    id: "minio.service", activeState: "active", subState: "running", mainPID: 200,
+    invocationID: "old")
+
+  /// A machine that looks at a server that runs, at once or for 10 s.
+  private static func look(settleMilliseconds: Int = 0) -> StartMachine {
+    var machine = StartMachine(arguments: plain)
+    let effects = machine.handle(
+      .look(
+        running,
+        StartDeadlines(
+          stop: zero, start: zero.advanced(byMilliseconds: 60_000),
+          settleMilliseconds: settleMilliseconds)), at: zero)
+    #expect(
+      effects == [
+        .arm(.startDeadline, zero.advanced(byMilliseconds: 60_000)), .askHealth,
+        .phase(.ready, detail: ""),
+      ])
+    _ = machine.handle(good, at: zero)
+    _ = machine.handle(environment(.same(.notSealed)), at: zero)
+    return machine
+  }
+
+  @Test("a server that runs is looked at without a restart, and needs no lines of its start")
+  func looks() {
+    var machine = Self.look()
+    #expect(machine.outcome == nil)
+    #expect(machine.handle(.fired(.settled), at: Self.zero) == [.askUnit])
+    _ = machine.handle(.unit(Self.running), at: Self.zero)
+    guard case .confirmed(let evidence)? = machine.outcome else {
+      Issue.record("\(String(describing: machine.outcome))")
+      return
+    }
+    #expect(evidence.isLook && evidence.description == "healthy, not restarted")
+  }
+
+  @Test("while it is looked at another start, an end, and a line of a broken server fail the look")
+  func looksBadly() {
+    var (ended, other) = (Self.running, Self.running)
+    (ended.activeState, ended.mainPID) = ("inactive", 0)
+    other.invocationID = "new"
+    let broken = Self.line("old", 9_000_000, "ERROR: ciphertext is not authentic")
+    for input in [StartInput.unit(ended), .unit(other), broken] {
+      var machine = Self.look(settleMilliseconds: 10_000)
+      _ = machine.handle(input, at: Self.zero)
+      _ = machine.handle(.fired(.lateLines), at: Self.zero)
+      guard case .failed? = machine.outcome else {
+        Issue.record("\(input): \(String(describing: machine.outcome))")
+        continue
+      }
+    }
+  }
+
+  @Test("a server that does not run yet is waited for, until the deadline")
+  func looksTooEarly() {
+    var machine = StartMachine(arguments: Self.plain)
+    var unit = UnitState(
+      id: "minio.service", activeState: "inactive", subState: "dead", mainPID: 0, invocationID: "")
+    let deadlines = StartDeadlines(
+      stop: Self.zero, start: Self.zero.advanced(byMilliseconds: 60_000), settleMilliseconds: 0)
+    _ = machine.handle(.look(unit, deadlines), at: Self.zero)
+    #expect(machine.outcome == nil && machine.detail == "the server is not running")
+    unit = Self.running
+    #expect(machine.handle(.unit(unit), at: Self.zero).contains(.askHealth))
+    _ = machine.handle(.fired(.startDeadline), at: Self.settled)
+    guard case .failed(let failure)? = machine.outcome else {
+      Issue.record("not failed")
+      return
+    }
+    #expect(failure.kind == .known(.startDeadline))
+  }
+
   /// Answers about the environment of the new process.
   private static func environment(_ answer: EnvironmentAnswer, pid: Int32 = 200) -> StartInput {
     .environment(pid: pid, answer)

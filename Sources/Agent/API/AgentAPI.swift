@@ -170,6 +170,12 @@ extension Agent {
         .vote,
         "the rollout is a \(rollout.kind.rawValue), and only a rollback takes another one back")
     }
+    if !rollout.restartsServers,
+      rollout.kind == .restart || rollout.undoes != nil || rollout.seal != nil
+    {
+      return Refusal(
+        .vote, "the rollout says that it restarts no server, and what it does needs it")
+    }
     if rollout.settleMilliseconds > Limits.settleMilliseconds {
       return Refusal(
         .vote,

@@ -26,7 +26,8 @@ extension Agent {
       generation: generations.last, drift: look.drift, activeRollout: record.active?.rollout.id,
       activeStage: record.active.map { .known($0.stage.phase) }, doubt: doubt,
       lastRollout: record.last?.rollout.id,
-      lastOutcome: record.last?.outcome, epoch: record.highestEpoch,
+      lastOutcome: record.last?.outcome,
+      lastWithoutRestart: record.last?.rollout.withoutRestart, epoch: record.highestEpoch,
       findings: findings.filter { $0.severity > .note },
       links: links.last?.summary(at: Clock.now()), report: look.report)
     status.keyProofs = proofs.status(at: Clock.now())

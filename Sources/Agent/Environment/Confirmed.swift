@@ -3,6 +3,7 @@ internal import API
 package import Crypto
 internal import KeyManager
 internal import Model
+internal import Rollout
 internal import Secrets
 internal import ServerUnit
 
@@ -42,6 +43,18 @@ struct Confirmed: Sendable, Codable, Hashable {
   var unitEnvironment: Digest
   /// Of which files the unit consists of.
   var unitFiles: Digest
+
+  /// The same after a rollout that has replaced one of the files and restarted nothing.
+  func replacing(_ content: MemberContent, mark: FileMark, _ rollout: String) -> Confirmed {
+    var result = self
+    var mark = mark
+    // What was voted on counts, not what has been made of it since.
+    mark.digest = content.after
+    result.files.removeAll { $0.path == content.path }
+    result.files.append(File(path: content.path, mark: mark))
+    result.rollout = rollout
+    return result
+  }
 }
 
 extension UnitState {

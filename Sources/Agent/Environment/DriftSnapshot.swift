@@ -105,6 +105,17 @@ struct DriftSnapshot {
   }
 }
 
+extension DriftSnapshot {
+  /// Another one for each state of the thing.
+  func mark(of item: DriftItem) -> Digest {
+    let mark = files.first { $0.path == item.place }?.mark
+    return .ofFields([
+      item.message, mark?.digest?.hex ?? "",
+      item.kind == .replaced ? mark.map { String($0.inode) } ?? "" : "",
+    ])
+  }
+}
+
 extension FileMark {
   /// `0640 of 0:7300`.
   fileprivate var text: String {

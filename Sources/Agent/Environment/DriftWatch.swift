@@ -317,6 +317,7 @@ final class DriftWatch: Sendable {
   /// Remembers what the confirmed start was made from, durable when it returns. Repeating it does
   /// no harm. Blocks on the disk.
   func keepConfirmed(_ rollout: Rollout) throws(Refusal) {
+    if !rollout.restartsServers { return try keepReplaced(rollout) }
     let view = ServerView(site)
     guard let unit = view.unit else { return }
     let server = try view.wholeServer()
@@ -332,18 +333,20 @@ final class DriftWatch: Sendable {
     let confirmed = Confirmed(
       rollout: rollout.id, files: files, unitEnvironment: unit.environmentDigest,
       unitFiles: unit.filesDigest)
+    try keep(confirmed)
+  }
+
+  /// A rollout that restarted nothing has replaced one file; of the rest, a unit that was edited above all, what the
+  /// server was started with counts still.
+  private func keepReplaced(_ rollout: Rollout) throws(Refusal) {
+    let confirmed = state.withLock { $0.confirmed }
+    guard let confirmed, let content = rollout.content(of: site.node) else { return }
+    let mark = try site.ports.watch.mark(of: content.path)
+    try keep(confirmed.replacing(content, mark: mark, rollout.id))
+  }
+
+  private func keep(_ confirmed: Confirmed) throws(Refusal) {
     try site.records.confirmed.save(confirmed)
     state.update { $0.confirmed = confirmed }
-  }
-}
-
-extension DriftSnapshot {
-  /// Another one for each state of the thing.
-  fileprivate func mark(of item: DriftItem) -> Digest {
-    let mark = files.first { $0.path == item.place }?.mark
-    return .ofFields([
-      item.message, mark?.digest?.hex ?? "",
-      item.kind == .replaced ? mark.map { String($0.inode) } ?? "" : "",
-    ])
   }
 }

@@ -104,7 +104,8 @@ final class Generations: Sendable {
     let generation = Generation(
       number: rollout.generation, path: content.path, digest: Digest.sha256(bytes),
       rollout: rollout.id, kind: rollout.kind, undoes: rollout.undoes,
-      createdBy: rollout.createdBy, confirmedAtMicroseconds: now)
+      withoutRestart: rollout.withoutRestart, createdBy: rollout.createdBy,
+      confirmedAtMicroseconds: now)
     try history.save(History.Kept(generation: generation, bytes: bytes))
     state.update { state in
       state.last = generation

@@ -177,8 +177,14 @@ final class Assessor: Sendable {
       refusals.append(refusal)
     }
 
-    let reason = merged.map { restartReason($0.variables, view) } ?? ""
     let changed = proposed.bytes != current.bytes
+    let server = merged.map {
+      RunningServer(
+        view, wanted: $0, changedFile: changed ? path : nil,
+        lastOutcome: record.lastCommitted?.outcome.kind)
+    }
+    let whyRestart = server?.whyRestart ?? "what it would run with is not known"
+    let reason = changed ? whyRestart : server?.reason ?? ""
     let before = edit.current.map { Digest.sha256($0.bytes) }
     let programs = site.programs.look(
       unit, deadline: .inMilliseconds(Limits.programMilliseconds))
@@ -202,14 +208,14 @@ final class Assessor: Sendable {
       after: changed ? Digest.sha256(proposed.bytes) : before,
       difference: EnvironmentDiff.lines(
         from: current, to: proposed, describe: SettingDisplay.text(of:_:)),
-      restartNeeded: changed || !reason.isEmpty,
-      restartReason: changed ? "the file changes" : reason,
+      restartNeeded: !reason.isEmpty, restartReason: reason,
       findings: findings, refusal: refusals.first,
       environment: EnvironmentAgreement.map(of: environment),
       environmentDigest: EnvironmentAgreement.digest(of: environment), epoch: record.highestEpoch,
       activeRollout: record.active?.rollout.id, generation: generation,
       seal: seal, key: KeyIdentity(environment), currentKey: currentKey, keyManager: sight?.text)
     answer.programs = programs?.programs
+    answer.whyRestart = whyRestart
     return Assessment(
       answer: answer, currentBytes: edit.current?.bytes,
       newBytes: changed ? proposed.bytes : nil,
@@ -343,18 +349,5 @@ final class Assessor: Sendable {
         [Finding(.error, rule: "kms-settings", refusal: error.code, message: error.message)], nil
       )
     }
-  }
-
-  private func restartReason(
-    _ environment: [EnvironmentVariable], _ view: ServerView
-  ) -> String {
-    guard let unit = view.unit, unit.mainPID > 0, unit.activeState == "active",
-      let running = view.running
-    else { return "the server is not running" }
-    let names = RunningEnvironment.differences(
-      file: environment,
-      process: ServerEnvironment.probablyInForce(running, of: unit.mainPID, site.ports.file))
-    if names.isEmpty { return "" }
-    return "the running server has other values of \(names.joined(separator: ", "))"
   }
 }

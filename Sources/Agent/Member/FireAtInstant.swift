@@ -15,15 +15,9 @@ extension Member {
   /// crashed in it would come up alone with the new environment and wait for its peers.
   func fire(_ active: ActiveRollout, _ instant: Instant, bootID: String) {
     let id = active.rollout.id
-    guard let content = active.rollout.content(of: site.node) else {
-      let why =
-        "the rollout has no node \(site.node): this one had another name when it voted; nothing was restarted here"
-      return fail(id, Refusal(.configuration, why))
-    }
-    // An instant of another boot means nothing any more: it is past.
-    let isSameBoot = bootID == site.ports.process.bootID()
-    let isLate = !isSameBoot || instant <= Clock.now() || isHurried(to: instant, of: id)
+    let (isSameBoot, isLate) = time(of: instant, bootID, id)
     do throws(Refusal) {
+      let content = try ownContent(of: active.rollout)
       // The unit may have been started again since the vote: what counts is what runs just before
       // the instant, and what the journal says from then on.
       let (unit, isDone) =
@@ -46,16 +40,7 @@ extension Member {
       if !isDone { forgetFailedStarts(until: isLate ? .inMilliseconds(10_000) : instant) }
       if !isLate { Clock.sleep(until: instant) }
       Fault.reach("agent.fire.install")
-      if active.facts.staged, let after = content.after {
-        try site.ports.file.install(at: content.path, tag: id, before: content.before, after: after)
-      } else if !isDone, try site.ports.file.read(content.path).map(Digest.sha256) != content.after
-      {
-        // The vote, the key guard's with it, was on another file.
-        throw Refusal(
-          .file,
-          "\(content.path) on \(site.node) was changed after the vote, the server was not restarted with it; look at it and plan again"
-        )
-      }
+      try putInPlace(active, content, isDone: isDone)
       // Not before the file is there: a start with the old one may be what is held. Without it the restart is refused.
       if !isDone { insist(id, .waiting) { () throws(Refusal) in try holds.open(exceptOf: id) } }
       let issued = Clock.now()
@@ -67,16 +52,76 @@ extension Member {
         previousPID: isDone ? nil : unit.flatMap { $0.mainPID > 0 ? $0.mainPID : nil },
         journalCursor: cursor)
       holdIsPaid(by: id)
-      Fault.reach("agent.fire.sync")
-      // A record that says "restarted" must not outlive the rename. Without one nothing is made
-      // beside the file: its directory may be read-only.
-      if active.facts.staged {
-        insist(id, .syncing) { () throws(Refusal) in
-          try site.ports.file.syncDirectory(of: content.path)
-        }
-      }
+      makeDurable(active, content)
       perform(.restarted(id: id, report))
     } catch { fail(id, error) }
+  }
+
+  /// At the instant of a rollout that restarts nothing: rename the staged file over the target, and make that durable.
+  /// Blocks; runs on a thread of its own.
+  func replaceFile(_ active: ActiveRollout, _ instant: Instant, bootID: String) {
+    let id = active.rollout.id
+    let (isSameBoot, isLate) = time(of: instant, bootID, id)
+    do throws(Refusal) {
+      let content = try ownContent(of: active.rollout)
+      if !isLate { Clock.sleep(until: instant) }
+      Fault.reach("agent.fire.install")
+      try putInPlace(active, content, isDone: false)
+      let issued = Clock.now()
+      makeDurable(active, content)
+      perform(
+        .restarted(
+          id: id,
+          RestartReport(
+            planned: isSameBoot ? min(instant, issued) : issued, issued: issued,
+            previousInvocation: active.facts.invocation)))
+    } catch { fail(id, error) }
+  }
+
+  /// Whether the instant is of this boot, and whether there is nothing to wait for: an instant of another boot means
+  /// nothing any more, it is past. Blocks while the instant is out of reach.
+  private func time(
+    of instant: Instant, _ bootID: String, _ id: String
+  ) -> (isSameBoot: Bool, isLate: Bool) {
+    let isSameBoot = bootID == site.ports.process.bootID()
+    return (isSameBoot, !isSameBoot || instant <= Clock.now() || isHurried(to: instant, of: id))
+  }
+
+  private func ownContent(of rollout: Rollout) throws(Refusal) -> MemberContent {
+    if let content = rollout.content(of: site.node) { return content }
+    throw Refusal(
+      .configuration,
+      "the rollout has no node \(site.node): this one had another name when it voted; nothing was restarted here"
+    )
+  }
+
+  /// Renames the staged file over the target, unless that was done before a crash.
+  ///
+  /// - Throws: also where nothing is staged and the file is not the one that was voted on; if that was restarted with
+  ///   already, what has been made of it since does not count.
+  private func putInPlace(
+    _ active: ActiveRollout, _ content: MemberContent, isDone: Bool
+  ) throws(Refusal) {
+    if active.facts.staged, let after = content.after {
+      try site.ports.file.install(
+        at: content.path, tag: active.rollout.id, before: content.before, after: after)
+    } else if !isDone, try site.ports.file.read(content.path).map(Digest.sha256) != content.after {
+      // The vote, the key guard's with it, was on another file.
+      throw Refusal(
+        .file,
+        "\(content.path) on \(site.node) was changed after the vote, \(active.rollout.restartsServers ? "the server was not restarted with it" : "so it is not what the server runs with"); look at it and plan again"
+      )
+    }
+  }
+
+  /// A record that says "restarted" must not outlive the rename. Without a rename nothing is made beside the file: its
+  /// directory may be read-only.
+  private func makeDurable(_ active: ActiveRollout, _ content: MemberContent) {
+    Fault.reach("agent.fire.sync")
+    guard active.facts.staged else { return }
+    insist(active.rollout.id, .syncing) { () throws(Refusal) in
+      try site.ports.file.syncDirectory(of: content.path)
+    }
   }
 
   /// Nothing could be done at the instant. Told to nobody until it is durable: after a crash it would be tried again.

@@ -141,11 +141,19 @@ final class Member: Sendable {
         timeline.arm(instant, bootID: bootID, at: now)
         timeline.append(.armed, "", at: now)
       }
-      site.carryOn("instant") { self.fire(active, instant, bootID: bootID) }
+      let restarts = active.rollout.restartsServers
+      site.carryOn("instant") {
+        if restarts {
+          self.fire(active, instant, bootID: bootID)
+        } else {
+          self.replaceFile(active, instant, bootID: bootID)
+        }
+      }
     case .watch(let active, let report):
       timelines.change(active.rollout.id) { timeline, now in
         timeline.note(report)
-        timeline.append(.restarting, "", at: now)
+        timeline.append(
+          active.rollout.restartsServers ? .restarting : .installed, "", at: now)
       }
       site.carryOn("watch", isLong: true) { self.watch(active, report) }
     case .keep(let finished):

@@ -118,6 +118,12 @@ extension Member {
         "\(path) on \(site.node) would become another file than the plan says; plan again"
       )
     }
+    if !rollout.restartsServers, let why = assessment.answer.whyRestart, !why.isEmpty {
+      throw Refusal(
+        .vote,
+        "the rollout restarts no server, and the one of \(site.node) would have to be by now: \(why); plan again"
+      )
+    }
     try generations.verifyNumber(of: rollout, assessment.answer)
     let cursor = try site.ports.journal.cursor()
     try vote.act { () throws(Refusal) in

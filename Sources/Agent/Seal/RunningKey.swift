@@ -80,7 +80,7 @@ struct RunningKey {
       throw Refusal(
         .file, "\(path), which MINIO_CONFIG_ENV_FILE of the process names, is not there")
     }
-    if changed > startMicroseconds {
+    if changed > unit.processStartMicroseconds {
       throw Refusal(
         .file,
         "\(path), which MINIO_CONFIG_ENV_FILE of the process names, was changed after its start")
@@ -88,11 +88,5 @@ struct RunningKey {
     return EnvironmentDocument(bytes).minio.definitions.filter { !$0.isDropped }.map {
       ($0.name, StartGuard.Definition(value: $0.value, place: "\(path) line \($0.line)"))
     }
-  }
-
-  /// When the process was started, by the clock that files have their times from.
-  private var startMicroseconds: Int64 {
-    let age = Int64(Clock.monotonicMicroseconds()) - Int64(unit.execMainStartMonotonicMicroseconds)
-    return Clock.realtimeMicroseconds() - age
   }
 }

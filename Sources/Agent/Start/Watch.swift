@@ -44,10 +44,14 @@ extension Member {
     timelines.keep()
     let unit = try unitState(until: rollout)
     let arguments = serverArguments(unit)
+    let looksOnly = !rollout.restartsServers
     let redactor = ServerView(site).redactor(generations.keptSecrets())
     let inputs = Mailbox<StartInput>(capacity: 4_096)
     defer { inputs.close() }
-    let cursor = report.journalCursor ?? active.facts.journalCursor
+    // A server that runs on has logged its start long ago.
+    let cursor =
+      looksOnly
+      ? try site.ports.journal.cursor() : report.journalCursor ?? active.facts.journalCursor
     let boot = site.ports.process.bootID()
     // What journald lost before this boot is no line of a server of this one.
     let isOfThisBoot = cursor.map { $0.split(separator: ";").contains("b=\(boot)") } ?? false
@@ -64,23 +68,30 @@ extension Member {
     try follow(unit, into: inputs)
 
     let stop = issued.advanced(byMilliseconds: rollout.stopMilliseconds)
+    // What is only looked at was confirmed before, and nothing has been done to it.
     let deadlines = StartDeadlines(
       stop: stop, start: stop.advanced(byMilliseconds: rollout.startMilliseconds),
-      settleMilliseconds: rollout.settleMilliseconds)
+      settleMilliseconds: looksOnly ? 0 : rollout.settleMilliseconds)
     let look = HealthLook(arguments: arguments, ports: site.ports)
     var machine = StartMachine(arguments: arguments, peers: site.inventory.nodes.count - 1)
     var seenUnit: UnitState?
     var takesWrites: Instant?
     var timers: [StartTimer: Instant] = [:]
-    var input: StartInput? = .restartIssued(
-      previousInvocation: report.previousInvocation,
-      issued: isOfThisBoot ? Self.monotonic(of: min(report.planned, issued)) : 0,
-      deadlines: deadlines)
+    var input: StartInput? =
+      looksOnly
+      ? .look(unit, deadlines)
+      : .restartIssued(
+        previousInvocation: report.previousInvocation,
+        issued: isOfThisBoot ? Self.monotonic(of: min(report.planned, issued)) : 0,
+        deadlines: deadlines)
     while true {
       if let next = input {
-        if case .unit(let state) = next {
-          noteTimes(of: state, after: report, rollout.id)
+        switch next {
+        case .look(let state, _): seenUnit = state
+        case .unit(let state):
+          if !looksOnly { noteTimes(of: state, after: report, rollout.id) }
           seenUnit = state
+        default: break
         }
         for effect in machine.handle(next, at: Clock.now()) {
           switch effect {
@@ -94,6 +105,7 @@ extension Member {
             let unit = seenUnit
             try ask("health", into: inputs) { .health(look.answers(unit)) }
           case .takesWrites(let since):
+            if looksOnly { break }
             takesWrites = since
             noteWrites(since, after: report, rollout.id)
           case .askEnvironment(let pid):

@@ -16,14 +16,18 @@ package struct Generation: Sendable, Codable, Hashable {
   package var kind: RolloutKind?
   /// The rollout that it took back; nil if it took none back.
   package var undoes: String?
+  /// Whether that rollout restarted no server; nil for no.
+  package var withoutRestart: Bool?
   package var createdBy: String
   /// When it was confirmed here, or found; microseconds since 1970-01-01 UTC.
   @Bounded<Bounds.WallMicroseconds> package var confirmedAtMicroseconds: Int64
 
   package init(
     number: Int, path: String, digest: Digest, rollout: String, kind: RolloutKind?,
-    undoes: String? = nil, createdBy: String, confirmedAtMicroseconds: Int64
+    undoes: String? = nil, withoutRestart: Bool? = nil, createdBy: String,
+    confirmedAtMicroseconds: Int64
   ) {
+    self.withoutRestart = withoutRestart
     self.undoes = undoes
     self.number = number
     self.path = path

@@ -26,6 +26,8 @@ package struct NodeStatus: Sendable, Codable, Hashable {
   package var doubt: Doubt?
   package var lastRollout: String?
   package var lastOutcome: Outcome?
+  /// Whether that rollout restarted no server; nil for no.
+  package var lastWithoutRestart: Bool?
   /// The highest epoch that the node has seen.
   @Bounded<Bounds.Epoch> package var epoch: UInt64
   /// Anything that a person should look at: a damaged record, a unit that needs daemon-reload, an
@@ -43,9 +45,10 @@ package struct NodeStatus: Sendable, Codable, Hashable {
     invocation: String, runningKey: String?, seal: Seal?, generation: Generation?, drift: Drift,
     activeRollout: String?, activeStage: Word<RolloutPhase>?, doubt: Doubt? = nil,
     lastRollout: String?,
-    lastOutcome: Outcome?, epoch: UInt64, findings: [Finding], links: LinkSummary? = nil,
-    report: NodeReport? = nil
+    lastOutcome: Outcome?, lastWithoutRestart: Bool? = nil, epoch: UInt64, findings: [Finding],
+    links: LinkSummary? = nil, report: NodeReport? = nil
   ) {
+    self.lastWithoutRestart = lastWithoutRestart
     self.report = report
     self.node = node
     self.version = version

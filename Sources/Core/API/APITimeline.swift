@@ -10,10 +10,14 @@ package struct RolloutHead: Sendable, Codable, Hashable {
   /// The number that the files become.
   @Bounded<Bounds.Generation> package var generation: Int
   package var createdBy: String
+  /// Whether it restarts no server; nil for no.
+  package var withoutRestart: Bool?
 
   package init(
-    id: String, epoch: UInt64, kind: RolloutKind, generation: Int, createdBy: String
+    id: String, epoch: UInt64, kind: RolloutKind, generation: Int, createdBy: String,
+    withoutRestart: Bool? = nil
   ) {
+    self.withoutRestart = withoutRestart
     self.id = id
     self.epoch = epoch
     self.kind = kind
@@ -24,7 +28,17 @@ package struct RolloutHead: Sendable, Codable, Hashable {
   package init(_ rollout: Rollout) {
     self.init(
       id: rollout.id, epoch: rollout.epoch, kind: rollout.kind, generation: rollout.generation,
-      createdBy: rollout.createdBy)
+      createdBy: rollout.createdBy, withoutRestart: rollout.withoutRestart)
+  }
+
+  /// `apply`, or `apply, no restart`.
+  package var kindText: String { kind.text(withoutRestart: withoutRestart) }
+}
+
+extension RolloutKind {
+  /// `apply`, or `apply, no restart`.
+  package func text(withoutRestart: Bool?) -> String {
+    withoutRestart == true ? "\(rawValue), no restart" : rawValue
   }
 }
 

@@ -43,6 +43,10 @@ struct CommandResult: Sendable, Hashable {
   var message: String?
   /// What is in force now and what to do; nil for a command that rolls nothing out.
   var ending: Ending?
+  /// Whether a rollout has restarted servers; nil if that is not known, and for a command that rolls nothing out.
+  var restarted: Bool?
+  /// Whether what is planned would; nil for a command that plans nothing.
+  var wouldRestart: Bool?
 
   init(
     _ exitCode: ExitCode, outcome: String? = nil, nodes: [NodeResult] = [], isTold: Bool = false,
@@ -62,6 +66,7 @@ struct CommandResult: Sendable, Hashable {
   ) {
     self.init(exitCode, nodes: nodes, isChanged: isChanged, message: ending.headline)
     self.ending = ending
+    restarted = ending.restarted
   }
 
   var exitStatus: Int32 { foreignStatus ?? exitCode.rawValue }
@@ -77,6 +82,8 @@ struct CommandResult: Sendable, Hashable {
       "changed": isChanged, "message": message ?? exitCode.meaning,
     ]
     if let ending { fields["ending"] = ending.fields }
+    if let restarted { fields["restarted"] = restarted }
+    if let wouldRestart { fields["restarts"] = wouldRestart }
     return fields
   }
 

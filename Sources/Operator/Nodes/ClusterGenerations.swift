@@ -54,7 +54,8 @@ struct ClusterGenerations: Sendable {
     let generation = entry.generation
     return Cell(
       isCurrent: isCurrent, isDrifted: isCurrent && answer.isDrifted,
-      kind: generation.map { $0.kind?.rawValue ?? "found" } ?? "DAMAGED",
+      kind: generation.map { $0.kind?.text(withoutRestart: $0.withoutRestart) ?? "found" }
+        ?? "DAMAGED",
       // Generation 0 was found: what it names is the author of the rollout after it.
       createdBy: generation.map { $0.kind == nil ? "-" : $0.createdBy } ?? "-",
       rollout: generation?.rollout ?? "-",

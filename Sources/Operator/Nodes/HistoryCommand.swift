@@ -54,6 +54,7 @@ extension JSONObject {
     self = [
       "number": entry.number, "path": generation?.path, "digest": generation?.digest.hex,
       "rollout": generation?.rollout, "kind": generation?.kind?.rawValue,
+      "restarted": generation.flatMap { $0.kind == nil ? nil : $0.withoutRestart != true },
       "createdBy": generation?.createdBy,
       "confirmedAt":
         (generation?.confirmedAtMicroseconds).map { CalendarTime.text(microseconds: $0) },

@@ -124,6 +124,7 @@ struct StatusCommand: Command {
     }
     guard let last = status.lastRollout else { return "-" }
     return "\(last) \(status.lastOutcome?.kind.rawValue ?? "ended")"
+      + (status.lastWithoutRestart == true ? ", no restart" : "")
   }
 
   static func drift(_ drift: Drift) -> String {
@@ -148,6 +149,7 @@ struct StatusCommand: Command {
         ["attempts": doubt.attempts, "missing": doubt.missing] as JSONObject
       },
       "lastRollout": status.lastRollout, "lastOutcome": status.lastOutcome?.kind.rawValue,
+      "lastRestarted": status.lastRollout.map { _ in status.lastWithoutRestart != true },
       "links": status.links, "epoch": status.epoch, "drift": JSONObject(status.drift),
       "findings": status.findings.map(JSONObject.init), "report": status.report,
     ]

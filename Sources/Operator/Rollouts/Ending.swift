@@ -22,6 +22,8 @@ struct Ending: Sendable, Hashable {
     var outcomes: [MemberOutcome]
     /// Whether its first confirmed start seals the SSE key, or may: then no file without it comes back.
     var sealsKey = false
+    /// Whether it restarts the servers.
+    var restarts = true
 
     var members: [String] { outcomes.map(\.member) }
 
@@ -56,6 +58,8 @@ struct Ending: Sendable, Hashable {
   /// What happened, above all the server's own line; cause and remedy follow it.
   var why: [String] = []
   var next: [Step] = []
+  /// Whether any server was restarted, or told to; nil if that is not known.
+  var restarted: Bool?
 
   /// Nodes that ended differently and are told one by one; `keyturn show` has all of them.
   private static let toldLimit = 4
@@ -104,7 +108,7 @@ struct Ending: Sendable, Hashable {
       inForce: [
         "the previous files, on \(NodeNames.folded(members)): no file was replaced, no server restarted"
       ],
-      why: told(others.map { [clean($0)] }), next: steps(after: code, rollout))
+      why: told(others.map { [clean($0)] }), next: steps(after: code, rollout), restarted: false)
   }
 
   /// Committed, and nothing followed but what `held` says.
@@ -113,8 +117,8 @@ struct Ending: Sendable, Hashable {
   ///   is not known, or there is nothing to say.
   static func committed(_ rollout: Committed, held: String?) -> Ending {
     let (all, good) = (rollout.members, rollout.members(.confirmed))
-    var ending = Ending(
-      headline: counts(of: rollout.outcomes.map(\.outcome.kind)), inForce: place(rollout))
+    var ending = Ending(headline: headline(rollout), inForce: place(rollout))
+    ending.restarted = rollout.restarts
     if good.count == all.count {
       ending.isGood = true
       ending.next = [Step(command: "keyturn show \(rollout.id)", purpose: "its steps and times")]
@@ -134,17 +138,20 @@ struct Ending: Sendable, Hashable {
       ]
       return ending
     }
-    ending.next = [
-      logs(rollout.id),
-      restart(of: all.count),
-    ]
+    ending.next =
+      rollout.restarts
+      ? [logs(rollout.id), restart(of: all.count)]
+      : [
+        Step(command: "keyturn status", purpose: "what each node runs now"),
+        Step(command: "keyturn plan", purpose: "what is left to do, once the cause is fixed"),
+      ]
     if !rollout.members(.unknown).isEmpty {
       // Once they answer, the nodes work out the result, and may roll back by themselves.
       ending.next.insert(
         Step(command: "keyturn watch \(rollout.id)", purpose: "its end; a rollback may follow"),
         at: 0)
     }
-    if rollout.kind == .apply, !rollout.sealsKey {
+    if rollout.kind == .apply, !rollout.sealsKey, rollout.restarts {
       ending.next.append(
         Step(command: "keyturn rollback", purpose: "or back to the previous files"))
     }
@@ -167,7 +174,7 @@ struct Ending: Sendable, Hashable {
       headline: "rolled back: your change is NOT in force",
       inForce: [
         "the files from before rollout \(rollout.id), on \(NodeNames.folded(back.members))"
-      ])
+      ], restarted: true)
     if bad == 0 {
       ending.inForce.append(
         "every server was started with them and confirmed (rollback \(back.id)\(back.generation.map { "; kept as generation \($0)" } ?? ""))"
@@ -234,15 +241,21 @@ struct Ending: Sendable, Hashable {
 
   // MARK: parts
 
+  private static func headline(_ rollout: Committed) -> String {
+    let kinds = rollout.outcomes.map(\.outcome.kind)
+    if rollout.restarts { return counts(of: kinds) }
+    return counts(of: kinds, of: "nodes") + "; no server was restarted"
+  }
+
   /// `3 of 4 starts confirmed, 1 not confirmed`.
-  static func counts(of kinds: [OutcomeKind]) -> String {
+  static func counts(of kinds: [OutcomeKind], of what: String = "starts") -> String {
     if !kinds.isEmpty, kinds.allSatisfy({ $0 == .aborted }) { return "nothing was touched" }
     func count(_ wanted: OutcomeKind...) -> Int { kinds.count { wanted.contains($0) } }
     let parts = [
       (count(.failed, .timedOut), "not confirmed"), (count(.unknown), "unknown"),
       (count(.aborted), "aborted"),
     ].filter { $0.0 > 0 }.map { ", \($0.0) \($0.1)" }
-    return "\(count(.confirmed)) of \(kinds.count) starts confirmed" + parts.joined()
+    return "\(count(.confirmed)) of \(kinds.count) \(what) confirmed" + parts.joined()
   }
 
   private static func number(_ rollout: Committed) -> String {
@@ -260,7 +273,8 @@ struct Ending: Sendable, Hashable {
     let (placed, untouched) = (rollout.placed, rollout.untouched)
     var lines: [String] = []
     if !placed.isEmpty {
-      lines.append("\(files)\(number(rollout)), on \(NodeNames.folded(placed))")
+      let servers = rollout.restarts ? "" : "; the servers run on, with what it says"
+      lines.append("\(files)\(number(rollout)), on \(NodeNames.folded(placed))\(servers)")
     }
     if !untouched.isEmpty {
       lines.append(

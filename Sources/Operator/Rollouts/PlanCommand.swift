@@ -8,6 +8,8 @@ internal import Rollout
 struct PlanCommand: Command {
   struct Options: OptionGroup {
     var settings = SettingsOptions()
+    @Option("restart", help: "as apply --restart would")
+    var forcesRestart: Bool
     @Option("detailed-exitcode", help: "exit 2 when something would change")
     var hasDetailedExitCode: Bool
     var cluster = ClusterOptions()
@@ -36,26 +38,33 @@ struct PlanCommand: Command {
 
   func run() throws(Refusal) -> CommandResult {
     switch try RolloutPreparation(
-      context: context, options: options.cluster, goal: .settings(options.settings)
+      context: context, options: options.cluster, goal: .settings(options.settings),
+      forcesRestart: options.forcesRestart
     ).run() {
     case .ended(let result): return result
     case .joins(let cluster, let active):
       return context.refused(
         "the same is under way already, rollout \(active.text)", .busy, cluster,
         nodes: cluster.untouched)
-    case .ready(_, _, let plan):
+    case .ready(_, let request, let plan):
+      let restarts = plan.restartsServers(request, isForced: options.forcesRestart)
       let nodes = plan.rows.map { row in
         let changes = row.answer.map { $0.before != $0.after || $0.restartNeeded } ?? false
         return NodeResult(name: row.name, outcome: changes ? .changes : .unchanged)
       }
-      let message =
-        nodes.count == 1
-        ? "the node would take part and restart; nothing was changed"
-        : "all \(nodes.count) nodes would take part and restart at one instant; nothing was changed"
+      let whole =
+        nodes.count == 1 ? "the node would take part" : "all \(nodes.count) nodes would take part"
+      let what =
+        !restarts
+        ? "; no server would be restarted, as every one runs with what its file then says"
+        : nodes.count == 1 ? " and restart" : " and restart at one instant"
+      let message = "\(whole)\(what); nothing was changed"
       context.console.line(message)
-      return CommandResult(
+      var result = CommandResult(
         options.hasDetailedExitCode ? .changesPending : .done, outcome: "changesPending",
         nodes: nodes, message: message)
+      result.wouldRestart = restarts
+      return result
     }
   }
 }

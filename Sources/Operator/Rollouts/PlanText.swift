@@ -8,11 +8,13 @@ internal import Rollout
 extension ClusterPlan {
   /// Prints it, for people nodes with the same content together. The reason of a refusal is left out
   /// where the verdict, which is printed later, has it.
-  func show(_ console: Console, said: Verdict) {
+  ///
+  /// - Parameter restarts: whether its rollout would restart the servers.
+  func show(_ console: Console, said: Verdict, restarts: Bool) {
     console.events("plan", rows, fields: Self.fields)
     let refusals = refusals
     let texts = zip(rows, refusals).map { row, refusal in
-      (name: row.name, value: lines(row, refusal.refusal, said))
+      (name: row.name, value: lines(row, refusal.refusal, said, restarts))
     }
     for group in NodeNames.grouped(texts) {
       console.progress(NodeNames.folded(group.names))
@@ -25,11 +27,11 @@ extension ClusterPlan {
         }
       }
     }
-    for change in programChanges { console.prose(change) }
+    if restarts { for change in programChanges { console.prose(change) } }
   }
 
   private func lines(
-    _ row: NodeAnswer<PlanAnswer>, _ refusal: Refusal?, _ said: Verdict
+    _ row: NodeAnswer<PlanAnswer>, _ refusal: Refusal?, _ said: Verdict, _ restarts: Bool
   ) -> [String] {
     var why = ""
     if let refusal, !said.tells(of: row.name) { why = ": \(refusal.message)" }
@@ -45,9 +47,10 @@ extension ClusterPlan {
       lines.append(answer.before == nil ? "\(answer.path) is new" : "\(answer.path) changes")
       lines += answer.difference.map { "  " + $0 }
     }
-    lines.append(
-      answer.restartNeeded
-        ? "restart needed: \(answer.restartReason)" : "the server runs with it already")
+    var cause = answer.restartNeeded ? answer.restartReason : nil
+    // Files are to be put right elsewhere, and this is why that takes a restart.
+    if restarts, changesFiles, cause == nil { cause = restartCause(of: answer) }
+    lines.append(cause.map { "restart needed: \($0)" } ?? "the server runs with it already")
     if let key = answer.seal?.keyName { lines.append("the SSE key is sealed: \(key)") }
     return lines
   }

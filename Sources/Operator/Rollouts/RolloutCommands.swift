@@ -9,6 +9,8 @@ struct ApplyCommand: Command {
       "rollback", takes: "POLICY",
       help: "when-safe or never, if a start is not confirmed; else the inventory's", as: .word)
     var rollback: RollbackPolicy?
+    @Option("restart", help: "restart also where no server needs it")
+    var forcesRestart: Bool
     var rollout = RolloutOptions()
 
     var problem: String? { settings.problem("apply") }
@@ -22,6 +24,9 @@ struct ApplyCommand: Command {
       fatal line is shown at once. Ctrl-C before commit is proposed ends in nothing touched; after that it ends
       the watching only, as soon as every node knows the decision: the agents go on, and keyturn
       watch shows them.
+
+      Where every server runs with what is wanted, and only files differ (one was edited by hand, or lost), the
+      files are put right by the same votes and no server is restarted; --restart restarts them all the same.
 
       If a start is not confirmed and no server got past the Key Manager with a key that it did not have before,
       the previous files are rolled out again. If the nodes are in the same rollout already it is watched.
@@ -44,7 +49,7 @@ struct ApplyCommand: Command {
   func run() throws(Refusal) -> CommandResult {
     try RolloutProcedure(
       context: context, options: options.rollout, goal: .settings(options.settings),
-      rollback: options.rollback
+      rollback: options.rollback, forcesRestart: options.forcesRestart
     ).run()
   }
 }
@@ -76,6 +81,8 @@ struct RestartCommand: Command {
 struct RollbackCommand: Command {
   struct Options: OptionGroup {
     @Option(takes: "GENERATION", as: .generation) var generation: Int?
+    @Option("restart", help: "restart also where no server needs it")
+    var forcesRestart: Bool
     var rollout = RolloutOptions()
   }
 
@@ -99,7 +106,8 @@ struct RollbackCommand: Command {
 
   func run() throws(Refusal) -> CommandResult {
     try RolloutProcedure(
-      context: context, options: options.rollout, goal: .generation(options.generation)
+      context: context, options: options.rollout, goal: .generation(options.generation),
+      forcesRestart: options.forcesRestart
     ).run()
   }
 }

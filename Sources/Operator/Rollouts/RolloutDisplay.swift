@@ -9,6 +9,8 @@ internal import Threads
 struct RolloutDisplay: RolloutWatcher {
   private let console: Console
   private let began: Instant
+  /// Whether the rollout restarts the servers.
+  private let restarts: Bool
   private var table: RolloutTable
   /// What nodes that do not answer said last.
   private var silent: [String: RolloutTable.State] = [:]
@@ -18,7 +20,8 @@ struct RolloutDisplay: RolloutWatcher {
   static let signMilliseconds = 30_000
 
   /// - Parameter names: in the order of their rows.
-  init(_ console: Console, _ names: [String], settleSeconds: Int) {
+  init(_ console: Console, _ names: [String], settleSeconds: Int, restarts: Bool = true) {
+    self.restarts = restarts
     self.console = console
     began = Clock.now()
     lastSign = began
@@ -59,7 +62,9 @@ struct RolloutDisplay: RolloutWatcher {
   mutating func committed(inNanoseconds: Int64) {
     let milliseconds = inNanoseconds / 1_000_000
     console.event("committed", ["inMilliseconds": milliseconds])
-    say("all nodes voted yes; restart in \(milliseconds) ms")
+    say(
+      "all nodes voted yes; \(restarts ? "restart" : "the files are replaced") in \(milliseconds) ms"
+    )
   }
 
   mutating func tick() {

@@ -110,7 +110,7 @@ struct RolloutFollower: Sendable {
       // Whether it seals a key no node tells.
       Ending.Committed(
         id: id, kind: head?.kind, generation: head?.generation, outcomes: memberOutcomes(names),
-        sealsKey: true)
+        sealsKey: true, restarts: head?.withoutRestart != true)
     }
 
     private func memberOutcomes(_ names: [String]) -> [MemberOutcome] {

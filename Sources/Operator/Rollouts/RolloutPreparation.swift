@@ -37,6 +37,8 @@ struct RolloutPreparation {
   let context: CommandContext
   let options: ClusterOptions
   let goal: Goal
+  /// Restart also where no server needs it.
+  var forcesRestart = false
 
   func run() throws(Refusal) -> Outcome {
     let cluster = try context.cluster(options)
@@ -57,11 +59,15 @@ struct RolloutPreparation {
     }
     if settings.hasErrors { return .ended(refuse(settings, cluster)) }
     let plan = cluster.undertaking.ask(settings.request)
-    if let active = plan.joinable(goal.kind, cluster: cluster.inventory.cluster) {
+    if let active = plan.joinable(
+      goal.kind, cluster: cluster.inventory.cluster, forcesRestart: forcesRestart)
+    {
       return .joins(cluster, active)
     }
-    let verdict = plan.verdict(isRestart: goal.kind == .restart)
-    plan.show(context.console, said: verdict)
+    let verdict = plan.verdict(isRestart: goal.kind == .restart || forcesRestart)
+    plan.show(
+      context.console, said: verdict,
+      restarts: plan.restartsServers(settings.request, isForced: forcesRestart))
     switch verdict {
     case .ready: return .ready(cluster, settings.request, plan)
     case .nothingToDo:
@@ -70,8 +76,9 @@ struct RolloutPreparation {
         "nothing to do: \(count == 1 ? "the node has and runs" : "\(count) nodes have and run") what is wanted"
       context.console.line(message)
       let nodes = cluster.names.map { NodeResult(name: $0, outcome: .unchanged) }
-      return .ended(
-        CommandResult(.done, outcome: "nothingToDo", nodes: nodes, message: message))
+      var result = CommandResult(.done, outcome: "nothingToDo", nodes: nodes, message: message)
+      result.restarted = false
+      return .ended(result)
     case .refused(let refusal, _):
       return .ended(
         context.refused(

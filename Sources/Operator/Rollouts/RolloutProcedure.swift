@@ -10,19 +10,25 @@ struct RolloutProcedure {
   let goal: RolloutPreparation.Goal
   /// Nil: as the inventory says.
   var rollback: RollbackPolicy?
+  /// Restart also where no server needs it.
+  var forcesRestart = false
 
   func run() throws(Refusal) -> CommandResult {
-    switch try RolloutPreparation(context: context, options: options.cluster, goal: goal).run() {
+    switch try RolloutPreparation(
+      context: context, options: options.cluster, goal: goal, forcesRestart: forcesRestart
+    ).run() {
     case .ended(let result): return result
     case .joins(let cluster, let active): return try join(active, cluster)
     case .ready(let cluster, let request, let plan):
-      if let result = confirm(cluster, plan) { return result }
+      if let result = confirm(cluster, request, plan) { return result }
       return try roll(cluster, request, plan)
     }
   }
 
   /// Asks, unless `--yes` was given. Returns the result if the rollout must not go on.
-  private func confirm(_ cluster: Cluster, _ plan: ClusterPlan) -> CommandResult? {
+  private func confirm(
+    _ cluster: Cluster, _ request: RolloutRequest, _ plan: ClusterPlan
+  ) -> CommandResult? {
     let answers = plan.rows.compactMap(\.answer)
     if answers.contains(where: \.enablesEncryption) {
       context.console.message(
@@ -34,11 +40,11 @@ struct RolloutProcedure {
     let name = cluster.inventory.cluster
     let nodes = cluster.untouched
     let count = cluster.names.count
-    guard
-      let answer = context.host.ask(
-        "This restarts \(count == 1 ? "the node" : "all \(count) nodes") of \(name) at one instant. Type \(name) to go on: "
-      )
-    else {
+    let what =
+      plan.restartsServers(request, isForced: forcesRestart)
+      ? "This restarts \(count == 1 ? "the node" : "all \(count) nodes") of \(name) at one instant."
+      : "This replaces files of \(name) and restarts no server."
+    guard let answer = context.host.ask("\(what) Type \(name) to go on: ") else {
       let message =
         "nothing was touched: there is no terminal to ask on; give --yes to go on unasked"
       context.console.message(.error, message)
@@ -55,11 +61,14 @@ struct RolloutProcedure {
   ) throws(Refusal) -> CommandResult {
     let report = RolloutReport(context: context, cluster: cluster)
     let end = try cluster.undertaking.run(
-      request, on: plan, rollback: rollback, context.interruption, report)
+      request, on: plan, rollback: rollback, forcesRestart: forcesRestart, context.interruption,
+      report)
     if end.result.ending.refusal?.code == .busy {
       // Another rollout came first, perhaps the same.
       let now = cluster.undertaking.ask(request)
-      if let active = now.joinable(goal.kind, cluster: cluster.inventory.cluster) {
+      if let active = now.joinable(
+        goal.kind, cluster: cluster.inventory.cluster, forcesRestart: forcesRestart)
+      {
         return try join(active, cluster)
       }
     }

@@ -27,7 +27,8 @@ struct RolloutReport: UndertakingObserver {
       console.progress("rollout \(rollout.id) of \(NodeNames.counted(rollout.members.count))")
     }
     return RolloutDisplay(
-      console, cluster.names, settleSeconds: rollout.settleMilliseconds / 1_000)
+      console, cluster.names, settleSeconds: rollout.settleMilliseconds / 1_000,
+      restarts: rollout.restartsServers)
   }
 
   func ended(_ rollout: Rollout, _ result: CoordinatorResult) {
@@ -125,6 +126,6 @@ extension Ending.Committed {
   init(_ rollout: Rollout, _ outcomes: [MemberOutcome]) {
     self.init(
       id: rollout.id, kind: rollout.kind, generation: rollout.generation, outcomes: outcomes,
-      sealsKey: rollout.seal != nil)
+      sealsKey: rollout.seal != nil, restarts: rollout.restartsServers)
   }
 }

@@ -76,7 +76,7 @@ struct KeptRollouts: Sendable {
   var table: [[String]] {
     all.map { kept in
       [
-        kept.head.id, ClusterGenerations.time(kept.beganMicroseconds), kept.head.kind.rawValue,
+        kept.head.id, ClusterGenerations.time(kept.beganMicroseconds), kept.head.kindText,
         kept.head.createdBy, "\(kept.head.generation)", Self.result(kept.outcomes),
       ]
     }
@@ -110,6 +110,7 @@ extension JSONObject {
   fileprivate init(_ entry: RolloutEntry) {
     self = [
       "id": entry.rollout.id, "kind": entry.rollout.kind.rawValue,
+      "restarted": entry.rollout.withoutRestart != true,
       "createdBy": entry.rollout.createdBy, "epoch": entry.rollout.epoch,
       "generation": entry.rollout.generation,
       "began": CalendarTime.text(microseconds: entry.beganMicroseconds),

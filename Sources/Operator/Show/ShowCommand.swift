@@ -134,6 +134,7 @@ struct ShowCommand: Command {
         "id": axis.id, "kind": axis.head?.kind.rawValue, "createdBy": axis.head?.createdBy,
         "epoch": axis.head?.epoch, "generation": axis.head?.generation,
         "hasInstant": axis.hasInstant,
+        "restarted": axis.head.map { $0.withoutRestart != true },
         "zero": axis.zeroMicroseconds.map { CalendarTime.text(microseconds: $0) },
       ])
     for row in axis.rows where row.problem == nil {

@@ -35,7 +35,7 @@ struct TimelineAxis: Sendable {
   }
 
   enum Step: String, CaseIterable, Sendable {
-    case checked, voted, issued, stop, stopped, start, ready, writes, confirmed
+    case checked, voted, issued, installed, stop, stopped, start, ready, writes, confirmed
 
     /// The phases that begin it.
     var phases: [RolloutPhase] {
@@ -43,6 +43,7 @@ struct TimelineAxis: Sendable {
       case .checked: [.checked]
       case .voted: [.prepared]
       case .issued: [.restarting]
+      case .installed: [.installed]
       case .stop: [.stopping]
       case .stopped: [.stopped]
       case .start: [.starting]
@@ -177,7 +178,9 @@ struct TimelineAxis: Sendable {
         return marks.sorted { $0.at < $1.at }
       }
       for (phase, instant) in [
-        (RolloutPhase.restarting, report.issued), (.stopping, report.stopping),
+        (
+          view.rollout?.withoutRestart == true ? RolloutPhase.installed : .restarting, report.issued
+        ), (.stopping, report.stopping),
         (.stopped, report.stopped), (.starting, report.started), (.takesWrites, report.writable),
       ] {
         guard let instant else { continue }
@@ -226,7 +229,7 @@ enum TimelineActivity: String, CaseIterable, Sendable {
     case .stopped, .starting, .watching, .waitingForPeers, .waitingForDrives, .waitingForQuorum,
       .initialising:
       self = .starting
-    case .ready, .serving, .takesWrites, .settling, .sealing: self = .verifying
+    case .installed, .ready, .serving, .takesWrites, .settling, .sealing: self = .verifying
     case .asked, .waiting, .syncing, .failing: return nil
     case .refused, .unreachable, .confirmed, .failed, .timedOut, .aborted, .unknown: return nil
     }

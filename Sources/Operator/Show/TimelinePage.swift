@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import API
 internal import Model
 internal import Rollout
 
@@ -39,7 +40,9 @@ struct TimelinePage: Sendable {
 
   private var recap: String {
     let kinds = axis.rows.map { $0.outcome?.kind ?? .unknown }
-    var text = Ending.counts(of: kinds)
+    let restarts = axis.head?.withoutRestart != true
+    var text = Ending.counts(of: kinds, of: restarts ? "starts" : "nodes")
+    if !restarts { text += "; no server was restarted" }
     if let skew = axis.skew(of: .start) {
       text += "; starts within \(TimelineText.duration(skew))"
     }

@@ -12,7 +12,7 @@ struct TimelineText: Sendable {
     var lines: [String] = []
     if let head = axis.head {
       lines.append(
-        "rollout \(axis.id): \(head.kind.rawValue) by \(head.createdBy), epoch \(head.epoch), generation \(head.generation)"
+        "rollout \(axis.id): \(head.kindText) by \(head.createdBy), epoch \(head.epoch), generation \(head.generation)"
       )
     } else {
       lines.append("rollout \(axis.id)")

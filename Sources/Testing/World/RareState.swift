@@ -27,5 +27,7 @@ package enum RareState: String, CaseIterable, Sendable {
   /// An agent was killed while its server was held for a rollback.
   case killedHeld = "killed while held"
   case withdrawn
+  /// A rollout that restarts nothing was committed.
+  case withoutRestart = "without a restart"
   case replacedInRollout = "replaced in a rollout"
 }

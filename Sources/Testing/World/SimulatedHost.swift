@@ -227,6 +227,8 @@ struct HostHistory {
   var restarts: [String: Int] = [:]
   /// The rollouts on which it has voted yes, by their ids.
   var votes: Set<String> = []
+  /// The rollouts without a restart that were confirmed here, by their ids.
+  var looks: Set<String> = []
   /// What configuration management was told last that this node proposes.
   var proposal = ProposalTold.unknown
   /// Whether somebody has edited its file by hand.

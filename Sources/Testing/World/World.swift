@@ -65,6 +65,8 @@ package final class World: @unchecked Sendable {
     var numbers = SplitMix(seed &* 0x2545_f491_4f6c_dd1d)
     runtime = FiberRuntime(seed: seed)
     faults = WorldFaults(&numbers)
+    // Not drawn: the runs of all other seeds stay what they were.
+    faults.isPutRight = seed % 5 == 4
     self.keepsTrace = keepsTrace
     self.planted = planted
     let count = [1, 2, 3, 3, 3, 4, 5][Int(numbers.next() % 7)]

@@ -34,6 +34,21 @@ extension World {
       }
       decided(finished.rollout.id, decision, host.name)
     }
+    if let last = record.lastCommitted { foundInForce(host, last) }
+  }
+
+  /// Nothing was restarted, and the server that runs was confirmed: it runs with what the file says.
+  private func foundInForce(_ host: SimulatedHost, _ last: FinishedRollout) {
+    guard !last.rollout.restartsServers, last.outcome.kind == .confirmed,
+      host.history.looks.insert(last.rollout.id).inserted, host.isServing,
+      host.files[SimulatedHost.environmentFile].map(Digest.sha256)
+        == last.rollout.content(of: host.name)?.after
+    else { return }
+    if host.environment != host.fileVariables {
+      violate(
+        "\(host.name): \(last.rollout.id) was confirmed without a restart, and its server runs with something else"
+      )
+    }
   }
 
   /// A member has voted yes, perhaps just now.
@@ -71,6 +86,7 @@ extension World {
       reached.insert(.committed)
       if isByMember, rollout.kind == .apply { reached.insert(.proposed) }
       if rollout.kind == .rollback { reached.insert(.rolledBack) }
+      if !rollout.restartsServers { reached.insert(.withoutRestart) }
       if rollout.undoes != nil { reached.insert(.rolledBackByItself) }
       if rollout.seal != nil { reached.insert(.sealed) }
     case .abort: reached.insert(.aborted)
@@ -151,6 +167,9 @@ extension World {
   func restartOrdered(_ host: SimulatedHost) {
     guard let active = host.promised?.active, case .committed = active.stage else {
       return violate("\(host.name): a restart without a commit")
+    }
+    if !active.rollout.restartsServers {
+      violate("\(host.name): a restart for rollout \(active.rollout.id), which restarts nothing")
     }
     let key = "\(host.boot) \(active.rollout.id)"
     let count = (host.history.restarts[key] ?? 0) + 1

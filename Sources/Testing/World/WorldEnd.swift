@@ -50,7 +50,10 @@ extension World {
       violate("the files differ, and every node has confirmed its last rollout")
     }
     let status = inspectorsCommand().run(["status", "--json"])
-    let isWell = hosts.allSatisfy { $0.isServing && $0.environment == $0.fileVariables }
+    // A file that somebody has edited is told, and for people to judge.
+    let isWell = hosts.allSatisfy {
+      $0.isServing && ($0.environment == $0.fileVariables || $0.history.isEdited)
+    }
     if status == 0, !isWell { violate("keyturn status exits with 0, and not everything is well") }
     isInspected = true
   }

@@ -55,6 +55,9 @@ struct WorldFaults {
   var deaths = 0
   /// Times at which the file of a host is edited by hand.
   var handEdits = 0
+  /// Whether operators find that somebody has edited a file after a rollout that was confirmed, and apply the same once
+  /// more.
+  var isPutRight = false
   /// Steps of the real-time clock of a host.
   var clockSteps = 0
   /// Hosts that are replaced by new ones, and agents that find a record damaged: fewer than half of all.
@@ -170,8 +173,22 @@ extension World {
   private func editByHand() {
     let host = hosts[draw(hosts.count)]
     let edit = draw(2) == 0 ? "# edited\n" : "MINIO_KMS_SSE_KEY=key-3\n"
-    trace("\(host.name): somebody edits the file: \(edit.dropLast())")
-    host.files[SimulatedHost.environmentFile, default: []] += Array(edit.utf8)
+    let file = host.files[SimulatedHost.environmentFile] ?? []
+    put(file + Array(edit.utf8), on: host, edit.dropLast())
+  }
+
+  /// Somebody gives what the rollouts bring another value in one file, by hand.
+  func editRegion() {
+    let host = hosts[draw(hosts.count)]
+    let file = String(decoding: host.files[SimulatedHost.environmentFile] ?? [], as: UTF8.self)
+    let lines = file.split(separator: "\n").filter { !$0.hasPrefix("MINIO_REGION=") }
+    let edit: Substring = "MINIO_REGION=elsewhere"
+    put(Array((lines + [edit, ""]).joined(separator: "\n").utf8), on: host, edit)
+  }
+
+  private func put(_ bytes: [UInt8], on host: SimulatedHost, _ edit: Substring) {
+    trace("\(host.name): somebody edits the file: \(edit)")
+    host.files[SimulatedHost.environmentFile] = bytes
     host.unsynced[SimulatedHost.environmentFile] = nil
     host.history.isEdited = true
     host.stirs += 1

@@ -62,6 +62,11 @@ extension World {
           let status = command.run(words + ["--yes", "--json"])
           trace("\(process.name): exit status \(status)")
           told(status, Array(command.events.dropFirst(begun)), process.name)
+          if status == 0, faults.isPutRight, words.first == "apply" {
+            editRegion()
+            pause(upToMilliseconds: 1_000)
+            continue
+          }
           if [0, 9, 10, 11].contains(status) { return }
           pause(upToMilliseconds: 10_000)
         }

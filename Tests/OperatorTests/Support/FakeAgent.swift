@@ -189,7 +189,7 @@ final class FakeAgent: AgentLink {
     let (id, query) = (request.argument, request.message)
     let gone = LinkFailure.unreachable("connect to \(name):7377: connection refused")
     if case .unreachable = fault { throw gone }
-    let isCommitted = state.withLock { $0.restarts > 0 }
+    let isCommitted = state.withLock { $0.report != nil }
     if case .goneAfterCommit = fault, isCommitted { throw gone }
     switch request.route {
     case .status: return status
@@ -407,10 +407,11 @@ final class FakeAgent: AgentLink {
       case .vote(_, let vote): state.votes.append(vote)
       case .reply(let reply): state.replies.append(reply)
       case .arm(let active, let instant, _):
-        state.restarts += 1
+        let restarts = active.rollout.restartsServers
+        if restarts { state.restarts += 1 }
         let report = RestartReport(
           planned: instant, issued: instant, previousInvocation: "i",
-          started: instant.advanced(byMilliseconds: 1))
+          started: restarts ? instant.advanced(byMilliseconds: 1) : nil)
         run(.restarted(id: active.rollout.id, report), &state)
       case .watch(let active, let report):
         state.report = report

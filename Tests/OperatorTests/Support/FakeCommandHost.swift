@@ -12,6 +12,7 @@ final class FakeCommandHost: CommandHost {
   private struct State {
     var output = ""
     var errors = ""
+    var questions: [String] = []
     var created: [String: String] = [:]
     var evidence: [String: [UInt8]] = [:]
   }
@@ -93,7 +94,12 @@ final class FakeCommandHost: CommandHost {
   }
   let outputFailure: String?
   func terminal(_ stream: OutputStream) -> TerminalSize? { size }
-  func ask(_ question: String) -> String? { answer }
+  /// What was asked on the terminal.
+  var questions: [String] { state.withLock { $0.questions } }
+  func ask(_ question: String) -> String? {
+    state.update { $0.questions.append(question) }
+    return answer
+  }
   func askSecret(_ question: String) -> Secret? { answer.map(Secret.init) }
   let isRoot: Bool
   func foreignHold(on path: String) throws(Refusal) -> String? { foreignHolds[path] }

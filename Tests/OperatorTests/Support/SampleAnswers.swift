@@ -18,8 +18,11 @@ extension PlanAnswer {
   }
 
   /// A node that would take part, unless said otherwise.
+  ///
+  /// - Parameter isKept: its server runs with what the file then says.
   static func sample(
-    _ name: String, changes: Bool = true, refusal: Refusal? = nil, value: String = "a",
+    _ name: String, changes: Bool = true, isKept: Bool = false, refusal: Refusal? = nil,
+    value: String = "a",
     difference: [String] = ["+MINIO_KMS_ENCLAVE=tenant-1"], seal: Seal? = nil,
     key: KeyIdentity? = nil, lifted: Digest? = nil, keyManager: String? = nil
   ) -> PlanAnswer {
@@ -27,16 +30,20 @@ extension PlanAnswer {
       NamedDigest(name: "MINIO_KMS_SERVER", digest: .ofFields([value])),
       NamedDigest(name: "MINIO_VOLUMES", digest: .ofFields(["v"])),
     ]
-    return PlanAnswer(
+    let isOther = changes && !isKept
+    let reason = isOther ? "the running server has other values of MINIO_KMS_ENCLAVE" : ""
+    var answer = PlanAnswer(
       node: name, path: "/etc/default/minio", before: .ofFields(["old"]),
       after: .ofFields([changes ? "new" : "old"]),
-      difference: changes ? difference : [], restartNeeded: changes,
-      restartReason: changes ? "the file changes" : "", findings: [], refusal: refusal,
+      difference: changes ? difference : [], restartNeeded: isOther,
+      restartReason: reason, findings: [], refusal: refusal,
       environment: environment, environmentDigest: .ofFields([value]), epoch: 3,
       activeRollout: nil, generation: 0, seal: seal, key: key, lifted: lifted,
       sealView: SealView(
         node: name, members: .ofFields(["members"]), seal: seal, lifted: lifted, isNew: true),
       keyManager: keyManager, incarnation: .sample)
+    answer.whyRestart = reason
+    return answer
   }
 }
 

@@ -20,6 +20,8 @@ package enum RolloutPhase: String, Sendable, Hashable, CaseIterable {
   /// A step that a committed rollout needs is tried again before the restart.
   case waiting
   case restarting
+  /// The file is in place, in a rollout that restarts nothing.
+  case installed
   case stopping
   case stopped
   /// The replaced file's directory could not be made durable yet.

@@ -88,16 +88,19 @@ extension Coordinator {
     let kinds = outcomes.map(\.outcome.kind)
     let confirmed = kinds.count { $0 == .confirmed }
     let unknown = kinds.count { $0 == .unknown }
-    var summary = "\(confirmed) of \(kinds.count) starts confirmed"
+    let restarts = rollout.restartsServers
+    var summary = "\(confirmed) of \(kinds.count) \(restarts ? "starts " : "")confirmed"
     if kinds.count - confirmed - unknown > 0 {
       summary += ", \(kinds.count - confirmed - unknown) not confirmed"
     }
     if unknown > 0 { summary += ", \(unknown) unknown" }
+    if !restarts { summary += "; no server was restarted" }
     return [
       .finished(
         CoordinatorResult(
           ending: RolloutEnding(committed: outcomes), summary: summary, outcomes: outcomes,
-          skewNanoseconds: skew(\.started), issueSkewNanoseconds: skew(\.issued),
+          skewNanoseconds: skew(\.started),
+          issueSkewNanoseconds: restarts ? skew(\.issued) : nil,
           stopSkewNanoseconds: skew(\.stopping), writeOutageNanoseconds: writeOutage))
     ]
   }

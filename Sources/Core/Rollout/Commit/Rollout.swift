@@ -69,12 +69,15 @@ package struct Rollout: Sendable, Codable, Hashable {
   package var undoes: String?
   /// The digest of the settings that it brings (``RolloutRequest/proposal(cluster:)``); nil for a restart or a rollback.
   package var proposal: Digest?
+  /// Whether it only puts files right: every server runs with what they then say, and goes on running. Nil for no. An
+  /// agent that does not know it computes another ``digest``, and so never gives a yes that counts.
+  package var withoutRestart: Bool?
 
   package init(
     id: String, epoch: UInt64, kind: RolloutKind, cluster: String, generation: Int, seal: Seal?,
     contents: [MemberContent], createdBy: String, prepareMilliseconds: Int, stopMilliseconds: Int,
     startMilliseconds: Int, settleMilliseconds: Int = 10_000, rollback: RollbackPolicy? = nil,
-    undoes: String? = nil, proposal: Digest? = nil
+    undoes: String? = nil, proposal: Digest? = nil, withoutRestart: Bool = false
   ) {
     self.id = id
     self.epoch = epoch
@@ -91,7 +94,11 @@ package struct Rollout: Sendable, Codable, Hashable {
     self.rollback = rollback
     self.undoes = undoes
     self.proposal = proposal
+    self.withoutRestart = withoutRestart ? true : nil
   }
+
+  /// Whether every member restarts its server at the instant.
+  package var restartsServers: Bool { withoutRestart != true }
 
   /// How long after the instant a member knows at the latest how it ended, milliseconds.
   package var watchMilliseconds: Int { stopMilliseconds + startMilliseconds + settleMilliseconds }
@@ -115,7 +122,8 @@ package struct Rollout: Sendable, Codable, Hashable {
   /// What a yes is a yes to: a digest over all fields, length-prefixed.
   package var digest: Digest {
     var fields = [
-      "keyturn rollout 5", id, String(epoch), kind.rawValue, cluster, createdBy,
+      restartsServers ? "keyturn rollout 5" : "keyturn rollout 6 without restart", id,
+      String(epoch), kind.rawValue, cluster, createdBy,
       String(prepareMilliseconds), String(stopMilliseconds), String(startMilliseconds),
       String(settleMilliseconds),
       String(generation), seal?.digest.hex ?? "", rollback?.rawValue ?? "", undoes ?? "",

@@ -59,7 +59,9 @@ package struct ClusterPlan: Sendable {
     }
   }
 
-  /// What follows for an `apply` or a `rollback`; a `restart` has always something to do.
+  /// What follows.
+  ///
+  /// - Parameter isRestart: a restart is what is asked for: there is always something to do.
   package func verdict(isRestart: Bool) -> Verdict {
     let refusals = refusals
     if let code = refusals.compactMap({ $0.refusal?.code }).deciding {
@@ -87,6 +89,30 @@ package struct ClusterPlan: Sendable {
       return .nothingToDo
     }
     return .ready
+  }
+
+  /// Whether a rollout of this plan restarts the servers. It does not where only files are to be put right, and every
+  /// server runs with what they then say already.
+  ///
+  /// - Parameter isForced: somebody asks for the restart.
+  package func restartsServers(_ request: RolloutRequest, isForced: Bool) -> Bool {
+    // What a rollout that is taken back has started is what its files are taken away from.
+    if isForced || request.kind == .restart || request.undoes != nil { return true }
+    return rows.contains { row in row.answer.map { restartCause(of: $0) != nil } ?? true }
+  }
+
+  /// Why a rollout cannot leave the server of a node running; nil if it can.
+  package func restartCause(of answer: PlanAnswer) -> String? {
+    guard let why = answer.whyRestart else {
+      return "its agent is older than this program, and restarts in every rollout"
+    }
+    if !why.isEmpty { return why }
+    return answer.key != nil && answer.seal == nil ? "a confirmed start seals its SSE key" : nil
+  }
+
+  /// Whether any file would become another.
+  package var changesFiles: Bool {
+    rows.contains { row in row.answer.map { $0.before != $0.after } ?? false }
   }
 
   /// AIStor's nodes wait for one another until their MINIO_* variables are alike: which are not,
@@ -182,10 +208,11 @@ package struct ClusterPlan: Sendable {
   ///
   /// - Parameters:
   ///   - rollback: what is done if a start is not confirmed; nil for what the inventory says.
+  ///   - forcesRestart: whether the servers are restarted also where none needs it.
   /// - Throws: a refusal if the nodes' seals forbid it, or the answers are not the members'.
   package func rollout(
     id: String, _ request: RolloutRequest, inventory: Inventory, createdBy: String,
-    realtimeMicroseconds: Int64, rollback: RollbackPolicy? = nil
+    realtimeMicroseconds: Int64, rollback: RollbackPolicy? = nil, forcesRestart: Bool = false
   ) throws(Refusal) -> Rollout {
     let answers = rows.compactMap(\.answer)
     if let older = answers.first(where: { $0.incarnation == nil }) {
@@ -212,7 +239,8 @@ package struct ClusterPlan: Sendable {
       startMilliseconds: inventory.timeouts.startSeconds * 1000,
       settleMilliseconds: inventory.timeouts.settleSeconds * 1000,
       rollback: isApply ? rollback ?? inventory.rollback : nil, undoes: request.undoes,
-      proposal: isApply ? request.proposal(cluster: inventory.cluster) : nil)
+      proposal: isApply ? request.proposal(cluster: inventory.cluster) : nil,
+      withoutRestart: !restartsServers(request, isForced: forcesRestart))
     guard rollout.members == inventory.memberNames else {
       throw Refusal(
         .configuration,
@@ -282,10 +310,14 @@ extension ClusterPlan {
 
   /// The rollout that the nodes are in already, if it comes to the same as this plan: it can be
   /// joined. A node that has not been asked for its vote yet is in none.
-  package func joinable(_ kind: RolloutKind, cluster: String) -> ActiveSummary? {
+  ///
+  /// - Parameter forcesRestart: one that restarts nothing is not what is asked for.
+  package func joinable(
+    _ kind: RolloutKind, cluster: String, forcesRestart: Bool = false
+  ) -> ActiveSummary? {
     let answers = rows.compactMap(\.answer)
     guard answers.count == rows.count, let active = answers.lazy.compactMap(\.active).first,
-      active.kind == kind,
+      active.kind == kind, !(forcesRestart && active.withoutRestart == true),
       answers.allSatisfy({ $0.active.map { $0.id == active.id } ?? true })
     else { return nil }
     let contents = answers.map {

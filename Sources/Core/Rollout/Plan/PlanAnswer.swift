@@ -17,6 +17,9 @@ package struct PlanAnswer: Sendable, Codable, Hashable {
   package var restartNeeded: Bool
   /// Why it is needed, for people; empty if it is not.
   package var restartReason: String
+  /// Why a rollout that only changes files would have to restart this server (``RunningServer/whyRestart``); empty if
+  /// it need not. Nil from an agent that is older and knows no such rollout.
+  package var whyRestart: String?
   /// What the checks found, worst first.
   package var findings: [Finding]
   /// The no, if the node would vote no.
@@ -102,12 +105,15 @@ package struct ActiveSummary: Sendable, Codable, Hashable {
   /// Since when the node is in it, microseconds since 1970-01-01 UTC; nil if its agent was restarted
   /// in between.
   @BoundedIfPresent<Bounds.WallMicroseconds> package var sinceMicroseconds: Int64?
+  /// Whether it restarts no server; nil for no.
+  package var withoutRestart: Bool?
 
   package init(_ rollout: Rollout, sinceMicroseconds: Int64?) {
     id = rollout.id
     kind = rollout.kind
     createdBy = rollout.createdBy
     plan = rollout.plan
+    withoutRestart = rollout.withoutRestart
     self.sinceMicroseconds = sinceMicroseconds
   }
 }

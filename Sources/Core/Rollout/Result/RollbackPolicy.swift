@@ -23,6 +23,11 @@ extension RollbackPolicy {
         "\(other.member) says that it was aborted, and its server runs with the file from before; others committed it"
       )
     }
+    if !rollout.restartsServers {
+      return .hold(
+        "no server was restarted, and the new files are what the servers run with: there is nothing to go back to"
+      )
+    }
     switch rollout.kind {
     case .restart: return .hold("a restart has changed no file: there is nothing to go back to")
     case .rollback:

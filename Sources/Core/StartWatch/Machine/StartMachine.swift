@@ -25,6 +25,9 @@ package import ServerUnit
 ///
 /// Unknown when all that can be seen is good, but lines of the log may be missing.
 ///
+/// A look (``StartInput/look(_:_:)``) is of a server that runs already, and that nobody restarts: the invocation is the
+/// present one, and its start's lines, which may be long gone, need not be there.
+///
 /// States: idle until the restart is issued; then the phases of ``RolloutPhase``, derived from what
 /// is known after each input; over once there is an outcome, after which inputs are ignored.
 ///
@@ -61,6 +64,8 @@ package struct StartMachine: Sendable {
   package internal(set) var outcome: StartOutcome?
 
   let arguments: ServerArguments
+  /// Whether a server is looked at that runs already.
+  var isLook = false
   var deadlines: StartDeadlines?
   var identity = StartIdentity()
   var unit: UnitState?
@@ -126,18 +131,11 @@ package struct StartMachine: Sendable {
   package mutating func handle(_ input: StartInput, at now: Instant) -> [StartEffect] {
     guard outcome == nil else { return [] }
     guard deadlines != nil else {
-      guard case .restartIssued(let previous, let issued, let deadlines) = input else { return [] }
-      identity = StartIdentity(previous: previous, issued: issued)
-      self.deadlines = deadlines
-      detail = "the restart was ordered"
-      return [
-        .arm(.stopDeadline, deadlines.stop), .arm(.startDeadline, deadlines.start),
-        .phase(phase, detail: detail),
-      ]
+      return begin(input, at: now)
     }
     var effects: [StartEffect] = []
     switch input {
-    case .restartIssued: return []
+    case .restartIssued, .look: return []
     case .unit(let state):
       take(state, at: now, &effects)
       takeKept(at: now, &effects)

@@ -9,6 +9,9 @@ package enum StartInput: Sendable, Hashable {
   /// CLOCK_MONOTONIC, 0 if it was on another boot. What began before it belongs to the previous
   /// start, even if systemd started it after that look.
   case restartIssued(previousInvocation: String, issued: UInt64, deadlines: StartDeadlines)
+  /// A server that runs already is looked at, nothing is restarted; the unit as it is. Its lines are those of the
+  /// present invocation, and what is logged from now on.
+  case look(UnitState, StartDeadlines)
   /// The unit, on every change, and as the answer to ``StartEffect/askUnit``.
   case unit(UnitState)
   /// A line of the unit's journal after the cursor from before the restart, or journald's own about

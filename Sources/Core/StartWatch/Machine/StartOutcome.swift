@@ -41,6 +41,8 @@ package struct StartEvidence: Sendable, Hashable, Codable {
   package var warnings: [String]
   /// How long all of it stayed good.
   package var settledMilliseconds: Int
+  /// Whether nothing was started: a server was looked at that ran already.
+  package var isLook = false
 }
 
 extension StartEvidence: CustomStringConvertible {
@@ -49,6 +51,7 @@ extension StartEvidence: CustomStringConvertible {
     var parts = [
       settledMilliseconds >= 1_000 ? "healthy for \(settledMilliseconds / 1_000) s" : "healthy"
     ]
+    if isLook { parts.append("not restarted") }
     if !saidReady { parts.append("without READY=1, which its unit's Type= has not") }
     switch log {
     case .journal: break

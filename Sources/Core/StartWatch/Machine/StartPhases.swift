@@ -3,6 +3,27 @@ internal import Model
 internal import ServerUnit
 
 extension StartMachine {
+  // MARK: - The beginning
+
+  /// The first input says what is to be watched; any other one is ignored.
+  mutating func begin(_ input: StartInput, at now: Instant) -> [StartEffect] {
+    switch input {
+    case .restartIssued(let previous, let issued, let deadlines):
+      identity = StartIdentity(previous: previous, issued: issued)
+      self.deadlines = deadlines
+      detail = "the restart was ordered"
+      return [
+        .arm(.stopDeadline, deadlines.stop), .arm(.startDeadline, deadlines.start),
+        .phase(phase, detail: detail),
+      ]
+    case .look(let unit, let deadlines):
+      (isLook, oldProcessGone, phase) = (true, true, .starting)
+      self.deadlines = deadlines
+      return [.arm(.startDeadline, deadlines.start)] + handle(.unit(unit), at: now)
+    default: return []
+    }
+  }
+
   // MARK: - Phases
 
   mutating func show(_ newPhase: RolloutPhase, _ newDetail: String, _ effects: inout [StartEffect])
@@ -38,10 +59,11 @@ extension StartMachine {
       let end = now.advanced(byMilliseconds: milliseconds)
       settling = .until(end)
       effects.append(.arm(.settled, end))
+      if isLook, milliseconds == 0 { return }
       show(.settling, "healthy, and must stay so for \(milliseconds / 1_000) s", &effects)
     case .until, .unitIsAsked: break
     case .over:
-      if let loss = log.loss(since: unit?.execMainStartMonotonicMicroseconds ?? 0) {
+      if !isLook, let loss = log.loss(since: unit?.execMainStartMonotonicMicroseconds ?? 0) {
         finish(.unknown(.linesLost(loss)), &effects)
       } else {
         finish(.confirmed(evidence(milliseconds)), &effects)
@@ -59,7 +81,7 @@ extension StartMachine {
     return StartEvidence(
       invocationID: identity.invocation ?? "", saidReady: saysReady, key: keyEvidence,
       marks: log.marks, log: readFrom, writes: writesEvidence, lostDrives: log.lostDrives,
-      warnings: log.warnings, settledMilliseconds: settleMilliseconds)
+      warnings: log.warnings, settledMilliseconds: settleMilliseconds, isLook: isLook)
   }
 
   private var keyEvidence: KeyEvidence {
@@ -76,6 +98,7 @@ extension StartMachine {
     at now: Instant, _ effects: inout [StartEffect]
   ) -> (RolloutPhase, String)? {
     guard identity.invocation != nil else {
+      if isLook { return (.starting, "the server is not running") }
       guard !oldProcessGone else { return (.starting, "the old process has ended") }
       guard let unit, unit.mainPID > 0 else { return (.stopping, "the restart was ordered") }
       return (.stopping, "PID \(unit.mainPID) has not ended (\(unit.subState))")
@@ -105,7 +128,7 @@ extension StartMachine {
     case .unknown(let why): return (.serving, "its environment is not known: \(why)")
     case .same: break
     }
-    if startIsLogged, !log.marks.contains(.banner), !log.marks.contains(.subsystems) {
+    if startIsLogged, !isLook, !log.marks.contains(.banner), !log.marks.contains(.subsystems) {
       return (.serving, "neither the banner nor the sub-systems line has come")
     }
     return nil
