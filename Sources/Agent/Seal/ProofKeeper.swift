@@ -14,6 +14,8 @@ final class ProofKeeper: Sendable {
     var openedAt: Instant?
     /// What is wrong; nil if nothing is, or while nothing is known.
     var problem: Finding?
+    /// Another key that was seen, and may be there still; nil if none may.
+    var alarm: KeyProofAlarm?
     /// Why one is missing still; nil if none is.
     var missing: String?
     /// Whether most of the nodes said at the last look that they have no proof either.
@@ -103,6 +105,7 @@ final class ProofKeeper: Sendable {
     let record = seals.record()
     guard let seal = record.seal, sight.settings.key == seal.key else {
       // Without a seal nothing is proven; that the settings name another key the key guard says.
+      state.update { $0.alarm = nil }
       return conclude(nil, missing: nil)
     }
     let own = own
@@ -150,6 +153,8 @@ final class ProofKeeper: Sendable {
       heard: heard.map { .init(node: $0.node, isServing: $0.isServing) })
     switch verdict {
     case .wait(let why): conclude(nil, missing: why)
+    // A Key Manager that was not met this time has another key.
+    case .make where state.withLock { $0.alarm != nil }: conclude(nil, missing: nil)
     case .make:
       do throws(Refusal) {
         let proof = try site.ports.probe.makeKeyProof(
@@ -185,12 +190,16 @@ final class ProofKeeper: Sendable {
       finding.message +=
         "; \(right), which answered for \(report.endpoint) before, has the right one: several Key Managers are behind one name"
     }
-    return finding
+    return state.update { state in
+      state.alarm = KeyProofAlarm(finding, reports, before: state.alarm)
+      return finding
+    }
   }
 
   private func noteOpened(_ reports: [EndpointReport]) {
     state.update { state in
       state.openedAt = Clock.now()
+      state.alarm = state.alarm?.after(reports)
       for report in reports where report[.proof]?.verdict == .fine {
         if let host = report.sights.lazy.compactMap(\.host).first {
           state.hosts[report.endpoint] = host
@@ -199,9 +208,10 @@ final class ProofKeeper: Sendable {
     }
   }
 
-  /// Remembers what came of a look. The watch tells what is new of it.
-  private func conclude(_ problem: Finding?, missing: String?) {
+  /// Remembers what came of a look, beside an alarm that stands. The watch tells what is new of it.
+  private func conclude(_ found: Finding?, missing: String?) {
     let isNew = state.update { state in
+      let problem = found ?? state.alarm?.finding
       defer { (state.problem, state.missing) = (problem, missing) }
       return state.problem?.severity != problem?.severity
     }

@@ -132,6 +132,8 @@ package enum Limits {
   package static let keyProofs = 4
   /// The encrypted data key of one, bytes.
   package static let proofCiphertextBytes = 2_048
+  /// Looks after which another key that is not met again is taken to be gone: a minute, as they are then.
+  package static let keyProofAlarmLooks = 6
   /// Endpoints in MINIO_KMS_SERVER after expansion of `{1...3}`.
   package static let keyManagerEndpoints = 64
   /// Hosts of a list such as MINIO_VOLUMES that are compared with each other.

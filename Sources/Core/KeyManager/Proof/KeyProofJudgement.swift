@@ -78,7 +78,8 @@ extension EndpointReport {
 }
 
 extension ProbeReason {
-  fileprivate var isOfOtherKey: Bool { self == .otherKey || self == .versionMissing }
+  /// Whether it is another key than the one that was proven.
+  var isOfOtherKey: Bool { self == .otherKey || self == .versionMissing }
 }
 
 extension AddressReport {
