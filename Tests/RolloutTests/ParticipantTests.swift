@@ -62,6 +62,36 @@ private func committed(_ rollout: Rollout) -> [ParticipantInput] {
 struct ParticipantTests {
   let rollout = exampleRollout()
 
+  @Test("a start that was not confirmed can be confirmed later, while nothing else is under way")
+  func confirmedLater() {
+    var participant = member(after: committed(rollout))
+    let good = Outcome(.confirmed, "healthy for 10 s, not restarted")
+    func confirm(_ id: String = "00000000000000aa", _ outcome: Outcome? = nil)
+      -> [ParticipantEffect]
+    {
+      participant.handle(.confirmed(id: id, outcome ?? good))
+    }
+    #expect(confirm() == [])
+    _ = participant.handle(.restarted(id: rollout.id, report))
+    #expect(confirm() == [])
+    _ = participant.handle(.watched(id: rollout.id, Outcome(.timedOut, "waits for peers")))
+    #expect(confirm("00000000000000bb") == [])
+    #expect(confirm(rollout.id, Outcome(.failed, "no")) == [])
+    let next = exampleRollout(id: "00000000000000bb", epoch: 2)
+    _ = participant.handle(.prepare(next))
+    #expect(confirm() == [])
+    _ = participant.handle(.assessed(next, .failure(Refusal(.vote, "no"))))
+    guard let before = participant.record.lastCommitted else {
+      Issue.record("nothing was committed")
+      return
+    }
+    var after = before
+    after.outcome = good
+    #expect(confirm() == [.amend(after), .persist(participant.record)])
+    #expect(participant.record.lastCommitted == after && participant.record.last == after)
+    #expect(confirm() == [])
+  }
+
   @Test("the fault-free path persists each promise before the answer that makes it")
   func faultFreePath() {
     var participant = Participant(member: "a", incarnation: life, record: ParticipantRecord())

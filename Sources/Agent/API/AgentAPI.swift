@@ -72,6 +72,7 @@ extension Agent {
       default: try decide(decode(request), of: argument, from: principal)
       }
     case .resolve: return try resolve(argument)
+    case .confirm: return try member.confirm(by: principal)
     case .rollouts: return try timelines.rollouts()
     case .follow: return try view(argument, request)
     case .result: return try summary.answer(decode(request), of: argument, by: principal)

@@ -164,6 +164,9 @@ final class Member: Sendable {
       }
       try summary.prepare(finished.rollout)
       try proposals.ended(finished)
+    case .amend(let finished):
+      try sealAndKeep(finished, turn)
+      try holds.end(of: finished.rollout.id)
     case .conclude(let finished):
       conclude(finished)
       timelines.keep()

@@ -66,6 +66,9 @@ final class RolloutSummary: Sendable {
     results.note(rollout.id, finished.outcome)
   }
 
+  /// The start of an ended rollout was confirmed after all: who asks how it ended here is told so.
+  func amended(_ id: String, _ outcome: Outcome) { results.note(id, outcome) }
+
   /// Goes on with it after the agent's restart, which may have come before anything of it was begun.
   func resume() {
     do throws(Refusal) {

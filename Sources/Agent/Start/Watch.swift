@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Crypto
 internal import KeyManager
 internal import Linux
 internal import Model
@@ -19,7 +20,16 @@ extension Member {
   func watch(_ active: ActiveRollout, _ report: RestartReport) {
     let id = active.rollout.id
     let outcome: Outcome
-    do throws(Refusal) { outcome = try watchToTheEnd(active, report) } catch {
+    do throws(Refusal) {
+      // What is only looked at was confirmed before, and nothing has been done to it.
+      let look =
+        active.rollout.restartsServers
+        ? nil
+        : ServerLook(
+          settleMilliseconds: 0, startMilliseconds: active.rollout.startMilliseconds,
+          cursor: try site.ports.journal.cursor())
+      outcome = try watchToTheEnd(active.rollout, active.facts, report, look)
+    } catch {
       outcome = Outcome(.unknown, "the start could not be watched: \(error.message)")
     }
     // Until the seal is durable the rollout has not ended: no other may begin without it.
@@ -32,10 +42,19 @@ extension Member {
   /// From one attempt to write down how a rollout ended to the next.
   static let recordAgainMilliseconds = 2_000
 
-  private func watchToTheEnd(
-    _ active: ActiveRollout, _ report: RestartReport
+  /// A look at a server that runs already, in place of the watch of a start.
+  struct ServerLook {
+    var settleMilliseconds: Int
+    /// How long it may take until all of it is good.
+    var startMilliseconds: Int
+    /// From where the journal is read, of the present invocation only; nil for all that is there.
+    var cursor: String?
+  }
+
+  /// - Parameter look: nil for a start.
+  func watchToTheEnd(
+    _ rollout: Rollout, _ facts: PreparedFacts, _ report: RestartReport, _ look: ServerLook?
   ) throws(Refusal) -> Outcome {
-    let rollout = active.rollout
     // After a reboot the instants of the report mean nothing.
     let issued = min(report.issued, Clock.now())
     // The first moments belong to systemd and the servers, on every node at once; the journal keeps
@@ -44,19 +63,20 @@ extension Member {
     timelines.keep()
     let unit = try unitState(until: rollout)
     let arguments = serverArguments(unit)
-    let looksOnly = !rollout.restartsServers
     let redactor = ServerView(site).redactor(generations.keptSecrets())
+    let began = Clock.monotonicMicroseconds()
     let inputs = Mailbox<StartInput>(capacity: 4_096)
     defer { inputs.close() }
-    // A server that runs on has logged its start long ago.
-    let cursor =
-      looksOnly
-      ? try site.ports.journal.cursor() : report.journalCursor ?? active.facts.journalCursor
+    let cursor = look.map(\.cursor) ?? report.journalCursor ?? facts.journalCursor
     let boot = site.ports.process.bootID()
     // What journald lost before this boot is no line of a server of this one.
     let isOfThisBoot = cursor.map { $0.split(separator: ";").contains("b=\(boot)") } ?? false
     let subscription = try site.ports.journal.follow(after: cursor) { entry in
       if entry.isOfJournal, entry == .loss ? !isOfThisBoot : entry.bootID != boot { return }
+      // Before a look began there may have been other starts.
+      if look != nil, entry.monotonicMicroseconds < began, entry.invocationID != unit.invocationID {
+        return
+      }
       var entry = entry
       entry.message = redactor.redact(entry.message)
       // The journal keeps what we have not taken yet, so its thread may wait for us.
@@ -68,17 +88,17 @@ extension Member {
     try follow(unit, into: inputs)
 
     let stop = issued.advanced(byMilliseconds: rollout.stopMilliseconds)
-    // What is only looked at was confirmed before, and nothing has been done to it.
+    let start = look.map { issued.advanced(byMilliseconds: $0.startMilliseconds) }
     let deadlines = StartDeadlines(
-      stop: stop, start: stop.advanced(byMilliseconds: rollout.startMilliseconds),
-      settleMilliseconds: looksOnly ? 0 : rollout.settleMilliseconds)
-    let look = HealthLook(arguments: arguments, ports: site.ports)
+      stop: stop, start: start ?? stop.advanced(byMilliseconds: rollout.startMilliseconds),
+      settleMilliseconds: look?.settleMilliseconds ?? rollout.settleMilliseconds)
+    let health = HealthLook(arguments: arguments, ports: site.ports)
     var machine = StartMachine(arguments: arguments, peers: site.inventory.nodes.count - 1)
     var seenUnit: UnitState?
     var takesWrites: Instant?
     var timers: [StartTimer: Instant] = [:]
     var input: StartInput? =
-      looksOnly
+      look != nil
       ? .look(unit, deadlines)
       : .restartIssued(
         previousInvocation: report.previousInvocation,
@@ -89,7 +109,7 @@ extension Member {
         switch next {
         case .look(let state, _): seenUnit = state
         case .unit(let state):
-          if !looksOnly { noteTimes(of: state, after: report, rollout.id) }
+          if look == nil { noteTimes(of: state, after: report, rollout.id) }
           seenUnit = state
         default: break
         }
@@ -103,14 +123,15 @@ extension Member {
             }
           case .askHealth:
             let unit = seenUnit
-            try ask("health", into: inputs) { .health(look.answers(unit)) }
+            try ask("health", into: inputs) { .health(health.answers(unit)) }
           case .takesWrites(let since):
-            if looksOnly { break }
+            if look != nil { break }
             takesWrites = since
             noteWrites(since, after: report, rollout.id)
           case .askEnvironment(let pid):
             try ask("environment", into: inputs) {
-              .environment(pid: pid, self.compareEnvironment(of: pid, with: active))
+              .environment(
+                pid: pid, self.compareEnvironment(of: pid, with: facts.environment, rollout.seal))
             }
           case .askUnit:
             try ask("unit", into: inputs) {
@@ -256,8 +277,10 @@ extension Member {
 
   /// Whether a process runs with what was voted on, its own reading of MINIO_CONFIG_ENV_FILE
   /// included, as far as that shows.
-  private func compareEnvironment(of pid: Int32, with active: ActiveRollout) -> EnvironmentAnswer {
-    guard let voted = active.facts.environment else {
+  private func compareEnvironment(
+    of pid: Int32, with voted: [NamedDigest]?, _ seal: Seal?
+  ) -> EnvironmentAnswer {
+    guard let voted else {
       return .unknown("the vote has kept none to compare it with")
     }
     do throws(Refusal) {
@@ -266,7 +289,7 @@ extension Member {
       let names = RunningEnvironment.differences(
         voted, RunningEnvironment.digests(of: running))
       if !names.isEmpty { return .differs(names) }
-      return try key.compare(of: pid, with: active.rollout.seal)
+      return try key.compare(of: pid, with: seal)
     } catch { return .unknown(error.message) }
   }
 

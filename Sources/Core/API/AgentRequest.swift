@@ -88,6 +88,10 @@ extension AgentRequest where Answer == ReplyAnswer {
 extension AgentRequest where Answer == DoubtAnswer {
   package static func resolve(id: String) -> Self { Self(.resolve, id) }
 }
+extension AgentRequest where Answer == ConfirmAnswer {
+  /// Look at the running server, and confirm it if it is good.
+  package static var confirm: Self { Self(.confirm) }
+}
 extension AgentRequest where Answer == RolloutResult {
   /// Know the result of a committed rollout.
   package static func know(_ result: RolloutResult) -> Self {

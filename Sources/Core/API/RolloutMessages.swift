@@ -202,3 +202,21 @@ package struct ReplyAnswer: Sendable, Codable, Hashable {
     }
   }
 }
+
+/// What a node found when it was asked to confirm its running server.
+package struct ConfirmAnswer: Sendable, Codable, Hashable {
+  package var node: String
+  /// The last committed rollout, which the server was started by, or should have been.
+  package var rollout: RolloutHead
+  /// How it has ended here now.
+  package var outcome: Outcome
+  /// Whether that was so before.
+  package var wasConfirmed: Bool
+
+  package init(node: String, rollout: RolloutHead, outcome: Outcome, wasConfirmed: Bool) {
+    self.node = node
+    self.rollout = rollout
+    self.outcome = outcome
+    self.wasConfirmed = wasConfirmed
+  }
+}

@@ -7,7 +7,7 @@ package import Model
 package enum Route: CaseIterable, Sendable {
   case status, metrics, clock, plan, check, reached, explain
   case generations, diff, logs, seal, recoverSeal, keyProofs
-  case vote, promise, accept, decide, resolve, rollouts, follow, result
+  case vote, promise, accept, decide, resolve, confirm, rollouts, follow, result
   case proposals, tellProposal, retryProposal
   case connectBack
   case propose, withdrawProposal, ownProposal
@@ -74,6 +74,7 @@ package enum Route: CaseIterable, Sendable {
     case .accept: .post("/v1/rollouts/ID/accept", [.operator, .node])
     case .decide: .post("/v1/rollouts/ID/decision", [.operator, .node])
     case .resolve: .post("/v1/rollouts/ID/resolve", [.operator])
+    case .confirm: .post("/v1/confirm", [.operator])
     case .rollouts: .get("/v1/rollouts", [.observer, .operator, .node])
     case .follow: .get("/v1/rollouts/ID", [.observer, .operator, .node], [.after, .wait])
     case .result: .post("/v1/rollouts/ID/result", [.operator, .node])

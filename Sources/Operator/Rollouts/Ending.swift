@@ -140,7 +140,7 @@ struct Ending: Sendable, Hashable {
     }
     ending.next =
       rollout.restarts
-      ? [logs(rollout.id), restart(of: all.count)]
+      ? [logs(rollout.id)] + confirm(rollout) + [restart(of: all.count)]
       : [
         Step(command: "keyturn status", purpose: "what each node runs now"),
         Step(command: "keyturn plan", purpose: "what is left to do, once the cause is fixed"),
@@ -281,6 +281,19 @@ struct Ending: Sendable, Hashable {
         "NOT on \(NodeNames.folded(untouched)): nothing was put in place or restarted there")
     }
     return lines
+  }
+
+  /// For a server that gets well by itself, or is started by hand: no other node has to restart for it.
+  private static func confirm(_ rollout: Committed) -> [Step] {
+    let nodes = rollout.members(.failed, .timedOut, .unknown).filter(rollout.placed.contains)
+    guard let first = nodes.first else { return [] }
+    let others =
+      nodes.count == 1 ? "" : "; the same for \(NodeNames.folded(Array(nodes.dropFirst())))"
+    return [
+      Step(
+        command: "keyturn confirm \(first)",
+        purpose: "once its server runs well: confirms it without a restart\(others)")
+    ]
   }
 
   private static func restart(of servers: Int) -> Step {

@@ -127,6 +127,8 @@ import Testing
                       not rolled back: the rollback policy of this rollout is "never"
             next      keyturn logs --rollout 0d07a7a0593ac303 --errors: what the servers
                         logged, and what to do
+                      keyturn confirm minio-3: once its server runs well: confirms it
+                        without a restart
                       keyturn restart: once the cause is fixed; restarts all 4 servers
                         with the same files
                       keyturn rollback: or back to the previous files

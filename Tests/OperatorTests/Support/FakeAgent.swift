@@ -66,6 +66,8 @@ final class FakeAgent: AgentLink {
   /// What it tells of rollouts that are over.
   private let kept: [RolloutView]
   let explained: ExplainAnswer?
+  /// What it finds when it is asked to confirm its server; nil for a refusal.
+  private let confirmed: ConfirmAnswer?
   private let proposals: ProposalsView?
   /// What it tells of itself; nil for an agent that is older.
   private let report: NodeReport?
@@ -88,6 +90,7 @@ final class FakeAgent: AgentLink {
     problem: String? = nil, check: CheckAnswer? = nil, history: HistoryAnswer? = nil,
     diff: Result<DiffAnswer, LinkFailure>? = nil, lines: [LogLine] = [], isLossy: Bool = false,
     clockAhead: Int64 = 0, kept: [RolloutView] = [], explained: ExplainAnswer? = nil,
+    confirmed: ConfirmAnswer? = nil,
     proposals: ProposalsView? = nil, alwaysFails: Bool = false, undoRefusal: Refusal? = nil,
     report: NodeReport? = .well, links: LinkSummary? = nil,
     onCheck: (@Sendable (Int) -> CheckAnswer)? = nil,
@@ -111,6 +114,7 @@ final class FakeAgent: AgentLink {
     self.clockAhead = clockAhead
     self.kept = kept
     self.explained = explained
+    self.confirmed = confirmed
     self.proposals = proposals
     self.alwaysFails = alwaysFails
     undoPlan = self.plan.undone(undoRefusal)
@@ -273,6 +277,9 @@ final class FakeAgent: AgentLink {
         if case .goneAfterCommit = fault { throw gone }
       }
       return reply()
+    case .confirm:
+      guard let confirmed else { throw .answered(Refusal(.file, "its file is another one")) }
+      return confirmed
     case .resolve:
       perform(.resolve(id: id))
       return DoubtAnswer(node: name, stage: nil, doubt: nil)
@@ -391,7 +398,7 @@ final class FakeAgent: AgentLink {
       input, at: Moment(now: Clock.now(), bootID: "boot", jitterMilliseconds: 0))
     {
       switch effect {
-      case .persist, .keep, .conclude, .wake: break
+      case .persist, .keep, .amend, .conclude, .wake: break
       case .ask(let member, let key, let question):
         state.questions.append((member, key, question))
       case .discard: state.isDiscarded = true

@@ -23,6 +23,8 @@ package enum Limits {
   package static let writeQuestions = 16
   /// The name of a key in an answer of the server, bytes.
   package static let keyNameBytes = 255
+  /// How long a server that is to be confirmed without a restart may take until all of it is good, milliseconds.
+  package static let confirmMilliseconds = 30_000
   package static let passphraseBytes = 8...1024
   /// Connections that an agent serves at once, after their handshake.
   package static let agentConnections = 64

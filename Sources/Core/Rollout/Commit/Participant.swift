@@ -84,6 +84,7 @@ package struct Participant: Sendable, Hashable {
       return [.discard(active.rollout)]
         + conclude(id, Outcome(.failed, refusal.message), report: nil)
     case .watched(let id, let outcome): return watched(id, outcome)
+    case .confirmed(let id, let outcome): return confirmed(id, outcome)
     case .woke: return woke(moment)
     case .resolve(let id): return resolve(id, moment)
     case .answered(let name, let key, let question, let reply):
@@ -271,6 +272,17 @@ package struct Participant: Sendable, Hashable {
     case .prepared, .accepted, .committed: return []
     case .watching(let report): return conclude(id, outcome, report: report)
     }
+  }
+
+  /// Also an outcome that was told to others: what they have made of it stays as it is. Commit is commit.
+  private mutating func confirmed(_ id: String, _ outcome: Outcome) -> [ParticipantEffect] {
+    guard record.active == nil, assessing == nil, var finished = record.lastCommitted,
+      finished.rollout.id == id, finished.outcome.kind != .confirmed, outcome.kind == .confirmed
+    else { return [] }
+    finished.outcome = outcome
+    record.lastCommitted = finished
+    if record.last?.rollout.id == id { record.last = finished }
+    return [.amend(finished), .persist(record)]
   }
 
   private mutating func conclude(

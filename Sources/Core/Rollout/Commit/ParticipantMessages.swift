@@ -70,6 +70,8 @@ package enum ParticipantInput: Sendable, Hashable {
   case fireFailed(id: String, Refusal)
   /// The start has come to an end.
   case watched(id: String, Outcome)
+  /// Its server, whose start was not confirmed, is found to be good: an operator has asked for the look.
+  case confirmed(id: String, Outcome)
   /// The instant of the last ``ParticipantEffect/wake(_:)`` has come.
   case woke
   /// Somebody asks to end the rollout now, if it is in doubt here.
@@ -85,7 +87,9 @@ extension ParticipantInput {
   /// has happened, and it has happened also when the record of it cannot be written.
   package var isPromise: Bool {
     switch self {
-    case .prepare, .assessed, .promise, .accept, .decided, .firing, .fireFailed, .watched, .woke,
+    case .prepare, .assessed, .promise, .accept, .decided, .firing, .fireFailed, .watched,
+      .confirmed,
+      .woke,
       .resolve,
       .answered:
       true
@@ -155,6 +159,8 @@ package enum ParticipantEffect: Sendable, Hashable {
   case watch(ActiveRollout, RestartReport)
   /// The start has come to an end: make generation and seal of it if it was confirmed.
   case keep(FinishedRollout)
+  /// The start of an ended rollout is confirmed after all: make generation and seal of it. Nothing else follows.
+  case amend(FinishedRollout)
   /// The rollout has ended here, and the record says so: tell those who follow it.
   case conclude(FinishedRollout)
   /// Send ``ParticipantInput/woke`` at this instant; takes the place of the wake before.

@@ -80,6 +80,7 @@ extension Node {
       agent.watches.insert(rollout)
     case .keep(let finished):
       if finished.outcome.kind == .confirmed { host.kept.insert(Names.place(finished.rollout.id)) }
+    case .amend: break
     case .conclude(let finished): concluded(finished, &out)
     case .wake(let instant): agent.wake = instant
     case .ask(let name, let key, let question):

@@ -175,6 +175,7 @@ extension World {
       guard let index = rolloutIndex(active.rollout.id) else { return true }
       watch(m, index, report)
     case .keep(let finished): return keep(m, finished)
+    case .amend: break
     case .conclude(let finished):
       if options.settles > 0, finished.outcome.kind != .aborted {
         follow(m, finished)

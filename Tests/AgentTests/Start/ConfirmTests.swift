@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+import API
+@testable import Agent
+import HTTP
+import JSONCoding
+import Model
+import Rollout
+import Secrets
+import ServerUnit
+import Testing
+import Threads
+
+/// `keyturn confirm`: a server that got well after its start was not confirmed.
+@Suite("Agent: confirm") struct ConfirmTests {
+  /// A node whose start failed, and whose server somebody has started by hand since.
+  private static func startedByHand() throws -> Node {
+    let node = Node()
+    node.host.endsAtKeyManager("FATAL Failed to connect to KMS: connection refused")
+    #expect(try node.apply(enabling)?.kind == .failed)
+    node.host.startsWell(["INFO: All MinIO sub-systems initialized successfully in 1s"])
+    node.host.state.update { state in
+      (state.unit.activeState, state.unit.subState) = ("active", "running")
+      state.unit.invocationID = "by hand"
+      state.process = FakeNodeHost.started(state)
+    }
+    return node
+  }
+
+  private static func ask(_ node: Node) -> HTTPResponse { node.send("POST", "/v1/confirm") }
+
+  private static func confirm(_ node: Node) throws -> ConfirmAnswer {
+    let response = ask(node)
+    #expect(response.status == 200, "\(String(decoding: response.body, as: UTF8.self))")
+    return try JSON.decode(ConfirmAnswer.self, from: response.body)
+  }
+
+  @Test("a server that was started by hand is confirmed: generation, seal and outcome, no restart")
+  func byHand() throws {
+    let node = try Self.startedByHand()
+    let before = node.host.state.withLock { ($0.restarts, $0.starts, $0.file) }
+    #expect(node.agent.status().seal == nil)
+    let answer = try Self.confirm(node)
+    #expect(answer.outcome.kind == .confirmed && !answer.wasConfirmed)
+    #expect(answer.outcome.reason == "healthy, not restarted" && answer.rollout.generation == 1)
+    let after = node.host.state.withLock { ($0.restarts, $0.starts, $0.file) }
+    #expect(after == before)
+    let status = node.agent.status()
+    #expect(status.lastOutcome?.kind == .confirmed && status.generation?.number == 1)
+    #expect(status.seal?.keyName == "key-1")
+    let view = try JSON.decode(
+      RolloutView.self, from: node.send("GET", "/v1/rollouts/\(answer.rollout.id)").body)
+    #expect(view.outcome?.kind == .confirmed)
+    #expect(view.events.last?.phase == .known(.confirmed))
+    // Durable, and asked once more it is so already.
+    let again = Node(node.host)
+    #expect(again.agent.status().lastOutcome?.kind == .confirmed)
+    #expect(try Self.confirm(again).wasConfirmed)
+  }
+
+  @Test("a server that runs with something else is not confirmed, and nothing is changed")
+  func otherEnvironment() throws {
+    let node = try Self.startedByHand()
+    node.host.state.update { $0.process.removeAll { $0.name == "MINIO_KMS_ENCLAVE" } }
+    let answer = try Self.confirm(node)
+    #expect(answer.outcome.failure?.kind == .known(.otherEnvironment))
+    #expect(answer.outcome.reason.contains("MINIO_KMS_ENCLAVE differs"))
+    let status = node.agent.status()
+    #expect(status.lastOutcome?.kind == .failed && status.seal == nil && status.generation == nil)
+  }
+
+  @Test("a file that is not the rollout's is refused")
+  func otherFile() throws {
+    let node = try Self.startedByHand()
+    node.host.state.update { $0.file?.append(contentsOf: Array("# edited\n".utf8)) }
+    let refusal = try Self.ask(node).refusal()
+    #expect(refusal.code == .file)
+    #expect(refusal.message.contains("is not the one of rollout 00000000000000aa"))
+    #expect(node.agent.status().lastOutcome?.kind == .failed)
+  }
+
+  @Test("without a rollout there is nothing to confirm; in one it is not the time")
+  func standing() throws {
+    let node = Node()
+    #expect(try Self.ask(node).refusal().code == .validation)
+    let rollout = try node.rollout(enabling)
+    #expect(try node.prepare(rollout, enabling).refusal == nil)
+    let refusal = try Self.ask(node).refusal()
+    #expect(refusal.code == .busy && refusal.message.contains("keyturn watch \(rollout.id)"))
+    let observer = Principal(cluster: "prod", role: .observer, name: "eve")
+    #expect(node.send("POST", "/v1/confirm", as: observer).status == 403)
+  }
+}
