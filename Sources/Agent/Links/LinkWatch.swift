@@ -99,12 +99,15 @@ final class LinkWatch: Sendable {
       Clock.sleep(
         until: .inMilliseconds(RandomNumbers.integer(in: 1_000...Self.firstLinkMilliseconds)))
       while true {
+        let committed = rollouts.now.record.lastCommitted?.rollout.id
         // A rollout's votes ask for themselves, and its restarts are no news.
         if rollouts.now.isAtRest { look() }
         let isPressing = (last?.hasFailed ?? false) || proofs.isPressing
         let pause = isPressing ? Self.failedMilliseconds : Self.linkMilliseconds
         let spread = pause / 6
-        Clock.sleep(
+        // What was rolled out may have changed the key, or what leads to it.
+        rollouts.waitForCommit(
+          otherThan: committed,
           until: .inMilliseconds(pause + RandomNumbers.integer(in: -spread...spread)))
       }
     }

@@ -17,11 +17,10 @@ final class Assessor: Sendable {
   private static let processLooks = 20
 
   private let site: Site
-  private let reversePath: ReversePath
+  private let checks: PreflightChecks
   private let generations: Generations
   private let timelines: Timelines
   private let rollouts: any RolloutState
-  private let proofs: ProofKeeper
   /// The life of the state directory; nil if it is not known.
   let incarnation: Incarnation?
   /// One assessment at a time: each may have a thread for every address of every endpoint.
@@ -31,10 +30,9 @@ final class Assessor: Sendable {
     _ site: Site, incarnation: Incarnation?, reversePath: ReversePath, generations: Generations,
     timelines: Timelines, rollouts: any RolloutState, proofs: ProofKeeper
   ) {
-    self.proofs = proofs
     self.site = site
     self.incarnation = incarnation
-    self.reversePath = reversePath
+    checks = PreflightChecks(site: site, reversePath: reversePath, proofs: proofs)
     self.generations = generations
     self.timelines = timelines
     self.rollouts = rollouts
@@ -159,12 +157,11 @@ final class Assessor: Sendable {
       ).filter { $0.rule == "start-guard-missing" }
     }
     findings += merged?.settingsFindings(path: path) ?? []
-    var sight: KeyManagerSight?
+    var preflight = Preflight()
     if refusals.isEmpty && !findings.contains(where: { $0.severity == .error }) {
-      let preflight = preflight(
+      preflight = checks.run(
         view, merged, firstEnablement: holder == nil, createKey: request.createKey)
       findings += preflight.findings
-      sight = preflight.sight
     }
     findings.sort { $0.severity > $1.severity }
     if let worst = findings.first, worst.severity == .error {
@@ -213,9 +210,11 @@ final class Assessor: Sendable {
       environment: EnvironmentAgreement.map(of: environment),
       environmentDigest: EnvironmentAgreement.digest(of: environment), epoch: record.highestEpoch,
       activeRollout: record.active?.rollout.id, generation: generation,
-      seal: seal, key: KeyIdentity(environment), currentKey: currentKey, keyManager: sight?.text)
+      seal: seal, key: KeyIdentity(environment), currentKey: currentKey,
+      keyManager: preflight.sight?.text)
     answer.programs = programs?.programs
     answer.whyRestart = whyRestart
+    answer.identities = preflight.identities
     return Assessment(
       answer: answer, currentBytes: edit.current?.bytes,
       newBytes: changed ? proposed.bytes : nil,
@@ -322,32 +321,5 @@ final class Assessor: Sendable {
     let removed = old.variables.filter { new[$0.name] == nil }
     return set.map { SettingChange(name: $0.name, value: Secret($0.value)) }
       + removed.map { SettingChange(name: $0.name, value: nil) }
-  }
-
-  /// What the probes say, and what they were told, which every node must have been told alike.
-  private func preflight(
-    _ view: ServerView, _ server: ServerEnvironment?, firstEnablement: Bool, createKey: Bool
-  ) -> (findings: [Finding], sight: KeyManagerSight?) {
-    do throws(Refusal) {
-      guard let settings = try KeyManagerSettings.parse(server?.variables ?? []) else {
-        return ([], nil)
-      }
-      let deadline = Instant.inMilliseconds(site.inventory.timeouts.probeSeconds * 1000)
-      let back = reversePath.begin(
-        endpoints: settings.endpoints, server: view.arguments(server), deadline: deadline)
-      let reports = site.ports.probe.keyManagers(
-        settings, surroundings: view.surroundings(server), proofs: proofs.toOpen().all,
-        deadline: deadline)
-      let findings = KeyManagerJudgement.findings(
-        reports, settings: settings, firstEnablement: firstEnablement, createKey: createKey)
-      return (
-        findings + back.findings(back.directions(reports)),
-        KeyManagerSight(agreed: reports.flatMap(\.sights))
-      )
-    } catch {
-      return (
-        [Finding(.error, rule: "kms-settings", refusal: error.code, message: error.message)], nil
-      )
-    }
   }
 }

@@ -27,6 +27,10 @@ protocol RolloutState: Sendable {
   /// Blocks until the member is in no rollout that it has voted yes on, at most until the deadline.
   func waitForEnd(until deadline: Instant)
 
+  /// Blocks until the rollout that was committed last, and has ended here, is another one than this, at most until the
+  /// deadline.
+  func waitForCommit(otherThan id: String?, until deadline: Instant)
+
   /// Runs `body` while the Participant takes no input, effects included: what `body` finds stays true while it acts.
   /// Not from within a turn of the Participant's: it would wait for itself.
   func betweenTurns<Value, Failure: Error>(
@@ -73,6 +77,12 @@ final class MemberState: RolloutState {
 
   func waitForEnd(until deadline: Instant) {
     _ = state.wait(until: deadline) { $0.participant.record.active == nil ? true : nil }
+  }
+
+  func waitForCommit(otherThan id: String?, until deadline: Instant) {
+    _ = state.wait(until: deadline) { state in
+      state.participant.record.lastCommitted?.rollout.id == id ? nil : true
+    }
   }
 
   func inTurn<Value>(_ body: (borrowing MemberTurn) -> Value) -> Value {

@@ -39,8 +39,8 @@ enum CommandTable {
     "apply the same settings to all nodes of an AIStor cluster and restart them together"
   static let commands: [any Command.Type] = [
     PlanCommand.self, ApplyCommand.self, RestartCommand.self, RollbackCommand.self,
-    WatchCommand.self, ResolveCommand.self, ConfirmCommand.self, CheckCommand.self,
-    StatusCommand.self,
+    RotateCommand.self, WatchCommand.self, ResolveCommand.self, ConfirmCommand.self,
+    CheckCommand.self, StatusCommand.self,
     HistoryCommand.self, RolloutsCommand.self, ShowCommand.self, DiffCommand.self,
     ExplainCommand.self, LogsCommand.self, ProposeCommand.self, ProposalsCommand.self,
     SealShowCommand.self, SealRecoverCommand.self, ProofCommand.self,

@@ -113,15 +113,27 @@ struct Ending: Sendable, Hashable {
 
   /// Committed, and nothing followed but what `held` says.
   ///
-  /// - Parameter held: why the new files stay although not every start was confirmed; nil where that
-  ///   is not known, or there is nothing to say.
-  static func committed(_ rollout: Committed, held: String?) -> Ending {
+  /// - Parameters:
+  ///   - held: why the new files stay although not every start was confirmed; nil where that is not
+  ///     known, or there is nothing to say.
+  ///   - identity: the identity at the Key Manager that no node uses any more where every start is
+  ///     confirmed; nil if there is none.
+  static func committed(
+    _ rollout: Committed, held: String?, retires identity: String? = nil
+  ) -> Ending {
     let (all, good) = (rollout.members, rollout.members(.confirmed))
     var ending = Ending(headline: headline(rollout), inForce: place(rollout))
     ending.restarted = rollout.restarts
     if good.count == all.count {
       ending.isGood = true
       ending.next = [Step(command: "keyturn show \(rollout.id)", purpose: "its steps and times")]
+      if let identity {
+        ending.inForce.append("identity \(identity) is used by no node any more")
+        ending.next.append(
+          Step(
+            command: "minkms rm-identity \(identity)",
+            purpose: "at the Key Manager; no earlier generation can be gone back to after that"))
+      }
       return ending
     }
     ending.inForce += standing(rollout)

@@ -30,9 +30,22 @@ struct RequestedSettings: Sendable {
 
   /// The settings that a command's options name. Blocks while files are read.
   init(_ options: SettingsOptions, _ context: CommandContext) throws(Refusal) {
-    let settings = try Self.content(options.settings, isSecret: false, context)
-    let apiKey = try Self.content(options.apiKeyFile, isSecret: true, context)
-    let removals = options.removals
+    try self.init(
+      file: options.settings, apiKeyFile: options.apiKeyFile, removals: options.removals,
+      createKey: options.createKey, context)
+  }
+
+  /// The API key of a file, and nothing else. Blocks while it is read.
+  init(apiKeyFile: String, _ context: CommandContext) throws(Refusal) {
+    try self.init(file: nil, apiKeyFile: apiKeyFile, removals: [], createKey: false, context)
+  }
+
+  private init(
+    file: String?, apiKeyFile: String?, removals: [String], createKey: Bool,
+    _ context: CommandContext
+  ) throws(Refusal) {
+    let settings = try Self.content(file, isSecret: false, context)
+    let apiKey = try Self.content(apiKeyFile, isSecret: true, context)
     var changes: [SettingChange] = []
     var lines: [String: Int] = [:]
     var findings: [Finding] = []
@@ -98,7 +111,7 @@ struct RequestedSettings: Sendable {
     }
     let rules = Self.rules(changes, lines, settings?.file)
     findings = findings.withoutNames(namedBy: rules) + rules
-    request = RolloutRequest(kind: .apply, changes: changes, createKey: options.createKey)
+    request = RolloutRequest(kind: .apply, changes: changes, createKey: createKey)
     self.findings = findings.sorted { $0.severity > $1.severity }
     func wanted(_ name: String) -> [String]? {
       if removals.contains(name) { return [] }

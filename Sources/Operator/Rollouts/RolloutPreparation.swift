@@ -12,13 +12,15 @@ struct RolloutPreparation {
   /// What is wanted of the nodes.
   enum Goal {
     case settings(SettingsOptions)
+    /// Another API key, of this file, and nothing else.
+    case apiKey(file: String)
     case restart
     /// An earlier generation; nil: the last good one.
     case generation(Int?)
 
     var kind: RolloutKind {
       switch self {
-      case .settings: .apply
+      case .settings, .apiKey: .apply
       case .restart: .restart
       case .generation: .rollback
       }
@@ -46,6 +48,8 @@ struct RolloutPreparation {
     let settings: RequestedSettings
     switch goal {
     case .settings(let wanted): settings = try RequestedSettings(wanted, context)
+    case .apiKey(let file):
+      settings = try RequestedSettings(apiKeyFile: file, context)
     case .restart: settings = RequestedSettings(RolloutRequest(kind: .restart))
     case .generation(let wanted):
       switch RollbackTarget(context: context).find(wanted, cluster) {
@@ -69,7 +73,12 @@ struct RolloutPreparation {
       context.console, said: verdict,
       restarts: plan.restartsServers(settings.request, isForced: forcesRestart))
     switch verdict {
-    case .ready: return .ready(cluster, settings.request, plan)
+    case .ready:
+      if case .apiKey = goal, let refusal = Self.obstacle(toRotation: plan) {
+        return .ended(
+          context.refused(refusal.message, refusal.code, cluster, nodes: cluster.untouched))
+      }
+      return .ready(cluster, settings.request, plan)
     case .nothingToDo:
       let count = plan.rows.count
       let message =
@@ -84,6 +93,25 @@ struct RolloutPreparation {
         context.refused(
           refusal.message, refusal.code, cluster, nodes: NodeResult.untouched(plan.refusals)))
     }
+  }
+
+  /// Why the API key may not be changed alone; nil if it may.
+  private static func obstacle(toRotation plan: ClusterPlan) -> Refusal? {
+    let answers = plan.rows.compactMap(\.answer)
+    if answers.contains(where: { $0.seal == nil }) {
+      return Refusal(
+        .validation,
+        "no key is sealed yet, and the API key is what leads to it: keyturn apply sets it with the rest"
+      )
+    }
+    guard plan.retiredIdentity != nil else {
+      return Refusal(
+        .validation,
+        "the nodes do not all change from one identity to one other: keyturn plan --api-key-file FILE shows what each has"
+      )
+    }
+    let lesser = answers.lazy.flatMap(\.findings).first { $0.rule == "kms-identity-lesser" }
+    return lesser.map { Refusal(.keyManager, $0.statement) }
   }
 
   /// An agent's credentials and an operator's have the same place where none is named.

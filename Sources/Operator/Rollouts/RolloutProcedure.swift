@@ -59,7 +59,8 @@ struct RolloutProcedure {
   private func roll(
     _ cluster: Cluster, _ request: RolloutRequest, _ plan: ClusterPlan
   ) throws(Refusal) -> CommandResult {
-    let report = RolloutReport(context: context, cluster: cluster)
+    let report = RolloutReport(
+      context: context, cluster: cluster, retiredIdentity: plan.retiredIdentity)
     let end = try cluster.undertaking.run(
       request, on: plan, rollback: rollback, forcesRestart: forcesRestart, context.interruption,
       report)

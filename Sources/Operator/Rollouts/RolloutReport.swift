@@ -8,6 +8,8 @@ internal import Rollout
 struct RolloutReport: UndertakingObserver {
   let context: CommandContext
   let cluster: Cluster
+  /// The identity that no node uses any more once every start is confirmed; nil if there is none.
+  var retiredIdentity: String?
 
   private var console: Console { context.console }
 
@@ -61,7 +63,7 @@ struct RolloutReport: UndertakingObserver {
       case .undecided:
         .undecided(result.summary, members: cluster.names, rollout: rollout.id)
       case .confirmed, .notConfirmed, .outcomesUnknown:
-        .committed(Ending.Committed(rollout, outcomes), held: held)
+        .committed(Ending.Committed(rollout, outcomes), held: held, retires: retiredIdentity)
       }
     return tell(
       CommandResult(

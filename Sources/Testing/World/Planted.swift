@@ -10,6 +10,8 @@ package enum Planted: String, CaseIterable, Sendable {
   case syncIgnored
   /// What was staged and is not wanted any more stays.
   case discardIgnored
+  /// A key proof is said to have opened, whatever the key.
+  case proofNotOpened
   /// A lock is taken in the agent's log, while another thread that holds it logs.
   case deadlock
 }

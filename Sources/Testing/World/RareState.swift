@@ -29,5 +29,7 @@ package enum RareState: String, CaseIterable, Sendable {
   case withdrawn
   /// A rollout that restarts nothing was committed.
   case withoutRestart = "without a restart"
+  /// The Key Managers had another key of the same name, after the right one was proven on every node.
+  case keyExchanged = "key exchanged"
   case replacedInRollout = "replaced in a rollout"
 }

@@ -40,6 +40,8 @@ package final class World: @unchecked Sendable {
   var keyManagerIsUp = true
   /// The SSE key that all Key Managers have.
   var key = SimulatedKey()
+  /// When they got another one of the same name, nanoseconds; nil while they have the right one.
+  var keyIsWrongSince: Int64?
   /// What is known of the decision of each rollout.
   var decisions: [String: (decision: Decision, member: String)] = [:]
 

@@ -53,7 +53,12 @@ extension World {
 
   /// A member has voted yes, perhaps just now.
   private func voted(_ host: SimulatedHost, _ rollout: Rollout) {
-    guard host.history.votes.insert(rollout.id).inserted, let proposal = rollout.proposal,
+    guard host.history.votes.insert(rollout.id).inserted else { return }
+    // The checks before the vote are that old at the most.
+    if let since = keyIsWrongSince, runtime.now - since > Self.voteNanoseconds {
+      violate("\(host.name): votes while the Key Managers have another key: \(rollout.id)")
+    }
+    guard let proposal = rollout.proposal,
       inventory.memberNames.contains(where: { rollout.createdBy.contains($0) })
     else { return }
     switch host.history.proposal {
@@ -65,6 +70,9 @@ extension World {
     case .settings: break
     }
   }
+
+  /// How long the checks before a vote may take at the most: probes and questions to the other nodes.
+  static let voteNanoseconds: Int64 = 15_000_000_000
 
   /// An agent was killed.
   func killed(_ host: SimulatedHost) {

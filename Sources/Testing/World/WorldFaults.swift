@@ -2,6 +2,7 @@
 internal import Fibers
 internal import Model
 internal import Rollout
+internal import TestSupport
 internal import Threads
 
 /// What a member's record says of a rollout that it is in.
@@ -62,6 +63,8 @@ struct WorldFaults {
   var clockSteps = 0
   /// Hosts that are replaced by new ones, and agents that find a record damaged: fewer than half of all.
   var losses = 0
+  /// Times at which the Key Managers have another key of the same name.
+  var exchanges = 0
   /// How many settings configuration management has, one after the other; 0 without it.
   var proposals = 0
   /// Whether the settings enable encryption.
@@ -99,6 +102,7 @@ struct WorldFaults {
     }
     proposals = draw(2)
     enables = numbers.next() % 2 == 0
+    exchanges = enables ? draw(2) : 0
   }
 }
 
@@ -111,6 +115,7 @@ extension World {
     for _ in 0..<faults.cuts { left.append { [self] in cutLink() } }
     for _ in 0..<faults.fullDisks { left.append { [self] in fillDisk() } }
     for _ in 0..<faults.outages { left.append { [self] in sendKeyManagersAway() } }
+    for _ in 0..<faults.exchanges { left.append { [self] in exchangeKey() } }
     for _ in 0..<faults.busOutages { left.append { [self] in sendBusAway() } }
     for _ in 0..<faults.deaths { left.append { [self] in hosts[draw(hosts.count)].serverDies() } }
     for _ in 0..<faults.handEdits { left.append { [self] in editByHand() } }
@@ -153,6 +158,22 @@ extension World {
     keyManagerIsUp = false
     pause(upToMilliseconds: 8_000)
     keyManagerIsUp = true
+  }
+
+  /// The Key Managers come back from the wrong backup. Before every node has a key proof nobody could know.
+  private func exchangeKey() {
+    for _ in 0..<20 where !hosts.allSatisfy({ $0.records["proofs"] != nil }) {
+      pause(upToMilliseconds: 2_000)
+    }
+    guard isStormy, hosts.allSatisfy({ $0.records["proofs"] != nil }) else { return }
+    trace("the Key Managers have another key of the same name")
+    reached.insert(.keyExchanged)
+    (key.bytes, keyIsWrongSince) = (2, runtime.now)
+    Clock.sleep(until: .inMilliseconds(Int(Self.voteNanoseconds / 1_000_000)))
+    sendOperator("operator-of-exchange", ["restart"])
+    pause(upToMilliseconds: 20_000)
+    trace("the Key Managers have the right key again")
+    (key.bytes, keyIsWrongSince) = (1, nil)
   }
 
   private func sendBusAway() {
@@ -221,6 +242,7 @@ extension World {
     isStormy = false
     network.cuts = []
     keyManagerIsUp = true
+    (key.bytes, keyIsWrongSince) = (1, nil)
     faults.lossOf256 = 0
     faults.networkMicroseconds = min(faults.networkMicroseconds, 2_000)
     for host in hosts {

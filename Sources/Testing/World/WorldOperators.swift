@@ -86,6 +86,20 @@ extension World {
     }
   }
 
+  /// Sends one more, with one command and no patience.
+  func sendOperator(_ name: String, _ words: [String]) {
+    let process = SimulatedProcess(
+      name,
+      SimulatedClock(bootOffset: 7, realOffset: 1_700_000_000_000_000_000, driftMillionths: 0))
+    let command = command(of: name, nil)
+    runtime.spawn("main", in: process) { [self] in
+      trace("\(name): keyturn \(words.joined(separator: " "))")
+      let status = command.run(words + ["--yes", "--json"])
+      trace("\(name): exit status \(status)")
+      told(status, command.events, name)
+    }
+  }
+
   private func command(of name: String, _ settings: WorldSettings?) -> WorldCommand {
     WorldCommand(
       world: self, name: name,

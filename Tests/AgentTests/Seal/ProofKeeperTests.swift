@@ -212,6 +212,25 @@ struct ProofKeeperTests {
     #expect(cluster[0].agent.status().drift.isEmpty)
   }
 
+  @Test("a plan says which identity goes out of use, and whether a rollback is proven")
+  func identityChange() throws {
+    let cluster = try Cluster.sealed()
+    cluster.lookAtLinks()
+    let rotated = [
+      SettingChange(
+        name: "MINIO_KMS_API_KEY", value: Secret("k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"))
+    ]
+    let plan = try cluster[0].plan(rotated)
+    #expect(plan.refusal == nil)
+    #expect(plan.identities?.present == identity)
+    #expect(plan.identities?.wanted != identity)
+    #expect(plan.findings.map(\.rule).allSatisfy { !$0.hasPrefix("rollback-") })
+    #expect(try cluster[0].plan(other).identities == nil)
+    #expect(try cluster.apply(rotated, id: secondID).outcomes.allSatisfy { $0 == .confirmed })
+    cluster.lookAtLinks()
+    #expect(cluster.proofs.allSatisfy { $0.all.count == 2 })
+  }
+
   @Test("the answer to the others holds what they need, and no name of a key")
   func answered() throws {
     let cluster = try Cluster.sealed()

@@ -35,6 +35,14 @@ package struct ClusterPlan: Sendable {
       peers: seals.peers(of: own.node, members: rows.map(\.name).sorted()))
   }
 
+  /// The identity that no node uses any more when this is in force: all change from one to one other. Nil if there is
+  /// none.
+  package var retiredIdentity: String? {
+    let changes = Set(rows.map { $0.answer?.identities })
+    guard changes.count == 1, let change = changes.first ?? nil else { return nil }
+    return change.present
+  }
+
   /// What each node says no with; nil where it does not.
   package var refusals: [(name: String, refusal: Refusal?)] {
     rows.map { row in

@@ -57,6 +57,8 @@ package struct PlanAnswer: Sendable, Codable, Hashable {
 
   /// The server's programs; nil if they are not known, and from an agent that is older.
   package var programs: ServerPrograms?
+  /// The identity at the Key Manager that goes out of use; nil if none does, and from an agent that is older.
+  package var identities: IdentityChange?
   /// Whether a key comes into force where none has been sealed: what is written from then on needs it.
   package var enablesEncryption: Bool { seal == nil && key != nil && key != currentKey }
 

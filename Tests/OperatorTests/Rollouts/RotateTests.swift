@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+import API
+import Coordination
+import HTTP
+import Model
+@testable import Operator
+import Rollout
+import Testing
+
+@Suite("keyturn rotate api-key") struct RotateTests {
+  private static let old = "h1:1XtC8x9-VpkRibo1WuzcIAXzrpKIxLjlMErH9zkZkQE"
+  private static let new = "h1:apx4gmz6zTaxSdQXbZ8xEOnWkIYMyS7rkO630DkWHVk"
+
+  private func agents(
+    changesOn names: [String] = Sample.names, seal: Seal? = Sample.seal, findings: [Finding] = []
+  ) -> [FakeAgent] {
+    Sample.names.map { name in
+      var plan = PlanAnswer.sample(name, seal: seal, key: Sample.seal.key)
+      plan.findings = findings
+      if names.contains(name) {
+        plan.identities = IdentityChange(present: Self.old, wanted: Self.new)
+      }
+      return FakeAgent(name, plan: plan, sealed: seal)
+    }
+  }
+
+  private func rotate(_ agents: [FakeAgent]) -> (code: ExitCode, host: FakeCommandHost) {
+    Sample.run(
+      "rotate api-key --api-key-file key --yes", agents, files: ["key": Sample.apiKey + "\n"])
+  }
+
+  @Test("when every start is confirmed it names the old identity, and the command that removes it")
+  func rotated() {
+    let (code, host) = rotate(agents())
+    #expect(code == .done, "\(host.errors)")
+    #expect(host.output.contains("identity \(Self.old) is used by no node any more"))
+    #expect(host.output.contains("minkms rm-identity \(Self.old)"))
+    #expect(!(host.output + host.errors).contains(Sample.apiKey))
+  }
+
+  @Test("apply with another API key says the same, and with anything else nothing of it")
+  func applied() {
+    let files = ["key": Sample.apiKey + "\n"]
+    let arguments = "apply --api-key-file key --yes"
+    #expect(
+      Sample.run(arguments, agents(), files: files).host.output.contains("minkms rm-identity"))
+    let others = Sample.run(arguments, agents(changesOn: []), files: files)
+    #expect(others.code == .done && !others.host.output.contains("rm-identity"))
+  }
+
+  @Test("it is refused where no key is sealed, and where the nodes do not change alike")
+  func refused() {
+    #expect(rotate(agents(seal: nil)).code == .validationRefused)
+    for names in [[], ["minio-2"]] {
+      let (code, host) = rotate(agents(changesOn: names))
+      #expect(code == .validationRefused)
+      #expect(host.errors.contains("do not all change from one identity to one other"))
+    }
+  }
+
+  @Test("it is refused where the new identity may do less than the old one")
+  func lesser() {
+    let finding = Finding(
+      .warning, rule: "kms-identity-lesser", refusal: .keyManager,
+      message: "identity \(Self.new) may not KEY:STATUS")
+    let (code, host) = rotate(agents(findings: [finding]))
+    #expect(code == .keyManagerRefused)
+    #expect(host.errors.contains("may not KEY:STATUS"))
+  }
+
+  @Test("without a file it is a wrong command line")
+  func noFile() {
+    #expect(Sample.run("rotate api-key", agents()).code == .usage)
+  }
+
+  @Test("what a node says of its identities is an identity, or its answer is not taken")
+  func hostile() throws {
+    for text in [
+      "h1:a;rm -rf /", "h1:\u{1b}[2J", "x1:abc", "h1:" + String(repeating: "a", count: 62),
+    ] {
+      let plan = PlanAnswer.sample("minio-1", seal: Sample.seal, key: Sample.seal.key)
+      var hostile = plan
+      hostile.identities = IdentityChange(present: text, wanted: Self.new)
+      let request = AgentRequest<PlanAnswer>.plan(PlanRequest(RolloutRequest(kind: .restart)))
+      #expect(throws: Refusal.self) { try request.answer(in: .json(200, hostile)) }
+      #expect(try request.answer(in: .json(200, plan)).identities == nil)
+    }
+  }
+}
