@@ -203,6 +203,7 @@ final class SimulatedHost: @unchecked Sendable {
     boot += 1
     clock.bootOffset = 1_000_000_000 - world.runtime.now
     manager = SimulatedProcess("systemd@\(name)", clock)
+    history.isProposing = false
     startAgent(isBoot: true)
   }
 
@@ -223,6 +224,8 @@ final class SimulatedHost: @unchecked Sendable {
 
 /// What the world has seen of a host, whoever runs on it.
 struct HostHistory {
+  /// Whether a command of configuration management runs there.
+  var isProposing = false
   /// Restarts of the server that each rollout asked for, by the boot and its id.
   var restarts: [String: Int] = [:]
   /// The rollouts on which it has voted yes, by their ids.

@@ -138,7 +138,8 @@ extension World {
     guard faults.proposals > 0 else { return }
     for round in 0..<8 {
       pause(upToMilliseconds: 8_000)
-      if host.isOff { continue }
+      // One run after the other: of two at once nobody knows which the agent heard last.
+      if host.isOff || host.history.isProposing { continue }
       let settings = WorldSettings(
         100 + round / 4 % faults.proposals, key: faults.enables ? "key-1" : nil)
       let isWithdrawn = draw(8) == 0
@@ -146,7 +147,9 @@ extension World {
       let wanted = isWithdrawn ? ProposalTold.nothing : .settings(settings.digest)
       // What a command that runs on may still do.
       if host.history.proposal != wanted { host.history.proposal = .unknown }
+      host.history.isProposing = true
       runtime.spawn("propose", in: host.manager) { [self] in
+        defer { host.history.isProposing = false }
         let words =
           isWithdrawn ? ["propose", "--withdraw"] : ["propose", "--settings", "kms.env"]
         let status = command.run(words + ["--json"])
