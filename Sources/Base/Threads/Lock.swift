@@ -5,6 +5,9 @@ package import Model
 
 /// A value that one thread at a time may touch, over a pthread mutex and a condition variable.
 ///
+/// A function is kept in a struct, never as the value itself: each access to a generic value wraps it once more, and a
+/// call of it overflows the stack in the end (Swift 6.3).
+///
 /// Not `Synchronization.Mutex`: the thread sanitizer of Swift 6.3 reports false races on it.
 package final class Lock<Value>: Sendable {
   // Proof: all three are heap memory of this object, initialised once in init, destroyed in deinit; the mutex makes every

@@ -244,8 +244,8 @@ struct HostilePeerTests {
     let generator = Lock(HostileGenerator(seed: Self.seed))
     let count = Lock(0)
     for round in 1...40 {
-      cluster.network.rewrite.update {
-        $0 = { node, bytes in
+      cluster.network.hooks.update {
+        $0.rewrite = { node, bytes in
           guard node == "minio-2" else { return bytes }
           count.update { $0 += 1 }
           return generator.withLock { $0.message(bytes) }
@@ -265,7 +265,7 @@ struct HostilePeerTests {
       _ = agent.rollouts.state.wait(until: .inMilliseconds(200)) {
         $0.participant.record.active == nil ? true : nil
       }
-      cluster.network.rewrite.update { $0 = nil }
+      cluster.network.hooks.update { $0.rewrite = nil }
       _ = try #require(try goesOn(cluster, round: round))
     }
     #expect(count.withLock { $0 } > 1_000)

@@ -30,8 +30,8 @@ struct ProposalFaultTests {
   func clock() throws {
     let cluster = Cluster([plainFile, plainFile])
     // A round trip of 200 ms: the clock is known to 100 ms, and 50 ms are allowed.
-    cluster.network.onQuestion.update { onQuestion in
-      onQuestion = { _, path in
+    cluster.network.hooks.update { hooks in
+      hooks.onQuestion = { _, path in
         if path == "/v1/clock" { Clock.sleep(until: .inMilliseconds(200)) }
       }
     }

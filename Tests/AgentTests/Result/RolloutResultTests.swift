@@ -81,8 +81,8 @@ struct RolloutResultTests {
     let cluster = Cluster([plainFile, plainFile], collectorTimes: times)
     let other = "00000000000000ff"
     let lies = Lock(0)
-    cluster.network.rewrite.update {
-      $0 = { node, bytes in
+    cluster.network.hooks.update {
+      $0.rewrite = { node, bytes in
         guard node == "minio-2", var view = try? JSON.decode(RolloutView.self, from: bytes) else {
           return bytes
         }

@@ -181,8 +181,8 @@ struct ProofKeeperTests {
     let cluster = try Cluster.sealed()
     cluster.lookAtLinks([0])
     let seal = try #require(cluster.seals()[0]).digest.hex
-    cluster.network.rewrite.update {
-      $0 = { node, body in
+    cluster.network.hooks.update {
+      $0.rewrite = { node, body in
         guard node == "minio-1" else { return body }
         let text = String(decoding: body, as: UTF8.self)
         return Array(text.replacing(seal, with: String(repeating: "0", count: 64)).utf8)

@@ -18,12 +18,17 @@ struct Cluster {
     let down = Lock(Set<String>())
     /// What was asked of whom, by whom is not told.
     let questions = Lock([(node: String, path: String)]())
-    /// Called before a question is answered.
-    let onQuestion = Lock<@Sendable (_ node: String, _ path: String) -> Void>({ _, _ in })
+    /// What a test does to the questions. A function that stood in a lock by itself would be wrapped once more at each
+    /// access, until a call of it overflows the stack.
+    struct Hooks {
+      /// Called before a question is answered.
+      var onQuestion: @Sendable (_ node: String, _ path: String) -> Void = { _, _ in }
+      /// What a node's answers become on the way; nil if they come as they are.
+      var rewrite: (@Sendable (_ node: String, [UInt8]) -> [UInt8])?
+    }
+    let hooks = Lock(Hooks())
     /// Hosts that are gone: who asks them hears nothing at all.
     let holes = Lock(Set<String>())
-    /// What a node's answers become on the way; nil if they come as they are.
-    let rewrite = Lock<(@Sendable (_ node: String, [UInt8]) -> [UInt8])?>(nil)
     private let underWay = Lock([String: (now: Int, most: Int)]())
 
     /// The most questions that one node had under way at once.
@@ -39,7 +44,7 @@ struct Cluster {
       defer { underWay.update { $0[caller]?.now -= 1 } }
       let message = request.message
       questions.update { $0.append((node, "\(message.method) \(message.path)")) }
-      onQuestion.withLock { $0 }(node, message.path)
+      hooks.withLock { $0.onQuestion }(node, message.path)
       if holes.withLock({ $0.contains(node) || $0.contains(caller) }) {
         Clock.sleep(
           until: min(deadline, .inMilliseconds(Limits.peerConnectMilliseconds)))
@@ -51,7 +56,9 @@ struct Cluster {
       }
       var response = agent.answer(
         message, from: Principal(cluster: "prod", role: .node, name: caller))
-      if let rewrite = rewrite.withLock({ $0 }) { response.body = rewrite(node, response.body) }
+      if let rewrite = hooks.withLock({ $0.rewrite }) {
+        response.body = rewrite(node, response.body)
+      }
       do throws(Refusal) { return try request.answer(in: response) } catch {
         throw .answered(error)
       }
