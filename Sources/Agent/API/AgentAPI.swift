@@ -242,8 +242,12 @@ extension Agent {
       view
       ?? result?.outcome.map { RolloutView(id: id, events: [], report: nil, outcome: $0) }
     known?.rolloutResult = result?.rolloutResult
-    // Its timeline tells of a rollout that it is not in any more: who collects outcomes would wait for it.
-    if damage.hasLostPromises, let refusal = damage.refusal, known?.outcome == nil { throw refusal }
+    // Its timeline tells of a rollout that its record has lost: who collects outcomes would wait for it without end.
+    if damage.hasLostPromises, let refusal = damage.refusal, known?.outcome == nil,
+      rollouts.now.record.active?.rollout.id != id
+    {
+      throw refusal
+    }
     if let known { return known }
     throw Refusal(.validation, "\(node) knows no rollout \(id.prefix(16))")
   }

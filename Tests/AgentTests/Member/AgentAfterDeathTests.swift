@@ -124,4 +124,23 @@ struct AgentAfterDeathTests {
     #expect(node.send("POST", "/v1/plan", JSON.encode(request)).status == 500)
     #expect(host.state.withLock { $0.records["rollout"] } == Array("nonsense".utf8))
   }
+
+  @Test("of a rollout that its damaged record has lost a node tells no outcome from its timeline")
+  func lostRollout() throws {
+    let host = FakeNodeHost(file: plainFile)
+    let first = Node(host)
+    let rollout = try first.rollout(enabling, settleMilliseconds: 60_000)
+    #expect(try first.prepare(rollout, enabling).refusal == nil)
+    _ = try first.decide(rollout, .commit)
+    let isKept = host.state.wait(until: .inMilliseconds(20_000)) { state in
+      state.records.keys.contains { $0.hasPrefix("timelines/") } ? true : nil
+    }
+    try #require(isKept == true)
+    let path = "/v1/rollouts/\(rollout.id)"
+    #expect(first.send("GET", path).status == 200)
+    host.state.update { $0.records["rollout"] = Array("nonsense".utf8) }
+    // Who collects outcomes would take an answer for that of a member that works the result out.
+    let refusal = try Node(host, settles: false).send("GET", path).refusal()
+    #expect(refusal.message.contains("\"rollout\""), "\(refusal.message)")
+  }
 }
