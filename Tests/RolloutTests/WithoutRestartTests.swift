@@ -151,7 +151,7 @@ import Testing
     #expect(!joined(without, forces: true) && joined(with, forces: true))
   }
 
-  @Test("it is never rolled back: the new files are what the servers run with")
+  @Test("it is never rolled back: nothing was restarted")
   func policy() throws {
     let rollout = try Self.rollout(
       Self.plan(Self.answer("minio-2")), RolloutRequest(kind: .apply))
@@ -161,8 +161,6 @@ import Testing
     }
     #expect(
       RollbackPolicy.whenSafe.decide(rollout, outcomes, key: nil, previousKey: nil)
-        == .hold(
-          "no server was restarted, and the new files are what the servers run with: there is nothing to go back to"
-        ))
+        == .hold("no server was restarted: there is nothing to take back"))
   }
 }

@@ -29,7 +29,7 @@ struct EndpointProbe: Sendable {
   /// What `context` trusts.
   let roots: TrustedRoots
   let subject: Subject?
-  let deadline: Instant
+  var deadline: Instant
 
   /// Blocks until every stage was probed, one has failed, or the deadline has come.
   func run() -> EndpointReport {

@@ -21,12 +21,14 @@ package enum KeyProofMaker {
   ) throws(Refusal) -> KeyProof {
     let probes = KeyManagerProbe.probes(settings, surroundings, [], deadline)
     var failures: [String] = []
-    for (index, probe) in probes.enumerated() {
-      guard let subject = probe.subject else { continue }
+    for (index, endpoint) in probes.enumerated() {
+      guard let subject = endpoint.subject else { continue }
+      // Half of it is for the check.
+      let probe = endpoint.with(share: 2 * (probes.count - index), until: deadline)
       do throws(ProbeFailure) {
         let proof = try generate(probe, subject, settings, binding, node)
         let others = probes[(index + 1)...] + probes[..<index]
-        try check(proof, others + [probe], subject)
+        try check(proof, others + [endpoint], subject)
         return proof
       } catch {
         if error.isOtherKey { throw Refusal(.guarded, "\(attempt): \(error.text)") }
@@ -67,7 +69,8 @@ package enum KeyProofMaker {
     _ proof: KeyProof, _ probes: [EndpointProbe], _ subject: EndpointProbe.Subject
   ) throws(ProbeFailure) {
     var failure = ProbeFailure("no endpoint was asked to open it")
-    for probe in probes {
+    for (index, endpoint) in probes.enumerated() {
+      let probe = endpoint.with(share: probes.count - index, until: endpoint.deadline)
       do throws(ProbeFailure) {
         return try withSession(probe) { session throws(ProbeFailure) in
           switch try session.open(proof, subject) {
@@ -117,5 +120,15 @@ package enum KeyProofMaker {
       return try body(&session)
     }
     throw failure
+  }
+}
+
+extension EndpointProbe {
+  /// The same with a part of the time that is left: one that is silent must not use up that of the others.
+  fileprivate func with(share count: Int, until deadline: Instant) -> EndpointProbe {
+    var probe = self
+    let left = max(0, deadline.milliseconds(since: Clock.now()))
+    probe.deadline = Clock.now().advanced(byMilliseconds: left / max(count, 1))
+    return probe
   }
 }

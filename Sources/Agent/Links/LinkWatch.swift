@@ -116,9 +116,10 @@ final class LinkWatch: Sendable {
   /// One look. Blocks up to the inventory's probe timeout. Says in the log when a link has failed or
   /// works again, once.
   func look() {
-    let deadline = Instant.inMilliseconds(site.inventory.timeouts.probeSeconds * 1_000)
-    let links = probe(ServerView(site), deadline: deadline)
-    if let sight = links.sight { proofs.tend(sight, deadline: deadline) }
+    let milliseconds = site.inventory.timeouts.probeSeconds * 1_000
+    let links = probe(ServerView(site), deadline: .inMilliseconds(milliseconds))
+    // A Key Manager that is silent has used up the time of the look.
+    if let sight = links.sight { proofs.tend(sight, deadline: .inMilliseconds(milliseconds)) }
     let record = LinkRecord(
       at: Clock.now(), reports: links.reports, directions: links.directions,
       errors: links.findings.filter { $0.severity == .error && $0.link == nil })
@@ -169,9 +170,11 @@ final class LinkWatch: Sendable {
           settings, surroundings: surroundings, proofs: proofs.own.all, deadline: deadline)
         links.findings += KeyManagerJudgement.findings(
           links.reports, settings: settings, firstEnablement: !isEncrypted, createKey: false)
+        let running = inForce.flatMap { try? KeyManagerSettings.parse($0) }
         links.sight = ProofKeeper.Sight(
           settings: settings, surroundings: surroundings, reports: links.reports,
-          findings: links.findings)
+          findings: links.findings,
+          isInForce: running.map { KeySource($0) == KeySource(settings) } ?? false)
       } else {
         let hosts = site.inventory.keyManagers.compactMap(\.place)
         pending = reversePath.begin(

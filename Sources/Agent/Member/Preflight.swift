@@ -22,7 +22,7 @@ struct PreflightChecks: Sendable {
   let reversePath: ReversePath
   let proofs: ProofKeeper
 
-  /// Blocks up to twice the inventory's probe timeout.
+  /// Blocks up to twice the inventory's probe timeout, and while other nodes are asked.
   ///
   /// - Parameter server: what the server would get.
   func run(
@@ -41,6 +41,11 @@ struct PreflightChecks: Sendable {
         settings, surroundings: view.surroundings(server), proofs: known, deadline: deadline)
       preflight.findings = KeyManagerJudgement.findings(
         reports, settings: settings, firstEnablement: firstEnablement, createKey: createKey)
+      if !preflight.findings.contains(where: { $0.rule == KeyProofJudgement.rule }),
+        let standing = proofs.standing(after: reports)
+      {
+        preflight.findings.append(standing)
+      }
       preflight.findings += back.findings(back.directions(reports))
       preflight.sight = KeyManagerSight(agreed: reports.flatMap(\.sights))
       if !preflight.findings.contains(where: { $0.severity == .error }) {

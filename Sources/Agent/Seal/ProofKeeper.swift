@@ -54,6 +54,15 @@ final class ProofKeeper: Sendable {
   /// What is wrong with the key, as it was seen last.
   var problem: Finding? { state.withLock { $0.problem } }
 
+  /// What stands of another key at these Key Managers after a look that has seen nothing of it: behind a load balancer it
+  /// may have met another host.
+  func standing(after reports: [EndpointReport]) -> Finding? {
+    guard let finding = state.withLock({ $0.alarm?.after(reports)?.finding }),
+      reports.contains(where: { $0.endpoint == finding.link?.keyManager })
+    else { return nil }
+    return finding
+  }
+
   /// Whether the next look should come soon: something is wrong, or a proof is missing.
   var isPressing: Bool { state.withLock { $0.problem != nil || $0.missing != nil } }
 
@@ -65,7 +74,8 @@ final class ProofKeeper: Sendable {
       KeyProofStatus(
         count: own.all.count, newestAtMicroseconds: own.all.last?.madeAt,
         openedSecondsAgo: state.openedAt.map { max(0, now.milliseconds(since: $0) / 1_000) },
-        missing: state.missing, problem: state.problem.map(\.statement))
+        missing: state.missing,
+        problem: state.problem.flatMap { $0.severity == .error ? $0.statement : nil })
     }
   }
 
@@ -97,17 +107,20 @@ final class ProofKeeper: Sendable {
     /// Opened with the own proofs.
     let reports: [EndpointReport]
     let findings: [Finding]
+    /// Whether the running server gets to its key by these settings too, and not only its next start.
+    let isInForce: Bool
   }
 
   /// Draws the conclusions from a look of the background's: says what does not open, and sees that there is a proof of
   /// the key as it is now. Blocks while other nodes are asked and while one is made, until the deadline.
   func tend(_ sight: Sight, deadline: Instant) {
     let record = seals.record()
-    guard let seal = record.seal, sight.settings.key == seal.key else {
-      // Without a seal nothing is proven; that the settings name another key the key guard says.
+    guard let seal = record.seal else {
       state.update { $0.alarm = nil }
       return conclude(nil, missing: nil)
     }
+    // That the settings name another key the key guard says; what was wrong with the sealed one stays wrong.
+    if sight.settings.key != seal.key { return }
     let own = own
     if let problem = alarm(sight.findings, sight.reports) { return conclude(problem, missing: nil) }
     if sight.reports.contains(where: { $0[.proof]?.verdict == .fine }) { noteOpened(sight.reports) }
@@ -120,6 +133,10 @@ final class ProofKeeper: Sendable {
       if case .exists(let fingerprint)? = key { fingerprint.version } else { nil }
     let source = KeySource(sight.settings)
     if own.covers(version: version, source: source) { return conclude(nil, missing: nil) }
+    // Nothing is taken or made by the word of Key Managers that were not seen to open what there is.
+    guard own.all.isEmpty || sight.reports.contains(where: { $0[.proof]?.verdict == .fine }) else {
+      return
+    }
 
     let heard = askOthers(seal)
     let members = site.inventory.memberNames
@@ -153,6 +170,9 @@ final class ProofKeeper: Sendable {
       heard: heard.map { .init(node: $0.node, isServing: $0.isServing) })
     switch verdict {
     case .wait(let why): conclude(nil, missing: why)
+    // What a start would use has encrypted nothing yet.
+    case .make where !sight.isInForce:
+      conclude(nil, missing: "the running server gets to its key by other settings than the file's")
     // A Key Manager that was not met this time has another key.
     case .make where state.withLock { $0.alarm != nil }: conclude(nil, missing: nil)
     case .make:

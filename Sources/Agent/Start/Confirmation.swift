@@ -3,6 +3,7 @@ internal import API
 internal import Crypto
 internal import Model
 internal import Rollout
+internal import ServerUnit
 internal import Threads
 
 // A server that got well after its start was not confirmed, or that somebody has started by hand since
@@ -59,6 +60,16 @@ extension Member {
         .file,
         "the environment file of \(site.node) is not the one of rollout \(rollout.id), its last committed one: it was changed since, or could not be put in place; `keyturn apply` with the same settings puts it right"
       )
+    }
+    if rollout.restartsServers {
+      let unit = try site.ports.unit.state(deadline: .inMilliseconds(5_000))
+      // A restart that could not be ordered has left the server from before the rollout running.
+      guard let restart = last.report, unit.invocationID != restart.previousInvocation else {
+        throw Refusal(
+          .unit,
+          "the server of \(site.node) was not started since rollout \(rollout.id): it is the one from before; `keyturn restart` starts all servers with what the files say"
+        )
+      }
     }
     let server = try ServerView(site).wholeServer()
     let now = Clock.now()

@@ -26,7 +26,8 @@ extension Member {
         active.rollout.restartsServers
         ? nil
         : ServerLook(
-          settleMilliseconds: 0, startMilliseconds: active.rollout.startMilliseconds,
+          invocation: active.facts.invocation, settleMilliseconds: 0,
+          startMilliseconds: active.rollout.startMilliseconds,
           cursor: try site.ports.journal.cursor())
       outcome = try watchToTheEnd(active.rollout, active.facts, report, look)
     } catch {
@@ -44,6 +45,8 @@ extension Member {
 
   /// A look at a server that runs already, in place of the watch of a start.
   struct ServerLook {
+    /// The one that was voted on; nil for whichever runs.
+    var invocation: String?
     var settleMilliseconds: Int
     /// How long it may take until all of it is good.
     var startMilliseconds: Int
@@ -62,6 +65,12 @@ extension Member {
     Clock.sleep(until: issued.advanced(byMilliseconds: Self.watchDelayMilliseconds))
     timelines.keep()
     let unit = try unitState(until: rollout)
+    if let invocation = look?.invocation, unit.invocationID != invocation {
+      return Outcome(
+        .unknown,
+        "the server was started again after the vote, perhaps with the file as it was before: `keyturn confirm \(site.node)` looks at what it runs with"
+      )
+    }
     let arguments = serverArguments(unit)
     let redactor = ServerView(site).redactor(generations.keptSecrets())
     let began = Clock.monotonicMicroseconds()

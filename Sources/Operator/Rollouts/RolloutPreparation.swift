@@ -2,6 +2,7 @@
 internal import API
 internal import Coordination
 internal import EnvironmentFile
+internal import KeyManager
 internal import Model
 internal import Rollout
 internal import Secrets
@@ -110,7 +111,7 @@ struct RolloutPreparation {
         "the nodes do not all change from one identity to one other: keyturn plan --api-key-file FILE shows what each has"
       )
     }
-    let lesser = answers.lazy.flatMap(\.findings).first { $0.rule == "kms-identity-lesser" }
+    let lesser = answers.lazy.flatMap(\.findings).first { $0.rule == KeySourceChange.lesserRule }
     return lesser.map { Refusal(.keyManager, $0.statement) }
   }
 

@@ -61,7 +61,9 @@ struct RolloutReport: UndertakingObserver {
           },
           rollout: rollout.id)
       case .undecided:
-        .undecided(result.summary, members: cluster.names, rollout: rollout.id)
+        .undecided(
+          result.summary, members: cluster.names, rollout: rollout.id,
+          restarts: rollout.restartsServers)
       case .confirmed, .notConfirmed, .outcomesUnknown:
         .committed(Ending.Committed(rollout, outcomes), held: held, retires: retiredIdentity)
       }

@@ -231,6 +231,50 @@ struct ProofKeeperTests {
     #expect(cluster.proofs.allSatisfy { $0.all.count == 2 })
   }
 
+  @Test("none is made by settings that the running server does not use yet")
+  func editedFile() throws {
+    let cluster = try Cluster.sealed()
+    for node in cluster.nodes {
+      node.host.state.update { state in
+        let text = String(decoding: state.file ?? [], as: UTF8.self)
+        state.file = Array(text.replacing("kms-1.example.net", with: "kms-9.example.net").utf8)
+      }
+    }
+    cluster.lookAtLinks()
+    #expect(cluster.made == [0, 0, 0])
+    #expect(
+      cluster[0].agent.status().keyProofs?.missing
+        == "the running server gets to its key by other settings than the file's")
+  }
+
+  @Test(
+    "an alarm that stands refuses votes, also where the look before the vote meets a right host")
+  func standingAlarm() throws {
+    let cluster = try Cluster.sealed(1)
+    cluster.lookAtLinks()
+    func report(_ host: String, _ opening: StageResult) -> EndpointReport {
+      var report = FakeNodeHost.Probe.fine("https://kms-1.example.net:7373")
+      report.stages = report.stages.map { $0.stage == .proof ? opening : $0 }
+      report.addresses = [
+        AddressReport(
+          address: "192.0.2.1:7373", stages: Array(report.stages.dropFirst()),
+          sight: KeyManagerSight(host: host, key: .usable))
+      ]
+      return report
+    }
+    let wrong = StageResult(.proof, .failed, reason: .otherKey, detail: "invalid ciphertext")
+    cluster[0].host.state.update { $0.reports = [report("kms-b", wrong)] }
+    cluster.lookAtLinks()
+    cluster[0].host.state.update {
+      $0.reports = [report("kms-a", .init(.proof, .fine, detail: ""))]
+    }
+    #expect(try cluster[0].plan(other).refusal?.code == .guarded)
+    cluster[0].host.state.update {
+      $0.reports = [report("kms-b", .init(.proof, .fine, detail: ""))]
+    }
+    #expect(try cluster[0].plan(other).refusal == nil)
+  }
+
   @Test("the answer to the others holds what they need, and no name of a key")
   func answered() throws {
     let cluster = try Cluster.sealed()

@@ -68,6 +68,18 @@ import Threads
     #expect(status.lastOutcome?.kind == .failed && status.seal == nil && status.generation == nil)
   }
 
+  @Test("the server from before the rollout is not confirmed, whatever it runs with")
+  func notRestarted() throws {
+    let node = try Self.startedByHand()
+    let previous = try #require(
+      node.agent.rollouts.now.record.lastCommitted?.report?.previousInvocation)
+    node.host.state.update { $0.unit.invocationID = previous }
+    let refusal = try Self.ask(node).refusal()
+    #expect(refusal.code == .unit)
+    #expect(refusal.message.contains("was not started since rollout 00000000000000aa"))
+    #expect(node.agent.status().lastOutcome?.kind == .failed && node.agent.status().seal == nil)
+  }
+
   @Test("a file that is not the rollout's is refused")
   func otherFile() throws {
     let node = try Self.startedByHand()

@@ -68,7 +68,7 @@ import Testing
       Self.text(
         .undecided(
           "the decision is not known: no majority of the members answered",
-          members: Self.rollout().members, rollout: "0d07a7a0593ac303")) == """
+          members: Self.rollout().members, rollout: "0d07a7a0593ac303", restarts: true)) == """
           the decision is not known: no majority of the members answered
             in force  not known: on minio-[1-4] the previous files or the new ones, the
                         same on all once the nodes have decided; servers may restart until
@@ -77,6 +77,20 @@ import Testing
                       keyturn resolve 0d07a7a0593ac303: have the nodes decide now; if it
                         is committed, all servers restart
           """)
+    let quiet = Ending.undecided(
+      "the decision is not known", members: Self.rollout().members, rollout: "0d07a7a0593ac303",
+      restarts: false)
+    #expect(!Self.text(quiet).contains("restart"))
+  }
+
+  @Test("9 of a rollout that restarts nothing: a server that does not run is not said to run on")
+  func withoutRestart() {
+    var rollout = Self.rollout(.apply, Outcome(.timedOut, "the server is not running"))
+    rollout.restarts = false
+    let text = Self.text(.committed(rollout, held: "no server was restarted"))
+    #expect(text.contains("the new file, generation 7, on minio-[1-4]\n"))
+    #expect(!text.contains("run on"))
+    #expect(text.contains("keyturn confirm minio-3"))
   }
 
   @Test(

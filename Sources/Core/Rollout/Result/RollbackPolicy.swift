@@ -25,7 +25,7 @@ extension RollbackPolicy {
     }
     if !rollout.restartsServers {
       return .hold(
-        "no server was restarted, and the new files are what the servers run with: there is nothing to go back to"
+        "no server was restarted: there is nothing to take back"
       )
     }
     switch rollout.kind {

@@ -3,93 +3,10 @@ internal import Coordination
 internal import Model
 internal import Rollout
 
-/// The last words of a command that rolls out, or would have: how it ended, what is in force now and
-/// where, why, and what to run next. Pure.
-struct Ending: Sendable, Hashable {
-  /// A command to run, and what for.
-  struct Step: Sendable, Hashable, Encodable {
-    var command: String
-    var purpose: String
-  }
-
-  /// What is to be known of a committed rollout.
-  struct Committed: Sendable, Hashable {
-    var id: String
-    /// Nil where no node tells it.
-    var kind: RolloutKind?
-    /// The number that the files become.
-    var generation: Int?
-    var outcomes: [MemberOutcome]
-    /// Whether its first confirmed start seals the SSE key, or may: then no file without it comes back.
-    var sealsKey = false
-    /// Whether it restarts the servers.
-    var restarts = true
-
-    var members: [String] { outcomes.map(\.member) }
-
-    /// On which the new file is known to be in place: those whose start was judged.
-    var placed: [String] {
-      outcomes.filter { member in
-        switch member.outcome.kind {
-        case .confirmed, .timedOut: true
-        case .failed: member.outcome.failure != nil
-        case .unknown, .aborted: false
-        }
-      }.map(\.member)
-    }
-
-    /// On which nothing was done at the instant.
-    var untouched: [String] {
-      outcomes.filter {
-        $0.outcome.kind == .aborted || ($0.outcome.kind == .failed && $0.outcome.failure == nil)
-      }.map(\.member)
-    }
-
-    func members(_ kinds: OutcomeKind...) -> [String] {
-      outcomes.filter { kinds.contains($0.outcome.kind) }.map(\.member)
-    }
-  }
-
-  /// How it ended, in one sentence.
-  var headline: String
-  var isGood = false
-  /// What the servers run with now, and where.
-  var inForce: [String]
-  /// What happened, above all the server's own line; cause and remedy follow it.
-  var why: [String] = []
-  var next: [Step] = []
-  /// Whether any server was restarted, or told to; nil if that is not known.
-  var restarted: Bool?
-
+/// How a rollout ends.
+extension Ending {
   /// Nodes that ended differently and are told one by one; `keyturn show` has all of them.
   private static let toldLimit = 4
-
-  var fields: JSONObject { ["inForce": inForce, "why": why, "next": next] }
-
-  // MARK: its text
-
-  private static let labelWidth = 10
-
-  /// The block below the headline, wrapped between words.
-  func lines(columns: Int) -> [String] {
-    func entry(_ label: String, _ texts: [String]) -> [String] {
-      texts.enumerated().flatMap { index, text in
-        let head = index == 0 ? label : ""
-        let blank = String(repeating: " ", count: Self.labelWidth - head.count)
-        return Wrapping.lines(
-          "  \(head)\(blank)\(text)", columns: columns, indent: Self.labelWidth + 4)
-      }
-    }
-    let width = next.map(\.command.count).max() ?? 0
-    let fits = next.allSatisfy { Self.labelWidth + 4 + width + $0.purpose.count <= columns }
-    let steps = next.map { step in
-      let gap = fits ? String(repeating: " ", count: width - step.command.count + 2) : ": "
-      return step.command + (step.purpose.isEmpty ? "" : gap + step.purpose)
-    }
-    return entry("in force", inForce) + entry("why", why) + entry("next", steps)
-  }
-
-  // MARK: how a rollout ends
 
   /// Nothing was touched.
   ///
@@ -153,7 +70,7 @@ struct Ending: Sendable, Hashable {
     ending.next =
       rollout.restarts
       ? [logs(rollout.id)] + confirm(rollout) + [restart(of: all.count)]
-      : [
+      : confirm(rollout) + [
         Step(command: "keyturn status", purpose: "what each node runs now"),
         Step(command: "keyturn plan", purpose: "what is left to do, once the cause is fixed"),
       ]
@@ -210,17 +127,22 @@ struct Ending: Sendable, Hashable {
   }
 
   /// Commit was proposed, and how it ended is not known.
-  static func undecided(_ summary: String, members: [String], rollout: String) -> Ending {
+  ///
+  /// - Parameter restarts: whether it restarts the servers if it is committed.
+  static func undecided(
+    _ summary: String, members: [String], rollout: String, restarts: Bool
+  ) -> Ending {
     Ending(
       headline: summary,
       inForce: [
-        "not known: on \(NodeNames.folded(members)) the previous files or the new ones, the same on all once the nodes have decided; servers may restart until then"
+        "not known: on \(NodeNames.folded(members)) the previous files or the new ones, the same on all once the nodes have decided\(restarts ? "; servers may restart until then" : "")"
       ],
       next: [
         Step(command: "keyturn watch \(rollout)", purpose: "its end"),
         Step(
           command: "keyturn resolve \(rollout)",
-          purpose: "have the nodes decide now; if it is committed, all servers restart"),
+          purpose: "have the nodes decide now"
+            + (restarts ? "; if it is committed, all servers restart" : "")),
       ])
   }
 
@@ -285,7 +207,8 @@ struct Ending: Sendable, Hashable {
     let (placed, untouched) = (rollout.placed, rollout.untouched)
     var lines: [String] = []
     if !placed.isEmpty {
-      let servers = rollout.restarts ? "" : "; the servers run on, with what it says"
+      let isRunning = !rollout.restarts && placed == rollout.members(.confirmed)
+      let servers = isRunning ? "; the servers run on, with what it says" : ""
       lines.append("\(files)\(number(rollout)), on \(NodeNames.folded(placed))\(servers)")
     }
     if !untouched.isEmpty {
@@ -297,7 +220,7 @@ struct Ending: Sendable, Hashable {
 
   /// For a server that gets well by itself, or is started by hand: no other node has to restart for it.
   private static func confirm(_ rollout: Committed) -> [Step] {
-    let nodes = rollout.members(.failed, .timedOut, .unknown).filter(rollout.placed.contains)
+    let nodes = rollout.members(.failed, .timedOut).filter(rollout.placed.contains)
     guard let first = nodes.first else { return [] }
     let others =
       nodes.count == 1 ? "" : "; the same for \(NodeNames.folded(Array(nodes.dropFirst())))"
@@ -384,34 +307,8 @@ struct Ending: Sendable, Hashable {
     case .configuration: return []
     }
   }
-
-  /// A server's line in one line, without what could drive a terminal: colours and other escapes are
-  /// dropped, any other control characters and blanks are one blank.
-  static func clean(_ text: String) -> String {
-    var result = String.UnicodeScalarView()
-    var scalars = text.unicodeScalars[...]
-    while let scalar = scalars.popFirst() {
-      if scalar == "\u{1B}", scalars.first == "[" {
-        scalars = scalars.dropFirst().drop { !("\u{40}"..."\u{7E}").contains($0) }.dropFirst()
-      } else if scalar == " " || scalar.properties.generalCategory == .control {
-        if result.last != " " { result.append(" ") }
-      } else {
-        result.append(scalar)
-      }
-    }
-    return String(result)
-  }
 }
 
 extension String {
   fileprivate func holds(_ part: String) -> Bool { firstRange(of: part) != nil }
-}
-
-extension Console {
-  /// The last words of a command.
-  func end(_ ending: Ending) {
-    message(ending.isGood ? .note : .error, ending.headline)
-    let columns = isLive ? host.terminal(.standardOutput)?.columns ?? .max : .max
-    for line in ending.lines(columns: max(columns, 40)) { self.line(line) }
-  }
 }
