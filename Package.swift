@@ -168,7 +168,6 @@ let package = Package(
     .target(name: "CFibers", path: "Sources/C/CFibers"),
     room("Fibers", "Testing/Fibers", ["Model", "Threads", "CFibers"]),
     room("Agreement", "Testing/Agreement", ["Model", "Crypto", "Rollout"]),
-    room("Simulator", "Testing/Simulator", ["Model", "Crypto", "Rollout", "Agreement"]),
     room(
       "World", "Testing/World",
       [
@@ -177,7 +176,7 @@ let package = Package(
         "TestSupport",
       ]),
     program("keyturn-world", "Testing/KeyturnWorld", ["World"]),
-    program("keyturn-sim", "Testing/KeyturnSim", ["Agreement", "Simulator"]),
+    program("keyturn-walks", "Testing/KeyturnWalks", ["Agreement"]),
     room(
       "TestSupport", "Testing/TestSupport",
       ["Model", "Linux", "Threads", "KeyManager", "CLinux"]),
@@ -216,7 +215,6 @@ let package = Package(
         "StandInTransport", "TestSupport", "standin-minkms",
       ]),
     tests("Agreement", ["Agreement"]),
-    tests("Simulator", ["Agreement", "Simulator"]),
     tests(
       "Agent",
       [

@@ -5,6 +5,20 @@ import Testing
 
 @Suite("Agreement")
 struct AgreementTests {
+  @Test("xoshiro256** gives the reference's numbers for this state")
+  func random() {
+    // SplitMix64 of 0: the first number of the published sequence is the first word of the state.
+    var random = Random(seed: 0)
+    let first = random.next()
+    var again = Random(seed: 0)
+    #expect(first == again.next())
+    #expect(random.next() == again.next())
+    // rotl(state1 * 5, 7) * 9 with SplitMix64's second number as state1.
+    let word: UInt64 = 0x6E78_9E6A_A1B9_65F4
+    let product = word &* 5
+    #expect(first == ((product << 7) | (product >> 57)) &* 9)
+  }
+
   @Test("nothing that must hold is broken in the first walks")
   func firstWalks() {
     var walks = Walks()

@@ -75,6 +75,8 @@ private let usage = """
       for state in result.reached { counts[state, default: 0] += 1 }
       if result.violations.isEmpty { continue }
       print("seed \(seed): \(words(result))")
+      // Who waits for the first one need not wait for the last seed.
+      fflush(nil)
       failures += 1
       if failures == 20 { break }
     }

@@ -58,6 +58,12 @@ struct HostFiles: EnvironmentFilePort {
     host.unsynced[path] = (
       host.unsynced[path].map(\.file) ?? host.files[path], tag, staged.bytes
     )
+    if host.world.planted == .writtenInPlace {
+      host.unsynced[path] = nil
+      host.files[path] = Array(staged.bytes.prefix(staged.bytes.count / 2))
+      host.take(upTo: 200_000)
+      host.enter()
+    }
     host.files[path] =
       host.world.planted == .otherFileInstalled ? staged.bytes + [0x0A] : staged.bytes
     host.staged[tag] = nil
@@ -102,6 +108,9 @@ struct HostRecords: RecordPort {
   func save(_ name: String, _ bytes: [UInt8]) throws(Refusal) {
     try write("write \(name)") {
       if name == "rollout", host.world.planted == .promiseForgotten { return }
+      if host.world.planted == .recordNotSynced, host.unsyncedRecords[name] == nil {
+        host.unsyncedRecords[name] = .some(host.records[name])
+      }
       host.records[name] = bytes
       host.damaged.remove(name)
       if name == "hold", host.world.faults.killedAt == .held { host.isDoomed = true }

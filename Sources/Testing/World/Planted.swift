@@ -4,8 +4,12 @@
 package enum Planted: String, CaseIterable, Sendable {
   /// What the member has promised is not kept, and the agent is told that it is.
   case promiseForgotten
+  /// A record that was written is not durable: a power cut undoes it.
+  case recordNotSynced
   /// Another content is put in place than what was staged.
   case otherFileInstalled
+  /// The file is written in place, in two steps, and not renamed over.
+  case writtenInPlace
   /// A directory's sync does nothing: a power cut undoes the rename.
   case syncIgnored
   /// What was staged and is not wanted any more stays.

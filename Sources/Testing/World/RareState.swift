@@ -26,10 +26,16 @@ package enum RareState: String, CaseIterable, Sendable {
   case rollbackInDoubt = "rollback in doubt"
   /// An agent was killed while its server was held for a rollback.
   case killedHeld = "killed while held"
+  /// A member has worked a rollout's result out in its coordinator's place.
+  case collectedByMember = "collected by a member"
   case withdrawn
   /// A rollout that restarts nothing was committed.
   case withoutRestart = "without a restart"
   /// The Key Managers had another key of the same name, after the right one was proven on every node.
   case keyExchanged = "key exchanged"
+  /// Somebody who has no part in a rollout was told that he may not report its result.
+  case strangerRefused = "stranger refused"
+  /// What all have proposed was not confirmed on a node.
+  case proposalFailed = "proposal failed"
   case replacedInRollout = "replaced in a rollout"
 }

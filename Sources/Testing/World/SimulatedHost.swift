@@ -43,6 +43,8 @@ final class SimulatedHost: @unchecked Sendable {
   var unsynced: [String: (file: [UInt8]?, tag: String, staged: [UInt8])] = [:]
   var staged: [String: (path: String, bytes: [UInt8])] = [:]
   var records: [String: [UInt8]] = [:]
+  /// What records were before writes that are not durable, nil in it for none: see ``Planted``.
+  var unsyncedRecords: [String: [UInt8]?] = [:]
   /// So many times a file changed: what the agent's file watch looks at.
   var stirs = 0
   /// Why nothing can be written; nil if it can.
@@ -102,7 +104,9 @@ final class SimulatedHost: @unchecked Sendable {
   func enter() {
     world.runtime.pass()
     guard let program, world.runtime.process === program, world.isStormy else { return }
-    if isDoomed || world.runtime.random() & 65_535 < world.faults.killsOf65536 {
+    if isDoomed, world.chance(64) {
+      loseHost()
+    } else if isDoomed || world.runtime.random() & 65_535 < world.faults.killsOf65536 {
       killAgent(reviving: true)
     }
   }
@@ -168,6 +172,17 @@ final class SimulatedHost: @unchecked Sendable {
     world.runtime.kill(process)
   }
 
+  /// Its power goes in the middle of a call of its agent's, which does not return, and comes back later.
+  private func loseHost() {
+    isDoomed = false
+    world.runtime.spawn("power", in: world.outside) { [self] in
+      powerCut()
+      world.pause(upToMilliseconds: 10_000)
+      bootUp()
+    }
+    while true { world.runtime.park(at: changed, until: nil) }
+  }
+
   /// Power is gone: what was not made durable is lost.
   func powerCut() {
     world.trace("\(name): power cut")
@@ -176,7 +191,8 @@ final class SimulatedHost: @unchecked Sendable {
       files[path] = before.file
       staged[before.tag] = (path, before.staged)
     }
-    unsynced = [:]
+    for (name, before) in unsyncedRecords { records[name] = before }
+    (unsynced, unsyncedRecords) = ([:], [:])
     isOff = true
     world.runtime.kill(manager)
     killAgent(reviving: false)
@@ -232,6 +248,14 @@ struct HostHistory {
   var votes: Set<String> = []
   /// The rollouts without a restart that were confirmed here, by their ids.
   var looks: Set<String> = []
+  /// The highest epoch that a record of its member has had.
+  var epoch: UInt64 = 0
+  /// The committed rollout that has ended here last, by its id.
+  var ended: String?
+  /// What configuration management has handed to this node, by its digest.
+  var handed: Set<Digest> = []
+  /// Proposals whose rollout was not confirmed here, with that rollout's id.
+  var failed: [Digest: String] = [:]
   /// What configuration management was told last that this node proposes.
   var proposal = ProposalTold.unknown
   /// Whether somebody has edited its file by hand.

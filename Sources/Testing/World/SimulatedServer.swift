@@ -13,6 +13,8 @@ enum BadStart: CaseIterable {
   case beforeKeyManager
   /// No Key Manager lets it have a key.
   case withoutKeyManager
+  /// Only the first one is without a Key Manager; the next ones, systemd's own, come as far as to encrypt.
+  case withoutKeyManagerAtFirst
   /// It ends afterwards: it may have encrypted something.
   case afterKeyManager
   /// It says nothing more, and is never ready.
@@ -139,7 +141,7 @@ extension SimulatedHost {
     unit.subState = "auto-restart"
     unit.job = nil
     stir()
-    Clock.sleep(until: .inMilliseconds(5_000))
+    Clock.sleep(until: .inMilliseconds(world.faults.restartMilliseconds))
     return self.job == job
   }
 
@@ -183,13 +185,14 @@ extension SimulatedHost {
     take(upTo: 300_000)
     if self.job != job { return true }
     func value(_ name: String) -> String? { given.last { $0.name == name }?.value }
-    let bad = value("MINIO_REGION").flatMap { badRegions[$0] }
+    var bad = value("MINIO_REGION").flatMap { badRegions[$0] }
     let key = value("MINIO_KMS_SSE_KEY")
     if bad == .hangs { return true }
     if bad == .beforeKeyManager {
       write("FATAL Unable to initialize config system: Invalid environment variable")
       return false
     }
+    if bad == .withoutKeyManagerAtFirst, unit.nRestarts == 0 { bad = .withoutKeyManager }
     if key != nil, bad == .withoutKeyManager || !world.keyManagerIsUp {
       write("FATAL Failed to connect to KMS: dial tcp 192.0.2.1:7373: connect: connection refused")
       return false

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Agent
+internal import Crypto
 internal import Fibers
 internal import Model
 internal import TestSupport
@@ -44,6 +45,12 @@ package final class World: @unchecked Sendable {
   var keyIsWrongSince: Int64?
   /// What is known of the decision of each rollout.
   var decisions: [String: (decision: Decision, member: String)] = [:]
+  /// Operators' programs, by their names.
+  var operators: [String: SimulatedProcess] = [:]
+  /// Of each rollout that was taken back, the rollout that did.
+  var takenBack: [String: String] = [:]
+  /// The digests of the files that hosts may have.
+  var wholeFiles: Set<Digest> = []
 
   static let cluster = "prod"
   /// Faults come until then, seconds of the world; after it everything heals.
@@ -80,6 +87,7 @@ package final class World: @unchecked Sendable {
       rollback: .whenSafe)
     self.numbers = numbers
     network = WorldNetwork(self)
+    wholeFiles = [.sha256(Array(firstFile.utf8))]
     for name in names {
       let clock = SimulatedClock(
         bootOffset: Int64(self.numbers.next() % 1_000_000_000_000),
@@ -100,9 +108,11 @@ package final class World: @unchecked Sendable {
 
   private func run() -> Result {
     for host in hosts { host.startAgent() }
+    spoilProposals()
     runtime.spawn("operators", in: outside) { [self] in sendOperators() }
     for host in hosts { runtime.spawn("management", in: outside) { [self] in manage(host) } }
     runtime.spawn("faults", in: outside) { [self] in storm() }
+    if faults.isLiedTo { runtime.spawn("stranger", in: outside) { [self] in lie() } }
     advance(toSecond: Self.stormSeconds)
     heal()
     let doubts = inDoubt()

@@ -15,6 +15,11 @@ extension World {
   /// A member's record was written.
   func promised(_ host: SimulatedHost) {
     guard let record = host.promised else { return }
+    if record.highestEpoch < host.history.epoch, host.history.isUntouched {
+      violate(
+        "\(host.name): its epoch falls from \(host.history.epoch) to \(record.highestEpoch)")
+    }
+    host.history.epoch = max(host.history.epoch, record.highestEpoch)
     if let active = record.active {
       voted(host, active.rollout)
       if RolloutStep(active) == faults.killedAt, isStormy, chance(128) { host.isDoomed = true }
@@ -26,9 +31,16 @@ extension World {
       case .prepared, .accepted: break
       }
     }
+    if faults.killedAt == .ended, isStormy, record.active == nil, let last = record.lastCommitted,
+      host.history.ended != last.rollout.id
+    {
+      host.isDoomed = true
+    }
+    host.history.ended = record.lastCommitted?.rollout.id
     for finished in [record.last, record.lastCommitted].compactMap(\.self) {
       let decision: Decision = finished.outcome.kind == .aborted ? .abort : .commit
       note(finished.rollout, decision)
+      noteProposal(finished, on: host)
       if finished.outcome.reason.contains("the coordinator went away") {
         reached.insert(.recoveredAbort)
       }
@@ -61,6 +73,12 @@ extension World {
     guard let proposal = rollout.proposal,
       inventory.memberNames.contains(where: { rollout.createdBy.contains($0) })
     else { return }
+    for other in hosts where other.history.isUntouched && !other.history.handed.contains(proposal) {
+      violate("\(rollout.id) rolls out what nobody has proposed on \(other.name)")
+    }
+    if let failed = host.history.failed[proposal], failed != rollout.id {
+      violate("\(host.name): votes for what failed in \(failed), once more: \(rollout.id)")
+    }
     switch host.history.proposal {
     case .unknown: break
     case .nothing:
@@ -74,6 +92,19 @@ extension World {
   /// How long the checks before a vote may take at the most: probes and questions to the other nodes.
   static let voteNanoseconds: Int64 = 15_000_000_000
 
+  /// How a rollout ended, and with it what it brought.
+  private func noteProposal(_ finished: FinishedRollout, on host: SimulatedHost) {
+    let (rollout, outcome) = (finished.rollout, finished.outcome.kind)
+    if outcome == .aborted { return }
+    if let proposal = rollout.proposal, outcome != .confirmed {
+      host.history.failed[proposal] = rollout.id
+      reached.insert(.proposalFailed)
+    } else if rollout.undoes == nil, outcome == .confirmed {
+      // Somebody may have put it in force by hand.
+      host.history.failed = [:]
+    }
+  }
+
   /// An agent was killed.
   func killed(_ host: SimulatedHost) {
     if host.records["hold"] != nil { reached.insert(.killedHeld) }
@@ -83,7 +114,7 @@ extension World {
     case .committed, .rollbackCommitted: reached.insert(.killedCommitted)
     case .watching: reached.insert(.killedWatching)
     case .rollbackPrepared, .rollbackAccepted: reached.insert(.rollbackInDoubt)
-    case .held, nil: break
+    case .held, .installed, .restarted, .ended, nil: break
     }
   }
 
@@ -95,7 +126,14 @@ extension World {
       if isByMember, rollout.kind == .apply { reached.insert(.proposed) }
       if rollout.kind == .rollback { reached.insert(.rolledBack) }
       if !rollout.restartsServers { reached.insert(.withoutRestart) }
-      if rollout.undoes != nil { reached.insert(.rolledBackByItself) }
+      if let undone = rollout.undoes {
+        reached.insert(.rolledBackByItself)
+        let first = takenBack[undone] ?? rollout.id
+        takenBack[undone] = first
+        if first != rollout.id {
+          violate("rollout \(undone) is taken back by \(first), and by \(rollout.id)")
+        }
+      }
       if rollout.seal != nil { reached.insert(.sealed) }
     case .abort: reached.insert(.aborted)
     }
@@ -104,11 +142,23 @@ extension World {
   private func decided(_ id: String, _ decision: Decision, _ member: String) {
     guard let known = decisions[id] else {
       decisions[id] = (decision, member)
+      if decision == .commit, isStormy, chance(faults.coordinatorsKilledOf256) {
+        killCoordinator(of: id)
+      }
       return
     }
     if known.decision != decision {
       violate("rollout \(id): \(known.decision) on \(known.member), \(decision) on \(member)")
     }
+  }
+
+  private func killCoordinator(of id: String) {
+    let rollouts = hosts.compactMap { $0.promised?.active?.rollout }
+    guard let author = rollouts.first(where: { $0.id == id })?.createdBy,
+      let process = operators[author], process.isAlive
+    else { return }
+    trace("\(author) killed at its commit")
+    runtime.kill(process)
   }
 
   /// What a command's exit status says must be so (docs/use/cli.md).
@@ -165,6 +215,7 @@ extension World {
 
   /// systemd starts the server's process.
   func started(on host: SimulatedHost, _ environment: [EnvironmentVariable]) {
+    checkWhole(host)
     let key = environment.last { $0.name == "MINIO_KMS_SSE_KEY" }?.value
     if let sealed = host.sealedKey, key != sealed {
       violate("\(host.name): a server is started with \(key ?? "no key"), \(sealed) is sealed")
@@ -179,11 +230,22 @@ extension World {
     if !active.rollout.restartsServers {
       violate("\(host.name): a restart for rollout \(active.rollout.id), which restarts nothing")
     }
+    if faults.killedAt == .restarted, isStormy { host.isDoomed = true }
     let key = "\(host.boot) \(active.rollout.id)"
     let count = (host.history.restarts[key] ?? 0) + 1
     host.history.restarts[key] = count
     if count > 1 {
       violate("\(host.name): restart \(count) for rollout \(active.rollout.id)")
+    }
+  }
+
+  /// The file is one that somebody has made, to its last byte.
+  func checkWhole(_ host: SimulatedHost) {
+    guard host.history.isUntouched, let file = host.files[SimulatedHost.environmentFile] else {
+      return
+    }
+    if !wholeFiles.contains(Digest.sha256(file)) {
+      violate("\(host.name): the file is none that was ever put in place")
     }
   }
 
@@ -195,6 +257,8 @@ extension World {
     if active.rollout.content(of: host.name)?.after != after {
       violate("\(host.name): another file was put in place than rollout \(active.rollout.id) has")
     }
+    wholeFiles.insert(after)
+    if faults.killedAt == .installed, isStormy { host.isDoomed = true }
     let key = SimulatedHost.variables(bytes).last { $0.name == "MINIO_KMS_SSE_KEY" }?.value
     for other in hosts {
       if let sealed = other.sealedKey, sealed != key {

@@ -6,6 +6,7 @@ internal import Crypto
 internal import Fibers
 internal import Model
 internal import Rollout
+internal import Secrets
 internal import ServerUnit
 internal import Threads
 
@@ -43,6 +44,7 @@ extension World {
           violate("\(host.name): the server does not run, and nothing was committed")
         }
       } catch { violate("\(host.name): \(error.refusal.message)") }
+      checkWhole(host)
       if !host.staged.isEmpty { violate("\(host.name): a staged file was left") }
     }
     let files = Set(hosts.filter(\.history.isUntouched).map(\.fileVariables))
@@ -66,6 +68,19 @@ extension World {
     if status.activeState != host.unit.activeState {
       violate("\(host.name): status says \(status.activeState), it is \(host.unit.activeState)")
     }
+    if let last = host.promised?.lastCommitted, last.outcome.kind == .confirmed,
+      host.history.isUntouched
+    {
+      if status.generation?.number != last.rollout.generation {
+        violate(
+          "\(host.name): generation \(last.rollout.generation) was confirmed, and is not kept")
+      }
+      if host.fileVariables.contains(where: { $0.name == "MINIO_KMS_SSE_KEY" }),
+        host.sealedKey == nil
+      {
+        violate("\(host.name): a start with a key was confirmed, and no key is sealed")
+      }
+    }
     if host.isServing, host.environment != host.fileVariables {
       if !host.history.isEdited, host.promised?.lastCommitted?.outcome.kind == .confirmed {
         violate("\(host.name): the server runs with another environment than its file has")
@@ -82,6 +97,9 @@ extension World {
     guard let result else {
       return violate("\(host.name): no result of rollout \(last.rollout.id)")
     }
+    if result.by == Self.stranger.author {
+      violate("\(host.name): somebody without a part in \(last.rollout.id) has told its result")
+    }
     let isAllGood = last.outcome.kind == .confirmed
     let file = host.files[SimulatedHost.environmentFile].map(Digest.sha256)
     if isAllGood, file != last.rollout.content(of: host.name)?.after {
@@ -91,6 +109,9 @@ extension World {
       violate("\(host.name): \(last.rollout.id) is confirmed on all nodes, and not here")
     }
     if result.kind == .held { reached.insert(.held) }
+    if result.by.hasPrefix("node/"), !last.rollout.createdBy.hasPrefix("node/") {
+      reached.insert(.collectedByMember)
+    }
     if host.isServing { return }
     if host.unit.activeState == "inactive", host.records["hold"] == nil {
       violate("\(host.name): the server is stopped, and nothing holds it")

@@ -12,6 +12,10 @@ enum RolloutStep: CaseIterable {
   case rollbackPrepared, rollbackAccepted, rollbackCommitted
   /// The server is held for a rollback, whose vote may come.
   case held
+  /// The file was just put in place, and systemd has just taken the restart.
+  case installed, restarted
+  /// Its part has just ended, after a commit.
+  case ended
 
   /// What only a rollback after a failed start comes to.
   static let rollback: [Self] = [.rollbackPrepared, .rollbackAccepted, .rollbackCommitted, .held]
@@ -33,6 +37,8 @@ struct WorldFaults {
   var networkMicroseconds: Int64 = 500
   var lossOf256: UInt64 = 0
   var diskMicroseconds: Int64 = 300
+  /// RestartSec= of the server's unit.
+  var restartMilliseconds = 5_000
   /// How long the server takes to stop, at the most.
   var stopMicroseconds: Int64 = 400_000
   var crashes = 0
@@ -69,6 +75,10 @@ struct WorldFaults {
   var proposals = 0
   /// Whether the settings enable encryption.
   var enables = false
+  /// Of 256 commits, after how many their coordinator is killed as soon as a host knows.
+  var coordinatorsKilledOf256: UInt64 = 0
+  /// Whether somebody tells hosts what they must not believe.
+  var isLiedTo = false
 
   /// Swarm: each kind is there or not, for a whole run.
   init(_ numbers: inout SplitMix) {
@@ -95,13 +105,16 @@ struct WorldFaults {
     handEdits = draw(2)
     clockSteps = draw(2)
     losses = numbers.next() % 3 == 0 ? 1 : 0
+    proposals = draw(2)
+    enables = numbers.next() % 2 == 0
+    isLiedTo = numbers.next() % 4 == 0
+    coordinatorsKilledOf256 = [0, 0, 128, 255][Int(numbers.next() % 4)]
+    restartMilliseconds = [100, 1_000, 5_000][Int(numbers.next() % 3)]
     // A directed part: what rarely comes by chance.
     if numbers.next() % 4 == 0 {
       (isDirected, enables, proposals, dyingOperators) = (true, true, 0, 0)
       killedAt = RolloutStep.rollback[Int(numbers.next() % UInt64(RolloutStep.rollback.count))]
     }
-    proposals = draw(2)
-    enables = numbers.next() % 2 == 0
     exchanges = enables ? draw(2) : 0
   }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import API
 internal import Agent
 internal import Coordination
 internal import Crypto
@@ -37,6 +38,8 @@ struct WorldSettings {
 }
 
 extension World {
+  /// Has created nothing.
+  static let stranger = Principal(cluster: cluster, role: .operator, name: "stranger")
   static let apiKey = "k1:2COl4dS3G-cjHa3Q-9fUmOrq8yL0Q7a12HH_Yi0oiLw"
 
   private var inventoryText: String {
@@ -53,6 +56,7 @@ extension World {
       let process = SimulatedProcess(
         "operator-\(number)",
         SimulatedClock(bootOffset: 7, realOffset: 1_700_000_000_000_000_000, driftMillionths: 0))
+      operators[process.name] = process
       let (words, settings) = drawCommand(number)
       let command = command(of: process.name, settings)
       runtime.spawn("main", in: process) { [self] in
@@ -127,24 +131,54 @@ extension World {
   /// Some hosts cannot start with the settings, each in its own way.
   private func spoil(_ settings: WorldSettings) {
     guard let region = settings.changes.last?.value?.reveal() else { return }
+    let directed: BadStart = draw(4) == 0 ? .withoutKeyManagerAtFirst : .withoutKeyManager
     for host in hosts where faults.isDirected || draw(2) == 0 {
       host.badRegions[region] =
-        faults.isDirected ? .withoutKeyManager : BadStart.allCases[draw(BadStart.allCases.count)]
+        faults.isDirected ? directed : BadStart.allCases[draw(BadStart.allCases.count)]
+    }
+  }
+
+  /// Somebody with a certificate who has created no rollout tells the hosts how theirs have ended.
+  func lie() {
+    while isStormy {
+      pause(upToMilliseconds: 1_000)
+      let host = hosts[draw(hosts.count)]
+      guard let last = host.promised?.lastCommitted else { continue }
+      let link = WorldLink(
+        network: network, caller: Self.stranger.name, principal: Self.stranger, node: host.name)
+      let result = RolloutResult(
+        rollout: last.rollout.id, kind: draw(2) == 0 ? .held : .confirmed, reason: "a lie",
+        by: Self.stranger.author)
+      do throws(LinkFailure) {
+        _ = try link.call(.know(result), lane: .control, deadline: .inMilliseconds(2_000))
+      } catch {
+        if error.refusal.code == .notPermitted { reached.insert(.strangerRefused) }
+      }
+    }
+  }
+
+  /// Some of what configuration management has comes to failed starts.
+  func spoilProposals() {
+    for number in 0..<faults.proposals where draw(4) < faults.badStarts {
+      spoil(WorldSettings(100 + number, key: nil))
     }
   }
 
   /// Configuration management on one host: it proposes the same again and again, changes its mind, and withdraws.
   func manage(_ host: SimulatedHost) {
-    guard faults.proposals > 0 else { return }
+    let proposed = (0..<faults.proposals).map {
+      WorldSettings(100 + $0, key: faults.enables ? "key-1" : nil)
+    }
+    if proposed.isEmpty { return }
     for round in 0..<8 {
       pause(upToMilliseconds: 8_000)
       // One run after the other: of two at once nobody knows which the agent heard last.
       if host.isOff || host.history.isProposing { continue }
-      let settings = WorldSettings(
-        100 + round / 4 % faults.proposals, key: faults.enables ? "key-1" : nil)
+      let settings = proposed[round / 4 % faults.proposals]
       let isWithdrawn = draw(8) == 0
       let command = WorldCommand(host: host, files: ["kms.env": settings.text], variables: [:])
       let wanted = isWithdrawn ? ProposalTold.nothing : .settings(settings.digest)
+      if !isWithdrawn { host.history.handed.insert(settings.digest) }
       // What a command that runs on may still do.
       if host.history.proposal != wanted { host.history.proposal = .unknown }
       host.history.isProposing = true
