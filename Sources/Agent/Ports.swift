@@ -103,6 +103,25 @@ package struct JournalRequest: Sendable, Hashable {
   package var deadline: Instant
 }
 
+/// What a process has used since its start.
+package struct ProcessUsage: Sendable, Hashable {
+  /// On all processors, in user mode and in the kernel.
+  package var processorMilliseconds: Int
+  package var residentBytes: Int
+  package var openDescriptors: Int
+  /// When it was started, milliseconds since 1970-01-01 UTC.
+  package var startedMilliseconds: Int
+
+  package init(
+    processorMilliseconds: Int, residentBytes: Int, openDescriptors: Int, startedMilliseconds: Int
+  ) {
+    self.processorMilliseconds = processorMilliseconds
+    self.residentBytes = residentBytes
+    self.openDescriptors = openDescriptors
+    self.startedMilliseconds = startedMilliseconds
+  }
+}
+
 /// The kernel, for what it knows of processes.
 package protocol ProcessPort: Sendable {
   /// The environment that a process was started with.
@@ -111,6 +130,8 @@ package protocol ProcessPort: Sendable {
   func home(of user: String) -> String?
   /// The boot that CLOCK_BOOTTIME belongs to.
   func bootID() -> String
+  /// What the agent's own process has used; nil if the kernel does not tell.
+  func usage() -> ProcessUsage?
   /// What the file of a program is now, links followed, /proc/PID/exe among them; nil if there is none.
   func programMark(_ path: String) throws(Refusal) -> ProgramMark?
   /// What is in it. Reads all of it, however large, so that it disturbs nobody who reads; never runs it.

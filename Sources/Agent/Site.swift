@@ -12,6 +12,7 @@ struct Site: Sendable {
   let records: Records
   let peers: Peers
   let programs: Programs
+  let refusals = RefusalCounts()
   private let reserve = Reserve()
 
   init(node: String, inventory: Inventory, ports: Ports) {

@@ -116,3 +116,41 @@ import Threads
     #expect(!isReadable())
   }
 }
+
+@Suite struct ProcessStatisticsTests {
+  /// Of proc(5), with a program's name that tries to be more fields.
+  private static let line =
+    "4711 (a) S 1) S 1 4711 4711 0 -1 4194560 100 0 0 0 250 50 0 0 20 0 9 0 12345 99999999 2048 18446744073709551615 1 1 0"
+
+  @Test("processor time, start and memory are read whatever the program's name is")
+  func reads() throws {
+    let own = try #require(ProcessStatistics(Self.line, ticksInASecond: 100, pageBytes: 4_096))
+    #expect(own.processorMilliseconds == 3_000)
+    #expect(own.startMilliseconds == 123_450)
+    #expect(own.residentBytes == 8 << 20)
+  }
+
+  @Test(
+    "what is no such line is none",
+    arguments: ["", "4711", "4711 (a)", "4711 (a) S 1 2 3", "4711 (a) S" + " x".repeated(30)])
+  func refuses(line: String) {
+    #expect(ProcessStatistics(line, ticksInASecond: 100, pageBytes: 4_096) == nil)
+  }
+
+  @Test("numbers that are too large are no numbers")
+  func large() {
+    let huge = Self.line.replacing("12345", with: "\(Int.max)")
+    #expect(ProcessStatistics(huge, ticksInASecond: 100, pageBytes: 4_096) == nil)
+  }
+
+  @Test("this process has used time and memory, and has descriptors open")
+  func own() throws {
+    let own = try ProcessStatistics.own()
+    #expect(own.residentBytes > 1 << 20 && own.startMilliseconds > 0)
+    #expect(try ProcessStatistics.openDescriptors() >= 3)
+  }
+}
+
+extension String {
+  fileprivate func repeated(_ count: Int) -> String { String(repeating: self, count: count) }
+}

@@ -13,16 +13,22 @@ package final class TLSContext: Sendable {
   package let own: CertificateInfo
   /// Who we are, by the own certificate.
   package let principal: Principal
+  /// The first end of the cluster's CA, or of several during a change.
+  private let authorityUntil: Int64?
   package var ownCertificate: OwnCertificate {
-    OwnCertificate(principal: principal, validUntil: own.notAfter)
+    OwnCertificate(
+      principal: principal, validUntil: own.notAfter, authorityUntil: authorityUntil)
   }
   /// Other modules use it in tests alone (Testing/StandInTransport).
   package let handle: ContextHandle
 
-  private init(_ handle: ContextHandle, own: CertificateInfo, principal: Principal) {
+  private init(
+    _ handle: ContextHandle, own: CertificateInfo, principal: Principal, authorityUntil: Int64?
+  ) {
     self.handle = handle
     self.own = own
     self.principal = principal
+    self.authorityUntil = authorityUntil
   }
 
   /// A context from a certificate (others of its chain may follow it), its key and the cluster's CA
@@ -40,7 +46,10 @@ package final class TLSContext: Sendable {
         "the own certificate (\(own.subject)) names no keyturn://CLUSTER/ROLE/NAME; "
           + "issue one with `keyturn pki issue`")
     }
-    return TLSContext(handle, own: own, principal: principal)
+    let authorities = try Certificate.all(inPEM: caPEM, "the cluster's CA")
+    return TLSContext(
+      handle, own: own, principal: principal,
+      authorityUntil: authorities.map { CertificateInfo($0).notAfter }.min())
   }
 
   /// Blocks until the server at the other end of `socket` has proved to be `expected`, or the

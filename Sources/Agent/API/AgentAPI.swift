@@ -23,6 +23,7 @@ extension Agent {
       if route == .metrics { return metrics() }
       return .json(200, try answer(route, argument, request, from: principal, received))
     } catch {
+      site.refusals.note(.request, error.code)
       let status: Int =
         switch error.code {
         case .notPermitted: 403
@@ -130,6 +131,7 @@ extension Agent {
     if let members = request.members, answer.refusal == nil {
       answer.refusal = problem(withMembers: members)
     }
+    if let refusal = answer.refusal { site.refusals.note(.plan, refusal.code) }
     if principal.role == .node, request.request.kind == .apply {
       proposals.seen(request.request, answer)
     }

@@ -8,7 +8,7 @@ internal import Rollout
 internal import Threads
 
 extension Agent {
-  /// What is known without asking anybody, in Prometheus' text format 0.0.4. Does not block.
+  /// What is known without asking another host, in Prometheus' text format 0.0.4. Does not block.
   ///
   /// Every label has a fixed set of values; no value of a variable is in it, nor the key's name.
   func metrics() -> HTTPResponse {
@@ -67,7 +67,24 @@ extension Agent {
         proofs.openedSecondsAgo.map { [("", $0)] } ?? [])
     }
     if let report = drift.lastReport { text.family(report) }
-    if let certificate { text.family(certificate) }
+    text.family(
+      certificate, others: links.last?.certificates ?? [])
+    lastRollout(participant.record.last, &text)
+    family(
+      "keyturn_refusals_total", "counter",
+      "What was refused since the agent's start: requests, plans and votes, by kind.",
+      site.refusals.all.map {
+        ("{of=\"\($0.question.rawValue)\",kind=\"\($0.code.rawValue)\"}", $0.count)
+      })
+    let phase = proposals.view().phase
+    family(
+      "keyturn_proposal_phase", "gauge", "Where what is proposed here stands: 1 for one of them.",
+      ProposalPhase.allCases.map { ("{phase=\"\($0.rawValue)\"}", $0 == phase ? 1 : 0) })
+    text.family(
+      "keyturn_proposal_age_seconds", "gauge",
+      "For how long it has been proposed, or the agent has run.",
+      milliseconds: proposals.ageMilliseconds.map { [("", $0)] } ?? [])
+    if let usage = ports.process.usage() { text.family(usage) }
     if let links = links.last {
       family(
         "keyturn_key_manager_links", "gauge",
@@ -83,7 +100,49 @@ extension Agent {
   }
 }
 
+extension Agent {
+  /// How the last rollout ended here.
+  private func lastRollout(_ last: FinishedRollout?, _ text: inout MetricsText) {
+    text.family(
+      "keyturn_last_rollout_outcome", "gauge",
+      "How the last rollout ended on this node: 1 for one of them.",
+      OutcomeKind.allCases.map {
+        ("{outcome=\"\($0.rawValue)\"}", $0 == last?.outcome.kind ? 1 : 0)
+      })
+    let end = timelines.end
+    text.family(
+      "keyturn_last_rollout_end_timestamp_seconds", "gauge",
+      "When it ended here, seconds since 1970-01-01 UTC.",
+      milliseconds: end.map { [("", Int($0.atMicroseconds / 1_000))] } ?? [])
+    text.family(
+      "keyturn_last_rollout_duration_seconds", "gauge",
+      "How long it took here, from the request for the vote to the outcome.",
+      milliseconds: end.map { [("", $0.tookMilliseconds)] } ?? [])
+    text.family(
+      "keyturn_last_rollout_skew_seconds", "gauge",
+      "How long after the agreed instant the restart was ordered here.",
+      milliseconds: last?.report.map { [("", $0.issued.milliseconds(since: $0.planned))] } ?? [])
+  }
+}
+
 extension MetricsText {
+  /// The agent's own process, by the names that Prometheus' client libraries give them.
+  fileprivate mutating func family(_ usage: ProcessUsage) {
+    family(
+      "process_cpu_seconds_total", "counter", "Processor time of the agent.",
+      milliseconds: [("", usage.processorMilliseconds)])
+    family(
+      "process_resident_memory_bytes", "gauge", "Resident memory of the agent.",
+      [("", usage.residentBytes)])
+    family(
+      "process_open_fds", "gauge", "Descriptors that the agent has open.",
+      [("", usage.openDescriptors)])
+    family(
+      "process_start_time_seconds", "gauge",
+      "When the agent was started, seconds since 1970-01-01 UTC.",
+      milliseconds: [("", usage.startedMilliseconds)])
+  }
+
   /// The server as it was seen last, and what must be the same on all nodes.
   fileprivate mutating func family(_ report: NodeReport) {
     func flag(_ value: Bool?) -> [(String, Int)] { value.map { [("", $0 ? 1 : 0)] } ?? [] }

@@ -14,12 +14,27 @@ struct MetricsText {
     for (labels, value) in samples { text += "\(name)\(labels) \(value)\n" }
   }
 
-  /// When the own certificate ends.
-  mutating func family(_ certificate: OwnCertificate) {
+  /// The same in seconds, of milliseconds.
+  mutating func family(
+    _ name: String, _ type: String, _ help: String, milliseconds samples: [(String, Int)]
+  ) {
+    family(name, type, help, [])
+    for (labels, value) in samples {
+      let (sign, size) = (value < 0 ? "-" : "", value.magnitude)
+      text += "\(name)\(labels) \(sign)\(size / 1_000).\(String(size % 1_000).zeroPadded(to: 3))\n"
+    }
+  }
+
+  /// When certificates end.
+  ///
+  /// - Parameter others: of which, and when, seconds since 1970-01-01 UTC.
+  mutating func family(_ own: OwnCertificate?, others: [(of: String, until: Int64)] = []) {
+    let mine = own.map { [("agent", $0.validUntil)] } ?? []
+    let authority = own?.authorityUntil.map { [("ca", $0)] } ?? []
     family(
       "keyturn_certificate_expiry_timestamp_seconds", "gauge",
-      "When the certificate of this agent expires, seconds since 1970-01-01 UTC.",
-      [("", Int(certificate.validUntil))])
+      "When a certificate expires, the first of several, seconds since 1970-01-01 UTC.",
+      (mine + authority + others).map { ("{of=\"\($0)\"}", Int($1)) })
   }
 
   var response: HTTPResponse {

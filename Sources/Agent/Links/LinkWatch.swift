@@ -36,6 +36,16 @@ struct LinkRecord: Sendable {
     }
   }
 
+  /// When the first certificate of the Key Managers and of the own server ends, of those that were seen.
+  var certificates: [(of: String, until: Int64)] {
+    let keyManagers = reports.flatMap(\.addresses).compactMap { $0.link?.notAfter }
+    // As the witnesses saw it.
+    let server = directions.flatMap(\.links).filter { $0.port == .server }.compactMap(\.validUntil)
+    return [("keyManager", keyManagers.min()), ("server", server.min())].compactMap { of, until in
+      until.map { (of, $0) }
+    }
+  }
+
   /// Whether a link does not work.
   var hasFailed: Bool { (forward + directions.map(\.verdict)).contains(.failed) }
 

@@ -176,7 +176,7 @@ package final class Witness: Sendable {
     text.family(
       "keyturn_witness_under_way", "gauge", "Nodes that are being connected back to.",
       [("", state.underWay)])
-    if let certificate { text.family(certificate) }
+    text.family(certificate)
     return text.response
   }
 }

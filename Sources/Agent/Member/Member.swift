@@ -128,7 +128,9 @@ final class Member: Sendable {
       state.update { if $0.vote?.rollout.id == id { $0.vote?.vote = vote } }
       switch vote {
       case .yes: timelines.note(id, .prepared, "")
-      case .no(let refusal): timelines.note(id, .refused, refusal.message)
+      case .no(let refusal):
+        site.refusals.note(.vote, refusal.code)
+        timelines.note(id, .refused, refusal.message)
       }
       timelines.keep()
     case .reply(let answer):

@@ -21,6 +21,8 @@ final class ProposalKeeper: Sendable {
     fileprivate(set) var refusal: (digest: Digest, refusal: Refusal)?
     /// What the first of the members knows, as it was heard last; nil on itself.
     fileprivate(set) var firstView: ProposalsView?
+    /// When what is proposed here changed last, or this agent was started.
+    fileprivate(set) var changed = Clock.now()
   }
 
   private static let tellMilliseconds = 2_000
@@ -72,7 +74,10 @@ final class ProposalKeeper: Sendable {
         change(&record)
         try site.records.proposal.save(record)
       }
-      state.update { [proposals, record] in ($0.proposals, $0.record) = (proposals, record) }
+      state.update { [proposals, record] state in
+        if state.proposals.own != proposals.own { state.changed = Clock.now() }
+        (state.proposals, state.record) = (proposals, record)
+      }
       var notBegun: Digest?
       for effect in effects {
         switch effect {
@@ -226,6 +231,15 @@ final class ProposalKeeper: Sendable {
 
   /// What is proposed here.
   var own: MemberProposal { state.withLock { $0.proposals.own } }
+
+  /// For how long what is proposed here has been so, or this agent has run; nil if nothing is proposed.
+  var ageMilliseconds: Int? {
+    state.withLock { state in
+      state.proposals.own.digest.map { _ in
+        max(0, Clock.now().milliseconds(since: state.changed))
+      }
+    }
+  }
 
   /// The proposals as this member knows them.
   func view() -> ProposalsView {

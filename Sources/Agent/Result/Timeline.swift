@@ -105,6 +105,22 @@ struct Timeline: Codable, Hashable {
       rollout: rollout, bootID: bootID, instant: instant)
   }
 
+  /// How long it took here from its first step to its last, and when that was, milliseconds and microseconds since
+  /// 1970-01-01 UTC; nil while it has not ended.
+  var end: (tookMilliseconds: Int, atMicroseconds: Int64)? {
+    guard outcome != nil, let first = events.first, let last = events.last else { return nil }
+    let took =
+      if let begun = first.instant, let ended = last.instant {
+        ended.milliseconds(since: begun)
+      } else {
+        // Its steps are on two boots.
+        Int(
+          clamping: last.realtimeMicroseconds.subtractingClamped(first.realtimeMicroseconds) / 1_000
+        )
+      }
+    return (max(0, took), last.realtimeMicroseconds)
+  }
+
   var entry: RolloutEntry {
     RolloutEntry(rollout: rollout, beganMicroseconds: beganMicroseconds, outcome: outcome)
   }

@@ -36,6 +36,9 @@ final class Timelines: Sendable {
       bootID: site.ports.process.bootID())
   }
 
+  /// The end of the last rollout here; nil if there was none, or one is under way.
+  var end: (tookMilliseconds: Int, atMicroseconds: Int64)? { current.withLock { $0?.end } }
+
   // MARK: the rollout that runs
 
   func begin(_ rollout: Rollout) {

@@ -16,7 +16,7 @@ package struct ProposalRow: Sendable, Codable, Hashable {
 }
 
 /// Where the proposal of a member stands.
-package enum ProposalPhase: String, Sendable, Codable, Hashable {
+package enum ProposalPhase: String, Sendable, Codable, Hashable, CaseIterable {
   case none
   /// Others are missing, or want something else.
   case waiting

@@ -130,9 +130,27 @@ struct HostJournal: JournalPort {
 /// What the kernel and the user database say.
 struct HostProcess: ProcessPort {
   private let boot: String
+  /// When this program was started, milliseconds since 1970-01-01 UTC, by the clock as it was then: nil if /proc does
+  /// not tell.
+  private let started: Int?
 
-  /// Reads the boot id once: it cannot change under a running process.
-  init() throws(FileFailure) { boot = try BootID.read() }
+  /// Reads once what cannot change under a running process.
+  init() throws(FileFailure) {
+    boot = try BootID.read()
+    started = (try? ProcessStatistics.own()).map { own in
+      let age = Clock.now().nanoseconds / 1_000_000 - Int64(own.startMilliseconds)
+      return Int(Clock.realtimeMicroseconds() / 1_000 - age)
+    }
+  }
+
+  func usage() -> ProcessUsage? {
+    guard let started, let own = try? ProcessStatistics.own(),
+      let descriptors = try? ProcessStatistics.openDescriptors()
+    else { return nil }
+    return ProcessUsage(
+      processorMilliseconds: own.processorMilliseconds, residentBytes: own.residentBytes,
+      openDescriptors: descriptors, startedMilliseconds: started)
+  }
 
   func environment(of pid: Int32) throws(Refusal) -> [EnvironmentVariable] {
     do throws(FileFailure) {

@@ -165,6 +165,7 @@ struct HostProcesses: ProcessPort {
   }
   func home(of user: String) -> String? { "/home/\(user)" }
   func bootID() -> String { host.bootID }
+  func usage() -> ProcessUsage? { nil }
   // The same program everywhere, always.
   func programMark(_ path: String) throws(Refusal) -> ProgramMark? {
     ProgramMark(device: 1, inode: 1, bytes: 1, modified: 1, changed: 1)

@@ -235,7 +235,8 @@ struct AgentSecretTests {
     let soon = node(until)
     #expect(rules(soon).allSatisfy { $0.contains("own-certificate") }, "\(rules(soon))")
     let metrics = String(decoding: soon.agent.metrics().body, as: UTF8.self)
-    #expect(metrics.contains("\nkeyturn_certificate_expiry_timestamp_seconds \(until)\n"))
+    let expiry = "keyturn_certificate_expiry_timestamp_seconds{of=\"agent\"} \(until)"
+    #expect(metrics.contains("\n\(expiry)\n"))
     #expect(rules(node(until + 40 * 86_400)).allSatisfy { !$0.contains("own-certificate") })
   }
 }

@@ -161,6 +161,11 @@ extension FakeNodeHost {
     }
     func home(of user: String) -> String? { "/home/\(user)" }
     func bootID() -> String { host.state.withLock { $0.boot } }
+    func usage() -> ProcessUsage? {
+      ProcessUsage(
+        processorMilliseconds: 1_234, residentBytes: 8 << 20, openDescriptors: 21,
+        startedMilliseconds: 1_790_000_000_500)
+    }
     private func program(_ path: String) -> FakeProgram? {
       host.state.withLock { path.hasPrefix("/proc/") ? $0.runningProgram : $0.program }
     }

@@ -7,10 +7,13 @@ package struct OwnCertificate: Sendable, Hashable {
   package var principal: Principal
   /// Its end, seconds since 1970-01-01 UTC.
   package var validUntil: Int64
+  /// The first end of the CA's certificates that are trusted, seconds since 1970-01-01 UTC; nil where that is not known.
+  package var authorityUntil: Int64?
 
-  package init(principal: Principal, validUntil: Int64) {
+  package init(principal: Principal, validUntil: Int64, authorityUntil: Int64? = nil) {
     self.principal = principal
     self.validUntil = validUntil
+    self.authorityUntil = authorityUntil
   }
 
   /// The finding at a time, seconds since 1970-01-01 UTC: a warning in its last

@@ -2,7 +2,7 @@
 package import Model
 
 /// How a rollout ended on one member.
-package enum OutcomeKind: String, Sendable, Codable, Hashable {
+package enum OutcomeKind: String, Sendable, Codable, Hashable, CaseIterable {
   /// Aborted before anything was touched.
   case aborted
   /// Restarted, the start was confirmed.
