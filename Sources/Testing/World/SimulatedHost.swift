@@ -227,7 +227,10 @@ final class SimulatedHost: @unchecked Sendable {
 
   /// What the member has promised, as its disk says; nil before its first start.
   var promised: ParticipantRecord? {
-    records["rollout"].flatMap { try? JSON.decode(ParticipantRecord.self, from: $0) }
+    // What the agent cannot read it does not go by.
+    damaged.contains("rollout")
+      ? nil
+      : records["rollout"].flatMap { try? JSON.decode(ParticipantRecord.self, from: $0) }
   }
 
   /// The key that is sealed here; nil if none.
