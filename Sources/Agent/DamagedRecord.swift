@@ -29,7 +29,7 @@ struct DamagedRecord: Sendable {
         case .collecting:
           "the result of a rollout that ended just before is worked out by the other nodes; the next rollout writes it again"
         case .proofs:
-          "the key proofs are taken from the other nodes again, within a minute"
+          "the key proofs are taken from the other nodes again, within a minute; where no node has one, none is made: it would vouch for whichever key is there now"
         }
       return "\(consequence), or move /var/lib/keyturn/\(rawValue) away and restart keyturnd"
     }

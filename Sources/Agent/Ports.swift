@@ -145,9 +145,9 @@ package protocol ProbePort: Sendable {
     _ settings: KeyManagerSettings, surroundings: ServerSurroundings, proofs: [KeyProof],
     deadline: Instant
   ) -> [EndpointReport]
-  /// A new key proof, made by the Key Managers of the settings and opened once.
+  /// A new key proof, made by a Key Manager of the settings that opens those that are known, and opened once.
   func makeKeyProof(
-    _ settings: KeyManagerSettings, surroundings: ServerSurroundings,
+    _ settings: KeyManagerSettings, surroundings: ServerSurroundings, known: [KeyProof],
     for binding: KeyProof.Binding, by node: String, deadline: Instant
   ) throws(Refusal) -> KeyProof
   /// Key Manager hosts without any settings: resolution, TCP, TLS, version and readiness.

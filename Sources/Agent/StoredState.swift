@@ -19,7 +19,7 @@ struct StoredState {
   private(set) var drift: [DriftLog.Entry] = []
   private(set) var results: [KeptResult] = []
   private(set) var proposal = ProposalRecord.forgotten
-  private(set) var proofs = KeyProofs()
+  private(set) var proofs: KeyProofs?
   private(set) var damage = RecordDamage()
 
   /// Blocks on the disk.
@@ -42,7 +42,6 @@ struct StoredState {
     results = use(.results, site) { () throws(Refusal) in try records.results.load() ?? [] } ?? []
     proofs =
       use(.proofs, site) { () throws(Refusal) in try records.proofs.load() ?? KeyProofs() }
-      ?? KeyProofs()
     _ = use(.collecting, site) { () throws(Refusal) in try records.collecting.load() }
     proposal =
       use(.proposal, site) { () throws(Refusal) in try records.proposal.load() ?? ProposalRecord() }

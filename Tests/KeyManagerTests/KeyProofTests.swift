@@ -190,8 +190,11 @@ struct KeyProofTests {
   func making() {
     typealias Word = KeyProofMaking.Word
     let members = ["a", "b", "c", "d", "e"]
-    func verdict(_ node: String, serving: Bool = true, _ heard: [Word]) -> KeyProofMaking.Verdict {
-      KeyProofMaking.verdict(node: node, isServing: serving, members: members, heard: heard)
+    func verdict(
+      _ node: String, serving: Bool = true, _ heard: [Word], isLate: Bool = false
+    ) -> KeyProofMaking.Verdict {
+      KeyProofMaking.verdict(
+        node: node, isServing: serving, members: members, heard: heard, isLate: isLate)
     }
     func words(_ names: String, serving: Bool = true) -> [Word] {
       names.map { Word(node: String($0), isServing: serving) }
@@ -201,10 +204,15 @@ struct KeyProofTests {
     #expect(verdict("b", words("ac")) == .wait("a makes it"))
     #expect(verdict("b", words("a", serving: false) + words("c")) == .make)
     #expect(verdict("b", words("cd")) == .make)
+    #expect(verdict("b", words("ac"), isLate: true) == .make)
+    #expect(
+      verdict("b", words("a"), isLate: true)
+        == .wait("only 2 of 5 nodes tell their proofs, 3 must"))
     #expect(
       verdict("a", serving: false, words("bcde"))
         == .wait("the server of a does not run with the sealed key"))
     #expect(
-      KeyProofMaking.verdict(node: "a", isServing: true, members: ["a"], heard: []) == .make)
+      KeyProofMaking.verdict(
+        node: "a", isServing: true, members: ["a"], heard: [], isLate: false) == .make)
   }
 }

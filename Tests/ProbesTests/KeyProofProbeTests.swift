@@ -17,14 +17,15 @@ import Threads
   init() throws { keyManagers = try StandInKeyManagers() }
 
   private func make(
-    hosts: [Int] = [0, 1], sseKey: String = "a", apiKey: String = StandInKeyManagers.user
+    hosts: [Int] = [0, 1], sseKey: String = "a", apiKey: String = StandInKeyManagers.user,
+    known: [KeyProof] = []
   ) throws(Refusal) -> KeyProof {
     let settings: KeyManagerSettings
     do { settings = try keyManagers.settings(apiKey: apiKey, sseKey: sseKey, hosts: hosts) } catch {
       preconditionFailure("the settings of a test are right")
     }
     return try KeyProofMaker.make(
-      settings, surroundings: keyManagers.surroundings, for: binding, by: "minio-1",
+      settings, surroundings: keyManagers.surroundings, known: known, for: binding, by: "minio-1",
       deadline: .inMilliseconds(20_000))
   }
 
@@ -189,6 +190,19 @@ import Threads
     #expect(refusal.message.contains("KEY:DECRYPT"))
   }
 
+  @Test("who makes one opens first what is known: it may be another host than the one looked at")
+  func known() throws {
+    let known = try make()
+    _ = try make(known: [known])
+    #expect(
+      keyManagers.hosts[0].commands(3) == ["KEY:GENERATE", "KEY:DECRYPT", "KEY:GENERATE"])
+    try keyManagers.setFaults(#""keys": {"a": {"bytes": "x"}}"#)
+    let refusal = try #require(refusal { () throws(Refusal) in try make(known: [known]) })
+    #expect(refusal.code == .guarded)
+    #expect(refusal.message.contains("does not open the key proof of version 1"))
+    #expect(keyManagers.hosts[0].commands(4).suffix(1) == ["KEY:DECRYPT"])
+  }
+
   @Test("none is made where the Key Manager ignores the associated data")
   func ignoring() throws {
     try keyManagers.setFaults(#""verifiesNothing": true"#)
@@ -224,6 +238,11 @@ import Threads
   func noDataKey() throws {
     try keyManagers.setDataKey(halves.0, halves.1)
     let proof = try make()
+    for framing in ["pieces", "truncated", "unframed"] {
+      try keyManagers.setDataKey(halves.0, halves.1, more: #", "framing": "\#(framing)""#)
+      _ = try look([proof])
+    }
+    try keyManagers.setDataKey(halves.0, halves.1)
     var texts = [String(decoding: JSON.encode(proof), as: UTF8.self), "\(proof)"]
     texts += try look([proof]).flatMap(\.stages).map(\.detail)
     try keyManagers.setDataKey(halves.0, halves.1, more: #", "verifiesNothing": true"#)

@@ -14,9 +14,12 @@ package enum KeyProofMaker {
   ///
   /// Changes nothing at the Key Manager: a data key is not kept there.
   ///
-  /// - Throws: `guarded` if a Key Manager does not open what another one has encrypted; else `keyManager`.
+  /// - Parameter known: what the very host that makes it must open first, over the same connection: behind a load balancer
+  ///   the next one may meet another host.
+  /// - Throws: `guarded` if a Key Manager does not open what another one has encrypted, or what is known; else
+  ///   `keyManager`.
   package static func make(
-    _ settings: KeyManagerSettings, surroundings: ServerSurroundings,
+    _ settings: KeyManagerSettings, surroundings: ServerSurroundings, known: [KeyProof],
     for binding: KeyProof.Binding, by node: String, deadline: Instant
   ) throws(Refusal) -> KeyProof {
     let probes = KeyManagerProbe.probes(settings, surroundings, [], deadline)
@@ -26,7 +29,7 @@ package enum KeyProofMaker {
       // Half of it is for the check.
       let probe = endpoint.with(share: 2 * (probes.count - index), until: deadline)
       do throws(ProbeFailure) {
-        let proof = try generate(probe, subject, settings, binding, node)
+        let proof = try generate(probe, subject, settings, known, binding, node)
         let others = probes[(index + 1)...] + probes[..<index]
         try check(proof, others + [endpoint], subject)
         return proof
@@ -40,12 +43,17 @@ package enum KeyProofMaker {
 
   private static func generate(
     _ probe: EndpointProbe, _ subject: EndpointProbe.Subject, _ settings: KeyManagerSettings,
-    _ binding: KeyProof.Binding, _ node: String
+    _ known: [KeyProof], _ binding: KeyProof.Binding, _ node: String
   ) throws(ProbeFailure) -> KeyProof {
     let request = GenerateKeyRequest(
       name: subject.sseKey, associatedData: binding.associatedData,
       length: UInt32(KeyProof.plaintextBytes))
     return try withSession(probe) { session throws(ProbeFailure) in
+      for proof in known {
+        try require(
+          try session.open(proof, subject),
+          orOther: "\(probe.endpoint) does not open the key proof of version \(proof.version)")
+      }
       var made: KeyProof?
       let answer = try session.send(Frame(.keyGenerate, request), subject) { key in
         guard key.ciphertext.count <= Limits.proofCiphertextBytes else { return }
@@ -73,16 +81,11 @@ package enum KeyProofMaker {
       let probe = endpoint.with(share: probes.count - index, until: endpoint.deadline)
       do throws(ProbeFailure) {
         return try withSession(probe) { session throws(ProbeFailure) in
-          switch try session.open(proof, subject) {
-          case .opened: break
-          case .otherKey(let text), .versionMissing(let text):
-            var failure = ProbeFailure(
-              "\(probe.endpoint) does not open what another Key Manager has encrypted just now with \(settingText(subject)): \(text); they do not have the same key"
-            )
-            failure.isOtherKey = true
-            throw failure
-          case .denied(let text), .failed(let text): throw ProbeFailure(text)
-          }
+          try require(
+            try session.open(proof, subject),
+            orOther:
+              "\(probe.endpoint) does not open what another Key Manager has encrypted just now with \(settingText(subject)), so they do not have the same key"
+          )
           // A ciphertext that opens with any associated data could be another program's.
           var other = proof
           other.binding.cluster += " "
@@ -99,6 +102,20 @@ package enum KeyProofMaker {
       }
     }
     throw failure
+  }
+
+  /// Throws if it is not opened.
+  private static func require(
+    _ opening: KeyManagerSession.Opening, orOther text: String
+  ) throws(ProbeFailure) {
+    switch opening {
+    case .opened: return
+    case .otherKey(let why), .versionMissing(let why):
+      var failure = ProbeFailure("\(text): \(why)")
+      failure.isOtherKey = true
+      throw failure
+    case .denied(let text), .failed(let text): throw ProbeFailure(text)
+    }
   }
 
   private static func settingText(_ subject: EndpointProbe.Subject) -> String {

@@ -52,6 +52,9 @@ final class ProbeConnection {
     self.host = host
   }
 
+  /// What has come of an answer that is not complete may be a data key.
+  deinit { parser.wipe() }
+
   /// Blocks until the answer is complete, or the deadline. After a failure the connection is over.
   func ask(_ request: HTTPRequest, until deadline: Instant) throws(ProbeFailure) -> HTTPResponse {
     staysOpen = false

@@ -160,7 +160,8 @@ final class Assessor: Sendable {
     var preflight = Preflight()
     if refusals.isEmpty && !findings.contains(where: { $0.severity == .error }) {
       preflight = checks.run(
-        view, merged, firstEnablement: holder == nil, createKey: request.createKey)
+        view, merged, firstEnablement: holder == nil, createKey: request.createKey,
+        isRollback: request.undoes != nil)
       findings += preflight.findings
     }
     findings.sort { $0.severity > $1.severity }

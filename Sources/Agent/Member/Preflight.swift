@@ -24,16 +24,19 @@ struct PreflightChecks: Sendable {
 
   /// Blocks up to twice the inventory's probe timeout, and while other nodes are asked.
   ///
-  /// - Parameter server: what the server would get.
+  /// - Parameters:
+  ///   - server: what the server would get.
+  ///   - isRollback: whether nobody would go back to the present settings.
   func run(
-    _ view: ServerView, _ server: ServerEnvironment?, firstEnablement: Bool, createKey: Bool
+    _ view: ServerView, _ server: ServerEnvironment?, firstEnablement: Bool, createKey: Bool,
+    isRollback: Bool
   ) -> Preflight {
     var preflight = Preflight()
     do throws(Refusal) {
       guard let settings = try KeyManagerSettings.parse(server?.variables ?? []) else {
         return preflight
       }
-      let known = proofs.toOpen().all
+      let known = proofs.toOpen()
       let deadline = deadline()
       let back = reversePath.begin(
         endpoints: settings.endpoints, server: view.arguments(server), deadline: deadline)
@@ -46,9 +49,10 @@ struct PreflightChecks: Sendable {
       {
         preflight.findings.append(standing)
       }
+      if known.isEmpty, let none = proofs.none { preflight.findings.append(none) }
       preflight.findings += back.findings(back.directions(reports))
       preflight.sight = KeyManagerSight(agreed: reports.flatMap(\.sights))
-      if !preflight.findings.contains(where: { $0.severity == .error }) {
+      if !isRollback, !preflight.findings.contains(where: { $0.severity == .error }) {
         compare(with: (settings, reports), known, view, &preflight)
       }
     } catch {
@@ -68,8 +72,10 @@ struct PreflightChecks: Sendable {
     with wanted: (settings: KeyManagerSettings, reports: [EndpointReport]), _ known: [KeyProof],
     _ view: ServerView, _ preflight: inout Preflight
   ) {
+    // What runs is what goes out of use, also where the file was edited since.
+    let running = (try? view.inForce()) ?? nil
     guard let server = view.server,
-      let present = try? KeyManagerSettings.parse(server.variables),
+      let present = try? KeyManagerSettings.parse(running ?? server.variables),
       KeySource(present) != KeySource(wanted.settings)
     else { return }
     let (old, new) = (present.apiKey.identity, wanted.settings.apiKey.identity)

@@ -8,31 +8,41 @@ internal import Threads
 /// Keeps the proofs of the sealed key: remembers what came of opening them, takes those of the other nodes, and makes
 /// those that nobody has (docs/decisions/0058-key-proofs.md).
 final class ProofKeeper: Sendable {
-  private struct State {
-    var kept: KeyProofs
+  struct State {
+    fileprivate(set) var kept: KeyProofs
     /// When all of them were opened last; nil if they were not since the agent's start.
     var openedAt: Instant?
+    /// Through which endpoints.
+    var openedThrough: [String] = []
     /// What is wrong; nil if nothing is, or while nothing is known.
     var problem: Finding?
     /// Another key that was seen, and may be there still; nil if none may.
     var alarm: KeyProofAlarm?
     /// Why one is missing still; nil if none is.
     var missing: String?
+    /// Since when; nil if none is.
+    var missingSince: Instant?
+    /// Whether one has been missing for so long that this is a warning.
+    func isLate(at now: Instant) -> Bool {
+      missingSince.map { now.milliseconds(since: $0) >= Limits.keyProofLateMilliseconds } ?? false
+    }
+    /// Whether the record of them is damaged, and none has been taken since: there may be one that does not open.
+    var isLost = false
     /// Whether most of the nodes said at the last look that they have no proof either.
     var isKnownEmpty = false
     /// Which host opened them last, by the endpoint that it answers for.
     var hosts: [String: String] = [:]
   }
 
-  private let site: Site
-  private let seals: SealKeeper
-  private let state: Lock<State>
+  let site: Site
+  let seals: SealKeeper
+  let state: Lock<State>
 
-  /// - Parameter kept: what the record says.
-  init(_ site: Site, seals: SealKeeper, kept: KeyProofs) {
+  /// - Parameter kept: what the record says; nil if it is damaged.
+  init(_ site: Site, seals: SealKeeper, kept: KeyProofs?) {
     self.site = site
     self.seals = seals
-    state = Lock(State(kept: kept))
+    state = Lock(State(kept: kept ?? KeyProofs(), isLost: kept == nil))
   }
 
   // MARK: what is known
@@ -44,11 +54,12 @@ final class ProofKeeper: Sendable {
 
   /// What a plan or a vote opens: the own proofs, or where there are none those of the other nodes, which may know what
   /// this node does not. Blocks while they are asked.
-  func toOpen() -> KeyProofs {
-    guard let seal = seals.seal else { return KeyProofs() }
+  func toOpen() -> [KeyProof] {
+    guard let seal = seals.seal else { return [] }
     let own = own
-    if !own.all.isEmpty || state.withLock({ $0.isKnownEmpty }) { return own }
-    return KeyProofs(askOthers(seal).flatMap(\.proofs.all))
+    if !own.all.isEmpty || state.withLock({ $0.isKnownEmpty }) { return own.all }
+    let told = ToldProofs(askOthers(seal).map { ($0.node, $0.proofs) }, except: own)
+    return told.all.prefix(Limits.keyProofs).map(\.proof)
   }
 
   /// What is wrong with the key, as it was seen last.
@@ -63,6 +74,19 @@ final class ProofKeeper: Sendable {
     return finding
   }
 
+  /// That a key is sealed and there is no proof of it; nil if there is one, and where no key is sealed.
+  var none: Finding? {
+    guard seals.seal != nil, own.all.isEmpty else { return nil }
+    let why = state.withLock { $0.missing }.map { " (\($0))" } ?? ""
+    return Finding(
+      .warning, rule: KeyProofs.missingRule, refusal: .keyManager, variable: "MINIO_KMS_SSE_KEY",
+      message:
+        "there is no key proof yet\(why): that the Key Managers have the very key that the cluster has encrypted with, and not one of its name, is not known",
+      remedy:
+        "`keyturn proof` shows what each node waits for; one is made within a minute of a confirmed start"
+    )
+  }
+
   /// Whether the next look should come soon: something is wrong, or a proof is missing.
   var isPressing: Bool { state.withLock { $0.problem != nil || $0.missing != nil } }
 
@@ -74,7 +98,7 @@ final class ProofKeeper: Sendable {
       KeyProofStatus(
         count: own.all.count, newestAtMicroseconds: own.all.last?.madeAt,
         openedSecondsAgo: state.openedAt.map { max(0, now.milliseconds(since: $0) / 1_000) },
-        missing: state.missing,
+        openedThrough: state.openedAt.map { _ in state.openedThrough }, missing: state.missing,
         problem: state.problem.flatMap { $0.severity == .error ? $0.statement : nil })
     }
   }
@@ -87,117 +111,21 @@ final class ProofKeeper: Sendable {
       status: status(at: Clock.now()))
   }
 
-  private func binding(_ seal: Seal) -> KeyProof.Binding {
+  func binding(_ seal: Seal) -> KeyProof.Binding {
     KeyProof.Binding(cluster: site.inventory.cluster, seal: seal.digest)
   }
 
   /// Whether the own server runs, is READY, and uses the sealed key.
-  private func isServing(_ record: SealRecord) -> Bool {
+  func isServing(_ record: SealRecord) -> Bool {
     guard let seal = record.seal else { return false }
     let view = seals.view(record)
     return view.isServing && view.runningKey == seal.key
   }
 
-  // MARK: a look
-
-  /// What a look at the Key Managers asked with, and what it saw.
-  struct Sight {
-    let settings: KeyManagerSettings
-    let surroundings: ServerSurroundings
-    /// Opened with the own proofs.
-    let reports: [EndpointReport]
-    let findings: [Finding]
-    /// Whether the running server gets to its key by these settings too, and not only its next start.
-    let isInForce: Bool
-  }
-
-  /// Draws the conclusions from a look of the background's: says what does not open, and sees that there is a proof of
-  /// the key as it is now. Blocks while other nodes are asked and while one is made, until the deadline.
-  func tend(_ sight: Sight, deadline: Instant) {
-    let record = seals.record()
-    guard let seal = record.seal else {
-      state.update { $0.alarm = nil }
-      return conclude(nil, missing: nil)
-    }
-    // That the settings name another key the key guard says; what was wrong with the sealed one stays wrong.
-    if sight.settings.key != seal.key { return }
-    let own = own
-    if let problem = alarm(sight.findings, sight.reports) { return conclude(problem, missing: nil) }
-    if sight.reports.contains(where: { $0[.proof]?.verdict == .fine }) { noteOpened(sight.reports) }
-    guard sight.reports.contains(where: \.answers) else {
-      // No Key Manager answers: nothing new is known of the key. What was wrong stays wrong.
-      return
-    }
-    let key = sight.reports.lazy.flatMap(\.sights).compactMap(\.key).first
-    let version: UInt32? =
-      if case .exists(let fingerprint)? = key { fingerprint.version } else { nil }
-    let source = KeySource(sight.settings)
-    if own.covers(version: version, source: source) { return conclude(nil, missing: nil) }
-    // Nothing is taken or made by the word of Key Managers that were not seen to open what there is.
-    guard own.all.isEmpty || sight.reports.contains(where: { $0[.proof]?.verdict == .fine }) else {
-      return
-    }
-
-    let heard = askOthers(seal)
-    let members = site.inventory.memberNames
-    state.update {
-      $0.isKnownEmpty =
-        heard.allSatisfy { $0.proofs.all.isEmpty }
-        && KeyProofMaking.isEnough(heard.count + 1, of: members)
-    }
-    let known = KeyProofs(heard.flatMap(\.proofs.all)).all.filter { !own.all.contains($0) }
-    if !known.isEmpty {
-      let reports = site.ports.probe.keyManagers(
-        sight.settings, surroundings: sight.surroundings, proofs: known, deadline: deadline)
-      let findings = KeyManagerJudgement.findings(
-        reports, settings: sight.settings, firstEnablement: false, createKey: false)
-      if let problem = alarm(findings, reports) { return conclude(problem, missing: nil) }
-      guard reports.contains(where: { $0[.proof]?.verdict == .fine }) else { return }
-      noteOpened(reports)
-      keep(known, of: seal, "taken from the other nodes")
-      if self.own.covers(version: version, source: source) { return conclude(nil, missing: nil) }
-    }
-    make(sight, seal, record, heard, deadline)
-  }
-
-  /// Makes one, if that is this node's task.
-  private func make(
-    _ sight: Sight, _ seal: Seal, _ record: SealRecord, _ heard: [KeyProofsAnswer],
-    _ deadline: Instant
-  ) {
-    let verdict = KeyProofMaking.verdict(
-      node: site.node, isServing: isServing(record), members: site.inventory.memberNames,
-      heard: heard.map { .init(node: $0.node, isServing: $0.isServing) })
-    switch verdict {
-    case .wait(let why): conclude(nil, missing: why)
-    // What a start would use has encrypted nothing yet.
-    case .make where !sight.isInForce:
-      conclude(nil, missing: "the running server gets to its key by other settings than the file's")
-    // A Key Manager that was not met this time has another key.
-    case .make where state.withLock { $0.alarm != nil }: conclude(nil, missing: nil)
-    case .make:
-      do throws(Refusal) {
-        let proof = try site.ports.probe.makeKeyProof(
-          sight.settings, surroundings: sight.surroundings, for: binding(seal), by: site.node,
-          deadline: deadline)
-        keep([proof], of: seal, "made")
-        // It was opened once, and those that there were have opened before.
-        state.update { $0.openedAt = Clock.now() }
-        conclude(nil, missing: nil)
-      } catch {
-        let isWrong = error.code == .guarded
-        conclude(
-          Finding(
-            isWrong ? .error : .warning,
-            rule: isWrong ? KeyProofJudgement.rule : "key-proof-missing",
-            refusal: error.code, variable: "MINIO_KMS_SSE_KEY", message: error.message),
-          missing: error.message)
-      }
-    }
-  }
+  // MARK: what a look has found
 
   /// What a look found of another key; nil if nothing.
-  private func alarm(_ findings: [Finding], _ reports: [EndpointReport]) -> Finding? {
+  func alarm(_ findings: [Finding], _ reports: [EndpointReport]) -> Finding? {
     guard var finding = findings.first(where: { $0.rule == KeyProofJudgement.rule }) else {
       return nil
     }
@@ -216,10 +144,21 @@ final class ProofKeeper: Sendable {
     }
   }
 
-  private func noteOpened(_ reports: [EndpointReport]) {
+  /// All proofs have opened in a look.
+  func noteOpened(_ reports: [EndpointReport]) {
     state.update { state in
       state.openedAt = Clock.now()
+      state.openedThrough = reports.filter { $0[.proof]?.verdict == .fine }.map(\.endpoint)
       state.alarm = state.alarm?.after(reports)
+      // Of endpoints that are asked no more nothing is kept.
+      state.hosts = state.hosts.filter { host in reports.contains { $0.endpoint == host.key } }
+    }
+    noteHosts(reports)
+  }
+
+  /// Which hosts have the right key.
+  func noteHosts(_ reports: [EndpointReport]) {
+    state.update { state in
       for report in reports where report[.proof]?.verdict == .fine {
         if let host = report.sights.lazy.compactMap(\.host).first {
           state.hosts[report.endpoint] = host
@@ -229,20 +168,32 @@ final class ProofKeeper: Sendable {
   }
 
   /// Remembers what came of a look, beside an alarm that stands. The watch tells what is new of it.
-  private func conclude(_ found: Finding?, missing: String?) {
+  func conclude(_ found: Finding?, missing: String?) {
+    let now = Clock.now()
     let isNew = state.update { state in
-      let problem = found ?? state.alarm?.finding
+      state.missingSince = missing == nil ? nil : state.missingSince ?? now
+      let late = state.isLate(at: now) ? missing.map(Self.late) : nil
+      let problem = found ?? state.alarm?.finding ?? late
       defer { (state.problem, state.missing) = (problem, missing) }
       return state.problem?.severity != problem?.severity
     }
     if isNew { site.ports.watch.wake() }
   }
 
-  private func keep(_ proofs: [KeyProof], of seal: Seal, _ how: String) {
+  /// What is wrong where a proof is missing for long.
+  private static func late(_ why: String) -> Finding {
+    Finding(
+      .warning, rule: KeyProofs.missingRule, refusal: .keyManager, variable: "MINIO_KMS_SSE_KEY",
+      message:
+        "no key proof of the key as it is now, for more than \(Limits.keyProofLateMilliseconds / 60_000) minutes: \(why)",
+      remedy: "`keyturn proof` shows what each node waits for")
+  }
+
+  func keep(_ proofs: [KeyProof], of seal: Seal, _ how: String) {
     let kept = state.update { state in
       var kept = state.kept.of(binding(seal))
       for proof in proofs { kept.add(proof) }
-      state.kept = kept
+      (state.kept, state.isLost) = (kept, false)
       return kept
     }
     do throws(Refusal) {
@@ -253,7 +204,7 @@ final class ProofKeeper: Sendable {
   }
 
   /// What those of the others say that answer and have the same seal. Blocks while they are asked.
-  private func askOthers(_ seal: Seal) -> [KeyProofsAnswer] {
+  func askOthers(_ seal: Seal) -> [KeyProofsAnswer] {
     let names = site.peers.names
     let answers = site.peers.ask(
       .keyProofs, of: names, .later, deadline: .inMilliseconds(Limits.peersMilliseconds))

@@ -30,12 +30,3 @@ package enum PublicKey {
     return written == length ? der : nil
   }
 }
-
-extension [UInt8] {
-  /// Overwrites the bytes with zeros, which the compiler may not leave out, and empties the array.
-  /// Copies that were made of it earlier stay as they are.
-  package mutating func wipe() {
-    withUnsafeMutableBytes { OPENSSL_cleanse($0.baseAddress, $0.count) }
-    removeAll()
-  }
-}

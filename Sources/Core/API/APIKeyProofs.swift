@@ -34,19 +34,22 @@ package struct KeyProofStatus: Sendable, Codable, Hashable {
   package var newestAtMicroseconds: Int64?
   /// How long ago all of them opened, seconds; nil if they have not since the agent's start.
   package var openedSecondsAgo: Int?
+  /// Through which endpoints, in the settings' words; nil if they have not, and from an older agent.
+  package var openedThrough: [String]?
   /// Why one is missing; nil if none is.
   package var missing: String?
   /// What is wrong with the key as it was seen last; nil if nothing is.
   package var problem: String?
 
   package init(
-    count: Int, newestAtMicroseconds: Int64?, openedSecondsAgo: Int?, missing: String?,
-    problem: String? = nil
+    count: Int, newestAtMicroseconds: Int64?, openedSecondsAgo: Int?,
+    openedThrough: [String]? = nil, missing: String?, problem: String? = nil
   ) {
     self.problem = problem
     self.count = count
     self.newestAtMicroseconds = newestAtMicroseconds
     self.openedSecondsAgo = openedSecondsAgo
+    self.openedThrough = openedThrough
     self.missing = missing
   }
 }

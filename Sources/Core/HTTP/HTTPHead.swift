@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Crypto
 internal import Model
 
 /// The head of an HTTP/1.1 message: its start line and header fields.
@@ -123,19 +124,5 @@ struct HTTPHeadReader {
         String(decoding: bytes[..<colon], as: UTF8.self), String(decoding: value, as: UTF8.self))
     }
     return head
-  }
-}
-
-extension [UInt8] {
-  /// Removes the first `count` bytes and leaves no copy of those that move.
-  mutating func dropWiping(_ count: Int) {
-    withUnsafeMutableBytes { bytes in
-      let rest = bytes.count - count
-      guard rest > 0, let start = bytes.baseAddress else { return }
-      bytes.copyMemory(from: UnsafeRawBufferPointer(start: start + count, count: rest))
-      UnsafeMutableRawBufferPointer(rebasing: bytes[rest...]).initializeMemory(
-        as: UInt8.self, repeating: 0)
-    }
-    removeLast(count)
   }
 }

@@ -50,8 +50,21 @@ package struct HTTPResponseParser: Sendable {
     if buffer.isEmpty {
       buffer = bytes
     } else {
-      buffer += bytes
+      buffer.appendWiping(bytes)
       bytes.wipe()
+    }
+  }
+
+  /// Wipes what has come of a response that will not be taken.
+  package mutating func wipe() {
+    buffer.wipe()
+    let left = state
+    state = .head
+    switch left {
+    case .head: break
+    case .length(var response, _), .chunkSize(var response), .chunk(var response, _),
+      .trailer(var response, _), .untilEnd(var response):
+      response.body.wipe()
     }
   }
 
@@ -87,8 +100,10 @@ package struct HTTPResponseParser: Sendable {
         state = size == 0 ? .trailer(response, lines: 0) : .chunk(response, size)
       case .chunk(var response, let size):
         guard buffer.count >= size + 2 else { return nil }
+        // With the other reference gone the body grows in place, or is wiped where it was.
+        state = .head
         var chunk = take(size)
-        response.body += chunk
+        response.body.appendWiping(chunk)
         chunk.wipe()
         guard take(2) == [0x0D, 0x0A] else {
           throw HTTPViolation(502, "a chunk is longer than its size says")
@@ -106,7 +121,8 @@ package struct HTTPResponseParser: Sendable {
         state = .trailer(response, lines: lines + 1)
       case .untilEnd(var response):
         try checkBody(response.body.count + buffer.count)
-        response.body += buffer
+        state = .head
+        response.body.appendWiping(buffer)
         buffer.wipe()
         state = .untilEnd(response)
         return nil

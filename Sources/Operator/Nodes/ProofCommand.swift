@@ -136,9 +136,7 @@ struct ProofCommand: Command {
       })
     context.tellFailures(rows)
     let wrong = rows.flatMap { row in
-      (row.answer?.findings ?? []).filter {
-        $0.severity == .error && Self.rules.contains($0.rule)
-      }.map { (name: row.name, finding: $0) }
+      KeyProofJudgement.decisive(row.answer?.findings ?? []).map { (name: row.name, finding: $0) }
     }
     for line in NodeNames.lines(wrong.map { (name: $0.name, value: $0.finding.statement) }) {
       context.console.message(.error, line)
@@ -146,7 +144,7 @@ struct ProofCommand: Command {
     let nodes = NodeResult.answers(
       rows,
       reason: { answer in
-        answer.findings.first { Self.rules.contains($0.rule) }?.statement
+        KeyProofJudgement.decisive(answer.findings).first?.statement
       }
     ) { answer in
       !answer.endpoints.isEmpty
@@ -168,11 +166,6 @@ struct ProofCommand: Command {
     }
     return CommandResult(.failed, nodes: nodes)
   }
-
-  /// What says that the key is another one, that it is gone, or that it may not be used.
-  private static let rules: Set = [
-    KeyProofJudgement.rule, "kms-key-missing", "kms-identity-denied",
-  ]
 
   private static func openingFields(_ answer: CheckAnswer) -> JSONObject {
     [

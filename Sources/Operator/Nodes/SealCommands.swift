@@ -14,7 +14,14 @@ struct SealShowCommand: Command {
     name: "seal show",
     summary:
       "show the seal of each node: which SSE key can never be changed, and whether all agree",
-    examples: [("keyturn seal show", "key, enclave, rollout, digest")],
+    details: """
+      Below the seals it shows the key proofs: which nodes keep each, who made it when, and when and through which
+      Key Managers it opened last.
+      """,
+    examples: [
+      ("keyturn seal show", "key, enclave, rollout, digest, and the key proofs"),
+      ("keyturn seal show --json", "the same for an auditor"),
+    ],
     exitCodes: [.done, .failed, .unknown] + ExitCode.ownFault)
 
   let context: CommandContext
@@ -24,8 +31,10 @@ struct SealShowCommand: Command {
     let cluster = try context.cluster(options)
     let rows = context.ask(cluster, .seal)
     context.console.events("seal", rows, fields: Self.fields)
+    let proofs = rows.contains { $0.answer?.seal != nil } ? context.ask(cluster, .keyProofs) : []
     let header = ["NODE", "SSE KEY", "ENCLAVE", "ROLLOUT", "DIGEST", "STATE"]
     context.console.table(header, rows.map(Self.cells))
+    KeyProofTable(answers: proofs.compactMap(\.answer)).tell(context.console)
     context.console.errors(
       rows.map { (name: $0.name, message: $0.failure?.message ?? $0.answer?.problem) })
     let views = rows.compactMap(\.answer)

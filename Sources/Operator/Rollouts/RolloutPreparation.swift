@@ -111,8 +111,9 @@ struct RolloutPreparation {
         "the nodes do not all change from one identity to one other: keyturn plan --api-key-file FILE shows what each has"
       )
     }
-    let lesser = answers.lazy.flatMap(\.findings).first { $0.rule == KeySourceChange.lesserRule }
-    return lesser.map { Refusal(.keyManager, $0.statement) }
+    let unproven = [KeySourceChange.lesserRule, KeyProofs.missingRule]
+    let finding = answers.lazy.flatMap(\.findings).first { unproven.contains($0.rule) }
+    return finding.map { Refusal(.keyManager, $0.statement) }
   }
 
   /// An agent's credentials and an operator's have the same place where none is named.

@@ -59,8 +59,8 @@ struct RolloutProcedure {
   private func roll(
     _ cluster: Cluster, _ request: RolloutRequest, _ plan: ClusterPlan
   ) throws(Refusal) -> CommandResult {
-    let report = RolloutReport(
-      context: context, cluster: cluster, retiredIdentity: plan.retiredIdentity)
+    var report = RolloutReport(
+      context: context, cluster: cluster, retiredIdentity: RetiredIdentity(plan))
     let end = try cluster.undertaking.run(
       request, on: plan, rollback: rollback, forcesRestart: forcesRestart, context.interruption,
       report)
@@ -72,6 +72,10 @@ struct RolloutProcedure {
       {
         return try join(active, cluster)
       }
+    }
+    if end.result.ending == .confirmed {
+      // Reads only: whether a rollback would find its key by the old identity.
+      report.retiredIdentity?.learn(from: cluster.undertaking.ask(RolloutRequest(kind: .rollback)))
     }
     switch end.aftermath {
     case .confirmed, nil: return report.end(end.rollout, end.result, held: nil)

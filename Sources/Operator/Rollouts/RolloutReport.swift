@@ -9,7 +9,7 @@ struct RolloutReport: UndertakingObserver {
   let context: CommandContext
   let cluster: Cluster
   /// The identity that no node uses any more once every start is confirmed; nil if there is none.
-  var retiredIdentity: String?
+  var retiredIdentity: RetiredIdentity?
 
   private var console: Console { context.console }
 

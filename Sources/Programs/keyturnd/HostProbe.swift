@@ -18,11 +18,12 @@ struct HostProbe: ProbePort {
   }
 
   func makeKeyProof(
-    _ settings: KeyManagerSettings, surroundings: ServerSurroundings,
+    _ settings: KeyManagerSettings, surroundings: ServerSurroundings, known: [KeyProof],
     for binding: KeyProof.Binding, by node: String, deadline: Instant
   ) throws(Refusal) -> KeyProof {
     try KeyProofMaker.make(
-      settings, surroundings: surroundings, for: binding, by: node, deadline: deadline)
+      settings, surroundings: surroundings, known: known, for: binding, by: node,
+      deadline: deadline)
   }
 
   func keyManagers(

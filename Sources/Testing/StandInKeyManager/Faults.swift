@@ -36,8 +36,8 @@ struct Faults: Codable, Sendable {
   var slowMilliseconds: Int?
   /// The status and text of the answers to a command, or to all that are not named: `*`.
   var answers: [String: Answer]?
-  /// `chunked`, `unframed` (without a length), `truncated`, `oversized` or `trailing` (something
-  /// behind the frame).
+  /// `chunked`, `unframed` (without a length), `truncated`, `oversized`, `trailing` (something behind
+  /// the frame) or `pieces` (a TLS record for every 100 bytes).
   var framing: String?
   var contentType: String?
   /// How errors are written: `protobuf`, `json` or `text`.

@@ -83,8 +83,12 @@ struct Server: Sendable {
         if let delay = faults.slowMilliseconds { Clock.sleep(until: .inMilliseconds(delay)) }
         let answer = answer(request, client, faults)
         let closes = request.closes || faults.framing == "unframed"
-        try connection.write(
-          Self.bytes(answer, closes: closes, faults), until: .inMilliseconds(10_000))
+        var rest = Self.bytes(answer, closes: closes, faults)[...]
+        while !rest.isEmpty {
+          let piece = rest.prefix(faults.framing == "pieces" ? 100 : rest.count)
+          try connection.write(Array(piece), until: .inMilliseconds(10_000))
+          rest = rest.dropFirst(piece.count)
+        }
         if closes {
           connection.close(until: .inMilliseconds(1_000))
           return socket.finish(until: .inMilliseconds(1_000))

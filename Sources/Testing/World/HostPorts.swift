@@ -215,7 +215,7 @@ struct HostProbes: ProbePort {
     return settings.endpoints.map { report($0.text, opening: proofs) }
   }
   func makeKeyProof(
-    _ settings: KeyManagerSettings, surroundings: ServerSurroundings,
+    _ settings: KeyManagerSettings, surroundings: ServerSurroundings, known: [KeyProof],
     for binding: KeyProof.Binding, by node: String, deadline: Instant
   ) throws(Refusal) -> KeyProof {
     host.take(upTo: 1_000)

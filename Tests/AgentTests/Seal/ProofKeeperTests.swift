@@ -71,7 +71,7 @@ struct ProofKeeperTests {
     cluster.lookAtLinks()
     #expect(cluster.made == [0, 0])
     #expect(cluster[0].agent.status().keyProofs == nil)
-    #expect(cluster[0].agent.proofs.toOpen().all.isEmpty)
+    #expect(cluster[0].agent.proofs.toOpen().isEmpty)
   }
 
   @Test(
@@ -174,6 +174,90 @@ struct ProofKeeperTests {
     cluster.lookAtLinks([1])
     #expect(cluster.proofs[1] == cluster.proofs[0])
     #expect(cluster.rules(1).isEmpty, "\(cluster.rules(1))")
+  }
+
+  @Test("a node that alone tells a proof that does not open is named, and alarms nobody")
+  func lie() throws {
+    var cluster = try Cluster.sealed()
+    cluster.lookAtLinks()
+    let proof = try #require(cluster.proofs[0].all.first)
+    cluster[1].host.state.update { $0.records["proofs"] = nil }
+    cluster.restart(1)
+    cluster.network.hooks.update {
+      $0.rewrite = { node, body in
+        guard node == "minio-3", var answer = try? JSON.decode(KeyProofsAnswer.self, from: body)
+        else { return body }
+        var lie = proof
+        lie.ciphertext = [9, 9]
+        answer.proofs = KeyProofs([lie])
+        return JSON.encode(answer)
+      }
+    }
+    cluster.lookAtLinks([1])
+    #expect(cluster.proofs[1].all == [proof])
+    let problem = try #require(cluster[1].agent.proofs.problem)
+    #expect(problem.severity == .warning)
+    #expect(problem.message.hasPrefix("minio-3 keeps a key proof that no Key Manager opens"))
+  }
+
+  @Test("a node whose record of them is damaged makes none: there may be one that does not open")
+  func damagedAlone() throws {
+    var cluster = try Cluster.sealed(1)
+    cluster.lookAtLinks()
+    cluster[0].host.state.update { $0.records["proofs"] = Array("[{".utf8) }
+    cluster.restart(0)
+    cluster.exchangeKey()
+    cluster.lookAtLinks()
+    #expect(cluster.made == [1] && cluster.proofs[0].all.isEmpty)
+    #expect(
+      cluster[0].agent.status().keyProofs?.missing
+        == "the record of the key proofs of minio-1 is damaged")
+    #expect(cluster.rules(0).contains("damaged-record"))
+    // A person has looked at it.
+    cluster[0].host.state.update { $0.records["proofs"] = nil }
+    cluster.restart(0)
+    cluster.lookAtLinks()
+    #expect(cluster.made == [2])
+  }
+
+  @Test(
+    "the proofs that a person has moved away on all nodes are made once more, of the key as it is")
+  func forgotten() throws {
+    var cluster = try Cluster.sealed()
+    cluster.lookAtLinks()
+    cluster.exchangeKey()
+    cluster.lookAtLinks()
+    #expect(cluster.rules(0) == ["key-proof"])
+    for node in 0...2 { cluster[node].host.state.update { $0.records["proofs"] = nil } }
+    for node in 0...2 { cluster.restart(node) }
+    cluster.lookAtLinks()
+    #expect(cluster.rules(0).isEmpty && cluster.made == [2, 0, 0])
+    #expect(try cluster.refusals(other).allSatisfy { $0 == nil })
+  }
+
+  @Test("a plan warns that there is no proof yet, until there is one")
+  func noneYet() throws {
+    let cluster = try Cluster.sealed()
+    let finding = try #require(
+      try cluster[0].plan(other).findings.first { $0.rule == "key-proof-missing" })
+    #expect(finding.severity == .warning && finding.message.hasPrefix("there is no key proof yet"))
+    cluster.lookAtLinks()
+    #expect(try cluster[0].plan(other).findings.allSatisfy { $0.rule != "key-proof-missing" })
+  }
+
+  @Test("a start is not confirmed with another key than the one that was voted with")
+  func exchangedAfterVote() throws {
+    let cluster = try Cluster.sealed()
+    cluster.lookAtLinks()
+    for node in cluster.nodes {
+      node.host.state.update { $0.onRestart = { $0.key = SimulatedKey(bytes: 2) } }
+    }
+    let ended = try cluster.apply(other, id: secondID)
+    #expect(ended.votes == [nil, nil, nil])
+    #expect(ended.outcomes == [.failed, .failed, .failed])
+    let outcome = try #require(cluster[0].agent.status().lastOutcome)
+    #expect(outcome.reason.contains("has another key"), "\(outcome.reason)")
+    #expect(outcome.failure.map { $0.kind == .otherKey } == true)
   }
 
   @Test("what another node says is of another seal, or of another node, is not taken")

@@ -211,7 +211,7 @@ extension FakeNodeHost {
       }
     }
     func makeKeyProof(
-      _ settings: KeyManagerSettings, surroundings: ServerSurroundings,
+      _ settings: KeyManagerSettings, surroundings: ServerSurroundings, known: [KeyProof],
       for binding: KeyProof.Binding, by node: String, deadline: Instant
     ) throws(Refusal) -> KeyProof {
       let (key, failure) = host.state.update { state in

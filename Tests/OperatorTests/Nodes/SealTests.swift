@@ -2,10 +2,12 @@
 import API
 import Coordination
 import Crypto
+import KeyManager
 import Model
 @testable import Operator
 @testable import Rollout
 import Testing
+import Threads
 
 @Suite("keyturn seal") struct SealCommandTests {
   private static let other = Seal(
@@ -30,6 +32,34 @@ import Testing
       (FakeAgent("minio-3", .unreachable), .unknown),
     ] { #expect(Sample.run("seal show", agents(third: third)).code == expected) }
     #expect(Sample.run("seal show", Sample.names.map { FakeAgent($0) }).code == .done)
+  }
+
+  @Test("show has each key proof once: who keeps it, who has opened it, and through what")
+  func keyProofs() throws {
+    let binding = KeyProof.Binding(cluster: "prod", seal: Sample.seal.digest)
+    let proof = KeyProof(
+      binding: binding, version: 3, source: .sha256([1]), ciphertext: [1], commitment: .sha256([2]),
+      madeBy: "minio-1", madeAt: 1_790_000_000_000_000)
+    let agents = agents(third: FakeAgent("minio-3", sealed: Sample.seal))
+    for (index, agent) in agents.enumerated() {
+      agent.keyProofs.update {
+        $0 = KeyProofsAnswer(
+          node: agent.name, seal: Sample.seal.digest, isServing: true, proofs: KeyProofs([proof]),
+          status: KeyProofStatus(
+            count: 1, newestAtMicroseconds: proof.madeAt,
+            openedSecondsAgo: index == 2 ? nil : 10 + index,
+            openedThrough: index == 2 ? nil : ["https://kms-1:7373"], missing: nil))
+      }
+    }
+    let shown = Sample.run("seal show", agents)
+    #expect(shown.code == .done)
+    let row = try #require(
+      shown.host.output.split(separator: "\n").first { $0.contains(proof.digest.hex.prefix(12)) })
+    for words in [
+      "3", "2026-09-21T", "minio-[1-4]", "10 to 13 s ago, not on minio-3", "https://kms-1:7373",
+    ] { #expect(row.contains(words), "\(words): \(row)") }
+    let told = Sample.run("seal show --json", agents).host.output
+    #expect(told.contains(proof.digest.hex) && told.contains(#""openedSecondsAgo""#))
   }
 
   @Test(

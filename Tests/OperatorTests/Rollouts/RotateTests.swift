@@ -12,7 +12,8 @@ import Testing
   private static let new = "h1:apx4gmz6zTaxSdQXbZ8xEOnWkIYMyS7rkO630DkWHVk"
 
   private func agents(
-    changesOn names: [String] = Sample.names, seal: Seal? = Sample.seal, findings: [Finding] = []
+    changesOn names: [String] = Sample.names, seal: Seal? = Sample.seal, findings: [Finding] = [],
+    rollback: Refusal? = nil
   ) -> [FakeAgent] {
     Sample.names.map { name in
       var plan = PlanAnswer.sample(name, seal: seal, key: Sample.seal.key)
@@ -20,7 +21,7 @@ import Testing
       if names.contains(name) {
         plan.identities = IdentityChange(present: Self.old, wanted: Self.new)
       }
-      return FakeAgent(name, plan: plan, sealed: seal)
+      return FakeAgent(name, plan: plan, sealed: seal, undoRefusal: rollback)
     }
   }
 
@@ -33,9 +34,21 @@ import Testing
   func rotated() {
     let (code, host) = rotate(agents())
     #expect(code == .done, "\(host.errors)")
-    #expect(host.output.contains("identity \(Self.old) is used by no node any more"))
-    #expect(host.output.contains("minkms rm-identity \(Self.old)"))
+    #expect(
+      host.output.contains(
+        "identity \(Self.old) is used by no node any more; asked once more it still opens the key"))
+    #expect(
+      host.output.contains("minkms rm-identity \(Self.old) --enclave \(Sample.seal.key.enclave)"))
     #expect(!(host.output + host.errors).contains(Sample.apiKey))
+  }
+
+  @Test("where the old identity is gone already it says that a rollback to it is refused")
+  func goneAlready() {
+    let (code, host) = rotate(agents(rollback: Refusal(.keyManager, "KEY:DECRYPT: access denied")))
+    #expect(code == .done, "\(host.errors)")
+    #expect(
+      host.output.contains("a rollback to it is refused: minio-[1-4]: KEY:DECRYPT: access denied"),
+      "\(host.output)")
   }
 
   @Test("apply with another API key says the same, and with anything else nothing of it")
@@ -58,10 +71,12 @@ import Testing
     }
   }
 
-  @Test("it is refused where the new identity may do less than the old one")
-  func lesser() {
+  @Test(
+    "it is refused where the new identity may do less than the old one, and where nothing is proven",
+    arguments: ["kms-identity-lesser", "key-proof-missing"])
+  func lesser(rule: String) {
     let finding = Finding(
-      .warning, rule: "kms-identity-lesser", refusal: .keyManager,
+      .warning, rule: rule, refusal: .keyManager,
       message: "identity \(Self.new) may not KEY:STATUS")
     let (code, host) = rotate(agents(findings: [finding]))
     #expect(code == .keyManagerRefused)

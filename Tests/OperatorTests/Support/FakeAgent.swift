@@ -176,10 +176,10 @@ final class FakeAgent: AgentLink {
     return answer
   }
 
-  /// What is posted with a request.
   /// What it says of the key proofs; nil for none.
   let keyProofs = Lock<KeyProofsAnswer?>(nil)
 
+  /// What is posted with a request.
   private func body<Body, Answer>(of request: AgentRequest<Answer>) -> Body {
     guard let body = request.body as? Body else {
       preconditionFailure("\(request.route) is posted with a \(Body.self)")
@@ -203,7 +203,10 @@ final class FakeAgent: AgentLink {
       return ClockReading(received: now, sent: now, bootID: "boot", realtimeMicroseconds: 0)
     case .plan:
       let asked: PlanRequest = body(of: request)
-      var answer = asked.request.undoes == nil ? plan : undoPlan
+      let goesBack =
+        asked.request.undoes != nil
+        || asked.request.kind == .rollback && undoPlan.refusal != nil
+      var answer = goesBack ? undoPlan : plan
       answer.epoch = max(answer.epoch, state.withLock { $0.participant.record.highestEpoch })
       return answer
     case .check:

@@ -132,10 +132,16 @@ package enum Limits {
   package static let programLookMilliseconds = 3_000
   /// Key proofs that a node keeps, and that it takes in one answer of another.
   package static let keyProofs = 4
+  /// Key proofs of other nodes that a node opens in one look.
+  package static let toldKeyProofs = 16
+  /// How long a key proof may be missing until that is a warning, and until the next node makes it, milliseconds.
+  package static let keyProofLateMilliseconds = 600_000
   /// The encrypted data key of one, bytes.
   package static let proofCiphertextBytes = 2_048
   /// Looks after which another key that is not met again is taken to be gone: a minute, as they are then.
   package static let keyProofAlarmLooks = 6
+  /// Hosts behind one name of which an alarm keeps that they have another key.
+  package static let keyProofAlarmHosts = 16
   /// Endpoints in MINIO_KMS_SERVER after expansion of `{1...3}`.
   package static let keyManagerEndpoints = 64
   /// Hosts of a list such as MINIO_VOLUMES that are compared with each other.

@@ -17,7 +17,8 @@ package struct StartFailure: Sendable, Hashable, Codable, CustomStringConvertibl
     case otherEnvironment
     /// The server runs, and the Key Manager refuses it the key.
     case keyRefused
-    /// The new main process uses another key than the sealed one, or the start guard did not run.
+    /// The new main process uses another key than the sealed one, the start guard did not run, or the Key Manager
+    /// has another key of that name.
     case otherKey
     case stopDeadline
     case startDeadline

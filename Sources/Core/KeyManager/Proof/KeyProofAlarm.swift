@@ -21,7 +21,9 @@ package struct KeyProofAlarm: Sendable, Hashable {
     let right = reports.hosts { $0.verdict == .fine }
     hosts = (before?.hosts ?? []).filter { !right.contains($0) }
     let wrong = reports.hosts { $0.reason?.isOfOtherKey ?? false }
-    for host in wrong where !hosts.contains(host) { hosts.append(host) }
+    for host in wrong where !hosts.contains(host) && hosts.count < Limits.keyProofAlarmHosts {
+      hosts.append(host)
+    }
   }
 
   /// What is left of it after a look in which nothing was wrong; nil if it is over.

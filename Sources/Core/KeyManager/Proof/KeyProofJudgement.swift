@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Model
+package import Model
 
 /// What it means that a Key Manager opens the key proofs, or does not. Pure.
 ///
@@ -8,6 +8,13 @@ internal import Model
 package enum KeyProofJudgement {
   /// What the judgement's finding is called of a key that is another one.
   package static let rule = "kms-key-other"
+
+  /// What says for certain that a server could not read what it has encrypted: the key is another one, it is gone, or it
+  /// may not be used.
+  package static func decisive(_ findings: [Finding]) -> [Finding] {
+    findings.filter { $0.severity == .error && decisiveRules.contains($0.rule) }
+  }
+  private static let decisiveRules: Set = [rule, "kms-key-missing", "kms-identity-denied"]
 
   /// What stands against the settings.
   ///

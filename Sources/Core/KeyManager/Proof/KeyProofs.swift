@@ -5,6 +5,9 @@ internal import Model
 /// The key proofs that a node keeps, of one seal: the first that was ever made, and the newest of each version of the
 /// key and each way to it.
 package struct KeyProofs: Sendable, Hashable {
+  /// The finding of a proof that is missing.
+  package static let missingRule = "key-proof-missing"
+
   /// The oldest first.
   package private(set) var all: [KeyProof]
 
@@ -106,8 +109,10 @@ package enum KeyProofMaking {
   ///   - members: all, in the inventory's order.
   ///   - isServing: whether this node's server runs, is READY, and uses the sealed key.
   ///   - heard: who answered of the others, sealed with the same seal.
+  ///   - isLate: whether it has been missing for so long that whose task it is seems unable to. Two that are made at
+  ///     once are both right.
   package static func verdict(
-    node: String, isServing: Bool, members: [String], heard: [Word]
+    node: String, isServing: Bool, members: [String], heard: [Word], isLate: Bool
   ) -> Verdict {
     guard isServing else {
       return .wait("the server of \(node) does not run with the sealed key")
@@ -119,7 +124,9 @@ package enum KeyProofMaking {
       )
     }
     let makers = Set(heard.filter(\.isServing).map(\.node) + [node])
-    guard let first = members.first(where: makers.contains), first != node else { return .make }
+    guard !isLate, let first = members.first(where: makers.contains), first != node else {
+      return .make
+    }
     return .wait("\(first) makes it")
   }
 

@@ -53,6 +53,17 @@ extension StartFailure {
         + "`keyturn restart`")
   }
 
+  /// The key of that name does not decrypt what the cluster has encrypted.
+  static func keyNotProven(_ what: String, phase: RolloutPhase) -> StartFailure {
+    StartFailure(
+      kind: .otherKey, phase: phase, reason: "the server runs, and must not be written to: \(what)",
+      cause: "the Key Manager's state, or the rights of the identity, were changed after the vote",
+      remedy:
+        "keep clients from writing, restart nothing, and undo that change; `keyturn proof --now` "
+        + "shows when the key is right, then `keyturn confirm`",
+      passedKeyManager: true)
+  }
+
   /// Lines of the log may be missing.
   static func linesLost(_ loss: String) -> StartFailure {
     StartFailure(

@@ -36,7 +36,7 @@ extension Ending {
   ///   - identity: the identity at the Key Manager that no node uses any more where every start is
   ///     confirmed; nil if there is none.
   static func committed(
-    _ rollout: Committed, held: String?, retires identity: String? = nil
+    _ rollout: Committed, held: String?, retires identity: RetiredIdentity? = nil
   ) -> Ending {
     let (all, good) = (rollout.members, rollout.members(.confirmed))
     var ending = Ending(headline: headline(rollout), inForce: place(rollout))
@@ -45,10 +45,10 @@ extension Ending {
       ending.isGood = true
       ending.next = [Step(command: "keyturn show \(rollout.id)", purpose: "its steps and times")]
       if let identity {
-        ending.inForce.append("identity \(identity) is used by no node any more")
+        ending.inForce.append(identity.text)
         ending.next.append(
           Step(
-            command: "minkms rm-identity \(identity)",
+            command: identity.removal,
             purpose: "at the Key Manager; no earlier generation can be gone back to after that"))
       }
       return ending
