@@ -191,10 +191,11 @@ struct KeyProofTests {
     typealias Word = KeyProofMaking.Word
     let members = ["a", "b", "c", "d", "e"]
     func verdict(
-      _ node: String, serving: Bool = true, _ heard: [Word], isLate: Bool = false
+      _ node: String, serving: Bool = true, _ heard: [Word], missing minutes: Int = 0
     ) -> KeyProofMaking.Verdict {
       KeyProofMaking.verdict(
-        node: node, isServing: serving, members: members, heard: heard, isLate: isLate)
+        node: node, isServing: serving, members: members, heard: heard,
+        missingMilliseconds: minutes * 60_000)
     }
     func words(_ names: String, serving: Bool = true) -> [Word] {
       names.map { Word(node: String($0), isServing: serving) }
@@ -204,15 +205,20 @@ struct KeyProofTests {
     #expect(verdict("b", words("ac")) == .wait("a makes it"))
     #expect(verdict("b", words("a", serving: false) + words("c")) == .make)
     #expect(verdict("b", words("cd")) == .make)
-    #expect(verdict("b", words("ac"), isLate: true) == .make)
+    // Whose task it is does not do it: the next one does after ten minutes, then the one after.
+    #expect(verdict("b", words("ac"), missing: 9) == .wait("a makes it"))
+    #expect(verdict("b", words("ac"), missing: 10) == .make)
+    #expect(verdict("c", words("ab"), missing: 10) == .wait("a makes it"))
+    #expect(verdict("c", words("ab"), missing: 20) == .make)
+    #expect(verdict("c", words("ab"), missing: 1_000_000) == .make)
     #expect(
-      verdict("b", words("a"), isLate: true)
+      verdict("b", words("a"), missing: 10)
         == .wait("only 2 of 5 nodes tell their proofs, 3 must"))
     #expect(
       verdict("a", serving: false, words("bcde"))
         == .wait("the server of a does not run with the sealed key"))
     #expect(
       KeyProofMaking.verdict(
-        node: "a", isServing: true, members: ["a"], heard: [], isLate: false) == .make)
+        node: "a", isServing: true, members: ["a"], heard: [], missingMilliseconds: 0) == .make)
   }
 }

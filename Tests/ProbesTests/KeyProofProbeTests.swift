@@ -238,7 +238,7 @@ import Threads
   func noDataKey() throws {
     try keyManagers.setDataKey(halves.0, halves.1)
     let proof = try make()
-    for framing in ["pieces", "truncated", "unframed"] {
+    for framing in ["pieces", "truncated", "trailing", "chunked", "unframed"] {
       try keyManagers.setDataKey(halves.0, halves.1, more: #", "framing": "\#(framing)""#)
       _ = try look([proof])
     }

@@ -146,6 +146,21 @@ struct RollbackPolicyTests {
     }
   }
 
+  @Test("nothing is restarted once more while a Key Manager has another key")
+  func keyNotProven() {
+    let failure = StartFailure(
+      kind: .keyNotProven, phase: .settling, reason: "", passedKeyManager: true)
+    guard
+      case .hold(let reason) = RollbackPolicy.whenSafe.decide(
+        apply(), outcomes([confirmed, Outcome(.failed, failure), confirmed]), key: key,
+        previousKey: key)
+    else {
+      Issue.record("it was not held")
+      return
+    }
+    #expect(reason.hasPrefix("b: its Key Manager has another key"))
+  }
+
   @Test("never, an unknown end, a restart, a rollback and a missing file before are held")
   func held() {
     let failed = outcomes([Self.before, Self.before, Self.before])

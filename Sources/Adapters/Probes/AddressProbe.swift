@@ -16,6 +16,7 @@ struct AddressProbe {
   private var stages: [StageResult] = []
   private var link: SecuredLink?
   private var sight = KeyManagerSight()
+  private var openings = ProofOpenings()
   private var session: KeyManagerSession
   private var stageStart = Clock.now()
 
@@ -46,7 +47,11 @@ struct AddressProbe {
         }
       return StageResult(stage, .notChecked, detail: why)
     }
-    return AddressReport(address: address.text, stages: all, link: link, sight: sight)
+    // What was told over another connection may be another host's.
+    var sight = sight
+    if session.hasReconnected { sight.host = nil }
+    return AddressReport(
+      address: address.text, stages: all, link: link, sight: sight, openings: openings)
   }
 
   private mutating func allStages() {
@@ -241,20 +246,33 @@ struct AddressProbe {
     }
   }
 
-  /// Opens the key proofs, one after the other; the first that does not open is the verdict.
+  /// Opens the key proofs, one after the other; one that another key has encrypted is the verdict, or else the first
+  /// that does not open.
   private mutating func openProofs(_ subject: EndpointProbe.Subject) {
     guard !subject.proofs.isEmpty else {
       return note(.proof, .notChecked, "the cluster has no key proof yet")
     }
+    var (other, unopened): (Unopened?, Unopened?)
+    var failure: ProbeFailure?
     do throws(ProbeFailure) {
       for proof in subject.proofs {
         let opening = try session.open(proof, subject)
-        guard case .opened = opening else { return note(.proof, opening, of: proof) }
+        switch opening {
+        case .opened: openings.opened.append(proof.digest)
+        case .otherKey, .versionMissing:
+          openings.other.append(proof.digest)
+          other = other ?? (opening, proof)
+        case .denied, .failed: unopened = unopened ?? (opening, proof)
+        }
       }
-      let count = subject.proofs.count
-      note(.proof, .fine, count == 1 ? "the key proof opens" : "\(count) key proofs open")
-    } catch { note(.proof, error) }
+    } catch { failure = error }
+    if let (opening, proof) = other ?? unopened { return note(.proof, opening, of: proof) }
+    if let failure { return note(.proof, failure) }
+    let count = subject.proofs.count
+    note(.proof, .fine, count == 1 ? "the key proof opens" : "\(count) key proofs open")
   }
+
+  private typealias Unopened = (KeyManagerSession.Opening, KeyProof)
 
   private mutating func note(
     _ stage: ProbeStage, _ opening: KeyManagerSession.Opening, of proof: KeyProof

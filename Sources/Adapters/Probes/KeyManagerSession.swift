@@ -13,8 +13,13 @@ struct KeyManagerSession {
   private let probe: EndpointProbe
   private let address: SocketAddress
   private var connection: ProbeConnection?
+  /// Whether it had to connect once more: behind a load balancer that may be another host.
+  private(set) var hasReconnected = false
+  /// Whether every question must go to the same host.
+  private let staysOnHost: Bool
 
-  init(_ probe: EndpointProbe, _ address: SocketAddress) {
+  init(_ probe: EndpointProbe, _ address: SocketAddress, staysOnHost: Bool = false) {
+    self.staysOnHost = staysOnHost
     self.probe = probe
     self.address = address
   }
@@ -70,6 +75,14 @@ struct KeyManagerSession {
   mutating func ask(_ request: HTTPRequest) throws(ProbeFailure) -> HTTPResponse {
     if let connection, connection.staysOpen {
       return try connection.ask(request, until: probe.deadline)
+    }
+    if connection != nil {
+      if staysOnHost {
+        throw ProbeFailure(
+          "it has ended the connection between two questions, and the next one may reach another host"
+        )
+      }
+      hasReconnected = true
     }
     let next = ProbeConnection(.tls(try handshake(try dial())), host: probe.target.text)
     connection = next

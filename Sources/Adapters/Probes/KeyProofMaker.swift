@@ -48,7 +48,7 @@ package enum KeyProofMaker {
     let request = GenerateKeyRequest(
       name: subject.sseKey, associatedData: binding.associatedData,
       length: UInt32(KeyProof.plaintextBytes))
-    return try withSession(probe) { session throws(ProbeFailure) in
+    return try withSession(probe, staysOnHost: !known.isEmpty) { session throws(ProbeFailure) in
       for proof in known {
         try require(
           try session.open(proof, subject),
@@ -124,11 +124,12 @@ package enum KeyProofMaker {
 
   /// Runs `body` on a connection to the first address that takes one. Blocks until the deadline at the longest.
   private static func withSession<Result>(
-    _ probe: EndpointProbe, _ body: (inout KeyManagerSession) throws(ProbeFailure) -> Result
+    _ probe: EndpointProbe, staysOnHost: Bool = false,
+    _ body: (inout KeyManagerSession) throws(ProbeFailure) -> Result
   ) throws(ProbeFailure) -> Result {
     var failure = ProbeFailure("its name has no address")
     for address in try probe.resolve().prefix(Limits.endpointAddresses) {
-      var session = KeyManagerSession(probe, address)
+      var session = KeyManagerSession(probe, address, staysOnHost: staysOnHost)
       do throws(ProbeFailure) { _ = try session.secure(try session.dial()) } catch {
         failure = error
         continue

@@ -13,7 +13,7 @@ internal import Threads
 final class KeyDrift: Sendable {
   private let site: Site
   private let seals: SealKeeper
-  private let proofs: ProofKeeper
+  let proofs: ProofKeeper
   /// What the server of an invocation said of the key that it encrypts with, and until when that counts.
   private let word = Lock<(invocation: String, answer: ServerKMSAnswer, until: Instant)?>(nil)
 
@@ -95,8 +95,7 @@ final class KeyDrift: Sendable {
     return answer
   }
 
-  /// Whether a start can be confirmed as far as the key goes that is sealed, or that its confirmation seals. Blocks on
-  /// the disk and up to the inventory's probe timeout.
+  /// Whether a start can be confirmed as far as the key goes that is sealed, or that its confirmation seals.
   func compare(of pid: Int32, with voted: Seal?) throws(Refusal) -> EnvironmentAnswer {
     guard let key = (seals.record().seal ?? voted)?.key else { return .same(.notSealed) }
     let unit = try site.ports.unit.state(deadline: .inMilliseconds(5_000))
@@ -106,8 +105,7 @@ final class KeyDrift: Sendable {
     let running = RunningKey(
       ports: site.ports, unit: unit, process: process, word: { self.askedWord(unit, process) })
     switch running.compare(with: key) {
-    case .same(let evidence):
-      return proofs.problemAfterStart().map { .keyNotProven($0.message) } ?? .same(evidence)
+    case .same(let evidence): return .same(evidence)
     case .other(let what): return .otherKey(what)
     case .unknown(let why): return .unknown(why)
     }

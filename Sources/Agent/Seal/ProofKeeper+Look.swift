@@ -23,28 +23,22 @@ extension ProofKeeper {
   /// the key as it is now. Blocks while other nodes are asked and while one is made, until the deadline.
   func tend(_ sight: Sight, deadline: Instant) {
     let record = seals.record()
-    guard let seal = record.seal else {
-      state.update { $0.alarm = nil }
-      return conclude(nil, missing: nil)
-    }
+    guard let seal = record.seal else { return forget() }
+    begin(seal)
     // That the settings name another key the key guard says; what was wrong with the sealed one stays wrong.
     if sight.settings.key != seal.key { return }
     let own = own
     if let problem = alarm(sight.findings, sight.reports) { return conclude(problem, missing: nil) }
-    if sight.reports.contains(where: { $0[.proof]?.verdict == .fine }) { noteOpened(sight.reports) }
+    let isOwnOpened = !own.all.isEmpty && sight.opensAll
+    if isOwnOpened { noteOpened(sight.reports) }
     guard sight.reports.contains(where: \.answers) else {
       // No Key Manager answers: nothing new is known of the key. What was wrong stays wrong.
       return
     }
-    let key = sight.reports.lazy.flatMap(\.sights).compactMap(\.key).first
-    let version: UInt32? =
-      if case .exists(let fingerprint)? = key { fingerprint.version } else { nil }
-    let source = KeySource(sight.settings)
-    if own.covers(version: version, source: source) { return conclude(nil, missing: nil) }
+    let isCovered = own.covers(version: sight.version, source: KeySource(sight.settings))
+    if isCovered, state.withLock({ $0.doubt == nil }) { return conclude(nil, missing: nil) }
     // Nothing is taken or made by the word of Key Managers that were not seen to open what there is.
-    guard own.all.isEmpty || sight.reports.contains(where: { $0[.proof]?.verdict == .fine }) else {
-      return
-    }
+    guard own.all.isEmpty || isOwnOpened else { return }
 
     let heard = askOthers(seal)
     let members = site.inventory.memberNames
@@ -53,136 +47,170 @@ extension ProofKeeper {
         heard.allSatisfy { $0.proofs.all.isEmpty }
         && KeyProofMaking.isEnough(heard.count + 1, of: members)
     }
-    let told = ToldProofs(heard.map { ($0.node, $0.proofs) }, except: own)
-    var doubt: Finding?
-    if !told.all.isEmpty {
-      switch open(told, sight, isOwnOpened: !own.all.isEmpty, deadline) {
-      case .silence: return
-      case .otherKey(let problem): return conclude(problem, missing: nil)
-      case .opened(let proofs, let finding):
-        doubt = finding
-        if !proofs.isEmpty { keep(proofs, of: seal, "taken from the other nodes") }
-        if self.own.covers(version: version, source: source) {
-          return conclude(doubt, missing: nil)
-        }
-      }
+    switch take(from: heard, seal, sight, isOwnOpened: isOwnOpened, deadline) {
+    case .goOn: break
+    case .ended: return
+    case .incomplete(let why): return conclude(nil, missing: isCovered ? nil : why)
     }
-    make(sight, seal, record, heard, doubt, deadline)
+    if self.own.covers(version: sight.version, source: KeySource(sight.settings)) {
+      return conclude(nil, missing: nil)
+    }
+    make(sight, seal, record, heard, deadline)
   }
 
-  /// What came of opening proofs of other nodes.
-  private enum Opening {
-    /// No Key Manager has opened one, or said that it has another key.
-    case silence
-    case otherKey(Finding)
-    /// These have opened; the finding is of nodes that tell others.
-    case opened([KeyProof], Finding?)
+  private enum Taking {
+    /// What the others have is here, as far as it opens.
+    case goOn
+    /// Something is wrong, and said.
+    case ended
+    /// None may be made: it is not known whether what the others have opens; why, for people.
+    case incomplete(String)
   }
 
-  /// Opens what other nodes tell, and judges what does not open. Blocks until the deadline at the longest.
-  private func open(
-    _ told: ToldProofs, _ sight: Sight, isOwnOpened: Bool, _ deadline: Instant
-  ) -> Opening {
-    func look(_ those: [ToldProofs.Told]) -> [EndpointReport] {
-      site.ports.probe.keyManagers(
-        sight.settings, surroundings: sight.surroundings, proofs: those.map(\.proof),
-        deadline: deadline)
+  /// Opens what the other nodes tell, keeps what opens, and says what does not. Blocks until the deadline at the longest.
+  private func take(
+    from heard: [KeyProofsAnswer], _ seal: Seal, _ sight: Sight, isOwnOpened: Bool,
+    _ deadline: Instant
+  ) -> Taking {
+    let told = told(heard, except: own)
+    guard !told.all.isEmpty else {
+      state.update { $0.doubt = nil }
+      return .goOn
     }
-    // Where it has proofs of its own this look has been counted by them.
-    func note(_ reports: [EndpointReport]) {
+    let reports = site.ports.probe.keyManagers(
+      sight.settings, surroundings: sight.surroundings, proofs: told.all.map(\.proof),
+      deadline: deadline)
+    func keep(_ proofs: [KeyProof]) {
+      if proofs.isEmpty { return }
+      // Where it has proofs of its own this look has been counted by them.
       isOwnOpened ? noteHosts(reports) : noteOpened(reports)
+      self.keep(proofs, of: seal, "taken from the other nodes")
     }
-    let all = look(told.all)
-    guard all.contains(where: \.hasOtherKey) else {
-      guard all.contains(where: { $0[.proof]?.verdict == .fine }) else { return .silence }
-      note(all)
-      return .opened(told.all.map(\.proof), nil)
-    }
-    // Which of them: the look ends at the first that does not open.
-    let each = told.all.map { ($0, told.all.count == 1 ? all : look([$0])) }
-    let unopened = each.filter { $0.1.contains(where: \.hasOtherKey) }
-    let opened = each.filter { reports in
-      !reports.1.contains(where: \.hasOtherKey)
-        && reports.1.contains { $0[.proof]?.verdict == .fine }
-    }
-    switch told.verdict(unopened: unopened.map(\.0), isOwnOpened: isOwnOpened) {
-    case .take: return .opened(opened.map(\.0.proof), nil)
-    case .takeAllBut(let others):
-      if let reports = opened.first?.1 { note(reports) }
-      return .opened(
-        opened.map(\.0.proof),
-        Finding(
-          .warning, rule: "key-proof-doubtful", refusal: .guarded, variable: "MINIO_KMS_SSE_KEY",
-          message:
-            "\(NodeNames.folded(Set(others.flatMap(\.nodes)).sorted())) keeps a key proof that no Key Manager opens, while those of the others open",
-          remedy: "see on that node who could have altered /var/lib/keyturn/proofs, or its agent"))
+    switch told.verdict(reports, isOwnOpened: isOwnOpened) {
+    case .silence: return .incomplete("the key proofs of the other nodes could not be opened")
+    case .take(let proofs, let isAll):
+      keep(proofs)
+      if isAll { state.update { $0.doubt = nil } }
+      return isAll
+        ? .goOn : .incomplete("not all key proofs of the other nodes could be opened")
+    case .doubt(let others, let proofs):
+      keep(proofs)
+      state.update { $0.doubt = Self.doubt(others) }
+      return isOwnOpened || !proofs.isEmpty
+        ? .goOn : .incomplete("a key proof of another node does not open")
     case .otherKey:
-      let reports = unopened[0].1
       let findings = KeyManagerJudgement.findings(
         reports, settings: sight.settings, firstEnablement: false, createKey: false)
-      return alarm(findings, reports).map { .otherKey($0) } ?? .silence
+      conclude(alarm(findings, reports), missing: nil)
+      return .ended
     }
+  }
+
+  /// That few nodes tell proofs that do not open.
+  private static func doubt(_ others: [ToldProofs.Told]) -> Finding {
+    let nodes = NodeNames.folded(Set(others.flatMap(\.nodes)).sorted())
+    return Finding(
+      .warning, rule: "key-proof-doubtful", refusal: .guarded, variable: "MINIO_KMS_SSE_KEY",
+      message:
+        "\(nodes) has a key proof that no Key Manager opens, and most of the nodes do not have it",
+      remedy:
+        "see on that node who could have altered /var/lib/keyturn/proofs or its agent, and at the Key Manager whether the key was exchanged when that proof was made (`keyturn seal show`)"
+    )
   }
 
   /// Makes one, if that is this node's task.
   private func make(
     _ sight: Sight, _ seal: Seal, _ record: SealRecord, _ heard: [KeyProofsAnswer],
-    _ doubt: Finding?, _ deadline: Instant
+    _ deadline: Instant
   ) {
+    let now = Clock.now()
+    let (isLost, isAlarmed, missing) = state.withLock { state in
+      (state.isLost, state.alarm != nil, state.missingMilliseconds(at: now))
+    }
     let verdict = KeyProofMaking.verdict(
       node: site.node, isServing: isServing(record), members: site.inventory.memberNames,
       heard: heard.map { .init(node: $0.node, isServing: $0.isServing) },
-      isLate: state.withLock { $0.isLate(at: Clock.now()) })
+      missingMilliseconds: missing)
     switch verdict {
-    case .wait(let why): conclude(doubt, missing: why)
+    case .wait(let why): conclude(nil, missing: why)
     // What a start would use has encrypted nothing yet.
     case .make where !sight.isInForce:
-      conclude(
-        doubt, missing: "the running server gets to its key by other settings than the file's")
-    case .make where state.withLock { $0.isLost }:
-      conclude(doubt, missing: "the record of the key proofs of \(site.node) is damaged")
+      conclude(nil, missing: "the running server gets to its key by other settings than the file's")
+    case .make where isLost:
+      conclude(nil, missing: "the record of the key proofs of \(site.node) is damaged")
     // A Key Manager that was not met this time has another key.
-    case .make where state.withLock { $0.alarm != nil }: conclude(doubt, missing: nil)
+    case .make where isAlarmed: conclude(nil, missing: nil)
     case .make:
       do throws(Refusal) {
         let proof = try site.ports.probe.makeKeyProof(
-          sight.settings, surroundings: sight.surroundings, known: self.own.all,
+          sight.settings, surroundings: sight.surroundings, known: own.all,
           for: binding(seal), by: site.node, deadline: deadline)
         keep([proof], of: seal, "made")
         // It was opened once, and those that there were have opened before.
-        state.update {
-          $0.openedAt = Clock.now()
-          $0.openedThrough = sight.reports.filter(\.answers).map(\.endpoint)
-        }
-        conclude(doubt, missing: nil)
+        state.update { $0.openedAt = Clock.now() }
+        conclude(
+          nil,
+          missing: own.all.contains(proof)
+            ? nil : "what \(site.node) has made is not kept: other proofs say that they are newer")
       } catch {
         let isWrong = error.code == .guarded
-        conclude(
-          Finding(
-            isWrong ? .error : .warning,
-            rule: isWrong ? KeyProofJudgement.rule : KeyProofs.missingRule,
-            refusal: error.code, variable: "MINIO_KMS_SSE_KEY", message: error.message),
-          missing: error.message)
+        let finding = Finding(
+          isWrong ? .error : .warning,
+          rule: isWrong ? KeyProofJudgement.rule : KeyProofs.missingRule,
+          refusal: error.code, variable: "MINIO_KMS_SSE_KEY", message: error.message)
+        if isWrong { noteAlarm(finding, []) }
+        conclude(finding, missing: error.message)
       }
     }
   }
 
   // MARK: after a start
 
-  /// What is wrong with the key of a server that has started just now: between vote and instant it may have been
-  /// exchanged. Nil if nothing is, if there is no proof, and where no Key Manager answers. Blocks up to the inventory's
-  /// probe timeout.
-  func problemAfterStart() -> Finding? {
+  /// What is known of the key of a server that has just started.
+  enum AfterStart {
+    /// The proofs open, or there are none.
+    case right
+    /// It would not decrypt what the cluster has encrypted.
+    case wrong(Finding)
+    /// Nobody has opened them; why, for people.
+    case unknown(String)
+  }
+
+  /// Has the proofs opened by what the server runs with: between vote and instant the key may have been exchanged. Blocks
+  /// for ``Limits/keyProofStartMilliseconds``, and where the node has none of its own while others are asked.
+  func lookAfterStart(_ view: ServerView) -> AfterStart {
     let known = toOpen()
-    let view = ServerView(site)
-    guard !known.isEmpty, let settings = try? KeyManagerSettings.parse(view.variables) else {
-      return nil
-    }
+    if known.isEmpty { return .right }
+    let settings: KeyManagerSettings
+    do throws(Refusal) {
+      guard let found = try KeyManagerSettings.parse(try view.inForce() ?? []) else {
+        return .unknown("the server runs without settings of a Key Manager")
+      }
+      settings = found
+    } catch { return .unknown(error.message) }
     let reports = site.ports.probe.keyManagers(
       settings, surroundings: view.surroundings(view.server), proofs: known,
-      deadline: .inMilliseconds(site.inventory.timeouts.probeSeconds * 1_000))
+      deadline: .inMilliseconds(Limits.keyProofStartMilliseconds))
     let findings = KeyManagerJudgement.findings(
       reports, settings: settings, firstEnablement: false, createKey: false)
-    return KeyProofJudgement.decisive(findings).first ?? standing(after: reports)
+    if let problem = alarm(findings, reports) ?? KeyProofJudgement.decisive(findings).first
+      ?? standing(after: reports)
+    {
+      return .wrong(problem)
+    }
+    if reports.contains(where: { $0[.proof]?.verdict == .fine }) { return .right }
+    return .unknown(findings.first?.message ?? "no Key Manager has answered")
+  }
+}
+
+extension ProofKeeper.Sight {
+  /// Whether a Key Manager has opened all that it was asked for.
+  fileprivate var opensAll: Bool { reports.contains { $0[.proof]?.verdict == .fine } }
+
+  /// The version of the key; nil where the Key Manager does not tell.
+  fileprivate var version: UInt32? {
+    guard case .exists(let fingerprint)? = reports.lazy.flatMap(\.sights).compactMap(\.key).first
+    else { return nil }
+    return fingerprint.version
   }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import API
+internal import Crypto
 internal import KeyManager
 internal import Model
 internal import Rollout
@@ -14,6 +15,8 @@ final class ProofKeeper: Sendable {
     var openedAt: Instant?
     /// Through which endpoints.
     var openedThrough: [String] = []
+    /// The seal that the rest is about; nil before the first look.
+    var seal: Digest?
     /// What is wrong; nil if nothing is, or while nothing is known.
     var problem: Finding?
     /// Another key that was seen, and may be there still; nil if none may.
@@ -22,16 +25,19 @@ final class ProofKeeper: Sendable {
     var missing: String?
     /// Since when; nil if none is.
     var missingSince: Instant?
-    /// Whether one has been missing for so long that this is a warning.
-    func isLate(at now: Instant) -> Bool {
-      missingSince.map { now.milliseconds(since: $0) >= Limits.keyProofLateMilliseconds } ?? false
-    }
+    /// That some nodes tell proofs that do not open; nil if none do.
+    var doubt: Finding?
     /// Whether the record of them is damaged, and none has been taken since: there may be one that does not open.
     var isLost = false
     /// Whether most of the nodes said at the last look that they have no proof either.
     var isKnownEmpty = false
     /// Which host opened them last, by the endpoint that it answers for.
     var hosts: [String: String] = [:]
+
+    /// How long one has been missing; 0 if none is.
+    func missingMilliseconds(at now: Instant) -> Int {
+      missingSince.map { max(0, now.milliseconds(since: $0)) } ?? 0
+    }
   }
 
   let site: Site
@@ -52,14 +58,18 @@ final class ProofKeeper: Sendable {
     seals.seal.map { seal in state.withLock { $0.kept.of(binding(seal)) } } ?? KeyProofs()
   }
 
-  /// What a plan or a vote opens: the own proofs, or where there are none those of the other nodes, which may know what
-  /// this node does not. Blocks while they are asked.
+  /// What a plan, a vote or a start opens: the own proofs, or where there are none those that most of the other nodes
+  /// have. Blocks while they are asked.
   func toOpen() -> [KeyProof] {
     guard let seal = seals.seal else { return [] }
     let own = own
     if !own.all.isEmpty || state.withLock({ $0.isKnownEmpty }) { return own.all }
-    let told = ToldProofs(askOthers(seal).map { ($0.node, $0.proofs) }, except: own)
-    return told.all.prefix(Limits.keyProofs).map(\.proof)
+    return told(askOthers(seal), except: own).common
+  }
+
+  func told(_ answers: [KeyProofsAnswer], except own: KeyProofs) -> ToldProofs {
+    ToldProofs(
+      answers.map { ($0.node, $0.proofs) }, except: own, at: Clock.realtimeMicroseconds())
   }
 
   /// What is wrong with the key, as it was seen last.
@@ -83,7 +93,7 @@ final class ProofKeeper: Sendable {
       message:
         "there is no key proof yet\(why): that the Key Managers have the very key that the cluster has encrypted with, and not one of its name, is not known",
       remedy:
-        "`keyturn proof` shows what each node waits for; one is made within a minute of a confirmed start"
+        "`keyturn proof` shows what each node waits for"
     )
   }
 
@@ -124,6 +134,21 @@ final class ProofKeeper: Sendable {
 
   // MARK: what a look has found
 
+  /// No key is sealed.
+  func forget() {
+    state.update { $0 = State(kept: $0.kept, isLost: $0.isLost) }
+    conclude(nil, missing: nil)
+  }
+
+  /// What was known of another seal says nothing of this one.
+  func begin(_ seal: Seal) {
+    state.update { state in
+      if state.seal == seal.digest { return }
+      state = State(kept: state.kept, isLost: state.isLost)
+      state.seal = seal.digest
+    }
+  }
+
   /// What a look found of another key; nil if nothing.
   func alarm(_ findings: [Finding], _ reports: [EndpointReport]) -> Finding? {
     guard var finding = findings.first(where: { $0.rule == KeyProofJudgement.rule }) else {
@@ -131,17 +156,20 @@ final class ProofKeeper: Sendable {
     }
     // One that has answered rightly before and another one now: there are several under one name.
     let before = state.withLock { $0.hosts }
-    for report in reports where report.hasOtherKey {
+    for report in reports where report.hasOtherKey && report.endpoint == finding.link?.keyManager {
       guard let host = report.sights.lazy.compactMap(\.host).first,
         let right = before[report.endpoint], right != host
       else { continue }
       finding.message +=
-        "; \(right), which answered for \(report.endpoint) before, has the right one: several Key Managers are behind one name"
+        "; \(right), which answered for \(report.endpoint) before, had the right one: several Key Managers are, or were, behind one name"
     }
-    return state.update { state in
-      state.alarm = KeyProofAlarm(finding, reports, before: state.alarm)
-      return finding
-    }
+    noteAlarm(finding, reports)
+    return finding
+  }
+
+  /// - Parameter reports: what the look saw that found it; none where it was found without one.
+  func noteAlarm(_ finding: Finding, _ reports: [EndpointReport]) {
+    state.update { $0.alarm = KeyProofAlarm(finding, reports, before: $0.alarm) }
   }
 
   /// All proofs have opened in a look.
@@ -172,8 +200,13 @@ final class ProofKeeper: Sendable {
     let now = Clock.now()
     let isNew = state.update { state in
       state.missingSince = missing == nil ? nil : state.missingSince ?? now
-      let late = state.isLate(at: now) ? missing.map(Self.late) : nil
-      let problem = found ?? state.alarm?.finding ?? late
+      let isLate = state.missingMilliseconds(at: now) >= Limits.keyProofLateMilliseconds
+      let late = isLate ? missing.map(Self.late) : nil
+      // The worst of them; of those that are as bad the first.
+      let problem = [found, state.alarm?.finding, state.doubt, late].compactMap(\.self)
+        .reduce(nil) { (worst: Finding?, next) in
+          worst.map { $0.severity >= next.severity } == true ? worst : next
+        }
       defer { (state.problem, state.missing) = (problem, missing) }
       return state.problem?.severity != problem?.severity
     }

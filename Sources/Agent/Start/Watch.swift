@@ -147,8 +147,8 @@ extension Member {
               (try? self.unitState(until: rollout)).map { .unit($0) }
             }
           case .finished(let outcome):
-            return outcome.outcome(
-              outage: takesWrites.map { $0.milliseconds(since: report.issued) })
+            return proven(
+              outcome.outcome(outage: takesWrites.map { $0.milliseconds(since: report.issued) }))
           }
         }
       }
@@ -158,6 +158,22 @@ extension Member {
         timers[next.key] = nil
         input = .fired(next.key)
       }
+    }
+  }
+
+  /// A start is not confirmed where the Key Manager has another key than the one that was voted with. Blocks while it is
+  /// asked.
+  private func proven(_ outcome: Outcome) -> Outcome {
+    guard outcome.kind == .confirmed else { return outcome }
+    switch key.proofs.lookAfterStart(ServerView(site)) {
+    case .right: return outcome
+    case .wrong(let finding): return Outcome(.failed, .keyNotProven(finding.message))
+    case .unknown(let why):
+      var outcome = outcome
+      outcome.warning =
+        outcome.warning
+        ?? "the key proofs were not opened after the start: \(why); `keyturn proof --now` opens them"
+      return outcome
     }
   }
 

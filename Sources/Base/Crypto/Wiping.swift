@@ -28,8 +28,7 @@ extension [UInt8] {
       let rest = bytes.count - count
       guard rest > 0, let start = bytes.baseAddress else { return }
       bytes.copyMemory(from: UnsafeRawBufferPointer(start: start + count, count: rest))
-      UnsafeMutableRawBufferPointer(rebasing: bytes[rest...]).initializeMemory(
-        as: UInt8.self, repeating: 0)
+      OPENSSL_cleanse(start + rest, count)
     }
     removeLast(count)
   }

@@ -106,6 +106,7 @@ package struct HTTPResponseParser: Sendable {
         response.body.appendWiping(chunk)
         chunk.wipe()
         guard take(2) == [0x0D, 0x0A] else {
+          response.body.wipe()
           throw HTTPViolation(502, "a chunk is longer than its size says")
         }
         state = .chunkSize(response)

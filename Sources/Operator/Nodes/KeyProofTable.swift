@@ -19,19 +19,22 @@ struct KeyProofTable {
   /// The oldest first.
   let rows: [Row]
 
-  init(answers: [KeyProofsAnswer]) {
+  /// - Parameters:
+  ///   - answers: of the nodes by their names in the inventory.
+  ///   - seals: the digests of the seals that are shown: what belongs to another one is none.
+  init(_ answers: [(name: String, answer: KeyProofsAnswer)], of seals: Set<Digest>) {
     var rows: [Row] = []
-    for answer in answers {
-      for proof in answer.proofs.all {
+    for (name, answer) in answers {
+      for proof in answer.proofs.all where seals.contains(proof.binding.seal) {
         if !rows.contains(where: { $0.proof == proof }) {
           rows.append(Row(proof: proof, nodes: [], opened: [:], keyManagers: []))
         }
         for index in rows.indices where rows[index].proof == proof {
-          rows[index].nodes.append(answer.node)
-          rows[index].opened[answer.node] = answer.status?.openedSecondsAgo
-          for name in answer.status?.openedThrough ?? []
-          where !rows[index].keyManagers.contains(name) {
-            rows[index].keyManagers.append(name)
+          rows[index].nodes.append(name)
+          rows[index].opened[name] = answer.status?.openedSecondsAgo
+          for keyManager in answer.status?.openedThrough ?? []
+          where !rows[index].keyManagers.contains(keyManager) {
+            rows[index].keyManagers.append(keyManager)
           }
         }
       }

@@ -34,7 +34,12 @@ struct SealShowCommand: Command {
     let proofs = rows.contains { $0.answer?.seal != nil } ? context.ask(cluster, .keyProofs) : []
     let header = ["NODE", "SSE KEY", "ENCLAVE", "ROLLOUT", "DIGEST", "STATE"]
     context.console.table(header, rows.map(Self.cells))
-    KeyProofTable(answers: proofs.compactMap(\.answer)).tell(context.console)
+    KeyProofTable(
+      proofs.compactMap { row in row.answer.map { (row.name, $0) } },
+      of: Set(rows.compactMap { $0.answer?.seal?.digest })
+    ).tell(context.console)
+    // Whose seal is not told is named below.
+    context.tellFailures(zip(rows, proofs).compactMap { $0.0.answer == nil ? nil : $0.1 })
     context.console.errors(
       rows.map { (name: $0.name, message: $0.failure?.message ?? $0.answer?.problem) })
     let views = rows.compactMap(\.answer)

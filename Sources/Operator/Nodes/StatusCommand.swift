@@ -177,7 +177,7 @@ extension DriftItem {
     case .unit: "unit changed"
     case .key: "START WOULD BE REFUSED"
     case .runningKey: severity == .error ? "OTHER KEY IN USE" : "key in use not known"
-    case .keyProof: severity == .error ? "ANOTHER KEY AT \(place)" : "key proof missing"
+    case .keyProof: severity == .error ? "ANOTHER KEY AT \(place)" : "key proof"
     case .startGuard: severity == .error ? "START GUARD" : "start guard"
     }
   }

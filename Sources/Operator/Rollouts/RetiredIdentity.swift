@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import KeyManager
 internal import Model
 internal import Rollout
 
@@ -9,12 +10,12 @@ struct RetiredIdentity: Sendable, Hashable {
   var identity: String
   /// The enclave that it is removed from; nil if that is not known.
   var enclave: String?
-  /// Whether the files from before would do.
-  var rollback = Rollback.notAsked
+  /// Whether a rollback to the files from before would find its key.
+  var rollback = Rollback.notKnown
 
   enum Rollback: Sendable, Hashable {
-    case notAsked
-    /// Asked once more, every node opened the key proofs with it.
+    case notKnown
+    /// Asked once more, every node had the key proofs opened with it.
     case possible
     /// What the nodes said.
     case refused(String)
@@ -27,20 +28,31 @@ struct RetiredIdentity: Sendable, Hashable {
     enclave = plan.rows.lazy.compactMap { $0.answer?.key?.enclave }.first { !$0.isEmpty }
   }
 
-  /// - Parameter plan: what every node makes of going back.
-  mutating func learn(from plan: ClusterPlan) {
+  /// - Parameter plan: what every node makes of going back; nil if they could not be asked.
+  mutating func learn(from plan: ClusterPlan?) {
+    guard let plan else { return }
     let refused = plan.refusals.compactMap { name, refusal in
-      refusal.map { (name: name, value: $0.message) }
+      refusal.flatMap { Self.isOfKey($0.code) ? (name: name, value: $0.message) : nil }
     }
-    rollback =
-      refused.isEmpty ? .possible : .refused(NodeNames.lines(refused).joined(separator: "; "))
+    let isProven = plan.rows.allSatisfy { row in
+      row.answer?.findings.allSatisfy { $0.rule != KeyProofs.missingRule } ?? false
+    }
+    if !refused.isEmpty {
+      rollback = .refused(NodeNames.lines(refused).joined(separator: "; "))
+    } else if isProven, plan.refusals.allSatisfy({ $0.refusal == nil }) {
+      rollback = .possible
+    }
+  }
+
+  private static func isOfKey(_ code: RefusalCode) -> Bool {
+    code == .keyManager || code == .guarded
   }
 
   /// What is to be known of it.
   var text: String {
     let unused = "identity \(identity) is used by no node any more"
     return switch rollback {
-    case .notAsked: unused
+    case .notKnown: "\(unused); whether a rollback to it is possible is not known"
     case .possible:
       "\(unused); asked once more it still opens the key, and `keyturn rollback` goes back to it until it is removed"
     case .refused(let why): "\(unused), and a rollback to it is refused: \(why)"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import API
 internal import Coordination
 internal import Model
 internal import Rollout
@@ -74,8 +75,7 @@ struct RolloutProcedure {
       }
     }
     if end.result.ending == .confirmed {
-      // Reads only: whether a rollback would find its key by the old identity.
-      report.retiredIdentity?.learn(from: cluster.undertaking.ask(RolloutRequest(kind: .rollback)))
+      report.retiredIdentity?.learn(from: planOfRollback(cluster))
     }
     switch end.aftermath {
     case .confirmed, nil: return report.end(end.rollout, end.result, held: nil)
@@ -85,6 +85,15 @@ struct RolloutProcedure {
     case .elsewhere(let reason):
       context.console.message(.warning, reason)
       return try RolloutFollower(context: context, cluster: cluster).follow(end.rollout.id)
+    }
+  }
+
+  /// What every node makes of a rollback to the files from before, which would find the key by the old identity. Reads
+  /// only. Nil where there is no generation to go back to.
+  private func planOfRollback(_ cluster: Cluster) -> ClusterPlan? {
+    let history = ClusterGenerations(rows: context.ask(cluster, .generations))
+    return history.previous.map {
+      cluster.undertaking.ask(RolloutRequest(kind: .rollback, generation: $0))
     }
   }
 

@@ -25,6 +25,16 @@ package struct SimulatedKey: Sendable, Hashable {
       madeBy: node, madeAt: microseconds)
   }
 
+  /// Which of these it opens, and which another key has encrypted.
+  package func openings(of proofs: [KeyProof]) -> ProofOpenings {
+    let isRight = { (proof: KeyProof) in
+      proof.version <= version && proof.ciphertext == ciphertext(proof.version)
+    }
+    return ProofOpenings(
+      opened: proofs.filter(isRight).map(\.digest),
+      other: proofs.filter { !isRight($0) }.map(\.digest))
+  }
+
   /// What a probe sees that opens these.
   package func opening(of proofs: [KeyProof]) -> StageResult {
     if proofs.isEmpty {

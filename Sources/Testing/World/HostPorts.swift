@@ -220,6 +220,9 @@ struct HostProbes: ProbePort {
   ) throws(Refusal) -> KeyProof {
     host.take(upTo: 1_000)
     guard host.world.keyManagerIsUp else { throw Refusal(.keyManager, "connection refused") }
+    guard host.world.key.openings(of: known).other.isEmpty else {
+      throw Refusal(.guarded, "a key proof does not open")
+    }
     return host.world.key.proof(
       KeySource(settings), binding, by: node, at: Clock.realtimeMicroseconds())
   }
@@ -252,7 +255,11 @@ struct HostProbes: ProbePort {
   }
   private func report(_ endpoint: String, opening proofs: [KeyProof] = []) -> EndpointReport {
     let isUp = host.world.keyManagerIsUp
-    return EndpointReport(
+    let isPlanted = host.world.planted == .proofNotOpened
+    let openings =
+      isPlanted
+      ? ProofOpenings(opened: proofs.map(\.digest)) : host.world.key.openings(of: proofs)
+    var report = EndpointReport(
       endpoint: endpoint, address: "192.0.2.1",
       stages: ProbeStage.allCases.map { stage in
         switch stage {
@@ -260,11 +267,18 @@ struct HostProbes: ProbePort {
         case .tcp where !isUp:
           StageResult(stage, .failed, milliseconds: 1, detail: "connection refused")
         case .proof where isUp:
-          host.world.planted == .proofNotOpened && !proofs.isEmpty
+          isPlanted && !proofs.isEmpty
             ? StageResult(stage, .fine, detail: "") : host.world.key.opening(of: proofs)
         default: StageResult(stage, isUp ? .fine : .notChecked, milliseconds: 1, detail: "")
         }
       })
+    if isUp {
+      report.addresses = [
+        AddressReport(
+          address: "192.0.2.1:7373", stages: Array(report.stages.dropFirst()), openings: openings)
+      ]
+    }
+    return report
   }
 }
 

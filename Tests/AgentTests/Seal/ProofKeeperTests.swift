@@ -197,7 +197,14 @@ struct ProofKeeperTests {
     #expect(cluster.proofs[1].all == [proof])
     let problem = try #require(cluster[1].agent.proofs.problem)
     #expect(problem.severity == .warning)
-    #expect(problem.message.hasPrefix("minio-3 keeps a key proof that no Key Manager opens"))
+    #expect(problem.message.hasPrefix("minio-3 has a key proof that no Key Manager opens"))
+    // It stays so as long as the node says it.
+    cluster.lookAtLinks([1])
+    #expect(cluster[1].agent.proofs.problem?.severity == .warning)
+    #expect(try cluster[1].plan(other).refusal == nil)
+    cluster.network.hooks.update { $0.rewrite = nil }
+    cluster.lookAtLinks([1])
+    #expect(cluster[1].agent.proofs.problem == nil)
   }
 
   @Test("a node whose record of them is damaged makes none: there may be one that does not open")
@@ -257,7 +264,46 @@ struct ProofKeeperTests {
     #expect(ended.outcomes == [.failed, .failed, .failed])
     let outcome = try #require(cluster[0].agent.status().lastOutcome)
     #expect(outcome.reason.contains("has another key"), "\(outcome.reason)")
-    #expect(outcome.failure.map { $0.kind == .otherKey } == true)
+    #expect(outcome.failure.map { $0.kind == .keyNotProven } == true)
+    // The alarm stands, whatever a look before the next vote meets.
+    let silent = EndpointReport(
+      endpoint: "https://kms-1.example.net:7373", address: nil, stages: [])
+    #expect(cluster[0].agent.proofs.standing(after: [silent]) != nil)
+  }
+
+  @Test("a start whose Key Managers do not answer any more is confirmed, with a warning")
+  func silentAfterVote() throws {
+    let cluster = try Cluster.sealed()
+    cluster.lookAtLinks()
+    let silent = EndpointReport(
+      endpoint: "https://kms-1.example.net:7373", address: nil,
+      stages: [StageResult(.tcp, .failed, detail: "connection refused")])
+    for node in cluster.nodes {
+      node.host.state.update { $0.onRestart = { $0.reports = [silent] } }
+    }
+    #expect(
+      try cluster.apply(other, id: secondID).outcomes == [.confirmed, .confirmed, .confirmed])
+    let outcome = try #require(cluster[0].agent.status().lastOutcome)
+    #expect(
+      outcome.warning?.hasPrefix("the key proofs were not opened after the start: ") == true,
+      "\(outcome.warning ?? "")")
+  }
+
+  @Test("an alarm is not hidden by what else is wrong, nor by a proof that cannot be made")
+  func worst() throws {
+    let cluster = try Cluster.sealed()
+    cluster.lookAtLinks()
+    cluster.exchangeKey(SimulatedKey(bytes: 1, version: 2))
+    cluster[0].host.state.update {
+      $0.proofFailure = Refusal(.guarded, "make a key proof: kms-2 does not open it")
+    }
+    cluster.lookAtLinks([0])
+    #expect(cluster[0].agent.proofs.problem?.refusal == .guarded)
+    #expect(cluster[0].agent.proofs.problem?.severity == .error)
+    // It is over when a look is right, or when it was not met again.
+    cluster[0].host.state.update { $0.proofFailure = Refusal(.keyManager, "denied") }
+    cluster.lookAtLinks([0])
+    #expect(cluster[0].agent.proofs.problem?.severity == .warning)
   }
 
   @Test("what another node says is of another seal, or of another node, is not taken")

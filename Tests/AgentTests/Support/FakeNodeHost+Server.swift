@@ -205,7 +205,8 @@ extension FakeNodeHost {
               host: "kms",
               key: .exists(
                 KeyFingerprint(
-                  version: key.version, type: "AES256", createdAt: nil, createdBy: nil))))
+                  version: key.version, type: "AES256", createdAt: nil, createdBy: nil))),
+            openings: key.openings(of: proofs))
         ]
         return report
       }
@@ -219,6 +220,9 @@ extension FakeNodeHost {
         return (state.key, state.proofFailure)
       }
       if let failure { throw failure }
+      if !key.openings(of: known).other.isEmpty {
+        throw Refusal(.guarded, "make a key proof: it does not open the key proof of version 1")
+      }
       return key.proof(
         KeySource(settings), binding, by: node, at: Clock.realtimeMicroseconds())
     }

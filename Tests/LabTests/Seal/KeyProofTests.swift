@@ -216,7 +216,8 @@ extension LabTests {
       try expect(
         ["status"], status: 1,
         [
-          "ANOTHER KEY AT https://\(place)", "kms-2 (", "several Key Managers are behind one name",
+          "ANOTHER KEY AT https://\(place)", "kms-2 (",
+          "several Key Managers are, or were, behind one name",
         ], seconds: 3 * 70)
       // It stands while the node meets the right one.
       let shown = Instant.inMilliseconds(25_000)

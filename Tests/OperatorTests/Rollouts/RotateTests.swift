@@ -13,7 +13,7 @@ import Testing
 
   private func agents(
     changesOn names: [String] = Sample.names, seal: Seal? = Sample.seal, findings: [Finding] = [],
-    rollback: Refusal? = nil
+    rollback: Refusal? = nil, generations: [(number: Int, text: String)] = [(1, "a"), (2, "b")]
   ) -> [FakeAgent] {
     Sample.names.map { name in
       var plan = PlanAnswer.sample(name, seal: seal, key: Sample.seal.key)
@@ -21,7 +21,8 @@ import Testing
       if names.contains(name) {
         plan.identities = IdentityChange(present: Self.old, wanted: Self.new)
       }
-      return FakeAgent(name, plan: plan, sealed: seal, undoRefusal: rollback)
+      return FakeAgent(
+        name, plan: plan, sealed: seal, history: .sample(name, generations), undoRefusal: rollback)
     }
   }
 
@@ -49,6 +50,19 @@ import Testing
     #expect(
       host.output.contains("a rollback to it is refused: minio-[1-4]: KEY:DECRYPT: access denied"),
       "\(host.output)")
+  }
+
+  @Test("where it cannot be asked whether the old identity still works, that is said")
+  func notKnown() {
+    for agents in [
+      agents(generations: [(2, "b")]),
+      agents(rollback: Refusal(.unreachable, "connection refused")),
+    ] {
+      let (code, host) = rotate(agents)
+      #expect(code == .done, "\(host.errors)")
+      #expect(
+        host.output.contains("whether a rollback to it is possible is not known"), "\(host.output)")
+    }
   }
 
   @Test("apply with another API key says the same, and with anything else nothing of it")

@@ -203,9 +203,12 @@ final class FakeAgent: AgentLink {
       return ClockReading(received: now, sent: now, bootID: "boot", realtimeMicroseconds: 0)
     case .plan:
       let asked: PlanRequest = body(of: request)
-      let goesBack =
-        asked.request.undoes != nil
-        || asked.request.kind == .rollback && undoPlan.refusal != nil
+      let isRollback = asked.request.kind == .rollback
+      // As an agent does.
+      if isRollback, asked.request.undoes == nil, asked.request.generation == nil {
+        throw .answered(Refusal(.validation, "a rollback names the generation to go back to"))
+      }
+      let goesBack = asked.request.undoes != nil || isRollback && undoPlan.refusal != nil
       var answer = goesBack ? undoPlan : plan
       answer.epoch = max(answer.epoch, state.withLock { $0.participant.record.highestEpoch })
       return answer

@@ -134,6 +134,11 @@ package enum Limits {
   package static let keyProofs = 4
   /// Key proofs of other nodes that a node opens in one look.
   package static let toldKeyProofs = 16
+  /// How much later than now another node's key proof may say that it was made, microseconds: a day, for clocks that are
+  /// wrong.
+  package static let keyProofFutureMicroseconds: Int64 = 86_400_000_000
+  /// How long the key proofs are looked at after a start, milliseconds.
+  package static let keyProofStartMilliseconds = 3_000
   /// How long a key proof may be missing until that is a warning, and until the next node makes it, milliseconds.
   package static let keyProofLateMilliseconds = 600_000
   /// The encrypted data key of one, bytes.

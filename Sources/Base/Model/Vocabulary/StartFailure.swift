@@ -17,9 +17,10 @@ package struct StartFailure: Sendable, Hashable, Codable, CustomStringConvertibl
     case otherEnvironment
     /// The server runs, and the Key Manager refuses it the key.
     case keyRefused
-    /// The new main process uses another key than the sealed one, the start guard did not run, or the Key Manager
-    /// has another key of that name.
+    /// The new main process uses another key than the sealed one, or the start guard did not run.
     case otherKey
+    /// The server runs, and its Key Manager does not decrypt what the cluster has encrypted.
+    case keyNotProven
     case stopDeadline
     case startDeadline
     /// Lines of its log may be missing; only with an unknown outcome.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+package import Crypto
 package import Model
 
 /// What the Key Manager said, where the judgement depends on it.
@@ -39,6 +40,18 @@ package struct StageResult: Sendable, Codable, Hashable {
   }
 }
 
+/// Which key proofs a Key Manager has decrypted, by their digests. Of the rest nothing is known.
+package struct ProofOpenings: Sendable, Codable, Hashable {
+  package var opened: [Digest]
+  /// For these it has another key, or none of that version.
+  package var other: [Digest]
+
+  package init(opened: [Digest] = [], other: [Digest] = []) {
+    self.opened = opened
+    self.other = other
+  }
+}
+
 /// What the probe of one address of an endpoint saw.
 package struct AddressReport: Sendable, Codable, Hashable {
   /// The address and port that were dialled, in figures; through a proxy the proxy's.
@@ -50,11 +63,13 @@ package struct AddressReport: Sendable, Codable, Hashable {
   package var link: SecuredLink?
   /// What the Key Manager told of itself and of the key.
   package var sight: KeyManagerSight
+  package var openings: ProofOpenings
 
   package init(
     address: String, stages: [StageResult], link: SecuredLink? = nil,
-    sight: KeyManagerSight = KeyManagerSight()
+    sight: KeyManagerSight = KeyManagerSight(), openings: ProofOpenings = ProofOpenings()
   ) {
+    self.openings = openings
     self.address = address
     self.stages = stages
     self.link = link

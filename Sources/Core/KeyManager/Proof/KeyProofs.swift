@@ -109,10 +109,11 @@ package enum KeyProofMaking {
   ///   - members: all, in the inventory's order.
   ///   - isServing: whether this node's server runs, is READY, and uses the sealed key.
   ///   - heard: who answered of the others, sealed with the same seal.
-  ///   - isLate: whether it has been missing for so long that whose task it is seems unable to. Two that are made at
-  ///     once are both right.
+  ///   - missingMilliseconds: how long this node has known that it is missing. After
+  ///     ``Limits/keyProofLateMilliseconds`` the next one makes it, then the one after. Two that are made at once are
+  ///     both right.
   package static func verdict(
-    node: String, isServing: Bool, members: [String], heard: [Word], isLate: Bool
+    node: String, isServing: Bool, members: [String], heard: [Word], missingMilliseconds: Int
   ) -> Verdict {
     guard isServing else {
       return .wait("the server of \(node) does not run with the sealed key")
@@ -124,9 +125,9 @@ package enum KeyProofMaking {
       )
     }
     let makers = Set(heard.filter(\.isServing).map(\.node) + [node])
-    guard !isLate, let first = members.first(where: makers.contains), first != node else {
-      return .make
-    }
+    let order = members.filter(makers.contains)
+    let turn = min(missingMilliseconds / Limits.keyProofLateMilliseconds, order.count)
+    guard let first = order.first, !order.prefix(turn + 1).contains(node) else { return .make }
     return .wait("\(first) makes it")
   }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Crypto
 internal import Model
 
 /// What a frame asks for (docs/facts.md, "Key Manager commands"); only what Keyturn or a stand-in
@@ -53,6 +54,17 @@ package struct Frame: Sendable, Hashable {
   /// ``Limits/frameBytes`` at most.
   package static func decodeAll(_ bytes: [UInt8]) throws(CodecError) -> [Frame] {
     var frames: [Frame] = []
+    do throws(CodecError) {
+      try decode(bytes, into: &frames)
+      return frames
+    } catch {
+      // One of them may hold a data key.
+      for index in frames.indices { frames[index].payload.wipe() }
+      throw error
+    }
+  }
+
+  private static func decode(_ bytes: [UInt8], into frames: inout [Frame]) throws(CodecError) {
     var rest = bytes[...]
     while !rest.isEmpty {
       guard rest.count >= 6 else { throw .truncated }
@@ -66,6 +78,5 @@ package struct Frame: Sendable, Hashable {
       frames.append(Frame(command, payload: Array(rest.prefix(length))))
       rest = rest.dropFirst(length)
     }
-    return frames
   }
 }

@@ -34,6 +34,13 @@ extension RollbackPolicy {
       return .hold("this was the rollback itself; look at why the servers do not start")
     case .apply: break
     }
+    if let wrong = outcomes.first(where: {
+      $0.outcome.failure.map { $0.kind == .keyNotProven } ?? false
+    }) {
+      return .hold(
+        "\(wrong.member): its Key Manager has another key than the one that was encrypted with, and no server must be restarted before it is right"
+      )
+    }
     if self == .never { return .hold("the rollback policy of this rollout is \"never\"") }
     if rollout.contents.contains(where: { $0.before == nil }) {
       return .hold("a node had no environment file before: there is nothing to go back to")

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Model
+package import Model
 internal import ServerUnit
 
 extension StartFailure {
@@ -54,9 +54,10 @@ extension StartFailure {
   }
 
   /// The key of that name does not decrypt what the cluster has encrypted.
-  static func keyNotProven(_ what: String, phase: RolloutPhase) -> StartFailure {
+  package static func keyNotProven(_ what: String) -> StartFailure {
     StartFailure(
-      kind: .otherKey, phase: phase, reason: "the server runs, and must not be written to: \(what)",
+      kind: .keyNotProven, phase: .settling,
+      reason: "the server runs, and must not be written to: \(what)",
       cause: "the Key Manager's state, or the rights of the identity, were changed after the vote",
       remedy:
         "keep clients from writing, restart nothing, and undo that change; `keyturn proof --now` "

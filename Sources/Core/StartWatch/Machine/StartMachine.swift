@@ -244,7 +244,6 @@ package struct StartMachine: Sendable {
     case .differs(let names):
       finish(.failed(.otherEnvironment(pid: pid, names, phase: phase)), &effects)
     case .otherKey(let what): finish(.failed(.otherKey(pid: pid, what, phase: phase)), &effects)
-    case .keyNotProven(let what): finish(.failed(.keyNotProven(what, phase: phase)), &effects)
     }
   }
 

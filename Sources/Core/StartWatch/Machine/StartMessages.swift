@@ -92,8 +92,6 @@ package enum EnvironmentAnswer: Sendable, Hashable, Codable {
   /// It was, but does not use the sealed key, or it is not known that the start guard let it pass;
   /// what was found.
   case otherKey(String)
-  /// It was, and with that key the Key Managers do not decrypt what the cluster has encrypted; what they say.
-  case keyNotProven(String)
   /// Why that cannot be told at the moment.
   case unknown(String)
 }
