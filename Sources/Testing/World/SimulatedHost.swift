@@ -87,7 +87,11 @@ final class SimulatedHost: @unchecked Sendable {
   /// Takes two locks, in an order that is drawn.
   func logsTwice() {
     let locks = world.draw(2) == 0 ? twoLocks : (twoLocks.1, twoLocks.0)
-    locks.0.withLock { _ in locks.1.withLock { $0 += 1 } }
+    locks.0.withLock { _ in
+      // A line takes its time: another thread's comes meanwhile, now and then.
+      take(upTo: 1_000)
+      locks.1.withLock { $0 += 1 }
+    }
   }
 
   var bootID: String { identity(0) }
