@@ -153,6 +153,9 @@ let package = Package(
         "Model", "Crypto", "JSONCoding", "Linux", "Threads", "Secrets", "HTTP", "Files", "Sockets",
         "TLS", "HTTPS", "StandInTransport", "COpenSSL",
       ]),
+    program(
+      "probe-cost", "Testing/ProbeCost",
+      ["Model", "Crypto", "Threads", "Secrets", "KeyManager", "Sockets", "Probes"]),
     program("instant-restart", "Testing/InstantRestart", ["Model", "Linux", "Threads", "Systemd"]),
     program("file-writer", "Testing/FileWriter", ["Crypto", "Files"]),
     program(
@@ -230,7 +233,11 @@ let package = Package(
     tests("TestSupport", ["Model", "Linux", "Threads", "TestSupport"]),
     tests(
       "Lab",
-      ["Model", "JSONCoding", "Threads", "EnvironmentFile", "Files", "Sockets", "TestSupport"]),
+      [
+        "Model", "Crypto", "JSONCoding", "Threads", "Secrets", "EnvironmentFile", "KeyManager",
+        "API",
+        "Files", "Sockets", "TestSupport",
+      ]),
   ],
   cLanguageStandard: .gnu11
 )
