@@ -50,7 +50,8 @@ struct Backend {
     _ = try retrying("sync \(path)") { fsync(file.raw) }
   }
 
-  private static func bytes(_ digits: Substring) -> [UInt8] {
+  /// Of pairs of hexadecimal digits.
+  static func bytes(_ digits: Substring) -> [UInt8] {
     var (bytes, rest): ([UInt8], Substring) = ([], digits)
     while rest.count >= 2 {
       bytes.append(UInt8(rest.prefix(2), radix: 16) ?? 0)

@@ -17,6 +17,12 @@ final class KeyManagerClient: Sendable {
     var isPermission: Bool { status == 403 }
   }
 
+  /// As the Key Manager makes it.
+  struct DataKey {
+    var plaintext: [UInt8]
+    var ciphertext: [UInt8]
+  }
+
   let keyName: String
   private let hosts: [String]
   private let enclave: String
@@ -31,20 +37,24 @@ final class KeyManagerClient: Sendable {
     self.transport = transport
   }
 
-  /// A new data key, as its ciphertext. Blocks until a Key Manager answers or all have failed.
-  func generate(associatedData: String) throws(Failure) -> [UInt8] {
+  /// A new data key. Blocks until a Key Manager answers or all have failed.
+  func generate(associatedData: String) throws(Failure) -> DataKey {
     // KEY:GENERATE with name, associated data and the length 32.
     let message = Self.field(1, keyName) + Self.field(3, associatedData) + [0x20, 0x20]
-    return Self.element(3, of: try send(207, message))
+    let answer = try send(207, message)
+    return DataKey(plaintext: Self.element(2, of: answer), ciphertext: Self.element(3, of: answer))
   }
 
   /// Creates the default key. Blocks as long.
   func create() throws(Failure) { _ = try send(201, Self.field(1, keyName)) }
 
-  /// Whether the Key Manager decrypts what ``generate(associatedData:)`` gave. Blocks as long.
-  func decrypt(_ ciphertext: [UInt8], keyName: String, associatedData: String) throws(Failure) {
+  /// In the clear what ``generate(associatedData:)`` gave. Blocks as long.
+  @discardableResult
+  func decrypt(
+    _ ciphertext: [UInt8], keyName: String, associatedData: String
+  ) throws(Failure) -> [UInt8] {
     let message = Self.field(1, keyName) + Self.field(3, ciphertext) + Self.field(4, associatedData)
-    _ = try send(206, message)
+    return Self.element(1, of: try send(206, message))
   }
 
   /// The Key Manager's error in /minio/health/ready as the server passes it on, or nil

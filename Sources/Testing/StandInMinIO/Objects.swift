@@ -4,16 +4,17 @@ import Model
 import Secrets
 import Threads
 
-/// The server's answers to requests that are signed as its root user: whether it takes a write, and
-/// its Key Manager's status. It stores no objects, and has no bucket.
+/// The server's answers to requests that are signed as its root user: objects, whether it takes a
+/// write, and its Key Manager's status. An object needs no bucket; for an upload none is there.
 final class Objects: Sendable {
   private let root: AccessCredentials
   private let keyName: String?
   private let health: Health
   private let refusesFor: Int?
   private let isRootOff: Bool
-  /// When it sees enough drives to write; nil before the drives were looked for.
-  private let writable = Lock<Instant?>(nil)
+  /// When it sees enough drives to write, and what is on its own; nil before the drives were looked
+  /// for.
+  private let drives = Lock<(writable: Instant, stored: StoredObjects)?>(nil)
 
   init(
     _ environment: ServerEnvironment, client: KeyManagerClient?, health: Health,
@@ -31,13 +32,18 @@ final class Objects: Sendable {
   }
 
   /// The server has looked for all drives. If it missed some it looks again only after 15 s.
-  func begin() { writable.update { $0 = .inMilliseconds(refusesFor ?? 0) } }
+  func begin(_ stored: StoredObjects) {
+    drives.update { $0 = (.inMilliseconds(refusesFor ?? 0), stored) }
+  }
 
-  /// Nil if the request is for neither.
+  /// Nil if the request is for none of them. Blocks on the disk and the Key Manager.
   func answer(_ request: HTTPRequest) -> HTTPResponse? {
-    let isWrite = request.method == "POST" && request.query("uploads") != nil
+    let isUpload = request.method == "POST" && request.query("uploads") != nil
     let isStatus = request.method == "GET" && request.path == "/minio/kms/v1/status"
-    guard isWrite || isStatus else { return nil }
+    let isObject =
+      ["GET", "PUT"].contains(request.method) && !request.path.hasPrefix("/minio/")
+      && request.path.split(separator: "/").count > 1
+    guard isUpload || isStatus || isObject else { return nil }
     guard health.progress.withLock({ $0.initialised }) else {
       return Self.error(503, "XMinioServerNotInitialized", json: isStatus)
     }
@@ -46,10 +52,15 @@ final class Objects: Sendable {
       guard let keyName else { return Self.error(501, "NotImplemented", json: true) }
       return .json(200, KeyManagerStatus(name: "MinIO KMS", defaultKeyID: keyName, endpoints: [:]))
     }
-    guard let since = writable.withLock(\.self), since <= Clock.now() else {
+    let drives = drives.withLock(\.self)
+    if isObject, request.method == "GET" {
+      return drives?.stored.get(request.path) ?? Self.error(503, "SlowDownRead")
+    }
+    guard let drives, drives.writable <= Clock.now() else {
       return Self.error(503, "SlowDownWrite")
     }
-    return Self.error(404, "NoSuchBucket")
+    return isObject
+      ? drives.stored.put(request.path, request.body) : Self.error(404, "NoSuchBucket")
   }
 
   private struct KeyManagerStatus: Encodable {

@@ -79,11 +79,13 @@ struct Server {
       }
     }
     let backend: Backend
+    let stored: StoredObjects
     do throws(Errno) {
       backend = try Backend(drive: own.path)
+      stored = try StoredObjects(drive: own.path, client: client)
     } catch { console.fatal("Unable to initialize backend: ", "\(error)") }
     health.progress.update { $0.initialised = true }
-    objects.begin()
+    objects.begin(stored)
     let began = Clock.now()
     let isSilent = behaviour.has("no-banner")
     if distributed, !isSilent {
@@ -212,8 +214,8 @@ struct Server {
         try client.decrypt(part.ciphertext, keyName: part.keyName, associatedData: data)
       }
       if !sealed.contains(where: { $0.keyName == client.keyName }) {
-        let ciphertext = try client.generate(associatedData: data)
-        try backend.append(.init(keyName: client.keyName, ciphertext: ciphertext))
+        let key = try client.generate(associatedData: data)
+        try backend.append(.init(keyName: client.keyName, ciphertext: key.ciphertext))
       }
       return true
     } catch let failure as KeyManagerClient.Failure {

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import Crypto
+@testable import KeyManager
 import Model
 import TestSupport
 import Testing
@@ -64,40 +66,11 @@ extension LabTests {
   @Suite(.serialized, .lab(nodes: 3, keyManagers: 2))
   struct KeyProofTests {
     let lab: Lab
-    private var key: String { lab.setting("MINIO_KMS_SSE_KEY") }
 
     init() throws {
       lab = try #require(Lab.current)
       try lab.encrypt()
-      try expect(["proof"], status: 0, [])
-    }
-
-    /// What a command says, once it ends with that status and says all of these.
-    @discardableResult
-    private func expect(
-      _ arguments: [String], status: Int32, _ words: [String], seconds: Int = 90,
-      at location: SourceLocation = #_sourceLocation
-    ) throws -> String {
-      let deadline = Instant.inMilliseconds(seconds * 1_000)
-      var said = ""
-      while Clock.now() < deadline {
-        let outcome = try lab.keyturn(arguments)
-        said = "\(outcome.status): \(outcome.stdout)\(outcome.stderr)"
-        if outcome.status == status, words.allSatisfy({ said.contains($0) }) { return said }
-        Clock.sleep(until: .inMilliseconds(1_000))
-      }
-      Issue.record("keyturn \(arguments): \(words): \(said)", sourceLocation: location)
-      return said
-    }
-
-    private func setFaults(_ json: String, at hosts: [String]) throws {
-      for host in hosts { try lab.setFaults(host, json.replacing("KEY\"", with: "\(key)\"")) }
-    }
-
-    /// A rollout that changes nothing that matters.
-    private func rollOut(_ value: String) throws -> Subprocess.Outcome {
-      try lab.keyturn(
-        "apply", "--yes", "--settings", try lab.file("other.env", "MINIO_BROWSER=\(value)\n"))
+      try lab.expect(["proof"], status: 0, [])
     }
 
     @Test(
@@ -107,50 +80,41 @@ extension LabTests {
       defer { do { try lab.mend() } catch { Issue.record(error) } }
       let (footprint, states) = (try lab.footprint(), try lab.keyManagerStates())
       let counts = try lab.commandCounts()
-      try setFaults(fault.json, at: fault.hosts)
+      try lab.setFaults(fault.json, at: fault.hosts)
 
-      let outcome = try rollOut("off")
+      let outcome = try lab.rollOut("off")
       #expect(outcome.status == fault.exit, "\(outcome.stdout)\(outcome.stderr)")
       let said = outcome.stdout + outcome.stderr
       for words in fault.refusal + ["nothing was touched: minio-[1-3]: "] {
         #expect(said.contains(words), "\(words): \(said)")
       }
-      try expect(["status"], status: 1, fault.alarm)
-      try expect(["proof", "--now"], status: fault.exit, [])
+      try lab.expect(["status"], status: 1, fault.alarm)
+      try lab.expect(["proof", "--now"], status: fault.exit, [])
       try lab.expectUntouched(since: footprint)
       #expect(try lab.keyManagerStates() == states)
       #expect(try lab.commandCounts()["KEY:CREATE"] == counts["KEY:CREATE"])
 
       try lab.mend()
-      try expect(["status"], status: 0, [])
-      try expect(["proof", "--now"], status: 0, [])
+      try lab.expect(["status"], status: 0, [])
+      try lab.expect(["proof", "--now"], status: 0, [])
     }
 
     @Test("a key with a new version gets a proof of it, and the old version's still counts")
     func versions() throws {
       // The same bytes at both, as if one had written it and the other taken it.
-      let script = """
-        import json
-        path = "/var/lib/minkms/state.json"
-        state = json.load(open(path))
-        for enclave in state["enclaves"].values():
-            versions = enclave["keys"]["\(key)"]["versions"]
-            if len(versions) == 1:
-                versions.append(dict(versions[0], number=2, bytes="\(String(repeating: "A", count: 43))="))
-        json.dump(state, open(path, "w"))
+      try lab.changeEnclave(
         """
-      for host in both {
-        try lab.exec(
-          host, "python3 - && systemctl reset-failed minkms; systemctl restart minkms",
-          input: script)
-      }
+        versions = enclave["keys"][key]["versions"]
+        if len(versions) == 1:
+            versions.append(dict(versions[0], number=2, bytes="\(String(repeating: "A", count: 43))="))
+        """, at: both)
       defer { do { try lab.mend() } catch { Issue.record(error) } }
       for node in lab.nodes {
-        try expect(["proof", "--json"], status: 0, [node, #""version":2"#])
+        try lab.expect(["proof", "--json"], status: 0, [node, #""version":2"#])
       }
       let footprint = try lab.footprint()
-      try setFaults(#"{"keys": {"KEY": {"lost": [1]}}}"#, at: ["kms-2"])
-      let outcome = try rollOut("off")
+      try lab.setFaults(#"{"keys": {"KEY": {"lost": [1]}}}"#, at: ["kms-2"])
+      let outcome = try lab.rollOut("off")
       #expect(outcome.status == 6, "\(outcome.stdout)\(outcome.stderr)")
       for words in ["\(kms2) has another key", "the key proof of version 1", "key does not exist"] {
         #expect((outcome.stdout + outcome.stderr).contains(words), "\(words): \(outcome.stdout)")
@@ -162,14 +126,14 @@ extension LabTests {
     func otherWay() throws {
       defer { _ = try? lab.keyturn("apply", "--yes", "--settings", lab.settings) }
       let one = try lab.settings(["MINIO_KMS_SERVER": kms1])
-      try setFaults(#"{"keys": {"KEY": {"bytes": "x"}}}"#, at: ["kms-1"])
+      try lab.setFaults(#"{"keys": {"KEY": {"bytes": "x"}}}"#, at: ["kms-1"])
       let refused = try lab.keyturn("apply", "--yes", "--settings", one)
       #expect(refused.status == 6, "\(refused.stdout)\(refused.stderr)")
       try lab.mend()
       let outcome = try lab.keyturn("apply", "--yes", "--settings", one)
       #expect(outcome.status == 0, "\(outcome.stdout)\(outcome.stderr)")
-      try expect(["proof"], status: 0, [])
-      try expect(["proof", "--now"], status: 0, ["through 1 Key Manager"])
+      try lab.expect(["proof"], status: 0, [])
+      try lab.expect(["proof", "--now"], status: 0, ["through 1 Key Manager"])
     }
 
     @Test(
@@ -208,12 +172,12 @@ extension LabTests {
         "apply", "--yes", "--settings",
         try lab.settings(["MINIO_KMS_SERVER": "https://\(place)"]))
       try #require(outcome.status == 0, "\(outcome.stdout)\(outcome.stderr)")
-      try expect(["proof"], status: 0, [])
+      try lab.expect(["proof"], status: 0, [])
 
       let footprint = try lab.footprint()
-      try setFaults(#"{"keys": {"KEY": {"bytes": "old"}}}"#, at: ["kms-2"])
+      try lab.setFaults(#"{"keys": {"KEY": {"bytes": "old"}}}"#, at: ["kms-2"])
       // Three looks, each with its spread.
-      try expect(
+      try lab.expect(
         ["status"], status: 1,
         [
           "ANOTHER KEY AT https://\(place)", "kms-2 (",
@@ -226,13 +190,15 @@ extension LabTests {
         #expect(status.status == 1, "\(status.stdout)\(status.stderr)")
         Clock.sleep(until: .inMilliseconds(1_000))
       }
-      #expect(try rollOut("off").status == 6)
+      #expect(try lab.rollOut("off").status == 6)
       try lab.expectUntouched(since: footprint)
-      try setFaults("{}", at: ["kms-2"])
-      try expect(["status"], status: 0, [])
+      try lab.setFaults("{}", at: ["kms-2"])
+      try lab.expect(["status"], status: 0, [])
     }
 
-    @Test("a data key is in no journal, file or memory of a node, and one request makes a proof")
+    @Test(
+      "a data key is in no journal, file, message, memory or core of a node, and one request makes a proof"
+    )
     func secrets() throws {
       let dataKey = "a-data-key-in-the-clear-of-proof"
       for host in both { try lab.setFaults(host, #"{"dataKey": "\#(dataKey)"}"#) }
@@ -240,23 +206,83 @@ extension LabTests {
       // As if Keyturn came to the cluster only now.
       try lab.onEachNode("systemctl stop keyturnd && find /var/lib/keyturn -mindepth 1 -delete")
       try lab.onEachNode("systemctl start keyturnd")
-      try expect(["proof"], status: 0, [])
+      try lab.expect(["proof"], status: 0, [])
       let before = try lab.commandCounts()
-      try expect(["proof", "--now"], status: 0, [])
+      try lab.expect(["proof", "--now"], status: 0, [])
       let after = try lab.commandCounts()
       #expect(after["KEY:CREATE"] == before["KEY:CREATE"])
+
+      // As it is, and as JSON would hold bytes.
+      let bytes = Array(dataKey.utf8)
+      let forms =
+        [dataKey, bytes.hex]
+        + (0..<3).map { Base64URL.encode(Array(bytes.dropFirst($0).prefix(27))) }
       for node in lab.nodes {
-        try lab.exec(node, "cat >/root/secret", input: dataKey + "\n")
+        let message = try lab.keyProofs(of: node).text
+        #expect(message.contains("commitment"), "\(node): \(message)")
+        for form in forms { #expect(!message.contains(form), "\(node)") }
+        try lab.exec(
+          node, "cat >/root/secret", input: forms.joined(separator: "\n") + "\n")
         let found = try lab.exec(
           node,
           """
           { journalctl -q -a -o export; find /var/lib/keyturn /run/keyturn -type f -exec cat {} +; } |
-          grep -caF -f /root/secret; rm /root/secret
+          grep -caF -f /root/secret || true
           """)
         #expect(found == "0\n", "\(node)")
         let agent = try lab.exec(node, "systemctl show keyturnd -P MainPID").filter(\.isNumber)
         #expect(try lab.memory(of: agent, on: node, holds: dataKey) == false, "\(node)")
+        // All that the process has mapped, also what a core would leave out.
+        let core = try lab.exec(
+          node,
+          """
+          gcore -a -o /root/core \(agent) >/root/gcore 2>&1 || { cat /root/gcore; exit 1; }
+          grep -caF -f /root/secret /root/core.\(agent)
+          grep -caF MINIO_KMS_ENCLAVE /root/core.\(agent)
+          rm /root/core.\(agent) /root/secret
+          """
+        ).split(separator: "\n")
+        #expect(core.first == "0" && core.last != "0", "\(node): \(core)")
       }
+    }
+
+    @Test("an agent that is aborted leaves no core, also where its unit would allow one")
+    func aborted() throws {
+      // What the host does with a program that does not see to it.
+      let isWritten = try lab.exec(
+        "minio-1",
+        """
+        systemd-run -q --wait -p LimitCORE=infinity -p WorkingDirectory=/root sh -c 'kill -ABRT $$$$' || true
+        ls /root | grep -c '^core' || true; rm -f /root/core*
+        """)
+      try #require(
+        isWritten == "1\n",
+        "this machine's kernel.core_pattern writes no file, so nothing can be shown")
+      let drop = "/run/systemd/system/keyturnd.service.d"
+      defer {
+        _ = try? lab.exec(
+          "minio-1", "rm -r \(drop); systemctl daemon-reload; systemctl restart keyturnd")
+      }
+      // The runtime of a debug build would look for a backtrace.
+      let lines = """
+        [Service]
+        LimitCORE=infinity
+        WorkingDirectory=/var/lib/keyturn
+        Environment=SWIFT_BACKTRACE=enable=no
+
+        """
+      try lab.exec("minio-1", "mkdir -p \(drop) && cat >\(drop)/core.conf", input: lines)
+      let left = try lab.exec(
+        "minio-1",
+        """
+        systemctl daemon-reload && systemctl restart keyturnd
+        agent=$(systemctl show keyturnd -P MainPID); kill -ABRT $agent
+        for k in $(seq 500); do [ -e /proc/$agent ] || break; sleep 0.02; done
+        # By its socket another one may run by now.
+        journalctl -q -u keyturnd -o cat | grep -oE 'code=[a-z]+, status=6/ABRT' | tail -n 1
+        ls /var/lib/keyturn | grep -c '^core' || true
+        """)
+      #expect(left == "code=killed, status=6/ABRT\n0\n", "\(left)")
     }
   }
 }

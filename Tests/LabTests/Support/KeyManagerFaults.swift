@@ -163,6 +163,11 @@ extension Lab {
     i=0; until ss -ltn | grep -q :7373; do i=$((i + 1)); [ $i -lt 100 ] || exit 1; sleep 0.1; done
     """
 
+  /// Starts a Key Manager again, and waits until it listens.
+  func restartKeyManager(_ host: String) throws {
+    try exec(host, "\(Self.restart); \(Self.listening)")
+  }
+
   /// What each Key Manager knows, as its file holds it.
   func keyManagerStates() throws -> [String: String] {
     var states: [String: String] = [:]

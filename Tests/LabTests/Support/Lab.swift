@@ -169,11 +169,11 @@ final class Lab: Sendable {
       .mustSucceed("\(host): \(script)")
   }
 
-  /// A shell script beside the test, on the lab's network.
-  func start(_ script: String) throws -> BackgroundProcess {
+  /// A shell script beside the test, on the lab's network, for so long at the most.
+  func start(_ script: String, seconds: Int = 120) throws -> BackgroundProcess {
     try BackgroundProcess(
       "/usr/bin/env", ["LAB_NAME=\(name)", Self.script, "run", "sh", "-c", script],
-      until: .inMilliseconds(120_000))
+      until: .inMilliseconds(seconds * 1_000))
   }
 
   /// A shell script on every node in turn; what each printed.
@@ -295,7 +295,10 @@ final class Lab: Sendable {
   }
 
   /// Starts a rollout, and returns when every node's server is held before its start.
-  func startHeld(_ arguments: String...) throws -> BackgroundProcess {
+  func startHeld(_ arguments: String...) throws -> BackgroundProcess { try startHeld(arguments) }
+
+  /// The same.
+  func startHeld(_ arguments: [String]) throws -> BackgroundProcess {
     try hold()
     let rollout = try start(keyturn: arguments)
     let nodes = Set(nodes)
