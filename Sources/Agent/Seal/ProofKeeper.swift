@@ -97,8 +97,9 @@ final class ProofKeeper: Sendable {
     )
   }
 
-  /// Whether the next look should come soon: something is wrong, or a proof is missing.
-  var isPressing: Bool { state.withLock { $0.problem != nil || $0.missing != nil } }
+  /// Whether the next look should come soon: something is wrong, or a proof is missing. What a node tells that is in doubt
+  /// must not have all ask more often.
+  var isPressing: Bool { state.withLock { $0.problem?.severity == .error || $0.missing != nil } }
 
   /// What status says of them; nil where no key is sealed.
   func status(at now: Instant) -> KeyProofStatus? {
@@ -143,8 +144,9 @@ final class ProofKeeper: Sendable {
   /// What was known of another seal says nothing of this one.
   func begin(_ seal: Seal) {
     state.update { state in
-      if state.seal == seal.digest { return }
-      state = State(kept: state.kept, isLost: state.isLost)
+      if let before = state.seal, before != seal.digest {
+        state = State(kept: state.kept, isLost: state.isLost)
+      }
       state.seal = seal.digest
     }
   }
