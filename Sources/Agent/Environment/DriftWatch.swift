@@ -156,7 +156,7 @@ final class DriftWatch: Sendable {
     /// read.
     var keyItems: [DriftItem] = []
     /// What drift is looked for in; nil if that could not be read, and while a rollout of our own is under way.
-    var snapshot: DriftSnapshot?
+    var snapshot: DriftComparison?
     var drift = Drift()
     /// What is wrong, for status and `check`.
     var findings: [Finding] = []
@@ -209,7 +209,7 @@ final class DriftWatch: Sendable {
 
     /// What is there; nil while a rollout of our own is under way, and where something cannot be read: that is neither
     /// there nor gone.
-    var snapshot: DriftSnapshot? { look.view.unit == nil ? nil : look.snapshot }
+    var snapshot: DriftComparison? { look.view.unit == nil ? nil : look.snapshot }
     var isComplete: Bool { snapshot != nil || isInOwnRollout }
   }
 
@@ -238,10 +238,10 @@ final class DriftWatch: Sendable {
   /// What drift is looked for in; nil while a rollout of our own is under way. Blocks on the disk.
   private func snapshot(
     _ look: Look, _ server: ServerEnvironment, _ seal: SealRecord
-  ) throws(Refusal) -> DriftSnapshot? {
+  ) throws(Refusal) -> DriftComparison? {
     let record = rollouts.now.record
     if record.active != nil { return nil }
-    var snapshot = DriftSnapshot()
+    var snapshot = DriftComparison()
     for path in paths(server) {
       snapshot.files.append(.init(path: path, mark: try site.ports.watch.mark(of: path)))
     }
@@ -268,7 +268,7 @@ final class DriftWatch: Sendable {
 
   /// What differs from the last confirmed start; generation 0 is a file that no start was confirmed
   /// with.
-  private func difference(_ snapshot: DriftSnapshot) -> Drift {
+  private func difference(_ snapshot: DriftComparison) -> Drift {
     let last = generations.last.flatMap { $0.number > 0 ? $0 : nil }
     return snapshot.drift(from: state.withLock { $0.confirmed }, generation: last)
   }
@@ -287,7 +287,7 @@ final class DriftWatch: Sendable {
       let known = state.withLock { $0.log.drift.items ?? [] }
       drift = Drift(known.filter { !$0.kind.isOfKey } + found.look.keyItems)
     }
-    let snapshot = found.snapshot ?? DriftSnapshot()
+    let snapshot = found.snapshot ?? DriftComparison()
     let items = drift.items ?? []
     let entries = items.map {
       DriftLog.Entry(kind: $0.kind, place: $0.place, mark: snapshot.mark(of: $0))

@@ -158,10 +158,6 @@ extension Member {
     }
   }
 
-  /// Whether the restart was done before a crash of this agent: the new file is in place, and the
-  /// unit has another invocation than at the vote, begun at the instant or later (on another boot,
-  /// where the instant is nil, at any time). A unit that only crashed in between runs with the old
-  /// file.
   /// The unit, and whether it was restarted for this rollout already. A restart that was ordered before a crash may
   /// still be stopping the server: one more order would stop the server that the first one starts. So the unit's job is
   /// waited for, at most as long as a stop may take, and as long as systemd can be asked.
@@ -180,6 +176,10 @@ extension Member {
     return (unit, try wasRestarted(unit, active, content, since: instant))
   }
 
+  /// Whether the restart was done before a crash of this agent: the new file is in place, and the
+  /// unit has another invocation than at the vote, begun at the instant or later (on another boot,
+  /// where the instant is nil, at any time). A unit that only crashed in between runs with the old
+  /// file.
   private func wasRestarted(
     _ unit: UnitState?, _ active: ActiveRollout, _ content: MemberContent, since instant: Instant?
   ) throws(Refusal) -> Bool {

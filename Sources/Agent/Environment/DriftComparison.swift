@@ -7,7 +7,7 @@ internal import Secrets
 internal import ServerUnit
 
 /// What drift is looked for in, at one moment.
-struct DriftSnapshot {
+struct DriftComparison {
   var files: [Confirmed.File] = []
   /// Nil if it could not be read.
   var unit: UnitState?
@@ -105,7 +105,7 @@ struct DriftSnapshot {
   }
 }
 
-extension DriftSnapshot {
+extension DriftComparison {
   /// Another one for each state of the thing.
   func mark(of item: DriftItem) -> Digest {
     let mark = files.first { $0.path == item.place }?.mark
