@@ -153,8 +153,11 @@ final class ProofKeeper: Sendable {
 
   /// What a look found of another key; nil if nothing.
   func alarm(_ findings: [Finding], _ reports: [EndpointReport]) -> Finding? {
-    guard var finding = findings.first(where: { $0.rule == KeyProofJudgement.rule }) else {
-      return nil
+    let found = findings.filter { $0.rule == KeyProofJudgement.rule }
+    guard var finding = found.first else { return nil }
+    let others = found.dropFirst().compactMap { $0.link?.keyManager }
+    if !others.isEmpty {
+      finding.message += "; another key is also at \(others.joined(separator: ", "))"
     }
     // One that has answered rightly before and another one now: there are several under one name.
     let before = state.withLock { $0.hosts }

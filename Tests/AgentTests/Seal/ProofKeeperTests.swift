@@ -114,6 +114,24 @@ struct ProofKeeperTests {
         == [.confirmed, .confirmed, .confirmed])
   }
 
+  @Test("of several Key Managers that have another key each is named")
+  func both() throws {
+    let cluster = try Cluster.sealed()
+    let moved = [
+      SettingChange(
+        name: "MINIO_KMS_SERVER",
+        value: Secret("https://kms-1.example.net:7373,https://kms-2.example.net:7373"))
+    ]
+    #expect(
+      try cluster.apply(moved, id: secondID).outcomes == [.confirmed, .confirmed, .confirmed])
+    cluster.lookAtLinks()
+    cluster.exchangeKey()
+    cluster.lookAtLinks([0])
+    let problem = try #require(cluster[0].agent.proofs.problem)
+    #expect(problem.message.hasPrefix("https://kms-1.example.net:7373 has another key"))
+    #expect(problem.message.contains("; another key is also at https://kms-2.example.net:7373"))
+  }
+
   @Test("a version of the key that is gone is another key")
   func versionGone() throws {
     let cluster = try Cluster.sealed()
