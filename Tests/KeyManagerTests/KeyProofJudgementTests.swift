@@ -33,7 +33,7 @@ extension ProbeStage {
       case .denied: StageResult(.proof, .failed, reason: .denied, detail: "answered 403")
       case .broken: StageResult(.proof, .failed, detail: "answered 500")
       case .late: StageResult(.proof, .failed, reason: .timeout, detail: "no answer in time")
-      case .noProof: StageResult(.proof, .notChecked, detail: "the cluster has no key proof yet")
+      case .noProof: StageResult(.proof, .notChecked, detail: "this node has no key proof yet")
       case .noKey, .down: StageResult(.proof, .notChecked, detail: "an earlier stage failed")
       }
     let stages = ProbeStage.allCases.filter { $0 != .dns }.map { stage -> StageResult in

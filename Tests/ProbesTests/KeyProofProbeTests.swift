@@ -137,7 +137,7 @@ import Threads
   func none() throws {
     let reports = try look([])
     #expect(words(reports) == ["notChecked", "notChecked"])
-    #expect(reports[0][.proof]?.detail == "the cluster has no key proof yet")
+    #expect(reports[0][.proof]?.detail == "this node has no key proof yet")
     let findings = KeyManagerJudgement.findings(
       reports, settings: try keyManagers.settings(), firstEnablement: false, createKey: false)
     #expect(findings == [])

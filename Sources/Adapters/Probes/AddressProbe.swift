@@ -250,7 +250,7 @@ struct AddressProbe {
   /// that does not open.
   private mutating func openProofs(_ subject: EndpointProbe.Subject) {
     guard !subject.proofs.isEmpty else {
-      return note(.proof, .notChecked, "the cluster has no key proof yet")
+      return note(.proof, .notChecked, "this node has no key proof yet")
     }
     var (other, unopened): (Unopened?, Unopened?)
     var failure: ProbeFailure?

@@ -30,7 +30,11 @@ extension ProofKeeper {
     let own = own
     if let problem = alarm(sight.findings, sight.reports) { return conclude(problem, missing: nil) }
     let isOwnOpened = !own.all.isEmpty && sight.opensAll
-    if isOwnOpened { noteOpened(sight.reports) }
+    if isOwnOpened {
+      noteOpened(sight.reports)
+    } else if !own.all.isEmpty {
+      state.update { $0.unopened = sight.whyUnopened }
+    }
     guard sight.reports.contains(where: \.answers) else {
       // No Key Manager answers: nothing new is known of the key. What was wrong stays wrong.
       return
@@ -206,6 +210,15 @@ extension ProofKeeper {
 extension ProofKeeper.Sight {
   /// Whether a Key Manager has opened all that it was asked for.
   fileprivate var opensAll: Bool { reports.contains { $0[.proof]?.verdict == .fine } }
+
+  /// Why nothing was opened: what says so for certain, or else the first that is wrong.
+  fileprivate var whyUnopened: Refusal {
+    let errors = findings.filter { $0.severity == .error }
+    if let finding = KeyProofJudgement.decisive(errors).first {
+      return Refusal(finding.refusal, finding.statement)
+    }
+    return Refusal(.unreachable, errors.first?.statement ?? "no Key Manager has opened them")
+  }
 
   /// The version of the key; nil where the Key Manager does not tell.
   fileprivate var version: UInt32? {

@@ -13,6 +13,8 @@ final class ProofKeeper: Sendable {
     fileprivate(set) var kept: KeyProofs
     /// When all of them were opened last; nil if they were not since the agent's start.
     var openedAt: Instant?
+    /// Why they were not opened at the last look; nil if they were.
+    var unopened: Refusal?
     /// Through which endpoints.
     var openedThrough: [String] = []
     /// The seal that the rest is about; nil before the first look.
@@ -110,7 +112,8 @@ final class ProofKeeper: Sendable {
         count: own.all.count, newestAtMicroseconds: own.all.last?.madeAt,
         openedSecondsAgo: state.openedAt.map { max(0, now.milliseconds(since: $0) / 1_000) },
         openedThrough: state.openedAt.map { _ in state.openedThrough }, missing: state.missing,
-        problem: state.problem.flatMap { $0.severity == .error ? $0.statement : nil })
+        problem: state.problem.flatMap { $0.severity == .error ? $0.statement : nil },
+        unopened: state.unopened)
     }
   }
 
@@ -180,7 +183,7 @@ final class ProofKeeper: Sendable {
   /// All proofs have opened in a look.
   func noteOpened(_ reports: [EndpointReport]) {
     state.update { state in
-      state.openedAt = Clock.now()
+      (state.openedAt, state.unopened) = (Clock.now(), nil)
       state.openedThrough = reports.filter { $0[.proof]?.verdict == .fine }.map(\.endpoint)
       state.alarm = state.alarm?.after(reports)
       // Of endpoints that are asked no more nothing is kept.

@@ -40,11 +40,16 @@ package struct KeyProofStatus: Sendable, Codable, Hashable {
   package var missing: String?
   /// What is wrong with the key as it was seen last; nil if nothing is.
   package var problem: String?
+  /// Why they were not opened at the last look; nil if they were, and from an older agent.
+  package var unopened: Refusal?
 
   package init(
     count: Int, newestAtMicroseconds: Int64?, openedSecondsAgo: Int?,
-    openedThrough: [String]? = nil, missing: String?, problem: String? = nil
+    openedThrough: [String]? = nil, missing: String?, problem: String? = nil,
+    unopened: Refusal? = nil
   ) {
+    self.unopened = unopened
+
     self.problem = problem
     self.count = count
     self.newestAtMicroseconds = newestAtMicroseconds

@@ -48,16 +48,38 @@ struct ProofCommand: Command {
       row.answer?.status?.problem.map { (name: row.name, value: $0) }
     }
     for line in NodeNames.lines(problems) { context.console.message(.error, line) }
-    let nodes = NodeResult.answers(rows, reason: { $0.status?.problem ?? $0.status?.missing }) {
-      Self.outcome($0)
-    }
+    let others = rows.compactMap { row in
+      row.answer.flatMap(Self.reason).map { (name: row.name, value: $0) }
+    }.filter { other in !problems.contains { $0.name == other.name } }
+    for line in NodeNames.lines(others) { context.console.message(.warning, line) }
+    let nodes = NodeResult.answers(rows, reason: Self.reason) { Self.outcome($0) }
     let answers = rows.compactMap(\.answer)
     if !problems.isEmpty {
       return CommandResult(.guardRefused, nodes: nodes, message: problems[0].value)
     }
+    let refusals = answers.compactMap { $0.status?.unopened }
+    if let refusal = refusals.first(where: { $0.code == .guarded || $0.code == .keyManager }) {
+      return CommandResult(ExitCode(refusal.code), nodes: nodes, message: refusal.message)
+    }
     if answers.count < rows.count { return CommandResult(.unknown, nodes: nodes) }
     let isProven = answers.allSatisfy { Self.outcome($0) == .fine }
-    return CommandResult(isProven ? .done : .failed, nodes: nodes)
+    return CommandResult(
+      isProven ? .done : .failed, nodes: nodes, message: others.first.map(\.value) ?? "")
+  }
+
+  /// What keeps a node from being fine, for people; nil if nothing does.
+  private static func reason(_ answer: KeyProofsAnswer) -> String? {
+    guard let status = answer.status else { return "no key is sealed" }
+    if let problem = status.problem { return problem }
+    if let unopened = status.unopened {
+      return "the key proofs were not opened at the last look: \(unopened.message)"
+    }
+    if let missing = status.missing { return "a key proof is missing: \(missing)" }
+    if status.count == 0 { return "there is no key proof yet" }
+    guard let age = status.openedSecondsAgo else {
+      return "the key proofs have not been opened since the agent's start"
+    }
+    return age <= staleSeconds ? nil : "the key proofs were opened \(age) s ago, and not since"
   }
 
   /// From this age on it says nothing of now: a node opens them once a minute.
@@ -66,6 +88,7 @@ struct ProofCommand: Command {
   private static func outcome(_ answer: KeyProofsAnswer) -> NodeOutcome {
     guard let status = answer.status else { return .notSealed }
     if status.problem != nil { return .different }
+    if status.unopened != nil { return .failed }
     guard status.count > 0, let age = status.openedSecondsAgo else { return .unknown }
     return age <= staleSeconds ? .fine : .unknown
   }
@@ -78,7 +101,8 @@ struct ProofCommand: Command {
     let state =
       status.problem != nil
       ? "ANOTHER KEY"
-      : status.missing.map { "none yet: \($0)" } ?? (status.count > 0 ? "fine" : "none yet")
+      : status.unopened.map { $0.code == .keyManager ? "NOT ALLOWED" : "not opened" }
+        ?? status.missing.map { "none yet: \($0)" } ?? (status.count > 0 ? "fine" : "none yet")
     return [
       row.name, "\(status.count)",
       status.newestAtMicroseconds.map { CalendarTime.text(microseconds: $0) } ?? "-",
@@ -90,7 +114,7 @@ struct ProofCommand: Command {
     [
       "state": outcome(answer), "count": answer.status?.count,
       "openedSecondsAgo": answer.status?.openedSecondsAgo, "missing": answer.status?.missing,
-      "problem": answer.status?.problem,
+      "problem": answer.status?.problem, "unopened": answer.status?.unopened?.message,
       "proofs": answer.proofs.all.map { proof in
         [
           "digest": proof.digest.hex, "version": Int(proof.version), "madeBy": proof.madeBy,

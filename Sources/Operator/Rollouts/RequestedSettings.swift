@@ -78,6 +78,9 @@ struct RequestedSettings: Sendable {
       let value = Self.line(apiKey.bytes)
       do throws(Refusal) {
         if value.isEmpty { throw Refusal(.validation, "there is no key in it") }
+        if value.contains(where: { $0 == " " || $0 == "\t" }) {
+          throw Refusal(.validation, "there is a blank in it, and no key has one")
+        }
         _ = try CanonicalForm.line(name: Self.apiKeyVariable, value: value)
       } catch {
         findings.append(

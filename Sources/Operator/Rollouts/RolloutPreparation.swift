@@ -82,8 +82,9 @@ struct RolloutPreparation {
       return .ready(cluster, settings.request, plan)
     case .nothingToDo:
       let count = plan.rows.count
-      let message =
+      var message =
         "nothing to do: \(count == 1 ? "the node has and runs" : "\(count) nodes have and run") what is wanted"
+      if case .apiKey = goal { message += ": the file holds the API key that is in use" }
       context.console.line(message)
       let nodes = cluster.names.map { NodeResult(name: $0, outcome: .unchanged) }
       var result = CommandResult(.done, outcome: "nothingToDo", nodes: nodes, message: message)

@@ -38,7 +38,7 @@ package struct SimulatedKey: Sendable, Hashable {
   /// What a probe sees that opens these.
   package func opening(of proofs: [KeyProof]) -> StageResult {
     if proofs.isEmpty {
-      return StageResult(.proof, .notChecked, detail: "the cluster has no key proof yet")
+      return StageResult(.proof, .notChecked, detail: "this node has no key proof yet")
     }
     if proofs.contains(where: { $0.version > version }) {
       return StageResult(.proof, .failed, reason: .versionMissing, detail: "key does not exist")

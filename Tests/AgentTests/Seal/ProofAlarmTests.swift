@@ -60,6 +60,22 @@ struct ProofAlarmTests {
     #expect(problem.message.contains("; another key is also at https://kms-2.example.net:7373"))
   }
 
+  @Test("what the last look did not open is told, until a look opens it")
+  func unopened() throws {
+    let cluster = try Cluster.sealed(1)
+    cluster.lookAtLinks()
+    let denied = StageResult(.proof, .failed, reason: .denied, detail: "answered 403")
+    var report = FakeNodeHost.Probe.fine("https://kms-1.example.net:7373")
+    report.stages = report.stages.map { $0.stage == .proof ? denied : $0 }
+    cluster[0].host.state.update { $0.reports = [report] }
+    cluster.lookAtLinks()
+    let unopened = try #require(cluster[0].agent.status().keyProofs?.unopened)
+    #expect(unopened.code == .keyManager && unopened.message.contains("may not KEY:DECRYPT"))
+    cluster[0].host.state.update { $0.reports = [] }
+    cluster.lookAtLinks()
+    #expect(cluster[0].agent.status().keyProofs?.unopened == nil)
+  }
+
   @Test("a version of the key that is gone is another key")
   func versionGone() throws {
     let cluster = try Cluster.sealed()

@@ -13,12 +13,12 @@ import Threads
   /// A node that has one proof, opened 12 s ago.
   private static func kept(
     _ name: String, count: Int = 1, openedSecondsAgo: Int? = 12, missing: String? = nil,
-    problem: String? = nil
+    problem: String? = nil, unopened: Refusal? = nil
   ) -> FakeAgent {
     let agent = FakeAgent(name, sealed: Sample.seal)
     let status = KeyProofStatus(
       count: count, newestAtMicroseconds: count == 0 ? nil : 1_790_000_000_000_000,
-      openedSecondsAgo: openedSecondsAgo, missing: missing, problem: problem)
+      openedSecondsAgo: openedSecondsAgo, missing: missing, problem: problem, unopened: unopened)
     agent.keyProofs.update {
       $0 = KeyProofsAnswer(
         node: name, seal: Sample.seal.digest, isServing: true, proofs: KeyProofs(), status: status)
@@ -43,6 +43,25 @@ import Threads
       (FakeAgent("minio-3", .unreachable), .unknown),
       (Self.kept("minio-3", problem: "https://kms-2:7373 has another key"), .guardRefused),
     ] { #expect(last(third).code == expected) }
+  }
+
+  @Test("what the last look did not open is not fine, and exits as a look now would")
+  func unopened() {
+    for (refusal, code, state) in [
+      (Refusal(.keyManager, "may not KEY:DECRYPT"), ExitCode.keyManagerRefused, "NOT ALLOWED"),
+      (Refusal(.guarded, "does not exist in enclave"), .guardRefused, "not opened"),
+      (Refusal(.unreachable, "connection refused"), .failed, "not opened"),
+    ] {
+      let outcome = last(Self.kept("minio-3", unopened: refusal))
+      #expect(outcome.code == code)
+      #expect(outcome.host.output.contains(state))
+      #expect(
+        outcome.host.errors.contains(
+          "minio-3: the key proofs were not opened at the last look: \(refusal.message)"),
+        "\(outcome.host.errors)")
+    }
+    let old = last(Self.kept("minio-3", openedSecondsAgo: 400))
+    #expect(old.code == .failed && old.host.errors.contains("were opened 400 s ago, and not since"))
   }
 
   @Test("another key that one node saw is told with the node, whoever does not answer")

@@ -99,7 +99,10 @@ import Testing
       (.unreachable, ["keyturn status"]), (.validation, ["keyturn plan"]),
       (.file, ["keyturn plan"]),
       (.unit, ["keyturn status"]),
-      (.guarded, ["keyturn seal show", "keyturn explain MINIO_KMS_SSE_KEY"]),
+      (
+        .guarded,
+        ["keyturn seal show", "keyturn explain MINIO_KMS_SSE_KEY", "keyturn proof --now"]
+      ),
       (.keyManager, ["keyturn check"]), (.vote, ["keyturn plan"]), (.clock, ["keyturn status"]),
       (.busy, ["keyturn watch"]), (.failed, ["keyturn show 0d07a7a0593ac303"]),
     ] as [(RefusalCode, [String])])

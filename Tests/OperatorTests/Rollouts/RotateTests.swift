@@ -97,6 +97,14 @@ import Testing
     #expect(host.errors.contains("may not KEY:STATUS"))
   }
 
+  @Test("a blank in the file is none of a key's")
+  func blank() {
+    let (code, host) = Sample.run(
+      "rotate api-key --api-key-file key --yes", agents(), files: ["key": Sample.apiKey + " \n"])
+    #expect(code == .validationRefused)
+    #expect(host.errors.contains("there is a blank in it"), "\(host.errors)")
+  }
+
   @Test("without a file it is a wrong command line")
   func noFile() {
     #expect(Sample.run("rotate api-key", agents()).code == .usage)

@@ -48,9 +48,10 @@ package enum KeyProofJudgement {
       + "\"\(settings.enclave)\" than the one that this cluster has encrypted with: "
       + (report[.proof]?.detail ?? "")
     if !places.isEmpty { message += "; answered by \(places.joined(separator: ", "))" }
-    if !right.isEmpty {
-      message += "; the right key is at \(right.uniqued().joined(separator: ", "))"
-    }
+    message +=
+      right.isEmpty
+      ? "; no Key Manager that answers has the right key"
+      : "; the right key is at \(right.uniqued().joined(separator: ", "))"
     return Finding(
       .error, rule: rule, refusal: .guarded, variable: "MINIO_KMS_SSE_KEY", message: message,
       remedy:

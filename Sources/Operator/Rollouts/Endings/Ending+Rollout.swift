@@ -49,7 +49,8 @@ extension Ending {
         ending.next.append(
           Step(
             command: identity.removal,
-            purpose: "at the Key Manager; no earlier generation can be gone back to after that"))
+            purpose:
+              "at the Key Manager; generations that hold it cannot be gone back to after that"))
       }
       return ending
     }
@@ -293,6 +294,7 @@ extension Ending {
     case .guarded:
       return step("keyturn seal show", "which key is sealed, and where")
         + step("keyturn explain MINIO_KMS_SSE_KEY", "what sets it on each node")
+        + step("keyturn proof --now", "whether every Key Manager has the very key")
     case .keyManager: return step("keyturn check", "each step from each node to each Key Manager")
     case .unit: return step("keyturn status", "what is wrong with the server's unit, and where")
     case .file, .validation: return step("keyturn plan", "again, once that is fixed")
