@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Crypto
 import Glibc
+import HTTP
 import JSONCoding
 @testable import KeyManager
 import Model
@@ -255,6 +256,22 @@ import Threads
     let whole = Array((halves.0 + halves.1).utf8)
     #expect(try OwnMemory.holds(halves.0, halves.1))
     #expect(whole.count == 32)
+  }
+}
+
+extension KeyProofProbeTests {
+  @Test("a body that grows as it comes leaves no copy of what came first")
+  func growingBody() throws {
+    let filler = [UInt8](repeating: 0x2E, count: 64)
+    var parser = HTTPResponseParser(bodyLimit: 1 << 16)
+    parser.feed(Array("HTTP/1.1 200 OK\r\ncontent-length: \(32 + 64 * 64)\r\n\r\n".utf8))
+    #expect(try parser.next() == nil)
+    parser.feed(Array(("Xa-growing-body-" + "in-many-pieces-!").utf8))
+    for _ in 0..<64 { parser.feed(Array(filler)) }
+    var response = try #require(try parser.next())
+    #expect(response.body.count == 32 + 64 * 64)
+    response.body.wipe()
+    #expect(try !OwnMemory.holds("Xa-growing-body-", "in-many-pieces-!"))
   }
 }
 

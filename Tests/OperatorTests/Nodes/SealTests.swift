@@ -58,6 +58,12 @@ import Threads
     for words in [
       "3", "2026-09-21T", "minio-[1-4]", "10 to 13 s ago, not on minio-3", "https://kms-1:7373",
     ] { #expect(row.contains(words), "\(words): \(row)") }
+    // What belongs to another seal is no evidence of this one.
+    var foreign = proof
+    foreign.binding.seal = .sha256([9])
+    agents[0].keyProofs.update { $0?.proofs = KeyProofs([foreign]) }
+    let others = Sample.run("seal show", agents).host.output
+    #expect(!others.contains(foreign.digest.hex.prefix(12)) && others.contains("minio-[2-4]"))
     let told = Sample.run("seal show --json", agents).host.output
     #expect(told.contains(proof.digest.hex) && told.contains(#""openedSecondsAgo""#))
   }
