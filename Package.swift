@@ -87,22 +87,26 @@ let package = Package(
     core("EnvironmentFile", ["Model", "Secrets"]),
     core("ServerUnit", ["Model", "Secrets"]),
     core("StartWatch", ["Model", "ServerUnit"]),
-    core("KeyManager", ["Model", "Crypto", "Secrets"]),
-    core("Rollout", ["Model", "Crypto", "Secrets"]),
     core("HTTP", ["Model", "Crypto", "JSONCoding", "Secrets"]),
+    core("KeyManager", ["Model", "Crypto", "Secrets", "HTTP"]),
+    core("Rollout", ["Model", "Crypto", "Secrets"]),
+    core("S3", ["Model", "Crypto", "JSONCoding", "Secrets", "HTTP"]),
     core("API", ["Model", "Crypto", "JSONCoding", "Secrets", "KeyManager", "Rollout", "HTTP"]),
 
     adapter("Files", ["Model", "Crypto", "Linux", "Threads", "Secrets", "CLinux"]),
     adapter("Sockets", ["Model", "Linux", "Threads", "CLinux"]),
     adapter("Systemd", ["Model", "Linux", "Threads", "ServerUnit", "CSystemd"]),
     adapter("TLS", ["Model", "Threads", "Secrets", "Sockets", "COpenSSL"]),
-    adapter("HTTPS", ["Model", "Linux", "Threads", "HTTP", "Sockets", "TLS"]),
+    adapter("HTTPS", ["Model", "Linux", "Threads", "Secrets", "HTTP", "Sockets", "TLS"]),
     adapter(
       "Probes",
       [
         "Model", "Crypto", "JSONCoding", "Threads", "Secrets", "ServerUnit", "StartWatch",
         "KeyManager", "HTTP", "API", "Files", "Sockets", "TLS", "HTTPS",
       ]),
+    adapter(
+      "S3Links",
+      ["Model", "Threads", "Secrets", "HTTP", "S3", "Files", "Sockets", "TLS", "HTTPS"]),
     adapter(
       "AgentLinks",
       ["Model", "JSONCoding", "Threads", "HTTP", "API", "Sockets", "TLS", "HTTPS", "Coordination"]),
@@ -121,7 +125,7 @@ let package = Package(
       "Operator", "Operator",
       [
         "Model", "Crypto", "JSONCoding", "Linux", "Threads", "Secrets", "EnvironmentFile",
-        "KeyManager", "Rollout", "HTTP", "API", "Coordination",
+        "KeyManager", "Rollout", "HTTP", "S3", "API", "Coordination",
       ]),
 
     program(
@@ -134,8 +138,10 @@ let package = Package(
     program(
       "keyturn", "Programs/keyturn",
       [
-        "Model", "Linux", "Threads", "Secrets", "Rollout", "HTTP", "Files", "Sockets", "TLS",
-        "HTTPS", "Coordination", "AgentLinks", "Operator", "CBuild",
+        "Model", "Linux", "Threads", "Secrets", "EnvironmentFile", "ServerUnit", "Rollout", "HTTP",
+        "S3",
+        "Files", "Sockets", "TLS", "HTTPS", "Coordination", "AgentLinks", "S3Links", "Operator",
+        "CBuild",
       ]),
 
     room(
@@ -175,7 +181,7 @@ let package = Package(
       "World", "Testing/World",
       [
         "Model", "Crypto", "JSONCoding", "Linux", "Threads", "Secrets", "ServerUnit", "StartWatch",
-        "KeyManager", "Rollout", "HTTP", "API", "Coordination", "Agent", "Operator", "Fibers",
+        "KeyManager", "Rollout", "HTTP", "S3", "API", "Coordination", "Agent", "Operator", "Fibers",
         "TestSupport",
       ]),
     program("keyturn-world", "Testing/KeyturnWorld", ["World"]),
@@ -195,6 +201,7 @@ let package = Package(
     tests("KeyManager", ["Model", "Crypto", "Secrets", "KeyManager"]),
     tests("Rollout", ["Model", "Crypto", "Rollout"]),
     tests("HTTP", ["Model", "JSONCoding", "Secrets", "HTTP"]),
+    tests("S3", ["Model", "Crypto", "Secrets", "HTTP", "S3"]),
     tests("API", ["Model", "Crypto", "JSONCoding", "Rollout", "HTTP", "API"]),
     tests(
       "Files",
@@ -227,7 +234,7 @@ let package = Package(
     tests(
       "Operator",
       [
-        "Model", "Crypto", "JSONCoding", "Threads", "Secrets", "Rollout", "HTTP", "API",
+        "Model", "Crypto", "JSONCoding", "Threads", "Secrets", "Rollout", "HTTP", "S3", "API",
         "Coordination", "Operator", "TestSupport",
       ]),
     tests("TestSupport", ["Model", "Linux", "Threads", "TestSupport"]),

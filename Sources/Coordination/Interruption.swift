@@ -33,11 +33,11 @@ package final class Interruption: Sendable {
   }
 
   /// Runs `body`; an interruption meanwhile calls `handler`, on the signal's thread.
-  package func handled<Result>(
-    by handler: @escaping @Sendable () -> Void, _ body: () -> Result
-  ) -> Result {
+  package func handled<Result, Failure: Error>(
+    by handler: @escaping @Sendable () -> Void, _ body: () throws(Failure) -> Result
+  ) throws(Failure) -> Result {
     state.withLock { $0.handler = handler }
     defer { state.withLock { $0.handler = nil } }
-    return body()
+    return try body()
   }
 }

@@ -153,7 +153,7 @@ import Threads
     arguments: [
       ("HTTP/1.1 403 No", "answers CONNECT kms-1.invalid:7373 with 403 Forbidden"),
       ("HTTP/1.1 204 Gone", "with 204"), ("SSH-2.0-x", "does not speak HTTP"),
-      ("HTTP/1.1 200 OK\r\n\r\nSSH-2.0-x", "speaks where the Key Manager should"),
+      ("HTTP/1.1 200 OK\r\n\r\nSSH-2.0-x", "speaks where kms-1.invalid:7373 should"),
       ("", "closed the connection"),
     ])
   func proxyRefuses(answer: String, words: String) throws {

@@ -17,14 +17,17 @@ package final class HTTPConnection {
 
   package private(set) var isReusable = true
   /// Whether any byte of the answer to the last request has come.
-  private(set) var hasAnswered = false
+  package private(set) var hasAnswered = false
   private let transport: Transport
   private let hostField: String
+  /// What stands before the path where a proxy gets the requests; empty where none does.
+  private let origin: String
   private var parser: HTTPResponseParser
 
-  init(_ transport: Transport, hostField: String, bodyLimit: Int) {
+  package init(_ transport: Transport, hostField: String, origin: String = "", bodyLimit: Int) {
     self.transport = transport
     self.hostField = hostField
+    self.origin = origin
     parser = HTTPResponseParser(bodyLimit: bodyLimit)
   }
 
@@ -59,7 +62,7 @@ package final class HTTPConnection {
   ///
   /// - Parameter milliseconds: how long each address may take to accept, once the name is looked
   ///   up.
-  static func connect(
+  package static func connect(
     _ place: HostPort, until deadline: Instant, withinMilliseconds milliseconds: Int = .max
   ) throws(HTTPSFailure) -> Socket {
     let addresses: [SocketAddress]
@@ -85,7 +88,7 @@ package final class HTTPConnection {
 
   /// Whether something has come without a request, such as the end of the connection. Does not
   /// block.
-  var isDisturbed: Bool { transport.socket.isReadable }
+  package var isDisturbed: Bool { transport.socket.isReadable }
 
   /// Sends a request and blocks until the whole answer is there, or the deadline. Do not use the
   /// connection after a failure. `closes` asks the server to close after the answer.
@@ -95,8 +98,10 @@ package final class HTTPConnection {
     precondition(isReusable, "a connection that is over must not be used")
     isReusable = false
     hasAnswered = false
+    parser.isToHead = request.method == "HEAD"
     do throws(HTTPSFailure) {
-      try transport.write(request.bytes(host: hostField, closes: closes), until: deadline)
+      try transport.write(
+        request.bytes(host: hostField, origin: origin, closes: closes), until: deadline)
     } catch {
       // The server may have said why before it closed (RFC 9112, 9.5): a 413, or an alert.
       guard error.isClosed, case .plain = transport else { throw error }

@@ -14,6 +14,8 @@ package enum HTTPSFailure: Error, Sendable, Hashable, CustomStringConvertible {
   case tls(TLSFailure)
   /// A connection without TLS failed after it was made.
   case transfer(SocketFailure)
+  /// The proxy does not lead to the host; one sentence.
+  case proxy(String, isTimeout: Bool)
   /// What came is not HTTP; with where it came from.
   case malformed(HTTPViolation, from: String)
 
@@ -21,6 +23,7 @@ package enum HTTPSFailure: Error, Sendable, Hashable, CustomStringConvertible {
     switch self {
     case .lookup(let failure), .connect(let failure), .transfer(let failure): failure.description
     case .tls(let failure): failure.description
+    case .proxy(let text, _): text
     case .malformed(let violation, let place): "the answer of \(place): \(violation)"
     }
   }
@@ -30,6 +33,7 @@ package enum HTTPSFailure: Error, Sendable, Hashable, CustomStringConvertible {
     switch self {
     case .lookup(.timedOut), .connect(.timedOut), .transfer(.timedOut): true
     case .tls(let failure): failure.kind == .timedOut
+    case .proxy(_, let isTimeout): isTimeout
     default: false
     }
   }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import HTTP
 internal import KeyManager
 internal import Model
 internal import Sockets

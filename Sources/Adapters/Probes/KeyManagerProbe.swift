@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import HTTP
 package import KeyManager
 package import Model
 internal import TLS

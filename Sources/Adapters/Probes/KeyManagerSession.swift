@@ -33,7 +33,9 @@ struct KeyManagerSession {
       socket = try Socket.connect(to: address, until: probe.deadline)
     } catch { throw ProbeFailure(error) }
     if let proxy = probe.proxy {
-      try ProxyTunnel.open(over: socket, proxy, to: probe.target, until: probe.deadline)
+      do throws(HTTPSFailure) {
+        try ProxyTunnel.open(over: socket, proxy, to: probe.target, until: probe.deadline)
+      } catch { throw ProbeFailure(error) }
     }
     return socket
   }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Files
-internal import Glibc
 internal import KeyManager
 internal import Model
 internal import TLS
@@ -28,7 +27,7 @@ struct TrustedRoots: Sendable {
     if let folder = surroundings.certificateAuthorities {
       if let obstacle = surroundings.obstacle(folder) {
         unreadable.append("the server cannot read \(folder): \(obstacle)")
-      } else if let names = Self.names(in: folder) {
+      } else if let names = FileReading.names(in: folder) {
         readAll(names.map { "\(folder)/\($0)" }, surroundings)
         if names.isEmpty { absent.append("\(folder) is empty") }
       } else {
@@ -40,7 +39,7 @@ struct TrustedRoots: Sendable {
     let folders = surroundings.value("SSL_CERT_DIR")
     if let file { readAll([file], surroundings) }
     for folder in folders?.split(separator: ":") ?? [] {
-      readAll((Self.names(in: String(folder)) ?? []).map { "\(folder)/\($0)" }, surroundings)
+      readAll((FileReading.names(in: String(folder)) ?? []).map { "\(folder)/\($0)" }, surroundings)
     }
     includesSystem = file == nil || folders == nil
   }
@@ -50,7 +49,7 @@ struct TrustedRoots: Sendable {
       let found: [String]
       do throws(FileFailure) {
         let file = try FileReading.read(path, limitBytes: Limits.certificateFileBytes)
-        found = Self.blocks(in: String(decoding: file.bytes, as: UTF8.self))
+        found = CertificateInfo.blocks(inPEM: file.bytes)
       } catch {
         if error.kind != .notRegular { unreadable.append(error.message) }
         continue
@@ -65,33 +64,5 @@ struct TrustedRoots: Sendable {
     if paths.count > Self.filesLimit {
       unreadable.append("only \(Self.filesLimit) of \(paths.count) files were read")
     }
-  }
-
-  /// Each readable certificate; everything else is skipped.
-  private static func blocks(in text: String) -> [String] {
-    let (begin, end) = ("-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----")
-    var blocks: [String] = []
-    var rest = text[...]
-    while let start = rest.firstRange(of: begin) {
-      guard let stop = rest[start.upperBound...].firstRange(of: end) else { break }
-      let block = rest[start.lowerBound..<stop.upperBound] + "\n"
-      if (try? CertificateInfo(pem: String(block))) != nil { blocks.append(String(block)) }
-      rest = rest[stop.upperBound...]
-    }
-    return blocks
-  }
-
-  /// Sorted; nil if there is no such folder.
-  private static func names(in folder: String) -> [String]? {
-    guard let stream = opendir(folder) else { return nil }
-    defer { closedir(stream) }
-    var names: [String] = []
-    while let entry = readdir(stream) {
-      let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
-        String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-      }
-      if name != "." && name != ".." { names.append(name) }
-    }
-    return names.sorted()
   }
 }

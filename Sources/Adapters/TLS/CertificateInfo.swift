@@ -27,6 +27,21 @@ package struct CertificateInfo: Sendable, Hashable {
     self.init(try Certificate.all(inPEM: pem, "the certificate")[0])
   }
 
+  /// Each readable certificate of a file, PEM; everything else in it is skipped.
+  package static func blocks(inPEM bytes: [UInt8]) -> [String] {
+    let (begin, end) = ("-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----")
+    let text = String(decoding: bytes, as: UTF8.self)
+    var blocks: [String] = []
+    var rest = text[...]
+    while let start = rest.firstRange(of: begin) {
+      guard let stop = rest[start.upperBound...].firstRange(of: end) else { break }
+      let block = rest[start.lowerBound..<stop.upperBound] + "\n"
+      if (try? CertificateInfo(pem: String(block))) != nil { blocks.append(String(block)) }
+      rest = rest[stop.upperBound...]
+    }
+    return blocks
+  }
+
   init(_ certificate: Certificate) { self.init(borrowing: certificate.pointer) }
 
   init(borrowing x509: OpaquePointer) {

@@ -184,6 +184,19 @@ struct ServerEnvironment {
     ])
   }
 
+  /// The root user of a process that was started with `process`. Blocks on the disk.
+  ///
+  /// - Parameter pid: the process, whose view of the files counts; nil for systemd's.
+  /// - Throws: a refusal if a file that it has read itself cannot be read.
+  static func rootCredentials(
+    _ process: [EnvironmentVariable], of pid: Int32? = nil, _ file: any EnvironmentFilePort
+  ) throws(Refusal) -> AccessCredentials {
+    let variables = try RootCredentials.withFiles(process) { (path) throws(Refusal) in
+      if let pid { try file.read(path, seenBy: pid) } else { try file.read(path) }
+    }
+    return RootCredentials.of(try inForce(variables, of: pid, file))
+  }
+
   /// The same where it only tells of a difference: what is not known counts as it was started. Blocks on the
   /// disk.
   static func probablyInForce(

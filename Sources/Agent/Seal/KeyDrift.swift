@@ -86,7 +86,7 @@ final class KeyDrift: Sendable {
         process, of: unit.mainPID, site.ports.file)
       answer = site.ports.probe.kmsStatus(
         ServerArguments(unit, atStart: process, inForce: environment, site.ports.process),
-        as: try RootCredentials.of(process, site.ports.file),
+        as: try ServerEnvironment.rootCredentials(process, site.ports.file),
         deadline: .inMilliseconds(Self.wordDeadlineMilliseconds))
     } catch { answer = .untold(error.message) }
     word.update {

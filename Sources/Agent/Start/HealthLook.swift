@@ -48,7 +48,8 @@ struct HealthLook: Sendable {
       {
         return .untold("MINIO_ETCD_ENDPOINTS is set: buckets are looked for elsewhere first")
       }
-      credentials = try RootCredentials.of(process, of: unit.mainPID, ports.file)
+      credentials = try ServerEnvironment.rootCredentials(
+        process, of: unit.mainPID, ports.file)
     } catch { return .untold("its root user is not known: \(error.message)") }
     return ports.probe.takesWrites(
       arguments, as: credentials, bucket: Self.bucket(of: unit.invocationID),

@@ -28,9 +28,11 @@ package struct HTTPRequest: Sendable {
   /// Whether the sender wants the connection to end after the answer (RFC 9112, 9.3).
   package var closes: Bool { headers.lists("connection", "close") }
 
-  /// - Parameter host: the Host field: a name, with `:port` unless it is the scheme's own.
-  package func bytes(host: String, closes: Bool = false) -> [UInt8] {
-    var target = HTTPSyntax.percentEncoded(path, also: "/:@!$&'()*+,;=")
+  /// - Parameters:
+  ///   - host: the Host field: a name, with `:port` unless it is the scheme's own.
+  ///   - origin: what stands before the path where a proxy gets the request: `http://host`.
+  package func bytes(host: String, origin: String = "", closes: Bool = false) -> [UInt8] {
+    var target = origin + HTTPSyntax.percentEncoded(path, also: "/:@!$&'()*+,;=")
     for (index, pair) in query.enumerated() {
       target += index == 0 ? "?" : "&"
       target += HTTPSyntax.percentEncoded(pair.name) + "=" + HTTPSyntax.percentEncoded(pair.value)

@@ -5,8 +5,8 @@ internal import Model
 /// Turns the bytes of a connection into HTTP/1.1 responses, for a client. No IO: feed what has
 /// come, take what is complete.
 ///
-/// Interim responses (1xx) are dropped. Not for HEAD, whose responses are framed differently. Do
-/// not use the parser after a violation.
+/// Interim responses (1xx) are dropped. Do not use the parser
+/// after a violation.
 ///
 /// A response may hold a secret: the bytes of a body are in the response, which the caller wipes,
 /// and nowhere else.
@@ -30,6 +30,9 @@ package struct HTTPResponseParser: Sendable {
   private var state = State.head
   private var reader = HTTPHeadReader(status: 502)
   private var sawHTTP10 = false
+
+  /// Whether the next response is to a HEAD: it has no body, whatever its fields say (RFC 9112, 6.3).
+  package var isToHead = false
 
   /// A body of more than `bodyLimit` bytes is a violation. `toConnect`: only heads are taken, since
   /// the answer to a CONNECT has no body if it is 2xx (RFC 9110, 9.3.6), and after any other the
@@ -150,7 +153,7 @@ package struct HTTPResponseParser: Sendable {
     staysOpen = !sawHTTP10 && !head.headers.lists("connection", "close")
     let length = try head.contentLength(status: 502)
     let codings = head.headers.all("transfer-encoding")
-    if response.status == 204 || response.status == 304 || isToConnect {
+    if response.status == 204 || response.status == 304 || isToConnect || isToHead {
       state = .length(response, 0)
     } else if !codings.isEmpty {
       // Both together "ought to be handled as an error"; nor has HTTP/1.0 any transfer coding.

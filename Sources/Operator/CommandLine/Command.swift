@@ -43,6 +43,8 @@ enum CommandTable {
     CheckCommand.self, StatusCommand.self,
     HistoryCommand.self, RolloutsCommand.self, ShowCommand.self, DiffCommand.self,
     ExplainCommand.self, LogsCommand.self, ProposeCommand.self, ProposalsCommand.self,
+    BucketEncryptCommand.self, BucketCheckCommand.self, BucketKeyCreateCommand.self,
+    BucketKeyListCommand.self, BucketKeyStatusCommand.self,
     SealShowCommand.self, SealRecoverCommand.self, ProofCommand.self,
     LintCommand.self, GuardCommand.self, PKIInitCommand.self,
     PKIIssueCommand.self, PKIShowCommand.self,

@@ -12,6 +12,7 @@ struct CommandContext: Sendable {
   let workshop: any CertificateWorkshop
   let interruption: Interruption
   let local: any LocalAgent
+  let stores: any S3Network
 
   /// For an answer that a node has at hand.
   static let answerMilliseconds = 5_000

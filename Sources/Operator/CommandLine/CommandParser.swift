@@ -131,7 +131,7 @@ enum CommandParser {
             message: "\(name) does not take \"\(argument)\"; \(program) help \(name)")
         }
         given.append((operands[operandCount], argument))
-        operandCount += 1
+        if !operands[operandCount].rule.isList { operandCount += 1 }
         continue
       }
       if argument == "--" {

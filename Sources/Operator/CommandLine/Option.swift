@@ -20,7 +20,10 @@ struct OptionRule: Sendable {
 
   /// `--since TIME`, as in the help.
   var usage: String {
-    if isOperand { return isRequired ? placeholder : "[\(placeholder)]" }
+    if isOperand {
+      let text = isRequired ? placeholder : "[\(placeholder)]"
+      return isList ? text + "..." : text
+    }
     return isFlag ? "--\(name)" : "--\(name) \(placeholder)" + (isList ? "..." : "")
   }
 }
@@ -48,6 +51,15 @@ final class Option<Value>: AnyOption {
   }
 
   func take(_ text: String) throws(UsageProblem) { try accept(text, rule, &value) }
+
+  private init(
+    _ rule: OptionRule, _ value: Value?,
+    _ accept: @escaping (String, OptionRule, inout Value?) throws(UsageProblem) -> Void
+  ) {
+    self.rule = rule
+    self.value = value
+    self.accept = accept
+  }
 
   init(_ name: String, short: Character? = nil, help: String) where Value == Bool {
     rule = OptionRule(name: name, short: short, help: help)
@@ -79,6 +91,21 @@ final class Option<Value>: AnyOption {
       name: name, placeholder: placeholder, isRepeated: true, isList: isList, help: help)
     value = []
     accept = { (text, rule, value) throws(UsageProblem) in
+      value = try (value ?? []) + [type.parse(text, rule)]
+    }
+  }
+}
+
+extension Option {
+  /// Operands: all that are given.
+  convenience init<Element>(
+    operands placeholder: String, isRequired: Bool = false, as type: ArgumentType<Element>
+  ) where Value == [Element] {
+    self.init(
+      OptionRule(
+        placeholder: placeholder, isRequired: isRequired, isRepeated: true, isList: true, help: ""),
+      []
+    ) { (text, rule, value) throws(UsageProblem) in
       value = try (value ?? []) + [type.parse(text, rule)]
     }
   }

@@ -5,6 +5,7 @@ internal import Glibc
 internal import HTTP
 internal import JSONCoding
 internal import Rollout
+internal import S3
 internal import Model
 internal import Operator
 internal import Secrets
@@ -40,7 +41,8 @@ final class WorldCommand: CommandHost, AgentNetwork, LocalAgent, @unchecked Send
   /// Blocks until it has ended; its exit status.
   func run(_ arguments: [String]) -> Int32 {
     Keyturn(
-      host: self, network: self, workshop: NoWorkshop(), local: self, interruption: interruption,
+      host: self, network: self, workshop: NoWorkshop(), local: self, stores: NoStores(),
+      interruption: interruption,
       version: "world"
     ).run(arguments)
   }
@@ -117,6 +119,15 @@ final class WorldCommand: CommandHost, AgentNetwork, LocalAgent, @unchecked Send
       throw Refusal(.unreachable, "connect to \(socket): Connection refused")
     }
     return response
+  }
+}
+
+private struct NoStores: S3Network {
+  func open(_ authorities: S3Authorities) throws(Refusal) -> any S3Link {
+    throw Refusal(.failed, "no S3 server is here")
+  }
+  func local(unit: String) throws(Refusal) -> LocalS3Server {
+    throw Refusal(.failed, "no S3 server is here")
   }
 }
 

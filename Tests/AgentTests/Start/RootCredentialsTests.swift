@@ -13,7 +13,7 @@ import Threads
     host.state.update { state in
       for (path, text) in files { state[path] = text }
     }
-    let found = try RootCredentials.of(
+    let found = try ServerEnvironment.rootCredentials(
       FakeNodeHost.variables(environment), FakeNodeHost.File(host: host))
     return "\(found.accessKey.reveal())/\(found.secretKey.reveal())"
   }

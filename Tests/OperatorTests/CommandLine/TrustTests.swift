@@ -17,8 +17,8 @@ struct TrustTests {
       foreignHolds: hold.map { ["./inventory.json": $0] } ?? [:])
     let keyturn = Keyturn(
       host: host, network: FakeNetwork(agents: Sample.names.map { FakeAgent($0) }),
-      workshop: FakeWorkshop(), local: FakeLocalAgent(), interruption: Interruption(),
-      version: "test")
+      workshop: FakeWorkshop(), local: FakeLocalAgent(), stores: FakeStores(),
+      interruption: Interruption(), version: "test")
     return (keyturn.code(arguments.split(separator: " ").map(String.init)), host)
   }
 

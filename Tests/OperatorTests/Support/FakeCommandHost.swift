@@ -199,7 +199,7 @@ enum Sample {
     terminal: TerminalSize? = nil, variables: [String: String] = [:],
     interruption: Interruption = Interruption(), local: FakeLocalAgent = FakeLocalAgent(),
     validUntil: Int64 = .max / 2, workshop: FakeWorkshop = FakeWorkshop(), role: Role = .operator,
-    name: String = "alice", outputFailure: String? = nil
+    name: String = "alice", outputFailure: String? = nil, stores: FakeStores = FakeStores()
   ) -> (code: ExitCode, host: FakeCommandHost) {
     let host = FakeCommandHost(
       files: files.merging(more) { $1 }, mode: mode, answer: answer,
@@ -209,7 +209,8 @@ enum Sample {
       host: host,
       network: FakeNetwork(
         agents: agents, cluster: cluster, validUntil: validUntil, role: role, name: name),
-      workshop: workshop, local: local, interruption: interruption, version: "test")
+      workshop: workshop, local: local, stores: stores,
+      interruption: interruption, version: "test")
     return (keyturn.code(arguments.split(separator: " ").map(String.init)), host)
   }
 }

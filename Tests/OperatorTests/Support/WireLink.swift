@@ -48,7 +48,7 @@ extension Sample {
     let host = FakeCommandHost(files: files.merging(more) { $1 }, mode: 0o600)
     let keyturn = Keyturn(
       host: host, network: WireNetwork(links: links), workshop: FakeWorkshop(),
-      local: FakeLocalAgent(), interruption: interruption, version: "test")
+      local: FakeLocalAgent(), stores: FakeStores(), interruption: interruption, version: "test")
     return (keyturn.code(arguments.split(separator: " ").map(String.init)), host)
   }
 }

@@ -98,6 +98,20 @@ package enum FileReading {
     return found != nil && facts.st_mode & S_IFMT == S_IFREG
   }
 
+  /// The names in a directory, sorted; nil if there is none, or it cannot be read.
+  package static func names(in directory: String) -> [String]? {
+    guard let stream = opendir(directory) else { return nil }
+    defer { closedir(stream) }
+    var names: [String] = []
+    while let entry = readdir(stream) {
+      let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+        String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+      }
+      if name != "." && name != ".." { names.append(name) }
+    }
+    return names.sorted()
+  }
+
   /// Whether `path` is a pipe, or something else that is read once, in order; false if there is
   /// nothing. Does not open it: a writer would take that for its reader.
   package static func isStream(_ path: String) -> Bool {

@@ -179,4 +179,20 @@ package enum Limits {
   package static let observersCheckAgeMilliseconds = 5_000
   /// The frame payload of a Key Manager answer, bytes.
   package static let frameBytes = 64 << 10
+  /// An XML document of an S3 server, bytes.
+  package static let xmlBytes = 1 << 20
+  /// Elements within one another in it.
+  package static let xmlDepth = 16
+  /// Elements in it.
+  package static let xmlElements = 50_000
+  /// The sentence of an S3 server's error, characters; longer ones are cut.
+  package static let s3MessageCharacters = 500
+  /// An answer of an S3 server, bytes: the larger object of a proof and more.
+  package static let s3BodyBytes = 4 << 20
+  /// Buckets that are looked at in one run.
+  package static let buckets = 1_000
+  /// How long an S3 server may take for one answer, milliseconds.
+  package static let s3Milliseconds = 30_000
+  /// How often a request is sent to a server that says that it is busy.
+  package static let s3Attempts = 6
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import HTTP
 package import Model
 package import Secrets
 
@@ -24,6 +25,21 @@ package enum SettingsRules {
     var check = Check(environment, file: file)
     check.run()
     return check.findings
+  }
+
+  /// What is wrong with the name of an enclave or a key, one clause; nil if nothing is.
+  package static func problem(ofName name: String) -> String? {
+    if name.isEmpty { return "is empty" }
+    if name.utf8.count > 80 { return "has \(name.utf8.count) bytes, 80 are allowed" }
+    if !name.utf8.allSatisfy(isNameByte) {
+      return "holds something other than letters, digits, - and _"
+    }
+    if name.hasPrefix("-") || name.hasSuffix("-") { return "begins or ends with -" }
+    return name == "_" ? "is a lone _" : nil
+  }
+
+  private static func isNameByte(_ byte: UInt8) -> Bool {
+    byte.isLetterOrDigit || byte == 0x2D || byte == 0x5F
   }
 }
 
@@ -154,28 +170,10 @@ private struct Check {
 
   /// The closest published rule, that of KES (docs/facts.md, "Names of keys").
   private mutating func checkName(_ variable: EnvironmentVariable, rule: String) {
-    let value = variable.value.trimmed
-    let bytes = Array(value.utf8)
-    let problem: String? =
-      if bytes.count > 80 {
-        "its name has \(bytes.count) bytes, 80 are allowed"
-      } else if !bytes.allSatisfy(Self.isNameByte) {
-        "its name holds something other than letters, digits, - and _"
-      } else if value.hasPrefix("-") || value.hasSuffix("-") {
-        "its name begins or ends with -"
-      } else if value == "_" {
-        "its name is a lone _"
-      } else {
-        nil
-      }
-    guard let problem else { return }
+    guard let problem = SettingsRules.problem(ofName: variable.value.trimmed) else { return }
     add(
-      .error, rule, variable, problem,
+      .error, rule, variable, "its name \(problem)",
       "use the name as the Key Manager has it: 1 to 80 letters, digits, - and _")
-  }
-
-  private static func isNameByte(_ byte: UInt8) -> Bool {
-    byte.isLetterOrDigit || byte == 0x2D || byte == 0x5F
   }
 
   private var present: [EnvironmentVariable] {

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Model
 
 /// An IPv4 or IPv6 address by its bytes; an IPv4 address within IPv6 (`::ffff:a.b.c.d`) is the IPv4
 /// address.
-struct IPAddress: Hashable {
+package struct IPAddress: Sendable, Hashable {
   /// 4 or 16 bytes.
-  let bytes: [UInt8]
+  package let bytes: [UInt8]
 
   /// The address in `text`; nil if it is none. A zone is none either.
-  init?(_ text: String) {
+  package init?(_ text: String) {
     guard let bytes = text.contains(":") ? Self.version6(text) : Self.version4(text[...]) else {
       return nil
     }
@@ -17,11 +16,11 @@ struct IPAddress: Hashable {
     self.bytes = isMapped ? Array(bytes[12...]) : bytes
   }
 
-  var isLoopback: Bool {
+  package var isLoopback: Bool {
     bytes.count == 4 ? bytes[0] == 127 : bytes == [UInt8](repeating: 0, count: 15) + [1]
   }
 
-  func isIn(_ network: IPAddress, prefixLength: Int) -> Bool {
+  package func isIn(_ network: IPAddress, prefixLength: Int) -> Bool {
     guard bytes.count == network.bytes.count else { return false }
     return (0..<prefixLength).allSatisfy { bit in
       let mask = UInt8(0x80) >> UInt8(bit % 8)

@@ -3,7 +3,7 @@ import Model
 import Secrets
 import Testing
 
-@testable import KeyManager
+@testable import HTTP
 
 @Suite struct ProxySettingsTests {
   private func settings(_ variables: KeyValuePairs<String, String>) -> ProxySettings {

@@ -2,12 +2,13 @@
 package import Model
 package import Secrets
 
-/// The proxy that a Go program with this environment goes through for https, as
-/// `http.ProxyFromEnvironment` has it (golang.org/x/net/http/httpproxy): the server's client of the
-/// Key Manager takes it (docs/facts.md, "Identity and TLS").
+/// The proxy that a Go program with this environment goes through, as `http.ProxyFromEnvironment`
+/// has it (golang.org/x/net/http/httpproxy): the server's client of the Key Manager takes it
+/// (docs/facts.md, "Identity and TLS"), and S3 clients do.
 ///
-/// HTTPS_PROXY, or else https_proxy, names it; NO_PROXY, or else no_proxy, the hosts that are dialled
-/// all the same. `localhost` and loopback addresses always are.
+/// HTTPS_PROXY, or else https_proxy, names it for https; HTTP_PROXY, or else http_proxy, for http.
+/// NO_PROXY, or else no_proxy, names the hosts that are dialled all the same. `localhost` and
+/// loopback addresses always are.
 package struct ProxySettings: Sendable, Hashable {
   /// A proxy as it is dialled.
   package struct Proxy: Sendable, Hashable {
@@ -31,13 +32,14 @@ package struct ProxySettings: Sendable, Hashable {
     case domain(String, isWhole: Bool, port: String)
   }
 
-  /// The proxy for https; nil if there is none, or if Go cannot read the variable, which it then
-  /// ignores.
+  /// The proxy; nil if there is none, or if Go cannot read the variable, which it then ignores.
   package let proxy: Proxy?
   private let exceptions: [Exception]
 
   /// The settings of an environment. Of a name given twice the last counts.
-  package init(_ environment: [EnvironmentVariable]) {
+  ///
+  /// - Parameter isSecure: whether they are for https, else for http.
+  package init(_ environment: [EnvironmentVariable], isSecure: Bool = true) {
     func value(_ names: String...) -> String {
       for name in names {
         // Go takes the first that is not empty.
@@ -47,7 +49,8 @@ package struct ProxySettings: Sendable, Hashable {
       }
       return ""
     }
-    proxy = Self.parse(value("HTTPS_PROXY", "https_proxy"))
+    proxy = Self.parse(
+      isSecure ? value("HTTPS_PROXY", "https_proxy") : value("HTTP_PROXY", "http_proxy"))
     exceptions = Self.exceptions(value("NO_PROXY", "no_proxy"))
   }
 

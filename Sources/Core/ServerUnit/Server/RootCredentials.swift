@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import KeyManager
-internal import Model
-internal import Secrets
+package import Model
+package import Secrets
 
 /// The root user of a running server, read as the server reads it (`loadEnvVarsFromFiles`,
 /// `loadRootCredentials` of minio:cmd).
-enum RootCredentials {
+package enum RootCredentials {
   /// Where the server looks first for the files of `..._FILE`.
   private static let secretsDirectory = "/run/secrets"
 
@@ -16,16 +15,12 @@ enum RootCredentials {
     ("MINIO_ROOT_PASSWORD_FILE", "MINIO_ROOT_PASSWORD"),
   ]
 
-  /// The root user of a process that was started with `process`. Blocks on the disk.
+  /// The environment that a process was started with, and after it what the files that it names hold.
   ///
-  /// - Parameter pid: the process, whose view of the files counts; nil for systemd's.
-  /// - Throws: a refusal if a file that it has read itself cannot be read.
-  static func of(
-    _ process: [EnvironmentVariable], of pid: Int32? = nil, _ file: any EnvironmentFilePort
-  ) throws(Refusal) -> AccessCredentials {
-    func read(_ path: String) throws(Refusal) -> [UInt8]? {
-      if let pid { try file.read(path, seenBy: pid) } else { try file.read(path) }
-    }
+  /// - Parameter read: a file as the process sees it; nil if there is none.
+  package static func withFiles(
+    _ process: [EnvironmentVariable], read: (_ path: String) throws(Refusal) -> [UInt8]?
+  ) throws(Refusal) -> [EnvironmentVariable] {
     var variables = process
     for (name, target) in files {
       guard let path = process.last(where: { $0.name == name })?.value, !path.isEmpty else {
@@ -37,8 +32,12 @@ enum RootCredentials {
       let value = String(decoding: bytes, as: UTF8.self).trimmed
       if !value.isEmpty { variables.append(EnvironmentVariable(name: target, value: value)) }
     }
-    variables = try ServerEnvironment.inForce(variables, of: pid, file)
-    func value(_ name: String) -> String? { variables.last { $0.name == name }?.value }
+    return variables
+  }
+
+  /// - Parameter inForce: the same, overridden by the file that the server reads itself.
+  package static func of(_ inForce: [EnvironmentVariable]) -> AccessCredentials {
+    func value(_ name: String) -> String? { inForce.last { $0.name == name }?.value }
     for (user, password) in [
       ("MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD"), ("MINIO_ACCESS_KEY", "MINIO_SECRET_KEY"),
     ] {

@@ -5,11 +5,11 @@
 ///
 /// Stricter than Go's RawURLEncoding: no line breaks inside, and the bits after the last byte must
 /// be zero, so that every byte string has exactly one text.
-enum Base64URL {
+package enum Base64URL {
   private static let alphabet = Array(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
 
-  static func encode(_ bytes: [UInt8]) -> String {
+  package static func encode(_ bytes: [UInt8]) -> String {
     var text: [UInt8] = []
     var bits = 0
     var count = 0
@@ -26,20 +26,20 @@ enum Base64URL {
   }
 
   /// The same with the ordinary alphabet and padding (RFC 4648, section 4).
-  static func standard(_ bytes: [UInt8]) -> String {
+  package static func standard(_ bytes: [UInt8]) -> String {
     let text = encode(bytes).map { $0 == "-" ? "+" : $0 == "_" ? "/" : $0 }
     return String(text) + String(repeating: "=", count: (4 - text.count % 4) % 4)
   }
 
   /// Why a text is not base64.
-  enum Problem: Error, Equatable {
+  package enum Problem: Error, Equatable {
     /// The 0-based byte is not in the alphabet.
     case character(at: Int)
     /// No byte string has a text of this length, or the bits after its last byte are not zero.
     case end
   }
 
-  static func decode(_ text: Substring.UTF8View) throws(Problem) -> [UInt8] {
+  package static func decode(_ text: Substring.UTF8View) throws(Problem) -> [UInt8] {
     var bytes: [UInt8] = []
     var bits = 0
     var count = 0
