@@ -18,12 +18,13 @@ package enum S3Documents {
       "<\(root) xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\(body)</\(root)>".utf8)
   }
 
-  static func read(_ bytes: [UInt8], _ root: String) throws(S3Problem) -> XMLElement {
+  /// - Parameter roots: the names that the document's element may have, S3's own first.
+  static func read(_ bytes: [UInt8], _ roots: String...) throws(S3Problem) -> XMLElement {
     let element: XMLElement
     do throws(XMLViolation) { element = try XMLElement(document: bytes) } catch {
       throw S3Problem(reason: "XML that cannot be read, \(error)")
     }
-    guard element.name == root else { throw S3Problem(reason: "XML of something else") }
+    guard roots.contains(element.name) else { throw S3Problem(reason: "XML of something else") }
     return element
   }
 
@@ -35,7 +36,9 @@ package enum S3Documents {
 
   /// Whether objects get versions, by the answer of `GET /BUCKET?versioning`.
   package static func versioning(_ bytes: [UInt8]) throws(S3Problem) -> BucketVersioning {
-    switch try read(bytes, "VersioningConfiguration")["Status"]?.text {
+    // The other name is that of servers that follow AWS's older description, moto among them.
+    let root = try read(bytes, "VersioningConfiguration", "GetBucketVersioningResponse")
+    return switch root["Status"]?.text {
     case "Enabled": .enabled
     case "Suspended": .suspended
     default: .off

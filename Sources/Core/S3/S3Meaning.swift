@@ -11,6 +11,11 @@ package struct S3Meaning: Sendable, Hashable {
 
   /// Judges an error by its code, or by its status where it has none (as of a HEAD).
   package init(of error: S3Error, to request: S3Request) {
+    if request.isOfMinIO, [404, 405].contains(error.status), error.code?.hasPrefix("kms:") != true {
+      self.init(
+        .failed, "the server has no KMS API as MinIO has it", "create keys with its own tools")
+      return
+    }
     switch error.code {
     case "InvalidAccessKeyId":
       self.init(
@@ -122,6 +127,9 @@ package struct S3Meaning: Sendable, Hashable {
 }
 
 extension S3Request {
+  /// Whether it is one of MinIO's own, which other servers take for an object's.
+  fileprivate var isOfMinIO: Bool { path != nil }
+
   /// Whether the server needs its Key Manager for it.
   fileprivate var usesEncryption: Bool {
     if case .key = subject { return true }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Crypto
 package import HTTP
+internal import Model
 package import Secrets
 
 /// A request to an S3 server, before it has an address and a signature.
@@ -106,6 +107,14 @@ extension S3Request {
       body: region == firstRegion ? [] : S3Documents.location(region))
   }
 
+  /// The digest of a body, which S3 wants of every document and of every object under an object lock.
+  private static func checked(_ body: [UInt8], _ type: String) -> HTTPHeaders {
+    [
+      "content-type": type, "x-amz-sdk-checksum-algorithm": "SHA256",
+      "x-amz-checksum-sha256": Base64URL.standard(Digest.sha256Bytes(body)),
+    ]
+  }
+
   /// Where nothing else is said.
   package static let firstRegion = "us-east-1"
 
@@ -118,7 +127,7 @@ extension S3Request {
   package static func setEncryption(of bucket: String, document: [UInt8]) -> S3Request {
     S3Request(
       "PUT", .bucket(bucket), "set the default encryption of", "s3:PutEncryptionConfiguration",
-      query: [("encryption", "")], headers: ["content-type": "application/xml"], body: document)
+      query: [("encryption", "")], headers: checked(document, "application/xml"), body: document)
   }
 
   package static func versioning(of bucket: String) -> S3Request {
@@ -148,7 +157,7 @@ extension S3Request {
   package static func write(_ object: String, in bucket: String, _ bytes: [UInt8]) -> S3Request {
     S3Request(
       "PUT", .object(object, in: bucket), "write", "s3:PutObject",
-      headers: ["content-type": "application/octet-stream"], body: bytes)
+      headers: checked(bytes, "application/octet-stream"), body: bytes)
   }
 
   package static func look(at object: String, in bucket: String) -> S3Request {

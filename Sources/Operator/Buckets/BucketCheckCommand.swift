@@ -167,9 +167,12 @@ struct BucketCheckCommand: Command {
       })
     for row in rows {
       if let problem = row.problem { console.message(.error, "\(row.bucket): \(problem)") }
-      if case .untold(let reason) = row.key, row.problem == nil {
-        console.message(.warning, "\(row.bucket): the key's state is not known: \(reason)")
-      }
+    }
+    let untold = rows.compactMap { row in
+      if case .untold(let reason) = row.key { reason } else { nil }
+    }
+    for reason in Set(untold).sorted() {
+      console.message(.warning, "the state of keys is not known: \(reason)")
     }
     let wrong = rows.count { $0.problem != nil }
     let proof = options.proves ? ", proven" : ""

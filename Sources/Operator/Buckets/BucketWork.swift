@@ -9,10 +9,6 @@ struct BucketWork {
   let plan: BucketPlan
   let options: BucketEncryptCommand.Options
 
-  private enum Stage {
-    case key, bucket(String)
-  }
-
   func run() -> CommandResult {
     var isChanged = false
     var done: [String] = []
@@ -56,7 +52,7 @@ struct BucketWork {
   }
 
   private static func proven(_ bucket: String) -> String {
-    "bucket \(bucket): proven: an object of 1 MiB and an empty one were encrypted so, and read back"
+    "bucket \(bucket): proven: an object of 1 MiB and an empty one were encrypted so and read back"
   }
 
   private func tell(_ done: inout [String], _ text: String) {
@@ -110,10 +106,10 @@ struct BucketWork {
     _ leftReason: String?, _ isChanged: Bool
   ) -> CommandResult {
     console.message(.error, refusal.message)
-    if let leftReason {
+    if !left.isEmpty {
+      let names = left.map(\.text).joined(separator: ", ")
       console.message(
-        .error,
-        "still there: \(left.map(\.text).joined(separator: ", ")); \(leftReason)")
+        .error, leftReason.map { "still there: \(names); \($0)" } ?? "still there: \(names)")
     }
     let rest = plan.steps.map(\.bucket).drop { $0 != bucket }
     let state =
@@ -121,9 +117,7 @@ struct BucketWork {
         ? "nothing was changed before that" : "done before that: \(done.joined(separator: "; "))")
       + "; not finished: \(rest.joined(separator: ", ")); the same command again does the rest"
     console.result(state)
-    var result = CommandResult(.failed, isChanged: isChanged, message: refusal.message)
-    result.outcome = "failed"
-    return result
+    return CommandResult(.failed, isChanged: isChanged, message: refusal.message)
   }
 
   private func finished(_ left: [LeftObject], _ isChanged: Bool) -> CommandResult {
