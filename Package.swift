@@ -224,6 +224,12 @@ let package = Package(
         "KeyManager", "HTTP", "API", "Files", "Sockets", "TLS", "HTTPS", "Probes",
         "StandInTransport", "TestSupport", "standin-minkms",
       ]),
+    tests(
+      "S3Links",
+      [
+        "Model", "Threads", "Secrets", "HTTP", "S3", "Files", "Sockets", "TLS", "HTTPS", "S3Links",
+        "StandInTransport", "TestSupport",
+      ]),
     tests("Agreement", ["Agreement"]),
     tests(
       "Agent",

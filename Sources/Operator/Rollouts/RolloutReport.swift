@@ -130,6 +130,7 @@ extension Ending.Committed {
   init(_ rollout: Rollout, _ outcomes: [MemberOutcome]) {
     self.init(
       id: rollout.id, kind: rollout.kind, generation: rollout.generation, outcomes: outcomes,
-      sealsKey: rollout.seal != nil, restarts: rollout.restartsServers)
+      sealsKey: rollout.seal != nil, restarts: rollout.restartsServers,
+      enables: rollout.seal != nil)
   }
 }

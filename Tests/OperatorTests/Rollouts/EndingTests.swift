@@ -50,6 +50,20 @@ import Testing
       ))
   }
 
+  @Test("0: once encryption is enabled, buckets are the last step")
+  func enabled() {
+    var rollout = Self.rollout(sealsKey: true)
+    rollout.enables = true
+    #expect(
+      Self.text(.committed(rollout, held: nil)) == """
+        4 of 4 starts confirmed
+          in force  the new file, generation 7, on minio-[1-4]
+          next      keyturn show 0d07a7a0593ac303: its steps and times
+                    keyturn bucket encrypt BUCKET --key NAME --alias ALIAS: the last
+                      step, proven with an object
+        """)
+  }
+
   @Test("3: how a start ended is not known, or not even the decision")
   func unknown() {
     #expect(

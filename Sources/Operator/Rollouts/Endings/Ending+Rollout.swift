@@ -44,6 +44,12 @@ extension Ending {
     if good.count == all.count {
       ending.isGood = true
       ending.next = [Step(command: "keyturn show \(rollout.id)", purpose: "its steps and times")]
+      if rollout.enables {
+        ending.next.append(
+          Step(
+            command: "keyturn bucket encrypt BUCKET --key NAME --alias ALIAS",
+            purpose: "the last step, proven with an object"))
+      }
       if let identity {
         ending.inForce.append(identity.text)
         ending.next.append(

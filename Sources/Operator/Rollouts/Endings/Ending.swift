@@ -24,6 +24,8 @@ struct Ending: Sendable, Hashable {
     var sealsKey = false
     /// Whether it restarts the servers.
     var restarts = true
+    /// Whether it is known to be the one that enables encryption.
+    var enables = false
 
     var members: [String] { outcomes.map(\.member) }
 
