@@ -111,13 +111,20 @@ struct BucketWork {
       console.message(
         .error, leftReason.map { "still there: \(names); \($0)" } ?? "still there: \(names)")
     }
-    let rest = plan.steps.map(\.bucket).drop { $0 != bucket }
+    let rest = plan.steps.map(\.bucket).drop { $0 != bucket }.joined(separator: ", ")
     let state =
-      (done.isEmpty
-        ? "nothing was changed before that" : "done before that: \(done.joined(separator: "; "))")
-      + "; not finished: \(rest.joined(separator: ", ")); the same command again does the rest"
-    console.result(state)
-    return CommandResult(.failed, isChanged: isChanged, message: refusal.message)
+      if !isChanged {
+        "nothing was changed"
+      } else if done.isEmpty {
+        "it may have been done all the same"
+      } else {
+        "done before that: \(done.joined(separator: "; "))"
+      }
+    console.result(
+      "\(state); not finished: \(rest); once that is mended the same command again does the rest")
+    // Only where nothing was changed, and nothing is left, may the exit code say so.
+    let code = isChanged || !left.isEmpty ? .failed : ExitCode(refusal.code)
+    return CommandResult(code, isChanged: isChanged, message: refusal.message)
   }
 
   private func finished(_ left: [LeftObject], _ isChanged: Bool) -> CommandResult {

@@ -274,6 +274,26 @@ import Threads
     #expect(!host.errors.contains("s3cr3t"))
   }
 
+  @Test("a first change that is denied has changed nothing, and the exit code says so")
+  func denied() {
+    let server = FakeS3Server {
+      $0.buckets["data"] = FakeS3Server.Bucket()
+      $0.answers = [("PUT /data?encryption", FakeS3Server.error(403, "AccessDenied"))]
+    }
+    let (code, host) = run("encrypt data --key primary-key", on: server)
+    #expect(code == .notPermitted)
+    #expect(host.errors.contains("does not allow s3:PutEncryptionConfiguration"))
+    #expect(host.output.contains("nothing was changed; not finished: data"))
+    server.state.update {
+      $0.answers = [
+        ("PUT /data/keyturn-proof-", FakeS3Server.error(500, "kms:KeyGenerationFailed"))
+      ]
+    }
+    let (second, words) = run("encrypt data --key primary-key --json", on: server)
+    #expect(second == .failed)
+    #expect(words.output.contains("\"changed\":true"))
+  }
+
   @Test("a clock that is wrong is told with the difference")
   func clock() {
     let now = Clock.realtimeMicroseconds() / 1_000_000
