@@ -68,7 +68,7 @@ final class MemberLink: Sendable {
         return isPending
       }
       if !isPending { control.post(effect) }
-    case .prepare, .accept, .decide(_, .commit, _, _, _): control.post(effect)
+    case .prepare, .accept, .decide(_, .commit, _, _, _), .breakOff: control.post(effect)
     case .decide(_, .abort, _, _, _), .follow: following.post(effect)
     case .arm, .committed, .report, .finished: break
     }
@@ -88,6 +88,7 @@ final class MemberLink: Sendable {
           epoch: runner.rollout.epoch, incarnation: incarnation, decision: decision,
           instant: instant, bootID: bootID, reason: reason), lane)
     case .follow: follow()
+    case .breakOff(_, let reason): breakOff(reason)
     case .arm, .committed, .report, .finished: break
     }
   }
@@ -202,6 +203,19 @@ final class MemberLink: Sendable {
     }
     if let failure, decision.decision == .abort {
       inputs.post(.silent(member: name, reason: failure.refusal.message))
+    }
+  }
+
+  /// An agent that does not know it watches its start to the end.
+  private func breakOff(_ reason: String) {
+    let deadline = Instant.inMilliseconds(runner.rollout.watchMilliseconds)
+    let request = AgentRequest.breakOff(id: runner.rollout.id, BreakOff(reason: reason))
+    repeatedly(until: deadline) { () throws(LinkFailure) in
+      do throws(LinkFailure) {
+        _ = try link.call(request, lane: .control, deadline: callDeadline(deadline))
+      } catch {
+        if case .unreachable = error { throw error }
+      }
     }
   }
 

@@ -108,7 +108,7 @@ package struct RolloutRunner: Sendable {
             watcher.changed(member: name, phase: phase, detail: detail)
           case .finished(let result): return result
           case .prepare(let name), .measure(let name), .accept(let name, _),
-            .decide(let name, _, _, _, _), .follow(let name):
+            .decide(let name, _, _, _, _), .follow(let name), .breakOff(let name, _):
             guard let index = rollout.members.firstIndex(of: name) else { continue }
             members[index].post(effect)
           }

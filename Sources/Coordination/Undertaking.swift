@@ -77,24 +77,27 @@ package struct Undertaking: Sendable {
   /// - Parameters:
   ///   - rollback: what is done if a start is not confirmed; nil for what the inventory says.
   ///   - forcesRestart: whether the servers are restarted also where none needs it.
+  ///   - occasion: what it is for; nil if nobody said.
   /// - Throws: a refusal if nothing was sent to anybody.
   package func run(
     _ request: RolloutRequest, on plan: ClusterPlan, rollback: RollbackPolicy? = nil,
-    forcesRestart: Bool = false, _ interruption: Interruption, _ observer: some UndertakingObserver
+    forcesRestart: Bool = false, occasion: RolloutOccasion? = nil, _ interruption: Interruption,
+    _ observer: some UndertakingObserver
   ) throws(Refusal) -> End {
     try run(
-      rollout(request, plan, rollback, forcesRestart: forcesRestart), request, plan, interruption,
+      rollout(request, plan, rollback, forcesRestart: forcesRestart, occasion), request, plan,
+      interruption,
       observer)
   }
 
   private func rollout(
     _ request: RolloutRequest, _ plan: ClusterPlan, _ rollback: RollbackPolicy?,
-    forcesRestart: Bool = false
+    forcesRestart: Bool = false, _ occasion: RolloutOccasion? = nil
   ) throws(Refusal) -> Rollout {
     try plan.rollout(
       id: Rollout.newID(), request, inventory: inventory, createdBy: createdBy,
       realtimeMicroseconds: Clock.realtimeMicroseconds(), rollback: rollback,
-      forcesRestart: forcesRestart)
+      forcesRestart: forcesRestart, occasion: occasion)
   }
 
   private func run(

@@ -39,6 +39,24 @@ import Testing
     #expect(machine.handle(Self.restart, at: Self.zero) == [])
   }
 
+  @Test("a start that nobody waits for any more ends at once; the server's own last word stays")
+  func brokenOff() {
+    for (inputs, kind) in [
+      ([], StartFailure.Kind.brokenOff), ([Self.active, Self.good], .brokenOff),
+      ([Self.active, Self.line("new", 5_200_000, Self.fatal)], .fatalLine),
+    ] {
+      var machine = StartMachine(arguments: Self.plain)
+      for input in [Self.restart] + inputs { _ = machine.handle(input, at: Self.zero) }
+      let effects = machine.handle(.brokenOff("minio-3 was not confirmed"), at: Self.zero)
+      guard case .failed(let failure) = machine.outcome else {
+        Issue.record("\(kind): \(effects)")
+        continue
+      }
+      #expect(failure.kind == .known(kind))
+      #expect(failure.reason.contains("minio-3") == (kind == .brokenOff))
+    }
+  }
+
   // MARK: what began before the order
 
   /// The unit of a server that systemd started after the last look and before the order.

@@ -65,11 +65,12 @@ extension Agent {
     case .keyProofs: return proofs.answer()
     case .recoverSeal: return try seals.recover(by: principal.name)
     case .vote: return try vote(decode(request), by: principal, waiting: integer(request, .wait))
-    case .promise, .accept, .decide:
+    case .promise, .accept, .decide, .breakOff:
       try permitMember(of: argument, principal)
       return switch route {
       case .promise: try promise(decode(request), of: argument, to: principal)
       case .accept: try accept(decode(request), of: argument, from: principal)
+      case .breakOff: try breakOff(decode(request), of: argument, from: principal)
       default: try decide(decode(request), of: argument, from: principal)
       }
     case .resolve: return try resolve(argument)
@@ -173,6 +174,7 @@ extension Agent {
         .vote,
         "the rollout is a \(rollout.kind.rawValue), and only a rollback takes another one back")
     }
+    if let problem = rollout.occasion?.problem(in: rollout.kind) { return Refusal(.vote, problem) }
     if !rollout.restartsServers,
       rollout.kind == .restart || rollout.undoes != nil || rollout.seal != nil
     {

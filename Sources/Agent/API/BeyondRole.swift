@@ -14,6 +14,20 @@ extension Agent {
     throw Refusal(.notPermitted, "\(principal.name) is no member of rollout \(id)")
   }
 
+  /// POST /v1/rollouts/ID/break-off: only who coordinates the rollout knows that nothing depends on this start.
+  func breakOff(
+    _ request: BreakOff, of id: String, from principal: Principal
+  ) throws(Refusal) -> BreakOffAnswer {
+    if let active = rollouts.now.record.active?.rollout, active.id == id,
+      active.createdBy != principal.author
+    {
+      throw Refusal(
+        .notPermitted,
+        "rollout \(id) is \(active.createdBy)'s, the certificate \(principal.author)'s")
+    }
+    return BreakOffAnswer(isBrokenOff: member.breakOff(id, request.reason))
+  }
+
   /// Whether the caller may propose with this ballot.
   func permit(
     _ ballot: Ballot, of id: String, from principal: Principal

@@ -104,7 +104,8 @@ final class Generations: Sendable {
     let generation = Generation(
       number: rollout.generation, path: content.path, digest: Digest.sha256(bytes),
       rollout: rollout.id, kind: rollout.kind, undoes: rollout.undoes,
-      withoutRestart: rollout.withoutRestart, createdBy: rollout.createdBy,
+      withoutRestart: rollout.withoutRestart, occasion: rollout.occasion,
+      createdBy: rollout.createdBy,
       confirmedAtMicroseconds: now)
     try history.save(History.Kept(generation: generation, bytes: bytes))
     state.update { state in
@@ -209,6 +210,13 @@ final class Generations: Sendable {
       ? "none at all" : "it has \(numbers.map(String.init).joined(separator: ", "))"
     return
       "it has no generation \(number) (\(kept)); a node keeps its last \(Limits.generations), of starts that were confirmed on it"
+  }
+
+  /// The variables of the file that a start was confirmed with last, as systemd reads it; none where there is none, or its
+  /// record is damaged. Blocks on the disk.
+  func lastNames() -> [String] {
+    let kept = try? history.load(lastNumber)
+    return kept.map { EnvironmentDocument($0.bytes).systemd.variables.map(\.name) } ?? []
   }
 
   // MARK: the answers

@@ -11,9 +11,12 @@ extension RunningServer {
   /// - Parameters:
   ///   - wanted: what the server is to run with.
   ///   - changedFile: the file that becomes another for that; nil if none does.
+  ///   - formerNames: the variables of the file that was confirmed last: one that was deleted since is given by nothing,
+  ///     and the process may have it still.
   ///   - lastOutcome: how the last committed rollout ended here; nil if there was none.
   init(
-    _ view: ServerView, wanted: ServerEnvironment, changedFile: String?, lastOutcome: OutcomeKind?
+    _ view: ServerView, wanted: ServerEnvironment, changedFile: String?, formerNames: [String],
+    lastOutcome: OutcomeKind?
   ) {
     guard let unit = view.unit, unit.mainPID > 0, unit.activeState == "active",
       let process = view.running
@@ -26,17 +29,20 @@ extension RunningServer {
     self.init(
       isUp: true,
       differing: RunningEnvironment.differences(file: wanted.variables, process: inForce),
-      otherDiffering: Self.otherDifferences(wanted, view.server, inForce),
+      otherDiffering: Self.otherDifferences(wanted, view.server, formerNames, inForce),
       doubt: Self.doubt(process, unit, changedFile: changedFile, file), lastOutcome: lastOutcome)
   }
 
-  /// Of the variables that are not MinIO's, those that the unit or a file gives, or gave until now: what the service
+  /// Of the variables that are not MinIO's, those that the unit or a file gives, or gave until now or when it was confirmed: what the service
   /// manager has for every unit, and what systemd sets itself, is not compared.
   private static func otherDifferences(
-    _ wanted: ServerEnvironment, _ present: ServerEnvironment?, _ process: [EnvironmentVariable]
+    _ wanted: ServerEnvironment, _ present: ServerEnvironment?, _ formerNames: [String],
+    _ process: [EnvironmentVariable]
   ) -> [String] {
     let given = ([wanted, present].compactMap(\.self)).flatMap(\.all).filter { $0.kind != .manager }
-    let names = Set(given.flatMap { $0.variables.map(\.name) }).filter { !$0.hasPrefix("MINIO_") }
+    let names = Set(given.flatMap { $0.variables.map(\.name) } + formerNames).filter {
+      !$0.hasPrefix("MINIO_")
+    }
     let (then, now) = (
       ServerEnvironment.values(wanted.variables), ServerEnvironment.values(process)
     )

@@ -179,6 +179,7 @@ final class Assessor: Sendable {
     let server = merged.map {
       RunningServer(
         view, wanted: $0, changedFile: changed ? path : nil,
+        formerNames: generations.lastNames(),
         lastOutcome: record.lastCommitted?.outcome.kind)
     }
     let whyRestart = server?.whyRestart ?? "what it would run with is not known"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import API
 internal import Crypto
 internal import Model
 internal import Rollout
@@ -12,10 +13,7 @@ extension Member {
     // Whoever reads of the end finds what is proposed as it is now, and a member that takes the rollout's result.
     if finished.outcome.kind != .aborted { summary.follow(finished) }
     timelines.change(id) { $0.end(finished.outcome, at: $1) }
-    site.log(
-      finished.outcome.kind == .confirmed || finished.outcome.kind == .aborted
-        ? .information : .error,
-      "rollout \(id): \(finished.outcome.kind.rawValue) \(finished.outcome.reason)")
+    site.ports.event(AgentEvent(finished))
     // What others did meanwhile has not been looked at.
     site.ports.watch.wake()
   }
@@ -41,5 +39,23 @@ extension Member {
     do throws(Refusal) { try drift.keepConfirmed(finished.rollout) } catch {
       site.log(.warning, "drift is measured against an earlier start: \(error.message)")
     }
+  }
+}
+
+extension AgentEvent {
+  /// How a rollout ended here, with who began it and what for.
+  init(_ finished: FinishedRollout) {
+    let (head, outcome) = (RolloutHead(finished.rollout), finished.outcome)
+    let isGood = outcome.kind == .confirmed || outcome.kind == .aborted
+    let note = head.note.map { " (\($0))" } ?? ""
+    self.init(
+      id: "c3d1b7a90e5f4b62a8d47f19e06b2c85", priority: isGood ? .information : .error,
+      message:
+        "rollout \(head.id), \(head.kindText) by \(head.createdBy)\(note): \(outcome.word)\(outcome.reason.isEmpty ? "" : ", \(outcome.reason)")",
+      fields: [
+        (name: "KEYTURN_ROLLOUT", value: head.id), (name: "KEYTURN_KIND", value: head.kindText),
+        (name: "KEYTURN_BY", value: head.createdBy), (name: "KEYTURN_OUTCOME", value: outcome.word),
+        (name: "KEYTURN_NOTE", value: head.note ?? ""),
+      ])
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Model
 internal import Rollout
+internal import StartWatch
 internal import Threads
 
 /// Where the member stands in rollouts, at one moment.
@@ -56,6 +57,10 @@ final class MemberState: RolloutState {
     var targets: Set<String> = []
     /// The committed rollout that an operator has had fired, because its instant is out of reach.
     var hurried: String?
+    /// The rollout whose start here need not be watched to its end, and why.
+    var brokenOff: (rollout: String, reason: String)?
+    /// Where the watch of a start hears of that; nil while none is watched.
+    var watching: (rollout: String, inputs: Mailbox<StartInput>)?
     /// What the other members are asked to end a rollout that this one is in doubt of.
     var question: RecoveryQuestion?
 

@@ -66,6 +66,15 @@ final class RolloutSummary: Sendable {
     results.note(rollout.id, finished.outcome)
   }
 
+  /// Whether the result of a rollout is still being worked out, as far as this member alone can know.
+  func isOpen(_ id: String) -> Bool {
+    switch results.kept(id)?.rolloutResult?.kind {
+    case .confirmed, .held: false
+    case .rollingBack: true
+    case nil: results.isOpen(id)
+    }
+  }
+
   /// The start of an ended rollout was confirmed after all: who asks how it ended here is told so.
   func amended(_ id: String, _ outcome: Outcome) { results.note(id, outcome) }
 

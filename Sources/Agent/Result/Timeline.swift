@@ -95,7 +95,7 @@ struct Timeline: Codable, Hashable {
     outcome.warning = outcome.warning?.cut(toBytes: Limits.rolloutDetailBytes)
     if self.outcome == outcome { return }
     self.outcome = outcome
-    append(outcome.kind.phase, outcome.reason, at: time)
+    append(outcome.phase, outcome.reason, at: time)
   }
 
   /// The steps after one of them, and how things stand.

@@ -84,6 +84,21 @@ final class Timelines: Sendable {
     }
   }
 
+  /// A start is confirmed after all: the timeline says so, also where another rollout has come since. Does not wait for
+  /// the disk, but in that case.
+  func amend(_ id: String, _ outcome: Outcome) {
+    if current.withLock({ $0?.id == id }) {
+      change(id) { $0.end(outcome, at: $1) }
+      keep()
+      return
+    }
+    site.attempt(.warning) { () throws(Refusal) in
+      guard var kept = try records.load(id) else { return }
+      kept.end(outcome, at: time)
+      try records.save { kept }
+    }
+  }
+
   /// When this node was asked for its vote on the rollout, microseconds since 1970-01-01 UTC; nil if that is not known
   /// any more.
   func preparingSince(_ id: String) -> Int64? {

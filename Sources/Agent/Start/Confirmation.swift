@@ -30,8 +30,16 @@ extension Member {
       return ConfirmAnswer(
         node: site.node, rollout: head, outcome: last.outcome, wasConfirmed: true)
     }
-    let outcome = try look(at: last)
+    if summary.isOpen(head.id) {
+      throw Refusal(
+        .busy,
+        "the result of rollout \(head.id) is still being worked out, and a rollback may follow: `keyturn watch \(head.id)` shows it; then try again"
+      )
+    }
+    var outcome = try look(at: last)
     if outcome.kind == .confirmed {
+      outcome.reason += ", asked by \(person.author)"
+      try verifyFile(of: last.rollout)
       site.log(
         .notice,
         "rollout \(head.id): the running server is to be confirmed, asked by \(person.author)")
@@ -44,8 +52,7 @@ extension Member {
           .busy, "\(site.node) was asked for its vote on another rollout meanwhile; try again")
       }
       summary.amended(head.id, outcome)
-      timelines.change(head.id) { $0.end(outcome, at: $1) }
-      timelines.keep()
+      timelines.amend(head.id, outcome)
       site.ports.watch.wake()
     }
     return ConfirmAnswer(node: site.node, rollout: head, outcome: outcome, wasConfirmed: false)
@@ -53,14 +60,7 @@ extension Member {
 
   private func look(at last: FinishedRollout) throws(Refusal) -> Outcome {
     let rollout = last.rollout
-    guard let content = rollout.content(of: site.node),
-      try site.ports.file.read(content.path).map(Digest.sha256) == content.after
-    else {
-      throw Refusal(
-        .file,
-        "the environment file of \(site.node) is not the one of rollout \(rollout.id), its last committed one: it was changed since, or could not be put in place; `keyturn apply` with the same settings puts it right"
-      )
-    }
+    try verifyFile(of: rollout)
     if rollout.restartsServers {
       let unit = try site.ports.unit.state(deadline: .inMilliseconds(5_000))
       // A restart that could not be ordered has left the server from before the rollout running.
@@ -76,11 +76,30 @@ extension Member {
     let report = RestartReport(planned: now, issued: now, previousInvocation: "")
     let facts = PreparedFacts(
       invocation: "", journalCursor: nil, staged: false,
-      environment: RunningEnvironment.digests(of: server.variables))
+      environment: last.environment ?? RunningEnvironment.digests(of: server.variables))
     return try watchToTheEnd(
       rollout, facts, report,
       ServerLook(
         settleMilliseconds: rollout.settleMilliseconds,
         startMilliseconds: Limits.confirmMilliseconds, cursor: last.report?.journalCursor))
+  }
+
+  /// Only the file that the rollout has put in place becomes a generation.
+  private func verifyFile(of rollout: Rollout) throws(Refusal) {
+    if let content = rollout.content(of: site.node),
+      try site.ports.file.read(content.path).map(Digest.sha256) == content.after
+    {
+      return
+    }
+    let remedy =
+      switch rollout.kind {
+      case .apply: "`keyturn apply` with the same settings puts it right"
+      case .rollback: "`keyturn rollback` to the same generation puts it right"
+      case .restart: "take that change back, or `keyturn restart` starts all servers with it"
+      }
+    throw Refusal(
+      .file,
+      "the environment file of \(site.node) is not the one of rollout \(rollout.id), its last committed one, and would be no generation: it was changed since, or could not be put in place; \(remedy)"
+    )
   }
 }

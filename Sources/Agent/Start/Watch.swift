@@ -76,6 +76,9 @@ extension Member {
     let began = Clock.monotonicMicroseconds()
     let inputs = Mailbox<StartInput>(capacity: 4_096)
     defer { inputs.close() }
+    // A look has nobody who waits for others.
+    if look == nil { begin(rollout.id, inputs) }
+    defer { if look == nil { state.update { $0.watching = nil } } }
     let cursor = look.map(\.cursor) ?? report.journalCursor ?? facts.journalCursor
     let boot = site.ports.process.bootID()
     // What journald lost before this boot is no line of a server of this one.
@@ -92,12 +95,20 @@ extension Member {
       inputs.post(.entry(entry), until: nil)
     }
     defer { subscription.stop() }
-    let files = try follow(arguments.logDirectory, since: issued, redactor, into: inputs)
+    // Of a server that runs already every line counts since its start.
+    let age = Clock.monotonicMicroseconds().subtractingReportingOverflow(
+      unit.execMainStartMonotonicMicroseconds
+    ).partialValue
+    let since =
+      look != nil && unit.mainPID > 0
+      ? Clock.now().advanced(byMilliseconds: -Int(clamping: age / 1_000) - 1) : issued
+    let files = try follow(arguments.logDirectory, since: since, redactor, into: inputs)
     defer { files?.stop() }
     try follow(unit, into: inputs)
 
     let stop = issued.advanced(byMilliseconds: rollout.stopMilliseconds)
-    let start = look.map { issued.advanced(byMilliseconds: $0.startMilliseconds) }
+    // A look begins now, also where the agent was away since the instant.
+    let start = look.map { Instant.inMilliseconds($0.startMilliseconds) }
     let deadlines = StartDeadlines(
       stop: stop, start: start ?? stop.advanced(byMilliseconds: rollout.startMilliseconds),
       settleMilliseconds: look?.settleMilliseconds ?? rollout.settleMilliseconds)
@@ -159,6 +170,29 @@ extension Member {
         input = .fired(next.key)
       }
     }
+  }
+
+  private func begin(_ id: String, _ inputs: Mailbox<StartInput>) {
+    let reason = state.update { state in
+      state.watching = (id, inputs)
+      return state.brokenOff.flatMap { $0.rollout == id ? $0.reason : nil }
+    }
+    if let reason { inputs.post(.brokenOff(reason)) }
+  }
+
+  /// Ends the watch of a start whose outcome changes nothing any more, also of one that is still to come.
+  ///
+  /// - Returns: whether there is one.
+  func breakOff(_ id: String, _ reason: String) -> Bool {
+    let (isOwn, inputs) = state.update { state -> (Bool, Mailbox<StartInput>?) in
+      guard let active = state.participant.record.active, active.rollout.id == id,
+        !active.stage.isInDoubt
+      else { return (false, nil) }
+      state.brokenOff = (id, reason)
+      return (true, state.watching.flatMap { $0.rollout == id ? $0.inputs : nil })
+    }
+    inputs?.post(.brokenOff(reason))
+    return isOwn
   }
 
   /// A start is not confirmed where the Key Manager has another key than the one that was voted with. Blocks while it is

@@ -18,15 +18,18 @@ package struct Generation: Sendable, Codable, Hashable {
   package var undoes: String?
   /// Whether that rollout restarted no server; nil for no.
   package var withoutRestart: Bool?
+  /// What that rollout was for; nil if nobody said.
+  package var occasion: RolloutOccasion?
   package var createdBy: String
   /// When it was confirmed here, or found; microseconds since 1970-01-01 UTC.
   @Bounded<Bounds.WallMicroseconds> package var confirmedAtMicroseconds: Int64
 
   package init(
     number: Int, path: String, digest: Digest, rollout: String, kind: RolloutKind?,
-    undoes: String? = nil, withoutRestart: Bool? = nil, createdBy: String,
-    confirmedAtMicroseconds: Int64
+    undoes: String? = nil, withoutRestart: Bool? = nil, occasion: RolloutOccasion? = nil,
+    createdBy: String, confirmedAtMicroseconds: Int64
   ) {
+    self.occasion = occasion
     self.withoutRestart = withoutRestart
     self.undoes = undoes
     self.number = number

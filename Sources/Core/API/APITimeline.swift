@@ -12,11 +12,14 @@ package struct RolloutHead: Sendable, Codable, Hashable {
   package var createdBy: String
   /// Whether it restarts no server; nil for no.
   package var withoutRestart: Bool?
+  /// What it is for; nil if nobody said.
+  package var occasion: RolloutOccasion?
 
   package init(
     id: String, epoch: UInt64, kind: RolloutKind, generation: Int, createdBy: String,
-    withoutRestart: Bool? = nil
+    withoutRestart: Bool? = nil, occasion: RolloutOccasion? = nil
   ) {
+    self.occasion = occasion
     self.withoutRestart = withoutRestart
     self.id = id
     self.epoch = epoch
@@ -28,17 +31,22 @@ package struct RolloutHead: Sendable, Codable, Hashable {
   package init(_ rollout: Rollout) {
     self.init(
       id: rollout.id, epoch: rollout.epoch, kind: rollout.kind, generation: rollout.generation,
-      createdBy: rollout.createdBy, withoutRestart: rollout.withoutRestart)
+      createdBy: rollout.createdBy, withoutRestart: rollout.withoutRestart,
+      occasion: rollout.occasion)
   }
 
-  /// `apply`, or `apply, no restart`.
-  package var kindText: String { kind.text(withoutRestart: withoutRestart) }
+  /// `apply`, `rotate api-key`, or `apply, no restart`.
+  package var kindText: String { kind.text(withoutRestart: withoutRestart, occasion) }
+
+  /// What it is for, in its author's words; nil if nobody said.
+  package var note: String? { occasion?.note }
 }
 
 extension RolloutKind {
-  /// `apply`, or `apply, no restart`.
-  package func text(withoutRestart: Bool?) -> String {
-    withoutRestart == true ? "\(rawValue), no restart" : rawValue
+  /// `apply`, `rotate api-key`, or `apply, no restart`.
+  package func text(withoutRestart: Bool?, _ occasion: RolloutOccasion?) -> String {
+    let name = occasion?.isRotation == true ? "rotate api-key" : rawValue
+    return withoutRestart == true ? "\(name), no restart" : name
   }
 }
 

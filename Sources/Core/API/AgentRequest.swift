@@ -85,6 +85,12 @@ extension AgentRequest where Answer == ReplyAnswer {
     Self(.decide, id, body: decision)
   }
 }
+extension AgentRequest where Answer == BreakOffAnswer {
+  /// Watch the start no longer.
+  package static func breakOff(id: String, _ breakOff: BreakOff) -> Self {
+    Self(.breakOff, id, body: breakOff)
+  }
+}
 extension AgentRequest where Answer == DoubtAnswer {
   package static func resolve(id: String) -> Self { Self(.resolve, id) }
 }

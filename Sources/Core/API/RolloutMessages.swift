@@ -140,6 +140,27 @@ package struct DecisionRequest: Sendable, Codable, Hashable {
   }
 }
 
+/// A start need not be watched any longer: the previous files come back.
+package struct BreakOff: Sendable, Codable, Hashable {
+  /// Why, for people; redacted.
+  package var reason: String
+
+  package init(reason: String) { self.reason = reason }
+
+  /// What a peer tells; the reason is cut at ``Limits/reasonBytes``.
+  package init(from decoder: any Decoder) throws {
+    reason = try decoder.container(keyedBy: CodingKeys.self).decode(String.self, forKey: .reason)
+      .cut(toBytes: Limits.reasonBytes)
+  }
+}
+
+package struct BreakOffAnswer: Sendable, Codable, Hashable {
+  /// Whether there was a start to break off.
+  package var isBrokenOff: Bool
+
+  package init(isBrokenOff: Bool) { self.isBrokenOff = isBrokenOff }
+}
+
 /// A member's answer to accept and decision.
 package enum ReplyKind: String, Sendable, Codable, Hashable {
   /// Nothing of a lower ballot will be accepted; with what was accepted before.

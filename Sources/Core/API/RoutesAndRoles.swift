@@ -7,7 +7,7 @@ package import Model
 package enum Route: CaseIterable, Sendable {
   case status, metrics, clock, plan, check, reached, explain
   case generations, diff, logs, seal, recoverSeal, keyProofs
-  case vote, promise, accept, decide, resolve, confirm, rollouts, follow, result
+  case vote, promise, accept, decide, breakOff, resolve, confirm, rollouts, follow, result
   case proposals, tellProposal, retryProposal
   case connectBack
   case propose, withdrawProposal, ownProposal
@@ -73,6 +73,7 @@ package enum Route: CaseIterable, Sendable {
     case .promise: .post("/v1/rollouts/ID/promise", [.node])
     case .accept: .post("/v1/rollouts/ID/accept", [.operator, .node])
     case .decide: .post("/v1/rollouts/ID/decision", [.operator, .node])
+    case .breakOff: .post("/v1/rollouts/ID/break-off", [.operator, .node])
     case .resolve: .post("/v1/rollouts/ID/resolve", [.operator])
     case .confirm: .post("/v1/confirm", [.operator])
     case .rollouts: .get("/v1/rollouts", [.observer, .operator, .node])

@@ -113,7 +113,7 @@ extension NodeResult {
   init(_ member: MemberOutcome) {
     let outcome = member.outcome
     self.init(
-      name: member.member, outcome: NodeOutcome(outcome.kind), reason: outcome.reason,
+      name: member.member, outcome: NodeOutcome(outcome), reason: outcome.reason,
       warning: outcome.warning, failure: outcome.failure)
   }
 

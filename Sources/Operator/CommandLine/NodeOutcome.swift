@@ -12,6 +12,8 @@ enum NodeOutcome: String, Sendable, Hashable, Encodable {
   case changes, unchanged, refused, recovered, taken
   // Of a rollout; a start that was not confirmed is `failed`, `timedOut` or `unknown`.
   case confirmed, timedOut, aborted
+  /// Its start was not watched to its end: the previous files came back.
+  case brokenOff
   /// It has voted yes and does not know the decision.
   case inDoubt
   /// The new file is in place, and its start has not ended.
@@ -24,9 +26,13 @@ enum NodeOutcome: String, Sendable, Hashable, Encodable {
   case sealed, pending, lifted, unusable
   case notSealed = "not sealed"
 
-  init(_ kind: OutcomeKind) {
+  init(_ outcome: Outcome) {
+    if outcome.isBrokenOff {
+      self = .brokenOff
+      return
+    }
     self =
-      switch kind {
+      switch outcome.kind {
       case .confirmed: .confirmed
       case .failed: .failed
       case .timedOut: .timedOut

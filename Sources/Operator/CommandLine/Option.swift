@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Model
+internal import Rollout
 
 /// One option or operand of a command, as the parser checks it and the help shows it.
 struct OptionRule: Sendable {
@@ -149,6 +150,14 @@ extension ArgumentType {
 extension ArgumentType<String> {
   /// As it is.
   static var text: Self { Self { text, _ in text } }
+
+  /// What a rollout is for.
+  static var note: Self {
+    Self { (text, rule) throws(UsageProblem) in
+      guard let problem = RolloutOccasion.problem(ofNote: text) else { return text }
+      throw UsageProblem(message: "the text of --\(rule.name) \(problem)")
+    }
+  }
 
   /// The name of a cluster, a node or a person.
   static var name: Self {

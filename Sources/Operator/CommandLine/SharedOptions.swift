@@ -53,5 +53,10 @@ struct SettingsOptions: OptionGroup {
 struct RolloutOptions: OptionGroup {
   @Option("yes", short: "y", help: "do not ask; needed where there is no terminal")
   var isUnasked: Bool
+  @Option(
+    "note", short: "m", takes: "TEXT",
+    help: "what it is for, kept with the rollout and in the journals: a ticket, a sentence",
+    as: .note)
+  var note: String?
   var cluster = ClusterOptions()
 }

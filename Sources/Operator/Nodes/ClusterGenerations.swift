@@ -54,7 +54,9 @@ struct ClusterGenerations: Sendable {
     let generation = entry.generation
     return Cell(
       isCurrent: isCurrent, isDrifted: isCurrent && answer.isDrifted,
-      kind: generation.map { $0.kind?.text(withoutRestart: $0.withoutRestart) ?? "found" }
+      kind: generation.map {
+        $0.kind?.text(withoutRestart: $0.withoutRestart, $0.occasion) ?? "found"
+      }
         ?? "DAMAGED",
       // Generation 0 was found: what it names is the author of the rollout after it.
       createdBy: generation.map { $0.kind == nil ? "-" : $0.createdBy } ?? "-",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import API
 internal import Coordination
+internal import Crypto
 internal import Model
 internal import Rollout
 internal import Threads
@@ -51,7 +52,30 @@ struct ConfirmCommand: Command {
     } catch {
       throw Refusal(error.refusal.code, "\(name): \(error.refusal.message)")
     }
-    return tell(answer)
+    let result = tell(answer)
+    if answer.outcome.kind == .confirmed { proposeAgain(answer.rollout.id, cluster, index) }
+    return result
+  }
+
+  /// Settings whose rollout is confirmed on all nodes by now have not failed: every node takes them again when they are
+  /// proposed. Nobody is asked where the node knows of none.
+  private func proposeAgain(_ id: String, _ cluster: Cluster, _ index: Int) {
+    let own = try? cluster.connections.links[index].call(
+      .proposals, lane: .control, deadline: .inMilliseconds(CommandContext.answerMilliseconds))
+    guard let failure = own?.failure, failure.rollout == id, failure.ending == .notConfirmed else {
+      return
+    }
+    let rows = context.ask(cluster, .follow(id: id, after: 0, waitMilliseconds: 0))
+    let open = rows.filter { $0.answer?.outcome?.kind != .confirmed }.map(\.name)
+    if !open.isEmpty {
+      context.console.message(
+        .note,
+        "what was proposed counts as failed until every start is confirmed: \(NodeNames.folded(open)) \(open.count == 1 ? "is" : "are") not"
+      )
+      return
+    }
+    context.tellFailures(
+      context.ask(cluster, .retry(ProposalRetry(digest: failure.digest.hex))))
   }
 
   private func tell(_ answer: ConfirmAnswer) -> CommandResult {

@@ -55,7 +55,8 @@ extension JSONObject {
       "number": entry.number, "path": generation?.path, "digest": generation?.digest.hex,
       "rollout": generation?.rollout, "kind": generation?.kind?.rawValue,
       "restarted": generation.flatMap { $0.kind == nil ? nil : $0.withoutRestart != true },
-      "createdBy": generation?.createdBy,
+      "rotation": generation.map { $0.occasion?.isRotation == true },
+      "note": generation?.occasion?.note, "createdBy": generation?.createdBy,
       "confirmedAt":
         (generation?.confirmedAtMicroseconds).map { CalendarTime.text(microseconds: $0) },
       "problem": entry.problem,

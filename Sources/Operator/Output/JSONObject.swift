@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import JSONCoding
+internal import Model
 
 /// An object in the lines of `--json`. A value that is nil is null there.
 struct JSONObject: Encodable, ExpressibleByDictionaryLiteral {

@@ -228,12 +228,12 @@ struct ResolveCommand: Command {
       }
     }
     if status.lastRollout == id, let outcome = status.lastOutcome {
-      return (NodeOutcome(outcome.kind), outcome.reason)
+      return (NodeOutcome(outcome), outcome.reason)
     }
     let view = try? link.call(
       .follow(id: id, after: 0, waitMilliseconds: 0), lane: .control,
       deadline: .inMilliseconds(answerMilliseconds))
-    if let outcome = view?.outcome { return (NodeOutcome(outcome.kind), outcome.reason) }
+    if let outcome = view?.outcome { return (NodeOutcome(outcome), outcome.reason) }
     // It had no such rollout, or has aborted and forgotten it.
     return (.untouched, "not part of this rollout")
   }

@@ -184,7 +184,7 @@ struct RolloutFollower: Sendable {
         }
         if let outcome = view.outcome, seen.outcomes[name] != outcome {
           seen.outcomes[name] = outcome
-          display.changed(member: name, phase: .known(outcome.kind.phase), detail: outcome.reason)
+          display.changed(member: name, phase: .known(outcome.phase), detail: outcome.reason)
         }
         if let rolloutResult = view.rolloutResult { seen.rolloutResult = rolloutResult }
       case nil: display.tick()

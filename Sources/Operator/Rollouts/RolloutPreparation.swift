@@ -19,6 +19,8 @@ struct RolloutPreparation {
     /// An earlier generation; nil: the last good one.
     case generation(Int?)
 
+    var isRotation: Bool { if case .apiKey = self { true } else { false } }
+
     var kind: RolloutKind {
       switch self {
       case .settings, .apiKey: .apply

@@ -63,8 +63,9 @@ struct RolloutProcedure {
     var report = RolloutReport(
       context: context, cluster: cluster, retiredIdentity: RetiredIdentity(plan))
     let end = try cluster.undertaking.run(
-      request, on: plan, rollback: rollback, forcesRestart: forcesRestart, context.interruption,
-      report)
+      request, on: plan, rollback: rollback, forcesRestart: forcesRestart,
+      occasion: RolloutOccasion(note: options.note, isRotation: goal.isRotation).ifAny,
+      context.interruption, report)
     if end.result.ending.refusal?.code == .busy {
       // Another rollout came first, perhaps the same.
       let now = cluster.undertaking.ask(request)

@@ -103,7 +103,7 @@ struct RolloutTable: Sendable {
     switch phase {
     case .confirmed: .good
     case .failed, .timedOut, .refused, .unreachable: .bad
-    case .unknown, .aborted: .doubtful
+    case .unknown, .aborted, .brokenOff: .doubtful
     default: .plain
     }
   }

@@ -32,7 +32,7 @@ struct RolloutsCommand: Command {
     if kept.all.isEmpty {
       context.console.progress("no node has kept a rollout")
     } else {
-      context.console.table(KeptRollouts.header, kept.table)
+      context.console.table(kept.header, kept.table)
     }
     context.tellFailures(rows)
     return .asked(rows) { _ in .reachable }
@@ -45,8 +45,8 @@ struct KeptRollouts: Sendable {
     var head: RolloutHead
     /// When it began on the first node, by that node's clock, microseconds since 1970.
     var beganMicroseconds: Int64
-    /// How it ended on each node that has kept it; nil where it has not, or not as a part of it.
-    var outcomes: [(name: String, value: OutcomeKind?)]
+    /// How it ended on each node that has kept it, in a word; nil where it has not, or not as a part of it.
+    var outcomes: [(name: String, value: String?)]
   }
 
   /// The newest first.
@@ -56,7 +56,7 @@ struct KeptRollouts: Sendable {
     var all: [Kept] = []
     for row in rows {
       for entry in row.answer?.rollouts ?? [] {
-        let outcome = (name: row.name, value: entry.outcome?.kind)
+        let outcome = (name: row.name, value: entry.outcome?.word)
         if let index = all.firstIndex(where: { $0.head.id == entry.rollout.id }) {
           all[index].beganMicroseconds = min(
             all[index].beganMicroseconds, entry.beganMicroseconds)
@@ -71,21 +71,25 @@ struct KeptRollouts: Sendable {
     self.all = all.sorted { ($0.head.epoch, $0.head.id) > ($1.head.epoch, $1.head.id) }
   }
 
-  static let header = ["ROLLOUT", "BEGAN", "KIND", "BY", "GENERATION", "RESULT"]
+  private var hasNotes: Bool { all.contains { $0.head.note != nil } }
+
+  var header: [String] {
+    ["ROLLOUT", "BEGAN", "KIND", "BY", "GENERATION", "RESULT"] + (hasNotes ? ["NOTE"] : [])
+  }
 
   var table: [[String]] {
     all.map { kept in
       [
         kept.head.id, ClusterGenerations.time(kept.beganMicroseconds), kept.head.kindText,
         kept.head.createdBy, "\(kept.head.generation)", Self.result(kept.outcomes),
-      ]
+      ] + (hasNotes ? [kept.head.note ?? ""] : [])
     }
   }
 
   /// `confirmed`, or `minio-[1-3] confirmed, minio-4 failed`.
-  private static func result(_ outcomes: [(name: String, value: OutcomeKind?)]) -> String {
+  private static func result(_ outcomes: [(name: String, value: String?)]) -> String {
     let groups = NodeNames.grouped(outcomes)
-    let words = groups.map { $0.value?.rawValue ?? "no outcome" }
+    let words = groups.map { $0.value ?? "no outcome" }
     if words.count == 1 { return words[0] }
     return zip(groups, words).map { "\(NodeNames.folded($0.names)) \($1)" }
       .joined(separator: ", ")
@@ -111,10 +115,11 @@ extension JSONObject {
     self = [
       "id": entry.rollout.id, "kind": entry.rollout.kind.rawValue,
       "restarted": entry.rollout.withoutRestart != true,
+      "rotation": entry.rollout.occasion?.isRotation == true, "note": entry.rollout.note,
       "createdBy": entry.rollout.createdBy, "epoch": entry.rollout.epoch,
       "generation": entry.rollout.generation,
       "began": CalendarTime.text(microseconds: entry.beganMicroseconds),
-      "outcome": entry.outcome?.kind.rawValue, "reason": entry.outcome?.reason,
+      "outcome": entry.outcome?.word, "reason": entry.outcome?.reason,
     ]
   }
 }

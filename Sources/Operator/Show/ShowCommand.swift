@@ -132,6 +132,7 @@ struct ShowCommand: Command {
       "rollout",
       [
         "id": axis.id, "kind": axis.head?.kind.rawValue, "createdBy": axis.head?.createdBy,
+        "rotation": axis.head.map { $0.occasion?.isRotation == true }, "note": axis.head?.note,
         "epoch": axis.head?.epoch, "generation": axis.head?.generation,
         "hasInstant": axis.hasInstant,
         "restarted": axis.head.map { $0.withoutRestart != true },
@@ -141,7 +142,7 @@ struct ShowCommand: Command {
       console.event(
         "timeline", node: row.node,
         [
-          "outcome": row.outcome?.kind.rawValue, "reason": row.outcome?.reason,
+          "outcome": row.outcome?.word, "reason": row.outcome?.reason,
           "failure": row.outcome?.failure,
           "byWallClock": row.isByWallClock,
           "steps": row.marks.map { mark in

@@ -231,7 +231,8 @@ enum TimelineActivity: String, CaseIterable, Sendable {
       self = .starting
     case .installed, .ready, .serving, .takesWrites, .settling, .sealing: self = .verifying
     case .asked, .waiting, .syncing, .failing: return nil
-    case .refused, .unreachable, .confirmed, .failed, .timedOut, .aborted, .unknown: return nil
+    case .refused, .unreachable, .confirmed, .failed, .timedOut, .brokenOff, .aborted, .unknown:
+      return nil
     }
   }
 
@@ -272,7 +273,7 @@ extension TimelineAxis.Row {
   }
 
   /// How it ended, in one word.
-  var word: String { outcome?.kind.rawValue ?? end?.phase.text ?? "unknown" }
+  var word: String { outcome?.word ?? end?.phase.text ?? "unknown" }
   var reason: String { outcome?.reason ?? end?.detail ?? problem ?? "" }
 
   /// The step that ended it; nil if it has not ended.

@@ -14,6 +14,7 @@ struct TimelineText: Sendable {
       lines.append(
         "rollout \(axis.id): \(head.kindText) by \(head.createdBy), epoch \(head.epoch), generation \(head.generation)"
       )
+      if let note = head.note { lines.append("note: \(note)") }
     } else {
       lines.append("rollout \(axis.id)")
     }
@@ -52,7 +53,7 @@ struct TimelineText: Sendable {
 
   private func outcome(_ row: TimelineAxis.Row) -> String {
     var text =
-      row.outcome?.kind.rawValue ?? row.end?.phase.text ?? row.marks.last?.phase.text
+      row.outcome?.word ?? row.end?.phase.text ?? row.marks.last?.phase.text
       ?? "unknown"
     if row.isByWallClock { text += " (by its wall clock)" }
     return text

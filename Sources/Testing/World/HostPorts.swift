@@ -23,7 +23,10 @@ extension SimulatedHost {
       process: HostProcesses(host: self), probe: HostProbes(host: self),
       records: HostRecords(host: self), peers: HostPeers(host: self),
       witnesses: NoWitnesses(), watch: HostFileWatch(host: self),
-      event: { [self] event in world.trace("\(name): \(event.message)") },
+      event: { [self] event in
+        if world.planted == .deadlock { logsTwice() }
+        world.trace("\(name): \(event.message)")
+      },
       log: { [self] _, line in
         if world.planted == .deadlock { logsTwice() }
         world.trace("\(name): \(line)")

@@ -70,6 +70,18 @@ import Threads
     #expect(view.rollout?.withoutRestart == true)
   }
 
+  @Test(
+    "a variable of the confirmed file that was deleted by hand, and the process still has, asks for a restart"
+  )
+  func deletedVariable() throws {
+    let node = Node(FakeNodeHost(file: plainFile + "HTTPS_PROXY=\"http://proxy:3128\"\n"))
+    #expect(try node.apply(Self.settings)?.kind == .confirmed)
+    node.host.state.update {
+      $0[Self.path] = $0[Self.path]?.replacing("HTTPS_PROXY=\"http://proxy:3128\"\n", with: "")
+    }
+    #expect(try node.plan(Self.settings).whyRestart?.contains("HTTPS_PROXY") == true)
+  }
+
   @Test("a lost file comes back by a generation, and the server runs on")
   func lostFile() throws {
     let node = Node()

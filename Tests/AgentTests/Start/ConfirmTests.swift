@@ -17,6 +17,7 @@ import Threads
     let node = Node()
     node.host.endsAtKeyManager("FATAL Failed to connect to KMS: connection refused")
     #expect(try node.apply(enabling)?.kind == .failed)
+    try held(node)
     node.host.startsWell(["INFO: All MinIO sub-systems initialized successfully in 1s"])
     node.host.state.update { state in
       (state.unit.activeState, state.unit.subState) = ("active", "running")
@@ -24,6 +25,13 @@ import Threads
       state.process = FakeNodeHost.started(state)
     }
     return node
+  }
+
+  /// Its coordinator reports the result.
+  private static func held(_ node: Node, _ id: String = "00000000000000aa") throws {
+    let result = RolloutResult(rollout: id, kind: .held, reason: "never", by: "alice")
+    #expect(
+      node.send("POST", "/v1/rollouts/\(id)/result", JSON.encode(result)).status == 200)
   }
 
   private static func ask(_ node: Node) -> HTTPResponse { node.send("POST", "/v1/confirm") }
@@ -41,7 +49,9 @@ import Threads
     #expect(node.agent.status().seal == nil)
     let answer = try Self.confirm(node)
     #expect(answer.outcome.kind == .confirmed && !answer.wasConfirmed)
-    #expect(answer.outcome.reason == "healthy, not restarted" && answer.rollout.generation == 1)
+    #expect(
+      answer.outcome.reason == "healthy, not restarted, asked by alice"
+        && answer.rollout.generation == 1)
     let after = node.host.state.withLock { ($0.restarts, $0.starts, $0.file) }
     #expect(after == before)
     let status = node.agent.status()
@@ -66,6 +76,45 @@ import Threads
     #expect(answer.outcome.reason.contains("MINIO_KMS_ENCLAVE differs"))
     let status = node.agent.status()
     #expect(status.lastOutcome?.kind == .failed && status.seal == nil && status.generation == nil)
+  }
+
+  @Test(
+    "it must run with what was voted on, also where another file gives it something else by now")
+  func otherThanVoted() throws {
+    let node = try Self.startedByHand()
+    // The unit's own setting, and the server was started with it: file and process agree.
+    node.host.state.update { state in
+      state.unit.environment.append("MINIO_REGION=other")
+      state.process = FakeNodeHost.started(state)
+    }
+    let answer = try Self.confirm(node)
+    #expect(answer.outcome.failure?.kind == .known(.otherEnvironment))
+    #expect(answer.outcome.reason.contains("MINIO_REGION differs"), "\(answer.outcome.reason)")
+    #expect(node.agent.status().lastOutcome?.kind == .failed)
+  }
+
+  @Test("while the result is still worked out a rollback may follow: it is not the time")
+  func open() throws {
+    let node = Node()
+    node.host.endsAtKeyManager("FATAL Failed to connect to KMS: connection refused")
+    #expect(try node.apply(enabling)?.kind == .failed)
+    let refusal = try Self.ask(node).refusal()
+    #expect(refusal.code == .busy)
+    #expect(refusal.message.contains("`keyturn watch 00000000000000aa`"), "\(refusal.message)")
+    try Self.held(node)
+    #expect(Self.ask(node).status != 409)
+  }
+
+  @Test("the timeline says that it is confirmed also where an aborted rollout has come since")
+  func laterTimeline() throws {
+    let node = try Self.startedByHand()
+    let later = try node.rollout(enabling, id: "00000000000000bb", kind: .restart)
+    #expect(try node.prepare(later, []).refusal == nil)
+    _ = try node.decide(later, .abort)
+    #expect(try Self.confirm(node).outcome.kind == .confirmed)
+    let answer = try JSON.decode(
+      RolloutsAnswer.self, from: node.send("GET", "/v1/rollouts").body)
+    #expect(answer.rollouts.map { $0.outcome?.kind } == [.aborted, .confirmed])
   }
 
   @Test("the server from before the rollout is not confirmed, whatever it runs with")

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import API
+import Crypto
 import Model
 @testable import Operator
 import Rollout
 import Testing
+import Threads
 
 @Suite("keyturn confirm", .timeLimit(.minutes(1))) struct ConfirmTests {
   private static let head = RolloutHead(
@@ -36,6 +38,38 @@ import Testing
     )
     let again = Self.run(Outcome(.confirmed, "healthy"), was: true)
     #expect(again.code == .done && again.host.output.contains("is confirmed there already"))
+  }
+
+  /// What all nodes know of a rollout that was proposed; minio-2's start may be open still.
+  private static func proposed(isOpen: Bool) -> (host: FakeCommandHost, agents: [FakeAgent]) {
+    let digest = Digest.ofFields(["settings"])
+    let agents = Sample.names.map { name in
+      FakeAgent(
+        name,
+        kept: [
+          RolloutView(
+            id: head.id, events: [], report: nil,
+            outcome: Outcome(isOpen && name == "minio-2" ? .failed : .confirmed, ""), rollout: head)
+        ],
+        confirmed: ConfirmAnswer(
+          node: name, rollout: head, outcome: Outcome(.confirmed, "healthy"), wasConfirmed: false),
+        proposals: ProposalsView(
+          node: name, own: MemberProposal(serial: 1, digest: nil), phase: .notConfirmed, rows: [],
+          rollout: head.id, refusal: nil,
+          failure: ProposalFailure(
+            digest: digest, rollout: head.id, ending: .notConfirmed, reason: "x")))
+    }
+    return (Sample.run("confirm minio-3", agents).host, agents)
+  }
+
+  @Test("once every start is confirmed the settings may be proposed again, on every node")
+  func proposals() {
+    let open = Self.proposed(isOpen: true)
+    #expect(open.agents.allSatisfy { $0.retries.withLock { $0 } == [] })
+    #expect(open.host.errors.contains("minio-2 is not"), "\(open.host.errors)")
+    let all = Self.proposed(isOpen: false)
+    let digest = Digest.ofFields(["settings"]).hex
+    #expect(all.agents.allSatisfy { $0.retries.withLock { $0 } == [digest] })
   }
 
   @Test("what is not confirmed exits 9, what is refused with its own code")

@@ -42,6 +42,20 @@ import Testing
     #expect(Sample.run("rollouts", Array(agents().dropLast())).code == .unknown)
   }
 
+  @Test("what a rollout was for is listed and shown where somebody said it")
+  func notes() {
+    var noted = view(new, epoch: 5, .confirmed)
+    noted.rollout?.occasion = RolloutOccasion(note: "CHG-123", isRotation: true)
+    let kept = [view(old, epoch: 4, .aborted), noted]
+    let agents = Sample.names.map { FakeAgent($0, kept: kept) }
+    let lines = Sample.run("rollouts", agents).host.lines
+    #expect(lines[0].hasSuffix("NOTE") && lines[1].hasSuffix("CHG-123"), "\(lines)")
+    #expect(lines[1].contains("rotate api-key"), "\(lines)")
+    let json = Sample.run("rollouts --json", agents).host.output
+    #expect(json.contains(#""note":"CHG-123""#) && json.contains(#""rotation":true"#))
+    #expect(Sample.run("show \(new)", agents).host.output.contains("note: CHG-123"))
+  }
+
   @Test("no line of the lists is wider than the terminal")
   func narrow() {
     let size = TerminalSize(columns: 80, rows: 24)

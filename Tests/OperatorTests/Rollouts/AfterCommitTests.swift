@@ -36,6 +36,35 @@ struct AfterCommitTests {
     #expect(host.output.contains("minio-4: failed: FATAL x"), "\(host.output)")
   }
 
+  @Test("a start that has failed is enough: the others are not waited for, and are no cause")
+  func brokenOff() {
+    let agents = Sample.names.map { name in
+      FakeAgent(name, name == "minio-4" ? .failsToStart("FATAL x") : .startsForLong)
+    }
+    let (code, host) = Sample.run("apply --yes --settings kms.env", agents)
+    #expect(code == .rolledBack, "\(host.output)\(host.errors)")
+    #expect(agents.map { $0.brokenOff.withLock { $0 } } == [1, 1, 1, 0])
+    #expect(host.output.contains("minio-4: failed: FATAL x"), "\(host.output)")
+    #expect(
+      host.output.contains("minio-[1-3]: not watched to the end, since that was enough"),
+      "\(host.output)")
+  }
+
+  @Test("a note goes with the rollout, and is refused before anything is asked")
+  func note() {
+    let agents = agents(.none)
+    #expect(Sample.run("apply --yes -m CHG-123 --settings kms.env", agents).code == .done)
+    #expect(agents.allSatisfy { $0.request?.rollout.occasion?.note == "CHG-123" })
+    let fresh = self.agents(.none)
+    #expect(Sample.run("restart --yes", fresh).code == .done)
+    #expect(fresh.allSatisfy { $0.request?.rollout.occasion == nil })
+    let long = self.agents(.none)
+    let (code, host) = Sample.run(
+      "restart --yes --note \(String(repeating: "n", count: 201))", long)
+    #expect(code == .usage && host.errors.contains("201 bytes, 200 are allowed"), "\(host.errors)")
+    #expect(long.allSatisfy { $0.calls == 0 })
+  }
+
   @Test("a rollback that does not start either is exit 11")
   func unhealthy() {
     let agents = agents(.failsToStart("FATAL x"), alwaysFails: true)

@@ -30,6 +30,8 @@ final class FakeAgent: AgentLink {
     case failsToStart(String)
     /// The start never ends.
     case neverStarts
+    /// The same, and the rollback's is good.
+    case startsForLong
   }
 
   private struct State {
@@ -157,6 +159,10 @@ final class FakeAgent: AgentLink {
   /// Takes one input as if a coordinator had sent it that is gone now.
   func take(_ input: ParticipantInput) { perform(input) }
 
+  /// The settings that it was asked to take again.
+  let retries = Lock<[String]>([])
+  /// How often it was told that its start changes nothing any more.
+  let brokenOff = Lock(0)
   /// How often the server was restarted.
   var restarts: Int { state.withLock { $0.restarts } }
   /// What it was asked to vote on last.
@@ -253,6 +259,10 @@ final class FakeAgent: AgentLink {
       state.update { $0.rolloutResult = rolloutResult }
       return rolloutResult
     case .proposals, .tellProposal, .retryProposal:
+      if request.route == .retryProposal {
+        let retry: ProposalRetry = body(of: request)
+        retries.update { $0.append(retry.digest) }
+      }
       return proposals
         ?? ProposalsView(
           node: name, own: MemberProposal(serial: 0, digest: nil), phase: .none, rows: [],
@@ -286,6 +296,20 @@ final class FakeAgent: AgentLink {
     case .confirm:
       guard let confirmed else { throw .answered(Refusal(.file, "its file is another one")) }
       return confirmed
+    case .breakOff:
+      brokenOff.update { $0 += 1 }
+      let active = state.withLock { $0.participant.record.active }
+      if let active, active.rollout.id == id {
+        let body: BreakOff = body(of: request)
+        let outcome = Outcome(
+          .failed, StartFailure(kind: .brokenOff, phase: .settling, reason: body.reason))
+        state.update { state in
+          run(.watched(id: id, outcome), &state)
+          say(outcome.phase.rawValue, outcome.reason, &state)
+          state.outcome = outcome
+        }
+      }
+      return BreakOffAnswer(isBrokenOff: active != nil)
     case .resolve:
       perform(.resolve(id: id))
       return DoubtAnswer(node: name, stage: nil, doubt: nil)
@@ -413,7 +437,7 @@ final class FakeAgent: AgentLink {
         case .votesNo(let refusal): run(.assessed(rollout, .failure(refusal)), &state)
         case .votesAfterAbort: break
         case .none, .unreachable, .goneAfterCommit, .failsToStart, .neverStarts,
-          .clockFailsAfterVote, .voteIsLost:
+          .startsForLong, .clockFailsAfterVote, .voteIsLost:
           let facts = PreparedFacts(invocation: "i", journalCursor: nil, staged: true)
           run(.assessed(rollout, .success(facts)), &state)
         }
@@ -432,6 +456,7 @@ final class FakeAgent: AgentLink {
         let outcome: Outcome
         switch fault {
         case .neverStarts: continue
+        case .startsForLong where active.rollout.kind != .rollback: continue
         case .failsToStart(let line) where active.rollout.kind != .rollback || alwaysFails:
           outcome = Outcome(
             .failed,

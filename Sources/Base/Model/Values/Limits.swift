@@ -26,6 +26,8 @@ package enum Limits {
   /// How long a server that is to be confirmed without a restart may take until all of it is good, milliseconds.
   package static let confirmMilliseconds = 30_000
   package static let passphraseBytes = 8...1024
+  /// What a rollout was for, in its author's words, bytes.
+  package static let noteBytes = 200
   /// Connections that an agent serves at once, after their handshake.
   package static let agentConnections = 64
   /// Of these, connections of one role and name.

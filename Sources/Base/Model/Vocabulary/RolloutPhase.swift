@@ -44,6 +44,8 @@ package enum RolloutPhase: String, Sendable, Hashable, CaseIterable {
   case confirmed
   case failed
   case timedOut
+  /// How the start ends was not awaited, since the previous files come back.
+  case brokenOff
   case aborted
   case unknown
 
@@ -57,6 +59,6 @@ package enum RolloutPhase: String, Sendable, Hashable, CaseIterable {
 
   /// Whether nothing of the rollout follows on this member.
   package var isEnd: Bool {
-    [.confirmed, .failed, .timedOut, .refused, .aborted, .unknown].contains(self)
+    [.confirmed, .failed, .timedOut, .brokenOff, .refused, .aborted, .unknown].contains(self)
   }
 }

@@ -23,6 +23,8 @@ package struct StartFailure: Sendable, Hashable, Codable, CustomStringConvertibl
     case keyNotProven
     case stopDeadline
     case startDeadline
+    /// It was not awaited: another node's start had failed, and the previous files come back.
+    case brokenOff
     /// Lines of its log may be missing; only with an unknown outcome.
     case linesLost
   }

@@ -42,6 +42,8 @@ package struct Coordinator: Sendable, Hashable {
     /// It accepts the proposal no more, if it has not before.
     var isOutranked = false
     var isFollowed = false
+    /// It was told not to watch its start any longer.
+    var isBrokenOff = false
     var told = false
     /// What it voted, if it did, is not known, or it could not be told of the end.
     var isLost = false
@@ -305,7 +307,8 @@ package struct Coordinator: Sendable, Hashable {
       guard let index = names.firstIndex(of: name), members[index].outcome == nil else { return [] }
       members[index].outcome = outcome
       effects.append(
-        .report(member: name, phase: .known(outcome.kind.phase), detail: outcome.reason))
+        .report(member: name, phase: .known(outcome.phase), detail: outcome.reason))
+      effects += breakOff()
       if members.allSatisfy({ $0.outcome != nil }) { effects += finishCommitted() }
     case .aborting: return told(name)
     case .idle, .preparing, .finished: break

@@ -17,6 +17,23 @@ extension Coordinator {
     }
   }
 
+  /// Where the previous files come back whatever the other starts come to, nobody waits for these.
+  mutating func breakOff() -> [CoordinatorEffect] {
+    let known = zip(names, members).compactMap { name, member in
+      member.outcome.map { MemberOutcome(member: name, outcome: $0) }
+    }
+    guard known.count < members.count,
+      let cause = (rollout.rollback ?? .never).certainCause(rollout, known)
+    else { return [] }
+    var effects: [CoordinatorEffect] = []
+    for index in members.indices where members[index].outcome == nil && !members[index].isBrokenOff
+    {
+      members[index].isBrokenOff = true
+      effects.append(.breakOff(member: names[index], reason: cause))
+    }
+    return effects
+  }
+
   /// After commit the agents finish by themselves, once each of them knows the decision.
   mutating func leaveIfAllAreTold() -> [CoordinatorEffect] {
     guard case .following = state, isCancelled,

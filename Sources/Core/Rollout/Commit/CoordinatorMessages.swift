@@ -63,6 +63,8 @@ package enum CoordinatorEffect: Sendable, Hashable {
   case decide(member: String, Decision, instant: Instant?, bootID: String, reason: String)
   /// Follow a member's progress to its outcome.
   case follow(member: String)
+  /// Tell a member to watch its start no longer: its outcome changes nothing any more.
+  case breakOff(member: String, reason: String)
   /// Wake up at this instant.
   case arm(CoordinatorTimer, Instant)
   /// The decision is commit; the instant in the coordinator's clock.

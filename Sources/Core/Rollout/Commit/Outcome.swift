@@ -14,7 +14,7 @@ package enum OutcomeKind: String, Sendable, Codable, Hashable, CaseIterable {
   /// The coordinator could not find out.
   case unknown
 
-  package var phase: RolloutPhase {
+  fileprivate var phase: RolloutPhase {
     switch self {
     case .aborted: .aborted
     case .confirmed: .confirmed
@@ -51,6 +51,14 @@ package struct Outcome: Sendable, Codable, Hashable {
     failure = try container.decodeIfPresent(StartFailure.self, forKey: .failure)
     self = mapTexts { $0.cut(toBytes: Limits.reasonBytes) }
   }
+
+  /// Whether it was not awaited, since the previous files came back whatever it came to.
+  package var isBrokenOff: Bool { failure.map { $0.kind == .brokenOff } ?? false }
+
+  package var phase: RolloutPhase { isBrokenOff ? .brokenOff : kind.phase }
+
+  /// In one word.
+  package var word: String { isBrokenOff ? RolloutPhase.brokenOff.rawValue : kind.rawValue }
 
   package func mapTexts(_ transform: (String) -> String) -> Outcome {
     var outcome = self

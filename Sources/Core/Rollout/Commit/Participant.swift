@@ -292,7 +292,9 @@ package struct Participant: Sendable, Hashable {
     var report = report
     // From where the journal tells of every start since: a rollback's vote looks at them all.
     if report?.journalCursor == nil { report?.journalCursor = active.facts.journalCursor }
-    let finished = FinishedRollout(rollout: active.rollout, outcome: outcome, report: report)
+    let finished = FinishedRollout(
+      rollout: active.rollout, outcome: outcome, report: report,
+      environment: active.facts.environment)
     record.active = nil
     record.last = finished
     record.lastCommitted = finished

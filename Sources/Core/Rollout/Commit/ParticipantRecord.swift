@@ -69,6 +69,9 @@ package struct FinishedRollout: Sendable, Codable, Hashable {
   package var outcome: Outcome
   /// What happened at the instant; nil if nothing did.
   package var report: RestartReport?
+  /// The environment that was voted on (``PreparedFacts/environment``): what a server that is confirmed later must run
+  /// with. Nil in a record that was written before it was kept, and where nothing was committed.
+  package var environment: [NamedDigest]?
 }
 
 /// What a member must not forget: one durable record, replaced as a whole.

@@ -72,13 +72,17 @@ package struct Rollout: Sendable, Codable, Hashable {
   /// Whether it only puts files right: every server runs with what they then say, and goes on running. Nil for no. An
   /// agent that does not know it computes another ``digest``, and so never gives a yes that counts.
   package var withoutRestart: Bool?
+  /// What it is for; nil if nobody said. An agent that does not know it computes another ``digest``.
+  package var occasion: RolloutOccasion?
 
   package init(
     id: String, epoch: UInt64, kind: RolloutKind, cluster: String, generation: Int, seal: Seal?,
     contents: [MemberContent], createdBy: String, prepareMilliseconds: Int, stopMilliseconds: Int,
     startMilliseconds: Int, settleMilliseconds: Int = 10_000, rollback: RollbackPolicy? = nil,
-    undoes: String? = nil, proposal: Digest? = nil, withoutRestart: Bool = false
+    undoes: String? = nil, proposal: Digest? = nil, withoutRestart: Bool = false,
+    occasion: RolloutOccasion? = nil
   ) {
+    self.occasion = occasion
     self.id = id
     self.epoch = epoch
     self.kind = kind
@@ -134,6 +138,9 @@ package struct Rollout: Sendable, Codable, Hashable {
         content.member, content.incarnation?.hex ?? "", content.path, content.before?.hex ?? "",
         content.after?.hex ?? "",
       ]
+    }
+    if let occasion {
+      fields += ["occasion", occasion.note ?? "", occasion.isRotation == true ? "rotation" : ""]
     }
     return .ofFields(fields)
   }

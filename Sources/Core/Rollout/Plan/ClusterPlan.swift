@@ -217,10 +217,12 @@ package struct ClusterPlan: Sendable {
   /// - Parameters:
   ///   - rollback: what is done if a start is not confirmed; nil for what the inventory says.
   ///   - forcesRestart: whether the servers are restarted also where none needs it.
+  ///   - occasion: what it is for; nil if nobody said.
   /// - Throws: a refusal if the nodes' seals forbid it, or the answers are not the members'.
   package func rollout(
     id: String, _ request: RolloutRequest, inventory: Inventory, createdBy: String,
-    realtimeMicroseconds: Int64, rollback: RollbackPolicy? = nil, forcesRestart: Bool = false
+    realtimeMicroseconds: Int64, rollback: RollbackPolicy? = nil, forcesRestart: Bool = false,
+    occasion: RolloutOccasion? = nil
   ) throws(Refusal) -> Rollout {
     let answers = rows.compactMap(\.answer)
     if let older = answers.first(where: { $0.incarnation == nil }) {
@@ -248,7 +250,7 @@ package struct ClusterPlan: Sendable {
       settleMilliseconds: inventory.timeouts.settleSeconds * 1000,
       rollback: isApply ? rollback ?? inventory.rollback : nil, undoes: request.undoes,
       proposal: isApply ? request.proposal(cluster: inventory.cluster) : nil,
-      withoutRestart: !restartsServers(request, isForced: forcesRestart))
+      withoutRestart: !restartsServers(request, isForced: forcesRestart), occasion: occasion)
     guard rollout.members == inventory.memberNames else {
       throw Refusal(
         .configuration,

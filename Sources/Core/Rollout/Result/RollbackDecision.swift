@@ -65,6 +65,33 @@ extension RollbackPolicy {
   }
 }
 
+extension RollbackPolicy {
+  /// Why the previous files come back, whatever the starts that are not known yet come to; nil if that is not certain.
+  /// Not where a key is sealed by the rollout: whether it may be taken away depends on every start. What is certain here
+  /// may be held all the same, by a node that votes no on the rollback.
+  package func certainCause(_ rollout: Rollout, _ known: [MemberOutcome]) -> String? {
+    guard self == .whenSafe, rollout.kind == .apply, rollout.restartsServers, rollout.seal == nil,
+      rollout.contents.allSatisfy({ $0.before != nil }),
+      rollout.contents.contains(where: { $0.before != $0.after })
+    else { return nil }
+    for member in known {
+      switch member.outcome.kind {
+      case .aborted, .unknown: return nil
+      case .confirmed: break
+      case .failed, .timedOut:
+        if member.outcome.failure.map({ $0.kind == .keyNotProven }) ?? false { return nil }
+      }
+    }
+    let bad = known.first {
+      [.failed, .timedOut].contains($0.outcome.kind) && !$0.outcome.isBrokenOff
+    }
+    return bad.map { member in
+      let why = member.outcome.failure?.reason ?? member.outcome.reason
+      return "\(member.member) was not confirmed (\(why)), and the previous files come back"
+    }
+  }
+}
+
 /// What is to be done about starts that were not confirmed.
 package enum RollbackDecision: Sendable, Hashable {
   /// All were confirmed.

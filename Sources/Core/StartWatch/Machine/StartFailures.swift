@@ -65,6 +65,13 @@ extension StartFailure {
       passedKeyManager: true)
   }
 
+  /// Nobody waits for it any more.
+  static func brokenOff(_ why: String, phase: RolloutPhase) -> StartFailure {
+    StartFailure(
+      kind: .brokenOff, phase: phase,
+      reason: "not watched to its end (it was \(phase.words)): \(why)")
+  }
+
   /// Lines of the log may be missing.
   static func linesLost(_ loss: String) -> StartFailure {
     StartFailure(

@@ -155,6 +155,8 @@ package struct StartMachine: Sendable {
     case .health(let answers): take(answers, at: now, &effects)
     case .environment(let pid, let answer): take(answer, of: pid, &effects)
     case .fired(let timer): fired(timer, at: now, &effects)
+    case .brokenOff(let why):
+      finish(.failed(pending?.failure ?? .brokenOff(why, phase: phase)), &effects)
     }
     if outcome == nil { advance(at: now, &effects) }
     return effects

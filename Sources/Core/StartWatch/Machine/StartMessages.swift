@@ -26,6 +26,8 @@ package enum StartInput: Sendable, Hashable {
   /// The answer to ``StartEffect/askEnvironment(pid:)``.
   case environment(pid: Int32, EnvironmentAnswer)
   case fired(StartTimer)
+  /// How it ends changes nothing any more, and why.
+  case brokenOff(String)
 }
 
 /// To be carried out in the order given.

@@ -43,6 +43,8 @@ package struct StartEvidence: Sendable, Hashable, Codable {
   package var settledMilliseconds: Int
   /// Whether nothing was started: a server was looked at that ran already.
   package var isLook = false
+  /// Why lines of the log may be missing; only of a look, which a person has asked for. Nil if none are.
+  package var lostLines: String?
 }
 
 extension StartEvidence: CustomStringConvertible {
@@ -72,6 +74,10 @@ extension StartEvidence: CustomStringConvertible {
 
   /// What someone should look at although the start is confirmed; nil if nothing.
   package var warning: String? {
-    lostDrives.isEmpty ? nil : "it runs without a drive: \(lostDrives.joined(separator: "; "))"
+    let warnings = [
+      lostDrives.isEmpty ? nil : "it runs without a drive: \(lostDrives.joined(separator: "; "))",
+      lostLines.map { "lines of its log may be missing, and are not judged: \($0)" },
+    ].compactMap(\.self)
+    return warnings.isEmpty ? nil : warnings.joined(separator: "; ")
   }
 }

@@ -63,15 +63,16 @@ extension StartMachine {
       show(.settling, "healthy, and must stay so for \(milliseconds / 1_000) s", &effects)
     case .until, .unitIsAsked: break
     case .over:
-      if !isLook, let loss = log.loss(since: unit?.execMainStartMonotonicMicroseconds ?? 0) {
+      let loss = log.loss(since: unit?.execMainStartMonotonicMicroseconds ?? 0)
+      if !isLook, let loss {
         finish(.unknown(.linesLost(loss)), &effects)
       } else {
-        finish(.confirmed(evidence(milliseconds)), &effects)
+        finish(.confirmed(evidence(milliseconds, loss)), &effects)
       }
     }
   }
 
-  private func evidence(_ settleMilliseconds: Int) -> StartEvidence {
+  private func evidence(_ settleMilliseconds: Int, _ loss: String?) -> StartEvidence {
     let readFrom: StartEvidence.Log =
       if let directory = arguments.logDirectory {
         filesTrouble.map { .nowhere("--log-dir \(directory), which \($0)") } ?? .files(directory)
@@ -81,7 +82,8 @@ extension StartMachine {
     return StartEvidence(
       invocationID: identity.invocation ?? "", saidReady: saysReady, key: keyEvidence,
       marks: log.marks, log: readFrom, writes: writesEvidence, lostDrives: log.lostDrives,
-      warnings: log.warnings, settledMilliseconds: settleMilliseconds, isLook: isLook)
+      warnings: log.warnings, settledMilliseconds: settleMilliseconds, isLook: isLook,
+      lostLines: loss)
   }
 
   private var keyEvidence: KeyEvidence {

@@ -256,7 +256,10 @@ extension Ending {
 
   /// What each start that was not confirmed failed with, alike ones once; cause and remedy behind it.
   private static func reasons(_ rollout: Committed, _ head: String = "") -> [String] {
-    let rows = rollout.outcomes.filter { $0.outcome.kind != .confirmed }.map { member in
+    let brokenOff = rollout.outcomes.filter(\.outcome.isBrokenOff).map(\.member)
+    let rows = rollout.outcomes.filter {
+      $0.outcome.kind != .confirmed && !$0.outcome.isBrokenOff
+    }.map { member in
       let (outcome, failure) = (member.outcome, member.outcome.failure)
       var lines = ["\(words(outcome.kind)): \(clean(failure?.reason ?? outcome.reason))"]
       for (label, text) in [("cause", failure?.cause), ("do", failure?.remedy)] {
@@ -268,6 +271,8 @@ extension Ending {
       NodeNames.grouped(rows).map { group in
         ["\(head)\(NodeNames.folded(group.names)): \(group.value[0])"] + group.value.dropFirst()
       })
+      + (brokenOff.isEmpty
+        ? [] : ["\(NodeNames.folded(brokenOff)): not watched to the end, since that was enough"])
   }
 
   private static func words(_ kind: OutcomeKind) -> String {

@@ -68,7 +68,8 @@ struct CoordinatorHost: Hashable, Sendable {
       timers.removeAll { $0.timer == timer }
       timers.append(Armed(timer: timer, instant: instant))
     case .committed: learn(.commit, &out)
-    case .report: break
+    // The members' starts take no time here.
+    case .report, .breakOff: break
     case .finished(let result):
       isOver = true
       if let decision = result.decision { learn(decision, &out) }

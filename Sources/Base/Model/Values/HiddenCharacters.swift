@@ -3,8 +3,8 @@
 /// Characters that are not seen, or change how others are seen: controls, directional marks, line
 /// separators, what has no width. From outside they could drive a terminal, break a line, or show
 /// one name as another.
-enum HiddenCharacters {
-  static func contains(_ scalar: Unicode.Scalar) -> Bool {
+package enum HiddenCharacters {
+  package static func contains(_ scalar: Unicode.Scalar) -> Bool {
     if scalar.isASCII { return scalar.value < 0x20 || scalar.value == 0x7F }
     switch scalar.properties.generalCategory {
     // Cc, Cf, Zl, Zp; an unassigned character may be drawn as nothing.
@@ -14,13 +14,13 @@ enum HiddenCharacters {
     }
   }
 
-  static func areAbsent(from text: String) -> Bool {
+  package static func areAbsent(from text: String) -> Bool {
     text.utf8.allSatisfy { (0x20...0x7E).contains($0) }
       || !text.unicodeScalars.contains(where: contains)
   }
 
   /// For people: a control is U+FFFD, any other is named, as in `<U+202E>`. Tabs stay.
-  static func visible(_ text: String) -> String {
+  package static func visible(_ text: String) -> String {
     if areAbsent(from: text) { return text }
     var result = String.UnicodeScalarView()
     for scalar in text.unicodeScalars {
@@ -39,7 +39,7 @@ enum HiddenCharacters {
   }
 
   /// For programs: each is escaped. In JSON they can only be in strings.
-  static func escaped(inJSON text: String) -> String {
+  package static func escaped(inJSON text: String) -> String {
     if areAbsent(from: text) { return text }
     var result = String.UnicodeScalarView()
     for scalar in text.unicodeScalars {
