@@ -13,18 +13,14 @@ struct CheckCommand: Command {
       help: "for all of it, 1 to 60; probeSeconds of the inventory if left out, which is 5",
       as: .number(of: "seconds", in: 1...60))
     var timeout: Int?
-    @Option("watch", help: "look again and again until interrupted") var watches: Bool
-    @Option(
-      "every", takes: "SECONDS", help: "with --watch, 1 to 60; 5 if left out",
-      as: .number(of: "seconds", in: 1...60))
-    var every: Int?
+    var watch = WatchOptions()
     @Option("nagios", help: "one line with performance data for Nagios and compatible systems")
     var isNagios: Bool
     var cluster = ClusterOptions()
 
     var problem: String? {
-      if watches { return isNagios ? "--nagios is one look; leave --watch out" : nil }
-      return every == nil ? nil : "--every is for --watch, which is not given"
+      if watch.watches, isNagios { return "--nagios is one look; leave --watch out" }
+      return watch.problem
     }
   }
 
@@ -50,7 +46,6 @@ struct CheckCommand: Command {
   let context: CommandContext
   let options: Options
 
-  private static let defaultEverySeconds = 5
   /// Past the nodes' own deadline, for the way there and back.
   private static let graceMilliseconds = 500
 
@@ -58,9 +53,7 @@ struct CheckCommand: Command {
     if options.isNagios { return nagios() }
     let cluster = try context.cluster(options.cluster, warns: context.console.format == .text)
     let timeout = timeout(cluster)
-    if options.watches {
-      return watch(cluster, timeout: timeout, every: options.every ?? Self.defaultEverySeconds)
-    }
+    if options.watch.watches { return watch(cluster, timeout: timeout) }
     let report = ask(cluster, timeout: timeout)
     tell(report)
     return report.result
@@ -114,24 +107,19 @@ struct CheckCommand: Command {
 
   // MARK: watching
 
-  /// Round after round, until it is interrupted; the last one decides the exit code.
-  private func watch(_ cluster: Cluster, timeout: Int, every: Int) -> CommandResult {
-    let stops = Lock(false)
-    return context.interruption.handled(by: { stops.update { $0 = true } }) {
-      var screen = Redrawing(context.console)
-      var before: [String: [StyledText]] = [:]
-      while true {
-        let next = Instant.inMilliseconds(every * 1_000)
-        let report = ask(cluster, timeout: timeout)
-        if context.console.isLive {
-          screen.draw(picture(report))
-        } else if context.console.format == .json {
-          tell(report)
-        } else {
-          tellChanges(report, &before)
-        }
-        if stops.wait(until: next, { $0 ? true : nil }) != nil { return report.result }
+  private func watch(_ cluster: Cluster, timeout: Int) -> CommandResult {
+    var screen = Redrawing(context.console)
+    var before: [String: [StyledText]] = [:]
+    return context.rounds(options.watch) {
+      let report = ask(cluster, timeout: timeout)
+      if context.console.isLive {
+        screen.draw(picture(report))
+      } else if context.console.format == .json {
+        tell(report)
+      } else {
+        tellChanges(report, &before)
       }
+      return report.result
     }
   }
 

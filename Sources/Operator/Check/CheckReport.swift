@@ -103,10 +103,22 @@ struct CheckReport: Sendable {
 
   init(_ answers: [NodeAnswer<CheckAnswer>], inventory: Inventory, isStrict: Bool) {
     cluster = inventory.cluster
-    health = ClusterHealth(answers.map { $0.map(\.sight) }, inventory: inventory)
     self.isStrict = isStrict
     var columns = inventory.keyManagers.map(\.name)
-    let named = answers.map { answer in answer.answer.map { Self.cells($0) } ?? [] }
+    let ignoresUnverified = inventory.unverifiedDirection == .ignore
+    health = ClusterHealth(
+      answers.map { row in
+        row.map { answer in
+          var answer = answer
+          if ignoresUnverified {
+            answer.back = answer.back?.filter { $0.verdict != .known(.notChecked) }
+          }
+          return answer.sight
+        }
+      }, inventory: inventory)
+    let named = answers.map { answer in
+      answer.answer.map { Self.cells($0, ignoresUnverified: ignoresUnverified) } ?? []
+    }
     for (name, _) in named.joined() where !columns.contains(name) { columns.append(name) }
     let used = Set(named.joined().map(\.name))
     // A Key Manager of which no node speaks has no column, unless no node speaks at all.
@@ -119,16 +131,22 @@ struct CheckReport: Sendable {
     }
   }
 
-  private static func cells(_ answer: CheckAnswer) -> [(name: String, cell: Cell)] {
+  private static func cells(
+    _ answer: CheckAnswer, ignoresUnverified: Bool
+  ) -> [(name: String, cell: Cell)] {
     var cells: [(name: String, cell: Cell)] = []
     var rest = answer.back ?? []
+    // Only the names of the Key Managers are of use then.
+    func told(_ back: ReverseAnswer?) -> ReverseAnswer? {
+      ignoresUnverified && back?.verdict == .known(.notChecked) ? nil : back
+    }
     for probe in answer.endpoints {
       let index = rest.firstIndex { $0.endpoint == probe.endpoint }
       let back = index.map { rest.remove(at: $0) }
       let name = back?.keyManager ?? plain(probe.endpoint)
       let worst = probe.stages.filter { $0.verdict != .notChecked }
         .max { rank($0.verdict) < rank($1.verdict) }
-      var cell = Cell(forward: worst?.verdict ?? .known(.notChecked), back: back)
+      var cell = Cell(forward: worst?.verdict ?? .known(.notChecked), back: told(back))
       // The first of the worst: what comes after it follows from it.
       if let worst, worst.verdict != .fine,
         let first = probe.stages.first(where: { $0.verdict == worst.verdict })
@@ -138,7 +156,8 @@ struct CheckReport: Sendable {
       }
       cells.append((name, cell))
     }
-    return cells + rest.map { ($0.keyManager, Cell(back: $0)) }
+    return cells
+      + rest.compactMap { back in told(back).map { (back.keyManager, Cell(back: $0)) } }
   }
 
   /// A verdict that is not known here may be the worst.

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Coordination
+internal import Model
+internal import Threads
 
 struct CommonOptions: OptionGroup {
   @Option("json", help: "print JSON lines; the last is the result") var isJSON: Bool
@@ -46,6 +49,36 @@ struct SettingsOptions: OptionGroup {
         "there is nothing to \(verb): give --settings FILE, --api-key-file FILE or --unset KEY"
     }
     return nil
+  }
+}
+
+/// Of a command that may look again and again.
+struct WatchOptions: OptionGroup {
+  @Option("watch", help: "look again and again until interrupted") var watches: Bool
+  @Option(
+    "every", takes: "SECONDS", help: "with --watch, 1 to 60; 5 if left out",
+    as: .number(of: "seconds", in: 1...60))
+  var every: Int?
+
+  static let defaultEverySeconds = 5
+
+  var problem: String? {
+    watches || every == nil ? nil : "--every is for --watch, which is not given"
+  }
+}
+
+extension CommandContext {
+  /// Round after round, until it is interrupted; the last one decides.
+  func rounds(_ options: WatchOptions, _ round: () -> CommandResult) -> CommandResult {
+    let stops = Lock(false)
+    return interruption.handled(by: { stops.update { $0 = true } }) {
+      while true {
+        let next = Instant.inMilliseconds(
+          (options.every ?? WatchOptions.defaultEverySeconds) * 1_000)
+        let result = round()
+        if stops.wait(until: next, { $0 ? true : nil }) != nil { return result }
+      }
+    }
   }
 }
 

@@ -3,34 +3,99 @@ internal import API
 internal import Coordination
 internal import Model
 internal import Rollout
+internal import Threads
 
 /// `keyturn status`: one row for each node of the inventory, always.
 struct StatusCommand: Command {
-  typealias Options = ClusterOptions
+  struct Options: OptionGroup {
+    var watch = WatchOptions()
+    var cluster = ClusterOptions()
+
+    var problem: String? { watch.problem }
+  }
 
   static let rule = CommandRule(
     name: "status",
     summary: "one row for each node of the inventory, reachable or not",
-    examples: [("keyturn status", "unit, sealed key, generation, rollout, drift")],
+    examples: [
+      ("keyturn status", "unit, sealed key, generation, rollout, drift"),
+      ("keyturn status --watch", "while nodes are being worked on"),
+    ],
     exitCodes: [.done, .failed, .unknown] + ExitCode.ownFault)
 
   let context: CommandContext
   let options: Options
 
   func run() throws(Refusal) -> CommandResult {
-    let cluster = try context.cluster(options)
+    let cluster = try context.cluster(options.cluster)
+    if options.watch.watches { return watch(cluster) }
+    let (rows, health) = look(cluster)
+    tell(rows, health)
+    return health.result()
+  }
+
+  private func look(_ cluster: Cluster) -> (rows: [NodeAnswer<NodeStatus>], health: ClusterHealth) {
     let rows = context.ask(cluster, .status)
+    return (rows, ClusterHealth(rows.map { $0.map(\.sight) }, inventory: cluster.inventory))
+  }
+
+  private func tell(_ rows: [NodeAnswer<NodeStatus>], _ health: ClusterHealth) {
     context.console.events("status", rows, fields: Self.fields)
     for line in lines(rows) { context.console.line(line) }
     context.tellFailures(rows)
-    let health = ClusterHealth(rows.map { $0.map(\.sight) }, inventory: cluster.inventory)
     for problem in health.fields { context.console.event("problem", problem) }
     if context.console.format == .text {
-      for statement in health.statements where statement.finding.severity > .note {
+      for statement in Self.told(health) {
         context.console.message(statement.finding.severity, statement.text)
       }
     }
-    return health.result()
+  }
+
+  private static func told(_ health: ClusterHealth) -> [ClusterHealth.Statement] {
+    health.statements.filter { $0.finding.severity > .note }
+  }
+
+  // MARK: watching
+
+  /// On a terminal it is drawn again; elsewhere the whole is printed when something has changed, and with `--json` in
+  /// every round.
+  private func watch(_ cluster: Cluster) -> CommandResult {
+    var screen = Redrawing(context.console)
+    var before: [String] = []
+    return context.rounds(options.watch) {
+      let (rows, health) = look(cluster)
+      let time = CalendarTime.text(microseconds: Clock.realtimeMicroseconds())
+      if context.console.isLive {
+        let heading = "\(cluster.inventory.cluster) at \(time)"
+        screen.draw([StyledLine(heading)] + lines(rows).map { StyledLine($0) } + remarks(health))
+      } else if context.console.format == .json {
+        tell(rows, health)
+      } else {
+        // The age of a look is no change.
+        let now =
+          rows.map { Self.cells($0, withAges: false).joined(separator: " ") }
+          + remarks(health).map(\.plain)
+        if now != before {
+          context.console.line("at \(time):")
+          tell(rows, health)
+        }
+        before = now
+      }
+      return health.result()
+    }
+  }
+
+  private func remarks(_ health: ClusterHealth) -> [StyledLine] {
+    let said = Self.told(health).map { statement in
+      let isError = statement.finding.severity == .error
+      return StyledLine([
+        StyledText(
+          "\(statement.finding.severity.rawValue): \(statement.text)", isError ? .bad : .doubtful)
+      ])
+    }
+    let silent = NodeNames.lines(
+      health.unanswered.map { (name: $0.name, value: $0.refusal.message) })
+    return silent.map { StyledLine([StyledText("error: \($0)", .bad)]) } + said
   }
 
   private static let header = [
@@ -39,7 +104,7 @@ struct StatusCommand: Command {
 
   /// On a terminal that is too narrow for the table, what all nodes have in common is above it, once.
   private func lines(_ rows: [NodeAnswer<NodeStatus>]) -> [String] {
-    var (header, cells) = (Self.header, rows.map(Self.cells))
+    var (header, cells) = (Self.header, rows.map { Self.cells($0) })
     // Of a server that names no release there is nothing to see.
     if let column = header.firstIndex(of: "RELEASE"),
       cells.allSatisfy({ $0[column].isEmpty || $0[column] == "-" })
@@ -67,13 +132,14 @@ struct StatusCommand: Command {
     return above + [""] + TextTable.lines(rest(header), cells.map(rest))
   }
 
-  private static func cells(_ row: NodeAnswer<NodeStatus>) -> [String] {
+  private static func cells(_ row: NodeAnswer<NodeStatus>, withAges: Bool = true) -> [String] {
     guard let status = row.answer else {
       return [row.name, row.failure?.code.rawValue ?? "", "", "", "", "", "", ""]
     }
     return [
       row.name, "\(status.activeState) (\(status.subState))", release(status), key(status),
-      status.generation.map { "\($0.number)" } ?? "-", rollout(status), links(status.links),
+      status.generation.map { "\($0.number)" } ?? "-", rollout(status),
+      links(status.links, withAges),
       status.activeState == "unknown" ? "unknown" : drift(status.drift),
     ]
   }
@@ -85,7 +151,7 @@ struct StatusCommand: Command {
   }
 
   /// The node's own last look at its Key Managers, with its age.
-  private static func links(_ links: LinkSummary?) -> String {
+  private static func links(_ links: LinkSummary?, _ hasAge: Bool) -> String {
     guard let links else { return "-" }
     let known = links.fine + links.degraded + links.failed
     let bad = [(links.failed, "failed"), (links.degraded, "degraded")].filter { $0.0 > 0 }
@@ -93,7 +159,8 @@ struct StatusCommand: Command {
     let words = bad.isEmpty ? "fine" : "\(bad.joined(separator: ", ")) of \(known)"
     // A node at rest looks about once a minute: what is older is not the state now.
     let tense = links.ageSeconds > oldLookSeconds ? "was " : ""
-    return known == 0 ? "-" : "\(tense)\(words) (\(links.ageSeconds) s ago)"
+    let age = hasAge ? " (\(links.ageSeconds) s ago)" : ""
+    return known == 0 ? "-" : "\(tense)\(words)\(age)"
   }
 
   /// A look that is older should have been repeated.
@@ -123,7 +190,7 @@ struct StatusCommand: Command {
         + (status.doubt == nil ? "" : " (IN DOUBT)")
     }
     guard let last = status.lastRollout else { return "-" }
-    return "\(last) \(status.lastOutcome?.kind.rawValue ?? "ended")"
+    return "\(last) \(status.lastOutcome?.word ?? "ended")"
       + (status.lastWithoutRestart == true ? ", no restart" : "")
   }
 
@@ -148,7 +215,7 @@ struct StatusCommand: Command {
       "doubt": status.doubt.map { doubt in
         ["attempts": doubt.attempts, "missing": doubt.missing] as JSONObject
       },
-      "lastRollout": status.lastRollout, "lastOutcome": status.lastOutcome?.kind.rawValue,
+      "lastRollout": status.lastRollout, "lastOutcome": status.lastOutcome?.word,
       "lastRestarted": status.lastRollout.map { _ in status.lastWithoutRestart != true },
       "links": status.links, "epoch": status.epoch, "drift": JSONObject(status.drift),
       "findings": status.findings.map(JSONObject.init), "report": status.report,

@@ -260,6 +260,10 @@ struct WitnessAgentTests {
     #expect(
       warned.findings.contains { $0.rule == "reverse-path-unverified" && $0.severity == .warning })
     #expect(try plan(.refuse, nil).refusal?.code == .keyManager)
+    let ignored = try plan(.ignore, nil)
+    #expect(ignored.refusal == nil)
+    #expect(!ignored.findings.contains { $0.rule == "reverse-path-unverified" })
+    #expect(try plan(.ignore, .refused).refusal?.code == .keyManager)
   }
 
   // MARK: the node's own looks

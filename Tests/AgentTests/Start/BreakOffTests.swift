@@ -95,7 +95,7 @@ import Threads
     #expect(try node.history().current?.generation?.occasion == rollout.occasion)
     let event = try #require(
       node.host.state.wait(until: .inMilliseconds(5_000)) { state in
-        state.events.last { $0.fields.contains { $0.name == "KEYTURN_OUTCOME" } }
+        state.ends.last
       })
     let fields = Dictionary(
       event.fields.map { ($0.name, $0.value) }, uniquingKeysWith: { a, _ in a })

@@ -165,6 +165,8 @@ final class FakeNodeHost: Sendable {
     var stirs = 0
     /// Messages with an id.
     var events: [AgentEvent] = []
+    /// The messages with which rollouts have ended here.
+    var ends: [AgentEvent] = []
     /// How many agents have been started on it.
     var incarnation = 0
   }
@@ -227,7 +229,10 @@ final class FakeNodeHost: Sendable {
         }
         try Thread.start(name, body)
       },
-      event: { [self] event in state.update { $0.events.append(event) } },
+      event: { [self] event in
+        let isEnd = event.fields.contains { $0.name == "KEYTURN_OUTCOME" }
+        state.update { isEnd ? $0.ends.append(event) : $0.events.append(event) }
+      },
       log: { [self] _, line in state.update { $0.lines.append(line) } })
   }
 

@@ -116,10 +116,14 @@ import Testing
         Examples:
           keyturn status
               unit, sealed key, generation, rollout, drift
+          keyturn status --watch
+              while nodes are being worked on
 
         Usage: keyturn status [OPTIONS]
 
         Options:
+              --watch                   look again and again until interrupted
+              --every SECONDS           with --watch, 1 to 60; 5 if left out
               --inventory FILE          the cluster (else $KEYTURN_INVENTORY, ./inventory.json,
                                         /etc/keyturn/inventory.json)
               --credentials DIR         ca.pem, cert.pem, key.pem (else $KEYTURN_CREDENTIALS,

@@ -299,6 +299,28 @@ struct CheckTests {
     #expect(Sample.run("check --every 5", Self.agents()).code == .usage)
   }
 
+  @Test("where unverified reverse paths are ignored nothing is said of them, and nothing degraded")
+  func ignored() {
+    let files = [
+      "./inventory.json": Sample.files["./inventory.json"]?.replacing(
+        #""cluster": "prod""#, with: #""cluster": "prod", "unverifiedDirection": "ignore""#) ?? ""
+    ]
+    func agents(_ back: ReverseAnswer) -> [FakeAgent] {
+      Sample.names.map { FakeAgent($0, check: Self.answer($0, [("kms-1", nil, back)])) }
+    }
+    for reason in ReverseUnverified.allCases {
+      let silent = agents(Self.back("kms-1", .notChecked, unverified: reason, detail: "down"))
+      let (code, host) = Sample.run("check --strict", silent, files: files)
+      #expect(code == .done, "\(host.errors)")
+      #expect(host.lines[1] == "minio-1  fine" && host.lines.last == "4 nodes: everything is fine")
+      let nagios = Sample.run("check --nagios", silent, files: files).host.output
+      #expect(nagios.contains("degraded=0;0;;0 unverified=0"), "\(nagios)")
+    }
+    let bad = agents(
+      Self.back("kms-1", .failed, detail: "refused", refused: "10.0.0.3:9000"))
+    #expect(Sample.run("check", bad, files: files).host.output.contains("back 9000 refused"))
+  }
+
   // MARK: watching
 
   /// Agents of which the third has a fault in the second round; the watch ends after the fourth.

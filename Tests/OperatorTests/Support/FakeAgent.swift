@@ -58,7 +58,10 @@ final class FakeAgent: AgentLink {
   let check: CheckAnswer
   /// Asked for the answer of each check instead, with how often it was asked before.
   private let onCheck: (@Sendable (Int) -> CheckAnswer)?
+  /// What it tells of itself each time instead, with how often it was asked before.
+  private let onStatus: (@Sendable (Int) -> NodeReport)?
   private let checks = Lock(0)
+  private let looks = Lock(0)
   let history: HistoryAnswer
   private let diff: Result<DiffAnswer, LinkFailure>
   let lines: [LogLine]
@@ -96,6 +99,7 @@ final class FakeAgent: AgentLink {
     proposals: ProposalsView? = nil, alwaysFails: Bool = false, undoRefusal: Refusal? = nil,
     report: NodeReport? = .well, links: LinkSummary? = nil,
     onCheck: (@Sendable (Int) -> CheckAnswer)? = nil,
+    onStatus: (@Sendable (Int) -> NodeReport)? = nil,
     onPrepare: @escaping @Sendable () -> Void = {}, onCommit: @escaping @Sendable () -> Void = {}
   ) {
     self.name = name
@@ -121,6 +125,7 @@ final class FakeAgent: AgentLink {
     self.alwaysFails = alwaysFails
     undoPlan = self.plan.undone(undoRefusal)
     self.onCheck = onCheck
+    self.onStatus = onStatus
     self.onPrepare = onPrepare
     self.onCommit = onCommit
     state = Lock(
@@ -131,6 +136,11 @@ final class FakeAgent: AgentLink {
 
   private var status: NodeStatus {
     let record = state.withLock { $0.participant.record }
+    let look = looks.update { count in
+      defer { count += 1 }
+      return count
+    }
+    let report = onStatus?(look) ?? report
     return NodeStatus(
       node: name, version: "test", activeState: report?.unit?.activeState ?? "active",
       subState: report?.unit?.subState ?? "running", mainPID: 7,

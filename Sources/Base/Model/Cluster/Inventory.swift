@@ -60,6 +60,8 @@ package struct Inventory: Sendable, Codable, Hashable {
   package enum UnverifiedDirection: String, Sendable, Codable, Hashable, CaseIterable {
     case warn
     case refuse
+    /// Nothing is said of it; a reverse path that fails refuses all the same.
+    case ignore
   }
 
   /// How long each part of a rollout may take.

@@ -66,6 +66,7 @@ package enum ReverseJudgement {
         message: "the reverse path from \(direction.keyManager): \(direction.text)",
         remedy: direction.remedy, link: Finding.Link(keyManager: direction.keyManager))
     }
+    if policy == .ignore { return bad }
     // Said once for all of which the same is said.
     let unverified = ReverseUnverified.allCases.flatMap { reason -> [Finding] in
       let those = directions.filter { $0.unverified == reason }
