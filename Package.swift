@@ -171,7 +171,7 @@ let package = Package(
       "FuzzTargets", "Testing/FuzzTargets",
       [
         "Model", "JSONCoding", "Secrets", "EnvironmentFile", "ServerUnit", "StartWatch",
-        "KeyManager", "Rollout", "HTTP", "API", "TLS",
+        "KeyManager", "Rollout", "HTTP", "S3", "API", "TLS",
       ]),
     program("fuzz", "Testing/Fuzz", ["FuzzTargets"]),
     .target(name: "CFibers", path: "Sources/C/CFibers"),

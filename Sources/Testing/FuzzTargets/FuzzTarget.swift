@@ -27,6 +27,8 @@ package enum FuzzTarget: String, Sendable, CaseIterable {
   case lines
   /// A certificate in DER.
   case certificates
+  /// The answers of an S3 server, and the files of its clients.
+  case s3
 
   /// What is not as it must be with `bytes`, one sentence; nil if all is well.
   package func violation(_ bytes: [UInt8]) -> String? {
@@ -39,6 +41,7 @@ package enum FuzzTarget: String, Sendable, CaseIterable {
     case .inventory: return PeerFuzz.inventory(bytes)
     case .lines: return TextFuzz.lines(bytes)
     case .certificates: return TextFuzz.certificate(bytes)
+    case .s3: return S3Fuzz.violation(bytes)
     case .systemd, .minio, .settings: break
     }
     let document = EnvironmentDocument(bytes)
