@@ -150,8 +150,8 @@ let package = Package(
     program(
       "standin-minio", "Testing/StandInMinIO",
       [
-        "Model", "Crypto", "Linux", "Threads", "Secrets", "KeyManager", "HTTP", "Files", "Sockets",
-        "Systemd", "TLS",
+        "Model", "Crypto", "JSONCoding", "Linux", "Threads", "Secrets", "KeyManager", "HTTP",
+        "Files", "Sockets", "Systemd", "TLS", "COpenSSL",
       ]),
     program(
       "standin-minkms", "Testing/StandInKeyManager",

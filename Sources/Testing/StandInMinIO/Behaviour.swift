@@ -26,11 +26,22 @@ import Threads
 ///     dump-environment           prints its environment in every form that a program may print it
 ///     flood COUNT                logs so many lines after its banner
 ///
+/// These are read again for each request, so that nothing must be restarted for them:
+///
+///     user ACCESS SECRET         knows this user too, who may do all that is not denied
+///     deny ACTION                denies an action to all users but the root user: s3:PutObject
+///     foreign-bucket NAME        has a bucket of that name that belongs to somebody else
+///     slow-down COUNT            answers so many requests with 503 SlowDown
+///     s3-exit-after COUNT        carries out so many requests and one more, and is gone before its answer
+///
 /// `once ` before any of them: at one start only. Nothing of this is the real server's.
 struct Behaviour: Sendable {
   static let path = "/run/standin-minio"
 
   private let directives: [[String]]
+
+  /// The lines with `once` that were first read by this process.
+  private static let claimed = Lock<Set<String>>([])
 
   /// A good server if there is no file.
   init() {
@@ -48,15 +59,21 @@ struct Behaviour: Sendable {
 
   /// Whether this start is the first that reads this line on this boot.
   private static func isFirst(_ line: String) -> Bool {
+    if claimed.withLock({ $0.contains(line) }) { return true }
     let marker = "/tmp/standin-minio-\(Digest.sha256(Array(line.utf8)).hex)"
     let file = open(marker, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-    if file >= 0 { close(file) }
-    return file >= 0
+    if file < 0 { return false }
+    close(file)
+    claimed.update { _ = $0.insert(line) }
+    return true
   }
 
   /// The rest of the first line of that name; nil if there is none.
-  func text(_ name: String) -> String? {
-    directives.first { $0[0] == name }?.dropFirst().joined(separator: " ")
+  func text(_ name: String) -> String? { all(name).first }
+
+  /// The rests of all lines of that name.
+  func all(_ name: String) -> [String] {
+    directives.filter { $0[0] == name }.map { $0.dropFirst().joined(separator: " ") }
   }
 
   func has(_ name: String) -> Bool { text(name) != nil }

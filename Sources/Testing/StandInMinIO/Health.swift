@@ -55,7 +55,7 @@ final class Health: Sendable {
     case "/minio/health/live": return HTTPResponse(200, headers: offline)
     case "/minio/health/ready":
       if let failure = client?.healthFailure() {
-        var answer = Objects.error(failure.status, failure.code)
+        var answer = failure.answer(to: request)
         if !now.initialised { answer.headers.add("x-minio-server-status", "offline") }
         return answer
       }

@@ -7,7 +7,7 @@ import Systemd
 import Threads
 
 /// A stand-in for the AIStor server, written from what is public about it: enough of its start, its
-/// messages and its health endpoints for the lab. It stores no objects.
+/// messages, its health endpoints, its S3 and its KMS API for the lab.
 @main enum Main {
   static func main() {
     Signals.prepare()

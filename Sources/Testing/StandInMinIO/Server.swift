@@ -56,8 +56,8 @@ struct Server {
       environment: environment.fingerprints { Digest.ofFields([$0]).hex })
     let health = Health(
       peers: peers, drives: drives.count, client: client, behaviour: behaviour, console: console)
-    let objects = Objects(environment, client: client, health: health, behaviour: behaviour)
-    listen(health, objects, configuration, node: distributed ? own.host?.text : nil)
+    let requests = SignedRequests(environment, client: client, health: health, behaviour: behaviour)
+    listen(health, requests, configuration, node: distributed ? own.host?.text : nil)
 
     do throws(Errno) {
       try Bootstrap(configuration: configuration, peers: peers, console: console).wait()
@@ -79,13 +79,14 @@ struct Server {
       }
     }
     let backend: Backend
-    let stored: StoredObjects
     do throws(Errno) {
       backend = try Backend(drive: own.path)
-      stored = try StoredObjects(drive: own.path, client: client)
+      requests.begin(
+        try StoredObjects(drive: own.path, client: client),
+        try SharedRecords(
+          drive: own.path, peers: peers, quorum: (health.readQuorum, health.writeQuorum)))
     } catch { console.fatal("Unable to initialize backend: ", "\(error)") }
     health.progress.update { $0.initialised = true }
-    objects.begin(stored)
     let began = Clock.now()
     let isSilent = behaviour.has("no-banner")
     if distributed, !isSilent {
@@ -175,7 +176,8 @@ struct Server {
   }
 
   private func listen(
-    _ health: Health, _ objects: Objects, _ configuration: SystemConfiguration, node: String?
+    _ health: Health, _ requests: SignedRequests, _ configuration: SystemConfiguration,
+    node: String?
   ) {
     let common = Array(configuration.text.utf8)
     // As MinIO's addCustomHeaders: in every answer, from the node's name among its endpoints.
@@ -183,8 +185,10 @@ struct Server {
     do {
       let server = try WebServer(on: arguments.address) { request in
         if request.path == SystemConfiguration.path { return HTTPResponse(200, body: common) }
-        var response =
-          health.answer(request) ?? objects.answer(request) ?? Objects.error(403, "AccessDenied")
+        if request.path == SharedRecords.path { return requests.answer(peer: request) }
+        var response = health.answer(request) ?? requests.answer(request)
+        response.headers.add("server", "MinIO")
+        response.headers.add("x-amz-request-id", ServerError.requestID)
         if let identity { response.headers.add("x-amz-id-2", identity) }
         return response
       }

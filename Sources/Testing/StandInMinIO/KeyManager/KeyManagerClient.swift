@@ -15,6 +15,26 @@ final class KeyManagerClient: Sendable {
     var isKeyNotFound: Bool { status == 404 && text.hasSuffix(": key does not exist") }
     var isKeyExists: Bool { status == 409 && text.hasSuffix(": key already exists") }
     var isPermission: Bool { status == 403 }
+
+    /// As the server passes it on (docs/facts.md, "KMS errors of S3"); `code` and `message` for what
+    /// has none of its own.
+    func serverError(_ code: String, _ message: String) -> ServerError {
+      if isPermission {
+        return ServerError(
+          403, "kms:NotAuthorized", "insufficient permissions to perform KMS operation")
+      }
+      if isKeyNotFound {
+        return ServerError(404, "kms:KeyNotFound", "key with given key ID does not exist")
+      }
+      return ServerError(500, code, message)
+    }
+
+    var ofGeneration: ServerError {
+      serverError("kms:KeyGenerationFailed", "failed to generate data key with KMS key")
+    }
+    var ofDecryption: ServerError {
+      serverError("kms:DecryptionFailed", "failed to decrypt ciphertext with KMS key")
+    }
   }
 
   /// As the Key Manager makes it.
@@ -37,16 +57,58 @@ final class KeyManagerClient: Sendable {
     self.transport = transport
   }
 
-  /// A new data key. Blocks until a Key Manager answers or all have failed.
-  func generate(associatedData: String) throws(Failure) -> DataKey {
-    // KEY:GENERATE with name, associated data and the length 32.
-    let message = Self.field(1, keyName) + Self.field(3, associatedData) + [0x20, 0x20]
-    let answer = try send(207, message)
-    return DataKey(plaintext: Self.element(2, of: answer), ciphertext: Self.element(3, of: answer))
+  /// A key as the Key Manager lists it.
+  struct ListedKey {
+    var name: String
+    /// Seconds since 1970-01-01 UTC, and what is beyond them.
+    var createdSeconds: Int64
+    var createdNanoseconds: Int64
+    var createdBy: String
   }
 
-  /// Creates the default key. Blocks as long.
-  func create() throws(Failure) { _ = try send(201, Self.field(1, keyName)) }
+  /// A new data key, under the default key unless another is named. Blocks until a Key Manager
+  /// answers or all have failed.
+  func generate(
+    associatedData: String, keyName: String? = nil
+  ) throws(Failure) -> DataKey {
+    // KEY:GENERATE with name, associated data and the length 32.
+    let message =
+      Self.field(1, keyName ?? self.keyName) + Self.field(3, associatedData) + [0x20, 0x20]
+    let fields = ProtobufFields(try send(207, message))
+    return DataKey(plaintext: fields.bytes(2), ciphertext: fields.bytes(3))
+  }
+
+  /// Creates the default key, or another. Blocks as long.
+  func create(_ name: String? = nil) throws(Failure) {
+    _ = try send(201, Self.field(1, name ?? keyName))
+  }
+
+  /// The keys whose names begin so, at most 250 as the server asks for no more. Blocks as long.
+  func list(prefix: String) throws(Failure) -> [ListedKey] {
+    let answer = try send(208, prefix.isEmpty ? [] : Self.field(1, prefix))
+    return ProtobufFields(answer).all(1).map { bytes in
+      let key = ProtobufFields(bytes)
+      let time = ProtobufFields(key.all(4).first ?? [])
+      return ListedKey(
+        name: key.text(1), createdSeconds: time.number(1), createdNanoseconds: time.number(2),
+        createdBy: key.text(5))
+    }
+  }
+
+  /// Which hosts answer, by the names that they give themselves, and the version of one that does.
+  /// Blocks for at most 2 s: a server that waits for a host that is cut off would wait for 30 s.
+  func versions() -> (online: [String: Bool], version: String?) {
+    let answers = Parallel.map(hosts, thread: "version", until: .inMilliseconds(2_000)) {
+      [transport] host in try? transport.get(from: host, path: "/version")
+    }
+    var (online, found): ([String: Bool], String?) = ([:], nil)
+    for (host, answer) in zip(hosts, answers) {
+      let fields = answer?.flatMap { $0.status == 200 ? ProtobufFields($0.body) : nil }
+      online[fields?.text(4) ?? host] = fields != nil
+      found = found ?? fields?.text(1)
+    }
+    return (online, found)
+  }
 
   /// In the clear what ``generate(associatedData:)`` gave. Blocks as long.
   @discardableResult
@@ -54,20 +116,16 @@ final class KeyManagerClient: Sendable {
     _ ciphertext: [UInt8], keyName: String, associatedData: String
   ) throws(Failure) -> [UInt8] {
     let message = Self.field(1, keyName) + Self.field(3, ciphertext) + Self.field(4, associatedData)
-    return Self.element(1, of: try send(206, message))
+    return ProtobufFields(try send(206, message)).bytes(1)
   }
 
   /// The Key Manager's error in /minio/health/ready as the server passes it on, or nil
   /// (docs/facts.md, "KMS errors of S3"). Blocks as long.
-  func healthFailure() -> (status: Int, code: String)? {
+  func healthFailure() -> ServerError? {
     do throws(Failure) {
       _ = try generate(associatedData: #"{"healthcheck":""}"#)
       return nil
-    } catch {
-      if error.isPermission { return (403, "kms:NotAuthorized") }
-      return error.isKeyNotFound
-        ? (404, "kms:KeyNotFound") : (500, "kms:KeyGenerationFailed")
-    }
+    } catch { return error.ofGeneration }
   }
 
   /// Sends a command to the hosts in turn, from a random one on. Any answer is final; a host
@@ -79,7 +137,7 @@ final class KeyManagerClient: Sendable {
     let rested = skipped.withLock { skipped in order.filter { skipped[$0, default: now] <= now } }
     var failure: Failure?
     for host in rested.isEmpty ? Array(order) : rested {
-      let answer: (status: Int, body: [UInt8])
+      let answer: KeyManagerTransport.Answer
       let url = "https://\(host)/v1/kms/\(enclave)"
       do throws(KeyManagerTransport.Problem) {
         answer = try transport.post(
@@ -91,7 +149,7 @@ final class KeyManagerClient: Sendable {
       }
       skipped.withLock { $0[host] = nil }
       if answer.status != 200 {
-        let text = String(decoding: Self.element(1, of: answer.body), as: UTF8.self)
+        let text = ProtobufFields(answer.body).text(1)
         throw Failure(status: answer.status, text: "\"\(host)\": \(text)")
       }
       return Array(answer.body.dropFirst(6))
@@ -115,26 +173,5 @@ final class KeyManagerClient: Sendable {
       length >>= 7
     }
     return head + [UInt8(length)] + bytes
-  }
-
-  /// Empty if the message has no such field.
-  private static func element(_ wanted: UInt64, of message: [UInt8]) -> [UInt8] {
-    var rest = message[...]
-    func varint() -> UInt64? {
-      var value: UInt64 = 0
-      for shift in stride(from: UInt64(0), to: 64, by: 7) {
-        guard let byte = rest.popFirst() else { return nil }
-        value |= UInt64(byte & 0x7F) << shift
-        if byte < 0x80 { return value }
-      }
-      return nil
-    }
-    while let tag = varint(), let value = varint() {
-      guard tag & 7 == 2 else { continue }
-      guard value <= rest.count else { return [] }
-      if tag >> 3 == wanted { return Array(rest.prefix(Int(value))) }
-      rest = rest.dropFirst(Int(value))
-    }
-    return []
   }
 }

@@ -8,16 +8,20 @@ struct Peer: Sendable {
 
   /// Nil unless it answers in time. Blocks until then.
   func get(_ path: String, until deadline: Instant) -> HTTPResponse? {
+    send(HTTPRequest("GET", path), until: deadline)
+  }
+
+  /// The same for any request, which may be answered with an object.
+  func send(_ request: HTTPRequest, until deadline: Instant) -> HTTPResponse? {
     do {
       let addresses = try Resolver.resolve(place.host, port: place.port, until: deadline)
       guard let address = addresses.first else { return nil }
       let socket = try Socket.connect(to: address, until: deadline)
-      try socket.write(
-        HTTPRequest("GET", path).bytes(host: place.text, closes: true), until: deadline)
-      var parser = HTTPResponseParser(bodyLimit: 256 << 10)
+      try socket.write(request.bytes(host: place.text, closes: true), until: deadline)
+      var parser = HTTPResponseParser(bodyLimit: WebServer.bodyLimit)
       while true {
         if let response = try parser.next() { return response }
-        let bytes = try socket.read(upTo: 16 << 10, until: deadline)
+        let bytes = try socket.read(upTo: 64 << 10, until: deadline)
         if bytes.isEmpty { return try parser.end() }
         parser.feed(bytes)
       }

@@ -37,10 +37,24 @@ struct KeyManagerTransport: Sendable {
     } catch { throw .unusable(error.description) }
   }
 
+  typealias Answer = (status: Int, body: [UInt8])
+
   /// Blocks for at most 30 s to connect and 60 s in all.
-  func post(
-    to host: String, path: String, body: [UInt8]
-  ) throws(Problem) -> (status: Int, body: [UInt8]) {
+  func post(to host: String, path: String, body: [UInt8]) throws(Problem) -> Answer {
+    try exchange(
+      with: host,
+      HTTPRequest(
+        "POST", path,
+        headers: ["content-type": "application/octet-stream", "accept": "application/*"], body: body
+      ))
+  }
+
+  /// Blocks as long.
+  func get(from host: String, path: String) throws(Problem) -> Answer {
+    try exchange(with: host, HTTPRequest("GET", path, headers: ["accept": "application/*"]))
+  }
+
+  private func exchange(with host: String, _ request: HTTPRequest) throws(Problem) -> Answer {
     // Behind a slash in the endpoint is a part of the URL.
     let authority = host.prefix { $0 != "/" }
     guard let place = HostPort(String(authority), defaultPort: 443) else {
@@ -52,10 +66,6 @@ struct KeyManagerTransport: Sendable {
       let deadline = Instant.inMilliseconds(60_000)
       let session = try context.connect(
         over: socket, host: place.host, until: .inMilliseconds(10_000))
-      let request = HTTPRequest(
-        "POST", path,
-        headers: ["content-type": "application/octet-stream", "accept": "application/*"], body: body
-      )
       try session.write(request.bytes(host: String(authority), closes: true), until: deadline)
       var parser = HTTPResponseParser(bodyLimit: 1 << 20)
       while true {
