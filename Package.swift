@@ -200,7 +200,7 @@ let package = Package(
     tests("StartWatch", ["Model", "ServerUnit", "StartWatch"]),
     tests("KeyManager", ["Model", "Crypto", "Secrets", "KeyManager"]),
     tests("Rollout", ["Model", "Crypto", "Rollout"]),
-    tests("HTTP", ["Model", "JSONCoding", "Secrets", "HTTP"]),
+    tests("HTTP", ["Model", "JSONCoding", "Threads", "Secrets", "HTTP", "TestSupport"]),
     tests("S3", ["Model", "Crypto", "Secrets", "HTTP", "S3"]),
     tests("API", ["Model", "Crypto", "JSONCoding", "Rollout", "HTTP", "API"]),
     tests(

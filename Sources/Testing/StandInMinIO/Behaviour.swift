@@ -43,17 +43,26 @@ struct Behaviour: Sendable {
   /// The lines with `once` that were first read by this process.
   private static let claimed = Lock<Set<String>>([])
 
+  /// Of a line that is read for each request.
+  private static let ofRequests: Set<String> = [
+    "user", "deny", "foreign-bucket", "slow-down", "s3-exit-after",
+  ]
+
   /// A good server if there is no file.
-  init() {
+  ///
+  /// - Parameter isOfRequest: takes the lines that are read for each request, otherwise the others: a
+  ///   server that runs must not claim what the next start is to do once.
+  init(isOfRequest: Bool = false) {
     let content = try? FileReading.readIfPresent(Self.path, limitBytes: 64 << 10)
     let text = content.flatMap(\.self).map { String(decoding: $0.bytes, as: UTF8.self) } ?? ""
     directives = text.split(separator: "\n").compactMap { line in
       var words = line.split(separator: " ").map(String.init)
-      if words.first == "once" {
-        words.removeFirst()
-        if !Self.isFirst(String(line)) { return nil }
+      let isOnce = words.first == "once"
+      if isOnce { words.removeFirst() }
+      guard let name = words.first, Self.ofRequests.contains(name) == isOfRequest else {
+        return nil
       }
-      return words.isEmpty ? nil : words
+      return isOnce && !Self.isFirst(String(line)) ? nil : words
     }
   }
 

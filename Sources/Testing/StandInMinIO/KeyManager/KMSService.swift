@@ -126,8 +126,13 @@ struct KMSService: Sendable {
     }
     return Self.json(
       "{\"name\":\"MinIO KMS\",\"default-key-id\":\(JSONText.quoted(client.keyName)),"
-        + "\"endpoints\":{\(hosts.joined(separator: ","))}}")
+        + "\"endpoints\":{\(hosts.joined(separator: ","))},\"state\":\(Self.state)}")
   }
+
+  /// Of a predecessor of the Key Manager's; with this one nothing of it is known.
+  private static let state =
+    "{\"Version\":\"\",\"KeyStoreLatency\":0,\"KeyStoreReachable\":false,\"KeystoreAvailable\":false,"
+    + "\"OS\":\"\",\"Arch\":\"\",\"UpTime\":0,\"CPUs\":0,\"UsableCPUs\":0,\"HeapAlloc\":0,\"StackAlloc\":0}"
 
   private static func json(_ text: String) -> HTTPResponse {
     HTTPResponse(200, headers: ["content-type": "application/json"], body: Array(text.utf8))

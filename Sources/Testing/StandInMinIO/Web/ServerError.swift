@@ -33,6 +33,9 @@ struct ServerError: Error {
   static let badDigest = ServerError(
     400, "XAmzContentSHA256Mismatch",
     "The provided 'x-amz-content-sha256' header does not match what was computed.")
+  static let badChecksum = ServerError(
+    400, "XAmzContentChecksumMismatch",
+    "The provided 'x-amz-checksum' header does not match what was computed.")
   static let notInitialised = ServerError(
     503, "XMinioServerNotInitialized", "Server not initialized yet, please try again.")
   static let slowDown = ServerError(503, "SlowDown", "Please reduce your request rate")

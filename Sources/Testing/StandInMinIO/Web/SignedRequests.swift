@@ -52,7 +52,7 @@ final class SignedRequests: Sendable {
   func answer(_ received: HTTPRequest) -> HTTPResponse {
     let request = withBucketInPath(received)
     let json = KMSService.has(request.path) && KMSService.isRoute(request)
-    let behaviour = Behaviour()
+    let behaviour = Behaviour(isOfRequest: true)
     do throws(ServerError) {
       guard health.progress.withLock({ $0.initialised }) else { throw .notInitialised }
       let user = try users.user(of: received, behaviour)

@@ -63,6 +63,11 @@ struct SignedUsers: Sendable {
     {
       throw .badDigest
     }
+    if let checksum = request.headers["x-amz-checksum-sha256"],
+      checksum != Base64URL.standard(Digest.sha256Bytes(request.body))
+    {
+      throw .badChecksum
+    }
     return user
   }
 
