@@ -34,7 +34,7 @@ import Testing
     arguments: [
       "", ":", ":1", "a:", "a:0", "a:65536", "a:-1", "a:+1", "a: 1", "a:1 ", "a:1a", "a b:1",
       "a/b:1", "a@b:1", "::1", "::1:80", "2001:db8::7", "[::1", "[]:1", "[::1]1", "[::1]:",
-      "[a.b]:x",
+      "[a.b]:x", "[a.b]:1", "[beef]:1",
       "[host]:1", "a:\u{661}", "caf\u{e9}:1", String(repeating: "a", count: 254) + ":1",
     ])
   func refused(text: String) {

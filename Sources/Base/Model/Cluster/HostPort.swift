@@ -24,7 +24,9 @@ package struct HostPort: Sendable, Hashable, Codable {
         guard rest.first == ":" else { return nil }
         port = rest.dropFirst()
       }
-      guard host.utf8.allSatisfy({ $0.hexValue != nil || $0 == 0x3A || $0 == 0x2E || $0 == 0x25 })
+      // Without a colon it is no IPv6 address, and would not be written in brackets.
+      guard host.contains(":"),
+        host.utf8.allSatisfy({ $0.hexValue != nil || $0 == 0x3A || $0 == 0x2E || $0 == 0x25 })
       else { return nil }
     } else {
       if let colon = text.lastIndex(of: ":") {
