@@ -114,7 +114,7 @@ struct BucketCheckCommand: Command {
       switch key {
       case .missing: row.problem = "the Key Manager has no key \(name)"
       case .failing(let words): row.problem = "the server cannot use its key: \(words)"
-      case .usable, .untold: break
+      case .usable, .untold, .unserved: break
       }
       if options.proves, row.problem == nil { prove(&row, look, client) }
     } catch {
@@ -168,9 +168,7 @@ struct BucketCheckCommand: Command {
     for row in rows {
       if let problem = row.problem { console.message(.error, "\(row.bucket): \(problem)") }
     }
-    let untold = rows.compactMap { row in
-      if case .untold(let reason) = row.key { reason } else { nil }
-    }
+    let untold = rows.compactMap { $0.key?.untoldReason }
     for reason in Set(untold).sorted() {
       console.message(.warning, "the state of keys is not known: \(reason)")
     }

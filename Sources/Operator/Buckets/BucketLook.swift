@@ -29,13 +29,24 @@ enum KeyLook: Sendable, Hashable {
   case failing(String)
   /// Nobody may or can tell; why.
   case untold(String)
+  /// The server has no KMS API as MinIO has it: it tells nothing of keys, and creates none.
+  case unserved
+
+  /// Why nobody can tell; nil if it is told.
+  var untoldReason: String? {
+    switch self {
+    case .untold(let reason): reason
+    case .unserved: "the server has no KMS API as MinIO has it"
+    case .usable, .missing, .failing: nil
+    }
+  }
 
   var text: String {
     switch self {
     case .usable: "usable"
     case .missing: "missing"
     case .failing(let words): "failing: \(words)"
-    case .untold(let reason): "not known: \(reason)"
+    case .untold, .unserved: "not known: \(untoldReason ?? "")"
     }
   }
 
@@ -45,7 +56,7 @@ enum KeyLook: Sendable, Hashable {
     case .usable: "usable"
     case .missing: "missing"
     case .failing: "failing"
-    case .untold: "unknown"
+    case .untold, .unserved: "unknown"
     }
   }
 }
@@ -98,7 +109,7 @@ extension S3Client {
         return .untold("the policy of the access key does not allow \(request.action)")
       case .refused(let answer, _) where [404, 405].contains(answer.status):
         return answer.code?.hasPrefix("kms:") == true
-          ? .missing : .untold("the server has no KMS API as MinIO has it")
+          ? .missing : .unserved
       default: throw error
       }
     }

@@ -56,9 +56,15 @@ struct BucketPlan: Sendable {
           .keyManager,
           "the server cannot use \(name.isEmpty ? "its own key" : "the key \(name)"): \(words); keyturn check shows which Key Manager does not answer as it must"
         ))
-    case .untold(let reason):
+    case .unserved where permission.createsKey:
+      refusals.append(
+        Refusal(
+          .keyManager,
+          "the server has no KMS API as MinIO has it, so the key \(name) cannot be created here; create it with the server's own tools, and leave --create-key out"
+        ))
+    case .untold, .unserved:
       warnings.append(
-        "the key's state is not known: \(reason)"
+        "the key's state is not known: \(key?.untoldReason ?? "")"
           + (permission.proves ? "; the proof will show whether it is usable" : ""))
     case .missing, .usable, nil: break
     }

@@ -332,6 +332,26 @@ import Threads
     #expect(host.errors.contains("the key's state is not known"))
   }
 
+  @Test("a server without MinIO's KMS API is asked to create no key; a key that is there is proven")
+  func unserved() {
+    func server() -> FakeS3Server {
+      FakeS3Server {
+        $0.buckets["data"] = FakeS3Server.Bucket()
+        $0.answers = [
+          ("GET /minio/kms/v1/key/status", FakeS3Server.error(404, "NoSuchBucket"))
+        ]
+      }
+    }
+    let (refused, plain) = (server(), server())
+    let first = run("encrypt data --key primary-key --create-key", on: refused)
+    #expect(first.code == .keyManagerRefused)
+    #expect(first.host.errors.contains("no KMS API"))
+    #expect(refused.changes.isEmpty)
+    let second = run("encrypt data --key primary-key", on: plain)
+    #expect(second.code == .done)
+    #expect(second.host.errors.contains("the key's state is not known"))
+  }
+
   @Test("a Key Manager that is away is seen before anything is changed")
   func keyManagerAway() {
     let server = FakeS3Server {
