@@ -201,7 +201,9 @@ let package = Package(
     tests("KeyManager", ["Model", "Crypto", "Secrets", "KeyManager"]),
     tests("Rollout", ["Model", "Crypto", "Rollout"]),
     tests("HTTP", ["Model", "JSONCoding", "Threads", "Secrets", "HTTP", "TestSupport"]),
-    tests("S3", ["Model", "Crypto", "Secrets", "HTTP", "S3"]),
+    tests(
+      "S3",
+      ["Model", "Crypto", "JSONCoding", "Threads", "Secrets", "HTTP", "S3", "TestSupport"]),
     tests("API", ["Model", "Crypto", "JSONCoding", "Rollout", "HTTP", "API"]),
     tests(
       "Files",
@@ -230,6 +232,7 @@ let package = Package(
         "Model", "Threads", "Secrets", "HTTP", "S3", "Files", "Sockets", "TLS", "HTTPS", "S3Links",
         "StandInTransport", "TestSupport",
       ]),
+    tests("S3Parties", ["Model", "JSONCoding", "Linux", "Threads", "TestSupport", "keyturn"]),
     tests("Agreement", ["Agreement"]),
     tests(
       "Agent",

@@ -74,6 +74,11 @@ import Testing
         #""url":"http://minio","accessKey":"ann","secretKey":"word","api":"","path":"on""#,
         "http://minio ann/word path"
       ),
+      // mc compares it without regard to case.
+      (
+        #""url":"https://minio:9000","accessKey":"ann","secretKey":"word","api":"S3v4","path":"OFF""#,
+        "https://minio:9000 ann/word virtualHost"
+      ),
       (
         #""url":"https://minio","accessKey":"ann","secretKey":"word","sessionToken":"tok","path":"dns""#,
         "https://minio ann/word/tok virtualHost"

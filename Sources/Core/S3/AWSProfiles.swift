@@ -3,10 +3,13 @@ internal import Model
 internal import Secrets
 
 /// A profile of AWS's shared files, `~/.aws/credentials` and `~/.aws/config`: sections with names in
-/// brackets, `key = value` lines, indented lines below a key as its nested values.
+/// brackets, lines `key = value` or `key: value`, and nested values below an empty one, indented more
+/// than it. Read as Python's configparser does, which botocore has for it.
 package struct AWSProfile: Sendable {
   /// The keys of the profile, in lower case; nested ones as `s3.addressing_style`.
   private var values: [String: Secret] = [:]
+  /// Those of the one file that the access key is in: a key is not put together from both.
+  private var ofKeys: [String: Secret] = [:]
   /// Whether either file has the profile.
   package private(set) var isPresent = false
 
@@ -15,17 +18,20 @@ package struct AWSProfile: Sendable {
   ///   - config: the bytes of the config file, whose sections are `profile NAME`, or `default`.
   package init(_ name: String, credentials: [UInt8]?, config: [UInt8]?) {
     let ofConfig = name == "default" ? ["default", "profile default"] : ["profile \(name)"]
-    if let config { read(config, sections: ofConfig) }
-    if let credentials { read(credentials, sections: [name]) }
+    let first = credentials.flatMap { Self.read($0, sections: [name]) }
+    let second = config.flatMap { Self.read($0, sections: ofConfig) }
+    isPresent = first != nil || second != nil
+    values = (second ?? [:]).merging(first ?? [:]) { _, wins in wins }
+    ofKeys = (first?["aws_access_key_id"] == nil ? second : first) ?? [:]
   }
 
   /// Nil if there are none in it.
   package var credentials: S3Credentials? {
-    guard let access = values["aws_access_key_id"], let secret = values["aws_secret_access_key"]
+    guard let access = ofKeys["aws_access_key_id"], let secret = ofKeys["aws_secret_access_key"]
     else { return nil }
     return S3Credentials(
       AccessCredentials(accessKey: access, secretKey: secret),
-      sessionToken: values["aws_session_token"] ?? values["aws_security_token"])
+      sessionToken: ofKeys["aws_session_token"] ?? ofKeys["aws_security_token"])
   }
 
   package var region: String? { values["region"]?.reveal() }
@@ -50,30 +56,55 @@ package struct AWSProfile: Sendable {
     ].first { values[$0] != nil }
   }
 
-  private mutating func read(_ bytes: [UInt8], sections: [String]) {
-    var isWanted = false
+  /// The keys of the sections; nil if there is none of them.
+  private static func read(_ bytes: [UInt8], sections: [String]) -> [String: Secret]? {
+    var values: [String: Secret] = [:]
+    var (isPresent, isWanted) = (false, false)
+    // Of the last key's line: how far it is indented, and its name if nested values may follow it.
+    var (indent, hasKey) = (0, false)
     var parent: String?
-    let text = String(decoding: bytes, as: UTF8.self)
-    for line in text.split(whereSeparator: \.isNewline) {
+    for line in String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline) {
       let content = String(line).trimmed
       if content.isEmpty || content.hasPrefix("#") || content.hasPrefix(";") { continue }
-      if content.hasPrefix("["), let end = content.lastIndex(of: "]") {
-        let words = content[content.index(after: content.startIndex)..<end]
-          .split(whereSeparator: \.isWhitespace)
-        isWanted = sections.contains(words.joined(separator: " "))
-        if isWanted { isPresent = true }
-        parent = nil
+      let depth = line.prefix { $0 == " " || $0 == "\t" }.count
+      if hasKey, depth > indent {
+        if isWanted, let parent, let (key, value) = Self.pair(content, "=") {
+          values["\(parent).\(key)"] = Secret(value)
+        }
         continue
       }
-      guard isWanted, let equals = content.firstIndex(of: "=") else { continue }
-      let key = String(content[..<equals]).trimmed.lowercased()
-      let value = String(content[content.index(after: equals)...]).trimmed
-      if line.first == " " || line.first == "\t" {
-        if let parent { values["\(parent).\(key)"] = Secret(value) }
-      } else {
-        parent = value.isEmpty ? key : nil
-        if !value.isEmpty { values[key] = Secret(value) }
+      indent = depth
+      if content.hasPrefix("["), let end = content.lastIndex(of: "]") {
+        isWanted = sections.contains(
+          Self.section(content[content.index(after: content.startIndex)..<end]))
+        isPresent = isPresent || isWanted
+        hasKey = false
+        continue
       }
+      guard let (key, value) = Self.pair(content, "=:") else { continue }
+      hasKey = true
+      parent = value.isEmpty ? key : nil
+      if isWanted, !value.isEmpty { values[key] = Secret(value) }
     }
+    return isPresent ? values : nil
+  }
+
+  /// The name and the value on both sides of the first of the delimiters.
+  private static func pair(_ line: String, _ delimiters: String) -> (key: String, value: String)? {
+    guard let end = line.firstIndex(where: delimiters.contains) else { return nil }
+    return (
+      String(line[..<end]).trimmed.lowercased(),
+      String(line[line.index(after: end)...]).trimmed
+    )
+  }
+
+  /// `profile "two words"` is `profile two words`.
+  private static func section(_ header: Substring) -> String {
+    let words = header.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+    let (word, name) = ("profile ", words.dropFirst("profile ".count))
+    guard words.hasPrefix(word), name.count >= 2, let quote = name.first, "\"'".contains(quote),
+      name.last == quote
+    else { return words }
+    return word + name.dropFirst().dropLast()
   }
 }

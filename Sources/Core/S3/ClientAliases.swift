@@ -75,7 +75,7 @@ package enum ClientAliases {
           "says api \"\(entry.api?.prefix(16) ?? "")\" for it: only S3v4 signatures are made here")
     }
     let style: S3Endpoint.Style? =
-      switch entry.path ?? "" {
+      switch (entry.path ?? "").lowercased() {
       case "on", "path": .path
       case "off", "dns": .virtualHost
       case "", "auto": nil
