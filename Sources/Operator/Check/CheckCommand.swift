@@ -16,9 +16,16 @@ struct CheckCommand: Command {
     var watch = WatchOptions()
     @Option("nagios", help: "one line with performance data for Nagios and compatible systems")
     var isNagios: Bool
+    @Option(
+      "html", takes: "FILE",
+      help: "write a page instead (0600; a file that is there is refused; - prints it)", as: .text)
+    var page: String?
     var cluster = ClusterOptions()
 
     var problem: String? {
+      if page != nil, watch.watches || isNagios {
+        return "--html is one look for people; leave --watch and --nagios out"
+      }
       if watch.watches, isNagios { return "--nagios is one look; leave --watch out" }
       return watch.problem
     }
@@ -55,7 +62,14 @@ struct CheckCommand: Command {
     let timeout = timeout(cluster)
     if options.watch.watches { return watch(cluster, timeout: timeout) }
     let report = ask(cluster, timeout: timeout)
-    tell(report)
+    if let path = options.page {
+      try context.writePage(
+        CheckPage(
+          report: report, time: CalendarTime.text(microseconds: Clock.realtimeMicroseconds())
+        ).text, path)
+    } else {
+      tell(report)
+    }
     return report.result
   }
 

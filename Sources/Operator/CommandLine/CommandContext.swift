@@ -43,6 +43,16 @@ struct CommandContext: Sendable {
     console.errors(rows.map { (name: $0.name, message: $0.failure?.message) })
   }
 
+  /// Writes a page into a new file, or prints it for `-`.
+  func writePage(_ page: String, _ path: String) throws(Refusal) {
+    if path == "-" {
+      host.write(page, to: .standardOutput)
+    } else {
+      try host.create(path, Array(page.utf8))
+      console.message(.note, "\(path) is written")
+    }
+  }
+
   /// A whole file, or standard input for `-`.
   func read(_ path: String) throws(Refusal) -> ReadContent {
     if let content = try host.read(path, limitBytes: Limits.environmentFileBytes) { return content }

@@ -43,6 +43,8 @@ struct CommandResult: Sendable, Hashable {
   var message: String?
   /// What is in force now and what to do; nil for a command that rolls nothing out.
   var ending: Ending?
+  /// The identity at the Key Manager that goes out of use; nil if none does.
+  var retiredIdentity: RetiredIdentity?
   /// Whether a rollout has restarted servers; nil if that is not known, and for a command that rolls nothing out.
   var restarted: Bool?
   /// Whether what is planned would; nil for a command that plans nothing.
@@ -82,6 +84,7 @@ struct CommandResult: Sendable, Hashable {
       "changed": isChanged, "message": message ?? exitCode.meaning,
     ]
     if let ending { fields["ending"] = ending.fields }
+    if let retiredIdentity { fields["identities"] = retiredIdentity.fields }
     if let restarted { fields["restarted"] = restarted }
     if let wouldRestart { fields["restarts"] = wouldRestart }
     return fields

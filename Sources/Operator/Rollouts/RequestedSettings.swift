@@ -175,7 +175,12 @@ struct RequestedSettings: Sendable {
     _ path: String?, isSecret: Bool, _ context: CommandContext
   ) throws(Refusal) -> (bytes: [UInt8], file: String)? {
     guard let path else { return nil }
-    let content = try context.read(path)
+    let content: ReadContent
+    do throws(Refusal) { content = try context.read(path) } catch {
+      // Of a file that was named wrongly: nobody was asked anything yet.
+      let code = error.code == .failed ? RefusalCode.validation : error.code
+      throw Refusal(code, "nothing was touched: \(error.message)")
+    }
     if content.isShared, isSecret || holdsSecret(content.bytes) {
       context.console.message(
         .warning, "\(path) holds a secret and can be read by group or others; chmod 600 it")

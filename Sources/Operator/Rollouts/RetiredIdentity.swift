@@ -8,6 +8,8 @@ internal import Rollout
 struct RetiredIdentity: Sendable, Hashable {
   /// `h1:` and base64url.
   var identity: String
+  /// The one that all nodes use from now on.
+  var successor: String?
   /// The enclave that it is removed from; nil if that is not known.
   var enclave: String?
   /// Whether a rollback to the files from before would find its key.
@@ -25,6 +27,7 @@ struct RetiredIdentity: Sendable, Hashable {
   init?(_ plan: ClusterPlan) {
     guard let identity = plan.retiredIdentity else { return nil }
     self.identity = identity
+    successor = plan.rows.lazy.compactMap { $0.answer?.identities?.wanted }.first
     enclave = plan.rows.lazy.compactMap { $0.answer?.key?.enclave }.first { !$0.isEmpty }
   }
 
@@ -46,6 +49,19 @@ struct RetiredIdentity: Sendable, Hashable {
 
   private static func isOfKey(_ code: RefusalCode) -> Bool {
     code == .keyManager || code == .guarded
+  }
+
+  /// For programs.
+  var fields: JSONObject {
+    let isPossible: Bool? =
+      switch rollback {
+      case .notKnown: nil
+      case .possible: true
+      case .refused: false
+      }
+    return [
+      "oldIdentity": identity, "newIdentity": successor, "rollbackPossible": isPossible,
+    ]
   }
 
   /// What is to be known of it.

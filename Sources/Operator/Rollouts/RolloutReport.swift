@@ -67,10 +67,10 @@ struct RolloutReport: UndertakingObserver {
       case .confirmed, .notConfirmed, .outcomesUnknown:
         .committed(Ending.Committed(rollout, outcomes), held: held, retires: retiredIdentity)
       }
-    return tell(
-      CommandResult(
-        ExitCode(result.ending), ending, nodes: nodes, isChanged: result.decision != .abort),
-      result)
+    var told = CommandResult(
+      ExitCode(result.ending), ending, nodes: nodes, isChanged: result.decision != .abort)
+    if result.ending == .confirmed { told.retiredIdentity = retiredIdentity }
+    return tell(told, result)
   }
 
   /// The same where the rollout `back` took it back.

@@ -22,7 +22,7 @@ enum HTML {
     func row(_ cells: [String], _ tag: String) -> String {
       "<tr>" + cells.map { "<\(tag)>\(escaped($0))</\(tag)>" }.joined() + "</tr>\n"
     }
-    return "<table>\n<thead>\(row(header, "th"))</thead>\n<tbody>\n"
-      + rows.map { row($0, "td") }.joined() + "</tbody>\n</table>\n"
+    return "<div class=\"scroll\"><table>\n<thead>\(row(header, "th"))</thead>\n<tbody>\n"
+      + rows.map { row($0, "td") }.joined() + "</tbody>\n</table></div>\n"
   }
 }

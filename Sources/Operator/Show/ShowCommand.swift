@@ -56,13 +56,10 @@ struct ShowCommand: Command {
       return CommandResult(.validationRefused, nodes: nodes(axis))
     }
     if let path = options.page {
-      let page = TimelinePage(axis: axis, cluster: cluster.inventory.cluster).text
-      if path == "-" {
-        context.host.write(page, to: .standardOutput)
-      } else {
-        try context.host.create(path, Array(page.utf8))
-        context.console.message(.note, "\(path) is written")
-      }
+      let page = TimelinePage(
+        axis: axis, cluster: cluster.inventory.cluster, changes: changes(axis, cluster)
+      ).text
+      try context.writePage(page, path)
     } else {
       print(axis)
     }
@@ -84,6 +81,29 @@ struct ShowCommand: Command {
     if let newest = all.max(by: { $0.epoch < $1.epoch }) { return newest.id }
     if let failure = rows.compactMap(\.failure).first { throw failure }
     return nil
+  }
+
+  /// What the generation of this rollout has changed against the one before it, nodes with the same together; nothing
+  /// where it is not kept, or no start was confirmed with it.
+  private func changes(
+    _ axis: TimelineAxis, _ cluster: Cluster
+  ) -> [(nodes: String, lines: [String])] {
+    guard let head = axis.head, head.kind != .restart else { return [] }
+    let numbers = context.ask(cluster, .generations).compactMap(\.answer).flatMap { answer in
+      answer.generations.filter { $0.generation?.rollout != head.id || $0.number == 0 }
+        .map(\.number)
+    }
+    guard let before = numbers.filter({ $0 < head.generation }).max() else { return [] }
+    let rows = context.ask(cluster, .diff(from: before, to: head.generation))
+    let answers = rows.compactMap { row in
+      row.answer.map { (name: row.name, value: $0.difference) }
+    }
+    return NodeNames.grouped(answers).filter { !$0.value.isEmpty }.map { group in
+      (
+        nodes: group.names.count == cluster.names.count
+          ? "" : " on \(NodeNames.folded(group.names))", lines: group.value
+      )
+    }
   }
 
   /// Of the nodes' wall clocks, where these place the steps.

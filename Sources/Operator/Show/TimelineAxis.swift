@@ -66,6 +66,8 @@ struct TimelineAxis: Sendable {
   let id: String
   /// What rollout it is; nil if no member tells.
   let head: RolloutHead?
+  /// How it ended as a whole, as far as a member was told.
+  let result: RolloutResult?
   let rows: [Row]
   let hasInstant: Bool
   /// Zero by the wall clocks (the median of the members'), microseconds since 1970-01-01 UTC; nil
@@ -81,6 +83,7 @@ struct TimelineAxis: Sendable {
     self.id = id
     let members = views.map { row in (try? row.view.get()).map(Member.init) }
     head = members.compactMap { $0?.view.rollout }.first
+    result = members.compactMap { $0?.view.rolloutResult }.first
     func corrected(_ microseconds: Int64, _ index: Int) -> Int64 {
       microseconds &+ (corrections.indices.contains(index) ? corrections[index] : 0)
     }

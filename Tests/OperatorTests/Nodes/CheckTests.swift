@@ -321,6 +321,27 @@ struct CheckTests {
     #expect(Sample.run("check", bad, files: files).host.output.contains("back 9000 refused"))
   }
 
+  @Test(
+    "--html writes the matrix as a page, the verdict first", .enabled(if: Browser.isThere),
+    arguments: [1_200, 420])
+  func page(width: Int) throws {
+    let agents = Sample.names.map { name in
+      FakeAgent(
+        name,
+        check: name == "minio-3"
+          ? Self.answer(name, [("kms-1", .tls, Self.back("kms-1"))]) : Self.fine(name))
+    }
+    let (code, host) = Sample.run("check --html p.html", agents)
+    #expect(code == .failed)
+    let page = try #require(host.created["p.html"])
+    #expect(page.contains("class=\"verdict bad\">4 nodes: 3 fine, 1 not"))
+    #expect(page.contains("<td class=\"bad\">TLS failed</td>"))
+    for word in ["<script", "src=", "href=", "url(", "@import"] { #expect(!page.contains(word)) }
+    let sight = try Browser.show(page, width: width, isDark: false)
+    #expect(sight.overlaps.isEmpty && sight.excess <= 0, "\(sight)")
+    #expect(Sample.run("check --html - --watch", agents).code == .usage)
+  }
+
   // MARK: watching
 
   /// Agents of which the third has a fault in the second round; the watch ends after the fourth.

@@ -183,14 +183,66 @@ struct ShowTests {
       #expect(!page.contains(word), "\(word)")
     }
     #expect(page.contains("FATAL &lt;b&gt;no&lt;/b&gt; &quot;KMS&quot; &amp; more"))
-    // Two charts, each with a bar of every node that knows it, and both ends.
-    #expect(page.components("<svg") == 2 && page.components("class=\"starting\"") >= 6)
+    // Two charts, each wide and narrow, each with a bar of every node that knows it, and both ends.
+    #expect(page.components("<svg") == 4 && page.components("class=\"starting\"") >= 12)
+    #expect(page.components("line class=\"start\"") >= 6)
+    // The verdict comes first, with the cause and what to run.
+    let verdict = try #require(page.firstRange(of: "class=\"verdict bad\">2 of 4 starts confirmed"))
+    let chart = try #require(page.firstRange(of: "<svg"))
+    #expect(verdict.lowerBound < chart.lowerBound)
+    #expect(page.contains("<dt>next</dt><dd>keyturn logs --rollout aa --errors</dd>"))
     #expect(page.contains("circle class=\"bad\"") && page.contains("circle class=\"good\""))
     // Every element that is opened is closed.
     for tag in ["svg", "table", "tr", "td", "details", "text", "ul", "li", "h2", "p"] {
       let opened = page.components("<\(tag)>") + page.components("<\(tag) ")
       #expect(opened == page.components("</\(tag)>"), "\(tag)")
     }
+  }
+
+  @Test("the verdict of a rollout that was taken back says that the change is not in force")
+  func verdict() {
+    var view = RolloutView.sample(shift: 0, outcome: failed)
+    view.rolloutResult = RolloutResult(
+      rollout: "aa", kind: .rollingBack, rollback: "bb", by: "alice")
+    let back = TimelineVerdict(axis: axis([view, .sample(shift: 1)]))
+    #expect(back.tone == "bad" && back.headline.contains("the change is NOT in force"))
+    view.rolloutResult = RolloutResult(rollout: "aa", kind: .held, reason: "never", by: "alice")
+    let held = TimelineVerdict(axis: axis([view, .sample(shift: 1)]))
+    #expect(held.causes.contains("not rolled back: never"))
+    #expect(held.steps == ["keyturn logs --rollout aa --errors", "keyturn confirm minio-1"])
+    let good = TimelineVerdict(axis: axis([.sample(shift: 0), .sample(shift: 1)]))
+    #expect(good.tone == "good" && good.causes.isEmpty && good.steps.isEmpty)
+  }
+
+  @Test(
+    "the outage of a node is from its stop until it serves, the cluster's from the first to the last"
+  )
+  func outage() {
+    let axis = axis([.sample(shift: 0), .sample(shift: 3)])
+    #expect(axis.rows.map(\.outage) == [948_000_000, 948_000_000])
+    #expect(axis.outage == 951_000_000)
+  }
+
+  @Test("the page has what the rollout has changed, secrets as the nodes tell them")
+  func changes() throws {
+    let head = RolloutView.sample(shift: 0)
+    let agents = Sample.names.map { name in
+      FakeAgent(name, history: .sample(name, [(1, "a"), (2, "b"), (3, "c")]), kept: [head])
+    }
+    let host = Sample.run("show aa --html p.html", agents).host
+    let page = try #require(host.created["p.html"])
+    #expect(page.contains("<h2>Settings</h2>\n<pre>-MINIO_BROWSER=on\n+MINIO_BROWSER=off</pre>"))
+  }
+
+  @Test(
+    "a browser shows the page: no text on another, none cut off, light, dark and narrow",
+    .enabled(if: Browser.isThere), arguments: [(1_200, false), (1_200, true), (420, false)])
+  func browser(width: Int, isDark: Bool) throws {
+    let host = Sample.run("show aa --html p.html", agents).host
+    let page = try #require(host.created["p.html"])
+    let sight = try Browser.show(page, width: width, isDark: isDark)
+    #expect(sight.overlaps.isEmpty && sight.excess <= 0, "\(sight)")
+    #expect(sight.texts > 40 && (sight.background == "rgb(22, 25, 30)") == isDark, "\(sight)")
   }
 
   @Test("ticks are round, cover the range, and are not many")

@@ -232,6 +232,66 @@ import Testing
       ])
   }
 
+  @Test("11: the whole block at 80 columns, and as JSON")
+  func unhealthyText() {
+    let back = Self.rollout(
+      .rollback, Outcome(.timedOut, "not READY in time"), id: "77aa7a0593ac3000", generation: 8)
+    let ending = Ending.rolledBack(
+      Self.rollout(.apply, Outcome(.failed, "FATAL x")), by: back)
+    #expect(
+      Self.text(ending) == """
+        rolled back: your change is NOT in force, and minio-3 is not confirmed with the previous files either
+          in force  the files from before rollout 0d07a7a0593ac303, on minio-[1-4]
+                    confirmed with it: minio-[1-2,4]
+                    not confirmed: minio-3
+          why       minio-3: failed: FATAL x
+                    after the rollback, minio-3: timed out: not READY in time
+          next      keyturn logs --rollout 0d07a7a0593ac303 --errors: what the servers
+                      logged, and what to do
+                    keyturn logs --rollout 77aa7a0593ac3000 --errors: why a server does
+                      not start with the previous files
+                    keyturn restart: once the cause is fixed; restarts all 4 servers
+                      with the same files
+        """)
+    let result = CommandResult(.rolledBackUnhealthy, ending, nodes: [], isChanged: true).fields.text
+    #expect(
+      result.contains(#""exitCode":11"#) && result.contains(#""outcome":"rolledBackUnhealthy""#))
+  }
+
+  @Test(
+    "64, 77 and 78: what is wrong with the command itself, at 80 columns and as JSON",
+    arguments: [
+      ("restart --yes --every", ExitCode.usage, "restart has no option --every"),
+      ("status --inventory nowhere.json", .badConfiguration, "nowhere.json"),
+    ])
+  func own(_ arguments: String, code: ExitCode, says: String) {
+    let size = TerminalSize(columns: 80, rows: 24)
+    let agents = Sample.names.map { FakeAgent($0) }
+    let run = Sample.run(arguments, agents, terminal: size)
+    #expect(run.code == code, "\(run.host.errors)")
+    #expect(run.host.errors.contains(says), "\(run.host.errors)")
+    #expect(
+      run.host.errors.split(separator: "\n").allSatisfy { $0.count <= 80 }, "\(run.host.errors)")
+    #expect(agents.allSatisfy { $0.calls == 0 })
+    let result = CommandResult(code).fields.text
+    #expect(
+      result.contains(#""exitCode":\#(code.rawValue)"#) && result.contains(#""changed":false"#))
+  }
+
+  @Test("77: a caller that may not do it touches nothing, at 80 columns and as JSON")
+  func notPermitted() {
+    let agents = Sample.names.map {
+      FakeAgent($0, .votesNo(Refusal(.notPermitted, "the rollout is bob's")))
+    }
+    let (code, host) = Sample.run("apply --yes --settings kms.env --json", agents)
+    #expect(code == .notPermitted)
+    let result = host.lines.last ?? ""
+    for part in [
+      #""exitCode":77"#, #""outcome":"notPermitted""#, #""changed":false"#,
+      "keyturn pki show /etc/keyturn/credentials/cert.pem", "no file was replaced",
+    ] { #expect(result.contains(part), "\(part): \(result)") }
+  }
+
   @Test("with --json the same stands in fields")
   func json() {
     #expect(

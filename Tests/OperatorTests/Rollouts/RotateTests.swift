@@ -43,6 +43,31 @@ import Testing
     #expect(!(host.output + host.errors).contains(Sample.apiKey))
   }
 
+  @Test("programs are told both identities, and whether there is a way to the old one")
+  func json() {
+    for (rollback, word) in [
+      (nil, "true"), (Refusal(.keyManager, "KEY:DECRYPT: access denied"), "false"),
+      (Refusal(.unreachable, "connection refused"), "null"),
+    ] {
+      let (_, host) = Sample.run(
+        "rotate api-key --api-key-file key --yes --json", agents(rollback: rollback),
+        files: ["key": Sample.apiKey + "\n"])
+      let result = host.lines.last ?? ""
+      let fields =
+        #""identities":{"newIdentity":"\#(Self.new)","oldIdentity":"\#(Self.old)","rollbackPossible":\#(word)}"#
+      #expect(result.contains(fields), "\(result)")
+    }
+  }
+
+  @Test("a key file that is not there touches nothing, and says so")
+  func missingFile() {
+    let agents = agents()
+    let (code, host) = Sample.run("rotate api-key --api-key-file nokey --yes", agents)
+    #expect(code == .validationRefused)
+    #expect(host.errors.contains("nothing was touched: there is no file nokey"), "\(host.errors)")
+    #expect(agents.allSatisfy { $0.restarts == 0 })
+  }
+
   @Test("where the old identity is gone already it says that a rollback to it is refused")
   func goneAlready() {
     let (code, host) = rotate(agents(rollback: Refusal(.keyManager, "KEY:DECRYPT: access denied")))

@@ -65,12 +65,15 @@ package struct ClusterHealth: Sendable {
       Statement(level: Self.level(of: $0.value), nodes: $0.names, finding: $0.value)
     }
     // As stable as the rules' own order within a level.
-    self.statements = statements.enumerated().sorted { a, b in
-      (a.element.level, a.element.finding.severity) == (b.element.level, b.element.finding.severity)
-        ? a.offset < b.offset
-        : (a.element.level, a.element.finding.severity)
-          > (b.element.level, b.element.finding.severity)
-    }.map(\.element)
+    self.statements =
+      statements.enumerated().sorted { a, b in
+        (a.element.level, a.element.finding.severity) == (
+          b.element.level, b.element.finding.severity
+        )
+          ? a.offset < b.offset
+          : (a.element.level, a.element.finding.severity)
+            > (b.element.level, b.element.finding.severity)
+      }.map(\.element).withoutRepetition
   }
 
   // MARK: the verdict
@@ -125,7 +128,8 @@ package struct ClusterHealth: Sendable {
     }
     func statement(_ level: Level, _ message: String, _ remedy: String?) -> Statement {
       let severity: Severity = level == .wrong ? .error : .warning
-      let remedy = isHeld && level == .wrong ? nil : remedy
+      let isLoaded = sight.report?.isUnitLoaded ?? true
+      let remedy = isHeld && isLoaded && level == .wrong ? nil : remedy
       return Statement(
         level: level, nodes: [],
         finding: Finding(
@@ -184,6 +188,7 @@ package struct ClusterHealth: Sendable {
     return sight.findings.filter { finding in
       if startRules.contains(finding.rule) { return false }
       if finding.rule == "server-down", finding.severity < .error { return false }
+      if unit.loadState != "loaded", unitRules.contains(finding.rule) { return false }
       return unit.isReady || !loadRules.contains(finding.rule)
     }
   }
@@ -194,6 +199,8 @@ package struct ClusterHealth: Sendable {
   private static let startRules: Set = [
     "unit-start-loop", "unit-failed", "unit-start-limit-hit", "unit-starting", "unit-unreadable",
   ]
+  /// What follows from a unit that is masked or not there.
+  private static let unitRules: Set = ["unit-environment-file", "start-guard"]
   private static let loadRules: Set = ["unit-masked", "unit-not-loaded"]
 
   /// An error is wrong now. A warning counts where it is of the present state; others advise on a unit or on settings
@@ -211,4 +218,16 @@ package struct ClusterHealth: Sendable {
     "rollout-instant-unreachable", "starts-held", "seal-waiting", "process-unreadable",
     "file-unreadable", "unit-daemon-reload", "damaged-record", "damaged-generation",
   ]
+}
+
+extension [ClusterHealth.Statement] {
+  /// What says nothing that one before it has not said of the same nodes is left out.
+  fileprivate var withoutRepetition: Self {
+    enumerated().filter { index, statement in
+      !self[..<index].contains { earlier in
+        earlier.nodes == statement.nodes
+          && statement.finding.message.hasSuffix(earlier.finding.message)
+      }
+    }.map(\.element)
+  }
 }

@@ -41,7 +41,10 @@ struct ClusterUnity {
 
   /// AIStor's nodes wait for one another until their MINIO_* variables are alike.
   private var environments: [Statement] {
-    let (running, files) = (difference(rows(\.running)), difference(rows(\.files)))
+    // What a unit that is not loaded would read is no other settings: the unit is the news.
+    let (running, files) = (
+      difference(rows(\.running)), difference(rows { $0.isUnitLoaded ? $0.files : nil })
+    )
     if let files {
       let place = running?.text == files.text ? "the files and the running servers" : "the files"
       var found = [

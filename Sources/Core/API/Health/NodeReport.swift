@@ -130,3 +130,8 @@ extension Inventory {
     ]
   }
 }
+
+extension NodeReport {
+  /// Whether systemd knows the server's unit; true where that is not known.
+  var isUnitLoaded: Bool { unit.map { $0.loadState == "loaded" } ?? true }
+}
