@@ -128,15 +128,18 @@ final class KeyManagerClient: Sendable {
     } catch { return error.ofGeneration }
   }
 
-  /// Sends a command to the hosts in turn, from a random one on. Any answer is final; a host
-  /// without one is left out for 30 s.
+  /// Sends a command to each host once, from a random one on, until one answers. Any answer is final;
+  /// a host without one comes after the others for 30 s.
   private func send(_ command: UInt16, _ message: [UInt8]) throws(Failure) -> [UInt8] {
     let start = Int.random(in: 0..<hosts.count)
     let order = (hosts[start...] + hosts[..<start])
     let now = Clock.now()
-    let rested = skipped.withLock { skipped in order.filter { skipped[$0, default: now] <= now } }
+    let isSkipped = skipped.withLock { skipped in order.map { skipped[$0, default: now] > now } }
+    let hosts = [false, true].flatMap { wanted in
+      zip(order, isSkipped).filter { $1 == wanted }.map(\.0)
+    }
     var failure: Failure?
-    for host in rested.isEmpty ? Array(order) : rested {
+    for host in hosts {
       let answer: KeyManagerTransport.Answer
       let url = "https://\(host)/v1/kms/\(enclave)"
       do throws(KeyManagerTransport.Problem) {
