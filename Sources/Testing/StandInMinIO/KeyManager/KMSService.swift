@@ -48,9 +48,8 @@ struct KMSService: Sendable {
     case "key/list": return try list(request.query("pattern") ?? "", client)
     case "key/status": return status(ofKey: request.query("key-id") ?? "", client)
     case "version":
-      guard let version = client.versions().version else {
-        throw .internalError("failed to get the KMS version")
-      }
+      let versions = client.versions()
+      guard let version = versions.found else { throw .internalError(versions.problem) }
       return Self.json("{\"version\":\(JSONText.quoted(version))}")
     case "apis": throw .internalError("requested functionality is not supported")
     default: return status(client)

@@ -95,19 +95,35 @@ final class KeyManagerClient: Sendable {
     }
   }
 
+  struct Versions {
+    var online: [String: Bool] = [:]
+    /// Of one that answers.
+    var found: String?
+    /// The error of one that does not, in the server's words.
+    var problem = "failed to get the KMS version"
+  }
+
   /// Which hosts answer, by the names that they give themselves, and the version of one that does.
   /// Blocks for at most 2 s: a server that waits for a host that is cut off would wait for 30 s.
-  func versions() -> (online: [String: Bool], version: String?) {
+  func versions() -> Versions {
+    let path = "/version"
     let answers = Parallel.map(hosts, thread: "version", until: .inMilliseconds(2_000)) {
-      [transport] host in try? transport.get(from: host, path: "/version")
+      [transport] host in
+      Result { () throws(KeyManagerTransport.Problem) in try transport.get(from: host, path: path) }
     }
-    var (online, found): ([String: Bool], String?) = ([:], nil)
+    var versions = Versions()
     for (host, answer) in zip(hosts, answers) {
-      let fields = answer?.flatMap { $0.status == 200 ? ProtobufFields($0.body) : nil }
-      online[fields?.text(4) ?? host] = fields != nil
-      found = found ?? fields?.text(1)
+      var fields: ProtobufFields?
+      switch answer {
+      case .success(let answer) where answer.status == 200: fields = ProtobufFields(answer.body)
+      case .failure(let problem):
+        versions.problem = "\"\(host)\": Get \"https://\(host)\(path)\": \(problem.text)"
+      default: break
+      }
+      versions.online[fields?.text(4) ?? host] = fields != nil
+      versions.found = versions.found ?? fields?.text(1)
     }
-    return (online, found)
+    return versions
   }
 
   /// In the clear what ``generate(associatedData:)`` gave. Blocks as long.

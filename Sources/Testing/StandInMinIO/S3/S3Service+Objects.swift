@@ -58,7 +58,7 @@ extension S3Service {
     _ request: HTTPRequest, by encryption: Bucket.Encryption?
   ) throws(ServerError) -> ([UInt8], StoredVersion.Sealed?) {
     guard let encryption else { return (request.body, nil) }
-    guard let client else { throw .noKMS }
+    guard let client else { throw .noKMSForObjects }
     let keyName = encryption.key.map(Bucket.Encryption.keyName) ?? client.keyName
     do throws(KeyManagerClient.Failure) {
       let key = try client.generate(
@@ -73,7 +73,7 @@ extension S3Service {
     try question.user.mustBeAllowed("s3:GetObject")
     let isHead = question.request.method == "HEAD"
     _ = try present(question.bucket)
-    let wanted = question.request.query("versionId")
+    let wanted = try Self.versionID(question.request)
     let found = try versions(of: question.object, in: question.bucket)
     guard let version = wanted.map({ id in found.first { $0.version == id } }) ?? found.first else {
       throw wanted == nil ? .noSuchKey : .noSuchVersion
@@ -93,6 +93,13 @@ extension S3Service {
     let record = try records.read(version.recordName(in: question.bucket))
     response.body = try opened(record?.data ?? [], version, question.request.path)
     return response
+  }
+
+  /// What a request names a version by, in a form that one can have; nil without.
+  private static func versionID(_ request: HTTPRequest) throws(ServerError) -> String? {
+    guard let id = request.query("versionId"), !id.isEmpty else { return nil }
+    guard id == "null" || UUID(uuidString: id) != nil else { throw .invalidVersion }
+    return id
   }
 
   private func opened(
@@ -116,7 +123,7 @@ extension S3Service {
     try question.user.mustBeAllowed("s3:DeleteObject")
     let bucket = try present(question.bucket)
     let found = try versions(of: question.object, in: question.bucket)
-    if let id = question.request.query("versionId") {
+    if let id = try Self.versionID(question.request) {
       try question.user.mustBeAllowed("s3:DeleteObjectVersion")
       guard let version = found.first(where: { $0.version == id }) else { return HTTPResponse(204) }
       try mustNotBeLocked(version, question)
@@ -165,7 +172,7 @@ extension S3Service {
   }
 
   /// By name, of each the newest first.
-  private func versions(in bucket: String) throws(ServerError) -> [StoredVersion] {
+  func versions(in bucket: String) throws(ServerError) -> [StoredVersion] {
     try records.list(StoredVersion.recordPrefix(bucket)).compactMap {
       try? JSON.decode(StoredVersion.self, from: $0.head)
     }.sorted { ($0.object, -$0.modified) < ($1.object, -$1.modified) }
@@ -178,45 +185,5 @@ extension S3Service {
       .init(
         name: version.recordName(in: bucket), stamp: version.modified,
         head: JSON.encode(version), data: data))
-  }
-
-  func listVersions(_ question: Question) throws(ServerError) -> HTTPResponse {
-    try question.user.mustBeAllowed("s3:ListBucketVersions")
-    let request = question.request
-    _ = try present(question.bucket)
-    let prefix = request.query("prefix") ?? ""
-    let limit = request.query("max-keys").flatMap { Int($0) } ?? 1_000
-    let all = try versions(in: question.bucket).filter { $0.object.hasPrefix(prefix) }
-    let encodes = request.query("encoding-type") == "url"
-    func name(_ text: String) -> String {
-      encodes ? text.utf8.percentEncoded { $0.isLetterOrDigit || "-._/".utf8.contains($0) } : text
-    }
-    var latest: String?
-    let entries = all.prefix(limit).map { version in
-      let isLatest = version.object != latest
-      latest = version.object
-      let content =
-        XMLText.element("Key", text: name(version.object))
-        + XMLText.element(
-          "LastModified", text: CalendarTime.text(microseconds: version.modified))
-        + (version.isMarker
-          ? ""
-          : XMLText.element("ETag", text: "\"\(version.etag)\"")
-            + XMLText.element("Size", text: "\(version.size)")) + Self.owner
-        + (version.isMarker ? "" : XMLText.element("StorageClass", text: "STANDARD"))
-        + XMLText.element("IsLatest", text: "\(isLatest)")
-        + XMLText.element("VersionId", text: version.version)
-      return XMLText.element(version.isMarker ? "DeleteMarker" : "Version", content)
-    }
-    let head =
-      XMLText.element("Name", text: question.bucket)
-      + XMLText.element("Prefix", text: name(prefix)) + XMLText.element("KeyMarker", "")
-      + XMLText.element("VersionIdMarker", "") + XMLText.element("MaxKeys", text: "\(limit)")
-      + XMLText.element("IsTruncated", text: "\(all.count > limit)")
-    return Self.xml(
-      XMLText.prologue
-        + XMLText.document(
-          "ListVersionsResult",
-          head + entries.joined() + (encodes ? XMLText.element("EncodingType", text: "url") : "")))
   }
 }

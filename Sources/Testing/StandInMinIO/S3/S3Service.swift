@@ -176,10 +176,9 @@ struct S3Service: Sendable {
 
   private func setVersioning(_ question: Question) throws(ServerError) -> HTTPResponse {
     try question.user.mustBeAllowed("s3:PutBucketVersioning")
-    guard let leaves = XMLText.leaves(question.request.body),
-      let status = leaves.first(where: { $0.name == "Status" })?.text,
-      ["Enabled", "Suspended"].contains(status)
-    else { throw .malformedXML("unsupported Versioning status") }
+    guard let leaves = XMLText.leaves(question.request.body) else { throw .versioningNotXML }
+    let status = leaves.first { $0.name == "Status" }?.text ?? ""
+    guard ["Enabled", "Suspended"].contains(status) else { throw .illegalVersioning(status) }
     var bucket = try present(question.bucket)
     if bucket.hasLock, status == "Suspended" { throw .versionsOfLocked }
     bucket.versioning = status

@@ -73,6 +73,8 @@ struct ServerError: Error {
     "An Object Lock configuration is present on this bucket, versioning cannot be suspended.")
   static let objectLocked = ServerError(
     400, "InvalidRequest", "Object is WORM protected and cannot be overwritten")
+  static let invalidVersion = ServerError(
+    400, "InvalidArgument", "Invalid version id specified")
   static let markerRead = ServerError(
     405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
   static let tampered = ServerError(
@@ -81,6 +83,23 @@ struct ServerError: Error {
 
   static let noKMS = ServerError(
     501, "NotImplemented", "Server side encryption specified but KMS is not configured")
+
+  /// Of a write: what a document or a KMS path says of it is shorter.
+  static let noKMSForObjects = ServerError(
+    501, "NotImplemented",
+    "Server side encryption specified but KMS is not configured (KMS not configured for a server side encrypted objects)"
+  )
+
+  /// What this document alone is answered with if it is none: the server has no code for it.
+  static let versioningNotXML = ServerError(
+    500, "InternalError", "We encountered an internal error, please try again.: cause(EOF)")
+
+  static func illegalVersioning(_ status: String) -> ServerError {
+    ServerError(
+      400, "IllegalVersioningConfigurationException",
+      "Versioning configuration specified in the request is invalid. (unsupported Versioning status \(status))"
+    )
+  }
 
   static func malformedXML(_ why: String) -> ServerError {
     ServerError(
@@ -104,8 +123,8 @@ struct ServerError: Error {
 
   // MARK: answers
 
-  /// XML as on S3's paths, JSON as on the KMS API's. To a HEAD there is no body, and its fields have
-  /// what it would say.
+  /// XML as on S3's paths, JSON with a line's end as on the KMS API's, but for the clock, which is
+  /// looked at before the path. To a HEAD there is no body, and its fields have what it would say.
   func answer(to request: HTTPRequest, json: Bool = false) -> HTTPResponse {
     var response = HTTPResponse(status, headers: headers)
     if [429, 503].contains(status) { response.headers.add("retry-after", "60") }
@@ -114,9 +133,11 @@ struct ServerError: Error {
       response.headers.add("x-minio-error-desc", "\"\(message)\"")
       return response
     }
+    let json = json && code != Self.skewed.code
     response.headers.add("content-type", json ? "application/json" : "application/xml")
     let parts = request.path.split(separator: "/", maxSplits: 1).map(String.init)
-    let isS3 = !request.path.hasPrefix("/minio/")
+    // A name that no bucket can have is refused before it is taken for one.
+    let isS3 = !request.path.hasPrefix("/minio/") && code != Self.invalidBucketName.code
     let fields: [(String, String)] =
       [
         ("Code", code), ("Message", message), ("Key", isS3 && parts.count == 2 ? parts[1] : ""),
@@ -126,7 +147,7 @@ struct ServerError: Error {
       ]
     let text =
       json
-      ? "{" + fields.map { "\"\($0.0)\":\(JSONText.quoted($0.1))" }.joined(separator: ",") + "}"
+      ? "{" + fields.map { "\"\($0.0)\":\(JSONText.quoted($0.1))" }.joined(separator: ",") + "}\n"
       : XMLText.prologue
         + XMLText.element("Error", fields.map { XMLText.element($0.0, text: $0.1) }.joined())
     response.body = Array(text.utf8)
