@@ -46,11 +46,23 @@ package final class HTTPS3Link: S3Link {
     close()
     let connection: HTTPConnection
     do throws(HTTPSFailure) { connection = try connect(target, proxy, until: deadline) } catch {
-      throw S3LinkFailure("\(error)", mayHaveArrived: false)
+      throw S3LinkFailure("\(error)", mayHaveArrived: false, remedy: Self.remedy(error, target))
     }
     kept = (target, connection)
     do throws(HTTPSFailure) { return try connection.exchange(request, until: deadline) } catch {
       throw Self.failure(error, target)
+    }
+  }
+
+  private static func remedy(_ error: HTTPSFailure, _ target: S3Target) -> String? {
+    guard case .tls(let failure) = error else { return nil }
+    return switch failure.kind {
+    case .unknownAuthority:
+      "name the server's authority with --ca FILE, or put it into certs/CAs of mc's folder"
+    case .nameMismatch:
+      "the certificate must be for \(target.place.host): give the endpoint by a name that it has; --addressing path keeps buckets out of the name"
+    case .notTLS, .plainHTTP: "give http://, or the port that speaks https"
+    default: nil
     }
   }
 

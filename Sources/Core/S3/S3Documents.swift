@@ -55,7 +55,9 @@ package enum S3Documents {
     guard let mode = retention["Mode"]?.text, let unit, let count else {
       throw S3Problem(reason: "a default retention without a mode and a time")
     }
-    return ObjectRetention(mode: String(mode.prefix(16)), time: "\(count) \(unit.lowercased())")
+    return ObjectRetention(
+      mode: String(mode.prefix(16)),
+      time: "\(count) \(count == 1 ? String(unit.lowercased().dropLast()) : unit.lowercased())")
   }
 
   /// The versions and delete markers of one object, in the answer of `GET /BUCKET?versions`. Other

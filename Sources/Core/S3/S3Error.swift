@@ -26,8 +26,10 @@ package struct S3Error: Error, Sendable, Hashable {
   package init(_ response: HTTPResponse, now: Int64) {
     status = response.status
     let fields = Self.fields(response.body)
-    code = fields["Code"].flatMap(Self.word)
-    message = fields["Message"].map { String($0.prefix(Limits.s3MessageCharacters)) }
+    // To a HEAD, whose answer has no document, MinIO says it in fields of its own.
+    code = (fields["Code"] ?? response.headers["x-minio-error-code"]).flatMap(Self.word)
+    message = (fields["Message"] ?? response.headers["x-minio-error-desc"].map(Self.unquoted))
+      .map { String($0.prefix(Limits.s3MessageCharacters)) }
     region = (fields["Region"] ?? response.headers["x-amz-bucket-region"]).flatMap(Self.word)
     clockAheadSeconds = response.headers["date"].flatMap(HTTPDate.seconds).map {
       $0 - now / 1_000_000
@@ -48,6 +50,21 @@ package struct S3Error: Error, Sendable, Hashable {
       || message.map { $0.contains("key with given key ID already exi") } ?? false
   }
 
+  /// Why MinIO's KMS API has refused a request with the code of any failure (500 InternalError), by the
+  /// words that it puts in brackets; nil for another error.
+  package enum KeyRefusal: Sendable {
+    /// Its keys come from where none can be created or listed.
+    case unsupported
+    /// The Key Manager denies it to the server's API key.
+    case denied
+  }
+
+  package var keyRefusal: KeyRefusal? {
+    guard code == "InternalError", let message else { return nil }
+    if message.contains("requested functionality is not supported") { return .unsupported }
+    return message.contains("insufficient permissions") ? .denied : nil
+  }
+
   private static func fields(_ body: [UInt8]) -> [String: String] {
     if body.first == UInt8(ascii: "{") {
       let error = try? JSON.decode(JSONBody.self, from: body)
@@ -65,6 +82,11 @@ package struct S3Error: Error, Sendable, Hashable {
       case code = "Code"
       case message = "Message"
     }
+  }
+
+  private static func unquoted(_ text: String) -> String {
+    text.count > 1 && text.hasPrefix("\"") && text.hasSuffix("\"")
+      ? String(text.dropFirst().dropLast()) : text
   }
 
   /// A code or a region: one short word.

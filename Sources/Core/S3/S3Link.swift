@@ -25,9 +25,12 @@ package struct S3LinkFailure: Error, Sendable, Hashable {
   package var text: String
   /// Whether the server may have got the request.
   package var mayHaveArrived: Bool
+  /// What to do, an imperative; nil where nothing better is known than to see that it runs.
+  package var remedy: String?
 
-  package init(_ text: String, mayHaveArrived: Bool) {
+  package init(_ text: String, mayHaveArrived: Bool, remedy: String? = nil) {
     self.text = text
     self.mayHaveArrived = mayHaveArrived
+    self.remedy = remedy
   }
 }

@@ -16,7 +16,22 @@ package struct S3Meaning: Sendable, Hashable {
         .failed, "the server has no KMS API as MinIO has it", "create keys with its own tools")
       return
     }
+    switch error.keyRefusal {
+    case .unsupported:
+      self.init(
+        .keyManager, "the server's keys come from where none can be created or listed",
+        "create them where they come from, or enable encryption with a Key Manager")
+      return
+    case .denied:
+      self.init(Self.deniedKey)
+      return
+    case nil: break
+    }
     switch error.code {
+    case "InternalError" where request.isOfMinIO:
+      self.init(
+        .keyManager, "the server could not do it with its Key Manager",
+        "keyturn check shows which Key Manager does not answer as it must; then run this again")
     case "InvalidAccessKeyId":
       self.init(
         .notPermitted, "the server has no such access key",
@@ -52,11 +67,7 @@ package struct S3Meaning: Sendable, Hashable {
         .keyManager, "the Key Manager has no such key in the server's enclave",
         "--create-key creates it, or correct the name; keyturn bucket key list shows those there are"
       )
-    case "kms:NotAuthorized":
-      self.init(
-        .keyManager, "the Key Manager denies it to the server's API key",
-        "let the policy of its identity allow what the server needs (minkms policy), then run this again"
-      )
+    case "kms:NotAuthorized": self.init(Self.deniedKey)
     case let code? where code.hasPrefix("kms:"):
       self.init(
         .keyManager, "the server could not do it with its Key Manager",
@@ -103,6 +114,11 @@ package struct S3Meaning: Sendable, Hashable {
       .notPermitted, "the policy of the access key does not allow \(request.action)",
       "let it allow that, or use another access key")
   }
+
+  private static let deniedKey = S3Meaning(
+    .keyManager, "the Key Manager denies it to the server's API key",
+    "let the policy of its identity allow what the server needs (minkms policy), then run this again"
+  )
 
   private static let unconfigured = S3Meaning(
     .keyManager, "the server runs without a Key Manager: encryption is not enabled on it",

@@ -18,6 +18,7 @@ package struct S3Request: Sendable {
       case .server: "the server"
       case .bucket(let name): "the bucket \(name)"
       case .object(let name, let bucket): "the object \(bucket)/\(name)"
+      case .key(""): "the server's own key"
       case .key(let name): "the key \(name)"
       }
     }

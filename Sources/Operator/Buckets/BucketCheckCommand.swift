@@ -143,8 +143,7 @@ struct BucketCheckCommand: Command {
     row.proof = proof
     row.problem = proof.problem?.message
     if let reason = proof.leftReason {
-      row.problem =
-        "still there: \(proof.left.map(\.text).joined(separator: ", ")); \(reason)"
+      row.problem = proof.left.statement(because: reason)
     }
   }
 

@@ -79,13 +79,12 @@ struct BucketEncryptCommand: Command {
     let access = try S3Access.resolve(options.server, context)
     let wanted: BucketEncryption = options.key.map { .sseKMS(key: $0) } ?? .sseS3
     let flag = Lock(false)
-    return try context.interruption.handled(by: { flag.update { $0 = true } }) {
-      () throws(Refusal) in
-      let client = S3Client(access, isInterrupted: { flag.withLock { $0 } })
-      let plan = try look(client, wanted)
-      if let result = show(plan, on: client) { return result }
-      return BucketWork(console: context.console, client: client, plan: plan, options: options)
-        .run()
+    let client = S3Client(access, isInterrupted: { flag.withLock { $0 } })
+    // Until something is changed an interruption ends the process at once, also at the question.
+    let plan = try look(client, wanted)
+    if let result = show(plan, on: client) { return result }
+    return context.interruption.handled(by: { flag.update { $0 = true } }) {
+      BucketWork(console: context.console, client: client, plan: plan, options: options).run()
     }
   }
 

@@ -66,7 +66,7 @@ extension S3Client {
   ///
   /// - Parameter withStorage: whether an object is to be written into it and removed again.
   func look(at bucket: String, withStorage: Bool) throws(S3Failure) -> BucketLook {
-    guard try askIfPresent(.look(at: bucket), absent: []) != nil else {
+    guard try askIfPresent(.look(at: bucket), absent: ["NoSuchBucket"]) != nil else {
       return BucketLook(exists: false)
     }
     return BucketLook(

@@ -107,9 +107,7 @@ struct BucketWork {
   ) -> CommandResult {
     console.message(.error, refusal.message)
     if !left.isEmpty {
-      let names = left.map(\.text).joined(separator: ", ")
-      console.message(
-        .error, leftReason.map { "still there: \(names); \($0)" } ?? "still there: \(names)")
+      console.message(.error, left.statement(because: leftReason))
     }
     let rest = plan.steps.map(\.bucket).drop { $0 != bucket }.joined(separator: ", ")
     let state =

@@ -21,8 +21,21 @@ struct LeftObject: Sendable, Hashable, Encodable {
   var bucket: String
   var object: String
   var version: String?
+  /// Whether the server has said that it is there; else its write was not answered.
+  var isCertain = true
 
   var text: String { "\(bucket)/\(object)" + (version.map { " (version \($0))" } ?? "") }
+}
+
+extension [LeftObject] {
+  /// That they are still there, or may be, and why they could not be removed.
+  func statement(because reason: String?) -> String {
+    let names = map(\.text).joined(separator: ", ")
+    let isCertain = allSatisfy(\.isCertain)
+    let why = reason.map { "; \($0)" } ?? ""
+    return
+      "\(isCertain ? "still there" : "may still be there"): \(names)\(why); nobody else removes them"
+  }
 }
 
 /// Proves a bucket's default encryption: objects are written without a word about encryption, and the
@@ -45,31 +58,36 @@ struct EncryptionProof {
   /// Blocks until it is done.
   func run() -> ProofOutcome {
     var outcome = ProofOutcome()
-    for size in Self.sizes where outcome.isProven {
-      let object = Self.prefix + Self.randomName()
-      var version: String?
+    // Where one cannot be removed, no other is written.
+    for size in Self.sizes where outcome.isProven && outcome.leftReason == nil {
+      var object = LeftObject(
+        bucket: bucket, object: Self.prefix + Self.randomName(), isCertain: false)
+      var mayExist = true
       do throws(S3Failure) {
-        try prove(object, size, &version)
+        try prove(&object, size)
       } catch {
         outcome.problem = error.refusal
+        mayExist = object.isCertain || error.mayHaveHappened
       }
       if keeps, outcome.isProven {
-        outcome.left.append(LeftObject(bucket: bucket, object: object, version: version))
-      } else {
-        remove(object, version, &outcome)
+        outcome.left.append(object)
+      } else if mayExist {
+        remove(object, &outcome)
       }
     }
     return outcome
   }
 
-  private func prove(_ object: String, _ size: Int, _ version: inout String?) throws(S3Failure) {
+  private func prove(_ proof: inout LeftObject, _ size: Int) throws(S3Failure) {
+    let object = proof.object
     var generator = SystemRandomNumberGenerator()
     let bytes = (0..<size / 8).flatMap { _ in
       withUnsafeBytes(of: generator.next() as UInt64) { Array($0) }
     }
     let write = S3Request.write(object, in: bucket, bytes)
     let written = try client.ask(write)
-    version = written.headers["x-amz-version-id"].flatMap { $0 == "null" ? nil : $0 }
+    proof.isCertain = true
+    proof.version = written.headers["x-amz-version-id"].flatMap { $0 == "null" ? nil : $0 }
     let look = S3Request.look(at: object, in: bucket)
     let seen = try client.ask(look)
     try compare(BucketEncryption(of: seen.headers), look)
@@ -94,26 +112,24 @@ struct EncryptionProof {
   // MARK: traces
 
   /// Removes every version of an object that may be there.
-  private func remove(_ object: String, _ version: String?, _ outcome: inout ProofOutcome) {
+  private func remove(_ proof: LeftObject, _ outcome: inout ProofOutcome) {
     do throws(S3Failure) {
-      var versions = version.map { [$0] } ?? []
+      var versions = proof.version.map { [$0] } ?? []
       if storage.versioning != .off {
-        versions = try listed(object, or: versions)
+        versions = try listed(proof.object, or: versions)
       } else {
-        try delete(object, nil)
+        try delete(proof.object, nil)
       }
       for (index, version) in versions.enumerated() {
-        do throws(S3Failure) { try delete(object, version) } catch {
+        do throws(S3Failure) { try delete(proof.object, version) } catch {
           outcome.left += versions[index...].map {
-            LeftObject(bucket: bucket, object: object, version: $0)
+            LeftObject(bucket: bucket, object: proof.object, version: $0)
           }
           throw error
         }
       }
     } catch {
-      if !outcome.left.contains(where: { $0.object == object }) {
-        outcome.left.append(LeftObject(bucket: bucket, object: object, version: version))
-      }
+      if !outcome.left.contains(where: { $0.object == proof.object }) { outcome.left.append(proof) }
       outcome.leftReason = error.refusal.message
     }
   }

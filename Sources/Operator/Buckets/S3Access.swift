@@ -140,9 +140,15 @@ struct S3Access {
 
     /// A profile that is named wins over the variables, these over one that is not (botocore).
     private func credentials(_ profile: AWSProfile?) throws(Refusal) -> S3Credentials {
-      if options.profile == nil, let access = variable("AWS_ACCESS_KEY_ID"),
-        let secret = variable("AWS_SECRET_ACCESS_KEY")
-      {
+      let (access, secret) = (variable("AWS_ACCESS_KEY_ID"), variable("AWS_SECRET_ACCESS_KEY"))
+      if options.profile == nil, (access == nil) != (secret == nil) {
+        // A profile would sign as somebody else than whoever has set the variable means.
+        throw Refusal(
+          .configuration,
+          "only \(access == nil ? "AWS_SECRET_ACCESS_KEY" : "AWS_ACCESS_KEY_ID") is set; set both, or neither to take a profile"
+        )
+      }
+      if options.profile == nil, let access, let secret {
         return S3Credentials(
           AccessCredentials(accessKey: Secret(access), secretKey: Secret(secret)),
           sessionToken: variable("AWS_SESSION_TOKEN").map { Secret($0) })

@@ -24,7 +24,8 @@ enum S3Failure: Error {
   /// Whether what was asked for may have happened all the same.
   var mayHaveHappened: Bool {
     switch self {
-    case .refused(let error, let request): request.isChange && error.status >= 500
+    case .refused(let error, let request):
+      request.isChange && error.status >= 500 && error.keyRefusal == nil
     case .unanswered(let failure, let request): request.isChange && failure.mayHaveArrived
     case .unreadable(_, let request), .unproven(_, let request): request.isChange
     case .interrupted: false
@@ -42,7 +43,7 @@ enum S3Failure: Error {
     case .unanswered(let failure, let request):
       return Refusal(
         .unreachable,
-        "\(request.text): \(failure.text); see that the server runs and is reached from here, then run this again"
+        "\(request.text): \(failure.text); \(failure.remedy ?? "see that the server runs and is reached from here, then run this again")"
       )
     case .unreadable(let problem, let request):
       return Refusal(
@@ -131,7 +132,7 @@ final class S3Client {
   ) throws(S3Failure) -> HTTPResponse? {
     do throws(S3Failure) { return try ask(request) } catch {
       if let code = error.code, codes.contains(code) { return nil }
-      if error.code == nil, error.status == 404, codes.isEmpty { return nil }
+      if error.code == nil, error.status == 404, request.method == "HEAD" { return nil }
       throw error
     }
   }

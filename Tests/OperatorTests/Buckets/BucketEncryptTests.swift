@@ -294,6 +294,81 @@ import Threads
     #expect(words.output.contains("\"changed\":true"))
   }
 
+  @Test(
+    "a HEAD has no document: MinIO says in fields of its own who is not known, and it counts",
+    arguments: [
+      ("InvalidAccessKeyId", ExitCode.notPermitted, "no such access key"),
+      ("SignatureDoesNotMatch", .notPermitted, "the secret key is another"),
+      ("RequestTimeTooSkewed", .voteRefused, "clock"),
+    ])
+  func head(code: String, expected: ExitCode, words: String) {
+    let server = FakeS3Server {
+      $0.buckets["data"] = FakeS3Server.Bucket()
+      $0.answers = [
+        (
+          "HEAD /data",
+          HTTPResponse(
+            403, headers: ["x-minio-error-code": code, "x-minio-error-desc": "\"it is so\""])
+        )
+      ]
+    }
+    let (exit, host) = Self.run("check data", on: server)
+    #expect(exit == expected)
+    #expect(host.errors.contains("\(code): it is so: "))
+    #expect(host.errors.contains(words))
+  }
+
+  @Test(
+    "a key that the server or its Key Manager will not create has changed nothing",
+    arguments: [
+      ("requested functionality is not supported", "none can be created"),
+      ("insufficient permissions to perform KMS operation", "the Key Manager denies it"),
+    ])
+  func keyRefused(words: String, meaning: String) {
+    let server = FakeS3Server {
+      $0.buckets["data"] = FakeS3Server.Bucket()
+      $0.answers = [
+        (
+          "POST /minio/kms/v1/key/create",
+          FakeS3Server.jsonError(
+            500, "InternalError", "We encountered an internal error. (\(words))")
+        )
+      ]
+    }
+    let (code, host) = run("encrypt data --key bucket-key --create-key --json", on: server)
+    #expect(code == .keyManagerRefused)
+    #expect(host.output.contains(meaning))
+    #expect(host.lines.last?.contains("\"changed\":false") == true)
+  }
+
+  @Test(
+    "where an object cannot be removed no other is written; one that may not be there is told so")
+  func stops() {
+    let server = FakeS3Server {
+      $0.buckets["data"] = FakeS3Server.Bucket(encryption: .sseKMS(key: "primary-key"))
+      $0.answers = [("DELETE /data/", FakeS3Server.error(403, "AccessDenied"))]
+    }
+    let (code, host) = run("encrypt data --key primary-key", on: server)
+    #expect(code == .failed)
+    #expect(server.bucket("data")?.objects.count == 1)
+    #expect(host.errors.contains(" still there: data/keyturn-proof-"))
+    // The write was not answered, and then the server was gone.
+    server.state.update {
+      $0.buckets["data"]?.objects = [:]
+      $0.answers = [("PUT /data/keyturn-proof-", nil), ("DELETE /data/", nil)]
+    }
+    #expect(
+      run("encrypt data --key primary-key", on: server).host.errors.contains(
+        "may still be there: data/"))
+    // The server has refused the write: there is nothing to remove.
+    server.state.update {
+      $0.answers = [("PUT /data/keyturn-proof-", FakeS3Server.error(403, "AccessDenied"))]
+    }
+    let before = server.changes.count
+    #expect(run("encrypt data --key primary-key", on: server).code == .notPermitted)
+    #expect(server.changes.dropFirst(before).count == 1)
+  }
+
   @Test("a clock that is wrong is told with the difference")
   func clock() {
     let now = Clock.realtimeMicroseconds() / 1_000_000
