@@ -52,7 +52,8 @@ import Testing
     "what is not such a document is refused",
     arguments: [
       "", "text", "<a>", "<a></b>", "<a/><b/>", "<a/>x", "<a b></a>", "<a b=c></a>",
-      "<a b='1' b='2'/>", "<a b='1'c='2'/>", "<1/>", "<a>&b;</a>", "<a>&#0;</a>", "<a>&#xD800;</a>",
+      "<a b='1' b='2'/>", "<a b='1'c='2'/>", "<1/>", "<a:1/>", "<:a/>", "<a:/>", "<a:b:c/>",
+      "<a>&b;</a>", "<a>&#0;</a>", "<a>&#xD800;</a>",
       "<a>&#+65;</a>", "<a>&amp</a>", "<a>\u{1}</a>", "<a>]]></a>", "<a><![CDATA[x</a>",
       "<a><!-- - -- --></a>", "<a><!--", "<a b='<'/>", "<a", "<a/", "</a>", "<a><?php ?></a>",
       "<!DOCTYPE a><a/>", "<a><!DOCTYPE b></a>", "<?xml version='1.0' encoding='UTF-16'?><a/>",

@@ -208,12 +208,14 @@ struct XMLReader {
     byte == 0x20 || byte == 0x09 || byte == 0x0A || byte == 0x0D
   }
 
-  /// A name of ASCII, which those of S3 are (2.3).
+  /// A name of ASCII, which those of S3 are, with a prefix at the most (Namespaces in XML 1.0, 4).
   private mutating func name() throws(XMLViolation) -> String {
     let start = position
     while let byte = next, byte.isLetterOrDigit || "_:-.".utf8.contains(byte) { position += 1 }
-    guard position > start, position - start <= 128,
-      bytes[start].isLetter || bytes[start] == UInt8(ascii: "_")
+    let parts = bytes[start..<position].split(
+      separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
+    guard position - start <= 128, parts.count <= 2,
+      parts.allSatisfy({ $0.first.map { $0.isLetter || $0 == UInt8(ascii: "_") } ?? false })
     else { throw violation("no name where one must be") }
     return String(decoding: bytes[start..<position], as: UTF8.self)
   }
