@@ -77,6 +77,12 @@ private struct Expectation {
   /// Holds back what has come of a head until its end is there. True if it had such a field.
   mutating func take(_ bytes: inout [UInt8]) -> Bool {
     head += bytes
+    // What begins with no method, a TLS client's greeting for one, is the parser's to refuse at once.
+    guard head.first.map({ (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) }) ?? true else {
+      bytes = head
+      head = []
+      return false
+    }
     guard let end = head.firstRange(of: Array("\r\n\r\n".utf8)) else {
       // What is too long is the parser's to refuse.
       bytes = head.count > 32 << 10 ? head : []
