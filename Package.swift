@@ -139,8 +139,8 @@ let package = Package(
       "keyturn", "Programs/keyturn",
       [
         "Model", "Linux", "Threads", "Secrets", "EnvironmentFile", "ServerUnit", "Rollout", "HTTP",
-        "S3",
-        "Files", "Sockets", "TLS", "HTTPS", "Coordination", "AgentLinks", "S3Links", "Operator",
+        "S3", "API", "Files", "Sockets", "TLS", "HTTPS", "Coordination", "AgentLinks", "S3Links",
+        "Operator",
         "CBuild",
       ]),
 

@@ -7,8 +7,8 @@ internal import Threads
 /// The agent of one AIStor node: joins its rooms. What it answers is in the folder API.
 package final class Agent: Sendable {
   package let version: String
-  /// Shown in status; nil where there is no TLS.
-  let certificate: OwnCertificate?
+  /// Nil where there is no TLS.
+  let credentials: (any CredentialPort)?
   let site: Site
   package let doorkeeper: Doorkeeper
   let damage: RecordDamage
@@ -42,16 +42,16 @@ package final class Agent: Sendable {
   /// says so.
   ///
   /// - Parameters:
-  ///   - certificate: its end is told when it comes near.
+  ///   - credentials: the certificate's end is told when it comes near.
   ///   - times: how long it waits in doubt.
   ///   - collectorTimes: how long it waits for the coordinator after its own end.
   package init(
     node: String, inventory: Inventory, version: String, ports: Ports,
-    certificate: OwnCertificate? = nil,
+    credentials: (any CredentialPort)? = nil,
     times: RecoveryTimes = RecoveryTimes(), collectorTimes: CollectorTimes = CollectorTimes()
   ) {
     self.version = version
-    self.certificate = certificate
+    self.credentials = credentials
     site = Site(node: node, inventory: inventory, ports: ports)
     doorkeeper = Doorkeeper(of: node, inventory)
     let history = History(port: ports.records)

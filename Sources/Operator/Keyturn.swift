@@ -10,14 +10,17 @@ package struct Keyturn: Sendable {
   private let workshop: any CertificateWorkshop
   private let local: any LocalAgent
   private let stores: any S3Network
+  private let newcomer: any JoiningHost
   private let interruption: Interruption
   private let version: String
 
   /// The command line on its ports.
   package init(
     host: any CommandHost, network: any AgentNetwork, workshop: any CertificateWorkshop,
-    local: any LocalAgent, stores: any S3Network, interruption: Interruption, version: String
+    local: any LocalAgent, stores: any S3Network, newcomer: any JoiningHost,
+    interruption: Interruption, version: String
   ) {
+    self.newcomer = newcomer
     self.local = local
     self.stores = stores
     self.host = host
@@ -68,7 +71,8 @@ package struct Keyturn: Sendable {
       host, json: common.isJSON, quiet: common.isQuiet, noColor: common.hasNoColor)
     let context = CommandContext(
       console: console, host: host, network: network, workshop: workshop,
-      interruption: interruption, local: local, stores: stores)
+      interruption: interruption, local: local, stores: stores,
+      newcomer: newcomer)
     var result = CommandResult(.usage)
     do throws(Refusal) {
       if let problem = invocation.problem {

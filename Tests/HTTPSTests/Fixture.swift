@@ -53,7 +53,7 @@ final class Running {
   init(bounds: HTTPSServer.Bounds = HTTPSServer.Bounds(), intake: Intake) throws {
     fixture = try Fixture.shared.get()
     server = try HTTPSServer.start(
-      listener: .bind(HostPort(host: "127.0.0.1", port: 0)), context: fixture.server,
+      listener: .bind(HostPort(host: "127.0.0.1", port: 0)), identity: TLSIdentity(fixture.server),
       bounds: bounds, intake: intake, log: { [log] line in log.update { $0.append(line) } })
   }
   deinit { server.stop(until: .inMilliseconds(5_000)) }

@@ -53,8 +53,8 @@ import Threads
     let name = if case .other = kind { "minio-2" } else { "minio-1" }
     return try HTTPSServer.start(
       listener: .bind(HostPort(host: "127.0.0.1", port: 0)),
-      context: Self.context(authority, .node, name), intake: Intake { Self.answer($0, $1, kind) },
-      log: { _ in })
+      identity: TLSIdentity(Self.context(authority, .node, name)),
+      intake: Intake { Self.answer($0, $1, kind) }, log: { _ in })
   }
 
   private static func answer(

@@ -18,7 +18,7 @@ import Threads
     #expect(info.issuer == "CN=Keyturn CA,O=prod")
     #expect(info.dnsNames == ["n-1.example.net"])
     let days = (info.notAfter - Clock.realtimeMicroseconds() / 1_000_000) / 86_400
-    #expect((823...825).contains(days))
+    #expect(([.node, .witness].contains(role) ? 396...397 : 89...90).contains(days))
 
     let directory = try TemporaryDirectory()
     let text = try openssl(own.certificatePEM, ["x509", "-noout", "-text"], directory)
@@ -133,5 +133,126 @@ import Threads
     #expect(throws: CertificateFailure.self) {
       try CertificateAuthority(certificatePEM: caPEM, keyPEM: a.keyPEM)
     }
+  }
+
+  // MARK: renewal
+
+  private static let minio1 = Principal(cluster: "prod", role: .node, name: "minio-1")
+
+  @Test("a renewed certificate is for the request's key, with the addresses of the one before")
+  func renewed() throws {
+    let ca = try CertificateAuthority.create(cluster: "prod")
+    let own = try ca.issue(
+      role: .node, name: "minio-1", addresses: ["m-1.example.net", "10.0.0.1", "fd00::1"], days: 1)
+    let request = try CertificateRequest(for: Self.minio1)
+    let pem = try ca.renew(own.certificatePEM, of: Self.minio1, request: request.pem)
+    let (before, after) = try (
+      CertificateInfo(pem: own.certificatePEM), CertificateInfo(pem: pem)
+    )
+    #expect(after.principal == Self.minio1 && after.subject == before.subject)
+    #expect(after.dnsNames == before.dnsNames && after.ipAddresses == before.ipAddresses)
+    #expect(after.ipAddresses.count == 2)
+    #expect(after.publicKeyDigest != before.publicKeyDigest)
+    #expect((396...397).contains(after.daysLeft(at: Clock.realtimeMicroseconds() / 1_000_000)))
+    let context = try TLSContext.mutual(
+      certificatePEM: own.certificatePEM, keyPEM: own.keyPEM,
+      caPEM: ca.credentials.certificatePEM)
+    let renewed = try context.renewed(certificatePEM: pem, keyPEM: request.keyPEM)
+    #expect(renewed.own == after)
+    // OpenSSL's own program makes requests too, and reads ours.
+    let directory = try TemporaryDirectory()
+    let text = try openssl(request.pem, ["req", "-noout", "-verify", "-text"], directory)
+    #expect(text.contains("CN = minio-1") && text.contains("prime256v1"))
+    let foreign = try openssl(
+      "",
+      [
+        "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+        "-keyout", "/dev/null", "-subj", "/CN=somebody",
+      ], directory)
+    let named = try ca.renew(own.certificatePEM, of: Self.minio1, request: foreign)
+    #expect(try CertificateInfo(pem: named).principal == Self.minio1)
+  }
+
+  @Test(
+    "requests that are altered, of another kind of key, too large or none are refused",
+    arguments: [
+      ["-newkey", "rsa:2048"], ["-newkey", "ed25519"],
+      ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-384"],
+      ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp256k1"],
+    ])
+  func otherKeys(_ key: [String]) throws {
+    let ca = try CertificateAuthority.create(cluster: "prod")
+    let own = try ca.issue(role: .node, name: "minio-1")
+    let directory = try TemporaryDirectory()
+    let other = try openssl(
+      "", ["req", "-new"] + key + ["-nodes", "-keyout", "/dev/null", "-subj", "/CN=minio-1"],
+      directory)
+    var altered = try CertificateRequest(for: Self.minio1).pem
+    // Within the signature, near the end.
+    let place = altered.index(altered.endIndex, offsetBy: -60)
+    altered.replaceSubrange(place...place, with: altered[place] == "A" ? "B" : "A")
+    for request in [other, altered, "", "x", other + String(repeating: "x", count: 9_000)] {
+      #expect(throws: CertificateFailure.self) {
+        try ca.renew(own.certificatePEM, of: Self.minio1, request: request)
+      }
+    }
+  }
+
+  @Test("nothing is renewed for another name, another role, or a certificate of another CA")
+  func notTheirs() throws {
+    let (ca, other) = try (
+      CertificateAuthority.create(cluster: "prod"), CertificateAuthority.create(cluster: "prod")
+    )
+    let request = try CertificateRequest(for: Self.minio1).pem
+    let foreign = try other.issue(role: .node, name: "minio-1").certificatePEM
+    #expect(throws: CertificateFailure.self) {
+      try ca.renew(foreign, of: Self.minio1, request: request)
+    }
+    for (role, name) in [(Role.operator, "minio-1"), (.node, "minio-2")] {
+      let own = try ca.issue(role: role, name: name).certificatePEM
+      #expect(throws: CertificateFailure.self) {
+        try ca.renew(own, of: Self.minio1, request: request)
+      }
+    }
+  }
+
+  @Test(
+    "a certificate that the others would refuse does not take the place of the one in use: of another CA, name, role or key, expired, still to come"
+  )
+  func notInstalled() throws {
+    let (ca, other) = try (
+      CertificateAuthority.create(cluster: "prod"), CertificateAuthority.create(cluster: "prod")
+    )
+    let own = try ca.issue(role: .node, name: "minio-1")
+    let context = try TLSContext.mutual(
+      certificatePEM: own.certificatePEM, keyPEM: own.keyPEM,
+      caPEM: ca.credentials.certificatePEM)
+    func problem(_ pair: Credentials, key: Secret? = nil) -> String? {
+      do throws(CertificateFailure) {
+        _ = try context.renewed(
+          certificatePEM: pair.certificatePEM, keyPEM: key ?? pair.keyPEM)
+        return nil
+      } catch { return error.description }
+    }
+    #expect(try problem(ca.issue(role: .node, name: "minio-1")) == nil)
+    #expect(try problem(other.issue(role: .node, name: "minio-1")) != nil)
+    #expect(try problem(ca.issue(role: .node, name: "minio-2"))?.contains("minio-2") == true)
+    #expect(try problem(ca.issue(role: .operator, name: "minio-1")) != nil)
+    #expect(try problem(ca.issue(role: .node, name: "minio-1"), key: own.keyPEM) != nil)
+    #expect(
+      try problem(ca.issue(role: .node, name: "minio-1", validSeconds: -20...(-10)))?
+        .contains("expired") == true)
+    #expect(try problem(ca.issue(role: .node, name: "minio-1", validSeconds: 10...20)) != nil)
+  }
+
+  @Test("a key that stands in the same text as the certificate is not shown with it")
+  func shownWithoutKey() throws {
+    let ca = try CertificateAuthority.create(cluster: "prod")
+    let own = try ca.issue(role: .node, name: "minio-1")
+    let both = own.certificatePEM + own.keyPEM.reveal()
+    let context = try TLSContext.mutual(
+      certificatePEM: both, keyPEM: Secret(both), caPEM: ca.credentials.certificatePEM)
+    #expect(context.certificatePEM == own.certificatePEM)
+    #expect(!context.certificatePEM.contains("PRIVATE"))
   }
 }

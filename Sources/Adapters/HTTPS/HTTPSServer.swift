@@ -96,7 +96,7 @@ package final class HTTPSServer: Sendable {
   /// Starts serving with Keyturn's own TLS. `log` gets a line for what it refuses before it knows
   /// whom, one a second at most; a refused certificate without a Keyturn name is among that.
   package static func start(
-    listener: Listener, context: TLSContext, bounds: Bounds = Bounds(), intake: Intake,
+    listener: Listener, identity: TLSIdentity, bounds: Bounds = Bounds(), intake: Intake,
     log: @escaping @Sendable (String) -> Void
   ) throws(Errno) -> HTTPSServer {
     var known = intake
@@ -106,7 +106,7 @@ package final class HTTPSServer: Sendable {
     }
     let server = HTTPSServer(
       listener: listener, bounds: bounds, log: log,
-      security: .tls { socket throws(TLSFailure) in try context.begin(over: socket) },
+      security: .tls { socket throws(TLSFailure) in try identity.context.begin(over: socket) },
       intake: known)
     try server.run()
     return server

@@ -17,7 +17,8 @@ package struct Credentials: Sendable, Hashable {
 /// extension.
 package struct CertificateAuthority: Sendable {
   package let credentials: Credentials
-  private let passphrase: Secret?
+  /// Its key without a passphrase: a passphrase is slow by design, and an authority may have much to sign.
+  private let plainKeyPEM: Secret
   /// The cluster, from the O of its subject.
   package let cluster: String
 
@@ -30,7 +31,7 @@ package struct CertificateAuthority: Sendable {
     if let problem = Name.problem(in: cluster) {
       throw CertificateFailure("cluster \"\(cluster)\": \(problem)")
     }
-    let key = try PrivateKey.generateP256()
+    let key = try KeyHandle.generateP256()
     let draft = try CertificateDraft(
       key: key, validSeconds: try CertificateDraft.validSeconds(days: days))
     try draft.setSubject(commonName: "Keyturn CA", organization: cluster)
@@ -40,24 +41,24 @@ package struct CertificateAuthority: Sendable {
     try draft.add(NID_authority_key_identifier, "keyid:always")
     let keyPEM = if let passphrase { try key.pem(passphrase: passphrase) } else { try key.pem() }
     let credentials = Credentials(certificatePEM: try draft.sign(by: key).pem(), keyPEM: keyPEM)
-    return CertificateAuthority(credentials, passphrase, cluster: cluster)
+    return CertificateAuthority(credentials, try key.pem(), cluster: cluster)
   }
 
-  private init(_ credentials: Credentials, _ passphrase: Secret?, cluster: String) {
-    self.passphrase = passphrase
+  private init(_ credentials: Credentials, _ plainKeyPEM: Secret, cluster: String) {
+    self.plainKeyPEM = plainKeyPEM
     self.credentials = credentials
     self.cluster = cluster
   }
 
   /// Whether the key of an authority, PEM, needs a passphrase.
-  package static func needsPassphrase(keyPEM: Secret) -> Bool { PrivateKey.isEncrypted(keyPEM) }
+  package static func needsPassphrase(keyPEM: Secret) -> Bool { KeyHandle.isEncrypted(keyPEM) }
 
   /// Reads an authority that ``create(cluster:days:passphrase:)`` made.
   package init(
     certificatePEM: String, keyPEM: Secret, passphrase: Secret? = nil
   ) throws(CertificateFailure) {
     let certificate = try Certificate.all(inPEM: certificatePEM, "the CA's certificate")[0]
-    let key = try PrivateKey(pem: keyPEM, passphrase: passphrase, "the CA's key")
+    let key = try KeyHandle(pem: keyPEM, passphrase: passphrase, "the CA's key")
     ERR_clear_error()
     guard X509_check_private_key(certificate.pointer, key.pointer) == 1 else {
       throw CertificateFailure(
@@ -71,18 +72,29 @@ package struct CertificateAuthority: Sendable {
       throw CertificateFailure("the CA's certificate names no cluster (the O of its subject)")
     }
     self.init(
-      Credentials(certificatePEM: certificatePEM, keyPEM: keyPEM), passphrase, cluster: cluster)
+      Credentials(certificatePEM: certificatePEM, keyPEM: keyPEM), try key.pem(), cluster: cluster)
+  }
+
+  /// How long a certificate is valid where nothing else is asked for, days. A host's outlives a person's, as its key
+  /// never leaves it and renewing it needs nobody's hands on the host.
+  package static func days(for role: Role) -> Int {
+    switch role {
+    case .node, .witness: 397
+    case .operator, .observer: 90
+    }
   }
 
   /// Makes a key and a certificate for it: for a node or witness to accept and to connect, for an
   /// operator or observer to connect only. `addresses` are its DNS names and IP addresses, without
   /// ports; they are for curl and the like: Keyturn goes by the URI name alone.
+  ///
+  /// - Parameter days: nil for ``days(for:)``.
   package func issue(
-    role: Role, name: String, addresses: [String] = [], days: Int = 825
+    role: Role, name: String, addresses: [String] = [], days: Int? = nil
   ) throws(CertificateFailure) -> Credentials {
     try issue(
       role: role, name: name, addresses: addresses,
-      validSeconds: try CertificateDraft.validSeconds(days: days))
+      validSeconds: try CertificateDraft.validSeconds(days: days ?? Self.days(for: role)))
   }
 
   /// The same for a range of seconds from now; apart from ``issue(role:name:addresses:days:)`` only
@@ -90,16 +102,52 @@ package struct CertificateAuthority: Sendable {
   func issue(
     role: Role, name: String, addresses: [String] = [], validSeconds: ClosedRange<Int>
   ) throws(CertificateFailure) -> Credentials {
+    let key = try KeyHandle.generateP256()
+    let certificate = try certify(
+      key, role: role, name: name, addresses: addresses, validSeconds: validSeconds)
+    return Credentials(certificatePEM: certificate, keyPEM: try key.pem())
+  }
+
+  /// A certificate, PEM, for the key of a request (PKCS#10, PEM), in place of one that this authority has issued to
+  /// `principal`. Of the request only the key counts, of the certificate in use its addresses.
+  ///
+  /// - Parameter days: nil for ``days(for:)``.
+  package func renew(
+    _ certificatePEM: String, of principal: Principal, request: String, days: Int? = nil
+  ) throws(CertificateFailure) -> String {
+    let current = try Certificate.all(inPEM: certificatePEM, "the certificate in use")[0]
+    let own = try Certificate.all(inPEM: credentials.certificatePEM, "the CA's certificate")[0]
+    ERR_clear_error()
+    guard X509_verify(current.pointer, X509_get0_pubkey(own.pointer)) == 1 else {
+      throw CertificateFailure(
+        "the certificate in use was not issued by this CA (\(OpenSSLError.drainText())); "
+          + "give the CA's directory of this cluster")
+    }
+    let info = CertificateInfo(current)
+    guard info.principal == principal else {
+      throw CertificateFailure(
+        "the certificate in use is that of \(info.principal?.uri ?? info.subject), "
+          + "not of \(principal.uri)")
+    }
+    return try certify(
+      CertificateRequest.key(of: request), role: principal.role, name: principal.name,
+      addresses: info.dnsNames + info.ipAddresses.map(\.text),
+      validSeconds: try CertificateDraft.validSeconds(days: days ?? Self.days(for: principal.role)))
+  }
+
+  private func certify(
+    _ key: KeyHandle, role: Role, name: String, addresses: [String],
+    validSeconds: ClosedRange<Int>
+  ) throws(CertificateFailure) -> String {
     if let problem = Name.problem(in: name) {
       throw CertificateFailure("name \"\(name)\": \(problem)")
     }
     let principal = Principal(cluster: cluster, role: role, name: name)
     var names = ["URI:\(principal.uri)"]
     for address in addresses { names.append(try Self.alternativeName(address)) }
-    let caKey = try PrivateKey(pem: credentials.keyPEM, passphrase: passphrase, "the CA's key")
+    let caKey = try KeyHandle(pem: plainKeyPEM, "the CA's key")
     let ca = try Certificate.all(inPEM: credentials.certificatePEM, "the CA's certificate")[0]
 
-    let key = try PrivateKey.generateP256()
     let draft = try CertificateDraft(key: key, validSeconds: validSeconds, issuer: ca)
     try draft.setSubject(commonName: name, organization: cluster, unit: role.rawValue)
     try draft.add(NID_basic_constraints, "critical,CA:FALSE")
@@ -111,7 +159,7 @@ package struct CertificateAuthority: Sendable {
     try draft.add(NID_subject_alt_name, names.joined(separator: ","))
     try draft.add(NID_subject_key_identifier, "hash")
     try draft.add(NID_authority_key_identifier, "keyid:always")
-    return Credentials(certificatePEM: try draft.sign(by: caKey).pem(), keyPEM: try key.pem())
+    return try draft.sign(by: caKey).pem()
   }
 
   private static func alternativeName(_ address: String) throws(CertificateFailure) -> String {

@@ -9,7 +9,7 @@ final class CertificateDraft {
   /// A certificate for `key`, with a random serial number of 127 bits, valid for a range of seconds
   /// from now, but no longer than its issuer.
   init(
-    key: PrivateKey, validSeconds: ClosedRange<Int>, issuer: Certificate? = nil
+    key: KeyHandle, validSeconds: ClosedRange<Int>, issuer: Certificate? = nil
   ) throws(CertificateFailure) {
     ERR_clear_error()
     guard let pointer = X509_new() else { throw Self.failure("start") }
@@ -77,7 +77,7 @@ final class CertificateDraft {
     }
   }
 
-  func sign(by key: PrivateKey) throws(CertificateFailure) -> Certificate {
+  func sign(by key: KeyHandle) throws(CertificateFailure) -> Certificate {
     // Ed25519 hashes by itself and takes no digest.
     let isEd25519 = EVP_PKEY_get_base_id(key.pointer) == EVP_PKEY_ED25519
     guard X509_sign(certificate.pointer, key.pointer, isEd25519 ? nil : EVP_sha256()) > 0 else {
@@ -91,13 +91,13 @@ final class CertificateDraft {
   }
 }
 
-extension PrivateKey {
-  static func generateP256() throws(CertificateFailure) -> PrivateKey {
+extension KeyHandle {
+  static func generateP256() throws(CertificateFailure) -> KeyHandle {
     ERR_clear_error()
     guard let pointer = kt_generate_p256() else {
       throw CertificateFailure("make a key: \(OpenSSLError.drainText())")
     }
-    return PrivateKey(owning: pointer)
+    return KeyHandle(owning: pointer)
   }
 }
 

@@ -17,6 +17,8 @@ package struct CertificateInfo: Sendable, Hashable {
   package var principal: Principal?
   /// The DNS names among the subject alternative names.
   package var dnsNames: [String]
+  /// The IP addresses among them.
+  package var ipAddresses: [IPAddress]
   /// Its public key, for people: `EC P-256`, `RSA 2048`, `ED25519`.
   package var publicKeyText: String
   /// SHA-256 of the DER of its SubjectPublicKeyInfo, 32 bytes: what a Key Manager knows a client
@@ -49,9 +51,10 @@ package struct CertificateInfo: Sendable, Hashable {
     issuer = Self.text(X509_get_issuer_name(x509))
     notBefore = Self.seconds(X509_get0_notBefore(x509))
     notAfter = Self.seconds(X509_get0_notAfter(x509))
-    let uris = Self.names(x509, GEN_URI).filter { $0.hasPrefix("keyturn://") }
+    let uris = Self.texts(x509, GEN_URI).filter { $0.hasPrefix("keyturn://") }
     principal = uris.count == 1 ? Principal(uri: uris[0]) : nil
-    dnsNames = Self.names(x509, GEN_DNS)
+    dnsNames = Self.texts(x509, GEN_DNS)
+    ipAddresses = Self.names(x509, GEN_IPADD).compactMap(IPAddress.init(bytes:))
     publicKeyText = Self.keyText(x509)
     publicKeyDigest = Self.digest(x509)
   }
@@ -104,15 +107,20 @@ package struct CertificateInfo: Sendable, Hashable {
     return Int64(timegm(&parts))
   }
 
-  private static func names(_ x509: OpaquePointer, _ type: Int32) -> [String] {
+  private static func texts(_ x509: OpaquePointer, _ type: Int32) -> [String] {
+    names(x509, type).compactMap { String(validating: $0, as: UTF8.self) }
+  }
+
+  /// The bytes of each subject alternative name of a kind.
+  private static func names(_ x509: OpaquePointer, _ type: Int32) -> [[UInt8]] {
     guard let raw = X509_get_ext_d2i(x509, NID_subject_alt_name, nil, nil) else { return [] }
     let names = OpaquePointer(raw)
     defer { GENERAL_NAMES_free(names) }
     return (0..<kt_general_name_count(names)).compactMap { index in
-      guard let text = kt_general_name_text(names, index, type) else { return nil }
-      let bytes = UnsafeBufferPointer(
-        start: ASN1_STRING_get0_data(text), count: Int(ASN1_STRING_length(text)))
-      return String(validating: bytes, as: UTF8.self)
+      guard let name = kt_general_name(names, index, type) else { return nil }
+      return Array(
+        UnsafeBufferPointer(
+          start: ASN1_STRING_get0_data(name), count: Int(ASN1_STRING_length(name))))
     }
   }
 

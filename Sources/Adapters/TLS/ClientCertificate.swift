@@ -18,7 +18,7 @@ package enum ClientCertificate {
   package static func selfSigned(
     _ key: RawKey, commonName: String, days: Int = 90
   ) throws(CertificateFailure) -> Credentials {
-    let key = try PrivateKey(key)
+    let key = try KeyHandle(key)
     let draft = try CertificateDraft(
       key: key, validSeconds: try CertificateDraft.validSeconds(days: days))
     try draft.setSubject(commonName: commonName)
@@ -29,7 +29,7 @@ package enum ClientCertificate {
   }
 }
 
-extension PrivateKey {
+extension KeyHandle {
   fileprivate convenience init(_ key: ClientCertificate.RawKey) throws(CertificateFailure) {
     ERR_clear_error()
     let pointer: OpaquePointer?

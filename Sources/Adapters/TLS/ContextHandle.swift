@@ -22,7 +22,7 @@ package final class ContextHandle: Sendable {
   /// Shows this certificate, and the rest of its chain if the text holds one.
   package func use(certificatePEM: String, keyPEM: Secret) throws(CertificateFailure) {
     let chain = try Certificate.all(inPEM: certificatePEM, "the own certificate")
-    let key = try PrivateKey(pem: keyPEM, "the own key")
+    let key = try KeyHandle(pem: keyPEM, "the own key")
     ERR_clear_error()
     guard SSL_CTX_use_certificate(pointer, chain[0].pointer) == 1 else {
       throw CertificateFailure("use the own certificate: \(OpenSSLError.drainText())")
@@ -44,6 +44,26 @@ package final class ContextHandle: Sendable {
     for certificate in try Certificate.all(inPEM: pem, what) {
       guard X509_STORE_add_cert(SSL_CTX_get_cert_store(pointer), certificate.pointer) == 1 else {
         throw CertificateFailure("trust \(what): \(OpenSSLError.drainText())")
+      }
+    }
+  }
+
+  /// Throws if the first certificate of a PEM text is not one that whoever trusts the same roots takes for these
+  /// purposes now.
+  func verify(_ pem: String, purposes: [Int32]) throws(CertificateFailure) {
+    let certificate = try Certificate.all(inPEM: pem, "the certificate")[0]
+    for purpose in purposes {
+      ERR_clear_error()
+      let check = X509_STORE_CTX_new()
+      defer { X509_STORE_CTX_free(check) }
+      guard
+        X509_STORE_CTX_init(check, SSL_CTX_get_cert_store(pointer), certificate.pointer, nil) == 1,
+        X509_STORE_CTX_set_purpose(check, purpose) == 1
+      else { throw CertificateFailure("verify a certificate: \(OpenSSLError.drainText())") }
+      guard X509_verify_cert(check) == 1 else {
+        let reason = X509_verify_cert_error_string(Int(X509_STORE_CTX_get_error(check)))
+        throw CertificateFailure(
+          "the certificate is not valid here: \(reason.map { String(cString: $0) } ?? "unknown")")
       }
     }
   }

@@ -56,8 +56,8 @@ private func givePassphrase(
   return Int32(given.count)
 }
 
-/// A key pair; the owner of an EVP_PKEY.
-final class PrivateKey {
+/// A key pair, or the public key of a request alone; the owner of an EVP_PKEY.
+final class KeyHandle {
   let pointer: OpaquePointer
 
   /// Takes over one reference.

@@ -11,21 +11,28 @@ package import Sockets
 /// may connect.
 package final class TLSContext: Sendable {
   package let own: CertificateInfo
+  /// The own certificate as it is shown, PEM.
+  package let certificatePEM: String
+  private let caPEM: String
   /// Who we are, by the own certificate.
   package let principal: Principal
   /// The first end of the cluster's CA, or of several during a change.
   private let authorityUntil: Int64?
   package var ownCertificate: OwnCertificate {
     OwnCertificate(
-      principal: principal, validUntil: own.notAfter, authorityUntil: authorityUntil)
+      principal: principal, validFrom: own.notBefore, validUntil: own.notAfter,
+      authorityUntil: authorityUntil)
   }
   /// Other modules use it in tests alone (Testing/StandInTransport).
   package let handle: ContextHandle
 
   private init(
-    _ handle: ContextHandle, own: CertificateInfo, principal: Principal, authorityUntil: Int64?
+    _ handle: ContextHandle, _ certificatePEM: String, own: CertificateInfo, principal: Principal,
+    caPEM: String, authorityUntil: Int64?
   ) {
     self.handle = handle
+    self.certificatePEM = certificatePEM
+    self.caPEM = caPEM
     self.own = own
     self.principal = principal
     self.authorityUntil = authorityUntil
@@ -40,16 +47,35 @@ package final class TLSContext: Sendable {
     try handle.use(certificatePEM: certificatePEM, keyPEM: keyPEM)
     try handle.trust(caPEM, "the cluster's CA")
     handle.verifyPeer(SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT)
-    let own = try CertificateInfo(pem: certificatePEM)
+    let chain = try Certificate.all(inPEM: certificatePEM, "the own certificate")
+    let own = CertificateInfo(chain[0])
     guard let principal = own.principal else {
       throw CertificateFailure(
         "the own certificate (\(own.subject)) names no keyturn://CLUSTER/ROLE/NAME; "
           + "issue one with `keyturn pki issue`")
     }
     let authorities = try Certificate.all(inPEM: caPEM, "the cluster's CA")
+    // The text may hold the key as well, and what is shown must not.
+    let shown = try chain.map { (certificate) throws(CertificateFailure) in try certificate.pem() }
     return TLSContext(
-      handle, own: own, principal: principal,
+      handle, shown.joined(), own: own, principal: principal, caPEM: caPEM,
       authorityUntil: authorities.map { CertificateInfo($0).notAfter }.min())
+  }
+
+  /// A context with another certificate of the same holder, and the same CA. A certificate that the other agents would
+  /// refuse is refused here already.
+  package func renewed(
+    certificatePEM: String, keyPEM: Secret
+  ) throws(CertificateFailure) -> TLSContext {
+    let renewed = try TLSContext.mutual(
+      certificatePEM: certificatePEM, keyPEM: keyPEM, caPEM: caPEM)
+    guard renewed.principal == principal else {
+      throw CertificateFailure(
+        "the certificate is that of \(renewed.principal.uri), this is \(principal.uri)")
+    }
+    try renewed.handle.verify(
+      certificatePEM, purposes: [X509_PURPOSE_SSL_SERVER, X509_PURPOSE_SSL_CLIENT])
+    return renewed
   }
 
   /// Blocks until the server at the other end of `socket` has proved to be `expected`, or the

@@ -81,10 +81,14 @@ extension Agent {
     case .proposals: return proposals.view()
     case .tellProposal: return proposals.heard(try decode(request), of: principal.name)
     case .retryProposal: return try proposals.retry(decode(request))
+    case .requestCertificate: return try renewal.request()
+    case .installCertificate: return try renewal.install(decode(request), by: principal)
     case .metrics, .connectBack, .propose, .withdrawProposal, .ownProposal:
       preconditionFailure("\(route) is not answered as JSON here")
     }
   }
+
+  private var renewal: Renewal { Renewal(name: node, credentials: credentials, log: ports.log) }
 
   func decode<Value: Decodable>(_ request: HTTPRequest) throws(Refusal) -> Value {
     do throws(JSONFailure) { return try JSON.decode(Value.self, from: request.body) } catch {

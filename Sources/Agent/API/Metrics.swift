@@ -68,7 +68,7 @@ extension Agent {
     }
     if let report = drift.lastReport { text.family(report) }
     text.family(
-      certificate, others: links.last?.certificates ?? [])
+      credentials?.certificate, others: links.last?.certificates ?? [])
     lastRollout(participant.record.last, &text)
     family(
       "keyturn_refusals_total", "counter",

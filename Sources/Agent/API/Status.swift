@@ -102,7 +102,7 @@ extension Agent {
 
   private func certificateFindings() -> [Finding] {
     let now = Clock.realtimeMicroseconds() / 1_000_000
-    return [certificate?.finding(at: now)].compactMap(\.self)
+    return [credentials?.certificate.finding(at: now)].compactMap(\.self)
   }
 }
 

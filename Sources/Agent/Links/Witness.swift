@@ -8,7 +8,7 @@ package import Model
 internal import Threads
 
 // The agent of a Key Manager host. It tells a node whether it reaches it from there, and does
-// nothing else: it has no records, knows no secret, and connects only to the agent and the server of
+// nothing else: it has no records but its own certificate, knows no secret, and connects only to the agent and the server of
 // the node that asks, at the addresses of its own inventory. What a caller sends is one nonce.
 
 /// What a witness needs of its host.
@@ -29,21 +29,21 @@ package final class Witness: Sendable {
   package let name: String
   private let inventory: Inventory
   private let version: String
-  private let certificate: OwnCertificate?
+  private let renewal: Renewal
   private let reach: any ReachPort
   private let log: @Sendable (_ priority: LogPriority, _ message: String) -> Void
   private let state: Lock<State>
 
-  /// A witness with its inventory and its certificate.
+  /// A witness with its inventory and its certificate, nil where there is no TLS.
   package init(
-    name: String, inventory: Inventory, version: String, certificate: OwnCertificate? = nil,
+    name: String, inventory: Inventory, version: String, credentials: (any CredentialPort)? = nil,
     reach: any ReachPort,
     log: @escaping @Sendable (_ priority: LogPriority, _ message: String) -> Void
   ) {
     self.name = name
     self.inventory = inventory
     self.version = version
-    self.certificate = certificate
+    renewal = Renewal(name: name, credentials: credentials, log: log)
     self.reach = reach
     self.log = log
     state = Lock(State(admission: WitnessAdmission(inventory)))
@@ -63,7 +63,24 @@ package final class Witness: Sendable {
     if route == .connectBack { return connectBack(request, principal) }
     guard principal.cluster == inventory.cluster else { return refuse(.cluster, principal) }
     guard route.roles.contains(principal.role) else { return refuse(.role, principal) }
-    return route == .metrics ? metrics() : .json(200, status())
+    do throws(Refusal) {
+      switch route {
+      case .metrics: return metrics()
+      case .requestCertificate: return .json(200, try renewal.request())
+      case .installCertificate:
+        return .json(200, try renewal.install(Self.newCertificate(in: request), by: principal))
+      default: return .json(200, status())
+      }
+    } catch {
+      return .refusal(error.code == .validation ? 400 : 500, error)
+    }
+  }
+
+  private static func newCertificate(in request: HTTPRequest) throws(Refusal) -> NewCertificate {
+    do throws(JSONFailure) { return try JSON.decode(NewCertificate.self, from: request.body) } catch
+    {
+      throw Refusal(.validation, "the body of \(request.method) \(request.path): \(error)")
+    }
   }
 
   /// What a certificate's holder is owed here; the answer that it gets instead if there is nothing
@@ -176,7 +193,7 @@ package final class Witness: Sendable {
     text.family(
       "keyturn_witness_under_way", "gauge", "Nodes that are being connected back to.",
       [("", state.underWay)])
-    text.family(certificate)
+    text.family(renewal.credentials?.certificate)
     return text.response
   }
 }

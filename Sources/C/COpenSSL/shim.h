@@ -79,12 +79,17 @@ static inline int kt_error_library(unsigned long code) { return ERR_GET_LIB(code
 static inline int kt_general_name_count(const GENERAL_NAMES *names) {
   return sk_GENERAL_NAME_num(names);
 }
-/// The text of the name at `index` if it is a URI (`want` GEN_URI) or a DNS name (GEN_DNS), else NULL.
-static inline const ASN1_STRING *kt_general_name_text(const GENERAL_NAMES *names, int index,
-                                                      int want) {
+/// What the name at `index` says if it is of the kind `want`, else NULL: the text of a URI (GEN_URI) or of a DNS name
+/// (GEN_DNS), the bytes of an IP address (GEN_IPADD).
+static inline const ASN1_STRING *kt_general_name(const GENERAL_NAMES *names, int index, int want) {
   const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, index);
   if (!name || name->type != want) return NULL;
-  return want == GEN_URI ? name->d.uniformResourceIdentifier : name->d.dNSName;
+  switch (want) {
+    case GEN_URI: return name->d.uniformResourceIdentifier;
+    case GEN_DNS: return name->d.dNSName;
+    case GEN_IPADD: return name->d.iPAddress;
+    default: return NULL;
+  }
 }
 
 static inline void kt_print_name(BIO *bio, const X509_NAME *name) {

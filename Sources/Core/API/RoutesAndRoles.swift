@@ -9,6 +9,7 @@ package enum Route: CaseIterable, Sendable {
   case generations, diff, logs, seal, recoverSeal, keyProofs
   case vote, promise, accept, decide, breakOff, resolve, confirm, rollouts, follow, result
   case proposals, tellProposal, retryProposal
+  case requestCertificate, installCertificate
   case connectBack
   case propose, withdrawProposal, ownProposal
 
@@ -82,6 +83,11 @@ package enum Route: CaseIterable, Sendable {
     case .proposals: .get("/v1/proposals", [.observer, .operator, .node])
     case .tellProposal: .post("/v1/proposals", [.node])
     case .retryProposal: .post("/v1/proposals/retry", [.operator])
+    case .requestCertificate:
+      .post("/v1/certificate/request", [.operator], on: [.agent, .witness])
+    case .installCertificate:
+      .post(
+        "/v1/certificate", [.operator], upTo: 2 * Limits.certificateBytes, on: [.agent, .witness])
     case .connectBack:
       .post("/v1/witness", [.node], upTo: Limits.witnessBodyBytes, on: [.witness])
     case .propose: .post("/v1/proposal", [], upTo: Limits.httpBodyBytes, on: [.local])

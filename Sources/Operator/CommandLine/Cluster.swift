@@ -34,7 +34,7 @@ struct Cluster: Sendable {
     let (inventory, warnings, notes): (Inventory, [String], [String])
     let credentials: CredentialFiles
     do throws(Refusal) {
-      (inventory, warnings, notes) = try readInventory(options, host)
+      (inventory, warnings, notes) = try readInventory(options.inventory, host)
       credentials = try readCredentials(options, host)
     } catch { throw Refusal(.configuration, error.message) }
     let connections = try network.open(inventory, credentials)
@@ -50,10 +50,11 @@ struct Cluster: Sendable {
   /// In the working directory, which may be anywhere.
   private static let stray = "./inventory.json"
 
-  private static func readInventory(
-    _ options: ClusterOptions, _ host: any CommandHost
+  /// Reads the inventory from where `named`, the environment or the defaults say.
+  static func readInventory(
+    _ named: String?, _ host: any CommandHost
   ) throws(Refusal) -> (Inventory, warnings: [String], notes: [String]) {
-    let chosen = options.inventory ?? host.variable("KEYTURN_INVENTORY")
+    let chosen = named ?? host.variable("KEYTURN_INVENTORY")
     let places = chosen.map { [$0] } ?? [stray, "/etc/keyturn/inventory.json"]
     var left: [String] = []
     for path in places {

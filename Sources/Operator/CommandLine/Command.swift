@@ -47,6 +47,6 @@ enum CommandTable {
     BucketKeyListCommand.self, BucketKeyStatusCommand.self,
     SealShowCommand.self, SealRecoverCommand.self, ProofCommand.self,
     LintCommand.self, GuardCommand.self, PKIInitCommand.self,
-    PKIIssueCommand.self, PKIShowCommand.self,
+    PKIIssueCommand.self, PKIRenewCommand.self, PKIShowCommand.self, JoinCommand.self,
   ]
 }

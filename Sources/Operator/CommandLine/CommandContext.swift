@@ -13,6 +13,7 @@ struct CommandContext: Sendable {
   let interruption: Interruption
   let local: any LocalAgent
   let stores: any S3Network
+  let newcomer: any JoiningHost
 
   /// For an answer that a node has at hand.
   static let answerMilliseconds = 5_000
@@ -29,6 +30,14 @@ struct CommandContext: Sendable {
       console.message(finding.severity, finding.statement)
     }
     return cluster
+  }
+
+  /// Reads the inventory alone, without credentials.
+  func inventory(_ named: String?) throws(Refusal) -> Inventory {
+    let (inventory, warnings, notes) = try Cluster.readInventory(named, host)
+    for note in notes { console.message(.note, note) }
+    for warning in warnings { console.message(.warning, warning) }
+    return inventory
   }
 
   /// Asks all nodes at once; blocks until each has answered or is out of time.

@@ -23,6 +23,7 @@ enum NodeOutcome: String, Sendable, Hashable, Encodable {
   // Of a proposal.
   case none, waiting, rollingOut, inForce, notConfirmed
   // Of the seal.
+  case renewed
   case sealed, pending, lifted, unusable
   case notSealed = "not sealed"
 

@@ -16,10 +16,16 @@ package struct AgentConnections: Sendable {
   package var principal: Principal { certificate.principal }
   /// A link to each node, in the order of the inventory's nodes.
   package var links: [any AgentLink]
+  /// A link to each witness, by its Key Manager's name.
+  package var witnesses: [(name: String, link: any AgentLink)]
 
-  package init(certificate: OwnCertificate, links: [any AgentLink]) {
+  package init(
+    certificate: OwnCertificate, links: [any AgentLink],
+    witnesses: [(name: String, link: any AgentLink)] = []
+  ) {
     self.certificate = certificate
     self.links = links
+    self.witnesses = witnesses
   }
 }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+package import API
 package import Model
 package import Secrets
 
@@ -11,13 +12,31 @@ package protocol CertificateWorkshop: Sendable {
     cluster: String, directory: String, days: Int?, passphrase: Secret?
   ) throws(Refusal)
   func needsPassphrase(authority: String) throws(Refusal) -> Bool
-  /// Writes `ca.pem`, `cert.pem` and `key.pem` (0600) of a certificate by the authority in a directory.
-  /// The principal's cluster is the authority's.
-  func issue(
-    role: Role, name: String, addresses: [String], days: Int?, authority: String,
-    passphrase: Secret?, directory: String
-  ) throws(Refusal) -> Principal
+  /// The authority in a directory, ready to sign.
+  func authority(
+    in directory: String, passphrase: Secret?
+  ) throws(Refusal) -> any CertificateIssuer
   func describe(_ certificate: [UInt8]) throws(Refusal) -> CertificateFacts
+}
+
+/// An authority that can sign. `days` nil is the default of the role.
+package protocol CertificateIssuer: Sendable {
+  var cluster: String { get }
+  /// Its own certificate, PEM.
+  var certificate: String { get }
+  /// Writes `ca.pem`, `cert.pem` and `key.pem` (0600) into a directory. The principal's cluster is the authority's.
+  func issue(
+    role: Role, name: String, addresses: [String], days: Int?, directory: String
+  ) throws(Refusal) -> Principal
+  /// Writes one new file (0600) with all that a host needs to join, its key included.
+  func issueToJoin(
+    _ inventory: Inventory, role: Role, name: String, addresses: [String], days: Int, file: String
+  ) throws(Refusal)
+  /// A certificate, PEM, for the key of a request, in place of the one in use, whose addresses it keeps. Refused is a
+  /// certificate in use that this authority has not issued to the principal.
+  func renew(
+    _ request: CertificateRequestAnswer, of principal: Principal, days: Int?
+  ) throws(Refusal) -> String
 }
 
 /// What a certificate says of its holder.
@@ -26,11 +45,16 @@ package struct CertificateFacts: Sendable, Hashable {
   package var principal: Principal?
   package var subject: String
   /// Microseconds since 1970-01-01 UTC.
+  package var validFromMicroseconds: Int64
   package var validUntilMicroseconds: Int64
 
-  package init(principal: Principal?, subject: String, validUntilMicroseconds: Int64) {
+  package init(
+    principal: Principal?, subject: String, validFromMicroseconds: Int64,
+    validUntilMicroseconds: Int64
+  ) {
     self.principal = principal
     self.subject = subject
+    self.validFromMicroseconds = validFromMicroseconds
     self.validUntilMicroseconds = validUntilMicroseconds
   }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import API
 import Files
 import Model
 import Operator
@@ -31,25 +32,15 @@ struct FileWorkshop: CertificateWorkshop {
     } catch { throw Self.refusal("use the authority in \(authority)", error) }
   }
 
-  func issue(
-    role: Role, name: String, addresses: [String], days: Int?, authority: String,
-    passphrase: Secret?, directory: String
-  ) throws(Refusal) -> Principal {
+  func authority(
+    in directory: String, passphrase: Secret?
+  ) throws(Refusal) -> any CertificateIssuer {
     do {
-      let certificate = try Self.text("\(authority)/ca.pem")
-      let issuer = try CertificateAuthority(
-        certificatePEM: certificate, keyPEM: try Self.authorityKey(authority),
-        passphrase: passphrase)
-      let pair =
-        try days.map { days in
-          try issuer.issue(role: role, name: name, addresses: addresses, days: days)
-        } ?? issuer.issue(role: role, name: name, addresses: addresses)
-      try Self.makeDirectory(directory)
-      try NewFile.create("\(directory)/key.pem", pair.keyPEM.withBytes(Array.init), mode: 0o600)
-      try NewFile.create("\(directory)/cert.pem", Array(pair.certificatePEM.utf8), mode: 0o644)
-      try NewFile.create("\(directory)/ca.pem", Array(certificate.utf8), mode: 0o644)
-      return Principal(cluster: issuer.cluster, role: role, name: name)
-    } catch { throw Self.refusal("issue a certificate to \(name)", error) }
+      return FileIssuer(
+        authority: try CertificateAuthority(
+          certificatePEM: try Self.text("\(directory)/ca.pem"),
+          keyPEM: try Self.authorityKey(directory), passphrase: passphrase))
+    } catch { throw Self.refusal("use the authority in \(directory)", error) }
   }
 
   func describe(_ certificate: [UInt8]) throws(Refusal) -> CertificateFacts {
@@ -57,12 +48,13 @@ struct FileWorkshop: CertificateWorkshop {
       let info = try CertificateInfo(pem: String(decoding: certificate, as: UTF8.self))
       return CertificateFacts(
         principal: info.principal, subject: info.subject,
+        validFromMicroseconds: info.notBefore * 1_000_000,
         validUntilMicroseconds: info.notAfter * 1_000_000)
     } catch { throw Refusal(.failed, error.description) }
   }
 
   /// Makes the directory if it is not there. A user who can change it could read or replace the key.
-  private static func makeDirectory(_ path: String) throws {
+  fileprivate static func makeDirectory(_ path: String) throws {
     if let problem = try FileTrust.problem(of: path) {
       throw Refusal(
         .failed,
@@ -89,7 +81,50 @@ struct FileWorkshop: CertificateWorkshop {
       decoding: try FileReading.read(path, limitBytes: Limits.recordFileBytes).bytes, as: UTF8.self)
   }
 
-  private static func refusal(_ attempt: String, _ error: any Error) -> Refusal {
+  fileprivate static func refusal(_ attempt: String, _ error: any Error) -> Refusal {
     Refusal(.failed, "\(attempt): \(error)")
+  }
+}
+
+private struct FileIssuer: CertificateIssuer {
+  let authority: CertificateAuthority
+
+  var cluster: String { authority.cluster }
+  var certificate: String { authority.credentials.certificatePEM }
+
+  func issue(
+    role: Role, name: String, addresses: [String], days: Int?, directory: String
+  ) throws(Refusal) -> Principal {
+    do {
+      let pair = try authority.issue(role: role, name: name, addresses: addresses, days: days)
+      try FileWorkshop.makeDirectory(directory)
+      try NewFile.create("\(directory)/key.pem", pair.keyPEM.withBytes(Array.init), mode: 0o600)
+      try NewFile.create("\(directory)/cert.pem", Array(pair.certificatePEM.utf8), mode: 0o644)
+      try NewFile.create("\(directory)/ca.pem", Array(certificate.utf8), mode: 0o644)
+      return Principal(cluster: cluster, role: role, name: name)
+    } catch { throw FileWorkshop.refusal("issue a certificate to \(name)", error) }
+  }
+
+  func issueToJoin(
+    _ inventory: Inventory, role: Role, name: String, addresses: [String], days: Int, file: String
+  ) throws(Refusal) {
+    do {
+      let pair = try authority.issue(role: role, name: name, addresses: addresses, days: days)
+      let join = JoinFile(
+        inventory: inventory, authority: certificate, certificate: pair.certificatePEM,
+        key: pair.keyPEM)
+      try NewFile.create(file, join.bytes, mode: 0o600)
+    } catch { throw FileWorkshop.refusal("write \(file)", error) }
+  }
+
+  func renew(
+    _ request: CertificateRequestAnswer, of principal: Principal, days: Int?
+  ) throws(Refusal) -> String {
+    do throws(CertificateFailure) {
+      return try authority.renew(
+        request.certificate, of: principal, request: request.request, days: days)
+    } catch {
+      throw FileWorkshop.refusal("renew the certificate of \(principal.name)", error)
+    }
   }
 }

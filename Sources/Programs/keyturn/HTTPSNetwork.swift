@@ -28,6 +28,13 @@ struct HTTPSNetwork: AgentNetwork {
       let agent = Principal(cluster: inventory.cluster, role: .node, name: node.name)
       links.append(HTTPSLink(address, context, agent))
     }
-    return AgentConnections(certificate: context.ownCertificate, links: links)
+    let witnesses = inventory.keyManagers.compactMap { host in
+      host.witnessPlace.map { place -> (name: String, link: any AgentLink) in
+        let witness = Principal(cluster: inventory.cluster, role: .witness, name: host.name)
+        return (host.name, HTTPSLink(place, context, witness))
+      }
+    }
+    return AgentConnections(
+      certificate: context.ownCertificate, links: links, witnesses: witnesses)
   }
 }

@@ -17,7 +17,7 @@ enum Main {
     listen(interruption)
     let keyturn = Keyturn(
       host: ProcessHost(), network: HTTPSNetwork(), workshop: FileWorkshop(),
-      local: LocalSocket(), stores: S3Servers(), interruption: interruption,
+      local: LocalSocket(), stores: S3Servers(), newcomer: ThisHost(), interruption: interruption,
       version: Version.line(of: "keyturn", commit: String(cString: kt_commit())))
     // Not exit(3): threads may still be in a call to an agent, and its handlers would take OpenSSL
     // away from under them. Nothing is buffered.

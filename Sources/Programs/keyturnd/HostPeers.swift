@@ -12,7 +12,7 @@ import TLS
 /// agent's few.
 struct HostPeers: PeerPort {
   let inventory: Inventory
-  let context: TLSContext
+  let identity: TLSIdentity
 
   func call<Answer>(
     _ request: AgentRequest<Answer>, to node: String, deadline: Instant
@@ -21,7 +21,7 @@ struct HostPeers: PeerPort {
       let address = HostPort(entry.address, defaultPort: Inventory.defaultAgentPort)
     else { throw .unreachable("\(node) has no address in the inventory") }
     let link = HTTPSLink(
-      address, context, Principal(cluster: inventory.cluster, role: .node, name: node),
+      address, identity.context, Principal(cluster: inventory.cluster, role: .node, name: node),
       connectMilliseconds: Limits.peerConnectMilliseconds)
     return try link.call(request, lane: .control, deadline: deadline)
   }

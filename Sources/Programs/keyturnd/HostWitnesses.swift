@@ -15,7 +15,7 @@ import Threads
 /// A connection for each question, as for the other agents.
 struct HostWitnesses: WitnessPort {
   let inventory: Inventory
-  let context: TLSContext
+  let identity: TLSIdentity
 
   func ask(
     _ witness: String, _ request: WitnessRequest, deadline: Instant
@@ -24,7 +24,7 @@ struct HostWitnesses: WitnessPort {
       throw Refusal(.configuration, "\(witness) has no witness in the inventory")
     }
     let client = HTTPSClient(
-      place, context: context,
+      place, context: identity.context,
       expecting: Principal(cluster: inventory.cluster, role: .witness, name: witness))
     defer { client.close() }
     let question = AgentRequest<ReverseReport>(.connectBack, body: request)
@@ -55,9 +55,9 @@ struct HostWitnesses: WitnessPort {
 
 /// The nodes, from a witness's host.
 struct HostReach: ReachPort {
-  let context: TLSContext
+  let identity: TLSIdentity
 
   func reach(_ node: Inventory.Node, nonce: Digest, deadline: Instant) -> [ReverseAttempt] {
-    ReverseProbe.run(node, nonce: nonce, context: context, deadline: deadline)
+    ReverseProbe.run(node, nonce: nonce, context: identity.context, deadline: deadline)
   }
 }

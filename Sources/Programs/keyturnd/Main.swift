@@ -50,8 +50,9 @@ enum Daemon {
 
   private static func run(_ configuration: DaemonConfiguration) throws(Refusal) {
     let inventory = try configuration.inventory()
-    let context = try configuration.context()
-    let principal = context.principal
+    let credentials = HostCredentials(
+      issued: try configuration.context(), state: configuration.state, log: log)
+    let principal = credentials.certificate.principal
     guard principal.cluster == inventory.cluster else {
       throw notInInventory(principal, configuration, inventory)
     }
@@ -60,11 +61,11 @@ enum Daemon {
       guard let node = inventory.node(named: principal.name) else {
         throw notInInventory(principal, configuration, inventory)
       }
-      try runNode(node, configuration, inventory, context)
+      try runNode(node, configuration, inventory, credentials)
     case .witness:
       guard let host = inventory.keyManager(named: principal.name), let place = host.witnessPlace
       else { throw notInInventory(principal, configuration, inventory) }
-      try runWitness(host, place, configuration, inventory, context)
+      try runWitness(host, place, configuration, inventory, credentials)
     case .operator, .observer:
       throw Refusal(
         .configuration,
@@ -86,58 +87,60 @@ enum Daemon {
 
   private static func runNode(
     _ node: Inventory.Node, _ configuration: DaemonConfiguration, _ inventory: Inventory,
-    _ context: TLSContext
+    _ credentials: HostCredentials
   ) throws(Refusal) {
     let agent = Agent(
       node: node.name, inventory: inventory, version: Version.text,
-      ports: try ports(configuration, inventory, context), certificate: context.ownCertificate)
+      ports: try ports(configuration, inventory, credentials), credentials: credentials)
     let listener = try configuration.listener(port: node.agentPlace?.port)
     agent.start()
-    let server = try serve(listener, context, bounds: .agent, intake: .agent(agent, log))
+    let server = try serve(
+      listener, credentials.identity, bounds: .agent, intake: .agent(agent, log))
     // What was under way is finished before the server may start with the wrong file; the other
     // agents may need this one for that, so it serves already.
     agent.catchUp(until: .inMilliseconds(10_000))
     let local = serveLocally(agent, configuration)
     try agent.watch()
     serveUntilTheEnd(
-      server, local: local, "\(inventory.cluster)/\(node.name)", context,
+      server, local: local, "\(inventory.cluster)/\(node.name)", credentials,
       isResponsive: { agent.isResponsive }, isAtRest: { agent.isAtRest })
   }
 
   /// A Key Manager host: no bus, no records, no file of MinIO's.
   private static func runWitness(
     _ host: Inventory.KeyManagerHost, _ place: HostPort, _ configuration: DaemonConfiguration,
-    _ inventory: Inventory, _ context: TLSContext
+    _ inventory: Inventory, _ credentials: HostCredentials
   ) throws(Refusal) {
     let witness = Witness(
       name: host.name, inventory: inventory, version: Version.text,
-      certificate: context.ownCertificate, reach: HostReach(context: context), log: log)
+      credentials: credentials,
+      reach: HostReach(identity: credentials.identity), log: log)
     let server = try serve(
-      configuration.listener(port: place.port), context, bounds: .witness,
+      configuration.listener(port: place.port), credentials.identity, bounds: .witness,
       intake: .witness(witness, log))
     serveUntilTheEnd(
-      server, local: nil, "\(inventory.cluster)/\(host.name) as a witness", context,
+      server, local: nil, "\(inventory.cluster)/\(host.name) as a witness", credentials,
       isResponsive: { witness.isResponsive }, isAtRest: { witness.isAtRest })
   }
 
   private static func serve(
-    _ listener: Listener, _ context: TLSContext, bounds: HTTPSServer.Bounds, intake: Intake
+    _ listener: Listener, _ identity: TLSIdentity, bounds: HTTPSServer.Bounds, intake: Intake
   ) throws(Refusal) -> HTTPSServer {
     do throws(Errno) {
       return try HTTPSServer.start(
-        listener: listener, context: context, bounds: bounds, intake: intake,
+        listener: listener, identity: identity, bounds: bounds, intake: intake,
         log: { log(.warning, $0) })
     } catch { throw Refusal(.failed, "start the server: \(error)") }
   }
 
   private static func serveUntilTheEnd(
-    _ server: HTTPSServer, local: HTTPSServer?, _ name: String, _ context: TLSContext,
+    _ server: HTTPSServer, local: HTTPSServer?, _ name: String, _ credentials: HostCredentials,
     isResponsive: () -> Bool, isAtRest: () -> Bool
   ) {
     Notify.ready(status: "serving \(name) on \(server.address)")
     log(.information, "keyturnd \(Version.text) serves \(name)")
     let now = Clock.realtimeMicroseconds() / 1_000_000
-    if let finding = context.ownCertificate.finding(at: now) { log(.warning, finding.statement) }
+    if let finding = credentials.certificate.finding(at: now) { log(.warning, finding.statement) }
     ProgramMemory.releaseAtRest()
     waitForTheEnd(isResponsive, isAtRest)
     Notify.stopping()
@@ -170,7 +173,7 @@ enum Daemon {
   /// What the agent needs of its host. What is not there now may be in a moment, so systemd tries
   /// again; but a state directory that is wrong stays wrong.
   private static func ports(
-    _ configuration: DaemonConfiguration, _ inventory: Inventory, _ context: TLSContext
+    _ configuration: DaemonConfiguration, _ inventory: Inventory, _ credentials: HostCredentials
   ) throws(Refusal) -> Ports {
     let records: HostRecords
     do { records = try HostRecords(directory: configuration.state) } catch {
@@ -182,8 +185,8 @@ enum Daemon {
         unit: HostUnit(bus: try SystemBus(), name: inventory.unit),
         journal: HostJournal(unit: inventory.unit), process: try HostProcess(),
         probe: HostProbe(), records: records,
-        peers: HostPeers(inventory: inventory, context: context),
-        witnesses: HostWitnesses(inventory: inventory, context: context),
+        peers: HostPeers(inventory: inventory, identity: credentials.identity),
+        witnesses: HostWitnesses(inventory: inventory, identity: credentials.identity),
         watch: try HostFileWatch(),
         event: tell, log: log)
     } catch {

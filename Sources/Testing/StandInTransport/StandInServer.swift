@@ -9,7 +9,7 @@ internal import TLS
 /// use them.
 package enum StandInServer {
   /// Starts serving; plain HTTP if `context` is nil. See
-  /// ``HTTPSServer/start(listener:context:bounds:intake:log:)``.
+  /// ``HTTPSServer/start(listener:identity:bounds:intake:log:)``.
   package static func start(
     listener: Listener, context: StandInTLSContext?,
     bounds: HTTPSServer.Bounds = HTTPSServer.Bounds(), log: @escaping @Sendable (String) -> Void,

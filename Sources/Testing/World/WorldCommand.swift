@@ -42,6 +42,7 @@ final class WorldCommand: CommandHost, AgentNetwork, LocalAgent, @unchecked Send
   func run(_ arguments: [String]) -> Int32 {
     Keyturn(
       host: self, network: self, workshop: NoWorkshop(), local: self, stores: NoStores(),
+      newcomer: NoNewcomer(),
       interruption: interruption,
       version: "world"
     ).run(arguments)
@@ -105,7 +106,7 @@ final class WorldCommand: CommandHost, AgentNetwork, LocalAgent, @unchecked Send
   ) throws(Refusal) -> AgentConnections {
     let principal = Principal(cluster: World.cluster, role: .operator, name: name)
     return AgentConnections(
-      certificate: OwnCertificate(principal: principal, validUntil: .max / 2),
+      certificate: OwnCertificate(principal: principal, validFrom: 0, validUntil: .max / 2),
       links: inventory.memberNames.map { node in
         WorldLink(network: world.network, caller: name, principal: principal, node: node)
       })
@@ -131,15 +132,22 @@ private struct NoStores: S3Network {
   }
 }
 
+private struct NoNewcomer: JoiningHost {
+  func put(_ path: String, _ bytes: [UInt8], mode: UInt32) throws(Refusal) {}
+  func startAgent() throws(Refusal) {}
+  func obstacle(connecting place: HostPort, deadline: Instant) -> String? { nil }
+}
+
 private struct NoWorkshop: CertificateWorkshop {
   func makeAuthority(
     cluster: String, directory: String, days: Int?, passphrase: Secret?
   ) throws(Refusal) {}
   func needsPassphrase(authority: String) throws(Refusal) -> Bool { false }
-  func issue(
-    role: Role, name: String, addresses: [String], days: Int?, authority: String,
-    passphrase: Secret?, directory: String
-  ) throws(Refusal) -> Principal { throw Refusal(.failed, "no certificates are made here") }
+  func authority(
+    in directory: String, passphrase: Secret?
+  ) throws(Refusal) -> any CertificateIssuer {
+    throw Refusal(.failed, "no certificates are made here")
+  }
   func describe(_ certificate: [UInt8]) throws(Refusal) -> CertificateFacts {
     throw Refusal(.failed, "no certificates are read here")
   }

@@ -54,7 +54,8 @@ import Threads
 
   @Test("every metric is in the table of docs/development/api.md, with its type, and the reverse")
   func documented() throws {
-    let node = Node(certificate: OwnCertificate(principal: alice, validUntil: 1_900_000_000))
+    let node = Node(
+      certificate: OwnCertificate(principal: alice, validFrom: 0, validUntil: 1_900_000_000))
     try node.agent.drift.watch()
     node.agent.links.look()
     var told: [String: String] = [:]
@@ -126,7 +127,7 @@ import Threads
   @Test("the end of the CA is told beside the agent's, and the Key Managers' where they were seen")
   func certificates() throws {
     let own = OwnCertificate(
-      principal: alice, validUntil: 1_900_000_000, authorityUntil: 2_000_000_000)
+      principal: alice, validFrom: 0, validUntil: 1_900_000_000, authorityUntil: 2_000_000_000)
     let node = Node(certificate: own)
     #expect(
       try read(node)["keyturn_certificate_expiry_timestamp_seconds"]?.samples == [

@@ -227,7 +227,9 @@ struct AgentSecretTests {
     let until = Clock.realtimeMicroseconds() / 1_000_000 + 86_400
     func node(_ validUntil: Int64) -> Node {
       let principal = Principal(cluster: "prod", role: .node, name: "minio-1")
-      return Node(certificate: OwnCertificate(principal: principal, validUntil: validUntil))
+      return Node(
+        certificate: OwnCertificate(
+          principal: principal, validFrom: validUntil - 90 * 86_400, validUntil: validUntil))
     }
     func rules(_ node: Node) -> [[String]] {
       [node.agent.status().findings, node.agent.check().findings].map { $0.map(\.rule) }

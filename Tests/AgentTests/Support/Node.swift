@@ -26,6 +26,18 @@ let enabling = [
 ]
 let alice = Principal(cluster: "prod", role: .operator, name: "alice")
 
+/// A certificate that is shown, and cannot be renewed.
+struct FixedCredentials: CredentialPort {
+  let certificate: OwnCertificate
+
+  func request() throws(Refusal) -> CertificateRequestAnswer {
+    throw Refusal(.failed, "there is no key here")
+  }
+  func install(_ certificate: String) throws(Refusal) {
+    throw Refusal(.failed, "there is no key here")
+  }
+}
+
 /// One node's agent over a host in memory, and what an operator would do with it.
 struct Node {
   let host: FakeNodeHost
@@ -51,7 +63,8 @@ struct Node {
         environmentFile: environmentFile, timeouts: .init(settleSeconds: 0), rollback: rollback,
         outsideNodes: outsideNodes),
       version: "test", ports: host.ports(peers: peers, isForNewAgent: true),
-      certificate: certificate, times: times, collectorTimes: collectorTimes)
+      credentials: certificate.map(FixedCredentials.init), times: times,
+      collectorTimes: collectorTimes)
     agent.start()
     if settles { agent.catchUp(until: .inMilliseconds(5_000)) }
   }

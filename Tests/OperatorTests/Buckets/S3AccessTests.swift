@@ -52,7 +52,8 @@ import Threads
       files: files, variables: ["HOME": "/h"].merging(variables) { $1 })
     let keyturn = Keyturn(
       host: host, network: FakeNetwork(agents: []), workshop: FakeWorkshop(),
-      local: FakeLocalAgent(), stores: recorder, interruption: Interruption(), version: "test")
+      local: FakeLocalAgent(), stores: recorder, newcomer: FakeNewcomer(),
+      interruption: Interruption(), version: "test")
     let words = "bucket check data \(options)".split(separator: " ").map(String.init)
     return (keyturn.code(words), host, recorder)
   }

@@ -89,8 +89,11 @@ import Testing
       ("plann", "there is no command \"plann\"; did you mean plan?"),
       ("xyzzy", "there is no command \"xyzzy\"; keyturn --help lists the commands"),
       ("pl", "there is no command \"pl\"; keyturn --help lists the commands"),
-      ("pki", "pki needs a further word; there are: pki init, pki issue, pki show"),
-      ("pki isue", "pki has no command \"isue\"; there are: pki init, pki issue, pki show"),
+      ("pki", "pki needs a further word; there are: pki init, pki issue, pki renew, pki show"),
+      (
+        "pki isue",
+        "pki has no command \"isue\"; there are: pki init, pki issue, pki renew, pki show"
+      ),
       ("--json", "a command is missing; keyturn --help lists them"),
       (
         "--settings f plan",
@@ -152,7 +155,7 @@ import Testing
         Issue.record("\(line)")
         continue
       }
-      #expect(commands.map { $0.rule.name } == ["pki init", "pki issue", "pki show"])
+      #expect(commands.map { $0.rule.name } == ["pki init", "pki issue", "pki renew", "pki show"])
     }
     for line in ["--version", "-V", "version", "help version"] {
       guard case .version = try CommandParser.parse(words(line)) else {

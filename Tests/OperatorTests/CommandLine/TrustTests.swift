@@ -18,6 +18,7 @@ struct TrustTests {
     let keyturn = Keyturn(
       host: host, network: FakeNetwork(agents: Sample.names.map { FakeAgent($0) }),
       workshop: FakeWorkshop(), local: FakeLocalAgent(), stores: FakeStores(),
+      newcomer: FakeNewcomer(),
       interruption: Interruption(), version: "test")
     return (keyturn.code(arguments.split(separator: " ").map(String.init)), host)
   }

@@ -30,7 +30,7 @@ import Testing
       foreign: foreign, evidenceFailure: evidenceFailure)
     let keyturn = Keyturn(
       host: host, network: FakeNetwork(agents: []), workshop: FakeWorkshop(),
-      local: FakeLocalAgent(), stores: FakeStores(),
+      local: FakeLocalAgent(), stores: FakeStores(), newcomer: FakeNewcomer(),
       interruption: Interruption(), version: "test")
     return (keyturn.code(arguments), host)
   }

@@ -49,7 +49,8 @@ struct CheckTests {
   @Test("an agent's certificate that ends soon fails --strict, and is a warning for Nagios")
   func certificate() throws {
     let certificate = OwnCertificate(
-      principal: Principal(cluster: "prod", role: .node, name: "minio-3"), validUntil: 1)
+      principal: Principal(cluster: "prod", role: .node, name: "minio-3"), validFrom: -200_000,
+      validUntil: 1)
     let finding = try #require(certificate.finding(at: 0))
     let agents = Sample.names.map { name in
       var answer = Self.fine(name)

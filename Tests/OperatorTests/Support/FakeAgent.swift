@@ -195,6 +195,9 @@ final class FakeAgent: AgentLink {
   /// What it says of the key proofs; nil for none.
   let keyProofs = Lock<KeyProofsAnswer?>(nil)
 
+  /// The certificates that it was given.
+  let installed = Lock([String]())
+
   /// What is posted with a request.
   private func body<Body, Answer>(of request: AgentRequest<Answer>) -> Body {
     guard let body = request.body as? Body else {
@@ -303,6 +306,12 @@ final class FakeAgent: AgentLink {
         if case .goneAfterCommit = fault { throw gone }
       }
       return reply()
+    case .requestCertificate:
+      return CertificateRequestAnswer(request: "request of \(name)", certificate: "in use")
+    case .installCertificate:
+      let new: NewCertificate = body(of: request)
+      installed.update { $0.append(new.certificate) }
+      return CertificateAnswer(validUntil: 1_900_000_000)
     case .confirm:
       guard let confirmed else { throw .answered(Refusal(.file, "its file is another one")) }
       return confirmed

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import API
 import Coordination
 import HTTP
 import Model
@@ -120,10 +121,15 @@ struct FakeNetwork: AgentNetwork {
     AgentConnections(
       certificate: OwnCertificate(
         principal: Principal(cluster: cluster, role: role, name: name),
-        validUntil: validUntil),
-      links: inventory.nodes.map { node in
-        agents.first { $0.name == node.name } ?? FakeAgent(node.name, .unreachable)
+        validFrom: validUntil - 90 * 86_400, validUntil: validUntil),
+      links: inventory.nodes.map { agent($0.name) },
+      witnesses: inventory.keyManagers.filter { $0.witness != nil }.map {
+        (name: $0.name, link: agent($0.name))
       })
+  }
+
+  private func agent(_ name: String) -> any AgentLink {
+    agents.first { $0.name == name } ?? FakeAgent(name, .unreachable)
   }
 }
 
@@ -132,20 +138,49 @@ struct FakeWorkshop: CertificateWorkshop {
   /// The passphrase that the authority was made with, and the one that it was used with.
   let passphrases = Lock<(made: Secret?, used: Secret?)>((nil, nil))
   var isEncrypted = false
+  var issuer = FakeIssuer()
+  /// What certificates say, in whatever text.
+  var facts = CertificateFacts(
+    principal: nil, subject: "CN=x", validFromMicroseconds: 0, validUntilMicroseconds: 0)
 
   func makeAuthority(
     cluster: String, directory: String, days: Int?, passphrase: Secret?
   ) throws(Refusal) { passphrases.update { $0.made = passphrase } }
   func needsPassphrase(authority: String) throws(Refusal) -> Bool { isEncrypted }
-  func issue(
-    role: Role, name: String, addresses: [String], days: Int?, authority: String,
-    passphrase: Secret?, directory: String
-  ) throws(Refusal) -> Principal {
+  func authority(
+    in directory: String, passphrase: Secret?
+  ) throws(Refusal) -> any CertificateIssuer {
     passphrases.update { $0.used = passphrase }
-    return Principal(cluster: "prod", role: role, name: name)
+    return issuer
   }
   func describe(_ certificate: [UInt8]) throws(Refusal) -> CertificateFacts {
-    CertificateFacts(principal: nil, subject: "CN=x", validUntilMicroseconds: 0)
+    facts
+  }
+}
+
+/// An authority that signs nothing and keeps what it is asked for.
+struct FakeIssuer: CertificateIssuer {
+  var cluster = "prod"
+  var certificate = "ca"
+  let issued = Lock([(role: Role, name: String, addresses: [String], days: Int?, file: String)]())
+  let renewed = Lock([(principal: Principal, request: String, days: Int?)]())
+
+  func issue(
+    role: Role, name: String, addresses: [String], days: Int?, directory: String
+  ) throws(Refusal) -> Principal {
+    issued.update { $0.append((role, name, addresses, days, directory)) }
+    return Principal(cluster: cluster, role: role, name: name)
+  }
+  func issueToJoin(
+    _ inventory: Inventory, role: Role, name: String, addresses: [String], days: Int, file: String
+  ) throws(Refusal) {
+    issued.update { $0.append((role, name, addresses, days, file)) }
+  }
+  func renew(
+    _ request: CertificateRequestAnswer, of principal: Principal, days: Int?
+  ) throws(Refusal) -> String {
+    renewed.update { $0.append((principal, request.request, days)) }
+    return "certificate of \(principal.name)"
   }
 }
 
@@ -199,17 +234,18 @@ enum Sample {
     terminal: TerminalSize? = nil, variables: [String: String] = [:],
     interruption: Interruption = Interruption(), local: FakeLocalAgent = FakeLocalAgent(),
     validUntil: Int64 = .max / 2, workshop: FakeWorkshop = FakeWorkshop(), role: Role = .operator,
-    name: String = "alice", outputFailure: String? = nil, stores: FakeStores = FakeStores()
+    name: String = "alice", outputFailure: String? = nil, stores: FakeStores = FakeStores(),
+    newcomer: FakeNewcomer = FakeNewcomer(), isRoot: Bool = false
   ) -> (code: ExitCode, host: FakeCommandHost) {
     let host = FakeCommandHost(
       files: files.merging(more) { $1 }, mode: mode, answer: answer,
       variables: ["KEYTURN_INVENTORY": "./inventory.json"].merging(variables) { $1 },
-      terminal: terminal, outputFailure: outputFailure)
+      terminal: terminal, isRoot: isRoot, outputFailure: outputFailure)
     let keyturn = Keyturn(
       host: host,
       network: FakeNetwork(
         agents: agents, cluster: cluster, validUntil: validUntil, role: role, name: name),
-      workshop: workshop, local: local, stores: stores,
+      workshop: workshop, local: local, stores: stores, newcomer: newcomer,
       interruption: interruption, version: "test")
     return (keyturn.code(arguments.split(separator: " ").map(String.init)), host)
   }
@@ -221,5 +257,25 @@ extension Keyturn {
     let status = run(arguments)
     guard let code = ExitCode(rawValue: status) else { fatalError("exit status \(status)") }
     return code
+  }
+}
+
+/// A host that joins: what is put there is kept.
+struct FakeNewcomer: JoiningHost {
+  let files = Lock([String: (text: String, mode: UInt32)]())
+  let starts = Lock(0)
+  var startFailure: String?
+  /// Why a place cannot be connected to, by its text.
+  var obstacles: [String: String] = [:]
+
+  func put(_ path: String, _ bytes: [UInt8], mode: UInt32) throws(Refusal) {
+    files.update { $0[path] = (String(decoding: bytes, as: UTF8.self), mode) }
+  }
+  func startAgent() throws(Refusal) {
+    if let startFailure { throw Refusal(.failed, startFailure) }
+    starts.update { $0 += 1 }
+  }
+  func obstacle(connecting place: HostPort, deadline: Instant) -> String? {
+    obstacles[place.text]
   }
 }

@@ -34,7 +34,7 @@ struct WireNetwork: AgentNetwork {
     AgentConnections(
       certificate: OwnCertificate(
         principal: Principal(cluster: "prod", role: .operator, name: "alice"),
-        validUntil: .max / 2), links: links)
+        validFrom: 0, validUntil: .max / 2), links: links)
   }
 }
 
@@ -48,7 +48,8 @@ extension Sample {
     let host = FakeCommandHost(files: files.merging(more) { $1 }, mode: 0o600)
     let keyturn = Keyturn(
       host: host, network: WireNetwork(links: links), workshop: FakeWorkshop(),
-      local: FakeLocalAgent(), stores: FakeStores(), interruption: interruption, version: "test")
+      local: FakeLocalAgent(), stores: FakeStores(), newcomer: FakeNewcomer(),
+      interruption: interruption, version: "test")
     return (keyturn.code(arguments.split(separator: " ").map(String.init)), host)
   }
 }

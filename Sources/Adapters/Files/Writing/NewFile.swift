@@ -2,7 +2,7 @@
 internal import Glibc
 internal import Linux
 
-/// Files and directories that must not be there yet: nothing is ever overwritten.
+/// Files and directories of an operator's. Only ``replace(_:_:mode:)`` overwrites anything.
 package enum NewFile {
   /// Creates a file with this content, durable. May block on the disk.
   ///
@@ -18,11 +18,31 @@ package enum NewFile {
     try directory.sync()
   }
 
-  /// Makes a directory that only its owner can enter; one that is there stays as it is. Its parent
-  /// must exist. May block on the disk.
-  package static func makeDirectory(_ path: String) throws(FileFailure) {
+  /// Puts a file with this content and mode in place, whatever is there, in one step that survives a crash. May block on
+  /// the disk.
+  package static func replace(_ path: String, _ bytes: [UInt8], mode: UInt32) throws(FileFailure) {
     let place = try FilePlace(absolute(path))
-    let (result, code) = (mkdir(place.path, 0o700), errno)
+    let directory = try Directory(place.directory)
+    let temporary = ".\(place.name).keyturn-new"
+    try directory.remove(temporary)
+    try directory.create(temporary, bytes) { (file) throws(FileFailure) in
+      let raw = file.raw
+      _ = try fileCall("change the mode of", path) { fchmod(raw, mode) }
+    }
+    do throws(FileFailure) {
+      try directory.rename(temporary, to: place.name)
+    } catch {
+      _ = try? directory.remove(temporary)
+      throw error
+    }
+    try Directory.syncRename(of: place)
+  }
+
+  /// Makes a directory, by default one that only its owner can enter; one that is there stays as it is. Its parent
+  /// must exist. May block on the disk.
+  package static func makeDirectory(_ path: String, mode: UInt32 = 0o700) throws(FileFailure) {
+    let place = try FilePlace(absolute(path))
+    let (result, code) = (mkdir(place.path, mode), errno)
     if result != 0 {
       if code == EEXIST { return }
       throw FileFailure("make directory", path, code: code)

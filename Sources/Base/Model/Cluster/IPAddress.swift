@@ -11,9 +11,23 @@ package struct IPAddress: Sendable, Hashable {
     guard let bytes = text.contains(":") ? Self.version6(text) : Self.version4(text[...]) else {
       return nil
     }
+    self.init(bytes: bytes)
+  }
+
+  /// The address of 4 or 16 bytes; nil for any other number of them.
+  package init?(bytes: [UInt8]) {
+    guard bytes.count == 4 || bytes.count == 16 else { return nil }
     let isMapped =
       bytes.count == 16 && bytes[..<10].allSatisfy { $0 == 0 } && bytes[10..<12] == [0xFF, 0xFF]
     self.bytes = isMapped ? Array(bytes[12...]) : bytes
+  }
+
+  /// As text: of IPv6 every group, none left out.
+  package var text: String {
+    if bytes.count == 4 { return bytes.map { "\($0)" }.joined(separator: ".") }
+    return stride(from: 0, to: 16, by: 2).map {
+      String(UInt16(bytes[$0]) << 8 | UInt16(bytes[$0 + 1]), radix: 16)
+    }.joined(separator: ":")
   }
 
   package var isLoopback: Bool {

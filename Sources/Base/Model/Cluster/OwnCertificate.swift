@@ -1,26 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The end of a certificate of Keyturn's own.
+/// Whose a certificate of Keyturn's own is, and how long.
 package struct OwnCertificate: Sendable, Hashable {
   package static let rule = "own-certificate"
+  /// A certificate that is valid no longer is one to join with, seconds: a day, and what clocks may differ.
+  private static let joiningSeconds: Int64 = 2 * 86_400
 
   package var principal: Principal
+  /// Its beginning, seconds since 1970-01-01 UTC.
+  package var validFrom: Int64
   /// Its end, seconds since 1970-01-01 UTC.
   package var validUntil: Int64
   /// The first end of the CA's certificates that are trusted, seconds since 1970-01-01 UTC; nil where that is not known.
   package var authorityUntil: Int64?
 
-  package init(principal: Principal, validUntil: Int64, authorityUntil: Int64? = nil) {
+  package init(
+    principal: Principal, validFrom: Int64, validUntil: Int64, authorityUntil: Int64? = nil
+  ) {
     self.principal = principal
+    self.validFrom = validFrom
     self.validUntil = validUntil
     self.authorityUntil = authorityUntil
   }
 
-  /// The finding at a time, seconds since 1970-01-01 UTC: a warning in its last
-  /// ``Limits/ownCertificateWarningDays`` days and after its end, nil before.
+  /// Whether it is time for another one: in the last third of its life, or always for one to join with.
+  package func isDue(at seconds: Int64) -> Bool {
+    let life = max(0, validUntil - validFrom)
+    return isForJoining || validUntil - seconds < life / 3
+  }
+
+  private var isForJoining: Bool { validUntil - validFrom <= Self.joiningSeconds }
+
+  /// The finding at a time, seconds since 1970-01-01 UTC: a warning once it ``isDue(at:)``, nil before.
   package func finding(at seconds: Int64) -> Finding? {
+    guard isDue(at: seconds) else { return nil }
     let left = validUntil - seconds
-    guard left < Int64(Limits.ownCertificateWarningDays) * 86_400 else { return nil }
     let date = CalendarTime.text(seconds: validUntil)
     let end =
       switch left {
@@ -32,8 +46,16 @@ package struct OwnCertificate: Sendable, Hashable {
       }
     return Finding(
       .warning, rule: Self.rule, refusal: .configuration,
-      message: "the certificate of \(principal.uri) \(end)",
-      remedy:
-        "issue another one with keyturn pki issue (docs/use/runbooks.md, \"Certificates\")")
+      message: "the certificate of \(principal.uri) \(end)", remedy: remedy(isExpired: left < 0))
+  }
+
+  private func remedy(isExpired: Bool) -> String {
+    let runbook = "(docs/use/runbooks.md, \"Certificates\")"
+    switch principal.role {
+    case .node, .witness:
+      if isExpired { return "issue another one with keyturn pki issue \(runbook)" }
+      return "renew it with keyturn pki renew \(principal.name) \(runbook)"
+    case .operator, .observer: return "issue another one with keyturn pki issue \(runbook)"
+    }
   }
 }

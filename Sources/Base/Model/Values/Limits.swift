@@ -122,8 +122,10 @@ package enum Limits {
   package static let count = 1 << 40
   /// Addresses of one Key Manager endpoint that are probed.
   package static let endpointAddresses = 16
-  /// Days before the end of a certificate of Keyturn's own in which everything warns of it.
-  package static let ownCertificateWarningDays = 30
+  /// Agents that renew their certificates at the same time.
+  package static let renewalsAtOnce = 32
+  /// A certificate or a request for one, PEM, bytes.
+  package static let certificateBytes = 8 << 10
   /// A file of certificates in the server's CAs folder, bytes.
   package static let certificateFileBytes = 4 << 20
   /// The server's program, bytes.

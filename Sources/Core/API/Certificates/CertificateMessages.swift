@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+package import Model
+
+/// An agent's or witness's answer to the question for a request for a certificate.
+package struct CertificateRequestAnswer: Sendable, Codable, Hashable {
+  /// For a key that the agent has just made, PKCS#10 in PEM. Earlier requests are void.
+  package var request: String
+  /// The certificate in use, PEM.
+  package var certificate: String
+
+  package init(request: String, certificate: String) {
+    self.request = request
+    self.certificate = certificate
+  }
+}
+
+/// A certificate for the key of the agent's last request.
+package struct NewCertificate: Sendable, Codable, Hashable {
+  /// PEM.
+  package var certificate: String
+
+  package init(certificate: String) { self.certificate = certificate }
+}
+
+/// What is in use once a certificate is installed.
+package struct CertificateAnswer: Sendable, Codable, Hashable {
+  /// Seconds since 1970-01-01 UTC.
+  @Bounded<Bounds.WallSeconds> package var validUntil: Int64
+
+  package init(validUntil: Int64) { self.validUntil = validUntil }
+}
+
+extension AgentRequest where Answer == CertificateRequestAnswer {
+  /// Make a new key, and ask for a certificate of it.
+  package static var requestCertificate: Self { Self(.requestCertificate) }
+}
+extension AgentRequest where Answer == CertificateAnswer {
+  /// Use this certificate from now on.
+  package static func install(_ certificate: NewCertificate) -> Self {
+    Self(.installCertificate, body: certificate)
+  }
+}

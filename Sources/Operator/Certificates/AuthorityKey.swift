@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Model
+internal import Secrets
+
+extension CommandContext {
+  /// The authority in a directory, ready to sign; its passphrase is asked for if it has one.
+  func authority(_ directory: String, passphraseFile: String?) throws(Refusal)
+    -> any CertificateIssuer
+  {
+    let needsPassphrase = try workshop.needsPassphrase(authority: directory)
+    if !needsPassphrase, passphraseFile != nil {
+      console.message(.note, "\(directory)/ca-key.pem has no passphrase: none is read")
+    }
+    let secret =
+      needsPassphrase
+      ? try passphrase(of: "\(directory)/ca-key.pem", in: passphraseFile) : nil
+    return try workshop.authority(in: directory, passphrase: secret)
+  }
+
+  /// From a file or the terminal; never from an argument, which every process of the host can read.
+  func passphrase(of what: String, in path: String?) throws(Refusal) -> Secret {
+    guard let path else {
+      guard let typed = host.askSecret("passphrase of the authority's key: ") else {
+        throw Refusal(
+          .failed,
+          "\(what) needs a passphrase and there is no terminal to ask on: give --passphrase-file FILE"
+        )
+      }
+      return try Self.verified(typed)
+    }
+    let content = try read(path)
+    if (content.mode ?? 0) & 0o077 != 0 {
+      throw Refusal(
+        .failed, "\(path) can be read by others than its owner: chmod 600 it, as it is a passphrase"
+      )
+    }
+    var bytes = content.bytes[...]
+    if bytes.last == UInt8(ascii: "\n") { bytes.removeLast() }
+    if bytes.last == UInt8(ascii: "\r") { bytes.removeLast() }
+    if bytes.contains(where: { $0 == UInt8(ascii: "\n") || $0 == 0 }) {
+      throw Refusal(.failed, "\(path) is not one line: write the passphrase alone into it")
+    }
+    return try Self.verified(bytes.withUnsafeBytes(Secret.init))
+  }
+
+  private static func verified(_ passphrase: Secret) throws(Refusal) -> Secret {
+    if Limits.passphraseBytes.contains(passphrase.count) { return passphrase }
+    throw Refusal(
+      .failed,
+      "the passphrase has \(passphrase.count) bytes, \(Limits.passphraseBytes.lowerBound) to \(Limits.passphraseBytes.upperBound) are allowed"
+    )
+  }
+}

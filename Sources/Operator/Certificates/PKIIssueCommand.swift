@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Model
+
+/// `keyturn pki issue`: issues certificates of the cluster's authority, one for a holder, or one for each host of the
+/// inventory in a file to join with.
+struct PKIIssueCommand: Command {
+  struct Options: OptionGroup {
+    @Option("role", takes: "ROLE", help: "what it entitles to", as: .word) var role: Role?
+    @Option(
+      "name", takes: "NAME",
+      help: "a node's or Key Manager's name in the inventory, or a person's",
+      as: .name)
+    var name: String?
+    @Option(
+      "address", takes: "ADDRESS", isList: true,
+      help: "host names and addresses; node and witness need one", as: .text)
+    var addresses: [String]
+    @Option("all", help: "a file to join with for each node and witness of the inventory")
+    var isForAll: Bool
+    @Option(
+      "join", takes: "NAME", isList: true,
+      help: "a file to join with for this node or witness of the inventory", as: .name)
+    var joining: [String]
+    @Option("inventory", takes: "FILE", help: "with --all and --join, as for plan", as: .text)
+    var inventory: String?
+    @Option("pki", takes: "DIR", help: "where the authority is; ./pki if left out", as: .text)
+    var authority: String?
+    @Option(
+      "out", takes: "DIR",
+      help: "where to; a directory with the name beside the authority if left out", as: .text
+    )
+    var directory: String?
+    var certificate = CertificateOptions()
+
+    var isToJoin: Bool { isForAll || !joining.isEmpty }
+
+    var problem: String? {
+      if isToJoin {
+        if isForAll, !joining.isEmpty { return "--all and --join: give one of them" }
+        if role != nil || name != nil || !addresses.isEmpty {
+          return "--role, --name and --address are the inventory's with --all and --join"
+        }
+        return nil
+      }
+      guard let role, name != nil else {
+        return "give --role and --name, or --all, or --join NAME"
+      }
+      guard addresses.isEmpty, role == .node || role == .witness else { return nil }
+      return "a \(role.rawValue) needs --address, the names and addresses that it is reached at"
+    }
+  }
+
+  static let rule = CommandRule(
+    name: "pki issue",
+    summary: "issue certificates of the cluster's authority",
+    details: """
+      Writes ca.pem, cert.pem and key.pem (mode 0600) into a directory of mode 0700. Cluster, role and name are
+      in the certificate and are what the agents authorise by. ROLE is node, witness, operator or observer. An
+      authority's key that others can read is refused. One with a passphrase has it asked for on the terminal.
+
+      With --all or --join it writes one file for each host, NAME.join (mode 0600), beside the authority's. It holds the
+      inventory, the CA, and a key with a certificate for a day; keyturn join takes it on that host. Copy it there and
+      nowhere else. keyturn pki renew then replaces that key by one of the host's own.
+
+      A certificate is valid for 397 days for an agent, for 90 days for a person, for a day in a join file.
+      """,
+    examples: [
+      ("keyturn pki issue --all", "for a new cluster: writes ./pki/NAME.join for each host"),
+      ("keyturn pki issue --join minio-5", "for a host that is added"),
+      ("keyturn pki issue --role operator --name alice", "for a person: writes ./pki/alice/"),
+      (
+        "keyturn pki issue --role node --name minio-1 --address minio-1.example.net 10.0.0.1",
+        "for an agent, by hand: writes ./pki/minio-1/"
+      ),
+    ],
+    exitCodes: [.done, .failed, .validationRefused, .badConfiguration])
+
+  let context: CommandContext
+  let options: Options
+
+  /// How long a key may be good that travels in a file, days.
+  private static let joiningDays = 1
+
+  private var authority: String { options.authority ?? CertificateOptions.directory }
+
+  func run() throws(Refusal) -> CommandResult {
+    if options.isToJoin { return try issueToJoin() }
+    guard let role = options.role, let name = options.name else {
+      preconditionFailure("the options are checked")
+    }
+    let directory = options.directory ?? "\(authority)/\(name)"
+    let issuer = try context.authority(
+      authority, passphraseFile: options.certificate.passphraseFile)
+    let principal = try issuer.issue(
+      role: role, name: name, addresses: options.addresses,
+      days: options.certificate.days, directory: directory)
+    context.console.event("certificate", ["principal": principal.uri, "out": directory])
+    context.console.line("\(principal.uri) is in \(directory)/ (ca.pem, cert.pem, key.pem)")
+    return CommandResult(.done, isChanged: true)
+  }
+
+  private func issueToJoin() throws(Refusal) -> CommandResult {
+    let inventory = try context.inventory(options.inventory)
+    let hosts = try hosts(of: inventory)
+    let issuer = try context.authority(
+      authority, passphraseFile: options.certificate.passphraseFile)
+    guard issuer.cluster == inventory.cluster else {
+      throw Refusal(
+        .configuration,
+        "the authority is of the cluster \"\(issuer.cluster)\", the inventory describes \"\(inventory.cluster)\"; name the right directory with --pki; nothing was written"
+      )
+    }
+    var written = 0
+    for host in hosts {
+      let file = "\(options.directory ?? authority)/\(host.name).join"
+      do throws(Refusal) {
+        try issuer.issueToJoin(
+          inventory, role: host.role, name: host.name, addresses: [host.address],
+          days: options.certificate.days ?? Self.joiningDays, file: file)
+      } catch {
+        throw Refusal(
+          error.code,
+          "\(error.message); an earlier file of this name may have been used: remove it if it is not needed any more (\(written) of \(hosts.count) files were written)"
+        )
+      }
+      written += 1
+      context.console.event(
+        "joinFile",
+        [
+          "principal": Principal(cluster: inventory.cluster, role: host.role, name: host.name).uri,
+          "file": file,
+        ])
+      context.console.line("\(file) is for \(host.name) alone")
+    }
+    context.console.message(
+      .note,
+      "each file holds a key: copy it to its host (mode 0600), run `keyturn join FILE` there as root, then delete it here and there"
+    )
+    return CommandResult(.done, isChanged: written > 0)
+  }
+
+  /// The hosts that get a file; the address of each without its port.
+  private func hosts(
+    of inventory: Inventory
+  ) throws(Refusal) -> [(role: Role, name: String, address: String)] {
+    let nodes = inventory.nodes.compactMap { node in
+      node.agentPlace.map { (role: Role.node, name: node.name, address: $0.host) }
+    }
+    let witnesses = inventory.keyManagers.compactMap { host in
+      host.witnessPlace.map { (role: Role.witness, name: host.name, address: $0.host) }
+    }
+    let all = nodes + witnesses
+    if options.isForAll { return all }
+    for name in options.joining where !all.contains(where: { $0.name == name }) {
+      throw Refusal(
+        .validation,
+        "the inventory has no node and no witness \(name), only \(NodeNames.folded(all.map(\.name))): add it there first"
+      )
+    }
+    return all.filter { options.joining.contains($0.name) }
+  }
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+import Model
+@testable import Operator
+import Testing
+import Threads
+
+@Suite("keyturn pki issue")
+struct PKIIssueTests {
+  static let inventory = """
+    {"cluster": "prod", "nodes": [{"name": "minio-1", "address": "m-1.example.net:7400"},
+     {"name": "minio-2", "address": "10.0.0.2"}],
+     "keyManagers": [{"name": "kms-1", "address": "kms-1", "witness": "kms-1.example.net"},
+     {"name": "kms-2", "address": "kms-2"}]}
+    """
+
+  private func run(
+    _ arguments: String, _ workshop: FakeWorkshop = FakeWorkshop()
+  ) -> (code: ExitCode, host: FakeCommandHost) {
+    Sample.run(
+      arguments, [], files: ["./inventory.json": Self.inventory], workshop: workshop)
+  }
+
+  @Test("--all writes a file for each node and each witness, with its address, for a day")
+  func all() {
+    let workshop = FakeWorkshop()
+    let (code, host) = run("pki issue --all", workshop)
+    #expect(code == .done, "\(host.errors)")
+    let issued = workshop.issuer.issued.withLock { $0 }
+    #expect(issued.map(\.file) == ["./pki/minio-1.join", "./pki/minio-2.join", "./pki/kms-1.join"])
+    #expect(issued.map(\.role) == [.node, .node, .witness])
+    #expect(issued.map(\.addresses) == [["m-1.example.net"], ["10.0.0.2"], ["kms-1.example.net"]])
+    #expect(issued.allSatisfy { $0.days == 1 })
+    #expect(host.errors.contains("delete it here and there"))
+  }
+
+  @Test("--join writes it for some, and refuses a name that the inventory lacks before any")
+  func some() {
+    let workshop = FakeWorkshop()
+    #expect(run("pki issue --join minio-2 kms-1 --days 3 --out /x", workshop).code == .done)
+    let issued = workshop.issuer.issued.withLock { $0 }
+    #expect(issued.map(\.file) == ["/x/minio-2.join", "/x/kms-1.join"])
+    #expect(issued.allSatisfy { $0.days == 3 })
+    for name in ["minio-9", "kms-2"] {
+      let other = FakeWorkshop()
+      let (code, host) = run("pki issue --join minio-1 \(name)", other)
+      #expect(code == .validationRefused)
+      #expect(host.errors.contains("no node and no witness \(name), only"), "\(host.errors)")
+      #expect(other.issuer.issued.withLock { $0.isEmpty })
+    }
+  }
+
+  @Test("an authority of another cluster than the inventory's is refused")
+  func otherCluster() {
+    var workshop = FakeWorkshop()
+    workshop.issuer.cluster = "test"
+    let (code, host) = run("pki issue --all", workshop)
+    #expect(code == .badConfiguration && host.errors.contains("the cluster \"test\""))
+    #expect(workshop.issuer.issued.withLock { $0.isEmpty })
+  }
+
+  @Test(
+    "what does not go together is a matter of usage",
+    arguments: [
+      "pki issue", "pki issue --role node", "pki issue --name a", "pki issue --all --join a",
+      "pki issue --all --role node", "pki issue --join a --address b",
+      "pki issue --role node --name a", "pki issue --role witness --name a",
+    ])
+  func usage(_ arguments: String) { #expect(run(arguments).code == .usage) }
+
+  @Test("one holder gets three files, for as long as its role has or --days says")
+  func one() {
+    let workshop = FakeWorkshop()
+    #expect(run("pki issue --role operator --name alice", workshop).code == .done)
+    #expect(run("pki issue --role node --name n --address a --days 9", workshop).code == .done)
+    let issued = workshop.issuer.issued.withLock { $0 }
+    #expect(issued.map(\.file) == ["./pki/alice", "./pki/n"])
+    #expect(issued.map(\.days) == [nil, 9])
+  }
+}
