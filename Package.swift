@@ -125,7 +125,7 @@ let package = Package(
       "Operator", "Operator",
       [
         "Model", "Crypto", "JSONCoding", "Linux", "Threads", "Secrets", "EnvironmentFile",
-        "KeyManager", "Rollout", "HTTP", "S3", "API", "Coordination",
+        "ServerUnit", "KeyManager", "Rollout", "HTTP", "S3", "API", "Coordination",
       ]),
 
     program(

@@ -46,7 +46,7 @@ enum CommandTable {
     BucketEncryptCommand.self, BucketCheckCommand.self, BucketKeyCreateCommand.self,
     BucketKeyListCommand.self, BucketKeyStatusCommand.self,
     SealShowCommand.self, SealRecoverCommand.self, ProofCommand.self,
-    LintCommand.self, GuardCommand.self, PKIInitCommand.self,
+    LintCommand.self, GuardCommand.self, InitCommand.self, PKIInitCommand.self,
     PKIIssueCommand.self, PKIRenewCommand.self, PKIShowCommand.self, JoinCommand.self,
   ]
 }

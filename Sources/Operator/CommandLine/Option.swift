@@ -163,7 +163,8 @@ extension ArgumentType<String> {
   static var name: Self {
     Self { (text, rule) throws(UsageProblem) in
       guard let problem = Name.problem(in: text) else { return text }
-      throw UsageProblem(message: "--\(rule.name) \(text): \(problem)")
+      let what = rule.name.isEmpty ? "" : "--\(rule.name) "
+      throw UsageProblem(message: "\(what)\(text): \(problem)")
     }
   }
 }

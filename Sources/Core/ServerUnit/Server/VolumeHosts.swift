@@ -4,8 +4,10 @@ package import Model
 /// The hosts that the server's arguments name: those it waits for at its start. They and the nodes of the inventory must
 /// be the same, or a rollout restarts some of them without the others.
 package struct VolumeHosts: Sendable, Hashable {
-  /// Each once, in their order, in lower case; empty where only local paths are named.
-  package private(set) var names: [String] = []
+  /// Each host once, in their order, in lower case, with the port that is named first; empty where only local paths are
+  /// named.
+  package private(set) var places: [HostPort] = []
+  package var names: [String] { places.map(\.host) }
   /// Why not all are known; nil if they are.
   package private(set) var problem: String?
 
@@ -20,16 +22,18 @@ package struct VolumeHosts: Sendable, Hashable {
           Ellipses.occur(in: authority)
           ? try Ellipses.expand(authority, limit: Limits.inventoryNodes) : [authority]
         for text in texts {
-          guard let host = HostPort(text, defaultPort: Inventory.defaultServerPort)?.host else {
+          guard let place = HostPort(text, defaultPort: Inventory.defaultServerPort) else {
             problem = "\"\(text)\" is not host or host:port"
             continue
           }
-          let name = Self.plain(host)
-          if !Self.isLocal(name), seen.insert(name).inserted { names.append(name) }
+          let name = Self.plain(place.host)
+          if !Self.isLocal(name), seen.insert(name).inserted {
+            places.append(HostPort(host: name, port: place.port))
+          }
         }
       } catch { problem = "the pattern in \(authority) \(error.message)" }
-      if names.count > Limits.inventoryNodes {
-        names = []
+      if places.count > Limits.inventoryNodes {
+        places = []
         problem = "more than \(Limits.inventoryNodes) hosts are named"
         return
       }
