@@ -28,7 +28,7 @@ struct OutcomeCollectorTests {
           case .collected(let outcomes): result = outcomes
           case .ask(member: "c"):
             _ = collector.handle(.answered(member: "c", confirmed), at: at(time))
-          case .ask, .wake: break
+          case .ask, .wake, .breakOff: break
           }
         }
         if lowerLives { _ = collector.handle(.answered(member: "a", nil), at: at(time + 1)) }
@@ -72,6 +72,70 @@ struct OutcomeCollectorTests {
     }
     #expect(outcomes.allSatisfy { $0.outcome.kind == .confirmed })
     #expect(collector.handle(.woke, at: at(7_000)) == [])
+  }
+
+  private static let failed = Outcome(
+    .failed, StartFailure(kind: .fatalLine, phase: .starting, reason: "FATAL x"))
+
+  private func told(_ effects: [CollectorEffect]) -> [String] {
+    effects.compactMap { if case .breakOff(let name, _) = $0 { name } else { nil } }
+  }
+
+  private func collector(
+    _ member: String, _ own: Outcome = failed, policy: RollbackPolicy? = .whenSafe
+  ) -> OutcomeCollector {
+    var rollout = rollout
+    rollout.rollback = policy
+    var collector = OutcomeCollector(member: member, rollout: rollout, own: own)
+    _ = collector.handle(.started, at: at(0))
+    return collector
+  }
+
+  @Test("the lowest member that has failed breaks the other starts off, each until it has answered")
+  func breaksOff() {
+    var lowest = collector("a")
+    let first = lowest.handle(.woke, at: at(5_000))
+    #expect(
+      first.contains(
+        .breakOff(
+          member: "b", reason: "a was not confirmed (FATAL x), and the previous files come back")))
+    #expect(told(first) == ["b", "c"])
+    _ = lowest.handle(.toldToBreakOff(member: "b"), at: at(5_100))
+    #expect(told(lowest.handle(.woke, at: at(6_000))) == ["c"])
+    _ = lowest.handle(.answered(member: "c", confirmed), at: at(6_100))
+    #expect(told(lowest.handle(.woke, at: at(7_000))) == [])
+  }
+
+  @Test("a higher one leaves it to a lower one that is there and has failed too")
+  func higherBreaksOff() {
+    for (outcome, who) in [(Self.failed, []), (nil, ["a", "c"]), (confirmed, ["c"])] {
+      var higher = collector("b")
+      #expect(told(higher.handle(.woke, at: at(5_000))) == [], "it has asked nobody yet")
+      _ = higher.handle(.answered(member: "a", outcome), at: at(5_100))
+      #expect(told(higher.handle(.woke, at: at(6_000))) == who, "\(String(describing: outcome))")
+    }
+    // It was there, and is not any more.
+    var last = collector("b")
+    _ = last.handle(.woke, at: at(5_000))
+    _ = last.handle(.answered(member: "a", Self.failed), at: at(5_100))
+    #expect(told(last.handle(.woke, at: at(6_000))) == [])
+    #expect(told(last.handle(.woke, at: at(7_000))) == ["c"])
+  }
+
+  @Test("nobody breaks off where the previous files may stay away, or the own start says nothing")
+  func awaited() {
+    let brokenOff = Outcome(.failed, StartFailure(kind: .brokenOff, phase: .settling, reason: "x"))
+    for var collector in [
+      collector("a", policy: .never), collector("a", policy: nil), collector("a", confirmed),
+      collector("a", brokenOff), collector("a", Outcome(.unknown, "")),
+    ] {
+      for time in [5_000, 6_000, 7_000] {
+        #expect(told(collector.handle(.woke, at: at(time))) == [])
+      }
+    }
+    var heard = collector("a")
+    _ = heard.handle(.heard, at: at(4_000))
+    #expect(heard.handle(.heard, at: at(8_000)) == [.wake(at(13_000))], "the coordinator lives")
   }
 
   @Test("while the coordinator lives nobody is asked")

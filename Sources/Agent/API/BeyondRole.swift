@@ -14,18 +14,26 @@ extension Agent {
     throw Refusal(.notPermitted, "\(principal.name) is no member of rollout \(id)")
   }
 
-  /// POST /v1/rollouts/ID/break-off: only who coordinates the rollout knows that nothing depends on this start.
+  /// POST /v1/rollouts/ID/break-off: who coordinates the rollout knows that nothing depends on this start. So does a
+  /// member where a start of its own that has failed is enough to bring the previous files back: it could have told the
+  /// coordinator the same.
   func breakOff(
     _ request: BreakOff, of id: String, from principal: Principal
   ) throws(Refusal) -> BreakOffAnswer {
     if let active = rollouts.now.record.active?.rollout, active.id == id,
-      active.createdBy != principal.author
+      active.createdBy != principal.author, !mayBreakOff(active, principal)
     {
       throw Refusal(
         .notPermitted,
         "rollout \(id) is \(active.createdBy)'s, the certificate \(principal.author)'s")
     }
     return BreakOffAnswer(isBrokenOff: member.breakOff(id, request.reason))
+  }
+
+  private func mayBreakOff(_ rollout: Rollout, _ principal: Principal) -> Bool {
+    guard principal.role == .node, rollout.content(of: principal.name) != nil else { return false }
+    let claim = MemberOutcome(member: principal.name, outcome: Outcome(.failed, ""))
+    return (rollout.rollback ?? .never).certainCause(rollout, [claim]) != nil
   }
 
   /// Whether the caller may propose with this ballot.

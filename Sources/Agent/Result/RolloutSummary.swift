@@ -122,6 +122,7 @@ final class RolloutSummary: Sendable {
         switch effect {
         case .wake(let instant): wake = instant
         case .ask(let member): askOutcome(of: rollout.id, member, inputs)
+        case .breakOff(let member, let reason): breakOff(rollout.id, member, reason, inputs)
         case .collected(let outcomes): workOut(rollout, outcomes)
         }
       }
@@ -153,6 +154,19 @@ final class RolloutSummary: Sendable {
       // Who is there and knows nothing of it, because its host was replaced, works no result out.
       case .failure: break
       }
+    }
+  }
+
+  private func breakOff(
+    _ id: String, _ member: String, _ reason: String, _ inputs: Mailbox<CollectorInput>
+  ) {
+    site.peers.ask(
+      .breakOff(id: id, BreakOff(reason: reason)), of: member, .now,
+      deadline: .inMilliseconds(Self.askMilliseconds), isWanted: { !inputs.isClosed }
+    ) { answer in
+      // An older agent refuses, and watches its start to the end: to ask it again changes nothing.
+      if case .failure(.unreachable) = answer { return }
+      inputs.post(.toldToBreakOff(member: member))
     }
   }
 

@@ -28,6 +28,8 @@ package enum RareState: String, CaseIterable, Sendable {
   case killedHeld = "killed while held"
   /// A member has worked a rollout's result out in its coordinator's place.
   case collectedByMember = "collected by a member"
+  /// A member has told another, in their coordinator's place, that it need not watch its start to the end.
+  case brokenOffByMember = "broken off by a member"
   case withdrawn
   /// A rollout that restarts nothing was committed.
   case withoutRestart = "without a restart"

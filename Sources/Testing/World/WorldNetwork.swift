@@ -4,7 +4,9 @@ internal import Agent
 internal import Coordination
 internal import Fibers
 internal import HTTP
+internal import JSONCoding
 internal import Model
+internal import Rollout
 internal import Threads
 
 /// The network between the hosts: it delays, loses and cuts, in one direction too. A question is answered by a fiber of the
@@ -100,8 +102,14 @@ final class WorldNetwork: @unchecked Sendable {
     guard travel(from: caller, to: node), let host = world.host(node), !host.isOff else { return }
     guard let program = host.program, let agent = host.agent else { return end(.refused) }
     let served = Reply()
+    let coordinator = host.promised?.active?.rollout.createdBy
     world.runtime.spawn("serve", in: program) { [world] in
       let response = agent.answer(message, from: principal)
+      if message.path.hasSuffix("/break-off"), principal.author != coordinator,
+        (try? JSON.decode(BreakOffAnswer.self, from: response.body))?.isBrokenOff == true
+      {
+        world.reached.insert(.brokenOffByMember)
+      }
       world.checkNoSecret(response.body, "\(node): the answer to \(message.path)")
       served.kind = .answered(response)
       world.runtime.wake(host.changed)

@@ -64,6 +64,24 @@ import Threads
     }
   }
 
+  @Test("a member breaks it off too where a failed start of its own brings the previous files back")
+  func byMember() throws {
+    let member = Principal(cluster: "prod", role: .node, name: "minio-1")
+    let stranger = Principal(cluster: "prod", role: .node, name: "minio-9")
+    for policy in [RollbackPolicy.whenSafe, .never] {
+      let node = Node()
+      var rollout = try node.rollout(Self.settings, settleMilliseconds: 60_000)
+      rollout.rollback = policy
+      #expect(try node.prepare(rollout, Self.settings).refusal == nil)
+      _ = try node.decide(rollout, .commit)
+      #expect(Self.breakOff(node, rollout.id, as: stranger).status == 403)
+      let status = Self.breakOff(node, rollout.id, as: member).status
+      #expect(status == (policy == .whenSafe ? 200 : 403))
+      if policy == .never { _ = Self.breakOff(node, rollout.id) }
+      #expect(try node.outcome(rollout)?.isBrokenOff == true)
+    }
+  }
+
   @Test("only who created the rollout breaks it off; of another rollout there is nothing to")
   func permitted() throws {
     let (node, rollout) = try Self.settling()

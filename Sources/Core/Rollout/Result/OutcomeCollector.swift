@@ -6,6 +6,9 @@ package import Model
 // they hear that a lower one lives. Each asks the few just before it in the list, and further ones only
 // while none of these answers: nobody is asked by all at once, and only the lowest asks everybody.
 //
+// A member whose own start has failed may know by that alone that the previous files come back. The lowest such member
+// tells the others to wait for their starts no longer, as the coordinator would.
+//
 // Nothing is promised here. At worst two members work out the result, and come to the same: an outcome that was
 // told stays what it is.
 
@@ -15,6 +18,8 @@ package enum CollectorInput: Sendable, Hashable {
   case started
   /// A member that knows the rollout has answered how it ended there; nil if it has not yet.
   case answered(member: String, Outcome?)
+  /// A member has answered that it need not watch its start to the end; whatever it does about it.
+  case toldToBreakOff(member: String)
   /// The coordinator has shown that it is there: it works out the result.
   case heard
   /// The instant of the last ``CollectorEffect/wake(_:)`` has come.
@@ -25,6 +30,8 @@ package enum CollectorInput: Sendable, Hashable {
 package enum CollectorEffect: Sendable, Hashable {
   /// Ask a member how the rollout ended there.
   case ask(member: String)
+  /// Tell a member that it need not watch its start to the end, and why.
+  case breakOff(member: String, reason: String)
   /// Send ``CollectorInput/woke`` at this instant; takes the place of the wake before.
   case wake(Instant)
   /// The end: one outcome for every member, sorted by name, `unknown` where none came in time.
@@ -54,6 +61,8 @@ package struct OutcomeCollector: Sendable, Hashable {
   private var deadline: Instant?
   /// Whom this round of questions has reached.
   private var hasAnswered: [Bool]
+  /// Who knows that its start need not be watched to the end.
+  private var isBrokenOff: [Bool]
   private var isAsking = false
   private var isOver = false
   private let rank: Int
@@ -73,6 +82,7 @@ package struct OutcomeCollector: Sendable, Hashable {
     self.times = times
     outcomes = rollout.members.map { $0 == member ? own : nil }
     hasAnswered = rollout.members.map { _ in false }
+    isBrokenOff = hasAnswered
     rank = rollout.members.firstIndex(of: member) ?? 0
     asksAll = rank == 0
   }
@@ -92,6 +102,9 @@ package struct OutcomeCollector: Sendable, Hashable {
       guard let index = rollout.members.firstIndex(of: name) else { return [] }
       hasAnswered[index] = true
       if let outcome { outcomes[index] = outcome }
+      return []
+    case .toldToBreakOff(let name):
+      if let index = rollout.members.firstIndex(of: name) { isBrokenOff[index] = true }
       return []
     case .woke: return woke(now)
     }
@@ -116,12 +129,33 @@ package struct OutcomeCollector: Sendable, Hashable {
         return [.collected(result)]
       }
     }
+    // In the first round nobody has been asked yet whether a lower one tells them.
+    let told = isAsking || rank == 0 ? breakOff() : []
     isAsking = true
     for index in hasAnswered.indices { hasAnswered[index] = false }
     let lower = rollout.members[max(0, rank - reach)..<rank]
     let higher = asksAll ? rollout.members[rank...] : []
-    return (lower + higher).filter { $0 != member }.map { .ask(member: $0) }
+    return told + (lower + higher).filter { $0 != member }.map { .ask(member: $0) }
       + [.wake(now.advanced(byMilliseconds: times.againMilliseconds))]
+  }
+
+  /// Who is to be told that the previous files come back whatever its start comes to. Nobody where that is not certain,
+  /// or a lower member that is there has failed too: it tells them.
+  private func breakOff() -> [CollectorEffect] {
+    guard let own = outcomes[rank], Self.isCause(own),
+      !(0..<rank).contains(where: { hasAnswered[$0] && outcomes[$0].map(Self.isCause) ?? false }),
+      let cause = (rollout.rollback ?? .never).certainCause(
+        rollout,
+        zip(rollout.members, outcomes).compactMap { name, outcome in
+          outcome.map { MemberOutcome(member: name, outcome: $0) }
+        })
+    else { return [] }
+    return rollout.members.indices.filter { outcomes[$0] == nil && !isBrokenOff[$0] }
+      .map { .breakOff(member: rollout.members[$0], reason: cause) }
+  }
+
+  private static func isCause(_ outcome: Outcome) -> Bool {
+    [.failed, .timedOut].contains(outcome.kind) && !outcome.isBrokenOff
   }
 
   private var result: [MemberOutcome] {
