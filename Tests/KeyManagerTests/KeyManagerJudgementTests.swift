@@ -130,6 +130,18 @@ import Testing
     #expect(finding.rule == "kms-identity-denied")
     #expect(finding.variable == "MINIO_KMS_API_KEY")
     #expect(finding.message.contains(identityVectors[0].2))
+    #expect(finding.remedy?.contains("rotate") == false)
+  }
+
+  @Test("once encryption is in use, an identity that was removed may give way to another")
+  func removed() throws {
+    let reports = [report(1, .identity, .failed, .denied), report(2, .identity, .failed, .denied)]
+    for finding in judge(reports, firstEnablement: false) {
+      #expect(finding.rule == "kms-identity-denied")
+      let remedy = try #require(finding.remedy)
+      #expect(remedy.contains("minkms add-identity"))
+      #expect(remedy.contains("`keyturn rotate api-key --api-key-file FILE`"))
+    }
   }
 
   @Test("a missing enclave is an error about the enclave")

@@ -28,7 +28,9 @@ package enum KeyManagerJudgement {
     let holding = sights.filter { $0.sight.key != nil && $0.sight.key != .missing }
     // With a key to create every endpoint is needed, otherwise one.
     let isOneEnough = lacking.isEmpty && probed.contains(where: \.answers)
-    var findings = probed.flatMap { judge($0, settings, isOneEnough: isOneEnough) }
+    var findings = probed.flatMap {
+      judge($0, settings, isOneEnough: isOneEnough, firstEnablement: firstEnablement)
+    }
     if !lacking.isEmpty, !holding.isEmpty {
       findings.append(
         finding(
@@ -49,7 +51,8 @@ package enum KeyManagerJudgement {
 
   /// All but what a missing key leads to.
   private static func judge(
-    _ report: EndpointReport, _ settings: KeyManagerSettings, isOneEnough: Bool
+    _ report: EndpointReport, _ settings: KeyManagerSettings, isOneEnough: Bool,
+    firstEnablement: Bool
   ) -> [Finding] {
     let needed = ProbeStage.allCases.filter { $0 != .write && $0 != .proof }
     var findings = needed.compactMap { stage -> Finding? in
@@ -67,7 +70,9 @@ package enum KeyManagerJudgement {
       $0.verdict == .failed
     }) {
       if failed.reason != .keyMissing {
-        findings.append(failure(report, failed, settings, isOneEnough: isOneEnough))
+        findings.append(
+          failure(
+            report, failed, settings, isOneEnough: isOneEnough, firstEnablement: firstEnablement))
       }
     } else if let stage = needed.first(where: {
       (report[$0]?.verdict ?? .notChecked) == .notChecked
@@ -87,7 +92,7 @@ package enum KeyManagerJudgement {
 
   private static func failure(
     _ report: EndpointReport, _ result: StageResult, _ settings: KeyManagerSettings,
-    isOneEnough: Bool
+    isOneEnough: Bool, firstEnablement: Bool
   ) -> Finding {
     let link = Finding.Link(keyManager: report.endpoint, stage: result.stage)
     return switch result.reason {
@@ -97,7 +102,13 @@ package enum KeyManagerJudgement {
         "\(report.link): enclave \"\(settings.enclave)\" does not admit identity "
           + "\(settings.apiKey.identity): \(result.detail); the server would start, but not serve",
         "add the identity to the enclave with `minkms add-identity` and give it a policy that "
-          + "allows KEY:GENERATE and KEY:DECRYPT, or check MINIO_KMS_ENCLAVE", link)
+          + "allows KEY:GENERATE and KEY:DECRYPT, or check MINIO_KMS_ENCLAVE"
+          // It may have been removed because its API key is known to others.
+          + (firstEnablement
+            ? ""
+            : "; if it was removed for good, give all nodes another API key: "
+              + "`keyturn rotate api-key --api-key-file FILE`"),
+        link)
     case .enclaveMissing:
       finding(
         .error, "kms-enclave-missing", "MINIO_KMS_ENCLAVE",
