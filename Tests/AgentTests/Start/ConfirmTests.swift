@@ -105,6 +105,88 @@ import Threads
     #expect(Self.ask(node).status != 409)
   }
 
+  private static let directory = "/var/log/minio"
+
+  /// A node whose server logs into files, and whose start is unknown since journald has lost lines of it.
+  private static func unknown() throws -> Node {
+    let host = FakeNodeHost(file: plainFile + "MINIO_OPTS=\"--log-dir \(directory)\"\n")
+    host.state.update { state in
+      state.startLines = []
+      state.logFiles[directory] = [#"{"level":"INFO","message":"MinIO AIStor Server"}"#]
+    }
+    let node = Node(host)
+    let rollout = try node.rollout(enabling, settleMilliseconds: 500)
+    #expect(try node.prepare(rollout, enabling).refusal == nil)
+    _ = try node.decide(rollout, .commit)
+    let deliver = try #require(
+      host.state.wait(until: .inMilliseconds(20_000)) { $0.deliver.isEmpty ? nil : $0.deliver })
+    let entry = host.state.withLock { state in
+      JournalEntry(
+        cursor: "late", realtimeMicroseconds: Clock.realtimeMicroseconds(),
+        monotonicMicroseconds: Clock.monotonicMicroseconds(), bootID: state.boot,
+        invocationID: "journald", pid: 1, priority: 6, identifier: "systemd-journald",
+        message: "Suppressed 12 messages from minio.service")
+    }
+    for body in deliver { body(entry) }
+    let outcome = try #require(try node.outcome(rollout))
+    #expect(outcome.kind == .unknown, "\(outcome.reason)")
+    try held(node)
+    return node
+  }
+
+  @Test(
+    "a start that is unknown for lost lines is confirmed by what its log's files say since then")
+  func logDirectory() throws {
+    let node = try Self.unknown()
+    #expect(node.agent.status().seal == nil)
+    // Of a server that ran years ago.
+    node.host.state.update {
+      $0.logFiles[Self.directory]?.append(
+        #"{"level":"ERROR","time":"2020-01-01T00:00:00Z","error":{"message":"Unable to initialize config, some features may be missing: EOF"}}"#
+      )
+    }
+    let answer = try Self.confirm(node)
+    #expect(answer.outcome.kind == .confirmed, "\(answer.outcome.reason)")
+    #expect(answer.outcome.reason.contains("its lines read in \(Self.directory)"))
+    let status = node.agent.status()
+    #expect(status.seal?.keyName == "key-1" && status.generation?.number == 1)
+  }
+
+  @Test("a line of its log's files that the server is broken by is no confirmation")
+  func brokenByItsLog() throws {
+    let node = try Self.unknown()
+    node.host.state.update {
+      $0.logFiles[Self.directory]?.append(
+        #"{"level":"ERROR","error":{"message":"Unable to initialize config, some features may be missing: EOF"}}"#
+      )
+    }
+    let answer = try Self.confirm(node)
+    #expect(answer.outcome.kind == .failed)
+    #expect(answer.outcome.reason.contains("some features may be missing"))
+    #expect(node.agent.status().seal == nil)
+  }
+
+  @Test("an agent that was restarted since compares with what was voted on, and confirms by it")
+  func agentRestarted() throws {
+    let first = try Self.startedByHand()
+    // What it was told of the rollout's result is kept too.
+    let second = Node(first.host)
+    first.host.state.update { $0.process.removeAll { $0.name == "MINIO_KMS_ENCLAVE" } }
+    let other = try Self.confirm(second)
+    #expect(other.outcome.failure?.kind == .known(.otherEnvironment), "\(other.outcome.reason)")
+    first.host.state.update { state in
+      state.unit.invocationID = "by hand once more"
+      state.process = FakeNodeHost.started(state)
+    }
+    let restarts = first.host.state.withLock { $0.restarts }
+    let third = Node(first.host)
+    let good = try Self.confirm(third)
+    #expect(good.outcome.kind == .confirmed, "\(good.outcome.reason)")
+    #expect(first.host.state.withLock { $0.restarts } == restarts)
+    let status = third.agent.status()
+    #expect(status.seal?.keyName == "key-1" && status.generation?.number == 1)
+  }
+
   @Test("the timeline says that it is confirmed also where an aborted rollout has come since")
   func laterTimeline() throws {
     let node = try Self.startedByHand()

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
 
-/// Something that is done to minio-2, what all commands and the metrics make of it, and what mends it.
+/// Something that is done to minio-2, or to what it depends on, what all commands and the metrics make of it, and what
+/// mends it.
 struct HealthState: Sendable, CustomTestStringConvertible {
-  /// What status or check names as what mends it.
-  enum Mend: Sendable {
+  enum Act: Sendable {
     case onNode(String)
+    case onHosts([String], String)
+    /// `crash` and `boot`, of minio-2's host.
+    case host(String)
     /// `FILE` stands for the lab's settings.
     case keyturn([String])
   }
@@ -14,14 +17,18 @@ struct HealthState: Sendable, CustomTestStringConvertible {
   /// What status, check, check --strict and check --nagios exit with.
   var exits: [Int32]
   var plan: Int32
-  /// Of minio-2.
+  /// Of minio-2; empty where it does not answer.
   var metrics: [(String, Int)]
   /// What all of them say.
   var says: String
-  var broken: String
-  var mend: Mend
+  var broken: Act
+  /// What status or check names as what mends it.
+  var mend: Act
   /// What puts the node right where the test has failed before it was mended.
-  var undo: String?
+  var undo: Act?
+  /// How long it takes at the longest until all of them know, milliseconds: a node looks at its Key Managers about every
+  /// 60 s.
+  var knownMilliseconds = 0
   var testDescription: String { name }
 
   init(
@@ -29,13 +36,24 @@ struct HealthState: Sendable, CustomTestStringConvertible {
     broken: String, undo: String
   ) {
     self.init(
-      name, exits, plan: plan, metrics, says: says, broken: broken, mend: .onNode(undo), undo: undo)
+      name, exits, plan: plan, metrics, says: says, broken: .onNode(broken), mend: .onNode(undo),
+      undo: .onNode(undo))
   }
 
   init(
     _ name: String, _ exits: [Int32], plan: Int32, _ metrics: [(String, Int)] = [], says: String,
-    broken: String, mend: Mend, undo: String?
+    broken: String, mend: Act, undo: String
   ) {
+    self.init(
+      name, exits, plan: plan, metrics, says: says, broken: .onNode(broken), mend: mend,
+      undo: .onNode(undo))
+  }
+
+  init(
+    _ name: String, _ exits: [Int32], plan: Int32, _ metrics: [(String, Int)] = [], says: String,
+    broken: Act, mend: Act, undo: Act?, knownMilliseconds: Int = 0
+  ) {
+    self.knownMilliseconds = knownMilliseconds
     self.name = name
     self.exits = exits
     self.plan = plan
@@ -51,7 +69,7 @@ struct HealthState: Sendable, CustomTestStringConvertible {
   static let remarked: [Int32] = [0, 0, 1, 1]
   static let unknown: [Int32] = [3, 3, 3, 3]
 
-  static let all = servers + files + records
+  static let all = servers + files + records + elsewhere
 
   private static let file = "/etc/default/minio"
   private static let unit = "/etc/systemd/system/minio.service"
@@ -234,5 +252,31 @@ struct HealthState: Sendable, CustomTestStringConvertible {
       "no agent", unknown, plan: 4, says: "minio-2: ",
       broken: "systemctl stop keyturnd.socket keyturnd",
       undo: "systemctl start keyturnd.socket keyturnd"),
+  ]
+
+  // MARK: hosts
+
+  private static let startKeyManagers = Act.onHosts(["kms-1", "kms-2"], "systemctl start minkms")
+
+  private static let elsewhere = [
+    HealthState(
+      "the node is off", unknown, plan: 4, says: "minio-2: ", broken: .host("crash"),
+      mend: .host("boot"), undo: nil),
+    HealthState(
+      "one of two Key Managers is down", wrong, plan: 0,
+      [
+        (#"keyturn_key_manager_links{direction="forward",verdict="failed"}"#, 1),
+        ("keyturn_server_ready", 1),
+      ],
+      says: "minio-[1-3]: ", broken: .onHosts(["kms-2"], "systemctl stop minkms"),
+      mend: startKeyManagers, undo: startKeyManagers, knownMilliseconds: 80_000),
+    HealthState(
+      "all Key Managers are down", wrong, plan: 7,
+      [
+        (#"keyturn_key_manager_links{direction="forward",verdict="failed"}"#, 2),
+        ("keyturn_server_ready", 1),
+      ],
+      says: "minio-[1-3]: ", broken: .onHosts(["kms-1", "kms-2"], "systemctl stop minkms"),
+      mend: startKeyManagers, undo: startKeyManagers, knownMilliseconds: 80_000),
   ]
 }

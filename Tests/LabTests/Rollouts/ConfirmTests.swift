@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+import Model
 import TestSupport
 import Testing
+import Threads
 
 extension LabTests {
   /// A server that gets well after its start was not confirmed.
@@ -45,6 +47,33 @@ extension LabTests {
       #expect(status.status == 0, "\(status.stdout)")
       let outcomes = try status.events().filter { $0.event == "status" }.map(\.lastOutcome)
       #expect(outcomes == ["confirmed", "confirmed", "confirmed"], "\(status.stdout)")
+    }
+
+    @Test("with --log-dir, and after the agent was away, the lines of its own start count")
+    func logDirectory() throws {
+      let settings = try lab.file(
+        "log.env",
+        "MINIO_OPTS=\"--certs-dir /etc/minio/certs --address :9000 --log-dir /var/log/minio\"\n")
+      for node in lab.nodes { try lab.exec(node, "install -d -o minio-user /var/log/minio") }
+      // The journal loses lines of the start, so that how it ended is unknown there.
+      let apply = try lab.startHeld("apply", "--yes", "--settings", settings, "--json")
+      try lab.exec("minio-3", "systemctl restart systemd-journald")
+      try lab.release()
+      let outcome = try apply.outcome()
+      let result = try #require(try outcome.events().last)
+      let word = result.nodes?.first { $0.name == "minio-3" }?.outcome
+      #expect(outcome.status == 3 && word == "unknown", "\(outcome.stdout)")
+      try lab.exec("minio-3", "systemctl restart keyturnd; sleep 1")
+      let before = try lab.nodes.map(invocation)
+      let deadline = Instant.inMilliseconds(60_000)
+      var confirm = try lab.keyturn("confirm", "minio-3")
+      // The result is worked out by the members meanwhile.
+      while confirm.status == 75, Clock.now() < deadline {
+        confirm = try lab.keyturn("confirm", "minio-3")
+      }
+      #expect(confirm.status == 0, "\(confirm.stdout)\(confirm.stderr)")
+      #expect(confirm.stdout.contains("its lines read in /var/log/minio"), "\(confirm.stdout)")
+      #expect(try lab.nodes.map(invocation) == before)
     }
 
     @Test("a server whose file was edited since is refused, with the cause")

@@ -355,7 +355,13 @@ struct Event: Decodable {
     var reason: String
   }
 
+  struct Step: Decodable {
+    var milliseconds: Double
+    var phase: String
+  }
+
   var event: String
+  var steps: [Step]?
   var time: String?
   var node: String?
   var phase: String?
