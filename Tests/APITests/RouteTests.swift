@@ -126,6 +126,8 @@ import Testing
       "lines back from the journal's end (`last`)": thousands(Limits.journalLinesBack),
       "steps kept of one rollout; a step's detail":
         "\(Limits.rolloutEvents) (the first \(Limits.firstRolloutEvents), and the last); \(size(Limits.rolloutDetailBytes))",
+      "lines kept of what a rollout changes; one line":
+        "\(Limits.rolloutChangeLines); \(Limits.rolloutChangeBytes) bytes",
       "rollouts whose steps are kept": "\(Limits.timelines)",
     ]
     let documented = try Self.rows("what").map { ($0[0], $0[1]) }

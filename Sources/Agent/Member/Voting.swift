@@ -84,6 +84,9 @@ extension Member {
     let assessment = assessor.assess(request.request, seals.forVote(request.seals))
     if let refusal = assessment.answer.refusal { throw refusal }
     timelines.note(rollout.id, .checked, "")
+    timelines.change(rollout.id) { timeline, _ in
+      timeline.note(changes: assessment.answer.difference)
+    }
     if let refusal = SealJudgement.problem(
       with: rollout, key: assessment.answer.key, record: seals.record(), node: site.node)
     {

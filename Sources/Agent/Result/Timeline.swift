@@ -27,6 +27,8 @@ struct Timeline: Codable, Hashable {
   private(set) var events: [RolloutEvent] = []
   private(set) var report: RestartReport?
   private(set) var outcome: Outcome?
+  /// What it changes in the file here; nil before the vote, and of an older agent.
+  private(set) var changes: [String]?
 
   var id: String { rollout.id }
 
@@ -66,6 +68,14 @@ struct Timeline: Codable, Hashable {
         instant: time.bootID == bootID ? time.instant : nil, phase: .known(phase), detail: detail))
   }
 
+  /// What it changes in the file, as plans tell it: secrets as identities, which the redactor would take for secrets.
+  mutating func note(changes lines: [String]) {
+    let rest = lines.count - Limits.rolloutChangeLines
+    changes =
+      lines.prefix(Limits.rolloutChangeLines).map { $0.cut(toBytes: Limits.rolloutChangeBytes) }
+      + (rest > 0 ? ["and \(rest) more lines"] : [])
+  }
+
   /// The instant is known. One that is past was agreed on by nobody: the commit was learnt late, or
   /// is acted on at once.
   mutating func arm(_ instant: Instant, bootID: String, at time: Time) {
@@ -100,9 +110,12 @@ struct Timeline: Codable, Hashable {
 
   /// The steps after one of them, and how things stand.
   func view(after sequence: Int) -> RolloutView {
-    RolloutView(
+    var view = RolloutView(
       id: id, events: events.filter { $0.sequence > sequence }, report: report, outcome: outcome,
       rollout: rollout, bootID: bootID, instant: instant)
+    // Who follows it step by step has it.
+    if sequence == 0 { view.changes = changes }
+    return view
   }
 
   /// How long it took here from its first step to its last, and when that was, milliseconds and microseconds since

@@ -94,6 +94,9 @@ package struct RolloutView: Sendable, Codable, Hashable {
   package var instant: Instant?
   /// Its result when all outcomes were in, as far as this member was told.
   package var rolloutResult: RolloutResult?
+  /// What it changes in the member's file, a line each, secrets as identities. Told to who asks for all steps; nil from
+  /// an agent that does not tell.
+  package var changes: [String]?
 
   package init(
     id: String, events: [RolloutEvent], report: RestartReport?, outcome: Outcome?,

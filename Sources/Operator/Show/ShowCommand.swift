@@ -43,8 +43,7 @@ struct ShowCommand: Command {
       id = try newest(cluster)
     }
     guard let id else {
-      context.console.message(.error, "no node has kept a rollout")
-      return CommandResult(.validationRefused)
+      return context.ended(.validationRefused, "no node has kept a rollout")
     }
     let rows = context.ask(cluster, .follow(id: id, after: 0, waitMilliseconds: 0))
     let axis = TimelineAxis(
@@ -52,12 +51,11 @@ struct ShowCommand: Command {
       corrections: corrections(cluster, rows))
     let unknown = rows.filter { Self.knowsNothing($0.failure) }
     if unknown.count == rows.count {
-      context.console.message(.error, Self.unknown(id))
-      return CommandResult(.validationRefused, nodes: nodes(axis))
+      return context.ended(.validationRefused, Self.unknown(id), nodes: nodes(axis))
     }
     if let path = options.page {
       let page = TimelinePage(
-        axis: axis, cluster: cluster.inventory.cluster, changes: changes(axis, cluster)
+        axis: axis, cluster: cluster.inventory.cluster, changes: changes(axis, rows, cluster)
       ).text
       try context.writePage(page, path)
     } else {
@@ -83,26 +81,35 @@ struct ShowCommand: Command {
     return nil
   }
 
-  /// What the generation of this rollout has changed against the one before it, nodes with the same together; nothing
-  /// where it is not kept, or no start was confirmed with it.
+  /// What the rollout has changed in the files, or would have, nodes with the same together.
   private func changes(
-    _ axis: TimelineAxis, _ cluster: Cluster
+    _ axis: TimelineAxis, _ rows: [NodeAnswer<RolloutView>], _ cluster: Cluster
   ) -> [(nodes: String, lines: [String])] {
+    let told = rows.compactMap { row in
+      row.answer?.changes.map { (name: row.name, value: $0) }
+    }
+    let all = told.isEmpty ? kept(axis, cluster) : told
+    return NodeNames.grouped(all).filter { !$0.value.isEmpty }.map { group in
+      (
+        nodes: group.names.count == cluster.names.count
+          ? "" : " on \(NodeNames.folded(group.names))", lines: group.value
+      )
+    }
+  }
+
+  /// What its generation has changed against the one before it, of agents that do not tell it with the rollout; nothing
+  /// where it is not kept, or no start was confirmed with it.
+  private func kept(
+    _ axis: TimelineAxis, _ cluster: Cluster
+  ) -> [(name: String, value: [String])] {
     guard let head = axis.head, head.kind != .restart else { return [] }
     let numbers = context.ask(cluster, .generations).compactMap(\.answer).flatMap { answer in
       answer.generations.filter { $0.generation?.rollout != head.id || $0.number == 0 }
         .map(\.number)
     }
     guard let before = numbers.filter({ $0 < head.generation }).max() else { return [] }
-    let rows = context.ask(cluster, .diff(from: before, to: head.generation))
-    let answers = rows.compactMap { row in
+    return context.ask(cluster, .diff(from: before, to: head.generation)).compactMap { row in
       row.answer.map { (name: row.name, value: $0.difference) }
-    }
-    return NodeNames.grouped(answers).filter { !$0.value.isEmpty }.map { group in
-      (
-        nodes: group.names.count == cluster.names.count
-          ? "" : " on \(NodeNames.folded(group.names))", lines: group.value
-      )
     }
   }
 

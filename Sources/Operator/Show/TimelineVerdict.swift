@@ -47,6 +47,9 @@ struct TimelineVerdict: Sendable {
       steps.append("keyturn logs --rollout \(axis.id) --errors")
       if told?.kind == .held, let first = bad.first {
         steps.append("keyturn confirm \(first.node)")
+      } else if told?.kind == .rollingBack {
+        steps += [told?.rollback.map { "keyturn show \($0)" }].compactMap(\.self)
+        steps.append("keyturn apply --settings FILE, once the cause is fixed")
       }
     } else if tone == "doubtful", kinds.contains(.unknown) {
       steps.append("keyturn watch \(axis.id)")

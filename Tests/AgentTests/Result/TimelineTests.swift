@@ -80,6 +80,39 @@ struct TimelineTests {
     #expect(timeline.events.last?.detail.hasSuffix("\u{1F600}...") == true)
   }
 
+  @Test("what a rollout changes is kept with it, so many lines, and told with all steps only")
+  func changes() throws {
+    var timeline = Timeline(rollout(), at: time(0))
+    for (count, kept) in [
+      (Limits.rolloutChangeLines, Limits.rolloutChangeLines),
+      (Limits.rolloutChangeLines + 1, Limits.rolloutChangeLines + 1),
+      (Limits.rolloutChangeLines + 7, Limits.rolloutChangeLines + 1),
+    ] {
+      timeline.note(changes: (0..<count).map { "+MINIO_X\($0)=on" })
+      #expect(timeline.changes?.count == kept)
+    }
+    #expect(timeline.changes?.last == "and 7 more lines")
+    for count in [Limits.rolloutChangeBytes, Limits.rolloutChangeBytes + 1] {
+      timeline.note(changes: [String(repeating: "x", count: count)])
+      #expect(timeline.changes?.first?.utf8.count == Limits.rolloutChangeBytes)
+    }
+    let node = Node()
+    let rollout = try node.rollout(enabling)
+    #expect(try node.prepare(rollout, enabling).refusal == nil)
+    _ = try node.decide(rollout, .abort)
+    func view(after: Int) throws -> RolloutView {
+      try JSON.decode(
+        RolloutView.self,
+        from: node.send(
+          "GET", "/v1/rollouts/\(rollout.id)", query: [(name: "after", value: "\(after)")]
+        ).body)
+    }
+    let changes = try #require(try view(after: 0).changes)
+    #expect(changes.contains { $0.hasPrefix("+MINIO_KMS_API_KEY=h1:") }, "\(changes)")
+    #expect(!changes.contains { $0.contains("k1:") })
+    #expect(try view(after: 1).changes == nil)
+  }
+
   @Test("steps of another boot have no instant, and an instant of another boot, or past, is none")
   func boots() {
     var timeline = Timeline(rollout(), at: time(0))

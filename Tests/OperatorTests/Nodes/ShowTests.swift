@@ -223,6 +223,47 @@ struct ShowTests {
     #expect(axis.outage == 951_000_000)
   }
 
+  /// The page of a rollout that failed on one node and was taken back: no generation of it is kept.
+  private static func failedPage(_ failed: Outcome) -> String? {
+    let changes = [
+      "-MINIO_KMS_API_KEY=h1:oldIdentity", "+MINIO_KMS_API_KEY=h1:newIdentity",
+      "+MINIO_KMS_SERVER=" + String(repeating: "https://kms.example.net:7373,", count: 12),
+    ]
+    let agents = Sample.names.enumerated().map { number, name in
+      var view = RolloutView.sample(
+        shift: Int64(number),
+        outcome: name == "minio-3" ? failed : Outcome(.confirmed, "healthy for 10 s"))
+      view.changes = name == "minio-4" ? ["+MINIO_BROWSER=<off>"] : changes
+      view.rolloutResult = RolloutResult(
+        rollout: "aa", kind: .rollingBack, rollback: "bb", by: "alice")
+      return FakeAgent(
+        name, history: .sample(name), diff: .failure(.answered(Refusal(.validation, "no"))),
+        kept: [view])
+    }
+    return Sample.run("show aa --html p.html", agents).host.created["p.html"]
+  }
+
+  @Test("the page of a failed rollout has what it would have changed, the cause, and what to do")
+  func failedRollout() throws {
+    let page = try #require(Self.failedPage(failed))
+    let verdict = try #require(
+      page.firstRange(of: "class=\"verdict bad\">Rolled back by bb: the change is NOT in force"))
+    let why = try #require(page.firstRange(of: "<dt>why</dt><dd>minio-3: FATAL &lt;b&gt;no"))
+    let next = try #require(
+      page.firstRange(of: "<dt>next</dt><dd>keyturn logs --rollout aa --errors</dd>"))
+    let settings = try #require(
+      page.firstRange(
+        of:
+          "<h2>Settings on minio-[1-3]</h2>\n<pre>-MINIO_KMS_API_KEY=h1:oldIdentity\n+MINIO_KMS_API_KEY=h1:newIdentity\n"
+      ))
+    #expect(verdict.upperBound < why.lowerBound && why.upperBound < next.lowerBound)
+    #expect(next.upperBound < settings.lowerBound)
+    #expect(page.contains("<dd>keyturn show bb</dd>"))
+    #expect(page.contains("<dd>keyturn apply --settings FILE, once the cause is fixed</dd>"))
+    #expect(
+      page.contains("<h2>Settings on minio-4</h2>\n<pre>+MINIO_BROWSER=&lt;off&gt;</pre>"))
+  }
+
   @Test("the page has what the rollout has changed, secrets as the nodes tell them")
   func changes() throws {
     let head = RolloutView.sample(shift: 0)
@@ -236,10 +277,10 @@ struct ShowTests {
 
   @Test(
     "a browser shows the page: no text on another, none cut off, light, dark and narrow",
-    .enabled(if: Browser.isThere), arguments: [(1_200, false), (1_200, true), (420, false)])
+    .enabled(if: Browser.isThere),
+    arguments: [(1_200, false), (1_200, true), (420, false), (420, true)])
   func browser(width: Int, isDark: Bool) throws {
-    let host = Sample.run("show aa --html p.html", agents).host
-    let page = try #require(host.created["p.html"])
+    let page = try #require(Self.failedPage(failed))
     let sight = try Browser.show(page, width: width, isDark: isDark)
     #expect(sight.overlaps.isEmpty && sight.excess <= 0, "\(sight)")
     #expect(sight.texts > 40 && (sight.background == "rgb(22, 25, 30)") == isDark, "\(sight)")

@@ -88,6 +88,10 @@ package enum Limits {
   package static let firstRolloutEvents = 64
   /// The detail of one event, bytes; longer ones are cut.
   package static let rolloutDetailBytes = 2_048
+  /// Lines that an agent keeps of what a rollout changes in its file, and the bytes of one; the rest is counted, longer
+  /// ones are cut.
+  package static let rolloutChangeLines = 200
+  package static let rolloutChangeBytes = 512
   /// The reason of a rollout's outcome or result that a peer or a record tells, bytes; longer ones
   /// are cut.
   package static let reasonBytes = 8 << 10
