@@ -190,6 +190,7 @@ struct CheckReport: Sendable {
   var result: CommandResult {
     var result = health.result(isStrict: isStrict)
     result.isTold = true
+    result.message = conclusion
     return result
   }
 

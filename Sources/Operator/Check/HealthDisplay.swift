@@ -18,7 +18,8 @@ extension ClusterHealth {
 
   func result(isStrict: Bool = false) -> CommandResult {
     CommandResult(
-      exitCode(isStrict: isStrict), nodes: nodes.map { node(of: $0, isStrict: isStrict) })
+      exitCode(isStrict: isStrict), nodes: nodes.map { node(of: $0, isStrict: isStrict) },
+      message: conclusion(isComplete: true))
   }
 
   private func node(of name: String, isStrict: Bool) -> NodeResult {

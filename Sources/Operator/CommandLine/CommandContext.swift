@@ -48,6 +48,14 @@ struct CommandContext: Sendable {
     Parallel.ask(request, of: cluster.members, milliseconds: milliseconds)
   }
 
+  /// The end of a command for a reason of its own, told.
+  func ended(
+    _ code: ExitCode, _ message: String, nodes: [NodeResult] = []
+  ) -> CommandResult {
+    console.message(.error, message)
+    return CommandResult(code, nodes: nodes, message: message)
+  }
+
   func tellFailures<Answer>(_ rows: [NodeAnswer<Answer>]) {
     console.errors(rows.map { (name: $0.name, message: $0.failure?.message) })
   }

@@ -88,11 +88,10 @@ struct LogsCommand: Command {
     let cluster = try context.cluster(options.cluster)
     var nodes = cluster.members.map { Node(name: $0, link: $1) }
     for set in options.sets where !nodes.contains(where: { set.contains($0.name) }) {
-      context.console.message(
-        .error,
+      return context.ended(
+        .usage,
         "no node of the inventory is in \"\(set.text)\"; they are \(NodeNames.folded(nodes.map(\.name)))"
       )
-      return CommandResult(.usage)
     }
     if !options.sets.isEmpty {
       nodes.removeAll { node in !options.sets.contains { $0.contains(node.name) } }

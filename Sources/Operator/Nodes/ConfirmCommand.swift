@@ -37,10 +37,9 @@ struct ConfirmCommand: Command {
     let cluster = try context.cluster(options.cluster)
     let name = options.node
     guard let index = cluster.names.firstIndex(of: name) else {
-      context.console.message(
-        .error,
+      return context.ended(
+        .usage,
         "there is no node \"\(name)\" in the inventory, only \(NodeNames.folded(cluster.names))")
-      return CommandResult(.usage)
     }
     let milliseconds =
       Limits.confirmMilliseconds + cluster.inventory.timeouts.settleSeconds * 1_000
@@ -89,7 +88,8 @@ struct ConfirmCommand: Command {
       message =
         "\(name): confirmed, \(outcome.reason); rollout \(answer.rollout.id), generation \(answer.rollout.generation)"
     } else {
-      message = "\(name): not confirmed: \(Ending.clean(outcome.reason))"
+      message =
+        "\(name): not confirmed, and nothing was changed: \(Ending.clean(outcome.reason))"
     }
     if isConfirmed {
       context.console.line(message)

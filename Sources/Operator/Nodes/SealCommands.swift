@@ -130,11 +130,10 @@ struct SealRecoverCommand: Command {
     let cluster = try context.cluster(options.cluster)
     let name = options.node
     guard let index = cluster.names.firstIndex(of: name) else {
-      context.console.message(
-        .error,
+      return context.ended(
+        .usage,
         "there is no node \"\(name)\" in the inventory, only \(NodeNames.folded(cluster.names))"
       )
-      return CommandResult(.usage)
     }
     let recovery: SealRecovery
     do throws(LinkFailure) {

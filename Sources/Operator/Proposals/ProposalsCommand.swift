@@ -71,9 +71,9 @@ struct ProposalsCommand: Command {
     let taken = rows.filter { $0.answer?.isChanged ?? false }.map(\.name)
     context.tellFailures(rows)
     if taken.isEmpty, !rows.contains(where: { $0.failure != nil }) {
-      console.message(
-        .error, "no node has settings \(digest) that were not confirmed: nothing was changed")
-      return CommandResult(.validationRefused)
+      return context.ended(
+        .validationRefused,
+        "no node has settings \(digest) that were not confirmed: nothing was changed")
     }
     if !taken.isEmpty {
       console.line(

@@ -73,7 +73,10 @@ struct ProposeCommand: Command {
     if proposals.hasErrors {
       return told(.validationRefused, .error, "nothing was proposed: the settings are refused")
     }
-    let view = try ask(.propose(proposals.request), Self.proposeMilliseconds)
+    let view: ProposalsView
+    do throws(Refusal) {
+      view = try ask(.propose(proposals.request), Self.proposeMilliseconds)
+    } catch { throw Refusal(error.code, "nothing was proposed: \(error.message)") }
     event(view)
     // Nothing is proposed, with or without --wait.
     if view.phase == .notConfirmed, let failure = view.failure { return refused(view, failure) }
@@ -211,12 +214,12 @@ struct ProposeCommand: Command {
         let message = "rollout \(result.rollout): confirmed on all nodes"
         context.console.line(message)
         return CommandResult(.done, outcome: "confirmed", isChanged: true, message: message)
-      case .held: return ended(.notConfirmed, .held(result, of: nodes(view)))
+      case .held: return ended(.notConfirmed, .held(result, of: nodes(view), view.own.digest))
       case .rollingBack:
         guard let back = rolloutResult(of: result.rollback, view) else { return nil }
         return ended(
           back.kind == .confirmed ? .rolledBack : .rolledBackUnhealthy,
-          .rolledBack(result, by: back, of: nodes(view)))
+          .rolledBack(result, by: back, of: nodes(view), view.own.digest))
       }
     }
     switch view.phase {

@@ -107,10 +107,10 @@ struct RolloutFollower: Sendable {
     }
 
     func committed(_ id: String, _ names: [String]) -> Ending.Committed {
-      // Whether it seals a key no node tells.
+      // Why the new files stay no node tells.
       Ending.Committed(
         id: id, kind: head?.kind, generation: head?.generation, outcomes: memberOutcomes(names),
-        sealsKey: true, restarts: head?.withoutRestart != true)
+        restarts: head?.withoutRestart != true)
     }
 
     private func memberOutcomes(_ names: [String]) -> [MemberOutcome] {

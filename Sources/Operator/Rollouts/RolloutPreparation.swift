@@ -95,7 +95,8 @@ struct RolloutPreparation {
     case .refused(let refusal, _):
       return .ended(
         context.refused(
-          refusal.message, refusal.code, cluster, nodes: NodeResult.untouched(plan.refusals)))
+          refusal.message, refusal.code, cluster, nodes: NodeResult.untouched(plan.refusals),
+          other: plan.activeRollout))
     }
   }
 
@@ -163,13 +164,19 @@ struct RolloutPreparation {
   }
 }
 
+extension ClusterPlan {
+  /// The rollout that a node is in.
+  var activeRollout: String? { rows.lazy.compactMap { $0.answer?.activeRollout }.first }
+}
+
 extension CommandContext {
   /// The end of a command that touched nothing, printed.
   func refused(
-    _ reason: String, _ code: RefusalCode, _ cluster: Cluster, nodes: [NodeResult]
+    _ reason: String, _ code: RefusalCode, _ cluster: Cluster, nodes: [NodeResult],
+    other: String? = nil
   ) -> CommandResult {
     let ending = Ending.untouched(
-      "nothing was touched: \(reason)", code, members: cluster.names)
+      "nothing was touched: \(reason)", code, members: cluster.names, other: other)
     console.end(ending)
     return CommandResult(ExitCode(code), ending, nodes: nodes)
   }

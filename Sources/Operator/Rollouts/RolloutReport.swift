@@ -18,7 +18,7 @@ struct RolloutReport: UndertakingObserver {
       console.event("rollback", ["id": rollout.id, "undoes": undone])
       console.message(
         .warning,
-        "no server got past the Key Manager with a new key: rollout \(rollout.id) restores the previous files"
+        "not every start was confirmed, and no server can have encrypted with a new key: rollout \(rollout.id) brings the previous files back"
       )
     } else {
       console.event(
@@ -130,7 +130,8 @@ extension Ending.Committed {
   init(_ rollout: Rollout, _ outcomes: [MemberOutcome]) {
     self.init(
       id: rollout.id, kind: rollout.kind, generation: rollout.generation, outcomes: outcomes,
-      sealsKey: rollout.seal != nil, restarts: rollout.restartsServers,
+      restarts: rollout.restartsServers,
+      mayGoBack: rollout.seal == nil && rollout.rollback ?? .never == .never,
       enables: rollout.seal != nil)
   }
 }

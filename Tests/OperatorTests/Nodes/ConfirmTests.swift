@@ -76,7 +76,10 @@ import Threads
   func notConfirmed() {
     let bad = Self.run(Outcome(.failed, "MINIO_KMS_ENCLAVE differs"))
     #expect(bad.code == .notConfirmed)
-    #expect(bad.host.errors.contains("minio-3: not confirmed: MINIO_KMS_ENCLAVE differs"))
+    #expect(
+      bad.host.errors
+        == "keyturn: error: minio-3: not confirmed, and nothing was changed: MINIO_KMS_ENCLAVE differs\n"
+    )
     #expect(Self.run(nil).code == .validationRefused)
     #expect(Self.run(nil, node: "minio-9").code == .usage)
   }

@@ -284,7 +284,9 @@ struct ProposeTests {
     let refused = run(
       "propose --settings kms.env --json",
       [HTTPResponse.refusal(400, .guarded, "the key is sealed")])
-    #expect(refused.host.lines.last?.contains(#""message":"the key is sealed""#) == true)
+    #expect(
+      refused.host.lines.last?.contains(#""message":"nothing was proposed: the key is sealed""#)
+        == true)
   }
 
   @Test("what is in force is said so, exit 0, nothing changed")

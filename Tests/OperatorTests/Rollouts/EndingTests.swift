@@ -19,14 +19,14 @@ import Testing
 
   private static func rollout(
     _ kind: RolloutKind? = .apply, _ third: Outcome = Outcome(.confirmed, "healthy for 10 s"),
-    id: String = "0d07a7a0593ac303", generation: Int? = 7, sealsKey: Bool = false
+    id: String = "0d07a7a0593ac303", generation: Int? = 7, mayGoBack: Bool = false
   ) -> Ending.Committed {
     Ending.Committed(
       id: id, kind: kind, generation: generation,
       outcomes: (1...4).map {
         MemberOutcome(
           member: "minio-\($0)", outcome: $0 == 3 ? third : Outcome(.confirmed, "healthy for 10 s"))
-      }, sealsKey: sealsKey)
+      }, mayGoBack: mayGoBack)
   }
 
   private static func text(_ ending: Ending) -> String {
@@ -52,7 +52,7 @@ import Testing
 
   @Test("0: once encryption is enabled, buckets are the last step")
   func enabled() {
-    var rollout = Self.rollout(sealsKey: true)
+    var rollout = Self.rollout()
     rollout.enables = true
     #expect(
       Self.text(.committed(rollout, held: nil)) == """
@@ -70,10 +70,10 @@ import Testing
       Self.text(
         .committed(Self.rollout(.apply, Outcome(.unknown, "no outcome by the deadline")), held: nil)
       ) == """
-        3 of 4 starts confirmed, 1 unknown
+        committed: 3 of 4 starts confirmed, 1 unknown
           in force  the new file, generation 7, on minio-[1-2,4]
                     confirmed with it: minio-[1-2,4]
-                    not known: minio-3
+                    not known of minio-3: it has the new file, or gets it from its agent
           why       minio-3: unknown: no outcome by the deadline
           next      keyturn watch 0d07a7a0593ac303  its end; a rollback may follow
                     keyturn status                  what each node runs now
@@ -132,8 +132,7 @@ import Testing
         nothing was touched: minio-3: no
           in force  the previous files, on minio-[1-4]: no file was replaced, no server
                       restarted
-          why       minio-3: no
-                    minio-4: a reason of its own
+          why       also minio-4: a reason of its own
           next      \(commands[0])
         """), "\(Self.text(ending))")
   }
@@ -143,7 +142,7 @@ import Testing
     #expect(
       Self.text(
         .committed(
-          Self.rollout(.apply, Self.failed),
+          Self.rollout(.apply, Self.failed, mayGoBack: true),
           held: "the rollback policy of this rollout is \"never\"")) == """
           3 of 4 starts confirmed, 1 not confirmed; the new files stay
             in force  the new file, generation 7, on minio-[1-4]
@@ -158,14 +157,14 @@ import Testing
                       not rolled back: the rollback policy of this rollout is "never"
             next      keyturn logs --rollout 0d07a7a0593ac303 --errors: what the servers
                         logged, and what to do
-                      keyturn confirm minio-3: once its server runs well: confirms it
-                        without a restart
-                      keyturn restart: once the cause is fixed; restarts all 4 servers
-                        with the same files
+                      keyturn confirm minio-3: confirms it without a restart, once its
+                        server runs well
+                      keyturn restart: restarts all 4 servers with the same files, once
+                        the cause is fixed
                       keyturn rollback: or back to the previous files
           """)
     let sealed = Ending.committed(
-      Self.rollout(.apply, Self.failed, sealsKey: true), held: "the key is sealed")
+      Self.rollout(.apply, Self.failed), held: "the key is sealed")
     #expect(!sealed.next.contains { $0.command == "keyturn rollback" })
     let restart = Ending.committed(Self.rollout(.restart, Self.failed), held: "a restart")
     #expect(!restart.why.contains { $0.contains("not rolled back") })
@@ -221,7 +220,7 @@ import Testing
     let ending = Ending.rolledBack(Self.rollout(.apply, Self.failed), by: back)
     #expect(
       ending.headline
-        == "rolled back: your change is NOT in force, and minio-3 is not confirmed with the previous files either"
+        == "rolled back: your change is NOT in force, and 1 of 4 servers is not confirmed with the previous files either"
     )
     #expect(ending.inForce.contains("not confirmed: minio-3"))
     #expect(ending.why.contains { $0.hasPrefix("after the rollback, minio-3: failed: FATAL") })
@@ -240,9 +239,9 @@ import Testing
       Self.rollout(.apply, Outcome(.failed, "FATAL x")), by: back)
     #expect(
       Self.text(ending) == """
-        rolled back: your change is NOT in force, and minio-3 is not confirmed with the previous files either
+        rolled back: your change is NOT in force, and 1 of 4 servers is not confirmed with the previous files either
           in force  the files from before rollout 0d07a7a0593ac303, on minio-[1-4]
-                    confirmed with it: minio-[1-2,4]
+                    confirmed with them: minio-[1-2,4]
                     not confirmed: minio-3
           why       minio-3: failed: FATAL x
                     after the rollback, minio-3: timed out: not READY in time
@@ -250,8 +249,8 @@ import Testing
                       logged, and what to do
                     keyturn logs --rollout 77aa7a0593ac3000 --errors: why a server does
                       not start with the previous files
-                    keyturn restart: once the cause is fixed; restarts all 4 servers
-                      with the same files
+                    keyturn restart: restarts all 4 servers with the same files, once
+                      the cause is fixed
         """)
     let result = CommandResult(.rolledBackUnhealthy, ending, nodes: [], isChanged: true).fields.text
     #expect(

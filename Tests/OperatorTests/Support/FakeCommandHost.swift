@@ -13,6 +13,7 @@ final class FakeCommandHost: CommandHost {
   private struct State {
     var output = ""
     var errors = ""
+    var both = ""
     var questions: [String] = []
     var created: [String: String] = [:]
     var evidence: [String: [UInt8]] = [:]
@@ -51,6 +52,8 @@ final class FakeCommandHost: CommandHost {
 
   var output: String { state.withLock { $0.output } }
   var errors: String { state.withLock { $0.errors } }
+  /// Both streams, as a terminal gets them.
+  var both: String { state.withLock { $0.both } }
   var lines: [String] { output.split(separator: "\n").map(String.init) }
 
   func read(_ path: String, limitBytes: Int) throws(Refusal) -> ReadContent? {
@@ -86,6 +89,7 @@ final class FakeCommandHost: CommandHost {
   }
   func write(_ text: String, to stream: OutputStream) -> Bool {
     state.withLock { state in
+      state.both += text
       switch stream {
       case .standardOutput: state.output += text
       case .standardError: state.errors += text
@@ -98,7 +102,10 @@ final class FakeCommandHost: CommandHost {
   /// What was asked on the terminal.
   var questions: [String] { state.withLock { $0.questions } }
   func ask(_ question: String) -> String? {
-    state.update { $0.questions.append(question) }
+    state.update { state in
+      state.questions.append(question)
+      state.both += "\(question)\(answer ?? "")\n"
+    }
     return answer
   }
   func askSecret(_ question: String) -> Secret? { answer.map(Secret.init) }

@@ -54,13 +54,7 @@ package struct ClusterPlan: Sendable {
         if let seal, seal.code == .guarded { return (row.name, seal) }
         if let refusal = answer.refusal ?? seal { return (row.name, refusal) }
         if let active = answer.activeRollout {
-          return (
-            row.name,
-            Refusal(
-              .busy,
-              "it is in rollout \(answer.active?.text ?? active); keyturn watch \(active) follows it; where its command line is gone the nodes end it by themselves, and keyturn resolve \(active) has them try now"
-            )
-          )
+          return (row.name, Refusal(.busy, "it is in rollout \(answer.active?.text ?? active)"))
         }
         return (row.name, nil)
       }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Coordination
+internal import Crypto
 internal import Model
 internal import Rollout
 
@@ -13,19 +14,21 @@ extension Ending {
   /// - Parameters:
   ///   - reasons: what each node says no with; empty for one that does not.
   ///   - rollout: its id, if one had begun.
+  ///   - other: the rollout that the nodes are in instead, where that is why.
   static func untouched(
     _ headline: String, _ code: RefusalCode, members: [String],
-    reasons: [(name: String, value: String)] = [], rollout: String? = nil
+    reasons: [(name: String, value: String)] = [], rollout: String? = nil, other: String? = nil
   ) -> Ending {
-    let noes = reasons.filter { !$0.value.isEmpty }
-    // Alone, the reason in the headline is enough; beside others it must not be missing.
-    let others = NodeNames.lines(noes.allSatisfy { headline.holds($0.value) } ? [] : noes)
+    // What the headline has is said once.
+    let others = NodeNames.lines(
+      reasons.filter { !$0.value.isEmpty && !headline.holds($0.value) })
     return Ending(
       headline: headline,
       inForce: [
         "the previous files, on \(NodeNames.folded(members)): no file was replaced, no server restarted"
       ],
-      why: told(others.map { [clean($0)] }), next: steps(after: code, rollout), restarted: false)
+      why: told(others.map { ["also \(clean($0))"] }), next: steps(after: code, rollout, other),
+      restarted: false)
   }
 
   /// Committed, and nothing followed but what `held` says.
@@ -60,13 +63,16 @@ extension Ending {
       }
       return ending
     }
-    ending.inForce += standing(rollout)
+    let isOpen = rollout.members(.failed, .timedOut).isEmpty
+    ending.inForce += standing(rollout, "it")
     ending.why = reasons(rollout)
+    if isOpen, !rollout.members(.unknown).isEmpty {
+      ending.headline = "committed: \(ending.headline)"
+    }
     if let held, !held.isEmpty, rollout.kind != .restart {
       ending.headline += "; the new files stay"
       ending.why.append("not rolled back: \(clean(held))")
     }
-    let isOpen = rollout.members(.failed, .timedOut).isEmpty
     if isOpen {
       ending.next = [
         Step(command: "keyturn watch \(rollout.id)", purpose: "its end; a rollback may follow"),
@@ -87,7 +93,7 @@ extension Ending {
         Step(command: "keyturn watch \(rollout.id)", purpose: "its end; a rollback may follow"),
         at: 0)
     }
-    if rollout.kind == .apply, !rollout.sealsKey, rollout.restarts {
+    if rollout.kind == .apply, rollout.mayGoBack, rollout.restarts {
       ending.next.append(
         Step(command: "keyturn rollback", purpose: "or back to the previous files"))
     }
@@ -116,10 +122,9 @@ extension Ending {
         "every server was started with them and confirmed (rollback \(back.id)\(back.generation.map { "; kept as generation \($0)" } ?? ""))"
       )
     } else {
-      let others = back.outcomes.filter { $0.outcome.kind != .confirmed }.map(\.member)
       ending.headline +=
-        ", and \(NodeNames.folded(others)) \(bad == 1 ? "is" : "are") not confirmed with the previous files either"
-      ending.inForce += standing(back)
+        ", and \(bad) of \(back.outcomes.count) servers \(bad == 1 ? "is" : "are") not confirmed with the previous files either"
+      ending.inForce += standing(back, "them")
     }
     ending.why = reasons(rollout) + reasons(back, "after the rollback, ")
     ending.next = [logs(rollout.id)]
@@ -154,30 +159,40 @@ extension Ending {
   }
 
   /// A proposal's rollout that ended with the new files in place, as this host's agent knows it.
-  static func held(_ result: RolloutResult, of members: [String]) -> Ending {
+  static func held(
+    _ result: RolloutResult, of members: [String], _ digest: Digest?
+  ) -> Ending {
     Ending(
       headline: "rollout \(result.rollout): not every start was confirmed; the new files stay",
       inForce: ["the new file, on \(NodeNames.folded(members))"],
       why: ["not rolled back: \(clean(result.reason))"],
-      next: [each(result.rollout)])
+      next: each(result.rollout, digest))
   }
 
   /// A proposal's rollout that was taken back, as this host's agent knows it.
   static func rolledBack(
-    _ result: RolloutResult, by back: RolloutResult, of members: [String]
+    _ result: RolloutResult, by back: RolloutResult, of members: [String], _ digest: Digest?
   ) -> Ending {
     let isHealthy = back.kind == .confirmed
     return Ending(
       headline: "rolled back: these settings are NOT in force"
         + (isHealthy ? "" : ", and not every server is confirmed with the previous files"),
       inForce: [
-        "the files from before rollout \(result.rollout), on \(NodeNames.folded(members)) (rollout \(back.rollout))"
+        "the files from before rollout \(result.rollout), on \(NodeNames.folded(members)), brought back by rollout \(back.rollout)"
       ],
-      next: [each(result.rollout)])
+      next: each(result.rollout, digest))
   }
 
-  private static func each(_ id: String) -> Step {
-    Step(command: "keyturn watch \(id)", purpose: "how it ended on each node")
+  /// - Parameter digest: of what was proposed, which is not rolled out again by itself.
+  private static func each(_ id: String, _ digest: Digest?) -> [Step] {
+    [Step(command: "keyturn watch \(id)", purpose: "how it ended on each node"), logs(id)]
+      + (digest.map {
+        [
+          Step(
+            command: "keyturn proposals --retry \($0.hex.prefix(12))",
+            purpose: "lets the same settings be proposed again, once the cause is fixed")
+        ]
+      } ?? [])
   }
 
   // MARK: parts
@@ -234,24 +249,39 @@ extension Ending {
     return [
       Step(
         command: "keyturn confirm \(first)",
-        purpose: "once its server runs well: confirms it without a restart\(others)")
+        purpose: "confirms it without a restart, once its server runs well\(others)")
     ]
   }
 
   private static func restart(of servers: Int) -> Step {
     Step(
       command: "keyturn restart",
-      purpose: "once the cause is fixed; restarts all \(servers) servers with the same files")
+      purpose: "restarts all \(servers) servers with the same files, once the cause is fixed")
   }
 
   /// On which nodes the server runs with it, and on which not.
-  private static func standing(_ rollout: Committed) -> [String] {
+  private static func standing(_ rollout: Committed, _ files: String) -> [String] {
     [
-      ("confirmed with it: ", rollout.members(.confirmed)),
+      ("confirmed with \(files): ", rollout.members(.confirmed)),
       ("not confirmed: ", rollout.members(.failed, .timedOut)),
-      ("not known: ", rollout.members(.unknown)),
       ("says that it was aborted there: ", rollout.members(.aborted)),
-    ].filter { !$0.1.isEmpty }.map { $0.0 + NodeNames.folded($0.1) }
+    ].filter { !$0.1.isEmpty }.map { $0.0 + NodeNames.folded($0.1) } + unknown(rollout)
+  }
+
+  /// What is decided holds for those too that have not said how it went.
+  private static func unknown(_ rollout: Committed) -> [String] {
+    let nodes = rollout.members(.unknown)
+    if nodes.isEmpty { return [] }
+    let (it, has, gets, its) =
+      nodes.count == 1
+      ? ("it", "has", "gets", "its agent") : ("they", "have", "get", "their agents")
+    let later =
+      switch rollout.kind {
+      case .restart: "\(it) \(has) restarted, or will"
+      case .rollback: "\(it) \(has) the previous files, or \(gets) them from \(its)"
+      case .apply, nil: "\(it) \(has) the new file, or \(gets) it from \(its)"
+      }
+    return ["not known of \(NodeNames.folded(nodes)): \(later)"]
   }
 
   /// What each start that was not confirmed failed with, alike ones once; cause and remedy behind it.
@@ -296,7 +326,9 @@ extension Ending {
     Step(command: "keyturn logs --rollout \(id) --errors", purpose: purpose)
   }
 
-  private static func steps(after code: RefusalCode, _ rollout: String?) -> [Step] {
+  private static func steps(
+    after code: RefusalCode, _ rollout: String?, _ other: String?
+  ) -> [Step] {
     func step(_ command: String, _ purpose: String) -> [Step] {
       [Step(command: command, purpose: purpose)]
     }
@@ -308,12 +340,17 @@ extension Ending {
         + step("keyturn proof --now", "whether every Key Manager has the very key")
     case .keyManager: return step("keyturn check", "each step from each node to each Key Manager")
     case .unit: return step("keyturn status", "what is wrong with the server's unit, and where")
-    case .file, .validation: return step("keyturn plan", "again, once that is fixed")
+    case .file, .validation:
+      return step("keyturn plan", "with the same options, once that is fixed")
     case .vote: return step("keyturn plan", "each node's answer now")
     case .clock:
       return step("keyturn status", "whether clocks and nodes are in order; then the same again")
     case .busy:
-      return step("keyturn watch", "how the other rollout ends; then the same command again")
+      guard let other else {
+        return step("keyturn watch", "how the other rollout ends; then the same command again")
+      }
+      return step("keyturn watch \(other)", "how that one ends; then the same command again")
+        + step("keyturn resolve \(other)", "has the nodes end it now, where its command is gone")
     case .failed: return rollout.map { step("keyturn show \($0)", "how far it came") } ?? []
     case .notPermitted:
       return step("keyturn pki show /etc/keyturn/credentials/cert.pem", "whose certificate it is")

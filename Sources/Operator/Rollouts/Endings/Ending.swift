@@ -20,10 +20,10 @@ struct Ending: Sendable, Hashable {
     /// The number that the files become.
     var generation: Int?
     var outcomes: [MemberOutcome]
-    /// Whether its first confirmed start seals the SSE key, or may: then no file without it comes back.
-    var sealsKey = false
     /// Whether it restarts the servers.
     var restarts = true
+    /// Whether nothing but its policy keeps the previous files away; not where that is not known.
+    var mayGoBack = false
     /// Whether it is known to be the one that enables encryption.
     var enables = false
 
