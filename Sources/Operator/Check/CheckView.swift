@@ -41,11 +41,12 @@ struct CheckView {
     return TextTable.lines(header, body)
   }
 
-  /// What is wrong, nodes with the same together.
+  /// What is wrong, nodes with the same together, as briefly as in the matrix: what was seen stands among the errors and
+  /// warnings.
   private var folded: [StyledLine] {
     let rows = report.rows.map { row in
       let isWell = report.health.level(of: row.name) < .unknown
-      return (name: row.name, value: Self.words(row, report.columns, isWell: isWell))
+      return (name: row.name, value: Self.words(row, report.columns, isWell: isWell, isBrief: true))
     }
     return NodeNames.grouped(rows).flatMap { group in
       group.value.map { StyledLine(group.names, $0) }
@@ -54,9 +55,11 @@ struct CheckView {
 
   /// The links of a node in a few words, also for `--watch` where nothing can be redrawn.
   ///
-  /// - Parameter isWell: whether nothing else is wrong with the node.
+  /// - Parameters:
+  ///   - isWell: whether nothing else is wrong with the node.
+  ///   - isBrief: without what was seen.
   static func words(
-    _ row: CheckReport.Row, _ columns: [String], isWell: Bool
+    _ row: CheckReport.Row, _ columns: [String], isWell: Bool, isBrief: Bool = false
   ) -> [StyledText] {
     if let failure = row.answer.failure {
       return [StyledText(failure.code.rawValue, .bad)]
@@ -65,7 +68,9 @@ struct CheckView {
     var unverified: [String] = []
     for (column, cell) in zip(columns, row.cells) {
       guard let cell else { continue }
-      problems += cell.problems(of: column).map { StyledText($0, style(cell.level)) }
+      let told = cell.problems(of: column)
+      let brief = isBrief && !told.isEmpty ? ["\(column): \(cell.words)"] : told
+      problems += brief.map { StyledText($0, style(cell.level)) }
       if cell.level == .unverified { unverified.append(column) }
     }
     if !problems.isEmpty { return problems }
