@@ -41,6 +41,10 @@ struct TimelinePage: Sendable {
     let kinds = axis.rows.map { $0.outcome?.kind ?? .unknown }
     let restarts = axis.head?.withoutRestart != true
     var text = Ending.counts(of: kinds, of: restarts ? "starts" : "nodes")
+    let brokenOff = axis.rows.filter { $0.outcome?.isBrokenOff ?? false }.map(\.node)
+    if !brokenOff.isEmpty {
+      text += ", of which \(NodeNames.folded(brokenOff)) not watched to the end"
+    }
     if !restarts { text += "; no server was restarted" }
     if let skew = axis.skew(of: .start) {
       text += "; starts within \(TimelineText.duration(skew))"

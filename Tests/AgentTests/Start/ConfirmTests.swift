@@ -171,10 +171,16 @@ import Threads
     let first = try Self.startedByHand()
     // What it was told of the rollout's result is kept too.
     let second = Node(first.host)
-    first.host.state.update { $0.process.removeAll { $0.name == "MINIO_KMS_ENCLAVE" } }
+    // File and process agree, and are not what was voted on.
+    first.host.state.update { state in
+      state.unit.environment.append("MINIO_REGION=other")
+      state.process = FakeNodeHost.started(state)
+    }
     let other = try Self.confirm(second)
     #expect(other.outcome.failure?.kind == .known(.otherEnvironment), "\(other.outcome.reason)")
+    #expect(other.outcome.reason.contains("MINIO_REGION differs"))
     first.host.state.update { state in
+      state.unit.environment.removeAll { $0 == "MINIO_REGION=other" }
       state.unit.invocationID = "by hand once more"
       state.process = FakeNodeHost.started(state)
     }
