@@ -6,6 +6,7 @@ internal import Threads
 package final class Interruption: Sendable {
   private struct State {
     var handler: (@Sendable () -> Void)?
+    var lastWords: (@Sendable () -> String?)?
     var told: Instant?
   }
   private let state = Lock(State())
@@ -32,12 +33,18 @@ package final class Interruption: Sendable {
     return handler != nil || isEcho
   }
 
+  /// What to say when a signal ends the process now, a sentence without a line end; nil for nothing.
+  package var lastWords: String? { state.withLock { $0.lastWords }?() }
+
   /// Runs `body`; an interruption meanwhile calls `handler`, on the signal's thread.
+  ///
+  /// - Parameter lastWords: what to say when a signal ends the process meanwhile.
   package func handled<Result, Failure: Error>(
-    by handler: @escaping @Sendable () -> Void, _ body: () throws(Failure) -> Result
+    by handler: (@Sendable () -> Void)?, lastWords: (@Sendable () -> String?)? = nil,
+    _ body: () throws(Failure) -> Result
   ) throws(Failure) -> Result {
-    state.withLock { $0.handler = handler }
-    defer { state.withLock { $0.handler = nil } }
+    state.withLock { ($0.handler, $0.lastWords) = (handler, lastWords) }
+    defer { state.withLock { ($0.handler, $0.lastWords) = (nil, nil) } }
     return try body()
   }
 }

@@ -84,6 +84,47 @@ import Threads
     #expect(server.requests.count == 3)
   }
 
+  @Test("a request over a kept connection that ends without an answer may have arrived")
+  func stale() throws {
+    let listener = try Listener.bind(HostPort(host: "127.0.0.1", port: 0))
+    let target = S3Endpoint(
+      isSecure: false, place: HostPort(host: "127.0.0.1", port: listener.address.port)
+    ).target(nil)
+    try Thread.start("server") { [soon] in
+      guard let client = try? listener.accept() else { return }
+      _ = try? client.read(upTo: 64 << 10, until: soon)
+      try? client.write(Array("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".utf8), until: soon)
+      // The request is taken, and never answered.
+      _ = try? client.read(upTo: 64 << 10, until: soon)
+      listener.shutdown()
+    }
+    let link = try link()
+    _ = try link.exchange(HTTPRequest("GET", "/"), with: target, until: soon)
+    let lost = #expect(throws: S3LinkFailure.self) {
+      try link.exchange(HTTPRequest("PUT", "/o"), with: target, until: self.soon)
+    }
+    #expect(lost?.mayHaveArrived == true && lost?.kind == .staleConnection)
+    let refused = #expect(throws: S3LinkFailure.self) {
+      try link.exchange(HTTPRequest("PUT", "/o"), with: target, until: self.soon)
+    }
+    #expect(refused?.mayHaveArrived == false && refused?.kind == .other)
+  }
+
+  @Test("a proxy that is away is told as the proxy, and which one answers http is known")
+  func proxyAway() throws {
+    let target = S3Endpoint(
+      isSecure: false, place: HostPort(host: "minio.invalid", port: 80)
+    ).target(nil)
+    let link = try link([], ["HTTP_PROXY": "http://ann:secret@127.0.0.1:1"])
+    let refused = #expect(throws: S3LinkFailure.self) {
+      try link.exchange(HTTPRequest("GET", "/"), with: target, until: self.soon)
+    }
+    #expect(refused?.text.hasPrefix("the proxy http://127.0.0.1:1, on the way to minio") == true)
+    #expect(refused?.remedy?.contains("NO_PROXY") == true)
+    #expect(link.proxy(to: target) == "http://127.0.0.1:1")
+    #expect(link.proxy(to: S3Endpoint(isSecure: true, place: target.place).target(nil)) == nil)
+  }
+
   @Test(
     "over https the server must have a certificate of an authority that is trusted, for its name")
   func trust() throws {
@@ -170,6 +211,7 @@ import Threads
         HTTPRequest("GET", "/"), with: target, until: self.soon)
     }
     #expect(refused?.text.contains("socks5://127.0.0.1:1") == true)
+    #expect(refused?.kind == .configuration)
     let own = try link([], ["HTTP_PROXY": "socks5://127.0.0.1:1", "NO_PROXY": "*"]).exchange(
       HTTPRequest("GET", "/"), with: server.target(), until: soon)
     #expect(own.status == 204)
@@ -184,6 +226,7 @@ import Threads
       try self.link().exchange(HTTPRequest("GET", "/"), with: server.target(), until: self.soon)
     }
     #expect(error?.text.contains("more than") == true)
+    #expect(error?.kind == .tooLong)
   }
 }
 

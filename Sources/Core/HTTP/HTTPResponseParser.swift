@@ -175,7 +175,7 @@ package struct HTTPResponseParser: Sendable {
 
   private func checkBody(_ count: Int) throws(HTTPViolation) {
     if count > bodyLimit {
-      throw HTTPViolation(502, "the body has more than \(bodyLimit) bytes")
+      throw HTTPViolation(502, "the body has more than \(bodyLimit) bytes", isTooLong: true)
     }
   }
 

@@ -59,10 +59,13 @@ package struct HTTPViolation: Error, Sendable, Hashable, CustomStringConvertible
   package var status: Int
   /// What is wrong, without any of the message's own text.
   package var reason: String
+  /// Whether nothing is wrong but that the body has more bytes than were to be taken.
+  package var isTooLong: Bool
 
-  package init(_ status: Int, _ reason: String) {
+  package init(_ status: Int, _ reason: String, isTooLong: Bool = false) {
     self.status = status
     self.reason = reason
+    self.isTooLong = isTooLong
   }
 
   package var description: String { reason }

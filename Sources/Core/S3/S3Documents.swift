@@ -6,8 +6,13 @@ internal import Model
 package struct S3Problem: Error, Sendable, Hashable {
   /// A noun with what is wrong, without the answer's own text.
   package var reason: String
+  /// Whether the answer is larger than any may be.
+  package var isTooLarge: Bool
 
-  package init(reason: String) { self.reason = reason }
+  package init(reason: String, isTooLarge: Bool = false) {
+    self.reason = reason
+    self.isTooLarge = isTooLarge
+  }
 }
 
 /// The documents of S3's answers and requests.
@@ -22,16 +27,21 @@ package enum S3Documents {
   static func read(_ bytes: [UInt8], _ roots: String...) throws(S3Problem) -> XMLElement {
     let element: XMLElement
     do throws(XMLViolation) { element = try XMLElement(document: bytes) } catch {
-      throw S3Problem(reason: "XML that cannot be read, \(error)")
+      throw S3Problem(
+        reason: "XML that cannot be read, \(error)", isTooLarge: error.isTooLarge)
     }
     guard roots.contains(element.name) else { throw S3Problem(reason: "XML of something else") }
     return element
   }
 
-  /// The names in the answer of `GET /`.
-  package static func buckets(_ bytes: [UInt8]) throws(S3Problem) -> [String] {
-    try read(bytes, "ListAllMyBucketsResult")["Buckets"]?.all("Bucket")
-      .compactMap { $0["Name"]?.text } ?? []
+  /// The names in the answer of `GET /`, and what the next page is asked for with; nil on the last.
+  package static func buckets(
+    _ bytes: [UInt8]
+  ) throws(S3Problem) -> (names: [String], next: String?) {
+    let root = try read(bytes, "ListAllMyBucketsResult")
+    let names = root["Buckets"]?.all("Bucket").compactMap { $0["Name"]?.text } ?? []
+    let next = root["ContinuationToken"]?.text ?? ""
+    return (names, next.isEmpty ? nil : next)
   }
 
   /// Whether objects get versions, by the answer of `GET /BUCKET?versioning`.

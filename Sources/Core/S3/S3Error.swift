@@ -15,6 +15,12 @@ package struct S3Error: Error, Sendable, Hashable {
   package var region: String?
   /// How far the server's clock is ahead of the one that signed, seconds; nil without a Date field.
   package var clockAheadSeconds: Int64?
+  /// What answered, as it names itself (the field Server).
+  package var server: String?
+  /// Where it says that the thing is: scheme, host and port of the field Location.
+  package var location: String?
+  /// The proxy that the answer came through, which may be its own; nil where none could answer.
+  package var proxy: String?
 
   package init(status: Int, code: String? = nil, message: String? = nil) {
     self.status = status
@@ -31,6 +37,8 @@ package struct S3Error: Error, Sendable, Hashable {
     message = (fields["Message"] ?? response.headers["x-minio-error-desc"].map(Self.unquoted))
       .map { String($0.prefix(Limits.s3MessageCharacters)) }
     region = (fields["Region"] ?? response.headers["x-amz-bucket-region"]).flatMap(Self.word)
+    server = response.headers["server"].map { String($0.prefix(64)) }
+    location = response.headers["location"].flatMap(Self.origin)
     clockAheadSeconds = response.headers["date"].flatMap(HTTPDate.seconds).map {
       $0 - now / 1_000_000
     }
@@ -39,7 +47,7 @@ package struct S3Error: Error, Sendable, Hashable {
   /// `NoSuchBucket: The specified bucket does not exist`, or the status alone.
   package var text: String {
     let status = "\(self.status) \(HTTPResponse.reason(self.status))"
-    guard let code else { return status }
+    guard let code else { return server.map { "\(status) (Server: \($0))" } ?? status }
     return message.map { "\(code): \($0)" } ?? "\(code) (\(self.status))"
   }
 
@@ -65,6 +73,17 @@ package struct S3Error: Error, Sendable, Hashable {
     return message.contains("insufficient permissions") ? .denied : nil
   }
 
+  /// Whether the clocks are so far apart that a server refuses every signature: 15 minutes. MinIO says
+  /// it in no field where it answers a HEAD.
+  package var hasSkewedClock: Bool {
+    [400, 401, 403].contains(status) && clockAheadSeconds.map { abs($0) > 900 } ?? false
+  }
+
+  /// Whether nothing has happened by its own word, whatever the status.
+  package var saysNothingHappened: Bool {
+    status < 500 || status == 501 || saysKeyExists || keyRefusal != nil
+  }
+
   private static func fields(_ body: [UInt8]) -> [String: String] {
     if body.first == UInt8(ascii: "{") {
       let error = try? JSON.decode(JSONBody.self, from: body)
@@ -82,6 +101,17 @@ package struct S3Error: Error, Sendable, Hashable {
       case code = "Code"
       case message = "Message"
     }
+  }
+
+  /// `https://host:port` of an URL; what stands after it may be a secret.
+  private static func origin(_ url: String) -> String? {
+    guard let start = url.firstRange(of: "://")?.upperBound else { return nil }
+    let scheme = url[..<start].lowercased()
+    let host = url[start...].prefix { !"/?#".contains($0) }
+    guard ["http://", "https://"].contains(scheme), !host.contains("@"),
+      (1...255).contains(host.utf8.count)
+    else { return nil }
+    return scheme + host
   }
 
   private static func unquoted(_ text: String) -> String {

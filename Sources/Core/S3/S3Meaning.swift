@@ -13,7 +13,7 @@ package struct S3Meaning: Sendable, Hashable {
   package init(of error: S3Error, to request: S3Request) {
     if request.isOfMinIO, [404, 405].contains(error.status), error.code?.hasPrefix("kms:") != true {
       self.init(
-        .failed, "the server has no KMS API as MinIO has it", "create keys with its own tools")
+        .keyManager, "the server has no KMS API as MinIO has it", "create keys with its own tools")
       return
     }
     switch error.keyRefusal {
@@ -46,10 +46,7 @@ package struct S3Meaning: Sendable, Hashable {
         .notPermitted, "the session token is not valid, or no longer",
         "get new temporary credentials")
     case "RequestTimeTooSkewed", "RequestExpired":
-      let clock = error.clockAheadSeconds.map(Self.clock)
-      self.init(
-        .clock, clock ?? "the clocks of this host and of the server are too far apart",
-        "set the clock that is wrong: timedatectl shows whether it is synchronised")
+      self.init(Self.skewed(error))
     case "AccessDenied", "XMinioAdminAccessDenied", "AllAccessDisabled":
       self.init(Self.denied(request))
     case "NoSuchBucket":
@@ -81,32 +78,67 @@ package struct S3Meaning: Sendable, Hashable {
       self.init(
         .unreachable, "the server does not take it now, asked several times",
         "keyturn status shows whether it is well; then run this again")
-    case "InvalidRequest", "ObjectLocked":
-      self.init(.failed, nil, "mend what the server says, then run this again")
     case nil: self.init(withoutCode: error, request)
-    default: self.init(.failed, nil, "mend what the server says, then run this again")
+    default:
+      self.init(
+        error.status >= 500 ? .unreachable : .validation, nil,
+        "mend what the server says, then run this again")
     }
   }
 
-  /// A HEAD has no document that could say more.
+  /// A HEAD has no document that could say more; to any other request an S3 server says it in one, so
+  /// that something else has answered.
   private init(withoutCode error: S3Error, _ request: S3Request) {
+    let isHead = request.method == "HEAD"
     switch error.status {
-    case 403: self.init(Self.denied(request))
-    case 404: self.init(.validation, "it is not there", "correct the name")
-    case 301, 307, 308:
+    case _ where error.hasSkewedClock: self.init(Self.skewed(error))
+    case 301, 302, 307, 308:
+      if let place = error.location {
+        self.init(
+          .validation, "it leads to \(place)",
+          "give that as the endpoint if it is the server's, or correct what stands before the server"
+        )
+      } else {
+        self.init(
+          .validation, "it is in another region or at another address",
+          "give the endpoint of its region, or --region")
+      }
+    case 401:
       self.init(
-        .validation, "it is in another region or at another address",
-        "give the endpoint of its region, or --region")
-    case 501: self.init(request.usesEncryption ? Self.unconfigured : Self.unsupported)
-    case 500...:
+        .notPermitted, "what answers wants another proof of who asks than a signature of S3",
+        "check the endpoint, and what stands before the server")
+    case 403 where isHead: self.init(Self.denied(request))
+    case 404 where isHead: self.init(.validation, "it is not there", "correct the name")
+    case 407: self.init(Self.foreign(error.proxy))
+    case 501 where isHead: self.init(Self.unsupported)
+    case 500, 502...:
       self.init(
-        .unreachable, "the server, or a proxy before it, is not well",
+        .unreachable,
+        error.proxy.map { "the server, or the proxy \($0), is not well" }
+          ?? "the server, or a proxy before it, is not well",
         "keyturn status shows whether it is; then run this again")
-    default:
-      self.init(
-        .failed, "that is no answer of an S3 server",
-        "check the endpoint: it must be the server's, not its console's")
+    default: self.init(Self.foreign(error.proxy))
     }
+  }
+
+  /// Something else than an S3 server has answered.
+  private static func foreign(_ proxy: String?) -> S3Meaning {
+    guard let proxy else {
+      return S3Meaning(
+        .unreachable, "that is no answer of an S3 server",
+        "check the endpoint (it must be the server's, not its console's), and what stands before the server"
+      )
+    }
+    return S3Meaning(
+      .unreachable, "that is no answer of an S3 server, but probably of the proxy \(proxy)",
+      "let the proxy lead there, or name the host in NO_PROXY if it needs none")
+  }
+
+  private static func skewed(_ error: S3Error) -> S3Meaning {
+    let clock = error.clockAheadSeconds.map(Self.clock)
+    return S3Meaning(
+      .clock, clock ?? "the clocks of this host and of the server are too far apart",
+      "set the clock that is wrong: timedatectl shows whether it is synchronised")
   }
 
   private static func denied(_ request: S3Request) -> S3Meaning {
@@ -125,7 +157,7 @@ package struct S3Meaning: Sendable, Hashable {
     "keyturn apply enables it on all nodes")
 
   private static let unsupported = S3Meaning(
-    .failed, "the server does not have this", "use a server that does")
+    .validation, "the server does not have this", "use a server that does")
 
   private static func clock(ahead seconds: Int64) -> String {
     let minutes = seconds.magnitude / 60

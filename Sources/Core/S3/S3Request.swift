@@ -41,6 +41,16 @@ package struct S3Request: Sendable {
   /// `read the default encryption of the bucket data`.
   package var text: String { "\(attempt) \(subject.text)" }
 
+  /// For a HEAD, whose answer has no document that could say why it is refused: a request that asks
+  /// as much, and whose answer has one.
+  package var spoken: S3Request? {
+    guard method == "HEAD" else { return nil }
+    var request = self
+    request.method = "GET"
+    if case .bucket = subject { request.query = [("list-type", "2"), ("max-keys", "0")] }
+    return request
+  }
+
   private init(
     _ method: String, _ subject: Subject, _ attempt: String, _ action: String, path: String? = nil,
     query: [(name: String, value: String)] = [], headers: HTTPHeaders = [:], body: [UInt8] = []
@@ -93,8 +103,11 @@ package struct S3Credentials: Sendable, Hashable {
 // MARK: - Buckets
 
 extension S3Request {
-  package static func listBuckets() -> S3Request {
-    S3Request("GET", .server, "list the buckets of", "s3:ListAllMyBuckets")
+  /// - Parameter token: of the answer before, where a server lists them in pages; MinIO does not.
+  package static func listBuckets(after token: String? = nil) -> S3Request {
+    S3Request(
+      "GET", .server, "list the buckets of", "s3:ListAllMyBuckets",
+      query: token.map { [("continuation-token", $0)] } ?? [])
   }
 
   package static func look(at bucket: String) -> S3Request {
@@ -175,7 +188,8 @@ extension S3Request {
   ) -> S3Request {
     S3Request(
       "DELETE", .object(object, in: bucket), version == nil ? "delete" : "delete a version of",
-      version == nil ? "s3:DeleteObject" : "s3:DeleteObjectVersion",
+      // MinIO asks for both, AWS for the second.
+      version == nil ? "s3:DeleteObject" : "s3:DeleteObject and s3:DeleteObjectVersion",
       query: version.map { [("versionId", $0)] } ?? [])
   }
 }

@@ -57,6 +57,8 @@ package struct XMLViolation: Error, Sendable, Hashable, CustomStringConvertible 
   package var reason: String
   /// Bytes before the place.
   package var offset: Int
+  /// Whether nothing is wrong but that it is larger than any may be.
+  package var isTooLarge = false
 
   package var description: String { "byte \(offset): \(reason)" }
 }

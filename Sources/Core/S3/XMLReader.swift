@@ -9,7 +9,8 @@ struct XMLReader {
 
   static func read(_ bytes: [UInt8]) throws(XMLViolation) -> XMLElement {
     guard bytes.count <= Limits.xmlBytes else {
-      throw XMLViolation(reason: "more than \(Limits.xmlBytes) bytes", offset: Limits.xmlBytes)
+      throw XMLViolation(
+        reason: "more than \(Limits.xmlBytes) bytes", offset: Limits.xmlBytes, isTooLarge: true)
     }
     guard String(validating: bytes, as: UTF8.self) != nil else {
       throw XMLViolation(reason: "not UTF-8", offset: 0)
@@ -91,7 +92,8 @@ struct XMLReader {
     }
     elements += 1
     guard elements <= Limits.xmlElements else {
-      throw violation("more than \(Limits.xmlElements) elements")
+      throw XMLViolation(
+        reason: "more than \(Limits.xmlElements) elements", offset: position, isTooLarge: true)
     }
     let qualified = try name()
     var element = XMLElement(Self.local(qualified))

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Coordination
 internal import Model
 internal import S3
-internal import Threads
 
 /// `keyturn bucket encrypt`: the last step of enabling encryption, proven.
 struct BucketEncryptCommand: Command {
@@ -78,13 +76,16 @@ struct BucketEncryptCommand: Command {
   func run() throws(Refusal) -> CommandResult {
     let access = try S3Access.resolve(options.server, context)
     let wanted: BucketEncryption = options.key.map { .sseKMS(key: $0) } ?? .sseS3
-    let flag = Lock(false)
-    let client = S3Client(access, isInterrupted: { flag.withLock { $0 } })
+    let unfinished = UnfinishedWork()
+    let client = S3Client(access, isInterrupted: { unfinished.isInterrupted })
     // Until something is changed an interruption ends the process at once, also at the question.
     let plan = try look(client, wanted)
     if let result = show(plan, on: client) { return result }
-    return context.interruption.handled(by: { flag.update { $0 = true } }) {
-      BucketWork(console: context.console, client: client, plan: plan, options: options).run()
+    return context.handled(unfinished) {
+      BucketWork(
+        console: context.console, client: client, plan: plan, options: options,
+        unfinished: unfinished
+      ).run()
     }
   }
 
@@ -143,7 +144,7 @@ struct BucketEncryptCommand: Command {
       ? "nothing was changed: the default encryption of \(names) would be replaced, and there is no terminal to ask on; give --yes to go on unasked"
       : "nothing was changed: the answer was not \"yes\""
     context.console.message(.error, message)
-    return CommandResult(answer == nil ? .usage : .failed, message: message)
+    return CommandResult(.usage, message: message)
   }
 }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Coordination
 internal import Model
 internal import S3
 
@@ -24,12 +25,32 @@ struct BucketKeyCreateCommand: Command {
 
   func run() throws(Refusal) -> CommandResult {
     try context.withServer(options.server) { (client) throws(S3Failure) in
-      let isNew = try client.createKey(options.name)
-      let message = "key \(options.name): \(isNew ? "created" : "exists already")"
-      context.console.line(message)
-      context.console.event("key", ["key": options.name, "changed": isNew])
-      return CommandResult(
-        .done, outcome: isNew ? "done" : "unchanged", isChanged: isNew, message: message)
+      let key = options.name
+      let doubt =
+        "the key \(key) may have been created: keyturn bucket key status \(key) shows whether it is there"
+      do throws(S3Failure) {
+        // No handler: the first signal ends it.
+        let creation = try context.interruption.handled(
+          by: nil, lastWords: { "interrupted: \(doubt)" }
+        ) { () throws(S3Failure) in try client.createKey(key) }
+        let isChanged = creation.isNew != false
+        let message = creation.text(key)
+        context.console.line(message)
+        if case .untold(let reason)? = creation.state {
+          context.console.message(.warning, "the key's state is not known: \(reason)")
+        }
+        context.console.event("key", ["key": key, "changed": isChanged])
+        let isUsable = if case .failing? = creation.state { false } else { true }
+        return CommandResult(
+          isUsable ? .done : .failed,
+          outcome: isUsable ? (isChanged ? "done" : "unchanged") : nil,
+          isChanged: isChanged, message: message)
+      } catch {
+        guard error.mayHaveHappened else { throw error }
+        let message = "\(client.name): \(error.refusal.message); \(doubt)"
+        context.console.message(.error, message)
+        return CommandResult(.failed, isChanged: true, message: message)
+      }
     }
   }
 }

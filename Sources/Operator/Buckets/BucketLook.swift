@@ -84,7 +84,7 @@ extension S3Client {
     }
   }
 
-  private func storage(of bucket: String) throws(S3Failure) -> BucketStorage {
+  func storage(of bucket: String) throws(S3Failure) -> BucketStorage {
     let versioning = S3Request.versioning(of: bucket)
     let lock = S3Request.objectLock(of: bucket)
     let state = try Self.read(versioning, try ask(versioning), S3Documents.versioning)
@@ -104,14 +104,14 @@ extension S3Client {
     let request = S3Request.status(ofKey: name)
     let response: HTTPResponse
     do throws(S3Failure) { response = try ask(request) } catch {
-      switch error {
-      case .refused(let answer, _) where answer.status == 403 && Self.isDenied(answer):
+      guard let answer = error.answer else { throw error }
+      if answer.status == 403, Self.isDenied(answer) {
         return .untold("the policy of the access key does not allow \(request.action)")
-      case .refused(let answer, _) where [404, 405].contains(answer.status):
-        return answer.code?.hasPrefix("kms:") == true
-          ? .missing : .unserved
-      default: throw error
       }
+      if [404, 405].contains(answer.status) {
+        return answer.code?.hasPrefix("kms:") == true ? .missing : .unserved
+      }
+      throw error
     }
     let status = try Self.read(request, response, KMSAnswers.status)
     guard let problem = status.problem else { return .usable }
@@ -122,14 +122,53 @@ extension S3Client {
     ["AccessDenied", "XMinioAdminAccessDenied"].contains(error.code)
   }
 
-  /// Creates a key; false if there is one of that name already.
-  func createKey(_ name: String) throws(S3Failure) -> Bool {
-    do throws(S3Failure) {
-      _ = try ask(.createKey(name))
-      return true
-    } catch {
-      if case .refused(let answer, _) = error, answer.saysKeyExists { return false }
-      throw error
+  /// Creates a key, and sees that the server has it: something before the server may answer anything
+  /// with 200.
+  func createKey(_ name: String) throws(S3Failure) -> KeyCreation {
+    let request = S3Request.createKey(name)
+    do throws(S3Failure) { _ = try ask(request) } catch {
+      guard error.answer?.saysKeyExists == true else { throw error }
+      return KeyCreation(isNew: error.mayHaveHappened ? nil : false)
     }
+    for _ in 0..<Self.keyLooks {
+      let state: KeyLook
+      do throws(S3Failure) { state = try look(atKey: name) } catch {
+        throw .unconfirmed(
+          "create the key \(name): the server answers that it is created; its state could not be read: \(error.refusal.message)",
+          request)
+      }
+      switch state {
+      case .missing: pause(500)
+      case .unserved:
+        throw .unproven("200, and has no KMS API as MinIO has it", request)
+      case .usable, .failing, .untold: return KeyCreation(isNew: true, state: state)
+      }
+    }
+    throw .unproven("200, and has no such key afterwards", request)
+  }
+
+  /// How often a new key is looked for: a replica of the Key Manager may learn of it a moment later.
+  private static let keyLooks = 3
+}
+
+/// What came of a key that was to be created.
+struct KeyCreation {
+  /// False if there was one already; nil if there is one, and an earlier sending may have created it.
+  var isNew: Bool?
+  /// Nil where there was one.
+  var state: KeyLook?
+
+  func text(_ key: String) -> String {
+    let what =
+      switch isNew {
+      case true?: "created"
+      case false?: "exists already"
+      case nil:
+        "is there; whether this command has created it is not known, since an earlier sending was not answered"
+      }
+    if case .failing(let words) = state {
+      return "key \(key): \(what); the server cannot use it: \(words)"
+    }
+    return "key \(key): \(what)"
   }
 }

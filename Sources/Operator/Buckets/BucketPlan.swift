@@ -106,9 +106,9 @@ struct BucketPlan: Sendable {
   var lines: [StyledLine] {
     var lines: [StyledLine] = []
     func add(_ sign: String, _ text: String) { lines.append(Console.difference("\(sign) \(text)")) }
+    for step in steps where step.makes { add("+", "bucket \(step.bucket): make it") }
     if createsKey { add("+", "key \(wanted.key ?? ""): create it") }
     for step in steps {
-      if step.makes { add("+", "bucket \(step.bucket): make it") }
       if step.replaces { add("-", "bucket \(step.bucket): default encryption \(step.before.text)") }
       add(
         step.sets ? "+" : " ",

@@ -7,35 +7,14 @@ internal import S3
 struct ProofOutcome: Sendable, Hashable {
   /// Why it is not proven; nil if it is.
   var problem: Refusal?
-  /// Objects of it that are still there, with their versions: because they were to be kept, or could
-  /// not be removed.
+  /// Objects of it that were to be kept, and are.
+  var kept: [LeftObject] = []
+  /// Objects of it that are still there, or may be, and should not.
   var left: [LeftObject] = []
-  /// Why they could not be removed.
+  /// Why they could not be removed; nil where only their writes were not answered.
   var leftReason: String?
 
   var isProven: Bool { problem == nil }
-}
-
-/// An object of a proof that is still in its bucket.
-struct LeftObject: Sendable, Hashable, Encodable {
-  var bucket: String
-  var object: String
-  var version: String?
-  /// Whether the server has said that it is there; else its write was not answered.
-  var isCertain = true
-
-  var text: String { "\(bucket)/\(object)" + (version.map { " (version \($0))" } ?? "") }
-}
-
-extension [LeftObject] {
-  /// That they are still there, or may be, and why they could not be removed.
-  func statement(because reason: String?) -> String {
-    let names = map(\.text).joined(separator: ", ")
-    let isCertain = allSatisfy(\.isCertain)
-    let why = reason.map { "; \($0)" } ?? ""
-    return
-      "\(isCertain ? "still there" : "may still be there"): \(names)\(why); nobody else removes them"
-  }
 }
 
 /// Proves a bucket's default encryption: objects are written without a word about encryption, and the
@@ -48,6 +27,8 @@ struct EncryptionProof {
   let storage: BucketStorage
   /// Leaves the objects where they are.
   var keeps = false
+  /// What a signal reads.
+  var unfinished = UnfinishedWork()
 
   /// Of objects of a proof, before what chance adds.
   static let prefix = "keyturn-proof-"
@@ -59,34 +40,45 @@ struct EncryptionProof {
   func run() -> ProofOutcome {
     var outcome = ProofOutcome()
     // Where one cannot be removed, no other is written.
-    for size in Self.sizes where outcome.isProven && outcome.leftReason == nil {
+    for size in Self.sizes where outcome.isProven && outcome.left.isEmpty {
       var object = LeftObject(
-        bucket: bucket, object: Self.prefix + Self.randomName(), isCertain: false)
-      var mayExist = true
+        bucket: bucket, object: Self.prefix + Self.randomName(), state: .possible)
+      unfinished.writes(object)
+      // Of the write.
+      var fate = S3Fate.nothing
       do throws(S3Failure) {
-        try prove(&object, size)
+        try prove(&object, size, &fate)
       } catch {
         outcome.problem = error.refusal
-        mayExist = object.isCertain || error.mayHaveHappened
       }
       if keeps, outcome.isProven {
-        outcome.left.append(object)
-      } else if mayExist {
-        remove(object, &outcome)
+        outcome.kept.append(object)
+      } else if object.state == .there || fate != .nothing {
+        remove(object, fate, &outcome)
       }
+      let rest = outcome.kept + outcome.left
+      unfinished.ends(object, isLeft: rest.contains { $0.object == object.object })
     }
     return outcome
   }
 
-  private func prove(_ proof: inout LeftObject, _ size: Int) throws(S3Failure) {
+  /// - Parameter fate: what sendings of the write that were not answered well may have done.
+  private func prove(
+    _ proof: inout LeftObject, _ size: Int, _ fate: inout S3Fate
+  ) throws(S3Failure) {
     let object = proof.object
     var generator = SystemRandomNumberGenerator()
     let bytes = (0..<size / 8).flatMap { _ in
       withUnsafeBytes(of: generator.next() as UInt64) { Array($0) }
     }
     let write = S3Request.write(object, in: bucket, bytes)
-    let written = try client.ask(write)
-    proof.isCertain = true
+    let written: HTTPResponse
+    do throws(S3Failure) { written = try client.ask(write) } catch {
+      fate = error.fate
+      throw error
+    }
+    fate = client.doubt
+    proof.state = .there
     proof.version = written.headers["x-amz-version-id"].flatMap { $0 == "null" ? nil : $0 }
     let look = S3Request.look(at: object, in: bucket)
     let seen = try client.ask(look)
@@ -95,7 +87,7 @@ struct EncryptionProof {
     let answer = try client.ask(read)
     try compare(BucketEncryption(of: answer.headers), read)
     guard answer.body == bytes else {
-      throw .unproven("with other bytes than were written", read)
+      throw S3Failure.unproven("with other bytes than were written", read)
     }
   }
 
@@ -106,45 +98,55 @@ struct EncryptionProof {
     // The server's own key has a name where an object is written with it.
     if expected == .sseKMS(key: ""), case .sseKMS = seen { return }
     let how = seen == .none ? "not encrypted" : "encrypted with \(seen.text)"
-    throw .unproven("that it is \(how), and not encrypted with \(expected.text)", request)
+    throw S3Failure.unproven("that it is \(how), and not encrypted with \(expected.text)", request)
   }
 
   // MARK: traces
 
-  /// Removes every version of an object that may be there.
-  private func remove(_ proof: LeftObject, _ outcome: inout ProofOutcome) {
+  /// Removes every version of an object that may be there, and notes what may be left.
+  private func remove(_ proof: LeftObject, _ fate: S3Fate, _ outcome: inout ProofOutcome) {
+    // What is not removed yet.
+    var rest = [proof]
     do throws(S3Failure) {
-      var versions = proof.version.map { [$0] } ?? []
-      if storage.versioning != .off {
-        versions = try listed(proof.object, or: versions)
-      } else {
-        try delete(proof.object, nil)
-      }
-      for (index, version) in versions.enumerated() {
-        do throws(S3Failure) { try delete(proof.object, version) } catch {
-          outcome.left += versions[index...].map {
-            LeftObject(bucket: bucket, object: proof.object, version: $0)
-          }
+      if storage.versioning != .off { rest = try versions(of: proof, fate, &outcome) }
+      while let next = rest.first {
+        do throws(S3Failure) { try delete(next.object, next.version) } catch {
+          if error.mayHaveHappened { rest[0].state = .possible }
           throw error
         }
+        rest.removeFirst()
       }
     } catch {
-      if !outcome.left.contains(where: { $0.object == proof.object }) { outcome.left.append(proof) }
+      outcome.left += rest
       outcome.leftReason = error.refusal.message
+    }
+    // That it is not there is no proof that it does not come: the write may be on its way still.
+    if fate == .mayHappenYet, !outcome.left.contains(where: { $0.version == nil }) {
+      outcome.left.append(LeftObject(bucket: bucket, object: proof.object, state: .later))
     }
   }
 
-  /// The versions that the server lists; those known already where it may not be asked.
-  private func listed(_ object: String, or known: [String]) throws(S3Failure) -> [String] {
-    let request = S3Request.versions(of: object, in: bucket)
+  /// The versions that the server lists; the one that is known already where it may not be asked.
+  private func versions(
+    of proof: LeftObject, _ fate: S3Fate, _ outcome: inout ProofOutcome
+  ) throws(S3Failure) -> [LeftObject] {
+    let request = S3Request.versions(of: proof.object, in: bucket)
     do throws(S3Failure) {
       let response = try client.ask(request, evenIfInterrupted: true)
-      return try S3Client.read(request, response) { (bytes) throws(S3Problem) in
-        try S3Documents.versions(of: object, bytes)
+      let listed = try S3Client.read(request, response) { (bytes) throws(S3Problem) in
+        try S3Documents.versions(of: proof.object, bytes)
+      }
+      return listed.map { version in
+        LeftObject(bucket: bucket, object: proof.object, version: version, state: .there)
       }
     } catch {
-      if error.status == 403, !known.isEmpty { return known }
-      throw error
+      guard error.status == 403, proof.version != nil else { throw error }
+      if fate != .nothing {
+        // A sending before the answered one may have written another version.
+        outcome.left.append(LeftObject(bucket: bucket, object: proof.object, state: .possible))
+        outcome.leftReason = error.refusal.message
+      }
+      return [proof]
     }
   }
 

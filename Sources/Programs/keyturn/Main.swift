@@ -33,7 +33,11 @@ enum Main {
           guard Signals.wait(until: nil) == .stop else { continue }
           if interruption.interrupt() { continue }
           Terminal.restore()
-          if let words = Terminal.lastWords { ProcessHost().write(words, to: .standardError) }
+          if let words = interruption.lastWords {
+            ProcessHost().write("keyturn: \(words)\n", to: .standardError)
+          } else if let words = Terminal.lastWords {
+            ProcessHost().write(words, to: .standardError)
+          }
           _exit(130)
         }
       }

@@ -18,7 +18,7 @@ struct S3Servers: S3Network {
     do throws(ClientTrustProblem) {
       return HTTPS3Link(
         try ClientTrust.context(files: authorities.files, folder: authorities.folder),
-        environment: Self.proxies)
+        environment: Self.proxies, trustAdvice: Self.trustAdvice(authorities))
     } catch { throw Refusal(.configuration, error.message) }
   }
 
@@ -82,6 +82,11 @@ struct S3Servers: S3Network {
       credentials: S3Credentials(RootCredentials.of(variables)),
       // Of this host: never through a proxy.
       link: HTTPS3Link(context, environment: []))
+  }
+
+  private static func trustAdvice(_ authorities: S3Authorities) -> String {
+    let place = authorities.folder.map { "put it into \($0)" } ?? "in $AWS_CA_BUNDLE"
+    return "name the server's authority with --ca FILE, or \(place)"
   }
 
   private static var proxies: [EnvironmentVariable] {

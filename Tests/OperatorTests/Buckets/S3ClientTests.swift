@@ -42,6 +42,54 @@ import Threads
     #expect(error?.refusal.code == .unreachable)
   }
 
+  @Test(
+    "a change that was sent and not answered may have happened, whatever the next sending meets",
+    arguments: [
+      (FakeS3Server.Loss(request: "PUT", isStale: true, ends: true), nil, S3Fate.mayHappenYet),
+      (.init(request: "PUT", ends: true), nil, .mayHappenYet),
+      (nil, FakeS3Server.error(503, "SlowDown"), .mayHaveHappened),
+      (nil, HTTPResponse(503), .mayHappenYet),
+    ] as [(FakeS3Server.Loss?, HTTPResponse?, S3Fate)])
+  func sentBefore(loss: FakeS3Server.Loss?, answer: HTTPResponse?, expected: S3Fate) {
+    let server = FakeS3Server { $0.buckets["data"] = .init() }
+    let client = S3Client(
+      S3Access(
+        endpoint: S3Endpoint(isSecure: true, place: HostPort(host: "minio", port: 9000)),
+        credentials: S3Credentials(.serverDefault), region: nil, link: server, name: "minio"),
+      pause: { _ in server.state.update { $0.isGone = true } })
+    server.state.update {
+      $0.losses = loss.map { [$0] } ?? []
+      $0.answers = answer.map { [("PUT", $0)] } ?? []
+    }
+    let write = S3Request.write("o", in: "data", [])
+    let error = #expect(throws: S3Failure.self) { try client.ask(write) }
+    #expect(error?.fate == expected)
+    #expect(error?.mayHaveHappened == true)
+    #expect(server.log.count == 1)
+  }
+
+  @Test("what was read and not answered has changed nothing; a connection that had ended is no end")
+  func stale() throws {
+    let server = FakeS3Server {
+      $0.buckets["data"] = .init()
+      $0.losses = [.init(request: "GET", isStale: true)]
+    }
+    let client = client(server)
+    #expect(try client.encryption(of: "data") == .none)
+    #expect(client.doubt == .nothing)
+    server.state.update { $0.losses = [.init(request: "PUT", isStale: true)] }
+    _ = try client.ask(.write("o", in: "data", []))
+    #expect(client.doubt == .mayHappenYet)
+    // Once, and no more.
+    server.state.update {
+      $0.losses = [.init(request: "PUT", isStale: true), .init(request: "PUT", isStale: true)]
+    }
+    #expect(throws: S3Failure.self) { try client.ask(.write("o", in: "data", [])) }
+    server.state.update { $0.losses = [.init(request: "GET", isStale: true, ends: true)] }
+    let error = #expect(throws: S3Failure.self) { try client.encryption(of: "data") }
+    #expect(error?.mayHaveHappened == false)
+  }
+
   @Test("a server that names another region is asked with that one, once")
   func region() throws {
     var answer = FakeS3Server.error(400, "AuthorizationHeaderMalformed")

@@ -43,11 +43,30 @@ final class FakeS3Server: S3Link, Sendable {
     var retention: ObjectRetention?
     var objects: [String: [Object]] = [:]
   }
+  /// A request without an answer.
+  struct Loss: Sendable {
+    /// The beginning of method and path with query.
+    var request: String
+    /// It went over a connection that had ended.
+    var isStale = false
+    /// It was carried out all the same.
+    var hasHappened = false
+    /// The server is gone afterwards.
+    var ends = false
+  }
   struct State: Sendable {
     var buckets: [String: Bucket] = [:]
     var keys: Set<String> = ["primary-key"]
     /// What the next requests of a kind are answered with, each once: by method and path with query.
     var answers: [(request: String, answer: HTTPResponse?)] = []
+    /// What the next requests of a kind meet instead of an answer, each once, before ``answers``.
+    var losses: [Loss] = []
+    /// No connection is accepted any more.
+    var isGone = false
+    /// Called with every request before it is answered.
+    var onRequest: (@Sendable (String) -> Void)?
+    /// How many buckets a page of their list has; nil: all of them.
+    var pageSize: Int?
     /// Whether objects are stored as they are, whatever the bucket says.
     var ignoresEncryption = false
     var spoilsBytes = false
@@ -90,6 +109,26 @@ final class FakeS3Server: S3Link, Sendable {
     let text =
       "\(request.method) \(request.path)"
       + (query.isEmpty ? "" : "?\(query.joined(separator: "&"))")
+    state.withLock { $0.onRequest }?(text)
+    if state.withLock({ $0.isGone }) {
+      throw S3LinkFailure(
+        "connect to \(target.hostField): connection refused", mayHaveArrived: false)
+    }
+    let loss = state.update { state -> Loss? in
+      guard let index = state.losses.firstIndex(where: { text.hasPrefix($0.request) }) else {
+        return nil
+      }
+      state.log.append(text)
+      let loss = state.losses.remove(at: index)
+      if loss.hasHappened { _ = Self.answer(request, &state) }
+      state.isGone = loss.ends
+      return loss
+    }
+    if let loss {
+      throw S3LinkFailure(
+        "\(target.hostField): the connection was closed", mayHaveArrived: true,
+        kind: loss.isStale ? .staleConnection : .other)
+    }
     let answer: HTTPResponse? = state.update { state in
       state.log.append(text)
       state.hosts.append(target.hostField)
@@ -108,11 +147,18 @@ final class FakeS3Server: S3Link, Sendable {
     if request.path.hasPrefix("/minio/kms/v1/") { return kms(request, &state) }
     let parts = request.path.dropFirst().split(separator: "/", maxSplits: 1).map(String.init)
     guard let name = parts.first else {
-      let names = state.buckets.keys.sorted().map { "<Bucket><Name>\($0)</Name></Bucket>" }
+      let rest = state.buckets.keys.sorted().filter {
+        $0 > request.query("continuation-token") ?? ""
+      }
+      let page = rest.prefix(state.pageSize ?? .max)
+      let names = page.map { "<Bucket><Name>\($0)</Name></Bucket>" }
+      let next =
+        page.count < rest.count
+        ? "<ContinuationToken>\(page.last ?? "")</ContinuationToken>" : ""
       return HTTPResponse(
         200,
         body: Array(
-          "<ListAllMyBucketsResult><Buckets>\(names.joined())</Buckets></ListAllMyBucketsResult>"
+          "<ListAllMyBucketsResult><Buckets>\(names.joined())</Buckets>\(next)</ListAllMyBucketsResult>"
             .utf8))
     }
     guard var bucket = state.buckets[name] else {
@@ -139,6 +185,8 @@ final class FakeS3Server: S3Link, Sendable {
       if let key = wanted.key, !state.keys.contains(key) { return error(404, "kms:KeyNotFound") }
       bucket.encryption = wanted
       return HTTPResponse(200)
+    case ("GET", "list-type"):
+      return HTTPResponse(200, body: Array("<ListBucketResult></ListBucketResult>".utf8))
     case ("GET", "versioning"):
       let status = ["off": "", "enabled": "<Status>Enabled</Status>"][bucket.versioning.rawValue]
       return HTTPResponse(

@@ -188,7 +188,7 @@ package enum Limits {
   /// The frame payload of a Key Manager answer, bytes.
   package static let frameBytes = 64 << 10
   /// An XML document of an S3 server, bytes.
-  package static let xmlBytes = 1 << 20
+  package static let xmlBytes = 4 << 20
   /// Elements within one another in it.
   package static let xmlDepth = 16
   /// Elements in it.
@@ -198,7 +198,7 @@ package enum Limits {
   /// An answer of an S3 server, bytes: the larger object of a proof and more.
   package static let s3BodyBytes = 4 << 20
   /// Buckets that are looked at in one run.
-  package static let buckets = 1_000
+  package static let buckets = 10_000
   /// How long an S3 server may take for one answer, milliseconds.
   package static let s3Milliseconds = 30_000
   /// How often a request is sent to a server that says that it is busy.
