@@ -99,7 +99,7 @@ struct MotoTests {
     #expect(good.stdout.contains("proven"))
     let all = try server.keyturn("check", "--all")
     #expect(all.status == 1, "\(all)")
-    #expect(all.stderr.contains("plain: objects are no default encryption"))
+    #expect(all.stderr.contains("plain: it has no default encryption"))
     let missing = try server.keyturn("encrypt", "missing", "--sse-s3")
     #expect(missing.status == 5, "\(missing)")
     let buckets = try seen(server)

@@ -34,6 +34,20 @@ package struct AWSProfile: Sendable {
       sessionToken: ofKeys["aws_session_token"] ?? ofKeys["aws_security_token"])
   }
 
+  /// The name of the one key of the two that a profile with the other lacks; nil if it has both, or
+  /// none.
+  package var missingKey: String? {
+    let names = ["aws_access_key_id", "aws_secret_access_key"]
+    let missing = names.filter { ofKeys[$0] == nil }
+    if missing.count == 1 { return missing[0] }
+    // The one of the other file does not count.
+    return missing.isEmpty
+      ? nil
+      : names.first { values[$0] != nil }.map { has in
+        has == names[0] ? names[1] : names[0]
+      }
+  }
+
   package var region: String? { values["region"]?.reveal() }
   package var endpoint: String? {
     (values["s3.endpoint_url"] ?? values["endpoint_url"])?.reveal()

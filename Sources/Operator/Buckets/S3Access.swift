@@ -42,7 +42,9 @@ struct S3Access {
         guard let url = variable(name) else { continue }
         return try server(try parse(url, "$\(name)"))
       }
-      if let url = profile?.endpoint { return try server(try parse(url, "the profile's endpoint")) }
+      if let url = try profile().endpoint {
+        return try server(try parse(url, "the profile's endpoint"))
+      }
       throw Refusal(
         .configuration,
         "no server is named: give --alias NAME (as mc knows it), --endpoint URL, or --local on a node"
@@ -108,61 +110,104 @@ struct S3Access {
 
     // MARK: AWS's variables and files
 
-    private var profile: AWSProfile? {
-      let named = options.profile ?? variable("AWS_PROFILE")
+    private var profileName: String { options.profile ?? variable("AWS_PROFILE") ?? "default" }
+
+    /// The two files, by the variables that name them.
+    private var files: [(variable: String, path: String)] {
       let home = variable("HOME")
-      func read(_ name: String, _ file: String) -> [UInt8]? {
-        guard let path = variable(name) ?? home.map({ "\($0)/.aws/\(file)" }) else { return nil }
-        let content = try? host.read(path, limitBytes: Limits.environmentFileBytes)
-        return content.flatMap { $0 }?.bytes
+      return [("AWS_SHARED_CREDENTIALS_FILE", "credentials"), ("AWS_CONFIG_FILE", "config")].map {
+        name, file in
+        guard let named = variable(name) else { return (name, "\(home ?? "")/.aws/\(file)") }
+        // As botocore has it.
+        let isOfHome = named == "~" || named.hasPrefix("~/")
+        return (name, isOfHome ? (home ?? "") + named.dropFirst() : named)
       }
+    }
+
+    private func profile() throws(Refusal) -> AWSProfile {
+      func read(_ variable: String, _ path: String) throws(Refusal) -> [UInt8]? {
+        let content: ReadContent?
+        do throws(Refusal) {
+          content = try host.read(path, limitBytes: Limits.environmentFileBytes)
+        } catch {
+          throw Refusal(
+            .configuration, "look up the profile \(profileName): \(error.message)")
+        }
+        if content == nil, self.variable(variable) != nil {
+          throw Refusal(
+            .configuration,
+            "look up the profile \(profileName): there is no \(path), which $\(variable) names; correct or unset it"
+          )
+        }
+        return content?.bytes
+      }
+      let files = files
       return AWSProfile(
-        named ?? "default", credentials: read("AWS_SHARED_CREDENTIALS_FILE", "credentials"),
-        config: read("AWS_CONFIG_FILE", "config"))
+        profileName, credentials: try read(files[0].variable, files[0].path),
+        config: try read(files[1].variable, files[1].path))
     }
 
     private func server(_ endpoint: S3Endpoint) throws(Refusal) -> S3Access {
-      let profile = profile
-      if let name = options.profile, profile?.isPresent != true {
+      let own = try variables()
+      var profile: AWSProfile?
+      do throws(Refusal) { profile = try self.profile() } catch {
+        // Who asks is said elsewhere; only region, style and authorities could stand there.
+        if own == nil { throw error }
+        context.console.message(.warning, error.message)
+      }
+      if own == nil, profileName != "default" || options.profile != nil, profile?.isPresent != true
+      {
+        let place = options.profile == nil ? " (of $AWS_PROFILE)" : ""
         throw Refusal(
           .configuration,
-          "there is no profile \(name) in ~/.aws/credentials or ~/.aws/config; aws configure list-profiles shows them"
+          "there is no profile \(profileName)\(place) in \(files[0].path) or \(files[1].path); aws configure list-profiles shows them"
         )
       }
       var endpoint = endpoint
       if let style = profile?.style { endpoint.style = style }
-      let files = [variable("AWS_CA_BUNDLE") ?? profile?.authorityFile].compactMap(\.self)
+      let authorities = [variable("AWS_CA_BUNDLE") ?? profile?.authorityFile].compactMap(\.self)
+      let credentials = if let own { own } else { try credentials(profile) }
       return S3Access(
-        endpoint: endpoint, credentials: try credentials(profile),
+        endpoint: endpoint, credentials: credentials,
         region: variable("AWS_REGION") ?? variable("AWS_DEFAULT_REGION") ?? profile?.region,
-        link: try open(files: files, folder: nil), name: endpoint.text)
+        link: try open(files: authorities, folder: nil), name: endpoint.text)
     }
 
-    /// A profile that is named wins over the variables, these over one that is not (botocore).
-    private func credentials(_ profile: AWSProfile?) throws(Refusal) -> S3Credentials {
+    /// The access key of the variables; nil where there is none, or where a profile that is named wins
+    /// over them, as these win over one that is not (botocore).
+    private func variables() throws(Refusal) -> S3Credentials? {
+      if options.profile != nil { return nil }
       let (access, secret) = (variable("AWS_ACCESS_KEY_ID"), variable("AWS_SECRET_ACCESS_KEY"))
-      if options.profile == nil, (access == nil) != (secret == nil) {
+      if (access == nil) != (secret == nil) {
         // A profile would sign as somebody else than whoever has set the variable means.
         throw Refusal(
           .configuration,
           "only \(access == nil ? "AWS_SECRET_ACCESS_KEY" : "AWS_ACCESS_KEY_ID") is set; set both, or neither to take a profile"
         )
       }
-      if options.profile == nil, let access, let secret {
-        return S3Credentials(
-          AccessCredentials(accessKey: Secret(access), secretKey: Secret(secret)),
-          sessionToken: variable("AWS_SESSION_TOKEN").map { Secret($0) })
-      }
+      guard let access, let secret else { return nil }
+      return S3Credentials(
+        AccessCredentials(accessKey: Secret(access), secretKey: Secret(secret)),
+        sessionToken: variable("AWS_SESSION_TOKEN").map { Secret($0) })
+    }
+
+    private func credentials(_ profile: AWSProfile?) throws(Refusal) -> S3Credentials {
       if let found = profile?.credentials { return found }
+      if let missing = profile?.missingKey {
+        throw Refusal(
+          .configuration,
+          "the profile \(profileName) has no \(missing) beside its other key, in the same file of \(files[0].path) and \(files[1].path); add it there"
+        )
+      }
       if let way = profile?.unsupported {
         throw Refusal(
           .configuration,
-          "the profile gets its keys by \(way), which is not spoken here; export them with aws configure export-credentials --format env"
+          "the profile \(profileName) gets its keys by \(way), which is not spoken here; export them with aws configure export-credentials --format env"
         )
       }
       throw Refusal(
         .configuration,
-        "there is no access key: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile with --profile, or take mc's with --alias"
+        "there is no access key\(profile?.isPresent == true ? " in the profile \(profileName)" : ""): set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile with --profile, or take mc's with --alias"
       )
     }
 

@@ -89,6 +89,13 @@ extension ArgumentType<String> {
   static var bucket: Self {
     Self { (text, _) throws(UsageProblem) in
       guard let problem = BucketName.problem(text) else { return text }
+      let parts = text.split(separator: "/", maxSplits: 1).map(String.init)
+      if parts.count == 2, ClientAliases.isAlias(parts[0]), BucketName.problem(parts[1]) == nil {
+        throw UsageProblem(
+          message:
+            "\"\(text)\" is no bucket's name; mc's alias stands apart from it: \(parts[1]) --alias \(parts[0])"
+        )
+      }
       throw UsageProblem(message: "\"\(text)\" is no bucket's name: it \(problem)")
     }
   }

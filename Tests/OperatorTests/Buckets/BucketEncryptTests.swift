@@ -434,6 +434,7 @@ import Threads
       ("encrypt data --key a --sse-s3", "give one of them"),
       ("encrypt Data --key a", "no bucket's name"), ("encrypt da --key a", "3 to 63"),
       ("encrypt data --key a/b", "no key's name"),
+      ("encrypt primary/data --key a", "stands apart from it: data --alias primary"),
       ("encrypt data --sse-s3 --create-key", "is for --key NAME"),
       ("encrypt data --key a --no-proof --keep-proof", "leaves no proof"),
       ("encrypt data --key a --local", "--alias and --local"),

@@ -166,7 +166,62 @@ import Threads
         == Asked(host: "e", access: "X", region: "rx"))
     let (code, host, recorder) = run("--endpoint https://e --profile nobody", [:], Self.files)
     #expect(code == .badConfiguration)
-    #expect(host.errors.contains("no profile nobody"))
+    #expect(host.errors.contains("no profile nobody in /h/.aws/credentials or /h/.aws/config"))
     #expect(recorder.isUnasked)
+  }
+
+  @Test("a tilde in the name of a file is the home, as botocore has it")
+  func home() {
+    let places = ["AWS_SHARED_CREDENTIALS_FILE": "~/x/cred", "AWS_CONFIG_FILE": "/x/~"]
+    let files = [
+      "/h/x/cred": "[default]\naws_access_key_id=X\naws_secret_access_key=s\n",
+      "/x/~": "[default]\nregion=rx\n",
+    ]
+    #expect(
+      asked("--endpoint https://e", places, files)
+        == Asked(host: "e", access: "X", region: "rx"))
+  }
+
+  @Test(
+    "what is wrong with a profile is told with its name, before anything is sent",
+    arguments: [
+      (["AWS_PROFILE": "nobody"], "", "there is no profile nobody (of $AWS_PROFILE) in"),
+      (["AWS_SHARED_CREDENTIALS_FILE": "/none"], "", "there is no /none, which $AWS_SHARED_CR"),
+      (
+        ["AWS_CONFIG_FILE": "/none"], " --profile ops", "look up the profile ops: there is no /none"
+      ),
+      (["AWS_PROFILE": "half"], "", "the profile half has no aws_secret_access_key"),
+      ([:], " --profile other-half", "the profile other-half has no aws_access_key_id"),
+      ([:], " --profile bare", "there is no access key in the profile bare"),
+      ([:], " --profile role", "the profile role gets its keys by role_arn"),
+      (["AWS_SHARED_CREDENTIALS_FILE": "/large"], "", "/large is too large"),
+    ] as [([String: String], String, String)])
+  func faults(variables: [String: String], options: String, words: String) {
+    let files = Self.files.merging([
+      "/h/.aws/config": """
+      [profile half]
+      aws_access_key_id = A
+      [profile other-half]
+      aws_secret_access_key = sesame
+      [profile bare]
+      region = r
+      [profile role]
+      role_arn = x
+      """,
+      "/large": String(repeating: "#", count: Limits.environmentFileBytes + 1),
+    ]) { $1 }
+    let (code, host, recorder) = run("--endpoint https://e\(options)", variables, files)
+    #expect(code == .badConfiguration)
+    #expect(host.errors.contains(words), "\(host.errors)")
+    #expect(!host.errors.contains("sesame"))
+    #expect(recorder.isUnasked)
+  }
+
+  @Test("with the access key in variables a file that is not there is a warning only")
+  func warned() {
+    let (_, host, recorder) = run(
+      "--endpoint https://e", Self.variables.merging(["AWS_CONFIG_FILE": "/none"]) { $1 })
+    #expect(host.errors.contains("there is no /none"))
+    #expect(recorder.asked.withLock { $0.first?.access } == "VAR")
   }
 }

@@ -49,6 +49,8 @@ final class FakeS3Server: S3Link, Sendable {
     var request: String
     /// It went over a connection that had ended.
     var isStale = false
+    /// The host's name gave no address.
+    var isUnknownHost = false
     /// It was carried out all the same.
     var hasHappened = false
     /// The server is gone afterwards.
@@ -67,6 +69,8 @@ final class FakeS3Server: S3Link, Sendable {
     var onRequest: (@Sendable (String) -> Void)?
     /// How many buckets a page of their list has; nil: all of them.
     var pageSize: Int?
+    /// Whether the first label of the host is the bucket.
+    var isVirtual = false
     /// Whether objects are stored as they are, whatever the bucket says.
     var ignoresEncryption = false
     var spoilsBytes = false
@@ -124,6 +128,10 @@ final class FakeS3Server: S3Link, Sendable {
       state.isGone = loss.ends
       return loss
     }
+    if loss?.isUnknownHost == true {
+      throw S3LinkFailure(
+        "look up \(target.hostField): no such host", mayHaveArrived: false, kind: .unknownHost)
+    }
     if let loss {
       throw S3LinkFailure(
         "\(target.hostField): the connection was closed", mayHaveArrived: true,
@@ -132,6 +140,10 @@ final class FakeS3Server: S3Link, Sendable {
     let answer: HTTPResponse? = state.update { state in
       state.log.append(text)
       state.hosts.append(target.hostField)
+      var request = request
+      if state.isVirtual, let bucket = target.place.host.split(separator: ".").first {
+        request.path = "/\(bucket)" + (request.path == "/" ? "" : request.path)
+      }
       if let index = state.answers.firstIndex(where: { text.hasPrefix($0.request) }) {
         return state.answers.remove(at: index).answer
       }
