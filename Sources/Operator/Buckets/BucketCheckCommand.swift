@@ -232,10 +232,14 @@ struct BucketCheckCommand: Command {
 
   private func message(_ findings: Findings, _ client: S3Client) -> String {
     let rows = findings.rows
-    let wrong = rows.count { $0.problem != nil }
+    let wrong = rows.count { $0.problem != nil && $0.obstacle == nil }
+    let unseen = rows.count { $0.obstacle != nil }
     let proof = options.proves ? ", proven" : ""
-    if wrong > 0 {
-      return "\(wrong) of \(rows.count) bucket\(rows.count == 1 ? "" : "s") not as it must be"
+    if wrong + unseen > 0 {
+      let buckets = "of \(rows.count) bucket\(rows.count == 1 ? "" : "s")"
+      if wrong == 0 { return "\(unseen) \(buckets) could not be looked at" }
+      let also = unseen > 0 ? "; \(unseen) could not be looked at" : ""
+      return "\(wrong) \(buckets) not as it must be\(also)"
     }
     if findings.ending != nil || findings.unlisted != nil {
       return

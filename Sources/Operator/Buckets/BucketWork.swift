@@ -43,7 +43,7 @@ final class BucketWork {
       }
     } catch {
       if error.mayHaveHappened { isChanged = true }
-      return failed(error.refusal, mayHaveHappened: error.mayHaveHappened)
+      return failed(error.refusal, isOpen: error.isOpen)
     }
     return succeeded()
   }
@@ -125,7 +125,8 @@ final class BucketWork {
     console.event("bucket", fields(step, proof))
     if let problem = proof.problem { return problem }
     if !proof.left.isEmpty {
-      return Refusal(.failed, "\(step.bucket) is proven, but not all of the proof could be removed")
+      return Refusal(
+        .failed, "\(step.bucket) is proven, but an object of the proof is left, or may be")
     }
     tell(
       "bucket \(step.bucket): proven: an object of 1 MiB and an empty one were encrypted so and read back"
@@ -143,13 +144,13 @@ final class BucketWork {
     ]
   }
 
-  private func failed(_ refusal: Refusal, mayHaveHappened: Bool = false) -> CommandResult {
+  private func failed(_ refusal: Refusal, isOpen: Bool = false) -> CommandResult {
     console.message(.error, refusal.message)
     if !left.isEmpty { console.message(.error, left.statement(because: leftReason)) }
     var state: [String] = []
     if !isChanged { state.append("nothing was changed") }
     if !done.isEmpty { state.append("done before that: \(done.joined(separator: "; "))") }
-    if mayHaveHappened { state.append("what failed may have been done all the same") }
+    if isOpen { state.append("what failed may have been done all the same") }
     let rest = plan.steps.dropFirst(finished).map(\.bucket).joined(separator: ", ")
     state.append("not finished: \(rest)")
     console.result(

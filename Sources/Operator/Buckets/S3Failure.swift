@@ -33,6 +33,8 @@ struct S3Failure: Error {
   var request: S3Request
   /// Whatever the last sending met: the worst of all of them.
   var fate: S3Fate
+  /// Whether a sending before the last may have arrived, and got no answer that ends it.
+  private var wasSentBefore: Bool
   /// Whether the bucket stands in the server's name.
   var isVirtual = false
 
@@ -43,6 +45,7 @@ struct S3Failure: Error {
     self.reason = reason
     self.request = request
     self.isVirtual = isVirtual
+    wasSentBefore = earlier == .mayHappenYet
     fate = max(earlier, request.isChange ? Self.fate(reason) : .nothing)
   }
 
@@ -82,6 +85,19 @@ struct S3Failure: Error {
     }
   }
 
+  private var attempt: String {
+    request.text + (wasSentBefore ? ", sent before without an answer" : "")
+  }
+
+  /// Whether it is not known if the last change that was asked for has happened.
+  var isOpen: Bool {
+    switch reason {
+    case .refused, .unanswered, .interrupted: mayHaveHappened
+    // What was asked for is done; it is not what it should be, or could not be read.
+    case .unreadable, .unproven, .unconfirmed: false
+    }
+  }
+
   /// What was attempted, on what, what happened, what to do.
   var refusal: Refusal {
     switch reason {
@@ -90,13 +106,13 @@ struct S3Failure: Error {
       let text = error.text.hasSuffix(".") ? String(error.text.dropLast()) : error.text
       let means = meaning.meaning.map { ": \($0)" } ?? ""
       return Refusal(
-        meaning.code, "\(request.text): \(text)\(means); \(meaning.remedy)\(styleAdvice)")
+        meaning.code, "\(attempt): \(text)\(means); \(meaning.remedy)\(styleAdvice)")
     case .unanswered(let failure):
       let remedy =
         failure.remedy ?? "see that the server runs and is reached from here, then run this again"
       return Refusal(
         failure.kind == .configuration ? .configuration : .unreachable,
-        "\(request.text): \(failure.text); \(remedy)\(styleAdvice)")
+        "\(attempt): \(failure.text); \(remedy)\(styleAdvice)")
     case .unreadable(let problem):
       return Refusal(
         .unreachable,
