@@ -138,6 +138,15 @@ import Threads
       try self.link().exchange(HTTPRequest("GET", "/"), with: target, until: self.soon)
     }
     #expect(stranger?.mayHaveArrived == false)
+    #expect(stranger?.remedy == "name the server's authority with --ca FILE")
+    // A certificate that only clients may show.
+    let client = try authority.issue(role: .operator, name: "alice", addresses: ["127.0.0.1"])
+    let wrong = try Server(client) { _ in HTTPResponse(204) }
+    let purpose = #expect(throws: S3LinkFailure.self) {
+      try self.link([root]).exchange(
+        HTTPRequest("GET", "/"), with: wrong.target(isSecure: true), until: self.soon)
+    }
+    #expect(purpose?.remedy?.contains("serverAuth") == true, "\(purpose.debugDescription)")
     let named = S3Endpoint(
       isSecure: true, place: HostPort(host: "localhost", port: server.port)
     ).target(nil)

@@ -128,6 +128,8 @@ package enum KMSAnswers {
 
     /// The server's own words where the Key Manager has no such key (kms:KeyNotFound).
     package var isMissing: Bool { problem == "key with given key ID does not exist" }
+    /// The same where the Key Manager denies it to the server's identity (kms:NotAuthorized).
+    package var isDenied: Bool { problem?.contains("insufficient permissions") ?? false }
   }
 
   /// A key in the answer of `GET /minio/kms/v1/key/list`.

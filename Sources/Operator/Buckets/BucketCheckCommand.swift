@@ -155,7 +155,8 @@ struct BucketCheckCommand: Command {
       row.key = key
       switch key {
       case .missing: row.problem = "the Key Manager has no key \(name)"
-      case .failing(let words): row.problem = "the server cannot use its key: \(words)"
+      case .failing, .denied:
+        row.problem = "the server cannot use its key: \(key.failure ?? "")"
       case .usable, .untold, .unserved: break
       }
       if options.proves, row.problem == nil { prove(&row, look, client, unfinished) }

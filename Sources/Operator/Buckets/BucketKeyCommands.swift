@@ -40,7 +40,7 @@ struct BucketKeyCreateCommand: Command {
           context.console.message(.warning, "the key's state is not known: \(reason)")
         }
         context.console.event("key", ["key": key, "changed": isChanged])
-        let isUsable = if case .failing? = creation.state { false } else { true }
+        let isUsable = creation.state?.failure == nil
         return CommandResult(
           isUsable ? .done : .failed,
           outcome: isUsable ? (isChanged ? "done" : "unchanged") : nil,

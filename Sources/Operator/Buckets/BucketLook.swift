@@ -27,6 +27,8 @@ enum KeyLook: Sendable, Hashable {
   case missing
   /// The server has tried it, and could not; its words.
   case failing(String)
+  /// The Key Manager denies it to the server's API key; the server's words.
+  case denied(String)
   /// Nobody may or can tell; why.
   case untold(String)
   /// The server has no KMS API as MinIO has it: it tells nothing of keys, and creates none.
@@ -37,7 +39,19 @@ enum KeyLook: Sendable, Hashable {
     switch self {
     case .untold(let reason): reason
     case .unserved: "the server has no KMS API as MinIO has it"
-    case .usable, .missing, .failing: nil
+    case .usable, .missing, .failing, .denied: nil
+    }
+  }
+
+  /// Why the server cannot use a key that is there, and what to do; nil if it can, or if that is not
+  /// known.
+  var failure: String? {
+    switch self {
+    case .failing(let words):
+      "\(words); keyturn check shows which Key Manager does not answer as it must"
+    case .denied(let words):
+      "\(words): the Key Manager denies it to the server's API key; let the policy of its identity allow what the server needs (minkms policy)"
+    case .usable, .missing, .untold, .unserved: nil
     }
   }
 
@@ -45,7 +59,7 @@ enum KeyLook: Sendable, Hashable {
     switch self {
     case .usable: "usable"
     case .missing: "missing"
-    case .failing(let words): "failing: \(words)"
+    case .failing, .denied: "failing: \(failure ?? "")"
     case .untold, .unserved: "not known: \(untoldReason ?? "")"
     }
   }
@@ -55,7 +69,7 @@ enum KeyLook: Sendable, Hashable {
     switch self {
     case .usable: "usable"
     case .missing: "missing"
-    case .failing: "failing"
+    case .failing, .denied: "failing"
     case .untold, .unserved: "unknown"
     }
   }
@@ -115,7 +129,8 @@ extension S3Client {
     }
     let status = try Self.read(request, response, KMSAnswers.status)
     guard let problem = status.problem else { return .usable }
-    return status.isMissing ? .missing : .failing(problem)
+    if status.isMissing { return .missing }
+    return status.isDenied ? .denied(problem) : .failing(problem)
   }
 
   private static func isDenied(_ error: S3Error) -> Bool {
@@ -141,7 +156,7 @@ extension S3Client {
       case .missing: pause(500)
       case .unserved:
         throw .unproven("200, and has no KMS API as MinIO has it", request)
-      case .usable, .failing, .untold: return KeyCreation(isNew: true, state: state)
+      case .usable, .failing, .denied, .untold: return KeyCreation(isNew: true, state: state)
       }
     }
     throw .unproven("200, and has no such key afterwards", request)
@@ -166,9 +181,7 @@ struct KeyCreation {
       case nil:
         "is there; whether this command has created it is not known, since an earlier sending was not answered"
       }
-    if case .failing(let words) = state {
-      return "key \(key): \(what); the server cannot use it: \(words)"
-    }
-    return "key \(key): \(what)"
+    let failure = state?.failure.map { "; the server cannot use it: \($0)" } ?? ""
+    return "key \(key): \(what)\(failure)"
   }
 }

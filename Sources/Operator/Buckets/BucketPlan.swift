@@ -50,11 +50,11 @@ struct BucketPlan: Sendable {
           .keyManager,
           "there is no key \(name) in the server's enclave; --create-key creates it, and keyturn bucket key list shows those there are"
         ))
-    case .failing(let words):
+    case .failing, .denied:
       refusals.append(
         Refusal(
           .keyManager,
-          "the server cannot use \(name.isEmpty ? "its own key" : "the key \(name)"): \(words); keyturn check shows which Key Manager does not answer as it must"
+          "the server cannot use \(name.isEmpty ? "its own key" : "the key \(name)"): \(key?.failure ?? "")"
         ))
     case .unserved where permission.createsKey:
       refusals.append(

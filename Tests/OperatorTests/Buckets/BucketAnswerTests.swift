@@ -124,6 +124,43 @@ import Threads
     #expect(code(400, "InvalidRequest") == .validationRefused)
   }
 
+  @Test("what a proxy may have answered names it; one that cannot be used is the configuration")
+  func proxies() {
+    for (status, words) in [
+      (407, "probably of the proxy http://p:3128; let the proxy lead there"),
+      (403, "probably of the proxy http://p:3128"),
+      (502, "or the proxy http://p:3128, is not well"),
+    ] {
+      let server = FakeS3Server {
+        $0.buckets["data"] = .init(encryption: .sseS3)
+        $0.proxy = "http://p:3128"
+        $0.answers = [("GET /data?encryption", Self.page(status))]
+      }
+      let (code, host) = BucketEncryptTests.run("check data", on: server)
+      #expect(code == .unreachable)
+      #expect(host.errors.contains(words), "\(host.errors)")
+    }
+    let unusable = S3LinkFailure("the way", mayHaveArrived: false, kind: .configuration)
+    #expect(
+      S3Failure(.unanswered(unusable), .look(at: "data")).refusal.code == .configuration)
+  }
+
+  @Test("a key that the Key Manager denies to the server's identity names its policy")
+  func deniedKey() {
+    let server = FakeS3Server {
+      $0.buckets["data"] = .init(encryption: .sseKMS(key: "primary-key"))
+      $0.keyProblem = "insufficient permissions to perform KMS operation"
+    }
+    for line in ["check data", "encrypt data --key primary-key", "key status primary-key"] {
+      let (code, host) = BucketEncryptTests.run(line, on: server)
+      #expect(code == (line.hasPrefix("encrypt") ? .keyManagerRefused : .failed))
+      #expect(
+        (host.output + host.errors).contains("let the policy of its identity allow"),
+        "\(host.errors)")
+      #expect(!host.errors.contains("keyturn check shows"))
+    }
+  }
+
   @Test("an answer that leads elsewhere says where, without what may be secret in it")
   func elsewhere() {
     let (code, host, _) = run([

@@ -69,6 +69,8 @@ final class FakeS3Server: S3Link, Sendable {
     var onRequest: (@Sendable (String) -> Void)?
     /// How many buckets a page of their list has; nil: all of them.
     var pageSize: Int?
+    /// The proxy that requests go through.
+    var proxy: String?
     /// Whether the first label of the host is the bucket.
     var isVirtual = false
     /// Whether objects are stored as they are, whatever the bucket says.
@@ -105,6 +107,8 @@ final class FakeS3Server: S3Link, Sendable {
     HTTPResponse(
       status, body: Array("{\"Code\":\"\(code)\",\"Message\":\"\(message)\"}".utf8))
   }
+
+  func proxy(to target: S3Target) -> String? { state.withLock { $0.proxy } }
 
   func exchange(
     _ request: HTTPRequest, with target: S3Target, until deadline: Instant
