@@ -8,10 +8,11 @@ import S3Links
 import Secrets
 import Sockets
 import StandInTransport
-import TLS
 import TestSupport
 import Testing
 import Threads
+
+@testable import TLS
 
 @Suite struct HTTPS3LinkTests {
   private let soon = Instant.inMilliseconds(10_000)
@@ -147,6 +148,14 @@ import Threads
         HTTPRequest("GET", "/"), with: wrong.target(isSecure: true), until: self.soon)
     }
     #expect(purpose?.remedy?.contains("serverAuth") == true, "\(purpose.debugDescription)")
+    let old = try authority.issue(
+      role: .node, name: "minio-1", addresses: ["127.0.0.1"], validSeconds: -7_200 ... -3_600)
+    let late = try Server(old) { _ in HTTPResponse(204) }
+    let expired = #expect(throws: S3LinkFailure.self) {
+      try self.link([root]).exchange(
+        HTTPRequest("GET", "/"), with: late.target(isSecure: true), until: self.soon)
+    }
+    #expect(expired?.remedy?.contains("renew the server's certificate") == true)
     let named = S3Endpoint(
       isSecure: true, place: HostPort(host: "localhost", port: server.port)
     ).target(nil)

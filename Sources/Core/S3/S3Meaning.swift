@@ -107,6 +107,8 @@ package struct S3Meaning: Sendable, Hashable {
       self.init(
         .notPermitted, "what answers wants another proof of who asks than a signature of S3",
         "check the endpoint, and what stands before the server")
+    case 400 where isHead:
+      self.init(.validation, nil, "mend what it does not take: the server's log may say more")
     case 403 where isHead: self.init(Self.denied(request))
     case 404 where isHead: self.init(.validation, "it is not there", "correct the name")
     case 407: self.init(Self.foreign(error.proxy))
