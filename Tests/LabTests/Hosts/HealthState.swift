@@ -11,6 +11,7 @@ struct HealthState: Sendable, CustomTestStringConvertible {
     case host(String)
     /// `FILE` stands for the lab's settings.
     case keyturn([String])
+    indirect case both(Act, Act)
   }
 
   var name: String
@@ -26,8 +27,7 @@ struct HealthState: Sendable, CustomTestStringConvertible {
   var mend: Act
   /// What puts the node right where the test has failed before it was mended.
   var undo: Act?
-  /// How long it takes at the longest until all of them know, milliseconds: a node looks at its Key Managers about every
-  /// 60 s.
+  /// How long it takes at the longest until all of them know, milliseconds.
   var knownMilliseconds = 0
   var testDescription: String { name }
 
@@ -69,7 +69,7 @@ struct HealthState: Sendable, CustomTestStringConvertible {
   static let remarked: [Int32] = [0, 0, 1, 1]
   static let unknown: [Int32] = [3, 3, 3, 3]
 
-  static let all = servers + files + records + elsewhere
+  static let all = elsewhere + servers + files + records
 
   private static let file = "/etc/default/minio"
   private static let unit = "/etc/systemd/system/minio.service"
@@ -258,6 +258,13 @@ struct HealthState: Sendable, CustomTestStringConvertible {
 
   private static let startKeyManagers = Act.onHosts(["kms-1", "kms-2"], "systemctl start minkms")
 
+  /// An agent looks at its Key Managers when it starts, and then about every 60 s.
+  private static func stopKeyManagers(_ hosts: [String]) -> Act {
+    .both(
+      .onHosts(hosts, "systemctl stop minkms"),
+      .onHosts(["minio-1", "minio-2", "minio-3"], restartAgent))
+  }
+
   private static let elsewhere = [
     HealthState(
       "the node is off", unknown, plan: 4, says: "minio-2: ", broken: .host("crash"),
@@ -268,15 +275,15 @@ struct HealthState: Sendable, CustomTestStringConvertible {
         (#"keyturn_key_manager_links{direction="forward",verdict="failed"}"#, 1),
         ("keyturn_server_ready", 1),
       ],
-      says: "minio-[1-3]: ", broken: .onHosts(["kms-2"], "systemctl stop minkms"),
-      mend: startKeyManagers, undo: startKeyManagers, knownMilliseconds: 80_000),
+      says: "minio-[1-3]: ", broken: stopKeyManagers(["kms-2"]),
+      mend: startKeyManagers, undo: startKeyManagers, knownMilliseconds: 30_000),
     HealthState(
       "all Key Managers are down", wrong, plan: 7,
       [
         (#"keyturn_key_manager_links{direction="forward",verdict="failed"}"#, 2),
         ("keyturn_server_ready", 1),
       ],
-      says: "minio-[1-3]: ", broken: .onHosts(["kms-1", "kms-2"], "systemctl stop minkms"),
-      mend: startKeyManagers, undo: startKeyManagers, knownMilliseconds: 80_000),
+      says: "minio-[1-3]: ", broken: stopKeyManagers(["kms-1", "kms-2"]),
+      mend: startKeyManagers, undo: startKeyManagers, knownMilliseconds: 30_000),
   ]
 }

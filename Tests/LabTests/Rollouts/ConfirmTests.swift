@@ -56,9 +56,17 @@ extension LabTests {
         "MINIO_OPTS=\"--certs-dir /etc/minio/certs --address :9000 --log-dir /var/log/minio\"\n")
       for node in lab.nodes { try lab.exec(node, "install -d -o minio-user /var/log/minio") }
       // The journal loses lines of the start, so that how it ended is unknown there.
-      let apply = try lab.startHeld("apply", "--yes", "--settings", settings, "--json")
+      try lab.exec("minio-3", "echo 'wait-drives 4000' >/run/standin-minio")
+      defer { _ = try? lab.exec("minio-3", "rm -f /run/standin-minio") }
+      let apply = try lab.start(keyturn: "apply", "--yes", "--settings", settings, "--json")
+      let waits = apply.wait(until: .inMilliseconds(30_000)) { lines in
+        lines.contains { line in
+          (try? Event(line.text)).map { $0.node == "minio-3" && $0.phase == "waitingForDrives" }
+            ?? false
+        }
+      }
+      try #require(waits, "\(apply.lines.map(\.text))")
       try lab.exec("minio-3", "systemctl restart systemd-journald")
-      try lab.release()
       let outcome = try apply.outcome()
       let result = try #require(try outcome.events().last)
       let word = result.nodes?.first { $0.name == "minio-3" }?.outcome
