@@ -25,8 +25,8 @@ struct BucketCheckCommand: Command {
     summary: "show the default encryption of buckets, and whether their keys are usable",
     details: """
       Reads only, but for --prove, which writes objects named keyturn-proof-... and removes them. Exit 0: each
-      bucket has a default encryption whose key the server can use (and, with --prove, it is proven). Exit 1: one
-      has not, or an object of a proof is left. Where buckets could not be looked at: the exit code of why, with
+      bucket has a default encryption whose key the server can use; with --prove what is written is encrypted, also
+      where the server does that by itself. Exit 1: one has not, or an object of a proof is left. Where buckets could not be looked at: the exit code of why, with
       what is known of the others. Exit 3: the server has more buckets than are looked at in one run.
       """,
     examples: [
@@ -142,9 +142,12 @@ struct BucketCheckCommand: Command {
       }
       row.encryption = look.encryption
       switch look.encryption {
+      case .none where options.proves:
+        prove(&row, look, client, unfinished)
+        return row
       case .none:
         row.problem =
-          "it has no default encryption; whether the server encrypts by itself (MINIO_KMS_AUTO_ENCRYPTION) is not visible: keyturn bucket encrypt \(bucket) --key NAME sets one"
+          "it has no default encryption; whether the server encrypts by itself (MINIO_KMS_AUTO_ENCRYPTION) is not visible: --prove shows it, keyturn bucket encrypt \(bucket) --key NAME sets one"
         return row
       case .other: row.problem = "its default encryption is not known here"
       case .sseS3, .sseKMS: break
@@ -195,12 +198,17 @@ struct BucketCheckCommand: Command {
       return
     }
     let proof = EncryptionProof(
-      client: client, bucket: row.bucket, expected: encryption, storage: storage,
-      unfinished: unfinished
+      client: client, bucket: row.bucket, expected: encryption == .none ? nil : encryption,
+      storage: storage, unfinished: unfinished
     ).run()
     row.proof = proof
     let left = proof.left.isEmpty ? nil : proof.left.statement(because: proof.leftReason)
-    let problems = [proof.problem?.message, left].compactMap(\.self)
+    let isPlain = encryption == .none && proof.seen == BucketEncryption.none
+    let failure =
+      isPlain
+      ? "objects are stored as they are: keyturn bucket encrypt \(row.bucket) --key NAME sets a default encryption"
+      : proof.problem?.message
+    let problems = [failure, left].compactMap(\.self)
     row.problem = problems.isEmpty ? nil : problems.joined(separator: "; ")
   }
 
@@ -272,6 +280,12 @@ struct BucketCheckCommand: Command {
         })
     }
     tellProblems(rows)
+    for row in rows where row.encryption == BucketEncryption.none && row.proof?.isProven == true {
+      console.message(
+        .note,
+        "\(row.bucket): the server encrypts by itself, with \(row.proof?.seen?.text ?? "a key of its own") (MINIO_KMS_AUTO_ENCRYPTION); the bucket has no default encryption"
+      )
+    }
     let untold = rows.compactMap { $0.key?.untoldReason }
     for reason in Set(untold).sorted() {
       console.message(.warning, "the state of keys is not known: \(reason)")

@@ -7,6 +7,8 @@ internal import S3
 struct ProofOutcome: Sendable, Hashable {
   /// Why it is not proven; nil if it is.
   var problem: Refusal?
+  /// How the server says that the last object is encrypted; nil where it was not asked.
+  var seen: BucketEncryption?
   /// Objects of it that were to be kept, and are.
   var kept: [LeftObject] = []
   /// Objects of it that are still there, or may be, and should not.
@@ -23,7 +25,8 @@ struct ProofOutcome: Sendable, Hashable {
 struct EncryptionProof {
   let client: S3Client
   let bucket: String
-  let expected: BucketEncryption
+  /// Nil: any but none.
+  let expected: BucketEncryption?
   let storage: BucketStorage
   /// Leaves the objects where they are.
   var keeps = false
@@ -47,7 +50,7 @@ struct EncryptionProof {
       // Of the write.
       var fate = S3Fate.nothing
       do throws(S3Failure) {
-        try prove(&object, size, &fate)
+        try prove(&object, size, &fate, &outcome.seen)
       } catch {
         outcome.problem = error.refusal
       }
@@ -64,7 +67,8 @@ struct EncryptionProof {
 
   /// - Parameter fate: what sendings of the write that were not answered well may have done.
   private func prove(
-    _ proof: inout LeftObject, _ size: Int, _ fate: inout S3Fate
+    _ proof: inout LeftObject, _ size: Int, _ fate: inout S3Fate,
+    _ encryption: inout BucketEncryption?
   ) throws(S3Failure) {
     let object = proof.object
     var generator = SystemRandomNumberGenerator()
@@ -82,6 +86,7 @@ struct EncryptionProof {
     proof.version = written.headers["x-amz-version-id"].flatMap { $0 == "null" ? nil : $0 }
     let look = S3Request.look(at: object, in: bucket)
     let seen = try client.ask(look)
+    encryption = BucketEncryption(of: seen.headers)
     try compare(BucketEncryption(of: seen.headers), look)
     let read = S3Request.read(object, in: bucket)
     let answer = try client.ask(read)
@@ -94,6 +99,10 @@ struct EncryptionProof {
   private func compare(
     _ seen: BucketEncryption, _ request: S3Request
   ) throws(S3Failure) {
+    guard let expected else {
+      if seen != .none { return }
+      throw .unproven("that it is not encrypted", request)
+    }
     if seen == expected { return }
     // The server's own key has a name where an object is written with it.
     if expected == .sseKMS(key: ""), case .sseKMS = seen { return }

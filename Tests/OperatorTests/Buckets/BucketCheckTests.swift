@@ -41,7 +41,8 @@ import Threads
     #expect(code == .failed)
     #expect(
       host.output.contains("plain: it has no default encryption; "))
-    #expect(host.output.contains(": keyturn bucket encrypt plain --key NAME sets one"))
+    #expect(
+      host.output.contains(": --prove shows it, keyturn bucket encrypt plain --key NAME sets one"))
     #expect(host.lines.last?.contains("1 of 3 buckets not as it must be") == true)
   }
 
@@ -178,6 +179,21 @@ import Threads
     #expect(host.lines.last == "1 of 2 buckets could not be looked at")
     server.state.update { $0.answers = [("GET /data?encryption", answer)] }
     #expect(run("encrypt data --sse-s3 --yes", on: server).code == expected)
+  }
+
+  @Test("a proof shows whether a server encrypts by itself where there is no default encryption")
+  func byItself() {
+    let server = Self.server()
+    let (code, host) = run("check plain --prove", on: server)
+    #expect(code == .failed)
+    #expect(
+      host.errors.contains("plain: objects are stored as they are: keyturn bucket encrypt plain"))
+    server.state.update { $0.encryptsByItself = true }
+    let (good, words) = run("check plain --prove", on: server)
+    #expect(good == .done)
+    #expect(
+      words.errors.contains("the server encrypts by itself, with SSE-KMS with the key primary-key"))
+    #expect(server.bucket("plain")?.objects.isEmpty == true)
   }
 
   @Test("buckets or --all, one of them")

@@ -76,6 +76,8 @@ final class FakeS3Server: S3Link, Sendable {
     /// Whether objects are stored as they are, whatever the bucket says.
     var ignoresEncryption = false
     var spoilsBytes = false
+    /// The server encrypts by itself what a bucket without a default gets.
+    var encryptsByItself = false
     var keyProblem: String?
     /// Every request: method and target.
     var log: [String] = []
@@ -255,7 +257,10 @@ final class FakeS3Server: S3Link, Sendable {
       state.versions += 1
       let object = Object(
         version: isVersioned ? "v\(state.versions)" : "null", bytes: request.body,
-        encryption: state.ignoresEncryption ? .none : bucket.encryption)
+        encryption: state.ignoresEncryption
+          ? .none
+          : bucket.encryption == .none && state.encryptsByItself
+            ? .sseKMS(key: "primary-key") : bucket.encryption)
       bucket.objects[key] = isVersioned ? (bucket.objects[key] ?? []) + [object] : [object]
       return HTTPResponse(200, headers: headers(object))
     case "HEAD", "GET":
