@@ -139,7 +139,8 @@ let package = Package(
       "keyturn", "Programs/keyturn",
       [
         "Model", "Linux", "Threads", "Secrets", "EnvironmentFile", "ServerUnit", "Rollout", "HTTP",
-        "S3", "API", "Files", "Sockets", "TLS", "HTTPS", "Coordination", "AgentLinks", "S3Links",
+        "S3", "API", "JSONCoding", "Files", "Sockets", "TLS", "HTTPS", "Coordination", "AgentLinks",
+        "S3Links",
         "Operator",
         "CBuild",
       ]),
@@ -190,7 +191,7 @@ let package = Package(
       "TestSupport", "Testing/TestSupport",
       ["Model", "Linux", "Threads", "KeyManager", "CLinux"]),
 
-    tests("Model", ["Model"]),
+    tests("Model", ["Model", "JSONCoding"]),
     tests("Crypto", ["Model", "Crypto"]),
     tests("Secrets", ["Model", "Secrets"]),
     tests(

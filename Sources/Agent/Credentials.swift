@@ -13,6 +13,11 @@ package protocol CredentialPort: Sendable {
   /// Uses a certificate for the key of the last request, PEM, from now on and after the next start. Refused is one that
   /// the other agents would refuse; then nothing has changed. May block on the disk.
   func install(_ certificate: String) throws(Refusal)
+  /// The number of the list of revoked certificates that is in use; nil if there is none.
+  var revocations: Int? { get }
+  /// Takes a list: at once, for open connections too, and after the next start. Refused is one that the cluster's CA has
+  /// not signed, or that is older than the one in use. The number of the one in use. May block on the disk.
+  func revoke(_ list: SignedRevocations) throws(Refusal) -> Int
 }
 
 /// Renews the certificate of an agent or witness, for an operator who has the authority's key.
@@ -39,6 +44,18 @@ struct Renewal: Sendable {
       .notice,
       "certificate renewed by \(principal.name): valid until \(CalendarTime.text(seconds: until))")
     return CertificateAnswer(validUntil: until)
+  }
+
+  func revoke(
+    _ list: SignedRevocations, by principal: Principal
+  ) throws(Refusal) -> RevocationsAnswer {
+    let credentials = try present()
+    let before = credentials.revocations
+    let number = try credentials.revoke(list)
+    if number != before {
+      log(.notice, "list \(number) of revoked certificates taken from \(principal.name)")
+    }
+    return RevocationsAnswer(number: number)
   }
 
   private func present() throws(Refusal) -> any CredentialPort {

@@ -227,7 +227,19 @@ package protocol WitnessPort: Sendable {
   /// What one of them, by the name of its Key Manager in the inventory, meets when it connects back.
   /// Safe from any thread.
   func ask(_ witness: String, _ request: WitnessRequest, deadline: Instant) throws(Refusal)
-    -> ReverseReport
+    -> WitnessReport
+}
+
+/// What a witness says, and what it showed.
+package struct WitnessReport: Sendable {
+  package var report: ReverseReport
+  /// Nil where there is no TLS.
+  package var certificate: OwnCertificate?
+
+  package init(_ report: ReverseReport, certificate: OwnCertificate? = nil) {
+    self.report = report
+    self.certificate = certificate
+  }
 }
 
 /// Why the host gives no thread. An alias, since Swift 6.3 counts no type behind `throws` of a

@@ -52,6 +52,23 @@ struct ClusterHealthTests {
     health { name, report in if name == "minio-4" { change(&report) } }
   }
 
+  @Test("a node whose list of revoked certificates is older, or that has none, is named")
+  func revocations() {
+    func health(_ numbers: [String: Int]) -> ClusterHealth {
+      Self.health { name, report in report.revocations = numbers[name] }
+    }
+    #expect(health([:]).statements.isEmpty)
+    let same = Dictionary(uniqueKeysWithValues: Self.names.map { ($0, 3) })
+    #expect(health(same).statements.isEmpty)
+    for number in [2, nil] as [Int?] {
+      var numbers = same
+      numbers["minio-2"] = number
+      let statements = health(numbers).statements
+      #expect(statements.map(\.nodes) == [["minio-2"]] && statements[0].level == .wrong)
+      #expect(statements[0].finding.remedy?.contains("keyturn pki revoke") == true)
+    }
+  }
+
   @Test("nodes that are well and alike: nothing is said")
   func well() {
     let health = Self.health()

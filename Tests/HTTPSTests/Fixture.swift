@@ -37,6 +37,7 @@ final class Running {
   let server: HTTPSServer
   let log = Lock<[String]>([])
   let fixture: Fixture
+  let identity: TLSIdentity
   private let minio1 = Principal(cluster: "prod", role: .node, name: "minio-1")
 
   convenience init(
@@ -52,8 +53,10 @@ final class Running {
 
   init(bounds: HTTPSServer.Bounds = HTTPSServer.Bounds(), intake: Intake) throws {
     fixture = try Fixture.shared.get()
+    // With a list of revoked certificates of its own.
+    identity = TLSIdentity(try Fixture.context(fixture.ca, fixture.ca, .node, "minio-1"))
     server = try HTTPSServer.start(
-      listener: .bind(HostPort(host: "127.0.0.1", port: 0)), identity: TLSIdentity(fixture.server),
+      listener: .bind(HostPort(host: "127.0.0.1", port: 0)), identity: identity,
       bounds: bounds, intake: intake, log: { [log] line in log.update { $0.append(line) } })
   }
   deinit { server.stop(until: .inMilliseconds(5_000)) }

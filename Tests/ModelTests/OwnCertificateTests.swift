@@ -42,18 +42,29 @@ struct OwnCertificateTests {
   @Test("one to join with is always due")
   func joining() {
     #expect(Self.finding(Self.day, life: Self.day) != nil)
-    #expect(Self.finding(2 * Self.day, life: 2 * Self.day) != nil)
-    #expect(Self.finding(2 * Self.day + 1, life: 2 * Self.day + 1) == nil)
+    #expect(Self.finding(7 * Self.day, life: 7 * Self.day + 300) != nil)
+    #expect(Self.finding(8 * Self.day, life: 8 * Self.day) == nil)
   }
 
   @Test("an agent's is renewed over its links unless it has expired; a person's is issued")
   func remedies() {
     for role in [Role.node, .witness] {
       #expect(Self.finding(1, role: role)?.remedy?.contains("keyturn pki renew minio-1") == true)
-      #expect(Self.finding(-1, role: role)?.remedy?.contains("keyturn pki issue") == true)
+      #expect(Self.finding(-1, role: role)?.remedy?.contains("pki issue --join minio-1") == true)
     }
     for role in [Role.operator, .observer] {
       #expect(Self.finding(1, role: role)?.remedy?.contains("keyturn pki issue") == true)
+    }
+  }
+
+  @Test("one that ends with its CA is not renewed: the CA is changed")
+  func withAuthority() {
+    let principal = Principal(cluster: "prod", role: .node, name: "minio-1")
+    for (authority, words) in [(Self.end, "change the CA"), (Self.end + 1, "keyturn pki renew")] {
+      let own = OwnCertificate(
+        principal: principal, validFrom: Self.end - 90 * Self.day, validUntil: Self.end,
+        authorityUntil: authority)
+      #expect(own.finding(at: Self.end - Self.day)?.remedy?.contains(words) == true)
     }
   }
 

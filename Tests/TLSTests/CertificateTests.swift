@@ -255,4 +255,88 @@ import Threads
     #expect(context.certificatePEM == own.certificatePEM)
     #expect(!context.certificatePEM.contains("PRIVATE"))
   }
+
+  @Test(
+    "a request that is too large, or asks for a passphrase, is refused; nobody is asked for one")
+  func hostileRequests() throws {
+    let ca = try CertificateAuthority.create(cluster: "prod")
+    let own = try ca.issue(role: .node, name: "minio-1")
+    let good = try CertificateRequest(for: Self.minio1).pem
+    _ = try ca.renew(own.certificatePEM, of: Self.minio1, request: good)
+    let padded = good + String(repeating: "\n", count: Limits.certificateBytes)
+    #expect(throws: CertificateFailure.self) {
+      try ca.renew(own.certificatePEM, of: Self.minio1, request: padded)
+    }
+    func asking(_ pem: String) -> String {
+      var lines = pem.split(separator: "\n").map(String.init)
+      lines.insert(
+        contentsOf: [
+          "Proc-Type: 4,ENCRYPTED", "DEK-Info: AES-256-CBC,\(String(repeating: "0", count: 32))",
+          "",
+        ], at: 1)
+      return lines.joined(separator: "\n") + "\n"
+    }
+    #expect(throws: CertificateFailure.self) {
+      try ca.renew(own.certificatePEM, of: Self.minio1, request: asking(good))
+    }
+    #expect(throws: CertificateFailure.self) {
+      try ca.renew(asking(own.certificatePEM), of: Self.minio1, request: good)
+    }
+  }
+
+  @Test("of two certificates the one in use is valid, and the one that was issued last")
+  func chosen() throws {
+    let ca = try CertificateAuthority.create(cluster: "prod")
+    func context(_ seconds: ClosedRange<Int>) throws -> TLSContext {
+      let own = try ca.issue(role: .node, name: "minio-1", validSeconds: seconds)
+      return try .mutual(
+        certificatePEM: own.certificatePEM, keyPEM: own.keyPEM,
+        caPEM: ca.credentials.certificatePEM)
+    }
+    for (issued, renewed, isRenewed) in [
+      (-300...100, -200...100, true), (-200...100, -300...100, false),
+      // The later one is no more valid, or not yet.
+      (-200...(-100), -300...100, true), (50...100, -300...100, true),
+      (-300...100, -200...(-100), false), (-300...100, 50...100, false),
+      // Neither is: the one that ends last.
+      (-300...(-50), -200...(-100), false), (-300...(-100), -200...(-50), true),
+    ] {
+      let identity = try TLSIdentity(context(issued), renewed: context(renewed))
+      #expect(identity.isRenewed == isRenewed, "\(issued) \(renewed)")
+    }
+    #expect(try !TLSIdentity(context(-300...100)).isRenewed)
+  }
+
+  @Test(
+    "what the CA has signed is told from anything else, also where the CA's key is another kind")
+  func signatures() throws {
+    let (ca, other) = try (
+      CertificateAuthority.create(cluster: "prod"), CertificateAuthority.create(cluster: "prod")
+    )
+    let own = try ca.issue(role: .node, name: "minio-1")
+    let context = try TLSContext.mutual(
+      certificatePEM: own.certificatePEM, keyPEM: own.keyPEM,
+      caPEM: other.credentials.certificatePEM + ca.credentials.certificatePEM)
+    let bytes = Array("a list".utf8)
+    let signature = try ca.sign(bytes)
+    #expect(context.isSigned(bytes, signature))
+    #expect(try context.isSigned(bytes, other.sign(bytes)), "during a change of the CA both count")
+    #expect(!context.isSigned(bytes + [0], signature))
+    #expect(!context.isSigned(bytes, Array(signature.dropLast())))
+    #expect(!context.isSigned(bytes, []))
+    let stranger = try CertificateAuthority.create(cluster: "prod")
+    #expect(try !context.isSigned(bytes, stranger.sign(bytes)))
+  }
+
+  @Test("a revoked holder is not connected to, until it has a certificate that was issued later")
+  func revoked() throws {
+    let list = RevocationList()
+    let principal = Principal(cluster: "prod", role: .node, name: "minio-1")
+    #expect(list.problem(of: principal, validFrom: 0) == nil)
+    var revocations = Revocations(cluster: "prod")
+    revocations.add(.node, "minio-1", issuedUntil: 1_000)
+    list.replace(by: revocations)
+    #expect(list.problem(of: principal, validFrom: 700)?.contains("was revoked") == true)
+    #expect(list.problem(of: principal, validFrom: 701) == nil)
+  }
 }

@@ -141,11 +141,11 @@ final class Door {
     let verdict = server.state.withLock { state -> ConnectionAdmission.Verdict? in
       guard !state.isStopping else { return nil }
       // A replaced connection still has its thread for a moment.
-      guard state.sockets.count < server.bounds.connections.places + Self.leavingAtOnce else {
+      guard state.connections.count < server.bounds.connections.places + Self.leavingAtOnce else {
         return .refused
       }
       let verdict = state.admission.arrive(id, holder: peer.holder, standing)
-      if verdict != .refused { state.sockets[id] = socket }
+      if verdict != .refused { state.connections[id] = (socket, peer) }
       return verdict
     }
     switch verdict {
@@ -157,7 +157,7 @@ final class Door {
       return dismiss(transport, answer)
     case .replaces(let other):
       // It is idle, or about to learn that it must end.
-      server.state.withLock { $0.sockets[other] }?.interruptReading()
+      server.state.withLock { $0.connections[other] }?.socket.interruptReading()
     case .admitted: break
     }
     // Proof: this thread does not touch the connection again; starting a thread publishes it.
@@ -186,7 +186,7 @@ final class Door {
 extension HTTPSServer {
   fileprivate func leave(_ id: UInt64) {
     state.update { state in
-      state.sockets[id] = nil
+      state.connections[id] = nil
       state.admission.end(id)
     }
   }
@@ -198,6 +198,7 @@ extension HTTPSServer.Peer {
     switch transport {
     case .tls(let session):
       principal = session.peer
+      validFrom = session.peerCertificate?.notBefore
       publicKeyDigest = session.peerPublicKeyDigest
     case .plain(let socket): user = socket.peerUser
     }

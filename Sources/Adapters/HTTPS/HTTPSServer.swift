@@ -46,10 +46,18 @@ package final class HTTPSServer: Sendable {
     package var address: SocketAddress
     /// Who its certificate says it is, if it does.
     package var principal: Principal?
+    /// When that certificate begins, seconds since 1970-01-01 UTC.
+    package var validFrom: Int64?
     /// SHA-256 of its SubjectPublicKeyInfo; nil if it showed no certificate.
     package var publicKeyDigest: [UInt8]?
     /// The user of its process, on a local socket.
     package var user: UInt32?
+
+    /// Why its certificate does not count; nil if it does.
+    fileprivate func revocation(_ identity: TLSIdentity) -> String? {
+      guard let principal, let validFrom else { return nil }
+      return identity.revocations.problem(of: principal, validFrom: validFrom)
+    }
 
     /// Role and name; all clients without them are one holder.
     var holder: String { principal?.uri ?? "" }
@@ -64,7 +72,7 @@ package final class HTTPSServer: Sendable {
     var isStopping = false
     /// Whether the thread at the door runs.
     var isOpen = true
-    var sockets: [UInt64: Socket] = [:]
+    var connections: [UInt64: (socket: Socket, peer: Peer)] = [:]
     var admission: ConnectionAdmission
     var budget: BodyBudget
   }
@@ -101,8 +109,14 @@ package final class HTTPSServer: Sendable {
   ) throws(Errno) -> HTTPSServer {
     var known = intake
     known.place = { peer in
+      if let problem = peer.revocation(identity) { return .refused(intake.words(403, problem)) }
       if peer.principal != nil { return intake.place(peer) }
       return .refused(.text(403, "the certificate names no keyturn://CLUSTER/ROLE/NAME"))
+    }
+    // It may have been revoked since the connection was made.
+    known.answer = { request, peer in
+      if let problem = peer.revocation(identity) { return intake.words(403, problem) }
+      return intake.answer(request, peer)
     }
     let server = HTTPSServer(
       listener: listener, bounds: bounds, log: log,
@@ -140,6 +154,14 @@ package final class HTTPSServer: Sendable {
     }
   }
 
+  /// Cuts the connections of those whose certificates are revoked, whatever is under way on them.
+  package func cutRevoked(_ identity: TLSIdentity) {
+    let revoked = state.withLock { state in
+      state.connections.values.filter { $0.peer.revocation(identity) != nil }
+    }
+    for connection in revoked { connection.socket.interrupt() }
+  }
+
   /// Ends it: nothing new is accepted, idle connections end, running handlers may finish. Blocks
   /// until all are done (true) or the deadline (false); what runs then is cut off.
   @discardableResult
@@ -147,13 +169,13 @@ package final class HTTPSServer: Sendable {
     listener.shutdown()
     let sockets = state.update { state in
       state.isStopping = true
-      return Array(state.sockets.values)
+      return state.connections.values.map(\.socket)
     }
     for socket in sockets { socket.interruptReading() }
     let isDone =
-      state.wait(until: deadline) { !$0.isOpen && $0.sockets.isEmpty ? true : nil } ?? false
+      state.wait(until: deadline) { !$0.isOpen && $0.connections.isEmpty ? true : nil } ?? false
     if !isDone {
-      for socket in state.withLock({ Array($0.sockets.values) }) { socket.interrupt() }
+      for socket in state.withLock({ $0.connections.values.map(\.socket) }) { socket.interrupt() }
     }
     return isDone
   }

@@ -115,6 +115,11 @@ package struct CertificateAuthority: Sendable {
   package func renew(
     _ certificatePEM: String, of principal: Principal, request: String, days: Int? = nil
   ) throws(CertificateFailure) -> String {
+    guard certificatePEM.utf8.count <= Limits.certificateFileChainBytes else {
+      throw CertificateFailure(
+        "the certificate in use has more than the \(Limits.certificateFileChainBytes) bytes that are allowed"
+      )
+    }
     let current = try Certificate.all(inPEM: certificatePEM, "the certificate in use")[0]
     let own = try Certificate.all(inPEM: credentials.certificatePEM, "the CA's certificate")[0]
     ERR_clear_error()
@@ -145,7 +150,7 @@ package struct CertificateAuthority: Sendable {
     let principal = Principal(cluster: cluster, role: role, name: name)
     var names = ["URI:\(principal.uri)"]
     for address in addresses { names.append(try Self.alternativeName(address)) }
-    let caKey = try KeyHandle(pem: plainKeyPEM, "the CA's key")
+    let caKey = try plainKey()
     let ca = try Certificate.all(inPEM: credentials.certificatePEM, "the CA's certificate")[0]
 
     let draft = try CertificateDraft(key: key, validSeconds: validSeconds, issuer: ca)
@@ -160,6 +165,10 @@ package struct CertificateAuthority: Sendable {
     try draft.add(NID_subject_key_identifier, "hash")
     try draft.add(NID_authority_key_identifier, "keyid:always")
     return try draft.sign(by: caKey).pem()
+  }
+
+  func plainKey() throws(CertificateFailure) -> KeyHandle {
+    try KeyHandle(pem: plainKeyPEM, "the CA's key")
   }
 
   private static func alternativeName(_ address: String) throws(CertificateFailure) -> String {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import COpenSSL
+internal import Model
 
 final class CertificateDraft {
   private let certificate: Certificate
@@ -43,7 +44,7 @@ final class CertificateDraft {
     guard (1...36_500).contains(days) else {
       throw CertificateFailure("\(days) days is not a validity: 1 to 36500 are possible")
     }
-    return -300...(days * 86_400)
+    return -Int(Revocations.beginsBeforeIssue)...(days * 86_400)
   }
 
   func setSubject(

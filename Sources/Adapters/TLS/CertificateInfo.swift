@@ -62,6 +62,11 @@ package struct CertificateInfo: Sendable, Hashable {
   /// Until when it is valid, for people: `2027-02-28T12:00:00Z`.
   package var notAfterText: String { CalendarTime.text(seconds: notAfter) }
 
+  /// At a time, seconds since 1970-01-01 UTC.
+  package func isValid(at seconds: Int64) -> Bool {
+    (notBefore...max(notBefore, notAfter)).contains(seconds)
+  }
+
   /// Whole days from a time, seconds since 1970-01-01 UTC, until it expires; negative afterwards.
   package func daysLeft(at seconds: Int64) -> Int {
     let left = notAfter - seconds

@@ -9,6 +9,8 @@ package struct CertificateRequest: Sendable {
   package let pem: String
   /// The key, PKCS#8 PEM.
   package let keyPEM: Secret
+  /// As ``CertificateInfo/publicKeyDigest`` of a certificate for it.
+  package let publicKeyDigest: [UInt8]
 
   package init(for principal: Principal) throws(CertificateFailure) {
     let key = try KeyHandle.generateP256()
@@ -28,6 +30,7 @@ package struct CertificateRequest: Sendable {
     guard PEM_write_bio_X509_REQ(bio.pointer, request) == 1 else { throw Self.failure("write") }
     pem = bio.text
     keyPEM = try key.pem()
+    publicKeyDigest = key.publicDigest
   }
 
   /// The public key of a request whose sender has shown, by the request's signature, that it has the private one. Only
@@ -39,7 +42,7 @@ package struct CertificateRequest: Sendable {
     }
     ERR_clear_error()
     let bio = try MemoryBIO(pem)
-    guard let request = PEM_read_bio_X509_REQ(bio.pointer, nil, nil, nil) else {
+    guard let request = PEM_read_bio_X509_REQ(bio.pointer, nil, { _, _, _, _ in -1 }, nil) else {
       throw CertificateFailure(
         "the request is no PKCS#10 request in PEM (\(OpenSSLError.drainText()))")
     }

@@ -50,7 +50,9 @@ package final class ContextHandle: Sendable {
 
   /// Throws if the first certificate of a PEM text is not one that whoever trusts the same roots takes for these
   /// purposes now.
-  func verify(_ pem: String, purposes: [Int32]) throws(CertificateFailure) {
+  func verify(
+    _ pem: String, purposes: [Int32], atAnyTime: Bool
+  ) throws(CertificateFailure) {
     let certificate = try Certificate.all(inPEM: pem, "the certificate")[0]
     for purpose in purposes {
       ERR_clear_error()
@@ -60,6 +62,9 @@ package final class ContextHandle: Sendable {
         X509_STORE_CTX_init(check, SSL_CTX_get_cert_store(pointer), certificate.pointer, nil) == 1,
         X509_STORE_CTX_set_purpose(check, purpose) == 1
       else { throw CertificateFailure("verify a certificate: \(OpenSSLError.drainText())") }
+      if atAnyTime {
+        X509_STORE_CTX_set_flags(check, UInt(X509_V_FLAG_NO_CHECK_TIME))
+      }
       guard X509_verify_cert(check) == 1 else {
         let reason = X509_verify_cert_error_string(Int(X509_STORE_CTX_get_error(check)))
         throw CertificateFailure(

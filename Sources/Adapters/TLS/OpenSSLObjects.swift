@@ -16,7 +16,8 @@ final class Certificate {
     ERR_clear_error()
     let bio = try MemoryBIO(pem)
     var certificates: [Certificate] = []
-    while let pointer = PEM_read_bio_X509(bio.pointer, nil, nil, nil) {
+    // Without the callback OpenSSL would ask for a passphrase on the terminal, for whatever the text says.
+    while let pointer = PEM_read_bio_X509(bio.pointer, nil, { _, _, _, _ in -1 }, nil) {
       certificates.append(Certificate(owning: pointer))
     }
     // The end of the text, too, is an error to PEM_read_bio: "no start line".
@@ -96,6 +97,17 @@ final class KeyHandle {
   /// Whether a PEM text is a key that needs a passphrase, by its label.
   static func isEncrypted(_ pem: Secret) -> Bool {
     pem.reveal().contains("-----BEGIN ENCRYPTED PRIVATE KEY-----")
+  }
+
+  /// SHA-256 of the DER of its SubjectPublicKeyInfo.
+  var publicDigest: [UInt8] {
+    var der: UnsafeMutablePointer<UInt8>?
+    let count = i2d_PUBKEY(pointer, &der)
+    defer { CRYPTO_free(der, nil, 0) }
+    var digest = [UInt8](repeating: 0, count: 32)
+    let result = EVP_Digest(der, Int(max(0, count)), &digest, nil, EVP_sha256(), nil)
+    precondition(count > 0 && result == 1, "a key that was read or made has a public part")
+    return digest
   }
 
   /// Rounds of PBKDF2: about a quarter of a second for each passphrase, also a guessed one.

@@ -13,7 +13,9 @@ package final class TLSContext: Sendable {
   package let own: CertificateInfo
   /// The own certificate as it is shown, PEM.
   package let certificatePEM: String
-  private let caPEM: String
+  let caPEM: String
+  /// What is shared with the contexts that come after this one.
+  package let revocations: RevocationList
   /// Who we are, by the own certificate.
   package let principal: Principal
   /// The first end of the cluster's CA, or of several during a change.
@@ -28,8 +30,9 @@ package final class TLSContext: Sendable {
 
   private init(
     _ handle: ContextHandle, _ certificatePEM: String, own: CertificateInfo, principal: Principal,
-    caPEM: String, authorityUntil: Int64?
+    caPEM: String, authorityUntil: Int64?, revocations: RevocationList
   ) {
+    self.revocations = revocations
     self.handle = handle
     self.certificatePEM = certificatePEM
     self.caPEM = caPEM
@@ -41,7 +44,8 @@ package final class TLSContext: Sendable {
   /// A context from a certificate (others of its chain may follow it), its key and the cluster's CA
   /// (during a change of CA, both). Reads no files.
   package static func mutual(
-    certificatePEM: String, keyPEM: Secret, caPEM: String
+    certificatePEM: String, keyPEM: Secret, caPEM: String,
+    revocations: RevocationList = RevocationList()
   ) throws(CertificateFailure) -> TLSContext {
     let handle = try ContextHandle(minimumVersion: TLS1_3_VERSION)
     try handle.use(certificatePEM: certificatePEM, keyPEM: keyPEM)
@@ -59,22 +63,26 @@ package final class TLSContext: Sendable {
     let shown = try chain.map { (certificate) throws(CertificateFailure) in try certificate.pem() }
     return TLSContext(
       handle, shown.joined(), own: own, principal: principal, caPEM: caPEM,
-      authorityUntil: authorities.map { CertificateInfo($0).notAfter }.min())
+      authorityUntil: authorities.map { CertificateInfo($0).notAfter }.min(),
+      revocations: revocations)
   }
 
   /// A context with another certificate of the same holder, and the same CA. A certificate that the other agents would
   /// refuse is refused here already.
+  ///
+  /// - Parameter atAnyTime: one that is not valid now is taken as well.
   package func renewed(
-    certificatePEM: String, keyPEM: Secret
+    certificatePEM: String, keyPEM: Secret, atAnyTime: Bool = false
   ) throws(CertificateFailure) -> TLSContext {
     let renewed = try TLSContext.mutual(
-      certificatePEM: certificatePEM, keyPEM: keyPEM, caPEM: caPEM)
+      certificatePEM: certificatePEM, keyPEM: keyPEM, caPEM: caPEM, revocations: revocations)
     guard renewed.principal == principal else {
       throw CertificateFailure(
         "the certificate is that of \(renewed.principal.uri), this is \(principal.uri)")
     }
     try renewed.handle.verify(
-      certificatePEM, purposes: [X509_PURPOSE_SSL_SERVER, X509_PURPOSE_SSL_CLIENT])
+      certificatePEM, purposes: [X509_PURPOSE_SSL_SERVER, X509_PURPOSE_SSL_CLIENT],
+      atAnyTime: atAnyTime)
     return renewed
   }
 
@@ -95,6 +103,12 @@ package final class TLSContext: Sendable {
         "TLS with \(socket.peer): reached \(actual ?? "a certificate without a Keyturn name") "
           + "instead of \(Self.text(expected, beside: session.peer)); "
           + "check the address in the inventory and the certificate on that host")
+    }
+    if let certificate = session.peerCertificate,
+      let problem = revocations.problem(of: expected, validFrom: certificate.notBefore)
+    {
+      session.close(until: deadline)
+      throw TLSFailure(.certificateRefused, "TLS with \(socket.peer): \(problem)")
     }
     return session
   }

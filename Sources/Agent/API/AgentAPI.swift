@@ -83,6 +83,7 @@ extension Agent {
     case .retryProposal: return try proposals.retry(decode(request))
     case .requestCertificate: return try renewal.request()
     case .installCertificate: return try renewal.install(decode(request), by: principal)
+    case .revoke: return try renewal.revoke(decode(request), by: principal)
     case .metrics, .connectBack, .propose, .withdrawProposal, .ownProposal:
       preconditionFailure("\(route) is not answered as JSON here")
     }

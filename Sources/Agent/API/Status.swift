@@ -30,6 +30,7 @@ extension Agent {
       lastWithoutRestart: record.last?.rollout.withoutRestart, epoch: record.highestEpoch,
       findings: findings.filter { $0.severity > .note },
       links: links.last?.summary(at: Clock.now()), report: look.report)
+    status.report?.revocations = credentials?.revocations
     status.keyProofs = proofs.status(at: Clock.now())
     return status
   }
@@ -94,15 +95,18 @@ extension Agent {
     let view = look.view
     let links = links.probe(view, deadline: deadline)
     let findings = findings(look, isInRollout: isInRollout) + links.findings
+    var report = look.report
+    report.revocations = credentials?.revocations
     return CheckAnswer(
       node: node, endpoints: links.reports.map(ProbeAnswer.init), drift: look.drift,
       findings: findings.sorted { $0.severity > $1.severity }, back: links.back,
-      report: look.report)
+      report: report)
   }
 
   private func certificateFindings() -> [Finding] {
     let now = Clock.realtimeMicroseconds() / 1_000_000
     return [credentials?.certificate.finding(at: now)].compactMap(\.self)
+      + reversePath.certificateFindings(at: now)
   }
 }
 

@@ -14,6 +14,8 @@ final class ReversePath: Sendable {
   private let inventory: Inventory
   private let ports: Ports
   private let handedOut = Lock(HandedOut())
+  /// What the witnesses have shown when they answered last, by their names.
+  private let certificates = Lock([String: OwnCertificate]())
 
   init(node: String, inventory: Inventory, ports: Ports) {
     self.node = node
@@ -136,12 +138,22 @@ final class ReversePath: Sendable {
     }
   }
 
+  /// What is to be said of the witnesses' certificates at a time, seconds since 1970-01-01 UTC. They tell nobody
+  /// themselves.
+  func certificateFindings(at seconds: Int64) -> [Finding] {
+    certificates.withLock { $0 }.sorted { $0.key < $1.key }.compactMap {
+      $0.value.finding(at: seconds)
+    }
+  }
+
   private func ask(_ witness: String, _ deadline: Instant) -> WitnessAnswer {
     let nonce = Self.random()
     handedOut.withLock { $0.handOut(nonce, to: witness, at: Clock.now()) }
     do throws(Refusal) {
-      let report = try ports.witnesses.ask(
+      let answer = try ports.witnesses.ask(
         witness, WitnessRequest(nonce: nonce), deadline: deadline)
+      certificates.update { $0[witness] = answer.certificate }
+      let report = answer.report
       guard report.node == node, report.witness == witness else {
         return .silent("it answers as \(report.witness), and of \(report.node)")
       }

@@ -68,7 +68,8 @@ package final class Witness: Sendable {
       case .metrics: return metrics()
       case .requestCertificate: return .json(200, try renewal.request())
       case .installCertificate:
-        return .json(200, try renewal.install(Self.newCertificate(in: request), by: principal))
+        return .json(200, try renewal.install(Self.decode(request), by: principal))
+      case .revoke: return .json(200, try renewal.revoke(Self.decode(request), by: principal))
       default: return .json(200, status())
       }
     } catch {
@@ -76,9 +77,8 @@ package final class Witness: Sendable {
     }
   }
 
-  private static func newCertificate(in request: HTTPRequest) throws(Refusal) -> NewCertificate {
-    do throws(JSONFailure) { return try JSON.decode(NewCertificate.self, from: request.body) } catch
-    {
+  private static func decode<Value: Decodable>(_ request: HTTPRequest) throws(Refusal) -> Value {
+    do throws(JSONFailure) { return try JSON.decode(Value.self, from: request.body) } catch {
       throw Refusal(.validation, "the body of \(request.method) \(request.path): \(error)")
     }
   }

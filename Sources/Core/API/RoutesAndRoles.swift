@@ -9,7 +9,7 @@ package enum Route: CaseIterable, Sendable {
   case generations, diff, logs, seal, recoverSeal, keyProofs
   case vote, promise, accept, decide, breakOff, resolve, confirm, rollouts, follow, result
   case proposals, tellProposal, retryProposal
-  case requestCertificate, installCertificate
+  case requestCertificate, installCertificate, revoke
   case connectBack
   case propose, withdrawProposal, ownProposal
 
@@ -88,6 +88,9 @@ package enum Route: CaseIterable, Sendable {
     case .installCertificate:
       .post(
         "/v1/certificate", [.operator], upTo: 2 * Limits.certificateBytes, on: [.agent, .witness])
+    case .revoke:
+      .post(
+        "/v1/revocations", [.operator], upTo: 2 * Limits.revocationBytes, on: [.agent, .witness])
     case .connectBack:
       .post("/v1/witness", [.node], upTo: Limits.witnessBodyBytes, on: [.witness])
     case .propose: .post("/v1/proposal", [], upTo: Limits.httpBodyBytes, on: [.local])

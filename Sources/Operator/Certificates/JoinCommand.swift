@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import API
 internal import Coordination
+internal import Crypto
 internal import JSONCoding
 internal import Model
+internal import Rollout
 internal import Secrets
 internal import Threads
 
@@ -12,6 +14,9 @@ struct JoinCommand: Command {
     @Option(takes: "FILE", as: .text) var file: String
     @Option("replace", help: "put the file's inventory and credentials in place of other ones")
     var replaces: Bool
+    @Option(
+      "any-address", help: "also where the inventory's address is none of this host's (NAT)")
+    var isAnyAddress: Bool
   }
 
   static let rule = CommandRule(
@@ -19,14 +24,17 @@ struct JoinCommand: Command {
     summary: "make this host a node or a witness of the cluster, with a file of pki issue",
     details: """
       On the host itself, as root, once the programs and units are installed. FILE is NAME.join of keyturn pki issue
-      --all or --join, for this host alone. Puts the inventory into /etc/keyturn/inventory.json and the credentials into
-      /etc/keyturn/credentials, starts the agent and enables it, then looks whether the agent answers under the address
-      that the inventory has for it, whether the other agents and the Key Managers can be reached from here, and whether
-      the clocks agree. The server is not touched. What is in place already stays; run it again after a mistake.
-      Other files than FILE's are refused without --replace.
+      --all or --join, for this host alone: it is refused where the inventory's address of NAME is none of this host's.
+      Puts the inventory into /etc/keyturn/inventory.json and the credentials into /etc/keyturn/credentials, starts the
+      agent and enables it, then looks whether it answers, what it finds of its own host, whether the other agents and the
+      Key Managers can be reached, and whether inventories and clocks agree. The server is not touched. What is in place
+      already stays; run it again after a mistake. Other files than FILE's are refused without --replace, and a host with
+      a seal or an inventory of another cluster always.
 
-      The key in FILE is good for a day. Run keyturn pki renew NAME at the operator's within it: the agent then has a
-      key of its own. Delete FILE.
+      Hosts that have not joined yet are warnings. Exit 3: the host has joined, and something is wrong on it or with it.
+
+      The certificate in FILE is good for a day, or as long as pki issue --days says. Run keyturn pki renew NAME at the
+      operator's before: the agent then has a key of its own. Delete FILE.
       """,
     examples: [
       ("keyturn join minio-5.join", "on minio-5"),
@@ -39,6 +47,7 @@ struct JoinCommand: Command {
 
   private static let inventoryPath = "/etc/keyturn/inventory.json"
   private static let credentials = "/etc/keyturn/credentials"
+  private static let state = "/var/lib/keyturn"
   /// How long the agent may take to answer after its start, milliseconds.
   private static let startMilliseconds = 20_000
   private static let lookMilliseconds = 5_000
@@ -56,9 +65,63 @@ struct JoinCommand: Command {
         "join writes into /etc/keyturn and starts keyturnd: run it as root on the host itself")
     }
     let newcomer = try read()
+    try checkHost(newcomer)
     let isChanged = try putInPlace(newcomer)
-    try context.newcomer.startAgent()
+    try context.newcomer.startAgent(again: isChanged)
     return try look(newcomer, isChanged: isChanged)
+  }
+
+  /// All that can be known before the first file is written.
+  private func checkHost(_ newcomer: Newcomer) throws(Refusal) {
+    let nothing = "; nothing was changed"
+    if let obstacle = try context.newcomer.agentObstacle() {
+      throw Refusal(.failed, obstacle + nothing)
+    }
+    let (principal, inventory) = (newcomer.principal, newcomer.join.inventory)
+    if !options.isAnyAddress, let place = Self.place(of: principal, in: inventory) {
+      let isHere: Bool
+      do throws(Refusal) {
+        isHere = try context.newcomer.isHere(
+          place, deadline: .inMilliseconds(Self.lookMilliseconds))
+      } catch {
+        throw Refusal(
+          .validation,
+          "whether this host is \(principal.name) is not known: \(error.message); see that the inventory's address can be looked up here\(nothing)"
+        )
+      }
+      guard isHere else {
+        throw Refusal(
+          .validation,
+          "\(options.file) is for \(principal.name), which the inventory has at \(place.host), and that is none of this host's addresses: take this host's own file (--any-address where it is behind a translation of addresses)\(nothing)"
+        )
+      }
+    }
+    try checkCluster(newcomer)
+  }
+
+  /// A host takes its seal and its promises with it: it does not change its cluster.
+  private func checkCluster(_ newcomer: Newcomer) throws(Refusal) {
+    let cluster = newcomer.join.inventory.cluster
+    func refuse(_ other: String, _ where: String) -> Refusal {
+      Refusal(
+        .validation,
+        "this host is of cluster \(other) (\(`where`)), and \(options.file) is for cluster \(cluster); if it has left \(other) for good, stop keyturnd and remove \(Self.state) and /etc/keyturn; nothing was changed"
+      )
+    }
+    if let content = try context.host.read(
+      Self.inventoryPath, limitBytes: Limits.inventoryFileBytes),
+      let inventory = try? JSON.decode(Inventory.self, from: content.bytes),
+      inventory.cluster != cluster
+    {
+      throw refuse(inventory.cluster, Self.inventoryPath)
+    }
+    let path = "\(Self.state)/\(SealFile.seal.rawValue)"
+    if let bytes = try context.host.record(path),
+      let seal = try? JSON.decode(Seal.self, from: bytes),
+      seal.cluster != cluster
+    {
+      throw refuse(seal.cluster, path)
+    }
   }
 
   // MARK: the file
@@ -73,6 +136,12 @@ struct JoinCommand: Command {
       throw Refusal(
         .validation,
         "\(path) holds a key and can be read by others than its owner: take it as read, ask for another one (keyturn pki issue --join NAME) and copy that with mode 0600"
+      )
+    }
+    if let hold = try context.host.foreignHold(on: path) {
+      throw Refusal(
+        .validation,
+        "\(path): \(hold), who could have changed it: copy it as root into a directory of root's; nothing was changed"
       )
     }
     do throws(Refusal) {
@@ -92,6 +161,13 @@ struct JoinCommand: Command {
           "its certificate expired on \(CalendarTime.text(microseconds: facts.validUntilMicroseconds)): ask for another file, keyturn pki issue --join \(principal.name), and look at this host's clock"
         )
       }
+      if facts.validFromMicroseconds > Clock.realtimeMicroseconds() {
+        throw Refusal(
+          .validation,
+          "its certificate is valid only from \(CalendarTime.text(microseconds: facts.validFromMicroseconds)): the clock of this host or of the authority's is wrong"
+        )
+      }
+      try context.workshop.verify(join)
       return Newcomer(principal: principal, join: join)
     } catch { throw Refusal(error.code, "\(path): \(error.message); nothing was changed") }
   }
@@ -111,7 +187,6 @@ struct JoinCommand: Command {
   private func putInPlace(_ newcomer: Newcomer) throws(Refusal) -> Bool {
     let join = newcomer.join
     let directory = Self.credentials
-    // The key first: a certificate without its key would keep the agent from starting.
     let files: [(path: String, bytes: [UInt8], mode: UInt32)] = [
       ("\(directory)/key.pem", join.key.withBytes(Array.init), 0o600),
       ("\(directory)/cert.pem", Array(join.certificate.utf8), 0o644),
@@ -122,14 +197,17 @@ struct JoinCommand: Command {
     var other: [String] = []
     for file in files {
       let now = try context.host.read(file.path, limitBytes: Limits.inventoryFileBytes)
-      if now?.bytes == file.bytes { continue }
+      let isSame =
+        now?.bytes == file.bytes
+        || file.path == Self.inventoryPath && now.map { isSameInventory($0, join) } ?? false
+      if isSame, now?.mode.map({ $0 & ~file.mode == 0 }) ?? false { continue }
       missing.append(file)
-      if now != nil { other.append(file.path) }
+      if now != nil, !isSame { other.append(file.path) }
     }
     if !other.isEmpty, !options.replaces {
       throw Refusal(
         .validation,
-        "this host has other files already: \(other.joined(separator: ", ")); if they may go, keyturn join --replace \(options.file); nothing was changed"
+        "this host has other files already\(try holder()): \(other.joined(separator: ", ")); if they may go, keyturn join --replace \(options.file); nothing was changed"
       )
     }
     for file in missing { try context.newcomer.put(file.path, file.bytes, mode: file.mode) }
@@ -141,9 +219,66 @@ struct JoinCommand: Command {
     return !missing.isEmpty
   }
 
+  private func isSameInventory(_ content: ReadContent, _ join: JoinFile) -> Bool {
+    (try? JSON.decode(Inventory.self, from: content.bytes)) == join.inventory
+  }
+
+  /// Whose credentials are here, for people; empty if that is not known.
+  private func holder() throws(Refusal) -> String {
+    guard
+      let content = try context.host.read(
+        "\(Self.credentials)/cert.pem", limitBytes: Limits.certificateFileChainBytes),
+      let principal = (try? context.workshop.describe(content.bytes))?.principal
+    else { return "" }
+    return ", of \(principal.uri)"
+  }
+
   // MARK: looking
 
+  /// What is not as it must be, and what only cannot be reached yet.
+  private struct Findings {
+    var wrong: [String] = []
+    var unreachable: [String] = []
+  }
+
   private func look(_ newcomer: Newcomer, isChanged: Bool) throws(Refusal) -> CommandResult {
+    let principal = newcomer.principal
+    var found = Findings()
+    switch principal.role {
+    case .node: found = try lookAsNode(newcomer)
+    default: found = try lookAsWitness(newcomer)
+    }
+    for problem in found.wrong { context.console.message(.error, "\(principal.name): \(problem)") }
+    for problem in found.unreachable {
+      context.console.message(.warning, "from \(principal.name): \(problem)")
+    }
+    context.console.message(
+      .note,
+      "next: keyturn pki renew \(principal.name) at the operator's, before the certificate of \(options.file) ends, gives it a key of its own; then delete \(options.file), here and there"
+    )
+    var result = CommandResult(
+      found.wrong.isEmpty ? .done : .unknown,
+      nodes: [NodeResult(name: principal.name, outcome: .reachable)], isChanged: isChanged)
+    let message = "\(principal.name) has joined"
+    if found.wrong.isEmpty {
+      result.message =
+        found.unreachable.isEmpty ? message : "\(message); not everything can be reached yet"
+    } else {
+      result.message =
+        "\(message), but see the errors above; keyturn check shows when they are gone"
+      context.console.message(.error, result.message ?? "")
+    }
+    return result
+  }
+
+  private func own(_ principal: Principal, problem: String, _ inventory: Inventory) -> Refusal {
+    Refusal(
+      .failed,
+      "the agent of \(principal.name) does not answer under the address that the inventory has for it, \(Self.place(of: principal, in: inventory)?.text ?? ""): \(problem); it is started: systemctl status keyturnd"
+    )
+  }
+
+  private func lookAsNode(_ newcomer: Newcomer) throws(Refusal) -> Findings {
     let (principal, inventory) = (newcomer.principal, newcomer.join.inventory)
     let connections = try context.network.open(
       inventory,
@@ -151,95 +286,117 @@ struct JoinCommand: Command {
         authority: Array(newcomer.join.authority.utf8),
         certificate: Array(newcomer.join.certificate.utf8),
         key: newcomer.join.key.withBytes(Array.init)))
-    let links =
-      zip(inventory.nodes.map(\.name), connections.links).map { (name: $0, link: $1) }
-      + connections.witnesses
-    if let problem = ownProblem(principal, links) {
-      throw Refusal(
-        .failed,
-        "the agent of \(principal.name) does not answer under the address that the inventory has for it, \(Self.place(of: principal, in: inventory)?.text ?? ""): \(problem); it is started: systemctl status keyturnd"
-      )
+    let links = zip(inventory.nodes, connections.links).map { (name: $0.name, link: $1) }
+    guard let self = links.first(where: { $0.name == principal.name }) else {
+      preconditionFailure("the file is for a node of its inventory")
+    }
+    let status: NodeStatus
+    do throws(Refusal) { status = try firstAnswer(of: self.link) } catch {
+      throw own(principal, problem: error.message, inventory)
     }
     context.console.line("\(principal.name): the agent runs and answers")
-    var problems = peerProblems(links.filter { $0.name != principal.name })
-    if principal.role == .node { problems += keyManagerProblems(inventory) }
-    for problem in problems {
-      context.console.message(.warning, "from \(principal.name): \(problem)")
+    var found = Findings()
+    found.wrong = status.findings.filter { $0.severity == .error }.map(\.statement)
+    let others = links.filter { $0.name != principal.name }
+    for answer in answers(of: others, inventory) {
+      found.wrong += answer.wrong
+      found.unreachable += answer.unreachable
     }
-    context.console.message(
-      .note,
-      "next: keyturn pki renew \(principal.name) at the operator's, within a day, gives it a key of its own; then delete \(options.file), here and there"
-    )
-    var result = CommandResult(
-      problems.isEmpty ? .done : .unknown,
-      nodes: [NodeResult(name: principal.name, outcome: .reachable)], isChanged: isChanged)
-    if !problems.isEmpty {
-      let message =
-        "\(principal.name) has joined, but \(problems.count == 1 ? "one thing is" : "\(problems.count) things are") not as it must be for a rollout; keyturn check shows when it is"
-      context.console.message(.warning, message)
-      result.message = message
+    found.unreachable += obstacles(
+      inventory.keyManagers.compactMap { host in
+        host.place.map { ("the Key Manager \(host.name)", $0) }
+      })
+    return found
+  }
+
+  /// A witness may ask no agent anything: it looks whether the places can be reached that it is asked about later.
+  private func lookAsWitness(_ newcomer: Newcomer) throws(Refusal) -> Findings {
+    let (principal, inventory) = (newcomer.principal, newcomer.join.inventory)
+    if let place = Self.place(of: principal, in: inventory),
+      let problem = obstacles([("it", place)]).first
+    {
+      throw own(principal, problem: problem, inventory)
     }
-    return result
+    context.console.line("\(principal.name): the agent runs and answers")
+    var found = Findings()
+    found.unreachable = obstacles(
+      inventory.nodes.compactMap { node in
+        node.agentPlace.map { ("the agent of \(node.name)", $0) }
+      })
+    return found
   }
 
   private typealias Named = (name: String, link: any AgentLink)
 
-  /// The agent has just been started: it is asked until it answers. A refusal is an answer: it is the right agent that
-  /// says no.
-  private func ownProblem(_ principal: Principal, _ links: [Named]) -> String? {
-    guard let own = links.first(where: { $0.name == principal.name }) else {
-      return "the inventory has no link to it"
-    }
+  /// The agent has just been started: it is asked until it answers.
+  private func firstAnswer(of link: any AgentLink) throws(Refusal) -> NodeStatus {
     let end = Instant.inMilliseconds(Self.startMilliseconds)
     while true {
       do throws(LinkFailure) {
-        _ = try own.link.call(
-          .clock(rollout: nil), lane: .control,
-          deadline: min(end, .inMilliseconds(Self.lookMilliseconds)))
-        return nil
+        return try link.call(
+          .status, lane: .control, deadline: .inMilliseconds(Self.lookMilliseconds))
       } catch {
-        if case .answered = error { return nil }
-        if Clock.now() >= end { return error.refusal.message }
+        if case .answered(let refusal) = error { throw refusal }
+        if Clock.now() >= end { throw error.refusal }
       }
       Clock.sleep(until: min(end, .inMilliseconds(500)))
     }
   }
 
-  /// Agents that do not answer, and those whose clock is another one.
-  private func peerProblems(_ links: [Named]) -> [String] {
-    let problems = Parallel.map(links, atOnce: Limits.peersAtOnce) { peer -> [String] in
-      let before = Clock.realtimeMicroseconds()
+  /// Agents that do not answer, those that have another inventory, and those whose clock is another one.
+  private func answers(of links: [Named], _ inventory: Inventory) -> [Findings] {
+    let own = inventory.parts
+    return Parallel.map(
+      links, thread: "fan-out", atOnce: Limits.renewalsAtOnce,
+      until: .inMilliseconds(Self.startMilliseconds)
+    ) { peer -> Findings in
+      var found = Findings()
+      let deadline = Instant.inMilliseconds(Self.lookMilliseconds)
       do throws(LinkFailure) {
-        let reading = try peer.link.call(
-          .clock(rollout: nil), lane: .control, deadline: .inMilliseconds(Self.lookMilliseconds))
+        let status = try peer.link.call(.status, lane: .control, deadline: deadline)
+        let parts = Dictionary(
+          status.report?.inventory.map { ($0.name, $0.digest) } ?? [], uniquingKeysWith: { $1 })
+        let differing = own.filter { part in parts[part.name].map { $0 != part.digest } ?? false }
+        if !differing.isEmpty {
+          found.wrong.append(
+            "the inventory of \(peer.name) is another one than this: \(differing.map(\.name).joined(separator: ", ")); make it the same on every host"
+          )
+        }
+        let before = Clock.realtimeMicroseconds()
+        let reading = try peer.link.call(.clock(rollout: nil), lane: .control, deadline: deadline)
         let after = Clock.realtimeMicroseconds()
         // Beyond what the question itself took.
-        let behind = max(
-          before - reading.realtimeMicroseconds, reading.realtimeMicroseconds - after)
-        if behind <= Self.clockMicroseconds { return [] }
-        return [
-          "the clock of \(peer.name) and this host's differ by \(behind / 1_000_000) s: synchronise both"
-        ]
+        let off = max(before - reading.realtimeMicroseconds, reading.realtimeMicroseconds - after)
+        if off > Self.clockMicroseconds {
+          found.wrong.append(
+            "the clock of \(peer.name) and this host's differ by \(off / 1_000_000) s: synchronise both"
+          )
+        }
       } catch {
-        if case .answered = error { return [] }
-        return ["\(peer.name) cannot be reached: \(error.refusal.message)"]
+        switch error {
+        case .answered(let refusal):
+          found.wrong.append("\(peer.name) refuses this host: \(refusal.message)")
+        case .unreachable(let message):
+          found.unreachable.append("\(peer.name) cannot be reached: \(message)")
+        }
       }
-    }
-    return problems.flatMap(\.self)
+      return found
+    }.compactMap(\.self)
   }
 
-  /// Certificates are valid from five minutes ago; beyond a second something is wrong with a clock.
+  /// Beyond a second something is wrong with a clock.
   private static let clockMicroseconds: Int64 = 1_000_000
 
-  private func keyManagerProblems(_ inventory: Inventory) -> [String] {
+  /// Which of these places cannot be connected to.
+  private func obstacles(_ places: [(what: String, place: HostPort)]) -> [String] {
     let newcomer = context.newcomer
-    let problems = Parallel.map(inventory.keyManagers, atOnce: Limits.peersAtOnce) { host in
-      guard let place = host.place else { return [String]() }
-      let obstacle = newcomer.obstacle(
-        connecting: place, deadline: .inMilliseconds(Self.lookMilliseconds))
-      return obstacle.map { ["the Key Manager \(host.name) cannot be reached: \($0)"] } ?? []
-    }
-    return problems.flatMap(\.self)
+    return Parallel.map(
+      places, thread: "fan-out", atOnce: Limits.renewalsAtOnce,
+      until: .inMilliseconds(Self.startMilliseconds)
+    ) { what, place in
+      newcomer.obstacle(connecting: place, deadline: .inMilliseconds(Self.lookMilliseconds))
+        .map { "\(what) cannot be reached: \($0)" }
+    }.compactMap { $0 ?? nil }
   }
 }
 

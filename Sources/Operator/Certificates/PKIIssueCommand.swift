@@ -40,6 +40,10 @@ struct PKIIssueCommand: Command {
         if role != nil || name != nil || !addresses.isEmpty {
           return "--role, --name and --address are the inventory's with --all and --join"
         }
+        if let days = certificate.days, days > OwnCertificate.joiningDays {
+          return
+            "--days \(days): a key that travels is good for \(OwnCertificate.joiningDays) days at the most"
+        }
         return nil
       }
       guard let role, name != nil else {
@@ -110,20 +114,22 @@ struct PKIIssueCommand: Command {
         "the authority is of the cluster \"\(issuer.cluster)\", the inventory describes \"\(inventory.cluster)\"; name the right directory with --pki; nothing was written"
       )
     }
-    var written = 0
-    for host in hosts {
-      let file = "\(options.directory ?? authority)/\(host.name).join"
-      do throws(Refusal) {
-        try issuer.issueToJoin(
-          inventory, role: host.role, name: host.name, addresses: [host.address],
-          days: options.certificate.days ?? Self.joiningDays, file: file)
-      } catch {
-        throw Refusal(
-          error.code,
-          "\(error.message); an earlier file of this name may have been used: remove it if it is not needed any more (\(written) of \(hosts.count) files were written)"
-        )
-      }
-      written += 1
+    let files = hosts.map { "\(options.directory ?? authority)/\($0.name).join" }
+    var existing: [String] = []
+    for file in files
+    where try context.host.read(file, limitBytes: Limits.inventoryFileBytes * 2) != nil {
+      existing.append(file)
+    }
+    if !existing.isEmpty {
+      throw Refusal(
+        .failed,
+        "there is \(existing.joined(separator: ", ")) already: remove what has been used, or name those that are needed with --join NAME; nothing was written"
+      )
+    }
+    for (host, file) in zip(hosts, files) {
+      try issuer.issueToJoin(
+        inventory, role: host.role, name: host.name, addresses: [host.address],
+        days: options.certificate.days ?? Self.joiningDays, file: file)
       context.console.event(
         "joinFile",
         [
@@ -136,7 +142,7 @@ struct PKIIssueCommand: Command {
       .note,
       "each file holds a key: copy it to its host (mode 0600), run `keyturn join FILE` there as root, then delete it here and there"
     )
-    return CommandResult(.done, isChanged: written > 0)
+    return CommandResult(.done, isChanged: !hosts.isEmpty)
   }
 
   /// The hosts that get a file; the address of each without its port.

@@ -31,7 +31,7 @@ struct PKIRenewCommand: Command {
       ("keyturn pki renew --due", "what a timer would run"),
       ("keyturn pki renew minio-5", "one, for example after it has joined"),
     ],
-    exitCodes: [.done, .failed, .unknown] + ExitCode.ownFault)
+    exitCodes: [.done, .failed, .unknown, .validationRefused] + ExitCode.ownFault)
 
   let context: CommandContext
   let options: Options
@@ -104,6 +104,9 @@ struct PKIRenewCommand: Command {
       } catch { throw error.refusal }
     }
     let request = try ask(.requestCertificate)
+    guard request.request.utf8.count <= Limits.certificateBytes,
+      request.certificate.utf8.count <= Limits.certificateFileChainBytes
+    else { throw Refusal(.failed, "its request is larger than any can be: nothing was signed") }
     if isDueOnly {
       let own = try workshop.describe(Array(request.certificate.utf8))
       let certificate = OwnCertificate(
@@ -141,14 +144,19 @@ struct PKIRenewCommand: Command {
     }
     context.console.errors(failures.map { (name: $0.name, message: $0.refusal.message) })
     let isChanged = rows.contains { if case .renewed = $0.outcome { true } else { false } }
-    var result = CommandResult.asked(nodes, failures: failures.map(\.refusal.code))
-    result.isChanged = isChanged
-    if !failures.isEmpty {
-      let message =
-        "\(failures.count) of \(rows.count) certificates were not renewed: \(NodeNames.folded(failures.map(\.name))); run it again once they answer"
-      context.console.message(.error, message)
-      result.message = message
-    }
+    if failures.isEmpty { return CommandResult(.done, nodes: nodes, isChanged: isChanged) }
+    let codes = Set(failures.map(\.refusal.code))
+    let isSilence = codes.contains(.unreachable)
+    var result = CommandResult(
+      codes.contains(.notPermitted) ? .notPermitted : isSilence ? .unknown : .failed,
+      nodes: nodes, isChanged: isChanged)
+    let message =
+      "\(failures.count) of \(rows.count) certificates were not renewed: \(NodeNames.folded(failures.map(\.name)))"
+      + (isSilence
+        ? "; run it again once they answer (one whose certificate has expired never does: docs/use/runbooks.md, \"Certificates\")"
+        : "")
+    context.console.message(.error, message)
+    result.message = message
     return result
   }
 

@@ -47,6 +47,7 @@ enum CommandTable {
     BucketKeyListCommand.self, BucketKeyStatusCommand.self,
     SealShowCommand.self, SealRecoverCommand.self, ProofCommand.self,
     LintCommand.self, GuardCommand.self, InitCommand.self, PKIInitCommand.self,
-    PKIIssueCommand.self, PKIRenewCommand.self, PKIShowCommand.self, JoinCommand.self,
+    PKIIssueCommand.self, PKIRenewCommand.self, PKIRevokeCommand.self, PKIShowCommand.self,
+    JoinCommand.self,
   ]
 }

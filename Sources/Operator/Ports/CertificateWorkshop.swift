@@ -17,6 +17,8 @@ package protocol CertificateWorkshop: Sendable {
     in directory: String, passphrase: Secret?
   ) throws(Refusal) -> any CertificateIssuer
   func describe(_ certificate: [UInt8]) throws(Refusal) -> CertificateFacts
+  /// Refuses a file whose key, certificate and CA do not fit one another, or do not count now.
+  func verify(_ file: JoinFile) throws(Refusal)
 }
 
 /// An authority that can sign. `days` nil is the default of the role.
@@ -37,6 +39,10 @@ package protocol CertificateIssuer: Sendable {
   func renew(
     _ request: CertificateRequestAnswer, of principal: Principal, days: Int?
   ) throws(Refusal) -> String
+  /// The cluster's list of revoked certificates (`revocations.json` beside the authority's key), signed, with all
+  /// certificates of these holders until now added and written; nil if there is none, and none is to be added.
+  func revocations(adding holders: [(role: Role, name: String)]) throws(Refusal)
+    -> SignedRevocations?
 }
 
 /// What a certificate says of its holder.

@@ -3,12 +3,16 @@ package import Model
 
 /// The host that becomes a node or a witness by `keyturn join`.
 package protocol JoiningHost: Sendable {
+  /// Why the agent cannot be started here; nil if its unit is installed.
+  func agentObstacle() throws(Refusal) -> String?
+  /// Whether a place is on this host; refused if its name cannot be looked up until the deadline.
+  func isHere(_ place: HostPort, deadline: Instant) throws(Refusal) -> Bool
   /// Puts a file in place in one durable step, whatever is there, with this mode; directories that are missing are made:
   /// 0700 for one that holds keys (`credentials`), else 0755. May block on the disk.
   func put(_ path: String, _ bytes: [UInt8], mode: UInt32) throws(Refusal)
-  /// Starts the agent's unit now and at each boot; one that runs is started again. Refused if the unit is not installed
-  /// or does not start. Blocks until it has started.
-  func startAgent() throws(Refusal)
+  /// Starts the agent's unit now and at each boot; one that runs already is started again only if it must be. Refused if
+  /// it does not start. Blocks until it has started.
+  func startAgent(again: Bool) throws(Refusal)
   /// Why no connection can be made from here; nil if one can. Blocks until the deadline at the longest.
   func obstacle(connecting place: HostPort, deadline: Instant) -> String?
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import API
 import Files
+import JSONCoding
 import Model
 import Operator
 import Secrets
 import TLS
+import Threads
 
 /// The cluster's authority and its certificates, in files.
 struct FileWorkshop: CertificateWorkshop {
@@ -37,6 +39,7 @@ struct FileWorkshop: CertificateWorkshop {
   ) throws(Refusal) -> any CertificateIssuer {
     do {
       return FileIssuer(
+        directory: directory,
         authority: try CertificateAuthority(
           certificatePEM: try Self.text("\(directory)/ca.pem"),
           keyPEM: try Self.authorityKey(directory), passphrase: passphrase))
@@ -51,6 +54,14 @@ struct FileWorkshop: CertificateWorkshop {
         validFromMicroseconds: info.notBefore * 1_000_000,
         validUntilMicroseconds: info.notAfter * 1_000_000)
     } catch { throw Refusal(.failed, error.description) }
+  }
+
+  func verify(_ file: JoinFile) throws(Refusal) {
+    do throws(CertificateFailure) {
+      let context = try TLSContext.mutual(
+        certificatePEM: file.certificate, keyPEM: file.key, caPEM: file.authority)
+      _ = try context.renewed(certificatePEM: file.certificate, keyPEM: file.key)
+    } catch { throw Refusal(.validation, error.description) }
   }
 
   /// Makes the directory if it is not there. A user who can change it could read or replace the key.
@@ -87,6 +98,7 @@ struct FileWorkshop: CertificateWorkshop {
 }
 
 private struct FileIssuer: CertificateIssuer {
+  let directory: String
   let authority: CertificateAuthority
 
   var cluster: String { authority.cluster }
@@ -113,6 +125,8 @@ private struct FileIssuer: CertificateIssuer {
       let join = JoinFile(
         inventory: inventory, authority: certificate, certificate: pair.certificatePEM,
         key: pair.keyPEM)
+      try FileWorkshop.makeDirectory(
+        file.lastIndex(of: "/").map { String(file[..<$0]) } ?? ".")
       try NewFile.create(file, join.bytes, mode: 0o600)
     } catch { throw FileWorkshop.refusal("write \(file)", error) }
   }
@@ -126,5 +140,26 @@ private struct FileIssuer: CertificateIssuer {
     } catch {
       throw FileWorkshop.refusal("renew the certificate of \(principal.name)", error)
     }
+  }
+
+  func revocations(
+    adding holders: [(role: Role, name: String)]
+  ) throws(Refusal) -> SignedRevocations? {
+    let path = "\(directory)/revocations.json"
+    do {
+      let file = try FileReading.readIfPresent(path, limitBytes: Limits.revocationBytes)
+      var list = Revocations(cluster: cluster)
+      if let file { list = try JSON.decode(Revocations.self, from: file.bytes) }
+      if file == nil, holders.isEmpty { return nil }
+      let now = Clock.realtimeMicroseconds() / 1_000_000
+      for holder in holders { list.add(holder.role, holder.name, issuedUntil: now) }
+      if let problem = list.problem { throw Refusal(.validation, problem) }
+      let bytes = JSON.encode(list)
+      let signature = try authority.sign(bytes)
+      // Before anybody gets it: a number must not be given twice.
+      if !holders.isEmpty { try NewFile.replace(path, bytes, mode: 0o644) }
+      return SignedRevocations(
+        list: String(decoding: bytes, as: UTF8.self), signature: Base64URL.encode(signature))
+    } catch { throw FileWorkshop.refusal("make the list of revoked certificates, \(path)", error) }
   }
 }

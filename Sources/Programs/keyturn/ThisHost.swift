@@ -5,6 +5,7 @@ import HTTPS
 import Linux
 import Model
 import Operator
+import Sockets
 
 /// The host that the command runs on, as it joins a cluster.
 struct ThisHost: JoiningHost {
@@ -35,20 +36,31 @@ struct ThisHost: JoiningHost {
     return directories
   }
 
-  func startAgent() throws(Refusal) {
-    let isActive = try systemctl("is-active", "--quiet", Self.unit) == 0
-    guard try systemctl("cat", "--", Self.unit) == 0 else {
-      throw Refusal(
-        .failed,
-        "\(Self.unit) is not installed on this host: install the programs and units (docs/use/install.md), then run the command again"
-      )
+  func agentObstacle() throws(Refusal) -> String? {
+    try systemctl("cat", "--", Self.unit) == 0
+      ? nil
+      : "\(Self.unit) is not installed on this host: install the programs and units (docs/use/install.md)"
+  }
+
+  func isHere(_ place: HostPort, deadline: Instant) throws(Refusal) -> Bool {
+    let addresses: [SocketAddress]
+    do throws(SocketFailure) {
+      addresses = try Resolver.resolve(place.host, port: 0, until: deadline)
+    } catch { throw Refusal(.failed, "\(error)") }
+    // Only an own address can be listened on.
+    return addresses.contains { address in
+      let host = address.host
+      return (try? Listener.bind(HostPort(host: host, port: 0))) != nil
     }
-    // What is enabled and started takes the socket with it (Also= of the unit).
-    let steps =
-      isActive
-      ? [["enable", "--quiet", Self.unit], ["restart", Self.unit]]
-      : [["enable", "--quiet", "--now", Self.unit]]
-    for step in steps where try systemctl(step) != 0 {
+  }
+
+  func startAgent(again: Bool) throws(Refusal) {
+    // What is enabled and started takes the socket with it (Also= of the unit). One that is still starting is started
+    // again too: it may have read the files before.
+    let isActive = try systemctl("is-active", "--quiet", Self.unit) == 0
+    let verb = again || !isActive ? "restart" : "start"
+    for step in [["enable", "--quiet", Self.unit], [verb, Self.unit]]
+    where try systemctl(step) != 0 {
       throw Refusal(
         .failed,
         "systemctl \(step.joined(separator: " ")) failed: journalctl -u keyturnd says why; inventory and credentials are in place, and the command may be run again"

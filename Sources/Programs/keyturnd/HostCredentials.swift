@@ -2,84 +2,163 @@
 import API
 import Agent
 import Files
+import JSONCoding
 import Model
 import Secrets
 import TLS
 import Threads
 
-/// The agent's certificate and key: those that a person put on the host, or those that they were renewed by, which are
-/// a record in the state directory. Of the two the one that was issued last counts.
+/// The agent's certificate and key, and which certificates of others count no more: what a person put on the host, and
+/// what came over the links since, which is in the state directory.
 struct HostCredentials: CredentialPort {
   let identity: TLSIdentity
   private let state: String
-  /// The last request, until its certificate is there. A restart forgets it, and it is made again.
-  private let pending = Lock<CertificateRequest?>(nil)
+  private let turn = Lock(Turn())
+
+  /// Requests and what comes for them are taken one after the other.
+  private struct Turn {
+    /// The last request. A restart forgets it, and it is made again.
+    var request: (its: CertificateRequest, until: Instant)?
+    /// What is done once a list has been taken.
+    var onRevoked: (@Sendable () -> Void)?
+  }
 
   /// Certificate and key, PEM, one after the other.
-  private static let record = "certificate"
-  private var path: String { "\(state)/\(Self.record)" }
+  private var certificatePath: String { "\(state)/certificate" }
+  private var revocationsPath: String { "\(state)/revocations" }
 
   /// - Parameters:
   ///   - issued: what a person put on the host.
   ///   - state: the state directory, which need not be there yet.
-  ///   - log: gets a line if there is a renewed certificate that cannot be used.
-  init(issued: TLSContext, state: String, log: (_ priority: LogPriority, _ message: String) -> Void)
-  {
+  ///   - log: gets a line for what cannot be used, and one that says what is.
+  init(
+    issued: TLSContext, state: String, log: (_ priority: LogPriority, _ message: String) -> Void
+  ) {
     self.state = state
-    var context = issued
+    var renewed: TLSContext?
     do {
-      if let bytes = try DurableRecord.read("\(state)/\(Self.record)"),
-        let renewed = try Self.renewed(bytes, issued)
-      {
-        context = renewed
+      if let bytes = try DurableRecord.read("\(state)/certificate") {
+        renewed = try issued.renewed(
+          certificatePEM: String(decoding: bytes, as: UTF8.self),
+          keyPEM: bytes.withUnsafeBytes(Secret.init), atAnyTime: true)
       }
     } catch {
       log(
         .error,
-        "the renewed certificate in \(state) is not used, but the one that was put on the host (valid until \(issued.own.notAfterText)): \(error); keyturn pki renew makes another one"
+        "the renewed certificate in \(state) is not used, but the one that was put on the host: \(error); renew it (keyturn pki renew), or if this agent cannot be reached give it a file to join with (keyturn pki issue --join)"
       )
     }
-    identity = TLSIdentity(context)
-  }
-
-  /// Nil if the one that was put on the host was issued later.
-  private static func renewed(
-    _ bytes: [UInt8], _ issued: TLSContext
-  ) throws(CertificateFailure) -> TLSContext? {
-    let text = String(decoding: bytes, as: UTF8.self)
-    guard try CertificateInfo(pem: text).notBefore >= issued.own.notBefore else { return nil }
-    return try issued.renewed(certificatePEM: text, keyPEM: bytes.withUnsafeBytes(Secret.init))
+    identity = TLSIdentity(issued, renewed: renewed)
+    do {
+      if let bytes = try DurableRecord.read(revocationsPath) {
+        let signed = try JSON.decode(SignedRevocations.self, from: bytes)
+        identity.revocations.replace(by: try Self.verified(signed, issued))
+      }
+    } catch {
+      log(
+        .error,
+        "the list of revoked certificates in \(state) is not used: \(error); keyturn pki revoke sends it again"
+      )
+    }
+    let own = identity.context
+    log(
+      .information,
+      "the certificate \(identity.isRenewed ? "that it was renewed by" : "that was put on the host") is used: \(own.own.validityText(at: Clock.realtimeMicroseconds() / 1_000_000))"
+    )
+    if let problem = identity.revocations.problem(
+      of: own.principal, validFrom: own.own.notBefore)
+    {
+      log(
+        .error,
+        "\(problem): the other agents refuse this one; a file to join with (keyturn pki issue --join) has another one"
+      )
+    }
   }
 
   var certificate: OwnCertificate { identity.context.ownCertificate }
 
   func request() throws(Refusal) -> CertificateRequestAnswer {
     let context = identity.context
-    do throws(CertificateFailure) {
-      let request = try CertificateRequest(for: context.principal)
-      pending.update { $0 = request }
+    return try turn.withLock { (turn) throws(Refusal) in
+      let request: CertificateRequest
+      // Whoever asks while another one's certificate is on its way gets the same: neither makes the other's void.
+      if let kept = turn.request, kept.until > Clock.now() {
+        request = kept.its
+      } else {
+        do throws(CertificateFailure) {
+          request = try CertificateRequest(for: context.principal)
+        } catch { throw Refusal(.failed, error.description) }
+        turn.request = (request, .inMilliseconds(Limits.certificateRequestMilliseconds))
+      }
       return CertificateRequestAnswer(
         request: request.pem, certificate: context.certificatePEM)
-    } catch { throw Refusal(.failed, error.description) }
+    }
   }
 
   func install(_ certificate: String) throws(Refusal) {
-    let name = identity.context.principal.name
-    guard let request = pending.withLock({ $0 }) else {
-      throw Refusal(
-        .validation,
-        "install a certificate on \(name): it has asked for none since its start; ask again")
+    try turn.withLock { (turn) throws(Refusal) in
+      let current = identity.context
+      let attempt = "install a certificate on \(current.principal.name)"
+      let key: [UInt8]
+      do throws(CertificateFailure) {
+        key = try CertificateInfo(pem: certificate).publicKeyDigest
+      } catch { throw Refusal(.validation, "\(attempt): \(error)") }
+      // It has come before: the answer was lost, or another one has signed the same request.
+      if key == current.own.publicKeyDigest, identity.isRenewed { return }
+      guard let request = turn.request?.its, request.publicKeyDigest == key else {
+        throw Refusal(
+          .busy,
+          "\(attempt): it is for another key than that of its last request: the agent has started since, or it was long ago; run it again"
+        )
+      }
+      let context: TLSContext
+      do throws(CertificateFailure) {
+        context = try current.renewed(certificatePEM: certificate, keyPEM: request.keyPEM)
+      } catch { throw Refusal(.validation, "\(attempt): \(error)") }
+      do throws(FileFailure) {
+        try DurableRecord.makeDirectory(state)
+        try DurableRecord.write(
+          certificatePath,
+          Array(context.certificatePEM.utf8) + request.keyPEM.withBytes(Array.init))
+      } catch { throw Refusal(.file, error.message) }
+      identity.renew(with: context)
+      turn.request = nil
     }
-    let context: TLSContext
-    do throws(CertificateFailure) {
-      context = try identity.context.renewed(certificatePEM: certificate, keyPEM: request.keyPEM)
-    } catch { throw Refusal(.validation, "install a certificate on \(name): \(error)") }
-    do throws(FileFailure) {
-      try DurableRecord.makeDirectory(state)
-      try DurableRecord.write(
-        path, Array(context.certificatePEM.utf8) + request.keyPEM.withBytes(Array.init))
-    } catch { throw Refusal(.file, error.message) }
-    identity.replace(by: context)
-    pending.update { $0 = $0?.pem == request.pem ? nil : $0 }
+  }
+
+  // MARK: revoked certificates
+
+  private static func verified(
+    _ signed: SignedRevocations, _ context: TLSContext
+  ) throws(Refusal) -> Revocations {
+    try signed.verified(cluster: context.principal.cluster) { context.isSigned($0, $1) }
+  }
+
+  var revocations: Int? { identity.revocations.current?.number }
+
+  /// What is done once a list has been taken.
+  func whenRevoked(_ body: @escaping @Sendable () -> Void) { turn.update { $0.onRevoked = body } }
+
+  func revoke(_ list: SignedRevocations) throws(Refusal) -> Int {
+    let new = try Self.verified(list, identity.context)
+    let cut = try turn.withLock { (turn) throws(Refusal) -> (@Sendable () -> Void)? in
+      if let current = identity.revocations.current {
+        if current == new { return nil }
+        guard new.number > current.number else {
+          throw Refusal(
+            .validation,
+            "its list of revoked certificates has number \(current.number), this has \(new.number): use the authority's directory that made the newer one"
+          )
+        }
+      }
+      do throws(FileFailure) {
+        try DurableRecord.makeDirectory(state)
+        try DurableRecord.write(revocationsPath, JSON.encode(list))
+      } catch { throw Refusal(.file, error.message) }
+      identity.revocations.replace(by: new)
+      return turn.onRevoked
+    }
+    cut?()
+    return new.number
   }
 }

@@ -19,7 +19,7 @@ struct HostWitnesses: WitnessPort {
 
   func ask(
     _ witness: String, _ request: WitnessRequest, deadline: Instant
-  ) throws(Refusal) -> ReverseReport {
+  ) throws(Refusal) -> WitnessReport {
     guard let place = inventory.keyManager(named: witness)?.witnessPlace else {
       throw Refusal(.configuration, "\(witness) has no witness in the inventory")
     }
@@ -28,7 +28,13 @@ struct HostWitnesses: WitnessPort {
       expecting: Principal(cluster: inventory.cluster, role: .witness, name: witness))
     defer { client.close() }
     let question = AgentRequest<ReverseReport>(.connectBack, body: request)
-    return try question.answer(in: ask(client, question.message, deadline))
+    let response = try ask(client, question.message, deadline)
+    let shown = client.peerCertificate.flatMap { info in
+      info.principal.map {
+        OwnCertificate(principal: $0, validFrom: info.notBefore, validUntil: info.notAfter)
+      }
+    }
+    return WitnessReport(try question.answer(in: response), certificate: shown)
   }
 
   /// When every node of a large cluster asks at once, some connections are closed: those ask again.

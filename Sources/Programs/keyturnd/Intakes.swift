@@ -14,7 +14,7 @@ extension HTTPSServer.Bounds {
 
   static var witness: Self {
     var bounds = of(Limits.witnessConnections, Limits.witnessPlacesKept)
-    bounds.bodyBytes = Limits.witnessBodyBytes
+    bounds.bodyBytes = 2 * Limits.revocationBytes
     return bounds
   }
 
@@ -78,6 +78,13 @@ extension Intake {
       case .success(let standing): .served(standing)
       case .failure(let dismissal): .refused(dismissal.answer)
       }
+    }
+    intake.body = { request, peer in
+      // What it may not ask is refused when it is answered; until then it costs little.
+      let route = Route.of(request, to: .witness)?.route
+      let isPermitted = peer.principal.map { route?.roles.contains($0.role) ?? false } ?? false
+      return .taken(
+        upTo: isPermitted ? route?.bodyBytes ?? Limits.witnessBodyBytes : Limits.witnessBodyBytes)
     }
     intake.note = { request, peer, answer in
       // Whom it dismisses, and what a node asks of it, a witness counts and tells itself.

@@ -95,7 +95,7 @@ enum Daemon {
     let listener = try configuration.listener(port: node.agentPlace?.port)
     agent.start()
     let server = try serve(
-      listener, credentials.identity, bounds: .agent, intake: .agent(agent, log))
+      listener, credentials, bounds: .agent, intake: .agent(agent, log))
     // What was under way is finished before the server may start with the wrong file; the other
     // agents may need this one for that, so it serves already.
     agent.catchUp(until: .inMilliseconds(10_000))
@@ -116,7 +116,7 @@ enum Daemon {
       credentials: credentials,
       reach: HostReach(identity: credentials.identity), log: log)
     let server = try serve(
-      configuration.listener(port: place.port), credentials.identity, bounds: .witness,
+      configuration.listener(port: place.port), credentials, bounds: .witness,
       intake: .witness(witness, log))
     serveUntilTheEnd(
       server, local: nil, "\(inventory.cluster)/\(host.name) as a witness", credentials,
@@ -124,12 +124,15 @@ enum Daemon {
   }
 
   private static func serve(
-    _ listener: Listener, _ identity: TLSIdentity, bounds: HTTPSServer.Bounds, intake: Intake
+    _ listener: Listener, _ credentials: HostCredentials, bounds: HTTPSServer.Bounds, intake: Intake
   ) throws(Refusal) -> HTTPSServer {
     do throws(Errno) {
-      return try HTTPSServer.start(
+      let identity = credentials.identity
+      let server = try HTTPSServer.start(
         listener: listener, identity: identity, bounds: bounds, intake: intake,
         log: { log(.warning, $0) })
+      credentials.whenRevoked { server.cutRevoked(identity) }
+      return server
     } catch { throw Refusal(.failed, "start the server: \(error)") }
   }
 

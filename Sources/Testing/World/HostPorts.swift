@@ -288,7 +288,7 @@ struct HostProbes: ProbePort {
 struct NoWitnesses: WitnessPort {
   func ask(
     _ witness: String, _ request: WitnessRequest, deadline: Instant
-  ) throws(Refusal) -> ReverseReport { throw Refusal(.unreachable, "connection refused") }
+  ) throws(Refusal) -> WitnessReport { throw Refusal(.unreachable, "connection refused") }
 }
 
 /// The other agents, asked with this node's certificate.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Coordination
+internal import API
+import Coordination
 internal import Fibers
 internal import Glibc
 internal import HTTP
@@ -134,7 +135,9 @@ private struct NoStores: S3Network {
 
 private struct NoNewcomer: JoiningHost {
   func put(_ path: String, _ bytes: [UInt8], mode: UInt32) throws(Refusal) {}
-  func startAgent() throws(Refusal) {}
+  func startAgent(again: Bool) throws(Refusal) {}
+  func agentObstacle() throws(Refusal) -> String? { nil }
+  func isHere(_ place: HostPort, deadline: Instant) throws(Refusal) -> Bool { true }
   func obstacle(connecting place: HostPort, deadline: Instant) -> String? { nil }
 }
 
@@ -148,6 +151,7 @@ private struct NoWorkshop: CertificateWorkshop {
   ) throws(Refusal) -> any CertificateIssuer {
     throw Refusal(.failed, "no certificates are made here")
   }
+  func verify(_ file: JoinFile) throws(Refusal) {}
   func describe(_ certificate: [UInt8]) throws(Refusal) -> CertificateFacts {
     throw Refusal(.failed, "no certificates are read here")
   }

@@ -27,6 +27,14 @@ struct RenewalTests {
       if certificate == "wrong" { throw Refusal(.validation, "it is not of this CA") }
       installed.update { $0.append(certificate) }
     }
+    let lists = Lock([SignedRevocations]())
+    var revocations: Int? { lists.withLock { $0.isEmpty ? nil : $0.count } }
+    func revoke(_ list: SignedRevocations) throws(Refusal) -> Int {
+      lists.update {
+        $0.append(list)
+        return $0.count
+      }
+    }
   }
 
   private static let inventory = Inventory(
@@ -88,6 +96,17 @@ struct RenewalTests {
     }
   }
 
+  @Test("a list of revoked certificates is taken, answered with its number, and logged once")
+  func revoked() throws {
+    for (credentials, log, ask) in servers() {
+      let list = SignedRevocations(list: "a list", signature: "signed")
+      let answer = ask("/v1/revocations", JSON.encode(list), alice)
+      #expect(try JSON.decode(RevocationsAnswer.self, from: answer.body).number == 1)
+      #expect(credentials.lists.withLock { $0 } == [list])
+      #expect(log.withLock { $0 }.contains { $0.contains("taken from alice") })
+    }
+  }
+
   @Test(
     "nobody but an operator of the cluster may ask for either",
     arguments: [
@@ -102,6 +121,9 @@ struct RenewalTests {
       let answer = ask(
         "/v1/certificate", JSON.encode(NewCertificate(certificate: "new")), principal)
       #expect(answer.status == 403 && credentials.installed.withLock(\.isEmpty))
+      let list = JSON.encode(SignedRevocations(list: "a list", signature: "signed"))
+      #expect(ask("/v1/revocations", list, principal).status == 403)
+      #expect(credentials.lists.withLock(\.isEmpty))
     }
   }
 }

@@ -272,13 +272,14 @@ extension FakeNodeHost {
     let host: FakeNodeHost
     func ask(
       _ witness: String, _ request: WitnessRequest, deadline: Instant
-    ) throws(Refusal) -> ReverseReport {
+    ) throws(Refusal) -> WitnessReport {
       let report = host.state.update { state in
         state.questions.append((witness, request.nonce))
         return state.witnesses[witness]
       }
       guard let report else { throw Refusal(.unreachable, "connection refused") }
-      return report
+      return WitnessReport(
+        report, certificate: host.state.withLock { $0.witnessCertificates[witness] })
     }
   }
 }

@@ -140,6 +140,8 @@ final class FakeNodeHost: Sendable {
     var isJournalLossy = false
     /// What the witnesses answer, by their names; those that are not here are down.
     var witnesses: [String: ReverseReport] = [:]
+    /// What they show.
+    var witnessCertificates: [String: OwnCertificate] = [:]
     /// Which witness was asked, with which nonce.
     var questions: [(witness: String, nonce: Digest)] = []
     /// What the server looks like from here.

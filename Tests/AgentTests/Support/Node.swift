@@ -36,6 +36,10 @@ struct FixedCredentials: CredentialPort {
   func install(_ certificate: String) throws(Refusal) {
     throw Refusal(.failed, "there is no key here")
   }
+  var revocations: Int? { nil }
+  func revoke(_ list: SignedRevocations) throws(Refusal) -> Int {
+    throw Refusal(.failed, "there is no CA here")
+  }
 }
 
 /// One node's agent over a host in memory, and what an operator would do with it.

@@ -117,7 +117,7 @@ extension LabTests {
       try lab.run("keyturn pki init --cluster lab --out \(other)")
       let before = try serials()
       let outcome = try lab.keyturn("pki", "renew", "--pki", other)
-      #expect(outcome.status == 3, "\(outcome.stdout)\(outcome.stderr)")
+      #expect(outcome.status == 1, "\(outcome.stdout)\(outcome.stderr)")
       #expect(outcome.stderr.contains("was not issued by this CA"), "\(outcome.stderr)")
       #expect(try serials() == before)
     }
@@ -140,7 +140,14 @@ extension LabTests {
         #expect(text.hasPrefix("600\n"))
         try lab.exec(
           host, "umask 077 && cat >/root/h.join", input: String(text.dropFirst("600\n".count)))
-        // Any host's file but its own is refused by what answers under that address.
+        // Another host's file would make a second agent with this one's key.
+        let strange = try lab.exec(
+          "minio-1",
+          "umask 077 && cat >/root/other.join && keyturn join /root/other.join 2>&1; echo $?",
+          input: String(text.dropFirst("600\n".count)))
+        #expect(
+          strange.contains("none of this host's addresses") && strange.hasSuffix("\n5\n"),
+          "\(strange)")
         try lab.exec(host, "chmod 644 /root/h.join")
         let open = try lab.exec(host, "keyturn join /root/h.join 2>&1; echo $?")
         #expect(open.contains("can be read by others") && open.hasSuffix("5\n"), "\(open)")
@@ -163,6 +170,7 @@ extension LabTests {
             == "enabled\nenabled\n")
         #expect(try lab.exec("minio-3", "systemctl show minio -P MainPID") == pid)
       }
+      #expect(try lab.exec("minio-1", "ls -A /etc/keyturn/credentials | wc -l") == "3\n")
       // The seal comes from the others.
       let deadline = Instant.inMilliseconds(30_000)
       var status = try lab.keyturn("status")
@@ -171,6 +179,98 @@ extension LabTests {
       let restart = try lab.keyturn("restart", "--yes")
       #expect(restart.status == 0, "\(restart.stdout)\(restart.stderr)")
       #expect(try lab.keyturn("check").status == 0)
+    }
+
+    @Test(
+      "what is revoked is refused within a second, on open connections, after a restart and by those that were away"
+    )
+    func revoke() throws {
+      let bob = lab.directory.path("bob")
+      try lab.run(
+        "keyturn pki issue --pki \(lab.pki) --role operator --name bob --out \(bob)")
+      func asBob(_ arguments: String...) throws -> Subprocess.Outcome {
+        try lab.keyturn(arguments + ["--credentials", bob])
+      }
+      #expect(try asBob("status").status == 0)
+      let watch = try lab.start(
+        keyturn: ["check", "--watch", "--every", "1", "--json", "--credentials", bob])
+      #expect(watch.wait(until: .inMilliseconds(20_000)) { !$0.isEmpty })
+      // Lines of a journal, held back until there are some: a request that is under way for seconds.
+      let poll = try lab.start(
+        """
+        curl -sS -m 20 --cacert \(bob)/ca.pem --cert \(bob)/cert.pem --key \(bob)/key.pem \
+          'https://minio-1:7377/v1/rollouts/0000000000000000?wait=1' ; echo ready ; \
+        curl -sS -m 20 --cacert \(bob)/ca.pem --cert \(bob)/cert.pem --key \(bob)/key.pem \
+          'https://minio-1:7377/v1/logs?last=0&limit=10&wait=20000' ; echo "ended $?"
+        """, seconds: 60)
+      #expect(
+        poll.wait(until: .inMilliseconds(20_000)) { $0.contains { $0.text.hasSuffix("ready") } })
+      try lab.exec("minio-3", "systemctl stop keyturnd keyturnd.socket")
+      let revoked = try lab.keyturn("pki", "revoke", "--role", "operator", "bob", "--pki", lab.pki)
+      #expect(revoked.status == 3, "\(revoked.stdout)\(revoked.stderr)")
+      #expect(
+        revoked.stderr.contains(
+          "1 of 5 do not have the list and still take what is revoked: minio-3"),
+        "\(revoked.stderr)")
+      let began = Clock.now()
+      #expect(
+        poll.wait(until: .inMilliseconds(10_000)) { $0.contains { $0.text.hasPrefix("ended ") } })
+      #expect(Clock.now().milliseconds(since: began) < 1_000)
+      let refused = try asBob("status")
+      #expect(refused.stderr.contains("was revoked"), "\(refused.stdout)\(refused.stderr)")
+      let isTold = watch.wait(until: .inMilliseconds(10_000)) { lines in
+        lines.contains { $0.text.contains("was revoked") }
+      }
+      #expect(isTold, "\(watch.lines.last?.text ?? "")")
+      watch.signal(SIGINT)
+      _ = try watch.outcome()
+
+      // Who was away has no list: it is named, and gets it.
+      try lab.exec("minio-3", "systemctl start keyturnd")
+      let status = try lab.keyturn("status")
+      #expect(status.status == 1, "\(status.stdout)\(status.stderr)")
+      #expect(
+        (status.stdout + status.stderr).contains("its list of revoked certificates is older"))
+      let again = try lab.keyturn("pki", "revoke", "--pki", lab.pki)
+      #expect(again.status == 0, "\(again.stdout)\(again.stderr)")
+      for host in hosts { try lab.exec(host, "systemctl restart keyturnd") }
+      #expect(try lab.keyturn("status").status == 0)
+      for host in hosts {
+        let answer = try lab.run(
+          """
+          curl -sS -m 5 --cacert \(bob)/ca.pem --cert \(bob)/cert.pem --key \(bob)/key.pem \
+            https://\(host):7377/v1/status
+          """)
+        #expect(answer.contains("was revoked"), "\(host): \(answer)")
+      }
+
+      // A node's stolen key: shut out, and back with another one.
+      let node = try lab.keyturn("pki", "revoke", "--role", "node", "minio-2", "--pki", lab.pki)
+      #expect(node.status == 0, "\(node.stderr)")
+      for other in ["minio-1", "kms-1"] {
+        let answer = try lab.exec(
+          "minio-2",
+          """
+          sed -n '/CERT/,/CERT/p' /var/lib/keyturn/certificate >/root/c.pem &&
+          sed -n '/PRIVATE/,/PRIVATE/p' /var/lib/keyturn/certificate >/root/k.pem &&
+          curl -sS -m 5 --cacert /etc/keyturn/credentials/ca.pem --cert /root/c.pem --key /root/k.pem \
+            https://\(other):7377/v1/status; rm /root/c.pem /root/k.pem
+          """)
+        #expect(answer.contains("was revoked"), "\(other): \(answer)")
+      }
+      try lab.run("rm -f \(lab.pki)/minio-2.join")
+      // A certificate is revoked that was issued in the second of the revocation.
+      Clock.sleep(until: .inMilliseconds(1_100))
+      #expect(try lab.keyturn("pki", "issue", "--join", "minio-2", "--pki", lab.pki).status == 0)
+      let text = try lab.run("cat \(lab.pki)/minio-2.join")
+      let joined = try lab.exec(
+        "minio-2",
+        "umask 077 && cat >/root/h.join && keyturn join --replace /root/h.join 2>&1; echo $?",
+        input: text)
+      #expect(joined.hasSuffix("\n0\n"), "\(joined)")
+      #expect(try lab.keyturn("pki", "renew", "minio-2", "--pki", lab.pki).status == 0)
+      let restart = try lab.keyturn("restart", "--yes")
+      #expect(restart.status == 0, "\(restart.stdout)\(restart.stderr)")
     }
   }
 }

@@ -49,6 +49,17 @@ struct PKIIssueTests {
     }
   }
 
+  @Test("a file that is there is named, and none is written")
+  func existing() {
+    let workshop = FakeWorkshop()
+    let (code, host) = Sample.run(
+      "pki issue --all", [],
+      files: ["./inventory.json": Self.inventory, "./pki/minio-2.join": "old"],
+      workshop: workshop)
+    #expect(code == .failed && host.errors.contains("there is ./pki/minio-2.join already"))
+    #expect(workshop.issuer.issued.withLock(\.isEmpty))
+  }
+
   @Test("an authority of another cluster than the inventory's is refused")
   func otherCluster() {
     var workshop = FakeWorkshop()
@@ -64,6 +75,7 @@ struct PKIIssueTests {
       "pki issue", "pki issue --role node", "pki issue --name a", "pki issue --all --join a",
       "pki issue --all --role node", "pki issue --join a --address b",
       "pki issue --role node --name a", "pki issue --role witness --name a",
+      "pki issue --all --days 8",
     ])
   func usage(_ arguments: String) { #expect(run(arguments).code == .usage) }
 

@@ -52,7 +52,7 @@ struct PKIRenewTests {
     let (code, host) = run("pki renew", agents)
     #expect(code == .unknown)
     #expect(host.errors.contains("minio-2: "), "\(host.errors)")
-    #expect(host.errors.contains("1 of 3 certificates were not renewed: minio-2"))
+    #expect(host.errors.contains("1 of 3 certificates were not renewed: minio-2; run it"))
     #expect(agents.map { $0.installed.withLock(\.count) } == [1, 0, 1])
   }
 

@@ -312,6 +312,10 @@ final class FakeAgent: AgentLink {
       let new: NewCertificate = body(of: request)
       installed.update { $0.append(new.certificate) }
       return CertificateAnswer(validUntil: 1_900_000_000)
+    case .revoke:
+      let list: SignedRevocations = body(of: request)
+      installed.update { $0.append(list.list) }
+      return RevocationsAnswer(number: 1)
     case .confirm:
       guard let confirmed else { throw .answered(Refusal(.file, "its file is another one")) }
       return confirmed

@@ -34,7 +34,8 @@ final class FakeCommandHost: CommandHost {
 
   init(
     files: [String: String] = [:], directories: Set<String> = [], mode: UInt32 = 0o600,
-    answer: String? = nil, variables: [String: String] = [:], terminal: TerminalSize? = nil,
+    modes: [String: UInt32] = [:], answer: String? = nil, variables: [String: String] = [:],
+    terminal: TerminalSize? = nil,
     foreign: [String: String] = [:], evidenceFailure: String? = nil,
     isRoot: Bool = false, foreignHolds: [String: String] = [:], outputFailure: String? = nil
   ) {
@@ -44,7 +45,10 @@ final class FakeCommandHost: CommandHost {
     self.isRoot = isRoot
     self.foreignHolds = foreignHolds
     self.directories = directories
-    self.files = files.mapValues { ReadContent(bytes: Array($0.utf8), mode: mode) }
+    self.files = Dictionary(
+      uniqueKeysWithValues: files.map {
+        ($0, ReadContent(bytes: Array($1.utf8), mode: modes[$0] ?? mode))
+      })
     self.answer = answer
     self.variables = variables
     size = terminal
@@ -163,6 +167,10 @@ struct FakeWorkshop: CertificateWorkshop {
   func describe(_ certificate: [UInt8]) throws(Refusal) -> CertificateFacts {
     facts
   }
+  var mismatch: String?
+  func verify(_ file: JoinFile) throws(Refusal) {
+    if let mismatch { throw Refusal(.validation, mismatch) }
+  }
 }
 
 /// An authority that signs nothing and keeps what it is asked for.
@@ -188,6 +196,14 @@ struct FakeIssuer: CertificateIssuer {
   ) throws(Refusal) -> String {
     renewed.update { $0.append((principal, request.request, days)) }
     return "certificate of \(principal.name)"
+  }
+  let revoked = Lock([String]())
+  var hasList = true
+  func revocations(
+    adding holders: [(role: Role, name: String)]
+  ) throws(Refusal) -> SignedRevocations? {
+    revoked.update { $0 += holders.map { "\($0.role.rawValue)/\($0.name)" } }
+    return hasList ? SignedRevocations(list: "a list", signature: "signed") : nil
   }
 }
 
@@ -278,9 +294,17 @@ struct FakeNewcomer: JoiningHost {
   func put(_ path: String, _ bytes: [UInt8], mode: UInt32) throws(Refusal) {
     files.update { $0[path] = (String(decoding: bytes, as: UTF8.self), mode) }
   }
-  func startAgent() throws(Refusal) {
+  func startAgent(again: Bool) throws(Refusal) {
     if let startFailure { throw Refusal(.failed, startFailure) }
-    starts.update { $0 += 1 }
+    starts.update { $0 += again ? 1 : 0 }
+  }
+  var isInstalled = true
+  func agentObstacle() throws(Refusal) -> String? { isInstalled ? nil : "no unit" }
+  /// The addresses of this host; nil where every one is.
+  var addresses: [String]?
+  func isHere(_ place: HostPort, deadline: Instant) throws(Refusal) -> Bool {
+    if place.host == "unknown" { throw Refusal(.failed, "look up unknown: no such host") }
+    return addresses?.contains(place.host) ?? true
   }
   func obstacle(connecting place: HostPort, deadline: Instant) -> String? {
     obstacles[place.text]

@@ -3,8 +3,8 @@
 /// Whose a certificate of Keyturn's own is, and how long.
 package struct OwnCertificate: Sendable, Hashable {
   package static let rule = "own-certificate"
-  /// A certificate that is valid no longer is one to join with, seconds: a day, and what clocks may differ.
-  private static let joiningSeconds: Int64 = 2 * 86_400
+  /// The longest that one to join with is valid, days.
+  package static let joiningDays = 7
 
   package var principal: Principal
   /// Its beginning, seconds since 1970-01-01 UTC.
@@ -29,7 +29,13 @@ package struct OwnCertificate: Sendable, Hashable {
     return isForJoining || validUntil - seconds < life / 3
   }
 
-  private var isForJoining: Bool { validUntil - validFrom <= Self.joiningSeconds }
+  /// By how long it is valid: for no more than a week. A day is for what clocks may differ.
+  private var isForJoining: Bool {
+    validUntil - validFrom < Int64(Self.joiningDays + 1) * 86_400
+  }
+
+  /// Whether it ends with the CA, and renewing it gives no later end.
+  private var endsWithAuthority: Bool { authorityUntil.map { $0 <= validUntil } ?? false }
 
   /// The finding at a time, seconds since 1970-01-01 UTC: a warning once it ``isDue(at:)``, nil before.
   package func finding(at seconds: Int64) -> Finding? {
@@ -50,10 +56,16 @@ package struct OwnCertificate: Sendable, Hashable {
   }
 
   private func remedy(isExpired: Bool) -> String {
+    if endsWithAuthority {
+      return
+        "the CA ends then, and no certificate outlives it: change the CA (docs/use/runbooks.md, \"Change the certificate authority\")"
+    }
     let runbook = "(docs/use/runbooks.md, \"Certificates\")"
     switch principal.role {
     case .node, .witness:
-      if isExpired { return "issue another one with keyturn pki issue \(runbook)" }
+      if isExpired {
+        return "issue a file to join with: keyturn pki issue --join \(principal.name) \(runbook)"
+      }
       return "renew it with keyturn pki renew \(principal.name) \(runbook)"
     case .operator, .observer: return "issue another one with keyturn pki issue \(runbook)"
     }

@@ -128,6 +128,14 @@ package enum Limits {
   package static let endpointAddresses = 16
   /// Agents that renew their certificates at the same time.
   package static let renewalsAtOnce = 32
+  /// Holders whose certificates are revoked.
+  package static let revocations = 4_096
+  /// The list of them, bytes.
+  package static let revocationBytes = 768 << 10
+  /// The certificate of an agent with its chain, PEM, bytes.
+  package static let certificateFileChainBytes = 64 << 10
+  /// How long a request for a certificate is kept for whoever asks for one, milliseconds.
+  package static let certificateRequestMilliseconds = 600_000
   /// A certificate or a request for one, PEM, bytes.
   package static let certificateBytes = 8 << 10
   /// A file of certificates in the server's CAs folder, bytes.

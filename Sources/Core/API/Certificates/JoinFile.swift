@@ -21,6 +21,10 @@ package struct JoinFile: Sendable {
     var certificate: String
     var key: String
   }
+  /// What a file of any version has.
+  private struct Form: Decodable {
+    var keyturnJoin: Int
+  }
   private static let version = 1
 
   package init(inventory: Inventory, authority: String, certificate: String, key: Secret) {
@@ -33,14 +37,18 @@ package struct JoinFile: Sendable {
   /// Throws if the bytes are no such file, without a word of what is in them.
   package init(_ bytes: [UInt8]) throws(Refusal) {
     let fields: Fields
-    do throws(JSONFailure) { fields = try JSON.decode(Fields.self, from: bytes) } catch {
+    let version: Int
+    do throws(JSONFailure) { version = try JSON.decode(Form.self, from: bytes).keyturnJoin } catch {
       throw Refusal(.validation, "it is no join file: \(error)")
     }
-    guard fields.keyturnJoin == Self.version else {
+    guard version == Self.version else {
       throw Refusal(
         .validation,
-        "it is a join file of version \(fields.keyturnJoin), and this keyturn reads version \(Self.version): install the keyturn that the operator has"
+        "it is a join file of version \(version), and this keyturn reads version \(Self.version): install the keyturn that the operator has"
       )
+    }
+    do throws(JSONFailure) { fields = try JSON.decode(Fields.self, from: bytes) } catch {
+      throw Refusal(.validation, "it is no join file: \(error)")
     }
     if let problem = fields.inventory.problems().first {
       throw Refusal(.validation, "its inventory: \(problem)")

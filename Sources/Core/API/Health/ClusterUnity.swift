@@ -21,6 +21,7 @@ struct ClusterUnity {
   var statements: [Statement] {
     let isChanging = rows.contains { $0.report.restartsIn != nil }
     return (isChanging ? [] : environments + programs + seals + generations) + guards + inventories
+      + revocations
   }
 
   private func differs(_ rule: String, _ nodes: [String], _ message: String, _ remedy: String)
@@ -155,6 +156,21 @@ struct ClusterUnity {
         "the start guard is not in force here, and is on the other nodes",
         "install systemd/minio.service.d/10-keyturn.conf there as on the others, and run `systemctl daemon-reload`"
       )
+    ]
+  }
+
+  // MARK: revoked certificates
+
+  /// A node with an older list lets in who was shut out.
+  private var revocations: [Statement] {
+    let newest = rows.compactMap(\.report.revocations).max() ?? 0
+    let older = rows.filter { ($0.report.revocations ?? 0) < newest }.map(\.name)
+    if older.isEmpty { return [] }
+    return [
+      differs(
+        "revocations-differ", older,
+        "its list of revoked certificates is older than number \(newest), which other nodes have: what was revoked since is still taken here",
+        "`keyturn pki revoke` where the authority is sends the list to all hosts again")
     ]
   }
 

@@ -68,12 +68,15 @@ package struct NodeReport: Sendable, Codable, Hashable {
   package var programs: ServerPrograms?
   /// The rollout whose file and restart are under way here; nil if none is.
   package var restartsIn: String?
+  /// The number of its list of revoked certificates; nil if it has none.
+  @BoundedIfPresent<Bounds.Count> package var revocations: Int?
 
   package init(
     unit: Unit?, running: Environment? = nil, files: Environment? = nil,
     inventory: [NamedDigest] = [], generation: Int = 0, seal: Digest? = nil,
     hasStartGuard: Bool? = nil, programs: ServerPrograms? = nil, restartsIn: String? = nil
   ) {
+    _revocations = BoundedIfPresent(wrappedValue: nil)
     self.programs = programs
     self.unit = unit
     self.running = running

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Which certificates of a cluster count no more, although they are not at their end: all of a holder that were issued
+/// until some time. Nobody has to know serial numbers of what was lost, and what is issued afterwards counts.
+package struct Revocations: Sendable, Codable, Hashable {
+  package struct Entry: Sendable, Codable, Hashable {
+    package var role: Role
+    package var name: String
+    /// Seconds since 1970-01-01 UTC.
+    @Bounded<Bounds.WallSeconds> package var issuedUntil: Int64
+
+    package init(role: Role, name: String, issuedUntil: Int64) {
+      self.role = role
+      self.name = name
+      self.issuedUntil = issuedUntil
+    }
+  }
+
+  /// A certificate begins so long before it is issued, seconds, as clocks may differ.
+  package static let beginsBeforeIssue: Int64 = 300
+
+  package var cluster: String
+  /// Higher than that of the list before.
+  @Bounded<Bounds.Count> package var number: Int
+  package var entries: [Entry]
+
+  package init(cluster: String, number: Int = 0, entries: [Entry] = []) {
+    self.cluster = cluster
+    self.number = number
+    self.entries = entries
+  }
+
+  /// What is wrong with it; nil if it can be used.
+  package var problem: String? {
+    if entries.count > Limits.revocations {
+      return "it has \(entries.count) entries, \(Limits.revocations) are allowed"
+    }
+    for entry in entries {
+      if let problem = Name.problem(in: entry.name) { return "\"\(entry.name)\": \(problem)" }
+    }
+    return nil
+  }
+
+  /// Whether a certificate of a holder counts no more.
+  ///
+  /// - Parameter validFrom: its beginning, seconds since 1970-01-01 UTC.
+  package func revoke(_ principal: Principal, validFrom: Int64) -> Bool {
+    principal.cluster == cluster
+      && entries.contains { entry in
+        entry.role == principal.role && entry.name == principal.name
+          && validFrom + Self.beginsBeforeIssue <= entry.issuedUntil
+      }
+  }
+
+  /// With all certificates of a holder until a time added. One entry for each holder is enough: the later one.
+  package mutating func add(_ role: Role, _ name: String, issuedUntil: Int64) {
+    entries.removeAll { $0.role == role && $0.name == name }
+    entries.append(Entry(role: role, name: name, issuedUntil: issuedUntil))
+    number += 1
+  }
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import API
+internal import Coordination
+internal import Model
+internal import Threads
+
+/// `keyturn pki revoke`: the certificates of a holder count no more, from now on.
+struct PKIRevokeCommand: Command {
+  struct Options: OptionGroup {
+    @Option(operands: "NAME", as: .name) var names: [String]
+    @Option(
+      "role", takes: "ROLE", help: "whose certificates of that name, node for example", as: .word)
+    var role: Role?
+    @Option("pki", takes: "DIR", help: "where the authority is; ./pki if left out", as: .text)
+    var authority: String?
+    @Option(
+      "passphrase-file", takes: "FILE",
+      help: "the passphrase of the authority's key, from a file (0600); - is standard input",
+      as: .text)
+    var passphraseFile: String?
+    var cluster = ClusterOptions()
+
+    var problem: String? {
+      names.isEmpty == (role == nil)
+        ? nil : "give NAME and --role together, or neither to send the list again"
+    }
+  }
+
+  static let rule = CommandRule(
+    name: "pki revoke",
+    summary: "revoke all certificates of a holder that were issued until now",
+    details: """
+      For a certificate whose key was lost or stolen, and for people who leave. Adds NAME to the list of revoked
+      certificates beside the authority's key (revocations.json), signs the list, and gives it to every agent and
+      witness: they refuse the holder within a second, on open connections too, and after their next start. Certificates
+      that are issued afterwards count. A node that is revoked needs another file to join with.
+
+      Without a NAME the list is sent again, for hosts that did not answer: until then status and check name the nodes
+      whose list is older.
+      """,
+    examples: [
+      ("keyturn pki revoke --role operator alice", "her laptop is lost"),
+      ("keyturn pki revoke", "send the list to hosts that were away"),
+    ],
+    exitCodes: [.done, .failed, .unknown, .validationRefused] + ExitCode.ownFault)
+
+  let context: CommandContext
+  let options: Options
+
+  func run() throws(Refusal) -> CommandResult {
+    let cluster = try context.cluster(options.cluster)
+    let own = cluster.connections.principal
+    if let role = options.role, own.role == role, options.names.contains(own.name) {
+      throw Refusal(
+        .validation,
+        "this command's own certificate is \(own.uri): revoke it with the credentials of another operator; nothing was revoked"
+      )
+    }
+    let directory = options.authority ?? CertificateOptions.directory
+    let issuer = try context.authority(directory, passphraseFile: options.passphraseFile)
+    guard issuer.cluster == cluster.inventory.cluster else {
+      throw Refusal(
+        .configuration,
+        "the authority in \(directory) is of the cluster \"\(issuer.cluster)\", the inventory describes \"\(cluster.inventory.cluster)\"; name the right directory with --pki; nothing was revoked"
+      )
+    }
+    let holders = options.role.map { role in options.names.map { (role: role, name: $0) } } ?? []
+    guard let list = try issuer.revocations(adding: holders) else {
+      context.console.line("no certificate was ever revoked: there is no list to send")
+      return CommandResult(.done)
+    }
+    for holder in holders {
+      context.console.line(
+        "\(Principal(cluster: issuer.cluster, role: holder.role, name: holder.name).uri): every certificate that was issued until now is revoked"
+      )
+    }
+    return send(list, to: cluster, isChanged: !holders.isEmpty)
+  }
+
+  private func send(
+    _ list: SignedRevocations, to cluster: Cluster, isChanged: Bool
+  ) -> CommandResult {
+    let rows = Parallel.ask(
+      .revoke(list), of: cluster.members + cluster.connections.witnesses,
+      milliseconds: CommandContext.answerMilliseconds)
+    context.tellFailures(rows)
+    for row in rows {
+      context.console.event(
+        "revocations", node: row.name, ["number": row.answer?.number, "taken": row.answer != nil])
+    }
+    let failed = rows.filter { $0.answer == nil }.map(\.name)
+    var result = CommandResult.asked(rows) { _ in .taken }
+    result.isChanged = isChanged
+    if failed.isEmpty {
+      context.console.line("\(rows.count) agents and witnesses have the list")
+    } else {
+      let message =
+        "\(failed.count) of \(rows.count) do not have the list and still take what is revoked: \(NodeNames.folded(failed)); keyturn pki revoke sends it again"
+      context.console.message(.error, message)
+      result.message = message
+    }
+    return result
+  }
+}

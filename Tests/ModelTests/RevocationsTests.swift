@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+import JSONCoding
+import Model
+import Testing
+
+@Suite("revoked certificates")
+struct RevocationsTests {
+  private static func principal(
+    _ role: Role = .operator, _ name: String = "alice", cluster: String = "prod"
+  ) -> Principal { Principal(cluster: cluster, role: role, name: name) }
+
+  @Test("what was issued until then counts no more, what is issued afterwards does")
+  func until() {
+    var list = Revocations(cluster: "prod")
+    list.add(.operator, "alice", issuedUntil: 1_000_000)
+    let alice = Self.principal()
+    // A certificate begins 300 s before it is issued.
+    #expect(list.revoke(alice, validFrom: 999_700))
+    #expect(!list.revoke(alice, validFrom: 999_701))
+    #expect(list.revoke(alice, validFrom: 0))
+    #expect(list.number == 1)
+  }
+
+  @Test("nobody else's: another name, role or cluster")
+  func others() {
+    var list = Revocations(cluster: "prod")
+    list.add(.node, "minio-1", issuedUntil: 1_000_000)
+    #expect(list.revoke(Self.principal(.node, "minio-1"), validFrom: 0))
+    for other in [
+      Self.principal(.node, "minio-11"), Self.principal(.operator, "minio-1"),
+      Self.principal(.node, "minio-1", cluster: "test"),
+    ] {
+      #expect(!list.revoke(other, validFrom: 0))
+    }
+  }
+
+  @Test("one entry for a holder, the later one; each change has a number of its own")
+  func again() {
+    var list = Revocations(cluster: "prod")
+    list.add(.operator, "alice", issuedUntil: 1_000)
+    list.add(.operator, "bob", issuedUntil: 1_000)
+    list.add(.operator, "alice", issuedUntil: 2_000)
+    #expect(list.entries.map(\.name) == ["bob", "alice"] && list.number == 3)
+    #expect(list.revoke(Self.principal(), validFrom: 1_700))
+  }
+
+  @Test("numbers out of their range are not decoded, too many entries and bad names are problems")
+  func bounds() {
+    for text in [
+      #"{"cluster":"prod","number":-1,"entries":[]}"#,
+      #"{"cluster":"prod","number":99999999999999,"entries":[]}"#,
+      #"{"cluster":"prod","number":1,"entries":[{"role":"root","name":"a","issuedUntil":1}]}"#,
+      #"{"cluster":"prod","number":1,"entries":[{"role":"node","name":"a","issuedUntil":9999999999999999}]}"#,
+    ] {
+      #expect(throws: JSONFailure.self) {
+        try JSON.decode(Revocations.self, from: Array(text.utf8))
+      }
+    }
+    var list = Revocations(cluster: "prod")
+    list.entries = (0...Limits.revocations).map {
+      .init(role: .node, name: "n\($0)", issuedUntil: 1)
+    }
+    #expect(list.problem?.contains("entries") == true)
+    list.entries = [.init(role: .node, name: "a b", issuedUntil: 1)]
+    #expect(list.problem?.contains("a b") == true)
+  }
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+import Model
+@testable import Operator
+import Testing
+import Threads
+
+@Suite("keyturn pki revoke")
+struct PKIRevokeTests {
+  private func run(
+    _ arguments: String, _ agents: [FakeAgent], _ workshop: FakeWorkshop = FakeWorkshop()
+  ) -> (code: ExitCode, host: FakeCommandHost) {
+    Sample.run(
+      arguments, agents, files: ["./inventory.json": PKIIssueTests.inventory], workshop: workshop)
+  }
+
+  private var agents: [FakeAgent] { ["minio-1", "minio-2", "kms-1"].map { FakeAgent($0) } }
+
+  @Test("the holders are added, and every agent and witness gets the list")
+  func revoked() {
+    let (agents, workshop) = (agents, FakeWorkshop())
+    let (code, host) = run("pki revoke --role operator bob eve", agents, workshop)
+    #expect(code == .done, "\(host.errors)")
+    #expect(workshop.issuer.revoked.withLock { $0 } == ["operator/bob", "operator/eve"])
+    #expect(agents.allSatisfy { $0.installed.withLock { $0 } == ["a list"] })
+    #expect(host.output.contains("keyturn://prod/operator/bob: every certificate"))
+    #expect(host.output.contains("3 agents and witnesses have the list"))
+  }
+
+  @Test("without a name the list is sent again, and nothing is added")
+  func again() {
+    let (agents, workshop) = (agents, FakeWorkshop())
+    #expect(run("pki revoke", agents, workshop).code == .done)
+    #expect(workshop.issuer.revoked.withLock(\.isEmpty))
+    #expect(agents.allSatisfy { $0.installed.withLock(\.count) == 1 })
+    var none = FakeWorkshop()
+    none.issuer.hasList = false
+    let other = self.agents
+    #expect(run("pki revoke", other, none).code == .done)
+    #expect(other.allSatisfy { $0.installed.withLock(\.isEmpty) })
+  }
+
+  @Test("hosts that do not answer are named as those that still take what is revoked")
+  func unreachable() {
+    let agents = [FakeAgent("minio-1"), FakeAgent("minio-2", .unreachable), FakeAgent("kms-1")]
+    let (code, host) = run("pki revoke --role node minio-1", agents)
+    #expect(code == .unknown)
+    #expect(host.errors.contains("1 of 3 do not have the list"), "\(host.errors)")
+  }
+
+  @Test(
+    "the command's own holder, an authority of another cluster, half of the options: nobody is asked"
+  )
+  func refused() {
+    let (agents, workshop) = (agents, FakeWorkshop())
+    #expect(run("pki revoke --role operator alice", agents, workshop).code == .validationRefused)
+    var other = FakeWorkshop()
+    other.issuer.cluster = "test"
+    #expect(run("pki revoke --role operator bob", agents, other).code == .badConfiguration)
+    #expect(run("pki revoke bob", agents).code == .usage)
+    #expect(run("pki revoke --role operator", agents).code == .usage)
+    #expect(workshop.issuer.revoked.withLock(\.isEmpty))
+    #expect(agents.allSatisfy { $0.installed.withLock(\.isEmpty) })
+  }
+}
