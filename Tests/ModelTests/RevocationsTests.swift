@@ -44,6 +44,21 @@ struct RevocationsTests {
     #expect(list.revoke(Self.principal(), validFrom: 1_700))
   }
 
+  @Test("what is revoked once stays so: a clock that was set back, a list that lacks an entry")
+  func monotonic() {
+    var list = Revocations(cluster: "prod")
+    list.add(.operator, "alice", issuedUntil: 2_000)
+    var other = list
+    list.add(.operator, "alice", issuedUntil: 1_000)
+    #expect(list.entries.map(\.issuedUntil) == [2_000])
+    #expect(list.lacks(of: other) == nil && other.lacks(of: list) == nil)
+    other.add(.node, "minio-1", issuedUntil: 5)
+    #expect(list.lacks(of: other)?.name == "minio-1" && other.lacks(of: list) == nil)
+    other.add(.operator, "alice", issuedUntil: 2_001)
+    list.add(.node, "minio-1", issuedUntil: 5)
+    #expect(list.lacks(of: other)?.name == "alice")
+  }
+
   @Test("numbers out of their range are not decoded, too many entries and bad names are problems")
   func bounds() {
     for text in [

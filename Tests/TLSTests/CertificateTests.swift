@@ -305,6 +305,19 @@ import Threads
       #expect(identity.isRenewed == isRenewed, "\(issued) \(renewed)")
     }
     #expect(try !TLSIdentity(context(-300...100)).isRenewed)
+    // A revoked one counts no more than one that has ended.
+    let identity = try TLSIdentity(context(-90...100), renewed: context(-300...1_000))
+    #expect(!identity.isRenewed)
+    let expired = try TLSIdentity(context(-90...(-10)), renewed: context(-300...1_000))
+    #expect(expired.isRenewed)
+    let later = try TLSIdentity(context(-300...100), renewed: context(-200...100))
+    var list = Revocations(cluster: "prod")
+    list.add(.node, "minio-1", issuedUntil: Clock.realtimeMicroseconds() / 1_000_000 + 300 - 250)
+    later.revocations.replace(by: list)
+    #expect(later.isRenewed)
+    let earlier = try TLSIdentity(context(-100...100), renewed: context(-300...1_000))
+    earlier.revocations.replace(by: list)
+    #expect(!earlier.isRenewed)
   }
 
   @Test(

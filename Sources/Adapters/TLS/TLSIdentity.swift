@@ -15,11 +15,16 @@ package final class TLSIdentity: Sendable {
     renewal = Lock(renewed)
   }
 
-  /// What is in use now: of those that are valid the one that was issued last; if none is, the one that ends last.
+  /// What is in use now: of those that are valid and not revoked the one that was issued last; if none is, the one
+  /// that ends last.
   package var context: TLSContext {
     guard let renewed = renewal.withLock({ $0 }) else { return issued }
     let now = Clock.realtimeMicroseconds() / 1_000_000
-    switch (issued.own.isValid(at: now), renewed.own.isValid(at: now)) {
+    func counts(_ context: TLSContext) -> Bool {
+      context.own.isValid(at: now)
+        && revocations.problem(of: context.principal, validFrom: context.own.notBefore) == nil
+    }
+    switch (counts(issued), counts(renewed)) {
     case (true, true): return issued.own.notBefore > renewed.own.notBefore ? issued : renewed
     case (true, false): return issued
     case (false, true): return renewed

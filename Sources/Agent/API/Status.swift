@@ -103,9 +103,17 @@ extension Agent {
       report: report)
   }
 
+  private static func revoked(_ problem: String) -> Finding {
+    Finding(
+      .error, rule: "own-certificate-revoked", refusal: .configuration,
+      message: "\(problem): the other agents refuse this one",
+      remedy: "give it a file to join with: keyturn pki issue --join, keyturn join --replace there")
+  }
+
   private func certificateFindings() -> [Finding] {
     let now = Clock.realtimeMicroseconds() / 1_000_000
     return [credentials?.certificate.finding(at: now)].compactMap(\.self)
+      + [credentials?.revocation.map(Self.revoked)].compactMap { $0 ?? nil }
       + reversePath.certificateFindings(at: now)
   }
 }

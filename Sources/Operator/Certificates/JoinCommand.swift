@@ -67,7 +67,8 @@ struct JoinCommand: Command {
     let newcomer = try read()
     try checkHost(newcomer)
     let isChanged = try putInPlace(newcomer)
-    try context.newcomer.startAgent(again: isChanged)
+    // Also where nothing was written now: an attempt before may have been interrupted. A restart loses nothing.
+    try context.newcomer.startAgent()
     return try look(newcomer, isChanged: isChanged)
   }
 
@@ -285,7 +286,7 @@ struct JoinCommand: Command {
       CredentialFiles(
         authority: Array(newcomer.join.authority.utf8),
         certificate: Array(newcomer.join.certificate.utf8),
-        key: newcomer.join.key.withBytes(Array.init)))
+        key: newcomer.join.key.withBytes(Array.init)), revoked: nil)
     let links = zip(inventory.nodes, connections.links).map { (name: $0.name, link: $1) }
     guard let self = links.first(where: { $0.name == principal.name }) else {
       preconditionFailure("the file is for a node of its inventory")

@@ -52,11 +52,12 @@ struct PKIRenewCommand: Command {
   }
 
   func run() throws(Refusal) -> CommandResult {
-    let cluster = try context.cluster(options.cluster)
-    let holders = try holders(of: cluster)
     let issuer = try context.authority(
       options.authority ?? CertificateOptions.directory,
       passphraseFile: options.certificate.passphraseFile)
+    // Whoever answers with a stolen key must not get a new certificate for it.
+    let cluster = try context.cluster(options.cluster, revoked: issuer.revoked())
+    let holders = try holders(of: cluster)
     guard issuer.cluster == cluster.inventory.cluster else {
       throw Refusal(
         .configuration,

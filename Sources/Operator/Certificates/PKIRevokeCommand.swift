@@ -33,7 +33,8 @@ struct PKIRevokeCommand: Command {
       For a certificate whose key was lost or stolen, and for people who leave. Adds NAME to the list of revoked
       certificates beside the authority's key (revocations.json), signs the list, and gives it to every agent and
       witness: they refuse the holder within a second, on open connections too, and after their next start. Certificates
-      that are issued afterwards count. A node that is revoked needs another file to join with.
+      that are issued afterwards count. A node that is revoked needs another file to join with, and pki renew refuses it
+      until then. What is revoked stays so. A rollout that has begun goes on.
 
       Without a NAME the list is sent again, for hosts that did not answer: until then status and check name the nodes
       whose list is older.
@@ -56,6 +57,7 @@ struct PKIRevokeCommand: Command {
         "this command's own certificate is \(own.uri): revoke it with the credentials of another operator; nothing was revoked"
       )
     }
+    tellStrangers(cluster.inventory)
     let directory = options.authority ?? CertificateOptions.directory
     let issuer = try context.authority(directory, passphraseFile: options.passphraseFile)
     guard issuer.cluster == cluster.inventory.cluster else {
@@ -66,15 +68,35 @@ struct PKIRevokeCommand: Command {
     }
     let holders = options.role.map { role in options.names.map { (role: role, name: $0) } } ?? []
     guard let list = try issuer.revocations(adding: holders) else {
-      context.console.line("no certificate was ever revoked: there is no list to send")
+      context.console.line(
+        "there is no \(directory)/revocations.json: no certificate was ever revoked, or the file was lost (docs/use/runbooks.md, \"Revoke a certificate\")"
+      )
       return CommandResult(.done)
     }
     for holder in holders {
       context.console.line(
-        "\(Principal(cluster: issuer.cluster, role: holder.role, name: holder.name).uri): every certificate that was issued until now is revoked"
+        "\(Principal(cluster: issuer.cluster, role: holder.role, name: holder.name).uri): added to the list, for every certificate that was issued until now"
       )
     }
     return send(list, to: cluster, isChanged: !holders.isEmpty)
+  }
+
+  /// A node that has left may be meant, or a name that is mistyped.
+  private func tellStrangers(_ inventory: Inventory) {
+    for name in options.names {
+      let isKnown =
+        switch options.role {
+        case .node: inventory.node(named: name) != nil
+        case .witness: inventory.keyManager(named: name) != nil
+        default: true
+        }
+      if !isKnown {
+        context.console.message(
+          .warning,
+          "the inventory has no \(options.role?.rawValue ?? "") \(name): see that the name is right"
+        )
+      }
+    }
   }
 
   private func send(

@@ -29,7 +29,8 @@ struct Cluster: Sendable {
 
   /// Reads inventory and credentials from where the options, the environment or the defaults say.
   static func read(
-    _ options: ClusterOptions, _ host: any CommandHost, _ network: any AgentNetwork
+    _ options: ClusterOptions, _ host: any CommandHost, _ network: any AgentNetwork,
+    revoked: Revocations? = nil
   ) throws(Refusal) -> Cluster {
     let (inventory, warnings, notes): (Inventory, [String], [String])
     let credentials: CredentialFiles
@@ -37,7 +38,7 @@ struct Cluster: Sendable {
       (inventory, warnings, notes) = try readInventory(options.inventory, host)
       credentials = try readCredentials(options, host)
     } catch { throw Refusal(.configuration, error.message) }
-    let connections = try network.open(inventory, credentials)
+    let connections = try network.open(inventory, credentials, revoked: revoked)
     guard connections.principal.cluster == inventory.cluster else {
       throw Refusal(
         .configuration,

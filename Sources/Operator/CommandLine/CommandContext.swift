@@ -20,8 +20,12 @@ struct CommandContext: Sendable {
 
   /// Reads inventory and credentials. Without `warns` nothing is printed, for output that is one
   /// object or one line.
-  func cluster(_ options: ClusterOptions, warns: Bool = true) throws(Refusal) -> Cluster {
-    let cluster = try Cluster.read(options, host, network)
+  ///
+  /// - Parameter revoked: whom the links refuse; nil where that is not known.
+  func cluster(
+    _ options: ClusterOptions, warns: Bool = true, revoked: Revocations? = nil
+  ) throws(Refusal) -> Cluster {
+    let cluster = try Cluster.read(options, host, network, revoked: revoked)
     if !warns { return cluster }
     let now = Clock.realtimeMicroseconds() / 1_000_000
     for note in cluster.notes { console.message(.note, note) }

@@ -5,8 +5,10 @@ package import Model
 package protocol AgentNetwork: Sendable {
   /// Links to all nodes of the inventory; connects to none of them yet. Refuses credentials that
   /// cannot be used.
+  ///
+  /// - Parameter revoked: whom the links refuse; nil where that is not known.
   func open(
-    _ inventory: Inventory, _ credentials: CredentialFiles
+    _ inventory: Inventory, _ credentials: CredentialFiles, revoked: Revocations?
   ) throws(Refusal) -> AgentConnections
 }
 

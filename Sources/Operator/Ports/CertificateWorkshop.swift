@@ -39,6 +39,8 @@ package protocol CertificateIssuer: Sendable {
   func renew(
     _ request: CertificateRequestAnswer, of principal: Principal, days: Int?
   ) throws(Refusal) -> String
+  /// The cluster's list of revoked certificates as it stands; nil if there is none.
+  func revoked() throws(Refusal) -> Revocations?
   /// The cluster's list of revoked certificates (`revocations.json` beside the authority's key), signed, with all
   /// certificates of these holders until now added and written; nil if there is none, and none is to be added.
   func revocations(adding holders: [(role: Role, name: String)]) throws(Refusal)

@@ -18,7 +18,7 @@ struct RolloutReport: UndertakingObserver {
       console.event("rollback", ["id": rollout.id, "undoes": undone])
       console.message(
         .warning,
-        "not every start was confirmed, and no server can have encrypted with a new key: rollout \(rollout.id) brings the previous files back"
+        "not every start was confirmed, and no data can have been encrypted with a new key: rollout \(rollout.id) brings the previous files back"
       )
     } else {
       console.event(

@@ -142,24 +142,65 @@ private struct FileIssuer: CertificateIssuer {
     }
   }
 
+  private var revocationsPath: String { "\(directory)/revocations.json" }
+
+  func revoked() throws(Refusal) -> Revocations? {
+    let attempt = "use the list of revoked certificates, \(revocationsPath)"
+    do {
+      if let problem = try FileTrust.problem(of: revocationsPath) {
+        throw Refusal(
+          .failed,
+          "\(problem), and what it says is signed: take that right away (chmod go-w), and look at it"
+        )
+      }
+      guard
+        let file = try FileReading.readIfPresent(
+          revocationsPath, limitBytes: Limits.revocationBytes)
+      else { return nil }
+      let list = try JSON.decode(Revocations.self, from: file.bytes)
+      if let problem = list.problem { throw Refusal(.failed, problem) }
+      guard list.cluster == cluster else {
+        throw Refusal(.failed, "it is of cluster \(list.cluster), not \(cluster)")
+      }
+      return list
+    } catch { throw FileWorkshop.refusal(attempt, error) }
+  }
+
   func revocations(
     adding holders: [(role: Role, name: String)]
   ) throws(Refusal) -> SignedRevocations? {
-    let path = "\(directory)/revocations.json"
+    let known = try revoked()
+    if known == nil, holders.isEmpty { return nil }
+    var list = known ?? Revocations(cluster: cluster)
+    let now = Clock.realtimeMicroseconds() / 1_000_000
     do {
-      let file = try FileReading.readIfPresent(path, limitBytes: Limits.revocationBytes)
-      var list = Revocations(cluster: cluster)
-      if let file { list = try JSON.decode(Revocations.self, from: file.bytes) }
-      if file == nil, holders.isEmpty { return nil }
-      let now = Clock.realtimeMicroseconds() / 1_000_000
+      // A clock that was set back would revoke less than it says.
+      let begin = try CertificateInfo(pem: certificate).notBefore
+      guard now >= max(begin, list.entries.map(\.issuedUntil).max() ?? begin) else {
+        throw Refusal(
+          .failed,
+          "this machine's clock is behind the CA's certificate or the last entry of the list: set it right"
+        )
+      }
       for holder in holders { list.add(holder.role, holder.name, issuedUntil: now) }
-      if let problem = list.problem { throw Refusal(.validation, problem) }
+      if let problem = list.problem { throw Refusal(.failed, problem) }
+      guard list.number <= Limits.count else {
+        throw Refusal(.failed, "its number has come to its end")
+      }
       let bytes = JSON.encode(list)
       let signature = try authority.sign(bytes)
       // Before anybody gets it: a number must not be given twice.
-      if !holders.isEmpty { try NewFile.replace(path, bytes, mode: 0o644) }
+      if !holders.isEmpty {
+        try NewFile.replace(revocationsPath, bytes, mode: 0o644)
+        // What is issued from now on counts: it is of a later second.
+        while Clock.realtimeMicroseconds() / 1_000_000 == now {
+          Clock.sleep(until: .inMilliseconds(20))
+        }
+      }
       return SignedRevocations(
         list: String(decoding: bytes, as: UTF8.self), signature: Base64URL.encode(signature))
-    } catch { throw FileWorkshop.refusal("make the list of revoked certificates, \(path)", error) }
+    } catch {
+      throw FileWorkshop.refusal("make the list of revoked certificates, \(revocationsPath)", error)
+    }
   }
 }

@@ -9,7 +9,7 @@ import TLS
 /// Agents over HTTPS.
 struct HTTPSNetwork: AgentNetwork {
   func open(
-    _ inventory: Inventory, _ credentials: CredentialFiles
+    _ inventory: Inventory, _ credentials: CredentialFiles, revoked: Revocations?
   ) throws(Refusal) -> AgentConnections {
     let context: TLSContext
     do throws(CertificateFailure) {
@@ -20,6 +20,7 @@ struct HTTPSNetwork: AgentNetwork {
     } catch {
       throw Refusal(.configuration, "the credentials: \(error)")
     }
+    if let revoked { context.revocations.replace(by: revoked) }
     var links: [any AgentLink] = []
     for node in inventory.nodes {
       guard let address = HostPort(node.address, defaultPort: Inventory.defaultAgentPort) else {

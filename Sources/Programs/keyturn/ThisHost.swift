@@ -43,23 +43,25 @@ struct ThisHost: JoiningHost {
   }
 
   func isHere(_ place: HostPort, deadline: Instant) throws(Refusal) -> Bool {
-    let addresses: [SocketAddress]
-    do throws(SocketFailure) {
+    let (addresses, own): ([SocketAddress], Set<String>)
+    do {
       addresses = try Resolver.resolve(place.host, port: 0, until: deadline)
+      own = try OwnAddresses.hosts()
     } catch { throw Refusal(.failed, "\(error)") }
-    // Only an own address can be listened on.
-    return addresses.contains { address in
-      let host = address.host
-      return (try? Listener.bind(HostPort(host: host, port: 0))) != nil
+    func isLoopback(_ address: SocketAddress) -> Bool {
+      IPAddress(address.host)?.isLoopback ?? address.host.hasPrefix("127.")
     }
+    if addresses.contains(where: { !isLoopback($0) && own.contains($0.host) }) { return true }
+    // Debian has the host's own name for 127.0.1.1 in /etc/hosts; a copied file of that kind has another's.
+    guard addresses.allSatisfy(isLoopback) else { return false }
+    let name = OwnAddresses.hostName
+    return IPAddress(place.host) != nil || place.host == "localhost" || place.host == name
+      || place.host.hasPrefix("\(name).") || name.hasPrefix("\(place.host).")
   }
 
-  func startAgent(again: Bool) throws(Refusal) {
-    // What is enabled and started takes the socket with it (Also= of the unit). One that is still starting is started
-    // again too: it may have read the files before.
-    let isActive = try systemctl("is-active", "--quiet", Self.unit) == 0
-    let verb = again || !isActive ? "restart" : "start"
-    for step in [["enable", "--quiet", Self.unit], [verb, Self.unit]]
+  func startAgent() throws(Refusal) {
+    // What is enabled and started takes the socket with it (Also= of the unit).
+    for step in [["enable", "--quiet", Self.unit], ["restart", Self.unit]]
     where try systemctl(step) != 0 {
       throw Refusal(
         .failed,

@@ -136,14 +136,26 @@ struct HostCredentials: CredentialPort {
 
   var revocations: Int? { identity.revocations.current?.number }
 
+  var revocation: String? {
+    let context = identity.context
+    return identity.revocations.problem(
+      of: context.principal, validFrom: context.own.notBefore)
+  }
+
   /// What is done once a list has been taken.
   func whenRevoked(_ body: @escaping @Sendable () -> Void) { turn.update { $0.onRevoked = body } }
 
   func revoke(_ list: SignedRevocations) throws(Refusal) -> Int {
     let new = try Self.verified(list, identity.context)
-    let cut = try turn.withLock { (turn) throws(Refusal) -> (@Sendable () -> Void)? in
-      if let current = identity.revocations.current {
-        if current == new { return nil }
+    let (cut, failure) = try turn.withLock {
+      (turn) throws(Refusal) -> ((@Sendable () -> Void)?, FileFailure?) in
+      if let current = identity.revocations.current, current != new {
+        if let entry = new.lacks(of: current) {
+          throw Refusal(
+            .validation,
+            "its list of revoked certificates has \(entry.role.rawValue) \(entry.name), which this lacks: revocations.json is an older one, or another directory's; bring the two together (docs/use/runbooks.md, \"Revoke a certificate\")"
+          )
+        }
         guard new.number > current.number else {
           throw Refusal(
             .validation,
@@ -151,14 +163,21 @@ struct HostCredentials: CredentialPort {
           )
         }
       }
+      // In force first: whoever is shut out must not stay because a disk is full.
+      identity.revocations.replace(by: new)
       do throws(FileFailure) {
         try DurableRecord.makeDirectory(state)
         try DurableRecord.write(revocationsPath, JSON.encode(list))
-      } catch { throw Refusal(.file, error.message) }
-      identity.revocations.replace(by: new)
-      return turn.onRevoked
+      } catch { return (turn.onRevoked, error) }
+      return (turn.onRevoked, nil)
     }
     cut?()
+    if let failure {
+      throw Refusal(
+        .file,
+        "the list of revoked certificates is in force only until the agent's next start: \(failure.message)"
+      )
+    }
     return new.number
   }
 }

@@ -59,7 +59,7 @@ extension Intake {
       }
     }
     intake.note = { journal.note($0, from: $1.principal, at: $1.address.host, $2) }
-    intake.words = { .refusal($0, $0 == 503 ? .unreachable : .validation, $1) }
+    intake.words = words
     return intake
   }
 
@@ -91,8 +91,18 @@ extension Intake {
       guard let request, Route.of(request, to: .witness)?.route != .connectBack else { return }
       journal.note(request, from: peer.principal, at: peer.address.host, answer)
     }
-    intake.words = { .refusal($0, $0 == 503 ? .unreachable : .validation, $1) }
+    intake.words = words
     return intake
+  }
+
+  @Sendable private static func words(_ status: Int, _ message: String) -> HTTPResponse {
+    let code: RefusalCode =
+      switch status {
+      case 403: .notPermitted
+      case 503: .unreachable
+      default: .validation
+      }
+    return .refusal(status, code, message)
   }
 
   private static let nameless = HTTPResponse.refusal(403, .notPermitted, "no name")

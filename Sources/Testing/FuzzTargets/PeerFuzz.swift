@@ -14,7 +14,7 @@ enum PeerFuzz {
   /// The first byte says which body it is.
   static func request(_ bytes: [UInt8]) -> String? {
     let body = Array(bytes.dropFirst())
-    switch (bytes.first ?? 0) % 24 {
+    switch (bytes.first ?? 0) % 27 {
     case 0: return again(PlanRequest.self, body)
     case 1: return prepare(body)
     case 2: return again(PromiseRequest.self, body)
@@ -38,8 +38,21 @@ enum PeerFuzz {
     case 20: return again(LogsAnswer.self, body)
     case 21: return again(SealView.self, body) ?? again(SealRecovery.self, body)
     case 22: return again(ProposalsView.self, body)
-    default: return again(ReverseReport.self, body) ?? refusal(body)
+    case 23: return again(ReverseReport.self, body) ?? refusal(body)
+    case 24:
+      return again(NewCertificate.self, body) ?? again(CertificateRequestAnswer.self, body)
+        ?? again(CertificateAnswer.self, body)
+    case 25: return again(SignedRevocations.self, body) ?? again(Revocations.self, body)
+    default: return join(body)
     }
+  }
+
+  private static func join(_ body: [UInt8]) -> String? {
+    guard let file = try? JoinFile(body) else { return nil }
+    guard let read = try? JoinFile(file.bytes), read.bytes == file.bytes else {
+      return "a join file is not read as it is written"
+    }
+    return file.inventory.problems().isEmpty ? nil : "a join file has an inventory with problems"
   }
 
   private static func refusal(_ body: [UInt8]) -> String? {

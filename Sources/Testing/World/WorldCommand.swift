@@ -103,7 +103,7 @@ final class WorldCommand: CommandHost, AgentNetwork, LocalAgent, @unchecked Send
   // MARK: agents
 
   func open(
-    _ inventory: Inventory, _ credentials: CredentialFiles
+    _ inventory: Inventory, _ credentials: CredentialFiles, revoked: Revocations?
   ) throws(Refusal) -> AgentConnections {
     let principal = Principal(cluster: World.cluster, role: .operator, name: name)
     return AgentConnections(
@@ -135,7 +135,7 @@ private struct NoStores: S3Network {
 
 private struct NoNewcomer: JoiningHost {
   func put(_ path: String, _ bytes: [UInt8], mode: UInt32) throws(Refusal) {}
-  func startAgent(again: Bool) throws(Refusal) {}
+  func startAgent() throws(Refusal) {}
   func agentObstacle() throws(Refusal) -> String? { nil }
   func isHere(_ place: HostPort, deadline: Instant) throws(Refusal) -> Bool { true }
   func obstacle(connecting place: HostPort, deadline: Instant) -> String? { nil }

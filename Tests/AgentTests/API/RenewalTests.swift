@@ -28,6 +28,7 @@ struct RenewalTests {
       installed.update { $0.append(certificate) }
     }
     let lists = Lock([SignedRevocations]())
+    var revocation: String? { nil }
     var revocations: Int? { lists.withLock { $0.isEmpty ? nil : $0.count } }
     func revoke(_ list: SignedRevocations) throws(Refusal) -> Int {
       lists.update {

@@ -20,9 +20,9 @@ struct PKIRevokeTests {
     let (agents, workshop) = (agents, FakeWorkshop())
     let (code, host) = run("pki revoke --role operator bob eve", agents, workshop)
     #expect(code == .done, "\(host.errors)")
-    #expect(workshop.issuer.revoked.withLock { $0 } == ["operator/bob", "operator/eve"])
+    #expect(workshop.issuer.added.withLock { $0 } == ["operator/bob", "operator/eve"])
     #expect(agents.allSatisfy { $0.installed.withLock { $0 } == ["a list"] })
-    #expect(host.output.contains("keyturn://prod/operator/bob: every certificate"))
+    #expect(host.output.contains("keyturn://prod/operator/bob: added to the list"))
     #expect(host.output.contains("3 agents and witnesses have the list"))
   }
 
@@ -30,7 +30,7 @@ struct PKIRevokeTests {
   func again() {
     let (agents, workshop) = (agents, FakeWorkshop())
     #expect(run("pki revoke", agents, workshop).code == .done)
-    #expect(workshop.issuer.revoked.withLock(\.isEmpty))
+    #expect(workshop.issuer.added.withLock(\.isEmpty))
     #expect(agents.allSatisfy { $0.installed.withLock(\.count) == 1 })
     var none = FakeWorkshop()
     none.issuer.hasList = false
@@ -58,7 +58,7 @@ struct PKIRevokeTests {
     #expect(run("pki revoke --role operator bob", agents, other).code == .badConfiguration)
     #expect(run("pki revoke bob", agents).code == .usage)
     #expect(run("pki revoke --role operator", agents).code == .usage)
-    #expect(workshop.issuer.revoked.withLock(\.isEmpty))
+    #expect(workshop.issuer.added.withLock(\.isEmpty))
     #expect(agents.allSatisfy { $0.installed.withLock(\.isEmpty) })
   }
 }

@@ -41,6 +41,7 @@ import Testing
       Self.text(.committed(Self.rollout(), held: nil)) == """
         4 of 4 starts confirmed
           in force  the new file, generation 7, on minio-[1-4]
+          servers   all 4 restarted
           next      keyturn show 0d07a7a0593ac303  its steps and times
         """)
     #expect(Ending.committed(Self.rollout(), held: nil).isGood)
@@ -58,8 +59,9 @@ import Testing
       Self.text(.committed(rollout, held: nil)) == """
         4 of 4 starts confirmed
           in force  the new file, generation 7, on minio-[1-4]
-          next      keyturn show 0d07a7a0593ac303: its steps and times
-                    keyturn bucket encrypt BUCKET --key NAME --alias ALIAS: the last
+          servers   all 4 restarted
+          next      keyturn show 0d07a7a0593ac303  its steps and times
+                    keyturn bucket encrypt BUCKET --key NAME --alias ALIAS  the last
                       step, proven with an object
         """)
   }
@@ -70,10 +72,11 @@ import Testing
       Self.text(
         .committed(Self.rollout(.apply, Outcome(.unknown, "no outcome by the deadline")), held: nil)
       ) == """
-        committed: 3 of 4 starts confirmed, 1 unknown
+        decided, and its end is not known here: 3 of 4 starts confirmed, 1 unknown
           in force  the new file, generation 7, on minio-[1-2,4]
                     confirmed with it: minio-[1-2,4]
                     not known of minio-3: it has the new file, or gets it from its agent
+          servers   restarted on minio-[1-2,4]; restarted, or about to be, on minio-3
           why       minio-3: unknown: no outcome by the deadline
           next      keyturn watch 0d07a7a0593ac303  its end; a rollback may follow
                     keyturn status                  what each node runs now
@@ -87,8 +90,8 @@ import Testing
             in force  not known: on minio-[1-4] the previous files or the new ones, the
                         same on all once the nodes have decided; servers may restart until
                         then
-            next      keyturn watch 0d07a7a0593ac303: its end
-                      keyturn resolve 0d07a7a0593ac303: have the nodes decide now; if it
+            next      keyturn watch 0d07a7a0593ac303  its end
+                      keyturn resolve 0d07a7a0593ac303  have the nodes decide now; if it
                         is committed, all servers restart
           """)
     let quiet = Ending.undecided(
@@ -148,6 +151,7 @@ import Testing
             in force  the new file, generation 7, on minio-[1-4]
                       confirmed with it: minio-[1-2,4]
                       not confirmed: minio-3
+            servers   all 4 restarted
             why       minio-3: failed: FATAL Failed to connect to KMS: failed to generate
                         data key with KMS key: "kms-1:7373": dial tcp 10.0.0.5:7373: i/o
                         timeout
@@ -155,13 +159,13 @@ import Testing
                       do: open TCP from this node to the endpoint's port, then try
                         `keyturn check`
                       not rolled back: the rollback policy of this rollout is "never"
-            next      keyturn logs --rollout 0d07a7a0593ac303 --errors: what the servers
+            next      keyturn logs --rollout 0d07a7a0593ac303 --errors  what the servers
                         logged, and what to do
-                      keyturn confirm minio-3: confirms it without a restart, once its
-                        server runs well
-                      keyturn restart: restarts all 4 servers with the same files, once
+                      keyturn confirm minio-3  once its server runs well (systemctl start
+                        there, if it is down): confirms it, and restarts nothing
+                      keyturn restart  restarts all 4 servers with the same files, once
                         the cause is fixed
-                      keyturn rollback: or back to the previous files
+                      keyturn rollback  or back to the previous files
           """)
     let sealed = Ending.committed(
       Self.rollout(.apply, Self.failed), held: "the key is sealed")
@@ -202,14 +206,15 @@ import Testing
           in force  the files from before rollout 0d07a7a0593ac303, on minio-[1-4]
                     every server was started with them and confirmed (rollback
                       77aa7a0593ac3000; kept as generation 8)
+          servers   all 4 restarted twice: with the new file, then with the previous one
           why       minio-3: failed: FATAL Failed to connect to KMS: failed to generate
         """), "\(text)")
     #expect(
       text.hasSuffix(
         """
-          next      keyturn logs --rollout 0d07a7a0593ac303 --errors: what the servers
+          next      keyturn logs --rollout 0d07a7a0593ac303 --errors  what the servers
                       logged, and what to do
-                    keyturn apply --settings FILE: again, once the cause is fixed
+                    keyturn apply --settings FILE  again, once the cause is fixed
         """), "\(text)")
     #expect(text.split(separator: "\n").allSatisfy { $0.count <= 80 })
   }
@@ -227,7 +232,8 @@ import Testing
     #expect(
       ending.next.map(\.command) == [
         "keyturn logs --rollout 0d07a7a0593ac303 --errors",
-        "keyturn logs --rollout 77aa7a0593ac3000 --errors", "keyturn restart",
+        "keyturn logs --rollout 77aa7a0593ac3000 --errors", "keyturn confirm minio-3",
+        "keyturn restart",
       ])
   }
 
@@ -243,14 +249,17 @@ import Testing
           in force  the files from before rollout 0d07a7a0593ac303, on minio-[1-4]
                     confirmed with them: minio-[1-2,4]
                     not confirmed: minio-3
+          servers   all 4 restarted twice: with the new file, then with the previous one
           why       minio-3: failed: FATAL x
                     after the rollback, minio-3: timed out: not READY in time
-          next      keyturn logs --rollout 0d07a7a0593ac303 --errors: what the servers
+          next      keyturn logs --rollout 0d07a7a0593ac303 --errors  what the servers
                       logged, and what to do
-                    keyturn logs --rollout 77aa7a0593ac3000 --errors: why a server does
+                    keyturn logs --rollout 77aa7a0593ac3000 --errors  why a server does
                       not start with the previous files
-                    keyturn restart: restarts all 4 servers with the same files, once
-                      the cause is fixed
+                    keyturn confirm minio-3  once its server runs well (systemctl start
+                      there, if it is down): confirms it, and restarts nothing
+                    keyturn restart  restarts all 4 servers with the previous files,
+                      once the cause is fixed
         """)
     let result = CommandResult(.rolledBackUnhealthy, ending, nodes: [], isChanged: true).fields.text
     #expect(
@@ -295,7 +304,7 @@ import Testing
   func json() {
     #expect(
       Ending.committed(Self.rollout(), held: nil).fields.text
-        == #"{"inForce":["the new file, generation 7, on minio-[1-4]"],"next":[{"command":"keyturn show 0d07a7a0593ac303","purpose":"its steps and times"}],"why":[]}"#
+        == #"{"inForce":["the new file, generation 7, on minio-[1-4]"],"next":[{"command":"keyturn show 0d07a7a0593ac303","purpose":"its steps and times"}],"servers":"all 4 restarted","why":[]}"#
     )
     let held = Ending.committed(Self.rollout(.apply, Self.failed), held: "no").fields.text
     #expect(held.contains(#""minio-3: failed: FATAL Failed to connect to KMS: "#), "\(held)")

@@ -125,11 +125,14 @@ struct FakeNetwork: AgentNetwork {
   var validUntil = Int64.max / 2
   var role = Role.operator
   var name = "alice"
+  /// The list that the links were opened with.
+  let revoked = Lock<Revocations?>(nil)
 
   func open(
-    _ inventory: Inventory, _ credentials: CredentialFiles
+    _ inventory: Inventory, _ credentials: CredentialFiles, revoked: Revocations?
   ) throws(Refusal) -> AgentConnections {
-    AgentConnections(
+    self.revoked.update { $0 = revoked }
+    return AgentConnections(
       certificate: OwnCertificate(
         principal: Principal(cluster: cluster, role: role, name: name),
         validFrom: validUntil - 90 * 86_400, validUntil: validUntil),
@@ -197,12 +200,14 @@ struct FakeIssuer: CertificateIssuer {
     renewed.update { $0.append((principal, request.request, days)) }
     return "certificate of \(principal.name)"
   }
-  let revoked = Lock([String]())
+  let added = Lock([String]())
+  var list: Revocations?
+  func revoked() throws(Refusal) -> Revocations? { list }
   var hasList = true
   func revocations(
     adding holders: [(role: Role, name: String)]
   ) throws(Refusal) -> SignedRevocations? {
-    revoked.update { $0 += holders.map { "\($0.role.rawValue)/\($0.name)" } }
+    added.update { $0 += holders.map { "\($0.role.rawValue)/\($0.name)" } }
     return hasList ? SignedRevocations(list: "a list", signature: "signed") : nil
   }
 }
@@ -294,9 +299,9 @@ struct FakeNewcomer: JoiningHost {
   func put(_ path: String, _ bytes: [UInt8], mode: UInt32) throws(Refusal) {
     files.update { $0[path] = (String(decoding: bytes, as: UTF8.self), mode) }
   }
-  func startAgent(again: Bool) throws(Refusal) {
+  func startAgent() throws(Refusal) {
     if let startFailure { throw Refusal(.failed, startFailure) }
-    starts.update { $0 += again ? 1 : 0 }
+    starts.update { $0 += 1 }
   }
   var isInstalled = true
   func agentObstacle() throws(Refusal) -> String? { isInstalled ? nil : "no unit" }

@@ -29,7 +29,7 @@ struct WireNetwork: AgentNetwork {
   let links: [WireLink]
 
   func open(
-    _ inventory: Inventory, _ credentials: CredentialFiles
+    _ inventory: Inventory, _ credentials: CredentialFiles, revoked: Revocations?
   ) throws(Refusal) -> AgentConnections {
     AgentConnections(
       certificate: OwnCertificate(

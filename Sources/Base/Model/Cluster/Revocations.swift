@@ -52,10 +52,22 @@ package struct Revocations: Sendable, Codable, Hashable {
       }
   }
 
-  /// With all certificates of a holder until a time added. One entry for each holder is enough: the later one.
+  /// Adds all certificates of a holder until a time. One entry for each holder is enough: the later one, whatever the
+  /// clock says now.
   package mutating func add(_ role: Role, _ name: String, issuedUntil: Int64) {
+    let before = entries.filter { $0.role == role && $0.name == name }.map(\.issuedUntil)
     entries.removeAll { $0.role == role && $0.name == name }
-    entries.append(Entry(role: role, name: name, issuedUntil: issuedUntil))
+    entries.append(
+      Entry(role: role, name: name, issuedUntil: max(issuedUntil, before.max() ?? issuedUntil)))
     number += 1
+  }
+
+  /// A holder that `other` revokes and this does not, or not as far: what is revoked once stays so.
+  package func lacks(of other: Revocations) -> Entry? {
+    other.entries.first { entry in
+      !entries.contains {
+        $0.role == entry.role && $0.name == entry.name && $0.issuedUntil >= entry.issuedUntil
+      }
+    }
   }
 }

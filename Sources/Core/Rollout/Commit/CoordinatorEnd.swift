@@ -41,7 +41,7 @@ extension Coordinator {
     else { return [] }
     for index in members.indices where members[index].outcome == nil {
       members[index].outcome = Outcome(
-        .unknown, "interrupted; the agents go on by themselves, keyturn status shows how it ends")
+        .unknown, "interrupted; the agents go on by themselves, keyturn watch shows how it ends")
     }
     return finishCommitted()
   }

@@ -21,10 +21,13 @@ extension Ending {
     // What the headline has is said once.
     let others = NodeNames.lines(
       reasons.filter { !$0.value.isEmpty && !headline.holds($0.value) })
+    let place = "the previous files, on \(NodeNames.folded(members))"
     return Ending(
       headline: headline,
       inForce: [
-        "the previous files, on \(NodeNames.folded(members)): no file was replaced, no server restarted"
+        other.map {
+          "\(place), unless rollout \($0) replaces them: it may restart the servers now; this command has changed nothing"
+        } ?? "\(place): no file was replaced, no server restarted"
       ],
       why: told(others.map { ["also \(clean($0))"] }), next: steps(after: code, rollout, other),
       restarted: false)
@@ -43,6 +46,7 @@ extension Ending {
     let (all, good) = (rollout.members, rollout.members(.confirmed))
     var ending = Ending(headline: headline(rollout), inForce: place(rollout))
     ending.restarted = rollout.restarts
+    ending.servers = servers(rollout)
     if good.count == all.count {
       ending.isGood = true
       ending.next = [Step(command: "keyturn show \(rollout.id)", purpose: "its steps and times")]
@@ -66,7 +70,7 @@ extension Ending {
     ending.inForce += standing(rollout, "it")
     ending.why = reasons(rollout)
     if isOpen, !rollout.members(.unknown).isEmpty {
-      ending.headline = "committed: \(ending.headline)"
+      ending.headline = "decided, and its end is not known here: \(ending.headline)"
     }
     if let held, !held.isEmpty, rollout.kind != .restart {
       ending.headline += "; the new files stay"
@@ -115,7 +119,10 @@ extension Ending {
       headline: "rolled back: your change is NOT in force",
       inForce: [
         "the files from before rollout \(rollout.id), on \(NodeNames.folded(back.members))"
-      ], restarted: true)
+      ],
+      servers:
+        "all \(back.outcomes.count) restarted twice: with the new file, then with the previous one",
+      restarted: true)
     if bad == 0 {
       ending.inForce.append(
         "every server was started with them and confirmed (rollback \(back.id)\(back.generation.map { "; kept as generation \($0)" } ?? ""))"
@@ -132,7 +139,8 @@ extension Ending {
         ? Step(command: "keyturn apply --settings FILE", purpose: "again, once the cause is fixed")
         : logs(back.id, "why a server does not start with the previous files"))
     if bad > 0 {
-      ending.next.append(restart(of: back.outcomes.count))
+      ending.next += confirm(back)
+      ending.next.append(restart(of: back.outcomes.count, "the previous files"))
     }
     return ending
   }
@@ -211,14 +219,28 @@ extension Ending {
     return [
       Step(
         command: "keyturn confirm \(first)",
-        purpose: "confirms it without a restart, once its server runs well\(others)")
+        purpose:
+          "once its server runs well (systemctl start there, if it is down): confirms it, and restarts nothing\(others)"
+      )
     ]
   }
 
-  private static func restart(of servers: Int) -> Step {
+  private static func restart(of servers: Int, _ files: String = "the same files") -> Step {
     Step(
       command: "keyturn restart",
-      purpose: "restarts all \(servers) servers with the same files, once the cause is fixed")
+      purpose: "restarts all \(servers) servers with \(files), once the cause is fixed")
+  }
+
+  /// Which servers were restarted; nil where none was to be, which the headline says.
+  private static func servers(_ rollout: Committed) -> String? {
+    if !rollout.restarts { return nil }
+    let (all, placed) = (rollout.members, rollout.placed)
+    if placed.count == all.count { return "all \(all.count) restarted" }
+    let unknown = rollout.members(.unknown)
+    return [
+      placed.isEmpty ? nil : "restarted on \(NodeNames.folded(placed))",
+      unknown.isEmpty ? nil : "restarted, or about to be, on \(NodeNames.folded(unknown))",
+    ].compactMap(\.self).joined(separator: "; ")
   }
 
   /// On which nodes the server runs with it, and on which not.
@@ -304,7 +326,7 @@ extension Ending {
     case .unit: return step("keyturn status", "what is wrong with the server's unit, and where")
     case .file, .validation:
       return step("keyturn plan", "with the same options, once that is fixed")
-    case .vote: return step("keyturn plan", "each node's answer now")
+    case .vote: return step("keyturn plan", "with the same options: each node's answer now")
     case .clock:
       return step("keyturn status", "whether clocks and nodes are in order; then the same again")
     case .busy:
@@ -312,7 +334,10 @@ extension Ending {
         return step("keyturn watch", "how the other rollout ends; then the same command again")
       }
       return step("keyturn watch \(other)", "how that one ends; then the same command again")
-        + step("keyturn resolve \(other)", "has the nodes end it now, where its command is gone")
+        + step(
+          "keyturn resolve \(other)",
+          "where its command is gone: has the nodes decide it now; if it is committed, the servers restart"
+        )
     case .failed: return rollout.map { step("keyturn show \($0)", "how far it came") } ?? []
     case .notPermitted:
       return step("keyturn pki show /etc/keyturn/credentials/cert.pem", "whose certificate it is")

@@ -57,13 +57,15 @@ struct Ending: Sendable, Hashable {
   var isGood = false
   /// What the servers run with now, and where.
   var inForce: [String]
+  /// Which servers were restarted, in words; nil where nothing was, and where that is not known.
+  var servers: String?
   /// What happened, above all the server's own line; cause and remedy follow it.
   var why: [String] = []
   var next: [Step] = []
   /// Whether any server was restarted, or told to; nil if that is not known.
   var restarted: Bool?
 
-  var fields: JSONObject { ["inForce": inForce, "why": why, "next": next] }
+  var fields: JSONObject { ["inForce": inForce, "servers": servers, "why": why, "next": next] }
 
   // MARK: its text
 
@@ -82,10 +84,11 @@ struct Ending: Sendable, Hashable {
     let width = next.map(\.command.count).max() ?? 0
     let fits = next.allSatisfy { Self.labelWidth + 4 + width + $0.purpose.count <= columns }
     let steps = next.map { step in
-      let gap = fits ? String(repeating: " ", count: width - step.command.count + 2) : ": "
+      let gap = fits ? String(repeating: " ", count: width - step.command.count + 2) : "  "
       return step.command + (step.purpose.isEmpty ? "" : gap + step.purpose)
     }
-    return entry("in force", inForce) + entry("why", why) + entry("next", steps)
+    return entry("in force", inForce) + entry("servers", [servers].compactMap(\.self))
+      + entry("why", why) + entry("next", steps)
   }
 
   /// A server's line in one line, without what could drive a terminal: colours and other escapes are
