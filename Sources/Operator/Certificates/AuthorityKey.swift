@@ -17,6 +17,18 @@ extension CommandContext {
     return try workshop.authority(in: directory, passphrase: secret)
   }
 
+  /// The same, of the cluster that the inventory describes.
+  func authority(
+    _ directory: String, passphraseFile: String?, of inventory: Inventory
+  ) throws(Refusal) -> any CertificateIssuer {
+    let issuer = try authority(directory, passphraseFile: passphraseFile)
+    if issuer.cluster == inventory.cluster { return issuer }
+    throw Refusal(
+      .configuration,
+      "the authority in \(directory) is of the cluster \"\(issuer.cluster)\", the inventory describes \"\(inventory.cluster)\"; name the right directory with --pki; nothing was done"
+    )
+  }
+
   /// From a file or the terminal; never from an argument, which every process of the host can read.
   func passphrase(of what: String, in path: String?) throws(Refusal) -> Secret {
     guard let path else {

@@ -107,13 +107,7 @@ struct PKIIssueCommand: Command {
     let inventory = try context.inventory(options.inventory)
     let hosts = try hosts(of: inventory)
     let issuer = try context.authority(
-      authority, passphraseFile: options.certificate.passphraseFile)
-    guard issuer.cluster == inventory.cluster else {
-      throw Refusal(
-        .configuration,
-        "the authority is of the cluster \"\(issuer.cluster)\", the inventory describes \"\(inventory.cluster)\"; name the right directory with --pki; nothing was written"
-      )
-    }
+      authority, passphraseFile: options.certificate.passphraseFile, of: inventory)
     let files = hosts.map { "\(options.directory ?? authority)/\($0.name).join" }
     var existing: [String] = []
     for file in files

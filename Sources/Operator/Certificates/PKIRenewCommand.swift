@@ -52,18 +52,13 @@ struct PKIRenewCommand: Command {
   }
 
   func run() throws(Refusal) -> CommandResult {
+    let inventory = try Cluster.readInventory(options.cluster.inventory, context.host).0
     let issuer = try context.authority(
       options.authority ?? CertificateOptions.directory,
-      passphraseFile: options.certificate.passphraseFile)
+      passphraseFile: options.certificate.passphraseFile, of: inventory)
     // Whoever answers with a stolen key must not get a new certificate for it.
     let cluster = try context.cluster(options.cluster, revoked: issuer.revoked())
     let holders = try holders(of: cluster)
-    guard issuer.cluster == cluster.inventory.cluster else {
-      throw Refusal(
-        .configuration,
-        "the authority is of the cluster \"\(issuer.cluster)\", the inventory describes \"\(cluster.inventory.cluster)\"; name the right directory with --pki; nothing was renewed"
-      )
-    }
     let (days, isDueOnly) = (options.certificate.days, options.isDueOnly)
     let workshop = context.workshop
     let outcomes = Parallel.map(holders, atOnce: Limits.renewalsAtOnce) { holder -> Outcome in

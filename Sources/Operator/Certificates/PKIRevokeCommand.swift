@@ -59,13 +59,8 @@ struct PKIRevokeCommand: Command {
     }
     tellStrangers(cluster.inventory)
     let directory = options.authority ?? CertificateOptions.directory
-    let issuer = try context.authority(directory, passphraseFile: options.passphraseFile)
-    guard issuer.cluster == cluster.inventory.cluster else {
-      throw Refusal(
-        .configuration,
-        "the authority in \(directory) is of the cluster \"\(issuer.cluster)\", the inventory describes \"\(cluster.inventory.cluster)\"; name the right directory with --pki; nothing was revoked"
-      )
-    }
+    let issuer = try context.authority(
+      directory, passphraseFile: options.passphraseFile, of: cluster.inventory)
     let holders = options.role.map { role in options.names.map { (role: role, name: $0) } } ?? []
     guard let list = try issuer.revocations(adding: holders) else {
       context.console.line(
