@@ -5,7 +5,7 @@
 # As much as Ansible can say (-vvvv, --diff), and none of it a secret. On the nodes over a connection of the lab's own,
 # and for the whole cluster from here. LAB_SETTINGS is in force on all nodes before.
 ansible_in_the_lab() {
-  local program=${KEYTURN_ANSIBLE:-$PWD/.build/integrations/bin/ansible-playbook}
+  local program=${KEYTURN_ANSIBLE:-$PWD/.build/ansible/bin/ansible-playbook}
   [ -x "$program" ] || {
     left_out "ansible, which is not installed (scripts/install-python --integrations)"
     return
@@ -34,6 +34,7 @@ ansible_in_the_lab() {
     scripts/lab exec "$host" sh -c 'journalctl -q -o cat; cat /root/.ansible/tmp/*/* /tmp/* /var/tmp/* 2>/dev/null' \
       >"$work/traces" || true
     grep -q 'Invoked with.*settings=' "$work/traces" || fault "$host: ansible has logged nothing that could be searched"
-    ! grep -nF -f "$work/secrets" "$work/traces" >"$work/log" || fault "$host: a secret was left: $(head -n 1 "$work/log")"
+    ! grep -nF -f "$work/secrets" "$work/traces" >"$work/log" ||
+      fault "$host: a secret was left: $(head -n 1 "$work/log")"
   done
 }
