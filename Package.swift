@@ -37,6 +37,15 @@ let hardened: [LinkerSetting] = [
   .unsafeFlags(["-Xlinker", "-z", "-Xlinker", "now"], .when(configuration: .release))
 ]
 
+/// A static, position-independent program, its relocations packed. lld, since gold cannot make one.
+let small: [LinkerSetting] = [
+  .unsafeFlags(
+    [
+      "-static-executable", "-use-ld=lld", "-Xclang-linker", "-static-pie",
+      "-Xlinker", "--pack-dyn-relocs=relr",
+    ], .when(configuration: .release))
+]
+
 func program(_ name: String, _ path: String, _ dependencies: [Target.Dependency]) -> Target {
   .executableTarget(
     name: name, dependencies: dependencies, path: "Sources/\(path)", swiftSettings: strict,
@@ -63,6 +72,7 @@ let package = Package(
   products: [
     .executable(name: "keyturnd", targets: ["keyturnd"]),
     .executable(name: "keyturn", targets: ["keyturn"]),
+    .executable(name: "keyturn-guard", targets: ["keyturn-guard"]),
   ],
   targets: [
     .systemLibrary(
@@ -74,10 +84,12 @@ let package = Package(
     .target(
       name: "CBuild", path: "Sources/C/CBuild",
       cSettings: [.define("KEYTURN_COMMIT", to: "\"\(commit)\"")]),
+    .target(name: "CDigest", path: "Sources/C/CDigest"),
     .target(name: "CLinux", path: "Sources/C/CLinux", cSettings: [.define("_GNU_SOURCE")]),
 
     base("Model", []),
-    base("Crypto", ["Model", "COpenSSL"]),
+    base("Crypto", ["Model", "CDigest"]),
+    base("OpenSSL", ["Crypto", "COpenSSL"]),
     base("JSONCoding", []),
     base("Linux", ["CLinux"]),
     base("Threads", ["Model", "Linux", "CLinux"]),
@@ -87,9 +99,9 @@ let package = Package(
     core("EnvironmentFile", ["Model", "Secrets"]),
     core("ServerUnit", ["Model", "Secrets"]),
     core("StartWatch", ["Model", "ServerUnit"]),
-    core("HTTP", ["Model", "Crypto", "JSONCoding", "Secrets"]),
-    core("KeyManager", ["Model", "Crypto", "Secrets", "HTTP"]),
-    core("Rollout", ["Model", "Crypto", "Secrets"]),
+    core("HTTP", ["Model", "Crypto", "OpenSSL", "JSONCoding", "Secrets"]),
+    core("KeyManager", ["Model", "Crypto", "OpenSSL", "Secrets", "HTTP"]),
+    core("Rollout", ["Model", "Crypto", "JSONCoding", "Secrets"]),
     core("S3", ["Model", "Crypto", "JSONCoding", "Secrets", "HTTP"]),
     core("API", ["Model", "Crypto", "JSONCoding", "Secrets", "KeyManager", "Rollout", "HTTP"]),
 
@@ -101,8 +113,8 @@ let package = Package(
     adapter(
       "Probes",
       [
-        "Model", "Crypto", "JSONCoding", "Threads", "Secrets", "ServerUnit", "StartWatch",
-        "KeyManager", "HTTP", "API", "Files", "Sockets", "TLS", "HTTPS",
+        "Model", "Crypto", "OpenSSL", "JSONCoding", "Threads", "Secrets", "ServerUnit",
+        "StartWatch", "KeyManager", "HTTP", "API", "Files", "Sockets", "TLS", "HTTPS",
       ]),
     adapter(
       "S3Links",
@@ -122,27 +134,36 @@ let package = Package(
         "Coordination",
       ]),
     room(
+      "StartGuarding", "StartGuarding",
+      ["Model", "Crypto", "JSONCoding", "Threads", "EnvironmentFile", "Rollout"]),
+    room(
       "Operator", "Operator",
       [
         "Model", "Crypto", "JSONCoding", "Linux", "Threads", "Secrets", "EnvironmentFile",
         "ServerUnit", "KeyManager", "Rollout", "HTTP", "S3", "API", "Coordination",
+        "StartGuarding",
       ]),
 
     program(
       "keyturnd", "Programs/keyturnd",
       [
-        "Model", "Crypto", "JSONCoding", "Linux", "Threads", "Secrets", "ServerUnit", "StartWatch",
-        "KeyManager", "Rollout", "HTTP", "API", "Files", "Sockets", "Systemd", "TLS", "HTTPS",
-        "Probes", "Coordination", "AgentLinks", "Agent", "CBuild",
+        "Model", "Crypto", "OpenSSL", "JSONCoding", "Linux", "Threads", "Secrets", "ServerUnit",
+        "StartWatch", "KeyManager", "Rollout", "HTTP", "API", "Files", "Sockets", "Systemd", "TLS",
+        "HTTPS", "Probes", "Coordination", "AgentLinks", "Agent", "CBuild",
       ]),
+    // In release a program that no library is loaded for: before each start of the server.
+    .executableTarget(
+      name: "keyturn-guard",
+      dependencies: [
+        "Model", "Linux", "Rollout", "Files", "StartGuarding", "CBuild",
+      ], path: "Sources/Programs/keyturn-guard", swiftSettings: strict,
+      linkerSettings: hardened + small),
     program(
       "keyturn", "Programs/keyturn",
       [
         "Model", "Linux", "Threads", "Secrets", "EnvironmentFile", "ServerUnit", "Rollout", "HTTP",
         "S3", "API", "JSONCoding", "Files", "Sockets", "TLS", "HTTPS", "Coordination", "AgentLinks",
-        "S3Links",
-        "Operator",
-        "CBuild",
+        "S3Links", "Operator", "CBuild",
       ]),
 
     room(
@@ -151,8 +172,8 @@ let package = Package(
     program(
       "standin-minio", "Testing/StandInMinIO",
       [
-        "Model", "Crypto", "JSONCoding", "Linux", "Threads", "Secrets", "KeyManager", "HTTP",
-        "Files", "Sockets", "Systemd", "TLS", "COpenSSL",
+        "Model", "Crypto", "OpenSSL", "JSONCoding", "Linux", "Threads", "Secrets", "KeyManager",
+        "HTTP", "Files", "Sockets", "Systemd", "TLS", "COpenSSL",
       ]),
     program(
       "standin-minkms", "Testing/StandInKeyManager",
@@ -192,14 +213,16 @@ let package = Package(
       ["Model", "Linux", "Threads", "KeyManager", "CLinux"]),
 
     tests("Model", ["Model", "JSONCoding"]),
-    tests("Crypto", ["Model", "Crypto"]),
+    tests("Crypto", ["Model", "Crypto", "OpenSSL"]),
+    tests("JSONCoding", ["Model", "JSONCoding"]),
+    tests("StartGuarding", ["Model", "Crypto", "JSONCoding", "Rollout", "StartGuarding"]),
     tests("Secrets", ["Model", "Secrets"]),
     tests(
       "EnvironmentFile",
       ["Model", "Threads", "Secrets", "EnvironmentFile", "FuzzTargets", "TestSupport"]),
     tests("ServerUnit", ["Model", "ServerUnit"]),
     tests("StartWatch", ["Model", "ServerUnit", "StartWatch"]),
-    tests("KeyManager", ["Model", "Crypto", "Secrets", "KeyManager"]),
+    tests("KeyManager", ["Model", "Crypto", "OpenSSL", "Secrets", "KeyManager"]),
     tests("Rollout", ["Model", "Crypto", "Rollout"]),
     tests("HTTP", ["Model", "JSONCoding", "Threads", "Secrets", "HTTP", "TestSupport"]),
     tests(
@@ -223,8 +246,8 @@ let package = Package(
     tests(
       "Probes",
       [
-        "Model", "Crypto", "JSONCoding", "Threads", "Secrets", "ServerUnit", "StartWatch",
-        "KeyManager", "HTTP", "API", "Files", "Sockets", "TLS", "HTTPS", "Probes",
+        "Model", "Crypto", "OpenSSL", "JSONCoding", "Threads", "Secrets", "ServerUnit",
+        "StartWatch", "KeyManager", "HTTP", "API", "Files", "Sockets", "TLS", "HTTPS", "Probes",
         "StandInTransport", "TestSupport", "standin-minkms",
       ]),
     tests(

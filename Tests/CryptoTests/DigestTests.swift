@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Crypto
 import Model
+import OpenSSL
 import Testing
 
 @Suite struct DigestTests {
@@ -14,6 +15,16 @@ import Testing
     #expect(Digest.sha256(Array(text.utf8)).hex == hex)
     #expect(Digest.sha256Bytes(Array(text.utf8)).count == 32)
     #expect(Digest.sha256(Array(text.utf8)).description == String(hex.prefix(12)))
+  }
+
+  @Test("SHA-256 is that of OpenSSL at every length around its blocks, and of what is long")
+  func lengths() {
+    for count in Array(0...200) + [1 << 20, (1 << 20) + 55] {
+      let bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ count) }
+      var stream = DigestStream()
+      bytes.withUnsafeBytes { stream.add($0) }
+      #expect(stream.digest() == .sha256(bytes), "\(count) bytes")
+    }
   }
 
   @Test("a digest of parts is that of the whole")

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import Crypto
 @testable import KeyManager
 import Model
+import OpenSSL
 import Secrets
 import Testing
 

@@ -5,6 +5,7 @@ import HTTP
 import JSONCoding
 @testable import KeyManager
 import Model
+import OpenSSL
 @testable import Probes
 import TestSupport
 import Testing

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Crypto
 internal import HTTP
 internal import JSONCoding
 internal import KeyManager
 internal import Model
+internal import OpenSSL
 
 /// What a Key Manager's answer to a command means for the server's start (docs/facts.md,
 /// "Start and the Key Manager", "Key Manager frames").

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Crypto
 internal import HTTP
 internal import HTTPS
 internal import KeyManager
 internal import Model
+internal import OpenSSL
 internal import Sockets
 internal import TLS
 

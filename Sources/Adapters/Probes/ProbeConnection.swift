@@ -2,6 +2,7 @@
 internal import HTTP
 internal import HTTPS
 internal import Model
+internal import OpenSSL
 internal import Sockets
 internal import TLS
 

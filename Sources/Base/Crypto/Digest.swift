@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import COpenSSL
+internal import CDigest
 internal import Model
 
 package struct Digest: Sendable, Hashable, Comparable, HexText {
@@ -18,14 +18,14 @@ package struct Digest: Sendable, Hashable, Comparable, HexText {
 
   private init(known bytes: [UInt8]) { hex = bytes.hex }
 
-  /// SHA-256 of `bytes`, by OpenSSL. A pure function: this is why Core may call the library here.
+  /// SHA-256 of `bytes`. By a few lines of C: the start guard computes it before each start of the
+  /// server, and loading OpenSSL takes longer than all the rest of it
+  /// (docs/decisions/0064-small-start-guard.md).
   package static func sha256(_ bytes: [UInt8]) -> Digest { Digest(known: sha256Bytes(bytes)) }
 
   package static func sha256Bytes(_ bytes: [UInt8]) -> [UInt8] {
     var output = [UInt8](repeating: 0, count: 32)
-    var length: UInt32 = 0
-    let result = EVP_Digest(bytes, bytes.count, &output, &length, EVP_sha256(), nil)
-    precondition(result == 1 && length == 32, "OpenSSL has no SHA-256")
+    kt_sha256(bytes, bytes.count, &output)
     return output
   }
 

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import FoundationEssentials
 
 /// Why JSON could not be understood, with the place in it.
 package struct JSONFailure: Error, Sendable, Hashable, CustomStringConvertible {
@@ -15,11 +14,10 @@ package struct JSONFailure: Error, Sendable, Hashable, CustomStringConvertible {
 package enum JSON {
   /// The value as JSON: keys sorted, so that it is the same in every process, slashes not escaped.
   package static func encode(_ value: some Encodable, pretty: Bool = false) -> [UInt8] {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    if pretty { encoder.outputFormatting.insert(.prettyPrinted) }
     do {
-      return Array(try encoder.encode(value))
+      var bytes: [UInt8] = []
+      try JSONWriting.slot(of: value).write(to: &bytes, depth: pretty ? 0 : nil)
+      return bytes
     } catch {
       // Only a NaN, an infinity or an error thrown by a type's own encode(to:) can bring us here.
       preconditionFailure("a value cannot be written as JSON: \(type(of: value))")
@@ -35,14 +33,11 @@ package enum JSON {
     _ type: Value.Type, from bytes: [UInt8]
   ) throws(JSONFailure) -> Value {
     do {
-      return try JSONDecoder().decode(type, from: Data(bytes))
+      return try JSONReading.value(type, of: bytes)
     } catch let error as DecodingError {
-      if case .dataCorrupted(let context) = error, context.codingPath.isEmpty,
-        let fault = JSONFault(in: bytes)
-      {
-        throw JSONFailure("not JSON: \(fault)")
-      }
       throw JSONFailure(words(for: error))
+    } catch let fault as JSONFault {
+      throw JSONFailure("not JSON: \(fault)")
     } catch {
       throw JSONFailure("not valid: \(error)")
     }
@@ -61,9 +56,9 @@ package enum JSON {
   /// people write, where a mistyped field would silently mean a default. Fields that are null do
   /// not count.
   package static func ignored(in bytes: [UInt8], by value: some Encodable) -> [IgnoredField] {
-    guard let written = try? decode(JSONShape.self, from: bytes),
-      let read = try? decode(JSONShape.self, from: encode(value))
-    else { return [] }
+    guard let written = try? JSONNode(bytes), let read = try? JSONNode(encode(value)) else {
+      return []
+    }
     return written.surplus(over: read, at: [])
   }
 
@@ -76,7 +71,6 @@ package enum JSON {
     case .typeMismatch(let type, let context):
       return "\(place(context.codingPath)): is not \(noun(type))"
     case .dataCorrupted(let context):
-      if context.codingPath.isEmpty { return "not JSON: \(context.debugDescription)" }
       return "\(place(context.codingPath)): \(context.debugDescription)"
     @unknown default: return "not valid"
     }
@@ -105,58 +99,22 @@ package enum JSON {
   }
 }
 
-private enum JSONShape: Decodable {
-  case leaf
-  case null
-  case array([JSONShape])
-  case object([String: JSONShape])
-
-  /// The name of a field, or a place in a list.
-  struct Key: CodingKey {
-    let stringValue: String
-    let intValue: Int?
-
-    init(stringValue: String) {
-      self.stringValue = stringValue
-      intValue = nil
-    }
-    init(intValue: Int) {
-      stringValue = "\(intValue)"
-      self.intValue = intValue
-    }
-  }
-
-  init(from decoder: any Decoder) throws {
-    if let fields = try? decoder.container(keyedBy: Key.self) {
-      var shapes: [String: JSONShape] = [:]
-      for key in fields.allKeys {
-        shapes[key.stringValue] = try fields.decode(JSONShape.self, forKey: key)
-      }
-      self = .object(shapes)
-    } else if var list = try? decoder.unkeyedContainer() {
-      var shapes: [JSONShape] = []
-      while !list.isAtEnd { shapes.append(try list.decode(JSONShape.self)) }
-      self = .array(shapes)
-    } else {
-      self = try decoder.singleValueContainer().decodeNil() ? .null : .leaf
-    }
-  }
-
+extension JSONNode {
   /// The fields that are here and not there, in the order of their places.
-  func surplus(over other: JSONShape, at path: [Key]) -> [JSON.IgnoredField] {
+  fileprivate func surplus(over other: JSONNode, at path: [JSONKey]) -> [JSON.IgnoredField] {
     switch (self, other) {
     case (.object(let own), .object(let others)):
-      return own.sorted { $0.key < $1.key }.flatMap { name, shape -> [JSON.IgnoredField] in
-        let path = path + [Key(stringValue: name)]
-        if let other = others[name] { return shape.surplus(over: other, at: path) }
-        if case .null = shape { return [] }
+      return own.sorted { $0.key < $1.key }.flatMap { name, node -> [JSON.IgnoredField] in
+        let path = path + [JSONKey(stringValue: name)]
+        if let other = others[name] { return node.surplus(over: other, at: path) }
+        if case .null = node { return [] }
         return [
           JSON.IgnoredField(place: JSON.place(path), name: name, siblings: others.keys.sorted())
         ]
       }
-    case (.array(let own), .array(let others)):
+    case (.list(let own), .list(let others)):
       return zip(own, others).enumerated().flatMap { index, pair in
-        pair.0.surplus(over: pair.1, at: path + [Key(intValue: index)])
+        pair.0.surplus(over: pair.1, at: path + [JSONKey(intValue: index)])
       }
     default: return []
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Crypto
 internal import Model
+internal import OpenSSL
 
 /// The head of an HTTP/1.1 message: its start line and header fields.
 struct HTTPHead {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Crypto
 internal import Model
+internal import OpenSSL
 
 /// Turns the bytes of a connection into HTTP/1.1 responses, for a client. No IO: feed what has
 /// come, take what is complete.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Crypto
 internal import Model
+internal import OpenSSL
 package import Secrets
 
 /// AWS Signature Version 4 in the header fields of a request, as S3 servers check it.

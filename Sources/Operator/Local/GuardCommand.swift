@@ -1,21 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import API
-internal import Crypto
-internal import EnvironmentFile
-internal import JSONCoding
-internal import KeyManager
 internal import Model
 internal import Rollout
-internal import Threads
+internal import StartGuarding
 
-/// `keyturn guard`: the start guard. systemd runs it before the server's process, in the same
-/// environment, and gives up the start if it does not exit with 0.
-///
-/// It compares the key in that environment with the seal in the agent's state directory. It needs
-/// no agent, inventory, certificate or network, changes nothing, and is silent unless it refuses. Of
-/// each start that it allows it leaves evidence, by which the agent knows that it ran.
-/// It allows everything where nothing was sealed, or the seal was lifted, or the state directory is
-/// not there and the unit does not name it. A seal that is damaged or was removed refuses.
+/// `keyturn guard`: the start guard, for drop-ins from the time when there was no program for it.
 struct GuardCommand: Command {
   struct Options: OptionGroup {
     @Option(
@@ -42,152 +30,34 @@ struct GuardCommand: Command {
   let context: CommandContext
   let options: Options
 
-  private static let key = "MINIO_KMS_SSE_KEY"
-  private static let enclave = "MINIO_KMS_ENCLAVE"
-  private static let config = "MINIO_CONFIG_ENV_FILE"
-
   func run() -> CommandResult {
-    guard let refusal = refusal() else { return CommandResult(.done) }
+    let start = GuardedStart(host: Start(host: context.host), state: options.state)
+    guard let refusal = start.refusal() else { return CommandResult(.done) }
     guard context.console.format == .text else {
       context.console.message(.error, "the start guard: this start is refused: \(refusal)")
       return CommandResult(.startRefused)
     }
-    // journald takes the priority from the head of a line; a journal line is one line.
-    let head = context.host.variable("JOURNAL_STREAM") == nil ? "" : "<3>"
+    // A journal line is one line.
     context.host.write(
-      "\(head)\(StartGuardLine.head)\(Console.visible(refusal))\n", to: .standardError)
-    // systemd gives every process that it starts for a unit the unit's invocation.
-    if context.host.variable("INVOCATION_ID") == nil {
-      context.console.message(
-        .note,
-        "systemd has not called it: this judges the environment that it was called with, and no server; keyturn status says whether the next start would be refused"
-      )
-    }
+      "\(start.priority)\(StartGuardLine.head)\(Console.visible(refusal))\n", to: .standardError)
+    if !start.isBySystemd { context.console.message(.note, GuardedStart.byHand) }
     return CommandResult(.startRefused)
   }
+}
 
-  private func refusal() -> String? {
-    var found = Found()
-    if let refusal = refusal(&found) { return refusal }
-    do throws(Refusal) { try leaveEvidence(found) } catch {
-      // Where nothing is sealed there is nothing to lose.
-      if found.seal == nil { return nil }
-      return
-        "that the start guard has judged it cannot be written down, so the agent could not tell this start from one that went past it: \(error.message)"
-    }
-    return nil
-  }
+private struct Start: GuardedHost {
+  let host: any CommandHost
 
-  private struct Found {
-    var seal: Seal?
-    /// What MINIO_CONFIG_ENV_FILE names; empty if nothing.
-    var path = ""
-    /// What is in that file; nil if it is not there.
-    var file: [UInt8]?
-    var key: KeyIdentity?
+  func content(of path: String, limitBytes: Int) throws(Refusal) -> [UInt8]? {
+    try host.read(path, limitBytes: limitBytes)?.bytes
   }
-
-  private func leaveEvidence(_ found: Found) throws(Refusal) {
-    guard let invocation = context.host.variable("INVOCATION_ID"),
-      let path = GuardEvidence.path(of: invocation)
-    else { return }
-    let evidence = GuardEvidence(
-      invocation: invocation, key: found.key, config: found.path.isEmpty ? nil : found.path,
-      configDigest: found.file.map { Digest.sha256($0) }, seal: found.seal?.digest,
-      realtimeMicroseconds: Clock.realtimeMicroseconds())
-    try context.host.leaveEvidence(path, JSON.encode(evidence))
+  func record(_ path: String) throws(Refusal) -> [UInt8]? { try host.record(path) }
+  func isDirectory(_ path: String) throws(Refusal) -> Bool { try host.isDirectory(path) }
+  func place(of path: String, user: String?) throws(Refusal) -> ConfigFilePlace {
+    try host.place(of: path, user: user)
   }
-
-  private func refusal(_ found: inout Found) -> String? {
-    let named = options.state
-    if let named {
-      do throws(Refusal) {
-        if try !context.host.isDirectory(named) {
-          return "which key is sealed on this node is not known: there is no directory \(named), "
-            + "which --state in the unit's ExecStartPre= names. Mount it, or correct the path"
-        }
-      } catch { return "which key is sealed on this node is not known: \(error.message)" }
-    }
-    let directory = named ?? "/var/lib/keyturn"
-    let record = SealRecord(cluster: nil) { file throws(Refusal) in
-      try context.host.record("\(directory)/\(file.rawValue)")
-    }
-    let seal: Seal?
-    switch record {
-    case .unsealed: seal = nil
-    case .sealed(let own): seal = own
-    case .missing, .damaged:
-      return "which key is sealed on this node is not known, so keys cannot be compared: "
-        + "\(record.problem ?? "") (in \(directory)). `keyturn seal recover NODE` takes the seal "
-        + "from the other nodes; docs/use/seal.md, \"The start guard\", says more"
-    }
-    let hold: StartHold?
-    do throws(Refusal) { hold = try self.hold(directory) } catch {
-      return
-        "whether a rollback holds the server is not known: \(error.message) (in \(directory)); "
-        + "docs/use/seal.md, \"The start guard\""
-    }
-    found.seal = seal
-    if seal == nil, hold == nil { return nil }
-    let path = (context.host.variable(Self.config) ?? "").trimmed
-    found.path = path
-    do throws(Refusal) {
-      if let problem = try problem(with: path) {
-        return "\(Self.config): \(problem), so which key the server would use cannot be relied on; "
-          + ConfigFilePlace.remedy
-      }
-      found.file = try content(of: path)
-    } catch {
-      return "\(error.message) \(Self.config) names this file, whose values the server would take, "
-        + "so which key it would use is not known; correct the file, or its path"
-    }
-    let file = EnvironmentDocument(found.file ?? []).minio.definitions.filter { !$0.isDropped }
-    func variable(_ name: String) -> StartGuard.Variable {
-      StartGuard.Variable(
-        environment: context.host.variable(name).map {
-          StartGuard.Definition(value: $0, place: "what systemd hands over")
-        },
-        file: file.filter { $0.name == name }.map {
-          StartGuard.Definition(value: $0.value, place: "\(path) line \($0.line)")
-        })
-    }
-    let (key, enclave) = (variable(Self.key), variable(Self.enclave))
-    found.key = key.value.map { KeyIdentity(name: $0, enclave: enclave.value ?? "") }
-    if let hold, let problem = StartGuard.problem(hold: hold, key: key, enclave: enclave) {
-      return
-        "\(problem), and rollback \(hold.rollout) takes that key back: a server that got past the "
-        + "Key Manager with it now would encrypt with a key that is not there afterwards. `keyturn "
-        + "watch \(hold.rollout)` shows how it ends; docs/use/seal.md, \"The start guard\""
-    }
-    guard let seal, let problem = StartGuard.problem(seal: seal, key: key, enclave: enclave) else {
-      return nil
-    }
-    let since = CalendarTime.text(microseconds: seal.sealedAtMicroseconds)
-    return "\(problem), but the key \"\(seal.keyName)\" in the enclave \"\(seal.enclave)\" is "
-      + "sealed since \(since) (rollout \(seal.rollout)), and data written with it cannot be read "
-      + "with another. Put back \(Self.key)=\"\(seal.keyName)\" and "
-      + "\(Self.enclave)=\"\(seal.enclave)\" where the unit reads them (`keyturn explain "
-      + "\(Self.key)` shows the places, `keyturn history` what was there before), then "
-      + "`systemctl reset-failed` and start the unit again; docs/use/seal.md, \"The start guard\""
+  func leaveEvidence(_ path: String, _ bytes: [UInt8]) throws(Refusal) {
+    try host.leaveEvidence(path, bytes)
   }
-
-  /// Of a rollback that is under way; nil if there is none.
-  private func hold(_ directory: String) throws(Refusal) -> StartHold? {
-    try StartHold.read(context.host.record("\(directory)/\(StartHold.record)"))
-  }
-
-  /// Why the server could read another file than this program, or another content; nil if it could
-  /// not, or there is no file.
-  private func problem(with path: String) throws(Refusal) -> String? {
-    if path.isEmpty { return nil }
-    if let obstacle = ConfigFilePlace.obstacle(to: path) { return obstacle }
-    // systemd sets USER to the unit's user, also for a command with the prefix +.
-    return try context.host.place(of: path, user: context.host.variable("USER")).problem
-  }
-
-  /// Nil if there is no file.
-  private func content(of path: String) throws(Refusal) -> [UInt8]? {
-    if path.isEmpty { return nil }
-    return try context.host.read(path, limitBytes: Limits.environmentFileBytes)?.bytes
-  }
+  func variable(_ name: String) -> String? { host.variable(name) }
 }

@@ -6,6 +6,7 @@ import Glibc
 import KeyManager
 import Linux
 import Model
+import OpenSSL
 internal import Secrets
 import ServerUnit
 import Systemd
@@ -178,9 +179,10 @@ struct HostProcess: ProcessPort {
 
   func program(_ path: String, deadline: Instant) throws(Refusal) -> ProgramContent {
     do throws(FileFailure) {
-      let content = try ProgramFile.read(path, until: deadline)
+      var stream = DigestStream()
+      let content = try ProgramFile.read(path, until: deadline) { stream.add($0) }
       return ProgramContent(
-        digest: content.digest, isNative: content.isNative, releaseTexts: content.releaseTexts)
+        digest: stream.digest(), isNative: content.isNative, releaseTexts: content.releaseTexts)
     } catch { throw error.refusal }
   }
 }

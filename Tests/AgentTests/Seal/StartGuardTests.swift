@@ -45,7 +45,7 @@ struct StartGuardTests {
     #expect(Set(cleared).count == cleared.count)
     // The one that ends every dynamic program with 0 before its first line.
     #expect(cleared.contains("LD_TRACE_LOADED_OBJECTS"))
-    #expect(lines.contains("ExecStartPre=+/usr/local/bin/keyturn guard"))
+    #expect(lines.contains("ExecStartPre=+/usr/local/libexec/keyturn-guard/keyturn guard"))
   }
 
   private static let good = UnitState.Command(

@@ -154,7 +154,7 @@ extension LabTests.KeyWaysTests {
       "runningKey"),
     .unit("ExecStartPre=", "sed -i '\(other)' /etc/default/minio", "runningKey"),
     .unit(
-      "ExecStartPre=\\nExecStartPre=-+/usr/local/bin/keyturn guard",
+      "ExecStartPre=\\nExecStartPre=-+/usr/local/libexec/keyturn-guard/keyturn guard",
       "sed -i '\(other)' /etc/default/minio", "runningKey"),
     .unit(
       "UnsetEnvironment=",
@@ -163,7 +163,8 @@ extension LabTests.KeyWaysTests {
     .unit("ExecStartPre=", "startGuard"), .unit("UnsetEnvironment=", "startGuard"),
     // With the sealed key, and nobody has looked.
     .unit(
-      "ExecStartPre=\\nExecStartPre=+@/bin/true /usr/local/bin/keyturn guard", "startGuard"),
+      "ExecStartPre=\\nExecStartPre=+@/bin/true /usr/local/libexec/keyturn-guard/keyturn guard",
+      "startGuard"),
   ]
 
   /// An alarm in the agent's journal.

@@ -196,11 +196,18 @@ extension LabTests {
       .unit("RootDirectory=/srv", exit: 5), .unit("TemporaryFileSystem=/var/lib/keyturn", exit: 5),
       .unit("UnsetEnvironment=", exit: 5),
       .unit("ExecStartPre=", exit: 5),
-      .unit("ExecStartPre=\\nExecStartPre=-+/usr/local/bin/keyturn guard", exit: 5),
+      .unit(
+        "ExecStartPre=\\nExecStartPre=-+/usr/local/libexec/keyturn-guard/keyturn guard", exit: 5),
       .unit("ExecStartPre=\\nExecStartPre=/usr/local/bin/keyturn guard", exit: 5),
-      .unit("ExecStartPre=\\nExecStartPre=+@/bin/true /usr/local/bin/keyturn guard", exit: 5),
-      .unit("ExecStartPre=\\nExecStartPre=+/usr/local/bin/keyturn guard --help", exit: 5),
-      .unit("ExecStartPre=\\nExecStartPre=+/usr/local/bin/keyturn guard --state /srv", exit: 5),
+      .unit(
+        "ExecStartPre=\\nExecStartPre=+@/bin/true /usr/local/libexec/keyturn-guard/keyturn guard",
+        exit: 5),
+      .unit(
+        "ExecStartPre=\\nExecStartPre=+/usr/local/libexec/keyturn-guard/keyturn guard --help",
+        exit: 5),
+      .unit(
+        "ExecStartPre=\\nExecStartPre=+/usr/local/libexec/keyturn-guard/keyturn guard --state /srv",
+        exit: 5),
       Planned(
         "the drop-in is gone",
         prepare: """

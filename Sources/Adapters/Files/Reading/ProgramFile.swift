@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CLinux
-package import Crypto
 internal import Glibc
 internal import Linux
 package import Model
@@ -8,9 +7,8 @@ internal import Threads
 
 /// Reads the file of a program, which may be large and is never run here.
 package enum ProgramFile {
-  /// What it holds.
+  /// What it holds, besides its bytes.
   package struct Content: Sendable {
-    package var digest: Digest
     /// Whether the kernel runs it as it is: a script is run by another program.
     package var isNative: Bool
     /// Texts that begin with `RELEASE.`, each as long as a release's name, the first few that differ.
@@ -41,10 +39,11 @@ package enum ProgramFile {
       modified: nanoseconds(facts.st_mtim), changed: nanoseconds(facts.st_ctim))
   }
 
-  /// Reads all of it, for the disk only when nobody else wants it (ioprio_set(2), where that is allowed). Blocks until
-  /// the deadline at the longest.
+  /// Reads all of it, for the disk only when nobody else wants it (ioprio_set(2), where that is allowed), and hands it
+  /// over part by part, in order. Blocks until the deadline at the longest.
   package static func read(
-    _ path: String, limitBytes: Int = Limits.programBytes, until deadline: Instant
+    _ path: String, limitBytes: Int = Limits.programBytes, until deadline: Instant,
+    _ take: (UnsafeRawBufferPointer) -> Void
   ) throws(FileFailure) -> Content {
     _ = kt_set_idle_disk_priority(1)
     defer { _ = kt_set_idle_disk_priority(0) }
@@ -53,7 +52,6 @@ package enum ProgramFile {
       throw FileFailure(.notRegular, path, "read \(path): it is not a regular file")
     }
     let raw = file.raw
-    var stream = DigestStream()
     var releases: [String] = []
     var isNative = false
     var total = 0
@@ -79,7 +77,7 @@ package enum ProgramFile {
       }
       let end = start + count
       buffer.withUnsafeBytes { bytes in
-        stream.add(UnsafeRawBufferPointer(rebasing: bytes[start..<end]))
+        take(UnsafeRawBufferPointer(rebasing: bytes[start..<end]))
         find(in: UnsafeRawBufferPointer(rebasing: bytes[0..<end]), &releases)
       }
       kept = min(end, releaseBytes - 1)
@@ -88,8 +86,7 @@ package enum ProgramFile {
         memmove(base, base + (end - kept), kept)
       }
     }
-    return Content(
-      digest: stream.digest(), isNative: isNative, releaseTexts: releases)
+    return Content(isNative: isNative, releaseTexts: releases)
   }
 
   private static func find(in bytes: UnsafeRawBufferPointer, _ found: inout [String]) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package import Crypto
 internal import Model
+internal import OpenSSL
 
 /// Shows that a Key Manager has the key that this cluster's data is encrypted with, and not only one of its name: a
 /// data key as the Key Manager has encrypted it, and a commitment to what it is in the clear.

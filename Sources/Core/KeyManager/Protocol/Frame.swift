@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Crypto
 internal import Model
+internal import OpenSSL
 
 /// What a frame asks for (docs/facts.md, "Key Manager commands"); only what Keyturn or a stand-in
 /// sends.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Crypto
 package import Model
+internal import OpenSSL
 package import Secrets
 
 /// A Key Manager API key: the private key with which the server authenticates itself

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Crypto
+import OpenSSL
 
 /// Encrypts objects under data keys of the Key Manager's, which only it decrypts. The cipher is one for
 /// tests: HMAC-SHA256 in counter mode, and over all of it.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import JSONCoding
 package import Model
-package import Rollout
 
 extension StartHold {
   /// The record's name in the agent's state directory.

@@ -2,7 +2,6 @@
 internal import Crypto
 internal import JSONCoding
 package import Model
-package import Rollout
 
 /// The records of the seal by their names in the agent's state directory.
 package enum SealFile: String, Sendable, CaseIterable {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import COpenSSL
+package import Crypto
 
 /// SHA-256 over bytes that come one part after the other. The owner of its OpenSSL context.
 package struct DigestStream: ~Copyable {
