@@ -24,7 +24,7 @@ struct JoinCommand: Command {
       On the host itself, as root, once the programs and units are installed. FILE is NAME.join of keyturn pki issue
       --all or --join, for this host alone: it is refused where the inventory's address of NAME is none of this host's.
       Puts the inventory into /etc/keyturn/inventory.json and the credentials into /etc/keyturn/credentials, starts the
-      agent and enables it, then looks whether it answers, what it finds of its own host, whether the other agents and the
+      agent and enables it, has the server's unit call the start guard if a package has brought that, then looks whether it answers, what it finds of its own host, whether the other agents and the
       Key Managers can be reached, and whether inventories and clocks agree. The server is not touched. What is in place
       already stays; run it again after a mistake. Other files than FILE's are refused without --replace, and a host with
       a seal or an inventory of another cluster always.
@@ -65,6 +65,7 @@ struct JoinCommand: Command {
     let newcomer = try read()
     try checkHost(newcomer)
     let isChanged = try putInPlace(newcomer)
+    try useDropIn(newcomer)
     // Also where nothing was written now: an attempt before may have been interrupted. A restart loses nothing.
     try context.newcomer.startAgent()
     return try look(newcomer, isChanged: isChanged)
@@ -216,6 +217,19 @@ struct JoinCommand: Command {
         ? "\(name): inventory and credentials are in place already"
         : "\(name): inventory and credentials are in \(Self.inventoryPath) and \(directory)")
     return !missing.isEmpty
+  }
+
+  /// The start guard before the server, or what takes rights from a witness.
+  private func useDropIn(_ newcomer: Newcomer) throws(Refusal) {
+    let isNode = newcomer.principal.role == .node
+    let unit = isNode ? newcomer.join.inventory.unit : "keyturnd.service"
+    guard let path = try context.newcomer.use(isNode ? .startGuard : .witness, for: unit) else {
+      return
+    }
+    context.console.line(
+      isNode
+        ? "\(newcomer.principal.name): each start of \(unit) goes through the start guard (\(path))"
+        : "\(newcomer.principal.name): the agent has only the rights of a witness (\(path))")
   }
 
   private func isSameInventory(_ content: ReadContent, _ join: JoinFile) -> Bool {

@@ -59,9 +59,24 @@ struct ThisHost: JoiningHost {
       || place.host.hasPrefix("\(name).") || name.hasPrefix("\(place.host).")
   }
 
+  func use(_ dropIn: DropIn, for unit: String) throws(Refusal) -> String? {
+    do throws(FileFailure) {
+      for prefix in ["/usr/lib", "/usr/local/lib"] {
+        let installed = "\(prefix)/\(dropIn.rawValue)"
+        guard try FileReading.isRegularFile(installed) else { continue }
+        let directory = "/etc/systemd/system/\(unit).d"
+        try NewFile.makeDirectory(directory, mode: 0o755)
+        // A link, so that an upgrade of the package changes what the unit has.
+        return try NewFile.link("\(directory)/\(dropIn.name)", to: installed)
+          ? "\(directory)/\(dropIn.name)" : nil
+      }
+      return nil
+    } catch { throw Refusal(.failed, error.message) }
+  }
+
   func startAgent() throws(Refusal) {
     // What is enabled and started takes the socket with it (Also= of the unit).
-    for step in [["enable", "--quiet", Self.unit], ["restart", Self.unit]]
+    for step in [["daemon-reload"], ["enable", "--quiet", Self.unit], ["restart", Self.unit]]
     where try systemctl(step) != 0 {
       throw Refusal(
         .failed,

@@ -14,6 +14,7 @@ struct DaemonConfiguration {
 
     usage: keyturnd [--inventory FILE] [--credentials DIR] [--state DIR] [--listen HOST:PORT]
                     [--socket PATH]
+           keyturnd --at-rest [--state DIR]
 
       --inventory FILE    the cluster's inventory       (/etc/keyturn/inventory.json)
       --credentials DIR   ca.pem, cert.pem, key.pem     (/etc/keyturn/credentials)
@@ -21,6 +22,7 @@ struct DaemonConfiguration {
       --listen HOST:PORT  where to serve, unless systemd hands over a socket (keyturnd.socket)
                                                         (every address, the port in the inventory)
       --socket PATH       where to serve keyturn propose ($RUNTIME_DIRECTORY, else /run/keyturn, agent.sock)
+      --at-rest           only say whether the node is in a rollout, by its records: 0 no, 1 yes, 2 not known
       --version, --help
 
     The agent finds itself in the inventory by the name in its certificate (role node). On a Key Manager host
@@ -41,6 +43,8 @@ struct DaemonConfiguration {
   /// What the arguments ask for.
   enum Request {
     case run(DaemonConfiguration)
+    /// Whether the records in this directory are of a rollout that has not ended.
+    case atRest(state: String)
     case print(String)
     case usage(String)
   }
@@ -55,12 +59,14 @@ struct DaemonConfiguration {
       configuration.socket = "\(directory)/agent.sock"
     }
     configuration.handed = environment.filter { HandedSockets.variables.contains($0.key) }
+    var asksForRest = false
     var rest = arguments[...]
     while let option = rest.popFirst() {
       switch option {
       case "--help", "-h": return .print(help)
       case "--version":
         return .print(Version.line(of: "keyturnd", commit: String(cString: kt_commit())) + "\n")
+      case "--at-rest": asksForRest = true
       case "--inventory", "--credentials", "--state", "--listen", "--socket":
         guard let value = rest.popFirst() else { return .usage("\(option) needs a value") }
         switch option {
@@ -77,7 +83,7 @@ struct DaemonConfiguration {
       default: return .usage("unknown argument \(option)")
       }
     }
-    return .run(configuration)
+    return asksForRest ? .atRest(state: configuration.state) : .run(configuration)
   }
 
   func inventory() throws(Refusal) -> Inventory {

@@ -36,6 +36,7 @@ enum Daemon {
     case .usage(let problem):
       write(2, "keyturnd: \(problem); keyturnd --help shows the options\n")
       exit(usageStatus)
+    case .atRest(let state): exit(RestQuestion.answer(state: state) { write(1, $0) })
     case .run(let configuration):
       do throws(Refusal) { try run(configuration) } catch {
         log(.error, error.message)

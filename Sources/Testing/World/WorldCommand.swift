@@ -135,6 +135,7 @@ private struct NoStores: S3Network {
 
 private struct NoNewcomer: JoiningHost {
   func put(_ path: String, _ bytes: [UInt8], mode: UInt32) throws(Refusal) {}
+  func use(_ dropIn: DropIn, for unit: String) throws(Refusal) -> String? { nil }
   func startAgent() throws(Refusal) {}
   func agentObstacle() throws(Refusal) -> String? { nil }
   func isHere(_ place: HostPort, deadline: Instant) throws(Refusal) -> Bool { true }

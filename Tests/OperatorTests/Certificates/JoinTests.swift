@@ -78,6 +78,25 @@ struct JoinTests {
     }
   }
 
+  @Test(
+    "the drop-in that a package has brought is used: a node's for the server, a witness's for itself"
+  )
+  func dropIns() throws {
+    let units = [
+      (Role.node, "minio-2", "minio.service", DropIn.startGuard),
+      (.witness, "kms-1", "keyturnd.service", .witness),
+    ]
+    for (role, name, unit, dropIn) in units {
+      var newcomer = FakeNewcomer()
+      newcomer.hasDropIns = true
+      let (_, host) = try run(Self.file(), Self.workshop(role, name), newcomer: newcomer)
+      #expect(newcomer.dropIns.withLock { $0 } == [unit: dropIn])
+      #expect(host.output.contains("/etc/systemd/system/\(unit).d/\(dropIn.name)"))
+      let again = try run(Self.file(), Self.workshop(role, name), newcomer: newcomer)
+      #expect(!again.host.output.contains(dropIn.name), "what is used already is not told")
+    }
+  }
+
   @Test("what is in place already is not written again; other files are refused without --replace")
   func again() throws {
     let (newcomer, file) = (FakeNewcomer(), try Self.file())

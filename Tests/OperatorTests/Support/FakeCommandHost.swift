@@ -299,6 +299,15 @@ struct FakeNewcomer: JoiningHost {
   func put(_ path: String, _ bytes: [UInt8], mode: UInt32) throws(Refusal) {
     files.update { $0[path] = (String(decoding: bytes, as: UTF8.self), mode) }
   }
+  /// The drop-ins that are used, by their units.
+  let dropIns = Lock([String: DropIn]())
+  /// Whether packages have brought them.
+  var hasDropIns = false
+  func use(_ dropIn: DropIn, for unit: String) throws(Refusal) -> String? {
+    if !hasDropIns || dropIns.withLock({ $0[unit] != nil }) { return nil }
+    dropIns.update { $0[unit] = dropIn }
+    return "/etc/systemd/system/\(unit).d/\(dropIn.name)"
+  }
   func startAgent() throws(Refusal) {
     if let startFailure { throw Refusal(.failed, startFailure) }
     starts.update { $0 += 1 }

@@ -50,6 +50,18 @@ package enum NewFile {
     try Directory(place.directory).sync()
   }
 
+  /// Makes a symbolic link, durable; false if something is there already, which stays. May block on the disk.
+  package static func link(_ path: String, to target: String) throws(FileFailure) -> Bool {
+    let place = try FilePlace(absolute(path))
+    let (result, code) = (symlink(target, place.path), errno)
+    if result != 0 {
+      if code == EEXIST { return false }
+      throw FileFailure("make the link", path, code: code)
+    }
+    try Directory(place.directory).sync()
+    return true
+  }
+
   /// The path from the root, without a slash at its end.
   static func absolute(_ path: String) throws(FileFailure) -> String {
     var path = path
