@@ -7,8 +7,9 @@ internal import Model
 /// AIStor is closed and has more of them than the open source, so an unknown name that is near to
 /// none is no error, except in the MINIO_KMS_ group, which is complete (docs/facts.md,
 /// "Key Manager variables").
-enum KnownVariables {
-  static let names: [String] = [
+package enum KnownVariables {
+  /// Whole names.
+  package static let names: [String] = [
     "MINIO_KMS_SERVER", "MINIO_KMS_ENCLAVE", "MINIO_KMS_SSE_KEY", "MINIO_KMS_API_KEY",
     "MINIO_KMS_KES_ENDPOINT", "MINIO_KMS_KES_KEY_NAME", "MINIO_KMS_KES_API_KEY",
     "MINIO_KMS_KES_KEY_FILE", "MINIO_KMS_KES_CERT_FILE", "MINIO_KMS_KES_KEY_PASSWORD",
