@@ -13,6 +13,15 @@ puppet_run() { # HOST CODE TEXT [VARIABLE=VALUE...] [OPTION...]
     fault "puppet, $host: $code instead of $wanted, or not \"$text\": $(grep -vi debug <<<"$answer" | tail -n 3)"
 }
 
+# The task, with the parameters as JSON on its standard input, as Bolt runs it.
+puppet_task() { # HOST CODE FILTER PARAMETERS
+  local answer code=0
+  answer=$(jq -c '. + {"_installdir": "/tmp/puppet/modules", "_task": "keyturn::propose"}' <<<"$4" |
+    scripts/lab exec "$1" /tmp/puppet/modules/keyturn/tasks/propose.rb 2>&1) || code=$?
+  printf '%s\n' "$answer" >>"$work/puppet.out"
+  [ "$code" = "$2" ] && jq -e "$3" <<<"$answer" >/dev/null 2>&1 || fault "task, $1: $code, and not $3: $answer"
+}
+
 # The keys of LAB_SETTINGS are in force on all nodes before.
 puppet_in_the_lab() {
   has puppet || {
@@ -40,6 +49,15 @@ puppet_in_the_lab() {
   puppet_run minio-2 4 'is keyturnd running' puppet apply
   scripts/lab exec minio-2 systemctl start keyturnd
   puppet_run minio-2 0 'Applied catalog' puppet apply
+
+  local settings='{"settings": {"MINIO_BROWSER": "on"}, "secrets": {"MINIO_KMS_API_KEY": "'$key'"}}'
+  puppet_task minio-1 0 '.outcome == "inForce"' "$settings"
+  puppet_task minio-1 0 '.changed == false' "$settings"
+  puppet_task minio-1 1 '._error.details.exit_code == 6 and (._error.msg | contains("is sealed since"))' \
+    '{"settings": {"MINIO_KMS_SSE_KEY": "other"}}'
+  puppet_task minio-1 1 '._error.msg | contains("not one line")' \
+    '{"settings": {"MINIO_BROWSER": "on\nMINIO_ROOT_USER=x"}}'
+  puppet_task minio-1 0 '.outcome == "withdrawn"' '{"withdraw": true}'
 
   ! grep -nF -e "$key" "$work/puppet.out" >"$work/log" || fault "puppet prints a secret: $(head -n 1 "$work/log")"
   for host in minio-1 minio-2 minio-3; do

@@ -4,6 +4,7 @@
 # `rspec -I lib spec`, beside an installed puppet.
 
 require 'puppet'
+require_relative '../lib/puppet_x/keyturn/proposal'
 
 describe 'keyturn_settings' do
   let(:settings) { { 'MINIO_BROWSER' => 'off' } }
@@ -16,7 +17,7 @@ describe 'keyturn_settings' do
   # What keyturn was given, and what it says.
   def keyturn(code, *events)
     status = instance_double(Process::Status, success?: code.zero?, exitstatus: code)
-    allow(Puppet::Type.type(:keyturn_settings).provider(:keyturn)).to receive(:program).and_return('/keyturn')
+    allow(PuppetX::Keyturn::Proposal).to receive(:program).and_return('/keyturn')
     allow(Open3).to receive(:capture3) do |*arguments, stdin_data:|
       @given = [arguments, stdin_data]
       [events.map { |event| "#{JSON.generate(event)}\n" }.join, '', status]
