@@ -156,8 +156,9 @@ extension LabTests.KeyWaysTests {
     .unit(
       "ExecStartPre=\\nExecStartPre=-+/usr/local/libexec/keyturn-guard/keyturn guard",
       "sed -i '\(other)' /etc/default/minio", "runningKey"),
+    // A dynamic program in the guard's place.
     .unit(
-      "UnsetEnvironment=",
+      "ExecStartPre=\\nExecStartPre=+/usr/local/bin/keyturn guard\\nUnsetEnvironment=",
       "sed -i '\(other)' /etc/default/minio; echo LD_TRACE_LOADED_OBJECTS=1 >>/etc/default/minio",
       "runningKey"),
     .unit("ExecStartPre=", "startGuard"), .unit("UnsetEnvironment=", "startGuard"),

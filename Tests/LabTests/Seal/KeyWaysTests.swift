@@ -68,10 +68,19 @@ extension LabTests {
       "SWIFT_DEBUG_HELP=1", "SWIFT_BINARY_COMPATIBILITY_VERSION=5.0", "SWIFT_ROOT=/nowhere",
     ]
 
+    /// The drop-in keeps them from the guard; and where it does not, the guard is static.
     @Test(
-      "no variable of the loader or of glibc in the environment file lets a start with another key pass"
-    )
-    func loader() throws {
+      "no variable of the loader or of glibc in the environment file lets a start with another key pass",
+      arguments: [false, true])
+    func loader(isHandedOver: Bool) throws {
+      if isHandedOver {
+        try lab.exec(
+          Self.node,
+          """
+          printf '[Service]\\nUnsetEnvironment=\\n' >/etc/systemd/system/minio.service.d/x.conf
+          systemctl daemon-reload
+          """)
+      }
       let printed = try lab.exec(
         Self.node,
         """
