@@ -223,7 +223,7 @@ let package = Package(
     tests("ServerUnit", ["Model", "ServerUnit"]),
     tests("StartWatch", ["Model", "ServerUnit", "StartWatch"]),
     tests("KeyManager", ["Model", "Crypto", "OpenSSL", "Secrets", "KeyManager"]),
-    tests("Rollout", ["Model", "Crypto", "Rollout"]),
+    tests("Rollout", ["Model", "Crypto", "JSONCoding", "Rollout"]),
     tests("HTTP", ["Model", "JSONCoding", "Threads", "Secrets", "HTTP", "TestSupport"]),
     tests(
       "S3",

@@ -30,6 +30,7 @@ package final class Agent: Sendable {
   let summary: RolloutSummary
   let holds: StartHolds
   let member: Member
+  let inventoryWatch: InventoryWatch
 
   package var node: String { site.node }
   /// The life of the state directory; nil if the record of it is damaged or could not be written, and
@@ -53,7 +54,7 @@ package final class Agent: Sendable {
     self.version = version
     self.credentials = credentials
     site = Site(node: node, inventory: inventory, ports: ports)
-    doorkeeper = Doorkeeper(of: node, inventory)
+    doorkeeper = Doorkeeper(site.inventories)
     let history = History(port: ports.records)
     let stored = StoredState(site, history)
     damage = stored.damage
@@ -72,7 +73,7 @@ package final class Agent: Sendable {
     drift = DriftWatch(
       site, confirmed: stored.confirmed, entries: stored.drift, rollouts: rollouts,
       generations: generations, seals: seals, key: key)
-    reversePath = ReversePath(node: node, inventory: inventory, ports: ports)
+    reversePath = ReversePath(site)
     links = LinkWatch(
       site, reversePath: reversePath, rollouts: rollouts, seals: seals, proofs: proofs)
     assessor = Assessor(
@@ -91,7 +92,13 @@ package final class Agent: Sendable {
       site, times: times, damage: damage, rollouts: rollouts, timelines: timelines,
       generations: generations, seals: seals, key: key, drift: drift, holds: holds,
       summary: summary, proposals: proposals, assessor: assessor)
+    let (site, proposals) = (site, proposals)
+    inventoryWatch = InventoryWatch(site, rollouts: rollouts) {
+      proposals.membersChanged()
+      site.ports.watch.wake()
+    }
     let known = [record.active?.rollout, record.last?.rollout, record.lastCommitted?.rollout]
+      .map { $0?.change == nil ? $0 : nil }
     let targets =
       [inventory.environmentFile, generations.last?.path].compactMap(\.self)
       + known.compactMap { $0?.content(of: node)?.path }
@@ -108,6 +115,9 @@ package final class Agent: Sendable {
   /// waits with ``catchUp(until:)``.
   package func start() {
     site.keepReserve()
+    for finding in site.inventories.findings() {
+      site.log(finding.severity == .error ? .error : .warning, finding.statement)
+    }
     member.removeOrphans()
     holds.releaseIfAborted()
     member.perform(.started)
@@ -121,6 +131,7 @@ package final class Agent: Sendable {
     try seals.keepInBackground()
     try drift.watch()
     try links.watch()
+    try inventoryWatch.watch()
   }
 
   /// Blocks until what the agent was in when it was stopped is finished or abandoned: the decision is

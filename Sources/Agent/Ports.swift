@@ -214,19 +214,19 @@ package struct AgentEvent: Sendable {
 
 /// The agents of the other nodes.
 package protocol PeerPort: Sendable {
-  /// Asks one of them, by its name in the inventory, on a connection that is made for this question
+  /// Asks one of them, where the inventory has it, on a connection that is made for this question
   /// and ends with it. Blocks until the answer is there or the deadline has come. Safe from any
   /// thread.
   func call<Answer>(
-    _ request: AgentRequest<Answer>, to node: String, deadline: Instant
+    _ request: AgentRequest<Answer>, to node: Inventory.Node, deadline: Instant
   ) throws(LinkFailure) -> Answer
 }
 
 /// The witnesses on the Key Manager hosts.
 package protocol WitnessPort: Sendable {
-  /// What one of them, by the name of its Key Manager in the inventory, meets when it connects back.
-  /// Safe from any thread.
-  func ask(_ witness: String, _ request: WitnessRequest, deadline: Instant) throws(Refusal)
+  /// What one of them, on this Key Manager's host, meets when it connects back. Safe from any thread.
+  func ask(_ witness: Inventory.KeyManagerHost, _ request: WitnessRequest, deadline: Instant)
+    throws(Refusal)
     -> WitnessReport
 }
 

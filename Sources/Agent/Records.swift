@@ -11,6 +11,8 @@ internal import Rollout
 struct Records: Sendable {
   let port: any RecordPort
 
+  /// The inventory that was agreed on.
+  var inventory: Record<KeptInventory> { Record("inventory", port) }
   /// What a member has promised.
   var participant: Record<ParticipantRecord> { Record("rollout", port) }
   /// The life of the state directory.

@@ -3,11 +3,11 @@ internal import Linux
 internal import Model
 internal import Threads
 
-/// What every room of the agent has at hand: the node and its inventory, the host, the durable records, the other
+/// What every room of the agent has at hand: the node, the inventory, the host, the durable records, the other
 /// agents, and threads.
 struct Site: Sendable {
   let node: String
-  let inventory: Inventory
+  let inventories: InventoryKeeper
   let ports: Ports
   let records: Records
   let peers: Peers
@@ -17,12 +17,15 @@ struct Site: Sendable {
 
   init(node: String, inventory: Inventory, ports: Ports) {
     self.node = node
-    self.inventory = inventory
     self.ports = ports
     records = Records(port: ports.records)
+    inventories = InventoryKeeper(of: node, file: inventory, records)
     programs = Programs(ports.process)
-    peers = Peers(ports, inventory: inventory, except: node)
+    peers = Peers(ports, inventories)
   }
+
+  /// The one that counts now.
+  var inventory: Inventory { inventories.current }
 
   /// This agent, as a node's certificate says who it is.
   var principal: Principal { Principal(cluster: inventory.cluster, role: .node, name: node) }

@@ -13,6 +13,8 @@ struct StoredState {
   /// votes on nothing.
   private(set) var incarnation: Incarnation?
   private(set) var participant = ParticipantRecord()
+  /// Nil where nothing was agreed on yet, and where the record is damaged.
+  private(set) var inventory: KeptInventory?
   /// The number of the last generation; 0 if there is none.
   private(set) var lastGeneration = 0
   private(set) var confirmed: Confirmed?
@@ -33,6 +35,11 @@ struct StoredState {
     // Without an incarnation it goes on with what was decided, and answers nobody.
     damage.hasLostPromises = incarnation == nil || record == nil
     participant = record ?? ParticipantRecord()
+    let agreed = need { () throws(Refusal) in try Self.inventory(of: site) }
+    inventory = agreed ?? nil
+    site.inventories.resume(
+      inventory, incarnation: incarnation, isDamaged: agreed == nil,
+      active: participant.active?.rollout)
     let number = need { () throws(Refusal) in try history.numbers().last ?? 0 }
     damage.hasLostGenerations = number == nil
     lastGeneration = number ?? 0
@@ -71,6 +78,15 @@ struct StoredState {
         DamagedRecord(kind, error) { () throws(Refusal) in _ = try read() })
       return nil
     }
+  }
+
+  private static func inventory(of site: Site) throws(Refusal) -> KeptInventory? {
+    guard let kept = try site.records.inventory.load() else { return nil }
+    guard let problem = kept.problem(in: site.inventories.file.cluster) else { return kept }
+    throw Refusal(
+      .configuration,
+      "the agent's record \"inventory\" cannot be used: \(problem); docs/use/trouble.md, \"A damaged record\""
+    )
   }
 
   /// The one that the state directory has; a new one, durable, where it has none: it is new, or from a version

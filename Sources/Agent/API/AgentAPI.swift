@@ -20,6 +20,7 @@ extension Agent {
         return .refusal(404, Route.unknown(request))
       }
       try route.permit(principal)
+      try doorkeeper.permit(route, to: principal)
       if route == .metrics { return metrics() }
       return .json(200, try answer(route, argument, request, from: principal, received))
     } catch {
@@ -67,6 +68,7 @@ extension Agent {
     case .vote: return try vote(decode(request), by: principal, waiting: integer(request, .wait))
     case .promise, .accept, .decide, .breakOff:
       try permitMember(of: argument, principal)
+      try permitStranger(of: argument, route, request, principal)
       return switch route {
       case .promise: try promise(decode(request), of: argument, to: principal)
       case .accept: try accept(decode(request), of: argument, from: principal)
@@ -76,7 +78,9 @@ extension Agent {
     case .resolve: return try resolve(argument)
     case .confirm: return try member.confirm(by: principal)
     case .rollouts: return try timelines.rollouts()
-    case .follow: return try view(argument, request)
+    case .follow:
+      try permitStranger(of: argument, route, request, principal)
+      return try view(argument, request)
     case .result: return try summary.answer(decode(request), of: argument, by: principal)
     case .proposals: return proposals.view()
     case .tellProposal: return proposals.heard(try decode(request), of: principal.name)
@@ -84,7 +88,8 @@ extension Agent {
     case .requestCertificate: return try renewal.request()
     case .installCertificate: return try renewal.install(decode(request), by: principal)
     case .revoke: return try renewal.revoke(decode(request), by: principal)
-    case .metrics, .connectBack, .propose, .withdrawProposal, .ownProposal:
+    case .inventory: return inventoryAnswer(to: principal.role)
+    case .metrics, .connectBack, .installInventory, .propose, .withdrawProposal, .ownProposal:
       preconditionFailure("\(route) is not answered as JSON here")
     }
   }
@@ -132,8 +137,12 @@ extension Agent {
   ) throws(Refusal) -> PlanAnswer {
     try permitCoordination(principal, request.request)
     try request.request.changes.validate()
-    if let refusal = damage.refusal { throw refusal }
+    if let refusal = damage.refusal ?? site.inventories.obstacle { throw refusal }
+    guard request.request.kind != .members else {
+      throw Refusal(.validation, "a change of members is not planned here: GET /v1/inventory")
+    }
     var answer = assessor.assess(request.request, seals.forPlan()).answer
+    answer.inventory = site.inventories.reference
     if let members = request.members, answer.refusal == nil {
       answer.refusal = problem(withMembers: members)
     }
@@ -160,6 +169,8 @@ extension Agent {
 
   private func problem(with rollout: Rollout, by principal: Principal) -> Refusal? {
     if let refusal = damage.refusal { return refusal }
+    // A node that was retired joins again by a change that has it.
+    if rollout.change == nil, let obstacle = site.inventories.obstacle { return obstacle }
     if rollout.cluster != inventory.cluster {
       return Refusal(
         .vote, "the rollout is for cluster \(rollout.cluster), this is \(inventory.cluster)")
@@ -170,7 +181,18 @@ extension Agent {
         "the rollout says it is by \(rollout.createdBy), the certificate \(principal.author)")
     }
     if let problem = problem(withEpoch: rollout.epoch) { return Refusal(.vote, problem) }
-    if let problem = problem(withMembers: rollout.members) { return problem }
+    if rollout.change == nil {
+      if let problem = problem(withMembers: rollout.members) { return problem }
+      if let difference = rollout.inventory?.difference(from: site.inventories.reference) {
+        return Refusal(.vote, difference)
+      }
+    }
+    if (rollout.change != nil) != (rollout.kind == .members) {
+      return Refusal(.vote, "the rollout's kind and what it changes do not belong together")
+    }
+    if rollout.change != nil, rollout.restartsServers || rollout.rollback != nil {
+      return Refusal(.vote, "a change of members restarts no server")
+    }
     if !rollout.id.isHex(digits: 16) {
       return Refusal(.vote, "the rollout's id is not 16 lower-case hexadecimal digits")
     }
@@ -180,7 +202,7 @@ extension Agent {
         "the rollout is a \(rollout.kind.rawValue), and only a rollback takes another one back")
     }
     if let problem = rollout.occasion?.problem(in: rollout.kind) { return Refusal(.vote, problem) }
-    if !rollout.restartsServers,
+    if !rollout.restartsServers, rollout.change == nil,
       rollout.kind == .restart || rollout.undoes != nil || rollout.seal != nil
     {
       return Refusal(
@@ -224,7 +246,7 @@ extension Agent {
     let words = differences.isEmpty ? "" : ": it \(differences.joined(separator: " and "))"
     return Refusal(
       .vote,
-      "its inventory has other nodes than the rollout\(words); make the inventories the same on every host, and restart the agents that had another"
+      "its inventory, number \(site.inventories.agreed.number), has other nodes than the rollout\(words); keyturn inventory diff shows it"
     )
   }
 
@@ -252,8 +274,9 @@ extension Agent {
       ?? result?.outcome.map { RolloutView(id: id, events: [], report: nil, outcome: $0) }
     known?.rolloutResult = result?.rolloutResult
     // Its timeline tells of a rollout that its record has lost: who collects outcomes would wait for it without end.
+    let now = rollouts.now
     if damage.hasLostPromises, let refusal = damage.refusal, known?.outcome == nil,
-      rollouts.now.record.active?.rollout.id != id
+      now.record.active?.rollout.id != id, now.finished(id) == nil
     {
       throw refusal
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import API
+internal import HTTP
 internal import Model
 internal import Rollout
 
@@ -7,10 +8,32 @@ internal import Rollout
 extension Agent {
   /// A node must be a member of the rollout that it asks about, if this member is in it.
   func permitMember(of id: String, _ principal: Principal) throws(Refusal) {
-    let active = rollouts.now.record.active?.rollout
-    guard principal.role == .node, let active, active.id == id,
-      active.content(of: principal.name) == nil
+    let now = rollouts.now
+    let known = [now.record.active?.rollout, now.assessing].compactMap(\.self)
+    guard principal.role == .node, let rollout = known.first(where: { $0.id == id }),
+      rollout.content(of: principal.name) == nil
     else { return }
+    throw Refusal(.notPermitted, "\(principal.name) is no member of rollout \(id)")
+  }
+
+  /// How far above this member's epoch one may be that a node tells which is no member.
+  private static let strangersEpochs: UInt64 = 16
+
+  /// A node that is no member asks about a rollout that lists it. Of one that is not known here it may ask for the word
+  /// that no yes was given, and will not move this member's epoch far by it.
+  func permitStranger(
+    of id: String, _ route: Route, _ request: HTTPRequest, _ principal: Principal
+  ) throws(Refusal) {
+    guard principal.role == .node, !doorkeeper.isMember(principal) else { return }
+    let now = rollouts.now
+    if let known = now.finished(id)?.rollout ?? now.record.active?.rollout ?? now.assessing,
+      known.id == id
+    {
+      if known.content(of: principal.name) != nil { return }
+    } else if route != .follow {
+      let asked: EpochOfRequest = try decode(request)
+      if asked.epoch <= now.record.highestEpoch + Self.strangersEpochs { return }
+    }
     throw Refusal(.notPermitted, "\(principal.name) is no member of rollout \(id)")
   }
 
@@ -83,7 +106,7 @@ extension Agent {
     case .apply:
       let proposal = request.proposal(cluster: inventory.cluster)
       if proposals.own.digest == proposal { return }
-    case .restart: break
+    case .restart, .members: break
     }
     throw Refusal(
       .notPermitted,
@@ -102,4 +125,9 @@ extension Agent {
       return results.isOpen(finished.rollout.id) || finished.outcome.kind != .confirmed
     }
   }
+}
+
+/// What every message of a proposer has.
+private struct EpochOfRequest: Decodable {
+  @Bounded<Bounds.Epoch> var epoch: UInt64
 }

@@ -2,19 +2,17 @@
 internal import API
 package import HTTP
 package import Model
+internal import Rollout
 
 /// Who may stay connected to an agent, and how large a body is read.
 package struct Doorkeeper: Sendable {
-  private let node: String
-  private let inventory: Inventory
+  private let inventories: InventoryKeeper
 
-  init(of node: String, _ inventory: Inventory) {
-    self.node = node
-    self.inventory = inventory
-  }
+  init(_ inventories: InventoryKeeper) { self.inventories = inventories }
 
   /// What a certificate's holder is owed here; throws if there is nothing that it may do.
   package func standing(of principal: Principal) throws(Refusal) -> Standing {
+    let inventory = inventories.current
     guard principal.cluster == inventory.cluster else {
       throw Refusal(
         .notPermitted,
@@ -24,19 +22,37 @@ package struct Doorkeeper: Sendable {
     switch principal.role {
     case .operator: return .operator
     case .observer: return .observer
-    case .node:
-      guard inventory.node(named: principal.name) == nil else { return .member }
-      throw Refusal(
-        .notPermitted,
-        "\(principal.name) is no node of the inventory of \(node); make the inventories the same on every host"
-      )
+    case .node: return isMember(principal) ? .member : .observer
     case .witness:
       guard inventory.keyManager(named: principal.name)?.witness == nil else { return .member }
       throw Refusal(
         .notPermitted,
-        "\(principal.name) is no witness in the inventory of \(node); make the inventories the same on every host"
+        "\(principal.name) is no witness in the inventory of \(inventories.node), number \(inventories.agreed.number); keyturn inventory apply brings another one"
       )
     }
+  }
+
+  func isMember(_ principal: Principal) -> Bool {
+    inventories.node(named: principal.name) != nil
+  }
+
+  /// What a node may ask that is no member: one that is to join looks around, one that has left learns it, and either
+  /// may be in doubt of a rollout that it took part in, or collect how that ended.
+  private static let strangers: [Route] = [
+    .inventory, .clock, .promise, .accept, .decide, .follow,
+  ]
+
+  /// Throws for a node that is no member, and asks as one.
+  func permit(_ route: Route, to principal: Principal) throws(Refusal) {
+    if principal.role != .node || isMember(principal) || Self.strangers.contains(route) { return }
+    let agreed = inventories.agreed
+    let isRetired = agreed.retired.contains(principal.name)
+    throw Refusal(
+      .notPermitted,
+      isRetired
+        ? "\(principal.name) was retired: inventory number \(agreed.number) has it not"
+        : "\(principal.name) is no node of the inventory of \(inventories.node), number \(agreed.number); keyturn inventory apply brings another one"
+    )
   }
 
   /// How large the body of a request may be, bytes; throws if the caller may not ask this, or nobody
@@ -46,6 +62,7 @@ package struct Doorkeeper: Sendable {
   ) throws(Refusal) -> Int {
     guard let route = Route.of(request, to: .agent)?.route else { throw Route.unknown(request) }
     try route.permit(principal)
+    try permit(route, to: principal)
     return route.bodyBytes
   }
 }

@@ -31,6 +31,7 @@ extension Agent {
       findings: findings.filter { $0.severity > .note },
       links: links.last?.summary(at: Clock.now()), report: look.report)
     status.report?.revocations = credentials?.revocations
+    status.report?.inventoryNumber = site.inventories.agreed.number
     status.keyProofs = proofs.status(at: Clock.now())
     return status
   }
@@ -38,7 +39,7 @@ extension Agent {
   /// What stands against the node, without its links: the same for status and `check`.
   private func findings(_ look: DriftWatch.Look, isInRollout: Bool) -> [Finding] {
     let participant = rollouts.state.withLock { $0.participant }
-    var findings = seals.findings()
+    var findings = site.inventories.findings() + seals.findings()
     findings += damage.records.filter(\.isDamaged).map(\.finding)
     findings += certificateFindings() + generations.damage()
     findings += member.instantFindings()
@@ -70,17 +71,17 @@ extension Agent {
         ? ""
         : "; \((doubt.replaced ?? []).joined(separator: ", ")) lost the state since the vote and cannot help")
     let replaced = doubt.replaced ?? []
-    if rollout.members.count - replaced.count < rollout.majority {
+    if !rollout.isQuorum({ !replaced.contains($0) }) {
       return Finding(
         .error, rule: "rollout-in-doubt", refusal: .vote,
         message:
-          "how rollout \(rollout.id) by \(rollout.createdBy) was decided cannot be known any more: \(replaced.joined(separator: ", ")) lost their state since they voted, and fewer than \(rollout.majority) of those who voted are left; nothing is changed",
+          "how rollout \(rollout.id) by \(rollout.createdBy) was decided cannot be known any more: \(replaced.joined(separator: ", ")) lost their state since they voted, and those who are left are too few (\(rollout.quorumText)); nothing is changed",
         remedy: "docs/use/trouble.md, \"A majority was replaced\"")
     }
     return Finding(
       .warning, rule: "rollout-in-doubt", refusal: .unreachable,
       message:
-        "how rollout \(rollout.id) by \(rollout.createdBy) was decided is not known here\(missing); nothing is changed meanwhile, and the others are asked again and again: \(rollout.majority) of the \(rollout.members.count) nodes must be connected"
+        "how rollout \(rollout.id) by \(rollout.createdBy) was decided is not known here\(missing); nothing is changed meanwhile, and the others are asked again and again: \(rollout.quorumText) must be connected"
     )
   }
 
@@ -97,6 +98,7 @@ extension Agent {
     let findings = findings(look, isInRollout: isInRollout) + links.findings
     var report = look.report
     report.revocations = credentials?.revocations
+    report.inventoryNumber = site.inventories.agreed.number
     return CheckAnswer(
       node: node, endpoints: links.reports.map(ProbeAnswer.init), drift: look.drift,
       findings: findings.sorted { $0.severity > $1.severity }, back: links.back,
@@ -114,7 +116,7 @@ extension Agent {
     let now = Clock.realtimeMicroseconds() / 1_000_000
     return [credentials?.certificate.finding(at: now)].compactMap(\.self)
       + [credentials?.revocation.map(Self.revoked)].compactMap { $0 ?? nil }
-      + reversePath.certificateFindings(at: now)
+      + reversePath.certificateFindings(at: now) + reversePath.inventoryFindings()
   }
 }
 

@@ -33,7 +33,7 @@ extension NodeReport {
       restartsIn: record.active.flatMap { active in
         switch active.stage {
         case .prepared, .accepted: nil
-        case .committed, .watching: active.rollout.id
+        case .committed, .watching: active.rollout.change == nil ? active.rollout.id : nil
         }
       })
   }

@@ -4,24 +4,24 @@ internal import Crypto
 internal import KeyManager
 internal import Linux
 internal import Model
+internal import Rollout
 internal import ServerUnit
 internal import Threads
 
 /// The question to every witness whether its host reaches this node, and the node's answer when one
 /// comes to see. What is concluded is KeyManager's `ReverseJudgement`.
 final class ReversePath: Sendable {
-  private let node: String
-  private let inventory: Inventory
-  private let ports: Ports
+  private let site: Site
   private let handedOut = Lock(HandedOut())
   /// What the witnesses have shown when they answered last, by their names.
   private let certificates = Lock([String: OwnCertificate]())
+  /// The numbers of the inventories that they go by, 1 for the file's.
+  private let numbers = Lock([String: Int]())
 
-  init(node: String, inventory: Inventory, ports: Ports) {
-    self.node = node
-    self.inventory = inventory
-    self.ports = ports
-  }
+  init(_ site: Site) { self.site = site }
+
+  private var node: String { site.node }
+  private var ports: Ports { site.ports }
 
   /// A question that is under way.
   struct Pending {
@@ -69,6 +69,7 @@ final class ReversePath: Sendable {
   /// Begins to ask the witness of every Key Manager in the inventory; returns at once. `endpoints`
   /// are those that the server uses: one that the inventory does not have is unverified.
   func begin(endpoints: [Endpoint], server: ServerArguments, deadline: Instant) -> Pending {
+    let inventory = site.inventory
     var known: [String: Endpoint] = [:]
     var strangers: [ReverseLook] = []
     for endpoint in endpoints {
@@ -98,7 +99,7 @@ final class ReversePath: Sendable {
     }
     let work: @Sendable () -> Void = { [self] in
       let questions =
-        [Question.ownServer] + hosts.filter { $0.witness != nil }.map { .witness($0.name) }
+        [Question.ownServer] + hosts.filter { $0.witness != nil }.map { .witness($0) }
       let answers = Parallel.map(
         questions, thread: "reverse-path",
         until: deadline.advanced(byMilliseconds: Self.graceMilliseconds)
@@ -122,7 +123,7 @@ final class ReversePath: Sendable {
 
   private enum Question: Sendable {
     case ownServer
-    case witness(String)
+    case witness(Inventory.KeyManagerHost)
   }
   private enum Answer: Sendable {
     case ownServer(OwnServer)
@@ -134,7 +135,7 @@ final class ReversePath: Sendable {
   ) -> Answer {
     switch question {
     case .ownServer: .ownServer(ports.probe.ownServer(server, deadline: deadline))
-    case .witness(let name): .witness(name, ask(name, deadline))
+    case .witness(let host): .witness(host.name, ask(host, deadline))
     }
   }
 
@@ -146,14 +147,31 @@ final class ReversePath: Sendable {
     }
   }
 
-  private func ask(_ witness: String, _ deadline: Instant) -> WitnessAnswer {
+  /// Witnesses that were away when the inventory changed.
+  func inventoryFindings() -> [Finding] {
+    let agreed = site.inventories.agreed
+    return numbers.withLock { $0 }.sorted { $0.key < $1.key }.compactMap { witness, number in
+      guard number < agreed.number,
+        agreed.inventory.keyManager(named: witness)?.witness != nil
+      else { return nil }
+      return Finding(
+        .warning, rule: "witness-inventory", refusal: .vote,
+        message:
+          "the witness \(witness) goes by inventory number \(number), the nodes by \(agreed.number): nodes that have joined since it refuses",
+        remedy: "keyturn inventory apply gives it the nodes' again")
+    }
+  }
+
+  private func ask(_ host: Inventory.KeyManagerHost, _ deadline: Instant) -> WitnessAnswer {
+    let witness = host.name
     let nonce = Self.random()
     handedOut.withLock { $0.handOut(nonce, to: witness, at: Clock.now()) }
     do throws(Refusal) {
       let answer = try ports.witnesses.ask(
-        witness, WitnessRequest(nonce: nonce), deadline: deadline)
+        host, WitnessRequest(nonce: nonce), deadline: deadline)
       certificates.update { $0[witness] = answer.certificate }
       let report = answer.report
+      numbers.update { $0[witness] = report.inventoryNumber ?? 1 }
       guard report.node == node, report.witness == witness else {
         return .silent("it answers as \(report.witness), and of \(report.node)")
       }

@@ -5,11 +5,12 @@ package import HTTP
 internal import JSONCoding
 package import KeyManager
 package import Model
+internal import Rollout
 internal import Threads
 
 // The agent of a Key Manager host. It tells a node whether it reaches it from there, and does
-// nothing else: it has no records but its own certificate, knows no secret, and connects only to the agent and the server of
-// the node that asks, at the addresses of its own inventory. What a caller sends is one nonce.
+// nothing else: it has no records but its own certificate and the agreed inventory, knows no secret, and connects only to
+// the agent and the server of the node that asks, at the addresses of that inventory. What a node sends is one nonce.
 
 /// What a witness needs of its host.
 package protocol ReachPort: Sendable {
@@ -21,33 +22,57 @@ package protocol ReachPort: Sendable {
 /// The witness on one Key Manager host.
 package final class Witness: Sendable {
   private struct State {
+    var inventory: Inventory
+    /// The number of the agreed inventory; nil while it is the file's.
+    var agreed: InventoryReference?
     var admission: WitnessAdmission
     var underWay = 0
   }
 
   /// Its name, that of its Key Manager host in the inventory.
   package let name: String
-  private let inventory: Inventory
+  private let record: Record<KeptInventory>
+  /// One inventory at a time.
+  private let turn = Lock(Turn())
   private let version: String
   private let renewal: Renewal
   private let reach: any ReachPort
   private let log: @Sendable (_ priority: LogPriority, _ message: String) -> Void
   private let state: Lock<State>
 
-  /// A witness with its inventory and its certificate, nil where there is no TLS.
+  /// A witness with its inventory and its certificate, nil where there is no TLS. Blocks on the disk.
+  ///
+  /// - Parameters:
+  ///   - inventory: what its file says; an agreed inventory that it was given before counts instead.
+  ///   - records: where that is kept.
   package init(
-    name: String, inventory: Inventory, version: String, credentials: (any CredentialPort)? = nil,
+    name: String, inventory: Inventory, records: any RecordPort, version: String,
+    credentials: (any CredentialPort)? = nil,
     reach: any ReachPort,
     log: @escaping @Sendable (_ priority: LogPriority, _ message: String) -> Void
   ) {
     self.name = name
-    self.inventory = inventory
+    record = Record("inventory", records)
     self.version = version
     renewal = Renewal(name: name, credentials: credentials, log: log)
     self.reach = reach
     self.log = log
-    state = Lock(State(admission: WitnessAdmission(inventory)))
+    var kept: AgreedInventory?
+    do throws(Refusal) {
+      if let record = try record.load() {
+        if let problem = record.problem(in: inventory.cluster) {
+          log(.error, "the record \"inventory\" is not used, but the file: \(problem)")
+        } else {
+          kept = record.agreed
+        }
+      }
+    } catch { log(.error, error.message) }
+    let known = kept?.inventory ?? inventory
+    state = Lock(
+      State(inventory: known, agreed: kept?.reference, admission: WitnessAdmission(known)))
   }
+
+  private var inventory: Inventory { state.withLock { $0.inventory } }
 
   /// Whether the state can be had; the watchdog asks.
   package var isResponsive: Bool { state.withLock { _ in true } }
@@ -70,6 +95,8 @@ package final class Witness: Sendable {
       case .installCertificate:
         return .json(200, try renewal.install(Self.decode(request), by: principal))
       case .revoke: return .json(200, try renewal.revoke(Self.decode(request), by: principal))
+      case .installInventory:
+        return .json(200, try goBy(Self.decode(request), by: principal.name))
       default: return .json(200, status())
       }
     } catch {
@@ -128,7 +155,11 @@ package final class Witness: Sendable {
       $0.underWay -= 1
       $0.admission.countServed()
     }
-    return .json(200, ReverseReport(witness: name, node: node.name, attempts: attempts))
+    let number = state.withLock { $0.agreed?.number }
+    return .json(
+      200,
+      ReverseReport(
+        witness: name, node: node.name, attempts: attempts, inventoryNumber: number))
   }
 
   /// The nonce, if that is all there is in the request: whoever names an address has not understood
@@ -167,12 +198,42 @@ package final class Witness: Sendable {
     return .refusal(status, kind, "witness \(name) refuses \(principal.name): \(what)")
   }
 
+  // MARK: the inventory
+
+  /// POST /v1/inventory. Blocks on the disk.
+  private func goBy(
+    _ agreed: AgreedInventory, by person: String
+  ) throws(Refusal) -> WitnessInventory {
+    try turn.withLock { _ throws(Refusal) in
+      let (own, known) = state.withLock { ($0.inventory, $0.agreed) }
+      let reference = agreed.reference
+      var problem = KeptInventory(agreed: agreed).problem(in: own.cluster)
+      if let known, known != reference, reference.number <= known.number {
+        problem =
+          problem
+          ?? "it is \(reference.text), and this witness goes by \(known.text) (docs/use/trouble.md, \"Inventories that differ\")"
+      }
+      if let problem {
+        throw Refusal(.validation, "witness \(name) does not take the inventory: \(problem)")
+      }
+      if known != reference {
+        try record.save(KeptInventory(agreed: agreed))
+        state.update { state in
+          (state.inventory, state.agreed) = (agreed.inventory, reference)
+          state.admission.goBy(agreed.inventory)
+        }
+        log(.notice, "inventory \(reference.text) is in force, given by \(person)")
+      }
+      return WitnessInventory(witness: name, number: agreed.number)
+    }
+  }
+
   // MARK: looking
 
   private func status() -> WitnessStatus {
-    let admission = state.withLock { $0.admission }
+    let (admission, number) = state.withLock { ($0.admission, $0.agreed?.number) }
     return WitnessStatus(
-      witness: name, version: version, served: admission.served,
+      witness: name, version: version, inventoryNumber: number, served: admission.served,
       refused: Dictionary(
         uniqueKeysWithValues: admission.refused.map { ($0.key.rawValue, $0.value) }))
   }

@@ -10,6 +10,7 @@ internal import Threads
 extension Member {
   func conclude(_ finished: FinishedRollout) {
     let id = finished.rollout.id
+    if let change = finished.rollout.change { ended(change, finished) }
     // Whoever reads of the end finds what is proposed as it is now, and a member that takes the rollout's result.
     if finished.outcome.kind != .aborted { summary.follow(finished) }
     timelines.change(id) { $0.end(finished.outcome, at: $1) }

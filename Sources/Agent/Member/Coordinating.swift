@@ -21,17 +21,20 @@ final class OwnCoordination: Sendable {
 
   /// A link to each member: to the others through ``Peers``, and so never over more than its few
   /// connections; to this one without any.
-  private var memberLinks: [(name: String, link: any AgentLink)] {
+  private func links(
+    to members: [String]
+  ) -> [(name: String, link: any AgentLink)] {
     let own = OwnLink(principal: site.principal, answer: answer.withLock { $0 })
-    return site.inventory.memberNames.map { name in
+    return members.map { name in
       (name, name == site.node ? own : site.peers.link(to: name))
     }
   }
 
   /// A rollout with this member as its coordinator.
   var undertaking: Undertaking {
-    Undertaking(
-      site.inventory, createdBy: site.principal.author, members: memberLinks,
+    let inventory = site.inventory
+    return Undertaking(
+      inventory, createdBy: site.principal.author, members: links(to: inventory.memberNames),
       atOnce: Limits.peersAtOnce)
   }
 

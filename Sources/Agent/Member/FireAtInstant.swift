@@ -134,7 +134,7 @@ extension Member {
   }
 
   /// What a committed rollout cannot go on without: again and again until it is done. Blocks.
-  private func insist(_ id: String, _ phase: RolloutPhase, _ body: () throws(Refusal) -> Void) {
+  func insist(_ id: String, _ phase: RolloutPhase, _ body: () throws(Refusal) -> Void) {
     while true {
       do throws(Refusal) { return try body() } catch { timelines.note(id, phase, error.message) }
       Clock.sleep(until: .inMilliseconds(Self.recordAgainMilliseconds))

@@ -127,7 +127,11 @@ final class Member: Sendable {
     case .vote(let id, let vote):
       state.update { if $0.vote?.rollout.id == id { $0.vote?.vote = vote } }
       switch vote {
-      case .yes: timelines.note(id, .prepared, "")
+      case .yes:
+        if let change = rollouts.now.record.active?.rollout.change {
+          site.inventories.expect(change)
+        }
+        timelines.note(id, .prepared, "")
       case .no(let refusal):
         site.refusals.note(.vote, refusal.code)
         timelines.note(id, .refused, refusal.message)
@@ -145,7 +149,9 @@ final class Member: Sendable {
       }
       let restarts = active.rollout.restartsServers
       site.carryOn("instant") {
-        if restarts {
+        if let change = active.rollout.change {
+          self.adopt(change, active, instant)
+        } else if restarts {
           self.fire(active, instant, bootID: bootID)
         } else {
           self.replaceFile(active, instant, bootID: bootID)
@@ -159,6 +165,7 @@ final class Member: Sendable {
       }
       site.carryOn("watch", isLong: true) { self.watch(active, report) }
     case .keep(let finished):
+      if finished.rollout.change != nil { return try keepChange(finished, turn) }
       if finished.outcome.kind == .confirmed {
         try sealAndKeep(finished, turn)
         // Before the record that ends the rollout: nobody would look for it afterwards.

@@ -15,10 +15,8 @@ struct RolloutStanding: Sendable {
   var isInRollout: Bool { record.active != nil }
   var isAtRest: Bool { record.active == nil && assessing == nil }
 
-  /// The rollout that ended here last, or the last one that was committed, if it is this one.
-  func finished(_ id: String) -> FinishedRollout? {
-    [record.last, record.lastCommitted].lazy.compactMap(\.self).first { $0.rollout.id == id }
-  }
+  /// What is remembered of a rollout that has ended here; nil if nothing.
+  func finished(_ id: String) -> FinishedRollout? { record.finished(id) }
 }
 
 /// What the other rooms may ask of the member.

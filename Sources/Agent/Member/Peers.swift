@@ -46,18 +46,17 @@ final class Peers: Sendable {
     case end
   }
 
-  /// All other nodes, those behind the own one first: when all nodes ask all others, no agent is
-  /// asked by everybody at once.
-  let names: [String]
+  /// All other nodes, those behind the own one first (``InventoryKeeper/peers``).
+  var names: [String] { inventories.peers }
+  private let inventories: InventoryKeeper
   private let port: any PeerPort
   private let log: @Sendable (_ priority: LogPriority, _ message: String) -> Void
   private let state = Lock(State())
 
-  init(_ ports: Ports, inventory: Inventory, except node: String) {
+  init(_ ports: Ports, _ inventories: InventoryKeeper) {
     port = ports.peers
     log = ports.log
-    let all = inventory.memberNames
-    names = all.filter { $0 > node } + all.filter { $0 < node }
+    self.inventories = inventories
   }
 
   /// Asks one node as soon as there is a connection for it, and hands the answer to `body`, on a
@@ -110,8 +109,11 @@ final class Peers: Sendable {
     _ request: AgentRequest<Answer>, _ node: String, _ deadline: Instant
   ) -> Result<Answer, LinkFailure> {
     if Clock.now() >= deadline { return .failure(.unreachable("it could not be asked in time")) }
+    guard let place = inventories.node(named: node) else {
+      return .failure(.unreachable("\(node) is in the inventory no more"))
+    }
     do throws(LinkFailure) {
-      let answer = try port.call(request, to: node, deadline: deadline)
+      let answer = try port.call(request, to: place, deadline: deadline)
       state.withLock { _ = $0.silent.remove(node) }
       return .success(answer)
     } catch {

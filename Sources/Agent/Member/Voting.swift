@@ -81,6 +81,7 @@ extension Member {
     _ vote: VoteUnderWay, _ request: PrepareRequest
   ) throws(Refusal) -> PreparedFacts {
     let rollout = vote.rollout
+    if let change = rollout.change { return try check(change, vote) }
     let assessment = assessor.assess(request.request, seals.forVote(request.seals))
     if let refusal = assessment.answer.refusal { throw refusal }
     timelines.note(rollout.id, .checked, "")
@@ -130,6 +131,7 @@ extension Member {
     try generations.verifyNumber(of: rollout, assessment.answer)
     let cursor = try site.ports.journal.cursor()
     try vote.act { () throws(Refusal) in
+      if rollout.inventory == site.inventories.reference { try site.inventories.record() }
       try generations.keepFound(assessment.currentBytes, before: rollout)
       try generations.keepBefore(assessment.currentBytes, rollout)
     }
@@ -169,7 +171,7 @@ extension Member {
 
   /// A file staged by an agent that died before it had voted belongs to nobody.
   func removeOrphans() {
-    if damage.refusal != nil { return }
+    if damage.hasLostPromises { return }
     // Where it staged is in no record then: beside one of the files that the environment is from.
     if let files = ServerView(site).server?.files {
       state.update { $0.targets.formUnion(files) }

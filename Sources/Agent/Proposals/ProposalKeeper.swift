@@ -109,6 +109,19 @@ final class ProposalKeeper: Sendable {
     }
   }
 
+  /// The members are others: what is proposed here is told to them as if the agent had just started.
+  func membersChanged() {
+    let members = site.inventory.memberNames
+    turn.withLock { _ in
+      state.update { state in
+        let fresh = Proposals(member: site.node, members: members, run: .random(), own: nil)
+        state.proposals = fresh.holding(state.record.statement)
+        state.firstView = nil
+      }
+    }
+    if members.contains(site.node) { intend(.started) }
+  }
+
   /// The same where there is nobody to tell.
   func intend(_ input: ProposalsInput) {
     do throws(Refusal) { try take(input) } catch { site.log(.error, error.message) }
@@ -153,9 +166,12 @@ final class ProposalKeeper: Sendable {
       return wholeView()
     }
     let before = own
-    try take(.proposed(digest, isInForce: Self.isInForce(answer))) { record in
-      record.settings = request
-      if record.failed?.digest == digest { record.failed = nil }
+    // What it answers holds: a vote on what was proposed before is written by then, or is a no.
+    try rollouts.betweenTurns { () throws(Refusal) in
+      try take(.proposed(digest, isInForce: Self.isInForce(answer))) { record in
+        record.settings = request
+        if record.failed?.digest == digest { record.failed = nil }
+      }
     }
     let own = self.own
     // What is in force already changes nothing, also when it was not proposed before.

@@ -52,7 +52,8 @@ final class RolloutSummary: Sendable {
   /// A committed rollout has ended here: what follows. Does not block but on the disk.
   func follow(_ finished: FinishedRollout) {
     note(finished)
-    collect(finished)
+    // How a change of members ends is the same everywhere.
+    if finished.rollout.change == nil { collect(finished) }
   }
 
   /// Who watches can know it.
@@ -74,6 +75,9 @@ final class RolloutSummary: Sendable {
     case nil: results.isOpen(id)
     }
   }
+
+  /// Whether this member is at it to find its result.
+  func isCollecting(_ id: String) -> Bool { results.isOpen(id) }
 
   /// The start of an ended rollout was confirmed after all: who asks how it ended here is told so.
   func amended(_ id: String, _ outcome: Outcome) { results.note(id, outcome) }
@@ -183,7 +187,6 @@ final class RolloutSummary: Sendable {
   /// Does what follows from the outcomes, in the coordinator's place. Blocks as long as a rollback
   /// takes.
   private func workOut(_ rollout: Rollout, _ outcomes: [MemberOutcome]) {
-    let undertaking = coordination.undertaking
     let end = Instant.inMilliseconds(rollout.watchMilliseconds + Self.graceMilliseconds)
     let pause = {
       let milliseconds =
@@ -196,13 +199,14 @@ final class RolloutSummary: Sendable {
       let record = rollouts.now.record
       // Somebody went on with another one.
       guard record.active == nil, record.lastCommitted?.rollout.id == rollout.id else { return nil }
-      let aftermath = undertaking.conclude(
+      // The members may have changed meanwhile.
+      let aftermath = coordination.undertaking.conclude(
         rollout, outcomes, Interruption(), coordination.observer)
       coordination.log(aftermath, of: rollout)
       guard case .elsewhere(let reason) = aftermath else { return nil }
       return reason
     }
-    if let reason { undertaking.hold(rollout, reason) }
+    if let reason { coordination.undertaking.hold(rollout, reason) }
   }
 
   /// Does it again after a pause while it comes to nothing, a few times. Blocks.

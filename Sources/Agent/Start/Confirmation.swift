@@ -95,7 +95,8 @@ extension Member {
       switch rollout.kind {
       case .apply: "`keyturn apply` with the same settings puts it right"
       case .rollback: "`keyturn rollback` to the same generation puts it right"
-      case .restart: "take that change back, or `keyturn restart` starts all servers with it"
+      case .restart, .members:
+        "take that change back, or `keyturn restart` starts all servers with it"
       }
     throw Refusal(
       .file,

@@ -19,7 +19,17 @@ extension Member {
   /// each question about health.
   func watch(_ active: ActiveRollout, _ report: RestartReport) {
     let id = active.rollout.id
-    let outcome: Outcome
+    let outcome = outcome(of: active, report)
+    // Until the seal is durable the rollout has not ended: no other may begin without it.
+    while case .failure(let refusal)? = perform(.watched(id: id, outcome)) {
+      timelines.note(id, .sealing, refusal.message)
+      Clock.sleep(until: .inMilliseconds(Self.recordAgainMilliseconds))
+    }
+  }
+
+  private func outcome(of active: ActiveRollout, _ report: RestartReport) -> Outcome {
+    // Nothing was started that could fail.
+    if active.rollout.change != nil { return Outcome(.confirmed, "") }
     do throws(Refusal) {
       // What is only looked at was confirmed before, and nothing has been done to it.
       let look =
@@ -29,14 +39,9 @@ extension Member {
           invocation: active.facts.invocation, settleMilliseconds: 0,
           startMilliseconds: active.rollout.startMilliseconds,
           cursor: try site.ports.journal.cursor())
-      outcome = try watchToTheEnd(active.rollout, active.facts, report, look)
+      return try watchToTheEnd(active.rollout, active.facts, report, look)
     } catch {
-      outcome = Outcome(.unknown, "the start could not be watched: \(error.message)")
-    }
-    // Until the seal is durable the rollout has not ended: no other may begin without it.
-    while case .failure(let refusal)? = perform(.watched(id: id, outcome)) {
-      timelines.note(id, .sealing, refusal.message)
-      Clock.sleep(until: .inMilliseconds(Self.recordAgainMilliseconds))
+      return Outcome(.unknown, "the start could not be watched: \(error.message)")
     }
   }
 

@@ -45,6 +45,7 @@ package struct RolloutHead: Sendable, Codable, Hashable {
 extension RolloutKind {
   /// `apply`, `rotate api-key`, or `apply, no restart`.
   package func text(withoutRestart: Bool?, _ occasion: RolloutOccasion?) -> String {
+    if self == .members { return rawValue }
     let name = occasion?.isRotation == true ? "rotate api-key" : rawValue
     return withoutRestart == true ? "\(name), no restart" : name
   }

@@ -25,12 +25,17 @@ package struct ReachedAnswer: Sendable, Codable, Hashable {
 package struct WitnessStatus: Sendable, Codable, Hashable {
   package var witness: String
   package var version: String
+  /// The number of the agreed inventory that it goes by; nil while that is its file's.
+  @BoundedIfPresent<Bounds.Count> package var inventoryNumber: Int?
   /// The questions that were answered since its start.
   @Bounded<Bounds.Count> package var served: Int
   /// Those that were refused, by reason.
   package var refused: [String: Int]
 
-  package init(witness: String, version: String, served: Int, refused: [String: Int]) {
+  package init(
+    witness: String, version: String, inventoryNumber: Int?, served: Int, refused: [String: Int]
+  ) {
+    _inventoryNumber = BoundedIfPresent(wrappedValue: inventoryNumber)
     self.witness = witness
     self.version = version
     self.served = served

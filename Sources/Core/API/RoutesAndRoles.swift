@@ -10,6 +10,7 @@ package enum Route: CaseIterable, Sendable {
   case vote, promise, accept, decide, breakOff, resolve, confirm, rollouts, follow, result
   case proposals, tellProposal, retryProposal
   case requestCertificate, installCertificate, revoke
+  case inventory, installInventory
   case connectBack
   case propose, withdrawProposal, ownProposal
 
@@ -91,6 +92,9 @@ package enum Route: CaseIterable, Sendable {
     case .revoke:
       .post(
         "/v1/revocations", [.operator], upTo: 2 * Limits.revocationBytes, on: [.agent, .witness])
+    case .inventory: .get("/v1/inventory", [.observer, .operator, .node])
+    case .installInventory:
+      .post("/v1/inventory", [.operator], upTo: 2 * Limits.inventoryFileBytes, on: [.witness])
     case .connectBack:
       .post("/v1/witness", [.node], upTo: Limits.witnessBodyBytes, on: [.witness])
     case .propose: .post("/v1/proposal", [], upTo: Limits.httpBodyBytes, on: [.local])

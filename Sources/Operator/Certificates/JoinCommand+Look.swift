@@ -3,6 +3,7 @@ internal import API
 internal import Coordination
 internal import Crypto
 internal import Model
+internal import Rollout
 internal import Secrets
 internal import Threads
 
@@ -11,6 +12,8 @@ internal import Threads
 extension JoinCommand {
   /// What is not as it must be, and what only cannot be reached yet.
   private struct Findings {
+    /// Whether the others have an inventory without this node.
+    var isStranger = false
     var wrong: [String] = []
     var unreachable: [String] = []
   }
@@ -25,6 +28,12 @@ extension JoinCommand {
     for problem in found.wrong { context.console.message(.error, "\(principal.name): \(problem)") }
     for problem in found.unreachable {
       context.console.message(.warning, "from \(principal.name): \(problem)")
+    }
+    if found.isStranger {
+      context.console.message(
+        .note,
+        "next: keyturn inventory apply at the operator's, with the inventory that has \(principal.name), makes it a member; until then it takes part in nothing"
+      )
     }
     context.console.message(
       .note,
@@ -72,7 +81,8 @@ extension JoinCommand {
     var found = Findings()
     found.wrong = status.findings.filter { $0.severity == .error }.map(\.statement)
     let others = links.filter { $0.name != principal.name }
-    for answer in answers(of: others, inventory) {
+    for answer in answers(of: others, inventory, for: principal.name) {
+      found.isStranger = found.isStranger || answer.isStranger
       found.wrong += answer.wrong
       found.unreachable += answer.unreachable
     }
@@ -118,7 +128,9 @@ extension JoinCommand {
   }
 
   /// Agents that do not answer, those that have another inventory, and those whose clock is another one.
-  private func answers(of links: [Named], _ inventory: Inventory) -> [Findings] {
+  private func answers(
+    of links: [Named], _ inventory: Inventory, for name: String
+  ) -> [Findings] {
     let own = inventory.parts
     return Parallel.map(
       links, thread: "fan-out", atOnce: Limits.renewalsAtOnce,
@@ -127,10 +139,28 @@ extension JoinCommand {
       var found = Findings()
       let deadline = Instant.inMilliseconds(Self.lookMilliseconds)
       do throws(LinkFailure) {
-        let status = try peer.link.call(.status, lane: .control, deadline: deadline)
-        let parts = Dictionary(
-          status.report?.inventory.map { ($0.name, $0.digest) } ?? [], uniquingKeysWith: { $1 })
-        let differing = own.filter { part in parts[part.name].map { $0 != part.digest } ?? false }
+        // A node whose inventory is older than the others' takes theirs; one that they have not is to be made a member.
+        let told: InventoryAnswer?
+        do throws(LinkFailure) {
+          told = try peer.link.call(.inventory, lane: .control, deadline: deadline)
+        } catch {
+          guard case .answered = error else { throw error }
+          told = nil
+        }
+        var differing: [NamedDigest] = []
+        if let told {
+          found.isStranger = told.agreed.inventory.node(named: name) == nil
+          // What was voted with this node takes from the others; files must be the same.
+          if !told.isRecorded, !found.isStranger {
+            differing = own.filter { !told.agreed.inventory.parts.contains($0) }
+          }
+        } else {
+          // An older agent goes by its file.
+          let status = try peer.link.call(.status, lane: .control, deadline: deadline)
+          let parts = Dictionary(
+            status.report?.inventory.map { ($0.name, $0.digest) } ?? [], uniquingKeysWith: { $1 })
+          differing = own.filter { part in parts[part.name].map { $0 != part.digest } ?? false }
+        }
         if !differing.isEmpty {
           found.wrong.append(
             "the inventory of \(peer.name) is another one than this: \(differing.map(\.name).joined(separator: ", ")); make it the same on every host"

@@ -249,5 +249,5 @@ struct JoinCommand: Command {
 
 extension Inventory {
   /// As a file, for people too.
-  fileprivate var fileBytes: [UInt8] { JSON.encode(self, pretty: true) + [0x0A] }
+  var fileBytes: [UInt8] { JSON.encode(self, pretty: true) + [0x0A] }
 }

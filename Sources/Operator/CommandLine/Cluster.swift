@@ -28,14 +28,28 @@ struct Cluster: Sendable {
   }
 
   /// Reads inventory and credentials from where the options, the environment or the defaults say.
+  ///
+  /// - Parameter file: an inventory in place of the options'.
   static func read(
-    _ options: ClusterOptions, _ host: any CommandHost, _ network: any AgentNetwork,
-    revoked: Revocations? = nil
+    _ options: ClusterOptions, named file: String? = nil, _ host: any CommandHost,
+    _ network: any AgentNetwork, revoked: Revocations? = nil
   ) throws(Refusal) -> Cluster {
     let (inventory, warnings, notes): (Inventory, [String], [String])
+    do throws(Refusal) {
+      (inventory, warnings, notes) = try readInventory(file ?? options.inventory, host)
+    } catch { throw Refusal(.configuration, error.message) }
+    return try connect(
+      inventory, options, host, network, warnings: warnings, notes: notes, revoked: revoked)
+  }
+
+  /// Reads the credentials, for an inventory that is known.
+  static func connect(
+    _ inventory: Inventory, _ options: ClusterOptions, _ host: any CommandHost,
+    _ network: any AgentNetwork, warnings: [String] = [], notes: [String] = [],
+    revoked: Revocations? = nil
+  ) throws(Refusal) -> Cluster {
     let credentials: CredentialFiles
     do throws(Refusal) {
-      (inventory, warnings, notes) = try readInventory(options.inventory, host)
       credentials = try readCredentials(options, host)
     } catch { throw Refusal(.configuration, error.message) }
     let connections = try network.open(inventory, credentials, revoked: revoked)

@@ -48,6 +48,7 @@ enum CommandTable {
     SealShowCommand.self, SealRecoverCommand.self, ProofCommand.self,
     LintCommand.self, GuardCommand.self, InitCommand.self, PKIInitCommand.self,
     PKIIssueCommand.self, PKIRenewCommand.self, PKIRevokeCommand.self, PKIShowCommand.self,
-    JoinCommand.self, CompletionCommand.self, ManualCommand.self,
+    JoinCommand.self, InventoryShowCommand.self, InventoryDiffCommand.self,
+    InventoryApplyCommand.self, CompletionCommand.self, ManualCommand.self,
   ]
 }

@@ -21,11 +21,14 @@ struct CommandContext: Sendable {
   /// Reads inventory and credentials. Without `warns` nothing is printed, for output that is one
   /// object or one line.
   ///
-  /// - Parameter revoked: whom the links refuse; nil where that is not known.
+  /// - Parameters:
+  ///   - file: an inventory in place of the options'.
+  ///   - revoked: whom the links refuse; nil where that is not known.
   func cluster(
-    _ options: ClusterOptions, warns: Bool = true, revoked: Revocations? = nil
+    _ options: ClusterOptions, named file: String? = nil, warns: Bool = true,
+    revoked: Revocations? = nil
   ) throws(Refusal) -> Cluster {
-    let cluster = try Cluster.read(options, host, network, revoked: revoked)
+    let cluster = try Cluster.read(options, named: file, host, network, revoked: revoked)
     if !warns { return cluster }
     let now = Clock.realtimeMicroseconds() / 1_000_000
     for note in cluster.notes { console.message(.note, note) }

@@ -224,7 +224,7 @@ struct ResolveCommand: Command {
             + (missing.isEmpty ? "" : ", no answer from \(missing.joined(separator: ", "))")
         )
       default:
-        return (.committed, "the new file is in place, and its start has not come to an end")
+        return (.committed, "it is committed, and has not come to its end here")
       }
     }
     if status.lastRollout == id, let outcome = status.lastOutcome {

@@ -11,6 +11,8 @@ struct RolloutDisplay: RolloutWatcher {
   private let began: Instant
   /// Whether the rollout restarts the servers.
   private let restarts: Bool
+  /// Whether members change by it, and no file.
+  private let isChange: Bool
   private var table: RolloutTable
   /// What nodes that do not answer said last.
   private var silent: [String: RolloutTable.State] = [:]
@@ -20,8 +22,12 @@ struct RolloutDisplay: RolloutWatcher {
   static let signMilliseconds = 30_000
 
   /// - Parameter names: in the order of their rows.
-  init(_ console: Console, _ names: [String], settleSeconds: Int, restarts: Bool = true) {
+  init(
+    _ console: Console, _ names: [String], settleSeconds: Int, restarts: Bool = true,
+    isChange: Bool = false
+  ) {
     self.restarts = restarts
+    self.isChange = isChange
     self.console = console
     began = Clock.now()
     lastSign = began
@@ -63,7 +69,9 @@ struct RolloutDisplay: RolloutWatcher {
     let milliseconds = inNanoseconds / 1_000_000
     console.event("committed", ["inMilliseconds": milliseconds])
     say(
-      "all nodes voted yes; \(restarts ? "restart" : "the files are replaced") in \(milliseconds) ms"
+      isChange
+        ? "all nodes voted yes"
+        : "all nodes voted yes; \(restarts ? "restart" : "the files are replaced") in \(milliseconds) ms"
     )
   }
 

@@ -29,8 +29,9 @@ struct RolloutReport: UndertakingObserver {
       console.progress("rollout \(rollout.id) of \(NodeNames.counted(rollout.members.count))")
     }
     return RolloutDisplay(
-      console, cluster.names, settleSeconds: rollout.settleMilliseconds / 1_000,
-      restarts: rollout.restartsServers)
+      console, rollout.change == nil ? cluster.names : rollout.members,
+      settleSeconds: rollout.settleMilliseconds / 1_000, restarts: rollout.restartsServers,
+      isChange: rollout.change != nil)
   }
 
   func ended(_ rollout: Rollout, _ result: CoordinatorResult) {

@@ -102,7 +102,7 @@ struct ShowCommand: Command {
   private func kept(
     _ axis: TimelineAxis, _ cluster: Cluster
   ) -> [(name: String, value: [String])] {
-    guard let head = axis.head, head.kind != .restart else { return [] }
+    guard let head = axis.head, head.kind != .restart, head.kind != .members else { return [] }
     let numbers = context.ask(cluster, .generations).compactMap(\.answer).flatMap { answer in
       answer.generations.filter { $0.generation?.rollout != head.id || $0.number == 0 }
         .map(\.number)

@@ -11,17 +11,17 @@ import TLS
 /// A connection for each question: they are rare, and an idle one would take one of the other
 /// agent's few.
 struct HostPeers: PeerPort {
-  let inventory: Inventory
+  let cluster: String
   let identity: TLSIdentity
 
   func call<Answer>(
-    _ request: AgentRequest<Answer>, to node: String, deadline: Instant
+    _ request: AgentRequest<Answer>, to node: Inventory.Node, deadline: Instant
   ) throws(LinkFailure) -> Answer {
-    guard let entry = inventory.node(named: node),
-      let address = HostPort(entry.address, defaultPort: Inventory.defaultAgentPort)
-    else { throw .unreachable("\(node) has no address in the inventory") }
+    guard let address = node.agentPlace else {
+      throw .unreachable("\(node.name) has no address in the inventory")
+    }
     let link = HTTPSLink(
-      address, identity.context, Principal(cluster: inventory.cluster, role: .node, name: node),
+      address, identity.context, Principal(cluster: cluster, role: .node, name: node.name),
       connectMilliseconds: Limits.peerConnectMilliseconds)
     return try link.call(request, lane: .control, deadline: deadline)
   }

@@ -14,18 +14,18 @@ import Threads
 ///
 /// A connection for each question, as for the other agents.
 struct HostWitnesses: WitnessPort {
-  let inventory: Inventory
+  let cluster: String
   let identity: TLSIdentity
 
   func ask(
-    _ witness: String, _ request: WitnessRequest, deadline: Instant
+    _ witness: Inventory.KeyManagerHost, _ request: WitnessRequest, deadline: Instant
   ) throws(Refusal) -> WitnessReport {
-    guard let place = inventory.keyManager(named: witness)?.witnessPlace else {
-      throw Refusal(.configuration, "\(witness) has no witness in the inventory")
+    guard let place = witness.witnessPlace else {
+      throw Refusal(.configuration, "\(witness.name) has no witness in the inventory")
     }
     let client = HTTPSClient(
       place, context: identity.context,
-      expecting: Principal(cluster: inventory.cluster, role: .witness, name: witness))
+      expecting: Principal(cluster: cluster, role: .witness, name: witness.name))
     defer { client.close() }
     let question = AgentRequest<ReverseReport>(.connectBack, body: request)
     let response = try ask(client, question.message, deadline)

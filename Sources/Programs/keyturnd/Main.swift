@@ -59,14 +59,21 @@ enum Daemon {
     }
     switch principal.role {
     case .node:
-      guard let node = inventory.node(named: principal.name) else {
-        throw notInInventory(principal, configuration, inventory)
-      }
-      try runNode(node, configuration, inventory, credentials)
-    case .witness:
-      guard let host = inventory.keyManager(named: principal.name), let place = host.witnessPlace
+      let records = try records(configuration)
+      let agreed = Agent.agreedInventory(in: records)
+      guard
+        let node = agreed?.node(named: principal.name) ?? inventory.node(named: principal.name)
+          // One that has left says so, whatever its file says.
+          ?? agreed.map({ _ in Inventory.Node(name: principal.name, address: principal.name) })
       else { throw notInInventory(principal, configuration, inventory) }
-      try runWitness(host, place, configuration, inventory, credentials)
+      try runNode(node, configuration, inventory, records, credentials)
+    case .witness:
+      let records = try records(configuration)
+      let agreed = Agent.agreedInventory(in: records)
+      guard let host = (agreed ?? inventory).keyManager(named: principal.name),
+        let place = host.witnessPlace
+      else { throw notInInventory(principal, configuration, inventory) }
+      try runWitness(host, place, configuration, inventory, records, credentials)
     case .operator, .observer:
       throw Refusal(
         .configuration,
@@ -88,11 +95,11 @@ enum Daemon {
 
   private static func runNode(
     _ node: Inventory.Node, _ configuration: DaemonConfiguration, _ inventory: Inventory,
-    _ credentials: HostCredentials
+    _ records: HostRecords, _ credentials: HostCredentials
   ) throws(Refusal) {
     let agent = Agent(
       node: node.name, inventory: inventory, version: Version.text,
-      ports: try ports(configuration, inventory, credentials), credentials: credentials)
+      ports: try ports(inventory, records, credentials), credentials: credentials)
     let listener = try configuration.listener(port: node.agentPlace?.port)
     agent.start()
     let server = try serve(
@@ -110,10 +117,10 @@ enum Daemon {
   /// A Key Manager host: no bus, no records, no file of MinIO's.
   private static func runWitness(
     _ host: Inventory.KeyManagerHost, _ place: HostPort, _ configuration: DaemonConfiguration,
-    _ inventory: Inventory, _ credentials: HostCredentials
+    _ inventory: Inventory, _ records: HostRecords, _ credentials: HostCredentials
   ) throws(Refusal) {
     let witness = Witness(
-      name: host.name, inventory: inventory, version: Version.text,
+      name: host.name, inventory: inventory, records: records, version: Version.text,
       credentials: credentials,
       reach: HostReach(identity: credentials.identity), log: log)
     let server = try serve(
@@ -174,23 +181,26 @@ enum Daemon {
     }
   }
 
-  /// What the agent needs of its host. What is not there now may be in a moment, so systemd tries
-  /// again; but a state directory that is wrong stays wrong.
-  private static func ports(
-    _ configuration: DaemonConfiguration, _ inventory: Inventory, _ credentials: HostCredentials
-  ) throws(Refusal) -> Ports {
-    let records: HostRecords
-    do { records = try HostRecords(directory: configuration.state) } catch {
+  /// A state directory that is wrong stays wrong.
+  private static func records(_ configuration: DaemonConfiguration) throws(Refusal) -> HostRecords {
+    do { return try HostRecords(directory: configuration.state) } catch {
       throw Refusal(.configuration, "\(error)")
     }
+  }
+
+  /// What the agent needs of its host. What is not there now may be in a moment, so systemd tries
+  /// again.
+  private static func ports(
+    _ inventory: Inventory, _ records: HostRecords, _ credentials: HostCredentials
+  ) throws(Refusal) -> Ports {
     do {
       return Ports(
         file: HostEnvironmentFile(),
         unit: HostUnit(bus: try SystemBus(), name: inventory.unit),
         journal: HostJournal(unit: inventory.unit), process: try HostProcess(),
         probe: HostProbe(), records: records,
-        peers: HostPeers(inventory: inventory, identity: credentials.identity),
-        witnesses: HostWitnesses(inventory: inventory, identity: credentials.identity),
+        peers: HostPeers(cluster: inventory.cluster, identity: credentials.identity),
+        witnesses: HostWitnesses(cluster: inventory.cluster, identity: credentials.identity),
         watch: try HostFileWatch(),
         event: tell, log: log)
     } catch {
@@ -207,7 +217,7 @@ enum Daemon {
       case .reload:
         log(
           .notice,
-          "SIGHUP: nothing to reload; systemctl restart keyturnd reads the inventory again and loses nothing"
+          "SIGHUP: nothing to reload; keyturn inventory apply changes the inventory without a restart"
         )
       case nil:
         if isResponsive() { Notify.watchdog() }

@@ -116,6 +116,7 @@ struct HostRecords: RecordPort {
       if name == "hold", host.world.faults.killedAt == .held { host.isDoomed = true }
       host.world.runtime.note(bytes)
       if name == "rollout" { host.world.promised(host) }
+      if name == "inventory" { host.world.goesBy(host) }
     }
   }
 
@@ -131,7 +132,10 @@ struct HostRecords: RecordPort {
     host.enter()
     host.take(upTo: host.world.faults.diskMicroseconds)
     let failure = host.diskFailure
-    if failure == nil || host.world.chance(32) { change() }
+    if failure == nil || host.world.chance(32) {
+      change()
+      if attempt == "write rollout" { host.isPromiseUnknown = failure != nil }
+    }
     host.take(upTo: host.world.faults.diskMicroseconds)
     host.enter()
     if let failure { throw Refusal(.file, "\(attempt): \(failure)") }

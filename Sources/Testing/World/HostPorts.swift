@@ -287,7 +287,7 @@ struct HostProbes: ProbePort {
 
 struct NoWitnesses: WitnessPort {
   func ask(
-    _ witness: String, _ request: WitnessRequest, deadline: Instant
+    _ witness: Inventory.KeyManagerHost, _ request: WitnessRequest, deadline: Instant
   ) throws(Refusal) -> WitnessReport { throw Refusal(.unreachable, "connection refused") }
 }
 
@@ -296,10 +296,10 @@ struct HostPeers: PeerPort {
   let host: SimulatedHost
 
   func call<Answer>(
-    _ request: AgentRequest<Answer>, to node: String, deadline: Instant
+    _ request: AgentRequest<Answer>, to node: Inventory.Node, deadline: Instant
   ) throws(LinkFailure) -> Answer {
     try host.world.network.call(
-      request, to: node, from: host.name,
+      request, to: node.name, from: host.name,
       as: Principal(cluster: host.world.inventory.cluster, role: .node, name: host.name),
       deadline: deadline)
   }

@@ -39,5 +39,10 @@ package enum RareState: String, CaseIterable, Sendable {
   case strangerRefused = "stranger refused"
   /// What all have proposed was not confirmed on a node.
   case proposalFailed = "proposal failed"
+  /// Another inventory was agreed on; a node has joined by it, has left, was left out of the vote as gone.
+  case membersChanged = "members changed"
+  case memberJoined = "member joined"
+  case memberRetired = "member retired"
+  case memberLeftOut = "member left out"
   case replacedInRollout = "replaced in a rollout"
 }

@@ -50,6 +50,9 @@ final class SimulatedHost: @unchecked Sendable {
   /// Why nothing can be written; nil if it can.
   var diskFailure: String?
 
+  /// Whether what the member has promised was written, and its agent was told that it was not.
+  var isPromiseUnknown = false
+
   /// Names of records that cannot be read: their checksums are wrong.
   var damaged: Set<String> = []
 
@@ -71,8 +74,12 @@ final class SimulatedHost: @unchecked Sendable {
   /// What the world knows of it.
   var history = HostHistory()
 
+  /// /etc/keyturn/inventory.json: of a host that is to join with itself in it.
+  private(set) var inventory: Inventory
+
   init(_ name: String, _ world: World, clock: SimulatedClock) {
     self.name = name
+    inventory = world.inventory.including(name)
     self.world = world
     self.clock = clock
     changed.initialize(to: 0)
@@ -135,9 +142,10 @@ final class SimulatedHost: @unchecked Sendable {
     program = process
     world.runtime.spawn("main", in: process) { [self] in
       let agent = Agent(
-        node: name, inventory: world.inventory, version: "world", ports: ports())
-      self.agent = agent
+        node: name, inventory: inventory, version: "world", ports: ports())
+      // As the daemon does, it answers nobody before it goes on with what it was in.
       agent.start()
+      self.agent = agent
       agent.catchUp(until: .inMilliseconds(10_000))
       if isBoot, unit.mainPID == 0 { startServer() }
       do throws(Refusal) { try agent.watch() } catch {
@@ -159,6 +167,7 @@ final class SimulatedHost: @unchecked Sendable {
   func killAgent(reviving: Bool) {
     guard let process = program else { return }
     world.trace("\(name): agent killed")
+    isPromiseUnknown = false
     world.killed(self)
     program = nil
     agent = nil
@@ -211,6 +220,7 @@ final class SimulatedHost: @unchecked Sendable {
     world.trace("\(name): replaced")
     files = [Self.environmentFile: Array(world.firstFile.utf8)]
     (staged, records, damaged, encryptedWith) = ([:], [:], [], [])
+    inventory = world.agreedNow.inventory.including(name)
     history = HostHistory()
     history.isReplaced = true
   }
@@ -245,6 +255,16 @@ final class SimulatedHost: @unchecked Sendable {
   }
 }
 
+extension Inventory {
+  /// The same with one node more, if it is not there.
+  fileprivate func including(_ name: String) -> Inventory {
+    var inventory = self
+    if node(named: name) == nil { inventory.nodes.append(.init(name: name, address: name)) }
+    inventory.outsideNodes.removeAll { $0 == name }
+    return inventory
+  }
+}
+
 /// What the world has seen of a host, whoever runs on it.
 struct HostHistory {
   /// Whether a command of configuration management runs there.
@@ -257,6 +277,8 @@ struct HostHistory {
   var looks: Set<String> = []
   /// The highest epoch that a record of its member has had.
   var epoch: UInt64 = 0
+  /// The highest number of an inventory that it has gone by.
+  var inventory = 0
   /// The committed rollout that has ended here last, by its id.
   var ended: String?
   /// What configuration management has handed to this node, by its digest.

@@ -22,7 +22,11 @@ package final class World: @unchecked Sendable {
   }
 
   let runtime: FiberRuntime
+  /// The first one.
   let inventory: Inventory
+  /// Whether nodes join and leave.
+  let changesMembers: Bool
+  var inventories = SeenInventories()
   var faults: WorldFaults
   private(set) var network: WorldNetwork!
   private(set) var hosts: [SimulatedHost] = []
@@ -63,7 +67,7 @@ package final class World: @unchecked Sendable {
   /// The environment file that hosts are installed with.
   var firstFile: String {
     """
-    MINIO_VOLUMES="http://minio-{1...\(inventory.nodes.count)}:9000/data"
+    MINIO_VOLUMES="http://minio-{1...\(inventory.nodes.count + inventory.outsideNodes.count)}:9000/data"
     MINIO_ROOT_USER="admin"
     MINIO_ROOT_PASSWORD="password"
 
@@ -78,13 +82,12 @@ package final class World: @unchecked Sendable {
     faults.isPutRight = seed % 5 == 4
     self.keepsTrace = keepsTrace
     self.planted = planted
-    let count = [1, 2, 3, 3, 3, 4, 5][Int(numbers.next() % 7)]
+    changesMembers = seed % 7 == 3
+    var count = [1, 2, 3, 3, 3, 4, 5][Int(numbers.next() % 7)]
+    if changesMembers { count = max(2, min(count, 4)) + Self.outsiders }
     let names = (1...count).map { "minio-\($0)" }
-    inventory = Inventory(
-      cluster: Self.cluster, nodes: names.map { .init(name: $0, address: $0) },
-      environmentFile: SimulatedHost.environmentFile,
-      timeouts: .init(startSeconds: 20, settleSeconds: 1),
-      rollback: .whenSafe)
+    let outside = changesMembers ? Array(names.suffix(Self.outsiders)) : []
+    inventory = Self.inventory(of: names.filter { !outside.contains($0) }, outside: outside)
     self.numbers = numbers
     network = WorldNetwork(self)
     wholeFiles = [.sha256(Array(firstFile.utf8))]
@@ -112,6 +115,7 @@ package final class World: @unchecked Sendable {
     runtime.spawn("operators", in: outside) { [self] in sendOperators() }
     for host in hosts { runtime.spawn("management", in: outside) { [self] in manage(host) } }
     runtime.spawn("faults", in: outside) { [self] in storm() }
+    if changesMembers { runtime.spawn("members", in: outside) { [self] in changeMembers() } }
     if faults.isLiedTo { runtime.spawn("stranger", in: outside) { [self] in lie() } }
     advance(toSecond: Self.stormSeconds)
     heal()

@@ -27,6 +27,8 @@ extension World {
       case .committed, .watching:
         note(active.rollout, .commit)
         if active.promised != .coordinator { reached.insert(.recoveredCommit) }
+        committed(active.rollout)
+        if decisions[active.rollout.id] == nil { checkMembers(of: active.rollout) }
         decided(active.rollout.id, .commit, host.name)
       case .prepared, .accepted: break
       }
@@ -37,7 +39,7 @@ extension World {
       host.isDoomed = true
     }
     host.history.ended = record.lastCommitted?.rollout.id
-    for finished in [record.last, record.lastCommitted].compactMap(\.self) {
+    for finished in [record.last, record.lastCommitted, record.lastChange].compactMap(\.self) {
       let decision: Decision = finished.outcome.kind == .aborted ? .abort : .commit
       note(finished.rollout, decision)
       noteProposal(finished, on: host)
@@ -51,7 +53,8 @@ extension World {
 
   /// Nothing was restarted, and the server that runs was confirmed: it runs with what the file says.
   private func foundInForce(_ host: SimulatedHost, _ last: FinishedRollout) {
-    guard !last.rollout.restartsServers, last.outcome.kind == .confirmed,
+    guard !last.rollout.restartsServers, last.rollout.change == nil,
+      last.outcome.kind == .confirmed,
       host.history.looks.insert(last.rollout.id).inserted, host.isServing,
       host.files[SimulatedHost.environmentFile].map(Digest.sha256)
         == last.rollout.content(of: host.name)?.after
@@ -66,14 +69,20 @@ extension World {
   /// A member has voted yes, perhaps just now.
   private func voted(_ host: SimulatedHost, _ rollout: Rollout) {
     guard host.history.votes.insert(rollout.id).inserted else { return }
+    checkVoter(host, rollout)
     // The checks before the vote are that old at the most.
-    if let since = keyIsWrongSince, runtime.now - since > Self.voteNanoseconds {
+    if rollout.change == nil, let since = keyIsWrongSince,
+      runtime.now - since > Self.voteNanoseconds
+    {
       violate("\(host.name): votes while the Key Managers have another key: \(rollout.id)")
     }
     guard let proposal = rollout.proposal,
-      inventory.memberNames.contains(where: { rollout.createdBy.contains($0) })
+      hosts.contains(where: { rollout.createdBy.contains($0.name) })
     else { return }
-    for other in hosts where other.history.isUntouched && !other.history.handed.contains(proposal) {
+    for other in hosts
+    where rollout.members.contains(other.name) && other.history.isUntouched
+      && !other.history.handed.contains(proposal)
+    {
       violate("\(rollout.id) rolls out what nobody has proposed on \(other.name)")
     }
     if let failed = host.history.failed[proposal], failed != rollout.id {
@@ -119,13 +128,13 @@ extension World {
   }
 
   private func note(_ rollout: Rollout, _ decision: Decision) {
-    let isByMember = inventory.memberNames.contains { rollout.createdBy.contains($0) }
+    let isByMember = hosts.contains { rollout.createdBy.contains($0.name) }
     switch decision {
     case .commit:
       reached.insert(.committed)
       if isByMember, rollout.kind == .apply { reached.insert(.proposed) }
       if rollout.kind == .rollback { reached.insert(.rolledBack) }
-      if !rollout.restartsServers { reached.insert(.withoutRestart) }
+      if !rollout.restartsServers, rollout.change == nil { reached.insert(.withoutRestart) }
       if let undone = rollout.undoes {
         reached.insert(.rolledBackByItself)
         let first = takenBack[undone] ?? rollout.id
@@ -184,8 +193,7 @@ extension World {
   /// Somebody says that every start of it was confirmed.
   private func confirmed(_ id: String, _ who: String) {
     for host in hosts {
-      let ends = [host.promised?.last, host.promised?.lastCommitted].compactMap(\.self)
-      guard let end = ends.first(where: { $0.rollout.id == id }) else { continue }
+      guard let end = host.promised?.finished(id) else { continue }
       if end.outcome.kind != .confirmed {
         violate(
           "\(who) says that \(id) is confirmed, and on \(host.name) it is \(end.outcome.kind)")

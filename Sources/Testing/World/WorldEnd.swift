@@ -15,7 +15,7 @@ extension World {
   /// The rollouts that members are in and whose decision they do not know.
   func inDoubt() -> [(host: String, rollout: String)] {
     hosts.compactMap { host in
-      guard let active = host.promised?.active else { return nil }
+      guard !host.isPromiseUnknown, let active = host.promised?.active else { return nil }
       switch active.stage {
       case .prepared, .accepted: return (host.name, active.rollout.id)
       case .committed, .watching: return nil
@@ -34,6 +34,7 @@ extension World {
       do throws(LinkFailure) {
         let status = try link.call(.status, lane: .control, deadline: .inMilliseconds(10_000))
         check(status, of: host)
+        if !isMember(host) { continue }
         if let last = host.promised?.lastCommitted {
           let view = try link.call(
             .follow(id: last.rollout.id, after: 0, waitMilliseconds: 0), lane: .control,
@@ -47,16 +48,20 @@ extension World {
       checkWhole(host)
       if !host.staged.isEmpty { violate("\(host.name): a staged file was left") }
     }
-    let files = Set(hosts.filter(\.history.isUntouched).map(\.fileVariables))
+    // A node that has just joined has not been in a rollout of files yet.
+    let members = hosts.filter { isMember($0) }
+    let alike = members.filter { !changesMembers || $0.promised?.lastCommitted != nil }
+    let files = Set(alike.filter(\.history.isUntouched).map(\.fileVariables))
     if isConfirmed, files.count > 1 {
       violate("the files differ, and every node has confirmed its last rollout")
     }
     let status = inspectorsCommand().run(["status", "--json"])
     // A file that somebody has edited is told, and for people to judge.
-    let isWell = hosts.allSatisfy {
+    let isWell = members.allSatisfy {
       $0.isServing && ($0.environment == $0.fileVariables || $0.history.isEdited)
     }
     if status == 0, !isWell { violate("keyturn status exits with 0, and not everything is well") }
+    inspectMembers()
     isInspected = true
   }
 

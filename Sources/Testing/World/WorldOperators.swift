@@ -4,6 +4,7 @@ internal import Agent
 internal import Coordination
 internal import Crypto
 internal import Fibers
+internal import JSONCoding
 internal import Model
 internal import Rollout
 internal import Secrets
@@ -42,12 +43,14 @@ extension World {
   static let stranger = Principal(cluster: cluster, role: .operator, name: "stranger")
   static let apiKey = "k1:2COl4dS3G-cjHa3Q-9fUmOrq8yL0Q7a12HH_Yi0oiLw"
 
-  private var inventoryText: String {
-    let nodes = inventory.memberNames.map { #"{"name":"\#($0)","address":"\#($0)"}"# }
-    return """
-      {"cluster":"\(Self.cluster)","nodes":[\(nodes.joined(separator: ","))],
-       "environmentFile":"\(SimulatedHost.environmentFile)","timeouts":{"startSeconds":20,"settleSeconds":1},"rollback":"when-safe"}
-      """
+  /// What an operator's machine has.
+  func operatorsFiles(_ more: [String: String]) -> [String: String] {
+    [
+      "/etc/keyturn/inventory.json": String(
+        decoding: JSON.encode(agreedNow.inventory), as: UTF8.self),
+      "/etc/keyturn/credentials/ca.pem": "ca", "/etc/keyturn/credentials/cert.pem": "cert",
+      "/etc/keyturn/credentials/key.pem": "key",
+    ].merging(more) { $1 }
   }
 
   /// Sends operators, one after the other; some are killed, some give up.
@@ -107,11 +110,7 @@ extension World {
   private func command(of name: String, _ settings: WorldSettings?) -> WorldCommand {
     WorldCommand(
       world: self, name: name,
-      files: [
-        "/etc/keyturn/inventory.json": inventoryText,
-        "/etc/keyturn/credentials/ca.pem": "ca", "/etc/keyturn/credentials/cert.pem": "cert",
-        "/etc/keyturn/credentials/key.pem": "key", "kms.env": settings?.text ?? "",
-      ])
+      files: operatorsFiles(["kms.env": settings?.text ?? ""]))
   }
 
   func inspectorsCommand() -> WorldCommand { command(of: "inspector", nil) }

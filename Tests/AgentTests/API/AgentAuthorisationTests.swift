@@ -27,7 +27,12 @@ struct AgentAuthorisationTests {
     // A node that is not in this one's inventory.
     for principal in [Self.observer, Self.node, Self.witness, Self.stranger] {
       for path in paths {
-        #expect(Node().send("POST", path, as: principal).status == 403, "\(principal.uri) \(path)")
+        // It may be in doubt of a rollout: it is answered, and moves nothing that it is no member of.
+        let isAnswered =
+          principal == Self.node && path.contains("00aa/") && !path.hasSuffix("resolve")
+        #expect(
+          Node().send("POST", path, as: principal).status == (isAnswered ? 400 : 403),
+          "\(principal.uri) \(path)")
       }
     }
   }

@@ -8,27 +8,28 @@ import Threads
 
 @Suite struct DoorkeeperTests {
   private let keeper = Doorkeeper(
-    of: "minio-1",
-    Inventory(
-      cluster: "prod", nodes: [.init(name: "minio-1", address: "minio-1")],
-      keyManagers: [
-        .init(name: "kms-1", address: "kms-1", witness: "kms-1"),
-        .init(name: "kms-2", address: "kms-2"),
-      ]))
+    InventoryKeeper(
+      of: "minio-1",
+      file: Inventory(
+        cluster: "prod", nodes: [.init(name: "minio-1", address: "minio-1")],
+        keyManagers: [
+          .init(name: "kms-1", address: "kms-1", witness: "kms-1"),
+          .init(name: "kms-2", address: "kms-2"),
+        ]), Records(port: FakeNodeHost(file: "").ports().records)))
 
   private func principal(_ role: Role, _ name: String, cluster: String = "prod") -> Principal {
     Principal(cluster: cluster, role: role, name: name)
   }
 
-  @Test("operators, observers, and the inventory's nodes and witnesses may stay, nobody else")
+  @Test("operators, observers, nodes and the inventory's witnesses may stay, nobody else")
   func standing() {
     func standing(_ principal: Principal) -> Standing? { try? keeper.standing(of: principal) }
     #expect(standing(principal(.operator, "ann")) == .operator)
     #expect(standing(principal(.observer, "eve")) == .observer)
     #expect(standing(principal(.node, "minio-1")) == .member)
     #expect(standing(principal(.witness, "kms-1")) == .member)
-    #expect(standing(principal(.node, "minio-9")) == nil)
-    #expect(standing(principal(.node, "kms-1")) == nil)
+    // It may want to join, or have left: it gets no place that is kept for members.
+    #expect(standing(principal(.node, "minio-9")) == .observer)
     #expect(standing(principal(.witness, "kms-2")) == nil)
     #expect(standing(principal(.witness, "minio-1")) == nil)
     for role in Role.allCases {
@@ -38,7 +39,7 @@ import Threads
 
   private func limit(_ method: String, _ path: String, _ role: Role) -> Result<Int, Refusal> {
     Result { () throws(Refusal) in
-      try keeper.bodyLimit(of: HTTPRequest(method, path), from: principal(role, "x"))
+      try keeper.bodyLimit(of: HTTPRequest(method, path), from: principal(role, "minio-1"))
     }
   }
 
@@ -73,6 +74,20 @@ import Threads
       #expect(refusal.code == .validation)
     }
     #expect(try limit("GET", "/v1/status", .observer).get() == small)
+  }
+
+  @Test(
+    "a node that is no member may look at the inventory, and end what it is in doubt of; nothing else"
+  )
+  func strangers() {
+    let id = "0123456789abcdef"
+    let asked = Route.allCases.filter { $0.roles.contains(.node) && $0.servers.contains(.agent) }
+    let permitted = asked.filter { route in
+      let request = HTTPRequest(route.method, route.path(id))
+      return (try? keeper.bodyLimit(of: request, from: principal(.node, "minio-9"))) != nil
+    }
+    #expect(Set(permitted) == [.inventory, .clock, .promise, .accept, .decide, .follow])
+    #expect(asked.count > permitted.count + 5)
   }
 }
 

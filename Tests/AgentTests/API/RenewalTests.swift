@@ -54,7 +54,8 @@ struct RenewalTests {
     let agent = Agent(
       node: "minio-1", inventory: Self.inventory, version: "test", ports: ports, credentials: first)
     let witness = Witness(
-      name: "kms-1", inventory: Self.inventory, version: "test", credentials: second,
+      name: "kms-1", inventory: Self.inventory, records: FakeNodeHost(file: "").ports().records,
+      version: "test", credentials: second,
       reach: NoReach(), log: { _, line in other.update { $0.append(line) } })
     return [
       (first, log, { agent.answer(HTTPRequest("POST", $0, query: [], body: $1), from: $2) }),

@@ -44,7 +44,9 @@ struct WitnessAgentTests {
     init() {
       let lines = lines
       witness = Witness(
-        name: "kms-1", inventory: WitnessAgentTests.inventory, version: "test", reach: reach,
+        name: "kms-1", inventory: WitnessAgentTests.inventory,
+        records: FakeNodeHost(file: "").ports().records,
+        version: "test", reach: reach,
         log: { _, line in lines.update { $0.append(line) } })
     }
 

@@ -282,7 +282,8 @@ struct HostilePeerTests {
       cluster: "prod", nodes: [.init(name: "minio-1", address: "minio-1")],
       keyManagers: [.init(name: "kms-1", address: "kms-1", witness: "kms-1")])
     let witness = Witness(
-      name: "kms-1", inventory: inventory, version: "test", reach: Nothing(), log: { _, _ in })
+      name: "kms-1", inventory: inventory, records: FakeNodeHost(file: "").ports().records,
+      version: "test", reach: Nothing(), log: { _, _ in })
     var generator = HostileGenerator(seed: Self.seed)
     let question = JSON.encode(WitnessRequest(nonce: .sha256([7])))
     for _ in 0..<8_500 {

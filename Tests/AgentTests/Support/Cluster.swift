@@ -71,9 +71,9 @@ struct Cluster {
     let node: String
 
     func call<Answer>(
-      _ request: AgentRequest<Answer>, to other: String, deadline: Instant
+      _ request: AgentRequest<Answer>, to other: Inventory.Node, deadline: Instant
     ) throws(LinkFailure) -> Answer {
-      try network.call(request, to: other, from: node, deadline: deadline)
+      try network.call(request, to: other.name, from: node, deadline: deadline)
     }
   }
 

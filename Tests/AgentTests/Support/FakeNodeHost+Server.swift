@@ -270,16 +270,18 @@ extension FakeNodeHost {
 
   struct Witnesses: WitnessPort {
     let host: FakeNodeHost
+
     func ask(
-      _ witness: String, _ request: WitnessRequest, deadline: Instant
+      _ host: Inventory.KeyManagerHost, _ request: WitnessRequest, deadline: Instant
     ) throws(Refusal) -> WitnessReport {
-      let report = host.state.update { state in
+      let witness = host.name
+      let report = self.host.state.update { state in
         state.questions.append((witness, request.nonce))
         return state.witnesses[witness]
       }
       guard let report else { throw Refusal(.unreachable, "connection refused") }
       return WitnessReport(
-        report, certificate: host.state.withLock { $0.witnessCertificates[witness] })
+        report, certificate: self.host.state.withLock { $0.witnessCertificates[witness] })
     }
   }
 }

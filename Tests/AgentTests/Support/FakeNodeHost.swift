@@ -240,7 +240,7 @@ final class FakeNodeHost: Sendable {
 
   struct NoPeers: PeerPort {
     func call<Answer>(
-      _ request: AgentRequest<Answer>, to node: String, deadline: Instant
+      _ request: AgentRequest<Answer>, to node: Inventory.Node, deadline: Instant
     ) throws(LinkFailure) -> Answer { throw .unreachable("connection refused") }
   }
 

@@ -222,8 +222,8 @@ struct HealthState: Sendable, CustomTestStringConvertible {
 
   private static let records = [
     HealthState(
-      "another inventory", wrong, plan: 0,
-      says: "minio-2: the agent's inventory is another one than this command's: timeouts, rollback",
+      "another inventory in the file", remarked, plan: 0,
+      says: "somebody has edited the inventory's file on minio-2",
       broken: """
         cp /etc/keyturn/inventory.json /run/inventory
         sed -i 's/"settleSeconds": 2}/"settleSeconds": 3}, "rollback": "never"/' /etc/keyturn/inventory.json

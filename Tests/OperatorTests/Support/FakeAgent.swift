@@ -86,6 +86,8 @@ final class FakeAgent: AgentLink {
   private let state: Lock<State>
   /// The other agents, whom it asks when it is in doubt.
   let peers = Lock<[FakeAgent]>([])
+  /// The inventory that it goes by; nil for an agent that is older.
+  let agreed = Lock<AgreedInventory?>(nil)
   private let counter = Lock(0)
   /// How often it was asked anything.
   var calls: Int { counter.withLock { $0 } }
@@ -306,6 +308,20 @@ final class FakeAgent: AgentLink {
         if case .goneAfterCommit = fault { throw gone }
       }
       return reply()
+    case .inventory:
+      guard let agreed = agreed.withLock({ $0 }) else {
+        throw .answered(Refusal(.validation, "there is no GET /v1/inventory in this agent's API"))
+      }
+      let record = state.withLock { $0.participant.record }
+      return InventoryAnswer(
+        node: name, agreed: agreed, isRecorded: agreed.number > 1, epoch: record.highestEpoch,
+        incarnation: .sample,
+        active: record.active.map { ActiveSummary($0.rollout, sinceMicroseconds: nil) },
+        seal: sealed, refusal: nil)
+    case .installInventory:
+      let new: AgreedInventory = body(of: request)
+      agreed.update { $0 = new }
+      return WitnessInventory(witness: name, number: new.number)
     case .requestCertificate:
       return CertificateRequestAnswer(request: "request of \(name)", certificate: "in use")
     case .installCertificate:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The cluster as its operator describes it: one file, the same on every host.
+/// The cluster as its operator describes it, and as its nodes have agreed on it.
 ///
 /// An agent finds itself in it by the name in its certificate.
 package struct Inventory: Sendable, Codable, Hashable {
@@ -116,6 +116,9 @@ package struct Inventory: Sendable, Codable, Hashable {
   /// Hosts that MINIO_VOLUMES names and that are no nodes here, or nodes that it does not name: exceptions from the rule
   /// that both are the same hosts.
   package var outsideNodes: [String]
+  /// Of a file: the number of the agreed inventory that it was made from (`keyturn inventory show`); nil where that is
+  /// not known. It is no part of what the nodes agree on.
+  @BoundedIfPresent<Bounds.Count> package var number: Int?
 
   /// Ports where the inventory names none; the Key Manager's is from docs/facts.md, "The documented
   /// procedure".
@@ -130,6 +133,7 @@ package struct Inventory: Sendable, Codable, Hashable {
     rollback: RollbackPolicy = .whenSafe, unverifiedDirection: UnverifiedDirection = .warn,
     outsideNodes: [String] = []
   ) {
+    _number = BoundedIfPresent(wrappedValue: nil)
     self.outsideNodes = outsideNodes
     self.rollback = rollback
     self.cluster = cluster
@@ -156,6 +160,7 @@ package struct Inventory: Sendable, Codable, Hashable {
     try fields.decodeWord(into: &rollback, forKey: .rollback)
     try fields.decodeWord(into: &unverifiedDirection, forKey: .unverifiedDirection)
     try fields.decode(into: &outsideNodes, forKey: .outsideNodes)
+    _number = try fields.decode(BoundedIfPresent<Bounds.Count>.self, forKey: .number)
   }
 
   /// The members of a rollout: the nodes' names, sorted.

@@ -217,6 +217,7 @@ package struct ClusterHealth: Sendable {
     "drift", "key-manager-link", "reverse-path", OwnCertificate.rule, "rollout-in-doubt",
     "rollout-instant-unreachable", "starts-held", "seal-waiting", "process-unreadable",
     "file-unreadable", "unit-daemon-reload", "damaged-record", "damaged-generation",
+    "inventory-file-differs", "node-not-a-member", "witness-inventory",
   ]
 }
 

@@ -177,6 +177,22 @@ struct ClusterUnity {
   // MARK: the inventory
 
   private var inventories: [Statement] {
+    let newest = rows.compactMap(\.report.inventoryNumber).max() ?? 0
+    let behind = rows.filter { ($0.report.inventoryNumber ?? newest) < newest }.map(\.name)
+    let older =
+      behind.isEmpty
+      ? []
+      : [
+        differs(
+          "inventory-behind", behind,
+          "its inventory is older than number \(newest), which other nodes go by",
+          "it takes that from the others within a minute; keyturn inventory show and keyturnd's journal tell what keeps it from that"
+        )
+      ]
+    return older + ofFile
+  }
+
+  private var ofFile: [Statement] {
     let own = inventory.parts
     // A part that only one of two versions knows is not compared.
     let differing = rows.map { row in
@@ -193,7 +209,7 @@ struct ClusterUnity {
       return differs(
         "inventory-differs", group.names,
         "the agent's inventory is another one than this command's: \(what)",
-        "copy the right inventory to every host, and `systemctl restart keyturnd` where it was another"
+        "`keyturn inventory diff` shows it; `keyturn inventory show` makes a file of the nodes', `keyturn inventory apply` gives them this one"
       )
     }
   }

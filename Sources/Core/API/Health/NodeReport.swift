@@ -68,6 +68,8 @@ package struct NodeReport: Sendable, Codable, Hashable {
   package var programs: ServerPrograms?
   /// The rollout whose file and restart are under way here; nil if none is.
   package var restartsIn: String?
+  /// The number of the agreed inventory that it goes by; nil from an agent that is older.
+  @BoundedIfPresent<Bounds.Count> package var inventoryNumber: Int?
   /// The number of its list of revoked certificates; nil if it has none.
   @BoundedIfPresent<Bounds.Count> package var revocations: Int?
 
@@ -77,6 +79,7 @@ package struct NodeReport: Sendable, Codable, Hashable {
     hasStartGuard: Bool? = nil, programs: ServerPrograms? = nil, restartsIn: String? = nil
   ) {
     _revocations = BoundedIfPresent(wrappedValue: nil)
+    _inventoryNumber = BoundedIfPresent(wrappedValue: nil)
     self.programs = programs
     self.unit = unit
     self.running = running
@@ -100,37 +103,6 @@ package struct NodeReport: Sendable, Codable, Hashable {
     var report = self
     (report.running, report.files) = (open(running), open(files))
     return report
-  }
-}
-
-extension Inventory {
-  /// Its parts, in a fixed order, each with the digest of what it says: two inventories with the same digests are the
-  /// same cluster, and where one differs its name says in what.
-  package var parts: [NamedDigest] {
-    func part(_ name: String, _ fields: [String]) -> NamedDigest {
-      NamedDigest(name: name, digest: .ofFields(["keyturn inventory 1", name] + fields))
-    }
-    let nodes = nodes.sorted { $0.name < $1.name }
-    let hosts = keyManagers.sorted { $0.name < $1.name }
-    return [
-      part("cluster", [cluster]),
-      part(
-        "nodes",
-        nodes.flatMap { [$0.name, $0.agentPlace?.text ?? "", $0.serverPlace?.text ?? ""] }),
-      part("keyManagers", hosts.flatMap { [$0.name, $0.place?.text ?? ""] }),
-      part("witness", hosts.flatMap { [$0.name, $0.witnessPlace?.text ?? ""] }),
-      part("unit", [unit]), part("environmentFile", [environmentFile]),
-      part(
-        "timeouts",
-        [
-          timeouts.prepareSeconds, timeouts.stopSeconds, timeouts.startSeconds,
-          timeouts.settleSeconds, timeouts.probeSeconds,
-        ].map(String.init)),
-      part("clockBoundMilliseconds", ["\(clockBoundMilliseconds)"]),
-      part("rollback", [rollback.rawValue]),
-      part("unverifiedDirection", [unverifiedDirection.rawValue]),
-      part("outsideNodes", outsideNodes.sorted()),
-    ]
   }
 }
 

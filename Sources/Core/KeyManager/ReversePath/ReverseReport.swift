@@ -58,8 +58,13 @@ package struct ReverseReport: Sendable, Codable, Hashable {
   package var node: String
   /// Every address of both ports.
   package var attempts: [ReverseAttempt]
+  /// The number of the agreed inventory that the witness goes by; nil while that is its file's.
+  @BoundedIfPresent<Bounds.Count> package var inventoryNumber: Int?
 
-  package init(witness: String, node: String, attempts: [ReverseAttempt]) {
+  package init(
+    witness: String, node: String, attempts: [ReverseAttempt], inventoryNumber: Int? = nil
+  ) {
+    _inventoryNumber = BoundedIfPresent(wrappedValue: inventoryNumber)
     self.witness = witness
     self.node = node
     self.attempts = attempts

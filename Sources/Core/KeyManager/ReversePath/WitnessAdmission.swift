@@ -28,7 +28,7 @@ package struct WitnessAdmission: Sendable {
     var fullAt: Instant
   }
 
-  private let inventory: Inventory
+  private var inventory: Inventory
   private var buckets: [String: Bucket] = [:]
   package private(set) var served = 0
   /// How many were refused, for each reason.
@@ -38,6 +38,9 @@ package struct WitnessAdmission: Sendable {
 
   /// The admission of a witness with this inventory.
   package init(_ inventory: Inventory) { self.inventory = inventory }
+
+  /// Serves the nodes of this one from now on.
+  package mutating func goBy(_ inventory: Inventory) { self.inventory = inventory }
 
   /// The node that a caller may have connected to: itself.
   package mutating func admit(

@@ -58,12 +58,14 @@ package struct Coordinator: Sendable, Hashable {
   var isCancelled = false
   var members: [Member]
   let names: [String]
+  private let quorum: Quorum
 
   /// A coordinator of a rollout that no member has heard of yet.
   package init(rollout: Rollout, limits: CoordinatorLimits = CoordinatorLimits()) {
     self.rollout = rollout
     self.limits = limits
     names = rollout.members
+    quorum = Quorum(rollout)
     members = names.map { _ in Member() }
   }
 
@@ -168,7 +170,8 @@ package struct Coordinator: Sendable, Hashable {
         return abort(Refusal(.clock, "\(name): its clock was not measured; try again"), now)
       }
       let bound = clock.boundNanoseconds(at: now)
-      if bound > limits.clockBoundNanoseconds {
+      // Where nothing happens at an instant, no clock must be known well: the bound itself may be what is changed.
+      if rollout.change == nil, bound > limits.clockBoundNanoseconds {
         return abort(
           Refusal(
             .clock,
@@ -199,7 +202,7 @@ package struct Coordinator: Sendable, Hashable {
 
   private mutating func accepted(_ name: String, _ now: Instant) -> [CoordinatorEffect] {
     update(name) { $0.accepted = true }
-    guard members.count(where: \.accepted) >= rollout.majority else { return [] }
+    guard quorum.isReached({ members[$0].accepted }) else { return [] }
     return commit(now)
   }
 
@@ -250,8 +253,8 @@ package struct Coordinator: Sendable, Hashable {
     update(name) { $0.isOutranked = true }
     switch state {
     case .accepting(let instant, _):
-      let left = members.count { $0.accepted || !$0.isOutranked }
-      return left < rollout.majority ? supersede(instant, now) : []
+      let canBeReached = quorum.isReached { members[$0].accepted || !members[$0].isOutranked }
+      return canBeReached ? [] : supersede(instant, now)
     // It is in good hands, and there is one abort only.
     case .aborting: return told(name)
     case .idle, .preparing, .superseded, .following, .finished: return []

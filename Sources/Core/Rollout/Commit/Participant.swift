@@ -162,8 +162,7 @@ package struct Participant: Sendable, Hashable {
   /// speaks that has it in its record.
   private func isAddressed(by key: RolloutKey) -> Bool {
     if let addressee = key.addressee { return addressee == incarnation }
-    return [record.active?.rollout.id, record.last?.rollout.id, record.lastCommitted?.rollout.id]
-      .contains(key.id)
+    return record.active?.rollout.id == key.id || record.finished(key.id) != nil
   }
 
   /// The active rollout, if it is that one.
@@ -220,9 +219,7 @@ package struct Participant: Sendable, Hashable {
       recovery = nil
       let finished = FinishedRollout(
         rollout: active.rollout, outcome: Outcome(.aborted, reason), report: nil)
-      record.active = nil
-      record.last = finished
-      record.noteAborted(key.id)
+      record.end(finished)
       return [
         .discard(active.rollout), .persist(record), .conclude(finished),
         .reply(.ended(finished.outcome)),
@@ -233,11 +230,12 @@ package struct Participant: Sendable, Hashable {
   /// A message about a rollout that the member is not in: how it ended here, or that it never gave a
   /// yes. That must stay true, so it cannot vote on it any more.
   private mutating func fence(_ key: RolloutKey) -> [ParticipantEffect] {
-    for finished in [record.last, record.lastCommitted] {
-      if let finished, finished.rollout.id == key.id { return [.reply(.ended(finished.outcome))] }
-    }
+    if let finished = record.finished(key.id) { return [.reply(.ended(finished.outcome))] }
     if record.aborted?.contains(key.id) ?? false {
       return [.reply(.ended(Outcome(.aborted, "it was aborted, and later ones came since")))]
+    }
+    if record.committed?.contains(key.id) ?? false {
+      return [.reply(.ended(Outcome(.unknown, "it was committed, and later ones came since")))]
     }
     var effects: [ParticipantEffect] = []
     if record.highestEpoch < key.epoch {
@@ -295,9 +293,7 @@ package struct Participant: Sendable, Hashable {
     let finished = FinishedRollout(
       rollout: active.rollout, outcome: outcome, report: report,
       environment: active.facts.environment)
-    record.active = nil
-    record.last = finished
-    record.lastCommitted = finished
+    record.end(finished)
     // The seal and the generation come first: a crash between the two repeats the watch, not the
     // loss of a seal.
     return [.keep(finished), .persist(record), .conclude(finished)]

@@ -84,6 +84,12 @@ package struct ParticipantRecord: Sendable, Codable, Hashable {
   /// The last one that was committed: later ones that were aborted must not make it forgotten while
   /// another member is still in doubt of it.
   package var lastCommitted: FinishedRollout?
+  /// The last change of members that has ended here: no file and no server has to do with it, so it is not among the
+  /// others. Nil in a record that was written before there were any.
+  package var lastChange: FinishedRollout?
+  /// The ids of the last ones that were committed, the newest last: a member that was left out, and is still in doubt of
+  /// one, must not be told that no yes was given. Nil in a record that was written before they were kept.
+  package private(set) var committed: [String]?
   /// The ids of the last ones that were aborted, the newest last: a member that is still in doubt of one is told so,
   /// and not that no yes was given. Nil in a record that was written before they were kept.
   package private(set) var aborted: [String]?
@@ -91,8 +97,37 @@ package struct ParticipantRecord: Sendable, Codable, Hashable {
   /// The record of a member that has never been in a rollout.
   package init() { highestEpoch = 0 }
 
+  /// What it remembers of a rollout that has ended here; nil if nothing.
+  package func finished(_ id: String) -> FinishedRollout? {
+    [last, lastCommitted, lastChange].lazy.compactMap(\.self).first { $0.rollout.id == id }
+  }
+
   /// How many aborted rollouts are remembered by their ids.
   static let abortedCount = 16
+  /// The same of committed ones.
+  static let committedCount = 64
+
+  /// Remembers that a rollout was committed.
+  mutating func noteCommitted(_ id: String) {
+    committed = ((committed ?? []).filter { $0 != id } + [id]).suffix(Self.committedCount)
+  }
+
+  /// Remembers how a rollout has ended here.
+  mutating func end(_ finished: FinishedRollout) {
+    active = nil
+    let isCommitted = finished.outcome.kind != .aborted
+    if isCommitted {
+      noteCommitted(finished.rollout.id)
+    } else {
+      noteAborted(finished.rollout.id)
+    }
+    if finished.rollout.change != nil {
+      lastChange = finished
+    } else {
+      last = finished
+      if isCommitted { lastCommitted = finished }
+    }
+  }
 
   /// Remembers that a rollout was aborted.
   mutating func noteAborted(_ id: String) {

@@ -32,6 +32,7 @@ struct Recovery: Sendable, Hashable {
 
   private let member: String
   private let members: [String]
+  private let quorum: Quorum
   private let times: RecoveryTimes
   private var phase = Phase.waiting
   /// What a member has answered in this phase.
@@ -57,6 +58,7 @@ struct Recovery: Sendable, Hashable {
     self.member = member
     self.times = times
     members = rollout.members
+    quorum = Quorum(rollout)
     standings = members.map { _ in .silent }
     replacements = members.map { _ in false }
   }
@@ -113,19 +115,19 @@ struct Recovery: Sendable, Hashable {
   }
 
   private mutating func proposal(_ ballot: Ballot) -> BallotValue? {
-    if standings.count(where: { $0 == .given }) >= majority { return propose(ballot) }
+    if quorum.isReached({ standings[$0] == .given }) { return propose(ballot) }
     return isAbortable && !standings.contains(.silent) ? propose(ballot) : nil
   }
 
   /// Whether a majority says that it never voted: no commit was ever decided, whoever has accepted one.
   private var isNeverVoted: Bool {
-    standings.count(where: { $0 == .neverVoted }) >= majority
+    quorum.isReached { standings[$0] == .neverVoted }
   }
 
   /// Whether a majority would promise nothing but abort.
   private var isAbortable: Bool {
     isNeverVoted
-      || (highest?.decision != .commit && standings.count(where: { $0 != .silent }) >= majority)
+      || (highest?.decision != .commit && quorum.isReached { standings[$0] != .silent })
   }
 
   private mutating func propose(_ ballot: Ballot) -> BallotValue {
@@ -154,10 +156,10 @@ struct Recovery: Sendable, Hashable {
   ) -> Decision? {
     guard case .accepting(let proposal) = phase, proposal.ballot == ballot else { return nil }
     note(name, standing)
-    let count = standings.count { standing in
-      standing == .given || (standing == .neverVoted && proposal.decision == .abort)
+    let isChosen = quorum.isReached { index in
+      standings[index] == .given || (standings[index] == .neverVoted && proposal.decision == .abort)
     }
-    return count >= majority ? proposal.decision : nil
+    return isChosen ? proposal.decision : nil
   }
 
   /// A member has said that it is another incarnation than the one that voted.
@@ -197,8 +199,6 @@ struct Recovery: Sendable, Hashable {
     phase = next
     for index in standings.indices { standings[index] = .silent }
   }
-
-  private var majority: Int { members.count / 2 + 1 }
 
   private mutating func note(_ name: String, _ standing: Standing) {
     if let index = members.firstIndex(of: name) { standings[index] = standing }

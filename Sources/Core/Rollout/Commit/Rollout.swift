@@ -10,11 +10,15 @@ package enum RolloutKind: String, Sendable, Codable, Hashable {
   case restart
   /// Installs the file of an earlier generation and restarts.
   case rollback
+  /// Puts another inventory in the place of the present one; no file and no server is touched.
+  case members
 }
 
 /// What one member holds before and must hold after the commit.
 package struct MemberContent: Sendable, Codable, Hashable {
   package var member: String
+  /// What stands for the file in a change of members: the digests are those of the agreed inventories.
+  package static let inventory = "inventory"
   /// The file that the digests are of: the one that wins on this member.
   package var path: String
   /// Digest of the file from which the plan was made; nil where there was none.
@@ -74,14 +78,22 @@ package struct Rollout: Sendable, Codable, Hashable {
   package var withoutRestart: Bool?
   /// What it is for; nil if nobody said. An agent that does not know it computes another ``digest``.
   package var occasion: RolloutOccasion?
+  /// The inventory under which its members are these; nil if one of them does not tell its own. An agent that does not
+  /// know it computes another ``digest``.
+  package var inventory: InventoryReference?
+  /// What becomes of the inventory; of kind ``RolloutKind/members`` only.
+  package var change: InventoryChange?
 
   package init(
     id: String, epoch: UInt64, kind: RolloutKind, cluster: String, generation: Int, seal: Seal?,
     contents: [MemberContent], createdBy: String, prepareMilliseconds: Int, stopMilliseconds: Int,
     startMilliseconds: Int, settleMilliseconds: Int = 10_000, rollback: RollbackPolicy? = nil,
     undoes: String? = nil, proposal: Digest? = nil, withoutRestart: Bool = false,
-    occasion: RolloutOccasion? = nil
+    occasion: RolloutOccasion? = nil, inventory: InventoryReference? = nil,
+    change: InventoryChange? = nil
   ) {
+    self.inventory = inventory
+    self.change = change
     self.occasion = occasion
     self.id = id
     self.epoch = epoch
@@ -142,6 +154,8 @@ package struct Rollout: Sendable, Codable, Hashable {
     if let occasion {
       fields += ["occasion", occasion.note ?? "", occasion.isRotation == true ? "rotation" : ""]
     }
+    if let inventory { fields += ["inventory", inventory.digest.hex] }
+    if let change { fields += change.fields }
     return .ofFields(fields)
   }
 }

@@ -78,6 +78,9 @@ package struct ClusterPlan: Sendable {
         tells: groups.first?.names ?? [])
     }
     let answers = rows.compactMap(\.answer)
+    if let difference = inventoryDifference {
+      return .refused(Refusal(.vote, difference), tells: [])
+    }
     if let difference = environmentDifference {
       return .refused(Refusal(.vote, difference), tells: [])
     }
@@ -115,6 +118,22 @@ package struct ClusterPlan: Sendable {
   /// Whether any file would become another.
   package var changesFiles: Bool {
     rows.contains { row in row.answer.map { $0.before != $0.after } ?? false }
+  }
+
+  /// The inventory that all nodes go by; nil if one of them does not tell.
+  private var inventory: InventoryReference? {
+    let told = rows.map { $0.answer?.inventory }
+    return Set(told).count == 1 ? told.first ?? nil : nil
+  }
+
+  /// Which nodes go by which inventory, where they are not the same; nil if they are.
+  var inventoryDifference: String? {
+    let groups = NodeNames.grouped(
+      rows.compactMap { row in row.answer?.inventory.map { (name: row.name, value: $0) } })
+    guard groups.count > 1 else { return nil }
+    let texts = groups.map { "\(NodeNames.folded($0.names)): \($0.value.text)" }
+    return
+      "the nodes do not go by the same inventory: \(texts.joined(separator: "; ")); keyturn inventory diff shows what differs"
   }
 
   /// AIStor's nodes wait for one another until their MINIO_* variables are alike: which are not,
@@ -244,7 +263,8 @@ package struct ClusterPlan: Sendable {
       settleMilliseconds: inventory.timeouts.settleSeconds * 1000,
       rollback: isApply ? rollback ?? inventory.rollback : nil, undoes: request.undoes,
       proposal: isApply ? request.proposal(cluster: inventory.cluster) : nil,
-      withoutRestart: !restartsServers(request, isForced: forcesRestart), occasion: occasion)
+      withoutRestart: !restartsServers(request, isForced: forcesRestart), occasion: occasion,
+      inventory: self.inventory)
     guard rollout.members == inventory.memberNames else {
       throw Refusal(
         .configuration,

@@ -55,6 +55,8 @@ package struct PlanAnswer: Sendable, Codable, Hashable {
   /// The life of the node's state directory, which the rollout lists. An agent that does not say it is older.
   package var incarnation: Incarnation?
 
+  /// The inventory that the node goes by. An agent that does not say it is older.
+  package var inventory: InventoryReference?
   /// The server's programs; nil if they are not known, and from an agent that is older.
   package var programs: ServerPrograms?
   /// The identity at the Key Manager that goes out of use; nil if none does, and from an agent that is older.

@@ -29,6 +29,7 @@ extension RollbackPolicy {
       )
     }
     switch rollout.kind {
+    case .members: return .hold("a change of members has changed no file")
     case .restart: return .hold("a restart has changed no file: there is nothing to go back to")
     case .rollback:
       return .hold("this was the rollback itself; look at why the servers do not start")

@@ -190,6 +190,11 @@ extension Ending {
 
   /// Which files are where.
   private static func place(_ rollout: Committed) -> [String] {
+    if rollout.kind == .members {
+      return [
+        "another inventory, on \(NodeNames.folded(rollout.members(.confirmed))): keyturn inventory show; no file was replaced"
+      ]
+    }
     if rollout.kind == .restart {
       return [
         "the files as they were, on \(NodeNames.folded(rollout.members)); every server was told to restart"
@@ -262,6 +267,7 @@ extension Ending {
     let later =
       switch rollout.kind {
       case .restart: "\(it) \(has) restarted, or will"
+      case .members: "\(it) \(has) the new inventory, or \(gets) it from the other nodes"
       case .rollback: "\(it) \(has) the previous files, or \(gets) them from \(its)"
       case .apply, nil: "\(it) \(has) the new file, or \(gets) it from \(its)"
       }

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import API
+internal import Model
+internal import Rollout
+internal import Threads
+
+/// A node that was away while the members changed learns it from the others: each of them votes on a change but those
+/// that were named as gone, so as a rule there is nothing to learn.
+final class InventoryWatch: Sendable {
+  /// Between two looks, milliseconds; up to a sixth more or less.
+  static let restMilliseconds = 60_000
+  private static let firstMilliseconds = 3_000
+  private static let askMilliseconds = 2_000
+  /// How many are asked where nothing says that anything has changed.
+  private static let usual = 3
+
+  private let site: Site
+  private let rollouts: any RolloutState
+  private let adopted: @Sendable () -> Void
+
+  /// - Parameter adopted: told when another inventory counts.
+  init(
+    _ site: Site, rollouts: any RolloutState, adopted: @escaping @Sendable () -> Void
+  ) {
+    self.site = site
+    self.rollouts = rollouts
+    self.adopted = adopted
+  }
+
+  /// Looks from now on, on a thread of its own.
+  func watch() throws(Refusal) {
+    try site.startThread("inventory") { [self] in
+      Clock.sleep(until: .inMilliseconds(RandomNumbers.integer(in: 0...Self.firstMilliseconds)))
+      while true {
+        look()
+        let spread = Self.restMilliseconds / 6
+        Clock.sleep(
+          until: .inMilliseconds(
+            Self.restMilliseconds + RandomNumbers.integer(in: -spread...spread)))
+      }
+    }
+  }
+
+  /// One look. Blocks while the others are asked, at most twice the time for an answer.
+  func look() {
+    let names = site.inventories.peers
+    // What could not be read is not written over.
+    if names.isEmpty || site.inventories.isDamaged { return }
+    let first = RandomNumbers.integer(in: 0...(names.count - 1))
+    let some = (0..<min(Self.usual, names.count)).map { names[(first + $0) % names.count] }
+    var heard = ask(some)
+    let own = site.inventories.agreed
+    guard heard.contains(where: { isNews($0, own) }) else {
+      if !heard.isEmpty { site.inventories.note(isStranger: false) }
+      return
+    }
+    if names.count > some.count { heard += ask(names.filter { !some.contains($0) }) }
+    let isKnown = site.inventories.isRemembered
+    if let next = Self.successor(of: own, told: heard)
+      ?? (isKnown ? nil : Self.first(of: site.node, own, told: heard))
+    {
+      take(next, from: own)
+    } else if !site.inventories.isRecorded {
+      site.inventories.note(
+        isStranger: heard.contains { $0.agreed.inventory.node(named: site.node) == nil })
+    }
+  }
+
+  private func isNews(_ answer: InventoryAnswer, _ own: AgreedInventory) -> Bool {
+    answer.agreed.number > own.number
+      || answer.agreed.inventory.node(named: site.node) == nil
+      || !site.inventories.isRemembered && answer.isRecorded
+  }
+
+  private func ask(_ names: [String]) -> [InventoryAnswer] {
+    let answers = site.peers.ask(
+      AgentRequest<InventoryAnswer>.inventory, of: names, .later,
+      deadline: .inMilliseconds(Self.askMilliseconds))
+    return zip(names, answers).compactMap { name, answer in
+      guard let answer = try? answer.get(), answer.node == name, answer.agreed.problem == nil,
+        answer.agreed.inventory.cluster == site.inventory.cluster
+      else { return nil }
+      return answer
+    }
+  }
+
+  /// What more than half of the members of `own` go by, or by one that follows from it, if it follows from `own`:
+  /// whoever they have agreed with since, they were the ones to agree. The newest of these.
+  static func successor(
+    of own: AgreedInventory, told answers: [InventoryAnswer]
+  ) -> AgreedInventory? {
+    let (digest, members) = (own.digest, Set(own.inventory.memberNames))
+    let later = answers.filter {
+      $0.agreed.number > own.number && $0.agreed.predecessors.contains(digest)
+        && members.contains($0.node)
+    }
+    return newest(later, of: members.count)
+  }
+
+  private static func newest(_ answers: [InventoryAnswer], of count: Int) -> AgreedInventory? {
+    Set(answers.map(\.agreed)).filter { candidate in
+      let digest = candidate.digest
+      let holders = answers.count {
+        $0.agreed == candidate || $0.agreed.predecessors.contains(digest)
+      }
+      return 2 * holders > count
+    }.max { $0.number < $1.number }
+  }
+
+  /// What a node without a record takes, whose host was replaced under its name: what more than half of the others in
+  /// its file go by and have voted with, if it has this node.
+  static func first(
+    of node: String, _ own: AgreedInventory, told answers: [InventoryAnswer]
+  ) -> AgreedInventory? {
+    let others = Set(own.inventory.memberNames.filter { $0 != node })
+    return newest(
+      answers.filter {
+        $0.isRecorded && $0.agreed.number >= own.number
+          && $0.agreed.inventory.node(named: node) != nil && others.contains($0.node)
+      }, of: others.count)
+  }
+
+  private func take(_ next: AgreedInventory, from own: AgreedInventory) {
+    site.attempt(.error) { () throws(Refusal) in
+      let isTaken = try rollouts.betweenTurns { () throws(Refusal) -> Bool in
+        // In a change of its own, decided already, or one that was taken meanwhile.
+        guard site.inventories.agreed == own, rollouts.now.record.active?.rollout.change == nil
+        else { return false }
+        return try site.inventories.adopt(next)
+      }
+      guard isTaken, next != own else { return }
+      site.log(
+        site.inventories.isRetired ? .error : .notice,
+        site.inventories.findings().first { $0.rule == "node-retired" }?.message
+          ?? "inventory number \(next.number) is taken from the other nodes, instead of number \(own.number)"
+      )
+      adopted()
+    }
+  }
+}
