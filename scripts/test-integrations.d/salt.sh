@@ -42,7 +42,8 @@ MINION
       fault "salt, $host: $(tail -n 3 "$work/log")"
   done
 
-  salt_state minio-1 '[null,0]' '[.result, (.changes | length)]' settings test=True
+  salt_state minio-1 '[null,64,true]' \
+    '[.result, (.changes.proposal.new | length), (.changes.difference | length > 0)]' settings test=True
   for host in minio-1 minio-2 minio-3; do
     salt_state "$host" '[true,64]' '[.result, (.changes.proposal.new | length)]' settings
   done
@@ -50,6 +51,7 @@ MINION
   for host in minio-1 minio-2 minio-3; do
     salt_state "$host" '[true,0,true]' \
       '[.result, (.changes | length), (.comment | startswith("already in force"))]' settings
+    salt_state "$host" '[true,0]' '[.result, (.changes | length)]' settings test=True
   done
   salt_state minio-1 '[false,true]' '[.result, (.comment | contains("is sealed since rollout"))]' settings \
     'pillar={key: other}'

@@ -9,6 +9,7 @@ extension Agent {
     do throws(Refusal) {
       switch Route.of(request, to: .local)?.route {
       case .propose: return .json(200, try proposals.propose(decode(request)))
+      case .checkProposal: return .json(200, try proposals.check(decode(request)))
       case .withdrawProposal: return .json(200, try proposals.withdraw())
       case .ownProposal: return .json(200, proposals.wholeView())
       default: return .refusal(404, Route.unknown(request))

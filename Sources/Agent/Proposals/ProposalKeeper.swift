@@ -150,15 +150,8 @@ final class ProposalKeeper: Sendable {
   ///
   /// - Throws: a refusal if they could never be voted for.
   func propose(_ request: RolloutRequest) throws(Refusal) -> ProposalsView {
-    try request.changes.validate()
-    if request.changes.isEmpty || request.kind != .apply {
-      throw Refusal(.validation, "there is nothing to propose; name at least one setting")
-    }
-    if let damage { throw damage }
-    let answer = assessor.assess(request, seals.forPlan()).answer
-    if let refusal = answer.refusal, [.validation, .guarded, .file].contains(refusal.code) {
-      throw refusal
-    }
+    let answer = try look(at: request)
+    if let refusal = Self.refusal(answer) { throw refusal }
     let digest = request.proposal(cluster: site.inventory.cluster)
     if isRefusedAsFailed(digest, answer) {
       // What was proposed before is not proposed any more either.
@@ -176,6 +169,35 @@ final class ProposalKeeper: Sendable {
     let own = self.own
     // What is in force already changes nothing, also when it was not proposed before.
     return wholeView(isChanged: own != before && !own.isInForce)
+  }
+
+  /// What this node makes of the settings, as for a plan. Blocks while it looks.
+  private func look(at request: RolloutRequest) throws(Refusal) -> PlanAnswer {
+    try request.changes.validate()
+    if request.changes.isEmpty || request.kind != .apply {
+      throw Refusal(.validation, "there is nothing to propose; name at least one setting")
+    }
+    if let damage { throw damage }
+    return assessor.assess(request, seals.forPlan()).answer
+  }
+
+  /// Why settings can never be voted for; what only stands in their way now is for the rollout to find.
+  private static func refusal(_ answer: PlanAnswer) -> Refusal? {
+    answer.refusal.flatMap { [.validation, .guarded, .file].contains($0.code) ? $0 : nil }
+  }
+
+  /// `keyturn propose --check`: what ``propose(_:)`` would do. Changes nothing, and tells nobody.
+  func check(_ request: RolloutRequest) throws(Refusal) -> ProposalCheck {
+    let answer = try look(at: request)
+    let digest = request.proposal(cluster: site.inventory.cluster)
+    let refusal = Self.refusal(answer)
+    return ProposalCheck(
+      node: site.node, digest: digest, isHeld: own.digest == digest,
+      isInForce: Self.isInForce(answer), refusal: refusal,
+      failure: isRefusedAsFailed(digest, answer) ? state.withLock { $0.record.failed } : nil,
+      path: answer.path, difference: answer.difference,
+      restartReason: answer.restartNeeded ? answer.restartReason : "",
+      obstacle: refusal == nil ? answer.refusal : nil)
   }
 
   /// `keyturn propose --withdraw`. What it answers holds: a vote that is being prepared looks at the

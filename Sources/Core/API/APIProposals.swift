@@ -129,3 +129,43 @@ package struct ProposalsView: Sendable, Codable, Hashable {
     rows.filter { $0.statement?.digest != nil && $0.statement?.digest != own.digest }.map(\.member)
   }
 }
+
+/// What it would come to if settings were proposed on a node now.
+package struct ProposalCheck: Sendable, Codable, Hashable {
+  package var node: String
+  /// The digest of the settings.
+  package var digest: Digest
+  /// Whether the node proposes them already.
+  package var isHeld: Bool
+  /// Whether they are in its file and in its running server.
+  package var isInForce: Bool
+  /// Why they would be refused; nil if they would not.
+  package var refusal: Refusal?
+  /// How a rollout of them has failed, for which they would be refused; nil if none has.
+  package var failure: ProposalFailure?
+  /// The file that would be changed.
+  package var path: String
+  /// What would change in it, line by line, `-` or `+` and the text. Values of secrets are replaced.
+  package var difference: [String]
+  /// Why its server would be restarted; empty if it would not.
+  package var restartReason: String
+  /// What would keep a rollout of them from its vote now, and does not keep them from being proposed.
+  package var obstacle: Refusal?
+
+  package init(
+    node: String, digest: Digest, isHeld: Bool, isInForce: Bool, refusal: Refusal?,
+    failure: ProposalFailure?, path: String, difference: [String], restartReason: String,
+    obstacle: Refusal?
+  ) {
+    self.node = node
+    self.digest = digest
+    self.isHeld = isHeld
+    self.isInForce = isInForce
+    self.refusal = refusal
+    self.failure = failure
+    self.path = path
+    self.difference = difference
+    self.restartReason = restartReason
+    self.obstacle = obstacle
+  }
+}

@@ -116,6 +116,12 @@ extension AgentRequest where Answer == ProposalsView {
   package static var withdrawProposal: Self { Self(.withdrawProposal) }
   package static var ownProposal: Self { Self(.ownProposal) }
 }
+extension AgentRequest where Answer == ProposalCheck {
+  /// What proposing these settings would come to.
+  package static func check(_ request: RolloutRequest) -> Self {
+    Self(.checkProposal, body: request)
+  }
+}
 extension AgentRequest where Answer == RolloutView {
   /// The events of a rollout after one of them: a long poll.
   package static func follow(id: String, after: Int, waitMilliseconds: Int) -> Self {

@@ -12,7 +12,7 @@ package enum Route: CaseIterable, Sendable {
   case requestCertificate, installCertificate, revoke
   case inventory, installInventory
   case connectBack
-  case propose, withdrawProposal, ownProposal
+  case propose, checkProposal, withdrawProposal, ownProposal
 
   package enum Server: Sendable {
     /// The agent on a node.
@@ -98,6 +98,8 @@ package enum Route: CaseIterable, Sendable {
     case .connectBack:
       .post("/v1/witness", [.node], upTo: Limits.witnessBodyBytes, on: [.witness])
     case .propose: .post("/v1/proposal", [], upTo: Limits.httpBodyBytes, on: [.local])
+    case .checkProposal:
+      .post("/v1/proposal/check", [], upTo: Limits.httpBodyBytes, on: [.local])
     case .withdrawProposal: .post("/v1/proposal/withdraw", [], on: [.local])
     case .ownProposal: .get("/v1/proposal", [], on: [.local])
     }

@@ -30,7 +30,7 @@ package enum ExitCode: Int32, Sendable, CaseIterable {
     switch self {
     case .done: "done, or nothing to do"
     case .failed: "failed"
-    case .changesPending: "changes pending (only plan --detailed-exitcode)"
+    case .changesPending: "changes pending (only plan --detailed-exitcode and propose --check)"
     case .unknown: "some node's state is unknown"
     case .unreachable: "a node or server is unreachable, nothing touched"
     case .validationRefused: "validation refused, nothing touched"

@@ -17,11 +17,15 @@ struct ProposeCommand: Command {
       as: .number(of: "seconds", in: 1...86_400))
     var timeout: Int?
     @Option("withdraw", help: "take this host's proposal back") var withdraws: Bool
+    @Option("check", help: "only say what it would do: exit 2 if it would propose") var checks: Bool
     @Option(
       "socket", takes: "PATH", help: "the agent's; /run/keyturn/agent.sock if left out", as: .text)
     var socket: String?
 
     var problem: String? {
+      if checks, waits {
+        return "--check takes no --wait: it changes nothing that could be waited for"
+      }
       guard withdraws else { return settings.problem("propose") }
       let others = [
         ("settings", settings.settings != nil), ("api-key-file", settings.apiKeyFile != nil),
@@ -41,6 +45,10 @@ struct ProposeCommand: Command {
       nothing. Settings whose rollout was not confirmed are refused with the exit code of that, until
       they are others, or a person says otherwise (proposals --retry, apply). --json: the result says whether
       anything was changed.
+
+      --check does the same looks, proposes nothing and tells no other node: exit 0 if this node proposes the same
+      already or has it in force, 2 if it would propose it, with what would change in the file, secrets left out, and
+      otherwise the exit code that proposing it would have. For the check mode of configuration management.
       """,
     examples: [
       ("keyturn propose --settings kms.env", "on each node"),
@@ -48,9 +56,10 @@ struct ProposeCommand: Command {
         "keyturn propose --settings kms.env --wait --json",
         "exit 0 when it is confirmed on all nodes"
       ),
+      ("keyturn propose --check --settings kms.env", "what it would do; changes nothing"),
       ("keyturn propose --withdraw", "withdraw this node's proposal"),
     ],
-    exitCodes: [.done, .failed] + ExitCode.untouched + [
+    exitCodes: [.done, .failed, .changesPending] + ExitCode.untouched + [
       .notConfirmed, .rolledBack, .rolledBackUnhealthy, .busy,
     ] + ExitCode.ownFault)
 
@@ -59,13 +68,13 @@ struct ProposeCommand: Command {
 
   private static let socket = "/run/keyturn/agent.sock"
   /// The agent assesses the settings as for a plan, probes included, after another assessment.
-  private static let proposeMilliseconds = 60_000
-  private static let askMilliseconds = 10_000
+  static let proposeMilliseconds = 60_000
+  static let askMilliseconds = 10_000
   private static let waitSeconds = 900
   private static let pollMilliseconds = 1_000
 
   func run() throws(Refusal) -> CommandResult {
-    if options.withdraws { return try withdraw() }
+    if options.withdraws { return try options.checks ? checkWithdrawal() : withdraw() }
     let proposals = try RequestedSettings(options.settings, context)
     for finding in proposals.findings {
       context.console.message(finding.severity, finding.statement)
@@ -73,20 +82,23 @@ struct ProposeCommand: Command {
     if proposals.hasErrors {
       return told(.validationRefused, .error, "nothing was proposed: the settings are refused")
     }
+    if options.checks { return try check(proposals.request) }
     let view: ProposalsView
     do throws(Refusal) {
       view = try ask(.propose(proposals.request), Self.proposeMilliseconds)
     } catch { throw Refusal(error.code, "nothing was proposed: \(error.message)") }
     event(view)
     // Nothing is proposed, with or without --wait.
-    if view.phase == .notConfirmed, let failure = view.failure { return refused(view, failure) }
+    if view.phase == .notConfirmed, let failure = view.failure {
+      return refused(failure, on: view.node)
+    }
     if !options.waits { return told(view) }
     return try wait(view)
   }
 
-  private func ask(
-    _ request: AgentRequest<ProposalsView>, _ milliseconds: Int
-  ) throws(Refusal) -> ProposalsView {
+  func ask<Answer>(
+    _ request: AgentRequest<Answer>, _ milliseconds: Int
+  ) throws(Refusal) -> Answer {
     try request.answer(
       in: context.local.ask(
         request.message, socket: options.socket ?? Self.socket,
@@ -104,7 +116,7 @@ struct ProposeCommand: Command {
   }
 
   /// Says a sentence, which is the result's too.
-  private func told(
+  func told(
     _ code: ExitCode, _ severity: Severity, _ message: String, outcome: String? = nil,
     isChanged: Bool = false
   ) -> CommandResult {
@@ -126,7 +138,9 @@ struct ProposeCommand: Command {
   }
 
   /// These settings were rolled out and not confirmed: refused until a person has acted.
-  private func refused(_ view: ProposalsView, _ failure: ProposalFailure) -> CommandResult {
+  func refused(
+    _ failure: ProposalFailure, on node: String, _ nothing: String = "nothing is proposed"
+  ) -> CommandResult {
     let (code, end): (ExitCode, String) =
       switch failure.ending {
       case .notConfirmed: (.notConfirmed, "and not confirmed on every node")
@@ -137,7 +151,7 @@ struct ProposeCommand: Command {
     let reason = failure.reason.isEmpty ? "" : " (\(failure.reason))"
     return told(
       code, .error,
-      "nothing is proposed on \(view.node): rollout \(failure.rollout) has rolled these settings out before \(end)\(reason); `keyturn show \(failure.rollout)` has the steps. They are not rolled out again: change them, or repair the cause and run `keyturn proposals --retry \(failure.digest)` or `keyturn apply`",
+      "\(nothing) on \(node): rollout \(failure.rollout) has rolled these settings out before \(end)\(reason); `keyturn show \(failure.rollout)` has the steps. They are not rolled out again: change them, or repair the cause and run `keyturn proposals --retry \(failure.digest)` or `keyturn apply`",
       outcome: "notConfirmed")
   }
 

@@ -69,6 +69,35 @@ struct ProposalKeeperTests {
     #expect(node.host.state.withLock { $0.records["proposal"] } == nil)
   }
 
+  @Test("what a proposal would come to is told before it, kept nowhere, and told to no other node")
+  func checked() throws {
+    let cluster = Cluster([plainFile, plainFile])
+    func check(_ index: Int, _ request: RolloutRequest = Proposed.request) throws -> ProposalCheck {
+      let response = cluster[index].agent.answerLocally(
+        HTTPRequest("POST", "/v1/proposal/check", body: JSON.encode(request)))
+      #expect(!String(decoding: response.body, as: UTF8.self).contains(apiKey))
+      return try JSON.decode(ProposalCheck.self, from: response.body)
+    }
+    let would = try check(1)
+    #expect(!would.isHeld && !would.isInForce && would.refusal == nil && would.failure == nil)
+    #expect(would.difference.contains("+MINIO_KMS_SSE_KEY=key-1"), "\(would.difference)")
+    #expect(would.path == "/etc/default/minio" && !would.restartReason.isEmpty)
+    #expect(cluster[1].host.state.withLock { $0.records["proposal"] } == nil)
+    #expect(cluster[1].agent.proposals.own.digest == nil)
+    #expect(
+      cluster.network.questions.withLock { $0.filter { $0.path.hasSuffix("/proposals") } }.isEmpty)
+    _ = try propose(cluster[1].agent)
+    #expect(try check(1).isHeld && !check(1).isInForce)
+    #expect(try !check(1, Proposed.other).isHeld)
+    _ = try propose(cluster[0].agent)
+    #expect(wait(cluster, for: .inForce) == [.inForce, .inForce])
+    #expect(try check(0).isInForce && check(0).difference.isEmpty)
+    // The sealed key stays.
+    let key = SettingChange(name: "MINIO_KMS_SSE_KEY", value: Secret("key-2"))
+    let refused = try check(0, RolloutRequest(kind: .apply, changes: [key]))
+    #expect(refused.refusal?.code == .guarded && refused.obstacle == nil)
+  }
+
   @Test("a proposal outlives the agent, and a node that is not a member is not heard")
   func durable() throws {
     var cluster = Cluster([plainFile, plainFile])

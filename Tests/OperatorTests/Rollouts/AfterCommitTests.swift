@@ -289,6 +289,45 @@ struct ProposeTests {
         == true)
   }
 
+  @Test("--check says what it would do: 0, 2 with the difference, or the no's own code")
+  func check() {
+    func answer(
+      held: Bool = false, inForce: Bool = false, refusal: Refusal? = nil,
+      failure: ProposalFailure? = nil, obstacle: Refusal? = nil
+    ) -> HTTPResponse {
+      .json(
+        200,
+        ProposalCheck(
+          node: "minio-1", digest: proposal, isHeld: held, isInForce: inForce, refusal: refusal,
+          failure: failure, path: "/etc/default/minio",
+          difference: inForce ? [] : ["+MINIO_SITE_NAME=x"], restartReason: "it has none",
+          obstacle: obstacle))
+    }
+    let failure = ProposalFailure(
+      digest: proposal, rollout: "0011223344556677", ending: .rolledBack, reason: "fatal")
+    let rows: [(HTTPResponse, ExitCode, String)] = [
+      (answer(), .changesPending, "would be proposed on minio-1; restart needed: it has none"),
+      (answer(held: true), .done, "already proposed"),
+      (answer(held: true, inForce: true), .done, "already in force"),
+      (
+        answer(obstacle: Refusal(.keyManager, "refused")), .changesPending, "would not get its vote"
+      ),
+      (answer(refusal: Refusal(.guarded, "sealed")), .guardRefused, "would be refused on minio-1"),
+      (answer(failure: failure), .rolledBack, "nothing would be proposed on minio-1"),
+    ]
+    for (response, code, words) in rows {
+      let run = run("propose --check --settings kms.env", [response])
+      #expect(run.code == code)
+      #expect((run.host.output + run.host.errors).contains(words), "\(run.host.output)")
+      #expect(run.local.requests.withLock { $0.map(\.path) } == ["/v1/proposal/check"])
+    }
+    let json = run("propose --check --settings kms.env --json", [answer()]).host
+    #expect(json.lines.last?.contains(#""changed":false"#) == true)
+    #expect(json.output.contains(#""difference":["+MINIO_SITE_NAME=x"]"#), "\(json.output)")
+    #expect(run("propose --check --withdraw", [view(.waiting)]).code == .changesPending)
+    #expect(run("propose --check --wait --settings kms.env", []).code == .usage)
+  }
+
   @Test("what is in force is said so, exit 0, nothing changed")
   func inForce() {
     let (code, host, _) = run("propose --settings kms.env --json", [view(.inForce)])

@@ -82,7 +82,7 @@ def _text(settings, secrets_pillar):
     return "".join(lines)
 
 
-def propose(settings=None, secrets_pillar=None, unset=None, create_key=False, wait=None):
+def propose(settings=None, secrets_pillar=None, unset=None, create_key=False, wait=None, test=False):
     """
     Hands settings to this node's agent. When all nodes hold the same, they roll them out.
 
@@ -96,6 +96,8 @@ def propose(settings=None, secrets_pillar=None, unset=None, create_key=False, wa
         Let the first start create the SSE key.
     wait
         Wait so many seconds until they are in force on all nodes.
+    test
+        Only say what would be done; exit code 2 if this node would propose something else.
 
     CLI Example:
 
@@ -111,17 +113,20 @@ def propose(settings=None, secrets_pillar=None, unset=None, create_key=False, wa
         arguments += ["--unset", name]
     if create_key:
         arguments.append("--create-key")
-    if wait is not None:
+    if test:
+        arguments.append("--check")
+    elif wait is not None:
         arguments += ["--wait", "--timeout", str(int(wait))]
     events, result = _run(arguments, text)
-    proposal = next((event for event in events if event.get("event") == "proposal"), {})
+    proposal = next((event for event in events if event.get("event") in ("proposal", "proposalCheck")), {})
     return {"changed": bool(result.get("changed")), "outcome": result.get("outcome"), "message": result["message"],
-            "exit_code": result["exitCode"], "digest": proposal.get("digest")}
+            "exit_code": result["exitCode"], "digest": proposal.get("digest"),
+            "difference": proposal.get("difference") or []}
 
 
-def withdraw():
+def withdraw(test=False):
     """
-    Takes back what this node proposes.
+    Takes back what this node proposes; with ``test`` only says whether there is anything (exit code 2).
 
     CLI Example:
 
@@ -129,7 +134,7 @@ def withdraw():
 
         salt 'minio-*' keyturn.withdraw
     """
-    _, result = _run(["propose", "--withdraw"])
+    _, result = _run(["propose", "--withdraw"] + (["--check"] if test else []))
     return {"changed": bool(result.get("changed")), "outcome": result.get("outcome"), "message": result["message"],
             "exit_code": result["exitCode"]}
 

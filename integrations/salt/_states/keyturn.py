@@ -18,7 +18,7 @@ def settings(name, settings=None, secrets_pillar=None, unset=None, create_key=Fa
     """
     This node proposes these settings. When all nodes do, they are rolled out, on all nodes at one instant.
 
-    With ``test=True`` the result is always None: whether they are held already cannot be asked without proposing them.
+    ``test=True`` says exactly whether this node would propose something else, and what would change in its file.
 
     .. code-block:: yaml
 
@@ -30,13 +30,14 @@ def settings(name, settings=None, secrets_pillar=None, unset=None, create_key=Fa
                 MINIO_KMS_SSE_KEY: store-key
             - secrets_pillar: minio:secrets
     """
-    if __opts__["test"]:
-        return {"name": name, "result": None, "changes": {},
-                "comment": "would be proposed, if they are not held or in force already"}
+    test = bool(__opts__["test"])
     try:
-        done = __salt__["keyturn.propose"](settings, secrets_pillar, unset, create_key, wait)
+        done = __salt__["keyturn.propose"](settings, secrets_pillar, unset, create_key, wait, test=test)
     except CommandExecutionError as error:
         return _failed(name, str(error))
+    if test and done["exit_code"] == 2:
+        changes = {"proposal": {"old": None, "new": done["digest"]}, "difference": done["difference"]}
+        return {"name": name, "result": None, "changes": changes, "comment": done["message"]}
     if done["exit_code"] != 0:
         return _failed(name, done["message"])
     changes = {"proposal": {"old": None, "new": done["digest"]}} if done["changed"] else {}
@@ -52,12 +53,14 @@ def no_proposal(name):
         nothing is proposed:
           keyturn.no_proposal
     """
-    if __opts__["test"]:
-        return {"name": name, "result": None, "changes": {}, "comment": "would be withdrawn, if there is a proposal"}
+    test = bool(__opts__["test"])
     try:
-        done = __salt__["keyturn.withdraw"]()
+        done = __salt__["keyturn.withdraw"](test=test)
     except CommandExecutionError as error:
         return _failed(name, str(error))
+    if test and done["exit_code"] == 2:
+        return {"name": name, "result": None, "changes": {"proposal": {"old": "proposed", "new": None}},
+                "comment": done["message"]}
     if done["exit_code"] != 0:
         return _failed(name, done["message"])
     changes = {"proposal": {"old": "proposed", "new": None}} if done["changed"] else {}

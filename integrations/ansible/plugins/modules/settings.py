@@ -38,11 +38,12 @@ extends_documentation_fragment:
   - keyturn.minio.keyturn.settings
 attributes:
   check_mode:
-    support: none
-    description: The module is skipped. What would be done is what M(keyturn.minio.rollout) says in check mode.
+    support: full
+    description: Says whether the node would propose something else, or take its proposal back, by C(keyturn propose
+      --check). No other node is told, and nothing is kept. V(confirmed) is looked at as V(proposed).
   diff_mode:
-    support: none
-    description: There is no difference to show before the nodes agree. M(keyturn.minio.rollout) has one.
+    support: partial
+    description: In check mode, what would change in the node's file; secrets are replaced.
 notes:
   - Needs root on the node, and no certificate.
 """
@@ -104,6 +105,11 @@ missing:
   returned: when the agent answered, not with O(state=confirmed)
   type: list
   elements: str
+difference:
+  description: What would change in the node's file, line by line; secrets are replaced.
+  returned: in check mode, not with O(state=absent)
+  type: list
+  elements: str
 differing:
   description: Nodes that propose something else.
   returned: when the agent answered, not with O(state=confirmed)
@@ -115,6 +121,16 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.keyturn.minio.plugins.module_utils.keyturn import Run, settings_arguments, settings_options
 
 
+def check(module, run):
+    """Ends the module with what it would do: exit code 2 is that it would change something."""
+    seen = run.first("proposalCheck")
+    values = {name: seen[name] for name in ("digest", "difference") if seen.get(name) is not None}
+    if seen.get("difference") and module._diff:
+        values["diff"] = {"prepared": "\n".join(["%s: %s" % (seen.get("node"), seen.get("file"))]
+                                                + seen["difference"]) + "\n"}
+    run.end(good=(0, 2), changed=run.code == 2, **values)
+
+
 def main():
     module = AnsibleModule(
         argument_spec={
@@ -124,7 +140,7 @@ def main():
             "socket": {"type": "path"},
             "executable": {"type": "path"},
         },
-        supports_check_mode=False)
+        supports_check_mode=True)
     state, text = module.params["state"], None
     arguments = ["propose"]
     if module.params["socket"]:
@@ -134,6 +150,8 @@ def main():
     else:
         options, text = settings_options(module)
         arguments += options
+    if module.check_mode:
+        check(module, Run(module, arguments + ["--check"], data=text))
     if state == "confirmed":
         arguments += ["--wait", "--timeout", str(module.params["timeout"])]
     run = Run(module, arguments, data=text)
