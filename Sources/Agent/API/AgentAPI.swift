@@ -89,7 +89,8 @@ extension Agent {
     case .installCertificate: return try renewal.install(decode(request), by: principal)
     case .revoke: return try renewal.revoke(decode(request), by: principal)
     case .inventory: return inventoryAnswer(to: principal.role)
-    case .metrics, .connectBack, .installInventory, .checkProposal, .propose, .withdrawProposal, .ownProposal:
+    case .metrics, .connectBack, .installInventory,
+      .checkProposal, .propose, .withdrawProposal, .ownProposal:
       preconditionFailure("\(route) is not answered as JSON here")
     }
   }

@@ -379,7 +379,8 @@ final class FakeAgent: AgentLink {
       }
       if case .goneAfterCommit = fault, view != nil { throw gone }
       return view ?? RolloutView(id: id, events: [], report: nil, outcome: nil)
-    case .metrics, .reached, .connectBack, .propose, .checkProposal, .withdrawProposal, .ownProposal:
+    case .metrics, .reached, .connectBack,
+      .propose, .checkProposal, .withdrawProposal, .ownProposal:
       preconditionFailure("no operator asks for \(request.route)")
     }
   }
