@@ -22,7 +22,7 @@ extension LabTests {
       /// Whether its TLS handshake succeeds.
       var isMember: Bool { self != .nobody && self != .stranger }
       /// Whether there is nothing that it may do here: its connection ends with the handshake.
-      var isDismissed: Bool { [.otherCluster, .otherNode, .otherWitness].contains(self) }
+      var isDismissed: Bool { [.otherCluster, .otherWitness].contains(self) }
     }
 
     private struct Route {
@@ -39,7 +39,9 @@ extension LabTests {
     private static let routes = [
       Route("GET", "/v1/status", [.observer, .node, .operator]),
       Route("GET", "/metrics", [.observer, .operator]),
-      Route("GET", "/v1/clock", [.node, .operator]),
+      // A node that is no member may be about to join, or in doubt of what it took part in.
+      Route("GET", "/v1/clock", [.node, .otherNode, .operator]),
+      Route("GET", "/v1/inventory", [.observer, .node, .otherNode, .operator]),
       Route("GET", "/v1/logs?limit=1", [.observer, .operator]),
       Route("GET", "/v1/explain?name=MINIO_VOLUMES", [.observer, .operator]),
       Route("GET", "/v1/rollouts", [.observer, .node, .operator]),
@@ -52,9 +54,9 @@ extension LabTests {
       Route("POST", "/v1/check", [.observer, .operator]),
       Route("POST", "/v1/plan", [.node, .operator]),
       Route("POST", "/v1/rollouts", [.node, .operator]),
-      Route("POST", "/v1/rollouts/\(id)/promise", [.node]),
-      Route("POST", "/v1/rollouts/\(id)/accept", [.node, .operator]),
-      Route("POST", "/v1/rollouts/\(id)/decision", [.node, .operator]),
+      Route("POST", "/v1/rollouts/\(id)/promise", [.node, .otherNode]),
+      Route("POST", "/v1/rollouts/\(id)/accept", [.node, .otherNode, .operator]),
+      Route("POST", "/v1/rollouts/\(id)/decision", [.node, .otherNode, .operator]),
       Route("POST", "/v1/rollouts/\(id)/resolve", [.operator]),
       Route("POST", "/v1/rollouts/\(id)/result", [.node, .operator]),
       Route("POST", "/v1/proposals", [.node]),

@@ -29,12 +29,16 @@
 #define OLD 7
 #define NEWX 11
 #define NEWY 14
+#ifdef BUG1   /* more than half may be named as gone: X is voted on by 0 and 3, Y by 1 and 2 */
+#define VOTERS(i) (i == R -> 7 : (i == Y -> 6 : (i == X -> 9 : 11)))
+#else
 #define VOTERS(i) (i == R -> 7 : (i == Y -> 14 : 11))
+#endif
 #define HAS(set, m) ((set >> (m)) & 1)
 #define COUNT(set) (((set) & 1) + (((set) >> 1) & 1) + (((set) >> 2) & 1) + (((set) >> 3) & 1))
 
-#ifdef BUG1   /* a change is decided by the new members alone */
-#define QUORUM(i, set) (i == R -> COUNT(set & OLD) >= 2 : (i == Y -> COUNT(set & NEWY) >= 2 : COUNT(set & NEWX) >= 2))
+#ifdef BUG1
+#define QUORUM(i, set) (COUNT((set) & VOTERS(i)) >= 2)
 #else
 #ifdef BUG2   /* ... by the old ones alone, as they are counted after those that are gone */
 #define QUORUM(i, set) (i == R -> COUNT(set & OLD) >= 2 : (i == S -> COUNT(set & NEWX) >= 2 : COUNT(set & OLD) >= 1))
@@ -55,8 +59,8 @@
 #else
 #define GOES_BY (i == S -> number[me] == 2 : (me == 3 -> number[me] == 0 : number[me] == 1))
 #endif
-#ifdef BUG5   /* one yes of an old member is not waited for */
-#define ALL_YES ((voted[i] | 1) == (VOTERS(i) | 1))
+#ifdef BUG6   /* a quorum of yeses is enough for commit */
+#define ALL_YES QUORUM(i, voted[i])
 #else
 #define ALL_YES (voted[i] == VOTERS(i))
 #endif
@@ -70,6 +74,7 @@ byte accepted0[KINDS], accepted1[KINDS];        /* bits: has accepted at that ba
 /* Messages. */
 bool proposed0[KINDS];
 byte proposal1[KINDS];
+bool hasLost;
 byte chosen[KINDS];
 
 inline decide(i, d) {
@@ -170,8 +175,16 @@ end:
        fi;
        i = 0
      }
-#ifdef BUG6   /* a member takes the new inventory from whoever says that it was asked to vote on it */
-  :: atomic { number[me] == 1 && busy[me] == 0 && voted[X] != 0 -> number[me] = 2 }
+#ifdef BUG5   /* member 1 loses its memory once, and votes as if it had never voted */
+  :: atomic {
+       me == 1 && !hasLost ->
+       hasLost = true; busy[1] = 0; number[1] = 1;
+       for (i : R .. S) {
+         voted[i] = voted[i] & 13; fenced[i] = fenced[i] & 13; promised[i] = promised[i] & 13;
+         accepted0[i] = accepted0[i] & 13; accepted1[i] = accepted1[i] & 13
+       };
+       i = 0
+     }
 #else
   /* Who was left out takes what its own members go by. */
   :: atomic { number[me] == 1 && busy[me] == 0 && chosen[X] == COMMIT && number[0] == 2 && number[1] == 2 -> number[me] = 2 }
