@@ -85,7 +85,7 @@ private let usage = """
     }
     print("seeds \(seeds.lowerBound)..\(seeds.upperBound): \(failures) violations")
     // A share of seeds must get everywhere; a few seeds need not.
-    let isWhole = counts.count == RareState.allCases.count || seeds.count < 500
+    let isWhole = counts.count == RareState.allCases.count || seeds.count < 250
     return failures == 0 && isWhole
   }
 }
