@@ -264,16 +264,11 @@ extension Agent {
   // MARK: long polls
 
   private func view(_ id: String, _ request: HTTPRequest) throws(Refusal) -> RolloutView {
-    let view = try timelines.view(
+    var known = try timelines.view(
       id, after: try integer(request, .after) ?? 0,
       wait: min(try integer(request, .wait) ?? 0, Limits.longPollMilliseconds)
-    ) { rollouts.now.finished(id) }
-    let result = results.kept(id)
-    // Its timeline may have made room for others.
-    var known =
-      view
-      ?? result?.outcome.map { RolloutView(id: id, events: [], report: nil, outcome: $0) }
-    known?.rolloutResult = result?.rolloutResult
+    ) { end(of: id) }
+    known?.rolloutResult = results.kept(id)?.rolloutResult
     // Its timeline tells of a rollout that its record has lost: who collects outcomes would wait for it without end.
     let now = rollouts.now
     if damage.hasLostPromises, let refusal = damage.refusal, known?.outcome == nil,
@@ -283,6 +278,17 @@ extension Agent {
     }
     if let known { return known }
     throw Refusal(.validation, "\(node) knows no rollout \(id.prefix(16))")
+  }
+
+  /// How a rollout ended, as far as that is known without its timeline.
+  private func end(of id: String) -> RolloutView? {
+    if let finished = rollouts.now.finished(id) {
+      return RolloutView(
+        id: id, events: [], report: finished.report, outcome: finished.outcome,
+        rollout: RolloutHead(finished.rollout))
+    }
+    return results.kept(id)?.outcome
+      .map { RolloutView(id: id, events: [], report: nil, outcome: $0) }
   }
 }
 

@@ -28,6 +28,9 @@ final class RolloutSummary: Sendable {
   private let results: RolloutResults
   private let proposals: ProposalKeeper
   private let coordination: OwnCoordination
+  /// One look at its record, with what follows from that, at a time: an earlier rollout's collector ends while the next
+  /// rollout's record is written.
+  private let writing = Lock(Turn())
 
   init(
     _ site: Site, times: CollectorTimes, rollouts: any RolloutState, results: RolloutResults,
@@ -45,8 +48,16 @@ final class RolloutSummary: Sendable {
   /// between the two would leave it to nobody, and the others to this member.
   func prepare(_ rollout: Rollout) throws(Refusal) {
     let wait = Int64(rollout.watchMilliseconds + Self.graceMilliseconds) * 1_000
-    try site.records.collecting.save(
-      CollectingRecord(rollout: rollout.id, until: Clock.realtimeMicroseconds() + wait))
+    let collecting = CollectingRecord(
+      rollout: rollout.id, until: Clock.realtimeMicroseconds() + wait)
+    try writing.withLock { _ throws(Refusal) in try site.records.collecting.save(collecting) }
+  }
+
+  /// There is nothing more to be collected of a rollout.
+  private func forget(_ id: String) throws(Refusal) {
+    try writing.withLock { _ throws(Refusal) in
+      if try site.records.collecting.load()?.rollout == id { try site.records.collecting.remove() }
+    }
   }
 
   /// A committed rollout has ended here: what follows. Does not block but on the disk.
@@ -92,12 +103,12 @@ final class RolloutSummary: Sendable {
       let known = results.kept(record.rollout)
       guard let last = participant.lastCommitted, last.rollout.id == record.rollout,
         Clock.realtimeMicroseconds() < record.until
-      else { return try site.records.collecting.remove() }
+      else { return try forget(record.rollout) }
       if known?.outcome == nil { note(last) }
       if known?.rolloutResult == nil {
         collect(last)
       } else {
-        try site.records.collecting.remove()
+        try forget(record.rollout)
       }
     } catch { site.log(.warning, error.message) }
   }
@@ -179,7 +190,7 @@ final class RolloutSummary: Sendable {
     site.attempt(.warning) { () throws(Refusal) in
       // What is forgotten by a restart is collected again.
       try results.write()
-      if try site.records.collecting.load()?.rollout == id { try site.records.collecting.remove() }
+      try forget(id)
     }
     results.close(id)
   }

@@ -136,9 +136,9 @@ final class Timelines: Sendable {
   /// The steps of a rollout after one of them, of the rollout that runs as soon as there is one. Blocks up to `wait`
   /// milliseconds, and on the disk. Nil if nothing is known of the rollout.
   ///
-  /// - Parameter finished: how the rollout ended; asked after the wait.
+  /// - Parameter ended: how the rollout ended, without its steps; nil if that is not known. Asked after the wait.
   func view(
-    _ id: String, after: Int, wait: Int, finished: () -> FinishedRollout?
+    _ id: String, after: Int, wait: Int, ended: () -> RolloutView?
   ) throws(Refusal) -> RolloutView? {
     // Wakes for a step, for the end, and when another rollout takes this one's place.
     _ = current.wait(until: .inMilliseconds(wait)) { timeline -> Bool? in
@@ -150,17 +150,17 @@ final class Timelines: Sendable {
       return timeline.view(after: after)
     }
     // Another rollout has come since.
-    let finished = finished()
-    if var kept = try records.load(id) {
+    let ended = ended()
+    do throws(Refusal) {
+      guard var kept = try records.load(id) else { return ended }
       // It may have been kept before the end.
-      if let finished { kept.end(finished.outcome, at: time) }
+      if let outcome = ended?.outcome { kept.end(outcome, at: time) }
       return kept.view(after: after)
-    }
-    // Kept by an agent that had no timelines: how it ended is in the record.
-    return finished.map {
-      RolloutView(
-        id: id, events: [], report: $0.report, outcome: $0.outcome,
-        rollout: RolloutHead($0.rollout))
+    } catch {
+      // Who asks how it ended, and not for its steps, needs no timeline.
+      guard let ended else { throw error }
+      if after == 0 { site.log(.warning, error.message) }
+      return ended
     }
   }
 }

@@ -206,6 +206,29 @@ struct TimelineTests {
     #expect(try again.view(first.id).outcome?.kind == .confirmed)
   }
 
+  @Test("how a rollout ended can be had where its timeline cannot be read, and that is told")
+  func damagedAfterwards() throws {
+    let node = Node()
+    let first = try node.rollout(enabling)
+    try node.carryThrough(first)
+    try node.carryThrough(node.rollout([], id: "00000000000000ab", kind: .restart))
+    _ = node.host.state.wait(until: .inMilliseconds(10_000)) { state in
+      state.records.contains {
+        $0.key.hasSuffix("-00000000000000ab")
+          && String(decoding: $0.value, as: UTF8.self).contains(#""phase":"confirmed""#)
+      } ? true : nil
+    }
+    node.host.state.update { $0.records["timelines/00000000000000000001-\(first.id)"] = [] }
+    #expect(try node.view(first.id).outcome?.kind == .confirmed)
+    let told = node.host.state.withLock { $0.lines.filter { $0.contains("checksum is wrong") } }
+    #expect(told.count == 1)
+    // Nothing else is known of this one.
+    node.host.state.update { $0.records["timelines/00000000000000000001-00000000000000fe"] = [] }
+    let refusal = node.send("GET", "/v1/rollouts/00000000000000fe")
+    #expect(refusal.status >= 400)
+    #expect(String(decoding: refusal.body, as: UTF8.self).contains("checksum is wrong"))
+  }
+
   @Test("an agent that is restarted in mid-rollout goes on with the steps that were recorded")
   func interrupted() throws {
     let node = Node()
