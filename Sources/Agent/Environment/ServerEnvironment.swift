@@ -148,7 +148,8 @@ struct ServerEnvironment {
 
   /// What systemd gives the process.
   var atStart: [EnvironmentVariable] {
-    Self.merged(sources).filter { !isUnset($0.name, $0.value) }
+    let given = Self.merged(sources)
+    return unset.isEmpty ? given : given.filter { !isUnset($0.name, $0.value) }
   }
 
   /// What the server runs with.

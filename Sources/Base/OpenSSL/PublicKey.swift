@@ -20,13 +20,11 @@ package enum PublicKey {
       defer { EVP_PKEY_CTX_free(context) }
       guard EVP_PKEY_private_check(context) == 1 else { return nil }
     }
-    let length = i2d_PUBKEY(key, nil)
-    guard length > 0 else { return nil }
-    var der = [UInt8](repeating: 0, count: Int(length))
-    let written = der.withUnsafeMutableBufferPointer { buffer in
-      var end = buffer.baseAddress
-      return i2d_PUBKEY(key, &end)
-    }
-    return written == length ? der : nil
+    // Asked for the length first, OpenSSL would encode it twice.
+    var der: UnsafeMutablePointer<UInt8>?
+    let length = i2d_PUBKEY(key, &der)
+    guard length > 0, let der else { return nil }
+    defer { CRYPTO_free(der, nil, 0) }
+    return Array(UnsafeBufferPointer(start: der, count: Int(length)))
   }
 }

@@ -55,6 +55,8 @@ final class SimulatedHost: @unchecked Sendable {
 
   /// Names of records that cannot be read: their checksums are wrong.
   var damaged: Set<String> = []
+  /// The record of the member that ``promised`` has read last.
+  private var lastRead: (bytes: [UInt8], record: ParticipantRecord?)?
 
   // systemd, and the server.
   var unit: UnitState
@@ -242,9 +244,12 @@ final class SimulatedHost: @unchecked Sendable {
   /// What the member has promised, as its disk says; nil before its first start.
   var promised: ParticipantRecord? {
     // What the agent cannot read it does not go by.
-    damaged.contains("rollout")
-      ? nil
-      : records["rollout"].flatMap { try? JSON.decode(ParticipantRecord.self, from: $0) }
+    guard !damaged.contains("rollout"), let bytes = records["rollout"] else { return nil }
+    // It is asked for at every event, and changes seldom.
+    if let lastRead, lastRead.bytes == bytes { return lastRead.record }
+    let record = try? JSON.decode(ParticipantRecord.self, from: bytes)
+    lastRead = (bytes, record)
+    return record
   }
 
   /// The key that is sealed here; nil if none.
