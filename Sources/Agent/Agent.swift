@@ -23,7 +23,7 @@ package final class Agent: Sendable {
   let assessor: Assessor
   let sharedCheck = SharedCheck()
   /// Of observers who want pages of the server's journal.
-  let pageTurns = Turns(limit: Turns.observersPages)
+  let pageTurns = ConcurrencyLimit(limit: ConcurrencyLimit.observersPages)
   let results: RolloutResults
   let coordination: OwnCoordination
   let proposals: ProposalKeeper

@@ -13,7 +13,7 @@ struct Site: Sendable {
   let peers: Peers
   let programs: Programs
   let refusals = RefusalCounts()
-  private let reserve = Reserve()
+  private let reserve = ThreadReserve()
 
   init(node: String, inventory: Inventory, ports: Ports) {
     self.node = node
@@ -54,7 +54,7 @@ struct Site: Sendable {
   func carryOn(_ name: String, isLong: Bool = false, _ body: @escaping @Sendable () -> Void) {
     do throws(Refusal) { try startThread(name, body) } catch {
       log(.error, "\(error.message); it waits for the agent's reserve")
-      reserve.post(Reserve.Work(name, isLong: isLong, body))
+      reserve.post(ThreadReserve.Work(name, isLong: isLong, body))
     }
   }
 

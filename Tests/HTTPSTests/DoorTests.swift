@@ -56,15 +56,15 @@ import Threads
   @Test("who may do nothing here is told so right after the handshake, and its connection ends")
   func dismissed() throws {
     let handled = Lock(0)
-    var intake = Intake { _, _ in
+    var policy = ServingPolicy { _, _ in
       handled.update { $0 += 1 }
       return .text(200, "x")
     }
-    intake.place = { peer in
+    policy.place = { peer in
       peer.principal?.role == .operator
         ? .served(.operator) : .refused(.text(403, "no node of this inventory"))
     }
-    let running = try Running(intake: intake)
+    let running = try Running(policy: policy)
     let fixture = running.fixture
     let node = try Fixture.context(fixture.ca, fixture.ca, .node, "minio-9")
     let answer = try running.client(node).request(HTTPRequest("GET", "/v1/status"), until: soon)
@@ -85,11 +85,11 @@ import Threads
 
   @Test("a body that is not wanted is refused before a byte of it is read")
   func bodies() throws {
-    var intake = Intake { request, _ in .text(200, "\(request.body.count)") }
-    intake.body = { request, _ in
+    var policy = ServingPolicy { request, _ in .text(200, "\(request.body.count)") }
+    policy.body = { request, _ in
       request.path == "/small" ? .taken(upTo: 10) : .refused(.text(403, "not you"))
     }
-    let running = try Running(intake: intake)
+    let running = try Running(policy: policy)
     for (path, length, status) in [
       ("/small", 11, 413), ("/other", 1, 403), ("/other", Limits.httpBodyBytes, 403),
     ] {
@@ -135,14 +135,14 @@ import Threads
   @Test("every answer and every refusal is noted with who it was")
   func noted() throws {
     let notes = Lock<[String]>([])
-    var intake = Intake { _, _ in .text(200, "x") }
-    intake.body = { _, _ in .refused(.text(403, "no")) }
-    intake.note = { request, peer, answer in
+    var policy = ServingPolicy { _, _ in .text(200, "x") }
+    policy.body = { _, _ in .refused(.text(403, "no")) }
+    policy.note = { request, peer, answer in
       notes.update {
         $0.append("\(peer.principal?.name ?? "-") \(request?.path ?? "-") \(answer.status)")
       }
     }
-    let running = try Running(intake: intake)
+    let running = try Running(policy: policy)
     _ = try running.client().request(HTTPRequest("GET", "/a"), until: soon)
     _ = try running.client().request(HTTPRequest("POST", "/b", body: [1]), until: soon)
     #expect(notes.withLock { $0 } == ["ann /a 200", "ann /b 403"])

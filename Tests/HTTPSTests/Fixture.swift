@@ -46,18 +46,18 @@ final class Running {
   ) throws {
     try self.init(
       bounds: bounds,
-      intake: Intake { request, peer in
+      policy: ServingPolicy { request, peer in
         peer.principal.map { handler(request, $0, peer.address) } ?? .text(500, "nobody")
       })
   }
 
-  init(bounds: HTTPSServer.Bounds = HTTPSServer.Bounds(), intake: Intake) throws {
+  init(bounds: HTTPSServer.Bounds = HTTPSServer.Bounds(), policy: ServingPolicy) throws {
     fixture = try Fixture.shared.get()
     // With a list of revoked certificates of its own.
     identity = TLSIdentity(try Fixture.context(fixture.ca, fixture.ca, .node, "minio-1"))
     server = try HTTPSServer.start(
       listener: .bind(HostPort(host: "127.0.0.1", port: 0)), identity: identity,
-      bounds: bounds, intake: intake, log: { [log] line in log.update { $0.append(line) } })
+      bounds: bounds, policy: policy, log: { [log] line in log.update { $0.append(line) } })
   }
   deinit { server.stop(until: .inMilliseconds(5_000)) }
 

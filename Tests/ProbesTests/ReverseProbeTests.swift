@@ -54,7 +54,7 @@ import Threads
     return try HTTPSServer.start(
       listener: .bind(HostPort(host: "127.0.0.1", port: 0)),
       identity: TLSIdentity(Self.context(authority, .node, name)),
-      intake: Intake { Self.answer($0, $1, kind) }, log: { _ in })
+      policy: ServingPolicy { Self.answer($0, $1, kind) }, log: { _ in })
   }
 
   private static func answer(

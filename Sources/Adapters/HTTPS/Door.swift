@@ -131,10 +131,10 @@ final class Door {
     let server = server
     let peer = HTTPSServer.Peer(transport)
     let standing: Standing
-    switch server.intake.place(peer) {
+    switch server.policy.place(peer) {
     case .served(let its): standing = its
     case .refused(let answer):
-      server.intake.note(nil, peer, answer)
+      server.policy.note(nil, peer, answer)
       return dismiss(transport, answer)
     }
     let socket = transport.socket
@@ -151,9 +151,9 @@ final class Door {
     switch verdict {
     case nil: return true
     case .refused:
-      let answer = server.intake.words(
+      let answer = server.policy.words(
         503, "too many connections are open: close one, or try again in a moment")
-      server.intake.note(nil, peer, answer)
+      server.policy.note(nil, peer, answer)
       return dismiss(transport, answer)
     case .replaces(let other):
       // It is idle, or about to learn that it must end.

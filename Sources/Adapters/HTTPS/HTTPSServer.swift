@@ -12,8 +12,8 @@ internal import Threads
 /// Before its handshake is done a client costs no more than a socket; ``HandshakeAdmission``
 /// decides how many wait there, ``ConnectionAdmission`` who may stay. It refuses: clients without a
 /// certificate of the cluster's CA (in the handshake), certificates without a Keyturn name and whom
-/// ``Intake/place`` refuses (with an answer, right after the handshake), bodies that
-/// ``Intake/body`` does not want (before they are read), and everything that ``HTTPRequestParser``
+/// ``ServingPolicy/place`` refuses (with an answer, right after the handshake), bodies that
+/// ``ServingPolicy/body`` does not want (before they are read), and everything that ``HTTPRequestParser``
 /// refuses (its 4xx or 5xx, then the connection ends). Each phase of a connection has its deadline,
 /// so that no client can hold a thread: handshake, idle, one whole request, one whole answer. An
 /// idle connection costs one thread in poll(2).
@@ -84,17 +84,17 @@ package final class HTTPSServer: Sendable {
   let bounds: Bounds
   let log: RateLimitedLog
   let security: Security
-  let intake: Intake
+  let policy: ServingPolicy
 
   package init(
     listener: Listener, bounds: Bounds, log: @escaping @Sendable (String) -> Void,
-    security: Security, intake: Intake
+    security: Security, policy: ServingPolicy
   ) {
     self.listener = listener
     self.bounds = bounds
     self.log = RateLimitedLog(log)
     self.security = security
-    self.intake = intake
+    self.policy = policy
     state = Lock(
       State(
         admission: ConnectionAdmission(bounds.connections),
@@ -104,24 +104,24 @@ package final class HTTPSServer: Sendable {
   /// Starts serving with Keyturn's own TLS. `log` gets a line for what it refuses before it knows
   /// whom, one a second at most; a refused certificate without a Keyturn name is among that.
   package static func start(
-    listener: Listener, identity: TLSIdentity, bounds: Bounds = Bounds(), intake: Intake,
+    listener: Listener, identity: TLSIdentity, bounds: Bounds = Bounds(), policy: ServingPolicy,
     log: @escaping @Sendable (String) -> Void
   ) throws(Errno) -> HTTPSServer {
-    var known = intake
+    var known = policy
     known.place = { peer in
-      if let problem = peer.revocation(identity) { return .refused(intake.words(403, problem)) }
-      if peer.principal != nil { return intake.place(peer) }
+      if let problem = peer.revocation(identity) { return .refused(policy.words(403, problem)) }
+      if peer.principal != nil { return policy.place(peer) }
       return .refused(.text(403, "the certificate names no keyturn://CLUSTER/ROLE/NAME"))
     }
     // It may have been revoked since the connection was made.
     known.answer = { request, peer in
-      if let problem = peer.revocation(identity) { return intake.words(403, problem) }
-      return intake.answer(request, peer)
+      if let problem = peer.revocation(identity) { return policy.words(403, problem) }
+      return policy.answer(request, peer)
     }
     let server = HTTPSServer(
       listener: listener, bounds: bounds, log: log,
       security: .tls { socket throws(TLSFailure) in try identity.context.begin(over: socket) },
-      intake: known)
+      policy: known)
     try server.run()
     return server
   }
@@ -134,7 +134,7 @@ package final class HTTPSServer: Sendable {
   ) throws(Errno) -> HTTPSServer {
     let server = HTTPSServer(
       listener: listener, bounds: bounds, log: log, security: .plain,
-      intake: Intake { request, peer in
+      policy: ServingPolicy { request, peer in
         guard peer.user == user else {
           return .text(403, "only the user \(user) may use this socket")
         }

@@ -51,8 +51,8 @@ struct ServedConnection {
       return false
     }
     guard server.state.withLock({ $0.admission.begin(id) }) else { throw .replaced }
-    let response = server.intake.answer(request, peer)
-    server.intake.note(request, peer, response)
+    let response = server.policy.answer(request, peer)
+    server.policy.note(request, peer, response)
     // Before the answer is sent: a client that has it may be sure that nothing of its request is
     // left.
     giveBack(share)
@@ -111,11 +111,11 @@ struct ServedConnection {
 
   /// Decides on a body before it is read, and waits until there is memory for it.
   private func admit(_ head: HTTPRequest, _ bytes: Int) -> Result<BodyBudget.Share, Ending> {
-    switch server.intake.body(head, peer) {
+    switch server.policy.body(head, peer) {
     case .refused(let answer): return refused(head, answer)
     case .taken(let limit) where bytes > limit:
       return refused(
-        head, server.intake.words(413, "the body has \(bytes) bytes, \(limit) are allowed here"))
+        head, server.policy.words(413, "the body has \(bytes) bytes, \(limit) are allowed here"))
     case .taken: break
     }
     let share = server.state.wait(until: .inMilliseconds(bounds.bodyWaitMilliseconds)) { state in
@@ -124,14 +124,14 @@ struct ServedConnection {
     if let share { return .success(share) }
     return refused(
       head,
-      server.intake.words(
+      server.policy.words(
         503, "there is no memory for a body of \(bytes) bytes now: try again in a moment"))
   }
 
   private func refused(
     _ head: HTTPRequest, _ answer: HTTPResponse
   ) -> Result<BodyBudget.Share, Ending> {
-    server.intake.note(head, peer, answer)
+    server.policy.note(head, peer, answer)
     return .failure(.refused(answer))
   }
 

@@ -26,11 +26,11 @@ extension Agent {
     if role != .observer { return logs(page, errorsOnly: errorsOnly) }
     // What is secret is looked up for each page, and each line searched for all of it: an observer must not be able to
     // occupy the node with that.
-    let turn = Instant.inMilliseconds(Turns.observersPageMilliseconds)
+    let turn = Instant.inMilliseconds(ConcurrencyLimit.observersPageMilliseconds)
     guard let answer = pageTurns.take(until: turn, { logs(page, errorsOnly: errorsOnly) }) else {
       throw Refusal(
         .busy,
-        "\(Turns.observersPages) pages of the journal are made ready for other observers, and no turn came in \(Turns.observersPageMilliseconds / 1_000) s; try again"
+        "\(ConcurrencyLimit.observersPages) pages of the journal are made ready for other observers, and no turn came in \(ConcurrencyLimit.observersPageMilliseconds / 1_000) s; try again"
       )
     }
     return answer

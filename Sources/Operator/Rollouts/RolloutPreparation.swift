@@ -30,7 +30,7 @@ struct RolloutPreparation {
     }
   }
 
-  enum Outcome: Sendable {
+  enum Conclusion: Sendable {
     /// Nothing to do, or refused: the command's result.
     case ended(CommandResult)
     /// The nodes are in the same rollout already.
@@ -45,7 +45,7 @@ struct RolloutPreparation {
   /// Restart also where no server needs it.
   var forcesRestart = false
 
-  func run() throws(Refusal) -> Outcome {
+  func run() throws(Refusal) -> Conclusion {
     let cluster = try context.cluster(options)
     try checkCertificate(cluster)
     let settings: RequestedSettings

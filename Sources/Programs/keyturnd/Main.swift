@@ -36,7 +36,7 @@ enum Daemon {
     case .usage(let problem):
       write(2, "keyturnd: \(problem); keyturnd --help shows the options\n")
       exit(usageStatus)
-    case .atRest(let state): exit(RestQuestion.answer(state: state) { write(1, $0) })
+    case .atRest(let state): exit(AtRestOption.answer(state: state) { write(1, $0) })
     case .run(let configuration):
       do throws(Refusal) { try run(configuration) } catch {
         log(.error, error.message)
@@ -103,7 +103,7 @@ enum Daemon {
     let listener = try configuration.listener(port: node.agentPlace?.port)
     agent.start()
     let server = try serve(
-      listener, credentials, bounds: .agent, intake: .agent(agent, log))
+      listener, credentials, bounds: .agent, policy: .agent(agent, log))
     // What was under way is finished before the server may start with the wrong file; the other
     // agents may need this one for that, so it serves already.
     agent.catchUp(until: .inMilliseconds(10_000))
@@ -125,19 +125,20 @@ enum Daemon {
       reach: HostReach(identity: credentials.identity), log: log)
     let server = try serve(
       configuration.listener(port: place.port), credentials, bounds: .witness,
-      intake: .witness(witness, log))
+      policy: .witness(witness, log))
     serveUntilTheEnd(
       server, local: nil, "\(inventory.cluster)/\(host.name) as a witness", credentials,
       isResponsive: { witness.isResponsive }, isAtRest: { witness.isAtRest })
   }
 
   private static func serve(
-    _ listener: Listener, _ credentials: HostCredentials, bounds: HTTPSServer.Bounds, intake: Intake
+    _ listener: Listener, _ credentials: HostCredentials, bounds: HTTPSServer.Bounds,
+    policy: ServingPolicy
   ) throws(Refusal) -> HTTPSServer {
     do throws(Errno) {
       let identity = credentials.identity
       let server = try HTTPSServer.start(
-        listener: listener, identity: identity, bounds: bounds, intake: intake,
+        listener: listener, identity: identity, bounds: bounds, policy: policy,
         log: { log(.warning, $0) })
       credentials.whenRevoked { server.cutRevoked(identity) }
       return server

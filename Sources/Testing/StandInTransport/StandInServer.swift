@@ -9,7 +9,7 @@ internal import TLS
 /// use them.
 package enum StandInServer {
   /// Starts serving; plain HTTP if `context` is nil. See
-  /// ``HTTPSServer/start(listener:identity:bounds:intake:log:)``.
+  /// ``HTTPSServer/start(listener:identity:bounds:policy:log:)``.
   package static func start(
     listener: Listener, context: StandInTLSContext?,
     bounds: HTTPSServer.Bounds = HTTPSServer.Bounds(), log: @escaping @Sendable (String) -> Void,
@@ -20,7 +20,7 @@ package enum StandInServer {
       security: context.map { context in
         .tls { socket throws(TLSFailure) in try context.begin(over: socket) }
       } ?? .plain,
-      intake: Intake(answer: handler))
+      policy: ServingPolicy(answer: handler))
     try server.run()
     return server
   }

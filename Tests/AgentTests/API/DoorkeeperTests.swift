@@ -170,7 +170,7 @@ import Threads
 @Suite struct TurnsTests {
   @Test("of twenty who come at once two have a turn, the others wait, and all get one")
   func all() throws {
-    let turns = Turns(limit: 2)
+    let turns = ConcurrencyLimit(limit: 2)
     let running = Lock((now: 0, most: 0, done: 0))
     for _ in 0..<20 {
       try Thread.start("test turn") {
@@ -194,7 +194,7 @@ import Threads
 
   @Test("who gets no turn until the deadline is told so, and leaves none taken")
   func late() {
-    let turns = Turns(limit: 1)
+    let turns = ConcurrencyLimit(limit: 1)
     let inner = turns.take(until: .inMilliseconds(10_000)) {
       turns.take(until: .inMilliseconds(1)) { true }
     }

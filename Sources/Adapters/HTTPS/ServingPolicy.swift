@@ -4,7 +4,7 @@ package import Model
 
 /// What the owner of a server decides: who may stay, whose body is read, and what is answered.
 /// Every closure runs on a thread of the server's; only ``answer`` may block.
-package struct Intake: Sendable {
+package struct ServingPolicy: Sendable {
   /// The decision on a connection once its certificate is known.
   package enum Place: Sendable {
     case served(Standing)

@@ -5,7 +5,7 @@ import JSONCoding
 import Rollout
 
 /// `keyturnd --at-rest`: whether a restart of the agent meets no rollout, for the packages' scripts.
-enum RestQuestion {
+enum AtRestOption {
   private static let inRollout: Int32 = 1
   private static let unknown: Int32 = 2
 

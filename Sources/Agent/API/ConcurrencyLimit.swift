@@ -3,7 +3,7 @@ internal import Model
 internal import Threads
 
 /// Lets so many do a thing at once; whoever else comes waits for a turn.
-final class Turns: Sendable {
+final class ConcurrencyLimit: Sendable {
   /// Pages of the journal that are made ready for observers at once.
   static let observersPages = 2
   /// How long an observer's page may wait for its turn, milliseconds.

@@ -3,7 +3,7 @@ internal import Model
 internal import Threads
 
 /// What waits for a thread where the host gives none.
-final class Reserve: Sendable {
+final class ThreadReserve: Sendable {
   /// Something that a rollout hangs on.
   struct Work: Sendable {
     var name: String

@@ -29,14 +29,14 @@ extension HTTPSServer.Bounds {
   }
 }
 
-extension Intake {
+extension ServingPolicy {
   static func agent(
     _ agent: Agent,
     _ log: @escaping @Sendable (_ priority: LogPriority, _ message: String) -> Void
-  ) -> Intake {
+  ) -> ServingPolicy {
     let doorkeeper = agent.doorkeeper
     let journal = RequestJournal(log: log)
-    var intake = Intake { request, peer in
+    var policy = ServingPolicy { request, peer in
       guard let principal = peer.principal else { return nameless }
       if JSON.hasMoreValues(than: Limits.jsonValues, request.body) {
         return .refusal(
@@ -44,13 +44,13 @@ extension Intake {
       }
       return agent.answer(request, from: principal)
     }
-    intake.place = { peer in
+    policy.place = { peer in
       guard let principal = peer.principal else { return .refused(nameless) }
       do throws(Refusal) { return .served(try doorkeeper.standing(of: principal)) } catch {
         return .refused(.refusal(403, error))
       }
     }
-    intake.body = { request, peer in
+    policy.body = { request, peer in
       guard let principal = peer.principal else { return .refused(nameless) }
       do throws(Refusal) {
         return .taken(upTo: try doorkeeper.bodyLimit(of: request, from: principal))
@@ -58,41 +58,41 @@ extension Intake {
         return .refused(.refusal(error.code == .notPermitted ? 403 : 404, error))
       }
     }
-    intake.note = { journal.note($0, from: $1.principal, at: $1.address.host, $2) }
-    intake.words = words
-    return intake
+    policy.note = { journal.note($0, from: $1.principal, at: $1.address.host, $2) }
+    policy.words = words
+    return policy
   }
 
   static func witness(
     _ witness: Witness,
     _ log: @escaping @Sendable (_ priority: LogPriority, _ message: String) -> Void
-  ) -> Intake {
+  ) -> ServingPolicy {
     let journal = RequestJournal(log: log)
-    var intake = Intake { request, peer in
+    var policy = ServingPolicy { request, peer in
       guard let principal = peer.principal else { return nameless }
       return witness.answer(request, from: principal)
     }
-    intake.place = { peer in
+    policy.place = { peer in
       guard let principal = peer.principal else { return .refused(nameless) }
       return switch witness.standing(of: principal) {
       case .success(let standing): .served(standing)
       case .failure(let dismissal): .refused(dismissal.answer)
       }
     }
-    intake.body = { request, peer in
+    policy.body = { request, peer in
       // What it may not ask is refused when it is answered; until then it costs little.
       let route = Route.of(request, to: .witness)?.route
       let isPermitted = peer.principal.map { route?.roles.contains($0.role) ?? false } ?? false
       return .taken(
         upTo: isPermitted ? route?.bodyBytes ?? Limits.witnessBodyBytes : Limits.witnessBodyBytes)
     }
-    intake.note = { request, peer, answer in
+    policy.note = { request, peer, answer in
       // Whom it dismisses, and what a node asks of it, a witness counts and tells itself.
       guard let request, Route.of(request, to: .witness)?.route != .connectBack else { return }
       journal.note(request, from: peer.principal, at: peer.address.host, answer)
     }
-    intake.words = words
-    return intake
+    policy.words = words
+    return policy
   }
 
   @Sendable private static func words(_ status: Int, _ message: String) -> HTTPResponse {
