@@ -54,7 +54,7 @@ package final class Agent: Sendable {
     self.version = version
     self.credentials = credentials
     site = Site(node: node, inventory: inventory, ports: ports)
-    doorkeeper = Doorkeeper(site.inventories)
+    doorkeeper = Doorkeeper(site.inventories, site.refusals)
     let history = History(port: ports.records)
     let stored = StoredState(site, history)
     damage = stored.damage

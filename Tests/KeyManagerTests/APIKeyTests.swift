@@ -63,6 +63,7 @@ let identityVectors = [
       ("2COl4dS3G-cjHa3Q-9fUmOrq8yL0Q7a12HH_Yi0oiLw", "neither k1: nor k2:"),
       ("K1:2COl4dS3G-cjHa3Q-9fUmOrq8yL0Q7a12HH_Yi0oiLw", "neither k1: nor k2:"),
       ("k3:2COl4dS3G-cjHa3Q-9fUmOrq8yL0Q7a12HH_Yi0oiLw", "neither k1: nor k2:"),
+      ("**********", "only asterisks"),
       ("k1:", "32 bytes (46 characters in all), this one 0"),
       ("k1:EREREREREREREREREREREREREREREREREREREREREQ", "this one 31"),
       ("k1:ERERERERERERERERERERERERERERERERERERERERERER", "this one 33"),

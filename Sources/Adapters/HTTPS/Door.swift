@@ -199,6 +199,7 @@ extension HTTPSServer.Peer {
     case .tls(let session):
       principal = session.peer
       validFrom = session.peerCertificate?.notBefore
+      validUntil = session.peerCertificate?.notAfter
       publicKeyDigest = session.peerPublicKeyDigest
     case .plain(let socket): user = socket.peerUser
     }

@@ -48,6 +48,8 @@ package final class HTTPSServer: Sendable {
     package var principal: Principal?
     /// When that certificate begins, seconds since 1970-01-01 UTC.
     package var validFrom: Int64?
+    /// When it ends, the same.
+    package var validUntil: Int64?
     /// SHA-256 of its SubjectPublicKeyInfo; nil if it showed no certificate.
     package var publicKeyDigest: [UInt8]?
     /// The user of its process, on a local socket.

@@ -12,7 +12,12 @@ internal import Threads
 extension Agent {
   /// Answers one request of a caller whose certificate says who it is. Blocks as long as a vote or
   /// a long poll takes.
-  package func answer(_ request: HTTPRequest, from principal: Principal) -> HTTPResponse {
+  ///
+  /// - Parameter certificateUntil: the end of the caller's certificate, seconds since 1970-01-01 UTC; nil where that is
+  ///   not known.
+  package func answer(
+    _ request: HTTPRequest, from principal: Principal, certificateUntil: Int64? = nil
+  ) -> HTTPResponse {
     let received = Clock.now()
     do throws(Refusal) {
       _ = try doorkeeper.standing(of: principal)
@@ -21,7 +26,7 @@ extension Agent {
       }
       try route.permit(principal)
       try doorkeeper.permit(route, to: principal)
-      if route == .metrics { return metrics() }
+      if route == .metrics { return metrics(callerUntil: certificateUntil) }
       return .json(200, try answer(route, argument, request, from: principal, received))
     } catch {
       site.refusals.note(.request, error.code)

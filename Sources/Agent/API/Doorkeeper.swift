@@ -7,8 +7,12 @@ internal import Rollout
 /// Who may stay connected to an agent, and how large a body is read.
 package struct Doorkeeper: Sendable {
   private let inventories: InventoryKeeper
+  private let refusals: RefusalCounts
 
-  init(_ inventories: InventoryKeeper) { self.inventories = inventories }
+  init(_ inventories: InventoryKeeper, _ refusals: RefusalCounts = RefusalCounts()) {
+    self.inventories = inventories
+    self.refusals = refusals
+  }
 
   /// What a certificate's holder is owed here; throws if there is nothing that it may do.
   package func standing(of principal: Principal) throws(Refusal) -> Standing {
@@ -56,8 +60,17 @@ package struct Doorkeeper: Sendable {
   }
 
   /// How large the body of a request may be, bytes; throws if the caller may not ask this, or nobody
-  /// may.
+  /// may. What is refused here is counted: it is answered without the agent.
   package func bodyLimit(
+    of request: HTTPRequest, from principal: Principal
+  ) throws(Refusal) -> Int {
+    do throws(Refusal) { return try limit(of: request, from: principal) } catch {
+      refusals.note(.request, error.code)
+      throw error
+    }
+  }
+
+  private func limit(
     of request: HTTPRequest, from principal: Principal
   ) throws(Refusal) -> Int {
     guard let route = Route.of(request, to: .agent)?.route else { throw Route.unknown(request) }

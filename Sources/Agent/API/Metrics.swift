@@ -11,7 +11,9 @@ extension Agent {
   /// What is known without asking another host, in Prometheus' text format 0.0.4. Does not block.
   ///
   /// Every label has a fixed set of values; no value of a variable is in it, nor the key's name.
-  func metrics() -> HTTPResponse {
+  ///
+  /// - Parameter callerUntil: the end of the caller's certificate, seconds since 1970-01-01 UTC.
+  func metrics(callerUntil: Int64? = nil) -> HTTPResponse {
     let participant = rollouts.state.withLock { $0.participant }
     let log = drift.log
     var text = MetricsText()
@@ -28,12 +30,26 @@ extension Agent {
       "keyturn_drift", "gauge", "Things that differ from the last confirmed start.",
       kinds { kind in (log.drift.items ?? []).count { $0.kind == kind } })
     family(
+      "keyturn_drift_severity", "gauge", "The same by how bad each of them is.",
+      DriftKind.allCases.flatMap { kind in
+        Severity.allCases.map { severity in
+          (
+            "{kind=\"\(kind.rawValue)\",severity=\"\(severity.rawValue)\"}",
+            (log.drift.items ?? []).count { $0.kind == kind && $0.severity == severity }
+          )
+        }
+      })
+    family(
       "keyturn_drift_total", "counter", "Changes of them that were seen since the agent's start.",
       kinds { log.totals[$0] ?? 0 })
     family(
       "keyturn_drift_watching", "gauge", "Whether changes are seen as they happen.",
       one(log.isWatching))
-    family("keyturn_sealed", "gauge", "Whether an SSE key is sealed here.", one(seals.seal != nil))
+    let seal = seals.seal
+    family("keyturn_sealed", "gauge", "Whether an SSE key is sealed here.", one(seal != nil))
+    family(
+      "keyturn_seal_fingerprint", "gauge", "A number that is the same on nodes with the same seal.",
+      seal.map { [("", $0.digest.fingerprint)] } ?? [])
     family(
       "keyturn_generation", "gauge", "The last confirmed generation of the environment file.",
       [("", generations.last?.number ?? 0)])
@@ -68,7 +84,8 @@ extension Agent {
     }
     if let report = drift.lastReport { text.family(report) }
     text.family(
-      credentials?.certificate, others: links.last?.certificates ?? [])
+      credentials?.certificate,
+      others: (links.last?.certificates ?? []) + (callerUntil.map { [("caller", $0)] } ?? []))
     lastRollout(participant.record.last, &text)
     family(
       "keyturn_refusals_total", "counter",

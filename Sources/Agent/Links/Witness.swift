@@ -81,7 +81,12 @@ package final class Witness: Sendable {
 
   /// Answers one request of a caller whose certificate says who it is. Blocks while it connects
   /// back.
-  package func answer(_ request: HTTPRequest, from principal: Principal) -> HTTPResponse {
+  ///
+  /// - Parameter certificateUntil: the end of the caller's certificate, seconds since 1970-01-01 UTC; nil where that is
+  ///   not known.
+  package func answer(
+    _ request: HTTPRequest, from principal: Principal, certificateUntil: Int64? = nil
+  ) -> HTTPResponse {
     guard let route = Route.of(request, to: .witness)?.route else {
       return refuse(.request, principal)
     }
@@ -90,7 +95,7 @@ package final class Witness: Sendable {
     guard route.roles.contains(principal.role) else { return refuse(.role, principal) }
     do throws(Refusal) {
       switch route {
-      case .metrics: return metrics()
+      case .metrics: return metrics(callerUntil: certificateUntil)
       case .requestCertificate: return .json(200, try renewal.request())
       case .installCertificate:
         return .json(200, try renewal.install(Self.decode(request), by: principal))
@@ -238,7 +243,7 @@ package final class Witness: Sendable {
         uniqueKeysWithValues: admission.refused.map { ($0.key.rawValue, $0.value) }))
   }
 
-  private func metrics() -> HTTPResponse {
+  private func metrics(callerUntil: Int64?) -> HTTPResponse {
     let state = state.withLock { $0 }
     var text = MetricsText()
     text.family(
@@ -254,7 +259,8 @@ package final class Witness: Sendable {
     text.family(
       "keyturn_witness_under_way", "gauge", "Nodes that are being connected back to.",
       [("", state.underWay)])
-    text.family(renewal.credentials?.certificate)
+    text.family(
+      renewal.credentials?.certificate, others: callerUntil.map { [("caller", $0)] } ?? [])
     return text.response
   }
 }

@@ -96,12 +96,16 @@ extension ProposalKeeper {
   /// Changes the record and nothing that is told to others. Nothing is written if nothing changes.
   ///
   /// - Throws: a refusal if it could not be made durable; nothing has changed then.
-  private func keep(_ change: (inout ProposalRecord) -> Void) throws(Refusal) {
+  func keep(_ change: (inout ProposalRecord) -> Void) throws(Refusal) {
     try turn.withLock { _ throws(Refusal) in
       let before = state.withLock { $0.record }
       var record = before
       change(&record)
-      if record.failed == before.failed, record.rolledOut == before.rolledOut { return }
+      if record.failed == before.failed, record.rolledOut == before.rolledOut,
+        record.givenUp == before.givenUp
+      {
+        return
+      }
       try site.records.proposal.save(record)
       state.update { $0.record = record }
     }

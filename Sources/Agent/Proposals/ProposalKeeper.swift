@@ -156,6 +156,7 @@ final class ProposalKeeper: Sendable {
     if isRefusedAsFailed(digest, answer) {
       // What was proposed before is not proposed any more either.
       try take(.proposed(nil, isInForce: false))
+      try keep { $0.givenUp = nil }
       return wholeView()
     }
     let before = own
@@ -214,8 +215,9 @@ final class ProposalKeeper: Sendable {
           "rollout \(active.id) of what is proposed on \(site.node) is under way and \(site.node) has voted for it: nothing was withdrawn; `keyturn watch \(active.id)` follows it"
         )
       }
-      let isHeld = own.digest != nil
+      let isHeld = own.digest != nil || view().phase == .notConfirmed
       try take(.proposed(nil, isInForce: false))
+      try keep { $0.givenUp = $0.failed?.rollout }
       return isHeld
     }
     return wholeView(isChanged: isWithdrawn)
@@ -310,7 +312,10 @@ final class ProposalKeeper: Sendable {
       return (.rollingOut, active.id)
     }
     guard own.digest != nil else {
-      return state.record.failed.map { (.notConfirmed, $0.rollout) } ?? (.none, nil)
+      guard let failed = state.record.failed, failed.rollout != state.record.givenUp else {
+        return (.none, nil)
+      }
+      return (.notConfirmed, failed.rollout)
     }
     if own.isInForce {
       let last = now.record.lastCommitted?.rollout

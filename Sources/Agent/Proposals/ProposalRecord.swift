@@ -11,6 +11,9 @@ struct ProposalRecord: Sendable, Codable {
   /// The last proposal whose rollout was committed and not confirmed on every node: it is proposed no more, nor
   /// taken again from configuration management.
   var failed: ProposalFailure?
+  /// The rollout of ``failed`` where this node's root has given those settings up: nothing is proposed, and they are
+  /// refused all the same when they are proposed again.
+  var givenUp: String?
   /// The last rollout of a proposal that was committed here.
   var rolledOut: RolledOut?
 

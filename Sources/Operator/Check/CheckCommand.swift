@@ -82,7 +82,7 @@ struct CheckCommand: Command {
       let began = Clock.now()
       let nagios = CheckNagios(
         report: ask(cluster, timeout: timeout),
-        milliseconds: Clock.now().milliseconds(since: began), timeoutSeconds: timeout)
+        milliseconds: Clock.now().milliseconds(since: began))
       context.console.host.write(nagios.line + "\n", to: .standardOutput)
       result.foreignStatus = nagios.state.rawValue
     } catch { result.foreignStatus = CheckNagios.tellUnknown(error.message, context.host) }
@@ -187,7 +187,7 @@ struct CheckCommand: Command {
       object["back"] = (answer.back ?? []).map(JSONObject.init)
       object["drift"] = JSONObject(answer.drift)
       object["findings"] = answer.findings.map(JSONObject.init)
-      object["report"] = answer.report
+      object["report"] = answer.report?.forOutput
       return object
     }
     fields["skewMilliseconds"] = nil

@@ -17,7 +17,6 @@ struct CheckNagios {
 
   let report: CheckReport
   let milliseconds: Int
-  let timeoutSeconds: Int
 
   var state: State {
     switch report.health.level {
@@ -65,7 +64,8 @@ struct CheckNagios {
       "unreachable=\(report.health.unanswered.count);;0;0",
       "links=\(levels.count);;;0", "failed=\(links(.failed));;0;0",
       "degraded=\(links(.degraded));0;;0", "unverified=\(links(.unverified));;;0",
-      "time=\(seconds)s;;;0;\(timeoutSeconds)",
+      // No maximum: a node that does not answer is waited for longer than the timeout.
+      "time=\(seconds)s;;;0",
     ].joined(separator: " ")
   }
 }

@@ -218,7 +218,7 @@ struct StatusCommand: Command {
       "lastRollout": status.lastRollout, "lastOutcome": status.lastOutcome?.word,
       "lastRestarted": status.lastRollout.map { _ in status.lastWithoutRestart != true },
       "links": status.links, "epoch": status.epoch, "drift": JSONObject(status.drift),
-      "findings": status.findings.map(JSONObject.init), "report": status.report,
+      "findings": status.findings.map(JSONObject.init), "report": status.report?.forOutput,
     ]
   }
 }

@@ -38,7 +38,9 @@ extension ProposeCommand {
 
   func checkWithdrawal() throws(Refusal) -> CommandResult {
     let view: ProposalsView = try ask(.ownProposal, Self.askMilliseconds)
-    if view.own.digest == nil { return said(.done, "held", "there is no proposal on \(view.node)") }
+    if view.own.digest == nil, view.phase != .notConfirmed {
+      return said(.done, "held", "there is no proposal on \(view.node)")
+    }
     return said(
       .changesPending, "wouldWithdraw", "the proposal of \(view.node) would be withdrawn")
   }

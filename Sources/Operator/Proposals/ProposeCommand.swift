@@ -16,7 +16,8 @@ struct ProposeCommand: Command {
       "timeout", takes: "SECONDS", help: "how long to wait; 900 if left out, then exit 75",
       as: .number(of: "seconds", in: 1...86_400))
     var timeout: Int?
-    @Option("withdraw", help: "take this host's proposal back") var withdraws: Bool
+    @Option("withdraw", help: "take this host's proposal back, or give up what was not confirmed")
+    var withdraws: Bool
     @Option("check", help: "only say what it would do: exit 2 if it would propose") var checks: Bool
     @Option(
       "socket", takes: "PATH", help: "the agent's; /run/keyturn/agent.sock if left out", as: .text)
@@ -109,7 +110,12 @@ struct ProposeCommand: Command {
     let view = try ask(.withdrawProposal, Self.askMilliseconds)
     event(view)
     let message =
-      view.isChanged ? "withdrawn: \(view.node) proposes nothing" : "there was no proposal here"
+      !view.isChanged
+      ? "there was no proposal here"
+      : "withdrawn: \(view.node) proposes nothing"
+        + (view.failure.map {
+          "; what was not confirmed (\($0.digest.hex.prefix(12))) is refused as before if it is proposed again"
+        } ?? "")
     context.console.line(message)
     return CommandResult(
       .done, outcome: "withdrawn", isChanged: view.isChanged, message: message)
@@ -131,8 +137,10 @@ struct ProposeCommand: Command {
     context.console.event(
       "proposal", node: view.node,
       [
-        "digest": view.own.digest?.hex, "phase": view.phase.rawValue, "missing": view.missing,
-        "differing": view.differing, "rollout": view.rollout,
+        "digest": view.own.digest?.hex, "phase": view.phase.rawValue,
+        // Where nothing is proposed nobody is waited for.
+        "missing": view.own.digest == nil ? [] : view.missing,
+        "differing": view.own.digest == nil ? [] : view.differing, "rollout": view.rollout,
         "reason": view.refusal?.message ?? failure?.reason, "changed": view.isChanged,
       ])
   }

@@ -42,7 +42,7 @@ extension ServingPolicy {
         return .refusal(
           413, .validation, "the body holds more than \(Limits.jsonValues) values")
       }
-      return agent.answer(request, from: principal)
+      return agent.answer(request, from: principal, certificateUntil: peer.validUntil)
     }
     policy.place = { peer in
       guard let principal = peer.principal else { return .refused(nameless) }
@@ -70,7 +70,7 @@ extension ServingPolicy {
     let journal = RequestJournal(log: log)
     var policy = ServingPolicy { request, peer in
       guard let principal = peer.principal else { return nameless }
-      return witness.answer(request, from: principal)
+      return witness.answer(request, from: principal, certificateUntil: peer.validUntil)
     }
     policy.place = { peer in
       guard let principal = peer.principal else { return .refused(nameless) }

@@ -107,6 +107,60 @@ import Threads
     #expect(try count("plan", refusal.code.rawValue) == "1")
   }
 
+  @Test("what a role may not ask is counted, although its head is enough to refuse it")
+  func refusedHeads() throws {
+    let node = Node()
+    func count() throws -> String? {
+      try read(node)["keyturn_refusals_total"]?.samples[
+        "{of=\"request\",kind=\"notPermitted\"}"]
+    }
+    let observer = Principal(cluster: "prod", role: .observer, name: "eve")
+    for times in 1...3 {
+      #expect(throws: Refusal.self) {
+        try node.agent.doorkeeper.bodyLimit(of: HTTPRequest("POST", "/v1/plan"), from: observer)
+      }
+      #expect(try count() == "\(times)")
+    }
+    #expect(
+      (try? node.agent.doorkeeper.bodyLimit(of: HTTPRequest("GET", "/v1/status"), from: observer))
+        != nil)
+    #expect(try count() == "3")
+  }
+
+  @Test("what has drifted is told by kind and by how bad it is")
+  func drift() throws {
+    let node = Node()
+    #expect(try node.apply(enabling)?.kind == .confirmed)
+    try node.agent.drift.watch()
+    func samples() throws -> [String: String] {
+      try read(node)["keyturn_drift_severity"]?.samples ?? [:]
+    }
+    let kinds = DriftKind.allCases.count * Severity.allCases.count
+    #expect(try samples().count == kinds && samples().values.allSatisfy { $0 == "0" })
+    node.host.state.update { state in
+      state.file = (state.file ?? []) + Array("# a remark\n".utf8)
+      state.stirs += 1
+    }
+    let deadline = Instant.inMilliseconds(20_000)
+    while try samples().values.allSatisfy({ $0 == "0" }), Clock.now() < deadline {}
+    let item = try #require(node.agent.drift.log.drift.items?.first)
+    #expect(
+      try samples().filter { $0.value != "0" } == [
+        "{kind=\"edited\",severity=\"\(item.severity.rawValue)\"}": "1"
+      ])
+  }
+
+  @Test("nodes with the same seal tell the same number of it, without one none")
+  func seal() throws {
+    let node = Node()
+    #expect(try read(node)["keyturn_seal_fingerprint"]?.samples == [:])
+    #expect(try node.apply(enabling)?.kind == .confirmed)
+    let seal = try #require(node.agent.seals.seal)
+    #expect(
+      try read(node)["keyturn_seal_fingerprint"]?.samples[""]
+        == Int(seal.digest.hex.prefix(12), radix: 16).map(String.init))
+  }
+
   @Test("the phase of what is proposed is told, with its age, and the agent's own process")
   func proposalAndProcess() throws {
     let node = Node()
@@ -133,6 +187,11 @@ import Threads
       try read(node)["keyturn_certificate_expiry_timestamp_seconds"]?.samples == [
         "{of=\"agent\"}": "1900000000", "{of=\"ca\"}": "2000000000",
       ])
+    let asked = node.agent.answer(
+      HTTPRequest("GET", "/metrics"), from: alice, certificateUntil: 1_800_000_000)
+    #expect(
+      String(decoding: asked.body, as: UTF8.self).contains(
+        "keyturn_certificate_expiry_timestamp_seconds{of=\"caller\"} 1800000000\n"))
     func report(_ until: Int64) -> EndpointReport {
       EndpointReport(
         endpoint: "https://kms-1:7373", address: "192.0.2.1", stages: [],

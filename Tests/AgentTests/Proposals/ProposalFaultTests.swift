@@ -210,6 +210,27 @@ struct ProposalFaultTests {
     #expect(restarts(cluster) == before)
   }
 
+  @Test(
+    "what was not confirmed can be given up: nothing is proposed then, and the same is refused all the same"
+  )
+  func givenUp() throws {
+    var (cluster, failure) = try failing()
+    let before = restarts(cluster)
+    for node in cluster.nodes {
+      #expect(node.agent.proposals.view().phase == .notConfirmed)
+      let view = try local(node.agent, "POST", "/v1/proposal/withdraw")
+      #expect(view.isChanged && view.phase == .none && view.own.digest == nil, "\(view)")
+      #expect(view.failure?.digest == failure.digest)
+      let again = try local(node.agent, "POST", "/v1/proposal/withdraw")
+      #expect(!again.isChanged && again.phase == .none, "\(again)")
+    }
+    cluster.restartAll()
+    #expect(cluster.nodes.allSatisfy { $0.agent.proposals.view().phase == .none })
+    for view in try proposeAgain(cluster) { #expect(view.phase == .notConfirmed, "\(view)") }
+    Clock.sleep(until: .inMilliseconds(Proposals.quietMilliseconds + 500))
+    #expect(restarts(cluster) == before)
+  }
+
   @Test("a person who says so has it rolled out again: by digest, or by a rollout of their own")
   func retried() throws {
     let (cluster, failure) = try failing()

@@ -86,11 +86,21 @@ import Threads
     let line = "encrypt data logs --key primary-key"
     let silent = server()
     let (noTerminal, host) = run(line, on: silent)
-    #expect(noTerminal == .usage)
+    #expect(noTerminal == .validationRefused)
     #expect(host.errors.contains("default encryption of data would be replaced"))
     #expect(silent.changes.isEmpty)
     let refused = server()
-    #expect(run(line, on: refused, answer: "no").code == .usage)
+    #expect(run(line, on: refused, answer: "no").code == .validationRefused)
+    // Nobody is asked in a dry run, which ends as this command would without a terminal.
+    for (more, expected) in [
+      (" --dry-run", ExitCode.validationRefused), (" --dry-run --yes", .done),
+    ] {
+      let dry = server()
+      let (code, host) = run(line + more + " --json", on: dry, answer: "yes")
+      #expect(code == expected && dry.changes.isEmpty, "\(more)")
+      let plans = host.lines.filter { $0.contains(#""event":"plan""#) }
+      #expect(plans.map { $0.contains(#""replaces":true"#) } == [true, false], "\(host.output)")
+    }
     #expect(refused.changes.isEmpty)
     for (answer, line) in [("yes", line), (nil, line + " --yes")] {
       let taken = server()

@@ -172,4 +172,25 @@ struct HealthTests {
         "minio-[1-15,17]: fine", "minio-16: Key Managers fine", "17 nodes: 16 fine, 1 not",
       ])
   }
+
+  @Test(
+    "no digest of a secret's value is in the output, nor one that a guess could be tried against")
+  func secretDigests() throws {
+    let (secret, open) = (Digest.ofFields(["p4ssword"]), Digest.ofFields(["site"]))
+    let whole = Digest.ofFields([secret.hex, open.hex])
+    let report = Self.report { report in
+      report.files = .init(
+        digest: whole,
+        variables: [
+          NamedDigest(name: "MINIO_ROOT_PASSWORD", digest: secret),
+          NamedDigest(name: "MINIO_SITE_NAME", digest: open),
+        ])
+      report.running = report.files
+    }
+    for command in ["status --json", "check --json"] {
+      let (_, host) = Sample.run(command, Sample.names.map { FakeAgent($0, report: report) })
+      #expect(host.output.contains(open.hex), "\(command)")
+      #expect(!host.output.contains(secret.hex) && !host.output.contains(whole.hex), "\(command)")
+    }
+  }
 }

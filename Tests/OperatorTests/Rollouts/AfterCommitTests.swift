@@ -417,7 +417,8 @@ struct ProposeTests {
     let answer = HTTPResponse.json(
       200,
       ProposalsView(
-        node: "minio-1", own: statement, phase: .notConfirmed, rows: [], rollout: "r1",
+        node: "minio-1", own: statement, phase: .notConfirmed,
+        rows: Sample.names.map { ProposalRow(member: $0, statement: nil) }, rollout: "r1",
         refusal: nil, failure: failure))
     for arguments in ["propose --settings kms.env", "propose --settings kms.env --wait"] {
       for _ in 0..<2 {
@@ -431,6 +432,10 @@ struct ProposeTests {
     let json = run("propose --settings kms.env --json", [answer]).host.lines.last ?? ""
     #expect(
       json.contains(#""changed":false"#) && json.contains(#""outcome":"notConfirmed""#), "\(json)")
+    // Nobody is waited for.
+    let said = run("propose --settings kms.env --json", [answer]).host.output
+    #expect(said.contains(#""missing":[]"#) && said.contains(#""differing":[]"#), "\(said)")
+    #expect(run("propose --check --withdraw", [answer]).code == .changesPending)
   }
 
   @Test("proposals --retry has every node take settings again, and says where none were refused")

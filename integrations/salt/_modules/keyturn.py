@@ -178,8 +178,7 @@ def bucket(buckets, key=None, sse_s3=False, create_key=False, create_bucket=Fals
             arguments.append(option)
     events, result = _run(arguments)
     plans = [event for event in events if event.get("event") == "plan"]
-    replaced = [plan["bucket"] for plan in plans
-                if plan.get("sets") and (plan.get("before") or {}).get("algorithm") != "none"]
+    replaced = [plan["bucket"] for plan in plans if plan.get("replaces")]
     if test and replaced and not replace:
         raise CommandExecutionError(
             "the default encryption of {} would be replaced by another; that needs replace: true".format(

@@ -107,6 +107,23 @@ package struct NodeReport: Sendable, Codable, Hashable {
 }
 
 extension NodeReport {
+  /// What may be stored by whoever keeps a command's output: no digest of a secret's value, nor of anything that has
+  /// one in it. Whether secrets are the same on all nodes, ``ClusterHealth`` says.
+  package var forOutput: NodeReport {
+    func open(_ environment: Environment?) -> Environment? {
+      environment.map { whole in
+        let open = whole.variables.filter { !SecretVariables.contains($0.name) }
+        return Environment(
+          digest: .ofFields(
+            ["keyturn open variables 1"] + open.flatMap { [$0.name, $0.digest.hex] }),
+          variables: open)
+      }
+    }
+    var report = self
+    (report.running, report.files) = (open(running), open(files))
+    return report
+  }
+
   /// Whether systemd knows the server's unit; true where that is not known.
   var isUnitLoaded: Bool { unit.map { $0.loadState == "loaded" } ?? true }
 }

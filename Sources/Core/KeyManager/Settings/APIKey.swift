@@ -105,6 +105,11 @@ package struct APIKey: Sendable, Hashable {
         message: "it is an identity (h1:...), the public half of a key",
         remedy: "use the k1: or k2: key that was printed together with this identity")
     }
+    if !text.isEmpty, text.allSatisfy({ $0 == "*" }) {
+      throw Problem(
+        message: "it has only asterisks: something that hides secrets has replaced it",
+        remedy: "take it from where it is not hidden (Salt 3008 hides what pillar.get gives)")
+    }
     let isSeed = text.hasPrefix("k1:")
     guard isSeed || text.hasPrefix("k2:") else {
       throw Problem(message: "it begins with neither k1: nor k2:", remedy: Self.copyIt)

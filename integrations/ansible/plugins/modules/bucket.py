@@ -228,8 +228,7 @@ def main():
         environment = {"AWS_ACCESS_KEY_ID": params["access_key"], "AWS_SECRET_ACCESS_KEY": params["secret_key"]}
     run = Run(module, options(module), environment=environment)
     buckets = list(rows(run))
-    replaced = [event.get("bucket") for event in run.all("plan")
-                if event.get("sets") and (event.get("before") or {}).get("algorithm") != "none"]
+    replaced = [event.get("bucket") for event in run.all("plan") if event.get("replaces")]
     if module.check_mode and replaced and not params["replace"]:
         module.fail_json(msg="the default encryption of %s would be replaced by another; that needs `replace: true`"
                          % ", ".join(replaced), exit_code=run.code, outcome=run.result.get("outcome"))
