@@ -14,7 +14,7 @@ struct ClusterGenerations: Sendable {
   private static let digestDigits = 12
 
   /// What nodes have in common that share a row of the table.
-  private struct Cell: Equatable {
+  private struct Cell: Hashable {
     var isCurrent: Bool
     var isDrifted: Bool
     var kind: String

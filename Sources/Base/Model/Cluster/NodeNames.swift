@@ -5,30 +5,28 @@ package enum NodeNames {
   /// The names, those that differ only in the last number of their first label folded into one;
   /// separated by commas, in the order in which each group first appears, numbers ascending.
   package static func folded(_ names: [String]) -> String {
-    var groups: [(shape: Shape, numbers: [Int])] = []
-    for name in names {
-      let (shape, number) = split(name)
-      if let index = groups.firstIndex(where: { $0.shape == shape }) {
-        groups[index].numbers += number.map { [$0] } ?? []
-      } else {
-        groups.append((shape, number.map { [$0] } ?? []))
-      }
-    }
-    return groups.map { text($0.shape, $0.numbers) }.joined(separator: ", ")
+    let groups = grouped(
+      names.map { name in
+        let (shape, number) = split(name)
+        return (name: number, value: shape)
+      })
+    return groups.map { text($0.value, $0.names.compactMap(\.self)) }.joined(separator: ", ")
   }
 
   /// `1 node`, `4 nodes`.
   package static func counted(_ count: Int) -> String { "\(count) node\(count == 1 ? "" : "s")" }
 
   /// Groups equal values with the names of all that have them, in the order of the first of each.
-  package static func grouped<Value: Equatable>(_ rows: [(name: String, value: Value)])
-    -> [(names: [String], value: Value)]
+  package static func grouped<Name, Value: Hashable>(_ rows: [(name: Name, value: Value)])
+    -> [(names: [Name], value: Value)]
   {
-    var groups: [(names: [String], value: Value)] = []
+    var groups: [(names: [Name], value: Value)] = []
+    var places: [Value: Int] = [:]
     for row in rows {
-      if let index = groups.firstIndex(where: { $0.value == row.value }) {
-        groups[index].names.append(row.name)
+      if let place = places[row.value] {
+        groups[place].names.append(row.name)
       } else {
+        places[row.value] = groups.count
         groups.append(([row.name], row.value))
       }
     }
@@ -41,7 +39,7 @@ package enum NodeNames {
   }
 
   /// A name without its number.
-  private struct Shape: Equatable {
+  private struct Shape: Hashable {
     var prefix: String
     var suffix: String
     /// Digits of the number where it has leading zeros, else 0.

@@ -34,7 +34,7 @@ package enum VariableDifferences {
   }
 
   /// The names of those that are not of the largest group; of all if none is the largest.
-  package static func minority<Value: Equatable>(_ rows: [(name: String, value: Value)]) -> [String]
+  package static func minority<Value: Hashable>(_ rows: [(name: String, value: Value)]) -> [String]
   {
     let groups = NodeNames.grouped(rows)
     let largest = groups.map(\.names.count).max() ?? 0
