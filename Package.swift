@@ -161,9 +161,9 @@ let package = Package(
     program(
       "keyturn", "Programs/keyturn",
       [
-        "Model", "Linux", "Threads", "Secrets", "EnvironmentFile", "ServerUnit", "Rollout", "HTTP",
-        "S3", "API", "JSONCoding", "Files", "Sockets", "TLS", "HTTPS", "Coordination", "AgentLinks",
-        "S3Links", "Operator", "CBuild",
+        "Model", "Crypto", "Linux", "Threads", "Secrets", "EnvironmentFile", "ServerUnit",
+        "Rollout", "HTTP", "S3", "API", "JSONCoding", "Files", "Sockets", "TLS", "HTTPS",
+        "Coordination", "AgentLinks", "S3Links", "Operator", "CBuild",
       ]),
 
     room(

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package import API
+internal import Crypto
 internal import HTTP
 internal import JSONCoding
 package import Model
@@ -20,9 +21,14 @@ package protocol CredentialPort: Sendable {
   /// Takes a list: at once, for open connections too, and after the next start. Refused is one that the cluster's CA has
   /// not signed, or that is older than the one in use. The number of the one in use. May block on the disk.
   func revoke(_ list: SignedRevocations) throws(Refusal) -> Int
+  /// Which CAs are trusted, and whose certificates are in use.
+  var authorities: AuthoritiesAnswer { get }
+  /// Trusts these CAs and no others: from the next connection on, and after the next start. Refused is a list that no CA
+  /// trusted now has signed, that is older, or that lacks the CA of the certificate in use. May block on the disk.
+  func trust(_ list: SignedAuthorities) throws(Refusal)
 }
 
-/// Renews the certificate of an agent or witness, for an operator who has the authority's key.
+/// Renews the certificate of an agent or witness, and changes what it trusts, for an operator who has the authority's key.
 struct Renewal: Sendable {
   let name: String
   let credentials: (any CredentialPort)?
@@ -60,8 +66,44 @@ struct Renewal: Sendable {
     return RevocationsAnswer(number: number)
   }
 
+  func authorities() throws(Refusal) -> AuthoritiesAnswer { try present().authorities }
+
+  func trust(
+    _ list: SignedAuthorities, by principal: Principal
+  ) throws(Refusal) -> AuthoritiesAnswer {
+    let credentials = try present()
+    let before = credentials.authorities
+    try credentials.trust(list)
+    let now = credentials.authorities
+    if now.number != before.number {
+      log(
+        .notice,
+        "list \(now.number) of trusted CAs taken from \(principal.name): \(now.trusted.map { String($0.hex.prefix(12)) }.joined(separator: ", "))"
+      )
+    }
+    return now
+  }
+
   private func present() throws(Refusal) -> any CredentialPort {
     if let credentials { return credentials }
     throw Refusal(.configuration, "\(name) has no certificate of its own")
   }
+}
+
+extension AuthoritiesAnswer {
+  /// Where a change of the CA stands here; nil if none is under way.
+  var finding: Finding? {
+    guard trusted.count > 1 else { return nil }
+    let names = trusted.map { String($0.hex.prefix(12)) }.joined(separator: " and ")
+    let own = own.map { "of \($0.hex.prefix(12))" } ?? "of none of them"
+    return Finding(
+      .warning, rule: Self.rule, refusal: .configuration,
+      message:
+        "the change of the CA is not finished: \(names) are trusted, and the certificate in use is \(own)",
+      remedy:
+        "keyturn pki rotate-ca where the CA's key is says what is missing (docs/use/runbooks.md, \"Change the certificate authority\")"
+    )
+  }
+
+  private static let rule = "authority-change"
 }

@@ -65,7 +65,7 @@ struct RevocationTests {
     #expect(started.wait(until: .inMilliseconds(10_000)) { $0 == 2 ? true : nil } != nil)
     running.identity.revocations.replace(by: Self.list(.operator, "ann"))
     let began = Clock.now()
-    running.server.cutRevoked(running.identity)
+    running.server.cutRefused(running.identity)
     let ann = ends.wait(until: .inMilliseconds(10_000)) { $0["ann"] }
     #expect(throws: HTTPSFailure.self) { try ann?.get() }
     #expect(Clock.now().milliseconds(since: began) < 1_000)
@@ -90,5 +90,49 @@ struct RevocationTests {
         HTTPRequest("GET", "/x"), until: .inMilliseconds(5_000))
     }
     #expect(failure?.description.contains("was revoked") == true)
+  }
+
+  @Test(
+    "a CA that is trusted no more: its holders are refused at once, open connections too, and the new one's are not"
+  )
+  func authority() throws {
+    let running = try Running { _, principal, _ in .text(200, principal.name) }
+    let (old, new) = (running.fixture.ca, try CertificateAuthority.create(cluster: "prod"))
+    let both = old.credentials.certificatePEM + new.credentials.certificatePEM
+    try running.identity.trust(both)
+    func client(_ ca: CertificateAuthority, _ name: String) throws -> HTTPSClient {
+      let own = try ca.issue(role: .operator, name: name)
+      return running.client(
+        try .mutual(certificatePEM: own.certificatePEM, keyPEM: own.keyPEM, caPEM: both))
+    }
+    let get = HTTPRequest("GET", "/x")
+    func status(_ client: HTTPSClient) throws -> Int {
+      try client.request(get, until: .inMilliseconds(5_000)).status
+    }
+    let (ann, bob) = try (client(old, "ann"), client(new, "bob"))
+    #expect(try status(ann) == 200 && status(bob) == 200)
+    let seen = running.identity.sightings
+    #expect(seen.map(\.principal.name) == ["ann", "bob"])
+    #expect(Set(seen.map(\.authority)).count == 2)
+    #expect(
+      try seen[1].authority
+        == TrustedAuthority(
+          certificatePEM: new.credentials.certificatePEM
+        ).key)
+    // Its own certificate is still of the old one, which those who trust both take.
+    try running.identity.trust(new.credentials.certificatePEM)
+    let answer = try ann.request(get, until: .inMilliseconds(5_000))
+    #expect(answer.status == 403)
+    #expect(String(decoding: answer.body, as: UTF8.self).contains("not trusted any more"))
+    #expect(throws: HTTPSFailure.self) { try status(client(old, "ann")) }
+    #expect(try status(bob) == 200 && status(client(new, "eve")) == 200)
+    try running.identity.trust(both)
+    let again = try client(old, "ann")
+    #expect(try status(again) == 200)
+    try running.identity.trust(new.credentials.certificatePEM)
+    running.server.cutRefused(running.identity)
+    #expect(throws: HTTPSFailure.self) {
+      try again.request(HTTPRequest("POST", "/x"), repeatable: false, until: .inMilliseconds(5_000))
+    }
   }
 }

@@ -79,4 +79,30 @@ struct RevocationsTests {
     list.entries = [.init(role: .node, name: "a b", issuedUntil: 1)]
     #expect(list.problem?.contains("a b") == true)
   }
+
+  @Test(
+    "two lists become one that lacks nothing of either, under a number that neither gave to anything else"
+  )
+  func merged() {
+    var old = Revocations(cluster: "prod")
+    old.add(.operator, "alice", issuedUntil: 10)
+    // The same.
+    #expect(old.merged(with: old) == old)
+    var later = old
+    later.add(.node, "minio-1", issuedUntil: 20)
+    #expect(old.merged(with: later) == later && later.merged(with: old) == later)
+    // Both went on.
+    var other = old
+    other.add(.node, "minio-2", issuedUntil: 30)
+    for all in [later.merged(with: other), other.merged(with: later)] {
+      #expect(all.number == 3 && all.entries.count == 3)
+      #expect(all.lacks(of: later) == nil && all.lacks(of: other) == nil)
+    }
+    // One has all, and the other the higher number.
+    var high = Revocations(cluster: "prod", number: 7)
+    high.entries = old.entries
+    #expect(later.merged(with: high).number == 8 && high.merged(with: later).number == 8)
+    #expect(high.merged(with: later).entries.count == 2)
+    #expect(high.merged(with: old) == high && old.merged(with: high) == high)
+  }
 }

@@ -321,6 +321,89 @@ import Threads
   }
 
   @Test(
+    "during a change of the CA trust and certificates go over one after the other; both CAs have the same name"
+  )
+  func changedAuthority() throws {
+    let (old, new) = try (
+      CertificateAuthority.create(cluster: "prod"), CertificateAuthority.create(cluster: "prod")
+    )
+    let (oldPEM, newPEM) = (old.credentials.certificatePEM, new.credentials.certificatePEM)
+    let both = oldPEM + newPEM
+    func key(_ pem: String) throws -> [UInt8] { try TrustedAuthority(certificatePEM: pem).key }
+    let own = try old.issue(role: .node, name: "minio-1", addresses: ["minio-1", "10.0.0.1"])
+    let issued = try TLSContext.mutual(
+      certificatePEM: own.certificatePEM, keyPEM: own.keyPEM, caPEM: oldPEM)
+    #expect(try issued.authority == key(oldPEM))
+    let identity = TLSIdentity(issued)
+    // By the new CA, for the key of a request; before it is trusted it is not taken.
+    let request = try CertificateRequest(for: Self.minio1)
+    #expect(throws: CertificateFailure.self) {
+      try new.renew(own.certificatePEM, of: Self.minio1, request: request.pem)
+    }
+    let renewed = try new.renew(
+      own.certificatePEM, of: Self.minio1, request: request.pem, former: oldPEM)
+    #expect(throws: CertificateFailure.self) {
+      try issued.renewed(certificatePEM: renewed, keyPEM: request.keyPEM)
+    }
+    try identity.trust(both)
+    #expect(!identity.isRenewed && identity.context.authorities.count == 2)
+    identity.renew(
+      with: try identity.context.renewed(certificatePEM: renewed, keyPEM: request.keyPEM))
+    #expect(try identity.isRenewed && identity.context.authority == key(newPEM))
+    #expect(try CertificateInfo(pem: renewed).dnsNames == ["minio-1"])
+    try identity.trust(newPEM)
+    #expect(identity.isRenewed)
+    // One of a CA that is trusted no more is not chosen, although it was issued last.
+    let later = try old.issue(role: .node, name: "minio-1", validSeconds: 0...100_000)
+    let wrong = TLSIdentity(
+      try .mutual(certificatePEM: later.certificatePEM, keyPEM: later.keyPEM, caPEM: both),
+      renewed: try .mutual(certificatePEM: renewed, keyPEM: request.keyPEM, caPEM: both))
+    #expect(!wrong.isRenewed)
+    try wrong.trust(newPEM)
+    #expect(wrong.isRenewed)
+    // Others' certificates of it are refused.
+    let alice = Principal(cluster: "prod", role: .operator, name: "alice")
+    #expect(try identity.problem(of: alice, validFrom: 0, authority: key(newPEM)) == nil)
+    let problem = try identity.problem(of: alice, validFrom: 0, authority: key(oldPEM))
+    #expect(problem?.contains("not trusted any more") == true)
+    // The operator's own: the same key.
+    let person = try old.issue(role: .operator, name: "alice")
+    let reissued = try new.reissue(person.certificatePEM, of: alice, former: oldPEM)
+    #expect(
+      try CertificateInfo(pem: reissued).publicKeyDigest
+        == CertificateInfo(pem: person.certificatePEM).publicKeyDigest)
+    #expect(try CertificateAuthority.isIssued(reissued, by: newPEM))
+    #expect(throws: CertificateFailure.self) {
+      try new.reissue(person.certificatePEM, of: Self.minio1, former: oldPEM)
+    }
+    #expect(throws: CertificateFailure.self) { try TrustedAuthority(certificatePEM: both) }
+    #expect(throws: CertificateFailure.self) { try TrustedAuthority(certificatePEM: renewed) }
+  }
+
+  @Test("of each person the last certificate of each CA is remembered, and no more than so many")
+  func sightings() throws {
+    let ca = try CertificateAuthority.create(cluster: "prod")
+    let own = try ca.issue(role: .node, name: "minio-1")
+    let identity = TLSIdentity(
+      try .mutual(
+        certificatePEM: own.certificatePEM, keyPEM: own.keyPEM,
+        caPEM: ca.credentials.certificatePEM))
+    func see(_ name: String, _ authority: UInt8, _ at: Int64) {
+      identity.note(
+        Sighting(
+          principal: Principal(cluster: "prod", role: .operator, name: name),
+          authority: [authority], at: at, validUntil: 9))
+    }
+    see("alice", 1, 1)
+    see("alice", 1, 3)
+    see("alice", 2, 2)
+    #expect(identity.sightings.map(\.at) == [2, 3])
+    for index in 0..<Limits.sightings { see("p\(index)", 1, 10 + Int64(index)) }
+    #expect(identity.sightings.count == Limits.sightings)
+    #expect(!identity.sightings.contains { $0.principal.name == "alice" })
+  }
+
+  @Test(
     "what the CA has signed is told from anything else, also where the CA's key is another kind")
   func signatures() throws {
     let (ca, other) = try (

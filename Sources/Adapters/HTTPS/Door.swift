@@ -200,6 +200,7 @@ extension HTTPSServer.Peer {
       principal = session.peer
       validFrom = session.peerCertificate?.notBefore
       validUntil = session.peerCertificate?.notAfter
+      authority = session.peerAuthority
       publicKeyDigest = session.peerPublicKeyDigest
     case .plain(let socket): user = socket.peerUser
     }

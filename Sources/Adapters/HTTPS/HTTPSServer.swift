@@ -46,19 +46,31 @@ package final class HTTPSServer: Sendable {
     package var address: SocketAddress
     /// Who its certificate says it is, if it does.
     package var principal: Principal?
-    /// When that certificate begins, seconds since 1970-01-01 UTC.
+    /// When that certificate begins and ends, seconds since 1970-01-01 UTC.
     package var validFrom: Int64?
-    /// When it ends, the same.
     package var validUntil: Int64?
+    /// The key of the CA that it was verified with.
+    package var authority: [UInt8]?
     /// SHA-256 of its SubjectPublicKeyInfo; nil if it showed no certificate.
     package var publicKeyDigest: [UInt8]?
     /// The user of its process, on a local socket.
     package var user: UInt32?
 
-    /// Why its certificate does not count; nil if it does.
-    fileprivate func revocation(_ identity: TLSIdentity) -> String? {
+    /// Why its certificate does not count any more; nil if it does.
+    fileprivate func problem(_ identity: TLSIdentity) -> String? {
       guard let principal, let validFrom else { return nil }
-      return identity.revocations.problem(of: principal, validFrom: validFrom)
+      return identity.problem(of: principal, validFrom: validFrom, authority: authority)
+    }
+
+    /// Remembers a person's certificate, so that a change of the CA knows who still uses the old one's.
+    fileprivate func note(in identity: TLSIdentity) {
+      guard let principal, principal.role == .operator || principal.role == .observer,
+        principal.cluster == identity.context.principal.cluster, let authority, let validUntil
+      else { return }
+      identity.note(
+        Sighting(
+          principal: principal, authority: authority,
+          at: Clock.realtimeMicroseconds() / 1_000_000, validUntil: validUntil))
     }
 
     /// Role and name; all clients without them are one holder.
@@ -111,13 +123,14 @@ package final class HTTPSServer: Sendable {
   ) throws(Errno) -> HTTPSServer {
     var known = policy
     known.place = { peer in
-      if let problem = peer.revocation(identity) { return .refused(policy.words(403, problem)) }
+      if let problem = peer.problem(identity) { return .refused(policy.words(403, problem)) }
       if peer.principal != nil { return policy.place(peer) }
       return .refused(.text(403, "the certificate names no keyturn://CLUSTER/ROLE/NAME"))
     }
-    // It may have been revoked since the connection was made.
+    // It may have been revoked since the connection was made, or its CA may have gone.
     known.answer = { request, peer in
-      if let problem = peer.revocation(identity) { return policy.words(403, problem) }
+      if let problem = peer.problem(identity) { return policy.words(403, problem) }
+      peer.note(in: identity)
       return policy.answer(request, peer)
     }
     let server = HTTPSServer(
@@ -156,12 +169,13 @@ package final class HTTPSServer: Sendable {
     }
   }
 
-  /// Cuts the connections of those whose certificates are revoked, whatever is under way on them.
-  package func cutRevoked(_ identity: TLSIdentity) {
-    let revoked = state.withLock { state in
-      state.connections.values.filter { $0.peer.revocation(identity) != nil }
+  /// Cuts the connections of those whose certificates are revoked, or of a CA that is not trusted any more, whatever is
+  /// under way on them.
+  package func cutRefused(_ identity: TLSIdentity) {
+    let refused = state.withLock { state in
+      state.connections.values.filter { $0.peer.problem(identity) != nil }
     }
-    for connection in revoked { connection.socket.interrupt() }
+    for connection in refused { connection.socket.interrupt() }
   }
 
   /// Ends it: nothing new is accepted, idle connections end, running handlers may finish. Blocks

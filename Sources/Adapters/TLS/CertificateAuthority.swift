@@ -68,11 +68,9 @@ package struct CertificateAuthority: Sendable {
     guard X509_check_ca(certificate.pointer) == 1 else {
       throw CertificateFailure("the CA's certificate is not one of a certificate authority")
     }
-    guard let cluster = certificate.organization, Name.problem(in: cluster) == nil else {
-      throw CertificateFailure("the CA's certificate names no cluster (the O of its subject)")
-    }
     self.init(
-      Credentials(certificatePEM: certificatePEM, keyPEM: keyPEM), try key.pem(), cluster: cluster)
+      Credentials(certificatePEM: certificatePEM, keyPEM: keyPEM), try key.pem(),
+      cluster: try Self.cluster(of: certificatePEM))
   }
 
   /// How long a certificate is valid where nothing else is asked for, days. A host's outlives a person's, as its key
@@ -108,25 +106,61 @@ package struct CertificateAuthority: Sendable {
     return Credentials(certificatePEM: certificate, keyPEM: try key.pem())
   }
 
-  /// A certificate, PEM, for the key of a request (PKCS#10, PEM), in place of one that this authority has issued to
-  /// `principal`. Of the request only the key counts, of the certificate in use its addresses.
+  /// A certificate, PEM, for the key of a request (PKCS#10, PEM), in place of one that this authority, or the one that it
+  /// takes the place of, has issued to `principal`. Of the request only the key counts, of the certificate in use its
+  /// addresses.
   ///
-  /// - Parameter days: nil for ``days(for:)``.
+  /// - Parameters:
+  ///   - days: nil for ``days(for:)``.
+  ///   - former: the certificate of the authority before, PEM.
   package func renew(
-    _ certificatePEM: String, of principal: Principal, request: String, days: Int? = nil
+    _ certificatePEM: String, of principal: Principal, request: String, days: Int? = nil,
+    former: String? = nil
   ) throws(CertificateFailure) -> String {
+    let info = CertificateInfo(try issued(certificatePEM, to: principal, former))
+    return try certify(
+      CertificateRequest.key(of: request), principal, info, days: days)
+  }
+
+  /// The same for the key of the certificate itself.
+  package func reissue(
+    _ certificatePEM: String, of principal: Principal, days: Int? = nil, former: String
+  ) throws(CertificateFailure) -> String {
+    let current = try issued(certificatePEM, to: principal, former)
+    guard let key = X509_get_pubkey(current.pointer) else {
+      throw CertificateFailure("the certificate in use has no key (\(OpenSSLError.drainText()))")
+    }
+    return try certify(
+      KeyHandle(owning: key), principal, CertificateInfo(current), days: days)
+  }
+
+  private func certify(
+    _ key: KeyHandle, _ principal: Principal, _ info: CertificateInfo, days: Int?
+  ) throws(CertificateFailure) -> String {
+    try certify(
+      key, role: principal.role, name: principal.name,
+      addresses: info.dnsNames + info.ipAddresses.map(\.text),
+      validSeconds: try CertificateDraft.validSeconds(days: days ?? Self.days(for: principal.role)))
+  }
+
+  /// A certificate of this authority, or of the one before, to `principal`.
+  private func issued(
+    _ certificatePEM: String, to principal: Principal, _ former: String?
+  ) throws(CertificateFailure) -> Certificate {
     guard certificatePEM.utf8.count <= Limits.certificateFileChainBytes else {
       throw CertificateFailure(
         "the certificate in use has more than the \(Limits.certificateFileChainBytes) bytes that are allowed"
       )
     }
     let current = try Certificate.all(inPEM: certificatePEM, "the certificate in use")[0]
-    let own = try Certificate.all(inPEM: credentials.certificatePEM, "the CA's certificate")[0]
-    ERR_clear_error()
-    guard X509_verify(current.pointer, X509_get0_pubkey(own.pointer)) == 1 else {
+    let authorities = [credentials.certificatePEM] + [former].compactMap(\.self)
+    var isIssued = false
+    for authority in authorities where !isIssued {
+      isIssued = try Self.isIssued(current, by: authority)
+    }
+    guard isIssued else {
       throw CertificateFailure(
-        "the certificate in use was not issued by this CA (\(OpenSSLError.drainText())); "
-          + "give the CA's directory of this cluster")
+        "the certificate in use was not issued by this CA; give the CA's directory of this cluster")
     }
     let info = CertificateInfo(current)
     guard info.principal == principal else {
@@ -134,10 +168,31 @@ package struct CertificateAuthority: Sendable {
         "the certificate in use is that of \(info.principal?.uri ?? info.subject), "
           + "not of \(principal.uri)")
     }
-    return try certify(
-      CertificateRequest.key(of: request), role: principal.role, name: principal.name,
-      addresses: info.dnsNames + info.ipAddresses.map(\.text),
-      validSeconds: try CertificateDraft.validSeconds(days: days ?? Self.days(for: principal.role)))
+    return current
+  }
+
+  private static func isIssued(
+    _ certificate: Certificate, by authority: String
+  ) throws(CertificateFailure) -> Bool {
+    let issuer = try Certificate.all(inPEM: authority, "the CA's certificate")[0]
+    defer { ERR_clear_error() }
+    return X509_verify(certificate.pointer, X509_get0_pubkey(issuer.pointer)) == 1
+  }
+
+  /// Whether the first certificate of a PEM text was issued by a CA, PEM too.
+  package static func isIssued(
+    _ certificatePEM: String, by authority: String
+  ) throws(CertificateFailure) -> Bool {
+    try isIssued(Certificate.all(inPEM: certificatePEM, "the certificate")[0], by: authority)
+  }
+
+  /// The cluster of a CA's certificate, PEM, as ``init(certificatePEM:keyPEM:passphrase:)`` takes it.
+  package static func cluster(of certificatePEM: String) throws(CertificateFailure) -> String {
+    let certificate = try Certificate.all(inPEM: certificatePEM, "the CA's certificate")[0]
+    guard let cluster = certificate.organization, Name.problem(in: cluster) == nil else {
+      throw CertificateFailure("the CA's certificate names no cluster (the O of its subject)")
+    }
+    return cluster
   }
 
   private func certify(

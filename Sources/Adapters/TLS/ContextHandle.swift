@@ -39,6 +39,14 @@ package final class ContextHandle: Sendable {
     }
   }
 
+  /// Shows the certificate and chain of another context, by its key.
+  func show(asIn other: ContextHandle) throws(CertificateFailure) {
+    ERR_clear_error()
+    guard kt_ctx_show_same(pointer, other.pointer) == 1 else {
+      throw CertificateFailure("use the own certificate: \(OpenSSLError.drainText())")
+    }
+  }
+
   /// Trusts every certificate of a PEM text as a root.
   func trust(_ pem: String, _ what: String) throws(CertificateFailure) {
     for certificate in try Certificate.all(inPEM: pem, what) {

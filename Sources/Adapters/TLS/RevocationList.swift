@@ -44,8 +44,13 @@ extension CertificateAuthority {
 extension TLSContext {
   /// Whether one of the CAs that are trusted here has signed these bytes.
   package func isSigned(_ bytes: [UInt8], _ signature: [UInt8]) -> Bool {
+    signer(of: bytes, signature) != nil
+  }
+
+  /// The key of the CA that is trusted here and has signed these bytes; nil if none has.
+  package func signer(of bytes: [UInt8], _ signature: [UInt8]) -> [UInt8]? {
     let authorities = (try? Certificate.all(inPEM: caPEM, "the cluster's CA")) ?? []
-    return authorities.contains { authority in
+    return authorities.first { authority in
       guard let key = X509_get0_pubkey(authority.pointer) else { return false }
       let isEd25519 = EVP_PKEY_get_base_id(key) == EVP_PKEY_ED25519
       let context = EVP_MD_CTX_new()
@@ -55,6 +60,6 @@ extension TLSContext {
       }
       return EVP_DigestVerifyInit(context, nil, isEd25519 ? nil : EVP_sha256(), nil, key) == 1
         && EVP_DigestVerify(context, signature, signature.count, bytes, bytes.count) == 1
-    }
+    }.map { CertificateInfo($0).publicKeyDigest }
   }
 }

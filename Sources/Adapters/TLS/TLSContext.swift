@@ -14,31 +14,36 @@ package final class TLSContext: Sendable {
   /// The own certificate as it is shown, PEM.
   package let certificatePEM: String
   let caPEM: String
+  /// The CAs that are trusted.
+  package let authorities: [TrustedAuthority]
+  /// The key of the CA of these that issued the own certificate; nil if it is none of them.
+  package let authority: [UInt8]?
   /// What is shared with the contexts that come after this one.
   package let revocations: RevocationList
   /// Who we are, by the own certificate.
   package let principal: Principal
-  /// The first end of the cluster's CA, or of several during a change.
-  private let authorityUntil: Int64?
+  /// With the first end of the cluster's CA, or of several during a change.
   package var ownCertificate: OwnCertificate {
     OwnCertificate(
       principal: principal, validFrom: own.notBefore, validUntil: own.notAfter,
-      authorityUntil: authorityUntil)
+      authorityUntil: authorities.map(\.validUntil).min())
   }
   /// Other modules use it in tests alone (Testing/StandInTransport).
   package let handle: ContextHandle
 
   private init(
     _ handle: ContextHandle, _ certificatePEM: String, own: CertificateInfo, principal: Principal,
-    caPEM: String, authorityUntil: Int64?, revocations: RevocationList
+    caPEM: String, authorities: [TrustedAuthority], authority: [UInt8]?,
+    revocations: RevocationList
   ) {
+    self.authorities = authorities
+    self.authority = authority
     self.revocations = revocations
     self.handle = handle
     self.certificatePEM = certificatePEM
     self.caPEM = caPEM
     self.own = own
     self.principal = principal
-    self.authorityUntil = authorityUntil
   }
 
   /// A context from a certificate (others of its chain may follow it), its key and the cluster's CA
@@ -58,13 +63,41 @@ package final class TLSContext: Sendable {
         "the own certificate (\(own.subject)) names no keyturn://CLUSTER/ROLE/NAME; "
           + "issue one with `keyturn pki issue`")
     }
-    let authorities = try Certificate.all(inPEM: caPEM, "the cluster's CA")
     // The text may hold the key as well, and what is shown must not.
     let shown = try chain.map { (certificate) throws(CertificateFailure) in try certificate.pem() }
+    let (authorities, authority) = try trusted(caPEM, chain)
     return TLSContext(
       handle, shown.joined(), own: own, principal: principal, caPEM: caPEM,
-      authorityUntil: authorities.map { CertificateInfo($0).notAfter }.min(),
-      revocations: revocations)
+      authorities: authorities, authority: authority, revocations: revocations)
+  }
+
+  /// The CAs of a PEM text, and which of them issued the last certificate of a chain.
+  private static func trusted(
+    _ caPEM: String, _ chain: [Certificate]
+  ) throws(CertificateFailure) -> ([TrustedAuthority], [UInt8]?) {
+    let authorities = try Certificate.all(inPEM: caPEM, "the cluster's CA")
+    let issuer = authorities.first { authority in
+      defer { ERR_clear_error() }
+      return chain.last.map {
+        X509_verify($0.pointer, X509_get0_pubkey(authority.pointer)) == 1
+      } ?? false
+    }
+    return (
+      authorities.map(TrustedAuthority.init), issuer.map { CertificateInfo($0).publicKeyDigest }
+    )
+  }
+
+  /// The same certificate and key with other trusted CAs.
+  package func trusting(_ caPEM: String) throws(CertificateFailure) -> TLSContext {
+    let other = try ContextHandle(minimumVersion: TLS1_3_VERSION)
+    try other.show(asIn: handle)
+    try other.trust(caPEM, "the cluster's CA")
+    other.verifyPeer(SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT)
+    let chain = try Certificate.all(inPEM: certificatePEM, "the own certificate")
+    let (authorities, authority) = try Self.trusted(caPEM, chain)
+    return TLSContext(
+      other, certificatePEM, own: own, principal: principal, caPEM: caPEM,
+      authorities: authorities, authority: authority, revocations: revocations)
   }
 
   /// A context with another certificate of the same holder, and the same CA. A certificate that the other agents would
@@ -124,6 +157,29 @@ package final class TLSContext: Sendable {
   private static func text(_ one: Principal, beside other: Principal?) -> String {
     guard let other, one.cluster == other.cluster, one.role == other.role else { return one.uri }
     return one.name
+  }
+}
+
+/// A CA that is trusted.
+package struct TrustedAuthority: Sendable, Hashable {
+  /// SHA-256 of its SubjectPublicKeyInfo, by which it is told from another of the same name.
+  package var key: [UInt8]
+  /// Its end, seconds since 1970-01-01 UTC.
+  package var validUntil: Int64
+
+  /// The one CA of a PEM text; throws for anything else.
+  package init(certificatePEM: String) throws(CertificateFailure) {
+    let all = try Certificate.all(inPEM: certificatePEM, "the CA's certificate")
+    guard all.count == 1, X509_check_ca(all[0].pointer) == 1 else {
+      throw CertificateFailure("it is not the one certificate of a certificate authority")
+    }
+    self.init(all[0])
+  }
+
+  init(_ certificate: Certificate) {
+    let info = CertificateInfo(certificate)
+    key = info.publicKeyDigest
+    validUntil = info.notAfter
   }
 }
 

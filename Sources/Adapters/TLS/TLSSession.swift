@@ -20,6 +20,8 @@ package final class TLSSession {
   package private(set) var peer: Principal?
   /// What the peer's certificate says; nil before the handshake, or if it showed none.
   package private(set) var peerCertificate: CertificateInfo?
+  /// The key of the CA that the peer's certificate was verified with; nil before the handshake, or without one.
+  package private(set) var peerAuthority: [UInt8]?
   /// SHA-256 of the peer's SubjectPublicKeyInfo, 32 bytes; nil if it showed no certificate.
   package var peerPublicKeyDigest: [UInt8]? { peerCertificate?.publicKeyDigest }
 
@@ -87,6 +89,9 @@ package final class TLSSession {
     let certificate = CertificateInfo(Certificate(owning: x509))
     peerCertificate = certificate
     peer = certificate.principal
+    peerAuthority = kt_verified_root(ssl).map {
+      CertificateInfo(borrowing: $0).publicKeyDigest
+    }
   }
 
   /// Blocks until something has come, at most `count` bytes of it, or the deadline; empty when the

@@ -116,6 +116,7 @@ extension Agent {
     let now = Clock.realtimeMicroseconds() / 1_000_000
     return [credentials?.certificate.finding(at: now)].compactMap(\.self)
       + [credentials?.revocation.map(Self.revoked)].compactMap { $0 ?? nil }
+      + [credentials?.authorities.finding].compactMap { $0 ?? nil }
       + reversePath.certificateFindings(at: now) + reversePath.inventoryFindings()
   }
 }

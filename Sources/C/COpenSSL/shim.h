@@ -95,3 +95,19 @@ static inline const ASN1_STRING *kt_general_name(const GENERAL_NAMES *names, int
 static inline void kt_print_name(BIO *bio, const X509_NAME *name) {
   X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253);
 }
+
+/// The trusted certificate at the end of the peer's chain, borrowed from the session; NULL before a handshake.
+static inline X509 *kt_verified_root(const SSL *session) {
+  STACK_OF(X509) *chain = SSL_get0_verified_chain(session);
+  int count = chain ? sk_X509_num(chain) : 0;
+  return count > 0 ? sk_X509_value(chain, count - 1) : NULL;
+}
+
+/// Shows the same certificate, key and chain as `from`; 0 if that fails.
+static inline int kt_ctx_show_same(SSL_CTX *context, SSL_CTX *from) {
+  STACK_OF(X509) *chain = NULL;
+  if (SSL_CTX_use_certificate(context, SSL_CTX_get0_certificate(from)) != 1) return 0;
+  if (SSL_CTX_use_PrivateKey(context, SSL_CTX_get0_privatekey(from)) != 1) return 0;
+  SSL_CTX_get0_chain_certs(from, &chain);
+  return (int)SSL_CTX_set1_chain(context, chain);
+}

@@ -10,6 +10,7 @@ package enum Route: CaseIterable, Sendable {
   case vote, promise, accept, decide, breakOff, resolve, confirm, rollouts, follow, result
   case proposals, tellProposal, retryProposal
   case requestCertificate, installCertificate, revoke
+  case authorities, trust
   case inventory, installInventory
   case connectBack
   case propose, checkProposal, withdrawProposal, ownProposal
@@ -92,6 +93,10 @@ package enum Route: CaseIterable, Sendable {
     case .revoke:
       .post(
         "/v1/revocations", [.operator], upTo: 2 * Limits.revocationBytes, on: [.agent, .witness])
+    case .authorities: .get("/v1/authorities", [.operator], on: [.agent, .witness])
+    case .trust:
+      .post(
+        "/v1/authorities", [.operator], upTo: 2 * Limits.authoritiesBytes, on: [.agent, .witness])
     case .inventory: .get("/v1/inventory", [.observer, .operator, .node])
     case .installInventory:
       .post("/v1/inventory", [.operator], upTo: 2 * Limits.inventoryFileBytes, on: [.witness])

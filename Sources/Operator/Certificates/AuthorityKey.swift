@@ -7,14 +7,19 @@ extension CommandContext {
   func authority(_ directory: String, passphraseFile: String?) throws(Refusal)
     -> any CertificateIssuer
   {
-    let needsPassphrase = try workshop.needsPassphrase(authority: directory)
-    if !needsPassphrase, passphraseFile != nil {
+    let secret = try passphrase(ofAuthority: directory, in: passphraseFile)
+    return try workshop.authority(in: directory, passphrase: secret)
+  }
+
+  /// Of the authority's key; nil if it has none.
+  func passphrase(ofAuthority directory: String, in file: String?) throws(Refusal) -> Secret? {
+    if try workshop.needsPassphrase(authority: directory) {
+      return try passphrase(of: "\(directory)/ca-key.pem", in: file)
+    }
+    if file != nil {
       console.message(.note, "\(directory)/ca-key.pem has no passphrase: none is read")
     }
-    let secret =
-      needsPassphrase
-      ? try passphrase(of: "\(directory)/ca-key.pem", in: passphraseFile) : nil
-    return try workshop.authority(in: directory, passphrase: secret)
+    return nil
   }
 
   /// The same, of the cluster that the inventory describes.

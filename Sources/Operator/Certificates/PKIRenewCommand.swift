@@ -36,15 +36,6 @@ struct PKIRenewCommand: Command {
   let context: CommandContext
   let options: Options
 
-  /// For each of the two questions to an agent.
-  private static let answerMilliseconds = 10_000
-
-  /// Who is asked.
-  private struct Holder: Sendable {
-    var principal: Principal
-    var link: any AgentLink
-  }
-
   private enum Outcome: Sendable {
     case renewed(until: Int64)
     case notDue(until: Int64)
@@ -69,15 +60,8 @@ struct PKIRenewCommand: Command {
     return tell(Array(zip(holders, outcomes)))
   }
 
-  private func holders(of cluster: Cluster) throws(Refusal) -> [Holder] {
-    let name = cluster.inventory.cluster
-    let all =
-      cluster.members.map {
-        Holder(principal: Principal(cluster: name, role: .node, name: $0.name), link: $0.link)
-      }
-      + cluster.connections.witnesses.map {
-        Holder(principal: Principal(cluster: name, role: .witness, name: $0.name), link: $0.link)
-      }
+  private func holders(of cluster: Cluster) throws(Refusal) -> [CertificateHolder] {
+    let all = cluster.certificateHolders
     if options.names.isEmpty { return all }
     let unknown = options.names.filter { name in !all.contains { $0.principal.name == name } }
     guard unknown.isEmpty else {
@@ -90,19 +74,10 @@ struct PKIRenewCommand: Command {
   }
 
   private static func renew(
-    _ holder: Holder, _ issuer: any CertificateIssuer, days: Int?, isDueOnly: Bool,
+    _ holder: CertificateHolder, _ issuer: any CertificateIssuer, days: Int?, isDueOnly: Bool,
     _ workshop: any CertificateWorkshop
   ) throws(Refusal) -> Outcome {
-    func ask<Answer>(_ request: AgentRequest<Answer>) throws(Refusal) -> Answer {
-      do throws(LinkFailure) {
-        return try holder.link.call(
-          request, lane: .control, deadline: .inMilliseconds(answerMilliseconds))
-      } catch { throw error.refusal }
-    }
-    let request = try ask(.requestCertificate)
-    guard request.request.utf8.count <= Limits.certificateBytes,
-      request.certificate.utf8.count <= Limits.certificateFileChainBytes
-    else { throw Refusal(.failed, "its request is larger than any can be: nothing was signed") }
+    let request = try holder.request()
     if isDueOnly {
       let own = try workshop.describe(Array(request.certificate.utf8))
       let certificate = OwnCertificate(
@@ -112,12 +87,11 @@ struct PKIRenewCommand: Command {
         return .notDue(until: certificate.validUntil)
       }
     }
-    let certificate = try issuer.renew(request, of: holder.principal, days: days)
-    let answer = try ask(.install(NewCertificate(certificate: certificate)))
-    return .renewed(until: answer.validUntil)
+    let certificate = try issuer.renew(request, of: holder.principal, days: days, former: nil)
+    return .renewed(until: try holder.install(certificate).validUntil)
   }
 
-  private func tell(_ rows: [(holder: Holder, outcome: Outcome)]) -> CommandResult {
+  private func tell(_ rows: [(holder: CertificateHolder, outcome: Outcome)]) -> CommandResult {
     var nodes: [NodeResult] = []
     for (holder, outcome) in rows {
       let name = holder.principal.name

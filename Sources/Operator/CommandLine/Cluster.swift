@@ -127,12 +127,15 @@ struct Cluster: Sendable {
     }
   }
 
+  /// The directory of the certificate, its key and the CA.
+  static func credentials(_ options: ClusterOptions, _ host: any CommandHost) -> String {
+    options.credentials ?? host.variable("KEYTURN_CREDENTIALS") ?? "/etc/keyturn/credentials"
+  }
+
   private static func readCredentials(
     _ options: ClusterOptions, _ host: any CommandHost
   ) throws(Refusal) -> CredentialFiles {
-    let directory =
-      options.credentials ?? host.variable("KEYTURN_CREDENTIALS")
-      ?? "/etc/keyturn/credentials"
+    let directory = credentials(options, host)
     func read(_ name: String) throws(Refusal) -> ReadContent {
       let path = "\(directory)/\(name)"
       if let content = try host.read(path, limitBytes: Limits.recordFileBytes) { return content }

@@ -47,8 +47,9 @@ enum CommandTable {
     BucketKeyListCommand.self, BucketKeyStatusCommand.self,
     SealShowCommand.self, SealRecoverCommand.self, ProofCommand.self,
     LintCommand.self, GuardCommand.self, InitCommand.self, PKIInitCommand.self,
-    PKIIssueCommand.self, PKIRenewCommand.self, PKIRevokeCommand.self, PKIShowCommand.self,
-    JoinCommand.self, InventoryShowCommand.self, InventoryDiffCommand.self,
+    PKIIssueCommand.self, PKIRenewCommand.self, PKIRevokeCommand.self,
+    PKIRotateCommand.self, PKIShowCommand.self, JoinCommand.self, InventoryShowCommand.self,
+    InventoryDiffCommand.self,
     InventoryApplyCommand.self, CompletionCommand.self, ManualCommand.self,
   ]
 }

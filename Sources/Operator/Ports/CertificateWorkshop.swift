@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package import API
+package import Crypto
 package import Model
 package import Secrets
 
@@ -16,7 +17,13 @@ package protocol CertificateWorkshop: Sendable {
   func authority(
     in directory: String, passphrase: Secret?
   ) throws(Refusal) -> any CertificateIssuer
+  /// The CA in a directory, without its key; nil if there is none.
+  func authorityCertificate(in directory: String) throws(Refusal) -> AuthorityCertificate?
   func describe(_ certificate: [UInt8]) throws(Refusal) -> CertificateFacts
+  /// Whether a CA has issued a certificate, PEM both.
+  func isIssued(_ certificate: [UInt8], by authority: AuthorityCertificate) throws(Refusal) -> Bool
+  /// Puts a certificate in place of another in one step (0644).
+  func replace(_ path: String, _ certificates: [UInt8]) throws(Refusal)
   /// Refuses a file whose key, certificate and CA do not fit one another, or do not count now.
   func verify(_ file: JoinFile) throws(Refusal)
 }
@@ -24,8 +31,7 @@ package protocol CertificateWorkshop: Sendable {
 /// An authority that can sign. `days` nil is the default of the role.
 package protocol CertificateIssuer: Sendable {
   var cluster: String { get }
-  /// Its own certificate, PEM.
-  var certificate: String { get }
+  var certificate: AuthorityCertificate { get }
   /// Writes `ca.pem`, `cert.pem` and `key.pem` (0600) into a directory. The principal's cluster is the authority's.
   func issue(
     role: Role, name: String, addresses: [String], days: Int?, directory: String
@@ -35,16 +41,42 @@ package protocol CertificateIssuer: Sendable {
     _ inventory: Inventory, role: Role, name: String, addresses: [String], days: Int, file: String
   ) throws(Refusal)
   /// A certificate, PEM, for the key of a request, in place of the one in use, whose addresses it keeps. Refused is a
-  /// certificate in use that this authority has not issued to the principal.
+  /// certificate in use that neither this authority has issued to the principal nor `former`, which it takes the place
+  /// of.
   func renew(
-    _ request: CertificateRequestAnswer, of principal: Principal, days: Int?
+    _ request: CertificateRequestAnswer, of principal: Principal, days: Int?,
+    former: AuthorityCertificate?
   ) throws(Refusal) -> String
+  /// A certificate, PEM, for the same key and holder as one of `former`.
+  func reissue(
+    _ certificate: [UInt8], of principal: Principal, days: Int?, former: AuthorityCertificate
+  ) throws(Refusal) -> String
+  /// Which CAs all hosts are to trust, signed.
+  func sign(_ authorities: Authorities) throws(Refusal) -> SignedAuthorities
+  /// Which CAs whoever gets a certificate from here is to trust (`trusted.pem` beside the authority's key).
+  func giveTrust(in authorities: [AuthorityCertificate]) throws(Refusal)
+  /// Takes over what another authority's list of revoked certificates has and this one's lacks.
+  func adoptRevocations(of directory: String) throws(Refusal)
   /// The cluster's list of revoked certificates as it stands; nil if there is none.
   func revoked() throws(Refusal) -> Revocations?
   /// The cluster's list of revoked certificates (`revocations.json` beside the authority's key), signed, with all
   /// certificates of these holders until now added and written; nil if there is none, and none is to be added.
   func revocations(adding holders: [(role: Role, name: String)]) throws(Refusal)
     -> SignedRevocations?
+}
+
+/// A CA's own certificate.
+package struct AuthorityCertificate: Sendable, Hashable {
+  package var cluster: String
+  package var pem: String
+  /// SHA-256 of its key's SubjectPublicKeyInfo, as the agents name it.
+  package var key: Digest
+
+  package init(cluster: String, pem: String, key: Digest) {
+    self.cluster = cluster
+    self.pem = pem
+    self.key = key
+  }
 }
 
 /// What a certificate says of its holder.

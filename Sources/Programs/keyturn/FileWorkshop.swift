@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import API
+import Crypto
 import Files
 import JSONCoding
 import Model
@@ -38,11 +39,12 @@ struct FileWorkshop: CertificateWorkshop {
     in directory: String, passphrase: Secret?
   ) throws(Refusal) -> any CertificateIssuer {
     do {
+      let authority = try CertificateAuthority(
+        certificatePEM: try Self.text("\(directory)/ca.pem"),
+        keyPEM: try Self.authorityKey(directory), passphrase: passphrase)
       return FileIssuer(
-        directory: directory,
-        authority: try CertificateAuthority(
-          certificatePEM: try Self.text("\(directory)/ca.pem"),
-          keyPEM: try Self.authorityKey(directory), passphrase: passphrase))
+        directory: directory, authority: authority,
+        certificate: try Self.certificate(authority.credentials.certificatePEM))
     } catch { throw Self.refusal("use the authority in \(directory)", error) }
   }
 
@@ -56,6 +58,54 @@ struct FileWorkshop: CertificateWorkshop {
     } catch { throw Refusal(.failed, error.description) }
   }
 
+  func authorityCertificate(in directory: String) throws(Refusal) -> AuthorityCertificate? {
+    let path = "\(directory)/ca.pem"
+    do {
+      guard
+        let file = try FileReading.readIfPresent(path, limitBytes: Limits.recordFileBytes)
+      else {
+        // The key is written first.
+        if try FileReading.readIfPresent(
+          "\(directory)/ca-key.pem", limitBytes: Limits.recordFileBytes) == nil
+        {
+          return nil
+        }
+        throw Refusal(
+          .failed,
+          "there is a ca-key.pem without a ca.pem, of an attempt that was broken off: nobody trusts that CA; remove \(directory)/ca-key.pem and run it again"
+        )
+      }
+      return try Self.certificate(String(decoding: file.bytes, as: UTF8.self))
+    } catch { throw Self.refusal("use the CA in \(directory)", error) }
+  }
+
+  /// The first of a text.
+  static func certificate(_ pem: String) throws -> AuthorityCertificate {
+    guard let first = CertificateInfo.blocks(inPEM: Array(pem.utf8)).first,
+      let key = Digest(bytes: try TrustedAuthority(certificatePEM: first).key)
+    else { throw Refusal(.failed, "it holds no certificate") }
+    return AuthorityCertificate(
+      cluster: try CertificateAuthority.cluster(of: first), pem: first, key: key)
+  }
+
+  func isIssued(
+    _ certificate: [UInt8], by authority: AuthorityCertificate
+  ) throws(Refusal) -> Bool {
+    do throws(CertificateFailure) {
+      return try CertificateAuthority.isIssued(
+        String(decoding: certificate, as: UTF8.self), by: authority.pem)
+    } catch { throw Refusal(.failed, error.description) }
+  }
+
+  func replace(_ path: String, _ certificates: [UInt8]) throws(Refusal) {
+    do throws(FileFailure) {
+      if let problem = try FileTrust.problem(of: path) {
+        throw FileFailure(.notPermitted, path, "\(problem): take that right away (chmod go-w)")
+      }
+      try NewFile.replace(path, certificates, mode: 0o644)
+    } catch { throw Self.refusal("write \(path)", error) }
+  }
+
   func verify(_ file: JoinFile) throws(Refusal) {
     do throws(CertificateFailure) {
       let context = try TLSContext.mutual(
@@ -65,7 +115,7 @@ struct FileWorkshop: CertificateWorkshop {
   }
 
   /// Makes the directory if it is not there. A user who can change it could read or replace the key.
-  fileprivate static func makeDirectory(_ path: String) throws {
+  static func makeDirectory(_ path: String) throws {
     if let problem = try FileTrust.problem(of: path) {
       throw Refusal(
         .failed,
@@ -87,22 +137,22 @@ struct FileWorkshop: CertificateWorkshop {
     return content.bytes.withUnsafeBytes(Secret.init)
   }
 
-  private static func text(_ path: String) throws(FileFailure) -> String {
+  static func text(_ path: String) throws(FileFailure) -> String {
     String(
       decoding: try FileReading.read(path, limitBytes: Limits.recordFileBytes).bytes, as: UTF8.self)
   }
 
-  fileprivate static func refusal(_ attempt: String, _ error: any Error) -> Refusal {
+  static func refusal(_ attempt: String, _ error: any Error) -> Refusal {
     Refusal(.failed, "\(attempt): \(error)")
   }
 }
 
-private struct FileIssuer: CertificateIssuer {
+struct FileIssuer: CertificateIssuer {
   let directory: String
   let authority: CertificateAuthority
+  let certificate: AuthorityCertificate
 
   var cluster: String { authority.cluster }
-  var certificate: String { authority.credentials.certificatePEM }
 
   func issue(
     role: Role, name: String, addresses: [String], days: Int?, directory: String
@@ -112,7 +162,7 @@ private struct FileIssuer: CertificateIssuer {
       try FileWorkshop.makeDirectory(directory)
       try NewFile.create("\(directory)/key.pem", pair.keyPEM.withBytes(Array.init), mode: 0o600)
       try NewFile.create("\(directory)/cert.pem", Array(pair.certificatePEM.utf8), mode: 0o644)
-      try NewFile.create("\(directory)/ca.pem", Array(certificate.utf8), mode: 0o644)
+      try NewFile.create("\(directory)/ca.pem", Array(trusted().utf8), mode: 0o644)
       return Principal(cluster: cluster, role: role, name: name)
     } catch { throw FileWorkshop.refusal("issue a certificate to \(name)", error) }
   }
@@ -123,84 +173,11 @@ private struct FileIssuer: CertificateIssuer {
     do {
       let pair = try authority.issue(role: role, name: name, addresses: addresses, days: days)
       let join = JoinFile(
-        inventory: inventory, authority: certificate, certificate: pair.certificatePEM,
+        inventory: inventory, authority: try trusted(), certificate: pair.certificatePEM,
         key: pair.keyPEM)
       try FileWorkshop.makeDirectory(
         file.lastIndex(of: "/").map { String(file[..<$0]) } ?? ".")
       try NewFile.create(file, join.bytes, mode: 0o600)
     } catch { throw FileWorkshop.refusal("write \(file)", error) }
-  }
-
-  func renew(
-    _ request: CertificateRequestAnswer, of principal: Principal, days: Int?
-  ) throws(Refusal) -> String {
-    do throws(CertificateFailure) {
-      return try authority.renew(
-        request.certificate, of: principal, request: request.request, days: days)
-    } catch {
-      throw FileWorkshop.refusal("renew the certificate of \(principal.name)", error)
-    }
-  }
-
-  private var revocationsPath: String { "\(directory)/revocations.json" }
-
-  func revoked() throws(Refusal) -> Revocations? {
-    let attempt = "use the list of revoked certificates, \(revocationsPath)"
-    do {
-      if let problem = try FileTrust.problem(of: revocationsPath) {
-        throw Refusal(
-          .failed,
-          "\(problem), and what it says is signed: take that right away (chmod go-w), and look at it"
-        )
-      }
-      guard
-        let file = try FileReading.readIfPresent(
-          revocationsPath, limitBytes: Limits.revocationBytes)
-      else { return nil }
-      let list = try JSON.decode(Revocations.self, from: file.bytes)
-      if let problem = list.problem { throw Refusal(.failed, problem) }
-      guard list.cluster == cluster else {
-        throw Refusal(.failed, "it is of cluster \(list.cluster), not \(cluster)")
-      }
-      return list
-    } catch { throw FileWorkshop.refusal(attempt, error) }
-  }
-
-  func revocations(
-    adding holders: [(role: Role, name: String)]
-  ) throws(Refusal) -> SignedRevocations? {
-    let known = try revoked()
-    if known == nil, holders.isEmpty { return nil }
-    var list = known ?? Revocations(cluster: cluster)
-    let now = Clock.realtimeMicroseconds() / 1_000_000
-    do {
-      // A clock that was set back would revoke less than it says.
-      let begin = try CertificateInfo(pem: certificate).notBefore
-      guard now >= max(begin, list.entries.map(\.issuedUntil).max() ?? begin) else {
-        throw Refusal(
-          .failed,
-          "this machine's clock is behind the CA's certificate or the last entry of the list: set it right"
-        )
-      }
-      for holder in holders { list.add(holder.role, holder.name, issuedUntil: now) }
-      if let problem = list.problem { throw Refusal(.failed, problem) }
-      guard list.number <= Limits.count else {
-        throw Refusal(.failed, "its number has come to its end")
-      }
-      let bytes = JSON.encode(list)
-      let signature = try authority.sign(bytes)
-      // Before anybody gets it: a number must not be given twice.
-      if !holders.isEmpty {
-        try NewFile.replace(revocationsPath, bytes, mode: 0o644)
-        // What is issued from now on counts: it is of a later second.
-        while Clock.realtimeMicroseconds() / 1_000_000 == now {
-          Clock.sleep(until: .inMilliseconds(20))
-        }
-      }
-      return SignedRevocations(
-        list: String(decoding: bytes, as: UTF8.self), signature: Base64URL.encode(signature))
-    } catch {
-      throw FileWorkshop.refusal("make the list of revoked certificates, \(revocationsPath)", error)
-    }
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import API
 import Agent
+import Crypto
 import Files
 import JSONCoding
 import Model
@@ -12,20 +13,26 @@ import Threads
 /// what came over the links since, which is in the state directory.
 struct HostCredentials: CredentialPort {
   let identity: TLSIdentity
-  private let state: String
-  private let turn = Lock(Turn())
+  let state: String
+  let turn = Lock(Turn())
 
   /// Requests and what comes for them are taken one after the other.
-  private struct Turn {
+  struct Turn {
     /// The last request. A restart forgets it, and it is made again.
     var request: (its: CertificateRequest, until: Instant)?
-    /// What is done once a list has been taken.
-    var onRevoked: (@Sendable () -> Void)?
+    /// What is done once others' certificates count no more.
+    var onRefused: (@Sendable () -> Void)?
+    /// The number of the list of trusted CAs; 0 for those of the host's file.
+    var authorities = 0
+    /// The key of the CA that signed the list of revoked certificates in use.
+    var signer: [UInt8]?
   }
 
   /// Certificate and key, PEM, one after the other.
   private var certificatePath: String { "\(state)/certificate" }
   private var revocationsPath: String { "\(state)/revocations" }
+  /// The CAs of the host's file.
+  let fileAuthorities: [Digest]
 
   /// - Parameters:
   ///   - issued: what a person put on the host.
@@ -35,6 +42,16 @@ struct HostCredentials: CredentialPort {
     issued: TLSContext, state: String, log: (_ priority: LogPriority, _ message: String) -> Void
   ) {
     self.state = state
+    fileAuthorities = Self.digests(issued)
+    var issued = issued
+    let kept = Self.keptAuthorities(state, fileAuthorities, log)
+    if let kept {
+      do throws(CertificateFailure) { issued = try issued.trusting(kept.pem) } catch {
+        log(
+          .error, "the trusted CAs in \(state) are not used, but those of the host's file: \(error)"
+        )
+      }
+    }
     var renewed: TLSContext?
     do {
       if let bytes = try DurableRecord.read("\(state)/certificate") {
@@ -49,10 +66,13 @@ struct HostCredentials: CredentialPort {
       )
     }
     identity = TLSIdentity(issued, renewed: renewed)
+    turn.update { $0.authorities = kept?.number ?? 0 }
     do {
       if let bytes = try DurableRecord.read(revocationsPath) {
         let signed = try JSON.decode(SignedRevocations.self, from: bytes)
-        identity.revocations.replace(by: try Self.verified(signed, issued))
+        let (list, signer) = try Self.verified(signed, issued)
+        identity.revocations.replace(by: list)
+        turn.update { $0.signer = signer }
       }
     } catch {
       log(
@@ -128,10 +148,16 @@ struct HostCredentials: CredentialPort {
 
   // MARK: revoked certificates
 
+  /// What a list says, and the key of the CA that signed it.
   private static func verified(
     _ signed: SignedRevocations, _ context: TLSContext
-  ) throws(Refusal) -> Revocations {
-    try signed.verified(cluster: context.principal.cluster) { context.isSigned($0, $1) }
+  ) throws(Refusal) -> (list: Revocations, signer: [UInt8]?) {
+    var signer: [UInt8]?
+    let list = try signed.verified(cluster: context.principal.cluster) { bytes, signature in
+      signer = context.signer(of: bytes, signature)
+      return signer != nil
+    }
+    return (list, signer)
   }
 
   var revocations: Int? { identity.revocations.current?.number }
@@ -142,13 +168,14 @@ struct HostCredentials: CredentialPort {
       of: context.principal, validFrom: context.own.notBefore)
   }
 
-  /// What is done once a list has been taken.
-  func whenRevoked(_ body: @escaping @Sendable () -> Void) { turn.update { $0.onRevoked = body } }
+  /// What is done once others' certificates count no more.
+  func whenRefused(_ body: @escaping @Sendable () -> Void) { turn.update { $0.onRefused = body } }
 
   func revoke(_ list: SignedRevocations) throws(Refusal) -> Int {
-    let new = try Self.verified(list, identity.context)
-    let (cut, failure) = try turn.withLock {
-      (turn) throws(Refusal) -> ((@Sendable () -> Void)?, FileFailure?) in
+    let (number, cut, failure) = try turn.withLock {
+      (turn) throws(Refusal) -> (Int, (@Sendable () -> Void)?, FileFailure?) in
+      // Within the turn: a CA that goes at this moment must not have signed what stays.
+      let (new, signer) = try Self.verified(list, identity.context)
       if let current = identity.revocations.current, current != new {
         if let entry = new.lacks(of: current) {
           throw Refusal(
@@ -168,8 +195,10 @@ struct HostCredentials: CredentialPort {
       do throws(FileFailure) {
         try DurableRecord.makeDirectory(state)
         try DurableRecord.write(revocationsPath, JSON.encode(list))
-      } catch { return (turn.onRevoked, error) }
-      return (turn.onRevoked, nil)
+      } catch { return (new.number, turn.onRefused, error) }
+      // Of what the next start reads: by this it is decided whether a CA may go.
+      turn.signer = signer
+      return (new.number, turn.onRefused, nil)
     }
     cut?()
     if let failure {
@@ -178,6 +207,6 @@ struct HostCredentials: CredentialPort {
         "the list of revoked certificates is in force only until the agent's next start: \(failure.message)"
       )
     }
-    return new.number
+    return number
   }
 }

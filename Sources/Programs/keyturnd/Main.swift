@@ -140,7 +140,7 @@ enum Daemon {
       let server = try HTTPSServer.start(
         listener: listener, identity: identity, bounds: bounds, policy: policy,
         log: { log(.warning, $0) })
-      credentials.whenRevoked { server.cutRevoked(identity) }
+      credentials.whenRefused { server.cutRefused(identity) }
       return server
     } catch { throw Refusal(.failed, "start the server: \(error)") }
   }

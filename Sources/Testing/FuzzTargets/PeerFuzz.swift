@@ -42,7 +42,10 @@ enum PeerFuzz {
     case 24:
       return again(NewCertificate.self, body) ?? again(CertificateRequestAnswer.self, body)
         ?? again(CertificateAnswer.self, body)
-    case 25: return again(SignedRevocations.self, body) ?? again(Revocations.self, body)
+    case 25:
+      return again(SignedRevocations.self, body) ?? again(Revocations.self, body)
+        ?? again(SignedAuthorities.self, body) ?? again(Authorities.self, body)
+        ?? again(AuthoritiesAnswer.self, body)
     default: return join(body)
     }
   }

@@ -152,6 +152,11 @@ private struct NoWorkshop: CertificateWorkshop {
   ) throws(Refusal) -> any CertificateIssuer {
     throw Refusal(.failed, "no certificates are made here")
   }
+  func authorityCertificate(in directory: String) throws(Refusal) -> AuthorityCertificate? { nil }
+  func isIssued(
+    _ certificate: [UInt8], by authority: AuthorityCertificate
+  ) throws(Refusal) -> Bool { false }
+  func replace(_ path: String, _ certificates: [UInt8]) throws(Refusal) {}
   func verify(_ file: JoinFile) throws(Refusal) {}
   func describe(_ certificate: [UInt8]) throws(Refusal) -> CertificateFacts {
     throw Refusal(.failed, "no certificates are read here")

@@ -27,6 +27,18 @@ struct RenewalTests {
       if certificate == "wrong" { throw Refusal(.validation, "it is not of this CA") }
       installed.update { $0.append(certificate) }
     }
+    /// The list of trusted CAs; its number is how many came.
+    let trusted = Lock([SignedAuthorities]())
+    var authorities: AuthoritiesAnswer {
+      let count = trusted.withLock(\.count)
+      let keys = [Digest.sha256([1]), .sha256([2])]
+      return AuthoritiesAnswer(
+        number: count, trusted: Array(keys.prefix(1 + count % 2)), own: keys[0])
+    }
+    func trust(_ list: SignedAuthorities) throws(Refusal) {
+      if list.list == "wrong" { throw Refusal(.validation, "it is not signed") }
+      trusted.update { $0.append(list) }
+    }
     let lists = Lock([SignedRevocations]())
     var revocation: String? { nil }
     var revocations: Int? { lists.withLock { $0.isEmpty ? nil : $0.count } }
@@ -109,6 +121,33 @@ struct RenewalTests {
     }
   }
 
+  @Test("a list of trusted CAs is taken, answered and logged; a wrong one is refused")
+  func trusted() throws {
+    for (credentials, log, ask) in servers() {
+      let list = SignedAuthorities(list: "a list", signature: "signed")
+      let answer = ask("/v1/authorities", JSON.encode(list), alice)
+      let told = try JSON.decode(AuthoritiesAnswer.self, from: answer.body)
+      #expect(told == credentials.authorities && told.number == 1)
+      #expect(
+        log.withLock { $0 }.contains { $0.contains("list 1 of trusted CAs taken from alice: ") })
+      let wrong = SignedAuthorities(list: "wrong", signature: "signed")
+      #expect(ask("/v1/authorities", JSON.encode(wrong), alice).status == 400)
+      #expect(credentials.trusted.withLock { $0 } == [list])
+    }
+  }
+
+  @Test("while two CAs are trusted the node says so, with the one of its certificate")
+  func unfinished() throws {
+    let credentials = FakeCredentials()
+    #expect(credentials.authorities.finding == nil)
+    try credentials.trust(SignedAuthorities(list: "", signature: ""))
+    let finding = try #require(credentials.authorities.finding)
+    #expect(finding.severity == .warning && finding.rule == "authority-change")
+    let (one, two) = (Digest.sha256([1]).hex.prefix(12), Digest.sha256([2]).hex.prefix(12))
+    #expect(finding.message.contains("\(one) and \(two) are trusted"))
+    #expect(finding.message.contains("in use is of \(one)"))
+  }
+
   @Test(
     "nobody but an operator of the cluster may ask for either",
     arguments: [
@@ -126,6 +165,9 @@ struct RenewalTests {
       let list = JSON.encode(SignedRevocations(list: "a list", signature: "signed"))
       #expect(ask("/v1/revocations", list, principal).status == 403)
       #expect(credentials.lists.withLock(\.isEmpty))
+      let trust = JSON.encode(SignedAuthorities(list: "a list", signature: "signed"))
+      #expect(ask("/v1/authorities", trust, principal).status == 403)
+      #expect(credentials.trusted.withLock(\.isEmpty))
     }
   }
 }

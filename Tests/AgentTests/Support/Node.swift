@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import API
 @testable import Agent
+import Crypto
 import HTTP
 import JSONCoding
 import KeyManager
@@ -39,6 +40,12 @@ struct FixedCredentials: CredentialPort {
   var revocation: String? { nil }
   var revocations: Int? { nil }
   func revoke(_ list: SignedRevocations) throws(Refusal) -> Int {
+    throw Refusal(.failed, "there is no CA here")
+  }
+  var authorities: AuthoritiesAnswer {
+    AuthoritiesAnswer(number: 0, trusted: [.sha256([])], own: .sha256([]))
+  }
+  func trust(_ list: SignedAuthorities) throws(Refusal) {
     throw Refusal(.failed, "there is no CA here")
   }
 }

@@ -91,11 +91,11 @@ import Testing
       ("pl", "there is no command \"pl\"; keyturn --help lists the commands"),
       (
         "pki",
-        "pki needs a further word; there are: pki init, pki issue, pki renew, pki revoke, pki show"
+        "pki needs a further word; there are: pki init, pki issue, pki renew, pki revoke, pki rotate-ca, pki show"
       ),
       (
         "pki isue",
-        "pki has no command \"isue\"; there are: pki init, pki issue, pki renew, pki revoke, pki show"
+        "pki has no command \"isue\"; there are: pki init, pki issue, pki renew, pki revoke, pki rotate-ca, pki show"
       ),
       ("--json", "a command is missing; keyturn --help lists them"),
       (
@@ -160,7 +160,7 @@ import Testing
       }
       #expect(
         commands.map { $0.rule.name } == [
-          "pki init", "pki issue", "pki renew", "pki revoke", "pki show",
+          "pki init", "pki issue", "pki renew", "pki revoke", "pki rotate-ca", "pki show",
         ])
     }
     for line in ["--version", "-V", "version", "help version"] {

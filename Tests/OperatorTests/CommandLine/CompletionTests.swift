@@ -17,7 +17,8 @@ import Testing
     "the last word is completed by what may stand in its place",
     arguments: [
       ("app", ["apply"]), ("p", ["plan", "propose", "proposals", "proof", "pki"]),
-      ("pki ", ["init", "issue", "renew", "revoke", "show"]), ("pki re", ["renew", "revoke"]),
+      ("pki ", ["init", "issue", "renew", "revoke", "rotate-ca", "show"]),
+      ("pki re", ["renew", "revoke"]),
       ("bucket key ", ["create", "list", "status"]), ("help bucket k", ["key"]),
       ("help pki rev", ["revoke"]), ("--inv", ["--inventory"]), ("--inventory ", [":files"]),
       ("--credentials x restar", ["restart"]), ("apply --se", ["--settings"]),

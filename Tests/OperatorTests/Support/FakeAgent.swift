@@ -332,6 +332,8 @@ final class FakeAgent: AgentLink {
       let list: SignedRevocations = body(of: request)
       installed.update { $0.append(list.list) }
       return RevocationsAnswer(number: 1)
+    case .authorities, .trust:
+      return AuthoritiesAnswer(number: 0, trusted: [.sha256([])], own: .sha256([]))
     case .confirm:
       guard let confirmed else { throw .answered(Refusal(.file, "its file is another one")) }
       return confirmed

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import API
 import Coordination
+import Crypto
 import HTTP
 import Model
 @testable import Operator
@@ -29,6 +30,8 @@ final class FakeCommandHost: CommandHost {
   private let foreign: [String: String]
   /// No evidence can be left.
   private let evidenceFailure: String?
+  /// Files that change while the command runs.
+  private let live: @Sendable (String) -> String?
   /// Who else could change a file, by its path.
   private let foreignHolds: [String: String]
 
@@ -37,8 +40,10 @@ final class FakeCommandHost: CommandHost {
     modes: [String: UInt32] = [:], answer: String? = nil, variables: [String: String] = [:],
     terminal: TerminalSize? = nil,
     foreign: [String: String] = [:], evidenceFailure: String? = nil,
-    isRoot: Bool = false, foreignHolds: [String: String] = [:], outputFailure: String? = nil
+    isRoot: Bool = false, foreignHolds: [String: String] = [:], outputFailure: String? = nil,
+    live: @escaping @Sendable (String) -> String? = { _ in nil }
   ) {
+    self.live = live
     self.outputFailure = outputFailure
     self.foreign = foreign
     self.evidenceFailure = evidenceFailure
@@ -61,6 +66,7 @@ final class FakeCommandHost: CommandHost {
   var lines: [String] { output.split(separator: "\n").map(String.init) }
 
   func read(_ path: String, limitBytes: Int) throws(Refusal) -> ReadContent? {
+    if let text = live(path) { return ReadContent(bytes: Array(text.utf8), mode: 0o600) }
     guard let content = files[path] else { return nil }
     if content.bytes.count > limitBytes { throw Refusal(.failed, "\(path) is too large") }
     return content
@@ -167,6 +173,13 @@ struct FakeWorkshop: CertificateWorkshop {
     passphrases.update { $0.used = passphrase }
     return issuer
   }
+  func authorityCertificate(in directory: String) throws(Refusal) -> AuthorityCertificate? {
+    issuer.certificate
+  }
+  func isIssued(
+    _ certificate: [UInt8], by authority: AuthorityCertificate
+  ) throws(Refusal) -> Bool { true }
+  func replace(_ path: String, _ certificates: [UInt8]) throws(Refusal) {}
   func describe(_ certificate: [UInt8]) throws(Refusal) -> CertificateFacts {
     facts
   }
@@ -179,7 +192,9 @@ struct FakeWorkshop: CertificateWorkshop {
 /// An authority that signs nothing and keeps what it is asked for.
 struct FakeIssuer: CertificateIssuer {
   var cluster = "prod"
-  var certificate = "ca"
+  var certificate: AuthorityCertificate {
+    AuthorityCertificate(cluster: cluster, pem: "ca", key: .sha256([]))
+  }
   let issued = Lock([(role: Role, name: String, addresses: [String], days: Int?, file: String)]())
   let renewed = Lock([(principal: Principal, request: String, days: Int?)]())
 
@@ -195,11 +210,20 @@ struct FakeIssuer: CertificateIssuer {
     issued.update { $0.append((role, name, addresses, days, file)) }
   }
   func renew(
-    _ request: CertificateRequestAnswer, of principal: Principal, days: Int?
+    _ request: CertificateRequestAnswer, of principal: Principal, days: Int?,
+    former: AuthorityCertificate?
   ) throws(Refusal) -> String {
     renewed.update { $0.append((principal, request.request, days)) }
     return "certificate of \(principal.name)"
   }
+  func reissue(
+    _ certificate: [UInt8], of principal: Principal, days: Int?, former: AuthorityCertificate
+  ) throws(Refusal) -> String { "certificate of \(principal.name)" }
+  func sign(_ authorities: Authorities) throws(Refusal) -> SignedAuthorities {
+    SignedAuthorities(list: "", signature: "")
+  }
+  func giveTrust(in authorities: [AuthorityCertificate]) throws(Refusal) {}
+  func adoptRevocations(of directory: String) throws(Refusal) {}
   let added = Lock([String]())
   var list: Revocations?
   func revoked() throws(Refusal) -> Revocations? { list }

@@ -58,7 +58,7 @@ package struct OwnCertificate: Sendable, Hashable {
   private func remedy(isExpired: Bool) -> String {
     if endsWithAuthority {
       return
-        "the CA ends then, and no certificate outlives it: change the CA (docs/use/runbooks.md, \"Change the certificate authority\")"
+        "the CA ends then, and no certificate outlives it: change the CA with keyturn pki rotate-ca (docs/use/runbooks.md, \"Change the certificate authority\")"
     }
     let runbook = "(docs/use/runbooks.md, \"Certificates\")"
     switch principal.role {

@@ -62,6 +62,24 @@ package struct Revocations: Sendable, Codable, Hashable {
     number += 1
   }
 
+  /// With all that `other` revokes as well, and a number that no other list has: that of the one which has all already,
+  /// if it is the higher one, else beyond both.
+  package func merged(with other: Revocations) -> Revocations {
+    if lacks(of: other) == nil,
+      number > other.number || other.lacks(of: self) == nil && number == other.number
+    {
+      return self
+    }
+    if other.lacks(of: self) == nil, other.number > number { return other }
+    var all = self
+    for entry in other.entries { all.add(entry.role, entry.name, issuedUntil: entry.issuedUntil) }
+    return all.numbered(max(number, other.number) + 1)
+  }
+
+  private func numbered(_ number: Int) -> Revocations {
+    Revocations(cluster: cluster, number: number, entries: entries)
+  }
+
   /// A holder that `other` revokes and this does not, or not as far: what is revoked once stays so.
   package func lacks(of other: Revocations) -> Entry? {
     other.entries.first { entry in

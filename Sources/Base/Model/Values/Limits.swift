@@ -128,6 +128,12 @@ package enum Limits {
   package static let endpointAddresses = 16
   /// Agents that renew their certificates at the same time.
   package static let renewalsAtOnce = 32
+  /// CAs that are trusted at once: two during a change.
+  package static let authorities = 2
+  /// The list of them, bytes.
+  package static let authoritiesBytes = 24 << 10
+  /// People whose certificates an agent has seen, and remembers until its next start.
+  package static let sightings = 256
   /// Holders whose certificates are revoked.
   package static let revocations = 4_096
   /// The list of them, bytes.

@@ -218,6 +218,7 @@ package struct ClusterHealth: Sendable {
     "rollout-instant-unreachable", "starts-held", "seal-waiting", "process-unreadable",
     "file-unreadable", "unit-daemon-reload", "damaged-record", "damaged-generation",
     "inventory-file-differs", "node-not-a-member", "witness-inventory",
+    "authority-change",
   ]
 }
 

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+import API
+import Model
+@testable import Operator
+import Testing
+import Threads
+
+@Suite("keyturn pki rotate-ca")
+struct PKIRotateTests {
+  private static let steps = ["pki rotate-ca", "pki rotate-ca --issue", "pki rotate-ca --finish"]
+
+  private func expectDone(_ cas: FakeCAs, _ where: String = "") {
+    let state = cas.state.withLock { $0 }
+    #expect(state.violations.isEmpty, "\(`where`) \(state.violations.prefix(3))")
+    for (name, host) in state.hosts {
+      #expect(host.trusted == ["b"] && host.own == "b" && host.list == "b", "\(`where`) \(name)")
+    }
+    #expect(state.files["creds/ca.pem"] == "b" && state.files["creds/cert.pem"] == "b")
+    #expect(state.files["./pki-new/trusted.pem"] == "b")
+  }
+
+  @Test("three steps, each says what is next, and nobody is refused at any moment")
+  func all() {
+    let cas = FakeCAs()
+    let begun = cas.run(Self.steps[0])
+    #expect(begun.code == .done, "\(begun.host.errors)")
+    #expect(begun.host.output.contains("all 3 agents and witnesses trust both CAs"))
+    #expect(begun.host.errors.contains("keyturn pki rotate-ca --issue"))
+    let begunState = cas.state.withLock { $0 }
+    #expect(begunState.hosts.values.allSatisfy { $0.trusted == ["a", "b"] && $0.own == "a" })
+    #expect(begunState.files["./pki/trusted.pem"] == "ab")
+    #expect(begunState.files["creds/ca.pem"] == "ab" && begunState.files["creds/cert.pem"] == "b")
+    let issued = cas.run(Self.steps[1])
+    #expect(issued.code == .done, "\(issued.host.errors)")
+    #expect(cas.state.withLock { $0.hosts.values.allSatisfy { $0.own == "b" } })
+    let finished = cas.run(Self.steps[2])
+    #expect(finished.code == .done, "\(finished.host.errors)")
+    expectDone(cas)
+    // Each again changes nothing; the first finds that it is over.
+    let before = cas.state.withLock { $0.hosts }
+    #expect(cas.run(Self.steps[2]).code == .done && cas.run(Self.steps[1]).code == .done)
+    let over = cas.run(Self.steps[0])
+    #expect(over.code == .validationRefused && over.host.errors.contains("is finished"))
+    #expect(cas.state.withLock { $0.hosts } == before)
+  }
+
+  @Test(
+    "killed before any step of any of the three and run again, it comes to its end, and nobody is refused"
+  )
+  func killed() {
+    var killed = 0
+    for step in Self.steps.indices {
+      for count in 0... {
+        let cas = FakeCAs()
+        for earlier in Self.steps[..<step] { _ = cas.run(earlier) }
+        let before = cas.state.withLock { $0.steps }
+        _ = cas.run(Self.steps[step], steps: count)
+        let isWhole = cas.state.withLock { $0.steps } - before < count
+        // The step itself, or all from the first on: a person may not know where it was.
+        for again in Self.steps[step...] {
+          let outcome = cas.run(again)
+          #expect(outcome.code == .done, "\(again) after \(count): \(outcome.host.errors)")
+        }
+        expectDone(cas, "\(Self.steps[step]) killed after \(count):")
+        if isWhole { break }
+        killed += 1
+      }
+    }
+    #expect(killed > 50, "\(killed)")
+  }
+
+  @Test("steps in the wrong order are refused and change nothing", arguments: 1...2)
+  func order(_ step: Int) {
+    let cas = FakeCAs()
+    let early = cas.run(Self.steps[step])
+    #expect(early.code == .validationRefused && early.host.errors.contains("is the first step"))
+    // With a CA that nobody trusts yet.
+    cas.state.update { $0.files["./pki-new/ca.pem"] = "b" }
+    let before = cas.state.withLock { $0.hosts }
+    let refused = cas.run(Self.steps[step])
+    #expect(refused.code == .validationRefused, "\(refused.host.errors)")
+    #expect(cas.state.withLock { $0.hosts } == before)
+    if step == 2 {
+      #expect(cas.run(Self.steps[0]).code == .done)
+      let late = cas.run(Self.steps[2])
+      #expect(late.code == .validationRefused)
+      #expect(late.host.errors.contains("kms-1, minio-[1-2] still depends on the old CA"))
+    }
+  }
+
+  @Test("who does not answer is named, and neither certificates nor the end come before it does")
+  func silent() {
+    let cas = FakeCAs()
+    func silence(_ isSilent: Bool) { cas.state.update { $0.hosts["minio-2"]?.isSilent = isSilent } }
+    silence(true)
+    let begun = cas.run(Self.steps[0])
+    #expect(begun.code == .unknown, "\(begun.host.errors)")
+    #expect(begun.host.errors.contains("1 of 3 do not trust both CAs: minio-2"))
+    #expect(cas.state.withLock { $0.files["creds/cert.pem"] } == "a")
+    let early = cas.run(Self.steps[1])
+    #expect(early.code == .unreachable && early.host.errors.contains("minio-2"))
+    silence(false)
+    let unready = cas.run(Self.steps[1])
+    #expect(unready.code == .validationRefused, "\(unready.host.errors)")
+    #expect(cas.state.withLock { $0.hosts.values.allSatisfy { $0.own == "a" } })
+    #expect(cas.run(Self.steps[0]).code == .done && cas.run(Self.steps[1]).code == .done)
+    silence(true)
+    #expect(cas.run(Self.steps[2]).code == .unreachable)
+    #expect(cas.state.withLock { $0.hosts["minio-1"]?.trusted } == ["a", "b"])
+    // Given up by name, the others come to the end.
+    #expect(cas.run(Self.steps[2] + " --without minio-9").code == .validationRefused)
+    #expect(cas.run(Self.steps[2] + " --without minio-2").code == .done)
+    #expect(cas.state.withLock { $0.hosts["minio-1"]?.trusted } == ["b"])
+  }
+
+  @Test(
+    "a host that has come with trust in the old CA alone holds up all certificates, and gets the trust first"
+  )
+  func late() {
+    let cas = FakeCAs()
+    #expect(cas.run(Self.steps[0]).code == .done)
+    cas.state.update { $0.hosts["minio-2"] = FakeCAs.Host() }
+    let refused = cas.run(Self.steps[1])
+    #expect(refused.code == .validationRefused)
+    #expect(refused.host.errors.contains("minio-2 does not trust the new CA"))
+    #expect(cas.state.withLock { $0.hosts.values.allSatisfy { $0.own == "a" } })
+    #expect(cas.run(Self.steps[0]).code == .done)
+    cas.state.update { $0.violations = [] }
+    #expect(cas.run(Self.steps[1]).code == .done && cas.run(Self.steps[2]).code == .done)
+    expectDone(cas)
+  }
+
+  private static func person(
+    _ name: String, _ ca: String, ago: Int64, until: Int64 = .max / 4
+  ) -> AuthoritiesAnswer.Person {
+    AuthoritiesAnswer.Person(
+      role: .operator, name: name, authority: FakeCAs.key(ca),
+      at: Clock.realtimeMicroseconds() / 1_000_000 - ago, validUntil: until)
+  }
+
+  @Test("people with certificates of the old CA are named, and hold up what would shut them out")
+  func people() {
+    let cas = FakeCAs()
+    func see(_ people: [AuthoritiesAnswer.Person], on host: String = "minio-1") {
+      cas.state.update { $0.hosts[host]?.people = people }
+    }
+    see([Self.person("bob", "a", ago: 5_000), Self.person("eve", "a", ago: 9_000, until: 1)])
+    let begun = cas.run(Self.steps[0])
+    #expect(begun.code == .done && begun.host.errors.contains("operator bob ("))
+    #expect(begun.host.errors.contains("--role operator --name bob"))
+    #expect(!begun.host.errors.contains("eve"), "her certificate has ended")
+    let refused = cas.run(Self.steps[1])
+    #expect(refused.code == .validationRefused && refused.host.errors.contains("operator bob ("))
+    #expect(cas.state.withLock { $0.hosts.values.allSatisfy { $0.own == "a" } })
+    // He has shown another one since, elsewhere.
+    see([Self.person("bob", "b", ago: 4_000)], on: "minio-2")
+    #expect(cas.run(Self.steps[1]).code == .done)
+    // Two programs of one name: the old one is still there.
+    see([Self.person("bob", "a", ago: 60)])
+    see([Self.person("bob", "b", ago: 5)], on: "minio-2")
+    let last = cas.run(Self.steps[2])
+    #expect(last.code == .validationRefused && last.host.errors.contains("operator bob ("))
+    #expect(cas.run(Self.steps[2] + " --without bob").code == .done)
+    #expect(cas.state.withLock { $0.violations }.isEmpty)
+  }
+
+  @Test(
+    "another program with this command's own old certificate is seen, the command itself is not")
+  func own() {
+    let cas = FakeCAs()
+    #expect(cas.run(Self.steps[0]).code == .done)
+    // Its certificate was issued at 1,000,300 s.
+    func person(_ at: Int64) -> AuthoritiesAnswer.Person {
+      AuthoritiesAnswer.Person(
+        role: .operator, name: "alice", authority: FakeCAs.key("a"), at: at, validUntil: .max / 4)
+    }
+    cas.state.update { $0.hosts["minio-1"]?.people = [person(1_000_320)] }
+    #expect(cas.run(Self.steps[1]).code == .validationRefused)
+    cas.state.update { $0.hosts["minio-1"]?.people = [person(1_000_305)] }
+    #expect(cas.run(Self.steps[1]).code == .done)
+  }
+
+  @Test("a new CA that is lost before any certificate is replaced by another; later it is refused")
+  func lost() {
+    let cas = FakeCAs()
+    #expect(cas.run(Self.steps[0]).code == .done)
+    cas.state.update {
+      $0.files["creds/cert.pem"] = "a"
+      $0.files["other/ca.pem"] = "c"
+      for name in $0.hosts.keys { $0.hosts[name]?.list = "a" }
+    }
+    cas.state.update { $0.hosts["minio-2"]?.isSilent = true }
+    let silent = cas.run(Self.steps[0] + " --new other")
+    #expect(silent.code == .unreachable && silent.host.errors.contains("would lose the trust"))
+    cas.state.update { $0.hosts["minio-2"]?.isSilent = false }
+    #expect(cas.run(Self.steps[0] + " --new other").code == .done)
+    let cases = cas.state.withLock { $0.hosts.values.map(\.trusted) }
+    #expect(cases.allSatisfy { $0 == ["a", "c"] })
+    #expect(cas.run(Self.steps[1] + " --new other").code == .done)
+    cas.state.update { $0.files["third/ca.pem"] = "d" }
+    let late = cas.run(Self.steps[0] + " --new third")
+    #expect(late.code == .validationRefused && late.host.errors.contains("is of neither CA"))
+  }
+
+  @Test("the same directory twice, an inventory that lacks a node, both steps at once: refused")
+  func refused() {
+    let cas = FakeCAs()
+    let same = cas.run(Self.steps[0] + " --new ./pki")
+    #expect(same.code == .validationRefused && same.host.errors.contains("the same CA"))
+    #expect(cas.run("pki rotate-ca --issue --finish").code == .usage)
+    #expect(cas.run("pki rotate-ca --without minio-1").code == .usage)
+    #expect(cas.run("pki rotate-ca --days 3").code == .usage)
+    #expect(cas.run("pki rotate-ca --pki nowhere").code == .failed)
+    let inventories = [
+      FakeCAs.inventory.replacing(#", "witness": "kms-1.example.net""#, with: ""),
+      FakeCAs.inventory.replacing(#"{"name": "minio-2", "address": "10.0.0.2"}"#, with: "")
+        .replacing(#"7400"},"#, with: #"7400"}"#),
+    ]
+    for (inventory, name) in zip(inventories, ["kms-1", "minio-2"]) {
+      let lacking = cas.run(Self.steps[0], inventory: inventory)
+      #expect(lacking.code == .validationRefused, "\(lacking.host.errors)")
+      #expect(lacking.host.errors.contains("lacks \(name), which would be forgotten"))
+    }
+    #expect(cas.state.withLock { $0.files["./pki-new/ca.pem"] } == nil)
+  }
+}
