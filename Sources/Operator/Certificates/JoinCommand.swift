@@ -23,7 +23,8 @@ struct JoinCommand: Command {
     details: """
       On the host itself, as root, once the programs and units are installed. FILE is NAME.join of keyturn pki issue
       --all or --join, for this host alone: it is refused where the inventory's address of NAME is none of this host's.
-      Puts the inventory into /etc/keyturn/inventory.json and the credentials into /etc/keyturn/credentials, starts the
+      Puts the inventory into /etc/keyturn/inventory.json, the credentials into /etc/keyturn/credentials and the list of
+      revoked certificates into the agent's state, starts the
       agent and enables it, has the server's unit call the start guard if a package has brought that, then looks whether it answers, what it finds of its own host, whether the other agents and the
       Key Managers can be reached, and whether inventories and clocks agree. The server is not touched. What is in place
       already stays; run it again after a mistake. Other files than FILE's are refused without --replace, and a host with
@@ -54,6 +55,8 @@ struct JoinCommand: Command {
   struct Newcomer {
     var principal: Principal
     var join: JoinFile
+    /// What the list of revoked certificates in the file says.
+    var revocations: Revocations?
   }
 
   func run() throws(Refusal) -> CommandResult {
@@ -64,7 +67,8 @@ struct JoinCommand: Command {
     }
     let newcomer = try read()
     try checkHost(newcomer)
-    let isChanged = try putInPlace(newcomer)
+    var isChanged = try putInPlace(newcomer)
+    if try putRevocations(newcomer) { isChanged = true }
     try useDropIn(newcomer)
     // Also where nothing was written now: an attempt before may have been interrupted. A restart loses nothing.
     try context.newcomer.startAgent()
@@ -130,7 +134,7 @@ struct JoinCommand: Command {
     let path = options.file
     guard
       let content = try context.host.read(
-        path, limitBytes: Limits.inventoryFileBytes + Limits.recordFileBytes)
+        path, limitBytes: Limits.joinFileBytes)
     else { throw Refusal(.failed, "there is no file \(path); check the path") }
     if (content.mode ?? 0) & 0o077 != 0 {
       throw Refusal(
@@ -167,8 +171,8 @@ struct JoinCommand: Command {
           "its certificate is valid only from \(CalendarTime.text(microseconds: facts.validFromMicroseconds)): the clock of this host or of the authority's is wrong"
         )
       }
-      try context.workshop.verify(join)
-      return Newcomer(principal: principal, join: join)
+      let revocations = try context.workshop.verify(join)
+      return Newcomer(principal: principal, join: join, revocations: revocations)
     } catch { throw Refusal(error.code, "\(path): \(error.message); nothing was changed") }
   }
 
@@ -217,6 +221,25 @@ struct JoinCommand: Command {
         ? "\(name): inventory and credentials are in place already"
         : "\(name): inventory and credentials are in \(Self.inventoryPath) and \(directory)")
     return !missing.isEmpty
+  }
+
+  /// What was revoked until now: an agent that starts with no list takes all of it. Whether it was written. An agent that
+  /// has a list already keeps it if this is no newer one, or would take something back.
+  private func putRevocations(_ newcomer: Newcomer) throws(Refusal) -> Bool {
+    guard let signed = newcomer.join.revocations, let new = newcomer.revocations else {
+      return false
+    }
+    let path = "\(Self.state)/revocations"
+    let kept = try? context.host.record(path).map { bytes throws(JSONFailure) in
+      try JSON.decode(SignedRevocations.self, from: bytes)
+    }
+    // One that cannot be read is used by no agent.
+    let known = kept.flatMap { try? JSON.decode(Revocations.self, from: Array($0.list.utf8)) }
+    if let known, known.number >= new.number || new.lacks(of: known) != nil { return false }
+    try context.newcomer.putRecord(path, JSON.encode(signed))
+    context.console.line(
+      "\(newcomer.principal.name): list \(new.number) of revoked certificates is in place")
+    return true
   }
 
   /// The start guard before the server, or what takes rights from a witness.

@@ -21,8 +21,12 @@ struct PKIIssueCommand: Command {
       "join", takes: "NAME", isList: true,
       help: "a file to join with for this node or witness of the inventory", as: .name)
     var joining: [String]
-    @Option("inventory", takes: "FILE", help: "with --all and --join, as for plan", as: .text)
-    var inventory: String?
+    @Option(
+      "replace", takes: "NAME", isList: true,
+      help: "the same for a host that takes the name of one before, whose certificates are revoked",
+      as: .name)
+    var replacing: [String]
+    var cluster = ClusterOptions()
     @Option("pki", takes: "DIR", help: "where the authority is; ./pki if left out", as: .text)
     var authority: String?
     @Option(
@@ -32,13 +36,15 @@ struct PKIIssueCommand: Command {
     var directory: String?
     var certificate = CertificateOptions()
 
-    var isToJoin: Bool { isForAll || !joining.isEmpty }
+    var isToJoin: Bool { isForAll || !joining.isEmpty || !replacing.isEmpty }
 
     var problem: String? {
       if isToJoin {
-        if isForAll, !joining.isEmpty { return "--all and --join: give one of them" }
+        if [isForAll, !joining.isEmpty, !replacing.isEmpty].count(where: \.self) > 1 {
+          return "--all, --join and --replace: give one of them"
+        }
         if role != nil || name != nil || !addresses.isEmpty {
-          return "--role, --name and --address are the inventory's with --all and --join"
+          return "--role, --name and --address are the inventory's with --all, --join and --replace"
         }
         if let days = certificate.days, days > OwnCertificate.joiningDays {
           return
@@ -47,7 +53,7 @@ struct PKIIssueCommand: Command {
         return nil
       }
       guard let role, name != nil else {
-        return "give --role and --name, or --all, or --join NAME"
+        return "give --role and --name, or --all, or --join NAME, or --replace NAME"
       }
       guard addresses.isEmpty, role == .node || role == .witness else { return nil }
       return "a \(role.rawValue) needs --address, the names and addresses that it is reached at"
@@ -63,21 +69,26 @@ struct PKIIssueCommand: Command {
       authority's key that others can read is refused. One with a passphrase has it asked for on the terminal.
 
       With --all or --join it writes one file for each host, NAME.join (mode 0600), beside the authority's. It holds the
-      inventory, the CA, and a key with a certificate for a day; keyturn join takes it on that host. Copy it there and
-      nowhere else. keyturn pki renew then replaces that key by one of the host's own.
+      inventory, the CA, the list of revoked certificates, and a key with a certificate for a day; keyturn join takes it
+      on that host. Copy it there and nowhere else. keyturn pki renew then replaces that key by one of the host's own.
+
+      --replace is for a host that is installed again, or another one under its name: all certificates of that name until
+      now are revoked first, the list is given to all other agents and witnesses, and the file takes the place of an
+      earlier one. Exit 3: the file is written, and some do not have the list; keyturn pki revoke sends it again.
 
       A certificate is valid for 397 days for an agent, for 90 days for a person, for a day in a join file.
       """,
     examples: [
       ("keyturn pki issue --all", "for a new cluster: writes ./pki/NAME.join for each host"),
       ("keyturn pki issue --join minio-5", "for a host that is added"),
+      ("keyturn pki issue --replace minio-4", "for a host that was lost, or is installed again"),
       ("keyturn pki issue --role operator --name alice", "for a person: writes ./pki/alice/"),
       (
         "keyturn pki issue --role node --name minio-1 --address minio-1.example.net 10.0.0.1",
         "for an agent, by hand: writes ./pki/minio-1/"
       ),
     ],
-    exitCodes: [.done, .failed, .validationRefused, .badConfiguration])
+    exitCodes: [.done, .failed, .unknown, .validationRefused] + ExitCode.ownFault)
 
   let context: CommandContext
   let options: Options
@@ -104,15 +115,23 @@ struct PKIIssueCommand: Command {
   }
 
   private func issueToJoin() throws(Refusal) -> CommandResult {
-    let inventory = try context.inventory(options.inventory)
+    // Who cannot reach the others revokes nothing.
+    let cluster = options.replacing.isEmpty ? nil : try context.cluster(options.cluster)
+    let inventory: Inventory
+    if let cluster {
+      inventory = cluster.inventory
+    } else {
+      inventory = try context.inventory(options.cluster.inventory)
+    }
     let hosts = try hosts(of: inventory)
     let issuer = try context.authority(
       authority, passphraseFile: options.certificate.passphraseFile, of: inventory)
     let files = hosts.map { "\(options.directory ?? authority)/\($0.name).join" }
     var existing: [String] = []
-    for file in files
-    where try context.host.read(file, limitBytes: Limits.inventoryFileBytes * 2) != nil {
-      existing.append(file)
+    for file in files where cluster == nil {
+      if try context.host.read(file, limitBytes: Limits.joinFileBytes) != nil {
+        existing.append(file)
+      }
     }
     if !existing.isEmpty {
       throw Refusal(
@@ -120,10 +139,14 @@ struct PKIIssueCommand: Command {
         "there is \(existing.joined(separator: ", ")) already: remove what has been used, or name those that are needed with --join NAME; nothing was written"
       )
     }
+    // First: what is issued afterwards counts, and each file has the list.
+    let list =
+      cluster == nil
+      ? nil : try issuer.revocations(adding: hosts.map { (role: $0.role, name: $0.name) })
     for (host, file) in zip(hosts, files) {
       try issuer.issueToJoin(
         inventory, role: host.role, name: host.name, addresses: [host.address],
-        days: options.certificate.days ?? Self.joiningDays, file: file)
+        days: options.certificate.days ?? Self.joiningDays, file: file, replaces: cluster != nil)
       context.console.event(
         "joinFile",
         [
@@ -136,6 +159,10 @@ struct PKIIssueCommand: Command {
       .note,
       "each file holds a key: copy it to its host (mode 0600), run `keyturn join FILE` there as root, then delete it here and there"
     )
+    if let cluster, let list {
+      return context.send(
+        list, to: cluster, without: hosts.map(\.name), isChanged: !hosts.isEmpty)
+    }
     return CommandResult(.done, isChanged: !hosts.isEmpty)
   }
 
@@ -151,12 +178,13 @@ struct PKIIssueCommand: Command {
     }
     let all = nodes + witnesses
     if options.isForAll { return all }
-    for name in options.joining where !all.contains(where: { $0.name == name }) {
+    let names = options.joining + options.replacing
+    for name in names where !all.contains(where: { $0.name == name }) {
       throw Refusal(
         .validation,
         "the inventory has no node and no witness \(name), only \(NodeNames.folded(all.map(\.name))): add it there first"
       )
     }
-    return all.filter { options.joining.contains($0.name) }
+    return all.filter { names.contains($0.name) }
   }
 }

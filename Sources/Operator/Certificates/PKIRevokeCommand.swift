@@ -73,7 +73,7 @@ struct PKIRevokeCommand: Command {
         "\(Principal(cluster: issuer.cluster, role: holder.role, name: holder.name).uri): added to the list, for every certificate that was issued until now"
       )
     }
-    return send(list, to: cluster, isChanged: !holders.isEmpty)
+    return context.send(list, to: cluster, isChanged: !holders.isEmpty)
   }
 
   /// A node that has left may be meant, or a name that is mistyped.
@@ -93,27 +93,31 @@ struct PKIRevokeCommand: Command {
       }
     }
   }
+}
 
-  private func send(
-    _ list: SignedRevocations, to cluster: Cluster, isChanged: Bool
+extension CommandContext {
+  /// Gives a list of revoked certificates to all agents and witnesses but those `without`.
+  func send(
+    _ list: SignedRevocations, to cluster: Cluster, without: [String] = [], isChanged: Bool
   ) -> CommandResult {
     let rows = Parallel.ask(
-      .revoke(list), of: cluster.members + cluster.connections.witnesses,
-      milliseconds: CommandContext.answerMilliseconds)
-    context.tellFailures(rows)
+      .revoke(list),
+      of: (cluster.members + cluster.connections.witnesses).filter { !without.contains($0.name) },
+      milliseconds: Self.answerMilliseconds)
+    tellFailures(rows)
     for row in rows {
-      context.console.event(
+      console.event(
         "revocations", node: row.name, ["number": row.answer?.number, "taken": row.answer != nil])
     }
     let failed = rows.filter { $0.answer == nil }.map(\.name)
     var result = CommandResult.asked(rows) { _ in .taken }
     result.isChanged = isChanged
     if failed.isEmpty {
-      context.console.line("\(rows.count) agents and witnesses have the list")
+      console.line("\(rows.count) agents and witnesses have the list")
     } else {
       let message =
         "\(failed.count) of \(rows.count) do not have the list and still take what is revoked: \(NodeNames.folded(failed)); keyturn pki revoke sends it again"
-      context.console.message(.error, message)
+      console.message(.error, message)
       result.message = message
     }
     return result

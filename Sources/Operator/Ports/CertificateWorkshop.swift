@@ -24,8 +24,9 @@ package protocol CertificateWorkshop: Sendable {
   func isIssued(_ certificate: [UInt8], by authority: AuthorityCertificate) throws(Refusal) -> Bool
   /// Puts a certificate in place of another in one step (0644).
   func replace(_ path: String, _ certificates: [UInt8]) throws(Refusal)
-  /// Refuses a file whose key, certificate and CA do not fit one another, or do not count now.
-  func verify(_ file: JoinFile) throws(Refusal)
+  /// Refuses a file whose key, certificate, CA and list of revoked certificates do not fit one another, or do not count
+  /// now. What the list says, nil without one.
+  func verify(_ file: JoinFile) throws(Refusal) -> Revocations?
 }
 
 /// An authority that can sign. `days` nil is the default of the role.
@@ -36,9 +37,11 @@ package protocol CertificateIssuer: Sendable {
   func issue(
     role: Role, name: String, addresses: [String], days: Int?, directory: String
   ) throws(Refusal) -> Principal
-  /// Writes one new file (0600) with all that a host needs to join, its key included.
+  /// Writes one file (0600) with all that a host needs to join, its key and the list of revoked certificates included.
+  /// An existing one is refused unless it `replaces` that.
   func issueToJoin(
-    _ inventory: Inventory, role: Role, name: String, addresses: [String], days: Int, file: String
+    _ inventory: Inventory, role: Role, name: String, addresses: [String], days: Int, file: String,
+    replaces: Bool
   ) throws(Refusal)
   /// A certificate, PEM, for the key of a request, in place of the one in use, whose addresses it keeps. Refused is a
   /// certificate in use that neither this authority has issued to the principal nor `former`, which it takes the place

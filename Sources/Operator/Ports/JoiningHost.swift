@@ -10,6 +10,8 @@ package protocol JoiningHost: Sendable {
   /// Puts a file in place in one durable step, whatever is there, with this mode; directories that are missing are made:
   /// 0700 for one that holds keys (`credentials`), else 0755. May block on the disk.
   func put(_ path: String, _ bytes: [UInt8], mode: UInt32) throws(Refusal)
+  /// Writes one of the agent's records while it does not look; its directory is made (0700). May block on the disk.
+  func putRecord(_ path: String, _ bytes: [UInt8]) throws(Refusal)
   /// Has systemd use a drop-in of Keyturn's for a unit, as it is installed and will be upgraded; the path where it now
   /// is, nil if the unit had one of that name, or none is installed. May block on the disk.
   func use(_ dropIn: DropIn, for unit: String) throws(Refusal) -> String?

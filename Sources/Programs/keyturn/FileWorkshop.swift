@@ -106,12 +106,15 @@ struct FileWorkshop: CertificateWorkshop {
     } catch { throw Self.refusal("write \(path)", error) }
   }
 
-  func verify(_ file: JoinFile) throws(Refusal) {
+  func verify(_ file: JoinFile) throws(Refusal) -> Revocations? {
+    let context: TLSContext
     do throws(CertificateFailure) {
-      let context = try TLSContext.mutual(
+      context = try TLSContext.mutual(
         certificatePEM: file.certificate, keyPEM: file.key, caPEM: file.authority)
       _ = try context.renewed(certificatePEM: file.certificate, keyPEM: file.key)
     } catch { throw Refusal(.validation, error.description) }
+    guard let revocations = file.revocations else { return nil }
+    return try revocations.verified(cluster: file.inventory.cluster) { context.isSigned($0, $1) }
   }
 
   /// Makes the directory if it is not there. A user who can change it could read or replace the key.
@@ -168,16 +171,22 @@ struct FileIssuer: CertificateIssuer {
   }
 
   func issueToJoin(
-    _ inventory: Inventory, role: Role, name: String, addresses: [String], days: Int, file: String
+    _ inventory: Inventory, role: Role, name: String, addresses: [String], days: Int, file: String,
+    replaces: Bool
   ) throws(Refusal) {
+    let list = try revocations(adding: [])
     do {
       let pair = try authority.issue(role: role, name: name, addresses: addresses, days: days)
       let join = JoinFile(
         inventory: inventory, authority: try trusted(), certificate: pair.certificatePEM,
-        key: pair.keyPEM)
+        key: pair.keyPEM, revocations: list)
       try FileWorkshop.makeDirectory(
         file.lastIndex(of: "/").map { String(file[..<$0]) } ?? ".")
-      try NewFile.create(file, join.bytes, mode: 0o600)
+      if replaces {
+        try NewFile.replace(file, join.bytes, mode: 0o600)
+      } else {
+        try NewFile.create(file, join.bytes, mode: 0o600)
+      }
     } catch { throw FileWorkshop.refusal("write \(file)", error) }
   }
 }

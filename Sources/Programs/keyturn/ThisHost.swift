@@ -25,6 +25,15 @@ struct ThisHost: JoiningHost {
     } catch { throw Refusal(.failed, error.message) }
   }
 
+  func putRecord(_ path: String, _ bytes: [UInt8]) throws(Refusal) {
+    do throws(FileFailure) {
+      if let slash = path.lastIndex(of: "/") {
+        try DurableRecord.makeDirectory(String(path[..<slash]))
+      }
+      try DurableRecord.write(path, bytes)
+    } catch { throw Refusal(.failed, error.message) }
+  }
+
   /// Those below `/etc`, the outer one first.
   private static func directories(of path: String) -> [String] {
     var directories: [String] = []

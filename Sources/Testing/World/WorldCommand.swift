@@ -135,6 +135,7 @@ private struct NoStores: S3Network {
 
 private struct NoNewcomer: JoiningHost {
   func put(_ path: String, _ bytes: [UInt8], mode: UInt32) throws(Refusal) {}
+  func putRecord(_ path: String, _ bytes: [UInt8]) throws(Refusal) {}
   func use(_ dropIn: DropIn, for unit: String) throws(Refusal) -> String? { nil }
   func startAgent() throws(Refusal) {}
   func agentObstacle() throws(Refusal) -> String? { nil }
@@ -157,7 +158,7 @@ private struct NoWorkshop: CertificateWorkshop {
     _ certificate: [UInt8], by authority: AuthorityCertificate
   ) throws(Refusal) -> Bool { false }
   func replace(_ path: String, _ certificates: [UInt8]) throws(Refusal) {}
-  func verify(_ file: JoinFile) throws(Refusal) {}
+  func verify(_ file: JoinFile) throws(Refusal) -> Revocations? { nil }
   func describe(_ certificate: [UInt8]) throws(Refusal) -> CertificateFacts {
     throw Refusal(.failed, "no certificates are read here")
   }

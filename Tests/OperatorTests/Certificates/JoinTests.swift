@@ -227,4 +227,43 @@ struct JoinTests {
     #expect(host.errors.contains("minio-1 cannot be reached"))
     #expect(host.output.contains("minio-2: the agent runs and answers"))
   }
+
+  @Test(
+    "the list of revoked certificates in the file becomes the agent's, unless it has a newer one or would lose something"
+  )
+  func revocations() throws {
+    func signed(_ number: Int, _ names: [String]) -> SignedRevocations {
+      let list = Revocations(
+        cluster: "prod", number: number,
+        entries: names.map { .init(role: .operator, name: $0, issuedUntil: 5) })
+      return SignedRevocations(
+        list: String(decoding: JSON.encode(list), as: UTF8.self), signature: "s")
+    }
+    let inventory = try JSON.decode(Inventory.self, from: Array(PKIIssueTests.inventory.utf8))
+    let list = signed(3, ["bob"])
+    let file = String(
+      decoding: JoinFile(
+        inventory: inventory, authority: "ca", certificate: "cert", key: Secret(Self.key),
+        revocations: list
+      ).bytes, as: UTF8.self)
+    let path = "/var/lib/keyturn/revocations"
+    for (kept, isTaken) in [
+      (nil, true), (signed(2, []), true), (signed(3, ["bob"]), false), (signed(4, []), false),
+      (signed(2, ["eve"]), false),
+    ] as [(SignedRevocations?, Bool)] {
+      let newcomer = FakeNewcomer()
+      let record = kept.map { [path: String(decoding: JSON.encode($0), as: UTF8.self)] } ?? [:]
+      let (_, host) = try run(
+        file, Self.workshop(.node, "minio-2"), newcomer: newcomer, files: record)
+      #expect(newcomer.records.withLock { $0[path] != nil } == isTaken, "\(host.errors)")
+      if isTaken {
+        #expect(newcomer.records.withLock { $0[path] } == JSON.encode(list))
+        #expect(host.output.contains("minio-2: list 3 of revoked certificates is in place"))
+      }
+    }
+    let damaged = FakeNewcomer()
+    _ = try run(
+      file, Self.workshop(.node, "minio-2"), newcomer: damaged, files: [path: "DAMAGED"])
+    #expect(damaged.records.withLock { $0[path] != nil })
+  }
 }

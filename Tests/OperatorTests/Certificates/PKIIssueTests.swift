@@ -88,4 +88,33 @@ struct PKIIssueTests {
     #expect(issued.map(\.file) == ["./pki/alice", "./pki/n"])
     #expect(issued.map(\.days) == [nil, 9])
   }
+
+  @Test("--replace revokes before it issues, and gives the list to all others")
+  func replaced() {
+    let (agents, workshop) = (
+      ["minio-1", "minio-2", "kms-1"].map { FakeAgent($0) }, FakeWorkshop()
+    )
+    func run(_ arguments: String, _ agents: [FakeAgent], files: [String: String] = [:])
+      -> (code: ExitCode, host: FakeCommandHost)
+    {
+      Sample.run(
+        arguments, agents,
+        files: ["./inventory.json": Self.inventory].merging(files) { $1 }, workshop: workshop)
+    }
+    let (code, host) = run(
+      "pki issue --replace minio-2", agents, files: ["./pki/minio-2.join": "of last time"])
+    #expect(code == .done, "\(host.errors)")
+    #expect(workshop.issuer.added.withLock { $0 } == ["node/minio-2"])
+    #expect(workshop.issuer.issued.withLock { $0.map(\.file) } == ["./pki/minio-2.join, replaced"])
+    #expect(agents.map { $0.installed.withLock { $0 } } == [["a list"], [], ["a list"]])
+    // Who does not have it is told; the file is there.
+    let silent = [FakeAgent("minio-1", .unreachable), FakeAgent("minio-2"), FakeAgent("kms-1")]
+    let partly = run("pki issue --replace minio-2", silent)
+    #expect(partly.code == .unknown)
+    #expect(partly.host.errors.contains("1 of 2 do not have the list"), "\(partly.host.errors)")
+    #expect(workshop.issuer.issued.withLock(\.count) == 2)
+    #expect(run("pki issue --replace minio-9", agents).code == .validationRefused)
+    #expect(run("pki issue --replace minio-1 --join minio-2", agents).code == .usage)
+    #expect(workshop.issuer.added.withLock(\.count) == 2)
+  }
 }

@@ -185,7 +185,7 @@ final class FakeCAs: AgentNetwork, CertificateWorkshop, Sendable {
   func replace(_ path: String, _ certificates: [UInt8]) throws(Refusal) {
     try step { $0.files[path] = String(decoding: certificates, as: UTF8.self) }
   }
-  func verify(_ file: JoinFile) throws(Refusal) {}
+  func verify(_ file: JoinFile) throws(Refusal) -> Revocations? { nil }
 
   struct Issuer: CertificateIssuer {
     let cas: FakeCAs
@@ -198,7 +198,7 @@ final class FakeCAs: AgentNetwork, CertificateWorkshop, Sendable {
     ) throws(Refusal) -> Principal { Principal(cluster: cluster, role: role, name: name) }
     func issueToJoin(
       _ inventory: Inventory, role: Role, name: String, addresses: [String], days: Int,
-      file: String
+      file: String, replaces: Bool
     ) throws(Refusal) {}
     func renew(
       _ request: CertificateRequestAnswer, of principal: Principal, days: Int?,

@@ -3,6 +3,7 @@ import API
 import Coordination
 import Crypto
 import HTTP
+import JSONCoding
 import Model
 @testable import Operator
 import Rollout
@@ -184,8 +185,11 @@ struct FakeWorkshop: CertificateWorkshop {
     facts
   }
   var mismatch: String?
-  func verify(_ file: JoinFile) throws(Refusal) {
+  func verify(_ file: JoinFile) throws(Refusal) -> Revocations? {
     if let mismatch { throw Refusal(.validation, mismatch) }
+    return file.revocations.flatMap {
+      try? JSON.decode(Revocations.self, from: Array($0.list.utf8))
+    }
   }
 }
 
@@ -205,9 +209,12 @@ struct FakeIssuer: CertificateIssuer {
     return Principal(cluster: cluster, role: role, name: name)
   }
   func issueToJoin(
-    _ inventory: Inventory, role: Role, name: String, addresses: [String], days: Int, file: String
+    _ inventory: Inventory, role: Role, name: String, addresses: [String], days: Int, file: String,
+    replaces: Bool
   ) throws(Refusal) {
-    issued.update { $0.append((role, name, addresses, days, file)) }
+    issued.update {
+      $0.append((role, name, addresses, days, replaces ? "\(file), replaced" : file))
+    }
   }
   func renew(
     _ request: CertificateRequestAnswer, of principal: Principal, days: Int?,
@@ -322,6 +329,11 @@ struct FakeNewcomer: JoiningHost {
 
   func put(_ path: String, _ bytes: [UInt8], mode: UInt32) throws(Refusal) {
     files.update { $0[path] = (String(decoding: bytes, as: UTF8.self), mode) }
+  }
+  /// The agent's records that were written.
+  let records = Lock([String: [UInt8]]())
+  func putRecord(_ path: String, _ bytes: [UInt8]) throws(Refusal) {
+    records.update { $0[path] = bytes }
   }
   /// The drop-ins that are used, by their units.
   let dropIns = Lock([String: DropIn]())

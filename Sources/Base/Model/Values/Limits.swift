@@ -144,6 +144,8 @@ package enum Limits {
   package static let certificateRequestMilliseconds = 600_000
   /// A certificate or a request for one, PEM, bytes.
   package static let certificateBytes = 8 << 10
+  /// A file to join with: inventory, list of revoked certificates (twice, for what JSON writes as two characters), key.
+  package static let joinFileBytes = inventoryFileBytes + 2 * revocationBytes + recordFileBytes
   /// A file of certificates in the server's CAs folder, bytes.
   package static let certificateFileBytes = 4 << 20
   /// The server's program, bytes.

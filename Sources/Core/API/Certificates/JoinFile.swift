@@ -13,6 +13,8 @@ package struct JoinFile: Sendable {
   package var certificate: String
   /// PKCS#8 PEM.
   package var key: Secret
+  /// Nil from an older keyturn, or where nothing was ever revoked.
+  package var revocations: SignedRevocations?
 
   private struct Fields: Codable {
     var keyturnJoin: Int
@@ -20,6 +22,7 @@ package struct JoinFile: Sendable {
     var authority: String
     var certificate: String
     var key: String
+    var revocations: SignedRevocations?
   }
   /// What a file of any version has.
   private struct Form: Decodable {
@@ -27,7 +30,11 @@ package struct JoinFile: Sendable {
   }
   private static let version = 1
 
-  package init(inventory: Inventory, authority: String, certificate: String, key: Secret) {
+  package init(
+    inventory: Inventory, authority: String, certificate: String, key: Secret,
+    revocations: SignedRevocations? = nil
+  ) {
+    self.revocations = revocations
     self.inventory = inventory
     self.authority = authority
     self.certificate = certificate
@@ -55,13 +62,13 @@ package struct JoinFile: Sendable {
     }
     self.init(
       inventory: fields.inventory, authority: fields.authority, certificate: fields.certificate,
-      key: Secret(fields.key))
+      key: Secret(fields.key), revocations: fields.revocations)
   }
 
   package var bytes: [UInt8] {
     JSON.encode(
       Fields(
         keyturnJoin: Self.version, inventory: inventory, authority: authority,
-        certificate: certificate, key: key.reveal()))
+        certificate: certificate, key: key.reveal(), revocations: revocations))
   }
 }
