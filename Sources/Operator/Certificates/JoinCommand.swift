@@ -235,7 +235,11 @@ struct JoinCommand: Command {
     }
     // One that cannot be read is used by no agent.
     let known = kept.flatMap { try? JSON.decode(Revocations.self, from: Array($0.list.utf8)) }
-    if let known, known.number >= new.number || new.lacks(of: known) != nil { return false }
+    if let known {
+      if known.number > new.number || new.lacks(of: known) != nil { return false }
+      // The same list may be signed by a CA that is trusted no more: then the agent would use none.
+      if kept == signed || known.number == new.number && known != new { return false }
+    }
     try context.newcomer.putRecord(path, JSON.encode(signed))
     context.console.line(
       "\(newcomer.principal.name): list \(new.number) of revoked certificates is in place")

@@ -232,12 +232,12 @@ struct JoinTests {
     "the list of revoked certificates in the file becomes the agent's, unless it has a newer one or would lose something"
   )
   func revocations() throws {
-    func signed(_ number: Int, _ names: [String]) -> SignedRevocations {
+    func signed(_ number: Int, _ names: [String], by ca: String = "s") -> SignedRevocations {
       let list = Revocations(
         cluster: "prod", number: number,
         entries: names.map { .init(role: .operator, name: $0, issuedUntil: 5) })
       return SignedRevocations(
-        list: String(decoding: JSON.encode(list), as: UTF8.self), signature: "s")
+        list: String(decoding: JSON.encode(list), as: UTF8.self), signature: ca)
     }
     let inventory = try JSON.decode(Inventory.self, from: Array(PKIIssueTests.inventory.utf8))
     let list = signed(3, ["bob"])
@@ -249,6 +249,7 @@ struct JoinTests {
     let path = "/var/lib/keyturn/revocations"
     for (kept, isTaken) in [
       (nil, true), (signed(2, []), true), (signed(3, ["bob"]), false), (signed(4, []), false),
+      (signed(3, ["bob"], by: "former"), true), (signed(3, []), false),
       (signed(2, ["eve"]), false),
     ] as [(SignedRevocations?, Bool)] {
       let newcomer = FakeNewcomer()
