@@ -78,3 +78,35 @@ extension UnitSandbox {
     return ["", flags, protectHome, root, pamName, ""] + mounts + [""] + inaccessible
   }
 }
+
+extension DriftWatch {
+  /// Remembers what the confirmed start was made from, durable when it returns. Repeating it does
+  /// no harm. Blocks on the disk.
+  func keepConfirmed(_ rollout: Rollout) throws(Refusal) {
+    if !rollout.restartsServers { return try keepReplaced(rollout) }
+    let view = ServerView(site)
+    guard let unit = view.unit else { return }
+    let server = try view.wholeServer()
+    var files: [Confirmed.File] = []
+    for path in paths(server) {
+      var mark = try site.ports.watch.mark(of: path)
+      // What was started with counts, not what has been made of it since.
+      if let content = rollout.content(of: site.node), content.path == path {
+        mark.digest = content.after
+      }
+      files.append(.init(path: path, mark: mark))
+    }
+    let confirmed = Confirmed(
+      rollout: rollout.id, files: files, unitEnvironment: unit.environmentDigest,
+      unitFiles: unit.filesDigest)
+    try keep(confirmed)
+  }
+
+  /// A rollout that restarted nothing has replaced one file; of the rest, a unit that was edited above all, what the
+  /// server was started with counts still.
+  private func keepReplaced(_ rollout: Rollout) throws(Refusal) {
+    guard let confirmed, let content = rollout.content(of: site.node) else { return }
+    let mark = try site.ports.watch.mark(of: content.path)
+    try keep(confirmed.replacing(content, mark: mark, rollout.id))
+  }
+}

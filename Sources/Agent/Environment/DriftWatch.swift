@@ -37,7 +37,7 @@ final class DriftWatch: Sendable {
   private static let firstRetryMilliseconds = 200
   private static let retryMilliseconds = 10_000
 
-  private let site: Site
+  let site: Site
   private let rollouts: any RolloutState
   private let generations: Generations
   private let seals: SealKeeper
@@ -229,7 +229,7 @@ final class DriftWatch: Sendable {
   }
 
   /// Every file to compare: those of the environment, and the last generation's.
-  private func paths(_ server: ServerEnvironment?) -> [String] {
+  func paths(_ server: ServerEnvironment?) -> [String] {
     var paths = server?.files ?? []
     if let own = generations.last?.path, !paths.contains(own) { paths.append(own) }
     return paths
@@ -270,7 +270,7 @@ final class DriftWatch: Sendable {
   /// with.
   private func difference(_ snapshot: DriftComparison) -> Drift {
     let last = generations.last.flatMap { $0.number > 0 ? $0 : nil }
-    return snapshot.drift(from: state.withLock { $0.confirmed }, generation: last)
+    return snapshot.drift(from: confirmed, generation: last)
   }
 
   // MARK: telling
@@ -314,38 +314,11 @@ final class DriftWatch: Sendable {
 
   // MARK: a confirmed start
 
-  /// Remembers what the confirmed start was made from, durable when it returns. Repeating it does
-  /// no harm. Blocks on the disk.
-  func keepConfirmed(_ rollout: Rollout) throws(Refusal) {
-    if !rollout.restartsServers { return try keepReplaced(rollout) }
-    let view = ServerView(site)
-    guard let unit = view.unit else { return }
-    let server = try view.wholeServer()
-    var files: [Confirmed.File] = []
-    for path in paths(server) {
-      var mark = try site.ports.watch.mark(of: path)
-      // What was started with counts, not what has been made of it since.
-      if let content = rollout.content(of: site.node), content.path == path {
-        mark.digest = content.after
-      }
-      files.append(.init(path: path, mark: mark))
-    }
-    let confirmed = Confirmed(
-      rollout: rollout.id, files: files, unitEnvironment: unit.environmentDigest,
-      unitFiles: unit.filesDigest)
-    try keep(confirmed)
-  }
+  /// What the last confirmed start was made from; nil if none was.
+  var confirmed: Confirmed? { state.withLock { $0.confirmed } }
 
-  /// A rollout that restarted nothing has replaced one file; of the rest, a unit that was edited above all, what the
-  /// server was started with counts still.
-  private func keepReplaced(_ rollout: Rollout) throws(Refusal) {
-    let confirmed = state.withLock { $0.confirmed }
-    guard let confirmed, let content = rollout.content(of: site.node) else { return }
-    let mark = try site.ports.watch.mark(of: content.path)
-    try keep(confirmed.replacing(content, mark: mark, rollout.id))
-  }
-
-  private func keep(_ confirmed: Confirmed) throws(Refusal) {
+  /// Durable when it returns. Blocks on the disk.
+  func keep(_ confirmed: Confirmed) throws(Refusal) {
     try site.records.confirmed.save(confirmed)
     state.update { $0.confirmed = confirmed }
   }
