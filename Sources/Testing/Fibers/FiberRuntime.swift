@@ -43,6 +43,9 @@ package final class FiberRuntime: SimulatedRuntime, @unchecked Sendable {
   package private(set) var switches = 0
   /// The fiber that has gone on for so long without waiting for anything.
   private var spinner: Fiber?
+  /// Planted faults: of 4 fibers that are to be woken one sleeps on; who finds a lock taken gets it all the same.
+  package var losesWakeUps = false
+  package var hasLeakyLocks = false
   private var reasonToGiveUp: String?
   /// After how many points at which it could have switched that is taken for an endless loop.
   private static let spinLimit = 1_000_000
@@ -197,11 +200,18 @@ package final class FiberRuntime: SimulatedRuntime, @unchecked Sendable {
   package func wake(_ place: UnsafeRawPointer) {
     guard let fibers = parked.removeValue(forKey: place) else { return }
     for fiber in fibers {
+      // Who waits for a lock is spared: it would be a deadlock, which is another fault.
+      if losesWakeUps, fiber.waitsForLockSince == nil, numbers.next() & 3 == 0 {
+        parked[place, default: []].append(fiber)
+        continue
+      }
       fiber.place = nil
       fiber.waits += 1
       ready.append(fiber)
     }
   }
+
+  package func letsTwoIn() -> Bool { hasLeakyLocks }
 
   package func random() -> UInt64 { numbers.next() }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A host that breaks the contract of a port. Each must be found: a check that cannot fail checks nothing.
+/// A host that breaks the contract of a port, or of its threads. Each must be found: a check that cannot fail checks nothing.
 package enum Planted: String, CaseIterable, Sendable {
   /// What the member has promised is not kept, and the agent is told that it is.
   case promiseForgotten
@@ -18,4 +18,8 @@ package enum Planted: String, CaseIterable, Sendable {
   case proofNotOpened
   /// A lock is taken in the agent's log, while another thread that holds it logs.
   case deadlock
+  /// A thread that waits for a value is not always woken when that has changed.
+  case wakeUpLost
+  /// A lock lets in a thread while another has it: what it guards is raced for.
+  case lockLeaks
 }

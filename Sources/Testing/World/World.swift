@@ -64,6 +64,8 @@ package final class World: @unchecked Sendable {
   private static let doubtSeconds: Int64 = 36
   /// So long after it the cluster must be at rest.
   private static let healSeconds: Int64 = 240
+  /// So long a rollout may last, until its result is known.
+  private static let lateSeconds: Int64 = 150
 
   /// The environment file that hosts are installed with.
   var firstFile: String {
@@ -83,6 +85,8 @@ package final class World: @unchecked Sendable {
     faults.isPutRight = seed % 5 == 4
     self.keepsTrace = keepsTrace
     self.planted = planted
+    runtime.losesWakeUps = planted == .wakeUpLost
+    runtime.hasLeakyLocks = planted == .lockLeaks
     changesMembers = seed % 7 == 3
     var count = [1, 2, 3, 3, 3, 4, 5][Int(numbers.next() % 7)]
     if changesMembers { count = max(2, min(count, 4)) + Self.outsiders }
@@ -126,6 +130,10 @@ package final class World: @unchecked Sendable {
       violate("\(host) is in doubt of rollout \(rollout) for \(Self.doubtSeconds) s")
     }
     advance(toSecond: Self.stormSeconds + Self.healSeconds)
+    // What somebody has begun late may last as long as its deadlines say.
+    if hosts.contains(where: { $0.promised?.active != nil }) {
+      advance(toSecond: Self.stormSeconds + Self.healSeconds + Self.lateSeconds)
+    }
     if violations.isEmpty {
       runtime.spawn("inspection", in: outside) { [self] in inspect() }
       advance(toSecond: Self.stormSeconds + Self.healSeconds + 30)

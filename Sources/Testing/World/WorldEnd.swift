@@ -42,7 +42,7 @@ extension World {
           check(host, last, view.rolloutResult)
           isConfirmed = isConfirmed && last.outcome.kind == .confirmed
         } else if !host.isServing, host.history.isUntouched,
-          // Where a node has joined with a file of before the seal, the next start is refused, and status says so.
+          // Where a node has joined with a file older than the seal, the next start is refused, and status says so.
           !status.findings.contains(where: { $0.rule == "start-guard" })
         {
           violate("\(host.name): the server does not run, and nothing was committed")
