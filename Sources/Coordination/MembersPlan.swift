@@ -122,9 +122,11 @@ package struct MembersPlan: Sendable {
       return
         "the file was made from inventory number \(number), and the nodes go by number \(present.number): \(way)"
     }
-    if wanted.number == nil, present.number > 1, !change.leaving.isEmpty {
+    if wanted.number == nil, present.number > 1 {
+      let leaving =
+        change.leaving.isEmpty ? "" : "\(NodeNames.folded(change.leaving)) would leave, and "
       return
-        "\(NodeNames.folded(change.leaving)) would leave, and the file does not say (\"number\") which inventory it was made from; the nodes go by number \(present.number): \(way)"
+        "\(leaving)the file does not say (\"number\") which inventory it was made from, so it may be an old one; the nodes go by number \(present.number): \(way)"
     }
     return nil
   }

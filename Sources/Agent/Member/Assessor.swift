@@ -102,7 +102,10 @@ final class Assessor: Sendable {
       merged, isInRollout: record.active != nil || request.undoes != nil
     ).filter { $0.severity > .note }
     // What ran before may run again, also where the inventory has grown meanwhile.
-    if request.undoes == nil { findings += view.volumeFindings(merged) }
+    if request.undoes == nil {
+      let volumes = view.volumeFindings(merged)
+      findings += volumes.isEmpty ? view.leftOutFindings(merged) : volumes
+    }
     let (current, proposed) = (edit.current ?? EnvironmentDocument([]), edit.proposed)
     let environment = merged?.variables ?? []
     do throws(Refusal) {

@@ -27,6 +27,8 @@ extension Member {
   func holdStarts(before vote: VoteUnderWay, _ assessment: Assessment) throws(Refusal) {
     let (rollout, answer) = (vote.rollout, assessment.answer)
     guard rollout.kind == .rollback, let key = answer.currentKey, key != answer.key else { return }
+    // Back to the sealed key: by the seal the start guard has let no start with another through, and lets none.
+    if let sealed = answer.seal?.key, sealed == answer.key { return }
     guard let last = rollouts.now.record.lastCommitted,
       let content = last.rollout.content(of: site.node), content.before == answer.after,
       content.after == answer.before, let report = last.report, let cursor = report.journalCursor

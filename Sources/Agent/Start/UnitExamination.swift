@@ -43,6 +43,29 @@ extension ServerView {
     return arguments(server).volumes.hosts.findings(site.inventory, whose: "MINIO_VOLUMES")
   }
 
+  /// Whether a start would end for want of a drive of this node's, which takes every file back and restarts all servers
+  /// twice: MINIO_VOLUMES does not name the node, an exception of the inventory, and either did so far or its server
+  /// does not run. A node that is named otherwise there runs, and always did.
+  func leftOutFindings(_ server: ServerEnvironment?) -> [Finding] {
+    guard let server, let unit, let node = site.inventory.node(named: site.node),
+      arguments(server).volumes.hosts.leavesOut(node)
+    else { return [] }
+    let wasNamed =
+      !arguments(self.server).volumes.hosts.names.isEmpty
+      && !arguments(self.server).volumes.hosts.leavesOut(node)
+    guard wasNamed || unit.activeState != "active" else { return [] }
+    let state = wasNamed ? "would name it no more" : "does not name it, and its server does not run"
+    return [
+      Finding(
+        .error, rule: "volumes-inventory",
+        message:
+          "\(node.name) is one of the inventory's nodes, and MINIO_VOLUMES \(state): its start would fail, and every file would be taken back",
+        remedy:
+          "take the node out of \"nodes\" first (keyturn inventory apply; docs/use/runbooks.md, \"Retire a node\"), or have MINIO_VOLUMES name it in the same rollout (\"Add a pool\")"
+      )
+    ]
+  }
+
   /// The same of the running server, where that waits for others than a start would. Blocks on the disk.
   func runningVolumeFindings() -> [Finding] {
     guard let unit, unit.mainPID > 0, let running, unit.isStarted(running) else { return [] }

@@ -104,6 +104,12 @@ struct Cluster: Sendable {
 
   private static func parse(_ bytes: [UInt8], _ path: String) throws(Refusal) -> Inventory {
     let inventory: Inventory
+    if bytes.isEmpty {
+      throw Refusal(
+        .configuration,
+        "\(path) is empty: a shell empties the file that output is redirected to before the command reads it; remove \(path) or name another inventory with --inventory, and redirect to another file"
+      )
+    }
     do throws(JSONFailure) {
       inventory = try JSON.decode(Inventory.self, from: bytes)
     } catch {

@@ -59,7 +59,7 @@ struct InventoryShowCommand: Command {
       its own /etc/keyturn/inventory.json; with the first vote that counts, as number 1, and from then on keyturn
       inventory apply changes it.
       """,
-    examples: [("keyturn inventory show > inventory.json", "the cluster's own, to be edited")],
+    examples: [("keyturn inventory show > agreed.json", "the cluster's own, to be edited")],
     exitCodes: [.done, .failed, .unknown, .unreachable, .voteRefused] + ExitCode.ownFault)
 
   let context: CommandContext

@@ -336,6 +336,19 @@ struct HistoryTests {
     #expect(node.host.state.withLock { $0.staged.isEmpty })
   }
 
+  @Test("a sealed key that was mistyped by hand comes back by a rollback")
+  func rollbackOfMistypedKey() throws {
+    let node = Node()
+    try node.apply(enabling)
+    let sealed = node.file
+    node.host.state.update {
+      $0["/etc/default/minio"] = $0["/etc/default/minio"]?.replacing("key-1", with: "kye-1")
+    }
+    #expect(node.file != sealed)
+    try node.apply([], id: "00000000000000cc", kind: .rollback, to: 1)
+    #expect(node.file == sealed)
+  }
+
   @Test("the guard refuses a generation without the sealed key, or with another enclave")
   func rollbackGuarded() throws {
     let node = Node()

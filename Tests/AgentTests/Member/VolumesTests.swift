@@ -6,6 +6,7 @@ import KeyManager
 import Model
 import Rollout
 import Secrets
+import ServerUnit
 import Testing
 import Threads
 
@@ -45,6 +46,30 @@ struct VolumesTests {
     ]
     #expect(try node.plan(volumes).refusal == nil)
     #expect(rules(node) == [["volumes-inventory"], ["volumes-inventory"]])
+  }
+
+  @Test(
+    "a node that is an exception is not left without a drive: by this change, or since its server does not run"
+  )
+  func leftOut() throws {
+    func volumes(_ hosts: String) -> [SettingChange] {
+      [SettingChange(name: "MINIO_VOLUMES", value: Secret("http://minio-{\(hosts)}:9000/data"))]
+    }
+    let retiring = node(["minio-1", "minio-2"], outside: ["minio-1", "minio-3"])
+    let refusal = try #require(try retiring.plan(volumes("2...3")).refusal)
+    #expect(refusal.code == .validation)
+    #expect(refusal.message.contains("MINIO_VOLUMES would name it no more"))
+    #expect(try retiring.plan(volumes("1...2")).refusal == nil)
+
+    let other = plainFile.replacing("{1...2}", with: "{2...3}")
+    let joined = Node(
+      FakeNodeHost(file: other), of: ["minio-1", "minio-2"], outsideNodes: ["minio-1", "minio-3"])
+    // Its server runs: it is named otherwise there.
+    #expect(try joined.plan(enabling).refusal == nil)
+    joined.host.state.update { $0.unit.activeState = "inactive" }
+    let said = try #require(try joined.plan(enabling).refusal)
+    #expect(said.message.contains("does not name it, and its server does not run"))
+    #expect(try joined.plan(volumes("1...2")).refusal == nil)
   }
 
   @Test("the same hosts, and exceptions, are no finding")

@@ -337,7 +337,7 @@ import Testing
     for (text, place) in [
       ("{\n  \"cluster\": \"prod\",\n  \"nodes\": [}\n}", "line 3, column 13: unexpected \"}\""),
       ("{\"cluster\": \"prod\"", "line 1, column 19: unexpected end"),
-      ("", "line 1, column 1: unexpected end"),
+      (" ", "line 1, column 2: unexpected end"),
       ("{\"cluster\": prod}", "line 1, column 13: unexpected \"p\""),
     ] {
       let (code, host) = Sample.run("status", [], files: ["./inventory.json": text])
@@ -346,6 +346,13 @@ import Testing
         host.errors.contains("./inventory.json is not an inventory: not JSON: \(place)"),
         "\(host.errors)")
     }
+  }
+
+  @Test("an inventory that a shell has emptied is told as such")
+  func emptiedInventory() {
+    let (code, host) = Sample.run("inventory show", [], files: ["./inventory.json": ""])
+    #expect(code == .badConfiguration)
+    #expect(host.errors.contains("./inventory.json is empty: a shell empties the file"))
   }
 
   @Test("the table of a rollout stands once on the screen when it is over, the last words below it")

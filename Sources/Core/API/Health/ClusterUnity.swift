@@ -209,7 +209,7 @@ struct ClusterUnity {
       return differs(
         "inventory-differs", group.names,
         "the agent's inventory is another one than this command's: \(what)",
-        "`keyturn inventory diff` shows it; `keyturn inventory show` makes a file of the nodes', `keyturn inventory apply` gives them this one"
+        "`keyturn inventory diff` shows it; `keyturn inventory show > FILE` makes a file of the nodes'; only if this command's is the newer one, `keyturn inventory apply` gives them that"
       )
     }
   }

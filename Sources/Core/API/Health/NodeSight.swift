@@ -110,7 +110,7 @@ extension DriftKind {
   fileprivate var remedy: String {
     switch self {
     case .edited:
-      "`keyturn rollback` puts the last generation's file back, `keyturn restart` confirms it as it is"
+      "`keyturn rollback` puts the last generation's file back, `keyturn restart` confirms it as it is where its key is the sealed one"
     case .otherFile, .replaced, .attributes, .unit: "`keyturn restart` confirms it as it is"
     case .binary: "`keyturn restart` once the same program is installed on all nodes"
     case .process: "`keyturn restart` starts the servers with what the files say"

@@ -68,9 +68,7 @@ package struct VolumeHosts: Sendable, Hashable {
   package func difference(from inventory: Inventory) -> Difference? {
     if names.isEmpty { return nil }
     let outside = Index(inventory.outsideNodes.map(Self.plain))
-    let known = inventory.nodes.map { node in
-      [node.name, node.agentPlace?.host, node.serverPlace?.host].compactMap(\.self).map(Self.plain)
-    }
+    let known = inventory.nodes.map(Self.names)
     let nodes = Index(known.joined().map(\.self))
     let hosts = Index(names)
     let strangers = names.filter { !nodes.matches($0) && !outside.matches($0) }
@@ -81,6 +79,18 @@ package struct VolumeHosts: Sendable, Hashable {
     return Difference(
       strangers: strangers, missing: missing,
       isOfNames: strangers.count == names.count && names.count == inventory.nodes.count)
+  }
+
+  /// Whether the hosts are known, and the node is none of them: it may be an exception of the inventory.
+  package func leavesOut(_ node: Inventory.Node) -> Bool {
+    if names.isEmpty { return false }
+    let hosts = Index(names)
+    return !Self.names(of: node).contains(where: hosts.matches)
+  }
+
+  /// Every name that a node is known by.
+  private static func names(of node: Inventory.Node) -> [String] {
+    [node.name, node.agentPlace?.host, node.serverPlace?.host].compactMap(\.self).map(plain)
   }
 
   /// Names and all their beginnings up to a dot.
