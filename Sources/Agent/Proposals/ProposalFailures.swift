@@ -7,7 +7,7 @@ internal import Threads
 
 // Proposals whose rollout was not confirmed. Each run of configuration management would hand them in again, and
 // each would be two restarts of the whole cluster: the rollout and its rollback. So every member keeps which
-// settings failed last, and does not take them again until they are others, a person has put them in force with a
+// settings failed, the last of them, and does not take them again until others are confirmed, a person has put them in force with a
 // rollout of their own, or a person says so (docs/use/trouble.md, "Proposed settings that were not confirmed").
 //
 // A rollout of proposals needs all members to hold them: one that remembers is enough to prevent it, whoever
@@ -26,12 +26,7 @@ extension ProposalKeeper {
       if finished.outcome.kind == .confirmed { try take(.committed(nil)) }
       return
     }
-    let isProposed = own.digest == settings
-    try keep { record in
-      record.rolledOut = .init(digest: settings, rollout: rollout.id)
-      // Others were proposed since, and serve.
-      if isProposed, finished.outcome.kind == .confirmed { record.failed = nil }
-    }
+    try keep { $0.rolledOut = .init(digest: settings, rollout: rollout.id) }
     if finished.outcome.kind == .confirmed {
       try take(.committed(settings))
     } else {
@@ -51,12 +46,8 @@ extension ProposalKeeper {
       }
       switch rolloutResult.kind {
       case .confirmed:
-        try keep { record in
-          guard let rolledOut = record.rolledOut, rolledOut.rollout == rolloutResult.rollout,
-            record.failed?.digest == rolledOut.digest
-          else { return }
-          record.failed = nil
-        }
+        // Everywhere, not only here: another generation serves, on which what failed before was not tried.
+        try keep { if $0.rolledOut?.rollout == rolloutResult.rollout { $0.forgetFailures() } }
       case .held:
         try fail(rolloutResult.rollout, News(reason: rolloutResult.reason))
       case .rollingBack:
@@ -84,7 +75,7 @@ extension ProposalKeeper {
           digest: rolledOut.digest, rollout: rollout, ending: .notConfirmed, reason: news.reason)
       if failed.reason.isEmpty { failed.reason = news.reason }
       failed.rollback = failed.rollback ?? news.rollback
-      record.failed = failed
+      record.remember(failed)
     }
     if own.digest == rolledOut.digest {
       try take(.proposed(nil, isInForce: false), note)
@@ -101,11 +92,7 @@ extension ProposalKeeper {
       let before = state.withLock { $0.record }
       var record = before
       change(&record)
-      if record.failed == before.failed, record.rolledOut == before.rolledOut,
-        record.givenUp == before.givenUp
-      {
-        return
-      }
+      if record.isLike(before) { return }
       try site.records.proposal.save(record)
       state.update { $0.record = record }
     }
@@ -114,9 +101,7 @@ extension ProposalKeeper {
   /// Whether these settings failed last, and nobody has put them in force since with a rollout of their own.
   func isRefusedAsFailed(_ digest: Digest, _ answer: PlanAnswer) -> Bool {
     let last = rollouts.now.record.lastCommitted
-    guard let failed = state.withLock({ $0.record.failed }), failed.digest == digest else {
-      return false
-    }
+    guard let failed = state.withLock({ $0.record.failure(of: digest) }) else { return false }
     let isByPerson =
       last.map {
         $0.rollout.id != failed.rollout && $0.rollout.undoes == nil
@@ -133,13 +118,13 @@ extension ProposalKeeper {
         "the digest must be \(ProposalRetry.digits.lowerBound) to \(ProposalRetry.digits.upperBound) lower-case hexadecimal digits"
       )
     }
-    let isChanged = state.withLock {
-      $0.record.failed?.digest.hex.hasPrefix(retry.digest) ?? false
-    }
-    if isChanged {
-      try keep { record in
-        record.failed = nil
-        // Whoever says once more how it ended says nothing new.
+    var isChanged = false
+    try keep { record in
+      let before = record
+      record.forget { $0.digest.hex.hasPrefix(retry.digest) }
+      isChanged = !record.isLike(before)
+      // Whoever says once more how it ended says nothing new.
+      if isChanged, record.rolledOut?.digest.hex.hasPrefix(retry.digest) ?? false {
         record.rolledOut = nil
       }
     }

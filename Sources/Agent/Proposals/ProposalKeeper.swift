@@ -156,7 +156,10 @@ final class ProposalKeeper: Sendable {
     if isRefusedAsFailed(digest, answer) {
       // What was proposed before is not proposed any more either.
       try take(.proposed(nil, isInForce: false))
-      try keep { $0.givenUp = nil }
+      try keep { record in
+        if let failure = record.failure(of: digest) { record.remember(failure) }
+        record.givenUp = nil
+      }
       return wholeView()
     }
     let before = own
@@ -164,7 +167,7 @@ final class ProposalKeeper: Sendable {
     try rollouts.betweenTurns { () throws(Refusal) in
       try take(.proposed(digest, isInForce: Self.isInForce(answer))) { record in
         record.settings = request
-        if record.failed?.digest == digest { record.failed = nil }
+        record.forget { $0.digest == digest }
       }
     }
     let own = self.own
@@ -195,7 +198,8 @@ final class ProposalKeeper: Sendable {
     return ProposalCheck(
       node: site.node, digest: digest, isHeld: own.digest == digest,
       isInForce: Self.isInForce(answer), refusal: refusal,
-      failure: isRefusedAsFailed(digest, answer) ? state.withLock { $0.record.failed } : nil,
+      failure: isRefusedAsFailed(digest, answer)
+        ? state.withLock { $0.record.failure(of: digest) } : nil,
       path: answer.path, difference: answer.difference,
       restartReason: answer.restartNeeded ? answer.restartReason : "",
       obstacle: refusal == nil ? answer.refusal : nil)

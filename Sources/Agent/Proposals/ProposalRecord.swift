@@ -16,6 +16,9 @@ struct ProposalRecord: Sendable, Codable {
   var givenUp: String?
   /// The last rollout of a proposal that was committed here.
   var rolledOut: RolledOut?
+  /// Those before ``failed``, the last first: settings that take turns must not be tried again at each turn. Nil in a
+  /// record that was written before they were kept.
+  var earlierFailures: [ProposalFailure]?
 
   /// In place of a record that cannot be read: the others are told that nothing is held here any more.
   static let forgotten = ProposalRecord(statement: MemberProposal(serial: 1, digest: nil))
@@ -24,4 +27,36 @@ struct ProposalRecord: Sendable, Codable {
     var digest: Digest
     var rollout: String
   }
+
+  /// Whether nothing of it is another but the statement and the settings.
+  func isLike(_ other: ProposalRecord) -> Bool {
+    failed == other.failed && rolledOut == other.rolledOut && givenUp == other.givenUp
+      && earlierFailures == other.earlierFailures
+  }
+
+  /// How many settings that failed are remembered.
+  static let failuresKept = 8
+
+  private var failures: [ProposalFailure] { [failed].compactMap(\.self) + (earlierFailures ?? []) }
+
+  /// How a rollout of these settings has failed; nil if it is not known to have.
+  func failure(of digest: Digest) -> ProposalFailure? { failures.first { $0.digest == digest } }
+
+  /// The failure that ``failed`` is from now on; of the same settings none other is remembered.
+  mutating func remember(_ failure: ProposalFailure) {
+    let others = failures.filter { $0.digest != failure.digest }
+    failed = failure
+    earlierFailures = others.isEmpty ? nil : Array(others.prefix(Self.failuresKept - 1))
+  }
+
+  /// The settings may be proposed again. Of those that are still refused nothing is said until they are proposed.
+  mutating func forget(where isForgotten: (ProposalFailure) -> Bool) {
+    guard failures.contains(where: isForgotten) else { return }
+    let left = failures.filter { !isForgotten($0) }
+    if failed != left.first { givenUp = left.first?.rollout }
+    failed = left.first
+    earlierFailures = left.count < 2 ? nil : Array(left.dropFirst())
+  }
+
+  mutating func forgetFailures() { forget { _ in true } }
 }
