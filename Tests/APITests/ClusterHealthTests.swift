@@ -275,6 +275,7 @@ struct ClusterHealthTests {
       ("keyManagers", { $0.keyManagers[0].address = "other" }),
       ("timeouts", { $0.timeouts.settleSeconds = 1 }), ("rollback", { $0.rollback = .never }),
       ("unverifiedDirection", { $0.unverifiedDirection = .refuse }),
+      ("proposals", { $0.proposals = ProposalRules(approval: .operator) }),
       ("clockBoundMilliseconds", { $0.clockBoundMilliseconds = 51 }),
       ("unit", { $0.unit = "other.service" }), ("environmentFile", { $0.environmentFile = "/x" }),
     ]
@@ -290,7 +291,11 @@ struct ClusterHealthTests {
     var same = Self.inventory
     same.nodes.reverse()
     same.nodes[0].address += ":7377"
+    same.proposals = ProposalRules()
     #expect(same.parts == Self.inventory.parts)
+    #expect(same.contentDigest == Self.inventory.contentDigest)
+    same.proposals = ProposalRules(approval: .operator)
+    #expect(same.contentDigest != Self.inventory.contentDigest)
     // A part of another version is not compared.
     #expect(Self.fourth { $0.inventory.removeLast() }.level == .well)
   }

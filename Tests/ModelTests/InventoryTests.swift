@@ -152,4 +152,23 @@ import Testing
     let data = try JSONEncoder().encode(Self.right)
     #expect(try JSONDecoder().decode(Inventory.self, from: data) == Self.right)
   }
+
+  @Test("what proposals wait for has defaults and bounds, and an unknown word is refused")
+  func proposals() throws {
+    func read(_ rules: String) throws -> Inventory {
+      try JSONDecoder().decode(
+        Inventory.self,
+        from: Data(
+          #"{"cluster":"prod","nodes":[{"name":"a","address":"a"}],"proposals":\#(rules)}"#.utf8))
+    }
+    #expect(try read("{}").proposals == ProposalRules())
+    let both = try read(#"{"approval":"operator","minimumIntervalSeconds":3600}"#)
+    #expect(both.proposals == ProposalRules(approval: .operator, minimumIntervalSeconds: 3_600))
+    #expect(both.problems().isEmpty)
+    for (seconds, isFine) in [(0, true), (2_592_000, true), (-1, false), (2_592_001, false)] {
+      let problems = try read(#"{"minimumIntervalSeconds":\#(seconds)}"#).problems()
+      #expect(problems.isEmpty == isFine, "\(problems)")
+    }
+    #expect(throws: (any Error).self) { try read(#"{"approval":"anybody"}"#) }
+  }
 }

@@ -237,4 +237,49 @@ struct ProposalsTests {
       ])
     #expect(proposals.handle(.woke, at: at(2_000)) == [.begin(proposal)])
   }
+
+  // MARK: what the inventory asks for
+
+  private static let quiet = Proposals.quietMilliseconds + 100
+
+  @Test("what needs an approval begins when it has one of these settings, and not before")
+  func approval() {
+    var proposals = agreed()
+    let rules = ProposalRules(approval: .operator)
+    for approved in [nil, other] {
+      let gate = ProposalGate(rules, approved: approved)
+      #expect(
+        proposals.handle(.woke, at: at(Self.quiet), gate: gate)
+          == [.wake(at(Self.quiet + Proposals.againMilliseconds))])
+    }
+    let gate = ProposalGate(rules, approved: proposal)
+    #expect(proposals.handle(.woke, at: at(Self.quiet + 1), gate: gate) == [.begin(proposal)])
+    #expect(proposals.handle(.woke, at: at(Self.quiet + 2), gate: gate) == [])
+  }
+
+  @Test("after the last rollout of a proposal the next waits for the interval, to the millisecond")
+  func interval() {
+    var proposals = agreed()
+    let gate = ProposalGate(
+      ProposalRules(minimumIntervalSeconds: 60), lastRollout: at(0))
+    #expect(proposals.handle(.woke, at: at(Self.quiet), gate: gate) == [.wake(at(60_000))])
+    #expect(proposals.handle(.woke, at: at(59_999), gate: gate) == [.wake(at(60_000))])
+    #expect(proposals.handle(.woke, at: at(60_000), gate: gate) == [.begin(proposal)])
+    #expect(gate.obstacle(to: proposal, at: at(58_000), tolerance: 2_000) == nil)
+    #expect(
+      gate.obstacle(to: proposal, at: at(57_999), tolerance: 2_000)
+        == .interval(until: at(60_000)))
+    #expect(
+      ProposalGate(ProposalRules(minimumIntervalSeconds: 60)).obstacle(to: proposal, at: at(0))
+        == nil)
+  }
+
+  @Test("an interval out of its bounds overflows nothing")
+  func hugeInterval() {
+    for seconds in [Int.max, Int.min] {
+      let gate = ProposalGate(
+        ProposalRules(minimumIntervalSeconds: seconds), lastRollout: at(0))
+      #expect((gate.obstacle(to: proposal, at: at(1)) == nil) == (seconds < 0))
+    }
+  }
 }

@@ -90,6 +90,7 @@ extension Agent {
     case .proposals: return proposals.view()
     case .tellProposal: return proposals.heard(try decode(request), of: principal.name)
     case .retryProposal: return try proposals.retry(decode(request))
+    case .approveProposal: return try proposals.approve(decode(request), by: principal)
     case .requestCertificate: return try renewal.request()
     case .installCertificate: return try renewal.install(decode(request), by: principal)
     case .revoke: return try renewal.revoke(decode(request), by: principal)
@@ -157,6 +158,9 @@ extension Agent {
     if let refusal = answer.refusal { site.refusals.note(.plan, refusal.code) }
     if principal.role == .node, request.request.kind == .apply {
       proposals.seen(request.request, answer)
+      if answer.refusal == nil, !ProposalKeeper.isInForce(answer) {
+        answer.refusal = proposals.obstacle(to: request.request)
+      }
     }
     return answer
   }
@@ -169,6 +173,11 @@ extension Agent {
     try request.request.changes.validate()
     if let problem = problem(with: rollout, by: principal) ?? problem(of: request, principal) {
       return VoteAnswer(rollout: rollout.digest, refusal: problem, environmentDigest: nil)
+    }
+    if principal.role == .node, rollout.kind == .apply,
+      let obstacle = proposals.obstacle(to: request.request)
+    {
+      return VoteAnswer(rollout: rollout.digest, refusal: obstacle, environmentDigest: nil)
     }
     return member.vote(
       request, isOfProposal: principal.role == .node && rollout.kind == .apply,

@@ -42,7 +42,7 @@ extension Agent {
     var findings = site.inventories.findings() + seals.findings()
     findings += damage.records.filter(\.isDamaged).map(\.finding)
     findings += certificateFindings() + generations.damage()
-    findings += member.instantFindings()
+    findings += member.instantFindings() + proposals.findings()
     if let rollout = participant.record.active?.rollout,
       let why = timelines.obstacle(to: rollout.id)
     {

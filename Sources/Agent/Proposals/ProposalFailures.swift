@@ -26,7 +26,15 @@ extension ProposalKeeper {
       if finished.outcome.kind == .confirmed { try take(.committed(nil)) }
       return
     }
-    try keep { $0.rolledOut = .init(digest: settings, rollout: rollout.id) }
+    try keep { record in
+      if record.rolledOut?.rollout != rollout.id {
+        let ago = finished.report.map { Clock.now().milliseconds(since: $0.planned) } ?? 0
+        record.lastRolloutMicroseconds = Clock.realtimeMicroseconds() - Int64(max(0, ago)) * 1_000
+      }
+      // One approval is for one rollout.
+      if record.approval?.digest == settings { record.approval = nil }
+      record.rolledOut = .init(digest: settings, rollout: rollout.id)
+    }
     if finished.outcome.kind == .confirmed {
       try take(.committed(settings))
     } else {
@@ -94,7 +102,12 @@ extension ProposalKeeper {
       change(&record)
       if record.isLike(before) { return }
       try site.records.proposal.save(record)
-      state.update { $0.record = record }
+      state.update { state in
+        if record.lastRolloutMicroseconds != before.lastRolloutMicroseconds {
+          state.lastRollout = Self.lastRollout(record)
+        }
+        state.record = record
+      }
     }
   }
 

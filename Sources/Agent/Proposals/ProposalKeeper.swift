@@ -21,6 +21,8 @@ final class ProposalKeeper: Sendable {
     fileprivate(set) var refusal: (digest: Digest, refusal: Refusal)?
     /// What the first of the members knows, as it was heard last; nil on itself.
     fileprivate(set) var firstView: ProposalsView?
+    /// When the last rollout of a proposal was; nil if there was none.
+    var lastRollout: Instant?
     /// When what is proposed here changed last, or this agent was started.
     fileprivate(set) var changed = Clock.now()
   }
@@ -54,7 +56,10 @@ final class ProposalKeeper: Sendable {
     self.coordination = coordination
     let fresh = Proposals(
       member: site.node, members: site.inventory.memberNames, run: .random(), own: nil)
-    state = Lock(State(proposals: fresh.holding(record.statement), record: record))
+    state = Lock(
+      State(
+        proposals: fresh.holding(record.statement), record: record,
+        lastRollout: Self.lastRollout(record)))
   }
 
   /// Takes one input through the machine and carries out its effects in their order.
@@ -66,11 +71,17 @@ final class ProposalKeeper: Sendable {
   ) throws(Refusal) {
     let notBegun = try turn.withLock { _ throws(Refusal) -> Digest? in
       var (proposals, record) = state.withLock { ($0.proposals, $0.record) }
-      let effects = proposals.handle(input, at: Clock.now())
+      let gate = state.withLock { self.gate($0) }
+      let before = proposals.own.digest
+      let effects = proposals.handle(input, at: Clock.now(), gate: gate)
       // Nobody is told of a statement that is not durable, also not who only asks.
       for case .persist(let statement) in effects {
         record.statement = statement
         if statement.digest == nil { record.settings = nil }
+        // What is not proposed any more has to be approved again.
+        if let before, before != statement.digest, record.approval?.digest == before {
+          record.approval = nil
+        }
         change(&record)
         try site.records.proposal.save(record)
       }
@@ -295,13 +306,17 @@ final class ProposalKeeper: Sendable {
         refusal = first.refusal
       }
       let (phase, rollout) = phase(now, state, refusal)
+      let obstacle = own.digest.flatMap { gate(state).obstacle(to: $0, at: Clock.now()) }
+      var notBefore: Int64?
+      if phase == .deferred, case .interval(let until) = obstacle { notBefore = Self.wall(until) }
       return ProposalsView(
         node: site.node, own: own, phase: phase,
         rows: site.inventory.memberNames.map {
           ProposalRow(member: $0, statement: state.proposals[$0])
         },
         rollout: rollout, refusal: phase == .refused ? refusal : nil,
-        failure: state.record.failed, results: all)
+        failure: state.record.failed, results: all, approval: state.record.approval,
+        notBeforeMicroseconds: notBefore)
     }
   }
 
@@ -328,7 +343,11 @@ final class ProposalKeeper: Sendable {
       let isOpen = results.isOpen(last.id) && results.kept(last.id)?.rolloutResult == nil
       return (isOpen ? .rollingOut : .inForce, last.id)
     }
-    return (refusal == nil ? .waiting : .refused, nil)
+    switch own.digest.flatMap({ gate(state).obstacle(to: $0, at: Clock.now()) }) {
+    case .approval: return (.unapproved, nil)
+    case .interval: return (.deferred, nil)
+    case nil: return (refusal == nil ? .waiting : .refused, nil)
+    }
   }
 
   /// The same with what the first member knows of the others. Blocks until it has answered, at most 2 s;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import API
 internal import Crypto
+internal import Model
 internal import Rollout
 
 /// What is durable of the own proposal. Holds secrets; 0600 like every record.
@@ -20,6 +21,11 @@ struct ProposalRecord: Sendable, Codable {
   /// record that was written before they were kept.
   var earlierFailures: [ProposalFailure]?
 
+  /// What an operator has approved and was not rolled out since; nil in a record from before there were approvals.
+  var approval: ProposalApproval?
+  /// When the last rollout of a proposal was, microseconds since 1970-01-01 UTC; nil if it is not known.
+  @BoundedIfPresent<Bounds.WallMicroseconds> var lastRolloutMicroseconds: Int64?
+
   /// In place of a record that cannot be read: the others are told that nothing is held here any more.
   static let forgotten = ProposalRecord(statement: MemberProposal(serial: 1, digest: nil))
 
@@ -31,7 +37,8 @@ struct ProposalRecord: Sendable, Codable {
   /// Whether nothing of it is another but the statement and the settings.
   func isLike(_ other: ProposalRecord) -> Bool {
     failed == other.failed && rolledOut == other.rolledOut && givenUp == other.givenUp
-      && earlierFailures == other.earlierFailures
+      && earlierFailures == other.earlierFailures && approval == other.approval
+      && lastRolloutMicroseconds == other.lastRolloutMicroseconds
   }
 
   /// How many settings that failed are remembered.

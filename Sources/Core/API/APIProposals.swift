@@ -28,6 +28,10 @@ package enum ProposalPhase: String, Sendable, Codable, Hashable, CaseIterable {
   case refused
   /// The rollout of it was committed, and not every start was confirmed.
   case notConfirmed
+  /// No operator has approved it.
+  case unapproved
+  /// It waits for its time: the last rollout of a proposal is too recent.
+  case deferred
 }
 
 /// Settings whose rollout was committed and not confirmed on every node: what configuration management
@@ -69,6 +73,27 @@ package struct ProposalFailure: Sendable, Codable, Hashable {
   }
 }
 
+/// What an operator has approved: one rollout of these settings.
+package struct ProposalApproval: Sendable, Codable, Hashable {
+  package var digest: Digest
+  /// Whose certificate it was approved with.
+  package var by: String
+  @Bounded<Bounds.WallMicroseconds> package var atMicroseconds: Int64
+
+  package init(digest: Digest, by: String, atMicroseconds: Int64) {
+    self.digest = digest
+    self.by = by
+    self.atMicroseconds = atMicroseconds
+  }
+}
+
+/// Asks a node to take part in a rollout of these settings when all nodes propose them.
+package struct ApprovalRequest: Sendable, Codable, Hashable {
+  package var digest: Digest
+
+  package init(digest: Digest) { self.digest = digest }
+}
+
 /// Asks a node to take part again in a rollout of settings that were not confirmed.
 package struct ProposalRetry: Sendable, Codable, Hashable {
   /// How many hexadecimal digits name the settings.
@@ -98,6 +123,10 @@ package struct ProposalsView: Sendable, Codable, Hashable {
   /// The last settings whose rollout was not confirmed, which are not begun again by themselves; nil if
   /// there are none, and from an agent of a version before there were any.
   package var failure: ProposalFailure?
+  /// What an operator has approved and was not rolled out yet; nil from an older agent too.
+  package var approval: ProposalApproval?
+  /// When a ``ProposalPhase/deferred`` proposal may be rolled out, microseconds since 1970-01-01 UTC.
+  @BoundedIfPresent<Bounds.WallMicroseconds> package var notBeforeMicroseconds: Int64?
   /// The results of the last rollouts, as far as this member was told.
   package var results: [RolloutResult]
   /// Whether the request that this answers changed anything; false for one that only asks.
@@ -106,8 +135,10 @@ package struct ProposalsView: Sendable, Codable, Hashable {
   package init(
     node: String, own: MemberProposal, phase: ProposalPhase, rows: [ProposalRow], rollout: String?,
     refusal: Refusal?, failure: ProposalFailure? = nil, results: [RolloutResult] = [],
-    isChanged: Bool = false
+    isChanged: Bool = false, approval: ProposalApproval? = nil, notBeforeMicroseconds: Int64? = nil
   ) {
+    self.approval = approval
+    _notBeforeMicroseconds = BoundedIfPresent(wrappedValue: notBeforeMicroseconds)
     self.failure = failure
     self.results = results
     self.node = node

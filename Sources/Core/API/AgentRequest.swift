@@ -112,6 +112,10 @@ extension AgentRequest where Answer == ProposalsView {
   }
   /// Take part again in a rollout of settings that were not confirmed.
   package static func retry(_ retry: ProposalRetry) -> Self { Self(.retryProposal, body: retry) }
+  /// Take part in one rollout of these settings.
+  package static func approve(_ request: ApprovalRequest) -> Self {
+    Self(.approveProposal, body: request)
+  }
   package static func propose(_ request: RolloutRequest) -> Self { Self(.propose, body: request) }
   package static var withdrawProposal: Self { Self(.withdrawProposal) }
   package static var ownProposal: Self { Self(.ownProposal) }

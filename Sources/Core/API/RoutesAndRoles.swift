@@ -8,7 +8,7 @@ package enum Route: CaseIterable, Sendable {
   case status, metrics, clock, plan, check, reached, explain
   case generations, diff, logs, seal, recoverSeal, keyProofs
   case vote, promise, accept, decide, breakOff, resolve, confirm, rollouts, follow, result
-  case proposals, tellProposal, retryProposal
+  case proposals, tellProposal, retryProposal, approveProposal
   case requestCertificate, installCertificate, revoke
   case authorities, trust
   case inventory, installInventory
@@ -85,6 +85,7 @@ package enum Route: CaseIterable, Sendable {
     case .proposals: .get("/v1/proposals", [.observer, .operator, .node])
     case .tellProposal: .post("/v1/proposals", [.node])
     case .retryProposal: .post("/v1/proposals/retry", [.operator])
+    case .approveProposal: .post("/v1/proposals/approve", [.operator])
     case .requestCertificate:
       .post("/v1/certificate/request", [.operator], on: [.agent, .witness])
     case .installCertificate:

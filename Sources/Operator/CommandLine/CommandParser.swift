@@ -88,8 +88,11 @@ enum CommandParser {
     return .help(command)
   }
 
+  /// Empty for a word that is a command of its own, although others begin with it.
   private static func group(_ word: String) -> [any Command.Type] {
-    CommandTable.commands.filter { $0.rule.words.count > 1 && $0.rule.words[0] == word }
+    let commands = CommandTable.commands
+    if commands.contains(where: { $0.rule.words == [word] }) { return [] }
+    return commands.filter { $0.rule.words.count > 1 && $0.rule.words[0] == word }
   }
 
   private static func command(_ arguments: [String]) throws(UsageProblem) -> any Command.Type {

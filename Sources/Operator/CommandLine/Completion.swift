@@ -47,7 +47,9 @@ struct Completion {
       if begun.hasPrefix("-") { return before.isEmpty ? Self.names(leading) + ["--version"] : [] }
       return next(after: before) + (before.isEmpty ? ["help", "version"] : [])
     }
-    return arguments(command, Array(before.dropFirst(command.rule.words.count)), begun)
+    // Another command may begin with the words of this one.
+    return next(after: before)
+      + arguments(command, Array(before.dropFirst(command.rule.words.count)), begun)
   }
 
   /// The next words of the commands that begin with these.

@@ -21,7 +21,7 @@ enum NodeOutcome: String, Sendable, Hashable, Encodable {
   /// It was not asked, or holds no vote.
   case untouched
   // Of a proposal.
-  case none, waiting, rollingOut, inForce, notConfirmed
+  case none, waiting, rollingOut, inForce, notConfirmed, unapproved, deferred
   // Of the seal.
   case renewed
   case sealed, pending, lifted, unusable
@@ -51,6 +51,8 @@ enum NodeOutcome: String, Sendable, Hashable, Encodable {
       case .inForce: .inForce
       case .refused: .refused
       case .notConfirmed: .notConfirmed
+      case .unapproved: .unapproved
+      case .deferred: .deferred
       }
   }
 

@@ -57,6 +57,11 @@ struct InventoryLines {
       ("rollback", inventory.rollback.rawValue),
       ("unverifiedDirection", inventory.unverifiedDirection.rawValue),
       ("outsideNodes", inventory.outsideNodes.sorted().joined(separator: ", ")),
+      ("proposals.approval", (inventory.proposals?.approval ?? .none).rawValue),
+      (
+        "proposals.minimumIntervalSeconds",
+        "\(inventory.proposals?.minimumIntervalSeconds ?? 0)"
+      ),
     ]
   }
 }

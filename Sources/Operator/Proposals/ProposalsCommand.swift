@@ -44,7 +44,9 @@ struct ProposalsCommand: Command {
       [
         "digest": view.own.digest?.hex, "phase": view.phase.rawValue, "rollout": view.rollout,
         "reason": view.refusal?.message ?? Self.failure(view)?.reason,
-        "failed": view.failure?.digest.hex,
+        "failed": view.failure?.digest.hex, "approved": view.approval?.digest.hex,
+        "approvedBy": view.approval?.by,
+        "notBefore": view.notBeforeMicroseconds.map { CalendarTime.text(microseconds: $0) },
       ]
     }
     let cells = rows.map { row -> [String] in
@@ -53,13 +55,19 @@ struct ProposalsCommand: Command {
       }
       return [
         row.name, Self.digest(view).map { String($0.hex.prefix(Self.digestDigits)) } ?? "-",
-        Self.words(view.phase), view.rollout ?? "-",
+        Self.words(view), view.rollout ?? "-",
       ]
     }
     for line in TextTable.lines(["NODE", "PROPOSAL", "STATE", "ROLLOUT"], cells) {
       console.line(line)
     }
     context.tellFailures(rows)
+    let unapproved = Set(
+      rows.compactMap { $0.answer?.phase == .unapproved ? $0.answer?.own.digest : nil })
+    for digest in unapproved.map({ String($0.hex.prefix(Self.digestDigits)) }).sorted() {
+      console.message(
+        .warning, "nobody has approved \(digest): keyturn proposals approve \(digest)")
+    }
     console.errors(rows.map { (name: $0.name, message: $0.answer.flatMap(Self.problem)) })
     return .asked(rows, reason: \.refusal?.message) { NodeOutcome($0.phase) }
   }
@@ -103,20 +111,23 @@ struct ProposalsCommand: Command {
     return view.refusal.map { "the last attempt came to nothing: \($0.message)" }
   }
 
-  private static func words(_ phase: ProposalPhase) -> String {
-    switch phase {
+  private static func words(_ view: ProposalsView) -> String {
+    switch view.phase {
     case .none: "none"
     case .waiting: "waiting for others"
     case .rollingOut: "rolling out"
     case .inForce: "in force"
     case .refused: "refused, tried again"
     case .notConfirmed: "start not confirmed"
+    case .unapproved: "waits for approval"
+    case .deferred:
+      "not before \(view.notBeforeMicroseconds.map { CalendarTime.text(microseconds: $0) } ?? "a later time")"
     }
   }
 }
 
 extension ArgumentType<ProposalRetry> {
-  fileprivate static var retry: Self {
+  static var retry: Self {
     let digits = ProposalRetry.digits
     return Self(
       "is not \(digits.lowerBound) to \(digits.upperBound) lower-case hexadecimal digits; `keyturn proposals` shows them"

@@ -169,7 +169,7 @@ struct ProposeCommand: Command {
       switch view.phase {
       case .inForce: "already in force on \(view.node)"
       case .rollingOut: "under way: keyturn watch \(view.rollout ?? "")"
-      case .waiting, .refused, .none, .notConfirmed:
+      case .waiting, .refused, .none, .notConfirmed, .unapproved, .deferred:
         "proposed on \(view.node); \(Self.missing(view))"
       }
     context.console.line(message)
@@ -183,6 +183,14 @@ struct ProposeCommand: Command {
 
   private static func missing(_ view: ProposalsView) -> String {
     var parts: [String] = []
+    if view.phase == .unapproved {
+      parts.append(
+        "an operator must approve it: keyturn proposals approve \(view.own.digest?.hex.prefix(12) ?? "")"
+      )
+    }
+    if let time = view.notBeforeMicroseconds {
+      parts.append("not before \(CalendarTime.text(microseconds: time))")
+    }
     if !view.missing.isEmpty { parts.append("not yet on \(NodeNames.folded(view.missing))") }
     if !view.differing.isEmpty {
       parts.append("something else on \(NodeNames.folded(view.differing))")
@@ -204,7 +212,11 @@ struct ProposeCommand: Command {
     var (view, rollout) = (first, first.rollout)
     var said = ""
     while true {
-      if let result = end(view, rollout, wanted, isChanged: first.isChanged) { return result }
+      if let result = end(view, rollout, wanted, isChanged: first.isChanged) {
+        view.isChanged = result.isChanged
+        event(view)
+        return result
+      }
       let state =
         view.phase == .rollingOut ? "rollout \(view.rollout ?? "")" : Self.missing(view)
       if state != said { console.progress(state) }
@@ -256,10 +268,11 @@ struct ProposeCommand: Command {
         .untouched(
           "nothing was touched: \(refusal.message); it is tried again", refusal.code,
           members: nodes(view)), isChanged: isChanged)
-    case .none where rollout == nil, .waiting where view.own.digest != wanted:
+    case .none where rollout == nil, .waiting where view.own.digest != wanted,
+      .unapproved where view.own.digest != wanted, .deferred where view.own.digest != wanted:
       return told(
         .failed, .error, "the proposal was withdrawn or replaced meanwhile", isChanged: isChanged)
-    case .none, .waiting, .rollingOut, .inForce, .notConfirmed: return nil
+    case .none, .waiting, .rollingOut, .inForce, .notConfirmed, .unapproved, .deferred: return nil
     }
   }
 

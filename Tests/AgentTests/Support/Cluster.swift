@@ -91,7 +91,7 @@ struct Cluster {
   /// Nodes with these files, their servers running.
   init(
     _ files: [String], times: RecoveryTimes = RecoveryTimes(),
-    collectorTimes: CollectorTimes = CollectorTimes()
+    collectorTimes: CollectorTimes = CollectorTimes(), proposals: ProposalRules? = nil
   ) {
     self.times = times
     self.collectorTimes = collectorTimes
@@ -101,7 +101,7 @@ struct Cluster {
         Node(
           FakeNodeHost(file: file), name: name, of: names,
           peers: View(network: network, node: name),
-          times: times, seals: told, collectorTimes: collectorTimes))
+          times: times, seals: told, collectorTimes: collectorTimes, proposals: proposals))
     }
     connect()
   }

@@ -64,7 +64,7 @@ struct Node {
     settles: Bool = true, seals: Lock<[SealView]> = Lock([]),
     collectorTimes: CollectorTimes = CollectorTimes(), rollback: RollbackPolicy = .whenSafe,
     certificate: OwnCertificate? = nil,
-    outsideNodes: [String] = (1...99).map { "minio-\($0)" }
+    outsideNodes: [String] = (1...99).map { "minio-\($0)" }, proposals: ProposalRules? = nil
   ) {
     self.host = host
     self.seals = seals
@@ -73,7 +73,7 @@ struct Node {
       inventory: Inventory(
         cluster: "prod", nodes: names.map { .init(name: $0, address: $0) },
         environmentFile: environmentFile, timeouts: .init(settleSeconds: 0), rollback: rollback,
-        outsideNodes: outsideNodes),
+        outsideNodes: outsideNodes, proposals: proposals),
       version: "test", ports: host.ports(peers: peers, isForNewAgent: true),
       credentials: certificate.map(FixedCredentials.init), times: times,
       collectorTimes: collectorTimes)

@@ -402,6 +402,13 @@ struct ProposeTests {
           results: [RolloutResult(rollout: "r2", kind: .confirmed, by: "a")]),
       ])
     #expect(host.lines.last?.contains(#""outcome":"confirmed""#) == true, "\(host.output)")
+    // Where it stands is told at the beginning and at the end.
+    let told = host.lines.filter { $0.contains(#""event":"proposal""#) }
+    #expect(told.count == 2, "\(told)")
+    #expect(
+      told.last?.contains(#""phase":"inForce""#) == true
+        && told.last?.contains(#""rollout":"r2""#) == true
+        && told.last?.contains(#""changed":true"#) == true, "\(told)")
     #expect(host.lines.last?.contains(#""changed":true"#) == true, "\(host.output)")
   }
 
@@ -456,6 +463,34 @@ struct ProposeTests {
     #expect(Sample.run("proposals --retry 4F1C9A02", agents(true)).code == .usage)
     let (some, away) = Sample.run("proposals --retry 4f1c9a02", Array(agents(true).dropLast()))
     #expect(some == .unknown && away.errors.contains("minio-4"), "\(away.errors)")
+  }
+
+  @Test("proposals approve tells every node the whole digest, which one at least proposes")
+  func approve() {
+    func agents() -> [FakeAgent] {
+      Sample.names.map { name in
+        FakeAgent(
+          name,
+          proposals: ProposalsView(
+            node: name, own: MemberProposal(serial: 1, digest: name == "minio-4" ? nil : proposal),
+            phase: .unapproved, rows: [], rollout: nil, refusal: nil, isChanged: true))
+      }
+    }
+    let (all, digits) = (agents(), proposal.hex.prefix(12))
+    let (code, host) = Sample.run("proposals approve \(digits)", all)
+    #expect(code == .done && host.output.contains("approved on minio-[1-4]"), "\(host.output)")
+    #expect(all.allSatisfy { $0.retries.withLock { $0 } == [proposal.hex] })
+    let none = agents()
+    #expect(Sample.run("proposals approve 0123456789ab", none).code == .validationRefused)
+    #expect(none.allSatisfy { $0.retries.withLock { $0.isEmpty } })
+    #expect(Sample.run("proposals approve", agents()).code == .usage)
+    #expect(Sample.run("proposals approve x", agents()).code == .usage)
+    let (some, away) = Sample.run("proposals approve \(digits)", Array(agents().dropLast()))
+    #expect(some == .unknown && away.errors.contains("minio-4"), "\(away.errors)")
+    let shown = Sample.run("proposals", agents()).host
+    #expect(shown.output.contains("waits for approval"), "\(shown.output)")
+    #expect(shown.errors.contains("keyturn proposals approve \(digits)"), "\(shown.errors)")
+    #expect(Sample.run("proposals --help", agents()).host.output.contains("--retry"))
   }
 
   @Test("proposals shows every node, reachable or not")

@@ -273,7 +273,11 @@ final class FakeAgent: AgentLink {
       let rolloutResult: RolloutResult = body(of: request)
       state.update { $0.rolloutResult = rolloutResult }
       return rolloutResult
-    case .proposals, .tellProposal, .retryProposal:
+    case .proposals, .tellProposal, .retryProposal, .approveProposal:
+      if request.route == .approveProposal {
+        let approval: ApprovalRequest = body(of: request)
+        retries.update { $0.append(approval.digest.hex) }
+      }
       if request.route == .retryProposal {
         let retry: ProposalRetry = body(of: request)
         retries.update { $0.append(retry.digest) }

@@ -116,6 +116,8 @@ package struct Inventory: Sendable, Codable, Hashable {
   /// Hosts that MINIO_VOLUMES names and that are no nodes here, or nodes that it does not name: exceptions from the rule
   /// that both are the same hosts.
   package var outsideNodes: [String]
+  /// Nil where nothing is waited for.
+  package var proposals: ProposalRules?
   /// Of a file: the number of the agreed inventory that it was made from (`keyturn inventory show`); nil where that is
   /// not known. It is no part of what the nodes agree on.
   @BoundedIfPresent<Bounds.Count> package var number: Int?
@@ -131,8 +133,9 @@ package struct Inventory: Sendable, Codable, Hashable {
     unit: String = "minio.service", environmentFile: String = "/etc/default/minio",
     timeouts: Timeouts = Timeouts(), clockBoundMilliseconds: Int = 50,
     rollback: RollbackPolicy = .whenSafe, unverifiedDirection: UnverifiedDirection = .warn,
-    outsideNodes: [String] = []
+    outsideNodes: [String] = [], proposals: ProposalRules? = nil
   ) {
+    self.proposals = proposals
     _number = BoundedIfPresent(wrappedValue: nil)
     self.outsideNodes = outsideNodes
     self.rollback = rollback
@@ -160,6 +163,7 @@ package struct Inventory: Sendable, Codable, Hashable {
     try fields.decodeWord(into: &rollback, forKey: .rollback)
     try fields.decodeWord(into: &unverifiedDirection, forKey: .unverifiedDirection)
     try fields.decode(into: &outsideNodes, forKey: .outsideNodes)
+    proposals = try fields.decodeIfPresent(ProposalRules.self, forKey: .proposals)
     _number = try fields.decode(BoundedIfPresent<Bounds.Count>.self, forKey: .number)
   }
 
@@ -252,18 +256,18 @@ package struct Inventory: Sendable, Codable, Hashable {
     if !(1...10_000).contains(clockBoundMilliseconds) {
       problems.append("clockBoundMilliseconds: \(clockBoundMilliseconds) is not in 1...10000")
     }
-    return problems
+    return problems + [proposals?.problem].compactMap(\.self)
   }
 }
 
 extension KeyedDecodingContainer {
   /// Leaves `value` as it is if there is no such field.
-  fileprivate func decode<Value: Decodable>(into value: inout Value, forKey key: Key) throws {
+  func decode<Value: Decodable>(into value: inout Value, forKey key: Key) throws {
     value = try decodeIfPresent(Value.self, forKey: key) ?? value
   }
 
   /// The same for one of a few words, which the error lists.
-  fileprivate func decodeWord<Word: RawRepresentable<String> & CaseIterable>(
+  func decodeWord<Word: RawRepresentable<String> & CaseIterable>(
     into value: inout Word, forKey key: Key
   ) throws {
     guard let text = try decodeIfPresent(String.self, forKey: key) else { return }

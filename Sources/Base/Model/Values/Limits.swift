@@ -219,4 +219,7 @@ package enum Limits {
   package static let s3Milliseconds = 30_000
   /// How often a request is sent to a server that says that it is busy.
   package static let s3Attempts = 6
+
+  /// The longest time from one rollout of proposals to the next that an inventory may ask for, seconds: 30 days.
+  package static let proposalIntervalSeconds = 2_592_000
 }

@@ -29,11 +29,16 @@ extension Inventory {
       part("rollback", [rollback.rawValue]),
       part("unverifiedDirection", [unverifiedDirection.rawValue]),
       part("outsideNodes", outsideNodes.sorted()),
+      part("proposals", [rules.approval.rawValue, "\(rules.minimumIntervalSeconds)"]),
     ]
   }
 
+  private var rules: ProposalRules { proposals ?? ProposalRules() }
+
   /// Over all of them: the same for the same cluster, however its file is written.
   package var contentDigest: Digest {
-    .ofFields(["keyturn inventory content 1"] + parts.map(\.digest.hex))
+    // An agent that is older, and knows of no rules, agrees as long as there are none.
+    let counted = parts.filter { $0.name != "proposals" || rules != ProposalRules() }
+    return .ofFields(["keyturn inventory content 1"] + counted.map(\.digest.hex))
   }
 }

@@ -14,8 +14,8 @@ package import Model
 // that drifted, or was added, finds the others agreed; the next committed rollout ends it.
 //
 // It refuses to: begin while a member is missing or wants something else, before the quiet period is
-// over, as anybody but the first of the members, for what is in force everywhere, or twice for the
-// same proposals.
+// over, before what the inventory asks for is there (ProposalGate), as anybody but the first of the members, for
+// what is in force everywhere, or twice for the same proposals.
 
 /// What a member says of its proposal: the serial alone once it was withdrawn.
 package struct MemberProposal: Sendable, Codable, Hashable {
@@ -147,7 +147,11 @@ package struct Proposals: Sendable, Hashable {
   }
 
   /// Takes one input; returns what to do, in order.
-  package mutating func handle(_ input: ProposalsInput, at now: Instant) -> [ProposalsEffect] {
+  ///
+  /// - Parameter gate: what a rollout has to wait for although all members agree.
+  package mutating func handle(
+    _ input: ProposalsInput, at now: Instant, gate: ProposalGate = ProposalGate()
+  ) -> [ProposalsEffect] {
     switch input {
     case .started:
       changed = now
@@ -156,7 +160,7 @@ package struct Proposals: Sendable, Hashable {
     case .found(let digest):
       return own.digest == digest ? proposed(digest, true, now) : []
     case .heard(let name, let statement): return heard(name, statement, now)
-    case .woke: return woke(now)
+    case .woke: return woke(now, gate)
     case .committed(let digest): return committed(digest, now)
     case .refused(let digest):
       guard begun == digest else { return [] }
@@ -217,12 +221,17 @@ package struct Proposals: Sendable, Hashable {
     return [.wake(now.advanced(byMilliseconds: Self.quietMilliseconds))]
   }
 
-  private mutating func woke(_ now: Instant) -> [ProposalsEffect] {
+  private mutating func woke(_ now: Instant, _ gate: ProposalGate) -> [ProposalsEffect] {
     guard isFirst, let digest = own.digest, let changed, isAgreed else { return tell(now) }
     if begun == digest { return [] }
     let ready = max(
       changed.advanced(byMilliseconds: Self.quietMilliseconds), notBefore ?? changed)
     if now < ready { return [.wake(ready)] }
+    switch gate.obstacle(to: digest, at: now) {
+    case .approval: return [.wake(now.advanced(byMilliseconds: Self.againMilliseconds))]
+    case .interval(let until): return [.wake(until)]
+    case nil: break
+    }
     begun = digest
     return [.begin(digest)]
   }

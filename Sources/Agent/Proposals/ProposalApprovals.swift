@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import API
+internal import Crypto
+internal import Model
+internal import Rollout
+internal import Threads
+
+// What the inventory's "proposals" asks for. The first member waits for it, and each member looks again at its vote, by
+// its own record: a first member that was replaced, or goes by another inventory, brings nothing through.
+extension ProposalKeeper {
+  /// By how much two members may differ in when the last rollout was, milliseconds.
+  private static let toleranceMilliseconds = 2_000
+
+  func gate(_ state: State) -> ProposalGate {
+    ProposalGate(
+      site.inventory.proposals, approved: state.record.approval?.digest,
+      lastRollout: state.lastRollout)
+  }
+
+  /// When the last rollout was by this boot's clock. A clock that was set back makes it now at the earliest: the next one
+  /// waits for one interval more, and not until the clock has come there again.
+  static func lastRollout(_ record: ProposalRecord) -> Instant? {
+    record.lastRolloutMicroseconds.map { at in
+      let elapsed = (Clock.realtimeMicroseconds() - at) / 1_000
+      let longest = Int64(Limits.proposalIntervalSeconds) * 1_000
+      return Clock.now().advanced(byMilliseconds: -Int(min(max(0, elapsed), longest)))
+    }
+  }
+
+  /// Why this member does not vote for a rollout of what it proposes; nil if it does.
+  func obstacle(to request: RolloutRequest) -> Refusal? {
+    let digest = request.proposal(cluster: site.inventory.cluster)
+    let obstacle = state.withLock {
+      gate($0).obstacle(to: digest, at: Clock.now(), tolerance: Self.toleranceMilliseconds)
+    }
+    switch obstacle {
+    case .approval:
+      return Refusal(
+        .vote,
+        "no operator has approved settings \(digest.hex.prefix(12)) on \(site.node): `keyturn proposals approve \(digest.hex.prefix(12))`"
+      )
+    case .interval(let until):
+      return Refusal(
+        .vote,
+        "the last rollout of proposed settings was less than \(site.inventory.proposals?.minimumIntervalSeconds ?? 0) s ago on \(site.node): not before \(CalendarTime.text(microseconds: Self.wall(until)))"
+      )
+    case nil: return nil
+    }
+  }
+
+  /// The same by the wall clock, microseconds since 1970-01-01 UTC.
+  static func wall(_ instant: Instant) -> Int64 {
+    Clock.realtimeMicroseconds() + Int64(instant.milliseconds(since: Clock.now())) * 1_000
+  }
+
+  /// POST /v1/proposals/approve, `keyturn proposals approve`: this member takes part in one rollout of these settings.
+  func approve(
+    _ request: ApprovalRequest, by principal: Principal
+  ) throws(Refusal) -> ProposalsView {
+    guard site.inventory.proposals?.approval == .operator else {
+      throw Refusal(
+        .validation,
+        "the inventory of \(site.node) asks for no approval of proposals: nothing was changed")
+    }
+    var isChanged = false
+    try keep { record in
+      if record.approval?.digest == request.digest { return }
+      record.approval = ProposalApproval(
+        digest: request.digest, by: principal.author,
+        atMicroseconds: Clock.realtimeMicroseconds())
+      isChanged = true
+    }
+    if isChanged {
+      site.log(
+        .notice,
+        "\(principal.author) has approved proposed settings \(request.digest.hex.prefix(12))")
+      intend(.woke)
+    }
+    var view = view()
+    view.isChanged = isChanged
+    return view
+  }
+
+  /// What stands in `status` about a proposal that nobody has approved.
+  func findings() -> [Finding] {
+    let view = view()
+    guard view.phase == .unapproved, let digest = view.own.digest else { return [] }
+    return [
+      Finding(
+        .warning, rule: "proposal-unapproved", refusal: .vote,
+        message: "proposed settings \(digest.hex.prefix(12)) wait for an operator's approval",
+        remedy: "`keyturn proposals approve \(digest.hex.prefix(12))`")
+    ]
+  }
+}
