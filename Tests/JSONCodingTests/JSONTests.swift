@@ -66,6 +66,7 @@ import Testing
     }
   }
 
+  private static let twice = "{\"a\":1,\"a\":2}"
   private static let texts = [
     "null", "true", "false", "0", "-0", "1", "-1", "01", "1.", ".5", "1.5e3", "1E+2", "1e", "+1",
     "--1",
@@ -75,7 +76,7 @@ import Testing
     "[1,,]", "[,]", "[,1]", "{,}", "[1 2]",
     "[",
     "]", "{}", "{ \"a\" : 1 }", "{\"a\":1,}", "{\"a\" 1}", "{a:1}", "{\"a\":1", "{1:2}",
-    "{\"a\":1,\"a\":2}", "", " ",
+    twice, "", " ",
     "tru",
     "nul", "truex", "[1]x", "{\"a\":{\"b\":[null,{}]}}", "\u{FEFF}1", "\u{FEFF}", "1 \n",
     "\t[\r\n]",
@@ -102,7 +103,8 @@ import Testing
   @Test("so is each of these with a byte changed, doubled or taken away, and one cut off")
   func mutated() {
     var random = SystemRandomNumberGenerator()
-    for text in Self.texts where !text.hasPrefix("\u{FEFF}") {
+    // Foundation looks at no number under a name that comes twice: it takes {"a":1,"a":-}.
+    for text in Self.texts where !text.hasPrefix("\u{FEFF}") && text != Self.twice {
       let bytes = Array(text.utf8)
       for index in bytes.indices {
         compare(Array(bytes[..<index]))

@@ -20,7 +20,7 @@ final class ProposalKeeper: Sendable {
     /// Why the last rollout of a proposal came to nothing.
     fileprivate(set) var refusal: (digest: Digest, refusal: Refusal)?
     /// What the first of the members knows, as it was heard last; nil on itself.
-    fileprivate(set) var firstView: ProposalsView?
+    var firstView: ProposalsView?
     /// When the last rollout of a proposal was; nil if there was none.
     var lastRollout: Instant?
     /// When what is proposed here changed last, or this agent was started.
