@@ -101,7 +101,7 @@ extension AuthoritiesAnswer {
       message:
         "the change of the CA is not finished: \(names) are trusted, and the certificate in use is \(own)",
       remedy:
-        "keyturn pki rotate-ca where the CA's key is says what is missing (docs/use/runbooks.md, \"Change the certificate authority\")"
+        "keyturn pki rotate-ca where the CA's key is, with the directories of both CAs (--pki, --new), says what is missing (docs/use/runbooks.md, \"Change the certificate authority\")"
     )
   }
 

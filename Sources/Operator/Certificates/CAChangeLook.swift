@@ -41,6 +41,11 @@ struct CAChangeLook: Sendable {
       return row.holder
     }
   }
+  /// Those that trust another CA than these.
+  func trustingMore(than target: [AuthorityCertificate]) -> [String] {
+    let keys = Set(target.map(\.key))
+    return answers.filter { !Set($0.answer.trusted).isSubset(of: keys) }.map(\.name)
+  }
   /// Those whose certificate in use is not of the new CA.
   var showingFormer: [CertificateHolder] {
     rows.compactMap { row in
@@ -84,6 +89,16 @@ struct CAChangeLook: Sendable {
   }
 
   // MARK: people
+
+  /// Who was seen with a certificate of none of these CAs that is still valid.
+  ///
+  /// - Parameter now: seconds since 1970-01-01 UTC.
+  func people(ofOthersThan target: [AuthorityCertificate], _ now: Int64) -> [String] {
+    let keys = Set(target.map(\.key))
+    let seen = answers.flatMap(\.answer.people)
+      .filter { !keys.contains($0.authority) && $0.validUntil > now }
+    return Set(seen.map { "\($0.role.rawValue) \($0.name)" }).sorted()
+  }
 
   struct Person: Sendable, Hashable {
     var role: Role

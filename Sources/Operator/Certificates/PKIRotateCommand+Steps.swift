@@ -28,6 +28,7 @@ extension PKIRotateCommand {
         "no agent trusts the CA in \(directory): the change is finished, or it is another cluster's; name the CA in use with --pki; nothing was changed"
       )
     }
+    try requireNoOther(before, former, known)
     let passphrase = try context.passphrase(
       ofAuthority: directory, in: options.certificate.passphraseFile)
     let signer = try context.workshop.authority(in: directory, passphrase: passphrase)
@@ -53,6 +54,34 @@ extension PKIRotateCommand {
     return toldOfPeople(
       self.look(try self.cluster(revoked: issuer.revoked()), change),
       isChanged: known == nil || isMoved || !look.trustingOthers(than: change.both).isEmpty)
+  }
+
+  /// Before anything is made or written: no other change of the CA is under way, which this one would break.
+  private func requireNoOther(
+    _ look: CAChangeLook, _ former: AuthorityCertificate, _ known: AuthorityCertificate?
+  ) throws(Refusal) {
+    let change = [former, known].compactMap(\.self)
+    let others = look.trustingMore(than: change)
+    if known == nil, !others.isEmpty {
+      throw Refusal(
+        .validation,
+        "\(NodeNames.folded(others)): trusts a CA that is not in \(directory), and there is no \(nextDirectory): a change of the CA is under way; name the new one's directory with --new, and the other's with --pki; nothing was made and nothing was changed"
+      )
+    }
+    if let obstacle = look.obstacle(to: change) { throw obstacle }
+    let people = look.people(ofOthersThan: change, context.now)
+    if !people.isEmpty {
+      throw Refusal(
+        .validation,
+        "\(people.joined(separator: ", ")): seen with a certificate of a CA that would be trusted no more: give them another one first; nothing was made and nothing was changed"
+      )
+    }
+    let own = try ownCertificate()
+    for authority in change where try context.workshop.isIssued(own, by: authority) { return }
+    throw Refusal(
+      .validation,
+      "\(ownPath) is of neither CA, and would be refused: use one of the CA in \(directory) first (keyturn pki issue --role operator); nothing was made and nothing was changed"
+    )
   }
 
   /// The new CA, ready to sign; made if it is not there.

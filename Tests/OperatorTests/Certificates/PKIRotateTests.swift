@@ -198,8 +198,43 @@ struct PKIRotateTests {
     #expect(cases.allSatisfy { $0 == ["a", "c"] })
     #expect(cas.run(Self.steps[1] + " --new other").code == .done)
     cas.state.update { $0.files["third/ca.pem"] = "d" }
+    let files = cas.state.withLock { $0.files }
     let late = cas.run(Self.steps[0] + " --new third")
     #expect(late.code == .validationRefused && late.host.errors.contains("is of neither CA"))
+    #expect(cas.state.withLock { $0.files } == files, "nothing was written")
+  }
+
+  @Test(
+    "while a change is under way its first step, run without the new CA's directory, changes nothing"
+  )
+  func underWay() {
+    let cas = FakeCAs()
+    #expect(cas.run(Self.steps[0]).code == .done)
+    cas.state.update { $0.files["./pki-new/ca.pem"] = nil }
+    let files = cas.state.withLock { $0.files }
+    let again = cas.run(Self.steps[0])
+    #expect(again.code == .validationRefused)
+    #expect(again.host.errors.contains("a change of the CA is under way"))
+    #expect(cas.state.withLock { $0.files } == files, "nothing was made")
+  }
+
+  @Test("a person with a certificate of a CA that would be dropped, and the own one, are counted")
+  func dropped() {
+    let cas = FakeCAs()
+    #expect(cas.run(Self.steps[0]).code == .done)
+    cas.state.update { $0.files["other/ca.pem"] = "c" }
+    // The own certificate is of the CA that would be dropped.
+    let own = cas.run(Self.steps[0] + " --new other")
+    #expect(own.code == .validationRefused && own.host.errors.contains("is of neither CA"))
+    cas.state.update {
+      $0.files["creds/cert.pem"] = "a"
+      $0.hosts["minio-1"]?.people = [
+        AuthoritiesAnswer.Person(
+          role: .operator, name: "bob", authority: FakeCAs.key("b"), at: 1, validUntil: .max / 4)
+      ]
+    }
+    let bob = cas.run(Self.steps[0] + " --new other")
+    #expect(bob.code == .validationRefused && bob.host.errors.contains("operator bob: seen"))
   }
 
   @Test("the same directory twice, an inventory that lacks a node, both steps at once: refused")
