@@ -109,7 +109,7 @@ extension LabTests {
         try buckets.seen(alias: "moto") == ["data": wanted, "versions": wanted, "new": wanted])
       try buckets.expect(0, ["data"], "check", "--all", "--prove", alias: "moto")
       // Another default, asked for.
-      try buckets.expect(64, ["--yes"], "encrypt", "data", "--sse-s3", alias: "moto")
+      try buckets.expect(5, ["--yes"], "encrypt", "data", "--sse-s3", alias: "moto")
       #expect(try buckets.seen(alias: "moto")["data"] == wanted)
       try buckets.expect(0, ["proven"], "encrypt", "data", "--sse-s3", "--yes", alias: "moto")
       #expect(try buckets.seen(alias: "moto")["data"]?.encryption == ["AES256", ""])

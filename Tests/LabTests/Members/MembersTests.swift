@@ -141,7 +141,7 @@ extension LabTests {
       }
 
       // Their pool, at one instant with all others.
-      let five = try inventory("five.json", [1, 2, 3, 4, 5])
+      let five = try inventory("five.json", [1, 2, 3, 4, 5], from: 2)
       #expect(try keyturn(five, "inventory", "apply", "--yes").status == 0)
       let volumes =
         try lab.exec(
