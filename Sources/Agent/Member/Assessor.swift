@@ -104,7 +104,7 @@ final class Assessor: Sendable {
     // What ran before may run again, also where the inventory has grown meanwhile.
     if request.undoes == nil {
       let volumes = view.volumeFindings(merged)
-      findings += volumes.isEmpty ? view.leftOutFindings(merged) : volumes
+      findings += volumes.isEmpty ? view.leftOutFindings(merged, isNew: generation == 0) : volumes
     }
     let (current, proposed) = (edit.current ?? EnvironmentDocument([]), edit.proposed)
     let environment = merged?.variables ?? []

@@ -191,8 +191,13 @@ final class Member: Sendable {
   ) -> ParticipantInput {
     guard case .assessed(let rollout, .success) = input,
       let vote = state.withLock({ $0.vote }), vote.isOfProposal, vote.rollout.id == rollout.id,
-      proposals.own.digest != rollout.proposal
+      let settings = rollout.proposal
     else { return input }
+    if proposals.own.digest == settings {
+      // An approval may have gone with a withdrawal, and the same be proposed again since.
+      guard let obstacle = proposals.obstacle(toSettings: settings) else { return input }
+      return .assessed(rollout, .failure(obstacle))
+    }
     return .assessed(
       rollout,
       .failure(

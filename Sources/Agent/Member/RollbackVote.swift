@@ -27,8 +27,7 @@ extension Member {
   func holdStarts(before vote: VoteUnderWay, _ assessment: Assessment) throws(Refusal) {
     let (rollout, answer) = (vote.rollout, assessment.answer)
     guard rollout.kind == .rollback, let key = answer.currentKey, key != answer.key else { return }
-    // Back to the sealed key: by the seal the start guard has let no start with another through, and lets none.
-    if let sealed = answer.seal?.key, sealed == answer.key { return }
+    if let sealed = answer.seal?.key, sealed == answer.key, runsWith(sealed) { return }
     guard let last = rollouts.now.record.lastCommitted,
       let content = last.rollout.content(of: site.node), content.before == answer.after,
       content.after == answer.before, let report = last.report, let cursor = report.journalCursor
@@ -62,6 +61,17 @@ extension Member {
       holds.release(of: rollout.id)
       throw error
     }
+  }
+
+  /// Whether the running server is known to use this key: then the one that the file has was mistyped since its start, and
+  /// is taken away before anything was encrypted with it.
+  private func runsWith(_ key: KeyIdentity) -> Bool {
+    let view = ServerView(site)
+    guard let unit = view.unit, unit.mainPID > 0, let running = view.running,
+      unit.isStarted(running),
+      let environment = try? ServerEnvironment.inForce(running, of: unit.mainPID, site.ports.file)
+    else { return false }
+    return KeyIdentity(environment) == key
   }
 
   /// Stops the unit, if the hold is in force: it is what lets nobody else start it, and what has it started again.

@@ -12,9 +12,12 @@ extension ProposalKeeper {
   private static let toleranceMilliseconds = 2_000
 
   func gate(_ state: State) -> ProposalGate {
-    ProposalGate(
-      site.inventory.proposals, approved: state.record.approval?.digest,
-      lastRollout: state.lastRollout)
+    let approval = state.record.approval.flatMap { approval in
+      let age = Clock.realtimeMicroseconds().subtractingClamped(approval.atMicroseconds)
+      return age < Int64(Limits.proposalApprovalSeconds) * 1_000_000 ? approval : nil
+    }
+    return ProposalGate(
+      site.inventory.proposals, approved: approval?.digest, lastRollout: state.lastRollout)
   }
 
   /// When the last rollout was by this boot's clock. A clock that was set back makes it now at the earliest: the next one
@@ -29,7 +32,10 @@ extension ProposalKeeper {
 
   /// Why this member does not vote for a rollout of what it proposes; nil if it does.
   func obstacle(to request: RolloutRequest) -> Refusal? {
-    let digest = request.proposal(cluster: site.inventory.cluster)
+    obstacle(toSettings: request.proposal(cluster: site.inventory.cluster))
+  }
+
+  func obstacle(toSettings digest: Digest) -> Refusal? {
     let obstacle = state.withLock {
       gate($0).obstacle(to: digest, at: Clock.now(), tolerance: Self.toleranceMilliseconds)
     }

@@ -23,17 +23,21 @@ extension ProposalKeeper {
         undone, News(reason: "not every start was confirmed", rollback: rollout.id))
     }
     guard let settings = rollout.proposal else {
+      try keep { $0.approval = nil }
       if finished.outcome.kind == .confirmed { try take(.committed(nil)) }
       return
     }
+    // A member's, of what all propose; an operator's has settings too, and waits for nothing.
+    let isByMember = rollout.createdBy.hasPrefix("node/")
     try keep { record in
-      if record.rolledOut?.rollout != rollout.id {
+      if isByMember, record.rolledOut?.rollout != rollout.id {
         let ago = finished.report.map { Clock.now().milliseconds(since: $0.planned) } ?? 0
-        record.lastRolloutMicroseconds = Clock.realtimeMicroseconds() - Int64(max(0, ago)) * 1_000
+        let at = Clock.realtimeMicroseconds() - Int64(max(0, ago)) * 1_000
+        record.lastRolloutMicroseconds = max(0, at)
       }
-      // One approval is for one rollout.
-      if record.approval?.digest == settings { record.approval = nil }
-      record.rolledOut = .init(digest: settings, rollout: rollout.id)
+      // What was approved was approved of the settings that were in force then.
+      record.approval = nil
+      record.rolledOut = .init(digest: settings, rollout: rollout.id, isByMember: isByMember)
     }
     if finished.outcome.kind == .confirmed {
       try take(.committed(settings))
@@ -54,8 +58,13 @@ extension ProposalKeeper {
       }
       switch rolloutResult.kind {
       case .confirmed:
-        // Everywhere, not only here: another generation serves, on which what failed before was not tried.
-        try keep { if $0.rolledOut?.rollout == rolloutResult.rollout { $0.forgetFailures() } }
+        try keep { record in
+          guard let rolledOut = record.rolledOut, rolledOut.rollout == rolloutResult.rollout
+          else { return }
+          // Everywhere, not only here: another generation serves, on which what failed before was not tried. What an
+          // operator applies beside it says nothing of that.
+          record.forget { (rolledOut.isByMember ?? true) || $0.digest == rolledOut.digest }
+        }
       case .held:
         try fail(rolloutResult.rollout, News(reason: rolloutResult.reason))
       case .rollingBack:

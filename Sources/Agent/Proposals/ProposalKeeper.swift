@@ -72,14 +72,16 @@ final class ProposalKeeper: Sendable {
     let notBegun = try turn.withLock { _ throws(Refusal) -> Digest? in
       var (proposals, record) = state.withLock { ($0.proposals, $0.record) }
       let gate = state.withLock { self.gate($0) }
-      let before = proposals.own.digest
+      let before = proposals.own
       let effects = proposals.handle(input, at: Clock.now(), gate: gate)
       // Nobody is told of a statement that is not durable, also not who only asks.
       for case .persist(let statement) in effects {
         record.statement = statement
         if statement.digest == nil { record.settings = nil }
-        // What is not proposed any more has to be approved again.
-        if let before, before != statement.digest, record.approval?.digest == before {
+        // What is not proposed any more, or came into force by itself, has to be approved again.
+        let isOver =
+          before.digest != statement.digest || (statement.isInForce && !before.isInForce)
+        if isOver, let digest = before.digest, record.approval?.digest == digest {
           record.approval = nil
         }
         change(&record)

@@ -32,6 +32,8 @@ struct ProposalRecord: Sendable, Codable {
   struct RolledOut: Sendable, Codable, Hashable {
     var digest: Digest
     var rollout: String
+    /// Whether a member has begun it; nil in a record that was written before that was kept.
+    var isByMember: Bool?
   }
 
   /// Whether nothing of it is another but the statement and the settings.
@@ -64,6 +66,4 @@ struct ProposalRecord: Sendable, Codable {
     failed = left.first
     earlierFailures = left.count < 2 ? nil : Array(left.dropFirst())
   }
-
-  mutating func forgetFailures() { forget { _ in true } }
 }

@@ -44,16 +44,17 @@ extension ServerView {
   }
 
   /// Whether a start would end for want of a drive of this node's, which takes every file back and restarts all servers
-  /// twice: MINIO_VOLUMES does not name the node, an exception of the inventory, and either did so far or its server
-  /// does not run. A node that is named otherwise there runs, and always did.
-  func leftOutFindings(_ server: ServerEnvironment?) -> [Finding] {
+  /// twice: MINIO_VOLUMES does not name the node, an exception of the inventory, and either the running server's does,
+  /// or none has run here. A node that is named otherwise there has run.
+  ///
+  /// - Parameter isNew: whether no start was ever confirmed here.
+  func leftOutFindings(_ server: ServerEnvironment?, isNew: Bool) -> [Finding] {
     guard let server, let unit, let node = site.inventory.node(named: site.node),
       arguments(server).volumes.hosts.leavesOut(node)
     else { return [] }
-    let wasNamed =
-      !arguments(self.server).volumes.hosts.names.isEmpty
-      && !arguments(self.server).volumes.hosts.leavesOut(node)
-    guard wasNamed || unit.activeState != "active" else { return [] }
+    let before = runningArguments()?.volumes.hosts
+    let wasNamed = before.map { !$0.names.isEmpty && !$0.leavesOut(node) } ?? false
+    guard wasNamed || isNew && unit.activeState != "active" else { return [] }
     let state = wasNamed ? "would name it no more" : "does not name it, and its server does not run"
     return [
       Finding(
@@ -61,21 +62,25 @@ extension ServerView {
         message:
           "\(node.name) is one of the inventory's nodes, and MINIO_VOLUMES \(state): its start would fail, and every file would be taken back",
         remedy:
-          "take the node out of \"nodes\" first (keyturn inventory apply; docs/use/runbooks.md, \"Retire a node\"), or have MINIO_VOLUMES name it in the same rollout (\"Add a pool\")"
+          "take the node out of \"nodes\" first (keyturn inventory apply; docs/use/runbooks.md, \"Retire a node\"), have MINIO_VOLUMES name it in the same rollout (\"Add a pool\"), or give the name that it has there as its \"server\""
       )
     ]
   }
 
   /// The same of the running server, where that waits for others than a start would. Blocks on the disk.
   func runningVolumeFindings() -> [Finding] {
-    guard let unit, unit.mainPID > 0, let running, unit.isStarted(running) else { return [] }
-    let hosts = ServerArguments(
-      unit, atStart: running,
-      inForce: ServerEnvironment.probablyInForce(running, of: unit.mainPID, site.ports.file),
-      site.ports.process
-    ).volumes.hosts
+    guard let hosts = runningArguments()?.volumes.hosts else { return [] }
     if hosts == arguments(server).volumes.hosts { return [] }
     return hosts.findings(site.inventory, whose: "MINIO_VOLUMES of the running server")
+  }
+
+  /// The arguments of the running server; nil if none runs. Blocks on the disk.
+  private func runningArguments() -> ServerArguments? {
+    guard let unit, unit.mainPID > 0, let running, unit.isStarted(running) else { return nil }
+    return ServerArguments(
+      unit, atStart: running,
+      inForce: ServerEnvironment.probablyInForce(running, of: unit.mainPID, site.ports.file),
+      site.ports.process)
   }
 
   /// The certificate and its key, which the server must be able to read, and the authorities, which

@@ -17,7 +17,7 @@ struct ApproveCommand: Command {
     details: """
       For "approval": "operator" in the inventory's "proposals". DIGEST is at least 8 digits of the digest that keyturn
       proposals shows. All nodes are told; they begin when each of them proposes these settings. An approval is for one
-      rollout, and ends on a node when that node proposes something else or withdraws.
+      rollout and seven days; any other rollout ends it, and on a node that it proposes something else or withdraws.
       """,
     examples: [("keyturn proposals approve 4f1c9a02b7d3", "these settings may be rolled out")],
     exitCodes: [.done, .failed, .unknown, .validationRefused] + ExitCode.ownFault)
@@ -37,6 +37,13 @@ struct ApproveCommand: Command {
         digests.isEmpty
           ? "no node that answers proposes settings \(given): nothing was approved"
           : "several proposals begin with \(given): give more digits; nothing was approved")
+    }
+    let holders = held.compactMap(\.answer?.own).filter { $0.digest == digest }
+    if holders.allSatisfy(\.isInForce) {
+      return context.ended(
+        .validationRefused,
+        "settings \(digest.hex.prefix(12)) are in force where they are proposed: there is nothing to approve, and an approval would count for a later rollout"
+      )
     }
     let rows = context.ask(cluster, .approve(ApprovalRequest(digest: digest)))
     console.events("approval", rows) { ["digest": digest.hex, "changed": $0.isChanged] }

@@ -84,6 +84,37 @@ struct ProposalApprovalTests {
     }
   }
 
+  @Test("an operator's rollout in between ends an approval, and starts no interval")
+  func overtaken() throws {
+    let cluster = Cluster(
+      [plainFile, plainFile],
+      proposals: ProposalRules(approval: .operator, minimumIntervalSeconds: 600))
+    _ = try propose(cluster[1].agent, Proposed.other)
+    for node in cluster.nodes { #expect(try approve(node, Proposed.other).status == 200) }
+    let outcomes = try cluster.coordinate(Self.next.changes).result.outcomes
+    #expect(outcomes.allSatisfy { $0.outcome.kind == .confirmed })
+    for node in cluster.nodes {
+      #expect(node.agent.proposals.view().approval == nil)
+      #expect(node.agent.proposals.state.withLock { $0.lastRollout } == nil)
+    }
+    #expect(cluster[1].agent.proposals.view().phase == .unapproved)
+  }
+
+  @Test("an approval counts for a week")
+  func age() throws {
+    let cluster = Cluster([plainFile], proposals: ProposalRules(approval: .operator))
+    func gate(_ age: Int64) -> ProposalGate {
+      var state = cluster[0].agent.proposals.state.withLock { $0 }
+      state.record.approval = ProposalApproval(
+        digest: Self.next.proposal(cluster: "prod"), by: "alice",
+        atMicroseconds: Clock.realtimeMicroseconds() - age * 1_000_000)
+      return cluster[0].agent.proposals.gate(state)
+    }
+    let digest = Self.next.proposal(cluster: "prod")
+    #expect(gate(604_000).obstacle(to: digest, at: Clock.now()) == nil)
+    #expect(gate(605_000).obstacle(to: digest, at: Clock.now()) == .approval)
+  }
+
   @Test("an approval is refused where the inventory asks for none")
   func needless() throws {
     #expect(try approve(Node(), Proposed.other).status == 400)

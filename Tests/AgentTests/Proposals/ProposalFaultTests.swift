@@ -210,6 +210,21 @@ struct ProposalFaultTests {
     #expect(restarts(cluster) == before)
   }
 
+  @Test("an operator's rollout of other settings lets nothing that failed be proposed again")
+  func operatorsRollout() throws {
+    let (cluster, first) = try failing()
+    let rollout = try cluster.coordinate([
+      SettingChange(name: "MINIO_BROWSER", value: Secret("off"))
+    ]).rollout
+    let told = RolloutResult(rollout: rollout.id, kind: .confirmed, by: alice.author)
+    for node in cluster.nodes {
+      let path = "/v1/rollouts/\(rollout.id)/result"
+      #expect(node.send("POST", path, JSON.encode(told)).status == 200)
+      let view = try propose(node.agent, Proposed.other)
+      #expect(view.phase == .notConfirmed && view.failure?.digest == first.digest, "\(view)")
+    }
+  }
+
   @Test(
     "settings that fail in turns are each tried once, and an operator allows one of them again",
     arguments: [false, true])

@@ -222,4 +222,6 @@ package enum Limits {
 
   /// The longest time from one rollout of proposals to the next that an inventory may ask for, seconds: 30 days.
   package static let proposalIntervalSeconds = 2_592_000
+  /// How long an operator's approval of a proposal counts, seconds: 7 days.
+  package static let proposalApprovalSeconds = 604_800
 }

@@ -42,7 +42,7 @@ package struct AgreedInventory: Sendable, Codable, Hashable {
   package var digest: Digest {
     .ofFields(
       ["keyturn agreed inventory 1", "\(number)", "\(predecessors.count)"]
-        + predecessors.map(\.hex) + inventory.parts.map(\.digest.hex) + retired)
+        + predecessors.map(\.hex) + inventory.countedParts.map(\.digest.hex) + retired)
   }
 
   /// What a rollout and an answer name it by.

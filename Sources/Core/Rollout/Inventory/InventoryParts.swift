@@ -35,10 +35,14 @@ extension Inventory {
 
   private var rules: ProposalRules { proposals ?? ProposalRules() }
 
+  /// The parts that a digest is over. A part that older agents do not know counts only where it says something: they
+  /// agree as long as it does not, and what was agreed on before it came keeps its digest.
+  var countedParts: [NamedDigest] {
+    parts.filter { $0.name != "proposals" || rules != ProposalRules() }
+  }
+
   /// Over all of them: the same for the same cluster, however its file is written.
   package var contentDigest: Digest {
-    // An agent that is older, and knows of no rules, agrees as long as there are none.
-    let counted = parts.filter { $0.name != "proposals" || rules != ProposalRules() }
-    return .ofFields(["keyturn inventory content 1"] + counted.map(\.digest.hex))
+    .ofFields(["keyturn inventory content 1"] + countedParts.map(\.digest.hex))
   }
 }
