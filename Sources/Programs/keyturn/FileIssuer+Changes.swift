@@ -126,6 +126,9 @@ extension FileIssuer {
     } catch { throw FileWorkshop.refusal(attempt, error) }
   }
 
+  /// Longer than any kernel's tick (CONFIG_HZ is 100 at the least).
+  private static let tickMicroseconds: Int64 = 20_000
+
   func revocations(
     adding holders: [(role: Role, name: String)]
   ) throws(Refusal) -> SignedRevocations? {
@@ -151,8 +154,9 @@ extension FileIssuer {
       // Before anybody gets it: a number must not be given twice.
       if !holders.isEmpty {
         try NewFile.replace(revocationsPath, Array(text.utf8), mode: 0o644)
-        // What is issued from now on counts: it is of a later second.
-        while Clock.realtimeMicroseconds() / 1_000_000 == now {
+        // What is issued from now on counts: it is of a later second, also by time(2), which OpenSSL asks and which is
+        // up to a tick of the kernel's behind.
+        while Clock.realtimeMicroseconds() < (now + 1) * 1_000_000 + Self.tickMicroseconds {
           Clock.sleep(until: .inMilliseconds(20))
         }
       }
