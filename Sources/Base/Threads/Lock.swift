@@ -90,7 +90,7 @@ package final class Lock<Value>: Sendable {
       return
     }
     simulated.pass()
-    while isHeld, !simulated.letsTwoIn() { simulated.parkForLock(at: mutex) }
+    while isHeld { simulated.parkForLock(at: mutex) }
     isHeld = true
   }
 

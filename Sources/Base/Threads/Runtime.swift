@@ -19,8 +19,6 @@ package protocol SimulatedRuntime: AnyObject {
   func park(at place: UnsafeRawPointer, until deadline: Int64?)
   /// The same for who waits for a lock, as long as it takes.
   func parkForLock(at place: UnsafeRawPointer)
-  /// Whether a lock lets the caller in although another has it: a fault that is planted.
-  func letsTwoIn() -> Bool
   /// Makes every fiber that is parked there able to run.
   func wake(_ place: UnsafeRawPointer)
   func random() -> UInt64

@@ -43,9 +43,8 @@ package final class FiberRuntime: SimulatedRuntime, @unchecked Sendable {
   package private(set) var switches = 0
   /// The fiber that has gone on for so long without waiting for anything.
   private var spinner: Fiber?
-  /// Planted faults: of 4 fibers that are to be woken one sleeps on; who finds a lock taken gets it all the same.
+  /// A planted fault: of 4 fibers that are to be woken one sleeps on.
   package var losesWakeUps = false
-  package var hasLeakyLocks = false
   private var reasonToGiveUp: String?
   /// After how many points at which it could have switched that is taken for an endless loop.
   private static let spinLimit = 1_000_000
@@ -210,8 +209,6 @@ package final class FiberRuntime: SimulatedRuntime, @unchecked Sendable {
       ready.append(fiber)
     }
   }
-
-  package func letsTwoIn() -> Bool { hasLeakyLocks }
 
   package func random() -> UInt64 { numbers.next() }
 

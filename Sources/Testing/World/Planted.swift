@@ -20,6 +20,4 @@ package enum Planted: String, CaseIterable, Sendable {
   case deadlock
   /// A thread that waits for a value is not always woken when that has changed.
   case wakeUpLost
-  /// A lock lets in a thread while another has it: what it guards is raced for.
-  case lockLeaks
 }

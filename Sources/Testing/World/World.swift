@@ -86,7 +86,6 @@ package final class World: @unchecked Sendable {
     self.keepsTrace = keepsTrace
     self.planted = planted
     runtime.losesWakeUps = planted == .wakeUpLost
-    runtime.hasLeakyLocks = planted == .lockLeaks
     changesMembers = seed % 7 == 3
     var count = [1, 2, 3, 3, 3, 4, 5][Int(numbers.next() % 7)]
     if changesMembers { count = max(2, min(count, 4)) + Self.outsiders }
