@@ -5,10 +5,11 @@ internal import Model
 internal import Rollout
 internal import Threads
 
-// Proposals whose rollout was not confirmed. Each run of configuration management would hand them in again, and
-// each would be two restarts of the whole cluster: the rollout and its rollback. So every member keeps which
-// settings failed, the last of them, and does not take them again until others are confirmed, a person has put them in force with a
-// rollout of their own, or a person says so (docs/use/trouble.md, "Proposed settings that were not confirmed").
+// Proposals whose rollout was not confirmed. Each run of configuration management would hand them in again, and each
+// would be two restarts of the whole cluster: the rollout and its rollback. So every member keeps which settings failed,
+// the last eight of them, and does not take them again until a rollout of other proposals is confirmed everywhere, a
+// person has put them in force with a rollout of their own, or a person says so (docs/use/trouble.md, "Proposed settings
+// that were not confirmed").
 //
 // A rollout of proposals needs all members to hold them: one that remembers is enough to prevent it, whoever
 // coordinates, and also when the first member was replaced and has forgotten.
