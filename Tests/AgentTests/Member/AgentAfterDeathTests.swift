@@ -128,12 +128,16 @@ struct AgentAfterDeathTests {
   @Test("of a rollout that its damaged record has lost a node tells no outcome from its timeline")
   func lostRollout() throws {
     let host = FakeNodeHost(file: plainFile)
-    let first = Node(host)
+    let first = Node(host, settles: false)
     let rollout = try first.rollout(enabling, settleMilliseconds: 60_000)
     #expect(try first.prepare(rollout, enabling).refusal == nil)
     _ = try first.decide(rollout, .commit)
+    // The end comes last: after it the first agent writes nothing over the damage.
     let isKept = host.state.wait(until: .inMilliseconds(20_000)) { state in
-      state.records.keys.contains { $0.hasPrefix("timelines/") } ? true : nil
+      state.records.contains {
+        $0.key.hasPrefix("timelines/")
+          && String(decoding: $0.value, as: UTF8.self).contains("\"outcome\"")
+      } ? true : nil
     }
     try #require(isKept == true)
     let path = "/v1/rollouts/\(rollout.id)"
