@@ -25,7 +25,7 @@ struct SignedRevocationsTests {
     "everything else is refused, and says why",
     arguments: [
       (good, "AAAB", "not signed"), (good, "", "not signed"), (good, "%", "not signed"),
-      ("{}", "AAAA", "cluster"), ("x", "AAAA", "revocation list"),
+      ("{}", "AAAA", "cluster"), ("x", "AAAA", "list of revoked certificates"),
       (good.replacing("prod", with: "test"), "AAAA", "of cluster test, not prod"),
       (good.replacing("alice", with: "a b"), "AAAA", "a b"),
       (good + String(repeating: " ", count: Limits.revocationBytes), "AAAA", "bytes"),

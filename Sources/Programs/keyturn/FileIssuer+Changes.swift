@@ -36,13 +36,11 @@ extension FileIssuer {
     }
   }
 
-  private func sign(_ value: some Encodable) throws(CertificateFailure) -> (
-    text: String, signature: String
-  ) {
-    let bytes = JSON.encode(value)
-    return (
-      String(decoding: bytes, as: UTF8.self), Base64URL.encode(try authority.sign(bytes))
-    )
+  private func signed<List>(_ list: List) throws(CertificateFailure) -> SignedList<List> {
+    let bytes = JSON.encode(list)
+    return SignedList(
+      list: String(decoding: bytes, as: UTF8.self),
+      signature: Base64URL.encode(try authority.sign(bytes)))
   }
 
   // MARK: trusted CAs
@@ -77,10 +75,9 @@ extension FileIssuer {
   }
 
   func sign(_ authorities: Authorities) throws(Refusal) -> SignedAuthorities {
-    do throws(CertificateFailure) {
-      let (text, signature): (String, String) = try sign(authorities)
-      return SignedAuthorities(list: text, signature: signature)
-    } catch { throw FileWorkshop.refusal("sign the list of trusted CAs", error) }
+    do throws(CertificateFailure) { return try signed(authorities) } catch {
+      throw FileWorkshop.refusal("sign the list of trusted CAs", error)
+    }
   }
 
   // MARK: revoked certificates
@@ -150,17 +147,17 @@ extension FileIssuer {
       guard list.number <= Limits.count else {
         throw Refusal(.failed, "its number has come to its end")
       }
-      let (text, signature) = try sign(list)
+      let signed = try signed(list)
       // Before anybody gets it: a number must not be given twice.
       if !holders.isEmpty {
-        try NewFile.replace(revocationsPath, Array(text.utf8), mode: 0o644)
+        try NewFile.replace(revocationsPath, Array(signed.list.utf8), mode: 0o644)
         // What is issued from now on counts: it is of a later second, also by time(2), which OpenSSL asks and which is
         // up to a tick of the kernel's behind.
         while Clock.realtimeMicroseconds() < (now + 1) * 1_000_000 + Self.tickMicroseconds {
           Clock.sleep(until: .inMilliseconds(20))
         }
       }
-      return SignedRevocations(list: text, signature: signature)
+      return signed
     } catch {
       throw FileWorkshop.refusal("make the list of revoked certificates, \(revocationsPath)", error)
     }

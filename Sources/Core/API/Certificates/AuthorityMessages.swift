@@ -1,54 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package import Crypto
-internal import JSONCoding
 package import Model
 
 // The change of the CA (docs/decisions/0065-authority-changed-by-signatures.md). A CA is known by the SHA-256 of its key.
-
-/// Which CAs to trust, signed by one that is trusted already.
-package struct SignedAuthorities: Sendable, Codable, Hashable {
-  /// ``Authorities`` as JSON: the bytes that are signed.
-  package var list: String
-  /// Of the UTF-8 of ``list``, base64url.
-  package var signature: String
-
-  package init(list: String, signature: String) {
-    self.list = list
-    self.signature = signature
-  }
-
-  /// What it says, if the signature is good; the refusal says why it is not used.
-  ///
-  /// - Parameter isSigned: whether a CA that is trusted now has signed these bytes so.
-  package func verified(
-    cluster: String, _ isSigned: (_ bytes: [UInt8], _ signature: [UInt8]) -> Bool
-  ) throws(Refusal) -> Authorities {
-    let bytes = Array(list.utf8)
-    guard bytes.count <= Limits.authoritiesBytes else {
-      throw Refusal(
-        .validation,
-        "the list of trusted CAs has \(bytes.count) bytes, \(Limits.authoritiesBytes) are allowed")
-    }
-    guard let signature = try? Base64URL.decode(Substring(signature).utf8),
-      isSigned(bytes, signature)
-    else {
-      throw Refusal(
-        .validation, "the list of trusted CAs is not signed by a CA that is trusted here")
-    }
-    let authorities: Authorities
-    do throws(JSONFailure) { authorities = try JSON.decode(Authorities.self, from: bytes) } catch {
-      throw Refusal(.validation, "the list of trusted CAs: \(error)")
-    }
-    if let problem = authorities.problem {
-      throw Refusal(.validation, "the list of trusted CAs: \(problem)")
-    }
-    guard authorities.cluster == cluster else {
-      throw Refusal(
-        .validation, "the list of trusted CAs is of cluster \(authorities.cluster), not \(cluster)")
-    }
-    return authorities
-  }
-}
 
 /// Which CAs an agent or witness trusts, and whose certificates are in use there.
 package struct AuthoritiesAnswer: Sendable, Codable, Hashable {

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import JSONCoding
 package import Model
 
 /// An agent's or witness's answer to the question for a request for a certificate.
@@ -29,50 +28,6 @@ package struct CertificateAnswer: Sendable, Codable, Hashable {
   @Bounded<Bounds.WallSeconds> package var validUntil: Int64
 
   package init(validUntil: Int64) { self.validUntil = validUntil }
-}
-
-/// The revoked certificates of a cluster, signed by its CA.
-package struct SignedRevocations: Sendable, Codable, Hashable {
-  /// ``Revocations`` as JSON: the bytes that are signed.
-  package var list: String
-  /// Of the UTF-8 of ``list``, base64url.
-  package var signature: String
-
-  package init(list: String, signature: String) {
-    self.list = list
-    self.signature = signature
-  }
-
-  /// What the list says, if the signature is good; the refusal says why it is not used.
-  ///
-  /// - Parameter isSigned: whether the CA has signed these bytes so.
-  package func verified(
-    cluster: String, _ isSigned: (_ bytes: [UInt8], _ signature: [UInt8]) -> Bool
-  ) throws(Refusal) -> Revocations {
-    let bytes = Array(list.utf8)
-    guard bytes.count <= Limits.revocationBytes else {
-      throw Refusal(
-        .validation,
-        "the revocation list has \(bytes.count) bytes, \(Limits.revocationBytes) are allowed")
-    }
-    guard let signature = try? Base64URL.decode(Substring(signature).utf8),
-      isSigned(bytes, signature)
-    else {
-      throw Refusal(.validation, "the revocation list is not signed by the cluster's CA")
-    }
-    let revocations: Revocations
-    do throws(JSONFailure) { revocations = try JSON.decode(Revocations.self, from: bytes) } catch {
-      throw Refusal(.validation, "the revocation list: \(error)")
-    }
-    if let problem = revocations.problem {
-      throw Refusal(.validation, "the revocation list: \(problem)")
-    }
-    guard revocations.cluster == cluster else {
-      throw Refusal(
-        .validation, "the revocation list is of cluster \(revocations.cluster), not \(cluster)")
-    }
-    return revocations
-  }
 }
 
 /// What is in use once a list is taken.
