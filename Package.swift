@@ -121,7 +121,10 @@ let package = Package(
       ["Model", "Threads", "Secrets", "HTTP", "S3", "Files", "Sockets", "TLS", "HTTPS"]),
     adapter(
       "AgentLinks",
-      ["Model", "JSONCoding", "Threads", "HTTP", "API", "Sockets", "TLS", "HTTPS", "Coordination"]),
+      [
+        "Model", "Crypto", "JSONCoding", "Threads", "Secrets", "HTTP", "API", "Sockets", "TLS",
+        "HTTPS", "Coordination",
+      ]),
 
     room(
       "Coordination", "Coordination",
@@ -241,6 +244,7 @@ let package = Package(
     tests("Systemd", ["Model", "Linux", "Threads", "ServerUnit", "Files", "Systemd", "CSystemd"]),
     tests(
       "TLS", ["Model", "Threads", "Secrets", "Sockets", "TLS", "StandInTransport", "TestSupport"]),
+    tests("AgentLinks", ["Model", "Crypto", "JSONCoding", "Secrets", "API", "TLS", "AgentLinks"]),
     tests(
       "HTTPS", ["Model", "Threads", "HTTP", "Files", "Sockets", "TLS", "HTTPS", "StandInTransport"]),
     tests(

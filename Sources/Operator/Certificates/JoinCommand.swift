@@ -45,8 +45,8 @@ struct JoinCommand: Command {
   let options: Options
 
   private static let inventoryPath = "/etc/keyturn/inventory.json"
-  private static let credentials = "/etc/keyturn/credentials"
-  private static let state = "/var/lib/keyturn"
+  private static let credentials = Cluster.agentCredentials
+  private static let state = Cluster.agentState
   /// How long the agent may take to answer after its start, milliseconds.
   static let startMilliseconds = 20_000
   static let lookMilliseconds = 5_000

@@ -59,7 +59,9 @@ struct Cluster: Sendable {
         "the certificate is for the cluster \"\(connections.principal.cluster)\", the inventory describes \"\(inventory.cluster)\"; use the credentials of that cluster"
       )
     }
-    return Cluster(inventory: inventory, connections: connections, warnings: warnings, notes: notes)
+    return Cluster(
+      inventory: inventory, connections: connections, warnings: warnings + connections.warnings,
+      notes: notes)
   }
 
   /// In the working directory, which may be anywhere.
@@ -135,7 +137,18 @@ struct Cluster: Sendable {
 
   /// The directory of the certificate, its key and the CA.
   static func credentials(_ options: ClusterOptions, _ host: any CommandHost) -> String {
-    options.credentials ?? host.variable("KEYTURN_CREDENTIALS") ?? "/etc/keyturn/credentials"
+    options.credentials ?? host.variable("KEYTURN_CREDENTIALS") ?? agentCredentials
+  }
+
+  /// Where the agent of a host has its files, and where it keeps what has come over the links in place of them.
+  static let (agentCredentials, agentState) = ("/etc/keyturn/credentials", "/var/lib/keyturn")
+
+  /// The state directory of the host's agent where its own files are used: it may have another certificate since, and
+  /// trust another CA. Only root gets there.
+  private static func state(for directory: String, _ host: any CommandHost) -> String? {
+    var directory = directory[...]
+    while directory.hasSuffix("/") { directory.removeLast() }
+    return host.isRoot && directory == agentCredentials ? agentState : nil
   }
 
   private static func readCredentials(
@@ -157,6 +170,7 @@ struct Cluster: Sendable {
         "\(directory)/key.pem can be read by others than its owner; chmod 600 it")
     }
     return CredentialFiles(
-      authority: try read("ca.pem").bytes, certificate: try read("cert.pem").bytes, key: key.bytes)
+      authority: try read("ca.pem").bytes, certificate: try read("cert.pem").bytes, key: key.bytes,
+      state: state(for: directory, host))
   }
 }

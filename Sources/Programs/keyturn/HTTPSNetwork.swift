@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import AgentLinks
 import Coordination
+import Files
 import Model
 import Operator
 import Secrets
@@ -11,7 +12,7 @@ struct HTTPSNetwork: AgentNetwork {
   func open(
     _ inventory: Inventory, _ credentials: CredentialFiles, revoked: Revocations?
   ) throws(Refusal) -> AgentConnections {
-    let context: TLSContext
+    var context: TLSContext
     do throws(CertificateFailure) {
       context = try TLSContext.mutual(
         certificatePEM: String(decoding: credentials.certificate, as: UTF8.self),
@@ -19,6 +20,10 @@ struct HTTPSNetwork: AgentNetwork {
         caPEM: String(decoding: credentials.authority, as: UTF8.self))
     } catch {
       throw Refusal(.configuration, "the credentials: \(error)")
+    }
+    var warnings: [String] = []
+    if let state = credentials.state, [.node, .witness].contains(context.principal.role) {
+      (context, warnings) = Self.inUse(by: state, issued: context)
     }
     if let revoked { context.revocations.replace(by: revoked) }
     var links: [any AgentLink] = []
@@ -36,6 +41,19 @@ struct HTTPSNetwork: AgentNetwork {
       }
     }
     return AgentConnections(
-      certificate: context.ownCertificate, links: links, witnesses: witnesses)
+      certificate: context.ownCertificate, links: links, witnesses: witnesses, warnings: warnings)
+  }
+
+  /// What the agent of this host uses: its choice, by the same records. Blocks on the disk.
+  private static func inUse(
+    by state: String, issued: TLSContext
+  ) -> (TLSContext, warnings: [String]) {
+    let kept = KeptCredentials(issued: issued, state: state) { path in
+      if let problem = try FileTrust.problem(of: path) { throw Refusal(.file, problem) }
+      return try DurableRecord.read(path)
+    }
+    return (
+      kept.identity.context, kept.problems.filter { $0.priority == .error }.map(\.message)
+    )
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import API
 import Agent
+import AgentLinks
 import Crypto
 import Files
 import JSONCoding
@@ -10,48 +11,12 @@ import Threads
 
 // Which CAs are trusted: those of the host's file, and what came over the links in place of them.
 
-/// The record of trusted CAs.
-struct KeptAuthorities: Codable {
-  /// The CAs of the host's file when it was taken. Where a person has put others there since, the file counts.
-  var from: [Digest]
-  var list: Authorities
-}
-
 extension HostCredentials {
-  var authoritiesPath: String { "\(state)/authorities" }
-
-  /// The keys of the CAs that a context trusts.
-  static func digests(_ context: TLSContext) -> [Digest] {
-    context.authorities.compactMap { Digest(bytes: $0.key) }.sorted()
-  }
-
-  /// What the record says; nil if there is none, or if it does not count.
-  static func keptAuthorities(
-    _ state: String, _ file: [Digest], _ log: (_ priority: LogPriority, _ message: String) -> Void
-  ) -> Authorities? {
-    do {
-      guard let bytes = try DurableRecord.read("\(state)/authorities") else { return nil }
-      let kept = try JSON.decode(KeptAuthorities.self, from: bytes)
-      if let problem = kept.list.problem { throw Refusal(.file, problem) }
-      if kept.from == file { return kept.list }
-      log(
-        .notice,
-        "the trusted CAs in \(state) are not used: the host's ca.pem has other ones since, and counts"
-      )
-    } catch {
-      log(
-        .error,
-        "the trusted CAs in \(state) are not used, but those of the host's file: \(error); if the other agents refuse this one, give it a file to join with (keyturn pki issue --join)"
-      )
-    }
-    return nil
-  }
-
   var authorities: AuthoritiesAnswer {
     let (number, signer) = turn.withLock { ($0.authorities, $0.signer) }
     let context = identity.context
     return AuthoritiesAnswer(
-      number: number, trusted: Self.digests(context),
+      number: number, trusted: context.authorityDigests,
       own: context.authority.flatMap(Digest.init(bytes:)),
       revocations: signer.flatMap(Digest.init(bytes:)),
       people: identity.sightings.compactMap { sighting in
@@ -75,7 +40,7 @@ extension HostCredentials {
       do {
         try DurableRecord.makeDirectory(state)
         try DurableRecord.write(
-          authoritiesPath, JSON.encode(KeptAuthorities(from: fileAuthorities, list: new)))
+          path(.authorities), JSON.encode(KeptAuthorities(from: fileAuthorities, list: new)))
         try identity.trust(new.pem)
       } catch { throw Refusal(.file, "\(attempt): \(error)") }
       turn.authorities = new.number

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import API
 import Agent
+import AgentLinks
 import Crypto
 import Files
 import JSONCoding
@@ -28,9 +29,6 @@ struct HostCredentials: CredentialPort {
     var signer: [UInt8]?
   }
 
-  /// Certificate and key, PEM, one after the other.
-  private var certificatePath: String { "\(state)/certificate" }
-  private var revocationsPath: String { "\(state)/revocations" }
   /// The CAs of the host's file.
   let fileAuthorities: [Digest]
 
@@ -42,43 +40,12 @@ struct HostCredentials: CredentialPort {
     issued: TLSContext, state: String, log: (_ priority: LogPriority, _ message: String) -> Void
   ) {
     self.state = state
-    fileAuthorities = Self.digests(issued)
-    var issued = issued
-    let kept = Self.keptAuthorities(state, fileAuthorities, log)
-    if let kept {
-      do throws(CertificateFailure) { issued = try issued.trusting(kept.pem) } catch {
-        log(
-          .error, "the trusted CAs in \(state) are not used, but those of the host's file: \(error)"
-        )
-      }
-    }
-    var renewed: TLSContext?
-    do {
-      if let bytes = try DurableRecord.read("\(state)/certificate") {
-        renewed = try issued.renewed(
-          certificatePEM: String(decoding: bytes, as: UTF8.self),
-          keyPEM: bytes.withUnsafeBytes(Secret.init), atAnyTime: true)
-      }
-    } catch {
-      log(
-        .error,
-        "the renewed certificate in \(state) is not used, but the one that was put on the host: \(error); renew it (keyturn pki renew), or if this agent cannot be reached give it a file to join with (keyturn pki issue --join)"
-      )
-    }
-    identity = TLSIdentity(issued, renewed: renewed)
-    turn.update { $0.authorities = kept?.number ?? 0 }
-    do {
-      if let bytes = try DurableRecord.read(revocationsPath) {
-        let signed = try JSON.decode(SignedRevocations.self, from: bytes)
-        let (list, signer) = try Self.verified(signed, issued)
-        identity.revocations.replace(by: list)
-        turn.update { $0.signer = signer }
-      }
-    } catch {
-      log(
-        .error,
-        "the list of revoked certificates in \(state) is not used: \(error); keyturn pki revoke sends it again"
-      )
+    let kept = KeptCredentials(issued: issued, state: state) { try DurableRecord.read($0) }
+    for problem in kept.problems { log(problem.priority, problem.message) }
+    (identity, fileAuthorities) = (kept.identity, kept.fileAuthorities)
+    turn.update {
+      $0.authorities = kept.authoritiesNumber
+      $0.signer = kept.revocations?.signer
     }
     let own = identity.context
     log(
@@ -94,6 +61,8 @@ struct HostCredentials: CredentialPort {
       )
     }
   }
+
+  func path(_ record: KeptCredentials.Record) -> String { record.path(in: state) }
 
   var certificate: OwnCertificate { identity.context.ownCertificate }
 
@@ -138,7 +107,7 @@ struct HostCredentials: CredentialPort {
       do throws(FileFailure) {
         try DurableRecord.makeDirectory(state)
         try DurableRecord.write(
-          certificatePath,
+          path(.certificate),
           Array(context.certificatePEM.utf8) + request.keyPEM.withBytes(Array.init))
       } catch { throw Refusal(.file, error.message) }
       identity.renew(with: context)
@@ -147,18 +116,6 @@ struct HostCredentials: CredentialPort {
   }
 
   // MARK: revoked certificates
-
-  /// What a list says, and the key of the CA that signed it.
-  private static func verified(
-    _ signed: SignedRevocations, _ context: TLSContext
-  ) throws(Refusal) -> (list: Revocations, signer: [UInt8]?) {
-    var signer: [UInt8]?
-    let list = try signed.verified(cluster: context.principal.cluster) { bytes, signature in
-      signer = context.signer(of: bytes, signature)
-      return signer != nil
-    }
-    return (list, signer)
-  }
 
   var revocations: Int? { identity.revocations.current?.number }
 
@@ -175,7 +132,7 @@ struct HostCredentials: CredentialPort {
     let (number, cut, failure) = try turn.withLock {
       (turn) throws(Refusal) -> (Int, (@Sendable () -> Void)?, FileFailure?) in
       // Within the turn: a CA that goes at this moment must not have signed what stays.
-      let (new, signer) = try Self.verified(list, identity.context)
+      let (new, signer) = try identity.context.verified(list)
       if let current = identity.revocations.current, current != new {
         if let entry = new.lacks(of: current) {
           throw Refusal(
@@ -194,7 +151,7 @@ struct HostCredentials: CredentialPort {
       identity.revocations.replace(by: new)
       do throws(FileFailure) {
         try DurableRecord.makeDirectory(state)
-        try DurableRecord.write(revocationsPath, JSON.encode(list))
+        try DurableRecord.write(path(.revocations), JSON.encode(list))
       } catch { return (new.number, turn.onRefused, error) }
       // Of what the next start reads: by this it is decided whether a CA may go.
       turn.signer = signer

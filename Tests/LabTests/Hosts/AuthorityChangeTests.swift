@@ -122,6 +122,13 @@ extension LabTests {
       let again = try lab.keyturn("restart", "--yes")
       #expect(again.status == 0, "\(again.stdout)\(again.stderr)")
 
+      // A node's own command line too, whose /etc has the old CA alone.
+      for host in lab.nodes {
+        let own = try lab.exec(
+          host, "keyturn status --inventory /etc/keyturn/inventory.json 2>&1; echo $?")
+        #expect(own.hasSuffix("\n0\n"), "\(host): \(own)")
+      }
+
       // Everything else goes on with the new directory, and with the old one nothing.
       let old = try lab.keyturn("pki", "renew", "--pki", lab.pki)
       #expect(old.status == 1 && old.stderr.contains("not issued by this CA"), "\(old.stderr)")

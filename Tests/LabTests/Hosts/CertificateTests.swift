@@ -111,6 +111,45 @@ extension LabTests {
       #expect(try serial(of: "minio-1") == good)
     }
 
+    @Test("a day after its join a node's own command line works: it uses what the agent uses")
+    func ownCommands() throws {
+      let host = "minio-2"
+      let renewed = try lab.keyturn("pki", "renew", host, "--pki", lab.pki)
+      #expect(renewed.status == 0, "\(renewed.stderr)")
+      // The pair in /etc has come to its end.
+      let request = try lab.exec(
+        host,
+        """
+        cp -a /etc/keyturn/credentials /root/kept-credentials && cd /etc/keyturn/credentials &&
+        openssl x509 -x509toreq -in cert.pem -signkey key.pem -copy_extensions copyall 2>/dev/null
+        """)
+      let requestFile = lab.directory.path("expired.csr")
+      try lab.run("cat >\(requestFile) <<'END'\n\(request)END")
+      let expired = try lab.run(
+        """
+        openssl x509 -req -in \(requestFile) -CA \(lab.pki)/ca.pem -CAkey \(lab.pki)/ca-key.pem \
+          -copy_extensions copyall -days -1 -set_serial 77 2>/dev/null
+        """)
+      try lab.exec(
+        host, "cat >/etc/keyturn/credentials/cert.pem && systemctl restart keyturnd", input: expired
+      )
+      let status = try lab.exec(
+        host, "keyturn status --inventory /etc/keyturn/inventory.json 2>&1; echo $?")
+      #expect(status.hasSuffix("\n0\n") && !status.contains("expired"), "\(status)")
+      // Without what the agent was renewed by there is nothing but what has ended, and that is told.
+      try lab.exec(host, "mv /var/lib/keyturn/certificate /root/kept-certificate")
+      let ended = try lab.exec(
+        host, "keyturn status --inventory /etc/keyturn/inventory.json 2>&1; echo $?")
+      #expect(ended.hasSuffix("\n77\n") && ended.contains("expired on"), "\(ended)")
+      try lab.exec(
+        host,
+        """
+        mv /root/kept-certificate /var/lib/keyturn/certificate &&
+        cp -a /root/kept-credentials/. /etc/keyturn/credentials/ && systemctl restart keyturnd
+        """)
+      #expect(try lab.keyturn("status").status == 0)
+    }
+
     @Test("an agent without a right to it gets no certificate, and neither does a stranger's CA")
     func refused() throws {
       let other = lab.directory.path("other")

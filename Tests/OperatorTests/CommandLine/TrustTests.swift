@@ -10,15 +10,15 @@ import Threads
 struct TrustTests {
   private func status(
     _ arguments: String = "status", isRoot: Bool, hold: String? = nil,
-    files more: [String: String] = [:], variables: [String: String] = [:]
+    files more: [String: String] = [:], variables: [String: String] = [:],
+    network: FakeNetwork = FakeNetwork(agents: Sample.names.map { FakeAgent($0) })
   ) -> (code: ExitCode, host: FakeCommandHost) {
     let host = FakeCommandHost(
       files: Sample.files.merging(more) { $1 }, variables: variables, isRoot: isRoot,
       foreignHolds: hold.map { ["./inventory.json": $0] } ?? [:])
     let keyturn = Keyturn(
-      host: host, network: FakeNetwork(agents: Sample.names.map { FakeAgent($0) }),
-      workshop: FakeWorkshop(), local: FakeLocalAgent(), stores: FakeStores(),
-      newcomer: FakeNewcomer(),
+      host: host, network: network, workshop: FakeWorkshop(), local: FakeLocalAgent(),
+      stores: FakeStores(), newcomer: FakeNewcomer(),
       interruption: Interruption(), version: "test")
     return (keyturn.code(arguments.split(separator: " ").map(String.init)), host)
   }
@@ -55,6 +55,29 @@ struct TrustTests {
     #expect(both.output.contains("minio-4"), "\(both.output)\(both.errors)")
     // Whoever is not root is told which one it is, and nothing else.
     #expect(!status(isRoot: false, hold: hold).host.errors.contains("is not taken"))
+  }
+
+  @Test(
+    "root beside an agent uses what that was renewed by, with the agent's own credentials alone")
+  func agentState() {
+    var own: [String: String] = [:]
+    for directory in ["/etc/keyturn/credentials", "/etc/keyturn/credentials/", "creds"] {
+      for name in ["ca.pem", "cert.pem", "key.pem"] { own["\(directory)/\(name)"] = "PEM" }
+    }
+    for (arguments, variables, isRoot, state) in [
+      ("status", [:], true, "/var/lib/keyturn"),
+      ("status --credentials /etc/keyturn/credentials/", [:], true, "/var/lib/keyturn"),
+      ("status", ["KEYTURN_CREDENTIALS": "/etc/keyturn/credentials"], true, "/var/lib/keyturn"),
+      ("status", [:], false, nil), ("status --credentials creds", [:], true, nil),
+      ("status", ["KEYTURN_CREDENTIALS": "creds"], true, nil),
+    ] as [(String, [String: String], Bool, String?)] {
+      var network = FakeNetwork(agents: Sample.names.map { FakeAgent($0) })
+      network.warnings = ["the renewed certificate is not used"]
+      let (_, host) = status(
+        arguments, isRoot: isRoot, files: own, variables: variables, network: network)
+      #expect(network.states.withLock { $0 } == [state], "\(arguments) \(host.errors)")
+      #expect(host.errors.contains("warning: the renewed certificate is not used"))
+    }
   }
 
   // MARK: the authority's passphrase

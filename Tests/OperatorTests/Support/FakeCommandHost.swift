@@ -134,11 +134,16 @@ struct FakeNetwork: AgentNetwork {
   var name = "alice"
   /// The list that the links were opened with.
   let revoked = Lock<Revocations?>(nil)
+  /// The state directory that they were opened with.
+  let states = Lock([String?]())
+  /// What is to be told of that.
+  var warnings: [String] = []
 
   func open(
     _ inventory: Inventory, _ credentials: CredentialFiles, revoked: Revocations?
   ) throws(Refusal) -> AgentConnections {
     self.revoked.update { $0 = revoked }
+    states.update { $0.append(credentials.state) }
     return AgentConnections(
       certificate: OwnCertificate(
         principal: Principal(cluster: cluster, role: role, name: name),
@@ -146,7 +151,7 @@ struct FakeNetwork: AgentNetwork {
       links: inventory.nodes.map { agent($0.name) },
       witnesses: inventory.keyManagers.filter { $0.witness != nil }.map {
         (name: $0.name, link: agent($0.name))
-      })
+      }, warnings: warnings)
   }
 
   private func agent(_ name: String) -> any AgentLink {
