@@ -16,8 +16,8 @@ package protocol CredentialPort: Sendable {
   func install(_ certificate: String) throws(Refusal)
   /// The number of the list of revoked certificates that is in use; nil if there is none.
   var revocations: Int? { get }
-  /// Why the other agents refuse this one: its own certificate is revoked; nil if it is not.
-  var revocation: String? { get }
+  /// The own certificate, if it is revoked, so that the other agents refuse this one; nil if it is not.
+  var revocation: RevokedCertificate? { get }
   /// Takes a list: at once, for open connections too, and after the next start. Refused is one that the cluster's CA has
   /// not signed, or that is older than the one in use. The number of the one in use. May block on the disk.
   func revoke(_ list: SignedRevocations) throws(Refusal) -> Int

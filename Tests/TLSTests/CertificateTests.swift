@@ -428,11 +428,11 @@ import Threads
   func revoked() throws {
     let list = RevocationList()
     let principal = Principal(cluster: "prod", role: .node, name: "minio-1")
-    #expect(list.problem(of: principal, validFrom: 0) == nil)
+    #expect(list.revoked(principal, validFrom: 0) == nil)
     var revocations = Revocations(cluster: "prod")
     revocations.add(.node, "minio-1", issuedUntil: 1_000)
     list.replace(by: revocations)
-    #expect(list.problem(of: principal, validFrom: 700)?.contains("was revoked") == true)
-    #expect(list.problem(of: principal, validFrom: 701) == nil)
+    #expect(list.revoked(principal, validFrom: 700)?.text.contains("was revoked") == true)
+    #expect(list.revoked(principal, validFrom: 701) == nil)
   }
 }

@@ -13,10 +13,9 @@ package final class RevocationList: Sendable {
 
   package func replace(by list: Revocations) { state.update { $0 = list } }
 
-  /// Why a certificate does not count; nil if it does.
-  package func problem(of principal: Principal, validFrom: Int64) -> String? {
-    guard let list = current, list.revoke(principal, validFrom: validFrom) else { return nil }
-    return "the certificate of \(principal.uri) was revoked (keyturn pki revoke)"
+  /// A certificate that does not count; nil if it does.
+  package func revoked(_ principal: Principal, validFrom: Int64) -> RevokedCertificate? {
+    current?.revoked(principal, validFrom: validFrom)
   }
 }
 
@@ -49,6 +48,15 @@ extension TLSContext {
 
   /// The key of the CA that is trusted here and has signed these bytes; nil if none has.
   package func signer(of bytes: [UInt8], _ signature: [UInt8]) -> [UInt8]? {
+    TrustedAuthority.signer(of: bytes, signature, in: caPEM)
+  }
+}
+
+extension TrustedAuthority {
+  /// The key of the one of these CAs, PEM, that has signed these bytes; nil if none has.
+  package static func signer(
+    of bytes: [UInt8], _ signature: [UInt8], in caPEM: String
+  ) -> [UInt8]? {
     let authorities = (try? Certificate.all(inPEM: caPEM, "the cluster's CA")) ?? []
     return authorities.first { authority in
       guard let key = X509_get0_pubkey(authority.pointer) else { return false }

@@ -138,10 +138,10 @@ package final class TLSContext: Sendable {
           + "check the address in the inventory and the certificate on that host")
     }
     if let certificate = session.peerCertificate,
-      let problem = revocations.problem(of: expected, validFrom: certificate.notBefore)
+      let revoked = revocations.revoked(expected, validFrom: certificate.notBefore)
     {
       session.close(until: deadline)
-      throw TLSFailure(.certificateRefused, "TLS with \(socket.peer): \(problem)")
+      throw TLSFailure(.certificateRefused, "TLS with \(socket.peer): \(revoked.text)")
     }
     return session
   }

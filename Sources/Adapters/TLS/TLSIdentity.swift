@@ -31,7 +31,7 @@ package final class TLSIdentity: Sendable {
     let now = Clock.realtimeMicroseconds() / 1_000_000
     func counts(_ context: TLSContext) -> Bool {
       context.own.isValid(at: now) && context.authority != nil
-        && revocations.problem(of: context.principal, validFrom: context.own.notBefore) == nil
+        && revocations.revoked(context.principal, validFrom: context.own.notBefore) == nil
     }
     switch (counts(issued), counts(renewed)) {
     case (true, true): return issued.own.notBefore > renewed.own.notBefore ? issued : renewed
@@ -66,7 +66,7 @@ package final class TLSIdentity: Sendable {
   package func problem(
     of principal: Principal, validFrom: Int64, authority: [UInt8]?
   ) -> String? {
-    if let problem = revocations.problem(of: principal, validFrom: validFrom) { return problem }
+    if let revoked = revocations.revoked(principal, validFrom: validFrom) { return revoked.text }
     let trusted = state.withLock { $0.issued.authorities }
     guard let authority, !trusted.contains(where: { $0.key == authority }) else { return nil }
     return

@@ -105,17 +105,16 @@ extension Agent {
       report: report)
   }
 
-  private static func revoked(_ problem: String) -> Finding {
+  static func finding(of revoked: RevokedCertificate) -> Finding {
     Finding(
       .error, rule: "own-certificate-revoked", refusal: .configuration,
-      message: "\(problem): the other agents refuse this one",
-      remedy: "give it a file to join with: keyturn pki issue --join, keyturn join --replace there")
+      message: "\(revoked.statement): the other agents refuse this one", remedy: revoked.remedy)
   }
 
   private func certificateFindings() -> [Finding] {
     let now = Clock.realtimeMicroseconds() / 1_000_000
     return [credentials?.certificate.finding(at: now)].compactMap(\.self)
-      + [credentials?.revocation.map(Self.revoked)].compactMap { $0 ?? nil }
+      + [credentials?.revocation.map(Self.finding(of:))].compactMap { $0 ?? nil }
       + [credentials?.authorities.finding].compactMap { $0 ?? nil }
       + reversePath.certificateFindings(at: now) + reversePath.inventoryFindings()
   }

@@ -54,8 +54,15 @@ extension JoinCommand {
     return result
   }
 
-  private func own(_ principal: Principal, problem: String, _ inventory: Inventory) -> Refusal {
-    Refusal(
+  /// - Parameter isAnswer: whether it answers, and says no: then how it is reached and started is not the matter.
+  private func own(
+    _ principal: Principal, problem: String, _ inventory: Inventory, isAnswer: Bool = false
+  ) -> Refusal {
+    if isAnswer {
+      return Refusal(
+        .failed, "the agent of \(principal.name) runs, and refuses this host: \(problem)")
+    }
+    return Refusal(
       .failed,
       "the agent of \(principal.name) does not answer under the address that the inventory has for it, \(Self.place(of: principal, in: inventory)?.text ?? ""): \(problem); it is started: systemctl status keyturnd"
     )
@@ -75,7 +82,8 @@ extension JoinCommand {
     }
     let status: NodeStatus
     do throws(Refusal) { status = try firstAnswer(of: self.link) } catch {
-      throw own(principal, problem: error.message, inventory)
+      throw own(
+        principal, problem: error.message, inventory, isAnswer: error.code != .unreachable)
     }
     context.console.line("\(principal.name): the agent runs and answers")
     var found = Findings()

@@ -172,6 +172,14 @@ struct JoinCommand: Command {
         )
       }
       let revocations = try context.workshop.verify(join)
+      // By the list in the file, and by what the others have told this host's agent since.
+      for list in [revocations, keptRevocations(join)?.list] {
+        if let revoked = list?.revoked(
+          principal, validFrom: facts.validFromMicroseconds / 1_000_000)
+        {
+          throw Refusal(.validation, revoked.text)
+        }
+      }
       return Newcomer(principal: principal, join: join, revocations: revocations)
     } catch { throw Refusal(error.code, "\(path): \(error.message); nothing was changed") }
   }
@@ -229,21 +237,29 @@ struct JoinCommand: Command {
     guard let signed = newcomer.join.revocations, let new = newcomer.revocations else {
       return false
     }
-    let path = "\(Self.state)/revocations"
-    let kept = try? context.host.record(path).map { bytes throws(JSONFailure) in
-      try JSON.decode(SignedRevocations.self, from: bytes)
-    }
-    // One that cannot be read is used by no agent.
-    let known = kept.flatMap { try? JSON.decode(Revocations.self, from: Array($0.list.utf8)) }
-    if let known {
+    if let (kept, known) = keptRevocations(newcomer.join) {
       if known.number > new.number || new.lacks(of: known) != nil { return false }
-      // The same list may be signed by a CA that is trusted no more: then the agent would use none.
       if kept == signed || known.number == new.number && known != new { return false }
     }
-    try context.newcomer.putRecord(path, JSON.encode(signed))
+    try context.newcomer.putRecord(Self.revocationsPath, JSON.encode(signed))
     context.console.line(
       "\(newcomer.principal.name): list \(new.number) of revoked certificates is in place")
     return true
+  }
+
+  private static let revocationsPath = "\(state)/revocations"
+
+  /// The list that the host's agent has; nil if there is none, or if no agent uses it: it cannot be read, or no CA that
+  /// the host is to trust has signed it.
+  private func keptRevocations(
+    _ join: JoinFile
+  ) -> (signed: SignedRevocations, list: Revocations)? {
+    guard let bytes = try? context.host.record(Self.revocationsPath),
+      let signed = try? JSON.decode(SignedRevocations.self, from: bytes),
+      let list = try? context.workshop.verify(
+        signed, of: join.inventory.cluster, by: join.authority)
+    else { return nil }
+    return (signed, list)
   }
 
   /// The start guard before the server, or what takes rights from a witness.

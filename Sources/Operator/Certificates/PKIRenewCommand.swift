@@ -123,7 +123,7 @@ struct PKIRenewCommand: Command {
     let message =
       "\(failures.count) of \(rows.count) certificates were not renewed: \(NodeNames.folded(failures.map(\.name)))"
       + (isSilence
-        ? "; run it again once they answer (one whose certificate has expired never does: docs/use/runbooks.md, \"Certificates\")"
+        ? "; run it again once they answer (one whose certificate has expired or was revoked never does: docs/use/runbooks.md, \"Certificates\")"
         : "")
     context.console.message(.error, message)
     result.message = message

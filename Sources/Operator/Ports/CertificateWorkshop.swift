@@ -27,6 +27,10 @@ package protocol CertificateWorkshop: Sendable {
   /// Refuses a file whose key, certificate, CA and list of revoked certificates do not fit one another, or do not count
   /// now. What the list says, nil without one.
   func verify(_ file: JoinFile) throws(Refusal) -> Revocations?
+  /// What a list says; refused if none of these CAs, PEM, has signed it.
+  func verify(
+    _ list: SignedRevocations, of cluster: String, by authorities: String
+  ) throws(Refusal) -> Revocations
 }
 
 /// An authority that can sign. `days` nil is the default of the role.

@@ -114,7 +114,15 @@ struct FileWorkshop: CertificateWorkshop {
       _ = try context.renewed(certificatePEM: file.certificate, keyPEM: file.key)
     } catch { throw Refusal(.validation, error.description) }
     guard let revocations = file.revocations else { return nil }
-    return try revocations.verified(cluster: file.inventory.cluster) { context.isSigned($0, $1) }
+    return try verify(revocations, of: file.inventory.cluster, by: file.authority)
+  }
+
+  func verify(
+    _ list: SignedRevocations, of cluster: String, by authorities: String
+  ) throws(Refusal) -> Revocations {
+    try list.verified(cluster: cluster) {
+      TrustedAuthority.signer(of: $0, $1, in: authorities) != nil
+    }
   }
 
   /// Makes the directory if it is not there. A user who can change it could read or replace the key.

@@ -52,13 +52,8 @@ struct HostCredentials: CredentialPort {
       .information,
       "the certificate \(identity.isRenewed ? "that it was renewed by" : "that was put on the host") is used: \(own.own.validityText(at: Clock.realtimeMicroseconds() / 1_000_000))"
     )
-    if let problem = identity.revocations.problem(
-      of: own.principal, validFrom: own.own.notBefore)
-    {
-      log(
-        .error,
-        "\(problem): the other agents refuse this one; a file to join with (keyturn pki issue --join) has another one"
-      )
+    if let revoked = revocation {
+      log(.error, "\(revoked.statement): the other agents refuse this one; \(revoked.remedy)")
     }
   }
 
@@ -119,10 +114,9 @@ struct HostCredentials: CredentialPort {
 
   var revocations: Int? { identity.revocations.current?.number }
 
-  var revocation: String? {
+  var revocation: RevokedCertificate? {
     let context = identity.context
-    return identity.revocations.problem(
-      of: context.principal, validFrom: context.own.notBefore)
+    return identity.revocations.revoked(context.principal, validFrom: context.own.notBefore)
   }
 
   /// What is done once others' certificates count no more.

@@ -159,6 +159,11 @@ private struct NoWorkshop: CertificateWorkshop {
   ) throws(Refusal) -> Bool { false }
   func replace(_ path: String, _ certificates: [UInt8]) throws(Refusal) {}
   func verify(_ file: JoinFile) throws(Refusal) -> Revocations? { nil }
+  func verify(
+    _ list: SignedRevocations, of cluster: String, by authorities: String
+  ) throws(Refusal) -> Revocations {
+    throw Refusal(.failed, "no lists are read here")
+  }
   func describe(_ certificate: [UInt8]) throws(Refusal) -> CertificateFacts {
     throw Refusal(.failed, "no certificates are read here")
   }

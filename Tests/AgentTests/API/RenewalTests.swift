@@ -40,7 +40,7 @@ struct RenewalTests {
       trusted.update { $0.append(list) }
     }
     let lists = Lock([SignedRevocations]())
-    var revocation: String? { nil }
+    var revocation: RevokedCertificate? { nil }
     var revocations: Int? { lists.withLock { $0.isEmpty ? nil : $0.count } }
     func revoke(_ list: SignedRevocations) throws(Refusal) -> Int {
       lists.update {

@@ -37,7 +37,7 @@ struct FixedCredentials: CredentialPort {
   func install(_ certificate: String) throws(Refusal) {
     throw Refusal(.failed, "there is no key here")
   }
-  var revocation: String? { nil }
+  var revocation: RevokedCertificate? { nil }
   var revocations: Int? { nil }
   func revoke(_ list: SignedRevocations) throws(Refusal) -> Int {
     throw Refusal(.failed, "there is no CA here")

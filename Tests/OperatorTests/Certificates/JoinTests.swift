@@ -229,10 +229,25 @@ struct JoinTests {
   }
 
   @Test(
+    "an agent that refuses the host is told as one that runs: how it is started is not the matter")
+  func refusedByOwn() throws {
+    let no = Refusal(.notPermitted, "the certificate was revoked")
+    let (code, host) = try run(
+      Self.file(), Self.workshop(.node, "minio-2"),
+      agents: [FakeAgent("minio-1"), FakeAgent("minio-2", .refuses(no)), FakeAgent("kms-1")])
+    #expect(code == .failed)
+    #expect(
+      host.errors.contains(
+        "the agent of minio-2 runs, and refuses this host: the certificate was revoked"),
+      "\(host.errors)")
+    #expect(!host.errors.contains("systemctl status"))
+  }
+
+  @Test(
     "the list of revoked certificates in the file becomes the agent's, unless it has a newer one or would lose something"
   )
   func revocations() throws {
-    func signed(_ number: Int, _ names: [String], by ca: String = "s") -> SignedRevocations {
+    func signed(_ number: Int, _ names: [String], by ca: String = "good") -> SignedRevocations {
       let list = Revocations(
         cluster: "prod", number: number,
         entries: names.map { .init(role: .operator, name: $0, issuedUntil: 5) })
@@ -249,8 +264,10 @@ struct JoinTests {
     let path = "/var/lib/keyturn/revocations"
     for (kept, isTaken) in [
       (nil, true), (signed(2, []), true), (signed(3, ["bob"]), false), (signed(4, []), false),
-      (signed(3, ["bob"], by: "former"), true), (signed(3, []), false),
+      (signed(3, ["bob"], by: "next"), true), (signed(3, []), false),
       (signed(2, ["eve"]), false),
+      // Of a CA that the host is to trust no more: no agent uses it.
+      (signed(4, ["eve"], by: "strange"), true),
     ] as [(SignedRevocations?, Bool)] {
       let newcomer = FakeNewcomer()
       let record = kept.map { [path: String(decoding: JSON.encode($0), as: UTF8.self)] } ?? [:]
@@ -260,6 +277,29 @@ struct JoinTests {
       if isTaken {
         #expect(newcomer.records.withLock { $0[path] } == JSON.encode(list))
         #expect(host.output.contains("minio-2: list 3 of revoked certificates is in place"))
+      }
+    }
+    // The file's certificate is one that was revoked since: no second copy of it comes to life.
+    let now = Clock.realtimeMicroseconds() / 1_000_000
+    let since = Revocations(
+      cluster: "prod", number: 4,
+      entries: [
+        .init(role: .operator, name: "bob", issuedUntil: 5),
+        .init(role: .node, name: "minio-2", issuedUntil: now),
+      ])
+    for (kept, isRefused) in [("good", true), ("strange", false)] {
+      let record = SignedRevocations(
+        list: String(decoding: JSON.encode(since), as: UTF8.self), signature: kept)
+      let newcomer = FakeNewcomer()
+      let (code, host) = try run(
+        file, Self.workshop(.node, "minio-2"), newcomer: newcomer,
+        files: [path: String(decoding: JSON.encode(record), as: UTF8.self)])
+      #expect(newcomer.starts.withLock { $0 } == (isRefused ? 0 : 1), "\(host.errors)")
+      if isRefused {
+        #expect(code == .validationRefused && newcomer.files.withLock(\.isEmpty))
+        #expect(host.errors.contains("was revoked on 20"))
+        #expect(host.errors.contains("keyturn pki issue --replace minio-2"))
+        #expect(host.errors.contains("nothing was changed"))
       }
     }
     let damaged = FakeNewcomer()

@@ -16,6 +16,8 @@ final class FakeAgent: AgentLink {
     case none
     /// Nothing listens.
     case unreachable
+    /// It says no to everything.
+    case refuses(Refusal)
     /// It votes no.
     case votesNo(Refusal)
     /// It votes yes, and from then on its door is closed to questions about its clock.
@@ -214,6 +216,7 @@ final class FakeAgent: AgentLink {
     let (id, query) = (request.argument, request.message)
     let gone = LinkFailure.unreachable("connect to \(name):7377: connection refused")
     if case .unreachable = fault { throw gone }
+    if case .refuses(let refusal) = fault { throw .answered(refusal) }
     let isCommitted = state.withLock { $0.report != nil }
     if case .goneAfterCommit = fault, isCommitted { throw gone }
     switch request.route {
@@ -480,7 +483,8 @@ final class FakeAgent: AgentLink {
       case .discard: state.isDiscarded = true
       case .assess(let rollout):
         switch fault {
-        case .votesNo(let refusal): run(.assessed(rollout, .failure(refusal)), &state)
+        case .votesNo(let refusal), .refuses(let refusal):
+          run(.assessed(rollout, .failure(refusal)), &state)
         case .votesAfterAbort: break
         case .none, .unreachable, .goneAfterCommit, .failsToStart, .neverStarts,
           .startsForLong, .clockFailsAfterVote, .voteIsLost:

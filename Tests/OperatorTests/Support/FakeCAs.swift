@@ -186,6 +186,9 @@ final class FakeCAs: AgentNetwork, CertificateWorkshop, Sendable {
     try step { $0.files[path] = String(decoding: certificates, as: UTF8.self) }
   }
   func verify(_ file: JoinFile) throws(Refusal) -> Revocations? { nil }
+  func verify(
+    _ list: SignedRevocations, of cluster: String, by authorities: String
+  ) throws(Refusal) -> Revocations { throw Refusal(.validation, "it is not signed") }
 
   struct Issuer: CertificateIssuer {
     let cas: FakeCAs

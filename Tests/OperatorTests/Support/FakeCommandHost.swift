@@ -192,9 +192,13 @@ struct FakeWorkshop: CertificateWorkshop {
   var mismatch: String?
   func verify(_ file: JoinFile) throws(Refusal) -> Revocations? {
     if let mismatch { throw Refusal(.validation, mismatch) }
-    return file.revocations.flatMap {
-      try? JSON.decode(Revocations.self, from: Array($0.list.utf8))
-    }
+    guard let list = file.revocations else { return nil }
+    return try verify(list, of: file.inventory.cluster, by: file.authority)
+  }
+  func verify(
+    _ list: SignedRevocations, of cluster: String, by authorities: String
+  ) throws(Refusal) -> Revocations {
+    try list.verified(cluster: cluster) { _, _ in list.signature != "strange" }
   }
 }
 

@@ -41,15 +41,15 @@ package struct Revocations: Sendable, Codable, Hashable {
     return nil
   }
 
-  /// Whether a certificate of a holder counts no more.
+  /// A certificate of a holder, if it counts no more; nil if it does.
   ///
   /// - Parameter validFrom: its beginning, seconds since 1970-01-01 UTC.
-  package func revoke(_ principal: Principal, validFrom: Int64) -> Bool {
-    principal.cluster == cluster
-      && entries.contains { entry in
-        entry.role == principal.role && entry.name == principal.name
-          && validFrom + Self.beginsBeforeIssue <= entry.issuedUntil
-      }
+  package func revoked(_ principal: Principal, validFrom: Int64) -> RevokedCertificate? {
+    guard principal.cluster == cluster else { return nil }
+    return entries.first { entry in
+      entry.role == principal.role && entry.name == principal.name
+        && validFrom + Self.beginsBeforeIssue <= entry.issuedUntil
+    }.map { RevokedCertificate(principal: principal, since: $0.issuedUntil) }
   }
 
   /// Adds all certificates of a holder until a time. One entry for each holder is enough: the later one, whatever the
