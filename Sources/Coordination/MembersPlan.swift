@@ -82,7 +82,10 @@ package struct MembersPlan: Sendable {
 
   package var verdict: Verdict {
     // Whoever is behind is told so, whatever is wanted.
-    if wanted.contentDigest == present.inventory.contentDigest, change.without.isEmpty {
+    if wanted.contentDigest == present.inventory.contentDigest,
+      // Who is named as gone and has left already: it was done before.
+      change.without.allSatisfy(present.retired.contains)
+    {
       return .nothingToDo
     }
     if let field = wanted.fixedDifference(from: present.inventory) {

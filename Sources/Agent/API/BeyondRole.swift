@@ -105,7 +105,7 @@ extension Agent {
       }
     case .apply:
       let proposal = request.proposal(cluster: inventory.cluster)
-      if proposals.own.digest == proposal { return }
+      if proposals.own.digest == proposal, request.changesPools != true { return }
     case .restart, .members: break
     }
     throw Refusal(

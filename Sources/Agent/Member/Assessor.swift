@@ -105,6 +105,8 @@ final class Assessor: Sendable {
     if request.undoes == nil {
       let volumes = view.volumeFindings(merged)
       findings += volumes.isEmpty ? view.leftOutFindings(merged, isNew: generation == 0) : volumes
+      findings += view.poolFindings(
+        merged, isNew: generation == 0, isMeant: request.changesPools == true)
     }
     let (current, proposed) = (edit.current ?? EnvironmentDocument([]), edit.proposed)
     let environment = merged?.variables ?? []

@@ -67,7 +67,26 @@ extension ServerView {
     ]
   }
 
-  /// The same of the running server, where that waits for others than a start would. Blocks on the disk.
+  /// What a start would do to the pools that the server has: those that it runs with, or, where it does not run, that
+  /// its files name now. Blocks on the disk.
+  ///
+  /// - Parameters:
+  ///   - isNew: whether no start was ever confirmed here: then only a running server counts.
+  ///   - isMeant: whether it was said that they change.
+  func poolFindings(_ server: ServerEnvironment?, isNew: Bool, isMeant: Bool) -> [Finding] {
+    guard let server, unit != nil else { return [] }
+    let pools = arguments(server).volumes.named
+    if let running = runningArguments() {
+      return pools.findings(
+        insteadOf: running.volumes.named, of: "the running server", isMeant: isMeant)
+    }
+    if isNew { return [] }
+    return pools.findings(
+      insteadOf: arguments(self.server).volumes.named, of: "its present files", isMeant: isMeant)
+  }
+
+  /// What ``volumeFindings(_:)`` says, of the running server, where that waits for others than a start would. Blocks on
+  /// the disk.
   func runningVolumeFindings() -> [Finding] {
     guard let hosts = runningArguments()?.volumes.hosts else { return [] }
     if hosts == arguments(server).volumes.hosts { return [] }

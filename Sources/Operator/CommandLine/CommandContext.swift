@@ -63,6 +63,27 @@ struct CommandContext: Sendable {
     return CommandResult(code, nodes: nodes, message: message)
   }
 
+  /// Asks before something is done.
+  ///
+  /// - Parameters:
+  ///   - what: what it does, as sentences.
+  ///   - name: what must be typed to go on.
+  ///   - nothing: what is so where it does not go on.
+  /// - Returns: the command's result where it must not go on.
+  func confirm(
+    _ what: String, typing name: String, nothing: String = "nothing was changed",
+    nodes: [NodeResult] = []
+  ) -> CommandResult? {
+    let answer = host.ask("\(what) Type \(name) to go on: ")
+    if answer == name { return nil }
+    if answer == nil {
+      return ended(
+        .usage, "\(nothing): there is no terminal to ask on; give --yes to go on unasked",
+        nodes: nodes)
+    }
+    return ended(.failed, "\(nothing): the answer was not \"\(name)\"", nodes: nodes)
+  }
+
   func tellFailures<Answer>(_ rows: [NodeAnswer<Answer>]) {
     console.errors(rows.map { (name: $0.name, message: $0.failure?.message) })
   }

@@ -82,6 +82,14 @@ extension CommandContext {
   }
 }
 
+/// Of every command that may bring another MINIO_VOLUMES.
+struct PoolOptions: OptionGroup {
+  @Option(
+    "change-pools",
+    help: "let MINIO_VOLUMES change pools that the servers have, as after mc admin decommission")
+  var areChanged: Bool
+}
+
 /// Of every command that begins a rollout.
 struct RolloutOptions: OptionGroup {
   @Option("yes", short: "y", help: "do not ask; needed where there is no terminal")

@@ -80,6 +80,9 @@ struct InventoryApplyCommand: Command {
         "\(name) is left out of the vote as gone for good: see that its server cannot come back with the cluster's drives, and revoke its certificate (keyturn pki revoke --role node \(name))"
       )
     }
+    for warning in VolumesOutlook(context, look, plan).warnings {
+      context.console.message(.warning, warning)
+    }
     if let result = confirm(plan) { return result }
     let report = RolloutReport(context: context, cluster: look.cluster)
     let (rollout, result) = try MembersUndertaking(
@@ -96,20 +99,9 @@ struct InventoryApplyCommand: Command {
       joins.isEmpty ? nil : "\(NodeNames.folded(joins)) joins",
       leaves.isEmpty ? nil : "\(NodeNames.folded(leaves)) leaves",
     ].compactMap(\.self).joined(separator: ", ")
-    let question =
-      "This makes inventory number \(plan.change.next.number) of \(name)\(what.isEmpty ? "" : ": \(what)"), and restarts no server. Type \(name) to go on: "
-    let message: String
-    switch context.host.ask(question) {
-    case name: return nil
-    case nil:
-      message = "nothing was changed: there is no terminal to ask on; give --yes to go on unasked"
-      context.console.message(.error, message)
-      return CommandResult(.usage, message: message)
-    default:
-      message = "nothing was changed: the answer was not \"\(name)\""
-      context.console.message(.error, message)
-      return CommandResult(.failed, message: message)
-    }
+    return context.confirm(
+      "This makes inventory number \(plan.change.next.number) of \(name)\(what.isEmpty ? "" : ": \(what)"), and restarts no server.",
+      typing: name)
   }
 
   // MARK: the end

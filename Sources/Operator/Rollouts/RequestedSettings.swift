@@ -9,7 +9,7 @@ internal import Secrets
 /// without a node.
 struct RequestedSettings: Sendable {
   /// Not to be used if there is an error among the findings.
-  let request: RolloutRequest
+  var request: RolloutRequest
   let findings: [Finding]
   /// Every value given to the SSE key; nil if the settings do not touch it.
   private let keys: [String]?

@@ -44,11 +44,13 @@ struct RolloutPreparation {
   let goal: Goal
   /// Restart also where no server needs it.
   var forcesRestart = false
+  /// Whether MINIO_VOLUMES may change pools that the servers have.
+  var changesPools = false
 
   func run() throws(Refusal) -> Conclusion {
     let cluster = try context.cluster(options)
     try checkCertificate(cluster)
-    let settings: RequestedSettings
+    var settings: RequestedSettings
     switch goal {
     case .settings(let wanted): settings = try RequestedSettings(wanted, context)
     case .apiKey(let file):
@@ -61,6 +63,7 @@ struct RolloutPreparation {
       case .refused(let result): return .ended(result)
       }
     }
+    if changesPools { settings.request.changesPools = true }
     for finding in settings.findings {
       context.console.message(finding.severity, finding.statement)
     }

@@ -13,10 +13,13 @@ struct RolloutProcedure {
   var rollback: RollbackPolicy?
   /// Restart also where no server needs it.
   var forcesRestart = false
+  /// Whether MINIO_VOLUMES may change pools that the servers have.
+  var changesPools = false
 
   func run() throws(Refusal) -> CommandResult {
     switch try RolloutPreparation(
-      context: context, options: options.cluster, goal: goal, forcesRestart: forcesRestart
+      context: context, options: options.cluster, goal: goal, forcesRestart: forcesRestart,
+      changesPools: changesPools
     ).run() {
     case .ended(let result): return result
     case .joins(let cluster, let active): return try join(active, cluster)
@@ -39,22 +42,13 @@ struct RolloutProcedure {
     }
     if options.isUnasked { return nil }
     let name = cluster.inventory.cluster
-    let nodes = cluster.untouched
     let count = cluster.names.count
     let what =
       plan.restartsServers(request, isForced: forcesRestart)
       ? "This restarts \(count == 1 ? "the node" : "all \(count) nodes") of \(name) at one instant."
       : "This replaces files of \(name) and restarts no server."
-    guard let answer = context.host.ask("\(what) Type \(name) to go on: ") else {
-      let message =
-        "nothing was touched: there is no terminal to ask on; give --yes to go on unasked"
-      context.console.message(.error, message)
-      return CommandResult(.usage, nodes: nodes, message: message)
-    }
-    if answer == name { return nil }
-    let message = "nothing was touched: the answer was not \"\(name)\""
-    context.console.message(.error, message)
-    return CommandResult(.failed, nodes: nodes, message: message)
+    return context.confirm(
+      what, typing: name, nothing: "nothing was touched", nodes: cluster.untouched)
   }
 
   private func roll(

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import API
 @testable import Agent
+import HTTP
 import JSONCoding
 import KeyManager
 import Model
@@ -42,7 +43,9 @@ struct VolumesTests {
     let refusal = try #require(try node.plan([]).refusal)
     #expect(refusal.message.contains("does not name minio-3, which the inventory has"))
     let volumes = [
-      SettingChange(name: "MINIO_VOLUMES", value: Secret("http://minio-{1...3}:9000/data"))
+      SettingChange(
+        name: "MINIO_VOLUMES",
+        value: Secret("http://minio-{1...2}:9000/data http://minio-{3...3}:9000/data"))
     ]
     #expect(try node.plan(volumes).refusal == nil)
     #expect(rules(node) == [["volumes-inventory"], ["volumes-inventory"]])
@@ -70,6 +73,85 @@ struct VolumesTests {
     let said = try #require(try joined.plan(enabling).refusal)
     #expect(said.message.contains("does not name it, and its server does not run"))
     #expect(try joined.plan(volumes("1...2")).refusal == nil)
+  }
+
+  private static let first = "http://minio-{1...2}:9000/data"
+
+  private func volumes(_ text: String) -> [SettingChange] {
+    [SettingChange(name: "MINIO_VOLUMES", value: Secret(text))]
+  }
+
+  @Test("a pool that the running server has is not altered or dropped, unless an operator says so")
+  func pools() throws {
+    let node = node(["minio-1"], outside: ["minio-2", "minio-3", "minio-4"])
+    let grown = volumes("\(Self.first) http://minio-{3...4}:9000/data")
+    #expect(try node.plan(grown).refusal == nil)
+    for other in ["http://minio-{1...3}:9000/data", "http://minio-{1...2}:9000/other"] {
+      let refusal = try #require(try node.plan(volumes(other)).refusal)
+      #expect(refusal.code == .validation)
+      #expect(
+        refusal.message.contains("the pools of the running server: pool 1 (\(Self.first))"),
+        "\(refusal.message)")
+      let meant = try node.plan(volumes(other), changesPools: true)
+      #expect(meant.refusal == nil)
+      #expect(meant.findings.first { $0.rule == "volumes-pools" }?.severity == .warning)
+    }
+    // The vote does not rest on the plan.
+    let wanted = volumes("http://minio-{1...3}:9000/data")
+    let vote = try node.prepare(try node.rollout(wanted), wanted)
+    #expect(vote.refusal?.code == .validation)
+    #expect(node.host.state.withLock { $0.restarts } == 0)
+    // Another node brings what was proposed, and nothing that an operator has to say.
+    let request = PlanRequest(
+      RolloutRequest(kind: .apply, changes: wanted, changesPools: true))
+    let answer = node.send(
+      "POST", "/v1/plan", JSON.encode(request),
+      as: Principal(cluster: "prod", role: .node, name: "minio-2"))
+    #expect(answer.status == 403)
+  }
+
+  @Test("what runs counts, and not the file; where nothing runs the file does, once one has run")
+  func base() throws {
+    let edited = node(["minio-1", "minio-2"], outside: ["minio-3", "minio-4"])
+    edited.host.state.update { state in
+      state.process = FakeNodeHost.variables(
+        plainFile.replacing("data\"", with: "data http://minio-{3...4}:9000/data\""))
+    }
+    let refusal = try #require(try edited.plan([], kind: .restart).refusal)
+    #expect(refusal.message.contains("pool 2 (http://minio-{3...4}:9000/data) would be gone"))
+    #expect(
+      try edited.plan(volumes("\(Self.first) http://minio-{3...4}:9000/data")).refusal == nil)
+
+    let stopped = node(["minio-1", "minio-2"])
+    stopped.host.state.update { state in
+      state.unit.activeState = "inactive"
+      state.unit.mainPID = 0
+      state.process = []
+    }
+    let other = volumes("http://minio-{1...2}:9000/other")
+    #expect(try stopped.plan(other).refusal == nil)
+  }
+
+  @Test("what ran before may run again when a rollout is taken back")
+  func undone() throws {
+    let node = node(["minio-1"], outside: ["minio-2", "minio-3", "minio-4"])
+    let grown = volumes("\(Self.first) http://minio-{3...4}:9000/data")
+    #expect(try node.apply(grown)?.kind == .confirmed)
+    let back = try #require(try node.plan([], kind: .rollback, to: 0).refusal)
+    #expect(back.message.contains("pool 2 (http://minio-{3...4}:9000/data) would be gone"))
+    #expect(try node.plan([], kind: .rollback, to: 0, changesPools: true).refusal == nil)
+    let undo = PlanRequest(RolloutRequest(kind: .rollback, undoes: "00000000000000aa"))
+    let answer = try JSON.decode(
+      PlanAnswer.self, from: node.send("POST", "/v1/plan", JSON.encode(undo)).body)
+    #expect(answer.refusal == nil, "\(answer.refusal?.message ?? "")")
+    // Stopped, it is the files that count.
+    node.host.state.update { state in
+      state.unit.activeState = "inactive"
+      state.unit.mainPID = 0
+      state.process = []
+    }
+    let dropped = try #require(try node.plan(volumes(Self.first)).refusal)
+    #expect(dropped.message.contains("the pools of its present files: pool 2 ("))
   }
 
   @Test("the same hosts, and exceptions, are no finding")

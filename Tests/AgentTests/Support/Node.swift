@@ -90,9 +90,12 @@ struct Node {
   }
 
   func plan(
-    _ changes: [SettingChange], kind: RolloutKind = .apply, to earlier: Int? = nil
+    _ changes: [SettingChange], kind: RolloutKind = .apply, to earlier: Int? = nil,
+    changesPools: Bool? = nil
   ) throws -> PlanAnswer {
-    let request = PlanRequest(RolloutRequest(kind: kind, generation: earlier, changes: changes))
+    let request = PlanRequest(
+      RolloutRequest(
+        kind: kind, generation: earlier, changes: changes, changesPools: changesPools))
     let response = send("POST", "/v1/plan", JSON.encode(request))
     return try JSON.decode(PlanAnswer.self, from: response.body)
   }

@@ -148,6 +148,15 @@ extension LabTests {
           "minio-1", "sed -n 's/^MINIO_VOLUMES=\"\\(.*\\)\"/\\1/p' /etc/default/minio"
         ).split(separator: "\n").first.map(String.init) ?? ""
       let pool = volumes.replacing("{1...3}", with: "{4...5}")
+      for (text, said) in [
+        ("\(pool) \(volumes)", "would be pool 2"),
+        (volumes.replacing("{1...3}", with: "{1...5}"), "would become pool 1"),
+      ] {
+        let other = try lab.file("other.env", "MINIO_VOLUMES=\"\(text)\"\n")
+        let refused = try keyturn(five, "apply", "--yes", "--settings", other)
+        #expect(refused.status == 5, "\(refused.stdout)\(refused.stderr)")
+        #expect(refused.stderr.contains(said), "\(refused.stderr)")
+      }
       let settings = try lab.file("pool.env", "MINIO_VOLUMES=\"\(volumes) \(pool)\"\n")
       let grown = try keyturn(five, "apply", "--yes", "--settings", settings)
       #expect(grown.status == 0, "\(grown.stdout)\(grown.stderr)")
@@ -221,6 +230,9 @@ extension LabTests {
       #expect(unreachable.stderr.contains("--without minio-5"), "\(unreachable.stderr)")
       let without = try keyturn(left, "inventory", "apply", "--yes", "--without", "minio-5")
       #expect(without.status == 0, "\(without.stdout)\(without.stderr)")
+      #expect(without.stderr.contains("keeps 0 of its 2 hosts"), "\(without.stderr)")
+      let twice = try keyturn(left, "inventory", "apply", "--yes", "--without", "minio-5")
+      #expect(twice.status == 0, "\(twice.stdout)\(twice.stderr)")
       try lab.perform("boot", "minio-5")
       let learned = try wait(untilDone: 60_000) {
         let found = try findings("minio-5", five)
@@ -231,6 +243,16 @@ extension LabTests {
       #expect(end.status == 0, "\(end.stderr)")
       #expect(try text(of: left).contains("minio-3") && end.stdout.contains("minio-3"))
       #expect(end.stderr.contains("inventory number 5 of lab"), "\(end.stderr)")
+
+      // Their pool goes, once somebody says so.
+      let first = try lab.file("first.env", "MINIO_VOLUMES=\"\(volumes)\"\n")
+      let dropped = try keyturn(left, "apply", "--yes", "--settings", first)
+      #expect(dropped.status == 5, "\(dropped.stdout)\(dropped.stderr)")
+      #expect(
+        dropped.stderr.contains("pool 2 (\(pool)) would be gone")
+          && dropped.stderr.contains("--change-pools"), "\(dropped.stderr)")
+      let shrunk = try keyturn(left, "apply", "--yes", "--settings", first, "--change-pools")
+      #expect(shrunk.status == 0, "\(shrunk.stdout)\(shrunk.stderr)")
     }
   }
 }

@@ -118,10 +118,58 @@ struct InventoryTests {
     #expect(again == .done, "\(told.output)\(told.errors)")
     #expect(told.output.contains("retired: minio-3"))
     #expect(agents[0].request?.rollout.members == ["minio-1", "minio-2"])
+    // Again it is nothing to do; with another name it is a mistake.
+    if let next = agents[0].request?.rollout.change?.next {
+      for agent in agents { agent.agreed.update { $0 = next } }
+    }
+    let (twice, same) = run("inventory apply --yes --without minio-3", agents, file: file)
+    #expect(twice == .done && same.output.contains("nothing to do"), "\(same.errors)")
+    let (mistyped, _) = run("inventory apply --yes --without minio-4", agents, file: file)
+    #expect(mistyped == .validationRefused)
+    for agent in agents { agent.agreed.update { $0 = agreed } }
     // One that stays cannot be left out, and neither can half of all.
+    let (few, lost) = run(
+      "inventory apply --yes --without minio-2 --without minio-3", agents,
+      file: Self.inventory(["minio-1"], witness: false))
+    #expect(few == .validationRefused)
+    #expect(lost.errors.contains("Replace a node under its name"), "\(lost.errors)")
     let (refused, why) = run(
       "inventory apply --yes --without minio-3", agents, file: Self.inventory(three))
     #expect(refused == .validationRefused && why.errors.contains("the new inventory has it"))
+  }
+
+  @Test("MINIO_VOLUMES of the nodes that stay is held against the new inventory, and its pools")
+  func volumes() {
+    let agreed = AgreedInventory(first: Self.inventory(three))
+    func told(_ volumes: String, outside: [String] = []) -> String {
+      let agents =
+        ["minio-1", "minio-2"].map { name in
+          FakeAgent(
+            name,
+            explained: ExplainAnswer(
+              node: name, name: "MINIO_VOLUMES",
+              definitions: [
+                ExplainedDefinition(
+                  place: "/etc/default/minio", line: 1, value: volumes, effect: .wins, reason: "")
+              ], suggestion: nil))
+        } + [FakeAgent("minio-3", .unreachable)]
+      for agent in agents { agent.agreed.update { $0 = agreed } }
+      var file = Self.inventory(["minio-1", "minio-2"], witness: false)
+      file.outsideNodes = outside
+      let (code, host) = run("inventory apply --yes --without minio-3", agents, file: file)
+      #expect(code == .done, "\(host.output)\(host.errors)")
+      return host.errors
+    }
+    let forgotten = told("http://minio-{1...3}:9000/data")
+    #expect(
+      forgotten.contains(
+        "minio-[1-2]: with this inventory every rollout is refused (exit 5): MINIO_VOLUMES names minio-3"
+      ), "\(forgotten)")
+    #expect(forgotten.contains("keeps 2 of its 3 hosts"), "\(forgotten)")
+    let said = told("http://minio-{1...3}:9000/data", outside: ["minio-3"])
+    #expect(!said.contains("every rollout is refused") && said.contains("keeps 2 of its 3 hosts"))
+    let shrunk = told("http://minio-{1...2}:9000/data")
+    #expect(!shrunk.contains("MINIO_VOLUMES") && !shrunk.contains("hosts:"), "\(shrunk)")
   }
 
   @Test("what agents take only at their start, a no, and a seal that differs: nothing is changed")

@@ -69,6 +69,8 @@ package enum Limits {
   /// gone must not use up the whole time for an answer.
   package static let peerConnectMilliseconds = 300
   package static let inventoryNodes = 4096
+  /// Drives of a pool of MINIO_VOLUMES that are compared one by one.
+  package static let volumeDrives = 1 << 16
   package static let inventoryKeyManagers = 64
   /// A node's, cluster's or host's name, characters.
   package static let nameCharacters = 64

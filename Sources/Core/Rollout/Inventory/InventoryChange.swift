@@ -49,7 +49,7 @@ package struct InventoryChange: Sendable, Codable, Hashable {
     }
     if 2 * (former.count - without.count) <= former.count {
       return
-        "only \(former.count - without.count) of \(former.count) members would be left to decide, and more than half must"
+        "only \(former.count - without.count) of \(former.count) members would be left to decide, and more than half must: bring hosts back, or put others in their place under their names, which is no change of the inventory (docs/use/runbooks.md, \"Replace a node under its name\"); with so few hosts the servers cannot write either"
     }
     return nil
   }

@@ -15,16 +15,20 @@ package struct RolloutRequest: Sendable, Hashable, Codable {
   package var createKey: Bool
   /// The rollout whose files are to be taken back, for a rollback without a generation.
   package var undoes: String?
+  /// Whether pools that the servers have may be others, or gone, in MINIO_VOLUMES; nil for no. An operator's word, and
+  /// no part of what is proposed.
+  package var changesPools: Bool?
 
   package init(
     kind: RolloutKind, generation: Int? = nil, changes: [SettingChange] = [],
-    createKey: Bool = false, undoes: String? = nil
+    createKey: Bool = false, undoes: String? = nil, changesPools: Bool? = nil
   ) {
     self.kind = kind
     self.generation = generation
     self.changes = changes
     self.createKey = createKey
     self.undoes = undoes
+    self.changesPools = changesPools
   }
 
   /// What makes two requests for settings the same one: the settings, and whether the key may be

@@ -17,6 +17,7 @@ package struct ServerVolumes: Sendable, Hashable {
   /// The drives of each pool; empty if they cannot be counted.
   package let drives: [Int]
   package let hosts: VolumeHosts
+  package let named: VolumePools
 
   package init(_ words: [String]) {
     let counts = words.map(Self.count)
@@ -26,10 +27,13 @@ package struct ServerVolumes: Sendable, Hashable {
     let isComplete = known.count == counts.count && !known.isEmpty
     drives = isComplete ? (hasRanges ? known : [known.reduce(0, +)]) : []
     hosts = VolumeHosts(words)
+    named = VolumePools(words)
   }
 
   /// Of drives that are named elsewhere.
-  init(unknown why: String) { (pools, drives, hosts) = (.unknown(why), [], VolumeHosts([])) }
+  init(unknown why: String) {
+    (pools, drives, hosts, named) = (.unknown(why), [], VolumeHosts([]), VolumePools([]))
+  }
 
   /// The least number of erasure sets; nil if that is not known.
   package var sets: Int? {

@@ -88,6 +88,12 @@ package struct VolumeHosts: Sendable, Hashable {
     return !Self.names(of: node).contains(where: hosts.matches)
   }
 
+  /// How many of them are no nodes of the inventory, exceptions included.
+  func strangers(to inventory: Inventory) -> Int {
+    let nodes = Index(inventory.nodes.flatMap(Self.names))
+    return names.count { !nodes.matches($0) }
+  }
+
   /// Every name that a node is known by.
   private static func names(of node: Inventory.Node) -> [String] {
     [node.name, node.agentPlace?.host, node.serverPlace?.host].compactMap(\.self).map(plain)

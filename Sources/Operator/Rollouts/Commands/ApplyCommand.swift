@@ -11,6 +11,7 @@ struct ApplyCommand: Command {
     var rollback: RollbackPolicy?
     @Option("restart", help: "restart also where no server needs it")
     var forcesRestart: Bool
+    var pools = PoolOptions()
     var rollout = RolloutOptions()
 
     var problem: String? { settings.problem("apply") }
@@ -49,7 +50,8 @@ struct ApplyCommand: Command {
   func run() throws(Refusal) -> CommandResult {
     try RolloutProcedure(
       context: context, options: options.rollout, goal: .settings(options.settings),
-      rollback: options.rollback, forcesRestart: options.forcesRestart
+      rollback: options.rollback, forcesRestart: options.forcesRestart,
+      changesPools: options.pools.areChanged
     ).run()
   }
 }

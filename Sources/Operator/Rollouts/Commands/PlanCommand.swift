@@ -12,6 +12,7 @@ struct PlanCommand: Command {
     var forcesRestart: Bool
     @Option("detailed-exitcode", help: "exit 2 when something would change")
     var hasDetailedExitCode: Bool
+    var pools = PoolOptions()
     var cluster = ClusterOptions()
 
     var problem: String? { settings.problem("plan") }
@@ -39,7 +40,7 @@ struct PlanCommand: Command {
   func run() throws(Refusal) -> CommandResult {
     switch try RolloutPreparation(
       context: context, options: options.cluster, goal: .settings(options.settings),
-      forcesRestart: options.forcesRestart
+      forcesRestart: options.forcesRestart, changesPools: options.pools.areChanged
     ).run() {
     case .ended(let result): return result
     case .joins(let cluster, let active):

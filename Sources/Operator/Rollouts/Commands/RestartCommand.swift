@@ -3,7 +3,10 @@ internal import Model
 
 /// `keyturn restart`: one restart of all nodes, the files as they are.
 struct RestartCommand: Command {
-  typealias Options = RolloutOptions
+  struct Options: OptionGroup {
+    var pools = PoolOptions()
+    var rollout = RolloutOptions()
+  }
 
   static let rule = CommandRule(
     name: "restart",
@@ -20,6 +23,9 @@ struct RestartCommand: Command {
   let options: Options
 
   func run() throws(Refusal) -> CommandResult {
-    try RolloutProcedure(context: context, options: options, goal: .restart).run()
+    try RolloutProcedure(
+      context: context, options: options.rollout, goal: .restart,
+      changesPools: options.pools.areChanged
+    ).run()
   }
 }

@@ -7,6 +7,7 @@ struct RollbackCommand: Command {
     @Option(takes: "GENERATION", as: .generation) var generation: Int?
     @Option("restart", help: "restart also where no server needs it")
     var forcesRestart: Bool
+    var pools = PoolOptions()
     var rollout = RolloutOptions()
   }
 
@@ -31,7 +32,8 @@ struct RollbackCommand: Command {
   func run() throws(Refusal) -> CommandResult {
     try RolloutProcedure(
       context: context, options: options.rollout, goal: .generation(options.generation),
-      forcesRestart: options.forcesRestart
+      forcesRestart: options.forcesRestart,
+      changesPools: options.pools.areChanged
     ).run()
   }
 }
