@@ -36,15 +36,21 @@ package final class Interruption: Sendable {
   /// What to say when a signal ends the process now, a sentence without a line end; nil for nothing.
   package var lastWords: String? { state.withLock { $0.lastWords }?() }
 
-  /// Runs `body`; an interruption meanwhile calls `handler`, on the signal's thread.
+  /// Runs `body`; an interruption meanwhile calls `handler`, on the signal's thread. Around and after it counts what
+  /// did before.
   ///
-  /// - Parameter lastWords: what to say when a signal ends the process meanwhile.
+  /// - Parameters:
+  ///   - handler: nil for none: a signal ends the process at once.
+  ///   - lastWords: what to say when a signal ends the process meanwhile; nil for what is said around it.
   package func handled<Result, Failure: Error>(
     by handler: (@Sendable () -> Void)?, lastWords: (@Sendable () -> String?)? = nil,
     _ body: () throws(Failure) -> Result
   ) throws(Failure) -> Result {
-    state.withLock { ($0.handler, $0.lastWords) = (handler, lastWords) }
-    defer { state.withLock { ($0.handler, $0.lastWords) = (nil, nil) } }
+    let outer = state.withLock { state in
+      defer { (state.handler, state.lastWords) = (handler, lastWords ?? state.lastWords) }
+      return (state.handler, state.lastWords)
+    }
+    defer { state.withLock { ($0.handler, $0.lastWords) = outer } }
     return try body()
   }
 }

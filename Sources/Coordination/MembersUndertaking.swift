@@ -24,6 +24,15 @@ package struct MembersUndertaking: Sendable {
     _ plan: MembersPlan, _ interruption: Interruption, _ observer: some UndertakingObserver
   ) throws(Refusal) -> (rollout: Rollout, result: CoordinatorResult) {
     let rollout = plan.rollout(id: Rollout.newID(), createdBy: createdBy)
+    return try interruption.handled(by: nil, lastWords: { rollout.lastWords }) {
+      () throws(Refusal) in try run(rollout, plan, interruption, observer)
+    }
+  }
+
+  private func run(
+    _ rollout: Rollout, _ plan: MembersPlan, _ interruption: Interruption,
+    _ observer: some UndertakingObserver
+  ) throws(Refusal) -> (rollout: Rollout, result: CoordinatorResult) {
     let links = rollout.members.compactMap { name in members.first { $0.name == name }?.link }
     var watcher = observer.begins(rollout)
     let result = try RolloutRunner(

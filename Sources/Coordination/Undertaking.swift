@@ -104,6 +104,15 @@ package struct Undertaking: Sendable {
     _ rollout: Rollout, _ request: RolloutRequest, _ plan: ClusterPlan,
     _ interruption: Interruption, _ observer: some UndertakingObserver
   ) throws(Refusal) -> End {
+    try interruption.handled(by: nil, lastWords: { rollout.lastWords }) { () throws(Refusal) in
+      try carryOut(rollout, request, plan, interruption, observer)
+    }
+  }
+
+  private func carryOut(
+    _ rollout: Rollout, _ request: RolloutRequest, _ plan: ClusterPlan,
+    _ interruption: Interruption, _ observer: some UndertakingObserver
+  ) throws(Refusal) -> End {
     let heartbeat = CoordinatorHeartbeat(of: rollout.id, to: links, atOnce: atOnce)
     defer { heartbeat.end() }
     var watcher = observer.begins(rollout)
@@ -174,6 +183,11 @@ package struct Undertaking: Sendable {
 }
 
 extension Rollout {
+  /// What a command says that is ended by a signal and coordinates it.
+  var lastWords: String {
+    "rollout \(id) was begun, and what has begun goes on without this command: keyturn watch \(id) follows it, keyturn resolve \(id) has the nodes decide it"
+  }
+
   /// 16 random hexadecimal digits.
   package static func newID() -> String {
     String(RandomNumbers.word(), radix: 16).zeroPadded(to: 16)

@@ -31,7 +31,7 @@ package struct Doorkeeper: Sendable {
       guard inventory.keyManager(named: principal.name)?.witness == nil else { return .member }
       throw Refusal(
         .notPermitted,
-        "\(principal.name) is no witness in the inventory of \(inventories.node), number \(inventories.agreed.number); keyturn inventory apply brings another one"
+        "\(principal.name) is no witness in this node's inventory, number \(inventories.agreed.number); keyturn inventory apply brings another one"
       )
     }
   }
@@ -55,7 +55,7 @@ package struct Doorkeeper: Sendable {
       .notPermitted,
       isRetired
         ? "\(principal.name) was retired: inventory number \(agreed.number) has it not"
-        : "\(principal.name) is no node of the inventory of \(inventories.node), number \(agreed.number); keyturn inventory apply brings another one"
+        : "\(principal.name) is no node of this node's inventory, number \(agreed.number); keyturn inventory apply brings another one"
     )
   }
 

@@ -81,6 +81,8 @@ final class LinkWatch: Sendable {
   static let failedMilliseconds = 10_000
   /// The first look comes within this time, milliseconds.
   private static let firstLinkMilliseconds = 10_000
+  /// Between two looks while a witness has not got the nodes' inventory yet, milliseconds.
+  private static let witnessMilliseconds = 5_000
 
   private let site: Site
   private let reversePath: ReversePath
@@ -113,7 +115,10 @@ final class LinkWatch: Sendable {
         // A rollout's votes ask for themselves, and its restarts are no news.
         if rollouts.now.isAtRest { look() }
         let isPressing = (last?.hasFailed ?? false) || proofs.isPressing
-        let pause = isPressing ? Self.failedMilliseconds : Self.linkMilliseconds
+        let pause =
+          reversePath.isWaitingForWitness
+          ? Self.witnessMilliseconds
+          : isPressing ? Self.failedMilliseconds : Self.linkMilliseconds
         let spread = pause / 6
         // What was rolled out may have changed the key, or what leads to it.
         rollouts.waitForCommit(

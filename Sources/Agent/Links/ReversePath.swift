@@ -15,8 +15,8 @@ final class ReversePath: Sendable {
   private let handedOut = Lock(HandedOut())
   /// What the witnesses have shown when they answered last, by their names.
   private let certificates = Lock([String: OwnCertificate]())
-  /// The numbers of the inventories that they go by, 1 for the file's.
-  private let numbers = Lock([String: Int]())
+  /// What they said last of the inventory that they go by.
+  private let inventories = Lock(WitnessInventories())
 
   init(_ site: Site) { self.site = site }
 
@@ -147,13 +147,22 @@ final class ReversePath: Sendable {
     }
   }
 
+  /// Whether a witness may get the nodes' inventory in a moment.
+  var isWaitingForWitness: Bool {
+    let now = Clock.now()
+    return inventories.withLock { $0.areAwaited(at: now) }
+  }
+
+  private func note(_ witness: String, number: Int?, agreed: Int) {
+    let now = Clock.now()
+    inventories.update { $0.note(witness, number: number, agreed: agreed, at: now) }
+  }
+
   /// Witnesses that were away when the inventory changed.
   func inventoryFindings() -> [Finding] {
     let agreed = site.inventories.agreed
-    return numbers.withLock { $0 }.sorted { $0.key < $1.key }.compactMap { witness, number in
-      guard number < agreed.number,
-        agreed.inventory.keyManager(named: witness)?.witness != nil
-      else { return nil }
+    return inventories.withLock { $0 }.behind(agreed.number).compactMap { witness, number in
+      guard agreed.inventory.keyManager(named: witness)?.witness != nil else { return nil }
       return Finding(
         .warning, rule: "witness-inventory", refusal: .vote,
         message:
@@ -166,17 +175,21 @@ final class ReversePath: Sendable {
     let witness = host.name
     let nonce = Self.random()
     handedOut.withLock { $0.handOut(nonce, to: witness, at: Clock.now()) }
+    let agreed = site.inventories.agreed.number
     do throws(Refusal) {
       let answer = try ports.witnesses.ask(
         host, WitnessRequest(nonce: nonce), deadline: deadline)
       certificates.update { $0[witness] = answer.certificate }
       let report = answer.report
-      numbers.update { $0[witness] = report.inventoryNumber ?? 1 }
+      note(witness, number: report.inventoryNumber ?? 1, agreed: agreed)
       guard report.node == node, report.witness == witness else {
         return .silent("it answers as \(report.witness), and of \(report.node)")
       }
       return .answered(report)
-    } catch { return .silent(error.message) }
+    } catch {
+      if error.code == .notPermitted { note(witness, number: nil, agreed: agreed) }
+      return .silent(error.message)
+    }
   }
 
   /// The proof that a witness asks for; nil if this agent has handed out no such nonce to it.

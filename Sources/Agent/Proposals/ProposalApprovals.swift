@@ -66,7 +66,7 @@ extension ProposalKeeper {
     guard site.inventory.proposals?.approval == .operator else {
       throw Refusal(
         .validation,
-        "the inventory of \(site.node) asks for no approval of proposals: nothing was changed")
+        "this node's inventory asks for no approval of proposals: nothing was changed")
     }
     var isChanged = false
     try keep { record in

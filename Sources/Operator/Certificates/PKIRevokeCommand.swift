@@ -18,6 +18,8 @@ struct PKIRevokeCommand: Command {
       help: "the passphrase of the authority's key, from a file (0600); - is standard input",
       as: .text)
     var passphraseFile: String?
+    @Option("yes", short: "y", help: "do not ask; needed where there is no terminal")
+    var isUnasked: Bool
     var cluster = ClusterOptions()
 
     var problem: String? {
@@ -34,7 +36,9 @@ struct PKIRevokeCommand: Command {
       certificates beside the authority's key (revocations.json), signs the list, and gives it to every agent and
       witness: they refuse the holder within a second, on open connections too, and after their next start. Certificates
       that are issued afterwards count. A node that is revoked needs another file to join with, and pki renew refuses it
-      until then. What is revoked stays so. A rollout that has begun goes on.
+      until then. What is revoked stays so, therefore it asks first. A rollout that has begun goes on. A name that is in
+      no inventory, that has no certificate in a directory of its name beside the authority, and that no agent has seen
+      since its start, is warned of.
 
       Without a NAME the list is sent again, for hosts that did not answer: until then status and check name the nodes
       whose list is older.
@@ -57,8 +61,15 @@ struct PKIRevokeCommand: Command {
         "this command's own certificate is \(own.uri): revoke it with the credentials of another operator; nothing was revoked"
       )
     }
-    tellStrangers(cluster.inventory)
     let directory = options.authority ?? CertificateOptions.directory
+    tellStrangers(cluster, directory)
+    if let role = options.role, !options.isUnasked,
+      let result = context.confirm(
+        "This revokes every certificate of \(role.rawValue) \(options.names.joined(separator: ", ")) that was issued until now, for good.",
+        typing: cluster.inventory.cluster, nothing: "nothing was revoked")
+    {
+      return result
+    }
     let issuer = try context.authority(
       directory, passphraseFile: options.passphraseFile, of: cluster.inventory)
     let holders = options.role.map { role in options.names.map { (role: role, name: $0) } } ?? []
@@ -76,22 +87,41 @@ struct PKIRevokeCommand: Command {
     return context.send(list, to: cluster, isChanged: !holders.isEmpty)
   }
 
-  /// A node that has left may be meant, or a name that is mistyped.
-  private func tellStrangers(_ inventory: Inventory) {
-    for name in options.names {
-      let isKnown =
-        switch options.role {
-        case .node: inventory.node(named: name) != nil
-        case .witness: inventory.keyManager(named: name) != nil
-        default: true
-        }
-      if !isKnown {
-        context.console.message(
-          .warning,
-          "the inventory has no \(options.role?.rawValue ?? "") \(name): see that the name is right"
-        )
+  /// A node that has left may be meant, or a name that is mistyped. Blocks while the agents are asked for a person.
+  private func tellStrangers(_ cluster: Cluster, _ directory: String) {
+    guard let role = options.role else { return }
+    let isPerson = role != .node && role != .witness
+    let unknown = options.names.filter { name in
+      switch role {
+      case .node: cluster.inventory.node(named: name) == nil
+      case .witness: cluster.inventory.keyManager(named: name) == nil
+      default: !isIssued(role, name, in: directory)
       }
     }
+    let seen = isPerson && !unknown.isEmpty ? people(cluster) : []
+    for name in unknown where !seen.contains(where: { $0.role == role && $0.name == name }) {
+      let missing =
+        isPerson
+        ? "no certificate of \(role.rawValue) \(name) is known: there is none in \(directory)/\(name), and no agent that answers has seen one since its start"
+        : "the inventory has no \(role.rawValue) \(name)"
+      context.console.message(.warning, "\(missing): see that the name is right")
+    }
+  }
+
+  private func isIssued(_ role: Role, _ name: String, in directory: String) -> Bool {
+    let path = "\(directory)/\(name)/cert.pem"
+    guard
+      let content = try? context.host.read(path, limitBytes: Limits.certificateFileChainBytes),
+      let principal = try? context.workshop.describe(content.bytes).principal
+    else { return false }
+    return principal.role == role && principal.name == name
+  }
+
+  private func people(_ cluster: Cluster) -> [AuthoritiesAnswer.Person] {
+    Parallel.ask(
+      .authorities, of: cluster.members + cluster.connections.witnesses,
+      milliseconds: CommandContext.answerMilliseconds
+    ).flatMap { $0.answer?.people ?? [] }
   }
 }
 

@@ -25,6 +25,12 @@ struct RolloutFollower: Sendable {
 
   /// Blocks until the rollout and its rollback have ended.
   func follow(_ id: String) throws(Refusal) -> CommandResult {
+    try context.interruption.handled(
+      by: nil, lastWords: { "rollout \(id) goes on, if it has not ended: keyturn watch \(id)" }
+    ) { () throws(Refusal) in try followToEnd(id) }
+  }
+
+  private func followToEnd(_ id: String) throws(Refusal) -> CommandResult {
     let console = context.console
     console.event("rollout", ["id": id])
     console.progress("rollout \(id)")

@@ -149,6 +149,52 @@ struct WitnessAgentTests {
     #expect(status(Self.witness, "/v1/status") == 403)
   }
 
+  @Test("a witness that lacks the nodes' inventory is asked again soon, and told of if it stays so")
+  func late() {
+    var told = WitnessInventories()
+    let start = Instant(nanoseconds: 1_000_000_000_000)
+    func at(_ milliseconds: Int) -> Instant { start.advanced(byMilliseconds: milliseconds) }
+    #expect(!told.areAwaited(at: start) && told.behind(1).isEmpty)
+    told.note("kms-1", number: 1, agreed: 1, at: start)
+    // The inventory has changed, and it was not asked since.
+    #expect(told.behind(2).isEmpty && !told.areAwaited(at: at(1)))
+    told.note("kms-1", number: 1, agreed: 2, at: at(10))
+    told.note("kms-2", number: nil, agreed: 2, at: at(10))
+    #expect(told.behind(2).isEmpty && told.areAwaited(at: at(20)))
+    told.note("kms-1", number: 1, agreed: 2, at: at(4_009))
+    #expect(told.behind(2).isEmpty)
+    told.note("kms-1", number: 1, agreed: 2, at: at(4_010))
+    told.note("kms-2", number: nil, agreed: 2, at: at(4_010))
+    #expect(told.behind(2).map(\.witness) == ["kms-1"] && told.behind(2)[0].number == 1)
+    #expect(told.areAwaited(at: at(60_009)) && !told.areAwaited(at: at(60_010)))
+    // Another change: it counts from then on.
+    told.note("kms-1", number: 1, agreed: 3, at: at(70_000))
+    #expect(told.behind(3).isEmpty && told.areAwaited(at: at(70_001)))
+    told.note("kms-1", number: 3, agreed: 3, at: at(75_000))
+    told.note("kms-2", number: 3, agreed: 3, at: at(75_000))
+    #expect(told.behind(3).isEmpty && !told.areAwaited(at: at(75_001)))
+  }
+
+  @Test("a node says so of the witness that it has asked twice")
+  func behind() throws {
+    let host = FakeNodeHost(file: plainFile)
+    let agent = Self.agent(host)
+    let inventories = agent.site.inventories
+    _ = try inventories.adopt(inventories.agreed.next(Self.inventory))
+    host.state.update {
+      $0.witnesses["kms-1"] = ReverseReport(witness: "kms-1", node: "minio-1", attempts: [])
+    }
+    _ = agent.check()
+    #expect(agent.reversePath.isWaitingForWitness)
+    #expect(!agent.status().findings.contains { $0.rule == "witness-inventory" })
+    host.state.update {
+      $0.witnesses["kms-1"] = ReverseReport(
+        witness: "kms-1", node: "minio-1", attempts: [], inventoryNumber: 2)
+    }
+    _ = agent.check()
+    #expect(!agent.reversePath.isWaitingForWitness)
+  }
+
   // MARK: the node's side
 
   private static func agent(_ host: FakeNodeHost, _ inventory: Inventory = inventory) -> Agent {

@@ -56,7 +56,8 @@ extension LabTests {
         try lab.run("keyturn pki issue --pki \(pki) --role operator --name \(name) --out \(out)")
       }
       try issue("bob", lab.pki, bob)
-      let revoked = try lab.keyturn("pki", "revoke", "--role", "operator", "eve", "--pki", lab.pki)
+      let revoked = try lab.keyturn(
+        "pki", "revoke", "--yes", "--role", "operator", "eve", "--pki", lab.pki)
       #expect(revoked.status == 0, "\(revoked.stderr)")
       #expect(try ask("minio-1", as: bob).hasSuffix("ended 0\n"))
       let early = try lab.keyturn("pki", "rotate-ca", "--finish", "--pki", lab.pki)
@@ -134,7 +135,8 @@ extension LabTests {
       #expect(old.status == 1 && old.stderr.contains("not issued by this CA"), "\(old.stderr)")
       let renewed = try lab.keyturn("pki", "renew", "--pki", next)
       #expect(renewed.status == 0, "\(renewed.stderr)")
-      let more = try lab.keyturn("pki", "revoke", "--role", "operator", "mallory", "--pki", next)
+      let more = try lab.keyturn(
+        "pki", "revoke", "--yes", "--role", "operator", "mallory", "--pki", next)
       #expect(more.status == 0, "\(more.stderr)")
       #expect(try lab.keyturn("pki", "issue", "--join", "minio-3", "--pki", next).status == 0)
       let joined = try lab.exec(

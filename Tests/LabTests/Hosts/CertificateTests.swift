@@ -245,7 +245,8 @@ extension LabTests {
       #expect(
         poll.wait(until: .inMilliseconds(20_000)) { $0.contains { $0.text.hasSuffix("ready") } })
       try lab.exec("minio-3", "systemctl stop keyturnd keyturnd.socket")
-      let revoked = try lab.keyturn("pki", "revoke", "--role", "operator", "bob", "--pki", lab.pki)
+      let revoked = try lab.keyturn(
+        "pki", "revoke", "--yes", "--role", "operator", "bob", "--pki", lab.pki)
       #expect(revoked.status == 3, "\(revoked.stdout)\(revoked.stderr)")
       #expect(
         revoked.stderr.contains(
@@ -285,7 +286,8 @@ extension LabTests {
       }
 
       // A node's stolen key: shut out, and back with another one.
-      let node = try lab.keyturn("pki", "revoke", "--role", "node", "minio-2", "--pki", lab.pki)
+      let node = try lab.keyturn(
+        "pki", "revoke", "--yes", "--role", "node", "minio-2", "--pki", lab.pki)
       #expect(node.status == 0, "\(node.stderr)")
       for other in ["minio-1", "kms-1"] {
         let answer = try lab.exec(
@@ -307,7 +309,8 @@ extension LabTests {
       // A list that lacks what is revoked already is refused by all.
       let other = lab.directory.path("older")
       try lab.run("cp -a \(lab.pki) \(other) && rm \(other)/revocations.json")
-      let older = try lab.keyturn("pki", "revoke", "--role", "operator", "eve", "--pki", other)
+      let older = try lab.keyturn(
+        "pki", "revoke", "--yes", "--role", "operator", "eve", "--pki", other)
       #expect(older.status != 0 && older.stderr.contains("which this lacks"), "\(older.stderr)")
       // Another host under the name has no list: it comes with the file, whatever is there of last time.
       try lab.run("touch \(lab.pki)/minio-2.join")

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import API
+import Crypto
 import Model
 @testable import Operator
 import Testing
@@ -7,10 +9,13 @@ import Threads
 @Suite("keyturn pki revoke")
 struct PKIRevokeTests {
   private func run(
-    _ arguments: String, _ agents: [FakeAgent], _ workshop: FakeWorkshop = FakeWorkshop()
+    _ arguments: String, _ agents: [FakeAgent], _ workshop: FakeWorkshop = FakeWorkshop(),
+    answer: String? = nil, files: [String: String] = [:]
   ) -> (code: ExitCode, host: FakeCommandHost) {
     Sample.run(
-      arguments, agents, files: ["./inventory.json": PKIIssueTests.inventory], workshop: workshop)
+      arguments, agents,
+      files: files.merging(["./inventory.json": PKIIssueTests.inventory]) { $1 }, answer: answer,
+      workshop: workshop)
   }
 
   private var agents: [FakeAgent] { ["minio-1", "minio-2", "kms-1"].map { FakeAgent($0) } }
@@ -18,12 +23,48 @@ struct PKIRevokeTests {
   @Test("the holders are added, and every agent and witness gets the list")
   func revoked() {
     let (agents, workshop) = (agents, FakeWorkshop())
-    let (code, host) = run("pki revoke --role operator bob eve", agents, workshop)
+    let (code, host) = run("pki revoke --yes --role operator bob eve", agents, workshop)
     #expect(code == .done, "\(host.errors)")
     #expect(workshop.issuer.added.withLock { $0 } == ["operator/bob", "operator/eve"])
     #expect(agents.allSatisfy { $0.installed.withLock { $0 } == ["a list"] })
     #expect(host.output.contains("keyturn://prod/operator/bob: added to the list"))
     #expect(host.output.contains("3 agents and witnesses have the list"))
+  }
+
+  @Test("it asks first: nothing is revoked without a terminal, or by another answer")
+  func asked() {
+    for (answer, code) in [(nil, ExitCode.usage), ("bob", .failed), ("prod", .done)] {
+      let (agents, workshop) = (agents, FakeWorkshop())
+      let ended = run("pki revoke --role operator bob", agents, workshop, answer: answer)
+      #expect(ended.code == code, "\(ended.host.errors)")
+      #expect(workshop.issuer.added.withLock(\.count) == (code == .done ? 1 : 0))
+      #expect(agents.allSatisfy { $0.installed.withLock(\.isEmpty) == (code != .done) })
+      if code == .usage { #expect(ended.host.errors.contains("give --yes")) }
+    }
+  }
+
+  @Test("a name that nothing knows is warned of: no inventory, no certificate here, none seen")
+  func strangers() {
+    func warns(_ arguments: String, _ workshop: FakeWorkshop = FakeWorkshop(), files: [String] = [])
+      -> Bool
+    {
+      let agents = agents
+      agents[1].people.update {
+        $0 = [.init(role: .observer, name: "eve", authority: .sha256([]), at: 1, validUntil: 2)]
+      }
+      let ended = run(
+        "pki revoke --yes \(arguments)", agents, workshop,
+        files: Dictionary(uniqueKeysWithValues: files.map { ($0, "PEM") }))
+      #expect(ended.code == .done, "\(ended.host.errors)")
+      return ended.host.errors.contains("see that the name is right")
+    }
+    #expect(warns("--role operator bob") && warns("--role operator eve"))
+    #expect(!warns("--role observer eve"))
+    #expect(warns("--role node minio-9") && !warns("--role node minio-1"))
+    var bobs = FakeWorkshop()
+    bobs.facts.principal = Principal(cluster: "prod", role: .operator, name: "bob")
+    #expect(!warns("--role operator bob", bobs, files: ["./pki/bob/cert.pem"]))
+    #expect(warns("--role observer bob", bobs, files: ["./pki/bob/cert.pem"]))
   }
 
   @Test("without a name the list is sent again, and nothing is added")
@@ -42,7 +83,7 @@ struct PKIRevokeTests {
   @Test("hosts that do not answer are named as those that still take what is revoked")
   func unreachable() {
     let agents = [FakeAgent("minio-1"), FakeAgent("minio-2", .unreachable), FakeAgent("kms-1")]
-    let (code, host) = run("pki revoke --role node minio-1", agents)
+    let (code, host) = run("pki revoke --yes --role node minio-1", agents)
     #expect(code == .unknown)
     #expect(host.errors.contains("1 of 3 do not have the list"), "\(host.errors)")
   }
@@ -55,7 +96,7 @@ struct PKIRevokeTests {
     #expect(run("pki revoke --role operator alice", agents, workshop).code == .validationRefused)
     var other = FakeWorkshop()
     other.issuer.cluster = "test"
-    #expect(run("pki revoke --role operator bob", agents, other).code == .badConfiguration)
+    #expect(run("pki revoke --yes --role operator bob", agents, other).code == .badConfiguration)
     #expect(run("pki revoke bob", agents).code == .usage)
     #expect(run("pki revoke --role operator", agents).code == .usage)
     #expect(workshop.issuer.added.withLock(\.isEmpty))

@@ -116,8 +116,18 @@ import Threads
     #expect(host.output.contains("keyturn watch 00000000000000aa"), "\(host.output)")
   }
 
-  @Test("a rollout that no node is in: nothing to do")
+  @Test("a rollout that no node knows is an error; one that has ended is not")
   func nothing() {
-    #expect(Sample.run(Self.command, agents(prepared: 0)).code == .done)
+    let (code, host) = Sample.run(Self.command, agents(prepared: 0))
+    #expect(code == .validationRefused)
+    #expect(host.errors.contains("no node knows rollout 00000000000000aa"), "\(host.errors)")
+    let ended = agents(prepared: 4, accepted: 4, committed: 4)
+    #expect(Sample.run(Self.command, ended).code == .done)
+    #expect(Sample.run(Self.command, ended).code == .done)
+    // Who does not answer may know it.
+    let (unknown, _) = Sample.run(
+      Self.command,
+      agents(prepared: 0) { FakeAgent($0, $0 == "minio-3" ? .unreachable : .none) })
+    #expect(unknown == .unknown)
   }
 }

@@ -158,6 +158,32 @@ import Threads
     #expect(result.outcomes.allSatisfy { $0.outcome.reason.contains("go on by themselves") })
   }
 
+  @Test(
+    "whenever a signal ends the command, it says how the rollout is followed; afterwards nothing")
+  func lastWords() throws {
+    let interruption = Interruption()
+    let words = Lock([String?]())
+    let note: @Sendable () -> Void = { words.update { $0.append(interruption.lastWords) } }
+    let agents = [FakeAgent("minio-1", onPrepare: note, onCommit: note)]
+    let inventory = Inventory(
+      cluster: "prod", nodes: [.init(name: "minio-1", address: "minio-1")])
+    let undertaking = Undertaking(
+      inventory, createdBy: "alice", members: agents.map { (name: $0.name, link: $0) })
+    let request = RolloutRequest(kind: .restart)
+    let plan = undertaking.ask(request)
+    let observer = Noting(note: note)
+    let end = try undertaking.run(request, on: plan, interruption, observer)
+    let told = words.withLock { $0 }
+    // As it begins, at the commit, at its end.
+    #expect(told.count == 3)
+    #expect(
+      told.allSatisfy { $0?.contains("keyturn watch \(end.rollout.id) follows it") == true },
+      "\(told)")
+    #expect(interruption.lastWords == nil)
+    // No handler is left either: the next signal ends the process.
+    #expect(!interruption.interrupt())
+  }
+
   @Test("a second interruption is not taken: the process must exit at once")
   func twice() throws {
     let interruption = Interruption()
@@ -180,4 +206,20 @@ import Threads
     #expect(answers == [true, true, true, false])
     #expect(told.withLock { $0 } == 1)
   }
+}
+
+/// Calls `note` as a rollout begins and ends.
+private struct Noting: UndertakingObserver {
+  struct Watcher: RolloutWatcher {
+    mutating func changed(member: String, phase: Word<RolloutPhase>, detail: String) {}
+    mutating func committed(inNanoseconds: Int64) {}
+    mutating func tick() {}
+  }
+  let note: @Sendable () -> Void
+
+  func begins(_ rollout: Rollout) -> Watcher {
+    note()
+    return Watcher()
+  }
+  func ended(_ rollout: Rollout, _ result: CoordinatorResult) { note() }
 }

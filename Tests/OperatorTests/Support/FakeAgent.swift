@@ -90,6 +90,8 @@ final class FakeAgent: AgentLink {
   let peers = Lock<[FakeAgent]>([])
   /// The inventory that it goes by; nil for an agent that is older.
   let agreed = Lock<AgreedInventory?>(nil)
+  /// Whose certificates it has seen.
+  let people = Lock<[AuthoritiesAnswer.Person]>([])
   private let counter = Lock(0)
   /// How often it was asked anything.
   var calls: Int { counter.withLock { $0 } }
@@ -340,7 +342,8 @@ final class FakeAgent: AgentLink {
       installed.update { $0.append(list.list) }
       return RevocationsAnswer(number: 1)
     case .authorities, .trust:
-      return AuthoritiesAnswer(number: 0, trusted: [.sha256([])], own: .sha256([]))
+      return AuthoritiesAnswer(
+        number: 0, trusted: [.sha256([])], own: .sha256([]), people: people.withLock { $0 })
     case .confirm:
       guard let confirmed else { throw .answered(Refusal(.file, "its file is another one")) }
       return confirmed

@@ -23,7 +23,8 @@ struct ResolveCommand: Command {
       finished: the servers restart at once, without a question. Any other is aborted.
       """,
     examples: [("keyturn resolve 0d07a7a0593ac303", "the id is in keyturn status")],
-    exitCodes: [.done, .failed, .unknown, .unreachable, .notConfirmed] + ExitCode.ownFault)
+    exitCodes: [.done, .failed, .unknown, .unreachable, .validationRefused, .notConfirmed]
+      + ExitCode.ownFault)
 
   let context: CommandContext
   let options: Options
@@ -86,7 +87,12 @@ struct ResolveCommand: Command {
           .warning, "the nodes are in another: keyturn resolve \(others.joined(separator: ", "))")
       }
     } else {
-      follow(&nodes, cluster)
+      context.interruption.handled(
+        by: nil,
+        lastWords: {
+          "rollout \(id) goes on as the nodes decide it: keyturn watch \(id), keyturn resolve \(id)"
+        }
+      ) { follow(&nodes, cluster) }
     }
     return report(nodes, cluster)
   }
@@ -138,6 +144,13 @@ struct ResolveCommand: Command {
       Self.resolution(row, nodes.id, link)
     }
     let words = known.map(\.word)
+    if words.allSatisfy({ $0 == .untouched }) {
+      let results = nodes.rows.map { NodeResult(name: $0.name, outcome: .untouched) }
+      return context.ended(
+        .validationRefused,
+        "\(ShowCommand.unknown(nodes.id)): nothing was resolved; keyturn rollouts lists them",
+        nodes: results)
+    }
     let isCommitted = nodes.isCommitted || words.contains(where: Self.ofCommit.contains)
     let isDecided = isCommitted || words.contains(.aborted) || !words.contains(.inDoubt)
     let results = zip(nodes.rows, known).map { row, known in

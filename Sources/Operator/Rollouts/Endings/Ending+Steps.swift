@@ -16,7 +16,7 @@ extension Ending {
       [Step(command: command, purpose: purpose)]
     }
     switch code {
-    case .unreachable: return step("keyturn status", "which nodes answer; keyturnd must run on all")
+    case .unreachable: return step("keyturn status", "which nodes answer, and why others do not")
     case .guarded:
       return step("keyturn seal show", "which key is sealed, and where")
         + step("keyturn explain MINIO_KMS_SSE_KEY", "what sets it on each node")
