@@ -6,7 +6,6 @@ internal import Threads
 
 /// The agent of one AIStor node: joins its rooms. What it answers is in the folder API.
 package final class Agent: Sendable {
-  package let version: String
   /// Nil where there is no TLS.
   let credentials: (any CredentialPort)?
   let site: Site
@@ -47,13 +46,12 @@ package final class Agent: Sendable {
   ///   - times: how long it waits in doubt.
   ///   - collectorTimes: how long it waits for the coordinator after its own end.
   package init(
-    node: String, inventory: Inventory, version: String, ports: Ports,
+    node: String, inventory: Inventory, version: AgentVersion, ports: Ports,
     credentials: (any CredentialPort)? = nil,
     times: RecoveryTimes = RecoveryTimes(), collectorTimes: CollectorTimes = CollectorTimes()
   ) {
-    self.version = version
     self.credentials = credentials
-    site = Site(node: node, inventory: inventory, ports: ports)
+    site = Site(node: node, inventory: inventory, version: version, ports: ports)
     doorkeeper = Doorkeeper(site.inventories, site.refusals)
     let history = History(port: ports.records)
     let stored = StoredState(site, history)

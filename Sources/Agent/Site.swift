@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Linux
 internal import Model
+internal import Rollout
 internal import Threads
 
 /// What every room of the agent has at hand: the node, the inventory, the host, the durable records, the other
 /// agents, and threads.
 struct Site: Sendable {
   let node: String
+  let version: AgentVersion
   let inventories: InventoryKeeper
   let ports: Ports
   let records: Records
@@ -15,8 +17,9 @@ struct Site: Sendable {
   let refusals = RefusalCounts()
   private let reserve = ThreadReserve()
 
-  init(node: String, inventory: Inventory, ports: Ports) {
+  init(node: String, inventory: Inventory, version: AgentVersion, ports: Ports) {
     self.node = node
+    self.version = version
     self.ports = ports
     records = Records(port: ports.records)
     inventories = InventoryKeeper(of: node, file: inventory, records)

@@ -103,6 +103,11 @@ package struct MembersPlan: Sendable {
           "\(name) is named as gone, and answers: without --without it votes on its own retirement; stop keyturnd there if it must not"
         ))
     }
+    if let difference = voters.map({ (name: $0.node, version: $0.version) })
+      .protocolDifference(with: .own)
+    {
+      return .refused(Refusal(.vote, difference))
+    }
     if let difference = baseDifference { return .refused(Refusal(.vote, difference)) }
     let refusals = refusals
     if let code = refusals.compactMap({ $0.refusal?.code }).deciding {
@@ -137,6 +142,11 @@ package struct MembersPlan: Sendable {
   /// Who of those that are members, and stay it, is silent or behind.
   package var behind: [String] {
     change.latter.filter { name in answer(of: name)?.answer?.agreed != present }
+  }
+
+  /// What those who vote say.
+  private var voters: [InventoryAnswer] {
+    change.participants.compactMap { answer(of: $0)?.answer }
   }
 
   private func answer(of name: String) -> NodeAnswer<InventoryAnswer>? {
@@ -201,8 +211,8 @@ package struct MembersPlan: Sendable {
   package func rollout(id: String, createdBy: String) -> Rollout {
     let timeouts = present.inventory.timeouts
     let next = change.next.digest
-    let answers = change.participants.compactMap { answer(of: $0)?.answer }
-    return Rollout(
+    let answers = voters
+    var rollout = Rollout(
       id: id, epoch: (answers.map(\.epoch).max() ?? 0) + 1, kind: .members,
       cluster: wanted.cluster, generation: 0, seal: seal,
       contents: answers.map { answer in
@@ -215,6 +225,10 @@ package struct MembersPlan: Sendable {
       stopMilliseconds: timeouts.stopSeconds * 1_000,
       startMilliseconds: timeouts.startSeconds * 1_000, settleMilliseconds: 0,
       withoutRestart: true, inventory: present.reference, change: change)
+    rollout.protocol = ProtocolRange.common(
+      answers.map { $0.version?.protocols ?? .untold } + [.own]
+    ).flatMap { RolloutProtocol($0) }
+    return rollout
   }
 }
 

@@ -52,6 +52,26 @@ struct ClusterHealthTests {
     health { name, report in if name == "minio-4" { change(&report) } }
   }
 
+  @Test("agents of different versions are told; a warning where they could share no rollout")
+  func versions() {
+    func health(_ fourth: AgentVersion?) -> ClusterHealth {
+      Self.health { name, report in
+        report.version = name == "minio-4" ? fourth : AgentVersion("0.1.0+a")
+      }
+    }
+    #expect(health(AgentVersion("0.1.0+a")).statements.isEmpty)
+    let (newer, older) = (health(AgentVersion("0.2.0+b", ProtocolRange(1, 2))), health(nil))
+    #expect(newer.level == .well && older.level == .well)
+    #expect(newer.statements.map(\.finding.rule) == ["versions-differ"])
+    #expect(newer.statements[0].text.hasPrefix("minio-4: "), "\(newer.statements[0].text)")
+    #expect(older.statements[0].text.contains("minio-4 an older one"))
+    let apart = health(AgentVersion("0.3.0+c", ProtocolRange(2, 3)))
+    #expect(apart.level == .remarked)
+    #expect(apart.statements.map(\.finding.rule) == ["protocols-differ"])
+    #expect(
+      apart.statements[0].text.contains("minio-4: keyturnd 0.3.0+c, rollout protocols 2 to 3"))
+  }
+
   @Test("a node whose list of revoked certificates is older, or that has none, is named")
   func revocations() {
     func health(_ numbers: [String: Int]) -> ClusterHealth {

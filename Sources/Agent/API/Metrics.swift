@@ -25,7 +25,8 @@ extension Agent {
       DriftKind.allCases.map { ("{kind=\"\($0.rawValue)\"}", value($0)) }
     }
     family(
-      "keyturn_build_info", "gauge", "The agent's version.", [("{version=\"\(version)\"}", 1)])
+      "keyturn_build_info", "gauge", "The agent's version.",
+      [("{version=\"\(site.version.text)\"}", 1)])
     family(
       "keyturn_drift", "gauge", "Things that differ from the last confirmed start.",
       kinds { kind in (log.drift.items ?? []).count { $0.kind == kind } })

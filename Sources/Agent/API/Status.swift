@@ -18,7 +18,7 @@ extension Agent {
     let findings =
       findings(look, isInRollout: record.active != nil) + (links.last?.errors ?? [])
     var status = NodeStatus(
-      node: node, version: version, activeState: unit?.activeState ?? "unknown",
+      node: node, version: site.version.text, activeState: unit?.activeState ?? "unknown",
       subState: unit?.subState ?? "unknown", mainPID: unit?.mainPID ?? 0,
       invocation: unit?.invocationID ?? "",
       runningKey: (try? look.view.inForce()).flatMap { KeyIdentity($0) }

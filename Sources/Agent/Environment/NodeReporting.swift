@@ -36,6 +36,7 @@ extension NodeReport {
         case .committed, .watching: active.rollout.change == nil ? active.rollout.id : nil
         }
       })
+    version = site.version
   }
 }
 

@@ -136,7 +136,7 @@ extension Agent {
     if role == .node {
       return InventoryAnswer(
         node: node, agreed: agreed, isRecorded: isRecorded, epoch: 0, incarnation: nil, active: nil,
-        seal: nil, refusal: nil)
+        seal: nil, refusal: nil, version: site.version)
     }
     let seal = seals.record()
     return InventoryAnswer(
@@ -144,6 +144,7 @@ extension Agent {
       incarnation: incarnation,
       active: record.active.map { ActiveSummary($0.rollout, sinceMicroseconds: nil) },
       seal: seal.seal,
-      refusal: damage.refusal ?? (inventories.isRetired ? nil : inventories.obstacle))
+      refusal: damage.refusal ?? (inventories.isRetired ? nil : inventories.obstacle),
+      version: site.version)
   }
 }

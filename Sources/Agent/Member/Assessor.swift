@@ -219,6 +219,7 @@ final class Assessor: Sendable {
       activeRollout: record.active?.rollout.id, generation: generation,
       seal: seal, key: KeyIdentity(environment), currentKey: currentKey,
       keyManager: preflight.sight?.text)
+    answer.version = site.version
     answer.programs = programs?.programs
     answer.whyRestart = whyRestart
     answer.identities = preflight.identities

@@ -18,10 +18,13 @@ package struct InventoryAnswer: Sendable, Codable, Hashable {
   package var seal: Seal?
   /// Why it would vote on nothing; nil if it might.
   package var refusal: Refusal?
+  /// The agent's; nil from one that is older and does not tell.
+  package var version: AgentVersion?
 
   package init(
     node: String, agreed: AgreedInventory, isRecorded: Bool, epoch: UInt64,
-    incarnation: Incarnation?, active: ActiveSummary?, seal: Seal?, refusal: Refusal?
+    incarnation: Incarnation?, active: ActiveSummary?, seal: Seal?, refusal: Refusal?,
+    version: AgentVersion? = nil
   ) {
     self.node = node
     self.agreed = agreed
@@ -31,6 +34,7 @@ package struct InventoryAnswer: Sendable, Codable, Hashable {
     self.active = active
     self.seal = seal
     self.refusal = refusal
+    self.version = version
   }
 }
 

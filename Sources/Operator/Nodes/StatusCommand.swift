@@ -99,19 +99,22 @@ struct StatusCommand: Command {
   }
 
   private static let header = [
-    "NODE", "UNIT", "RELEASE", "SSE KEY", "GENERATION", "ROLLOUT", "KEY MANAGERS", "DRIFT",
+    "NODE", "AGENT", "UNIT", "RELEASE", "SSE KEY", "GENERATION", "ROLLOUT", "KEY MANAGERS", "DRIFT",
   ]
 
   /// On a terminal that is too narrow for the table, what all nodes have in common is above it, once.
   private func lines(_ rows: [NodeAnswer<NodeStatus>]) -> [String] {
     var (header, cells) = (Self.header, rows.map { Self.cells($0) })
-    // Of a server that names no release there is nothing to see.
-    if let column = header.firstIndex(of: "RELEASE"),
-      cells.allSatisfy({ $0[column].isEmpty || $0[column] == "-" })
-    {
+    func leaveOut(_ name: String, where isPlain: ([String]) -> Bool) {
+      guard let column = header.firstIndex(of: name),
+        isPlain(cells.map { $0[column] }.filter { !$0.isEmpty })
+      else { return }
       header.remove(at: column)
       for index in cells.indices { cells[index].remove(at: column) }
     }
+    // Of agents of one version, and of servers that name no release, there is nothing to see.
+    leaveOut("AGENT") { Set($0).count < 2 }
+    leaveOut("RELEASE") { $0.allSatisfy { $0 == "-" } }
     let table = TextTable.lines(header, cells)
     guard context.console.isLive, let size = context.host.terminal(.standardOutput),
       table.contains(where: { $0.count > size.columns })
@@ -134,10 +137,11 @@ struct StatusCommand: Command {
 
   private static func cells(_ row: NodeAnswer<NodeStatus>, withAges: Bool = true) -> [String] {
     guard let status = row.answer else {
-      return [row.name, row.failure?.code.rawValue ?? "", "", "", "", "", "", ""]
+      return [row.name, "", row.failure?.code.rawValue ?? "", "", "", "", "", "", ""]
     }
     return [
-      row.name, "\(status.activeState) (\(status.subState))", release(status), key(status),
+      row.name, status.version, "\(status.activeState) (\(status.subState))", release(status),
+      key(status),
       status.generation.map { "\($0.number)" } ?? "-", rollout(status),
       links(status.links, withAges),
       status.activeState == "unknown" ? "unknown" : drift(status.drift),

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import Agent
+import CBuild
 import Glibc
 import HTTPS
 import Linux
 import Model
 import Probes
 import Sockets
+import Rollout
 import Systemd
 import TLS
 import Threads
@@ -93,12 +95,14 @@ enum Daemon {
     )
   }
 
+  private static var build: String { Version.build(of: String(cString: kt_commit())) }
+
   private static func runNode(
     _ node: Inventory.Node, _ configuration: DaemonConfiguration, _ inventory: Inventory,
     _ records: HostRecords, _ credentials: HostCredentials
   ) throws(Refusal) {
     let agent = Agent(
-      node: node.name, inventory: inventory, version: Version.text,
+      node: node.name, inventory: inventory, version: AgentVersion(build),
       ports: try ports(inventory, records, credentials), credentials: credentials)
     let listener = try configuration.listener(port: node.agentPlace?.port)
     agent.start()
@@ -120,7 +124,7 @@ enum Daemon {
     _ inventory: Inventory, _ records: HostRecords, _ credentials: HostCredentials
   ) throws(Refusal) {
     let witness = Witness(
-      name: host.name, inventory: inventory, records: records, version: Version.text,
+      name: host.name, inventory: inventory, records: records, version: build,
       credentials: credentials,
       reach: HostReach(identity: credentials.identity), log: log)
     let server = try serve(

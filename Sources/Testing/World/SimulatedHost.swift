@@ -144,7 +144,7 @@ final class SimulatedHost: @unchecked Sendable {
     program = process
     world.runtime.spawn("main", in: process) { [self] in
       let agent = Agent(
-        node: name, inventory: inventory, version: "world", ports: ports())
+        node: name, inventory: inventory, version: AgentVersion("world"), ports: ports())
       // As the daemon does, it answers nobody before it goes on with what it was in.
       agent.start()
       self.agent = agent

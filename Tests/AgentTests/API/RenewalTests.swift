@@ -6,6 +6,7 @@ import HTTP
 import JSONCoding
 import KeyManager
 import Model
+import Rollout
 import Testing
 import Threads
 
@@ -64,7 +65,8 @@ struct RenewalTests {
       peers: FakeNodeHost.NoPeers(), isForNewAgent: true)
     ports.log = { _, line in log.update { $0.append(line) } }
     let agent = Agent(
-      node: "minio-1", inventory: Self.inventory, version: "test", ports: ports, credentials: first)
+      node: "minio-1", inventory: Self.inventory, version: AgentVersion("test"), ports: ports,
+      credentials: first)
     let witness = Witness(
       name: "kms-1", inventory: Self.inventory, records: FakeNodeHost(file: "").ports().records,
       version: "test", credentials: second,

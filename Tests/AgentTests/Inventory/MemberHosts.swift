@@ -37,7 +37,7 @@ final class MemberHosts {
     hosts[name] = host
     if let numbers { files[name] = Self.inventory(Self.names(numbers)) }
     let agent = Agent(
-      node: name, inventory: files[name] ?? Self.inventory([name]), version: "test",
+      node: name, inventory: files[name] ?? Self.inventory([name]), version: AgentVersion("test"),
       ports: host.ports(
         peers: Cluster.View(network: network, node: name), isForNewAgent: true),
       times: times)

@@ -198,7 +198,7 @@ struct WitnessAgentTests {
   // MARK: the node's side
 
   private static func agent(_ host: FakeNodeHost, _ inventory: Inventory = inventory) -> Agent {
-    Agent(node: "minio-1", inventory: inventory, version: "test", ports: host.ports())
+    Agent(node: "minio-1", inventory: inventory, version: AgentVersion("test"), ports: host.ports())
   }
 
   private static func reached(

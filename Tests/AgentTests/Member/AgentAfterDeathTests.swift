@@ -125,6 +125,26 @@ struct AgentAfterDeathTests {
     #expect(host.state.withLock { $0.records["rollout"] } == Array("nonsense".utf8))
   }
 
+  @Test("a rollout of a protocol that this version does not speak is left as it is, by name")
+  func newerProtocol() throws {
+    let host = FakeNodeHost(file: plainFile)
+    let first = Node(host)
+    let rollout = try first.rollout(enabling)
+    #expect(try first.prepare(rollout, enabling).refusal == nil)
+    host.state.update { state in
+      let text = String(decoding: state.records["rollout"] ?? [], as: UTF8.self)
+      let newer = text.replacing("\"kind\":\"apply\"", with: "\"kind\":\"apply\",\"protocol\":2")
+      state.records["rollout"] = Array(newer.utf8)
+    }
+    let record = host.state.withLock { $0.records["rollout"] }
+    let older = Node(host, settles: false)
+    let finding = older.agent.status().findings.first { $0.rule == "damaged-record" }
+    #expect(finding?.message.contains("protocol 2, and this program speaks") == true)
+    #expect(finding?.message.contains("install the Keyturn that began it") == true)
+    #expect(host.state.withLock { $0.records["rollout"] } == record)
+    #expect(host.state.withLock { $0.staged.count } == 1)
+  }
+
   @Test("of a rollout that its damaged record has lost a node tells no outcome from its timeline")
   func lostRollout() throws {
     let host = FakeNodeHost(file: plainFile)
@@ -132,12 +152,11 @@ struct AgentAfterDeathTests {
     let rollout = try first.rollout(enabling, settleMilliseconds: 60_000)
     #expect(try first.prepare(rollout, enabling).refusal == nil)
     _ = try first.decide(rollout, .commit)
-    // The end comes last: after it the first agent writes nothing over the damage.
+    // What it writes last before the end of the settle time.
     let isKept = host.state.wait(until: .inMilliseconds(20_000)) { state in
-      state.records.contains {
-        $0.key.hasPrefix("timelines/")
-          && String(decoding: $0.value, as: UTF8.self).contains("\"outcome\"")
-      } ? true : nil
+      let record = String(decoding: state.records["rollout"] ?? [], as: UTF8.self)
+      let hasTimeline = state.records.keys.contains { $0.hasPrefix("timelines/") }
+      return hasTimeline && record.contains("\"watching\"") ? true : nil
     }
     try #require(isKept == true)
     let path = "/v1/rollouts/\(rollout.id)"

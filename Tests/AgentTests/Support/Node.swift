@@ -74,7 +74,7 @@ struct Node {
         cluster: "prod", nodes: names.map { .init(name: $0, address: $0) },
         environmentFile: environmentFile, timeouts: .init(settleSeconds: 0), rollback: rollback,
         outsideNodes: outsideNodes, proposals: proposals),
-      version: "test", ports: host.ports(peers: peers, isForNewAgent: true),
+      version: AgentVersion("test"), ports: host.ports(peers: peers, isForNewAgent: true),
       credentials: certificate.map(FixedCredentials.init), times: times,
       collectorTimes: collectorTimes)
     agent.start()

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import Files
 import JSONCoding
 import Model
 import TestSupport
@@ -191,23 +190,10 @@ extension LabTests {
       #expect(outcome.stderr.contains("it is not the one that asked"), "\(outcome.stderr)")
     }
 
-    /// The nodes and the witnesses agree on the lab's inventory with a change; its file says which agreed one it follows.
-    private func agree(_ change: (inout Inventory) -> Void = { _ in }) throws {
-      let bytes = try FileReading.read(lab.inventory, limitBytes: Limits.inventoryFileBytes).bytes
-      var inventory = try JSON.decode(Inventory.self, from: bytes)
-      let agreed = try lab.keyturn("inventory", "show")
-      inventory.number = try JSON.decode(Inventory.self, from: Array(agreed.stdout.utf8)).number
-      change(&inventory)
-      let file = try lab.file(
-        "edited.json", String(decoding: JSON.encode(inventory, pretty: true), as: UTF8.self))
-      let outcome = try lab.keyturn("inventory", "apply", file, "--yes")
-      #expect(outcome.status == 0, "\(outcome.stdout)\(outcome.stderr)")
-    }
-
     @Test("with the policy to refuse, a witness that is down keeps everybody from restarting")
     func policy() throws {
-      try agree { $0.unverifiedDirection = .refuse }
-      defer { try? agree() }
+      try lab.agree { $0.unverifiedDirection = .refuse }
+      defer { try? lab.agree() }
       let change = try lab.file("change.env", "MINIO_BROWSER=off\n")
       #expect(try lab.keyturn("plan", "--settings", change).status == 0)
       try lab.exec("kms-2", "systemctl stop keyturnd")
@@ -221,8 +207,8 @@ extension LabTests {
 
     @Test("what was a witness, and is none any more in the nodes' inventory, is not believed")
     func retired() throws {
-      try agree { $0.keyManagers[0].witness = nil }
-      defer { try? agree() }
+      try lab.agree { $0.keyManagers[0].witness = nil }
+      defer { try? lab.agree() }
       let outcome = try lab.keyturn("check")
       // The operator's inventory still has it.
       #expect(outcome.status == 1, "\(outcome.stdout)\(outcome.stderr)")

@@ -5,30 +5,6 @@ import TestSupport
 import Testing
 import Threads
 
-/// A place in a program, and what must come of it if the program dies there.
-struct Place: Sendable, CustomTestStringConvertible {
-  enum End: Sendable {
-    case abort, commit
-    /// Either, but the same everywhere.
-    case any
-  }
-
-  let name: String
-  let end: End
-  /// Whether it is among those that every run looks at; the others with `KEYTURN_LAB_ALL=1`.
-  let isUsual: Bool
-
-  init(_ name: String, _ end: End, isUsual: Bool = false) {
-    (self.name, self.end, self.isUsual) = (name, end, isUsual)
-  }
-
-  var testDescription: String { name }
-
-  static func of(_ places: [Place]) -> [Place] {
-    getenv("KEYTURN_LAB_ALL") == nil ? places.filter(\.isUsual) : places
-  }
-}
-
 extension LabTests {
   /// Whatever dies, is cut off or restarted: all nodes end in the same generation, none restarts
   /// twice, and status says what happened. Every place is reached by name.
@@ -36,27 +12,12 @@ extension LabTests {
   struct FaultTests {
     let lab: Lab
     private static let serial = Lock(0)
-    private static let fault = "/var/lib/keyturn/fault"
     private static let victim = "minio-3"
-
-    /// A node between two rollouts.
-    private struct Facts: Hashable {
-      var file: String
-      var starts: Int
-    }
 
     init() throws {
       lab = try #require(Lab.current)
-      if Self.serial.withLock({ $0 }) == 0 {
-        try lab.onEachNode(
-          """
-          mkdir -p /etc/systemd/system/keyturnd.service.d &&
-          printf '[Service]\\nEnvironment=KEYTURN_FAULT=\(Self.fault)\\n' \
-            >/etc/systemd/system/keyturnd.service.d/fault.conf &&
-          systemctl daemon-reload && systemctl restart keyturnd
-          """)
-      }
-      try lab.onEachNode("rm -f \(Self.fault) \(Self.fault).reached")
+      if Self.serial.withLock({ $0 }) == 0 { try lab.prepareFaults() }
+      try lab.disarm()
     }
 
     // MARK: what is done
@@ -70,19 +31,6 @@ extension LabTests {
       return try lab.file("site-\(number).env", "MINIO_SITE_NAME=site-\(number)\n")
     }
 
-    private func arm(_ node: String, _ place: String, _ action: String) throws {
-      try lab.exec(node, "echo '\(place) \(action)' >\(Self.fault)")
-    }
-
-    private func awaitReached(_ node: String) throws {
-      try lab.exec(node, Self.loop("[ -e \(Self.fault).reached ]"))
-    }
-
-    /// A command for a shell that waits until another succeeds, for 30 s at most.
-    private static func loop(_ condition: String) -> String {
-      "for k in $(seq 1500); do \(condition) && exit 0; sleep 0.02; done; exit 1"
-    }
-
     /// `keyturn apply`, which is killed or held at a place of its own.
     private func apply(_ place: String, _ action: String) throws -> BackgroundProcess {
       let file = try lab.file("fault", "\(place) \(action)\n")
@@ -93,75 +41,9 @@ extension LabTests {
 
     private var reached: String { lab.directory.path("fault.reached") }
 
-    private func awaitHeld() throws { try lab.run(Self.loop("[ -e \(reached) ]")) }
+    private func awaitHeld() throws { try lab.run(Lab.loop("[ -e \(reached) ]")) }
 
     private func release() throws { try lab.run("rm \(reached)") }
-
-    // MARK: what is seen
-
-    private func facts() throws -> [String: Facts] {
-      // SD_MESSAGE_UNIT_STARTING
-      let id = "7d4958e842da4a758f6c1cdc7b36dcc5"
-      let printed = try lab.onEachNode(
-        """
-        sha256sum </etc/default/minio
-        journalctl -q -o cat UNIT=minio.service MESSAGE_ID=\(id) | wc -l
-        """)
-      return printed.mapValues { text in
-        let lines = text.split(separator: "\n").map(String.init)
-        return Facts(file: lines.first ?? "", starts: lines.last.flatMap { Int($0) } ?? -1)
-      }
-    }
-
-    /// What status says of each node, as soon as none is in a rollout.
-    private func atRest() throws -> [Event] {
-      let deadline = Instant.inMilliseconds(60_000)
-      while true {
-        let nodes = try lab.keyturn("status", "--json").events().filter { $0.event == "status" }
-        if nodes.count == lab.nodes.count, nodes.allSatisfy({ $0.activeRollout == nil }) {
-          return nodes
-        }
-        try #require(
-          Clock.now() < deadline,
-          "still in a rollout: \(nodes.map { "\($0.node ?? "") \($0.activeStage ?? "-")" })")
-      }
-    }
-
-    /// All nodes have ended the last rollout alike.
-    ///
-    /// - Parameter rebooted: a node whose journal has begun again; its server must have been started
-    ///   once since then.
-    private func expectOneEnd(
-      _ end: Place.End, since before: [String: Facts], rebooted: String? = nil,
-      at location: SourceLocation = #_sourceLocation
-    ) throws {
-      let status = try atRest()
-      let after = try facts()
-      let files = Set(after.values.map(\.file))
-      #expect(files.count == 1, "\(after)", sourceLocation: location)
-      let isCommit = files != Set(before.values.map(\.file))
-      if end != .any { #expect(isCommit == (end == .commit), sourceLocation: location) }
-      for node in lab.nodes {
-        let starts = (after[node]?.starts ?? 0) - (before[node]?.starts ?? 0)
-        if node == rebooted {
-          #expect(after[node]?.starts == 1, "\(node)", sourceLocation: location)
-        } else {
-          #expect(starts == (isCommit ? 1 : 0), "\(node)", sourceLocation: location)
-        }
-      }
-      #expect(Set(status.map(\.generation)).count == 1, sourceLocation: location)
-      let told = status.map { "\($0.node ?? ""): \($0.lastRollout ?? "") \($0.lastOutcome ?? "")" }
-      if isCommit {
-        #expect(Set(status.map(\.lastRollout)).count == 1, "\(told)", sourceLocation: location)
-        #expect(
-          status.allSatisfy { $0.lastOutcome == "confirmed" }, "\(told)", sourceLocation: location)
-      } else {
-        // Those that had not voted were never in it.
-        let outcomes = Set(status.compactMap(\.lastOutcome))
-        #expect(
-          outcomes.isSubset(of: ["aborted", "confirmed"]), "\(told)", sourceLocation: location)
-      }
-    }
 
     // MARK: the command line
 
@@ -178,43 +60,21 @@ extension LabTests {
 
     @Test("the command line is killed", arguments: commandLinePlaces)
     func commandLine(_ place: Place) throws {
-      let before = try facts()
+      let before = try lab.facts()
       let outcome = try apply(place.name, "kill").outcome()
       #expect(outcome.status == 128 + SIGKILL, "\(outcome.stdout)\(outcome.stderr)")
-      try expectOneEnd(place.end, since: before)
+      try lab.expectOneEnd(place.end, since: before)
     }
 
     // MARK: agents
 
-    private static let agentPlaces = Place.of([
-      Place("agent.prepare.persist", .abort),
-      Place("agent.prepare.assess", .abort),
-      Place("agent.check.stage", .abort),
-      Place("agent.check.staged", .abort, isUsual: true),
-      Place("agent.assessed.persist", .abort),
-      Place("agent.assessed.vote", .abort, isUsual: true),
-      Place("agent.accept.persist", .commit),
-      Place("agent.accept.reply", .commit, isUsual: true),
-      Place("agent.decided.persist", .commit),
-      Place("agent.decided.arm", .commit),
-      Place("agent.decided.reply", .commit),
-      Place("agent.fire.install", .commit, isUsual: true),
-      Place("agent.fire.restart", .commit, isUsual: true),
-      Place("agent.fire.sync", .commit, isUsual: true),
-      Place("agent.restarted.persist", .commit),
-      Place("agent.restarted.watch", .commit),
-      Place("agent.watched.keep", .commit),
-      Place("agent.watched.persist", .commit),
-      Place("agent.watched.conclude", .commit),
-    ])
-
-    @Test("one agent is killed", arguments: agentPlaces)
+    @Test("one agent is killed", arguments: Place.ofAgents)
     func agent(_ place: Place) throws {
-      let before = try facts()
-      try arm(Self.victim, place.name, "kill")
+      let before = try lab.facts()
+      try lab.arm(Self.victim, place.name, "kill")
       _ = try lab.keyturn("apply", "--yes", "--settings", settings())
-      try awaitReached(Self.victim)
-      try expectOneEnd(place.end, since: before)
+      try lab.awaitReached(Self.victim)
+      try lab.expectOneEnd(place.end, since: before)
     }
 
     @Test(
@@ -223,13 +83,13 @@ extension LabTests {
         Place("coordinator.vote.accept", .any), Place("coordinator.accepted.committed", .commit),
       ])
     func allAgents(_ place: Place) throws {
-      let before = try facts()
+      let before = try lab.facts()
       let apply = try apply(place.name, "hold")
       try awaitHeld()
       try lab.onEachNode("systemctl --no-block restart keyturnd")
       try release()
       _ = try apply.outcome()
-      try expectOneEnd(place.end, since: before)
+      try lab.expectOneEnd(place.end, since: before)
     }
 
     // MARK: hosts
@@ -247,21 +107,21 @@ extension LabTests {
 
     @Test("one host loses its power; after the boot its server starts once", arguments: hostPlaces)
     func host(_ place: Place) throws {
-      let before = try facts()
-      try arm(Self.victim, place.name, "hold")
+      let before = try lab.facts()
+      try lab.arm(Self.victim, place.name, "hold")
       let apply = try lab.start(keyturn: "apply", "--yes", "--settings", settings())
-      try awaitReached(Self.victim)
+      try lab.awaitReached(Self.victim)
       try lab.perform("crash", Self.victim)
       try lab.perform("boot", Self.victim)
       _ = try apply.outcome()
-      try expectOneEnd(place.end, since: before, rebooted: Self.victim)
+      try lab.expectOneEnd(place.end, since: before, rebooted: Self.victim)
     }
 
     // MARK: the network
 
     @Test("a node is cut off before it accepts: it learns the commit when it is back")
     func cutBefore() throws {
-      let before = try facts()
+      let before = try lab.facts()
       let apply = try apply("coordinator.vote.accept", "hold")
       try awaitHeld()
       try lab.perform("cut", Self.victim)
@@ -273,27 +133,27 @@ extension LabTests {
       #expect(status.hasPrefix(before[Self.victim]?.file ?? "?"), "it knows nothing yet")
       try lab.perform("heal", Self.victim)
       _ = try apply.outcome()
-      try expectOneEnd(.commit, since: before)
+      try lab.expectOneEnd(.commit, since: before)
     }
 
     @Test("a node is cut off after it has accepted, and its answer lost: the same")
     func cutAfter() throws {
-      let before = try facts()
-      try arm(Self.victim, "agent.accept.reply", "hold")
+      let before = try lab.facts()
+      try lab.arm(Self.victim, "agent.accept.reply", "hold")
       let apply = try lab.start(keyturn: "apply", "--yes", "--settings", settings())
-      try awaitReached(Self.victim)
+      try lab.awaitReached(Self.victim)
       try lab.perform("cut", Self.victim)
       defer { try? lab.perform("heal", Self.victim) }
-      try lab.exec(Self.victim, "rm \(Self.fault).reached")
+      try lab.exec(Self.victim, "rm \(Lab.fault).reached")
       for node in lab.nodes where node != Self.victim { try awaitFile(node, otherThan: before) }
       try lab.perform("heal", Self.victim)
       _ = try apply.outcome()
-      try expectOneEnd(.commit, since: before)
+      try lab.expectOneEnd(.commit, since: before)
     }
 
     @Test("the coordinator is cut off after the accept: the members commit without it")
     func coordinatorCut() throws {
-      let before = try facts()
+      let before = try lab.facts()
       let apply = try apply("coordinator.accepted.committed", "hold")
       try awaitHeld()
       try lab.run("PATH=$PATH:/usr/sbin:/sbin ip addr del 10.77.0.1/16 dev br0")
@@ -304,20 +164,20 @@ extension LabTests {
       try lab.run(back)
       let outcome = try apply.outcome()
       #expect(outcome.status == 0, "\(outcome.stdout)\(outcome.stderr)")
-      try expectOneEnd(.commit, since: before)
+      try lab.expectOneEnd(.commit, since: before)
     }
 
-    private func awaitFile(_ node: String, otherThan before: [String: Facts]) throws {
+    private func awaitFile(_ node: String, otherThan before: [String: NodeFacts]) throws {
       let old = before[node]?.file.prefix { $0 != " " } ?? ""
       try lab.exec(
-        node, Self.loop("[ \"$(sha256sum </etc/default/minio | cut -d' ' -f1)\" != \(old) ]"))
+        node, Lab.loop("[ \"$(sha256sum </etc/default/minio | cut -d' ' -f1)\" != \(old) ]"))
     }
 
     // MARK: resolve, and two operators
 
     @Test("a rollout without a majority is shown as in doubt; resolve ends it when there is one")
     func resolve() throws {
-      let before = try facts()
+      let before = try lab.facts()
       let apply = try apply("coordinator.vote.accept", "hold")
       try awaitHeld()
       let cut = ["minio-3", "minio-4", "minio-5"]
@@ -339,7 +199,7 @@ extension LabTests {
       let resolved = try lab.keyturn("resolve", id)
       #expect(resolved.status == 0, "\(resolved.stdout)\(resolved.stderr)")
       #expect(resolved.stderr.contains("was aborted: no file was replaced, no server restarted"))
-      try expectOneEnd(.abort, since: before)
+      try lab.expectOneEnd(.abort, since: before)
     }
 
     /// How often; `KEYTURN_LAB_ROUNDS=200` for the figure in docs/development/testing.md.
@@ -350,7 +210,7 @@ extension LabTests {
     func twoOperators() throws {
       var ends: [String: Int] = [:]
       for _ in 0..<Self.rounds {
-        let before = try facts()
+        let before = try lab.facts()
         let applies = try [settings(), settings()].map {
           try lab.start(keyturn: "apply", "--yes", "--settings", $0)
         }
@@ -364,7 +224,7 @@ extension LabTests {
             outcome.stderr.contains("rollout") && outcome.stderr.contains("lab-operator")
               || outcome.stderr.contains("it is in rollout"), "\(outcome.stderr)")
         }
-        try expectOneEnd(codes[0] == 0 ? .commit : .abort, since: before)
+        try lab.expectOneEnd(codes[0] == 0 ? .commit : .abort, since: before)
       }
       print("two operators, \(Self.rounds) rounds, exit codes: \(ends.sorted { $0.key < $1.key })")
     }

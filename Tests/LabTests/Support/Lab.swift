@@ -103,6 +103,9 @@ final class Lab: Sendable {
   /// A program of the release build that the hosts do not have.
   func built(_ program: String) -> String { "\(Self.checkout)/.build/release/\(program)" }
 
+  /// Where the programs of the debug build are.
+  var debugPrograms: String { "\(Self.checkout)/.build/debug" }
+
   // MARK: commands
 
   /// `keyturn` on the lab's network, with the lab's inventory and the operator's credentials.

@@ -156,6 +156,22 @@ struct HealthTests {
       !Sample.run("status", Sample.names.map { FakeAgent($0) }).host.output.contains("RELEASE"))
   }
 
+  @Test("the agents' versions have a column where they differ")
+  func versions() {
+    func lines(_ version: @escaping (String) -> String) -> [String] {
+      Sample.run(
+        "status",
+        Sample.names.map { name in
+          FakeAgent(name, report: Self.report { $0.version = AgentVersion(version(name)) })
+        }
+      ).host.lines
+    }
+    let differing = lines { $0 == "minio-2" ? "0.2.0+b" : "0.1.0+a" }
+    #expect(differing[0].hasPrefix("NODE     AGENT    UNIT"), "\(differing)")
+    #expect(differing[2].hasPrefix("minio-2  0.2.0+b  active"), "\(differing)")
+    #expect(!lines { _ in "0.1.0+a" }.contains { $0.contains("0.1.0") })
+  }
+
   @Test("in the folded view a node whose server is down is not fine, only its links are")
   func folded() throws {
     let names = (1...17).map { "minio-\($0)" }

@@ -148,7 +148,8 @@ final class FakeAgent: AgentLink {
     }
     let report = onStatus?(look) ?? report
     return NodeStatus(
-      node: name, version: "test", activeState: report?.unit?.activeState ?? "active",
+      node: name, version: report?.version?.text ?? "test",
+      activeState: report?.unit?.activeState ?? "active",
       subState: report?.unit?.subState ?? "running", mainPID: 7,
       invocation: "i", runningKey: sealed?.keyName, seal: sealed, generation: nil,
       drift: check.drift,

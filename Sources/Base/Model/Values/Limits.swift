@@ -97,6 +97,8 @@ package enum Limits {
   /// The reason of a rollout's outcome or result that a peer or a record tells, bytes; longer ones
   /// are cut.
   package static let reasonBytes = 8 << 10
+  /// An agent's version that a peer tells, bytes; a longer one is cut.
+  package static let versionBytes = 64
   /// A name that a peer's message gives beside it, bytes.
   package static let nameInMessageBytes = 512
   package static let timelines = 20

@@ -21,7 +21,7 @@ struct ClusterUnity {
   var statements: [Statement] {
     let isChanging = rows.contains { $0.report.restartsIn != nil }
     return (isChanging ? [] : environments + programs + seals + generations) + guards + inventories
-      + revocations
+      + revocations + versions
   }
 
   private func differs(_ rule: String, _ nodes: [String], _ message: String, _ remedy: String)
@@ -171,6 +171,34 @@ struct ClusterUnity {
         "revocations-differ", older,
         "its list of revoked certificates is older than number \(newest), which other nodes have: what was revoked since is still taken here",
         "`keyturn pki revoke` where the authority is sends the list to all hosts again")
+    ]
+  }
+
+  // MARK: versions
+
+  /// Agents of different versions share rollouts where they have a protocol in common.
+  private var versions: [Statement] {
+    let told = rows.map { (name: $0.name, version: $0.report.version) }
+    if let difference = told.protocolDifference(with: nil) {
+      return [
+        Statement(
+          level: .remarked, nodes: told.map(\.name),
+          finding: Finding(
+            .warning, rule: "protocols-differ", refusal: .vote, message: difference,
+            remedy: "until then every rollout is refused"))
+      ]
+    }
+    let texts = told.map { (name: $0.name, value: $0.version?.text ?? "an older one") }
+    let groups = NodeNames.grouped(texts)
+    guard groups.count > 1 else { return [] }
+    let clauses = groups.map { "\(NodeNames.folded($0.names)) \($0.value)" }
+    return [
+      Statement(
+        level: .well, nodes: VariableDifferences.minority(texts),
+        finding: Finding(
+          .note, rule: "versions-differ", refusal: .vote,
+          message: "the agents are of different versions: \(clauses.joined(separator: ", "))",
+          remedy: "they share rollouts; docs/use/upgrade.md"))
     ]
   }
 

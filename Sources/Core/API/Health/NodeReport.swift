@@ -70,6 +70,8 @@ package struct NodeReport: Sendable, Codable, Hashable {
   package var restartsIn: String?
   /// The number of the agreed inventory that it goes by; nil from an agent that is older.
   @BoundedIfPresent<Bounds.Count> package var inventoryNumber: Int?
+  /// The agent's; nil from one that is older and does not tell.
+  package var version: AgentVersion?
   /// The number of its list of revoked certificates; nil if it has none.
   @BoundedIfPresent<Bounds.Count> package var revocations: Int?
 

@@ -83,6 +83,8 @@ package struct Rollout: Sendable, Codable, Hashable {
   package var inventory: InventoryReference?
   /// What becomes of the inventory; of kind ``RolloutKind/members`` only.
   package var change: InventoryChange?
+  /// What it is carried out by; nil for the first version. An agent that does not know it computes another ``digest``.
+  package var `protocol`: RolloutProtocol?
 
   package init(
     id: String, epoch: UInt64, kind: RolloutKind, cluster: String, generation: Int, seal: Seal?,
@@ -156,6 +158,7 @@ package struct Rollout: Sendable, Codable, Hashable {
     }
     if let inventory { fields += ["inventory", inventory.digest.hex] }
     if let change { fields += change.fields }
+    if let `protocol` { fields += ["protocol", String(`protocol`.number)] }
     return .ofFields(fields)
   }
 }

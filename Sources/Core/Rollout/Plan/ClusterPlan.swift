@@ -6,8 +6,13 @@ package import Model
 package struct ClusterPlan: Sendable {
   /// One row for each node of the inventory.
   package let rows: [NodeAnswer<PlanAnswer>]
+  /// What the program that coordinates speaks.
+  private let protocols: ProtocolRange
 
-  package init(rows: [NodeAnswer<PlanAnswer>]) { self.rows = rows }
+  package init(rows: [NodeAnswer<PlanAnswer>], protocols: ProtocolRange = .own) {
+    self.rows = rows
+    self.protocols = protocols
+  }
 
   /// What follows.
   package enum Verdict: Sendable, Hashable {
@@ -78,6 +83,11 @@ package struct ClusterPlan: Sendable {
         tells: groups.first?.names ?? [])
     }
     let answers = rows.compactMap(\.answer)
+    if let difference = answers.map({ (name: $0.node, version: $0.version) })
+      .protocolDifference(with: protocols)
+    {
+      return .refused(Refusal(.vote, difference), tells: [])
+    }
     if let difference = inventoryDifference {
       return .refused(Refusal(.vote, difference), tells: [])
     }
@@ -246,7 +256,7 @@ package struct ClusterPlan: Sendable {
     }
     try checkNumbers(answers, realtimeMicroseconds)
     let isApply = request.kind == .apply
-    let rollout = Rollout(
+    var rollout = Rollout(
       id: id, epoch: (answers.map(\.epoch).max() ?? 0) + 1, kind: request.kind,
       cluster: inventory.cluster, generation: nextGeneration(request.kind),
       seal: try seal(
@@ -265,6 +275,9 @@ package struct ClusterPlan: Sendable {
       proposal: isApply ? request.proposal(cluster: inventory.cluster) : nil,
       withoutRestart: !restartsServers(request, isForced: forcesRestart), occasion: occasion,
       inventory: self.inventory)
+    rollout.protocol = ProtocolRange.common(
+      answers.map { $0.version?.protocols ?? .untold } + [protocols]
+    ).flatMap { RolloutProtocol($0) }
     guard rollout.members == inventory.memberNames else {
       throw Refusal(
         .configuration,

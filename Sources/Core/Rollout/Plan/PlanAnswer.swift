@@ -55,6 +55,8 @@ package struct PlanAnswer: Sendable, Codable, Hashable {
   /// The life of the node's state directory, which the rollout lists. An agent that does not say it is older.
   package var incarnation: Incarnation?
 
+  /// The agent's; nil from one that is older and does not tell.
+  package var version: AgentVersion?
   /// The inventory that the node goes by. An agent that does not say it is older.
   package var inventory: InventoryReference?
   /// The server's programs; nil if they are not known, and from an agent that is older.

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+import Crypto
+import JSONCoding
+import Model
+import Rollout
+import Testing
+
+@Suite("Versions that share a rollout")
+struct AgentVersionTests {
+  @Test(
+    "the newest protocol that all speak",
+    arguments: [
+      ([(1, 1)], 1), ([(1, 1), (1, 2)], 1), ([(1, 2), (2, 3)], 2), ([(2, 3), (2, 3)], 3),
+      ([(1, 1), (2, 3)], nil), ([(1, 2), (2, 3), (3, 4)], nil), ([], nil),
+      // What no program of ours would tell.
+      ([(5, 4)], nil), ([(0, 0), (1, 1)], nil),
+    ] as [([(Int, Int)], Int?)])
+  func common(_ ranges: [(Int, Int)], _ expected: Int?) {
+    #expect(ProtocolRange.common(ranges.map { ProtocolRange($0.0, $0.1) }) == expected)
+  }
+
+  private static func row(
+    _ node: String, _ version: AgentVersion?
+  ) -> NodeAnswer<PlanAnswer> {
+    var answer = PlanAnswer(
+      node: node, path: "/etc/default/minio", before: .sha256([1]), after: .sha256([2]),
+      difference: [], restartNeeded: true, restartReason: "", findings: [], refusal: nil,
+      environment: [], environmentDigest: .sha256([]), epoch: 3, activeRollout: nil, generation: 4,
+      seal: nil, key: nil, incarnation: Incarnation(random: 1, 2))
+    answer.version = version
+    return NodeAnswer(name: node, result: .success(answer))
+  }
+
+  private static let inventory = Inventory(
+    cluster: "prod",
+    nodes: ["minio-1", "minio-2", "minio-3"].map { .init(name: $0, address: $0) },
+    keyManagers: [])
+
+  @Test("agents of neighbouring versions take part, by the protocol that all speak")
+  func neighbours() throws {
+    let rows = [
+      Self.row("minio-1", AgentVersion("0.2.0", ProtocolRange(1, 2))), Self.row("minio-2", nil),
+      Self.row("minio-3", AgentVersion("0.1.0", ProtocolRange(1, 1))),
+    ]
+    let plan = ClusterPlan(rows: rows, protocols: ProtocolRange(1, 2))
+    #expect(plan.verdict(isRestart: true) == .ready)
+    let rollout = try plan.rollout(
+      id: "00000000000000aa", RolloutRequest(kind: .restart), inventory: Self.inventory,
+      createdBy: "alice", realtimeMicroseconds: 2_000_000_000_000_000)
+    #expect(rollout.protocol == nil)
+    // What the first version says is what it said before there were versions.
+    #expect(!String(decoding: JSON.encode(rollout), as: UTF8.self).contains("protocol"))
+    let newer = ["minio-1", "minio-2", "minio-3"].map {
+      Self.row($0, AgentVersion("0.3.0", ProtocolRange(2, 3)))
+    }
+    let second = try ClusterPlan(rows: newer, protocols: ProtocolRange(1, 2)).rollout(
+      id: "00000000000000aa", RolloutRequest(kind: .restart), inventory: Self.inventory,
+      createdBy: "alice", realtimeMicroseconds: 2_000_000_000_000_000)
+    #expect(second.protocol?.number == 2 && second.digest != rollout.digest)
+  }
+
+  @Test("versions beyond that are refused in the plan, each by name, the command line's own too")
+  func beyond() {
+    let rows = [
+      Self.row("minio-1", AgentVersion("0.3.0+abc", ProtocolRange(2, 3))),
+      Self.row("minio-2", nil),
+      Self.row("minio-3", AgentVersion("0.3.0+abc", ProtocolRange(2, 3))),
+    ]
+    guard
+      case .refused(let refusal, _) = ClusterPlan(rows: rows, protocols: ProtocolRange(1, 2))
+        .verdict(isRestart: true)
+    else {
+      Issue.record("not refused")
+      return
+    }
+    #expect(refusal.code == .vote)
+    #expect(refusal.message.contains("minio-2: keyturnd of an older version, rollout protocol 1"))
+    #expect(refusal.message.contains("keyturnd 0.3.0+abc, rollout protocols 2 to 3"))
+    guard
+      case .refused(let own, _) = ClusterPlan(rows: [rows[0], rows[2]], protocols: .own)
+        .verdict(isRestart: true)
+    else {
+      Issue.record("not refused")
+      return
+    }
+    #expect(own.message.contains("this program: rollout protocol 1"), "\(own.message)")
+  }
+
+  @Test("a rollout of a protocol that is not spoken is not decoded, and the text names both")
+  func unknown() throws {
+    #expect(try JSON.decode(RolloutProtocol.self, from: Array("1".utf8)).number == 1)
+    for number in ["0", "2", "9000000", "-1", "1.5", "\"1\""] {
+      #expect(throws: (any Error).self) {
+        try JSON.decode(RolloutProtocol.self, from: Array(number.utf8))
+      }
+    }
+    do {
+      _ = try JSON.decode(RolloutProtocol.self, from: Array("2".utf8))
+    } catch {
+      #expect("\(error)".contains("protocol 2, and this program speaks rollout protocol 1"))
+    }
+  }
+
+  @Test("a version's text is bounded where a peer tells it")
+  func bounded() throws {
+    let long = AgentVersion(String(repeating: "9", count: 100_000))
+    let told = try JSON.decode(AgentVersion.self, from: JSON.encode(long))
+    #expect(told.text.utf8.count <= 64 && told.protocols == .own)
+  }
+
+  @Test(
+    "a build is told by its commit",
+    arguments: [("", "0"), ("0123abc", "0+0123abc"), ("0123abc+", "0+0123abc.changed")])
+  func build(_ commit: String, _ expected: String) {
+    #expect(Version.build(of: commit) == Version.text + expected.dropFirst())
+  }
+}
