@@ -50,8 +50,10 @@ extension NodeReport.Unit {
 
 extension NodeReport.Environment {
   init(_ variables: [EnvironmentVariable]) {
+    let hiding = variables.filter { SettingDisplay.hidesPart(of: $0.value) }.map(\.name)
     self.init(
       digest: EnvironmentAgreement.digest(of: variables),
-      variables: EnvironmentAgreement.map(of: variables))
+      variables: EnvironmentAgreement.map(of: variables),
+      withPasswords: hiding.isEmpty ? nil : Set(hiding).sorted())
   }
 }

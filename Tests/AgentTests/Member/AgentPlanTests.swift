@@ -215,6 +215,20 @@ struct AgentSecretTests {
     #expect(!shown.contains(apiKey))
   }
 
+  @Test("a password in a value whose name does not say so leaves no digest in what is printed")
+  func digests() throws {
+    let node = Node(FakeNodeHost(file: "MINIO_X=https://alice:hunter22@a\nMINIO_SITE_NAME=a\n"))
+    let report = try #require(node.agent.status().report)
+    let files = try #require(report.files)
+    #expect(files.withPasswords == ["MINIO_X"])
+    // Nodes are still compared by it.
+    let digest = try #require(files.variables.first { $0.name == "MINIO_X" }?.digest)
+    for shown in [report.forOutput, report.forObserver] {
+      #expect(shown.files?.variables.map(\.name) == ["MINIO_SITE_NAME"])
+    }
+    #expect(!String(decoding: JSON.encode(report.forOutput), as: UTF8.self).contains(digest.hex))
+  }
+
   @Test("what is no secret is shown as it is")
   func plain() {
     for value in ["https://kms-1.example.net:7373", "key-1", "admin@example.net", "a=b"] {

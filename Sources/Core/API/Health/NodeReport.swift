@@ -43,10 +43,21 @@ package struct NodeReport: Sendable, Codable, Hashable {
     package var digest: Digest
     /// Each of them; for an observer without those whose values may be secrets.
     package var variables: [NamedDigest]
+    /// Those in whose values there is a password, for example in a URL, although their names do not say so; nil for
+    /// none, and from an agent that is older.
+    package var withPasswords: [String]?
 
-    package init(digest: Digest, variables: [NamedDigest]) {
+    package init(digest: Digest, variables: [NamedDigest], withPasswords: [String]? = nil) {
       self.digest = digest
       self.variables = variables
+      self.withPasswords = withPasswords
+    }
+
+    /// Those whose values are known to have no secret in them.
+    fileprivate var open: [NamedDigest] {
+      variables.filter {
+        !SecretVariables.contains($0.name) && withPasswords?.contains($0.name) != true
+      }
     }
   }
 
@@ -97,9 +108,7 @@ package struct NodeReport: Sendable, Codable, Hashable {
   package var forObserver: NodeReport {
     func open(_ environment: Environment?) -> Environment? {
       environment.map { whole in
-        Environment(
-          digest: whole.digest,
-          variables: whole.variables.filter { !SecretVariables.contains($0.name) })
+        Environment(digest: whole.digest, variables: whole.open)
       }
     }
     var report = self
@@ -114,11 +123,10 @@ extension NodeReport {
   package var forOutput: NodeReport {
     func open(_ environment: Environment?) -> Environment? {
       environment.map { whole in
-        let open = whole.variables.filter { !SecretVariables.contains($0.name) }
-        return Environment(
+        Environment(
           digest: .ofFields(
-            ["keyturn open variables 1"] + open.flatMap { [$0.name, $0.digest.hex] }),
-          variables: open)
+            ["keyturn open variables 1"] + whole.open.flatMap { [$0.name, $0.digest.hex] }),
+          variables: whole.open)
       }
     }
     var report = self

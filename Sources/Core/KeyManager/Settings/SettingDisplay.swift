@@ -12,6 +12,9 @@ package enum SettingDisplay {
     return identity.text
   }
 
+  /// Whether the value of a variable that is not secret by its name has a password or a key in it.
+  package static func hidesPart(of value: String) -> Bool { withoutPasswords(value) != value }
+
   /// What people may see of a variable that is not secret: not an API key under a wrong name, not `password=` in a
   /// connection string, and of `NAME:PASSWORD@`, in a URL or a data source's name, nothing up to the last `@`.
   private static func withoutPasswords(_ value: String) -> String {
