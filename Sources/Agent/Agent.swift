@@ -91,7 +91,10 @@ package final class Agent: Sendable {
       generations: generations, seals: seals, key: key, drift: drift, holds: holds,
       summary: summary, proposals: proposals, assessor: assessor)
     let (site, proposals) = (site, proposals)
-    inventoryWatch = InventoryWatch(site, rollouts: rollouts) {
+    inventoryWatch = InventoryWatch(
+      site, rollouts: rollouts,
+      renewal: Renewal(name: node, credentials: credentials, log: ports.log)
+    ) {
       proposals.membersChanged()
       site.ports.watch.wake()
     }

@@ -16,6 +16,8 @@ package protocol CredentialPort: Sendable {
   func install(_ certificate: String) throws(Refusal)
   /// The number of the list of revoked certificates that is in use; nil if there is none.
   var revocations: Int? { get }
+  /// That list as it came, for others; nil if there is none.
+  var revocationList: SignedRevocations? { get }
   /// The own certificate, if it is revoked, so that the other agents refuse this one; nil if it is not.
   var revocation: RevokedCertificate? { get }
   /// Takes a list: at once, for open connections too, and after the next start. Refused is one that the cluster's CA has
@@ -64,6 +66,10 @@ struct Renewal: Sendable {
       log(.notice, "list \(number) of revoked certificates taken from \(principal.name)")
     }
     return RevocationsAnswer(number: number)
+  }
+
+  func revocations() throws(Refusal) -> KnownRevocations {
+    KnownRevocations(list: try present().revocationList)
   }
 
   func authorities() throws(Refusal) -> AuthoritiesAnswer { try present().authorities }

@@ -94,6 +94,7 @@ extension Agent {
     case .requestCertificate: return try renewal.request()
     case .installCertificate: return try renewal.install(decode(request), by: principal)
     case .revoke: return try renewal.revoke(decode(request), by: principal)
+    case .revocations: return try renewal.revocations()
     case .authorities: return try renewal.authorities()
     case .trust: return try renewal.trust(decode(request), by: principal)
     case .inventory: return inventoryAnswer(to: principal.role)

@@ -5,7 +5,8 @@ internal import Rollout
 internal import Threads
 
 /// A node that was away while the members changed learns it from the others: each of them votes on a change but those
-/// that were named as gone, so as a rule there is nothing to learn.
+/// that were named as gone, so as a rule there is nothing to learn. By the same look it learns whose certificates were
+/// revoked meanwhile.
 final class InventoryWatch: Sendable {
   /// Between two looks, milliseconds; up to a sixth more or less.
   static let restMilliseconds = 60_000
@@ -16,13 +17,18 @@ final class InventoryWatch: Sendable {
 
   private let site: Site
   private let rollouts: any RolloutState
+  private let renewal: Renewal
   private let adopted: @Sendable () -> Void
+  /// What was told last of a list that was not taken: once, and not with every look.
+  private let told = Lock("")
 
   /// - Parameter adopted: told when another inventory counts.
   init(
-    _ site: Site, rollouts: any RolloutState, adopted: @escaping @Sendable () -> Void
+    _ site: Site, rollouts: any RolloutState, renewal: Renewal,
+    adopted: @escaping @Sendable () -> Void
   ) {
     self.site = site
+    self.renewal = renewal
     self.rollouts = rollouts
     self.adopted = adopted
   }
@@ -41,14 +47,17 @@ final class InventoryWatch: Sendable {
     }
   }
 
-  /// One look. Blocks while the others are asked, at most twice the time for an answer.
+  /// One look. Blocks while the others are asked, at most twice the time for an answer, and as long for each of
+  /// ``usual`` where one has a newer list of revoked certificates.
   func look() {
     let names = site.inventories.peers
-    // What could not be read is not written over.
-    if names.isEmpty || site.inventories.isDamaged { return }
+    if names.isEmpty { return }
     let first = RandomNumbers.integer(in: 0...(names.count - 1))
     let some = (0..<min(Self.usual, names.count)).map { names[(first + $0) % names.count] }
     var heard = ask(some)
+    takeRevocations(heard)
+    // What could not be read is not written over.
+    if site.inventories.isDamaged { return }
     let own = site.inventories.agreed
     guard heard.contains(where: { isNews($0, own) }) else {
       if !heard.isEmpty { site.inventories.note(isStranger: false) }
@@ -64,6 +73,34 @@ final class InventoryWatch: Sendable {
       site.inventories.note(
         isStranger: heard.contains { $0.agreed.inventory.node(named: site.node) == nil })
     }
+  }
+
+  /// Takes the list of revoked certificates of who has a newer one. The CA has signed it, so it matters not who that is.
+  private func takeRevocations(_ heard: [InventoryAnswer]) {
+    guard let credentials = renewal.credentials else { return }
+    for answer in heard.sorted(by: { $0.revocations ?? 0 > $1.revocations ?? 0 }) {
+      guard answer.revocations ?? 0 > credentials.revocations ?? 0 else { return }
+      let known = try? site.peers.ask(
+        AgentRequest<KnownRevocations>.revocations, of: answer.node, .later,
+        deadline: .inMilliseconds(Self.askMilliseconds))
+      guard let list = known?.list else { continue }
+      let principal = Principal(
+        cluster: site.inventory.cluster, role: .node, name: answer.node)
+      do throws(Refusal) {
+        _ = try renewal.revoke(list, by: principal)
+      } catch {
+        tell(
+          "the list of revoked certificates of \(answer.node) is not taken: \(error.message)")
+      }
+    }
+  }
+
+  private func tell(_ problem: String) {
+    let isNew = told.update { last in
+      defer { last = problem }
+      return last != problem
+    }
+    if isNew { site.log(.warning, problem) }
   }
 
   private func isNews(_ answer: InventoryAnswer, _ own: AgreedInventory) -> Bool {

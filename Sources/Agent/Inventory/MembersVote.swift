@@ -136,7 +136,8 @@ extension Agent {
     if role == .node {
       return InventoryAnswer(
         node: node, agreed: agreed, isRecorded: isRecorded, epoch: 0, incarnation: nil, active: nil,
-        seal: nil, refusal: nil, version: site.version)
+        seal: nil, refusal: nil, version: site.version,
+        revocations: credentials?.revocations)
     }
     let seal = seals.record()
     return InventoryAnswer(
@@ -145,6 +146,6 @@ extension Agent {
       active: record.active.map { ActiveSummary($0.rollout, sinceMicroseconds: nil) },
       seal: seal.seal,
       refusal: damage.refusal ?? (inventories.isRetired ? nil : inventories.obstacle),
-      version: site.version)
+      version: site.version, revocations: credentials?.revocations)
   }
 }

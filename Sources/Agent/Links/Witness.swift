@@ -100,6 +100,7 @@ package final class Witness: Sendable {
       case .installCertificate:
         return .json(200, try renewal.install(Self.decode(request), by: principal))
       case .revoke: return .json(200, try renewal.revoke(Self.decode(request), by: principal))
+      case .revocations: return .json(200, try renewal.revocations())
       case .authorities: return .json(200, try renewal.authorities())
       case .trust: return .json(200, try renewal.trust(Self.decode(request), by: principal))
       case .installInventory:

@@ -20,12 +20,15 @@ package struct InventoryAnswer: Sendable, Codable, Hashable {
   package var refusal: Refusal?
   /// The agent's; nil from one that is older and does not tell.
   package var version: AgentVersion?
+  /// The number of its list of revoked certificates; nil without one, and from an older agent.
+  @BoundedIfPresent<Bounds.Count> package var revocations: Int?
 
   package init(
     node: String, agreed: AgreedInventory, isRecorded: Bool, epoch: UInt64,
     incarnation: Incarnation?, active: ActiveSummary?, seal: Seal?, refusal: Refusal?,
-    version: AgentVersion? = nil
+    version: AgentVersion? = nil, revocations: Int? = nil
   ) {
+    _revocations = BoundedIfPresent(wrappedValue: revocations)
     self.node = node
     self.agreed = agreed
     self.isRecorded = isRecorded

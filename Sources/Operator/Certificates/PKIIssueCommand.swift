@@ -139,6 +139,7 @@ struct PKIIssueCommand: Command {
         "there is \(existing.joined(separator: ", ")) already: remove what has been used, or name those that are needed with --join NAME; nothing was written"
       )
     }
+    if let cluster { _ = try context.takeBackRevocations(from: cluster, issuer) }
     // First: what is issued afterwards counts, and each file has the list.
     let list =
       cluster == nil

@@ -48,7 +48,7 @@ struct PKIRenewCommand: Command {
       options.authority ?? CertificateOptions.directory,
       passphraseFile: options.certificate.passphraseFile, of: inventory)
     // Whoever answers with a stolen key must not get a new certificate for it.
-    let cluster = try context.cluster(options.cluster, revoked: issuer.revoked())
+    let cluster = try context.cluster(options.cluster, revokedBy: issuer)
     let holders = try holders(of: cluster)
     let (days, isDueOnly) = (options.certificate.days, options.isDueOnly)
     let workshop = context.workshop

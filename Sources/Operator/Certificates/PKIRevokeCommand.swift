@@ -40,6 +40,9 @@ struct PKIRevokeCommand: Command {
       no inventory, that has no certificate in a directory of its name beside the authority, and that no agent has seen
       since its start, is warned of.
 
+      The hosts' lists are asked for first: where revocations.json was lost, or is an older copy, it takes back what they
+      have.
+
       Without a NAME the list is sent again, for hosts that did not answer: until then status and check name the nodes
       whose list is older.
       """,
@@ -72,10 +75,11 @@ struct PKIRevokeCommand: Command {
     }
     let issuer = try context.authority(
       directory, passphraseFile: options.passphraseFile, of: cluster.inventory)
+    _ = try context.takeBackRevocations(from: cluster, issuer)
     let holders = options.role.map { role in options.names.map { (role: role, name: $0) } } ?? []
     guard let list = try issuer.revocations(adding: holders) else {
       context.console.line(
-        "there is no \(directory)/revocations.json: no certificate was ever revoked, or the file was lost (docs/use/runbooks.md, \"Revoke a certificate\")"
+        "there is no \(directory)/revocations.json, and no agent that answers has a list: as far as is known here no certificate was ever revoked"
       )
       return CommandResult(.done)
     }
@@ -122,34 +126,5 @@ struct PKIRevokeCommand: Command {
       .authorities, of: cluster.members + cluster.connections.witnesses,
       milliseconds: CommandContext.answerMilliseconds
     ).flatMap { $0.answer?.people ?? [] }
-  }
-}
-
-extension CommandContext {
-  /// Gives a list of revoked certificates to all agents and witnesses but those `without`.
-  func send(
-    _ list: SignedRevocations, to cluster: Cluster, without: [String] = [], isChanged: Bool
-  ) -> CommandResult {
-    let rows = Parallel.ask(
-      .revoke(list),
-      of: (cluster.members + cluster.connections.witnesses).filter { !without.contains($0.name) },
-      milliseconds: Self.answerMilliseconds)
-    tellFailures(rows)
-    for row in rows {
-      console.event(
-        "revocations", node: row.name, ["number": row.answer?.number, "taken": row.answer != nil])
-    }
-    let failed = rows.filter { $0.answer == nil }.map(\.name)
-    var result = CommandResult.asked(rows) { _ in .taken }
-    result.isChanged = isChanged
-    if failed.isEmpty {
-      console.line("\(rows.count) agents and witnesses have the list")
-    } else {
-      let message =
-        "\(failed.count) of \(rows.count) do not have the list and still take what is revoked: \(NodeNames.folded(failed)); keyturn pki revoke sends it again"
-      console.message(.error, message)
-      result.message = message
-    }
-    return result
   }
 }

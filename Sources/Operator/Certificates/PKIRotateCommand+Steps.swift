@@ -50,7 +50,7 @@ extension PKIRotateCommand {
       )
     }
     let isMoved = try moveOwn(issuer, change)
-    try sendRevocations(issuer, to: cluster)
+    try sendRevocations(issuer, to: try self.cluster(revokedBy: issuer))
     return toldOfPeople(
       self.look(try self.cluster(revoked: issuer.revoked()), change),
       isChanged: known == nil || isMoved || !look.trustingOthers(than: change.both).isEmpty)
@@ -152,6 +152,15 @@ extension PKIRotateCommand {
     return own.bytes
   }
 
+  /// All agents and witnesses, with links that refuse whom the new CA's list revokes: with what was revoked since with
+  /// the old one's directory, and what the hosts know and both have lost.
+  private func cluster(revokedBy issuer: any CertificateIssuer) throws(Refusal) -> Cluster {
+    try issuer.adoptRevocations(of: directory)
+    let cluster = try cluster(revoked: issuer.revoked())
+    guard try context.takeBackRevocations(from: cluster, issuer) else { return cluster }
+    return try self.cluster(revoked: issuer.revoked())
+  }
+
   /// The list of revoked certificates as the new CA signs it: an agent that is started once the old one is out uses no
   /// other.
   private func sendRevocations(
@@ -233,10 +242,8 @@ extension PKIRotateCommand {
   func issue(_ change: CAChange) throws(Refusal) -> CommandResult {
     let issuer = try context.authority(
       nextDirectory, passphraseFile: options.certificate.passphraseFile)
-    // Also what was revoked since with the directory of the old one.
-    try issuer.adoptRevocations(of: directory)
     // Whoever answers with a stolen key must not get a new certificate for it.
-    let cluster = try cluster(revoked: issuer.revoked())
+    let cluster = try cluster(revokedBy: issuer)
     let look = look(cluster, change)
     try requireAll(look)
     try requireOwn(change)
@@ -284,7 +291,7 @@ extension PKIRotateCommand {
   func finish(_ change: CAChange) throws(Refusal) -> CommandResult {
     let issuer = try context.authority(
       nextDirectory, passphraseFile: options.certificate.passphraseFile)
-    let cluster = try cluster(revoked: issuer.revoked())
+    let cluster = try cluster(revokedBy: issuer)
     let look = look(cluster, change)
     try requireAll(look)
     try requireOwn(change)
@@ -297,6 +304,8 @@ extension PKIRotateCommand {
       )
     }
     try refuseWhilePeople(look, "would be refused")
+    // What was revoked since with the old one's directory, which is not used after this.
+    try sendRevocations(issuer, to: cluster)
     let after = try give([change.next], issuer, look, cluster)
     let missing =
       tellSilent(after)

@@ -64,6 +64,9 @@ package protocol CertificateIssuer: Sendable {
   func giveTrust(in authorities: [AuthorityCertificate]) throws(Refusal)
   /// Takes over what another authority's list of revoked certificates has and this one's lacks.
   func adoptRevocations(of directory: String) throws(Refusal)
+  /// Takes over what a list of an agent's, signed by a CA that is trusted here, has and this one lacks, and its number.
+  /// What the list says then; nil if it has all already.
+  func takeBack(_ list: SignedRevocations) throws(Refusal) -> Revocations?
   /// The cluster's list of revoked certificates as it stands; nil if there is none.
   func revoked() throws(Refusal) -> Revocations?
   /// The cluster's list of revoked certificates (`revocations.json` beside the authority's key), signed, with all

@@ -90,15 +90,28 @@ extension FileIssuer {
         directory: other, authority: authority, certificate: certificate
       ).revoked()
     else { return }
+    _ = try add(theirs, "take over \(other)/revocations.json")
+  }
+
+  func takeBack(_ list: SignedRevocations) throws(Refusal) -> Revocations? {
+    let authorities: String
+    do { authorities = try trusted() } catch {
+      throw FileWorkshop.refusal("verify a list of revoked certificates", error)
+    }
+    let theirs = try FileWorkshop().verify(list, of: cluster, by: authorities)
+    return try add(theirs, "take back the list of revoked certificates")
+  }
+
+  /// What the list says with all of `theirs`; nil if it had that already.
+  private func add(_ theirs: Revocations, _ attempt: String) throws(Refusal) -> Revocations? {
     let own = try revoked()
     let all = own?.merged(with: theirs) ?? theirs
-    if all == own { return }
+    if all == own { return nil }
     do {
       if let problem = all.problem { throw Refusal(.failed, problem) }
       try NewFile.replace(revocationsPath, JSON.encode(all), mode: 0o644)
-    } catch {
-      throw FileWorkshop.refusal("take over \(other)/revocations.json", error)
-    }
+      return all
+    } catch { throw FileWorkshop.refusal(attempt, error) }
   }
 
   func revoked() throws(Refusal) -> Revocations? {

@@ -25,7 +25,9 @@ struct HostCredentials: CredentialPort {
     var onRefused: (@Sendable () -> Void)?
     /// The number of the list of trusted CAs; 0 for those of the host's file.
     var authorities = 0
-    /// The key of the CA that signed the list of revoked certificates in use.
+    /// The list of revoked certificates in use.
+    var revocations: SignedRevocations?
+    /// The key of the CA that signed the one that the next start reads.
     var signer: [UInt8]?
   }
 
@@ -45,6 +47,7 @@ struct HostCredentials: CredentialPort {
     (identity, fileAuthorities) = (kept.identity, kept.fileAuthorities)
     turn.update {
       $0.authorities = kept.authoritiesNumber
+      $0.revocations = kept.revocations?.signed
       $0.signer = kept.revocations?.signer
     }
     let own = identity.context
@@ -113,6 +116,7 @@ struct HostCredentials: CredentialPort {
   // MARK: revoked certificates
 
   var revocations: Int? { identity.revocations.current?.number }
+  var revocationList: SignedRevocations? { turn.withLock { $0.revocations } }
 
   var revocation: RevokedCertificate? {
     let context = identity.context
@@ -143,6 +147,7 @@ struct HostCredentials: CredentialPort {
       }
       // In force first: whoever is shut out must not stay because a disk is full.
       identity.revocations.replace(by: new)
+      turn.revocations = list
       do throws(FileFailure) {
         try DurableRecord.makeDirectory(state)
         try DurableRecord.write(path(.revocations), JSON.encode(list))

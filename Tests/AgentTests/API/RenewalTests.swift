@@ -43,6 +43,7 @@ struct RenewalTests {
     let lists = Lock([SignedRevocations]())
     var revocation: RevokedCertificate? { nil }
     var revocations: Int? { lists.withLock { $0.isEmpty ? nil : $0.count } }
+    var revocationList: SignedRevocations? { lists.withLock(\.last) }
     func revoke(_ list: SignedRevocations) throws(Refusal) -> Int {
       lists.update {
         $0.append(list)

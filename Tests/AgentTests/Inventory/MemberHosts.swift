@@ -16,6 +16,8 @@ final class MemberHosts {
   private(set) var hosts: [String: FakeNodeHost] = [:]
   private var files: [String: Inventory] = [:]
   let times: RecoveryTimes
+  /// Whose agents have certificates, by their numbers.
+  var credentials: [Int: any CredentialPort] = [:]
 
   /// - Parameter times: how long agents wait in doubt.
   init(times: RecoveryTimes = RecoveryTimes()) { self.times = times }
@@ -40,7 +42,7 @@ final class MemberHosts {
       node: name, inventory: files[name] ?? Self.inventory([name]), version: AgentVersion("test"),
       ports: host.ports(
         peers: Cluster.View(network: network, node: name), isForNewAgent: true),
-      times: times)
+      credentials: credentials[number], times: times)
     network.agents.update { $0[name] = agent }
     agent.start()
     agent.catchUp(until: .inMilliseconds(5_000))

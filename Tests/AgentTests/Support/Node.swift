@@ -39,6 +39,7 @@ struct FixedCredentials: CredentialPort {
   }
   var revocation: RevokedCertificate? { nil }
   var revocations: Int? { nil }
+  var revocationList: SignedRevocations? { nil }
   func revoke(_ list: SignedRevocations) throws(Refusal) -> Int {
     throw Refusal(.failed, "there is no CA here")
   }

@@ -266,24 +266,35 @@ extension LabTests {
       watch.signal(SIGINT)
       _ = try watch.outcome()
 
-      // Who was away has no list: it is named, and gets it.
+      // Who was away learns it from the others, without a command of anybody.
+      func told(by host: String) throws -> String {
+        try lab.run(
+          """
+          curl -sS -m 5 --cacert \(bob)/ca.pem --cert \(bob)/cert.pem --key \(bob)/key.pem \
+            https://\(host):7377/v1/status 2>&1 || true
+          """)
+      }
       try lab.exec("minio-3", "systemctl start keyturnd")
-      let status = try lab.keyturn("status")
-      #expect(status.status == 1, "\(status.stdout)\(status.stderr)")
-      #expect(
-        (status.stdout + status.stderr).contains("its list of revoked certificates is older"))
-      let again = try lab.keyturn("pki", "revoke", "--pki", lab.pki)
-      #expect(again.status == 0, "\(again.stdout)\(again.stderr)")
+      let deadline = Instant.inMilliseconds(20_000)
+      while try !told(by: "minio-3").contains("was revoked"), Clock.now() < deadline {
+        Clock.sleep(until: .inMilliseconds(100))
+      }
+      let log = try lab.exec("minio-3", "journalctl -q -o cat -u keyturnd")
+      #expect(log.contains("list 1 of revoked certificates taken from minio-"), "\(log)")
       for host in hosts { try lab.exec(host, "systemctl restart keyturnd") }
       #expect(try lab.keyturn("status").status == 0)
       for host in hosts {
-        let answer = try lab.run(
-          """
-          curl -sS -m 5 --cacert \(bob)/ca.pem --cert \(bob)/cert.pem --key \(bob)/key.pem \
-            https://\(host):7377/v1/status
-          """)
+        let answer = try told(by: host)
         #expect(answer.contains("was revoked"), "\(host): \(answer)")
       }
+      let kept = lab.directory.path("list-1")
+      let own = "--cert \(lab.credentials)/cert.pem --key \(lab.credentials)/key.pem"
+      let url = "https://minio-1:7377/v1/revocations"
+      try lab.run(
+        """
+        curl -sS -m 5 --cacert \(lab.credentials)/ca.pem \(own) \(url) |
+          sed 's/^{"list"://; s/}$//' >\(kept)
+        """)
 
       // A node's stolen key: shut out, and back with another one.
       let node = try lab.keyturn(
@@ -302,16 +313,26 @@ extension LabTests {
       }
       let stolen = try lab.keyturn("pki", "renew", "minio-2", "--pki", lab.pki)
       #expect(stolen.status != 0 && stolen.stderr.contains("was revoked"), "\(stolen.stderr)")
-      let own = try lab.keyturn("status")
+      let status = try lab.keyturn("status")
       #expect(
-        own.status == 1 && (own.stdout + own.stderr).contains("the other agents refuse this one"),
-        "\(own.stdout)\(own.stderr)")
-      // A list that lacks what is revoked already is refused by all.
+        status.status == 1
+          && (status.stdout + status.stderr).contains("the other agents refuse this one"),
+        "\(status.stdout)\(status.stderr)")
+      #expect((status.stdout + status.stderr).contains("keyturn pki issue --replace minio-2"))
+      // A list that lacks what is revoked already is refused.
+      let older = try lab.run(
+        "curl -sS -m 5 --cacert \(lab.credentials)/ca.pem \(own) --data-binary @\(kept) \(url)")
+      #expect(older.contains("which this lacks"), "\(older)")
+      // Where the list was lost it comes back from the agents, and nobody on it comes in again.
       let other = lab.directory.path("older")
       try lab.run("cp -a \(lab.pki) \(other) && rm \(other)/revocations.json")
-      let older = try lab.keyturn(
+      let lost = try lab.keyturn(
         "pki", "revoke", "--yes", "--role", "operator", "eve", "--pki", other)
-      #expect(older.status != 0 && older.stderr.contains("which this lacks"), "\(older.stderr)")
+      #expect(lost.status == 0 && lost.stderr.contains("has taken back what"), "\(lost.stderr)")
+      let list = try lab.run("cat \(other)/revocations.json")
+      for name in ["bob", "minio-2", "eve"] {
+        #expect(list.contains("\"name\":\"\(name)\""), "\(list)")
+      }
       // Another host under the name has no list: it comes with the file, whatever is there of last time.
       try lab.run("touch \(lab.pki)/minio-2.join")
       try lab.exec(
@@ -319,13 +340,15 @@ extension LabTests {
       let replaced = try lab.keyturn("pki", "issue", "--replace", "minio-2", "--pki", lab.pki)
       #expect(replaced.status == 0, "\(replaced.stdout)\(replaced.stderr)")
       #expect(replaced.stdout.contains("4 agents and witnesses have the list"))
+      #expect(
+        replaced.stderr.contains("was lost or older"), "what was added in the other directory")
       let text = try lab.run("cat \(lab.pki)/minio-2.join")
       let joined = try lab.exec(
         "minio-2",
         "umask 077 && cat >/root/h.join && keyturn join --replace /root/h.join 2>&1; echo $?",
         input: text)
       #expect(joined.hasSuffix("\n0\n"), "\(joined)")
-      #expect(joined.contains("list 3 of revoked certificates is in place"), "\(joined)")
+      #expect(joined.contains("list 4 of revoked certificates is in place"), "\(joined)")
       #expect(try lab.keyturn("pki", "renew", "minio-2", "--pki", lab.pki).status == 0)
       let same = try lab.keyturn("status")
       #expect(!(same.stdout + same.stderr).contains("its list of revoked certificates is older"))

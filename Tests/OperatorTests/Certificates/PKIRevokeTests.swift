@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import API
+import Coordination
 import Crypto
+import JSONCoding
 import Model
 @testable import Operator
 import Testing
@@ -78,6 +80,53 @@ struct PKIRevokeTests {
     let other = self.agents
     #expect(run("pki revoke", other, none).code == .done)
     #expect(other.allSatisfy { $0.installed.withLock(\.isEmpty) })
+  }
+
+  private static func list(_ number: Int, by signature: String = "signed") -> SignedRevocations {
+    let list = Revocations(
+      cluster: "prod", number: number,
+      entries: [.init(role: .node, name: "minio-1", issuedUntil: 5)])
+    return SignedRevocations(
+      list: String(decoding: JSON.encode(list), as: UTF8.self), signature: signature)
+  }
+
+  @Test(
+    "a list that this machine has lost comes back from the agents before anything is added to it",
+    arguments: [
+      "pki revoke --yes --role operator bob", "pki revoke", "pki issue --replace minio-1",
+    ])
+  func lost(_ arguments: String) {
+    let (agents, workshop) = (agents, FakeWorkshop())
+    agents[0].revocations.update { $0 = Self.list(9, by: "by nobody") }
+    agents[1].revocations.update { $0 = Self.list(3) }
+    agents[2].revocations.update { $0 = Self.list(3) }
+    let (code, host) = run(arguments, agents, workshop)
+    #expect(code == .done, "\(host.errors)")
+    #expect(workshop.issuer.takenBack.withLock { $0.map(\.number) } == [3])
+    #expect(host.errors.contains("has taken back what minio-2 knows: number 3, 1 holder"))
+    #expect(
+      host.errors.contains(
+        "the list of revoked certificates of minio-1 is not taken back: it is not signed"))
+    // What is there already is not told.
+    let again = run(arguments, agents, workshop)
+    #expect(!again.host.errors.contains("has taken back"), "\(again.host.errors)")
+  }
+
+  @Test("renewing refuses by the list that the agents have, where this machine's was lost")
+  func lostWhileRenewing() throws {
+    let (agents, workshop) = (agents, FakeWorkshop())
+    agents[1].revocations.update { $0 = Self.list(3) }
+    let network = FakeNetwork(agents: agents)
+    let host = FakeCommandHost(
+      files: Sample.files.merging(["./inventory.json": PKIIssueTests.inventory]) { $1 },
+      variables: ["KEYTURN_INVENTORY": "./inventory.json"])
+    let keyturn = Keyturn(
+      host: host, network: network, workshop: workshop, local: FakeLocalAgent(),
+      stores: FakeStores(), newcomer: FakeNewcomer(), interruption: Interruption(),
+      version: "test")
+    #expect(keyturn.code(["pki", "renew"]) == .done, "\(host.errors)")
+    #expect(network.revoked.withLock { $0 }?.number == 3)
+    #expect(host.errors.contains("has taken back what minio-2 knows"))
   }
 
   @Test("hosts that do not answer are named as those that still take what is revoked")

@@ -69,6 +69,22 @@ struct PKIRotateTests {
     #expect(killed > 50, "\(killed)")
   }
 
+  @Test(
+    "what was revoked with the old directory after the second step is in the new one's list, and with all hosts, before the old CA goes"
+  )
+  func revokedLate() {
+    let cas = FakeCAs()
+    #expect(cas.run(Self.steps[0]).code == .done && cas.run(Self.steps[1]).code == .done)
+    cas.state.update {
+      $0.files["./pki-new/revocations.json"] = nil
+      $0.lists = 0
+    }
+    #expect(cas.run(Self.steps[2]).code == .done)
+    let state = cas.state.withLock { $0 }
+    #expect(state.files["./pki-new/revocations.json"] == "list" && state.lists == 3)
+    expectDone(cas)
+  }
+
   @Test("steps in the wrong order are refused and change nothing", arguments: 1...2)
   func order(_ step: Int) {
     let cas = FakeCAs()

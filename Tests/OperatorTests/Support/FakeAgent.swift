@@ -204,6 +204,8 @@ final class FakeAgent: AgentLink {
 
   /// The certificates that it was given.
   let installed = Lock([String]())
+  /// The list of revoked certificates that it has.
+  let revocations = Lock<SignedRevocations?>(nil)
 
   /// What is posted with a request.
   private func body<Body, Answer>(of request: AgentRequest<Answer>) -> Body {
@@ -342,6 +344,7 @@ final class FakeAgent: AgentLink {
       let list: SignedRevocations = body(of: request)
       installed.update { $0.append(list.list) }
       return RevocationsAnswer(number: 1)
+    case .revocations: return KnownRevocations(list: revocations.withLock { $0 })
     case .authorities, .trust:
       return AuthoritiesAnswer(
         number: 0, trusted: [.sha256([])], own: .sha256([]), people: people.withLock { $0 })

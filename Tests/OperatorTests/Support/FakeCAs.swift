@@ -30,6 +30,8 @@ final class FakeCAs: AgentNetwork, CertificateWorkshop, Sendable {
     var stepsLeft = Int.max
     var violations: [String] = []
     var steps = 0
+    /// How many lists of revoked certificates hosts have taken.
+    var lists = 0
   }
   let state = Lock(State())
 
@@ -120,6 +122,7 @@ final class FakeCAs: AgentNetwork, CertificateWorkshop, Sendable {
         return InventoryAnswer(
           node: name, agreed: AgreedInventory(first: inventory), isRecorded: false, epoch: 0,
           incarnation: nil, active: nil, seal: nil, refusal: nil)
+      case .revocations: return KnownRevocations(list: nil)
       case .authorities: return Self.told(host)
       case .trust:
         guard let list = request.body as? SignedAuthorities,
@@ -143,6 +146,7 @@ final class FakeCAs: AgentNetwork, CertificateWorkshop, Sendable {
         guard let list = request.body as? SignedRevocations, host.trusted.contains(list.signature)
         else { throw Refusal(.validation, "it is signed by no trusted CA") }
         host.list = list.signature
+        state.lists += 1
         return RevocationsAnswer(number: 1)
       default: preconditionFailure("\(request.route) is not asked for")
       }
@@ -226,6 +230,7 @@ final class FakeCAs: AgentNetwork, CertificateWorkshop, Sendable {
     func adoptRevocations(of directory: String) throws(Refusal) {
       try cas.step { $0.files["\(self.directory)/revocations.json"] = "list" }
     }
+    func takeBack(_ list: SignedRevocations) throws(Refusal) -> Revocations? { nil }
     func revoked() throws(Refusal) -> Revocations? { nil }
     func revocations(
       adding holders: [(role: Role, name: String)]

@@ -242,7 +242,17 @@ struct FakeIssuer: CertificateIssuer {
   func adoptRevocations(of directory: String) throws(Refusal) {}
   let added = Lock([String]())
   var list: Revocations?
-  func revoked() throws(Refusal) -> Revocations? { list }
+  /// What came back from agents.
+  let takenBack = Lock([Revocations]())
+  func takeBack(_ list: SignedRevocations) throws(Refusal) -> Revocations? {
+    if list.signature != "signed" { throw Refusal(.validation, "it is not signed") }
+    guard let theirs = try? JSON.decode(Revocations.self, from: Array(list.list.utf8)),
+      try revoked() != theirs
+    else { return nil }
+    takenBack.update { $0.append(theirs) }
+    return theirs
+  }
+  func revoked() throws(Refusal) -> Revocations? { takenBack.withLock(\.last) ?? list }
   var hasList = true
   func revocations(
     adding holders: [(role: Role, name: String)]

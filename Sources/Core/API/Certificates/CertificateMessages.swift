@@ -38,6 +38,18 @@ package struct RevocationsAnswer: Sendable, Codable, Hashable {
   package init(number: Int) { self.number = number }
 }
 
+/// The list of revoked certificates in use, as whoever knows the CA can verify it.
+package struct KnownRevocations: Sendable, Codable, Hashable {
+  /// Nil where there is none.
+  package var list: SignedRevocations?
+
+  package init(list: SignedRevocations?) { self.list = list }
+}
+
+extension AgentRequest where Answer == KnownRevocations {
+  /// Which certificates count no more.
+  package static var revocations: Self { Self(.revocations) }
+}
 extension AgentRequest where Answer == RevocationsAnswer {
   /// Take no certificate any more that is on this list.
   package static func revoke(_ list: SignedRevocations) -> Self { Self(.revoke, body: list) }

@@ -170,7 +170,8 @@ struct ClusterUnity {
       differs(
         "revocations-differ", older,
         "its list of revoked certificates is older than number \(newest), which other nodes have: what was revoked since is still taken here",
-        "`keyturn pki revoke` where the authority is sends the list to all hosts again")
+        "it takes that from the others within a minute; `keyturn pki revoke` where the authority is sends it again"
+      )
     ]
   }
 
