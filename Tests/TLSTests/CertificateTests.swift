@@ -424,6 +424,33 @@ import Threads
     #expect(try !context.isSigned(bytes, stranger.sign(bytes)))
   }
 
+  /// Made with `openssl x509 -req -days -1`.
+  private static let endsBeforeItBegins = """
+    -----BEGIN CERTIFICATE-----
+    MIICDTCCAbOgAwIBAgIBTTAKBggqhkjOPQQDAjAjMQwwCgYDVQQKDANsYWIxEzAR
+    BgNVBAMMCktleXR1cm4gQ0EwHhcNMjYxMTMwMjIyNjE1WhcNMjYxMTI5MjIyNjE1
+    WjAvMQwwCgYDVQQKDANsYWIxDTALBgNVBAsMBG5vZGUxEDAOBgNVBAMMB21pbmlv
+    LTIwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAARVQI3K6p4YbGPoRFfpjDk6priT
+    OqABm4M5QrJfFoahvI2CEyhDvdIX2XU8lEVe+aGT5sFKEEePOFGnPxepyhZNo4HL
+    MIHIMAwGA1UdEwEB/wQCMAAwDgYDVR0PAQH/BAQDAgeAMB0GA1UdJQQWMBQGCCsG
+    AQUFBwMBBggrBgEFBQcDAjBJBgNVHREEQjBAhhprZXl0dXJuOi8vbGFiL25vZGUv
+    bWluaW8tMoIHbWluaW8tMoITbWluaW8tMi5leGFtcGxlLm5ldIcECk0ADDAdBgNV
+    HQ4EFgQUsRjB3oHQFriy/P9778V/20U74VQwHwYDVR0jBBgwFoAUmsi/Cr4sNo1g
+    QYj8WgShK2dC56UwCgYIKoZIzj0EAwIDSAAwRQIhAMDQdp9xWvfBcjzgCVUsqfPI
+    TnWWElIik3VSsC5E1V+bAiByEQvOewR+NAeiL/no0TNO0X1IwZTX+OENUnDG4udA
+    MQ==
+    -----END CERTIFICATE-----
+    """
+
+  @Test("a certificate that ends before it begins is valid at no time")
+  func endsBeforeItBegins() throws {
+    let info = try CertificateInfo(pem: Self.endsBeforeItBegins)
+    #expect(info.notAfter < info.notBefore)
+    for seconds in [info.notAfter, info.notAfter + 1, info.notBefore, info.notBefore + 1] {
+      #expect(!info.isValid(at: seconds))
+    }
+  }
+
   @Test("a revoked holder is not connected to, until it has a certificate that was issued later")
   func revoked() throws {
     let list = RevocationList()

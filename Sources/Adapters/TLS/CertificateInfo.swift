@@ -64,7 +64,7 @@ package struct CertificateInfo: Sendable, Hashable {
 
   /// At a time, seconds since 1970-01-01 UTC.
   package func isValid(at seconds: Int64) -> Bool {
-    (notBefore...max(notBefore, notAfter)).contains(seconds)
+    notBefore <= seconds && seconds <= notAfter
   }
 
   /// Whole days from a time, seconds since 1970-01-01 UTC, until it expires; negative afterwards.
