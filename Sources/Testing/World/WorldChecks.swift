@@ -272,7 +272,10 @@ extension World {
       if let sealed = other.sealedKey, sealed != key {
         violate("\(host.name): a file with \(key ?? "no key") is put in place, \(sealed) is sealed")
       }
-      guard active.rollout.kind == .rollback else { continue }
+      // A host that was left out of the cluster for good, and comes back with what somebody wrote there, is not in it.
+      guard active.rollout.kind == .rollback, active.rollout.members.contains(other.name) else {
+        continue
+      }
       if let used = other.encryptedWith.sorted().first(where: { $0 != key }) {
         violate(
           "\(host.name): goes back to \(key ?? "no key"), \(other.name) encrypts with \(used)")
