@@ -77,7 +77,8 @@ final class LinkWatch: Sendable {
   /// Between two looks, milliseconds; up to a sixth more or less, so that nodes which were started
   /// together do not ask together.
   static let linkMilliseconds = 60_000
-  /// The same while a link fails: status and metrics must know soon that it was mended.
+  /// The same while a link fails, or a witness has the certificate of its file to join with: status and metrics must
+  /// know soon that it was mended.
   static let failedMilliseconds = 10_000
   /// The first look comes within this time, milliseconds.
   private static let firstLinkMilliseconds = 10_000
@@ -114,7 +115,8 @@ final class LinkWatch: Sendable {
         let committed = rollouts.now.record.lastCommitted?.rollout.id
         // A rollout's votes ask for themselves, and its restarts are no news.
         if rollouts.now.isAtRest { look() }
-        let isPressing = (last?.hasFailed ?? false) || proofs.isPressing
+        let isPressing =
+          (last?.hasFailed ?? false) || proofs.isPressing || reversePath.seesNewWitness
         let pause =
           reversePath.isWaitingForWitness
           ? Self.witnessMilliseconds

@@ -147,6 +147,9 @@ final class ReversePath: Sendable {
     }
   }
 
+  /// Whether a witness has joined, as far as this node has seen, and has no key of its own yet: it gets one in a moment.
+  var seesNewWitness: Bool { certificates.withLock { $0.values.contains(where: \.isForJoining) } }
+
   /// Whether a witness may get the nodes' inventory in a moment.
   var isWaitingForWitness: Bool {
     let now = Clock.now()

@@ -27,6 +27,13 @@ struct PKIInitCommand: Command {
       String?
     @Option("passphrase", help: "encrypt the key with a passphrase that is asked for")
     var hasPassphrase: Bool
+    @Option(
+      "operator", takes: "NAME", help: "a certificate for this person too, as pki issue makes it",
+      as: .name)
+    var person: String?
+    @Option("all", help: "a file to join with for each node and witness of the inventory too")
+    var isForAll: Bool
+    var files = ClusterOptions()
     var certificate = CertificateOptions()
   }
 
@@ -36,18 +43,26 @@ struct PKIInitCommand: Command {
     details: """
       Writes ca.pem and ca-key.pem (mode 0600). Never overwrites a file, nor writes into a directory that others can
       change. With a passphrase the key is encrypted (PKCS#8, AES-256), and pki issue asks for it.
+
+      --operator and --all do at once what pki issue --role operator and pki issue --all do: all that a new cluster needs.
+      The inventory is that of keyturn init.
       """,
     examples: [
       ("keyturn pki init --cluster prod", "writes ./pki/ca.pem and key"),
       ("keyturn pki init --cluster prod --passphrase", "the key encrypted"),
+      (
+        "keyturn pki init --cluster prod --operator alice --all",
+        "for a new cluster: ./pki/alice/ too, and ./pki/NAME.join for each host"
+      ),
     ],
-    exitCodes: [.done, .failed])
+    exitCodes: [.done, .failed, .validationRefused, .badConfiguration])
 
   let context: CommandContext
   let options: Options
 
   func run() throws(Refusal) -> CommandResult {
     let (cluster, directory) = (options.cluster, options.directory ?? CertificateOptions.directory)
+    let joining = try joinFiles(directory)
     let passphrase = try newPassphrase()
     try context.workshop.makeAuthority(
       cluster: cluster, directory: directory, days: options.certificate.days, passphrase: passphrase
@@ -58,7 +73,34 @@ struct PKIInitCommand: Command {
       .note,
       "keep \(directory)/ca-key.pem off the nodes: with it\(passphrase == nil ? "" : " and its passphrase") anyone can issue any certificate"
     )
+    if options.person == nil, joining == nil { return CommandResult(.done, isChanged: true) }
+    let issuer = try context.workshop.authority(in: directory, passphrase: passphrase)
+    if let name = options.person {
+      let person = "\(directory)/\(name)"
+      let principal = try issuer.issue(
+        role: .operator, name: name, addresses: [], days: nil, directory: person)
+      context.console.event("certificate", ["principal": principal.uri, "out": person])
+      context.console.line("\(principal.uri) is in \(person)/ (ca.pem, cert.pem, key.pem)")
+    }
+    try joining?.write(issuer, days: nil, replaces: false)
     return CommandResult(.done, isChanged: true)
+  }
+
+  /// What is to be written beside the authority, once it is clear that it can be; nil for nothing.
+  private func joinFiles(_ directory: String) throws(Refusal) -> JoinFiles? {
+    if !options.isForAll { return nil }
+    let inventory = try context.inventory(options.files.inventory)
+    guard inventory.cluster == options.cluster else {
+      throw Refusal(
+        .configuration,
+        "the inventory describes the cluster \"\(inventory.cluster)\", and --cluster is \"\(options.cluster)\"; nothing was written"
+      )
+    }
+    let files = JoinFiles(
+      context: context, inventory: inventory, hosts: JoinFiles.hosts(of: inventory),
+      directory: directory)
+    try files.requireAbsent()
+    return files
   }
 
   /// For the new authority's key, from a file or asked for twice; nil: no passphrase.

@@ -93,9 +93,6 @@ struct PKIIssueCommand: Command {
   let context: CommandContext
   let options: Options
 
-  /// How long a key may be good that travels in a file, days.
-  private static let joiningDays = 1
-
   private var authority: String { options.authority ?? CertificateOptions.directory }
 
   func run() throws(Refusal) -> CommandResult {
@@ -126,40 +123,16 @@ struct PKIIssueCommand: Command {
     let hosts = try hosts(of: inventory)
     let issuer = try context.authority(
       authority, passphraseFile: options.certificate.passphraseFile, of: inventory)
-    let files = hosts.map { "\(options.directory ?? authority)/\($0.name).join" }
-    var existing: [String] = []
-    for file in files where cluster == nil {
-      if try context.host.read(file, limitBytes: Limits.joinFileBytes) != nil {
-        existing.append(file)
-      }
-    }
-    if !existing.isEmpty {
-      throw Refusal(
-        .failed,
-        "there is \(existing.joined(separator: ", ")) already: remove what has been used, or name those that are needed with --join NAME; nothing was written"
-      )
-    }
+    let files = JoinFiles(
+      context: context, inventory: inventory, hosts: hosts,
+      directory: options.directory ?? authority)
+    if cluster == nil { try files.requireAbsent() }
     if let cluster { _ = try context.takeBackRevocations(from: cluster, issuer) }
     // First: what is issued afterwards counts, and each file has the list.
     let list =
       cluster == nil
       ? nil : try issuer.revocations(adding: hosts.map { (role: $0.role, name: $0.name) })
-    for (host, file) in zip(hosts, files) {
-      try issuer.issueToJoin(
-        inventory, role: host.role, name: host.name, addresses: [host.address],
-        days: options.certificate.days ?? Self.joiningDays, file: file, replaces: cluster != nil)
-      context.console.event(
-        "joinFile",
-        [
-          "principal": Principal(cluster: inventory.cluster, role: host.role, name: host.name).uri,
-          "file": file,
-        ])
-      context.console.line("\(file) is for \(host.name) alone")
-    }
-    context.console.message(
-      .note,
-      "each file holds a key: copy it to its host (mode 0600), run `keyturn join FILE` there as root, then delete it here and there"
-    )
+    try files.write(issuer, days: options.certificate.days, replaces: cluster != nil)
     if let cluster, let list {
       return context.send(
         list, to: cluster, without: hosts.map(\.name), isChanged: !hosts.isEmpty)
@@ -167,17 +140,9 @@ struct PKIIssueCommand: Command {
     return CommandResult(.done, isChanged: !hosts.isEmpty)
   }
 
-  /// The hosts that get a file; the address of each without its port.
-  private func hosts(
-    of inventory: Inventory
-  ) throws(Refusal) -> [(role: Role, name: String, address: String)] {
-    let nodes = inventory.nodes.compactMap { node in
-      node.agentPlace.map { (role: Role.node, name: node.name, address: $0.host) }
-    }
-    let witnesses = inventory.keyManagers.compactMap { host in
-      host.witnessPlace.map { (role: Role.witness, name: host.name, address: $0.host) }
-    }
-    let all = nodes + witnesses
+  /// The hosts that get a file.
+  private func hosts(of inventory: Inventory) throws(Refusal) -> [JoinFiles.Host] {
+    let all = JoinFiles.hosts(of: inventory)
     if options.isForAll { return all }
     let names = options.joining + options.replacing
     for name in names where !all.contains(where: { $0.name == name }) {

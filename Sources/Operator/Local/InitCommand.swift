@@ -22,6 +22,8 @@ struct InitCommand: Command {
       "kms-server", takes: "VALUE",
       help: "the value of MINIO_KMS_SERVER, if it is not in the file yet", as: .text)
     var keyManagers: String?
+    @Option("witnesses", help: "a witness on the host of each Key Manager")
+    var hasWitnesses: Bool
     @Option(
       "out", takes: "FILE", help: "a new file; ./inventory.json if left out, - prints it",
       as: .text)
@@ -38,7 +40,7 @@ struct InitCommand: Command {
     summary: "make the inventory of a cluster from MINIO_VOLUMES; needs no agent",
     details: """
       Writes an inventory with a node for each host of MINIO_VOLUMES, pools and patterns such as {1...16} expanded, and a
-      Key Manager for each endpoint of MINIO_KMS_SERVER. A node's name is its host's up to the first dot, where that tells
+      Key Manager for each endpoint of MINIO_KMS_SERVER, with --witnesses with an agent on its host. A node's name is its host's up to the first dot, where that tells
       all of them apart, else the whole host. Everything else has its default, written out, to be changed with an
       editor. An existing file is not overwritten.
       """,
@@ -90,10 +92,10 @@ struct InitCommand: Command {
         .note,
         "no Key Manager is known yet: give --kms-server, or add keyManagers to the file before encryption is enabled"
       )
-    } else {
+    } else if !options.hasWitnesses {
       context.console.message(
         .note,
-        "where an agent is to run on a Key Manager's host, to look at the reverse path, add \"witness\": \"HOST:\(Inventory.defaultAgentPort)\" beside its address"
+        "where an agent is to run on a Key Manager's host, to look at the reverse path, give --witnesses, or add \"witness\": \"HOST:\(Inventory.defaultAgentPort)\" beside its address"
       )
     }
     return CommandResult(.done, isChanged: path != "-")
@@ -125,7 +127,10 @@ struct InitCommand: Command {
     }
     let keyManagerNames = Self.names(endpoints.map(\.host), "kms", besides: Set(nodeNames))
     let keyManagers = zip(keyManagerNames, endpoints).map { name, endpoint in
-      Inventory.KeyManagerHost(name: name, address: endpoint.target.text)
+      Inventory.KeyManagerHost(
+        name: name, address: endpoint.target.text,
+        witness: options.hasWitnesses
+          ? HostPort(host: endpoint.host, port: Inventory.defaultAgentPort).text : nil)
     }
     var inventory = Inventory(cluster: options.cluster, nodes: nodes, keyManagers: keyManagers)
     if let path = options.environment, path.hasPrefix("/") { inventory.environmentFile = path }

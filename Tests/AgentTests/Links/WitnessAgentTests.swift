@@ -195,6 +195,21 @@ struct WitnessAgentTests {
     #expect(!agent.reversePath.isWaitingForWitness)
   }
 
+  @Test("a witness that shows the certificate of its file to join with is looked at again soon")
+  func new() {
+    let host = FakeNodeHost(file: plainFile)
+    let agent = Self.agent(host)
+    for (days, isNew) in [(1, true), (7, true), (397, false)] {
+      host.state.update {
+        $0.witnesses["kms-1"] = ReverseReport(witness: "kms-1", node: "minio-1", attempts: [])
+        $0.witnessCertificates["kms-1"] = OwnCertificate(
+          principal: Self.witness, validFrom: 0, validUntil: Int64(days) * 86_400)
+      }
+      _ = agent.check()
+      #expect(agent.reversePath.seesNewWitness == isNew, "\(days) days")
+    }
+  }
+
   // MARK: the node's side
 
   private static func agent(_ host: FakeNodeHost, _ inventory: Inventory = inventory) -> Agent {

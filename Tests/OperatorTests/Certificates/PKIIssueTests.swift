@@ -49,6 +49,37 @@ struct PKIIssueTests {
     }
   }
 
+  @Test("pki init gives a person a certificate and each host a file at once, or does nothing")
+  func atOnce() {
+    let workshop = FakeWorkshop()
+    let (code, host) = run("pki init --cluster prod --operator alice --all", workshop)
+    #expect(code == .done, "\(host.errors)")
+    let issued = workshop.issuer.issued.withLock { $0 }
+    #expect(
+      issued.map(\.file) == [
+        "./pki/alice", "./pki/minio-1.join", "./pki/minio-2.join", "./pki/kms-1.join",
+      ])
+    #expect(issued.map(\.role) == [.operator, .node, .node, .witness])
+    #expect(issued.map(\.days) == [nil, 1, 1, 1])
+    // What cannot be done is known before there is an authority.
+    for (arguments, files, code) in [
+      ("--cluster other --all", [:], ExitCode.badConfiguration),
+      ("--cluster prod --all", ["./pki/minio-2.join": "old"], .failed),
+      ("--cluster prod --all --inventory none.json", [:], .badConfiguration),
+    ] {
+      let none = FakeWorkshop()
+      let (ended, told) = Sample.run(
+        "pki init \(arguments)", [],
+        files: ["./inventory.json": Self.inventory].merging(files) { $1 }, workshop: none)
+      #expect(ended == code, "\(arguments): \(told.errors)")
+      #expect(!told.output.contains("the authority of"), "\(told.output)")
+      #expect(none.issuer.issued.withLock(\.isEmpty))
+    }
+    let alone = FakeWorkshop()
+    #expect(run("pki init --cluster prod", alone).code == .done)
+    #expect(alone.issuer.issued.withLock(\.isEmpty))
+  }
+
   @Test("a file that is there is named, and none is written")
   func existing() {
     let workshop = FakeWorkshop()

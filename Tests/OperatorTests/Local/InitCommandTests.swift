@@ -40,6 +40,17 @@ struct InitCommandTests {
         "kms-1.example.net:7373", "kms-2.example.net:7373", "[fd00::1]:7373",
       ])
     #expect(made.keyManagers.map(\.name) == ["kms-1", "kms-2", "kms-3"])
+    #expect(made.keyManagers.allSatisfy { $0.witness == nil })
+    #expect(host.errors.contains("give --witnesses"), "\(host.errors)")
+    let witnessed = try run([
+      "--witnesses", "--volumes", "http://minio-{1...2}/d", "--kms-server",
+      "https://kms-{1...2}.example.net:7400",
+    ])
+    #expect(
+      witnessed.inventory?.keyManagers.map(\.witness) == [
+        "kms-1.example.net:7377", "kms-2.example.net:7377",
+      ])
+    #expect(!witnessed.host.errors.contains("--witnesses"))
     #expect(host.output.contains("5 nodes (minio-[1-3],"), "\(host.output)")
     #expect(host.output.contains("3 Key Managers"))
   }

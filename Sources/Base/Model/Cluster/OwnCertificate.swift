@@ -30,7 +30,7 @@ package struct OwnCertificate: Sendable, Hashable {
   }
 
   /// By how long it is valid: for no more than a week. A day is for what clocks may differ.
-  private var isForJoining: Bool {
+  package var isForJoining: Bool {
     validUntil - validFrom < Int64(Self.joiningDays + 1) * 86_400
   }
 
