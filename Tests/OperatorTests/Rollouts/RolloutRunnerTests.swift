@@ -174,8 +174,8 @@ import Threads
     let observer = Noting(note: note)
     let end = try undertaking.run(request, on: plan, interruption, observer)
     let told = words.withLock { $0 }
-    // As it begins, at the commit, at its end.
-    #expect(told.count == 3)
+    // As it begins, at the commit, at its end; a slow machine is asked again in between.
+    #expect(told.count >= 3)
     #expect(
       told.allSatisfy { $0?.contains("keyturn watch \(end.rollout.id) follows it") == true },
       "\(told)")
