@@ -84,6 +84,8 @@ final class InventoryWatch: Sendable {
         AgentRequest<KnownRevocations>.revocations, of: answer.node, .later,
         deadline: .inMilliseconds(Self.askMilliseconds))
       guard let list = known?.list else { continue }
+      // Whoever says more than it has must not put another signature under what is in use.
+      if let number = list.claimedNumber, number <= credentials.revocations ?? 0 { continue }
       let principal = Principal(
         cluster: site.inventory.cluster, role: .node, name: answer.node)
       do throws(Refusal) {

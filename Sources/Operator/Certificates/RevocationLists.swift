@@ -38,6 +38,8 @@ extension CommandContext {
           "revocations.json beside the authority's key was lost or older, and has taken back what \(row.name) knows: number \(now.number), \(now.entries.count) \(now.entries.count == 1 ? "holder" : "holders"); keep it, and one copy of it"
         )
       } catch {
+        // Not the host's fault: whoever is revoked must not get a certificate because a disk is full.
+        guard error.code == .validation else { throw error }
         console.message(
           .warning,
           "the list of revoked certificates of \(row.name) is not taken back: \(error.message)")

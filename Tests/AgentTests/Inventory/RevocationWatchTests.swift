@@ -13,6 +13,9 @@ struct RevocationWatchTests {
   /// A list, which the CA has signed if its signature is "signed".
   final class ListCredentials: CredentialPort {
     let list = Lock<SignedRevocations?>(nil)
+    /// What it says its number is, instead of the list's.
+    let claim = Lock<Int?>(nil)
+    let takings = Lock(0)
 
     init(_ list: SignedRevocations? = nil) { self.list.update { $0 = list } }
 
@@ -29,13 +32,16 @@ struct RevocationWatchTests {
     }
     func install(_ certificate: String) throws(Refusal) {}
     var revocation: RevokedCertificate? { nil }
-    var revocations: Int? { list.withLock { $0.flatMap(Self.number) } }
+    var revocations: Int? {
+      claim.withLock { $0 } ?? list.withLock { $0.flatMap(Self.number) }
+    }
     var revocationList: SignedRevocations? { list.withLock { $0 } }
     func revoke(_ new: SignedRevocations) throws(Refusal) -> Int {
       guard new.signature == "signed", let number = Self.number(new) else {
         throw Refusal(.validation, "it is not signed")
       }
       list.update { $0 = new }
+      takings.update { $0 += 1 }
       return number
     }
     var authorities: AuthoritiesAnswer {
@@ -79,6 +85,15 @@ struct RevocationWatchTests {
     let log = hosts.hosts["minio-3"]?.state.withLock { $0.lines } ?? []
     #expect(
       log.contains { $0.contains("list 2 of revoked certificates taken from minio-") }, "\(log)")
+  }
+
+  @Test("a member that says more than it has puts no other signature under the list in use")
+  func claimed() {
+    let credentials = start([Self.list(2), Self.list(2), Self.list(2)])
+    credentials[0].claim.update { $0 = 999 }
+    hosts[3].inventoryWatch.look()
+    #expect(pulls == ["minio-1"])
+    #expect(credentials[2].takings.withLock { $0 } == 0)
   }
 
   @Test("a list that is not signed is told once, and another one is taken")

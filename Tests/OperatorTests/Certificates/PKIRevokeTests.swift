@@ -112,6 +112,17 @@ struct PKIRevokeTests {
     #expect(!again.host.errors.contains("has taken back"), "\(again.host.errors)")
   }
 
+  @Test(
+    "where what the agents know cannot be kept here, nothing is signed",
+    arguments: ["pki revoke --yes --role operator bob", "pki issue --replace minio-1", "pki renew"])
+  func notKept(_ arguments: String) {
+    let (agents, workshop) = (agents, FakeWorkshop())
+    agents[1].revocations.update { $0 = Self.list(3, by: "disk") }
+    let (code, host) = run(arguments, agents, workshop)
+    #expect(code == .failed && host.errors.contains("the disk is full"), "\(host.errors)")
+    #expect(workshop.issuer.added.withLock { $0.isEmpty })
+  }
+
   @Test("renewing refuses by the list that the agents have, where this machine's was lost")
   func lostWhileRenewing() throws {
     let (agents, workshop) = (agents, FakeWorkshop())

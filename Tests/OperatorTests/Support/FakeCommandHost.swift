@@ -245,6 +245,7 @@ struct FakeIssuer: CertificateIssuer {
   /// What came back from agents.
   let takenBack = Lock([Revocations]())
   func takeBack(_ list: SignedRevocations) throws(Refusal) -> Revocations? {
+    if list.signature == "disk" { throw Refusal(.failed, "the disk is full") }
     if list.signature != "signed" { throw Refusal(.validation, "it is not signed") }
     guard let theirs = try? JSON.decode(Revocations.self, from: Array(list.list.utf8)),
       try revoked() != theirs

@@ -68,3 +68,12 @@ package struct SignedList<List: SignableList>: Sendable, Codable, Hashable {
     return list
   }
 }
+
+extension SignedList where List == Revocations {
+  /// The number that it says it has, before anybody has looked at its signature; nil if it cannot be read.
+  package var claimedNumber: Int? {
+    let bytes = Array(list.utf8)
+    if bytes.count > List.limitBytes { return nil }
+    return (try? JSON.decode(List.self, from: bytes))?.number
+  }
+}
