@@ -45,6 +45,12 @@ struct Records: Sendable {
     of node: String, incarnation: Incarnation?
   ) throws(Refusal) -> ParticipantRecord {
     let record = try participant.load() ?? ParticipantRecord()
+    if let problem = record.active?.rollout.problem() {
+      throw Refusal(
+        .configuration,
+        "the agent's record \"\(participant.name)\" cannot be gone on with: \(problem); docs/use/trouble.md, \"A damaged record\""
+      )
+    }
     if let incarnation, let own = record.active?.rollout.content(of: node)?.incarnation,
       own != incarnation
     {

@@ -86,19 +86,45 @@ struct AgentVersionTests {
     #expect(own.message.contains("this program: rollout protocol 1"), "\(own.message)")
   }
 
-  @Test("a rollout of a protocol that is not spoken is not decoded, and the text names both")
+  @Test(
+    "a protocol that is not spoken is refused by name, the first one too; what has ended is read")
   func unknown() throws {
-    #expect(try JSON.decode(RolloutProtocol.self, from: Array("1".utf8)).number == 1)
-    for number in ["0", "2", "9000000", "-1", "1.5", "\"1\""] {
+    var rollout = exampleRollout(id: "00000000000000cc", epoch: 3)
+    for (number, range, isSpoken) in [
+      (1, ProtocolRange(1, 1), true), (1, ProtocolRange(1, 2), true),
+      (2, ProtocolRange(1, 2), true),
+      (2, ProtocolRange(1, 1), false), (1, ProtocolRange(2, 3), false),
+      (4, ProtocolRange(2, 3), false),
+    ] {
+      rollout.protocol = RolloutProtocol(number)
+      let told = try JSON.decode(Rollout.self, from: JSON.encode(rollout))
+      #expect(told == rollout)
+      let problem = told.problem(speaking: range)
+      #expect((problem == nil) == isSpoken, "\(number) \(range.text)")
+      #expect(
+        problem?.contains("protocol \(number), and this program speaks \(range.text)") != false)
+    }
+    for number in ["-1", "1.5", "\"1\"", "9000000000000000000"] {
       #expect(throws: (any Error).self) {
         try JSON.decode(RolloutProtocol.self, from: Array(number.utf8))
       }
     }
-    do {
-      _ = try JSON.decode(RolloutProtocol.self, from: Array("2".utf8))
-    } catch {
-      #expect("\(error)".contains("protocol 2, and this program speaks rollout protocol 1"))
+  }
+
+  @Test("a member gives no vote by a protocol that it does not speak")
+  func vote() {
+    var participant = Participant(
+      member: "a", incarnation: Incarnation(random: 1, 2), record: ParticipantRecord())
+    var rollout = exampleRollout(id: "00000000000000cc", epoch: 3)
+    rollout.protocol = RolloutProtocol(ProtocolRange.own.newest + 1)
+    let effects = participant.handle(
+      .prepare(rollout),
+      at: Moment(now: Instant(nanoseconds: 1), bootID: "boot", jitterMilliseconds: 0))
+    guard case .vote(_, let vote) = effects.first else {
+      Issue.record("\(effects)")
+      return
     }
+    #expect("\(vote)".contains("install the Keyturn that began it"), "\(vote)")
   }
 
   @Test("a version's text is bounded where a peer tells it")

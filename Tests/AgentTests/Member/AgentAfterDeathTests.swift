@@ -145,6 +145,22 @@ struct AgentAfterDeathTests {
     #expect(host.state.withLock { $0.staged.count } == 1)
   }
 
+  @Test("a rollout that has ended keeps no agent of another protocol from its record")
+  func endedByNewerProtocol() throws {
+    let host = FakeNodeHost(file: plainFile)
+    try Node(host).apply(enabling)
+    host.state.update { state in
+      let text = String(decoding: state.records["rollout"] ?? [], as: UTF8.self)
+      let newer = text.replacing(
+        "\"kind\":\"apply\"", with: "\"kind\":\"apply\",\"protocol\":7")
+      #expect(newer != text)
+      state.records["rollout"] = Array(newer.utf8)
+    }
+    let other = Node(host, settles: false)
+    #expect(!other.agent.status().findings.contains { $0.rule == "damaged-record" })
+    #expect(try other.plan([]).refusal == nil)
+  }
+
   @Test("of a rollout that its damaged record has lost a node tells no outcome from its timeline")
   func lostRollout() throws {
     let host = FakeNodeHost(file: plainFile)

@@ -4,6 +4,7 @@ internal import Model
 extension Participant {
   /// Why no vote on a rollout is begun, whatever the checks would say; nil if one is.
   func refusal(to rollout: Rollout) -> Refusal? {
+    if let problem = rollout.problem() { return Refusal(.vote, "\(member): \(problem)") }
     if let active = record.active {
       return Refusal(
         .busy,

@@ -49,8 +49,8 @@ package struct AgentVersion: Sendable, Codable, Hashable {
   }
 }
 
-/// The version of the protocol that a rollout is carried out by. One that this program does not speak is not decoded, so
-/// that no message and no record of it is taken for one that is understood.
+/// The version of the protocol that a rollout is carried out by. Any number is decoded: that of a rollout which has ended
+/// keeps no record from being read.
 package struct RolloutProtocol: Sendable, Codable, Hashable {
   package let number: Int
 
@@ -61,21 +61,22 @@ package struct RolloutProtocol: Sendable, Codable, Hashable {
   }
 
   package init(from decoder: any Decoder) throws {
-    let container = try decoder.singleValueContainer()
-    number = try container.decode(Bounded<Bounds.Count>.self).wrappedValue
-    let own = ProtocolRange.own
-    guard (own.oldest...own.newest).contains(number) else {
-      throw DecodingError.dataCorruptedError(
-        in: container,
-        debugDescription:
-          "the rollout is carried out by protocol \(number), and this program speaks \(own.text): install the Keyturn that began it"
-      )
-    }
+    number = try decoder.singleValueContainer().decode(Bounded<Bounds.Count>.self).wrappedValue
   }
 
   package func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     try container.encode(number)
+  }
+}
+
+extension Rollout {
+  /// Why a program that speaks these versions takes no part in it; nil if it does.
+  package func problem(speaking range: ProtocolRange = .own) -> String? {
+    let number = `protocol`?.number ?? 1
+    if range.oldest <= number, number <= range.newest { return nil }
+    return
+      "rollout \(id) is carried out by protocol \(number), and this program speaks \(range.text): install the Keyturn that began it"
   }
 }
 

@@ -275,9 +275,11 @@ package struct ClusterPlan: Sendable {
       proposal: isApply ? request.proposal(cluster: inventory.cluster) : nil,
       withoutRestart: !restartsServers(request, isForced: forcesRestart), occasion: occasion,
       inventory: self.inventory)
-    rollout.protocol = ProtocolRange.common(
-      answers.map { $0.version?.protocols ?? .untold } + [protocols]
-    ).flatMap { RolloutProtocol($0) }
+    guard
+      let common = ProtocolRange.common(
+        answers.map { $0.version?.protocols ?? .untold } + [protocols])
+    else { throw Refusal(.vote, "the versions of Keyturn have no rollout protocol in common") }
+    rollout.protocol = RolloutProtocol(common)
     guard rollout.members == inventory.memberNames else {
       throw Refusal(
         .configuration,
