@@ -75,9 +75,15 @@ struct PKIRevokeCommand: Command {
     }
     let issuer = try context.authority(
       directory, passphraseFile: options.passphraseFile, of: cluster.inventory)
-    _ = try context.takeBackRevocations(from: cluster, issuer)
+    let silent = try context.takeBackRevocations(from: cluster, issuer).silent
     let holders = options.role.map { role in options.names.map { (role: role, name: $0) } } ?? []
     guard let list = try issuer.revocations(adding: holders) else {
+      if !silent.isEmpty {
+        let message =
+          "there is no \(directory)/revocations.json, and whether there is a list on \(NodeNames.folded(silent)) is not known: no answer; run this again when there is one"
+        context.console.message(.error, message)
+        return CommandResult(.unknown, message: message)
+      }
       context.console.line(
         "there is no \(directory)/revocations.json, and no agent that answers has a list: as far as is known here no certificate was ever revoked"
       )

@@ -157,7 +157,7 @@ extension PKIRotateCommand {
   private func cluster(revokedBy issuer: any CertificateIssuer) throws(Refusal) -> Cluster {
     try issuer.adoptRevocations(of: directory)
     let cluster = try cluster(revoked: issuer.revoked())
-    guard try context.takeBackRevocations(from: cluster, issuer) else { return cluster }
+    guard try context.takeBackRevocations(from: cluster, issuer).isChanged else { return cluster }
     return try self.cluster(revoked: issuer.revoked())
   }
 

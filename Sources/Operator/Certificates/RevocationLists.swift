@@ -13,15 +13,15 @@ extension CommandContext {
     _ options: ClusterOptions, revokedBy issuer: any CertificateIssuer
   ) throws(Refusal) -> Cluster {
     let cluster = try cluster(options, revoked: issuer.revoked())
-    guard try takeBackRevocations(from: cluster, issuer) else { return cluster }
+    guard try takeBackRevocations(from: cluster, issuer).isChanged else { return cluster }
     return try self.cluster(options, warns: false, revoked: issuer.revoked())
   }
 
   /// Takes back what the hosts' lists have and the authority's lacks, so that no list goes out that they refuse, or that
-  /// has forgotten somebody. Whether it lacked anything. Who does not answer is passed over; an older agent cannot tell.
+  /// has forgotten somebody. Whether it lacked anything, and who gave no answer: an older agent cannot.
   func takeBackRevocations(
     from cluster: Cluster, _ issuer: any CertificateIssuer
-  ) throws(Refusal) -> Bool {
+  ) throws(Refusal) -> (isChanged: Bool, silent: [String]) {
     let rows = Parallel.ask(
       .revocations, of: cluster.members + cluster.connections.witnesses,
       milliseconds: Self.answerMilliseconds)
@@ -45,7 +45,7 @@ extension CommandContext {
           "the list of revoked certificates of \(row.name) is not taken back: \(error.message)")
       }
     }
-    return isChanged
+    return (isChanged, rows.filter { $0.answer == nil }.map(\.name))
   }
 
   /// Gives a list of revoked certificates to all agents and witnesses but those `without`.

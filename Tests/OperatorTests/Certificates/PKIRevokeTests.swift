@@ -80,6 +80,11 @@ struct PKIRevokeTests {
     let other = self.agents
     #expect(run("pki revoke", other, none).code == .done)
     #expect(other.allSatisfy { $0.installed.withLock(\.isEmpty) })
+    // Silence is not "none".
+    let silent = [FakeAgent("minio-1"), FakeAgent("minio-2", .unreachable), FakeAgent("kms-1")]
+    let (code, host) = run("pki revoke", silent, none)
+    #expect(
+      code == .unknown && host.errors.contains("whether there is a list on minio-2 is not known"))
   }
 
   private static func list(_ number: Int, by signature: String = "signed") -> SignedRevocations {
