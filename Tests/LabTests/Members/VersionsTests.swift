@@ -20,23 +20,17 @@ extension LabTests {
 
     let lab: Lab
     private let programs: [Version: String]
-    private static let serial = Lock(0)
+    private static let isPrepared = Lock(false)
+    private static let isSealed = Lock(false)
     private static let place = "/usr/local/bin/keyturnd"
 
     init() throws {
       lab = try #require(Lab.current)
       let before = try #require(Generations.before)
       programs = [.before: before, .now: lab.debugPrograms]
-      if Self.serial.withLock({ $0 }) == 0 { try lab.prepareFaults() }
+      if !Self.isPrepared.withLock({ $0 }) { try lab.prepareFaults() }
+      Self.isPrepared.update { $0 = true }
       try lab.disarm()
-    }
-
-    private func settings() throws -> String {
-      let number = Self.serial.update { number in
-        number += 1
-        return number
-      }
-      return try lab.file("site-\(number).env", "MINIO_SITE_NAME=site-\(number)\n")
     }
 
     /// The program is replaced as a package does it; what runs goes on as it is.
@@ -79,13 +73,14 @@ extension LabTests {
       "every mix plans, votes, commits and goes back, with either command line", arguments: mixes)
     func mix(_ versions: [Version]) throws {
       try run(versions)
-      if Self.serial.withLock({ $0 }) == 0 {
+      if !Self.isSealed.withLock({ $0 }) {
         // What is sealed by some versions is known to all.
         _ = try keyturn(.before, "apply --yes --settings \(lab.settings)")
+        Self.isSealed.update { $0 = true }
       }
       for command in Version.allCases {
         let before = try lab.facts()
-        let file = try settings()
+        let file = try lab.newSettings()
         _ = try keyturn(command, "plan --settings \(file)")
         _ = try keyturn(command, "apply --yes --settings \(file)")
         try lab.expectOneEnd(.commit, since: before)
@@ -115,7 +110,7 @@ extension LabTests {
       try install(other, on: victim)
       try lab.arm(victim, place.name, "kill")
       // Where the victim never votes it exits 8.
-      _ = try keyturn(version, "apply --yes --settings \(settings())", mayFail: true)
+      _ = try keyturn(version, "apply --yes --settings \(lab.newSettings())", mayFail: true)
       try lab.awaitReached(victim)
       try lab.expectOneEnd(place.end, since: before)
       let running = try lab.exec(

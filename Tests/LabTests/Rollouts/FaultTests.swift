@@ -11,32 +11,24 @@ extension LabTests {
   @Suite(.serialized, .lab(nodes: 5, keyManagers: 0, hasFaults: true))
   struct FaultTests {
     let lab: Lab
-    private static let serial = Lock(0)
+    private static let isPrepared = Lock(false)
     private static let victim = "minio-3"
 
     init() throws {
       lab = try #require(Lab.current)
-      if Self.serial.withLock({ $0 }) == 0 { try lab.prepareFaults() }
+      if !Self.isPrepared.withLock({ $0 }) { try lab.prepareFaults() }
+      Self.isPrepared.update { $0 = true }
       try lab.disarm()
     }
 
     // MARK: what is done
-
-    /// Settings that no rollout had before.
-    private func settings() throws -> String {
-      let number = Self.serial.update { number in
-        number += 1
-        return number
-      }
-      return try lab.file("site-\(number).env", "MINIO_SITE_NAME=site-\(number)\n")
-    }
 
     /// `keyturn apply`, which is killed or held at a place of its own.
     private func apply(_ place: String, _ action: String) throws -> BackgroundProcess {
       let file = try lab.file("fault", "\(place) \(action)\n")
       try lab.run("rm -f \(file).reached")
       return try lab.start(
-        fault: file, keyturn: "apply", "--yes", "--settings", settings())
+        fault: file, keyturn: "apply", "--yes", "--settings", lab.newSettings())
     }
 
     private var reached: String { lab.directory.path("fault.reached") }
@@ -72,7 +64,7 @@ extension LabTests {
     func agent(_ place: Place) throws {
       let before = try lab.facts()
       try lab.arm(Self.victim, place.name, "kill")
-      _ = try lab.keyturn("apply", "--yes", "--settings", settings())
+      _ = try lab.keyturn("apply", "--yes", "--settings", lab.newSettings())
       try lab.awaitReached(Self.victim)
       try lab.expectOneEnd(place.end, since: before)
     }
@@ -109,7 +101,7 @@ extension LabTests {
     func host(_ place: Place) throws {
       let before = try lab.facts()
       try lab.arm(Self.victim, place.name, "hold")
-      let apply = try lab.start(keyturn: "apply", "--yes", "--settings", settings())
+      let apply = try lab.start(keyturn: "apply", "--yes", "--settings", lab.newSettings())
       try lab.awaitReached(Self.victim)
       try lab.perform("crash", Self.victim)
       try lab.perform("boot", Self.victim)
@@ -140,7 +132,7 @@ extension LabTests {
     func cutAfter() throws {
       let before = try lab.facts()
       try lab.arm(Self.victim, "agent.accept.reply", "hold")
-      let apply = try lab.start(keyturn: "apply", "--yes", "--settings", settings())
+      let apply = try lab.start(keyturn: "apply", "--yes", "--settings", lab.newSettings())
       try lab.awaitReached(Self.victim)
       try lab.perform("cut", Self.victim)
       defer { try? lab.perform("heal", Self.victim) }
@@ -211,7 +203,7 @@ extension LabTests {
       var ends: [String: Int] = [:]
       for _ in 0..<Self.rounds {
         let before = try lab.facts()
-        let applies = try [settings(), settings()].map {
+        let applies = try [lab.newSettings(), lab.newSettings()].map {
           try lab.start(keyturn: "apply", "--yes", "--settings", $0)
         }
         let outcomes = try applies.map { try $0.outcome() }

@@ -74,6 +74,17 @@ extension Lab {
       """)
   }
 
+  private static let serial = Lock(0)
+
+  /// A file of settings that no rollout had before.
+  func newSettings() throws -> String {
+    let number = Self.serial.update { number in
+      number += 1
+      return number
+    }
+    return try file("site-\(number).env", "MINIO_SITE_NAME=site-\(number)\n")
+  }
+
   func disarm() throws { try onEachNode("rm -f \(Self.fault) \(Self.fault).reached") }
 
   func arm(_ node: String, _ place: String, _ action: String) throws {
