@@ -212,11 +212,15 @@ final class Generations: Sendable {
       "it has no generation \(number) (\(kept)); a node keeps its last \(Limits.generations), of starts that were confirmed on it"
   }
 
-  /// The variables of the file that a start was confirmed with last, as systemd reads it; none where there is none, or its
-  /// record is damaged. Blocks on the disk.
+  /// The file that a start was confirmed with last; nil where there is none, or its record is damaged. Blocks on the disk.
+  func lastKept() -> History.Kept? {
+    let number = lastNumber
+    return number > 0 ? try? history.load(number) : nil
+  }
+
+  /// The variables of that file, as systemd reads it. Blocks on the disk.
   func lastNames() -> [String] {
-    let kept = try? history.load(lastNumber)
-    return kept.map { EnvironmentDocument($0.bytes).systemd.variables.map(\.name) } ?? []
+    lastKept().map { EnvironmentDocument($0.bytes).systemd.variables.map(\.name) } ?? []
   }
 
   // MARK: the answers

@@ -30,7 +30,7 @@ extension RunningServer {
       isUp: true,
       differing: RunningEnvironment.differences(file: wanted.variables, process: inForce),
       otherDiffering: Self.otherDifferences(wanted, view.server, formerNames, inForce),
-      doubt: Self.doubt(process, unit, changedFile: changedFile, file), lastOutcome: lastOutcome)
+      doubt: Self.doubt(process, unit, file, changedFile: changedFile), lastOutcome: lastOutcome)
   }
 
   /// Of the variables that are not MinIO's, those that the unit or a file gives, or gave until now or when it was confirmed: what the service
@@ -52,9 +52,11 @@ extension RunningServer {
   /// What a server has read of the file that its MINIO_CONFIG_ENV_FILE names shows nowhere, and it reads the file again
   /// whenever it executes itself once more (`mc admin service restart`): it is what the file says only as long as the
   /// file is the one of the process' start.
-  private static func doubt(
-    _ process: [EnvironmentVariable], _ unit: UnitState, changedFile: String?,
-    _ file: any EnvironmentFilePort
+  ///
+  /// - Parameter changedFile: a file that becomes another; nil if none does.
+  static func doubt(
+    _ process: [EnvironmentVariable], _ unit: UnitState, _ file: any EnvironmentFilePort,
+    changedFile: String? = nil
   ) -> String? {
     do throws(Refusal) {
       guard let path = try ServerEnvironment.configPath(of: process) else { return nil }

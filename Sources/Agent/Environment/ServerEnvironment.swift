@@ -176,8 +176,14 @@ struct ServerEnvironment {
   ) throws(Refusal) -> [EnvironmentVariable] {
     guard let path = try configPath(of: process) else { return process }
     let found = if let pid { try file.read(path, seenBy: pid) } else { try file.read(path) }
-    guard let bytes = found else { return process }
-    return merged([
+    return found.map { withOwnFile(process, $0) } ?? process
+  }
+
+  /// What a process has that was started with `process`, and has read a file of these bytes by itself.
+  static func withOwnFile(
+    _ process: [EnvironmentVariable], _ bytes: [UInt8]
+  ) -> [EnvironmentVariable] {
+    merged([
       process,
       EnvironmentDocument(bytes).minio.variables.map {
         EnvironmentVariable(name: $0.name, value: $0.value, line: $0.line)

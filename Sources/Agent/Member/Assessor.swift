@@ -105,14 +105,18 @@ final class Assessor: Sendable {
     if request.undoes == nil {
       let volumes = view.volumeFindings(merged)
       findings += volumes.isEmpty ? view.leftOutFindings(merged, isNew: generation == 0) : volumes
-      findings += view.poolFindings(
-        merged, isNew: generation == 0, isMeant: request.changesPools == true)
     }
     let (current, proposed) = (edit.current ?? EnvironmentDocument([]), edit.proposed)
     let environment = merged?.variables ?? []
     do throws(Refusal) {
       findings += try merged.map(view.problems(with:)) ?? []
     } catch { refusals.append(error) }
+    // After what takes the whole environment away, the pools with it.
+    if request.undoes == nil {
+      findings += view.poolFindings(
+        merged, last: generations.lastKept(), isNew: generation == 0,
+        isMeant: request.changesPools == true)
+    }
     // What is not read at all is not shadowed.
     if let merged, merged.files.contains(path) { findings += merged.shadowed(edit.changes) }
 

@@ -192,7 +192,11 @@ struct HistoryTests {
     let first = try node.rollout(browserOff)
     _ = try node.prepare(first, browserOff)
     _ = try node.decide(first, .abort)
-    node.host.state.update { $0.file = nil }
+    node.host.state.update { state in
+      state.file = nil
+      // Nor a server that has drives.
+      state.process = []
+    }
     try node.apply(browserOff, id: "00000000000000bb")
     #expect(try node.history().generations.map(\.number) == [1])
   }

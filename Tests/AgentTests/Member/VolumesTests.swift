@@ -69,7 +69,10 @@ struct VolumesTests {
       FakeNodeHost(file: other), of: ["minio-1", "minio-2"], outsideNodes: ["minio-1", "minio-3"])
     // Its server runs: it is named otherwise there.
     #expect(try joined.plan(enabling).refusal == nil)
-    joined.host.state.update { $0.unit.activeState = "inactive" }
+    joined.host.state.update { state in
+      state.unit.activeState = "inactive"
+      state.unit.mainPID = 0
+    }
     let said = try #require(try joined.plan(enabling).refusal)
     #expect(said.message.contains("does not name it, and its server does not run"))
     #expect(try joined.plan(volumes("1...2")).refusal == nil)
@@ -129,7 +132,46 @@ struct VolumesTests {
       state.process = []
     }
     let other = volumes("http://minio-{1...2}:9000/other")
-    #expect(try stopped.plan(other).refusal == nil)
+    let plan = try stopped.plan(other)
+    #expect(plan.refusal == nil)
+    #expect(plan.findings.first { $0.rule == "volumes-pools" }?.severity == .warning)
+    // It was stopped by hand: it has run with its files.
+    stopped.host.state.update { $0.unit.execMainStartRealtimeMicroseconds = 1 }
+    #expect(try stopped.plan(other).refusal?.message.contains("of its present files") == true)
+  }
+
+  @Test(
+    "an edit by hand of the file that the server reads by itself does not become the measure: neither while it runs, nor stopped"
+  )
+  func editedByHand() throws {
+    let path = "/etc/default/minio"
+    let node = node(["minio-1"], outside: ["minio-2", "minio-3", "minio-4"])
+    func withConfig(_ state: inout FakeNodeHost.State) {
+      state.process = [
+        EnvironmentVariable(name: "MINIO_CONFIG_ENV_FILE", value: path, line: nil)
+      ]
+      state.unit.environment = ["MINIO_CONFIG_ENV_FILE=\(path)"]
+      state.unit.environmentFiles = []
+    }
+    node.host.state.update(withConfig)
+    #expect(try node.apply(enabling)?.kind == .confirmed)
+    node.host.state.update { state in
+      withConfig(&state)
+      let text = String(decoding: state.files[path] ?? [], as: UTF8.self)
+      state.files[path] = Array(text.replacing("9000/data", with: "9000/other").utf8)
+      state.changed[path] = Clock.realtimeMicroseconds() + 1_000_000
+    }
+    let refusal = try #require(try node.plan([], kind: .restart).refusal)
+    #expect(
+      refusal.message.contains("the pools of generation 1 of its file: pool 1 ("),
+      "\(refusal.message)")
+    node.host.state.update { state in
+      state.unit.activeState = "inactive"
+      state.unit.mainPID = 0
+      state.process = []
+    }
+    let stopped = try #require(try node.plan([], kind: .restart).refusal)
+    #expect(stopped.message.contains("the pools of generation 1 of its file: pool 1 ("))
   }
 
   @Test("what ran before may run again when a rollout is taken back")
@@ -144,14 +186,14 @@ struct VolumesTests {
     let answer = try JSON.decode(
       PlanAnswer.self, from: node.send("POST", "/v1/plan", JSON.encode(undo)).body)
     #expect(answer.refusal == nil, "\(answer.refusal?.message ?? "")")
-    // Stopped, it is the files that count.
+    // Stopped, it is the last generation that counts.
     node.host.state.update { state in
       state.unit.activeState = "inactive"
       state.unit.mainPID = 0
       state.process = []
     }
     let dropped = try #require(try node.plan(volumes(Self.first)).refusal)
-    #expect(dropped.message.contains("the pools of its present files: pool 2 ("))
+    #expect(dropped.message.contains("the pools of generation 1 of its file: pool 2 ("))
   }
 
   @Test("the same hosts, and exceptions, are no finding")

@@ -5,7 +5,18 @@
 /// first changing fastest.
 package enum Ellipses {
   /// What is wrong with a pattern, a clause that follows "the pattern".
-  package struct Problem: Error, Equatable { package var message: String }
+  package struct Problem: Error, Equatable {
+    package var message: String
+    /// Whether it is well formed, and stands for too much.
+    package var isOfSize = false
+
+    fileprivate static func beyond(_ limit: Int) -> Problem {
+      Problem(message: "stands for more than \(limit) hosts", isOfSize: true)
+    }
+  }
+
+  /// The longest text with a pattern, bytes: each that it stands for is as long.
+  private static let patternBytes = 1_024
 
   /// Whether the server takes `text` for a pattern.
   package static func occur(in text: String) -> Bool {
@@ -14,6 +25,9 @@ package enum Ellipses {
 
   /// The texts that a pattern stands for, at most `limit`.
   package static func expand(_ text: String, limit: Int) throws(Problem) -> [String] {
+    guard text.utf8.count <= patternBytes || !text.contains("{") else {
+      throw Problem(message: "is longer than \(patternBytes) bytes", isOfSize: true)
+    }
     var texts = [""]
     var rest = text[...]
     while let open = rest.firstIndex(of: "{") {
@@ -23,7 +37,7 @@ package enum Ellipses {
       }
       let numbers = try range(rest[rest.index(after: open)..<close], limit: limit)
       guard texts.count * numbers.count <= limit else {
-        throw Problem(message: "stands for more than \(limit) hosts")
+        throw Problem.beyond(limit)
       }
       try checkLiteral(literal)
       texts = numbers.flatMap { number in texts.map { $0 + literal + number } }
@@ -51,7 +65,7 @@ package enum Ellipses {
     else { throw bad }
     guard from <= to else { throw Problem(message: "counts down from \(from) to \(to)") }
     guard to - from < limit else {
-      throw Problem(message: "stands for more than \(limit) hosts")
+      throw Problem.beyond(limit)
     }
     let padded = (first.hasPrefix("0") && first.utf8.count > 1) || last.hasPrefix("0")
     return (from...to).map { number in

@@ -42,18 +42,20 @@ package struct ServerArguments: Sendable, Hashable {
       ?? (values["config-dir"] ?? values["C"]).map {
         $0.hasSuffix("/") ? "\($0)certs" : "\($0)/certs"
       }
-    volumes = Self.volumes(options, configurationFile, inForce ?? environment)
+    volumes = Self.volumes(
+      options, configurationFile, inForce ?? environment, port: Self.port(of: address))
   }
 
   /// The server's own order: a file, its variables, its command line.
   private static func volumes(
-    _ options: ServerOptions, _ file: String?, _ environment: [String: String]
+    _ options: ServerOptions, _ file: String?, _ environment: [String: String], port: UInt16
   ) -> ServerVolumes {
     if let file { return ServerVolumes(unknown: "its configuration file \(file) names its pools") }
     for name in ["MINIO_ARGS", "MINIO_VOLUMES", "MINIO_ENDPOINTS"] {
       guard let value = environment[name], !value.isEmpty else { continue }
       // Not as systemd splits them: quotes mean nothing here (`strings.Fields` of Go).
-      return ServerVolumes(value.split(whereSeparator: \.isWhitespace).map(String.init))
+      return ServerVolumes(
+        value.split(whereSeparator: \.isWhitespace).map(String.init), from: name, port: port)
     }
     if let unknown = options.unknown {
       return ServerVolumes(unknown: "its option \(unknown) is not known here")
@@ -61,7 +63,15 @@ package struct ServerArguments: Sendable, Hashable {
     guard let operands = options.operands, !operands.isEmpty else {
       return ServerVolumes(unknown: "its command line names no drive")
     }
-    return ServerVolumes(operands)
+    return ServerVolumes(operands, from: "the server's command line", port: port)
+  }
+
+  /// The port of an `--address`; 9000 if none is given, or none can be read.
+  private static func port(of address: String?) -> UInt16 {
+    let text = address ?? ""
+    let place = HostPort(
+      text.hasPrefix(":") ? "127.0.0.1\(text)" : text, defaultPort: Inventory.defaultServerPort)
+    return place?.port ?? Inventory.defaultServerPort
   }
 
   /// Reads the words of `ExecStart=` as systemd runs them with `environment`; see

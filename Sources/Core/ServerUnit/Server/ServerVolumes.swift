@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import Model
+
 /// How many pools and drives the arguments of `minio server` name. See docs/facts.md,
 /// "Comparison of environments": each argument with `{1...4}` is a pool; all arguments without are
 /// one pool.
@@ -19,20 +21,33 @@ package struct ServerVolumes: Sendable, Hashable {
   package let hosts: VolumeHosts
   package let named: VolumePools
 
-  package init(_ words: [String]) {
+  /// What names them, for example `MINIO_VOLUMES`, for a message.
+  package let source: String
+
+  /// - Parameters:
+  ///   - words: the arguments.
+  ///   - source: what names them.
+  ///   - port: that the server listens on.
+  package init(
+    _ words: [String], from source: String = "MINIO_VOLUMES",
+    port: UInt16 = Inventory.defaultServerPort
+  ) {
     let counts = words.map(Self.count)
     let hasRanges = words.contains { $0.contains("...") }
     pools = words.isEmpty ? .unknown("no drive is named") : .known(hasRanges ? words.count : 1)
     let known = counts.compactMap(\.self)
     let isComplete = known.count == counts.count && !known.isEmpty
     drives = isComplete ? (hasRanges ? known : [known.reduce(0, +)]) : []
-    hosts = VolumeHosts(words)
-    named = VolumePools(words)
+    hosts = VolumeHosts(words, port: port)
+    named = VolumePools(words, from: source, port: port)
+    self.source = source
   }
 
   /// Of drives that are named elsewhere.
   init(unknown why: String) {
-    (pools, drives, hosts, named) = (.unknown(why), [], VolumeHosts([]), VolumePools([]))
+    (pools, drives, hosts) = (.unknown(why), [], VolumeHosts([]))
+    named = VolumePools(unknown: why)
+    source = "the server's configuration"
   }
 
   /// The least number of erasure sets; nil if that is not known.

@@ -11,8 +11,10 @@ package struct VolumeHosts: Sendable, Hashable {
   /// Why not all are known; nil if they are.
   package private(set) var problem: String?
 
-  /// - Parameter words: the arguments, such as `http://minio-{1...4}:9000/data{1...2}` or `/data`.
-  package init(_ words: [String]) {
+  /// - Parameters:
+  ///   - words: the arguments, such as `http://minio-{1...4}:9000/data{1...2}` or `/data`.
+  ///   - port: that of a host which is named without one: the server's own.
+  package init(_ words: [String], port: UInt16 = Inventory.defaultServerPort) {
     var seen: Set<String> = []
     for word in words {
       guard let scheme = word.firstRange(of: "://") else { continue }
@@ -22,7 +24,7 @@ package struct VolumeHosts: Sendable, Hashable {
           Ellipses.occur(in: authority)
           ? try Ellipses.expand(authority, limit: Limits.inventoryNodes) : [authority]
         for text in texts {
-          guard let place = HostPort(text, defaultPort: Inventory.defaultServerPort) else {
+          guard let place = HostPort(text, defaultPort: port) else {
             problem = "\"\(text)\" is not host or host:port"
             continue
           }

@@ -11,39 +11,72 @@ package struct VolumePools: Sendable, Hashable {
 
     var text: String { words.joined(separator: " ") }
 
-    /// Its drives, each `host:port/path` or a path, in their order. The scheme counts for nothing: it changes with TLS.
-    /// The text where the patterns cannot be expanded, or stand for more than `limit`.
-    fileprivate func drives(limit: Int) -> [String] {
-      var drives: [String] = []
-      for word in words {
-        guard let expanded = try? Ellipses.expand(word, limit: limit),
-          drives.count + expanded.count <= limit
-        else { return [VolumePools.withoutScheme(text)] }
-        drives += expanded.map(VolumePools.drive)
-      }
-      return drives
-    }
+    /// The scheme counts for nothing: it changes with TLS.
+    var plainText: String { text.replacing("https://", with: "http://") }
   }
 
   /// Empty where they are not known.
   package let pools: [Pool]
+  /// What names them, for example `MINIO_VOLUMES`; nil where they are not known.
+  let source: String?
+  /// Why they are not known; nil if they are.
+  package let problem: String?
+  /// That of a drive which is named without one: the server's own.
+  private let port: UInt16
 
-  package init(_ words: [String]) {
+  /// - Parameters:
+  ///   - words: the arguments.
+  ///   - source: what names them.
+  ///   - port: that the server listens on.
+  package init(
+    _ words: [String], from source: String = "MINIO_VOLUMES",
+    port: UInt16 = Inventory.defaultServerPort
+  ) {
     pools =
       words.contains { $0.contains("...") }
       ? words.map { Pool(words: [$0]) } : words.isEmpty ? [] : [Pool(words: words)]
+    (self.source, self.port) = (source, port)
+    problem = words.isEmpty ? "\(source) names no drive" : nil
   }
 
-  private static func withoutScheme(_ text: String) -> String {
-    text.replacing("https://", with: "http://")
+  /// Of pools that are named elsewhere.
+  package init(unknown problem: String) {
+    (pools, source, port) = ([], nil, Inventory.defaultServerPort)
+    self.problem = problem
   }
 
-  private static func drive(_ word: String) -> String {
-    guard let scheme = word.firstRange(of: "://") else { return plain(word[...]) }
+  // MARK: drives
+
+  /// The drives of each pool, each `host:port/path` or a path, in their order; the pool's text where its patterns cannot
+  /// be expanded. Nil where all pools have more than `Limits.volumeDrives`.
+  private var drives: [[String]]? {
+    var total = 0
+    var all: [[String]] = []
+    for pool in pools {
+      var own: [String] = []
+      for word in pool.words {
+        let left = Limits.volumeDrives - total
+        do throws(Ellipses.Problem) {
+          let expanded = try Ellipses.expand(word, limit: left)
+          own += expanded.map(drive)
+          total += expanded.count
+        } catch {
+          if error.isOfSize { return nil }
+          own = [pool.plainText]
+          break
+        }
+      }
+      all.append(own)
+    }
+    return all
+  }
+
+  private func drive(_ word: String) -> String {
+    guard let scheme = word.firstRange(of: "://") else { return Self.plain(word[...]) }
     let rest = word[scheme.upperBound...]
     let authority = rest.prefix { $0 != "/" }
-    let path = plain(rest[authority.endIndex...])
-    guard var place = HostPort(String(authority), defaultPort: Inventory.defaultServerPort) else {
+    let path = Self.plain(rest[authority.endIndex...])
+    guard var place = HostPort(String(authority), defaultPort: port) else {
       return "\(authority)\(path)"
     }
     place.host = place.host.lowercased()
@@ -70,47 +103,92 @@ package struct VolumePools: Sendable, Hashable {
   ///
   /// - Parameters:
   ///   - whose: where `present` are, for example `the running server`.
-  ///   - isMeant: whether it was said that they change.
+  ///   - isRefused: whether a start with other pools is refused: not where it was said that they change, or where none may
+  ///     have run with `present`.
   package func findings(
-    insteadOf present: VolumePools, of whose: String, isMeant: Bool
+    insteadOf present: VolumePools, of whose: String, isRefused: Bool
   ) -> [Finding] {
+    if problem != nil || present.problem != nil {
+      return unknown(present, whose, isRefused: isRefused)
+    }
     let (old, new) = (present.pools, pools)
-    if old.isEmpty || new.isEmpty || new.starts(with: old) { return [] }
-    let limit = Limits.volumeDrives
-    let (oldDrives, newDrives) = (
-      old.map { $0.drives(limit: limit) }, new.map { $0.drives(limit: limit) }
-    )
-    if newDrives.starts(with: oldDrives) { return Self.rewritten(old, new, whose) }
+    if new.starts(with: old) { return [] }
+    let drives: (old: [[String]], new: [[String]]) =
+      if let before = present.drives, let after = self.drives { (before, after) } else {
+        (old.map { [$0.plainText] }, new.map { [$0.plainText] })
+      }
+    if drives.new.starts(with: drives.old) { return rewritten(old, whose) }
+    let places = Dictionary(zip(drives.new, new.indices), uniquingKeysWith: { first, _ in first })
+    let heirs = Dictionary(
+      zip(drives.new, new.indices).flatMap { own, index in own.map { ($0, index) } },
+      uniquingKeysWith: { first, _ in first })
     // Those that stay have to be the first ones, in their order.
-    let kept = old.indices.filter { newDrives.contains(oldDrives[$0]) }
+    var kept = 0
     var parts: [String] = []
     for index in old.indices {
       let name = Self.shown(old[index], index)
-      if let rank = kept.firstIndex(of: index) {
-        guard rank >= new.count || newDrives[rank] != oldDrives[index],
-          let place = newDrives.firstIndex(of: oldDrives[index])
-        else { continue }
-        parts.append("\(name) would be pool \(place + 1)")
-        continue
+      if let place = places[drives.old[index]] {
+        if kept >= new.count || drives.new[kept] != drives.old[index] {
+          parts.append("\(name) would be pool \(place + 1)")
+        }
+        kept += 1
+      } else if let heir = drives.old[index].lazy.compactMap({ heirs[$0] }).min() {
+        parts.append("\(name) would become \(Self.shown(new[heir], heir))")
+      } else {
+        parts.append("\(name) would be gone")
       }
-      let own = Set(oldDrives[index])
-      let heir = new.indices.first { !own.isDisjoint(with: newDrives[$0]) }
-      parts.append(
-        heir.map { "\(name) would become \(Self.shown(new[$0], $0))" } ?? "\(name) would be gone")
     }
-    let more = parts.count - Self.shownPools
-    let text =
-      parts.prefix(Self.shownPools).joined(separator: ", ") + (more > 0 ? " and \(more) more" : "")
     return [
-      Finding(
-        isMeant ? .warning : .error, rule: "volumes-pools",
-        message:
-          "MINIO_VOLUMES would change the pools of \(whose): \(text); what lies in such a pool is lost from sight, or no server starts",
-        remedy: isMeant
-          ? nil
-          : "name the present pools first, unchanged and in their order, and new ones behind them; where it is meant, as of a pool that is decommissioned, an operator says so with --change-pools (docs/use/runbooks.md, \"Retire a node\")"
-      )
+      finding(
+        "would change the pools of \(whose): \(Self.some(parts)); what lies in such a pool is lost from sight, or no server starts",
+        isRefused: isRefused)
     ]
+  }
+
+  /// Where one of both is not known: the same only if it is for the same reason.
+  private func unknown(
+    _ present: VolumePools, _ whose: String, isRefused: Bool
+  ) -> [Finding] {
+    if problem == present.problem { return [] }
+    let had =
+      present.problem.map { "which ones \(whose) has is not known (\($0))" }
+      ?? "\(whose) has \(Self.some(present.pools.indices.map { Self.shown(present.pools[$0], $0) }))"
+    let has =
+      problem.map { "which pools a start would have is not known (\($0))" }
+      ?? "a start would have \(Self.some(pools.indices.map { Self.shown(pools[$0], $0) }))"
+    return [
+      finding(
+        "may change the pools: \(has), and \(had); what lies in a pool that is not named is lost from sight",
+        isRefused: isRefused)
+    ]
+  }
+
+  private static func some(_ parts: [String]) -> String {
+    let more = parts.count - shownPools
+    return parts.prefix(shownPools).joined(separator: ", ") + (more > 0 ? " and \(more) more" : "")
+  }
+
+  private func finding(_ verb: String, isRefused: Bool) -> Finding {
+    Finding(
+      isRefused ? .error : .warning, rule: "volumes-pools",
+      message: "\(source ?? "the server's configuration") \(verb)",
+      remedy: isRefused
+        ? "name the present pools first, unchanged and in their order, and new ones behind them; where it is meant, as of a pool that is decommissioned, an operator says so with --change-pools (docs/use/runbooks.md, \"Retire a node\")"
+        : nil)
+  }
+
+  /// The same drives under another text.
+  private func rewritten(_ old: [Pool], _ whose: String) -> [Finding] {
+    let index = old.indices.first { old[$0].plainText != pools[$0].plainText }
+    return index.map { index in
+      [
+        Finding(
+          .warning, rule: "volumes-pools-text",
+          message:
+            "\(source ?? "MINIO_VOLUMES") writes \(Self.shown(old[index], index)) of \(whose) in another way, as \(Self.shown(pools[index], index)): the drives are the same, but the server knows a pool by its text, and some releases refuse another one",
+          remedy: "write the present pools as they are")
+      ]
+    } ?? []
   }
 
   // MARK: hosts that are lost
@@ -136,21 +214,5 @@ package struct VolumePools: Sendable, Hashable {
       return
         "\(Self.shown(pool, index)) keeps \(left) of its \(count) hosts: \(state); the drives heal once another host has taken the place of each that is lost (docs/use/runbooks.md, \"A node is lost, and others cannot wait for it\")"
     }
-  }
-
-  /// The same drives under another text.
-  private static func rewritten(_ old: [Pool], _ new: [Pool], _ whose: String) -> [Finding] {
-    let index = old.indices.first {
-      withoutScheme(old[$0].text) != withoutScheme(new[$0].text)
-    }
-    return index.map { index in
-      [
-        Finding(
-          .warning, rule: "volumes-pools-text",
-          message:
-            "MINIO_VOLUMES writes \(shown(old[index], index)) of \(whose) in another way, as \(shown(new[index], index)): the drives are the same, but the server knows a pool by its text, and some releases refuse another one",
-          remedy: "write the present pools as they are")
-      ]
-    } ?? []
   }
 }

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import API
+internal import EnvironmentFile
+internal import Model
+internal import Rollout
+internal import Secrets
+internal import ServerUnit
+internal import Threads
+
+/// What the drives that a start would take mean for the cluster: its hosts beside the inventory, its pools beside those
+/// that the server has.
+extension ServerView {
+  /// The hosts that a start would wait for, beside the inventory.
+  func volumeFindings(_ server: ServerEnvironment?) -> [Finding] {
+    guard let server, unit != nil else { return [] }
+    let volumes = arguments(server).volumes
+    return volumes.hosts.findings(site.inventory, whose: volumes.source)
+  }
+
+  /// Whether a start would end for want of a drive of this node's, which takes every file back and restarts all servers
+  /// twice: MINIO_VOLUMES does not name the node, an exception of the inventory, and either the running server's does,
+  /// or none has run here. A node that is named otherwise there has run.
+  ///
+  /// - Parameter isNew: whether no start was ever confirmed here.
+  func leftOutFindings(_ server: ServerEnvironment?, isNew: Bool) -> [Finding] {
+    guard let server, let unit, let node = site.inventory.node(named: site.node) else { return [] }
+    let volumes = arguments(server).volumes
+    guard volumes.hosts.leavesOut(node) else { return [] }
+    let before = process?.volumes().hosts
+    let wasNamed = before.map { !$0.names.isEmpty && !$0.leavesOut(node) } ?? false
+    guard wasNamed || isNew && unit.activeState != "active" else { return [] }
+    let state = wasNamed ? "would name it no more" : "does not name it, and its server does not run"
+    return [
+      Finding(
+        .error, rule: "volumes-inventory",
+        message:
+          "\(node.name) is one of the inventory's nodes, and \(volumes.source) \(state): its start would fail, and every file would be taken back",
+        remedy:
+          "take the node out of \"nodes\" first (keyturn inventory apply; docs/use/runbooks.md, \"Retire a node\"), have \(volumes.source) name it in the same rollout (\"Add a pool\"), or give the name that it has there as its \"server\""
+      )
+    ]
+  }
+
+  /// What ``volumeFindings(_:)`` says, of the running server, where that waits for others than a start would. Blocks on
+  /// the disk.
+  func runningVolumeFindings() -> [Finding] {
+    guard let volumes = process?.volumes() else { return [] }
+    if volumes.hosts == arguments(server).volumes.hosts { return [] }
+    return volumes.hosts.findings(
+      site.inventory, whose: "\(volumes.source) of the running server")
+  }
+
+  /// What a start would do to the pools that the server has. Blocks on the disk.
+  ///
+  /// - Parameters:
+  ///   - last: the file of the last generation; nil if there is none, or it cannot be read.
+  ///   - isNew: whether no start was ever confirmed here.
+  ///   - isMeant: whether it was said that they change.
+  func poolFindings(
+    _ server: ServerEnvironment?, last: History.Kept?, isNew: Bool, isMeant: Bool
+  ) -> [Finding] {
+    guard let server, let unit else { return [] }
+    let pools = arguments(server).volumes.named
+    guard let base = poolBase(last) else {
+      return [
+        Finding(
+          .warning, rule: "volumes-pools-unknown",
+          message:
+            "which pools the running server has is not known, and those of a start are not compared with them: the file that it reads by itself (MINIO_CONFIG_ENV_FILE) may be another one than at its start, and no generation of it is kept",
+          remedy:
+            "compare those of \(arguments(server).volumes.source) with what mc admin info shows")
+      ]
+    }
+    // Of a file that nothing was ever started with: an example's, a new host's.
+    let mayHaveRun =
+      !isNew || unit.mainPID > 0 || unit.execMainStartRealtimeMicroseconds > 0
+    return pools.findings(
+      insteadOf: base.pools, of: base.whose, isRefused: !isMeant && mayHaveRun)
+  }
+
+  /// The pools that the server has, and where they are from: those that it runs with, else those of the last
+  /// generation, else those of its files as they are. Nil where a server runs, and none is known.
+  private func poolBase(_ last: History.Kept?) -> (pools: VolumePools, whose: String)? {
+    let ofGeneration = "generation \(last?.generation.number ?? 0) of its file"
+    if let process {
+      let path = try? ServerEnvironment.configPath(of: process.atStart)
+      if let path, RunningServer.doubt(process.atStart, process.unit, site.ports.file) != nil {
+        guard let last, last.generation.path == path else { return nil }
+        let inForce = ServerEnvironment.withOwnFile(process.atStart, last.bytes)
+        return (process.volumes(inForce: inForce).named, ofGeneration)
+      }
+      return (process.volumes().named, "the running server")
+    }
+    if let last, let server, server.files.contains(last.generation.path),
+      let then = try? server.replacing(
+        last.generation.path, by: EnvironmentDocument(last.bytes), ports: site.ports)
+    {
+      return (arguments(then).volumes.named, ofGeneration)
+    }
+    return (arguments(server).volumes.named, "its present files")
+  }
+
+  /// The process of a running server.
+  private struct RunningProcess {
+    let unit: UnitState
+    let atStart: [EnvironmentVariable]
+    let ports: Ports
+
+    /// Blocks on the disk.
+    ///
+    /// - Parameter inForce: what it has with the file that it reads by itself; nil for that file as it is.
+    func volumes(inForce: [EnvironmentVariable]? = nil) -> ServerVolumes {
+      let inForce =
+        inForce ?? ServerEnvironment.probablyInForce(atStart, of: unit.mainPID, ports.file)
+      return ServerArguments(unit, atStart: atStart, inForce: inForce, ports.process).volumes
+    }
+  }
+
+  /// Nil if none runs.
+  private var process: RunningProcess? {
+    guard let unit, unit.mainPID > 0, let running, unit.isStarted(running) else { return nil }
+    return RunningProcess(unit: unit, atStart: running, ports: site.ports)
+  }
+}
