@@ -66,6 +66,9 @@ extension UnitState {
         + execStart + sandbox.fields)
   }
 
+  /// Of both.
+  var digest: Digest { .ofFields([environmentDigest.hex, filesDigest.hex]) }
+
   /// Of the files that it consists of.
   var filesDigest: Digest { .ofFields(["keyturn unit files 1", fragmentPath] + dropIns) }
 }

@@ -225,6 +225,7 @@ final class Assessor: Sendable {
       keyManager: preflight.sight?.text)
     answer.version = site.version
     answer.programs = programs?.programs
+    answer.unit = unit?.digest
     answer.whyRestart = whyRestart
     answer.identities = preflight.identities
     return Assessment(

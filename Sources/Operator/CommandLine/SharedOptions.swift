@@ -39,12 +39,15 @@ struct SettingsOptions: OptionGroup {
     "create-key", help: "let the first start create the SSE key if there is none yet")
   var createKey: Bool
 
+  /// Whether any setting is named.
+  var isGiven: Bool { settings != nil || apiKeyFile != nil || !removals.isEmpty }
+
   /// What is wrong, where settings are required.
   func problem(_ verb: String) -> String? {
     if settings == "-", apiKeyFile == "-" {
       return "standard input can be the settings or the API key, not both; use a file for one"
     }
-    if settings == nil, apiKeyFile == nil, removals.isEmpty {
+    if !isGiven {
       return
         "there is nothing to \(verb): give --settings FILE, --api-key-file FILE or --unset KEY"
     }

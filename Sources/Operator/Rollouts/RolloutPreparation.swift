@@ -42,6 +42,8 @@ struct RolloutPreparation {
   let context: CommandContext
   let options: ClusterOptions
   let goal: Goal
+  /// A file that the plan is saved in, or that it has to be the same as.
+  var savedPlan: SavedPlanUse?
   /// Restart also where no server needs it.
   var forcesRestart = false
   /// Whether MINIO_VOLUMES may change pools that the servers have.
@@ -52,7 +54,13 @@ struct RolloutPreparation {
     try checkCertificate(cluster)
     var settings: RequestedSettings
     switch goal {
-    case .settings(let wanted): settings = try RequestedSettings(wanted, context)
+    case .settings(let wanted):
+      settings =
+        if case .follow(let saved, let path) = savedPlan {
+          try saved.requested(wanted, path, context)
+        } else {
+          try RequestedSettings(wanted, context)
+        }
     case .apiKey(let file):
       settings = try RequestedSettings(apiKeyFile: file, context)
     case .restart: settings = RequestedSettings(RolloutRequest(kind: .restart))
@@ -78,6 +86,9 @@ struct RolloutPreparation {
     plan.show(
       context.console, said: verdict,
       restarts: plan.restartsServers(settings.request, isForced: forcesRestart))
+    if let result = try use(savedPlan, settings.request, plan, verdict, cluster) {
+      return .ended(result)
+    }
     switch verdict {
     case .ready:
       if case .apiKey = goal, let refusal = Self.obstacle(toRotation: plan) {
@@ -101,6 +112,49 @@ struct RolloutPreparation {
           refusal.message, refusal.code, cluster, nodes: NodeResult.untouched(plan.refusals),
           other: plan.activeRollout))
     }
+  }
+
+  /// Saves the plan, or compares it with the one that was saved. Returns the result where it is another one.
+  private func use(
+    _ savedPlan: SavedPlanUse?, _ request: RolloutRequest, _ plan: ClusterPlan,
+    _ verdict: ClusterPlan.Verdict, _ cluster: Cluster
+  ) throws(Refusal) -> CommandResult? {
+    if case .refused = verdict { return nil }
+    switch savedPlan {
+    case nil: return nil
+    case .save(let path, let keepsSettings):
+      try SavedPlan(
+        of: request, plan, for: cluster, forcesRestart: forcesRestart, keepsSettings: keepsSettings
+      ).write(to: path, context)
+      return nil
+    case .follow(let saved, let path):
+      // Whoever comes a second time finds it done.
+      if verdict == .nothingToDo { return nil }
+      return refusal(saved, path, request, plan, cluster)
+    }
+  }
+
+  /// What is not as it was when the plan was saved, told; nil where all is.
+  private func refusal(
+    _ saved: SavedPlan, _ path: String, _ request: RolloutRequest, _ plan: ClusterPlan,
+    _ cluster: Cluster
+  ) -> CommandResult? {
+    let rows = saved.differences(of: plan)
+    let found =
+      saved.differences(of: cluster)
+      + saved.differences(of: request, forcesRestart: forcesRestart) + NodeNames.lines(rows)
+    if found.isEmpty { return nil }
+    for text in found { context.console.message(.error, text) }
+    let reasons = Dictionary(grouping: rows, by: \.name)
+    let nodes = cluster.names.map { name in
+      let why = reasons[name].map { $0.map(\.value).joined(separator: "; ") }
+      var node = NodeResult(name: name, outcome: why == nil ? .untouched : .refused)
+      if let why { node.reason = why }
+      return node
+    }
+    return context.refused(
+      "the plan of \(path) (\(saved.text)) does not hold any more, \(found.count == 1 ? "1 thing is" : "\(found.count) things are") different; plan again (keyturn plan --out FILE)",
+      .vote, cluster, nodes: nodes)
   }
 
   /// Why the API key may not be changed alone; nil if it may.

@@ -13,13 +13,15 @@ struct RolloutProcedure {
   var rollback: RollbackPolicy?
   /// Restart also where no server needs it.
   var forcesRestart = false
+  /// The saved plan that it has to be the same as.
+  var savedPlan: SavedPlanUse?
   /// Whether MINIO_VOLUMES may change pools that the servers have.
   var changesPools = false
 
   func run() throws(Refusal) -> CommandResult {
     switch try RolloutPreparation(
-      context: context, options: options.cluster, goal: goal, forcesRestart: forcesRestart,
-      changesPools: changesPools
+      context: context, options: options.cluster, goal: goal, savedPlan: savedPlan,
+      forcesRestart: forcesRestart, changesPools: changesPools
     ).run() {
     case .ended(let result): return result
     case .joins(let cluster, let active): return try join(active, cluster)

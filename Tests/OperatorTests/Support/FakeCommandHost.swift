@@ -309,7 +309,8 @@ enum Sample {
   /// Runs a command line against agents; the host has what was written.
   static func run(
     _ arguments: String, _ agents: [FakeAgent], files more: [String: String] = [:],
-    mode: UInt32 = 0o600, answer: String? = nil, cluster: String = "prod",
+    mode: UInt32 = 0o600, modes: [String: UInt32] = [:], answer: String? = nil,
+    cluster: String = "prod",
     terminal: TerminalSize? = nil, variables: [String: String] = [:],
     interruption: Interruption = Interruption(), local: FakeLocalAgent = FakeLocalAgent(),
     validUntil: Int64 = .max / 2, workshop: FakeWorkshop = FakeWorkshop(), role: Role = .operator,
@@ -317,7 +318,7 @@ enum Sample {
     newcomer: FakeNewcomer = FakeNewcomer(), isRoot: Bool = false
   ) -> (code: ExitCode, host: FakeCommandHost) {
     let host = FakeCommandHost(
-      files: files.merging(more) { $1 }, mode: mode, answer: answer,
+      files: files.merging(more) { $1 }, mode: mode, modes: modes, answer: answer,
       variables: ["KEYTURN_INVENTORY": "./inventory.json"].merging(variables) { $1 },
       terminal: terminal, isRoot: isRoot, outputFailure: outputFailure)
     let keyturn = Keyturn(

@@ -10,6 +10,8 @@ package enum Limits {
   /// A durable record of the agent, bytes: the largest environment file with a generation's head,
   /// and three rollouts of the largest inventory.
   package static let recordFileBytes = 4 << 20
+  /// A plan in a file, bytes: the largest inventory's, with the largest settings.
+  package static let savedPlanBytes = 8 << 20
   /// One line of an HTTP request or response head, bytes.
   package static let httpLineBytes = 8 << 10
   package static let httpHeaderCount = 64

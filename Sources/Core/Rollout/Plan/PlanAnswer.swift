@@ -61,6 +61,9 @@ package struct PlanAnswer: Sendable, Codable, Hashable {
   package var inventory: InventoryReference?
   /// The server's programs; nil if they are not known, and from an agent that is older.
   package var programs: ServerPrograms?
+  /// Of what the unit adds to the server's environment and start, and the files it consists of; nil if it is not known,
+  /// and from an agent that is older.
+  package var unit: Digest?
   /// The identity at the Key Manager that goes out of use; nil if none does, and from an agent that is older.
   package var identities: IdentityChange?
   /// Whether a key comes into force where none has been sealed: what is written from then on needs it.

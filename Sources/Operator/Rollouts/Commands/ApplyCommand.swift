@@ -6,6 +6,10 @@ struct ApplyCommand: Command {
   struct Options: OptionGroup {
     var settings = SettingsOptions()
     @Option(
+      "plan", takes: "FILE",
+      help: "do exactly what this plan says, or nothing; keyturn plan --out saves one", as: .text)
+    var plan: String?
+    @Option(
       "rollback", takes: "POLICY",
       help: "when-safe or never, if a start is not confirmed; else the inventory's", as: .word)
     var rollback: RollbackPolicy?
@@ -14,7 +18,10 @@ struct ApplyCommand: Command {
     var pools = PoolOptions()
     var rollout = RolloutOptions()
 
-    var problem: String? { settings.problem("apply") }
+    var problem: String? {
+      if plan == "-" { return "a saved plan is a file, and not standard input" }
+      return plan == nil || settings.isGiven ? settings.problem("apply") : nil
+    }
   }
 
   static let rule = CommandRule(
@@ -38,6 +45,10 @@ struct ApplyCommand: Command {
         "keyturn apply --settings kms.env --api-key-file - --yes <key",
         "from a pipeline, the API key from standard input"
       ),
+      (
+        "keyturn apply --plan change.plan --settings kms.env --yes",
+        "the same settings again; exit 8 if anything is not as it was at the plan"
+      ),
       ("keyturn apply --unset MINIO_KMS_REPLICATE_KEYID", "removes one setting"),
     ],
     exitCodes: [.done, .failed, .unknown] + ExitCode.untouched + [
@@ -48,10 +59,14 @@ struct ApplyCommand: Command {
   let options: Options
 
   func run() throws(Refusal) -> CommandResult {
-    try RolloutProcedure(
+    let saved = try options.plan.map { path throws(Refusal) in
+      (plan: try SavedPlan(path, context), path: path)
+    }
+    return try RolloutProcedure(
       context: context, options: options.rollout, goal: .settings(options.settings),
-      rollback: options.rollback, forcesRestart: options.forcesRestart,
-      changesPools: options.pools.areChanged
+      rollback: options.rollback,
+      forcesRestart: options.forcesRestart || saved?.plan.forcesRestart ?? false,
+      savedPlan: saved.map { .follow($0.plan, $0.path) }, changesPools: options.pools.areChanged
     ).run()
   }
 }

@@ -12,10 +12,25 @@ struct PlanCommand: Command {
     var forcesRestart: Bool
     @Option("detailed-exitcode", help: "exit 2 when something would change")
     var hasDetailedExitCode: Bool
+    @Option(
+      "out", takes: "FILE",
+      help: "save the plan in a new file (0600), for an apply --plan that does exactly that",
+      as: .text)
+    var file: String?
+    @Option("keep-settings", help: "keep the settings in that file too, secrets included")
+    var keepsSettings: Bool
     var pools = PoolOptions()
     var cluster = ClusterOptions()
 
-    var problem: String? { settings.problem("plan") }
+    var problem: String? {
+      if file == "-" {
+        return "a plan is saved in a file that only you can read: name one with --out"
+      }
+      if keepsSettings, file == nil {
+        return "--keep-settings is for --out FILE, which is not given"
+      }
+      return settings.problem("plan")
+    }
   }
 
   static let rule = CommandRule(
@@ -24,6 +39,9 @@ struct PlanCommand: Command {
     details: """
       Every node parses its own file, applies the settings, validates the result as systemd and MinIO would
       read it, asks the key guard and probes every Key Manager endpoint. An API key is shown as its identity.
+
+      A saved plan holds what each node's answer rests on, and no setting unless --keep-settings is given:
+      keyturn apply --plan FILE refuses where anything of that is different.
       """,
     examples: [
       ("keyturn plan --settings kms.env", "what would these settings change?"),
@@ -31,6 +49,7 @@ struct PlanCommand: Command {
         "keyturn plan --settings kms.env --api-key-file key --detailed-exitcode",
         "exit 0: nothing to do; 2: something would change"
       ),
+      ("keyturn plan --settings kms.env --out change.plan", "for an approval and a later apply"),
     ],
     exitCodes: [.done, .failed, .changesPending] + ExitCode.untouched + [.busy] + ExitCode.ownFault)
 
@@ -40,6 +59,7 @@ struct PlanCommand: Command {
   func run() throws(Refusal) -> CommandResult {
     switch try RolloutPreparation(
       context: context, options: options.cluster, goal: .settings(options.settings),
+      savedPlan: options.file.map { .save($0, keepsSettings: options.keepsSettings) },
       forcesRestart: options.forcesRestart, changesPools: options.pools.areChanged
     ).run() {
     case .ended(let result): return result
