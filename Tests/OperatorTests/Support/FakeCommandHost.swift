@@ -331,6 +331,18 @@ enum Sample {
   }
 }
 
+extension Sample {
+  /// One agent for each node.
+  static func agents(_ make: (String) -> FakeAgent = { FakeAgent($0) }) -> [FakeAgent] {
+    names.map(make)
+  }
+
+  /// Four agents, the third as given.
+  static func agents(third: FakeAgent) -> [FakeAgent] {
+    names.map { $0 == third.name ? third : FakeAgent($0) }
+  }
+}
+
 extension Keyturn {
   /// What it exits with; Nagios' codes are among the numbers too.
   func code(_ arguments: [String]) -> ExitCode {
