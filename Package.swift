@@ -260,6 +260,12 @@ let package = Package(
         "Model", "Threads", "Secrets", "HTTP", "S3", "Files", "Sockets", "TLS", "HTTPS", "S3Links",
         "StandInTransport", "TestSupport",
       ]),
+    tests(
+      "Keyturn",
+      [
+        "Model", "Crypto", "JSONCoding", "Threads", "Secrets", "API", "Files", "TLS", "AgentLinks",
+        "Operator", "TestSupport", "keyturn",
+      ]),
     tests("S3Parties", ["Model", "JSONCoding", "Linux", "Threads", "TestSupport", "keyturn"]),
     tests("Agreement", ["Agreement"]),
     tests(

@@ -68,8 +68,11 @@ struct Renewal: Sendable {
     return RevocationsAnswer(number: number)
   }
 
-  func revocations() throws(Refusal) -> KnownRevocations {
-    KnownRevocations(list: try present().revocationList)
+  /// - Parameter after: no list unless it is a later one.
+  func revocations(after: Int? = nil) throws(Refusal) -> KnownRevocations {
+    let credentials = try present()
+    if let after, credentials.revocations ?? 0 <= after { return KnownRevocations(list: nil) }
+    return KnownRevocations(list: credentials.revocationList)
   }
 
   func authorities() throws(Refusal) -> AuthoritiesAnswer { try present().authorities }

@@ -18,7 +18,9 @@ import Testing
         #expect(found?.argument == (route.pattern == route.path("17") ? "" : "17"))
       }
       for server in Self.servers where !route.servers.contains(server) {
-        #expect(Route.of(HTTPRequest(route.method, route.path("17")), to: server) == nil)
+        // Another one may have the same path there.
+        let found = Route.of(HTTPRequest(route.method, route.path("17")), to: server)
+        #expect(found?.route != route && (found == nil || found?.route.pattern == route.pattern))
       }
     }
   }

@@ -130,16 +130,22 @@ struct KeptCredentialsTests {
   @Test("a certificate that was revoked is not used where there is another one")
   func revoked() throws {
     let fixture = try Fixture()
-    let renewed = try fixture.pair(-1_000...90_000)
-    var list = Revocations(cluster: "prod")
-    let issued = try fixture.issued(-200...80_000)
-    list.add(.node, "minio-1", issuedUntil: issued.own.notBefore + 299)
-    let kept = Self.kept(
-      issued,
-      [
-        .certificate: Self.bytes(renewed), .revocations: JSON.encode(try fixture.signed(list)),
-      ])
-    #expect(kept.identity.context.certificatePEM == issued.certificatePEM)
-    #expect(kept.problems.isEmpty)
+    let renewed = try fixture.pair(-1_000...80_000)
+    // A clock that is an hour ahead has issued it: alone for that the other one is used.
+    let issued = try fixture.issued(3_600...90_000)
+    let begin = try CertificateInfo(pem: renewed.certificatePEM).notBefore
+    for (until, isRevoked) in [(begin + 299, false), (begin + 300, true)] {
+      var list = Revocations(cluster: "prod")
+      list.add(.node, "minio-1", issuedUntil: until)
+      let kept = Self.kept(
+        issued,
+        [
+          .certificate: Self.bytes(renewed), .revocations: JSON.encode(try fixture.signed(list)),
+        ])
+      #expect(
+        kept.identity.context.certificatePEM
+          == (isRevoked ? issued.certificatePEM : renewed.certificatePEM))
+      #expect(kept.problems.isEmpty)
+    }
   }
 }

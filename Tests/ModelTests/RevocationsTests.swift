@@ -58,7 +58,7 @@ struct RevocationsTests {
     list.add(.operator, "alice", issuedUntil: 1_000)
     list.add(.operator, "bob", issuedUntil: 1_000)
     list.add(.operator, "alice", issuedUntil: 2_000)
-    #expect(list.entries.map(\.name) == ["bob", "alice"] && list.number == 3)
+    #expect(list.entries.map(\.name) == ["alice", "bob"] && list.number == 3)
     #expect(list.revoked(Self.principal(), validFrom: 1_700) != nil)
   }
 
@@ -98,29 +98,89 @@ struct RevocationsTests {
     #expect(list.problem?.contains("a b") == true)
   }
 
+  private static func list(_ number: Int, _ entries: [(Role, String, Int64)]) -> Revocations {
+    Revocations(
+      cluster: "prod", number: number,
+      entries: entries.map { .init(role: $0.0, name: $0.1, issuedUntil: $0.2) })
+  }
+
+  /// Lists of one, two or three of four entries, in different orders and under different numbers, some of a holder twice.
+  private static var many: [Revocations] {
+    let entries: [(Role, String, Int64)] = [
+      (.operator, "bob", 10), (.node, "minio-1", 20), (.operator, "bob", 30), (.observer, "bob", 5),
+    ]
+    return [1, 2].flatMap { number in
+      entries.indices.flatMap { first in
+        entries.indices.flatMap { second in
+          [
+            list(number, [entries[first]]), list(number, [entries[first], entries[second]]),
+            list(number, [entries[second], entries[first], entries[3]]),
+          ]
+        }
+      }
+    } + [list(0, []), list(3, [])]
+  }
+
   @Test(
-    "two lists become one that lacks nothing of either, under a number that neither gave to anything else"
+    "two lists become one that lacks nothing of either: the same whoever merges them, and under no number that one of them has for anything else"
   )
   func merged() {
-    var old = Revocations(cluster: "prod")
-    old.add(.operator, "alice", issuedUntil: 10)
-    // The same.
-    #expect(old.merged(with: old) == old)
-    var later = old
-    later.add(.node, "minio-1", issuedUntil: 20)
-    #expect(old.merged(with: later) == later && later.merged(with: old) == later)
-    // Both went on.
-    var other = old
-    other.add(.node, "minio-2", issuedUntil: 30)
-    for all in [later.merged(with: other), other.merged(with: later)] {
-      #expect(all.number == 3 && all.entries.count == 3)
-      #expect(all.lacks(of: later) == nil && all.lacks(of: other) == nil)
+    for one in Self.many {
+      #expect(one.merged(with: one) == one)
+      for other in Self.many {
+        let all = one.merged(with: other)
+        #expect(JSON.encode(all) == JSON.encode(other.merged(with: one)))
+        #expect(all.lacks(of: one) == nil && all.lacks(of: other) == nil)
+        let (high, low) = one.number > other.number ? (one, other) : (other, one)
+        #expect(
+          all.number > high.number || all == high && (high.number > low.number || one == other))
+        // Whoever has that has nothing more to take.
+        #expect(all.merged(with: one) == all && all.merged(with: other) == all)
+      }
     }
-    // One has all, and the other the higher number.
-    var high = Revocations(cluster: "prod", number: 7)
-    high.entries = old.entries
-    #expect(later.merged(with: high).number == 8 && high.merged(with: later).number == 8)
-    #expect(high.merged(with: later).entries.count == 2)
-    #expect(high.merged(with: old) == high && old.merged(with: high) == high)
+  }
+
+  @Test("lists that say the same in another order are brought together under a number beyond both")
+  func reordered() {
+    let one = Self.list(6, [(.node, "a", 1), (.node, "b", 2)])
+    let other = Self.list(6, [(.node, "b", 2), (.node, "a", 1)])
+    #expect(one.merged(with: other) == Self.list(7, [(.node, "a", 1), (.node, "b", 2)]))
+  }
+
+  @Test("two operators who bring the same lists together give their list the same bytes")
+  func concurrent() {
+    let host = Self.list(5, [(.node, "minio-1", 20)])
+    let (here, there) = (
+      Self.list(5, [(.operator, "bob", 3)]), Self.list(4, [(.operator, "eve", 4)])
+    )
+    let orders = [[host, here, there], [there, host, here], [here, there, host]].map { lists in
+      lists.dropFirst().reduce(lists[0]) { $0.merged(with: $1) }
+    }
+    for all in orders {
+      for other in orders { #expect(all.merged(with: other) == other.merged(with: all)) }
+      #expect(all.entries.map(\.name) == ["minio-1", "bob", "eve"])
+    }
+  }
+
+  @Test(
+    "a number beyond the bound is a problem before the list is written, as nobody would read it")
+  func numberBound() {
+    var list = Self.list(Limits.count - 1, [])
+    list.add(.node, "minio-1", issuedUntil: 1)
+    #expect(list.problem == nil && list.number == Limits.count)
+    list.add(.node, "minio-2", issuedUntil: 1)
+    #expect(list.problem?.contains("its number") == true)
+  }
+
+  @Test(
+    "an entry of a time that has not come yet is known, and whose certificates it makes worthless")
+  func ahead() {
+    let list = Self.list(2, [(.node, "minio-1", 100), (.operator, "bob", 300), (.node, "c", 200)])
+    #expect(list.ahead(of: 300) == nil && list.ahead(of: 299)?.name == "bob")
+    #expect(list.ahead(of: 50)?.name == "bob")
+    // One that is issued in the very second of the entry does not count.
+    #expect(list.refusal(of: .node, "minio-1", issuedAt: 100)?.issuedUntil == 100)
+    #expect(list.refusal(of: .node, "minio-1", issuedAt: 101) == nil)
+    #expect(list.refusal(of: .operator, "minio-1", issuedAt: 1) == nil)
   }
 }

@@ -107,7 +107,7 @@ package struct KeptCredentials: Sendable {
         Problem(
           priority: .error,
           message:
-            "the list of revoked certificates in \(state) is not used: \(error); keyturn pki revoke sends it again"
+            "the list of revoked certificates in \(state) is not used, and what is revoked counts here until there is another one: \(error); the agent takes it from nodes that have it, and keyturn pki revoke sends it again"
         ))
     }
     self.problems = problems

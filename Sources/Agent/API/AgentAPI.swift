@@ -94,11 +94,12 @@ extension Agent {
     case .requestCertificate: return try renewal.request()
     case .installCertificate: return try renewal.install(decode(request), by: principal)
     case .revoke: return try renewal.revoke(decode(request), by: principal)
-    case .revocations: return try renewal.revocations()
+    case .revocations:
+      return try renewal.revocations(after: request.query(.after).flatMap { Int($0) })
     case .authorities: return try renewal.authorities()
     case .trust: return try renewal.trust(decode(request), by: principal)
     case .inventory: return inventoryAnswer(to: principal.role)
-    case .metrics, .connectBack, .installInventory,
+    case .metrics, .connectBack, .installInventory, .witnessRevocations,
       .checkProposal, .propose, .withdrawProposal, .ownProposal:
       preconditionFailure("\(route) is not answered as JSON here")
     }

@@ -11,16 +11,14 @@ final class InventoryWatch: Sendable {
   /// Between two looks, milliseconds; up to a sixth more or less.
   static let restMilliseconds = 60_000
   private static let firstMilliseconds = 3_000
-  private static let askMilliseconds = 2_000
+  private static let askMilliseconds = HandedOnRevocations.askMilliseconds
   /// How many are asked where nothing says that anything has changed.
   private static let usual = 3
 
   private let site: Site
   private let rollouts: any RolloutState
-  private let renewal: Renewal
+  private let revocations: HandedOnRevocations
   private let adopted: @Sendable () -> Void
-  /// What was told last of a list that was not taken: once, and not with every look.
-  private let told = Lock("")
 
   /// - Parameter adopted: told when another inventory counts.
   init(
@@ -28,22 +26,24 @@ final class InventoryWatch: Sendable {
     adopted: @escaping @Sendable () -> Void
   ) {
     self.site = site
-    self.renewal = renewal
+    revocations = HandedOnRevocations(renewal, cluster: site.inventory.cluster)
     self.rollouts = rollouts
     self.adopted = adopted
   }
 
   /// Looks from now on, on a thread of its own.
   func watch() throws(Refusal) {
-    try site.startThread("inventory") { [self] in
-      Clock.sleep(until: .inMilliseconds(RandomNumbers.integer(in: 0...Self.firstMilliseconds)))
-      while true {
-        look()
-        let spread = Self.restMilliseconds / 6
-        Clock.sleep(
-          until: .inMilliseconds(
-            Self.restMilliseconds + RandomNumbers.integer(in: -spread...spread)))
-      }
+    try site.startThread("inventory") { [self] in Self.repeatedly { look() } }
+  }
+
+  /// Does it soon, and again after each rest. Never returns.
+  static func repeatedly(_ look: () -> Void) -> Never {
+    Clock.sleep(until: .inMilliseconds(RandomNumbers.integer(in: 0...firstMilliseconds)))
+    while true {
+      look()
+      let spread = restMilliseconds / 6
+      Clock.sleep(
+        until: .inMilliseconds(restMilliseconds + RandomNumbers.integer(in: -spread...spread)))
     }
   }
 
@@ -75,34 +75,20 @@ final class InventoryWatch: Sendable {
     }
   }
 
-  /// Takes the list of revoked certificates of who has a newer one. The CA has signed it, so it matters not who that is.
+  /// Takes the list of revoked certificates of who says that it has a newer one.
   private func takeRevocations(_ heard: [InventoryAnswer]) {
-    guard let credentials = renewal.credentials else { return }
+    revocations.keep(site.inventories.peers)
     for answer in heard.sorted(by: { $0.revocations ?? 0 > $1.revocations ?? 0 }) {
-      guard answer.revocations ?? 0 > credentials.revocations ?? 0 else { return }
+      guard let own = revocations.number else { return }
+      guard answer.revocations ?? 0 > own else {
+        revocations.take(nil, of: answer.node)
+        continue
+      }
       let known = try? site.peers.ask(
         AgentRequest<KnownRevocations>.revocations, of: answer.node, .later,
         deadline: .inMilliseconds(Self.askMilliseconds))
-      guard let list = known?.list else { continue }
-      // Whoever says more than it has must not put another signature under what is in use.
-      if let number = list.claimedNumber, number <= credentials.revocations ?? 0 { continue }
-      let principal = Principal(
-        cluster: site.inventory.cluster, role: .node, name: answer.node)
-      do throws(Refusal) {
-        _ = try renewal.revoke(list, by: principal)
-      } catch {
-        tell(
-          "the list of revoked certificates of \(answer.node) is not taken: \(error.message)")
-      }
+      if let list = known?.list { revocations.take(list, of: answer.node) }
     }
-  }
-
-  private func tell(_ problem: String) {
-    let isNew = told.update { last in
-      defer { last = problem }
-      return last != problem
-    }
-    if isNew { site.log(.warning, problem) }
   }
 
   private func isNews(_ answer: InventoryAnswer, _ own: AgreedInventory) -> Bool {

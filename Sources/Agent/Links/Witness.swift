@@ -9,8 +9,9 @@ internal import Rollout
 internal import Threads
 
 // The agent of a Key Manager host. It tells a node whether it reaches it from there, and does
-// nothing else: it has no records but its own certificate and the agreed inventory, knows no secret, and connects only to
-// the agent and the server of the node that asks, at the addresses of that inventory. What a node sends is one nonce.
+// nothing else: it has no records but its own certificate, what it trusts and the agreed inventory, knows no secret, and
+// connects only to the nodes at the addresses of that inventory: to the agent and the server of the one that asks, and to
+// agents for the list of revoked certificates. What a node sends is one nonce.
 
 /// What a witness needs of its host.
 package protocol ReachPort: Sendable {
@@ -37,6 +38,8 @@ package final class Witness: Sendable {
   private let version: String
   private let renewal: Renewal
   private let reach: any ReachPort
+  let peers: any PeerPort
+  let revocations: HandedOnRevocations
   private let log: @Sendable (_ priority: LogPriority, _ message: String) -> Void
   private let state: Lock<State>
 
@@ -48,14 +51,16 @@ package final class Witness: Sendable {
   package init(
     name: String, inventory: Inventory, records: any RecordPort, version: String,
     credentials: (any CredentialPort)? = nil,
-    reach: any ReachPort,
+    reach: any ReachPort, peers: any PeerPort,
     log: @escaping @Sendable (_ priority: LogPriority, _ message: String) -> Void
   ) {
     self.name = name
     record = Record("inventory", records)
     self.version = version
     renewal = Renewal(name: name, credentials: credentials, log: log)
+    revocations = HandedOnRevocations(renewal, cluster: inventory.cluster)
     self.reach = reach
+    self.peers = peers
     self.log = log
     var kept: AgreedInventory?
     do throws(Refusal) {
@@ -72,7 +77,7 @@ package final class Witness: Sendable {
       State(inventory: known, agreed: kept?.reference, admission: WitnessAdmission(known)))
   }
 
-  private var inventory: Inventory { state.withLock { $0.inventory } }
+  var inventory: Inventory { state.withLock { $0.inventory } }
 
   /// Whether the state can be had; the watchdog asks.
   package var isResponsive: Bool { state.withLock { _ in true } }
@@ -100,7 +105,7 @@ package final class Witness: Sendable {
       case .installCertificate:
         return .json(200, try renewal.install(Self.decode(request), by: principal))
       case .revoke: return .json(200, try renewal.revoke(Self.decode(request), by: principal))
-      case .revocations: return .json(200, try renewal.revocations())
+      case .witnessRevocations: return .json(200, try renewal.revocations())
       case .authorities: return .json(200, try renewal.authorities())
       case .trust: return .json(200, try renewal.trust(Self.decode(request), by: principal))
       case .installInventory:

@@ -9,7 +9,7 @@ package enum Route: CaseIterable, Sendable {
   case generations, diff, logs, seal, recoverSeal, keyProofs
   case vote, promise, accept, decide, breakOff, resolve, confirm, rollouts, follow, result
   case proposals, tellProposal, retryProposal, approveProposal
-  case requestCertificate, installCertificate, revocations, revoke
+  case requestCertificate, installCertificate, revocations, witnessRevocations, revoke
   case authorities, trust
   case inventory, installInventory
   case connectBack
@@ -94,7 +94,9 @@ package enum Route: CaseIterable, Sendable {
     case .revoke:
       .post(
         "/v1/revocations", [.operator], upTo: 2 * Limits.revocationBytes, on: [.agent, .witness])
-    case .revocations: .get("/v1/revocations", [.operator, .node], on: [.agent, .witness])
+    case .revocations: .get("/v1/revocations", [.operator, .node, .witness], [.after])
+    // Agents take the list from each other, and have no need of a witness for it.
+    case .witnessRevocations: .get("/v1/revocations", [.operator], on: [.witness])
     case .authorities: .get("/v1/authorities", [.operator], on: [.agent, .witness])
     case .trust:
       .post(

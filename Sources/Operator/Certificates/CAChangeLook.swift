@@ -67,19 +67,22 @@ struct CAChangeLook: Sendable {
     if !showing.isEmpty {
       return Refusal(
         .validation,
-        "\(NodeNames.folded(showing.map(\.name))): the certificate in use is of neither CA: another change of the CA is not finished there; see that --pki and --new are right; nothing was changed"
+        "\(NodeNames.folded(showing.map(\.name))): the certificate in use is of neither CA: another change of the CA is not finished there; see that --pki and --new are right; no host was changed"
       )
     }
     let losing = answers.filter { !Set($0.answer.trusted).isSubset(of: keys) }
     if losing.isEmpty || silent.isEmpty { return nil }
     return Refusal(
       .unreachable,
-      "\(NodeNames.folded(losing.map(\.name))) would lose the trust in a CA whose certificate \(NodeNames.folded(silent.map(\.name))), which does not answer, may show: run it again once all answer; nothing was changed"
+      "\(NodeNames.folded(losing.map(\.name))) would lose the trust in a CA whose certificate \(NodeNames.folded(silent.map(\.name))), which does not answer, may show: run it again once all answer; no host was changed"
     )
   }
 
   /// The number of a list of these CAs: that of the one that is in force already, else the next.
-  func number(of target: [AuthorityCertificate]) -> Int {
+  ///
+  /// - Parameter without: hosts whose word does not count.
+  func number(of target: [AuthorityCertificate], without: [String]) -> Int {
+    let answers = answers.filter { !without.contains($0.name) }
     let highest = answers.map(\.answer.number).max() ?? 0
     let keys = Set(target.map(\.key))
     let isInForce = answers.allSatisfy {
@@ -88,25 +91,36 @@ struct CAChangeLook: Sendable {
     return highest > 0 && isInForce ? highest : highest + 1
   }
 
-  // MARK: people
-
-  /// Who was seen with a certificate of none of these CAs that is still valid.
-  ///
-  /// - Parameter now: seconds since 1970-01-01 UTC.
-  func people(ofOthersThan target: [AuthorityCertificate], _ now: Int64) -> [String] {
-    let keys = Set(target.map(\.key))
-    let seen = answers.flatMap(\.answer.people)
-      .filter { !keys.contains($0.authority) && $0.validUntil > now }
-    return Set(seen.map { "\($0.role.rawValue) \($0.name)" }).sorted()
+  /// Why no list may be numbered by what hosts say; nil if it may. Each list has a number beyond what all say, so one
+  /// host that lies could use up all numbers that there are. It cannot where no step goes far beyond half of the hosts.
+  func wrongNumbers(without: [String]) -> Refusal? {
+    let answers = answers.filter { !without.contains($0.name) }
+    let numbers = answers.map(\.answer.number).sorted()
+    guard let middle = numbers.dropFirst((numbers.count - 1) / 2).first else { return nil }
+    let wrong = answers.filter { $0.answer.number > middle + Limits.authoritiesJump }
+    if wrong.isEmpty { return nil }
+    let words = wrong.map { "\($0.name) says \($0.answer.number)" }.joined(separator: ", ")
+    return Refusal(
+      .validation,
+      "the number of the list of trusted CAs: \(words), and others \(middle), which is nearer to what changes of the CA come to: see who uses that host; give it another file to join with (keyturn pki issue --replace), or up with --without; no host was changed"
+    )
   }
+
+  // MARK: people
 
   struct Person: Sendable, Hashable {
     var role: Role
     var name: String
     /// When a certificate of another CA than the new was shown last, seconds since 1970-01-01 UTC.
     var at: Int64
+    /// The host that says so.
+    var host: String
+    /// Whether nothing else was shown since.
+    var isLast: Bool
 
-    var text: String { "\(role.rawValue) \(name) (\(CalendarTime.text(seconds: at)))" }
+    var text: String {
+      "\(role.rawValue) \(name) (\(CalendarTime.text(seconds: at)), on \(host))"
+    }
   }
 
   /// A program with a certificate of the old CA may run beside one with a new certificate of the same name.
@@ -114,29 +128,41 @@ struct CAChangeLook: Sendable {
 
   /// Whose certificates of another CA than the new are in use, as far as the hosts have seen it.
   ///
-  /// - Parameter now: seconds since 1970-01-01 UTC.
-  func people(_ now: Int64) -> [Person] {
-    let seen = answers.flatMap(\.answer.people).filter { $0.validUntil > now }
+  /// - Parameters:
+  ///   - now: seconds since 1970-01-01 UTC.
+  ///   - without: hosts whose word does not count: one that lies could name people without end.
+  func people(_ now: Int64, without: [String]) -> [Person] {
+    people(now, ofOthersThan: [change.next], without: without)
+  }
+
+  /// The same of other CAs than these.
+  func people(
+    _ now: Int64, ofOthersThan target: [AuthorityCertificate], without: [String]
+  ) -> [Person] {
+    let keys = Set(target.map(\.key))
     struct Name: Hashable {
       var role: Role
       var name: String
     }
-    var last: [Name: (former: Int64?, next: Int64?)] = [:]
-    for person in seen {
-      let name = Name(role: person.role, name: person.name)
-      var times = last[name] ?? (nil, nil)
-      if person.authority == change.next.key {
-        times.next = max(times.next ?? person.at, person.at)
-      } else {
-        times.former = max(times.former ?? person.at, person.at)
+    var last: [Name: (former: (at: Int64, host: String)?, next: Int64?)] = [:]
+    for row in answers where !without.contains(row.name) {
+      for person in row.answer.people where person.validUntil > now {
+        let name = Name(role: person.role, name: person.name)
+        var times = last[name] ?? (nil, nil)
+        if keys.contains(person.authority) {
+          times.next = max(times.next ?? person.at, person.at)
+        } else if times.former.map({ $0.at < person.at }) ?? true {
+          times.former = (person.at, row.name)
+        }
+        last[name] = times
       }
-      last[name] = times
     }
     return last.compactMap { name, times in
       guard let former = times.former else { return nil }
-      let isLast = times.next.map { former > $0 } ?? true
-      guard isLast || now - former < Self.recentSeconds else { return nil }
-      return Person(role: name.role, name: name.name, at: former)
+      let isLast = times.next.map { former.at > $0 } ?? true
+      guard isLast || now - former.at < Self.recentSeconds else { return nil }
+      return Person(
+        role: name.role, name: name.name, at: former.at, host: former.host, isLast: isLast)
     }.sorted { ($0.role.rawValue, $0.name) < ($1.role.rawValue, $1.name) }
   }
 }

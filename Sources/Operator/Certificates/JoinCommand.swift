@@ -46,7 +46,6 @@ struct JoinCommand: Command {
 
   private static let inventoryPath = "/etc/keyturn/inventory.json"
   private static let credentials = Cluster.agentCredentials
-  private static let state = Cluster.agentState
   /// How long the agent may take to answer after its start, milliseconds.
   static let startMilliseconds = 20_000
   static let lookMilliseconds = 5_000
@@ -106,10 +105,11 @@ struct JoinCommand: Command {
   /// A host takes its seal and its promises with it: it does not change its cluster.
   private func checkCluster(_ newcomer: Newcomer) throws(Refusal) {
     let cluster = newcomer.join.inventory.cluster
+    let state = try Cluster.agentState(context.host)
     func refuse(_ other: String, _ where: String) -> Refusal {
       Refusal(
         .validation,
-        "this host is of cluster \(other) (\(`where`)), and \(options.file) is for cluster \(cluster); if it has left \(other) for good, stop keyturnd and remove \(Self.state) and /etc/keyturn; nothing was changed"
+        "this host is of cluster \(other) (\(`where`)), and \(options.file) is for cluster \(cluster); if it has left \(other) for good, stop keyturnd and remove \(state) and /etc/keyturn; nothing was changed"
       )
     }
     if let content = try context.host.read(
@@ -119,7 +119,7 @@ struct JoinCommand: Command {
     {
       throw refuse(inventory.cluster, Self.inventoryPath)
     }
-    let path = "\(Self.state)/\(SealFile.seal.rawValue)"
+    let path = "\(state)/\(SealFile.seal.rawValue)"
     if let bytes = try context.host.record(path),
       let seal = try? JSON.decode(Seal.self, from: bytes),
       seal.cluster != cluster
@@ -241,20 +241,22 @@ struct JoinCommand: Command {
       if known.number > new.number || new.lacks(of: known) != nil { return false }
       if kept == signed || known.number == new.number && known != new { return false }
     }
-    try context.newcomer.putRecord(Self.revocationsPath, JSON.encode(signed))
+    try context.newcomer.putRecord(revocationsPath(), JSON.encode(signed))
     context.console.line(
       "\(newcomer.principal.name): list \(new.number) of revoked certificates is in place")
     return true
   }
 
-  private static let revocationsPath = "\(state)/revocations"
+  private func revocationsPath() throws(Refusal) -> String {
+    "\(try Cluster.agentState(context.host))/revocations"
+  }
 
   /// The list that the host's agent has; nil if there is none, or if no agent uses it: it cannot be read, or no CA that
   /// the host is to trust has signed it.
   private func keptRevocations(
     _ join: JoinFile
   ) -> (signed: SignedRevocations, list: Revocations)? {
-    guard let bytes = try? context.host.record(Self.revocationsPath),
+    guard let bytes = try? context.host.record(revocationsPath()),
       let signed = try? JSON.decode(SignedRevocations.self, from: bytes),
       let list = try? context.workshop.verify(
         signed, of: join.inventory.cluster, by: join.authority)

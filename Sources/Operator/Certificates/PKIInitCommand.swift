@@ -41,8 +41,9 @@ struct PKIInitCommand: Command {
     name: "pki init",
     summary: "make the certificate authority of a cluster",
     details: """
-      Writes ca.pem and ca-key.pem (mode 0600). Never overwrites a file, nor writes into a directory that others can
-      change. With a passphrase the key is encrypted (PKCS#8, AES-256), and pki issue asks for it.
+      Writes ca.pem, ca-key.pem (mode 0600) and revocations.json, a list of nobody. Where one file is there already
+      nothing is written, nor into a directory that others can change. With a passphrase the key is encrypted (PKCS#8,
+      AES-256), and pki issue asks for it.
 
       --operator and --all do at once what pki issue --role operator and pki issue --all do: all that a new cluster needs.
       The inventory is that of keyturn init.
@@ -63,6 +64,7 @@ struct PKIInitCommand: Command {
   func run() throws(Refusal) -> CommandResult {
     let (cluster, directory) = (options.cluster, options.directory ?? CertificateOptions.directory)
     let joining = try joinFiles(directory)
+    try requireAbsent(directory)
     let passphrase = try newPassphrase()
     try context.workshop.makeAuthority(
       cluster: cluster, directory: directory, days: options.certificate.days, passphrase: passphrase
@@ -73,8 +75,8 @@ struct PKIInitCommand: Command {
       .note,
       "keep \(directory)/ca-key.pem off the nodes: with it\(passphrase == nil ? "" : " and its passphrase") anyone can issue any certificate"
     )
-    if options.person == nil, joining == nil { return CommandResult(.done, isChanged: true) }
     let issuer = try context.workshop.authority(in: directory, passphrase: passphrase)
+    try issuer.noteNothingRevoked()
     if let name = options.person {
       let person = "\(directory)/\(name)"
       let principal = try issuer.issue(
@@ -84,6 +86,39 @@ struct PKIInitCommand: Command {
     }
     try joining?.write(issuer, days: nil, replaces: false)
     return CommandResult(.done, isChanged: true)
+  }
+
+  /// Refuses where something is there already that would be written: all or nothing. What others could change is refused
+  /// before the first file too.
+  private func requireAbsent(_ directory: String) throws(Refusal) {
+    let person = options.person.map { "\(directory)/\($0)" }
+    var files = ["ca-key.pem", "ca.pem", "revocations.json"].map { "\(directory)/\($0)" }
+    if let person, files.contains(person) || person.hasSuffix(".join") {
+      throw Refusal(
+        .validation, "--operator: \(person) is the name of a file; nothing was written")
+    }
+    if let person {
+      files += ["key.pem", "cert.pem", "ca.pem"].map { "\(person)/\($0)" }
+    }
+    var existing: [String] = []
+    for file in files
+    where try context.host.read(file, limitBytes: Limits.certificateFileBytes) != nil {
+      existing.append(file)
+    }
+    if !existing.isEmpty {
+      throw Refusal(
+        .failed,
+        "there is \(existing.joined(separator: ", ")) already: name another directory with --out, or another person with --operator; nothing was written"
+      )
+    }
+    for directory in [directory, person].compactMap(\.self) {
+      if let problem = try context.host.foreignHold(on: directory) {
+        throw Refusal(
+          .failed,
+          "\(problem): take that right away (chmod go-w), or name another directory with --out; nothing was written"
+        )
+      }
+    }
   }
 
   /// What is to be written beside the authority, once it is clear that it can be; nil for nothing.

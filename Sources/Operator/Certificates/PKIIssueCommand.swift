@@ -35,10 +35,14 @@ struct PKIIssueCommand: Command {
     )
     var directory: String?
     var certificate = CertificateOptions()
+    var revoking = RevokingOptions()
 
     var isToJoin: Bool { isForAll || !joining.isEmpty || !replacing.isEmpty }
 
     var problem: String? {
+      if replacing.isEmpty, revoking.trustsClock || !revoking.known.without.isEmpty {
+        return "--clock-is-right and --without are for --replace, which revokes"
+      }
       if isToJoin {
         if [isForAll, !joining.isEmpty, !replacing.isEmpty].count(where: \.self) > 1 {
           return "--all, --join and --replace: give one of them"
@@ -74,7 +78,8 @@ struct PKIIssueCommand: Command {
 
       --replace is for a host that is installed again, or another one under its name: all certificates of that name until
       now are revoked first, the list is given to all other agents and witnesses, and the file takes the place of an
-      earlier one. Exit 3: the file is written, and some do not have the list; keyturn pki revoke sends it again.
+      earlier one. Exit 3: the file is written, and some do not have the list; keyturn pki revoke sends it again. What
+      keyturn pki revoke says of a revocations.json that was lost, and of clocks, holds here too.
 
       A certificate is valid for 397 days for an agent, for 90 days for a person, for a day in a join file.
       """,
@@ -88,7 +93,7 @@ struct PKIIssueCommand: Command {
         "for an agent, by hand: writes ./pki/minio-1/"
       ),
     ],
-    exitCodes: [.done, .failed, .unknown, .validationRefused] + ExitCode.ownFault)
+    exitCodes: [.done, .failed, .unknown, .unreachable, .validationRefused] + ExitCode.ownFault)
 
   let context: CommandContext
   let options: Options
@@ -127,11 +132,16 @@ struct PKIIssueCommand: Command {
       context: context, inventory: inventory, hosts: hosts,
       directory: options.directory ?? authority)
     if cluster == nil { try files.requireAbsent() }
-    if let cluster { _ = try context.takeBackRevocations(from: cluster, issuer) }
+    if let cluster {
+      _ = try context.takeBackRevocations(
+        from: cluster, issuer, options.revoking.known, replacing: hosts.map(\.name))
+    }
     // First: what is issued afterwards counts, and each file has the list.
     let list =
       cluster == nil
-      ? nil : try issuer.revocations(adding: hosts.map { (role: $0.role, name: $0.name) })
+      ? nil
+      : try issuer.revoke(
+        hosts.map { (role: $0.role, name: $0.name) }, trustsClock: options.revoking.trustsClock)
     try files.write(issuer, days: options.certificate.days, replaces: cluster != nil)
     if let cluster, let list {
       return context.send(

@@ -12,6 +12,7 @@ struct PKIRenewCommand: Command {
     @Option("pki", takes: "DIR", help: "where the authority is; ./pki if left out", as: .text)
     var authority: String?
     var certificate = CertificateOptions()
+    var known = RevocationOptions()
     var cluster = ClusterOptions()
   }
 
@@ -24,6 +25,9 @@ struct PKIRenewCommand: Command {
       new certificate from then on: no file is copied and no agent is restarted. The certificate before stays valid until
       its end. Run it again for those that did not answer.
 
+      Who is on the list of revoked certificates gets none. Where revocations.json beside the authority's key was lost it
+      takes back what the hosts have; all must answer then, or be named with --without.
+
       A certificate that has expired cannot be renewed, as its agent answers nobody: issue another one with pki issue.
       """,
     examples: [
@@ -31,7 +35,7 @@ struct PKIRenewCommand: Command {
       ("keyturn pki renew --due", "what a timer would run"),
       ("keyturn pki renew minio-5", "one, for example after it has joined"),
     ],
-    exitCodes: [.done, .failed, .unknown, .validationRefused] + ExitCode.ownFault)
+    exitCodes: [.done, .failed, .unknown, .unreachable, .validationRefused] + ExitCode.ownFault)
 
   let context: CommandContext
   let options: Options
@@ -48,7 +52,7 @@ struct PKIRenewCommand: Command {
       options.authority ?? CertificateOptions.directory,
       passphraseFile: options.certificate.passphraseFile, of: inventory)
     // Whoever answers with a stolen key must not get a new certificate for it.
-    let cluster = try context.cluster(options.cluster, revokedBy: issuer)
+    let cluster = try context.cluster(options.cluster, revokedBy: issuer, options.known)
     let holders = try holders(of: cluster)
     let (days, isDueOnly) = (options.certificate.days, options.isDueOnly)
     let workshop = context.workshop

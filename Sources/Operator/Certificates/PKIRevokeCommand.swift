@@ -20,6 +20,7 @@ struct PKIRevokeCommand: Command {
     var passphraseFile: String?
     @Option("yes", short: "y", help: "do not ask; needed where there is no terminal")
     var isUnasked: Bool
+    var revoking = RevokingOptions()
     var cluster = ClusterOptions()
 
     var problem: String? {
@@ -41,7 +42,10 @@ struct PKIRevokeCommand: Command {
       since its start, is warned of.
 
       The hosts' lists are asked for first: where revocations.json was lost, or is an older copy, it takes back what they
-      have.
+      have. Where it was lost all must answer, or be named with --without.
+
+      An entry of the list that is up to a minute ahead of this machine's clock is waited for. One that is further ahead
+      is refused: one of the two clocks was wrong. --clock-is-right goes on.
 
       Without a NAME the list is sent again, for hosts that did not answer: until then status and check name the nodes
       whose list is older.
@@ -50,7 +54,7 @@ struct PKIRevokeCommand: Command {
       ("keyturn pki revoke --role operator alice", "her laptop is lost"),
       ("keyturn pki revoke", "send the list to hosts that were away"),
     ],
-    exitCodes: [.done, .failed, .unknown, .validationRefused] + ExitCode.ownFault)
+    exitCodes: [.done, .failed, .unknown, .unreachable, .validationRefused] + ExitCode.ownFault)
 
   let context: CommandContext
   let options: Options
@@ -75,17 +79,15 @@ struct PKIRevokeCommand: Command {
     }
     let issuer = try context.authority(
       directory, passphraseFile: options.passphraseFile, of: cluster.inventory)
-    let silent = try context.takeBackRevocations(from: cluster, issuer).silent
+    _ = try context.takeBackRevocations(from: cluster, issuer, options.revoking.known)
     let holders = options.role.map { role in options.names.map { (role: role, name: $0) } } ?? []
-    guard let list = try issuer.revocations(adding: holders) else {
-      if !silent.isEmpty {
-        let message =
-          "there is no \(directory)/revocations.json, and whether there is a list on \(NodeNames.folded(silent)) is not known: no answer; run this again when there is one"
-        context.console.message(.error, message)
-        return CommandResult(.unknown, message: message)
-      }
+    guard
+      let list = holders.isEmpty
+        ? try issuer.revocations()
+        : try issuer.revoke(holders, trustsClock: options.revoking.trustsClock)
+    else {
       context.console.line(
-        "there is no \(directory)/revocations.json, and no agent that answers has a list: as far as is known here no certificate was ever revoked"
+        "nobody is on \(directory)/revocations.json, and no agent that answers has a list: as far as is known here no certificate was ever revoked"
       )
       return CommandResult(.done)
     }

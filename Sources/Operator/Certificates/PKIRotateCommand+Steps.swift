@@ -50,9 +50,11 @@ extension PKIRotateCommand {
       )
     }
     let isMoved = try moveOwn(issuer, change)
-    try sendRevocations(issuer, to: try self.cluster(revokedBy: issuer))
+    let unlisted = try sendRevocations(issuer, to: try self.cluster(revokedBy: issuer))
+    let now = self.look(try self.cluster(revoked: issuer.revoked()), change)
+    if let ended = unfinished(now, unlisted) { return ended }
     return toldOfPeople(
-      self.look(try self.cluster(revoked: issuer.revoked()), change),
+      now,
       isChanged: known == nil || isMoved || !look.trustingOthers(than: change.both).isEmpty)
   }
 
@@ -68,16 +70,24 @@ extension PKIRotateCommand {
         "\(NodeNames.folded(others)): trusts a CA that is not in \(directory), and there is no \(nextDirectory): a change of the CA is under way; name the new one's directory with --new, and the other's with --pki; nothing was made and nothing was changed"
       )
     }
-    if let obstacle = look.obstacle(to: change) { throw obstacle }
-    let people = look.people(ofOthersThan: change, context.now)
+    if let obstacle = look.obstacle(to: change) ?? look.wrongNumbers(without: []) {
+      throw obstacle
+    }
+    let own = try context.workshop.describe(ownCertificate()).principal
+    // This command itself may have had one of that CA until a moment ago.
+    let people = look.people(context.now, ofOthersThan: change, without: []).filter {
+      $0.isLast || $0.role != own?.role || $0.name != own?.name
+    }
     if !people.isEmpty {
       throw Refusal(
         .validation,
-        "\(people.joined(separator: ", ")): seen with a certificate of a CA that would be trusted no more: give them another one first; nothing was made and nothing was changed"
+        "\(people.map(\.text).joined(separator: ", ")): seen with a certificate of a CA that would be trusted no more: give them another one first, or see that who says so is to be believed; nothing was made and nothing was changed"
       )
     }
-    let own = try ownCertificate()
-    for authority in change where try context.workshop.isIssued(own, by: authority) { return }
+    let certificate = try ownCertificate()
+    for authority in change where try context.workshop.isIssued(certificate, by: authority) {
+      return
+    }
     throw Refusal(
       .validation,
       "\(ownPath) is of neither CA, and would be refused: use one of the CA in \(directory) first (keyturn pki issue --role operator); nothing was made and nothing was changed"
@@ -121,7 +131,8 @@ extension PKIRotateCommand {
     if holders.isEmpty { return look }
     let list = try signer.sign(
       Authorities(
-        cluster: signer.cluster, number: look.number(of: target), certificates: target.map(\.pem)))
+        cluster: signer.cluster, number: look.number(of: target, without: options.without),
+        certificates: target.map(\.pem)))
     let failures = Parallel.map(holders, atOnce: Limits.renewalsAtOnce) { holder -> Refusal? in
       do throws(Refusal) {
         _ = try holder.ask(.trust(list))
@@ -150,28 +161,6 @@ extension PKIRotateCommand {
     guard let own = try context.host.read(ownPath, limitBytes: Limits.certificateFileChainBytes)
     else { throw Refusal(.configuration, "there is no \(ownPath)") }
     return own.bytes
-  }
-
-  /// All agents and witnesses, with links that refuse whom the new CA's list revokes: with what was revoked since with
-  /// the old one's directory, and what the hosts know and both have lost.
-  private func cluster(revokedBy issuer: any CertificateIssuer) throws(Refusal) -> Cluster {
-    try issuer.adoptRevocations(of: directory)
-    let cluster = try cluster(revoked: issuer.revoked())
-    guard try context.takeBackRevocations(from: cluster, issuer).isChanged else { return cluster }
-    return try self.cluster(revoked: issuer.revoked())
-  }
-
-  /// The list of revoked certificates as the new CA signs it: an agent that is started once the old one is out uses no
-  /// other.
-  private func sendRevocations(
-    _ issuer: any CertificateIssuer, to cluster: Cluster
-  ) throws(Refusal) {
-    try issuer.adoptRevocations(of: directory)
-    guard let list = try issuer.revocations(adding: []) else { return }
-    let rows = Parallel.ask(
-      .revoke(list), of: cluster.members + cluster.connections.witnesses,
-      milliseconds: CommandContext.answerMilliseconds)
-    context.tellFailures(rows.filter { !options.without.contains($0.name) })
   }
 
   private func toldOfPeople(_ look: CAChangeLook, isChanged: Bool) -> CommandResult {
@@ -210,11 +199,11 @@ extension PKIRotateCommand {
       switched =
         facts.validFromMicroseconds / 1_000_000 + Revocations.beginsBeforeIssue + Self.clockSeconds
       let principal = facts.principal
-      return look.people(context.now).filter { person in
+      return look.people(context.now, without: options.without).filter { person in
         person.role != principal?.role || person.name != principal?.name || person.at > switched
       }
     }
-    return look.people(context.now)
+    return look.people(context.now, without: options.without)
   }
 
   /// By how much clocks may differ, and until when this command may have used its former certificate.
@@ -225,7 +214,7 @@ extension PKIRotateCommand {
     if people.isEmpty { return }
     throw Refusal(
       .validation,
-      "certificates of the old CA are in use, and \(then): \(people.map(\.text).joined(separator: ", ")); give each another one (keyturn pki issue --pki \(nextDirectory)), or give them up with --without; nothing was changed"
+      "certificates of the old CA are in use, and \(then): \(people.map(\.text).joined(separator: ", ")); give each another one (keyturn pki issue --pki \(nextDirectory)), or give them up with --without, or the host that says so, if it is not to be believed; no host was changed"
     )
   }
 
@@ -233,7 +222,7 @@ extension PKIRotateCommand {
     if try context.workshop.isIssued(ownCertificate(), by: change.next) { return }
     throw Refusal(
       .validation,
-      "\(ownPath) is not of the new CA: keyturn pki rotate-ca puts another one there; nothing was changed"
+      "\(ownPath) is not of the new CA: keyturn pki rotate-ca puts another one there; no host was changed"
     )
   }
 
@@ -251,7 +240,7 @@ extension PKIRotateCommand {
     if !late.isEmpty {
       throw Refusal(
         .validation,
-        "\(NodeNames.folded(late)) does not trust the new CA, and would refuse its certificates: keyturn pki rotate-ca first; nothing was changed"
+        "\(NodeNames.folded(late)) does not trust the new CA, and would refuse its certificates: keyturn pki rotate-ca first; no host was changed"
       )
     }
     if !look.showingFormer.isEmpty {
@@ -268,12 +257,11 @@ extension PKIRotateCommand {
       } catch { return error }
     }
     context.console.errors(zip(holders, failures).map { (name: $0.name, message: $1?.message) })
-    try sendRevocations(issuer, to: cluster)
+    let unlisted = try sendRevocations(issuer, to: cluster)
     let after = self.look(cluster, change)
-    let missing =
-      tellSilent(after)
-      + Set(after.showingFormer.map(\.name) + after.withFormerList)
-      .subtracting(options.without).sorted()
+    let missing = Set(
+      tellSilent(after) + after.showingFormer.map(\.name) + after.withFormerList + unlisted
+    ).subtracting(options.without).sorted()
     guard missing.isEmpty else {
       return result(
         after, .unknown, isChanged: true,
@@ -295,17 +283,19 @@ extension PKIRotateCommand {
     let look = look(cluster, change)
     try requireAll(look)
     try requireOwn(change)
-    let late = Set(look.withoutNext + look.showingFormer.map(\.name) + look.withFormerList)
+    let late = Set(look.withoutNext + look.showingFormer.map(\.name))
       .subtracting(options.without).sorted()
     if !late.isEmpty {
       throw Refusal(
         .validation,
-        "\(NodeNames.folded(late)) still depends on the old CA (its certificate, its trust or its list of revoked certificates): keyturn pki rotate-ca --issue first; nothing was changed"
+        "\(NodeNames.folded(late)) still depends on the old CA (its certificate or its trust): keyturn pki rotate-ca --issue first; no host was changed"
       )
     }
     try refuseWhilePeople(look, "would be refused")
-    // What was revoked since with the old one's directory, which is not used after this.
-    try sendRevocations(issuer, to: cluster)
+    // What was revoked since with the old one's directory, which is not used after this: also where hosts have the list
+    // that the old CA signed. Nobody who lacks it may be left behind.
+    let unlisted = try sendRevocations(issuer, to: cluster)
+    if let ended = unfinished(look, unlisted) { return ended }
     let after = try give([change.next], issuer, look, cluster)
     let missing =
       tellSilent(after)

@@ -137,7 +137,7 @@ struct PKIRotateCommand: Command {
     if !missing.isEmpty {
       throw Refusal(
         .validation,
-        "this command's inventory lacks \(NodeNames.folded(Set(missing).sorted())), which would be forgotten: keyturn inventory show makes a file of the cluster's; nothing was changed"
+        "this command's inventory lacks \(NodeNames.folded(Set(missing).sorted())), which would be forgotten: keyturn inventory show makes a file of the cluster's; no host was changed"
       )
     }
     return try context.cluster(options.cluster, warns: false, revoked: revoked)
@@ -164,18 +164,19 @@ struct PKIRotateCommand: Command {
 
   /// A refusal where a step must not be made without all hosts.
   func requireAll(_ look: CAChangeLook) throws(Refusal) {
-    let known = look.rows.map(\.holder.name) + look.people(context.now).map(\.name)
+    let known = look.rows.map(\.holder.name) + look.people(context.now, without: []).map(\.name)
     if let stranger = options.without.first(where: { !known.contains($0) }) {
       throw Refusal(
         .validation,
-        "--without \(stranger): it is no node and no witness of the inventory, and nobody who was seen; nothing was changed"
+        "--without \(stranger): it is no node and no witness of the inventory, and nobody who was seen; no host was changed"
       )
     }
+    if let wrong = look.wrongNumbers(without: options.without) { throw wrong }
     let silent = tellSilent(look)
     if silent.isEmpty { return }
     throw Refusal(
       .unreachable,
-      "\(NodeNames.folded(silent)): what it trusts and shows is not known (an agent that knows no such request is older than this command: upgrade it first), and it could be shut out; run it again once it answers, or give it up with --without; nothing was changed"
+      "\(NodeNames.folded(silent)): what it trusts and shows is not known (an agent that knows no such request is older than this command: upgrade it first), and it could be shut out; run it again once it answers, or give it up with --without; no host was changed"
     )
   }
 

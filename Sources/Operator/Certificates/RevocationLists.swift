@@ -6,27 +6,73 @@ internal import Threads
 
 // The list of revoked certificates between the authority's directory and the hosts.
 
+/// Of the commands that sign by that list.
+struct RevocationOptions: OptionGroup {
+  @Option(
+    "without", takes: "NAME", isList: true,
+    help: "where revocations.json was lost: do not wait for what this host knows of it", as: .name)
+  var without: [String]
+}
+
+/// Of the commands that add to that list.
+struct RevokingOptions: OptionGroup {
+  @Option(
+    "clock-is-right",
+    help: "an entry of the list is ahead of this machine's clock, which is the right one")
+  var trustsClock: Bool
+  var known = RevocationOptions()
+}
+
 extension CommandContext {
   /// The cluster, with links that refuse whom the authority's list revokes: as the hosts know it, where that list was
   /// lost or is older.
   func cluster(
-    _ options: ClusterOptions, revokedBy issuer: any CertificateIssuer
+    _ options: ClusterOptions, revokedBy issuer: any CertificateIssuer,
+    _ known: RevocationOptions
   ) throws(Refusal) -> Cluster {
     let cluster = try cluster(options, revoked: issuer.revoked())
-    guard try takeBackRevocations(from: cluster, issuer).isChanged else { return cluster }
+    guard try takeBackRevocations(from: cluster, issuer, known) else { return cluster }
     return try self.cluster(options, warns: false, revoked: issuer.revoked())
   }
 
-  /// Takes back what the hosts' lists have and the authority's lacks, so that no list goes out that they refuse, or that
-  /// has forgotten somebody. Whether it lacked anything, and who gave no answer: an older agent cannot.
   func takeBackRevocations(
-    from cluster: Cluster, _ issuer: any CertificateIssuer
-  ) throws(Refusal) -> (isChanged: Bool, silent: [String]) {
+    from cluster: Cluster, _ issuer: any CertificateIssuer, _ known: RevocationOptions,
+    replacing: [String] = []
+  ) throws(Refusal) -> Bool {
+    let names = cluster.certificateHolders.map(\.name)
+    if let stranger = known.without.first(where: { !names.contains($0) }) {
+      throw Refusal(
+        .validation,
+        "--without \(stranger): the inventory has no node and no witness of that name, only \(NodeNames.folded(names)); nothing was done"
+      )
+    }
+    return try takeBackRevocations(from: cluster, issuer, without: known.without + replacing)
+  }
+
+  /// Takes back what the hosts' lists have and the authority's lacks, so that no list goes out that they refuse, or that
+  /// has forgotten somebody. Whether it lacked anything. Where there is no list all hosts must answer, as each may be
+  /// the one that knows whom it revoked: nothing is signed, and nothing taken back, until they do.
+  ///
+  /// - Parameter without: those that are not waited for.
+  func takeBackRevocations(
+    from cluster: Cluster, _ issuer: any CertificateIssuer, without: [String]
+  ) throws(Refusal) -> Bool {
     let rows = Parallel.ask(
       .revocations, of: cluster.members + cluster.connections.witnesses,
       milliseconds: Self.answerMilliseconds)
+    let wasLost = try issuer.revoked() == nil
+    let silent = rows.filter { $0.answer == nil && !without.contains($0.name) }
+    if wasLost, !silent.isEmpty {
+      tellFailures(silent)
+      let names = silent.map(\.name)
+      throw Refusal(
+        .unreachable,
+        "there is no revocations.json beside the authority's key, and whether there is a list on \(NodeNames.folded(names)) is not known: put the copy of it there, run this again once they answer (an agent older than this command cannot), or do without what they know with --without \(names.joined(separator: " ")); nothing was signed"
+      )
+    }
     var seen: [SignedRevocations] = []
     var isChanged = false
+    var isKnown = rows.allSatisfy { $0.answer != nil }
     for row in rows {
       guard let list = row.answer?.list, !seen.contains(list) else { continue }
       seen.append(list)
@@ -40,12 +86,15 @@ extension CommandContext {
       } catch {
         // Not the host's fault: whoever is revoked must not get a certificate because a disk is full.
         guard error.code == .validation else { throw error }
+        isKnown = false
         console.message(
           .warning,
           "the list of revoked certificates of \(row.name) is not taken back: \(error.message)")
       }
     }
-    return (isChanged, rows.filter { $0.answer == nil }.map(\.name))
+    // From now on "none" and "lost" are told apart.
+    if wasLost, isKnown { try issuer.noteNothingRevoked() }
+    return isChanged
   }
 
   /// Gives a list of revoked certificates to all agents and witnesses but those `without`.
@@ -68,7 +117,7 @@ extension CommandContext {
       console.line("\(rows.count) agents and witnesses have the list")
     } else {
       let message =
-        "\(failed.count) of \(rows.count) do not have the list and still take what is revoked: \(NodeNames.folded(failed)); an agent takes it from the others once it runs, and keyturn pki revoke sends it again"
+        "\(failed.count) of \(rows.count) do not have the list and still take what is revoked: \(NodeNames.folded(failed)); once they run they take it from nodes that have it, and keyturn pki revoke sends it again"
       console.message(.error, message)
       result.message = message
     }

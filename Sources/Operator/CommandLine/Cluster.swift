@@ -140,15 +140,40 @@ struct Cluster: Sendable {
     options.credentials ?? host.variable("KEYTURN_CREDENTIALS") ?? agentCredentials
   }
 
-  /// Where the agent of a host has its files, and where it keeps what has come over the links in place of them.
-  static let (agentCredentials, agentState) = ("/etc/keyturn/credentials", "/var/lib/keyturn")
+  /// Where the agent of a host has its files.
+  static let agentCredentials = "/etc/keyturn/credentials"
+  /// Where it keeps what has come over the links in place of them, unless it says otherwise.
+  static let agentState = "/var/lib/keyturn"
+  /// Where it says so while it runs (`keyturnd --state`, `StateDirectory=` of its unit).
+  static let agentStatePlace = "/run/keyturn/state"
+
+  /// The state directory of the host's agent.
+  static func agentState(_ host: any CommandHost) throws(Refusal) -> String {
+    guard let told = try host.read(agentStatePlace, limitBytes: Limits.pathBytes) else {
+      return agentState
+    }
+    if let hold = try host.foreignHold(on: agentStatePlace) {
+      throw Refusal(
+        .configuration,
+        "\(agentStatePlace), which says where the agent of this host has its state, is not used: \(hold); restart keyturnd, or name other credentials with --credentials"
+      )
+    }
+    let path = String(decoding: told.bytes.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
+    if path.hasPrefix("/") { return path }
+    throw Refusal(
+      .configuration,
+      "\(agentStatePlace) does not say where the agent of this host has its state: restart keyturnd, or name other credentials with --credentials"
+    )
+  }
 
   /// The state directory of the host's agent where its own files are used: it may have another certificate since, and
   /// trust another CA. Only root gets there.
-  private static func state(for directory: String, _ host: any CommandHost) -> String? {
+  private static func state(
+    for directory: String, _ host: any CommandHost
+  ) throws(Refusal) -> String? {
     var directory = directory[...]
     while directory.hasSuffix("/") { directory.removeLast() }
-    return host.isRoot && directory == agentCredentials ? agentState : nil
+    return host.isRoot && directory == agentCredentials ? try agentState(host) : nil
   }
 
   private static func readCredentials(
@@ -171,6 +196,6 @@ struct Cluster: Sendable {
     }
     return CredentialFiles(
       authority: try read("ca.pem").bytes, certificate: try read("cert.pem").bytes, key: key.bytes,
-      state: state(for: directory, host))
+      state: try state(for: directory, host))
   }
 }

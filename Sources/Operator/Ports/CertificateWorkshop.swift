@@ -62,17 +62,27 @@ package protocol CertificateIssuer: Sendable {
   func sign(_ authorities: Authorities) throws(Refusal) -> SignedAuthorities
   /// Which CAs whoever gets a certificate from here is to trust (`trusted.pem` beside the authority's key).
   func giveTrust(in authorities: [AuthorityCertificate]) throws(Refusal)
-  /// Takes over what another authority's list of revoked certificates has and this one's lacks.
-  func adoptRevocations(of directory: String) throws(Refusal)
+  /// Takes over what another authority's list of revoked certificates has and this one's lacks. What the list says then;
+  /// nil if it has all already.
+  func adoptRevocations(of directory: String) throws(Refusal) -> Revocations?
   /// Takes over what a list of an agent's, signed by a CA that is trusted here, has and this one lacks, and its number.
   /// What the list says then; nil if it has all already.
   func takeBack(_ list: SignedRevocations) throws(Refusal) -> Revocations?
-  /// The cluster's list of revoked certificates as it stands; nil if there is none.
+  /// The cluster's list of revoked certificates as it stands (`revocations.json` beside the authority's key); nil if
+  /// there is none: it was lost, or nobody has looked yet whether there is one.
   func revoked() throws(Refusal) -> Revocations?
-  /// The cluster's list of revoked certificates (`revocations.json` beside the authority's key), signed, with all
-  /// certificates of these holders until now added and written; nil if there is none, and none is to be added.
-  func revocations(adding holders: [(role: Role, name: String)]) throws(Refusal)
-    -> SignedRevocations?
+  /// Writes a list of nobody where there is none: nothing was ever revoked.
+  func noteNothingRevoked() throws(Refusal)
+  /// The list, signed; nil if there is none, or nobody is on it.
+  func revocations() throws(Refusal) -> SignedRevocations?
+  /// The list, signed, with all certificates of these holders until now added and written. Blocks until what is issued
+  /// next counts: until the next second, and if an entry of the list is ahead of this clock until that has come, at the
+  /// most ``Limits/revocationWaitSeconds``. One that is further ahead is refused.
+  ///
+  /// - Parameter trustsClock: an entry that is ahead is of a clock that was wrong, and this one is right.
+  func revoke(
+    _ holders: [(role: Role, name: String)], trustsClock: Bool
+  ) throws(Refusal) -> SignedRevocations
 }
 
 /// A CA's own certificate.

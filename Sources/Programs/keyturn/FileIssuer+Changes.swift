@@ -15,6 +15,7 @@ extension FileIssuer {
     _ request: CertificateRequestAnswer, of principal: Principal, days: Int?,
     former: AuthorityCertificate?
   ) throws(Refusal) -> String {
+    try requireCounts(principal.role, principal.name)
     do throws(CertificateFailure) {
       return try authority.renew(
         request.certificate, of: principal, request: request.request, days: days,
@@ -27,6 +28,7 @@ extension FileIssuer {
   func reissue(
     _ certificate: [UInt8], of principal: Principal, days: Int?, former: AuthorityCertificate
   ) throws(Refusal) -> String {
+    try requireCounts(principal.role, principal.name)
     do throws(CertificateFailure) {
       return try authority.reissue(
         String(decoding: certificate, as: UTF8.self), of: principal, days: days,
@@ -84,13 +86,13 @@ extension FileIssuer {
 
   private var revocationsPath: String { "\(directory)/revocations.json" }
 
-  func adoptRevocations(of other: String) throws(Refusal) {
+  func adoptRevocations(of other: String) throws(Refusal) -> Revocations? {
     guard
       let theirs = try FileIssuer(
         directory: other, authority: authority, certificate: certificate
       ).revoked()
-    else { return }
-    _ = try add(theirs, "take over \(other)/revocations.json")
+    else { return nil }
+    return try add(theirs, "take over \(other)/revocations.json")
   }
 
   func takeBack(_ list: SignedRevocations) throws(Refusal) -> Revocations? {
@@ -108,10 +110,27 @@ extension FileIssuer {
     let all = own?.merged(with: theirs) ?? theirs
     if all == own { return nil }
     do {
-      if let problem = all.problem { throw Refusal(.failed, problem) }
-      try NewFile.replace(revocationsPath, JSON.encode(all), mode: 0o644)
+      try write(all)
       return all
     } catch { throw FileWorkshop.refusal(attempt, error) }
+  }
+
+  func noteNothingRevoked() throws(Refusal) {
+    if try revoked() != nil { return }
+    do { try write(Revocations(cluster: cluster)) } catch {
+      throw FileWorkshop.refusal("begin the list of revoked certificates", error)
+    }
+  }
+
+  /// What cannot be read again is not written.
+  private func write(_ list: Revocations) throws {
+    if let problem = list.problem { throw Refusal(.failed, problem) }
+    let bytes = JSON.encode(list)
+    guard bytes.count <= Limits.revocationBytes else {
+      throw Refusal(
+        .failed, "it would have \(bytes.count) bytes, \(Limits.revocationBytes) are allowed")
+    }
+    try NewFile.replace(revocationsPath, bytes, mode: 0o644)
   }
 
   func revoked() throws(Refusal) -> Revocations? {
@@ -127,8 +146,11 @@ extension FileIssuer {
         let file = try FileReading.readIfPresent(
           revocationsPath, limitBytes: Limits.revocationBytes)
       else { return nil }
-      let list = try JSON.decode(Revocations.self, from: file.bytes)
-      if let problem = list.problem { throw Refusal(.failed, problem) }
+      let list: Revocations
+      do throws(JSONFailure) { list = try JSON.decode(Revocations.self, from: file.bytes) } catch {
+        throw Self.damaged("\(error)")
+      }
+      if let problem = list.problem { throw Self.damaged(problem) }
       guard list.cluster == cluster else {
         throw Refusal(.failed, "it is of cluster \(list.cluster), not \(cluster)")
       }
@@ -136,43 +158,74 @@ extension FileIssuer {
     } catch { throw FileWorkshop.refusal(attempt, error) }
   }
 
+  private static func damaged(_ problem: String) -> Refusal {
+    Refusal(
+      .failed,
+      "\(problem); put the copy of it there, or move it away: the next command that needs it takes back what the hosts have, once all of them answer (docs/use/runbooks.md, \"Revoke a certificate\")"
+    )
+  }
+
+  func revocations() throws(Refusal) -> SignedRevocations? {
+    guard let list = try revoked(), !list.entries.isEmpty else { return nil }
+    do throws(CertificateFailure) { return try signed(list) } catch {
+      throw FileWorkshop.refusal("sign the list of revoked certificates, \(revocationsPath)", error)
+    }
+  }
+
   /// Longer than any kernel's tick (CONFIG_HZ is 100 at the least).
   private static let tickMicroseconds: Int64 = 20_000
 
-  func revocations(
-    adding holders: [(role: Role, name: String)]
-  ) throws(Refusal) -> SignedRevocations? {
-    let known = try revoked()
-    if known == nil, holders.isEmpty { return nil }
-    var list = known ?? Revocations(cluster: cluster)
-    let now = Clock.realtimeMicroseconds() / 1_000_000
+  private static var now: Int64 { Clock.realtimeMicroseconds() / 1_000_000 }
+
+  func revoke(
+    _ holders: [(role: Role, name: String)], trustsClock: Bool
+  ) throws(Refusal) -> SignedRevocations {
+    var list = try revoked() ?? Revocations(cluster: cluster)
     do {
       // A clock that was set back would revoke less than it says.
-      let begin = try CertificateInfo(pem: certificate.pem).notBefore
-      guard now >= max(begin, list.entries.map(\.issuedUntil).max() ?? begin) else {
+      guard try Self.now >= CertificateInfo(pem: certificate.pem).notBefore else {
         throw Refusal(
-          .failed,
-          "this machine's clock is behind the CA's certificate or the last entry of the list: set it right"
-        )
+          .failed, "this machine's clock is behind the CA's certificate: set it right")
       }
+      if let entry = list.ahead(of: Self.now), !trustsClock { try Self.wait(for: entry) }
+      let now = Self.now
       for holder in holders { list.add(holder.role, holder.name, issuedUntil: now) }
-      if let problem = list.problem { throw Refusal(.failed, problem) }
-      guard list.number <= Limits.count else {
-        throw Refusal(.failed, "its number has come to its end")
-      }
       let signed = try signed(list)
       // Before anybody gets it: a number must not be given twice.
-      if !holders.isEmpty {
-        try NewFile.replace(revocationsPath, Array(signed.list.utf8), mode: 0o644)
-        // What is issued from now on counts: it is of a later second, also by time(2), which OpenSSL asks and which is
-        // up to a tick of the kernel's behind.
-        while Clock.realtimeMicroseconds() < (now + 1) * 1_000_000 + Self.tickMicroseconds {
-          Clock.sleep(until: .inMilliseconds(20))
-        }
-      }
+      try write(list)
+      // What is issued from now on counts: it is of a later second, also by time(2), which OpenSSL asks and which is up
+      // to a tick of the kernel's behind.
+      Self.sleep(untilAfter: now)
       return signed
     } catch {
       throw FileWorkshop.refusal("make the list of revoked certificates, \(revocationsPath)", error)
     }
+  }
+
+  private static func sleep(untilAfter second: Int64) {
+    while Clock.realtimeMicroseconds() < (second + 1) * 1_000_000 + tickMicroseconds {
+      Clock.sleep(until: .inMilliseconds(20))
+    }
+  }
+
+  /// Until the time of an entry has come, if that is soon.
+  private static func wait(for entry: Revocations.Entry) throws(Refusal) {
+    let now = now
+    guard entry.issuedUntil - now <= Limits.revocationWaitSeconds else {
+      throw Refusal(
+        .failed,
+        "its entry of \(entry.role.rawValue) \(entry.name) is of \(CalendarTime.text(seconds: entry.issuedUntil)), and this machine's clock says \(CalendarTime.text(seconds: now)): one of the two is wrong; set this clock right if it is this one, and else go on with --clock-is-right: certificates that were issued by the clock that was ahead may then still count"
+      )
+    }
+    sleep(untilAfter: entry.issuedUntil)
+  }
+
+  /// Refuses to issue what would not count: as far as that is known here.
+  func requireCounts(_ role: Role, _ name: String) throws(Refusal) {
+    guard let entry = try revoked()?.refusal(of: role, name, issuedAt: Self.now) else { return }
+    throw Refusal(
+      .failed,
+      "issue a certificate to \(role.rawValue) \(name): those that are issued until \(CalendarTime.text(seconds: entry.issuedUntil)) are revoked (\(revocationsPath)), and this machine's clock says \(CalendarTime.text(seconds: Self.now)): it was revoked by a clock that was ahead, or this one is behind; set it right, wait until then, or take another name"
+    )
   }
 }

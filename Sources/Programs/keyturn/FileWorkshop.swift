@@ -168,6 +168,7 @@ struct FileIssuer: CertificateIssuer {
   func issue(
     role: Role, name: String, addresses: [String], days: Int?, directory: String
   ) throws(Refusal) -> Principal {
+    try requireCounts(role, name)
     do {
       let pair = try authority.issue(role: role, name: name, addresses: addresses, days: days)
       try FileWorkshop.makeDirectory(directory)
@@ -182,7 +183,8 @@ struct FileIssuer: CertificateIssuer {
     _ inventory: Inventory, role: Role, name: String, addresses: [String], days: Int, file: String,
     replaces: Bool
   ) throws(Refusal) {
-    let list = try revocations(adding: [])
+    try requireCounts(role, name)
+    let list = try revocations()
     do {
       let pair = try authority.issue(role: role, name: name, addresses: addresses, days: days)
       let join = JoinFile(

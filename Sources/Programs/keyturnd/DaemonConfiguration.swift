@@ -19,6 +19,7 @@ struct DaemonConfiguration {
       --inventory FILE    the cluster's inventory       (/etc/keyturn/inventory.json)
       --credentials DIR   ca.pem, cert.pem, key.pem     (/etc/keyturn/credentials)
       --state DIR         durable records, 0700         ($STATE_DIRECTORY, else /var/lib/keyturn)
+                          /run/keyturn/state says which, for keyturn on this host (not with --credentials)
       --listen HOST:PORT  where to serve, unless systemd hands over a socket (keyturnd.socket)
                                                         (every address, the port in the inventory)
       --socket PATH       where to serve keyturn propose ($RUNTIME_DIRECTORY, else /run/keyturn, agent.sock)
@@ -33,7 +34,8 @@ struct DaemonConfiguration {
     """
 
   var inventoryPath = "/etc/keyturn/inventory.json"
-  var credentials = "/etc/keyturn/credentials"
+  private static let credentials = "/etc/keyturn/credentials"
+  var credentials = DaemonConfiguration.credentials
   var state = "/var/lib/keyturn"
   var listen: HostPort?
   var socket = "/run/keyturn/agent.sock"
@@ -84,6 +86,16 @@ struct DaemonConfiguration {
       }
     }
     return asksForRest ? .atRest(state: configuration.state) : .run(configuration)
+  }
+
+  /// Says to the commands of root beside the agent where its state is: as they use its credentials, they must use what
+  /// these were renewed by. Another agent on the host, with credentials of its own, says nothing. Blocks on the disk.
+  func tellState() throws(Refusal) {
+    if credentials != Self.credentials { return }
+    let path = "\(socket.lastIndex(of: "/").map { String(socket[..<$0]) } ?? ".")/state"
+    do {
+      try NewFile.replace(path, Array("\(try NewFile.absolute(state))\n".utf8), mode: 0o600)
+    } catch { throw Refusal(.file, "\(error)") }
   }
 
   func inventory() throws(Refusal) -> Inventory {

@@ -55,6 +55,9 @@ enum Daemon {
     let inventory = try configuration.inventory()
     let credentials = HostCredentials(
       issued: try configuration.context(), state: configuration.state, log: log)
+    do throws(Refusal) { try configuration.tellState() } catch {
+      log(.warning, "\(error.message); commands of root on this host look into /var/lib/keyturn")
+    }
     let principal = credentials.certificate.principal
     guard principal.cluster == inventory.cluster else {
       throw notInInventory(principal, configuration, inventory)
@@ -118,7 +121,7 @@ enum Daemon {
       isResponsive: { agent.isResponsive }, isAtRest: { agent.isAtRest })
   }
 
-  /// A Key Manager host: no bus, no records, no file of MinIO's.
+  /// A Key Manager host: no bus, no file of MinIO's.
   private static func runWitness(
     _ host: Inventory.KeyManagerHost, _ place: HostPort, _ configuration: DaemonConfiguration,
     _ inventory: Inventory, _ records: HostRecords, _ credentials: HostCredentials
@@ -126,10 +129,12 @@ enum Daemon {
     let witness = Witness(
       name: host.name, inventory: inventory, records: records, version: build,
       credentials: credentials,
-      reach: HostReach(identity: credentials.identity), log: log)
+      reach: HostReach(identity: credentials.identity),
+      peers: HostPeers(cluster: inventory.cluster, identity: credentials.identity), log: log)
     let server = try serve(
       configuration.listener(port: place.port), credentials, bounds: .witness,
       policy: .witness(witness, log))
+    try witness.watch()
     serveUntilTheEnd(
       server, local: nil, "\(inventory.cluster)/\(host.name) as a witness", credentials,
       isResponsive: { witness.isResponsive }, isAtRest: { witness.isAtRest })

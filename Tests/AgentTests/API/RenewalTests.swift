@@ -71,7 +71,8 @@ struct RenewalTests {
     let witness = Witness(
       name: "kms-1", inventory: Self.inventory, records: FakeNodeHost(file: "").ports().records,
       version: "test", credentials: second,
-      reach: NoReach(), log: { _, line in other.update { $0.append(line) } })
+      reach: NoReach(), peers: FakeNodeHost.NoPeers(),
+      log: { _, line in other.update { $0.append(line) } })
     return [
       (first, log, { agent.answer(HTTPRequest("POST", $0, query: [], body: $1), from: $2) }),
       (second, other, { witness.answer(HTTPRequest("POST", $0, query: [], body: $1), from: $2) }),

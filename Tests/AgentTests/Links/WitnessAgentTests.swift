@@ -46,7 +46,7 @@ struct WitnessAgentTests {
       witness = Witness(
         name: "kms-1", inventory: WitnessAgentTests.inventory,
         records: FakeNodeHost(file: "").ports().records,
-        version: "test", reach: reach,
+        version: "test", reach: reach, peers: FakeNodeHost.NoPeers(),
         log: { _, line in lines.update { $0.append(line) } })
     }
 

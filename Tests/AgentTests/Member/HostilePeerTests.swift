@@ -283,7 +283,7 @@ struct HostilePeerTests {
       keyManagers: [.init(name: "kms-1", address: "kms-1", witness: "kms-1")])
     let witness = Witness(
       name: "kms-1", inventory: inventory, records: FakeNodeHost(file: "").ports().records,
-      version: "test", reach: Nothing(), log: { _, _ in })
+      version: "test", reach: Nothing(), peers: FakeNodeHost.NoPeers(), log: { _, _ in })
     var generator = HostileGenerator(seed: Self.seed)
     let question = JSON.encode(WitnessRequest(nonce: .sha256([7])))
     for _ in 0..<8_500 {

@@ -146,4 +146,53 @@ extension LabTests {
       #expect(joined.hasSuffix("\n0\n"), "\(joined)")
     }
   }
+  /// The new CA's directory is lost in the middle of a change.
+  @Suite(.serialized, .lab(nodes: 2, keyManagers: 1, witnesses: true))
+  struct AuthorityLostTests {
+    let lab: Lab
+
+    init() throws {
+      lab = try #require(Lab.current)
+      try lab.encrypt()
+    }
+
+    @Test(
+      "before any certificate is replaced it is given up by the documented way, and another one comes to the end",
+      .timeLimit(.minutes(5)))
+    func lost() throws {
+      let (own, next) = (lab.directory.path("own"), lab.directory.path("pki-next"))
+      func done(_ arguments: String...) throws {
+        let outcome = try lab.keyturn(arguments + ["--credentials", own])
+        #expect(outcome.status == 0, "\(arguments): \(outcome.stdout)\(outcome.stderr)")
+      }
+      func issue(_ out: String) throws {
+        try lab.run(
+          "keyturn pki issue --pki \(lab.pki) --role operator --name carol --out \(out)")
+      }
+      try issue(own)
+      try done("pki", "revoke", "--yes", "--role", "operator", "eve", "--pki", lab.pki)
+      try done("pki", "rotate-ca", "--pki", lab.pki)
+      try lab.run("rm -r \(lab.pki)-new")
+      // As docs/use/runbooks.md says.
+      try lab.run("rm -r \(own)")
+      try issue(own)
+      try done("pki", "revoke", "--pki", lab.pki)
+      try lab.run("keyturn pki init --cluster lab --out \(next)")
+      // The lab's own operator has asked with the old CA's.
+      let without = ["--without", "lab-operator"]
+      for step in [[], ["--issue"] + without, ["--finish"] + without] {
+        let outcome = try lab.keyturn(
+          ["pki", "rotate-ca", "--pki", lab.pki, "--new", next, "--credentials", own] + step)
+        #expect(outcome.status == 0, "\(step): \(outcome.stdout)\(outcome.stderr)")
+      }
+      try done("status")
+      for host in lab.nodes + lab.keyManagers {
+        try lab.exec(host, "systemctl restart keyturnd")
+      }
+      try done("status")
+      try done("restart", "--yes")
+      let list = try lab.run("cat \(next)/revocations.json")
+      #expect(list.contains("\"name\":\"eve\""), "\(list)")
+    }
+  }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Coordination
 import Model
 @testable import Operator
 import Testing
@@ -66,6 +67,11 @@ struct PKIIssueTests {
       ("--cluster other --all", [:], ExitCode.badConfiguration),
       ("--cluster prod --all", ["./pki/minio-2.join": "old"], .failed),
       ("--cluster prod --all --inventory none.json", [:], .badConfiguration),
+      ("--cluster prod --all --operator alice", ["./pki/alice/cert.pem": "old"], .failed),
+      ("--cluster prod --operator alice", ["./pki/alice/ca.pem": "old"], .failed),
+      ("--cluster prod", ["./pki/ca.pem": "old"], .failed),
+      ("--cluster prod --all", ["./pki/revocations.json": "{}"], .failed),
+      ("--cluster prod --operator ca.pem", [:], .validationRefused),
     ] {
       let none = FakeWorkshop()
       let (ended, told) = Sample.run(
@@ -74,6 +80,18 @@ struct PKIIssueTests {
       #expect(ended == code, "\(arguments): \(told.errors)")
       #expect(!told.output.contains("the authority of"), "\(told.output)")
       #expect(none.issuer.issued.withLock(\.isEmpty))
+      #expect(told.errors.contains("nothing was written") || code == .badConfiguration)
+    }
+    #expect(workshop.issuer.noted.withLock { $0 } == 1, "nothing is revoked yet")
+    for place in ["./pki", "./pki/alice"] {
+      let host = FakeCommandHost(foreignHolds: [place: "everybody can write \(place)"])
+      let keyturn = Keyturn(
+        host: host, network: FakeNetwork(agents: []), workshop: FakeWorkshop(),
+        local: FakeLocalAgent(), stores: FakeStores(), newcomer: FakeNewcomer(),
+        interruption: Interruption(), version: "test")
+      let code = keyturn.code(["pki", "init", "--cluster", "prod", "--operator", "alice"])
+      #expect(code == .failed && host.errors.contains("everybody can write"), "\(host.errors)")
+      #expect(!host.output.contains("the authority of"))
     }
     let alone = FakeWorkshop()
     #expect(run("pki init --cluster prod", alone).code == .done)
@@ -122,9 +140,8 @@ struct PKIIssueTests {
 
   @Test("--replace revokes before it issues, and gives the list to all others")
   func replaced() {
-    let (agents, workshop) = (
-      ["minio-1", "minio-2", "kms-1"].map { FakeAgent($0) }, FakeWorkshop()
-    )
+    let agents = ["minio-1", "minio-2", "kms-1"].map { FakeAgent($0) }
+    var workshop = FakeWorkshop()
     func run(_ arguments: String, _ agents: [FakeAgent], files: [String: String] = [:])
       -> (code: ExitCode, host: FakeCommandHost)
     {
@@ -138,7 +155,8 @@ struct PKIIssueTests {
     #expect(workshop.issuer.added.withLock { $0 } == ["node/minio-2"])
     #expect(workshop.issuer.issued.withLock { $0.map(\.file) } == ["./pki/minio-2.join, replaced"])
     #expect(agents.map { $0.installed.withLock { $0 } } == [["a list"], [], ["a list"]])
-    // Who does not have it is told; the file is there.
+    // Who does not have it is told; the file is there. The list is not lost, so nobody is waited for.
+    workshop.issuer.list = Revocations(cluster: "prod")
     let silent = [FakeAgent("minio-1", .unreachable), FakeAgent("minio-2"), FakeAgent("kms-1")]
     let partly = run("pki issue --replace minio-2", silent)
     #expect(partly.code == .unknown)

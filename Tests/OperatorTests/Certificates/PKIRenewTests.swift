@@ -49,7 +49,9 @@ struct PKIRenewTests {
   @Test("one that does not answer is named, and the others are renewed")
   func unreachable() {
     let agents = [FakeAgent("minio-1"), FakeAgent("minio-2", .unreachable), FakeAgent("kms-1")]
-    let (code, host) = run("pki renew", agents)
+    var workshop = FakeWorkshop()
+    workshop.issuer.list = Revocations(cluster: "prod")
+    let (code, host) = run("pki renew", agents, workshop)
     #expect(code == .unknown)
     #expect(host.errors.contains("minio-2: "), "\(host.errors)")
     #expect(host.errors.contains("1 of 3 certificates were not renewed: minio-2; run it"))

@@ -80,11 +80,64 @@ struct PKIRevokeTests {
     let other = self.agents
     #expect(run("pki revoke", other, none).code == .done)
     #expect(other.allSatisfy { $0.installed.withLock(\.isEmpty) })
-    // Silence is not "none".
-    let silent = [FakeAgent("minio-1"), FakeAgent("minio-2", .unreachable), FakeAgent("kms-1")]
-    let (code, host) = run("pki revoke", silent, none)
-    #expect(
-      code == .unknown && host.errors.contains("whether there is a list on minio-2 is not known"))
+    // From then on it is known that there is none; not where one was refused.
+    #expect(none.issuer.noted.withLock { $0 } == 1)
+    other[0].revocations.update { $0 = Self.list(9, by: "by nobody") }
+    _ = run("pki revoke", other, none)
+    #expect(none.issuer.noted.withLock { $0 } == 1)
+  }
+
+  @Test(
+    "where the list is lost and somebody is silent nothing is signed, and nothing taken back, unless that is said",
+    arguments: [
+      "pki revoke", "pki revoke --yes --role operator bob", "pki issue --replace minio-1",
+      "pki renew", "pki renew minio-1",
+    ])
+  func silent(_ arguments: String) {
+    let workshop = FakeWorkshop()
+    let agents = [FakeAgent("minio-1"), FakeAgent("minio-2", .unreachable), FakeAgent("kms-1")]
+    agents[0].revocations.update { $0 = Self.list(3) }
+    // Again and again: what was heard first is not taken for all.
+    for _ in 1...2 {
+      let (code, host) = run(arguments, agents, workshop)
+      #expect(code == .unreachable, "\(host.errors)")
+      #expect(host.errors.contains("whether there is a list on minio-2 is not known"))
+      #expect(host.errors.contains("--without minio-2"))
+    }
+    #expect(workshop.issuer.takenBack.withLock(\.isEmpty))
+    #expect(workshop.issuer.added.withLock(\.isEmpty))
+    #expect(workshop.issuer.renewed.withLock(\.isEmpty))
+    #expect(agents.allSatisfy { $0.installed.withLock(\.isEmpty) })
+    let stranger = run(arguments + " --without minio-9", agents, workshop)
+    #expect(stranger.code == .validationRefused && stranger.host.errors.contains("minio-9"))
+    let without = run(arguments + " --without minio-2", agents, workshop)
+    #expect(!without.host.errors.contains("is not known"), "\(without.host.errors)")
+    #expect(workshop.issuer.takenBack.withLock { $0.map(\.number) } == [3])
+    #expect(workshop.issuer.noted.withLock { $0 } == 0)
+  }
+
+  @Test("where there is a list silence is no obstacle; the host that is replaced need not answer")
+  func known() {
+    var workshop = FakeWorkshop()
+    workshop.issuer.list = Revocations(cluster: "prod")
+    let agents = [FakeAgent("minio-1"), FakeAgent("minio-2", .unreachable), FakeAgent("kms-1")]
+    #expect(run("pki renew minio-1", agents, workshop).code == .done)
+    #expect(run("pki revoke --yes --role operator bob", agents, workshop).code == .unknown)
+    let lost = FakeWorkshop()
+    let (code, host) = run("pki issue --replace minio-2", agents, lost)
+    #expect(code == .done, "\(host.errors)")
+  }
+
+  @Test("that this clock is the right one is handed on, and is for what revokes")
+  func clock() {
+    for arguments in ["pki revoke --yes --role operator bob", "pki issue --replace minio-1"] {
+      let workshop = FakeWorkshop()
+      _ = run(arguments, agents, workshop)
+      _ = run(arguments + " --clock-is-right", agents, workshop)
+      #expect(workshop.issuer.trust.withLock { $0 } == [false, true])
+    }
+    #expect(run("pki issue --all --clock-is-right", agents).code == .usage)
+    #expect(run("pki issue --join minio-1 --without minio-2", agents).code == .usage)
   }
 
   private static func list(_ number: Int, by signature: String = "signed") -> SignedRevocations {
@@ -148,7 +201,9 @@ struct PKIRevokeTests {
   @Test("hosts that do not answer are named as those that still take what is revoked")
   func unreachable() {
     let agents = [FakeAgent("minio-1"), FakeAgent("minio-2", .unreachable), FakeAgent("kms-1")]
-    let (code, host) = run("pki revoke --yes --role node minio-1", agents)
+    var workshop = FakeWorkshop()
+    workshop.issuer.list = Revocations(cluster: "prod")
+    let (code, host) = run("pki revoke --yes --role node minio-1", agents, workshop)
     #expect(code == .unknown)
     #expect(host.errors.contains("1 of 3 do not have the list"), "\(host.errors)")
   }

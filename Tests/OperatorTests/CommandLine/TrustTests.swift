@@ -80,6 +80,26 @@ struct TrustTests {
     }
   }
 
+  @Test("root beside an agent uses the state directory that the agent says it has")
+  func agentStateElsewhere() {
+    var own: [String: String] = [:]
+    for name in ["ca.pem", "cert.pem", "key.pem"] {
+      own["/etc/keyturn/credentials/\(name)"] = "PEM"
+    }
+    for (text, state, code) in [
+      ("/srv/keyturn\n", "/srv/keyturn", nil), ("/srv/keyturn", "/srv/keyturn", nil),
+      ("", nil, ExitCode.badConfiguration), ("srv\n", nil, .badConfiguration),
+      (String(repeating: "/x", count: Limits.pathBytes), nil, .badConfiguration),
+    ] as [(String, String?, ExitCode?)] {
+      let network = FakeNetwork(agents: Sample.names.map { FakeAgent($0) })
+      let ended = status(
+        "status", isRoot: true, files: own.merging(["/run/keyturn/state": text]) { $1 },
+        variables: [:], network: network)
+      #expect(network.states.withLock { $0 } == (state.map { [$0] } ?? []), "\(ended.host.errors)")
+      if let code { #expect(ended.code == code, "\(ended.host.errors)") }
+    }
+  }
+
   // MARK: the authority's passphrase
 
   @Test("pki init takes a passphrase from a file or the terminal, never from an argument")

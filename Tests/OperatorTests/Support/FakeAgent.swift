@@ -395,7 +395,7 @@ final class FakeAgent: AgentLink {
       }
       if case .goneAfterCommit = fault, view != nil { throw gone }
       return view ?? RolloutView(id: id, events: [], report: nil, outcome: nil)
-    case .metrics, .reached, .connectBack,
+    case .metrics, .reached, .connectBack, .witnessRevocations,
       .propose, .checkProposal, .withdrawProposal, .ownProposal:
       preconditionFailure("no operator asks for \(request.route)")
     }

@@ -21,6 +21,8 @@ final class FakeCAs: AgentNetwork, CertificateWorkshop, Sendable {
     /// Does not answer.
     var isSilent = false
     var people: [AuthoritiesAnswer.Person] = []
+    /// Why it takes no list of revoked certificates.
+    var listProblem: String?
   }
   struct State {
     var hosts = ["minio-1": Host(), "minio-2": Host(), "kms-1": Host()]
@@ -32,6 +34,8 @@ final class FakeCAs: AgentNetwork, CertificateWorkshop, Sendable {
     var steps = 0
     /// How many lists of revoked certificates hosts have taken.
     var lists = 0
+    /// Whether the old CA's directory has a list.
+    var hasFormerList = true
   }
   let state = Lock(State())
 
@@ -145,6 +149,7 @@ final class FakeCAs: AgentNetwork, CertificateWorkshop, Sendable {
       case .revoke:
         guard let list = request.body as? SignedRevocations, host.trusted.contains(list.signature)
         else { throw Refusal(.validation, "it is signed by no trusted CA") }
+        if let problem = host.listProblem { throw Refusal(.validation, problem) }
         host.list = list.signature
         state.lists += 1
         return RevocationsAnswer(number: 1)
@@ -227,14 +232,25 @@ final class FakeCAs: AgentNetwork, CertificateWorkshop, Sendable {
     func giveTrust(in authorities: [AuthorityCertificate]) throws(Refusal) {
       try cas.step { $0.files["\(directory)/trusted.pem"] = authorities.map(\.pem).joined() }
     }
-    func adoptRevocations(of directory: String) throws(Refusal) {
-      try cas.step { $0.files["\(self.directory)/revocations.json"] = "list" }
+    private var path: String { "\(directory)/revocations.json" }
+    func adoptRevocations(of directory: String) throws(Refusal) -> Revocations? {
+      try cas.step { state in
+        if state.files[path] == "list" || !state.hasFormerList { return nil }
+        state.files[path] = "list"
+        return Revocations(cluster: cluster)
+      }
     }
     func takeBack(_ list: SignedRevocations) throws(Refusal) -> Revocations? { nil }
-    func revoked() throws(Refusal) -> Revocations? { nil }
-    func revocations(
-      adding holders: [(role: Role, name: String)]
-    ) throws(Refusal) -> SignedRevocations? {
+    func revoked() throws(Refusal) -> Revocations? {
+      cas.state.withLock { $0.files[path] }.map { _ in Revocations(cluster: cluster) }
+    }
+    func noteNothingRevoked() throws(Refusal) { try cas.step { $0.files[path] = "nobody" } }
+    func revocations() throws(Refusal) -> SignedRevocations? {
+      SignedRevocations(list: "list", signature: certificate.pem)
+    }
+    func revoke(
+      _ holders: [(role: Role, name: String)], trustsClock: Bool
+    ) throws(Refusal) -> SignedRevocations {
       SignedRevocations(list: "list", signature: certificate.pem)
     }
   }

@@ -239,7 +239,7 @@ struct FakeIssuer: CertificateIssuer {
     SignedAuthorities(list: "", signature: "")
   }
   func giveTrust(in authorities: [AuthorityCertificate]) throws(Refusal) {}
-  func adoptRevocations(of directory: String) throws(Refusal) {}
+  func adoptRevocations(of directory: String) throws(Refusal) -> Revocations? { nil }
   let added = Lock([String]())
   var list: Revocations?
   /// What came back from agents.
@@ -253,13 +253,21 @@ struct FakeIssuer: CertificateIssuer {
     takenBack.update { $0.append(theirs) }
     return theirs
   }
+  /// How often it was noted that nothing is revoked.
+  let noted = Lock(0)
+  func noteNothingRevoked() throws(Refusal) { noted.update { $0 += 1 } }
   func revoked() throws(Refusal) -> Revocations? { takenBack.withLock(\.last) ?? list }
   var hasList = true
-  func revocations(
-    adding holders: [(role: Role, name: String)]
-  ) throws(Refusal) -> SignedRevocations? {
+  private var signed: SignedRevocations { SignedRevocations(list: "a list", signature: "signed") }
+  func revocations() throws(Refusal) -> SignedRevocations? { hasList ? signed : nil }
+  /// Whether this clock was said to be the right one.
+  let trust = Lock([Bool]())
+  func revoke(
+    _ holders: [(role: Role, name: String)], trustsClock: Bool
+  ) throws(Refusal) -> SignedRevocations {
     added.update { $0 += holders.map { "\($0.role.rawValue)/\($0.name)" } }
-    return hasList ? SignedRevocations(list: "a list", signature: "signed") : nil
+    trust.update { $0.append(trustsClock) }
+    return signed
   }
 }
 

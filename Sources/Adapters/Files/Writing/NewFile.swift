@@ -63,7 +63,7 @@ package enum NewFile {
   }
 
   /// The path from the root, without a slash at its end.
-  static func absolute(_ path: String) throws(FileFailure) -> String {
+  package static func absolute(_ path: String) throws(FileFailure) -> String {
     var path = path
     while path.utf8.count > 1, path.hasSuffix("/") { path.removeLast() }
     if path.hasPrefix("/") { return path }

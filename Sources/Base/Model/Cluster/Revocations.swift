@@ -35,6 +35,9 @@ package struct Revocations: Sendable, Codable, Hashable {
     if entries.count > Limits.revocations {
       return "it has \(entries.count) entries, \(Limits.revocations) are allowed"
     }
+    if number > Limits.count {
+      return "its number, \(number), is higher than \(Limits.count), which none may be"
+    }
     for entry in entries {
       if let problem = Name.problem(in: entry.name) { return "\"\(entry.name)\": \(problem)" }
     }
@@ -55,29 +58,45 @@ package struct Revocations: Sendable, Codable, Hashable {
   /// Adds all certificates of a holder until a time. One entry for each holder is enough: the later one, whatever the
   /// clock says now.
   package mutating func add(_ role: Role, _ name: String, issuedUntil: Int64) {
-    let before = entries.filter { $0.role == role && $0.name == name }.map(\.issuedUntil)
-    entries.removeAll { $0.role == role && $0.name == name }
-    entries.append(
-      Entry(role: role, name: name, issuedUntil: max(issuedUntil, before.max() ?? issuedUntil)))
+    entries = Self.joined(
+      entries + [Entry(role: role, name: name, issuedUntil: issuedUntil)])
     number += 1
   }
 
-  /// With all that `other` revokes as well, and a number that no other list has: that of the one which has all already,
-  /// if it is the higher one, else beyond both.
-  package func merged(with other: Revocations) -> Revocations {
-    if lacks(of: other) == nil,
-      number > other.number || other.lacks(of: self) == nil && number == other.number
-    {
-      return self
+  /// One entry for each holder, the latest, in an order that is the same wherever it is made.
+  private static func joined(_ entries: [Entry]) -> [Entry] {
+    entries.sorted {
+      ($0.role.rawValue, $0.name, $1.issuedUntil) < ($1.role.rawValue, $1.name, $0.issuedUntil)
+    }.reduce(into: []) { kept, entry in
+      if kept.last?.role != entry.role || kept.last?.name != entry.name { kept.append(entry) }
     }
-    if other.lacks(of: self) == nil, other.number > number { return other }
-    var all = self
-    for entry in other.entries { all.add(entry.role, entry.name, issuedUntil: entry.issuedUntil) }
-    return all.numbered(max(number, other.number) + 1)
   }
 
-  private func numbered(_ number: Int) -> Revocations {
-    Revocations(cluster: cluster, number: number, entries: entries)
+  /// With all that `other` revokes as well: the same bytes whichever of the two it is asked of. Its number is higher
+  /// than both, unless one of them says all of it already under the higher number, and is returned as it is.
+  package func merged(with other: Revocations) -> Revocations {
+    if self == other { return self }
+    let all = Self.joined(entries + other.entries)
+    for (one, another) in [(self, other), (other, self)]
+    where one.entries == all && one.number > another.number {
+      return one
+    }
+    return Revocations(cluster: cluster, number: max(number, other.number) + 1, entries: all)
+  }
+
+  /// The entry that is furthest ahead of a clock; nil if none is. The clock that it was made by was ahead, or this one
+  /// is behind.
+  ///
+  /// - Parameter now: seconds since 1970-01-01 UTC.
+  package func ahead(of now: Int64) -> Entry? {
+    entries.filter { $0.issuedUntil > now }.max { $0.issuedUntil < $1.issuedUntil }
+  }
+
+  /// The entry by which a certificate of a holder that is issued now would not count; nil if it would.
+  ///
+  /// - Parameter now: seconds since 1970-01-01 UTC.
+  package func refusal(of role: Role, _ name: String, issuedAt now: Int64) -> Entry? {
+    entries.first { $0.role == role && $0.name == name && $0.issuedUntil >= now }
   }
 
   /// A holder that `other` revokes and this does not, or not as far: what is revoked once stays so.

@@ -134,6 +134,8 @@ package enum Limits {
   package static let endpointAddresses = 16
   /// Agents that renew their certificates at the same time.
   package static let renewalsAtOnce = 32
+  /// A path, bytes (PATH_MAX), and the end of its line.
+  package static let pathBytes = 4_097
   /// CAs that are trusted at once: two during a change.
   package static let authorities = 2
   /// The list of them, bytes.
@@ -142,6 +144,10 @@ package enum Limits {
   package static let sightings = 256
   /// Holders whose certificates are revoked.
   package static let revocations = 4_096
+  /// How far an entry of that list may be ahead of the clock of who adds to it, seconds: that is waited for.
+  package static let revocationWaitSeconds: Int64 = 60
+  /// By how much the number of a list of trusted CAs may be beyond that of half of the hosts. A change takes two.
+  package static let authoritiesJump = 1_024
   /// The list of them, bytes.
   package static let revocationBytes = 768 << 10
   /// The certificate of an agent with its chain, PEM, bytes.

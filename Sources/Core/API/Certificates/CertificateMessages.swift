@@ -49,6 +49,10 @@ package struct KnownRevocations: Sendable, Codable, Hashable {
 extension AgentRequest where Answer == KnownRevocations {
   /// Which certificates count no more.
   package static var revocations: Self { Self(.revocations) }
+  /// The same, of an agent, if its list has a higher number than this.
+  package static func revocations(after number: Int) -> Self {
+    Self(.revocations, query: [(.after, String(number))])
+  }
 }
 extension AgentRequest where Answer == RevocationsAnswer {
   /// Take no certificate any more that is on this list.

@@ -170,7 +170,7 @@ struct ClusterUnity {
       differs(
         "revocations-differ", older,
         "its list of revoked certificates is older than number \(newest), which other nodes have: what was revoked since is still taken here",
-        "it takes that from the others within a minute; `keyturn pki revoke` where the authority is sends it again"
+        "it asks a few others about every minute and takes that from one that has it; its journal says if it cannot. `keyturn pki revoke` where the authority is brings lists together that lack something of each other, and sends the list again"
       )
     ]
   }
@@ -215,7 +215,7 @@ struct ClusterUnity {
         differs(
           "inventory-behind", behind,
           "its inventory is older than number \(newest), which other nodes go by",
-          "it takes that from the others within a minute; keyturn inventory show and keyturnd's journal tell what keeps it from that"
+          "it asks a few others about every minute, and takes that once more than half of its members have it; keyturn inventory show and keyturnd's journal tell what keeps it from that"
         )
       ]
     return older + ofFile
