@@ -20,11 +20,14 @@ package struct MembersPlan: Sendable {
   package let change: InventoryChange
   /// One row for each node before and after the change.
   package let rows: [NodeAnswer<InventoryAnswer>]
+  /// What the program that coordinates speaks.
+  private let protocols: ProtocolRange
 
   package init(
     _ wanted: Inventory, instead present: AgreedInventory, without: [String],
-    rows: [NodeAnswer<InventoryAnswer>]
+    rows: [NodeAnswer<InventoryAnswer>], protocols: ProtocolRange = .own
   ) {
+    self.protocols = protocols
     self.wanted = wanted
     self.present = present
     change = InventoryChange(from: present, to: wanted, without: without)
@@ -96,7 +99,10 @@ package struct MembersPlan: Sendable {
         ))
     }
     if let problem = change.problem { return .refused(Refusal(.validation, problem)) }
-    if let name = change.without.first(where: { answer(of: $0)?.answer != nil }) {
+    // Whose agent tells what cannot be gets no vote anyway, and must not keep the others from going on.
+    if let name = change.without.first(where: { name in
+      answer(of: name)?.answer.map { $0.version.protocolProblem == nil } ?? false
+    }) {
       return .refused(
         Refusal(
           .validation,
@@ -104,7 +110,7 @@ package struct MembersPlan: Sendable {
         ))
     }
     if let difference = voters.map({ (name: $0.node, version: $0.version) })
-      .protocolDifference(with: .own)
+      .protocolDifference(with: protocols)
     {
       return .refused(Refusal(.vote, difference))
     }
@@ -178,6 +184,10 @@ package struct MembersPlan: Sendable {
     guard answer.incarnation != nil else {
       return Refusal(.configuration, "it does not say which state directory it has")
     }
+    if let problem = answer.version.protocolProblem {
+      let way = change.leaving.contains(name) ? "; --without \(name) leaves it out" : ""
+      return Refusal(.vote, problem + way)
+    }
     if change.former.contains(name) {
       if let difference = present.reference.difference(from: answer.agreed.reference) {
         return Refusal(.vote, difference)
@@ -208,7 +218,9 @@ package struct MembersPlan: Sendable {
   private static let leastPrepareSeconds = 30
 
   /// The rollout that brings it, of one epoch above all that any node has seen.
-  package func rollout(id: String, createdBy: String) -> Rollout {
+  ///
+  /// - Throws: a refusal where those who vote have no protocol in common.
+  package func rollout(id: String, createdBy: String) throws(Refusal) -> Rollout {
     let timeouts = present.inventory.timeouts
     let next = change.next.digest
     let answers = voters
@@ -225,9 +237,8 @@ package struct MembersPlan: Sendable {
       stopMilliseconds: timeouts.stopSeconds * 1_000,
       startMilliseconds: timeouts.startSeconds * 1_000, settleMilliseconds: 0,
       withoutRestart: true, inventory: present.reference, change: change)
-    rollout.protocol = ProtocolRange.common(
-      answers.map { $0.version?.protocols ?? .untold } + [.own]
-    ).flatMap { RolloutProtocol($0) }
+    rollout.protocol = try .agreed(
+      by: answers.map { (name: $0.node, version: $0.version) }, with: protocols)
     return rollout
   }
 }

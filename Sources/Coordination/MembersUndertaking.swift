@@ -23,7 +23,7 @@ package struct MembersUndertaking: Sendable {
   package func run(
     _ plan: MembersPlan, _ interruption: Interruption, _ observer: some UndertakingObserver
   ) throws(Refusal) -> (rollout: Rollout, result: CoordinatorResult) {
-    let rollout = plan.rollout(id: Rollout.newID(), createdBy: createdBy)
+    let rollout = try plan.rollout(id: Rollout.newID(), createdBy: createdBy)
     return try interruption.handled(by: nil, lastWords: { rollout.lastWords }) {
       () throws(Refusal) in try run(rollout, plan, interruption, observer)
     }

@@ -32,7 +32,7 @@ struct ClusterHealthTests {
   /// Four nodes that are well but for what is changed of each.
   private static func health(
     findings: [String: [Finding]] = [:], silent: [String: RefusalCode] = [:],
-    _ change: (String, inout NodeReport) -> Void = { _, _ in }
+    protocols: ProtocolRange = .own, _ change: (String, inout NodeReport) -> Void = { _, _ in }
   ) -> ClusterHealth {
     ClusterHealth(
       names.map { name in
@@ -44,7 +44,7 @@ struct ClusterHealthTests {
         return NodeAnswer(
           name: name,
           result: .success(NodeSight(report: report, findings: findings[name] ?? [])))
-      }, inventory: inventory)
+      }, inventory: inventory, protocols: protocols)
   }
 
   /// The same where only the fourth is changed.
@@ -53,7 +53,7 @@ struct ClusterHealthTests {
   }
 
   @Test("agents of different versions are told; a warning where they could share no rollout")
-  func versions() {
+  func versions() throws {
     func health(_ fourth: AgentVersion?) -> ClusterHealth {
       Self.health { name, report in
         report.version = name == "minio-4" ? fourth : AgentVersion("0.1.0+a")
@@ -70,6 +70,18 @@ struct ClusterHealthTests {
     #expect(apart.statements.map(\.finding.rule) == ["protocols-differ"])
     #expect(
       apart.statements[0].text.contains("minio-4: keyturnd 0.3.0+c, rollout protocols 2 to 3"))
+    let told = Array(#"{"text":"0.9.9","protocols":{"oldest":5,"newest":4}}"#.utf8)
+    let impossible = health(try JSON.decode(AgentVersion.self, from: told))
+    #expect(impossible.level == .remarked)
+    #expect(
+      impossible.statements.map(\.finding.rule) == ["protocols-impossible", "versions-differ"])
+    #expect(impossible.statements[0].nodes == ["minio-4"])
+    // All agents are alike, and this program could coordinate none of their rollouts.
+    let ahead = Self.health(protocols: ProtocolRange(1, 1)) { _, report in
+      report.version = AgentVersion("0.3.0+c", ProtocolRange(2, 3))
+    }
+    #expect(ahead.statements.map(\.finding.rule) == ["protocols-differ"])
+    #expect(ahead.statements.first?.text.contains("this program: rollout protocol 1") == true)
   }
 
   @Test("a node whose list of revoked certificates is older, or that has none, is named")

@@ -12,8 +12,6 @@ struct AgentVersionTests {
     arguments: [
       ([(1, 1)], 1), ([(1, 1), (1, 2)], 1), ([(1, 2), (2, 3)], 2), ([(2, 3), (2, 3)], 3),
       ([(1, 1), (2, 3)], nil), ([(1, 2), (2, 3), (3, 4)], nil), ([], nil),
-      // What no program of ours would tell.
-      ([(5, 4)], nil), ([(0, 0), (1, 1)], nil),
     ] as [([(Int, Int)], Int?)])
   func common(_ ranges: [(Int, Int)], _ expected: Int?) {
     #expect(ProtocolRange.common(ranges.map { ProtocolRange($0.0, $0.1) }) == expected)
@@ -125,6 +123,55 @@ struct AgentVersionTests {
       return
     }
     #expect("\(vote)".contains("install the Keyturn that began it"), "\(vote)")
+  }
+
+  /// What a peer says of itself.
+  private static func told(_ protocols: String) throws -> AgentVersion {
+    try JSON.decode(
+      AgentVersion.self, from: Array(#"{"text":"0.1.0+abc","protocols":\#(protocols)}"#.utf8))
+  }
+
+  @Test(
+    "who tells protocols that no program speaks is refused by its name, and counts for nothing else",
+    arguments: [
+      #"{"oldest":5,"newest":4}"#, #"{"oldest":0,"newest":1}"#, #"{"oldest":-3,"newest":1}"#,
+      #"{"oldest":1,"newest":10001}"#, #"{"oldest":1,"newest":9223372036854775807}"#,
+      #"{"oldest":1,"newest":1e300}"#, #"{"oldest":"1","newest":1}"#, #"{"oldest":1}"#, "[]",
+      "null",
+    ])
+  func impossible(_ protocols: String) throws {
+    let told = try Self.told(protocols)
+    #expect(told.text == "0.1.0+abc" && told.protocols == nil)
+    // It stays so where it is handed on.
+    #expect(try JSON.decode(AgentVersion.self, from: JSON.encode(told)) == told)
+    let rows = [
+      Self.row("minio-1", AgentVersion("0.1.0")), Self.row("minio-2", told),
+      Self.row("minio-3", AgentVersion("0.1.0")),
+    ]
+    let plan = ClusterPlan(rows: rows)
+    guard case .refused(let refusal, let tells) = plan.verdict(isRestart: true) else {
+      Issue.record("not refused")
+      return
+    }
+    #expect(refusal.code == .vote && tells == ["minio-2"])
+    #expect(refusal.message.contains("minio-2: its agent (keyturnd 0.1.0+abc) tells"))
+    #expect(refusal.message.contains("install Keyturn there again"), "\(refusal.message)")
+    #expect(plan.refusals.map { $0.refusal == nil } == [true, false, true])
+    #expect(throws: Refusal.self) {
+      try plan.rollout(
+        id: "00000000000000aa", RolloutRequest(kind: .restart), inventory: Self.inventory,
+        createdBy: "alice", realtimeMicroseconds: 2_000_000_000_000_000)
+    }
+    // The others are not said to differ because of it.
+    let all = rows.compactMap(\.answer).map { (name: $0.node, version: $0.version) }
+    #expect(all.protocolDifference(with: .own) == nil)
+  }
+
+  @Test("the last protocol that can be, and the one past it")
+  func highest() throws {
+    let last = try Self.told(#"{"oldest":10000,"newest":10000}"#)
+    #expect(last.protocols == ProtocolRange(10_000, 10_000))
+    #expect(try Self.told(#"{"oldest":10000,"newest":10001}"#).protocols == nil)
   }
 
   @Test("a version's text is bounded where a peer tells it")

@@ -246,11 +246,103 @@ import Threads
     #expect(hosts.rules(4).isEmpty)
   }
 
+  /// A plan of which some nodes' agents say something else of themselves.
+  private func plan(
+    _ numbers: [Int], without: [Int] = [], _ versions: [Int: AgentVersion],
+    speaking protocols: ProtocolRange = .own
+  ) throws -> MembersPlan {
+    let plan = try hosts.plan(numbers, without: without)
+    let rows = plan.rows.map { row in
+      NodeAnswer(
+        name: row.name,
+        result: row.result.map { answer in
+          var answer = answer
+          let version = versions.first { "minio-\($0.key)" == row.name }?.value
+          answer.version = version ?? answer.version
+          return answer
+        })
+    }
+    return MembersPlan(
+      plan.wanted, instead: plan.present, without: MemberHosts.names(without), rows: rows,
+      protocols: protocols)
+  }
+
+  @Test(
+    "who tells protocols that no program speaks votes on no change, is named, and can be left out")
+  func impossibleProtocols() throws {
+    hosts.start(all: [1, 2, 3], file: [1, 2, 3])
+    hosts.start(4, file: [1, 2, 3, 4])
+    try hosts.change(to: [1, 2, 3, 4])
+    let told = try JSON.decode(
+      AgentVersion.self,
+      from: Array(#"{"text":"0.9.9","protocols":{"oldest":5,"newest":4}}"#.utf8))
+    for numbers in [[1, 2, 3], [1, 2, 3, 4, 5]] {
+      guard case .refused(let refusal) = try plan(numbers, [4: told]).verdict else {
+        Issue.record("\(numbers)")
+        continue
+      }
+      let isLeaving = numbers == [1, 2, 3]
+      #expect(refusal.code == (isLeaving ? .vote : .unreachable))
+      if isLeaving {
+        #expect(refusal.message.contains("minio-4: its agent (keyturnd 0.9.9) tells"))
+        #expect(refusal.message.contains("--without minio-4 leaves it out"), "\(refusal.message)")
+      }
+    }
+    let stays = try plan([1, 2, 4], without: [3], [4: told])
+    #expect(throws: Refusal.self) {
+      try stays.rollout(id: "00000000000000aa", createdBy: "alice")
+    }
+    // The others go on without it, although it answers.
+    let without = try plan([1, 2, 3], without: [4], [4: told])
+    #expect(without.verdict == .ready, "\(without.verdict)")
+    let result = try MembersUndertaking(
+      createdBy: "alice", members: hosts.links(without.change.participants)
+    ).run(without, Interruption(), Silent()).result
+    #expect(result.ending == .confirmed, "\(result)")
+    #expect(hosts.members(1) == MemberHosts.names([1, 2, 3]))
+    // One that is well is not left out while it answers.
+    guard case .refused(let well) = try hosts.plan([1, 2], without: [3]).verdict else {
+      Issue.record("minio-3 is left out")
+      return
+    }
+    #expect(well.message.contains("minio-3 is named as gone, and answers"))
+  }
+
+  @Test("without a protocol in common there is no change, in the plan and past it")
+  func noCommonProtocol() throws {
+    hosts.start(all: [1, 2, 3], file: [1, 2, 3])
+    let ahead = AgentVersion("0.3.0", ProtocolRange(2, 3))
+    for (versions, own) in [
+      ([1: ahead], ProtocolRange.own), ([1: ahead, 2: ahead, 3: ahead], .own),
+      ([1: ahead, 2: ahead], ProtocolRange(2, 3)),
+    ] {
+      let plan = try plan([1, 2], versions, speaking: own)
+      guard case .refused(let refusal) = plan.verdict else {
+        Issue.record("not refused")
+        continue
+      }
+      #expect(refusal.code == .vote)
+      #expect(refusal.message.contains("keyturnd 0.3.0, rollout protocols 2 to 3"))
+      do throws(Refusal) {
+        _ = try plan.rollout(id: "00000000000000aa", createdBy: "alice")
+        Issue.record("a protocol was assumed")
+      } catch {
+        #expect(error.code == .vote && error.message.contains("no rollout protocol in common"))
+      }
+    }
+    // What all speak is what it is carried out by.
+    let both = AgentVersion("0.2.0", ProtocolRange(1, 2))
+    let plan = try plan([1, 2], [1: both, 2: both, 3: ahead], speaking: ProtocolRange(1, 2))
+    #expect(plan.verdict == .ready)
+    #expect(
+      try plan.rollout(id: "00000000000000aa", createdBy: "alice").protocol?.number == 2)
+  }
+
   @Test("a change waits for a rollout, and a rollout for a change")
   func exclude() throws {
     hosts.start(all: [1, 2], file: [1, 2])
     let plan = try hosts.plan([1])
-    let rollout = plan.rollout(id: "00000000000000aa", createdBy: "alice")
+    let rollout = try plan.rollout(id: "00000000000000aa", createdBy: "alice")
     func vote(_ number: Int, _ rollout: Rollout) throws -> VoteAnswer {
       let request = PrepareRequest(
         rollout: rollout, request: RolloutRequest(kind: rollout.kind), seals: [])
@@ -267,7 +359,7 @@ import Threads
       return
     }
     #expect(refusal.code == .busy)
-    var other = again.rollout(id: "00000000000000bb", createdBy: "alice")
+    var other = try again.rollout(id: "00000000000000bb", createdBy: "alice")
     other.epoch = rollout.epoch + 1
     #expect(try vote(1, other).refusal?.code == .busy)
     #expect(try vote(2, other).refusal == nil)
@@ -281,7 +373,7 @@ import Threads
     let plan = try hosts.plan([1, 2, 3, 4])
     var epoch: UInt64 = 10
     func refusal(_ number: Int, _ change: (inout Rollout) -> Void) throws -> Refusal? {
-      var rollout = plan.rollout(id: Rollout.newID(), createdBy: "alice")
+      var rollout = try plan.rollout(id: Rollout.newID(), createdBy: "alice")
       epoch += 1
       rollout.epoch = epoch
       change(&rollout)
@@ -335,7 +427,7 @@ import Threads
         "POST", "/v1/rollouts",
         body: JSON.encode(
           PrepareRequest(
-            rollout: plan.rollout(id: Rollout.newID(), createdBy: "node/minio-2"),
+            rollout: try plan.rollout(id: Rollout.newID(), createdBy: "node/minio-2"),
             request: RolloutRequest(kind: .members), seals: []))),
       from: Principal(cluster: "prod", role: .node, name: "minio-2"))
     #expect(answer.status == 403)

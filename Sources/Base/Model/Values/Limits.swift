@@ -101,6 +101,8 @@ package enum Limits {
   package static let reasonBytes = 8 << 10
   /// An agent's version that a peer tells, bytes; a longer one is cut.
   package static let versionBytes = 64
+  /// The highest version of the rollout protocol that a program can speak.
+  package static let protocolNumber = 10_000
   /// A name that a peer's message gives beside it, bytes.
   package static let nameInMessageBytes = 512
   package static let timelines = 20

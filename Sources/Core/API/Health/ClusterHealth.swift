@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Crypto
 package import Model
-internal import Rollout
+package import Rollout
 
 /// Whether the cluster is one and alive, judged from what every node said. `keyturn status`, `keyturn check` and its
 /// line for Nagios print this, and exit by it. Pure.
@@ -36,8 +36,12 @@ package struct ClusterHealth: Sendable {
   /// Why a node gave no answer.
   package let unanswered: [(name: String, refusal: Refusal)]
 
-  /// - Parameter inventory: the operator's own, in the order of which the rows are.
-  package init(_ rows: [NodeAnswer<NodeSight>], inventory: Inventory) {
+  /// - Parameters:
+  ///   - inventory: the operator's own, in the order of which the rows are.
+  ///   - protocols: what the program speaks that would coordinate a rollout.
+  package init(
+    _ rows: [NodeAnswer<NodeSight>], inventory: Inventory, protocols: ProtocolRange = .own
+  ) {
     nodes = rows.map(\.name)
     unanswered = rows.compactMap { row in row.failure.map { (name: row.name, refusal: $0) } }
     let sights = rows.compactMap { row in row.answer.map { (name: row.name, value: $0) } }
@@ -54,7 +58,7 @@ package struct ClusterHealth: Sendable {
       }.map(\.name))
     statements += ClusterUnity(
       sights.compactMap { row in row.value.report.map { (name: row.name, report: $0) } },
-      inventory: inventory
+      inventory: inventory, protocols: protocols
     ).statements.filter {
       $0.finding.rule != ClusterUnity.sealRule || !lostSeals.isSuperset(of: $0.nodes)
     }

@@ -12,10 +12,13 @@ struct ClusterUnity {
 
   private let rows: [Row]
   private let inventory: Inventory
+  /// What the program that would coordinate a rollout speaks.
+  private let protocols: ProtocolRange
 
-  init(_ rows: [Row], inventory: Inventory) {
+  init(_ rows: [Row], inventory: Inventory, protocols: ProtocolRange) {
     self.rows = rows
     self.inventory = inventory
+    self.protocols = protocols
   }
 
   var statements: [Statement] {
@@ -180,8 +183,17 @@ struct ClusterUnity {
   /// Agents of different versions share rollouts where they have a protocol in common.
   private var versions: [Statement] {
     let told = rows.map { (name: $0.name, version: $0.report.version) }
-    if let difference = told.protocolDifference(with: nil) {
-      return [
+    let impossible = NodeNames.grouped(
+      told.compactMap { row in row.version.protocolProblem.map { (name: row.name, value: $0) } }
+    ).map { group in
+      Statement(
+        level: .remarked, nodes: group.names,
+        finding: Finding(
+          .warning, rule: "protocols-impossible", refusal: .vote, message: group.value,
+          remedy: "until then every rollout is refused"))
+    }
+    if let difference = told.protocolDifference(with: protocols) {
+      return impossible + [
         Statement(
           level: .remarked, nodes: told.map(\.name),
           finding: Finding(
@@ -191,9 +203,9 @@ struct ClusterUnity {
     }
     let texts = told.map { (name: $0.name, value: $0.version?.text ?? "an older one") }
     let groups = NodeNames.grouped(texts)
-    guard groups.count > 1 else { return [] }
+    guard groups.count > 1 else { return impossible }
     let clauses = groups.map { "\(NodeNames.folded($0.names)) \($0.value)" }
-    return [
+    return impossible + [
       Statement(
         level: .well, nodes: VariableDifferences.minority(texts),
         finding: Finding(

@@ -1,14 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 package import Model
 
-/// The versions of the rollout protocol that a program speaks (docs/development/versions.md).
+/// The versions of the rollout protocol that a program speaks (docs/development/versions.md). One that no program can
+/// have is not made: neither here, nor of what a peer tells.
 package struct ProtocolRange: Sendable, Codable, Hashable {
-  @Bounded<Bounds.Count> package var oldest: Int
-  @Bounded<Bounds.Count> package var newest: Int
+  package let oldest: Int
+  package let newest: Int
 
   package init(_ oldest: Int, _ newest: Int) {
-    self.oldest = oldest
-    self.newest = newest
+    precondition(Self.isPossible(oldest, newest), "a program speaks one protocol at least")
+    (self.oldest, self.newest) = (oldest, newest)
+  }
+
+  package init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    let oldest = try container.decode(Int.self, forKey: .oldest)
+    let newest = try container.decode(Int.self, forKey: .newest)
+    guard Self.isPossible(oldest, newest) else {
+      throw DecodingError.dataCorrupted(
+        .init(codingPath: decoder.codingPath, debugDescription: "no program speaks these"))
+    }
+    (self.oldest, self.newest) = (oldest, newest)
+  }
+
+  private static func isPossible(_ oldest: Int, _ newest: Int) -> Bool {
+    1 <= oldest && oldest <= newest && newest <= Limits.protocolNumber
   }
 
   /// This program's.
@@ -34,7 +50,8 @@ package struct ProtocolRange: Sendable, Codable, Hashable {
 package struct AgentVersion: Sendable, Codable, Hashable {
   /// MAJOR.MINOR.PATCH+COMMIT (semver.org), at most ``Limits/versionBytes``; for people.
   package var text: String
-  package var protocols: ProtocolRange
+  /// Nil where a peer has told what no program speaks.
+  package var protocols: ProtocolRange?
 
   package init(_ text: String, _ protocols: ProtocolRange = .own) {
     self.text = text
@@ -45,7 +62,25 @@ package struct AgentVersion: Sendable, Codable, Hashable {
   package init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     text = try container.decode(String.self, forKey: .text).cut(toBytes: Limits.versionBytes)
-    protocols = try container.decode(ProtocolRange.self, forKey: .protocols)
+    // The rest of the answer stays readable, so that the host is named by what is wrong with it.
+    protocols = try? container.decode(ProtocolRange.self, forKey: .protocols)
+  }
+}
+
+extension AgentVersion? {
+  /// What the agent speaks; nil where it tells what cannot be.
+  package var protocols: ProtocolRange? {
+    switch self {
+    case nil: .untold
+    case let version?: version.protocols
+    }
+  }
+
+  /// Why no rollout can have this agent's vote, to be read after its name; nil if one can.
+  package var protocolProblem: String? {
+    guard protocols == nil else { return nil }
+    return
+      "its agent (keyturnd \(self?.text ?? "")) tells versions of the rollout protocol that no program speaks: install Keyturn there again; docs/use/upgrade.md says how the others go on without it"
   }
 }
 
@@ -82,21 +117,44 @@ extension Rollout {
 
 extension Collection where Element == (name: String, version: AgentVersion?) {
   /// Who speaks which versions of the protocol, where no rollout can be carried out by all of them; nil if one can.
+  /// Those that tell what cannot be are not counted (``Optional/protocolProblem``).
   ///
-  /// - Parameter own: of the program that would coordinate it; nil if it is none of ours to say.
-  package func protocolDifference(with own: ProtocolRange?) -> String? {
-    let ranges = map { $0.version?.protocols ?? .untold }
-    if isEmpty || ProtocolRange.common(ranges + [own].compactMap(\.self)) != nil { return nil }
+  /// - Parameter own: of the program that would coordinate it.
+  package func protocolDifference(with own: ProtocolRange) -> String? {
+    let told = compactMap { row in
+      row.version.protocols.map { (name: row.name, text: row.version?.text, range: $0) }
+    }
+    if told.isEmpty || ProtocolRange.common(told.map(\.range) + [own]) != nil { return nil }
     let groups = NodeNames.grouped(
-      map { row in
-        let range = row.version?.protocols ?? .untold
-        let text = row.version?.text ?? "of an older version"
-        return (name: row.name, value: "keyturnd \(text), \(range.text)")
+      told.map { row in
+        (
+          name: row.name,
+          value: "keyturnd \(row.text ?? "of an older version"), \(row.range.text)"
+        )
       })
     let texts =
-      groups.map { "\(NodeNames.folded($0.names)): \($0.value)" }
-      + [own].compactMap { $0.map { "this program: \($0.text)" } }
+      groups.map { "\(NodeNames.folded($0.names)): \($0.value)" } + ["this program: \(own.text)"]
     return
       "the versions of Keyturn have no rollout protocol in common (\(texts.joined(separator: "; "))): install the same on all hosts, docs/use/upgrade.md"
+  }
+}
+
+extension RolloutProtocol {
+  /// The one that a rollout of these members is carried out by; nil for the first.
+  ///
+  /// - Throws: a refusal where they and the program that coordinates have none in common.
+  package static func agreed(
+    by members: [(name: String, version: AgentVersion?)], with own: ProtocolRange
+  ) throws(Refusal) -> RolloutProtocol? {
+    for member in members {
+      if let problem = member.version.protocolProblem {
+        throw Refusal(.vote, "\(member.name): \(problem)")
+      }
+    }
+    if let difference = members.protocolDifference(with: own) {
+      throw Refusal(.vote, difference)
+    }
+    return ProtocolRange.common(members.compactMap(\.version.protocols) + [own])
+      .flatMap { RolloutProtocol($0) }
   }
 }

@@ -61,6 +61,9 @@ package struct ClusterPlan: Sendable {
         if let active = answer.activeRollout {
           return (row.name, Refusal(.busy, "it is in rollout \(answer.active?.text ?? active)"))
         }
+        if let problem = answer.version.protocolProblem {
+          return (row.name, Refusal(.vote, problem))
+        }
         return (row.name, nil)
       }
     }
@@ -275,11 +278,8 @@ package struct ClusterPlan: Sendable {
       proposal: isApply ? request.proposal(cluster: inventory.cluster) : nil,
       withoutRestart: !restartsServers(request, isForced: forcesRestart), occasion: occasion,
       inventory: self.inventory)
-    guard
-      let common = ProtocolRange.common(
-        answers.map { $0.version?.protocols ?? .untold } + [protocols])
-    else { throw Refusal(.vote, "the versions of Keyturn have no rollout protocol in common") }
-    rollout.protocol = RolloutProtocol(common)
+    rollout.protocol = try .agreed(
+      by: answers.map { (name: $0.node, version: $0.version) }, with: protocols)
     guard rollout.members == inventory.memberNames else {
       throw Refusal(
         .configuration,
