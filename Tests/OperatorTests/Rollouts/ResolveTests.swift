@@ -116,6 +116,56 @@ import Threads
     #expect(host.output.contains("keyturn watch 00000000000000aa"), "\(host.output)")
   }
 
+  @Test("checks that run on: exit 3, with who has not voted, and nothing was touched")
+  func checking() {
+    let agents = agents(prepared: 2) {
+      FakeAgent($0, $0 == "minio-1" || $0 == "minio-2" ? .votesAfterAbort : .none)
+    }
+    let began = Clock.now()
+    let (code, host) = Sample.run(Self.command, agents)
+    #expect(code == .unknown)
+    #expect(
+      host.errors.contains(
+        "rollout 00000000000000aa is not voted on yet: the checks of minio-[1-2] run still"),
+      "\(host.errors)")
+    #expect(host.output.contains("minio-[3-4]: untouched: not part of"), "\(host.output)")
+    #expect(host.output.contains("keyturn resolve 00000000000000aa"), "\(host.output)")
+    #expect(agents.allSatisfy { $0.restarts == 0 })
+    // As long as a vote may take, which is 1 s there, and the answers.
+    #expect(Clock.now().milliseconds(since: began) >= 1_000)
+  }
+
+  @Test("checks that end while it waits: a yes is resolved, and after a no there is nothing to do")
+  func checked() {
+    for isYes in [true, false] {
+      let first = Lock<FakeAgent?>(nil)
+      let agents = agents(prepared: 1) { name in
+        FakeAgent(
+          name, name == "minio-1" ? .votesAfterAbort : .none,
+          onStatus: { count in
+            guard name == "minio-1", count == 2, let agent = first.withLock({ $0 }) else {
+              return .well
+            }
+            if !isYes { agent.refused.update { $0 = Self.rollout.id } }
+            let facts = PreparedFacts(invocation: "i", journalCursor: nil, staged: true)
+            agent.take(
+              .assessed(
+                Self.rollout, isYes ? .success(facts) : .failure(Refusal(.vote, "too late"))))
+            return .well
+          })
+      }
+      first.update { $0 = agents[0] }
+      let (code, host) = Sample.run(Self.command, agents)
+      first.update { $0 = nil }
+      #expect(code == .done, "\(isYes): \(host.errors)")
+      #expect(agents.allSatisfy { $0.restarts == 0 && !$0.isActive })
+      #expect(
+        host.errors.contains(isYes ? "was aborted" : "has no vote: no node is in doubt"),
+        "\(host.errors)")
+      if !isYes { #expect(host.output.contains("minio-1: refused: it voted no: too late")) }
+    }
+  }
+
   @Test("a rollout that no node knows is an error; one that has ended is not")
   func nothing() {
     let (code, host) = Sample.run(Self.command, agents(prepared: 0))

@@ -176,6 +176,9 @@ final class FakeAgent: AgentLink {
   /// Takes one input as if a coordinator had sent it that is gone now.
   func take(_ input: ParticipantInput) { perform(input) }
 
+  /// The rollout that it has said no to, as its timeline would tell.
+  let refused = Lock<String?>(nil)
+
   /// The settings that it was asked to take again.
   let retries = Lock<[String]>([])
   /// How often it was told that its start changes nothing any more.
@@ -375,7 +378,13 @@ final class FakeAgent: AgentLink {
       if !kept.isEmpty || id.hasPrefix("nobody") {
         throw .answered(Refusal(.validation, "\(name) knows no rollout \(id)"))
       }
-      let record = state.withLock { $0.participant.record }
+      let (record, assessing) = state.withLock { ($0.participant.record, $0.participant.assessing) }
+      if wait == 0, assessing?.id == id || refused.withLock({ $0 == id }) {
+        let phase: RolloutPhase = assessing?.id == id ? .preparing : .refused
+        let event = RolloutEvent(
+          sequence: 1, realtimeMicroseconds: 0, phase: .known(phase), detail: "too late")
+        return RolloutView(id: id, events: [event], report: nil, outcome: nil)
+      }
       let known = [
         record.active?.rollout.id, record.last?.rollout.id, record.lastCommitted?.rollout.id,
       ]

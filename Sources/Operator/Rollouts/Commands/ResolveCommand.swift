@@ -20,7 +20,9 @@ struct ResolveCommand: Command {
       If keyturn is killed between the votes and the decision, nodes are in doubt: they are untouched, refuse other
       rollouts, and end this one as soon as a majority of them is connected. This makes them try now, follows the
       rollout to its end, and shows what happened on each node. A rollout that was or may have been committed is
-      finished: the servers restart at once, without a question. Any other is aborted.
+      finished: the servers restart at once, without a question. Any other is aborted. Where nodes have not voted yet, it
+      waits until their checks are over: 0 if none has voted yes, since no node is in doubt then, and 3 if that is not
+      known.
       """,
     examples: [("keyturn resolve 0d07a7a0593ac303", "the id is in keyturn status")],
     exitCodes: [.done, .failed, .unknown, .unreachable, .validationRefused, .notConfirmed]
@@ -79,6 +81,13 @@ struct ResolveCommand: Command {
         failure.code,
         "no node answers; \(nodes.rows[0].name): \(failure.message)")
     }
+    let interruption = context.interruption
+    let lastWords: @Sendable () -> String? = {
+      "rollout \(id) goes on as the nodes decide it: keyturn watch \(id), keyturn resolve \(id)"
+    }
+    if nodes.active.isEmpty {
+      interruption.handled(by: nil, lastWords: lastWords) { awaitVotes(&nodes, cluster) }
+    }
     if nodes.active.isEmpty {
       context.console.progress("no node that answers is in rollout \(id)")
       let others = Set(nodes.rows.compactMap { $0.answer?.activeRollout }).sorted()
@@ -87,14 +96,29 @@ struct ResolveCommand: Command {
           .warning, "the nodes are in another: keyturn resolve \(others.joined(separator: ", "))")
       }
     } else {
-      context.interruption.handled(
-        by: nil,
-        lastWords: {
-          "rollout \(id) goes on as the nodes decide it: keyturn watch \(id), keyturn resolve \(id)"
-        }
-      ) { follow(&nodes, cluster) }
+      interruption.handled(by: nil, lastWords: lastWords) { follow(&nodes, cluster) }
     }
     return report(nodes, cluster)
+  }
+
+  /// Nobody has voted yes. Blocks while the checks of a vote run somewhere, as long as a vote may take: it may be a yes,
+  /// which is then to be resolved.
+  private func awaitVotes(_ nodes: inout Nodes, _ cluster: Cluster) {
+    let deadline = Instant.inMilliseconds(
+      cluster.inventory.timeouts.prepareSeconds * 1_000 + Self.answerMilliseconds)
+    var isTold = false
+    while nodes.active.isEmpty, Clock.now() < deadline {
+      let checking = known(nodes, cluster).filter(\.isChecking).map(\.name)
+      // After that: a vote that has come meanwhile is seen.
+      nodes.update(context.ask(cluster, .status, milliseconds: Self.answerMilliseconds))
+      if checking.isEmpty { return }
+      if !isTold {
+        isTold = true
+        context.console.progress(
+          "\(NodeNames.folded(checking)): not voted yet on rollout \(nodes.id), the checks run")
+      }
+      Clock.sleep(until: .inMilliseconds(Self.pollMilliseconds))
+    }
   }
 
   private func follow(_ nodes: inout Nodes, _ cluster: Cluster) {
@@ -140,11 +164,9 @@ struct ResolveCommand: Command {
   // MARK: what happened
 
   private func report(_ nodes: Nodes, _ cluster: Cluster) -> CommandResult {
-    let known = Parallel.map(Array(zip(nodes.rows, cluster.connections.links))) { row, link in
-      Self.resolution(row, nodes.id, link)
-    }
+    let known = known(nodes, cluster)
     let words = known.map(\.word)
-    if words.allSatisfy({ $0 == .untouched }) {
+    if known.allSatisfy({ $0.word == .untouched && $0.isStranger }) {
       let results = nodes.rows.map { NodeResult(name: $0.name, outcome: .untouched) }
       return context.ended(
         .validationRefused,
@@ -167,6 +189,12 @@ struct ResolveCommand: Command {
         "rollout \(nodes.id) was committed; \(count) of \(words.count) starts confirmed"
     } else if words.contains(.aborted) {
       summary = "rollout \(nodes.id) was aborted: no file was replaced, no server restarted"
+    } else if known.contains(where: \.isChecking) {
+      summary =
+        "rollout \(nodes.id) is not voted on yet: the checks of \(NodeNames.folded(known.filter(\.isChecking).map(\.name))) run still, and nothing was touched"
+    } else if words.allSatisfy(Self.ofNoVote.contains) {
+      summary =
+        "rollout \(nodes.id) has no vote: no node is in doubt, no file was replaced, no server restarted"
     } else if isDecided {
       summary = "rollout \(nodes.id): there is nothing to resolve on the nodes that answer"
     } else {
@@ -179,7 +207,7 @@ struct ResolveCommand: Command {
         value: node.outcome.rawValue + (node.reason.isEmpty ? "" : ": \(node.reason)")
       )
     }
-    let code = Self.exitCode(words)
+    let code: ExitCode = known.contains(where: \.isChecking) ? .unknown : Self.exitCode(words)
     let names = NodeNames.folded(cluster.names)
     let inForce =
       isCommitted
@@ -213,6 +241,7 @@ struct ResolveCommand: Command {
     }
   }
 
+  private static let ofNoVote: Set<NodeOutcome> = [.untouched, .refused]
   private static let ofCommit: Set<NodeOutcome> = [.committed, .confirmed, .failed, .timedOut]
 
   private static func exitCode(_ words: [NodeOutcome]) -> ExitCode {
@@ -220,34 +249,72 @@ struct ResolveCommand: Command {
     return words.contains { [.unknown, .inDoubt, .committed].contains($0) } ? .unknown : .done
   }
 
-  /// How the rollout ended on one node, and why. Blocks while it is asked.
+  /// How the rollout ended on one node, and why.
+  private struct Resolution: Sendable {
+    let name: String
+    let word: NodeOutcome
+    let reason: String
+    /// Whether it was asked for its vote, and its checks run still.
+    var isChecking = false
+    /// Whether it knows nothing of the rollout.
+    var isStranger = false
+  }
+
+  /// Blocks while all are asked.
+  private func known(_ nodes: Nodes, _ cluster: Cluster) -> [Resolution] {
+    Parallel.map(Array(zip(nodes.rows, cluster.connections.links))) { row, link in
+      Self.resolution(row, nodes.id, link)
+    }
+  }
+
   private static func resolution(
     _ row: NodeAnswer<NodeStatus>, _ id: String, _ link: any AgentLink
-  ) -> (word: NodeOutcome, reason: String) {
+  ) -> Resolution {
+    func told(_ word: NodeOutcome, _ reason: String) -> Resolution {
+      Resolution(name: row.name, word: word, reason: reason)
+    }
     guard let status = row.answer else {
-      return (.unknown, row.failure?.message ?? "no answer")
+      return told(.unknown, row.failure?.message ?? "no answer")
     }
     if status.activeRollout == id {
       switch status.activeStage?.known {
       case .prepared, .accepted:
         let missing = (status.doubt?.missing ?? []).filter { $0 != row.name }
-        return (
+        return told(
           .inDoubt,
           "it has voted yes and does not know the decision"
             + (missing.isEmpty ? "" : ", no answer from \(missing.joined(separator: ", "))")
         )
       default:
-        return (.committed, "it is committed, and has not come to its end here")
+        return told(.committed, "it is committed, and has not come to its end here")
       }
     }
     if status.lastRollout == id, let outcome = status.lastOutcome {
-      return (NodeOutcome(outcome), outcome.reason)
+      return told(NodeOutcome(outcome), outcome.reason)
     }
     let view = try? link.call(
       .follow(id: id, after: 0, waitMilliseconds: 0), lane: .control,
       deadline: .inMilliseconds(answerMilliseconds))
-    if let outcome = view?.outcome { return (NodeOutcome(outcome), outcome.reason) }
+    if let outcome = view?.outcome { return told(NodeOutcome(outcome), outcome.reason) }
+    if let last = view?.events.last {
+      switch last.phase.known {
+      case .preparing, .checked:
+        var checking = told(.untouched, "it has not voted yet: its checks run")
+        checking.isChecking = true
+        return checking
+      case .refused: return told(.refused, "it voted no: \(last.detail)")
+      default:
+        // It may have voted since its status was asked for.
+        let now = try? link.call(
+          .status, lane: .control, deadline: .inMilliseconds(answerMilliseconds))
+        if now?.activeRollout == id {
+          return told(.unknown, "it is \(last.phase.text), and was asked before its end")
+        }
+      }
+    }
     // It had no such rollout, or has aborted and forgotten it.
-    return (.untouched, "not part of this rollout")
+    var stranger = told(.untouched, "not part of this rollout")
+    stranger.isStranger = view == nil
+    return stranger
   }
 }
