@@ -118,6 +118,12 @@ struct InitCommand: Command {
       )
     }
     let endpoints = try server.map(Self.endpoints) ?? []
+    if options.hasWitnesses, endpoints.isEmpty {
+      throw Refusal(
+        .validation,
+        "--witnesses: no Key Manager is known whose host would have one: give --kms-server VALUE, or leave --witnesses out; nothing was written"
+      )
+    }
     let nodeNames = Self.names(hosts.places.map(\.host), "node", besides: [])
     let nodes = zip(nodeNames, hosts.places).map { name, place in
       Inventory.Node(

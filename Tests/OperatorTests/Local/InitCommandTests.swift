@@ -99,11 +99,14 @@ struct InitCommandTests {
       (["--volumes", "http://n{1...99999}:9000/d"], "more than 4096 hosts"),
       (["--volumes", "http://a:b:1/d"], "is not host or host:port"),
       (["--volumes", "http://a/d", "--kms-server", "ftp://k"], "MINIO_KMS_SERVER: "),
+      (["--volumes", "http://a/d", "--witnesses"], "--witnesses: no Key Manager is known"),
+      (["--environment", "volumes", "--witnesses"], "give --kms-server VALUE, or leave"),
       (["--environment", "/no"], "there is no file /no"),
       (["--environment", "empty"], "has no MINIO_VOLUMES"),
     ])
   func refused(_ arguments: [String], _ words: String) throws {
-    let (code, host, inventory) = try run(arguments, files: ["empty": "A=b\n"])
+    let (code, host, inventory) = try run(
+      arguments, files: ["empty": "A=b\n", "volumes": "MINIO_VOLUMES=http://a/d\n"])
     #expect(code == .validationRefused || code == .failed)
     #expect(inventory == nil && host.created.isEmpty)
     #expect(host.errors.contains(words), "\(host.errors)")
