@@ -14,7 +14,7 @@ final class ReversePath: Sendable {
   private let site: Site
   private let handedOut = Lock(HandedOut())
   /// What the witnesses have shown when they answered last, by their names.
-  private let certificates = Lock([String: OwnCertificate]())
+  private let certificates = Lock(WitnessCertificates())
   /// What they said last of the inventory that they go by.
   private let inventories = Lock(WitnessInventories())
 
@@ -142,13 +142,14 @@ final class ReversePath: Sendable {
   /// What is to be said of the witnesses' certificates at a time, seconds since 1970-01-01 UTC. They tell nobody
   /// themselves.
   func certificateFindings(at seconds: Int64) -> [Finding] {
-    certificates.withLock { $0 }.sorted { $0.key < $1.key }.compactMap {
-      $0.value.finding(at: seconds)
-    }
+    certificates.withLock { $0 }.all.compactMap { $0.finding(at: seconds) }
   }
 
-  /// Whether a witness has joined, as far as this node has seen, and has no key of its own yet: it gets one in a moment.
-  var seesNewWitness: Bool { certificates.withLock { $0.values.contains(where: \.isForJoining) } }
+  /// Whether a witness has joined a short while ago and has no key of its own yet: it gets one in a moment.
+  var seesNewWitness: Bool {
+    let now = Clock.now()
+    return certificates.withLock { $0.seesNew(at: now) }
+  }
 
   /// Whether a witness may get the nodes' inventory in a moment.
   var isWaitingForWitness: Bool {
@@ -182,7 +183,8 @@ final class ReversePath: Sendable {
     do throws(Refusal) {
       let answer = try ports.witnesses.ask(
         host, WitnessRequest(nonce: nonce), deadline: deadline)
-      certificates.update { $0[witness] = answer.certificate }
+      let now = Clock.now()
+      certificates.update { $0.note(witness, answer.certificate, at: now) }
       let report = answer.report
       note(witness, number: report.inventoryNumber ?? 1, agreed: agreed)
       guard report.node == node, report.witness == witness else {

@@ -210,6 +210,32 @@ struct WitnessAgentTests {
     }
   }
 
+  @Test("a witness that nobody renews is not looked at more often without end")
+  func neverRenewed() {
+    var certificates = WitnessCertificates()
+    let start = Instant(nanoseconds: 1_000_000_000_000)
+    func at(_ seconds: Int) -> Instant { start.advanced(byMilliseconds: seconds * 1_000) }
+    func certificate(_ days: Int64, from: Int64 = 0) -> OwnCertificate {
+      OwnCertificate(
+        principal: Self.witness, validFrom: from, validUntil: from + days * 86_400)
+    }
+    #expect(!certificates.seesNew(at: start))
+    for seconds in stride(from: 0, through: 590, by: 10) {
+      certificates.note("kms-1", certificate(1), at: at(seconds))
+      #expect(certificates.seesNew(at: at(seconds)), "\(seconds) s")
+    }
+    for seconds in stride(from: 600, through: 7_200, by: 60) {
+      certificates.note("kms-1", certificate(1), at: at(seconds))
+      #expect(!certificates.seesNew(at: at(seconds)), "\(seconds) s")
+    }
+    // The warning stays, and another join counts from its own time.
+    #expect(certificates.all == [certificate(1)])
+    certificates.note("kms-1", certificate(1, from: 8_000), at: at(8_000))
+    #expect(certificates.seesNew(at: at(8_599)) && !certificates.seesNew(at: at(8_600)))
+    certificates.note("kms-1", certificate(397), at: at(8_001))
+    #expect(!certificates.seesNew(at: at(8_001)))
+  }
+
   // MARK: the node's side
 
   private static func agent(_ host: FakeNodeHost, _ inventory: Inventory = inventory) -> Agent {
