@@ -87,7 +87,7 @@ let package = Package(
     .target(name: "CDigest", path: "Sources/C/CDigest"),
     .target(name: "CLinux", path: "Sources/C/CLinux", cSettings: [.define("_GNU_SOURCE")]),
 
-    base("Model", []),
+    base("Model", ["FaultPoints"]),
     base("Crypto", ["Model", "CDigest"]),
     base("OpenSSL", ["Crypto", "COpenSSL"]),
     base("JSONCoding", []),

@@ -29,6 +29,17 @@ public enum Fault {
     while access(reached, F_OK) == 0 { usleep(2_000) }
   }
 
+  /// The versions of the rollout protocol that this program is to speak in place of its own, as a test wants it: of
+  /// `KEYTURN_FAULT_PROTOCOLS`, `OLDEST-NEWEST`. Nil if it is not set, or no range.
+  public static let protocols: (oldest: Int, newest: Int)? = getenv("KEYTURN_FAULT_PROTOCOLS")
+    .flatMap { text in
+      let numbers = String(cString: text).split(separator: "-").map { Int($0) }
+      guard numbers.count == 2, let oldest = numbers[0], let newest = numbers[1], 1 <= oldest,
+        oldest <= newest, newest < 100
+      else { return nil }
+      return (oldest, newest)
+    }
+
   /// The name of an enumeration's case, without what belongs to it.
   public static func name(_ value: some Any) -> String {
     String(String(describing: value).prefix { $0 != "(" })
@@ -48,5 +59,7 @@ public enum Fault {
   @inlinable @inline(__always) public static func reach(_ place: @autoclosure () -> String) {}
 
   @inlinable @inline(__always) public static func name(_ value: some Any) -> String { "" }
+
+  @inlinable @inline(__always) public static var protocols: (oldest: Int, newest: Int)? { nil }
   #endif
 }

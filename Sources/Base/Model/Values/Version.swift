@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import FaultPoints
 
 /// The version of Keyturn, of both programs.
 package enum Version {
@@ -7,7 +8,7 @@ package enum Version {
 
   /// The versions of the rollout protocol that this one speaks: its own and the one before
   /// (docs/development/versions.md).
-  package static let (oldestProtocol, newestProtocol) = (1, 1)
+  package static let (oldestProtocol, newestProtocol) = Fault.protocols ?? (1, 1)
 
   /// What an agent calls itself: the version with the commit that it was built from as build metadata.
   ///
