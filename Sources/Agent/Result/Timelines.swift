@@ -158,8 +158,9 @@ final class Timelines: Sendable {
       return kept.view(after: after)
     } catch {
       // Who asks how it ended, and not for its steps, needs no timeline.
-      guard let ended else { throw error }
+      guard var ended else { throw error }
       if after == 0 { site.log(.warning, error.message) }
+      ended.problem = error.message
       return ended
     }
   }

@@ -98,6 +98,8 @@ package struct RolloutView: Sendable, Codable, Hashable {
   /// What it changes in the member's file, a line each, secrets as identities. Told to who asks for all steps; nil from
   /// an agent that does not tell.
   package var changes: [String]?
+  /// Why its steps are not told: what the member has kept of them cannot be read. Nil where they are told.
+  package var problem: String?
 
   package init(
     id: String, events: [RolloutEvent], report: RestartReport?, outcome: Outcome?,

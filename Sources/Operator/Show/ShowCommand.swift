@@ -63,7 +63,12 @@ struct ShowCommand: Command {
     }
     events(axis)
     context.tellFailures(rows)
-    var result = CommandResult.asked(nodes(axis), failures: rows.compactMap { $0.failure?.code })
+    let unread = rows.compactMap { row in
+      row.answer?.problem.map { (name: row.name, value: $0) }
+    }
+    for line in NodeNames.lines(unread) { context.console.message(.warning, line) }
+    var result = CommandResult.asked(
+      nodes(axis), failures: rows.compactMap { $0.failure?.code }, isSound: unread.isEmpty)
     result.times = RolloutTimes(
       skew: axis.skew(of: .start), issueSkew: axis.skew(of: .issued),
       stopSkew: axis.skew(of: .stop), writeOutage: axis.writeOutage)

@@ -219,7 +219,9 @@ struct TimelineTests {
       } ? true : nil
     }
     node.host.state.update { $0.records["timelines/00000000000000000001-\(first.id)"] = [] }
-    #expect(try node.view(first.id).outcome?.kind == .confirmed)
+    let view = try node.view(first.id)
+    #expect(view.outcome?.kind == .confirmed)
+    #expect(view.problem?.contains("checksum is wrong") == true, "\(view)")
     let told = node.host.state.withLock { $0.lines.filter { $0.contains("checksum is wrong") } }
     #expect(told.count == 1)
     // Nothing else is known of this one.

@@ -71,6 +71,21 @@ struct ShowTests {
     #expect(axis.rows.map { $0.end?.phase.text } == ["confirmed", "confirmed"])
   }
 
+  @Test("a node that cannot read the steps it kept is named, with why: exit 3")
+  func damaged() {
+    var unread = RolloutView(
+      id: "aa", events: [], report: nil, outcome: Outcome(.confirmed, ""))
+    unread.problem = "the timeline cannot be read: its checksum is wrong"
+    let agents = ["minio-1", "minio-2", "minio-3", "minio-4"].map { name in
+      FakeAgent(name, kept: [name == "minio-2" ? unread : .sample(shift: 0)])
+    }
+    let (code, host) = Sample.run("show aa", agents)
+    #expect(code == .unknown)
+    #expect(
+      host.errors.contains("minio-2: the timeline cannot be read: its checksum is wrong"),
+      "\(host.errors)")
+  }
+
   @Test("a node without the instant is placed by its wall clock, and it is said")
   func wallClock() {
     let axis = axis([.sample(shift: 0), .sample(shift: 3, boot: 50, hasInstant: false)])
