@@ -123,6 +123,7 @@ package final class Agent: Sendable {
     holds.releaseIfAborted()
     member.perform(.started)
     summary.resume()
+    proposals.countInterval()
     proposals.intend(.started)
   }
 

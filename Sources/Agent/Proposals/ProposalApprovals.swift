@@ -20,13 +20,29 @@ extension ProposalKeeper {
       site.inventory.proposals, approved: approval?.digest, lastRollout: state.lastRollout)
   }
 
-  /// When the last rollout was by this boot's clock. A clock that was set back makes it now at the earliest: the next one
-  /// waits for one interval more, and not until the clock has come there again.
+  /// When the last rollout was by this boot's clock. A clock that was set back makes it the first start of the agent
+  /// since: the next one waits for one interval more, and not until the clock has come there again.
   static func lastRollout(_ record: ProposalRecord) -> Instant? {
-    record.lastRolloutMicroseconds.map { at in
-      let elapsed = (Clock.realtimeMicroseconds() - at) / 1_000
+    let now = Clock.realtimeMicroseconds()
+    return record.lastRolloutMicroseconds.map { last in
+      let from = record.countedFromMicroseconds.flatMap { $0 <= now ? $0 : nil }
+      let at = last > now ? from ?? now : last
+      let elapsed = (now - at) / 1_000
       let longest = Int64(Limits.proposalIntervalSeconds) * 1_000
       return Clock.now().advanced(byMilliseconds: -Int(min(max(0, elapsed), longest)))
+    }
+  }
+
+  /// The agent has started, and by its clock the last rollout is to come: the interval is counted from now on, and not
+  /// from each start again. What is known of that rollout stays, since the clock may be put right.
+  func countInterval() {
+    let now = Clock.realtimeMicroseconds()
+    site.attempt(.warning) { () throws(Refusal) in
+      try keep { record in
+        guard let last = record.lastRolloutMicroseconds, last > now else { return }
+        if let from = record.countedFromMicroseconds, from <= now { return }
+        record.countedFromMicroseconds = now
+      }
     }
   }
 

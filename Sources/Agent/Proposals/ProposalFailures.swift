@@ -35,6 +35,7 @@ extension ProposalKeeper {
         let ago = finished.report.map { Clock.now().milliseconds(since: $0.planned) } ?? 0
         let at = Clock.realtimeMicroseconds() - Int64(max(0, ago)) * 1_000
         record.lastRolloutMicroseconds = max(0, at)
+        record.countedFromMicroseconds = nil
       }
       // What was approved was approved of the settings that were in force then.
       record.approval = nil
@@ -51,10 +52,12 @@ extension ProposalKeeper {
   /// The result of a rollout was reported. Repeating it changes nothing.
   func ended(_ rolloutResult: RolloutResult) {
     do throws(Refusal) {
-      let failed = state.withLock { $0.record.failed }
-      if let failed, failed.rollback == rolloutResult.rollout {
-        return try keep {
-          $0.failed?.ending = rolloutResult.kind == .confirmed ? .rolledBack : .rolledBackUnhealthy
+      let undone = state.withLock { $0.record.failure(takenBackBy: rolloutResult.rollout) }
+      if let undone {
+        return try keep { record in
+          record.amend(undone.rollout) {
+            $0.ending = rolloutResult.kind == .confirmed ? .rolledBack : .rolledBackUnhealthy
+          }
         }
       }
       switch rolloutResult.kind {
@@ -84,17 +87,22 @@ extension ProposalKeeper {
 
   /// The rollout was not confirmed on every node: if it was of a proposal, that is not proposed any more.
   private func fail(_ rollout: String, _ news: News) throws(Refusal) {
-    guard let rolledOut = state.withLock({ $0.record.rolledOut }), rolledOut.rollout == rollout
-    else { return }
+    let rolledOut = state.withLock { $0.record.rolledOut }
+      .flatMap { $0.rollout == rollout ? $0 : nil }
     func note(_ record: inout ProposalRecord) {
-      var failed =
-        record.failed.flatMap { $0.rollout == rollout ? $0 : nil }
-        ?? ProposalFailure(
-          digest: rolledOut.digest, rollout: rollout, ending: .notConfirmed, reason: news.reason)
-      if failed.reason.isEmpty { failed.reason = news.reason }
-      failed.rollback = failed.rollback ?? news.rollback
-      record.remember(failed)
+      if let rolledOut, record.failure(ofRollout: rollout) == nil {
+        record.remember(
+          ProposalFailure(
+            digest: rolledOut.digest, rollout: rollout, ending: .notConfirmed,
+            reason: news.reason))
+      }
+      // Of one that others have followed too: it keeps its place.
+      record.amend(rollout) { failed in
+        if failed.reason.isEmpty { failed.reason = news.reason }
+        failed.rollback = failed.rollback ?? news.rollback
+      }
     }
+    guard let rolledOut else { return try keep(note) }
     if own.digest == rolledOut.digest {
       try take(.proposed(nil, isInForce: false), note)
     } else {
@@ -113,7 +121,9 @@ extension ProposalKeeper {
       if record.isLike(before) { return }
       try site.records.proposal.save(record)
       state.update { state in
-        if record.lastRolloutMicroseconds != before.lastRolloutMicroseconds {
+        if record.lastRolloutMicroseconds != before.lastRolloutMicroseconds
+          || record.countedFromMicroseconds != before.countedFromMicroseconds
+        {
           state.lastRollout = Self.lastRollout(record)
         }
         state.record = record

@@ -25,6 +25,8 @@ struct ProposalRecord: Sendable, Codable {
   var approval: ProposalApproval?
   /// When the last rollout of a proposal was, microseconds since 1970-01-01 UTC; nil if it is not known.
   @BoundedIfPresent<Bounds.WallMicroseconds> var lastRolloutMicroseconds: Int64?
+  /// From when that is counted where the clock was set back before it; nil in a record from before it was kept.
+  @BoundedIfPresent<Bounds.WallMicroseconds> var countedFromMicroseconds: Int64?
 
   /// In place of a record that cannot be read: the others are told that nothing is held here any more.
   static let forgotten = ProposalRecord(statement: MemberProposal(serial: 1, digest: nil))
@@ -41,6 +43,7 @@ struct ProposalRecord: Sendable, Codable {
     failed == other.failed && rolledOut == other.rolledOut && givenUp == other.givenUp
       && earlierFailures == other.earlierFailures && approval == other.approval
       && lastRolloutMicroseconds == other.lastRolloutMicroseconds
+      && countedFromMicroseconds == other.countedFromMicroseconds
   }
 
   /// How many settings that failed are remembered.
@@ -50,6 +53,25 @@ struct ProposalRecord: Sendable, Codable {
 
   /// How a rollout of these settings has failed; nil if it is not known to have.
   func failure(of digest: Digest) -> ProposalFailure? { failures.first { $0.digest == digest } }
+
+  /// How a rollout has failed; nil if it is not known to have.
+  func failure(ofRollout id: String) -> ProposalFailure? { failures.first { $0.rollout == id } }
+
+  /// The failure of settings that the rollout was to take back; nil if there is none.
+  func failure(takenBackBy id: String) -> ProposalFailure? { failures.first { $0.rollback == id } }
+
+  /// What has become known of a failure that is remembered, the last one or not.
+  mutating func amend(_ rollout: String, _ change: (inout ProposalFailure) -> Void) {
+    if failed?.rollout == rollout, var last = failed {
+      change(&last)
+      failed = last
+    }
+    earlierFailures = earlierFailures?.map { failure in
+      var failure = failure
+      if failure.rollout == rollout { change(&failure) }
+      return failure
+    }
+  }
 
   /// The failure that ``failed`` is from now on; of the same settings none other is remembered.
   mutating func remember(_ failure: ProposalFailure) {

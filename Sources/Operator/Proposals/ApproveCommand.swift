@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import API
+internal import Coordination
 internal import Crypto
 internal import Model
 internal import Rollout
+internal import Threads
 
 /// `keyturn proposals approve`: lets the nodes roll out what they propose, once.
 struct ApproveCommand: Command {
@@ -45,7 +47,7 @@ struct ApproveCommand: Command {
         "settings \(digest.hex.prefix(12)) are in force where they are proposed: there is nothing to approve, and an approval would count for a later rollout"
       )
     }
-    let rows = context.ask(cluster, .approve(ApprovalRequest(digest: digest)))
+    let rows = approve(digest, cluster)
     console.events("approval", rows) { ["digest": digest.hex, "changed": $0.isChanged] }
     context.tellFailures(rows)
     let told = rows.filter { $0.answer != nil }.map(\.name)
@@ -57,5 +59,18 @@ struct ApproveCommand: Command {
     var result = CommandResult.asked(rows) { $0.isChanged ? .taken : .unchanged }
     result.isChanged = rows.contains { $0.answer?.isChanged ?? false }
     return result
+  }
+
+  /// The first member begins as soon as it knows: the others know before it, or they would refuse, and it would try again
+  /// a minute later.
+  private func approve(_ digest: Digest, _ cluster: Cluster) -> [NodeAnswer<ProposalsView>] {
+    let first = cluster.names.min()
+    func ask(_ isAsked: (String) -> Bool) -> [NodeAnswer<ProposalsView>] {
+      Parallel.ask(
+        .approve(ApprovalRequest(digest: digest)), of: cluster.members.filter { isAsked($0.name) },
+        milliseconds: CommandContext.answerMilliseconds)
+    }
+    let rows = ask { $0 != first } + ask { $0 == first }
+    return cluster.names.compactMap { name in rows.first { $0.name == name } }
   }
 }

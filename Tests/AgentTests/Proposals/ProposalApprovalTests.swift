@@ -155,4 +155,31 @@ struct ProposalApprovalTests {
       #expect(ago == seconds, "\(at)")
     }
   }
+
+  @Test("a clock that was set back starts one interval, and not one with each start of the agent")
+  func clockSetBack() throws {
+    let host = FakeNodeHost(file: plainFile)
+    let ahead = Clock.realtimeMicroseconds() + 3_600_000_000
+    func start() -> Node { Node(host, proposals: ProposalRules(minimumIntervalSeconds: 600)) }
+    func last(_ node: Node) throws -> Instant {
+      try #require(node.agent.proposals.state.withLock { $0.lastRollout })
+    }
+    try start().agent.proposals.keep { $0.lastRolloutMicroseconds = ahead }
+    let first = try last(start())
+    Clock.sleep(until: .inMilliseconds(300))
+    let second = try last(start())
+    #expect(abs(second.milliseconds(since: first)) < 100, "counted from the first start")
+    // The clock is put right: what was known of the rollout counts again.
+    let record = start().agent.proposals.state.withLock { $0.record }
+    #expect(record.lastRolloutMicroseconds == ahead)
+    var past = record
+    past.lastRolloutMicroseconds = Clock.realtimeMicroseconds() - 60_000_000
+    let right = try #require(ProposalKeeper.lastRollout(past))
+    #expect((59...61).contains(Clock.now().milliseconds(since: right) / 1_000))
+    // The clock is set back once more, to before it was counted from.
+    past.lastRolloutMicroseconds = ahead
+    past.countedFromMicroseconds = ahead - 1
+    let again = try #require(ProposalKeeper.lastRollout(past))
+    #expect(abs(Clock.now().milliseconds(since: again)) < 1_000)
+  }
 }

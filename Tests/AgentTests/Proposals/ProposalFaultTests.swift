@@ -269,6 +269,35 @@ struct ProposalFaultTests {
     #expect(comes { cluster.nodes.allSatisfy { $0.agent.proposals.view().failure == nil } })
   }
 
+  @Test("of settings that others have followed it becomes known too how they ended")
+  func laterEnding() throws {
+    let agent = Node().agent
+    let (older, newer) = (Digest.sha256([1]), Digest.sha256([2]))
+    func failure(_ digest: Digest, _ rollout: String, _ rollback: String?) -> ProposalFailure {
+      ProposalFailure(
+        digest: digest, rollout: rollout, ending: .notConfirmed, reason: "no", rollback: rollback)
+    }
+    try agent.proposals.keep { record in
+      record.remember(failure(older, "00000000000000a1", nil))
+      record.remember(failure(newer, "00000000000000b1", "00000000000000b2"))
+    }
+    func known(_ digest: Digest) -> ProposalFailure? {
+      agent.proposals.state.withLock { $0.record.failure(of: digest) }
+    }
+    agent.proposals.ended(
+      RolloutResult(
+        rollout: "00000000000000a1", kind: .rollingBack, rollback: "00000000000000a2", by: "alice"))
+    #expect(known(older)?.rollback == "00000000000000a2")
+    agent.proposals.ended(
+      RolloutResult(rollout: "00000000000000a2", kind: .confirmed, by: "alice"))
+    #expect(known(older)?.ending == .rolledBack && known(newer)?.ending == .notConfirmed)
+    agent.proposals.ended(
+      RolloutResult(rollout: "00000000000000b2", kind: .held, by: "alice"))
+    #expect(known(newer)?.ending == .rolledBackUnhealthy && known(older)?.ending == .rolledBack)
+    // The last one stays what is told.
+    #expect(agent.proposals.view().failure?.digest == newer)
+  }
+
   @Test(
     "what was not confirmed can be given up: nothing is proposed then, and the same is refused all the same"
   )

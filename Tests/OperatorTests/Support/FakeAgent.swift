@@ -181,6 +181,8 @@ final class FakeAgent: AgentLink {
 
   /// The settings that it was asked to take again.
   let retries = Lock<[String]>([])
+  /// Called when it is told of an approval.
+  let onApprove = Lock<(@Sendable () -> Void)?>(nil)
   /// How often it was told that its start changes nothing any more.
   let brokenOff = Lock(0)
   /// How often the server was restarted.
@@ -287,6 +289,7 @@ final class FakeAgent: AgentLink {
     case .proposals, .tellProposal, .retryProposal, .approveProposal:
       if request.route == .approveProposal {
         let approval: ApprovalRequest = body(of: request)
+        onApprove.withLock { $0 }?()
         retries.update { $0.append(approval.digest.hex) }
       }
       if request.route == .retryProposal {
